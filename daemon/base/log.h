@@ -1,0 +1,42 @@
+/*
+ * One line a happening, its subject first: "endpoint cameras: ...". To stderr; with a syslog priority in front where
+ * systemd's journal reads it, with a time in front elsewhere. Never personal data: no text, address or
+ * coordinate of a home, no password (the caller's duty).
+ */
+#ifndef MOBEYE_BASE_LOG_H
+#define MOBEYE_BASE_LOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+
+/* Reads the environment once: JOURNAL_STREAM (is stderr the journal?). */
+void log_open(enum log_level highest);
+
+void log_line(enum log_level level, const char *subject, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+#define log_error(subject, ...)   log_line(LOG_LEVEL_ERROR, subject, __VA_ARGS__)
+#define log_warning(subject, ...) log_line(LOG_LEVEL_WARNING, subject, __VA_ARGS__)
+#define log_info(subject, ...)    log_line(LOG_LEVEL_INFO, subject, __VA_ARGS__)
+#define log_debug(subject, ...)   log_line(LOG_LEVEL_DEBUG, subject, __VA_ARGS__)
+
+/*
+ * A complaint that may repeat: the first is logged, the same within 60 s are counted, and the count is told with the
+ * next one or with the recovery. {0} is a quiet complaint. Times are the loop's monotonic ones.
+ */
+struct complaint {
+    int64_t last_us; /* when it was last logged, 0 never since the last recovery */
+    uint64_t held_back;
+    char text[256]; /* another text is logged at once */
+};
+
+void log_complain(struct complaint *complaint, int64_t mono_us, enum log_level level, const char *subject,
+                  const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+
+/* Logs the line at info if there was a complaint since the last recovery; else does nothing. */
+void log_recover(struct complaint *complaint, const char *subject, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+#endif

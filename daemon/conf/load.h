@@ -1,0 +1,22 @@
+/*
+ * YAML file -> struct conf, with every error at once.
+ */
+#ifndef MOBEYE_CONF_LOAD_H
+#define MOBEYE_CONF_LOAD_H
+
+#include "base/buf.h"
+#include "conf/conf.h"
+
+/* Appends complaints to report, a line each: "FILE:LINE:COL: section.key: what is wrong (what is allowed)", warnings
+ * with "warning: " behind the position. Returns the configuration, which the caller owns, or NULL where there was an
+ * error. Warnings alone do not make it NULL. A file that cannot be read is such an error. */
+struct conf *conf_load(const char *file, struct buf *report);
+
+/* As conf_load() from memory; `file` is only the name in the report. For tests and fuzzing. */
+struct conf *conf_parse(const char *file, const char *text, size_t len, struct buf *report);
+
+/* Appends a line for every key that differs and cannot change while the daemon runs (it keeps its old value until a
+ * restart). Returns whether there was one. */
+bool conf_needs_restart(const struct conf *running, const struct conf *loaded, struct buf *report);
+
+#endif

@@ -1,0 +1,50 @@
+/*
+ * mobeyectl: a verb a file. A verb is int ctl_VERB(int argc, char **argv) with argv[0] the verb; it returns the
+ * exit status: 0 done, 1 it failed (one line on stderr says why), 2 the command line is wrong.
+ * Data goes to stdout, everything else to stderr.
+ */
+#ifndef MOBEYE_CTL_CTL_H
+#define MOBEYE_CTL_CTL_H
+
+#include <stdbool.h>
+
+#include <libpq-fe.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "conf/conf.h"
+
+enum { CTL_OK = 0, CTL_FAILED = 1, CTL_USAGE = 2 };
+
+#define CTL_DEFAULT_FILE "/etc/mobeyed/mobeyed.yaml"
+
+int ctl_migrate(int argc, char **argv);
+int ctl_send(int argc, char **argv);
+int ctl_status(int argc, char **argv);
+int ctl_journal(int argc, char **argv);
+int ctl_quarantine(int argc, char **argv);
+
+/* "mobeyectl VERB: text" on stderr. Returns CTL_FAILED. */
+int ctl_fail(const char *verb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* "mobeyectl VERB: text", then where to find help. Returns CTL_USAGE. */
+int ctl_usage(const char *verb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Loads the file (CTL_DEFAULT_FILE where NULL), printing its complaints to stderr. NULL where it has errors. */
+struct conf *ctl_load(const char *file);
+
+/* A blocking connection for a verb: to `db` where given, else to database.conninfo of the file (NULL: the default one).
+ * application_name is "mobeyectl VERB". Prints why not, passwords masked, and returns NULL. PQfinish() it. */
+PGconn *ctl_connect(const char *verb, const char *file, const char *db);
+
+/* Prints the rows as a table that people can read: header, columns aligned (numbers to the right), or, as JSON, an
+ * array of objects, a number or boolean where the column has such a type. */
+void ctl_print_rows(const PGresult *rows, bool json);
+
+/* A progress bar on stderr where that is a terminal; else nothing. Call with done == total to end its line. */
+void ctl_progress(const char *what, unsigned long done, unsigned long total);
+
+/* Appends text as a JSON string with its quotes; bytes that are not UTF-8 become U+FFFD. */
+void ctl_json_string(struct buf *out, struct str text);
+
+#endif

@@ -1,0 +1,58 @@
+/* The program: finds the verb and runs it. */
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ctl/ctl.h"
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *summary;
+} verbs[] = {
+    {"migrate", ctl_migrate, "create or upgrade the database schema"},
+    {"send", ctl_send, "send alerts to a daemon and wait for every reply"},
+    {"status", ctl_status, "one screen: how the daemon, its journal and the database are"},
+    {"journal", ctl_journal, "list, verify, dump or replay the journal"},
+    {"quarantine", ctl_quarantine, "list, show, retry or discard what the database refused"},
+};
+
+#define N_VERBS (sizeof(verbs) / sizeof(verbs[0]))
+
+static void help(FILE *out)
+{
+    fputs("Usage: mobeyectl VERB [OPTION]... [ARGUMENT]...\n"
+          "Works with mobeyed, the alarm-ingest daemon, and its database.\n\nVerbs:\n",
+          out);
+    for (size_t i = 0; i < N_VERBS; i++)
+        fprintf(out, "  %-12s %s\n", verbs[i].name, verbs[i].summary);
+    fputs("\n  -h, --help     this text; after a verb, that verb's\n"
+          "  -V, --version  the version\n\n"
+          "Verbs read " CTL_DEFAULT_FILE " unless -c FILE says otherwise; --db CONNINFO goes before the\n"
+          "database in it. Exit status: 0 done, 1 failed, 2 wrong usage. See mobeyectl(1).\n",
+          out);
+}
+
+int main(int argc, char **argv)
+{
+    signal(SIGPIPE, SIG_IGN);
+    if (argc < 2) {
+        help(stderr);
+        return CTL_USAGE;
+    }
+    const char *word = argv[1];
+    if (strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0 || strcmp(word, "help") == 0) {
+        help(stdout);
+        return CTL_OK;
+    }
+    if (strcmp(word, "-V") == 0 || strcmp(word, "--version") == 0) {
+        puts("mobeyectl " MOBEYE_VERSION);
+        return CTL_OK;
+    }
+    for (size_t i = 0; i < N_VERBS; i++)
+        if (strcmp(word, verbs[i].name) == 0)
+            return verbs[i].run(argc - 1, argv + 1);
+    fprintf(stderr, "mobeyectl: no verb \"%s\"; 'mobeyectl --help' lists them\n", word);
+    return CTL_USAGE;
+}

@@ -1,0 +1,73 @@
+/*
+ * A ZeroMQ socket joined to the event loop.
+ *
+ * ZMQ_FD is edge-triggered: it tells only that something changed. So an endpoint is *ready* from an event on it until a
+ * drain has seen EAGAIN with no ZMQ_POLLIN left. The owner is told when it becomes ready, and drains it in its own time,
+ * within its budget.
+ */
+#ifndef MOBEYE_INGEST_ENDPOINT_H
+#define MOBEYE_INGEST_ENDPOINT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/loop.h"
+#include "conf/conf.h"
+
+/* A frame larger than this cuts the connection (ZMQ_MAXMSGSIZE). */
+#define ENDPOINT_FRAME_MAX (1024 * 1024)
+/* Routing ids are made by libzmq (5 bytes) or by the peer (at most 255). */
+#define ENDPOINT_PEER_MAX 255
+
+struct endpoint;
+
+/* Where a reply goes to. */
+struct endpoint_peer {
+    uint8_t id[ENDPOINT_PEER_MAX];
+    uint8_t id_len;
+    bool delimiter; /* the peer sent an empty one (REQ): it is mirrored */
+};
+
+/* One message, or what is wrong with its frames. */
+struct endpoint_message {
+    struct endpoint_peer peer; /* of router; unset elsewhere */
+    struct str payload;        /* valid until the callback returns */
+    const char *malformed;     /* NULL, or why the frames make no message; static text */
+    bool too_large;            /* over ALERT_PAYLOAD_MAX */
+};
+
+struct endpoint_calls {
+    void (*ready)(void *ctx, struct endpoint *endpoint);
+    void (*message)(void *ctx, struct endpoint *endpoint, const struct endpoint_message *message);
+};
+
+/* Binds or connects. `context` is the ZeroMQ context; conf must outlive the endpoint (see endpoint_reconfigure). NULL
+ * with err set, naming the endpoint and its address. */
+struct endpoint *endpoint_new(struct loop *loop, void *context, const struct conf_endpoint *conf,
+                              const struct endpoint_calls *calls, void *ctx, struct err *err);
+void endpoint_free(struct endpoint **endpoint);
+
+/* Receives up to `budget` messages, message() for each. Returns whether more may be waiting: the endpoint is then still
+ * ready, and ready() is not called again for it. Safe to call at any time. */
+bool endpoint_drain(struct endpoint *endpoint, unsigned budget);
+
+/* Sends the three frames of a router's reply. Never blocks: false where the peer is gone or reads nothing. */
+bool endpoint_reply(struct endpoint *endpoint, const struct endpoint_peer *peer, struct str word, struct str id,
+                    struct str detail);
+
+/* Closes the socket and opens it anew: frees what peers have piled up in libzmq. -1: it cannot be bound again now; try
+ * again later. */
+int endpoint_rebind(struct endpoint *endpoint, struct err *err);
+
+const struct conf_endpoint *endpoint_conf(const struct endpoint *endpoint);
+
+/* Points to the equal part of a newer configuration. */
+void endpoint_reconfigure(struct endpoint *endpoint, const struct conf_endpoint *conf);
+
+/* The caller's own number for it, 0 until set: which counters are its. */
+unsigned endpoint_tag(const struct endpoint *endpoint);
+void endpoint_set_tag(struct endpoint *endpoint, unsigned tag);
+
+#endif

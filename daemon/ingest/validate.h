@@ -1,0 +1,20 @@
+/*
+ * The meaning of an alert, whatever format it came in: what is required, what is out of range. Pure.
+ */
+#ifndef MOBEYE_INGEST_VALIDATE_H
+#define MOBEYE_INGEST_VALIDATE_H
+
+#include "alert/alert.h"
+#include "base/clock.h"
+
+/* A sender's time later than this after, or earlier than this before, its receipt is not used (FLAG_CLOCK). */
+#define VALIDATE_FUTURE_MAX_US (5 * CLOCK_MINUTE)
+#define VALIDATE_PAST_MAX_US   (31 * CLOCK_DAY)
+
+/* 1 to 64 bytes of A-Za-z0-9._:/- */
+bool validate_device(struct str device);
+
+/* Sets received_us, occurred_us, skew_us and FLAG_CLOCK from the sender's time in alert->occurred_us. */
+void validate_time(struct alert *alert, int64_t received_us);
+
+#endif

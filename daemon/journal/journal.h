@@ -1,0 +1,102 @@
+/*
+ * The journal: an append-only log in segment files, the one thing that an ACK depends on. The format is in FORMAT.md.
+ *
+ * A record is opaque bytes with a sequence number (1, 2, ...) and a checksum. One process at a time has a directory
+ * open for writing (a file lock). All calls are made from one thread; none of them calls back.
+ *
+ * A -1 of journal_append(), journal_sync() or journal_close() is final: nothing that was not synced before may be
+ * acknowledged, the journal takes no more calls but journal_free(), and the process ends. fdatasync() is never retried.
+ */
+#ifndef MOBEYE_JOURNAL_JOURNAL_H
+#define MOBEYE_JOURNAL_JOURNAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "alert/batch.h"
+#include "base/err.h"
+
+#define JOURNAL_UUID_BYTES 16
+
+struct journal;
+
+struct journal_options {
+    const char *directory;   /* made (0750) where its parent exists */
+    uint64_t max_size_bytes; /* of all segments together */
+    int64_t keep_us;         /* how long stored segments stay, as far as max_size allows */
+};
+
+/* What journal_open() found. */
+struct journal_recovery {
+    uint64_t records;        /* readable ones that are kept */
+    uint64_t damaged;        /* records in synced data that no longer check: set aside */
+    uint64_t torn_bytes;     /* of a tail that was never known to be synced: set aside, cut */
+    uint64_t missing;        /* sequence numbers that no segment holds, between the oldest and the newest */
+    bool clean;              /* the last writer closed the journal */
+    char set_aside[256];     /* the folder with the bytes that were set aside; empty: none were */
+};
+
+/*
+ * Opens or makes the journal and recovers it. Takes as long as reading what is kept. wall_us is the time now.
+ * -1: another process has it (the error names its pid), the directory cannot be used, the disk has no room for the
+ * first segment, or a write or sync failed. Damage is never a reason.
+ */
+int journal_open(struct journal **ret, const struct journal_options *options, int64_t wall_us,
+                 struct journal_recovery *ret_recovery, struct err *err);
+
+/* Syncs nothing; for use after journal_close() or after a failure. Safe on NULL. */
+void journal_free(struct journal **journal);
+
+/* Syncs what was appended and writes the clean-stop mark. -1: final. */
+int journal_close(struct journal *journal, struct err *err);
+
+/* max_size_bytes and keep_us may change while the journal is open; the directory may not. */
+void journal_configure(struct journal *journal, const struct journal_options *options);
+
+enum journal_append {
+    JOURNAL_APPENDED,
+    JOURNAL_FULL, /* max_size, or no room on the disk, and nothing stored is left to remove: try again later */
+};
+
+/* Takes the record for the next group commit; it is not on disk before journal_sync(). Returns enum journal_append, or
+ * -1: final. Frames are limited: JOURNAL_FULL never comes within a frame that was begun. */
+int journal_append(struct journal *journal, struct str record, int64_t wall_us, uint64_t *ret_seq, struct err *err);
+
+/* Writes and syncs what was appended as one frame. Afterwards all of it is on stable storage. No-op when nothing is. */
+int journal_sync(struct journal *journal, struct err *err);
+
+/* Numbers. next_seq - 1 is the last appended; synced_seq the last that may be acknowledged; first_seq the oldest kept
+ * (next_seq where none is). */
+uint64_t journal_next_seq(const struct journal *journal);
+uint64_t journal_synced_seq(const struct journal *journal);
+uint64_t journal_first_seq(const struct journal *journal);
+uint64_t journal_unsynced(const struct journal *journal);       /* records appended, not synced */
+uint64_t journal_unsynced_bytes(const struct journal *journal);
+uint64_t journal_bytes(const struct journal *journal);          /* on disk, all segments */
+double journal_fill(const struct journal *journal);             /* share of max_size taken by what is not stored */
+int64_t journal_reach_us(const struct journal *journal);        /* wall time of the oldest kept record; 0: none */
+
+/* Who this journal is, for the database. */
+const uint8_t *journal_uuid(const struct journal *journal);
+
+/* The checksum of a kept record. false: not kept, or damaged. seq 0 has checksum 0. */
+bool journal_checksum(struct journal *journal, uint64_t seq, uint64_t *ret);
+
+/* Takes a new UUID: this journal is not what the database knows. Numbers and kept records stay. -1: final. */
+int journal_new_uuid(struct journal *journal, struct err *err);
+
+/*
+ * Reads synced records from from_seq on into an empty batch, at most max_records and about max_bytes (one record at
+ * least), in order. Only rows[].record, alert.seq and alert.checksum are filled. A record that no longer checks
+ * (it did when it was recovered or written) comes with `unreadable` set and the bytes that are there.
+ * Fills first_seq, last_seq, last_checksum. Numbers that no segment holds (set aside at recovery) are passed over.
+ * 0 rows: nothing is there yet. -1: the disk cannot be read (try again later; nothing is lost).
+ */
+int journal_read(struct journal *journal, uint64_t from_seq, size_t max_records, size_t max_bytes, struct batch *batch,
+                 struct err *err);
+
+/* Everything up to seq is in the database: segments before it may be removed, by keep and max_size. May move
+ * backwards, when the database was restored. Frees what is due at wall_us; called at least once a minute. */
+void journal_stored(struct journal *journal, uint64_t seq, int64_t wall_us);
+
+#endif
