@@ -57,27 +57,27 @@ enum retention_class { CLASS_ALARM = 0, CLASS_CAMERA, CLASS_SERVICE, CLASS_COUNT
  * What is odd about an alert that is kept all the same. Bit numbers are written to the journal: never renumber, only
  * append. FLAG_BAD_x: the member was out of range or of the wrong type, is ignored, and stays in the payload.
  */
-#define ALERT_FLAGS(F)                                                                                         \
-    F(0, CLOCK, "clock")                   /* time absent, unreadable or implausible: receipt is used */       \
-    F(1, BAD_PHASE, "bad_phase")                                                                               \
-    F(2, BAD_INPUT, "bad_input")                                                                               \
-    F(3, BAD_LOCATION, "bad_location")     /* impossible, or no GeoJSON Point */                               \
-    F(4, BAD_ACCURACY, "bad_accuracy_m")                                                                       \
-    F(5, BAD_FIX_TIME, "bad_fix_time")                                                                         \
-    F(6, BAD_BATTERY, "bad_battery_pct")                                                                       \
-    F(7, BAD_SIGNAL, "bad_signal_dbm")                                                                         \
-    F(8, BAD_TEXT, "bad_text")                                                                                 \
-    F(9, BAD_DRILL, "bad_drill")                                                                               \
-    F(10, BAD_CAMERA, "bad_camera")                                                                            \
-    F(11, BAD_LABEL, "bad_label")                                                                              \
-    F(12, BAD_SCORE, "bad_score")                                                                              \
-    F(13, BAD_BOX, "bad_box")                                                                                  \
-    F(14, BAD_TRACK, "bad_track")                                                                              \
-    F(15, BAD_CAMERA_ZONE, "bad_camera_zone")                                                                  \
-    F(16, NULL_ISLAND, "null_island")      /* implausible places: kept in the payload, not used */             \
-    F(17, SWAPPED, "swapped")              /* latitude first */                                                \
-    F(18, OUTSIDE_BOUNDS, "outside_bounds")                                                                    \
-    F(19, STALE_FIX, "stale_fix")                                                                              \
+#define ALERT_FLAGS(F)                                                                                                 \
+    F(0, CLOCK, "clock") /* time absent, unreadable or implausible: receipt is used */                                 \
+    F(1, BAD_PHASE, "bad_phase")                                                                                       \
+    F(2, BAD_INPUT, "bad_input")                                                                                       \
+    F(3, BAD_LOCATION, "bad_location") /* impossible, or no GeoJSON Point */                                           \
+    F(4, BAD_ACCURACY, "bad_accuracy_m")                                                                               \
+    F(5, BAD_FIX_TIME, "bad_fix_time")                                                                                 \
+    F(6, BAD_BATTERY, "bad_battery_pct")                                                                               \
+    F(7, BAD_SIGNAL, "bad_signal_dbm")                                                                                 \
+    F(8, BAD_TEXT, "bad_text")                                                                                         \
+    F(9, BAD_DRILL, "bad_drill")                                                                                       \
+    F(10, BAD_CAMERA, "bad_camera")                                                                                    \
+    F(11, BAD_LABEL, "bad_label")                                                                                      \
+    F(12, BAD_SCORE, "bad_score")                                                                                      \
+    F(13, BAD_BOX, "bad_box")                                                                                          \
+    F(14, BAD_TRACK, "bad_track")                                                                                      \
+    F(15, BAD_CAMERA_ZONE, "bad_camera_zone")                                                                          \
+    F(16, NULL_ISLAND, "null_island") /* implausible places: kept in the payload, not used */                          \
+    F(17, SWAPPED, "swapped")         /* latitude first */                                                             \
+    F(18, OUTSIDE_BOUNDS, "outside_bounds")                                                                            \
+    F(19, STALE_FIX, "stale_fix")                                                                                      \
     F(20, INACCURATE, "inaccurate")
 
 #define ALERT_FLAG_BIT(bit, name, word) FLAG_##name = 1u << (bit),
@@ -97,7 +97,7 @@ struct alert {
     enum alert_kind kind;
     struct str kind_word; /* the sender's word, also where kind is KIND_UNKNOWN */
     enum alert_phase phase;
-    int32_t input;       /* ALERT_NO_INT: none */
+    int32_t input; /* ALERT_NO_INT: none */
     bool drill;
     uint32_t flags;      /* FLAG_... */
     int64_t occurred_us; /* wall time; that of receipt where FLAG_CLOCK is set */
@@ -124,9 +124,9 @@ struct alert {
 
     /* From enrich. */
     enum location_source location_source;
-    double place_lon, place_lat;  /* valid unless LOCATION_NONE */
-    float place_accuracy_m;       /* NAN: unknown */
-    struct str rule;              /* name of the rule that decided; empty: none. Owned by the configuration */
+    double place_lon, place_lat; /* valid unless LOCATION_NONE */
+    float place_accuracy_m;      /* NAN: unknown */
+    struct str rule;             /* name of the rule that decided; empty: none. Owned by the configuration */
 };
 
 const char *alert_kind_word(enum alert_kind kind);

@@ -7,8 +7,8 @@
 #include "alert/alert.h"
 
 struct batch_row {
-    struct alert alert;   /* valid unless unreadable is set; seq and checksum always are */
-    struct str record;    /* the journal record, a slice of batch.bytes */
+    struct alert alert;     /* valid unless unreadable is set; seq and checksum always are */
+    struct str record;      /* the journal record, a slice of batch.bytes */
     const char *unreadable; /* NULL, or why the record could not be unpacked: it goes to quarantine. Static text. */
 };
 

@@ -2,8 +2,8 @@
  * An accepted alert as the bytes of one journal record.
  *
  * The decoded fields travel with the payload, so that a message is decoded once (a second decoding would take a quarter
- * of the CPU budget of 5 us an alert) and so that what is stored is what was accepted, whatever the program, the keys or
- * the configuration have become since. Little-endian; the layout is in journal/FORMAT.md and begins with a version.
+ * of the CPU budget of 5 us an alert) and so that what is stored is what was accepted, whatever the program, the keys
+ * or the configuration have become since. Little-endian; the layout is in journal/FORMAT.md and begins with a version.
  */
 #ifndef MOBEYE_ALERT_RECORD_H
 #define MOBEYE_ALERT_RECORD_H

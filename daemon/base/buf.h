@@ -27,8 +27,8 @@ struct buf {
     size_t cap;
 };
 
-void buf_free(struct buf *buf);                    /* leaves an empty buffer */
-char *buf_reserve(struct buf *buf, size_t room);   /* where the next `room` bytes may be written; len is unchanged */
+void buf_free(struct buf *buf);                  /* leaves an empty buffer */
+char *buf_reserve(struct buf *buf, size_t room); /* where the next `room` bytes may be written; len is unchanged */
 void buf_append(struct buf *buf, const void *bytes, size_t len);
 void buf_append_str(struct buf *buf, struct str str);
 void buf_printf(struct buf *buf, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

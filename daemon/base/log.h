@@ -14,8 +14,7 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_D
 /* Reads the environment once: JOURNAL_STREAM (is stderr the journal?). */
 void log_open(enum log_level highest);
 
-void log_line(enum log_level level, const char *subject, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
+void log_line(enum log_level level, const char *subject, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 #define log_error(subject, ...)   log_line(LOG_LEVEL_ERROR, subject, __VA_ARGS__)
 #define log_warning(subject, ...) log_line(LOG_LEVEL_WARNING, subject, __VA_ARGS__)

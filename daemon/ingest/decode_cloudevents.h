@@ -1,8 +1,8 @@
 /*
  * CloudEvents 1.0 JSON -> struct alert. Pure: the same bytes give the same answer; no clock, no configuration.
  *
- * JSON is read by yajl's callbacks (0.9 us for 315 bytes; jansson, the strictest of Debian's, 5.7 us, json-c 2 us). What
- * yajl lets through is checked here: UTF-8 (libunistring), U+0000, lone surrogates, duplicate member names, depth,
+ * JSON is read by yajl's callbacks (0.9 us for 315 bytes; jansson, the strictest of Debian's, 5.7 us, json-c 2 us).
+ * What yajl lets through is checked here: UTF-8 (libunistring), U+0000, lone surrogates, duplicate member names, depth,
  * numbers beyond an IEEE double or beyond PostgreSQL's numeric.
  */
 #ifndef MOBEYE_INGEST_DECODE_CLOUDEVENTS_H

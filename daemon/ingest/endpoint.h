@@ -2,8 +2,8 @@
  * A ZeroMQ socket joined to the event loop.
  *
  * ZMQ_FD is edge-triggered: it tells only that something changed. So an endpoint is *ready* from an event on it until a
- * drain has seen EAGAIN with no ZMQ_POLLIN left. The owner is told when it becomes ready, and drains it in its own time,
- * within its budget.
+ * drain has seen EAGAIN with no ZMQ_POLLIN left. The owner is told when it becomes ready, and drains it in its own
+ * time, within its budget.
  */
 #ifndef MOBEYE_INGEST_ENDPOINT_H
 #define MOBEYE_INGEST_ENDPOINT_H

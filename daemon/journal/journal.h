@@ -28,12 +28,12 @@ struct journal_options {
 
 /* What journal_open() found. */
 struct journal_recovery {
-    uint64_t records;        /* readable ones that are kept */
-    uint64_t damaged;        /* records in synced data that no longer check: set aside */
-    uint64_t torn_bytes;     /* of a tail that was never known to be synced: set aside, cut */
-    uint64_t missing;        /* sequence numbers that no segment holds, between the oldest and the newest */
-    bool clean;              /* the last writer closed the journal */
-    char set_aside[256];     /* the folder with the bytes that were set aside; empty: none were */
+    uint64_t records;    /* readable ones that are kept */
+    uint64_t damaged;    /* records in synced data that no longer check: set aside */
+    uint64_t torn_bytes; /* of a tail that was never known to be synced: set aside, cut */
+    uint64_t missing;    /* sequence numbers that no segment holds, between the oldest and the newest */
+    bool clean;          /* the last writer closed the journal */
+    char set_aside[256]; /* the folder with the bytes that were set aside; empty: none were */
 };
 
 /*
@@ -70,11 +70,11 @@ int journal_sync(struct journal *journal, struct err *err);
 uint64_t journal_next_seq(const struct journal *journal);
 uint64_t journal_synced_seq(const struct journal *journal);
 uint64_t journal_first_seq(const struct journal *journal);
-uint64_t journal_unsynced(const struct journal *journal);       /* records appended, not synced */
+uint64_t journal_unsynced(const struct journal *journal); /* records appended, not synced */
 uint64_t journal_unsynced_bytes(const struct journal *journal);
-uint64_t journal_bytes(const struct journal *journal);          /* on disk, all segments */
-double journal_fill(const struct journal *journal);             /* share of max_size taken by what is not stored */
-int64_t journal_reach_us(const struct journal *journal);        /* wall time of the oldest kept record; 0: none */
+uint64_t journal_bytes(const struct journal *journal);   /* on disk, all segments */
+double journal_fill(const struct journal *journal);      /* share of max_size taken by what is not stored */
+int64_t journal_reach_us(const struct journal *journal); /* wall time of the oldest kept record; 0: none */
 
 /* Who this journal is, for the database. */
 const uint8_t *journal_uuid(const struct journal *journal);

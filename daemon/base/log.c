@@ -1,0 +1,97 @@
+#include "base/log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+#define REPEAT_EVERY_US (60 * CLOCK_SECOND)
+
+/* The only state: where lines go is one thing for the whole process. */
+static struct {
+    enum log_level highest;
+    bool journal;
+} sink = {LOG_LEVEL_INFO, false};
+
+void log_open(enum log_level highest)
+{
+    sink.highest = highest;
+    sink.journal = getenv("JOURNAL_STREAM") != NULL;
+}
+
+/* One write() a line, so that lines of several processes do not mix. Control characters become '?'. */
+static void write_line(enum log_level level, const char *subject, const char *text)
+{
+    static const char *const words[] = {"error", "warning", "info", "debug"};
+    static const int priorities[] = {3, 4, 6, 7};
+    char line[2048], when[CLOCK_RFC3339_SIZE];
+    int len;
+    if (sink.journal)
+        len = snprintf(line, sizeof(line) - 1, "<%d>%s: %s", priorities[level], subject, text);
+    else
+        len = snprintf(line, sizeof(line) - 1, "%s %-7s %s: %s", clock_format_rfc3339(clock_wall_us(), 3, when),
+                       words[level], subject, text);
+    if (len > (int)sizeof(line) - 2)
+        len = (int)sizeof(line) - 2;
+    for (int i = 0; i < len; i++)
+        if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
+            line[i] = '?';
+    line[len++] = '\n';
+    /* Nobody is left to tell when stderr is gone. */
+    if (write(STDERR_FILENO, line, (size_t)len) < 0)
+        return;
+}
+
+void log_line(enum log_level level, const char *subject, const char *fmt, ...)
+{
+    if (level > sink.highest)
+        return;
+    char text[1536];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    write_line(level, subject, text);
+}
+
+void log_complain(struct complaint *complaint, int64_t mono_us, enum log_level level, const char *subject,
+                  const char *fmt, ...)
+{
+    char text[sizeof(complaint->text)];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    bool same = complaint->last_us != 0 && strcmp(text, complaint->text) == 0;
+    if (same && mono_us - complaint->last_us < REPEAT_EVERY_US) {
+        complaint->held_back++;
+        return;
+    }
+    if (complaint->held_back > 0)
+        log_line(level, subject, "%s (%llu more like the last were not logged)", text,
+                 (unsigned long long)complaint->held_back);
+    else
+        log_line(level, subject, "%s", text);
+    memcpy(complaint->text, text, sizeof(text));
+    complaint->last_us = mono_us > 0 ? mono_us : 1;
+    complaint->held_back = 0;
+}
+
+void log_recover(struct complaint *complaint, const char *subject, const char *fmt, ...)
+{
+    if (complaint->last_us == 0)
+        return;
+    char text[512];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    if (complaint->held_back > 0)
+        log_info(subject, "%s (%llu complaints were not logged)", text, (unsigned long long)complaint->held_back);
+    else
+        log_info(subject, "%s", text);
+    *complaint = (struct complaint){0};
+}
