@@ -81,8 +81,8 @@ int64_t loop_wall_us(struct loop *loop)
 
 void loop_arm(struct event *timer, int64_t us)
 {
-    if (us < 1)
-        us = 1;
+    if (us < 0)
+        us = 0;
     struct timeval tv = {.tv_sec = us / CLOCK_SECOND, .tv_usec = us % CLOCK_SECOND};
     evtimer_add(timer, &tv);
 }

@@ -33,7 +33,8 @@ int64_t loop_wall_us(struct loop *loop);
 /* Reads the clocks anew within a turn: after something that took long, such as fdatasync(). */
 void loop_refresh(struct loop *loop);
 
-/* Arms a one-shot timer event (made by evtimer_assign) `us` microseconds from now; at least 1. */
+/* Arms a one-shot timer event (made by evtimer_assign) `us` microseconds from now. 0: in the next turn, after the loop
+ * has looked for other events; more is rounded up to milliseconds by libevent. */
 void loop_arm(struct event *timer, int64_t us);
 
 #endif

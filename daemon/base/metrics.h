@@ -1,0 +1,68 @@
+/*
+ * The counters of the daemon, for Prometheus (text format 0.0.4). What each means is in base/metrics.def.
+ * They are plain members: who counts adds to them.
+ */
+#ifndef MOBEYE_BASE_METRICS_H
+#define MOBEYE_BASE_METRICS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+
+#define METRICS_CODES_MAX 8
+
+typedef uint64_t metrics_counter;
+typedef double metrics_gauge;
+
+struct metrics_endpoint {
+    struct metrics_endpoint *next;
+    char *name;
+#define SCALAR(type, name, help, advice)
+#define ENDPOINT(type, name, help, advice)      metrics_##type name;
+#define ENDPOINT_CODE(type, name, help, advice) metrics_##type name[METRICS_CODES_MAX];
+#include "base/metrics.def"
+#undef SCALAR
+#undef ENDPOINT
+#undef ENDPOINT_CODE
+};
+
+/* Upper bounds in microseconds; the last bucket has none. */
+#define METRICS_ACK_BOUNDS_US                                                                                          \
+    {                                                                                                                  \
+        100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 1000000                                  \
+    }
+#define METRICS_ACK_BUCKETS 13
+
+struct metrics {
+#define SCALAR(type, name, help, advice) metrics_##type name;
+#define ENDPOINT(type, name, help, advice)
+#define ENDPOINT_CODE(type, name, help, advice)
+#include "base/metrics.def"
+#undef SCALAR
+#undef ENDPOINT
+#undef ENDPOINT_CODE
+    struct metrics_endpoint *endpoints; /* in the order they were first seen; a removed endpoint's stay */
+    const char *codes[METRICS_CODES_MAX];
+    size_t n_codes;
+    uint64_t ack_buckets[METRICS_ACK_BUCKETS]; /* mobeyed_ack_seconds: receipt to reply */
+    uint64_t ack_sum_us;
+};
+
+/* codes: the values of label code, static words. */
+struct metrics *metrics_new(const char *const *codes, size_t n_codes);
+void metrics_free(struct metrics **metrics);
+
+/* The counters of an endpoint by its name: found or made. They stay for the life of the metrics. */
+struct metrics_endpoint *metrics_endpoint(struct metrics *metrics, const char *name);
+
+void metrics_ack(struct metrics *metrics, int64_t took_us, uint64_t times);
+
+/* Appends the text format. */
+void metrics_write(const struct metrics *metrics, struct buf *out);
+
+/* Do the laws hold? Where not, ret_why (may be NULL) gets a line with the numbers. */
+bool metrics_balanced(const struct metrics *metrics, struct buf *ret_why);
+
+#endif
