@@ -40,7 +40,8 @@ struct endpoint_message {
 
 struct endpoint_calls {
     void (*ready)(void *ctx, struct endpoint *endpoint);
-    void (*message)(void *ctx, struct endpoint *endpoint, const struct endpoint_message *message);
+    /* false ends the drain after this message: the owner can take no more for now. */
+    bool (*message)(void *ctx, struct endpoint *endpoint, const struct endpoint_message *message);
 };
 
 /* Binds or connects. `context` is the ZeroMQ context; conf must outlive the endpoint (see endpoint_reconfigure). NULL
@@ -50,24 +51,35 @@ struct endpoint *endpoint_new(struct loop *loop, void *context, const struct con
 void endpoint_free(struct endpoint **endpoint);
 
 /* Receives up to `budget` messages, message() for each. Returns whether more may be waiting: the endpoint is then still
- * ready, and ready() is not called again for it. Safe to call at any time. */
+ * ready, and ready() is not called again for it. May be called at any time, but not from its own message(). */
 bool endpoint_drain(struct endpoint *endpoint, unsigned budget);
 
-/* Sends the three frames of a router's reply. Never blocks: false where the peer is gone or reads nothing. */
+/* Sends the three frames of a router's reply. Never blocks: false where the peer is gone or reads nothing. After the
+ * last of several replies comes endpoint_settle(). */
 bool endpoint_reply(struct endpoint *endpoint, const struct endpoint_peer *peer, struct str word, struct str id,
                     struct str detail);
+
+/* Messages may be waiting: from ready() until a drain found nothing. */
+bool endpoint_is_ready(const struct endpoint *endpoint);
+
+/* Looks whether messages came while replies were sent: sending, too, takes the edge off ZMQ_FD. Calls ready() where
+ * they did and the endpoint was not ready. */
+void endpoint_settle(struct endpoint *endpoint);
 
 /* Closes the socket and opens it anew: frees what peers have piled up in libzmq. -1: it cannot be bound again now; try
  * again later. */
 int endpoint_rebind(struct endpoint *endpoint, struct err *err);
+
+/* false after a failed endpoint_rebind(). */
+bool endpoint_is_open(const struct endpoint *endpoint);
 
 const struct conf_endpoint *endpoint_conf(const struct endpoint *endpoint);
 
 /* Points to the equal part of a newer configuration. */
 void endpoint_reconfigure(struct endpoint *endpoint, const struct conf_endpoint *conf);
 
-/* The caller's own number for it, 0 until set: which counters are its. */
-unsigned endpoint_tag(const struct endpoint *endpoint);
-void endpoint_set_tag(struct endpoint *endpoint, unsigned tag);
+/* What the owner keeps for it: NULL until set. */
+void *endpoint_user(const struct endpoint *endpoint);
+void endpoint_set_user(struct endpoint *endpoint, void *user);
 
 #endif

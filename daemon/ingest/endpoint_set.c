@@ -1,0 +1,168 @@
+#include "ingest/endpoint_set.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <zmq.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+
+struct endpoint_set {
+    struct loop *loop;
+    void *context;
+    struct endpoint_calls calls;
+    void *ctx;
+    struct endpoint **endpoints;
+    size_t n;
+};
+
+struct endpoint_set *endpoint_set_new(struct loop *loop, const struct endpoint_calls *calls, void *ctx, struct err *err)
+{
+    void *context = zmq_ctx_new();
+    if (!context) {
+        err_set(err, "cannot make a ZeroMQ context: %s", zmq_strerror(zmq_errno()));
+        return NULL;
+    }
+    struct endpoint_set *set = mem_zalloc(sizeof(*set));
+    *set = (struct endpoint_set){.loop = loop, .context = context, .calls = *calls, .ctx = ctx};
+    return set;
+}
+
+void endpoint_set_free(struct endpoint_set **set)
+{
+    if (!*set)
+        return;
+    for (size_t i = 0; i < (*set)->n; i++)
+        endpoint_free(&(*set)->endpoints[i]);
+    free((*set)->endpoints);
+    zmq_ctx_term((*set)->context);
+    free(*set);
+    *set = NULL;
+}
+
+static bool same_endpoint(const struct conf_endpoint *a, const struct conf_endpoint *b)
+{
+    if (strcmp(a->name, b->name) != 0 || strcmp(a->address, b->address) != 0 || a->bind != b->bind ||
+        a->socket != b->socket || a->n_topics != b->n_topics)
+        return false;
+    for (size_t i = 0; i < a->n_topics; i++)
+        if (strcmp(a->topics[i], b->topics[i]) != 0)
+            return false;
+    return true;
+}
+
+static struct endpoint *find_same(const struct endpoint_set *set, const struct conf_endpoint *conf)
+{
+    for (size_t i = 0; i < set->n; i++)
+        if (same_endpoint(endpoint_conf(set->endpoints[i]), conf))
+            return set->endpoints[i];
+    return NULL;
+}
+
+static bool holds(struct endpoint *const *list, size_t n, const struct endpoint *endpoint)
+{
+    for (size_t i = 0; i < n; i++)
+        if (list[i] == endpoint)
+            return true;
+    return false;
+}
+
+/* Where in the running set an endpoint is bound that goes, and whose address `conf` takes over; -1: nowhere. */
+static int taken_over(const struct endpoint_set *set, struct endpoint *const *next, size_t n_next,
+                      const struct conf_endpoint *conf)
+{
+    for (size_t i = 0; conf->bind && i < set->n; i++) {
+        if (!set->endpoints[i] || holds(next, n_next, set->endpoints[i]))
+            continue;
+        const struct conf_endpoint *old = endpoint_conf(set->endpoints[i]);
+        if (old->bind && strcmp(old->address, conf->address) == 0)
+            return (int)i;
+    }
+    return -1;
+}
+
+static struct endpoint *open_one(struct endpoint_set *set, const struct conf_endpoint *conf, struct err *err)
+{
+    return endpoint_new(set->loop, set->context, conf, &set->calls, set->ctx, err);
+}
+
+/* What an endpoint was that had to be closed before its successor could be bound. */
+struct closed {
+    const struct conf_endpoint *conf;
+    size_t at;
+};
+
+/* Opens what is new in conf; an endpoint whose address is taken over is closed right before, and noted in closed. */
+static int open_new(struct endpoint_set *set, const struct conf *conf, struct endpoint **next, struct closed *closed,
+                    size_t *n_closed, struct err *err)
+{
+    for (size_t i = 0; i < conf->n_endpoints; i++) {
+        if (next[i])
+            continue;
+        int old = taken_over(set, next, conf->n_endpoints, &conf->endpoints[i]);
+        if (old >= 0) {
+            closed[(*n_closed)++] = (struct closed){.conf = endpoint_conf(set->endpoints[old]), .at = (size_t)old};
+            endpoint_free(&set->endpoints[old]);
+        }
+        next[i] = open_one(set, &conf->endpoints[i], err);
+        if (!next[i])
+            return -1;
+    }
+    return 0;
+}
+
+/* Undoes open_new(): closes what it opened, opens again what it closed. */
+static void go_back(struct endpoint_set *set, struct endpoint **next, size_t n_next, const struct closed *closed,
+                    size_t n_closed)
+{
+    for (size_t i = 0; i < n_next; i++)
+        if (next[i] && !holds(set->endpoints, set->n, next[i]))
+            endpoint_free(&next[i]);
+    for (size_t i = 0; i < n_closed; i++) {
+        struct err err;
+        set->endpoints[closed[i].at] = open_one(set, closed[i].conf, &err);
+        if (!set->endpoints[closed[i].at])
+            log_error("reload", "%s", err.text);
+    }
+    size_t kept = 0;
+    for (size_t i = 0; i < set->n; i++)
+        if (set->endpoints[i])
+            set->endpoints[kept++] = set->endpoints[i];
+    set->n = kept;
+}
+
+int endpoint_set_apply(struct endpoint_set *set, const struct conf *conf, struct err *err)
+{
+    struct endpoint **next = mem_zalloc(conf->n_endpoints * sizeof(struct endpoint *));
+    struct closed *closed = mem_zalloc(set->n * sizeof(*closed));
+    size_t n_closed = 0;
+    for (size_t i = 0; i < conf->n_endpoints; i++)
+        next[i] = find_same(set, &conf->endpoints[i]);
+    int rc = open_new(set, conf, next, closed, &n_closed, err);
+    if (rc != 0) {
+        go_back(set, next, conf->n_endpoints, closed, n_closed);
+        free(next);
+    } else {
+        for (size_t i = 0; i < set->n; i++)
+            if (set->endpoints[i] && !holds(next, conf->n_endpoints, set->endpoints[i]))
+                endpoint_free(&set->endpoints[i]);
+        for (size_t i = 0; i < conf->n_endpoints; i++)
+            endpoint_reconfigure(next[i], &conf->endpoints[i]);
+        free(set->endpoints);
+        set->endpoints = next;
+        set->n = conf->n_endpoints;
+    }
+    free(closed);
+    return rc;
+}
+
+size_t endpoint_set_count(const struct endpoint_set *set)
+{
+    return set->n;
+}
+
+struct endpoint *endpoint_set_at(const struct endpoint_set *set, size_t i)
+{
+    return set->endpoints[i];
+}

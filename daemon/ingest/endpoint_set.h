@@ -1,0 +1,28 @@
+/*
+ * The endpoints of a configuration, changed as a whole.
+ */
+#ifndef MOBEYE_INGEST_ENDPOINT_SET_H
+#define MOBEYE_INGEST_ENDPOINT_SET_H
+
+#include "ingest/endpoint.h"
+
+struct endpoint_set;
+
+/* An empty set with a ZeroMQ context of its own. NULL with err set. */
+struct endpoint_set *endpoint_set_new(struct loop *loop, const struct endpoint_calls *calls, void *ctx,
+                                      struct err *err);
+
+/* Closes every endpoint and the context; replies that are on their way get half a second. Safe on NULL. */
+void endpoint_set_free(struct endpoint_set **set);
+
+/*
+ * Makes the set that of conf: unchanged endpoints stay open and keep their peers, others are opened or closed. All or
+ * nothing: -1 with err set leaves the set as it was (an endpoint whose address changes hands is opened again). Replies
+ * must have been sent before: endpoints may be freed. conf must live until the next apply or the end of the set.
+ */
+int endpoint_set_apply(struct endpoint_set *set, const struct conf *conf, struct err *err);
+
+size_t endpoint_set_count(const struct endpoint_set *set);
+struct endpoint *endpoint_set_at(const struct endpoint_set *set, size_t i);
+
+#endif
