@@ -70,6 +70,8 @@ int journal_sync(struct journal *journal, struct err *err);
 uint64_t journal_next_seq(const struct journal *journal);
 uint64_t journal_synced_seq(const struct journal *journal);
 uint64_t journal_first_seq(const struct journal *journal);
+/* The last number that journal_stored() was told; after journal_open() as far as the files tell, which may be less. */
+uint64_t journal_stored_seq(const struct journal *journal);
 uint64_t journal_unsynced(const struct journal *journal); /* records appended, not synced */
 uint64_t journal_unsynced_bytes(const struct journal *journal);
 uint64_t journal_bytes(const struct journal *journal);   /* on disk, all segments */

@@ -1,0 +1,389 @@
+#include "accept.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <event2/event_struct.h>
+
+#include "alert/record.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "ingest/decode_cloudevents.h"
+#include "ingest/endpoint_set.h"
+#include "ingest/memory_watch.h"
+#include "ingest/reply_queue.h"
+#include "ingest/validate.h"
+
+/* Messages taken a turn from all endpoints together: one group commit. More makes ACKs late, fewer makes syncs many. */
+#define TURN_MESSAGES 4096
+/* In a journal over half full, a group waits this long to fill its frame: frames are padded to 512 bytes. */
+#define FILL_WAIT_US  (10 * CLOCK_MS)
+#define FILL_ENOUGH   (64 * 1024)
+#define RETRY_FULL_MS "1000"
+#define RETRY_STOP_MS "2000"
+/* What peers may pile up in libzmq, beyond what the process has after its start and its own buffers. */
+#define RESIDENT_ROOM_BYTES (128u * 1024 * 1024)
+
+/* What is kept of an endpoint by its name: it outlives the socket across reloads. */
+struct intake {
+    struct intake *next;
+    struct metrics_endpoint *counters;
+    char subject[96]; /* "endpoint NAME", for the log */
+    struct complaint refused[REJECT_COUNT], unread;
+    struct buf held; /* pull and sub: the record that found the journal full; reading has stopped */
+    bool holding;
+};
+
+enum accept_state {
+    ACCEPT_RUNNING,
+    ACCEPT_STOPPING, /* RETRY to everybody */
+    ACCEPT_FAILED,   /* the journal cannot be written: no reply, no record, nothing is read */
+};
+
+struct accept {
+    enum accept_state state;
+    struct loop *loop;
+    struct metrics *metrics;
+    struct journal *journal;
+    struct accept_calls calls;
+    void *ctx;
+    struct endpoint_set *endpoints;
+    struct memory_watch *memory_watch;
+    struct decoder *decoder;
+    struct intake *intakes;
+    struct event turn;          /* drains, commits, replies */
+    struct event commit_due;    /* the end of FILL_WAIT_US */
+    struct buf record;          /* scratch of the message at hand */
+    struct reply_queue replies; /* of this group */
+    uint64_t acks;              /* among them */
+    int64_t group_since_us;     /* monotonic: receipt of the first unsynced record */
+    unsigned rotation;          /* which endpoint is drained first */
+    struct complaint full;
+    uint64_t progress_seen;
+};
+
+static void fail(struct accept *a, const struct err *err)
+{
+    a->state = ACCEPT_FAILED;
+    a->calls.failed(a->ctx, err);
+}
+
+static struct intake *intake_of(struct accept *a, struct endpoint *endpoint)
+{
+    struct intake *intake = endpoint_user(endpoint);
+    if (intake)
+        return intake;
+    struct metrics_endpoint *counters = metrics_endpoint(a->metrics, endpoint_conf(endpoint)->name);
+    for (intake = a->intakes; intake && intake->counters != counters; intake = intake->next)
+        ;
+    if (!intake) {
+        intake = mem_zalloc(sizeof(*intake));
+        intake->counters = counters;
+        intake->next = a->intakes;
+        snprintf(intake->subject, sizeof(intake->subject), "endpoint %s", counters->name);
+        a->intakes = intake;
+    }
+    endpoint_set_user(endpoint, intake);
+    return intake;
+}
+
+static void on_dropped(void *ctx, struct endpoint *endpoint)
+{
+    struct accept *a = ctx;
+    struct intake *intake = intake_of(a, endpoint);
+    intake->counters->replies_dropped_total++;
+    log_complain(&intake->unread, loop_mono_us(a->loop), LOG_LEVEL_INFO, intake->subject,
+                 "a peer is gone or does not read its replies; they are dropped");
+}
+
+static void send_replies(struct accept *a)
+{
+    reply_queue_send(&a->replies, on_dropped, a);
+    for (size_t i = 0; i < endpoint_set_count(a->endpoints); i++)
+        endpoint_settle(endpoint_set_at(a->endpoints, i));
+}
+
+static void refuse(struct accept *a, struct endpoint *endpoint, const struct endpoint_peer *peer,
+                   const struct reject *reject)
+{
+    struct intake *intake = intake_of(a, endpoint);
+    char detail[sizeof(reject->field) + sizeof(reject->reason) + 32];
+    int len = snprintf(detail, sizeof(detail), "%s: %s: %s", reject_word(reject->code),
+                       reject->field[0] ? reject->field : "message", reject->reason);
+    intake->counters->rejected_total[reject->code]++;
+    log_complain(&intake->refused[reject->code], loop_mono_us(a->loop), LOG_LEVEL_WARNING, intake->subject,
+                 "refused a message: %s", detail);
+    reply_queue_add(&a->replies, endpoint, peer, "REJECT", reject->id, (struct str){detail, (size_t)len});
+}
+
+static void refuse_frames(struct accept *a, struct endpoint *endpoint, const struct endpoint_message *message)
+{
+    struct reject reject = {.code = message->malformed ? REJECT_MALFORMED : REJECT_TOO_LARGE};
+    if (message->malformed)
+        snprintf(reject.reason, sizeof(reject.reason), "%s; a message is an optional empty frame and one payload frame",
+                 message->malformed);
+    else
+        snprintf(reject.reason, sizeof(reject.reason), "the payload has %zu bytes, at most %d are allowed",
+                 message->payload.len, ALERT_PAYLOAD_MAX);
+    refuse(a, endpoint, &message->peer, &reject);
+}
+
+/* Into the journal's next group. false: it is full, nothing was taken. */
+static bool admit(struct accept *a, struct str record, uint64_t *ret_seq)
+{
+    struct err err;
+    bool first = journal_unsynced(a->journal) == 0;
+    int rc = journal_append(a->journal, record, loop_wall_us(a->loop), ret_seq, &err);
+    if (rc == JOURNAL_APPENDED) {
+        if (first)
+            a->group_since_us = loop_mono_us(a->loop);
+        log_recover(&a->full, "journal", "there is room again");
+        return true;
+    }
+    if (rc == JOURNAL_FULL)
+        log_complain(&a->full, loop_mono_us(a->loop), LOG_LEVEL_ERROR, "journal",
+                     "full: no room within journal.max_size or on the disk; senders get RETRY, pull and sub endpoints "
+                     "are not read");
+    else
+        fail(a, &err);
+    return false;
+}
+
+/* The message is an alert: accept it, or have the sender or the endpoint wait. */
+static bool take(struct accept *a, struct endpoint *endpoint, const struct endpoint_peer *peer, struct str id)
+{
+    struct intake *intake = intake_of(a, endpoint);
+    uint64_t seq = 0;
+    if (admit(a, buf_str(&a->record), &seq)) {
+        char number[24];
+        int len = snprintf(number, sizeof(number), "%" PRIu64, seq);
+        reply_queue_add(&a->replies, endpoint, peer, "ACK", id, (struct str){number, (size_t)len});
+        a->acks++;
+        return true;
+    }
+    if (a->state == ACCEPT_FAILED)
+        return false;
+    if (endpoint_conf(endpoint)->socket == CONF_ROUTER) {
+        intake->counters->retry_total++;
+        reply_queue_add(&a->replies, endpoint, peer, "RETRY", id, STR(RETRY_FULL_MS));
+        return true;
+    }
+    intake->held.len = 0;
+    buf_append_str(&intake->held, buf_str(&a->record));
+    intake->holding = true;
+    return false;
+}
+
+static bool on_message(void *ctx, struct endpoint *endpoint, const struct endpoint_message *message)
+{
+    struct accept *a = ctx;
+    struct intake *intake = intake_of(a, endpoint);
+    int64_t now_us = loop_wall_us(a->loop);
+    intake->counters->received_total++;
+    intake->counters->last_received_timestamp_seconds = (double)now_us / 1e6;
+    if (message->malformed || message->too_large) {
+        refuse_frames(a, endpoint, message);
+        return true;
+    }
+    struct alert alert;
+    struct reject reject;
+    if (!decode_cloudevents(a->decoder, message->payload, &alert, &reject)) {
+        refuse(a, endpoint, &message->peer, &reject);
+        return true;
+    }
+    if (a->state == ACCEPT_STOPPING) {
+        intake->counters->retry_total++;
+        reply_queue_add(&a->replies, endpoint, &message->peer, "RETRY", alert.event_id, STR(RETRY_STOP_MS));
+        return true;
+    }
+    validate_time(&alert, now_us);
+    alert.endpoint = str_from(intake->counters->name);
+    a->record.len = 0;
+    record_pack(&a->record, &alert);
+    return take(a, endpoint, &message->peer, alert.event_id);
+}
+
+static void on_ready(void *ctx, struct endpoint *endpoint)
+{
+    struct accept *a = ctx;
+    (void)endpoint;
+    loop_arm(&a->turn, 0);
+}
+
+/* An endpoint is read unless it holds a record that found the journal full, or the sender cannot be told to wait. */
+static bool may_read(struct accept *a, struct endpoint *endpoint)
+{
+    if (!endpoint_is_ready(endpoint) || a->state == ACCEPT_FAILED || intake_of(a, endpoint)->holding)
+        return false;
+    return a->state == ACCEPT_RUNNING || endpoint_conf(endpoint)->socket == CONF_ROUTER;
+}
+
+static void commit_now(struct accept *a)
+{
+    uint64_t records = journal_unsynced(a->journal);
+    if (records > 0) {
+        struct err err;
+        if (journal_sync(a->journal, &err) != 0) {
+            fail(a, &err);
+            return;
+        }
+        a->metrics->journaled_total += records;
+        loop_refresh(a->loop);
+        metrics_ack(a->metrics, loop_mono_us(a->loop) - a->group_since_us, a->acks);
+        a->acks = 0;
+    }
+    send_replies(a);
+    if (records > 0)
+        a->calls.synced(a->ctx);
+}
+
+static void commit_group(struct accept *a)
+{
+    int64_t waited_us = loop_mono_us(a->loop) - a->group_since_us;
+    if (journal_unsynced(a->journal) > 0 && journal_fill(a->journal) > 0.5 && waited_us < FILL_WAIT_US &&
+        journal_unsynced_bytes(a->journal) < FILL_ENOUGH)
+        loop_arm(&a->commit_due, FILL_WAIT_US - waited_us);
+    else
+        commit_now(a);
+}
+
+/* Drains the endpoints in turns, each its share, then commits what came. */
+static void on_turn(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct accept *a = arg;
+    size_t n = endpoint_set_count(a->endpoints), readable = 0;
+    for (size_t i = 0; i < n; i++)
+        readable += may_read(a, endpoint_set_at(a->endpoints, i));
+    bool more = false;
+    a->rotation++;
+    for (size_t i = 0; i < n && a->state != ACCEPT_FAILED; i++) {
+        struct endpoint *endpoint = endpoint_set_at(a->endpoints, (i + a->rotation) % n);
+        if (may_read(a, endpoint))
+            more |= endpoint_drain(endpoint, (unsigned)(TURN_MESSAGES / readable)) && may_read(a, endpoint);
+    }
+    if (a->state != ACCEPT_FAILED)
+        commit_group(a);
+    if (more && a->state != ACCEPT_FAILED)
+        loop_arm(&a->turn, 0);
+}
+
+static void on_commit_due(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct accept *a = arg;
+    if (a->state != ACCEPT_FAILED)
+        commit_now(a);
+}
+
+static void on_rebound(void *ctx, struct endpoint *endpoint)
+{
+    intake_of(ctx, endpoint)->counters->rebinds_total++;
+}
+
+/* Every endpoint shows in the metrics from its start, not from its first message. */
+static void know_intakes(struct accept *a)
+{
+    for (size_t i = 0; i < endpoint_set_count(a->endpoints); i++)
+        intake_of(a, endpoint_set_at(a->endpoints, i));
+}
+
+struct accept *accept_new(struct loop *loop, struct metrics *metrics, struct journal *journal, const struct conf *conf,
+                          const struct accept_calls *calls, void *ctx, struct err *err)
+{
+    static const struct endpoint_calls endpoint_calls = {.ready = on_ready, .message = on_message};
+    struct accept *a = mem_zalloc(sizeof(*a));
+    a->loop = loop;
+    a->metrics = metrics;
+    a->journal = journal;
+    a->calls = *calls;
+    a->ctx = ctx;
+    a->decoder = decoder_new();
+    evtimer_assign(&a->turn, loop_base(loop), on_turn, a);
+    evtimer_assign(&a->commit_due, loop_base(loop), on_commit_due, a);
+    a->endpoints = endpoint_set_new(loop, &endpoint_calls, a, err);
+    if (!a->endpoints || endpoint_set_apply(a->endpoints, conf, err) != 0) {
+        accept_free(&a);
+        return NULL;
+    }
+    know_intakes(a);
+    a->memory_watch = memory_watch_new(loop, a->endpoints, RESIDENT_ROOM_BYTES, on_rebound, a);
+    return a;
+}
+
+void accept_free(struct accept **accept)
+{
+    struct accept *a = *accept;
+    if (!a)
+        return;
+    event_del(&a->turn);
+    event_del(&a->commit_due);
+    memory_watch_free(&a->memory_watch);
+    endpoint_set_free(&a->endpoints);
+    decoder_free(&a->decoder);
+    for (struct intake *intake = a->intakes, *next; intake; intake = next) {
+        next = intake->next;
+        buf_free(&intake->held);
+        free(intake);
+    }
+    buf_free(&a->record);
+    buf_free(&a->replies.bytes);
+    free(a);
+    *accept = NULL;
+}
+
+int accept_reload(struct accept *a, const struct conf *conf, struct err *err)
+{
+    /* Replies refer to endpoints, which may go: they are sent first. */
+    commit_now(a);
+    if (a->state == ACCEPT_FAILED)
+        return err_set(err, "the journal cannot be written");
+    if (endpoint_set_apply(a->endpoints, conf, err) != 0)
+        return -1;
+    know_intakes(a);
+    loop_arm(&a->turn, 0);
+    return 0;
+}
+
+void accept_stop(struct accept *a)
+{
+    if (a->state == ACCEPT_RUNNING)
+        a->state = ACCEPT_STOPPING;
+    loop_arm(&a->turn, 0);
+}
+
+void accept_room(struct accept *a)
+{
+    for (struct intake *intake = a->intakes; intake && a->state == ACCEPT_RUNNING; intake = intake->next) {
+        uint64_t seq = 0;
+        if (intake->holding && admit(a, buf_str(&intake->held), &seq)) {
+            intake->holding = false;
+            loop_arm(&a->turn, 0);
+        }
+    }
+}
+
+uint64_t accept_in_flight(const struct accept *a)
+{
+    uint64_t in_flight = journal_unsynced(a->journal);
+    for (const struct intake *intake = a->intakes; intake; intake = intake->next)
+        in_flight += intake->holding;
+    return in_flight;
+}
+
+bool accept_progresses(struct accept *a)
+{
+    uint64_t received = 0;
+    bool waiting = false;
+    for (const struct intake *intake = a->intakes; intake; intake = intake->next)
+        received += intake->counters->received_total;
+    for (size_t i = 0; i < endpoint_set_count(a->endpoints); i++)
+        waiting |= may_read(a, endpoint_set_at(a->endpoints, i));
+    bool progress = !waiting || received != a->progress_seen;
+    a->progress_seen = received;
+    return progress;
+}

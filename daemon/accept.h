@@ -1,0 +1,45 @@
+/*
+ * The way in: endpoint -> decode -> validate -> journal, and after the sync, and only then, the reply.
+ *
+ * One turn drains the ready endpoints, each its share, appends what is an alert to the journal, syncs once, and sends
+ * the replies of the whole group in the order of their messages. While fdatasync() runs the next group gathers in
+ * ZeroMQ.
+ */
+#ifndef MOBEYE_ACCEPT_H
+#define MOBEYE_ACCEPT_H
+
+#include "base/err.h"
+#include "base/loop.h"
+#include "base/metrics.h"
+#include "conf/conf.h"
+#include "journal/journal.h"
+
+struct accept;
+
+struct accept_calls {
+    void (*synced)(void *ctx);                        /* new records are on stable storage */
+    void (*failed)(void *ctx, const struct err *err); /* the journal cannot be written: nothing more is taken */
+};
+
+/* Opens the endpoints of conf, which must live until the next accept_reload() or accept_free(). The journal stays the
+ * caller's. NULL with err set. */
+struct accept *accept_new(struct loop *loop, struct metrics *metrics, struct journal *journal, const struct conf *conf,
+                          const struct accept_calls *calls, void *ctx, struct err *err);
+void accept_free(struct accept **accept); /* safe on NULL */
+
+/* All or nothing, as endpoint_set_apply(). */
+int accept_reload(struct accept *accept, const struct conf *conf, struct err *err);
+
+/* From now on routers answer RETRY and the other endpoints are not read. */
+void accept_stop(struct accept *accept);
+
+/* The journal may have room again: records that are held for it are tried. */
+void accept_room(struct accept *accept);
+
+/* Messages received, and neither answered nor journaled yet. */
+uint64_t accept_in_flight(const struct accept *accept);
+
+/* False where messages wait and none was taken since the last call. */
+bool accept_progresses(struct accept *accept);
+
+#endif

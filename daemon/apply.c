@@ -1,0 +1,299 @@
+#include "apply.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include <event2/event_struct.h>
+
+#include "alert/record.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "enrich/place.h"
+#include "enrich/rules.h"
+#include "store/writer.h"
+
+#define BATCH_BYTES (4 * 1024 * 1024)
+#define BATCHES     3 /* one in its transaction, one encoded, one being read */
+/* The largest database.batch_max. Memory that no row uses is never touched. */
+#define BATCH_ROWS_MAX 20000
+
+struct apply {
+    struct loop *loop;
+    struct metrics *metrics;
+    struct journal *journal;
+    const struct conf *conf;
+    struct apply_calls calls;
+    void *ctx;
+    struct writer *writer;
+    struct event feed_due;  /* the end of database.batch_wait */
+    int64_t feed_since_us;  /* monotonic: when records began to wait for a batch; 0: none wait */
+    uint64_t submitted_seq; /* the last record that the writer was given */
+    uint64_t stored_seq;    /* the last record that is in the database, as far as known */
+    struct batch *spare[BATCHES];
+    size_t n_spare;
+    bool database_up;
+    struct complaint unreadable;
+};
+
+static void enrich(struct apply *a, struct batch *batch)
+{
+    for (size_t i = 0; i < batch->n; i++) {
+        struct batch_row *row = &batch->rows[i];
+        struct alert *alert = &row->alert;
+        uint64_t seq = alert->seq, checksum = alert->checksum;
+        if (!row->unreadable && record_unpack(row->record, alert, NULL) != 0)
+            row->unreadable = "the record is of no version that this program knows";
+        alert->seq = seq;
+        alert->checksum = checksum;
+        if (row->unreadable) {
+            a->metrics->journal_damaged_total++;
+            continue;
+        }
+        place_alert(alert, a->conf);
+        const struct conf_rule *rule = rules_match(a->conf, alert);
+        alert->rule = str_from(rule ? rule->name : NULL);
+    }
+}
+
+/* Reads the next batch and hands it on. false: there is nothing to hand on now. */
+static bool submit_next(struct apply *a)
+{
+    struct err err;
+    struct batch *batch = a->spare[a->n_spare - 1];
+    batch_clear(batch);
+    size_t max = a->conf->database.batch_max < batch->cap ? a->conf->database.batch_max : batch->cap;
+    if (journal_read(a->journal, a->submitted_seq + 1, max, BATCH_BYTES, batch, &err) != 0) {
+        log_complain(&a->unreadable, loop_mono_us(a->loop), LOG_LEVEL_ERROR, "journal", "%s; trying again", err.text);
+        return false;
+    }
+    if (batch->n == 0)
+        return false;
+    a->n_spare--;
+    a->submitted_seq = batch->last_seq;
+    enrich(a, batch);
+    writer_submit(a->writer, batch);
+    return true;
+}
+
+/*
+ * Hands batches to the writer: a full one at once, a smaller one when the writer has nothing else to do and its alerts
+ * have waited for company as long as they may. While the writer is busy, small ones gather.
+ */
+static void feed(struct apply *a)
+{
+    while (a->n_spare > 0 && writer_wants(a->writer)) {
+        uint64_t waiting = journal_synced_seq(a->journal) - a->submitted_seq;
+        if (waiting == 0) {
+            a->feed_since_us = 0;
+            return;
+        }
+        if (a->feed_since_us == 0)
+            a->feed_since_us = loop_mono_us(a->loop);
+        int64_t due_us = a->feed_since_us + a->conf->database.batch_wait_us - loop_mono_us(a->loop);
+        bool full = waiting >= a->conf->database.batch_max;
+        if (!full && (!writer_idle(a->writer) || due_us > 0)) {
+            if (writer_idle(a->writer))
+                loop_arm(&a->feed_due, due_us);
+            return;
+        }
+        if (!submit_next(a))
+            return;
+        a->feed_since_us = 0;
+    }
+}
+
+static void on_feed_due(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    feed(arg);
+}
+
+/* Moves the mark between what is stored and what waits, in either direction, and keeps the books. */
+static void set_stored(struct apply *a, uint64_t seq)
+{
+    if (seq < a->stored_seq)
+        a->metrics->recovered_total += a->stored_seq - seq;
+    else
+        a->metrics->duplicate_total += seq - a->stored_seq;
+    a->stored_seq = seq;
+    journal_stored(a->journal, seq, loop_wall_us(a->loop));
+}
+
+/* Is this the journal whose alerts the database has stored up to there? */
+static bool position_fits(struct apply *a, const struct writer_position *position)
+{
+    if (position->position > journal_synced_seq(a->journal))
+        return false;
+    uint64_t checksum = 0;
+    return !journal_checksum(a->journal, position->position, &checksum) || checksum == position->checksum;
+}
+
+static uint64_t on_position(void *ctx, struct writer_position position)
+{
+    struct apply *a = ctx;
+    uint64_t before_first = journal_first_seq(a->journal) - 1, start = before_first;
+    if (position.known && !position_fits(a, &position)) {
+        struct err err;
+        log_warning("journal",
+                    "the database has another history of this journal (position %" PRIu64
+                    "); it goes on as a new one, and every kept alert is applied again",
+                    position.position);
+        if (journal_new_uuid(a->journal, &err) != 0)
+            a->calls.failed(a->ctx, &err);
+        else
+            writer_set_journal(a->writer, journal_uuid(a->journal));
+    } else if (position.known && position.position < before_first) {
+        a->metrics->journal_gaps_total++;
+        log_error("journal",
+                  "gap: the database has alerts up to %" PRIu64 ", the journal keeps them from %" PRIu64
+                  " on; those between are missing in this database",
+                  position.position, before_first + 1);
+    } else if (position.known) {
+        start = position.position;
+    }
+    if (start < a->stored_seq)
+        log_warning("journal", "alerts from %" PRIu64 " to %" PRIu64 " are applied again: the database lacks them",
+                    start + 1, a->stored_seq);
+    set_stored(a, start);
+    a->submitted_seq = start;
+    a->feed_since_us = 0;
+    return start;
+}
+
+static void on_stored(void *ctx, const struct writer_stored *stored)
+{
+    struct apply *a = ctx;
+    a->metrics->committed_total += stored->committed;
+    a->metrics->duplicate_total += stored->duplicate;
+    /* Numbers without a record were set aside with their bytes when the journal was recovered. */
+    uint64_t numbers = stored->last_seq - a->stored_seq;
+    a->metrics->quarantined_total += numbers - stored->committed - stored->duplicate;
+    a->stored_seq = stored->last_seq;
+    journal_stored(a->journal, stored->last_seq, loop_wall_us(a->loop));
+    a->calls.stored(a->ctx);
+}
+
+static void on_done(void *ctx, struct batch *batch)
+{
+    struct apply *a = ctx;
+    a->spare[a->n_spare++] = batch;
+    feed(a);
+}
+
+static void on_ready(void *ctx)
+{
+    feed(ctx);
+}
+
+static void on_up(void *ctx, bool up)
+{
+    struct apply *a = ctx;
+    a->database_up = up;
+}
+
+struct apply *apply_new(struct loop *loop, struct metrics *metrics, struct journal *journal, const struct conf *conf,
+                        const struct apply_calls *calls, void *ctx)
+{
+    static const struct writer_calls writer_calls = {
+        .position = on_position, .ready = on_ready, .stored = on_stored, .done = on_done, .up = on_up};
+    struct apply *a = mem_zalloc(sizeof(*a));
+    a->loop = loop;
+    a->metrics = metrics;
+    a->journal = journal;
+    a->conf = conf;
+    a->calls = *calls;
+    a->ctx = ctx;
+    a->stored_seq = a->submitted_seq = journal_stored_seq(journal);
+    metrics->recovered_total = journal_synced_seq(journal) - a->stored_seq;
+    evtimer_assign(&a->feed_due, loop_base(loop), on_feed_due, a);
+    for (a->n_spare = 0; a->n_spare < BATCHES; a->n_spare++)
+        a->spare[a->n_spare] = batch_new(BATCH_ROWS_MAX);
+    struct writer_options options = {
+        .conninfo = conf->database.conninfo,
+        .instance = conf->instance,
+        .journal_uuid = journal_uuid(journal),
+    };
+    a->writer = writer_new(loop, &options, &writer_calls, a);
+    writer_start(a->writer);
+    return a;
+}
+
+void apply_free(struct apply **apply)
+{
+    struct apply *a = *apply;
+    if (!a)
+        return;
+    event_del(&a->feed_due);
+    writer_free(&a->writer);
+    for (size_t i = 0; i < a->n_spare; i++)
+        batch_free(&a->spare[i]);
+    free(a);
+    *apply = NULL;
+}
+
+void apply_reload(struct apply *a, const struct conf *conf)
+{
+    a->conf = conf;
+    writer_reconfigure(a->writer, conf->database.conninfo, conf->instance);
+}
+
+void apply_feed(struct apply *a)
+{
+    feed(a);
+}
+
+bool apply_rests(const struct apply *a)
+{
+    return a->n_spare == BATCHES;
+}
+
+bool apply_done(const struct apply *a)
+{
+    return a->stored_seq == journal_synced_seq(a->journal) && writer_idle(a->writer);
+}
+
+bool apply_database_up(const struct apply *a)
+{
+    return a->database_up;
+}
+
+void apply_keep(struct apply *a)
+{
+    journal_stored(a->journal, a->stored_seq, loop_wall_us(a->loop));
+}
+
+/* When the oldest alert that waits was received, 0: none waits or it cannot be read. */
+static int64_t oldest_waiting_us(struct apply *a)
+{
+    if (a->stored_seq == journal_synced_seq(a->journal))
+        return 0;
+    struct batch *one = batch_new(1);
+    struct alert alert;
+    int64_t received_us = 0;
+    if (journal_read(a->journal, a->stored_seq + 1, 1, RECORD_MAX, one, NULL) == 0 && one->n == 1 &&
+        !one->rows[0].unreadable && record_unpack(one->rows[0].record, &alert, NULL) == 0)
+        received_us = alert.received_us;
+    batch_free(&one);
+    return received_us;
+}
+
+void apply_gauges(struct apply *a)
+{
+    struct metrics *m = a->metrics;
+    int64_t oldest_us = oldest_waiting_us(a), lag_us = loop_wall_us(a->loop) - oldest_us;
+    m->journal_pending = (double)(journal_synced_seq(a->journal) - a->stored_seq);
+    m->journal_bytes = (double)journal_bytes(a->journal);
+    m->journal_max_bytes = (double)a->conf->journal.max_size_bytes;
+    m->journal_fill_ratio = journal_fill(a->journal);
+    m->journal_reach_timestamp_seconds = (double)journal_reach_us(a->journal) / 1e6;
+    m->database_up = a->database_up;
+    m->partitions_until_timestamp_seconds = (double)writer_partitions_until_us(a->writer) / 1e6;
+    m->commit_lag_seconds = oldest_us > 0 && lag_us > 0 ? (double)lag_us / 1e6 : 0;
+}
+
+const char *apply_database_state(const struct apply *a)
+{
+    return writer_state(a->writer);
+}

@@ -1,0 +1,47 @@
+/*
+ * The way out: journal -> enrich -> store. The database is what you get by applying the journal, in order, once.
+ */
+#ifndef MOBEYE_APPLY_H
+#define MOBEYE_APPLY_H
+
+#include "base/err.h"
+#include "base/loop.h"
+#include "base/metrics.h"
+#include "conf/conf.h"
+#include "journal/journal.h"
+
+struct apply;
+
+struct apply_calls {
+    void (*stored)(void *ctx);                        /* more is stored: the journal may have room again */
+    void (*failed)(void *ctx, const struct err *err); /* the journal cannot be written */
+};
+
+/* Begins to connect to the database. conf must live as long as a batch may refer to it (apply_rests()). */
+struct apply *apply_new(struct loop *loop, struct metrics *metrics, struct journal *journal, const struct conf *conf,
+                        const struct apply_calls *calls, void *ctx);
+void apply_free(struct apply **apply); /* safe on NULL */
+
+void apply_reload(struct apply *apply, const struct conf *conf);
+
+/* There may be new synced records. */
+void apply_feed(struct apply *apply);
+
+/* No batch is on its way: nothing refers to a configuration but the one in force. */
+bool apply_rests(const struct apply *apply);
+
+/* Everything that is synced is stored. */
+bool apply_done(const struct apply *apply);
+
+bool apply_database_up(const struct apply *apply);
+
+/* Looks for stored segments that are older than journal.keep. */
+void apply_keep(struct apply *apply);
+
+/* Writes the gauges of journal and database into the metrics. */
+void apply_gauges(struct apply *apply);
+
+/* For people: how the database is. */
+const char *apply_database_state(const struct apply *apply);
+
+#endif

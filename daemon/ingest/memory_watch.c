@@ -1,0 +1,94 @@
+#include "ingest/memory_watch.h"
+
+#include <malloc.h>
+#include <stdlib.h>
+
+#include <event2/event_struct.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+/* On loopback 600 MB arrive a second. */
+#define LOOK_EVERY_US (100 * CLOCK_MS)
+/* libzmq's I/O thread frees what a closed socket held in its own time. */
+#define REST_US (500 * CLOCK_MS)
+
+struct memory_watch {
+    struct loop *loop;
+    struct endpoint_set *set;
+    void (*rebound)(void *ctx, struct endpoint *endpoint);
+    void *ctx;
+    struct event timer;
+    size_t limit_bytes;
+    size_t turn; /* whose turn it is to be closed */
+    int64_t rest_until_us;
+};
+
+static void rebind(struct memory_watch *watch, struct endpoint *endpoint)
+{
+    struct err err;
+    if (endpoint_rebind(endpoint, &err) != 0)
+        log_error("memory", "%s; trying again", err.text);
+    watch->rebound(watch->ctx, endpoint);
+}
+
+static void reopen_closed(struct memory_watch *watch)
+{
+    for (size_t i = 0; i < endpoint_set_count(watch->set); i++)
+        if (!endpoint_is_open(endpoint_set_at(watch->set, i)))
+            rebind(watch, endpoint_set_at(watch->set, i));
+}
+
+static void look(struct memory_watch *watch)
+{
+    int64_t now_us = loop_mono_us(watch->loop);
+    if (now_us < watch->rest_until_us)
+        return;
+    reopen_closed(watch);
+    size_t resident = mem_resident_bytes();
+    if (resident <= watch->limit_bytes || endpoint_set_count(watch->set) == 0)
+        return;
+    malloc_trim(0);
+    if (mem_resident_bytes() <= watch->limit_bytes)
+        return;
+    struct endpoint *endpoint = endpoint_set_at(watch->set, watch->turn++ % endpoint_set_count(watch->set));
+    log_warning("memory",
+                "%zu MiB resident, over the limit of %zu MiB: endpoint %s is closed and opened anew, to cut "
+                "off a peer that sends without end",
+                resident >> 20, watch->limit_bytes >> 20, endpoint_conf(endpoint)->name);
+    rebind(watch, endpoint);
+    watch->rest_until_us = now_us + REST_US;
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct memory_watch *watch = arg;
+    look(watch);
+    loop_arm(&watch->timer, LOOK_EVERY_US);
+}
+
+struct memory_watch *memory_watch_new(struct loop *loop, struct endpoint_set *set, size_t room_bytes,
+                                      void (*rebound)(void *ctx, struct endpoint *endpoint), void *ctx)
+{
+    struct memory_watch *watch = mem_zalloc(sizeof(*watch));
+    watch->loop = loop;
+    watch->set = set;
+    watch->rebound = rebound;
+    watch->ctx = ctx;
+    watch->limit_bytes = mem_resident_bytes() + room_bytes;
+    evtimer_assign(&watch->timer, loop_base(loop), on_timer, watch);
+    loop_arm(&watch->timer, LOOK_EVERY_US);
+    return watch;
+}
+
+void memory_watch_free(struct memory_watch **watch)
+{
+    if (!*watch)
+        return;
+    evtimer_del(&(*watch)->timer);
+    free(*watch);
+    *watch = NULL;
+}

@@ -1,0 +1,43 @@
+#include "ingest/reply_queue.h"
+
+#include <string.h>
+
+/* Behind it: peer id, alert id, detail. */
+struct reply {
+    struct endpoint *endpoint;
+    const char *word;
+    uint8_t peer_len;
+    bool delimiter;
+    uint16_t id_len, detail_len;
+};
+
+void reply_queue_add(struct reply_queue *queue, struct endpoint *endpoint, const struct endpoint_peer *peer,
+                     const char *word, struct str id, struct str detail)
+{
+    if (endpoint_conf(endpoint)->socket != CONF_ROUTER)
+        return;
+    struct reply reply = {endpoint, word, peer->id_len, peer->delimiter, (uint16_t)id.len, (uint16_t)detail.len};
+    buf_append(&queue->bytes, &reply, sizeof(reply));
+    buf_append(&queue->bytes, peer->id, peer->id_len);
+    buf_append_str(&queue->bytes, id);
+    buf_append_str(&queue->bytes, detail);
+}
+
+void reply_queue_send(struct reply_queue *queue, void (*dropped)(void *ctx, struct endpoint *endpoint), void *ctx)
+{
+    for (size_t at = 0; at < queue->bytes.len;) {
+        struct reply reply;
+        memcpy(&reply, queue->bytes.data + at, sizeof(reply));
+        const char *bytes = queue->bytes.data + at + sizeof(reply);
+        struct endpoint_peer peer;
+        peer.id_len = reply.peer_len;
+        peer.delimiter = reply.delimiter;
+        memcpy(peer.id, bytes, reply.peer_len);
+        struct str id = {bytes + reply.peer_len, reply.id_len};
+        struct str detail = {id.p + id.len, reply.detail_len};
+        if (!endpoint_reply(reply.endpoint, &peer, str_from(reply.word), id, detail))
+            dropped(ctx, reply.endpoint);
+        at += sizeof(reply) + reply.peer_len + id.len + detail.len;
+    }
+    queue->bytes.len = 0;
+}

@@ -1,0 +1,226 @@
+#include "pipeline.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include <event2/event_struct.h>
+
+#include "accept.h"
+#include "apply.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "ingest/decode_cloudevents.h"
+#include "journal/journal.h"
+
+/* Held records are tried again, a stop is looked after. */
+#define TICK_US (250 * CLOCK_MS)
+/* Old segments are looked for. */
+#define KEEP_EVERY_US (10 * CLOCK_SECOND)
+
+struct pipeline {
+    struct loop *loop;
+    struct metrics *metrics;
+    struct conf *conf;
+    struct conf *retired; /* the one before, while a batch may refer to it */
+    struct journal *journal;
+    struct accept *accept; /* messages -> journal -> replies */
+    struct apply *apply;   /* journal -> database */
+    struct event tick;
+    int64_t keep_looked_us; /* monotonic, as the next */
+    int64_t stop_at_us;     /* when a stop waits no longer; 0: not stopping */
+    bool failed;
+};
+
+static void on_failed(void *ctx, const struct err *err)
+{
+    struct pipeline *p = ctx;
+    if (!p->failed)
+        log_error("journal", "%s; nothing more is accepted, stopping", err->text);
+    p->failed = true;
+    loop_stop(p->loop);
+}
+
+static void on_synced(void *ctx)
+{
+    struct pipeline *p = ctx;
+    apply_feed(p->apply);
+}
+
+static void on_stored(void *ctx)
+{
+    struct pipeline *p = ctx;
+    accept_room(p->accept);
+}
+
+static void look_after_stop(struct pipeline *p, int64_t now_us)
+{
+    if (apply_done(p->apply) || !apply_database_up(p->apply) || now_us >= p->stop_at_us)
+        loop_stop(p->loop);
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct pipeline *p = arg;
+    int64_t now_us = loop_mono_us(p->loop);
+    accept_room(p->accept);
+    if (p->stop_at_us > 0)
+        look_after_stop(p, now_us);
+    if (p->retired && apply_rests(p->apply))
+        conf_free(&p->retired);
+    if (now_us - p->keep_looked_us >= KEEP_EVERY_US) {
+        p->keep_looked_us = now_us;
+        apply_keep(p->apply);
+    }
+    loop_arm(&p->tick, TICK_US);
+}
+
+static struct journal_options journal_options(const struct conf *conf)
+{
+    return (struct journal_options){
+        .directory = conf->journal.directory,
+        .max_size_bytes = conf->journal.max_size_bytes,
+        .keep_us = conf->journal.keep_us,
+    };
+}
+
+static void tell_recovery(const struct pipeline *p, const struct journal_recovery *found)
+{
+    if (found->damaged > 0 || found->missing > 0)
+        log_error("journal",
+                  "damage: %" PRIu64 " records no longer check, %" PRIu64
+                  " numbers are in no segment; what is left of them is in %s",
+                  found->damaged, found->missing, found->set_aside);
+    if (found->torn_bytes > 0)
+        log_warning("journal", "the last write was cut off: %" PRIu64 " bytes that were never acknowledged are in %s",
+                    found->torn_bytes, found->set_aside);
+    log_info("journal", "%s: %" PRIu64 " alerts kept, %" PRIu64 " of them not known to be stored; the last stop was %s",
+             p->conf->journal.directory, found->records,
+             journal_synced_seq(p->journal) - journal_stored_seq(p->journal), found->clean ? "clean" : "not clean");
+}
+
+static int open_journal(struct pipeline *p, struct err *err)
+{
+    struct journal_options options = journal_options(p->conf);
+    struct journal_recovery found;
+    if (journal_open(&p->journal, &options, loop_wall_us(p->loop), &found, err) != 0)
+        return -1;
+    p->metrics->journal_damaged_total = found.damaged;
+    tell_recovery(p, &found);
+    return 0;
+}
+
+static void apply_timezone(const struct conf *conf)
+{
+    setenv("TZ", conf->timezone, 1);
+    tzset();
+}
+
+struct metrics *pipeline_metrics_new(void)
+{
+    const char *codes[REJECT_COUNT];
+    for (size_t i = 0; i < REJECT_COUNT; i++)
+        codes[i] = reject_word((enum reject_code)i);
+    return metrics_new(codes, REJECT_COUNT);
+}
+
+struct pipeline *pipeline_new(struct loop *loop, struct metrics *metrics, struct conf **conf, struct err *err)
+{
+    static const struct accept_calls accept_calls = {.synced = on_synced, .failed = on_failed};
+    static const struct apply_calls apply_calls = {.stored = on_stored, .failed = on_failed};
+    struct pipeline *p = mem_zalloc(sizeof(*p));
+    p->loop = loop;
+    p->metrics = metrics;
+    p->conf = *conf;
+    *conf = NULL;
+    evtimer_assign(&p->tick, loop_base(loop), on_tick, p);
+    apply_timezone(p->conf);
+    if (open_journal(p, err) != 0)
+        goto undo;
+    p->accept = accept_new(loop, metrics, p->journal, p->conf, &accept_calls, p, err);
+    if (!p->accept)
+        goto undo;
+    p->apply = apply_new(loop, metrics, p->journal, p->conf, &apply_calls, p);
+    loop_arm(&p->tick, TICK_US);
+    return p;
+
+undo:
+    pipeline_free(&p);
+    return NULL;
+}
+
+void pipeline_free(struct pipeline **pipeline)
+{
+    struct pipeline *p = *pipeline;
+    if (!p)
+        return;
+    event_del(&p->tick);
+    apply_free(&p->apply);
+    accept_free(&p->accept);
+    journal_free(&p->journal);
+    conf_free(&p->retired);
+    conf_free(&p->conf);
+    free(p);
+    *pipeline = NULL;
+}
+
+int pipeline_reload(struct pipeline *p, struct conf **conf, struct err *err)
+{
+    if (p->retired && !apply_rests(p->apply))
+        return err_set(err, "a batch is still on its way under the configuration before; try again");
+    if (accept_reload(p->accept, *conf, err) != 0)
+        return -1;
+    struct journal_options options = journal_options(*conf);
+    journal_configure(p->journal, &options);
+    apply_reload(p->apply, *conf);
+    apply_timezone(*conf);
+    conf_free(&p->retired);
+    p->retired = p->conf;
+    p->conf = *conf;
+    *conf = NULL;
+    return 0;
+}
+
+const struct conf *pipeline_conf(const struct pipeline *p)
+{
+    return p->conf;
+}
+
+void pipeline_stop(struct pipeline *p, int64_t give_up_us)
+{
+    if (p->stop_at_us > 0)
+        return;
+    p->stop_at_us = loop_mono_us(p->loop) + give_up_us;
+    accept_stop(p->accept);
+    loop_arm(&p->tick, 0);
+}
+
+int pipeline_close(struct pipeline *p, struct err *err)
+{
+    return journal_close(p->journal, err);
+}
+
+bool pipeline_failed(const struct pipeline *p)
+{
+    return p->failed;
+}
+
+void pipeline_gauges(struct pipeline *p)
+{
+    apply_gauges(p->apply);
+    p->metrics->in_flight = (double)accept_in_flight(p->accept);
+    p->metrics->resident_bytes = (double)mem_resident_bytes();
+}
+
+bool pipeline_progresses(struct pipeline *p)
+{
+    return accept_progresses(p->accept);
+}
+
+const char *pipeline_database_state(const struct pipeline *p)
+{
+    return apply_database_state(p->apply);
+}
