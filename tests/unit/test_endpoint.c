@@ -1,0 +1,272 @@
+/* Endpoints with real peers: frames, replies, the edge-triggered descriptor, changes of the set. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <zmq.h>
+
+#include "base/mem.h"
+#include "ingest/endpoint_set.h"
+#include "ingest/reply_queue.h"
+
+static struct loop *loop;
+static struct endpoint_set *set;
+static void *context;
+static char directory[] = "/tmp/mobeye-endpoint-XXXXXX";
+static int received, malformed, dropped, ready_calls;
+static char last[128];
+static struct reply_queue replies;
+
+static char address[4][160];
+static struct conf_endpoint endpoints[4];
+static struct conf conf = {.endpoints = endpoints};
+
+static void on_ready(void *ctx, struct endpoint *endpoint)
+{
+    (void)ctx;
+    (void)endpoint;
+    ready_calls++;
+}
+
+static bool on_message(void *ctx, struct endpoint *endpoint, const struct endpoint_message *message)
+{
+    (void)ctx;
+    received++;
+    malformed += message->malformed != NULL;
+    size_t len = message->payload.len < sizeof(last) - 1 ? message->payload.len : sizeof(last) - 1;
+    memcpy(last, message->payload.p ? message->payload.p : "", len);
+    last[len] = '\0';
+    reply_queue_add(&replies, endpoint, &message->peer, "ACK", message->payload, STR("1"));
+    return true;
+}
+
+static void on_dropped(void *ctx, struct endpoint *endpoint)
+{
+    (void)ctx;
+    (void)endpoint;
+    dropped++;
+}
+
+static struct conf_endpoint router(int i, const char *name)
+{
+    snprintf(address[i], sizeof(address[i]), "ipc://%s/%d", directory, i);
+    return (struct conf_endpoint){
+        .name = mem_strdup(name), .address = address[i], .bind = true, .format = ALERT_CLOUDEVENTS};
+}
+
+static void setup(void)
+{
+    cr_assert_not_null(mkdtemp(directory));
+    static const struct endpoint_calls calls = {.ready = on_ready, .message = on_message};
+    struct err err;
+    loop = loop_new(&err);
+    context = zmq_ctx_new();
+    set = endpoint_set_new(loop, &calls, NULL, &err);
+    cr_assert_not_null(set);
+    endpoints[0] = router(0, "one");
+    conf.n_endpoints = 1;
+    cr_assert_eq(endpoint_set_apply(set, &conf, &err), 0, "%s", err.text);
+}
+
+static void teardown(void)
+{
+    endpoint_set_free(&set);
+    zmq_ctx_term(context);
+    loop_free(&loop);
+    buf_free(&replies.bytes);
+    for (int i = 0; i < 4; i++) {
+        char path[200];
+        snprintf(path, sizeof(path), "%s/%d", directory, i);
+        unlink(path);
+        free(endpoints[i].name);
+    }
+    rmdir(directory);
+}
+
+TestSuite(endpoint, .init = setup, .fini = teardown, .timeout = 60);
+
+static void *peer(int type, int i)
+{
+    void *socket = zmq_socket(context, type);
+    int zero = 0, timeout_ms = 20000;
+    zmq_setsockopt(socket, ZMQ_LINGER, &zero, sizeof(zero));
+    zmq_setsockopt(socket, ZMQ_RCVTIMEO, &timeout_ms, sizeof(timeout_ms));
+    zmq_setsockopt(socket, ZMQ_SNDHWM, &zero, sizeof(zero)); /* no limit: the test sends before it turns the loop */
+    cr_assert_eq(zmq_connect(socket, address[i]), 0);
+    return socket;
+}
+
+/* Turns the loop and drains, until so many messages have come. */
+static void run_until(int messages)
+{
+    while (received < messages) {
+        loop_turn(loop);
+        for (size_t i = 0; i < endpoint_set_count(set); i++)
+            while (endpoint_is_ready(endpoint_set_at(set, i)) && endpoint_drain(endpoint_set_at(set, i), 7))
+                ;
+        reply_queue_send(&replies, on_dropped, NULL);
+        for (size_t i = 0; i < endpoint_set_count(set); i++)
+            endpoint_settle(endpoint_set_at(set, i));
+    }
+}
+
+static void expect_frame(void *socket, const char *text, int more)
+{
+    char frame[128] = "";
+    int len = zmq_recv(socket, frame, sizeof(frame) - 1, 0), rest = -1;
+    cr_assert_eq(len, (int)strlen(text), "frame of %d bytes, not \"%s\"", len, text);
+    cr_assert_str_eq(frame, text);
+    size_t size = sizeof(rest);
+    zmq_getsockopt(socket, ZMQ_RCVMORE, &rest, &size);
+    cr_assert_eq(rest, more);
+}
+
+Test(endpoint, a_dealer_gets_three_frames)
+{
+    void *dealer = peer(ZMQ_DEALER, 0);
+    zmq_send(dealer, "hello", 5, 0);
+    run_until(1);
+    cr_assert_str_eq(last, "hello");
+    expect_frame(dealer, "ACK", 1);
+    expect_frame(dealer, "hello", 1);
+    expect_frame(dealer, "1", 0);
+    zmq_close(dealer);
+}
+
+Test(endpoint, the_delimiter_of_a_req_is_mirrored)
+{
+    void *req = peer(ZMQ_REQ, 0);
+    zmq_send(req, "hello", 5, 0);
+    run_until(1);
+    expect_frame(req, "ACK", 1);
+    expect_frame(req, "hello", 1);
+    expect_frame(req, "1", 0);
+    zmq_close(req);
+    void *dealer = peer(ZMQ_DEALER, 0);
+    zmq_send(dealer, "", 0, ZMQ_SNDMORE);
+    zmq_send(dealer, "hi", 2, 0);
+    run_until(2);
+    expect_frame(dealer, "", 1);
+    expect_frame(dealer, "ACK", 1);
+    zmq_close(dealer);
+}
+
+Test(endpoint, other_frames_make_no_message)
+{
+    void *dealer = peer(ZMQ_DEALER, 0);
+    zmq_send(dealer, "", 0, 0);
+    run_until(1);
+    cr_assert_eq(malformed, 1);
+    zmq_send(dealer, "a", 1, ZMQ_SNDMORE);
+    zmq_send(dealer, "b", 1, 0);
+    run_until(2);
+    cr_assert_eq(malformed, 2);
+    zmq_send(dealer, "", 0, ZMQ_SNDMORE);
+    for (int i = 0; i < 100; i++)
+        zmq_send(dealer, "x", 1, i < 99 ? ZMQ_SNDMORE : 0);
+    run_until(3);
+    cr_assert_eq(malformed, 3);
+    zmq_send(dealer, "good", 4, 0);
+    run_until(4);
+    cr_assert_str_eq(last, "good");
+    cr_assert_eq(malformed, 3);
+    zmq_close(dealer);
+}
+
+/* With a budget of 7 a drain, every message must be followed up without a further edge on ZMQ_FD. */
+Test(endpoint, no_message_waits_for_the_next_edge)
+{
+    void *dealer = peer(ZMQ_DEALER, 0);
+    for (int i = 0; i < 5000; i++)
+        zmq_send(dealer, "m", 1, 0);
+    run_until(5000);
+    cr_assert_eq(received, 5000);
+    zmq_close(dealer);
+}
+
+Test(endpoint, a_reply_to_a_peer_that_is_gone_is_dropped_not_waited_for)
+{
+    struct endpoint_peer gone = {.id = {0, 1, 2, 3, 4}, .id_len = 5};
+    struct endpoint *endpoint = endpoint_set_at(set, 0);
+    cr_assert_not(endpoint_reply(endpoint, &gone, STR("ACK"), STR("x"), STR("1")));
+    reply_queue_add(&replies, endpoint, &gone, "ACK", STR("x"), STR("1"));
+    reply_queue_send(&replies, on_dropped, NULL);
+    cr_assert_eq(dropped, 1);
+}
+
+Test(endpoint, an_unchanged_endpoint_keeps_its_peers)
+{
+    struct err err;
+    void *dealer = peer(ZMQ_DEALER, 0);
+    zmq_send(dealer, "before", 6, 0);
+    run_until(1);
+    struct endpoint *before = endpoint_set_at(set, 0);
+    endpoints[1] = router(1, "two");
+    conf.n_endpoints = 2;
+    cr_assert_eq(endpoint_set_apply(set, &conf, &err), 0, "%s", err.text);
+    cr_assert_eq(endpoint_set_at(set, 0), before);
+    zmq_send(dealer, "after", 5, 0);
+    run_until(2);
+    cr_assert_str_eq(last, "after");
+    conf.n_endpoints = 1;
+    cr_assert_eq(endpoint_set_apply(set, &conf, &err), 0);
+    cr_assert_eq(endpoint_set_count(set), 1);
+    zmq_close(dealer);
+}
+
+Test(endpoint, a_set_that_cannot_be_bound_changes_nothing)
+{
+    struct err err;
+    endpoints[1] = router(1, "two");
+    endpoints[2] = router(2, "three");
+    endpoints[2].address = "ipc:///nowhere/at/all";
+    conf.n_endpoints = 3;
+    cr_assert_eq(endpoint_set_apply(set, &conf, &err), -1);
+    cr_assert_not_null(strstr(err.text, "endpoint three: cannot bind ipc:///nowhere/at/all: "), "%s", err.text);
+    cr_assert_eq(endpoint_set_count(set), 1);
+    void *dealer = peer(ZMQ_DEALER, 0);
+    zmq_send(dealer, "still", 5, 0);
+    run_until(1);
+    cr_assert_str_eq(last, "still");
+    zmq_close(dealer);
+    conf.n_endpoints = 1;
+}
+
+/* Another name on the same address: the old socket has to let go of it first, and gets it back if the rest fails. */
+Test(endpoint, an_address_changes_hands_and_comes_back)
+{
+    struct err err;
+    free(endpoints[0].name);
+    struct conf_endpoint renamed[2] = {router(0, "renamed"), router(2, "broken")};
+    renamed[1].address = "ipc:///nowhere/at/all";
+    struct conf next = {.endpoints = renamed, .n_endpoints = 2};
+    endpoints[0].name = mem_strdup("one");
+    cr_assert_eq(endpoint_set_apply(set, &next, &err), -1);
+    cr_assert_eq(endpoint_set_count(set), 1);
+    cr_assert_str_eq(endpoint_conf(endpoint_set_at(set, 0))->name, "one");
+    next.n_endpoints = 1;
+    cr_assert_eq(endpoint_set_apply(set, &next, &err), 0, "%s", err.text);
+    cr_assert_str_eq(endpoint_conf(endpoint_set_at(set, 0))->name, "renamed");
+    void *dealer = peer(ZMQ_DEALER, 0);
+    zmq_send(dealer, "new", 3, 0);
+    run_until(1);
+    cr_assert_str_eq(last, "new");
+    zmq_close(dealer);
+    endpoint_set_free(&set);
+    free(renamed[0].name);
+    free(renamed[1].name);
+}
+
+Test(endpoint, a_socket_that_was_rebound_serves_again)
+{
+    struct err err;
+    struct endpoint *endpoint = endpoint_set_at(set, 0);
+    cr_assert_eq(endpoint_rebind(endpoint, &err), 0, "%s", err.text);
+    cr_assert(endpoint_is_open(endpoint));
+    void *dealer = peer(ZMQ_DEALER, 0);
+    zmq_send(dealer, "again", 5, 0);
+    run_until(1);
+    cr_assert_str_eq(last, "again");
+    zmq_close(dealer);
+}

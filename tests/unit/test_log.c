@@ -1,0 +1,85 @@
+/* One line a happening: what reaches stderr, and what is held back. */
+#include <criterion/criterion.h>
+#include <criterion/redirect.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+
+static char *take_stderr(void)
+{
+    static char text[8192];
+    fflush(stderr);
+    FILE *file = cr_get_redirected_stderr();
+    size_t len = fread(text, 1, sizeof(text) - 1, file);
+    text[len] = '\0';
+    return text;
+}
+
+static int lines(const char *text)
+{
+    int n = 0;
+    for (; *text; text++)
+        n += *text == '\n';
+    return n;
+}
+
+static void setup(void)
+{
+    cr_redirect_stderr();
+    setenv("JOURNAL_STREAM", "8:1", 1);
+    log_open(LOG_LEVEL_INFO);
+}
+
+TestSuite(log, .init = setup);
+
+Test(log, a_line_has_a_priority_and_its_subject_first)
+{
+    log_warning("endpoint cameras", "refused %d", 3);
+    cr_assert_str_eq(take_stderr(), "<4>endpoint cameras: refused 3\n");
+}
+
+Test(log, control_characters_cannot_forge_a_line)
+{
+    log_error("x", "a\nb\x1b[31mc");
+    cr_assert_str_eq(take_stderr(), "<3>x: a?b?[31mc\n");
+}
+
+Test(log, below_the_level_nothing_is_written)
+{
+    log_debug("x", "quiet");
+    log_info("x", "loud");
+    cr_assert_str_eq(take_stderr(), "<6>x: loud\n");
+}
+
+Test(log, a_complaint_that_repeats_is_held_back_for_a_minute_and_counted)
+{
+    struct complaint complaint = {0};
+    for (int i = 0; i < 10; i++)
+        log_complain(&complaint, 5 * CLOCK_SECOND + i, LOG_LEVEL_ERROR, "database", "refused");
+    log_complain(&complaint, 66 * CLOCK_SECOND, LOG_LEVEL_ERROR, "database", "refused");
+    log_recover(&complaint, "database", "connected");
+    log_recover(&complaint, "database", "connected");
+    cr_assert_str_eq(take_stderr(), "<3>database: refused\n"
+                                    "<3>database: refused (9 more like the last were not logged)\n"
+                                    "<6>database: connected\n");
+}
+
+Test(log, another_complaint_is_logged_at_once)
+{
+    struct complaint complaint = {0};
+    log_complain(&complaint, 1, LOG_LEVEL_ERROR, "database", "refused");
+    log_complain(&complaint, 2, LOG_LEVEL_ERROR, "database", "no such role");
+    cr_assert_eq(lines(take_stderr()), 2);
+}
+
+Test(log, an_error_is_one_line_and_takes_a_prefix)
+{
+    struct err err;
+    cr_assert_eq(err_set(&err, "cannot open %s\n", "x"), -1);
+    err_prefix(&err, "segment %d", 4);
+    cr_assert_str_eq(err.text, "segment 4: cannot open x");
+    cr_assert_eq(err_set(NULL, "nobody listens"), -1);
+}
