@@ -49,7 +49,8 @@ static void check_bind(const struct check *check, size_t i, const char *path)
     const struct conf_endpoint *endpoint = &check->conf->endpoints[i];
     const struct node *item = check->endpoints->items[i];
     struct address *address = &check->bound[i];
-    if (!node_key(item, "bind") || !endpoint->address || address_bind(endpoint->address, address, NULL) != 0) {
+    if (!node_key(item, "bind") || node_key(item, "connect") || !endpoint->address ||
+        address_bind(endpoint->address, address, NULL) != 0) {
         *address = (struct address){0};
         return;
     }
@@ -127,7 +128,7 @@ static void check_rule(const struct check *check, size_t i)
             check_rule_endpoint(check, endpoint->items[k], path.text);
     else if (endpoint && check->endpoints)
         check_rule_endpoint(check, endpoint, path.text);
-    if (score && loaded->score_min >= loaded->score_below)
+    if (score && score->kind == NODE_MAP && loaded->score_min >= loaded->score_below)
         report_error(check->report, score->mark, loader_path_key(path.text, "match.score").text,
                      "matches no score (min lower than below)");
 }

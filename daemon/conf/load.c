@@ -58,6 +58,14 @@ static void complain_unknown(struct report *report, const char *scope, const cha
     buf_free(&allowed);
 }
 
+static void complain_item(const struct loader_place *list, const char *path, struct mark mark)
+{
+    struct buf names = {0};
+    schema_names(schema_scope(list->key).text, "and", &names);
+    report_error(list->report, mark, path, "is no mapping (a mapping: %.*s)", (int)names.len, names.data);
+    buf_free(&names);
+}
+
 static void load_list(const struct loader_place *place, const struct node *list)
 {
     const struct schema_key *key = place->key;
@@ -75,7 +83,7 @@ static void load_list(const struct loader_place *place, const struct node *list)
         if (item->kind == NODE_MAP)
             load_map(place->report, schema_scope(key).text, path.text, item->mark, item, items + i * key->item_size);
         else if (item->kind != NODE_REFUSED)
-            report_error(place->report, item->mark, path.text, "is no mapping of keys to values");
+            complain_item(place, path.text, item->mark);
     }
 }
 
@@ -92,7 +100,7 @@ static void load_key(const struct loader_place *place, const struct node *value)
     if (value->kind != wanted)
         loader_complain(place, value->mark, "%s",
                         node_is_null(value)        ? "has no value"
-                        : value->kind == NODE_TEXT ? "is a text"
+                        : value->kind == NODE_TEXT ? "is text"
                         : value->kind == NODE_LIST ? "is a list"
                                                    : "is a mapping");
     else if (type == SCHEMA_LIST)

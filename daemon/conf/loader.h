@@ -32,7 +32,7 @@ struct loader_place {
 void loader_complain(const struct loader_place *place, struct mark mark, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Checks the value and puts it into the member. Not for sections and lists. */
+/* Checks the value and puts it into the member; a bad one leaves it as not given. Not for sections and lists. */
 void loader_set(const struct loader_place *place, const struct node *value);
 
 /* Marks the member as not given. */

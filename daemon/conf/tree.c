@@ -71,7 +71,7 @@ static void syntax_error(struct reading *r)
     struct mark at = mark_of(y->problem_mark);
     if (has_tab(r, at.line))
         report_error(r->report, at, "yaml", "a tab in the indentation (spaces)");
-    else if (y->context)
+    else if (y->context && memcmp(&y->context_mark, &y->problem_mark, sizeof(y->problem_mark)) != 0)
         report_error(r->report, at, "yaml", "%s %s that began at %zu:%zu (YAML 1.1)", y->problem, y->context,
                      y->context_mark.line + 1, y->context_mark.column + 1);
     else
@@ -142,6 +142,10 @@ static struct node *parse_scalar(struct reading *r, const yaml_event_t *event)
     check_properties(r, node, event->data.scalar.anchor, event->data.scalar.tag);
     if (memchr(text, '\0', len)) {
         report_error(r->report, node->mark, "yaml", "a text with U+0000 in it (printable characters)");
+        refuse(node);
+        return node;
+    }
+    if (event->data.scalar.tag) {
         refuse(node);
         return node;
     }
@@ -270,7 +274,7 @@ struct node *tree_parse(const char *text, size_t len, struct report *report)
     if (!yaml_parser_initialize(&r.yaml))
         no_memory();
     yaml_parser_set_encoding(&r.yaml, YAML_UTF8_ENCODING);
-    yaml_parser_set_input_string(&r.yaml, (const unsigned char *)text, len);
+    yaml_parser_set_input_string(&r.yaml, (const unsigned char *)(text ? text : ""), len);
     struct node *root = parse_stream(&r);
     yaml_parser_delete(&r.yaml);
     return root;

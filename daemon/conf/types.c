@@ -70,7 +70,7 @@ static const char *plain_scalar(const struct loader_place *place, const struct n
 {
     const char *text = scalar(place, node);
     if (text && !node->plain) {
-        loader_complain(place, node->mark, "%s is a text because of its quotes", quoted(text).text);
+        loader_complain(place, node->mark, "%s is text because of its quotes", quoted(text).text);
         return NULL;
     }
     return text;
@@ -107,16 +107,17 @@ static int check_text(const struct schema_key *key, const char *text, struct err
     }
 }
 
-/* A copy of a text that is fit for the key; NULL: complained about. */
+/* A copy of a text that is fit for the key; NULL: complained about. Free text (that with a length) must be text to YAML
+ * too; what has a form of its own is known by that form. */
 static char *take_text(const struct loader_place *place, const struct node *node)
 {
     struct err err;
     const char *text = scalar(place, node);
     if (!text)
         return NULL;
-    const char *other = node->plain ? value_not_text(text) : NULL;
-    if (other && place->key->type != SCHEMA_CONNINFO) {
-        loader_complain(place, node->mark, "%s is %s, not text, without quotes", quoted(text).text, other);
+    const char *other = node->plain && place->key->max > 0 ? value_not_text(text) : NULL;
+    if (other) {
+        loader_complain(place, node->mark, "%.48s is %s unless it stands in quotes", text, other);
         return NULL;
     }
     if (check_text(place->key, text, &err) != 0) {
@@ -173,7 +174,7 @@ static int take_word(const struct loader_place *place, const struct node *node, 
     for (unsigned i = 0; (word = place->key->word(i, ret_value)); i++)
         if (strcmp(word, text) == 0)
             return 0;
-    loader_complain(place, node->mark, "%s is none of its words", quoted(text).text);
+    loader_complain(place, node->mark, "%s is not allowed", quoted(text).text);
     return -1;
 }
 
@@ -320,15 +321,16 @@ static void (*const setters[SCHEMA_TYPES])(const struct loader_place *, const st
     [SCHEMA_SIZE] = set_size,
 };
 
-void loader_set(const struct loader_place *place, const struct node *value)
-{
-    setters[place->key->type](place, value);
-}
-
 void loader_unset(const struct loader_place *place)
 {
     if (place->key->type == SCHEMA_BOOL)
         *(int *)member(place) = -1;
     else if (place->key->type == SCHEMA_NUMBER)
         *(double *)member(place) = NAN;
+}
+
+void loader_set(const struct loader_place *place, const struct node *value)
+{
+    loader_unset(place);
+    setters[place->key->type](place, value);
 }
