@@ -64,8 +64,9 @@ static void syntax_error(struct reading *r)
     if (y->error == YAML_MEMORY_ERROR)
         no_memory();
     if (y->error == YAML_READER_ERROR) {
-        report_error(r->report, mark_at(r, y->problem_offset), "yaml", "%s, byte 0x%02x (UTF-8 text)", y->problem,
-                     (unsigned)y->problem_value & 0xff);
+        size_t at = y->problem_offset;
+        report_error(r->report, mark_at(r, at), "yaml", "%s, byte 0x%02x (UTF-8 text)", y->problem,
+                     at < r->len ? (unsigned char)r->text[at] : 0u);
         return;
     }
     struct mark at = mark_of(y->problem_mark);

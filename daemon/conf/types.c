@@ -137,6 +137,12 @@ static void set_text(const struct loader_place *place, const struct node *node)
     *at = text;
 }
 
+static void set_bind(const struct loader_place *place, const struct node *node)
+{
+    *(bool *)beside(place) = true;
+    set_text(place, node);
+}
+
 /* What a list key holds: its items, or the one value that stands for a list of one. 0: complained about. */
 static size_t items(const struct loader_place *place, const struct node *const *value, const struct node *const **ret)
 {
@@ -313,7 +319,7 @@ static void set_size(const struct loader_place *place, const struct node *node)
 
 static void (*const setters[SCHEMA_TYPES])(const struct loader_place *, const struct node *) = {
     [SCHEMA_TEXT] = set_text,   [SCHEMA_ZONE] = set_text,   [SCHEMA_CONNINFO] = set_text,
-    [SCHEMA_PATH] = set_text,   [SCHEMA_BIND] = set_text,   [SCHEMA_CONNECT] = set_text,
+    [SCHEMA_PATH] = set_text,   [SCHEMA_BIND] = set_bind,   [SCHEMA_CONNECT] = set_text,
     [SCHEMA_LISTEN] = set_text, [SCHEMA_TEXTS] = set_texts, [SCHEMA_GLOBS] = set_texts,
     [SCHEMA_WORD] = set_word,   [SCHEMA_WORDS] = set_words, [SCHEMA_DAYS] = set_days,
     [SCHEMA_HOURS] = set_hours, [SCHEMA_BOOL] = set_bool,   [SCHEMA_NUMBER] = set_number,
