@@ -7,8 +7,8 @@
 
 #include "base/mem.h"
 
-static void add(struct report *report, struct mark mark, bool warning, const char *subject, const char *fmt,
-                va_list args)
+__attribute__((format(printf, 5, 0))) static void add(struct report *report, struct mark mark, bool warning,
+                                                      const char *subject, const char *fmt, va_list args)
 {
     if (!warning)
         report->bad = true;
