@@ -68,7 +68,8 @@ static void run_case(const char *file, struct test_case *c)
     }
     cr_expect(str_eq(buf_str(&got), buf_str(&c->expected)), "%s: %s\nexpected:\n%.*sgot:\n%.*s", file, c->title,
               (int)c->expected.len, c->expected.len ? c->expected.data : "", (int)got.len, got.len ? got.data : "");
-    cr_expect_null(memmem(got.data, got.len, "verysecret", 10), "%s: %s: a password is told", file, c->title);
+    cr_expect(got.len == 0 || !memmem(got.data, got.len, "verysecret", 10), "%s: %s: a password is told", file,
+              c->title);
     cr_expect_eq(conf == NULL, bad, "%s: %s: loaded and errors do not agree", file, c->title);
     conf_free(&conf);
     buf_free(&got);
