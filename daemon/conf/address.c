@@ -33,7 +33,7 @@ static bool is_ipv6(const char *host)
 {
     struct in6_addr addr;
     char text[ADDRESS_HOST_MAX + 1];
-    strcpy(text, host);
+    memcpy(text, host, strlen(host) + 1);
     /* A scope, as in fe80::1%eth0. */
     char *scope = strchr(text, '%');
     if (scope && (scope[1] == '\0' || strlen(scope + 1) >= IFNAMSIZ))
@@ -89,7 +89,7 @@ static int parse_ipc(const char *path, struct address *ret, struct err *err)
         return err_set(err, "has no absolute path");
     if (strlen(path) > sizeof(un.sun_path) - 1)
         return err_set(err, "has a path of more than %zu bytes", sizeof(un.sun_path) - 1);
-    strcpy(ret->host, path);
+    memcpy(ret->host, path, strlen(path) + 1);
     return 0;
 }
 

@@ -12,7 +12,7 @@
 #include "conf/loader.h"
 
 /* A whole country's rules fit in far less. */
-#define FILE_MAX (1024 * 1024)
+#define FILE_MAX ((size_t)1 << 20)
 
 static void load_map(struct report *report, const char *scope, const char *path, struct mark mark,
                      const struct node *map, char *base);

@@ -11,12 +11,13 @@
 #define TIB    (INT64_C(1) << 40)
 
 /* Where a key is kept, and the member beside it. */
-#define IN(type, member)                 .offset = offsetof(type, member), .size = sizeof(((type *)0)->member)
-#define BESIDE(type, member)             .beside = offsetof(type, member)
-#define CONF(member)                     IN(struct conf, member)
-#define ENDPOINT(member)                 IN(struct conf_endpoint, member)
-#define RULE(member)                     IN(struct conf_rule, member)
-#define LIST(member, count, item)        CONF(member), BESIDE(struct conf, count), .item_size = sizeof(item)
+#define IN(type, member)     .offset = offsetof(type, member), .size = sizeof(((type *)0)->member)
+#define BESIDE(type, member) .beside = offsetof(type, member)
+#define CONF(member)         IN(struct conf, member)
+#define ENDPOINT(member)     IN(struct conf_endpoint, member)
+#define RULE(member)         IN(struct conf_rule, member)
+#define LIST(member, count, item)                                                                                      \
+    .offset = offsetof(struct conf, member), BESIDE(struct conf, count), .item_size = sizeof(item)
 #define MATCH(member)                    RULE(match.member)
 #define MATCH_BESIDE(member, beside_one) MATCH(member), BESIDE(struct conf_rule, match.beside_one)
 

@@ -41,11 +41,11 @@ struct schema_key {
     /* "section.key"; "list[].key" is a key of every item of a list. */
     const char *path;
     enum schema_type type;
+    bool required;
+    bool restart;         /* changes only with a restart; else with a reload */
     int64_t min, max;     /* inclusive; characters, numbers, microseconds, bytes or items. Both 0: no range */
     const char *fallback; /* the default, as one would write it; NULL: none, the key is off or not given */
     const char *unit;     /* of a number; NULL: the type says it */
-    bool required;
-    bool restart;                                         /* changes only with a restart; else with a reload */
     const char *(*word)(unsigned i, unsigned *ret_value); /* words[i], and what it stands for; NULL past the last */
     size_t offset, size; /* of the member in struct conf, or in the item's struct; size 0: no member */
     size_t beside;       /* offset of the member that says how many there are, or whether there is one */

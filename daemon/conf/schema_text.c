@@ -88,8 +88,8 @@ static const char *const types[SCHEMA_TYPES] = {
     [SCHEMA_BIND] =
         "tcp://HOST:PORT with an IPv4 address, [IPv6], interface or *, and a port from 1 to 65535 or * for a "
         "free one; or ipc:///PATH of at most 107 bytes",
-    [SCHEMA_CONNECT] = "tcp://HOST:PORT with a name, an IPv4 address or [IPv6], and a port from 1 to 65535; or "
-                       "ipc:///PATH of at most 107 bytes",
+    [SCHEMA_CONNECT] = ("tcp://HOST:PORT with a name, an IPv4 address or [IPv6], and a port from 1 to 65535; or "
+                        "ipc:///PATH of at most 107 bytes"),
     [SCHEMA_LISTEN] = "ADDRESS:PORT with an IPv4 address or [IPv6], and a port from 0 to 65535, where 0 is a free one",
     [SCHEMA_TEXTS] = "one text or a list of texts",
     [SCHEMA_GLOBS] = "one device id or a list, with * ? [...] for what varies",

@@ -179,7 +179,7 @@ struct value_text value_duration_text(int64_t us)
             len += (size_t)snprintf(out.text + len, sizeof(out.text) - len, "%" PRId64 "%s", count, durations[i].name);
     }
     if (len == 0)
-        strcpy(out.text, "0s");
+        memcpy(out.text, "0s", sizeof("0s"));
     return out;
 }
 
