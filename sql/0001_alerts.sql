@@ -175,7 +175,7 @@ begin
         raise exception 'partitions from % until % are not a time to make partitions for', from_at, until_at
             using errcode = 'invalid_parameter_value', hint = 'From 1970 on, and at most 400 days at once.';
     end if;
-    perform pg_advisory_xact_lock(1297040761, 2);
+    perform pg_advisory_xact_lock(1297039941, 2);
     while lower_end < until_at loop
         upper_end := lower_end + ('1 ' || unit)::interval;
         partition := parent || '_' || to_char(lower_end, suffix);
