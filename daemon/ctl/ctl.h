@@ -30,6 +30,9 @@ int ctl_fail(const char *verb, const char *fmt, ...) __attribute__((format(print
 /* "mobeyectl VERB: text", then where to find help. Returns CTL_USAGE. */
 int ctl_usage(const char *verb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* The same as ctl_fail() for a statement that the database refused: what was tried, its words, detail and hint. */
+int ctl_fail_sql(const char *verb, const char *what, const PGresult *result);
+
 /* Loads the file (CTL_DEFAULT_FILE where NULL), printing its complaints to stderr. NULL where it has errors. */
 struct conf *ctl_load(const char *file);
 
@@ -37,14 +40,20 @@ struct conf *ctl_load(const char *file);
  * application_name is "mobeyectl VERB". Prints why not, passwords masked, and returns NULL. PQfinish() it. */
 PGconn *ctl_connect(const char *verb, const char *file, const char *db);
 
-/* Prints the rows as a table that people can read: header, columns aligned (numbers to the right), or, as JSON, an
- * array of objects, a number or boolean where the column has such a type. */
+/* Prints the rows as a table that people can read: header, columns aligned (numbers to the right), control bytes
+ * escaped; or, as JSON, an array of objects, a number or boolean where the column has such a type, null where it is
+ * null. Bytes (bytea) are printed as the text that they are meant to be. */
 void ctl_print_rows(const PGresult *rows, bool json);
+
+/* Appends text for a terminal: control characters and bytes that are not UTF-8 become \xNN; `lines` leaves line feeds
+ * and tabs as they are. */
+void ctl_escape(struct buf *out, struct str text, bool lines);
 
 /* A progress bar on stderr where that is a terminal; else nothing. Call with done == total to end its line. */
 void ctl_progress(const char *what, unsigned long done, unsigned long total);
 
-/* Appends text as a JSON string with its quotes; bytes that are not UTF-8 become U+FFFD. */
+/* Appends text as a JSON string with its quotes; control characters are escaped, bytes that are not UTF-8 become
+ * U+FFFD. */
 void ctl_json_string(struct buf *out, struct str text);
 
 #endif

@@ -1,0 +1,110 @@
+/* What the verbs share: complaints, the configuration, the connection, the progress bar. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "conf/load.h"
+#include "ctl/ctl.h"
+#include "store/conninfo.h"
+
+static void complain(const char *verb, const char *fmt, va_list args)
+{
+    fprintf(stderr, "mobeyectl %s: ", verb);
+    vfprintf(stderr, fmt, args);
+    fputc('\n', stderr);
+}
+
+int ctl_fail(const char *verb, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    complain(verb, fmt, args);
+    va_end(args);
+    return CTL_FAILED;
+}
+
+int ctl_usage(const char *verb, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    complain(verb, fmt, args);
+    va_end(args);
+    fprintf(stderr, "'mobeyectl %s --help' says more.\n", verb);
+    return CTL_USAGE;
+}
+
+int ctl_fail_sql(const char *verb, const char *what, const PGresult *result)
+{
+    const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
+    const char *hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
+    if (!primary) {
+        /* libpq's own, as of a lost connection: lines, the first of which says what happened. */
+        const char *text = PQresultErrorMessage(result);
+        return ctl_fail(verb, "%s: %.*s", what, (int)strcspn(text, "\n"), text);
+    }
+    return ctl_fail(verb, "%s: %s%s%s%s%s", what, primary, detail ? ". " : "", detail ? detail : "", hint ? ". " : "",
+                    hint ? hint : "");
+}
+
+struct conf *ctl_load(const char *file)
+{
+    struct buf report = {0};
+    struct conf *conf = conf_load(file ? file : CTL_DEFAULT_FILE, &report);
+    fwrite(report.data, 1, report.len, stderr);
+    buf_free(&report);
+    return conf;
+}
+
+/* libpq says it in lines, one for each host that it tried. */
+static void print_connection_error(const char *verb, const char *conninfo, const PGconn *conn)
+{
+    struct buf masked = {0};
+    const char *text = PQerrorMessage(conn);
+    conninfo_mask(&masked, conninfo);
+    ctl_fail(verb, "cannot connect to the database (%.*s):", (int)masked.len, masked.data);
+    fprintf(stderr, "%s%s", text, *text && text[strlen(text) - 1] == '\n' ? "" : "\n");
+    buf_free(&masked);
+}
+
+static PGconn *connect_to(const char *verb, const char *conninfo)
+{
+    struct err err;
+    if (conninfo_check(conninfo, &err) < 0) {
+        ctl_fail(verb, "%s", err.text);
+        return NULL;
+    }
+    char name[64];
+    snprintf(name, sizeof(name), "mobeyectl %s", verb);
+    /* Of two that say the same the later one counts: the conninfo may choose its timeout, and nothing behind it. */
+    const char *keys[] = {"connect_timeout", "dbname", "application_name", "client_encoding", NULL};
+    const char *values[] = {"10", conninfo, name, "UTF8", NULL};
+    PGconn *conn = PQconnectdbParams(keys, values, 1);
+    if (PQstatus(conn) == CONNECTION_OK)
+        return conn;
+    print_connection_error(verb, conninfo, conn);
+    PQfinish(conn);
+    return NULL;
+}
+
+PGconn *ctl_connect(const char *verb, const char *file, const char *db)
+{
+    if (db)
+        return connect_to(verb, db);
+    struct conf *conf = ctl_load(file);
+    PGconn *conn = conf ? connect_to(verb, conf->database.conninfo) : NULL;
+    conf_free(&conf);
+    return conn;
+}
+
+void ctl_progress(const char *what, unsigned long done, unsigned long total)
+{
+    enum { CELLS = 30, REDRAWS = 200 };
+    if ((done < total && done % (total / REDRAWS + 1) != 0) || !isatty(STDERR_FILENO))
+        return;
+    double part = total && done < total ? (double)done / (double)total : 1;
+    int full = (int)(part * CELLS);
+    fprintf(stderr, "\r%s [%.*s%*s] %3d%% %lu/%lu%s", what, full, "##############################", CELLS - full, "",
+            (int)(part * 100), done, total, done >= total ? "\n" : "");
+}

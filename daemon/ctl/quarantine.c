@@ -1,0 +1,293 @@
+/* mobeyectl quarantine: what the database refused, and what people decide about it. */
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ctl/ctl.h"
+#include "store/retry.h"
+
+#define VERB "quarantine"
+
+static const char help[] =
+    "Usage: mobeyectl quarantine list [OPTION]...\n"
+    "       mobeyectl quarantine show [OPTION]... ID\n"
+    "       mobeyectl quarantine retry [OPTION]... (ID... | --all)\n"
+    "       mobeyectl quarantine discard [OPTION]... [--yes] ID...\n"
+    "Accepted alerts that the database refused are kept with their bytes and the reason. retry stores them as the\n"
+    "daemon would have, once the cause is mended; discard deletes them for ever, all of those named or none.\n\n"
+    "      --json         list, show: as JSON\n"
+    "      --all          retry: every one\n"
+    "      --yes          discard: without asking\n"
+    "  -c, --config FILE  configuration to take database.conninfo from, default " CTL_DEFAULT_FILE "\n"
+    "      --db CONNINFO  the database, as libpq writes it, instead of that\n"
+    "  -h, --help         this text\n";
+
+struct request {
+    const char *file, *db;
+    bool json, all, yes;
+    char **ids; /* decimal numbers, checked */
+    int n_ids;
+};
+
+#define UTC(column) "to_char(" column " at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') as " column
+
+#define SUMMARY                                                                                                        \
+    "id, " UTC("quarantined_at") ", instance, journal_seq, endpoint, device_id, source, event_id, sqlstate, reason"
+
+/* NULL where the statement failed, which is printed. PQclear() it. */
+static PGresult *query(PGconn *conn, const char *what, const char *sql, const char *value)
+{
+    PGresult *result = PQexecParams(conn, sql, value ? 1 : 0, NULL, &value, NULL, NULL, 0);
+    if (PQresultStatus(result) == PGRES_TUPLES_OK || PQresultStatus(result) == PGRES_COMMAND_OK)
+        return result;
+    ctl_fail_sql(VERB, what, result);
+    PQclear(result);
+    return NULL;
+}
+
+static int list(PGconn *conn, const struct request *request)
+{
+    PGresult *rows = query(conn, "list", "select " SUMMARY " from mobeye.quarantine order by id", NULL);
+    if (!rows)
+        return CTL_FAILED;
+    ctl_print_rows(rows, request->json);
+    PQclear(rows);
+    return CTL_OK;
+}
+
+/* A line a column; then the message as it came or, where it cannot be read, the journal's record. */
+static void print_one(const PGresult *rows)
+{
+    int last = PQnfields(rows) - 1;
+    struct buf out = {0};
+    for (int column = 0; column < last; column++) {
+        buf_printf(&out, "%s: ", PQfname(rows, column));
+        ctl_escape(&out, str_from(PQgetvalue(rows, 0, column)), false);
+        buf_append_str(&out, STR("\n"));
+    }
+    size_t len;
+    unsigned char *bytes = PQunescapeBytea((const unsigned char *)PQgetvalue(rows, 0, last), &len);
+    buf_printf(&out, "%s, %zu bytes:\n", PQgetvalue(rows, 0, last - 1), len);
+    ctl_escape(&out, (struct str){(const char *)bytes, len}, true);
+    printf("%.*s\n", (int)out.len, out.data);
+    PQfreemem(bytes);
+    buf_free(&out);
+}
+
+static int show(PGconn *conn, const struct request *request)
+{
+    PGresult *rows =
+        query(conn, "show",
+              "select " SUMMARY ", " UTC("received_at") ", journal, identity,"
+                                                        " case when payload is null then 'record' else 'payload' end "
+                                                        "as kept, coalesce(payload, record) as bytes"
+                                                        " from mobeye.quarantine where id = $1",
+              request->ids[0]);
+    if (!rows)
+        return CTL_FAILED;
+    int status = CTL_OK;
+    if (PQntuples(rows) == 0)
+        status = ctl_fail(VERB, "there is no %s in quarantine", request->ids[0]);
+    else if (request->json)
+        ctl_print_rows(rows, true);
+    else
+        print_one(rows);
+    PQclear(rows);
+    return status;
+}
+
+/* false: it is refused still. */
+static bool retry_one(PGconn *conn, const char *id)
+{
+    struct err err;
+    switch ((enum retry_result)retry_quarantined(conn, strtoll(id, NULL, 10), &err)) {
+    case RETRY_STORED:
+        printf("%s: stored\n", id);
+        return true;
+    case RETRY_DUPLICATE:
+        printf("%s: was stored already\n", id);
+        return true;
+    case RETRY_REFUSED:
+        break;
+    }
+    ctl_fail(VERB, "%s: %s", id, err.text);
+    return false;
+}
+
+static int retry(PGconn *conn, const struct request *request)
+{
+    PGresult *rows = request->all ? query(conn, "retry", "select id from mobeye.quarantine order by id", NULL) : NULL;
+    if (request->all && !rows)
+        return CTL_FAILED;
+    int n = rows ? PQntuples(rows) : request->n_ids, refused = 0;
+    for (int i = 0; i < n && PQstatus(conn) == CONNECTION_OK; i++)
+        refused += !retry_one(conn, rows ? PQgetvalue(rows, i, 0) : request->ids[i]);
+    PQclear(rows);
+    return refused ? CTL_FAILED : CTL_OK;
+}
+
+/* Only a terminal can be asked. */
+static int confirm(const struct request *request)
+{
+    char answer[16];
+    if (request->yes)
+        return CTL_OK;
+    if (!isatty(STDIN_FILENO))
+        return ctl_fail(VERB, "discard deletes for ever: say --yes, since there is no terminal to ask");
+    fprintf(stderr, "Delete %d accepted alert%s for ever? [y/N] ", request->n_ids, request->n_ids == 1 ? "" : "s");
+    if (fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y'))
+        return CTL_OK;
+    return ctl_fail(VERB, "nothing is deleted");
+}
+
+/* The ids as an array of PostgreSQL's. */
+static char *id_array(const struct request *request)
+{
+    struct buf out = {0};
+    for (int i = 0; i < request->n_ids; i++)
+        buf_printf(&out, "%s%s", i ? "," : "{", request->ids[i]);
+    buf_append(&out, "}", sizeof("}"));
+    return out.data;
+}
+
+static int discard(PGconn *conn, const struct request *request)
+{
+    int status = confirm(request);
+    if (status != CTL_OK)
+        return status;
+    char *ids = id_array(request);
+    PGresult *rows = query(conn, "discard",
+                           "with wanted as (select distinct unnest($1::bigint[]) as id),"
+                           " missing as (select id from wanted except select id from mobeye.quarantine),"
+                           " deleted as (delete from mobeye.quarantine where id in (select id from wanted)"
+                           " and not exists (select from missing) returning id)"
+                           " select id, true from deleted union all select id, false from missing order by id",
+                           ids);
+    free(ids);
+    if (!rows)
+        return CTL_FAILED;
+    for (int i = 0; i < PQntuples(rows); i++) {
+        if (*PQgetvalue(rows, i, 1) == 't')
+            printf("%s: deleted\n", PQgetvalue(rows, i, 0));
+        else
+            status = ctl_fail(VERB, "there is no %s in quarantine; nothing is deleted", PQgetvalue(rows, i, 0));
+    }
+    PQclear(rows);
+    return status;
+}
+
+static const struct action {
+    const char *name;
+    int (*run)(PGconn *conn, const struct request *request);
+    bool takes_json, takes_all, takes_yes;
+    int ids_min, ids_max;
+} actions[] = {
+    {"list", list, .takes_json = true},
+    {"show", show, .takes_json = true, .ids_min = 1, .ids_max = 1},
+    {"retry", retry, .takes_all = true, .ids_min = 1, .ids_max = INT_MAX},
+    {"discard", discard, .takes_yes = true, .ids_min = 1, .ids_max = INT_MAX},
+};
+
+#define N_ACTIONS (sizeof(actions) / sizeof(actions[0]))
+
+static const struct action *find_action(const char *name)
+{
+    for (size_t i = 0; i < N_ACTIONS; i++)
+        if (strcmp(name, actions[i].name) == 0)
+            return &actions[i];
+    return NULL;
+}
+
+static bool is_id(const char *text)
+{
+    char *end;
+    errno = 0;
+    return *text >= '1' && *text <= '9' && strtoll(text, &end, 10) > 0 && !*end && errno == 0;
+}
+
+static int check(const struct action *action, const struct request *request)
+{
+    if ((request->json && !action->takes_json) || (request->all && !action->takes_all) ||
+        (request->yes && !action->takes_yes))
+        return ctl_usage(VERB, "%s does not take that option", action->name);
+    for (int i = 0; i < request->n_ids; i++)
+        if (!is_id(request->ids[i]))
+            return ctl_usage(VERB, "\"%s\" is not an ID; 'mobeyectl quarantine list' has them", request->ids[i]);
+    if (request->all && request->n_ids > 0)
+        return ctl_usage(VERB, "%s takes IDs or --all, not both", action->name);
+    if (!request->all && request->n_ids < action->ids_min)
+        return ctl_usage(VERB, "%s needs an ID", action->name);
+    if (request->n_ids > action->ids_max)
+        return ctl_usage(VERB, "%s takes %s", action->name, action->ids_max ? "one ID" : "no ID");
+    return CTL_OK;
+}
+
+/* CTL_OK: go on. ret_help: the help was asked for. */
+static int parse(int argc, char **argv, struct request *ret, bool *ret_help)
+{
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"db", required_argument, NULL, 'd'},
+                                            {"json", no_argument, NULL, 'j'},
+                                            {"all", no_argument, NULL, 'a'},
+                                            {"yes", no_argument, NULL, 'y'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {0}};
+    int option;
+    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+        switch (option) {
+        case 'c':
+            ret->file = optarg;
+            break;
+        case 'd':
+            ret->db = optarg;
+            break;
+        case 'j':
+            ret->json = true;
+            break;
+        case 'a':
+            ret->all = true;
+            break;
+        case 'y':
+            ret->yes = true;
+            break;
+        case 'h':
+            *ret_help = true;
+            break;
+        default:
+            return CTL_USAGE;
+        }
+    }
+    return CTL_OK;
+}
+
+int ctl_quarantine(int argc, char **argv)
+{
+    struct request request = {0};
+    bool wants_help = false;
+    int status = parse(argc, argv, &request, &wants_help);
+    if (status != CTL_OK)
+        return status;
+    if (wants_help) {
+        fputs(help, stdout);
+        return CTL_OK;
+    }
+    if (optind == argc)
+        return ctl_usage(VERB, "say what to do: list, show, retry or discard");
+    const struct action *action = find_action(argv[optind]);
+    if (!action)
+        return ctl_usage(VERB, "\"%s\": it can list, show, retry and discard", argv[optind]);
+    request.ids = argv + optind + 1;
+    request.n_ids = argc - optind - 1;
+    if ((status = check(action, &request)) != CTL_OK)
+        return status;
+    PGconn *conn = ctl_connect(VERB, request.file, request.db);
+    if (!conn)
+        return CTL_FAILED;
+    status = action->run(conn, &request);
+    PQfinish(conn);
+    return status;
+}

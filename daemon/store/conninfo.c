@@ -1,0 +1,68 @@
+#include "store/conninfo.h"
+
+#include <string.h>
+
+#include <libpq-fe.h>
+
+/* As libpq sees it; anything else is the name of a database. */
+static bool is_conninfo(const char *text)
+{
+    return strchr(text, '=') || strncmp(text, "postgresql://", 13) == 0 || strncmp(text, "postgres://", 11) == 0;
+}
+
+int conninfo_check(const char *conninfo, struct err *err)
+{
+    if (!is_conninfo(conninfo))
+        return 0;
+    char *why = NULL;
+    PQconninfoOption *options = PQconninfoParse(conninfo, &why);
+    if (options) {
+        PQconninfoFree(options);
+        return 0;
+    }
+    if (!why || strcasestr(conninfo, "pass") || strstr(conninfo, "://"))
+        err_set(err, "not a conninfo that libpq can read (keyword=value ..., with quotes around a value that has "
+                     "spaces, or postgresql://...)");
+    else
+        err_set(err, "not a conninfo: %.*s", (int)strcspn(why, "\n"), why);
+    PQfreemem(why);
+    return -1;
+}
+
+static void append_value(struct buf *out, const char *value)
+{
+    if (*value && !value[strcspn(value, " \\'\t\n")]) {
+        buf_append_str(out, str_from(value));
+        return;
+    }
+    buf_append_str(out, STR("'"));
+    for (; *value; value++) {
+        if (*value == '\'' || *value == '\\')
+            buf_append_str(out, STR("\\"));
+        buf_append(out, value, 1);
+    }
+    buf_append_str(out, STR("'"));
+}
+
+void conninfo_mask(struct buf *out, const char *conninfo)
+{
+    if (!is_conninfo(conninfo)) {
+        buf_append_str(out, STR("dbname="));
+        append_value(out, conninfo);
+        return;
+    }
+    PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
+    if (!options) {
+        buf_append_str(out, STR("(unreadable)"));
+        return;
+    }
+    size_t start = out->len;
+    for (const PQconninfoOption *o = options; o->keyword; o++) {
+        if (!o->val)
+            continue;
+        buf_printf(out, "%s%s=", out->len > start ? " " : "", o->keyword);
+        /* libpq marks what a form should hide with an asterisk. */
+        append_value(out, *o->dispchar == '*' ? "********" : o->val);
+    }
+    PQconninfoFree(options);
+}

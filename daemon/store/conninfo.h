@@ -1,0 +1,18 @@
+/*
+ * How to reach the database, in words that may be printed: without passwords.
+ */
+#ifndef MOBEYE_STORE_CONNINFO_H
+#define MOBEYE_STORE_CONNINFO_H
+
+#include "base/buf.h"
+#include "base/err.h"
+
+/* Whether libpq can read it: a list of keyword=value, a URI, or the name of a database. -1: no, and err says why,
+ * without quoting what may be part of a password. */
+int conninfo_check(const char *conninfo, struct err *err);
+
+/* Appends the conninfo as keyword=value, with asterisks for every password; "(unreadable)" where libpq cannot read it.
+ */
+void conninfo_mask(struct buf *out, const char *conninfo);
+
+#endif

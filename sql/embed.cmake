@@ -1,0 +1,16 @@
+# cmake -DOUTPUT=FILE.c -DMIGRATIONS=A.sql;B.sql;... -P embed.cmake: the files as the table of store/migrations.h.
+set(texts "")
+set(table "")
+list(SORT MIGRATIONS)
+foreach(file IN LISTS MIGRATIONS)
+    get_filename_component(name ${file} NAME_WE)
+    string(REGEX MATCH "^[0-9]+" number ${name})
+    math(EXPR number "1${number} - 10000")
+    file(READ ${file} bytes HEX)
+    string(REGEX REPLACE "(................................)" "\\1\n    " bytes "${bytes}")
+    string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${bytes}")
+    string(APPEND texts "static const char text_${number}[] = {\n    ${bytes}0};\n\n")
+    string(APPEND table "    {${number}, \"${name}\", text_${number}},\n")
+endforeach()
+file(WRITE ${OUTPUT} "#include \"store/migrations.h\"\n\n${texts}const struct migration migrations[] = {\n${table}};\n"
+    "const size_t migrations_n = sizeof(migrations) / sizeof(migrations[0]);\n")
