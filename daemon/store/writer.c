@@ -264,7 +264,6 @@ struct writer *writer_new(struct loop *loop, const struct writer_options *option
 void writer_free(struct writer **writer)
 {
     struct writer *w = *writer;
-    *writer = NULL;
     if (!w)
         return;
     w->up = false;
@@ -280,6 +279,7 @@ void writer_free(struct writer **writer)
     free(w->conninfo);
     free(w->instance);
     free(w);
+    *writer = NULL;
 }
 
 void writer_start(struct writer *w)
@@ -290,7 +290,7 @@ void writer_start(struct writer *w)
 
 bool writer_wants(const struct writer *w)
 {
-    return w->up && !w->asked_position && !w->asked_connect && w->n < 2;
+    return w->up && w->state != WRITER_POSITION && !w->asked_position && !w->asked_connect && w->n < 2;
 }
 
 void writer_submit(struct writer *w, struct batch *batch)
