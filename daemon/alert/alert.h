@@ -18,8 +18,14 @@ enum {
     ALERT_SOURCE_MAX = 256,
     ALERT_DEVICE_MAX = 64,
     ALERT_KIND_MAX = 32,
+    ALERT_TEXT_MAX = 256, /* label, track, camera_zone, endpoint */
     ALERT_PAYLOAD_MAX = 65536,
 };
+
+/* Ranges of the numbers below; the lower end is 0 where none is given. */
+#define ALERT_INPUT_MAX      65535
+#define ALERT_SIGNAL_MIN_DBM (-200)
+#define ALERT_ACCURACY_MAX_M 1e7f
 
 /* The numbers are written to the journal: never renumber, only append. */
 enum alert_format { ALERT_CLOUDEVENTS = 1, ALERT_SIA_DC09 = 2 };
@@ -83,6 +89,9 @@ enum retention_class { CLASS_ALARM = 0, CLASS_CAMERA, CLASS_SERVICE, CLASS_COUNT
 #define ALERT_FLAG_BIT(bit, name, word) FLAG_##name = 1u << (bit),
 enum alert_flag { ALERT_FLAGS(ALERT_FLAG_BIT) };
 #undef ALERT_FLAG_BIT
+
+#define ALERT_FLAG_OR(bit, name, word) | FLAG_##name
+#define ALERT_FLAGS_ALL                (0u ALERT_FLAGS(ALERT_FLAG_OR))
 
 /* "No value" for the numbers below. */
 #define ALERT_NO_TIME INT64_MIN

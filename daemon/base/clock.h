@@ -16,6 +16,10 @@
 #define CLOCK_HOUR   (60 * CLOCK_MINUTE)
 #define CLOCK_DAY    (24 * CLOCK_HOUR)
 
+/* Every time that clock_parse_rfc3339() gives lies in these: the years 1 to 9999 and a day on either side. */
+#define CLOCK_WALL_MIN_US (-INT64_C(719163) * CLOCK_DAY)
+#define CLOCK_WALL_MAX_US (INT64_C(2932898) * CLOCK_DAY)
+
 int64_t clock_mono_us(void);
 int64_t clock_wall_us(void);
 

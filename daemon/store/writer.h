@@ -19,6 +19,36 @@
 
 struct writer;
 
+/*
+ * The state machine, state by state: what it is, and -> where it goes. From every state of a connection a lost one
+ * leads to CONNECTING, with all batches forgotten; nothing is doubled or lost by that, since the position in the
+ * database, read next, is part of the transaction.
+ */
+enum writer_state {
+    WRITER_STOPPED,    /* not started. -> CONNECTING */
+    WRITER_CONNECTING, /* an attempt, or the pause before one (store/pgconn.h). -> PREPARING */
+    WRITER_PREPARING,  /* settings of the session. -> CHECKING; refused -> WAITING */
+    WRITER_CHECKING,   /* is the schema ours? After connecting and once a minute. -> UPKEEP; no -> WAITING */
+    WRITER_WAITING,    /* the schema is not ours or not to be read: seconds to a minute. -> PREPARING */
+    WRITER_UPKEEP,     /* partitions are premade. -> POSITION after connecting, else IDLE */
+    WRITER_POSITION,   /* the journal's position is read, the owner asked. -> IDLE; new journal UUID -> POSITION */
+    WRITER_IDLE,       /* between transactions. -> OPENING, CHECKING, POSITION when asked, CONNECTING when told */
+
+    /* The transaction. Errors that are not named -> ROLLBACK; 25006 -> CONNECTING, with the next server. */
+    WRITER_OPENING,    /* begin, and the position moves. -> IDENTITIES; duplicates are expected -> CLAIMING; nothing to
+                          store -> ENDING. Not where it was: nothing is stored -> ENDING or ROLLBACK -> POSITION */
+    WRITER_IDENTITIES, /* COPY of the identities, as if all were new. -> ALERTS, or ENDING where it follows on
+                          ISOLATING; one is there already -> CLAIMING, or ROLLBACK -> OPENING */
+    WRITER_CLAIMING,   /* insert ... on conflict: the rest are duplicates. -> ALERTS; all are -> ENDING */
+    WRITER_ALERTS,     /* COPY of the alerts. -> ENDING; no partition -> ROLLBACK; a row is refused -> ISOLATING */
+    WRITER_ISOLATING,  /* COPY piece by piece until all refused rows are known. -> IDENTITIES of what is left */
+    WRITER_ENDING,     /* refused and unreadable rows go to quarantine; commit, never cancelled. -> IDLE */
+
+    WRITER_ROLLBACK,   /* the transaction failed. -> PARTITIONS, PAUSED, POSITION, or OPENING again at once */
+    WRITER_PARTITIONS, /* makes those that the batch needs. -> OPENING */
+    WRITER_PAUSED,     /* something that may pass, or that a person must mend: a jittered while. -> OPENING */
+};
+
 struct writer_options {
     const char *conninfo; /* libpq's; several hosts are tried in turn */
     const char *instance;
@@ -38,7 +68,7 @@ struct writer_stored {
     uint64_t committed, duplicate, quarantined;
 };
 
-/* All are called from the loop. They may call writer_submit(), writer_set_journal() and writer_restart(), not
+/* All are called from the loop. They may call writer_submit(), writer_set_journal() and writer_reconfigure(), not
  * writer_free(). */
 struct writer_calls {
     /* After connecting, and whenever the position in the database turned out to be another than expected: which number
@@ -58,6 +88,9 @@ struct writer_calls {
 
 struct writer *writer_new(struct loop *loop, const struct writer_options *options, const struct writer_calls *calls,
                           void *ctx);
+
+/* Closes the connection at once, whatever is on its way: a server that hangs is not waited for. Batches that it still
+ * has are given back by done(). Safe on NULL. */
 void writer_free(struct writer **writer);
 
 /* Begins to connect. */
@@ -84,5 +117,8 @@ int64_t writer_partitions_until_us(const struct writer *writer);
 
 /* One word and a sentence for people: "connected", "waiting: connection refused, next try in 3 s". */
 const char *writer_state(const struct writer *writer);
+
+/* Wall time until when partitions are premade for alerts of every class; 0: not known yet. */
+int64_t writer_partitions_until_us(const struct writer *writer);
 
 #endif

@@ -1,0 +1,429 @@
+#include "ingest/decode_cloudevents.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "ingest/json_read.h"
+#include "ingest/validate.h"
+
+/* Which object or array of the message is being read. */
+enum context { IN_OTHER, IN_TOP, IN_DATA, IN_LOCATION, IN_CAMERA, IN_COORDINATES, IN_BOX };
+
+/* In the order in which they are complained about. */
+enum required {
+    REQUIRED_NONE,
+    REQUIRED_SPECVERSION,
+    REQUIRED_ID,
+    REQUIRED_SOURCE,
+    REQUIRED_TYPE,
+    REQUIRED_DATA,
+    REQUIRED_DEVICE,
+    REQUIRED_KIND,
+    REQUIRED_COUNT
+};
+
+static const struct {
+    const char *field, *allowed;
+} required[REQUIRED_COUNT] = {
+    [REQUIRED_SPECVERSION] = {"specversion", "the string \"1.0\""},
+    [REQUIRED_ID] = {"id", "a string of 1 to 128 bytes"},
+    [REQUIRED_SOURCE] = {"source", "a string of 1 to 256 bytes"},
+    [REQUIRED_TYPE] = {"type", "the string \"mobeye.alert.v1\""},
+    [REQUIRED_DATA] = {"data", "an object"},
+    [REQUIRED_DEVICE] = {"data.device", "a string of 1 to 64 of A-Z a-z 0-9 . _ : / -"},
+    [REQUIRED_KIND] = {"data.kind", "a string of 1 to 32 bytes"},
+};
+
+/* The elements of the array of numbers that is being read. */
+struct list {
+    double numbers[4];
+    unsigned n;  /* also those beyond numbers[] */
+    bool broken; /* an element is no number */
+};
+
+struct decoder {
+    struct json_reader *reader;
+    struct alert *alert;
+    enum context contexts[JSON_LEVELS_MAX];
+    unsigned depth;              /* invariant: contexts[depth - 1] is the innermost open one */
+    const struct member *member; /* whose value comes next; NULL: nobody's */
+    bool seen[REQUIRED_COUNT];   /* present, with whatever value */
+    bool right[REQUIRED_COUNT];  /* present, with an allowed value */
+    struct list list;
+    bool is_point, has_coordinates;
+};
+
+/* A member that is read; any other is skipped. */
+struct member {
+    struct str name;
+    enum json_type type;
+    bool (*take)(struct decoder *decoder, const struct json_value *value); /* false: out of range; NULL: never */
+    enum context opens;                                                    /* of an object or array */
+    enum required required;                                                /* else REQUIRED_NONE */
+    uint32_t flag; /* of one that is not required: of a wrong type or out of range */
+};
+
+static bool set_string(struct str *ret, struct str s, size_t min_bytes, size_t max_bytes)
+{
+    if (s.len < min_bytes || s.len > max_bytes)
+        return false;
+    *ret = s;
+    return true;
+}
+
+static bool in_range(double v, double min, double max)
+{
+    return v >= min && v <= max;
+}
+
+static bool take_specversion(struct decoder *decoder, const struct json_value *value)
+{
+    (void)decoder;
+    return str_is(value->string, "1.0");
+}
+
+static bool take_id(struct decoder *decoder, const struct json_value *value)
+{
+    return set_string(&decoder->alert->event_id, value->string, 1, ALERT_ID_MAX);
+}
+
+static bool take_source(struct decoder *decoder, const struct json_value *value)
+{
+    return set_string(&decoder->alert->source, value->string, 1, ALERT_SOURCE_MAX);
+}
+
+static bool take_type(struct decoder *decoder, const struct json_value *value)
+{
+    (void)decoder;
+    return str_is(value->string, "mobeye.alert.v1");
+}
+
+static bool take_time(struct decoder *decoder, const struct json_value *value)
+{
+    return clock_parse_rfc3339(value->string, &decoder->alert->occurred_us);
+}
+
+static bool take_device(struct decoder *decoder, const struct json_value *value)
+{
+    return validate_device(value->string) && set_string(&decoder->alert->device, value->string, 1, ALERT_DEVICE_MAX);
+}
+
+static bool take_kind(struct decoder *decoder, const struct json_value *value)
+{
+    decoder->alert->kind = alert_kind_from(value->string);
+    return set_string(&decoder->alert->kind_word, value->string, 1, ALERT_KIND_MAX);
+}
+
+static bool take_phase(struct decoder *decoder, const struct json_value *value)
+{
+    int phase = alert_phase_from(value->string);
+    if (phase >= 0)
+        decoder->alert->phase = (enum alert_phase)phase;
+    return phase >= 0;
+}
+
+static bool take_input(struct decoder *decoder, const struct json_value *value)
+{
+    if (!in_range(value->number, 0, ALERT_INPUT_MAX) || value->number != floor(value->number))
+        return false;
+    decoder->alert->input = (int32_t)value->number;
+    return true;
+}
+
+static bool take_battery(struct decoder *decoder, const struct json_value *value)
+{
+    if (!in_range(value->number, 0, 100))
+        return false;
+    decoder->alert->battery_pct = (int32_t)lround(value->number);
+    return true;
+}
+
+static bool take_signal(struct decoder *decoder, const struct json_value *value)
+{
+    if (!in_range(value->number, ALERT_SIGNAL_MIN_DBM, 0))
+        return false;
+    decoder->alert->signal_dbm = (int32_t)lround(value->number);
+    return true;
+}
+
+static bool take_drill(struct decoder *decoder, const struct json_value *value)
+{
+    decoder->alert->drill = value->boolean;
+    return true;
+}
+
+static bool take_point(struct decoder *decoder, const struct json_value *value)
+{
+    decoder->is_point = str_is(value->string, "Point");
+    return decoder->is_point;
+}
+
+static bool take_accuracy(struct decoder *decoder, const struct json_value *value)
+{
+    if (!in_range(value->number, 0, ALERT_ACCURACY_MAX_M))
+        return false;
+    decoder->alert->accuracy_m = (float)value->number;
+    return true;
+}
+
+static bool take_fix_time(struct decoder *decoder, const struct json_value *value)
+{
+    return clock_parse_rfc3339(value->string, &decoder->alert->fix_us);
+}
+
+static bool take_label(struct decoder *decoder, const struct json_value *value)
+{
+    return set_string(&decoder->alert->label, value->string, 0, ALERT_TEXT_MAX);
+}
+
+static bool take_score(struct decoder *decoder, const struct json_value *value)
+{
+    if (!in_range(value->number, 0, 1))
+        return false;
+    decoder->alert->score = (float)value->number;
+    return true;
+}
+
+static bool take_track(struct decoder *decoder, const struct json_value *value)
+{
+    return set_string(&decoder->alert->track, value->string, 0, ALERT_TEXT_MAX);
+}
+
+static bool take_camera_zone(struct decoder *decoder, const struct json_value *value)
+{
+    return set_string(&decoder->alert->camera_zone, value->string, 0, ALERT_TEXT_MAX);
+}
+
+#define NAME(text)                                                                                                     \
+    {                                                                                                                  \
+        (text), sizeof(text) - 1                                                                                       \
+    }
+
+static const struct member top_members[] = {
+    {NAME("specversion"), JSON_STRING, take_specversion, .required = REQUIRED_SPECVERSION},
+    {NAME("id"), JSON_STRING, take_id, .required = REQUIRED_ID},
+    {NAME("source"), JSON_STRING, take_source, .required = REQUIRED_SOURCE},
+    {NAME("type"), JSON_STRING, take_type, .required = REQUIRED_TYPE},
+    {NAME("time"), JSON_STRING, take_time, .flag = 0}, /* validate_time() flags it */
+    {NAME("data"), JSON_OBJECT, .opens = IN_DATA, .required = REQUIRED_DATA},
+};
+
+static const struct member data_members[] = {
+    {NAME("device"), JSON_STRING, take_device, .required = REQUIRED_DEVICE},
+    {NAME("kind"), JSON_STRING, take_kind, .required = REQUIRED_KIND},
+    {NAME("phase"), JSON_STRING, take_phase, .flag = FLAG_BAD_PHASE},
+    {NAME("input"), JSON_NUMBER, take_input, .flag = FLAG_BAD_INPUT},
+    {NAME("location"), JSON_OBJECT, .opens = IN_LOCATION, .flag = FLAG_BAD_LOCATION},
+    {NAME("battery_pct"), JSON_NUMBER, take_battery, .flag = FLAG_BAD_BATTERY},
+    {NAME("signal_dbm"), JSON_NUMBER, take_signal, .flag = FLAG_BAD_SIGNAL},
+    {NAME("text"), JSON_STRING, .flag = FLAG_BAD_TEXT},
+    {NAME("drill"), JSON_BOOLEAN, take_drill, .flag = FLAG_BAD_DRILL},
+    {NAME("camera"), JSON_OBJECT, .opens = IN_CAMERA, .flag = FLAG_BAD_CAMERA},
+};
+
+static const struct member location_members[] = {
+    {NAME("type"), JSON_STRING, take_point, .flag = FLAG_BAD_LOCATION},
+    {NAME("coordinates"), JSON_ARRAY, .opens = IN_COORDINATES, .flag = FLAG_BAD_LOCATION},
+    {NAME("accuracy_m"), JSON_NUMBER, take_accuracy, .flag = FLAG_BAD_ACCURACY},
+    {NAME("fix_time"), JSON_STRING, take_fix_time, .flag = FLAG_BAD_FIX_TIME},
+};
+
+static const struct member camera_members[] = {
+    {NAME("label"), JSON_STRING, take_label, .flag = FLAG_BAD_LABEL},
+    {NAME("score"), JSON_NUMBER, take_score, .flag = FLAG_BAD_SCORE},
+    {NAME("box"), JSON_ARRAY, .opens = IN_BOX, .flag = FLAG_BAD_BOX},
+    {NAME("track"), JSON_STRING, take_track, .flag = FLAG_BAD_TRACK},
+    {NAME("camera_zone"), JSON_STRING, take_camera_zone, .flag = FLAG_BAD_CAMERA_ZONE},
+};
+
+#define MEMBERS(array)                                                                                                 \
+    {                                                                                                                  \
+        (array), sizeof(array) / sizeof((array)[0])                                                                    \
+    }
+
+static const struct {
+    const struct member *all;
+    size_t n;
+} members_of[] = {
+    [IN_TOP] = MEMBERS(top_members),       [IN_DATA] = MEMBERS(data_members), [IN_LOCATION] = MEMBERS(location_members),
+    [IN_CAMERA] = MEMBERS(camera_members), [IN_COORDINATES] = {NULL, 0},      [IN_BOX] = {NULL, 0},
+};
+
+/* ---- the events of the reader ---- */
+
+static void on_name(void *ctx, struct str name)
+{
+    struct decoder *decoder = ctx;
+    enum context context = decoder->contexts[decoder->depth - 1];
+    const struct member *member = members_of[context].all, *end = member + members_of[context].n;
+    while (member < end && !str_eq(member->name, name))
+        member++;
+    decoder->member = member < end ? member : NULL;
+}
+
+/* A value for decoder->member: stored, or complained about. */
+static bool take(struct decoder *decoder, const struct json_value *value)
+{
+    const struct member *member = decoder->member;
+    bool right = value->type == member->type && (!member->take || member->take(decoder, value));
+    decoder->seen[member->required] = true;
+    decoder->right[member->required] = right;
+    if (!right)
+        decoder->alert->flags |= member->flag;
+    return right;
+}
+
+static void add_to_list(struct list *list, const struct json_value *value)
+{
+    if (value->type != JSON_NUMBER)
+        list->broken = true;
+    else if (list->n < 4)
+        list->numbers[list->n] = value->number;
+    list->n++;
+}
+
+static void on_value(void *ctx, const struct json_value *value)
+{
+    struct decoder *decoder = ctx;
+    enum context within = decoder->contexts[decoder->depth - 1], opens = IN_OTHER;
+    if (within == IN_COORDINATES || within == IN_BOX)
+        add_to_list(&decoder->list, value);
+    else if (decoder->member && take(decoder, value))
+        opens = decoder->member->opens;
+    if (value->type != JSON_OBJECT && value->type != JSON_ARRAY)
+        return;
+    decoder->contexts[decoder->depth++] = opens;
+    decoder->member = NULL;
+    if (opens == IN_COORDINATES || opens == IN_BOX)
+        decoder->list = (struct list){0};
+}
+
+static void coordinates_done(struct decoder *decoder)
+{
+    const struct list *list = &decoder->list;
+    if (list->broken || list->n < 2 || list->n > 3 || fabs(list->numbers[0]) > 180 || fabs(list->numbers[1]) > 90)
+        return;
+    decoder->has_coordinates = true;
+    decoder->alert->lon = list->numbers[0];
+    decoder->alert->lat = list->numbers[1];
+}
+
+static void box_done(struct decoder *decoder)
+{
+    const struct list *list = &decoder->list;
+    bool right = !list->broken && list->n == 4;
+    for (unsigned i = 0; right && i < 4; i++)
+        right = in_range(list->numbers[i], 0, 1);
+    if (!right)
+        decoder->alert->flags |= FLAG_BAD_BOX;
+}
+
+/* A location that is no Point takes its accuracy and time of fix with it. */
+static void location_done(struct decoder *decoder)
+{
+    struct alert *alert = decoder->alert;
+    alert->has_location = decoder->is_point && decoder->has_coordinates;
+    if (alert->has_location)
+        return;
+    alert->flags |= FLAG_BAD_LOCATION;
+    alert->lon = alert->lat = 0;
+    alert->accuracy_m = NAN;
+    alert->fix_us = ALERT_NO_TIME;
+}
+
+static void on_close(void *ctx)
+{
+    struct decoder *decoder = ctx;
+    switch (decoder->contexts[--decoder->depth]) {
+    case IN_COORDINATES:
+        coordinates_done(decoder);
+        break;
+    case IN_BOX:
+        box_done(decoder);
+        break;
+    case IN_LOCATION:
+        location_done(decoder);
+        break;
+    case IN_OTHER:
+    case IN_TOP:
+    case IN_DATA:
+    case IN_CAMERA:
+        break;
+    }
+}
+
+/* ---- the decoder ---- */
+
+const char *reject_word(enum reject_code code)
+{
+    static const char *const words[REJECT_COUNT] = {"malformed", "invalid", "too_large", "forbidden"};
+    return words[code];
+}
+
+struct decoder *decoder_new(void)
+{
+    struct decoder *decoder = mem_zalloc(sizeof(*decoder));
+    decoder->reader = json_reader_new();
+    return decoder;
+}
+
+void decoder_free(struct decoder **decoder)
+{
+    if (!*decoder)
+        return;
+    json_reader_free(&(*decoder)->reader);
+    free(*decoder);
+    *decoder = NULL;
+}
+
+static void start(struct decoder *decoder, struct str payload, struct alert *alert)
+{
+    *alert = (struct alert){
+        .format = ALERT_CLOUDEVENTS,
+        .input = ALERT_NO_INT,
+        .occurred_us = ALERT_NO_TIME,
+        .skew_us = ALERT_NO_TIME,
+        .accuracy_m = NAN,
+        .fix_us = ALERT_NO_TIME,
+        .battery_pct = ALERT_NO_INT,
+        .signal_dbm = ALERT_NO_INT,
+        .score = NAN,
+        .payload = payload,
+        .place_accuracy_m = NAN,
+    };
+    *decoder = (struct decoder){.reader = decoder->reader, .alert = alert, .contexts = {IN_TOP}, .depth = 1};
+}
+
+__attribute__((format(printf, 5, 6))) static bool refuse(struct reject *ret, enum reject_code code, struct str id,
+                                                         const char *field, const char *fmt, ...)
+{
+    *ret = (struct reject){.code = code, .id = id};
+    snprintf(ret->field, sizeof(ret->field), "%s", field);
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(ret->reason, sizeof(ret->reason), fmt, args);
+    va_end(args);
+    return false;
+}
+
+bool decode_cloudevents(struct decoder *decoder, struct str payload, struct alert *ret, struct reject *ret_reject)
+{
+    static const struct json_calls calls = {on_name, on_value, on_close};
+    if (payload.len > ALERT_PAYLOAD_MAX)
+        return refuse(ret_reject, REJECT_TOO_LARGE, (struct str){0}, "", "at most %d bytes are allowed",
+                      ALERT_PAYLOAD_MAX);
+    start(decoder, payload, ret);
+    size_t offset;
+    const char *fault = json_read(decoder->reader, payload, &calls, decoder, &offset);
+    if (fault)
+        return refuse(ret_reject, REJECT_MALFORMED, ret->event_id, "", "%s, near byte %zu", fault, offset);
+    for (int i = 1; i < REQUIRED_COUNT; i++)
+        if (!decoder->right[i])
+            return refuse(ret_reject, REJECT_INVALID, ret->event_id, required[i].field, "%s, must be %s",
+                          decoder->seen[i] ? "not allowed" : "missing", required[i].allowed);
+    return true;
+}

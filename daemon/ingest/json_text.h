@@ -1,0 +1,19 @@
+/*
+ * What a JSON parser lets through and PostgreSQL or the contract does not: the raw text and the numbers of a message.
+ */
+#ifndef MOBEYE_INGEST_JSON_TEXT_H
+#define MOBEYE_INGEST_JSON_TEXT_H
+
+#include "base/buf.h"
+
+/* Looks for the first byte that no message may hold, whatever the JSON around it: invalid UTF-8, a byte order mark, a
+ * control character that is not white space, U+0000 and lone surrogates (also as escapes). Returns why, or
+ * NULL. Text before ret_offset is free of all of them: where it stands, or the end. */
+const char *json_text_fault(struct str text, size_t *ret_offset);
+
+/* The value of a number token of valid JSON; the byte behind it is readable and no part of a number. Returns NULL, or
+ * why it is refused: beyond an IEEE double, or of more decimals or a greater exponent than PostgreSQL's numeric has. A
+ * number too small for a double is 0. */
+const char *json_number(struct str token, double *ret);
+
+#endif

@@ -1,0 +1,180 @@
+#include "store/copyrow.h"
+
+#include <endian.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+enum {
+    ALERT_COLUMNS = 21,
+    FIXED_MAX = 256,      /* all lengths, numbers and words of a row */
+    FLAG_BYTES_MAX = 640, /* all flags at once */
+    EWKB_POINT_BYTES = 25,
+    SRID_WGS84 = 4326,
+};
+
+/* 2000-01-01, from which PostgreSQL counts. */
+#define POSTGRES_EPOCH_DAYS 10957
+#define POSTGRES_EPOCH_US   (POSTGRES_EPOCH_DAYS * CLOCK_DAY)
+
+const struct str copyrow_header = {"PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0", 19};
+const struct str copyrow_trailer = {"\377\377", 2};
+
+static char *put(char *p, const void *bytes, size_t len)
+{
+    if (len > 0)
+        memcpy(p, bytes, len);
+    return p + len;
+}
+
+static char *put16(char *p, uint16_t v)
+{
+    v = htobe16(v);
+    return put(p, &v, sizeof(v));
+}
+
+static char *put32(char *p, uint32_t v)
+{
+    v = htobe32(v);
+    return put(p, &v, sizeof(v));
+}
+
+static char *put64(char *p, uint64_t v)
+{
+    v = htobe64(v);
+    return put(p, &v, sizeof(v));
+}
+
+static char *put_null(char *p)
+{
+    return put32(p, UINT32_MAX);
+}
+
+static char *put_text(char *p, struct str text)
+{
+    return put(put32(p, (uint32_t)text.len), text.p, text.len);
+}
+
+static char *put_word(char *p, const char *word)
+{
+    return put_text(p, str_from(word));
+}
+
+static char *put_int8(char *p, uint64_t v)
+{
+    return put64(put32(p, 8), v);
+}
+
+static char *put_time(char *p, int64_t wall_us)
+{
+    return put_int8(p, (uint64_t)copyrow_timestamp(wall_us));
+}
+
+static char *put_interval(char *p, int64_t us)
+{
+    if (us == ALERT_NO_TIME)
+        return put_null(p);
+    return put64(put64(put32(p, 16), (uint64_t)us), 0); /* no days, no months */
+}
+
+static char *put_real(char *p, float v)
+{
+    uint32_t bits;
+    if (isnan(v))
+        return put_null(p);
+    memcpy(&bits, &v, sizeof(bits));
+    return put32(put32(p, 4), bits);
+}
+
+static char *put_array(char *p, uint32_t element_type, size_t n)
+{
+    p = put32(p, n > 0 ? 1 : 0); /* dimensions */
+    p = put32(p, 1);             /* there may be nulls */
+    p = put32(p, element_type);
+    return n > 0 ? put32(put32(p, (uint32_t)n), 1) : p; /* indices from 1 */
+}
+
+static char *put_flags(char *p, uint32_t flags)
+{
+    char *len = p;
+    p = put_array(p + 4, TYPE_TEXT, (size_t)__builtin_popcount(flags));
+    for (; flags; flags &= flags - 1)
+        p = put_word(p, alert_flag_word((unsigned)__builtin_ctz(flags)));
+    put32(len, (uint32_t)(p - len - 4));
+    return p;
+}
+
+static char *put_double_le(char *p, double v)
+{
+    uint64_t bits;
+    memcpy(&bits, &v, sizeof(bits));
+    bits = htole64(bits);
+    return put(p, &bits, sizeof(bits));
+}
+
+/* PostGIS reads EWKB, here little-endian: a Point with an SRID. */
+static char *put_place(char *p, const struct alert *alert)
+{
+    if (alert->location_source == LOCATION_NONE)
+        return put_null(p);
+    p = put(put32(p, EWKB_POINT_BYTES), "\1\1\0\0\40", 5);
+    uint32_t srid = htole32(SRID_WGS84);
+    return put_double_le(put_double_le(put(p, &srid, sizeof(srid)), alert->place_lon), alert->place_lat);
+}
+
+static char *put_jsonb(char *p, struct str json)
+{
+    p = put32(p, (uint32_t)json.len + 1);
+    *p++ = 1; /* version of the format */
+    return put(p, json.p, json.len);
+}
+
+int64_t copyrow_timestamp(int64_t wall_us)
+{
+    return wall_us - POSTGRES_EPOCH_US;
+}
+
+void copyrow_alert(struct buf *out, const struct alert *alert, struct str instance)
+{
+    size_t room = FIXED_MAX + FLAG_BYTES_MAX + alert->source.len + alert->event_id.len + instance.len +
+                  alert->endpoint.len + alert->device.len + alert->rule.len + alert->payload.len;
+    char *p = buf_reserve(out, room);
+    p = put16(p, ALERT_COLUMNS);
+    p = put_word(p, alert_class_word(alert_class(alert->kind)));
+    p = put_time(p, alert->occurred_us);
+    p = put_time(p, alert->received_us);
+    p = put_interval(p, alert->skew_us);
+    p = put_text(p, alert->source);
+    p = put_text(p, alert->event_id);
+    p = put_text(p, instance);
+    p = put_int8(p, alert->seq);
+    p = put_text(p, alert->endpoint);
+    p = put_text(p, alert->device);
+    p = put_word(p, alert_kind_word(alert->kind));
+    p = put_word(p, alert_phase_word(alert->phase));
+    p = alert->input == ALERT_NO_INT ? put_null(p) : put32(put32(p, 4), (uint32_t)alert->input);
+    p = put(put32(p, 1), alert->drill ? "\1" : "\0", 1);
+    p = put_flags(p, alert->flags);
+    p = put_place(p, alert);
+    p = alert->location_source == LOCATION_NONE ? put_null(p) : put_real(p, alert->place_accuracy_m);
+    p = put_word(p, alert_location_word(alert->location_source));
+    p = alert->rule.len == 0 ? put_null(p) : put_text(p, alert->rule);
+    p = put_null(p); /* incident_id */
+    p = put_jsonb(p, alert->payload);
+    out->len = (size_t)(p - out->data);
+}
+
+void copyrow_identity(struct buf *out, const uint8_t id[IDENTITY_BYTES], int64_t wall_us)
+{
+    char *p = buf_reserve(out, 2 + 4 + IDENTITY_BYTES + 4 + 4);
+    p = put(put32(put16(p, 2), IDENTITY_BYTES), id, IDENTITY_BYTES);
+    p = put32(put32(p, 4), (uint32_t)(int32_t)(wall_us / CLOCK_DAY - POSTGRES_EPOCH_DAYS));
+    out->len = (size_t)(p - out->data);
+}
+
+void copyrow_array(struct buf *out, uint32_t element_type, size_t n)
+{
+    char *p = put_array(buf_reserve(out, 20), element_type, n);
+    out->len = (size_t)(p - out->data);
+}

@@ -1,0 +1,238 @@
+#include "store/parcel.h"
+
+#include <endian.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "store/copyrow.h"
+
+#define CHUNK_BYTES ((size_t)64 * 1024)
+
+static int compare_identity(const struct parcel_id *x, const struct parcel_id *y)
+{
+    if (x->high != y->high)
+        return x->high < y->high ? -1 : 1;
+    return x->low < y->low ? -1 : x->low > y->low;
+}
+
+static int compare_rows(const void *a, const void *b)
+{
+    const struct parcel_id *x = a, *y = b;
+    int by_identity = compare_identity(x, y);
+    return by_identity ? by_identity : x->row < y->row ? -1 : 1;
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+    return compare_identity(a, b);
+}
+
+static struct parcel_id id_from(const uint8_t bytes[IDENTITY_BYTES], uint32_t row)
+{
+    uint64_t halves[2];
+    memcpy(halves, bytes, sizeof(halves));
+    return (struct parcel_id){be64toh(halves[0]), be64toh(halves[1]), row};
+}
+
+static void id_to(const struct parcel_id *id, uint8_t ret[IDENTITY_BYTES])
+{
+    uint64_t halves[2] = {htobe64(id->high), htobe64(id->low)};
+    memcpy(ret, halves, sizeof(halves));
+}
+
+static void make_room(struct parcel *parcel, size_t n)
+{
+    if (n <= parcel->cap)
+        return;
+    parcel->start = mem_realloc(parcel->start, n + 1, sizeof(*parcel->start));
+    parcel->fate = mem_realloc(parcel->fate, n, sizeof(*parcel->fate));
+    parcel->id = mem_realloc(parcel->id, n, sizeof(*parcel->id));
+    parcel->cap = n;
+}
+
+/* Sorts, and leaves one of each: that of the earliest row. */
+static void sort_identities(struct parcel *parcel)
+{
+    size_t kept = 0;
+    qsort(parcel->id, parcel->ids, sizeof(*parcel->id), compare_rows);
+    for (size_t i = 0; i < parcel->ids; i++)
+        if (i == 0 || compare_identity(&parcel->id[kept - 1], &parcel->id[i]) != 0)
+            parcel->id[kept++] = parcel->id[i];
+    parcel->ids = kept;
+}
+
+void parcel_fill(struct parcel *parcel, struct batch *batch, const char *instance)
+{
+    parcel_clear(parcel);
+    make_room(parcel, batch->n ? batch->n : 1);
+    parcel->batch = batch;
+    parcel->instance = mem_strdup(instance);
+    for (size_t i = 0; i < batch->n; i++) {
+        const struct batch_row *row = &batch->rows[i];
+        parcel->start[i] = parcel->rows.len;
+        if (row->unreadable)
+            continue;
+        uint8_t id[IDENTITY_BYTES];
+        identity_of(row->alert.source, row->alert.event_id, id);
+        parcel->id[parcel->ids++] = id_from(id, (uint32_t)i);
+        copyrow_alert(&parcel->rows, &row->alert, str_from(instance));
+    }
+    parcel->start[batch->n] = parcel->rows.len;
+    sort_identities(parcel);
+    parcel_reset(parcel);
+}
+
+static void forget_refusals(struct parcel *parcel)
+{
+    for (size_t i = 0; i < parcel->refused; i++)
+        free(parcel->refusals[i].reason);
+    parcel->refused = 0;
+}
+
+void parcel_clear(struct parcel *parcel)
+{
+    forget_refusals(parcel);
+    free(parcel->instance);
+    parcel->instance = NULL;
+    parcel->batch = NULL;
+    parcel->rows.len = 0;
+    parcel->ids = 0;
+}
+
+void parcel_free(struct parcel *parcel)
+{
+    parcel_clear(parcel);
+    buf_free(&parcel->rows);
+    free(parcel->start);
+    free(parcel->fate);
+    free(parcel->id);
+    free(parcel->refusals);
+    *parcel = (struct parcel){0};
+}
+
+static void refuse(struct parcel *parcel, size_t row, const char *sqlstate, const char *reason)
+{
+    if (parcel->refused == parcel->refused_cap) {
+        parcel->refused_cap = parcel->refused_cap ? 2 * parcel->refused_cap : 16;
+        parcel->refusals = mem_realloc(parcel->refusals, parcel->refused_cap, sizeof(*parcel->refusals));
+    }
+    struct parcel_refusal *refusal = &parcel->refusals[parcel->refused++];
+    *refusal = (struct parcel_refusal){.row = row, .reason = mem_strdup(reason)};
+    snprintf(refusal->sqlstate, sizeof(refusal->sqlstate), "%s", sqlstate);
+}
+
+void parcel_refuse(struct parcel *parcel, size_t row, const struct fault *fault)
+{
+    parcel->fate[row] = FATE_REFUSED;
+    refuse(parcel, row, fault->sqlstate, fault->text);
+}
+
+void parcel_reset(struct parcel *parcel)
+{
+    const struct batch *batch = parcel->batch;
+    forget_refusals(parcel);
+    for (size_t i = 0; i < batch->n; i++) {
+        parcel->fate[i] = batch->rows[i].unreadable ? FATE_UNREADABLE : FATE_DUPLICATE;
+        if (batch->rows[i].unreadable)
+            refuse(parcel, i, "", batch->rows[i].unreadable);
+    }
+    for (size_t i = 0; i < parcel->ids; i++)
+        parcel->fate[parcel->id[i].row] = FATE_STORE;
+}
+
+size_t parcel_count(const struct parcel *parcel, enum fate fate)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < parcel->batch->n; i++)
+        count += parcel->fate[i] == fate;
+    return count;
+}
+
+void parcel_copy_identities(const struct parcel *parcel, int64_t wall_us, struct buf *out)
+{
+    uint8_t id[IDENTITY_BYTES];
+    buf_append_str(out, copyrow_header);
+    for (size_t i = 0; i < parcel->ids; i++) {
+        if (parcel->fate[parcel->id[i].row] != FATE_STORE)
+            continue;
+        id_to(&parcel->id[i], id);
+        copyrow_identity(out, id, wall_us);
+    }
+    buf_append_str(out, copyrow_trailer);
+}
+
+void parcel_array_identities(const struct parcel *parcel, struct buf *out)
+{
+    uint8_t id[IDENTITY_BYTES];
+    copyrow_array(out, TYPE_UUID, parcel_count(parcel, FATE_STORE));
+    for (size_t i = 0; i < parcel->ids; i++) {
+        if (parcel->fate[parcel->id[i].row] != FATE_STORE)
+            continue;
+        id_to(&parcel->id[i], id);
+        buf_be32(out, IDENTITY_BYTES);
+        buf_append(out, id, IDENTITY_BYTES);
+    }
+}
+
+void parcel_settle(struct parcel *parcel, const PGresult *added)
+{
+    for (size_t i = 0; i < parcel->ids; i++)
+        if (parcel->fate[parcel->id[i].row] == FATE_STORE)
+            parcel->fate[parcel->id[i].row] = FATE_DUPLICATE;
+    for (int i = 0; i < PQntuples(added); i++) {
+        struct parcel_id key = id_from((const uint8_t *)PQgetvalue(added, i, 0), 0);
+        const struct parcel_id *found = bsearch(&key, parcel->id, parcel->ids, sizeof(key), compare_keys);
+        if (found)
+            parcel->fate[found->row] = FATE_STORE;
+    }
+}
+
+void parcel_copy_begin(struct parcel *parcel, size_t first, size_t stop)
+{
+    parcel->next = first;
+    parcel->stop = stop;
+    parcel->headed = parcel->ended = false;
+}
+
+/* The next run of neighbouring rows, as long as it fits a chunk. One row may be longer. */
+static bool next_run(struct parcel *parcel, struct str *ret)
+{
+    const size_t *start = parcel->start;
+    while (parcel->next < parcel->stop && parcel->fate[parcel->next] != FATE_STORE)
+        parcel->next++;
+    if (parcel->next == parcel->stop)
+        return false;
+    size_t first = parcel->next, end = first + 1;
+    while (end < parcel->stop && parcel->fate[end] == FATE_STORE && start[end + 1] - start[first] <= CHUNK_BYTES)
+        end++;
+    *ret = (struct str){parcel->rows.data + start[first], start[end] - start[first]};
+    parcel->next = end;
+    return true;
+}
+
+bool parcel_next_chunk(struct parcel *parcel, struct str *ret)
+{
+    if (!parcel->headed) {
+        parcel->headed = true;
+        *ret = copyrow_header;
+        return true;
+    }
+    if (next_run(parcel, ret))
+        return true;
+    if (parcel->ended)
+        return false;
+    parcel->ended = true;
+    *ret = copyrow_trailer;
+    return true;
+}
+
+size_t parcel_nth(const struct parcel *parcel, size_t first, size_t nth)
+{
+    size_t row = first;
+    for (; row < parcel->batch->n; row++)
+        if (parcel->fate[row] == FATE_STORE && --nth == 0)
+            break;
+    return row;
+}

@@ -1,0 +1,77 @@
+/*
+ * A batch made ready for the database: encoded rows, identities, and what became of each row.
+ */
+#ifndef MOBEYE_STORE_PARCEL_H
+#define MOBEYE_STORE_PARCEL_H
+
+#include "alert/batch.h"
+#include "store/identity.h"
+#include "store/sqlstate.h"
+
+enum fate {
+    FATE_STORE,      /* goes into mobeye.alert */
+    FATE_DUPLICATE,  /* the same alert is stored, or came earlier in the batch */
+    FATE_REFUSED,    /* the database takes it not: quarantine */
+    FATE_UNREADABLE, /* the record could not be unpacked: quarantine */
+};
+
+/* An identity, as two numbers that sort as its bytes do, and the first row that has it. */
+struct parcel_id {
+    uint64_t high, low;
+    uint32_t row;
+};
+
+/* Why a row goes to quarantine. */
+struct parcel_refusal {
+    size_t row;
+    char sqlstate[6]; /* empty: unreadable */
+    char *reason;
+};
+
+struct parcel {
+    struct batch *batch; /* the owner's; NULL: the parcel is empty */
+    char *instance;
+    struct buf rows;      /* COPY rows of mobeye.alert, one behind the other */
+    size_t *start;        /* n + 1 offsets into rows; an unreadable row has no bytes */
+    uint8_t *fate;        /* n of enum fate */
+    struct parcel_id *id; /* sorted, so that two daemons never wait for each other in a circle */
+    size_t ids, cap;
+    struct parcel_refusal *refusals; /* one each for rows that are refused or unreadable */
+    size_t refused, refused_cap;
+    size_t next, stop; /* of the COPY on its way: rows next to stop - 1 are still to be sent */
+    bool headed, ended;
+};
+
+/* Encodes the batch. The memory of an earlier use is used again. */
+void parcel_fill(struct parcel *parcel, struct batch *batch, const char *instance);
+
+/* Empties it; the memory is kept. */
+void parcel_clear(struct parcel *parcel);
+
+void parcel_free(struct parcel *parcel);
+
+/* Back to what parcel_fill() made of it: the transaction begins anew. */
+void parcel_reset(struct parcel *parcel);
+
+size_t parcel_count(const struct parcel *parcel, enum fate fate);
+
+/* The identities of rows that are to be stored: data of COPYROW_IDENTITY_SQL, or a uuid[]. */
+void parcel_copy_identities(const struct parcel *parcel, int64_t wall_us, struct buf *out);
+void parcel_array_identities(const struct parcel *parcel, struct buf *out);
+
+/* Of the identities in parcel_array_identities() those in the result (one binary uuid a row, in any order) are new; the
+ * rows of the others are duplicates. */
+void parcel_settle(struct parcel *parcel, const PGresult *added);
+
+/* Data of COPYROW_ALERT_SQL: those rows of first to stop - 1 that are to be stored. parcel_next_chunk() gives the
+ * next bytes to send, false at the end. */
+void parcel_copy_begin(struct parcel *parcel, size_t first, size_t stop);
+bool parcel_next_chunk(struct parcel *parcel, struct str *ret);
+
+/* The row that the nth (from 1) of a COPY from `first` on was; the number of rows where there were not as many. */
+size_t parcel_nth(const struct parcel *parcel, size_t first, size_t nth);
+
+/* The row goes to quarantine. */
+void parcel_refuse(struct parcel *parcel, size_t row, const struct fault *fault);
+
+#endif

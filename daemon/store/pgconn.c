@@ -1,0 +1,411 @@
+#include "store/pgconn.h"
+
+#include <assert.h>
+#include <event2/event_struct.h>
+#include <event2/util.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "store/pgtarget.h"
+#include "store/resolve.h"
+
+#define SUBJECT "database"
+
+#define BACKOFF_LEAST_US (100 * CLOCK_MS)
+#define BACKOFF_MOST_US  (30 * CLOCK_SECOND)
+#define WORTHY_US        (60 * CLOCK_SECOND) /* a connection that held this long begins the backoff anew */
+
+enum stage {
+    STAGE_STOPPED,   /* not started */
+    STAGE_PAUSE,     /* until the timer ends: the next attempt */
+    STAGE_RESOLVING, /* the server's name is looked up; the timer limits the attempt */
+    STAGE_POLLING,   /* libpq connects; the timer limits the attempt */
+    STAGE_OPEN,
+};
+
+struct pgconn {
+    struct loop *loop;
+    struct pgconn_calls calls;
+    void *ctx;
+    char *application_name;
+    struct pgtargets targets;
+    struct complaint complaint; /* about what is not one server's: the conninfo, a loss */
+    enum stage stage;
+    size_t at;       /* the target of this attempt */
+    unsigned rounds; /* rounds of all targets that failed in a row */
+    int64_t open_us; /* monotonic: since when it is open */
+    PGconn *pq;
+    struct resolve *resolve;
+    struct event timer, read, write; /* read and write belong to the socket of pq */
+    bool querying;                   /* results are to come */
+    bool copying;                    /* within COPY IN: the server waits for data */
+    bool broken;                     /* sending failed: what came in is read, then the connection is lost */
+    char why[512];                   /* the last fatal thing that the server said */
+};
+
+int64_t pgconn_backoff_us(int64_t least_us, int64_t most_us, unsigned round)
+{
+    uint64_t random;
+    evutil_secure_rng_get_bytes(&random, sizeof(random));
+    int64_t bound = round < 20 && (least_us << round) < most_us ? least_us << round : most_us;
+    return (int64_t)(random % (uint64_t)(bound + 1));
+}
+
+/* libpq's messages have several lines and end in a line feed. */
+static void keep_why(struct pgconn *c, const char *message)
+{
+    size_t n = 0;
+    for (; *message && n + 1 < sizeof(c->why); message++)
+        if (*message != '\n' && *message != '\t')
+            c->why[n++] = *message;
+        else if (message[1] && *message == '\n')
+            c->why[n++] = ' ';
+    c->why[n] = '\0';
+}
+
+static void close_all(struct pgconn *c)
+{
+    event_del(&c->timer);
+    event_del(&c->read);
+    event_del(&c->write);
+    resolve_free(&c->resolve);
+    PQfinish(c->pq);
+    c->pq = NULL;
+    c->querying = c->copying = c->broken = false;
+    c->stage = STAGE_PAUSE;
+}
+
+static void pause_for(struct pgconn *c, int64_t us, const char *why)
+{
+    char text[640];
+    c->stage = STAGE_PAUSE;
+    loop_arm(&c->timer, us);
+    if (us < CLOCK_SECOND)
+        snprintf(text, sizeof(text), "%s; next try at once", why);
+    else
+        snprintf(text, sizeof(text), "%s; next try in %lld s", why, (long long)(us / CLOCK_SECOND));
+    c->calls.waiting(c->ctx, text);
+}
+
+static void attempt_failed(struct pgconn *c, const char *why)
+{
+    char name[300];
+    struct pgtarget *target = &c->targets.target[c->at];
+    keep_why(c, why);
+    close_all(c);
+    pgtarget_describe(target, name, sizeof(name));
+    log_complain(&target->complaint, loop_mono_us(c->loop), LOG_LEVEL_ERROR, SUBJECT,
+                 "%s cannot be used: %s; alerts stay in the journal", name, c->why);
+    c->at = (c->at + 1) % c->targets.n;
+    int64_t pause_us = c->at > 0 ? 0 : pgconn_backoff_us(BACKOFF_LEAST_US, BACKOFF_MOST_US, c->rounds++);
+    pause_for(c, pause_us, c->why);
+}
+
+static void lost(struct pgconn *c, const char *why)
+{
+    keep_why(c, why);
+    close_all(c);
+    if (loop_mono_us(c->loop) - c->open_us >= WORTHY_US)
+        c->rounds = 0;
+    log_complain(&c->complaint, loop_mono_us(c->loop), LOG_LEVEL_WARNING, SUBJECT, "connection lost: %s", c->why);
+    c->calls.down(c->ctx, c->why);
+    pause_for(c, pgconn_backoff_us(BACKOFF_LEAST_US, BACKOFF_MOST_US, c->rounds++), c->why);
+}
+
+/* Sending failed: told from the loop, so that no call of the owner's runs within another. */
+static void broken(struct pgconn *c)
+{
+    c->broken = true;
+    event_active(&c->read, EV_READ, 0);
+}
+
+static void flush(struct pgconn *c)
+{
+    int rc = PQflush(c->pq);
+    if (rc < 0)
+        broken(c);
+    else if (rc > 0)
+        event_add(&c->write, NULL);
+}
+
+/* The next chunk is asked for when libpq has handed the last one to the kernel: its buffer would grow without bound. */
+static void feed(struct pgconn *c)
+{
+    while (c->copying) {
+        struct str chunk;
+        int rc = PQflush(c->pq);
+        if (rc > 0) {
+            event_add(&c->write, NULL);
+            return;
+        }
+        if (rc == 0 && c->calls.chunk(c->ctx, &chunk)) {
+            rc = PQputCopyData(c->pq, chunk.p, (int)chunk.len) == 1 ? 0 : -1;
+        } else if (rc == 0) {
+            c->copying = false;
+            rc = PQputCopyEnd(c->pq, NULL) == 1 ? 0 : -1;
+        }
+        if (rc < 0) {
+            c->copying = false;
+            broken(c);
+            return;
+        }
+    }
+    flush(c);
+}
+
+/* Hands out what has come. An owner's call may have dropped the connection at any time. */
+static void dispatch(struct pgconn *c)
+{
+    PGnotify *notify;
+    while (c->pq && (notify = PQnotifies(c->pq)) != NULL) {
+        c->calls.notified(c->ctx, notify->extra);
+        PQfreemem(notify);
+    }
+    while (c->pq && c->querying && !c->copying && !PQisBusy(c->pq)) {
+        PGresult *result = PQgetResult(c->pq);
+        if (!result && PQstatus(c->pq) == CONNECTION_BAD)
+            return;
+        c->querying = result != NULL;
+        c->copying = result && PQresultStatus(result) == PGRES_COPY_IN;
+        bool copying = c->copying;
+        if (result && PQresultStatus(result) == PGRES_FATAL_ERROR)
+            keep_why(c, PQresultErrorMessage(result));
+        c->calls.result(c->ctx, result);
+        PQclear(result);
+        if (copying && c->pq)
+            feed(c);
+    }
+}
+
+static void read_cb(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    struct pgconn *c = arg;
+    c->why[0] = '\0';
+    bool alive = PQconsumeInput(c->pq) == 1 && !c->broken;
+    dispatch(c);
+    if (!c->pq)
+        return;
+    if (!alive || PQstatus(c->pq) == CONNECTION_BAD) {
+        char why[sizeof(c->why)];
+        snprintf(why, sizeof(why), "%s", c->why[0] ? c->why : PQerrorMessage(c->pq));
+        lost(c, why);
+    } else if (!c->copying) {
+        flush(c);
+    }
+}
+
+static void write_cb(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    struct pgconn *c = arg;
+    if (c->copying)
+        feed(c);
+    else
+        flush(c);
+}
+
+static void opened(struct pgconn *c)
+{
+    char name[300];
+    int fd = PQsocket(c->pq);
+    event_del(&c->timer);
+    c->stage = STAGE_OPEN;
+    c->open_us = loop_mono_us(c->loop);
+    PQsetnonblocking(c->pq, 1);
+    event_assign(&c->read, loop_base(c->loop), fd, EV_READ | EV_PERSIST, read_cb, c);
+    event_assign(&c->write, loop_base(c->loop), fd, EV_WRITE, write_cb, c);
+    event_add(&c->read, NULL);
+    pgtarget_describe(&c->targets.target[c->at], name, sizeof(name));
+    log_info(SUBJECT, "connected to %s", name);
+    for (size_t i = 0; i < c->targets.n; i++)
+        c->targets.target[i].complaint = (struct complaint){0};
+    c->calls.up(c->ctx);
+}
+
+static void poll_cb(evutil_socket_t fd, short what, void *arg);
+
+/* libpq may have closed its socket for another, under the same number too: the event is made anew each time. */
+static void poll_when(struct pgconn *c, short what)
+{
+    event_assign(&c->read, loop_base(c->loop), PQsocket(c->pq), what, poll_cb, c);
+    event_add(&c->read, NULL);
+}
+
+static void poll_cb(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    struct pgconn *c = arg;
+    event_del(&c->read);
+    switch (PQconnectPoll(c->pq)) {
+    case PGRES_POLLING_READING:
+        poll_when(c, EV_READ);
+        break;
+    case PGRES_POLLING_WRITING:
+        poll_when(c, EV_WRITE);
+        break;
+    case PGRES_POLLING_OK:
+        opened(c);
+        break;
+    default:
+        attempt_failed(c, PQerrorMessage(c->pq));
+    }
+}
+
+static void ignore_notice(void *arg, const char *message)
+{
+    (void)arg;
+    log_debug(SUBJECT, "%s", message);
+}
+
+static void connect_to(struct pgconn *c, const char *const *addresses, size_t n)
+{
+    c->stage = STAGE_POLLING;
+    c->pq = pgtarget_connect(&c->targets, &c->targets.target[c->at], addresses, n, c->application_name);
+    if (PQstatus(c->pq) == CONNECTION_BAD) {
+        attempt_failed(c, PQerrorMessage(c->pq));
+        return;
+    }
+    PQsetNoticeProcessor(c->pq, ignore_notice, NULL);
+    poll_when(c, EV_WRITE);
+}
+
+static void resolved(void *ctx, const char *const *addresses, size_t n, const char *why)
+{
+    struct pgconn *c = ctx;
+    char text[256];
+    if (n == 0) {
+        snprintf(text, sizeof(text), "the name cannot be resolved: %s", why);
+        attempt_failed(c, text);
+        return;
+    }
+    connect_to(c, addresses, n);
+    resolve_free(&c->resolve);
+}
+
+static void attempt(struct pgconn *c)
+{
+    const struct pgtarget *target = &c->targets.target[c->at];
+    const char *name = pgtarget_name(target);
+    c->why[0] = '\0';
+    loop_arm(&c->timer, c->targets.timeout_us);
+    if (name) {
+        c->stage = STAGE_RESOLVING;
+        c->resolve = resolve_start(c->loop, name, resolved, c);
+    } else {
+        connect_to(c, NULL, 0);
+    }
+}
+
+static void timer_cb(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    struct pgconn *c = arg;
+    if (c->stage == STAGE_PAUSE)
+        attempt(c);
+    else
+        attempt_failed(c, c->stage == STAGE_RESOLVING ? "the name servers do not answer" : "no answer in time");
+}
+
+struct pgconn *pgconn_new(struct loop *loop, const struct pgconn_calls *calls, void *ctx)
+{
+    struct pgconn *c = mem_zalloc(sizeof(*c));
+    c->loop = loop;
+    c->calls = *calls;
+    c->ctx = ctx;
+    evtimer_assign(&c->timer, loop_base(loop), timer_cb, c);
+    event_assign(&c->read, loop_base(loop), -1, 0, read_cb, c);
+    event_assign(&c->write, loop_base(loop), -1, 0, write_cb, c);
+    return c;
+}
+
+void pgconn_free(struct pgconn **conn)
+{
+    struct pgconn *c = *conn;
+    *conn = NULL;
+    if (!c)
+        return;
+    close_all(c);
+    pgtargets_free(&c->targets);
+    free(c->application_name);
+    free(c);
+}
+
+void pgconn_start(struct pgconn *c)
+{
+    c->stage = STAGE_PAUSE;
+    if (c->targets.n > 0) {
+        loop_arm(&c->timer, 0);
+        return;
+    }
+    log_error(SUBJECT, "%s; alerts stay in the journal", c->why);
+    c->calls.waiting(c->ctx, c->why);
+}
+
+void pgconn_configure(struct pgconn *c, const char *conninfo, const char *application_name)
+{
+    struct err err;
+    bool started = c->stage != STAGE_STOPPED;
+    close_all(c);
+    pgtargets_free(&c->targets);
+    char *name = mem_strdup(application_name);
+    free(c->application_name);
+    c->application_name = name;
+    c->at = c->rounds = 0;
+    c->stage = STAGE_STOPPED;
+    if (pgtargets_parse(&c->targets, conninfo, &err) < 0)
+        snprintf(c->why, sizeof(c->why), "database.conninfo: %.400s", err.text);
+    if (started)
+        pgconn_start(c);
+}
+
+void pgconn_drop(struct pgconn *c, const char *why)
+{
+    char text[sizeof(c->why)];
+    snprintf(text, sizeof(text), "%s", why);
+    c->at = (c->at + 1) % c->targets.n;
+    lost(c, text);
+}
+
+void pgconn_settled(struct pgconn *c)
+{
+    c->rounds = 0;
+    log_recover(&c->complaint, SUBJECT, "connected again");
+}
+
+void pgconn_query(struct pgconn *c, const char *sql)
+{
+    assert(c->stage == STAGE_OPEN && !c->querying);
+    c->querying = true;
+    if (!PQsendQuery(c->pq, sql))
+        broken(c);
+    else
+        flush(c);
+}
+
+void pgconn_query_params(struct pgconn *c, const char *sql, size_t n, const Oid *types, const struct buf *values)
+{
+    enum { PARAMS_MAX = 16 };
+    const char *data[PARAMS_MAX];
+    int lengths[PARAMS_MAX], formats[PARAMS_MAX];
+    assert(c->stage == STAGE_OPEN && !c->querying && n <= PARAMS_MAX);
+    for (size_t i = 0; i < n; i++) {
+        data[i] = values[i].data;
+        lengths[i] = (int)values[i].len;
+        formats[i] = 1;
+    }
+    c->querying = true;
+    if (!PQsendQueryParams(c->pq, sql, (int)n, types, data, lengths, formats, 1))
+        broken(c);
+    else
+        flush(c);
+}
+
+PGconn *pgconn_pq(struct pgconn *c)
+{
+    return c->stage == STAGE_OPEN ? c->pq : NULL;
+}

@@ -1,0 +1,65 @@
+/*
+ * One connection to PostgreSQL on the loop: made, kept, made again, for ever. Nothing here blocks.
+ *
+ * An attempt is one server of the conninfo with a time limit of its own, so that one that does not answer costs its
+ * attempt and no more. When all have failed, it waits with full-jitter exponential backoff, 100 ms to 30 s.
+ */
+#ifndef MOBEYE_STORE_PGCONN_H
+#define MOBEYE_STORE_PGCONN_H
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+
+#include "base/buf.h"
+#include "base/loop.h"
+
+struct pgconn;
+
+/* All are called from the loop and may call every function below but pgconn_free(). */
+struct pgconn_calls {
+    /* Connected: pgconn_query() may be called. */
+    void (*up)(void *ctx);
+    /* The connection was up and is lost; the next attempt is planned. */
+    void (*down)(void *ctx, const char *why);
+    /* Not connected; a sentence for people about why, and when the next attempt is. */
+    void (*waiting)(void *ctx, const char *text);
+    /* A result of the query, in turn (cleared by the caller). NULL: that was all, the next query may be sent. */
+    void (*result)(void *ctx, PGresult *result);
+    /* After a result of status PGRES_COPY_IN: the next bytes for the server, which stay as they are until the next
+     * call. false: that was all. */
+    bool (*chunk)(void *ctx, struct str *ret);
+    /* Another session said NOTIFY, on a channel that was listened to. */
+    void (*notified)(void *ctx, const char *payload);
+};
+
+/* Before it is started it needs pgconn_configure(). */
+struct pgconn *pgconn_new(struct loop *loop, const struct pgconn_calls *calls, void *ctx);
+
+/* Closes at once, whatever is on its way. Safe on NULL. */
+void pgconn_free(struct pgconn **conn);
+
+/* Begins to connect. */
+void pgconn_start(struct pgconn *conn);
+
+/* The servers, and the name to show them (copied). After pgconn_start(): closes the connection where there is one (down
+ * is not called) and connects at once. */
+void pgconn_configure(struct pgconn *conn, const char *conninfo, const char *application_name);
+
+/* This server will not do: closes the connection, calls down, and goes on with the next server. */
+void pgconn_drop(struct pgconn *conn, const char *why);
+
+/* The connection has proved its worth: the backoff begins anew. */
+void pgconn_settled(struct pgconn *conn);
+
+/* Sends statements (no parameters), or one with n binary parameters and a binary result. One at a time: the results
+ * and then NULL come by calls.result. A connection that is lost is told by calls.down, later. */
+void pgconn_query(struct pgconn *conn, const char *sql);
+void pgconn_query_params(struct pgconn *conn, const char *sql, size_t n, const Oid *types, const struct buf *values);
+
+/* For PQescapeLiteral() and the like; NULL while not connected. */
+PGconn *pgconn_pq(struct pgconn *conn);
+
+/* Uniform in 0 to min(most_us, least_us << round). */
+int64_t pgconn_backoff_us(int64_t least_us, int64_t most_us, unsigned round);
+
+#endif

@@ -1,0 +1,171 @@
+#include "store/pgtarget.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/mem.h"
+
+#define TIMEOUT_US (10 * CLOCK_SECOND)
+
+static const char *option(const PQconninfoOption *options, const char *keyword)
+{
+    for (; options->keyword; options++)
+        if (strcmp(options->keyword, keyword) == 0)
+            return options->val && *options->val ? options->val : NULL;
+    return NULL;
+}
+
+static size_t count(const char *list)
+{
+    size_t n = list ? 1 : 0;
+    for (; list && *list; list++)
+        n += *list == ',';
+    return n;
+}
+
+/* Element i of a comma-separated list; NULL where the list or the element is empty. */
+static char *element(const char *list, size_t i)
+{
+    if (!list)
+        return NULL;
+    while (i-- > 0)
+        list = strchr(list, ',') + 1;
+    size_t len = strcspn(list, ",");
+    return len > 0 ? mem_strndup(list, len) : NULL;
+}
+
+static int split(struct pgtargets *targets, struct err *err)
+{
+    const char *host = option(targets->options, "host");
+    const char *hostaddr = option(targets->options, "hostaddr");
+    const char *port = option(targets->options, "port");
+    size_t hosts = count(host), addresses = count(hostaddr), ports = count(port);
+    if (hosts > 0 && addresses > 0 && hosts != addresses)
+        return err_set(err, "%zu hosts and %zu values of hostaddr (as many of both, or one of them)", hosts, addresses);
+    size_t n = hosts > addresses ? hosts : addresses;
+    targets->n = n > 0 ? n : 1;
+    if (ports > 1 && ports != targets->n)
+        return err_set(err, "%zu hosts and %zu ports (one port, or as many as hosts)", targets->n, ports);
+    if (targets->n > PGTARGET_MAX)
+        return err_set(err, "%zu hosts (at most %d)", targets->n, PGTARGET_MAX);
+    for (size_t i = 0; i < targets->n; i++) {
+        targets->target[i].host = element(host, i);
+        targets->target[i].hostaddr = element(hostaddr, i);
+        targets->target[i].port = element(port, ports == 1 ? 0 : i);
+    }
+    return 0;
+}
+
+int pgtargets_parse(struct pgtargets *ret, const char *conninfo, struct err *err)
+{
+    *ret = (struct pgtargets){.timeout_us = TIMEOUT_US};
+    ret->options = PQconninfoParse(conninfo, NULL);
+    if (!ret->options)
+        return err_set(err, "not a conninfo (\"key=value ...\" or \"postgresql://...\", as libpq's manual has it)");
+    const char *timeout = option(ret->options, "connect_timeout");
+    if (timeout && atoi(timeout) > 0)
+        ret->timeout_us = atoi(timeout) * CLOCK_SECOND;
+    if (split(ret, err) < 0) {
+        pgtargets_free(ret);
+        return -1;
+    }
+    return 0;
+}
+
+void pgtargets_free(struct pgtargets *targets)
+{
+    for (size_t i = 0; i < PGTARGET_MAX; i++) {
+        free(targets->target[i].host);
+        free(targets->target[i].hostaddr);
+        free(targets->target[i].port);
+    }
+    PQconninfoFree(targets->options);
+    *targets = (struct pgtargets){0};
+}
+
+const char *pgtarget_name(const struct pgtarget *target)
+{
+    unsigned char address[sizeof(struct in6_addr)];
+    const char *host = target->host;
+    if (target->hostaddr || !host || host[0] == '/' || host[0] == '@')
+        return NULL;
+    /* An IPv6 address may carry a zone (fe80::1%eth0), which inet_pton() does not know. */
+    return strchr(host, ':') || inet_pton(AF_INET, host, address) == 1 ? NULL : host;
+}
+
+void pgtarget_describe(const struct pgtarget *target, char *out, size_t size)
+{
+    const char *host = target->host ? target->host : target->hostaddr ? target->hostaddr : "the default host";
+    snprintf(out, size, "%s%s%s", host, target->port ? " port " : "", target->port ? target->port : "");
+}
+
+/* What libpq is told, in the order of its arrays. */
+struct params {
+    const char *keys[64], *values[64];
+    size_t n;
+};
+
+static void tell(struct params *params, const char *key, const char *value)
+{
+    if (!value)
+        return;
+    assert(params->n + 1 < sizeof(params->keys) / sizeof(params->keys[0])); /* libpq 15 knows 41 keys */
+    params->keys[params->n] = key;
+    params->values[params->n++] = value;
+}
+
+/* What the conninfo does not say. A server that is gone is found by keepalives where nothing is on its way to it, and
+ * by tcp_user_timeout where something is. */
+static void tell_defaults(struct params *params, const PQconninfoOption *options, const char *application_name)
+{
+    const char *const defaults[][2] = {
+        {"target_session_attrs", "read-write"}, {"keepalives_idle", "30"},
+        {"keepalives_interval", "10"},          {"keepalives_count", "3"},
+        {"tcp_user_timeout", "30000"},          {"application_name", application_name},
+    };
+    for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++)
+        if (!option(options, defaults[i][0]))
+            tell(params, defaults[i][0], defaults[i][1]);
+    tell(params, "client_encoding", "UTF8");
+}
+
+/* Appends to a comma-separated list. */
+static void list_add(struct buf *list, const char *value)
+{
+    buf_printf(list, "%s%s", list->len > 0 ? "," : "", value);
+}
+
+PGconn *pgtarget_connect(const struct pgtargets *targets, const struct pgtarget *target, const char *const *addresses,
+                         size_t n, const char *application_name)
+{
+    static const char *const ours[] = {"host", "hostaddr", "port", "client_encoding"};
+    struct params params = {0};
+    struct buf hosts = {0}, hostaddrs = {0};
+    for (const PQconninfoOption *at = targets->options; at->keyword; at++) {
+        bool left_out = false;
+        for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+            left_out |= strcmp(at->keyword, ours[i]) == 0;
+        if (!left_out)
+            tell(&params, at->keyword, at->val);
+    }
+    /* The name once an address: libpq tries them one after the other, and checks certificates against the name. */
+    for (size_t i = 0; i < n; i++) {
+        list_add(&hosts, target->host);
+        list_add(&hostaddrs, addresses[i]);
+    }
+    tell(&params, "host", n > 0 ? hosts.data : target->host);
+    tell(&params, "hostaddr", n > 0 ? hostaddrs.data : target->hostaddr);
+    tell(&params, "port", target->port);
+    tell_defaults(&params, targets->options, application_name);
+    PGconn *conn = PQconnectStartParams(params.keys, params.values, 0);
+    if (!conn)
+        abort(); /* out of memory, the only reason */
+    buf_free(&hosts);
+    buf_free(&hostaddrs);
+    return conn;
+}

@@ -1,0 +1,42 @@
+/*
+ * A conninfo taken apart: the servers that it names, and what libpq is told for one of them.
+ */
+#ifndef MOBEYE_STORE_PGTARGET_H
+#define MOBEYE_STORE_PGTARGET_H
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "base/log.h"
+
+#define PGTARGET_MAX 16
+
+/* One server. NULL: libpq's own default. */
+struct pgtarget {
+    char *host, *hostaddr, *port;
+    struct complaint complaint;
+};
+
+struct pgtargets {
+    PQconninfoOption *options;
+    struct pgtarget target[PGTARGET_MAX];
+    size_t n;           /* 1 at least */
+    int64_t timeout_us; /* of one attempt */
+};
+
+/* -1: not a conninfo, or a list that does not fit. The error quotes nothing of it: it may hold a password. */
+int pgtargets_parse(struct pgtargets *ret, const char *conninfo, struct err *err);
+void pgtargets_free(struct pgtargets *targets);
+
+/* The name that has to be resolved before libpq is given the target; NULL: none. */
+const char *pgtarget_name(const struct pgtarget *target);
+
+/* For people: host, address or socket folder, and port. */
+void pgtarget_describe(const struct pgtarget *target, char *out, size_t size);
+
+/* Begins to connect, as PQconnectStartParams(); n resolved addresses take the place of the host name (0: none). */
+PGconn *pgtarget_connect(const struct pgtargets *targets, const struct pgtarget *target, const char *const *addresses,
+                         size_t n, const char *application_name);
+
+#endif

@@ -1,0 +1,102 @@
+#include "store/quarantine.h"
+
+#include <string.h>
+
+#include "store/copyrow.h"
+
+#define STATEMENT_BYTES ((size_t)4 * 1024 * 1024)
+
+/* Without a target ON CONFLICT covers both unique indexes: the identity, and (journal, journal_seq) of records without
+ * one. */
+const char quarantine_sql[] =
+    "insert into mobeye.quarantine (instance, journal, journal_seq, identity, endpoint, received_at, device_id, "
+    "source, "
+    "event_id, sqlstate, reason, record, payload) select $1, $2, q.* from unnest($3::bigint[], $4::uuid[], $5::text[], "
+    "$6::timestamptz[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::bytea[], $13::bytea[]) as q "
+    "on conflict do nothing";
+
+const Oid quarantine_types[QUARANTINE_PARAMS] = {
+    TYPE_TEXT,        TYPE_UUID,       TYPE_INT8_ARRAY, TYPE_UUID_ARRAY, TYPE_TEXT_ARRAY, TYPE_TIMESTAMPTZ_ARRAY,
+    TYPE_TEXT_ARRAY,  TYPE_TEXT_ARRAY, TYPE_TEXT_ARRAY, TYPE_TEXT_ARRAY, TYPE_TEXT_ARRAY, TYPE_BYTEA_ARRAY,
+    TYPE_BYTEA_ARRAY,
+};
+
+static void add_null(struct buf *array)
+{
+    buf_be32(array, UINT32_MAX);
+}
+
+static void add(struct buf *array, struct str bytes)
+{
+    buf_be32(array, (uint32_t)bytes.len);
+    buf_append_str(array, bytes);
+}
+
+static void add_number(struct buf *array, uint64_t number)
+{
+    buf_be32(array, sizeof(number));
+    buf_be64(array, number);
+}
+
+/* What describes the alert: endpoint, received_at, device_id, source, event_id. */
+static void add_description(const struct batch_row *row, bool bare, struct buf *values)
+{
+    const struct alert *alert = &row->alert;
+    if (bare || row->unreadable) {
+        for (size_t i = 0; i < 5; i++)
+            add_null(&values[i]);
+        return;
+    }
+    add(&values[0], alert->endpoint);
+    add_number(&values[1], (uint64_t)copyrow_timestamp(alert->received_us));
+    add(&values[2], alert->device);
+    add(&values[3], alert->source);
+    add(&values[4], alert->event_id);
+}
+
+static void add_refusal(const struct parcel *parcel, const struct parcel_refusal *refusal, bool bare,
+                        struct buf *values)
+{
+    const struct batch_row *row = &parcel->batch->rows[refusal->row];
+    add_number(&values[2], row->alert.seq);
+    if (row->unreadable) {
+        add_null(&values[3]);
+        add_null(&values[9]);
+        add_null(&values[12]);
+    } else {
+        uint8_t id[IDENTITY_BYTES];
+        identity_of(row->alert.source, row->alert.event_id, id);
+        add(&values[3], (struct str){(const char *)id, sizeof(id)});
+        add(&values[9], str_from(refusal->sqlstate));
+        add(&values[12], row->alert.payload);
+    }
+    add_description(row, bare, &values[4]);
+    add(&values[10], str_from(refusal->reason));
+    add(&values[11], row->record);
+}
+
+/* How many refusals from `first` on go into one statement: one at least. */
+static size_t how_many(const struct parcel *parcel, size_t first)
+{
+    size_t end = first, bytes = 0;
+    while (end < parcel->refused && bytes < STATEMENT_BYTES)
+        bytes += 2 * parcel->batch->rows[parcel->refusals[end++].row].record.len;
+    return end - first;
+}
+
+size_t quarantine_encode(const struct parcel *parcel, size_t first, const uint8_t journal[16], bool bare,
+                         struct buf values[QUARANTINE_PARAMS])
+{
+    static const uint32_t elements[QUARANTINE_PARAMS] = {
+        0,         0,         TYPE_INT8, TYPE_UUID, TYPE_TEXT,  TYPE_TIMESTAMPTZ, TYPE_TEXT,
+        TYPE_TEXT, TYPE_TEXT, TYPE_TEXT, TYPE_TEXT, TYPE_BYTEA, TYPE_BYTEA,
+    };
+    size_t n = how_many(parcel, first);
+    buf_append_str(&values[0], str_from(parcel->instance));
+    buf_append(&values[1], journal, 16);
+    for (size_t i = 2; i < QUARANTINE_PARAMS; i++)
+        copyrow_array(&values[i], elements[i], n);
+    for (size_t i = first; i < first + n; i++)
+        add_refusal(parcel, &parcel->refusals[i], bare, values);
+    return first + n;
+}

@@ -1,0 +1,22 @@
+/*
+ * What is set aside, as the parameters of one INSERT into mobeye.quarantine.
+ */
+#ifndef MOBEYE_STORE_QUARANTINE_H
+#define MOBEYE_STORE_QUARANTINE_H
+
+#include "store/parcel.h"
+
+#define QUARANTINE_PARAMS 13
+
+extern const char quarantine_sql[];
+extern const Oid quarantine_types[QUARANTINE_PARAMS];
+
+/*
+ * Encodes refusals from `first` on, at most some MiB of them; returns the number of the first that is left. `bare`
+ * leaves out what describes the alert, for a database that refuses even that; the record has all of it.
+ * Appends to the bufs of values, which are empty.
+ */
+size_t quarantine_encode(const struct parcel *parcel, size_t first, const uint8_t journal[16], bool bare,
+                         struct buf values[QUARANTINE_PARAMS]);
+
+#endif

@@ -1,0 +1,26 @@
+/*
+ * The addresses of a host name, asked for without blocking (libpq would block the loop). Reads /etc/hosts and asks the
+ * name servers of /etc/resolv.conf, by libevent's evdns.
+ */
+#ifndef MOBEYE_STORE_RESOLVE_H
+#define MOBEYE_STORE_RESOLVE_H
+
+#include <stddef.h>
+
+#include "base/loop.h"
+
+#define RESOLVE_MAX 8 /* addresses that are used of one name */
+
+struct resolve;
+
+/* n addresses as text, 1 to RESOLVE_MAX; or n is 0 and why says what is wrong. The strings live during the call.
+ * It may call resolve_free(). */
+typedef void (*resolve_fn)(void *ctx, const char *const *addresses, size_t n, const char *why);
+
+/* Calls back once, from the loop, never from within resolve_start(). */
+struct resolve *resolve_start(struct loop *loop, const char *host, resolve_fn done, void *ctx);
+
+/* No call comes afterwards. Safe on NULL. */
+void resolve_free(struct resolve **resolve);
+
+#endif

@@ -1,0 +1,32 @@
+/*
+ * What went wrong in the database, and what that means for the batch.
+ */
+#ifndef MOBEYE_STORE_SQLSTATE_H
+#define MOBEYE_STORE_SQLSTATE_H
+
+#include <libpq-fe.h>
+#include <stddef.h>
+
+enum sqlstate_class {
+    SQLSTATE_RETRY,     /* 08, 40, 53, 55, 57: passes by itself, try the same again */
+    SQLSTATE_RECONNECT, /* 25006, or no answer of the server at all: another server may take it */
+    SQLSTATE_PARTITION, /* 23514 without a constraint: no partition holds the row */
+    SQLSTATE_REFUSED,   /* 22, other 23: a row that will never be taken */
+    SQLSTATE_STOP,      /* everything else (42, 28, 3D, XX ...): a person has to look at it */
+};
+
+/* Either may be NULL or empty. */
+enum sqlstate_class sqlstate_class(const char *sqlstate, const char *constraint);
+
+struct fault {
+    enum sqlstate_class class;
+    char sqlstate[6]; /* empty: the server said nothing */
+    char text[512];   /* the primary message, one line */
+    char table[64];   /* empty: the server named none */
+    size_t line;      /* of the COPY of mobeye.alert that failed, from 1; 0: unknown */
+};
+
+/* The result is of status PGRES_FATAL_ERROR. */
+void fault_read(struct fault *fault, const PGresult *result);
+
+#endif

@@ -1,0 +1,340 @@
+#include "store/writer.h"
+
+#include <assert.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "store/writer_parts.h"
+
+#define HUNG_US (30 * CLOCK_SECOND)
+
+/* The word for people, and who takes a result and the end of the query in each state. */
+static const struct {
+    const char *name, *word;
+    void (*result)(struct writer *w, PGresult *result);
+    void (*over)(struct writer *w);
+} states[] = {
+    [WRITER_STOPPED] = {"stopped", "stopped", NULL, NULL},
+    [WRITER_CONNECTING] = {"connecting", "waiting", NULL, NULL},
+    [WRITER_PREPARING] = {"preparing", "checking", writer_prepare_result, writer_prepared},
+    [WRITER_CHECKING] = {"checking", "checking", writer_check_result, writer_checked},
+    [WRITER_WAITING] = {"waiting", "waiting", NULL, NULL},
+    [WRITER_UPKEEP] = {"upkeep", "checking", writer_upkeep_result, writer_upkeep_over},
+    [WRITER_POSITION] = {"position", "checking", writer_position_result, writer_position_over},
+    [WRITER_IDLE] = {"idle", "connected", NULL, NULL},
+    [WRITER_OPENING] = {"opening", "connected", writer_batch_result, writer_opened},
+    [WRITER_IDENTITIES] = {"identities", "connected", writer_batch_result, writer_end},
+    [WRITER_CLAIMING] = {"claiming", "connected", writer_batch_result, writer_claimed},
+    [WRITER_ALERTS] = {"alerts", "connected", writer_batch_result, writer_end},
+    [WRITER_ISOLATING] = {"isolating", "connected", writer_batch_result, writer_piece_stored},
+    [WRITER_ENDING] = {"ending", "connected", writer_batch_result, writer_ended},
+    [WRITER_ROLLBACK] = {"rollback", "connected", NULL, writer_rolled_back},
+    [WRITER_PARTITIONS] = {"partitions", "connected", NULL, writer_partitions_over},
+    [WRITER_PAUSED] = {"paused", "waiting", NULL, NULL},
+};
+
+void writer_set_state(struct writer *w, enum writer_state state, const char *reason)
+{
+    log_debug(WRITER_SUBJECT, "%s -> %s: %s", states[w->state].name, states[state].name, reason);
+    w->state = state;
+    bool connected = strcmp(states[state].word, "connected") == 0;
+    if (connected || (w->up && state != WRITER_PAUSED))
+        snprintf(w->text, sizeof(w->text), "connected");
+    else
+        snprintf(w->text, sizeof(w->text), "%s: %s", states[state].word, reason);
+}
+
+void writer_tell_up(struct writer *w, bool up)
+{
+    if (w->up == up)
+        return;
+    w->up = up;
+    w->calls.up(w->ctx, up);
+}
+
+void writer_forget(struct writer *w)
+{
+    while (w->n > 0) {
+        struct batch *batch = writer_parcel(w)->batch;
+        parcel_clear(writer_parcel(w));
+        w->first = 1 - w->first;
+        w->n--;
+        w->calls.done(w->ctx, batch);
+    }
+}
+
+static void disconnected(struct writer *w, const char *reason)
+{
+    evtimer_del(&w->timer);
+    evtimer_del(&w->watch);
+    w->faulty = false;
+    writer_set_state(w, WRITER_CONNECTING, reason);
+    writer_tell_up(w, false);
+    writer_forget(w);
+}
+
+static void configure(struct writer *w)
+{
+    struct buf name = {0};
+    buf_printf(&name, "mobeyed %s", w->instance);
+    pgconn_configure(w->conn, w->conninfo, name.data);
+    buf_free(&name);
+}
+
+static void connect_anew(struct writer *w)
+{
+    w->asked_connect = false;
+    disconnected(w, "the configuration changed");
+    configure(w);
+}
+
+static void heard(struct writer *w)
+{
+    w->heard_us = loop_mono_us(w->loop);
+    if (!evtimer_pending(&w->watch, NULL))
+        loop_arm(&w->watch, HUNG_US);
+}
+
+void writer_query(struct writer *w, const char *sql)
+{
+    heard(w);
+    pgconn_query(w->conn, sql);
+}
+
+void writer_query_params(struct writer *w, const char *sql, size_t n, const Oid *types, const struct buf *values)
+{
+    heard(w);
+    pgconn_query_params(w->conn, sql, n, types, values);
+}
+
+void writer_next(struct writer *w)
+{
+    if (w->asked_connect)
+        connect_anew(w);
+    else if (w->asked_position)
+        writer_read_position(w);
+    else if (w->upkeep_due)
+        writer_check(w);
+    else if (w->n > 0)
+        writer_begin(w);
+}
+
+static void up_cb(void *ctx)
+{
+    writer_prepare(ctx);
+}
+
+static void down_cb(void *ctx, const char *why)
+{
+    disconnected(ctx, why);
+}
+
+static void waiting_cb(void *ctx, const char *text)
+{
+    writer_set_state(ctx, WRITER_CONNECTING, text);
+}
+
+static void result_cb(void *ctx, PGresult *result)
+{
+    struct writer *w = ctx;
+    heard(w);
+    log_recover(&w->hung_complaint, WRITER_SUBJECT, "the server answers again");
+    if (result && PQresultStatus(result) == PGRES_FATAL_ERROR) {
+        if (!w->faulty)
+            fault_read(&w->fault, result);
+        w->faulty = true;
+    } else if (result) {
+        if (states[w->state].result)
+            states[w->state].result(w, result);
+    } else if (w->faulty) {
+        w->faulty = false;
+        writer_fault(w);
+    } else {
+        states[w->state].over(w);
+    }
+}
+
+static bool chunk_cb(void *ctx, struct str *ret)
+{
+    heard(ctx);
+    return writer_chunk(ctx, ret);
+}
+
+/* Somebody moved the position of a journal back on purpose. */
+static void notified_cb(void *ctx, const char *payload)
+{
+    struct writer *w = ctx;
+    char journal[IDENTITY_TEXT_SIZE];
+    if (strcmp(payload, identity_text(w->journal, journal)) != 0)
+        return;
+    w->asked_position = true;
+    event_active(&w->kick, 0, 0);
+}
+
+static void kick_cb(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    struct writer *w = arg;
+    if (w->state == WRITER_IDLE)
+        writer_next(w);
+    else if (w->asked_connect &&
+             (w->state == WRITER_CONNECTING || w->state == WRITER_WAITING || w->state == WRITER_PAUSED))
+        connect_anew(w);
+}
+
+static void timer_cb(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    struct writer *w = arg;
+    if (w->asked_connect)
+        connect_anew(w);
+    else if (w->state == WRITER_WAITING)
+        writer_prepare(w);
+    else if (w->state == WRITER_PAUSED)
+        writer_begin(w);
+}
+
+static void minute_cb(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    struct writer *w = arg;
+    w->upkeep_due = true;
+    if (w->state == WRITER_IDLE)
+        writer_next(w);
+}
+
+static bool server_owes_answer(const struct writer *w)
+{
+    return w->state > WRITER_CONNECTING && w->state != WRITER_WAITING && w->state != WRITER_IDLE &&
+           w->state != WRITER_PAUSED;
+}
+
+/* Nothing is cancelled: the server may be within a COMMIT, or wait for its standby. */
+static void watch_cb(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    struct writer *w = arg;
+    int64_t silent_us = loop_mono_us(w->loop) - w->heard_us;
+    if (!server_owes_answer(w))
+        return;
+    if (silent_us < HUNG_US) {
+        loop_arm(&w->watch, HUNG_US - silent_us);
+        return;
+    }
+    loop_arm(&w->watch, HUNG_US);
+    log_complain(&w->hung_complaint, loop_mono_us(w->loop), LOG_LEVEL_WARNING, WRITER_SUBJECT,
+                 "the server has not answered for more than %d s (%s); alerts stay in the journal",
+                 (int)(HUNG_US / CLOCK_SECOND), states[w->state].name);
+}
+
+struct writer *writer_new(struct loop *loop, const struct writer_options *options, const struct writer_calls *calls,
+                          void *ctx)
+{
+    static const struct pgconn_calls conn_calls = {
+        .up = up_cb,
+        .down = down_cb,
+        .waiting = waiting_cb,
+        .result = result_cb,
+        .chunk = chunk_cb,
+        .notified = notified_cb,
+    };
+    struct writer *w = mem_zalloc(sizeof(*w));
+    if (sodium_init() < 0)
+        abort(); /* no source of randomness */
+    w->loop = loop;
+    w->calls = *calls;
+    w->ctx = ctx;
+    w->conninfo = mem_strdup(options->conninfo);
+    w->instance = mem_strdup(options->instance);
+    memcpy(w->journal, options->journal_uuid, sizeof(w->journal));
+    evtimer_assign(&w->timer, loop_base(loop), timer_cb, w);
+    evtimer_assign(&w->kick, loop_base(loop), kick_cb, w);
+    evtimer_assign(&w->minute, loop_base(loop), minute_cb, w);
+    evtimer_assign(&w->watch, loop_base(loop), watch_cb, w);
+    w->conn = pgconn_new(loop, &conn_calls, w);
+    configure(w);
+    writer_set_state(w, WRITER_STOPPED, "not started");
+    return w;
+}
+
+void writer_free(struct writer **writer)
+{
+    struct writer *w = *writer;
+    if (!w)
+        return;
+    w->up = false;
+    pgconn_free(&w->conn);
+    event_del(&w->timer);
+    event_del(&w->kick);
+    event_del(&w->minute);
+    event_del(&w->watch);
+    writer_forget(w);
+    parcel_free(&w->parcels[0]);
+    parcel_free(&w->parcels[1]);
+    buf_free(&w->copy);
+    free(w->conninfo);
+    free(w->instance);
+    free(w);
+    *writer = NULL;
+}
+
+void writer_start(struct writer *w)
+{
+    writer_set_state(w, WRITER_CONNECTING, "connecting");
+    pgconn_start(w->conn);
+}
+
+bool writer_wants(const struct writer *w)
+{
+    return w->up && w->state != WRITER_POSITION && !w->asked_position && !w->asked_connect && w->n < 2;
+}
+
+void writer_submit(struct writer *w, struct batch *batch)
+{
+    assert(writer_wants(w) && batch->first_seq > 0 && batch->first_seq <= batch->last_seq);
+    parcel_fill(&w->parcels[(w->first + w->n) % 2], batch, w->instance);
+    w->n++;
+    if (w->state == WRITER_IDLE)
+        event_active(&w->kick, 0, 0);
+}
+
+void writer_set_journal(struct writer *w, const uint8_t *journal_uuid)
+{
+    memcpy(w->journal, journal_uuid, sizeof(w->journal));
+    w->asked_position = true;
+    event_active(&w->kick, 0, 0);
+}
+
+void writer_reconfigure(struct writer *w, const char *conninfo, const char *instance)
+{
+    if (strcmp(conninfo, w->conninfo) == 0 && strcmp(instance, w->instance) == 0)
+        return;
+    char *old_conninfo = w->conninfo, *old_instance = w->instance;
+    w->conninfo = mem_strdup(conninfo);
+    w->instance = mem_strdup(instance);
+    free(old_conninfo);
+    free(old_instance);
+    if (w->state == WRITER_STOPPED)
+        configure(w);
+    w->asked_connect = w->state != WRITER_STOPPED;
+    event_active(&w->kick, 0, 0);
+}
+
+bool writer_idle(const struct writer *w)
+{
+    return w->n == 0;
+}
+
+const char *writer_state(const struct writer *w)
+{
+    return w->text;
+}
+
+int64_t writer_partitions_until_us(const struct writer *w)
+{
+    return w->partitions_until_us;
+}

@@ -1,0 +1,265 @@
+/* The transaction of a batch: position, identities, alerts. */
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/copyrow.h"
+#include "store/quarantine.h"
+#include "store/writer_parts.h"
+
+#define CHUNK_BYTES ((size_t)64 * 1024)
+
+/* The position moves from where we know it to be, or its row is made. No row touched: another program, or a person,
+ * moved it. */
+static void append_opening(struct writer *w, struct buf *sql)
+{
+    const struct batch *batch = writer_parcel(w)->batch;
+    char journal[IDENTITY_TEXT_SIZE];
+    char *instance = PQescapeLiteral(pgconn_pq(w->conn), w->instance, strlen(w->instance));
+    identity_text(w->journal, journal);
+    buf_printf(sql, "begin isolation level read committed; ");
+    if (w->known)
+        buf_printf(sql,
+                   "update mobeye.journal_position set position = %" PRIu64 ", checksum = %" PRId64
+                   ", instance = %s, updated_at = now() where journal = '%s' and position = %" PRIu64 "; ",
+                   batch->last_seq, (int64_t)batch->last_checksum, instance, journal, w->position);
+    else
+        buf_printf(sql,
+                   "insert into mobeye.journal_position (journal, instance, position, checksum) "
+                   "values ('%s', %s, %" PRIu64 ", %" PRId64 ") on conflict do nothing; ",
+                   journal, instance, batch->last_seq, (int64_t)batch->last_checksum);
+    buf_printf(sql, "savepoint identities");
+    PQfreemem(instance);
+}
+
+static bool nothing_to_quarantine(struct writer *w)
+{
+    return writer_parcel(w)->refused == 0;
+}
+
+/* As few round trips as can be: where all goes well, one for each COPY and one for the rest. */
+void writer_begin(struct writer *w)
+{
+    struct parcel *parcel = writer_parcel(w);
+    struct buf sql = {0};
+    parcel_reset(parcel);
+    w->moved = w->claimed = w->isolated = w->commit_sent = w->committed = false;
+    w->set_aside = 0;
+    w->quarantined = 0;
+    append_opening(w, &sql);
+    if (parcel->ids > 0 && !w->expect_duplicates) {
+        buf_printf(&sql, "; " COPYROW_IDENTITY_SQL "; savepoint alerts; " COPYROW_ALERT_SQL);
+        w->commit_sent = nothing_to_quarantine(w);
+    }
+    if (w->commit_sent)
+        buf_printf(&sql, "; commit");
+    writer_set_state(w, WRITER_OPENING, "a batch");
+    writer_query(w, sql.data);
+    buf_free(&sql);
+}
+
+/* The COPY of identities that the server waits for. Empty where the position moved: the transaction then ends by
+ * itself, with nothing in it. */
+static void identities_copied(struct writer *w)
+{
+    w->copy.len = w->copied = 0;
+    if (w->moved) {
+        buf_append_str(&w->copy, copyrow_header);
+        buf_append_str(&w->copy, copyrow_trailer);
+    } else {
+        parcel_copy_identities(writer_parcel(w), loop_wall_us(w->loop), &w->copy);
+    }
+    writer_set_state(w, WRITER_IDENTITIES, "as if all were new");
+}
+
+static void rows_copied(struct writer *w)
+{
+    size_t stop = w->moved ? 0 : writer_parcel(w)->batch->n;
+    parcel_copy_begin(writer_parcel(w), 0, stop);
+    w->piece.base = w->piece.good = 0;
+    w->piece.stop = stop;
+    writer_set_state(w, WRITER_ALERTS, "all of the batch");
+}
+
+bool writer_chunk(struct writer *w, struct str *ret)
+{
+    if (w->state != WRITER_IDENTITIES)
+        return parcel_next_chunk(writer_parcel(w), ret);
+    size_t left = w->copy.len - w->copied;
+    *ret = (struct str){w->copy.data + w->copied, left < CHUNK_BYTES ? left : CHUNK_BYTES};
+    w->copied += ret->len;
+    return left > 0;
+}
+
+static void statement_done(struct writer *w, PGresult *result)
+{
+    const char *tag = PQcmdStatus(result);
+    bool inserted = strncmp(tag, "INSERT", 6) == 0;
+    if (w->state == WRITER_OPENING && (inserted || strncmp(tag, "UPDATE", 6) == 0))
+        w->moved = strcmp(PQcmdTuples(result), "1") != 0;
+    else if (w->state == WRITER_ALERTS && w->commit_sent && strncmp(tag, "COPY", 4) == 0)
+        writer_set_state(w, WRITER_ENDING, "commit");
+    else if (w->state == WRITER_ENDING && inserted)
+        w->quarantined += strtoull(PQcmdTuples(result), NULL, 10);
+    else if (w->state == WRITER_ENDING && strcmp(tag, "COMMIT") == 0)
+        w->committed = true;
+}
+
+void writer_batch_result(struct writer *w, PGresult *result)
+{
+    switch (PQresultStatus(result)) {
+    case PGRES_COPY_IN:
+        if (w->state == WRITER_OPENING)
+            identities_copied(w);
+        else if (w->state == WRITER_IDENTITIES && !w->isolated)
+            rows_copied(w);
+        break;
+    case PGRES_TUPLES_OK:
+        if (w->state == WRITER_CLAIMING)
+            parcel_settle(writer_parcel(w), result);
+        break;
+    default:
+        statement_done(w, result);
+    }
+}
+
+/* OPENING ended without a COPY: duplicates are expected, or there is nothing to store. */
+void writer_opened(struct writer *w)
+{
+    if (w->moved)
+        writer_rollback(w, AFTER_ROLLBACK_POSITION, "the position moved");
+    else if (writer_parcel(w)->ids > 0)
+        writer_claim(w);
+    else
+        writer_end(w);
+}
+
+static void send_claim(struct writer *w)
+{
+    static const Oid types[] = {TYPE_UUID_ARRAY};
+    struct buf ids = {0};
+    parcel_array_identities(writer_parcel(w), &ids);
+    w->claimed = true;
+    writer_query_params(w,
+                        "insert into mobeye.alert_identity (id, stored_on) select id, current_date "
+                        "from unnest($1) as new (id) on conflict do nothing returning id",
+                        1, types, &ids);
+    buf_free(&ids);
+}
+
+void writer_claim(struct writer *w)
+{
+    bool failed = w->state == WRITER_IDENTITIES;
+    w->commit_sent = false;
+    writer_set_state(w, WRITER_CLAIMING, failed ? "some are duplicates" : "some may be duplicates");
+    if (failed)
+        writer_query(w, "rollback to savepoint identities");
+    else
+        send_claim(w);
+}
+
+void writer_claimed(struct writer *w)
+{
+    struct parcel *parcel = writer_parcel(w);
+    if (!w->claimed) {
+        send_claim(w);
+        return;
+    }
+    size_t fresh = parcel_count(parcel, FATE_STORE);
+    w->expect_duplicates = fresh < parcel->ids;
+    if (fresh == 0) {
+        writer_end(w);
+        return;
+    }
+    rows_copied(w);
+    w->commit_sent = nothing_to_quarantine(w);
+    writer_query(w, w->commit_sent ? "savepoint alerts; " COPYROW_ALERT_SQL "; commit"
+                                   : "savepoint alerts; " COPYROW_ALERT_SQL);
+}
+
+/* The identities of what is left after ISOLATING. */
+void writer_copy_identities(struct writer *w)
+{
+    w->isolated = true;
+    identities_copied(w);
+    writer_query(w, COPYROW_IDENTITY_SQL);
+}
+
+static void send_quarantine(struct writer *w)
+{
+    struct buf values[QUARANTINE_PARAMS] = {0};
+    w->set_aside = quarantine_encode(writer_parcel(w), w->set_aside, w->journal, w->bare, values);
+    writer_query_params(w, quarantine_sql, QUARANTINE_PARAMS, quarantine_types, values);
+    for (size_t i = 0; i < QUARANTINE_PARAMS; i++)
+        buf_free(&values[i]);
+}
+
+/* All rows have their fate. */
+void writer_end(struct writer *w)
+{
+    if (w->moved) {
+        writer_rollback(w, AFTER_ROLLBACK_POSITION, "the position moved");
+    } else if (w->set_aside < writer_parcel(w)->refused) {
+        writer_set_state(w, WRITER_ENDING, "quarantine");
+        send_quarantine(w);
+    } else {
+        writer_set_state(w, WRITER_ENDING, "commit");
+        w->commit_sent = true;
+        writer_query(w, "commit");
+    }
+}
+
+static void complain_of_refusals(struct writer *w, const struct parcel *parcel)
+{
+    const struct parcel_refusal *first = parcel->refusals;
+    if (w->quarantined > 0)
+        log_complain(&w->refused_complaint, loop_mono_us(w->loop), LOG_LEVEL_WARNING, WRITER_SUBJECT,
+                     "alerts are set aside, %s %s: mobeyectl quarantine list shows them",
+                     first->sqlstate[0] ? "refused with SQLSTATE" : "since their records are damaged", first->sqlstate);
+}
+
+/* What comes next is begun before the owner is told: PostgreSQL works while the owner makes the next batch. */
+static void committed(struct writer *w)
+{
+    struct parcel *parcel = writer_parcel(w);
+    struct batch *batch = parcel->batch;
+    struct writer_stored stored = {
+        .last_seq = batch->last_seq,
+        .committed = parcel_count(parcel, FATE_STORE),
+        .quarantined = w->quarantined,
+    };
+    stored.duplicate = batch->n - stored.committed - stored.quarantined;
+    complain_of_refusals(w, parcel);
+    log_recover(&w->batch_complaint, WRITER_SUBJECT, "alerts are stored again");
+    pgconn_settled(w->conn);
+    parcel_clear(parcel);
+    w->first = 1 - w->first;
+    w->n--;
+    w->known = true;
+    w->position = batch->last_seq;
+    w->checksum = batch->last_checksum;
+    w->retries = 0;
+    w->bare = w->partitions_made = false;
+    writer_set_state(w, WRITER_IDLE, "the batch is stored");
+    if (w->asked_connect)
+        event_active(&w->kick, 0, 0);
+    else
+        writer_next(w);
+    w->calls.stored(w->ctx, &stored);
+    w->calls.done(w->ctx, batch);
+    if (writer_wants(w))
+        w->calls.ready(w->ctx);
+}
+
+void writer_ended(struct writer *w)
+{
+    if (!w->commit_sent)
+        writer_end(w);
+    else if (!w->committed)
+        pgconn_drop(w->conn, "COMMIT was answered by a rollback");
+    else if (w->moved)
+        writer_read_position(w);
+    else
+        committed(w);
+}

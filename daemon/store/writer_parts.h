@@ -1,0 +1,130 @@
+/*
+ * The writer's inside, shared by the files writer*.c: writer.c (owner's side, what comes next), writer_setup.c (from
+ * the connection to the position), writer_batch.c (the transaction), writer_faults.c (what refuses it).
+ */
+#ifndef MOBEYE_STORE_WRITER_PARTS_H
+#define MOBEYE_STORE_WRITER_PARTS_H
+
+#include <event2/event_struct.h>
+
+#include "base/log.h"
+#include "store/parcel.h"
+#include "store/pgconn.h"
+#include "store/writer.h"
+
+#define WRITER_SUBJECT "database"
+
+/* What follows on a rollback. */
+enum writer_after { AFTER_ROLLBACK_AGAIN, AFTER_ROLLBACK_PAUSE, AFTER_ROLLBACK_PARTITIONS, AFTER_ROLLBACK_POSITION };
+
+struct writer {
+    struct loop *loop;
+    struct writer_calls calls;
+    void *ctx;
+    struct pgconn *conn;
+    char *conninfo, *instance;
+    uint8_t journal[IDENTITY_BYTES];
+
+    enum writer_state state;
+    char text[640];      /* writer_state() */
+    bool up;             /* as calls.up() was told */
+    bool asked_position; /* to be read again as soon as IDLE */
+    bool asked_connect;  /* to connect anew as soon as no transaction is on its way */
+    bool upkeep_due;
+    int64_t partitions_until_us;
+    int schema;                  /* version found; -1: none */
+    bool known;                  /* the position is: the database has a row for this journal */
+    uint64_t position, checksum; /* in the database, as last read or committed */
+
+    struct parcel parcels[2]; /* the batch in its transaction, and the next */
+    size_t first, n;          /* index of the first, how many */
+
+    /* Of the first parcel's transaction. */
+    bool faulty; /* a statement failed; fault has the first failure */
+    struct fault fault;
+    bool moved;           /* the position was not where we thought */
+    bool claimed;         /* CLAIMING: the insert is sent, and no longer the rollback before it */
+    bool isolated;        /* all refused rows are known */
+    bool commit_sent;     /* with the statements that are on their way */
+    bool committed;       /* so says the server */
+    bool bare;            /* quarantine refuses the description too */
+    bool partitions_made; /* for this batch, once */
+    bool expect_duplicates;
+    enum writer_after after;
+    unsigned retries;     /* pauses in a row */
+    int64_t pause_us;     /* the next one */
+    size_t set_aside;     /* refusals that were sent to quarantine */
+    uint64_t quarantined; /* those that quarantine did not have yet */
+
+    /* What COPY IN sends while IDENTITIES; while ALERTS and ISOLATING the parcel gives it. */
+    struct buf copy;
+    size_t copied;
+
+    /* ISOLATING: rows before base are stored in this transaction, those from base to good would be, those from good to
+     * stop are tried. base <= good <= stop; step is the size of the next try. */
+    struct {
+        size_t base, good, stop, step;
+    } piece;
+
+    struct event timer; /* ends WAITING or PAUSED */
+    struct event kick;  /* something was asked for */
+    struct event minute;
+    struct event watch; /* tells of a server that does not answer */
+    int64_t heard_us;   /* when it did last */
+    struct complaint schema_complaint, batch_complaint, refused_complaint, upkeep_complaint, hung_complaint;
+};
+
+/* The one place where the state changes. The reason goes to the log (debug) and to writer_state(). */
+void writer_set_state(struct writer *w, enum writer_state state, const char *reason);
+
+/* pgconn_query() and the like, under the eye of the watch. */
+void writer_query(struct writer *w, const char *sql);
+void writer_query_params(struct writer *w, const char *sql, size_t n, const Oid *types, const struct buf *values);
+
+/* IDLE: begins whatever is due. */
+void writer_next(struct writer *w);
+
+/* Gives all batches back. */
+void writer_forget(struct writer *w);
+
+/* Says up or down to the owner, where it is news. */
+void writer_tell_up(struct writer *w, bool up);
+
+static inline struct parcel *writer_parcel(struct writer *w)
+{
+    return &w->parcels[w->first];
+}
+
+/* writer_setup.c */
+void writer_prepare(struct writer *w);
+void writer_check(struct writer *w);
+void writer_wait(struct writer *w, const char *reason);
+void writer_read_position(struct writer *w);
+void writer_prepared(struct writer *w);
+void writer_check_result(struct writer *w, PGresult *result);
+void writer_checked(struct writer *w);
+void writer_upkeep_result(struct writer *w, PGresult *result);
+void writer_upkeep_over(struct writer *w);
+void writer_prepare_result(struct writer *w, PGresult *result);
+void writer_position_result(struct writer *w, PGresult *result);
+void writer_position_over(struct writer *w);
+
+/* writer_batch.c */
+void writer_begin(struct writer *w);
+void writer_end(struct writer *w);
+void writer_claim(struct writer *w);
+void writer_copy_identities(struct writer *w);
+bool writer_chunk(struct writer *w, struct str *ret);
+void writer_batch_result(struct writer *w, PGresult *result);
+void writer_opened(struct writer *w);
+void writer_claimed(struct writer *w);
+void writer_ended(struct writer *w);
+
+/* writer_faults.c */
+void writer_fault(struct writer *w);
+void writer_rollback(struct writer *w, enum writer_after after, const char *reason);
+void writer_rolled_back(struct writer *w);
+void writer_piece_stored(struct writer *w);
+void writer_partitions_over(struct writer *w);
+
+#endif
