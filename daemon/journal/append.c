@@ -11,6 +11,8 @@
 #define SEGMENT_BYTES_USUAL    (UINT64_C(1) << 20)
 #define SEGMENT_BYTES_GREATEST (UINT64_C(64) << 20)
 
+#define ZERO_AHEAD_BYTES (UINT32_C(256) << 10)
+
 /* How long a full disk is left alone before it is tried again. */
 #define DISK_FULL_PAUSE_US (100 * CLOCK_MS)
 
@@ -138,24 +140,38 @@ int append_rotate(struct journal *journal, int64_t wall_us, bool force, struct e
     return JOURNAL_APPENDED;
 }
 
+/*
+ * The first write to a preallocated block costs the file system a transaction of its own in the sync: 0.17 ms instead
+ * of 0.11 ms on ext4. So small frames bring zeros along for those behind them; large frames would write twice as much.
+ */
+static size_t zeros_ahead(const struct journal *journal, const struct frame_header *header)
+{
+    uint32_t end = header->offset + header->length, left = header->segment_bytes - end;
+    if (end <= journal->zeroed || header->length > ZERO_AHEAD_BYTES / 4)
+        return 0;
+    return left < ZERO_AHEAD_BYTES ? left : ZERO_AHEAD_BYTES;
+}
+
 /* One write, one sync. */
 static int write_frame(struct journal *journal, struct frame_header *header, struct err *err)
 {
-    static char padding[FRAME_BLOCK];
+    static char zeros[ZERO_AHEAD_BYTES];
     struct segment *last = journal_last(journal);
     header->offset = last->used;
     header->nonce = last->nonce;
     header->segment_bytes = last->bytes;
     header->segment_seq = last->seq;
     frame_seal(header, (const struct frame_entry *)(const void *)journal->table.data);
-    size_t pad = header->length - 2 * frame_front_bytes(header) - header->record_bytes;
+    size_t ahead = zeros_ahead(journal, header),
+           pad = header->length - 2 * frame_front_bytes(header) - header->record_bytes;
     struct iovec iov[] = {
         {header, sizeof(*header)},
         {journal->table.data, journal->table.len},
         {journal->records.data, journal->records.len},
-        {padding, pad},
+        {zeros, pad},
         {journal->table.data, journal->table.len},
         {header, sizeof(*header)},
+        {zeros, ahead},
     };
     int rc = segment_write(journal->fd, iov, sizeof(iov) / sizeof(iov[0]), header->offset);
 #ifndef MOBEYE_SEED_BUG_ACK_BEFORE_SYNC
@@ -167,6 +183,8 @@ static int write_frame(struct journal *journal, struct frame_header *header, str
         return err_set(err, "segment %s: cannot be written: %s", segment_name(last->seq, name), strerror(errno));
     }
     last->used += header->length;
+    if (ahead > 0)
+        journal->zeroed = last->used + (uint32_t)ahead;
     journal->tail_flags = header->flags;
     return 0;
 }
