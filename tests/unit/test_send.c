@@ -312,9 +312,13 @@ static void goes_away_and_comes_back(struct peer *peer)
     peer_bind(peer, address);
     first = peer_next(peer);
     cr_assert(holds(&first, "\"id\":\"a\""));
-    third = peer_next(peer);
-    cr_assert(holds(&third, "\"id\":\"c\""));
     reply(peer, &first, "ACK", "a", "2");
+    third = peer_next(peer);
+    if (holds(&third, "\"id\":\"b\"")) { /* its ACK was lost with the connection */
+        reply(peer, &third, "ACK", "b", "1");
+        third = peer_next(peer);
+    }
+    cr_assert(holds(&third, "\"id\":\"c\""));
     reply(peer, &third, "ACK", "c", "3");
 }
 
@@ -329,7 +333,8 @@ Test(send, sends_again_what_a_lost_connection_left_unanswered)
     peer_start(&peer, goes_away_and_comes_back);
     cr_assert_eq(run_send("--timeout", "3600", "--to", peer.address, path_in), CTL_OK);
     peer_stop(&peer);
-    cr_assert_eq(peer.received, 5);
+    cr_assert_geq(peer.received, 5);
+    assert_says(path_out, "3 lines: 3 accepted, 0 rejected, 0 unanswered; ");
 }
 
 static void loses_the_first(struct peer *peer)
