@@ -1,0 +1,33 @@
+#!/usr/bin/python3
+"""Sends one alert to mobeyed and waits until it is safe: producer.py ENDPOINT [DEVICE [KIND]]"""
+import datetime
+import sys
+import time
+import uuid
+
+import zmq
+
+if len(sys.argv) < 2:
+    sys.exit(__doc__)
+endpoint, device, kind = sys.argv[1], *(sys.argv[2:] + ["NL-0307-00042", "motion"][len(sys.argv) - 2:])
+alert = {
+    "specversion": "1.0", "type": "mobeye.alert.v1",
+    "source": "/example/producer", "id": str(uuid.uuid4()),  # its identity: sent twice, it is still one alert
+    "time": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds"),
+    "data": {"device": device, "kind": kind, "phase": "raise", "input": 1, "text": "Beweging hal"},
+}
+socket = zmq.Context().socket(zmq.DEALER)
+socket.linger = 0
+socket.connect(endpoint)
+while True:
+    socket.send_json(alert)
+    if not socket.poll(10_000):  # milliseconds
+        print("no reply yet, sending it again", file=sys.stderr)
+        continue
+    answer, alert_id, detail = socket.recv_multipart()
+    if answer == b"ACK":
+        print(f"accepted: {alert_id.decode()} is number {detail.decode()} in the journal")
+        break
+    if answer == b"REJECT":
+        sys.exit(f"refused for good: {detail.decode()}")
+    time.sleep(int(detail) / 1000)  # RETRY: not stored, come back later
