@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Sends one alert to mobeyed and waits until it is safe: producer.py ENDPOINT [DEVICE [KIND]]"""
+"""Sends one alert to mobeyed and waits until it is safe."""
+import argparse
 import datetime
 import sys
 import time
@@ -7,18 +8,20 @@ import uuid
 
 import zmq
 
-if len(sys.argv) < 2:
-    sys.exit(__doc__)
-endpoint, device, kind = sys.argv[1], *(sys.argv[2:] + ["NL-0307-00042", "motion"][len(sys.argv) - 2:])
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("endpoint", help="tcp://HOST:PORT or ipc://PATH")
+parser.add_argument("device", nargs="?", default="NL-0307-00042")
+parser.add_argument("kind", nargs="?", default="motion")
+args = parser.parse_args()
 alert = {
     "specversion": "1.0", "type": "mobeye.alert.v1",
     "source": "/example/producer", "id": str(uuid.uuid4()),  # its identity: sent twice, it is still one alert
     "time": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds"),
-    "data": {"device": device, "kind": kind, "phase": "raise", "input": 1, "text": "Beweging hal"},
+    "data": {"device": args.device, "kind": args.kind, "phase": "raise", "text": "Beweging hal"},
 }
 socket = zmq.Context().socket(zmq.DEALER)
 socket.linger = 0
-socket.connect(endpoint)
+socket.connect(args.endpoint)
 while True:
     socket.send_json(alert)
     if not socket.poll(10_000):  # milliseconds

@@ -179,7 +179,8 @@ static void judge(struct send *send, struct decoder *decoder, const struct line_
         send->counts.accepted++;
         print_accepted(send, line->number, &alert);
     } else {
-        buf_printf(&text, "%s: %s: %s", reject_word(why.code), why.field, why.reason);
+        buf_printf(&text, "%s: %s: %s", reject_word(why.code), why.field[0] ? why.field : "message",
+                   why.reason);
     }
     if (text.len > 0) {
         send->counts.rejected++;

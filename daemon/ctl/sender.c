@@ -59,7 +59,7 @@ bool sender_blank(struct str line)
 
 void sender_too_large(uint64_t len, struct buf *out)
 {
-    buf_printf(out, "%s: : the line has %llu bytes (at most %d)", reject_word(REJECT_TOO_LARGE),
+    buf_printf(out, "%s: message: the line has %llu bytes, at most %d are allowed", reject_word(REJECT_TOO_LARGE),
                (unsigned long long)len, ALERT_PAYLOAD_MAX);
 }
 

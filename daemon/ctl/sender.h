@@ -40,7 +40,7 @@ int sender_run(const struct sender_options *options, struct lines *lines, struct
 /* True where the line holds nothing but white space. */
 bool sender_blank(struct str line);
 
-/* "too_large: : ..." for a line of len bytes. */
+/* "too_large: message: ..." for a line of len bytes. */
 void sender_too_large(uint64_t len, struct buf *out);
 
 #endif

@@ -249,10 +249,10 @@ static void rejects_what_has_no_id(struct peer *peer)
 {
     struct message first = peer_next(peer), second = peer_next(peer), third = peer_next(peer);
     cr_assert(holds(&second, "garbage"));
-    reply(peer, &second, "REJECT", "", "malformed: : not JSON");
+    reply(peer, &second, "REJECT", "", "malformed: message: not JSON");
     reply(peer, &first, "ACK", "a", "1");
     /* A daemon that reads an id where we do not. */
-    reply(peer, &third, "REJECT", "elsewhere", "malformed: : not UTF-8");
+    reply(peer, &third, "REJECT", "elsewhere", "malformed: message: not UTF-8");
 }
 
 Test(send, finds_the_line_of_a_reply_without_an_id)
@@ -265,8 +265,8 @@ Test(send, finds_the_line_of_a_reply_without_an_id)
     peer_start(&peer, rejects_what_has_no_id);
     cr_assert_eq(run_send("--to", peer.address, path_in), CTL_FAILED);
     peer_stop(&peer);
-    assert_says(path_err, "in:2: malformed: : not JSON\n");
-    assert_says(path_err, "in:3: malformed: : not UTF-8\n");
+    assert_says(path_err, "in:2: malformed: message: not JSON\n");
+    assert_says(path_err, "in:3: malformed: message: not UTF-8\n");
 }
 
 static void retries_twice(struct peer *peer)
@@ -453,7 +453,7 @@ Test(send, sends_the_largest_alert_and_rejects_what_is_larger)
     peer_start(&peer, acks_the_largest);
     cr_assert_eq(run_send("--to", peer.address, path_in), CTL_FAILED);
     peer_stop(&peer);
-    assert_says(path_err, "in:1: too_large: : the line has 65537 bytes (at most 65536)");
+    assert_says(path_err, "in:1: too_large: message: the line has 65537 bytes, at most 65536 are allowed");
     assert_says(path_out, "2 lines: 1 accepted, 1 rejected");
 }
 
