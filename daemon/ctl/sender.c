@@ -309,6 +309,7 @@ static void handle(struct sender *s, struct reply *reply)
         reject(s, line->number, detail);
     free(line);
     s->held--;
+    show_progress(s);
 }
 
 static void receive_all(struct sender *s)
@@ -383,7 +384,6 @@ static int turn(struct sender *s, bool more_lines, struct err *err)
     if (send_due(s, err) != 0 || wait_and_read(s, more_lines, err) != 0)
         return -1;
     receive_all(s);
-    show_progress(s);
     if (check_times(s, err) != 0)
         return -1;
     return watch(s, err);
