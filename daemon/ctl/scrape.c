@@ -70,7 +70,7 @@ static int parse_listen(const char *listen, char host[INET6_ADDRSTRLEN], uint16_
 int scrape_fetch(const char *listen, struct scrape *ret, struct err *err)
 {
     char host[INET6_ADDRSTRLEN];
-    uint16_t port;
+    uint16_t port = 0;
     ret->text.len = 0;
     if (parse_listen(listen, host, &port, err) != 0)
         return -1;
