@@ -147,9 +147,9 @@ static char *slurp(const char *path)
     return into;
 }
 
-#define run_send(...) run_argv((char *[]){"send", __VA_ARGS__, NULL})
+#define run_send(...) run_argv((const char *[]){"send", __VA_ARGS__, NULL})
 
-static int run_argv(char **argv)
+static int run_argv(const char **argv)
 {
     int argc = 0;
     while (argv[argc])
@@ -159,7 +159,7 @@ static int run_argv(char **argv)
     int out = dup(STDOUT_FILENO), err = dup(STDERR_FILENO);
     cr_assert_not_null(freopen(path_out, "w", stdout));
     cr_assert_not_null(freopen(path_err, "w", stderr));
-    int status = ctl_send(argc, argv);
+    int status = ctl_send(argc, (char **)argv);
     fflush(stdout);
     fflush(stderr);
     dup2(out, STDOUT_FILENO);
@@ -493,7 +493,7 @@ ParameterizedTestParameters(send, refuses_a_wrong_command_line)
 
 ParameterizedTest(struct usage *usage, send, refuses_a_wrong_command_line)
 {
-    char *argv[5] = {"send"};
+    const char *argv[5] = {"send"};
     for (int i = 0; i < 3 && usage->args[i][0]; i++)
         argv[i + 1] = usage->args[i];
     cr_assert_eq(run_argv(argv), usage->status);
