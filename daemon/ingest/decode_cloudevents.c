@@ -259,10 +259,10 @@ static void on_name(void *ctx, struct str name)
 {
     struct decoder *decoder = ctx;
     enum context context = decoder->contexts[decoder->depth - 1];
-    const struct member *member = members_of[context].all, *end = member + members_of[context].n;
-    while (member < end && !str_eq(member->name, name))
-        member++;
-    decoder->member = member < end ? member : NULL;
+    size_t i = 0, n = members_of[context].n;
+    while (i < n && !str_eq(members_of[context].all[i].name, name))
+        i++;
+    decoder->member = i < n ? &members_of[context].all[i] : NULL;
 }
 
 /* A value for decoder->member: stored, or complained about. */
