@@ -16,6 +16,8 @@ enum { ARENA_BYTES = 9 * ALERT_PAYLOAD_MAX };
 
 struct json_reader {
     struct str text;
+    yajl_handle yajl;
+    size_t end; /* of the outermost object, once it is closed */
     const struct json_calls *calls;
     void *ctx;
     const char *fault; /* why a callback stopped yajl */
@@ -130,6 +132,8 @@ static int close_level(void *ctx)
     struct json_reader *reader = ctx;
     if (--reader->depth > 0)
         reader->calls->close(reader->ctx);
+    else
+        reader->end = yajl_get_bytes_consumed(reader->yajl);
     return 1;
 }
 
@@ -195,6 +199,19 @@ static void start(struct json_reader *reader, struct str text, const struct json
     reader->unescaped_used = 0;
     reader->arena_used = 0;
     json_names_clear(reader->names);
+    reader->yajl = yajl_alloc(&callbacks, &reader->alloc_funcs, reader);
+    yajl_config(reader->yajl, yajl_dont_validate_strings, 1);
+}
+
+/* yajl takes the beginning of a token for nothing where it is the end of the text. */
+static bool trailing_garbage(const struct json_reader *reader, size_t *ret_offset)
+{
+    for (size_t i = reader->end; i < reader->text.len; i++)
+        if (!memchr(" \t\r\n", reader->text.p[i], 4)) {
+            *ret_offset = i;
+            return true;
+        }
+    return false;
 }
 
 const char *json_read(struct json_reader *reader, struct str text, const struct json_calls *calls, void *ctx,
@@ -205,15 +222,13 @@ const char *json_read(struct json_reader *reader, struct str text, const struct 
     /* A fault in the text ends it there: what comes before is still read. */
     size_t fault_offset;
     const char *text_fault = json_text_fault(text, &fault_offset);
-
-    yajl_handle yajl = yajl_alloc(&callbacks, &reader->alloc_funcs, reader);
-    yajl_config(yajl, yajl_dont_validate_strings, 1);
-    yajl_status status = yajl_parse(yajl, (const unsigned char *)text.p, fault_offset);
-    *ret_offset = status == yajl_status_ok ? fault_offset : yajl_get_bytes_consumed(yajl);
-    if (status == yajl_status_ok && !text_fault)
-        status = yajl_complete_parse(yajl);
-
+    yajl_status status = yajl_parse(reader->yajl, (const unsigned char *)text.p, fault_offset);
+    *ret_offset = status == yajl_status_ok ? fault_offset : yajl_get_bytes_consumed(reader->yajl);
+    if (status == yajl_status_ok && text_fault)
+        return text_fault;
+    if (status == yajl_status_ok)
+        status = yajl_complete_parse(reader->yajl);
     if (status == yajl_status_client_canceled)
         return reader->fault;
-    return status == yajl_status_ok ? text_fault : "not JSON";
+    return status != yajl_status_ok || trailing_garbage(reader, ret_offset) ? "not JSON" : NULL;
 }

@@ -28,12 +28,15 @@ struct journal_options {
 
 /* What journal_open() found. */
 struct journal_recovery {
-    uint64_t records;    /* readable ones that are kept */
-    uint64_t damaged;    /* records in synced data that no longer check: set aside */
-    uint64_t torn_bytes; /* of a tail that was never known to be synced: set aside, cut */
-    uint64_t missing;    /* sequence numbers that no segment holds, between the oldest and the newest */
-    bool clean;          /* the last writer closed the journal */
-    char set_aside[256]; /* the folder with the bytes that were set aside; empty: none were */
+    uint64_t records;       /* readable ones that are kept */
+    uint64_t damaged;       /* records in synced data that no longer check: set aside */
+    uint64_t torn_bytes;    /* of a tail that was never known to be synced: set aside, cut */
+    uint64_t missing;       /* sequence numbers that no segment holds, between the oldest and the newest */
+    uint64_t mended;        /* damaged places in synced data by which no record was lost: set aside, written anew */
+    uint64_t strangers;     /* segment files that are not of this journal: moved to the folder with what is set aside */
+    uint64_t unsaved_bytes; /* damaged bytes that could not be copied there (no room): they stay in their segment */
+    bool clean;             /* the last writer closed the journal */
+    char set_aside[256];    /* the folder with the bytes that were set aside; empty: none were */
 };
 
 /*

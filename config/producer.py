@@ -1,0 +1,29 @@
+#!/usr/bin/python3
+"""Sends one alert to mobeyed and waits until it is safe: producer.py ENDPOINT [DEVICE [KIND]]"""
+import datetime
+import sys
+import time
+import uuid
+import zmq
+
+if len(sys.argv) < 2:
+    sys.exit(__doc__)
+endpoint, device, kind, *_ = sys.argv[1:] + ["NL-0307-00042", "motion"][max(0, len(sys.argv) - 2):]
+now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds")
+# Source and id are its identity: however often it is sent, it is one alert.
+alert = {"specversion": "1.0", "type": "mobeye.alert.v1", "source": "/example/producer", "id": str(uuid.uuid4()),
+         "time": now, "data": {"device": device, "kind": kind, "phase": "raise", "text": "Beweging hal"}}
+socket = zmq.Context().socket(zmq.DEALER)
+socket.linger = 0
+socket.connect(endpoint)
+while True:
+    socket.send_json(alert)
+    if not socket.poll(10_000):  # milliseconds
+        continue  # no reply: send it again
+    answer, alert_id, detail = socket.recv_multipart()
+    if answer == b"ACK":
+        print(f"accepted: {alert_id.decode()} is number {detail.decode()} in the journal")
+        break
+    if answer == b"REJECT":
+        sys.exit(f"refused for good: {detail.decode()}")
+    time.sleep(int(detail) / 1000)  # RETRY: not stored, come back later

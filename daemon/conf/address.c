@@ -1,0 +1,165 @@
+#include "conf/address.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <net/if.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+
+static int copy_host(struct address *ret, const char *host, size_t len, struct err *err)
+{
+    if (len == 0)
+        return err_set(err, "has no host");
+    if (len > ADDRESS_HOST_MAX)
+        return err_set(err, "has a host of more than %d characters", ADDRESS_HOST_MAX);
+    memcpy(ret->host, host, len);
+    ret->host[len] = '\0';
+    return 0;
+}
+
+static int parse_port(const char *text, int *ret, struct err *err)
+{
+    size_t len = strlen(text);
+    if (len == 0)
+        return err_set(err, "has no port");
+    if (text[strspn(text, "0123456789")] || (text[0] == '0' && len > 1))
+        return err_set(err, "has a port that is no number");
+    *ret = len > 5 ? 65536 : atoi(text);
+    return *ret <= 65535 ? 0 : err_set(err, "has a port beyond 65535");
+}
+
+static bool is_ipv6(const char *host)
+{
+    struct in6_addr addr;
+    char text[ADDRESS_HOST_MAX + 1];
+    memcpy(text, host, strlen(host) + 1);
+    /* A scope, as in fe80::1%eth0. */
+    char *scope = strchr(text, '%');
+    if (scope && (scope[1] == '\0' || strlen(scope + 1) >= IFNAMSIZ))
+        return false;
+    if (scope)
+        *scope = '\0';
+    return inet_pton(AF_INET6, text, &addr) == 1;
+}
+
+/* A word that could name a machine or an interface; not 1.2.3, which looks like an address that is none. */
+static bool is_name(const char *host)
+{
+    bool letter = false;
+    for (const char *p = host; *p; p++) {
+        if (!isalnum((unsigned char)*p) && !strchr("-._", *p))
+            return false;
+        letter = letter || isalpha((unsigned char)*p);
+    }
+    return letter && host[0] != '-' && host[0] != '.';
+}
+
+/* HOST:PORT, where the port may be a *. */
+static int parse_host_port(const char *text, struct address *ret, struct err *err)
+{
+    struct in_addr addr;
+    const char *colon = strrchr(text, ':');
+    if (!colon || (text[0] == '[' && strchr(text, ']') > colon))
+        return err_set(err, "has no port");
+    if (text[0] == '[') {
+        if (colon[-1] != ']' || copy_host(ret, text + 1, (size_t)(colon - text - 2), err) != 0 || !is_ipv6(ret->host))
+            return err_set(err, "has no IPv6 address in its brackets");
+    } else {
+        if (copy_host(ret, text, (size_t)(colon - text), err) != 0)
+            return -1;
+        if (strchr(ret->host, ':'))
+            return err_set(err, "has an IPv6 address without brackets");
+        ret->name = strcmp(ret->host, "*") != 0 && inet_pton(AF_INET, ret->host, &addr) != 1;
+        if (ret->name && !is_name(ret->host))
+            return err_set(err, "has a host that is no address and no name");
+    }
+    if (strcmp(colon + 1, "*") == 0)
+        ret->port = -1;
+    else if (parse_port(colon + 1, &ret->port, err) != 0)
+        return -1;
+    return 0;
+}
+
+static int parse_ipc(const char *path, struct address *ret, struct err *err)
+{
+    struct sockaddr_un un;
+    ret->kind = ADDRESS_IPC;
+    if (path[0] != '/' || path[1] == '\0')
+        return err_set(err, "has no absolute path");
+    if (strlen(path) > sizeof(un.sun_path) - 1)
+        return err_set(err, "has a path of more than %zu bytes", sizeof(un.sun_path) - 1);
+    memcpy(ret->host, path, strlen(path) + 1);
+    return 0;
+}
+
+static int parse_zmq(const char *text, struct address *ret, struct err *err)
+{
+    *ret = (struct address){0};
+    if (strncmp(text, "ipc://", 6) == 0)
+        return parse_ipc(text + 6, ret, err);
+    if (strncmp(text, "tcp://", 6) == 0)
+        return parse_host_port(text + 6, ret, err);
+    return err_set(err, "is no address of ZeroMQ");
+}
+
+int address_bind(const char *text, struct address *ret, struct err *err)
+{
+    if (parse_zmq(text, ret, err) != 0)
+        return -1;
+    if (ret->name && (strcmp(ret->host, "localhost") == 0 || strlen(ret->host) >= IFNAMSIZ))
+        return err_set(err, "has a host name, which ZeroMQ does not look up to bind it");
+    if (ret->port == -1)
+        ret->port = 0;
+    return 0;
+}
+
+int address_connect(const char *text, struct address *ret, struct err *err)
+{
+    if (parse_zmq(text, ret, err) != 0)
+        return -1;
+    if (ret->kind == ADDRESS_TCP && (ret->port <= 0 || strcmp(ret->host, "*") == 0))
+        return err_set(err, "does not say where to connect to");
+    return 0;
+}
+
+int address_listen(const char *text, struct address *ret, struct err *err)
+{
+    *ret = (struct address){0};
+    if (parse_host_port(text, ret, err) != 0)
+        return -1;
+    if (ret->name || strcmp(ret->host, "*") == 0 || strchr(ret->host, '%'))
+        return err_set(err, "has a host that is no address");
+    if (ret->port == -1)
+        return err_set(err, "has a port that is no number");
+    return 0;
+}
+
+bool address_is_loopback(const struct address *address)
+{
+    struct in_addr four;
+    struct in6_addr six;
+    if (address->kind == ADDRESS_IPC)
+        return true;
+    if (address->name)
+        return strcmp(address->host, "lo") == 0;
+    if (inet_pton(AF_INET, address->host, &four) == 1)
+        return ntohl(four.s_addr) >> 24 == 127;
+    if (inet_pton(AF_INET6, address->host, &six) != 1)
+        return false;
+    return IN6_IS_ADDR_LOOPBACK(&six) || (IN6_IS_ADDR_V4MAPPED(&six) && six.s6_addr[12] == 127);
+}
+
+static bool is_any(const char *host)
+{
+    return strcmp(host, "*") == 0 || strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0;
+}
+
+bool address_collides(const struct address *a, const struct address *b)
+{
+    if (a->kind != b->kind)
+        return false;
+    if (a->kind == ADDRESS_TCP && (a->port == 0 || a->port != b->port))
+        return false;
+    return strcmp(a->host, b->host) == 0 || (a->kind == ADDRESS_TCP && (is_any(a->host) || is_any(b->host)));
+}

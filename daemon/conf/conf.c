@@ -1,0 +1,48 @@
+#include "conf/conf.h"
+
+#include <stdlib.h>
+
+static void free_texts(char **texts, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        free(texts[i]);
+    free(texts);
+}
+
+static void free_endpoint(struct conf_endpoint *endpoint)
+{
+    free(endpoint->name);
+    free(endpoint->address);
+    free_texts(endpoint->topics, endpoint->n_topics);
+}
+
+static void free_rule(struct conf_rule *rule)
+{
+    struct conf_match *match = &rule->match;
+    free(rule->name);
+    free_texts(match->devices, match->n_devices);
+    free_texts(match->endpoints, match->n_endpoints);
+    free_texts(match->labels, match->n_labels);
+    free_texts(match->camera_zones, match->n_camera_zones);
+}
+
+void conf_free(struct conf **conf)
+{
+    struct conf *c = *conf;
+    if (!c)
+        return;
+    for (size_t i = 0; i < c->n_endpoints; i++)
+        free_endpoint(&c->endpoints[i]);
+    for (size_t i = 0; i < c->n_rules; i++)
+        free_rule(&c->rules[i]);
+    free(c->endpoints);
+    free(c->rules);
+    free(c->file);
+    free(c->instance);
+    free(c->timezone);
+    free(c->database.conninfo);
+    free(c->journal.directory);
+    free(c->http_listen);
+    free(c);
+    *conf = NULL;
+}

@@ -1,0 +1,243 @@
+#include "conf/load.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "conf/loader.h"
+
+/* A whole country's rules fit in far less. */
+#define FILE_MAX ((size_t)1 << 20)
+
+static void load_map(struct report *report, const char *scope, const char *path, struct mark mark,
+                     const struct node *map, char *base);
+
+struct loader_path loader_path_key(const char *parent, const char *name)
+{
+    struct loader_path path;
+    snprintf(path.text, sizeof(path.text), "%s%s%s", parent, *parent ? "." : "", name);
+    return path;
+}
+
+struct loader_path loader_path_item(const char *list, const struct node *item, size_t i)
+{
+    struct loader_path path;
+    const struct node *name = node_value(item, "name");
+    bool usable = name && name->kind == NODE_TEXT && *name->text && strlen(name->text) <= 64;
+    for (const char *p = usable ? name->text : ""; *p; p++)
+        usable = usable && (isalnum((unsigned char)*p) || strchr("_-", *p));
+    if (usable)
+        return loader_path_key(list, name->text);
+    snprintf(path.text, sizeof(path.text), "%s[%zu]", list, i + 1);
+    return path;
+}
+
+/* Only so much of an unknown key is repeated as could be a name: a misplaced value stays unsaid. */
+static void complain_unknown(struct report *report, const char *scope, const char *path, const struct node *key)
+{
+    char name[33];
+    struct buf allowed = {0};
+    if (report->n == REPORT_MAX) {
+        report_error(report, key->mark, path, "unknown key");
+        return;
+    }
+    size_t len = strspn(key->text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
+    snprintf(name, sizeof(name), "%.*s", (int)(len < sizeof(name) ? len : sizeof(name) - 1), key->text);
+    const struct schema_key *meant = schema_meant(scope, name);
+    const char *own = NULL;
+    if (meant && !schema_in_scope(meant, scope, &own))
+        own = meant->path;
+    schema_names(scope, "or", &allowed);
+    report_error(report, key->mark, loader_path_key(path, *name ? name : "?").text, "unknown key%s%s%s (%.*s)",
+                 meant ? ", did you mean " : "", meant ? own : "", meant ? "?" : "", (int)allowed.len, allowed.data);
+    buf_free(&allowed);
+}
+
+static void complain_item(const struct loader_place *list, const char *path, struct mark mark)
+{
+    struct buf names = {0};
+    schema_names(schema_scope(list->key).text, "and", &names);
+    report_error(list->report, mark, path, "is no mapping (a mapping: %.*s)", (int)names.len, names.data);
+    buf_free(&names);
+}
+
+static void load_list(const struct loader_place *place, const struct node *list)
+{
+    const struct schema_key *key = place->key;
+    size_t n = list->n;
+    if ((int64_t)n < key->min || (int64_t)n > key->max) {
+        loader_complain(place, list->mark, "has %zu items", n);
+        return;
+    }
+    char *items = mem_zalloc(n * key->item_size);
+    *(char **)(place->base + key->offset) = items;
+    *(size_t *)(place->base + key->beside) = n;
+    for (size_t i = 0; i < n; i++) {
+        const struct node *item = list->items[i];
+        struct loader_path path = loader_path_item(place->path, item, i);
+        if (item->kind == NODE_MAP)
+            load_map(place->report, schema_scope(key).text, path.text, item->mark, item, items + i * key->item_size);
+        else if (item->kind != NODE_REFUSED)
+            complain_item(place, path.text, item->mark);
+    }
+}
+
+static void load_key(const struct loader_place *place, const struct node *value)
+{
+    enum schema_type type = place->key->type;
+    enum node_kind wanted = type == SCHEMA_LIST ? NODE_LIST : NODE_MAP;
+    if (type != SCHEMA_SECTION && type != SCHEMA_LIST) {
+        loader_set(place, value);
+        return;
+    }
+    if (value->kind == NODE_REFUSED)
+        return;
+    if (value->kind != wanted)
+        loader_complain(place, value->mark, "%s",
+                        node_is_null(value)        ? "has no value"
+                        : value->kind == NODE_TEXT ? "is text"
+                        : value->kind == NODE_LIST ? "is a list"
+                                                   : "is a mapping");
+    else if (type == SCHEMA_LIST)
+        load_list(place, value);
+    else
+        load_map(place->report, place->key->path, place->path, value->mark, value, place->base);
+}
+
+/* mark: where the key would belong. */
+static void load_absent(const struct loader_place *place, struct mark mark)
+{
+    const struct schema_key *key = place->key;
+    if (key->required) {
+        loader_complain(place, mark, "is missing");
+    } else if (key->type == SCHEMA_SECTION) {
+        load_map(place->report, key->path, place->path, mark, NULL, place->base);
+    } else if (key->fallback) {
+        char text[64];
+        snprintf(text, sizeof(text), "%s", key->fallback);
+        loader_set(place, &(struct node){.kind = NODE_TEXT, .mark = mark, .plain = true, .text = text});
+    } else {
+        loader_unset(place);
+    }
+}
+
+/* The keys of one mapping, and those that it does not have. map is NULL where there is no mapping at all. */
+static void load_map(struct report *report, const char *scope, const char *path, struct mark mark,
+                     const struct node *map, char *base)
+{
+    const struct schema_key *key;
+    const char *name;
+    for (size_t i = 0; map && i + 1 < map->n; i += 2) {
+        const struct node *word = map->items[i];
+        const struct node *first = node_key(map, word->text);
+        key = schema_find(scope, word->text);
+        struct loader_path full = loader_path_key(path, key ? word->text : "");
+        if (!key)
+            complain_unknown(report, scope, path, word);
+        else if (first != word)
+            report_error(report, word->mark, full.text, "is here again, first in line %zu (each key once)",
+                         first->mark.line);
+        else
+            load_key(&(struct loader_place){report, key, full.text, base}, map->items[i + 1]);
+    }
+    for (size_t i = 0; (key = schema_key(i)); i++) {
+        if (!schema_in_scope(key, scope, &name) || node_key(map, name))
+            continue;
+        struct loader_path full = loader_path_key(path, name);
+        load_absent(&(struct loader_place){report, key, full.text, base}, mark);
+    }
+}
+
+static struct conf *load_tree(const char *file, const struct node *root, struct report *report)
+{
+    static const struct mark top = {1, 1};
+    if (root->kind != NODE_MAP && !node_is_null(root)) {
+        report_error(report, root->mark, "file", "holds no sections (a mapping of keys to values)");
+        return NULL;
+    }
+    if (root->kind != NODE_MAP) {
+        report_error(report, top, "file", "is empty (instance, database, journal and endpoints at least)");
+        return NULL;
+    }
+    struct conf *conf = mem_zalloc(sizeof(*conf));
+    conf->file = mem_strdup(file);
+    load_map(report, "", "", top, root, (char *)conf);
+    loader_check(report, root, conf);
+    return conf;
+}
+
+struct conf *conf_parse(const char *file, const char *text, size_t len, struct buf *out)
+{
+    static const struct mark top = {1, 1};
+    struct report report = {0};
+    struct conf *conf = NULL;
+    struct node *root = NULL;
+    if (len > FILE_MAX)
+        report_error(&report, top, "file", "is too large (1 MiB)");
+    else
+        root = tree_parse(text, len, &report);
+    if (root)
+        conf = load_tree(file, root, &report);
+    else if (!report.bad)
+        report_error(&report, top, "file", "is empty (instance, database, journal and endpoints at least)");
+    if (report.bad)
+        conf_free(&conf);
+    report_write(&report, file, out);
+    report_free(&report);
+    node_free(&root);
+    return conf;
+}
+
+/* One byte more than is allowed at most. -1 with errno. */
+static int read_file(const char *file, struct buf *ret)
+{
+    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    ssize_t got = -1;
+    if (fd < 0)
+        return -1;
+    do {
+        got = read(fd, buf_reserve(ret, FILE_MAX + 1 - ret->len), FILE_MAX + 1 - ret->len);
+        if (got > 0)
+            ret->len += (size_t)got;
+    } while ((got > 0 && ret->len <= FILE_MAX) || (got < 0 && errno == EINTR));
+    int saved = errno;
+    close(fd);
+    errno = saved;
+    return got < 0 ? -1 : 0;
+}
+
+struct conf *conf_load(const char *file, struct buf *out)
+{
+    struct buf text = {0};
+    struct conf *conf = NULL;
+    if (read_file(file, &text) == 0)
+        conf = conf_parse(file, text.data, text.len, out);
+    else
+        buf_printf(out, "%s:1:1: file: cannot be read: %s (a file of YAML)\n", file, strerror(errno));
+    buf_free(&text);
+    return conf;
+}
+
+bool conf_needs_restart(const struct conf *running, const struct conf *loaded, struct buf *out)
+{
+    const struct schema_key *key;
+    bool differs = false;
+    for (size_t i = 0; (key = schema_key(i)); i++) {
+        if (!key->restart)
+            continue;
+        /* Keys that need a restart are texts: tests/unit/test_conf_docs.c holds the table to that. */
+        const char *was = *(char *const *)((const char *)running + key->offset);
+        const char *is = *(char *const *)((const char *)loaded + key->offset);
+        if (was == is || (was && is && strcmp(was, is) == 0))
+            continue;
+        buf_printf(out, "%s: stays %s until a restart (the file says %s)\n", key->path, was ? was : "off",
+                   is ? is : "off");
+        differs = true;
+    }
+    return differs;
+}

@@ -1,0 +1,44 @@
+/*
+ * One loading of one file, as its parts see it: load.c walks the table, types.c turns nodes into members, check.c
+ * looks across keys.
+ */
+#ifndef MOBEYE_CONF_LOADER_H
+#define MOBEYE_CONF_LOADER_H
+
+#include "conf/conf.h"
+#include "conf/report.h"
+#include "conf/schema.h"
+#include "conf/tree.h"
+
+/* "endpoints.cameras.socket": the key as a complaint names it. */
+struct loader_path {
+    char text[256];
+};
+
+struct loader_path loader_path_key(const char *parent, const char *name);
+
+/* Of the i-th item of a list: by its name where it has a usable one, else by its number, which counts from 1. */
+struct loader_path loader_path_item(const char *list, const struct node *item, size_t i);
+
+/* A key, where it stands, and the struct that its member is in. */
+struct loader_place {
+    struct report *report;
+    const struct schema_key *key;
+    const char *path;
+    char *base;
+};
+
+/* Complains about a value: "what is wrong (what is allowed)". */
+void loader_complain(const struct loader_place *place, struct mark mark, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Checks the value and puts it into the member; a bad one leaves it as not given. Not for sections and lists. */
+void loader_set(const struct loader_place *place, const struct node *value);
+
+/* Marks the member as not given. */
+void loader_unset(const struct loader_place *place);
+
+/* What only several keys together show. conf is what was loaded from root, whether or not there were errors. */
+void loader_check(struct report *report, const struct node *root, const struct conf *conf);
+
+#endif

@@ -1,0 +1,151 @@
+#include "conf/schema.h"
+
+#include "conf/conf.h"
+
+#define N(array) (sizeof(array) / sizeof((array)[0]))
+
+#define MS     INT64_C(1000)
+#define SECOND (1000 * MS)
+#define DAY    (86400 * SECOND)
+#define MIB    (INT64_C(1) << 20)
+#define TIB    (INT64_C(1) << 40)
+
+/* Where a key is kept, and the member beside it. */
+#define IN(type, member)     .offset = offsetof(type, member), .size = sizeof(((type *)0)->member)
+#define BESIDE(type, member) .beside = offsetof(type, member)
+#define CONF(member)         IN(struct conf, member)
+#define ENDPOINT(member)     IN(struct conf_endpoint, member)
+#define RULE(member)         IN(struct conf_rule, member)
+#define LIST(member, count, item)                                                                                      \
+    .offset = offsetof(struct conf, member), BESIDE(struct conf, count), .item_size = sizeof(item)
+#define MATCH(member)                    RULE(match.member)
+#define MATCH_BESIDE(member, beside_one) MATCH(member), BESIDE(struct conf_rule, match.beside_one)
+
+static const char *kind(unsigned i, unsigned *ret_value)
+{
+    *ret_value = i;
+    return i < KIND_COUNT ? alert_kind_word((enum alert_kind)i) : NULL;
+}
+
+static const char *phase(unsigned i, unsigned *ret_value)
+{
+    *ret_value = i;
+    return i < PHASE_COUNT ? alert_phase_word((enum alert_phase)i) : NULL;
+}
+
+static const char *socket_type(unsigned i, unsigned *ret_value)
+{
+    static const char *const words[] = {[CONF_ROUTER] = "router", [CONF_PULL] = "pull", [CONF_SUB] = "sub"};
+    *ret_value = i;
+    return i < N(words) ? words[i] : NULL;
+}
+
+static const char *format(unsigned i, unsigned *ret_value)
+{
+    *ret_value = ALERT_CLOUDEVENTS;
+    return i == 0 ? "cloudevents" : NULL;
+}
+
+static const char *allow(unsigned i, unsigned *ret_value)
+{
+    *ret_value = true;
+    return i == 0 ? "allow" : NULL;
+}
+
+static const char *action(unsigned i, unsigned *ret_value)
+{
+    *ret_value = 0;
+    return i == 0 ? "store" : NULL;
+}
+
+/* A key takes two or three lines here, and ten where each member has its own. */
+/* clang-format off */
+static const struct schema_key keys[] = {
+    {.path = "instance", .type = SCHEMA_TEXT, .min = 1, .max = 64, .required = true, CONF(instance),
+     .about = "A label for this daemon, seen in the database and the log."},
+    {.path = "timezone", .type = SCHEMA_ZONE, .fallback = "Europe/Amsterdam", CONF(timezone),
+     .about = "The local time that the hours and days of rules are in."},
+    {.path = "bounds", .type = SCHEMA_BOX, CONF(bounds), BESIDE(struct conf, has_bounds),
+     .about = "The box outside which a location is implausible."},
+
+    {.path = "database", .type = SCHEMA_SECTION, .about = "Where the alerts are stored."},
+    {.path = "database.conninfo", .type = SCHEMA_CONNINFO, .required = true, CONF(database.conninfo),
+     .about = "How to reach the database; several hosts are allowed, a password belongs in a passfile."},
+    {.path = "database.batch_max", .type = SCHEMA_INT, .min = 1, .max = 20000, .fallback = "5000", .unit = "alerts",
+     CONF(database.batch_max),
+     .about = "The most that one transaction stores."},
+    {.path = "database.batch_wait", .type = SCHEMA_DURATION, .min = 0, .max = 10 * SECOND, .fallback = "20ms",
+     CONF(database.batch_wait_us),
+     .about = "How long an alert may wait for others to share its transaction."},
+
+    {.path = "journal", .type = SCHEMA_SECTION, .about = "What every ACK stands on."},
+    {.path = "journal.directory", .type = SCHEMA_PATH, .required = true, .restart = true, CONF(journal.directory),
+     .about = "Where the segments are; one daemon has it to itself."},
+    {.path = "journal.max_size", .type = SCHEMA_SIZE, .min = MIB, .max = 1024 * TIB, .fallback = "4GiB",
+     CONF(journal.max_size_bytes),
+     .about = "The most that all segments take; full of alerts not yet in the database, senders get RETRY."},
+    {.path = "journal.keep", .type = SCHEMA_DURATION, .min = 0, .max = 3650 * DAY, .fallback = "24h",
+     CONF(journal.keep_us),
+     .about = "How long segments stay once they are in the database, as far as max_size allows."},
+
+    {.path = "endpoints", .type = SCHEMA_LIST, .min = 1, .max = 256, .required = true,
+     LIST(endpoints, n_endpoints, struct conf_endpoint),
+     .about = "Where alerts come in."},
+    {.path = "endpoints[].name", .type = SCHEMA_TEXT, .min = 1, .max = 64, .required = true, ENDPOINT(name),
+     .about = "Its name in the log, the metrics, the database and the rules, each once."},
+    {.path = "endpoints[].bind", .type = SCHEMA_BIND, ENDPOINT(address), BESIDE(struct conf_endpoint, bind),
+     .about = "The address it waits at; either this or connect."},
+    {.path = "endpoints[].connect", .type = SCHEMA_CONNECT, ENDPOINT(address),
+     .about = "The address it goes to; either this or bind."},
+    {.path = "endpoints[].socket", .type = SCHEMA_WORD, .word = socket_type, .required = true, ENDPOINT(socket),
+     .about = "How it speaks: router answers ACK, REJECT or RETRY, pull and sub answer nothing."},
+    {.path = "endpoints[].format", .type = SCHEMA_WORD, .word = format, .required = true, ENDPOINT(format),
+     .about = "What an alert looks like there."},
+    {.path = "endpoints[].topics", .type = SCHEMA_TEXTS, .min = 1, .max = 255,
+     ENDPOINT(topics), BESIDE(struct conf_endpoint, n_topics),
+     .about = "Of a sub: the beginnings of the topics it wants; without it all."},
+    {.path = "endpoints[].plaintext", .type = SCHEMA_WORD, .word = allow, ENDPOINT(plaintext_allow),
+     .about = "Needed to bind tcp:// beyond loopback: anybody who gets there may send."},
+
+    {.path = "http", .type = SCHEMA_SECTION, .about = "For scrapers and probes."},
+    {.path = "http.listen", .type = SCHEMA_LISTEN, .restart = true, CONF(http_listen),
+     .about = "Where /metrics, /healthz and /readyz are served; without it they are not."},
+
+    {.path = "rules", .type = SCHEMA_LIST, .min = 0, .max = 1024, LIST(rules, n_rules, struct conf_rule),
+     .about = "What is done with an alert: the first rule that matches decides, and without one it is stored."},
+    {.path = "rules[].name", .type = SCHEMA_TEXT, .min = 1, .max = 64, .required = true, RULE(name),
+     .about = "Its name in the log and the database, each once."},
+    {.path = "rules[].match", .type = SCHEMA_SECTION,
+     .about = "What must hold, all of it, for the rule to match; without it every alert does."},
+    {.path = "rules[].match.kind", .type = SCHEMA_WORDS, .word = kind, MATCH(kinds),
+     .about = "Kinds of alert; unknown is any word of a sender that is none of the others."},
+    {.path = "rules[].match.phase", .type = SCHEMA_WORDS, .word = phase, MATCH(phases), .about = "Whether it begins, ends or goes on."},
+    {.path = "rules[].match.device", .type = SCHEMA_GLOBS, .min = 1, .max = 256, MATCH_BESIDE(devices, n_devices),
+     .about = "Devices, by their ids."},
+    {.path = "rules[].match.located", .type = SCHEMA_BOOL, MATCH(located), .about = "Whether a place is known."},
+    {.path = "rules[].match.hours", .type = SCHEMA_HOURS, MATCH_BESIDE(hours, has_hours),
+     .about = "Local time of occurrence, the end excluded; over midnight it belongs to the day it starts."},
+    {.path = "rules[].match.days", .type = SCHEMA_DAYS, MATCH(days), .about = "Local days of occurrence; hours over midnight belong to the day they start."},
+    {.path = "rules[].match.score", .type = SCHEMA_SECTION,
+     .about = "The score that a camera gave; an alert without one does not match."},
+    {.path = "rules[].match.score.min", .type = SCHEMA_NUMBER, .min = 0, .max = 1, MATCH(score_min),
+     .about = "The score is this or higher."},
+    {.path = "rules[].match.score.below", .type = SCHEMA_NUMBER, .min = 0, .max = 1, MATCH(score_below),
+     .about = "The score is lower than this."},
+    {.path = "rules[].match.label", .type = SCHEMA_TEXTS, .min = 1, .max = 255, MATCH_BESIDE(labels, n_labels),
+     .about = "What a camera saw."},
+    {.path = "rules[].match.camera_zone", .type = SCHEMA_TEXTS, .min = 1, .max = 255,
+     MATCH_BESIDE(camera_zones, n_camera_zones),
+     .about = "In which of its zones a camera saw it."},
+    {.path = "rules[].match.drill", .type = SCHEMA_BOOL, MATCH(drill), .about = "Whether it is an exercise."},
+    {.path = "rules[].match.endpoint", .type = SCHEMA_TEXTS, .min = 1, .max = 64, MATCH_BESIDE(endpoints, n_endpoints),
+     .about = "Endpoints that it came in at, by their names."},
+    {.path = "rules[].action", .type = SCHEMA_WORD, .word = action, .required = true,
+     .about = "What is done: store, and nothing more."},
+};
+/* clang-format on */
+
+const struct schema_key *schema_key(size_t i)
+{
+    return i < N(keys) ? &keys[i] : NULL;
+}

@@ -1,0 +1,171 @@
+/* The table in words: names, scopes, and what is allowed. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/schema.h"
+#include "conf/value.h"
+
+bool schema_in_scope(const struct schema_key *key, const char *scope, const char **ret_name)
+{
+    const char *dot = strrchr(key->path, '.');
+    size_t len = dot ? (size_t)(dot - key->path) : 0;
+    *ret_name = dot ? dot + 1 : key->path;
+    return strlen(scope) == len && memcmp(scope, key->path, len) == 0;
+}
+
+const struct schema_key *schema_find(const char *scope, const char *name)
+{
+    const struct schema_key *key;
+    const char *own;
+    for (size_t i = 0; (key = schema_key(i)); i++)
+        if (schema_in_scope(key, scope, &own) && strcmp(own, name) == 0)
+            return key;
+    return NULL;
+}
+
+struct schema_scope schema_scope(const struct schema_key *key)
+{
+    struct schema_scope scope;
+    snprintf(scope.text, sizeof(scope.text), "%s%s", key->path, key->type == SCHEMA_LIST ? "[]" : "");
+    return scope;
+}
+
+/* One item of "a, b or c", where last is "or". */
+static void append_item(struct buf *out, const char *item, bool first, bool last_one, const char *last)
+{
+    if (!first && last_one)
+        buf_printf(out, " %s %s", last, item);
+    else
+        buf_printf(out, "%s%s", first ? "" : ", ", item);
+}
+
+void schema_names(const char *scope, const char *last, struct buf *out)
+{
+    const struct schema_key *key;
+    const char *name, *held = NULL;
+    bool first = true;
+    for (size_t i = 0; (key = schema_key(i)); i++) {
+        if (!schema_in_scope(key, scope, &name))
+            continue;
+        if (held) {
+            append_item(out, held, first, false, last);
+            first = false;
+        }
+        held = name;
+    }
+    if (held)
+        append_item(out, held, first, true, last);
+}
+
+static void append_words(const struct schema_key *key, struct buf *out)
+{
+    unsigned value;
+    const char *word;
+    for (unsigned i = 0; (word = key->word(i, &value)); i++)
+        append_item(out, word, i == 0, !key->word(i + 1, &value), "or");
+}
+
+static void append_range(const struct schema_key *key, struct buf *out)
+{
+    if (key->type == SCHEMA_DURATION)
+        buf_printf(out, ", %s to %s", value_duration_text(key->min).text, value_duration_text(key->max).text);
+    else if (key->type == SCHEMA_SIZE)
+        buf_printf(out, ", %s to %s", value_size_text(key->min).text, value_size_text(key->max).text);
+    else
+        buf_printf(out, ", %" PRId64 " to %" PRId64, key->min, key->max);
+}
+
+/* What every key of a type takes; NULL: the key has words of its own. */
+static const char *const types[SCHEMA_TYPES] = {
+    [SCHEMA_SECTION] = "a mapping: ",
+    [SCHEMA_LIST] = "a list of mappings: ",
+    [SCHEMA_TEXT] = "text",
+    [SCHEMA_ZONE] = "an IANA time zone in /usr/share/zoneinfo, such as Europe/Amsterdam",
+    [SCHEMA_CONNINFO] = "a connection string of libpq: keyword=value ... or postgresql://...",
+    [SCHEMA_PATH] = "an absolute path of at most 1024 bytes",
+    [SCHEMA_BIND] =
+        "tcp://HOST:PORT with an IPv4 address, [IPv6], interface or *, and a port from 1 to 65535 or * for a "
+        "free one; or ipc:///PATH of at most 107 bytes",
+    [SCHEMA_CONNECT] = ("tcp://HOST:PORT with a name, an IPv4 address or [IPv6], and a port from 1 to 65535; or "
+                        "ipc:///PATH of at most 107 bytes"),
+    [SCHEMA_LISTEN] = "ADDRESS:PORT with an IPv4 address or [IPv6], and a port from 0 to 65535, where 0 is a free one",
+    [SCHEMA_TEXTS] = "one text or a list of texts",
+    [SCHEMA_GLOBS] = "one device id or a list, with * ? [...] for what varies",
+    [SCHEMA_WORDS] = "one or a list of: ",
+    [SCHEMA_DAYS] = "one or a list of: mon, tue, wed, thu, fri, sat or sun, or from-until such as mon-fri",
+    [SCHEMA_HOURS] = "\"HH:MM-HH:MM\", such as \"22:00-06:00\"",
+    [SCHEMA_BOOL] = "true or false",
+    [SCHEMA_NUMBER] = "a number",
+    [SCHEMA_BOX] = "[west, south, east, north] in degrees, west < east, south < north",
+    [SCHEMA_INT] = "a whole number",
+    [SCHEMA_DURATION] = "a duration such as 500ms, 20s, 5m, 4h30m or 7d",
+    [SCHEMA_SIZE] = "a size such as 64KiB, 4GiB or a number of bytes",
+};
+
+void schema_allowed(const struct schema_key *key, struct buf *out)
+{
+    if (types[key->type])
+        buf_printf(out, "%s", types[key->type]);
+    if (key->unit)
+        buf_printf(out, " of %s", key->unit);
+    if (key->type == SCHEMA_SECTION || key->type == SCHEMA_LIST)
+        schema_names(schema_scope(key).text, "and", out);
+    if (key->word)
+        append_words(key, out);
+    if (key->max > 0)
+        append_range(key, out);
+    if (key->type == SCHEMA_TEXT || key->type == SCHEMA_TEXTS || key->type == SCHEMA_GLOBS)
+        buf_printf(out, " printable characters");
+    if (key->type == SCHEMA_LIST)
+        buf_printf(out, " of them");
+}
+
+#define NAME_MAX_COMPARED 24
+
+/* How many letters to change, add, drop or swap with a neighbour make b of a; 99: far too many. */
+static unsigned distance(const char *a, const char *b)
+{
+    size_t n = strlen(a), m = strlen(b);
+    unsigned d[NAME_MAX_COMPARED + 1][NAME_MAX_COMPARED + 1];
+    if (n > NAME_MAX_COMPARED || m > NAME_MAX_COMPARED)
+        return 99;
+    for (size_t i = 0; i <= n; i++) {
+        for (size_t j = 0; j <= m; j++) {
+            if (i == 0 || j == 0) {
+                d[i][j] = (unsigned)(i + j);
+                continue;
+            }
+            unsigned best = d[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
+            if (d[i - 1][j] + 1 < best)
+                best = d[i - 1][j] + 1;
+            if (d[i][j - 1] + 1 < best)
+                best = d[i][j - 1] + 1;
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && d[i - 2][j - 2] + 1 < best)
+                best = d[i - 2][j - 2] + 1;
+            d[i][j] = best;
+        }
+    }
+    return d[n][m];
+}
+
+const struct schema_key *schema_meant(const char *scope, const char *name)
+{
+    const struct schema_key *key, *meant = NULL;
+    const char *own;
+    unsigned least = strlen(name) < 5 ? 2 : 3;
+    for (size_t i = 0; (key = schema_key(i)); i++) {
+        if (!schema_in_scope(key, scope, &own))
+            continue;
+        unsigned changes = distance(name, own);
+        if (changes < least) {
+            least = changes;
+            meant = key;
+        }
+    }
+    for (size_t i = 0; !meant && (key = schema_key(i)); i++)
+        if (!schema_in_scope(key, scope, &own) && strcmp(own, name) == 0)
+            meant = key;
+    return meant;
+}

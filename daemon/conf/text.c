@@ -1,0 +1,104 @@
+#include "conf/text.h"
+
+#include <ctype.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "conf/report.h"
+#include "conf/value.h"
+
+static int check_no_control(const char *text, struct err *err)
+{
+    for (; *text; text++)
+        if (control_len(text))
+            return err_set(err, "has a control character");
+    return 0;
+}
+
+int text_check_printable(const char *text, int64_t min, int64_t max, struct err *err)
+{
+    int64_t chars = (int64_t)value_chars(text);
+    if (chars < min)
+        return err_set(err, "is empty");
+    if (chars > max)
+        return err_set(err, "is too long");
+    return check_no_control(text, err);
+}
+
+int text_check_glob(const char *text, int64_t min, int64_t max, struct err *err)
+{
+    if (text_check_printable(text, min, max, err) != 0)
+        return -1;
+    for (const char *p = text; *p; p++)
+        if (!isalnum((unsigned char)*p) && !strchr("._:/-*?[]!^\\", *p))
+            return err_set(err, "has a character that no device id has");
+    return 0;
+}
+
+int text_check_zone(const char *text, struct err *err)
+{
+    char path[PATH_MAX];
+    char magic[4] = {0};
+    for (const char *p = text; *p; p++)
+        if (!isalnum((unsigned char)*p) && !strchr("_+-/", *p))
+            return err_set(err, "is no time zone");
+    if (!isalpha((unsigned char)text[0]) || snprintf(path, sizeof(path), ZONEINFO "/%s", text) >= (int)sizeof(path))
+        return err_set(err, "is no time zone");
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return err_set(err, "is no time zone of this machine");
+    size_t got = fread(magic, 1, sizeof(magic), file);
+    fclose(file);
+    return got == 4 && memcmp(magic, "TZif", 4) == 0 ? 0 : err_set(err, "is no time zone");
+}
+
+/* Past a value, with its quotes and backslashes; NULL where it does not end. */
+static const char *skip_value(const char *p)
+{
+    bool quote = *p == '\'';
+    for (p += quote; *p && (quote ? *p != '\'' : !isspace((unsigned char)*p)); p++)
+        if (*p == '\\' && p[1])
+            p++;
+    if (quote)
+        return *p == '\'' ? p + 1 : NULL;
+    return p;
+}
+
+static const char *skip_space(const char *p)
+{
+    while (isspace((unsigned char)*p))
+        p++;
+    return p;
+}
+
+int text_check_conninfo(const char *text, struct err *err)
+{
+    if (check_no_control(text, err) != 0)
+        return -1;
+    if (strncmp(text, "postgresql://", 13) == 0 || strncmp(text, "postgres://", 11) == 0)
+        return 0;
+    const char *p = skip_space(text);
+    if (!*p)
+        return err_set(err, "is empty");
+    while (*p) {
+        size_t word = strspn(p, "abcdefghijklmnopqrstuvwxyz_");
+        p = skip_space(p + word);
+        if (word == 0 || *p != '=')
+            return err_set(err, "has something else where a keyword and = belong");
+        p = skip_value(skip_space(p + 1));
+        if (!p)
+            return err_set(err, "has a quote that does not end");
+        p = skip_space(p);
+    }
+    return 0;
+}
+
+int text_check_path(const char *text, struct err *err)
+{
+    if (text[0] != '/')
+        return err_set(err, "is no absolute path");
+    if (strlen(text) > 1024)
+        return err_set(err, "is too long");
+    return check_no_control(text, err);
+}

@@ -1,0 +1,27 @@
+/*
+ * What texts of the file must look like. Errors as in conf/value.h.
+ */
+#ifndef MOBEYE_CONF_TEXT_H
+#define MOBEYE_CONF_TEXT_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+
+#define ZONEINFO "/usr/share/zoneinfo"
+
+/* min to max printable characters. */
+int text_check_printable(const char *text, int64_t min, int64_t max, struct err *err);
+
+/* A glob that some device id can match. */
+int text_check_glob(const char *text, int64_t min, int64_t max, struct err *err);
+
+/* A time zone that this machine knows. */
+int text_check_zone(const char *text, struct err *err);
+
+/* A connection string that libpq can take apart. What it means only libpq knows. The error repeats nothing of it. */
+int text_check_conninfo(const char *text, struct err *err);
+
+int text_check_path(const char *text, struct err *err);
+
+#endif

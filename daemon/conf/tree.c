@@ -1,0 +1,313 @@
+#include "conf/tree.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <yaml.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+
+/* One reading of one text. */
+struct reading {
+    yaml_parser_t yaml;
+    struct report *report;
+    const char *text;
+    size_t len;
+    bool broken; /* a syntax error or a limit: nothing behind it can be trusted */
+};
+
+static struct node *parse_node(struct reading *r, const yaml_event_t *event, unsigned depth);
+
+static struct mark mark_of(yaml_mark_t mark)
+{
+    return (struct mark){mark.line + 1, mark.column + 1};
+}
+
+/* The place of a byte. */
+static struct mark mark_at(const struct reading *r, size_t offset)
+{
+    struct mark mark = {1, 1};
+    for (size_t i = 0; i < offset && i < r->len; i++) {
+        bool feed = r->text[i] == '\n' || (r->text[i] == '\r' && (i + 1 == r->len || r->text[i + 1] != '\n'));
+        if (feed)
+            mark = (struct mark){mark.line + 1, 1};
+        else if (((unsigned char)r->text[i] & 0xc0) != 0x80)
+            mark.col++;
+    }
+    return mark;
+}
+
+/* Whether the line is indented with a tab, the mistake that libyaml explains least. */
+static bool has_tab(const struct reading *r, size_t line)
+{
+    const char *p = r->text, *end = r->text + r->len;
+    for (size_t i = 1; i < line && p; i++) {
+        p = memchr(p, '\n', (size_t)(end - p));
+        p = p ? p + 1 : NULL;
+    }
+    while (p && p < end && *p == ' ')
+        p++;
+    return p && p < end && *p == '\t';
+}
+
+static void no_memory(void)
+{
+    log_error("memory", "cannot allocate what libyaml needs");
+    abort();
+}
+
+static void syntax_error(struct reading *r)
+{
+    yaml_parser_t *y = &r->yaml;
+    r->broken = true;
+    if (y->error == YAML_MEMORY_ERROR)
+        no_memory();
+    if (y->error == YAML_READER_ERROR) {
+        size_t at = y->problem_offset;
+        report_error(r->report, mark_at(r, at), "yaml", "%s, byte 0x%02x (UTF-8 text)", y->problem,
+                     at < r->len ? (unsigned char)r->text[at] : 0u);
+        return;
+    }
+    struct mark at = mark_of(y->problem_mark);
+    if (has_tab(r, at.line))
+        report_error(r->report, at, "yaml", "a tab in the indentation (spaces)");
+    else if (y->context && memcmp(&y->context_mark, &y->problem_mark, sizeof(y->problem_mark)) != 0)
+        report_error(r->report, at, "yaml", "%s %s that began at %zu:%zu (YAML 1.1)", y->problem, y->context,
+                     y->context_mark.line + 1, y->context_mark.column + 1);
+    else
+        report_error(r->report, at, "yaml", "%s (YAML 1.1)", y->problem);
+}
+
+static void give_up(struct reading *r, struct mark mark, const char *why)
+{
+    if (!r->broken)
+        report_error(r->report, mark, "yaml", "%s", why);
+    r->broken = true;
+}
+
+/* False: broken, and there is no event to delete. */
+static bool next_event(struct reading *r, yaml_event_t *ret_event)
+{
+    if (r->broken)
+        return false;
+    if (yaml_parser_parse(&r->yaml, ret_event))
+        return true;
+    syntax_error(r);
+    return false;
+}
+
+static struct node *node_new(enum node_kind kind, yaml_mark_t mark)
+{
+    struct node *node = mem_zalloc(sizeof(*node));
+    node->kind = kind;
+    node->mark = mark_of(mark);
+    return node;
+}
+
+/* Replaces what the node holds by nothing. */
+static void refuse(struct node *node)
+{
+    for (size_t i = 0; i < node->n; i++)
+        node_free(&node->items[i]);
+    free(node->items);
+    free(node->text);
+    *node = (struct node){.kind = NODE_REFUSED, .mark = node->mark};
+}
+
+void node_free(struct node **node)
+{
+    if (!*node)
+        return;
+    refuse(*node);
+    free(*node);
+    *node = NULL;
+}
+
+/* Anchors and tags may stand before any node. */
+static void check_properties(struct reading *r, struct node *node, const yaml_char_t *anchor, const yaml_char_t *tag)
+{
+    if (anchor)
+        report_error(r->report, node->mark, "yaml", "an anchor, %s (write the value out where it is used)",
+                     quoted((const char *)anchor).text);
+    if (tag)
+        report_error(r->report, node->mark, "yaml", "a tag, %s (leave it out; quote what is text)",
+                     quoted((const char *)tag).text);
+}
+
+static struct node *parse_scalar(struct reading *r, const yaml_event_t *event)
+{
+    struct node *node = node_new(NODE_TEXT, event->start_mark);
+    const char *text = (const char *)event->data.scalar.value;
+    size_t len = event->data.scalar.length;
+    check_properties(r, node, event->data.scalar.anchor, event->data.scalar.tag);
+    if (memchr(text, '\0', len)) {
+        report_error(r->report, node->mark, "yaml", "a text with U+0000 in it (printable characters)");
+        refuse(node);
+        return node;
+    }
+    if (event->data.scalar.tag) {
+        refuse(node);
+        return node;
+    }
+    node->plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+    node->text = mem_strndup(text, len);
+    return node;
+}
+
+/* Reads on to the end of a list or a map. */
+static void parse_items(struct reading *r, struct node *node, yaml_event_type_t end, size_t max, unsigned depth)
+{
+    yaml_event_t event;
+    size_t cap = 0;
+    while (next_event(r, &event)) {
+        if (event.type == end) {
+            yaml_event_delete(&event);
+            return;
+        }
+        if (node->n == max)
+            give_up(r, mark_of(event.start_mark),
+                    end == YAML_MAPPING_END_EVENT ? "more than 256 keys in a mapping (256)"
+                                                  : "more than 4096 items in a list (4096)");
+        struct node *item = r->broken ? NULL : parse_node(r, &event, depth);
+        yaml_event_delete(&event);
+        if (!item)
+            return;
+        if (node->n == cap) {
+            cap = cap ? cap * 2 : 8;
+            node->items = mem_realloc(node->items, cap, sizeof(struct node *));
+        }
+        node->items[node->n++] = item;
+    }
+}
+
+static void drop_pair(struct node *map, size_t i)
+{
+    node_free(&map->items[i]);
+    node_free(&map->items[i + 1]);
+    memmove(&map->items[i], &map->items[i + 2], (map->n - i - 2) * sizeof(map->items[0]));
+    map->n -= 2;
+}
+
+/* Leaves only pairs with a word for a key. */
+static void check_keys(struct reading *r, struct node *map)
+{
+    for (size_t i = 0; i + 1 < map->n;) {
+        const struct node *key = map->items[i];
+        bool merge = key->kind == NODE_TEXT && key->plain && strcmp(key->text, "<<") == 0;
+        if (key->kind == NODE_TEXT && !merge) {
+            i += 2;
+            continue;
+        }
+        if (key->kind != NODE_REFUSED)
+            report_error(r->report, key->mark, "yaml", "%s",
+                         merge ? "a merge key, << (write the keys out)" : "a key that is no word (a word)");
+        drop_pair(map, i);
+    }
+}
+
+static struct node *parse_container(struct reading *r, const yaml_event_t *event, unsigned depth)
+{
+    bool map = event->type == YAML_MAPPING_START_EVENT;
+    struct node *node = node_new(map ? NODE_MAP : NODE_LIST, event->start_mark);
+    /* The two events name their anchor and tag alike, in two members of a union. */
+    check_properties(r, node, map ? event->data.mapping_start.anchor : event->data.sequence_start.anchor,
+                     map ? event->data.mapping_start.tag : event->data.sequence_start.tag);
+    if (depth == TREE_DEPTH_MAX)
+        give_up(r, node->mark, "nested deeper than 16 levels (16)");
+    else
+        parse_items(r, node, map ? YAML_MAPPING_END_EVENT : YAML_SEQUENCE_END_EVENT,
+                    map ? 2 * TREE_KEYS_MAX : TREE_ITEMS_MAX, depth + 1);
+    if (map && !r->broken)
+        check_keys(r, node);
+    return node;
+}
+
+static struct node *parse_node(struct reading *r, const yaml_event_t *event, unsigned depth)
+{
+    if (event->type == YAML_SCALAR_EVENT)
+        return parse_scalar(r, event);
+    if (event->type != YAML_ALIAS_EVENT)
+        return parse_container(r, event, depth);
+    struct node *node = node_new(NODE_REFUSED, event->start_mark);
+    report_error(r->report, node->mark, "yaml", "an alias, %s (write the value out)",
+                 quoted((const char *)event->data.alias.anchor).text);
+    return node;
+}
+
+/* The root, and what may stand around it: one document in one stream. */
+static struct node *parse_stream(struct reading *r)
+{
+    struct node *root = NULL;
+    yaml_event_t event;
+    bool end = false;
+    unsigned documents = 0;
+    while (!end && next_event(r, &event)) {
+        switch (event.type) {
+        case YAML_STREAM_START_EVENT:
+        case YAML_DOCUMENT_END_EVENT:
+            break;
+        case YAML_STREAM_END_EVENT:
+            end = true;
+            break;
+        case YAML_DOCUMENT_START_EVENT:
+            if (++documents > 1)
+                give_up(r, mark_of(event.start_mark), "a second document (one document)");
+            break;
+        default:
+            root = parse_node(r, &event, 0);
+        }
+        yaml_event_delete(&event);
+    }
+    if (r->broken)
+        node_free(&root);
+    return root;
+}
+
+struct node *tree_parse(const char *text, size_t len, struct report *report)
+{
+    static const char bom[] = "\xef\xbb\xbf";
+    if (len >= 3 && memcmp(text, bom, 3) == 0) {
+        text += 3;
+        len -= 3;
+    }
+    struct reading r = {.report = report, .text = text, .len = len};
+    if (!yaml_parser_initialize(&r.yaml))
+        no_memory();
+    yaml_parser_set_encoding(&r.yaml, YAML_UTF8_ENCODING);
+    yaml_parser_set_input_string(&r.yaml, (const unsigned char *)(text ? text : ""), len);
+    struct node *root = parse_stream(&r);
+    yaml_parser_delete(&r.yaml);
+    return root;
+}
+
+static size_t find(const struct node *map, const char *key)
+{
+    if (!map || map->kind != NODE_MAP)
+        return SIZE_MAX;
+    for (size_t i = 0; i + 1 < map->n; i += 2)
+        if (strcmp(map->items[i]->text, key) == 0)
+            return i;
+    return SIZE_MAX;
+}
+
+const struct node *node_value(const struct node *map, const char *key)
+{
+    size_t i = find(map, key);
+    return i == SIZE_MAX ? NULL : map->items[i + 1];
+}
+
+const struct node *node_key(const struct node *map, const char *key)
+{
+    size_t i = find(map, key);
+    return i == SIZE_MAX ? NULL : map->items[i];
+}
+
+bool node_is_null(const struct node *node)
+{
+    static const char *const words[] = {"", "~", "null", "Null", "NULL"};
+    for (size_t i = 0; node->kind == NODE_TEXT && node->plain && i < sizeof(words) / sizeof(words[0]); i++)
+        if (strcmp(node->text, words[i]) == 0)
+            return true;
+    return false;
+}

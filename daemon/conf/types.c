@@ -1,0 +1,342 @@
+/* A node becomes a member, by the type of its key. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "conf/address.h"
+#include "conf/loader.h"
+#include "conf/text.h"
+#include "conf/value.h"
+
+#define N(array) (sizeof(array) / sizeof((array)[0]))
+
+void loader_complain(const struct loader_place *place, struct mark mark, const char *fmt, ...)
+{
+    char what[512];
+    struct buf allowed = {0};
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(what, sizeof(what), fmt, args);
+    va_end(args);
+    schema_allowed(place->key, &allowed);
+    report_error(place->report, mark, place->path, "%s (%.*s)", what, (int)allowed.len, allowed.data);
+    buf_free(&allowed);
+}
+
+static void *member(const struct loader_place *place)
+{
+    return place->base + place->key->offset;
+}
+
+static void *beside(const struct loader_place *place)
+{
+    return place->base + place->key->beside;
+}
+
+/* By the size of the member: enums, bools, numbers. */
+static void store_int(const struct loader_place *place, uint64_t value)
+{
+    switch (place->key->size) {
+    case sizeof(bool):
+        *(bool *)member(place) = value;
+        break;
+    case sizeof(uint32_t):
+        *(uint32_t *)member(place) = (uint32_t)value;
+        break;
+    case sizeof(uint64_t):
+        *(uint64_t *)member(place) = value;
+        break;
+    }
+}
+
+/* The text of a node that should have one; NULL: complained about, now or before. */
+static const char *scalar(const struct loader_place *place, const struct node *node)
+{
+    if (node->kind == NODE_TEXT && !node_is_null(node))
+        return node->text;
+    if (node->kind == NODE_TEXT)
+        loader_complain(place, node->mark, "has no value");
+    else if (node->kind != NODE_REFUSED)
+        loader_complain(place, node->mark, "%s", node->kind == NODE_LIST ? "is a list" : "is a mapping");
+    return NULL;
+}
+
+/* As scalar(), for what is no text in YAML: it has no quotes. */
+static const char *plain_scalar(const struct loader_place *place, const struct node *node)
+{
+    const char *text = scalar(place, node);
+    if (text && !node->plain) {
+        loader_complain(place, node->mark, "%s is text because of its quotes", quoted(text).text);
+        return NULL;
+    }
+    return text;
+}
+
+static void complain_value(const struct loader_place *place, const struct node *node, const struct err *err)
+{
+    if (place->key->type == SCHEMA_CONNINFO)
+        loader_complain(place, node->mark, "%s", err->text);
+    else
+        loader_complain(place, node->mark, "%s %s", quoted(node->text).text, err->text);
+}
+
+static int check_text(const struct schema_key *key, const char *text, struct err *err)
+{
+    struct address address;
+    switch (key->type) {
+    case SCHEMA_ZONE:
+        return text_check_zone(text, err);
+    case SCHEMA_CONNINFO:
+        return text_check_conninfo(text, err);
+    case SCHEMA_PATH:
+        return text_check_path(text, err);
+    case SCHEMA_BIND:
+        return address_bind(text, &address, err);
+    case SCHEMA_CONNECT:
+        return address_connect(text, &address, err);
+    case SCHEMA_LISTEN:
+        return address_listen(text, &address, err);
+    case SCHEMA_GLOBS:
+        return text_check_glob(text, key->min, key->max, err);
+    default:
+        return text_check_printable(text, key->min, key->max, err);
+    }
+}
+
+/* A copy of a text that is fit for the key; NULL: complained about. Free text (that with a length) must be text to YAML
+ * too; what has a form of its own is known by that form. */
+static char *take_text(const struct loader_place *place, const struct node *node)
+{
+    struct err err;
+    const char *text = scalar(place, node);
+    if (!text)
+        return NULL;
+    const char *other = node->plain && place->key->max > 0 ? value_not_text(text) : NULL;
+    if (other) {
+        loader_complain(place, node->mark, "%.48s is %s unless it stands in quotes", text, other);
+        return NULL;
+    }
+    if (check_text(place->key, text, &err) != 0) {
+        complain_value(place, node, &err);
+        return NULL;
+    }
+    return mem_strdup(text);
+}
+
+static void set_text(const struct loader_place *place, const struct node *node)
+{
+    char **at = member(place);
+    char *text = take_text(place, node);
+    if (!text)
+        return;
+    free(*at);
+    *at = text;
+}
+
+static void set_bind(const struct loader_place *place, const struct node *node)
+{
+    *(bool *)beside(place) = true;
+    set_text(place, node);
+}
+
+/* What a list key holds: its items, or the one value that stands for a list of one. 0: complained about. */
+static size_t items(const struct loader_place *place, const struct node *const *value, const struct node *const **ret)
+{
+    const struct node *node = *value;
+    if (node->kind != NODE_LIST) {
+        *ret = value;
+        return 1;
+    }
+    *ret = (const struct node *const *)node->items;
+    if (node->n == 0)
+        loader_complain(place, node->mark, "is an empty list");
+    return node->n;
+}
+
+static void set_texts(const struct loader_place *place, const struct node *value)
+{
+    const struct node *const *item;
+    char ***at = member(place);
+    size_t *count = beside(place);
+    size_t n = items(place, &value, &item);
+    *at = mem_zalloc(n * sizeof(char *));
+    for (size_t i = 0; i < n; i++) {
+        char *text = take_text(place, item[i]);
+        if (text)
+            (*at)[(*count)++] = text;
+    }
+}
+
+/* -1: complained about. */
+static int take_word(const struct loader_place *place, const struct node *node, unsigned *ret_value)
+{
+    const char *text = scalar(place, node), *word;
+    if (!text)
+        return -1;
+    for (unsigned i = 0; (word = place->key->word(i, ret_value)); i++)
+        if (strcmp(word, text) == 0)
+            return 0;
+    loader_complain(place, node->mark, "%s is not allowed", quoted(text).text);
+    return -1;
+}
+
+static void set_word(const struct loader_place *place, const struct node *node)
+{
+    unsigned value;
+    if (take_word(place, node, &value) == 0)
+        store_int(place, value);
+}
+
+static void set_words(const struct loader_place *place, const struct node *value)
+{
+    const struct node *const *item;
+    uint32_t bits = 0;
+    unsigned bit;
+    size_t n = items(place, &value, &item);
+    for (size_t i = 0; i < n; i++)
+        if (take_word(place, item[i], &bit) == 0)
+            bits |= 1u << bit;
+    store_int(place, bits);
+}
+
+static void set_days(const struct loader_place *place, const struct node *value)
+{
+    const struct node *const *item;
+    uint32_t all = 0;
+    size_t n = items(place, &value, &item);
+    for (size_t i = 0; i < n; i++) {
+        struct err err;
+        uint32_t days = 0;
+        const char *text = scalar(place, item[i]);
+        if (text && value_days(text, &days, &err) != 0)
+            complain_value(place, item[i], &err);
+        all |= days;
+    }
+    store_int(place, all);
+}
+
+static void set_hours(const struct loader_place *place, const struct node *node)
+{
+    struct err err;
+    const char *text = scalar(place, node);
+    if (!text)
+        return;
+    if (value_hours(text, member(place), &err) != 0)
+        complain_value(place, node, &err);
+    else
+        *(bool *)beside(place) = true;
+}
+
+static void set_bool(const struct loader_place *place, const struct node *node)
+{
+    struct err err;
+    bool value;
+    const char *text = plain_scalar(place, node);
+    if (!text)
+        return;
+    if (value_bool(text, &value, &err) != 0)
+        complain_value(place, node, &err);
+    else
+        store_int(place, value);
+}
+
+/* -1: complained about. */
+static int take_number(const struct loader_place *place, const struct node *node, double min, double max, double *ret)
+{
+    struct err err;
+    const char *text = plain_scalar(place, node);
+    if (!text)
+        return -1;
+    int rc = value_number(text, ret, &err);
+    if (rc == 0 && (*ret < min || *ret > max))
+        rc = err_set(&err, "is out of range");
+    if (rc != 0)
+        complain_value(place, node, &err);
+    return rc;
+}
+
+static void set_number(const struct loader_place *place, const struct node *node)
+{
+    double value;
+    if (take_number(place, node, (double)place->key->min, (double)place->key->max, &value) == 0)
+        *(double *)member(place) = value;
+}
+
+static void set_box(const struct loader_place *place, const struct node *node)
+{
+    double *box = member(place);
+    bool good = true;
+    if (node->kind != NODE_LIST || node->n != 4) {
+        if (node->kind != NODE_REFUSED)
+            loader_complain(place, node->mark, "is no list of four numbers");
+        return;
+    }
+    for (size_t i = 0; i < 4; i++) {
+        double most = i % 2 == 0 ? 180 : 90;
+        good = take_number(place, node->items[i], -most, most, &box[i]) == 0 && good;
+    }
+    for (size_t i = 0; good && i < 2; i++)
+        if (box[i] >= box[i + 2])
+            loader_complain(place, node->items[i + 2]->mark, "%s is not %s of %s", node->items[i + 2]->text,
+                            i == 0 ? "east" : "north", node->items[i]->text);
+    *(bool *)beside(place) = true;
+}
+
+static void set_amount(const struct loader_place *place, const struct node *node,
+                       int (*parse)(const char *, int64_t *, struct err *), const char *text)
+{
+    struct err err;
+    int64_t value;
+    if (!text)
+        return;
+    int rc = parse(text, &value, &err);
+    if (rc == 0 && (value < place->key->min || value > place->key->max))
+        rc = err_set(&err, "is out of range");
+    if (rc != 0)
+        complain_value(place, node, &err);
+    else
+        store_int(place, (uint64_t)value);
+}
+
+static void set_int(const struct loader_place *place, const struct node *node)
+{
+    set_amount(place, node, value_int, plain_scalar(place, node));
+}
+
+static void set_duration(const struct loader_place *place, const struct node *node)
+{
+    set_amount(place, node, value_duration, scalar(place, node));
+}
+
+static void set_size(const struct loader_place *place, const struct node *node)
+{
+    set_amount(place, node, value_size, scalar(place, node));
+}
+
+static void (*const setters[SCHEMA_TYPES])(const struct loader_place *, const struct node *) = {
+    [SCHEMA_TEXT] = set_text,   [SCHEMA_ZONE] = set_text,   [SCHEMA_CONNINFO] = set_text,
+    [SCHEMA_PATH] = set_text,   [SCHEMA_BIND] = set_bind,   [SCHEMA_CONNECT] = set_text,
+    [SCHEMA_LISTEN] = set_text, [SCHEMA_TEXTS] = set_texts, [SCHEMA_GLOBS] = set_texts,
+    [SCHEMA_WORD] = set_word,   [SCHEMA_WORDS] = set_words, [SCHEMA_DAYS] = set_days,
+    [SCHEMA_HOURS] = set_hours, [SCHEMA_BOOL] = set_bool,   [SCHEMA_NUMBER] = set_number,
+    [SCHEMA_BOX] = set_box,     [SCHEMA_INT] = set_int,     [SCHEMA_DURATION] = set_duration,
+    [SCHEMA_SIZE] = set_size,
+};
+
+void loader_unset(const struct loader_place *place)
+{
+    if (place->key->type == SCHEMA_BOOL)
+        *(int *)member(place) = -1;
+    else if (place->key->type == SCHEMA_NUMBER)
+        *(double *)member(place) = NAN;
+}
+
+void loader_set(const struct loader_place *place, const struct node *value)
+{
+    loader_unset(place);
+    setters[place->key->type](place, value);
+}

@@ -1,0 +1,37 @@
+/*
+ * What the words of the file mean. Pure functions of text. Each returns 0 and the value, or -1 with err set to what is
+ * wrong with the text ("is no duration", "has a port beyond 65535"): the caller puts the text before it and what is
+ * allowed behind it.
+ */
+#ifndef MOBEYE_CONF_VALUE_H
+#define MOBEYE_CONF_VALUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "conf/conf.h"
+
+int value_int(const char *text, int64_t *ret, struct err *err);             /* decimal */
+int value_number(const char *text, double *ret, struct err *err);           /* decimal, finite */
+int value_bool(const char *text, bool *ret, struct err *err);               /* true, no, on, ... */
+int value_duration(const char *text, int64_t *ret_us, struct err *err);     /* 500ms 20s 4h30m 7d 0 */
+int value_size(const char *text, int64_t *ret_bytes, struct err *err);      /* 64KiB 4GiB 4096 */
+int value_hours(const char *text, struct conf_hours *ret, struct err *err); /* 22:00-06:00 */
+int value_days(const char *text, uint32_t *ret_days, struct err *err);      /* sat, mon-fri, fri-mon */
+
+/* The shortest way to write a duration or a size that means the same. */
+struct value_text {
+    char text[64];
+};
+struct value_text value_duration_text(int64_t us);
+struct value_text value_size_text(int64_t bytes);
+
+/* What YAML 1.1 would take a word without quotes for: "a number", "true or false"; NULL: text. */
+const char *value_not_text(const char *text);
+
+/* Characters of UTF-8 text. */
+size_t value_chars(const char *text);
+
+#endif

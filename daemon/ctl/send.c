@@ -1,0 +1,247 @@
+/* mobeyectl send: the command line, and what is printed. How lines travel is in sender.c. */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "alert/alert.h"
+#include "base/clock.h"
+#include "ctl/ctl.h"
+#include "ctl/lines.h"
+#include "ctl/sender.h"
+#include "ingest/decode_cloudevents.h"
+#include "ingest/validate.h"
+
+#define TIMEOUT_DEFAULT_S 60
+#define TIMEOUT_MAX_S     86400
+
+struct send {
+    const char *to, *file;
+    const char *name; /* of the file, for people */
+    bool dry_run, json;
+    long timeout_s;
+    struct lines lines;
+    struct sender_counts counts;
+};
+
+static void help(void)
+{
+    fputs("Usage: mobeyectl send --to ENDPOINT [OPTION]... [FILE]\n"
+          "Sends alerts, one JSON document a line, and waits for every reply. FILE is - or not given: stdin.\n"
+          "What got RETRY, or no reply, is sent again. Each REJECT is printed as FILE:LINE: code: field: reason.\n\n"
+          "      --to ENDPOINT    the daemon's router endpoint, tcp://HOST:PORT or ipc://PATH\n"
+          "      --format FORMAT  of the alerts: cloudevents (the default, and the only one)\n"
+          "      --dry-run        send nothing: say what a daemon would answer\n"
+          "      --timeout SECS   give up when nothing was answered for so long (default 60)\n"
+          "      --json           the summary as JSON\n"
+          "  -h, --help           this text\n\n"
+          "Exit status: 0 every line is accepted, 1 not so, 2 wrong usage.\n",
+          stdout);
+}
+
+static int parse(int argc, char **argv, struct send *send)
+{
+    enum { TO = 256, FORMAT, DRY_RUN, TIMEOUT, JSON };
+    static const struct option options[] = {
+        {"to", required_argument, NULL, TO},
+        {"format", required_argument, NULL, FORMAT},
+        {"dry-run", no_argument, NULL, DRY_RUN},
+        {"json", no_argument, NULL, JSON},
+        {"timeout", required_argument, NULL, TIMEOUT},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    int option;
+    char *end;
+    while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1)
+        switch (option) {
+        case TO:
+            send->to = optarg;
+            break;
+        case FORMAT:
+            if (strcmp(optarg, "cloudevents") != 0)
+                return ctl_usage("send", "--format \"%s\" is unknown (cloudevents)", optarg);
+            break;
+        case DRY_RUN:
+            send->dry_run = true;
+            break;
+        case JSON:
+            send->json = true;
+            break;
+        case TIMEOUT:
+            send->timeout_s = strtol(optarg, &end, 10);
+            if (*end != '\0' || send->timeout_s < 1 || send->timeout_s > TIMEOUT_MAX_S)
+                return ctl_usage("send", "--timeout \"%s\" is no number of seconds from 1 to %d", optarg,
+                                 TIMEOUT_MAX_S);
+            break;
+        case 'h':
+            help();
+            return CTL_OK;
+        default:
+            return CTL_USAGE;
+        }
+    if (argc - optind > 1)
+        return ctl_usage("send", "one FILE at a time, not \"%s\" as well", argv[optind + 1]);
+    if (argc > optind)
+        send->file = argv[optind];
+    if (!send->to && !send->dry_run)
+        return ctl_usage("send", "--to ENDPOINT is missing");
+    return -1;
+}
+
+/* A daemon's text on a terminal, without what a terminal obeys. */
+static void print_text(FILE *out, struct str text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        fputc((unsigned char)text.p[i] < ' ' || text.p[i] == 0x7f ? '?' : text.p[i], out);
+}
+
+static void clear_progress(void)
+{
+    if (isatty(STDERR_FILENO))
+        fputs("\r\033[K", stderr);
+}
+
+static void print_rejected(void *ctx, uint64_t number, struct str why)
+{
+    const struct send *send = ctx;
+    clear_progress();
+    fprintf(stderr, "%s:%" PRIu64 ": ", send->name, number);
+    print_text(stderr, why);
+    fputc('\n', stderr);
+}
+
+static void print_summary(const struct send *send)
+{
+    const struct sender_counts *c = &send->counts;
+    if (send->json)
+        printf("{\"lines\": %" PRIu64 ", \"accepted\": %" PRIu64 ", \"rejected\": %" PRIu64 ", \"unanswered\": %" PRIu64
+               ", \"resent\": %" PRIu64 "}\n",
+               c->lines, c->accepted, c->rejected, c->unanswered, c->resent);
+    else if (send->dry_run)
+        printf("%" PRIu64 " lines: %" PRIu64 " would be accepted, %" PRIu64 " rejected\n", c->lines, c->accepted,
+               c->rejected);
+    else
+        printf("%" PRIu64 " lines: %" PRIu64 " accepted, %" PRIu64 " rejected, %" PRIu64 " unanswered; %" PRIu64
+               " sent again\n",
+               c->lines, c->accepted, c->rejected, c->unanswered, c->resent);
+}
+
+/* For the progress bar: how many lines a regular file has; 0 where that is not known or nobody looks. */
+static uint64_t count_lines(int fd)
+{
+    struct stat stat;
+    if (!isatty(STDERR_FILENO) || fstat(fd, &stat) != 0 || !S_ISREG(stat.st_mode))
+        return 0;
+    struct lines lines = {.fd = fd, .max = ALERT_PAYLOAD_MAX};
+    struct line_text line;
+    uint64_t count = 0;
+    off_t at = lseek(fd, 0, SEEK_CUR);
+    do
+        while (lines_next(&lines, &line))
+            count += line.len > lines.max || !sender_blank(line.text);
+    while (!lines.end && lines_read(&lines) == 0);
+    lseek(fd, at, SEEK_SET);
+    buf_free(&lines.in);
+    return count;
+}
+
+static void print_accepted(const struct send *send, uint64_t number, const struct alert *alert)
+{
+    if (send->json)
+        return;
+    printf("%s:%" PRIu64 ": ACK ", send->name, number);
+    print_text(stdout, alert->event_id);
+    const char *before = " flagged ";
+    for (unsigned bit = 0; alert_flag_word(bit); bit++)
+        if (alert->flags & 1u << bit) {
+            printf("%s%s", before, alert_flag_word(bit));
+            before = ",";
+        }
+    putchar('\n');
+}
+
+static void judge(struct send *send, struct decoder *decoder, const struct line_text *line)
+{
+    struct alert alert;
+    struct reject why;
+    struct buf text = {0};
+    send->counts.lines++;
+    if (line->len > send->lines.max) {
+        sender_too_large(line->len, &text);
+    } else if (decode_cloudevents(decoder, line->text, &alert, &why)) {
+        validate_time(&alert, clock_wall_us());
+        send->counts.accepted++;
+        print_accepted(send, line->number, &alert);
+    } else {
+        buf_printf(&text, "%s: %s: %s", reject_word(why.code), why.field[0] ? why.field : "message",
+                   why.reason);
+    }
+    if (text.len > 0) {
+        send->counts.rejected++;
+        print_rejected(send, line->number, buf_str(&text));
+    }
+    buf_free(&text);
+}
+
+static int dry_run(struct send *send, struct err *err)
+{
+    struct decoder *decoder = decoder_new();
+    struct line_text line;
+    int status = 0;
+    while (status == 0) {
+        if (lines_next(&send->lines, &line)) {
+            if (line.len > send->lines.max || !sender_blank(line.text))
+                judge(send, decoder, &line);
+        } else if (send->lines.end) {
+            break;
+        } else if (lines_read(&send->lines) != 0) {
+            status = err_set(err, "reading it failed: %s", strerror(errno));
+        }
+    }
+    decoder_free(&decoder);
+    return status;
+}
+
+static int run(struct send *send, struct err *err)
+{
+    if (send->dry_run)
+        return dry_run(send, err);
+    struct sender_options options = {
+        .to = send->to,
+        .timeout_us = send->timeout_s * CLOCK_SECOND,
+        .total = count_lines(send->lines.fd),
+        .rejected = print_rejected,
+        .ctx = send,
+    };
+    return sender_run(&options, &send->lines, &send->counts, err);
+}
+
+int ctl_send(int argc, char **argv)
+{
+    struct send send = {.timeout_s = TIMEOUT_DEFAULT_S, .file = "-", .lines = {.max = ALERT_PAYLOAD_MAX}};
+    int status = parse(argc, argv, &send);
+    if (status >= 0)
+        return status;
+
+    bool is_stdin = strcmp(send.file, "-") == 0;
+    send.name = is_stdin ? "stdin" : send.file;
+    send.lines.fd = is_stdin ? STDIN_FILENO : open(send.file, O_RDONLY | O_CLOEXEC);
+    if (send.lines.fd < 0)
+        return ctl_fail("send", "%s: %s", send.file, strerror(errno));
+    struct err err;
+    status = run(&send, &err);
+    clear_progress();
+    if (status != 0)
+        ctl_fail("send", "%s: %s", send.name, err.text);
+    print_summary(&send);
+    buf_free(&send.lines.in);
+    if (!is_stdin)
+        close(send.lines.fd);
+    return status == 0 && send.counts.accepted == send.counts.lines ? CTL_OK : CTL_FAILED;
+}

@@ -1,0 +1,307 @@
+/* mobeyectl status: the daemon by its metrics, the database by a connection of our own. */
+#include <getopt.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "ctl/ctl.h"
+#include "ctl/scrape.h"
+
+#define VERB "status"
+
+static const char help[] =
+    "Usage: mobeyectl status [OPTION]...\n"
+    "One screen: how the daemon is, by its /metrics, seen twice a second apart for the rates; its journal; and the\n"
+    "database, by a connection of its own.\n\n"
+    "  -c, --config FILE  configuration of the daemon, default " CTL_DEFAULT_FILE "\n"
+    "      --db CONNINFO  the database, as libpq writes it, instead of that in FILE\n"
+    "      --json         as JSON\n"
+    "  -h, --help         this text\n\n"
+    "Exit status: 0 all is up, 1 the daemon or its database is not, 2 wrong usage.\n";
+
+struct status {
+    const char *file, *db;
+    bool json;
+    const struct conf *conf;
+
+    bool daemon_up;
+    struct err daemon_err;
+    struct scrape before, after;
+    double now_s; /* wall time of the second scrape */
+
+    bool database_up;    /* to us */
+    double quarantined;  /* NAN: not known */
+    double stored_age_s; /* since this instance last stored; NAN: not known, or never */
+};
+
+/* Asking */
+
+static void scrape_twice(struct status *s)
+{
+    if (!s->conf->http_listen) {
+        err_set(&s->daemon_err, "http.listen is not set in %s, so its metrics cannot be seen", s->conf->file);
+        return;
+    }
+    s->daemon_up = scrape_fetch(s->conf->http_listen, &s->before, &s->daemon_err) == 0;
+    if (!s->daemon_up)
+        return;
+    nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
+    s->daemon_up = scrape_fetch(s->conf->http_listen, &s->after, &s->daemon_err) == 0;
+    s->now_s = (double)clock_wall_us() / 1e6;
+}
+
+static double number_at(const PGresult *rows, int column)
+{
+    return PQgetisnull(rows, 0, column) ? NAN : strtod(PQgetvalue(rows, 0, column), NULL);
+}
+
+static void ask_database(struct status *s)
+{
+    PGconn *conn = ctl_connect(VERB, s->file, s->db ? s->db : s->conf->database.conninfo);
+    if (!conn)
+        return;
+    const char *instance = s->conf->instance;
+    PGresult *rows = PQexecParams(conn,
+                                  "select (select count(*) from mobeye.quarantine), (select extract(epoch from now() - "
+                                  "max(updated_at)) from mobeye.journal_position where instance = $1 and position > 0)",
+                                  1, NULL, &instance, NULL, NULL, 0);
+    s->database_up = PQresultStatus(rows) == PGRES_TUPLES_OK;
+    if (s->database_up) {
+        s->quarantined = number_at(rows, 0);
+        s->stored_age_s = number_at(rows, 1);
+    } else {
+        const char *why = PQresultErrorField(rows, PG_DIAG_MESSAGE_PRIMARY);
+        ctl_fail(VERB, "the database does not answer: %s", why ? why : PQerrorMessage(conn));
+    }
+    PQclear(rows);
+    PQfinish(conn);
+}
+
+static double value(const struct status *s, const char *name)
+{
+    return scrape_value(&s->after, name, NULL);
+}
+
+static double rate(const struct status *s, const char *name, const struct str *endpoint)
+{
+    double more = scrape_value(&s->after, name, endpoint) - scrape_value(&s->before, name, endpoint);
+    double seconds = (double)(s->after.mono_us - s->before.mono_us) / 1e6;
+    return more > 0 ? more / seconds : 0; /* less than before: it was restarted in between */
+}
+
+static bool all_is_up(const struct status *s)
+{
+    return s->daemon_up && s->database_up && value(s, "database_up") == 1;
+}
+
+/* For people */
+
+static void print_age(double seconds)
+{
+    long s = isnan(seconds) || seconds < 0 ? 0 : (long)seconds;
+    if (s < 60)
+        printf("%ld s", s);
+    else if (s < 3600)
+        printf("%ld min %ld s", s / 60, s % 60);
+    else if (s < 86400)
+        printf("%ld h %ld min", s / 3600, s / 60 % 60);
+    else
+        printf("%ld d %ld h", s / 86400, s / 3600 % 24);
+}
+
+/* For a Unix time, where 0 says never. */
+static void print_ago(const struct status *s, double at_s)
+{
+    if (!(at_s > 0)) {
+        fputs("never", stdout);
+        return;
+    }
+    print_age(s->now_s - at_s);
+    fputs(" ago", stdout);
+}
+
+static void print_bytes(double bytes)
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    size_t unit = 0;
+    for (; bytes >= 1024 && unit < 4; unit++)
+        bytes /= 1024;
+    printf("%.*f %s", unit > 0, bytes, units[unit]);
+}
+
+static void print_endpoints(const struct status *s)
+{
+    struct str name;
+    printf("  %-20s %10s %12s %10s %10s  %s\n", "endpoint", "received/s", "received", "rejected", "retry",
+           "last message");
+    for (size_t i = 0; scrape_endpoint(&s->after, i, &name); i++) {
+        printf("  %-20.*s %10.1f %12.0f %10.0f %10.0f  ", (int)name.len, name.p, rate(s, "received_total", &name),
+               scrape_value(&s->after, "received_total", &name), scrape_value(&s->after, "rejected_total", &name),
+               scrape_value(&s->after, "retry_total", &name));
+        print_ago(s, scrape_value(&s->after, "last_received_timestamp_seconds", &name));
+        putchar('\n');
+    }
+}
+
+static void print_daemon(const struct status *s)
+{
+    if (!s->daemon_up) {
+        printf("daemon    %s: %s\n", s->conf->instance, s->daemon_err.text);
+        return;
+    }
+    printf("daemon    %s: up for ", s->conf->instance);
+    print_age(s->now_s - value(s, "start_timestamp_seconds"));
+    printf(", %.1f accepted/s\nrules     applied ", rate(s, "journaled_total", NULL));
+    print_ago(s, value(s, "config_last_reload_timestamp_seconds"));
+    if (value(s, "config_last_reload_successful") == 0)
+        fputs("; the last reload was refused: mobeyed --check says why", stdout);
+    printf("\njournal   %.0f waiting for the database, the oldest for ", value(s, "journal_pending"));
+    print_age(value(s, "commit_lag_seconds"));
+    fputs("; ", stdout);
+    print_bytes(value(s, "journal_bytes"));
+    fputs(" of ", stdout);
+    print_bytes(value(s, "journal_max_bytes"));
+    putchar('\n');
+}
+
+static void print_database(const struct status *s)
+{
+    fputs("database  ", stdout);
+    if (s->daemon_up)
+        printf("%s the daemon (%.1f stored/s), ", value(s, "database_up") == 1 ? "up to" : "DOWN to",
+               rate(s, "committed_total", NULL));
+    if (!s->database_up) {
+        puts("DOWN to us");
+        return;
+    }
+    fputs("up to us; last stored ", stdout);
+    if (isnan(s->stored_age_s)) {
+        puts("never");
+    } else {
+        print_age(s->stored_age_s);
+        puts(" ago");
+    }
+    printf("          %.0f in quarantine%s\n", s->quarantined,
+           s->quarantined > 0 ? ": mobeyectl quarantine list says why" : "");
+}
+
+static void print_screen(const struct status *s)
+{
+    print_daemon(s);
+    print_database(s);
+    if (s->daemon_up)
+        print_endpoints(s);
+}
+
+/* For programs */
+
+static void json_number(const char *name, double number, const char *behind)
+{
+    if (isnan(number))
+        printf("\"%s\": null%s", name, behind);
+    else
+        printf("\"%s\": %.15g%s", name, number, behind);
+}
+
+static void json_endpoints(const struct status *s)
+{
+    struct str name;
+    fputs("\"endpoints\": [", stdout);
+    for (size_t i = 0; s->daemon_up && scrape_endpoint(&s->after, i, &name); i++) {
+        printf("%s{\"name\": \"%.*s\", ", i > 0 ? ", " : "", (int)name.len, name.p);
+        json_number("received_per_second", rate(s, "received_total", &name), ", ");
+        json_number("received", scrape_value(&s->after, "received_total", &name), ", ");
+        json_number("rejected", scrape_value(&s->after, "rejected_total", &name), ", ");
+        json_number("retry", scrape_value(&s->after, "retry_total", &name), ", ");
+        json_number("last_received", scrape_value(&s->after, "last_received_timestamp_seconds", &name), "}");
+    }
+    fputs("]", stdout);
+}
+
+static void print_json(const struct status *s)
+{
+    struct buf instance = {0};
+    ctl_json_string(&instance, str_from(s->conf->instance));
+    printf("{\"ok\": %s, \"instance\": %.*s, \"daemon\": {\"up\": %s", all_is_up(s) ? "true" : "false",
+           (int)instance.len, instance.data, s->daemon_up ? "true" : "false");
+    buf_free(&instance);
+    if (s->daemon_up) {
+        fputs(", ", stdout);
+        json_number("started", value(s, "start_timestamp_seconds"), ", ");
+        json_number("accepted_per_second", rate(s, "journaled_total", NULL), ", ");
+        json_number("stored_per_second", rate(s, "committed_total", NULL), ", ");
+        json_number("database_up", value(s, "database_up"), ", ");
+        json_number("rules_applied", value(s, "config_last_reload_timestamp_seconds"), ", ");
+        json_number("last_reload_successful", value(s, "config_last_reload_successful"), "}, \"journal\": {");
+        json_number("pending", value(s, "journal_pending"), ", ");
+        json_number("lag_seconds", value(s, "commit_lag_seconds"), ", ");
+        json_number("bytes", value(s, "journal_bytes"), ", ");
+        json_number("max_bytes", value(s, "journal_max_bytes"), "");
+    }
+    printf("}, \"database\": {\"up\": %s, ", s->database_up ? "true" : "false");
+    json_number("quarantined", s->quarantined, ", ");
+    json_number("stored_seconds_ago", s->stored_age_s, "}, ");
+    json_endpoints(s);
+    puts("}");
+}
+
+static int parse(int argc, char **argv, struct status *s)
+{
+    enum { DB = 256, JSON };
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'},
+        {"db", required_argument, NULL, DB},
+        {"json", no_argument, NULL, JSON},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    int option;
+    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1)
+        switch (option) {
+        case 'c':
+            s->file = optarg;
+            break;
+        case DB:
+            s->db = optarg;
+            break;
+        case JSON:
+            s->json = true;
+            break;
+        case 'h':
+            fputs(help, stdout);
+            return CTL_OK;
+        default:
+            return CTL_USAGE;
+        }
+    if (optind < argc)
+        return ctl_usage(VERB, "it takes no argument, so not \"%s\"", argv[optind]);
+    return -1;
+}
+
+int ctl_status(int argc, char **argv)
+{
+    struct status s = {.quarantined = NAN, .stored_age_s = NAN};
+    int result = parse(argc, argv, &s);
+    if (result >= 0)
+        return result;
+    struct conf *conf = ctl_load(s.file);
+    if (!conf)
+        return CTL_FAILED;
+    s.conf = conf;
+    scrape_twice(&s);
+    ask_database(&s);
+    if (s.json)
+        print_json(&s);
+    else
+        print_screen(&s);
+    result = all_is_up(&s) ? CTL_OK : CTL_FAILED;
+    buf_free(&s.before.text);
+    buf_free(&s.after.text);
+    conf_free(&conf);
+    return result;
+}

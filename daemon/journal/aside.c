@@ -1,0 +1,61 @@
+#include "journal/aside.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "journal/segment.h"
+
+#define COPY_CHUNK (UINT32_C(1) << 20)
+
+static bool open_folder(struct aside *aside)
+{
+    if (aside->fd >= 0)
+        return true;
+    bool made = mkdirat(aside->dir_fd, ASIDE_FOLDER, 0750) == 0;
+    aside->fd = openat(aside->dir_fd, ASIDE_FOLDER, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return aside->fd >= 0 && (!made || fsync(aside->dir_fd) == 0);
+}
+
+static bool copy_bytes(int from_fd, int to_fd, uint32_t offset, uint32_t length)
+{
+    struct window window = {.salvage = true};
+    bool ok = true;
+    window_reset(&window, from_fd);
+    for (uint32_t done = 0, part; ok && done < length; done += part) {
+        part = length - done < COPY_CHUNK ? length - done : COPY_CHUNK;
+        struct iovec iov = {window_get(&window, offset + done, part, offset + length, NULL), part};
+        ok = segment_write(to_fd, &iov, 1, done) == 0;
+    }
+    window_free(&window);
+    return ok && segment_sync(to_fd) == 0;
+}
+
+bool aside_copy(struct aside *aside, int segment_fd, uint64_t segment_seq, uint32_t offset, uint32_t length)
+{
+    char name[NAME_MAX];
+    if (!open_folder(aside))
+        return false;
+    snprintf(name, sizeof(name), "%020" PRIu64 "-%010" PRIu32 "-%" PRId64 ".bytes", segment_seq, offset,
+             aside->wall_us);
+    int fd = openat(aside->fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+    if (fd < 0)
+        return false;
+    bool ok = copy_bytes(segment_fd, fd, offset, length) && fsync(aside->fd) == 0;
+    close(fd);
+    if (!ok)
+        unlinkat(aside->fd, name, 0);
+    return ok;
+}
+
+bool aside_move(struct aside *aside, const char *name)
+{
+    char kept[NAME_MAX + 32];
+    if (!open_folder(aside))
+        return false;
+    snprintf(kept, sizeof(kept), "%s-%" PRId64, name, aside->wall_us);
+    return renameat(aside->dir_fd, name, aside->fd, kept) == 0 && fsync(aside->fd) == 0 && fsync(aside->dir_fd) == 0;
+}

@@ -1,0 +1,262 @@
+#include "journal/journal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "journal/internal.h"
+#include "journal/lock.h"
+#include "journal/recovery.h"
+
+/* A segment that is not full yet is closed only to let go of what it holds, and not more often than this. */
+#define IDLE_ROTATION_US CLOCK_HOUR
+
+static int sync_parent(const char *directory)
+{
+    char *path = mem_strdup(directory);
+    int fd = open(dirname(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int rc = fd < 0 ? -1 : fsync(fd);
+    if (fd >= 0)
+        close(fd);
+    free(path);
+    return rc;
+}
+
+static int open_directory(const char *directory, struct err *err)
+{
+    if (mkdir(directory, 0750) == 0) {
+        if (sync_parent(directory) != 0)
+            return err_set(err, "the folder above it cannot be synced: %s", strerror(errno));
+    } else if (errno != EEXIST) {
+        return err_set(err, "cannot be made: %s", strerror(errno));
+    }
+    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd >= 0 ? fd : err_set(err, "cannot be opened: %s", strerror(errno));
+}
+
+static int random_uuid(uint8_t uuid[JOURNAL_UUID_BYTES], struct err *err)
+{
+    if (getrandom(uuid, JOURNAL_UUID_BYTES, 0) != JOURNAL_UUID_BYTES)
+        return err_set(err, "no random numbers: %s", strerror(errno));
+    uuid[6] = (uint8_t)((uuid[6] & 0x0f) | 0x40);
+    uuid[8] = (uint8_t)((uuid[8] & 0x3f) | 0x80);
+    return 0;
+}
+
+static int begin_journal(struct journal *journal, int64_t wall_us, struct err *err)
+{
+    journal->next_seq = 1;
+    if (random_uuid(journal->uuid, err) != 0)
+        return -1;
+    memcpy(journal->chain.origin, journal->uuid, sizeof(journal->chain.origin));
+    int rc = append_rotate(journal, wall_us, true, err);
+    return rc == JOURNAL_FULL ? err_set(err, "the disk has no room for the first segment") : rc;
+}
+
+static int recover(struct journal *journal, const char *directory, int64_t wall_us, struct journal_recovery *report,
+                   struct err *err)
+{
+    struct recovered found;
+    int rc = recovery_run(journal->dir_fd, directory, wall_us, &found, report, err);
+    journal->chain = found.chain;
+    journal->fd = found.fd;
+    if (rc != 0)
+        return -1;
+    if (found.chain.n == 0)
+        return begin_journal(journal, wall_us, err);
+    memcpy(journal->uuid, found.tail.uuid, sizeof(journal->uuid));
+    journal->tail_flags = found.tail.flags;
+    journal->synced_checksum = found.last_checksum;
+    journal->next_seq = journal_last(journal)->next_seq;
+    return 0;
+}
+
+static int open_all(struct journal *journal, const char *directory, int64_t wall_us, struct journal_recovery *report,
+                    struct err *err)
+{
+    journal->dir_fd = open_directory(directory, err);
+    if (journal->dir_fd < 0)
+        return -1;
+    journal->lock_fd = lock_take(journal->dir_fd, err);
+    if (journal->lock_fd < 0)
+        return -1;
+    journal->reader.dir_fd = journal->dir_fd;
+    if (recover(journal, directory, wall_us, report, err) != 0)
+        return -1;
+    lock_write(journal->lock_fd, journal->chain.origin);
+    return 0;
+}
+
+int journal_open(struct journal **ret, const struct journal_options *options, int64_t wall_us,
+                 struct journal_recovery *ret_recovery, struct err *err)
+{
+    struct journal *journal = mem_zalloc(sizeof(*journal));
+    journal->dir_fd = journal->lock_fd = journal->fd = journal->reader.fd = -1;
+    journal->wall_us = wall_us;
+    *ret_recovery = (struct journal_recovery){0};
+    journal_configure(journal, options);
+    if (open_all(journal, options->directory, wall_us, ret_recovery, err) != 0) {
+        journal_free(&journal);
+        return err_prefix(err, "journal %s", options->directory);
+    }
+    *ret = journal;
+    return 0;
+}
+
+static void close_fd(int fd)
+{
+    if (fd >= 0)
+        close(fd);
+}
+
+void journal_free(struct journal **journal)
+{
+    if (!*journal)
+        return;
+    reader_free(&(*journal)->reader);
+    chain_free(&(*journal)->chain);
+    buf_free(&(*journal)->table);
+    buf_free(&(*journal)->records);
+    close_fd((*journal)->fd);
+    close_fd((*journal)->lock_fd);
+    close_fd((*journal)->dir_fd);
+    free(*journal);
+    *journal = NULL;
+}
+
+int journal_close(struct journal *journal, struct err *err)
+{
+    if (journal_sync(journal, err) != 0)
+        return -1;
+    const struct segment *last = journal_last(journal);
+    if (journal->tail_flags & FRAME_CLEAN || last->used + FRAME_BLOCK > last->bytes)
+        return 0;
+    return append_mark(journal, FRAME_CLEAN, err);
+}
+
+void journal_configure(struct journal *journal, const struct journal_options *options)
+{
+    journal->max_size_bytes = options->max_size_bytes;
+    journal->keep_us = options->keep_us;
+}
+
+uint64_t journal_next_seq(const struct journal *journal)
+{
+    return journal->next_seq;
+}
+
+uint64_t journal_synced_seq(const struct journal *journal)
+{
+    return journal->next_seq - journal->count - 1;
+}
+
+uint64_t journal_first_seq(const struct journal *journal)
+{
+    return journal->chain.segments[0].seq;
+}
+
+uint64_t journal_unsynced(const struct journal *journal)
+{
+    return journal->count;
+}
+
+uint64_t journal_unsynced_bytes(const struct journal *journal)
+{
+    return journal->records.len;
+}
+
+uint64_t journal_bytes(const struct journal *journal)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < journal->chain.n; i++)
+        bytes += journal->chain.segments[i].bytes;
+    return bytes;
+}
+
+/* Of a segment that is stored in part, that part of it. */
+static double not_stored_bytes(const struct journal *journal, const struct segment *segment)
+{
+    uint64_t first = segment->seq > journal->stored_seq ? segment->seq : journal->stored_seq + 1;
+    if (first >= segment->next_seq)
+        return 0;
+    return (double)segment->used * (double)(segment->next_seq - first) / (double)(segment->next_seq - segment->seq);
+}
+
+double journal_fill(const struct journal *journal)
+{
+    double bytes = 0;
+    for (size_t i = 0; i < journal->chain.n; i++)
+        bytes += not_stored_bytes(journal, &journal->chain.segments[i]);
+    return bytes / (double)journal->max_size_bytes;
+}
+
+int64_t journal_reach_us(const struct journal *journal)
+{
+    const struct segment *first = &journal->chain.segments[0];
+    return first->next_seq > first->seq ? first->first_wall_us : 0;
+}
+
+const uint8_t *journal_uuid(const struct journal *journal)
+{
+    return journal->uuid;
+}
+
+bool journal_checksum(struct journal *journal, uint64_t seq, uint64_t *ret)
+{
+    const struct segment *first = &journal->chain.segments[0];
+    *ret = 0;
+    if (seq == 0)
+        return true;
+    if (seq + 1 == first->seq)
+        *ret = first->prev_checksum;
+    else if (seq == journal_synced_seq(journal))
+        *ret = journal->synced_checksum;
+    if (*ret != 0)
+        return true;
+    return seq <= journal_synced_seq(journal) && reader_checksum(&journal->reader, &journal->chain, seq, ret);
+}
+
+int journal_new_uuid(struct journal *journal, struct err *err)
+{
+    if (journal_sync(journal, err) != 0 || random_uuid(journal->uuid, err) != 0)
+        return -1;
+    const struct segment *last = journal_last(journal);
+    if (last->used + APPEND_RESERVE_BYTES <= last->bytes)
+        return append_mark(journal, FRAME_UUID, err);
+    int rc = append_rotate(journal, journal->wall_us, true, err);
+    return rc == JOURNAL_FULL ? err_set(err, "the disk has no room for a segment with a new UUID") : rc;
+}
+
+int journal_read(struct journal *journal, uint64_t from_seq, size_t max_records, size_t max_bytes, struct batch *batch,
+                 struct err *err)
+{
+    return reader_read(&journal->reader, &journal->chain, from_seq, max_records, max_bytes, batch, err);
+}
+
+/* What stays in a segment that never fills would stay for ever. */
+static bool is_idle(const struct journal *journal, int64_t wall_us)
+{
+    const struct segment *last = journal_last(journal);
+    int64_t rest_us = journal->keep_us > IDLE_ROTATION_US ? journal->keep_us : IDLE_ROTATION_US;
+    return journal->count == 0 && last->next_seq > last->seq && last->next_seq <= journal->stored_seq + 1 &&
+           wall_us - last->first_wall_us >= rest_us;
+}
+
+void journal_stored(struct journal *journal, uint64_t seq, int64_t wall_us)
+{
+    journal->stored_seq = seq;
+    if (!journal->failed && is_idle(journal, wall_us))
+        append_rotate(journal, wall_us, false, NULL);
+    const struct chain *chain = &journal->chain;
+    while (chain->n > 1 && (wall_us - chain->segments[0].last_wall_us >= journal->keep_us ||
+                            journal_bytes(journal) > journal->max_size_bytes))
+        if (!append_drop_stored(journal))
+            break;
+}

@@ -1,0 +1,213 @@
+#include "journal/reader.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Of bytes in which no frame is recognised, as much as goes along with the first of their numbers. */
+#define LOST_BYTES_MAX (UINT32_C(64) << 10)
+
+static void close_segment(struct reader *reader)
+{
+    if (reader->fd >= 0)
+        close(reader->fd);
+    reader->fd = -1;
+    reader->in_frame = false;
+    reader->lost_until = reader->resume_seq = 0;
+}
+
+void reader_free(struct reader *reader)
+{
+    close_segment(reader);
+    window_free(&reader->window);
+    frame_view_free(&reader->view);
+}
+
+static int open_segment(struct reader *reader, const struct segment *segment, struct err *err)
+{
+    char name[SEGMENT_NAME_SIZE];
+    close_segment(reader);
+    reader->fd = openat(reader->dir_fd, segment_name(segment->seq, name), O_RDONLY | O_CLOEXEC);
+    if (reader->fd < 0)
+        return err_set(err, "segment %s: cannot be opened: %s", name, strerror(errno));
+    reader->nonce = segment->nonce;
+    reader->offset = 0;
+    window_reset(&reader->window, reader->fd);
+    return 0;
+}
+
+static int enter_frame(struct reader *reader, const struct frame_header *header, struct err *err)
+{
+    char *bytes = window_get(&reader->window, header->offset, header->length, header->offset + header->length, err);
+    if (!bytes)
+        return -1;
+    frame_view_open(&reader->view, bytes, header);
+    reader->index = reader->record = 0;
+    while (reader->index < reader->view.header.count &&
+           reader->view.header.first_seq + reader->index < reader->next_seq)
+        reader->record += frame_entry_bytes(reader->view.table[reader->index++]);
+    if (reader->next_seq < reader->view.header.first_seq)
+        reader->next_seq = reader->view.header.first_seq;
+    reader->offset = header->offset;
+    reader->in_frame = true;
+    return 0;
+}
+
+static void lose(struct reader *reader, uint32_t offset, uint32_t length, uint64_t until)
+{
+    reader->lost_until = until;
+    reader->lost_offset = offset;
+    reader->lost_length = length < LOST_BYTES_MAX ? length : LOST_BYTES_MAX;
+}
+
+/* Goes to the next frame of this segment that has a number to read. 1: in a frame, or there is something lost to tell
+ * of, 0: the end of the segment. */
+static int next_frame(struct reader *reader, const struct segment *segment, struct err *err)
+{
+    struct frame_header header;
+    while (reader->offset < segment->used) {
+        uint32_t from = reader->offset;
+        int rc = segment_find_frame(&reader->window, segment->nonce, segment->seq, from, segment->used, &header, err);
+        if (rc < 0)
+            return -1;
+        uint64_t known_until = rc == 0 ? segment->next_seq : header.first_seq;
+        reader->offset = rc == 0 ? segment->used : header.offset;
+        if (reader->offset > from && reader->next_seq < known_until) {
+            lose(reader, from, reader->offset - from, known_until);
+            return 1;
+        }
+        if (rc == 0)
+            return 0;
+        uint64_t until = header.first_seq + header.count;
+        bool gap = header.flags & FRAME_GAP;
+        if (!gap && reader->next_seq < until)
+            return enter_frame(reader, &header, err) == 0 ? 1 : -1;
+        if (gap && reader->next_seq < until)
+            reader->next_seq = until;
+        reader->offset = header.offset + header.length;
+    }
+    return 0;
+}
+
+/* 1: there is something to read at next_seq, 0: not yet, -1 with err. */
+static int advance(struct reader *reader, const struct chain *chain, struct err *err)
+{
+    const struct segment *segment;
+    while ((segment = chain_find(chain, reader->next_seq))) {
+        if ((reader->fd < 0 || reader->nonce != segment->nonce) && open_segment(reader, segment, err) != 0)
+            return -1;
+        if (reader->next_seq < segment->seq)
+            reader->next_seq = segment->seq;
+        int rc = next_frame(reader, segment, err);
+        if (rc != 0)
+            return rc;
+        reader->next_seq = segment->next_seq;
+    }
+    return 0;
+}
+
+static void seek(struct reader *reader, uint64_t seq)
+{
+    close_segment(reader);
+    reader->next_seq = seq;
+}
+
+/* Appends a row, its bytes behind those of the row before; where they are is filled in when no more come. */
+static void add_row(struct batch *batch, uint64_t seq, uint64_t checksum, struct str record, const char *unreadable)
+{
+    struct batch_row *row = &batch->rows[batch->n++];
+    buf_append_str(&batch->bytes, record);
+    row->record = (struct str){NULL, record.len};
+    row->alert.seq = seq;
+    row->alert.checksum = checksum;
+    row->unreadable = unreadable;
+}
+
+static int add_lost(struct reader *reader, struct batch *batch, struct err *err)
+{
+    struct str bytes = {NULL, reader->lost_length};
+    if (bytes.len > 0) {
+        uint32_t end = reader->lost_offset + reader->lost_length;
+        bytes.p = window_get(&reader->window, reader->lost_offset, reader->lost_length, end, err);
+        if (!bytes.p)
+            return -1;
+    }
+    reader->lost_length = 0;
+    add_row(batch, reader->next_seq++, 0, bytes, "its frame in the journal is damaged");
+    return 0;
+}
+
+/* false: it would be too much for this batch. */
+static bool add_record(struct reader *reader, size_t max_bytes, struct batch *batch)
+{
+    const struct frame_view *view = &reader->view;
+    struct frame_entry entry = view->table[reader->index];
+    struct str record = {view->records + reader->record, frame_entry_bytes(entry)};
+    if (!(entry.length & ENTRY_SET_ASIDE)) {
+        if (batch->n > 0 && batch->bytes.len + record.len > max_bytes)
+            return false;
+        bool ok = frame_record_ok(view, reader->index, record.p);
+        add_row(batch, reader->next_seq, entry.checksum, record, ok ? NULL : "its bytes in the journal are damaged");
+    }
+    reader->index++;
+    reader->next_seq++;
+    reader->record += (uint32_t)record.len;
+    return true;
+}
+
+static void point_rows(struct batch *batch)
+{
+    const char *at = batch->bytes.data;
+    for (size_t i = 0; i < batch->n; i++) {
+        batch->rows[i].record.p = at;
+        at += batch->rows[i].record.len;
+    }
+}
+
+/* 1: go on, 0: that is all for now, -1 with err. */
+static int read_step(struct reader *reader, const struct chain *chain, size_t max_bytes, struct batch *batch,
+                     struct err *err)
+{
+    if (reader->next_seq < reader->lost_until)
+        return add_lost(reader, batch, err) == 0 ? 1 : -1;
+    if (!reader->in_frame)
+        return advance(reader, chain, err);
+    if (reader->index < reader->view.header.count)
+        return add_record(reader, max_bytes, batch);
+    reader->in_frame = false;
+    reader->offset += reader->view.header.length;
+    return 1;
+}
+
+int reader_read(struct reader *reader, const struct chain *chain, uint64_t from_seq, size_t max_records,
+                size_t max_bytes, struct batch *batch, struct err *err)
+{
+    if (from_seq != reader->resume_seq || from_seq == 0)
+        seek(reader, from_seq);
+    int rc = 1;
+    while (rc == 1 && batch->n < max_records && batch->n < batch->cap)
+        rc = read_step(reader, chain, max_bytes, batch, err);
+    point_rows(batch);
+    if (rc < 0)
+        seek(reader, 0);
+    if (batch->n == 0)
+        return rc < 0 ? -1 : 0;
+    batch->first_seq = from_seq;
+    batch->last_seq = batch->rows[batch->n - 1].alert.seq;
+    batch->last_checksum = batch->rows[batch->n - 1].alert.checksum;
+    if (rc >= 0)
+        reader->resume_seq = batch->last_seq + 1;
+    return 0;
+}
+
+bool reader_checksum(struct reader *reader, const struct chain *chain, uint64_t seq, uint64_t *ret)
+{
+    seek(reader, seq);
+    bool found = advance(reader, chain, NULL) == 1 && reader->in_frame && reader->next_seq == seq &&
+                 reader->index < reader->view.header.count;
+    if (found)
+        *ret = reader->view.table[reader->index].checksum;
+    seek(reader, 0);
+    return found;
+}

@@ -1,0 +1,107 @@
+#include "journal/recovery.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "journal/aside.h"
+#include "journal/lock.h"
+
+struct keeper {
+    struct aside aside;
+    struct journal_recovery *report;
+};
+
+static bool keep_damage(void *ctx, int fd, const struct damage *damage)
+{
+    struct keeper *keeper = ctx;
+    bool kept = aside_copy(&keeper->aside, fd, damage->segment_seq, damage->offset, damage->length);
+    if (!kept)
+        keeper->report->unsaved_bytes += damage->length;
+    if (!damage->synced)
+        keeper->report->torn_bytes += damage->length;
+    else if (damage->count > 0)
+        keeper->report->damaged += damage->count;
+    else
+        keeper->report->mended++;
+    return kept;
+}
+
+/* A name that stays in the way is found out when a segment of that name is to be made. */
+static void move_strangers(struct keeper *keeper, const struct chain *chain)
+{
+    for (size_t i = 0; i < chain->n_strangers; i++)
+        aside_move(&keeper->aside, chain->strangers[i].name);
+    keeper->report->strangers = chain->n_strangers;
+}
+
+/* The page cache may show a last frame that a failed sync or a dying machine never brought to the disk. */
+static int rewrite_tail(int fd, const struct frame_header *tail, struct err *err)
+{
+    struct window window = {0};
+    window_reset(&window, fd);
+    int rc = -1;
+    uint32_t part = tail->flags & FRAME_GAP ? (uint32_t)sizeof(*tail) : tail->length;
+    struct iovec iov = {window_get(&window, tail->offset, part, tail->offset + tail->length, err), part};
+    if (iov.iov_base) {
+        rc = segment_write(fd, &iov, 1, tail->offset) != 0 || segment_sync(fd) != 0 ? -1 : 0;
+        if (rc != 0)
+            err_set(err, "the last frame cannot be written anew: %s", strerror(errno));
+    }
+    window_free(&window);
+    return rc;
+}
+
+static int open_tail(int dir_fd, struct recovered *ret, struct err *err)
+{
+    struct segment *last = &ret->chain.segments[ret->chain.n - 1];
+    char name[SEGMENT_NAME_SIZE];
+    ret->fd = openat(dir_fd, segment_name(last->seq, name), O_RDWR | O_CLOEXEC);
+    if (ret->fd < 0)
+        return err_set(err, "segment %s: cannot be opened: %s", name, strerror(errno));
+    /* A copied journal has holes where the original was preallocated. */
+    if (segment_preallocate(ret->fd, last->bytes) != 0)
+        return err_set(err, "segment %s: no room on the disk for all of it: %s", name, strerror(errno));
+    if (rewrite_tail(ret->fd, &ret->tail, err) != 0)
+        return err_prefix(err, "segment %s", name);
+    if (fsync(ret->fd) != 0 || fsync(dir_fd) != 0)
+        return err_set(err, "segment %s: cannot be synced: %s", name, strerror(errno));
+    return 0;
+}
+
+static void count_records(const struct chain *chain, struct journal_recovery *report)
+{
+    for (size_t i = 0; i < chain->n; i++) {
+        report->records += chain->segments[i].records;
+        if (i > 0)
+            report->missing += chain->segments[i].seq - chain->segments[i - 1].next_seq;
+    }
+}
+
+int recovery_run(int dir_fd, const char *directory, int64_t wall_us, struct recovered *ret,
+                 struct journal_recovery *report, struct err *err)
+{
+    uint8_t origin[16];
+    struct keeper keeper = {{dir_fd, -1, wall_us}, report};
+    struct check check = {.mend = true, .found = keep_damage, .ctx = &keeper};
+    *ret = (struct recovered){.fd = -1};
+    *report = (struct journal_recovery){0};
+    segment_remove_unfinished(dir_fd);
+    if (chain_load(&ret->chain, dir_fd, lock_origin(dir_fd, origin) ? origin : NULL, err) != 0)
+        return -1;
+    int rc = check_chain(&check, &ret->chain, dir_fd, err);
+    move_strangers(&keeper, &ret->chain);
+    ret->tail = check.tail;
+    ret->last_checksum = check.last_checksum;
+    if (rc == 0 && ret->chain.n > 0)
+        rc = open_tail(dir_fd, ret, err);
+    count_records(&ret->chain, report);
+    report->clean = check.tail.flags & FRAME_CLEAN && report->torn_bytes == 0;
+    if (keeper.aside.fd >= 0) {
+        snprintf(report->set_aside, sizeof(report->set_aside), "%s/" ASIDE_FOLDER, directory);
+        close(keeper.aside.fd);
+    }
+    return rc;
+}

@@ -1,0 +1,26 @@
+/*
+ * Opens what is in the directory: checks everything, sets aside what is damaged, and leaves segments that can be
+ * read and appended to.
+ */
+#ifndef MOBEYE_JOURNAL_RECOVERY_H
+#define MOBEYE_JOURNAL_RECOVERY_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "journal/chain.h"
+#include "journal/check.h"
+#include "journal/journal.h"
+
+struct recovered {
+    struct chain chain;       /* the caller's from now on */
+    struct frame_header tail; /* the last frame; version 0: the directory held no journal */
+    uint64_t last_checksum;
+    int fd; /* of the last segment, for writing; -1: there is none */
+};
+
+/* The directory is locked by the caller. report->set_aside is filled with `directory` in front. -1 with err. */
+int recovery_run(int dir_fd, const char *directory, int64_t wall_us, struct recovered *ret,
+                 struct journal_recovery *report, struct err *err);
+
+#endif

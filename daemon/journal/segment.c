@@ -1,0 +1,243 @@
+#include "journal/segment.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+/* How much is read at once where frames are small. */
+#define WINDOW_CHUNK (UINT32_C(1) << 20)
+
+/* What a disk loses is a sector, of this size at most on what is sold today. */
+#define SALVAGE_BLOCK 4096u
+
+#define UNFINISHED_NAME "unfinished"
+
+int segment_write(int fd, struct iovec *iov, int n, uint64_t offset)
+{
+    while (n > 0) {
+        ssize_t put = pwritev(fd, iov, n, (off_t)offset);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put <= 0) {
+            if (put == 0)
+                errno = EIO;
+            return -1;
+        }
+        offset += (uint64_t)put;
+        for (; n > 0 && (size_t)put >= iov->iov_len; iov++, n--)
+            put -= (ssize_t)iov->iov_len;
+        if (n > 0) {
+            iov->iov_base = (char *)iov->iov_base + put;
+            iov->iov_len -= (size_t)put;
+        }
+    }
+    return 0;
+}
+
+int segment_sync(int fd)
+{
+    int rc;
+    do
+        rc = fdatasync(fd);
+    while (rc != 0 && errno == EINTR);
+    return rc;
+}
+
+char *segment_name(uint64_t seq, char out[SEGMENT_NAME_SIZE])
+{
+    snprintf(out, SEGMENT_NAME_SIZE, "%020" PRIu64 ".seg", seq);
+    return out;
+}
+
+bool segment_parse_name(const char *name, uint64_t *ret_seq)
+{
+    char again[SEGMENT_NAME_SIZE];
+    if (strspn(name, "0123456789") != SEGMENT_NAME_SIZE - sizeof(".seg"))
+        return false;
+    errno = 0;
+    *ret_seq = strtoull(name, NULL, 10);
+    return errno == 0 && *ret_seq > 0 && strcmp(segment_name(*ret_seq, again), name) == 0;
+}
+
+static int begin_file(int fd, const struct frame_header *first)
+{
+    char block[FRAME_BLOCK] = {0};
+    memcpy(block, first, sizeof(*first));
+    memcpy(block + sizeof(block) - sizeof(*first), first, sizeof(*first));
+    struct iovec iov = {block, sizeof(block)};
+    return segment_write(fd, &iov, 1, 0) != 0 || segment_sync(fd) != 0 ? -1 : 0;
+}
+
+int segment_preallocate(int fd, uint32_t bytes)
+{
+    int rc;
+    do
+        rc = fallocate(fd, 0, 0, (off_t)bytes);
+    while (rc != 0 && errno == EINTR);
+    return rc;
+}
+
+/* The directory entry must be on stable storage before the first record of the segment is acknowledged. */
+static int name_file(int dir_fd, const char *name)
+{
+    if (renameat(dir_fd, UNFINISHED_NAME, dir_fd, name) != 0)
+        return -1;
+#ifndef MOBEYE_SEED_BUG_SKIP_DIR_SYNC
+    if (fsync(dir_fd) != 0)
+        return -1;
+#endif
+    return 0;
+}
+
+int segment_create(int dir_fd, const struct frame_header *first, int *ret_fd, struct err *err)
+{
+    char name[SEGMENT_NAME_SIZE];
+    segment_name(first->segment_seq, name);
+    int fd = openat(dir_fd, UNFINISHED_NAME, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+    bool allocated = fd >= 0 && segment_preallocate(fd, first->segment_bytes) == 0;
+    if (allocated && begin_file(fd, first) == 0 && name_file(dir_fd, name) == 0) {
+        *ret_fd = fd;
+        return SEGMENT_CREATED;
+    }
+    int error = errno;
+    if (fd >= 0)
+        close(fd);
+    segment_remove_unfinished(dir_fd);
+    if (!allocated && (error == ENOSPC || error == EDQUOT))
+        return SEGMENT_NO_ROOM;
+    if (!allocated && error == EOPNOTSUPP)
+        return err_set(err, "segment %s: this file system cannot preallocate (ext4, xfs, btrfs and tmpfs can)", name);
+    return err_set(err, "segment %s: cannot be made: %s", name, strerror(error));
+}
+
+void segment_remove_unfinished(int dir_fd)
+{
+    unlinkat(dir_fd, UNFINISHED_NAME, 0);
+}
+
+void window_reset(struct window *window, int fd)
+{
+    window->fd = fd;
+    window->offset = window->len = 0;
+}
+
+void window_free(struct window *window)
+{
+    free(window->data);
+    window->data = NULL;
+    window->cap = window->len = 0;
+}
+
+/* Reads until the end of the file; what lies behind it is zeros. */
+static int read_all(int fd, char *out, size_t len, uint64_t offset)
+{
+    while (len > 0) {
+        ssize_t got = pread(fd, out, len, (off_t)offset);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return -1;
+        if (got == 0) {
+            memset(out, 0, len);
+            return 0;
+        }
+        out += got;
+        len -= (size_t)got;
+        offset += (uint64_t)got;
+    }
+    return 0;
+}
+
+static void read_salvage(int fd, char *out, size_t len, uint64_t offset)
+{
+    while (len > 0) {
+        size_t part = SALVAGE_BLOCK - offset % SALVAGE_BLOCK;
+        part = part < len ? part : len;
+        if (read_all(fd, out, part, offset) != 0)
+            memset(out, 0, part);
+        out += part;
+        len -= part;
+        offset += part;
+    }
+}
+
+char *window_get(struct window *window, uint32_t offset, uint32_t len, uint32_t limit, struct err *err)
+{
+    if (offset >= window->offset && (uint64_t)offset + len <= (uint64_t)window->offset + window->len)
+        return window->data + (offset - window->offset);
+    uint32_t want = len > WINDOW_CHUNK ? len : WINDOW_CHUNK;
+    if (want > limit - offset)
+        want = limit - offset > len ? limit - offset : len;
+    if (want > window->cap) {
+        window->data = mem_realloc(window->data, want, 1);
+        window->cap = want;
+    }
+    window->len = 0;
+    if (read_all(window->fd, window->data, want, offset) != 0) {
+        if (!window->salvage) {
+            err_set(err, "cannot read %u bytes at %u: %s", want, offset, strerror(errno));
+            return NULL;
+        }
+        read_salvage(window->fd, window->data, want, offset);
+    }
+    window->offset = offset;
+    window->len = want;
+    return window->data;
+}
+
+struct wanted {
+    uint64_t nonce, min_seq;
+};
+
+static bool header_at(const char *bytes, struct wanted wanted, struct frame_header *ret)
+{
+    memcpy(ret, bytes, sizeof(*ret));
+    return frame_header_ok(ret, ret->offset) && ret->first_seq >= wanted.min_seq &&
+           (wanted.nonce == 0 || ret->nonce == wanted.nonce);
+}
+
+int segment_find_frame(struct window *window, uint64_t nonce, uint64_t min_seq, uint32_t offset, uint32_t limit,
+                       struct frame_header *ret, struct err *err)
+{
+    struct wanted wanted = {nonce, min_seq};
+    for (uint32_t at = offset; at + FRAME_BLOCK <= limit; at += FRAME_BLOCK) {
+        const char *block = window_get(window, at, FRAME_BLOCK, limit, err);
+        if (!block)
+            return -1;
+        if (header_at(block, wanted, ret) && ret->offset == at && ret->length <= limit - at)
+            return 1;
+        if (header_at(block + FRAME_BLOCK - sizeof(*ret), wanted, ret) && ret->offset >= offset &&
+            (uint64_t)ret->offset + ret->length == (uint64_t)at + FRAME_BLOCK)
+            return 1;
+    }
+    return 0;
+}
+
+static bool block_is_zero(const char *block)
+{
+    static const char zeros[FRAME_BLOCK];
+    return memcmp(block, zeros, FRAME_BLOCK) == 0;
+}
+
+int segment_find_bytes(struct window *window, uint32_t offset, uint32_t limit, uint32_t *ret_from, uint32_t *ret_until,
+                       struct err *err)
+{
+    *ret_from = *ret_until = limit;
+    for (uint32_t at = offset; at + FRAME_BLOCK <= limit; at += FRAME_BLOCK) {
+        const char *block = window_get(window, at, FRAME_BLOCK, limit, err);
+        if (!block)
+            return -1;
+        if (block_is_zero(block))
+            continue;
+        if (*ret_from == limit)
+            *ret_from = at;
+        *ret_until = at + FRAME_BLOCK;
+    }
+    return *ret_from < limit;
+}

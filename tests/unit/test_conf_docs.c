@@ -1,0 +1,229 @@
+/* The reference, the man page and the sample tell what the table of keys tells: every key, and no other. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <criterion/criterion.h>
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "conf/load.h"
+#include "conf/report.h"
+#include "conf/schema.h"
+#include "conf/tree.h"
+
+#define SAMPLE    MOBEYE_SOURCE "/config/mobeyed.yaml"
+#define REFERENCE MOBEYE_SOURCE "/config/README.md"
+#define MAN       MOBEYE_SOURCE "/config/man/mobeyed.yaml.5"
+
+static char *read_text(const char *path)
+{
+    struct buf text = {0};
+    FILE *file = fopen(path, "r");
+    cr_assert_not_null(file, "%s", path);
+    for (size_t got = 1; got > 0; text.len += got)
+        got = fread(buf_reserve(&text, 4096), 1, 4096, file);
+    fclose(file);
+    buf_printf(&text, "%c", '\0');
+    return text.data;
+}
+
+/* The row of the reference that is due for a key. free() it. */
+static char *row_of(const struct schema_key *key)
+{
+    struct buf row = {0};
+    buf_printf(&row, "| `%s` | ", key->path);
+    schema_allowed(key, &row);
+    if (key->type == SCHEMA_SECTION)
+        buf_printf(&row, " | |");
+    else if (key->fallback)
+        buf_printf(&row, " | `%s` |", key->fallback);
+    else
+        buf_printf(&row, " | %s |", key->required ? "required" : "none");
+    if (key->type == SCHEMA_SECTION)
+        buf_printf(&row, " |");
+    else
+        buf_printf(&row, " %s |", key->restart ? "restart" : "reload");
+    buf_printf(&row, " %s |\n%c", key->about, '\0');
+    return row.data;
+}
+
+Test(conf_docs, the_reference_has_the_row_of_every_key)
+{
+    const struct schema_key *key;
+    char *text = read_text(REFERENCE);
+    for (size_t i = 0; (key = schema_key(i)); i++) {
+        char *row = row_of(key);
+        cr_expect_not_null(strstr(text, row), "config/README.md lacks this row:\n%s", row);
+        free(row);
+    }
+    free(text);
+}
+
+Test(conf_docs, the_reference_has_no_other_rows)
+{
+    const struct schema_key *key;
+    char *text = read_text(REFERENCE);
+    for (char *at = text; (at = strstr(at, "\n| `")); at++) {
+        char path[128] = "";
+        sscanf(at + 4, "%127[^`]", path);
+        bool known = false;
+        for (size_t i = 0; (key = schema_key(i)); i++)
+            known = known || strcmp(key->path, path) == 0;
+        cr_expect(known, "config/README.md explains %s, which is no key", path);
+    }
+    free(text);
+}
+
+/* What the man page says about a key: the text from its .It to the next. free() it. */
+static char *man_item(const char *text, const char *path)
+{
+    char head[128];
+    snprintf(head, sizeof(head), "\n.It Cm %s\n", path);
+    const char *at = strstr(text, head);
+    if (!at)
+        return NULL;
+    const char *end = strstr(at + 1, "\n.It "), *list_end = strstr(at + 1, "\n.El");
+    if (!end || (list_end && list_end < end))
+        end = list_end;
+    return end ? mem_strndup(at, (size_t)(end - at)) : mem_strdup(at);
+}
+
+Test(conf_docs, the_man_page_has_every_key_with_its_default)
+{
+    const struct schema_key *key;
+    char *text = read_text(MAN);
+    for (size_t i = 0; (key = schema_key(i)); i++) {
+        char expected[128] = "";
+        char *item = man_item(text, key->path);
+        cr_expect_not_null(item, "mobeyed.yaml.5 lacks %s", key->path);
+        if (!item)
+            continue;
+        if (key->fallback)
+            snprintf(expected, sizeof(expected), "Default: %s.", key->fallback);
+        else if (key->required)
+            snprintf(expected, sizeof(expected), "Required.");
+        cr_expect_not_null(strstr(item, expected), "mobeyed.yaml.5, %s: lacks \"%s\"", key->path, expected);
+        cr_expect_eq(key->restart, strstr(item, "needs a restart") != NULL, "mobeyed.yaml.5, %s", key->path);
+        free(item);
+    }
+    free(text);
+}
+
+Test(conf_docs, the_man_page_has_no_other_keys)
+{
+    const struct schema_key *key;
+    char *text = read_text(MAN);
+    for (char *at = text; (at = strstr(at, "\n.It Cm ")); at++) {
+        char path[128] = "";
+        sscanf(at + 8, "%127s", path);
+        bool known = false;
+        for (size_t i = 0; (key = schema_key(i)); i++)
+            known = known || strcmp(key->path, path) == 0;
+        cr_expect(known, "mobeyed.yaml.5 explains %s, which is no key", path);
+    }
+    free(text);
+}
+
+static void expect_no_complaint(const char *what, struct conf *conf, struct buf *report)
+{
+    cr_expect_not_null(conf, "%s", what);
+    cr_expect_eq(report->len, 0, "%s:\n%.*s", what, (int)report->len, report->len ? report->data : "");
+    conf_free(&conf);
+    buf_free(report);
+}
+
+/* The sample with every setting that is off set: a # that no space follows is taken away. free() it. */
+static char *sample_with_all_set(void)
+{
+    char *text = read_text(SAMPLE), *to = text;
+    bool indent = true;
+    for (const char *from = text; *from; from++) {
+        bool off = indent && *from == '#' && from[1] != ' ' && from[1] != '\n';
+        indent = *from == '\n' || (indent && *from == ' ');
+        if (!off)
+            *to++ = *from;
+    }
+    *to = '\0';
+    return text;
+}
+
+Test(conf_docs, the_sample_loads_as_it_is_shipped)
+{
+    struct buf report = {0};
+    struct conf *conf = conf_load(SAMPLE, &report);
+    expect_no_complaint("as shipped", conf, &report);
+}
+
+Test(conf_docs, the_sample_loads_with_all_set)
+{
+    struct buf report = {0};
+    char *text = sample_with_all_set();
+    struct conf *conf = conf_parse("sample", text, strlen(text), &report);
+    expect_no_complaint("with all set", conf, &report);
+    free(text);
+}
+
+#define KEYS_MAX 256
+
+/* Marks the keys that stand in a mapping and below; a default must be the table's. */
+static void walk(const struct node *map, const char *scope, bool seen[KEYS_MAX])
+{
+    const struct schema_key *key;
+    const char *name;
+    for (size_t i = 0; (key = schema_key(i)); i++) {
+        const struct node *value = schema_in_scope(key, scope, &name) ? node_value(map, name) : NULL;
+        if (!value)
+            continue;
+        seen[i] = true;
+        if (key->fallback)
+            cr_expect_str_eq(value->text, key->fallback, "%s", key->path);
+        if (key->type == SCHEMA_SECTION)
+            walk(value, schema_scope(key).text, seen);
+        for (size_t k = 0; key->type == SCHEMA_LIST && k < value->n; k++)
+            walk(value->items[k], schema_scope(key).text, seen);
+    }
+}
+
+Test(conf_docs, the_sample_has_every_key_with_its_default)
+{
+    const struct schema_key *key;
+    bool seen[KEYS_MAX] = {false};
+    struct report report = {0};
+    char *text = sample_with_all_set();
+    struct node *root = tree_parse(text, strlen(text), &report);
+    cr_assert_not_null(root);
+    walk(root, "", seen);
+    for (size_t i = 0; (key = schema_key(i)); i++) {
+        cr_assert_lt(i, KEYS_MAX);
+        cr_expect(seen[i], "config/mobeyed.yaml lacks %s", key->path);
+    }
+    node_free(&root);
+    report_free(&report);
+    free(text);
+}
+
+Test(conf_table, what_needs_a_restart_is_a_text)
+{
+    const struct schema_key *key;
+    for (size_t i = 0; (key = schema_key(i)); i++)
+        if (key->restart)
+            cr_expect(key->size == sizeof(char *) && !strchr(key->path, '['), "%s: conf_needs_restart()", key->path);
+}
+
+Test(conf_table, parents_stand_before_their_keys_and_each_key_once)
+{
+    const struct schema_key *key, *other;
+    for (size_t i = 0; (key = schema_key(i)); i++) {
+        const char *dot = strrchr(key->path, '.');
+        bool parent = !dot;
+        for (size_t k = 0; k < i && (other = schema_key(k)); k++) {
+            cr_expect_str_neq(key->path, other->path);
+            struct schema_scope scope = schema_scope(other);
+            parent = parent || (strlen(scope.text) == (size_t)(dot - key->path) &&
+                                strncmp(scope.text, key->path, strlen(scope.text)) == 0);
+        }
+        cr_expect(parent, "%s has no section before it", key->path);
+        cr_expect_eq(key->about[strlen(key->about) - 1], '.', "%s: one sentence", key->path);
+    }
+}

@@ -1,0 +1,284 @@
+/* What a good file becomes. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <criterion/criterion.h>
+
+#include "base/buf.h"
+#include "conf/load.h"
+#include "conf/report.h"
+#include "conf/value.h"
+
+#define SECOND INT64_C(1000000)
+#define HOUR   (3600 * SECOND)
+
+static const char minimal[] = "instance: i\n"
+                              "database: {conninfo: \"host=a\"}\n"
+                              "journal: {directory: /j}\n"
+                              "endpoints: [{name: e, bind: \"ipc:///e\", socket: router, format: cloudevents}]\n";
+
+static const char full[] =
+    "instance: amersfoort-1\n"
+    "timezone: UTC\n"
+    "bounds: [3.2, -50.7, 7, 53.6]\n"
+    "database: {conninfo: \"postgresql://db/mobeye\", batch_max: 7, batch_wait: 1s500ms}\n"
+    "journal: {directory: /var/lib/mobeyed/journal, max_size: 64MiB, keep: 7d}\n"
+    "http: {listen: \"127.0.0.1:9464\"}\n"
+    "endpoints:\n"
+    "  - {name: cameras, bind: \"tcp://0.0.0.0:5555\", socket: pull, format: cloudevents, plaintext: allow}\n"
+    "  - {name: portal, connect: \"tcp://hub:5556\", socket: sub, format: cloudevents, topics: [a, b/]}\n"
+    "rules:\n"
+    "  - name: night\n"
+    "    match:\n"
+    "      kind: [camera, unknown]\n"
+    "      phase: update\n"
+    "      device: [\"NL-*\", \"dc09:*\"]\n"
+    "      located: no\n"
+    "      hours: \"22:00-06:30\"\n"
+    "      days: [fri-sun, tue]\n"
+    "      score: {min: 0.25, below: 1}\n"
+    "      label: person\n"
+    "      camera_zone: [oprit, tuin]\n"
+    "      drill: true\n"
+    "      endpoint: [portal]\n"
+    "    action: store\n"
+    "  - name: rest\n"
+    "    action: store\n";
+
+static struct conf *parse(const char *text)
+{
+    struct buf report = {0};
+    struct conf *conf = conf_parse("test.yaml", text, strlen(text), &report);
+    cr_assert_not_null(conf, "%.*s", (int)report.len, report.len ? report.data : "");
+    cr_assert_eq(report.len, 0, "%.*s", (int)report.len, report.len ? report.data : "");
+    buf_free(&report);
+    return conf;
+}
+
+Test(conf_values, what_is_left_out_has_its_default)
+{
+    struct conf *conf = parse(minimal);
+    cr_expect_str_eq(conf->file, "test.yaml");
+    cr_expect_str_eq(conf->timezone, "Europe/Amsterdam");
+    cr_expect_not(conf->has_bounds);
+    cr_expect_eq(conf->database.batch_max, 5000);
+    cr_expect_eq(conf->database.batch_wait_us, 20000);
+    cr_expect_eq(conf->journal.max_size_bytes, UINT64_C(4) << 30);
+    cr_expect_eq(conf->journal.keep_us, 24 * HOUR);
+    cr_expect_null(conf->http_listen);
+    cr_expect_eq(conf->n_rules, 0);
+    cr_expect_eq(conf->n_endpoints, 1);
+    cr_expect_eq(conf->endpoints[0].n_topics, 0);
+    cr_expect_not(conf->endpoints[0].plaintext_allow);
+    conf_free(&conf);
+    cr_expect_null(conf);
+    conf_free(&conf);
+}
+
+Test(conf_values, every_section_becomes_its_members)
+{
+    struct conf *conf = parse(full);
+    cr_expect_str_eq(conf->instance, "amersfoort-1");
+    cr_expect_str_eq(conf->timezone, "UTC");
+    cr_expect(conf->has_bounds);
+    cr_expect_eq(conf->bounds[0], 3.2);
+    cr_expect_eq(conf->bounds[1], -50.7);
+    cr_expect_eq(conf->bounds[2], 7.0);
+    cr_expect_eq(conf->bounds[3], 53.6);
+    cr_expect_str_eq(conf->database.conninfo, "postgresql://db/mobeye");
+    cr_expect_eq(conf->database.batch_max, 7);
+    cr_expect_eq(conf->database.batch_wait_us, 1500000);
+    cr_expect_str_eq(conf->journal.directory, "/var/lib/mobeyed/journal");
+    cr_expect_eq(conf->journal.max_size_bytes, 64 << 20);
+    cr_expect_eq(conf->journal.keep_us, 7 * 24 * HOUR);
+    cr_expect_str_eq(conf->http_listen, "127.0.0.1:9464");
+    conf_free(&conf);
+}
+
+Test(conf_values, every_endpoint_becomes_its_members)
+{
+    struct conf *conf = parse(full);
+    cr_assert_eq(conf->n_endpoints, 2);
+    const struct conf_endpoint *a = &conf->endpoints[0], *b = &conf->endpoints[1];
+    cr_expect_str_eq(a->name, "cameras");
+    cr_expect_str_eq(a->address, "tcp://0.0.0.0:5555");
+    cr_expect(a->bind);
+    cr_expect_eq(a->socket, CONF_PULL);
+    cr_expect_eq(a->format, ALERT_CLOUDEVENTS);
+    cr_expect(a->plaintext_allow);
+    cr_expect_str_eq(b->address, "tcp://hub:5556");
+    cr_expect_not(b->bind);
+    cr_expect_eq(b->socket, CONF_SUB);
+    cr_assert_eq(b->n_topics, 2);
+    cr_expect_str_eq(b->topics[0], "a");
+    cr_expect_str_eq(b->topics[1], "b/");
+    cr_expect_not(b->plaintext_allow);
+    conf_free(&conf);
+}
+
+Test(conf_values, every_key_of_match_becomes_its_member)
+{
+    struct conf *conf = parse(full);
+    cr_assert_eq(conf->n_rules, 2);
+    const struct conf_match *m = &conf->rules[0].match;
+    cr_expect_str_eq(conf->rules[0].name, "night");
+    cr_expect_eq(m->kinds, 1u << KIND_CAMERA | 1u << KIND_UNKNOWN);
+    cr_expect_eq(m->phases, 1u << PHASE_UPDATE);
+    cr_assert_eq(m->n_devices, 2);
+    cr_expect_str_eq(m->devices[1], "dc09:*");
+    cr_expect_eq(m->located, 0);
+    cr_expect_eq(m->drill, 1);
+    cr_expect(m->has_hours);
+    cr_expect_eq(m->hours.from_min, 22 * 60);
+    cr_expect_eq(m->hours.until_min, 6 * 60 + 30);
+    cr_expect_eq(m->days, 1u << 4 | 1u << 5 | 1u << 6 | 1u << 1);
+    cr_expect_eq(m->score_min, 0.25);
+    cr_expect_eq(m->score_below, 1.0);
+    cr_assert_eq(m->n_labels, 1);
+    cr_expect_str_eq(m->labels[0], "person");
+    cr_assert_eq(m->n_camera_zones, 2);
+    cr_expect_str_eq(m->camera_zones[1], "tuin");
+    cr_assert_eq(m->n_endpoints, 1);
+    cr_expect_str_eq(m->endpoints[0], "portal");
+    conf_free(&conf);
+}
+
+Test(conf_values, a_rule_without_match_asks_nothing)
+{
+    struct conf *conf = parse(full);
+    const struct conf_match *m = &conf->rules[1].match;
+    cr_expect_eq(m->kinds, 0);
+    cr_expect_eq(m->phases, 0);
+    cr_expect_eq(m->days, 0);
+    cr_expect_eq(m->located, -1);
+    cr_expect_eq(m->drill, -1);
+    cr_expect(isnan(m->score_min));
+    cr_expect(isnan(m->score_below));
+    cr_expect_not(m->has_hours);
+    cr_expect_eq(m->n_devices + m->n_endpoints + m->n_labels + m->n_camera_zones, 0);
+    conf_free(&conf);
+}
+
+Test(conf_values, a_score_with_one_bound_leaves_the_other_open)
+{
+    char text[1024];
+    snprintf(text, sizeof(text),
+             "%srules: [{name: a, match: {score: {below: 0.5}}, action: store}, {name: b, action: store}]\n", minimal);
+    struct conf *conf = parse(text);
+    cr_expect(isnan(conf->rules[0].match.score_min));
+    cr_expect_eq(conf->rules[0].match.score_below, 0.5);
+    conf_free(&conf);
+}
+
+Test(conf_values, durations)
+{
+    static const struct {
+        const char *text;
+        int64_t us; /* -1: none */
+    } cases[] = {
+        {"500ms", SECOND / 2},
+        {"20s", 20 * SECOND},
+        {"5m", 300 * SECOND},
+        {"4h30m", 4 * HOUR + HOUR / 2},
+        {"7d", 168 * HOUR},
+        {"1d2h3m4s5ms", 26 * HOUR + 184 * SECOND + 5000},
+        {"90m", HOUR * 3 / 2},
+        {"0", 0},
+        {"0s", 0},
+        {"007s", 7 * SECOND},
+        {"106751991d", INT64_C(106751991) * 24 * HOUR},
+        {"106751992d", -1},
+        {"106751991d23h", -1},
+        {"9223372036854775807ms", -1},
+        {"9223372036854775808s", -1},
+        {"", -1},
+        {"5", -1},
+        {"s", -1},
+        {"5S", -1},
+        {"5s5", -1},
+        {"5sm", -1},
+        {"5s ", -1},
+        {" 5s", -1},
+        {"+5s", -1},
+        {"5ms5s", -1},
+        {"1w", -1},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        int64_t us = -1;
+        int rc = value_duration(cases[i].text, &us, NULL);
+        cr_expect_eq(rc, cases[i].us < 0 ? -1 : 0, "%s", cases[i].text);
+        if (rc == 0)
+            cr_expect_eq(us, cases[i].us, "%s", cases[i].text);
+    }
+}
+
+Test(conf_values, sizes)
+{
+    static const struct {
+        const char *text;
+        int64_t bytes; /* -1: none */
+    } cases[] = {
+        {"64KiB", 65536},
+        {"4GiB", INT64_C(4) << 30},
+        {"1TiB", INT64_C(1) << 40},
+        {"4096", 4096},
+        {"0", 0},
+        {"8388607TiB", INT64_C(8388607) << 40},
+        {"8388608TiB", -1},
+        {"9223372036854775808", -1},
+        {"", -1},
+        {"KiB", -1},
+        {"1 KiB", -1},
+        {"1kib", -1},
+        {"1K", -1},
+        {"1KB", -1},
+        {"1KiB1", -1},
+        {"-1KiB", -1},
+        {"0x10", -1},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        int64_t bytes = -1;
+        int rc = value_size(cases[i].text, &bytes, NULL);
+        cr_expect_eq(rc, cases[i].bytes < 0 ? -1 : 0, "%s", cases[i].text);
+        if (rc == 0)
+            cr_expect_eq(bytes, cases[i].bytes, "%s", cases[i].text);
+    }
+}
+
+Test(conf_values, amounts_are_written_as_one_would)
+{
+    cr_expect_str_eq(value_duration_text(0).text, "0s");
+    cr_expect_str_eq(value_duration_text(20000).text, "20ms");
+    cr_expect_str_eq(value_duration_text(4 * HOUR + HOUR / 2).text, "4h30m");
+    cr_expect_str_eq(value_size_text(0).text, "0");
+    cr_expect_str_eq(value_size_text(1000).text, "1000");
+    cr_expect_str_eq(value_size_text(65536).text, "64KiB");
+    cr_expect_str_eq(value_size_text(INT64_C(4) << 30).text, "4GiB");
+}
+
+Test(conf_values, days_may_run_over_the_end_of_the_week)
+{
+    uint32_t days = 0;
+    cr_expect_eq(value_days("fri-mon", &days, NULL), 0);
+    cr_expect_eq(days, 1u << 4 | 1u << 5 | 1u << 6 | 1u << 0);
+    cr_expect_eq(value_days("mon-sun", &days, NULL), 0);
+    cr_expect_eq(days, 0x7f);
+    cr_expect_eq(value_days("wed-wed", &days, NULL), 0);
+    cr_expect_eq(days, 1u << 2);
+}
+
+Test(conf_values, a_value_in_a_complaint_is_short_and_harmless)
+{
+    cr_expect_str_eq(quoted("").text, "\"\"");
+    cr_expect_str_eq(quoted("a\x1b[31m\x7f").text, "\"a?[31m?\"");
+    /* U+009B, which some terminals take for ESC [. */
+    cr_expect_str_eq(quoted("a\xc2\x9b!").text, "\"a?!\"");
+    cr_expect_str_eq(quoted("01234567890123456789012345678901234567890123456789").text,
+                     "\"01234567890123456789012345678901234567890123456789\"");
+    cr_expect_str_eq(quoted("012345678901234567890123456789012345678901234567890").text,
+                     "\"01234567890123456789012345678901234567890123456789...\"");
+    /* Never in the middle of a character: byte 50 is the second of its three. */
+    cr_expect_str_eq(quoted("0123456789012345678901234567890123456789012345678\xe2\x82\xac").text,
+                     "\"0123456789012345678901234567890123456789012345678...\"");
+}

@@ -1,0 +1,501 @@
+/* mobeyectl send against a router of this test. */
+#include <criterion/criterion.h>
+#include <criterion/parameterized.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zmq.h>
+
+#include "alert/alert.h"
+#include "base/buf.h"
+#include "base/mem.h"
+#include "ctl/ctl.h"
+#include "ctl/sender.h"
+
+#define PATIENCE_MS 60000
+
+/* The other side: a thread with a ROUTER, which plays a script. */
+struct peer {
+    void *context, *socket;
+    char address[128];
+    pthread_t thread;
+    void (*script)(struct peer *peer);
+    unsigned received;
+};
+
+struct message {
+    zmq_msg_t from, payload;
+};
+
+static char directory[] = "/tmp/test_send.XXXXXX";
+static char path_in[64], path_out[64], path_err[64];
+
+static void setup(void)
+{
+    cr_assert_not_null(mkdtemp(directory));
+    snprintf(path_in, sizeof(path_in), "%s/in", directory);
+    snprintf(path_out, sizeof(path_out), "%s/out", directory);
+    snprintf(path_err, sizeof(path_err), "%s/err", directory);
+}
+
+static void teardown(void)
+{
+    unlink(path_in);
+    unlink(path_out);
+    unlink(path_err);
+    rmdir(directory);
+}
+
+TestSuite(send, .init = setup, .fini = teardown, .timeout = 120);
+
+static void peer_bind(struct peer *peer, const char *address)
+{
+    int ms = PATIENCE_MS, none = 0;
+    peer->socket = zmq_socket(peer->context, ZMQ_ROUTER);
+    zmq_setsockopt(peer->socket, ZMQ_RCVTIMEO, &ms, sizeof(ms));
+    zmq_setsockopt(peer->socket, ZMQ_LINGER, &none, sizeof(none));
+    cr_assert_eq(zmq_bind(peer->socket, address), 0, "%s: %s", address, zmq_strerror(errno));
+    size_t len = sizeof(peer->address);
+    zmq_getsockopt(peer->socket, ZMQ_LAST_ENDPOINT, peer->address, &len);
+}
+
+static void *peer_thread(void *arg)
+{
+    struct peer *peer = arg;
+    peer->script(peer);
+    return NULL;
+}
+
+static void peer_start(struct peer *peer, void (*script)(struct peer *peer))
+{
+    *peer = (struct peer){.context = zmq_ctx_new(), .script = script};
+    peer_bind(peer, "tcp://127.0.0.1:*");
+    pthread_create(&peer->thread, NULL, peer_thread, peer);
+}
+
+static void peer_stop(struct peer *peer)
+{
+    pthread_join(peer->thread, NULL);
+    zmq_close(peer->socket);
+    zmq_ctx_term(peer->context);
+}
+
+static bool peer_receive(struct peer *peer, struct message *ret, int flags)
+{
+    zmq_msg_init(&ret->from);
+    zmq_msg_init(&ret->payload);
+    if (zmq_msg_recv(&ret->from, peer->socket, flags) < 0)
+        return false;
+    cr_assert(zmq_msg_more(&ret->from));
+    cr_assert_geq(zmq_msg_recv(&ret->payload, peer->socket, 0), 0);
+    cr_assert_not(zmq_msg_more(&ret->payload), "one payload frame");
+    peer->received++;
+    return true;
+}
+
+static struct message peer_next(struct peer *peer)
+{
+    struct message message;
+    cr_assert(peer_receive(peer, &message, 0), "nothing came: %s", zmq_strerror(errno));
+    return message;
+}
+
+static bool holds(struct message *message, const char *text)
+{
+    return memmem(zmq_msg_data(&message->payload), zmq_msg_size(&message->payload), text, strlen(text));
+}
+
+static void reply(struct peer *peer, struct message *to, const char *word, const char *id, const char *detail)
+{
+    zmq_send(peer->socket, zmq_msg_data(&to->from), zmq_msg_size(&to->from), ZMQ_SNDMORE);
+    zmq_send(peer->socket, word, strlen(word), ZMQ_SNDMORE);
+    zmq_send(peer->socket, id, strlen(id), ZMQ_SNDMORE);
+    zmq_send(peer->socket, detail, strlen(detail), 0);
+    zmq_msg_close(&to->from);
+    zmq_msg_close(&to->payload);
+}
+
+/* The command */
+
+static void write_alert(FILE *out, const char *id, const char *more)
+{
+    fprintf(out,
+            "{\"specversion\":\"1.0\",\"id\":\"%s\",\"source\":\"/test\",\"type\":\"mobeye.alert.v1\","
+            "\"data\":{\"device\":\"NL-0307-00042\",\"kind\":\"motion\",\"text\":\"%s\"}}\n",
+            id, more);
+}
+
+static FILE *input(void)
+{
+    FILE *file = fopen(path_in, "w");
+    cr_assert_not_null(file);
+    return file;
+}
+
+static char *slurp(const char *path)
+{
+    static char text[2][65536];
+    static int which;
+    char *into = text[which++ % 2];
+    FILE *file = fopen(path, "r");
+    cr_assert_not_null(file);
+    into[fread(into, 1, sizeof(text[0]) - 1, file)] = '\0';
+    fclose(file);
+    return into;
+}
+
+#define run_send(...) run_argv((const char *[]){"send", __VA_ARGS__, NULL})
+
+static int run_argv(const char **argv)
+{
+    int argc = 0;
+    while (argv[argc])
+        argc++;
+    fflush(stdout);
+    fflush(stderr);
+    int out = dup(STDOUT_FILENO), err = dup(STDERR_FILENO);
+    cr_assert_not_null(freopen(path_out, "w", stdout));
+    cr_assert_not_null(freopen(path_err, "w", stderr));
+    int status = ctl_send(argc, (char **)argv);
+    fflush(stdout);
+    fflush(stderr);
+    dup2(out, STDOUT_FILENO);
+    dup2(err, STDERR_FILENO);
+    close(out);
+    close(err);
+    return status;
+}
+
+static void assert_says(const char *path, const char *text)
+{
+    char *all = slurp(path);
+    cr_assert(strstr(all, text), "\"%s\" is not in: %s", text, all);
+}
+
+/* Scripts and tests */
+
+static void acks_a_b_c(struct peer *peer)
+{
+    static const char *const ids[] = {"a", "b", "c"};
+    for (int i = 0; i < 3; i++) {
+        struct message message = peer_next(peer);
+        cr_assert(holds(&message, "\"id\":\"") && holds(&message, ids[i]));
+        reply(peer, &message, "ACK", ids[i], "7");
+    }
+}
+
+Test(send, succeeds_when_every_line_is_accepted)
+{
+    FILE *file = input();
+    write_alert(file, "a", "");
+    fputs("\n  \t\n", file);
+    write_alert(file, "b", "");
+    write_alert(file, "c", "");
+    fclose(file);
+    struct peer peer;
+    peer_start(&peer, acks_a_b_c);
+    cr_assert_eq(run_send("--to", peer.address, path_in), CTL_OK);
+    peer_stop(&peer);
+    assert_says(path_out, "3 lines: 3 accepted, 0 rejected, 0 unanswered; 0 sent again");
+}
+
+Test(send, reads_stdin_where_no_file_is_named)
+{
+    FILE *file = input();
+    write_alert(file, "a", "");
+    write_alert(file, "b", "");
+    write_alert(file, "c", "");
+    fclose(file);
+    cr_assert_not_null(freopen(path_in, "r", stdin));
+    struct peer peer;
+    peer_start(&peer, acks_a_b_c);
+    cr_assert_eq(run_send("--json", "--to", peer.address), CTL_OK);
+    peer_stop(&peer);
+    assert_says(path_out, "{\"lines\": 3, \"accepted\": 3, \"rejected\": 0, \"unanswered\": 0, \"resent\": 0}");
+}
+
+static void answers_out_of_order(struct peer *peer)
+{
+    struct message first = peer_next(peer), second = peer_next(peer), third = peer_next(peer);
+    reply(peer, &second, "REJECT", "b", "invalid: data.kind: is missing");
+    reply(peer, &first, "ACK", "a", "1");
+    reply(peer, &third, "REJECT", "a", "forbidden: data.device: not \033[31mthis\n one");
+}
+
+Test(send, gives_replies_for_equal_ids_to_lines_in_the_order_sent)
+{
+    FILE *file = input();
+    write_alert(file, "a", "");
+    fputc('\n', file);
+    write_alert(file, "b", "");
+    write_alert(file, "a", "");
+    fclose(file);
+    struct peer peer;
+    peer_start(&peer, answers_out_of_order);
+    cr_assert_eq(run_send("--to", peer.address, path_in), CTL_FAILED);
+    peer_stop(&peer);
+    char expected[256];
+    snprintf(expected, sizeof(expected),
+             "%s:3: invalid: data.kind: is missing\n%s:4: forbidden: data.device: not ?[31mthis? one\n", path_in,
+             path_in);
+    cr_assert_str_eq(slurp(path_err), expected);
+    assert_says(path_out, "3 lines: 1 accepted, 2 rejected");
+}
+
+static void rejects_what_has_no_id(struct peer *peer)
+{
+    struct message first = peer_next(peer), second = peer_next(peer), third = peer_next(peer);
+    cr_assert(holds(&second, "garbage"));
+    reply(peer, &second, "REJECT", "", "malformed: message: not JSON");
+    reply(peer, &first, "ACK", "a", "1");
+    /* A daemon that reads an id where we do not. */
+    reply(peer, &third, "REJECT", "elsewhere", "malformed: message: not UTF-8");
+}
+
+Test(send, finds_the_line_of_a_reply_without_an_id)
+{
+    FILE *file = input();
+    write_alert(file, "a", "");
+    fputs("garbage\n\xff\n", file);
+    fclose(file);
+    struct peer peer;
+    peer_start(&peer, rejects_what_has_no_id);
+    cr_assert_eq(run_send("--to", peer.address, path_in), CTL_FAILED);
+    peer_stop(&peer);
+    assert_says(path_err, "in:2: malformed: message: not JSON\n");
+    assert_says(path_err, "in:3: malformed: message: not UTF-8\n");
+}
+
+static void retries_twice(struct peer *peer)
+{
+    for (int i = 0; i < 2; i++) {
+        struct message message = peer_next(peer);
+        reply(peer, &message, "RETRY", "a", "5");
+    }
+    struct message message = peer_next(peer);
+    cr_assert(holds(&message, "\"id\":\"a\""));
+    reply(peer, &message, "ACK", "a", "1");
+}
+
+Test(send, sends_again_what_got_retry)
+{
+    FILE *file = input();
+    write_alert(file, "a", "");
+    fclose(file);
+    struct peer peer;
+    peer_start(&peer, retries_twice);
+    cr_assert_eq(run_send("--to", peer.address, path_in), CTL_OK);
+    peer_stop(&peer);
+    assert_says(path_out, "1 lines: 1 accepted, 0 rejected, 0 unanswered; 2 sent again");
+}
+
+static void goes_away_and_comes_back(struct peer *peer)
+{
+    struct message first = peer_next(peer), second = peer_next(peer);
+    reply(peer, &second, "ACK", "b", "1");
+    struct message third = peer_next(peer);
+    cr_assert(holds(&third, "\"id\":\"c\""));
+    zmq_msg_close(&first.from);
+    zmq_msg_close(&first.payload);
+    zmq_msg_close(&third.from);
+    zmq_msg_close(&third.payload);
+
+    char address[sizeof(peer->address)];
+    strcpy(address, peer->address);
+    zmq_unbind(peer->socket, address);
+    zmq_close(peer->socket);
+    zmq_ctx_term(peer->context); /* the port is free after it */
+    peer->context = zmq_ctx_new();
+    peer_bind(peer, address);
+    first = peer_next(peer);
+    cr_assert(holds(&first, "\"id\":\"a\""));
+    reply(peer, &first, "ACK", "a", "2");
+    third = peer_next(peer);
+    if (holds(&third, "\"id\":\"b\"")) { /* its ACK was lost with the connection */
+        reply(peer, &third, "ACK", "b", "1");
+        third = peer_next(peer);
+    }
+    cr_assert(holds(&third, "\"id\":\"c\""));
+    reply(peer, &third, "ACK", "c", "3");
+}
+
+Test(send, sends_again_what_a_lost_connection_left_unanswered)
+{
+    FILE *file = input();
+    write_alert(file, "a", "");
+    write_alert(file, "b", "");
+    write_alert(file, "c", "");
+    fclose(file);
+    struct peer peer;
+    peer_start(&peer, goes_away_and_comes_back);
+    cr_assert_eq(run_send("--timeout", "3600", "--to", peer.address, path_in), CTL_OK);
+    peer_stop(&peer);
+    cr_assert_geq(peer.received, 5);
+    assert_says(path_out, "3 lines: 3 accepted, 0 rejected, 0 unanswered; ");
+}
+
+static void loses_the_first(struct peer *peer)
+{
+    struct message message = peer_next(peer);
+    zmq_msg_close(&message.from);
+    zmq_msg_close(&message.payload);
+    message = peer_next(peer);
+    reply(peer, &message, "ACK", "a", "1");
+}
+
+Test(send, sends_again_what_gets_no_reply)
+{
+    FILE *file = input();
+    write_alert(file, "a", "");
+    fclose(file);
+    struct peer peer;
+    peer_start(&peer, loses_the_first);
+    cr_assert_eq(run_send("--timeout", "12", "--to", peer.address, path_in), CTL_OK);
+    peer_stop(&peer);
+    assert_says(path_out, "1 accepted, 0 rejected, 0 unanswered; 1 sent again");
+}
+
+static void is_silent(struct peer *peer)
+{
+    struct message message = peer_next(peer);
+    zmq_msg_close(&message.from);
+    zmq_msg_close(&message.payload);
+}
+
+Test(send, gives_up_on_a_silent_daemon)
+{
+    FILE *file = input();
+    write_alert(file, "a", "");
+    write_alert(file, "b", "");
+    fclose(file);
+    struct peer peer;
+    peer_start(&peer, is_silent);
+    cr_assert_eq(run_send("--timeout", "1", "--to", peer.address, path_in), CTL_FAILED);
+    peer_stop(&peer);
+    assert_says(path_out, "2 lines: 0 accepted, 0 rejected, 2 unanswered");
+    assert_says(path_err, "does not answer");
+}
+
+Test(send, gives_up_where_nobody_listens)
+{
+    FILE *file = input();
+    write_alert(file, "a", "");
+    fclose(file);
+    char address[128];
+    snprintf(address, sizeof(address), "ipc://%s/none", directory);
+    cr_assert_eq(run_send("--timeout", "1", "--to", address, path_in), CTL_FAILED);
+    assert_says(path_err, "there is no connection to it");
+    assert_says(path_out, "1 unanswered; 0 sent again");
+}
+
+enum { MANY = 5000 };
+
+static void watches_the_window(struct peer *peer)
+{
+    struct message *messages = mem_zalloc(MANY * sizeof(*messages));
+    for (unsigned replied = 0; replied < MANY; replied++) {
+        unsigned wanted = replied + SENDER_WINDOW < MANY ? replied + SENDER_WINDOW : MANY;
+        for (unsigned i = peer->received; i < wanted; i++)
+            messages[i] = peer_next(peer);
+        cr_assert_not(peer->received < MANY && peer_receive(peer, &messages[peer->received], ZMQ_DONTWAIT));
+        char id[16];
+        snprintf(id, sizeof(id), "n%u", replied);
+        reply(peer, &messages[replied], "ACK", id, "1");
+    }
+    free(messages);
+}
+
+Test(send, keeps_its_window)
+{
+    FILE *file = input();
+    for (int i = 0; i < MANY; i++) {
+        char id[16];
+        snprintf(id, sizeof(id), "n%d", i);
+        write_alert(file, id, "");
+    }
+    fclose(file);
+    struct peer peer;
+    peer_start(&peer, watches_the_window);
+    cr_assert_eq(run_send("--to", peer.address, path_in), CTL_OK);
+    peer_stop(&peer);
+    assert_says(path_out, "5000 accepted");
+}
+
+static void acks_the_largest(struct peer *peer)
+{
+    struct message message = peer_next(peer);
+    cr_assert_eq(zmq_msg_size(&message.payload), ALERT_PAYLOAD_MAX);
+    reply(peer, &message, "ACK", "big", "1");
+}
+
+static void write_alert_of(FILE *file, size_t bytes)
+{
+    static char text[ALERT_PAYLOAD_MAX + 2];
+    static const size_t around = sizeof("{\"specversion\":\"1.0\",\"id\":\"big\",\"source\":\"/test\",\"type\":"
+                                        "\"mobeye.alert.v1\",\"data\":{\"device\":\"NL-0307-00042\",\"kind\":"
+                                        "\"motion\",\"text\":\"\"}}") -
+                                 1;
+    memset(text, 'x', bytes - around);
+    text[bytes - around] = '\0';
+    write_alert(file, "big", text);
+}
+
+Test(send, sends_the_largest_alert_and_rejects_what_is_larger)
+{
+    FILE *file = input();
+    write_alert_of(file, ALERT_PAYLOAD_MAX + 1);
+    write_alert_of(file, ALERT_PAYLOAD_MAX);
+    fclose(file);
+    struct peer peer;
+    peer_start(&peer, acks_the_largest);
+    cr_assert_eq(run_send("--to", peer.address, path_in), CTL_FAILED);
+    peer_stop(&peer);
+    assert_says(path_err, "in:1: too_large: message: the line has 65537 bytes, at most 65536 are allowed");
+    assert_says(path_out, "2 lines: 1 accepted, 1 rejected");
+}
+
+Test(send, says_in_a_dry_run_what_a_daemon_would_answer)
+{
+    FILE *file = input();
+    write_alert(file, "a", "");
+    fputs("garbage\n", file);
+    write_alert_of(file, ALERT_PAYLOAD_MAX + 1);
+    fclose(file);
+    cr_assert_eq(run_send("--dry-run", path_in), CTL_FAILED);
+    assert_says(path_out, "in:1: ACK a flagged clock\n");
+    assert_says(path_out, "3 lines: 1 would be accepted, 2 rejected");
+    assert_says(path_err, "in:2: malformed: ");
+    assert_says(path_err, "in:3: too_large: ");
+}
+
+struct usage {
+    char args[3][32];
+    int status;
+    char says[64];
+};
+
+ParameterizedTestParameters(send, refuses_a_wrong_command_line)
+{
+    static struct usage cases[] = {
+        {{"file"}, CTL_USAGE, "--to ENDPOINT is missing"},
+        {{"--format", "xml", "--dry-run"}, CTL_USAGE, "\"xml\" is unknown (cloudevents)"},
+        {{"--timeout", "0", "--dry-run"}, CTL_USAGE, "--timeout \"0\""},
+        {{"--timeout", "1x", "--dry-run"}, CTL_USAGE, "--timeout \"1x\""},
+        {{"--dry-run", "one", "two"}, CTL_USAGE, "\"two\""},
+        {{"--dry-run", "/no/such/file"}, CTL_FAILED, "/no/such/file: No such file"},
+        {{"--to", "nowhere", "/dev/null"}, CTL_FAILED, "\"nowhere\" is no endpoint"},
+    };
+    return cr_make_param_array(struct usage, cases, sizeof(cases) / sizeof(cases[0]));
+}
+
+ParameterizedTest(struct usage *usage, send, refuses_a_wrong_command_line)
+{
+    const char *argv[5] = {"send"};
+    for (int i = 0; i < 3 && usage->args[i][0]; i++)
+        argv[i + 1] = usage->args[i];
+    cr_assert_eq(run_argv(argv), usage->status);
+    assert_says(path_err, usage->says);
+}
