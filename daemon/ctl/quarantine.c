@@ -104,7 +104,7 @@ static int show(PGconn *conn, const struct request *request)
 static bool retry_one(PGconn *conn, const char *id)
 {
     struct err err;
-    switch ((enum retry_result)retry_quarantined(conn, strtoll(id, NULL, 10), &err)) {
+    switch ((enum retry_result)retry_quarantined(conn, strtoll(id, NULL, 10), NULL, NULL, &err)) {
     case RETRY_STORED:
         printf("%s: stored\n", id);
         return true;

@@ -181,12 +181,10 @@ static void dispatch(struct pgconn *c)
     }
 }
 
-static void read_cb(evutil_socket_t fd, short what, void *arg)
+/* What has come is handed out, and a connection that is lost is told. libpq reads ahead while it sends, so this follows
+ * on sending too. */
+static void proceed(struct pgconn *c, bool alive)
 {
-    (void)fd, (void)what;
-    struct pgconn *c = arg;
-    c->why[0] = '\0';
-    bool alive = PQconsumeInput(c->pq) == 1 && !c->broken;
     dispatch(c);
     if (!c->pq)
         return;
@@ -199,6 +197,15 @@ static void read_cb(evutil_socket_t fd, short what, void *arg)
     }
 }
 
+static void read_cb(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    struct pgconn *c = arg;
+    c->why[0] = '\0';
+    bool alive = PQconsumeInput(c->pq) == 1 && !c->broken;
+    proceed(c, alive);
+}
+
 static void write_cb(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
@@ -207,6 +214,7 @@ static void write_cb(evutil_socket_t fd, short what, void *arg)
         feed(c);
     else
         flush(c);
+    proceed(c, true);
 }
 
 static void opened(struct pgconn *c)

@@ -6,6 +6,7 @@
 #define MOBEYE_TESTS_WRITER_RIG_H
 
 #include <criterion/criterion.h>
+#include <criterion/parameterized.h>
 #include <event2/event_struct.h>
 #include <inttypes.h>
 #include <libpq-fe.h>
