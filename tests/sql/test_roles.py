@@ -86,6 +86,14 @@ class Roles(SchemaTest):
                 with self.subTest(role=role, call=call):
                     self.assertEqual(self.may(role, f"select {call}"), role in roles)
 
+    def test_no_function_is_everybodys(self):
+        rows = self.superuser.execute(
+            """select oid::regprocedure::text from pg_proc
+                where pronamespace in ('patrol'::regnamespace, 'mobeye'::regnamespace)
+                  and has_function_privilege('public', oid, 'execute')"""
+        ).fetchall()
+        self.assertEqual(rows, [])
+
     def test_no_role_makes_or_drops_anything(self):
         for role in NEEDS:
             for statement in (
