@@ -59,22 +59,29 @@ static int list(PGconn *conn, const struct request *request)
     return CTL_OK;
 }
 
-/* A line a column; then the message as it came or, where it cannot be read, the journal's record. */
+/* A line a column that has a value; then the message as it came or, where it cannot be read, the journal's record. */
 static void print_one(const PGresult *rows)
 {
-    int last = PQnfields(rows) - 1;
+    int record = PQnfields(rows) - 1, payload = record - 1;
     struct buf out = {0};
-    for (int column = 0; column < last; column++) {
+    for (int column = 0; column < payload; column++) {
+        if (PQgetisnull(rows, 0, column))
+            continue;
         buf_printf(&out, "%s: ", PQfname(rows, column));
         ctl_escape(&out, str_from(PQgetvalue(rows, 0, column)), false);
         buf_append_str(&out, STR("\n"));
     }
-    size_t len;
-    unsigned char *bytes = PQunescapeBytea((const unsigned char *)PQgetvalue(rows, 0, last), &len);
-    buf_printf(&out, "%s, %zu bytes:\n", PQgetvalue(rows, 0, last - 1), len);
-    ctl_escape(&out, (struct str){(const char *)bytes, len}, true);
-    printf("%.*s\n", (int)out.len, out.data);
-    PQfreemem(bytes);
+    if (PQgetisnull(rows, 0, payload)) {
+        buf_printf(&out, "record, in hex:\n%s\n", PQgetvalue(rows, 0, record));
+    } else {
+        size_t len = 0;
+        unsigned char *bytes = PQunescapeBytea((const unsigned char *)PQgetvalue(rows, 0, payload), &len);
+        buf_append_str(&out, STR("payload:\n"));
+        ctl_escape(&out, (struct str){(const char *)bytes, len}, true);
+        buf_append_str(&out, STR("\n"));
+        PQfreemem(bytes);
+    }
+    fwrite(out.data, 1, out.len, stdout);
     buf_free(&out);
 }
 
@@ -82,9 +89,7 @@ static int show(PGconn *conn, const struct request *request)
 {
     PGresult *rows =
         query(conn, "show",
-              "select " SUMMARY ", " UTC("received_at") ", journal, identity,"
-                                                        " case when payload is null then 'record' else 'payload' end "
-                                                        "as kept, coalesce(payload, record) as bytes"
+              "select " SUMMARY ", " UTC("received_at") ", journal, identity, payload, encode(record, 'hex') as record"
                                                         " from mobeye.quarantine where id = $1",
               request->ids[0]);
     if (!rows)
