@@ -78,14 +78,17 @@ static bool entry_checks(const struct frame_view *view, struct frame_entry entry
            frame_record_checksum(view->header.nonce, view->records + offset, len) == entry.checksum;
 }
 
-/* The entry of two that is the more credible: it checks, or with its length the entry behind it does. */
+/* The entry of two that is the more credible: it checks, or with its length the entry behind it does. A record that
+ * checks was never set aside, whatever a damaged entry says. */
 static struct frame_entry merge_entry(const struct frame_view *view, const struct frame_entry *front,
                                       const struct frame_entry *rear, uint32_t i, uint32_t offset)
 {
-    if (entry_checks(view, front[i], offset))
-        return front[i];
-    if (entry_checks(view, rear[i], offset))
-        return rear[i];
+    bool front_checks = entry_checks(view, front[i], offset);
+    if (front_checks || entry_checks(view, rear[i], offset)) {
+        struct frame_entry entry = front_checks ? front[i] : rear[i];
+        entry.length = frame_entry_bytes(entry);
+        return entry;
+    }
     if (i + 1 == view->header.count)
         return front[i];
     uint32_t next = offset + frame_entry_bytes(front[i]);
