@@ -12,6 +12,7 @@ struct walk {
     int fd;
     bool last;         /* nothing that follows proves that its tail was synced */
     uint64_t next_seq; /* what the following segment begins with, where there is one */
+    uint32_t limit;    /* nothing is looked at from here on */
     uint32_t tail;     /* offset of the last frame of the last segment; UINT32_MAX elsewhere */
     struct window window;
     struct frame_view view;
@@ -183,7 +184,7 @@ static int check_gap(struct walk *walk, const struct frame_header *header, struc
     uint32_t places[] = {header->offset, rear};
     take_in(walk, header, 0);
     for (int i = 0; i < 2; i++) {
-        const char *copy = window_get(&walk->window, places[i], sizeof(*header), walk->segment->bytes, err);
+        const char *copy = window_get(&walk->window, places[i], sizeof(*header), walk->limit, err);
         if (!copy)
             return -1;
         if (memcmp(copy, header, sizeof(*header)) == 0)
@@ -204,7 +205,7 @@ static int check_frame(struct walk *walk, const struct frame_header *header, str
     bool synced = header->offset != walk->tail;
     if (header->flags & FRAME_GAP)
         return check_gap(walk, header, err) == 0 ? 1 : -1;
-    char *bytes = window_get(&walk->window, header->offset, header->length, walk->segment->bytes, err);
+    char *bytes = window_get(&walk->window, header->offset, header->length, walk->limit, err);
     if (!bytes)
         return -1;
     struct frame_view *view = &walk->view;
@@ -225,7 +226,7 @@ static int check_frame(struct walk *walk, const struct frame_header *header, str
 static int check_remainder(struct walk *walk, struct err *err)
 {
     uint32_t from, until, used = walk->segment->used;
-    int rc = segment_find_bytes(&walk->window, used, walk->segment->bytes, &from, &until, err);
+    int rc = segment_find_bytes(&walk->window, used, walk->limit, &from, &until, err);
     if (rc <= 0)
         return rc;
     if (!walk->last) {
@@ -249,13 +250,14 @@ static int find_tail(struct walk *walk, struct err *err)
     struct frame_header header;
     int rc;
     uint32_t at = 0;
-    uint64_t seq = walk->segment->seq;
-    while ((rc = segment_find_frame(&walk->window, walk->segment->nonce, seq, at, walk->segment->bytes, &header,
-                                    err)) == 1) {
+    uint64_t seq = walk->segment->seq, nonce = walk->segment->nonce;
+    while ((rc = segment_find_frame(&walk->window, nonce, seq, at, walk->limit, &header, err)) == 1) {
         walk->tail = header.offset;
         at = header.offset + header.length;
         seq = header.first_seq + header.count;
     }
+    if (walk->check->live)
+        walk->limit = at;
     return rc;
 }
 
@@ -267,7 +269,7 @@ static int walk_segment(struct walk *walk, struct err *err)
     segment->next_seq = segment->seq;
     if (walk->last && find_tail(walk, err) != 0)
         return -1;
-    while ((rc = segment_find_frame(&walk->window, segment->nonce, segment->next_seq, segment->used, segment->bytes,
+    while ((rc = segment_find_frame(&walk->window, segment->nonce, segment->next_seq, segment->used, walk->limit,
                                     &header, err)) == 1) {
         if (header.offset > segment->used &&
             lost_region(walk, segment->used, header.offset, header.first_seq, &header, err) != 0)
@@ -279,6 +281,7 @@ static int walk_segment(struct walk *walk, struct err *err)
     return rc < 0 ? -1 : check_remainder(walk, err);
 }
 
+/* 1: checked, 0: it is gone, -1 with err. */
 static int check_segment(struct check *check, struct chain *chain, size_t i, int dir_fd, struct err *err)
 {
     char name[SEGMENT_NAME_SIZE];
@@ -287,8 +290,11 @@ static int check_segment(struct check *check, struct chain *chain, size_t i, int
     walk.next_seq = walk.last ? 0 : chain->segments[i + 1].seq;
     segment_name(walk.segment->seq, name);
     walk.fd = openat(dir_fd, name, (check->mend ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+    if (walk.fd < 0 && errno == ENOENT)
+        return 0;
     if (walk.fd < 0)
         return err_set(err, "segment %s: cannot be opened: %s", name, strerror(errno));
+    walk.limit = walk.segment->bytes;
     walk.window.salvage = true;
     window_reset(&walk.window, walk.fd);
     int rc = walk_segment(&walk, err);
@@ -296,7 +302,7 @@ static int check_segment(struct check *check, struct chain *chain, size_t i, int
     frame_view_free(&walk.view);
     buf_free(&walk.marked);
     close(walk.fd);
-    return rc;
+    return rc == 0 ? 1 : -1;
 }
 
 int check_chain(struct check *check, struct chain *chain, int dir_fd, struct err *err)
@@ -304,15 +310,19 @@ int check_chain(struct check *check, struct chain *chain, int dir_fd, struct err
     uint64_t next_seq = 0;
     for (size_t i = 0; i < chain->n;) {
         char name[SEGMENT_NAME_SIZE];
-        if (chain->segments[i].seq < next_seq) {
-            segment_name(chain->segments[i].seq, name);
-            chain_add_stranger(chain, name, "another segment has its numbers already");
-            chain_remove(chain, i);
-            continue;
-        }
-        if (check_segment(check, chain, i, dir_fd, err) != 0)
+        bool taken = chain->segments[i].seq < next_seq;
+        if (taken)
+            chain_add_stranger(chain, segment_name(chain->segments[i].seq, name),
+                               "another segment has its numbers already");
+        int rc = taken ? 0 : check_segment(check, chain, i, dir_fd, err);
+        if (rc < 0)
             return -1;
-        next_seq = chain->segments[i++].next_seq;
+        if (rc == 0)
+            chain_remove(chain, i);
+        else
+            next_seq = chain->segments[i++].next_seq;
+        if (check->progress)
+            check->progress(check->ctx, i, chain->n);
     }
     return 0;
 }

@@ -172,7 +172,8 @@ void frame_compose(struct frame_view *view)
     uint32_t table = front - (uint32_t)sizeof(view->header);
     char *rear = view->bytes + view->header.length - front;
     char *padding = view->bytes + front + view->header.record_bytes;
-    memmove(view->bytes + sizeof(view->header), view->table, table);
+    if (table > 0)
+        memmove(view->bytes + sizeof(view->header), view->table, table);
     memcpy(view->bytes, &view->header, sizeof(view->header));
     memset(padding, 0, (size_t)(rear - padding));
     memcpy(rear, view->bytes + sizeof(view->header), table);
