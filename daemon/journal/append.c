@@ -68,7 +68,7 @@ static struct frame_header header_of(const struct journal *journal, uint16_t fla
         .record_bytes = (uint32_t)journal->records.len,
         .first_seq = journal->next_seq - journal->count,
         .prev_synced = journal->next_seq - journal->count - 1,
-        .prev_checksum = journal->synced_checksum,
+        .prev_checksum = journal->prev_checksum,
         .wall_us = journal->wall_us,
     };
     memcpy(header.origin, journal->chain.origin, sizeof(header.origin));
@@ -203,7 +203,8 @@ int append_flush(struct journal *journal, struct err *err)
     last->next_seq = journal->next_seq;
     last->records += journal->count;
     const struct frame_entry *table = (const struct frame_entry *)(const void *)journal->table.data;
-    journal->synced_checksum = table[journal->count - 1].checksum;
+    journal->prev_checksum = table[journal->count - 1].checksum;
+    journal->synced_seq = journal->next_seq - 1;
     journal->count = 0;
     journal->table.len = journal->records.len = 0;
     return 0;

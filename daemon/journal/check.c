@@ -94,6 +94,8 @@ static int lost_region(struct walk *walk, uint32_t from, uint32_t until, uint64_
 static bool check_records(struct walk *walk, bool synced)
 {
     const struct frame_view *view = &walk->view;
+    /* With both ends on the disk the frame was written whole, whether or not its sync came back. */
+    uint32_t mark = synced || (view->front_ok && view->rear_ok) ? ENTRY_SET_ASIDE : ENTRY_TORN;
     const struct frame_header *header = &view->header;
     walk->marked.len = 0;
     buf_append(&walk->marked, view->table, header->count * sizeof(*view->table));
@@ -102,7 +104,7 @@ static bool check_records(struct walk *walk, bool synced)
     uint32_t bad_from = 0;
     bool any = false;
     for (uint32_t i = 0; i <= header->count; i++) {
-        bool ends = i == header->count || marked[i].length & ENTRY_SET_ASIDE || frame_record_ok(view, i, record);
+        bool ends = i == header->count || marked[i].length & ENTRY_MARKS || frame_record_ok(view, i, record);
         if (ends && bad) {
             report(walk, DAMAGE_RECORDS, header->offset + (uint32_t)(bad - view->bytes), (uint32_t)(record - bad),
                    header->first_seq + bad_from, i - bad_from, synced);
@@ -115,9 +117,11 @@ static bool check_records(struct walk *walk, bool synced)
             bad = bad ? bad : record;
             any = true;
         }
-        walk->segment->records += ends && !(marked[i].length & ENTRY_SET_ASIDE);
+        walk->segment->records += ends && !(marked[i].length & ENTRY_MARKS);
         record += frame_entry_bytes(marked[i]);
-        marked[i].length |= ends ? 0 : ENTRY_SET_ASIDE;
+        marked[i].length |= ends ? 0 : mark;
+        if (!(marked[i].length & ENTRY_TORN))
+            walk->check->last_seq = header->first_seq + i;
     }
     return any;
 }
@@ -154,8 +158,10 @@ static int rewrite_frame(struct walk *walk)
 static bool is_torn_off(const struct frame_view *view)
 {
     const char *record = view->records;
+    if (view->front_ok && view->rear_ok)
+        return false;
     for (uint32_t i = 0; i < view->header.count; i++) {
-        if (view->table[i].length & ENTRY_SET_ASIDE || frame_record_ok(view, i, record))
+        if (view->table[i].length & ENTRY_MARKS || frame_record_ok(view, i, record))
             return false;
         record += frame_entry_bytes(view->table[i]);
     }
@@ -308,6 +314,7 @@ static int check_segment(struct check *check, struct chain *chain, size_t i, int
 int check_chain(struct check *check, struct chain *chain, int dir_fd, struct err *err)
 {
     uint64_t next_seq = 0;
+    check->last_seq = chain->n > 0 ? chain->segments[0].seq - 1 : 0;
     for (size_t i = 0; i < chain->n;) {
         char name[SEGMENT_NAME_SIZE];
         bool taken = chain->segments[i].seq < next_seq;

@@ -38,7 +38,8 @@ struct check {
 
     /* Filled by check_chain(). */
     struct frame_header tail; /* the last frame of the journal; version 0: there is none */
-    uint64_t last_checksum;   /* of the last record; 0: none, or not known */
+    uint64_t last_checksum;   /* of the last number; 0: none, or not known */
+    uint64_t last_seq;        /* the last number that may have been accepted: of a torn frame, the last that checks */
 };
 
 /* Checks and fills all segments of the chain; one whose numbers another has already becomes a stranger, one that is

@@ -104,7 +104,7 @@ static void merge_tables(struct frame_view *view, const struct frame_entry *fron
         struct frame_entry entry = merge_entry(view, front, rear, i, offset);
         uint32_t left = view->header.record_bytes - offset;
         if (frame_entry_bytes(entry) > left || i + 1 == view->header.count)
-            entry.length = left | (entry.length & ENTRY_SET_ASIDE);
+            entry.length = left | (entry.length & ENTRY_MARKS);
         offset += frame_entry_bytes(entry);
         buf_append(&view->merged, &entry, sizeof(entry));
     }

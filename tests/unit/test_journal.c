@@ -235,11 +235,13 @@ Test(journal, stored_segments_stay_for_keep_and_no_longer)
     cr_assert_eq(journal_reach_us(journal), WALL);
     journal_stored(journal, n, WALL + CLOCK_DAY);
     cr_assert_eq(count_segments(), 1);
+    cr_assert_eq(journal_stored_seq(journal), n);
     cr_assert(journal_checksum(journal, n, &sum), "the database's position can always be compared");
     cr_assert_eq(journal_next_seq(journal), n + 1);
     journal_free(&journal);
     journal = open_journal(SMALL, NULL);
     cr_assert_eq(journal_next_seq(journal), n + 1);
+    cr_assert_eq(journal_stored_seq(journal), journal_first_seq(journal) - 1, "what is gone was stored");
     uint64_t again;
     cr_assert(journal_checksum(journal, n, &again) && again == sum);
     close_journal(&journal);

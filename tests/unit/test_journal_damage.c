@@ -124,6 +124,8 @@ static void flip_and_recover(uint32_t at, bool clean)
     cr_assert_geq(n + 1, image_records, "byte %u costs %" PRIu64 " records", at, image_records - n);
     cr_assert_eq(found.records, n);
     cr_assert_eq(next_seq, image_records + 1, "byte %u", at);
+    cr_assert_eq(journal_synced_seq(journal), image_records);
+    cr_assert_eq(n + read_unreadable, image_records, "byte %u: what is damaged is handed out as damaged", at);
     cr_assert_eq(found.missing + found.strangers + found.unsaved_bytes, 0);
     if (clean && at < image_used)
         cr_assert_eq(found.damaged, image_records - n, "byte %u: %" PRIu64, at, found.damaged);
@@ -198,6 +200,7 @@ Test(journal_damage, a_journal_cut_anywhere_keeps_every_whole_record)
         put_image(damaged, len);
         struct journal *journal = open_journal(SMALL, &found);
         uint64_t n = read_usual(journal, 1, NULL, 0), whole = 0;
+        cr_assert_eq(journal_synced_seq(journal), read_last, "cut at %u: nothing is waited for that never comes", len);
         for (size_t i = 1; i < frames; i++) /* the frame i has i records */
             whole += offsets[i + 1] <= len ? i : 0;
         cr_assert_geq(n, whole, "cut at %u", len);
@@ -228,6 +231,7 @@ Test(journal_damage, a_torn_frame_never_costs_what_was_synced_before)
         struct journal *journal = open_journal(SMALL, &found);
         uint64_t n = read_usual(journal, 1, NULL, 0);
         cr_assert_geq(n, before);
+        cr_assert_eq(journal_synced_seq(journal), read_last, "nothing is waited for that never comes");
         cr_assert_eq(found.damaged + found.missing + found.mended, 0);
         cr_assert(n == image_records || present + 1 < 1u << blocks);
         cr_assert((found.torn_bytes == 0) == (present == 0 || present + 1 == 1u << blocks));

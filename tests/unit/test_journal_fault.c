@@ -448,7 +448,7 @@ Test(journal_fault, sectors_that_cannot_be_read_cost_their_records_only)
     cr_assert(strstr(err.text, "cannot read"), "%s", err.text);
     sim.unreadable = false;
     cr_assert_eq(journal_read(journal, 1, 300, SIZE_MAX, batch, &err), 0, "and when the disk can again, it goes on");
-    cr_assert_eq(batch->n, found.records);
+    cr_assert_eq(batch->n, found.records + read_unreadable);
     batch_free(&batch);
     journal_free(&journal);
 }

@@ -122,7 +122,7 @@ static __attribute__((unused)) void sync_journal(struct journal *journal)
 {
     struct err err = {""};
     cr_assert_eq(journal_sync(journal, &err), 0, "%s", err.text);
-    cr_assert_eq(journal_synced_seq(journal), journal_next_seq(journal) - 1);
+    cr_assert_eq(journal_unsynced(journal), 0);
 }
 
 static __attribute__((unused)) void close_journal(struct journal **journal)
@@ -138,13 +138,17 @@ static __attribute__((unused)) bool is_record(struct str record, uint64_t seq, s
     return record.len == len && memcmp(record.p, want, make_record(seq, len, want)) == 0;
 }
 
-/* Reads on from `from`; asserts that the rows rise, are readable and are those of append_usual(). Sets got[seq] where
- * got is not NULL (it has room for `room`). Returns how many there were. */
+static uint64_t read_unreadable; /* rows that the last read_usual() could not read */
+static uint64_t read_last;       /* number of its last row, readable or not */
+
+/* Reads on from `from`; asserts that the rows rise, and are those of append_usual() unless they are unreadable. Sets
+ * got[seq] where got is not NULL (it has room for `room`). Returns how many could be read. */
 static __attribute__((unused)) uint64_t read_usual(struct journal *journal, uint64_t from, bool *got, size_t room)
 {
     struct batch *batch = batch_new(7);
     struct err err = {""};
     uint64_t n = 0, last = from ? from - 1 : 0;
+    read_unreadable = 0;
     for (;;) {
         batch_clear(batch);
         cr_assert_eq(journal_read(journal, last + 1, 5, 400, batch, &err), 0, "%s", err.text);
@@ -152,11 +156,14 @@ static __attribute__((unused)) uint64_t read_usual(struct journal *journal, uint
             break;
         cr_assert_leq(batch->n, 5);
         cr_assert_eq(batch->first_seq, last + 1);
-        for (size_t i = 0; i < batch->n; i++, n++) {
+        for (size_t i = 0; i < batch->n; i++) {
             const struct batch_row *row = &batch->rows[i];
             cr_assert_gt(row->alert.seq, last);
             last = row->alert.seq;
-            cr_assert_null(row->unreadable);
+            n += !row->unreadable;
+            read_unreadable += row->unreadable != NULL;
+            if (row->unreadable)
+                continue;
             cr_assert(is_record(row->record, last, usual_length(last)), "record %" PRIu64, last);
             if (got && last < room)
                 got[last] = true;
@@ -165,6 +172,7 @@ static __attribute__((unused)) uint64_t read_usual(struct journal *journal, uint
         cr_assert_eq(batch->last_checksum, batch->rows[batch->n - 1].alert.checksum);
     }
     batch_free(&batch);
+    read_last = last;
     return n;
 }
 
