@@ -7,9 +7,8 @@
 #include "base/clock.h"
 #include "journal/internal.h"
 
-#define SEGMENT_BYTES_LEAST    (UINT64_C(128) << 10) /* holds the largest record */
-#define SEGMENT_BYTES_USUAL    (UINT64_C(1) << 20)
-#define SEGMENT_BYTES_GREATEST (UINT64_C(64) << 20)
+#define SEGMENT_BYTES_LEAST (UINT64_C(128) << 10) /* holds the largest record */
+#define SEGMENT_BYTES_USUAL (UINT64_C(1) << 20)
 
 #define ZERO_AHEAD_BYTES (UINT32_C(256) << 10)
 
@@ -24,8 +23,8 @@ static uint32_t segment_bytes(uint64_t max_size_bytes)
         bytes = max_size_bytes / 4 < SEGMENT_BYTES_USUAL ? max_size_bytes / 4 : SEGMENT_BYTES_USUAL;
     if (bytes < SEGMENT_BYTES_LEAST)
         bytes = SEGMENT_BYTES_LEAST;
-    if (bytes > SEGMENT_BYTES_GREATEST)
-        bytes = SEGMENT_BYTES_GREATEST;
+    if (bytes > SEGMENT_BYTES_MAX)
+        bytes = SEGMENT_BYTES_MAX;
     return (uint32_t)(bytes / 4096 * 4096);
 }
 

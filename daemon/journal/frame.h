@@ -14,9 +14,9 @@
 #include "base/buf.h"
 
 #define FRAME_VERSION     1
-#define FRAME_BLOCK       512u                   /* frames begin and end on multiples of it */
-#define FRAME_BYTES_MAX   (UINT32_C(2) << 20)    /* bounds the memory of writing and reading */
-#define SEGMENT_BYTES_MAX (UINT32_C(1024) << 20) /* what a reader believes of a header */
+#define FRAME_BLOCK       512u                 /* frames begin and end on multiples of it */
+#define FRAME_BYTES_MAX   (UINT32_C(2) << 20)  /* bounds the memory of writing and reading */
+#define SEGMENT_BYTES_MAX (UINT32_C(64) << 20) /* none is made larger, none is believed to be */
 
 enum frame_flag {
     FRAME_OPEN = 1,  /* the first of a segment; no records */
