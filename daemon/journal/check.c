@@ -63,7 +63,7 @@ static int write_gap(struct walk *walk, uint32_t from, uint32_t until, uint64_t 
     if (write_at(walk, &gap, sizeof(gap), from) != 0 ||
         write_at(walk, &gap, sizeof(gap), until - (uint32_t)sizeof(gap)) != 0)
         return -1;
-    walk->segment->next_seq += count;
+    walk->segment->next_seq += gap.count;
     walk->check->tail = gap;
     return segment_sync(walk->fd);
 }
@@ -85,6 +85,7 @@ static int lost_region(struct walk *walk, uint32_t from, uint32_t until, uint64_
 {
     uint64_t count = next_seq - walk->segment->next_seq;
     report(walk, DAMAGE_REGION, from, until - from, walk->segment->next_seq, count, true);
+    walk->segment->used = until;
     if (walk->check->mend)
         return mended(walk, write_gap(walk, from, until, count, neighbour), err);
     return 0;
@@ -237,9 +238,7 @@ static int check_remainder(struct walk *walk, struct err *err)
         return rc;
     if (!walk->last) {
         bool lost = walk->next_seq > walk->segment->next_seq;
-        rc = lost_region(walk, used, until, lost ? walk->next_seq : walk->segment->next_seq, &walk->check->tail, err);
-        walk->segment->used = until;
-        return rc;
+        return lost_region(walk, used, until, lost ? walk->next_seq : walk->segment->next_seq, &walk->check->tail, err);
     }
     bool kept = report(walk, DAMAGE_REGION, from, until - from, walk->segment->next_seq, 0, false);
     if (!walk->check->mend)

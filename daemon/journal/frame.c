@@ -52,6 +52,8 @@ bool frame_header_ok(const struct frame_header *header, uint32_t offset)
         return false;
     if (header->flags & FRAME_GAP)
         return true;
+    if (header->count == 0 && header->record_bytes > 0)
+        return false;
     return header->length <= FRAME_BYTES_MAX && frame_length(header->count, header->record_bytes) <= header->length;
 }
 
@@ -121,15 +123,20 @@ static const struct frame_entry *table_at(const char *bytes)
     return (const struct frame_entry *)(const void *)bytes;
 }
 
+/* Is it of the same frame? Recovery changes nothing in a header but the table's checksum. */
+static bool is_copy(const struct frame_header *copy, const struct frame_header *header)
+{
+    return frame_header_ok(copy, header->offset) && copy->nonce == header->nonce && copy->length == header->length &&
+           copy->first_seq == header->first_seq && copy->count == header->count &&
+           copy->record_bytes == header->record_bytes;
+}
+
 void frame_view_open(struct frame_view *view, char *bytes, const struct frame_header *header)
 {
     struct frame_header front, rear;
     memcpy(&front, bytes, sizeof(front));
     memcpy(&rear, bytes + header->length - sizeof(rear), sizeof(rear));
-    bool front_header =
-        frame_header_ok(&front, header->offset) && front.nonce == header->nonce && front.length == header->length;
-    bool rear_header =
-        frame_header_ok(&rear, header->offset) && rear.nonce == header->nonce && rear.length == header->length;
+    bool front_header = is_copy(&front, header), rear_header = is_copy(&rear, header);
 
     view->bytes = bytes;
     view->header = front_header ? front : rear;

@@ -161,7 +161,7 @@ static void point_rows(struct batch *batch)
     const char *at = batch->bytes.data;
     for (size_t i = 0; i < batch->n; i++) {
         batch->rows[i].record.p = at;
-        at += batch->rows[i].record.len;
+        at = at ? at + batch->rows[i].record.len : NULL; /* rows without bytes need no buffer */
     }
 }
 
