@@ -83,12 +83,13 @@ static void place(void *ctx, struct alert *alert)
 Test(retry, stores_what_the_database_takes_now)
 {
     struct err err;
+    char rule[] = "mended";
     int64_t id = set_one_aside();
     cr_expect_eq(retry_quarantined(conn, id, NULL, NULL, &err), RETRY_REFUSED);
     cr_expect_not_null(strstr(err.text, "no_poison"), "%s", err.text);
     RIG_EXPECT(&rig, "select count(*) from mobeye.alert_identity", "2");
     rig_sql(&rig, "alter table mobeye.alert drop constraint no_poison");
-    cr_expect_eq(retry_quarantined(conn, id, place, "mended", &err), RETRY_STORED, "%s", err.text);
+    cr_expect_eq(retry_quarantined(conn, id, place, rule, &err), RETRY_STORED, "%s", err.text);
     RIG_EXPECT(&rig, "select count(*) from mobeye.quarantine", "0");
     RIG_EXPECT(&rig,
                "select concat_ws(' ', event_id, journal_seq, instance, rule, endpoint, occurred_at) from mobeye.alert "
