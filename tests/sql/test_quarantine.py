@@ -38,7 +38,8 @@ class Quarantine(SchemaTest):
         header, _, first, second = done.stdout.splitlines()
         self.assertEqual(header.split()[:4], ["id", "quarantined_at", "instance", "journal_seq"])
         self.assertEqual(first.split()[:8],
-            [self.readable, "2026-11-23T21:04:11.250Z", "a", "12", "cameras", "NL-1", "/gateway", "id\\x1b"])  # fmt: skip
+            [self.readable, "2026-11-23T21:04:11.250Z", "a", "12", "cameras", "NL-1", "/gateway",
+             "id\\x1b"])  # fmt: skip
         self.assertTrue(second.endswith("version 9"))
 
     def test_list_as_json(self):
@@ -56,7 +57,9 @@ class Quarantine(SchemaTest):
         self.assertEqual(done.returncode, 0)
         self.assertIn("reason: no such thing\n", done.stdout)
         self.assertTrue(done.stdout.endswith('payload:\n{"text": "café\\x1b[2J"}\n'), done.stdout)
-        self.assertEqual(json.loads(self.run_verb("show", self.readable, "--json").stdout)[0]["payload"], PAYLOAD.decode())
+        self.assertEqual(
+            json.loads(self.run_verb("show", self.readable, "--json").stdout)[0]["payload"], PAYLOAD.decode()
+        )
 
     def test_show_prints_the_record_of_what_cannot_be_read(self):
         self.assertTrue(self.run_verb("show", self.unreadable).stdout.endswith("record, in hex:\n00ff41\n"))
