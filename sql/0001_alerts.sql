@@ -153,7 +153,8 @@ comment on table mobeye.quarantine is
     'Accepted alerts that the database refused: the journal record, the reason, and what could be read of it.';
 comment on column mobeye.quarantine.identity is 'As in alert_identity; null where the record cannot be read.';
 comment on column mobeye.quarantine.sqlstate is 'Of the refusal; null where the record cannot be read.';
-grant select, insert, delete on mobeye.quarantine to mobeye_ingest;
+-- A retry locks its row (for update), which takes the right to update a column; this one cannot be given a value.
+grant select, insert, delete, update (id) on mobeye.quarantine to mobeye_ingest;
 
 -- Returns the end of the last partition that it looked at. In UTC, whatever the session thinks.
 create or replace function mobeye.make_partitions(class text, from_at timestamptz, until_at timestamptz)

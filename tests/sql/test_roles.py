@@ -175,6 +175,9 @@ class Roles(SchemaTest):
                 " ('00000000-0000-0000-0000-000000000001', 8, null, 'unreadable', 'y') on conflict do nothing"
             )
         self.assertEqual(self.value(conn, "select count(*) from mobeye.quarantine"), 2)
+        self.assertEqual(len(conn.execute("select id from mobeye.quarantine for update").fetchall()), 2)
+        with self.assertRaises(psycopg.errors.GeneratedAlways):
+            conn.execute("update mobeye.quarantine set id = 1")
 
     def test_patrol_reads_what_the_daemon_stored(self):
         insert_alert(
