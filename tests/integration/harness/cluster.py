@@ -24,16 +24,13 @@ class Cluster:
     The database `mobeye` is migrated, nobody writes to it, and each test copies it."""
 
     def __init__(self):
-        self.process = subprocess.Popen(
-            [WITH_POSTGRES, "bash", "-c", "env -0; printf END; exec >&-; read -r _ || true"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        env = self.process.stdout.read().decode()
-        assert env.endswith("END"), "PostgreSQL did not start"
-        env = dict(line.split("=", 1) for line in env.removesuffix("END").split("\0") if "=" in line)
-        self.conninfo = env["MOBEYE_TEST_CONNINFO"]
-        self.ctl = env["MOBEYE_PG_CTL"]
-        self.data = pathlib.Path(env["MOBEYE_PG_DATA"])
-        self.env = env
+        told = ["MOBEYE_TEST_CONNINFO", "MOBEYE_PG_CTL", "MOBEYE_PG_DATA"]
+        script = "printenv " + " ".join(told) + "; read -r _ || true"
+        self.process = subprocess.Popen([WITH_POSTGRES, "bash", "-c", script], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, text=True)
+        self.conninfo, self.ctl, data = (self.process.stdout.readline().rstrip("\n") for _ in told)
+        assert data, "PostgreSQL did not start"
+        self.data = pathlib.Path(data)
         migrated = migrate(self.conninfo)
         assert migrated.returncode == 0, migrated.stderr
 
