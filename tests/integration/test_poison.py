@@ -54,7 +54,7 @@ def test_retry_stores_what_is_no_longer_refused(dealer, daemon, database):
     some = next(row for row in listed if row["event_id"] == "m-7")
     assert "no_poison" in quarantine(daemon, "show", str(some["id"]))
     database.execute(ALLOW)
-    daemon.ctl("quarantine", "retry", "--all")
+    quarantine(daemon, "retry", "--all")
     database.wait_stored(60)
     assert stored(database) == good | bad
     assert database.value("select count(*) from mobeye.quarantine") == 0
@@ -68,7 +68,7 @@ def test_discard_removes_it_for_good(dealer, daemon, database):
     _, bad = send_mixed(dealer, count=30)
     daemon.wait_metric("quarantined_total", 1)
     one = json.loads(quarantine(daemon, "list", "--json"))[0]
-    quarantine(daemon, "discard", str(one["id"]))
+    quarantine(daemon, "discard", "--yes", str(one["id"]))
     assert json.loads(quarantine(daemon, "list", "--json")) == []
     assert database.stored() == 29
 
