@@ -91,8 +91,8 @@ def test_garbage_on_the_port_disturbs_nobody(context, database, daemons):
             evil.shutdown(socket.SHUT_WR)
             while evil.recv(65536):
                 pass
-        except ConnectionError:
-            pass
+        except OSError:
+            pass  # cut off
         evil.close()
         assert dealer.ask(alert(f"after-{garbage[:4].hex()}-{len(garbage)}")).word == b"ACK"
     daemon.wait_drained()
@@ -140,10 +140,11 @@ def test_one_flood_does_not_starve_the_others(context, daemon, database):
 def test_bad_flood_is_counted_and_others_are_served(context, daemon, database):
     flood = context.socket(zmq.DEALER)
     flood.connect(daemon.address())
-    for n in range(5000):
-        flood.send(b"[" * (n % 1000))
+    bad = (b"[" * 1000, b"nonsense", b'{"id":1}', b"\xff", bytes(70000), bytes(70001))
+    for n in range(6000):
+        flood.send(bad[n % len(bad)])
     other = Dealer(context, daemon.address())
     assert other.ask(alert("good")).word == b"ACK"
-    daemon.wait_metric("rejected_total", 5000, endpoint="door", code="malformed")
+    daemon.wait_metric("rejected_total", 6000, endpoint="door")
     database.wait_stored(1)
     assert len(daemon.log().splitlines()) < 100, "rejects do not fill the log"

@@ -1,4 +1,5 @@
 """A private PostgreSQL cluster (tests/with-postgres) and the databases in it."""
+import contextlib
 import os
 import pathlib
 import signal
@@ -35,7 +36,6 @@ class Cluster:
         assert migrated.returncode == 0, migrated.stderr
 
     def close(self):
-        self.thaw()
         self.process.stdin.close()
         self.process.wait(120)
 
@@ -71,15 +71,24 @@ class Cluster:
         children = pathlib.Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
         return [postmaster, *map(int, children)]
 
+    def _signal(self, number):
+        for pid in self.processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
     def freeze(self):
         """The server hangs: connections stay open and nothing answers."""
-        for pid in self.processes():
-            os.kill(pid, signal.SIGSTOP)
+        self._signal(signal.SIGSTOP)
 
     def thaw(self):
+        self._signal(signal.SIGCONT)
+
+    def recover(self):
+        """Makes it run, whatever a test did to it."""
         if self.running():
-            for pid in self.processes():
-                os.kill(pid, signal.SIGCONT)
+            self.thaw()
+        else:
+            self.start()
 
     def reload(self):
         os.kill(self.processes()[0], signal.SIGHUP)

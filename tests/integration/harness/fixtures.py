@@ -30,9 +30,7 @@ def cluster_of_module():
 def cluster(cluster_of_module):
     """One that the test may stop, kill and freeze; it runs again afterwards."""
     yield cluster_of_module
-    cluster_of_module.thaw()
-    if not cluster_of_module.running():
-        cluster_of_module.start()
+    cluster_of_module.recover()
 
 
 @pytest.fixture
@@ -41,9 +39,8 @@ def database(request):
     name = "cluster" if "cluster" in request.fixturenames else "shared_cluster"
     made = request.getfixturevalue(name).database()
     yield made
-    if not made.cluster.running():
-        made.cluster.start()
-    made.cluster.thaw()
+    if name == "cluster":
+        made.cluster.recover()
     made.drop()
 
 
