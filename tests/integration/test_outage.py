@@ -93,13 +93,12 @@ def test_the_second_of_two_hosts_is_taken_when_the_first_is_dead(database, daemo
 
 
 def test_a_read_only_server_is_not_written_to_and_its_promotion_is_found(database, daemons, context):
-    database.execute(f"alter database {database.name} set default_transaction_read_only = on")
+    database.alter("set default_transaction_read_only = on")
     daemon = daemons(database.ingest).start()
     dealer = Dealer(context, daemon.address())
     dealer.deliver(alerts(10))
     assert database.stored() == 0 and daemon.metric("quarantined_total") == 0
-    database.execute("set default_transaction_read_only = off; "
-                     f"alter database {database.name} reset default_transaction_read_only")
+    database.alter("reset default_transaction_read_only")
     database.disconnect_all()
     daemon.wait_drained()
     database.check(dealer.ledger)

@@ -1,5 +1,4 @@
 """A database that cannot be used yet: told once, journaled on, drained when it can be."""
-import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
@@ -111,8 +110,7 @@ def test_a_missing_database_is_told_and_waited_for(database, daemons, context):
     dealer = accepted_but_not_stored(daemon, context)
     daemon.wait_log(r"(?i) (warning|error) .*_later.*does not exist")
     made = database.copy()
-    with psycopg.connect(database.cluster.conninfo, dbname="postgres", autocommit=True) as connection:
-        connection.execute(f"alter database {made.name} rename to {database.name}_later")
+    made.alter(f"rename to {database.name}_later")
     made.name = database.name + "_later"
     made.conninfo = make_conninfo(made.conninfo, dbname=made.name)
     daemon.wait_drained()

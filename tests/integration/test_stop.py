@@ -25,7 +25,7 @@ def test_sigterm_under_load_ends_with_0_and_loses_nothing(database, daemons):
     ledger = load.stop()
     daemon.wait_drained()
     database.check(ledger)
-    assert "STOPPING=1" in daemon.notices.read()
+    assert "STOPPING=1" in daemon.notices.seen
 
 
 def test_sigint_is_a_stop_too(daemon):
@@ -34,8 +34,8 @@ def test_sigint_is_a_stop_too(daemon):
 
 
 def test_what_was_accepted_is_stored_before_it_stops(context, daemon, database):
-    dealer = Dealer(context, daemon.address())
-    dealer.deliver(alerts(500))
+    daemon.wait_metric("database_up", 1)
+    Dealer(context, daemon.address()).deliver(alerts(500))
     daemon.stop()
     assert database.stored() == 500
 

@@ -105,6 +105,11 @@ class Database:
         with psycopg.connect(self.conninfo, autocommit=True) as connection:
             return connection.execute(sql, args or None)
 
+    def alter(self, setting):
+        """alter database ... SETTING, for connections to come."""
+        with psycopg.connect(self.cluster.conninfo, dbname="postgres", autocommit=True) as connection:
+            connection.execute(f"alter database {self.name} {setting}")
+
     def rows(self, sql, *args):
         with psycopg.connect(self.conninfo, autocommit=True) as connection:
             return connection.execute(sql, args or None).fetchall()

@@ -3,12 +3,12 @@ import json
 import os
 import pathlib
 import re
-import select
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import urllib.error
 import urllib.request
 
@@ -71,31 +71,35 @@ class Config:
 
 
 class Notices:
-    """The service manager's end of NOTIFY_SOCKET."""
+    """The service manager's end of NOTIFY_SOCKET. A thread reads it, since the daemon waits where nobody does."""
 
     def __init__(self, path):
         self.path = str(path)
+        self.seen = []
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(self.path)
-        self.seen = []
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self):
+        while True:
+            lines = self.socket.recv(8192).decode().splitlines()
+            if not lines:
+                return
+            self.seen.extend(lines)
 
     def close(self):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
+            end.sendto(b"", self.path)
+        self.reader.join(60)
         self.socket.close()
-        pathlib.Path(self.path).unlink(missing_ok=True)
-
-    def read(self):
-        while select.select([self.socket], [], [], 0)[0]:
-            self.seen.extend(self.socket.recv(8192).decode().splitlines())
-        return self.seen
 
     def count(self, word):
-        return self.read().count(word)
+        return self.seen.count(word)
 
     def wait(self, word, count=1, alive=lambda: True):
-        def told():
-            return self.count(word) >= count or not alive()
-        wait_until(told, f"{word} ({count}) to the service manager; seen: {self.seen}")
-        assert self.count(word) >= count, f"the daemon ended without {word}"
+        wait_until(lambda: self.count(word) >= count or not alive(), f"{word} ({count}) to the service manager")
+        wait_until(lambda: self.count(word) >= count, f"{word} of a daemon that ended", timeout=1)
 
 
 class Metrics(dict):
@@ -150,7 +154,6 @@ class Daemon:
         """Starts the process and does not wait for it."""
         assert self.process is None
         self.write()
-        self.notices.read()
         self.wrapped = bool(wrapper)
         env = {**os.environ, "NOTIFY_SOCKET": self.notices.path, **(env or {})}
         env.pop("JOURNAL_STREAM", None)
@@ -216,22 +219,20 @@ class Daemon:
         self.notices.wait("READY=1", ready + 1, self.running)
 
     def dispose(self):
-        """Ends what is left; says what was wrong with it."""
+        """Ends what is left; returns what was wrong with it, and its log."""
         wrong = []
-        if self.process is not None:
-            if self.running():
-                try:
-                    if not self.wrapped:
-                        self.metrics()
-                    self.stop()
-                except AssertionError as failure:
-                    wrong.append(str(failure))
-                if self.process is not None:
-                    self.signal(signal.SIGKILL)
-                    self.process.wait(60)
-            else:
-                wrong.append(f"the daemon ended by itself, with {self.process.returncode}")
-            self.process = None
+        if self.process is not None and not self.running():
+            wrong.append(f"the daemon ended by itself, with {self.process.returncode}")
+        elif self.process is not None:
+            try:
+                if not self.wrapped:
+                    self.metrics()
+                self.stop()
+            except (AssertionError, OSError) as failure:
+                wrong.append(f"{failure!r}")
+            if self.process is not None:
+                self.signal(signal.SIGKILL)
+                self.process.wait(60)
         self.notices.close()
         log = self.log()
         if SANITIZER.search(log):
