@@ -63,6 +63,21 @@ def test_a_flipped_byte_costs_one_alert_which_is_set_aside(waiting, database):
     assert database.stored() == 99
 
 
+@pytest.mark.parametrize("tenth", range(10))
+def test_one_bad_byte_anywhere_costs_at_most_one_alert_and_is_told(waiting, database, tenth):
+    daemon, _ = waiting
+    segment, _ = find(daemon.conf.journal, b"waiting-000050")[0]
+    data = segment.read_bytes()
+    _, last = find(daemon.conf.journal, b"waiting-000099")[-1]
+    at = next(n for n in range(tenth * last // 10, last) if data[n])
+    overwrite(segment, at, bytes([data[at] ^ 0x55]))
+    daemon.start()
+    daemon.wait_drained()
+    missing = {f"waiting-{n:06}" for n in range(100)} - {event for _, event in database.identities()}
+    assert len(missing) <= 1, missing
+    assert not missing or daemon.lines("(warning|error) +(journal|database)"), daemon.log()
+
+
 def test_a_hole_of_zeroes_costs_only_what_it_hit(waiting, database):
     daemon, _ = waiting
     segment, at = find(daemon.conf.journal, b"waiting-000020")[0]
@@ -110,15 +125,20 @@ def test_a_torn_tail_is_told_and_what_came_before_is_delivered(waiting, database
     assert daemon.lines(r"(?i)journal.*(torn|tail|aside|damage)"), daemon.log()
 
 
-def test_an_emptied_segment_does_not_keep_it_from_starting(waiting, context):
-    daemon, _ = waiting
+@pytest.mark.parametrize("damage", ["emptied", "garbage", "gone"])
+def test_a_segment_that_is_no_more_does_not_keep_it_from_starting(waiting, context, database, damage):
+    daemon, dealer = waiting
     segment, _ = find(daemon.conf.journal, b"waiting-000050")[0]
-    segment.write_bytes(b"")
+    if damage == "gone":
+        segment.unlink()
+    else:
+        segment.write_bytes(b"" if damage == "emptied" else b"\xa5" * 100000)
     daemon.start()
     assert daemon.get("/readyz")[0] == 200
-    assert Dealer(context, daemon.address()).ask(alert("after")).seq > 0
-    assert daemon.lines(r"(?i)(warning|error) +journal"), daemon.log()
+    dealer.deliver(alerts(10, "after"))
     daemon.wait_drained()
+    assert {event for _, event in database.identities()} == {f"after-{n:06}" for n in range(10)}
+    assert damage != "garbage" or daemon.lines("(warning|error) +journal"), daemon.log()
 
 
 def test_strange_files_in_the_directory_are_left_alone(waiting, database):

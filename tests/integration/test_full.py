@@ -75,3 +75,20 @@ def test_ten_times_max_size_passes_when_the_database_keeps_up(database, daemons,
     daemon.wait_drained()
     assert database.stored() == 2000
     assert daemon.metric("journal_bytes") <= 8 << 20
+
+
+def test_what_is_stored_makes_room_after_a_restart_without_the_database(cluster, database, daemons, context):
+    """The journal is full of alerts that the database has; the daemon starts anew while the database is away."""
+    daemon = daemons(database.ingest, max_size="8MiB").start()
+    dealer = Dealer(context, daemon.address())
+    for n in range(250):
+        assert dealer.ask(padded(f"stored-{n}", 30000)).word == b"ACK"
+    daemon.wait_drained()
+    daemon.stop()
+    cluster.stop()
+    daemon.start()
+    for n in range(100):
+        assert dealer.ask(padded(f"later-{n}", 30000)).word == b"ACK", n
+    cluster.start()
+    daemon.wait_drained()
+    assert database.stored() == 350

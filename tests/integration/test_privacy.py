@@ -15,6 +15,8 @@ def test_nothing_of_an_alert_is_in_the_log(context, database, daemons):
     daemon = daemons(make_conninfo(database.ingest, password="geheim-wachtwoord"))
     daemon.conf.set(endpoints=[daemon.conf.endpoint("door"), daemon.conf.endpoint("push", socket="pull")])
     daemon.start()
+    Dealer(context, daemon.address()).ask(alert("first"))
+    database.wait_stored(1)
     database.execute("alter table mobeye.alert add constraint no_poison check (device_id <> 'POISON') not valid")
     place = {"type": "Point", "coordinates": [LON, LAT]}
     dealer = Dealer(context, daemon.address())

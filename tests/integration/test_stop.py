@@ -40,6 +40,15 @@ def test_what_was_accepted_is_stored_before_it_stops(context, daemon, database):
     assert database.stored() == 500
 
 
+def test_nothing_waits_after_a_start_when_everything_was_stored(context, daemon, database):
+    Dealer(context, daemon.address()).deliver(alerts(100))
+    daemon.wait_drained()
+    daemon.restart()
+    daemon.wait_metric("database_up", 1)
+    metrics = daemon.metrics()
+    assert [metrics.total(name) for name in ("recovered_total", "duplicate_total", "journal_pending")] == [0, 0, 0]
+
+
 def test_sigterm_ends_it_with_the_database_hung_and_a_peer_stalled(cluster, context, database, daemons):
     daemon = daemons(database.ingest, batch_max=50)
     daemon.conf.set(endpoints=[daemon.conf.endpoint("door", bind=f"tcp://127.0.0.1:{free_port()}")])

@@ -115,15 +115,16 @@ class Metrics(dict):
                 labels = tuple(sorted(LABEL.findall(match[2] or "")))
                 assert (match[1], labels) not in self, f"twice in one scrape: {line}"
                 self[match[1], labels] = float(match[3])
-        received, rejected, retry, journaled, in_flight = map(
-            self.total, ("received_total", "rejected_total", "retry_total", "journaled_total", "in_flight"))
-        assert received == rejected + retry + journaled + in_flight, f"the books of receiving do not balance:\n{text}"
-        recovered, committed, duplicate, quarantined, pending = map(
-            self.total,
-            ("recovered_total", "committed_total", "duplicate_total", "quarantined_total", "journal_pending"))
-        assert journaled + recovered == committed + duplicate + quarantined + pending, \
-            f"the books of storing do not balance:\n{text}"
+        self.balance("received_total", "=", "rejected_total", "retry_total", "journaled_total", "in_flight")
+        self.balance("journaled_total", "recovered_total", "=", "committed_total", "duplicate_total",
+                     "quarantined_total", "journal_pending")
         return self
+
+    def balance(self, *names):
+        amounts = [name if name == "=" else self.total(name) for name in names]
+        middle = names.index("=")
+        book = list(zip(names, amounts))
+        assert sum(amounts[:middle]) == sum(amounts[middle + 1:]), f"the books do not balance: {book}"
 
     def total(self, name, **labels):
         """The sum of all samples of mobeyed_NAME that have these labels."""
