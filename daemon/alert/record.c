@@ -37,7 +37,7 @@ struct fixed {
     uint16_t lens[STRINGS];
 };
 _Static_assert(sizeof(struct fixed) == 136, "the layout in record.h, without padding");
-_Static_assert(RECORD_MAX > sizeof(struct fixed) + ALERT_PAYLOAD_MAX + STRINGS * ALERT_TEXT_MAX,
+_Static_assert(RECORD_MAX > sizeof(struct fixed) + ALERT_PAYLOAD_MAX + (size_t)STRINGS * ALERT_TEXT_MAX,
                "RECORD_MAX is an upper bound");
 
 static uint32_t float_bits(float v)

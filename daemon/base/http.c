@@ -1,6 +1,7 @@
 #include "base/http.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -61,21 +62,33 @@ static uint16_t bound_port(struct evhttp_bound_socket *bound)
     return ntohs(((struct sockaddr_in *)&address)->sin_port);
 }
 
+/* "ADDRESS:PORT" or "[ADDRESS]:PORT". libevent's own parser refuses port 0, which takes a free one. */
+static bool split_address(const char *listen, char host[64], uint16_t *ret_port)
+{
+    const char *colon = strrchr(listen, ':');
+    size_t len = colon ? (size_t)(colon - listen) : 0;
+    if (len >= 2 && listen[0] == '[' && listen[len - 1] == ']') {
+        listen++;
+        len -= 2;
+    }
+    char *end = NULL;
+    long port = colon ? strtol(colon + 1, &end, 10) : -1;
+    if (len == 0 || len >= 64 || port < 0 || port > UINT16_MAX || end == colon + 1 || *end)
+        return false;
+    memcpy(host, listen, len);
+    host[len] = '\0';
+    *ret_port = (uint16_t)port;
+    return true;
+}
+
 struct http *http_new(struct loop *loop, const char *listen, struct err *err)
 {
-    struct sockaddr_storage address = {0};
-    int len = sizeof(address);
-    if (evutil_parse_sockaddr_port(listen, (struct sockaddr *)&address, &len) != 0) {
+    char host[64];
+    uint16_t port = 0;
+    if (!split_address(listen, host, &port)) {
         err_set(err, "http.listen: \"%s\" is no ADDRESS:PORT", listen);
         return NULL;
     }
-    char host[64];
-    if (address.ss_family == AF_INET6)
-        evutil_inet_ntop(AF_INET6, &((struct sockaddr_in6 *)&address)->sin6_addr, host, sizeof(host));
-    else
-        evutil_inet_ntop(AF_INET, &((struct sockaddr_in *)&address)->sin_addr, host, sizeof(host));
-    uint16_t port = ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
-                                                        : ((struct sockaddr_in *)&address)->sin_port);
     struct http *http = mem_zalloc(sizeof(*http));
     http->evhttp = evhttp_new(loop_base(loop));
     struct evhttp_bound_socket *bound = http->evhttp ? evhttp_bind_socket_with_handle(http->evhttp, host, port) : NULL;

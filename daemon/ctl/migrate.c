@@ -11,6 +11,8 @@
 
 enum { SERVER_MIN = 150000 };
 
+#define INSUFFICIENT_PRIVILEGE "42501"
+
 static const char help[] =
     "Usage: mobeyectl migrate [--db CONNINFO | -c FILE]\n"
     "Creates the database schema or brings it up to this program's version. Safe to run twice, and while\n"
@@ -23,13 +25,22 @@ static const char help[] =
 
 enum step { STEP_APPLIED, STEP_NONE_LEFT, STEP_FAILED };
 
-/* Prints why where the statement fails. */
+/* Whether the statement worked; else prints why not. */
+static bool check(const char *what, const PGresult *result)
+{
+    if (PQresultStatus(result) == PGRES_COMMAND_OK || PQresultStatus(result) == PGRES_TUPLES_OK)
+        return true;
+    const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    ctl_fail_sql(VERB, what, result);
+    if (sqlstate && strcmp(sqlstate, INSUFFICIENT_PRIVILEGE) == 0)
+        fputs("'mobeyectl migrate --help' says which rights it takes.\n", stderr);
+    return false;
+}
+
 static bool run(PGconn *conn, const char *what, const char *sql)
 {
     PGresult *result = PQexec(conn, sql);
-    bool done = PQresultStatus(result) == PGRES_COMMAND_OK || PQresultStatus(result) == PGRES_TUPLES_OK;
-    if (!done)
-        ctl_fail_sql(VERB, what, result);
+    bool done = check(what, result);
     PQclear(result);
     return done;
 }
@@ -38,11 +49,9 @@ static bool run(PGconn *conn, const char *what, const char *sql)
 static bool query_int(PGconn *conn, const char *what, const char *sql, int *ret)
 {
     PGresult *result = PQexec(conn, sql);
-    bool done = PQresultStatus(result) == PGRES_TUPLES_OK;
+    bool done = check(what, result);
     if (done)
         *ret = atoi(PQgetvalue(result, 0, 0));
-    else
-        ctl_fail_sql(VERB, what, result);
     PQclear(result);
     return done;
 }
@@ -51,10 +60,10 @@ static bool current_version(PGconn *conn, int *ret)
 {
     int exists;
     *ret = 0;
-    if (!query_int(conn, "schema_version", "select count(to_regclass('mobeye.schema_version'))", &exists))
+    if (!query_int(conn, "schema version", "select count(to_regclass('mobeye.schema_version'))", &exists))
         return false;
     return !exists ||
-           query_int(conn, "schema_version", "select coalesce(max(version), 0) from mobeye.schema_version", ret);
+           query_int(conn, "schema version", "select coalesce(max(version), 0) from mobeye.schema_version", ret);
 }
 
 static bool apply(PGconn *conn, const struct migration *migration)
@@ -66,9 +75,7 @@ static bool apply(PGconn *conn, const struct migration *migration)
         return false;
     PGresult *result = PQexecParams(conn, "insert into mobeye.schema_version (version, name) values ($1, $2)", 2, NULL,
                                     values, NULL, NULL, 0);
-    bool done = PQresultStatus(result) == PGRES_COMMAND_OK;
-    if (!done)
-        ctl_fail_sql(VERB, migration->name, result);
+    bool done = check(migration->name, result);
     PQclear(result);
     return done;
 }

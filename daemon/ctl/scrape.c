@@ -15,7 +15,7 @@
 #include "base/clock.h"
 
 #define TIMEOUT_S  5
-#define ANSWER_MAX (8 * 1024 * 1024)
+#define ANSWER_MAX (INT64_C(8) << 20)
 #define PREFIX     "mobeyed_"
 #define ENDPOINT   "endpoint=\""
 

@@ -94,11 +94,13 @@ static int parse(int argc, char **argv, struct send *send)
     return -1;
 }
 
-/* A daemon's text on a terminal, without what a terminal obeys. */
+/* Another's text on a terminal, without what a terminal obeys. */
 static void print_text(FILE *out, struct str text)
 {
-    for (size_t i = 0; i < text.len; i++)
-        fputc((unsigned char)text.p[i] < ' ' || text.p[i] == 0x7f ? '?' : text.p[i], out);
+    struct buf escaped = {0};
+    ctl_escape(&escaped, text, false);
+    fwrite(escaped.data, 1, escaped.len, out);
+    buf_free(&escaped);
 }
 
 static void clear_progress(void)
@@ -179,8 +181,7 @@ static void judge(struct send *send, struct decoder *decoder, const struct line_
         send->counts.accepted++;
         print_accepted(send, line->number, &alert);
     } else {
-        buf_printf(&text, "%s: %s: %s", reject_word(why.code), why.field[0] ? why.field : "message",
-                   why.reason);
+        buf_printf(&text, "%s: %s: %s", reject_word(why.code), why.field[0] ? why.field : "message", why.reason);
     }
     if (text.len > 0) {
         send->counts.rejected++;

@@ -76,7 +76,7 @@ static void ask_database(struct status *s)
         s->stored_age_s = number_at(rows, 1);
     } else {
         const char *why = PQresultErrorField(rows, PG_DIAG_MESSAGE_PRIMARY);
-        ctl_fail(VERB, "the database does not answer: %s", why ? why : PQerrorMessage(conn));
+        ctl_fail(VERB, "the database has no answer: %s", why ? why : PQerrorMessage(conn));
     }
     PQclear(rows);
     PQfinish(conn);
@@ -173,13 +173,13 @@ static void print_database(const struct status *s)
 {
     fputs("database  ", stdout);
     if (s->daemon_up)
-        printf("%s the daemon (%.1f stored/s), ", value(s, "database_up") == 1 ? "up to" : "DOWN to",
+        printf("%s the daemon, %.1f stored/s; ", value(s, "database_up") == 1 ? "connected to" : "NOT CONNECTED to",
                rate(s, "committed_total", NULL));
     if (!s->database_up) {
-        puts("DOWN to us");
+        puts("it does NOT ANSWER us");
         return;
     }
-    fputs("up to us; last stored ", stdout);
+    fputs("it answers us; last stored ", stdout);
     if (isnan(s->stored_age_s)) {
         puts("never");
     } else {
@@ -218,7 +218,8 @@ static void json_endpoints(const struct status *s)
         json_number("received", scrape_value(&s->after, "received_total", &name), ", ");
         json_number("rejected", scrape_value(&s->after, "rejected_total", &name), ", ");
         json_number("retry", scrape_value(&s->after, "retry_total", &name), ", ");
-        json_number("last_received", scrape_value(&s->after, "last_received_timestamp_seconds", &name), "}");
+        double last = scrape_value(&s->after, "last_received_timestamp_seconds", &name);
+        json_number("last_received", last > 0 ? last : NAN, "}");
     }
     fputs("]", stdout);
 }
@@ -241,9 +242,11 @@ static void print_json(const struct status *s)
         json_number("pending", value(s, "journal_pending"), ", ");
         json_number("lag_seconds", value(s, "commit_lag_seconds"), ", ");
         json_number("bytes", value(s, "journal_bytes"), ", ");
-        json_number("max_bytes", value(s, "journal_max_bytes"), "");
+        json_number("max_bytes", value(s, "journal_max_bytes"), "}");
+    } else {
+        fputs("}, \"journal\": null", stdout);
     }
-    printf("}, \"database\": {\"up\": %s, ", s->database_up ? "true" : "false");
+    printf(", \"database\": {\"up\": %s, ", s->database_up ? "true" : "false");
     json_number("quarantined", s->quarantined, ", ");
     json_number("stored_seconds_ago", s->stored_age_s, "}, ");
     json_endpoints(s);

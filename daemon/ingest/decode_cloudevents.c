@@ -61,10 +61,10 @@ struct decoder {
 struct member {
     struct str name;
     enum json_type type;
+    uint32_t flag; /* of one that is not required: of a wrong type or out of range */
     bool (*take)(struct decoder *decoder, const struct json_value *value); /* false: out of range; NULL: never */
     enum context opens;                                                    /* of an object or array */
     enum required required;                                                /* else REQUIRED_NONE */
-    uint32_t flag; /* of one that is not required: of a wrong type or out of range */
 };
 
 static bool set_string(struct str *ret, struct str s, size_t min_bytes, size_t max_bytes)
@@ -204,40 +204,40 @@ static bool take_camera_zone(struct decoder *decoder, const struct json_value *v
     }
 
 static const struct member top_members[] = {
-    {NAME("specversion"), JSON_STRING, take_specversion, .required = REQUIRED_SPECVERSION},
-    {NAME("id"), JSON_STRING, take_id, .required = REQUIRED_ID},
-    {NAME("source"), JSON_STRING, take_source, .required = REQUIRED_SOURCE},
-    {NAME("type"), JSON_STRING, take_type, .required = REQUIRED_TYPE},
-    {NAME("time"), JSON_STRING, take_time, .flag = 0}, /* validate_time() flags it */
+    {NAME("specversion"), JSON_STRING, .take = take_specversion, .required = REQUIRED_SPECVERSION},
+    {NAME("id"), JSON_STRING, .take = take_id, .required = REQUIRED_ID},
+    {NAME("source"), JSON_STRING, .take = take_source, .required = REQUIRED_SOURCE},
+    {NAME("type"), JSON_STRING, .take = take_type, .required = REQUIRED_TYPE},
+    {NAME("time"), JSON_STRING, .take = take_time}, /* validate_time() flags it */
     {NAME("data"), JSON_OBJECT, .opens = IN_DATA, .required = REQUIRED_DATA},
 };
 
 static const struct member data_members[] = {
-    {NAME("device"), JSON_STRING, take_device, .required = REQUIRED_DEVICE},
-    {NAME("kind"), JSON_STRING, take_kind, .required = REQUIRED_KIND},
-    {NAME("phase"), JSON_STRING, take_phase, .flag = FLAG_BAD_PHASE},
-    {NAME("input"), JSON_NUMBER, take_input, .flag = FLAG_BAD_INPUT},
+    {NAME("device"), JSON_STRING, .take = take_device, .required = REQUIRED_DEVICE},
+    {NAME("kind"), JSON_STRING, .take = take_kind, .required = REQUIRED_KIND},
+    {NAME("phase"), JSON_STRING, .take = take_phase, .flag = FLAG_BAD_PHASE},
+    {NAME("input"), JSON_NUMBER, .take = take_input, .flag = FLAG_BAD_INPUT},
     {NAME("location"), JSON_OBJECT, .opens = IN_LOCATION, .flag = FLAG_BAD_LOCATION},
-    {NAME("battery_pct"), JSON_NUMBER, take_battery, .flag = FLAG_BAD_BATTERY},
-    {NAME("signal_dbm"), JSON_NUMBER, take_signal, .flag = FLAG_BAD_SIGNAL},
+    {NAME("battery_pct"), JSON_NUMBER, .take = take_battery, .flag = FLAG_BAD_BATTERY},
+    {NAME("signal_dbm"), JSON_NUMBER, .take = take_signal, .flag = FLAG_BAD_SIGNAL},
     {NAME("text"), JSON_STRING, .flag = FLAG_BAD_TEXT},
-    {NAME("drill"), JSON_BOOLEAN, take_drill, .flag = FLAG_BAD_DRILL},
+    {NAME("drill"), JSON_BOOLEAN, .take = take_drill, .flag = FLAG_BAD_DRILL},
     {NAME("camera"), JSON_OBJECT, .opens = IN_CAMERA, .flag = FLAG_BAD_CAMERA},
 };
 
 static const struct member location_members[] = {
-    {NAME("type"), JSON_STRING, take_point, .flag = FLAG_BAD_LOCATION},
+    {NAME("type"), JSON_STRING, .take = take_point, .flag = FLAG_BAD_LOCATION},
     {NAME("coordinates"), JSON_ARRAY, .opens = IN_COORDINATES, .flag = FLAG_BAD_LOCATION},
-    {NAME("accuracy_m"), JSON_NUMBER, take_accuracy, .flag = FLAG_BAD_ACCURACY},
-    {NAME("fix_time"), JSON_STRING, take_fix_time, .flag = FLAG_BAD_FIX_TIME},
+    {NAME("accuracy_m"), JSON_NUMBER, .take = take_accuracy, .flag = FLAG_BAD_ACCURACY},
+    {NAME("fix_time"), JSON_STRING, .take = take_fix_time, .flag = FLAG_BAD_FIX_TIME},
 };
 
 static const struct member camera_members[] = {
-    {NAME("label"), JSON_STRING, take_label, .flag = FLAG_BAD_LABEL},
-    {NAME("score"), JSON_NUMBER, take_score, .flag = FLAG_BAD_SCORE},
+    {NAME("label"), JSON_STRING, .take = take_label, .flag = FLAG_BAD_LABEL},
+    {NAME("score"), JSON_NUMBER, .take = take_score, .flag = FLAG_BAD_SCORE},
     {NAME("box"), JSON_ARRAY, .opens = IN_BOX, .flag = FLAG_BAD_BOX},
-    {NAME("track"), JSON_STRING, take_track, .flag = FLAG_BAD_TRACK},
-    {NAME("camera_zone"), JSON_STRING, take_camera_zone, .flag = FLAG_BAD_CAMERA_ZONE},
+    {NAME("track"), JSON_STRING, .take = take_track, .flag = FLAG_BAD_TRACK},
+    {NAME("camera_zone"), JSON_STRING, .take = take_camera_zone, .flag = FLAG_BAD_CAMERA_ZONE},
 };
 
 #define MEMBERS(array)                                                                                                 \
@@ -259,10 +259,10 @@ static void on_name(void *ctx, struct str name)
 {
     struct decoder *decoder = ctx;
     enum context context = decoder->contexts[decoder->depth - 1];
-    const struct member *member = members_of[context].all, *end = member + members_of[context].n;
-    while (member < end && !str_eq(member->name, name))
-        member++;
-    decoder->member = member < end ? member : NULL;
+    size_t i = 0, n = members_of[context].n;
+    while (i < n && !str_eq(members_of[context].all[i].name, name))
+        i++;
+    decoder->member = i < n ? &members_of[context].all[i] : NULL;
 }
 
 /* A value for decoder->member: stored, or complained about. */

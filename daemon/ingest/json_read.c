@@ -203,11 +203,16 @@ static void start(struct json_reader *reader, struct str text, const struct json
     yajl_config(reader->yajl, yajl_dont_validate_strings, 1);
 }
 
+static bool is_white_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 /* yajl takes the beginning of a token for nothing where it is the end of the text. */
 static bool trailing_garbage(const struct json_reader *reader, size_t *ret_offset)
 {
     for (size_t i = reader->end; i < reader->text.len; i++)
-        if (!memchr(" \t\r\n", reader->text.p[i], 4)) {
+        if (!is_white_space(reader->text.p[i])) {
             *ret_offset = i;
             return true;
         }

@@ -7,9 +7,8 @@
 #include "base/clock.h"
 #include "journal/internal.h"
 
-#define SEGMENT_BYTES_LEAST    (UINT64_C(128) << 10) /* holds the largest record */
-#define SEGMENT_BYTES_USUAL    (UINT64_C(1) << 20)
-#define SEGMENT_BYTES_GREATEST (UINT64_C(64) << 20)
+#define SEGMENT_BYTES_LEAST (UINT64_C(128) << 10) /* holds the largest record */
+#define SEGMENT_BYTES_USUAL (UINT64_C(1) << 20)
 
 #define ZERO_AHEAD_BYTES (UINT32_C(256) << 10)
 
@@ -24,8 +23,8 @@ static uint32_t segment_bytes(uint64_t max_size_bytes)
         bytes = max_size_bytes / 4 < SEGMENT_BYTES_USUAL ? max_size_bytes / 4 : SEGMENT_BYTES_USUAL;
     if (bytes < SEGMENT_BYTES_LEAST)
         bytes = SEGMENT_BYTES_LEAST;
-    if (bytes > SEGMENT_BYTES_GREATEST)
-        bytes = SEGMENT_BYTES_GREATEST;
+    if (bytes > SEGMENT_BYTES_MAX)
+        bytes = SEGMENT_BYTES_MAX;
     return (uint32_t)(bytes / 4096 * 4096);
 }
 
@@ -68,7 +67,7 @@ static struct frame_header header_of(const struct journal *journal, uint16_t fla
         .record_bytes = (uint32_t)journal->records.len,
         .first_seq = journal->next_seq - journal->count,
         .prev_synced = journal->next_seq - journal->count - 1,
-        .prev_checksum = journal->synced_checksum,
+        .prev_checksum = journal->prev_checksum,
         .wall_us = journal->wall_us,
     };
     memcpy(header.origin, journal->chain.origin, sizeof(header.origin));
@@ -203,7 +202,8 @@ int append_flush(struct journal *journal, struct err *err)
     last->next_seq = journal->next_seq;
     last->records += journal->count;
     const struct frame_entry *table = (const struct frame_entry *)(const void *)journal->table.data;
-    journal->synced_checksum = table[journal->count - 1].checksum;
+    journal->prev_checksum = table[journal->count - 1].checksum;
+    journal->synced_seq = journal->next_seq - 1;
     journal->count = 0;
     journal->table.len = journal->records.len = 0;
     return 0;

@@ -37,6 +37,8 @@ static bool copy_bytes(int from_fd, int to_fd, uint32_t offset, uint32_t length)
 bool aside_copy(struct aside *aside, int segment_fd, uint64_t segment_seq, uint32_t offset, uint32_t length)
 {
     char name[NAME_MAX];
+    if (length == 0) /* an empty record whose entry was damaged */
+        return true;
     if (!open_folder(aside))
         return false;
     snprintf(name, sizeof(name), "%020" PRIu64 "-%010" PRIu32 "-%" PRId64 ".bytes", segment_seq, offset,

@@ -12,6 +12,7 @@ struct walk {
     int fd;
     bool last;         /* nothing that follows proves that its tail was synced */
     uint64_t next_seq; /* what the following segment begins with, where there is one */
+    uint32_t limit;    /* nothing is looked at from here on */
     uint32_t tail;     /* offset of the last frame of the last segment; UINT32_MAX elsewhere */
     struct window window;
     struct frame_view view;
@@ -62,7 +63,7 @@ static int write_gap(struct walk *walk, uint32_t from, uint32_t until, uint64_t 
     if (write_at(walk, &gap, sizeof(gap), from) != 0 ||
         write_at(walk, &gap, sizeof(gap), until - (uint32_t)sizeof(gap)) != 0)
         return -1;
-    walk->segment->next_seq += count;
+    walk->segment->next_seq += gap.count;
     walk->check->tail = gap;
     return segment_sync(walk->fd);
 }
@@ -84,6 +85,7 @@ static int lost_region(struct walk *walk, uint32_t from, uint32_t until, uint64_
 {
     uint64_t count = next_seq - walk->segment->next_seq;
     report(walk, DAMAGE_REGION, from, until - from, walk->segment->next_seq, count, true);
+    walk->segment->used = until;
     if (walk->check->mend)
         return mended(walk, write_gap(walk, from, until, count, neighbour), err);
     return 0;
@@ -93,6 +95,8 @@ static int lost_region(struct walk *walk, uint32_t from, uint32_t until, uint64_
 static bool check_records(struct walk *walk, bool synced)
 {
     const struct frame_view *view = &walk->view;
+    /* With both ends on the disk the frame was written whole, whether or not its sync came back. */
+    uint32_t mark = synced || (view->front_ok && view->rear_ok) ? ENTRY_SET_ASIDE : ENTRY_TORN;
     const struct frame_header *header = &view->header;
     walk->marked.len = 0;
     buf_append(&walk->marked, view->table, header->count * sizeof(*view->table));
@@ -101,7 +105,7 @@ static bool check_records(struct walk *walk, bool synced)
     uint32_t bad_from = 0;
     bool any = false;
     for (uint32_t i = 0; i <= header->count; i++) {
-        bool ends = i == header->count || marked[i].length & ENTRY_SET_ASIDE || frame_record_ok(view, i, record);
+        bool ends = i == header->count || marked[i].length & ENTRY_MARKS || frame_record_ok(view, i, record);
         if (ends && bad) {
             report(walk, DAMAGE_RECORDS, header->offset + (uint32_t)(bad - view->bytes), (uint32_t)(record - bad),
                    header->first_seq + bad_from, i - bad_from, synced);
@@ -114,9 +118,11 @@ static bool check_records(struct walk *walk, bool synced)
             bad = bad ? bad : record;
             any = true;
         }
-        walk->segment->records += ends && !(marked[i].length & ENTRY_SET_ASIDE);
+        walk->segment->records += ends && !(marked[i].length & ENTRY_MARKS);
         record += frame_entry_bytes(marked[i]);
-        marked[i].length |= ends ? 0 : ENTRY_SET_ASIDE;
+        marked[i].length |= ends ? 0 : mark;
+        if (!(marked[i].length & ENTRY_TORN))
+            walk->check->last_seq = header->first_seq + i;
     }
     return any;
 }
@@ -153,8 +159,10 @@ static int rewrite_frame(struct walk *walk)
 static bool is_torn_off(const struct frame_view *view)
 {
     const char *record = view->records;
+    if (view->front_ok && view->rear_ok)
+        return false;
     for (uint32_t i = 0; i < view->header.count; i++) {
-        if (view->table[i].length & ENTRY_SET_ASIDE || frame_record_ok(view, i, record))
+        if (view->table[i].length & ENTRY_MARKS || frame_record_ok(view, i, record))
             return false;
         record += frame_entry_bytes(view->table[i]);
     }
@@ -183,7 +191,7 @@ static int check_gap(struct walk *walk, const struct frame_header *header, struc
     uint32_t places[] = {header->offset, rear};
     take_in(walk, header, 0);
     for (int i = 0; i < 2; i++) {
-        const char *copy = window_get(&walk->window, places[i], sizeof(*header), walk->segment->bytes, err);
+        const char *copy = window_get(&walk->window, places[i], sizeof(*header), walk->limit, err);
         if (!copy)
             return -1;
         if (memcmp(copy, header, sizeof(*header)) == 0)
@@ -204,7 +212,7 @@ static int check_frame(struct walk *walk, const struct frame_header *header, str
     bool synced = header->offset != walk->tail;
     if (header->flags & FRAME_GAP)
         return check_gap(walk, header, err) == 0 ? 1 : -1;
-    char *bytes = window_get(&walk->window, header->offset, header->length, walk->segment->bytes, err);
+    char *bytes = window_get(&walk->window, header->offset, header->length, walk->limit, err);
     if (!bytes)
         return -1;
     struct frame_view *view = &walk->view;
@@ -225,14 +233,12 @@ static int check_frame(struct walk *walk, const struct frame_header *header, str
 static int check_remainder(struct walk *walk, struct err *err)
 {
     uint32_t from, until, used = walk->segment->used;
-    int rc = segment_find_bytes(&walk->window, used, walk->segment->bytes, &from, &until, err);
+    int rc = segment_find_bytes(&walk->window, used, walk->limit, &from, &until, err);
     if (rc <= 0)
         return rc;
     if (!walk->last) {
         bool lost = walk->next_seq > walk->segment->next_seq;
-        rc = lost_region(walk, used, until, lost ? walk->next_seq : walk->segment->next_seq, &walk->check->tail, err);
-        walk->segment->used = until;
-        return rc;
+        return lost_region(walk, used, until, lost ? walk->next_seq : walk->segment->next_seq, &walk->check->tail, err);
     }
     bool kept = report(walk, DAMAGE_REGION, from, until - from, walk->segment->next_seq, 0, false);
     if (!walk->check->mend)
@@ -249,13 +255,14 @@ static int find_tail(struct walk *walk, struct err *err)
     struct frame_header header;
     int rc;
     uint32_t at = 0;
-    uint64_t seq = walk->segment->seq;
-    while ((rc = segment_find_frame(&walk->window, walk->segment->nonce, seq, at, walk->segment->bytes, &header,
-                                    err)) == 1) {
+    uint64_t seq = walk->segment->seq, nonce = walk->segment->nonce;
+    while ((rc = segment_find_frame(&walk->window, nonce, seq, at, walk->limit, &header, err)) == 1) {
         walk->tail = header.offset;
         at = header.offset + header.length;
         seq = header.first_seq + header.count;
     }
+    if (walk->check->live)
+        walk->limit = at;
     return rc;
 }
 
@@ -267,7 +274,7 @@ static int walk_segment(struct walk *walk, struct err *err)
     segment->next_seq = segment->seq;
     if (walk->last && find_tail(walk, err) != 0)
         return -1;
-    while ((rc = segment_find_frame(&walk->window, segment->nonce, segment->next_seq, segment->used, segment->bytes,
+    while ((rc = segment_find_frame(&walk->window, segment->nonce, segment->next_seq, segment->used, walk->limit,
                                     &header, err)) == 1) {
         if (header.offset > segment->used &&
             lost_region(walk, segment->used, header.offset, header.first_seq, &header, err) != 0)
@@ -279,6 +286,7 @@ static int walk_segment(struct walk *walk, struct err *err)
     return rc < 0 ? -1 : check_remainder(walk, err);
 }
 
+/* 1: checked, 0: it is gone, -1 with err. */
 static int check_segment(struct check *check, struct chain *chain, size_t i, int dir_fd, struct err *err)
 {
     char name[SEGMENT_NAME_SIZE];
@@ -287,8 +295,11 @@ static int check_segment(struct check *check, struct chain *chain, size_t i, int
     walk.next_seq = walk.last ? 0 : chain->segments[i + 1].seq;
     segment_name(walk.segment->seq, name);
     walk.fd = openat(dir_fd, name, (check->mend ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+    if (walk.fd < 0 && errno == ENOENT)
+        return 0;
     if (walk.fd < 0)
         return err_set(err, "segment %s: cannot be opened: %s", name, strerror(errno));
+    walk.limit = walk.segment->bytes;
     walk.window.salvage = true;
     window_reset(&walk.window, walk.fd);
     int rc = walk_segment(&walk, err);
@@ -296,23 +307,28 @@ static int check_segment(struct check *check, struct chain *chain, size_t i, int
     frame_view_free(&walk.view);
     buf_free(&walk.marked);
     close(walk.fd);
-    return rc;
+    return rc == 0 ? 1 : -1;
 }
 
 int check_chain(struct check *check, struct chain *chain, int dir_fd, struct err *err)
 {
     uint64_t next_seq = 0;
+    check->last_seq = chain->n > 0 ? chain->segments[0].seq - 1 : 0;
     for (size_t i = 0; i < chain->n;) {
         char name[SEGMENT_NAME_SIZE];
-        if (chain->segments[i].seq < next_seq) {
-            segment_name(chain->segments[i].seq, name);
-            chain_add_stranger(chain, name, "another segment has its numbers already");
-            chain_remove(chain, i);
-            continue;
-        }
-        if (check_segment(check, chain, i, dir_fd, err) != 0)
+        bool taken = chain->segments[i].seq < next_seq;
+        if (taken)
+            chain_add_stranger(chain, segment_name(chain->segments[i].seq, name),
+                               "another segment has its numbers already");
+        int rc = taken ? 0 : check_segment(check, chain, i, dir_fd, err);
+        if (rc < 0)
             return -1;
-        next_seq = chain->segments[i++].next_seq;
+        if (rc == 0)
+            chain_remove(chain, i);
+        else
+            next_seq = chain->segments[i++].next_seq;
+        if (check->progress)
+            check->progress(check->ctx, i, chain->n);
     }
     return 0;
 }

@@ -30,17 +30,21 @@ struct damage {
 
 struct check {
     bool mend;
+    bool live; /* a daemon is writing: what lies behind the last frame found at first is not looked at */
     /* Is told of each damage, with the file open. Returns whether the bytes are kept elsewhere now. */
     bool (*found)(void *ctx, int fd, const struct damage *damage);
+    void (*progress)(void *ctx, size_t done, size_t total); /* segments; may be NULL */
     void *ctx;
 
     /* Filled by check_chain(). */
     struct frame_header tail; /* the last frame of the journal; version 0: there is none */
-    uint64_t last_checksum;   /* of the last record; 0: none, or not known */
+    uint64_t last_checksum;   /* of the last number; 0: none, or not known */
+    uint64_t last_seq;        /* the last number that may have been accepted: of a torn frame, the last that checks */
 };
 
-/* Checks and fills all segments of the chain; one whose numbers another has already becomes a stranger. -1: a segment
- * cannot be opened, or mending the last one failed (of the others it is tried again with the next recovery). */
+/* Checks and fills all segments of the chain; one whose numbers another has already becomes a stranger, one that is
+ * gone by now is left out. -1: a segment cannot be opened, or mending the last one failed (of the others it is tried
+ * again with the next recovery). */
 int check_chain(struct check *check, struct chain *chain, int dir_fd, struct err *err);
 
 #endif

@@ -52,6 +52,8 @@ bool frame_header_ok(const struct frame_header *header, uint32_t offset)
         return false;
     if (header->flags & FRAME_GAP)
         return true;
+    if (header->count == 0 && header->record_bytes > 0)
+        return false;
     return header->length <= FRAME_BYTES_MAX && frame_length(header->count, header->record_bytes) <= header->length;
 }
 
@@ -78,14 +80,17 @@ static bool entry_checks(const struct frame_view *view, struct frame_entry entry
            frame_record_checksum(view->header.nonce, view->records + offset, len) == entry.checksum;
 }
 
-/* The entry of two that is the more credible: it checks, or with its length the entry behind it does. */
+/* The entry of two that is the more credible: it checks, or with its length the entry behind it does. A record that
+ * checks was never set aside, whatever a damaged entry says. */
 static struct frame_entry merge_entry(const struct frame_view *view, const struct frame_entry *front,
                                       const struct frame_entry *rear, uint32_t i, uint32_t offset)
 {
-    if (entry_checks(view, front[i], offset))
-        return front[i];
-    if (entry_checks(view, rear[i], offset))
-        return rear[i];
+    bool front_checks = entry_checks(view, front[i], offset);
+    if (front_checks || entry_checks(view, rear[i], offset)) {
+        struct frame_entry entry = front_checks ? front[i] : rear[i];
+        entry.length = frame_entry_bytes(entry);
+        return entry;
+    }
     if (i + 1 == view->header.count)
         return front[i];
     uint32_t next = offset + frame_entry_bytes(front[i]);
@@ -101,7 +106,7 @@ static void merge_tables(struct frame_view *view, const struct frame_entry *fron
         struct frame_entry entry = merge_entry(view, front, rear, i, offset);
         uint32_t left = view->header.record_bytes - offset;
         if (frame_entry_bytes(entry) > left || i + 1 == view->header.count)
-            entry.length = left | (entry.length & ENTRY_SET_ASIDE);
+            entry.length = left | (entry.length & ENTRY_MARKS);
         offset += frame_entry_bytes(entry);
         buf_append(&view->merged, &entry, sizeof(entry));
     }
@@ -118,15 +123,20 @@ static const struct frame_entry *table_at(const char *bytes)
     return (const struct frame_entry *)(const void *)bytes;
 }
 
+/* Is it of the same frame? Recovery changes nothing in a header but the table's checksum. */
+static bool is_copy(const struct frame_header *copy, const struct frame_header *header)
+{
+    return frame_header_ok(copy, header->offset) && copy->nonce == header->nonce && copy->length == header->length &&
+           copy->first_seq == header->first_seq && copy->count == header->count &&
+           copy->record_bytes == header->record_bytes;
+}
+
 void frame_view_open(struct frame_view *view, char *bytes, const struct frame_header *header)
 {
     struct frame_header front, rear;
     memcpy(&front, bytes, sizeof(front));
     memcpy(&rear, bytes + header->length - sizeof(rear), sizeof(rear));
-    bool front_header =
-        frame_header_ok(&front, header->offset) && front.nonce == header->nonce && front.length == header->length;
-    bool rear_header =
-        frame_header_ok(&rear, header->offset) && rear.nonce == header->nonce && rear.length == header->length;
+    bool front_header = is_copy(&front, header), rear_header = is_copy(&rear, header);
 
     view->bytes = bytes;
     view->header = front_header ? front : rear;
@@ -169,7 +179,8 @@ void frame_compose(struct frame_view *view)
     uint32_t table = front - (uint32_t)sizeof(view->header);
     char *rear = view->bytes + view->header.length - front;
     char *padding = view->bytes + front + view->header.record_bytes;
-    memmove(view->bytes + sizeof(view->header), view->table, table);
+    if (table > 0)
+        memmove(view->bytes + sizeof(view->header), view->table, table);
     memcpy(view->bytes, &view->header, sizeof(view->header));
     memset(padding, 0, (size_t)(rear - padding));
     memcpy(rear, view->bytes + sizeof(view->header), table);

@@ -14,9 +14,9 @@
 #include "base/buf.h"
 
 #define FRAME_VERSION     1
-#define FRAME_BLOCK       512u                   /* frames begin and end on multiples of it */
-#define FRAME_BYTES_MAX   (UINT32_C(2) << 20)    /* bounds the memory of writing and reading */
-#define SEGMENT_BYTES_MAX (UINT32_C(1024) << 20) /* what a reader believes of a header */
+#define FRAME_BLOCK       512u                 /* frames begin and end on multiples of it */
+#define FRAME_BYTES_MAX   (UINT32_C(2) << 20)  /* bounds the memory of writing and reading */
+#define SEGMENT_BYTES_MAX (UINT32_C(64) << 20) /* none is made larger, none is believed to be */
 
 enum frame_flag {
     FRAME_OPEN = 1,  /* the first of a segment; no records */
@@ -48,7 +48,10 @@ struct frame_header {
 _Static_assert(sizeof(struct frame_header) == 128, "the header is written as it lies in memory");
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the format is little-endian, and so must the machine be");
 
-#define ENTRY_SET_ASIDE UINT32_C(0x80000000) /* in length: recovery set the record aside, its number stays empty */
+/* In the length of an entry: recovery found that the record does not check. */
+#define ENTRY_SET_ASIDE UINT32_C(0x80000000) /* it was synced */
+#define ENTRY_TORN      UINT32_C(0x40000000) /* it never was, as far as can be told: its number stays empty */
+#define ENTRY_MARKS     (ENTRY_SET_ASIDE | ENTRY_TORN)
 
 struct frame_entry {
     uint64_t checksum;
@@ -58,7 +61,7 @@ _Static_assert(sizeof(struct frame_entry) == 12, "written as it lies in memory")
 
 static inline uint32_t frame_entry_bytes(struct frame_entry entry)
 {
-    return entry.length & ~ENTRY_SET_ASIDE;
+    return entry.length & ~ENTRY_MARKS;
 }
 
 /* Of header and table together. */

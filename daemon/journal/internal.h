@@ -23,7 +23,8 @@ struct journal {
     uint16_t tail_flags; /* of the last frame */
     struct reader reader;
     uint64_t next_seq, stored_seq;
-    uint64_t synced_checksum; /* of the last synced record; 0: not known */
+    uint64_t synced_seq;    /* after a torn frame was recovered, less than what comes before next_seq and count */
+    uint64_t prev_checksum; /* of the number before the frame that is being gathered; 0: not known */
     bool failed;
     bool disk_full;
     int64_t disk_full_us; /* when that was found */

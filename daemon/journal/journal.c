@@ -73,8 +73,10 @@ static int recover(struct journal *journal, const char *directory, int64_t wall_
         return begin_journal(journal, wall_us, err);
     memcpy(journal->uuid, found.tail.uuid, sizeof(journal->uuid));
     journal->tail_flags = found.tail.flags;
-    journal->synced_checksum = found.last_checksum;
+    journal->prev_checksum = found.last_checksum;
     journal->next_seq = journal_last(journal)->next_seq;
+    journal->synced_seq = found.last_seq;
+    journal->stored_seq = journal_first_seq(journal) - 1;
     return 0;
 }
 
@@ -154,7 +156,12 @@ uint64_t journal_next_seq(const struct journal *journal)
 
 uint64_t journal_synced_seq(const struct journal *journal)
 {
-    return journal->next_seq - journal->count - 1;
+    return journal->synced_seq;
+}
+
+uint64_t journal_stored_seq(const struct journal *journal)
+{
+    return journal->stored_seq;
 }
 
 uint64_t journal_first_seq(const struct journal *journal)
@@ -216,11 +223,11 @@ bool journal_checksum(struct journal *journal, uint64_t seq, uint64_t *ret)
         return true;
     if (seq + 1 == first->seq)
         *ret = first->prev_checksum;
-    else if (seq == journal_synced_seq(journal))
-        *ret = journal->synced_checksum;
+    else if (seq + journal->count + 1 == journal->next_seq)
+        *ret = journal->prev_checksum;
     if (*ret != 0)
         return true;
-    return seq <= journal_synced_seq(journal) && reader_checksum(&journal->reader, &journal->chain, seq, ret);
+    return seq <= journal->synced_seq && reader_checksum(&journal->reader, &journal->chain, seq, ret);
 }
 
 int journal_new_uuid(struct journal *journal, struct err *err)

@@ -62,14 +62,15 @@ enum journal_append {
 };
 
 /* Takes the record for the next group commit; it is not on disk before journal_sync(). Returns enum journal_append, or
- * -1: final. Frames are limited: JOURNAL_FULL never comes within a frame that was begun. */
+ * -1: final. Where the record needs another frame or segment, the frame before it is written and synced first, so that
+ * journal_synced_seq() may rise; JOURNAL_FULL never comes within a frame that was begun. */
 int journal_append(struct journal *journal, struct str record, int64_t wall_us, uint64_t *ret_seq, struct err *err);
 
 /* Writes and syncs what was appended as one frame. Afterwards all of it is on stable storage. No-op when nothing is. */
 int journal_sync(struct journal *journal, struct err *err);
 
-/* Numbers. next_seq - 1 is the last appended; synced_seq the last that may be acknowledged; first_seq the oldest kept
- * (next_seq where none is). */
+/* Numbers. next_seq - 1 is the last appended; synced_seq the last that may be acknowledged (numbers of a torn frame
+ * stay empty, so that there may be some between the two); first_seq the oldest kept (next_seq where none is). */
 uint64_t journal_next_seq(const struct journal *journal);
 uint64_t journal_synced_seq(const struct journal *journal);
 uint64_t journal_first_seq(const struct journal *journal);
@@ -84,7 +85,8 @@ int64_t journal_reach_us(const struct journal *journal); /* wall time of the old
 /* Who this journal is, for the database. */
 const uint8_t *journal_uuid(const struct journal *journal);
 
-/* The checksum of a kept record. false: not kept, or damaged. seq 0 has checksum 0. */
+/* The checksum of a kept record, or of the one before the oldest: what it was when it was written, also where the
+ * record itself is damaged now. false: not kept, or not known any more. seq 0 has checksum 0. */
 bool journal_checksum(struct journal *journal, uint64_t seq, uint64_t *ret);
 
 /* Takes a new UUID: this journal is not what the database knows. Numbers and kept records stay. -1: final. */
@@ -93,8 +95,10 @@ int journal_new_uuid(struct journal *journal, struct err *err);
 /*
  * Reads synced records from from_seq on into an empty batch, at most max_records and about max_bytes (one record at
  * least), in order. Only rows[].record, alert.seq and alert.checksum are filled. A record that no longer checks
- * (it did when it was recovered or written) comes with `unreadable` set and the bytes that are there.
- * Fills first_seq, last_seq, last_checksum. Numbers that no segment holds (set aside at recovery) are passed over.
+ * comes with `unreadable` set and the bytes that are there, whether that is found now or was at recovery; where a whole
+ * frame is no longer recognised, every number of it does, the first with the bytes and all with checksum 0.
+ * Fills first_seq (from_seq), last_seq, last_checksum. Numbers of which nothing is left are passed over: of frames that
+ * recovery found destroyed, of torn frames, of segments that are gone.
  * 0 rows: nothing is there yet. -1: the disk cannot be read (try again later; nothing is lost).
  */
 int journal_read(struct journal *journal, uint64_t from_seq, size_t max_records, size_t max_bytes, struct batch *batch,

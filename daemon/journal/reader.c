@@ -144,10 +144,10 @@ static bool add_record(struct reader *reader, size_t max_bytes, struct batch *ba
     const struct frame_view *view = &reader->view;
     struct frame_entry entry = view->table[reader->index];
     struct str record = {view->records + reader->record, frame_entry_bytes(entry)};
-    if (!(entry.length & ENTRY_SET_ASIDE)) {
+    if (!(entry.length & ENTRY_TORN)) {
         if (batch->n > 0 && batch->bytes.len + record.len > max_bytes)
             return false;
-        bool ok = frame_record_ok(view, reader->index, record.p);
+        bool ok = !(entry.length & ENTRY_SET_ASIDE) && frame_record_ok(view, reader->index, record.p);
         add_row(batch, reader->next_seq, entry.checksum, record, ok ? NULL : "its bytes in the journal are damaged");
     }
     reader->index++;
@@ -161,7 +161,7 @@ static void point_rows(struct batch *batch)
     const char *at = batch->bytes.data;
     for (size_t i = 0; i < batch->n; i++) {
         batch->rows[i].record.p = at;
-        at += batch->rows[i].record.len;
+        at = at ? at + batch->rows[i].record.len : NULL; /* rows without bytes need no buffer */
     }
 }
 

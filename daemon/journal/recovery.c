@@ -95,6 +95,7 @@ int recovery_run(int dir_fd, const char *directory, int64_t wall_us, struct reco
     move_strangers(&keeper, &ret->chain);
     ret->tail = check.tail;
     ret->last_checksum = check.last_checksum;
+    ret->last_seq = check.last_seq;
     if (rc == 0 && ret->chain.n > 0)
         rc = open_tail(dir_fd, ret, err);
     count_records(&ret->chain, report);

@@ -239,8 +239,8 @@ Test(send, gives_replies_for_equal_ids_to_lines_in_the_order_sent)
     peer_stop(&peer);
     char expected[256];
     snprintf(expected, sizeof(expected),
-             "%s:3: invalid: data.kind: is missing\n%s:4: forbidden: data.device: not ?[31mthis? one\n", path_in,
-             path_in);
+             "%s:3: invalid: data.kind: is missing\n%s:4: forbidden: data.device: not \\x1b[31mthis\\x0a one\n",
+             path_in, path_in);
     cr_assert_str_eq(slurp(path_err), expected);
     assert_says(path_out, "3 lines: 1 accepted, 2 rejected");
 }

@@ -1,0 +1,74 @@
+"""Schema patrol: its promised columns, and a comment on everything."""
+
+from support import SchemaTest, insert_alert
+
+ALERTS = (
+    "source event_id instance journal_seq device_id endpoint kind phase input drill occurred_at received_at clock_skew "
+    "geom accuracy_m location_source flags wijk_code buurt_code rule incident_id payload"
+).split()
+
+
+class Patrol(SchemaTest):
+    def test_alerts_has_the_promised_columns(self):
+        columns = self.superuser.execute("select * from patrol.alerts limit 0").description
+        self.assertEqual([column.name for column in columns], ALERTS)
+
+    def test_alerts_shows_what_is_stored(self):
+        self.superuser.execute("select mobeye.premake_partitions()")
+        now = self.value(self.superuser, "select now()")
+        insert_alert(
+            self.superuser,
+            "camera",
+            now,
+            event_id="one",
+            geom="SRID=4326;POINT(5.38421 52.19634)",
+            flags=["clock"],
+            rule="r",
+        )
+        row = self.superuser.execute(
+            "select event_id, kind, st_x(geom), st_y(geom), flags, wijk_code, buurt_code, rule, payload"
+            "  from patrol.alerts"
+        ).fetchall()
+        self.assertEqual(row, [("one", "camera", 5.38421, 52.19634, ["clock"], None, None, "r", {})])
+
+    def test_views_are_security_barriers(self):
+        views = self.superuser.execute(
+            """select relname, coalesce('security_barrier=true' = any(reloptions), false) from pg_class
+                where relnamespace = 'patrol'::regnamespace and relkind = 'v'"""
+        ).fetchall()
+        self.assertTrue(views)
+        self.assertEqual([name for name, barrier in views if not barrier], [])
+
+    def test_everything_has_a_comment(self):
+        bare = self.superuser.execute(
+            """select c.oid::regclass::text from pg_class c
+                where relnamespace = 'patrol'::regnamespace and obj_description(c.oid, 'pg_class') is null
+               union all
+               select attrelid::regclass || '.' || attname from pg_attribute join pg_class c on c.oid = attrelid
+                where relnamespace = 'patrol'::regnamespace and attnum > 0 and not attisdropped
+                  and col_description(attrelid, attnum) is null
+               union all
+               select oid::regprocedure::text from pg_proc
+                where pronamespace in ('patrol'::regnamespace, 'mobeye'::regnamespace)
+                  and obj_description(oid, 'pg_proc') is null
+               union all
+               select nspname::text from pg_namespace
+                where nspname in ('mobeye', 'patrol') and obj_description(oid, 'pg_namespace') is null
+               union all
+               select oid::regclass::text from pg_class
+                where relnamespace = 'mobeye'::regnamespace and relkind in ('r', 'p')
+                  and not (relispartition and relkind = 'r')
+                  and obj_description(oid, 'pg_class') is null"""
+        ).fetchall()
+        self.assertEqual(bare, [])
+
+    def test_functions_pin_their_search_path(self):
+        loose = self.superuser.execute(
+            """select oid::regprocedure::text from pg_proc
+                where pronamespace in ('patrol'::regnamespace, 'mobeye'::regnamespace)
+                  and not coalesce(array_to_string(proconfig, ' ') like '%search_path=pg_catalog, pg_temp%', false)"""
+        ).fetchall()
+        self.assertEqual(loose, [])
+
+    def test_api_version(self):
+        self.assertEqual(self.value(self.superuser, "select patrol.api_version()"), 1)

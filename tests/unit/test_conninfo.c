@@ -1,0 +1,62 @@
+/* A conninfo may be printed when its passwords are out of it. */
+#include <criterion/criterion.h>
+#include <criterion/parameterized.h>
+#include <string.h>
+
+#include "store/conninfo.h"
+
+struct sample {
+    char conninfo[96];
+    char masked[112]; /* the options come in libpq's order */
+};
+
+ParameterizedTestParameters(conninfo, is_masked)
+{
+    static struct sample samples[] = {
+        {"host=db dbname=mobeye user=u", "user=u dbname=mobeye host=db"},
+        {"host=db password=geheim", "password=******** host=db"},
+        {"password='ge heim' sslpassword=geheim", "password=******** sslpassword=********"},
+        {"postgresql://u:geheim@db:5433/mobeye", "user=u password=******** dbname=mobeye host=db port=5433"},
+        {"postgres://db?password=geheim", "password=******** host=db"},
+        {"host=a,b port=1,2 password=", "password=******** host=a,b port=1,2"},
+        {"application_name='it''s' host=db", "(unreadable)"},
+        {"host='a b\\'c'", "host='a b\\'c'"},
+        {"host=db password=geheim geheim", "(unreadable)"},
+        {"mobeye", "dbname=mobeye"},
+        {"", "dbname=''"},
+    };
+    return cr_make_param_array(struct sample, samples, sizeof(samples) / sizeof(samples[0]));
+}
+
+ParameterizedTest(struct sample *sample, conninfo, is_masked)
+{
+    struct buf out = {0};
+    conninfo_mask(&out, sample->conninfo);
+    cr_assert(str_is(buf_str(&out), sample->masked), "%s: got %.*s", sample->conninfo, (int)out.len, out.data);
+    buf_free(&out);
+}
+
+Test(conninfo, what_libpq_reads_is_right)
+{
+    cr_assert_eq(conninfo_check("host=db password='a b'", NULL), 0);
+    cr_assert_eq(conninfo_check("postgresql:///mobeye", NULL), 0);
+    cr_assert_eq(conninfo_check("mobeye", NULL), 0);
+}
+
+Test(conninfo, an_error_says_which_option_is_wrong)
+{
+    struct err err;
+    cr_assert_eq(conninfo_check("hostt=db", &err), -1);
+    cr_assert(strstr(err.text, "hostt"), "%s", err.text);
+}
+
+Test(conninfo, an_error_quotes_nothing_of_a_password)
+{
+    const char *wrong[] = {"host=db password=my geheim", "PASSWORD geheim=x", "postgresql://u:ge%heim@db/x",
+                           "sslpassword='geheim"};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        struct err err;
+        cr_assert_eq(conninfo_check(wrong[i], &err), -1, "%s", wrong[i]);
+        cr_assert_not(strstr(err.text, "heim"), "%s", err.text);
+    }
+}

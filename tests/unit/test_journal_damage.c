@@ -1,0 +1,551 @@
+/* Damage: what one flipped byte, a cut, garbage or a foreign file costs, and that none of it is passed over silently.
+ */
+#include "test_journal_support.h"
+
+#include <dirent.h>
+
+#include "journal/check.h"
+#include "journal/frame.h"
+
+/* What is tested here is what the bytes say, not when they reach a disk. */
+int fdatasync(int fd)
+{
+    (void)fd;
+    return 0;
+}
+
+int fsync(int fd)
+{
+    (void)fd;
+    return 0;
+}
+
+/* Thousands of openings: in memory where the system has such a file system. */
+static void make_quick_dir(void)
+{
+    setenv("TMPDIR", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp", 0);
+    test_dir_make();
+}
+
+#define IMAGE_BYTES (128u << 10)
+
+static char image[IMAGE_BYTES], damaged[IMAGE_BYTES];
+static char image_path[8192];
+static uint32_t image_used; /* where the frames end */
+static uint64_t image_records;
+
+TestSuite(journal_damage, .init = make_quick_dir, .fini = test_dir_remove, .timeout = 120);
+
+/* Where the frames of a segment begin, by their lengths; ends with where the last ends. Returns how many. */
+static size_t frame_offsets(const char *bytes, uint32_t *ret, size_t room)
+{
+    size_t n = 0;
+    struct frame_header header;
+    uint32_t at = 0;
+    for (;;) {
+        ret[n] = at;
+        memcpy(&header, bytes + at, sizeof(header));
+        if (!frame_header_ok(&header, at) || n + 1 == room)
+            return n;
+        n++;
+        at += header.length;
+    }
+}
+
+/* A journal of one segment: frames of 1, 2, ... records. */
+static void make_image(unsigned frames, bool clean)
+{
+    struct journal *journal = open_journal(SMALL, NULL);
+    for (unsigned i = 1; i <= frames; i++) {
+        append_usual(journal, i);
+        sync_journal(journal);
+    }
+    image_records = journal_synced_seq(journal);
+    if (clean)
+        close_journal(&journal);
+    else
+        journal_free(&journal);
+    snprintf(image_path, sizeof(image_path), "%s", in_dir("journal/%020d.seg", 1));
+    cr_assert_eq(load_file(image_path, image, sizeof(image)), sizeof(image));
+    uint32_t offsets[64];
+    image_used = offsets[frame_offsets(image, offsets, 64)];
+    memcpy(damaged, image, sizeof(image));
+}
+
+static void put_image(const char *bytes, size_t len)
+{
+    remove_tree(in_dir("journal/set-aside"));
+    save_file(image_path, bytes, len);
+}
+
+/* Is the byte at `at` of the damaged file in a file of the folder, with all its neighbours there? */
+static bool is_set_aside(uint32_t at)
+{
+    static char kept[IMAGE_BYTES];
+    bool found = false;
+    DIR *dir = opendir(in_dir("journal/set-aside"));
+    for (struct dirent *entry; dir && (entry = readdir(dir));) {
+        uint64_t segment;
+        uint32_t offset;
+        if (sscanf(entry->d_name, "%" SCNu64 "-%" SCNu32 "-", &segment, &offset) != 2)
+            continue;
+        size_t len = load_file(in_dir("journal/set-aside/%s", entry->d_name), kept, sizeof(kept));
+        cr_assert_leq(offset + len, sizeof(damaged));
+        cr_assert_arr_eq(kept, damaged + offset, len);
+        found = found || (offset <= at && at < offset + len);
+    }
+    if (dir)
+        closedir(dir);
+    return found;
+}
+
+/* After a recovery nothing is found any more, the same is read, and the journal goes on. */
+static void assert_mended(uint64_t records, uint64_t next_seq)
+{
+    struct journal_recovery found;
+    struct journal *journal = open_journal(SMALL, &found);
+    cr_assert_eq(found.damaged + found.mended + found.torn_bytes + found.unsaved_bytes + found.strangers, 0);
+    cr_assert_eq(found.records, records);
+    cr_assert_eq(journal_next_seq(journal), next_seq);
+    append_usual(journal, 1);
+    sync_journal(journal);
+    cr_assert_eq(read_usual(journal, 1, NULL, 0), records + 1);
+    journal_free(&journal);
+}
+
+static void flip_and_recover(uint32_t at, bool clean)
+{
+    struct journal_recovery found;
+    damaged[at] = (char)(damaged[at] ^ (1 + at % 255));
+    put_image(damaged, sizeof(damaged));
+    struct journal *journal = open_journal(SMALL, &found);
+    bool got[256] = {false};
+    uint64_t n = read_usual(journal, 1, got, 256), next_seq = journal_next_seq(journal);
+    cr_assert_geq(n + 1, image_records, "byte %u costs %" PRIu64 " records", at, image_records - n);
+    cr_assert_eq(found.records, n);
+    cr_assert_eq(next_seq, image_records + 1, "byte %u", at);
+    cr_assert_eq(journal_synced_seq(journal), image_records);
+    cr_assert_eq(n + read_unreadable, image_records, "byte %u: what is damaged is handed out as damaged", at);
+    cr_assert_eq(found.missing + found.strangers + found.unsaved_bytes, 0);
+    if (clean && at < image_used)
+        cr_assert_eq(found.damaged, image_records - n, "byte %u: %" PRIu64, at, found.damaged);
+    cr_assert_gt(found.damaged + found.mended + found.torn_bytes, 0, "byte %u is passed over", at);
+    if (n < image_records)
+        cr_assert_gt(found.damaged + found.torn_bytes, 0);
+    cr_assert_str_eq(found.set_aside, in_dir("journal/set-aside"));
+    cr_assert(is_set_aside(at), "byte %u is not set aside", at);
+    journal_free(&journal);
+    assert_mended(n, next_seq);
+    damaged[at] = image[at];
+}
+
+static void flip_all(bool clean)
+{
+    make_image(6, clean);
+    cr_assert_eq(image_records, 21);
+    for (uint32_t at = 0; at < image_used; at++)
+        flip_and_recover(at, clean);
+    for (uint32_t at = image_used; at < IMAGE_BYTES; at += 509)
+        flip_and_recover(at, clean);
+}
+
+Test(journal_damage, any_flipped_byte_of_a_closed_journal_costs_one_record_at_most)
+{
+    flip_all(true);
+}
+
+Test(journal_damage, any_flipped_byte_of_a_killed_journal_costs_one_record_at_most)
+{
+    flip_all(false);
+}
+
+Test(journal_damage, any_flipped_byte_in_an_older_segment_costs_one_record_at_most)
+{
+    make_image(6, false);
+    struct journal *journal = open_journal(SMALL, NULL);
+    while (journal_bytes(journal) < 2 * IMAGE_BYTES)
+        append_usual(journal, 1);
+    sync_journal(journal);
+    uint64_t all = journal_synced_seq(journal);
+    journal_free(&journal);
+    load_file(image_path, image, sizeof(image));
+    memcpy(damaged, image, sizeof(image));
+    uint32_t offsets[64];
+    uint32_t used = offsets[frame_offsets(image, offsets, 64)];
+    for (uint32_t at = 0; at < IMAGE_BYTES; at += at < 8192 || at > used - 2048 ? 13 : 997) {
+        struct journal_recovery found;
+        damaged[at] = (char)~damaged[at];
+        put_image(damaged, sizeof(damaged));
+        journal = open_journal(SMALL, &found);
+        uint64_t n = read_usual(journal, 1, NULL, 0);
+        cr_assert_geq(n + 1, all, "byte %u", at);
+        cr_assert_eq(found.damaged, all - n, "byte %u", at);
+        cr_assert_gt(found.damaged + found.mended, 0, "byte %u", at);
+        cr_assert_eq(found.torn_bytes + found.missing + found.strangers, 0);
+        cr_assert(is_set_aside(at), "byte %u", at);
+        journal_free(&journal);
+        damaged[at] = image[at];
+    }
+}
+
+Test(journal_damage, a_journal_cut_anywhere_keeps_every_whole_record)
+{
+    make_image(5, false);
+    uint32_t offsets[64];
+    size_t frames = frame_offsets(image, offsets, 64);
+    for (uint32_t len = 128; len < image_used + 1024; len += 1) {
+        struct journal_recovery found;
+        memset(damaged, 0, sizeof(damaged));
+        memcpy(damaged, image, len);
+        put_image(damaged, len);
+        struct journal *journal = open_journal(SMALL, &found);
+        uint64_t n = read_usual(journal, 1, NULL, 0), whole = 0;
+        cr_assert_eq(journal_synced_seq(journal), read_last, "cut at %u: nothing is waited for that never comes", len);
+        for (size_t i = 1; i < frames; i++) /* the frame i has i records */
+            whole += offsets[i + 1] <= len ? i : 0;
+        cr_assert_geq(n, whole, "cut at %u", len);
+        cr_assert_eq(found.damaged + found.missing + found.strangers + found.unsaved_bytes, 0, "cut at %u", len);
+        cr_assert_eq(found.records, n);
+        uint64_t next_seq = journal_next_seq(journal);
+        journal_free(&journal);
+        assert_mended(n, next_seq);
+    }
+}
+
+/* Every subset of the last frame's blocks reached the disk: a torn write. */
+Test(journal_damage, a_torn_frame_never_costs_what_was_synced_before)
+{
+    make_image(12, false);
+    uint32_t offsets[64];
+    size_t frames = frame_offsets(image, offsets, 64);
+    uint32_t begin = offsets[frames - 1], blocks = (offsets[frames] - begin) / FRAME_BLOCK;
+    uint64_t before = image_records - 12;
+    cr_assert_geq(blocks, 3);
+    for (uint32_t present = 0; present < 1u << blocks; present++) {
+        struct journal_recovery found;
+        memcpy(damaged, image, sizeof(image));
+        for (uint32_t i = 0; i < blocks; i++)
+            if (!(present & 1u << i))
+                memset(damaged + begin + i * FRAME_BLOCK, 0, FRAME_BLOCK);
+        put_image(damaged, sizeof(damaged));
+        struct journal *journal = open_journal(SMALL, &found);
+        uint64_t n = read_usual(journal, 1, NULL, 0);
+        cr_assert_geq(n, before);
+        cr_assert_eq(journal_synced_seq(journal), read_last, "nothing is waited for that never comes");
+        cr_assert_eq(found.damaged + found.missing + found.mended, 0);
+        cr_assert(n == image_records || present + 1 < 1u << blocks);
+        cr_assert((found.torn_bytes == 0) == (present == 0 || present + 1 == 1u << blocks));
+        uint64_t next_seq = journal_next_seq(journal);
+        journal_free(&journal);
+        assert_mended(n, next_seq);
+    }
+}
+
+Test(journal_damage, stale_frames_of_another_segment_behind_the_tail_are_not_taken_for_ours)
+{
+    static char stale[IMAGE_BYTES];
+    make_image(6, false);
+    memcpy(stale, image, sizeof(stale));
+    remove_tree(in_dir("journal"));
+    make_image(3, false);
+    memcpy(damaged + image_used, stale + image_used, sizeof(stale) - image_used);
+    put_image(damaged, sizeof(damaged));
+    struct journal_recovery found;
+    struct journal *journal = open_journal(SMALL, &found);
+    cr_assert_eq(read_usual(journal, 1, NULL, 0), image_records);
+    cr_assert_eq(journal_next_seq(journal), image_records + 1);
+    cr_assert_gt(found.torn_bytes, 0);
+    cr_assert_eq(found.damaged, 0);
+    cr_assert(is_set_aside(image_used));
+    journal_free(&journal);
+    assert_mended(image_records, image_records + 1);
+}
+
+Test(journal_damage, a_frame_that_a_sender_put_into_its_record_is_not_taken_for_one)
+{
+    make_image(4, false);
+    struct journal *journal = open_journal(UINT64_C(4) << 20, NULL);
+    struct str forged = {image, 4096};
+    struct err err = {""};
+    uint64_t seq;
+    cr_assert_eq(journal_append(journal, forged, WALL, &seq, &err), JOURNAL_APPENDED);
+    sync_journal(journal);
+    append_usual(journal, 1);
+    sync_journal(journal);
+    journal_free(&journal);
+    load_file(image_path, damaged, sizeof(damaged));
+    memset(damaged + image_used, 0xff, sizeof(struct frame_header));
+    put_image(damaged, sizeof(damaged));
+    struct journal_recovery found;
+    journal = open_journal(UINT64_C(4) << 20, &found);
+    cr_assert_eq(found.records, image_records + 2);
+    cr_assert_eq(found.mended, 1);
+    journal_free(&journal);
+}
+
+Test(journal_damage, a_destroyed_frame_costs_its_records_and_no_other)
+{
+    make_image(6, true);
+    uint32_t offsets[64];
+    size_t frames = frame_offsets(image, offsets, 64);
+    for (size_t i = 0; i + 1 < frames; i++) {
+        struct journal_recovery found;
+        memcpy(damaged, image, sizeof(image));
+        memset(damaged + offsets[i], 0x5a, offsets[i + 1] - offsets[i]);
+        put_image(damaged, sizeof(damaged));
+        struct journal *journal = open_journal(SMALL, &found);
+        cr_assert_eq(read_usual(journal, 1, NULL, 0), image_records - i);
+        cr_assert_eq(found.damaged, i);
+        cr_assert_eq(found.mended, i == 0);
+        cr_assert_eq(found.missing + found.torn_bytes + found.strangers, 0);
+        cr_assert(is_set_aside(offsets[i]) && is_set_aside(offsets[i + 1] - 1));
+        journal_free(&journal);
+        assert_mended(image_records - i, image_records + 1);
+    }
+}
+
+Test(journal_damage, with_both_tables_damaged_what_checks_is_delivered)
+{
+    make_image(12, true);
+    uint32_t offsets[64];
+    size_t frames = frame_offsets(image, offsets, 64);
+    uint32_t begin = offsets[frames - 2], end = offsets[frames - 1];
+    for (unsigned front = 0; front < 12; front++)
+        for (unsigned rear = 0; rear < 12; rear++) {
+            struct journal_recovery found;
+            memcpy(damaged, image, sizeof(image));
+            damaged[begin + 128 + front * 12 + front % 12] ^= front % 2 ? 1 : 0x80;
+            damaged[end - 128 - (12 - rear) * 12 + (rear + 5) % 12] ^= front % 2 ? 1 : 0x80;
+            put_image(damaged, sizeof(damaged));
+            struct journal *journal = open_journal(SMALL, &found);
+            cr_assert_geq(read_usual(journal, 1, NULL, 0) + (front == rear), image_records, "%u %u", front, rear);
+            cr_assert_gt(found.damaged + found.mended, 0);
+            journal_free(&journal);
+        }
+}
+
+Test(journal_damage, bytes_that_become_unreadable_while_open_come_as_unreadable)
+{
+    make_image(6, false);
+    struct journal *journal = open_journal(SMALL, NULL);
+    struct batch *batch = batch_new(100);
+    struct err err = {""};
+    uint32_t offsets[64];
+    frame_offsets(image, offsets, 64);
+    cr_assert_eq(journal_read(journal, 1, 100, SIZE_MAX, batch, &err), 0);
+    cr_assert_eq(batch->n, 21);
+
+    /* The last byte of record 6, the third of frame 3; and all of frame 5 but a block in its middle. */
+    uint32_t at = offsets[3] + 128 + 3 * 12 + (uint32_t)(usual_length(4) + usual_length(5) + usual_length(6)) - 1;
+    damaged[at] ^= 0x10;
+    memset(damaged + offsets[5], 0, 128);
+    memset(damaged + offsets[6] - 128, 0, 128);
+    save_file(image_path, damaged, sizeof(damaged));
+    batch_clear(batch);
+    for (uint64_t next = 1; next <= 21;) {
+        size_t before = batch->n;
+        struct batch *part = batch_new(4);
+        cr_assert_eq(journal_read(journal, next, 4, SIZE_MAX, part, &err), 0);
+        cr_assert_gt(part->n, 0);
+        for (size_t i = 0; i < part->n; i++) {
+            const struct batch_row *row = &part->rows[i];
+            uint64_t seq = row->alert.seq;
+            cr_assert_eq(seq, before + i + 1, "every number is told of");
+            bool bad = seq == 6 || (seq >= 11 && seq <= 15);
+            cr_assert_eq(row->unreadable != NULL, bad, "%" PRIu64, seq);
+            if (seq == 6)
+                cr_assert_eq(row->record.len, usual_length(6));
+            if (seq == 11)
+                cr_assert(row->record.len == offsets[6] - offsets[5] &&
+                          memcmp(row->record.p, damaged + offsets[5], row->record.len) == 0);
+            if (!bad)
+                cr_assert(is_record(row->record, seq, usual_length(seq)));
+        }
+        next = part->last_seq + 1;
+        batch->n += part->n;
+        batch_free(&part);
+    }
+    batch_free(&batch);
+    journal_free(&journal);
+}
+
+Test(journal_damage, set_aside_records_stay_set_aside_and_keep_their_checksums)
+{
+    make_image(3, true);
+    uint32_t offsets[64];
+    uint64_t sum, again;
+    frame_offsets(image, offsets, 64);
+    struct journal *journal = open_journal(SMALL, NULL);
+    cr_assert(journal_checksum(journal, 4, &sum));
+    journal_free(&journal);
+    damaged[offsets[3] + 128 + 36] ^= 1; /* the first byte of record 4 */
+    put_image(damaged, sizeof(damaged));
+    struct journal_recovery found;
+    journal = open_journal(SMALL, &found);
+    cr_assert_eq(found.damaged, 1);
+    cr_assert_eq(read_usual(journal, 1, NULL, 0), 5);
+    cr_assert(journal_checksum(journal, 4, &again) && again == sum);
+    journal_free(&journal);
+    assert_mended(5, 7);
+}
+
+/* ---- files that are not of this journal ---- */
+
+static void copy_file(const char *from, const char *to)
+{
+    static char bytes[IMAGE_BYTES];
+    save_file(to, bytes, load_file(from, bytes, sizeof(bytes)));
+}
+
+static unsigned count_in(const char *dir_path)
+{
+    unsigned n = 0;
+    DIR *dir = opendir(dir_path);
+    for (struct dirent *entry; dir && (entry = readdir(dir));)
+        n += entry->d_name[0] != '.';
+    if (dir)
+        closedir(dir);
+    return n;
+}
+
+static void assert_stranger(const char *name, const char *bytes, size_t len)
+{
+    struct journal_recovery found;
+    save_file(in_dir("journal/%s", name), bytes, len);
+    struct journal *journal = open_journal(SMALL, &found);
+    cr_assert_eq(found.strangers, 1, "%s", name);
+    cr_assert_eq(found.records, image_records);
+    cr_assert_eq(found.damaged + found.torn_bytes + found.missing, 0);
+    cr_assert_eq(journal_next_seq(journal), image_records + 1);
+    journal_free(&journal);
+    cr_assert_eq(access(in_dir("journal/%s", name), F_OK), -1, "it is moved away");
+    cr_assert_eq(count_in(in_dir("journal/set-aside")), 1);
+    remove_tree(in_dir("journal/set-aside"));
+}
+
+Test(journal_damage, files_that_are_not_of_this_journal_are_moved_aside)
+{
+    static char other[IMAGE_BYTES];
+    struct journal_options options = {in_dir("other"), SMALL, 0};
+    struct journal *journal = open_journal_at(&options, NULL);
+    append_usual(journal, 200);
+    close_journal(&journal);
+    load_file(in_dir("other/%020d.seg", 1), other, sizeof(other));
+    make_image(3, false);
+
+    assert_stranger("nonsense.seg", "nonsense", 8);
+    assert_stranger("00000000000000000000.seg", "", 0);
+    assert_stranger("00000000000000000007.seg", "", 0);
+    assert_stranger("00000000000000000007.seg", image + 7, 5000);
+    assert_stranger("00000000000000000007.seg", image, sizeof(image)); /* a copy under another name */
+    assert_stranger("99999999999999999999999.seg", image, sizeof(image));
+
+    /* Another journal's segment, with a name that it could have. */
+    uint32_t offsets[64];
+    frame_offsets(other, offsets, 64);
+    for (int i = 0; i < 2; i++) {
+        struct frame_header header;
+        memcpy(&header, other + offsets[i], sizeof(header));
+        header.segment_seq = header.first_seq = 50;
+        char *rear = other + offsets[i + 1] - sizeof(header);
+        frame_seal(&header, (const struct frame_entry *)(const void *)(other + offsets[i] + sizeof(header)));
+        memcpy(other + offsets[i], &header, sizeof(header));
+        memcpy(rear, &header, sizeof(header));
+    }
+    assert_stranger("00000000000000000050.seg", other, sizeof(other));
+}
+
+Test(journal_damage, a_journal_of_a_later_version_is_left_whole_and_a_new_one_begun)
+{
+    make_image(3, true);
+    for (uint32_t at = 0; at < image_used; at += 4)
+        if (memcmp(image + at, "mobeyeJ\n", 8) == 0)
+            damaged[at + 8] = FRAME_VERSION + 1;
+    put_image(damaged, sizeof(damaged));
+    struct journal_recovery found;
+    struct journal *journal = open_journal(SMALL, &found);
+    cr_assert_eq(found.strangers, 1);
+    cr_assert_eq(found.records, 0);
+    cr_assert_eq(journal_next_seq(journal), 1);
+    journal_free(&journal);
+    char kept[8192];
+    snprintf(kept, sizeof(kept), "journal/set-aside/%020d.seg-%" PRId64, 1, WALL);
+    static char bytes[IMAGE_BYTES];
+    cr_assert_eq(load_file(in_dir("%s", kept), bytes, sizeof(bytes)), sizeof(bytes));
+    cr_assert_arr_eq(bytes, damaged, sizeof(bytes));
+}
+
+Test(journal_damage, a_lost_segment_is_counted_as_missing)
+{
+    struct journal *journal = open_journal(SMALL, NULL);
+    while (journal_bytes(journal) < 3 * IMAGE_BYTES)
+        append_usual(journal, 1);
+    sync_journal(journal);
+    uint64_t all = journal_synced_seq(journal);
+    journal_free(&journal);
+    DIR *dir = opendir(in_dir("journal"));
+    uint64_t seqs[3] = {0}, seq;
+    size_t n = 0;
+    for (struct dirent *entry; (entry = readdir(dir));)
+        if (segment_parse_name(entry->d_name, &seq))
+            seqs[n++] = seq;
+    closedir(dir);
+    cr_assert_eq(n, 3);
+    uint64_t low = UINT64_MAX, high = 0, middle = 0;
+    for (size_t i = 0; i < 3; i++) {
+        low = seqs[i] < low ? seqs[i] : low;
+        high = seqs[i] > high ? seqs[i] : high;
+        middle += seqs[i];
+    }
+    middle -= low + high;
+    cr_assert_eq(unlink(in_dir("journal/%020" PRIu64 ".seg", middle)), 0);
+    struct journal_recovery found;
+    journal = open_journal(SMALL, &found);
+    cr_assert_eq(found.missing, high - middle);
+    cr_assert_eq(found.records, all - found.missing);
+    cr_assert_eq(found.damaged + found.strangers + found.torn_bytes, 0);
+    cr_assert_eq(read_usual(journal, 1, NULL, 0), all - found.missing);
+    journal_free(&journal);
+}
+
+Test(journal_damage, an_old_copy_of_a_segment_whose_numbers_are_taken_is_a_stranger)
+{
+    make_image(6, false);
+    uint32_t offsets[64];
+    frame_offsets(image, offsets, 64);
+    /* As its own later self, renamed and re-sealed to begin within the numbers of the first. */
+    for (size_t i = 0; i < 2; i++) {
+        struct frame_header header;
+        memcpy(&header, damaged + offsets[i], sizeof(header));
+        header.segment_seq = 3;
+        header.first_seq = 3;
+        frame_seal(&header, (const struct frame_entry *)(const void *)(damaged + offsets[i] + sizeof(header)));
+        memcpy(damaged + offsets[i], &header, sizeof(header));
+        memcpy(damaged + offsets[i + 1] - sizeof(header), &header, sizeof(header));
+    }
+    assert_stranger("00000000000000000003.seg", damaged, offsets[2]);
+}
+
+Test(journal_damage, without_its_lock_file_the_journal_with_most_segments_is_ours)
+{
+    make_image(3, false);
+    struct journal_options options = {in_dir("other"), SMALL, 0};
+    struct journal *journal = open_journal_at(&options, NULL);
+    while (journal_bytes(journal) < 3 * IMAGE_BYTES)
+        append_usual(journal, 1);
+    sync_journal(journal);
+    uint64_t all = journal_synced_seq(journal);
+    journal_free(&journal);
+    copy_file(image_path, in_dir("kept"));
+    DIR *dir = opendir(in_dir("other"));
+    for (struct dirent *entry; (entry = readdir(dir));)
+        if (strstr(entry->d_name, ".seg") && strcmp(entry->d_name, "00000000000000000001.seg") != 0)
+            copy_file(in_dir("other/%s", entry->d_name), in_dir("journal/%s", entry->d_name));
+    closedir(dir);
+    cr_assert_eq(unlink(in_dir("journal/lock")), 0);
+    struct journal_recovery found;
+    journal = open_journal(SMALL, &found);
+    cr_assert_eq(found.strangers, 1);
+    cr_assert_eq(journal_next_seq(journal), all + 1);
+    journal_free(&journal);
+}

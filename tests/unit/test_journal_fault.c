@@ -1,0 +1,578 @@
+/*
+ * Faults of the disk: every write, sync and preallocation fails once, in several ways, and the machine dies at every
+ * one of them. What the disk would have kept is modelled: a file's bytes as of its last sync, a name as of the last
+ * sync of its directory.
+ */
+#include "test_journal_support.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+
+enum fault {
+    FAULT_NONE,
+    FAULT_EIO,       /* the call fails */
+    FAULT_ENOSPC,    /* the call fails */
+    FAULT_EINTR,     /* the call is interrupted and done when it is made again */
+    FAULT_SHORT,     /* half is written; going on works */
+    FAULT_SHORT_EIO, /* half is written; going on fails */
+    FAULT_POWER_CUT, /* nothing works any more from here on */
+};
+
+static struct {
+    enum fault fault;
+    unsigned at;    /* which call */
+    unsigned calls; /* so far; 0: not counting */
+    bool counting;
+    bool cut;
+    int sync_failed_fd; /* an fdatasync() that failed; -1 */
+    unsigned syncs_after;
+    bool disk_full; /* fallocate() fails with ENOSPC */
+    bool unreadable;
+    ino_t synced_dirs[64];
+    size_t n_synced_dirs;
+} sim = {.sync_failed_fd = -1};
+
+static void arm(enum fault fault, unsigned at)
+{
+    memset(&sim, 0, sizeof(sim));
+    sim.fault = fault;
+    sim.at = at;
+    sim.counting = true;
+    sim.sync_failed_fd = -1;
+}
+
+static void disarm(void)
+{
+    sim.counting = sim.cut = sim.disk_full = sim.unreadable = false;
+    sim.fault = FAULT_NONE;
+}
+
+/* Whether this call fails; errno is set. */
+static bool fails(void)
+{
+    if (sim.cut) {
+        errno = EIO;
+        return true;
+    }
+    if (!sim.counting || ++sim.calls != sim.at)
+        return false;
+    sim.cut = sim.fault == FAULT_POWER_CUT;
+    errno = sim.fault == FAULT_ENOSPC ? ENOSPC : sim.fault == FAULT_EINTR ? EINTR : EIO;
+    return sim.fault == FAULT_EIO || sim.fault == FAULT_ENOSPC || sim.fault == FAULT_EINTR || sim.cut;
+}
+
+static bool is_short_write(void)
+{
+    return sim.counting && sim.calls == sim.at && (sim.fault == FAULT_SHORT || sim.fault == FAULT_SHORT_EIO);
+}
+
+/* The stable bytes of file I are disk/I, the stable names are the lines of disk/names. */
+static void copy_bytes(const char *from, const char *to)
+{
+    static char bytes[256 << 10];
+    int in = open(from, O_RDONLY), out = open(to, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    cr_assert(in >= 0 && out >= 0);
+    for (ssize_t got; (got = read(in, bytes, sizeof(bytes))) > 0;)
+        cr_assert_eq(write(out, bytes, (size_t)got), got);
+    close(in);
+    close(out);
+}
+
+static void keep_file(int fd)
+{
+    struct stat st;
+    char self[64];
+    cr_assert_eq(fstat(fd, &st), 0);
+    snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+    copy_bytes(self, in_dir("disk/%lu", (unsigned long)st.st_ino));
+}
+
+static void keep_names(int fd)
+{
+    struct stat st, journal;
+    cr_assert_eq(fstat(fd, &st), 0);
+    if (sim.n_synced_dirs < sizeof(sim.synced_dirs) / sizeof(sim.synced_dirs[0]))
+        sim.synced_dirs[sim.n_synced_dirs++] = st.st_ino;
+    if (stat(in_dir("journal"), &journal) != 0 || st.st_ino != journal.st_ino)
+        return;
+    FILE *names = fopen(in_dir("disk/names"), "w");
+    DIR *dir = opendir(in_dir("journal"));
+    for (struct dirent *entry; (entry = readdir(dir));)
+        if (entry->d_type == DT_REG)
+            fprintf(names, "%s %lu\n", entry->d_name, (unsigned long)entry->d_ino);
+    closedir(dir);
+    fclose(names);
+}
+
+static void keep(int fd)
+{
+    struct stat st;
+    if (!sim.counting || fstat(fd, &st) != 0)
+        return;
+    if (S_ISDIR(st.st_mode))
+        keep_names(fd);
+    else
+        keep_file(fd);
+}
+
+/* What a machine finds after a power cut, as the directory "journal". */
+static void restore_disk(void)
+{
+    char name[256];
+    unsigned long inode;
+    remove_tree(in_dir("journal"));
+    cr_assert_eq(mkdir(in_dir("journal"), 0700), 0);
+    FILE *names = fopen(in_dir("disk/names"), "r");
+    while (names && fscanf(names, "%255s %lu", name, &inode) == 2)
+        if (access(in_dir("disk/%lu", inode), R_OK) == 0)
+            copy_bytes(in_dir("disk/%lu", inode), in_dir("journal/%s", name));
+        else
+            save_file(in_dir("journal/%s", name), "", 0);
+    if (names)
+        fclose(names);
+}
+
+ssize_t pwritev(int fd, const struct iovec *iov, int n, off_t offset)
+{
+    if (fails())
+        return -1;
+    if (is_short_write()) {
+        struct iovec half = {iov->iov_base, (iov->iov_len + 1) / 2};
+        sim.at += sim.fault == FAULT_SHORT_EIO;
+        sim.fault = sim.fault == FAULT_SHORT_EIO ? FAULT_EIO : FAULT_NONE;
+        return syscall(SYS_pwritev, fd, &half, 1, offset, 0);
+    }
+    return syscall(SYS_pwritev, fd, iov, n, offset, 0);
+}
+
+int fdatasync(int fd)
+{
+    sim.syncs_after += fd == sim.sync_failed_fd;
+    if (fails()) {
+        sim.sync_failed_fd = errno == EINTR ? -1 : fd;
+        return -1;
+    }
+    keep(fd);
+    return 0;
+}
+
+int fsync(int fd)
+{
+    if (fails())
+        return -1;
+    keep(fd);
+    return 0;
+}
+
+int fallocate(int fd, int mode, off_t offset, off_t len)
+{
+    if (fails())
+        return -1;
+    if (sim.disk_full) {
+        errno = ENOSPC;
+        return -1;
+    }
+    return (int)syscall(SYS_fallocate, fd, mode, offset, len);
+}
+
+int renameat(int from_dir, const char *from, int to_dir, const char *to)
+{
+    return fails() ? -1 : (int)syscall(SYS_renameat, from_dir, from, to_dir, to);
+}
+
+ssize_t pread(int fd, void *out, size_t len, off_t offset)
+{
+    if (sim.unreadable && offset < 8192 && (size_t)offset + len > 4096) {
+        errno = EIO;
+        return -1;
+    }
+    return syscall(SYS_pread64, fd, out, len, offset);
+}
+
+static void make_quick_dir(void)
+{
+    setenv("TMPDIR", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp", 0);
+    test_dir_make();
+}
+
+TestSuite(journal_fault, .init = make_quick_dir, .fini = test_dir_remove, .timeout = 240);
+
+static void fresh(void)
+{
+    disarm();
+    remove_tree(in_dir("journal"));
+    remove_tree(in_dir("disk"));
+    cr_assert_eq(mkdir(in_dir("disk"), 0700), 0);
+}
+
+/* What was acknowledged when the first call failed. */
+struct outcome {
+    uint64_t accepted, appended;
+    bool opened, failed, full;
+};
+
+static bool append_group(struct journal *journal, unsigned n, struct outcome *out)
+{
+    static char record[8000];
+    struct err err;
+    for (unsigned i = 0; i < n; i++) {
+        uint64_t seq, next = journal_next_seq(journal);
+        make_record(next, sizeof(record), record);
+        int rc = journal_append(journal, (struct str){record, sizeof(record)}, WALL, &seq, &err);
+        out->failed = rc < 0;
+        out->full = out->full || rc == JOURNAL_FULL;
+        if (rc < 0)
+            return false;
+        out->appended += rc == JOURNAL_APPENDED;
+    }
+    out->failed = journal_sync(journal, &err) != 0;
+    if (!out->failed)
+        out->accepted = journal_synced_seq(journal);
+    return !out->failed;
+}
+
+/* Opens, rotates twice, takes a new UUID, removes a stored segment, closes. */
+static struct outcome work(void)
+{
+    struct outcome out = {0};
+    struct journal *journal = NULL;
+    struct journal_options options = options_of(SMALL);
+    struct journal_recovery found;
+    struct err err;
+    out.failed = journal_open(&journal, &options, WALL, &found, &err) != 0;
+    if (out.failed)
+        return out;
+    out.opened = true;
+    for (unsigned group = 0; group < 8 && append_group(journal, 1 + group, &out); group++)
+        if (group == 5)
+            out.failed = journal_new_uuid(journal, &err) != 0;
+    if (!out.failed)
+        out.failed = journal_close(journal, &err) != 0;
+    else
+        cr_assert(journal_sync(journal, &err) != 0 && journal_close(journal, &err) != 0 &&
+                      journal_append(journal, STR("x"), WALL, &(uint64_t){0}, &err) < 0,
+                  "a failure is final");
+    journal_free(&journal);
+    return out;
+}
+
+/* Everything that was accepted is there, readable, and nothing is called damaged. */
+static void assert_kept(uint64_t accepted, uint64_t appended, const char *what, unsigned at)
+{
+    struct journal_recovery found;
+    struct journal *journal = open_journal(SMALL, &found);
+    struct batch *batch = batch_new(1000);
+    uint64_t next = 1;
+    for (;; batch_clear(batch)) {
+        cr_assert_eq(journal_read(journal, next, 1000, SIZE_MAX, batch, NULL), 0);
+        if (batch->n == 0)
+            break;
+        for (size_t i = 0; i < batch->n; i++, next++) {
+            cr_assert_eq(batch->rows[i].alert.seq, next);
+            cr_assert(is_record(batch->rows[i].record, next, 8000));
+        }
+    }
+    cr_assert_geq(next - 1, accepted, "%s at call %u: %" PRIu64 " accepted, %" PRIu64 " kept", what, at, accepted,
+                  next - 1);
+    cr_assert_leq(next - 1, appended);
+    cr_assert_eq(found.damaged + found.mended + found.missing + found.strangers, 0, "%s at call %u", what, at);
+    cr_assert_eq(journal_next_seq(journal), next);
+    batch_free(&batch);
+    cr_assert_eq(append_sized(journal, 100), JOURNAL_APPENDED);
+    sync_journal(journal);
+    close_journal(&journal);
+}
+
+static const struct {
+    enum fault fault;
+    const char *word;
+    bool harmless;
+} faults[] = {
+    {FAULT_EIO, "EIO", false},
+    {FAULT_ENOSPC, "ENOSPC", false},
+    {FAULT_EINTR, "EINTR", false},
+    {FAULT_SHORT, "a short write", true},
+    {FAULT_SHORT_EIO, "a short write, then EIO", false},
+    {FAULT_POWER_CUT, "a power cut", false},
+};
+
+Test(journal_fault, no_call_can_fail_and_cost_what_was_accepted)
+{
+    fresh();
+    arm(FAULT_NONE, 0);
+    struct outcome whole = work();
+    unsigned calls = sim.calls;
+    cr_assert(!whole.failed && whole.accepted == 36);
+    cr_assert_gt(calls, 20);
+    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+        for (unsigned at = 1; at <= calls; at++) {
+            fresh();
+            arm(faults[i].fault, at);
+            struct outcome out = work();
+            unsigned syncs_after = sim.syncs_after;
+            disarm();
+            cr_assert_eq(syncs_after, 0, "%s at call %u: the sync was tried again", faults[i].word, at);
+            if (faults[i].harmless)
+                cr_assert(!out.failed && out.accepted == whole.accepted, "%s at call %u", faults[i].word, at);
+            else if (faults[i].fault == FAULT_POWER_CUT)
+                cr_assert(out.failed, "%s at call %u goes unnoticed", faults[i].word, at);
+            if (out.opened)
+                assert_kept(out.accepted, out.appended, faults[i].word, at);
+            restore_disk();
+            assert_kept(out.accepted, out.appended, faults[i].word, at);
+        }
+}
+
+Test(journal_fault, a_failed_sync_or_write_is_final_and_reported)
+{
+    for (unsigned at = 1;; at++) {
+        fresh();
+        arm(FAULT_EIO, at);
+        struct outcome out = work();
+        bool reached = sim.calls >= at;
+        disarm();
+        if (!reached)
+            break;
+        cr_assert(out.failed, "EIO at call %u goes unnoticed", at);
+    }
+}
+
+/* A frame that the page cache shows and the disk has lost is written again before it counts. */
+Test(journal_fault, the_recovered_tail_is_on_the_disk_before_it_is_used)
+{
+    struct err err;
+    struct journal_recovery found;
+    fresh();
+    arm(FAULT_NONE, 0);
+    struct journal *journal = open_journal(SMALL, NULL);
+    struct outcome out = {0};
+    append_group(journal, 3, &out);
+    cr_assert_eq(append_sized(journal, 8000), JOURNAL_APPENDED);
+    arm(FAULT_EIO, 2); /* the write succeeds, its sync does not */
+    cr_assert_eq(journal_sync(journal, &err), -1);
+    journal_free(&journal);
+    arm(FAULT_NONE, 0);
+    journal = open_journal(SMALL, &found);
+    uint64_t records = found.records;
+    cr_assert_eq(records, 4);
+    journal_free(&journal);
+    disarm();
+    restore_disk();
+    journal = open_journal(SMALL, &found);
+    cr_assert_eq(found.records, records, "recovery counted a record that the disk did not have");
+    journal_free(&journal);
+}
+
+/* Recovery of a torn tail is interrupted at every call and begins again. */
+Test(journal_fault, recovery_may_fail_anywhere_and_be_repeated)
+{
+    for (unsigned at = 1, done = 0; !done; at++)
+        for (int cut = 0; cut < 2; cut++) {
+            fresh();
+            arm(FAULT_NONE, 0);
+            struct journal *journal = open_journal(SMALL, NULL);
+            struct outcome out = {0};
+            append_group(journal, 3, &out);
+            append_group(journal, 2, &out);
+            journal_free(&journal);
+            const char *path = in_dir("journal/%020d.seg", 1);
+            int fd = open(path, O_RDWR);
+            cr_assert_eq(pwrite(fd, "xxxxxxxx", 8, 1024), 8);  /* a record of the first frame */
+            cr_assert_eq(pwrite(fd, "xxxxxxxx", 8, 64000), 8); /* behind the tail */
+            cr_assert_eq(fsync(fd), 0);
+            close(fd);
+
+            struct journal_options options = options_of(SMALL);
+            struct journal_recovery found;
+            struct err err;
+            arm(cut ? FAULT_POWER_CUT : FAULT_EIO, at);
+            int rc = journal_open(&journal, &options, WALL, &found, &err);
+            done = sim.calls < at;
+            if (rc == 0)
+                journal_free(&journal);
+            disarm();
+            if (cut)
+                restore_disk();
+            journal = open_journal(SMALL, &found);
+            cr_assert_eq(found.records, 4, "call %u: %" PRIu64, at, found.records);
+            cr_assert_eq(journal_next_seq(journal), 6);
+            journal_free(&journal);
+            journal = open_journal(SMALL, &found);
+            cr_assert_eq(found.records, 4);
+            cr_assert_eq(found.damaged + found.torn_bytes + found.mended, 0);
+            journal_free(&journal);
+        }
+}
+
+Test(journal_fault, a_new_directory_is_synced_into_its_parent)
+{
+    struct stat parent;
+    fresh();
+    arm(FAULT_NONE, 0);
+    struct journal *journal = open_journal(SMALL, NULL);
+    cr_assert_eq(stat(test_dir, &parent), 0);
+    bool found = false;
+    for (size_t i = 0; i < sim.n_synced_dirs; i++)
+        found = found || sim.synced_dirs[i] == parent.st_ino;
+    cr_assert(found);
+    disarm();
+    journal_free(&journal);
+}
+
+Test(journal_fault, sectors_that_cannot_be_read_cost_their_records_only)
+{
+    struct journal_recovery found;
+    fresh();
+    struct journal *journal = open_journal(SMALL, NULL);
+    for (int i = 0; i < 40; i++) {
+        append_usual(journal, 5);
+        sync_journal(journal);
+    }
+    close_journal(&journal);
+    sim.unreadable = true;
+    journal = open_journal(SMALL, &found);
+    sim.unreadable = false;
+    cr_assert_gt(found.damaged, 0);
+    cr_assert_lt(found.damaged, 60);
+    cr_assert_eq(found.records + found.damaged, 200);
+    cr_assert_eq(read_usual(journal, 1, NULL, 0), found.records);
+
+    struct batch *batch = batch_new(300);
+    struct err err = {""};
+    sim.unreadable = true;
+    cr_assert_eq(journal_read(journal, 1, 300, SIZE_MAX, batch, &err), -1);
+    cr_assert(strstr(err.text, "cannot read"), "%s", err.text);
+    sim.unreadable = false;
+    cr_assert_eq(journal_read(journal, 1, 300, SIZE_MAX, batch, &err), 0, "and when the disk can again, it goes on");
+    cr_assert_eq(batch->n, found.records + read_unreadable);
+    batch_free(&batch);
+    journal_free(&journal);
+}
+
+Test(journal_fault, a_full_disk_means_full_and_not_the_end)
+{
+    struct err err;
+    uint64_t seq;
+    fresh();
+    struct journal *journal = open_journal(UINT64_C(8) << 20, NULL);
+    sim.disk_full = true;
+    while (append_sized(journal, 60000) == JOURNAL_APPENDED)
+        ;
+    cr_assert_eq(journal_unsynced(journal), 0);
+    uint64_t n = journal_synced_seq(journal);
+    cr_assert_eq(append_sized(journal, 60000), JOURNAL_FULL);
+    sim.disk_full = false;
+    static char record[60000];
+    make_record(n + 1, sizeof(record), record);
+    struct str bytes = {record, sizeof(record)};
+    cr_assert_eq(journal_append(journal, bytes, WALL + 50 * CLOCK_MS, &seq, &err), JOURNAL_FULL, "left alone a while");
+    cr_assert_eq(journal_append(journal, bytes, WALL + CLOCK_SECOND, &seq, &err), JOURNAL_APPENDED);
+    sync_journal(journal);
+
+    /* With the clock set back, it is tried at once. */
+    sim.disk_full = true;
+    while (append_sized(journal, 60000) == JOURNAL_APPENDED)
+        ;
+    sim.disk_full = false;
+    cr_assert_eq(journal_append(journal, bytes, WALL - CLOCK_DAY, &seq, &err), JOURNAL_APPENDED);
+    close_journal(&journal);
+    cr_assert_neq(access(in_dir("journal/unfinished"), F_OK), 0);
+}
+
+Test(journal_fault, a_first_segment_without_room_is_an_error_that_says_so)
+{
+    struct journal_options options = options_of(SMALL);
+    struct journal_recovery found;
+    struct journal *journal = NULL;
+    struct err err;
+    fresh();
+    sim.disk_full = true;
+    cr_assert_eq(journal_open(&journal, &options, WALL, &found, &err), -1);
+    cr_assert(strstr(err.text, "no room"), "%s", err.text);
+}
+
+/* A file system of 3 MiB, in a mount namespace of this process. */
+static void mount_small(const char *path)
+{
+    if (geteuid() != 0)
+        cr_skip_test("needs root, for a small file system");
+    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mkdir(path, 0700) != 0 || mount("tmpfs", path, "tmpfs", 0, "size=3m") != 0)
+        cr_skip_test("may not mount a small file system");
+}
+
+Test(journal_fault, on_a_small_file_system_full_passes_when_there_is_room_again)
+{
+    static char filler[1 << 20];
+    struct err err;
+    uint64_t seq;
+    fresh();
+    mount_small(in_dir("small"));
+    struct journal_options options = {in_dir("small/journal"), UINT64_C(8) << 20, CLOCK_DAY};
+    struct journal *journal = open_journal_at(&options, NULL);
+    save_file(in_dir("small/filler"), filler, sizeof(filler) / 2);
+    while (append_sized(journal, 8000) == JOURNAL_APPENDED)
+        ;
+    uint64_t n = journal_synced_seq(journal);
+    cr_assert_gt(n, 130);
+    cr_assert_lt(journal_bytes(journal), UINT64_C(3) << 20);
+    cr_assert_eq(append_sized(journal, 8000), JOURNAL_FULL);
+
+    struct str record = {filler, 8000};
+    journal_stored(journal, n - 1, WALL);
+    cr_assert_eq(journal_append(journal, record, WALL + CLOCK_SECOND, &seq, &err), JOURNAL_APPENDED,
+                 "stored segments go first");
+    while (journal_append(journal, record, WALL + CLOCK_SECOND, &seq, &err) == JOURNAL_APPENDED)
+        ;
+    sync_journal(journal);
+    cr_assert_eq(unlink(in_dir("small/filler")), 0);
+    journal_free(&journal);
+    struct journal_recovery found;
+    journal = open_journal_at(&options, &found);
+    cr_assert_eq(found.damaged + found.torn_bytes + found.missing, 0);
+    cr_assert_eq(read_usual(journal, journal_next_seq(journal), NULL, 0), 0);
+    close_journal(&journal);
+    umount2(in_dir("small"), MNT_DETACH);
+}
+
+/* No room for copies of what is damaged: the journal opens all the same, and says what it could not copy. */
+Test(journal_fault, damage_on_a_full_disk_does_not_keep_the_journal_from_opening)
+{
+    static char filler[4 << 20];
+    struct journal_recovery found;
+    fresh();
+    mount_small(in_dir("small"));
+    struct journal_options options = {in_dir("small/journal"), UINT64_C(4) << 20, CLOCK_DAY};
+    struct journal *journal = open_journal_at(&options, NULL);
+    append_usual(journal, 10);
+    sync_journal(journal);
+    append_usual(journal, 10);
+    sync_journal(journal);
+    journal_free(&journal);
+    int fd = open(in_dir("small/journal/%020d.seg", 1), O_RDWR);
+    cr_assert_eq(pwrite(fd, "x", 1, 512 + 128 + 120 + 3), 1);
+    cr_assert_eq(pwrite(fd, "tail", 4, 9000), 4);
+    close(fd);
+    fd = open(in_dir("small/filler"), O_WRONLY | O_CREAT, 0600);
+    while (write(fd, filler, 4096) > 0)
+        ;
+    close(fd);
+    journal = open_journal_at(&options, &found);
+    cr_assert_eq(found.damaged, 1);
+    cr_assert_gt(found.unsaved_bytes, 0);
+    cr_assert_eq(read_usual(journal, 1, NULL, 0), 19);
+    append_usual(journal, 3);
+    sync_journal(journal);
+    cr_assert_eq(read_usual(journal, 1, NULL, 0), 22);
+    journal_free(&journal);
+    cr_assert_eq(unlink(in_dir("small/filler")), 0);
+    journal = open_journal_at(&options, &found);
+    cr_assert_eq(found.records, 22);
+    cr_assert_eq(found.damaged + found.torn_bytes + found.unsaved_bytes, 0);
+    close_journal(&journal);
+    umount2(in_dir("small"), MNT_DETACH);
+}
