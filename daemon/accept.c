@@ -58,7 +58,8 @@ struct accept {
     struct buf record;          /* scratch of the message at hand */
     struct reply_queue replies; /* of this group */
     uint64_t acks;              /* among them */
-    int64_t group_since_us;     /* monotonic: receipt of the first unsynced record */
+    uint64_t counted_seq;       /* the last record that is counted as journaled */
+    int64_t group_since_us;     /* monotonic: receipt of the first record that is not */
     unsigned rotation;          /* which endpoint is drained first */
     struct complaint full;
     uint64_t progress_seen;
@@ -134,7 +135,7 @@ static void refuse_frames(struct accept *a, struct endpoint *endpoint, const str
 static bool admit(struct accept *a, struct str record, uint64_t *ret_seq)
 {
     struct err err;
-    bool first = journal_unsynced(a->journal) == 0;
+    bool first = journal_next_seq(a->journal) - 1 == a->counted_seq;
     int rc = journal_append(a->journal, record, loop_wall_us(a->loop), ret_seq, &err);
     if (rc == JOURNAL_APPENDED) {
         if (first)
@@ -220,9 +221,15 @@ static bool may_read(struct accept *a, struct endpoint *endpoint)
     return a->state == ACCEPT_RUNNING || endpoint_conf(endpoint)->socket == CONF_ROUTER;
 }
 
+/* Records of the group that gathers. The journal may have synced some of them already, where they filled a frame. */
+static uint64_t uncounted(const struct accept *a)
+{
+    return journal_next_seq(a->journal) - 1 - a->counted_seq;
+}
+
 static void commit_now(struct accept *a)
 {
-    uint64_t records = journal_unsynced(a->journal);
+    uint64_t records = uncounted(a);
     if (records > 0) {
         struct err err;
         if (journal_sync(a->journal, &err) != 0) {
@@ -230,6 +237,7 @@ static void commit_now(struct accept *a)
             return;
         }
         a->metrics->journaled_total += records;
+        a->counted_seq += records;
         loop_refresh(a->loop);
         metrics_ack(a->metrics, loop_mono_us(a->loop) - a->group_since_us, a->acks);
         a->acks = 0;
@@ -242,7 +250,7 @@ static void commit_now(struct accept *a)
 static void commit_group(struct accept *a)
 {
     int64_t waited_us = loop_mono_us(a->loop) - a->group_since_us;
-    if (journal_unsynced(a->journal) > 0 && journal_fill(a->journal) > 0.5 && waited_us < FILL_WAIT_US &&
+    if (uncounted(a) > 0 && journal_fill(a->journal) > 0.5 && waited_us < FILL_WAIT_US &&
         journal_unsynced_bytes(a->journal) < FILL_ENOUGH)
         loop_arm(&a->commit_due, FILL_WAIT_US - waited_us);
     else
@@ -302,6 +310,7 @@ struct accept *accept_new(struct loop *loop, struct metrics *metrics, struct jou
     a->journal = journal;
     a->calls = *calls;
     a->ctx = ctx;
+    a->counted_seq = journal_synced_seq(journal);
     a->decoder = decoder_new();
     evtimer_assign(&a->turn, loop_base(loop), on_turn, a);
     evtimer_assign(&a->commit_due, loop_base(loop), on_commit_due, a);
@@ -369,7 +378,7 @@ void accept_room(struct accept *a)
 
 uint64_t accept_in_flight(const struct accept *a)
 {
-    uint64_t in_flight = journal_unsynced(a->journal);
+    uint64_t in_flight = uncounted(a);
     for (const struct intake *intake = a->intakes; intake; intake = intake->next)
         in_flight += intake->holding;
     return in_flight;

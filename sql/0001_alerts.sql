@@ -75,14 +75,16 @@ create table if not exists mobeye.journal_position (
     checksum bigint not null,
     updated_at timestamptz not null default now()
 ) with (fillfactor = 10);
-comment on table mobeye.journal_position is 'How far each journal is stored: the last record that is applied, and its checksum.';
+comment on table mobeye.journal_position is
+    'How far each journal is stored: the last record that is applied, and its checksum.';
 grant select, insert, update on mobeye.journal_position to mobeye_ingest;
 
 create table if not exists mobeye.alert_identity (
     id uuid primary key,
     stored_on date not null default current_date
 );
-comment on table mobeye.alert_identity is 'Which alerts are stored: a 128-bit hash of (source, event_id), kept at least as long as any alert.';
+comment on table mobeye.alert_identity is
+    'Which alerts are stored: a 128-bit hash of (source, event_id), kept at least as long as any alert.';
 grant select, insert on mobeye.alert_identity to mobeye_ingest;
 
 -- No unique index: identity is settled in alert_identity. No DEFAULT partition: an alert without a partition is
@@ -147,10 +149,12 @@ create table if not exists mobeye.quarantine (
 -- A record that cannot be read has no identity; it is itself when the journal is applied again.
 create unique index if not exists quarantine_unreadable on mobeye.quarantine (journal, journal_seq)
     where identity is null;
-comment on table mobeye.quarantine is 'Accepted alerts that the database refused: the journal record as it is, the reason, and what could be read of it.';
+comment on table mobeye.quarantine is
+    'Accepted alerts that the database refused: the journal record, the reason, and what could be read of it.';
 comment on column mobeye.quarantine.identity is 'As in alert_identity; null where the record cannot be read.';
 comment on column mobeye.quarantine.sqlstate is 'Of the refusal; null where the record cannot be read.';
-grant select, insert, delete on mobeye.quarantine to mobeye_ingest;
+-- A retry locks its row (for update), which takes the right to update a column; this one cannot be given a value.
+grant select, insert, delete, update (id) on mobeye.quarantine to mobeye_ingest;
 
 -- Returns the end of the last partition that it looked at. In UTC, whatever the session thinks.
 create or replace function mobeye.make_partitions(class text, from_at timestamptz, until_at timestamptz)
@@ -254,17 +258,21 @@ comment on column patrol.alerts.journal_seq is 'Its number in that daemon''s jou
 comment on column patrol.alerts.device_id is 'The device that it is about.';
 comment on column patrol.alerts.endpoint is 'Name of the endpoint that it came in by.';
 comment on column patrol.alerts.kind is
-    'intrusion motion panic holdup tamper fire heat cold water camera power battery comms keepalive arm bypass, or unknown (the sender''s word is in payload).';
+    'intrusion motion panic holdup tamper fire heat cold water camera power battery comms keepalive arm bypass, or '
+    'unknown (the sender''s word is in payload).';
 comment on column patrol.alerts.phase is 'raise, restore or update.';
 comment on column patrol.alerts.input is 'Numbered input of the alarm set; null where it gave none.';
 comment on column patrol.alerts.drill is 'Marked by the sender as a drill.';
-comment on column patrol.alerts.occurred_at is 'When it occurred by the sender''s clock; time of receipt where flags has clock.';
+comment on column patrol.alerts.occurred_at is
+    'When it occurred by the sender''s clock; time of receipt where flags has clock.';
 comment on column patrol.alerts.received_at is 'When the daemon received it.';
-comment on column patrol.alerts.clock_skew is 'The sender''s time minus that of receipt; null where it gave no readable time.';
+comment on column patrol.alerts.clock_skew is
+    'The sender''s time minus that of receipt; null where it gave no readable time.';
 comment on column patrol.alerts.geom is 'Its place, WGS84; null where none is known.';
 comment on column patrol.alerts.accuracy_m is 'How far off geom may be, in metres; null where unknown.';
 comment on column patrol.alerts.location_source is 'Where geom is from: message, placement, last_known or none.';
-comment on column patrol.alerts.flags is 'What was odd about it, as words (clock, bad_location, stale_fix ...); empty where nothing.';
+comment on column patrol.alerts.flags is
+    'What was odd about it, as words (clock, bad_location, stale_fix ...); empty where nothing.';
 comment on column patrol.alerts.wijk_code is 'District of geom; null where none is known.';
 comment on column patrol.alerts.buurt_code is 'Neighbourhood of geom; null where none is known.';
 comment on column patrol.alerts.rule is 'Name of the rule that decided about it; null where none matched.';

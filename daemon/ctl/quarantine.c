@@ -5,9 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "ctl/ctl.h"
+#include "enrich/place.h"
+#include "enrich/rules.h"
 #include "store/retry.h"
 
 #define VERB "quarantine"
@@ -17,8 +21,9 @@ static const char help[] =
     "       mobeyectl quarantine show [OPTION]... ID\n"
     "       mobeyectl quarantine retry [OPTION]... (ID... | --all)\n"
     "       mobeyectl quarantine discard [OPTION]... [--yes] ID...\n"
-    "Accepted alerts that the database refused are kept with their bytes and the reason. retry stores them as the\n"
-    "daemon would have, once the cause is mended; discard deletes them for ever, all of those named or none.\n\n"
+    "Accepted alerts that the database refused are kept with their bytes and the reason. Once the cause is mended,\n"
+    "retry stores them as the daemon would now, by the bounds and rules of the configuration; discard deletes them\n"
+    "for ever, all of those named or none.\n\n"
     "      --json         list, show: as JSON\n"
     "      --all          retry: every one\n"
     "      --yes          discard: without asking\n"
@@ -31,6 +36,7 @@ struct request {
     bool json, all, yes;
     char **ids; /* decimal numbers, checked */
     int n_ids;
+    struct conf *conf; /* of retry, else NULL */
 };
 
 #define UTC(column) "to_char(" column " at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') as " column
@@ -105,11 +111,19 @@ static int show(PGconn *conn, const struct request *request)
     return status;
 }
 
+static void enrich(void *ctx, struct alert *alert)
+{
+    const struct conf *conf = ctx;
+    place_alert(alert, conf);
+    const struct conf_rule *rule = rules_match(conf, alert);
+    alert->rule = str_from(rule ? rule->name : NULL);
+}
+
 /* false: it is refused still. */
-static bool retry_one(PGconn *conn, const char *id)
+static bool retry_one(PGconn *conn, const char *id, struct conf *conf)
 {
     struct err err;
-    switch ((enum retry_result)retry_quarantined(conn, strtoll(id, NULL, 10), NULL, NULL, &err)) {
+    switch (retry_quarantined(conn, strtoll(id, NULL, 10), enrich, conf, &err)) {
     case RETRY_STORED:
         printf("%s: stored\n", id);
         return true;
@@ -130,7 +144,7 @@ static int retry(PGconn *conn, const struct request *request)
         return CTL_FAILED;
     int n = rows ? PQntuples(rows) : request->n_ids, refused = 0;
     for (int i = 0; i < n && PQstatus(conn) == CONNECTION_OK; i++)
-        refused += !retry_one(conn, rows ? PQgetvalue(rows, i, 0) : request->ids[i]);
+        refused += !retry_one(conn, rows ? PQgetvalue(rows, i, 0) : request->ids[i], request->conf);
     PQclear(rows);
     return refused ? CTL_FAILED : CTL_OK;
 }
@@ -188,12 +202,12 @@ static int discard(PGconn *conn, const struct request *request)
 static const struct action {
     const char *name;
     int (*run)(PGconn *conn, const struct request *request);
-    bool takes_json, takes_all, takes_yes;
+    bool takes_json, takes_all, takes_yes, needs_rules;
     int ids_min, ids_max;
 } actions[] = {
     {"list", list, .takes_json = true},
     {"show", show, .takes_json = true, .ids_min = 1, .ids_max = 1},
-    {"retry", retry, .takes_all = true, .ids_min = 1, .ids_max = INT_MAX},
+    {"retry", retry, .takes_all = true, .needs_rules = true, .ids_min = 1, .ids_max = INT_MAX},
     {"discard", discard, .takes_yes = true, .ids_min = 1, .ids_max = INT_MAX},
 };
 
@@ -269,6 +283,37 @@ static int parse(int argc, char **argv, struct request *ret, bool *ret_help)
     return CTL_OK;
 }
 
+/* The configuration, for what it says about places and rules; NULL where it has errors. */
+static struct conf *load_rules(const struct request *request)
+{
+    if (!request->db || request->file || access(CTL_DEFAULT_FILE, F_OK) == 0) {
+        struct conf *conf = ctl_load(request->file);
+        if (conf) {
+            setenv("TZ", conf->timezone, 1); /* as rules_match() wants it */
+            tzset();
+        }
+        return conf;
+    }
+    ctl_fail(VERB, "warning: there is no " CTL_DEFAULT_FILE " and no -c: without bounds for places, and without rules");
+    return mem_zalloc(sizeof(struct conf));
+}
+
+static int run_action(const struct action *action, struct request *request)
+{
+    const char *db = request->db;
+    if (action->needs_rules) {
+        request->conf = load_rules(request);
+        if (!request->conf)
+            return CTL_FAILED;
+        db = db ? db : request->conf->database.conninfo;
+    }
+    PGconn *conn = ctl_connect(VERB, request->file, db);
+    int status = conn ? action->run(conn, request) : CTL_FAILED;
+    PQfinish(conn);
+    conf_free(&request->conf);
+    return status;
+}
+
 int ctl_quarantine(int argc, char **argv)
 {
     struct request request = {0};
@@ -289,10 +334,5 @@ int ctl_quarantine(int argc, char **argv)
     request.n_ids = argc - optind - 1;
     if ((status = check(action, &request)) != CTL_OK)
         return status;
-    PGconn *conn = ctl_connect(VERB, request.file, request.db);
-    if (!conn)
-        return CTL_FAILED;
-    status = action->run(conn, &request);
-    PQfinish(conn);
-    return status;
+    return run_action(action, &request);
 }

@@ -54,15 +54,15 @@ static bool alert_from_row(const PGresult *row, struct alert *ret, struct err *e
     return true;
 }
 
-/* The row, locked; NULL with err set. record_unpack()'s slices point into it. */
-static PGresult *quarantined(PGconn *conn, int64_t id, struct err *err)
+/* Takes the row out; NULL with err set. record_unpack()'s slices point into it. */
+static PGresult *take_out(PGconn *conn, int64_t id, struct err *err)
 {
     char text[24];
     const char *values[] = {text};
     snprintf(text, sizeof(text), "%" PRId64, id);
     PGresult *row = PQexecParams(conn,
-                                 "select record, journal_seq, coalesce(instance, '') from mobeye.quarantine "
-                                 "where id = $1::bigint for update",
+                                 "delete from mobeye.quarantine where id = $1::bigint "
+                                 "returning record, journal_seq, coalesce(instance, '')",
                                  1, NULL, values, NULL, NULL, 1);
     if (PQresultStatus(row) != PGRES_TUPLES_OK) {
         judge(conn, row, err);
@@ -115,13 +115,6 @@ static enum outcome copy(PGconn *conn, const struct alert *alert, struct str ins
     return outcome;
 }
 
-static enum outcome remove_row(PGconn *conn, int64_t id, struct err *err)
-{
-    char sql[100];
-    snprintf(sql, sizeof(sql), "delete from mobeye.quarantine where id = %" PRId64, id);
-    return run(conn, sql, err);
-}
-
 static enum outcome store(PGconn *conn, const struct alert *alert, struct str instance, bool *ret_new, struct err *err)
 {
     enum outcome outcome = claim(conn, alert, ret_new, err);
@@ -132,7 +125,7 @@ static enum outcome store(PGconn *conn, const struct alert *alert, struct str in
 static enum outcome try_alert(PGconn *conn, int64_t id, void (*enrich)(void *ctx, struct alert *alert), void *ctx,
                               bool *ret_new, struct alert *ret, struct err *err)
 {
-    PGresult *row = quarantined(conn, id, err);
+    PGresult *row = take_out(conn, id, err);
     if (!row || !alert_from_row(row, ret, err)) {
         PQclear(row);
         return OUTCOME_FAILED;
@@ -142,7 +135,7 @@ static enum outcome try_alert(PGconn *conn, int64_t id, void (*enrich)(void *ctx
     struct str instance = {PQgetvalue(row, 0, 2), (size_t)PQgetlength(row, 0, 2)};
     enum outcome outcome = store(conn, ret, instance, ret_new, err);
     PQclear(row);
-    return outcome == OUTCOME_DONE ? remove_row(conn, id, err) : outcome;
+    return outcome;
 }
 
 static enum outcome transaction(PGconn *conn, int64_t id, void (*enrich)(void *ctx, struct alert *alert), void *ctx,

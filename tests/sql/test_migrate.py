@@ -54,7 +54,10 @@ class Migrate(unittest.TestCase):
             create_database(name)
         running = [
             subprocess.Popen(
-                [MOBEYECTL, "migrate", "--db", conninfo(name)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+                [MOBEYECTL, "migrate", "--db", conninfo(name)],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
             )
             for name in names * 3
         ]

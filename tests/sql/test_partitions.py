@@ -25,14 +25,16 @@ class Partitions(SchemaTest):
         self.assertTrue(self.value(conn, "select %s >= now() + interval '7 days'", until))
         names = self.value(
             self.superuser,
-            """with day as (select generate_series(now() - interval '31 days', now() + interval '7 days', interval '1 day')
-                            at time zone 'UTC' as at)
+            """with day as (select (now() + make_interval(days => days)) at time zone 'UTC' as at
+                              from generate_series(-31, 7) as days)
                select array_agg(distinct name) from day, lateral (values
                       ('mobeye.alert_camera_' || to_char(at, 'YYYYMMDD')),
                       ('mobeye.alert_alarm_' || to_char(at, 'YYYYMM')),
                       ('mobeye.alert_service_' || to_char(at, 'YYYYMM'))) as n(name)""",
         )
-        self.assertLessEqual(set(names), {p for c in ("camera", "alarm", "service") for p in self.partitions(f"mobeye.alert_{c}")})
+        self.assertLessEqual(
+            set(names), {p for c in ("camera", "alarm", "service") for p in self.partitions(f"mobeye.alert_{c}")}
+        )
         last = self.value(conn, "select %s - interval '1 microsecond'", until)
         for kind in ("camera", "motion", "battery"):
             for at in (last, self.value(conn, "select now() - interval '31 days'")):
@@ -92,7 +94,9 @@ class Partitions(SchemaTest):
         ).fetchall()
         self.assertEqual(methods, [("brin",), ("btree",)])
         insert_alert(self.superuser, "motion", "2036-01-01 00:00+00", event_id="stored_at")
-        self.assertTrue(self.value(self.superuser, "select stored_at is not null from mobeye.alert where event_id = 'stored_at'"))
+        self.assertTrue(
+            self.value(self.superuser, "select stored_at is not null from mobeye.alert where event_id = 'stored_at'")
+        )
 
     def test_nonsense_is_refused_with_a_hint(self):
         for alert_class, from_at, until_at in (

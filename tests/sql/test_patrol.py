@@ -17,10 +17,17 @@ class Patrol(SchemaTest):
         self.superuser.execute("select mobeye.premake_partitions()")
         now = self.value(self.superuser, "select now()")
         insert_alert(
-            self.superuser, "camera", now, event_id="one", geom="SRID=4326;POINT(5.38421 52.19634)", flags=["clock"], rule="r"
+            self.superuser,
+            "camera",
+            now,
+            event_id="one",
+            geom="SRID=4326;POINT(5.38421 52.19634)",
+            flags=["clock"],
+            rule="r",
         )
         row = self.superuser.execute(
-            "select event_id, kind, st_x(geom), st_y(geom), flags, wijk_code, buurt_code, rule, payload from patrol.alerts"
+            "select event_id, kind, st_x(geom), st_y(geom), flags, wijk_code, buurt_code, rule, payload"
+            "  from patrol.alerts"
         ).fetchall()
         self.assertEqual(row, [("one", "camera", 5.38421, 52.19634, ["clock"], None, None, "r", {})])
 

@@ -1,13 +1,112 @@
-"""mobeyectl quarantine list, show and discard, as the daemon's role."""
+"""mobeyectl quarantine, as the daemon's role."""
 
 import json
 import os
 import pty
+import struct
 import subprocess
+import tempfile
+import time
 
 from support import MOBEYECTL, PATIENCE_S, SchemaTest, conninfo, mobeyectl
 
 PAYLOAD = b'{"text": "caf\xc3\xa9\x1b[2J"}'
+PAYLOAD_STORED = b'{"a": 1}'
+
+CONFIGURATION = """
+instance: a
+bounds: [3.2, 50.7, 7.3, 53.6]
+database: {{conninfo: "{conninfo} user=mobeye_ingest"}}
+journal: {{directory: /nonexistent}}
+endpoints: [{{name: cameras, bind: "tcp://127.0.0.1:5555", socket: router, format: cloudevents}}]
+rules: [{{name: burglars, match: {{kind: intrusion}}, action: store}}, {{name: rest, action: store}}]
+"""
+
+
+def pack(event_id):
+    """A journal record, as daemon/alert/record.c packs it, of an intrusion with a location."""
+    none = -(2**31)
+    now_us = time.time_ns() // 1000
+    strings = [b"/gateway", event_id.encode(), b"NL-1", b"intrusion", b"", b"", b"", b"cameras"]
+    offsets, extra = [], b""
+    for string in strings:
+        offsets.append(len(PAYLOAD_STORED) + len(extra) if string else 0)
+        extra += string
+    fixed = struct.pack(
+        "<5B3xI3i4q2d2f2I8I8H", 1, 1, 1, 0, 2, 0, none, none, none, now_us, -(2**63), -(2**63), now_us,
+        5.38421, 52.19634, float("nan"), float("nan"), len(PAYLOAD_STORED), len(extra), *offsets, *map(len, strings)
+    )  # fmt: skip
+    return fixed + PAYLOAD_STORED + extra
+
+
+class Retry(SchemaTest):
+    def setUp(self):
+        super().setUp()
+        self.superuser.execute("truncate mobeye.quarantine, mobeye.alert, mobeye.alert_identity")
+        file = tempfile.NamedTemporaryFile("w", suffix=".yaml")
+        self.addCleanup(file.close)
+        file.write(CONFIGURATION.format(conninfo=conninfo(self.database)))
+        file.flush()
+        self.file = file.name
+
+    def set_aside(self, record):
+        return str(
+            self.value(
+                self.connect("mobeye_ingest"),
+                "insert into mobeye.quarantine (instance, journal_seq, reason, record) values ('a', 7, 'r', %s)"
+                " returning id",
+                record,
+            )
+        )
+
+    def retry(self, *arguments):
+        return mobeyectl("quarantine", "retry", *arguments, "-c", self.file)
+
+    def stored(self):
+        return self.superuser.execute(
+            "select event_id, instance, journal_seq, location_source, st_x(geom), rule, payload from patrol.alerts"
+        ).fetchall()
+
+    def kept(self):
+        return self.value(self.superuser, "select count(*) from mobeye.quarantine")
+
+    def test_stores_with_place_and_rule_and_makes_the_partition(self):
+        id = self.set_aside(pack("one"))
+        done = self.retry(id)
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, f"{id}: stored\n", ""))
+        self.assertEqual(self.stored(), [("one", "a", 7, "message", 5.38421, "burglars", {"a": 1})])
+        self.assertEqual(self.kept(), 0)
+
+    def test_what_is_stored_already_is_taken_out(self):
+        self.retry(self.set_aside(pack("one")))
+        id = self.set_aside(pack("one"))
+        done = self.retry(id)
+        self.assertEqual((done.returncode, done.stdout), (0, f"{id}: was stored already\n"))
+        self.assertEqual((len(self.stored()), self.kept()), (1, 0))
+
+    def test_what_is_refused_still_stays_and_the_others_go_on(self):
+        self.superuser.execute("alter table mobeye.alert add constraint no_bad check (event_id <> 'bad')")
+        self.addCleanup(self.superuser.execute, "alter table mobeye.alert drop constraint if exists no_bad")
+        bad, good, unreadable = (self.set_aside(record) for record in (pack("bad"), pack("good"), b"\x09garbage"))
+        done = self.retry("--all")
+        self.assertEqual((done.returncode, done.stdout), (1, f"{good}: stored\n"))
+        self.assertIn(f"{bad}: ", done.stderr)
+        self.assertIn("no_bad", done.stderr)
+        self.assertIn(f"{unreadable}: ", done.stderr)
+        self.assertEqual(self.kept(), 2)
+        self.superuser.execute("alter table mobeye.alert drop constraint no_bad")
+        self.assertEqual(self.retry(bad).returncode, 0)
+        self.assertEqual({row[0] for row in self.stored()}, {"good", "bad"})
+
+    def test_what_is_not_there_fails_by_name(self):
+        done = self.retry("999999")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("999999", done.stderr)
+
+    def test_a_configuration_with_errors_is_no_time_to_retry(self):
+        self.set_aside(pack("one"))
+        done = mobeyectl("quarantine", "retry", "--all", "-c", "/nonexistent", database=self.database)
+        self.assertEqual((done.returncode, self.kept()), (1, 1))
 
 
 class Quarantine(SchemaTest):
@@ -38,7 +137,8 @@ class Quarantine(SchemaTest):
         header, _, first, second = done.stdout.splitlines()
         self.assertEqual(header.split()[:4], ["id", "quarantined_at", "instance", "journal_seq"])
         self.assertEqual(first.split()[:8],
-            [self.readable, "2026-11-23T21:04:11.250Z", "a", "12", "cameras", "NL-1", "/gateway", "id\\x1b"])  # fmt: skip
+            [self.readable, "2026-11-23T21:04:11.250Z", "a", "12", "cameras", "NL-1", "/gateway",
+             "id\\x1b"])  # fmt: skip
         self.assertTrue(second.endswith("version 9"))
 
     def test_list_as_json(self):
@@ -56,7 +156,9 @@ class Quarantine(SchemaTest):
         self.assertEqual(done.returncode, 0)
         self.assertIn("reason: no such thing\n", done.stdout)
         self.assertTrue(done.stdout.endswith('payload:\n{"text": "café\\x1b[2J"}\n'), done.stdout)
-        self.assertEqual(json.loads(self.run_verb("show", self.readable, "--json").stdout)[0]["payload"], PAYLOAD.decode())
+        self.assertEqual(
+            json.loads(self.run_verb("show", self.readable, "--json").stdout)[0]["payload"], PAYLOAD.decode()
+        )
 
     def test_show_prints_the_record_of_what_cannot_be_read(self):
         self.assertTrue(self.run_verb("show", self.unreadable).stdout.endswith("record, in hex:\n00ff41\n"))

@@ -74,8 +74,9 @@ class Roles(SchemaTest):
 
     def test_partitions_are_reached_through_their_table_only(self):
         partition = self.value(
-            self.superuser, "select inhrelid::regclass::text from pg_inherits where inhparent = "
-            "'mobeye.alert_alarm'::regclass limit 1"
+            self.superuser,
+            "select inhrelid::regclass::text from pg_inherits where inhparent = "
+            "'mobeye.alert_alarm'::regclass limit 1",
         )
         for verb in STATEMENTS:
             self.assertFalse(self.may("mobeye_ingest", self.statement(verb, partition)), verb)
@@ -155,7 +156,10 @@ class Roles(SchemaTest):
             "select st_x(geom), st_srid(geom), clock_skew, flags, payload, stored_at is not null"
             " from mobeye.alert where event_id = 'batch'"
         ).fetchone()
-        self.assertEqual((stored[0], stored[1], str(stored[2]), *stored[3:]), (5.38421, 4326, "0:00:01.500000", ["clock"], {"a": 1}, True))
+        self.assertEqual(
+            (stored[0], stored[1], str(stored[2]), *stored[3:]),
+            (5.38421, 4326, "0:00:01.500000", ["clock"], {"a": 1}, True),
+        )
 
     def row(self, conn):
         at = self.value(conn, "select now()")
@@ -171,8 +175,13 @@ class Roles(SchemaTest):
                 " ('00000000-0000-0000-0000-000000000001', 8, null, 'unreadable', 'y') on conflict do nothing"
             )
         self.assertEqual(self.value(conn, "select count(*) from mobeye.quarantine"), 2)
+        self.assertEqual(len(conn.execute("select id from mobeye.quarantine for update").fetchall()), 2)
+        with self.assertRaises(psycopg.errors.GeneratedAlways):
+            conn.execute("update mobeye.quarantine set id = 1")
 
     def test_patrol_reads_what_the_daemon_stored(self):
-        insert_alert(self.connect("mobeye_ingest"), event_id="seen", occurred_at=str(self.value(self.superuser, "select now()")))
+        insert_alert(
+            self.connect("mobeye_ingest"), event_id="seen", occurred_at=str(self.value(self.superuser, "select now()"))
+        )
         self.superuser.execute("set role mobeye_patrol")
         self.assertEqual(self.value(self.superuser, "select count(*) from patrol.alerts where event_id = 'seen'"), 1)

@@ -18,7 +18,7 @@ static int received, malformed, dropped, ready_calls;
 static char last[128];
 static struct reply_queue replies;
 
-static char address[4][160];
+static char address[4][160], nowhere[] = "ipc:///nowhere/at/all";
 static struct conf_endpoint endpoints[4];
 static struct conf conf = {.endpoints = endpoints};
 
@@ -220,7 +220,7 @@ Test(endpoint, a_set_that_cannot_be_bound_changes_nothing)
     struct err err;
     endpoints[1] = router(1, "two");
     endpoints[2] = router(2, "three");
-    endpoints[2].address = "ipc:///nowhere/at/all";
+    endpoints[2].address = nowhere;
     conf.n_endpoints = 3;
     cr_assert_eq(endpoint_set_apply(set, &conf, &err), -1);
     cr_assert_not_null(strstr(err.text, "endpoint three: cannot bind ipc:///nowhere/at/all: "), "%s", err.text);
@@ -239,7 +239,7 @@ Test(endpoint, an_address_changes_hands_and_comes_back)
     struct err err;
     free(endpoints[0].name);
     struct conf_endpoint renamed[2] = {router(0, "renamed"), router(2, "broken")};
-    renamed[1].address = "ipc:///nowhere/at/all";
+    renamed[1].address = nowhere;
     struct conf next = {.endpoints = renamed, .n_endpoints = 2};
     endpoints[0].name = mem_strdup("one");
     cr_assert_eq(endpoint_set_apply(set, &next, &err), -1);

@@ -310,8 +310,7 @@ ParameterizedTestParameters(writer, a_schema_that_is_not_ours_is_waited_for)
     return cr_make_param_array(size_t, indices, sizeof(indices) / sizeof(indices[0]));
 }
 
-ParameterizedTest(size_t *index, writer, a_schema_that_is_not_ours_is_waited_for, .init = setup, .fini = teardown,
-                  .timeout = 300)
+ParameterizedTest(size_t *index, writer, a_schema_that_is_not_ours_is_waited_for)
 {
     const struct schema_case *schema = &schema_cases[*index];
     struct owner owner = {.total = 10};
@@ -365,10 +364,11 @@ Test(writer, another_database_is_used_after_the_transaction_on_its_way)
 
 Test(writer, is_freed_at_once_where_the_server_hangs)
 {
-    struct owner owner = {.total = 1000};
+    struct owner owner = {.total = 100};
     owner_start(&owner, &rig, "a", rig.conninfo);
-    RIG_WAIT(&rig, owner.stored_seq >= 100);
+    RIG_WAIT(&rig, OWNER_STORED(&owner));
     rig_sql(&rig, "begin; lock table mobeye.alert_identity in exclusive mode");
+    owner_more(&owner, 300);
     RIG_WAIT(&rig, rig_number(&rig, "select count(*) from pg_locks where not granted") > 0);
     owner_stop(&owner);
     rig_sql(&rig, "commit");

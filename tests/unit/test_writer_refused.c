@@ -75,8 +75,7 @@ static void expect_all_but_poison(struct owner *owner)
     }
 }
 
-ParameterizedTest(struct poison_case *one, refused, only_the_refused_are_set_aside, .init = setup, .fini = teardown,
-                  .timeout = 300)
+ParameterizedTest(struct poison_case *one, refused, only_the_refused_are_set_aside)
 {
     struct owner owner = {.total = 250, .change = poisoned};
     memcpy(poison, one->seqs, sizeof(one->seqs));

@@ -1,0 +1,122 @@
+"""Exit statuses and messages of the programs that need nothing running."""
+import re
+import socket
+import subprocess
+
+import pytest
+
+from harness.daemon import Config, mobeyectl
+from harness.paths import MOBEYED, ROOT
+
+PLACE = re.compile(r"^(?P<file>[^:]+):(?P<line>\d+):(?P<col>\d+): (?P<rest>.+)$")
+
+
+def run(*args):
+    return subprocess.run([MOBEYED, *args], capture_output=True, text=True, timeout=60)
+
+
+@pytest.fixture
+def conf(tmp_path):
+    return Config(tmp_path, "host=/nonexistent dbname=mobeye")
+
+
+def check(tmp_path, text):
+    file = tmp_path / "mobeyed.yaml"
+    file.write_text(text)
+    done = run("--check", "-c", file)
+    places = [PLACE.match(line) for line in (done.stdout + done.stderr).splitlines()]
+    assert all(place and place["file"] == str(file) for place in places), done.stdout + done.stderr
+    return done.returncode, [(int(place["line"]), int(place["col"]), place["rest"]) for place in places]
+
+
+def test_a_good_file_passes(conf, tmp_path):
+    status, said = check(tmp_path, conf.text())
+    assert status == 0
+    assert all("warning:" in rest for _, _, rest in said)
+
+
+def test_every_error_is_told_at_once_with_its_place(conf, tmp_path):
+    text = conf.text().replace("batch_max: 5000", "batch_max: lots").replace("keep: 24h", "keep: 24 moons")
+    text = text.replace("instance: test-1", "instance: test-1\nflavour: vanilla")
+    lines = text.splitlines()
+    status, said = check(tmp_path, text)
+    assert status == 2
+    errors = {rest.split(": ")[0]: (line, col) for line, col, rest in said if "warning:" not in rest}
+    assert {"flavour", "database.batch_max", "journal.keep"} <= set(errors)
+    assert errors["flavour"][0] == lines.index("flavour: vanilla") + 1
+    assert errors["database.batch_max"][0] == lines.index("  batch_max: lots") + 1
+    assert errors["journal.keep"][0] == lines.index("  keep: 24 moons") + 1
+
+
+@pytest.mark.parametrize("missing", ["instance: test-1\n", "  conninfo: ", "  directory: "])
+def test_what_is_required_is_missed(conf, tmp_path, missing):
+    text = re.sub("(?m)^" + re.escape(missing) + ("" if missing.endswith("\n") else ".*\n"), "", conf.text())
+    assert text != conf.text()
+    status, said = check(tmp_path, text)
+    assert status == 2 and any(missing.split(":")[0].strip() in rest for _, _, rest in said)
+
+
+def test_a_bind_beyond_loopback_is_refused_unless_plaintext_is_allowed(conf, tmp_path):
+    open_door = conf.endpoint("door", bind="tcp://0.0.0.0:5555")
+    assert check(tmp_path, conf.set(endpoints=[open_door]).text())[0] == 2
+    allowed = {**open_door, "plaintext": "allow"}
+    assert check(tmp_path, conf.set(endpoints=[allowed]).text())[0] == 0
+
+
+def test_a_missing_file_is_told_and_is_status_2(tmp_path):
+    for args in (["--check"], []):
+        done = run(*args, "-c", tmp_path / "none.yaml")
+        assert done.returncode == 2
+        assert "none.yaml" in done.stdout + done.stderr
+
+
+def test_a_bad_file_keeps_the_daemon_from_starting_with_status_2(conf, tmp_path):
+    file = tmp_path / "mobeyed.yaml"
+    file.write_text(conf.text().replace("batch_max: 5000", "batch_max: lots"))
+    done = run("-c", file)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert "database.batch_max" in done.stderr
+
+
+def test_a_fatal_error_is_status_1_and_one_line(conf, tmp_path):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "mobeyed.yaml").write_text(conf.set(journal=tmp_path / "file" / "journal").text())
+    done = run("-c", tmp_path / "mobeyed.yaml")
+    assert done.returncode == 1
+    errors = [line for line in done.stderr.splitlines() if " error " in line]
+    assert len(errors) == 1 and "file/journal" in errors[0], done.stderr
+
+
+def test_an_address_in_use_is_status_1_and_names_the_endpoint(conf, tmp_path):
+    taken = socket.create_server(("127.0.0.1", 0))
+    address = "tcp://127.0.0.1:%d" % taken.getsockname()[1]
+    (tmp_path / "mobeyed.yaml").write_text(conf.set(endpoints=[conf.endpoint("front-door", bind=address)]).text())
+    done = run("-c", tmp_path / "mobeyed.yaml")
+    taken.close()
+    assert done.returncode == 1
+    errors = [line for line in done.stderr.splitlines() if " error " in line]
+    assert len(errors) == 1 and "front-door" in errors[0] and address in errors[0], done.stderr
+
+
+def test_the_sample_configuration_passes():
+    done = run("--check", "-c", ROOT / "config" / "mobeyed.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_version_and_help():
+    version = run("--version")
+    assert version.returncode == 0
+    for library in ("libevent", "zeromq", "libpq", "yaml"):
+        assert library in version.stdout.lower().replace("libzmq", "zeromq").replace("postgresql", "libpq")
+    helped = run("--help")
+    assert helped.returncode == 0 and "--check" in helped.stdout
+    assert run("--nonsense").returncode == 2
+
+
+@pytest.mark.parametrize("verb", ["migrate", "send", "status", "journal", "quarantine"])
+def test_every_verb_has_help(verb):
+    done = mobeyectl(verb, "--help")
+    assert done.returncode == 0 and done.stdout and not done.stderr
+    wrong = mobeyectl(verb, "--nonsense")
+    assert wrong.returncode == 2 and wrong.stderr and not wrong.stdout

@@ -1,0 +1,94 @@
+"""A full journal: RETRY, no ACK, no end of the daemon, and it mends by itself."""
+import json
+
+import zmq
+
+from harness.alerts import alert, encode, padded
+from harness.peers import Dealer
+from harness.wait import wait_until
+
+
+def fill(dealer, size=30000):
+    """Sends until the first RETRY; returns the accepted ids and the RETRY."""
+    accepted = []
+    for n in range(10000):
+        reply = dealer.ask(padded(f"fill-{n}", size))
+        if reply.word == b"RETRY":
+            return accepted, reply
+        assert reply.word == b"ACK", reply
+        accepted.append(reply.id.decode())
+    raise AssertionError("the journal never became full")
+
+
+def test_a_full_journal_answers_retry_and_is_freed_by_the_database(cluster, database, daemons, context):
+    daemon = daemons(database.ingest, max_size="8MiB").start()
+    cluster.stop()
+    dealer = Dealer(context, daemon.address())
+    accepted, reply = fill(dealer)
+    assert reply.id == b"fill-%d" % len(accepted) and int(reply.detail) > 0
+    assert len(accepted) * 30000 > 3 << 20, "most of max_size holds alerts"
+    assert daemon.metric("journal_bytes") <= 8 << 20
+    assert daemon.metric("retry_total", endpoint="door") == 1
+    assert dealer.ask(b"nonsense").word == b"REJECT"
+    assert daemon.get("/readyz")[0] == 200
+    cluster.start()
+    daemon.wait_drained()
+    wait_until(lambda: dealer.ask(padded(f"fill-{len(accepted)}", 30000)).word == b"ACK", "taken again")
+    daemon.wait_drained()
+    assert {event for _, event in database.identities()} == {*accepted, f"fill-{len(accepted)}"}
+    assert database.stored() == len(accepted) + 1
+
+
+def test_it_stays_full_through_a_restart_and_loses_nothing(cluster, database, daemons, context):
+    daemon = daemons(database.ingest, max_size="8MiB").start()
+    cluster.stop()
+    accepted, _ = fill(Dealer(context, daemon.address()))
+    daemon.restart()
+    assert daemon.metric("recovered_total") == len(accepted)
+    cluster.start()
+    daemon.wait_drained()
+    assert {event for _, event in database.identities()} == set(accepted)
+
+
+def test_a_full_journal_stops_the_reading_of_pull(cluster, database, daemons, context):
+    daemon = daemons(database.ingest, max_size="8MiB")
+    daemon.conf.set(endpoints=[daemon.conf.endpoint("door"), daemon.conf.endpoint("push", socket="pull")])
+    daemon.start()
+    cluster.stop()
+    dealer = Dealer(context, daemon.address())
+    accepted, _ = fill(dealer)
+    push = context.socket(zmq.PUSH)
+    push.connect(daemon.address("push"))
+    for n in range(100):
+        push.send(encode(alert(f"push-{n}")))
+    assert dealer.ask(padded("later", 30000)).word == b"RETRY", "the loop has been round"
+    cluster.start()
+    database.wait_stored(len(accepted) + 100)
+    assert daemon.metric("retry_total", endpoint="push") == 0, "nobody can be told to retry"
+
+
+def test_ten_times_max_size_passes_when_the_database_keeps_up(database, daemons, context):
+    daemon = daemons(database.ingest, max_size="8MiB").start()
+    dealer = Dealer(context, daemon.address())
+    messages = (json.loads(padded(f"big-{n}", 40000)) for n in range(2000))
+    dealer.deliver(messages, window=20)
+    daemon.wait_drained()
+    assert database.stored() == 2000
+    assert daemon.metric("journal_bytes") <= 8 << 20
+
+
+def test_what_is_stored_makes_room_after_a_restart_without_the_database(cluster, database, daemons, context):
+    """The journal is full of alerts that the database has; the daemon starts anew while the database is away."""
+    daemon = daemons(database.ingest, max_size="8MiB").start()
+    dealer = Dealer(context, daemon.address())
+    for n in range(250):
+        assert dealer.ask(padded(f"stored-{n}", 30000)).word == b"ACK"
+    daemon.wait_drained()
+    daemon.stop()
+    cluster.stop()
+    daemon.start()
+    for n in range(100):
+        assert dealer.ask(padded(f"later-{n}", 30000)).word == b"ACK", n
+    cluster.start()
+    daemon.wait_drained()
+    assert database.stored() == 350

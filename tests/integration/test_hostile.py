@@ -1,0 +1,172 @@
+"""Peers that mean harm: each costs bounded memory, is counted, and holds nobody else up."""
+import os
+import socket
+import struct
+import subprocess
+
+import pytest
+import zmq
+
+from harness.alerts import alert, alerts, encode, padded
+from harness.paths import free_port, sanitized
+from harness.peers import Dealer, Load
+from harness.wait import wait_until
+
+# What the daemon may grow to under attack; unharmed it is near 20 MiB. Sanitizers take memory of their own.
+RSS_MAX_KIB = 256 * 1024 * (8 if sanitized() else 1)
+
+
+def on_tcp(daemon):
+    daemon.conf.set(endpoints=[daemon.conf.endpoint("door", bind=f"tcp://127.0.0.1:{free_port()}")])
+    return daemon.start()
+
+
+def connect(daemon):
+    """Refused for a moment when the daemon has closed the endpoint to be rid of somebody."""
+    def attempt():
+        try:
+            return socket.create_connection(("127.0.0.1", int(daemon.address().rsplit(":", 1)[1])), timeout=60)
+        except ConnectionRefusedError:
+            return None
+    return wait_until(attempt, "a connection")
+
+
+def handshake(made):
+    """The greeting and NULL handshake of ZMTP 3.0 as a DEALER, by hand."""
+    made.sendall(b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + b"\0" + bytes(31))
+    ready = b"\x05READY\x0bSocket-Type" + struct.pack(">I", 6) + b"DEALER"
+    made.sendall(b"\x04" + bytes([len(ready)]) + ready)
+
+
+def test_endless_multipart_costs_bounded_memory_and_others_are_served(context, database, daemons):
+    daemon = on_tcp(daemons(database.ingest))
+    other = Load(daemon.address(), "other")
+    frame = b"\x03" + struct.pack(">Q", 65536) + bytes(65536)  # a long frame, and more to follow
+    most = 0
+    for attack in range(3):
+        evil = connect(daemon)
+        handshake(evil)
+        sent = 0
+        try:
+            while sent < 1 << 30:
+                evil.sendall(frame)
+                sent += len(frame)
+                if sent % (1 << 24) < len(frame):
+                    most = max(most, daemon.rss_kib())
+                    assert most < RSS_MAX_KIB, f"{most} KiB after {sent >> 20} MiB of one message"
+        except (ConnectionError, TimeoutError):
+            pass  # cut off, as it should be
+        else:
+            raise AssertionError("a message of 1 GiB was taken")
+        evil.close()
+    before = other.accepted
+    wait_until(lambda: other.accepted > before + 100, "others are served")
+    ledger = other.stop()
+    daemon.wait_drained()
+    database.check(ledger)
+
+
+def test_a_peer_that_never_reads_loses_its_replies_not_its_alerts(context, database, daemons):
+    daemon = on_tcp(daemons(database.ingest))
+    deaf = connect(daemon)
+    deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    handshake(deaf)
+    count = 20000
+    for first in range(0, count, 100):
+        burst = b""
+        for n in range(first, first + 100):
+            payload = encode(alert(f"deaf-{n:06}-" + "x" * 100))
+            burst += b"\x02" + struct.pack(">Q", len(payload)) + payload
+        deaf.sendall(burst)
+        if first % 5000 == 0:
+            assert Dealer(context, daemon.address()).ask(alert(f"other-{first}")).word == b"ACK"
+    database.wait_stored(count + count // 5000)
+    assert daemon.rss_kib() < RSS_MAX_KIB
+    assert Dealer(context, daemon.address()).ask(alert("last")).word == b"ACK"
+    deaf.close()
+
+
+def test_garbage_on_the_port_disturbs_nobody(context, database, daemons):
+    daemon = on_tcp(daemons(database.ingest))
+    dealer = Dealer(context, daemon.address())
+    for garbage in (b"GET / HTTP/1.1\r\n\r\n", bytes(1000), b"\xff" * 100000, os.urandom(100000), b"\x00" * 64,
+                    b"\xff" + bytes(8) + b"\x7f\x03" + os.urandom(5000)):
+        evil = connect(daemon)
+        try:
+            evil.sendall(garbage)
+            evil.shutdown(socket.SHUT_WR)
+            while evil.recv(65536):
+                pass
+        except OSError:
+            pass  # cut off
+        evil.close()
+        assert dealer.ask(alert(f"after-{garbage[:4].hex()}-{len(garbage)}")).word == b"ACK"
+    daemon.wait_drained()
+    assert daemon.running()
+
+
+def test_garbage_frames_of_a_well_spoken_peer_are_rejected(dealer, daemon):
+    for n in range(200):
+        assert dealer.ask(os.urandom(n)).word == b"REJECT" if n else True
+    assert daemon.metric("rejected_total", code="malformed") == 199
+
+
+@pytest.fixture
+def idle_connections():
+    """Opens many in a process of its own, whose file descriptors are not those of the test."""
+    opened = []
+
+    def connect_many(port, count):
+        script = (f"import resource, socket; resource.setrlimit(resource.RLIMIT_NOFILE, ({count + 100},) * 2)\n"
+                  f"made = [socket.create_connection(('127.0.0.1', {port})) for _ in range({count})]\n"
+                  f"print(len(made), flush=True); input()")
+        opened.append(subprocess.Popen(["/usr/bin/python3", "-c", script], stdin=subprocess.PIPE,
+                                       stdout=subprocess.PIPE, text=True))
+        assert opened[-1].stdout.readline() == f"{count}\n"
+
+    yield connect_many
+    for process in opened:
+        process.communicate()
+
+
+def test_a_thousand_idle_connections_hold_nobody_up(context, database, daemons, idle_connections):
+    daemon = on_tcp(daemons(database.ingest))
+    idle_connections(int(daemon.address().rsplit(":", 1)[1]), 1000)
+    half_open = [connect(daemon) for _ in range(100)]
+    for one in half_open:
+        handshake(one)
+    dealer = Dealer(context, daemon.address())
+    dealer.deliver(alerts(1000))
+    daemon.wait_drained()
+    assert database.stored() == 1000
+    assert daemon.rss_kib() < RSS_MAX_KIB
+    for one in half_open:
+        one.close()
+
+
+def test_one_flood_does_not_starve_the_others(context, daemon, database):
+    flood = context.socket(zmq.DEALER)
+    flood.connect(daemon.address())
+    payload = padded("flood", 2000)
+    for _ in range(900):
+        flood.send(payload)
+    other = Dealer(context, daemon.address())
+    for n in range(20):
+        for _ in range(100):
+            flood.send(payload)
+        assert other.ask(alert(f"other-{n}")).word == b"ACK"
+    daemon.wait_drained()
+    assert database.stored() == 21
+
+
+def test_bad_flood_is_counted_and_others_are_served(context, daemon, database):
+    flood = context.socket(zmq.DEALER)
+    flood.connect(daemon.address())
+    bad = (b"[" * 1000, b"nonsense", b'{"id":1}', b"\xff", bytes(70000), bytes(70001))
+    for n in range(6000):
+        flood.send(bad[n % len(bad)])
+    other = Dealer(context, daemon.address())
+    assert other.ask(alert("good")).word == b"ACK"
+    daemon.wait_metric("rejected_total", 6000, endpoint="door")
+    database.wait_stored(1)
+    assert len(daemon.log().splitlines()) < 100, "rejects do not fill the log"

@@ -1,0 +1,104 @@
+"""The database goes and comes: ingest goes on, and everything arrives once."""
+from psycopg.conninfo import make_conninfo
+
+from harness.alerts import alert, alerts
+from harness.peers import Dealer, Load
+from harness.wait import wait_until
+
+
+def test_stopped_and_started_in_mid_stream(cluster, database, daemons):
+    daemon = daemons(database.ingest).start()
+    load = Load(daemon.address(), "mid")
+    wait_until(lambda: database.stored() > 300, "alerts are stored")
+    cluster.stop()
+    daemon.wait_metric("database_up", 0)
+    before = load.accepted
+    wait_until(lambda: load.accepted > before + 1000, "accepted while the database is down")
+    assert daemon.metric("journal_pending") > 0
+    assert daemon.get("/readyz")[0] == 200
+    cluster.start()
+    ledger = load.stop()
+    daemon.wait_drained()
+    database.check(ledger)
+    assert database.stored() == len(ledger.accepted)
+    assert daemon.metric("database_up") == 1
+    assert daemon.metric("retry_total") == 0
+
+
+def test_a_crash_of_the_database_loses_and_doubles_nothing(cluster, database, daemons):
+    daemon = daemons(database.ingest, batch_max=50).start()
+    load = Load(daemon.address(), "crash", window=500)
+    for _ in range(3):
+        before = daemon.metric("committed_total")
+        daemon.wait_metric("committed_total", lambda value: value > before + 500)
+        cluster.kill()
+        daemon.wait_metric("database_up", 0)
+        cluster.start()
+        daemon.wait_metric("database_up", 1)
+    ledger = load.stop()
+    daemon.wait_drained()
+    database.check(ledger)
+
+
+def test_down_at_start_it_is_ready_and_drains_later(cluster, database, daemons, context):
+    cluster.stop()
+    daemon = daemons(database.ingest).start()
+    assert (daemon.get("/readyz")[0], daemon.get("/healthz")[0]) == (200, 200)
+    dealer = Dealer(context, daemon.address())
+    dealer.deliver(alerts(1000))
+    assert daemon.metric("journal_pending") == 1000
+    assert daemon.metric("database_up") == 0
+    assert len(daemon.log().splitlines()) < 30, "the outage is told, not repeated for ever"
+    cluster.start()
+    daemon.wait_drained()
+    database.check(dealer.ledger)
+
+
+def test_waiting_alerts_survive_a_restart_during_the_outage(cluster, database, daemons, context):
+    cluster.stop()
+    daemon = daemons(database.ingest).start()
+    dealer = Dealer(context, daemon.address())
+    dealer.deliver(alerts(500, "one"))
+    daemon.restart()
+    assert daemon.metric("recovered_total") == 500
+    dealer.deliver(alerts(500, "two"))
+    daemon.kill()
+    daemon.start()
+    assert daemon.metric("recovered_total") == 1000
+    cluster.start()
+    daemon.wait_drained()
+    database.check(dealer.ledger)
+    assert database.stored() == 1000
+    assert daemon.metric("committed_total") == 1000
+
+
+def test_connections_cut_under_load_lose_and_double_nothing(database, daemons):
+    daemon = daemons(database.ingest, batch_max=20).start()
+    load = Load(daemon.address(), "cut", window=200)
+    cut = 0
+    while cut < 10:
+        before = daemon.metric("committed_total")
+        daemon.wait_metric("committed_total", lambda value: value > before)
+        cut += database.disconnect_all()
+    ledger = load.stop()
+    daemon.wait_drained()
+    database.check(ledger)
+
+
+def test_the_second_of_two_hosts_is_taken_when_the_first_is_dead(database, daemons, context):
+    host = make_conninfo(database.ingest).split("host=")[1].split()[0].strip("'")
+    daemon = daemons(make_conninfo(database.ingest, host=f"/nonexistent,{host}")).start()
+    Dealer(context, daemon.address()).ask(alert("a-1"))
+    database.wait_stored(1)
+
+
+def test_a_read_only_server_is_not_written_to_and_its_promotion_is_found(database, daemons, context):
+    database.alter("set default_transaction_read_only = on")
+    daemon = daemons(database.ingest).start()
+    dealer = Dealer(context, daemon.address())
+    dealer.deliver(alerts(10))
+    assert database.stored() == 0 and daemon.metric("quarantined_total") == 0
+    database.alter("reset default_transaction_read_only")
+    database.disconnect_all()
+    daemon.wait_drained()
+    database.check(dealer.ledger)

@@ -1,0 +1,114 @@
+"""mobeyectl send, and the producer that users start from, against a real daemon."""
+import json
+import subprocess
+
+from harness.alerts import alert, alerts, encode, padded
+from harness.daemon import mobeyectl
+from harness.paths import MOBEYECTL, ROOT, free_port
+from harness.wait import wait_until
+
+PRODUCER = ROOT / "config" / "producer.py"
+
+
+def lines(messages):
+    return b"".join(encode(message) + b"\n" for message in messages).decode()
+
+
+def test_every_line_is_accepted_and_the_status_is_0(daemon, database, tmp_path):
+    file = tmp_path / "alerts.jsonl"
+    file.write_text(lines(alerts(500)))
+    done = mobeyectl("send", "--to", daemon.address(), file)
+    assert done.returncode == 0, done.stderr
+    database.wait_stored(500)
+
+
+def test_stdin_is_read(daemon, database):
+    for arguments in (["-"], []):
+        done = mobeyectl("send", "--to", daemon.address(), *arguments, input=lines(alerts(10)))
+        assert done.returncode == 0, done.stderr
+    daemon.wait_drained()
+    assert database.stored() == 10
+
+
+def test_each_reject_is_told_with_its_line_and_the_status_is_1(daemon, database, tmp_path):
+    file = tmp_path / "alerts.jsonl"
+    bad = alert("bad")
+    del bad["data"]["kind"]
+    file.write_text(lines([alert("one"), bad, alert("three"), b"nonsense", padded("large", 65537)]))
+    done = mobeyectl("send", "--to", daemon.address(), file)
+    assert done.returncode == 1
+    said = (done.stdout + done.stderr).splitlines()
+    for number, code in ((2, "invalid"), (4, "malformed"), (5, "too_large")):
+        assert [line for line in said if f":{number}: {code}" in line], said
+    database.wait_stored(2)
+
+
+def test_what_got_retry_is_sent_again_until_it_is_accepted(cluster, daemons, database, tmp_path):
+    daemon = daemons(database.ingest, max_size="8MiB").start()
+    cluster.stop()
+    file = tmp_path / "alerts.jsonl"
+    file.write_text(lines(padded(f"big-{n:04}", 30000) for n in range(600)))
+    sender = subprocess.Popen([MOBEYECTL, "send", "--to", daemon.address(), file],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    daemon.wait_metric("retry_total", lambda value: value > 0)
+    cluster.start()
+    _, errors = sender.communicate(timeout=120)
+    assert sender.returncode == 0, errors
+    daemon.wait_drained()
+    assert database.stored() == 600
+
+
+def test_it_lives_through_a_restart_of_the_daemon(daemons, database, tmp_path):
+    daemon = daemons(database.ingest).start()
+    file = tmp_path / "alerts.jsonl"
+    file.write_text(lines(alerts(20000)))
+    sender = subprocess.Popen([MOBEYECTL, "send", "--to", daemon.address(), file],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    daemon.wait_metric("journaled_total", lambda value: value > 0)
+    daemon.kill()
+    daemon.start()
+    _, errors = sender.communicate(timeout=120)
+    assert sender.returncode == 0, errors
+    daemon.wait_drained()
+    assert database.stored() == 20000
+
+
+def test_dry_run_judges_and_sends_nothing(tmp_path):
+    file = tmp_path / "alerts.jsonl"
+    file.write_text(lines([alert("one"), alert("two")]))
+    nobody = f"tcp://127.0.0.1:{free_port()}"
+    assert mobeyectl("send", "--to", nobody, "--dry-run", file).returncode == 0
+    file.write_text(lines([alert("one"), b"nonsense"]))
+    done = mobeyectl("send", "--to", nobody, "--dry-run", file)
+    assert done.returncode == 1 and ":2: malformed" in done.stdout + done.stderr
+
+
+def test_nobody_there_is_status_1(tmp_path):
+    done = mobeyectl("send", "--to", f"tcp://127.0.0.1:{free_port()}", "--timeout", "1", "-", input=lines([alert("a")]))
+    assert done.returncode == 1 and done.stderr
+
+
+def test_a_missing_file_or_endpoint_is_told(tmp_path):
+    missing = mobeyectl("send", "--to", "tcp://127.0.0.1:1", tmp_path / "none")
+    assert missing.returncode == 1 and "none" in missing.stderr
+    assert mobeyectl("send").returncode == 2
+    assert mobeyectl("send", "--to", "nonsense", "-", input="").returncode in (1, 2)
+
+
+def test_status_shows_the_daemon_the_journal_and_the_database(daemon, database, dealer):
+    dealer.deliver(alerts(10))
+    daemon.wait_drained()
+    done = daemon.ctl("status")
+    assert done.returncode == 0, done.stderr
+    assert "door" in done.stdout
+    parsed = daemon.ctl("status", "--json")
+    assert parsed.returncode == 0 and json.loads(parsed.stdout)
+    daemon.stop()
+    assert daemon.ctl("status").returncode in (0, 1)
+    daemon.start()
+
+
+def test_the_producer_of_the_manual_is_accepted(daemon, database):
+    done = subprocess.run(["/usr/bin/python3", PRODUCER, daemon.address()], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    wait_until(lambda: database.stored() >= 1, "its alert is stored")

@@ -1,0 +1,76 @@
+"""Two daemons: side by side on one database they double nothing; on one journal there is only one."""
+import shutil
+import subprocess
+
+from harness.alerts import alerts
+from harness.paths import MOBEYED
+from harness.peers import Dealer
+
+
+def test_the_same_alerts_in_different_order_are_each_stored_once(context, database, daemons):
+    messages = alerts(2000)
+    pair = [daemons(database.ingest, instance=f"test-{n}", batch_max=100).start() for n in (1, 2)]
+    dealers = [Dealer(context, daemon.address()) for daemon in pair]
+    for forth, back in zip(messages, reversed(messages)):
+        dealers[0].send(forth)
+        dealers[1].send(back)
+    for dealer in dealers:
+        assert [dealer.reply().word for _ in messages] == [b"ACK"] * len(messages)
+        dealer.ledger.sent = dealer.ledger.accepted = {(m["source"], m["id"]): 0 for m in messages}
+    for daemon in pair:
+        daemon.wait_drained()
+    database.check(*(dealer.ledger for dealer in dealers))
+    scrapes = [daemon.metrics() for daemon in pair]
+    assert sum(scrape.total("committed_total") for scrape in scrapes) == 2000
+    assert sum(scrape.total("duplicate_total") for scrape in scrapes) == 2000
+    assert all(scrape.total("quarantined_total") == 0 for scrape in scrapes)
+
+
+def test_two_backlogs_drained_at_once_are_each_stored_once(cluster, context, database, daemons):
+    """Both daemons have everything waiting when the database comes."""
+    messages = alerts(3000)
+    cluster.stop()
+    pair = [daemons(database.ingest, instance=f"test-{n}").start() for n in (1, 2)]
+    dealers = [Dealer(context, daemon.address()) for daemon in pair]
+    dealers[0].deliver(messages)
+    dealers[1].deliver(list(reversed(messages)))
+    cluster.start()
+    for daemon in pair:
+        daemon.wait_drained()
+    database.check(*(dealer.ledger for dealer in dealers))
+    assert sum(daemon.metric("duplicate_total") for daemon in pair) == 3000
+
+
+def test_a_second_daemon_on_one_journal_ends_with_one_line_naming_the_first(daemon, daemons, database, context):
+    second = daemons(database.ingest, journal=daemon.conf.journal)
+    second.write()
+    done = subprocess.run([MOBEYED, "-c", second.file], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    errors = [line for line in done.stderr.splitlines() if " error " in line]
+    assert len(errors) == 1, done.stderr
+    assert str(daemon.conf.journal) in errors[0] and str(daemon.pid) in errors[0]
+    dealer = Dealer(context, daemon.address())
+    dealer.deliver(alerts(10))
+    database.wait_stored(10)
+
+
+def test_a_copied_journal_is_recognised_and_both_go_on(context, database, daemons):
+    """The directory of a stopped daemon is copied to a second machine, and both run."""
+    first = daemons(database.ingest).start()
+    dealer = Dealer(context, first.address())
+    dealer.deliver(alerts(100, "both"))
+    first.stop()
+    second = daemons(database.ingest, instance="test-2")
+    shutil.copytree(first.conf.journal, second.conf.journal)
+    first.start()
+    dealer.deliver(alerts(50, "first"))
+    first.wait_drained()
+    second.start()
+    other = Dealer(context, second.address())
+    other.deliver(alerts(70, "second"))
+    dealer.deliver(alerts(50, "later"))
+    for daemon in (first, second):
+        daemon.wait_drained()
+    database.check(dealer.ledger, other.ledger)
+    assert database.stored() == 270
+    assert database.value("select count(*) from mobeye.journal_position") == 2

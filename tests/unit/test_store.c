@@ -1,0 +1,233 @@
+/* The writer's parts that need no database. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "store/copyrow.h"
+#include "store/identity.h"
+#include "store/parcel.h"
+#include "store/pgconn.h"
+#include "store/pgtarget.h"
+#include "store/sqlstate.h"
+
+Test(store, classes_of_sqlstates)
+{
+    static const struct {
+        const char *sqlstate, *constraint;
+        enum sqlstate_class class;
+    } cases[] = {
+        {"08006", NULL, SQLSTATE_RETRY},     {"40001", NULL, SQLSTATE_RETRY},   {"40P01", NULL, SQLSTATE_RETRY},
+        {"53100", NULL, SQLSTATE_RETRY},     {"55P03", NULL, SQLSTATE_RETRY},   {"57014", NULL, SQLSTATE_RETRY},
+        {"25006", NULL, SQLSTATE_RECONNECT}, {NULL, NULL, SQLSTATE_RECONNECT},  {"", NULL, SQLSTATE_RECONNECT},
+        {"23514", NULL, SQLSTATE_PARTITION}, {"23514", "", SQLSTATE_PARTITION}, {"23514", "c", SQLSTATE_REFUSED},
+        {"23505", "key", SQLSTATE_REFUSED},  {"23502", NULL, SQLSTATE_REFUSED}, {"22021", NULL, SQLSTATE_REFUSED},
+        {"22P02", NULL, SQLSTATE_REFUSED},   {"42501", NULL, SQLSTATE_STOP},    {"42P01", NULL, SQLSTATE_STOP},
+        {"28P01", NULL, SQLSTATE_STOP},      {"3D000", NULL, SQLSTATE_STOP},    {"XX000", NULL, SQLSTATE_STOP},
+        {"25P02", NULL, SQLSTATE_STOP},      {"P0001", NULL, SQLSTATE_STOP},    {"54000", NULL, SQLSTATE_STOP},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        cr_expect_eq(sqlstate_class(cases[i].sqlstate, cases[i].constraint), cases[i].class, "%s", cases[i].sqlstate);
+}
+
+/* python3: hashlib.blake2b(struct.pack('>I', len(source)) + source + event_id, digest_size=16) */
+Test(store, an_identity_is_the_same_for_ever)
+{
+    uint8_t id[IDENTITY_BYTES];
+    char text[IDENTITY_TEXT_SIZE];
+    identity_of(STR("/mobeye/gateway-1"), STR("7f1c-000123"), id);
+    cr_expect_str_eq(identity_text(id, text), "41fe7455-1ecc-b9f4-427c-b44734c36164");
+    identity_of((struct str){0}, STR("x"), id);
+    cr_expect_str_eq(identity_text(id, text), "993e3e35-ec84-3efb-4607-f83a5d4b81fe");
+    uint8_t other[IDENTITY_BYTES];
+    identity_of(STR("ab"), STR("c"), id);
+    identity_of(STR("a"), STR("bc"), other);
+    cr_expect_neq(memcmp(id, other, sizeof(id)), 0, "where the source ends is part of it");
+}
+
+struct expected_target {
+    const char *host, *hostaddr, *port, *name;
+};
+
+static void expect_targets(const char *conninfo, size_t n, const struct expected_target *expected)
+{
+    struct pgtargets targets;
+    struct err err;
+    cr_assert_eq(pgtargets_parse(&targets, conninfo, &err), 0, "%s", err.text);
+    cr_assert_eq(targets.n, n, "%s", conninfo);
+    for (size_t i = 0; i < n; i++) {
+        const struct pgtarget *target = &targets.target[i];
+        const char *pairs[][2] = {{target->host, expected[i].host},
+                                  {target->hostaddr, expected[i].hostaddr},
+                                  {target->port, expected[i].port},
+                                  {pgtarget_name(target), expected[i].name}};
+        for (size_t j = 0; j < 4; j++)
+            cr_expect_str_eq(pairs[j][0] ? pairs[j][0] : "(null)", pairs[j][1] ? pairs[j][1] : "(null)", "%s: %zu %zu",
+                             conninfo, i, j);
+    }
+    pgtargets_free(&targets);
+}
+
+Test(store, a_conninfo_is_taken_apart)
+{
+    expect_targets("dbname=x", 1, (struct expected_target[]){{0}});
+    expect_targets("host=/run/postgresql port=5433", 1,
+                   (struct expected_target[]){{"/run/postgresql", NULL, "5433", NULL}});
+    expect_targets("host=db1,10.0.0.2,::1 port=5433", 3,
+                   (struct expected_target[]){
+                       {"db1", NULL, "5433", "db1"}, {"10.0.0.2", NULL, "5433", NULL}, {"::1", NULL, "5433", NULL}});
+    expect_targets("postgresql://u:p@db1:1,db2/x", 2,
+                   (struct expected_target[]){{"db1", NULL, "1", "db1"}, {"db2", NULL, NULL, "db2"}});
+    expect_targets("host=db1,db2 hostaddr=10.0.0.1,10.0.0.2 port=1,2", 2,
+                   (struct expected_target[]){{"db1", "10.0.0.1", "1", NULL}, {"db2", "10.0.0.2", "2", NULL}});
+    expect_targets("hostaddr=10.0.0.1 host=@abstract", 1,
+                   (struct expected_target[]){{"@abstract", "10.0.0.1", NULL, NULL}});
+}
+
+Test(store, a_conninfo_that_does_not_fit_is_refused_without_quoting_it)
+{
+    static const char *const bad[] = {
+        "host",
+        "password=a geheim",
+        "host=a,b port=1,2,3",
+        "host=a,b hostaddr=10.0.0.1",
+        "host=1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17",
+        "nonsense=1",
+    };
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct pgtargets targets;
+        struct err err = {""};
+        cr_expect_eq(pgtargets_parse(&targets, bad[i], &err), -1, "%s", bad[i]);
+        cr_expect_neq(err.text[0], '\0');
+        cr_expect_null(strstr(err.text, "geheim"));
+    }
+}
+
+Test(store, the_backoff_stays_within_its_bounds_and_uses_them)
+{
+    for (unsigned round = 0; round < 70; round += 3) {
+        int64_t least = INT64_MAX, most = 0, bound = round < 9 ? CLOCK_MS * 100 << round : 30 * CLOCK_SECOND;
+        for (int i = 0; i < 1000; i++) {
+            int64_t us = pgconn_backoff_us(100 * CLOCK_MS, 30 * CLOCK_SECOND, round);
+            least = us < least ? us : least;
+            most = us > most ? us : most;
+        }
+        cr_expect_geq(least, 0);
+        cr_expect_leq(most, bound);
+        cr_expect_lt(least, bound / 4, "full jitter");
+        cr_expect_gt(most, bound / 4 * 3);
+    }
+}
+
+/* A batch of n alerts; the event ids are the characters of `events`. '-' is an unreadable record. */
+static struct batch *batch_of(const char *events)
+{
+    struct batch *batch = batch_new(strlen(events));
+    for (; *events; events++) {
+        struct batch_row *row = &batch->rows[batch->n++];
+        *row = (struct batch_row){0};
+        row->alert = (struct alert){
+            .source = STR("s"),
+            .event_id = {events, 1},
+            .input = ALERT_NO_INT,
+            .skew_us = ALERT_NO_TIME,
+            .place_accuracy_m = NAN,
+            .payload = STR("{}"),
+        };
+        row->unreadable = *events == '-' ? "damaged" : NULL;
+    }
+    return batch;
+}
+
+static void expect_fates(const struct parcel *parcel, const char *expected)
+{
+    for (size_t i = 0; expected[i]; i++)
+        cr_expect_eq("SDRU"[parcel->fate[i]], expected[i], "row %zu", i);
+}
+
+/* The whole COPY that the parcel sends of those rows, as bytes. */
+static struct buf sent(struct parcel *parcel, size_t first, size_t stop)
+{
+    struct buf all = {0};
+    struct str chunk;
+    parcel_copy_begin(parcel, first, stop);
+    while (parcel_next_chunk(parcel, &chunk))
+        buf_append_str(&all, chunk);
+    return all;
+}
+
+Test(store, a_parcel_knows_doubles_and_unreadable_records)
+{
+    struct parcel parcel = {0};
+    struct batch *batch = batch_of("cab-acb");
+    parcel_fill(&parcel, batch, "i");
+    expect_fates(&parcel, "SSSUDDD");
+    cr_expect_eq(parcel.ids, 3);
+    for (size_t i = 1; i < parcel.ids; i++)
+        cr_expect(parcel.id[i - 1].high < parcel.id[i].high ||
+                  (parcel.id[i - 1].high == parcel.id[i].high && parcel.id[i - 1].low < parcel.id[i].low));
+    cr_expect_eq(parcel.refused, 1);
+    struct fault fault = {.sqlstate = "22000", .text = "why"};
+    parcel_refuse(&parcel, 1, &fault);
+    expect_fates(&parcel, "SRSUDDD");
+    cr_expect_eq(parcel_nth(&parcel, 0, 2), 2);
+    cr_expect_eq(parcel_nth(&parcel, 0, 3), 7);
+    parcel_reset(&parcel);
+    expect_fates(&parcel, "SSSUDDD");
+    cr_expect_eq(parcel.refused, 1);
+    parcel_free(&parcel);
+    batch_free(&batch);
+}
+
+Test(store, a_parcel_sends_the_rows_that_are_to_be_stored_and_no_others)
+{
+    struct parcel parcel = {0}, alone = {0};
+    struct batch *batch = batch_of("abcab"), *some = batch_of("ac");
+    parcel_fill(&parcel, batch, "i");
+    parcel_fill(&alone, some, "i");
+    struct fault fault = {.sqlstate = "22000"};
+    parcel_refuse(&parcel, 1, &fault);
+    struct buf got = sent(&parcel, 0, 5), expected = sent(&alone, 0, 2);
+    cr_expect_arr_eq(got.data, expected.data, expected.len);
+    cr_expect_eq(got.len, expected.len);
+    buf_free(&got);
+    buf_free(&expected);
+    got = sent(&parcel, 3, 5);
+    cr_expect_eq(got.len, copyrow_header.len + copyrow_trailer.len, "duplicates alone");
+    buf_free(&got);
+    parcel_free(&parcel);
+    parcel_free(&alone);
+    batch_free(&batch);
+    batch_free(&some);
+}
+
+Test(store, chunks_are_bounded_and_a_row_is_never_split)
+{
+    enum { ROWS = 40 };
+    struct batch *batch = batch_new(ROWS);
+    char *big = mem_zalloc(ALERT_PAYLOAD_MAX);
+    memset(big, ' ', ALERT_PAYLOAD_MAX);
+    for (size_t i = 0; i < ROWS; i++) {
+        struct batch *one = batch_of("x");
+        batch->rows[batch->n++] = one->rows[0];
+        batch->rows[i].alert.event_id = (struct str){"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGH" + i, 1};
+        batch->rows[i].alert.payload = (struct str){big, i % 8 == 0 ? ALERT_PAYLOAD_MAX : 10000};
+        batch_free(&one);
+    }
+    struct parcel parcel = {0};
+    struct str chunk;
+    size_t chunks = 0;
+    parcel_fill(&parcel, batch, "i");
+    parcel_copy_begin(&parcel, 0, ROWS);
+    while (parcel_next_chunk(&parcel, &chunk)) {
+        cr_expect_leq(chunk.len, 70000);
+        chunks++;
+    }
+    cr_expect_eq(parcel.next, (size_t)ROWS);
+    cr_expect_gt(chunks, 10);
+    parcel_free(&parcel);
+    batch_free(&batch);
+    free(big);
+}

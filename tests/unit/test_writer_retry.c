@@ -1,0 +1,141 @@
+/* What was set aside is tried again. */
+#include "store/retry.h"
+#include "writer_rig.h"
+
+static struct rig rig;
+static PGconn *conn;
+static uint8_t journal[16] = {7};
+
+/* The daemon's role, as mobeyectl uses it. */
+static void setup(void)
+{
+    rig_open(&rig);
+    rig_sql(&rig, "select mobeye.premake_partitions()");
+    rig_sql(&rig, "alter table mobeye.alert add constraint no_poison check (device_id <> 'POISON')");
+    conn = PQconnectdb(rig.conninfo);
+    cr_assert_eq(PQstatus(conn), CONNECTION_OK);
+}
+
+static void teardown(void)
+{
+    PQfinish(conn);
+    if (rig.loop)
+        rig_close(&rig);
+}
+
+TestSuite(retry, .init = setup, .fini = teardown, .timeout = 300);
+
+static struct buf packed;
+
+static void poisoned(struct batch_row *row, uint64_t seq)
+{
+    if (seq != 2)
+        return;
+    row->alert.device = STR("POISON");
+    row->alert.place_accuracy_m = NAN;
+}
+
+/* Has the writer set one alert of three aside; returns its id in quarantine. */
+static int64_t set_one_aside(void)
+{
+    struct owner owner = {.total = 3, .change = poisoned};
+    memcpy(owner.journal, journal, sizeof(journal));
+    owner_start(&owner, &rig, "a", rig.conninfo);
+    RIG_WAIT(&rig, OWNER_STORED(&owner));
+    cr_assert_eq(owner.quarantined, 1);
+    owner_stop(&owner);
+    /* The rig's records are payloads alone. */
+    struct alert alert = {
+        .format = ALERT_CLOUDEVENTS,
+        .source = STR("/mobeye/gateway-a"),
+        .event_id = STR("000002"),
+        .device = STR("POISON"),
+        .kind = KIND_MOTION,
+        .kind_word = STR("motion"),
+        .input = 1,
+        .occurred_us = RIG_TIME_US + 2,
+        .skew_us = -250000,
+        .received_us = RIG_TIME_US + CLOCK_SECOND,
+        .endpoint = STR("cameras"),
+        .accuracy_m = NAN,
+        .fix_us = ALERT_NO_TIME,
+        .battery_pct = ALERT_NO_INT,
+        .signal_dbm = ALERT_NO_INT,
+        .score = NAN,
+        .payload = STR("{\"a\": 1}"),
+    };
+    packed.len = 0;
+    record_pack(&packed, &alert);
+    const char *values[] = {packed.data};
+    PGresult *result = PQexecParams(rig.admin, "update mobeye.quarantine set record = $1::bytea", 1, NULL, values,
+                                    (int[]){(int)packed.len}, (int[]){1}, 0);
+    cr_assert_eq(PQresultStatus(result), PGRES_COMMAND_OK);
+    PQclear(result);
+    buf_free(&packed);
+    return rig_number(&rig, "select id from mobeye.quarantine");
+}
+
+static void place(void *ctx, struct alert *alert)
+{
+    alert->rule = str_from(ctx);
+}
+
+Test(retry, stores_what_the_database_takes_now)
+{
+    struct err err;
+    char rule[] = "mended";
+    int64_t id = set_one_aside();
+    cr_expect_eq(retry_quarantined(conn, id, NULL, NULL, &err), RETRY_REFUSED);
+    cr_expect_not_null(strstr(err.text, "no_poison"), "%s", err.text);
+    RIG_EXPECT(&rig, "select count(*) from mobeye.alert_identity", "2");
+    rig_sql(&rig, "alter table mobeye.alert drop constraint no_poison");
+    cr_expect_eq(retry_quarantined(conn, id, place, rule, &err), RETRY_STORED, "%s", err.text);
+    RIG_EXPECT(&rig, "select count(*) from mobeye.quarantine", "0");
+    RIG_EXPECT(&rig,
+               "select concat_ws(' ', event_id, journal_seq, instance, rule, endpoint, occurred_at) from mobeye.alert "
+               "where device_id = 'POISON'",
+               "000002 2 amersfoort-1 mended cameras 2026-11-23 21:04:11.000002+00");
+    /* What comes by the journal again is a duplicate now. */
+    cr_expect_eq(retry_quarantined(conn, id, NULL, NULL, &err), -1);
+    cr_expect_not_null(strstr(err.text, "there is no"), "%s", err.text);
+    struct owner owner = {.total = 3, .change = poisoned, .journal = {8}};
+    owner_start(&owner, &rig, "a", rig.conninfo);
+    RIG_WAIT(&rig, OWNER_STORED(&owner));
+    cr_expect_eq(owner.duplicate, 3);
+    owner_stop(&owner);
+}
+
+Test(retry, takes_out_what_is_stored_already)
+{
+    struct err err;
+    int64_t id = set_one_aside();
+    rig_sql(&rig, "insert into mobeye.alert_identity (id) select identity from mobeye.quarantine");
+    cr_expect_eq(retry_quarantined(conn, id, NULL, NULL, &err), RETRY_DUPLICATE);
+    RIG_EXPECT(&rig, "select count(*) from mobeye.quarantine", "0");
+    RIG_EXPECT(&rig, "select count(*) from mobeye.alert", "2");
+}
+
+Test(retry, makes_a_missing_partition)
+{
+    struct err err;
+    int64_t id = set_one_aside();
+    rig_sql(&rig, "alter table mobeye.alert drop constraint no_poison");
+    rig_sql(&rig, "do $$ declare one regclass; begin for one in select inhrelid from pg_inherits where inhparent = "
+                  "'mobeye.alert_alarm'::regclass loop execute 'drop table ' || one; end loop; end $$");
+    cr_expect_eq(retry_quarantined(conn, id, NULL, NULL, &err), RETRY_STORED, "%s", err.text);
+    RIG_EXPECT(&rig, "select count(*) from mobeye.alert_alarm", "1");
+}
+
+Test(retry, says_what_cannot_be_tried)
+{
+    struct err err;
+    int64_t id = set_one_aside();
+    rig_sql(&rig, "update mobeye.quarantine set record = 'x'");
+    cr_expect_eq(retry_quarantined(conn, id, NULL, NULL, &err), -1);
+    cr_expect_not_null(strstr(err.text, "cannot be read"), "%s", err.text);
+    rig_sql(&rig, "revoke all on mobeye.quarantine from mobeye_ingest");
+    cr_expect_eq(retry_quarantined(conn, id, NULL, NULL, &err), -1);
+    cr_expect_not_null(strstr(err.text, "42501"), "%s", err.text);
+    cr_expect_eq(PQtransactionStatus(conn), PQTRANS_IDLE);
+    RIG_EXPECT(&rig, "select count(*) from mobeye.quarantine", "1");
+}
