@@ -107,7 +107,7 @@ static int list(const struct journal_request *request)
         int64_t position = ask_position(&view);
         PGresAttDesc descriptions[N_COLUMNS] = {0};
         for (int i = 0; i < N_COLUMNS; i++) {
-            descriptions[i].name = (char *)(uintptr_t)columns[i].name;
+            descriptions[i].name = (char *)columns[i].name;
             descriptions[i].typid = columns[i].type;
         }
         PGresult *rows = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);

@@ -115,7 +115,7 @@ static void take_segment(struct journal *journal, const struct frame_header *fir
 
 int append_rotate(struct journal *journal, int64_t wall_us, bool force, struct err *err)
 {
-    int fd;
+    int fd = -1;
     int64_t since_us = wall_us - journal->disk_full_us;
     if (journal->disk_full && !force && since_us >= 0 && since_us < DISK_FULL_PAUSE_US)
         return JOURNAL_FULL;
@@ -219,7 +219,7 @@ static bool fits(const struct journal *journal, size_t record_bytes)
 {
     uint64_t length = frame_length(journal->count + UINT64_C(1), journal->records.len + record_bytes);
     const struct segment *last = journal_last(journal);
-    return length <= FRAME_BYTES_MAX && last->used + length + APPEND_RESERVE_BYTES <= last->bytes;
+    return length <= FRAME_BYTES_MAX && last->used + length + (uint64_t)APPEND_RESERVE_BYTES <= last->bytes;
 }
 
 int journal_append(struct journal *journal, struct str record, int64_t wall_us, uint64_t *ret_seq, struct err *err)

@@ -21,7 +21,7 @@ struct walk {
 
 static int write_at(struct walk *walk, const void *bytes, size_t len, uint32_t offset)
 {
-    struct iovec iov = {(void *)(uintptr_t)bytes, len};
+    struct iovec iov = {(void *)bytes, len};
     return segment_write(walk->fd, &iov, 1, offset);
 }
 

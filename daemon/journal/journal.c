@@ -238,6 +238,7 @@ int journal_new_uuid(struct journal *journal, struct err *err)
     if (last->used + APPEND_RESERVE_BYTES <= last->bytes)
         return append_mark(journal, FRAME_UUID, err);
     int rc = append_rotate(journal, journal->wall_us, true, err);
+    journal->failed = rc != JOURNAL_APPENDED;
     return rc == JOURNAL_FULL ? err_set(err, "the disk has no room for a segment with a new UUID") : rc;
 }
 

@@ -50,7 +50,7 @@ bool lock_origin(int dir_fd, uint8_t ret[16])
     read_file(fd, text);
     close(fd);
     const char *hex = strchr(text, ' ');
-    for (int i = 0; i < 16; i++) {
+    for (size_t i = 0; i < 16; i++) {
         unsigned byte;
         if (!hex || sscanf(hex + 1 + 2 * i, "%2x", &byte) != 1)
             return false;

@@ -347,6 +347,28 @@ Test(journal, a_directory_that_cannot_be_used_is_named)
     cr_assert(strstr(err.text, "cannot be opened"), "%s", err.text);
 }
 
+Test(journal, a_file_that_has_the_name_of_the_next_segment_is_not_overwritten)
+{
+    struct journal *journal = open_journal(SMALL, NULL);
+    struct err err = {""};
+    uint64_t seq;
+    static char record[60000], kept[8];
+    cr_assert_eq(append_sized(journal, 60000), JOURNAL_APPENDED);
+    cr_assert_eq(append_sized(journal, 60000), JOURNAL_APPENDED);
+    save_file(in_dir("journal/%020d.seg", 3), "mine", 4);
+    cr_assert_eq(journal_append(journal, (struct str){record, sizeof(record)}, WALL, &seq, &err), -1);
+    cr_assert(strstr(err.text, "has its name"), "%s", err.text);
+    cr_assert_eq(load_file(in_dir("journal/%020d.seg", 3), kept, sizeof(kept)), 4);
+    cr_assert_eq(journal_new_uuid(journal, &err), -1);
+    journal_free(&journal);
+    struct journal_recovery found;
+    journal = open_journal(SMALL, &found);
+    cr_assert_eq(found.records, 2);
+    cr_assert_eq(found.strangers, 1);
+    cr_assert_eq(append_sized(journal, 60000), JOURNAL_APPENDED);
+    close_journal(&journal);
+}
+
 Test(journal, a_new_uuid_keeps_numbers_and_records)
 {
     uint8_t uuid[JOURNAL_UUID_BYTES], second[JOURNAL_UUID_BYTES];

@@ -304,6 +304,64 @@ Test(journal_damage, a_destroyed_frame_costs_its_records_and_no_other)
     }
 }
 
+Test(journal_damage, what_was_made_a_gap_is_checked_and_mended_as_well)
+{
+    make_image(6, true);
+    uint32_t offsets[64];
+    frame_offsets(image, offsets, 64);
+    memset(damaged + offsets[4], 0x5a, offsets[5] - offsets[4]);
+    put_image(damaged, sizeof(damaged));
+    struct journal_recovery found;
+    struct journal *journal = open_journal(SMALL, &found);
+    cr_assert_eq(found.damaged, 4);
+    journal_free(&journal);
+    load_file(image_path, image, sizeof(image));
+    memcpy(damaged, image, sizeof(image));
+    uint32_t ends[] = {offsets[4], offsets[5] - (uint32_t)sizeof(struct frame_header)};
+    for (int end = 0; end < 2; end++)
+        for (uint32_t i = 0; i < sizeof(struct frame_header); i++) {
+            damaged[ends[end] + i] ^= 2;
+            put_image(damaged, sizeof(damaged));
+            journal = open_journal(SMALL, &found);
+            cr_assert_eq(found.mended, 1, "byte %u", i);
+            cr_assert_eq(found.damaged + found.missing + found.torn_bytes, 0);
+            cr_assert(is_set_aside(ends[end] + i));
+            cr_assert_eq(read_usual(journal, 1, NULL, 0), image_records - 4);
+            journal_free(&journal);
+            assert_mended(image_records - 4, image_records + 1);
+            damaged[ends[end] + i] = image[ends[end] + i];
+        }
+}
+
+/* Segments that are begun early, each with one record. */
+Test(journal_damage, any_number_of_segments_is_one_journal)
+{
+    enum { SEGMENTS = 70 };
+    struct journal *journal = open_journal(SMALL, NULL);
+    struct err err = {""};
+    for (unsigned n = 1; n <= SEGMENTS; n++) {
+        append_usual(journal, 1);
+        for (uint64_t bytes = journal_bytes(journal); n < SEGMENTS && journal_bytes(journal) == bytes;)
+            cr_assert_eq(journal_new_uuid(journal, &err), 0, "%s", err.text);
+    }
+    sync_journal(journal);
+    cr_assert_eq(journal_bytes(journal), SEGMENTS * IMAGE_BYTES);
+    for (int round = 0; round < 2; round++) {
+        struct journal_recovery found;
+        uint64_t sum;
+        cr_assert_eq(read_usual(journal, 1, NULL, 0), SEGMENTS);
+        for (uint64_t seq = 1; seq <= SEGMENTS; seq++)
+            cr_assert_eq(read_usual(journal, seq, NULL, 0), SEGMENTS - seq + 1);
+        cr_assert(journal_checksum(journal, 35, &sum));
+        journal_free(&journal);
+        journal = open_journal(SMALL, &found);
+        cr_assert_eq(found.records, SEGMENTS);
+    }
+    journal_stored(journal, SEGMENTS - 1, WALL);
+    cr_assert_eq(journal_first_seq(journal), SEGMENTS - 3, "above max_size stored segments go at once");
+    journal_free(&journal);
+}
+
 Test(journal_damage, with_both_tables_damaged_what_checks_is_delivered)
 {
     make_image(12, true);

@@ -31,6 +31,7 @@ static struct {
     int sync_failed_fd; /* an fdatasync() that failed; -1 */
     unsigned syncs_after;
     bool disk_full; /* fallocate() fails with ENOSPC */
+    bool cannot_preallocate;
     bool unreadable;
     ino_t synced_dirs[64];
     size_t n_synced_dirs;
@@ -172,8 +173,8 @@ int fallocate(int fd, int mode, off_t offset, off_t len)
 {
     if (fails())
         return -1;
-    if (sim.disk_full) {
-        errno = ENOSPC;
+    if (sim.disk_full || sim.cannot_preallocate) {
+        errno = sim.disk_full ? ENOSPC : EOPNOTSUPP;
         return -1;
     }
     return (int)syscall(SYS_fallocate, fd, mode, offset, len);
@@ -493,6 +494,33 @@ Test(journal_fault, a_first_segment_without_room_is_an_error_that_says_so)
     sim.disk_full = true;
     cr_assert_eq(journal_open(&journal, &options, WALL, &found, &err), -1);
     cr_assert(strstr(err.text, "no room"), "%s", err.text);
+}
+
+Test(journal_fault, a_file_system_without_preallocation_is_refused_by_name)
+{
+    struct journal_options options = options_of(SMALL);
+    struct journal_recovery found;
+    struct journal *journal = NULL;
+    struct err err;
+    fresh();
+    sim.cannot_preallocate = true;
+    cr_assert_eq(journal_open(&journal, &options, WALL, &found, &err), -1);
+    cr_assert(strstr(err.text, "cannot preallocate (ext4, xfs, btrfs and tmpfs can)"), "%s", err.text);
+}
+
+Test(journal_fault, a_new_uuid_without_room_for_it_is_an_error_that_says_so)
+{
+    struct err err;
+    fresh();
+    struct journal *journal = open_journal(SMALL, NULL);
+    append_usual(journal, 1);
+    sim.disk_full = true;
+    int rc;
+    do
+        rc = journal_new_uuid(journal, &err);
+    while (rc == 0);
+    cr_assert(strstr(err.text, "no room"), "%s", err.text);
+    journal_free(&journal);
 }
 
 /* A file system of 3 MiB, in a mount namespace of this process. */
