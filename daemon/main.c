@@ -18,6 +18,8 @@
 #include "base/notify.h"
 #include "conf/load.h"
 #include "pipeline.h"
+#include "store/conninfo.h"
+#include "store/pgtarget.h"
 
 #define DEFAULT_FILE "/etc/mobeyed/mobeyed.yaml"
 /* A stop ends within 10 s: this long for storing what waits, the rest for closing. */
@@ -57,11 +59,27 @@ static void print_version(void)
            sodium_version_string());
 }
 
+/* As conf_load(), and what only libpq can tell of database.conninfo. */
+static struct conf *load_all(const char *file, struct buf *report)
+{
+    struct err err;
+    struct pgtargets targets = {0};
+    struct conf *conf = conf_load(file, report);
+    if (conf && (conninfo_check(conf->database.conninfo, &err) != 0 ||
+                 pgtargets_parse(&targets, conf->database.conninfo, &err) != 0)) {
+        buf_printf(report, "%s:%zu:%zu: database.conninfo: %s (what libpq takes)\n", file, conf->database.line,
+                   conf->database.col, err.text);
+        conf_free(&conf);
+    }
+    pgtargets_free(&targets);
+    return conf;
+}
+
 /* Loads the file; its complaints go to stderr as they are. */
 static struct conf *load(const char *file)
 {
     struct buf report = {0};
-    struct conf *conf = conf_load(file, &report);
+    struct conf *conf = load_all(file, &report);
     if (report.len > 0)
         fwrite(report.data, 1, report.len, stderr);
     buf_free(&report);
@@ -129,7 +147,7 @@ static void reload(struct daemon *d)
 {
     struct err err;
     struct buf report = {0};
-    struct conf *conf = conf_load(d->file, &report);
+    struct conf *conf = load_all(d->file, &report);
     log_report(conf ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, &report);
     report.len = 0;
     if (conf && conf_needs_restart(pipeline_conf(d->pipeline), conf, &report))
@@ -238,8 +256,7 @@ undo:
     http_free(&d->http);
     pipeline_free(&d->pipeline);
     metrics_free(&d->metrics);
-    if (d->loop)
-        loop_free(&d->loop);
+    loop_free(&d->loop);
     return status;
 }
 

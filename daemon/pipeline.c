@@ -100,9 +100,13 @@ static void tell_recovery(const struct pipeline *p, const struct journal_recover
     if (found->unsaved_bytes > 0)
         log_error("journal", "%" PRIu64 " damaged bytes stay in their segments: the disk has no room to set them aside",
                   found->unsaved_bytes);
-    log_info("journal", "%s: %" PRIu64 " alerts kept, %" PRIu64 " of them not known to be stored; the last stop was %s",
-             p->conf->journal.directory, found->records,
-             journal_synced_seq(p->journal) - journal_stored_seq(p->journal), found->clean ? "clean" : "not clean");
+    if (found->fresh)
+        log_info("journal", "%s: a new journal", p->conf->journal.directory);
+    else
+        log_info("journal",
+                 "%s: %" PRIu64 " alerts kept, %" PRIu64 " of them not known to be stored; the last stop was %s",
+                 p->conf->journal.directory, found->records,
+                 journal_synced_seq(p->journal) - journal_stored_seq(p->journal), found->clean ? "clean" : "not clean");
 }
 
 static int open_journal(struct pipeline *p, struct err *err)

@@ -15,8 +15,8 @@ struct pipeline;
 /* Metrics with the reject codes of this program. */
 struct metrics *pipeline_metrics_new(void);
 
-/* Recovers the journal, opens the endpoints and begins to connect to the database. Takes over *conf on success. NULL
- * with err set. */
+/* Recovers the journal, opens the endpoints and begins to connect to the database. Takes over *conf, also on
+ * failure. NULL with err set. */
 struct pipeline *pipeline_new(struct loop *loop, struct metrics *metrics, struct conf **conf, struct err *err);
 
 /* Undoes pipeline_new(); what was accepted is in the journal. Safe on NULL. */

@@ -71,7 +71,7 @@ static const struct schema_key keys[] = {
     {.path = "database", .type = SCHEMA_SECTION, .about = "Where the alerts are stored."},
     {.path = "database.conninfo", .type = SCHEMA_CONNINFO, .required = true, CONF(database.conninfo),
      .about = "How to reach the database; several hosts are allowed, a password belongs in a passfile."},
-    {.path = "database.batch_max", .type = SCHEMA_INT, .min = 1, .max = 20000, .fallback = "5000", .unit = "alerts",
+    {.path = "database.batch_max", .type = SCHEMA_INT, .min = 1, .max = CONF_BATCH_MAX, .fallback = "5000", .unit = "alerts",
      CONF(database.batch_max),
      .about = "The most that one transaction stores."},
     {.path = "database.batch_wait", .type = SCHEMA_DURATION, .min = 0, .max = 10 * SECOND, .fallback = "20ms",
