@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "ctl/ctl.h"
@@ -48,12 +47,6 @@ static const char help_text[] = "Usage: mobeyectl dc09 encode [--keys FILE] [--b
 /* Called with each piece of input; false: it is a bad one. */
 typedef bool (*piece_fn)(const struct options *options, struct str piece);
 
-static void random_pad(uint8_t pad[DC09_PAD_MAX])
-{
-    if (getrandom(pad, DC09_PAD_MAX, 0) != DC09_PAD_MAX)
-        memset(pad, 0, DC09_PAD_MAX);
-}
-
 static int read_all(FILE *file, const char *name, struct buf *out)
 {
     size_t got = 0;
@@ -86,7 +79,7 @@ static bool make_frame(const struct options *options, struct str line, struct bu
 {
     struct err err;
     uint8_t pad[DC09_PAD_MAX];
-    random_pad(pad);
+    arc4random_buf(pad, sizeof(pad));
     int rc = dial_frame(line, options->keys, options->crc_binary, clock_wall_us(), pad, out, &err);
     if (rc < 0)
         ctl_fail("dc09", "%.*s: %s", (int)line.len, line.p, err.text);
