@@ -32,13 +32,14 @@ static struct str take_until(struct str *rest, char mark)
     return piece;
 }
 
-/* The next part of a SIA block. Text between two ^ may hold a slash. */
+/* The next part of a SIA block. Text between two ^ may hold a slash; a ^ without a second one quotes nothing. */
 static struct str take_part(struct str *rest)
 {
     size_t len = 0;
-    bool quoted = false;
-    for (; len < rest->len && (quoted || rest->p[len] != '/'); len++)
-        quoted ^= rest->p[len] == '^';
+    while (len < rest->len && rest->p[len] != '/') {
+        const char *close = rest->p[len] == '^' ? memchr(rest->p + len + 1, '^', rest->len - len - 1) : NULL;
+        len = close ? (size_t)(close - rest->p) + 1 : len + 1;
+    }
     struct str part = {rest->p, len};
     *rest = tail(*rest, len + (len < rest->len));
     return part;
