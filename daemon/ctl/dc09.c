@@ -122,8 +122,9 @@ static void append_answer(struct buf *out, enum dc09_result result, const struct
     enum dc09_verdict verdict = dc09_judge(result, frame, message, &policy, now_us, false);
     struct buf reply = {0};
     dc09_reply(&reply, verdict == DC09_STORE ? DC09_SAY_ACK : verdict, frame, message->key, now_us, pad);
-    if (reply.len > 2)
-        append_visible(out, &(struct dc09_frame){.raw = {reply.data + 1, reply.len - 2}});
+    struct dc09_frame visible;
+    if (reply.len > 0 && dc09_whole(buf_str(&reply), &visible) == DC09_COMPLETE)
+        append_visible(out, &visible);
     buf_free(&reply);
 }
 

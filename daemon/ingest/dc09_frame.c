@@ -37,7 +37,7 @@ const char *dc09_result_text(enum dc09_result result)
     case DC09_BAD_CRC:
         return "the CRC is not that of the frame";
     case DC09_NOT_UNDERSTOOD:
-        return "the frame is not understood";
+        return "the ID is not known, or the header is not readable (allowed: SIA-DCS, ADM-CID, NULL)";
     case DC09_COMPLETE:
         return "complete";
     }

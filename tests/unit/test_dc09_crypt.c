@@ -8,7 +8,7 @@ static struct dc09_key key_of(size_t len)
     struct dc09_key key;
     char hex[65];
     for (size_t i = 0; i < len; i++)
-        snprintf(hex + 2 * i, 3, "%02zx", i * 7 + 1);
+        snprintf(hex + 2 * i, 3, "%02x", (unsigned)(uint8_t)(i * 7 + 1));
     cr_assert(dc09_key_parse((struct str){hex, 2 * len}, &key));
     cr_assert_eq(key.len, len);
     return key;
