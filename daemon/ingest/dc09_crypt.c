@@ -14,7 +14,7 @@
 #include "base/mem.h"
 #include "ingest/dc09_frame.h"
 
-enum { BLOCK = 16, FILE_MAX_BYTES = 4 << 20 };
+enum { BLOCK = 16, HEX_BLOCK = 2 * BLOCK, FILE_MAX_BYTES = 4 << 20 };
 
 struct entry {
     char account[DC09_ACCOUNT_MAX + 1]; /* upper case */
@@ -85,7 +85,7 @@ bool dc09_decrypt(const struct dc09_key *key, struct str hex, struct buf *out)
     out->len = 0;
     if (hex.len > 0 && hex.p[hex.len - 1] == ']')
         hex.len--;
-    if (hex.len == 0 || hex.len % (2 * BLOCK) != 0 || hex.len > DC09_BODY_MAX || !dc09_is_hex(hex))
+    if (hex.len == 0 || hex.len % HEX_BLOCK != 0 || hex.len > DC09_BODY_MAX || !dc09_is_hex(hex))
         return false;
     size_t len = hex.len / 2;
     char *bytes = buf_reserve(out, len);

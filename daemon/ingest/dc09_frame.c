@@ -78,9 +78,14 @@ bool dc09_is_hex(struct str text)
 /* Of 4 hex characters, -1: they are none. */
 static int hex4(const char *p)
 {
-    if (!dc09_is_hex((struct str){p, 4}))
-        return -1;
-    return hex_value(p[0]) << 12 | hex_value(p[1]) << 8 | hex_value(p[2]) << 4 | hex_value(p[3]);
+    int value = 0;
+    for (int i = 0; i < 4; i++) {
+        int digit = hex_value(p[i]);
+        if (digit < 0)
+            return -1;
+        value = value * 16 + digit;
+    }
+    return value;
 }
 
 /* Of CRC and 0LLL in front of the first quote; 0: there is no such head. A text CRC has a hex digit where a binary one
