@@ -13,24 +13,49 @@ static void append_stand_in(struct buf *out, unsigned char c)
     buf_append(out, utf8, len > 0 ? (size_t)len : 0);
 }
 
+/* How many bytes at the front can stand in a JSON string as they are: ASCII without controls, quote, backslash. */
+static size_t plain_run(struct str text)
+{
+    size_t len = 0;
+    while (len < text.len && text.p[len] >= 0x20 && text.p[len] < 0x7F && text.p[len] != '"' && text.p[len] != '\\')
+        len++;
+    return len;
+}
+
+/* Appends the character at the front, in whatever form it can have. Returns how many bytes it takes. */
+static size_t append_character(struct buf *out, struct str text)
+{
+    const uint8_t *at = (const uint8_t *)text.p;
+    ucs4_t character = 0;
+    int len = u8_mbtoucr(&character, at, text.len);
+    if (len <= 0 || *at < 0x20 || *at == 0x7F) {
+        append_stand_in(out, *at);
+        return 1;
+    }
+    if (*at == '"' || *at == '\\')
+        buf_append(out, "\\", 1);
+    buf_append(out, at, (size_t)len);
+    return (size_t)len;
+}
+
 void dc09_json_string(struct buf *out, struct str text)
 {
     buf_append(out, "\"", 1);
-    for (size_t i = 0; i < text.len;) {
-        const uint8_t *at = (const uint8_t *)text.p + i;
-        ucs4_t character = 0;
-        int len = u8_mbtoucr(&character, at, text.len - i);
-        if (len <= 0 || *at < 0x20 || *at == 0x7F) {
-            append_stand_in(out, *at);
-            i++;
-            continue;
-        }
-        if (*at == '"' || *at == '\\')
-            buf_append(out, "\\", 1);
-        buf_append(out, at, (size_t)len);
-        i += (size_t)len;
+    while (text.len > 0) {
+        size_t used = plain_run(text);
+        if (used > 0)
+            buf_append(out, text.p, used);
+        else
+            used = append_character(out, text);
+        text = (struct str){text.p + used, text.len - used};
     }
     buf_append(out, "\"", 1);
+}
+
+/* What stands in the code as it stands in the JSON. Appended, as buf_printf() costs more than the rest of a frame. */
+static void put(struct buf *out, const char *json)
+{
+    buf_append_str(out, str_from(json));
 }
 
 /* ,"name":"text" unless it is empty. */
@@ -38,7 +63,9 @@ static void member(struct buf *out, const char *name, struct str text)
 {
     if (text.len == 0)
         return;
-    buf_printf(out, ",\"%s\":", name);
+    put(out, ",\"");
+    put(out, name);
+    put(out, "\":");
     dc09_json_string(out, text);
 }
 
@@ -61,21 +88,23 @@ static void extended(struct buf *out, const struct dc09_content *content)
         return;
     for (size_t i = 0; i < content->n_fields; i++) {
         const struct dc09_field *field = &content->fields[i];
-        buf_printf(out, "%s{\"field\":\"%s\",\"id\":", i == 0 ? ",\"extended\":[" : ",", dc09_field_word(field->id));
+        put(out, i == 0 ? ",\"extended\":[{\"field\":\"" : ",{\"field\":\"");
+        put(out, dc09_field_word(field->id));
+        put(out, "\",\"id\":");
         dc09_json_string(out, (struct str){&field->id, 1});
-        buf_printf(out, ",\"value\":");
+        put(out, ",\"value\":");
         dc09_json_string(out, field->value);
-        buf_append(out, "}", 1);
+        put(out, "}");
     }
-    buf_append(out, "]", 1);
+    put(out, "]");
 }
 
 void dc09_payload_frame(struct buf *out, const struct dc09_frame *frame, const struct dc09_content *content)
 {
-    buf_printf(out, "{\"protocol\":\"sia-dc09\"");
+    put(out, "{\"protocol\":\"sia-dc09\"");
     member(out, "id", frame->id_word);
-    buf_printf(out, ",\"encrypted\":%s,\"crc\":\"%s\"", frame->encrypted ? "true" : "false",
-               frame->crc_binary ? "binary" : "hex");
+    put(out, frame->encrypted ? ",\"encrypted\":true" : ",\"encrypted\":false");
+    put(out, frame->crc_binary ? ",\"crc\":\"binary\"" : ",\"crc\":\"hex\"");
     member(out, "sequence", frame->seq);
     member(out, "receiver", frame->receiver);
     member(out, "line", frame->line);
@@ -103,15 +132,15 @@ static void event_object(struct buf *out, const struct dc09_event *event, size_t
     member(out, "clock", event->clock);
     member(out, "text", event->text);
     if (event->meaning.marks & DC09_VERIFIED)
-        buf_printf(out, ",\"verified\":true");
+        put(out, ",\"verified\":true");
     if (event->meaning.marks & DC09_CANCEL)
-        buf_printf(out, ",\"cancel\":true");
-    buf_append(out, "}", 1);
+        put(out, ",\"cancel\":true");
+    put(out, "}");
 }
 
 void dc09_payload_event(struct buf *out, const struct dc09_event *event, size_t number, size_t of)
 {
     if (event)
         event_object(out, event, number, of);
-    buf_append(out, "}", 1);
+    put(out, "}");
 }

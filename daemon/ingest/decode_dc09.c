@@ -110,9 +110,11 @@ static void set_digest(const struct dc09_decoder *decoder, const struct dc09_fra
 static void set_event_ids(struct dc09_decoder *decoder, struct str seq, const struct dc09_message *message,
                           const char *suffix)
 {
-    char digest[2 * DC09_DIGEST_SIZE + 1];
-    for (size_t i = 0; i < DC09_DIGEST_SIZE; i++)
-        snprintf(digest + 2 * i, 3, "%02x", message->digest[i]);
+    char digest[2 * DC09_DIGEST_SIZE + 1] = "";
+    for (size_t i = 0; i < DC09_DIGEST_SIZE; i++) {
+        digest[2 * i] = "0123456789abcdef"[message->digest[i] >> 4];
+        digest[2 * i + 1] = "0123456789abcdef"[message->digest[i] & 15];
+    }
     for (size_t i = 0; i < message->n; i++) {
         int len = snprintf(decoder->event_ids[i], ALERT_ID_MAX, "%.4s-%s-%zu%s", seq.p, digest, i + 1, suffix);
         message->alerts[i].event_id = (struct str){decoder->event_ids[i], (size_t)len};
