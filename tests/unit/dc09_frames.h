@@ -138,9 +138,9 @@ static inline struct dc09_keys *load_keys(void)
     char *path = private_file(text, len, 0600);
     struct err err = {{0}};
     struct dc09_keys *keys = dc09_keys_load(path, &err);
-    cr_assert_not_null(keys, "%s", err.text);
     unlink(path);
     free(path);
+    cr_assert_not_null(keys, "%s", err.text);
     return keys;
 }
 

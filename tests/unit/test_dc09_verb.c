@@ -48,14 +48,15 @@ Test(dc09_verb, decode_reads_a_stream_and_says_what_is_wrong_with_it, .init = re
     dc09_build(&stream, STR("\"XYZ\"0001L0#1234[]"), true);
     buf_printf(&stream, "noise\n98A6003B\"ADM");
     char *path = private_file(stream.data, stream.len, 0600);
-    cr_assert_not_null(freopen(path, "r", stdin));
+    FILE *input = freopen(path, "r", stdin);
+    unlink(path);
+    free(path);
+    cr_assert_not_null(input);
     cr_expect_eq(RUN("decode", "--json"), CTL_FAILED);
     cr_assert_stdout_eq_str("{\"good\":false,\"result\":\"the ID is not known, or the header is not readable (allowed: "
                             "SIA-DCS, ADM-CID, NULL)\",\"frame\":\"EB400012\\\"XYZ\\\"0001L0#1234[]\","
                             "\"answer\":\"251F0012\\\"DUH\\\"0001L0#1234[]\",\"alerts\":[]}\n");
     cr_assert_stderr_eq_str("mobeyectl dc09: the last frame has no end (allowed: LF ... CR)\n");
-    unlink(path);
-    free(path);
     buf_free(&stream);
 }
 
