@@ -37,7 +37,8 @@ struct daemon {
 
 static const char usage[] =
     "Usage: mobeyed [OPTION]...\n"
-    "Receives alarm alerts over ZeroMQ, journals them, and writes them to PostgreSQL, each exactly once.\n\n"
+    "Receives alarm alerts over ZeroMQ and raw TCP (SIA DC-09), journals them, and writes them to PostgreSQL, each "
+    "exactly once.\n\n"
     "  -c, --config FILE  the configuration, " DEFAULT_FILE " unless given\n"
     "      --check        check the configuration, print everything that is wrong with it, and exit\n"
     "      --debug        log more\n"
@@ -57,11 +58,20 @@ static void print_version(void)
            sodium_version_string());
 }
 
+/* The file and what it names; complaints are appended. */
+static struct conf *load_all(const char *file, struct buf *report)
+{
+    struct conf *conf = conf_load(file, report);
+    if (conf && pipeline_check(conf, report) != 0)
+        conf_free(&conf);
+    return conf;
+}
+
 /* Loads the file; its complaints go to stderr as they are. */
 static struct conf *load(const char *file)
 {
     struct buf report = {0};
-    struct conf *conf = conf_load(file, &report);
+    struct conf *conf = load_all(file, &report);
     fwrite(report.data, 1, report.len, stderr);
     buf_free(&report);
     return conf;
@@ -128,7 +138,7 @@ static void reload(struct daemon *d)
 {
     struct err err;
     struct buf report = {0};
-    struct conf *conf = conf_load(d->file, &report);
+    struct conf *conf = load_all(d->file, &report);
     log_report(conf ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, &report);
     report.len = 0;
     if (conf && conf_needs_restart(pipeline_conf(d->pipeline), conf, &report))

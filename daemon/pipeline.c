@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "ingest/decode_cloudevents.h"
+#include "intake.h"
 #include "journal/journal.h"
 
 /* Held records are tried again, a stop is looked after. */
@@ -67,6 +68,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     struct pipeline *p = arg;
     int64_t now_us = loop_mono_us(p->loop);
     accept_room(p->accept);
+    accept_look(p->accept);
     if (p->stop_at_us > 0)
         look_after_stop(p, now_us);
     if (p->retired && apply_rests(p->apply))
@@ -125,6 +127,21 @@ struct metrics *pipeline_metrics_new(void)
     for (size_t i = 0; i < REJECT_COUNT; i++)
         codes[i] = reject_word((enum reject_code)i);
     return metrics_new(codes, REJECT_COUNT);
+}
+
+int pipeline_check(const struct conf *conf, struct buf *out)
+{
+    struct err err;
+    size_t bad;
+    struct dc09_keys **keys = intake_load_keys(conf, &bad, &err);
+    if (!keys) {
+        const struct conf_endpoint *endpoint = &conf->endpoints[bad];
+        buf_printf(out, "%s:%zu:%zu: endpoints.%s.dc09_keys: %s\n", conf->file, endpoint->dc09_keys_line,
+                   endpoint->dc09_keys_column, endpoint->name, err.text);
+        return -1;
+    }
+    intake_free_keys(&keys, conf->n_endpoints);
+    return 0;
 }
 
 struct pipeline *pipeline_new(struct loop *loop, struct metrics *metrics, struct conf **conf, struct err *err)

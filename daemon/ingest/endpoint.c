@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "ingest/tcp.h"
 
 /* Messages that libzmq holds a peer: what is waiting to be read, and replies that wait to be sent. The second is larger
  * than any sender's window, since a reply that does not fit is lost. */
@@ -30,6 +31,7 @@ struct endpoint {
     struct endpoint_calls calls;
     void *ctx;
     void *user;
+    struct tcp *tcp; /* of tcp, with nothing of what follows; NULL elsewhere */
     void *socket;
     struct event readable; /* on ZMQ_FD; armed while the socket is open */
     bool armed;
@@ -118,6 +120,8 @@ static bool may_receive(struct endpoint *endpoint)
 
 void endpoint_settle(struct endpoint *endpoint)
 {
+    if (endpoint->tcp)
+        tcp_settle(endpoint->tcp);
     if (endpoint->ready || !endpoint->socket || !may_receive(endpoint))
         return;
     endpoint->ready = true;
@@ -164,12 +168,46 @@ undo:
     return -1;
 }
 
+static void on_tcp_ready(void *ctx)
+{
+    struct endpoint *endpoint = ctx;
+    endpoint->calls.ready(endpoint->ctx, endpoint);
+}
+
+static bool on_tcp_frame(void *ctx, uint64_t connection, enum dc09_result result, const struct dc09_frame *frame)
+{
+    struct endpoint *endpoint = ctx;
+    struct endpoint_message message;
+    message.peer.id_len = sizeof(connection);
+    message.peer.delimiter = false;
+    memcpy(message.peer.id, &connection, sizeof(connection));
+    message.payload = frame->raw;
+    message.frame = frame;
+    message.result = result;
+    message.malformed = NULL;
+    message.too_large = false;
+    return endpoint->calls.message(endpoint->ctx, endpoint, &message);
+}
+
+static void on_tcp_cut(void *ctx)
+{
+    struct endpoint *endpoint = ctx;
+    endpoint->calls.cut(endpoint->ctx, endpoint);
+}
+
+static int open_tcp(struct endpoint *endpoint, struct err *err)
+{
+    static const struct tcp_calls calls = {.ready = on_tcp_ready, .frame = on_tcp_frame, .cut = on_tcp_cut};
+    endpoint->tcp = tcp_new(endpoint->loop, endpoint->conf, &calls, endpoint, err);
+    return endpoint->tcp ? 0 : -1;
+}
+
 struct endpoint *endpoint_new(struct loop *loop, void *context, const struct conf_endpoint *conf,
                               const struct endpoint_calls *calls, void *ctx, struct err *err)
 {
     struct endpoint *endpoint = mem_zalloc(sizeof(*endpoint));
     *endpoint = (struct endpoint){.loop = loop, .context = context, .conf = conf, .calls = *calls, .ctx = ctx};
-    if (open_socket(endpoint, err) != 0)
+    if ((conf->socket == CONF_TCP ? open_tcp(endpoint, err) : open_socket(endpoint, err)) != 0)
         endpoint_free(&endpoint);
     return endpoint;
 }
@@ -179,6 +217,7 @@ void endpoint_free(struct endpoint **endpoint)
     if (!*endpoint)
         return;
     close_socket(*endpoint);
+    tcp_free(&(*endpoint)->tcp);
     free(*endpoint);
     *endpoint = NULL;
 }
@@ -191,12 +230,12 @@ int endpoint_rebind(struct endpoint *endpoint, struct err *err)
 
 bool endpoint_is_open(const struct endpoint *endpoint)
 {
-    return endpoint->socket != NULL;
+    return endpoint->tcp || endpoint->socket;
 }
 
 bool endpoint_is_ready(const struct endpoint *endpoint)
 {
-    return endpoint->ready;
+    return endpoint->tcp ? tcp_is_ready(endpoint->tcp) : endpoint->ready;
 }
 
 static bool has_more(zmq_msg_t *frame)
@@ -254,6 +293,8 @@ static int receive(struct endpoint *endpoint, zmq_msg_t *frame, struct endpoint_
 
 bool endpoint_drain(struct endpoint *endpoint, unsigned budget)
 {
+    if (endpoint->tcp)
+        return tcp_drain(endpoint->tcp, budget);
     if (!endpoint->socket || endpoint->draining)
         return false;
     endpoint->draining = true;
@@ -267,6 +308,7 @@ bool endpoint_drain(struct endpoint *endpoint, unsigned budget)
         message.malformed = NULL;
         message.too_large = false;
         message.payload = (struct str){NULL, 0};
+        message.frame = NULL;
         int got = receive(endpoint, &frame, &message);
         if (got >= 0)
             go_on = endpoint->calls.message(endpoint->ctx, endpoint, &message);
@@ -282,6 +324,11 @@ bool endpoint_drain(struct endpoint *endpoint, unsigned budget)
 bool endpoint_reply(struct endpoint *endpoint, const struct endpoint_peer *peer, struct str word, struct str id,
                     struct str detail)
 {
+    if (endpoint->tcp) {
+        uint64_t connection;
+        memcpy(&connection, peer->id, sizeof(connection));
+        return tcp_reply(endpoint->tcp, connection, detail);
+    }
     void *socket = endpoint->socket;
     const int flags = ZMQ_DONTWAIT | ZMQ_SNDMORE;
     return socket && zmq_send(socket, peer->id, peer->id_len, flags) >= 0 &&
@@ -298,6 +345,8 @@ const struct conf_endpoint *endpoint_conf(const struct endpoint *endpoint)
 void endpoint_reconfigure(struct endpoint *endpoint, const struct conf_endpoint *conf)
 {
     endpoint->conf = conf;
+    if (endpoint->tcp)
+        tcp_reconfigure(endpoint->tcp, conf);
 }
 
 void *endpoint_user(const struct endpoint *endpoint)
