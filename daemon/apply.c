@@ -46,10 +46,8 @@ static void enrich(struct apply *a, struct batch *batch)
             row->unreadable = "the record is of no version that this program knows";
         alert->seq = seq;
         alert->checksum = checksum;
-        if (row->unreadable) {
-            a->metrics->journal_damaged_total++;
+        if (row->unreadable)
             continue;
-        }
         place_alert(alert, a->conf);
         const struct conf_rule *rule = rules_match(a->conf, alert);
         alert->rule = str_from(rule ? rule->name : NULL);
@@ -242,11 +240,6 @@ void apply_reload(struct apply *a, const struct conf *conf)
 void apply_feed(struct apply *a)
 {
     feed(a);
-}
-
-bool apply_rests(const struct apply *a)
-{
-    return a->n_spare == BATCHES;
 }
 
 bool apply_done(const struct apply *a)

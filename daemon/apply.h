@@ -17,7 +17,8 @@ struct apply_calls {
     void (*failed)(void *ctx, const struct err *err); /* the journal cannot be written */
 };
 
-/* Begins to connect to the database. conf must live as long as a batch may refer to it (apply_rests()). */
+/* Begins to connect to the database. conf must live until the next
+ * apply_reload() or apply_free(). */
 struct apply *apply_new(struct loop *loop, struct metrics *metrics, struct journal *journal, const struct conf *conf,
                         const struct apply_calls *calls, void *ctx);
 void apply_free(struct apply **apply); /* safe on NULL */
@@ -26,9 +27,6 @@ void apply_reload(struct apply *apply, const struct conf *conf);
 
 /* There may be new synced records. */
 void apply_feed(struct apply *apply);
-
-/* No batch is on its way: nothing refers to a configuration but the one in force. */
-bool apply_rests(const struct apply *apply);
 
 /* Everything that is synced is stored. */
 bool apply_done(const struct apply *apply);

@@ -24,7 +24,6 @@ struct pipeline {
     struct loop *loop;
     struct metrics *metrics;
     struct conf *conf;
-    struct conf *retired; /* the one before, while a batch may refer to it */
     struct journal *journal;
     struct accept *accept; /* messages -> journal -> replies */
     struct apply *apply;   /* journal -> database */
@@ -71,8 +70,6 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     accept_look(p->accept);
     if (p->stop_at_us > 0)
         look_after_stop(p, now_us);
-    if (p->retired && apply_rests(p->apply))
-        conf_free(&p->retired);
     if (now_us - p->keep_looked_us >= KEEP_EVERY_US) {
         p->keep_looked_us = now_us;
         apply_keep(p->apply);
@@ -91,14 +88,20 @@ static struct journal_options journal_options(const struct conf *conf)
 
 static void tell_recovery(const struct pipeline *p, const struct journal_recovery *found)
 {
-    if (found->damaged > 0 || found->missing > 0)
+    if (found->damaged > 0 || found->missing > 0 || found->strangers > 0)
         log_error("journal",
-                  "damage: %" PRIu64 " records no longer check, %" PRIu64
-                  " numbers are in no segment; what is left of them is in %s",
-                  found->damaged, found->missing, found->set_aside);
+                  "damage: %" PRIu64 " records no longer check, %" PRIu64 " numbers are in no segment, %" PRIu64
+                  " files are no segments of this journal; what is left of them is in %s",
+                  found->damaged, found->missing, found->strangers, found->set_aside);
+    if (found->mended > 0)
+        log_warning("journal", "damage: %" PRIu64 " places by which no record was lost; they were mended, see %s",
+                    found->mended, found->set_aside);
     if (found->torn_bytes > 0)
-        log_warning("journal", "the last write was cut off: %" PRIu64 " bytes that were never acknowledged are in %s",
+        log_warning("journal", "the last write was cut off: %" PRIu64 " bytes, nothing proves them synced, are in %s",
                     found->torn_bytes, found->set_aside);
+    if (found->unsaved_bytes > 0)
+        log_error("journal", "%" PRIu64 " damaged bytes stay in their segments: the disk has no room to set them aside",
+                  found->unsaved_bytes);
     log_info("journal", "%s: %" PRIu64 " alerts kept, %" PRIu64 " of them not known to be stored; the last stop was %s",
              p->conf->journal.directory, found->records,
              journal_synced_seq(p->journal) - journal_stored_seq(p->journal), found->clean ? "clean" : "not clean");
@@ -178,7 +181,6 @@ void pipeline_free(struct pipeline **pipeline)
     apply_free(&p->apply);
     accept_free(&p->accept);
     journal_free(&p->journal);
-    conf_free(&p->retired);
     conf_free(&p->conf);
     free(p);
     *pipeline = NULL;
@@ -186,16 +188,13 @@ void pipeline_free(struct pipeline **pipeline)
 
 int pipeline_reload(struct pipeline *p, struct conf **conf, struct err *err)
 {
-    if (p->retired && !apply_rests(p->apply))
-        return err_set(err, "a batch is still on its way under the configuration before; try again");
     if (accept_reload(p->accept, *conf, err) != 0)
         return -1;
     struct journal_options options = journal_options(*conf);
     journal_configure(p->journal, &options);
     apply_reload(p->apply, *conf);
     apply_timezone(*conf);
-    conf_free(&p->retired);
-    p->retired = p->conf;
+    conf_free(&p->conf);
     p->conf = *conf;
     *conf = NULL;
     return 0;

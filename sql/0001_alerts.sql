@@ -185,7 +185,7 @@ begin
         partition := parent || '_' || to_char(lower_end, suffix);
         if to_regclass('mobeye.' || partition) is null then
             -- Made beside the table and then attached, which does not wait for inserts, nor they for it.
-            execute format('create table mobeye.%I (like mobeye.%I including defaults)', partition, parent);
+            execute format('create table mobeye.%I (like mobeye.%I including defaults including constraints)', partition, parent);
             execute format('alter table mobeye.%I attach partition mobeye.%I for values from (%L) to (%L)',
                            parent, partition, lower_end, upper_end);
         end if;

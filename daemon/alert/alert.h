@@ -138,7 +138,8 @@ struct alert {
     enum location_source location_source;
     double place_lon, place_lat; /* valid unless LOCATION_NONE */
     float place_accuracy_m;      /* NAN: unknown */
-    struct str rule;             /* name of the rule that decided; empty: none. Owned by the configuration */
+    struct str rule;             /* name of the rule that decided; empty: none. Owned by the configuration, and read no
+                                later than writer_submit() */
 };
 
 const char *alert_kind_word(enum alert_kind kind);

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 
 #define REPEAT_EVERY_US (60 * CLOCK_SECOND)
+#define REPEAT_MOST     10
 
 /* The only state: where lines go is one thing for the whole process. */
 static struct {
@@ -65,24 +66,26 @@ void log_complain(struct complaint *complaint, int64_t mono_us, enum log_level l
     va_start(args, fmt);
     vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
-    bool same = complaint->last_us != 0 && strcmp(text, complaint->text) == 0;
-    if (same && mono_us - complaint->last_us < REPEAT_EVERY_US) {
+    bool within = complaint->since_us != 0 && mono_us - complaint->since_us < REPEAT_EVERY_US;
+    if (within && (complaint->logged >= REPEAT_MOST || strcmp(text, complaint->text) == 0)) {
         complaint->held_back++;
         return;
     }
     if (complaint->held_back > 0)
-        log_line(level, subject, "%s (%llu more like the last were not logged)", text,
+        log_line(level, subject, "%s (%llu more of these were not logged)", text,
                  (unsigned long long)complaint->held_back);
     else
         log_line(level, subject, "%s", text);
+    if (!within)
+        *complaint = (struct complaint){.since_us = mono_us > 0 ? mono_us : 1};
     memcpy(complaint->text, text, sizeof(text));
-    complaint->last_us = mono_us > 0 ? mono_us : 1;
+    complaint->logged++;
     complaint->held_back = 0;
 }
 
 void log_recover(struct complaint *complaint, const char *subject, const char *fmt, ...)
 {
-    if (complaint->last_us == 0)
+    if (complaint->since_us == 0)
         return;
     char text[512];
     va_list args;

@@ -23,12 +23,14 @@ void log_line(enum log_level level, const char *subject, const char *fmt, ...) _
 
 /*
  * A complaint that may repeat: the first is logged, the same within 60 s are counted, and the count is told with the
- * next one or with the recovery. {0} is a quiet complaint. Times are the loop's monotonic ones.
+ * next one or with the recovery. Another text is logged at once, up to ten within 60 s: a peer that can vary the text
+ * cannot fill the log. {0} is a quiet complaint. Times are the loop's monotonic ones.
  */
 struct complaint {
-    int64_t last_us; /* when it was last logged, 0 never since the last recovery */
+    int64_t since_us; /* when the 60 s began; 0: no complaint since the last recovery */
+    unsigned logged;  /* in them */
     uint64_t held_back;
-    char text[256]; /* another text is logged at once */
+    char text[256];
 };
 
 void log_complain(struct complaint *complaint, int64_t mono_us, enum log_level level, const char *subject,

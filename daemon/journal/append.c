@@ -66,7 +66,7 @@ static struct frame_header header_of(const struct journal *journal, uint16_t fla
         .length = (uint32_t)frame_length(journal->count, journal->records.len),
         .record_bytes = (uint32_t)journal->records.len,
         .first_seq = journal->next_seq - journal->count,
-        .prev_synced = journal->next_seq - journal->count - 1,
+        .stored_seq = journal->stored_seq,
         .prev_checksum = journal->prev_checksum,
         .wall_us = journal->wall_us,
     };
@@ -98,6 +98,7 @@ static void take_segment(struct journal *journal, const struct frame_header *fir
         close(journal->fd);
     journal->fd = fd;
     journal->tail_flags = first->flags;
+    journal->tail_stored_seq = first->stored_seq;
     journal->zeroed = 0;
     bool replaces = journal->chain.n > 0 && journal_last(journal)->seq == first->segment_seq;
     struct segment *segment = replaces ? journal_last(journal) : chain_add(&journal->chain);
@@ -185,6 +186,7 @@ static int write_frame(struct journal *journal, struct frame_header *header, str
     if (ahead > 0)
         journal->zeroed = last->used + (uint32_t)ahead;
     journal->tail_flags = header->flags;
+    journal->tail_stored_seq = header->stored_seq;
     return 0;
 }
 

@@ -57,7 +57,6 @@ static int write_gap(struct walk *walk, uint32_t from, uint32_t until, uint64_t 
     gap.segment_seq = walk->segment->seq;
     gap.segment_bytes = walk->segment->bytes;
     gap.first_seq = walk->segment->next_seq;
-    gap.prev_synced = gap.first_seq - 1;
     gap.prev_checksum = walk->check->last_checksum;
     frame_seal(&gap, NULL);
     if (write_at(walk, &gap, sizeof(gap), from) != 0 ||

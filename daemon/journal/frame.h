@@ -38,7 +38,7 @@ struct frame_header {
     uint8_t uuid[16];       /* of the journal, as the database knows it */
     uint64_t nonce;         /* random, another one in each segment; seeds the checksums of records and tables */
     uint64_t first_seq;
-    uint64_t prev_synced;   /* everything up to here was synced before this frame was written */
+    uint64_t stored_seq;    /* everything up to here was known to be in the database; at most first_seq - 1 */
     uint64_t prev_checksum; /* of record first_seq - 1; 0: there was none */
     int64_t wall_us;        /* time of the last record */
     uint64_t table_checksum;

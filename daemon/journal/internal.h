@@ -20,7 +20,8 @@ struct journal {
     int64_t keep_us;
     struct chain chain;
     uint8_t uuid[JOURNAL_UUID_BYTES];
-    uint16_t tail_flags; /* of the last frame */
+    uint16_t tail_flags; /* of the last frame, as the next */
+    uint64_t tail_stored_seq;
     struct reader reader;
     uint64_t next_seq, stored_seq;
     uint64_t synced_seq;    /* after a torn frame was recovered, less than what comes before next_seq and count */

@@ -73,10 +73,15 @@ static int recover(struct journal *journal, const char *directory, int64_t wall_
         return begin_journal(journal, wall_us, err);
     memcpy(journal->uuid, found.tail.uuid, sizeof(journal->uuid));
     journal->tail_flags = found.tail.flags;
+    journal->tail_stored_seq = found.tail.stored_seq;
     journal->prev_checksum = found.last_checksum;
     journal->next_seq = journal_last(journal)->next_seq;
     journal->synced_seq = found.last_seq;
-    journal->stored_seq = journal_first_seq(journal) - 1;
+    journal->stored_seq = found.tail.stored_seq;
+    if (journal->stored_seq < journal_first_seq(journal) - 1)
+        journal->stored_seq = journal_first_seq(journal) - 1;
+    if (journal->stored_seq > journal->synced_seq)
+        journal->stored_seq = journal->synced_seq;
     return 0;
 }
 
@@ -138,7 +143,8 @@ int journal_close(struct journal *journal, struct err *err)
     if (journal_sync(journal, err) != 0)
         return -1;
     const struct segment *last = journal_last(journal);
-    if (journal->tail_flags & FRAME_CLEAN || last->used + FRAME_BLOCK > last->bytes)
+    if ((journal->tail_flags & FRAME_CLEAN && journal->tail_stored_seq == journal->stored_seq) ||
+        last->used + FRAME_BLOCK > last->bytes)
         return 0;
     return append_mark(journal, FRAME_CLEAN, err);
 }

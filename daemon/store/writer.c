@@ -74,6 +74,7 @@ static void disconnected(struct writer *w, const char *reason)
     w->faulty = false;
     writer_set_state(w, WRITER_CONNECTING, reason);
     writer_tell_up(w, false);
+    writer_lost(w);
     writer_forget(w);
 }
 

@@ -100,7 +100,8 @@ void writer_start(struct writer *writer);
  * encoded while PostgreSQL works on that). */
 bool writer_wants(const struct writer *writer);
 
-/* Takes the batch until done() is called with it. Its rows follow on what was submitted before. */
+/* Takes the batch until done() is called with it. What the alerts got from enrich is encoded before it returns. Its
+ * rows follow on what was submitted before. */
 void writer_submit(struct writer *writer, struct batch *batch);
 
 /* The journal took a new UUID (16 bytes, copied). */

@@ -219,17 +219,32 @@ static void complain_of_refusals(struct writer *w, const struct parcel *parcel)
                      first->sqlstate[0] ? "refused with SQLSTATE" : "since their records are damaged", first->sqlstate);
 }
 
+static struct writer_stored outcome(const struct writer *w, const struct parcel *parcel)
+{
+    struct writer_stored stored = {
+        .last_seq = parcel->batch->last_seq,
+        .committed = parcel_count(parcel, FATE_STORE),
+        .quarantined = w->quarantined,
+    };
+    stored.duplicate = parcel->batch->n - stored.committed - stored.quarantined;
+    return stored;
+}
+
+/* The connection is lost, the parcels are still there. */
+void writer_lost(struct writer *w)
+{
+    if (w->n == 0 || !w->commit_sent)
+        return;
+    w->unsure = outcome(w, writer_parcel(w));
+    w->unsure_checksum = writer_parcel(w)->batch->last_checksum;
+}
+
 /* What comes next is begun before the owner is told: PostgreSQL works while the owner makes the next batch. */
 static void committed(struct writer *w)
 {
     struct parcel *parcel = writer_parcel(w);
     struct batch *batch = parcel->batch;
-    struct writer_stored stored = {
-        .last_seq = batch->last_seq,
-        .committed = parcel_count(parcel, FATE_STORE),
-        .quarantined = w->quarantined,
-    };
-    stored.duplicate = batch->n - stored.committed - stored.quarantined;
+    struct writer_stored stored = outcome(w, parcel);
     complain_of_refusals(w, parcel);
     log_recover(&w->batch_complaint, WRITER_SUBJECT, "alerts are stored again");
     pgconn_settled(w->conn);
@@ -240,6 +255,7 @@ static void committed(struct writer *w)
     w->position = batch->last_seq;
     w->checksum = batch->last_checksum;
     w->retries = 0;
+    w->commit_sent = false;
     w->bare = w->partitions_made = false;
     writer_set_state(w, WRITER_IDLE, "the batch is stored");
     if (w->asked_connect)

@@ -16,6 +16,10 @@
 /* So many rows that would be stored are stored before others are tried again with them. */
 #define PIECE_KEEP 32
 
+/* A step reaches over so many times the distance to the last refused row. Measured with every tenth row refused, in
+ * batches of 5,000: 20,000 rows/s; 15,000 with a factor of 1 or with 128 rows kept (86,000 where none is refused). */
+#define STEP_FACTOR 3
+
 void writer_rollback(struct writer *w, enum writer_after after, const char *reason)
 {
     w->after = after;
@@ -160,7 +164,7 @@ static void isolate(struct writer *w)
     if (line >= 1 && line <= tried) {
         size_t row = parcel_nth(parcel, w->piece.base, line);
         parcel_refuse(parcel, row, &w->fault);
-        w->piece.step = row - w->piece.base + 1;
+        w->piece.step = STEP_FACTOR * (row - w->piece.base + 1);
         w->piece.good = row;
     } else {
         w->piece.step = (w->piece.stop - w->piece.base) / 2;

@@ -51,6 +51,11 @@ struct writer {
     bool partitions_made; /* for this batch, once */
     bool expect_duplicates;
     enum writer_after after;
+
+    /* A COMMIT whose answer was lost with the connection: the position that is read next says whether it happened. */
+    struct writer_stored unsure; /* last_seq 0: none */
+    uint64_t unsure_checksum;
+
     unsigned retries;     /* pauses in a row */
     int64_t pause_us;     /* the next one */
     size_t set_aside;     /* refusals that were sent to quarantine */
@@ -119,6 +124,8 @@ void writer_batch_result(struct writer *w, PGresult *result);
 void writer_opened(struct writer *w);
 void writer_claimed(struct writer *w);
 void writer_ended(struct writer *w);
+
+void writer_lost(struct writer *w);
 
 /* writer_faults.c */
 void writer_fault(struct writer *w);

@@ -127,6 +127,9 @@ void writer_position_over(struct writer *w)
     w->retries = 0;
     w->expect_duplicates = false;
     writer_forget(w);
+    if (w->known && w->unsure.last_seq > 0 && w->unsure.last_seq == w->position && w->unsure_checksum == w->checksum)
+        w->calls.stored(w->ctx, &w->unsure);
+    w->unsure.last_seq = 0;
     uint64_t after = w->calls.position(w->ctx, position);
     if (w->asked_position) { /* for the journal's new UUID */
         writer_read_position(w);

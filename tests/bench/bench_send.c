@@ -181,7 +181,8 @@ static int throughput(const struct options *o, const struct message *messages, d
                 if (zmq_send(sockets[s], messages[sent].text, messages[sent].len, 0) < 0)
                     die("send");
         }
-        zmq_poll(items, (int)o->senders, 60000);
+        if (acked + other < o->count)
+            zmq_poll(items, (int)o->senders, 60000);
     }
     double seconds = now_s() - start;
     printf("{\"count\": %ld, \"acked\": %ld, \"other\": %ld, \"seconds\": %.4f, \"start\": %.6f, \"mean_bytes\": %.1f}\n",

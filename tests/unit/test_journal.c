@@ -182,6 +182,23 @@ Test(journal, checksums_tell_records_apart_and_stay)
     close_journal(&journal);
 }
 
+Test(journal, the_same_record_has_another_checksum_in_another_segment)
+{
+    uint64_t here, there;
+    struct journal *journal = open_journal(SMALL, NULL);
+    append_usual(journal, 1);
+    sync_journal(journal);
+    cr_assert(journal_checksum(journal, 1, &here));
+    close_journal(&journal);
+    remove_tree(in_dir("journal"));
+    journal = open_journal(SMALL, NULL);
+    append_usual(journal, 1);
+    sync_journal(journal);
+    cr_assert(journal_checksum(journal, 1, &there));
+    cr_assert_neq(here, there, "bytes of an older file would check");
+    close_journal(&journal);
+}
+
 Test(journal, full_means_full_until_something_is_stored)
 {
     struct journal *journal = open_journal(SMALL, NULL);

@@ -3,6 +3,7 @@
 #define MOBEYE_TESTS_JOURNAL_SUPPORT_H
 
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <inttypes.h>
@@ -35,8 +36,26 @@ static void remove_tree(const char *path)
 
 static void test_dir_remove(void)
 {
-    if (test_dir[0])
-        remove_tree(test_dir);
+    remove_tree(test_dir);
+}
+
+/* A child that outlives the test, however that ends: the pipe tells it, and it removes what the test left. */
+static void watch_test_dir(void)
+{
+    int fds[2];
+    cr_assert_eq(pipe2(fds, O_CLOEXEC), 0);
+    pid_t child = fork();
+    cr_assert_geq(child, 0);
+    if (child > 0) {
+        close(fds[0]); /* the writing end stays open until the test's process ends */
+        return;
+    }
+    char byte;
+    close(fds[1]);
+    while (read(fds[0], &byte, 1) < 0 && errno == EINTR)
+        ;
+    remove_tree(test_dir);
+    _exit(0);
 }
 
 static void test_dir_make(void)
@@ -44,6 +63,7 @@ static void test_dir_make(void)
     const char *tmp = getenv("TMPDIR");
     snprintf(test_dir, sizeof(test_dir), "%s/mobeye-journal-XXXXXX", tmp ? tmp : "/tmp");
     cr_assert_not_null(mkdtemp(test_dir));
+    watch_test_dir();
 }
 
 /* A path below the test's directory; the last eight stay valid. */

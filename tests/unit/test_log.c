@@ -63,7 +63,7 @@ Test(log, a_complaint_that_repeats_is_held_back_for_a_minute_and_counted)
     log_recover(&complaint, "database", "connected");
     log_recover(&complaint, "database", "connected");
     cr_assert_str_eq(take_stderr(), "<3>database: refused\n"
-                                    "<3>database: refused (9 more like the last were not logged)\n"
+                                    "<3>database: refused (9 more of these were not logged)\n"
                                     "<6>database: connected\n");
 }
 
@@ -73,6 +73,16 @@ Test(log, another_complaint_is_logged_at_once)
     log_complain(&complaint, 1, LOG_LEVEL_ERROR, "database", "refused");
     log_complain(&complaint, 2, LOG_LEVEL_ERROR, "database", "no such role");
     cr_assert_eq(lines(take_stderr()), 2);
+}
+
+Test(log, complaints_that_vary_cannot_fill_the_log)
+{
+    struct complaint complaint = {0};
+    for (int i = 0; i < 1000; i++)
+        log_complain(&complaint, CLOCK_SECOND, LOG_LEVEL_WARNING, "endpoint", "near byte %d", i);
+    cr_assert_eq(lines(take_stderr()), 10);
+    log_complain(&complaint, 62 * CLOCK_SECOND, LOG_LEVEL_WARNING, "endpoint", "near byte 1");
+    cr_assert_str_eq(take_stderr(), "<4>endpoint: near byte 1 (990 more of these were not logged)\n");
 }
 
 Test(log, an_error_is_one_line_and_takes_a_prefix)

@@ -164,6 +164,7 @@ static void expect_each_once(const struct owner *owner)
     RIG_EXPECT(&rig, sql, "t");
     snprintf(sql, sizeof(sql), "select count(*) = %llu from mobeye.alert_identity", (unsigned long long)owner->total);
     RIG_EXPECT(&rig, sql, "t");
+    cr_expect_eq(owner->committed, owner->total, "a COMMIT whose answer was lost is counted, too");
 }
 
 /* Cuts a transaction after every step-th byte in one direction, until it passes whole. */

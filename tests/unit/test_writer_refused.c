@@ -219,3 +219,14 @@ Test(refused, a_quarantine_that_refuses_the_record_holds_the_batch)
     expect_all_but_poison(&owner);
     owner_stop(&owner);
 }
+
+/* The server says no while most of the batch is still on its way, more than fits any buffer. */
+Test(refused, a_refusal_early_in_a_long_copy_is_heard)
+{
+    struct owner owner = {.total = 8000, .batch_rows = 8000, .change = poisoned};
+    memcpy(poison, (uint64_t[]){3, 4000, 0}, 3 * sizeof(uint64_t));
+    owner_start(&owner, &rig, "a", rig.conninfo);
+    RIG_WAIT(&rig, OWNER_STORED(&owner));
+    expect_all_but_poison(&owner);
+    owner_stop(&owner);
+}
