@@ -72,7 +72,8 @@ static struct conf *load(const char *file)
 {
     struct buf report = {0};
     struct conf *conf = load_all(file, &report);
-    fwrite(report.data, 1, report.len, stderr);
+    if (report.len > 0)
+        fwrite(report.data, 1, report.len, stderr);
     buf_free(&report);
     return conf;
 }

@@ -97,11 +97,21 @@ static void *peer(int type, int i)
     return socket;
 }
 
-/* Turns the loop and drains, until so many messages have come. */
+static bool any_ready(void)
+{
+    for (size_t i = 0; i < endpoint_set_count(set); i++)
+        if (endpoint_is_ready(endpoint_set_at(set, i)))
+            return true;
+    return false;
+}
+
+/* Turns the loop and drains, until so many messages have come. The loop may wait only while nothing is ready: a ready
+ * endpoint has had its edge. */
 static void run_until(int messages)
 {
     while (received < messages) {
-        loop_turn(loop);
+        if (!any_ready())
+            loop_turn(loop);
         for (size_t i = 0; i < endpoint_set_count(set); i++)
             while (endpoint_is_ready(endpoint_set_at(set, i)) && endpoint_drain(endpoint_set_at(set, i), 7))
                 ;
