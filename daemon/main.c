@@ -7,6 +7,7 @@
 
 #include <event2/event_struct.h>
 #include <libpq-fe.h>
+#include <openssl/crypto.h>
 #include <sodium.h>
 #include <yajl/yajl_version.h>
 #include <yaml.h>
@@ -52,10 +53,10 @@ static void print_version(void)
     int major, minor, patch, yaml_major, yaml_minor, yaml_patch;
     zmq_version(&major, &minor, &patch);
     yaml_get_version(&yaml_major, &yaml_minor, &yaml_patch);
-    printf("mobeyed %s\nlibevent %s\nlibzmq %d.%d.%d\nlibpq %d.%d\nlibyaml %d.%d.%d\nyajl %d.%d.%d\nlibsodium %s\n",
+    printf("mobeyed %s\nlibevent %s\nlibzmq %d.%d.%d\nlibpq %d.%d\nlibyaml %d.%d.%d\nyajl %d.%d.%d\nlibsodium %s\nlibcrypto %s\n",
            MOBEYE_VERSION, event_get_version(), major, minor, patch, PQlibVersion() / 10000, PQlibVersion() % 10000,
            yaml_major, yaml_minor, yaml_patch, yajl_version() / 10000, yajl_version() / 100 % 100, yajl_version() % 100,
-           sodium_version_string());
+           sodium_version_string(), OpenSSL_version(OPENSSL_VERSION_STRING));
 }
 
 /* The file and what it names; complaints are appended. */
