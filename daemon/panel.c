@@ -143,12 +143,11 @@ static void recall_record(struct panel *panel, struct str record, int64_t wall_u
 {
     struct alert alert;
     uint8_t digest[DC09_DIGEST_SIZE];
-    int64_t first_us, known_us;
+    int64_t first_us;
     if (record_unpack(record, &alert, NULL) != 0 || alert.format != ALERT_SIA_DC09 ||
         !dc09_timeless_id(alert.event_id, digest, &first_us) || wall_us - first_us >= DC09_TIMELESS_WINDOW_US)
         return;
-    if (!dc09_recent_get(panel->timeless, digest, &known_us) || known_us != first_us)
-        dc09_recent_put(panel->timeless, digest, first_us);
+    dc09_recent_put(panel->timeless, digest, first_us);
 }
 
 void panel_recall(struct panel *panel, struct journal *journal, int64_t wall_us)

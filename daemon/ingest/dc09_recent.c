@@ -52,27 +52,42 @@ static void forget(struct dc09_recent *recent, uint32_t at)
     *link = NONE;
 }
 
-void dc09_recent_put(struct dc09_recent *recent, const uint8_t digest[DC09_DIGEST_SIZE], int64_t time_us)
+/* NONE: unknown. */
+static uint32_t find(const struct dc09_recent *recent, const uint8_t digest[DC09_DIGEST_SIZE])
+{
+    uint32_t at = recent->chains[chain_of(recent, digest)];
+    while (at != NONE && memcmp(recent->ring[at].digest, digest, DC09_DIGEST_SIZE) != 0)
+        at = recent->ring[at].next;
+    return at;
+}
+
+static uint32_t add(struct dc09_recent *recent, const uint8_t digest[DC09_DIGEST_SIZE])
 {
     uint32_t at = recent->puts % DC09_RECENT_MAX, chain = chain_of(recent, digest);
     if (recent->puts >= DC09_RECENT_MAX)
         forget(recent, at);
     recent->puts++;
     memcpy(recent->ring[at].digest, digest, DC09_DIGEST_SIZE);
-    recent->ring[at].time_us = time_us;
     recent->ring[at].next = recent->chains[chain];
     recent->chains[chain] = at;
+    return at;
+}
+
+void dc09_recent_put(struct dc09_recent *recent, const uint8_t digest[DC09_DIGEST_SIZE], int64_t time_us)
+{
+    uint32_t at = find(recent, digest);
+    if (at == NONE)
+        at = add(recent, digest);
+    recent->ring[at].time_us = time_us;
 }
 
 bool dc09_recent_get(const struct dc09_recent *recent, const uint8_t digest[DC09_DIGEST_SIZE], int64_t *ret_us)
 {
-    for (uint32_t at = recent->chains[chain_of(recent, digest)]; at != NONE; at = recent->ring[at].next) {
-        if (memcmp(recent->ring[at].digest, digest, DC09_DIGEST_SIZE) != 0)
-            continue;
-        *ret_us = recent->ring[at].time_us;
-        return true;
-    }
-    return false;
+    uint32_t at = find(recent, digest);
+    if (at == NONE)
+        return false;
+    *ret_us = recent->ring[at].time_us;
+    return true;
 }
 
 int64_t dc09_recent_first(struct dc09_recent *recent, const uint8_t digest[DC09_DIGEST_SIZE], int64_t now_us)

@@ -17,7 +17,7 @@ struct dc09_recent;
 struct dc09_recent *dc09_recent_new(void);
 void dc09_recent_free(struct dc09_recent **recent); /* safe on NULL */
 
-/* A later time of a digest hides the earlier ones. */
+/* Of a digest that is known, the time is replaced; its turn to make room stays. */
 void dc09_recent_put(struct dc09_recent *recent, const uint8_t digest[DC09_DIGEST_SIZE], int64_t time_us);
 
 /* false: unknown, or forgotten. */

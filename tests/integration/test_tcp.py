@@ -20,7 +20,7 @@ def serve(database, daemons):
     def run(wrapper=(), **more):
         daemon = daemons(database.ingest)
         daemon.conf.set(endpoints=[endpoint(**more)])
-        return daemon.start(wrapper=wrapper)
+        return daemon.start(wrapper=wrapper, env={"ASAN_OPTIONS": "detect_leaks=0"} if wrapper else None)
     return run
 
 
