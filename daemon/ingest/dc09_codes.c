@@ -1,5 +1,7 @@
 #include "ingest/dc09_codes.h"
 
+#include <string.h>
+
 /* How an entry's phase comes about. */
 enum phase_rule {
     RAISES,
@@ -116,7 +118,7 @@ static struct dc09_meaning look_up(struct str code, size_t code_len, enum alert_
 {
     if (code.len == code_len)
         for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
-            if (str_is(code, table[i].code))
+            if (memcmp(code.p, table[i].code, code_len) == 0 && table[i].code[code_len] == '\0')
                 return (struct dc09_meaning){table[i].kind, phase_of(table[i].rule, qualified), table[i].marks};
     struct dc09_meaning meaning = unknown;
     meaning.phase = qualified;

@@ -46,11 +46,16 @@ const char *dc09_result_text(enum dc09_result result)
 
 uint16_t dc09_crc(struct str bytes)
 {
+    /* What four bits become. */
+    static const uint16_t table[16] = {
+        0x0000, 0xCC01, 0xD801, 0x1400, 0xF001, 0x3C00, 0x2800, 0xE401,
+        0xA001, 0x6C00, 0x7800, 0xB401, 0x5000, 0x9C01, 0x8801, 0x4400,
+    };
     unsigned crc = 0;
     for (size_t i = 0; i < bytes.len; i++) {
         crc ^= (unsigned char)bytes.p[i];
-        for (int bit = 0; bit < 8; bit++)
-            crc = (crc >> 1) ^ (crc & 1 ? 0xA001u : 0);
+        crc = crc >> 4 ^ table[crc & 15];
+        crc = crc >> 4 ^ table[crc & 15];
     }
     return (uint16_t)crc;
 }

@@ -16,6 +16,8 @@
 #define NO_ACCOUNT    "0" /* no account can be this: they have 3 characters or more */
 
 struct dc09_decoder {
+    EVP_MD *sha256; /* looked up once: that takes as long as hashing does */
+    EVP_MD_CTX *hash;
     struct buf plain; /* decrypted content */
     struct buf json;  /* the payloads, one behind the other */
     char source[sizeof(SOURCE_PREFIX) + DC09_ACCOUNT_MAX];
@@ -29,7 +31,12 @@ struct dc09_decoder {
 
 struct dc09_decoder *dc09_decoder_new(void)
 {
-    return mem_zalloc(sizeof(struct dc09_decoder));
+    struct dc09_decoder *decoder = mem_zalloc(sizeof(*decoder));
+    decoder->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    decoder->hash = EVP_MD_CTX_new();
+    if (!decoder->sha256 || !decoder->hash)
+        abort(); /* libcrypto fails at this for want of memory only */
+    return decoder;
 }
 
 void dc09_decoder_free(struct dc09_decoder **decoder)
@@ -38,6 +45,8 @@ void dc09_decoder_free(struct dc09_decoder **decoder)
         return;
     buf_free(&(*decoder)->plain);
     buf_free(&(*decoder)->json);
+    EVP_MD_CTX_free((*decoder)->hash);
+    EVP_MD_free((*decoder)->sha256);
     free(*decoder);
     *decoder = NULL;
 }
@@ -89,9 +98,9 @@ static void hash_part(EVP_MD_CTX *ctx, struct str part)
 static void set_digest(const struct dc09_decoder *decoder, const struct dc09_frame *frame, struct dc09_message *ret)
 {
     uint8_t hash[EVP_MAX_MD_SIZE];
-    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    if (!ctx || EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) != 1)
-        abort(); /* libcrypto fails at this for want of memory only */
+    EVP_MD_CTX *ctx = decoder->hash;
+    if (EVP_DigestInit_ex(ctx, decoder->sha256, NULL) != 1)
+        abort();
     hash_part(ctx, str_from(decoder->source));
     hash_part(ctx, frame->id_word);
     hash_part(ctx, frame->seq);
@@ -102,7 +111,6 @@ static void set_digest(const struct dc09_decoder *decoder, const struct dc09_fra
     hash_part(ctx, ret->content.whole);
     if (EVP_DigestFinal_ex(ctx, hash, NULL) != 1)
         abort();
-    EVP_MD_CTX_free(ctx);
     memcpy(ret->digest, hash, DC09_DIGEST_SIZE);
 }
 
