@@ -404,7 +404,7 @@ struct accept *accept_new(struct loop *loop, struct metrics *metrics, struct jou
     a->journal = journal;
     a->calls = *calls;
     a->ctx = ctx;
-    a->counted_seq = journal_synced_seq(journal);
+    a->counted_seq = journal_next_seq(journal) - 1;
     a->decoder = decoder_new();
     a->panel = panel_new();
     evtimer_assign(&a->turn, loop_base(loop), on_turn, a);

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "journal/aside.h"
@@ -54,6 +55,20 @@ static int rewrite_tail(int fd, const struct frame_header *tail, struct err *err
     return rc;
 }
 
+/* A copied journal has holes where the original was preallocated. On a full disk xfs has no room to preallocate even
+ * what is there already. */
+static int fill_holes(int fd, uint32_t bytes)
+{
+    struct stat st;
+    if (segment_preallocate(fd, bytes) == 0)
+        return 0;
+    int error = errno;
+    if (error == ENOSPC && fstat(fd, &st) == 0 && (uint64_t)st.st_blocks * 512 >= bytes)
+        return 0;
+    errno = error;
+    return -1;
+}
+
 static int open_tail(int dir_fd, struct recovered *ret, struct err *err)
 {
     struct segment *last = &ret->chain.segments[ret->chain.n - 1];
@@ -61,8 +76,7 @@ static int open_tail(int dir_fd, struct recovered *ret, struct err *err)
     ret->fd = openat(dir_fd, segment_name(last->seq, name), O_RDWR | O_CLOEXEC);
     if (ret->fd < 0)
         return err_set(err, "segment %s: cannot be opened: %s", name, strerror(errno));
-    /* A copied journal has holes where the original was preallocated. */
-    if (segment_preallocate(ret->fd, last->bytes) != 0)
+    if (fill_holes(ret->fd, last->bytes) != 0)
         return err_set(err, "segment %s: no room on the disk for all of it: %s", name, strerror(errno));
     if (rewrite_tail(ret->fd, &ret->tail, err) != 0)
         return err_prefix(err, "segment %s", name);

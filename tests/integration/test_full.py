@@ -92,3 +92,17 @@ def test_what_is_stored_makes_room_after_a_restart_without_the_database(cluster,
     cluster.start()
     daemon.wait_drained()
     assert database.stored() == 350
+
+
+def test_the_books_balance_while_a_group_waits_to_fill_its_frame(cluster, database, daemons, context):
+    """In a journal over half full a group may begin in one segment and end in the next."""
+    daemon = daemons(database.ingest, max_size="8MiB").start()
+    cluster.stop()
+    dealer = Dealer(context, daemon.address())
+    words = set()
+    for n in range(0, 600, 3):
+        for m in range(n, n + 3):
+            dealer.send(padded(f"group-{m}", 15000))
+        daemon.metrics()
+        words |= {dealer.reply().word for _ in range(3)}
+    assert words == {b"ACK", b"RETRY"}

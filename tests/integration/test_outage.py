@@ -26,8 +26,8 @@ def test_stopped_and_started_in_mid_stream(cluster, database, daemons):
 
 
 def test_a_crash_of_the_database_loses_and_doubles_nothing(cluster, database, daemons):
-    daemon = daemons(database.ingest, batch_max=50).start()
-    load = Load(daemon.address(), "crash", window=500)
+    daemon = daemons(database.ingest, batch_max=200).start()
+    load = Load(daemon.address(), "crash", window=100)
     for _ in range(3):
         before = daemon.metric("committed_total")
         daemon.wait_metric("committed_total", lambda value: value > before + 500)
@@ -73,10 +73,10 @@ def test_waiting_alerts_survive_a_restart_during_the_outage(cluster, database, d
 
 
 def test_connections_cut_under_load_lose_and_double_nothing(database, daemons):
-    daemon = daemons(database.ingest, batch_max=20).start()
-    load = Load(daemon.address(), "cut", window=200)
+    daemon = daemons(database.ingest, batch_max=100).start()
+    load = Load(daemon.address(), "cut", window=50)
     cut = 0
-    while cut < 10:
+    while cut < 6:
         before = daemon.metric("committed_total")
         daemon.wait_metric("committed_total", lambda value: value > before)
         cut += database.disconnect_all()

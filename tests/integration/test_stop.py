@@ -1,7 +1,6 @@
 """Start, stop, and what the service manager and probes hear meanwhile."""
 import signal
 import socket
-import struct
 import urllib.error
 
 import pytest
@@ -11,6 +10,7 @@ from harness.alerts import alert, alerts, encode
 from harness.paths import free_port
 from harness.peers import Dealer, Load
 from harness.wait import wait_until
+from harness.zmtp import frame, handshake
 
 
 def test_sigterm_under_load_ends_with_0_and_loses_nothing(database, daemons):
@@ -59,12 +59,8 @@ def test_sigterm_ends_it_with_the_database_hung_and_a_peer_stalled(cluster, cont
     before = load.accepted
     wait_until(lambda: load.accepted > before + 500, "the hung database holds no sender up")
     stalled = socket.create_connection(("127.0.0.1", int(daemon.address().rsplit(":", 1)[1])))
-    stalled.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    ready = b"\x05READY\x0bSocket-Type" + struct.pack(">I", 6) + b"DEALER"
-    stalled.sendall(b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + b"\0" + bytes(31) +
-                    b"\x04" + bytes([len(ready)]) + ready)
-    payload = encode(alert("stalled-" + "x" * 100))
-    stalled.sendall((b"\x02" + struct.pack(">Q", len(payload)) + payload) * 2000)
+    handshake(stalled)
+    stalled.sendall(frame(encode(alert("stalled-" + "x" * 100))) * 2000)
     daemon.stop(within=10)
     stalled.close()
     cluster.thaw()
@@ -106,12 +102,12 @@ def test_the_watchdog_is_fed_while_the_database_hangs(cluster, context, database
     cluster.freeze()
     Dealer(context, daemon.address()).deliver(alerts(100))
     fed = daemon.notices.count("WATCHDOG=1")
-    daemon.notices.wait("WATCHDOG=1", fed + 5, daemon.running)
+    assert daemon.notices.wait("WATCHDOG=1", fed + 5, daemon.running)
     cluster.thaw()
     daemon.wait_drained()
     cluster.stop()
     fed = daemon.notices.count("WATCHDOG=1")
-    daemon.notices.wait("WATCHDOG=1", fed + 5, daemon.running)
+    assert daemon.notices.wait("WATCHDOG=1", fed + 5, daemon.running)
 
 
 def test_the_probes_answer_and_nothing_else_does(daemon):

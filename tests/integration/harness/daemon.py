@@ -98,8 +98,9 @@ class Notices:
         return self.seen.count(word)
 
     def wait(self, word, count=1, alive=lambda: True):
+        """False where it ended before it said so."""
         wait_until(lambda: self.count(word) >= count or not alive(), f"{word} ({count}) to the service manager")
-        wait_until(lambda: self.count(word) >= count, f"{word} of a daemon that ended", timeout=1)
+        return self.count(word) >= count
 
 
 class Metrics(dict):
@@ -167,7 +168,7 @@ class Daemon:
         """Starts the process and waits until it is ready."""
         ready = self.notices.count("READY=1")
         self.launch(**how)
-        self.notices.wait("READY=1", ready + 1, self.running)
+        assert self.notices.wait("READY=1", ready + 1, self.running), f"it ended before it was ready:\n{self.log()}"
         return self
 
     def running(self):
@@ -216,8 +217,8 @@ class Daemon:
     def hang_up(self):
         reloading, ready = self.notices.count("RELOADING=1"), self.notices.count("READY=1")
         self.signal(signal.SIGHUP)
-        self.notices.wait("RELOADING=1", reloading + 1, self.running)
-        self.notices.wait("READY=1", ready + 1, self.running)
+        assert self.notices.wait("RELOADING=1", reloading + 1, self.running)
+        assert self.notices.wait("READY=1", ready + 1, self.running)
 
     def dispose(self):
         """Ends what is left; returns what was wrong with it, and its log."""
