@@ -6,7 +6,6 @@
 
 #include <event2/event_struct.h>
 
-#include "alert/record.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -15,6 +14,8 @@
 #include "ingest/memory_watch.h"
 #include "ingest/reply_queue.h"
 #include "ingest/validate.h"
+#include "intake.h"
+#include "panel.h"
 
 /* Messages taken a turn from all endpoints together: one group commit. More makes ACKs late, fewer makes syncs many. */
 #define TURN_MESSAGES 4096
@@ -23,18 +24,9 @@
 #define FILL_ENOUGH   (64 * 1024)
 #define RETRY_FULL_MS "1000"
 #define RETRY_STOP_MS "2000"
+#define RETRY_NAK_MS  "1000"
 /* What peers may pile up in libzmq, beyond what the process has after its start and its own buffers. */
 #define RESIDENT_ROOM_BYTES (128u * 1024 * 1024)
-
-/* What is kept of an endpoint by its name: it outlives the socket across reloads. */
-struct intake {
-    struct intake *next;
-    struct metrics_endpoint *counters;
-    char subject[96]; /* "endpoint NAME", for the log */
-    struct complaint refused[REJECT_COUNT], unread;
-    struct buf held; /* pull and sub: the record that found the journal full; reading has stopped */
-    bool holding;
-};
 
 enum accept_state {
     ACCEPT_RUNNING,
@@ -52,10 +44,11 @@ struct accept {
     struct endpoint_set *endpoints;
     struct memory_watch *memory_watch;
     struct decoder *decoder;
+    struct panel *panel;
     struct intake *intakes;
     struct event turn;          /* drains, commits, replies */
     struct event commit_due;    /* the end of FILL_WAIT_US */
-    struct buf record;          /* scratch of the message at hand */
+    struct records records;     /* of the message at hand */
     struct reply_queue replies; /* of this group */
     uint64_t acks;              /* among them */
     uint64_t counted_seq;       /* the last record that is counted as journaled */
@@ -80,10 +73,8 @@ static struct intake *intake_of(struct accept *a, struct endpoint *endpoint)
     for (intake = a->intakes; intake && intake->counters != counters; intake = intake->next)
         ;
     if (!intake) {
-        intake = mem_zalloc(sizeof(*intake));
-        intake->counters = counters;
+        intake = intake_new(counters, loop_mono_us(a->loop));
         intake->next = a->intakes;
-        snprintf(intake->subject, sizeof(intake->subject), "endpoint %s", counters->name);
         a->intakes = intake;
     }
     endpoint_set_user(endpoint, intake);
@@ -106,8 +97,22 @@ static void send_replies(struct accept *a)
         endpoint_settle(endpoint_set_at(a->endpoints, i));
 }
 
+/* On tcp, detail alone goes out, and nothing where it is empty. */
+static void answer(struct accept *a, struct endpoint *endpoint, const struct endpoint_peer *peer, const char *word,
+                   struct str id, struct str detail)
+{
+    if (detail.len > 0)
+        reply_queue_add(&a->replies, endpoint, peer, word, id, detail);
+}
+
+static bool is_tcp(const struct endpoint *endpoint)
+{
+    return endpoint_conf(endpoint)->socket == CONF_TCP;
+}
+
+/* tcp_reply: what tells it on tcp; empty: nothing does. As for wait() and take(). */
 static void refuse(struct accept *a, struct endpoint *endpoint, const struct endpoint_peer *peer,
-                   const struct reject *reject)
+                   const struct reject *reject, struct str tcp_reply)
 {
     struct intake *intake = intake_of(a, endpoint);
     char detail[sizeof(reject->field) + sizeof(reject->reason) + 32];
@@ -116,7 +121,7 @@ static void refuse(struct accept *a, struct endpoint *endpoint, const struct end
     intake->counters->rejected_total[reject->code]++;
     log_complain(&intake->refused[reject->code], loop_mono_us(a->loop), LOG_LEVEL_WARNING, intake->subject,
                  "refused a message: %s", detail);
-    reply_queue_add(&a->replies, endpoint, peer, "REJECT", reject->id, (struct str){detail, (size_t)len});
+    answer(a, endpoint, peer, "REJECT", reject->id, is_tcp(endpoint) ? tcp_reply : (struct str){detail, (size_t)len});
 }
 
 static void refuse_frames(struct accept *a, struct endpoint *endpoint, const struct endpoint_message *message)
@@ -128,7 +133,15 @@ static void refuse_frames(struct accept *a, struct endpoint *endpoint, const str
     else
         snprintf(reject.reason, sizeof(reject.reason), "the payload has %zu bytes, at most %d are allowed",
                  message->payload.len, ALERT_PAYLOAD_MAX);
-    refuse(a, endpoint, &message->peer, &reject);
+    refuse(a, endpoint, &message->peer, &reject, STR(""));
+}
+
+/* Has the sender come again with `n` alerts. */
+static void retry(struct accept *a, struct endpoint *endpoint, const struct endpoint_peer *peer, uint64_t n,
+                  struct str id, struct str wait_ms, struct str tcp_reply)
+{
+    intake_of(a, endpoint)->counters->retry_total += n;
+    answer(a, endpoint, peer, "RETRY", id, is_tcp(endpoint) ? tcp_reply : wait_ms);
 }
 
 /* Into the journal's next group. false: it is full, nothing was taken. */
@@ -145,65 +158,121 @@ static bool admit(struct accept *a, struct str record, uint64_t *ret_seq)
     }
     if (rc == JOURNAL_FULL)
         log_complain(&a->full, loop_mono_us(a->loop), LOG_LEVEL_ERROR, "journal",
-                     "full: no room within journal.max_size or on the disk; senders get RETRY, pull and sub endpoints "
-                     "are not read");
+                     "full: no room within journal.max_size or on the disk; senders get RETRY, or on tcp no answer; "
+                     "pull and sub endpoints are not read");
     else
         fail(a, &err);
     return false;
 }
 
-/* The message is an alert: accept it, or have the sender or the endpoint wait. */
-static bool take(struct accept *a, struct endpoint *endpoint, const struct endpoint_peer *peer, struct str id)
+/* Admits the records in order, and drops those that are. false: some are left. */
+static bool admit_all(struct accept *a, struct records *records, uint64_t *ret_seq)
+{
+    while (records->n > 0 && admit(a, records_first(records), ret_seq))
+        records_drop_first(records);
+    return records->n == 0;
+}
+
+/* The message is alerts, in a->records: accept them, or have the sender or the endpoint wait. Where only some fit into
+ * the journal, they come again with the others, and identity settles it. */
+static bool take(struct accept *a, struct endpoint *endpoint, const struct endpoint_peer *peer, struct str id,
+                 struct str tcp_reply)
 {
     struct intake *intake = intake_of(a, endpoint);
+    enum conf_socket socket = endpoint_conf(endpoint)->socket;
     uint64_t seq = 0;
-    if (admit(a, buf_str(&a->record), &seq)) {
+    intake_heard(intake, loop_mono_us(a->loop));
+    if (admit_all(a, &a->records, &seq)) {
         char number[24];
         int len = snprintf(number, sizeof(number), "%" PRIu64, seq);
-        reply_queue_add(&a->replies, endpoint, peer, "ACK", id, (struct str){number, (size_t)len});
+        answer(a, endpoint, peer, "ACK", id, is_tcp(endpoint) ? tcp_reply : (struct str){number, (size_t)len});
         a->acks++;
         return true;
     }
     if (a->state == ACCEPT_FAILED)
         return false;
-    if (endpoint_conf(endpoint)->socket == CONF_ROUTER) {
-        intake->counters->retry_total++;
-        reply_queue_add(&a->replies, endpoint, peer, "RETRY", id, STR(RETRY_FULL_MS));
+    if (socket == CONF_ROUTER || socket == CONF_TCP) {
+        retry(a, endpoint, peer, a->records.n, id, STR(RETRY_FULL_MS), STR(""));
         return true;
     }
-    intake->held.len = 0;
-    buf_append_str(&intake->held, buf_str(&a->record));
-    intake->holding = true;
+    struct records empty = intake->held;
+    intake->held = a->records;
+    a->records = empty;
     return false;
+}
+
+static bool on_cloudevent(struct accept *a, struct endpoint *endpoint, const struct endpoint_message *message)
+{
+    struct alert alert;
+    struct reject reject;
+    int64_t now_us = loop_wall_us(a->loop);
+    if (!decode_cloudevents(a->decoder, message->payload, &alert, &reject)) {
+        refuse(a, endpoint, &message->peer, &reject, STR(""));
+        return true;
+    }
+    if (a->state == ACCEPT_STOPPING) {
+        retry(a, endpoint, &message->peer, 1, alert.event_id, STR(RETRY_STOP_MS), STR(""));
+        return true;
+    }
+    validate_time(&alert, now_us);
+    alert.endpoint = str_from(intake_of(a, endpoint)->counters->name);
+    records_clear(&a->records);
+    records_add(&a->records, &alert);
+    return take(a, endpoint, &message->peer, alert.event_id, STR(""));
+}
+
+static void refuse_panel_frame(struct accept *a, struct endpoint *endpoint, const struct endpoint_peer *peer,
+                               const struct panel_frame *frame)
+{
+    struct reject reject = {.code = REJECT_MALFORMED, .field = "frame", .id = frame->frame.seq};
+    snprintf(reject.reason, sizeof(reject.reason), "%s", panel_reason(frame));
+    refuse(a, endpoint, peer, &reject, panel_reply(a->panel, frame, frame->verdict, loop_wall_us(a->loop)));
+}
+
+static bool on_panel_frame(struct accept *a, struct endpoint *endpoint, const struct endpoint_message *message)
+{
+    struct intake *intake = intake_of(a, endpoint);
+    const struct endpoint_peer *peer = &message->peer;
+    int64_t now_us = loop_wall_us(a->loop);
+    struct panel_frame frame;
+    panel_read(a->panel, message, endpoint_conf(endpoint), intake->keys, now_us, &frame);
+    if (frame.verdict == DC09_SAY_NAK) {
+        intake_heard(intake, loop_mono_us(a->loop));
+        retry(a, endpoint, peer, 1, frame.frame.seq, STR(RETRY_NAK_MS),
+              panel_reply(a->panel, &frame, DC09_SAY_NAK, now_us));
+        return true;
+    }
+    if (frame.verdict != DC09_STORE && frame.verdict != DC09_STORE_STALE) {
+        refuse_panel_frame(a, endpoint, peer, &frame);
+        return true;
+    }
+    if (a->state == ACCEPT_STOPPING) {
+        retry(a, endpoint, peer, 1, frame.frame.seq, STR(RETRY_STOP_MS), STR(""));
+        return true;
+    }
+    records_clear(&a->records);
+    panel_records(a->panel, &frame, str_from(intake->counters->name), now_us, &a->records);
+    intake->counters->received_total += a->records.n - 1;
+    return take(a, endpoint, peer, frame.frame.seq, panel_reply(a->panel, &frame, DC09_SAY_ACK, now_us));
 }
 
 static bool on_message(void *ctx, struct endpoint *endpoint, const struct endpoint_message *message)
 {
     struct accept *a = ctx;
-    struct intake *intake = intake_of(a, endpoint);
-    int64_t now_us = loop_wall_us(a->loop);
-    intake->counters->received_total++;
-    intake->counters->last_received_timestamp_seconds = (double)now_us / 1e6;
+    struct metrics_endpoint *counters = intake_of(a, endpoint)->counters;
+    counters->received_total++;
+    counters->last_received_timestamp_seconds = (double)loop_wall_us(a->loop) / 1e6;
     if (message->malformed || message->too_large) {
         refuse_frames(a, endpoint, message);
         return true;
     }
-    struct alert alert;
-    struct reject reject;
-    if (!decode_cloudevents(a->decoder, message->payload, &alert, &reject)) {
-        refuse(a, endpoint, &message->peer, &reject);
-        return true;
-    }
-    if (a->state == ACCEPT_STOPPING) {
-        intake->counters->retry_total++;
-        reply_queue_add(&a->replies, endpoint, &message->peer, "RETRY", alert.event_id, STR(RETRY_STOP_MS));
-        return true;
-    }
-    validate_time(&alert, now_us);
-    alert.endpoint = str_from(intake->counters->name);
-    a->record.len = 0;
-    record_pack(&a->record, &alert);
-    return take(a, endpoint, &message->peer, alert.event_id);
+    return endpoint_conf(endpoint)->format == ALERT_SIA_DC09 ? on_panel_frame(a, endpoint, message)
+                                                             : on_cloudevent(a, endpoint, message);
+}
+
+static void on_cut(void *ctx, struct endpoint *endpoint)
+{
+    intake_of(ctx, endpoint)->counters->connections_cut_total++;
 }
 
 static void on_ready(void *ctx, struct endpoint *endpoint)
@@ -216,7 +285,7 @@ static void on_ready(void *ctx, struct endpoint *endpoint)
 /* An endpoint is read unless it holds a record that found the journal full, or the sender cannot be told to wait. */
 static bool may_read(struct accept *a, struct endpoint *endpoint)
 {
-    if (!endpoint_is_ready(endpoint) || a->state == ACCEPT_FAILED || intake_of(a, endpoint)->holding)
+    if (!endpoint_is_ready(endpoint) || a->state == ACCEPT_FAILED || intake_of(a, endpoint)->held.n > 0)
         return false;
     return a->state == ACCEPT_RUNNING || endpoint_conf(endpoint)->socket == CONF_ROUTER;
 }
@@ -296,17 +365,42 @@ static void on_rebound(void *ctx, struct endpoint *endpoint)
     intake_of(ctx, endpoint)->counters->rebinds_total++;
 }
 
-/* Every endpoint shows in the metrics from its start, not from its first message. */
-static void know_intakes(struct accept *a)
+/* Every endpoint shows in the metrics from its start, not from its first message. Takes the keys over. */
+static void know_intakes(struct accept *a, struct dc09_keys ***keys)
 {
-    for (size_t i = 0; i < endpoint_set_count(a->endpoints); i++)
-        intake_of(a, endpoint_set_at(a->endpoints, i));
+    bool panels = false;
+    size_t n = endpoint_set_count(a->endpoints);
+    for (size_t i = 0; i < n; i++) {
+        struct intake *intake = intake_of(a, endpoint_set_at(a->endpoints, i));
+        dc09_keys_free(&intake->keys);
+        intake->keys = (*keys)[i];
+        (*keys)[i] = NULL;
+        panels |= endpoint_conf(endpoint_set_at(a->endpoints, i))->format == ALERT_SIA_DC09;
+    }
+    intake_free_keys(keys, n);
+    if (panels)
+        panel_recall(a->panel, a->journal, loop_wall_us(a->loop));
+}
+
+/* All or nothing. */
+static int apply_conf(struct accept *a, const struct conf *conf, struct err *err)
+{
+    size_t bad;
+    struct dc09_keys **keys = intake_load_keys(conf, &bad, err);
+    if (!keys)
+        return -1;
+    if (endpoint_set_apply(a->endpoints, conf, err) != 0) {
+        intake_free_keys(&keys, conf->n_endpoints);
+        return -1;
+    }
+    know_intakes(a, &keys);
+    return 0;
 }
 
 struct accept *accept_new(struct loop *loop, struct metrics *metrics, struct journal *journal, const struct conf *conf,
                           const struct accept_calls *calls, void *ctx, struct err *err)
 {
-    static const struct endpoint_calls endpoint_calls = {.ready = on_ready, .message = on_message};
+    static const struct endpoint_calls endpoint_calls = {.ready = on_ready, .message = on_message, .cut = on_cut};
     struct accept *a = mem_zalloc(sizeof(*a));
     a->loop = loop;
     a->metrics = metrics;
@@ -315,14 +409,14 @@ struct accept *accept_new(struct loop *loop, struct metrics *metrics, struct jou
     a->ctx = ctx;
     a->counted_seq = journal_next_seq(journal) - 1;
     a->decoder = decoder_new();
+    a->panel = panel_new();
     evtimer_assign(&a->turn, loop_base(loop), on_turn, a);
     evtimer_assign(&a->commit_due, loop_base(loop), on_commit_due, a);
     a->endpoints = endpoint_set_new(loop, &endpoint_calls, a, err);
-    if (!a->endpoints || endpoint_set_apply(a->endpoints, conf, err) != 0) {
+    if (!a->endpoints || apply_conf(a, conf, err) != 0) {
         accept_free(&a);
         return NULL;
     }
-    know_intakes(a);
     a->memory_watch = memory_watch_new(loop, a->endpoints, RESIDENT_ROOM_BYTES, on_rebound, a);
     return a;
 }
@@ -337,12 +431,12 @@ void accept_free(struct accept **accept)
     memory_watch_free(&a->memory_watch);
     endpoint_set_free(&a->endpoints);
     decoder_free(&a->decoder);
+    panel_free(&a->panel);
     for (struct intake *intake = a->intakes, *next; intake; intake = next) {
         next = intake->next;
-        buf_free(&intake->held);
-        free(intake);
+        intake_free(&intake);
     }
-    buf_free(&a->record);
+    buf_free(&a->records.bytes);
     buf_free(&a->replies.bytes);
     free(a);
     *accept = NULL;
@@ -354,9 +448,8 @@ int accept_reload(struct accept *a, const struct conf *conf, struct err *err)
     commit_now(a);
     if (a->state == ACCEPT_FAILED)
         return err_set(err, "the journal cannot be written");
-    if (endpoint_set_apply(a->endpoints, conf, err) != 0)
+    if (apply_conf(a, conf, err) != 0)
         return -1;
-    know_intakes(a);
     loop_arm(&a->turn, 0);
     return 0;
 }
@@ -372,10 +465,17 @@ void accept_room(struct accept *a)
 {
     for (struct intake *intake = a->intakes; intake && a->state == ACCEPT_RUNNING; intake = intake->next) {
         uint64_t seq = 0;
-        if (intake->holding && admit(a, buf_str(&intake->held), &seq)) {
-            intake->holding = false;
+        bool holding = intake->held.n > 0;
+        if (holding && admit_all(a, &intake->held, &seq))
             loop_arm(&a->turn, 0);
-        }
+    }
+}
+
+void accept_look(struct accept *a)
+{
+    for (size_t i = 0; i < endpoint_set_count(a->endpoints); i++) {
+        struct endpoint *endpoint = endpoint_set_at(a->endpoints, i);
+        intake_look(intake_of(a, endpoint), endpoint_conf(endpoint)->expect_every_us, loop_mono_us(a->loop));
     }
 }
 
@@ -383,7 +483,7 @@ uint64_t accept_in_flight(const struct accept *a)
 {
     uint64_t in_flight = uncounted(a);
     for (const struct intake *intake = a->intakes; intake; intake = intake->next)
-        in_flight += intake->holding;
+        in_flight += intake->held.n;
     return in_flight;
 }
 

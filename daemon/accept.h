@@ -30,11 +30,14 @@ void accept_free(struct accept **accept); /* safe on NULL */
 /* All or nothing, as endpoint_set_apply(). */
 int accept_reload(struct accept *accept, const struct conf *conf, struct err *err);
 
-/* From now on routers answer RETRY and the other endpoints are not read. */
+/* From now on routers answer RETRY, and the other endpoints are not read. */
 void accept_stop(struct accept *accept);
 
 /* The journal may have room again: records that are held for it are tried. */
 void accept_room(struct accept *accept);
+
+/* Looks which endpoints have gone silent; called every now and then. */
+void accept_look(struct accept *accept);
 
 /* Messages received, and neither answered nor journaled yet. */
 uint64_t accept_in_flight(const struct accept *accept);

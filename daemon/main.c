@@ -7,6 +7,7 @@
 
 #include <event2/event_struct.h>
 #include <libpq-fe.h>
+#include <openssl/crypto.h>
 #include <sodium.h>
 #include <yajl/yajl_version.h>
 #include <yaml.h>
@@ -18,8 +19,6 @@
 #include "base/notify.h"
 #include "conf/load.h"
 #include "pipeline.h"
-#include "store/conninfo.h"
-#include "store/pgtarget.h"
 
 #define DEFAULT_FILE "/etc/mobeyed/mobeyed.yaml"
 /* A stop ends within 10 s: this long for storing what waits, the rest for closing. */
@@ -35,11 +34,13 @@ struct daemon {
     struct pipeline *pipeline;
     struct http *http;
     struct event on_term, on_int, on_hup, watchdog, status;
+    bool stopping;
 };
 
 static const char usage[] =
     "Usage: mobeyed [OPTION]...\n"
-    "Receives alarm alerts over ZeroMQ, journals them, and writes them to PostgreSQL, each exactly once.\n\n"
+    "Receives alarm alerts over ZeroMQ and raw TCP (SIA DC-09), journals them, and writes them to PostgreSQL, each "
+    "exactly once.\n\n"
     "  -c, --config FILE  the configuration, " DEFAULT_FILE " unless given\n"
     "      --check        check the configuration, print everything that is wrong with it, and exit\n"
     "      --debug        log more\n"
@@ -53,25 +54,19 @@ static void print_version(void)
     int major, minor, patch, yaml_major, yaml_minor, yaml_patch;
     zmq_version(&major, &minor, &patch);
     yaml_get_version(&yaml_major, &yaml_minor, &yaml_patch);
-    printf("mobeyed %s\nlibevent %s\nlibzmq %d.%d.%d\nlibpq %d.%d\nlibyaml %d.%d.%d\nyajl %d.%d.%d\nlibsodium %s\n",
+    printf("mobeyed %s\nlibevent %s\nlibzmq %d.%d.%d\nlibpq %d.%d\nlibyaml %d.%d.%d\nyajl %d.%d.%d\nlibsodium "
+           "%s\nlibcrypto %s\n",
            MOBEYE_VERSION, event_get_version(), major, minor, patch, PQlibVersion() / 10000, PQlibVersion() % 10000,
            yaml_major, yaml_minor, yaml_patch, yajl_version() / 10000, yajl_version() / 100 % 100, yajl_version() % 100,
-           sodium_version_string());
+           sodium_version_string(), OpenSSL_version(OPENSSL_VERSION_STRING));
 }
 
-/* As conf_load(), and what only libpq can tell of database.conninfo. */
+/* The file and what it names; complaints are appended. */
 static struct conf *load_all(const char *file, struct buf *report)
 {
-    struct err err;
-    struct pgtargets targets = {0};
     struct conf *conf = conf_load(file, report);
-    if (conf && (conninfo_check(conf->database.conninfo, &err) != 0 ||
-                 pgtargets_parse(&targets, conf->database.conninfo, &err) != 0)) {
-        buf_printf(report, "%s:%zu:%zu: database.conninfo: %s (what libpq takes)\n", file, conf->database.line,
-                   conf->database.col, err.text);
+    if (conf && pipeline_check(conf, report) != 0)
         conf_free(&conf);
-    }
-    pgtargets_free(&targets);
     return conf;
 }
 
@@ -138,6 +133,7 @@ static void on_stop(evutil_socket_t signal_number, short what, void *arg)
 {
     (void)what;
     struct daemon *d = arg;
+    d->stopping = true;
     log_info("mobeyed", "stopping on %s", signal_number == SIGTERM ? "SIGTERM" : "SIGINT");
     notify_stopping();
     pipeline_stop(d->pipeline, STOP_GIVE_UP_US);
@@ -170,8 +166,11 @@ static void on_reload(evutil_socket_t signal_number, short what, void *arg)
 {
     (void)signal_number;
     (void)what;
+    struct daemon *d = arg;
+    if (d->stopping)
+        return;
     notify_reloading();
-    reload(arg);
+    reload(d);
     notify_ready();
 }
 
@@ -195,7 +194,8 @@ static void on_status(evutil_socket_t fd, short what, void *arg)
     loop_arm(&d->status, STATUS_EVERY_US);
 }
 
-static void arm_events(struct daemon *d)
+/* Before the journal is recovered, which may take long: a signal waits for the loop and kills nobody. */
+static void arm_signals(struct daemon *d)
 {
     struct event_base *base = loop_base(d->loop);
     evsignal_assign(&d->on_term, base, SIGTERM, on_stop, d);
@@ -204,6 +204,11 @@ static void arm_events(struct daemon *d)
     evsignal_add(&d->on_term, NULL);
     evsignal_add(&d->on_int, NULL);
     evsignal_add(&d->on_hup, NULL);
+}
+
+static void arm_timers(struct daemon *d)
+{
+    struct event_base *base = loop_base(d->loop);
     evtimer_assign(&d->watchdog, base, on_watchdog, d);
     evtimer_assign(&d->status, base, on_status, d);
     if (notify_watchdog_interval_us() > 0)
@@ -211,13 +216,17 @@ static void arm_events(struct daemon *d)
     loop_arm(&d->status, 0);
 }
 
-static void disarm_events(struct daemon *d)
+static void disarm(struct daemon *d)
 {
+    if (!d->loop)
+        return;
     event_del(&d->on_term);
     event_del(&d->on_int);
     event_del(&d->on_hup);
-    event_del(&d->watchdog);
-    event_del(&d->status);
+    if (event_initialized(&d->status)) {
+        event_del(&d->watchdog);
+        event_del(&d->status);
+    }
 }
 
 /* Builds, runs, unwinds. Takes over conf. */
@@ -230,6 +239,7 @@ static int run(struct daemon *d, struct conf *conf)
         conf_free(&conf);
         goto tell;
     }
+    arm_signals(d);
     d->metrics = pipeline_metrics_new();
     d->pipeline = pipeline_new(d->loop, d->metrics, &conf, &err);
     if (!d->pipeline || open_http(d, &err) != 0)
@@ -237,11 +247,10 @@ static int run(struct daemon *d, struct conf *conf)
     double now_s = (double)loop_wall_us(d->loop) / 1e6;
     d->metrics->start_timestamp_seconds = d->metrics->config_last_reload_timestamp_seconds = now_s;
     d->metrics->config_last_reload_successful = 1;
-    arm_events(d);
+    arm_timers(d);
     notify_ready();
     log_info("mobeyed", "%s is ready, version " MOBEYE_VERSION, pipeline_conf(d->pipeline)->instance);
     loop_run(d->loop);
-    disarm_events(d);
     if (pipeline_failed(d->pipeline))
         goto undo;
     if (pipeline_close(d->pipeline, &err) != 0)
@@ -253,6 +262,7 @@ static int run(struct daemon *d, struct conf *conf)
 tell:
     log_error("mobeyed", "%s", err.text);
 undo:
+    disarm(d);
     http_free(&d->http);
     pipeline_free(&d->pipeline);
     metrics_free(&d->metrics);

@@ -12,7 +12,10 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "ingest/decode_cloudevents.h"
+#include "intake.h"
 #include "journal/journal.h"
+#include "store/conninfo.h"
+#include "store/pgtarget.h"
 
 /* Held records are tried again, a stop is looked after. */
 #define TICK_US (250 * CLOCK_MS)
@@ -66,6 +69,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     struct pipeline *p = arg;
     int64_t now_us = loop_mono_us(p->loop);
     accept_room(p->accept);
+    accept_look(p->accept);
     if (p->stop_at_us > 0)
         look_after_stop(p, now_us);
     if (now_us - p->keep_looked_us >= KEEP_EVERY_US) {
@@ -132,6 +136,42 @@ struct metrics *pipeline_metrics_new(void)
     for (size_t i = 0; i < REJECT_COUNT; i++)
         codes[i] = reject_word((enum reject_code)i);
     return metrics_new(codes, REJECT_COUNT);
+}
+
+/* What only libpq can tell of database.conninfo. */
+static int check_conninfo(const struct conf *conf, struct buf *out)
+{
+    struct err err;
+    struct pgtargets targets = {0};
+    int rc = conninfo_check(conf->database.conninfo, &err);
+    if (rc == 0)
+        rc = pgtargets_parse(&targets, conf->database.conninfo, &err);
+    if (rc != 0)
+        buf_printf(out, "%s:%zu:%zu: database.conninfo: %s (what libpq takes)\n", conf->file, conf->database.line,
+                   conf->database.col, err.text);
+    pgtargets_free(&targets);
+    return rc;
+}
+
+static int check_keys(const struct conf *conf, struct buf *out)
+{
+    struct err err;
+    size_t bad;
+    struct dc09_keys **keys = intake_load_keys(conf, &bad, &err);
+    if (!keys) {
+        const struct conf_endpoint *endpoint = &conf->endpoints[bad];
+        buf_printf(out, "%s:%zu:%zu: endpoints.%s.dc09_keys: %s\n", conf->file, endpoint->dc09_keys_line,
+                   endpoint->dc09_keys_column, endpoint->name, err.text);
+        return -1;
+    }
+    intake_free_keys(&keys, conf->n_endpoints);
+    return 0;
+}
+
+int pipeline_check(const struct conf *conf, struct buf *out)
+{
+    int conninfo = check_conninfo(conf, out), keys = check_keys(conf, out);
+    return conninfo == 0 && keys == 0 ? 0 : -1;
 }
 
 struct pipeline *pipeline_new(struct loop *loop, struct metrics *metrics, struct conf **conf, struct err *err)

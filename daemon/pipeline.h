@@ -15,6 +15,10 @@ struct pipeline;
 /* Metrics with the reject codes of this program. */
 struct metrics *pipeline_metrics_new(void);
 
+/* Looks into the files that conf names: a complaint a line about what is wrong in them, as conf_load() writes them. -1:
+ * there is one. */
+int pipeline_check(const struct conf *conf, struct buf *out);
+
 /* Recovers the journal, opens the endpoints and begins to connect to the database. Takes over *conf, also on
  * failure. NULL with err set. */
 struct pipeline *pipeline_new(struct loop *loop, struct metrics *metrics, struct conf **conf, struct err *err);

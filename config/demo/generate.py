@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Writes the night that the demo plays: the *.jsonl files beside this script, and expected.json, what must come of them.
+"""Writes the night that the demo plays: the *.jsonl and *.dc09 files beside this script, and expected.json, what must
+come of them.
 
 The same files every time. Times are written as "@-HH:MM:SS", so long before the night is played; `play` puts them in.
 generate.py [DIRECTORY]
@@ -19,16 +20,20 @@ DISTRICTS = {
     "kattenbroek": (5.3860, 52.1865, 5.4020, 52.1955),
     "hoogland": (5.3690, 52.1800, 5.3850, 52.1930),
 }
+# The account of each district at the Mobeye portal, where a set is an input.
+ACCOUNTS = {"nieuwland": "3071", "kattenbroek": "3072", "hoogland": "3073"}
 ROOMS = ["hal", "woonkamer", "keuken", "achterdeur", "schuur", "overloop"]
 
 
 class Device:
-    """An alarm set in a home, and the gateway that it reports by."""
+    """An alarm set in a home, and what it reports by: the Mobeye portal, or a gateway that knows where it is."""
 
     def __init__(self, number, district):
         west, south, east, north = DISTRICTS[district]
         self.name = f"NL-0307-{number:05d}"
         self.source = f"/mobeye/{district}"
+        self.account = ACCOUNTS[district]
+        self.input = number
         self.place = [round(rng.uniform(west, east), 5), round(rng.uniform(south, north), 5)]
         self.battery = rng.randint(35, 100)
         self.signal = -rng.randint(61, 104)
@@ -59,6 +64,19 @@ class Night:
         self.flags.update(flags)
         return alert
 
+    def frame(self, file, at, account, data, kind, phase="raise", word="SIA-DCS", flags=()):
+        """One of DC-09, without CRC and length, which mobeyectl dc09 send puts in front."""
+        self.ids[account] += 1
+        self.files[file].append(f'"{word}"{self.ids[account]:04d}L0#{account}[{data}]_{ago(at)}')
+        self.stored[f"{kind} {phase}"] += 1
+        self.flags.update(flags)
+
+    def event(self, file, at, device, code, kind, phase="raise", text=None, flags=()):
+        """Of a set: no place is sent, the portal knows none."""
+        block = f"|A{text}" if text else ""
+        self.frame(file, at, device.account, f"#{device.account}|Nri1/{code}{device.input:03d}{block}", kind, phase,
+                   flags=flags)
+
     def add_bad(self, file, line, code):
         self.files[file].append(line if isinstance(line, str) else json.dumps(line, ensure_ascii=False))
         self.rejected[code] += 1
@@ -76,7 +94,9 @@ def ago(seconds):
 
 def in_time(lines):
     """Earliest first; less than a hundred hours ago, so that the text sorts as the time does."""
-    return sorted(lines, key=lambda line: json.loads(line)["time"], reverse=True)
+    def moment(line):
+        return json.loads(line)["time"] if line.startswith("{") else line.rsplit("_", 1)[1]
+    return sorted(lines, key=moment, reverse=True)
 
 
 def hours(number):
@@ -89,21 +109,30 @@ def point(device, **more):
 
 def signs_of_life(night, devices):
     """Who goes to bed sets the alarm; every set reports each two hours; a few have something to say for themselves."""
+    file = "1-mobeye.dc09"
     for device in devices:
-        night.add("1-evening", night.alert(device.source, hours(8) - rng.randint(0, 5400), device.name, "arm",
-                                           text="Ingeschakeld"))
+        night.event(file, hours(8) - rng.randint(0, 5400), device, "CL", "arm")
         for n in range(4):
-            night.add("1-evening", night.alert(
-                device.source, hours(7.5 - 2 * n) - rng.randint(0, 600), device.name, "keepalive",
-                battery_pct=device.battery - n, signal_dbm=device.signal + rng.randint(-3, 3)))
+            night.event(file, hours(7.5 - 2 * n) - rng.randint(0, 600), device, "RP", "keepalive")
     for device in devices[3:9]:
         at = hours(rng.uniform(3, 7))
-        night.add("1-evening", night.alert(device.source, at, device.name, "power", text="Netspanning weg"))
-        night.add("1-evening", night.alert(device.source, at - 1500, device.name, "power", "restore",
-                                           text="Netspanning terug"))
+        night.event(file, at, device, "AT", "power", text="Netspanning weg")
+        night.event(file, at - 1500, device, "AR", "power", "restore", text="Netspanning terug")
     for device in devices[10:14]:
-        night.add("1-evening", night.alert(device.source, hours(5), device.name, "battery", text="Batterij bijna leeg",
-                                           battery_pct=rng.randint(3, 9)))
+        night.event(file, hours(5), device, "YT", "battery", text="Batterij bijna leeg")
+    for account in ACCOUNTS.values():
+        night.frame(file, hours(4), account, "", "keepalive", word="NULL")
+
+
+def through_the_portal(night, device, at, rooms):
+    """The same by DC-09: room after room under the input of the set, and a second detection makes it verified."""
+    file = "2-mobeye.dc09"
+    for number, room in enumerate(rooms):
+        verified = number == 1
+        night.event(file, at, device, "BV" if verified else "BA", "intrusion", text=f"Beweging {room}",
+                    flags=["verified"] if verified else [])
+        at -= rng.randint(15, 120)
+    night.event(file, at - 600, device, "BR", "intrusion", "restore")
 
 
 def break_ins(night, devices):
@@ -111,11 +140,14 @@ def break_ins(night, devices):
     for n, device in enumerate(devices[:16]):
         at = hours(rng.uniform(1, 6))
         rooms = rng.sample(ROOMS, rng.randint(1, 4))
+        if n % 3 == 0:
+            through_the_portal(night, device, at, rooms)
+            continue
         for number, room in enumerate(rooms, 1):
             kind = "intrusion" if room == "achterdeur" else "motion"
             night.add("2-night", night.alert(
                 device.source, at, device.name, kind, input=number, text=f"Beweging {room}",
-                **({"location": point(device, fix_time=ago(at + 9))} if n % 3 else {})))
+                location=point(device, fix_time=ago(at + 9))))
             at -= rng.randint(15, 120)
         if n % 2:
             for number in range(1, len(rooms) + 1):
@@ -169,6 +201,20 @@ def resends(night, sent):
         if n == 0:
             alert["data"]["text"] = "Herhaald bericht"
         night.again("5-resends", alert)
+
+
+def resent_frames(night):
+    """A portal that missed an ACK sends the same frame again, every few seconds."""
+    frames = rng.sample(night.files["2-mobeye.dc09"], 6)
+    night.files["5-resends.dc09"] = [frame for frame in frames for _ in range(2)]
+    night.duplicates += 12
+
+
+def odd_frames(night, device):
+    """A code that nobody knows is stored; a damaged frame is met with silence, an unknown protocol with DUH."""
+    night.event("6-odd.dc09", hours(1), device, "QQ", "unknown", text="Onbekende code")
+    night.add_bad("7-bad.dc09", f'00000029"SIA-DCS"0001L0#{device.account}[#{device.account}|NBA001]', "malformed")
+    night.add_bad("7-bad.dc09", f'"XYZ-ABC"0002L0#{device.account}[#{device.account}|NBA001]', "malformed")
 
 
 def oddities(night, device):
@@ -248,8 +294,10 @@ def make():
     portal(night)
     for name, lines in night.files.items():
         night.files[name] = in_time(lines)
-    sent = [json.loads(line) for name in ("1-evening", "2-night", "4-portal") for line in night.files[name]]
+    sent = [json.loads(line) for name in ("2-night", "4-portal") for line in night.files[name]]
     resends(night, sent)
+    resent_frames(night)
+    odd_frames(night, devices[0])
     oddities(night, devices[0])
     bad_ones(night, devices[1])
     return night
@@ -260,7 +308,7 @@ def main():
     directory = directory if directory.is_dir() else directory.parent
     night = make()
     for name, lines in night.files.items():
-        (directory / f"{name}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        (directory / (name if name.endswith(".dc09") else f"{name}.jsonl")).write_text("\n".join(lines) + "\n", encoding="utf-8")
     expected = {
         "stored": dict(sorted(night.stored.items())),
         "flags": dict(sorted(night.flags.items())),

@@ -84,7 +84,10 @@ enum retention_class { CLASS_ALARM = 0, CLASS_CAMERA, CLASS_SERVICE, CLASS_COUNT
     F(17, SWAPPED, "swapped")         /* latitude first */                                                             \
     F(18, OUTSIDE_BOUNDS, "outside_bounds")                                                                            \
     F(19, STALE_FIX, "stale_fix")                                                                                      \
-    F(20, INACCURATE, "inaccurate")
+    F(20, INACCURATE, "inaccurate")                                                                                    \
+    F(21, STALE, "stale")       /* DC-09: sent again unchanged after a NAK for its time */                             \
+    F(22, VERIFIED, "verified") /* a second detection has confirmed the alarm */                                       \
+    F(23, CANCEL, "cancel")     /* a user has called the alarm off: noted, closes nothing */
 
 #define ALERT_FLAG_BIT(bit, name, word) FLAG_##name = 1u << (bit),
 enum alert_flag { ALERT_FLAGS(ALERT_FLAG_BIT) };

@@ -135,6 +135,40 @@ int address_listen(const char *text, struct address *ret, struct err *err)
     return 0;
 }
 
+/* Bits of the address from there on are 0. */
+static bool ends_at(const uint8_t address[16], unsigned bits)
+{
+    for (unsigned bit = bits; bit < 128; bit++)
+        if (address[bit / 8] & (0x80 >> (bit % 8)))
+            return false;
+    return true;
+}
+
+int address_network(const char *text, struct conf_network *ret, struct err *err)
+{
+    static const uint8_t mapped[12] = {[10] = 0xFF, [11] = 0xFF};
+    char host[INET6_ADDRSTRLEN];
+    size_t len = strcspn(text, "/");
+    if (len >= sizeof(host))
+        return err_set(err, "is no network");
+    memcpy(host, text, len);
+    host[len] = '\0';
+    bool four = inet_pton(AF_INET, host, ret->address + 12) == 1;
+    if (four)
+        memcpy(ret->address, mapped, sizeof(mapped));
+    else if (inet_pton(AF_INET6, host, ret->address) != 1)
+        return err_set(err, "is no network");
+    ret->bits = 128;
+    if (text[len] == '\0')
+        return 0;
+    const char *bits = text + len + 1;
+    unsigned most = four ? 32 : 128;
+    if (!*bits || strlen(bits) > 3 || bits[strspn(bits, "0123456789")] || (unsigned)atoi(bits) > most)
+        return err_set(err, "has a prefix that is no number from 0 to %u", most);
+    ret->bits = (unsigned)atoi(bits) + (four ? 96 : 0);
+    return ends_at(ret->address, ret->bits) ? 0 : err_set(err, "has bits set behind its prefix");
+}
+
 bool address_is_loopback(const struct address *address)
 {
     struct in_addr four;

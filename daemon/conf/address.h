@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "base/err.h"
+#include "conf/conf.h"
 
 #define ADDRESS_HOST_MAX 255
 
@@ -28,6 +29,9 @@ int address_connect(const char *text, struct address *ret, struct err *err);
 
 /* ADDRESS:PORT by number, [IPv6]:PORT; port 0 is a free one. */
 int address_listen(const char *text, struct address *ret, struct err *err);
+
+/* ADDRESS/BITS, IPv4 or IPv6, or an ADDRESS alone. */
+int address_network(const char *text, struct conf_network *ret, struct err *err);
 
 /* Whether other machines cannot reach it: 127.0.0.0/8, ::1, interface lo, ipc. */
 bool address_is_loopback(const struct address *address);

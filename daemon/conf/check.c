@@ -9,7 +9,7 @@
 
 struct check {
     struct report *report;
-    const struct conf *conf;
+    struct conf *conf;
     const struct node *endpoints; /* lists whose items go with conf's; NULL: there is none to check */
     const struct node *rules;
     struct address *bound; /* of each endpoint; an empty host where it binds nothing */
@@ -76,19 +76,77 @@ static void check_name(const struct check *check, const struct node *list, size_
     }
 }
 
+static bool says(const struct node *item, const char *key, const char *word)
+{
+    const struct node *value = node_value(item, key);
+    return value && value->kind == NODE_TEXT && strcmp(value->text, word) == 0;
+}
+
+static bool says_any(const struct node *item, const char *key)
+{
+    const struct node *value = node_value(item, key);
+    return value && value->kind == NODE_TEXT;
+}
+
+/* Keys that mean something for one kind of endpoint only. A key of a kind that is itself wrong is not told again. */
+static void check_owners(const struct check *check, const struct node *item, const char *path)
+{
+    static const struct {
+        const char *name, *socket, *other_socket, *format, *complaint;
+    } owned[] = {
+        {"topics", "sub", NULL, NULL, "belongs to another socket (socket: sub)"},
+        {"allow_from", "tcp", NULL, NULL, "is not enforced on ZeroMQ sockets yet (socket: tcp)"},
+        {"connections", "tcp", NULL, NULL, "belongs to another socket (socket: tcp)"},
+        {"idle", "tcp", NULL, NULL, "belongs to another socket (socket: tcp)"},
+        {"check_time", "tcp", "router", NULL, "belongs to a socket that answers (socket: tcp or router)"},
+        {"check_time", NULL, NULL, "sia-dc09", "belongs to another format (format: sia-dc09)"},
+        {"require_encryption", NULL, NULL, "sia-dc09", "belongs to another format (format: sia-dc09)"},
+        {"dc09_keys", NULL, NULL, "sia-dc09", "belongs to another format (format: sia-dc09)"},
+    };
+    for (size_t i = 0; i < sizeof(owned) / sizeof(owned[0]); i++) {
+        const struct node *key = node_key(item, owned[i].name);
+        bool other_socket = owned[i].socket && says_any(item, "socket") && !says(item, "socket", owned[i].socket) &&
+                            !(owned[i].other_socket && says(item, "socket", owned[i].other_socket));
+        bool other_format = owned[i].format && says_any(item, "format") && !says(item, "format", owned[i].format);
+        if (key && (other_socket || other_format))
+            report_error(check->report, key->mark, loader_path_key(path, owned[i].name).text, "%s", owned[i].complaint);
+    }
+}
+
+/* Raw TCP waits at an address by number, and speaks one format. */
+static void check_tcp(const struct check *check, size_t i, const char *path)
+{
+    const struct node *item = check->endpoints->items[i];
+    const struct node *connect = node_key(item, "connect"), *format = node_value(item, "format");
+    const struct address *bound = &check->bound[i];
+    if (!says(item, "socket", "tcp"))
+        return;
+    if (connect)
+        report_error(check->report, connect->mark, loader_path_key(path, "connect").text,
+                     "a tcp socket goes nowhere, it waits (bind)");
+    if (*bound->host && (bound->kind != ADDRESS_TCP || bound->name))
+        report_error(check->report, place_of(item, "bind"), loader_path_key(path, "bind").text,
+                     "%s is for ZeroMQ only (tcp://HOST:PORT with an IPv4 address, [IPv6] or *)",
+                     quoted(check->conf->endpoints[i].address).text);
+    if (says(item, "format", "cloudevents"))
+        report_error(check->report, format->mark, loader_path_key(path, "format").text,
+                     "is not spoken over raw TCP (sia-dc09)");
+}
+
 static void check_endpoint(const struct check *check, size_t i)
 {
     const struct node *item = check->endpoints->items[i];
-    const struct node *topics = node_key(item, "topics"), *socket = node_value(item, "socket");
+    struct conf_endpoint *endpoint = &check->conf->endpoints[i];
     struct loader_path path = loader_path_item("endpoints", item, i);
     if (item->kind != NODE_MAP)
         return;
     check_name(check, check->endpoints, i, path.text);
     check_pair(check, item, path.text);
     check_bind(check, i, path.text);
-    if (topics && socket && socket->kind == NODE_TEXT && strcmp(socket->text, "sub") != 0)
-        report_error(check->report, topics->mark, loader_path_key(path.text, "topics").text,
-                     "belongs to another socket (socket: sub)");
+    check_owners(check, item, path.text);
+    check_tcp(check, i, path.text);
+    endpoint->dc09_keys_line = place_of(item, "dc09_keys").line;
+    endpoint->dc09_keys_column = place_of(item, "dc09_keys").col;
 }
 
 static bool endpoint_exists(const struct check *check, const char *name)
@@ -187,7 +245,7 @@ static void check_http(struct report *report, const struct node *root, const str
                        quoted(conf->http_listen).text);
 }
 
-void loader_check(struct report *report, const struct node *root, const struct conf *conf)
+void loader_check(struct report *report, const struct node *root, struct conf *conf)
 {
     struct check check = {.report = report, .conf = conf};
     /* A list that was refused as a whole has not been loaded. */

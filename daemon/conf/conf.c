@@ -14,6 +14,8 @@ static void free_endpoint(struct conf_endpoint *endpoint)
     free(endpoint->name);
     free(endpoint->address);
     free_texts(endpoint->topics, endpoint->n_topics);
+    free(endpoint->allow_from);
+    free(endpoint->dc09_keys);
 }
 
 static void free_rule(struct conf_rule *rule)

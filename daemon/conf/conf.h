@@ -13,8 +13,16 @@
 
 /* The largest database.batch_max, in alerts. */
 #define CONF_BATCH_MAX 20000
+/* What endpoints[].connections may be at most. */
+#define CONF_CONNECTIONS_MAX 4096
 
-enum conf_socket { CONF_ROUTER, CONF_PULL, CONF_SUB };
+enum conf_socket { CONF_ROUTER, CONF_PULL, CONF_SUB, CONF_TCP };
+
+/* A network by its first address; one of IPv4 as IPv6 sees it (::ffff:a.b.c.d), with 96 bits more. */
+struct conf_network {
+    uint8_t address[16];
+    unsigned bits;
+};
 
 struct conf_endpoint {
     char *name;
@@ -25,6 +33,15 @@ struct conf_endpoint {
     char **topics; /* of sub; none given: n_topics is 0 and everything is wanted */
     size_t n_topics;
     bool plaintext_allow;
+    struct conf_network *allow_from; /* none given: n_allow_from is 0 and everybody may connect */
+    size_t n_allow_from;
+    uint32_t connections; /* of tcp: at once */
+    int64_t idle_us;      /* of tcp: how long a connection may bring no frame */
+    int check_time;       /* of sia-dc09: 0 no, 1 yes; as the next */
+    int require_encryption;
+    char *dc09_keys;                         /* the file of keys; NULL: none */
+    size_t dc09_keys_line, dc09_keys_column; /* where that stands, for complaints about what the file holds */
+    int64_t expect_every_us;                 /* 0: not given */
 };
 
 /* A window of local time, minutes since midnight, end excluded; over midnight where until <= from. */

@@ -38,7 +38,8 @@ void loader_set(const struct loader_place *place, const struct node *value);
 /* Marks the member as not given. */
 void loader_unset(const struct loader_place *place);
 
-/* What only several keys together show. conf is what was loaded from root, whether or not there were errors. */
-void loader_check(struct report *report, const struct node *root, const struct conf *conf);
+/* What only several keys together show. conf is what was loaded from root, whether or not there were errors; it gets
+ * the places that are told about later. */
+void loader_check(struct report *report, const struct node *root, struct conf *conf);
 
 #endif

@@ -7,6 +7,7 @@
 #define MS     INT64_C(1000)
 #define SECOND (1000 * MS)
 #define DAY    (86400 * SECOND)
+#define KIB    (INT64_C(1) << 10)
 #define MIB    (INT64_C(1) << 20)
 #define TIB    (INT64_C(1) << 40)
 
@@ -35,15 +36,20 @@ static const char *phase(unsigned i, unsigned *ret_value)
 
 static const char *socket_type(unsigned i, unsigned *ret_value)
 {
-    static const char *const words[] = {[CONF_ROUTER] = "router", [CONF_PULL] = "pull", [CONF_SUB] = "sub"};
+    static const char *const words[] = {
+        [CONF_ROUTER] = "router", [CONF_PULL] = "pull", [CONF_SUB] = "sub", [CONF_TCP] = "tcp"};
     *ret_value = i;
     return i < N(words) ? words[i] : NULL;
 }
 
 static const char *format(unsigned i, unsigned *ret_value)
 {
-    *ret_value = ALERT_CLOUDEVENTS;
-    return i == 0 ? "cloudevents" : NULL;
+    static const char *const words[] = {"cloudevents", "sia-dc09"};
+    static const enum alert_format formats[] = {ALERT_CLOUDEVENTS, ALERT_SIA_DC09};
+    if (i >= N(words))
+        return NULL;
+    *ret_value = formats[i];
+    return words[i];
 }
 
 static const char *allow(unsigned i, unsigned *ret_value)
@@ -81,7 +87,7 @@ static const struct schema_key keys[] = {
     {.path = "journal", .type = SCHEMA_SECTION, .about = "What every ACK stands on."},
     {.path = "journal.directory", .type = SCHEMA_PATH, .required = true, .restart = true, CONF(journal.directory),
      .about = "Where the segments are; one daemon has it to itself."},
-    {.path = "journal.max_size", .type = SCHEMA_SIZE, .min = MIB, .max = 1024 * TIB, .fallback = "4GiB",
+    {.path = "journal.max_size", .type = SCHEMA_SIZE, .min = 256 * KIB, .max = 1024 * TIB, .fallback = "4GiB",
      CONF(journal.max_size_bytes),
      .about = "The most that all segments take; full of alerts not yet in the database, senders get RETRY."},
     {.path = "journal.keep", .type = SCHEMA_DURATION, .min = 0, .max = 3650 * DAY, .fallback = "24h",
@@ -98,14 +104,32 @@ static const struct schema_key keys[] = {
     {.path = "endpoints[].connect", .type = SCHEMA_CONNECT, ENDPOINT(address),
      .about = "The address it goes to; either this or bind."},
     {.path = "endpoints[].socket", .type = SCHEMA_WORD, .word = socket_type, .required = true, ENDPOINT(socket),
-     .about = "How it speaks: router answers ACK, REJECT or RETRY, pull and sub answer nothing."},
+     .about = "How it speaks: router answers ACK, REJECT or RETRY, pull and sub nothing; tcp is raw TCP, not ZeroMQ."},
     {.path = "endpoints[].format", .type = SCHEMA_WORD, .word = format, .required = true, ENDPOINT(format),
-     .about = "What an alert looks like there."},
+     .about = "What an alert looks like there; tcp speaks sia-dc09 alone."},
     {.path = "endpoints[].topics", .type = SCHEMA_TEXTS, .min = 1, .max = 255,
      ENDPOINT(topics), BESIDE(struct conf_endpoint, n_topics),
      .about = "Of a sub: the beginnings of the topics it wants; without it all."},
     {.path = "endpoints[].plaintext", .type = SCHEMA_WORD, .word = allow, ENDPOINT(plaintext_allow),
      .about = "Needed to bind tcp:// beyond loopback: anybody who gets there may send."},
+    {.path = "endpoints[].allow_from", .type = SCHEMA_NETWORKS, ENDPOINT(allow_from),
+     BESIDE(struct conf_endpoint, n_allow_from),
+     .about = "Of tcp: the addresses that may connect; without it all."},
+    {.path = "endpoints[].connections", .type = SCHEMA_INT, .min = 1, .max = CONF_CONNECTIONS_MAX, .fallback = "1024",
+     .unit = "connections", ENDPOINT(connections),
+     .about = "Of tcp: the most at once; one more takes the place of the one that brought no frame for longest."},
+    {.path = "endpoints[].idle", .type = SCHEMA_DURATION, .min = SECOND, .max = 7 * DAY, .fallback = "10m",
+     ENDPOINT(idle_us),
+     .about = "Of tcp: a connection that brings no frame for so long is closed."},
+    {.path = "endpoints[].check_time", .type = SCHEMA_BOOL, .fallback = "false", ENDPOINT(check_time),
+     .about = "Of sia-dc09: a frame whose time is over 40 s late or 20 s early is answered NAK, once."},
+    {.path = "endpoints[].require_encryption", .type = SCHEMA_BOOL, .fallback = "false", ENDPOINT(require_encryption),
+     .about = "Of sia-dc09: a frame that is not encrypted is answered DUH."},
+    {.path = "endpoints[].dc09_keys", .type = SCHEMA_PATH, ENDPOINT(dc09_keys),
+     .about = "Of sia-dc09: the file of keys, a line ACCOUNT HEXKEY each, which only its owner may read."},
+    {.path = "endpoints[].expect_every", .type = SCHEMA_DURATION, .min = SECOND, .max = 3650 * DAY,
+     ENDPOINT(expect_every_us),
+     .about = "It counts as silent, in the log and the metrics, when nothing came for so long."},
 
     {.path = "http", .type = SCHEMA_SECTION, .about = "For scrapers and probes."},
     {.path = "http.listen", .type = SCHEMA_LISTEN, .restart = true, CONF(http_listen),

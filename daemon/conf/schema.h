@@ -24,6 +24,7 @@ enum schema_type {
     SCHEMA_LISTEN,
     SCHEMA_TEXTS,    /* one text or a list of them; char ** */
     SCHEMA_GLOBS,    /* the same, of globs over device ids */
+    SCHEMA_NETWORKS, /* one network or a list of them; struct conf_network * */
     SCHEMA_WORD,     /* one of words; an enum or a bool, or no member where only one word is possible */
     SCHEMA_WORDS,    /* one or a list of words; a bit for each */
     SCHEMA_DAYS,     /* the same, of days and spans of days */

@@ -93,6 +93,7 @@ static const char *const types[SCHEMA_TYPES] = {
     [SCHEMA_LISTEN] = "ADDRESS:PORT with an IPv4 address or [IPv6], and a port from 0 to 65535, where 0 is a free one",
     [SCHEMA_TEXTS] = "one text or a list of texts",
     [SCHEMA_GLOBS] = "one device id or a list, with * ? [...] for what varies",
+    [SCHEMA_NETWORKS] = "one network or a list of them, such as 10.20.0.0/16, 2001:db8::/32 or 10.20.0.7",
     [SCHEMA_WORDS] = "one or a list of: ",
     [SCHEMA_DAYS] = "one or a list of: mon, tue, wed, thu, fri, sat or sun, or from-until such as mon-fri",
     [SCHEMA_HOURS] = "\"HH:MM-HH:MM\", such as \"22:00-06:00\"",

@@ -171,6 +171,23 @@ static void set_texts(const struct loader_place *place, const struct node *value
     }
 }
 
+static void set_networks(const struct loader_place *place, const struct node *value)
+{
+    const struct node *const *item;
+    struct conf_network **at = member(place);
+    size_t *count = beside(place);
+    size_t n = items(place, &value, &item);
+    *at = mem_zalloc(n * sizeof(**at));
+    for (size_t i = 0; i < n; i++) {
+        struct err err;
+        const char *text = scalar(place, item[i]);
+        if (text && address_network(text, &(*at)[*count], &err) != 0)
+            complain_value(place, item[i], &err);
+        else if (text)
+            (*count)++;
+    }
+}
+
 /* -1: complained about. */
 static int take_word(const struct loader_place *place, const struct node *node, unsigned *ret_value)
 {
@@ -318,13 +335,13 @@ static void set_size(const struct loader_place *place, const struct node *node)
 }
 
 static void (*const setters[SCHEMA_TYPES])(const struct loader_place *, const struct node *) = {
-    [SCHEMA_TEXT] = set_text,   [SCHEMA_ZONE] = set_text,   [SCHEMA_CONNINFO] = set_text,
-    [SCHEMA_PATH] = set_text,   [SCHEMA_BIND] = set_bind,   [SCHEMA_CONNECT] = set_text,
-    [SCHEMA_LISTEN] = set_text, [SCHEMA_TEXTS] = set_texts, [SCHEMA_GLOBS] = set_texts,
-    [SCHEMA_WORD] = set_word,   [SCHEMA_WORDS] = set_words, [SCHEMA_DAYS] = set_days,
-    [SCHEMA_HOURS] = set_hours, [SCHEMA_BOOL] = set_bool,   [SCHEMA_NUMBER] = set_number,
-    [SCHEMA_BOX] = set_box,     [SCHEMA_INT] = set_int,     [SCHEMA_DURATION] = set_duration,
-    [SCHEMA_SIZE] = set_size,
+    [SCHEMA_TEXT] = set_text,   [SCHEMA_ZONE] = set_text,         [SCHEMA_CONNINFO] = set_text,
+    [SCHEMA_PATH] = set_text,   [SCHEMA_BIND] = set_bind,         [SCHEMA_CONNECT] = set_text,
+    [SCHEMA_LISTEN] = set_text, [SCHEMA_TEXTS] = set_texts,       [SCHEMA_GLOBS] = set_texts,
+    [SCHEMA_WORD] = set_word,   [SCHEMA_WORDS] = set_words,       [SCHEMA_DAYS] = set_days,
+    [SCHEMA_HOURS] = set_hours, [SCHEMA_BOOL] = set_bool,         [SCHEMA_NUMBER] = set_number,
+    [SCHEMA_BOX] = set_box,     [SCHEMA_INT] = set_int,           [SCHEMA_DURATION] = set_duration,
+    [SCHEMA_SIZE] = set_size,   [SCHEMA_NETWORKS] = set_networks,
 };
 
 void loader_unset(const struct loader_place *place)

@@ -16,6 +16,7 @@ static const struct {
     {"status", ctl_status, "one screen: how the daemon, its journal and the database are"},
     {"journal", ctl_journal, "list, verify, dump or replay the journal"},
     {"quarantine", ctl_quarantine, "list, show, retry or discard what the database refused"},
+    {"dc09", ctl_dc09, "write, read and send SIA DC-09 frames: a test dialler"},
 };
 
 #define N_VERBS (sizeof(verbs) / sizeof(verbs[0]))

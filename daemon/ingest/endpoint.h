@@ -1,5 +1,5 @@
 /*
- * A ZeroMQ socket joined to the event loop.
+ * A place where messages come in, joined to the event loop: a ZeroMQ socket, or raw TCP (ingest/tcp.h) in its guise.
  *
  * ZMQ_FD is edge-triggered: it tells only that something changed. So an endpoint is *ready* from an event on it until a
  * drain has seen EAGAIN with no ZMQ_POLLIN left. The owner is told when it becomes ready, and drains it in its own
@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "base/loop.h"
 #include "conf/conf.h"
+#include "ingest/dc09_frame.h"
 
 /* A frame larger than this cuts the connection (ZMQ_MAXMSGSIZE). */
 #define ENDPOINT_FRAME_MAX (1024 * 1024)
@@ -25,23 +26,26 @@ struct endpoint;
 
 /* Where a reply goes to. */
 struct endpoint_peer {
-    uint8_t id[ENDPOINT_PEER_MAX];
+    uint8_t id[ENDPOINT_PEER_MAX]; /* a routing id; of tcp the number of the connection */
     uint8_t id_len;
     bool delimiter; /* the peer sent an empty one (REQ): it is mirrored */
 };
 
 /* One message, or what is wrong with its frames. */
 struct endpoint_message {
-    struct endpoint_peer peer; /* of router; unset elsewhere */
-    struct str payload;        /* valid until the callback returns */
-    const char *malformed;     /* NULL, or why the frames make no message; static text */
-    bool too_large;            /* over ALERT_PAYLOAD_MAX */
+    struct endpoint_peer peer;      /* of router and tcp; unset elsewhere */
+    struct str payload;             /* valid until the callback returns */
+    const struct dc09_frame *frame; /* of tcp: what was taken off the stream; NULL elsewhere */
+    enum dc09_result result;        /* and what it is */
+    const char *malformed;          /* NULL, or why the frames make no message; static text */
+    bool too_large;                 /* over ALERT_PAYLOAD_MAX */
 };
 
 struct endpoint_calls {
     void (*ready)(void *ctx, struct endpoint *endpoint);
     /* false ends the drain after this message: the owner can take no more for now. */
     bool (*message)(void *ctx, struct endpoint *endpoint, const struct endpoint_message *message);
+    void (*cut)(void *ctx, struct endpoint *endpoint); /* of tcp: a connection was closed, see ingest/tcp.h */
 };
 
 /* Binds or connects. `context` is the ZeroMQ context; conf must outlive the endpoint (see endpoint_reconfigure). NULL
@@ -54,8 +58,8 @@ void endpoint_free(struct endpoint **endpoint);
  * ready, and ready() is not called again for it. May be called at any time, but not from its own message(). */
 bool endpoint_drain(struct endpoint *endpoint, unsigned budget);
 
-/* Sends the three frames of a router's reply. Never blocks: false where the peer is gone or reads nothing. After the
- * last of several replies comes endpoint_settle(). */
+/* Sends the three frames of a router's reply, or on tcp the bytes of detail. Never blocks: false where the peer is gone
+ * or reads nothing. After the last of several replies comes endpoint_settle(). */
 bool endpoint_reply(struct endpoint *endpoint, const struct endpoint_peer *peer, struct str word, struct str id,
                     struct str detail);
 
@@ -63,11 +67,12 @@ bool endpoint_reply(struct endpoint *endpoint, const struct endpoint_peer *peer,
 bool endpoint_is_ready(const struct endpoint *endpoint);
 
 /* Looks whether messages came while replies were sent: sending, too, takes the edge off ZMQ_FD. Calls ready() where
- * they did and the endpoint was not ready. */
+ * they did and the endpoint was not ready. On tcp, closes the connections that have ended: all that was taken from them
+ * must have been answered. */
 void endpoint_settle(struct endpoint *endpoint);
 
 /* Closes the socket and opens it anew: frees what peers have piled up in libzmq. -1: it cannot be bound again now; try
- * again later. */
+ * again later. Not for tcp, where nothing piles up. */
 int endpoint_rebind(struct endpoint *endpoint, struct err *err);
 
 /* false after a failed endpoint_rebind(). */

@@ -40,6 +40,18 @@ static void reopen_closed(struct memory_watch *watch)
             rebind(watch, endpoint_set_at(watch->set, i));
 }
 
+/* Whose turn it is; NULL: none is of ZeroMQ. */
+static struct endpoint *next_endpoint(struct memory_watch *watch)
+{
+    size_t n = endpoint_set_count(watch->set);
+    for (size_t i = 0; i < n; i++) {
+        struct endpoint *endpoint = endpoint_set_at(watch->set, watch->turn++ % n);
+        if (endpoint_conf(endpoint)->socket != CONF_TCP)
+            return endpoint;
+    }
+    return NULL;
+}
+
 static void look(struct memory_watch *watch)
 {
     int64_t now_us = loop_mono_us(watch->loop);
@@ -47,12 +59,14 @@ static void look(struct memory_watch *watch)
         return;
     reopen_closed(watch);
     size_t resident = mem_resident_bytes();
-    if (resident <= watch->limit_bytes || endpoint_set_count(watch->set) == 0)
+    struct endpoint *endpoint = NULL;
+    if (resident > watch->limit_bytes)
+        endpoint = next_endpoint(watch);
+    if (!endpoint)
         return;
     malloc_trim(0);
     if (mem_resident_bytes() <= watch->limit_bytes)
         return;
-    struct endpoint *endpoint = endpoint_set_at(watch->set, watch->turn++ % endpoint_set_count(watch->set));
     log_warning("memory",
                 "%zu MiB resident, over the limit of %zu MiB: endpoint %s is closed and opened anew, to cut "
                 "off a peer that sends without end",

@@ -14,7 +14,8 @@ struct reply {
 void reply_queue_add(struct reply_queue *queue, struct endpoint *endpoint, const struct endpoint_peer *peer,
                      const char *word, struct str id, struct str detail)
 {
-    if (endpoint_conf(endpoint)->socket != CONF_ROUTER)
+    enum conf_socket socket = endpoint_conf(endpoint)->socket;
+    if (socket != CONF_ROUTER && socket != CONF_TCP)
         return;
     struct reply reply = {endpoint, word, peer->id_len, peer->delimiter, (uint16_t)id.len, (uint16_t)detail.len};
     buf_append(&queue->bytes, &reply, sizeof(reply));

@@ -11,7 +11,7 @@ struct reply_queue {
     struct buf bytes;
 };
 
-/* Copies everything but word, which is static. An endpoint that is no router gets no reply: nothing is queued. */
+/* Copies everything but word, which is static. pull and sub endpoints answer nothing: nothing is queued. */
 void reply_queue_add(struct reply_queue *queue, struct endpoint *endpoint, const struct endpoint_peer *peer,
                      const char *word, struct str id, struct str detail);
 

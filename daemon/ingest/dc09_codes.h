@@ -1,0 +1,27 @@
+/*
+ * What the codes of alarm equipment mean: SIA event codes (two letters) and Contact-ID events (three characters).
+ * The whole table is in dc09_codes.c; a code that is not in it is KIND_UNKNOWN.
+ */
+#ifndef MOBEYE_INGEST_DC09_CODES_H
+#define MOBEYE_INGEST_DC09_CODES_H
+
+#include "alert/alert.h"
+
+/* What is to be noted on the incident beside kind and phase. */
+enum dc09_mark {
+    DC09_VERIFIED = 1 << 0, /* a second detection has confirmed the alarm (BV) */
+    DC09_CANCEL = 1 << 1,   /* a user has called the alarm off (BC): noted, closes nothing, hence PHASE_UPDATE */
+};
+
+struct dc09_meaning {
+    enum alert_kind kind;
+    enum alert_phase phase;
+    unsigned marks; /* DC09_VERIFIED | DC09_CANCEL */
+};
+
+struct dc09_meaning dc09_code_sia(struct str code);
+
+/* qualifier: '1' new, '3' restore, '6' still present (PHASE_UPDATE); with any other the event is unknown. */
+struct dc09_meaning dc09_code_cid(char qualifier, struct str event);
+
+#endif

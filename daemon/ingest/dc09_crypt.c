@@ -1,0 +1,269 @@
+#include "ingest/dc09_crypt.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "ingest/dc09_frame.h"
+
+enum { BLOCK = 16, HEX_BLOCK = 2 * BLOCK, FILE_MAX_BYTES = 4 << 20 };
+
+struct entry {
+    char account[DC09_ACCOUNT_MAX + 1]; /* upper case */
+    unsigned line;
+    struct dc09_key key;
+};
+
+/* Sorted by account. */
+struct dc09_keys {
+    struct entry *entries;
+    size_t n, cap;
+};
+
+static const EVP_CIPHER *cipher_of(const struct dc09_key *key)
+{
+    switch (key->len) {
+    case 16:
+        return EVP_aes_128_cbc();
+    case 24:
+        return EVP_aes_192_cbc();
+    default:
+        return EVP_aes_256_cbc();
+    }
+}
+
+/* In place, whole blocks. false: libcrypto refuses, as for want of memory. */
+static bool cbc(const struct dc09_key *key, bool encrypt, unsigned char *bytes, size_t len)
+{
+    static const unsigned char zero_iv[BLOCK];
+    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+    int done = 0;
+    bool ok = ctx && EVP_CipherInit_ex(ctx, cipher_of(key), NULL, key->bytes, zero_iv, encrypt) == 1 &&
+              EVP_CIPHER_CTX_set_padding(ctx, 0) == 1 && EVP_CipherUpdate(ctx, bytes, &done, bytes, (int)len) == 1 &&
+              (size_t)done == len;
+    EVP_CIPHER_CTX_free(ctx);
+    return ok;
+}
+
+/* The byte of 2 hex characters that are known to be such. */
+static uint8_t hex_byte(const char *p)
+{
+    unsigned value = 0;
+    for (int i = 0; i < 2; i++)
+        value = value << 4 | (unsigned)(isdigit((unsigned char)p[i]) ? p[i] - '0' : (p[i] | 0x20) - 'a' + 10);
+    return (uint8_t)value;
+}
+
+bool dc09_key_parse(struct str hex, struct dc09_key *ret)
+{
+    if ((hex.len != 32 && hex.len != 48 && hex.len != 64) || !dc09_is_hex(hex))
+        return false;
+    *ret = (struct dc09_key){.len = (uint8_t)(hex.len / 2)};
+    for (size_t i = 0; i < ret->len; i++)
+        ret->bytes[i] = hex_byte(hex.p + 2 * i);
+    return true;
+}
+
+static bool has_controls(const char *p, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if ((unsigned char)p[i] < 0x20 || p[i] == 0x7F)
+            return true;
+    return false;
+}
+
+bool dc09_decrypt(const struct dc09_key *key, struct str hex, struct buf *out)
+{
+    out->len = 0;
+    if (hex.len > 0 && hex.p[hex.len - 1] == ']')
+        hex.len--;
+    if (hex.len == 0 || hex.len % HEX_BLOCK != 0 || hex.len > DC09_BODY_MAX || !dc09_is_hex(hex))
+        return false;
+    size_t len = hex.len / 2;
+    char *bytes = buf_reserve(out, len);
+    for (size_t i = 0; i < len; i++)
+        bytes[i] = (char)hex_byte(hex.p + 2 * i);
+    if (!cbc(key, false, (unsigned char *)bytes, len))
+        return false;
+    const char *bar = memchr(bytes, '|', len);
+    if (!bar)
+        return false;
+    size_t pad = (size_t)(bar - bytes) + 1;
+    if (has_controls(bytes + pad, len - pad))
+        return false;
+    memmove(bytes, bytes + pad, len - pad);
+    out->len = len - pad;
+    return true;
+}
+
+void dc09_encrypt(const struct dc09_key *key, struct str text, const uint8_t pad[DC09_PAD_MAX], struct buf *out)
+{
+    size_t pad_len = (BLOCK - (text.len + 1) % BLOCK) % BLOCK;
+    struct buf plain = {0};
+    for (size_t i = 0; i < pad_len; i++)
+        buf_append(&plain, &(char){(char)('A' + pad[i] % 26)}, 1);
+    buf_append(&plain, "|", 1);
+    buf_append_str(&plain, text);
+    if (!cbc(key, true, (unsigned char *)plain.data, plain.len))
+        abort(); /* as for any other want of memory */
+    for (size_t i = 0; i < plain.len; i++)
+        buf_printf(out, "%02X", (unsigned char)plain.data[i]);
+    buf_free(&plain);
+}
+
+static int compare_entries(const void *a, const void *b)
+{
+    const struct entry *left = a, *right = b;
+    return strcmp(left->account, right->account);
+}
+
+/* false: no account. */
+static bool entry_account(struct entry *entry, struct str account)
+{
+    if (account.len < 3 || account.len > DC09_ACCOUNT_MAX || !dc09_is_hex(account))
+        return false;
+    for (size_t i = 0; i < account.len; i++)
+        entry->account[i] = (char)toupper((unsigned char)account.p[i]);
+    entry->account[account.len] = '\0';
+    return true;
+}
+
+/* The next word of a line; empty at its end or at a comment. */
+static struct str take_word(struct str *line)
+{
+    while (line->len > 0 && strchr(" \t\r", line->p[0])) {
+        line->p++;
+        line->len--;
+    }
+    size_t len = 0;
+    while (len < line->len && !strchr(" \t\r#", line->p[len]))
+        len++;
+    struct str word = {line->p, len};
+    line->p += len;
+    line->len -= len;
+    return word;
+}
+
+static int read_line(struct dc09_keys *keys, const char *path, unsigned number, struct str line, struct err *err)
+{
+    struct str account = take_word(&line);
+    if (account.len == 0)
+        return 0;
+    struct str key = take_word(&line);
+    struct str more = take_word(&line);
+    struct entry entry = {.line = number};
+    if (!entry_account(&entry, account))
+        return err_set(err, "%s:%u: no account at the start of the line (allowed: 3 to 16 hex characters)", path,
+                       number);
+    if (more.len > 0 || !dc09_key_parse(key, &entry.key))
+        return err_set(err, "%s:%u: no key behind account %s (allowed: 32, 48 or 64 hex characters)", path, number,
+                       entry.account);
+    if (keys->n == keys->cap) {
+        keys->cap = keys->cap ? keys->cap * 2 : 16;
+        struct entry *grown = mem_realloc(NULL, keys->cap, sizeof(*grown));
+        if (keys->n > 0)
+            memcpy(grown, keys->entries, keys->n * sizeof(*grown));
+        OPENSSL_cleanse(keys->entries, keys->n * sizeof(*grown));
+        free(keys->entries);
+        keys->entries = grown;
+    }
+    keys->entries[keys->n++] = entry;
+    OPENSSL_cleanse(&entry, sizeof(entry));
+    return 0;
+}
+
+static int sort(struct dc09_keys *keys, const char *path, struct err *err)
+{
+    if (keys->n > 0)
+        qsort(keys->entries, keys->n, sizeof(*keys->entries), compare_entries);
+    for (size_t i = 1; i < keys->n; i++) {
+        const struct entry *a = &keys->entries[i - 1], *b = &keys->entries[i];
+        if (compare_entries(a, b) == 0)
+            return err_set(err, "%s:%u: account %s has a key on line %u already", path,
+                           a->line > b->line ? a->line : b->line, a->account, a->line < b->line ? a->line : b->line);
+    }
+    return 0;
+}
+
+static int read_lines(struct dc09_keys *keys, const char *path, struct str text, struct err *err)
+{
+    for (unsigned number = 1; text.len > 0; number++) {
+        const char *end = memchr(text.p, '\n', text.len);
+        struct str line = {text.p, end ? (size_t)(end - text.p) : text.len};
+        if (memchr(line.p, '\0', line.len))
+            return err_set(err, "%s:%u: a NUL byte (allowed: text)", path, number);
+        if (read_line(keys, path, number, line, err) != 0)
+            return -1;
+        size_t used = line.len + (end != NULL);
+        text = (struct str){text.p + used, text.len - used};
+    }
+    return sort(keys, path, err);
+}
+
+/* The whole file; `out` has room for it beforehand, so that no copy of a key is left behind by growing. */
+static int read_file(const char *path, struct buf *out, struct err *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0)
+        return err_set(err, "%s: %s", path, strerror(errno));
+    int rc = -1;
+    struct stat st;
+    if (fstat(fd, &st) != 0)
+        err_set(err, "%s: %s", path, strerror(errno));
+    else if (!S_ISREG(st.st_mode))
+        err_set(err, "%s: not a regular file", path);
+    else if (st.st_mode & (S_IRWXG | S_IRWXO))
+        err_set(err, "%s: its mode is %04o, so that others may use it (allowed: 0600 or 0400)", path,
+                (unsigned)(st.st_mode & 07777));
+    else if (st.st_size > FILE_MAX_BYTES)
+        err_set(err, "%s: larger than 4 MiB", path);
+    else {
+        size_t size = (size_t)st.st_size;
+        char *data = buf_reserve(out, size + 1);
+        ssize_t got = 0;
+        while (out->len < size && (got = read(fd, data + out->len, size - out->len)) > 0)
+            out->len += (size_t)got;
+        rc = got < 0 ? err_set(err, "%s: %s", path, strerror(errno)) : 0;
+    }
+    close(fd);
+    return rc;
+}
+
+struct dc09_keys *dc09_keys_load(const char *path, struct err *err)
+{
+    struct dc09_keys *keys = mem_zalloc(sizeof(*keys));
+    struct buf text = {0};
+    if (read_file(path, &text, err) != 0 || read_lines(keys, path, buf_str(&text), err) != 0)
+        dc09_keys_free(&keys);
+    OPENSSL_cleanse(text.data, text.len);
+    buf_free(&text);
+    return keys;
+}
+
+void dc09_keys_free(struct dc09_keys **keys)
+{
+    if (!*keys)
+        return;
+    if ((*keys)->entries)
+        OPENSSL_cleanse((*keys)->entries, (*keys)->n * sizeof(*(*keys)->entries));
+    free((*keys)->entries);
+    free(*keys);
+    *keys = NULL;
+}
+
+const struct dc09_key *dc09_keys_find(const struct dc09_keys *keys, struct str account)
+{
+    struct entry wanted;
+    if (!keys || keys->n == 0 || !entry_account(&wanted, account))
+        return NULL;
+    const struct entry *found = bsearch(&wanted, keys->entries, keys->n, sizeof(wanted), compare_entries);
+    return found ? &found->key : NULL;
+}

@@ -1,0 +1,290 @@
+#include "ingest/decode_dc09.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <inttypes.h>
+#include <math.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "ingest/dc09_payload.h"
+
+#define SOURCE_PREFIX "dc09:"
+#define NO_ACCOUNT    "0" /* no account can be this: they have 3 characters or more */
+
+struct dc09_decoder {
+    EVP_MD *sha256; /* looked up once: that takes as long as hashing does */
+    EVP_MD_CTX *hash;
+    struct buf plain; /* decrypted content */
+    struct buf json;  /* the payloads, one behind the other */
+    char source[sizeof(SOURCE_PREFIX) + DC09_ACCOUNT_MAX];
+    struct dc09_event events[DC09_EVENTS_MAX];
+    struct alert alerts[DC09_EVENTS_MAX];
+    unsigned marks[DC09_EVENTS_MAX];
+    char event_ids[DC09_EVENTS_MAX][ALERT_ID_MAX];
+    char devices[DC09_EVENTS_MAX][ALERT_DEVICE_MAX];
+    char words[DC09_EVENTS_MAX][ALERT_KIND_MAX];
+};
+
+struct dc09_decoder *dc09_decoder_new(void)
+{
+    struct dc09_decoder *decoder = mem_zalloc(sizeof(*decoder));
+    decoder->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    decoder->hash = EVP_MD_CTX_new();
+    if (!decoder->sha256 || !decoder->hash)
+        abort(); /* libcrypto fails at this for want of memory only */
+    return decoder;
+}
+
+void dc09_decoder_free(struct dc09_decoder **decoder)
+{
+    if (!*decoder)
+        return;
+    buf_free(&(*decoder)->plain);
+    buf_free(&(*decoder)->json);
+    EVP_MD_CTX_free((*decoder)->hash);
+    EVP_MD_free((*decoder)->sha256);
+    free(*decoder);
+    *decoder = NULL;
+}
+
+static enum dc09_result not_understood(struct dc09_message *ret, const char *reason)
+{
+    ret->reason = reason;
+    return DC09_NOT_UNDERSTOOD;
+}
+
+static enum dc09_result read_content(struct dc09_decoder *decoder, const struct dc09_frame *frame,
+                                     const struct dc09_keys *keys, struct dc09_message *ret)
+{
+    struct str text = frame->content;
+    if (frame->encrypted) {
+        ret->key = dc09_keys_find(keys, frame->account);
+        if (!ret->key)
+            return not_understood(ret, "the frame is encrypted, and there is no key for its account");
+        if (!dc09_decrypt(ret->key, text, &decoder->plain))
+            return not_understood(ret, "the frame cannot be decrypted with the key of its account");
+        text = buf_str(&decoder->plain);
+    }
+    if (!dc09_content_parse(text, &ret->content))
+        return not_understood(ret, "the data has no end (allowed: [data])");
+    return DC09_COMPLETE;
+}
+
+/* Sets source, from the header's account or, failing that, the data's. */
+static void set_source(struct dc09_decoder *decoder, struct str account, struct str data_account)
+{
+    if (account.len == 0)
+        account = data_account;
+    if (account.len < 3 || account.len > DC09_ACCOUNT_MAX || !dc09_is_hex(account))
+        account = STR(NO_ACCOUNT);
+    size_t prefix = strlen(SOURCE_PREFIX);
+    memcpy(decoder->source, SOURCE_PREFIX, prefix);
+    for (size_t i = 0; i < account.len; i++)
+        decoder->source[prefix + i] = (char)toupper((unsigned char)account.p[i]);
+    decoder->source[prefix + account.len] = '\0';
+}
+
+/* Each part ends in a NUL; only the last of them, the content, can hold one itself. */
+static void hash_part(EVP_MD_CTX *ctx, struct str part)
+{
+    if (EVP_DigestUpdate(ctx, part.p, part.len) != 1 || EVP_DigestUpdate(ctx, "", 1) != 1)
+        abort();
+}
+
+static void set_digest(const struct dc09_decoder *decoder, const struct dc09_frame *frame, struct dc09_message *ret)
+{
+    uint8_t hash[EVP_MAX_MD_SIZE];
+    EVP_MD_CTX *ctx = decoder->hash;
+    if (EVP_DigestInit_ex(ctx, decoder->sha256, NULL) != 1)
+        abort();
+    hash_part(ctx, str_from(decoder->source));
+    hash_part(ctx, frame->id_word);
+    hash_part(ctx, frame->seq);
+    if (ret->timeless) {
+        hash_part(ctx, frame->receiver);
+        hash_part(ctx, frame->line);
+    }
+    hash_part(ctx, ret->content.whole);
+    if (EVP_DigestFinal_ex(ctx, hash, NULL) != 1)
+        abort();
+    memcpy(ret->digest, hash, DC09_DIGEST_SIZE);
+}
+
+/* Writes the event ids, with `suffix` behind each. */
+static void set_event_ids(struct dc09_decoder *decoder, struct str seq, const struct dc09_message *message,
+                          const char *suffix)
+{
+    char digest[2 * DC09_DIGEST_SIZE + 1] = "";
+    for (size_t i = 0; i < DC09_DIGEST_SIZE; i++) {
+        digest[2 * i] = "0123456789abcdef"[message->digest[i] >> 4];
+        digest[2 * i + 1] = "0123456789abcdef"[message->digest[i] & 15];
+    }
+    for (size_t i = 0; i < message->n; i++) {
+        int len = snprintf(decoder->event_ids[i], ALERT_ID_MAX, "%.4s-%s-%zu%s", seq.p, digest, i + 1, suffix);
+        message->alerts[i].event_id = (struct str){decoder->event_ids[i], (size_t)len};
+    }
+}
+
+static struct str set_device(struct dc09_decoder *decoder, size_t i, int32_t input)
+{
+    char *out = decoder->devices[i];
+    int len = input == ALERT_NO_INT ? snprintf(out, ALERT_DEVICE_MAX, "%s", decoder->source)
+                                    : snprintf(out, ALERT_DEVICE_MAX, "%s/%" PRId32, decoder->source, input);
+    return (struct str){out, (size_t)len};
+}
+
+/* The sender's word: the code, or of what has no known form its beginning, in plain ASCII. */
+static struct str set_word(struct dc09_decoder *decoder, size_t i, struct str text)
+{
+    size_t len = text.len < ALERT_KIND_MAX ? text.len : ALERT_KIND_MAX;
+    for (size_t at = 0; at < len; at++)
+        decoder->words[i][at] = text.p[at] >= 0x20 && text.p[at] < 0x7F ? text.p[at] : '?';
+    return (struct str){decoder->words[i], len};
+}
+
+static void set_location(struct alert *alert, const struct dc09_content *content)
+{
+    int given = dc09_location(content, &alert->lon, &alert->lat);
+    alert->has_location = given > 0;
+    if (given <= 0)
+        alert->lon = alert->lat = 0;
+    if (given < 0)
+        alert->flags |= FLAG_BAD_LOCATION;
+}
+
+/* What all alerts of a frame have in common. */
+static struct alert common_alert(const struct dc09_decoder *decoder, const struct dc09_content *content)
+{
+    struct alert alert = {
+        .format = ALERT_SIA_DC09,
+        .source = str_from(decoder->source),
+        .input = ALERT_NO_INT,
+        .occurred_us = dc09_occurred_us(content),
+        .skew_us = ALERT_NO_TIME,
+        .accuracy_m = NAN,
+        .fix_us = ALERT_NO_TIME,
+        .battery_pct = ALERT_NO_INT,
+        .signal_dbm = ALERT_NO_INT,
+        .score = NAN,
+    };
+    set_location(&alert, content);
+    return alert;
+}
+
+static void set_event(struct dc09_decoder *decoder, size_t i, const struct dc09_event *event)
+{
+    struct alert *alert = &decoder->alerts[i];
+    alert->kind = event->meaning.kind;
+    alert->phase = event->meaning.phase;
+    alert->kind_word = set_word(decoder, i, event->code.len > 0 ? event->code : event->raw);
+    alert->input = event->input;
+    if (event->bad_zone)
+        alert->flags |= FLAG_BAD_INPUT;
+    decoder->marks[i] = event->meaning.marks;
+}
+
+static void set_payloads(struct dc09_decoder *decoder, const struct dc09_frame *frame,
+                         const struct dc09_message *message)
+{
+    size_t from[DC09_EVENTS_MAX + 1];
+    struct buf *json = &decoder->json;
+    json->len = 0;
+    dc09_payload_frame(json, frame, &message->content);
+    size_t shared = json->len;
+    for (size_t i = 0; i < message->n; i++) {
+        from[i] = i == 0 ? 0 : json->len;
+        if (i > 0) {
+            buf_reserve(json, shared); /* first, as this may move what is copied */
+            buf_append(json, json->data, shared);
+        }
+        dc09_payload_event(json, frame->id == DC09_ID_NULL ? NULL : &decoder->events[i], i + 1, message->n);
+    }
+    from[message->n] = json->len;
+    for (size_t i = 0; i < message->n; i++) {
+        decoder->alerts[i].payload = (struct str){json->data + from[i], from[i + 1] - from[i]};
+        assert(decoder->alerts[i].payload.len <= ALERT_PAYLOAD_MAX);
+    }
+}
+
+/* A link test: a sign of life of the whole account. */
+static void set_null_event(struct dc09_decoder *decoder, const struct dc09_frame *frame)
+{
+    decoder->events[0] = (struct dc09_event){
+        .code = frame->id_word,
+        .input = ALERT_NO_INT,
+        .meaning = {KIND_KEEPALIVE, PHASE_RAISE, 0},
+    };
+}
+
+enum dc09_result decode_dc09(struct dc09_decoder *decoder, const struct dc09_frame *frame, const struct dc09_keys *keys,
+                             struct dc09_message *ret)
+{
+    *ret = (struct dc09_message){.alerts = decoder->alerts, .marks = decoder->marks};
+    if (read_content(decoder, frame, keys, ret) != DC09_COMPLETE)
+        return DC09_NOT_UNDERSTOOD;
+    size_t n = 1;
+    struct str data_account = {0};
+    switch (frame->id) {
+    case DC09_ID_SIA_DCS:
+    case DC09_ID_ADM_CID:
+        n = dc09_events(frame->id, ret->content.data, decoder->events, DC09_EVENTS_MAX, &data_account);
+        break;
+    case DC09_ID_NULL:
+        set_null_event(decoder, frame);
+        break;
+    default:
+        return not_understood(ret, "the ID is none of an event (allowed: SIA-DCS, ADM-CID, NULL)");
+    }
+    if (n == 0)
+        return not_understood(ret, "the data holds no event");
+    if (n > DC09_EVENTS_MAX)
+        return not_understood(ret, "the data holds more than 64 events");
+    set_source(decoder, frame->account, data_account);
+    ret->n = n;
+    ret->timeless = !ret->content.has_time;
+    set_digest(decoder, frame, ret);
+    struct alert common = common_alert(decoder, &ret->content);
+    for (size_t i = 0; i < n; i++) {
+        decoder->alerts[i] = common;
+        set_event(decoder, i, &decoder->events[i]);
+        decoder->alerts[i].device = set_device(decoder, i, decoder->alerts[i].input);
+    }
+    set_event_ids(decoder, frame->seq, ret, "");
+    set_payloads(decoder, frame, ret);
+    return DC09_COMPLETE;
+}
+
+void dc09_stamp(struct dc09_decoder *decoder, struct dc09_message *message, int64_t first_us)
+{
+    char suffix[32], seq[4];
+    snprintf(suffix, sizeof(suffix), "@%" PRId64, first_us);
+    memcpy(seq, decoder->event_ids[0], sizeof(seq));
+    set_event_ids(decoder, (struct str){seq, sizeof(seq)}, message, suffix);
+}
+
+bool dc09_timeless_id(struct str event_id, uint8_t ret_digest[DC09_DIGEST_SIZE], int64_t *ret_first_us)
+{
+    enum { DIGEST_AT = 5, NUMBER_AT = DIGEST_AT + 2 * DC09_DIGEST_SIZE };
+    char text[ALERT_ID_MAX + 1];
+    if (event_id.len <= NUMBER_AT || event_id.len > ALERT_ID_MAX)
+        return false;
+    memcpy(text, event_id.p, event_id.len);
+    text[event_id.len] = '\0';
+    const char *at = strchr(text, '@');
+    if (!at || text[4] != '-' || text[NUMBER_AT] != '-')
+        return false;
+    for (size_t i = 0; i < DC09_DIGEST_SIZE; i++) {
+        unsigned byte = 0;
+        if (!dc09_is_hex((struct str){text + DIGEST_AT + 2 * i, 2}) ||
+            sscanf(text + DIGEST_AT + 2 * i, "%2x", &byte) != 1)
+            return false;
+        ret_digest[i] = (uint8_t)byte;
+    }
+    char *end = NULL;
+    *ret_first_us = strtoll(at + 1, &end, 10);
+    return end != at + 1 && *end == '\0';
+}

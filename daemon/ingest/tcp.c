@@ -1,0 +1,453 @@
+#include "ingest/tcp.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <unistd.h>
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event_struct.h>
+#include <event2/listener.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+/* Read ahead of one connection: two frames, so that one is whole whatever stands before it. */
+#define READ_AHEAD_MAX (2 * DC09_FRAME_MAX)
+/* Replies that a peer leaves unread in our memory; as much again is in the kernel's. An ACK has some 40 bytes. */
+#define UNREAD_MAX   (16 * 1024)
+#define KERNEL_BYTES (16 * 1024)
+/* Frames of one connection before the next has its turn. */
+#define SHARE       64
+#define BACKLOG     1024
+#define ACCEPT_REST CLOCK_SECOND
+
+enum cut_reason { CUT_NOT_ALLOWED, CUT_TOO_MANY, CUT_NO_FRAME, CUT_UNREAD, CUT_REASONS };
+
+static const char *const cut_texts[CUT_REASONS] = {
+    [CUT_NOT_ALLOWED] = "a connection is closed: its address is not in allow_from",
+    [CUT_TOO_MANY] = "a connection is closed: there are as many as allowed, and it brought no frame for longest",
+    [CUT_NO_FRAME] = "a connection is closed: more bytes came than a frame has, and none was in them",
+    [CUT_UNREAD] = "a connection is closed: it does not read its replies",
+};
+
+struct connection {
+    TAILQ_ENTRY(connection) by_age;
+    TAILQ_ENTRY(connection) in_line;
+    TAILQ_ENTRY(connection) among_ended;
+    struct tcp *tcp;
+    struct bufferevent *bev;
+    uint64_t id;      /* CONF_CONNECTIONS_MAX * number of its coming + slot */
+    int64_t frame_us; /* monotonic: when its last whole frame was taken, or it came */
+    size_t noise;     /* bytes that belonged to no frame, since then */
+    bool lined_up;    /* there may be bytes to scan */
+    bool ended;       /* the peer sends nothing more; what it sent is taken and answered before it is closed */
+    bool broken;      /* and cannot be answered */
+};
+
+TAILQ_HEAD(connections, connection);
+
+struct tcp {
+    struct loop *loop;
+    const struct conf_endpoint *conf;
+    struct tcp_calls calls;
+    void *ctx;
+    char subject[96];
+    struct evconnlistener *listener;
+    struct event accept_again; /* armed while accepting rests */
+    struct event idle_due;     /* armed while there are connections */
+    struct connections all;    /* the one whose last whole frame is the oldest first */
+    struct connections line;   /* those with bytes to scan, the next first */
+    struct connections ended;
+    size_t n;
+    uint64_t comings;
+    struct connection *slots[CONF_CONNECTIONS_MAX];
+    uint16_t spare[CONF_CONNECTIONS_MAX]; /* slots that are free */
+    size_t n_spare;
+    struct complaint accept_failed, cuts[CUT_REASONS];
+};
+
+/* ---- who may connect ---- */
+
+static bool in_network(const struct conf_network *network, const uint8_t address[16])
+{
+    unsigned whole = network->bits / 8, rest = network->bits % 8;
+    return memcmp(network->address, address, whole) == 0 &&
+           (rest == 0 || (network->address[whole] ^ address[whole]) >> (8 - rest) == 0);
+}
+
+static bool is_allowed(const struct conf_endpoint *conf, const struct sockaddr *peer)
+{
+    uint8_t address[16] = {[10] = 0xFF, [11] = 0xFF};
+    if (conf->n_allow_from == 0)
+        return true;
+    if (peer->sa_family == AF_INET)
+        memcpy(address + 12, &((const struct sockaddr_in *)(const void *)peer)->sin_addr, 4);
+    else if (peer->sa_family == AF_INET6)
+        memcpy(address, &((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr, 16);
+    else
+        return false;
+    for (size_t i = 0; i < conf->n_allow_from; i++)
+        if (in_network(&conf->allow_from[i], address))
+            return true;
+    return false;
+}
+
+/* ---- the life of a connection ---- */
+
+static void count_cut(struct tcp *tcp, enum cut_reason reason)
+{
+    log_complain(&tcp->cuts[reason], loop_mono_us(tcp->loop), LOG_LEVEL_WARNING, tcp->subject, "%s", cut_texts[reason]);
+    tcp->calls.cut(tcp->ctx);
+}
+
+static void drop(struct connection *connection)
+{
+    struct tcp *tcp = connection->tcp;
+    uint16_t slot = (uint16_t)(connection->id % CONF_CONNECTIONS_MAX);
+    if (connection->lined_up)
+        TAILQ_REMOVE(&tcp->line, connection, in_line);
+    if (connection->ended)
+        TAILQ_REMOVE(&tcp->ended, connection, among_ended);
+    TAILQ_REMOVE(&tcp->all, connection, by_age);
+    tcp->n--;
+    tcp->slots[slot] = NULL;
+    tcp->spare[tcp->n_spare++] = slot;
+    bufferevent_free(connection->bev);
+    free(connection);
+}
+
+static void cut(struct connection *connection, enum cut_reason reason)
+{
+    struct tcp *tcp = connection->tcp;
+    drop(connection);
+    count_cut(tcp, reason);
+}
+
+static void line_up(struct connection *connection)
+{
+    struct tcp *tcp = connection->tcp;
+    bool was_ready = tcp_is_ready(tcp);
+    if (connection->lined_up)
+        return;
+    connection->lined_up = true;
+    TAILQ_INSERT_TAIL(&tcp->line, connection, in_line);
+    if (!was_ready)
+        tcp->calls.ready(tcp->ctx);
+}
+
+static void on_read(struct bufferevent *bev, void *arg)
+{
+    (void)bev;
+    line_up(arg);
+}
+
+/* A connection that has ended has waited for this to be closed: it goes once more through drain and settle. */
+static void on_written(struct bufferevent *bev, void *arg)
+{
+    (void)bev;
+    struct connection *connection = arg;
+    if (connection->ended)
+        line_up(connection);
+}
+
+static void on_event(struct bufferevent *bev, short what, void *arg)
+{
+    (void)bev;
+    struct connection *connection = arg;
+    if (!connection->ended)
+        TAILQ_INSERT_TAIL(&connection->tcp->ended, connection, among_ended);
+    connection->ended = true;
+    connection->broken |= (what & BEV_EVENT_ERROR) != 0;
+    line_up(connection);
+}
+
+static void arm_idle(struct tcp *tcp)
+{
+    const struct connection *oldest = TAILQ_FIRST(&tcp->all);
+    if (!oldest)
+        return;
+    int64_t left_us = oldest->frame_us + tcp->conf->idle_us - loop_mono_us(tcp->loop);
+    loop_arm(&tcp->idle_due, left_us > 0 ? left_us : 0);
+}
+
+static void on_idle_due(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct tcp *tcp = arg;
+    struct connection *oldest;
+    while ((oldest = TAILQ_FIRST(&tcp->all)) && loop_mono_us(tcp->loop) - oldest->frame_us >= tcp->conf->idle_us)
+        drop(oldest);
+    arm_idle(tcp);
+}
+
+static void shrink_to(struct tcp *tcp, size_t most)
+{
+    while (tcp->n > most)
+        cut(TAILQ_FIRST(&tcp->all), CUT_TOO_MANY);
+}
+
+static void add_connection(struct tcp *tcp, struct bufferevent *bev)
+{
+    struct connection *connection = mem_zalloc(sizeof(*connection));
+    uint16_t slot = tcp->spare[--tcp->n_spare];
+    tcp->slots[slot] = connection;
+    connection->tcp = tcp;
+    connection->bev = bev;
+    connection->id = ++tcp->comings * CONF_CONNECTIONS_MAX + slot;
+    connection->frame_us = loop_mono_us(tcp->loop);
+    TAILQ_INSERT_TAIL(&tcp->all, connection, by_age);
+    if (++tcp->n == 1)
+        arm_idle(tcp);
+    bufferevent_setcb(bev, on_read, on_written, on_event, connection);
+    bufferevent_setwatermark(bev, EV_READ, 0, READ_AHEAD_MAX);
+    bufferevent_enable(bev, EV_READ | EV_WRITE);
+}
+
+/* ---- the listener ---- */
+
+static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *peer, int len, void *arg)
+{
+    (void)listener;
+    (void)len;
+    struct tcp *tcp = arg;
+    log_recover(&tcp->accept_failed, tcp->subject, "connections are accepted again");
+    if (!is_allowed(tcp->conf, peer)) {
+        evutil_closesocket(fd);
+        count_cut(tcp, CUT_NOT_ALLOWED);
+        return;
+    }
+    shrink_to(tcp, tcp->conf->connections - 1);
+    struct bufferevent *bev = bufferevent_socket_new(loop_base(tcp->loop), fd, BEV_OPT_CLOSE_ON_FREE);
+    if (bev)
+        add_connection(tcp, bev);
+    else
+        evutil_closesocket(fd);
+}
+
+/* Mostly for want of descriptors. The connection that waits would wake the loop without end. */
+static void on_accept_failed(struct evconnlistener *listener, void *arg)
+{
+    struct tcp *tcp = arg;
+    log_complain(&tcp->accept_failed, loop_mono_us(tcp->loop), LOG_LEVEL_ERROR, tcp->subject,
+                 "cannot accept a connection: %s; trying again every second", strerror(errno));
+    evconnlistener_disable(listener);
+    loop_arm(&tcp->accept_again, ACCEPT_REST);
+}
+
+static void on_accept_again(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct tcp *tcp = arg;
+    evconnlistener_enable(tcp->listener);
+}
+
+/* Where tcp://HOST:PORT, [IPv6]:PORT or *:PORT binds. -1 with errno, or 0 in it where the text is no such address. */
+static int listen_at(const char *address, const char *any)
+{
+    char host[256], *port;
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE};
+    struct addrinfo *found = NULL;
+    int yes = 1, room = KERNEL_BYTES, fd = -1;
+    errno = 0;
+    if (strncmp(address, "tcp://", 6) != 0 || snprintf(host, sizeof(host), "%s", address + 6) >= (int)sizeof(host) ||
+        !(port = strrchr(host, ':')))
+        return -1;
+    *port++ = '\0';
+    char *bare = host[0] == '[' ? host + 1 : host;
+    bare[strcspn(bare, "]")] = '\0';
+    if (getaddrinfo(strcmp(bare, "*") == 0 ? any : bare, strcmp(port, "*") == 0 ? "0" : port, &hints, &found) != 0)
+        return -1;
+    fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd >= 0 && (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) != 0 ||
+                    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof(yes)) != 0 ||
+                    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes)) != 0 ||
+                    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)) != 0 ||
+                    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room)) != 0 ||
+                    bind(fd, found->ai_addr, found->ai_addrlen) != 0)) {
+        int saved = errno;
+        close(fd);
+        errno = saved;
+        fd = -1;
+    }
+    freeaddrinfo(found);
+    return fd;
+}
+
+static int open_listener(struct tcp *tcp, struct err *err)
+{
+    int fd = listen_at(tcp->conf->address, "::");
+    if (fd < 0 && errno == EAFNOSUPPORT)
+        fd = listen_at(tcp->conf->address, "0.0.0.0");
+    if (fd >= 0)
+        tcp->listener = evconnlistener_new(loop_base(tcp->loop), on_accept, tcp,
+                                           LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, BACKLOG, fd);
+    if (tcp->listener) {
+        evconnlistener_set_error_cb(tcp->listener, on_accept_failed);
+        return 0;
+    }
+    err_set(err, "endpoint %s: cannot bind %s: %s", tcp->conf->name, tcp->conf->address,
+            errno ? strerror(errno) : "it is no address");
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
+struct tcp *tcp_new(struct loop *loop, const struct conf_endpoint *conf, const struct tcp_calls *calls, void *ctx,
+                    struct err *err)
+{
+    struct tcp *tcp = mem_zalloc(sizeof(*tcp));
+    tcp->loop = loop;
+    tcp->conf = conf;
+    tcp->calls = *calls;
+    tcp->ctx = ctx;
+    snprintf(tcp->subject, sizeof(tcp->subject), "endpoint %s", conf->name);
+    TAILQ_INIT(&tcp->all);
+    TAILQ_INIT(&tcp->line);
+    TAILQ_INIT(&tcp->ended);
+    for (tcp->n_spare = 0; tcp->n_spare < CONF_CONNECTIONS_MAX; tcp->n_spare++)
+        tcp->spare[tcp->n_spare] = (uint16_t)(CONF_CONNECTIONS_MAX - 1 - tcp->n_spare);
+    evtimer_assign(&tcp->accept_again, loop_base(loop), on_accept_again, tcp);
+    evtimer_assign(&tcp->idle_due, loop_base(loop), on_idle_due, tcp);
+    if (open_listener(tcp, err) != 0)
+        tcp_free(&tcp);
+    return tcp;
+}
+
+void tcp_free(struct tcp **tcp)
+{
+    if (!*tcp)
+        return;
+    while (!TAILQ_EMPTY(&(*tcp)->all))
+        drop(TAILQ_FIRST(&(*tcp)->all));
+    event_del(&(*tcp)->accept_again);
+    event_del(&(*tcp)->idle_due);
+    if ((*tcp)->listener)
+        evconnlistener_free((*tcp)->listener);
+    free(*tcp);
+    *tcp = NULL;
+}
+
+void tcp_reconfigure(struct tcp *tcp, const struct conf_endpoint *conf)
+{
+    struct connection *connection, *next;
+    tcp->conf = conf;
+    for (connection = TAILQ_FIRST(&tcp->all); connection; connection = next) {
+        struct sockaddr_storage peer = {0};
+        socklen_t len = sizeof(peer);
+        next = TAILQ_NEXT(connection, by_age);
+        getpeername(bufferevent_getfd(connection->bev), (struct sockaddr *)&peer, &len);
+        if (!is_allowed(conf, (const struct sockaddr *)&peer))
+            cut(connection, CUT_NOT_ALLOWED);
+    }
+    shrink_to(tcp, conf->connections);
+    arm_idle(tcp);
+}
+
+/* ---- frames and replies ---- */
+
+static void note_frame(struct connection *connection)
+{
+    struct tcp *tcp = connection->tcp;
+    connection->frame_us = loop_mono_us(tcp->loop);
+    TAILQ_REMOVE(&tcp->all, connection, by_age);
+    TAILQ_INSERT_TAIL(&tcp->all, connection, by_age);
+}
+
+/* The next frame of what has come in. Noise before it is used up, and becomes a frame that is too long in the end. */
+static enum dc09_result next_frame(struct connection *connection, struct str bytes, struct dc09_frame *ret,
+                                   size_t *ret_used)
+{
+    enum dc09_result result = dc09_scan(bytes, ret, ret_used);
+    if (result != DC09_INCOMPLETE) {
+        connection->noise = 0;
+        return result;
+    }
+    connection->noise += *ret_used;
+    if (connection->noise <= DC09_FRAME_MAX)
+        return DC09_INCOMPLETE;
+    *ret = (struct dc09_frame){.raw = bytes};
+    *ret_used = bytes.len;
+    return DC09_TOO_LONG;
+}
+
+/* Takes frames of one connection, at most `budget`, and returns how many. Sets *go_on false where the owner says so. */
+static unsigned drain_connection(struct connection *connection, unsigned budget, bool *go_on)
+{
+    struct tcp *tcp = connection->tcp;
+    struct evbuffer *input = bufferevent_get_input(connection->bev);
+    struct str bytes = {(const char *)evbuffer_pullup(input, -1), evbuffer_get_length(input)};
+    enum dc09_result result = DC09_INCOMPLETE;
+    unsigned n = 0;
+    size_t at = 0;
+    for (; n < budget && *go_on && result != DC09_TOO_LONG && at < bytes.len; n++) {
+        struct dc09_frame frame;
+        size_t used = 0;
+        result = next_frame(connection, (struct str){bytes.p + at, bytes.len - at}, &frame, &used);
+        at += used;
+        if (result == DC09_INCOMPLETE)
+            break;
+        if (result >= DC09_NOT_UNDERSTOOD)
+            note_frame(connection);
+        *go_on = tcp->calls.frame(tcp->ctx, connection->id, result, &frame);
+    }
+    bool more = at < bytes.len && result != DC09_INCOMPLETE && result != DC09_TOO_LONG;
+    evbuffer_drain(input, at);
+    if (result == DC09_TOO_LONG)
+        cut(connection, CUT_NO_FRAME);
+    else if (more)
+        line_up(connection);
+    return n;
+}
+
+bool tcp_drain(struct tcp *tcp, unsigned budget)
+{
+    bool go_on = true;
+    struct connection *last = TAILQ_LAST(&tcp->line, connections);
+    for (struct connection *first; go_on && budget > 0 && (first = TAILQ_FIRST(&tcp->line));) {
+        bool round = first == last;
+        TAILQ_REMOVE(&tcp->line, first, in_line);
+        first->lined_up = false;
+        unsigned n = drain_connection(first, budget < SHARE ? budget : SHARE, &go_on);
+        budget -= n;
+        if (round)
+            break;
+    }
+    return tcp_is_ready(tcp);
+}
+
+bool tcp_is_ready(const struct tcp *tcp)
+{
+    return !TAILQ_EMPTY(&tcp->line);
+}
+
+void tcp_settle(struct tcp *tcp)
+{
+    struct connection *connection, *next;
+    for (connection = TAILQ_FIRST(&tcp->ended); connection; connection = next) {
+        next = TAILQ_NEXT(connection, among_ended);
+        size_t unsent = evbuffer_get_length(bufferevent_get_output(connection->bev));
+        if (!connection->lined_up && (connection->broken || unsent == 0))
+            drop(connection);
+    }
+}
+
+bool tcp_reply(struct tcp *tcp, uint64_t id, struct str bytes)
+{
+    struct connection *connection = tcp->slots[id % CONF_CONNECTIONS_MAX];
+    if (!connection || connection->id != id || connection->broken)
+        return false;
+    if (evbuffer_get_length(bufferevent_get_output(connection->bev)) + bytes.len > UNREAD_MAX) {
+        cut(connection, CUT_UNREAD);
+        return false;
+    }
+    return bufferevent_write(connection->bev, bytes.p, bytes.len) == 0;
+}

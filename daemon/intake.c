@@ -1,0 +1,108 @@
+#include "intake.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "alert/record.h"
+#include "base/clock.h"
+#include "base/mem.h"
+
+void records_clear(struct records *records)
+{
+    records->bytes.len = records->at = records->n = 0;
+}
+
+void records_add(struct records *records, const struct alert *alert)
+{
+    uint32_t len = 0;
+    size_t at = records->bytes.len;
+    buf_append(&records->bytes, &len, sizeof(len));
+    record_pack(&records->bytes, alert);
+    len = (uint32_t)(records->bytes.len - at - sizeof(len));
+    memcpy(records->bytes.data + at, &len, sizeof(len));
+    records->n++;
+}
+
+struct str records_first(const struct records *records)
+{
+    uint32_t len;
+    const char *at = records->bytes.data + records->at;
+    memcpy(&len, at, sizeof(len));
+    return (struct str){at + sizeof(len), len};
+}
+
+void records_drop_first(struct records *records)
+{
+    records->at += sizeof(uint32_t) + records_first(records).len;
+    records->n--;
+}
+
+struct intake *intake_new(struct metrics_endpoint *counters, int64_t mono_us)
+{
+    struct intake *intake = mem_zalloc(sizeof(*intake));
+    intake->counters = counters;
+    intake->heard_us = mono_us;
+    snprintf(intake->subject, sizeof(intake->subject), "endpoint %s", counters->name);
+    return intake;
+}
+
+void intake_free(struct intake **intake)
+{
+    if (!*intake)
+        return;
+    buf_free(&(*intake)->held.bytes);
+    dc09_keys_free(&(*intake)->keys);
+    free(*intake);
+    *intake = NULL;
+}
+
+static void speaks_again(struct intake *intake)
+{
+    if (intake->counters->endpoint_silent > 0)
+        log_info(intake->subject, "is no longer silent");
+    intake->counters->endpoint_silent = 0;
+}
+
+void intake_heard(struct intake *intake, int64_t mono_us)
+{
+    intake->heard_us = mono_us;
+    speaks_again(intake);
+}
+
+void intake_look(struct intake *intake, int64_t expect_every_us, int64_t mono_us)
+{
+    bool silent = expect_every_us > 0 && mono_us - intake->heard_us >= expect_every_us;
+    if (!silent) {
+        speaks_again(intake);
+        return;
+    }
+    if (intake->counters->endpoint_silent == 0)
+        log_warning(intake->subject, "is silent: nothing was taken from it for %.0f s (expect_every)",
+                    (double)expect_every_us / CLOCK_SECOND);
+    intake->counters->endpoint_silent = 1;
+}
+
+struct dc09_keys **intake_load_keys(const struct conf *conf, size_t *ret_bad, struct err *err)
+{
+    struct dc09_keys **keys = mem_zalloc((conf->n_endpoints + 1) * sizeof(struct dc09_keys *));
+    for (size_t i = 0; i < conf->n_endpoints; i++) {
+        if (!conf->endpoints[i].dc09_keys)
+            continue;
+        keys[i] = dc09_keys_load(conf->endpoints[i].dc09_keys, err);
+        if (!keys[i]) {
+            *ret_bad = i;
+            intake_free_keys(&keys, conf->n_endpoints);
+            return NULL;
+        }
+    }
+    return keys;
+}
+
+void intake_free_keys(struct dc09_keys ***keys, size_t n)
+{
+    for (size_t i = 0; *keys && i < n; i++)
+        dc09_keys_free(&(*keys)[i]);
+    free(*keys);
+    *keys = NULL;
+}

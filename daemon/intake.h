@@ -1,0 +1,51 @@
+/*
+ * What is kept of an endpoint by its name: it outlives the socket across reloads. And the records of a message.
+ */
+#ifndef MOBEYE_INTAKE_H
+#define MOBEYE_INTAKE_H
+
+#include "alert/alert.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "conf/conf.h"
+#include "ingest/dc09_crypt.h"
+#include "ingest/decode_cloudevents.h"
+
+/* Records on their way into the journal: one a message of CloudEvents, one an event of DC-09. {0} is none. Free it with
+ * buf_free(&records.bytes). */
+struct records {
+    struct buf bytes; /* of each its length and itself */
+    size_t at;        /* where the first that is left begins */
+    size_t n;         /* that are left */
+};
+
+void records_clear(struct records *records);
+void records_add(struct records *records, const struct alert *alert);
+struct str records_first(const struct records *records); /* of one at least */
+void records_drop_first(struct records *records);
+
+struct intake {
+    struct intake *next;
+    struct metrics_endpoint *counters;
+    char subject[96]; /* "endpoint NAME", for the log */
+    struct complaint refused[REJECT_COUNT], unread;
+    struct records held;    /* pull and sub: what found the journal full; while there are any, reading has stopped */
+    struct dc09_keys *keys; /* NULL: none */
+    int64_t heard_us;       /* monotonic: when the last message that was not refused came, or the start */
+};
+
+struct intake *intake_new(struct metrics_endpoint *counters, int64_t mono_us);
+void intake_free(struct intake **intake); /* safe on NULL */
+
+/* A message came that was not refused. */
+void intake_heard(struct intake *intake, int64_t mono_us);
+
+/* Whether nothing was heard for expect_every_us (0: whenever) is told once, in the log and the metrics. */
+void intake_look(struct intake *intake, int64_t expect_every_us, int64_t mono_us);
+
+/* Reads the keys of every endpoint of conf that has a file of them, in the order of the endpoints; NULL for the others.
+ * NULL with err set, naming the file, and *ret_bad the endpoint. Free with intake_free_keys(). */
+struct dc09_keys **intake_load_keys(const struct conf *conf, size_t *ret_bad, struct err *err);
+void intake_free_keys(struct dc09_keys ***keys, size_t n); /* safe on NULL */
+
+#endif

@@ -1,0 +1,216 @@
+"""Raw TCP: how frames arrive, and what peers may do to it."""
+import contextlib
+import random
+import resource
+import shutil
+import socket
+import subprocess
+import time
+
+import pytest
+
+from harness.paths import sanitized
+from harness.portal import FIELD, Portal, ack, build, endpoint, event, stamp, wrap
+from harness.wait import wait_until
+
+
+@pytest.fixture
+def serve(database, daemons):
+    """serve(**keys of the endpoint) runs a daemon with the endpoint `portal` alone."""
+    def run(wrapper=(), **more):
+        daemon = daemons(database.ingest)
+        daemon.conf.set(endpoints=[endpoint(**more)])
+        return daemon.start(wrapper=wrapper, env={"ASAN_OPTIONS": "detect_leaks=0"} if wrapper else None)
+    return run
+
+
+@pytest.fixture
+def portals():
+    with contextlib.ExitStack() as stack:
+        yield lambda daemon, **how: stack.enter_context(Portal(daemon.address("portal"), **how))
+
+
+def test_several_frames_a_segment_are_answered_in_order(serve, portals):
+    portal = portals(serve())
+    portal.send(*(frame for frame, _ in FIELD))
+    assert [portal.reply() for _ in FIELD] == [answer for _, answer in FIELD]
+    portal.socket.sendall(b"\r\n\r\n".join(wrap(frame) for frame, _ in FIELD))
+    assert [portal.reply() for _ in FIELD] == [answer for _, answer in FIELD]
+
+
+def test_a_frame_one_byte_at_a_time_is_answered(serve, portals):
+    portal = portals(serve())
+    portal.socket.setsockopt(6, 1, 1)  # TCP_NODELAY
+    for frame, answer in FIELD:
+        for byte in wrap(frame):
+            portal.socket.sendall(bytes([byte]))
+        assert portal.reply() == answer
+
+
+def test_a_peer_that_has_said_all_is_answered_before_it_is_closed(serve, portals):
+    portal = portals(serve())
+    portal.send(*(event(n) for n in range(1, 201)))
+    portal.socket.shutdown(1)
+    assert [portal.reply() for _ in range(200)] == [ack(n) for n in range(1, 201)]
+    assert portal.closed()
+
+
+def test_noise_between_frames_does_no_harm(serve, portals, database):
+    daemon = serve()
+    portal = portals(daemon)
+    chance = random.Random(1)
+    for n in range(1, 101):
+        noise = bytes(chance.choice(b"\r\n\"#[]|_0A*\x00\xff ") for _ in range(chance.randrange(200)))
+        portal.socket.sendall(noise + wrap(event(n)))
+        while portal.reply() != ack(n):
+            pass
+    daemon.wait_drained()
+    assert database.stored() == 100
+
+
+@pytest.mark.parametrize("flood", [b"\n" + b"A" * 100000, b"A" * 100000, bytes(100000)],
+                         ids=["a frame without end", "no frame", "zeros"])
+def test_bytes_without_a_frame_are_cut_off(serve, portals, flood):
+    daemon = serve()
+    portal, other = portals(daemon), portals(daemon)
+    with contextlib.suppress(ConnectionError):
+        portal.socket.sendall(flood)
+    assert portal.closed()
+    assert daemon.metric("connections_cut_total", endpoint="portal") == 1
+    assert daemon.metric("rejected_total", code="malformed") == 1
+    assert other.ask(event(1)) == ack(1)
+
+
+def test_every_truncation_and_every_flip_is_survived(serve, portals, database):
+    daemon = serve()
+    frame = wrap(FIELD[5][0])
+    portal = portals(daemon)
+    for length in range(len(frame)):
+        portal.socket.sendall(frame[:length])
+    for at in range(len(frame)):
+        for bit in (1, 0x80):
+            portal.socket.sendall(frame[:at] + bytes([frame[at] ^ bit]) + frame[at + 1:])
+    portal.send(event(77))
+    while portal.reply() != ack(77):
+        pass
+    daemon.wait_drained()
+    assert database.value("select count(*) from patrol.alerts where event_id like '0077-%%'") == 1
+
+
+def test_a_thousand_connections_are_each_served(serve, portals):
+    needed = 3000
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        pytest.skip(f"at most {hard} descriptors here, {needed} are needed")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, needed), hard))
+    daemon = serve(connections=1000)
+    before = daemon.rss_kib()
+    many = [portals(daemon) for _ in range(1000)]
+    frames = [event(n % 10000, zone=n % 1000, account=f"{n + 4096:X}") for n in range(1000)]
+    for portal, frame in zip(many, frames):
+        portal.socket.sendall(wrap(frame)[:-5])
+    for portal, frame in zip(many, frames):
+        portal.socket.sendall(wrap(frame)[-5:])
+    for n, portal in enumerate(many):
+        assert portal.reply() == ack(n, f"{n + 4096:X}")
+    if not sanitized():
+        assert daemon.rss_kib() - before < 32 * 1024
+    assert daemon.metric("connections_cut_total") == 0
+
+
+def test_one_connection_too_many_takes_the_place_of_the_one_without_a_frame_for_longest(serve, portals):
+    daemon = serve(connections=3)
+    first, second, third = portals(daemon), portals(daemon), portals(daemon)
+    for portal in (first, second, third, first):
+        assert portal.ask(event(1)) == ack(1)
+    fourth = portals(daemon)
+    assert second.closed(), "the one whose last frame is the oldest"
+    for portal in (first, third, fourth):
+        assert portal.ask(event(2)) == ack(2)
+    assert daemon.metric("connections_cut_total") == 1
+    for _ in range(2000):
+        portals(daemon).close()
+    assert portals(daemon).ask(event(3)) == ack(3)
+
+
+def test_a_connection_without_a_frame_is_closed_when_it_is_idle(serve, portals):
+    daemon = serve(idle="1s")
+    silent, noisy = portals(daemon), portals(daemon)
+    noisy.socket.sendall(b"\n0000")
+    assert silent.closed() and noisy.closed()
+    assert daemon.metric("connections_cut_total") == 0, "that is in order"
+
+
+def test_a_peer_that_does_not_read_its_replies_is_cut_off(serve, portals, database):
+    daemon = serve()
+    greedy, other = portals(daemon), portals(daemon)
+    sent = 0
+    with contextlib.suppress(ConnectionError):
+        while daemon.metric("connections_cut_total") == 0:
+            greedy.send(*[build(f'"SIA-DCS"0001L0#1234[#1234|Nri1/BA001]{stamp()}')] * 500)
+            sent += 500
+    assert daemon.metric("replies_dropped_total", endpoint="portal") > 0
+    assert other.ask(event(1)) == ack(1)
+
+
+def test_only_what_allow_from_lists_may_connect(serve, portals):
+    daemon = serve(allow_from=["127.0.0.2/32", "127.0.1.0/24"])
+    assert portals(daemon).closed()
+    two, one = portals(daemon, source="127.0.0.2"), portals(daemon, source="127.0.1.77")
+    assert two.ask(event(1)) == ack(1) and one.ask(event(2)) == ack(2)
+    assert daemon.metric("connections_cut_total") == 1
+    narrower = {**daemon.conf.endpoints[0], "allow_from": "127.0.0.2"}
+    daemon.reload(endpoints=[narrower])
+    assert one.closed(), "it is no longer allowed"
+    assert two.ask(event(3)) == ack(3), "it is, and keeps its connection"
+
+
+def test_a_reload_keeps_the_connections_of_a_listener_that_stays(serve, portals, database):
+    daemon = serve()
+    portal = portals(daemon)
+    portal.socket.sendall(wrap(event(1))[:20])
+    same = daemon.conf.endpoints[0]
+    daemon.reload(batch_max=77, endpoints=[{**same, "idle": "1h"}, endpoint("second")])
+    assert daemon.metric("config_last_reload_successful") == 1
+    portal.socket.sendall(b"\r")
+    assert portal.ask(event(2)) == ack(2)
+    with Portal(daemon.address("second")) as second:
+        assert second.ask(event(3)) == ack(3)
+        daemon.reload(endpoints=[same])
+        assert second.closed()
+    assert portal.ask(event(4)) == ack(4)
+    blocked = endpoint("blocked")
+    with contextlib.closing(socket.create_server(("127.0.0.1", int(blocked["bind"].rsplit(":")[-1])))):
+        daemon.reload(endpoints=[{**same, "idle": "2h"}, endpoint("third"), blocked])
+    assert daemon.metric("config_last_reload_successful") == 0
+    assert daemon.lines("endpoint blocked: cannot bind tcp://127.0.0.1:[0-9]+: Address already in use")
+    assert portal.ask(event(5)) == ack(5)
+
+
+def test_out_of_descriptors_it_waits_and_does_not_spin(serve, portals, tmp_path):
+    strace, prlimit = shutil.which("strace"), shutil.which("prlimit")
+    if not prlimit or not strace or subprocess.run([strace, "-o", "/dev/null", "true"], capture_output=True).returncode:
+        pytest.skip("no prlimit, or strace cannot trace here")
+    out = tmp_path / "trace"
+    daemon = serve(wrapper=[strace, "-f", "-o", out, "-e", "trace=accept4,accept", prlimit, "--nofile=80"])
+    first = portals(daemon)
+    assert first.ask(event(1)) == ack(1)
+    begun = time.monotonic()
+    many = [portals(daemon) for _ in range(100)]
+    daemon.wait_log("endpoint portal: cannot accept a connection: Too many open files")
+    wait_until(lambda: out.read_text().count("EMFILE") >= 3, "it tries again")
+    assert first.ask(event(2)) == ack(2), "who is in is served"
+    assert out.read_text().count("EMFILE") <= time.monotonic() - begun + 2, "once a second"
+    for portal in many:
+        portal.close()
+    wait_until(lambda: daemon.lines("endpoint portal: connections are accepted again"), "recovery")
+    assert portals(daemon).ask(event(99)) == ack(99)
+
+
+def test_a_busy_address_is_a_clear_error(serve, daemons, database):
+    daemon = serve()
+    other = daemons(database.ingest)
+    other.conf.set(endpoints=daemon.conf.endpoints)
+    other.launch()
+    assert other.wait_exit() == 1
+    assert other.lines("endpoint portal: cannot bind tcp://127.0.0.1:[0-9]+: Address already in use")
