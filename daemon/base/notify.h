@@ -1,5 +1,6 @@
 /*
- * The service manager, by libsystemd. Every call does nothing where there is none (NOTIFY_SOCKET is unset).
+ * The service manager, by the protocol of sd_notify(3). Every call does nothing where there is none (NOTIFY_SOCKET is
+ * unset), and none of them waits.
  */
 #ifndef MOBEYE_BASE_NOTIFY_H
 #define MOBEYE_BASE_NOTIFY_H

@@ -9,10 +9,11 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-/* On loopback 600 MB arrive a second. */
-#define LOOK_EVERY_US (100 * CLOCK_MS)
-/* libzmq's I/O thread frees what a closed socket held in its own time. */
-#define REST_US (500 * CLOCK_MS)
+/* On loopback up to 1 GB arrives a second, so every look later is 50 MB more. */
+#define LOOK_EVERY_US (50 * CLOCK_MS)
+/* Where a round over all endpoints has freed nothing the memory is not the peers'. The next round begins when there is
+ * this much more of it: an endpoint that is closed again and again would answer nobody. */
+#define GROWTH_BYTES ((size_t)64 * 1024 * 1024)
 
 struct memory_watch {
     struct loop *loop;
@@ -20,9 +21,10 @@ struct memory_watch {
     void (*rebound)(void *ctx, struct endpoint *endpoint);
     void *ctx;
     struct event timer;
-    size_t limit_bytes;
-    size_t turn; /* whose turn it is to be closed */
-    int64_t rest_until_us;
+    size_t limit_bytes; /* as given */
+    size_t act_bytes;   /* above this: the limit, or more after a round that freed nothing */
+    size_t turn;        /* whose turn it is to be closed */
+    size_t tried;       /* endpoints that were closed in this round */
 };
 
 static void rebind(struct memory_watch *watch, struct endpoint *endpoint)
@@ -52,27 +54,39 @@ static struct endpoint *next_endpoint(struct memory_watch *watch)
     return NULL;
 }
 
-static void look(struct memory_watch *watch)
+/* The memory is over the limit. What a closed socket held is freed by libzmq's I/O thread in its own time, as a rule
+ * before the next look. */
+static void cut_off(struct memory_watch *watch, size_t resident)
 {
-    int64_t now_us = loop_mono_us(watch->loop);
-    if (now_us < watch->rest_until_us)
+    struct endpoint *endpoint = next_endpoint(watch);
+    if (!endpoint || watch->tried == endpoint_set_count(watch->set)) {
+        watch->act_bytes = resident + GROWTH_BYTES;
+        watch->tried = 0;
+        log_warning("memory", "%zu MiB resident, and no endpoint gave any of it back", resident >> 20);
         return;
-    reopen_closed(watch);
-    size_t resident = mem_resident_bytes();
-    struct endpoint *endpoint = NULL;
-    if (resident > watch->limit_bytes)
-        endpoint = next_endpoint(watch);
-    if (!endpoint)
-        return;
-    malloc_trim(0);
-    if (mem_resident_bytes() <= watch->limit_bytes)
-        return;
+    }
     log_warning("memory",
-                "%zu MiB resident, over the limit of %zu MiB: endpoint %s is closed and opened anew, to cut "
-                "off a peer that sends without end",
+                "%zu MiB resident, over the limit of %zu MiB: endpoint %s is closed and opened anew, to cut off a peer "
+                "that sends without end",
                 resident >> 20, watch->limit_bytes >> 20, endpoint_conf(endpoint)->name);
     rebind(watch, endpoint);
-    watch->rest_until_us = now_us + REST_US;
+    watch->tried++;
+}
+
+static void look(struct memory_watch *watch)
+{
+    reopen_closed(watch);
+    size_t resident = mem_resident_bytes();
+    if (resident > watch->act_bytes) {
+        malloc_trim(0);
+        resident = mem_resident_bytes();
+    }
+    if (resident > watch->act_bytes)
+        cut_off(watch, resident);
+    else if (resident <= watch->limit_bytes) {
+        watch->act_bytes = watch->limit_bytes;
+        watch->tried = 0;
+    }
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
@@ -92,7 +106,7 @@ struct memory_watch *memory_watch_new(struct loop *loop, struct endpoint_set *se
     watch->set = set;
     watch->rebound = rebound;
     watch->ctx = ctx;
-    watch->limit_bytes = mem_resident_bytes() + room_bytes;
+    watch->limit_bytes = watch->act_bytes = mem_resident_bytes() + room_bytes;
     evtimer_assign(&watch->timer, loop_base(loop), on_timer, watch);
     loop_arm(&watch->timer, LOOK_EVERY_US);
     return watch;

@@ -12,9 +12,9 @@ from harness.peers import Dealer, Load
 from harness.wait import wait_until
 from harness.zmtp import frame, handshake
 
-# What the daemon may grow to under attack; unharmed it is near 20 MiB. It looks ten times a second, rests for half a
-# second after it has closed an endpoint, and loopback brings 600 MB a second. Sanitizers take memory of their own.
-RSS_MAX_KIB = 768 * 1024 * (8 if sanitized() else 1)
+# What the daemon may grow to under attack: its limit is 128 MiB over its start, it looks twenty times a second, and
+# loopback brings up to 1 GB a second. Sanitizers take memory of their own.
+RSS_MAX_KIB = 384 * 1024 * (8 if sanitized() else 1)
 
 
 def on_tcp(daemon):
