@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <event2/event_struct.h>
 #include <libpq-fe.h>
@@ -53,7 +54,8 @@ static void print_version(void)
     int major, minor, patch, yaml_major, yaml_minor, yaml_patch;
     zmq_version(&major, &minor, &patch);
     yaml_get_version(&yaml_major, &yaml_minor, &yaml_patch);
-    printf("mobeyed %s\nlibevent %s\nlibzmq %d.%d.%d\nlibpq %d.%d\nlibyaml %d.%d.%d\nyajl %d.%d.%d\nlibsodium %s\nlibcrypto %s\n",
+    printf("mobeyed %s\nlibevent %s\nlibzmq %d.%d.%d\nlibpq %d.%d\nlibyaml %d.%d.%d\nyajl %d.%d.%d\nlibsodium "
+           "%s\nlibcrypto %s\n",
            MOBEYE_VERSION, event_get_version(), major, minor, patch, PQlibVersion() / 10000, PQlibVersion() % 10000,
            yaml_major, yaml_minor, yaml_patch, yajl_version() / 10000, yajl_version() / 100 % 100, yajl_version() % 100,
            sodium_version_string(), OpenSSL_version(OPENSSL_VERSION_STRING));
@@ -213,6 +215,16 @@ static void disarm_events(struct daemon *d)
     event_del(&d->status);
 }
 
+/* As many descriptors as are allowed: each connection takes one. Where that fails, accepting rests now and then. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 /* Builds, runs, unwinds. Takes over conf. */
 static int run(struct daemon *d, struct conf *conf)
 {
@@ -298,5 +310,6 @@ int main(int argc, char **argv)
     }
     log_open(level);
     signal(SIGPIPE, SIG_IGN);
+    raise_descriptor_limit();
     return run(&d, conf);
 }

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from harness.paths import sanitized
+from harness.peers import Dealer
 from harness.portal import FIELD, Portal, ack, build, endpoint, event, stamp, wrap
 from harness.wait import wait_until
 
@@ -205,6 +206,18 @@ def test_out_of_descriptors_it_waits_and_does_not_spin(serve, portals, tmp_path)
         portal.close()
     wait_until(lambda: daemon.lines("endpoint portal: connections are accepted again"), "recovery")
     assert portals(daemon).ask(event(99)) == ack(99)
+
+
+def test_an_address_passes_from_zeromq_to_raw_tcp_and_back(serve, portals, context):
+    daemon = serve()
+    tcp = daemon.conf.endpoints[0]
+    router = daemon.conf.endpoint("portal", bind=tcp["bind"], format="sia-dc09")
+    for number in range(1, 6, 2):
+        daemon.reload(endpoints=[router])
+        assert Dealer(context, router["bind"]).ask(event(number)).word == b"ACK"
+        daemon.reload(endpoints=[tcp])
+        assert portals(daemon).ask(event(number + 1)) == ack(number + 1)
+    assert daemon.metric("config_last_reload_successful") == 1
 
 
 def test_a_busy_address_is_a_clear_error(serve, daemons, database):
