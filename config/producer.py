@@ -8,7 +8,9 @@ import zmq
 
 if len(sys.argv) < 2:
     sys.exit(__doc__)
-endpoint, device, kind, *_ = sys.argv[1:] + ["NL-0307-00042", "motion"][max(0, len(sys.argv) - 2):]
+endpoint = sys.argv[1]
+device = sys.argv[2] if len(sys.argv) > 2 else "NL-0307-00042"
+kind = sys.argv[3] if len(sys.argv) > 3 else "motion"
 now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds")
 # Source and id are its identity: however often it is sent, it is one alert.
 alert = {"specversion": "1.0", "type": "mobeye.alert.v1", "source": "/example/producer", "id": str(uuid.uuid4()),

@@ -298,6 +298,7 @@ static uint64_t uncounted(const struct accept *a)
 
 static void commit_now(struct accept *a)
 {
+    event_del(&a->commit_due);
     uint64_t records = uncounted(a);
     if (records > 0) {
         struct err err;
@@ -319,7 +320,8 @@ static void commit_now(struct accept *a)
 static void commit_group(struct accept *a)
 {
     int64_t waited_us = loop_mono_us(a->loop) - a->group_since_us;
-    if (uncounted(a) > 0 && journal_fill(a->journal) > 0.5 && waited_us < FILL_WAIT_US &&
+    bool part_synced = journal_synced_seq(a->journal) > a->counted_seq; /* a full frame: it is to be answered */
+    if (uncounted(a) > 0 && !part_synced && journal_fill(a->journal) > 0.5 && waited_us < FILL_WAIT_US &&
         journal_unsynced_bytes(a->journal) < FILL_ENOUGH)
         loop_arm(&a->commit_due, FILL_WAIT_US - waited_us);
     else
@@ -340,7 +342,8 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
     for (size_t i = 0; i < n && a->state != ACCEPT_FAILED; i++) {
         struct endpoint *endpoint = endpoint_set_at(a->endpoints, (i + a->rotation) % n);
         if (may_read(a, endpoint))
-            more |= endpoint_drain(endpoint, (unsigned)(TURN_MESSAGES / readable)) && may_read(a, endpoint);
+            more |= endpoint_drain(endpoint, (unsigned)(TURN_MESSAGES / (readable > 0 ? readable : 1))) &&
+                    may_read(a, endpoint);
     }
     if (a->state != ACCEPT_FAILED)
         commit_group(a);

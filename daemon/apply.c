@@ -15,8 +15,6 @@
 
 #define BATCH_BYTES (4 * 1024 * 1024)
 #define BATCHES     3 /* one in its transaction, one encoded, one being read */
-/* The largest database.batch_max. Memory that no row uses is never touched. */
-#define BATCH_ROWS_MAX 20000
 
 struct apply {
     struct loop *loop;
@@ -31,6 +29,8 @@ struct apply {
     uint64_t submitted_seq; /* the last record that the writer was given */
     uint64_t stored_seq;    /* the last record that is in the database, as far as known */
     uint64_t empty;         /* numbers of a torn frame before the next record, which are not in the books yet */
+    uint64_t oldest_seq;    /* the record whose receipt oldest_us is */
+    int64_t oldest_us;
     struct batch *spare[BATCHES];
     size_t n_spare;
     bool database_up;
@@ -153,8 +153,10 @@ static uint64_t on_position(void *ctx, struct writer_position position)
         start = position.position;
     }
     if (start < a->stored_seq)
-        log_warning("journal", "alerts from %" PRIu64 " to %" PRIu64 " are applied again: the database lacks them",
-                    start + 1, a->stored_seq);
+        log_warning("journal",
+                    "alerts from %" PRIu64 " to %" PRIu64
+                    " are applied again: the position in the database is %" PRIu64,
+                    start + 1, a->stored_seq, position.position);
     set_stored(a, start);
     a->submitted_seq = start;
     a->feed_since_us = 0;
@@ -209,7 +211,7 @@ struct apply *apply_new(struct loop *loop, struct metrics *metrics, struct journ
     a->empty = journal_next_seq(journal) - 1 - journal_synced_seq(journal);
     evtimer_assign(&a->feed_due, loop_base(loop), on_feed_due, a);
     for (a->n_spare = 0; a->n_spare < BATCHES; a->n_spare++)
-        a->spare[a->n_spare] = batch_new(BATCH_ROWS_MAX);
+        a->spare[a->n_spare] = batch_new(CONF_BATCH_MAX); /* memory that no row uses is never touched */
     struct writer_options options = {
         .conninfo = conf->database.conninfo,
         .instance = conf->instance,
@@ -262,11 +264,14 @@ void apply_keep(struct apply *a)
     journal_stored(a->journal, a->stored_seq, loop_wall_us(a->loop));
 }
 
-/* When the oldest alert that waits was received, 0: none waits or it cannot be read. */
+/* When the oldest alert that waits was received, 0: none waits or it cannot be read. Read once for each: looking it up
+ * takes the journal's reader away from where the next batch begins. */
 static int64_t oldest_waiting_us(struct apply *a)
 {
     if (a->stored_seq == journal_synced_seq(a->journal))
         return 0;
+    if (a->oldest_seq == a->stored_seq + 1)
+        return a->oldest_us;
     struct batch *one = batch_new(1);
     struct alert alert;
     int64_t received_us = 0;
@@ -274,6 +279,8 @@ static int64_t oldest_waiting_us(struct apply *a)
         !one->rows[0].unreadable && record_unpack(one->rows[0].record, &alert, NULL) == 0)
         received_us = alert.received_us;
     batch_free(&one);
+    a->oldest_seq = a->stored_seq + 1;
+    a->oldest_us = received_us;
     return received_us;
 }
 

@@ -17,8 +17,7 @@ struct apply_calls {
     void (*failed)(void *ctx, const struct err *err); /* the journal cannot be written */
 };
 
-/* Begins to connect to the database. conf must live until the next
- * apply_reload() or apply_free(). */
+/* Begins to connect to the database. conf must live until the next apply_reload() or apply_free(). */
 struct apply *apply_new(struct loop *loop, struct metrics *metrics, struct journal *journal, const struct conf *conf,
                         const struct apply_calls *calls, void *ctx);
 void apply_free(struct apply **apply); /* safe on NULL */

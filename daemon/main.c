@@ -35,6 +35,7 @@ struct daemon {
     struct pipeline *pipeline;
     struct http *http;
     struct event on_term, on_int, on_hup, watchdog, status;
+    bool stopping;
 };
 
 static const char usage[] =
@@ -133,6 +134,7 @@ static void on_stop(evutil_socket_t signal_number, short what, void *arg)
 {
     (void)what;
     struct daemon *d = arg;
+    d->stopping = true;
     log_info("mobeyed", "stopping on %s", signal_number == SIGTERM ? "SIGTERM" : "SIGINT");
     notify_stopping();
     pipeline_stop(d->pipeline, STOP_GIVE_UP_US);
@@ -165,8 +167,11 @@ static void on_reload(evutil_socket_t signal_number, short what, void *arg)
 {
     (void)signal_number;
     (void)what;
+    struct daemon *d = arg;
+    if (d->stopping)
+        return;
     notify_reloading();
-    reload(arg);
+    reload(d);
     notify_ready();
 }
 
@@ -190,7 +195,8 @@ static void on_status(evutil_socket_t fd, short what, void *arg)
     loop_arm(&d->status, STATUS_EVERY_US);
 }
 
-static void arm_events(struct daemon *d)
+/* Before the journal is recovered, which may take long: a signal waits for the loop and kills nobody. */
+static void arm_signals(struct daemon *d)
 {
     struct event_base *base = loop_base(d->loop);
     evsignal_assign(&d->on_term, base, SIGTERM, on_stop, d);
@@ -199,6 +205,11 @@ static void arm_events(struct daemon *d)
     evsignal_add(&d->on_term, NULL);
     evsignal_add(&d->on_int, NULL);
     evsignal_add(&d->on_hup, NULL);
+}
+
+static void arm_timers(struct daemon *d)
+{
+    struct event_base *base = loop_base(d->loop);
     evtimer_assign(&d->watchdog, base, on_watchdog, d);
     evtimer_assign(&d->status, base, on_status, d);
     if (notify_watchdog_interval_us() > 0)
@@ -206,13 +217,17 @@ static void arm_events(struct daemon *d)
     loop_arm(&d->status, 0);
 }
 
-static void disarm_events(struct daemon *d)
+static void disarm(struct daemon *d)
 {
+    if (!d->loop)
+        return;
     event_del(&d->on_term);
     event_del(&d->on_int);
     event_del(&d->on_hup);
-    event_del(&d->watchdog);
-    event_del(&d->status);
+    if (event_initialized(&d->status)) {
+        event_del(&d->watchdog);
+        event_del(&d->status);
+    }
 }
 
 /* As many descriptors as are allowed: each connection takes one. Where that fails, accepting rests now and then. */
@@ -235,6 +250,7 @@ static int run(struct daemon *d, struct conf *conf)
         conf_free(&conf);
         goto tell;
     }
+    arm_signals(d);
     d->metrics = pipeline_metrics_new();
     d->pipeline = pipeline_new(d->loop, d->metrics, &conf, &err);
     if (!d->pipeline || open_http(d, &err) != 0)
@@ -242,11 +258,10 @@ static int run(struct daemon *d, struct conf *conf)
     double now_s = (double)loop_wall_us(d->loop) / 1e6;
     d->metrics->start_timestamp_seconds = d->metrics->config_last_reload_timestamp_seconds = now_s;
     d->metrics->config_last_reload_successful = 1;
-    arm_events(d);
+    arm_timers(d);
     notify_ready();
     log_info("mobeyed", "%s is ready, version " MOBEYE_VERSION, pipeline_conf(d->pipeline)->instance);
     loop_run(d->loop);
-    disarm_events(d);
     if (pipeline_failed(d->pipeline))
         goto undo;
     if (pipeline_close(d->pipeline, &err) != 0)
@@ -258,11 +273,11 @@ static int run(struct daemon *d, struct conf *conf)
 tell:
     log_error("mobeyed", "%s", err.text);
 undo:
+    disarm(d);
     http_free(&d->http);
     pipeline_free(&d->pipeline);
     metrics_free(&d->metrics);
-    if (d->loop)
-        loop_free(&d->loop);
+    loop_free(&d->loop);
     return status;
 }
 

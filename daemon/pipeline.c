@@ -14,6 +14,8 @@
 #include "ingest/decode_cloudevents.h"
 #include "intake.h"
 #include "journal/journal.h"
+#include "store/conninfo.h"
+#include "store/pgtarget.h"
 
 /* Held records are tried again, a stop is looked after. */
 #define TICK_US (250 * CLOCK_MS)
@@ -102,9 +104,13 @@ static void tell_recovery(const struct pipeline *p, const struct journal_recover
     if (found->unsaved_bytes > 0)
         log_error("journal", "%" PRIu64 " damaged bytes stay in their segments: the disk has no room to set them aside",
                   found->unsaved_bytes);
-    log_info("journal", "%s: %" PRIu64 " alerts kept, %" PRIu64 " of them not known to be stored; the last stop was %s",
-             p->conf->journal.directory, found->records,
-             journal_synced_seq(p->journal) - journal_stored_seq(p->journal), found->clean ? "clean" : "not clean");
+    if (found->fresh)
+        log_info("journal", "%s: a new journal", p->conf->journal.directory);
+    else
+        log_info("journal",
+                 "%s: %" PRIu64 " alerts kept, %" PRIu64 " of them not known to be stored; the last stop was %s",
+                 p->conf->journal.directory, found->records,
+                 journal_synced_seq(p->journal) - journal_stored_seq(p->journal), found->clean ? "clean" : "not clean");
 }
 
 static int open_journal(struct pipeline *p, struct err *err)
@@ -132,7 +138,22 @@ struct metrics *pipeline_metrics_new(void)
     return metrics_new(codes, REJECT_COUNT);
 }
 
-int pipeline_check(const struct conf *conf, struct buf *out)
+/* What only libpq can tell of database.conninfo. */
+static int check_conninfo(const struct conf *conf, struct buf *out)
+{
+    struct err err;
+    struct pgtargets targets = {0};
+    int rc = conninfo_check(conf->database.conninfo, &err);
+    if (rc == 0)
+        rc = pgtargets_parse(&targets, conf->database.conninfo, &err);
+    if (rc != 0)
+        buf_printf(out, "%s:%zu:%zu: database.conninfo: %s (what libpq takes)\n", conf->file, conf->database.line,
+                   conf->database.col, err.text);
+    pgtargets_free(&targets);
+    return rc;
+}
+
+static int check_keys(const struct conf *conf, struct buf *out)
 {
     struct err err;
     size_t bad;
@@ -145,6 +166,12 @@ int pipeline_check(const struct conf *conf, struct buf *out)
     }
     intake_free_keys(&keys, conf->n_endpoints);
     return 0;
+}
+
+int pipeline_check(const struct conf *conf, struct buf *out)
+{
+    int conninfo = check_conninfo(conf, out), keys = check_keys(conf, out);
+    return conninfo == 0 && keys == 0 ? 0 : -1;
 }
 
 struct pipeline *pipeline_new(struct loop *loop, struct metrics *metrics, struct conf **conf, struct err *err)

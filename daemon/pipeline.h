@@ -19,8 +19,8 @@ struct metrics *pipeline_metrics_new(void);
  * there is one. */
 int pipeline_check(const struct conf *conf, struct buf *out);
 
-/* Recovers the journal, opens the endpoints and begins to connect to the database. Takes over *conf on success. NULL
- * with err set. */
+/* Recovers the journal, opens the endpoints and begins to connect to the database. Takes over *conf, also on
+ * failure. NULL with err set. */
 struct pipeline *pipeline_new(struct loop *loop, struct metrics *metrics, struct conf **conf, struct err *err);
 
 /* Undoes pipeline_new(); what was accepted is in the journal. Safe on NULL. */

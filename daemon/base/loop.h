@@ -14,7 +14,7 @@ struct loop;
 
 /* NULL with err set where libevent has no usable backend. */
 struct loop *loop_new(struct err *err);
-void loop_free(struct loop **loop);
+void loop_free(struct loop **loop); /* safe on NULL, as every _free here */
 
 /* For event_assign() and the like. Owned by the loop. */
 struct event_base *loop_base(const struct loop *loop);

@@ -11,6 +11,8 @@
 
 #include "alert/alert.h"
 
+/* The largest database.batch_max, in alerts. */
+#define CONF_BATCH_MAX 20000
 /* What endpoints[].connections may be at most. */
 #define CONF_CONNECTIONS_MAX 4096
 
@@ -82,6 +84,7 @@ struct conf {
     double bounds[4]; /* west south east north, degrees */
     struct {
         char *conninfo;
+        size_t line, col;      /* where the conninfo stands in the file: only libpq can judge it */
         uint32_t batch_max;    /* alerts a transaction */
         int64_t batch_wait_us; /* how long an alert may wait for company */
     } database;

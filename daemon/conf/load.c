@@ -168,6 +168,11 @@ static struct conf *load_tree(const char *file, const struct node *root, struct 
     conf->file = mem_strdup(file);
     load_map(report, "", "", top, root, (char *)conf);
     loader_check(report, root, conf);
+    const struct node *conninfo = node_value(node_value(root, "database"), "conninfo");
+    if (conninfo) {
+        conf->database.line = conninfo->mark.line;
+        conf->database.col = conninfo->mark.col;
+    }
     return conf;
 }
 

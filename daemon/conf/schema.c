@@ -7,6 +7,7 @@
 #define MS     INT64_C(1000)
 #define SECOND (1000 * MS)
 #define DAY    (86400 * SECOND)
+#define KIB    (INT64_C(1) << 10)
 #define MIB    (INT64_C(1) << 20)
 #define TIB    (INT64_C(1) << 40)
 
@@ -76,7 +77,7 @@ static const struct schema_key keys[] = {
     {.path = "database", .type = SCHEMA_SECTION, .about = "Where the alerts are stored."},
     {.path = "database.conninfo", .type = SCHEMA_CONNINFO, .required = true, CONF(database.conninfo),
      .about = "How to reach the database; several hosts are allowed, a password belongs in a passfile."},
-    {.path = "database.batch_max", .type = SCHEMA_INT, .min = 1, .max = 20000, .fallback = "5000", .unit = "alerts",
+    {.path = "database.batch_max", .type = SCHEMA_INT, .min = 1, .max = CONF_BATCH_MAX, .fallback = "5000", .unit = "alerts",
      CONF(database.batch_max),
      .about = "The most that one transaction stores."},
     {.path = "database.batch_wait", .type = SCHEMA_DURATION, .min = 0, .max = 10 * SECOND, .fallback = "20ms",
@@ -86,7 +87,7 @@ static const struct schema_key keys[] = {
     {.path = "journal", .type = SCHEMA_SECTION, .about = "What every ACK stands on."},
     {.path = "journal.directory", .type = SCHEMA_PATH, .required = true, .restart = true, CONF(journal.directory),
      .about = "Where the segments are; one daemon has it to itself."},
-    {.path = "journal.max_size", .type = SCHEMA_SIZE, .min = MIB, .max = 1024 * TIB, .fallback = "4GiB",
+    {.path = "journal.max_size", .type = SCHEMA_SIZE, .min = 256 * KIB, .max = 1024 * TIB, .fallback = "4GiB",
      CONF(journal.max_size_bytes),
      .about = "The most that all segments take; full of alerts not yet in the database, senders get RETRY."},
     {.path = "journal.keep", .type = SCHEMA_DURATION, .min = 0, .max = 3650 * DAY, .fallback = "24h",

@@ -21,13 +21,13 @@ static const char help[] =
     "Usage: mobeyectl journal list [OPTION]...\n"
     "       mobeyectl journal verify [OPTION]...\n"
     "       mobeyectl journal dump [--from N] [--to N] [OPTION]...\n"
-    "       mobeyectl journal replay --from N [OPTION]...\n"
+    "       mobeyectl journal replay [--from N] [OPTION]...\n"
     "The journal of accepted alerts: list its segments, check every byte of it (exit status 1: damage, each place on "
     "a\n"
     "line), print its records, or have the daemon apply those from N on to the database again, which stores none "
     "twice.\n"
     "The daemon may be running; list, verify and dump change nothing.\n\n"
-    "      --from N         first record\n"
+    "      --from N         first record; replay: the oldest that is kept where not given\n"
     "      --to N           last record\n"
     "      --json           list: as JSON; verify, dump: a JSON object a line\n"
     "      --directory DIR  the journal, instead of journal.directory of the file\n"
@@ -313,7 +313,7 @@ static int replay(const struct journal_request *request)
     if (status == CTL_OK && view.chain.n == 0)
         status = ctl_fail(VERB, "there is no journal that can be read");
     if (status == CTL_OK) {
-        uint64_t from = request->from, oldest = view.chain.segments[0].seq;
+        uint64_t oldest = view.chain.segments[0].seq, from = request->from ? request->from : oldest;
         if (from < oldest || from > view.check.last_seq + 1)
             status = ctl_fail(VERB, "record %" PRIu64 " is not kept (from %" PRIu64 " to %" PRIu64 " are)", from,
                               oldest, view.check.last_seq);
@@ -390,8 +390,6 @@ static int check_request(const struct action *action, const struct journal_reque
     if ((request->from && !action->takes_from) || (request->to && !action->takes_to) ||
         (request->json && !action->takes_json) || (request->db && !action->takes_db))
         return ctl_usage(VERB, "%s does not take that option", action->name);
-    if (action->run == replay && !request->from)
-        return ctl_usage(VERB, "replay needs --from N, the first record to apply again");
     return CTL_OK;
 }
 

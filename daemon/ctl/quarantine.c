@@ -19,21 +19,20 @@
 static const char help[] =
     "Usage: mobeyectl quarantine list [OPTION]...\n"
     "       mobeyectl quarantine show [OPTION]... ID\n"
-    "       mobeyectl quarantine retry [OPTION]... (ID... | --all)\n"
+    "       mobeyectl quarantine retry [OPTION]... [ID...]\n"
     "       mobeyectl quarantine discard [OPTION]... [--yes] ID...\n"
     "Accepted alerts that the database refused are kept with their bytes and the reason. Once the cause is mended,\n"
-    "retry stores them as the daemon would now, by the bounds and rules of the configuration; discard deletes them\n"
-    "for ever, all of those named or none.\n\n"
+    "retry stores them, those named or every one, as the daemon would now, by the bounds and rules of the\n"
+    "configuration; discard deletes them for ever, all of those named or none.\n\n"
     "      --json         list, show: as JSON\n"
-    "      --all          retry: every one\n"
-    "      --yes          discard: without asking\n"
+    "      --yes          discard: without asking on a terminal\n"
     "  -c, --config FILE  configuration to take database.conninfo from, default " CTL_DEFAULT_FILE "\n"
     "      --db CONNINFO  the database, as libpq writes it, instead of that\n"
     "  -h, --help         this text\n";
 
 struct request {
     const char *file, *db;
-    bool json, all, yes;
+    bool json, yes;
     char **ids; /* decimal numbers, checked */
     int n_ids;
     struct conf *conf; /* of retry, else NULL */
@@ -139,8 +138,8 @@ static bool retry_one(PGconn *conn, const char *id, struct conf *conf)
 
 static int retry(PGconn *conn, const struct request *request)
 {
-    PGresult *rows = request->all ? query(conn, "retry", "select id from mobeye.quarantine order by id", NULL) : NULL;
-    if (request->all && !rows)
+    PGresult *rows = request->n_ids == 0 ? query(conn, "retry", "select id from mobeye.quarantine order by id", NULL) : NULL;
+    if (request->n_ids == 0 && !rows)
         return CTL_FAILED;
     int n = rows ? PQntuples(rows) : request->n_ids, refused = 0;
     for (int i = 0; i < n && PQstatus(conn) == CONNECTION_OK; i++)
@@ -149,14 +148,12 @@ static int retry(PGconn *conn, const struct request *request)
     return refused ? CTL_FAILED : CTL_OK;
 }
 
-/* Only a terminal can be asked. */
+/* Only a terminal is asked: in a script the ids say it. */
 static int confirm(const struct request *request)
 {
     char answer[16];
-    if (request->yes)
+    if (request->yes || !isatty(STDIN_FILENO))
         return CTL_OK;
-    if (!isatty(STDIN_FILENO))
-        return ctl_fail(VERB, "discard deletes for ever: say --yes, since there is no terminal to ask");
     fprintf(stderr, "Delete %d accepted alert%s for ever? [y/N] ", request->n_ids, request->n_ids == 1 ? "" : "s");
     if (fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y'))
         return CTL_OK;
@@ -202,12 +199,12 @@ static int discard(PGconn *conn, const struct request *request)
 static const struct action {
     const char *name;
     int (*run)(PGconn *conn, const struct request *request);
-    bool takes_json, takes_all, takes_yes, needs_rules;
+    bool takes_json, takes_yes, needs_rules;
     int ids_min, ids_max;
 } actions[] = {
     {"list", list, .takes_json = true},
     {"show", show, .takes_json = true, .ids_min = 1, .ids_max = 1},
-    {"retry", retry, .takes_all = true, .needs_rules = true, .ids_min = 1, .ids_max = INT_MAX},
+    {"retry", retry, .needs_rules = true, .ids_max = INT_MAX},
     {"discard", discard, .takes_yes = true, .ids_min = 1, .ids_max = INT_MAX},
 };
 
@@ -230,15 +227,12 @@ static bool is_id(const char *text)
 
 static int check(const struct action *action, const struct request *request)
 {
-    if ((request->json && !action->takes_json) || (request->all && !action->takes_all) ||
-        (request->yes && !action->takes_yes))
+    if ((request->json && !action->takes_json) || (request->yes && !action->takes_yes))
         return ctl_usage(VERB, "%s does not take that option", action->name);
     for (int i = 0; i < request->n_ids; i++)
         if (!is_id(request->ids[i]))
             return ctl_usage(VERB, "\"%s\" is not an ID; 'mobeyectl quarantine list' has them", request->ids[i]);
-    if (request->all && request->n_ids > 0)
-        return ctl_usage(VERB, "%s takes IDs or --all, not both", action->name);
-    if (!request->all && request->n_ids < action->ids_min)
+    if (request->n_ids < action->ids_min)
         return ctl_usage(VERB, "%s needs an ID", action->name);
     if (request->n_ids > action->ids_max)
         return ctl_usage(VERB, "%s takes %s", action->name, action->ids_max ? "one ID" : "no ID");
@@ -251,7 +245,6 @@ static int parse(int argc, char **argv, struct request *ret, bool *ret_help)
     static const struct option options[] = {{"config", required_argument, NULL, 'c'},
                                             {"db", required_argument, NULL, 'd'},
                                             {"json", no_argument, NULL, 'j'},
-                                            {"all", no_argument, NULL, 'a'},
                                             {"yes", no_argument, NULL, 'y'},
                                             {"help", no_argument, NULL, 'h'},
                                             {0}};
@@ -266,9 +259,6 @@ static int parse(int argc, char **argv, struct request *ret, bool *ret_help)
             break;
         case 'j':
             ret->json = true;
-            break;
-        case 'a':
-            ret->all = true;
             break;
         case 'y':
             ret->yes = true;

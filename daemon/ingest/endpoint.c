@@ -3,6 +3,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include <event2/event_struct.h>
 #include <zmq.h>
@@ -66,7 +70,6 @@ static int set_options(struct endpoint *endpoint)
         {ZMQ_HEARTBEAT_TIMEOUT, HEARTBEAT_LOST_MS},
         {ZMQ_TCP_KEEPALIVE, 1},
         {ZMQ_BACKLOG, BACKLOG},
-        {ZMQ_IPV6, 1},
     };
     int64_t frame_max = ENDPOINT_FRAME_MAX;
     if (zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &frame_max, sizeof(frame_max)) != 0)
@@ -74,7 +77,14 @@ static int set_options(struct endpoint *endpoint)
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
         if (set_int(socket, all[i].option, all[i].value) != 0)
             return -1;
-    if (endpoint->conf->socket == CONF_ROUTER && set_int(socket, ZMQ_ROUTER_MANDATORY, 1) != 0)
+    /* Not for a bind to an interface by its name: that would take its IPv6 address alone. */
+    if (!endpoint->conf->bind || strpbrk(endpoint->conf->address, "[*"))
+        if (set_int(socket, ZMQ_IPV6, 1) != 0)
+            return -1;
+    /* A sender that chose its routing id and connects again while its old connection is not known to be dead would be
+     * read never (of 200 quick reconnects 33 were). It takes the id over instead; nothing but replies goes by it. */
+    if (endpoint->conf->socket == CONF_ROUTER &&
+        (set_int(socket, ZMQ_ROUTER_MANDATORY, 1) != 0 || set_int(socket, ZMQ_ROUTER_HANDOVER, 1) != 0))
         return -1;
     if (endpoint->conf->socket != CONF_SUB)
         return 0;
@@ -88,12 +98,43 @@ static int set_options(struct endpoint *endpoint)
     return 0;
 }
 
+/* libzmq removes whatever is at the path before it binds. A file that is no socket stays; a socket that somebody
+ * listens on is in use. */
+static int claim_ipc(const char *path)
+{
+    struct stat st;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (lstat(path, &st) != 0)
+        return 0;
+    if (!S_ISSOCK(st.st_mode)) {
+        errno = EEXIST;
+        return -1;
+    }
+    strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int rc = fd < 0 ? -1 : connect(fd, (struct sockaddr *)&address, sizeof(address));
+    if (fd >= 0)
+        close(fd);
+    if (rc == 0)
+        errno = EADDRINUSE;
+    return rc == 0 ? -1 : 0;
+}
+
+static int bind_once(struct endpoint *endpoint)
+{
+    static const char ipc[] = "ipc://";
+    const char *address = endpoint->conf->address, *path = address + sizeof(ipc) - 1;
+    if (strncmp(address, ipc, sizeof(ipc) - 1) == 0 && *path != '@' && claim_ipc(path) != 0)
+        return -1;
+    return zmq_bind(endpoint->socket, address);
+}
+
 /* A socket that was closed just now still has its address for a moment: libzmq's I/O thread lets go of it. */
 static int bind_patiently(struct endpoint *endpoint)
 {
     int rc = 0;
-    for (int waited_ms = 0; (rc = zmq_bind(endpoint->socket, endpoint->conf->address)) != 0 &&
-                            zmq_errno() == EADDRINUSE && waited_ms < BIND_PATIENCE_MS;
+    for (int waited_ms = 0;
+         (rc = bind_once(endpoint)) != 0 && zmq_errno() == EADDRINUSE && waited_ms < BIND_PATIENCE_MS;
          waited_ms += BIND_RETRY_MS)
         zmq_poll(NULL, 0, BIND_RETRY_MS);
     return rc;

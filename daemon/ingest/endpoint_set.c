@@ -68,6 +68,17 @@ static bool holds(struct endpoint *const *list, size_t n, const struct endpoint 
     return false;
 }
 
+/* Do two bound addresses come into each other's way? Of tcp:// the port alone tells: one host may be within the other.
+ */
+static bool overlap(const struct conf_endpoint *a, const struct conf_endpoint *b)
+{
+    const char *port = strrchr(a->address, ':');
+    bool tcp = strncmp(a->address, "tcp://", 6) == 0 && strncmp(b->address, "tcp://", 6) == 0;
+    if (!tcp || strcmp(port, ":*") == 0 || strcmp(port, ":0") == 0)
+        return strcmp(a->address, b->address) == 0;
+    return strcmp(port, strrchr(b->address, ':')) == 0;
+}
+
 /* Where in the running set an endpoint is bound that goes, and whose address `conf` takes over; -1: nowhere. */
 static int taken_over(const struct endpoint_set *set, struct endpoint *const *next, size_t n_next,
                       const struct conf_endpoint *conf)
@@ -76,7 +87,7 @@ static int taken_over(const struct endpoint_set *set, struct endpoint *const *ne
         if (!set->endpoints[i] || holds(next, n_next, set->endpoints[i]))
             continue;
         const struct conf_endpoint *old = endpoint_conf(set->endpoints[i]);
-        if (old->bind && strcmp(old->address, conf->address) == 0)
+        if (old->bind && overlap(old, conf))
             return (int)i;
     }
     return -1;
@@ -100,8 +111,7 @@ static int open_new(struct endpoint_set *set, const struct conf *conf, struct en
     for (size_t i = 0; i < conf->n_endpoints; i++) {
         if (next[i])
             continue;
-        int old = taken_over(set, next, conf->n_endpoints, &conf->endpoints[i]);
-        if (old >= 0) {
+        for (int old; (old = taken_over(set, next, conf->n_endpoints, &conf->endpoints[i])) >= 0;) {
             closed[(*n_closed)++] = (struct closed){.conf = endpoint_conf(set->endpoints[old]), .at = (size_t)old};
             endpoint_free(&set->endpoints[old]);
         }

@@ -69,7 +69,8 @@ static int recover(struct journal *journal, const char *directory, int64_t wall_
     journal->fd = found.fd;
     if (rc != 0)
         return -1;
-    if (found.chain.n == 0)
+    report->fresh = found.chain.n == 0;
+    if (report->fresh)
         return begin_journal(journal, wall_us, err);
     memcpy(journal->uuid, found.tail.uuid, sizeof(journal->uuid));
     journal->tail_flags = found.tail.flags;
@@ -173,11 +174,6 @@ uint64_t journal_stored_seq(const struct journal *journal)
 uint64_t journal_first_seq(const struct journal *journal)
 {
     return journal->chain.segments[0].seq;
-}
-
-uint64_t journal_unsynced(const struct journal *journal)
-{
-    return journal->count;
 }
 
 uint64_t journal_unsynced_bytes(const struct journal *journal)

@@ -35,6 +35,7 @@ struct journal_recovery {
     uint64_t mended;        /* damaged places in synced data by which no record was lost: set aside, written anew */
     uint64_t strangers;     /* segment files that are not of this journal: moved to the folder with what is set aside */
     uint64_t unsaved_bytes; /* damaged bytes that could not be copied there (no room): they stay in their segment */
+    bool fresh;             /* there was none: it was made */
     bool clean;             /* the last writer closed the journal */
     char set_aside[256];    /* the folder with the bytes that were set aside; empty: none were */
 };
@@ -76,7 +77,6 @@ uint64_t journal_synced_seq(const struct journal *journal);
 uint64_t journal_first_seq(const struct journal *journal);
 /* The last number that journal_stored() was told; after journal_open() as far as the files tell, which may be less. */
 uint64_t journal_stored_seq(const struct journal *journal);
-uint64_t journal_unsynced(const struct journal *journal); /* records appended, not synced */
 uint64_t journal_unsynced_bytes(const struct journal *journal);
 uint64_t journal_bytes(const struct journal *journal);   /* on disk, all segments */
 double journal_fill(const struct journal *journal);      /* share of max_size taken by what is not stored */

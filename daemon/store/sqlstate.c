@@ -48,13 +48,11 @@ void fault_read(struct fault *fault, const PGresult *result)
 {
     const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-    const char *table = PQresultErrorField(result, PG_DIAG_TABLE_NAME);
     *fault = (struct fault){
         .class = sqlstate_class(sqlstate, PQresultErrorField(result, PG_DIAG_CONSTRAINT_NAME)),
         .line = copy_line(PQresultErrorField(result, PG_DIAG_CONTEXT)),
     };
     snprintf(fault->sqlstate, sizeof(fault->sqlstate), "%s", sqlstate ? sqlstate : "");
     snprintf(fault->text, sizeof(fault->text), "%s", text ? text : PQresultErrorMessage(result));
-    snprintf(fault->table, sizeof(fault->table), "%s", table ? table : "");
     tidy(fault->text, sizeof(fault->text));
 }

@@ -22,7 +22,6 @@ struct fault {
     enum sqlstate_class class;
     char sqlstate[6]; /* empty: the server said nothing */
     char text[512];   /* the primary message, one line */
-    char table[64];   /* empty: the server named none */
     size_t line;      /* of the COPY of mobeye.alert that failed, from 1; 0: unknown */
 };
 

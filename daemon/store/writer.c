@@ -72,8 +72,8 @@ static void disconnected(struct writer *w, const char *reason)
     evtimer_del(&w->timer);
     evtimer_del(&w->watch);
     w->faulty = false;
-    writer_set_state(w, WRITER_CONNECTING, reason);
     writer_tell_up(w, false);
+    writer_set_state(w, WRITER_CONNECTING, reason);
     writer_lost(w);
     writer_forget(w);
 }
@@ -210,8 +210,7 @@ static void minute_cb(evutil_socket_t fd, short what, void *arg)
 
 static bool server_owes_answer(const struct writer *w)
 {
-    return w->state > WRITER_CONNECTING && w->state != WRITER_WAITING && w->state != WRITER_IDLE &&
-           w->state != WRITER_PAUSED;
+    return states[w->state].over != NULL;
 }
 
 /* Nothing is cancelled: the server may be within a COMMIT, or wait for its standby. */

@@ -113,9 +113,6 @@ void writer_reconfigure(struct writer *writer, const char *conninfo, const char 
 /* True where nothing is on its way: for an orderly stop. */
 bool writer_idle(const struct writer *writer);
 
-/* Up to when alerts of every class can be stored: how far partitions are premade. Wall time; 0: not known yet. */
-int64_t writer_partitions_until_us(const struct writer *writer);
-
 /* One word and a sentence for people: "connected", "waiting: connection refused, next try in 3 s". */
 const char *writer_state(const struct writer *writer);
 

@@ -1,5 +1,4 @@
 /* The transaction of a batch: position, identities, alerts. */
-#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>

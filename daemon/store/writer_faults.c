@@ -1,5 +1,4 @@
 /* What can refuse a batch, and how it is stored all the same. */
-#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>

@@ -185,8 +185,9 @@ static int throughput(const struct options *o, const struct message *messages, d
             zmq_poll(items, (int)o->senders, 60000);
     }
     double seconds = now_s() - start;
-    printf("{\"count\": %ld, \"acked\": %ld, \"other\": %ld, \"seconds\": %.4f, \"start\": %.6f, \"mean_bytes\": %.1f}\n",
-           o->count, acked, other, seconds, start, mean_bytes);
+    printf(
+        "{\"count\": %ld, \"acked\": %ld, \"other\": %ld, \"seconds\": %.4f, \"start\": %.6f, \"mean_bytes\": %.1f}\n",
+        o->count, acked, other, seconds, start, mean_bytes);
     return other > 0;
 }
 

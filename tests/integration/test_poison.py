@@ -62,7 +62,7 @@ def test_retry_stores_what_is_no_longer_refused(refusing, dealer, daemon, databa
     some = next(row for row in listed if row["event_id"] == "m-7")
     assert "no_poison" in quarantine(daemon, "show", str(some["id"]))
     database.execute(ALLOW)
-    quarantine(daemon, "retry", "--all")
+    quarantine(daemon, "retry")
     database.wait_stored(61)
     assert stored(database) == good | bad
     assert database.value("select count(*) from mobeye.quarantine") == 0

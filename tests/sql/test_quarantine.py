@@ -88,7 +88,7 @@ class Retry(SchemaTest):
         self.superuser.execute("alter table mobeye.alert add constraint no_bad check (event_id <> 'bad')")
         self.addCleanup(self.superuser.execute, "alter table mobeye.alert drop constraint if exists no_bad")
         bad, good, unreadable = (self.set_aside(record) for record in (pack("bad"), pack("good"), b"\x09garbage"))
-        done = self.retry("--all")
+        done = self.retry()
         self.assertEqual((done.returncode, done.stdout), (1, f"{good}: stored\n"))
         self.assertIn(f"{bad}: ", done.stderr)
         self.assertIn("no_bad", done.stderr)
@@ -105,7 +105,7 @@ class Retry(SchemaTest):
 
     def test_a_configuration_with_errors_is_no_time_to_retry(self):
         self.set_aside(pack("one"))
-        done = mobeyectl("quarantine", "retry", "--all", "-c", "/nonexistent", database=self.database)
+        done = mobeyectl("quarantine", "retry", "-c", "/nonexistent", database=self.database)
         self.assertEqual((done.returncode, self.kept()), (1, 1))
 
 
@@ -179,11 +179,10 @@ class Quarantine(SchemaTest):
         self.assertIn("999999", done.stderr)
         self.assertEqual(self.kept(), 2)
 
-    def test_discard_without_a_terminal_needs_yes(self):
+    def test_discard_in_a_script_asks_nobody(self):
         done = self.run_verb("discard", self.readable, stdin=subprocess.DEVNULL)
-        self.assertEqual(done.returncode, 1)
-        self.assertIn("--yes", done.stderr)
-        self.assertEqual(self.kept(), 2)
+        self.assertEqual((done.returncode, done.stdout), (0, f"{self.readable}: deleted\n"))
+        self.assertEqual(self.kept(), 1)
 
     def discard_answering(self, answer):
         ours, theirs = pty.openpty()
@@ -206,7 +205,7 @@ class Quarantine(SchemaTest):
 
     def test_a_wrong_command_line_is_status_2(self):
         for arguments in ([], ["empty"], ["list", "1"], ["show"], ["show", "1", "2"], ["show", "one"], ["show", "-1"],
-                          ["show", "99999999999999999999"], ["discard"], ["discard", "--all"], ["retry"],
-                          ["retry", "--all", "1"], ["list", "--yes"]):  # fmt: skip
+                          ["show", "99999999999999999999"], ["discard"], ["retry", "one"],
+                          ["retry", "--yes", "1"], ["list", "--yes"]):  # fmt: skip
             done = self.run_verb(*arguments)
             self.assertEqual((done.returncode, done.stdout), (2, ""), arguments)

@@ -280,3 +280,69 @@ Test(endpoint, a_socket_that_was_rebound_serves_again)
     cr_assert_str_eq(last, "again");
     zmq_close(dealer);
 }
+
+static void *named_peer(const char *routing_id)
+{
+    void *socket = zmq_socket(context, ZMQ_DEALER);
+    int zero = 0, timeout_ms = 20000;
+    zmq_setsockopt(socket, ZMQ_LINGER, &zero, sizeof(zero));
+    zmq_setsockopt(socket, ZMQ_RCVTIMEO, &timeout_ms, sizeof(timeout_ms));
+    zmq_setsockopt(socket, ZMQ_ROUTING_ID, routing_id, strlen(routing_id));
+    cr_assert_eq(zmq_connect(socket, address[0]), 0);
+    return socket;
+}
+
+Test(endpoint, a_sender_that_comes_back_by_its_own_routing_id_is_answered)
+{
+    void *before = named_peer("cam1"), *after = named_peer("cam1");
+    zmq_send(before, "one", 3, 0);
+    run_until(1);
+    zmq_send(after, "two", 3, 0);
+    run_until(2);
+    cr_assert_str_eq(last, "two");
+    expect_frame(after, "ACK", 1);
+    zmq_close(before);
+    zmq_close(after);
+}
+
+Test(endpoint, an_ipc_path_that_is_in_use_or_a_file_is_left_alone)
+{
+    struct err err;
+    static const struct endpoint_calls calls = {.ready = on_ready, .message = on_message};
+    cr_assert_null(endpoint_new(loop, context, &endpoints[0], &calls, NULL, &err));
+    cr_assert_not_null(strstr(err.text, "Address already in use"), "%s", err.text);
+    endpoints[1] = router(1, "two");
+    char path[200];
+    snprintf(path, sizeof(path), "%s/1", directory);
+    FILE *file = fopen(path, "w");
+    cr_assert_eq(fputs("precious", file), 1);
+    fclose(file);
+    cr_assert_null(endpoint_new(loop, context, &endpoints[1], &calls, NULL, &err));
+    cr_assert_eq(access(path, R_OK), 0);
+    void *dealer = peer(ZMQ_DEALER, 0);
+    zmq_send(dealer, "still", 5, 0);
+    run_until(1);
+    cr_assert_str_eq(last, "still");
+    zmq_close(dealer);
+}
+
+Test(endpoint, a_tcp_port_is_taken_over_by_a_wider_address)
+{
+    struct err err;
+    char narrow[] = "tcp://127.0.0.1:*", bound[100], wide[100];
+    struct conf_endpoint tcp = {.name = endpoints[0].name, .address = narrow, .bind = true};
+    void *probe = zmq_socket(context, ZMQ_ROUTER);
+    size_t size = sizeof(bound);
+    cr_assert_eq(zmq_bind(probe, narrow), 0);
+    zmq_getsockopt(probe, ZMQ_LAST_ENDPOINT, bound, &size);
+    zmq_unbind(probe, bound);
+    zmq_close(probe);
+    tcp.address = bound;
+    struct conf next = {.endpoints = &tcp, .n_endpoints = 1};
+    cr_assert_eq(endpoint_set_apply(set, &next, &err), 0, "%s", err.text);
+    snprintf(wide, sizeof(wide), "tcp://0.0.0.0%s", strrchr(bound, ':'));
+    struct conf_endpoint wider = {.name = endpoints[0].name, .address = wide, .bind = true};
+    struct conf last_conf = {.endpoints = &wider, .n_endpoints = 1};
+    cr_assert_eq(endpoint_set_apply(set, &last_conf, &err), 0, "%s", err.text);
+    endpoint_set_free(&set);
+}

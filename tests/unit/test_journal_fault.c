@@ -504,7 +504,7 @@ Test(journal_fault, a_full_disk_means_full_and_not_the_end)
     sim.disk_full = true;
     while (append_sized(journal, 60000) == JOURNAL_APPENDED)
         ;
-    cr_assert_eq(journal_unsynced(journal), 0);
+    cr_assert_eq(journal_unsynced_bytes(journal), 0);
     uint64_t n = journal_synced_seq(journal);
     cr_assert_eq(append_sized(journal, 60000), JOURNAL_FULL);
     sim.disk_full = false;

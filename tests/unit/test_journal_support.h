@@ -142,7 +142,7 @@ static __attribute__((unused)) void sync_journal(struct journal *journal)
 {
     struct err err = {""};
     cr_assert_eq(journal_sync(journal, &err), 0, "%s", err.text);
-    cr_assert_eq(journal_unsynced(journal), 0);
+    cr_assert_eq(journal_unsynced_bytes(journal), 0);
 }
 
 static __attribute__((unused)) void close_journal(struct journal **journal)
