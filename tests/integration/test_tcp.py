@@ -98,12 +98,27 @@ def test_every_truncation_and_every_flip_is_survived(serve, portals, database):
     assert database.value("select count(*) from patrol.alerts where event_id like '0077-%%'") == 1
 
 
-def test_a_thousand_connections_are_each_served(serve, portals):
-    needed = 3000
+def need_descriptors(needed):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < needed:
         pytest.skip(f"at most {hard} descriptors here, {needed} are needed")
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, needed), hard))
+
+
+def test_ten_thousand_connections_cost_bounded_memory_and_the_last_is_served(serve, portals):
+    need_descriptors(11000)
+    daemon = serve()
+    before = daemon.rss_kib()
+    many = [portals(daemon) for _ in range(10000)]
+    assert many[-1].ask(event(1)) == ack(1)
+    assert many[0].closed()
+    assert daemon.metric("connections_cut_total") == 10000 - 1024
+    if not sanitized():
+        assert daemon.rss_kib() - before < 32 * 1024
+
+
+def test_a_thousand_connections_are_each_served(serve, portals):
+    need_descriptors(3000)
     daemon = serve(connections=1000)
     before = daemon.rss_kib()
     many = [portals(daemon) for _ in range(1000)]
