@@ -70,6 +70,9 @@ static bool submit_next(struct apply *a)
         return false;
     a->n_spare--;
     a->submitted_seq = batch->last_seq;
+#ifdef MOBEYE_SEED_BUG_SKIP_BETWEEN_BATCHES
+    a->submitted_seq++;
+#endif
     enrich(a, batch);
     writer_submit(a->writer, batch);
     return true;
@@ -152,6 +155,9 @@ static uint64_t on_position(void *ctx, struct writer_position position)
     } else if (position.known) {
         start = position.position;
     }
+#ifdef MOBEYE_SEED_BUG_TRUST_COMMIT
+    start = a->submitted_seq > start ? a->submitted_seq : start;
+#endif
     if (start < a->stored_seq)
         log_warning("journal",
                     "alerts from %" PRIu64 " to %" PRIu64

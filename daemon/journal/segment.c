@@ -45,7 +45,11 @@ int segment_sync(int fd)
     int rc;
     do
         rc = fdatasync(fd);
+#ifdef MOBEYE_SEED_BUG_RETRY_SYNC
+    while (rc != 0);
+#else
     while (rc != 0 && errno == EINTR);
+#endif
     return rc;
 }
 
@@ -109,8 +113,10 @@ int segment_create(int dir_fd, const struct frame_header *first, int *ret_fd, st
     if (fd >= 0)
         close(fd);
     segment_remove_unfinished(dir_fd);
+#ifndef MOBEYE_SEED_BUG_FULL_IS_FATAL
     if (!allocated && (error == ENOSPC || error == EDQUOT))
         return SEGMENT_NO_ROOM;
+#endif
     if (!allocated && error == EOPNOTSUPP)
         return err_set(err, "segment %s: this file system cannot preallocate (ext4, xfs, btrfs and tmpfs can)", name);
     return err_set(err, "segment %s: cannot be made: %s", name, strerror(error));

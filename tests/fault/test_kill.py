@@ -1,15 +1,12 @@
 """kill -9 at random under load, again and again: what was accepted is in the database, once.
 
 MOBEYE_CYCLES is the number of kills (10 unless given), MOBEYE_SEED makes a run's moments those of an earlier one."""
-import os
 import random
 import subprocess
 
+from faults import CYCLES, SEED
 from harness.peers import Load
 from harness.wait import wait_until
-
-CYCLES = int(os.environ.get("MOBEYE_CYCLES", "10"))
-SEED = int(os.environ.get("MOBEYE_SEED", random.randrange(1 << 30)))
 
 
 def loads(daemon):

@@ -1,0 +1,55 @@
+"""What the fault tests share: how long they go on, a sender for the test's own thread, and what they skip for."""
+import os
+import random
+import time
+
+import pytest
+
+from harness.alerts import alert
+from harness.paths import BUILD, sanitized
+from harness.peers import reply_of
+from harness.wait import TIMEOUT_S
+
+# How often each fault happens; ./run fault gives more. The seed makes a run's moments those of an earlier one.
+CYCLES = int(os.environ.get("MOBEYE_CYCLES", "10"))
+SEED = int(os.environ.get("MOBEYE_SEED", random.randrange(1 << 30)))
+BENCH_SEND = BUILD / "tests" / "bench_send"
+
+
+def skip_if_sanitized(library):
+    if sanitized():
+        pytest.skip(f"{library} is preloaded, which AddressSanitizer does not bear")
+
+
+def stream(prefix, size=0):
+    """Alerts without end, each with about `size` bytes more than it needs."""
+    n = 0
+    while True:
+        message = alert(f"{prefix}-{n:07}")
+        if size:
+            message["padding"] = "x" * size
+        yield message
+        n += 1
+
+
+def pump(dealer, messages, until, window=50):
+    """Sends, at most `window` unanswered, and writes down what is accepted until `until()`; then what is there still.
+    A RETRY counts as an answer: its message is not sent again."""
+    flying, end = 0, time.monotonic() + TIMEOUT_S
+    over = False
+    while not over or dealer.socket.poll(50):
+        over = over or until()
+        assert time.monotonic() < end, f"not within {TIMEOUT_S} s, {flying} unanswered"
+        while flying < window and not over:
+            message = next(messages)
+            dealer.ledger.sent.add((message["source"], message["id"]))
+            dealer.send(message)
+            flying += 1
+        dealer.socket.poll(5)
+        while dealer.socket.poll(0):
+            reply = reply_of(dealer.socket.recv_multipart(), dealer.delimiter)
+            flying -= 1
+            assert reply.word in (b"ACK", b"RETRY"), reply
+            if reply.word == b"ACK":
+                # All alerts of these tests are of one source.
+                dealer.ledger.accepted[alert(reply.id.decode())["source"], reply.id.decode()] = reply.seq

@@ -1,0 +1,126 @@
+/*
+ * Preloaded into the daemon, it makes one call of the journal fail. MOBEYE_FAULT is CALL:N:HOW, for the Nth CALL of the
+ * process:
+ *   pwritev    EIO, ENOSPC    nothing is written
+ *              short          half of it is written, which is no error
+ *              torn           half of it is written, and the next one fails with EIO
+ *   fdatasync  EIO, ENOSPC    the page cache still shows what was written
+ *              lost           EIO, and what was written last is gone, as where the kernel drops the pages
+ *   fsync, fallocate  EIO, ENOSPC
+ * Calls after that one succeed: who tries again is told that all is well.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+struct fault {
+    char call[16], how[16];
+    long n;
+    bool read;
+};
+
+static struct fault fault;
+static long seen;
+static bool torn;
+static struct {
+    int fd;
+    off_t offset;
+    size_t len;
+} last_write = {.fd = -1};
+
+/* How this call is to fail, NULL: it is not. */
+static const char *due(const char *call)
+{
+    const char *text = getenv("MOBEYE_FAULT");
+    if (!fault.read && text && sscanf(text, "%15[^:]:%ld:%15s", fault.call, &fault.n, fault.how) != 3) {
+        fprintf(stderr, "shim: MOBEYE_FAULT is CALL:N:HOW, not \"%s\"\n", text);
+        abort();
+    }
+    fault.read = true;
+    if (strcmp(call, fault.call) != 0 || ++seen != fault.n)
+        return NULL;
+    fprintf(stderr, "shim: %s %ld: %s\n", call, seen, fault.how);
+    return fault.how;
+}
+
+static int fail(const char *how)
+{
+    errno = strcmp(how, "ENOSPC") == 0 ? ENOSPC : EIO;
+    return -1;
+}
+
+static ssize_t write_half(int fd, const struct iovec *iov, int n, off_t offset)
+{
+    size_t len = 0, at = 0;
+    for (int i = 0; i < n; i++)
+        len += iov[i].iov_len;
+    char *bytes = len > 0 ? malloc(len) : NULL;
+    if (!bytes)
+        abort();
+    for (int i = 0; i < n; at += iov[i++].iov_len)
+        memcpy(bytes + at, iov[i].iov_base, iov[i].iov_len);
+    ssize_t put = pwrite(fd, bytes, len / 2, offset);
+    free(bytes);
+    return put;
+}
+
+ssize_t pwritev(int fd, const struct iovec *iov, int n, off_t offset)
+{
+    ssize_t (*real)(int, const struct iovec *, int, off_t);
+    *(void **)&real = dlsym(RTLD_NEXT, "pwritev");
+    if (torn) {
+        torn = false;
+        return fail("EIO");
+    }
+    const char *how = due("pwritev");
+    torn = how && strcmp(how, "torn") == 0;
+    if (torn || (how && strcmp(how, "short") == 0))
+        return write_half(fd, iov, n, offset);
+    if (how)
+        return fail(how);
+    ssize_t put = real(fd, iov, n, offset);
+    last_write.fd = fd;
+    last_write.offset = offset;
+    last_write.len = put > 0 ? (size_t)put : 0;
+    return put;
+}
+
+static void lose(int fd)
+{
+    char *zeros = calloc(1, last_write.len);
+    if (!zeros || fd != last_write.fd || pwrite(fd, zeros, last_write.len, last_write.offset) < 0)
+        abort();
+    free(zeros);
+}
+
+int fdatasync(int fd)
+{
+    int (*real)(int);
+    *(void **)&real = dlsym(RTLD_NEXT, "fdatasync");
+    const char *how = due("fdatasync");
+    if (how && strcmp(how, "lost") == 0)
+        lose(fd);
+    return how ? fail(how) : real(fd);
+}
+
+int fsync(int fd)
+{
+    int (*real)(int);
+    *(void **)&real = dlsym(RTLD_NEXT, "fsync");
+    const char *how = due("fsync");
+    return how ? fail(how) : real(fd);
+}
+
+int fallocate(int fd, int mode, off_t offset, off_t len)
+{
+    int (*real)(int, int, off_t, off_t);
+    *(void **)&real = dlsym(RTLD_NEXT, "fallocate");
+    const char *how = due("fallocate");
+    return how ? fail(how) : real(fd, mode, offset, len);
+}

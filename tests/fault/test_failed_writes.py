@@ -1,0 +1,79 @@
+"""A write or sync of the journal fails: no ACK for it, the process ends, the next one delivers what was accepted."""
+import pytest
+
+from faults import CYCLES, pump, skip_if_sanitized, stream
+from harness.paths import BUILD
+from harness.peers import Dealer, Ledger
+
+SHIM = BUILD / "tests" / "shim.so"
+# Segments of a mebibyte, so that new ones come often.
+MAX_SIZE = "16MiB"
+SEGMENTS = min(max(CYCLES // 3, 3), 12)
+
+
+def failing(call, n, how):
+    return {"LD_PRELOAD": str(SHIM), "MOBEYE_FAULT": f"{call}:{n}:{how}"}
+
+
+@pytest.fixture
+def journaling(database, daemons):
+    skip_if_sanitized(SHIM.name)
+    assert SHIM.exists(), f"there is no {SHIM}: build it"
+    daemon = daemons(database.ingest, max_size=MAX_SIZE)
+    yield daemon
+    database.check(daemon.ledger)
+    daemon.stop()
+
+
+@pytest.fixture
+def send(journaling, context):
+    """send(until, window) goes on with one stream, on a connection of its own."""
+    journaling.ledger = Ledger()
+    messages = stream("fail", 4000)
+
+    def made(until, window=20):
+        dealer = Dealer(context, journaling.address())
+        dealer.ledger = journaling.ledger
+        pump(dealer, messages, until, window)
+        dealer.close()
+
+    return made
+
+
+@pytest.mark.parametrize("call, how", [
+    ("pwritev", "EIO"), ("pwritev", "ENOSPC"), ("pwritev", "torn"),
+    ("fdatasync", "EIO"), ("fdatasync", "ENOSPC"), ("fdatasync", "lost"),
+    ("fsync", "EIO"), ("fallocate", "EIO"),
+])
+def test_it_ends_with_1_and_everything_accepted_arrives(journaling, send, call, how):
+    calls = CYCLES if call in ("pwritev", "fdatasync") else SEGMENTS
+    for n in range(1, calls + 1):
+        journaling.launch(env=failing(call, n, how))
+        send(lambda: not journaling.running(), window=1 if n % 2 else 20)
+        assert journaling.wait_exit() == 1, f"{call} {n}"
+        assert len(journaling.lines("^shim: ")) == n, "the call was made, and failed"
+    journaling.start()
+    enough = len(journaling.ledger.accepted) + 100
+    send(lambda: len(journaling.ledger.accepted) >= enough)
+    journaling.wait_drained()
+
+
+def test_a_short_write_is_completed(journaling, send):
+    for n in range(1, CYCLES + 1):
+        journaling.start(env=failing("pwritev", n, "short"))
+        send(lambda: journaling.lines(f"^shim: pwritev {n}: short"))
+        journaling.kill()
+    journaling.start()
+    journaling.wait_drained()
+    assert len(journaling.ledger.accepted) > 0
+
+
+def test_no_room_for_a_segment_is_a_retry_and_no_end(journaling, send):
+    for n in range(2, SEGMENTS + 1):
+        journaling.start(env=failing("fallocate", n, "ENOSPC"))
+        send(lambda: journaling.lines(f"^shim: fallocate {n}: ENOSPC"))
+        enough = len(journaling.ledger.accepted) + 300
+        send(lambda: len(journaling.ledger.accepted) >= enough)
+        journaling.stop()
+    journaling.start()
+    journaling.wait_drained()

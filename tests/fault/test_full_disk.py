@@ -1,0 +1,91 @@
+"""A full disk: RETRY, no ACK, no end of the daemon, and it mends by itself."""
+import pytest
+
+from disk import disk  # noqa: F401 (a fixture)
+from harness.alerts import SOURCE, padded
+from harness.peers import Dealer
+from harness.wait import wait_until
+
+
+def on(*kinds):
+    return pytest.mark.parametrize("disk", kinds, indirect=True)
+
+
+class Sender:
+    """Sends one large alert at a time."""
+
+    def __init__(self, context, daemon):
+        self.dealer = Dealer(context, daemon.address())
+        self.ledger = self.dealer.ledger
+        self.n = 0
+
+    def send(self):
+        self.n += 1
+        name = f"big-{self.n}"
+        self.ledger.sent.add((SOURCE, name))
+        reply = self.dealer.ask(padded(name, 60000))
+        if reply.word == b"ACK":
+            self.ledger.accepted[SOURCE, name] = reply.seq
+        return reply.word
+
+    def send_until(self, word):
+        wait_until(lambda: self.send() == word, f"{word} from the daemon", every=0.001)
+
+
+@on("tmpfs", "ext4", "xfs")
+def test_a_full_disk_answers_retry_and_resumes_when_there_is_room(disk, cluster, database, daemons, context):  # noqa: F811
+    daemon = daemons(database.ingest, journal=disk.path / "journal", max_size="64MiB").start()
+    cluster.stop()
+    sender = Sender(context, daemon)
+    for _ in range(3):
+        assert sender.send() == b"ACK"
+        disk.fill()
+        sender.send_until(b"RETRY")
+        assert [sender.send() for _ in range(20)] == [b"RETRY"] * 20
+        assert daemon.get("/readyz")[0] == 200
+        assert daemon.metric("journal_fill_ratio") < 0.9, "it is the disk that is full, not the journal"
+        disk.free()
+        sender.send_until(b"ACK")
+    cluster.start()
+    daemon.wait_drained()
+    database.check(sender.ledger)
+    assert database.stored() == len(sender.ledger.accepted)
+    daemon.stop()
+
+
+@on("ext4", "xfs")
+def test_a_disk_that_is_full_at_start_loses_nothing_and_mends(disk, cluster, database, daemons, context):  # noqa: F811
+    daemon = daemons(database.ingest, journal=disk.path / "journal", max_size="64MiB").start()
+    cluster.stop()
+    sender = Sender(context, daemon)
+    disk.fill()
+    sender.send_until(b"RETRY")
+    for stop in (daemon.kill, daemon.stop):
+        stop()
+        disk.free()
+        disk.fill()
+        daemon.start()
+        assert daemon.metric("recovered_total") == len(sender.ledger.accepted)
+        sender.send_until(b"RETRY")
+    disk.free()
+    sender.send_until(b"ACK")
+    cluster.start()
+    daemon.wait_drained()
+    database.check(sender.ledger)
+    daemon.stop()
+
+
+@on("ext4")
+def test_what_is_stored_makes_room_on_a_full_disk(disk, database, daemons, context):  # noqa: F811
+    """Segments that are kept for later are the first to go."""
+    daemon = daemons(database.ingest, journal=disk.path / "journal", max_size="64MiB").start()
+    sender = Sender(context, daemon)
+    while daemon.metric("journal_bytes") < 12 << 20:
+        assert sender.send() == b"ACK"
+    daemon.wait_drained()
+    disk.fill()
+    for _ in range(250):
+        sender.send_until(b"ACK")
+    daemon.wait_drained()
+    database.check(sender.ledger)
+    daemon.stop()
