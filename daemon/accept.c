@@ -70,13 +70,7 @@ static struct intake *intake_of(struct accept *a, struct endpoint *endpoint)
     if (intake)
         return intake;
     struct metrics_endpoint *counters = metrics_endpoint(a->metrics, endpoint_conf(endpoint)->name);
-    for (intake = a->intakes; intake && intake->counters != counters; intake = intake->next)
-        ;
-    if (!intake) {
-        intake = intake_new(counters, loop_mono_us(a->loop));
-        intake->next = a->intakes;
-        a->intakes = intake;
-    }
+    intake = intake_find(&a->intakes, counters, loop_mono_us(a->loop));
     endpoint_set_user(endpoint, intake);
     return intake;
 }
@@ -432,10 +426,7 @@ void accept_free(struct accept **accept)
     endpoint_set_free(&a->endpoints);
     decoder_free(&a->decoder);
     panel_free(&a->panel);
-    for (struct intake *intake = a->intakes, *next; intake; intake = next) {
-        next = intake->next;
-        intake_free(&intake);
-    }
+    intake_free_all(&a->intakes);
     buf_free(&a->records.bytes);
     buf_free(&a->replies.bytes);
     free(a);

@@ -38,23 +38,29 @@ void records_drop_first(struct records *records)
     records->n--;
 }
 
-struct intake *intake_new(struct metrics_endpoint *counters, int64_t mono_us)
+struct intake *intake_find(struct intake **list, struct metrics_endpoint *counters, int64_t mono_us)
 {
+    for (struct intake *intake = *list; intake; intake = intake->next)
+        if (intake->counters == counters)
+            return intake;
     struct intake *intake = mem_zalloc(sizeof(*intake));
     intake->counters = counters;
     intake->heard_us = mono_us;
+    intake->next = *list;
     snprintf(intake->subject, sizeof(intake->subject), "endpoint %s", counters->name);
+    *list = intake;
     return intake;
 }
 
-void intake_free(struct intake **intake)
+void intake_free_all(struct intake **list)
 {
-    if (!*intake)
-        return;
-    buf_free(&(*intake)->held.bytes);
-    dc09_keys_free(&(*intake)->keys);
-    free(*intake);
-    *intake = NULL;
+    for (struct intake *intake = *list, *next; intake; intake = next) {
+        next = intake->next;
+        buf_free(&intake->held.bytes);
+        dc09_keys_free(&intake->keys);
+        free(intake);
+    }
+    *list = NULL;
 }
 
 static void speaks_again(struct intake *intake)

@@ -34,8 +34,9 @@ struct intake {
     int64_t heard_us;       /* monotonic: when the last message that was not refused came, or the start */
 };
 
-struct intake *intake_new(struct metrics_endpoint *counters, int64_t mono_us);
-void intake_free(struct intake **intake); /* safe on NULL */
+/* The one of these counters in the list: found or made. */
+struct intake *intake_find(struct intake **list, struct metrics_endpoint *counters, int64_t mono_us);
+void intake_free_all(struct intake **list);
 
 /* A message came that was not refused. */
 void intake_heard(struct intake *intake, int64_t mono_us);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <event2/event_struct.h>
 #include <libpq-fe.h>
@@ -229,6 +230,16 @@ static void disarm(struct daemon *d)
     }
 }
 
+/* As many descriptors as are allowed: each connection takes one. Where that fails, accepting rests now and then. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 /* Builds, runs, unwinds. Takes over conf. */
 static int run(struct daemon *d, struct conf *conf)
 {
@@ -317,5 +328,6 @@ int main(int argc, char **argv)
     }
     log_open(level);
     signal(SIGPIPE, SIG_IGN);
+    raise_descriptor_limit();
     return run(&d, conf);
 }

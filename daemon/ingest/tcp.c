@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,9 @@
 #define SHARE       64
 #define BACKLOG     1024
 #define ACCEPT_REST CLOCK_SECOND
+/* An address that ZeroMQ had until just now: its I/O thread lets go of it in a moment. */
+#define BIND_PATIENCE_MS 1000
+#define BIND_RETRY_MS    10
 
 enum cut_reason { CUT_NOT_ALLOWED, CUT_TOO_MANY, CUT_NO_FRAME, CUT_UNREAD, CUT_REASONS };
 
@@ -282,11 +286,25 @@ static int listen_at(const char *address, const char *any)
     return fd;
 }
 
+static int listen_patiently(const char *address)
+{
+    const char *any = "::";
+    int fd = -1;
+    for (int waited_ms = 0; fd < 0 && waited_ms < BIND_PATIENCE_MS; waited_ms += BIND_RETRY_MS) {
+        fd = listen_at(address, any);
+        if (fd < 0 && errno == EAFNOSUPPORT)
+            any = "0.0.0.0"; /* a machine without IPv6 */
+        else if (fd < 0 && errno == EADDRINUSE)
+            poll(NULL, 0, BIND_RETRY_MS);
+        else
+            break;
+    }
+    return fd;
+}
+
 static int open_listener(struct tcp *tcp, struct err *err)
 {
-    int fd = listen_at(tcp->conf->address, "::");
-    if (fd < 0 && errno == EAFNOSUPPORT)
-        fd = listen_at(tcp->conf->address, "0.0.0.0");
+    int fd = listen_patiently(tcp->conf->address);
     if (fd >= 0)
         tcp->listener = evconnlistener_new(loop_base(tcp->loop), on_accept, tcp,
                                            LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, BACKLOG, fd);

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from harness.paths import sanitized
+from harness.peers import Dealer
 from harness.portal import FIELD, Portal, ack, build, endpoint, event, stamp, wrap
 from harness.wait import wait_until
 
@@ -97,12 +98,27 @@ def test_every_truncation_and_every_flip_is_survived(serve, portals, database):
     assert database.value("select count(*) from patrol.alerts where event_id like '0077-%%'") == 1
 
 
-def test_a_thousand_connections_are_each_served(serve, portals):
-    needed = 3000
+def need_descriptors(needed):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < needed:
         pytest.skip(f"at most {hard} descriptors here, {needed} are needed")
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, needed), hard))
+
+
+def test_ten_thousand_connections_cost_bounded_memory_and_the_last_is_served(serve, portals):
+    need_descriptors(11000)
+    daemon = serve()
+    before = daemon.rss_kib()
+    many = [portals(daemon) for _ in range(10000)]
+    assert many[-1].ask(event(1)) == ack(1)
+    assert many[0].closed()
+    assert daemon.metric("connections_cut_total") == 10000 - 1024
+    if not sanitized():
+        assert daemon.rss_kib() - before < 32 * 1024
+
+
+def test_a_thousand_connections_are_each_served(serve, portals):
+    need_descriptors(3000)
     daemon = serve(connections=1000)
     before = daemon.rss_kib()
     many = [portals(daemon) for _ in range(1000)]
@@ -205,6 +221,18 @@ def test_out_of_descriptors_it_waits_and_does_not_spin(serve, portals, tmp_path)
         portal.close()
     wait_until(lambda: daemon.lines("endpoint portal: connections are accepted again"), "recovery")
     assert portals(daemon).ask(event(99)) == ack(99)
+
+
+def test_an_address_passes_from_zeromq_to_raw_tcp_and_back(serve, portals, context):
+    daemon = serve()
+    tcp = daemon.conf.endpoints[0]
+    router = daemon.conf.endpoint("portal", bind=tcp["bind"], format="sia-dc09")
+    for number in range(1, 6, 2):
+        daemon.reload(endpoints=[router])
+        assert Dealer(context, router["bind"]).ask(event(number)).word == b"ACK"
+        daemon.reload(endpoints=[tcp])
+        assert portals(daemon).ask(event(number + 1)) == ack(number + 1)
+    assert daemon.metric("config_last_reload_successful") == 1
 
 
 def test_a_busy_address_is_a_clear_error(serve, daemons, database):
