@@ -43,7 +43,7 @@ void writer_begin(struct writer *w)
     struct parcel *parcel = writer_parcel(w);
     struct buf sql = {0};
     parcel_reset(parcel);
-    w->moved = w->claimed = w->isolated = w->commit_sent = w->committed = false;
+    w->moved = w->claimed = w->isolated = w->rows_sent = w->commit_sent = w->committed = false;
     w->set_aside = 0;
     w->quarantined = 0;
     append_opening(w, &sql);

@@ -45,6 +45,7 @@ struct writer {
     bool moved;           /* the position was not where we thought */
     bool claimed;         /* CLAIMING: the insert is sent, and no longer the rollback before it */
     bool isolated;        /* all refused rows are known */
+    bool rows_sent;       /* all of them: the server is at work, and there is time to encode the next batch */
     bool commit_sent;     /* with the statements that are on their way */
     bool committed;       /* so says the server */
     bool bare;            /* quarantine refuses the description too */
