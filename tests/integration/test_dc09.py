@@ -6,7 +6,7 @@ import pytest
 
 from harness.alerts import padded
 from harness.daemon import mobeyectl
-from harness.paths import ROOT
+from harness.paths import MOBEYED, ROOT
 from harness.peers import Dealer
 from harness.portal import FIELD, Portal, ack, build, endpoint, event, stamp, wrap
 from harness.wait import wait_until
@@ -152,7 +152,7 @@ def test_an_encrypted_frame_without_its_key_gets_duh(serve, database):
 def test_a_bad_file_of_keys_is_a_configuration_error(serve, database, daemons, keys):
     daemon = serve(dc09_keys=str(keys))
     keys.chmod(0o644)
-    check = subprocess.run([*daemon.process.args[:1], "--check", "-c", daemon.file], capture_output=True, text=True)
+    check = subprocess.run([MOBEYED, "--check", "-c", daemon.file], capture_output=True, text=True)
     assert check.returncode == 2
     assert "endpoints.portal.dc09_keys: " in check.stderr and str(keys) in check.stderr, check.stderr
     daemon.hang_up()
