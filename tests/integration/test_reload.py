@@ -1,9 +1,11 @@
 """SIGHUP: a good file is applied whole, a bad one changes nothing and is told."""
+import contextlib
 import socket
 
 import pytest
+import zmq
 
-from harness.alerts import alert, alerts
+from harness.alerts import alert, alerts, encode
 from harness.paths import free_port
 from harness.peers import Dealer, Load
 from harness.wait import wait_until
@@ -48,8 +50,9 @@ def test_an_endpoint_that_moves_answers_at_its_new_address(context, daemon, data
     daemon.reload(endpoints=[daemon.conf.endpoint("door", bind=f"tcp://127.0.0.1:{free_port()}")])
     assert Dealer(context, daemon.address()).ask(alert("moved")).seq == 1
     daemon.reload(endpoints=[daemon.conf.endpoint("door", socket="pull")])
-    push = Dealer(context, daemon.address())  # a DEALER reaches no PULL
-    push.send(alert("never"))
+    push = Dealer(context, daemon.address())  # a DEALER reaches no PULL; once libzmq knows, it takes no message for it
+    with contextlib.suppress(zmq.Again):
+        push.socket.send(encode(alert("never")), zmq.DONTWAIT)
     daemon.reload(endpoints=[daemon.conf.endpoint("door")])
     assert Dealer(context, daemon.address()).ask(alert("back")).seq == 2
 

@@ -39,6 +39,7 @@ class Dealer:
     def __init__(self, context, address, delimiter=False, hwm=100000):
         self.socket = context.socket(zmq.DEALER)
         self.socket.setsockopt(zmq.LINGER, 0)
+        self.socket.setsockopt(zmq.SNDTIMEO, TIMEOUT_S * 1000)  # a test fails, it does not hang
         self.socket.setsockopt(zmq.SNDHWM, hwm)
         self.socket.setsockopt(zmq.RCVHWM, hwm)
         self.socket.setsockopt(zmq.RECONNECT_IVL, 20)
