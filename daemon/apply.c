@@ -174,7 +174,7 @@ static void on_stored(void *ctx, const struct writer_stored *stored)
     struct apply *a = ctx;
     a->metrics->committed_total += stored->committed;
     a->metrics->duplicate_total += stored->duplicate;
-    /* Numbers without a record were set aside with their bytes when the journal was recovered. */
+    /* stored->quarantined, and numbers without a record: those were set aside when the journal was recovered. */
     uint64_t numbers = stored->last_seq - a->stored_seq;
     a->metrics->quarantined_total += numbers - stored->committed - stored->duplicate;
     a->stored_seq = stored->last_seq;

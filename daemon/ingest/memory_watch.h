@@ -4,7 +4,9 @@
  * ZMQ_MAXMSGSIZE holds for one frame and ZMQ_RCVHWM counts whole messages: a message of frames without end grows
  * libzmq's memory, and the application sees nothing of it until its last frame. Closing the socket frees it. So the
  * resident memory is watched, and over the limit the endpoints are closed and opened anew, one after the other, until
- * it is below again. Accepted alerts are not touched; a message that was on its way is sent again by its sender.
+ * it is below again or each has had its turn: what no endpoint gives back is not the peers', and closing them goes on
+ * only when there is more of it. Accepted alerts are not touched; a message that was on its way is sent again by its
+ * sender.
  */
 #ifndef MOBEYE_INGEST_MEMORY_WATCH_H
 #define MOBEYE_INGEST_MEMORY_WATCH_H
