@@ -2,7 +2,8 @@
  * What travels: one alert, from its decoding to its row in the database.
  *
  * A struct alert owns nothing. Its slices point into the message it was decoded from, or into the journal record that
- * it was unpacked from; they live as long as those bytes do.
+ * it was unpacked from; they live as long as those bytes do. What enrich adds lives as long as the batch (batch_keep()
+ * and the like): registry, areas and configuration may change while the batch is on its way.
  */
 #ifndef MOBEYE_ALERT_ALERT_H
 #define MOBEYE_ALERT_ALERT_H
@@ -100,6 +101,18 @@ enum alert_flag { ALERT_FLAGS(ALERT_FLAG_BIT) };
 #define ALERT_NO_TIME INT64_MIN
 #define ALERT_NO_INT  INT32_MIN
 
+/* The areas that a place is in, at most one a layer, sorted by layer. */
+struct alert_area {
+    struct str layer, code;
+};
+
+struct alert_areas {
+    size_t n;
+    struct alert_area area[];
+};
+
+struct incident_terms; /* alert/incident.h */
+
 struct alert {
     /* From the message. */
     enum alert_format format;
@@ -138,8 +151,18 @@ struct alert {
     enum location_source location_source;
     double place_lon, place_lat; /* valid unless LOCATION_NONE */
     float place_accuracy_m;      /* NAN: unknown */
-    struct str rule;             /* name of the rule that decided; empty: none. Owned by the configuration, and read no
-                                later than writer_submit() */
+    struct str rule;             /* name of the rule that decided; empty: none */
+    bool registered;             /* the registry has the device; `device` is then the id that it has there */
+    struct str group;            /* the device's; empty: none */
+    uint64_t placement_id;       /* the device's when it occurred; 0: none */
+    struct str placement_team;   /* that placement's; empty: none */
+    const struct alert_areas *areas; /* that the place is in; NULL: no place is known */
+    const struct incident_terms *terms; /* what its rule wants made of it; NULL: it is stored, nothing more */
+    uint8_t thread[16];          /* alert/incident.h: struct thread */
+    uint8_t key[16];             /* of the incident that its rule means; valid where terms is set */
+
+    /* From the fold, within the transaction that stores it. */
+    size_t incident; /* index into the book; NO_INCIDENT (SIZE_MAX): none */
 };
 
 const char *alert_kind_word(enum alert_kind kind);

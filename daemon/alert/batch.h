@@ -4,6 +4,8 @@
 #ifndef MOBEYE_ALERT_BATCH_H
 #define MOBEYE_ALERT_BATCH_H
 
+#include <obstack.h>
+
 #include "alert/alert.h"
 
 struct batch_row {
@@ -19,10 +21,16 @@ struct batch {
     uint64_t first_seq, last_seq; /* what the journal position goes from (exclusive: first_seq - 1) and to. Equal to
                                      the rows' unless the journal had to leave out damaged records. */
     uint64_t last_checksum;       /* of the record last_seq */
+    struct obstack notes;         /* what enrich added to the alerts */
+    void *notes_start;
 };
 
 struct batch *batch_new(size_t cap);
 void batch_free(struct batch **batch); /* safe on NULL */
 void batch_clear(struct batch *batch); /* empties it, keeps the memory */
+
+/* Memory that lives until batch_clear(): a copy of the bytes, aligned for any type; a copy of text. */
+void *batch_keep(struct batch *batch, const void *bytes, size_t len);
+struct str batch_keep_str(struct batch *batch, struct str text);
 
 #endif

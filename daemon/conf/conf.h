@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "alert/alert.h"
+#include "alert/incident.h"
 
 /* The largest database.batch_max, in alerts. */
 #define CONF_BATCH_MAX 20000
@@ -61,7 +61,13 @@ struct conf_match {
     size_t n_labels;
     char **camera_zones;
     size_t n_camera_zones;
-    int located; /* -1 not given, 0 no, 1 yes; as the next */
+    char **groups; /* of devices */
+    size_t n_groups;
+    char *area_layer;  /* the place is in an area of this layer; NULL: not given */
+    char **area_codes; /* and that is one of these; none: any */
+    size_t n_area_codes;
+    int registered; /* -1 not given, 0 no, 1 yes; as the next two */
+    int located;
     int drill;
     double score_min;   /* score >= this; NAN: not given */
     double score_below; /* score < this; NAN: not given */
@@ -70,10 +76,25 @@ struct conf_match {
     uint32_t days; /* bit 0 Monday .. bit 6 Sunday; 0: not given */
 };
 
-/* The action is `store`: the alert is stored, nothing more. */
+/* What tells incidents of a category apart. */
+enum conf_group_by {
+    GROUP_DEVICE = 1u << 0,
+    GROUP_KIND = 1u << 1,
+    GROUP_INPUT = 1u << 2,
+    GROUP_TRACK = 1u << 3,
+    GROUP_ENDPOINT = 1u << 4,
+};
+
+/* Either `action: store` (the alert is stored, nothing more) or an `incident`. */
 struct conf_rule {
     char *name;
     struct conf_match match;
+    bool makes_incident;         /* the rest is valid then */
+    struct incident_terms terms; /* rule and team are slices of name and team */
+    char *team;
+    uint32_t group_by; /* GROUP_... */
+    char **group_layers; /* layers whose code tells them apart as well, sorted, each once */
+    size_t n_group_layers;
 };
 
 struct conf {
@@ -98,6 +119,8 @@ struct conf {
     char *http_listen; /* NULL: off */
     struct conf_rule *rules;
     size_t n_rules;
+    char *rules_text;       /* timezone and the rules section as written: what the hash is of, and what is kept */
+    uint8_t rules_hash[16]; /* BLAKE2b of it */
 };
 
 void conf_free(struct conf **conf); /* safe on NULL and on a half-built one */
