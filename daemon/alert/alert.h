@@ -149,17 +149,17 @@ struct alert {
 
     /* From enrich. */
     enum location_source location_source;
-    double place_lon, place_lat; /* valid unless LOCATION_NONE */
-    float place_accuracy_m;      /* NAN: unknown */
-    struct str rule;             /* name of the rule that decided; empty: none */
-    bool registered;             /* the registry has the device; `device` is then the id that it has there */
-    struct str group;            /* the device's; empty: none */
-    uint64_t placement_id;       /* the device's when it occurred; 0: none */
-    struct str placement_team;   /* that placement's; empty: none */
-    const struct alert_areas *areas; /* that the place is in; NULL: no place is known */
+    double place_lon, place_lat;        /* valid unless LOCATION_NONE */
+    float place_accuracy_m;             /* NAN: unknown */
+    struct str rule;                    /* name of the rule that decided; empty: none */
+    bool registered;                    /* the registry has the device; `device` is then the id that it has there */
+    struct str group;                   /* the device's; empty: none */
+    uint64_t placement_id;              /* the device's when it occurred; 0: none */
+    struct str placement_team;          /* that placement's; empty: none */
+    const struct alert_areas *areas;    /* that the place is in; NULL: no place is known */
     const struct incident_terms *terms; /* what its rule wants made of it; NULL: it is stored, nothing more */
-    uint8_t thread[16];          /* alert/incident.h: struct thread */
-    uint8_t key[16];             /* of the incident that its rule means; valid where terms is set */
+    uint8_t thread[16];                 /* alert/incident.h: struct thread */
+    uint8_t key[16];                    /* of the incident that its rule means; valid where terms is set */
 
     /* From the fold, within the transaction that stores it. */
     size_t incident; /* index into the book; NO_INCIDENT (SIZE_MAX): none */

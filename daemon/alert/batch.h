@@ -21,7 +21,9 @@ struct batch {
     uint64_t first_seq, last_seq; /* what the journal position goes from (exclusive: first_seq - 1) and to. Equal to
                                      the rows' unless the journal had to leave out damaged records. */
     uint64_t last_checksum;       /* of the record last_seq */
-    struct obstack notes;         /* what enrich added to the alerts */
+    uint64_t registry_version;    /* what it was enriched with; the database says whether that still holds */
+    uint64_t areas_version;
+    struct obstack notes; /* what enrich added to the alerts */
     void *notes_start;
 };
 

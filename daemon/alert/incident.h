@@ -43,11 +43,11 @@ struct incident {
     struct incident_terms terms; /* of the rule that made it; terms.priority is that rule's. terms.team as settled */
     int priority;                /* the most urgent of its alerts' rules */
     bool drill;
-    bool accepting;  /* at most one incident of a key is */
-    bool closed;     /* its status; closed_us says when */
-    bool by_person;  /* where closed: by a person, else by the system (restored, merged, unattended) */
-    bool urgent;     /* a panic or holdup is among its raises: never muted, never settled */
-    bool verified;   /* verified_by is set */
+    bool accepting; /* at most one incident of a key is */
+    bool closed;    /* its status; closed_us says when */
+    bool by_person; /* where closed: by a person, else by the system (restored, merged, unattended) */
+    bool urgent;    /* a panic or holdup is among its raises: never muted, never settled */
+    bool verified;  /* verified_by is set */
     enum alert_kind kind;
     struct str device;
     int64_t first_seen_us, last_seen_us; /* times of occurrence */
@@ -66,11 +66,11 @@ struct incident {
     uint64_t previous_id;                 /* the incident that a person had closed; 0: none */
 
     /* What became of it in this batch. */
-    bool fresh;     /* made */
-    bool changed;   /* anything above differs from what the database has */
-    bool joined;    /* an alert joined it */
-    bool raised;    /* a raise joined it: it may verify others, or be verified */
-    bool restored;  /* category service, and nothing is active any more: it is to be closed as restored */
+    bool fresh;    /* made */
+    bool changed;  /* anything above differs from what the database has */
+    bool joined;   /* an alert joined it */
+    bool raised;   /* a raise joined it: it may verify others, or be verified */
+    bool restored; /* category service, and nothing is active any more: it is to be closed as restored */
 };
 
 /* The alerts of one device and kind (and input, and track; drills apart): they follow each other into one incident. */

@@ -92,7 +92,7 @@ struct conf_rule {
     bool makes_incident;         /* the rest is valid then */
     struct incident_terms terms; /* rule and team are slices of name and team */
     char *team;
-    uint32_t group_by; /* GROUP_... */
+    uint32_t group_by;   /* GROUP_... */
     char **group_layers; /* layers whose code tells them apart as well, sorted, each once */
     size_t n_group_layers;
 };

@@ -12,10 +12,11 @@
 #include <stdint.h>
 
 #include "alert/batch.h"
+#include "alert/incident.h"
 #include "base/loop.h"
 
 /* The schema version that this program writes: the number of the last migration. */
-#define WRITER_SCHEMA_VERSION 1
+#define WRITER_SCHEMA_VERSION 3
 
 struct writer;
 
@@ -78,6 +79,11 @@ struct writer_calls {
     uint64_t (*position)(void *ctx, struct writer_position position);
     /* A batch may be submitted now. */
     void (*ready)(void *ctx);
+    /* Within the transaction: decides which incidents the rows join or make (enrich/fold.h). */
+    void (*fold)(void *ctx, struct book *book, struct batch *batch, const uint8_t *store);
+    /* The registry or the areas have moved on from what the batch was enriched with. Whatever was submitted is
+     * forgotten; position() comes next. */
+    void (*stale)(void *ctx, uint64_t registry_version, uint64_t areas_version);
     /* A batch or a part of it is committed. */
     void (*stored)(void *ctx, const struct writer_stored *stored);
     /* The writer has no more use for the batch: it is stored, or forgotten (position comes next). */
