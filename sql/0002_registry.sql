@@ -1,6 +1,6 @@
 -- The registry: devices, their addresses and inputs, placements, areas, people and teams; what reported without being
--- registered; versions, by which daemons notice that something changed.
--- By hand, backwards: drop the tables, functions and triggers below; the columns added to mobeye.alert may stay.
+-- registered; versions, by which daemons notice that something changed; imports.
+-- By hand, backwards: drop the tables, views and functions below, and the extension btree_gist.
 
 set local search_path = pg_catalog, public;
 
@@ -17,13 +17,20 @@ create table if not exists mobeye.counter (
 ) with (fillfactor = 10);
 comment on table mobeye.counter is
     'Numbers given in the order of commits: versions of the registry and of the areas, the last change of an incident.';
+comment on column mobeye.counter.name is 'registry, areas or changes.';
+comment on column mobeye.counter.value is 'The last number that was given.';
 insert into mobeye.counter values ('registry', 0), ('areas', 0), ('changes', 0) on conflict do nothing;
-grant select on mobeye.counter to mobeye_ingest;
+
+-- People and teams -----------------------------------------------------------------------------------------------
 
 create table if not exists mobeye.team (
-    team text primary key,
+    team text primary key check (team <> '' and length(team) <= 64),
     name text
 );
+comment on table mobeye.team is 'Teams of officers; mobeyectl teams import fills it.';
+comment on column mobeye.team.team is 'Its short name, as placements, rules and people give it.';
+comment on column mobeye.team.name is 'What people call it; null where that is the short name.';
+
 create table if not exists mobeye.team_area (
     team text not null references mobeye.team on update cascade on delete cascade,
     layer text not null,
@@ -31,11 +38,22 @@ create table if not exists mobeye.team_area (
     primary key (team, layer, code)
 );
 create index if not exists team_area_code on mobeye.team_area (layer, code);
+comment on table mobeye.team_area is 'The areas that a team looks after, by layer and code, whichever the vintage.';
+comment on column mobeye.team_area.team is 'The team.';
+comment on column mobeye.team_area.layer is 'Layer of the area.';
+comment on column mobeye.team_area.code is 'Code of the area; it need not be there yet.';
+
 create table if not exists mobeye.person (
-    login text primary key,
+    login text primary key check (login <> '' and length(login) <= 63),
     name text not null,
     team text references mobeye.team on update cascade on delete set null
 );
+comment on table mobeye.person is 'Officers and other people, by their login; mobeyectl people import fills it.';
+comment on column mobeye.person.login is 'Login to the database, or name that a front end gives for the person.';
+comment on column mobeye.person.name is 'Name, as colleagues see it.';
+comment on column mobeye.person.team is 'The team that the person is in; null for none.';
+
+-- Devices --------------------------------------------------------------------------------------------------------
 
 create table if not exists mobeye.device (
     device_id text collate "C" primary key check (device_id ~ '^[A-Za-z0-9._:/-]{1,64}$'),
@@ -47,8 +65,17 @@ create table if not exists mobeye.device (
     registered_at timestamptz not null default now(),
     note text
 );
+comment on table mobeye.device is 'Devices that are registered.';
+comment on column mobeye.device.device_id is 'As the device names itself in alerts: 1 to 64 of A-Z a-z 0-9 . _ : / -';
+comment on column mobeye.device.model is 'Model, as CM4000.';
+comment on column mobeye.device.device_group is 'Group, which rules can match.';
+comment on column mobeye.device.state is
+    'placed while a placement holds, else stock; repair and retired are set by people, and take no new placement.';
+comment on column mobeye.device.heartbeat is 'How often it reports at least; null where it is never missed.';
+comment on column mobeye.device.grace is 'How much later than its heartbeat is not yet silence.';
+comment on column mobeye.device.registered_at is 'Since when it is registered.';
+comment on column mobeye.device.note is 'What people want to remember of it.';
 
--- How equipment that speaks DC-09 names itself. Without input: every input of the account that has no address of its own.
 create table if not exists mobeye.device_address (
     account text not null check (account ~ '^[0-9A-F]{3,16}$'),
     input integer check (input between 0 and 65535),
@@ -56,6 +83,11 @@ create table if not exists mobeye.device_address (
     unique nulls not distinct (account, input)
 );
 create index if not exists device_address_device on mobeye.device_address (device_id);
+comment on table mobeye.device_address is 'How equipment that speaks SIA DC-09 names itself.';
+comment on column mobeye.device_address.account is 'Account: 3 to 16 of 0-9 A-F.';
+comment on column mobeye.device_address.input is
+    'Input (zone); null: every input of the account that has no address of its own.';
+comment on column mobeye.device_address.device_id is 'The device that it is.';
 
 create table if not exists mobeye.device_input (
     device_id text collate "C" not null references mobeye.device on update cascade on delete cascade,
@@ -63,32 +95,34 @@ create table if not exists mobeye.device_input (
     label text not null,
     primary key (device_id, input)
 );
+comment on table mobeye.device_input is 'What is connected to the inputs of a device.';
+comment on column mobeye.device_input.device_id is 'The device.';
+comment on column mobeye.device_input.input is 'Number of the input.';
+comment on column mobeye.device_input.label is 'What it is, as "back door".';
 
 create table if not exists mobeye.placement (
     placement_id bigint generated always as identity primary key,
     device_id text collate "C" not null references mobeye.device on update cascade on delete cascade,
-    during tstzrange not null check (not isempty(during) and not lower_inf(during) and lower_inc(during) and not upper_inc(during)),
-    geom public.geometry(point, 4326) not null
-        check (public.st_x(geom) between -180 and 180 and public.st_y(geom) between -90 and 90),
+    during tstzrange not null default tstzrange(now(), null)
+        check (not isempty(during) and not lower_inf(during) and lower_inc(during) and not upper_inc(during)),
+    geom public.geometry(point, 4326) not null,
     address text,
     bag_id text,
-    team text references mobeye.team on update cascade,
+    team text, -- without a foreign key: teams are the owner's, and may come later
     secret boolean not null default false,
     instructions text,
     constraint placement_overlap exclude using gist (device_id with =, during with &&)
 );
-
-create table if not exists mobeye.area (
-    area_id bigint generated always as identity primary key,
-    layer text not null check (layer ~ '^[a-z][a-z0-9_-]{0,31}$'),
-    code text not null check (code <> '' and length(code) <= 64),
-    name text not null,
-    vintage integer check (vintage between 1900 and 2999),
-    valid tstzrange not null default '(,)',
-    geom public.geometry(multipolygon, 4326) not null,
-    unique nulls not distinct (layer, code, vintage)
-);
-create index if not exists area_geom on mobeye.area using gist (geom);
+comment on table mobeye.placement is 'Where each device stood, and when: one place at a time.';
+comment on column mobeye.placement.placement_id is 'Its number.';
+comment on column mobeye.placement.device_id is 'The device.';
+comment on column mobeye.placement.during is 'From when (included) until when (excluded); without end: until it is moved.';
+comment on column mobeye.placement.geom is 'The place, WGS84.';
+comment on column mobeye.placement.address is 'Its address.';
+comment on column mobeye.placement.bag_id is 'Its number in the register of addresses and buildings (BAG).';
+comment on column mobeye.placement.team is 'The team whose it is, whatever the area; null where the area decides.';
+comment on column mobeye.placement.secret is 'Only its team may know the place.';
+comment on column mobeye.placement.instructions is 'What a patrol should know before it goes there.';
 
 -- What a device was last heard to say, registered or not. The daemon writes it, at most once a minute a device.
 create table if not exists mobeye.device_status (
@@ -108,8 +142,72 @@ create table if not exists mobeye.device_status (
     silent_since timestamptz, -- set by upkeep, cleared by the next alert
     alerts bigint not null default 0
 ) with (fillfactor = 70);
+comment on table mobeye.device_status is
+    'What each device, registered or not, was last heard to say; written at most once a minute a device.';
+comment on column mobeye.device_status.device_id is 'The device; dc09:ACCOUNT/INPUT where its address is not registered.';
+comment on column mobeye.device_status.registered is 'Whether it was registered when it was last heard.';
+comment on column mobeye.device_status.first_received_at is 'When it was first heard.';
+comment on column mobeye.device_status.last_received_at is 'When it was last heard.';
+comment on column mobeye.device_status.last_occurred_at is 'The time that its last alert gave.';
+comment on column mobeye.device_status.endpoint is 'The endpoint that its last alert came in by.';
+comment on column mobeye.device_status.source is 'The sender of its last alert.';
+comment on column mobeye.device_status.kind is 'Kind of its last alert.';
+comment on column mobeye.device_status.battery_pct is 'Its last battery level, in percent.';
+comment on column mobeye.device_status.signal_dbm is 'Its last signal strength, in dBm.';
+comment on column mobeye.device_status.fix is 'The last plausible place that it reported.';
+comment on column mobeye.device_status.fix_accuracy_m is 'How far off fix may be, in metres.';
+comment on column mobeye.device_status.fix_at is 'When fix was taken.';
+comment on column mobeye.device_status.silent_since is 'Since when it is silent; null where it is not.';
+comment on column mobeye.device_status.alerts is 'How many alerts of it were stored.';
 
--- Which devices changed by which version of the registry.
+-- A view, so that a device that was registered after it was last heard is not unknown any more.
+create or replace view mobeye.device_unknown as
+select s.device_id, s.first_received_at, s.last_received_at, s.kind, s.endpoint, s.source, s.alerts
+  from mobeye.device_status s
+ where not s.registered
+   and not exists (select from mobeye.device d where d.device_id = s.device_id)
+   and not exists (select from mobeye.device_address a
+                    where 'dc09:' || a.account = split_part(s.device_id, '/', 1)
+                      and (a.input is null or a.input::text = split_part(s.device_id, '/', 2)));
+comment on view mobeye.device_unknown is 'Senders that reported and are not registered.';
+comment on column mobeye.device_unknown.device_id is 'As it names itself; dc09:ACCOUNT/INPUT for SIA DC-09.';
+comment on column mobeye.device_unknown.first_received_at is 'When it was first heard.';
+comment on column mobeye.device_unknown.last_received_at is 'When it was last heard.';
+comment on column mobeye.device_unknown.kind is 'Kind of its last alert.';
+comment on column mobeye.device_unknown.endpoint is 'The endpoint that its last alert came in by.';
+comment on column mobeye.device_unknown.source is 'The sender of its last alert.';
+comment on column mobeye.device_unknown.alerts is 'How many alerts of it were stored.';
+
+-- Areas ----------------------------------------------------------------------------------------------------------
+
+-- The type of geom is left open, since a type is enforced before a trigger can make a multipolygon of a polygon. The
+-- check is in the words from which PostGIS tells QGIS the type.
+create table if not exists mobeye.area (
+    area_id bigint generated always as identity primary key,
+    layer text not null check (layer ~ '^[a-z][a-z0-9_-]{0,31}$'),
+    code text not null check (code <> '' and length(code) <= 64),
+    name text not null,
+    vintage integer check (vintage between 1900 and 2999),
+    valid tstzrange not null default '(,)',
+    geom public.geometry(geometry, 4326) not null,
+    constraint enforce_geotype_geom check (public.geometrytype(geom) = 'MULTIPOLYGON'::text),
+    unique nulls not distinct (layer, code, vintage)
+);
+create index if not exists area_geom on mobeye.area using gist (geom);
+comment on table mobeye.area is 'Areas on the map, in layers: wijk, buurt, beat, hotspot and the like.';
+comment on column mobeye.area.area_id is 'Its number.';
+comment on column mobeye.area.layer is 'The layer: a lower-case letter, then at most 31 of a-z 0-9 _ -';
+comment on column mobeye.area.code is 'Its code, unique in layer and vintage, as WK030710.';
+comment on column mobeye.area.name is 'Its name.';
+comment on column mobeye.area.vintage is 'The year from whose 1 January it holds; null: always.';
+comment on column mobeye.area.valid is
+    'When it holds: from 1 January of vintage (in Amsterdam) until that of the layer''s next one. Kept by triggers.';
+comment on column mobeye.area.geom is 'The area, WGS84; what is written here is made a valid multipolygon.';
+
+-- Versions -------------------------------------------------------------------------------------------------------
+
+-- Which devices changed by which version of the registry. A daemon that has read up to version N reads the devices of
+-- the versions above it, or all of them where the oldest version here is above N + 1.
 create table if not exists mobeye.registry_log (
     entry bigint generated always as identity primary key,
     version bigint, -- null until its transaction commits
@@ -118,3 +216,322 @@ create table if not exists mobeye.registry_log (
     at timestamptz not null default now()
 );
 create index if not exists registry_log_version on mobeye.registry_log (version);
+comment on table mobeye.registry_log is
+    'Which devices changed by which version of the registry. Old entries may be deleted, whole versions at a time.';
+comment on column mobeye.registry_log.entry is 'Its number.';
+comment on column mobeye.registry_log.version is 'Version of the registry (mobeye.counter), given at commit.';
+comment on column mobeye.registry_log.device_id is 'The device; both ids where it was given another.';
+comment on column mobeye.registry_log.xid is 'The transaction.';
+comment on column mobeye.registry_log.at is 'When that began.';
+
+-- A row here is made by the first change of a transaction and taken away at its commit, so that a number is taken once
+-- however many rows changed.
+create table if not exists mobeye.version_due (
+    name text references mobeye.counter,
+    xid xid8 default pg_current_xact_id(),
+    primary key (name, xid)
+);
+comment on table mobeye.version_due is 'Which versions a transaction will take at its commit; empty for everybody else.';
+comment on column mobeye.version_due.name is 'The counter.';
+comment on column mobeye.version_due.xid is 'The transaction.';
+
+create or replace function mobeye.take_versions() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    due text;
+    taken bigint;
+begin
+    -- All that are due, in one order: two transactions never wait for each other's counters.
+    for due in select d.name from mobeye.version_due d where d.xid = pg_current_xact_id() order by d.name loop
+        delete from mobeye.version_due d where d.name = due and d.xid = pg_current_xact_id();
+        update mobeye.counter c set value = c.value + 1 where c.name = due returning c.value into strict taken;
+        if due = 'registry' then
+            update mobeye.registry_log set version = taken where version is null and xid = pg_current_xact_id();
+        end if;
+        perform pg_notify('mobeye_' || due, taken::text);
+    end loop;
+    return null;
+end
+$$;
+comment on function mobeye.take_versions() is
+    'At commit: gives the transaction its versions, and tells the listeners of mobeye_registry and mobeye_areas.';
+
+drop trigger if exists version_at_commit on mobeye.version_due;
+create constraint trigger version_at_commit after insert on mobeye.version_due
+    deferrable initially deferred for each row execute function mobeye.take_versions();
+
+-- Of a statement, not of each row: an import of 100,000 devices costs one insert here.
+create or replace function mobeye.log_registry() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if tg_op = 'INSERT' then
+        insert into mobeye.registry_log (device_id) select distinct n.device_id from new_rows n;
+    elsif tg_op = 'DELETE' then
+        insert into mobeye.registry_log (device_id) select distinct o.device_id from old_rows o;
+    elsif tg_op = 'TRUNCATE' then
+        execute format('insert into mobeye.registry_log (device_id) select distinct device_id from mobeye.%I', tg_table_name);
+    else
+        insert into mobeye.registry_log (device_id)
+        select c.device_id from (select * from old_rows except select * from new_rows) c
+        union
+        select c.device_id from (select * from new_rows except select * from old_rows) c;
+    end if;
+    if found then
+        insert into mobeye.version_due values ('registry') on conflict do nothing;
+    end if;
+    return null;
+end
+$$;
+comment on function mobeye.log_registry() is 'Writes down which devices a statement changed; one that changes nothing is none.';
+
+-- Two that change the vintages of a layer at once take turns, or neither would see the other's.
+create or replace function mobeye.keep_valid(layers text[]) returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    perform pg_advisory_xact_lock(1297039941, 3);
+    update mobeye.area a
+       set valid = v.valid
+      from (select layer, vintage,
+                   case when vintage is null then '(,)'
+                        else tstzrange(mobeye.vintage_start(vintage),
+                                       mobeye.vintage_start(lead(vintage) over (partition by layer order by vintage)))
+                   end as valid
+              from (select distinct b.layer, b.vintage from mobeye.area b where b.layer = any (layers)) b) v
+     where a.layer = v.layer and a.vintage is not distinct from v.vintage and a.valid <> v.valid;
+end
+$$;
+comment on function mobeye.keep_valid(text[]) is 'Sets from when until when the vintages of the layers hold.';
+
+create or replace function mobeye.vintage_start(vintage integer) returns timestamptz
+language sql stable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$ select make_timestamptz(vintage, 1, 1, 0, 0, 0, 'Europe/Amsterdam') $$;
+comment on function mobeye.vintage_start(integer) is 'From when a vintage holds.';
+
+create or replace function mobeye.log_areas() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    changed boolean := true;
+    layers text[] := '{}'; -- whose vintages may be others now
+begin
+    if tg_op = 'INSERT' then
+        layers := array(select distinct n.layer from new_rows n);
+        changed := layers <> '{}';
+    elsif tg_op = 'DELETE' then
+        layers := array(select distinct o.layer from old_rows o);
+        changed := layers <> '{}';
+    elsif tg_op = 'UPDATE' then
+        changed := exists (select * from old_rows except select * from new_rows);
+        layers := array(
+            select c.layer from (select o.area_id, o.layer, o.vintage, o.valid from old_rows o
+                                 except select n.area_id, n.layer, n.vintage, n.valid from new_rows n) c
+            union
+            select c.layer from (select n.area_id, n.layer, n.vintage, n.valid from new_rows n
+                                 except select o.area_id, o.layer, o.vintage, o.valid from old_rows o) c);
+    end if;
+    if changed then
+        insert into mobeye.version_due values ('areas') on conflict do nothing;
+    end if;
+    if layers <> '{}' then
+        perform mobeye.keep_valid(layers);
+    end if;
+    return null;
+end
+$$;
+comment on function mobeye.log_areas() is 'Notes that a statement changed areas, and keeps right when their vintages hold.';
+
+-- Each of its tables, when and by which function a change is noted.
+do $$
+declare
+    noted record;
+begin
+    for noted in
+        select t.name, t.noter from (values
+            ('device', 'log_registry'), ('device_address', 'log_registry'), ('device_input', 'log_registry'),
+            ('placement', 'log_registry'), ('area', 'log_areas')) as t(name, noter)
+    loop
+        execute format('create or replace trigger log_insert after insert on mobeye.%I '
+                       'referencing new table as new_rows for each statement execute function mobeye.%I()',
+                       noted.name, noted.noter);
+        execute format('create or replace trigger log_update after update on mobeye.%I '
+                       'referencing old table as old_rows new table as new_rows '
+                       'for each statement execute function mobeye.%I()', noted.name, noted.noter);
+        execute format('create or replace trigger log_delete after delete on mobeye.%I '
+                       'referencing old table as old_rows for each statement execute function mobeye.%I()',
+                       noted.name, noted.noter);
+        execute format('create or replace trigger log_truncate before truncate on mobeye.%I '
+                       'for each statement execute function mobeye.%I()', noted.name, noted.noter);
+    end loop;
+end
+$$;
+
+-- What people write ---------------------------------------------------------------------------------------------
+
+create or replace function mobeye.mend_area(geom public.geometry) returns public.geometry
+language sql immutable strict parallel safe
+set search_path = pg_catalog, public, pg_temp
+as $$ select st_multi(st_collectionextract(case when st_isvalid(st_force2d(geom)) then st_force2d(geom)
+                                                 else st_makevalid(st_force2d(geom)) end, 3)) $$;
+comment on function mobeye.mend_area(public.geometry) is
+    'The valid multipolygon that a geometry is or, as by ST_MakeValid, can be made; empty where no polygon remains.';
+
+create or replace function mobeye.check_area() returns trigger
+language plpgsql
+set search_path = pg_catalog, public, pg_temp
+as $$
+declare
+    given geometry := new.geom;
+begin
+    if (st_xmin(given) >= -180 and st_xmax(given) <= 180 and st_ymin(given) >= -90 and st_ymax(given) <= 90) is false then
+        raise exception 'area % of layer %: its coordinates, as % %, are not degrees',
+                        new.code, new.layer, st_xmin(given), st_ymin(given)
+            using errcode = 'invalid_parameter_value',
+                  hint = 'Longitude and latitude in WGS84; of RD New: st_transform(st_setsrid(geom, 28992), 4326).';
+    end if;
+    new.geom := mobeye.mend_area(given);
+    if st_isempty(new.geom) then
+        raise exception 'area % of layer %: its geometry (%) has no polygon', new.code, new.layer, geometrytype(given)
+            using errcode = 'invalid_parameter_value', hint = 'An area is a polygon or a multipolygon.';
+    end if;
+    if not st_isvalid(given) then
+        raise warning 'area % of layer %: its geometry is invalid (%) and was repaired',
+                      new.code, new.layer, st_isvalidreason(given);
+    end if;
+    return new;
+end
+$$;
+comment on function mobeye.check_area() is 'Makes a valid multipolygon in degrees of what is written, or says why it cannot be one.';
+create or replace trigger check_area before insert or update of geom on mobeye.area
+    for each row execute function mobeye.check_area();
+
+create or replace function mobeye.is_placed(device text, at timestamptz default now()) returns boolean
+language sql stable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$ select exists (select from mobeye.placement p where p.device_id = device and p.during @> at) $$;
+comment on function mobeye.is_placed(text, timestamptz) is 'Whether a placement of the device holds at that time.';
+
+create or replace function mobeye.check_placement() returns trigger
+language plpgsql
+set search_path = pg_catalog, public, pg_temp
+as $$
+declare
+    device_state text;
+begin
+    if st_isempty(new.geom) or st_x(new.geom) not between -180 and 180 or st_y(new.geom) not between -90 and 90 then
+        raise exception 'placement of %: its coordinates (%) are not degrees', new.device_id, st_astext(new.geom)
+            using errcode = 'invalid_parameter_value',
+                  hint = 'Longitude and latitude in WGS84; of RD New: st_transform(st_setsrid(geom, 28992), 4326).';
+    end if;
+    if upper_inf(new.during) or upper(new.during) > now() then
+        select d.state into device_state from mobeye.device d where d.device_id = new.device_id;
+        if device_state in ('repair', 'retired') then
+            raise exception 'device % is in state "%", so it cannot be placed', new.device_id, device_state
+                using errcode = 'object_not_in_prerequisite_state',
+                      hint = 'Set its state to "stock" first: mobeye.device.state.';
+        end if;
+    end if;
+    return new;
+end
+$$;
+comment on function mobeye.check_placement() is 'Says why a placement cannot be.';
+create or replace trigger check_placement before insert or update on mobeye.placement
+    for each row execute function mobeye.check_placement();
+
+create or replace function mobeye.check_state() returns trigger
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if new.state in ('stock', 'placed') then
+        new.state := case when mobeye.is_placed(new.device_id) then 'placed' else 'stock' end;
+    elsif exists (select from mobeye.placement p
+                   where p.device_id = new.device_id and (upper_inf(p.during) or upper(p.during) > now())) then
+        raise exception 'device % is placed, or will be, so its state cannot be "%"', new.device_id, new.state
+            using errcode = 'object_not_in_prerequisite_state',
+                  hint = 'Retrieve it first: mobeye.device_retrieve, mobeyectl device retrieve.';
+    end if;
+    return new;
+end
+$$;
+comment on function mobeye.check_state() is 'Makes placed and stock what the placements say; refuses repair and retired where one holds.';
+create or replace trigger check_state before insert or update of state on mobeye.device
+    for each row execute function mobeye.check_state();
+
+create or replace function mobeye.follow_placements() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    moved text[];
+begin
+    if tg_op = 'INSERT' then
+        moved := array(select distinct n.device_id from new_rows n);
+    elsif tg_op = 'DELETE' then
+        moved := array(select distinct o.device_id from old_rows o);
+    elsif tg_op = 'UPDATE' then
+        moved := array(select o.device_id from old_rows o union select n.device_id from new_rows n);
+    end if; -- of a truncated table: all, by null
+    perform mobeye.refresh_states(moved);
+    return null;
+end
+$$;
+comment on function mobeye.follow_placements() is 'Has the states of devices follow their placements.';
+
+create or replace function mobeye.refresh_states(devices text[] default null) returns bigint
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    refreshed bigint;
+begin
+    update mobeye.device d
+       set state = 'stock' -- or placed: check_state() decides
+     where d.state in ('stock', 'placed') and (devices is null or d.device_id = any (devices))
+       and (d.state = 'placed') <> mobeye.is_placed(d.device_id);
+    get diagnostics refreshed = row_count;
+    return refreshed;
+end
+$$;
+comment on function mobeye.refresh_states(text[]) is
+    'Sets which devices (all where null) are placed and which in stock, as when a placement began or ended by itself; '
+    'returns how many it changed.';
+do $$
+declare
+    event record;
+begin
+    for event in
+        select * from (values ('insert', 'new table as new_rows'), ('delete', 'old table as old_rows'),
+                              ('update', 'old table as old_rows new table as new_rows')) as e(name, tables)
+    loop
+        execute format('create or replace trigger state_%s after %s on mobeye.placement referencing %s '
+                       'for each statement execute function mobeye.follow_placements()',
+                       event.name, event.name, event.tables);
+    end loop;
+end
+$$;
+create or replace trigger state_truncate after truncate on mobeye.placement
+    for each statement execute function mobeye.follow_placements();
+
+-- Rights ---------------------------------------------------------------------------------------------------------
+
+grant usage on schema mobeye to mobeye_registry;
+grant select, insert, update, delete on mobeye.device, mobeye.device_address, mobeye.device_input, mobeye.placement,
+    mobeye.area to mobeye_registry;
+grant select on mobeye.counter, mobeye.registry_log, mobeye.team, mobeye.team_area, mobeye.device_status,
+    mobeye.device_unknown to mobeye_registry;
+
+grant select on mobeye.counter, mobeye.registry_log, mobeye.device, mobeye.device_address, mobeye.device_input,
+    mobeye.placement, mobeye.area, mobeye.team, mobeye.team_area, mobeye.device_unknown to mobeye_ingest;
+grant select, insert, update on mobeye.device_status to mobeye_ingest;
+
+grant execute on function mobeye.mend_area(public.geometry), mobeye.vintage_start(integer),
+    mobeye.is_placed(text, timestamptz) to mobeye_registry;
+grant execute on function mobeye.refresh_states(text[]) to mobeye_ingest, mobeye_registry;
