@@ -267,6 +267,8 @@ create or replace function mobeye.log_registry() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+    changed bigint;
 begin
     if tg_op = 'INSERT' then
         insert into mobeye.registry_log (device_id) select distinct n.device_id from new_rows n;
@@ -280,7 +282,8 @@ begin
         union
         select c.device_id from (select * from new_rows except select * from old_rows) c;
     end if;
-    if found then
+    get diagnostics changed = row_count;
+    if changed > 0 then
         insert into mobeye.version_due values ('registry') on conflict do nothing;
     end if;
     return null;
