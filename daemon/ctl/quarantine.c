@@ -38,10 +38,9 @@ struct request {
     struct conf *conf; /* of retry, else NULL */
 };
 
-#define UTC(column) "to_char(" column " at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') as " column
-
 #define SUMMARY                                                                                                        \
-    "id, " UTC("quarantined_at") ", instance, journal_seq, endpoint, device_id, source, event_id, sqlstate, reason"
+    "id, " CTL_UTC("quarantined_at") ", instance, journal_seq, endpoint, device_id, source, event_id, sqlstate, "      \
+                                     "reason"
 
 /* NULL where the statement failed, which is printed. PQclear() it. */
 static PGresult *query(PGconn *conn, const char *what, const char *sql, const char *value)
@@ -92,11 +91,11 @@ static void print_one(const PGresult *rows)
 
 static int show(PGconn *conn, const struct request *request)
 {
-    PGresult *rows =
-        query(conn, "show",
-              "select " SUMMARY ", " UTC("received_at") ", journal, identity, payload, encode(record, 'hex') as record"
-                                                        " from mobeye.quarantine where id = $1",
-              request->ids[0]);
+    PGresult *rows = query(conn, "show",
+                           "select " SUMMARY
+                           ", " CTL_UTC("received_at") ", journal, identity, payload, encode(record, 'hex') as record"
+                                                       " from mobeye.quarantine where id = $1",
+                           request->ids[0]);
     if (!rows)
         return CTL_FAILED;
     int status = CTL_OK;
@@ -138,7 +137,8 @@ static bool retry_one(PGconn *conn, const char *id, struct conf *conf)
 
 static int retry(PGconn *conn, const struct request *request)
 {
-    PGresult *rows = request->n_ids == 0 ? query(conn, "retry", "select id from mobeye.quarantine order by id", NULL) : NULL;
+    PGresult *rows =
+        request->n_ids == 0 ? query(conn, "retry", "select id from mobeye.quarantine order by id", NULL) : NULL;
     if (request->n_ids == 0 && !rows)
         return CTL_FAILED;
     int n = rows ? PQntuples(rows) : request->n_ids, refused = 0;
@@ -242,12 +242,10 @@ static int check(const struct action *action, const struct request *request)
 /* CTL_OK: go on. ret_help: the help was asked for. */
 static int parse(int argc, char **argv, struct request *ret, bool *ret_help)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {"db", required_argument, NULL, 'd'},
-                                            {"json", no_argument, NULL, 'j'},
-                                            {"yes", no_argument, NULL, 'y'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {0}};
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'}, {"db", required_argument, NULL, 'd'},
+        {"json", no_argument, NULL, 'j'},         {"yes", no_argument, NULL, 'y'},
+        {"help", no_argument, NULL, 'h'},         {0}};
     int option;
     while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
         switch (option) {
