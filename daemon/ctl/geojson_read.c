@@ -124,13 +124,18 @@ static int die(struct geojson_reader *reader)
     return 0;
 }
 
-/* Also where the code is missing the feature has a number. */
+/* "feature 3 (CODE, NAME): what", as far as they are known. */
 static void complain(struct geojson_reader *reader, const char *what)
 {
-    struct str code = buf_str(&reader->code);
+    struct buf who = {0};
+    buf_append_str(&who, buf_str(&reader->code));
+    if (who.len > 0 && reader->name.len > 0)
+        buf_append_str(&who, STR(", "));
+    buf_append_str(&who, buf_str(&reader->name));
     findings_add(reader->findings, reader->feature_line, false, "feature %llu%s%.*s%s: %s",
-                 (unsigned long long)reader->feature, code.len ? " (" : "", (int)code.len, code.len ? code.p : "",
-                 code.len ? ")" : "", what);
+                 (unsigned long long)reader->feature, who.len ? " (" : "", (int)who.len, who.len ? who.data : "",
+                 who.len ? ")" : "", what);
+    buf_free(&who);
 }
 
 static void bad_geometry(struct geojson_reader *reader, const char *what)
