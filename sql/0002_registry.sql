@@ -383,8 +383,7 @@ $$;
 create or replace function mobeye.mend_area(geom public.geometry) returns public.geometry
 language sql immutable strict parallel safe
 set search_path = pg_catalog, public, pg_temp
-as $$ select st_multi(st_collectionextract(case when st_isvalid(st_force2d(geom)) then st_force2d(geom)
-                                                 else st_makevalid(st_force2d(geom)) end, 3)) $$;
+as $$ select st_multi(st_collectionextract(case when st_isvalid(geom) then geom else st_makevalid(geom) end, 3)) $$;
 comment on function mobeye.mend_area(public.geometry) is
     'The valid multipolygon that a geometry is or, as by ST_MakeValid, can be made; empty where no polygon remains.';
 
