@@ -12,7 +12,7 @@
 #include "base/mem.h"
 #include "ctl/geojson_shape.h"
 
-enum { DEPTH_MAX = 64, CODE_MAX = 64, WORD_MAX = 64, NUMBER_MAX = 400 };
+enum { DEPTH_MAX = 64, CODE_MAX = 64, WORD_MAX = 64, NUMBER_MAX = 400, MARK_BYTES = 3 };
 
 enum part {
     NOTHING, /* what nobody asks for, with all that is in it */
@@ -71,7 +71,8 @@ struct geojson_reader {
     const unsigned char *bytes; /* being parsed */
     size_t counted;             /* of them, for `line` */
     uint64_t line;
-    bool begun, dead;
+    bool dead;
+    size_t mark; /* bytes of a byte order mark that were seen; all of them once the text has begun */
 
     struct frame stack[DEPTH_MAX];
     size_t depth;
@@ -512,20 +513,26 @@ static bool judge(struct geojson_reader *reader, yajl_status status)
     return die(reader);
 }
 
-bool geojson_reader_feed(struct geojson_reader *reader, const char *bytes, size_t len)
+static bool parse(struct geojson_reader *reader, const char *bytes, size_t len)
 {
-    if (reader->dead)
-        return false;
-    if (!reader->begun && len >= 3 && memcmp(bytes, "\xEF\xBB\xBF", 3) == 0) {
-        bytes += 3;
-        len -= 3;
-    }
-    reader->begun = true;
     reader->bytes = (const unsigned char *)bytes;
     reader->counted = 0;
     bool good = judge(reader, yajl_parse(reader->yajl, reader->bytes, len));
     reader->bytes = NULL;
     return good;
+}
+
+/* A byte order mark is passed over; the beginning of one is what it is. */
+bool geojson_reader_feed(struct geojson_reader *reader, const char *bytes, size_t len)
+{
+    static const char mark[] = "\xEF\xBB\xBF";
+    for (; len > 0 && reader->mark < MARK_BYTES && *bytes == mark[reader->mark]; bytes++, len--)
+        reader->mark++;
+    if (reader->dead || len == 0)
+        return !reader->dead;
+    size_t held = reader->mark < MARK_BYTES ? reader->mark : 0;
+    reader->mark = MARK_BYTES;
+    return (held == 0 || parse(reader, mark, held)) && parse(reader, bytes, len);
 }
 
 bool geojson_reader_finish(struct geojson_reader *reader)
