@@ -340,6 +340,11 @@ void apply_gauges(struct apply *a)
     m->commit_lag_seconds = oldest_us > 0 && lag_us > 0 ? (double)lag_us / 1e6 : 0;
 }
 
+size_t apply_bytes(const struct apply *a)
+{
+    return atlas_bytes(a->atlas);
+}
+
 const char *apply_database_state(const struct apply *a)
 {
     return writer_state(a->writer);
