@@ -100,6 +100,7 @@ static void built(void *arg)
     a->old = a->areas;
     a->old_bytes = a->areas_bytes;
     a->areas = job->set;
+    job->set = NULL;
     a->areas_bytes = area_set_bytes(job->rows);
     a->areas_version = job->rows->version;
     a->areas_digest = area_rows_digest(job->rows);

@@ -100,7 +100,7 @@ static size_t device_id(char *out, size_t size, size_t i)
 
 static void add_devices(struct registry *registry)
 {
-    char id[32], account[16];
+    char id[32], account[32];
     for (size_t i = 0; i < sizes.devices; i++) {
         struct address address;
         snprintf(account, sizeof(account), "%06zX", i);
