@@ -305,14 +305,13 @@ static void lead(struct folding *f, struct thread *thread, size_t i)
     thread->changed = true;
 }
 
-static void activate(struct folding *f, size_t t, const struct alert *alert)
+static void activate(struct folding *f, size_t t, const struct alert *alert, bool again)
 {
     struct thread *thread = thread_at(f, t);
     struct incident *incident = incident_at(f, alert->incident);
-    bool was_restored = thread->since_us != ALERT_NO_TIME;
     if (thread->active || alert->occurred_us < thread->since_us)
         return;
-    incident->flaps += was_restored && alert->phase == PHASE_RAISE;
+    incident->flaps += again && alert->phase == PHASE_RAISE;
     incident->active++;
     incident->restored_us = ALERT_NO_TIME;
     thread->active = thread->changed = true;
@@ -334,7 +333,7 @@ static bool follow(struct folding *f, const struct alert *alert, size_t t)
             return true;
         lead(f, thread, alert->incident);
     }
-    activate(f, t, alert);
+    activate(f, t, alert, !is_new);
     return is_new;
 }
 
