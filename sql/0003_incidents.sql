@@ -572,11 +572,13 @@ create or replace function mobeye.announce(incidents bigint[], ops text[]) retur
 language sql security definer
 set search_path = pg_catalog, pg_temp
 as $$
-    select count(pg_notify('mobeye_incident', json_build_object('incident_id', i.incident_id, 'op', n.op,
-                           'priority', i.priority, 'category', i.category)::text))
-      from unnest(incidents, ops) with ordinality as n (incident_id, op, place)
-      join mobeye.incident i on i.incident_id = n.incident_id
-     where pg_notification_queue_usage() < 0.5
+    select count(pg_notify('mobeye_incident', hint.text))
+      from (select json_build_object('incident_id', i.incident_id, 'op', n.op, 'priority', i.priority,
+                                     'category', i.category)::text
+              from unnest(incidents, ops) with ordinality as n (incident_id, op, place)
+              join mobeye.incident i on i.incident_id = n.incident_id
+             where pg_notification_queue_usage() < 0.5
+             order by n.place) as hint (text)
 $$;
 comment on function mobeye.announce(bigint[], text[]) is
     'NOTIFY mobeye_incident for each, unless the queue of notifications is half full; returns how many it were.';

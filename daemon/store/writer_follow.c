@@ -21,10 +21,10 @@ static enum writer_follow what_is_due(struct writer *w)
         return FOLLOW_RULES;
     if (w->recheck_due)
         return FOLLOW_RECHECK;
-    if (w->follow.n_raises > 0)
-        return FOLLOW_VERIFY;
     if (w->follow.n_hints > 0)
         return FOLLOW_ANNOUNCE;
+    if (w->follow.n_raises > 0)
+        return FOLLOW_VERIFY;
     return devices_due(w->devices, loop_mono_us(w->loop)) ? FOLLOW_DEVICES : FOLLOW_NOTHING;
 }
 

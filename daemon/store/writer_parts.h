@@ -24,8 +24,8 @@ enum writer_after { AFTER_ROLLBACK_AGAIN, AFTER_ROLLBACK_PAUSE, AFTER_ROLLBACK_P
 enum writer_follow {
     FOLLOW_RULES,    /* the text of the rules is kept: after connecting, and when they change */
     FOLLOW_RECHECK,  /* verification of what was stored before a crash: after connecting */
-    FOLLOW_VERIFY,   /* incidents of which something was raised */
     FOLLOW_ANNOUNCE, /* NOTIFY */
+    FOLLOW_VERIFY,   /* incidents of which something was raised; what is verified by it is announced, too */
     FOLLOW_DEVICES,  /* what devices were last heard to say */
     FOLLOW_NOTHING,
 };
