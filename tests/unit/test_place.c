@@ -23,7 +23,7 @@ static struct alert at(double lon, double lat)
 
 static void expect_used(struct alert alert, const struct conf *conf)
 {
-    place_alert(&alert, conf);
+    place_alert(&alert, conf, NULL);
     cr_expect_eq(alert.flags, FLAG_BAD_TEXT);
     cr_expect_eq(alert.location_source, LOCATION_MESSAGE);
     cr_expect(alert.place_lon == alert.lon && alert.place_lat == alert.lat);
@@ -33,7 +33,7 @@ static void expect_used(struct alert alert, const struct conf *conf)
 static void expect_flagged(struct alert alert, const struct conf *conf, uint32_t flags)
 {
     double lon = alert.lon;
-    place_alert(&alert, conf);
+    place_alert(&alert, conf, NULL);
     cr_expect_eq(alert.flags, FLAG_BAD_TEXT | flags, "flags %x", alert.flags);
     cr_expect_eq(alert.location_source, LOCATION_NONE);
     cr_expect(isnan(alert.place_accuracy_m));
@@ -53,7 +53,7 @@ Test(place, a_plausible_location_is_the_place)
 Test(place, without_a_location_there_is_no_place)
 {
     struct alert alert = {.location_source = LOCATION_MESSAGE, .fix_us = 0, .accuracy_m = 5000, .occurred_us = NOW};
-    place_alert(&alert, &netherlands);
+    place_alert(&alert, &netherlands, NULL);
     cr_expect_eq(alert.location_source, LOCATION_NONE);
     cr_expect_eq(alert.flags, 0);
 }
