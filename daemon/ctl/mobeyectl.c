@@ -17,6 +17,7 @@ static const struct {
     {"journal", ctl_journal, "list, verify, dump or replay the journal"},
     {"quarantine", ctl_quarantine, "list, show, retry or discard what the database refused"},
     {"dc09", ctl_dc09, "write, read and send SIA DC-09 frames: a test dialler"},
+    {"test-rules", ctl_test_rules, "play scenarios against rules: do the incidents come out as expected?"},
 };
 
 #define N_VERBS (sizeof(verbs) / sizeof(verbs[0]))
