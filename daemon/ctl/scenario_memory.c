@@ -258,8 +258,8 @@ static void watch_device(struct memory *m, size_t i, int64_t now_us)
     if (device->device->heartbeat_us == 0 || !placement || heard->silence != NO_INCIDENT || endpoint_silent)
         return;
     int64_t times[] = {heard->last_us, device->registered_us, placement->from_us,
-                       endpoint ? endpoint->back_us : INT64_MIN};
-    int64_t since_us = latest(times, 4) + device->device->heartbeat_us + device->device->grace_us;
+                       endpoint ? endpoint->back_us : INT64_MIN, m->setting->begin_us};
+    int64_t since_us = latest(times, 5) + device->device->heartbeat_us + device->device->grace_us;
     if (since_us < now_us)
         heard->silence = begin_silence(m, heard->name, placement, since_us, now_us);
 }
