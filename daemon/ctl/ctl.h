@@ -29,6 +29,7 @@ int ctl_devices(int argc, char **argv);
 int ctl_device(int argc, char **argv);
 int ctl_people(int argc, char **argv);
 int ctl_teams(int argc, char **argv);
+int ctl_test_rules(int argc, char **argv);
 
 /* "mobeyectl VERB: text" on stderr. Returns CTL_FAILED. */
 int ctl_fail(const char *verb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -22,6 +22,7 @@ static const struct {
     {"people", ctl_people, "import people"},
     {"teams", ctl_teams, "import teams and their areas"},
     {"dc09", ctl_dc09, "write, read and send SIA DC-09 frames: a test dialler"},
+    {"test-rules", ctl_test_rules, "play scenarios against rules: do the incidents come out as expected?"},
 };
 
 #define N_VERBS (sizeof(verbs) / sizeof(verbs[0]))
