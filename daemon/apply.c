@@ -229,6 +229,7 @@ static void on_up(void *ctx, bool up)
 {
     struct apply *a = ctx;
     a->database_up = up;
+    atlas_database_up(a->atlas, up);
 }
 
 static struct writer_options writer_options(const struct conf *conf)
