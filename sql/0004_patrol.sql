@@ -62,6 +62,13 @@ create index if not exists incident_open on mobeye.incident (category, priority)
 create index if not exists incident_geom on mobeye.incident using gist (geom);
 create index if not exists incident_device on mobeye.incident (device_id, incident_id);
 
+-- The alerts of an incident. A btree on incident_id would cost the COPY of alerts a quarter of its rate; this one costs
+-- less than can be measured (4 MB for 10 million alerts), since incidents that take alerts at one time have near numbers,
+-- but for the few that last for weeks: hence minmax_multi. Measured with 10 million alerts of a year, between the times
+-- of the incident: 1 to 2 ms, 10 ms for one of three weeks; without times, over all partitions, 10 ms.
+create index if not exists alert_incident on mobeye.alert
+    using brin (incident_id int8_minmax_multi_ops) with (pages_per_range = 32, autosummarize = on);
+
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Who looks
 
@@ -70,57 +77,67 @@ create index if not exists incident_device on mobeye.incident (device_id, incide
 --   the role in force, where it is a person's (set role);
 --   else whom a front end says that it acts for;
 --   else the login.
-create or replace function mobeye.viewer(
-    out login text, out via text, out team text, out everything boolean, out officer boolean, out keeper boolean,
-    out auditor boolean, out all_rows boolean, out areas text[], out team_areas text[], out muting boolean)
+do $$
+begin
+    if to_regtype('mobeye.who') is null then
+        create type mobeye.who as (
+            login text, via text, team text, everything boolean, officer boolean, keeper boolean, auditor boolean,
+            all_rows boolean, areas text[], team_areas text[]);
+    end if;
+end
+$$;
+comment on type mobeye.who is
+    'Who looks, and what for: person and login, team and its areas; whether everything is seen (owner), as an officer, '
+    'as a keeper of the registry, as an auditor; whether the incidents of all teams are; the areas of all teams.';
+
+create or replace function mobeye.viewer() returns mobeye.who
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+    v mobeye.who;
     in_force text := coalesce(nullif(current_setting('role'), 'none'), session_user);
     acting_as text := nullif(current_setting('mobeye.acting_as', true), '');
 begin
+    v.login := session_user;
     if in_force <> session_user and exists (select from mobeye.person p where p.login = in_force) then
-        login := in_force;
+        v.login := in_force;
     elsif acting_as is not null and exists (select from mobeye.front_end f where f.login = session_user) then
         if not exists (select from mobeye.person p where p.login = acting_as) then
             raise exception 'mobeye.acting_as is "%", who is no person here', acting_as
                 using errcode = 'invalid_authorization_specification',
                       hint = 'Set it to the login of a person; mobeyectl people import brings people in.';
         end if;
-        login := acting_as;
-    else
-        login := session_user;
+        v.login := acting_as;
     end if;
-    via := nullif(session_user, login);
-    everything := pg_has_role(in_force, 'mobeye_owner', 'member');
-    officer := everything or pg_has_role(in_force, 'mobeye_patrol', 'member');
-    keeper := everything or pg_has_role(in_force, 'mobeye_registry', 'member');
-    team := (select p.team from mobeye.person p where p.login = viewer.login);
-    auditor := everything or pg_has_role(in_force, 'mobeye_auditor', 'member');
-    all_rows := auditor or team is null;
-    areas := array(select a.layer || ':' || a.code from mobeye.team_area a where a.team = viewer.team);
-    team_areas := array(select a.layer || ':' || a.code from mobeye.team_area a);
-    muting := exists (select from mobeye.mute m where m.until > now() and m.ended_at is null);
+    v.via := nullif(session_user, v.login);
+    v.everything := pg_has_role(in_force, 'mobeye_owner', 'member');
+    v.officer := v.everything or pg_has_role(in_force, 'mobeye_patrol', 'member');
+    v.keeper := v.everything or pg_has_role(in_force, 'mobeye_registry', 'member');
+    v.auditor := v.everything or pg_has_role(in_force, 'mobeye_auditor', 'member');
+    v.team := (select p.team from mobeye.person p where p.login = v.login);
+    v.all_rows := v.auditor or v.team is null;
+    if not v.all_rows then
+        v.areas := array(select a.layer || ':' || a.code from mobeye.team_area a where a.team = v.team);
+        v.team_areas := array(select a.layer || ':' || a.code from mobeye.team_area a);
+    end if;
+    return v;
 end
 $$;
-comment on function mobeye.viewer() is
-    'Who looks, and what for: person and login, team and its areas; whether everything is seen (owner), as an officer, '
-    'as a keeper of the registry, as an auditor, and whether the incidents of all teams are.';
+comment on function mobeye.viewer() is 'Who looks.';
 
-create or replace function mobeye.in_sight(
-    team text, areas text[], my_team text, my_areas text[], team_areas text[]) returns boolean
+create or replace function mobeye.in_sight(team text, areas text[], v mobeye.who) returns boolean
 language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    return coalesce(team = my_team, false)
-        or team is null and (areas && my_areas or not areas && team_areas);
+    return v.all_rows or coalesce(team = v.team, false)
+        or team is null and (areas && v.areas or not areas && v.team_areas);
 end
 $$;
-comment on function mobeye.in_sight(text, text[], text, text[], text[]) is
-    'Whether a team sees an incident: its own; one without a team in its areas; one without a team in no team''s areas, '
-    'which nobody would see otherwise.';
+comment on function mobeye.in_sight(text, text[], mobeye.who) is
+    'Whether somebody sees an incident: of its team; without a team in its team''s areas; without a team in no team''s '
+    'areas, which nobody would see otherwise.';
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Places
@@ -152,12 +169,20 @@ comment on function mobeye.cell(public.geometry) is 'The centre of the 125 m cel
 
 create or replace function mobeye.other_device(incident_id bigint, device_id text, first_seen timestamptz, last_seen timestamptz)
 returns boolean
-language sql stable security definer cost 10000
+language plpgsql stable security definer cost 10000
 set search_path = pg_catalog, pg_temp
 as $$
-    select exists (select from mobeye.alert a
+begin
+    -- The first half of a thread stands for device and kind: where all have the same, there is one device.
+    if (select count(distinct left(t.thread::text, 18)) from mobeye.incident_thread t
+         where t.incident_id = other_device.incident_id) < 2 then
+        return false;
+    end if;
+    return exists (select from mobeye.alert a
                     where a.incident_id = other_device.incident_id and a.device_id <> other_device.device_id
-                      and a.phase = 'raise' and a.occurred_at between first_seen and last_seen)
+                      and a.phase = 'raise'
+                      and a.occurred_at between other_device.first_seen and other_device.last_seen);
+end
 $$;
 comment on function mobeye.other_device(bigint, text, timestamptz, timestamptz) is
     'Whether a device other than the one that an incident began with raised in it: then muting that one is not enough.';
@@ -175,37 +200,43 @@ select i.incident_id,
        (select w.name from mobeye.area w where w.layer = 'wijk' and w.code = a.wijk_code
          order by w.valid @> i.first_seen desc, w.vintage desc nulls last limit 1) as wijk_name,
        a.buurt_code, i.team, i.rule, i.verified_by, i.alert_count, i.first_seen, i.last_seen, i.restored_at, i.delayed,
-       i.drill,
-       (select max(m.until) from mobeye.mute m
-         where m.until > now() and m.ended_at is null and not i.urgent
-           and (m.area = any (i.areas)
-                or m.device_id = i.device_id
-                   and not mobeye.other_device(i.incident_id, i.device_id, i.first_seen, i.last_seen))) as muted_until,
-       i.overdue_since, i.assigned_to, i.acknowledged_at, i.on_scene_at, i.closed_at, i.outcome, i.previous_id,
+       i.drill, m.muted_until, i.overdue_since, i.assigned_to, i.acknowledged_at, i.on_scene_at, i.closed_at, i.outcome, i.previous_id,
        i.external_ref, i.external_system, i.cancelled_at, i.flaps, i.merged_into, i.urgent, i.created_at,
        i.last_received_at, i.areas, p.team as placement_team,
        coalesce(p.secret, false)
            or exists (select from mobeye.placement s
                        where s.device_id = i.device_id and s.during @> i.first_seen and s.secret) as secret
   from mobeye.incident i
-  left join mobeye.placement p on p.placement_id = i.placement_id
+  left join lateral (select p.address, p.instructions, p.team, p.secret from mobeye.placement p
+                      where p.placement_id = i.placement_id offset 0) as p on true
  cross join lateral (select max(substr(area, 6)) filter (where area like 'wijk:%') as wijk_code,
                             max(substr(area, 7)) filter (where area like 'buurt:%') as buurt_code
                        from unnest(i.areas) as area offset 0) as a
- cross join lateral (select mobeye.rd(i.geom) as rd offset 0) as r;
+ cross join lateral (select mobeye.rd(i.geom) as rd offset 0) as r
+ cross join lateral (
+       select max(m.until) as muted_until from mobeye.mute m
+        where m.until > now() and m.ended_at is null and not i.urgent
+          and (m.area = any (i.areas)
+               or m.device_id = i.device_id
+                  and not mobeye.other_device(i.incident_id, i.device_id, i.first_seen, i.last_seen))
+       offset 0) as m;
 comment on view mobeye.incident_full is 'Incidents with their place, areas, mutes and secrecy; nothing is hidden in it.';
 
--- As one person sees them. Not a barrier itself: the functions below search it by place, and the views that roles read are.
+-- As one person sees them. Not a barrier itself: the functions below search it by place, and the views that roles read
+-- are. Who looks is asked in sub-selects, once a query: a join would hide the order of an index from LIMIT. Of a barrier,
+-- LIMIT knows only the order that it is written with.
 create or replace view mobeye.incident_seen as
 select f.*, not x.exact as coarse,
-       case when x.exact then f.geom else public.st_transform(c.rd, 4326) end as seen_geom,
-       case when x.exact then f.rd else c.rd end as seen_rd
-  from mobeye.viewer() as v
- cross join mobeye.incident_full as f
- cross join lateral (select v.everything or v.officer and (coalesce(f.team = v.team or f.placement_team = v.team, false)
-                                                           or not f.secret) as exact offset 0) as x
- cross join lateral (select case when not x.exact then mobeye.cell(f.rd) end as rd offset 0) as c
- where v.all_rows or mobeye.in_sight(f.team, f.areas, v.team, v.areas, v.team_areas);
+       case when x.exact then f.geom else public.st_transform(mobeye.cell(f.rd), 4326) end as seen_geom,
+       case when x.exact then f.rd else mobeye.cell(f.rd) end as seen_rd
+  from mobeye.incident_full as f
+ cross join lateral (
+       select (select (mobeye.viewer()).everything)
+              or (select (mobeye.viewer()).officer)
+                 and (not f.secret
+                      or coalesce((select (mobeye.viewer()).team) in (f.team, f.placement_team), false)) as exact
+       offset 0) as x
+ where (select (mobeye.viewer()).all_rows) or mobeye.in_sight(f.team, f.areas, (select mobeye.viewer()));
 comment on view mobeye.incident_seen is 'Incidents that the person sees, each with whether only coarsely and then where.';
 
 create or replace view patrol.incidents with (security_barrier) as
@@ -220,7 +251,8 @@ select incident_id, reference, status, category, priority, kind,
        wijk_code, wijk_name, buurt_code, team, rule, verified_by, alert_count, first_seen, last_seen, restored_at,
        delayed, drill, muted_until, overdue_since, assigned_to, acknowledged_at, on_scene_at, closed_at, outcome,
        previous_id, external_ref, external_system, cancelled_at, flaps, merged_into, urgent, created_at, coarse
-  from mobeye.incident_seen;
+  from mobeye.incident_seen
+ order by incident_id desc;
 comment on view patrol.incidents is
     'Incidents that the reader sees: those of its team, and those without a team in its areas or in no team''s areas; of '
     'every team for a reader without a team. Secret places of others are coarse, and for auditors every place is.';
@@ -321,8 +353,7 @@ comment on function mobeye.alert_hidden(text, timestamptz, bigint, text) is
     'Whether an alert comes from a place that is secret to a team.';
 
 create or replace function mobeye.alert_in_sight(
-    device_id text, occurred_at timestamptz, incident_id bigint, areas text[],
-    my_team text, my_areas text[], team_areas text[]) returns boolean
+    device_id text, occurred_at timestamptz, incident_id bigint, areas text[], v mobeye.who) returns boolean
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 as $$
@@ -330,15 +361,15 @@ begin
     if incident_id is not null then
         return exists (select from mobeye.incident i
                         where i.incident_id = alert_in_sight.incident_id
-                          and mobeye.in_sight(i.team, i.areas, my_team, my_areas, team_areas));
+                          and mobeye.in_sight(i.team, i.areas, v));
     end if;
     return exists (select from mobeye.placement p
                     where p.device_id = alert_in_sight.device_id and p.during @> alert_in_sight.occurred_at
-                      and p.team = my_team)
-        or mobeye.in_sight(null, areas, my_team, my_areas, team_areas);
+                      and p.team = v.team)
+        or mobeye.in_sight(null, areas, v);
 end
 $$;
-comment on function mobeye.alert_in_sight(text, timestamptz, bigint, text[], text, text[], text[]) is
+comment on function mobeye.alert_in_sight(text, timestamptz, bigint, text[], mobeye.who) is
     'Whether a team sees an alert: as its incident; one that is in none, by its placement''s team, or by its areas.';
 
 -- Two arms: in the one everything is plain, so that a condition can use its index; in the other a condition on what is
@@ -347,22 +378,25 @@ create or replace view patrol.alerts with (security_barrier) as
 select a.source, a.event_id, a.instance, a.journal_seq, a.device_id, a.endpoint, a.kind, a.phase, a.input, a.drill,
        a.occurred_at, a.received_at, a.clock_skew, a.geom, a.accuracy_m, a.location_source, a.flags, a.wijk_code,
        a.buurt_code, a.rule, a.incident_id, a.payload, a.rules, false as coarse
-  from mobeye.viewer() as v
- cross join mobeye.alert as a
- where (v.all_rows or mobeye.alert_in_sight(a.device_id, a.occurred_at, a.incident_id,
-            array['wijk:' || a.wijk_code, 'buurt:' || a.buurt_code], v.team, v.areas, v.team_areas))
-   and (v.everything or v.officer and not mobeye.alert_hidden(a.device_id, a.occurred_at, a.incident_id, v.team))
+  from mobeye.alert as a
+ where ((select (mobeye.viewer()).all_rows)
+        or mobeye.alert_in_sight(a.device_id, a.occurred_at, a.incident_id,
+                                 array['wijk:' || a.wijk_code, 'buurt:' || a.buurt_code], (select mobeye.viewer())))
+   and ((select (mobeye.viewer()).everything)
+        or (select (mobeye.viewer()).officer)
+           and not mobeye.alert_hidden(a.device_id, a.occurred_at, a.incident_id, (select (mobeye.viewer()).team)))
 union all
 select null, null, a.instance, a.journal_seq, null::text collate "C", a.endpoint, a.kind, a.phase, a.input, a.drill,
        a.occurred_at, a.received_at, a.clock_skew,
        public.st_transform(mobeye.cell(mobeye.rd(a.geom)), 4326)::public.geometry(point, 4326), null::real,
        a.location_source, a.flags, a.wijk_code, a.buurt_code, a.rule, a.incident_id, null::jsonb, a.rules, true
-  from mobeye.viewer() as v
- cross join mobeye.alert as a
- where (v.all_rows or mobeye.alert_in_sight(a.device_id, a.occurred_at, a.incident_id,
-            array['wijk:' || a.wijk_code, 'buurt:' || a.buurt_code], v.team, v.areas, v.team_areas))
-   and not v.everything
-   and (not v.officer or mobeye.alert_hidden(a.device_id, a.occurred_at, a.incident_id, v.team));
+  from mobeye.alert as a
+ where ((select (mobeye.viewer()).all_rows)
+        or mobeye.alert_in_sight(a.device_id, a.occurred_at, a.incident_id,
+                                 array['wijk:' || a.wijk_code, 'buurt:' || a.buurt_code], (select mobeye.viewer())))
+   and not (select (mobeye.viewer()).everything)
+   and (not (select (mobeye.viewer()).officer)
+        or mobeye.alert_hidden(a.device_id, a.occurred_at, a.incident_id, (select (mobeye.viewer()).team)));
 comment on view patrol.alerts is
     'Every alert that was accepted, once, as far as the reader sees its incident; of secret places coarse.';
 comment on column patrol.alerts.source is 'Who sent it; with event_id its identity. Null where coarse.';
@@ -375,12 +409,13 @@ comment on column patrol.alerts.coarse is 'Its place is secret to the reader.';
 
 create or replace view patrol.changes with (security_barrier) as
 select c.change_id, c.at, c.incident_id, c.op, c.status, c.priority, c.category
-  from mobeye.viewer() as v
- cross join mobeye.change as c
+  from mobeye.change as c
  where c.change_id is not null
-   and (v.all_rows or exists (select from mobeye.incident i
-                               where i.incident_id = c.incident_id
-                                 and mobeye.in_sight(i.team, i.areas, v.team, v.areas, v.team_areas)));
+   and ((select (mobeye.viewer()).all_rows)
+        or exists (select from mobeye.incident i
+                    where i.incident_id = c.incident_id
+                      and mobeye.in_sight(i.team, i.areas, (select mobeye.viewer()))))
+ order by c.change_id;
 comment on view patrol.changes is
     'What happened to incidents that the reader sees, in the order of commits: whoever has read up to a change_id has '
     'missed nothing below it. Numbers that are left out belong to what it does not see.';
@@ -394,18 +429,13 @@ comment on column patrol.changes.category is 'alarm or service.';
 
 create or replace view patrol.incident_history with (security_barrier) as
 select h.entry, h.incident_id, h.at, h.actor, h.via, h.action, h.from_status, h.to_status, h.outcome, h.assigned_to,
-       case when s.exact or not v.officer then h.note end as note
-  from mobeye.viewer() as v
- cross join mobeye.incident_history as h
- cross join lateral (
-       select v.everything
-              or not exists (select from mobeye.incident_full f
-                              where f.incident_id = h.incident_id and f.secret
-                                and coalesce(f.team = v.team or f.placement_team = v.team, false) is false) as exact
-       offset 0) as s
- where v.all_rows or exists (select from mobeye.incident i
-                              where i.incident_id = h.incident_id
-                                and mobeye.in_sight(i.team, i.areas, v.team, v.areas, v.team_areas));
+       case when (select (mobeye.viewer()).auditor)
+                 or not exists (select from mobeye.incident_seen s where s.incident_id = h.incident_id and s.coarse)
+            then h.note end as note
+  from mobeye.incident_history as h
+ where (select (mobeye.viewer()).all_rows)
+    or exists (select from mobeye.incident i
+                where i.incident_id = h.incident_id and mobeye.in_sight(i.team, i.areas, (select mobeye.viewer())));
 comment on view patrol.incident_history is 'What was done to the incidents that the reader sees, and who looked.';
 comment on column patrol.incident_history.entry is 'Its number.';
 comment on column patrol.incident_history.incident_id is 'The incident.';
@@ -489,11 +519,11 @@ grant select on patrol.alerts, patrol.incidents, patrol.queue, patrol.changes, p
 grant usage on schema patrol to mobeye_registry;
 grant select on patrol.devices, patrol.mutes to mobeye_registry;
 -- What a view calls, its reader must be allowed to; they cannot be called by name without usage of the schema.
-grant execute on function mobeye.viewer(), mobeye.in_sight(text, text[], text, text[], text[]),
+grant execute on function mobeye.viewer(), mobeye.in_sight(text, text[], mobeye.who),
     mobeye.rd(public.geometry), mobeye.cell(public.geometry),
     mobeye.other_device(bigint, text, timestamptz, timestamptz), mobeye.restored_in_mute(bigint),
     mobeye.alert_hidden(text, timestamptz, bigint, text),
-    mobeye.alert_in_sight(text, timestamptz, bigint, text[], text, text[], text[])
+    mobeye.alert_in_sight(text, timestamptz, bigint, text[], mobeye.who)
     to mobeye_patrol, mobeye_auditor, mobeye_registry;
 
 -- ---------------------------------------------------------------------------------------------------------------------
@@ -569,7 +599,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     patience interval := current_setting('idle_in_transaction_session_timeout')::interval;
-    v record := mobeye.viewer();
+    v mobeye.who := mobeye.viewer();
     i mobeye.incident;
 begin
     perform mobeye.actor();
@@ -582,7 +612,7 @@ begin
         perform set_config('idle_in_transaction_session_timeout', '10s', true);
     end if;
     select * into i from mobeye.incident t where t.incident_id = id for update;
-    if i.incident_id is null or not (v.all_rows or mobeye.in_sight(i.team, i.areas, v.team, v.areas, v.team_areas)) then
+    if i.incident_id is null or not mobeye.in_sight(i.team, i.areas, v) then
         raise exception 'there is no incident %, or it is another team''s', coalesce(id::text, 'without a number')
             using errcode = 'no_data_found', hint = 'patrol.incidents lists those that you see.';
     end if;
@@ -785,8 +815,8 @@ language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v record := mobeye.viewer();
-    areas text[] := array(select a.layer || ':' || a.code from mobeye.team_area a where a.team = claim_next.team);
+    v mobeye.who := mobeye.viewer();
+    theirs mobeye.who;
     patience text;
     next bigint;
     ours bigint;
@@ -801,6 +831,10 @@ begin
             using errcode = 'invalid_parameter_value',
                   hint = 'Teams: ' || (select string_agg(t.team, ', ' order by t.team) from mobeye.team t) || '.';
     end if;
+    theirs.team := claim_next.team;
+    theirs.all_rows := false;
+    theirs.areas := array(select a.layer || ':' || a.code from mobeye.team_area a where a.team = claim_next.team);
+    theirs.team_areas := array(select a.layer || ':' || a.code from mobeye.team_area a);
     -- One that is locked, by another officer or by alerts that join it, is passed over; where nothing else is left, it
     -- is waited for.
     foreach patience in array array['skip', 'wait'] loop
@@ -809,7 +843,7 @@ begin
              where q.status in ('new', 'acknowledged', 'reopened')
                and exists (select from mobeye.incident i
                             where i.incident_id = q.incident_id
-                              and mobeye.in_sight(i.team, i.areas, claim_next.team, claim_next.areas, v.team_areas))
+                              and mobeye.in_sight(i.team, i.areas, theirs))
              order by q.place
         loop
             if patience = 'skip' then
@@ -820,7 +854,7 @@ begin
             continue when not found;
             select i.incident_id into ours from mobeye.incident i
              where i.incident_id = next and i.status in ('new', 'acknowledged', 'reopened')
-               and mobeye.in_sight(i.team, i.areas, claim_next.team, claim_next.areas, v.team_areas);
+               and mobeye.in_sight(i.team, i.areas, theirs);
             continue when ours is null;
             perform mobeye.step(ours, 'assign', null, officer => officer);
             update mobeye.incident i set team = claim_next.team where i.incident_id = ours and i.team is distinct from claim_next.team;
@@ -878,7 +912,7 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v record := mobeye.viewer();
+    v mobeye.who := mobeye.viewer();
     whose text := (select p.team from mobeye.placement p where p.device_id = device and p.during @> now());
 begin
     if not v.all_rows and (device is not null and whose <> v.team or device is null and not area = any (v.areas)) then
@@ -1028,32 +1062,33 @@ comment on function patrol.incidents_geojson(float8, float8, float8, float8) is
     'The open incidents that the reader sees in a box (degrees: west, south, east, north), as a FeatureCollection by RFC '
     '7946; secret ones as the centre of their cell.';
 
--- By time and device where that is shorter, else by the BRIN index: see the one on mobeye.alert.
-create or replace function mobeye.alerts_of(incident_id bigint, my_team text, everything boolean)
-returns table (occurred_at timestamptz, journal_seq bigint, alert jsonb)
-language sql stable
+create or replace function mobeye.alerts_of(incident_id bigint, my_team text, everything boolean) returns jsonb
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
-    select a.occurred_at, a.journal_seq,
-           jsonb_build_object(
-               'occurred_at', a.occurred_at, 'received_at', a.received_at, 'endpoint', a.endpoint, 'kind', a.kind,
-               'phase', a.phase, 'input', a.input, 'flags', a.flags, 'rule', a.rule,
-               'location_source', a.location_source)
-           || case when not x.hidden then
+declare
+    from_at timestamptz;
+    until_at timestamptz;
+begin
+    select i.first_seen - coalesce(i.gap, '0'), i.last_seen + coalesce(i.gap, '0') into from_at, until_at
+      from mobeye.incident i where i.incident_id = alerts_of.incident_id;
+    return (select coalesce(jsonb_agg(l.alert order by l.occurred_at, l.journal_seq), '[]') from (
+        select a.occurred_at, a.journal_seq,
                jsonb_build_object(
-                   'source', a.source, 'event_id', a.event_id, 'device_id', a.device_id, 'payload', a.payload,
-                   'accuracy_m', a.accuracy_m, 'geometry', public.st_asgeojson(a.geom, 7)::jsonb)
-              else '{}' end
-      from mobeye.incident i
-      join mobeye.alert a
-        on a.incident_id = i.incident_id
-       and a.occurred_at between i.first_seen - coalesce(i.gap, '0') and i.last_seen + coalesce(i.gap, '0')
-     cross join lateral (select not everything
-                                and mobeye.alert_hidden(a.device_id, a.occurred_at, a.incident_id, my_team) as hidden
-                         offset 0) as x
-     where i.incident_id = alerts_of.incident_id
-     order by a.occurred_at desc, a.journal_seq desc
-     limit 1000
+                   'occurred_at', a.occurred_at, 'received_at', a.received_at, 'endpoint', a.endpoint, 'kind', a.kind,
+                   'phase', a.phase, 'input', a.input, 'flags', a.flags, 'rule', a.rule,
+                   'location_source', a.location_source)
+               || case when everything
+                            or not mobeye.alert_hidden(a.device_id, a.occurred_at, a.incident_id, my_team) then
+                   jsonb_build_object(
+                       'source', a.source, 'event_id', a.event_id, 'device_id', a.device_id, 'payload', a.payload,
+                       'accuracy_m', a.accuracy_m, 'geometry', public.st_asgeojson(a.geom, 7)::jsonb)
+                  else '{}' end as alert
+          from mobeye.alert a
+         where a.incident_id = alerts_of.incident_id and a.occurred_at between from_at and until_at
+         order by a.occurred_at desc, a.journal_seq desc
+         limit 1000) as l);
+end
 $$;
 comment on function mobeye.alerts_of(bigint, text, boolean) is
     'The last 1000 alerts of an incident, without what is secret to a team.';
@@ -1069,7 +1104,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare
-    v record := mobeye.viewer();
+    v mobeye.who := mobeye.viewer();
     actor text := mobeye.actor();
     i mobeye.incident_full;
     seen boolean;
@@ -1077,7 +1112,7 @@ declare
 begin
     perform mobeye.given('the reason', reason);
     select * into i from mobeye.incident_full f where f.incident_id = id;
-    if i.incident_id is null or not (v.all_rows or mobeye.in_sight(i.team, i.areas, v.team, v.areas, v.team_areas)) then
+    if i.incident_id is null or not mobeye.in_sight(i.team, i.areas, v) then
         raise exception 'there is no incident %, or it is another team''s', coalesce(id::text, 'without a number')
             using errcode = 'no_data_found', hint = 'patrol.incidents lists those that you see.';
     end if;
@@ -1095,8 +1130,7 @@ begin
                i.location_source, case when seen then i.accuracy_m end, i.wijk_code, i.wijk_name, i.buurt_code, i.team,
                i.verified_by, i.alert_count, i.first_seen, i.last_seen, i.assigned_to, i.outcome, i.external_ref,
                not seen,
-               (select coalesce(jsonb_agg(a.alert order by a.occurred_at, a.journal_seq), '[]')
-                  from mobeye.alerts_of(id, v.team, v.auditor) a),
+               mobeye.alerts_of(id, v.team, v.auditor),
                (select coalesce(jsonb_agg(to_jsonb(h) - 'incident_id' order by h.entry), '[]')
                   from mobeye.incident_history h where h.incident_id = id and (seen or h.action <> 'note'));
 end
