@@ -167,30 +167,11 @@ end
 $$;
 comment on function mobeye.cell(public.geometry) is 'The centre of the 125 m cell that a point in RD New is in.';
 
-create or replace function mobeye.other_device(incident_id bigint, device_id text, first_seen timestamptz, last_seen timestamptz)
-returns boolean
-language plpgsql stable security definer cost 10000
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-    -- The first half of a thread stands for device and kind: where all have the same, there is one device.
-    if (select count(distinct left(t.thread::text, 18)) from mobeye.incident_thread t
-         where t.incident_id = other_device.incident_id) < 2 then
-        return false;
-    end if;
-    return exists (select from mobeye.alert a
-                    where a.incident_id = other_device.incident_id and a.device_id <> other_device.device_id
-                      and a.phase = 'raise'
-                      and a.occurred_at between other_device.first_seen and other_device.last_seen);
-end
-$$;
-comment on function mobeye.other_device(bigint, text, timestamptz, timestamptz) is
-    'Whether a device other than the one that an incident began with raised in it: then muting that one is not enough.';
-
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Views
 
 -- Incidents with all that belongs to them and nothing hidden: for the views and functions below, never for a role.
+-- Muting a device does not mute an incident that others joined.
 create or replace view mobeye.incident_full as
 select i.incident_id,
        to_char(i.created_at at time zone 'Europe/Amsterdam', 'YYYY-')
@@ -218,7 +199,8 @@ select i.incident_id,
         where m.until > now() and m.ended_at is null and not i.urgent
           and (m.area = any (i.areas)
                or m.device_id = i.device_id
-                  and not mobeye.other_device(i.incident_id, i.device_id, i.first_seen, i.last_seen))
+                  and not exists (select from mobeye.incident_thread t
+                                   where t.incident_id = i.incident_id and t.device_id <> i.device_id))
        offset 0) as m;
 comment on view mobeye.incident_full is 'Incidents with their place, areas, mutes and secrecy; nothing is hidden in it.';
 
@@ -521,7 +503,7 @@ grant select on patrol.devices, patrol.mutes to mobeye_registry;
 -- What a view calls, its reader must be allowed to; they cannot be called by name without usage of the schema.
 grant execute on function mobeye.viewer(), mobeye.in_sight(text, text[], mobeye.who),
     mobeye.rd(public.geometry), mobeye.cell(public.geometry),
-    mobeye.other_device(bigint, text, timestamptz, timestamptz), mobeye.restored_in_mute(bigint),
+    mobeye.restored_in_mute(bigint),
     mobeye.alert_hidden(text, timestamptz, bigint, text),
     mobeye.alert_in_sight(text, timestamptz, bigint, text[], mobeye.who)
     to mobeye_patrol, mobeye_auditor, mobeye_registry;
