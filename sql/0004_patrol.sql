@@ -355,11 +355,11 @@ comment on function mobeye.alert_in_sight(text, timestamptz, bigint, text[], mob
     'Whether a team sees an alert: as its incident; one that is in none, by its placement''s team, or by its areas.';
 
 -- Two arms: in the one everything is plain, so that a condition can use its index; in the other a condition on what is
--- hidden is one on null, and the planner drops the arm.
+-- hidden is one on null, and the planner drops the arm. Its columns are those of 0001, which may be run again.
 create or replace view patrol.alerts with (security_barrier) as
 select a.source, a.event_id, a.instance, a.journal_seq, a.device_id, a.endpoint, a.kind, a.phase, a.input, a.drill,
        a.occurred_at, a.received_at, a.clock_skew, a.geom, a.accuracy_m, a.location_source, a.flags, a.wijk_code,
-       a.buurt_code, a.rule, a.incident_id, a.payload, a.rules, false as coarse
+       a.buurt_code, a.rule, a.incident_id, a.payload
   from mobeye.alert as a
  where ((select (mobeye.viewer()).all_rows)
         or mobeye.alert_in_sight(a.device_id, a.occurred_at, a.incident_id,
@@ -371,7 +371,7 @@ union all
 select null, null, a.instance, a.journal_seq, null::text collate "C", a.endpoint, a.kind, a.phase, a.input, a.drill,
        a.occurred_at, a.received_at, a.clock_skew,
        public.st_transform(mobeye.cell(mobeye.rd(a.geom)), 4326)::public.geometry(point, 4326), null::real,
-       a.location_source, a.flags, a.wijk_code, a.buurt_code, a.rule, a.incident_id, null::jsonb, a.rules, true
+       a.location_source, a.flags, a.wijk_code, a.buurt_code, a.rule, a.incident_id, null::jsonb
   from mobeye.alert as a
  where ((select (mobeye.viewer()).all_rows)
         or mobeye.alert_in_sight(a.device_id, a.occurred_at, a.incident_id,
@@ -386,8 +386,6 @@ comment on column patrol.alerts.event_id is 'The sender''s id of the alert; null
 comment on column patrol.alerts.device_id is 'The device that it is about; null where coarse.';
 comment on column patrol.alerts.geom is 'Its place, WGS84; null where none is known; where coarse the centre of its 125 m cell.';
 comment on column patrol.alerts.payload is 'The message as it came; null where coarse.';
-comment on column patrol.alerts.rules is 'Which version of the rules decided, by its hash.';
-comment on column patrol.alerts.coarse is 'Its place is secret to the reader.';
 
 create or replace view patrol.changes with (security_barrier) as
 select c.change_id, c.at, c.incident_id, c.op, c.status, c.priority, c.category

@@ -65,7 +65,7 @@ select is(as_login('t_piet', 'select count(*) from patrol.incidents join made on
 
 -- Alerts, history, changes.
 create function alert(login text, name text) returns text language sql as $$
-    select as_login(login, format('select concat_ws(''|'', coarse, source, event_id, device_id, accuracy_m, payload ->> ''text'',
+    select as_login(login, format('select concat_ws(''|'', source is null, source, event_id, device_id, accuracy_m, payload ->> ''text'',
         st_x(geom)::numeric(9,6)) from patrol.alerts a join made on id = a.incident_id where name = %L', name))
 $$;
 select matches(alert(login, 'secret'), '^f\|dc09:1234\|secret\|geheim-1\|5\|Geheim 1\|5.370200$', login || ' sees the alert')
