@@ -387,14 +387,14 @@ comment on column patrol.alerts.device_id is 'The device that it is about; null 
 comment on column patrol.alerts.geom is 'Its place, WGS84; null where none is known; where coarse the centre of its 125 m cell.';
 comment on column patrol.alerts.payload is 'The message as it came; null where coarse.';
 
+-- Scalar sub-selects here and in the history: of EXISTS the planner may make a list of all incidents in sight.
 create or replace view patrol.changes with (security_barrier) as
 select c.change_id, c.at, c.incident_id, c.op, c.status, c.priority, c.category
   from mobeye.change as c
  where c.change_id is not null
    and ((select (mobeye.viewer()).all_rows)
-        or exists (select from mobeye.incident i
-                    where i.incident_id = c.incident_id
-                      and mobeye.in_sight(i.team, i.areas, (select mobeye.viewer()))))
+        or (select mobeye.in_sight(i.team, i.areas, (select mobeye.viewer())) from mobeye.incident i
+             where i.incident_id = c.incident_id))
  order by c.change_id;
 comment on view patrol.changes is
     'What happened to incidents that the reader sees, in the order of commits: whoever has read up to a change_id has '
@@ -410,12 +410,12 @@ comment on column patrol.changes.category is 'alarm or service.';
 create or replace view patrol.incident_history with (security_barrier) as
 select h.entry, h.incident_id, h.at, h.actor, h.via, h.action, h.from_status, h.to_status, h.outcome, h.assigned_to,
        case when (select (mobeye.viewer()).auditor)
-                 or not exists (select from mobeye.incident_seen s where s.incident_id = h.incident_id and s.coarse)
+                 or (select not s.coarse from mobeye.incident_seen s where s.incident_id = h.incident_id)
             then h.note end as note
   from mobeye.incident_history as h
  where (select (mobeye.viewer()).all_rows)
-    or exists (select from mobeye.incident i
-                where i.incident_id = h.incident_id and mobeye.in_sight(i.team, i.areas, (select mobeye.viewer())));
+    or (select mobeye.in_sight(i.team, i.areas, (select mobeye.viewer())) from mobeye.incident i
+         where i.incident_id = h.incident_id);
 comment on view patrol.incident_history is 'What was done to the incidents that the reader sees, and who looked.';
 comment on column patrol.incident_history.entry is 'Its number.';
 comment on column patrol.incident_history.incident_id is 'The incident.';

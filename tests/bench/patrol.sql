@@ -17,6 +17,7 @@ insert into mobeye.area (layer, code, name, geom)
 select 'wijk', 'WK0307' || lpad(n::text, 2, '0'), 'Wijk ' || n,
        st_multi(st_makeenvelope(5.3 + n * 0.01, 52.1, 5.31 + n * 0.01, 52.2, 4326))
   from generate_series(0, 19) as n;
+create role officer1 login in role mobeye_patrol;
 insert into mobeye.person select 'officer' || n, 'Officer ' || n, 'team' || n from generate_series(0, 4) as n;
 insert into mobeye.device (device_id, state) select 'NL-' || lpad(n::text, 5, '0'), 'placed' from generate_series(0, 19999) as n;
 insert into mobeye.placement (device_id, during, geom, address, team, secret)
@@ -49,7 +50,7 @@ select m.incident_id, gen_random_uuid(), m.open, case m.kind when 'battery' then
   from made m join mobeye.placement p on p.device_id = 'NL-' || lpad(m.device::text, 5, '0')
  order by m.incident_id;
 
-drop index mobeye.alert_device;
+drop index mobeye.alert_device, mobeye.alert_incident;
 insert into mobeye.alert
        (class, occurred_at, received_at, stored_at, source, event_id, instance, journal_seq, endpoint, device_id, kind, phase,
         drill, flags, geom, accuracy_m, location_source, rule, incident_id, payload, wijk_code)
@@ -62,6 +63,8 @@ select case kind when 'camera' then 'camera' when 'battery' then 'service' else 
           from made m cross join generate_series(0, :alerts / :incidents - 1) as k
          order by at) as a;
 create index alert_device on mobeye.alert (device_id, occurred_at);
+create index alert_incident on mobeye.alert
+    using brin (incident_id int8_minmax_multi_ops) with (pages_per_range = 32, autosummarize = on);
 
 insert into mobeye.change (change_id, at, incident_id, op, status, priority, category)
 select incident_id, first_seen, incident_id, 'new', status, priority, category from mobeye.incident order by incident_id;
