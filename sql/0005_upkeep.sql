@@ -1,18 +1,22 @@
 -- Upkeep: what a daemon does once a minute. Signs of life of daemons and endpoints, silence, incidents that nobody
 -- touched or acknowledged, retention, and erasure on a person's request.
--- By hand, backwards: drop the tables and functions below; the columns added to mobeye.journal_position may stay.
+-- By hand, backwards: drop the tables and functions below.
 
 set local search_path = pg_catalog, public;
 set local role mobeye_owner;
 
 -- What each daemon says of itself. Silence is judged up to where every living daemon has stored what it received.
-alter table mobeye.journal_position add column if not exists alive_at timestamptz;
-alter table mobeye.journal_position add column if not exists applied_until timestamptz;
-alter table mobeye.journal_position add column if not exists gap_until timestamptz;
-comment on column mobeye.journal_position.alive_at is 'When its daemon last reported.';
-comment on column mobeye.journal_position.applied_until is 'What was received before this time is stored.';
-comment on column mobeye.journal_position.gap_until is
-    'End of the last time in which its daemon took no alerts for more than 5 minutes.';
+create table if not exists mobeye.daemon (
+    journal uuid primary key,
+    instance text not null,
+    alive_at timestamptz not null,
+    applied_until timestamptz not null,
+    gap_until timestamptz not null
+);
+comment on table mobeye.daemon is 'The daemons, by their journals, and when each last reported.';
+comment on column mobeye.daemon.applied_until is 'What was received before this time is stored.';
+comment on column mobeye.daemon.gap_until is
+    'End of the last time in which the daemon took no alerts for more than 5 minutes.';
 
 create table if not exists mobeye.endpoint_status (
     instance text not null,
@@ -38,17 +42,14 @@ language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    update mobeye.journal_position p
-       set gap_until = case when p.alive_at is null or accepting_since - p.alive_at > interval '5 minutes'
-                            then accepting_since else p.gap_until end,
-           alive_at = now(),
-           applied_until = report_in.applied_until
-     where p.journal = report_in.journal;
-    if not found then
-        insert into mobeye.journal_position (journal, instance, position, checksum, alive_at, applied_until, gap_until)
-        values (report_in.journal, report_in.instance, 0, 0, now(), report_in.applied_until, accepting_since)
-        on conflict do nothing;
-    end if;
+    insert into mobeye.daemon as d (journal, instance, alive_at, applied_until, gap_until)
+    values (report_in.journal, report_in.instance, now(), report_in.applied_until, accepting_since)
+    on conflict on constraint daemon_pkey do update
+       set instance = excluded.instance,
+           alive_at = excluded.alive_at,
+           applied_until = excluded.applied_until,
+           gap_until = case when excluded.gap_until - d.alive_at > interval '5 minutes'
+                            then excluded.gap_until else d.gap_until end;
     insert into mobeye.endpoint_status as s (instance, endpoint, expect_every, last_received_at)
     select report_in.instance, e.endpoint, e.expect_every, e.last_received
       from unnest(endpoints, report_in.expect_every, last_received) as e (endpoint, expect_every, last_received)
@@ -169,9 +170,9 @@ create or replace function mobeye.judged_until(out until timestamptz, out gap_un
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
-    select min(p.applied_until), max(p.gap_until)
-      from mobeye.journal_position p
-     where p.alive_at > now() - interval '1 day'
+    select min(d.applied_until), max(d.gap_until)
+      from mobeye.daemon d
+     where d.alive_at > now() - interval '1 day'
 $$;
 comment on function mobeye.judged_until() is
     'Before which time it is known what came in, and when the last time ended in which a daemon took nothing.';
@@ -210,7 +211,7 @@ begin
                greatest(s.last_received_at, s.since, p.gap_until) + s.expect_every as since
           from mobeye.endpoint_status s
           join lateral (select max(j.gap_until) as gap_until, min(j.applied_until) as applied_until
-                          from mobeye.journal_position j
+                          from mobeye.daemon j
                          where j.instance = s.instance and j.alive_at > now() - interval '1 day') p
             on p.applied_until is not null
          where s.silent_since is null and s.expect_every is not null
