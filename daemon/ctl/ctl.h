@@ -24,6 +24,9 @@ int ctl_status(int argc, char **argv);
 int ctl_journal(int argc, char **argv);
 int ctl_quarantine(int argc, char **argv);
 int ctl_dc09(int argc, char **argv);
+int ctl_watch(int argc, char **argv);
+int ctl_retention(int argc, char **argv);
+int ctl_subject(int argc, char **argv);
 
 /* "mobeyectl VERB: text" on stderr. Returns CTL_FAILED. */
 int ctl_fail(const char *verb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -16,6 +16,9 @@ static const struct {
     {"status", ctl_status, "one screen: how the daemon, its journal and the database are"},
     {"journal", ctl_journal, "list, verify, dump or replay the journal"},
     {"quarantine", ctl_quarantine, "list, show, retry or discard what the database refused"},
+    {"watch", ctl_watch, "follow what happens to incidents: to a pipe, a command or a webhook"},
+    {"retention", ctl_retention, "what is past its time of keeping; erase it"},
+    {"subject", ctl_subject, "a person's request: export or erase what is kept about a home"},
     {"dc09", ctl_dc09, "write, read and send SIA DC-09 frames: a test dialler"},
 };
 
