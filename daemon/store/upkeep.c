@@ -36,7 +36,8 @@ struct upkeep {
     struct pgconn *conn;
     char *conninfo, *instance; /* that the connection was made with */
     enum upkeep_state state;
-    size_t duty; /* index into duties */
+    size_t duty;    /* index into duties */
+    unsigned round; /* since it leads */
     bool leading;
     bool failed; /* the statement on its way */
     struct event timer;
@@ -49,16 +50,28 @@ static void append_plain(const struct upkeep *u, const char *sql, struct buf *ou
     buf_printf(out, "%s", sql);
 }
 
+static void append_retention(const struct upkeep *u, const char *sql, struct buf *out)
+{
+    const int64_t keep_us[] = {u->conf->retention.class_us[CLASS_CAMERA], u->conf->retention.class_us[CLASS_ALARM],
+                               u->conf->retention.class_us[CLASS_SERVICE], u->conf->retention.incident_us};
+    buf_printf(out, "%s(", sql);
+    for (size_t i = 0; i < sizeof(keep_us) / sizeof(keep_us[0]); i++)
+        buf_printf(out, "%sinterval '%" PRId64 " microseconds'", i ? ", " : "", keep_us[i]);
+    buf_printf(out, ")");
+}
+
 static const struct {
     const char *name; /* as a complaint says it */
     const char *sql;
     void (*append)(const struct upkeep *u, const char *sql, struct buf *out);
+    unsigned every;     /* rounds */
     bool tells_devices; /* its rows are devices that were found silent */
 } duties[] = {
-    {"endpoints that went silent", "select mobeye.watch_endpoints()", append_plain, false},
-    {"devices that went silent", "select mobeye.watch_devices()", append_plain, true},
-    {"overdue incidents", "select mobeye.mark_overdue()", append_plain, false},
-    {"unattended incidents", "select mobeye.close_unattended()", append_plain, false},
+    {"endpoints that went silent", "select mobeye.watch_endpoints()", append_plain, 1, false},
+    {"devices that went silent", "select mobeye.watch_devices()", append_plain, 1, true},
+    {"overdue incidents", "select mobeye.mark_overdue()", append_plain, 1, false},
+    {"unattended incidents", "select mobeye.close_unattended()", append_plain, 1, false},
+    {"retention", "select mobeye.apply_retention", append_retention, 60, false},
 };
 
 #define N_DUTIES (sizeof(duties) / sizeof(duties[0]))
@@ -137,7 +150,10 @@ static void rest(struct upkeep *u)
 
 static void begin_duty(struct upkeep *u, size_t duty)
 {
+    while (duty < N_DUTIES && u->round % duties[duty].every != 0)
+        duty++;
     if (duty == N_DUTIES) {
+        u->round++;
         rest(u);
         return;
     }
