@@ -77,16 +77,6 @@ $$;
 comment on function mobeye.areas_at(public.geometry, timestamptz) is
     'The areas that cover a place, as layer:code, at most one a layer.';
 
-create or replace function mobeye.note_change(incident_id bigint, op text) returns void
-language sql
-set search_path = pg_catalog, pg_temp
-as $$
-    insert into mobeye.change (incident_id, op, status, priority, category)
-    select i.incident_id, note_change.op, i.status, i.priority, i.category
-      from mobeye.incident i where i.incident_id = note_change.incident_id
-$$;
-comment on function mobeye.note_change(bigint, text) is 'Adds what happened to an incident to the stream of changes.';
-
 -- In the name of the system: nobody decided it, so outcome is restored, merged or unattended.
 create or replace function mobeye.close_by_system(incident_id bigint, outcome text, at timestamptz,
                                                   merged_into bigint default null) returns void
@@ -109,7 +99,7 @@ begin
      where i.incident_id = close_by_system.incident_id;
     insert into mobeye.incident_history (incident_id, actor, action, from_status, to_status, outcome)
     values (close_by_system.incident_id, 'mobeyed', 'status', before, 'closed', close_by_system.outcome);
-    perform mobeye.note_change(close_by_system.incident_id, 'status');
+    perform mobeye.announce(close_by_system.incident_id, 'status');
 end
 $$;
 comment on function mobeye.close_by_system(bigint, text, timestamptz, bigint) is
@@ -146,7 +136,7 @@ begin
     if made is not null then
         insert into mobeye.incident_history (incident_id, actor, action, to_status, note)
         values (made, 'mobeyed', 'status', 'new', what || ' ' || name || ' is silent');
-        perform mobeye.note_change(made, 'new');
+        perform mobeye.announce(made, 'new');
     end if;
     return made;
 end
@@ -295,7 +285,7 @@ begin
            and i.created_at + i.overdue < now()
         returning i.incident_id
     loop
-        perform mobeye.note_change(late, 'overdue');
+        perform mobeye.announce(late, 'overdue');
         n := n + 1;
     end loop;
     return n;
@@ -330,5 +320,38 @@ comment on function mobeye.close_unattended() is
 
 create index if not exists incident_waiting on mobeye.incident (created_at) where status in ('new', 'reopened');
 
-grant execute on function mobeye.report_in(uuid, text, timestamptz, timestamptz, text[], interval[], timestamptz[]),
+-- What is still active when a mute's time is over appears in the queue again.
+alter table mobeye.mute add column if not exists over boolean not null default false;
+comment on column mobeye.mute.over is 'Its end is in the stream of changes.';
+
+create or replace function mobeye.end_mutes() returns bigint
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    ended record;
+    n bigint := 0;
+begin
+    for ended in
+        update mobeye.mute m set over = true
+         where not m.over and m.until <= now()
+        returning m.mute_id, m.device_id, m.area, m.ended_at
+    loop
+        continue when ended.ended_at is not null;
+        insert into mobeye.incident_history (incident_id, actor, action, note)
+        select i.incident_id, 'mobeyed', 'mute', 'the mute is over'
+          from mobeye.incident i
+         where (ended.device_id = i.device_id or ended.area = any (i.areas)) and i.status <> 'closed' and not i.urgent;
+        perform mobeye.announce(i.incident_id, 'mute')
+           from mobeye.incident i
+          where (ended.device_id = i.device_id or ended.area = any (i.areas)) and i.status <> 'closed' and not i.urgent;
+        n := n + 1;
+    end loop;
+    return n;
+end
+$$;
+comment on function mobeye.end_mutes() is
+    'Says of each open incident under a mute whose time is over that it is back; returns how many mutes ended.';
+
+grant execute on function mobeye.end_mutes(), mobeye.report_in(uuid, text, timestamptz, timestamptz, text[], interval[], timestamptz[]),
     mobeye.watch_endpoints(), mobeye.watch_devices(), mobeye.mark_overdue(), mobeye.close_unattended() to mobeye_ingest;

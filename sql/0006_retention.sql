@@ -279,8 +279,6 @@ as $$
 $$;
 comment on function mobeye.subject_incidents(text, tstzrange) is 'The incidents that a device began in a time.';
 
-create index if not exists incident_device on mobeye.incident (device_id, first_seen);
-
 create or replace function mobeye.subject_export(address text, device text, from_at timestamptz, until_at timestamptz)
 returns jsonb
 language sql stable

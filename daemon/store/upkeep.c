@@ -71,6 +71,7 @@ static const struct {
     {"devices that went silent", "select mobeye.watch_devices()", append_plain, 1, true},
     {"overdue incidents", "select mobeye.mark_overdue()", append_plain, 1, false},
     {"unattended incidents", "select mobeye.close_unattended()", append_plain, 1, false},
+    {"mutes that ended", "select mobeye.end_mutes()", append_plain, 1, false},
     {"retention", "select mobeye.apply_retention", append_retention, 60, false},
 };
 

@@ -10,7 +10,7 @@ class UpkeepTest(SchemaTest):
         super().setUp()
         self.superuser.execute(
             "truncate mobeye.device, mobeye.device_status, mobeye.incident, mobeye.daemon, mobeye.endpoint_status,"
-            " mobeye.change, mobeye.incident_history cascade"
+            " mobeye.change, mobeye.incident_history, mobeye.mute cascade"
         )
         self.ingest = self.connect("mobeye_ingest")
 
@@ -214,6 +214,28 @@ class Waiting(UpkeepTest):
         self.assertEqual(self.value(self.ingest, "select mobeye.mark_overdue()"), 0)
         self.assertEqual(
             self.superuser.execute("select incident_id, op from mobeye.change").fetchall(), [(late, "overdue")]
+        )
+
+    def test_the_end_of_a_mute_is_told_of_what_is_still_open(self):
+        device = self.incident(device_id="muted")
+        area = self.incident(areas=["wijk:W1"])
+        self.incident(device_id="muted", urgent=True)
+        self.incident(device_id="other", areas=["wijk:W2"])
+        for column, value, until in (
+            ("device_id", "muted", "0"),
+            ("area", "wijk:W1", "0"),
+            ("area", "wijk:W2", "-1 hour"),
+        ):
+            self.superuser.execute(
+                f"insert into mobeye.mute ({column}, at, until, reason, muted_by)"
+                " values (%s, now() - interval '2 hours', now() - %s::interval, 'test', 'me')",
+                [value, until],
+            )
+        self.assertEqual(self.value(self.ingest, "select mobeye.end_mutes()"), 2)
+        self.assertEqual(self.value(self.ingest, "select mobeye.end_mutes()"), 0)
+        self.assertEqual(
+            self.superuser.execute("select incident_id, op from mobeye.change order by 1").fetchall(),
+            [(device, "mute"), (area, "mute")],
         )
 
     def test_unattended_is_what_nobody_touched_for_seven_days(self):
