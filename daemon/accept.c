@@ -475,6 +475,11 @@ int64_t accept_heard_us(const struct accept *a, const char *endpoint)
     return intake_heard_us(a->intakes, endpoint);
 }
 
+void accept_own_memory(struct accept *a, size_t bytes)
+{
+    memory_watch_own(a->memory_watch, bytes);
+}
+
 uint64_t accept_in_flight(const struct accept *a)
 {
     uint64_t in_flight = uncounted(a);

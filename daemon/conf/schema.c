@@ -147,6 +147,10 @@ static const struct schema_key keys[] = {
      ENDPOINT(expect_every_us),
      .about = "It counts as silent, in the log and the metrics, when nothing came for so long."},
 
+    {.path = "http", .type = SCHEMA_SECTION, .about = "For scrapers and probes."},
+    {.path = "http.listen", .type = SCHEMA_LISTEN, .restart = true, CONF(http_listen),
+     .about = "Where /metrics, /healthz and /readyz are served; without it they are not."},
+
     {.path = "retention", .type = SCHEMA_SECTION, .about = "How long what is stored is kept, from when it occurred."},
     {.path = "retention.camera", .type = SCHEMA_DURATION, .min = DAY, .max = 36500 * DAY, .fallback = "28d",
      CONF(retention.class_us[CLASS_CAMERA]),
@@ -160,10 +164,6 @@ static const struct schema_key keys[] = {
     {.path = "retention.incident", .type = SCHEMA_DURATION, .min = DAY, .max = 36500 * DAY, .fallback = "1825d",
      CONF(retention.incident_us),
      .about = "Incidents and their history."},
-
-    {.path = "http", .type = SCHEMA_SECTION, .about = "For scrapers and probes."},
-    {.path = "http.listen", .type = SCHEMA_LISTEN, .restart = true, CONF(http_listen),
-     .about = "Where /metrics, /healthz and /readyz are served; without it they are not."},
 
     {.path = "rules", .type = SCHEMA_LIST, .min = 0, .max = 1024, LIST(rules, n_rules, struct conf_rule),
      .about = "What is done with an alert: the first rule that matches decides, and without one it is stored."},
@@ -238,7 +238,7 @@ static const struct schema_key keys[] = {
      RULE(terms.verify_priority),
      .about = "The priority that it then gets; without it that stays as it is."},
     {.path = "rules[].incident.overdue", .type = SCHEMA_DURATION, .min = MS, .max = 3650 * DAY, RULE(terms.overdue_us),
-     .about = "Acknowledged by nobody for so long, it is marked and announced again."},
+     .about = "Unacknowledged for so long, it is marked and announced again."},
 };
 /* clang-format on */
 

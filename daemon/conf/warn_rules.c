@@ -131,30 +131,43 @@ static void warn_verify_by(const struct seat *seat)
              terms->priority);
 }
 
-/* The rules before the i-th that together match all that it matches: kind by kind, some rule does. */
-static void warn_unreached(struct report *report, const struct node *list, const struct conf *conf, size_t i)
+/* The first rule before the i-th that matches all that it does; NULL: there is none. */
+static const struct node *covering_rule(const struct node *list, const struct conf *conf, size_t i)
 {
     const struct conf_match *match = &conf->rules[i].match;
-    const struct node *item = list->items[i], *first = NULL, *last = NULL;
-    uint32_t left = match_kinds(match);
-    for (size_t k = 0; k < i && left; k++) {
+    for (size_t k = 0; k < i; k++) {
         const struct conf_match *earlier = &conf->rules[k].match;
-        if (!(left & match_kinds(earlier)) || !match_covers(conf, earlier, match))
-            continue;
-        left &= ~match_kinds(earlier);
-        last = list->items[k];
-        first = first ? first : last;
+        if (!(match_kinds(match) & ~match_kinds(earlier)) && match_covers(conf, earlier, match))
+            return list->items[k];
     }
-    if (left)
-        return;
-    struct loader_path path = loader_path_item("rules", item, i);
-    if (first == last)
-        report_warning(report, item->mark, path.text,
-                       "is never reached (the rule in line %zu matches all that it does)", first->mark.line);
-    else
-        report_warning(report, item->mark, path.text,
-                       "is never reached (the rules in lines %zu to %zu match all that it does)", first->mark.line,
-                       last->mark.line);
+    return NULL;
+}
+
+/* The same of several rules that share its kinds among them: the last that it takes. */
+static const struct node *covering_rules(const struct node *list, const struct conf *conf, size_t i)
+{
+    const struct conf_match *match = &conf->rules[i].match;
+    uint32_t left = match_kinds(match);
+    for (size_t k = 0; k < i; k++) {
+        const struct conf_match *earlier = &conf->rules[k].match;
+        if (left & match_kinds(earlier) && match_covers(conf, earlier, match))
+            left &= ~match_kinds(earlier);
+        if (!left)
+            return list->items[k];
+    }
+    return NULL;
+}
+
+static void warn_unreached(struct report *report, const struct node *list, const struct conf *conf, size_t i)
+{
+    const struct node *one = covering_rule(list, conf, i), *last = one ? NULL : covering_rules(list, conf, i);
+    struct loader_path path = loader_path_item("rules", list->items[i], i);
+    if (one)
+        report_warning(report, list->items[i]->mark, path.text,
+                       "is never reached (the rule in line %zu matches all that it does)", one->mark.line);
+    if (last)
+        report_warning(report, list->items[i]->mark, path.text,
+                       "is never reached (the rules up to line %zu match all that it does)", last->mark.line);
 }
 
 static void warn_unmatched(struct report *report, const struct node *list, const struct conf *conf)
