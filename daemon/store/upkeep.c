@@ -293,6 +293,7 @@ struct upkeep *upkeep_new(struct loop *loop, const struct conf *conf, const stru
     u->ctx = ctx;
     evtimer_assign(&u->timer, loop_base(loop), timer_cb, u);
     u->conn = pgconn_new(loop, &conn_calls, u);
+    pgconn_speak_as(u->conn, SUBJECT, "silence and retention are not looked after");
     configure(u);
     pgconn_start(u->conn);
     return u;

@@ -86,8 +86,6 @@ class Devices(UpkeepTest):
         self.assertEqual(self.silent(), ["neither"])
 
     def test_only_a_placed_device_with_a_heartbeat_is_missed(self):
-        self.device("repair", state="repair")
-        self.device("retired", state="retired")
         self.device("unsupervised")
         self.superuser.execute("update mobeye.device set heartbeat = null where device_id = 'unsupervised'")
         self.device("retrieved")
