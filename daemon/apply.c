@@ -342,6 +342,12 @@ static int64_t oldest_waiting_us(struct apply *a)
     return received_us;
 }
 
+int64_t apply_until_us(struct apply *a)
+{
+    int64_t oldest_us = oldest_waiting_us(a), now_us = loop_wall_us(a->loop);
+    return oldest_us > 0 && oldest_us < now_us ? oldest_us : now_us;
+}
+
 void apply_gauges(struct apply *a)
 {
     struct metrics *m = a->metrics;
