@@ -944,3 +944,64 @@ grant execute on function
     mobeye.device_retrieve(text, timestamptz), mobeye.stage_areas(), mobeye.check_areas(),
     mobeye.merge_areas(text, integer), mobeye.stage_devices(), mobeye.locate_devices(), mobeye.check_devices(),
     mobeye.merge_devices(text[]) to mobeye_registry;
+
+-- How the daemon reads the registry and the areas ---------------------------------------------------------------------
+
+-- What changed since a version, or everything where that is asked for (0), where the database has not come as far (it
+-- was restored), or where the log no longer reaches back. One snapshot, since a stable function has that of its caller.
+-- The first row is a head: name is 'everything' or 'changes'. Then the rows of one device follow each other, its
+-- placements by time: what is 'device' (name: its group), 'gone', 'address' (name: account), 'placement' (name: team)
+-- or, where everything is asked for, 'fix'.
+create or replace function mobeye.registry_since(known bigint)
+returns table (version bigint, device_id text, what text, name text, input integer, id bigint,
+    since timestamptz, until timestamptz, lon float8, lat float8, accuracy_m real)
+language plpgsql stable security definer set search_path = pg_catalog, public, pg_temp
+as $$
+#variable_conflict use_column
+declare
+    newest bigint := (select c.value from mobeye.counter c where c.name = 'registry');
+    everything boolean := known <= 0 or known > newest
+        or known < newest and known + 1 < coalesce((select min(l.version) from mobeye.registry_log l), newest + 1);
+    changed text[];
+begin
+    if not everything then
+        changed := array(select distinct l.device_id from mobeye.registry_log l where l.version > known);
+    end if;
+    return query select newest, null::text, 'head', case when everything then 'everything' else 'changes' end,
+        null::integer, null::bigint, null::timestamptz, null::timestamptz, null::float8, null::float8, null::real;
+    return query select newest, x.* from (
+        select d.device_id, 'device', d.device_group, null::integer, null::bigint, null::timestamptz as since,
+            null::timestamptz, null::float8, null::float8, null::real
+            from mobeye.device d where everything or d.device_id = any (changed)
+        union all
+        select c.device_id, 'gone', null, null, null, null, null, null, null, null
+            from unnest(changed) c (device_id)
+            where not exists (select from mobeye.device d where d.device_id = c.device_id)
+        union all
+        select a.device_id, 'address', a.account, a.input, null, null, null, null, null, null
+            from mobeye.device_address a where everything or a.device_id = any (changed)
+        union all
+        select p.device_id, 'placement', p.team, null, p.placement_id, lower(p.during), upper(p.during),
+            st_x(p.geom), st_y(p.geom), null
+            from mobeye.placement p where everything or p.device_id = any (changed)
+        union all
+        select s.device_id, 'fix', null, null, null, s.fix_at, null, st_x(s.fix), st_y(s.fix), s.fix_accuracy_m
+            from mobeye.device_status s where everything and s.fix is not null and s.fix_at > now() - interval '1 day'
+        ) x order by x.device_id collate "C", x.since;
+end
+$$;
+comment on function mobeye.registry_since(bigint) is
+    'For the daemon: the devices, addresses and placements that changed since a version; 0: all, with last fixes.';
+
+-- All areas, or one row of nulls; each row has the version.
+create or replace function mobeye.areas_now()
+returns table (version bigint, layer text, code text, vintage integer, since timestamptz, until timestamptz, polygon bytea)
+language sql stable security definer set search_path = pg_catalog, public, pg_temp
+begin atomic
+    select c.value, a.layer, a.code, a.vintage, lower(a.valid), upper(a.valid), st_asbinary(a.geom, 'NDR')
+        from mobeye.counter c left join mobeye.area a on not isempty(a.valid)
+        where c.name = 'areas';
+end;
+comment on function mobeye.areas_now() is 'For the daemon: all areas as WKB, with the version of the areas.';
+
+grant execute on function mobeye.registry_since(bigint), mobeye.areas_now() to mobeye_ingest;

@@ -24,11 +24,15 @@ int ctl_status(int argc, char **argv);
 int ctl_journal(int argc, char **argv);
 int ctl_quarantine(int argc, char **argv);
 int ctl_dc09(int argc, char **argv);
+int ctl_watch(int argc, char **argv);
+int ctl_retention(int argc, char **argv);
+int ctl_subject(int argc, char **argv);
 int ctl_areas(int argc, char **argv);
 int ctl_devices(int argc, char **argv);
 int ctl_device(int argc, char **argv);
 int ctl_people(int argc, char **argv);
 int ctl_teams(int argc, char **argv);
+int ctl_test_rules(int argc, char **argv);
 
 /* "mobeyectl VERB: text" on stderr. Returns CTL_FAILED. */
 int ctl_fail(const char *verb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -39,7 +43,7 @@ int ctl_usage(const char *verb, const char *fmt, ...) __attribute__((format(prin
 /* The same as ctl_fail() for a statement that the database refused: what was tried, its words, detail and hint. */
 int ctl_fail_sql(const char *verb, const char *what, const PGresult *result);
 
-/* Loads the file (CTL_DEFAULT_FILE where NULL), printing its complaints to stderr. NULL where it has errors. */
+/* Loads the file (CTL_DEFAULT_FILE where NULL), printing its complaints to stderr where it has errors: NULL. */
 struct conf *ctl_load(const char *file);
 
 /* A blocking connection for a verb: to `db` where given, else to database.conninfo of the file (NULL: the default one).
