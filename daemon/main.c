@@ -65,7 +65,7 @@ static void print_version(void)
 /* The file and what it names; complaints are appended. */
 static struct conf *load_all(const char *file, struct buf *report)
 {
-    struct conf *conf = conf_load(file, report);
+    struct conf *conf = conf_load_whole(file, report);
     if (conf && pipeline_check(conf, report) != 0)
         conf_free(&conf);
     return conf;

@@ -12,6 +12,13 @@
  * error. Warnings alone do not make it NULL. A file that cannot be read is such an error. */
 struct conf *conf_load(const char *file, struct buf *report);
 
+/* As conf_load(), with the secret key and the clients that the file names; what is wrong in those files is complained
+ * about in the same way. For the daemon: who looks at the configuration only needs no secrets. */
+struct conf *conf_load_whole(const char *file, struct buf *report);
+
+/* Loads the text of a list of clients into conf, which has none. -1: complained about. */
+int conf_parse_clients(struct conf *conf, const char *file, const char *text, size_t len, struct buf *report);
+
 /* As conf_load() from memory; `file` is only the name in the report. For tests and fuzzing. */
 struct conf *conf_parse(const char *file, const char *text, size_t len, struct buf *report);
 

@@ -19,6 +19,7 @@ int value_bool(const char *text, bool *ret, struct err *err);               /* t
 int value_duration(const char *text, int64_t *ret_us, struct err *err);     /* 500ms 20s 4h30m 7d 0 */
 int value_size(const char *text, int64_t *ret_bytes, struct err *err);      /* 64KiB 4GiB 4096 */
 int value_hours(const char *text, struct conf_hours *ret, struct err *err); /* 22:00-06:00 */
+int value_date(const char *text, uint32_t *ret_day, struct err *err);       /* 2027-12-31: 20271231 */
 int value_days(const char *text, uint32_t *ret_days, struct err *err);      /* sat, mon-fri, fri-mon */
 
 /* The shortest way to write a duration or a size that means the same. */
