@@ -132,10 +132,12 @@ static void apply_timezone(const struct conf *conf)
 
 struct metrics *pipeline_metrics_new(void)
 {
-    const char *codes[REJECT_COUNT];
+    const char *codes[REJECT_COUNT], *reasons[SECURITY_REFUSALS];
     for (size_t i = 0; i < REJECT_COUNT; i++)
         codes[i] = reject_word((enum reject_code)i);
-    return metrics_new(codes, REJECT_COUNT);
+    for (size_t i = 0; i < SECURITY_REFUSALS; i++)
+        reasons[i] = security_word((enum security_refusal)i);
+    return metrics_new(codes, REJECT_COUNT, reasons, SECURITY_REFUSALS);
 }
 
 /* What only libpq can tell of database.conninfo. */

@@ -5,6 +5,7 @@
 #define MOBEYE_CONF_LOAD_H
 
 #include "base/buf.h"
+#include "base/err.h"
 #include "conf/conf.h"
 
 /* Appends complaints to report, a line each: "FILE:LINE:COL: section.key: what is wrong (what is allowed)", warnings
@@ -15,6 +16,10 @@ struct conf *conf_load(const char *file, struct buf *report);
 /* As conf_load(), with the secret key and the clients that the file names; what is wrong in those files is complained
  * about in the same way. For the daemon: who looks at the configuration only needs no secrets. */
 struct conf *conf_load_whole(const char *file, struct buf *report);
+
+/* Reads a secret key of CURVE, as Z85, from a secret (base/secret.h): free it with secret_free_text(). -1 with err set,
+ * naming the source and never the key. */
+int conf_read_key(const char *source, char **ret, struct err *err);
 
 /* Loads the text of a list of clients into conf, which has none. -1: complained about. */
 int conf_parse_clients(struct conf *conf, const char *file, const char *text, size_t len, struct buf *report);

@@ -37,16 +37,22 @@ static int take_key(const char *source, const struct buf *text, char **ret, stru
     return 0;
 }
 
+int conf_read_key(const char *source, char **ret, struct err *err)
+{
+    struct buf text = {0};
+    int rc = secret_read(source, KEY_FILE_MAX, &text, err);
+    if (rc == 0)
+        rc = take_key(source, &text, ret, err);
+    secret_free(&text);
+    return rc;
+}
+
 static void load_key(struct conf *conf, struct report *report)
 {
     struct err err;
-    struct buf text = {0};
-    const char *source = conf->security.server_key;
-    if (secret_read(source, KEY_FILE_MAX, &text, &err) != 0 ||
-        take_key(source, &text, &conf->security.secret, &err) != 0)
+    if (conf_read_key(conf->security.server_key, &conf->security.secret, &err) != 0)
         report_error(report, mark_of(conf->security.server_key_place), "security.server_key",
                      "%s (the secret key that mobeyectl keygen wrote)", err.text);
-    secret_free(&text);
     for (size_t i = 0; i < conf->n_endpoints; i++)
         if (conf->endpoints[i].curve)
             conf->endpoints[i].secret = conf->security.secret;
