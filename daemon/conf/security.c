@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/secret.h"
@@ -50,9 +51,14 @@ int conf_read_key(const char *source, char **ret, struct err *err)
 static void load_key(struct conf *conf, struct report *report)
 {
     struct err err;
-    if (conf_read_key(conf->security.server_key, &conf->security.secret, &err) != 0)
+    const char *source = conf->security.server_key;
+    if (conf_read_key(source, &conf->security.secret, &err) != 0) {
+        /* One key in 85 begins as a path does. */
+        if (text_check_key(source, NULL) == 0 && access(source, F_OK) != 0)
+            err_set(&err, "is no file, but looks like the key itself");
         report_error(report, mark_of(conf->security.server_key_place), "security.server_key",
-                     "%s (the secret key that mobeyectl keygen wrote)", err.text);
+                     "%s (the file of the secret key that mobeyectl keygen wrote)", err.text);
+    }
     for (size_t i = 0; i < conf->n_endpoints; i++)
         if (conf->endpoints[i].curve)
             conf->endpoints[i].secret = conf->security.secret;
