@@ -84,7 +84,7 @@ Test(conf_bytes, a_byte_order_mark_is_passed_over)
 {
     EXPECT_REPORT("\xef\xbb\xbf" GOOD, "");
     EXPECT_REPORT("\xef\xbb\xbf" GOOD "x: 1\n", "f:5:1: x: unknown key (instance, timezone, bounds, database, journal, "
-                                                "endpoints, http or rules)\n");
+                                                "endpoints, security, http or rules)\n");
 }
 
 Test(conf_bytes, lines_may_end_as_in_windows)
