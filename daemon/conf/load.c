@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <sodium.h>
+
 #include "base/mem.h"
 #include "conf/loader.h"
 
@@ -91,16 +93,34 @@ static void load_key(const struct loader_place *place, const struct node *value)
     }
     if (value->kind == NODE_REFUSED)
         return;
-    if (value->kind != wanted)
+    if (value->kind != wanted) {
         loader_complain(place, value->mark, "%s",
                         node_is_null(value)        ? "has no value"
                         : value->kind == NODE_TEXT ? "is text"
                         : value->kind == NODE_LIST ? "is a list"
                                                    : "is a mapping");
-    else if (type == SCHEMA_LIST)
+    } else if (type == SCHEMA_LIST) {
         load_list(place, value);
-    else
+    } else {
+        loader_there(place);
         loader_map(place->report, place->key->path, place->path, value->mark, value, place->base);
+    }
+}
+
+/* All below an optional section that is not there. */
+static void unset_below(const struct loader_place *section)
+{
+    const struct schema_key *key;
+    const char *name;
+    for (size_t i = 0; (key = schema_key(i)); i++) {
+        if (!schema_in_scope(key, section->key->path, &name))
+            continue;
+        const struct loader_place place = {section->report, key, section->path, section->base};
+        if (key->type == SCHEMA_SECTION)
+            unset_below(&place);
+        else
+            loader_unset(&place);
+    }
 }
 
 /* mark: where the key would belong. */
@@ -109,6 +129,8 @@ static void load_absent(const struct loader_place *place, struct mark mark)
     const struct schema_key *key = place->key;
     if (key->required) {
         loader_complain(place, mark, "is missing");
+    } else if (key->optional) {
+        unset_below(place);
     } else if (key->type == SCHEMA_SECTION) {
         loader_map(place->report, key->path, place->path, mark, NULL, place->base);
     } else if (key->fallback) {
@@ -147,7 +169,32 @@ void loader_map(struct report *report, const char *scope, const char *path, stru
     }
 }
 
-static struct conf *load_tree(const char *file, const struct node *root, struct report *report)
+/* The terms of each rule name it and its team. */
+static void name_terms(struct conf *conf)
+{
+    for (size_t i = 0; i < conf->n_rules; i++) {
+        struct conf_rule *rule = &conf->rules[i];
+        rule->terms.rule = str_from(rule->name);
+        rule->terms.team = str_from(rule->team);
+    }
+}
+
+/* What decides about alerts, and nothing else of the file: that may hold what is not for everybody. */
+static void keep_rules(struct conf *conf, const struct node *root, struct str text)
+{
+    struct buf kept = {0};
+    struct str rules = node_text(root, "rules", text);
+    buf_printf(&kept, "timezone: %s\n", conf->timezone);
+    buf_append_str(&kept, rules);
+    if (rules.len > 0)
+        buf_printf(&kept, "\n");
+    crypto_generichash(conf->rules_hash, sizeof(conf->rules_hash), (const unsigned char *)kept.data, kept.len, NULL, 0);
+    conf->rules_text = mem_strndup(kept.data, kept.len);
+    buf_free(&kept);
+}
+
+static struct conf *load_tree(const char *file, const struct node *root, const struct conf_names *names,
+                              struct report *report)
 {
     static const struct mark top = {1, 1};
     if (root->kind != NODE_MAP && !node_is_null(root)) {
@@ -161,7 +208,8 @@ static struct conf *load_tree(const char *file, const struct node *root, struct 
     struct conf *conf = mem_zalloc(sizeof(*conf));
     conf->file = mem_strdup(file);
     loader_map(report, "", "", top, root, (char *)conf);
-    loader_check(report, root, conf);
+    name_terms(conf);
+    loader_check(report, root, conf, names);
     const struct node *conninfo = node_value(node_value(root, "database"), "conninfo");
     if (conninfo) {
         conf->database.line = conninfo->mark.line;
@@ -171,7 +219,7 @@ static struct conf *load_tree(const char *file, const struct node *root, struct 
 }
 
 /* What can be loaded of the text; NULL: nothing. */
-static struct conf *load_text(const char *file, struct str text, struct report *report)
+static struct conf *load_text(const char *file, struct str text, const struct conf_names *names, struct report *report)
 {
     static const struct mark top = {1, 1};
     struct conf *conf = NULL;
@@ -181,7 +229,9 @@ static struct conf *load_text(const char *file, struct str text, struct report *
     }
     struct node *root = tree_parse(text.p, text.len, report);
     if (root)
-        conf = load_tree(file, root, report);
+        conf = load_tree(file, root, names, report);
+    if (conf && !report->bad)
+        keep_rules(conf, root, text);
     else if (!report->bad)
         report_error(report, top, "file", "is empty (instance, database, journal and endpoints at least)");
     node_free(&root);
@@ -189,11 +239,11 @@ static struct conf *load_text(const char *file, struct str text, struct report *
 }
 
 /* With what the file names for security where `whole`. */
-static struct conf *load(const char *file, struct str text, bool whole, struct buf *out)
+static struct conf *load(const char *file, struct str text, bool whole, const struct conf_names *names, struct buf *out)
 {
     struct report report = {0};
     struct buf clients = {0};
-    struct conf *conf = load_text(file, text, &report);
+    struct conf *conf = load_text(file, text, names, &report);
     bool bad = conf && whole && loader_security(conf, &report, &clients) != 0;
     if (report.bad || bad)
         conf_free(&conf);
@@ -206,7 +256,7 @@ static struct conf *load(const char *file, struct str text, bool whole, struct b
 
 struct conf *conf_parse(const char *file, const char *text, size_t len, struct buf *out)
 {
-    return load(file, (struct str){text, len}, false, out);
+    return load(file, (struct str){text, len}, false, NULL, out);
 }
 
 int loader_read(const char *file, struct buf *ret)
@@ -226,12 +276,12 @@ int loader_read(const char *file, struct buf *ret)
     return got < 0 ? -1 : 0;
 }
 
-static struct conf *load_file(const char *file, bool whole, struct buf *out)
+static struct conf *load_file(const char *file, bool whole, const struct conf_names *names, struct buf *out)
 {
     struct buf text = {0};
     struct conf *conf = NULL;
     if (loader_read(file, &text) == 0)
-        conf = load(file, buf_str(&text), whole, out);
+        conf = load(file, buf_str(&text), whole, names, out);
     else
         buf_printf(out, "%s:1:1: file: cannot be read: %s (a file of YAML)\n", file, strerror(errno));
     buf_free(&text);
@@ -240,12 +290,12 @@ static struct conf *load_file(const char *file, bool whole, struct buf *out)
 
 struct conf *conf_load(const char *file, struct buf *out)
 {
-    return load_file(file, false, out);
+    return load_file(file, false, NULL, out);
 }
 
-struct conf *conf_load_whole(const char *file, struct buf *out)
+struct conf *conf_load_whole(const char *file, const struct conf_names *names, struct buf *out)
 {
-    return load_file(file, true, out);
+    return load_file(file, true, names, out);
 }
 
 bool conf_needs_restart(const struct conf *running, const struct conf *loaded, struct buf *out)

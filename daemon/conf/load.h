@@ -13,9 +13,10 @@
  * error. Warnings alone do not make it NULL. A file that cannot be read is such an error. */
 struct conf *conf_load(const char *file, struct buf *report);
 
-/* As conf_load(), with the secret key and the clients that the file names; what is wrong in those files is complained
- * about in the same way. For the daemon: who looks at the configuration only needs no secrets. */
-struct conf *conf_load_whole(const char *file, struct buf *report);
+/* As conf_load(), with the secret key and the clients that the file names, where what is wrong is complained about in
+ * the same way; and with warnings of names in the rules that the database does not know (names: NULL, or whom to ask).
+ * For the daemon: who only looks at the configuration needs no secrets. */
+struct conf *conf_load_whole(const char *file, const struct conf_names *names, struct buf *report);
 
 /* Reads a secret key of CURVE, as Z85, from a secret (base/secret.h): free it with secret_free_text(). -1 with err set,
  * naming the source and never the key. */
