@@ -367,8 +367,7 @@ static void know_intakes(struct accept *a, struct dc09_keys ***keys)
 /* All or nothing. */
 static int apply_conf(struct accept *a, const struct conf *conf, struct err *err)
 {
-    size_t bad;
-    struct dc09_keys **keys = intake_load_keys(conf, &bad, err);
+    struct dc09_keys **keys = intake_load_keys(conf, err);
     if (!keys)
         return -1;
     if (endpoint_set_apply(a->endpoints, conf, err) != 0) {

@@ -46,8 +46,8 @@ void intake_heard(struct intake *intake, int64_t mono_us);
 void intake_look(struct intake *intake, int64_t expect_every_us, int64_t mono_us);
 
 /* Reads the keys of every endpoint of conf that has a file of them, in the order of the endpoints; NULL for the others.
- * NULL with err set, naming the file, and *ret_bad the endpoint. Free with intake_free_keys(). */
-struct dc09_keys **intake_load_keys(const struct conf *conf, size_t *ret_bad, struct err *err);
+ * NULL with err set, naming the file. Free with intake_free_keys(). */
+struct dc09_keys **intake_load_keys(const struct conf *conf, struct err *err);
 void intake_free_keys(struct dc09_keys ***keys, size_t n); /* safe on NULL */
 
 #endif

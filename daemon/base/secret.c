@@ -71,6 +71,12 @@ int secret_read(const char *source, size_t max_bytes, struct buf *ret, struct er
     return rc;
 }
 
+bool secret_out_of_reach(const char *source)
+{
+    char path[PATH_MAX];
+    return is_credential(source) && (find(source, path, NULL) != 0 || access(path, F_OK) != 0);
+}
+
 void secret_free(struct buf *secret)
 {
     if (secret->data)

@@ -4,6 +4,7 @@
 #ifndef MOBEYE_BASE_SECRET_H
 #define MOBEYE_BASE_SECRET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/buf.h"
@@ -19,6 +20,10 @@
  * nothing that is in it.
  */
 int secret_read(const char *source, size_t max_bytes, struct buf *ret, struct err *err);
+
+/* Whether the source is a credential that this process cannot see. That need not be a mistake: systemd shows them to
+ * the service itself, but not to what ExecReload= runs (its issue 35227), nor to a shell. */
+bool secret_out_of_reach(const char *source);
 
 /* Wipes and frees. */
 void secret_free(struct buf *secret);

@@ -48,11 +48,15 @@ int conf_read_key(const char *source, char **ret, struct err *err)
     return rc;
 }
 
+/* A credential that is out of reach is missed when a socket is opened, not by who looks at the file only. */
 static void load_key(struct conf *conf, struct report *report)
 {
     struct err err;
     const char *source = conf->security.server_key;
-    if (conf_read_key(source, &conf->security.secret, &err) != 0) {
+    if (secret_out_of_reach(source)) {
+        report_warning(report, mark_of(conf->security.server_key_place), "security.server_key",
+                       "%s cannot be seen here (systemd shows it to the service itself)", source);
+    } else if (conf_read_key(source, &conf->security.secret, &err) != 0) {
         /* One key in 85 begins as a path does. */
         if (text_check_key(source, NULL) == 0 && access(source, F_OK) != 0)
             err_set(&err, "is no file, but looks like the key itself");

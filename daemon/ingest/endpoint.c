@@ -70,7 +70,7 @@ static int set_curve(void *socket, const struct conf_endpoint *conf)
 {
     char public_key[CONF_KEY_LEN + 1];
     if (!conf->secret || (!conf->bind && !conf->server_key)) {
-        errno = EACCES;
+        errno = ENOKEY;
         return -1;
     }
     if (conf->bind)

@@ -161,8 +161,20 @@ static void go_back(struct endpoint_set *set, struct endpoint **next, size_t n_n
     set->n = kept;
 }
 
+/* Before anything is closed: a key that could not be seen is missed here. */
+static int check_secrets(const struct conf *conf, struct err *err)
+{
+    for (size_t i = 0; i < conf->n_endpoints; i++)
+        if (conf->endpoints[i].curve && !conf->endpoints[i].secret)
+            return err_set(err, "endpoint %s: cannot speak CURVE, since %s (security.server_key) cannot be seen",
+                           conf->endpoints[i].name, conf->security.server_key);
+    return 0;
+}
+
 int endpoint_set_apply(struct endpoint_set *set, const struct conf *conf, struct err *err)
 {
+    if (check_secrets(conf, err) != 0)
+        return -1;
     struct endpoint **next = mem_zalloc(conf->n_endpoints * sizeof(struct endpoint *));
     struct closed *closed = mem_zalloc(set->n * sizeof(*closed));
     size_t n_closed = 0;

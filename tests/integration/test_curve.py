@@ -1,7 +1,7 @@
 """CURVE: who gets in, who does not, and what a client may report for; on real connections, through reloads."""
 import datetime
-import os
 import stat
+import subprocess
 
 import pytest
 import zmq
@@ -9,7 +9,7 @@ from harness import portal
 from harness.alerts import alert, alerts, encode
 from harness.curve import Clients, Key
 from harness.daemon import mobeyectl
-from harness.paths import free_port
+from harness.paths import MOBEYED, free_port
 from harness.peers import Dealer
 from harness.wait import wait_until
 
@@ -404,5 +404,15 @@ def test_a_credential_of_the_service_manager_holds_the_key(context, site):
     site.daemon.conf.set(more=site.daemon.conf.more.replace(str(site.key_file), "credential:server.key"))
     gateway = site.client()
     site.clients.write(gateway=(gateway, ALL))
+    # What looks at the file from outside the service cannot see it, and says so; a start cannot do without.
+    site.daemon.write()
+    looked = subprocess.run([MOBEYED, "--check", "-c", site.daemon.file], capture_output=True, text=True, timeout=60)
+    assert looked.returncode == 0 and "warning: security.server_key: credential:server.key" in looked.stderr
+    started = subprocess.run([MOBEYED, "-c", site.daemon.file], capture_output=True, text=True, timeout=60)
+    assert started.returncode == 1 and "endpoint door: " in started.stderr
     site.daemon.start(env={"CREDENTIALS_DIRECTORY": str(credentials)})
-    assert Dealer(context, site.daemon.address(), curve=gateway).ask(alert("one")).word == b"ACK"
+    dealer = Dealer(context, site.daemon.address(), curve=gateway)
+    assert dealer.ask(alert("one")).word == b"ACK"
+    (credentials / "server.key").unlink()
+    site.daemon.hang_up()
+    assert not site.reloaded() and dealer.ask(alert("two")).word == b"ACK"

@@ -105,6 +105,9 @@ Test(secret, a_credential_is_a_file_of_the_service_manager)
     expect_refusal("credential:key", "No such file");
     put("secret", 0440); /* systemd may give the right to read by an ACL, which shows as the group's */
     cr_expect_str_eq(read_of("credential:key"), "secret");
+    cr_expect_not(secret_out_of_reach("credential:key"));
+    cr_expect(secret_out_of_reach("credential:other"));
+    cr_expect_not(secret_out_of_reach("/nonexistent/key"), "a file that is missing is a mistake");
 }
 
 /* ---- the key of CURVE in it ---- */
