@@ -23,6 +23,7 @@ int ctl_send(int argc, char **argv);
 int ctl_status(int argc, char **argv);
 int ctl_journal(int argc, char **argv);
 int ctl_quarantine(int argc, char **argv);
+int ctl_keygen(int argc, char **argv);
 int ctl_dc09(int argc, char **argv);
 int ctl_watch(int argc, char **argv);
 int ctl_retention(int argc, char **argv);

@@ -13,6 +13,7 @@ static const struct {
 } verbs[] = {
     {"migrate", ctl_migrate, "create or upgrade the database schema"},
     {"send", ctl_send, "send alerts to a daemon and wait for every reply"},
+    {"keygen", ctl_keygen, "make a key pair of CURVE"},
     {"status", ctl_status, "one screen: how the daemon, its journal and the database are"},
     {"journal", ctl_journal, "list, verify, dump or replay the journal"},
     {"quarantine", ctl_quarantine, "list, show, retry or discard what the database refused"},
