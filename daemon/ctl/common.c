@@ -99,6 +99,19 @@ PGconn *ctl_connect(const char *verb, const char *file, const char *db)
     return conn;
 }
 
+bool ctl_readable(PGconn *conn, const char *relation)
+{
+    PGresult *rows =
+        PQexecParams(conn,
+                     "select 1 from pg_class c join pg_namespace n on n.oid = c.relnamespace "
+                     "where n.nspname = split_part($1, '.', 1) and c.relname = split_part($1, '.', 2) "
+                     "and has_schema_privilege(n.oid, 'usage') and has_any_column_privilege(c.oid, 'select')",
+                     1, NULL, &relation, NULL, NULL, 0);
+    bool readable = PQntuples(rows) == 1;
+    PQclear(rows);
+    return readable;
+}
+
 void ctl_progress(const char *what, unsigned long done, unsigned long total)
 {
     enum { CELLS = 30, REDRAWS = 200 };

@@ -41,6 +41,9 @@ struct conf *ctl_load(const char *file);
  * application_name is "mobeyectl VERB". Prints why not, passwords masked, and returns NULL. PQfinish() it. */
 PGconn *ctl_connect(const char *verb, const char *file, const char *db);
 
+/* Whether SCHEMA.NAME is there and the role may read any of it; asked without an error in the server's log. */
+bool ctl_readable(PGconn *conn, const char *relation);
+
 /* Prints the rows as a table that people can read: header, columns aligned (numbers to the right), control bytes
  * escaped; or, as JSON, an array of objects, a number or boolean where the column has such a type, null where it is
  * null. Bytes (bytea) are printed as the text that they are meant to be. */
