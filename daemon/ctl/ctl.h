@@ -21,6 +21,8 @@ enum { CTL_OK = 0, CTL_FAILED = 1, CTL_USAGE = 2 };
 int ctl_migrate(int argc, char **argv);
 int ctl_send(int argc, char **argv);
 int ctl_status(int argc, char **argv);
+int ctl_doctor(int argc, char **argv);
+int ctl_setup(int argc, char **argv);
 int ctl_journal(int argc, char **argv);
 int ctl_quarantine(int argc, char **argv);
 int ctl_dc09(int argc, char **argv);

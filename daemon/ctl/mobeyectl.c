@@ -14,6 +14,7 @@ static const struct {
     {"migrate", ctl_migrate, "create or upgrade the database schema"},
     {"send", ctl_send, "send alerts to a daemon and wait for every reply"},
     {"status", ctl_status, "one screen: how the daemon, its journal and the database are"},
+    {"doctor", ctl_doctor, "look at the machine and the database, with advice"},
     {"journal", ctl_journal, "list, verify, dump or replay the journal"},
     {"quarantine", ctl_quarantine, "list, show, retry or discard what the database refused"},
     {"dc09", ctl_dc09, "write, read and send SIA DC-09 frames: a test dialler"},
