@@ -7,6 +7,7 @@
 #define MOBEYE_CTL_CTL_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include <libpq-fe.h>
 
@@ -42,6 +43,12 @@ struct conf *ctl_load(const char *file);
 /* A blocking connection for a verb: to `db` where given, else to database.conninfo of the file (NULL: the default one).
  * application_name is "mobeyectl VERB". Prints why not, passwords masked, and returns NULL. PQfinish() it. */
 PGconn *ctl_connect(const char *verb, const char *file, const char *db);
+
+/* The process that has the journal open. 0: none has, or errno is set: the directory cannot be looked into. */
+pid_t ctl_daemon(const struct conf *conf);
+
+/* mobeyectl migrate on a connection that is there. Prints what it does. */
+int ctl_migrate_on(PGconn *conn);
 
 /* Whether SCHEMA.NAME is there and the role may read any of it; asked without an error in the server's log. */
 bool ctl_readable(PGconn *conn, const char *relation);

@@ -1,14 +1,11 @@
 /* mobeyectl doctor: is this machine, and is the database, what mobeyed counts on? */
-#include <fcntl.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "ctl/ctl.h"
 #include "ctl/doctor.h"
-#include "journal/lock.h"
 
 #define VERB "doctor"
 
@@ -88,16 +85,6 @@ static int parse(int argc, char **argv, struct doctor *d)
     return -1;
 }
 
-static pid_t running_daemon(const struct conf *conf)
-{
-    int dir = open(conf->journal.directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dir < 0)
-        return 0;
-    pid_t holder = lock_holder(dir);
-    close(dir);
-    return holder;
-}
-
 static void examine(struct doctor *d)
 {
     static void (*const checks[])(struct doctor *) = {
@@ -123,7 +110,7 @@ int ctl_doctor(int argc, char **argv)
     d.conf = conf;
     if (!d.conninfo)
         d.conninfo = conf->database.conninfo;
-    d.daemon = running_daemon(conf);
+    d.daemon = ctl_daemon(conf);
     d.conn = ctl_connect(VERB, d.file, d.conninfo);
     examine(&d);
     if (!d.json)

@@ -22,7 +22,7 @@ struct doctor {
     const struct conf *conf;
     const char *conninfo; /* the database of the file, or that of --db */
     PGconn *conn;         /* NULL: it does not answer */
-    pid_t daemon;         /* that has the journal open; 0: none */
+    pid_t daemon;         /* that has the journal open; 0: none, or it cannot be seen */
     bool json;
     unsigned told[DOCTOR_PROBLEM + 1];
 };

@@ -11,6 +11,7 @@ static const struct {
     int (*run)(int argc, char **argv);
     const char *summary;
 } verbs[] = {
+    {"setup", ctl_setup, "make database, configuration and the way in between, and try it by a drill"},
     {"migrate", ctl_migrate, "create or upgrade the database schema"},
     {"send", ctl_send, "send alerts to a daemon and wait for every reply"},
     {"status", ctl_status, "one screen: how the daemon, its journal and the database are"},
