@@ -173,7 +173,7 @@ static void print_daemon(const struct status *s)
 static void print_count(double count, const char *what)
 {
     if (isnan(count))
-        printf("%s: not known to this role", what);
+        printf("unknown to this role: %s", what);
     else
         printf("%.0f %s", count, what);
 }
@@ -198,8 +198,12 @@ static void print_database(const struct status *s)
     fputs(", ", stdout);
     print_count(db->muted, "muted (devices and areas)");
     fputs("\nrules     last changed ", stdout);
-    print_ago(s, isnan(db->rules_age_s) ? 0 : s->now_s - db->rules_age_s);
-    puts(isnan(db->rules_age_s) ? ", or not known to this role" : "");
+    if (isnan(db->rules_age_s)) {
+        puts("never, or unknown to this role");
+        return;
+    }
+    print_age(db->rules_age_s);
+    puts(" ago");
 }
 
 static void print_screen(const struct status *s)

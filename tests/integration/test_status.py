@@ -31,7 +31,7 @@ def test_what_the_role_may_not_read_is_not_known_and_no_failure(daemon, database
     database.execute("revoke all on mobeye.device_status, mobeye.rule_file from mobeye_ingest")
     done = daemon.ctl("status")
     assert done.returncode == 0 and not done.stderr
-    assert "silent: not known to this role" in done.stdout
+    assert "unknown to this role: silent" in done.stdout
     seen = status(daemon, database.ingest)
     assert seen["ok"] and seen["database"]["silent"] is None
 
