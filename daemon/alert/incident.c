@@ -41,7 +41,7 @@ size_t book_add_thread(struct book *book)
         book->cap_threads = more(book->cap_threads);
         book->threads = mem_realloc(book->threads, book->cap_threads, sizeof(*book->threads));
     }
-    book->threads[book->n_threads] = (struct thread){.incident = NO_INCIDENT};
+    book->threads[book->n_threads] = (struct thread){.incident = NO_INCIDENT, .since_us = ALERT_NO_TIME};
     return book->n_threads++;
 }
 

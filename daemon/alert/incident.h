@@ -70,7 +70,8 @@ struct incident {
     bool changed;  /* anything above differs from what the database has */
     bool joined;   /* an alert joined it */
     bool raised;   /* a raise joined it: it may verify others, or be verified */
-    bool restored; /* category service, and nothing is active any more: it is to be closed as restored */
+    bool restored; /* category service, and nothing is active any more: it is to be closed as restored. The fold has set
+                      closed, not by_person and not accepting, and closed_us to the receipt of the restore */
 };
 
 /* The alerts of one device and kind (and input, and track; drills apart): they follow each other into one incident. */
@@ -78,10 +79,11 @@ struct thread {
     /* 8 bytes of a hash of (device, kind, drill), 8 of one of (input, track): all threads of a device and kind are
      * neighbours. */
     uint8_t id[INCIDENT_KEY_BYTES];
-    size_t incident; /* index into book.incidents: the last one that took an alert of it */
-    bool active;     /* its last alert there was no restore */
-    bool fresh;      /* not in the database yet */
-    bool changed;    /* or other there */
+    size_t incident;  /* index into book.incidents: the last one that took an alert of it */
+    bool active;      /* its last alert there was no restore */
+    int64_t since_us; /* of occurrence: what made it so; what occurred before leaves it so. ALERT_NO_TIME: not known */
+    bool fresh;       /* not in the database yet */
+    bool changed;     /* or other there */
 };
 
 /* The incidents and threads that a batch's alerts may join, and then those that they made. Indexes stay as they are

@@ -27,6 +27,12 @@ int ctl_setup(int argc, char **argv);
 int ctl_journal(int argc, char **argv);
 int ctl_quarantine(int argc, char **argv);
 int ctl_dc09(int argc, char **argv);
+int ctl_areas(int argc, char **argv);
+int ctl_devices(int argc, char **argv);
+int ctl_device(int argc, char **argv);
+int ctl_people(int argc, char **argv);
+int ctl_teams(int argc, char **argv);
+int ctl_test_rules(int argc, char **argv);
 
 /* "mobeyectl VERB: text" on stderr. Returns CTL_FAILED. */
 int ctl_fail(const char *verb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -52,6 +58,9 @@ int ctl_migrate_on(PGconn *conn);
 
 /* Whether SCHEMA.NAME is there and the role may read any of it; asked without an error in the server's log. */
 bool ctl_readable(PGconn *conn, const char *relation);
+
+/* A timestamptz column of a select list as RFC 3339 text in UTC, under its own name. */
+#define CTL_UTC(column) "to_char(" column " at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') as " column
 
 /* Prints the rows as a table that people can read: header, columns aligned (numbers to the right), control bytes
  * escaped; or, as JSON, an array of objects, a number or boolean where the column has such a type, null where it is

@@ -100,6 +100,14 @@ def debian(template):
         shutil.rmtree(made.root / path, ignore_errors=True)
 
 
+def test_it_is_built_with_what_run_installs():
+    packages = re.search(r"^base_packages=\((.*?)^\)", (ROOT / "run").read_text(), re.M | re.S)[1].split()
+    control = (ROOT / "config/debian/control").read_text()
+    wanted = {name for name in packages if name.endswith("-dev")}
+    listed = set(re.findall(r"\b(lib[a-z0-9.+-]+-dev)\b", control))
+    assert wanted == listed
+
+
 def test_everything_is_in_it(package):
     listed = run("dpkg-deb", "-c", package)
     paths = {line.split(None, 5)[5].removeprefix("./") for line in listed.splitlines()}
