@@ -3,6 +3,7 @@ import json
 
 from harness.alerts import alerts
 from harness.daemon import mobeyectl
+from harness.wait import wait_until
 
 REPORTED = """insert into mobeye.device_status (device_id, registered, first_received_at, last_received_at, last_occurred_at,
     endpoint, source, kind, silent_since) values (%s, true, now(), now() - interval '3 hours', now(), 'door', '/me', 'motion', %s)
@@ -18,8 +19,9 @@ def status(daemon, conninfo):
 def test_silent_devices_and_new_rules_are_told(daemon, database):
     database.execute(REPORTED, "NL-1", "2026-11-23 21:00:00+00")
     database.execute(REPORTED, "NL-2", None)
-    database.execute("delete from mobeye.rule_file")
-    database.execute("insert into mobeye.rule_file values (gen_random_uuid(), 'rules: []', 'test-1', now() - interval '2 days')")
+    # The daemon puts its own there, once it is connected.
+    wait_until(lambda: database.value("select count(*) from mobeye.rule_file") > 0, "the rules are in the database")
+    database.execute("update mobeye.rule_file set applied_at = now() - interval '2 days'")
     seen = status(daemon, database.conninfo)
     assert seen["ok"] and seen["database"]["silent"] == 1
     assert 172800 <= seen["database"]["rules_changed_seconds_ago"] < 180000
