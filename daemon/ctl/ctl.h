@@ -26,6 +26,7 @@ int ctl_doctor(int argc, char **argv);
 int ctl_setup(int argc, char **argv);
 int ctl_journal(int argc, char **argv);
 int ctl_quarantine(int argc, char **argv);
+int ctl_keygen(int argc, char **argv);
 int ctl_dc09(int argc, char **argv);
 int ctl_areas(int argc, char **argv);
 int ctl_devices(int argc, char **argv);
