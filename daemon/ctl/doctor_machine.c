@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/secret.h"
 #include "conf/address.h"
 #include "ctl/ctl.h"
 #include "ctl/doctor.h"
@@ -50,6 +51,8 @@ static bool may_read(const struct stat *st, const struct passwd *user)
 static void say_secret(struct doctor *d, const char *what, const char *path)
 {
     struct stat st;
+    if (strncmp(path, SECRET_CREDENTIAL, strlen(SECRET_CREDENTIAL)) == 0)
+        return; /* systemd sees to it */
     if (stat(path, &st) < 0)
         doctor_say(d, DOCTOR_PROBLEM, "files", "see the name in the configuration", "%s %s: %s", what, path,
                    strerror(errno));
@@ -121,6 +124,8 @@ void doctor_files(struct doctor *d)
                    "there is no user " USER);
     say_file(d, user);
     say_journal(d, user);
+    if (d->conf->security.server_key)
+        say_secret(d, "the daemon's key", d->conf->security.server_key);
     for (size_t i = 0; i < d->conf->n_endpoints; i++)
         if (d->conf->endpoints[i].dc09_keys)
             say_secret(d, "the key file", d->conf->endpoints[i].dc09_keys);

@@ -22,6 +22,7 @@ static const char help[] =
     "      --conninfo CONNINFO  how the daemon gets in; by default as the file says or, where that does not work, by "
     "a\n"
     "                           password over loopback, in a new file pgpass beside the configuration\n"
+    "      --curve              CURVE: makes the daemon's key, and one that only a drill may use\n"
     "      --replace            change an existing configuration (the old one is kept); without it, and where nobody "
     "can\n"
     "                           be asked, the new one is put beside it\n"
@@ -80,15 +81,17 @@ static char *ask(const struct setup *s, const char *question, const char *preset
     return strdup(preset);
 }
 
-bool setup_ask_yes(const struct setup *s, const char *question)
+bool setup_ask_yes(const struct setup *s, const char *about, const char *question)
 {
-    char *answer = ask(s, question, "no");
+    char both[4096 + 256];
+    snprintf(both, sizeof(both), "%s %s", about, question);
+    char *answer = ask(s, both, "no");
     bool yes = answer && (answer[0] == 'y' || answer[0] == 'Y');
     free(answer);
     return yes;
 }
 
-enum { ADMIN = 256, DATABASE, INSTANCE, CONNINFO, REPLACE, NO_DRILL, DRY_RUN, YES };
+enum { ADMIN = 256, DATABASE, INSTANCE, CONNINFO, CURVE, REPLACE, NO_DRILL, DRY_RUN, YES };
 
 static void replace_text(char **text, const char *with)
 {
@@ -110,6 +113,9 @@ static int take(struct setup *s, int option)
         break;
     case CONNINFO:
         replace_text(&s->conninfo, optarg);
+        break;
+    case CURVE:
+        s->curve = true;
         break;
     case REPLACE:
         s->replace = true;
@@ -142,6 +148,7 @@ static int parse(int argc, char **argv, struct setup *s)
         {"database", required_argument, NULL, DATABASE},
         {"instance", required_argument, NULL, INSTANCE},
         {"conninfo", required_argument, NULL, CONNINFO},
+        {"curve", no_argument, NULL, CURVE},
         {"replace", no_argument, NULL, REPLACE},
         {"no-drill", no_argument, NULL, NO_DRILL},
         {"dry-run", no_argument, NULL, DRY_RUN},
@@ -202,6 +209,8 @@ static int set_up(struct setup *s)
     int status = setup_database(s);
     if (status == CTL_OK)
         status = way_in(s);
+    if (status == CTL_OK && s->curve)
+        status = setup_curve(s);
     if (status == CTL_OK)
         status = setup_file(s);
     if (status == CTL_OK && s->drill)
@@ -223,5 +232,8 @@ int ctl_setup(int argc, char **argv)
     free(s.database);
     free(s.instance);
     free(s.conninfo);
+    free(s.server_key);
+    free(s.clients);
+    free(s.drill_key);
     return status;
 }

@@ -1,6 +1,6 @@
 /*
- * mobeyectl setup in parts: the database, the configuration, the drill. Each part looks first, says what is so already,
- * and does the rest; with dry_run it says what it would do.
+ * mobeyectl setup in parts: the database, keys, the configuration, the drill. Each part looks first, says what is so
+ * already, and does the rest; with dry_run it says what it would do.
  */
 #ifndef MOBEYE_CTL_SETUP_H
 #define MOBEYE_CTL_SETUP_H
@@ -24,6 +24,10 @@ struct setup {
     bool dry_run, yes; /* yes: asks nothing */
     bool replace;      /* an existing file may be replaced; the old one is kept beside it */
     bool drill;        /* send one in the end */
+    bool curve;        /* CURVE is wanted */
+    char *server_key;  /* with curve: the file of the daemon's secret key */
+    char *clients;     /* with curve: the list of clients */
+    char *drill_key;   /* with curve: the file of the drill's */
     PGconn *conn;      /* the superuser's, to the database itself once that is there */
     unsigned long changes;
 };
@@ -32,8 +36,17 @@ struct setup {
 void setup_did(struct setup *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void setup_is(struct setup *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Whether a person, or --yes where nobody can be asked, wants it. */
-bool setup_ask_yes(const struct setup *s, const char *question);
+/* Whether a person says so; false where nobody can be asked. */
+bool setup_ask_yes(const struct setup *s, const char *about, const char *question);
+
+/* Appends the whole file. 1: read; 0: there is none; -1: printed why not. */
+int setup_read(const char *path, struct buf *ret);
+
+/* Writes the file, mode 0640 for the daemon's group. old: what it holds, NULL where it is not there. One that is there
+ * is changed only with --replace or where a person says so, and the old one kept; else the new one is put beside it.
+ * check: whether a file of that name is good, and prints why not; NULL: it is. */
+typedef bool setup_check(const char *path);
+int setup_put(struct setup *s, const char *path, const struct buf *old, const struct buf *text, setup_check *check);
 
 /* Connects as the superuser, makes database and schema. All return CTL_OK or have printed why not. */
 int setup_database(struct setup *s);
@@ -43,6 +56,9 @@ bool setup_gets_in(const struct setup *s, const char *conninfo);
 
 /* Gives the daemon's role a password, in a new passfile beside the configuration; sets s->conninfo to what uses it. */
 int setup_password(struct setup *s);
+
+/* With curve: makes the keys of the daemon and of the drill and puts the latter on the list of clients. */
+int setup_curve(struct setup *s);
 
 /* Makes the file of its sample, or brings instance and conninfo of an existing one up to date. */
 int setup_file(struct setup *s);

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "conf/address.h"
 #include "ctl/ctl.h"
+#include "ctl/curve.h"
 #include "ctl/sender.h"
 #include "ctl/setup.h"
 
@@ -50,7 +51,8 @@ static void print_reject(void *ctx, uint64_t number, struct str why)
     ctl_fail(SETUP_VERB, "the daemon refused the drill: %.*s", (int)why.len, why.p);
 }
 
-static int send_alert(const char *to, const char *id)
+/* Over CURVE where both are given. */
+static int send_alert(const char *to, const char *server_key, const struct curve *curve, const char *id)
 {
     char line[512], now[CLOCK_RFC3339_SIZE];
     clock_format_rfc3339(clock_wall_us(), 3, now);
@@ -64,7 +66,11 @@ static int send_alert(const char *to, const char *id)
     struct lines lines = {.fd = memfd_create("drill", MFD_CLOEXEC), .max = ALERT_PAYLOAD_MAX};
     if (lines.fd < 0 || write(lines.fd, line, (size_t)len) != len || lseek(lines.fd, 0, SEEK_SET) < 0)
         return ctl_fail(SETUP_VERB, "the drill: %s", strerror(errno));
-    struct sender_options options = {.to = to, .timeout_us = PATIENCE_S * CLOCK_SECOND, .rejected = print_reject};
+    struct sender_options options = {.to = to,
+                                     .server_key = server_key,
+                                     .curve = curve,
+                                     .timeout_us = PATIENCE_S * CLOCK_SECOND,
+                                     .rejected = print_reject};
     struct sender_counts counts;
     int sent = sender_run(&options, &lines, &counts, &err);
     close(lines.fd);
@@ -93,12 +99,25 @@ static bool wait_stored(PGconn *conn, const char *id)
     return stored;
 }
 
-static int drill_at(struct setup *s, const char *to)
+/* The daemon's public key and that of the drill. */
+static int load_keys(const struct setup *s, const struct conf *conf, struct curve *server, struct curve *ours)
+{
+    struct err err;
+    char path[4096];
+    const char *file = setup_file_name(s), *slash = strrchr(file, '/');
+    snprintf(path, sizeof(path), "%.*sdrill.key", slash ? (int)(slash - file) + 1 : 0, file);
+    if (curve_load(conf->security.server_key, server, &err) != 0 || curve_load(path, ours, &err) != 0)
+        return ctl_fail(SETUP_VERB, "no drill: %s (--curve makes its key, or mobeyectl send with that of a client)",
+                        err.text);
+    return CTL_OK;
+}
+
+static int drill_at(struct setup *s, const char *to, const char *server_key, const struct curve *curve)
 {
     char id[64];
     snprintf(id, sizeof(id), "drill-%lld-%d", (long long)clock_wall_us(), getpid());
     int64_t start = clock_mono_us();
-    if (send_alert(to, id) != CTL_OK)
+    if (send_alert(to, server_key, curve, id) != CTL_OK)
         return ctl_fail(SETUP_VERB,
                         "no drill. Does the daemon run, with this configuration? systemctl restart " SETUP_USER
                         ", then mobeyectl setup again");
@@ -125,7 +144,15 @@ static int drill(struct setup *s, const struct conf *conf)
         return ctl_fail(SETUP_VERB, "all is made, and the daemon does not run: systemctl restart " SETUP_USER
                                     ", then mobeyectl setup again, for a drill");
     reach(e, to);
-    return drill_at(s, to);
+    if (!e->curve)
+        return drill_at(s, to, NULL, NULL);
+    struct curve server, ours;
+    int status = load_keys(s, conf, &server, &ours);
+    if (status == CTL_OK)
+        status = drill_at(s, to, server.public_key, &ours);
+    curve_wipe(&server);
+    curve_wipe(&ours);
+    return status;
 }
 
 int setup_drill(struct setup *s)

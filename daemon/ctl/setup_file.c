@@ -1,93 +1,88 @@
-/* Of mobeyectl setup: the configuration, of which two lines are its own. */
-#include <errno.h>
-#include <fcntl.h>
-#include <grp.h>
-#include <stdio.h>
+/* Of mobeyectl setup: the configuration, of which a few lines are its own. */
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "ctl/ctl.h"
 #include "ctl/setup.h"
 #include "ctl/setup_sample.h"
-
-enum { FILE_MAX = 1 << 20 };
 
 const char *setup_file_name(const struct setup *s)
 {
     return s->file ? s->file : CTL_DEFAULT_FILE;
 }
 
-/* 1: read; 0: there is none; -1: printed why not. */
-static int read_file(const char *path, struct buf *ret)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return errno == ENOENT ? 0 : (ctl_fail(SETUP_VERB, "%s: %s", path, strerror(errno)), -1);
-    ssize_t got = read(fd, buf_reserve(ret, FILE_MAX), FILE_MAX);
-    close(fd);
-    if (got < 0)
-        return ctl_fail(SETUP_VERB, "%s: %s", path, strerror(errno)), -1;
-    ret->len = (size_t)got;
-    return 1;
-}
+/* A line KEY: VALUE that is to be set, or to be made one by taking its # away. */
+struct setting {
+    const char *key;
+    size_t indent, indent_max; /* how far in it stands */
+    const char *value;         /* NULL: the line ends behind the key */
+    bool wanted, found;
+};
 
-enum { INSTANCE = 1, CONNINFO = 2 };
-
-/* Which of ours the line is, and how many bytes of it stay before its value; 0: none. */
-static int ours(struct str line, size_t *ret_keep)
+/* The one that the line is; NULL: none. */
+static struct setting *setting_of(struct setting *settings, size_t n, struct str line)
 {
-    static const struct {
-        int what;
-        const char *key;
-    } keys[] = {{INSTANCE, "instance:"}, {CONNINFO, "conninfo:"}};
     size_t indent = 0;
     while (indent < line.len && line.p[indent] == ' ')
         indent++;
-    for (size_t i = 0; i < 2; i++) {
-        *ret_keep = indent + strlen(keys[i].key);
-        bool deep = keys[i].what == CONNINFO; /* it stands in a section */
-        if (deep == (indent > 0) && line.len >= *ret_keep &&
-            memcmp(line.p + indent, keys[i].key, strlen(keys[i].key)) == 0)
-            return keys[i].what;
+    for (size_t i = 0; i < n; i++) {
+        size_t len = strlen(settings[i].key);
+        if (settings[i].wanted && indent >= settings[i].indent && indent <= settings[i].indent_max &&
+            line.len >= indent + len && memcmp(line.p + indent, settings[i].key, len) == 0)
+            return &settings[i];
     }
-    return 0;
+    return NULL;
 }
 
-/* The text with the values that are given in it. false: it has no such lines. */
-static bool edit(const struct setup *s, struct str text, struct buf *out)
+static void append_setting(struct buf *out, struct str line, const struct setting *setting)
 {
-    int missing = (s->instance ? INSTANCE : 0) | (s->conninfo ? CONNINFO : 0);
+    buf_append(out, line.p, strspn(line.p, " "));
+    buf_append_str(out, str_from(setting->key + (setting->key[0] == '#')));
+    if (setting->value) {
+        buf_append_str(out, STR(" "));
+        ctl_json_string(out, str_from(setting->value)); /* a JSON string is one of YAML */
+    }
+}
+
+/* The text with the settings in it. false: not each of them has a line. */
+static bool edit(struct setting *settings, size_t n, struct str text, struct buf *out)
+{
+    bool all = true;
     for (size_t at = 0; at < text.len;) {
         const char *end = memchr(text.p + at, '\n', text.len - at);
         struct str line = {text.p + at, (end ? (size_t)(end - text.p) : text.len) - at};
-        size_t keep;
-        int what = ours(line, &keep);
-        const char *value = what == INSTANCE ? s->instance : what == CONNINFO ? s->conninfo : NULL;
-        buf_append(out, line.p, value ? keep : line.len);
-        if (value) {
-            buf_append_str(out, STR(" "));
-            ctl_json_string(out, str_from(value)); /* a JSON string is one of YAML */
-            missing &= ~what;
+        struct setting *setting = setting_of(settings, n, line);
+        if (setting) {
+            append_setting(out, line, setting);
+            setting->found = true;
+        } else {
+            buf_append_str(out, line);
         }
         if (end)
             buf_append_str(out, STR("\n"));
         at += line.len + 1;
     }
-    return missing == 0;
+    for (size_t i = 0; i < n; i++)
+        all &= settings[i].found || !settings[i].wanted;
+    return all;
 }
 
-static int write_file(const char *path, const struct buf *text)
+/* Whether there is a section `security` already. */
+static bool is_secured(struct str text)
 {
-    const struct group *group = getgrnam(SETUP_USER);
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
-    if (fd < 0)
-        return ctl_fail(SETUP_VERB, "%s: %s", path, strerror(errno));
-    bool good = write(fd, text->data, text->len) == (ssize_t)text->len && fsync(fd) == 0;
-    if (good && group && geteuid() == 0)
-        good = fchown(fd, 0, group->gr_gid) == 0;
-    close(fd);
-    return good ? CTL_OK : ctl_fail(SETUP_VERB, "%s: %s", path, strerror(errno));
+    return text.len > 10 && (memcmp(text.p, "security:", 9) == 0 || memmem(text.p, text.len, "\nsecurity:", 10));
+}
+
+static bool edit_file(const struct setup *s, struct str text, struct buf *out)
+{
+    bool curve = s->server_key && !is_secured(text);
+    struct setting settings[] = {
+        {"instance:", 0, 0, s->instance, s->instance != NULL, false},
+        {"conninfo:", 1, 8, s->conninfo, s->conninfo != NULL, false},
+        {"#security:", 0, 0, NULL, curve, false},
+        {"#server_key:", 2, 2, s->server_key, curve, false},
+        {"#clients:", 2, 2, s->clients, curve, false},
+    };
+    return edit(settings, sizeof(settings) / sizeof(settings[0]), text, out);
 }
 
 /* Whether the daemon would take it; complaints are printed by their line. */
@@ -99,74 +94,20 @@ static bool check(const char *path)
     return good;
 }
 
-/* The old one stays as FILE.before-setup, which is not replaced itself. */
-static int replace_file(struct setup *s, const char *path, const char *made)
-{
-    char before[4096];
-    snprintf(before, sizeof(before), "%s.before-setup", path);
-    if (link(path, before) < 0)
-        return ctl_fail(SETUP_VERB, "%s: %s", before, strerror(errno));
-    if (rename(made, path) < 0)
-        return ctl_fail(SETUP_VERB, "%s: %s", path, strerror(errno));
-    setup_did(s, "%s, changed; it was %s", path, before);
-    return CTL_OK;
-}
-
-static int put_beside(struct setup *s, const char *path, const struct buf *text)
-{
-    char made[4096];
-    snprintf(made, sizeof(made), "%s.setup", path);
-    unlink(made); /* one of an earlier run */
-    int status = write_file(made, text);
-    if (status != CTL_OK)
-        return status;
-    if (!check(made))
-        return ctl_fail(SETUP_VERB, "the configuration in %s has errors, see above", made);
-    if (s->replace || setup_ask_yes(s, "The configuration is there and differs. Change it (the old one is kept)?"))
-        return replace_file(s, path, made);
-    setup_did(s, "%s", made);
-    return ctl_fail(SETUP_VERB,
-                    "%s is there, and stays as it is; diff it with %s, and move that over it, or say --replace", path,
-                    made);
-}
-
-/* A file of its own, whole or not at all. */
-static int put_new(struct setup *s, const char *path, const struct buf *text)
-{
-    int status = write_file(path, text);
-    if (status == CTL_OK && !check(path))
-        status = ctl_fail(SETUP_VERB, "the configuration in %s has errors, see above", path);
-    if (status == CTL_OK)
-        setup_did(s, "%s", path);
-    return status;
-}
-
-static int put(struct setup *s, const char *path, int there, const struct buf *old, const struct buf *text)
-{
-    if (there && str_eq(buf_str(old), buf_str(text))) {
-        setup_is(s, "%s says so", path);
-        return check(path) ? CTL_OK : ctl_fail(SETUP_VERB, "%s has errors, see above", path);
-    }
-    if (s->dry_run) {
-        setup_did(s, "%s%s", path, there ? ", changed, where --replace says so" : "");
-        return CTL_OK;
-    }
-    return (there ? put_beside : put_new)(s, path, text);
-}
-
 int setup_file(struct setup *s)
 {
     const char *path = setup_file_name(s);
     struct buf old = {0}, text = {0};
-    int there = read_file(path, &old), status = CTL_FAILED;
+    int there = setup_read(path, &old), status = CTL_FAILED;
     if (there == 0)
         buf_append(&old, setup_sample, setup_sample_len);
-    if (there >= 0) {
-        if (edit(s, buf_str(&old), &text))
-            status = put(s, path, there, &old, &text);
-        else
-            ctl_fail(SETUP_VERB, "%s has no lines \"instance:\" and \"  conninfo:\" to be set; set them by hand", path);
-    }
+    buf_append(&old, "", 1); /* for strspn(), which wants an end */
+    old.len--;
+    if (there >= 0 && edit_file(s, buf_str(&old), &text))
+        status = setup_put(s, path, there ? &old : NULL, &text, check);
+    else if (there >= 0)
+        ctl_fail(SETUP_VERB, "%s has not the lines of the sample for instance, conninfo%s; set them by hand", path,
+                 s->server_key ? " and security" : "");
     buf_free(&old);
     buf_free(&text);
     return status;

@@ -127,7 +127,7 @@ def test_a_fresh_install_is_ready_to_run(debian, package):
     debian.install(package)
     assert debian.run("id", "-un", "mobeyed").strip() == "mobeyed"
     assert debian.stat("etc/mobeyed") == "750 root:mobeyed"
-    assert debian.stat(FILE) == "640 root:mobeyed"
+    assert debian.stat(FILE) == debian.stat("etc/mobeyed/clients.yaml") == "640 root:mobeyed"
     assert debian.stat("var/lib/mobeyed") == "750 mobeyed:mobeyed"
     assert debian.has("etc/systemd/system/multi-user.target.wants/mobeyed.service")
     # As the daemon's user, that is: it reads its own file.

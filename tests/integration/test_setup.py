@@ -11,7 +11,8 @@ import pytest
 
 from harness.cluster import Cluster
 from harness.daemon import mobeyectl
-from harness.paths import MOBEYECTL
+from harness.paths import MOBEYECTL, MOBEYED, free_port
+from harness.wait import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -154,3 +155,43 @@ def test_questions_are_asked_on_a_terminal_alone(server, place, name):
                           capture_output=True, timeout=120)
     assert done.returncode == 0, done.stdout
     assert 'instance: "hoevelaken-2"' in (place / "mobeyed.yaml").read_text()
+
+
+def test_curve_is_set_up_and_the_drill_gets_in(server, place, name):
+    """From nothing: keys, list and configuration; a daemon that runs with them lets the drill in, and nobody else."""
+    options = [server, place, name, "--conninfo", ingest(server, name), "--instance", "soest-1", "--curve"]
+    done = set_up(*options, "--no-drill")
+    assert done.returncode == 0, done.stderr
+    for key in "server.key", "drill.key":
+        assert (place / key).stat().st_mode & 0o777 == 0o600
+        assert (place / key).read_text().strip() not in done.stdout + done.stderr
+    assert "devices: [drill]" in (place / "clients.yaml").read_text()
+    file = place / "mobeyed.yaml"
+    port, http = free_port(), free_port()
+    file.write_text(file.read_text().replace(":5555", f":{port}").replace(":9464", f":{http}")
+                    .replace("/var/lib/mobeyed/journal", str(place / "journal")))
+    assert f'server_key: "{place}/server.key"' in file.read_text()
+    with subprocess.Popen([MOBEYED, "-c", file], stderr=subprocess.PIPE, text=True) as daemon:
+        try:
+            wait_until(lambda: "is ready" in daemon.stderr.readline(), "the daemon is ready")
+            drilled = set_up(*options)
+            assert drilled.returncode == 0, drilled.stderr
+            assert "a drill alert" in drilled.stdout and drilled.stdout.count("done:") == 1, drilled.stdout
+            plain = mobeyectl("send", "--to", f"tcp://127.0.0.1:{port}", "--timeout", "1", "-", input='{"id": "x"}\n')
+            assert plain.returncode == 1
+        finally:
+            daemon.terminate()
+
+
+def test_a_list_of_clients_is_left_to_its_owner(server, place, name):
+    assert ready(server, place, name).returncode == 0
+    clients = place / "clients.yaml"
+    clients.write_text("# mine\nclients: []\n")
+    options = [server, place, name, "--conninfo", ingest(server, name), "--no-drill", "--curve"]
+    refused = set_up(*options)
+    assert refused.returncode == 1 and "clients.yaml is there, and stays as it is" in refused.stderr
+    assert clients.read_text() == "# mine\nclients: []\n"
+    done = set_up(*options, "--replace")
+    assert done.returncode == 0, done.stderr
+    assert "# mine" in clients.read_text() and "name: drill" in clients.read_text()
+    assert (place / "clients.yaml.before-setup").read_text() == "# mine\nclients: []\n"
