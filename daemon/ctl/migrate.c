@@ -124,7 +124,7 @@ static bool check_server(PGconn *conn)
     return run(conn, "session", "set client_min_messages = warning; set statement_timeout = 0");
 }
 
-static int migrate(PGconn *conn)
+int ctl_migrate_on(PGconn *conn)
 {
     int version;
     enum step step;
@@ -164,7 +164,7 @@ int ctl_migrate(int argc, char **argv)
     PGconn *conn = ctl_connect(VERB, file, db);
     if (!conn)
         return CTL_FAILED;
-    int status = migrate(conn);
+    int status = ctl_migrate_on(conn);
     PQfinish(conn);
     return status;
 }

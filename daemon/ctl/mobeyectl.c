@@ -11,10 +11,12 @@ static const struct {
     int (*run)(int argc, char **argv);
     const char *summary;
 } verbs[] = {
+    {"setup", ctl_setup, "make database, configuration and the way in between, and try it by a drill"},
     {"migrate", ctl_migrate, "create or upgrade the database schema"},
     {"send", ctl_send, "send alerts to a daemon and wait for every reply"},
     {"keygen", ctl_keygen, "make a key pair of CURVE"},
     {"status", ctl_status, "one screen: how the daemon, its journal and the database are"},
+    {"doctor", ctl_doctor, "look at the machine and the database, with advice"},
     {"journal", ctl_journal, "list, verify, dump or replay the journal"},
     {"quarantine", ctl_quarantine, "list, show, retry or discard what the database refused"},
     {"areas", ctl_areas, "import areas: districts, neighbourhoods, hotspots"},
