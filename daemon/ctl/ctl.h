@@ -25,6 +25,9 @@ int ctl_journal(int argc, char **argv);
 int ctl_quarantine(int argc, char **argv);
 int ctl_dc09(int argc, char **argv);
 int ctl_test_rules(int argc, char **argv);
+int ctl_explain(int argc, char **argv);
+int ctl_replay(int argc, char **argv);
+int ctl_apply(int argc, char **argv);
 
 /* "mobeyectl VERB: text" on stderr. Returns CTL_FAILED. */
 int ctl_fail(const char *verb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -17,6 +17,9 @@ static const struct {
     {"journal", ctl_journal, "list, verify, dump or replay the journal"},
     {"quarantine", ctl_quarantine, "list, show, retry or discard what the database refused"},
     {"dc09", ctl_dc09, "write, read and send SIA DC-09 frames: a test dialler"},
+    {"explain", ctl_explain, "what the rules make of an alert or an incident, and why"},
+    {"replay", ctl_replay, "what other rules would have made of the alerts that are stored"},
+    {"apply", ctl_apply, "check rules, show what they would change, install them and reload"},
     {"test-rules", ctl_test_rules, "play scenarios against rules: do the incidents come out as expected?"},
 };
 
