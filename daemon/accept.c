@@ -470,6 +470,11 @@ void accept_look(struct accept *a)
     }
 }
 
+void accept_own_memory(struct accept *a, size_t bytes)
+{
+    memory_watch_own(a->memory_watch, bytes);
+}
+
 uint64_t accept_in_flight(const struct accept *a)
 {
     uint64_t in_flight = uncounted(a);

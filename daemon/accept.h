@@ -39,6 +39,9 @@ void accept_room(struct accept *accept);
 /* Looks which endpoints have gone silent; called every now and then. */
 void accept_look(struct accept *accept);
 
+/* So many bytes were taken by other parts since the start: they are not what peers pile up. */
+void accept_own_memory(struct accept *accept, size_t bytes);
+
 /* Messages received, and neither answered nor journaled yet. */
 uint64_t accept_in_flight(const struct accept *accept);
 

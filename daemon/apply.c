@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "enrich/enrich.h"
+#include "enrich/fold.h"
 #include "store/writer.h"
 
 #define BATCH_BYTES (4 * 1024 * 1024)
@@ -192,6 +193,12 @@ static void on_stored(void *ctx, const struct writer_stored *stored)
     a->calls.stored(a->ctx);
 }
 
+static void on_fold(void *ctx, struct book *book, struct batch *batch, const uint8_t *store)
+{
+    (void)ctx;
+    fold(book, batch, store);
+}
+
 /* The batch is read from the journal again, when what is newer is here. */
 static void on_stale(void *ctx, uint64_t registry_version, uint64_t areas_version)
 {
@@ -224,12 +231,23 @@ static void on_up(void *ctx, bool up)
     a->database_up = up;
 }
 
+static struct writer_options writer_options(const struct conf *conf)
+{
+    return (struct writer_options){
+        .conninfo = conf->database.conninfo,
+        .instance = conf->instance,
+        .rules = conf->rules_text ? conf->rules_hash : NULL,
+        .rules_text = conf->rules_text,
+    };
+}
+
 struct apply *apply_new(struct loop *loop, struct metrics *metrics, struct journal *journal, const struct conf *conf,
                         const struct apply_calls *calls, void *ctx)
 {
     static const struct writer_calls writer_calls = {
         .position = on_position,
         .ready = on_ready,
+        .fold = on_fold,
         .stale = on_stale,
         .stored = on_stored,
         .done = on_done,
@@ -248,11 +266,8 @@ struct apply *apply_new(struct loop *loop, struct metrics *metrics, struct journ
     evtimer_assign(&a->feed_due, loop_base(loop), on_feed_due, a);
     for (a->n_spare = 0; a->n_spare < BATCHES; a->n_spare++)
         a->spare[a->n_spare] = batch_new(CONF_BATCH_MAX); /* memory that no row uses is never touched */
-    struct writer_options options = {
-        .conninfo = conf->database.conninfo,
-        .instance = conf->instance,
-        .journal_uuid = journal_uuid(journal),
-    };
+    struct writer_options options = writer_options(conf);
+    options.journal_uuid = journal_uuid(journal);
     a->enrich = enrich_new();
     a->atlas = atlas_new(loop, conf, on_current, a);
     a->writer = writer_new(loop, &options, &writer_calls, a);
@@ -277,9 +292,10 @@ void apply_free(struct apply **apply)
 
 void apply_reload(struct apply *a, const struct conf *conf)
 {
+    struct writer_options options = writer_options(conf);
     a->conf = conf;
     atlas_reload(a->atlas, conf);
-    writer_reconfigure(a->writer, conf->database.conninfo, conf->instance);
+    writer_reconfigure(a->writer, &options);
 }
 
 void apply_feed(struct apply *a)
@@ -292,7 +308,7 @@ void apply_feed(struct apply *a)
 
 bool apply_done(const struct apply *a)
 {
-    return a->stored_seq == journal_synced_seq(a->journal) && writer_idle(a->writer);
+    return a->stored_seq == journal_synced_seq(a->journal) && writer_quiet(a->writer);
 }
 
 bool apply_database_up(const struct apply *a)
@@ -335,9 +351,19 @@ void apply_gauges(struct apply *a)
     m->journal_fill_ratio = journal_fill(a->journal);
     m->journal_reach_timestamp_seconds = (double)journal_reach_us(a->journal) / 1e6;
     m->database_up = a->database_up;
+    struct writer_counts counts = writer_counts(a->writer);
+    m->incidents_total = counts.incidents;
+    m->verified_total = counts.verified;
+    m->incident_conflicts_total = counts.again;
+    m->stale_batches_total = counts.stale;
     m->partitions_until_timestamp_seconds = (double)writer_partitions_until_us(a->writer) / 1e6;
     atlas_gauges(a->atlas, m);
     m->commit_lag_seconds = oldest_us > 0 && lag_us > 0 ? (double)lag_us / 1e6 : 0;
+}
+
+size_t apply_bytes(const struct apply *a)
+{
+    return atlas_bytes(a->atlas);
 }
 
 const char *apply_database_state(const struct apply *a)

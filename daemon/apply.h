@@ -38,6 +38,9 @@ void apply_keep(struct apply *apply);
 /* Writes the gauges of journal and database into the metrics. */
 void apply_gauges(struct apply *apply);
 
+/* About how much memory devices and areas take. */
+size_t apply_bytes(const struct apply *apply);
+
 /* For people: how the database is. */
 const char *apply_database_state(const struct apply *apply);
 

@@ -44,6 +44,7 @@ struct atlas {
     struct area_set *areas; /* NULL: none yet */
     struct area_set *old;   /* to be taken apart; NULL: none */
     uint64_t areas_version, areas_digest;
+    size_t areas_bytes, old_bytes; /* memory that the sets take, the second while it is being taken apart */
     int64_t areas_since_us, areas_took_us;
     struct complaint complaint;
 };
@@ -87,6 +88,7 @@ static void give_work(struct atlas *a);
 static void taken_apart(void *arg)
 {
     struct area_job *job = arg;
+    job->atlas->old_bytes = 0;
     give_work(job->atlas);
 }
 
@@ -96,7 +98,10 @@ static void built(void *arg)
     struct atlas *a = job->atlas;
     a->building = false;
     a->old = a->areas;
+    a->old_bytes = a->areas_bytes;
     a->areas = job->set;
+    job->set = NULL;
+    a->areas_bytes = area_set_bytes(job->rows);
     a->areas_version = job->rows->version;
     a->areas_digest = area_rows_digest(job->rows);
     a->areas_took_us = loop_mono_us(a->loop) - a->areas_since_us;
@@ -227,6 +232,18 @@ const struct area_set *atlas_areas(const struct atlas *a)
 uint64_t atlas_areas_version(const struct atlas *a)
 {
     return a->areas_version;
+}
+
+/* Of rows that wait or are being built, with the set that will be. */
+static size_t rows_bytes(const struct area_rows *rows)
+{
+    return rows ? area_rows_bytes(rows) + area_set_bytes(rows) : 0;
+}
+
+size_t atlas_bytes(const struct atlas *a)
+{
+    return registry_bytes(a->registry) + registry_loader_bytes(a->loader) + a->areas_bytes + a->old_bytes +
+           rows_bytes(a->rows) + (a->building ? rows_bytes(a->job.rows) : 0);
 }
 
 void atlas_gauges(const struct atlas *a, struct metrics *m)

@@ -37,6 +37,9 @@ struct registry *atlas_registry(struct atlas *atlas);
 const struct area_set *atlas_areas(const struct atlas *atlas);
 uint64_t atlas_areas_version(const struct atlas *atlas);
 
+/* About how much memory all of it takes. */
+size_t atlas_bytes(const struct atlas *atlas);
+
 /* Writes the gauges of registry and areas. */
 void atlas_gauges(const struct atlas *atlas, struct metrics *metrics);
 

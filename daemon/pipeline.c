@@ -70,6 +70,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     int64_t now_us = loop_mono_us(p->loop);
     accept_room(p->accept);
     accept_look(p->accept);
+    accept_own_memory(p->accept, apply_bytes(p->apply));
     if (p->stop_at_us > 0)
         look_after_stop(p, now_us);
     if (now_us - p->keep_looked_us >= KEEP_EVERY_US) {

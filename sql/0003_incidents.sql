@@ -43,6 +43,7 @@ create table if not exists mobeye.incident (
 
     -- What its alerts said.
     created_at timestamptz not null default now(),
+    stored_at timestamptz not null default now(), -- when the daemon last stored an alert of it
     first_seen timestamptz not null,
     last_seen timestamptz not null,
     last_received_at timestamptz not null,
@@ -83,13 +84,23 @@ comment on table mobeye.incident is
     'Incidents. The daemon writes what alerts say, by functions alone; people what they decide, by those of patrol.';
 create unique index if not exists incident_accepting on mobeye.incident (incident_key) where accepting;
 create index if not exists incident_key on mobeye.incident (incident_key, incident_id);
+-- Who may verify whom: the alarms that take alerts, and those that were closed of late. Both change seldom, and what
+-- alerts change of an incident is in no index, so that updates stay heap-only.
+create index if not exists incident_near on mobeye.incident using gist (geom)
+    where accepting and category = 'alarm' and not drill;
+create index if not exists incident_closed on mobeye.incident (closed_at) where status = 'closed';
 
 -- Which incident last took an alert of a device and kind (and input, and track).
 create table if not exists mobeye.incident_thread (
     thread uuid primary key,
     incident_id bigint not null references mobeye.incident on delete cascade,
-    active boolean not null
+    active boolean not null,
+    since timestamptz, -- of occurrence: what made it so; what occurred before leaves it so
+    device_id text collate "C" not null,
+    input integer
 ) with (fillfactor = 80);
+comment on table mobeye.incident_thread is
+    'Which incident last took an alert of a device and kind (and input, and track), and whether it is still raised.';
 create index if not exists incident_thread_incident on mobeye.incident_thread (incident_id);
 
 -- What happened to incidents, numbered in the order of commits (mobeye.counter, 'changes').
@@ -104,7 +115,9 @@ create table if not exists mobeye.change (
     priority smallint not null,
     category text not null
 );
+comment on table mobeye.change is 'What happened to incidents, numbered in the order of commits.';
 create unique index if not exists change_id on mobeye.change (change_id);
+create index if not exists change_unnumbered on mobeye.change (xid) where change_id is null;
 
 create table if not exists mobeye.incident_history (
     entry bigint generated always as identity primary key,
@@ -117,4 +130,530 @@ create table if not exists mobeye.incident_history (
     outcome text,
     note text
 );
+comment on table mobeye.incident_history is 'Who decided what about an incident, and when.';
 create index if not exists incident_history_incident on mobeye.incident_history (incident_id, entry);
+
+-- People's changes get their numbers at the end of their transaction: the counter's row is held from here to the commit
+-- alone, and a transaction that is left open holds up nobody.
+create or replace function mobeye.number_changes() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    fresh bigint[];
+    last bigint;
+begin
+    fresh := array(select c.entry from mobeye.change c
+                    where c.xid = pg_current_xact_id() and c.change_id is null order by c.entry);
+    if cardinality(fresh) > 0 then
+        update mobeye.counter set value = value + cardinality(fresh) where name = 'changes' returning value into last;
+        update mobeye.change c set change_id = last - cardinality(fresh) + n.place
+          from unnest(fresh) with ordinality as n (entry, place)
+         where c.entry = n.entry;
+    end if;
+    return null;
+end
+$$;
+comment on function mobeye.number_changes() is
+    'Trigger: numbers all changes of the transaction at its end, in the order in which they were made.';
+drop trigger if exists number_changes on mobeye.change;
+create constraint trigger number_changes after insert on mobeye.change deferrable initially deferred
+    for each row when (new.change_id is null) execute function mobeye.number_changes();
+
+-- The daemon's changes, as the last statement before its COMMIT: numbered as they are made.
+create or replace function mobeye.add_changes(incidents bigint[], ops text[]) returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
+declare
+    last bigint;
+begin
+    update mobeye.counter set value = value + cardinality(incidents) where name = 'changes' returning value into last;
+    insert into mobeye.change (change_id, incident_id, op, status, priority, category)
+    select last - cardinality(incidents) + n.place, i.incident_id, n.op, i.status, i.priority, i.category
+      from unnest(incidents, ops) with ordinality as n (incident_id, op, place)
+      join mobeye.incident i on i.incident_id = n.incident_id;
+end
+$$;
+comment on function mobeye.add_changes(bigint[], text[]) is
+    'Adds changes of incidents under the next numbers. The counter stays locked until the commit, so it comes next.';
+
+-- What alerts may join, locked in the order of incident_id. Rows of two kinds: first the incidents (id is the key), then
+-- the threads (id is the thread, first_seen since when it is as it is, marks 1 where it is active; priority is null).
+--   threads           of the alerts
+--   family_from, _to  bounds of the threads of a device and kind, of which the active ones are wanted: a restore
+--   keys              of the alerts whose rule makes incidents, with the times of occurrence of the first and the last
+-- The incidents are those of the threads; of each key the accepting one; and where alerts of the key are too early for
+-- that, or there is none, the latest others that lie no further than their gap from the alerts.
+-- The threads are read when the incidents are locked: nobody else changes them then. What another daemon makes anew at
+-- this moment is not seen; the index on accepting keys finds that out.
+create or replace function mobeye.read_incidents(
+    threads uuid[], family_from uuid[], family_to uuid[],
+    keys uuid[], key_from timestamptz[], key_until timestamptz[])
+returns table (
+    incident_id bigint, id uuid, marks integer, priority smallint, verify_priority smallint, kind text, device_id text,
+    first_seen timestamptz, last_seen timestamptz, last_received_at timestamptz, closed_at timestamptz,
+    restored_at timestamptz, cancelled_at timestamptz, alert_count integer, active integer, flaps integer,
+    gap interval, max_age interval, settle interval, moved_over_m real, geom public.geometry, accuracy_m real,
+    placement_id bigint)
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set plan_cache_mode = force_generic_plan
+as $$
+#variable_conflict use_column
+begin
+    return query
+    with followed as materialized (
+        select t.incident_id from mobeye.incident_thread t where t.thread = any (threads)
+        union all
+        select t.incident_id
+          from unnest(family_from, family_to) as f (from_thread, to_thread)
+          join mobeye.incident_thread t on t.thread between f.from_thread and f.to_thread and t.active
+    ), keyed as materialized (
+        select k.key, k.from_at, k.until_at, i.incident_id,
+               case when i.max_age is null and i.moved_over_m is null then i.first_seen - i.gap else i.last_seen end
+               as since
+          from unnest(keys, key_from, key_until) as k (key, from_at, until_at)
+          left join mobeye.incident i on i.incident_key = k.key and i.accepting
+    ), wanted as (
+        select incident_id from followed
+        union
+        select incident_id from keyed where incident_id is not null
+        union
+        select o.incident_id
+          from keyed k
+         cross join lateral (select o.incident_id, o.first_seen - o.gap as since, o.last_seen + o.gap as until
+                               from mobeye.incident o
+                              where o.incident_key = k.key
+                              order by o.incident_id desc limit 64) as o
+         where (k.incident_id is null or k.from_at < k.since) and o.since <= k.until_at and o.until >= k.from_at
+    )
+    select i.incident_id, i.incident_key,
+           i.accepting::integer + (i.status = 'closed')::integer * 2 + i.closed_by_person::integer * 4
+           + i.urgent::integer * 8 + (i.verified_by is not null)::integer * 16 + i.drill::integer * 32
+           + (i.category = 'service')::integer * 64 + (i.verify_within is not null)::integer * 128
+           + case i.location_source when 'message' then 256 when 'placement' then 512 when 'last_known' then 768
+             else 0 end,
+           i.priority, i.verify_priority, i.kind, i.device_id, i.first_seen, i.last_seen, i.last_received_at,
+           i.closed_at, i.restored_at, i.cancelled_at, i.alert_count, i.active, i.flaps, i.gap, i.max_age, i.settle,
+           i.moved_over_m, i.geom, i.accuracy_m, i.placement_id
+      from mobeye.incident i
+     where i.incident_id in (select w.incident_id from wanted w)
+     order by i.incident_id
+       for update of i;
+
+    return query
+    select t.incident_id, t.thread, t.active::integer, null::smallint, null::smallint, null::text, null::text,
+           t.since, null::timestamptz, null::timestamptz, null::timestamptz, null::timestamptz,
+           null::timestamptz, null::integer, null::integer, null::integer, null::interval, null::interval,
+           null::interval, null::real, null::public.geometry, null::real, null::bigint
+      from (select t.incident_id, t.thread, t.active, t.since from mobeye.incident_thread t where t.thread = any (threads)
+            union
+            select t.incident_id, t.thread, t.active, t.since
+              from unnest(family_from, family_to) as f (from_thread, to_thread)
+              join mobeye.incident_thread t on t.thread between f.from_thread and f.to_thread and t.active) as t;
+end
+$$;
+comment on function mobeye.read_incidents(uuid[], uuid[], uuid[], uuid[], timestamptz[], timestamptz[]) is
+    'Locks and returns the incidents and threads that alerts may join.';
+
+create or replace function mobeye.team_of(placement_id bigint, areas text) returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select coalesce(
+        (select p.team from mobeye.placement p where p.placement_id = team_of.placement_id),
+        (select t.team
+           from unnest(string_to_array(areas, e'\x1f')) with ordinality as a (name, place)
+           join mobeye.team_area t on t.layer = split_part(a.name, ':', 1)
+                                  and t.code = substr(a.name, strpos(a.name, ':') + 1)
+          order by a.place, t.team limit 1))
+$$;
+comment on function mobeye.team_of(bigint, text) is
+    'Whose an incident is where its rule does not say: the placement''s team, else that of the first of its areas.';
+
+-- Nothing of these service incidents is active any more. They are locked.
+create or replace function mobeye.close_restored(incidents bigint[]) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    insert into mobeye.incident_history (incident_id, actor, action, from_status, to_status, outcome)
+    select i.incident_id, 'mobeyed', 'status', i.status, 'closed', 'restored'
+      from mobeye.incident i
+     where i.incident_id = any (incidents) and i.category = 'service' and i.status <> 'closed'
+     order by i.incident_id;
+    update mobeye.incident i
+       set status = 'closed', accepting = false, closed_at = now(), closed_by_person = false, outcome = 'restored'
+     where i.incident_id = any (incidents) and i.category = 'service' and i.status <> 'closed';
+end
+$$;
+comment on function mobeye.close_restored(bigint[]) is 'Closes service incidents, as restored, by the system.';
+
+-- What became of the incidents that read_incidents() returned (old_...), the new ones (new_...), and the threads of
+-- both (thread_...: incident_id, or minus the number of a new one, from 1). Returns the ids of the new ones in their
+-- order, which is that of their keys: two daemons then never wait for each other in a circle.
+-- marks: 1 accepting, 2 urgent, 4 verified by the equipment's own word, 8 nothing of a service incident is active any
+-- more, 16 a drill, 32 category service. A geom that is null, with its accuracy, source and areas, stays as it is.
+-- areas are 'layer:code', with U+001F between them.
+create or replace function mobeye.store_incidents(
+    rules uuid,
+    old_id bigint[], old_marks integer[], old_priority integer[],
+    old_first timestamptz[], old_last timestamptz[], old_received timestamptz[], old_restored timestamptz[],
+    old_cancelled timestamptz[], old_alerts integer[], old_active integer[], old_flaps integer[],
+    old_geom bytea[], old_accuracy real[], old_source text[], old_areas text[], old_placement bigint[],
+    new_key uuid[], new_marks integer[], new_priority integer[],
+    new_first timestamptz[], new_last timestamptz[], new_received timestamptz[], new_restored timestamptz[],
+    new_cancelled timestamptz[], new_alerts integer[], new_active integer[], new_flaps integer[],
+    new_geom bytea[], new_accuracy real[], new_source text[], new_areas text[], new_placement bigint[],
+    new_kind text[], new_device text[], new_rule text[], new_team text[],
+    new_gap interval[], new_max_age interval[], new_settle interval[], new_overdue interval[], new_moved_over real[],
+    new_verify_within interval[], new_verify_radius real[], new_verify_priority integer[], new_previous bigint[],
+    thread_id uuid[], thread_incident bigint[], thread_active boolean[], thread_since timestamptz[], thread_device text[], thread_input integer[])
+returns bigint[]
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set plan_cache_mode = force_generic_plan
+as $$
+declare
+    new_id bigint[];
+    restored bigint[];
+    verified bigint[];
+begin
+    if cardinality(old_id) > 0 then
+        update mobeye.incident i
+           set accepting = n.marks & 1 > 0 and i.status <> 'closed', urgent = n.marks & 2 > 0, priority = n.priority,
+               verified_by = coalesce(i.verified_by, case when n.marks & 4 > 0 then 'second_input' end),
+               stored_at = now(), first_seen = n.first_seen, last_seen = n.last_seen,
+               last_received_at = n.last_received_at, restored_at = n.restored_at, cancelled_at = n.cancelled_at,
+               alert_count = n.alert_count, active = n.active, flaps = n.flaps,
+               geom = case when n.geom is null then i.geom else public.st_geomfromewkb(n.geom) end,
+               accuracy_m = case when n.geom is null then i.accuracy_m else n.accuracy_m end,
+               location_source = case when n.geom is null then i.location_source else n.location_source end,
+               areas = case when n.geom is null or n.areas is null then i.areas
+                       else string_to_array(n.areas, e'\x1f') end,
+               placement_id = coalesce(n.placement_id, i.placement_id)
+          from unnest(old_id, old_marks, old_priority, old_first, old_last, old_received, old_restored, old_cancelled,
+                      old_alerts, old_active, old_flaps, old_geom, old_accuracy, old_source, old_areas, old_placement)
+               as n (incident_id, marks, priority, first_seen, last_seen, last_received_at, restored_at, cancelled_at,
+                     alert_count, active, flaps, geom, accuracy_m, location_source, areas, placement_id)
+         where i.incident_id = n.incident_id;
+    end if;
+
+    if cardinality(new_key) > 0 then
+        new_id := array(select nextval('mobeye.incident_id') from generate_series(1, cardinality(new_key)));
+        insert into mobeye.incident (
+            incident_id, incident_key, accepting, urgent, drill, category, verified_by, priority, first_seen,
+            last_seen, last_received_at, restored_at, cancelled_at, alert_count, active, flaps, geom, accuracy_m,
+            location_source, areas, placement_id, kind, device_id, rule, rules, team, gap, max_age, settle, overdue,
+            moved_over_m, verify_within, verify_radius_m, verify_priority, previous_id, delayed)
+        select n.incident_id, n.incident_key, n.marks & 1 > 0, n.marks & 2 > 0, n.marks & 16 > 0,
+               case when n.marks & 32 > 0 then 'service' else 'alarm' end,
+               case when n.marks & 4 > 0 then 'second_input' end, n.priority, n.first_seen, n.last_seen,
+               n.last_received_at, n.restored_at, n.cancelled_at, n.alert_count, n.active, n.flaps,
+               public.st_geomfromewkb(n.geom), n.accuracy_m, n.location_source,
+               coalesce(string_to_array(n.areas, e'\x1f'), '{}'), n.placement_id, n.kind, n.device_id, n.rule,
+               store_incidents.rules, coalesce(n.team, mobeye.team_of(n.placement_id, n.areas)), n.gap, n.max_age,
+               n.settle, n.overdue, n.moved_over_m, n.verify_within, n.verify_radius_m, n.verify_priority,
+               n.previous_id, now() > n.first_seen + interval '5 minutes'
+          from unnest(new_id, new_key, new_marks, new_priority, new_first, new_last, new_received, new_restored,
+                      new_cancelled, new_alerts, new_active, new_flaps, new_geom, new_accuracy, new_source, new_areas,
+                      new_placement, new_kind, new_device, new_rule, new_team, new_gap, new_max_age, new_settle,
+                      new_overdue, new_moved_over, new_verify_within, new_verify_radius, new_verify_priority,
+                      new_previous)
+               as n (incident_id, incident_key, marks, priority, first_seen, last_seen, last_received_at, restored_at,
+                     cancelled_at, alert_count, active, flaps, geom, accuracy_m, location_source, areas, placement_id,
+                     kind, device_id, rule, team, gap, max_age, settle, overdue, moved_over_m, verify_within,
+                     verify_radius_m, verify_priority, previous_id);
+    end if;
+
+    if cardinality(thread_id) > 0 then
+        insert into mobeye.incident_thread as t (thread, incident_id, active, since, device_id, input)
+        select n.thread, case when n.incident_id < 0 then new_id[-n.incident_id] else n.incident_id end, n.active,
+               n.since, n.device_id, n.input
+          from unnest(thread_id, thread_incident, thread_active, thread_since, thread_device, thread_input)
+               as n (thread, incident_id, active, since, device_id, input)
+            on conflict (thread) do update
+           set incident_id = excluded.incident_id, active = excluded.active, since = excluded.since;
+    end if;
+
+    restored := array(select n.id from unnest(old_id || new_id, old_marks || new_marks) as n (id, marks)
+                       where n.marks & 8 > 0);
+    if cardinality(restored) > 0 then
+        perform mobeye.close_restored(restored);
+    end if;
+    verified := array(select n.id from unnest(old_id || new_id, old_marks || new_marks) as n (id, marks)
+                       where n.marks & 4 > 0);
+    if cardinality(verified) > 0 then
+        insert into mobeye.incident_history (incident_id, actor, action, note)
+        select v.id, 'mobeyed', 'verified', 'second_input' from unnest(verified) as v (id);
+    end if;
+    return coalesce(new_id, '{}');
+end
+$$;
+comment on function mobeye.store_incidents is
+    'Stores what alerts made of incidents; returns the ids of the new ones.';
+
+-- Verification. It follows on the commit, since two daemons with one alert each see each other only then; it is judged
+-- by the rows of the alerts, so that it may be done twice, or late.
+
+-- Did the device (a raise of the incident between two times) and the other (a raise in any alarm, or in that of
+-- other_incident) say so within the time and the distance?
+create or replace function mobeye.agree(
+    incident bigint, device text, from_at timestamptz, until_at timestamptz,
+    other text, other_incident bigint, within interval, radius_m real) returns boolean
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return exists (
+        select from mobeye.alert a
+          join mobeye.alert b
+            on b.device_id = other and b.occurred_at between a.occurred_at - within and a.occurred_at + within
+           and public.st_dwithin(a.geom::public.geography, b.geom::public.geography, radius_m)
+          join mobeye.incident k on k.incident_id = b.incident_id
+         where a.device_id = device and a.occurred_at between from_at and until_at
+           and a.phase = 'raise' and a.incident_id = incident
+           and b.occurred_at between from_at - within and until_at + within
+           and b.phase = 'raise' and not b.drill and k.category = 'alarm'
+           and (other_incident is null or b.incident_id = other_incident));
+end
+$$;
+comment on function mobeye.agree(bigint, text, timestamptz, timestamptz, text, bigint, interval, real) is
+    'Whether two devices raised an alarm within a time and a distance of each other.';
+
+-- Were two inputs of the device raised in the incident within the time?
+create or replace function mobeye.inputs_agree(
+    incident bigint, device text, from_at timestamptz, until_at timestamptz, within interval) returns boolean
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    -- Of two inputs within the time two neighbours in time are as well.
+    return (select count(distinct t.input) > 1 from mobeye.incident_thread t
+             where t.incident_id = incident and t.device_id = device)
+       and exists (
+        select from (
+            select a.input, a.occurred_at, lag(a.input) over later as input_before,
+                   lag(a.occurred_at) over later as occurred_before
+              from mobeye.alert a
+             where a.device_id = device and a.occurred_at between from_at - within and until_at + within
+               and a.phase = 'raise' and a.incident_id = incident and a.input is not null
+            window later as (order by a.occurred_at)) as pair
+         where pair.input <> pair.input_before and pair.occurred_at - pair.occurred_before <= within);
+end
+$$;
+comment on function mobeye.inputs_agree(bigint, text, timestamptz, timestamptz, interval) is
+    'Whether two inputs of a device raised an alarm within a time of each other.';
+
+-- Raises of alarms: incident, device, time of the first and of the last. reach_m: the largest radius of any rule.
+create or replace function mobeye.verify_incidents(
+    incidents bigint[], devices text[], raised_from timestamptz[], raised_until timestamptz[], reach_m real)
+returns bigint[]
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
+declare
+    one record;
+    by_input bigint[] := '{}';
+    by_device bigint[] := '{}';
+    verified bigint[];
+begin
+    for one in
+        select r.incident_id, r.device_id, r.from_at, r.until_at, i.verify_within
+          from unnest(incidents, devices, raised_from, raised_until) as r (incident_id, device_id, from_at, until_at)
+          join mobeye.incident i on i.incident_id = r.incident_id
+         where i.category = 'alarm' and not i.drill and i.status <> 'closed'
+           and i.verified_by is null and i.verify_within is not null
+    loop
+        if one.incident_id <> all (by_input)
+           and mobeye.inputs_agree(one.incident_id, one.device_id, one.from_at, one.until_at, one.verify_within) then
+            by_input := by_input || one.incident_id;
+        end if;
+    end loop;
+
+    for one in
+        select r.incident_id, r.device_id, r.from_at, r.until_at, i.verify_within, i.verify_radius_m,
+               i.verify_within is not null and i.verify_radius_m > 0 and i.verified_by is null
+               and i.status <> 'closed' as wanted,
+               j.incident_id as other_id, o.device_id as other, j.verify_within as other_within,
+               j.verify_radius_m as other_radius_m,
+               j.verify_within is not null and j.verify_radius_m > 0 and j.verified_by is null
+               and j.status <> 'closed' as other_wanted
+          from unnest(incidents, devices, raised_from, raised_until) as r (incident_id, device_id, from_at, until_at)
+          join mobeye.incident i on i.incident_id = r.incident_id
+         cross join lateral (
+            select n.* from mobeye.incident n
+             where n.accepting and n.category = 'alarm' and not n.drill
+               and n.geom operator(public.&&) public.st_expand(
+                       i.geom, greatest(reach_m, i.verify_radius_m) / (111000 * cos(radians(public.st_y(i.geom)))),
+                       greatest(reach_m, i.verify_radius_m) / 111000)
+            union
+            select n.* from mobeye.incident n
+             where n.status = 'closed' and n.category = 'alarm' and not n.drill
+               and n.closed_at > now() - interval '1 hour'
+               and n.geom operator(public.&&) public.st_expand(
+                       i.geom, greatest(reach_m, i.verify_radius_m) / (111000 * cos(radians(public.st_y(i.geom)))),
+                       greatest(reach_m, i.verify_radius_m) / 111000)
+            union
+            select i.*) as j
+         cross join lateral (
+            select distinct t.device_id from mobeye.incident_thread t
+             where t.incident_id = j.incident_id and t.device_id <> r.device_id) as o
+         where i.category = 'alarm' and not i.drill and i.geom is not null
+           and j.first_seen - greatest(i.verify_within, j.verify_within) <= r.until_at
+           and j.last_seen + greatest(i.verify_within, j.verify_within) >= r.from_at
+           and (i.verified_by is null and i.verify_radius_m > 0 or j.verified_by is null and j.verify_radius_m > 0)
+    loop
+        if one.wanted and one.incident_id <> all (by_input || by_device)
+           and mobeye.agree(one.incident_id, one.device_id, one.from_at, one.until_at, one.other, null,
+                            one.verify_within, one.verify_radius_m) then
+            by_device := by_device || one.incident_id;
+        end if;
+        if one.other_wanted and one.other_id <> all (by_input || by_device)
+           and mobeye.agree(one.incident_id, one.device_id, one.from_at, one.until_at, one.other, one.other_id,
+                            one.other_within, one.other_radius_m) then
+            by_device := by_device || one.other_id;
+        end if;
+    end loop;
+
+    if cardinality(by_input || by_device) = 0 then
+        return '{}';
+    end if;
+    verified := array(
+        select i.incident_id from mobeye.incident i
+         where i.incident_id = any (by_input || by_device) and i.verified_by is null and i.status <> 'closed'
+         order by i.incident_id for update);
+    update mobeye.incident i
+       set verified_by = case when i.incident_id = any (by_input) then 'second_input' else 'second_device' end,
+           priority = least(i.priority, i.verify_priority)
+     where i.incident_id = any (verified);
+    insert into mobeye.incident_history (incident_id, actor, action, note)
+    select i.incident_id, 'mobeyed', 'verified', i.verified_by
+      from mobeye.incident i where i.incident_id = any (verified) order by i.incident_id;
+    insert into mobeye.change (incident_id, op, status, priority, category)
+    select i.incident_id, 'verified', i.status, i.priority, i.category
+      from mobeye.incident i where i.incident_id = any (verified) order by i.incident_id;
+    return verified;
+end
+$$;
+comment on function mobeye.verify_incidents(bigint[], text[], timestamptz[], timestamptz[], real) is
+    'Verifies incidents by a second input or device, those raised and those near them; returns which were.';
+
+-- After a crash between a commit and the verification that follows it within a minute.
+create or replace function mobeye.verify_recent(journal uuid) returns bigint[]
+language sql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+    select mobeye.verify_incidents(coalesce(array_agg(i.incident_id), '{}'), array_agg(i.device_id),
+                                   array_agg(i.first_seen), array_agg(i.last_seen), 0)
+      from mobeye.incident i
+      join mobeye.journal_position p on p.journal = verify_recent.journal
+     where i.accepting and i.category = 'alarm' and not i.drill and i.verified_by is null
+       and i.stored_at >= p.updated_at - i.verify_within - interval '1 minute'
+$$;
+comment on function mobeye.verify_recent(uuid) is
+    'Verifies the incidents of alerts that were stored within a minute of the journal''s last.';
+
+-- Hints that something happened, for who listens. The truth is mobeye.change: where the queue of notifications fills up
+-- because a listener hangs, they are left out.
+create or replace function mobeye.announce(incidents bigint[], ops text[]) returns bigint
+language sql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+    select count(pg_notify('mobeye_incident', hint.text))
+      from (select json_build_object('incident_id', i.incident_id, 'op', n.op, 'priority', i.priority,
+                                     'category', i.category)::text
+              from unnest(incidents, ops) with ordinality as n (incident_id, op, place)
+              join mobeye.incident i on i.incident_id = n.incident_id
+             where pg_notification_queue_usage() < 0.5
+             order by n.place) as hint (text)
+$$;
+comment on function mobeye.announce(bigint[], text[]) is
+    'NOTIFY mobeye_incident for each, unless the queue of notifications is half full; returns how many it were.';
+
+-- What devices were last heard to say. Of senders that are not registered 10,000 are kept, so that no stream of made-up
+-- names fills the table. Whoever was silent is so no longer.
+create or replace function mobeye.note_devices(
+    devices text[], registered boolean[], received timestamptz[], occurred timestamptz[], endpoints text[],
+    sources text[], kinds text[], battery_pct integer[], signal_dbm integer[], fix bytea[], fix_accuracy_m real[],
+    fix_at timestamptz[], alerts bigint[]) returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+declare
+    room bigint := 10000;
+    back record;
+begin
+    if false = any (registered) then
+        room := 10000 - (select count(*) from mobeye.device_status s where not s.registered);
+    end if;
+    insert into mobeye.device_status as s (
+        device_id, registered, first_received_at, last_received_at, last_occurred_at, endpoint, source, kind,
+        battery_pct, signal_dbm, fix, fix_accuracy_m, fix_at, alerts)
+    select n.device_id, n.registered, n.received, n.received, n.occurred, n.endpoint, n.source, n.kind, n.battery_pct,
+           n.signal_dbm, public.st_geomfromewkb(n.fix), n.fix_accuracy_m, n.fix_at, n.alerts
+      from (select n.*, count(*) filter (where not n.registered and k.device_id is null) over earlier as strangers,
+                   n.registered or k.device_id is not null as welcome
+              from unnest(devices, note_devices.registered, received, occurred, endpoints, sources, kinds,
+                          note_devices.battery_pct, note_devices.signal_dbm, note_devices.fix,
+                          note_devices.fix_accuracy_m, note_devices.fix_at, note_devices.alerts)
+                   as n (device_id, registered, received, occurred, endpoint, source, kind, battery_pct, signal_dbm,
+                         fix, fix_accuracy_m, fix_at, alerts)
+              left join mobeye.device_status k on k.device_id = n.device_id
+            window earlier as (order by n.device_id)) as n
+     where n.welcome or n.strangers <= room
+     order by n.device_id
+        on conflict (device_id) do update
+       set registered = excluded.registered, last_received_at = greatest(s.last_received_at, excluded.last_received_at),
+           last_occurred_at = excluded.last_occurred_at, endpoint = excluded.endpoint, source = excluded.source,
+           kind = excluded.kind, battery_pct = coalesce(excluded.battery_pct, s.battery_pct),
+           signal_dbm = coalesce(excluded.signal_dbm, s.signal_dbm), fix = coalesce(excluded.fix, s.fix),
+           fix_accuracy_m = case when excluded.fix is null then s.fix_accuracy_m else excluded.fix_accuracy_m end,
+           fix_at = coalesce(excluded.fix_at, s.fix_at), alerts = s.alerts + excluded.alerts;
+    for back in
+        update mobeye.device_status s set silent_since = null
+         where s.device_id = any (devices) and s.silent_since < s.last_received_at
+        returning s.device_id, s.last_received_at
+    loop
+        perform mobeye.end_silence('device', back.device_id, back.last_received_at);
+    end loop;
+end
+$$;
+comment on function mobeye.note_devices is 'Notes what devices were last heard to say, registered or not.';
+create index if not exists device_status_unregistered on mobeye.device_status (device_id) where not registered;
+
+create or replace function mobeye.keep_rules(rules uuid, text text, instance text) returns void
+language sql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+    insert into mobeye.rule_file (rules, text, instance) values (rules, text, instance) on conflict do nothing
+$$;
+comment on function mobeye.keep_rules(uuid, text, text) is 'Keeps the text of the rules that a daemon applies.';
+
+do $$
+declare
+    one regprocedure;
+begin
+    for one in
+        select p.oid from pg_proc p
+         where p.pronamespace = 'mobeye'::regnamespace
+           and p.proname in ('read_incidents', 'store_incidents', 'add_changes', 'verify_incidents', 'verify_recent',
+                             'announce', 'note_devices', 'keep_rules')
+    loop
+        execute format('grant execute on function %s to mobeye_ingest', one);
+    end loop;
+end
+$$;

@@ -43,6 +43,11 @@ uint64_t area_rows_digest(const struct area_rows *rows)
                                 XXH3_64bits(rows->rows, rows->n * sizeof(*rows->rows)));
 }
 
+size_t area_rows_bytes(const struct area_rows *rows)
+{
+    return rows->bytes.cap + rows->cap * sizeof(*rows->rows);
+}
+
 struct str area_row_layer(const struct area_rows *rows, size_t i)
 {
     const struct area_row *row = &rows->rows[i];

@@ -32,6 +32,8 @@ void area_rows_add(struct area_rows *rows, struct area_row row, struct str layer
 /* Of everything but the version: equal rows in the same order have the same. */
 uint64_t area_rows_digest(const struct area_rows *rows);
 
+size_t area_rows_bytes(const struct area_rows *rows); /* of memory */
+
 /* Slices that live until the next area_rows_add(). */
 struct str area_row_layer(const struct area_rows *rows, size_t i);
 struct str area_row_code(const struct area_rows *rows, size_t i);

@@ -9,6 +9,8 @@
 
 #include "base/mem.h"
 
+#define ALLOCATIONS_BYTES 64 /* what comes to an item beyond its struct */
+
 /* An address in the list of its device, and in the table of all. */
 struct device_address {
     struct address address;
@@ -239,6 +241,15 @@ void registry_put_fix(struct registry *registry, struct str id, const struct fix
     }
     if (fix->at_us >= device->fix.at_us)
         device->fix = *fix;
+}
+
+/* With what the allocator adds; a device has one placement as a rule. */
+size_t registry_bytes(const struct registry *registry)
+{
+    size_t slots = registry->devices.cap + registry->addresses.cap + registry->words.cap;
+    return registry->devices.n * (sizeof(struct device) + sizeof(struct placement) + ALLOCATIONS_BYTES) +
+           registry->addresses.n * (sizeof(struct device_address) + ALLOCATIONS_BYTES) +
+           slots * sizeof(struct hash_slot);
 }
 
 /* The last that began by then is the only one that may still hold. */

@@ -101,6 +101,9 @@ struct device *registry_find(const struct registry *registry, struct str id);
 /* The device with exactly this address, or NULL. */
 struct device *registry_find_address(const struct registry *registry, const struct address *address);
 
+/* About how much memory it takes. */
+size_t registry_bytes(const struct registry *registry);
+
 /* Where the device stood at that time; NULL: nowhere. */
 const struct placement *device_placement(const struct device *device, int64_t at_us);
 

@@ -238,7 +238,7 @@ static const struct schema_key keys[] = {
      RULE(terms.verify_priority),
      .about = "The priority that it then gets; without it that stays as it is."},
     {.path = "rules[].incident.overdue", .type = SCHEMA_DURATION, .min = MS, .max = 3650 * DAY, RULE(terms.overdue_us),
-     .about = "Acknowledged by nobody for so long, it is marked and announced again."},
+     .about = "Unacknowledged for so long, it is marked and announced again."},
 };
 /* clang-format on */
 

@@ -38,10 +38,9 @@ struct request {
     struct conf *conf; /* of retry, else NULL */
 };
 
-#define UTC(column) "to_char(" column " at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') as " column
-
 #define SUMMARY                                                                                                        \
-    "id, " UTC("quarantined_at") ", instance, journal_seq, endpoint, device_id, source, event_id, sqlstate, reason"
+    "id, " CTL_UTC("quarantined_at") ", instance, journal_seq, endpoint, device_id, source, event_id, sqlstate, "      \
+                                     "reason"
 
 /* NULL where the statement failed, which is printed. PQclear() it. */
 static PGresult *query(PGconn *conn, const char *what, const char *sql, const char *value)
@@ -92,11 +91,11 @@ static void print_one(const PGresult *rows)
 
 static int show(PGconn *conn, const struct request *request)
 {
-    PGresult *rows =
-        query(conn, "show",
-              "select " SUMMARY ", " UTC("received_at") ", journal, identity, payload, encode(record, 'hex') as record"
-                                                        " from mobeye.quarantine where id = $1",
-              request->ids[0]);
+    PGresult *rows = query(conn, "show",
+                           "select " SUMMARY
+                           ", " CTL_UTC("received_at") ", journal, identity, payload, encode(record, 'hex') as record"
+                                                       " from mobeye.quarantine where id = $1",
+                           request->ids[0]);
     if (!rows)
         return CTL_FAILED;
     int status = CTL_OK;

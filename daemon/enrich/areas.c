@@ -218,6 +218,12 @@ const char *area_set_left_out(const struct area_set *set, size_t i)
     return i < set->n_left_out ? set->left_out[i] : NULL;
 }
 
+/* Measured with GEOS 3.11: 1.5 KiB an area of 10 points, 26 KiB one of 400. */
+size_t area_set_bytes(const struct area_rows *rows)
+{
+    return rows->n * 1536 + rows->bytes.len * 5;
+}
+
 /* A combination of areas that was found before in this batch. */
 struct memo_entry {
     const struct alert_areas *areas; /* NULL: free */

@@ -25,6 +25,9 @@ size_t area_set_n_left_out(const struct area_set *set);
 /* Areas that GEOS cannot use, which are left out: "layer/code: why", NULL past the last. */
 const char *area_set_left_out(const struct area_set *set, size_t i);
 
+/* About how much memory the set takes that is built of the rows. */
+size_t area_set_bytes(const struct area_rows *rows);
+
 /* What areas_find() has found for the batch, so that what many alerts have in common is kept once. */
 struct area_memo;
 

@@ -120,7 +120,7 @@ static void why_area(const struct conf_match *match, struct subject *subject, st
 {
     struct str code = subject_area(subject, match->area_layer);
     if (subject->alert->location_source == LOCATION_NONE)
-        buf_printf(out, "no place is known, the rule wants one in %s ", match->area_layer);
+        buf_printf(out, "no place is known, the rule wants one in layer %s: ", match->area_layer);
     else if (code.len == 0)
         buf_printf(out, "its place is in no area of layer %s, the rule wants ", match->area_layer);
     else

@@ -7,10 +7,9 @@
 #include "base/clock.h"
 
 enum {
-    ALERT_COLUMNS = 21,
+    ALERT_COLUMNS = 24,
     FIXED_MAX = 256,      /* all lengths, numbers and words of a row */
     FLAG_BYTES_MAX = 640, /* all flags at once */
-    EWKB_POINT_BYTES = 25,
     SRID_WGS84 = 4326,
 };
 
@@ -105,22 +104,40 @@ static char *put_flags(char *p, uint32_t flags)
     return p;
 }
 
-static char *put_double_le(char *p, double v)
+/* PostGIS reads EWKB, here little-endian: a Point with an SRID. */
+void copyrow_point(uint8_t ret[COPYROW_POINT_BYTES], double lon, double lat)
 {
-    uint64_t bits;
-    memcpy(&bits, &v, sizeof(bits));
-    bits = htole64(bits);
-    return put(p, &bits, sizeof(bits));
+    uint32_t srid = htole32(SRID_WGS84);
+    uint64_t bits[2];
+    memcpy(&bits[0], &lon, sizeof(lon));
+    memcpy(&bits[1], &lat, sizeof(lat));
+    bits[0] = htole64(bits[0]);
+    bits[1] = htole64(bits[1]);
+    memcpy(ret, "\1\1\0\0\40", 5);
+    memcpy(ret + 5, &srid, sizeof(srid));
+    memcpy(ret + 9, bits, sizeof(bits));
 }
 
-/* PostGIS reads EWKB, here little-endian: a Point with an SRID. */
 static char *put_place(char *p, const struct alert *alert)
 {
+    uint8_t point[COPYROW_POINT_BYTES];
     if (alert->location_source == LOCATION_NONE)
         return put_null(p);
-    p = put(put32(p, EWKB_POINT_BYTES), "\1\1\0\0\40", 5);
-    uint32_t srid = htole32(SRID_WGS84);
-    return put_double_le(put_double_le(put(p, &srid, sizeof(srid)), alert->place_lon), alert->place_lat);
+    copyrow_point(point, alert->place_lon, alert->place_lat);
+    return put(put32(p, sizeof(point)), point, sizeof(point));
+}
+
+static struct str area_code(const struct alert *alert, const char *layer)
+{
+    for (size_t i = 0; alert->areas && i < alert->areas->n; i++)
+        if (str_is(alert->areas->area[i].layer, layer))
+            return alert->areas->area[i].code;
+    return (struct str){0};
+}
+
+static char *put_text_or_null(char *p, struct str text)
+{
+    return text.len == 0 ? put_null(p) : put_text(p, text);
 }
 
 static char *put_jsonb(char *p, struct str json)
@@ -135,10 +152,16 @@ int64_t copyrow_timestamp(int64_t wall_us)
     return wall_us - POSTGRES_EPOCH_US;
 }
 
-void copyrow_alert(struct buf *out, const struct alert *alert, struct str instance)
+int64_t copyrow_wall_us(int64_t timestamp)
 {
+    return timestamp + POSTGRES_EPOCH_US;
+}
+
+void copyrow_alert(struct buf *out, const struct alert *alert, struct str instance, const uint8_t *rules)
+{
+    struct str wijk = area_code(alert, "wijk"), buurt = area_code(alert, "buurt");
     size_t room = FIXED_MAX + FLAG_BYTES_MAX + alert->source.len + alert->event_id.len + instance.len +
-                  alert->endpoint.len + alert->device.len + alert->rule.len + alert->payload.len;
+                  alert->endpoint.len + alert->device.len + alert->rule.len + alert->payload.len + wijk.len + buurt.len;
     char *p = buf_reserve(out, room);
     p = put16(p, ALERT_COLUMNS);
     p = put_word(p, alert_class_word(alert_class(alert->kind)));
@@ -159,9 +182,18 @@ void copyrow_alert(struct buf *out, const struct alert *alert, struct str instan
     p = put_place(p, alert);
     p = alert->location_source == LOCATION_NONE ? put_null(p) : put_real(p, alert->place_accuracy_m);
     p = put_word(p, alert_location_word(alert->location_source));
-    p = alert->rule.len == 0 ? put_null(p) : put_text(p, alert->rule);
-    p = put_null(p); /* incident_id */
+    p = put_text_or_null(p, alert->rule);
     p = put_jsonb(p, alert->payload);
+    p = put_text_or_null(p, wijk);
+    p = put_text_or_null(p, buurt);
+    p = rules ? put(put32(p, COPYROW_RULES_BYTES), rules, COPYROW_RULES_BYTES) : put_null(p);
+    out->len = (size_t)(p - out->data);
+}
+
+void copyrow_incident(struct buf *out, uint64_t incident_id)
+{
+    char *p = buf_reserve(out, 4 + 8);
+    p = incident_id == 0 ? put_null(p) : put_int8(p, incident_id);
     out->len = (size_t)(p - out->data);
 }
 

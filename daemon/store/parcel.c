@@ -48,6 +48,7 @@ static void make_room(struct parcel *parcel, size_t n)
         return;
     parcel->start = mem_realloc(parcel->start, n + 1, sizeof(*parcel->start));
     parcel->fate = mem_realloc(parcel->fate, n, sizeof(*parcel->fate));
+    parcel->stored = mem_realloc(parcel->stored, n, sizeof(*parcel->stored));
     parcel->id = mem_realloc(parcel->id, n, sizeof(*parcel->id));
     parcel->cap = n;
 }
@@ -63,12 +64,15 @@ static void sort_identities(struct parcel *parcel)
     parcel->ids = kept;
 }
 
-void parcel_fill(struct parcel *parcel, struct batch *batch, const char *instance)
+void parcel_fill(struct parcel *parcel, struct batch *batch, const char *instance, const uint8_t *rules)
 {
     parcel_clear(parcel);
     make_room(parcel, batch->n ? batch->n : 1);
     parcel->batch = batch;
     parcel->instance = mem_strdup(instance);
+    parcel->has_rules = rules != NULL;
+    if (rules)
+        memcpy(parcel->rules, rules, sizeof(parcel->rules));
     for (size_t i = 0; i < batch->n; i++) {
         const struct batch_row *row = &batch->rows[i];
         parcel->start[i] = parcel->rows.len;
@@ -77,10 +81,11 @@ void parcel_fill(struct parcel *parcel, struct batch *batch, const char *instanc
         uint8_t id[IDENTITY_BYTES];
         identity_of(row->alert.source, row->alert.event_id, id);
         parcel->id[parcel->ids++] = id_from(id, (uint32_t)i);
-        copyrow_alert(&parcel->rows, &row->alert, str_from(instance));
+        copyrow_alert(&parcel->rows, &row->alert, str_from(instance), rules);
     }
     parcel->start[batch->n] = parcel->rows.len;
     sort_identities(parcel);
+    incident_ask_fill(&parcel->ask, batch);
     parcel_reset(parcel);
 }
 
@@ -105,8 +110,11 @@ void parcel_free(struct parcel *parcel)
 {
     parcel_clear(parcel);
     buf_free(&parcel->rows);
+    buf_free(&parcel->chunk);
+    incident_ask_free(&parcel->ask);
     free(parcel->start);
     free(parcel->fate);
+    free(parcel->stored);
     free(parcel->id);
     free(parcel->refusals);
     *parcel = (struct parcel){0};
@@ -140,6 +148,20 @@ void parcel_reset(struct parcel *parcel)
     }
     for (size_t i = 0; i < parcel->ids; i++)
         parcel->fate[parcel->id[i].row] = FATE_STORE;
+}
+
+void parcel_renew(struct parcel *parcel)
+{
+    for (size_t i = 0; i < parcel->ids; i++)
+        if (parcel->fate[parcel->id[i].row] == FATE_DUPLICATE)
+            parcel->fate[parcel->id[i].row] = FATE_STORE;
+}
+
+const uint8_t *parcel_stored(struct parcel *parcel)
+{
+    for (size_t i = 0; i < parcel->batch->n; i++)
+        parcel->stored[i] = parcel->fate[i] == FATE_STORE;
+    return parcel->stored;
 }
 
 size_t parcel_count(const struct parcel *parcel, enum fate fate)
@@ -189,27 +211,37 @@ void parcel_settle(struct parcel *parcel, const PGresult *added)
     }
 }
 
-void parcel_copy_begin(struct parcel *parcel, size_t first, size_t stop)
+void parcel_copy_begin(struct parcel *parcel, size_t first, size_t stop, const struct book *book)
 {
     parcel->next = first;
     parcel->stop = stop;
+    parcel->book = book;
     parcel->headed = parcel->ended = false;
 }
 
-/* The next run of neighbouring rows, as long as it fits a chunk. One row may be longer. */
-static bool next_run(struct parcel *parcel, struct str *ret)
+static uint64_t incident_of(const struct parcel *parcel, size_t row)
+{
+    size_t incident = parcel->book ? parcel->batch->rows[row].alert.incident : NO_INCIDENT;
+    return incident == NO_INCIDENT ? 0 : parcel->book->incidents[incident].id;
+}
+
+/* The next rows, each with the incident that is known by now, as long as they fit a chunk. One row may be longer. */
+static bool next_rows(struct parcel *parcel, struct str *ret)
 {
     const size_t *start = parcel->start;
-    while (parcel->next < parcel->stop && parcel->fate[parcel->next] != FATE_STORE)
-        parcel->next++;
-    if (parcel->next == parcel->stop)
-        return false;
-    size_t first = parcel->next, end = first + 1;
-    while (end < parcel->stop && parcel->fate[end] == FATE_STORE && start[end + 1] - start[first] <= CHUNK_BYTES)
-        end++;
-    *ret = (struct str){parcel->rows.data + start[first], start[end] - start[first]};
-    parcel->next = end;
-    return true;
+    struct buf *chunk = &parcel->chunk;
+    chunk->len = 0;
+    for (; parcel->next < parcel->stop; parcel->next++) {
+        size_t row = parcel->next, len = start[row + 1] - start[row];
+        if (parcel->fate[row] != FATE_STORE)
+            continue;
+        if (chunk->len > 0 && chunk->len + len > CHUNK_BYTES)
+            break;
+        buf_append(chunk, parcel->rows.data + start[row], len);
+        copyrow_incident(chunk, incident_of(parcel, row));
+    }
+    *ret = buf_str(chunk);
+    return chunk->len > 0;
 }
 
 bool parcel_next_chunk(struct parcel *parcel, struct str *ret)
@@ -219,7 +251,7 @@ bool parcel_next_chunk(struct parcel *parcel, struct str *ret)
         *ret = copyrow_header;
         return true;
     }
-    if (next_run(parcel, ret))
+    if (next_rows(parcel, ret))
         return true;
     if (parcel->ended)
         return false;

@@ -6,6 +6,7 @@
 
 #include "alert/batch.h"
 #include "store/identity.h"
+#include "store/incident_ask.h"
 #include "store/sqlstate.h"
 
 enum fate {
@@ -31,19 +32,25 @@ struct parcel_refusal {
 struct parcel {
     struct batch *batch; /* the owner's; NULL: the parcel is empty */
     char *instance;
-    struct buf rows;      /* COPY rows of mobeye.alert, one behind the other */
+    bool has_rules;
+    uint8_t rules[16];    /* hash of those that the alerts were judged by, valid where has_rules is set */
+    struct buf rows;      /* COPY rows of mobeye.alert but for their last column, one behind the other */
     size_t *start;        /* n + 1 offsets into rows; an unreadable row has no bytes */
     uint8_t *fate;        /* n of enum fate */
+    uint8_t *stored;      /* of parcel_stored() */
     struct parcel_id *id; /* sorted, so that two daemons never wait for each other in a circle */
     size_t ids, cap;
     struct parcel_refusal *refusals; /* one each for rows that are refused or unreadable */
     size_t refused, refused_cap;
-    size_t next, stop; /* of the COPY on its way: rows next to stop - 1 are still to be sent */
+    struct incident_ask ask; /* what its alerts may join */
+    size_t next, stop;       /* of the COPY on its way: rows next to stop - 1 are still to be sent */
+    const struct book *book; /* where their incidents are; NULL: they have none */
+    struct buf chunk;
     bool headed, ended;
 };
 
-/* Encodes the batch. The memory of an earlier use is used again. */
-void parcel_fill(struct parcel *parcel, struct batch *batch, const char *instance);
+/* Encodes the batch. The memory of an earlier use is used again. rules: 16 bytes, or NULL. */
+void parcel_fill(struct parcel *parcel, struct batch *batch, const char *instance, const uint8_t *rules);
 
 /* Empties it; the memory is kept. */
 void parcel_clear(struct parcel *parcel);
@@ -52,6 +59,12 @@ void parcel_free(struct parcel *parcel);
 
 /* Back to what parcel_fill() made of it: the transaction begins anew. */
 void parcel_reset(struct parcel *parcel);
+
+/* The same, but what was refused stays so. */
+void parcel_renew(struct parcel *parcel);
+
+/* By row: not 0 where it is to be stored. Valid until the next call. */
+const uint8_t *parcel_stored(struct parcel *parcel);
 
 size_t parcel_count(const struct parcel *parcel, enum fate fate);
 
@@ -63,9 +76,9 @@ void parcel_array_identities(const struct parcel *parcel, struct buf *out);
  * rows of the others are duplicates. */
 void parcel_settle(struct parcel *parcel, const PGresult *added);
 
-/* Data of COPYROW_ALERT_SQL: those rows of first to stop - 1 that are to be stored. parcel_next_chunk() gives the
- * next bytes to send, false at the end. */
-void parcel_copy_begin(struct parcel *parcel, size_t first, size_t stop);
+/* Data of COPYROW_ALERT_SQL: those rows of first to stop - 1 that are to be stored, with their incidents in the book
+ * (NULL: without). parcel_next_chunk() gives the next bytes to send, valid until its next call; false at the end. */
+void parcel_copy_begin(struct parcel *parcel, size_t first, size_t stop, const struct book *book);
 bool parcel_next_chunk(struct parcel *parcel, struct str *ret);
 
 /* The row that the nth (from 1) of a COPY from `first` on was; the number of rows where there were not as many. */

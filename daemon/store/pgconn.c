@@ -159,14 +159,18 @@ static void feed(struct pgconn *c)
     flush(c);
 }
 
-/* Hands out what has come. An owner's call may have dropped the connection at any time. */
-static void dispatch(struct pgconn *c)
+/* An owner's call may have dropped the connection at any time. */
+static void dispatch_notices(struct pgconn *c)
 {
     PGnotify *notify;
     while (c->pq && (notify = PQnotifies(c->pq)) != NULL) {
         c->calls.notified(c->ctx, notify->extra);
         PQfreemem(notify);
     }
+}
+
+static void dispatch_results(struct pgconn *c)
+{
     while (c->pq && c->querying && !c->copying && !PQisBusy(c->pq)) {
         PGresult *result = PQgetResult(c->pq);
         if (!result && PQstatus(c->pq) == CONNECTION_BAD)
@@ -181,6 +185,15 @@ static void dispatch(struct pgconn *c)
         if (copying && c->pq)
             feed(c);
     }
+}
+
+/* Hands out what has come. libpq sees a notice that came behind a result only when the result was taken, and the socket
+ * tells nothing of it any more. */
+static void dispatch(struct pgconn *c)
+{
+    dispatch_notices(c);
+    dispatch_results(c);
+    dispatch_notices(c);
 }
 
 /* What has come is handed out, and a connection that is lost is told. libpq reads ahead while it sends, so this follows
@@ -406,7 +419,7 @@ void pgconn_query(struct pgconn *c, const char *sql)
 
 static bool send_params(struct pgconn *c, const char *sql, size_t n, const Oid *types, const struct buf *values)
 {
-    enum { PARAMS_MAX = 16 };
+    enum { PARAMS_MAX = 64 };
     const char *data[PARAMS_MAX];
     int lengths[PARAMS_MAX], formats[PARAMS_MAX];
     assert(c->stage == STAGE_OPEN && !c->querying && n <= PARAMS_MAX);

@@ -250,6 +250,11 @@ int64_t registry_loader_took_us(const struct registry_loader *l)
     return l->took_us;
 }
 
+size_t registry_loader_bytes(const struct registry_loader *l)
+{
+    return l->areas ? area_rows_bytes(l->areas) : 0;
+}
+
 static void configure(struct registry_loader *l)
 {
     struct buf name = {0};

@@ -53,6 +53,9 @@ void registry_loader_refresh(struct registry_loader *loader);
 /* For people: why it is not loaded, or "loaded". */
 const char *registry_loader_state(const struct registry_loader *loader);
 
+/* Memory that areas take which are not handed over yet. */
+size_t registry_loader_bytes(const struct registry_loader *loader);
+
 /* How long the last reading of devices took. */
 int64_t registry_loader_took_us(const struct registry_loader *loader);
 

@@ -99,7 +99,8 @@ static enum outcome copy(PGconn *conn, const struct alert *alert, struct str ins
         return judge(conn, result, err);
     PQclear(result);
     buf_append_str(&data, copyrow_header);
-    copyrow_alert(&data, alert, instance);
+    copyrow_alert(&data, alert, instance, NULL);
+    copyrow_incident(&data, 0);
     buf_append_str(&data, copyrow_trailer);
     bool sent = PQputCopyData(conn, data.data, (int)data.len) == 1 && PQputCopyEnd(conn, NULL) == 1;
     buf_free(&data);

@@ -27,11 +27,14 @@ static const struct {
     [WRITER_POSITION] = {"position", "checking", writer_position_result, writer_position_over},
     [WRITER_IDLE] = {"idle", "connected", NULL, NULL},
     [WRITER_OPENING] = {"opening", "connected", writer_batch_result, writer_opened},
-    [WRITER_IDENTITIES] = {"identities", "connected", writer_batch_result, writer_end},
+    [WRITER_IDENTITIES] = {"identities", "connected", writer_batch_result, writer_read_incidents},
     [WRITER_CLAIMING] = {"claiming", "connected", writer_batch_result, writer_claimed},
+    [WRITER_READING] = {"reading", "connected", writer_read_result, writer_read_over},
+    [WRITER_STORING] = {"storing", "connected", writer_store_result, writer_copy_alerts},
     [WRITER_ALERTS] = {"alerts", "connected", writer_batch_result, writer_end},
     [WRITER_ISOLATING] = {"isolating", "connected", writer_batch_result, writer_piece_stored},
     [WRITER_ENDING] = {"ending", "connected", writer_batch_result, writer_ended},
+    [WRITER_FOLLOWING] = {"following", "connected", writer_follow_result, writer_follow_over},
     [WRITER_ROLLBACK] = {"rollback", "connected", NULL, writer_rolled_back},
     [WRITER_PARTITIONS] = {"partitions", "connected", NULL, writer_partitions_over},
     [WRITER_PAUSED] = {"paused", "waiting", NULL, NULL},
@@ -58,6 +61,7 @@ void writer_tell_up(struct writer *w, bool up)
 
 void writer_forget(struct writer *w)
 {
+    w->isolated = false;
     while (w->n > 0) {
         struct batch *batch = writer_parcel(w)->batch;
         parcel_clear(writer_parcel(w));
@@ -120,8 +124,10 @@ void writer_next(struct writer *w)
         writer_read_position(w);
     else if (w->upkeep_due)
         writer_check(w);
-    else if (w->n > 0)
+    else if (w->n > 0 && (w->batch_first || !writer_follow_next(w, false)))
         writer_begin(w);
+    else if (w->n == 0)
+        writer_follow_next(w, true);
 }
 
 static void up_cb(void *ctx)
@@ -165,8 +171,8 @@ static bool chunk_cb(void *ctx, struct str *ret)
     heard(w);
     if (writer_chunk(w, ret))
         return true;
-    if (w->state == WRITER_ALERTS && !w->rows_sent) {
-        w->rows_sent = true;
+    if (w->state == WRITER_ALERTS && !w->server_busy) {
+        w->server_busy = true;
         event_active(&w->kick, 0, 0);
     }
     return false;
@@ -192,7 +198,7 @@ static void kick_cb(evutil_socket_t fd, short what, void *arg)
     else if (w->asked_connect &&
              (w->state == WRITER_CONNECTING || w->state == WRITER_WAITING || w->state == WRITER_PAUSED))
         connect_anew(w);
-    if (w->rows_sent && writer_wants(w))
+    if (w->server_busy && writer_wants(w))
         w->calls.ready(w->ctx);
 }
 
@@ -213,6 +219,14 @@ static void minute_cb(evutil_socket_t fd, short what, void *arg)
     (void)fd, (void)what;
     struct writer *w = arg;
     w->upkeep_due = true;
+    if (w->state == WRITER_IDLE)
+        writer_next(w);
+}
+
+static void later_cb(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    struct writer *w = arg;
     if (w->state == WRITER_IDLE)
         writer_next(w);
 }
@@ -240,6 +254,16 @@ static void watch_cb(evutil_socket_t fd, short what, void *arg)
                  (int)(HUNG_US / CLOCK_SECOND), states[w->state].name);
 }
 
+static void set_rules(struct writer *w, const struct writer_options *options)
+{
+    free(w->rules_text);
+    w->rules_text = mem_strdup(options->rules_text);
+    w->has_rules = options->rules != NULL;
+    if (w->has_rules)
+        memcpy(w->rules, options->rules, sizeof(w->rules));
+    w->rules_due = w->has_rules;
+}
+
 struct writer *writer_new(struct loop *loop, const struct writer_options *options, const struct writer_calls *calls,
                           void *ctx)
 {
@@ -257,13 +281,16 @@ struct writer *writer_new(struct loop *loop, const struct writer_options *option
     w->loop = loop;
     w->calls = *calls;
     w->ctx = ctx;
+    w->devices = devices_new();
     w->conninfo = mem_strdup(options->conninfo);
     w->instance = mem_strdup(options->instance);
     memcpy(w->journal, options->journal_uuid, sizeof(w->journal));
+    set_rules(w, options);
     evtimer_assign(&w->timer, loop_base(loop), timer_cb, w);
     evtimer_assign(&w->kick, loop_base(loop), kick_cb, w);
     evtimer_assign(&w->minute, loop_base(loop), minute_cb, w);
     evtimer_assign(&w->watch, loop_base(loop), watch_cb, w);
+    evtimer_assign(&w->later, loop_base(loop), later_cb, w);
     w->conn = pgconn_new(loop, &conn_calls, w);
     configure(w);
     writer_set_state(w, WRITER_STOPPED, "not started");
@@ -281,12 +308,17 @@ void writer_free(struct writer **writer)
     event_del(&w->kick);
     event_del(&w->minute);
     event_del(&w->watch);
+    event_del(&w->later);
     writer_forget(w);
     parcel_free(&w->parcels[0]);
     parcel_free(&w->parcels[1]);
     buf_free(&w->copy);
+    incident_rows_free(&w->incidents);
+    follow_free(&w->follow);
+    devices_free(&w->devices);
     free(w->conninfo);
     free(w->instance);
+    free(w->rules_text);
     free(w);
     *writer = NULL;
 }
@@ -300,14 +332,14 @@ void writer_start(struct writer *w)
 bool writer_wants(const struct writer *w)
 {
     /* While rows are being sent the server would wait for what encoding the next batch takes: 5 ms for 5,000 alerts. */
-    bool room = w->n == 0 || (w->n == 1 && w->rows_sent);
+    bool room = w->n == 0 || (w->n == 1 && w->server_busy);
     return w->up && w->state != WRITER_POSITION && !w->asked_position && !w->asked_connect && room;
 }
 
 void writer_submit(struct writer *w, struct batch *batch)
 {
     assert(writer_wants(w) && batch->first_seq > 0 && batch->first_seq <= batch->last_seq);
-    parcel_fill(&w->parcels[(w->first + w->n) % 2], batch, w->instance);
+    parcel_fill(&w->parcels[(w->first + w->n) % 2], batch, w->instance, w->has_rules ? w->rules : NULL);
     w->n++;
     if (w->state == WRITER_IDLE)
         event_active(&w->kick, 0, 0);
@@ -320,24 +352,36 @@ void writer_set_journal(struct writer *w, const uint8_t *journal_uuid)
     event_active(&w->kick, 0, 0);
 }
 
-void writer_reconfigure(struct writer *w, const char *conninfo, const char *instance)
+void writer_reconfigure(struct writer *w, const struct writer_options *options)
 {
-    if (strcmp(conninfo, w->conninfo) == 0 && strcmp(instance, w->instance) == 0)
+    if (!options->rules || !w->has_rules || memcmp(options->rules, w->rules, sizeof(w->rules)) != 0)
+        set_rules(w, options);
+    event_active(&w->kick, 0, 0);
+    if (strcmp(options->conninfo, w->conninfo) == 0 && strcmp(options->instance, w->instance) == 0)
         return;
     char *old_conninfo = w->conninfo, *old_instance = w->instance;
-    w->conninfo = mem_strdup(conninfo);
-    w->instance = mem_strdup(instance);
+    w->conninfo = mem_strdup(options->conninfo);
+    w->instance = mem_strdup(options->instance);
     free(old_conninfo);
     free(old_instance);
     if (w->state == WRITER_STOPPED)
         configure(w);
     w->asked_connect = w->state != WRITER_STOPPED;
-    event_active(&w->kick, 0, 0);
 }
 
 bool writer_idle(const struct writer *w)
 {
     return w->n == 0;
+}
+
+bool writer_quiet(const struct writer *w)
+{
+    return w->n == 0 && w->state != WRITER_FOLLOWING && !writer_follow_waits(w);
+}
+
+struct writer_counts writer_counts(const struct writer *w)
+{
+    return w->counts;
 }
 
 const char *writer_state(const struct writer *w)

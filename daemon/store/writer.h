@@ -1,9 +1,11 @@
 /*
  * The writer: batches of alerts into PostgreSQL, each exactly once, by one non-blocking state machine.
  *
- * A batch is one transaction: the journal's position, the identities, the alerts (sql/README.md has the tables). The
- * writer reconnects by itself for ever, with full-jitter backoff. It never gives a batch up: alerts that the database
- * refuses go to mobeye.quarantine one by one, with their bytes.
+ * A batch is one transaction: the journal's position, the identities, the incidents, the alerts (sql/README.md has the
+ * tables). What follows on its commit (verification, hints, what devices were last heard to say) has transactions of
+ * its own, when nothing waits to be stored or once a second, and holds up no batch. The writer reconnects by itself for
+ * ever, with full-jitter backoff. It never gives a batch up: alerts that the database refuses go to mobeye.quarantine
+ * one by one, with their bytes.
  */
 #ifndef MOBEYE_STORE_WRITER_H
 #define MOBEYE_STORE_WRITER_H
@@ -33,17 +35,25 @@ enum writer_state {
     WRITER_WAITING,    /* the schema is not ours or not to be read: seconds to a minute. -> PREPARING */
     WRITER_UPKEEP,     /* partitions are premade. -> POSITION after connecting, else IDLE */
     WRITER_POSITION,   /* the journal's position is read, the owner asked. -> IDLE; new journal UUID -> POSITION */
-    WRITER_IDLE,       /* between transactions. -> OPENING, CHECKING, POSITION when asked, CONNECTING when told */
+    WRITER_IDLE,       /* between transactions. -> OPENING, FOLLOWING, CHECKING, POSITION when asked, CONNECTING when
+                          told */
 
     /* The transaction. Errors that are not named -> ROLLBACK; 25006 -> CONNECTING, with the next server. */
     WRITER_OPENING,    /* begin, and the position moves. -> IDENTITIES; duplicates are expected -> CLAIMING; nothing to
-                          store -> ENDING. Not where it was: nothing is stored -> ENDING or ROLLBACK -> POSITION */
-    WRITER_IDENTITIES, /* COPY of the identities, as if all were new. -> ALERTS, or ENDING where it follows on
-                          ISOLATING; one is there already -> CLAIMING, or ROLLBACK -> OPENING */
-    WRITER_CLAIMING,   /* insert ... on conflict: the rest are duplicates. -> ALERTS; all are -> ENDING */
+                          store -> ENDING. Not where it was, or made from an older registry: nothing is stored ->
+                          ROLLBACK -> POSITION */
+    WRITER_IDENTITIES, /* COPY of the identities, as if all were new. -> READING; one is there already -> CLAIMING */
+    WRITER_CLAIMING,   /* insert ... on conflict: the rest are duplicates. -> READING; all are -> ENDING */
+    WRITER_READING,    /* incidents that the alerts may join are locked and read. -> STORING; the fold changed none
+                          -> ALERTS; another daemon made one at this moment -> ROLLBACK -> OPENING */
+    WRITER_STORING,    /* those that the fold made or changed are stored. -> ALERTS; another daemon has made one of the
+                          same key -> ROLLBACK -> OPENING */
     WRITER_ALERTS,     /* COPY of the alerts. -> ENDING; no partition -> ROLLBACK; a row is refused -> ISOLATING */
-    WRITER_ISOLATING,  /* COPY piece by piece until all refused rows are known. -> IDENTITIES of what is left */
-    WRITER_ENDING,     /* refused and unreadable rows go to quarantine; commit, never cancelled. -> IDLE */
+    WRITER_ISOLATING,  /* COPY piece by piece until all refused rows are known. -> ROLLBACK -> OPENING, without them */
+    WRITER_ENDING,     /* refused and unreadable rows go to quarantine; changes of incidents get their numbers; commit,
+                          never cancelled. -> IDLE */
+
+    WRITER_FOLLOWING, /* something that follows on commits (enum writer_follow). Also after an error -> IDLE */
 
     WRITER_ROLLBACK,   /* the transaction failed. -> PARTITIONS, PAUSED, POSITION, or OPENING again at once */
     WRITER_PARTITIONS, /* makes those that the batch needs. -> OPENING */
@@ -54,6 +64,16 @@ struct writer_options {
     const char *conninfo; /* libpq's; several hosts are tried in turn */
     const char *instance;
     const uint8_t *journal_uuid; /* 16 bytes */
+    const uint8_t *rules;        /* 16 bytes: hash of the rules; NULL: not known */
+    const char *rules_text;
+};
+
+/* Since the start, of this daemon. */
+struct writer_counts {
+    uint64_t incidents; /* made */
+    uint64_t verified;  /* by a second input or device */
+    uint64_t again;     /* transactions begun anew since another daemon made the same incident */
+    uint64_t stale;     /* batches read again since the registry or the areas had moved on */
 };
 
 /* What the database knows of this journal. */
@@ -79,7 +99,8 @@ struct writer_calls {
     uint64_t (*position)(void *ctx, struct writer_position position);
     /* A batch may be submitted now. */
     void (*ready)(void *ctx);
-    /* Within the transaction: decides which incidents the rows join or make (enrich/fold.h). */
+    /* Within the transaction: decides which incidents the rows join or make (enrich/fold.h). More than once for a batch
+     * whose transaction has to begin anew. */
     void (*fold)(void *ctx, struct book *book, struct batch *batch, const uint8_t *store);
     /* The registry or the areas have moved on from what the batch was enriched with. Whatever was submitted is
      * forgotten; position() comes next. */
@@ -113,11 +134,17 @@ void writer_submit(struct writer *writer, struct batch *batch);
 /* The journal took a new UUID (16 bytes, copied). */
 void writer_set_journal(struct writer *writer, const uint8_t *journal_uuid);
 
-/* New conninfo or instance (copied): reconnects where they differ, after the transaction that is on its way. */
-void writer_reconfigure(struct writer *writer, const char *conninfo, const char *instance);
+/* New options, copied, but for journal_uuid, which stays: reconnects where conninfo or instance differ, after the
+ * transaction that is on its way. Batches that it has keep the rules that they were judged by. */
+void writer_reconfigure(struct writer *writer, const struct writer_options *options);
 
-/* True where nothing is on its way: for an orderly stop. */
+/* True where no batch is on its way. */
 bool writer_idle(const struct writer *writer);
+
+/* True where nothing waits to follow on commits either: for an orderly stop. */
+bool writer_quiet(const struct writer *writer);
+
+struct writer_counts writer_counts(const struct writer *writer);
 
 /* One word and a sentence for people: "connected", "waiting: connection refused, next try in 3 s". */
 const char *writer_state(const struct writer *writer);

@@ -1,5 +1,6 @@
-/* The transaction of a batch: position, identities, alerts. */
+/* The transaction of a batch: position, identities, alerts; the incidents between are in writer_incidents.c. */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,24 +11,28 @@
 #define CHUNK_BYTES ((size_t)64 * 1024)
 
 /* The position moves from where we know it to be, or its row is made. No row touched: another program, or a person,
- * moved it. */
+ * moved it; or the registry or the areas are no longer those that the batch was enriched with. */
 static void append_opening(struct writer *w, struct buf *sql)
 {
     const struct batch *batch = writer_parcel(w)->batch;
-    char journal[IDENTITY_TEXT_SIZE];
+    char journal[IDENTITY_TEXT_SIZE], versions[200];
+    snprintf(versions, sizeof(versions),
+             "(select array_agg(value order by name) from mobeye.counter where name in ('areas', 'registry')) = "
+             "'{%" PRIu64 ",%" PRIu64 "}'",
+             batch->areas_version, batch->registry_version);
     char *instance = PQescapeLiteral(pgconn_pq(w->conn), w->instance, strlen(w->instance));
     identity_text(w->journal, journal);
     buf_printf(sql, "begin isolation level read committed; ");
     if (w->known)
         buf_printf(sql,
                    "update mobeye.journal_position set position = %" PRIu64 ", checksum = %" PRId64
-                   ", instance = %s, updated_at = now() where journal = '%s' and position = %" PRIu64 "; ",
-                   batch->last_seq, (int64_t)batch->last_checksum, instance, journal, w->position);
+                   ", instance = %s, updated_at = now() where journal = '%s' and position = %" PRIu64 " and %s; ",
+                   batch->last_seq, (int64_t)batch->last_checksum, instance, journal, w->position, versions);
     else
         buf_printf(sql,
                    "insert into mobeye.journal_position (journal, instance, position, checksum) "
-                   "values ('%s', %s, %" PRIu64 ", %" PRId64 ") on conflict do nothing; ",
-                   journal, instance, batch->last_seq, (int64_t)batch->last_checksum);
+                   "select '%s', %s, %" PRIu64 ", %" PRId64 " where %s on conflict do nothing; ",
+                   journal, instance, batch->last_seq, (int64_t)batch->last_checksum, versions);
     buf_printf(sql, "savepoint identities");
     PQfreemem(instance);
 }
@@ -37,29 +42,28 @@ static bool nothing_to_quarantine(struct writer *w)
     return writer_parcel(w)->refused == 0;
 }
 
-/* As few round trips as can be: where all goes well, one for each COPY and one for the rest. */
+/* As few round trips as can be: where all goes well, one for each COPY and one for each step of the incidents. */
 void writer_begin(struct writer *w)
 {
     struct parcel *parcel = writer_parcel(w);
     struct buf sql = {0};
-    parcel_reset(parcel);
-    w->moved = w->claimed = w->isolated = w->rows_sent = w->commit_sent = w->committed = false;
+    if (w->isolated)
+        parcel_renew(parcel);
+    else
+        parcel_reset(parcel);
+    w->moved = w->claimed = w->server_busy = w->commit_sent = w->committed = w->batch_first = false;
     w->set_aside = 0;
     w->quarantined = 0;
+    incident_rows_clear(&w->incidents);
     append_opening(w, &sql);
-    if (parcel->ids > 0 && !w->expect_duplicates) {
-        buf_printf(&sql, "; " COPYROW_IDENTITY_SQL "; savepoint alerts; " COPYROW_ALERT_SQL);
-        w->commit_sent = nothing_to_quarantine(w);
-    }
-    if (w->commit_sent)
-        buf_printf(&sql, "; commit");
+    if (parcel_count(parcel, FATE_STORE) > 0 && !w->expect_duplicates)
+        buf_printf(&sql, "; " COPYROW_IDENTITY_SQL);
     writer_set_state(w, WRITER_OPENING, "a batch");
     writer_query(w, sql.data);
     buf_free(&sql);
 }
 
-/* The COPY of identities that the server waits for. Empty where the position moved: the transaction then ends by
- * itself, with nothing in it. */
+/* The COPY of identities that the server waits for. Empty where the position moved. */
 static void identities_copied(struct writer *w)
 {
     w->copy.len = w->copied = 0;
@@ -70,15 +74,6 @@ static void identities_copied(struct writer *w)
         parcel_copy_identities(writer_parcel(w), loop_wall_us(w->loop), &w->copy);
     }
     writer_set_state(w, WRITER_IDENTITIES, "as if all were new");
-}
-
-static void rows_copied(struct writer *w)
-{
-    size_t stop = w->moved ? 0 : writer_parcel(w)->batch->n;
-    parcel_copy_begin(writer_parcel(w), 0, stop);
-    w->piece.base = w->piece.good = 0;
-    w->piece.stop = stop;
-    writer_set_state(w, WRITER_ALERTS, "all of the batch");
 }
 
 bool writer_chunk(struct writer *w, struct str *ret)
@@ -111,8 +106,6 @@ void writer_batch_result(struct writer *w, PGresult *result)
     case PGRES_COPY_IN:
         if (w->state == WRITER_OPENING)
             identities_copied(w);
-        else if (w->state == WRITER_IDENTITIES && !w->isolated)
-            rows_copied(w);
         break;
     case PGRES_TUPLES_OK:
         if (w->state == WRITER_CLAIMING)
@@ -128,7 +121,7 @@ void writer_opened(struct writer *w)
 {
     if (w->moved)
         writer_rollback(w, AFTER_ROLLBACK_POSITION, "the position moved");
-    else if (writer_parcel(w)->ids > 0)
+    else if (parcel_count(writer_parcel(w), FATE_STORE) > 0)
         writer_claim(w);
     else
         writer_end(w);
@@ -166,23 +159,41 @@ void writer_claimed(struct writer *w)
         return;
     }
     size_t fresh = parcel_count(parcel, FATE_STORE);
-    w->expect_duplicates = fresh < parcel->ids;
-    if (fresh == 0) {
+    w->expect_duplicates = fresh + parcel_count(parcel, FATE_REFUSED) < parcel->ids;
+    if (fresh == 0)
         writer_end(w);
-        return;
-    }
-    rows_copied(w);
-    w->commit_sent = nothing_to_quarantine(w);
-    writer_query(w, w->commit_sent ? "savepoint alerts; " COPYROW_ALERT_SQL "; commit"
-                                   : "savepoint alerts; " COPYROW_ALERT_SQL);
+    else
+        writer_read_incidents(w);
 }
 
-/* The identities of what is left after ISOLATING. */
-void writer_copy_identities(struct writer *w)
+/* Numbers are given last: whoever needs the next ones waits from there to the commit. */
+static void append_end(struct writer *w, struct buf *sql)
 {
-    w->isolated = true;
-    identities_copied(w);
-    writer_query(w, COPYROW_IDENTITY_SQL);
+    if (w->incidents.n_changes > 0) {
+        buf_printf(sql, "select mobeye.add_changes(");
+        incident_rows_print_changes(&w->incidents, sql);
+        buf_printf(sql, "); ");
+    }
+    buf_printf(sql, "commit");
+    w->commit_sent = true;
+}
+
+/* The incidents have their ids. */
+void writer_copy_alerts(struct writer *w)
+{
+    struct parcel *parcel = writer_parcel(w);
+    struct buf sql = {0};
+    parcel_copy_begin(parcel, 0, parcel->batch->n, &w->incidents.book);
+    w->piece.base = w->piece.good = 0;
+    w->piece.stop = parcel->batch->n;
+    buf_printf(&sql, COPYROW_ALERT_SQL);
+    if (nothing_to_quarantine(w)) {
+        buf_printf(&sql, "; ");
+        append_end(w, &sql);
+    }
+    writer_set_state(w, WRITER_ALERTS, "all of the batch");
+    writer_query(w, sql.data);
+    buf_free(&sql);
 }
 
 static void send_quarantine(struct writer *w)
@@ -203,9 +214,11 @@ void writer_end(struct writer *w)
         writer_set_state(w, WRITER_ENDING, "quarantine");
         send_quarantine(w);
     } else {
+        struct buf sql = {0};
         writer_set_state(w, WRITER_ENDING, "commit");
-        w->commit_sent = true;
-        writer_query(w, "commit");
+        append_end(w, &sql);
+        writer_query(w, sql.data);
+        buf_free(&sql);
     }
 }
 
@@ -245,6 +258,7 @@ static void committed(struct writer *w)
     struct batch *batch = parcel->batch;
     struct writer_stored stored = outcome(w, parcel);
     complain_of_refusals(w, parcel);
+    writer_follow_batch(w, parcel);
     log_recover(&w->batch_complaint, WRITER_SUBJECT, "alerts are stored again");
     pgconn_settled(w->conn);
     parcel_clear(parcel);
@@ -255,7 +269,8 @@ static void committed(struct writer *w)
     w->checksum = batch->last_checksum;
     w->retries = 0;
     w->commit_sent = false;
-    w->bare = w->partitions_made = false;
+    w->bare = w->partitions_made = w->isolated = false;
+    w->agains = 0;
     writer_set_state(w, WRITER_IDLE, "the batch is stored");
     if (w->asked_connect)
         event_active(&w->kick, 0, 0);
@@ -273,8 +288,6 @@ void writer_ended(struct writer *w)
         writer_end(w);
     else if (!w->committed)
         pgconn_drop(w->conn, "COMMIT was answered by a rollback");
-    else if (w->moved)
-        writer_read_position(w);
     else
         committed(w);
 }

@@ -12,6 +12,10 @@
 #define STOP_LEAST_US  CLOCK_SECOND
 #define PAUSE_MOST_US  (30 * CLOCK_SECOND)
 
+/* Where another daemon makes the same incidents at the same time, the transaction begins anew: once is enough as a
+ * rule, since the other one is over then. */
+#define AGAINS_MAX 5
+
 /* So many rows that would be stored are stored before others are tried again with them. */
 #define PIECE_KEEP 32
 
@@ -31,6 +35,8 @@ static void retry_later(struct writer *w)
 {
     const struct fault *fault = &w->fault;
     bool stop = fault->class != SQLSTATE_RETRY;
+    w->isolated = false;
+    w->agains = 0;
     w->pause_us = pgconn_backoff_us(stop ? STOP_LEAST_US : RETRY_LEAST_US, PAUSE_MOST_US, w->retries++);
     log_complain(&w->batch_complaint, loop_mono_us(w->loop), stop ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, WRITER_SUBJECT,
                  "%s: %s (SQLSTATE %s); alerts stay in the journal", stop ? "alerts cannot be stored" : "trying again",
@@ -108,6 +114,7 @@ void writer_rolled_back(struct writer *w)
         make_partitions(w);
         break;
     case AFTER_ROLLBACK_POSITION:
+        w->isolated = false;
         writer_read_position(w);
         break;
     }
@@ -129,7 +136,8 @@ static void try_piece(struct writer *w, const char *savepoint)
 {
     size_t n = writer_parcel(w)->batch->n, good = w->piece.good - w->piece.base;
     if (w->piece.base == n) {
-        writer_copy_identities(w);
+        w->isolated = true;
+        writer_rollback(w, AFTER_ROLLBACK_AGAIN, "all refused rows are known");
         return;
     }
     w->piece.stop = w->piece.good;
@@ -137,7 +145,7 @@ static void try_piece(struct writer *w, const char *savepoint)
         w->piece.stop += w->piece.step < n - w->piece.good ? w->piece.step : n - w->piece.good;
     struct buf sql = {0};
     buf_printf(&sql, "%s; " COPYROW_ALERT_SQL, savepoint);
-    parcel_copy_begin(writer_parcel(w), w->piece.base, w->piece.stop);
+    parcel_copy_begin(writer_parcel(w), w->piece.base, w->piece.stop, NULL);
     writer_query(w, sql.data);
     buf_free(&sql);
 }
@@ -148,6 +156,17 @@ void writer_piece_stored(struct writer *w)
     w->piece.base = w->piece.good = w->piece.stop;
     w->piece.step = 2 * w->piece.step < n ? 2 * w->piece.step : n;
     try_piece(w, "release savepoint alerts; savepoint alerts");
+}
+
+/* The incidents and identities of this try are given up, as those of refused rows are among them. */
+static void begin_piece(struct writer *w)
+{
+    bool first = w->state != WRITER_ISOLATING;
+    w->commit_sent = false;
+    incident_rows_clear(&w->incidents);
+    if (first)
+        writer_set_state(w, WRITER_ISOLATING, w->fault.sqlstate);
+    try_piece(w, first ? "rollback to savepoint identities; savepoint alerts" : "rollback to savepoint alerts");
 }
 
 /* A COPY of rows base to stop was refused. The server says by which line, as a rule; else the piece is halved. */
@@ -169,13 +188,7 @@ static void isolate(struct writer *w)
         w->piece.step = (w->piece.stop - w->piece.base) / 2;
         w->piece.good = w->piece.base;
     }
-    w->commit_sent = false;
-    if (w->state == WRITER_ALERTS) {
-        writer_set_state(w, WRITER_ISOLATING, w->fault.sqlstate);
-        try_piece(w, "rollback to savepoint identities; savepoint alerts");
-    } else {
-        try_piece(w, "rollback to savepoint alerts");
-    }
+    begin_piece(w);
 }
 
 /* A row, or what describes it in quarantine, is refused for good. Anywhere else that is no row's fault. */
@@ -183,6 +196,10 @@ static void refused(struct writer *w)
 {
     if (w->state == WRITER_ALERTS || w->state == WRITER_ISOLATING) {
         isolate(w);
+    } else if (w->state == WRITER_STORING && !w->isolated) {
+        w->piece.base = w->piece.good = 0;
+        w->piece.step = writer_parcel(w)->batch->n;
+        begin_piece(w);
     } else if (w->state == WRITER_ENDING && !w->commit_sent && !w->bare) {
         w->bare = true;
         writer_rollback(w, AFTER_ROLLBACK_AGAIN, "quarantine refuses the description");
@@ -195,12 +212,12 @@ static void transaction_fault(struct writer *w)
 {
     const struct fault *fault = &w->fault;
     bool in_rows = w->state == WRITER_ALERTS || w->state == WRITER_ISOLATING;
-    if (w->state == WRITER_IDENTITIES && strcmp(fault->sqlstate, "23505") == 0) {
+    bool taken = strcmp(fault->sqlstate, "23505") == 0;
+    if (w->state == WRITER_IDENTITIES && taken) {
         w->expect_duplicates = true;
-        if (w->isolated)
-            writer_rollback(w, AFTER_ROLLBACK_AGAIN, "another daemon stored some of them just now");
-        else
-            writer_claim(w);
+        writer_claim(w);
+    } else if (w->state == WRITER_STORING && taken && w->agains < AGAINS_MAX) {
+        writer_again(w, "another daemon has made an incident of the same key");
     } else if (fault->class == SQLSTATE_PARTITION && in_rows && !w->partitions_made) {
         writer_rollback(w, AFTER_ROLLBACK_PARTITIONS, "a partition is missing");
     } else if (fault->class == SQLSTATE_REFUSED || fault->class == SQLSTATE_PARTITION) {
@@ -241,6 +258,9 @@ void writer_fault(struct writer *w)
         break;
     case WRITER_UPKEEP:
         upkeep_fault(w);
+        break;
+    case WRITER_FOLLOWING:
+        writer_follow_fault(w);
         break;
     case WRITER_ROLLBACK:
         pgconn_drop(w->conn, w->fault.text);

@@ -1,6 +1,7 @@
 /*
  * The writer's inside, shared by the files writer*.c: writer.c (owner's side, what comes next), writer_setup.c (from
- * the connection to the position), writer_batch.c (the transaction), writer_faults.c (what refuses it).
+ * the connection to the position), writer_batch.c (the transaction), writer_incidents.c (its incidents),
+ * writer_faults.c (what refuses it), writer_follow.c (what follows on commits).
  */
 #ifndef MOBEYE_STORE_WRITER_PARTS_H
 #define MOBEYE_STORE_WRITER_PARTS_H
@@ -8,6 +9,8 @@
 #include <event2/event_struct.h>
 
 #include "base/log.h"
+#include "store/devices.h"
+#include "store/follow.h"
 #include "store/parcel.h"
 #include "store/pgconn.h"
 #include "store/writer.h"
@@ -17,6 +20,16 @@
 /* What follows on a rollback. */
 enum writer_after { AFTER_ROLLBACK_AGAIN, AFTER_ROLLBACK_PAUSE, AFTER_ROLLBACK_PARTITIONS, AFTER_ROLLBACK_POSITION };
 
+/* What follows on commits, in this order. */
+enum writer_follow {
+    FOLLOW_RULES,    /* the text of the rules is kept: after connecting, and when they change */
+    FOLLOW_RECHECK,  /* verification of what was stored before a crash: after connecting */
+    FOLLOW_ANNOUNCE, /* NOTIFY */
+    FOLLOW_VERIFY,   /* incidents of which something was raised; what is verified by it is announced, too */
+    FOLLOW_DEVICES,  /* what devices were last heard to say */
+    FOLLOW_NOTHING,
+};
+
 struct writer {
     struct loop *loop;
     struct writer_calls calls;
@@ -24,6 +37,9 @@ struct writer {
     struct pgconn *conn;
     char *conninfo, *instance;
     uint8_t journal[IDENTITY_BYTES];
+    bool has_rules;
+    uint8_t rules[16];
+    char *rules_text;
 
     enum writer_state state;
     char text[640];      /* writer_state() */
@@ -42,15 +58,18 @@ struct writer {
     /* Of the first parcel's transaction. */
     bool faulty; /* a statement failed; fault has the first failure */
     struct fault fault;
-    bool moved;           /* the position was not where we thought */
+    bool moved;           /* the position was not where we thought, or the registry or the areas moved on */
     bool claimed;         /* CLAIMING: the insert is sent, and no longer the rollback before it */
-    bool isolated;        /* all refused rows are known */
-    bool rows_sent;       /* all of them: the server is at work, and there is time to encode the next batch */
+    bool isolated;        /* all refused rows are known; stays when the transaction begins anew without them */
+    bool torn;            /* READING: another daemon made an incident at this moment */
+    bool server_busy;     /* with what it was sent whole: there is time to encode the next batch */
     bool commit_sent;     /* with the statements that are on their way */
     bool committed;       /* so says the server */
     bool bare;            /* quarantine refuses the description too */
     bool partitions_made; /* for this batch, once */
     bool expect_duplicates;
+    unsigned agains; /* how often in a row it began anew because of another daemon */
+    struct incident_rows incidents;
     enum writer_after after;
 
     /* A COMMIT whose answer was lost with the connection: the position that is read next says whether it happened. */
@@ -66,6 +85,17 @@ struct writer {
     struct buf copy;
     size_t copied;
 
+    /* What follows on commits. */
+    enum writer_follow following; /* while FOLLOWING */
+    bool rules_due, recheck_due;
+    struct follow follow;
+    struct devices *devices;
+    int64_t follow_since_us; /* monotonic: when it began to wait; 0: nothing waits */
+    int64_t follow_after_us; /* not before then: it failed */
+    struct writer_counts counts;
+    uint64_t registry_version, areas_version; /* in the database, as last read with the position */
+    bool batch_first;                         /* what follows had its turn while a batch waits */
+
     /* ISOLATING: rows before base are stored in this transaction, those from base to good would be, those from good to
      * stop are tried. base <= good <= stop; step is the size of the next try. */
     struct {
@@ -75,9 +105,11 @@ struct writer {
     struct event timer; /* ends WAITING or PAUSED */
     struct event kick;  /* something was asked for */
     struct event minute;
+    struct event later; /* something that follows may be due */
     struct event watch; /* tells of a server that does not answer */
     int64_t heard_us;   /* when it did last */
-    struct complaint schema_complaint, batch_complaint, refused_complaint, upkeep_complaint, hung_complaint;
+    struct complaint follow_complaint, schema_complaint, batch_complaint, refused_complaint, upkeep_complaint,
+        hung_complaint;
 };
 
 /* The one place where the state changes. The reason goes to the log (debug) and to writer_state(). */
@@ -119,14 +151,29 @@ void writer_position_over(struct writer *w);
 void writer_begin(struct writer *w);
 void writer_end(struct writer *w);
 void writer_claim(struct writer *w);
-void writer_copy_identities(struct writer *w);
 bool writer_chunk(struct writer *w, struct str *ret);
 void writer_batch_result(struct writer *w, PGresult *result);
 void writer_opened(struct writer *w);
 void writer_claimed(struct writer *w);
+void writer_copy_alerts(struct writer *w);
 void writer_ended(struct writer *w);
 
 void writer_lost(struct writer *w);
+
+/* writer_incidents.c */
+void writer_read_incidents(struct writer *w);
+void writer_read_result(struct writer *w, PGresult *result);
+void writer_read_over(struct writer *w);
+void writer_store_result(struct writer *w, PGresult *result);
+void writer_again(struct writer *w, const char *reason);
+
+/* writer_follow.c: writer_follow_next() begins what is due, and says so; `idle`: nothing waits to be stored. */
+bool writer_follow_next(struct writer *w, bool idle);
+bool writer_follow_waits(const struct writer *w);
+void writer_follow_batch(struct writer *w, struct parcel *parcel);
+void writer_follow_result(struct writer *w, PGresult *result);
+void writer_follow_over(struct writer *w);
+void writer_follow_fault(struct writer *w);
 
 /* writer_faults.c */
 void writer_fault(struct writer *w);

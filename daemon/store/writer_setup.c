@@ -101,24 +101,45 @@ void writer_upkeep_over(struct writer *w)
 
 void writer_read_position(struct writer *w)
 {
-    char journal[IDENTITY_TEXT_SIZE], sql[160];
+    char journal[IDENTITY_TEXT_SIZE], sql[400];
     w->asked_position = false;
     w->known = false;
     w->position = 0;
     w->checksum = 0;
-    snprintf(sql, sizeof(sql), "select position, checksum from mobeye.journal_position where journal = '%s'",
+    snprintf(sql, sizeof(sql),
+             "select r.value, a.value, p.position, p.checksum from mobeye.counter r join mobeye.counter a "
+             "on a.name = 'areas' left join mobeye.journal_position p on p.journal = '%s' where r.name = 'registry'",
              identity_text(w->journal, journal));
     writer_set_state(w, WRITER_POSITION, "how far the journal is stored");
     writer_query(w, sql);
+}
+
+static uint64_t number(PGresult *result, int column)
+{
+    return (uint64_t)strtoll(PQgetvalue(result, 0, column), NULL, 10);
 }
 
 void writer_position_result(struct writer *w, PGresult *result)
 {
     if (PQntuples(result) != 1)
         return;
-    w->known = true;
-    w->position = (uint64_t)strtoll(PQgetvalue(result, 0, 0), NULL, 10);
-    w->checksum = (uint64_t)strtoll(PQgetvalue(result, 0, 1), NULL, 10);
+    w->registry_version = number(result, 0);
+    w->areas_version = number(result, 1);
+    w->known = !PQgetisnull(result, 0, 2);
+    w->position = number(result, 2);
+    w->checksum = number(result, 3);
+}
+
+/* The batch that comes next was made from an older registry, or older areas. */
+static void tell_stale(struct writer *w)
+{
+    const struct batch *batch = w->n > 0 ? writer_parcel(w)->batch : NULL;
+    bool stale = batch && (batch->registry_version != w->registry_version || batch->areas_version != w->areas_version);
+    writer_forget(w);
+    if (!stale)
+        return;
+    w->counts.stale++;
+    w->calls.stale(w->ctx, w->registry_version, w->areas_version);
 }
 
 void writer_position_over(struct writer *w)
@@ -126,7 +147,8 @@ void writer_position_over(struct writer *w)
     struct writer_position position = {w->known, w->position, w->checksum};
     w->retries = 0;
     w->expect_duplicates = false;
-    writer_forget(w);
+    w->recheck_due = w->recheck_due || !w->up;
+    tell_stale(w);
     if (w->known && w->unsure.last_seq > 0 && w->unsure.last_seq == w->position && w->unsure_checksum == w->checksum)
         w->calls.stored(w->ctx, &w->unsure);
     w->unsure.last_seq = 0;

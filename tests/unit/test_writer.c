@@ -293,7 +293,8 @@ struct schema_case {
 };
 
 static const struct schema_case schema_cases[] = {
-    {"update mobeye.schema_version set version = 0", "update mobeye.schema_version set version = 1", "older"},
+    {"update mobeye.schema_version set version = version - 100",
+     "update mobeye.schema_version set version = version + 100", "older"},
     {"insert into mobeye.schema_version values (99, 'later')", "delete from mobeye.schema_version where version = 99",
      "newer"},
     {"alter table mobeye.schema_version rename to hidden", "alter table mobeye.hidden rename to schema_version",
@@ -350,7 +351,7 @@ Test(writer, another_database_is_used_after_the_transaction_on_its_way)
     rig_open(&other);
     owner_start(&owner, &rig, "a", rig.conninfo);
     RIG_WAIT(&rig, owner.stored_seq >= 300);
-    writer_reconfigure(owner.writer, other.conninfo, "amersfoort-2");
+    rig_reconfigure(&owner, other.conninfo, "amersfoort-2");
     RIG_WAIT(&rig, owner.positions == 2 && OWNER_STORED(&owner));
     RIG_EXPECT(&other, "select concat_ws(' ', count(*), min(instance), max(instance)) from mobeye.alert",
                "1000 amersfoort-2 amersfoort-2");

@@ -327,10 +327,10 @@ Test(loss, a_name_is_resolved_and_one_that_cannot_be_is_told)
     owner_start(&owner, &rig, "a", conninfo);
     RIG_WAIT(&rig, OWNER_STORED(&owner));
     snprintf(conninfo, sizeof(conninfo), "%s host=no-such-host.invalid connect_timeout=1", proxy.conninfo);
-    writer_reconfigure(owner.writer, conninfo, "amersfoort-1");
+    rig_reconfigure(&owner, conninfo, "amersfoort-1");
     RIG_WAIT(&rig, strstr(writer_state(owner.writer), "name"));
     cr_expect_not(owner.up);
-    writer_reconfigure(owner.writer, proxy.conninfo, "amersfoort-1");
+    rig_reconfigure(&owner, proxy.conninfo, "amersfoort-1");
     owner.total += 100;
     RIG_WAIT(&rig, OWNER_STORED(&owner));
     expect_each_once(&owner);
@@ -344,7 +344,7 @@ Test(loss, a_password_is_in_no_message)
     owner_start(&owner, &rig, "a", "host=/nonexistent user=x password=geheim-123");
     RIG_WAIT(&rig, strstr(writer_state(owner.writer), "next try"));
     cr_expect_null(strstr(writer_state(owner.writer), "geheim"));
-    writer_reconfigure(owner.writer, "host=x password=geheim 123", "amersfoort-1");
+    rig_reconfigure(&owner, "host=x password=geheim 123", "amersfoort-1");
     RIG_WAIT(&rig, strstr(writer_state(owner.writer), "not a conninfo"));
     cr_expect_null(strstr(writer_state(owner.writer), "123"));
     owner_stop(&owner);

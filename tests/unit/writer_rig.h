@@ -21,6 +21,8 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/mem.h"
+#include "enrich/fold.h"
+#include "enrich/group.h"
 #include "store/migrations.h"
 #include "store/writer.h"
 
@@ -49,9 +51,10 @@ struct owner {
     uint64_t (*event)(uint64_t seq);                     /* which event a record is about; NULL: its own */
     void (*change)(struct batch_row *row, uint64_t seq); /* makes the alert another; NULL: as it is */
     uint64_t committed, duplicate, quarantined, stored_seq;
-    unsigned positions, ups, downs;
-    struct writer_position position; /* the last that was told */
-    const uint8_t *next_journal;     /* to be taken when the position is told */
+    unsigned positions, ups, downs, folds, stales;
+    uint64_t registry_version, areas_version; /* that batches are said to be made with */
+    struct writer_position position;          /* the last that was told */
+    const uint8_t *next_journal;              /* to be taken when the position is told */
     bool up;
     struct batch *spare[RIG_BATCHES];
     size_t n_spare;
@@ -178,6 +181,8 @@ static inline struct str rig_printf(struct buf *arena, const char *fmt, ...)
     return (struct str){at, (size_t)len};
 }
 
+static const uint8_t rig_rules[16] = "rules of the rig";
+
 static inline void owner_row(struct owner *owner, struct batch *batch, uint64_t seq)
 {
     uint64_t event = owner->event ? owner->event(seq) : seq;
@@ -215,8 +220,10 @@ static inline void owner_row(struct owner *owner, struct batch *batch, uint64_t 
                    "\",\"kind\":\"motion\",\"phase\":\"raise\",\"input\":1,\"battery_pct\":88,\"signal_dbm\":-91,"
                    "\"text\":\"Beweging hal\",\"drill\":false}}",
                    event, owner->tag, event % 20000);
+    row->alert.incident = NO_INCIDENT;
     if (owner->change)
         owner->change(row, seq);
+    group_thread(&row->alert);
     row->record = row->alert.payload;
 }
 
@@ -227,6 +234,8 @@ static inline void owner_feed(struct owner *owner)
         batch_clear(batch);
         buf_reserve(&batch->bytes, owner->batch_rows * RIG_ROW_BYTES);
         batch->first_seq = owner->next;
+        batch->registry_version = owner->registry_version;
+        batch->areas_version = owner->areas_version;
         while (batch->n < owner->batch_rows && owner->next <= owner->total)
             owner_row(owner, batch, owner->next++);
         batch->last_seq = owner->next - 1;
@@ -267,6 +276,21 @@ static inline void owner_stored(void *ctx, const struct writer_stored *stored)
     owner->quarantined += stored->quarantined;
 }
 
+static inline void owner_fold(void *ctx, struct book *book, struct batch *batch, const uint8_t *store)
+{
+    struct owner *owner = ctx;
+    owner->folds++;
+    fold(book, batch, store);
+}
+
+static inline void owner_stale(void *ctx, uint64_t registry_version, uint64_t areas_version)
+{
+    struct owner *owner = ctx;
+    owner->stales++;
+    owner->registry_version = registry_version;
+    owner->areas_version = areas_version;
+}
+
 static inline void owner_done(void *ctx, struct batch *batch)
 {
     struct owner *owner = ctx;
@@ -289,7 +313,8 @@ static inline void owner_up(void *ctx, bool up)
 /* Fields that are set before it stay: total, batch_rows, event, change. */
 static inline void owner_start(struct owner *owner, struct rig *rig, const char *tag, const char *conninfo)
 {
-    static const struct writer_calls calls = {owner_position, owner_ready, owner_stored, owner_done, owner_up};
+    static const struct writer_calls calls = {owner_position, owner_ready, owner_fold, owner_stale,
+                                              owner_stored,   owner_done,  owner_up};
     owner->rig = rig;
     owner->tag = tag;
     owner->next = 1;
@@ -299,9 +324,20 @@ static inline void owner_start(struct owner *owner, struct rig *rig, const char 
         memcpy(owner->journal, "\x11\x22\x33\x44\x55\x66\x77\x88\x99\xaa\xbb\xcc\xdd\xee\xff\x01", 16);
     for (owner->n_spare = 0; owner->n_spare < RIG_BATCHES; owner->n_spare++)
         owner->spare[owner->n_spare] = batch_new(owner->batch_rows);
-    struct writer_options options = {conninfo, "amersfoort-1", owner->journal};
+    struct writer_options options = {.conninfo = conninfo,
+                                     .instance = "amersfoort-1",
+                                     .journal_uuid = owner->journal,
+                                     .rules = rig_rules,
+                                     .rules_text = "rules: []"};
     owner->writer = writer_new(rig->loop, &options, &calls, owner);
     writer_start(owner->writer);
+}
+
+static inline void rig_reconfigure(struct owner *owner, const char *conninfo, const char *instance)
+{
+    struct writer_options options = {
+        .conninfo = conninfo, .instance = instance, .rules = rig_rules, .rules_text = "rules: []"};
+    writer_reconfigure(owner->writer, &options);
 }
 
 static inline void owner_stop(struct owner *owner)

@@ -1,0 +1,252 @@
+#include "store/devices.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "store/copyrow.h"
+#include "store/param.h"
+
+#define EVERY_US  CLOCK_MINUTE
+#define NOTES_MAX 500
+#define SLOTS     ((size_t)1 << 18) /* more than twice DEVICES_MAX */
+
+const char devices_sql[] = "select mobeye.note_devices($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+
+const Oid devices_types[DEVICES_PARAMS] = {
+    TYPE_TEXT_ARRAY, TYPE_BOOL_ARRAY,        TYPE_TIMESTAMPTZ_ARRAY, TYPE_TIMESTAMPTZ_ARRAY, TYPE_TEXT_ARRAY,
+    TYPE_TEXT_ARRAY, TYPE_TEXT_ARRAY,        TYPE_INT4_ARRAY,        TYPE_INT4_ARRAY,        TYPE_BYTEA_ARRAY,
+    TYPE_REAL_ARRAY, TYPE_TIMESTAMPTZ_ARRAY, TYPE_INT8_ARRAY,
+};
+
+/* Of one device: what is to be written of it. */
+struct note {
+    TAILQ_ENTRY(note) entry;
+    int64_t written_us; /* monotonic; 0: never */
+    bool heard;         /* since then */
+    uint64_t alerts;    /* since then */
+    bool registered;
+    enum alert_kind kind;
+    int64_t received_us, occurred_us;
+    int32_t battery_pct, signal_dbm;
+    bool has_fix;
+    double lon, lat;
+    float accuracy_m;
+    int64_t fix_us;
+    struct buf text; /* device, endpoint, source, one behind the other */
+    size_t device_len, endpoint_len;
+};
+
+TAILQ_HEAD(notes, note);
+
+/* Invariant: notes are in the order of written_us; slots has each of them once, by its device. */
+struct devices {
+    struct notes notes;
+    size_t n, encoded;
+    struct note **slots;
+};
+
+struct devices *devices_new(void)
+{
+    struct devices *devices = mem_zalloc(sizeof(*devices));
+    TAILQ_INIT(&devices->notes);
+    devices->slots = mem_zalloc(SLOTS * sizeof(struct note *));
+    return devices;
+}
+
+static void note_free(struct note *note)
+{
+    buf_free(&note->text);
+    free(note);
+}
+
+void devices_free(struct devices **devices)
+{
+    struct devices *d = *devices;
+    if (!d)
+        return;
+    struct note *note;
+    while ((note = TAILQ_FIRST(&d->notes)) != NULL) {
+        TAILQ_REMOVE(&d->notes, note, entry);
+        note_free(note);
+    }
+    free(d->slots);
+    free(d);
+    *devices = NULL;
+}
+
+static struct str device_of(const struct note *note)
+{
+    return (struct str){note->text.data, note->device_len};
+}
+
+/* FNV-1a: names are short, and those who could make them collide are registered by us or limited in number. */
+static size_t slot_of(struct str device)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    for (size_t i = 0; i < device.len; i++)
+        hash = (hash ^ (uint8_t)device.p[i]) * UINT64_C(0x100000001b3);
+    return (hash ^ hash >> 32) & (SLOTS - 1);
+}
+
+/* The slot of the device, or the free one where it belongs. */
+static size_t find(const struct devices *d, struct str device)
+{
+    size_t at = slot_of(device);
+    while (d->slots[at] && !str_eq(device_of(d->slots[at]), device))
+        at = (at + 1) & (SLOTS - 1);
+    return at;
+}
+
+/* Those behind it move up, so that a search never ends too early. */
+static void vacate(struct devices *d, size_t at)
+{
+    for (size_t next = (at + 1) & (SLOTS - 1); d->slots[next]; next = (next + 1) & (SLOTS - 1)) {
+        size_t home = slot_of(device_of(d->slots[next]));
+        if (((next - home) & (SLOTS - 1)) >= ((next - at) & (SLOTS - 1))) {
+            d->slots[at] = d->slots[next];
+            at = next;
+        }
+    }
+    d->slots[at] = NULL;
+}
+
+static struct note *add(struct devices *d, size_t at)
+{
+    if (d->n == DEVICES_MAX)
+        return NULL;
+    struct note *note = mem_zalloc(sizeof(*note));
+    note->battery_pct = note->signal_dbm = ALERT_NO_INT;
+    TAILQ_INSERT_HEAD(&d->notes, note, entry);
+    d->slots[at] = note;
+    d->n++;
+    return note;
+}
+
+static void keep_text(struct note *note, const struct alert *alert)
+{
+    note->text.len = 0;
+    buf_append_str(&note->text, alert->device);
+    buf_append_str(&note->text, alert->endpoint);
+    buf_append_str(&note->text, alert->source);
+    note->device_len = alert->device.len;
+    note->endpoint_len = alert->endpoint.len;
+}
+
+static void keep_values(struct note *note, const struct alert *alert)
+{
+    note->registered = alert->registered;
+    note->kind = alert->kind;
+    note->received_us = alert->received_us;
+    note->occurred_us = alert->occurred_us;
+    if (alert->battery_pct != ALERT_NO_INT)
+        note->battery_pct = alert->battery_pct;
+    if (alert->signal_dbm != ALERT_NO_INT)
+        note->signal_dbm = alert->signal_dbm;
+    if (alert->location_source != LOCATION_MESSAGE)
+        return;
+    note->has_fix = true;
+    note->lon = alert->place_lon;
+    note->lat = alert->place_lat;
+    note->accuracy_m = alert->place_accuracy_m;
+    note->fix_us = alert->fix_us == ALERT_NO_TIME ? alert->occurred_us : alert->fix_us;
+}
+
+void devices_hear(struct devices *d, const struct alert *alert, bool fresh)
+{
+    size_t at = find(d, alert->device);
+    struct note *note = d->slots[at] ? d->slots[at] : add(d, at);
+    if (!note)
+        return;
+    note->alerts += fresh;
+    if (note->heard && alert->received_us < note->received_us)
+        return;
+    note->heard = true;
+    keep_text(note, alert);
+    keep_values(note, alert);
+}
+
+static bool is_due(const struct note *note, int64_t mono_us)
+{
+    return note->written_us == 0 || note->written_us + EVERY_US <= mono_us;
+}
+
+bool devices_due(struct devices *d, int64_t mono_us)
+{
+    struct note *note;
+    while ((note = TAILQ_FIRST(&d->notes)) != NULL && is_due(note, mono_us)) {
+        if (note->heard)
+            return true;
+        TAILQ_REMOVE(&d->notes, note, entry);
+        vacate(d, find(d, device_of(note)));
+        note_free(note);
+        d->n--;
+    }
+    return false;
+}
+
+static void encode(const struct note *note, struct buf values[DEVICES_PARAMS])
+{
+    const char *endpoint = note->text.data + note->device_len, *source = endpoint + note->endpoint_len;
+    param_text(&values[0], device_of(note));
+    param_bool(&values[1], note->registered);
+    param_time(&values[2], note->received_us);
+    param_time(&values[3], note->occurred_us);
+    param_text(&values[4], (struct str){endpoint, note->endpoint_len});
+    param_text(&values[5], (struct str){source, note->text.len - note->device_len - note->endpoint_len});
+    param_text(&values[6], str_from(alert_kind_word(note->kind)));
+    param_int4(&values[7], note->battery_pct);
+    param_int4(&values[8], note->signal_dbm);
+    if (note->has_fix)
+        param_point(&values[9], note->lon, note->lat);
+    else
+        param_null(&values[9]);
+    param_real(&values[10], note->has_fix ? note->accuracy_m : NAN);
+    param_time(&values[11], note->has_fix ? note->fix_us : ALERT_NO_TIME);
+    param_int8(&values[12], (int64_t)note->alerts);
+}
+
+/* The next that is due and was heard, from `note` on. */
+static struct note *next_due(struct note *note, int64_t mono_us)
+{
+    while (note && is_due(note, mono_us) && !note->heard)
+        note = TAILQ_NEXT(note, entry);
+    return note && is_due(note, mono_us) ? note : NULL;
+}
+
+void devices_encode(struct devices *d, int64_t mono_us, struct buf values[DEVICES_PARAMS])
+{
+    static const uint32_t types[DEVICES_PARAMS] = {
+        TYPE_TEXT, TYPE_BOOL, TYPE_TIMESTAMPTZ, TYPE_TIMESTAMPTZ, TYPE_TEXT,        TYPE_TEXT, TYPE_TEXT,
+        TYPE_INT4, TYPE_INT4, TYPE_BYTEA,       TYPE_REAL,        TYPE_TIMESTAMPTZ, TYPE_INT8,
+    };
+    struct note *note = next_due(TAILQ_FIRST(&d->notes), mono_us);
+    d->encoded = 0;
+    for (; note && d->encoded < NOTES_MAX; note = next_due(TAILQ_NEXT(note, entry), mono_us))
+        d->encoded++;
+    for (size_t i = 0; i < DEVICES_PARAMS; i++)
+        copyrow_array(&values[i], types[i], d->encoded);
+    note = next_due(TAILQ_FIRST(&d->notes), mono_us);
+    for (size_t i = 0; i < d->encoded; i++, note = next_due(TAILQ_NEXT(note, entry), mono_us))
+        encode(note, values);
+}
+
+/* Nothing was heard since: batches and notes go by the same connection. */
+void devices_noted(struct devices *d, int64_t mono_us)
+{
+    for (struct note *note = TAILQ_FIRST(&d->notes), *next; note && d->encoded > 0; note = next) {
+        next = TAILQ_NEXT(note, entry);
+        if (!note->heard)
+            continue;
+        TAILQ_REMOVE(&d->notes, note, entry);
+        TAILQ_INSERT_TAIL(&d->notes, note, entry);
+        note->written_us = mono_us;
+        note->heard = note->has_fix = false;
+        note->alerts = 0;
+        note->battery_pct = note->signal_dbm = ALERT_NO_INT;
+        d->encoded--;
+    }
+}

@@ -1,0 +1,55 @@
+/*
+ * Incidents between the database and the book: what mobeye.read_incidents() returns, and what the fold made of it as
+ * parameters of mobeye.store_incidents() (sql/0003_incidents.sql).
+ */
+#ifndef MOBEYE_STORE_INCIDENT_ROWS_H
+#define MOBEYE_STORE_INCIDENT_ROWS_H
+
+#include "store/incident_ask.h"
+
+enum { INCIDENT_STORE_PARAMS = 52 };
+
+extern const char incident_store_sql[];
+extern const Oid incident_store_types[INCIDENT_STORE_PARAMS];
+
+/* What happened to an incident, in the words of patrol.changes. */
+enum incident_op { INCIDENT_NEW, INCIDENT_ALERT, INCIDENT_STATUS, INCIDENT_VERIFIED };
+
+const char *incident_op_word(enum incident_op op);
+
+struct incident_change {
+    uint64_t id;
+    enum incident_op op;
+};
+
+/* The incidents and threads of a batch, and what is to be stored of them. */
+struct incident_rows {
+    struct book book;
+    bool *was_verified; /* of the incidents that the database has, when they were read */
+    size_t n_known, cap_known;
+    size_t *fresh; /* indexes of the new ones, in the order of their keys: the database numbers them in this order */
+    size_t n_fresh, cap_fresh;
+    struct incident_change *changes;
+    size_t n_changes, cap_changes;
+};
+
+void incident_rows_free(struct incident_rows *rows);
+/* Empties it, keeps the memory. */
+void incident_rows_clear(struct incident_rows *rows);
+
+/* Fills the book, which is empty. false: a thread leads to an incident that is not among them, since another daemon
+ * made it at this moment. */
+bool incident_rows_read(struct incident_rows *rows, const PGresult *result);
+
+/* After the fold. Appends to the bufs of values, which are empty; false, and nothing is appended, where there is
+ * nothing to be stored. `rules` is the hash of the rules, 16 bytes, or NULL. */
+bool incident_rows_encode(struct incident_rows *rows, const struct incident_ask *ask, const struct batch *batch,
+                          const uint8_t *rules, struct buf values[INCIDENT_STORE_PARAMS]);
+
+/* Takes the ids of the new incidents, and lists the changes. false: there are not as many. */
+bool incident_rows_stored(struct incident_rows *rows, const PGresult *result);
+
+/* The changes as two array literals in SQL, separated by a comma: '{17,18}', '{new,alert}'. */
+void incident_rows_print_changes(const struct incident_rows *rows, struct buf *sql);
+
+#endif

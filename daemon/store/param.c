@@ -1,0 +1,91 @@
+#include "store/param.h"
+
+#include <endian.h>
+#include <math.h>
+#include <string.h>
+
+#include "alert/alert.h"
+#include "store/copyrow.h"
+
+void param_null(struct buf *array)
+{
+    buf_be32(array, UINT32_MAX);
+}
+
+void param_bytes(struct buf *array, const void *bytes, size_t len)
+{
+    buf_be32(array, (uint32_t)len);
+    buf_append(array, bytes, len);
+}
+
+void param_text(struct buf *array, struct str text)
+{
+    param_bytes(array, text.p, text.len);
+}
+
+void param_text_or_null(struct buf *array, struct str text)
+{
+    if (text.len > 0)
+        param_text(array, text);
+    else
+        param_null(array);
+}
+
+void param_bool(struct buf *array, bool v)
+{
+    param_bytes(array, v ? "\1" : "\0", 1);
+}
+
+void param_int4(struct buf *array, int32_t v)
+{
+    if (v == ALERT_NO_INT) {
+        param_null(array);
+        return;
+    }
+    buf_be32(array, sizeof(v));
+    buf_be32(array, (uint32_t)v);
+}
+
+void param_int8(struct buf *array, int64_t v)
+{
+    buf_be32(array, sizeof(v));
+    buf_be64(array, (uint64_t)v);
+}
+
+void param_real(struct buf *array, float v)
+{
+    uint32_t bits;
+    if (isnan(v)) {
+        param_null(array);
+        return;
+    }
+    memcpy(&bits, &v, sizeof(bits));
+    buf_be32(array, sizeof(bits));
+    buf_be32(array, bits);
+}
+
+void param_time(struct buf *array, int64_t wall_us)
+{
+    if (wall_us == ALERT_NO_TIME)
+        param_null(array);
+    else
+        param_int8(array, copyrow_timestamp(wall_us));
+}
+
+void param_interval(struct buf *array, int64_t us)
+{
+    if (us == 0) {
+        param_null(array);
+        return;
+    }
+    buf_be32(array, 16);
+    buf_be64(array, (uint64_t)us);
+    buf_be64(array, 0); /* no days, no months */
+}
+
+void param_point(struct buf *array, double lon, double lat)
+{
+    uint8_t point[COPYROW_POINT_BYTES];
+    copyrow_point(point, lon, lat);
+    param_bytes(array, point, sizeof(point));
+}

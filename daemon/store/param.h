@@ -1,0 +1,24 @@
+/*
+ * Parameters in PostgreSQL's binary formats: elements of the arrays that copyrow_array() begins.
+ */
+#ifndef MOBEYE_STORE_PARAM_H
+#define MOBEYE_STORE_PARAM_H
+
+#include <stdbool.h>
+
+#include "base/buf.h"
+
+void param_null(struct buf *array);
+void param_bytes(struct buf *array, const void *bytes, size_t len);
+void param_text(struct buf *array, struct str text);
+void param_text_or_null(struct buf *array, struct str text); /* empty: null */
+void param_bool(struct buf *array, bool v);
+void param_int4(struct buf *array, int32_t v); /* ALERT_NO_INT: null */
+void param_int8(struct buf *array, int64_t v);
+void param_real(struct buf *array, float v);         /* NAN: null */
+void param_time(struct buf *array, int64_t wall_us); /* ALERT_NO_TIME: null */
+void param_interval(struct buf *array, int64_t us);  /* 0: null */
+/* A place as EWKB, for st_geomfromewkb(). */
+void param_point(struct buf *array, double lon, double lat);
+
+#endif

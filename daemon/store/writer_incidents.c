@@ -1,0 +1,62 @@
+/* The incidents of a batch, within its transaction: read, folded, stored. */
+#include "store/copyrow.h"
+#include "store/writer_parts.h"
+
+/* So many rows take PostgreSQL longer to store than the next batch takes to be encoded. */
+#define ROWS_BUSY 500
+
+void writer_again(struct writer *w, const char *reason)
+{
+    w->counts.again++;
+    w->agains++;
+    writer_rollback(w, AFTER_ROLLBACK_AGAIN, reason);
+}
+
+/* All identities have their fate. */
+void writer_read_incidents(struct writer *w)
+{
+    if (w->moved) {
+        writer_rollback(w, AFTER_ROLLBACK_POSITION, "the position moved");
+        return;
+    }
+    w->torn = false;
+    incident_rows_clear(&w->incidents);
+    writer_set_state(w, WRITER_READING, "incidents that the alerts may join");
+    writer_query_params(w, incident_ask_sql, INCIDENT_ASK_PARAMS, incident_ask_types, writer_parcel(w)->ask.values);
+}
+
+void writer_read_result(struct writer *w, PGresult *result)
+{
+    if (PQresultStatus(result) == PGRES_TUPLES_OK)
+        w->torn = !incident_rows_read(&w->incidents, result);
+}
+
+void writer_read_over(struct writer *w)
+{
+    struct parcel *parcel = writer_parcel(w);
+    struct buf values[INCIDENT_STORE_PARAMS] = {0};
+    if (w->torn) {
+        writer_again(w, "another daemon made an incident at this moment");
+        return;
+    }
+    w->calls.fold(w->ctx, &w->incidents.book, parcel->batch, parcel_stored(parcel));
+    if (!incident_rows_encode(&w->incidents, &parcel->ask, parcel->batch, parcel->has_rules ? parcel->rules : NULL,
+                              values)) {
+        writer_copy_alerts(w);
+        return;
+    }
+    writer_set_state(w, WRITER_STORING, "what became of them");
+    writer_query_params(w, incident_store_sql, INCIDENT_STORE_PARAMS, incident_store_types, values);
+    for (size_t i = 0; i < INCIDENT_STORE_PARAMS; i++)
+        buf_free(&values[i]);
+    if (w->incidents.book.n_incidents + w->incidents.book.n_threads >= ROWS_BUSY) {
+        w->server_busy = true;
+        event_active(&w->kick, 0, 0);
+    }
+}
+
+void writer_store_result(struct writer *w, PGresult *result)
+{
+    if (PQresultStatus(result) == PGRES_TUPLES_OK && !incident_rows_stored(&w->incidents, result))
+        pgconn_drop(w->conn, "the server returned other incidents than were stored");
+}

@@ -1,0 +1,233 @@
+/* What follows on commits: verification, hints, what devices were last heard to say. */
+#include "writer_rig.h"
+#include "writer_steps.h"
+
+static struct rig rig;
+
+static void setup(void)
+{
+    rig_open(&rig);
+}
+
+static void teardown(void)
+{
+    if (rig.loop)
+        rig_close(&rig);
+}
+
+TestSuite(follow, .init = setup, .fini = teardown, .timeout = 300);
+
+static const char verified_sql[] =
+    "select coalesce(string_agg(concat_ws(' ', device_id, verified_by, priority), ';' order by device_id, "
+    "incident_id), '') from mobeye.incident where verified_by is not null";
+
+/* Plays them one by one and waits until nothing waits to follow. */
+static void play_all(struct owner *owner, const struct step *steps, size_t n)
+{
+    *owner = (struct owner){.total = n, .batch_rows = 1, .change = play_ours};
+    ours = steps;
+    owner_start(owner, &rig, "a", rig.conninfo);
+    RIG_WAIT(&rig, OWNER_STORED(owner) && writer_quiet(owner->writer));
+}
+
+Test(follow, a_second_input_within_the_time_verifies)
+{
+    static const struct step steps[] = {
+        {0, "NL-1", KIND_MOTION, PHASE_RAISE, 1, &default_rule, 0, 0, 0},
+        {60, "NL-1", KIND_MOTION, PHASE_RAISE, 1, &default_rule, 0, 0, 0},
+        {120, "NL-1", KIND_INTRUSION, PHASE_RAISE, 2, &default_rule, 0, 0, 0},
+        {0, "NL-2", KIND_MOTION, PHASE_RAISE, 1, &default_rule, 0, 0, 0},
+        {301, "NL-2", KIND_MOTION, PHASE_RAISE, 2, &default_rule, 0, 0, 0}, /* too late */
+        {0, "NL-3", KIND_MOTION, PHASE_RAISE, 1, &default_rule, 0, 0, 0},
+        {10, "NL-3", KIND_MOTION, PHASE_RAISE, 1, &default_rule, 0, 0, 0},   /* the same one */
+        {20, "NL-3", KIND_MOTION, PHASE_UPDATE, 2, &default_rule, 0, 0, 0},  /* no raise */
+        {0, "NL-4", KIND_BATTERY, PHASE_RAISE, 1, &technical_rule, 0, 0, 0}, /* no alarm */
+        {10, "NL-4", KIND_BATTERY, PHASE_RAISE, 2, &technical_rule, 0, 0, 0},
+    };
+    struct owner owner;
+    play_all(&owner, steps, STEPS(steps));
+    RIG_EXPECT(&rig, verified_sql, "NL-1 second_input 1");
+    RIG_EXPECT(&rig,
+               "select string_agg(concat_ws(' ', incident_id, op, priority), ';' order by change_id) from "
+               "mobeye.change where incident_id = 1",
+               "1 new 2;1 alert 2;1 alert 2;1 verified 1");
+    RIG_EXPECT(&rig, "select concat_ws(' ', incident_id, actor, action, note) from mobeye.incident_history",
+               "1 mobeyed verified second_input");
+    cr_expect_eq(writer_counts(owner.writer).verified, 1);
+    owner_stop(&owner);
+}
+
+Test(follow, equipment_that_says_verified_is_believed)
+{
+    static const struct step steps[] = {
+        {0, "NL-1", KIND_MOTION, PHASE_RAISE, 1, &default_rule, 0, 0, 0},
+        {60, "NL-1", KIND_MOTION, PHASE_RAISE, 1, &default_rule, 0, 0, FLAG_VERIFIED},
+        {70, "NL-1", KIND_MOTION, PHASE_RAISE, 1, &default_rule, 0, 0, FLAG_VERIFIED},
+        {0, "NL-2", KIND_MOTION, PHASE_RAISE, 1, &default_rule, 0, 0, FLAG_VERIFIED},
+    };
+    struct owner owner;
+    play_all(&owner, steps, STEPS(steps));
+    RIG_EXPECT(&rig, verified_sql, "NL-1 second_input 1;NL-2 second_input 1");
+    RIG_EXPECT(&rig, "select count(*) from mobeye.change where op = 'verified'", "2");
+    RIG_EXPECT(&rig, "select count(*) from mobeye.incident_history where action = 'verified'", "2");
+    owner_stop(&owner);
+}
+
+/* A degree of latitude is 111 km: 0.001 is 111 m, 0.002 is 222 m. */
+Test(follow, a_second_device_nearby_within_the_time_verifies_both)
+{
+    static const struct step steps[] = {
+        {0, "NL-1", KIND_MOTION, PHASE_RAISE, 1, &default_rule, 5.38, 52.190, 0},
+        {290, "NL-2", KIND_PANIC, PHASE_RAISE, 1, &default_rule, 5.38, 52.191, 0},
+        {0, "NL-3", KIND_MOTION, PHASE_RAISE, 1, &default_rule, 5.38, 52.290, 0},
+        {310, "NL-4", KIND_MOTION, PHASE_RAISE, 1, &default_rule, 5.38, 52.291, 0}, /* too late */
+        {0, "NL-5", KIND_MOTION, PHASE_RAISE, 1, &default_rule, 5.38, 52.390, 0},
+        {10, "NL-6", KIND_MOTION, PHASE_RAISE, 1, &default_rule, 5.38, 52.392, 0}, /* too far */
+        {0, "NL-7", KIND_MOTION, PHASE_RAISE, 1, &default_rule, 5.38, 52.490, 0},
+        {10, "NL-8", KIND_BATTERY, PHASE_RAISE, 1, &technical_rule, 5.38, 52.490, 0}, /* no alarm */
+        {20, "NL-9", KIND_MOTION, PHASE_UPDATE, 1, &default_rule, 5.38, 52.490, 0},   /* no raise */
+        {30, "NL-10", KIND_MOTION, PHASE_RAISE, 1, &plain_rule, 5.38, 52.490, 0},     /* verifies, is not verified */
+    };
+    struct owner owner;
+    play_all(&owner, steps, STEPS(steps));
+    RIG_EXPECT(&rig, verified_sql, "NL-1 second_device 1;NL-2 second_device 1;NL-7 second_device 1");
+    owner_stop(&owner);
+}
+
+Test(follow, two_devices_of_one_incident_verify_it)
+{
+    static const struct step steps[] = {
+        {0, "NL-1", KIND_MOTION, PHASE_RAISE, 1, &endpoint_rule, 5.38, 52.190, 0},
+        {60, "NL-2", KIND_MOTION, PHASE_RAISE, 1, &endpoint_rule, 5.38, 52.191, 0},
+    };
+    struct owner owner;
+    play_all(&owner, steps, STEPS(steps));
+    RIG_EXPECT(&rig, verified_sql, "NL-1 second_device 1");
+    owner_stop(&owner);
+}
+
+Test(follow, two_daemons_with_one_alert_each_verify_both)
+{
+    static const struct step steps[] = {
+        {0, "NL-1", KIND_MOTION, PHASE_RAISE, 1, &default_rule, 5.38, 52.190, 0},
+        {10, "NL-2", KIND_MOTION, PHASE_RAISE, 1, &default_rule, 5.38, 52.191, 0},
+    };
+    struct owner one = {.total = 1, .change = play_ours};
+    struct owner other = {.total = 1, .change = play_theirs, .journal = {9, 1}};
+    ours = steps;
+    theirs = steps + 1;
+    owner_start(&one, &rig, "one", rig.conninfo);
+    owner_start(&other, &rig, "other", rig.conninfo);
+    RIG_WAIT(&rig,
+             OWNER_STORED(&one) && OWNER_STORED(&other) && writer_quiet(one.writer) && writer_quiet(other.writer));
+    RIG_EXPECT(&rig, verified_sql, "NL-1 second_device 1;NL-2 second_device 1");
+    RIG_EXPECT(&rig, "select count(*) from mobeye.change where op = 'verified'", "2");
+    owner_stop(&one);
+    owner_stop(&other);
+}
+
+Test(follow, what_a_crash_left_unverified_is_verified_after_it)
+{
+    static const struct step steps[] = {
+        {0, "NL-1", KIND_MOTION, PHASE_RAISE, 1, &default_rule, 5.38, 52.190, 0},
+        {10, "NL-2", KIND_MOTION, PHASE_RAISE, 1, &default_rule, 5.38, 52.191, 0},
+    };
+    struct owner owner = {.total = STEPS(steps), .change = play_ours};
+    ours = steps;
+    rig_sql(&rig, "revoke execute on function mobeye.verify_incidents from mobeye_ingest");
+    owner_start(&owner, &rig, "a", rig.conninfo);
+    RIG_WAIT(&rig, OWNER_STORED(&owner));
+    owner_stop(&owner);
+    RIG_EXPECT(&rig, verified_sql, "");
+    rig_sql(&rig, "grant execute on function mobeye.verify_incidents to mobeye_ingest");
+    owner = (struct owner){.change = play_ours};
+    owner_start(&owner, &rig, "a", rig.conninfo);
+    RIG_WAIT(&rig, owner.up && writer_quiet(owner.writer));
+    RIG_EXPECT(&rig, verified_sql, "NL-1 second_device 1;NL-2 second_device 1");
+    owner_stop(&owner);
+}
+
+Test(follow, a_failure_of_it_holds_up_no_batch_and_is_made_good)
+{
+    static const struct step steps[] = {
+        {0, "NL-1", KIND_MOTION, PHASE_RAISE, 1, &default_rule, 0, 0, 0},
+        {10, "NL-1", KIND_MOTION, PHASE_RAISE, 2, &default_rule, 0, 0, 0},
+        {20, "NL-2", KIND_MOTION, PHASE_RAISE, 2, &default_rule, 0, 0, 0},
+    };
+    struct owner owner = {.total = 2, .batch_rows = 1, .change = play_ours};
+    ours = steps;
+    rig_sql(&rig, "revoke execute on function mobeye.verify_incidents from mobeye_ingest");
+    owner_start(&owner, &rig, "a", rig.conninfo);
+    RIG_WAIT(&rig, OWNER_STORED(&owner));
+    cr_expect_not(writer_quiet(owner.writer));
+    owner_more(&owner, 1);
+    RIG_WAIT(&rig, OWNER_STORED(&owner));
+    rig_sql(&rig, "grant execute on function mobeye.verify_incidents to mobeye_ingest");
+    RIG_WAIT(&rig, writer_quiet(owner.writer));
+    RIG_EXPECT(&rig, verified_sql, "NL-1 second_input 1");
+    cr_expect_eq(owner.positions, 1);
+    owner_stop(&owner);
+}
+
+static size_t count_hints(char *ret_first, size_t size)
+{
+    PGnotify *notify;
+    size_t n = 0;
+    PQconsumeInput(rig.admin);
+    while ((notify = PQnotifies(rig.admin)) != NULL) {
+        if (n++ == 0)
+            snprintf(ret_first, size, "%s", notify->extra);
+        PQfreemem(notify);
+    }
+    return n;
+}
+
+Test(follow, who_listens_is_told)
+{
+    static const struct step steps[] = {
+        {0, "NL-1", KIND_MOTION, PHASE_RAISE, 1, &default_rule, 5.38, 52.19, 0},
+        {10, "NL-1", KIND_MOTION, PHASE_RAISE, 2, &default_rule, 5.38, 52.19, 0},
+    };
+    struct owner owner;
+    char first[300] = "";
+    rig_sql(&rig, "listen mobeye_incident");
+    play_all(&owner, steps, STEPS(steps));
+    rig_sql(&rig, "select 1");
+    cr_expect_eq(count_hints(first, sizeof(first)), 3, "new, alert, verified");
+    cr_expect_not_null(strstr(first, "{\"incident_id\" : 1, \"op\" : \"new\", \"priority\" : "), "%s", first);
+    cr_expect_not_null(strstr(first, ", \"category\" : \"alarm\"}"), "%s", first);
+    owner_stop(&owner);
+}
+
+static void with_status(struct batch_row *row, uint64_t seq)
+{
+    play_ours(row, seq);
+    row->alert.registered = strcmp(ours[seq - 1].device, "NL-1") == 0;
+    row->alert.battery_pct = seq < 3 ? (int32_t)seq : ALERT_NO_INT;
+    row->alert.signal_dbm = -90;
+}
+
+Test(follow, what_devices_say_is_noted_at_most_once_a_minute)
+{
+    static const struct step steps[] = {
+        {0, "NL-1", KIND_MOTION, PHASE_RAISE, 1, NULL, 5.38, 52.19, 0},
+        {10, "NL-1", KIND_KEEPALIVE, PHASE_RAISE, 0, NULL, 0, 0, 0},
+        {20, "stranger", KIND_BATTERY, PHASE_RAISE, 0, NULL, 0, 0, 0},
+        {30, "NL-1", KIND_MOTION, PHASE_RAISE, 1, NULL, 0, 0, 0},
+    };
+    struct owner owner = {.total = 3, .change = with_status};
+    ours = steps;
+    owner_start(&owner, &rig, "a", rig.conninfo);
+    RIG_WAIT(&rig, rig_number(&rig, "select count(*) from mobeye.device_status") == 2);
+    RIG_EXPECT(&rig,
+               "select string_agg(concat_ws(' ', device_id, registered, first_received_at, last_occurred_at, endpoint, "
+               "source, kind, battery_pct, signal_dbm, st_asewkt(fix), fix_accuracy_m, fix_at, alerts), ';' order by "
+               "device_id) from mobeye.device_status",
+               "NL-1 t 2026-11-23 21:04:21+00 2026-11-23 21:04:21+00 cameras /mobeye/gateway-a keepalive 2 -90 "
+               "SRID=4326;POINT(5.38 52.19) 10 2026-11-23 21:04:11+00 2;"
+               "stranger f 2026-11-23 21:04:31+00 2026-11-23 21:04:31+00 cameras /mobeye/gateway-a battery -90 1");
+    owner_more(&owner, 1);
+    RIG_WAIT(&rig, OWNER_STORED(&owner) && writer_quiet(owner.writer));
+    RIG_EXPECT(&rig, "select alerts from mobeye.device_status where device_id = 'NL-1'", "2");
+    owner_stop(&owner);
+}
