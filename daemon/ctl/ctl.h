@@ -53,6 +53,9 @@ PGconn *ctl_connect(const char *verb, const char *file, const char *db);
 /* A timestamptz column of a select list as RFC 3339 text in UTC, under its own name. */
 #define CTL_UTC(column) "to_char(" column " at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') as " column
 
+/* Brings the schema up; says on stderr why it cannot, and what it does on stdout unless it is to be quiet. */
+int ctl_migrate_schema(PGconn *conn, bool quiet);
+
 /* Prints the rows as a table that people can read: header, columns aligned (numbers to the right), control bytes
  * escaped; or, as JSON, an array of objects, a number or boolean where the column has such a type, null where it is
  * null. Bytes (bytea) are printed as the text that they are meant to be. */

@@ -35,9 +35,22 @@ static struct heard nothing_heard(struct str name)
     return (struct heard){.name = name, .last_us = INT64_MIN, .back_us = INT64_MIN, .silence = NO_INCIDENT};
 }
 
-static int memory_begin(void **ret_world, const char *where, struct setting *setting, struct err *err)
+static int memory_open(void **ret_server, const char *where, struct err *err)
 {
     (void)where;
+    (void)err;
+    *ret_server = NULL;
+    return 0;
+}
+
+static void memory_close(void *server)
+{
+    (void)server;
+}
+
+static int memory_begin(void **ret_world, void *server, struct setting *setting, struct err *err)
+{
+    (void)server;
     (void)err;
     struct memory *m = mem_zalloc(sizeof(*m));
     m->setting = setting;
@@ -341,6 +354,8 @@ static int memory_view(void *world, uint64_t id, struct incident_view *ret, stru
 }
 
 const struct world_ops world_in_memory = {
+    .open = memory_open,
+    .close = memory_close,
     .begin = memory_begin,
     .end = memory_end,
     .store = memory_store,
