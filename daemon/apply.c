@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "enrich/fold.h"
+#include "enrich/group.h"
 #include "enrich/place.h"
 #include "enrich/rules.h"
 #include "store/writer.h"
@@ -38,6 +39,21 @@ struct apply {
     struct complaint unreadable;
 };
 
+/* The configuration may change while the batch is on its way. */
+static void judge(struct apply *a, struct batch *batch, struct alert *alert)
+{
+    const struct conf_rule *rule = rules_match(a->conf, alert);
+    alert->rule = batch_keep_str(batch, str_from(rule ? rule->name : NULL));
+    group_thread(alert);
+    if (!rule || !rule->makes_incident)
+        return;
+    struct incident_terms terms = rule->terms;
+    terms.rule = alert->rule;
+    terms.team = batch_keep_str(batch, terms.team);
+    alert->terms = batch_keep(batch, &terms, sizeof(terms));
+    group_key(alert, rule);
+}
+
 static void enrich(struct apply *a, struct batch *batch)
 {
     for (size_t i = 0; i < batch->n; i++) {
@@ -51,8 +67,7 @@ static void enrich(struct apply *a, struct batch *batch)
         if (row->unreadable)
             continue;
         place_alert(alert, a->conf);
-        const struct conf_rule *rule = rules_match(a->conf, alert);
-        alert->rule = str_from(rule ? rule->name : NULL);
+        judge(a, batch, alert);
     }
 }
 

@@ -20,6 +20,7 @@
 #include "base/notify.h"
 #include "conf/load.h"
 #include "pipeline.h"
+#include "store/names.h"
 
 #define DEFAULT_FILE "/etc/mobeyed/mobeyed.yaml"
 /* A stop ends within 10 s: this long for storing what waits, the rest for closing. */
@@ -44,6 +45,7 @@ static const char usage[] =
     "exactly once.\n\n"
     "  -c, --config FILE  the configuration, " DEFAULT_FILE " unless given\n"
     "      --check        check the configuration, print everything that is wrong with it, and exit\n"
+    "      --db CONNINFO  with --check: look the layers, areas, groups and teams of the rules up there\n"
     "      --debug        log more\n"
     "  -V, --version      the version, and those of the libraries it runs with\n"
     "  -h, --help         this text\n\n"
@@ -62,24 +64,48 @@ static void print_version(void)
            sodium_version_string(), OpenSSL_version(OPENSSL_VERSION_STRING));
 }
 
-/* The file and what it names; complaints are appended. */
-static struct conf *load_all(const char *file, struct buf *report)
+/* The file and what it names; complaints are appended. names: NULL, or whom to ask for names in the rules. */
+static struct conf *load_all(const char *file, const struct conf_names *names, struct buf *report)
 {
-    struct conf *conf = conf_load(file, report);
+    struct conf *conf = conf_load_against(file, names, report);
     if (conf && pipeline_check(conf, report) != 0)
         conf_free(&conf);
     return conf;
 }
 
 /* Loads the file; its complaints go to stderr as they are. */
-static struct conf *load(const char *file)
+static struct conf *load(const char *file, const struct conf_names *names)
 {
     struct buf report = {0};
-    struct conf *conf = load_all(file, &report);
+    struct conf *conf = load_all(file, names, &report);
     if (report.len > 0)
         fwrite(report.data, 1, report.len, stderr);
     buf_free(&report);
     return conf;
+}
+
+/* Tells why the program cannot do what it was asked for. */
+static int fatal(const struct err *err)
+{
+    fprintf(stderr, "mobeyed: %s\n", err->text);
+    return EXIT_FATAL;
+}
+
+/* --check: the exit status. db: NULL, or the database to ask for names in the rules. */
+static int check_file(const char *file, const char *db)
+{
+    struct err err;
+    struct names *names = db ? names_new(db, &err) : NULL;
+    if (db && !names)
+        return fatal(&err);
+    const struct conf_names asker = names_asker(names);
+    struct conf *conf = load(file, db ? &asker : NULL);
+    int status = conf ? EXIT_SUCCESS : EXIT_CONFIGURATION;
+    if (db && names_failed(names, &err) != 0)
+        status = fatal(&err);
+    conf_free(&conf);
+    names_free(&names);
+    return status;
 }
 
 /* Logs a report line by line. */
@@ -144,7 +170,7 @@ static void reload(struct daemon *d)
 {
     struct err err;
     struct buf report = {0};
-    struct conf *conf = load_all(d->file, &report);
+    struct conf *conf = load_all(d->file, NULL, &report);
     log_report(conf ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, &report);
     report.len = 0;
     if (conf && conf_needs_restart(pipeline_conf(d->pipeline), conf, &report))
@@ -287,10 +313,16 @@ undo:
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'}, {"check", no_argument, NULL, 'k'}, {"debug", no_argument, NULL, 'd'},
-        {"version", no_argument, NULL, 'V'},      {"help", no_argument, NULL, 'h'},  {NULL, 0, NULL, 0},
+        {"config", required_argument, NULL, 'c'},
+        {"check", no_argument, NULL, 'k'},
+        {"db", required_argument, NULL, 'D'},
+        {"debug", no_argument, NULL, 'd'},
+        {"version", no_argument, NULL, 'V'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     struct daemon d = {.file = DEFAULT_FILE};
+    const char *db = NULL;
     bool check = false;
     enum log_level level = LOG_LEVEL_INFO;
     for (int option; (option = getopt_long(argc, argv, "c:Vh", options, NULL)) != -1;) {
@@ -300,6 +332,9 @@ int main(int argc, char **argv)
             break;
         case 'k':
             check = true;
+            break;
+        case 'D':
+            db = optarg;
             break;
         case 'd':
             level = LOG_LEVEL_DEBUG;
@@ -315,17 +350,19 @@ int main(int argc, char **argv)
             return EXIT_CONFIGURATION;
         }
     }
+    if (db && !check) {
+        fputs("mobeyed: --db goes with --check; the daemon's database is database.conninfo\n", stderr);
+        return EXIT_CONFIGURATION;
+    }
     if (optind < argc) {
         fprintf(stderr, "mobeyed: unexpected argument \"%s\"; 'mobeyed --help' lists the options\n", argv[optind]);
         return EXIT_CONFIGURATION;
     }
-    struct conf *conf = load(d.file);
+    if (check)
+        return check_file(d.file, db);
+    struct conf *conf = load(d.file, NULL);
     if (!conf)
         return EXIT_CONFIGURATION;
-    if (check) {
-        conf_free(&conf);
-        return EXIT_SUCCESS;
-    }
     log_open(level);
     signal(SIGPIPE, SIG_IGN);
     raise_descriptor_limit();

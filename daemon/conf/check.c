@@ -1,18 +1,17 @@
 /* What only several keys together show. Nodes say where, the loaded configuration says what. */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "conf/address.h"
+#include "conf/check_rules.h"
 #include "conf/loader.h"
 
 struct check {
     struct report *report;
     struct conf *conf;
-    const struct node *endpoints; /* lists whose items go with conf's; NULL: there is none to check */
-    const struct node *rules;
-    struct address *bound; /* of each endpoint; an empty host where it binds nothing */
+    const struct node *endpoints; /* whose items go with conf's; NULL: there is none to check */
+    struct address *bound;        /* of each endpoint; an empty host where it binds nothing */
 };
 
 /* Where the value of a key of an item stands, or the item where it has none. */
@@ -61,15 +60,14 @@ static void check_bind(const struct check *check, size_t i, const char *path)
     check_collision(check, i, path);
 }
 
-/* Names are told apart from those of earlier items. */
-static void check_name(const struct check *check, const struct node *list, size_t i, const char *path)
+void loader_check_name(struct report *report, const struct node *list, size_t i, const char *path)
 {
     const struct node *name = node_value(list->items[i], "name");
     for (size_t other = 0; name && name->kind == NODE_TEXT && other < i; other++) {
         const struct node *earlier = node_value(list->items[other], "name");
         if (!earlier || earlier->kind != NODE_TEXT || strcmp(earlier->text, name->text) != 0)
             continue;
-        report_error(check->report, name->mark, loader_path_key(path, "name").text,
+        report_error(report, name->mark, loader_path_key(path, "name").text,
                      "%s is the name of another in line %zu (a name of its own)", quoted(name->text).text,
                      earlier->mark.line);
         return;
@@ -140,98 +138,13 @@ static void check_endpoint(const struct check *check, size_t i)
     struct loader_path path = loader_path_item("endpoints", item, i);
     if (item->kind != NODE_MAP)
         return;
-    check_name(check, check->endpoints, i, path.text);
+    loader_check_name(check->report, check->endpoints, i, path.text);
     check_pair(check, item, path.text);
     check_bind(check, i, path.text);
     check_owners(check, item, path.text);
     check_tcp(check, i, path.text);
     endpoint->dc09_keys_line = place_of(item, "dc09_keys").line;
     endpoint->dc09_keys_column = place_of(item, "dc09_keys").col;
-}
-
-static bool endpoint_exists(const struct check *check, const char *name)
-{
-    for (size_t i = 0; i < check->endpoints->n; i++) {
-        const struct node *other = node_value(check->endpoints->items[i], "name");
-        if (other && other->kind == NODE_TEXT && strcmp(other->text, name) == 0)
-            return true;
-    }
-    return false;
-}
-
-static void check_rule_endpoint(const struct check *check, const struct node *name, const char *path)
-{
-    struct buf names = {0};
-    if (name->kind != NODE_TEXT || endpoint_exists(check, name->text))
-        return;
-    for (size_t i = 0; i < check->conf->n_endpoints && names.len < 200; i++)
-        if (check->conf->endpoints[i].name)
-            buf_printf(&names, "%s%s", names.len ? ", " : "", check->conf->endpoints[i].name);
-    report_error(check->report, name->mark, loader_path_key(path, "match.endpoint").text, "%s is no endpoint (%.*s)",
-                 quoted(name->text).text, (int)names.len, names.len ? names.data : "");
-    buf_free(&names);
-}
-
-static void check_rule(const struct check *check, size_t i)
-{
-    const struct node *item = check->rules->items[i], *match = node_value(item, "match");
-    const struct node *endpoint = node_value(match, "endpoint"), *score = node_value(match, "score");
-    const struct conf_match *loaded = &check->conf->rules[i].match;
-    struct loader_path path = loader_path_item("rules", item, i);
-    if (item->kind != NODE_MAP)
-        return;
-    check_name(check, check->rules, i, path.text);
-    if (endpoint && check->endpoints && endpoint->kind == NODE_LIST)
-        for (size_t k = 0; k < endpoint->n; k++)
-            check_rule_endpoint(check, endpoint->items[k], path.text);
-    else if (endpoint && check->endpoints)
-        check_rule_endpoint(check, endpoint, path.text);
-    if (score && score->kind == NODE_MAP && loaded->score_min >= loaded->score_below)
-        report_error(check->report, score->mark, loader_path_key(path.text, "match.score").text,
-                     "matches no score (min lower than below)");
-}
-
-static bool has_text(char *const *texts, size_t n, const char *wanted)
-{
-    for (size_t i = 0; i < n; i++)
-        if (strcmp(texts[i], wanted) == 0)
-            return true;
-    return false;
-}
-
-static bool names_all_endpoints(const struct conf *conf, const struct conf_match *match)
-{
-    for (size_t i = 0; i < conf->n_endpoints; i++)
-        if (!has_text(match->endpoints, match->n_endpoints, conf->endpoints[i].name))
-            return false;
-    return true;
-}
-
-static bool matches_all(const struct conf *conf, const struct conf_match *m)
-{
-    return (m->kinds == 0 || m->kinds == (1u << KIND_COUNT) - 1) &&
-           (m->phases == 0 || m->phases == (1u << PHASE_COUNT) - 1) && (m->days == 0 || m->days == (1u << 7) - 1) &&
-           (m->n_devices == 0 || has_text(m->devices, m->n_devices, "*")) &&
-           (m->n_endpoints == 0 || names_all_endpoints(conf, m)) && m->n_labels == 0 && m->n_camera_zones == 0 &&
-           m->located < 0 && m->drill < 0 && isnan(m->score_min) && isnan(m->score_below) &&
-           (!m->has_hours || (m->hours.from_min == 0 && m->hours.until_min == 24 * 60));
-}
-
-/* Only of rules without errors: what a broken one matches is unknown. */
-static void check_reach(const struct check *check)
-{
-    const struct node *last = NULL;
-    for (size_t i = 0; i < check->rules->n; i++) {
-        const struct node *item = check->rules->items[i];
-        if (last)
-            report_warning(check->report, item->mark, loader_path_item("rules", item, i).text,
-                           "is never reached (the rule in line %zu matches every alert)", last->mark.line);
-        else if (matches_all(check->conf, &check->conf->rules[i].match))
-            last = item;
-    }
-    if (!last && check->rules->n > 0)
-        report_warning(check->report, check->rules->items[check->rules->n - 1]->mark, "rules",
-                       "an alert may match no rule, it is then stored only (a last rule without match)");
 }
 
 static void check_http(struct report *report, const struct node *root, const struct conf *conf)
@@ -245,21 +158,16 @@ static void check_http(struct report *report, const struct node *root, const str
                        quoted(conf->http_listen).text);
 }
 
-void loader_check(struct report *report, const struct node *root, struct conf *conf)
+void loader_check(struct report *report, const struct node *root, struct conf *conf, const struct conf_names *names)
 {
     struct check check = {.report = report, .conf = conf};
     /* A list that was refused as a whole has not been loaded. */
     if (conf->endpoints)
         check.endpoints = node_value(root, "endpoints");
-    if (conf->rules)
-        check.rules = node_value(root, "rules");
     check.bound = mem_zalloc((conf->n_endpoints + 1) * sizeof(*check.bound));
     for (size_t i = 0; check.endpoints && i < check.endpoints->n; i++)
         check_endpoint(&check, i);
-    for (size_t i = 0; check.rules && i < check.rules->n; i++)
-        check_rule(&check, i);
-    if (check.rules && !report->bad)
-        check_reach(&check);
     check_http(report, root, conf);
+    check_rules(report, root, conf, names);
     free(check.bound);
 }

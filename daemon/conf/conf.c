@@ -26,6 +26,11 @@ static void free_rule(struct conf_rule *rule)
     free_texts(match->endpoints, match->n_endpoints);
     free_texts(match->labels, match->n_labels);
     free_texts(match->camera_zones, match->n_camera_zones);
+    free_texts(match->groups, match->n_groups);
+    free(match->area_layer);
+    free_texts(match->area_codes, match->n_area_codes);
+    free(rule->team);
+    free_texts(rule->group_layers, rule->n_group_layers);
 }
 
 void conf_free(struct conf **conf)
@@ -39,6 +44,7 @@ void conf_free(struct conf **conf)
         free_rule(&c->rules[i]);
     free(c->endpoints);
     free(c->rules);
+    free(c->rules_text);
     free(c->file);
     free(c->instance);
     free(c->timezone);

@@ -76,6 +76,22 @@ struct conf_match {
     uint32_t days; /* bit 0 Monday .. bit 6 Sunday; 0: not given */
 };
 
+/* Whether local time (day 0 is Monday, minute of the day) is in the hours and days of a match. A window over midnight
+ * belongs to the day it starts on. */
+static inline bool conf_time_matches(const struct conf_match *match, int day, int minute)
+{
+    const struct conf_hours *hours = &match->hours;
+    if (match->has_hours) {
+        bool over_midnight = hours->until_min <= hours->from_min;
+        bool evening = minute >= hours->from_min, morning = minute < hours->until_min;
+        if (over_midnight ? !evening && !morning : !evening || !morning)
+            return false;
+        if (over_midnight && !evening)
+            day = (day + 6) % 7;
+    }
+    return !match->days || match->days & (1u << day);
+}
+
 /* What tells incidents of a category apart. */
 enum conf_group_by {
     GROUP_DEVICE = 1u << 0,
@@ -114,6 +130,10 @@ struct conf {
         uint64_t max_size_bytes;
         int64_t keep_us;
     } journal;
+    struct {
+        int64_t class_us[CLASS_COUNT]; /* alerts, by enum retention_class */
+        int64_t incident_us;           /* incidents and their history */
+    } retention;
     struct conf_endpoint *endpoints;
     size_t n_endpoints;
     char *http_listen; /* NULL: off */
@@ -121,6 +141,15 @@ struct conf {
     size_t n_rules;
     char *rules_text;       /* timezone and the rules section as written: what the hash is of, and what is kept */
     uint8_t rules_hash[16]; /* BLAKE2b of it */
+};
+
+/* What in the rules is the name of something that only the database has. */
+enum conf_name { CONF_NAME_LAYER, CONF_NAME_AREA, CONF_NAME_GROUP, CONF_NAME_TEAM };
+
+/* Whoever knows those names. layer: of CONF_NAME_AREA, else NULL. */
+struct conf_names {
+    bool (*known)(void *ctx, enum conf_name what, const char *name, const char *layer);
+    void *ctx;
 };
 
 void conf_free(struct conf **conf); /* safe on NULL and on a half-built one */

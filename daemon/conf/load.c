@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <sodium.h>
+
 #include "base/mem.h"
 #include "conf/loader.h"
 
@@ -97,16 +99,34 @@ static void load_key(const struct loader_place *place, const struct node *value)
     }
     if (value->kind == NODE_REFUSED)
         return;
-    if (value->kind != wanted)
+    if (value->kind != wanted) {
         loader_complain(place, value->mark, "%s",
                         node_is_null(value)        ? "has no value"
                         : value->kind == NODE_TEXT ? "is text"
                         : value->kind == NODE_LIST ? "is a list"
                                                    : "is a mapping");
-    else if (type == SCHEMA_LIST)
+    } else if (type == SCHEMA_LIST) {
         load_list(place, value);
-    else
+    } else {
+        loader_there(place);
         load_map(place->report, place->key->path, place->path, value->mark, value, place->base);
+    }
+}
+
+/* All below an optional section that is not there. */
+static void unset_below(const struct loader_place *section)
+{
+    const struct schema_key *key;
+    const char *name;
+    for (size_t i = 0; (key = schema_key(i)); i++) {
+        if (!schema_in_scope(key, section->key->path, &name))
+            continue;
+        const struct loader_place place = {section->report, key, section->path, section->base};
+        if (key->type == SCHEMA_SECTION)
+            unset_below(&place);
+        else
+            loader_unset(&place);
+    }
 }
 
 /* mark: where the key would belong. */
@@ -115,6 +135,8 @@ static void load_absent(const struct loader_place *place, struct mark mark)
     const struct schema_key *key = place->key;
     if (key->required) {
         loader_complain(place, mark, "is missing");
+    } else if (key->optional) {
+        unset_below(place);
     } else if (key->type == SCHEMA_SECTION) {
         load_map(place->report, key->path, place->path, mark, NULL, place->base);
     } else if (key->fallback) {
@@ -153,7 +175,32 @@ static void load_map(struct report *report, const char *scope, const char *path,
     }
 }
 
-static struct conf *load_tree(const char *file, const struct node *root, struct report *report)
+/* The terms of each rule name it and its team. */
+static void name_terms(struct conf *conf)
+{
+    for (size_t i = 0; i < conf->n_rules; i++) {
+        struct conf_rule *rule = &conf->rules[i];
+        rule->terms.rule = str_from(rule->name);
+        rule->terms.team = str_from(rule->team);
+    }
+}
+
+/* What decides about alerts, and nothing else of the file: that may hold what is not for everybody. */
+static void keep_rules(struct conf *conf, const struct node *root, struct str text)
+{
+    struct buf kept = {0};
+    struct str rules = node_text(root, "rules", text);
+    buf_printf(&kept, "timezone: %s\n", conf->timezone);
+    buf_append_str(&kept, rules);
+    if (rules.len > 0)
+        buf_printf(&kept, "\n");
+    crypto_generichash(conf->rules_hash, sizeof(conf->rules_hash), (const unsigned char *)kept.data, kept.len, NULL, 0);
+    conf->rules_text = mem_strndup(kept.data, kept.len);
+    buf_free(&kept);
+}
+
+static struct conf *load_tree(const char *file, const struct node *root, const struct conf_names *names,
+                              struct report *report)
 {
     static const struct mark top = {1, 1};
     if (root->kind != NODE_MAP && !node_is_null(root)) {
@@ -167,7 +214,8 @@ static struct conf *load_tree(const char *file, const struct node *root, struct 
     struct conf *conf = mem_zalloc(sizeof(*conf));
     conf->file = mem_strdup(file);
     load_map(report, "", "", top, root, (char *)conf);
-    loader_check(report, root, conf);
+    name_terms(conf);
+    loader_check(report, root, conf, names);
     const struct node *conninfo = node_value(node_value(root, "database"), "conninfo");
     if (conninfo) {
         conf->database.line = conninfo->mark.line;
@@ -176,18 +224,20 @@ static struct conf *load_tree(const char *file, const struct node *root, struct 
     return conf;
 }
 
-struct conf *conf_parse(const char *file, const char *text, size_t len, struct buf *out)
+static struct conf *parse(const char *file, struct str text, const struct conf_names *names, struct buf *out)
 {
     static const struct mark top = {1, 1};
     struct report report = {0};
     struct conf *conf = NULL;
     struct node *root = NULL;
-    if (len > FILE_MAX)
+    if (text.len > FILE_MAX)
         report_error(&report, top, "file", "is too large (1 MiB)");
     else
-        root = tree_parse(text, len, &report);
+        root = tree_parse(text.p, text.len, &report);
     if (root)
-        conf = load_tree(file, root, &report);
+        conf = load_tree(file, root, names, &report);
+    if (conf && !report.bad)
+        keep_rules(conf, root, text);
     else if (!report.bad)
         report_error(&report, top, "file", "is empty (instance, database, journal and endpoints at least)");
     if (report.bad)
@@ -196,6 +246,11 @@ struct conf *conf_parse(const char *file, const char *text, size_t len, struct b
     report_free(&report);
     node_free(&root);
     return conf;
+}
+
+struct conf *conf_parse(const char *file, const char *text, size_t len, struct buf *out)
+{
+    return parse(file, (struct str){text, len}, NULL, out);
 }
 
 /* One byte more than is allowed at most. -1 with errno. */
@@ -216,16 +271,21 @@ static int read_file(const char *file, struct buf *ret)
     return got < 0 ? -1 : 0;
 }
 
-struct conf *conf_load(const char *file, struct buf *out)
+struct conf *conf_load_against(const char *file, const struct conf_names *names, struct buf *out)
 {
     struct buf text = {0};
     struct conf *conf = NULL;
     if (read_file(file, &text) == 0)
-        conf = conf_parse(file, text.data, text.len, out);
+        conf = parse(file, buf_str(&text), names, out);
     else
         buf_printf(out, "%s:1:1: file: cannot be read: %s (a file of YAML)\n", file, strerror(errno));
     buf_free(&text);
     return conf;
+}
+
+struct conf *conf_load(const char *file, struct buf *out)
+{
+    return conf_load_against(file, NULL, out);
 }
 
 bool conf_needs_restart(const struct conf *running, const struct conf *loaded, struct buf *out)

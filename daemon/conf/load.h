@@ -12,6 +12,9 @@
  * error. Warnings alone do not make it NULL. A file that cannot be read is such an error. */
 struct conf *conf_load(const char *file, struct buf *report);
 
+/* As conf_load(), and warns of names in the rules that the database does not know. */
+struct conf *conf_load_against(const char *file, const struct conf_names *names, struct buf *report);
+
 /* As conf_load() from memory; `file` is only the name in the report. For tests and fuzzing. */
 struct conf *conf_parse(const char *file, const char *text, size_t len, struct buf *report);
 

@@ -35,11 +35,17 @@ void loader_complain(const struct loader_place *place, struct mark mark, const c
 /* Checks the value and puts it into the member; a bad one leaves it as not given. Not for sections and lists. */
 void loader_set(const struct loader_place *place, const struct node *value);
 
+/* Marks a section that has a member as being there. */
+void loader_there(const struct loader_place *place);
+
 /* Marks the member as not given. */
 void loader_unset(const struct loader_place *place);
 
+/* Complains where the i-th item of a list has the name of an earlier one. */
+void loader_check_name(struct report *report, const struct node *list, size_t i, const char *path);
+
 /* What only several keys together show. conf is what was loaded from root, whether or not there were errors; it gets
- * the places that are told about later. */
-void loader_check(struct report *report, const struct node *root, struct conf *conf);
+ * the places that are told about later. names: as for conf_load_against(). */
+void loader_check(struct report *report, const struct node *root, struct conf *conf, const struct conf_names *names);
 
 #endif

@@ -58,6 +58,22 @@ static const char *allow(unsigned i, unsigned *ret_value)
     return i == 0 ? "allow" : NULL;
 }
 
+static const char *category(unsigned i, unsigned *ret_value)
+{
+    *ret_value = i;
+    return i < CATEGORY_COUNT ? incident_category_word((enum incident_category)i) : NULL;
+}
+
+static const char *grouping(unsigned i, unsigned *ret_value)
+{
+    static const char *const words[] = {"device", "kind", "input", "track", "endpoint"};
+    static const enum conf_group_by bits[] = {GROUP_DEVICE, GROUP_KIND, GROUP_INPUT, GROUP_TRACK, GROUP_ENDPOINT};
+    if (i >= N(words))
+        return NULL;
+    *ret_value = bits[i];
+    return words[i];
+}
+
 static const char *action(unsigned i, unsigned *ret_value)
 {
     *ret_value = 0;
@@ -135,6 +151,20 @@ static const struct schema_key keys[] = {
     {.path = "http.listen", .type = SCHEMA_LISTEN, .restart = true, CONF(http_listen),
      .about = "Where /metrics, /healthz and /readyz are served; without it they are not."},
 
+    {.path = "retention", .type = SCHEMA_SECTION, .about = "How long what is stored is kept, from when it occurred."},
+    {.path = "retention.camera", .type = SCHEMA_DURATION, .min = DAY, .max = 36500 * DAY, .fallback = "28d",
+     CONF(retention.class_us[CLASS_CAMERA]),
+     .about = "Alerts of kind camera."},
+    {.path = "retention.alarm", .type = SCHEMA_DURATION, .min = DAY, .max = 36500 * DAY, .fallback = "365d",
+     CONF(retention.class_us[CLASS_ALARM]),
+     .about = "Alerts of all kinds that are neither camera nor service."},
+    {.path = "retention.service", .type = SCHEMA_DURATION, .min = DAY, .max = 36500 * DAY, .fallback = "90d",
+     CONF(retention.class_us[CLASS_SERVICE]),
+     .about = "Alerts of the kinds power, battery, comms, keepalive, arm and bypass."},
+    {.path = "retention.incident", .type = SCHEMA_DURATION, .min = DAY, .max = 36500 * DAY, .fallback = "1825d",
+     CONF(retention.incident_us),
+     .about = "Incidents and their history."},
+
     {.path = "rules", .type = SCHEMA_LIST, .min = 0, .max = 1024, LIST(rules, n_rules, struct conf_rule),
      .about = "What is done with an alert: the first rule that matches decides, and without one it is stored."},
     {.path = "rules[].name", .type = SCHEMA_TEXT, .min = 1, .max = 64, .required = true, RULE(name),
@@ -146,7 +176,17 @@ static const struct schema_key keys[] = {
     {.path = "rules[].match.phase", .type = SCHEMA_WORDS, .word = phase, MATCH(phases), .about = "Whether it begins, ends or goes on."},
     {.path = "rules[].match.device", .type = SCHEMA_GLOBS, .min = 1, .max = 256, MATCH_BESIDE(devices, n_devices),
      .about = "Devices, by their ids."},
+    {.path = "rules[].match.group", .type = SCHEMA_TEXTS, .min = 1, .max = 64, MATCH_BESIDE(groups, n_groups),
+     .about = "Groups of devices, as the registry has them."},
+    {.path = "rules[].match.registered", .type = SCHEMA_BOOL, MATCH(registered),
+     .about = "Whether the registry knows the device."},
     {.path = "rules[].match.located", .type = SCHEMA_BOOL, MATCH(located), .about = "Whether a place is known."},
+    {.path = "rules[].match.area", .type = SCHEMA_SECTION, .optional = true,
+     .about = "The place is in an area; an alert without a place does not match."},
+    {.path = "rules[].match.area.layer", .type = SCHEMA_LAYER, .required = true, MATCH(area_layer),
+     .about = "In an area of this layer."},
+    {.path = "rules[].match.area.code", .type = SCHEMA_TEXTS, .min = 1, .max = 64, MATCH_BESIDE(area_codes, n_area_codes),
+     .about = "And in one of these; without it in any of the layer."},
     {.path = "rules[].match.hours", .type = SCHEMA_HOURS, MATCH_BESIDE(hours, has_hours),
      .about = "Local time of occurrence, the end excluded; over midnight it belongs to the day it starts."},
     {.path = "rules[].match.days", .type = SCHEMA_DAYS, MATCH(days), .about = "Local days of occurrence; hours over midnight belong to the day they start."},
@@ -164,8 +204,41 @@ static const struct schema_key keys[] = {
     {.path = "rules[].match.drill", .type = SCHEMA_BOOL, MATCH(drill), .about = "Whether it is an exercise."},
     {.path = "rules[].match.endpoint", .type = SCHEMA_TEXTS, .min = 1, .max = 64, MATCH_BESIDE(endpoints, n_endpoints),
      .about = "Endpoints that it came in at, by their names."},
-    {.path = "rules[].action", .type = SCHEMA_WORD, .word = action, .required = true,
-     .about = "What is done: store, and nothing more."},
+    {.path = "rules[].action", .type = SCHEMA_WORD, .word = action,
+     .about = "The alert is stored, nothing more; either this or incident."},
+    {.path = "rules[].incident", .type = SCHEMA_SECTION, .optional = true, RULE(makes_incident),
+     .about = "The alert joins an incident or makes one; either this or action."},
+    {.path = "rules[].incident.category", .type = SCHEMA_WORD, .word = category, .required = true, RULE(terms.category),
+     .about = "Who is meant: alarm a patrol, service those who keep the devices."},
+    {.path = "rules[].incident.priority", .type = SCHEMA_INT, .min = PRIORITY_HIGHEST, .max = PRIORITY_LOWEST,
+     .required = true, RULE(terms.priority),
+     .about = "How urgent it is; 1 is the highest."},
+    {.path = "rules[].incident.group_by", .type = SCHEMA_GROUPING, .word = grouping, .required = true, RULE(group_by),
+     .about = "Alerts that differ in one of these are different incidents."},
+    {.path = "rules[].incident.gap", .type = SCHEMA_DURATION, .min = MS, .max = 3650 * DAY, .required = true,
+     RULE(terms.gap_us),
+     .about = "A longer silence starts a new incident."},
+    {.path = "rules[].incident.max_age", .type = SCHEMA_DURATION, .min = MS, .max = 3650 * DAY, RULE(terms.max_age_us),
+     .about = "An older incident takes no more alerts."},
+    {.path = "rules[].incident.moved_over", .type = SCHEMA_DISTANCE, .min = 1, .max = 1000000, RULE(terms.moved_over_m),
+     .about = "A device that moved further starts a new one."},
+    {.path = "rules[].incident.settle", .type = SCHEMA_DURATION, .min = MS, .max = 3650 * DAY, RULE(terms.settle_us),
+     .about = "Raises this soon after a person closed it count on the closed one; never panic and holdup."},
+    {.path = "rules[].incident.team", .type = SCHEMA_TEXT, .min = 1, .max = 64, RULE(team),
+     .about = "Whose it is; without it the placement's team, else the area's."},
+    {.path = "rules[].incident.verify_by", .type = SCHEMA_SECTION, .optional = true,
+     .about = "What verifies an alarm: a second device near it, or a second input of the same one."},
+    {.path = "rules[].incident.verify_by.within", .type = SCHEMA_DURATION, .min = MS, .max = 7 * DAY, .required = true,
+     RULE(terms.verify_within_us),
+     .about = "They occur no further apart."},
+    {.path = "rules[].incident.verify_by.radius", .type = SCHEMA_DISTANCE, .min = 1, .max = 100000, .required = true,
+     RULE(terms.verify_radius_m),
+     .about = "The devices are no further apart."},
+    {.path = "rules[].incident.verify_by.priority", .type = SCHEMA_INT, .min = PRIORITY_HIGHEST, .max = PRIORITY_LOWEST,
+     RULE(terms.verify_priority),
+     .about = "The priority that it then gets; without it that stays as it is."},
+    {.path = "rules[].incident.overdue", .type = SCHEMA_DURATION, .min = MS, .max = 3650 * DAY, RULE(terms.overdue_us),
+     .about = "Unacknowledged for so long, it is marked and announced again."},
 };
 /* clang-format on */
 

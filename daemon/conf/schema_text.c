@@ -69,7 +69,9 @@ static void append_words(const struct schema_key *key, struct buf *out)
 
 static void append_range(const struct schema_key *key, struct buf *out)
 {
-    if (key->type == SCHEMA_DURATION)
+    if (key->type == SCHEMA_DISTANCE)
+        buf_printf(out, ", %s to %s", value_distance_text(key->min).text, value_distance_text(key->max).text);
+    else if (key->type == SCHEMA_DURATION)
         buf_printf(out, ", %s to %s", value_duration_text(key->min).text, value_duration_text(key->max).text);
     else if (key->type == SCHEMA_SIZE)
         buf_printf(out, ", %s to %s", value_size_text(key->min).text, value_size_text(key->max).text);
@@ -102,6 +104,9 @@ static const char *const types[SCHEMA_TYPES] = {
     [SCHEMA_BOX] = "[west, south, east, north] in degrees, west < east, south < north",
     [SCHEMA_INT] = "a whole number",
     [SCHEMA_DURATION] = "a duration such as 500ms, 20s, 5m, 4h30m or 7d",
+    [SCHEMA_LAYER] = "the name of a layer: a small letter, then up to 31 of a-z 0-9 _ -",
+    [SCHEMA_GROUPING] = "one or a list of layers of areas and of: ",
+    [SCHEMA_DISTANCE] = "a distance such as 150m or 1.5km",
     [SCHEMA_SIZE] = "a size such as 64KiB, 4GiB or a number of bytes",
 };
 
@@ -125,8 +130,7 @@ void schema_allowed(const struct schema_key *key, struct buf *out)
 
 #define NAME_MAX_COMPARED 24
 
-/* How many letters to change, add, drop or swap with a neighbour make b of a; 99: far too many. */
-static unsigned distance(const char *a, const char *b)
+unsigned schema_changes(const char *a, const char *b)
 {
     size_t n = strlen(a), m = strlen(b);
     unsigned d[NAME_MAX_COMPARED + 1][NAME_MAX_COMPARED + 1];
@@ -159,7 +163,7 @@ const struct schema_key *schema_meant(const char *scope, const char *name)
     for (size_t i = 0; (key = schema_key(i)); i++) {
         if (!schema_in_scope(key, scope, &own))
             continue;
-        unsigned changes = distance(name, own);
+        unsigned changes = schema_changes(name, own);
         if (changes < least) {
             least = changes;
             meant = key;

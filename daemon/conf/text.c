@@ -36,6 +36,14 @@ int text_check_glob(const char *text, int64_t min, int64_t max, struct err *err)
     return 0;
 }
 
+int text_check_layer(const char *text, struct err *err)
+{
+    if (!islower((unsigned char)text[0]) || strlen(text) > 32 ||
+        text[strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_-")])
+        return err_set(err, "is no name of a layer");
+    return 0;
+}
+
 int text_check_zone(const char *text, struct err *err)
 {
     char path[PATH_MAX];

@@ -16,6 +16,9 @@ int text_check_printable(const char *text, int64_t min, int64_t max, struct err 
 /* A glob that some device id can match. */
 int text_check_glob(const char *text, int64_t min, int64_t max, struct err *err);
 
+/* A name that a layer of areas can have. */
+int text_check_layer(const char *text, struct err *err);
+
 /* A time zone that this machine knows. */
 int text_check_zone(const char *text, struct err *err);
 

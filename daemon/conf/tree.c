@@ -17,6 +17,9 @@ struct reading {
     bool broken; /* a syntax error or a limit: nothing behind it can be trusted */
 };
 
+/* May stand before the text. */
+static const char bom[] = "\xef\xbb\xbf";
+
 static struct node *parse_node(struct reading *r, const yaml_event_t *event, unsigned depth);
 
 static struct mark mark_of(yaml_mark_t mark)
@@ -97,11 +100,13 @@ static bool next_event(struct reading *r, yaml_event_t *ret_event)
     return false;
 }
 
-static struct node *node_new(enum node_kind kind, yaml_mark_t mark)
+static struct node *node_new(enum node_kind kind, const yaml_event_t *event)
 {
     struct node *node = mem_zalloc(sizeof(*node));
     node->kind = kind;
-    node->mark = mark_of(mark);
+    node->mark = mark_of(event->start_mark);
+    node->from = event->start_mark.index;
+    node->until = event->end_mark.index;
     return node;
 }
 
@@ -112,7 +117,7 @@ static void refuse(struct node *node)
         node_free(&node->items[i]);
     free(node->items);
     free(node->text);
-    *node = (struct node){.kind = NODE_REFUSED, .mark = node->mark};
+    *node = (struct node){.kind = NODE_REFUSED, .mark = node->mark, .from = node->from, .until = node->until};
 }
 
 void node_free(struct node **node)
@@ -137,7 +142,7 @@ static void check_properties(struct reading *r, struct node *node, const yaml_ch
 
 static struct node *parse_scalar(struct reading *r, const yaml_event_t *event)
 {
-    struct node *node = node_new(NODE_TEXT, event->start_mark);
+    struct node *node = node_new(NODE_TEXT, event);
     const char *text = (const char *)event->data.scalar.value;
     size_t len = event->data.scalar.length;
     check_properties(r, node, event->data.scalar.anchor, event->data.scalar.tag);
@@ -155,6 +160,15 @@ static struct node *parse_scalar(struct reading *r, const yaml_event_t *event)
     return node;
 }
 
+/* A list or a map in brackets ends with them, one in lines with its last item: only behind that the parser knows that
+ * no more comes. */
+static size_t end_of(const struct node *node, const yaml_event_t *end)
+{
+    if (end->end_mark.index > end->start_mark.index)
+        return end->end_mark.index;
+    return node->n > 0 ? node->items[node->n - 1]->until : node->until;
+}
+
 /* Reads on to the end of a list or a map. */
 static void parse_items(struct reading *r, struct node *node, yaml_event_type_t end, size_t max, unsigned depth)
 {
@@ -162,6 +176,7 @@ static void parse_items(struct reading *r, struct node *node, yaml_event_type_t 
     size_t cap = 0;
     while (next_event(r, &event)) {
         if (event.type == end) {
+            node->until = end_of(node, &event);
             yaml_event_delete(&event);
             return;
         }
@@ -209,7 +224,7 @@ static void check_keys(struct reading *r, struct node *map)
 static struct node *parse_container(struct reading *r, const yaml_event_t *event, unsigned depth)
 {
     bool map = event->type == YAML_MAPPING_START_EVENT;
-    struct node *node = node_new(map ? NODE_MAP : NODE_LIST, event->start_mark);
+    struct node *node = node_new(map ? NODE_MAP : NODE_LIST, event);
     /* The two events name their anchor and tag alike, in two members of a union. */
     check_properties(r, node, map ? event->data.mapping_start.anchor : event->data.sequence_start.anchor,
                      map ? event->data.mapping_start.tag : event->data.sequence_start.tag);
@@ -229,7 +244,7 @@ static struct node *parse_node(struct reading *r, const yaml_event_t *event, uns
         return parse_scalar(r, event);
     if (event->type != YAML_ALIAS_EVENT)
         return parse_container(r, event, depth);
-    struct node *node = node_new(NODE_REFUSED, event->start_mark);
+    struct node *node = node_new(NODE_REFUSED, event);
     report_error(r->report, node->mark, "yaml", "an alias, %s (write the value out)",
                  quoted((const char *)event->data.alias.anchor).text);
     return node;
@@ -266,7 +281,6 @@ static struct node *parse_stream(struct reading *r)
 
 struct node *tree_parse(const char *text, size_t len, struct report *report)
 {
-    static const char bom[] = "\xef\xbb\xbf";
     if (len >= 3 && memcmp(text, bom, 3) == 0) {
         text += 3;
         len -= 3;
@@ -301,6 +315,33 @@ const struct node *node_key(const struct node *map, const char *key)
 {
     size_t i = find(map, key);
     return i == SIZE_MAX ? NULL : map->items[i];
+}
+
+/* Where so many characters are over. */
+static const char *skip_chars(struct str text, size_t chars)
+{
+    const char *p = text.p, *end = text.p + text.len;
+    for (; p < end && chars > 0; chars--)
+        for (p++; p < end && ((unsigned char)*p & 0xc0) == 0x80;)
+            p++;
+    return p;
+}
+
+struct str node_text(const struct node *map, const char *key, struct str text)
+{
+    const struct node *word = node_key(map, key), *value = node_value(map, key);
+    if (!word)
+        return (struct str){0};
+    if (text.len >= sizeof(bom) - 1 && memcmp(text.p, bom, sizeof(bom) - 1) == 0)
+        text = (struct str){text.p + sizeof(bom) - 1, text.len - (sizeof(bom) - 1)};
+    const char *from = skip_chars(text, word->from), *until = skip_chars(text, value->until);
+    const char *rest = until, *end = text.p + text.len;
+    while (rest < end && (*rest == ' ' || *rest == '\t'))
+        rest++;
+    if (rest < end && *rest == '#')
+        for (until = rest; until < end && *until != '\n' && *until != '\r';)
+            until++;
+    return (struct str){from, (size_t)(until - from)};
 }
 
 bool node_is_null(const struct node *node)

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/buf.h"
 #include "conf/report.h"
 
 enum {
@@ -29,6 +30,7 @@ enum node_kind {
 struct node {
     enum node_kind kind;
     struct mark mark;
+    size_t from, until;  /* characters of the text before it, and before what follows its last content */
     bool plain;          /* text that was written without quotes */
     char *text;          /* of NODE_TEXT, never NULL there; no NUL inside */
     struct node **items; /* of a list its items; of a map key, value, key, value, ... */
@@ -42,6 +44,10 @@ void node_free(struct node **node);
 /* The first value of the key, or the key's own node. NULL where the map has no such key, and for a map that is NULL. */
 const struct node *node_value(const struct node *map, const char *key);
 const struct node *node_key(const struct node *map, const char *key);
+
+/* The text that was parsed, from a key to the end of its value: with comments within and behind it in its last line,
+ * without those before and after. Empty where the map has no such key. */
+struct str node_text(const struct node *map, const char *key, struct str text);
 
 /* Whether YAML takes it for "no value": nothing, ~ or null. */
 bool node_is_null(const struct node *node);

@@ -98,6 +98,8 @@ static int check_text(const struct schema_key *key, const char *text, struct err
         return address_bind(text, &address, err);
     case SCHEMA_CONNECT:
         return address_connect(text, &address, err);
+    case SCHEMA_LAYER:
+        return text_check_layer(text, err);
     case SCHEMA_LISTEN:
         return address_listen(text, &address, err);
     case SCHEMA_GLOBS:
@@ -220,6 +222,47 @@ static void set_words(const struct loader_place *place, const struct node *value
     store_int(place, bits);
 }
 
+/* Adds a word or a layer to what the rule groups by, each once. */
+static void add_grouping(const struct loader_place *place, struct conf_rule *rule, const struct node *node)
+{
+    struct err err;
+    unsigned bit;
+    const char *text = scalar(place, node), *word;
+    bool again = false;
+    if (!text)
+        return;
+    for (unsigned i = 0; (word = place->key->word(i, &bit)); i++)
+        if (strcmp(word, text) == 0)
+            break;
+    for (size_t i = 0; i < rule->n_group_layers; i++)
+        again = again || strcmp(rule->group_layers[i], text) == 0;
+    if (again || (word && rule->group_by & bit))
+        loader_complain(place, node->mark, "%s is here twice", quoted(text).text);
+    else if (word)
+        rule->group_by |= bit;
+    else if (text_check_layer(text, &err) != 0)
+        loader_complain(place, node->mark, "%s %s and none of the words", quoted(text).text, err.text);
+    else
+        rule->group_layers[rule->n_group_layers++] = mem_strdup(text);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Of a rule alone: it has two members for it. */
+static void set_grouping(const struct loader_place *place, const struct node *value)
+{
+    const struct node *const *item;
+    struct conf_rule *rule = (struct conf_rule *)place->base;
+    size_t n = items(place, &value, &item);
+    rule->group_layers = mem_zalloc(n * sizeof(char *));
+    for (size_t i = 0; i < n; i++)
+        add_grouping(place, rule, item[i]);
+    qsort(rule->group_layers, rule->n_group_layers, sizeof(char *), by_name);
+}
+
 static void set_days(const struct loader_place *place, const struct node *value)
 {
     const struct node *const *item;
@@ -303,6 +346,22 @@ static void set_box(const struct loader_place *place, const struct node *node)
     *(bool *)beside(place) = true;
 }
 
+static void set_distance(const struct loader_place *place, const struct node *node)
+{
+    struct err err;
+    double metres;
+    const char *text = scalar(place, node);
+    if (!text)
+        return;
+    int rc = value_distance(text, &metres, &err);
+    if (rc == 0 && (metres < (double)place->key->min || metres > (double)place->key->max))
+        rc = err_set(&err, "is out of range");
+    if (rc != 0)
+        complain_value(place, node, &err);
+    else
+        *(double *)member(place) = metres;
+}
+
 static void set_amount(const struct loader_place *place, const struct node *node,
                        int (*parse)(const char *, int64_t *, struct err *), const char *text)
 {
@@ -335,14 +394,21 @@ static void set_size(const struct loader_place *place, const struct node *node)
 }
 
 static void (*const setters[SCHEMA_TYPES])(const struct loader_place *, const struct node *) = {
-    [SCHEMA_TEXT] = set_text,   [SCHEMA_ZONE] = set_text,         [SCHEMA_CONNINFO] = set_text,
-    [SCHEMA_PATH] = set_text,   [SCHEMA_BIND] = set_bind,         [SCHEMA_CONNECT] = set_text,
-    [SCHEMA_LISTEN] = set_text, [SCHEMA_TEXTS] = set_texts,       [SCHEMA_GLOBS] = set_texts,
-    [SCHEMA_WORD] = set_word,   [SCHEMA_WORDS] = set_words,       [SCHEMA_DAYS] = set_days,
-    [SCHEMA_HOURS] = set_hours, [SCHEMA_BOOL] = set_bool,         [SCHEMA_NUMBER] = set_number,
-    [SCHEMA_BOX] = set_box,     [SCHEMA_INT] = set_int,           [SCHEMA_DURATION] = set_duration,
-    [SCHEMA_SIZE] = set_size,   [SCHEMA_NETWORKS] = set_networks,
+    [SCHEMA_TEXT] = set_text,         [SCHEMA_ZONE] = set_text,         [SCHEMA_CONNINFO] = set_text,
+    [SCHEMA_PATH] = set_text,         [SCHEMA_BIND] = set_bind,         [SCHEMA_CONNECT] = set_text,
+    [SCHEMA_LISTEN] = set_text,       [SCHEMA_TEXTS] = set_texts,       [SCHEMA_GLOBS] = set_texts,
+    [SCHEMA_WORD] = set_word,         [SCHEMA_WORDS] = set_words,       [SCHEMA_DAYS] = set_days,
+    [SCHEMA_HOURS] = set_hours,       [SCHEMA_BOOL] = set_bool,         [SCHEMA_NUMBER] = set_number,
+    [SCHEMA_BOX] = set_box,           [SCHEMA_INT] = set_int,           [SCHEMA_DURATION] = set_duration,
+    [SCHEMA_SIZE] = set_size,         [SCHEMA_NETWORKS] = set_networks, [SCHEMA_LAYER] = set_text,
+    [SCHEMA_GROUPING] = set_grouping, [SCHEMA_DISTANCE] = set_distance,
 };
+
+void loader_there(const struct loader_place *place)
+{
+    if (place->key->size > 0)
+        store_int(place, true);
+}
 
 void loader_unset(const struct loader_place *place)
 {

@@ -121,6 +121,23 @@ int value_size(const char *text, int64_t *ret_bytes, struct err *err)
     return __builtin_mul_overflow(number, factor, ret_bytes) ? err_set(err, "is out of range") : 0;
 }
 
+int value_distance(const char *text, double *ret_m, struct err *err)
+{
+    static const char digits[] = "0123456789";
+    const char *p = text + strspn(text, digits);
+    bool good = p > text;
+    if (*p == '.') {
+        size_t decimals = strspn(p + 1, digits);
+        good = good && decimals > 0;
+        p += 1 + decimals;
+    }
+    bool metres = strcmp(p, "m") == 0;
+    if (!good || (!metres && strcmp(p, "km") != 0))
+        return err_set(err, "is no distance");
+    *ret_m = strtod(text, NULL) * (metres ? 1 : 1000);
+    return 0;
+}
+
 /* "HH:MM" at *p, 24:00 included. */
 static bool take_clock(const char **p, int *ret_min)
 {
@@ -191,6 +208,14 @@ struct value_text value_size_text(int64_t bytes)
         if (bytes > 0 && bytes % sizes[i].factor == 0)
             unit = sizes[i];
     snprintf(out.text, sizeof(out.text), "%" PRId64 "%s", bytes / unit.factor, unit.name);
+    return out;
+}
+
+struct value_text value_distance_text(int64_t m)
+{
+    struct value_text out;
+    bool whole = m > 0 && m % 1000 == 0;
+    snprintf(out.text, sizeof(out.text), "%" PRId64 "%s", whole ? m / 1000 : m, whole ? "km" : "m");
     return out;
 }
 

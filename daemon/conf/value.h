@@ -18,15 +18,17 @@ int value_number(const char *text, double *ret, struct err *err);           /* d
 int value_bool(const char *text, bool *ret, struct err *err);               /* true, no, on, ... */
 int value_duration(const char *text, int64_t *ret_us, struct err *err);     /* 500ms 20s 4h30m 7d 0 */
 int value_size(const char *text, int64_t *ret_bytes, struct err *err);      /* 64KiB 4GiB 4096 */
+int value_distance(const char *text, double *ret_m, struct err *err);       /* 150m 1.5km */
 int value_hours(const char *text, struct conf_hours *ret, struct err *err); /* 22:00-06:00 */
 int value_days(const char *text, uint32_t *ret_days, struct err *err);      /* sat, mon-fri, fri-mon */
 
-/* The shortest way to write a duration or a size that means the same. */
+/* The shortest way to write a duration, a size or a distance that means the same. */
 struct value_text {
     char text[64];
 };
 struct value_text value_duration_text(int64_t us);
 struct value_text value_size_text(int64_t bytes);
+struct value_text value_distance_text(int64_t m);
 
 /* What YAML 1.1 would take a word without quotes for: "a number", "true or false"; NULL: text. */
 const char *value_not_text(const char *text);

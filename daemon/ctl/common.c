@@ -52,7 +52,8 @@ struct conf *ctl_load(const char *file)
 {
     struct buf report = {0};
     struct conf *conf = conf_load(file ? file : CTL_DEFAULT_FILE, &report);
-    if (report.len > 0)
+    /* Warnings are for who checks the file, not for who uses it. */
+    if (!conf)
         fwrite(report.data, 1, report.len, stderr);
     buf_free(&report);
     return conf;

@@ -34,7 +34,7 @@ int ctl_usage(const char *verb, const char *fmt, ...) __attribute__((format(prin
 /* The same as ctl_fail() for a statement that the database refused: what was tried, its words, detail and hint. */
 int ctl_fail_sql(const char *verb, const char *what, const PGresult *result);
 
-/* Loads the file (CTL_DEFAULT_FILE where NULL), printing its complaints to stderr. NULL where it has errors. */
+/* Loads the file (CTL_DEFAULT_FILE where NULL), printing its complaints to stderr where it has errors: NULL. */
 struct conf *ctl_load(const char *file);
 
 /* A blocking connection for a verb: to `db` where given, else to database.conninfo of the file (NULL: the default one).

@@ -20,10 +20,10 @@ def conf(tmp_path):
     return Config(tmp_path, "host=/nonexistent dbname=mobeye")
 
 
-def check(tmp_path, text):
+def check(tmp_path, text, *options):
     file = tmp_path / "mobeyed.yaml"
     file.write_text(text)
-    done = run("--check", "-c", file)
+    done = run("--check", "-c", file, *options)
     places = [PLACE.match(line) for line in (done.stdout + done.stderr).splitlines()]
     assert all(place and place["file"] == str(file) for place in places), done.stdout + done.stderr
     return done.returncode, [(int(place["line"]), int(place["col"]), place["rest"]) for place in places]
@@ -61,6 +61,48 @@ def test_a_bind_beyond_loopback_is_refused_unless_plaintext_is_allowed(conf, tmp
     assert check(tmp_path, conf.set(endpoints=[open_door]).text())[0] == 2
     allowed = {**open_door, "plaintext": "allow"}
     assert check(tmp_path, conf.set(endpoints=[allowed]).text())[0] == 0
+
+
+NAMES = """rules:
+  - name: known
+    match: {area: {layer: wijk, code: [W1, W2]}, group: [lent, tents]}
+    incident: {category: alarm, priority: 1, group_by: [device, wijk], gap: 5h, team: north}
+  - name: unknown
+    match: {area: {layer: hotspot, code: W1}}
+    incident: {category: alarm, priority: 1, group_by: [buurt, device], gap: 5h, team: south}
+  - {name: rest, action: store}
+"""
+
+
+def test_names_that_the_database_does_not_have_are_warned_of(database, tmp_path):
+    database.execute("""
+        insert into mobeye.team (team) values ('north');
+        insert into mobeye.device (device_id, device_group) values ('d1', 'lent');
+        insert into mobeye.area (layer, code, name, geom) values
+            ('wijk', 'W1', 'One', st_multi(st_geomfromtext('polygon((5 52, 5.1 52, 5.1 52.1, 5 52))', 4326)))""")
+    conf = Config(tmp_path, "host=/nonexistent dbname=mobeye", more=NAMES)
+    assert check(tmp_path, conf.text()) == (0, []), "nothing is asked without --db"
+    first = conf.text().splitlines().index("  - name: known")
+    status, said = check(tmp_path, conf.text(), "--db", database.conninfo)
+    assert status == 0
+    told = {(line - first - 1, rest.split(" is unknown")[0]) for line, _, rest in said}
+    assert told == {
+        (1, 'warning: rules.known.match.area.code: "W2"'),
+        (1, 'warning: rules.known.match.group: "tents"'),
+        (4, 'warning: rules.unknown.match.area.layer: "hotspot"'),
+        (4, 'warning: rules.unknown.match.area.code: "W1"'),
+        (5, 'warning: rules.unknown.incident.group_by: "buurt"'),
+        (5, 'warning: rules.unknown.incident.team: "south"'),
+    }
+
+
+def test_a_database_that_cannot_be_asked_is_told_with_status_1(conf, tmp_path):
+    file = tmp_path / "mobeyed.yaml"
+    file.write_text(conf.text())
+    done = run("--check", "-c", file, "--db", "host=/nonexistent dbname=mobeye password=verysecret")
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1 and "cannot connect" in done.stderr and "verysecret" not in done.stderr
+    assert run("-c", file, "--db", "dbname=mobeye").returncode == 2, "only with --check"
 
 
 def test_a_missing_file_is_told_and_is_status_2(tmp_path):

@@ -145,6 +145,30 @@ def test_bounds_hold_from_the_reload_on(context, daemon, database):
     assert database.alert("bound")["flags"] == ["outside_bounds"] and database.alert("bound")["geom"] is None
 
 
+RULES = """rules:
+  - name: %s
+    match: {registered: false, kind: motion}
+    incident: {category: service, priority: 4, group_by: [endpoint], gap: %s}
+  - {name: rest, action: store}
+"""
+
+
+def test_rules_hold_from_the_reload_on_and_bad_ones_never(context, daemon, database):
+    dealer = Dealer(context, daemon.address())
+    dealer.ask(alert("before"))
+    database.wait_stored(1)
+    daemon.reload(more=RULES % ("strangers", "24h"))
+    assert succeeded(daemon), daemon.log()
+    dealer.ask(alert("after"))
+    database.wait_stored(2)
+    daemon.reload(more=RULES % ("other", "tomorrow"))
+    assert not succeeded(daemon)
+    assert daemon.lines("rules.other.incident.gap")
+    dealer.ask(alert("still"))
+    database.wait_stored(3)
+    assert [database.alert(name)["rule"] for name in ("before", "after", "still")] == [None, "strangers", "strangers"]
+
+
 def test_a_removed_file_changes_nothing(context, daemon):
     daemon.file.unlink()
     daemon.hang_up()

@@ -21,6 +21,7 @@ static const struct {
     {"journal:", "journal: {directory: /var/lib/mobeyed/journal}\n"},
     {"endpoints:",
      "endpoints: [{name: base, bind: \"ipc:///run/mobeyed/base\", socket: router, format: cloudevents}]\n"},
+    {"rules:", "rules: [{name: base, action: store}]\n"},
 };
 
 struct test_case {

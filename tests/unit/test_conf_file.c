@@ -13,11 +13,12 @@
 #include "conf/load.h"
 #include "conf/report.h"
 
-#define GOOD                                                                                                           \
+#define REQUIRED                                                                                                       \
     "instance: i\n"                                                                                                    \
     "database: {conninfo: \"host=a\"}\n"                                                                               \
     "journal: {directory: /j}\n"                                                                                       \
     "endpoints: [{name: e, bind: \"ipc:///e\", socket: router, format: cloudevents}]\n"
+#define GOOD REQUIRED "rules: [{name: a, action: store}]\n"
 
 static char folder[] = "/tmp/mobeyed-conf-XXXXXX";
 
@@ -83,8 +84,8 @@ Test(conf_bytes, a_nul_byte_does_not_end_the_file)
 Test(conf_bytes, a_byte_order_mark_is_passed_over)
 {
     EXPECT_REPORT("\xef\xbb\xbf" GOOD, "");
-    EXPECT_REPORT("\xef\xbb\xbf" GOOD "x: 1\n", "f:5:1: x: unknown key (instance, timezone, bounds, database, journal, "
-                                                "endpoints, http or rules)\n");
+    EXPECT_REPORT("\xef\xbb\xbf" GOOD "x: 1\n", "f:6:1: x: unknown key (instance, timezone, bounds, database, journal, "
+                                                "endpoints, http, retention or rules)\n");
 }
 
 Test(conf_bytes, lines_may_end_as_in_windows)
@@ -125,7 +126,7 @@ static unsigned lines(const char *text)
 Test(conf_bytes, a_thousand_complaints_are_enough)
 {
     bool good;
-    struct buf text = repeated(GOOD "rules:\n", "  - {name: r", ", action: drop}\n", 1024);
+    struct buf text = repeated(REQUIRED "rules:\n", "  - {name: r", ", action: drop}\n", 1024);
     char *report = report_of(text.data, text.len, &good);
     cr_expect_not(good);
     cr_expect_eq(lines(report), REPORT_MAX + 1);
@@ -150,13 +151,14 @@ Test(conf_bytes, a_mapping_has_256_keys_at_most)
 
 Test(conf_bytes, a_list_has_4096_items_at_most)
 {
-    struct buf text = repeated(GOOD "rules:\n", "  - ", "\n", 4097);
+    struct buf text = repeated(REQUIRED "rules:\n", "  - ", "\n", 4097);
     expect_report(text.data, text.len, "f:4102:5: yaml: more than 4096 items in a list (4096)\n");
     buf_free(&text);
 
-    text = repeated(GOOD "rules:\n", "  - ", "\n", 4096);
-    expect_report(text.data, text.len,
-                  "f:6:3: rules: has 4096 items (a list of mappings: name, match and action, 0 to 1024 of them)\n");
+    text = repeated(REQUIRED "rules:\n", "  - ", "\n", 4096);
+    expect_report(
+        text.data, text.len,
+        "f:6:3: rules: has 4096 items (a list of mappings: name, match, action and incident, 0 to 1024 of them)\n");
     buf_free(&text);
 }
 

@@ -12,11 +12,15 @@
 
 #define SECOND INT64_C(1000000)
 #define HOUR   (3600 * SECOND)
+#define DAY    (24 * HOUR)
 
-static const char minimal[] = "instance: i\n"
-                              "database: {conninfo: \"host=a\"}\n"
-                              "journal: {directory: /j}\n"
-                              "endpoints: [{name: e, bind: \"ipc:///e\", socket: router, format: cloudevents}]\n";
+#define REQUIRED                                                                                                       \
+    "instance: i\n"                                                                                                    \
+    "database: {conninfo: \"host=a\"}\n"                                                                               \
+    "journal: {directory: /j}\n"                                                                                       \
+    "endpoints: [{name: e, bind: \"ipc:///e\", socket: router, format: cloudevents}]\n"
+
+static const char minimal[] = REQUIRED "rules: [{name: rest, action: store}]\n";
 
 static const char full[] =
     "instance: amersfoort-1\n"
@@ -25,6 +29,7 @@ static const char full[] =
     "database: {conninfo: \"postgresql://db/mobeye\", batch_max: 7, batch_wait: 1s500ms}\n"
     "journal: {directory: /var/lib/mobeyed/journal, max_size: 64MiB, keep: 7d}\n"
     "http: {listen: \"127.0.0.1:9464\"}\n"
+    "retention: {camera: 7d, alarm: 30d, service: 31d, incident: 32d12h}\n"
     "endpoints:\n"
     "  - {name: cameras, bind: \"tcp://0.0.0.0:5555\", socket: pull, format: cloudevents, plaintext: allow}\n"
     "  - {name: portal, connect: \"tcp://hub:5556\", socket: sub, format: cloudevents, topics: [a, b/]}\n"
@@ -42,7 +47,23 @@ static const char full[] =
     "      camera_zone: [oprit, tuin]\n"
     "      drill: true\n"
     "      endpoint: [portal]\n"
-    "    action: store\n"
+    "      group: [lent, tents]\n"
+    "      registered: no\n"
+    "      area: {layer: hotspot, code: [H1, H2]}\n"
+    "    incident:\n"
+    "      category: service\n"
+    "      priority: 3\n"
+    "      group_by: [wijk, kind, buurt, device]\n"
+    "      gap: 4h30m\n"
+    "      max_age: 7d\n"
+    "      moved_over: 1.5km\n"
+    "      settle: 10m\n"
+    "      team: north\n"
+    "      overdue: 15m\n"
+    "  - name: near\n"
+    "    match: {kind: fire}\n"
+    "    incident: {category: alarm, priority: 2, group_by: endpoint, gap: 5h,\n"
+    "               verify_by: {within: 5m, radius: 150m, priority: 1}}\n"
     "  - name: rest\n"
     "    action: store\n";
 
@@ -67,7 +88,11 @@ Test(conf_values, what_is_left_out_has_its_default)
     cr_expect_eq(conf->journal.max_size_bytes, UINT64_C(4) << 30);
     cr_expect_eq(conf->journal.keep_us, 24 * HOUR);
     cr_expect_null(conf->http_listen);
-    cr_expect_eq(conf->n_rules, 0);
+    cr_expect_eq(conf->n_rules, 1);
+    cr_expect_eq(conf->retention.class_us[CLASS_CAMERA], 28 * DAY);
+    cr_expect_eq(conf->retention.class_us[CLASS_ALARM], 365 * DAY);
+    cr_expect_eq(conf->retention.class_us[CLASS_SERVICE], 90 * DAY);
+    cr_expect_eq(conf->retention.incident_us, 1825 * DAY);
     cr_expect_eq(conf->n_endpoints, 1);
     cr_expect_eq(conf->endpoints[0].n_topics, 0);
     cr_expect_not(conf->endpoints[0].plaintext_allow);
@@ -93,6 +118,10 @@ Test(conf_values, every_section_becomes_its_members)
     cr_expect_eq(conf->journal.max_size_bytes, 64 << 20);
     cr_expect_eq(conf->journal.keep_us, 7 * 24 * HOUR);
     cr_expect_str_eq(conf->http_listen, "127.0.0.1:9464");
+    cr_expect_eq(conf->retention.class_us[CLASS_CAMERA], 7 * DAY);
+    cr_expect_eq(conf->retention.class_us[CLASS_ALARM], 30 * DAY);
+    cr_expect_eq(conf->retention.class_us[CLASS_SERVICE], 31 * DAY);
+    cr_expect_eq(conf->retention.incident_us, 32 * DAY + 12 * HOUR);
     conf_free(&conf);
 }
 
@@ -120,7 +149,7 @@ Test(conf_values, every_endpoint_becomes_its_members)
 Test(conf_values, every_key_of_match_becomes_its_member)
 {
     struct conf *conf = parse(full);
-    cr_assert_eq(conf->n_rules, 2);
+    cr_assert_eq(conf->n_rules, 3);
     const struct conf_match *m = &conf->rules[0].match;
     cr_expect_str_eq(conf->rules[0].name, "night");
     cr_expect_eq(m->kinds, 1u << KIND_CAMERA | 1u << KIND_UNKNOWN);
@@ -141,13 +170,61 @@ Test(conf_values, every_key_of_match_becomes_its_member)
     cr_expect_str_eq(m->camera_zones[1], "tuin");
     cr_assert_eq(m->n_endpoints, 1);
     cr_expect_str_eq(m->endpoints[0], "portal");
+    cr_assert_eq(m->n_groups, 2);
+    cr_expect_str_eq(m->groups[1], "tents");
+    cr_expect_eq(m->registered, 0);
+    cr_expect_str_eq(m->area_layer, "hotspot");
+    cr_assert_eq(m->n_area_codes, 2);
+    cr_expect_str_eq(m->area_codes[1], "H2");
+    conf_free(&conf);
+}
+
+Test(conf_values, every_key_of_incident_becomes_its_member)
+{
+    struct conf *conf = parse(full);
+    const struct conf_rule *rule = &conf->rules[0];
+    const struct incident_terms *terms = &rule->terms;
+    cr_expect(rule->makes_incident);
+    cr_expect(str_is(terms->rule, "night"));
+    cr_expect_eq(terms->category, CATEGORY_SERVICE);
+    cr_expect_eq(terms->priority, 3);
+    cr_expect_eq(rule->group_by, GROUP_KIND | GROUP_DEVICE);
+    cr_assert_eq(rule->n_group_layers, 2);
+    cr_expect_str_eq(rule->group_layers[0], "buurt", "sorted");
+    cr_expect_str_eq(rule->group_layers[1], "wijk");
+    cr_expect_eq(terms->gap_us, 4 * HOUR + HOUR / 2);
+    cr_expect_eq(terms->max_age_us, 7 * DAY);
+    cr_expect_eq(terms->moved_over_m, 1500);
+    cr_expect_eq(terms->settle_us, HOUR / 6);
+    cr_expect(str_is(terms->team, "north"));
+    cr_expect_eq(terms->overdue_us, HOUR / 4);
+    cr_expect_eq(terms->verify_within_us, 0);
+    conf_free(&conf);
+}
+
+Test(conf_values, an_incident_without_the_keys_that_may_be_left_out)
+{
+    struct conf *conf = parse(full);
+    const struct conf_rule *rule = &conf->rules[1];
+    const struct incident_terms *terms = &rule->terms;
+    cr_expect(rule->makes_incident);
+    cr_expect_eq(terms->category, CATEGORY_ALARM);
+    cr_expect_eq(rule->group_by, GROUP_ENDPOINT);
+    cr_expect_eq(rule->n_group_layers, 0);
+    cr_expect_eq(terms->max_age_us + terms->settle_us + terms->overdue_us, 0);
+    cr_expect_eq(terms->moved_over_m, 0);
+    cr_expect_eq(terms->team.len, 0);
+    cr_expect_eq(terms->verify_within_us, HOUR / 12);
+    cr_expect_eq(terms->verify_radius_m, 150);
+    cr_expect_eq(terms->verify_priority, 1);
+    cr_expect_not(conf->rules[2].makes_incident);
     conf_free(&conf);
 }
 
 Test(conf_values, a_rule_without_match_asks_nothing)
 {
     struct conf *conf = parse(full);
-    const struct conf_match *m = &conf->rules[1].match;
+    const struct conf_match *m = &conf->rules[2].match;
     cr_expect_eq(m->kinds, 0);
     cr_expect_eq(m->phases, 0);
     cr_expect_eq(m->days, 0);
@@ -156,7 +233,9 @@ Test(conf_values, a_rule_without_match_asks_nothing)
     cr_expect(isnan(m->score_min));
     cr_expect(isnan(m->score_below));
     cr_expect_not(m->has_hours);
-    cr_expect_eq(m->n_devices + m->n_endpoints + m->n_labels + m->n_camera_zones, 0);
+    cr_expect_eq(m->n_devices + m->n_endpoints + m->n_labels + m->n_camera_zones + m->n_groups + m->n_area_codes, 0);
+    cr_expect_eq(m->registered, -1);
+    cr_expect_null(m->area_layer);
     conf_free(&conf);
 }
 
@@ -164,7 +243,7 @@ Test(conf_values, a_score_with_one_bound_leaves_the_other_open)
 {
     char text[1024];
     snprintf(text, sizeof(text),
-             "%srules: [{name: a, match: {score: {below: 0.5}}, action: store}, {name: b, action: store}]\n", minimal);
+             REQUIRED "rules: [{name: a, match: {score: {below: 0.5}}, action: store}, {name: b, action: store}]\n");
     struct conf *conf = parse(text);
     cr_expect(isnan(conf->rules[0].match.score_min));
     cr_expect_eq(conf->rules[0].match.score_below, 0.5);
@@ -210,6 +289,26 @@ Test(conf_values, durations)
         cr_expect_eq(rc, cases[i].us < 0 ? -1 : 0, "%s", cases[i].text);
         if (rc == 0)
             cr_expect_eq(us, cases[i].us, "%s", cases[i].text);
+    }
+}
+
+Test(conf_values, distances)
+{
+    static const struct {
+        const char *text;
+        double m; /* -1: none */
+    } cases[] = {
+        {"150m", 150}, {"1km", 1000}, {"1.5km", 1500}, {"0.25m", 0.25}, {"0m", 0},     {"010m", 10},
+        {"150", -1},   {"m", -1},     {"km", -1},      {"", -1},        {"1 m", -1},   {"1M", -1},
+        {"1kM", -1},   {".5km", -1},  {"1.m", -1},     {"1.5.m", -1},   {"-1m", -1},   {"+1m", -1},
+        {"1e3m", -1},  {"1m1", -1},   {"1km500m", -1}, {"0x1m", -1},    {"1,5km", -1}, {"1mm", -1},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        double m = -1;
+        int rc = value_distance(cases[i].text, &m, NULL);
+        cr_expect_eq(rc, cases[i].m < 0 ? -1 : 0, "%s", cases[i].text);
+        if (rc == 0)
+            cr_expect_eq(m, cases[i].m, "%s", cases[i].text);
     }
 }
 

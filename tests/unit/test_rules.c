@@ -17,7 +17,7 @@ static struct alert alert;
 
 static void any(struct conf_match *match)
 {
-    *match = (struct conf_match){.located = -1, .drill = -1, .score_min = NAN, .score_below = NAN};
+    *match = (struct conf_match){.registered = -1, .located = -1, .drill = -1, .score_min = NAN, .score_below = NAN};
 }
 
 static void setup(void)
@@ -154,6 +154,61 @@ Test(rules, located_asks_for_a_place_or_for_none)
     cr_expect(matches());
 }
 
+Test(rules, registered_asks_for_a_device_of_the_registry_or_a_stranger)
+{
+    MATCH->registered = 1;
+    cr_expect(!matches());
+    alert.registered = true;
+    cr_expect(matches());
+    MATCH->registered = 0;
+    cr_expect(!matches());
+    alert.registered = false;
+    cr_expect(matches());
+}
+
+Test(rules, group_is_any_of_its_words)
+{
+    char *words[] = {WORD("lent"), WORD("tents")};
+    MATCH->groups = words;
+    MATCH->n_groups = 2;
+    cr_expect(!matches(), "it has none");
+    alert.group = STR("tents");
+    cr_expect(matches());
+    alert.group = STR("tent");
+    cr_expect(!matches());
+}
+
+static void stand_in(const char *layer, const char *code, const char *other_layer, const char *other_code)
+{
+    static struct {
+        struct alert_areas areas;
+        struct alert_area area[2];
+    } both;
+    both.areas.n = 2;
+    both.areas.area[0] = (struct alert_area){str_from(layer), str_from(code)};
+    both.areas.area[1] = (struct alert_area){str_from(other_layer), str_from(other_code)};
+    alert.areas = &both.areas;
+    alert.location_source = LOCATION_MESSAGE;
+}
+
+Test(rules, area_is_any_of_the_codes_of_its_layer)
+{
+    char *codes[] = {WORD("WK1"), WORD("WK2")};
+    MATCH->area_layer = WORD("wijk");
+    cr_expect(!matches(), "no place is known");
+    stand_in("buurt", "BU1", "hotspot", "WK1");
+    cr_expect(!matches(), "it is in no area of the layer");
+    stand_in("buurt", "BU1", "wijk", "WK3");
+    cr_expect(matches(), "any code");
+    MATCH->area_codes = codes;
+    MATCH->n_area_codes = 2;
+    cr_expect(!matches());
+    stand_in("buurt", "WK1", "wijk", "WK2");
+    cr_expect(matches());
+    stand_in("buurt", "WK1", "wijk", "WK");
+    cr_expect(!matches());
+}
+
 Test(rules, drill_asks_for_a_drill_or_for_none)
 {
     MATCH->drill = 1;
@@ -283,6 +338,29 @@ Test(rules, the_hour_that_comes_twice_counts_twice)
     cr_expect(matches_at("2026-10-25T00:30:00Z"), "02:30 in summer time");
     cr_expect(matches_at("2026-10-25T01:30:00Z"), "02:30 in winter time");
     cr_expect(!matches_at("2026-10-25T02:00:00Z"));
+}
+
+Test(rules, the_hour_that_never_comes_is_left_out)
+{
+    hours(2, 3);
+    cr_expect(!matches_at("2026-03-29T00:59:59Z"), "01:59:59 in winter time");
+    cr_expect(!matches_at("2026-03-29T01:00:00Z"), "03:00 in summer time");
+    hours(1, 3);
+    cr_expect(matches_at("2026-03-29T00:59:59Z"));
+    cr_expect(!matches_at("2026-03-29T01:00:00Z"), "the end is excluded, also where it is jumped over");
+}
+
+Test(rules, a_night_in_which_the_clocks_change_belongs_to_its_evening)
+{
+    hours(22, 6);
+    MATCH->days = SAT;
+    cr_expect(matches_at("2026-03-28T21:00:00Z"));
+    cr_expect(matches_at("2026-03-29T03:59:59Z"), "05:59:59 in summer time");
+    cr_expect(!matches_at("2026-03-29T04:00:00Z"));
+    cr_expect(!matches_at("2026-03-29T20:00:00Z"), "Sunday evening");
+    cr_expect(matches_at("2026-10-24T20:00:00Z"));
+    cr_expect(matches_at("2026-10-25T04:59:59Z"), "05:59:59 in winter time");
+    cr_expect(!matches_at("2026-10-25T05:00:00Z"));
 }
 
 Test(rules, times_before_1970_are_floored)

@@ -1,0 +1,81 @@
+#include "conf/check_rules.h"
+
+#include <string.h>
+
+static bool endpoint_exists(const struct node *endpoints, const char *name)
+{
+    for (size_t i = 0; i < endpoints->n; i++) {
+        const struct node *other = node_value(endpoints->items[i], "name");
+        if (other && other->kind == NODE_TEXT && strcmp(other->text, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void check_endpoint(struct report *report, const struct conf *conf, const struct node *endpoints,
+                           const struct node *name, const char *path)
+{
+    struct buf names = {0};
+    if (name->kind != NODE_TEXT || endpoint_exists(endpoints, name->text))
+        return;
+    for (size_t i = 0; i < conf->n_endpoints && names.len < 200; i++)
+        if (conf->endpoints[i].name)
+            buf_printf(&names, "%s%s", names.len ? ", " : "", conf->endpoints[i].name);
+    report_error(report, name->mark, loader_path_key(path, "match.endpoint").text, "%s is no endpoint (%.*s)",
+                 quoted(name->text).text, (int)names.len, names.len ? names.data : "");
+    buf_free(&names);
+}
+
+static void check_endpoints(struct report *report, const struct conf *conf, const struct node *root,
+                            const struct node *named, const char *path)
+{
+    /* A list that was refused as a whole has not been loaded. */
+    const struct node *endpoints = conf->endpoints ? node_value(root, "endpoints") : NULL;
+    if (!named || !endpoints)
+        return;
+    if (named->kind != NODE_LIST)
+        check_endpoint(report, conf, endpoints, named, path);
+    for (size_t i = 0; named->kind == NODE_LIST && i < named->n; i++)
+        check_endpoint(report, conf, endpoints, named->items[i], path);
+}
+
+/* Either this or that: a rule that says neither or both is a slip. */
+static void check_decision(struct report *report, const struct node *item, const char *path)
+{
+    const struct node *action = node_key(item, "action"), *incident = node_key(item, "incident");
+    if (!action && !incident)
+        report_error(report, item->mark, path, "does nothing (action: store, or an incident)");
+    if (action && incident)
+        report_error(report, incident->mark, loader_path_key(path, "incident").text,
+                     "stands beside an action (action: store, or an incident)");
+}
+
+static void check_rule(struct report *report, const struct conf *conf, const struct node *root, const struct node *list,
+                       size_t i)
+{
+    const struct node *item = list->items[i], *match = node_value(item, "match");
+    const struct node *score = node_value(match, "score");
+    const struct conf_match *loaded = &conf->rules[i].match;
+    struct loader_path path = loader_path_item("rules", item, i);
+    if (item->kind != NODE_MAP)
+        return;
+    loader_check_name(report, list, i, path.text);
+    check_decision(report, item, path.text);
+    check_endpoints(report, conf, root, node_value(match, "endpoint"), path.text);
+    if (score && score->kind == NODE_MAP && loaded->score_min >= loaded->score_below)
+        report_error(report, score->mark, loader_path_key(path.text, "match.score").text,
+                     "matches no score (min lower than below)");
+}
+
+void check_rules(struct report *report, const struct node *root, const struct conf *conf,
+                 const struct conf_names *names)
+{
+    const struct node *list = node_value(root, "rules");
+    for (size_t i = 0; i < conf->n_rules; i++)
+        check_rule(report, conf, root, list, i);
+    if (report->bad)
+        return;
+    warn_rules(report, list, conf);
+    if (names)
+        warn_names(report, list, conf, names);
+}
