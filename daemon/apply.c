@@ -6,13 +6,12 @@
 #include <event2/event_struct.h>
 
 #include "alert/record.h"
+#include "atlas.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "enrich/enrich.h"
 #include "enrich/fold.h"
-#include "enrich/group.h"
-#include "enrich/place.h"
-#include "enrich/rules.h"
 #include "store/writer.h"
 
 #define BATCH_BYTES (4 * 1024 * 1024)
@@ -26,6 +25,8 @@ struct apply {
     struct apply_calls calls;
     void *ctx;
     struct writer *writer;
+    struct atlas *atlas;
+    struct enrich *enrich;
     struct event feed_due;  /* the end of database.batch_wait */
     int64_t feed_since_us;  /* monotonic: when records began to wait for a batch; 0: none wait */
     uint64_t submitted_seq; /* the last record that the writer was given */
@@ -39,35 +40,28 @@ struct apply {
     struct complaint unreadable;
 };
 
-/* The configuration may change while the batch is on its way. */
-static void judge(struct apply *a, struct batch *batch, struct alert *alert)
+static void unpack(struct batch_row *row)
 {
-    const struct conf_rule *rule = rules_match(a->conf, alert);
-    alert->rule = batch_keep_str(batch, str_from(rule ? rule->name : NULL));
-    group_thread(alert);
-    if (!rule || !rule->makes_incident)
-        return;
-    struct incident_terms terms = rule->terms;
-    terms.rule = alert->rule;
-    terms.team = batch_keep_str(batch, terms.team);
-    alert->terms = batch_keep(batch, &terms, sizeof(terms));
-    group_key(alert, rule);
+    uint64_t seq = row->alert.seq, checksum = row->alert.checksum;
+    if (!row->unreadable && record_unpack(row->record, &row->alert, NULL) != 0)
+        row->unreadable = "the record is of no version that this program knows";
+    row->alert.seq = seq;
+    row->alert.checksum = checksum;
 }
 
 static void enrich(struct apply *a, struct batch *batch)
 {
+    const struct surroundings around = {
+        .conf = a->conf,
+        .registry = atlas_registry(a->atlas),
+        .areas = atlas_areas(a->atlas),
+        .areas_version = atlas_areas_version(a->atlas),
+    };
+    enrich_begin(a->enrich, &around, batch);
     for (size_t i = 0; i < batch->n; i++) {
-        struct batch_row *row = &batch->rows[i];
-        struct alert *alert = &row->alert;
-        uint64_t seq = alert->seq, checksum = alert->checksum;
-        if (!row->unreadable && record_unpack(row->record, alert, NULL) != 0)
-            row->unreadable = "the record is of no version that this program knows";
-        alert->seq = seq;
-        alert->checksum = checksum;
-        if (row->unreadable)
-            continue;
-        place_alert(alert, a->conf);
-        judge(a, batch, alert);
+        unpack(&batch->rows[i]);
+        if (!batch->rows[i].unreadable)
+            enrich_alert(a->enrich, &batch->rows[i].alert);
     }
 }
 
@@ -100,7 +94,7 @@ static bool submit_next(struct apply *a)
  */
 static void feed(struct apply *a)
 {
-    while (a->n_spare > 0 && writer_wants(a->writer)) {
+    while (a->n_spare > 0 && writer_wants(a->writer) && atlas_current(a->atlas)) {
         uint64_t waiting = journal_synced_seq(a->journal) - a->submitted_seq;
         if (waiting == 0) {
             a->feed_since_us = 0;
@@ -195,6 +189,7 @@ static void on_stored(void *ctx, const struct writer_stored *stored)
     a->metrics->quarantined_total += numbers - stored->committed - stored->duplicate;
     a->stored_seq = stored->last_seq;
     journal_stored(a->journal, stored->last_seq, loop_wall_us(a->loop));
+    atlas_confirmed(a->atlas);
     a->calls.stored(a->ctx);
 }
 
@@ -204,11 +199,13 @@ static void on_fold(void *ctx, struct book *book, struct batch *batch, const uin
     fold(book, batch, store);
 }
 
+/* The batch is read from the journal again, when what is newer is here. */
 static void on_stale(void *ctx, uint64_t registry_version, uint64_t areas_version)
 {
-    (void)ctx;
-    log_info("database", "the registry has moved on to version %" PRIu64 ", the areas to %" PRIu64, registry_version,
-             areas_version);
+    struct apply *a = ctx;
+    log_debug("registry", "the database has version %" PRIu64 " of the devices and %" PRIu64 " of the areas",
+              registry_version, areas_version);
+    atlas_stale(a->atlas);
 }
 
 static void on_done(void *ctx, struct batch *batch)
@@ -223,10 +220,16 @@ static void on_ready(void *ctx)
     feed(ctx);
 }
 
+static void on_current(void *ctx)
+{
+    feed(ctx);
+}
+
 static void on_up(void *ctx, bool up)
 {
     struct apply *a = ctx;
     a->database_up = up;
+    atlas_database_up(a->atlas, up);
 }
 
 static struct writer_options writer_options(const struct conf *conf)
@@ -266,6 +269,8 @@ struct apply *apply_new(struct loop *loop, struct metrics *metrics, struct journ
         a->spare[a->n_spare] = batch_new(CONF_BATCH_MAX); /* memory that no row uses is never touched */
     struct writer_options options = writer_options(conf);
     options.journal_uuid = journal_uuid(journal);
+    a->enrich = enrich_new();
+    a->atlas = atlas_new(loop, conf, on_current, a);
     a->writer = writer_new(loop, &options, &writer_calls, a);
     writer_start(a->writer);
     return a;
@@ -278,6 +283,8 @@ void apply_free(struct apply **apply)
         return;
     event_del(&a->feed_due);
     writer_free(&a->writer);
+    atlas_free(&a->atlas);
+    enrich_free(&a->enrich);
     for (size_t i = 0; i < a->n_spare; i++)
         batch_free(&a->spare[i]);
     free(a);
@@ -288,6 +295,7 @@ void apply_reload(struct apply *a, const struct conf *conf)
 {
     struct writer_options options = writer_options(conf);
     a->conf = conf;
+    atlas_reload(a->atlas, conf);
     writer_reconfigure(a->writer, &options);
 }
 
@@ -334,6 +342,12 @@ static int64_t oldest_waiting_us(struct apply *a)
     return received_us;
 }
 
+int64_t apply_until_us(struct apply *a)
+{
+    int64_t oldest_us = oldest_waiting_us(a), now_us = loop_wall_us(a->loop);
+    return oldest_us > 0 && oldest_us < now_us ? oldest_us : now_us;
+}
+
 void apply_gauges(struct apply *a)
 {
     struct metrics *m = a->metrics;
@@ -350,7 +364,13 @@ void apply_gauges(struct apply *a)
     m->incident_conflicts_total = counts.again;
     m->stale_batches_total = counts.stale;
     m->partitions_until_timestamp_seconds = (double)writer_partitions_until_us(a->writer) / 1e6;
+    atlas_gauges(a->atlas, m);
     m->commit_lag_seconds = oldest_us > 0 && lag_us > 0 ? (double)lag_us / 1e6 : 0;
+}
+
+size_t apply_bytes(const struct apply *a)
+{
+    return atlas_bytes(a->atlas);
 }
 
 const char *apply_database_state(const struct apply *a)

@@ -32,11 +32,17 @@ bool apply_done(const struct apply *apply);
 
 bool apply_database_up(const struct apply *apply);
 
+/* What was received before this wall time is stored. */
+int64_t apply_until_us(struct apply *apply);
+
 /* Looks for stored segments that are older than journal.keep. */
 void apply_keep(struct apply *apply);
 
 /* Writes the gauges of journal and database into the metrics. */
 void apply_gauges(struct apply *apply);
+
+/* About how much memory devices and areas take. */
+size_t apply_bytes(const struct apply *apply);
 
 /* For people: how the database is. */
 const char *apply_database_state(const struct apply *apply);

@@ -50,6 +50,11 @@ void batch_clear(struct batch *batch)
     batch->notes_start = obstack_alloc(&batch->notes, 0);
 }
 
+void *batch_room(struct batch *batch, size_t len)
+{
+    return obstack_alloc(&batch->notes, len);
+}
+
 void *batch_keep(struct batch *batch, const void *bytes, size_t len)
 {
     return obstack_copy(&batch->notes, bytes, len);

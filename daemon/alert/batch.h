@@ -31,7 +31,8 @@ struct batch *batch_new(size_t cap);
 void batch_free(struct batch **batch); /* safe on NULL */
 void batch_clear(struct batch *batch); /* empties it, keeps the memory */
 
-/* Memory that lives until batch_clear(): a copy of the bytes, aligned for any type; a copy of text. */
+/* Memory that lives until batch_clear(), aligned for any type: not initialized; a copy of the bytes; a copy of text. */
+void *batch_room(struct batch *batch, size_t len);
 void *batch_keep(struct batch *batch, const void *bytes, size_t len);
 struct str batch_keep_str(struct batch *batch, struct str text);
 

@@ -24,6 +24,15 @@ int ctl_status(int argc, char **argv);
 int ctl_journal(int argc, char **argv);
 int ctl_quarantine(int argc, char **argv);
 int ctl_dc09(int argc, char **argv);
+int ctl_watch(int argc, char **argv);
+int ctl_retention(int argc, char **argv);
+int ctl_subject(int argc, char **argv);
+int ctl_areas(int argc, char **argv);
+int ctl_devices(int argc, char **argv);
+int ctl_device(int argc, char **argv);
+int ctl_people(int argc, char **argv);
+int ctl_teams(int argc, char **argv);
+int ctl_test_rules(int argc, char **argv);
 
 /* "mobeyectl VERB: text" on stderr. Returns CTL_FAILED. */
 int ctl_fail(const char *verb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -40,6 +49,9 @@ struct conf *ctl_load(const char *file);
 /* A blocking connection for a verb: to `db` where given, else to database.conninfo of the file (NULL: the default one).
  * application_name is "mobeyectl VERB". Prints why not, passwords masked, and returns NULL. PQfinish() it. */
 PGconn *ctl_connect(const char *verb, const char *file, const char *db);
+
+/* A timestamptz column of a select list as RFC 3339 text in UTC, under its own name. */
+#define CTL_UTC(column) "to_char(" column " at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') as " column
 
 /* Prints the rows as a table that people can read: header, columns aligned (numbers to the right), control bytes
  * escaped; or, as JSON, an array of objects, a number or boolean where the column has such a type, null where it is

@@ -10,8 +10,7 @@
 
 #include "base/mem.h"
 #include "ctl/ctl.h"
-#include "enrich/place.h"
-#include "enrich/rules.h"
+#include "ctl/surroundings.h"
 #include "store/retry.h"
 
 #define VERB "quarantine"
@@ -23,7 +22,8 @@ static const char help[] =
     "       mobeyectl quarantine discard [OPTION]... [--yes] ID...\n"
     "Accepted alerts that the database refused are kept with their bytes and the reason. Once the cause is mended,\n"
     "retry stores them, those named or every one, as the daemon would now, by the bounds and rules of the\n"
-    "configuration; discard deletes them for ever, all of those named or none.\n\n"
+    "configuration and the devices and areas of the database; discard deletes them for ever, all of those named or "
+    "none.\n\n"
     "      --json         list, show: as JSON\n"
     "      --yes          discard: without asking on a terminal\n"
     "  -c, --config FILE  configuration to take database.conninfo from, default " CTL_DEFAULT_FILE "\n"
@@ -38,10 +38,9 @@ struct request {
     struct conf *conf; /* of retry, else NULL */
 };
 
-#define UTC(column) "to_char(" column " at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') as " column
-
 #define SUMMARY                                                                                                        \
-    "id, " UTC("quarantined_at") ", instance, journal_seq, endpoint, device_id, source, event_id, sqlstate, reason"
+    "id, " CTL_UTC("quarantined_at") ", instance, journal_seq, endpoint, device_id, source, event_id, sqlstate, "      \
+                                     "reason"
 
 /* NULL where the statement failed, which is printed. PQclear() it. */
 static PGresult *query(PGconn *conn, const char *what, const char *sql, const char *value)
@@ -92,11 +91,11 @@ static void print_one(const PGresult *rows)
 
 static int show(PGconn *conn, const struct request *request)
 {
-    PGresult *rows =
-        query(conn, "show",
-              "select " SUMMARY ", " UTC("received_at") ", journal, identity, payload, encode(record, 'hex') as record"
-                                                        " from mobeye.quarantine where id = $1",
-              request->ids[0]);
+    PGresult *rows = query(conn, "show",
+                           "select " SUMMARY
+                           ", " CTL_UTC("received_at") ", journal, identity, payload, encode(record, 'hex') as record"
+                                                       " from mobeye.quarantine where id = $1",
+                           request->ids[0]);
     if (!rows)
         return CTL_FAILED;
     int status = CTL_OK;
@@ -110,19 +109,11 @@ static int show(PGconn *conn, const struct request *request)
     return status;
 }
 
-static void enrich(void *ctx, struct alert *alert)
-{
-    const struct conf *conf = ctx;
-    place_alert(alert, conf);
-    const struct conf_rule *rule = rules_match(conf, alert);
-    alert->rule = str_from(rule ? rule->name : NULL);
-}
-
 /* false: it is refused still. */
-static bool retry_one(PGconn *conn, const char *id, struct conf *conf)
+static bool retry_one(PGconn *conn, const char *id, struct known *known)
 {
     struct err err;
-    switch (retry_quarantined(conn, strtoll(id, NULL, 10), enrich, conf, &err)) {
+    switch (retry_quarantined(conn, strtoll(id, NULL, 10), known_enrich, known, &err)) {
     case RETRY_STORED:
         printf("%s: stored\n", id);
         return true;
@@ -138,12 +129,20 @@ static bool retry_one(PGconn *conn, const char *id, struct conf *conf)
 
 static int retry(PGconn *conn, const struct request *request)
 {
-    PGresult *rows = request->n_ids == 0 ? query(conn, "retry", "select id from mobeye.quarantine order by id", NULL) : NULL;
+    PGresult *rows =
+        request->n_ids == 0 ? query(conn, "retry", "select id from mobeye.quarantine order by id", NULL) : NULL;
     if (request->n_ids == 0 && !rows)
         return CTL_FAILED;
+    struct err err;
+    struct known known;
     int n = rows ? PQntuples(rows) : request->n_ids, refused = 0;
+    if (known_load(&known, conn, request->conf, &err) != 0) {
+        PQclear(rows);
+        return ctl_fail(VERB, "%s", err.text);
+    }
     for (int i = 0; i < n && PQstatus(conn) == CONNECTION_OK; i++)
-        refused += !retry_one(conn, rows ? PQgetvalue(rows, i, 0) : request->ids[i], request->conf);
+        refused += !retry_one(conn, rows ? PQgetvalue(rows, i, 0) : request->ids[i], &known);
+    known_free(&known);
     PQclear(rows);
     return refused ? CTL_FAILED : CTL_OK;
 }
@@ -242,12 +241,10 @@ static int check(const struct action *action, const struct request *request)
 /* CTL_OK: go on. ret_help: the help was asked for. */
 static int parse(int argc, char **argv, struct request *ret, bool *ret_help)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {"db", required_argument, NULL, 'd'},
-                                            {"json", no_argument, NULL, 'j'},
-                                            {"yes", no_argument, NULL, 'y'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {0}};
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'}, {"db", required_argument, NULL, 'd'},
+        {"json", no_argument, NULL, 'j'},         {"yes", no_argument, NULL, 'y'},
+        {"help", no_argument, NULL, 'h'},         {0}};
     int option;
     while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
         switch (option) {

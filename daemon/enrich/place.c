@@ -39,19 +39,51 @@ static uint32_t implausible(const struct alert *alert, const struct conf *conf)
     return position_flag(alert, conf) | age_flag(alert) | inaccurate;
 }
 
-void place_alert(struct alert *alert, const struct conf *conf)
+static void set_place(struct alert *alert, enum location_source source, double lon, double lat, float accuracy_m)
 {
-    alert->location_source = LOCATION_NONE;
-    alert->place_lon = alert->place_lat = 0;
-    alert->place_accuracy_m = NAN;
-    if (!alert->has_location)
-        return;
-    uint32_t flags = implausible(alert, conf);
+    alert->location_source = source;
+    alert->place_lon = lon;
+    alert->place_lat = lat;
+    alert->place_accuracy_m = accuracy_m;
+}
+
+static bool place_by_message(struct alert *alert, const struct conf *conf)
+{
+    uint32_t flags = alert->has_location ? implausible(alert, conf) : 0;
     alert->flags |= flags;
-    if (flags)
+    if (!alert->has_location || flags)
+        return false;
+    set_place(alert, LOCATION_MESSAGE, alert->lon, alert->lat, alert->accuracy_m);
+    return true;
+}
+
+/* The bounds may have become others since. */
+static bool place_by_last_fix(struct alert *alert, const struct conf *conf, const struct device *device)
+{
+    if (!device || device->fix.at_us == INT64_MIN)
+        return false;
+    if (conf->has_bounds && !within(conf->bounds, device->fix.lon, device->fix.lat))
+        return false;
+    const struct fix *fix = &device->fix;
+    int64_t age_us =
+        alert->occurred_us > fix->at_us ? alert->occurred_us - fix->at_us : fix->at_us - alert->occurred_us;
+    if (age_us > PLACE_LAST_KNOWN_MAX_US)
+        return false;
+    double accuracy_m = isnan(fix->accuracy_m) ? PLACE_FIX_ACCURACY_M : fix->accuracy_m;
+    accuracy_m += PLACE_WALKING_M_PER_S * (double)age_us / (double)CLOCK_SECOND;
+    set_place(alert, LOCATION_LAST_KNOWN, fix->lon, fix->lat, (float)accuracy_m);
+    return true;
+}
+
+void place_alert(struct alert *alert, const struct conf *conf, const struct device *device)
+{
+    const struct placement *placement = device ? device_placement(device, alert->occurred_us) : NULL;
+    alert->placement_id = placement ? placement->id : 0;
+    alert->placement_team = placement ? placement->team : (struct str){0};
+    if (place_by_message(alert, conf))
         return;
-    alert->location_source = LOCATION_MESSAGE;
-    alert->place_lon = alert->lon;
-    alert->place_lat = alert->lat;
-    alert->place_accuracy_m = alert->accuracy_m;
+    if (placement)
+        set_place(alert, LOCATION_PLACEMENT, placement->lon, placement->lat, PLACE_PLACEMENT_ACCURACY_M);
+    else if (!place_by_last_fix(alert, conf, device))
+        set_place(alert, LOCATION_NONE, 0, 0, NAN);
 }

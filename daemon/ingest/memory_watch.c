@@ -21,7 +21,8 @@ struct memory_watch {
     void (*rebound)(void *ctx, struct endpoint *endpoint);
     void *ctx;
     struct event timer;
-    size_t limit_bytes; /* as given */
+    size_t start_bytes; /* what the process had then, and the room for peers */
+    size_t limit_bytes; /* that, and what it has taken for itself */
     size_t act_bytes;   /* above this: the limit, or more after a round that freed nothing */
     size_t turn;        /* whose turn it is to be closed */
     size_t tried;       /* endpoints that were closed in this round */
@@ -106,10 +107,18 @@ struct memory_watch *memory_watch_new(struct loop *loop, struct endpoint_set *se
     watch->set = set;
     watch->rebound = rebound;
     watch->ctx = ctx;
-    watch->limit_bytes = watch->act_bytes = mem_resident_bytes() + room_bytes;
+    watch->start_bytes = watch->limit_bytes = watch->act_bytes = mem_resident_bytes() + room_bytes;
     evtimer_assign(&watch->timer, loop_base(loop), on_timer, watch);
     loop_arm(&watch->timer, LOOK_EVERY_US);
     return watch;
+}
+
+void memory_watch_own(struct memory_watch *watch, size_t bytes)
+{
+    bool at_limit = watch->act_bytes <= watch->limit_bytes;
+    watch->limit_bytes = watch->start_bytes + bytes;
+    if (at_limit || watch->act_bytes < watch->limit_bytes)
+        watch->act_bytes = watch->limit_bytes;
 }
 
 void memory_watch_free(struct memory_watch **watch)

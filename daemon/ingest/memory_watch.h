@@ -16,9 +16,12 @@
 struct memory_watch;
 
 /* rebound() is called after an endpoint was closed and opened anew (or could not be opened: it is tried again). The
- * limit is what the process has now and room_bytes. */
+ * limit is what the process has now, room_bytes, and what memory_watch_own() says. */
 struct memory_watch *memory_watch_new(struct loop *loop, struct endpoint_set *set, size_t room_bytes,
                                       void (*rebound)(void *ctx, struct endpoint *endpoint), void *ctx);
+/* So much the process has taken for itself since the start, as well as it knows: it is not the peers'. */
+void memory_watch_own(struct memory_watch *watch, size_t bytes);
+
 void memory_watch_free(struct memory_watch **watch); /* safe on NULL */
 
 #endif

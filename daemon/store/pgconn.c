@@ -13,7 +13,8 @@
 #include "store/pgtarget.h"
 #include "store/resolve.h"
 
-#define SUBJECT "database"
+#define SUBJECT   "database"
+#define MEANWHILE "alerts stay in the journal"
 
 #define BACKOFF_LEAST_US (100 * CLOCK_MS)
 #define BACKOFF_MOST_US  (30 * CLOCK_SECOND)
@@ -31,6 +32,8 @@ struct pgconn {
     struct loop *loop;
     struct pgconn_calls calls;
     void *ctx;
+    const char *subject, *meanwhile; /* of what is logged */
+    bool quiet;
     char *application_name;
     struct pgtargets targets;
     struct complaint complaint; /* about what is not one server's: the conninfo, a loss */
@@ -98,8 +101,9 @@ static void attempt_failed(struct pgconn *c, const char *why)
     keep_why(c, why);
     close_all(c);
     pgtarget_describe(target, name, sizeof(name));
-    log_complain(&target->complaint, loop_mono_us(c->loop), LOG_LEVEL_ERROR, SUBJECT,
-                 "%s cannot be used: %s; alerts stay in the journal", name, c->why);
+    if (!c->quiet)
+        log_complain(&target->complaint, loop_mono_us(c->loop), LOG_LEVEL_ERROR, c->subject,
+                     "%s cannot be used: %s; %s", name, c->why, c->meanwhile);
     c->at = (c->at + 1) % c->targets.n;
     int64_t pause_us = c->at > 0 ? 0 : pgconn_backoff_us(BACKOFF_LEAST_US, BACKOFF_MOST_US, c->rounds++);
     pause_for(c, pause_us, c->why);
@@ -111,7 +115,9 @@ static void lost(struct pgconn *c, const char *why)
     close_all(c);
     if (loop_mono_us(c->loop) - c->open_us >= WORTHY_US)
         c->rounds = 0;
-    log_complain(&c->complaint, loop_mono_us(c->loop), LOG_LEVEL_WARNING, SUBJECT, "connection lost: %s", c->why);
+    if (!c->quiet)
+        log_complain(&c->complaint, loop_mono_us(c->loop), LOG_LEVEL_WARNING, c->subject, "connection lost: %s",
+                     c->why);
     c->calls.down(c->ctx, c->why);
     pause_for(c, pgconn_backoff_us(BACKOFF_LEAST_US, BACKOFF_MOST_US, c->rounds++), c->why);
 }
@@ -157,14 +163,18 @@ static void feed(struct pgconn *c)
     flush(c);
 }
 
-/* Hands out what has come. An owner's call may have dropped the connection at any time. */
-static void dispatch(struct pgconn *c)
+/* An owner's call may have dropped the connection at any time. */
+static void dispatch_notices(struct pgconn *c)
 {
     PGnotify *notify;
     while (c->pq && (notify = PQnotifies(c->pq)) != NULL) {
         c->calls.notified(c->ctx, notify->extra);
         PQfreemem(notify);
     }
+}
+
+static void dispatch_results(struct pgconn *c)
+{
     while (c->pq && c->querying && !c->copying && !PQisBusy(c->pq)) {
         PGresult *result = PQgetResult(c->pq);
         if (!result && PQstatus(c->pq) == CONNECTION_BAD)
@@ -179,6 +189,15 @@ static void dispatch(struct pgconn *c)
         if (copying && c->pq)
             feed(c);
     }
+}
+
+/* Hands out what has come. libpq sees a notice that came behind a result only when the result was taken, and the socket
+ * tells nothing of it any more. */
+static void dispatch(struct pgconn *c)
+{
+    dispatch_notices(c);
+    dispatch_results(c);
+    dispatch_notices(c);
 }
 
 /* What has come is handed out, and a connection that is lost is told. libpq reads ahead while it sends, so this follows
@@ -229,7 +248,7 @@ static void opened(struct pgconn *c)
     event_assign(&c->write, loop_base(c->loop), fd, EV_WRITE, write_cb, c);
     event_add(&c->read, NULL);
     pgtarget_describe(&c->targets.target[c->at], name, sizeof(name));
-    log_info(SUBJECT, "connected to %s", name);
+    log_info(c->subject, "connected to %s", name);
     for (size_t i = 0; i < c->targets.n; i++)
         c->targets.target[i].complaint = (struct complaint){0};
     c->calls.up(c->ctx);
@@ -266,8 +285,8 @@ static void poll_cb(evutil_socket_t fd, short what, void *arg)
 
 static void ignore_notice(void *arg, const char *message)
 {
-    (void)arg;
-    log_debug(SUBJECT, "%s", message);
+    const struct pgconn *c = arg;
+    log_debug(c->subject, "%s", message);
 }
 
 static void connect_to(struct pgconn *c, const char *const *addresses, size_t n)
@@ -278,7 +297,7 @@ static void connect_to(struct pgconn *c, const char *const *addresses, size_t n)
         attempt_failed(c, PQerrorMessage(c->pq));
         return;
     }
-    PQsetNoticeProcessor(c->pq, ignore_notice, NULL);
+    PQsetNoticeProcessor(c->pq, ignore_notice, c);
     poll_when(c, EV_WRITE);
 }
 
@@ -325,10 +344,22 @@ struct pgconn *pgconn_new(struct loop *loop, const struct pgconn_calls *calls, v
     c->loop = loop;
     c->calls = *calls;
     c->ctx = ctx;
+    pgconn_speak_as(c, SUBJECT, MEANWHILE);
     evtimer_assign(&c->timer, loop_base(loop), timer_cb, c);
     event_assign(&c->read, loop_base(loop), -1, 0, read_cb, c);
     event_assign(&c->write, loop_base(loop), -1, 0, write_cb, c);
     return c;
+}
+
+void pgconn_speak_as(struct pgconn *c, const char *subject, const char *meanwhile)
+{
+    c->subject = subject;
+    c->meanwhile = meanwhile;
+}
+
+void pgconn_quiet(struct pgconn *c, bool quiet)
+{
+    c->quiet = quiet;
 }
 
 void pgconn_free(struct pgconn **conn)
@@ -350,7 +381,7 @@ void pgconn_start(struct pgconn *c)
         loop_arm(&c->timer, 0);
         return;
     }
-    log_error(SUBJECT, "%s; alerts stay in the journal", c->why);
+    log_error(c->subject, "%s; %s", c->why, c->meanwhile);
     c->calls.waiting(c->ctx, c->why);
 }
 
@@ -382,7 +413,7 @@ void pgconn_drop(struct pgconn *c, const char *why)
 void pgconn_settled(struct pgconn *c)
 {
     c->rounds = 0;
-    log_recover(&c->complaint, SUBJECT, "connected again");
+    log_recover(&c->complaint, c->subject, "connected again");
 }
 
 void pgconn_query(struct pgconn *c, const char *sql)
@@ -395,7 +426,7 @@ void pgconn_query(struct pgconn *c, const char *sql)
         flush(c);
 }
 
-void pgconn_query_params(struct pgconn *c, const char *sql, size_t n, const Oid *types, const struct buf *values)
+static bool send_params(struct pgconn *c, const char *sql, size_t n, const Oid *types, const struct buf *values)
 {
     enum { PARAMS_MAX = 64 };
     const char *data[PARAMS_MAX];
@@ -407,10 +438,23 @@ void pgconn_query_params(struct pgconn *c, const char *sql, size_t n, const Oid 
         formats[i] = 1;
     }
     c->querying = true;
-    if (!PQsendQueryParams(c->pq, sql, (int)n, types, data, lengths, formats, 1))
-        broken(c);
-    else
+    return PQsendQueryParams(c->pq, sql, (int)n, types, data, lengths, formats, 1) == 1;
+}
+
+void pgconn_query_params(struct pgconn *c, const char *sql, size_t n, const Oid *types, const struct buf *values)
+{
+    if (send_params(c, sql, n, types, values))
         flush(c);
+    else
+        broken(c);
+}
+
+void pgconn_query_rows(struct pgconn *c, const char *sql, size_t n, const Oid *types, const struct buf *values)
+{
+    if (send_params(c, sql, n, types, values) && PQsetSingleRowMode(c->pq) == 1)
+        flush(c);
+    else
+        broken(c);
 }
 
 PGconn *pgconn_pq(struct pgconn *c)

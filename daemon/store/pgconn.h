@@ -35,6 +35,13 @@ struct pgconn_calls {
 /* Before it is started it needs pgconn_configure(). */
 struct pgconn *pgconn_new(struct loop *loop, const struct pgconn_calls *calls, void *ctx);
 
+/* How the log speaks of it: the subject, and what follows for people while it is not connected. Static texts; without
+ * it those of the writer. */
+void pgconn_speak_as(struct pgconn *conn, const char *subject, const char *meanwhile);
+
+/* While it is quiet it does not complain: another one tells the same of the same servers. */
+void pgconn_quiet(struct pgconn *conn, bool quiet);
+
 /* Closes at once, whatever is on its way. Safe on NULL. */
 void pgconn_free(struct pgconn **conn);
 
@@ -55,6 +62,10 @@ void pgconn_settled(struct pgconn *conn);
  * and then NULL come by calls.result. A connection that is lost is told by calls.down, later. */
 void pgconn_query(struct pgconn *conn, const char *sql);
 void pgconn_query_params(struct pgconn *conn, const char *sql, size_t n, const Oid *types, const struct buf *values);
+
+/* As pgconn_query_params(), but every row is a result of its own (PGRES_SINGLE_TUPLE), before one without rows: no
+ * more is in memory than what the socket brought. */
+void pgconn_query_rows(struct pgconn *conn, const char *sql, size_t n, const Oid *types, const struct buf *values);
 
 /* For PQescapeLiteral() and the like; NULL while not connected. */
 PGconn *pgconn_pq(struct pgconn *conn);

@@ -56,7 +56,7 @@ static void check_accepted(const struct message *message)
 {
     static const struct conf bounds = {.has_bounds = true, .bounds = {3.2, 50.7, 7.3, 53.6}};
     validate_time(&alert, NOW);
-    place_alert(&alert, &bounds);
+    place_alert(&alert, &bounds, NULL);
     cr_expect(message->accept, "%s: accepted", message->name);
     cr_expect(alert.flags == message->flags, "%s: flags are %s", message->name, flag_words(alert.flags));
     cr_expect(str_eq(alert.event_id, buf_str(&message->id)), "%s: id", message->name);

@@ -23,7 +23,7 @@ static struct alert at(double lon, double lat)
 
 static void expect_used(struct alert alert, const struct conf *conf)
 {
-    place_alert(&alert, conf);
+    place_alert(&alert, conf, NULL);
     cr_expect_eq(alert.flags, FLAG_BAD_TEXT);
     cr_expect_eq(alert.location_source, LOCATION_MESSAGE);
     cr_expect(alert.place_lon == alert.lon && alert.place_lat == alert.lat);
@@ -33,7 +33,7 @@ static void expect_used(struct alert alert, const struct conf *conf)
 static void expect_flagged(struct alert alert, const struct conf *conf, uint32_t flags)
 {
     double lon = alert.lon;
-    place_alert(&alert, conf);
+    place_alert(&alert, conf, NULL);
     cr_expect_eq(alert.flags, FLAG_BAD_TEXT | flags, "flags %x", alert.flags);
     cr_expect_eq(alert.location_source, LOCATION_NONE);
     cr_expect(isnan(alert.place_accuracy_m));
@@ -53,7 +53,7 @@ Test(place, a_plausible_location_is_the_place)
 Test(place, without_a_location_there_is_no_place)
 {
     struct alert alert = {.location_source = LOCATION_MESSAGE, .fix_us = 0, .accuracy_m = 5000, .occurred_us = NOW};
-    place_alert(&alert, &netherlands);
+    place_alert(&alert, &netherlands, NULL);
     cr_expect_eq(alert.location_source, LOCATION_NONE);
     cr_expect_eq(alert.flags, 0);
 }
@@ -111,4 +111,105 @@ Test(place, all_that_is_wrong_is_flagged)
     alert.accuracy_m = 1e6f;
     alert.fix_us = 0;
     expect_flagged(alert, &netherlands, FLAG_SWAPPED | FLAG_STALE_FIX | FLAG_INACCURATE);
+}
+
+/* ---- placements and last fixes ---- */
+
+static const struct placement home[] = {
+    {.id = 7, .from_us = NOW - CLOCK_HOUR, .until_us = NOW + CLOCK_HOUR, .lon = 5.4, .lat = 52.1, .team = STR("oost")}};
+
+static struct device standing(void)
+{
+    return (struct device){.registered = true,
+                           .placements = (struct placement *)home,
+                           .n_placements = 1,
+                           .fix = {.at_us = INT64_MIN, .accuracy_m = NAN}};
+}
+
+static struct device seen(int64_t at_us, float accuracy_m)
+{
+    return (struct device){.fix = {.at_us = at_us, .lon = 5.1, .lat = 52.9, .accuracy_m = accuracy_m}};
+}
+
+static struct alert bare(int64_t occurred_us)
+{
+    return (struct alert){.occurred_us = occurred_us, .fix_us = ALERT_NO_TIME, .accuracy_m = NAN};
+}
+
+static void expect_place(struct alert alert, const struct device *device, enum location_source source, double lon,
+                         double accuracy_m)
+{
+    place_alert(&alert, &netherlands, device);
+    cr_expect_eq(alert.location_source, source, "%s", alert_location_word(alert.location_source));
+    cr_expect_float_eq(alert.place_lon, lon, 1e-9);
+    if (isnan(accuracy_m))
+        cr_expect(isnan(alert.place_accuracy_m));
+    else
+        cr_expect_float_eq(alert.place_accuracy_m, accuracy_m, 0.01, "%g", (double)alert.place_accuracy_m);
+}
+
+Test(place, the_message_comes_before_the_placement_and_that_before_the_last_fix)
+{
+    struct device device = standing();
+    device.fix = seen(NOW, 12).fix;
+    struct alert alert = at(5.38421, 52.19634);
+    alert.accuracy_m = 3;
+    expect_place(alert, &device, LOCATION_MESSAGE, 5.38421, 3);
+    expect_place(bare(NOW), &device, LOCATION_PLACEMENT, 5.4, 10);
+    device.n_placements = 0;
+    expect_place(bare(NOW), &device, LOCATION_LAST_KNOWN, 5.1, 12);
+    device.fix.at_us = INT64_MIN;
+    expect_place(bare(NOW), &device, LOCATION_NONE, 0, NAN);
+    expect_place(bare(NOW), NULL, LOCATION_NONE, 0, NAN);
+}
+
+Test(place, an_implausible_location_leaves_it_to_the_placement_and_is_flagged_all_the_same)
+{
+    struct device device = standing();
+    struct alert alert = at(0, 0);
+    place_alert(&alert, &netherlands, &device);
+    cr_expect_eq(alert.location_source, LOCATION_PLACEMENT);
+    cr_expect(alert.flags & FLAG_NULL_ISLAND);
+}
+
+Test(place, the_placement_is_that_of_the_time_it_occurred)
+{
+    struct device device = standing();
+    expect_place(bare(NOW - CLOCK_HOUR), &device, LOCATION_PLACEMENT, 5.4, 10);
+    expect_place(bare(NOW - CLOCK_HOUR - 1), &device, LOCATION_NONE, 0, NAN);
+    expect_place(bare(NOW + CLOCK_HOUR - 1), &device, LOCATION_PLACEMENT, 5.4, 10);
+    expect_place(bare(NOW + CLOCK_HOUR), &device, LOCATION_NONE, 0, NAN);
+}
+
+Test(place, the_placement_is_told_whatever_places_the_alert)
+{
+    struct device device = standing();
+    struct alert alert = at(5.38421, 52.19634);
+    place_alert(&alert, &netherlands, &device);
+    cr_expect_eq(alert.placement_id, 7);
+    cr_expect(str_is(alert.placement_team, "oost"));
+    alert.occurred_us = NOW + CLOCK_DAY;
+    place_alert(&alert, &netherlands, &device);
+    cr_expect_eq(alert.placement_id, 0);
+    cr_expect_eq(alert.placement_team.len, 0);
+}
+
+Test(place, a_last_fix_outside_the_bounds_of_now_places_nothing)
+{
+    struct device device = seen(NOW, 12);
+    device.fix.lon = 3.19;
+    expect_place(bare(NOW), &device, LOCATION_NONE, 0, NAN);
+    device.fix.lon = 3.2;
+    expect_place(bare(NOW), &device, LOCATION_LAST_KNOWN, 3.2, 12);
+}
+
+Test(place, a_last_fix_holds_for_a_day_and_becomes_less_accurate_at_walking_pace)
+{
+    struct device device = seen(NOW, 12);
+    expect_place(bare(NOW + 100 * CLOCK_SECOND), &device, LOCATION_LAST_KNOWN, 5.1, 12 + 140);
+    expect_place(bare(NOW - 100 * CLOCK_SECOND), &device, LOCATION_LAST_KNOWN, 5.1, 12 + 140);
+    expect_place(bare(NOW + 24 * CLOCK_HOUR), &device, LOCATION_LAST_KNOWN, 5.1, 12 + 1.4 * 86400);
+    expect_place(bare(NOW + 24 * CLOCK_HOUR + 1), &device, LOCATION_NONE, 0, NAN);
+    device = seen(NOW, NAN);
+    expect_place(bare(NOW), &device, LOCATION_LAST_KNOWN, 5.1, 50);
 }

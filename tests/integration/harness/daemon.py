@@ -12,10 +12,10 @@ import threading
 import urllib.error
 import urllib.request
 
-from .paths import MOBEYECTL, MOBEYED, free_port
+from .paths import MOBEYECTL, MOBEYED, TSAN_SUPPRESSIONS, free_port
 from .wait import wait_until
 
-SANITIZER = re.compile(r"ERROR: (Address|Leak|Thread)Sanitizer|runtime error:|SUMMARY: \w+Sanitizer")
+SANITIZER = re.compile(r"ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitizer|runtime error:|SUMMARY: \w+Sanitizer")
 SAMPLE = re.compile(r"^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)(?: \d+)?$")
 LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
@@ -158,7 +158,8 @@ class Daemon:
         self.write()
         self.wrapped = bool(wrapper)
         # Freed memory that a sanitizer keeps would pass for what hostile peers have piled up.
-        env = {**os.environ, "ASAN_OPTIONS": "quarantine_size_mb=8", "NOTIFY_SOCKET": self.notices.path, **(env or {})}
+        env = {**os.environ, "ASAN_OPTIONS": "quarantine_size_mb=8", "TSAN_OPTIONS": f"suppressions={TSAN_SUPPRESSIONS}",
+               "NOTIFY_SOCKET": self.notices.path, **(env or {})}
         env.pop("JOURNAL_STREAM", None)
         with self.log_file.open("ab") as log:
             # However the tests end, the daemon does not outlive them.

@@ -11,6 +11,7 @@ MOBEYECTL = BUILD / "mobeyectl"
 CLIENT = BUILD / "tests" / "integration_client"
 WITH_POSTGRES = ROOT / "tests" / "with-postgres"
 MESSAGES = ROOT / "tests" / "messages"
+TSAN_SUPPRESSIONS = ROOT / "tests" / "tsan.supp"
 
 
 def sanitized():

@@ -1,0 +1,270 @@
+#include "atlas.h"
+
+#include <stdlib.h>
+
+#include <event2/event_struct.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/worker.h"
+#include "store/registry.h"
+
+#define AREAS "areas"
+
+/* The second look in a row waits so long, each further one twice as long, up to the most. */
+#define STALE_LEAST_US (20 * CLOCK_MS)
+#define STALE_MOST_US  (2 * CLOCK_SECOND)
+/* When there is no thread to be had. */
+#define WORKER_AGAIN_US CLOCK_SECOND
+/* So many areas that are left out are named in the log. */
+#define REPORT_MAX 20
+
+/* What the worker is given: rows to build a set of, or a set to take apart, which takes as long. */
+struct area_job {
+    struct atlas *atlas; /* not touched by the thread */
+    struct area_rows *rows;
+    struct area_set *set;
+};
+
+struct atlas {
+    struct loop *loop;
+    atlas_fn current;
+    void *ctx;
+    struct registry *registry;
+    struct registry_loader *loader;
+    bool told;         /* by the loader, that all is as in the database; and by nobody since that it is not */
+    unsigned stale;    /* how often in a row it was not */
+    struct event look; /* to ask the loader for what is newer */
+    struct worker *worker;
+    struct event work; /* to give the worker what there is to do */
+    struct area_job job;
+    bool building;
+    struct area_rows *rows; /* the next to be built; NULL: none */
+    struct area_set *areas; /* NULL: none yet */
+    struct area_set *old;   /* to be taken apart; NULL: none */
+    uint64_t areas_version, areas_digest;
+    size_t areas_bytes, old_bytes; /* memory that the sets take, the second while it is being taken apart */
+    int64_t areas_since_us, areas_took_us;
+    struct complaint complaint;
+};
+
+bool atlas_current(const struct atlas *a)
+{
+    return a->told && !a->registry->loading && a->areas && !a->rows && !a->building;
+}
+
+static void tell(struct atlas *a)
+{
+    if (atlas_current(a))
+        a->current(a->ctx);
+}
+
+static void report_left_out(const struct area_set *set)
+{
+    const char *line;
+    size_t n = 0;
+    for (; (line = area_set_left_out(set, n)) != NULL; n++)
+        if (n < REPORT_MAX)
+            log_error(AREAS, "%s is left out: GEOS cannot use its polygon", line);
+    if (n > REPORT_MAX)
+        log_error(AREAS, "%zu more are left out", n - REPORT_MAX);
+}
+
+static void build(void *arg)
+{
+    struct area_job *job = arg;
+    job->set = area_set_build(job->rows);
+}
+
+static void take_apart(void *arg)
+{
+    struct area_job *job = arg;
+    area_set_free(&job->set);
+}
+
+static void give_work(struct atlas *a);
+
+static void taken_apart(void *arg)
+{
+    struct area_job *job = arg;
+    job->atlas->old_bytes = 0;
+    give_work(job->atlas);
+}
+
+static void built(void *arg)
+{
+    struct area_job *job = arg;
+    struct atlas *a = job->atlas;
+    a->building = false;
+    a->old = a->areas;
+    a->old_bytes = a->areas_bytes;
+    a->areas = job->set;
+    job->set = NULL;
+    a->areas_bytes = area_set_bytes(job->rows);
+    a->areas_version = job->rows->version;
+    a->areas_digest = area_rows_digest(job->rows);
+    a->areas_took_us = loop_mono_us(a->loop) - a->areas_since_us;
+    area_rows_free(&job->rows);
+    report_left_out(a->areas);
+    log_info(AREAS, "%zu areas are in use", area_set_count(a->areas));
+    give_work(a);
+    tell(a);
+}
+
+static void give_work(struct atlas *a)
+{
+    struct err err;
+    if (worker_busy(a->worker) || (!a->old && !a->rows))
+        return;
+    bool builds = !a->old;
+    a->job = (struct area_job){.atlas = a, .set = a->old, .rows = builds ? a->rows : NULL};
+    if (worker_run(a->worker, builds ? build : take_apart, builds ? built : taken_apart, &a->job, &err) != 0) {
+        log_complain(&a->complaint, loop_mono_us(a->loop), LOG_LEVEL_ERROR, AREAS, "%s; trying again", err.text);
+        loop_arm(&a->work, WORKER_AGAIN_US);
+        return;
+    }
+    log_recover(&a->complaint, AREAS, "a thread was started again");
+    a->building = builds;
+    if (builds)
+        a->rows = NULL;
+    a->old = NULL;
+}
+
+static void work_cb(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    give_work(arg);
+}
+
+/* After a lost connection they come again, and are mostly those that there are. */
+static void on_areas(void *ctx, struct area_rows *rows)
+{
+    struct atlas *a = ctx;
+    a->areas_since_us = loop_mono_us(a->loop);
+    area_rows_free(&a->rows);
+    if (a->areas && !a->building && area_rows_digest(rows) == a->areas_digest) {
+        a->areas_version = rows->version;
+        area_rows_free(&rows);
+        return;
+    }
+    a->rows = rows;
+    give_work(a);
+}
+
+static void on_current(void *ctx)
+{
+    struct atlas *a = ctx;
+    a->told = true;
+    tell(a);
+}
+
+static void look_cb(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    struct atlas *a = arg;
+    registry_loader_refresh(a->loader);
+}
+
+struct atlas *atlas_new(struct loop *loop, const struct conf *conf, atlas_fn current, void *ctx)
+{
+    static const struct registry_calls calls = {.areas = on_areas, .current = on_current};
+    struct atlas *a = mem_zalloc(sizeof(*a));
+    a->loop = loop;
+    a->current = current;
+    a->ctx = ctx;
+    a->registry = registry_new();
+    a->worker = worker_new(loop);
+    evtimer_assign(&a->look, loop_base(loop), look_cb, a);
+    evtimer_assign(&a->work, loop_base(loop), work_cb, a);
+    a->loader = registry_loader_new(loop, conf->database.conninfo, conf->instance, a->registry, &calls, a);
+    registry_loader_quiet(a->loader, true);
+    registry_loader_start(a->loader);
+    return a;
+}
+
+void atlas_free(struct atlas **atlas)
+{
+    struct atlas *a = *atlas;
+    *atlas = NULL;
+    if (!a)
+        return;
+    registry_loader_free(&a->loader);
+    event_del(&a->look);
+    event_del(&a->work);
+    worker_free(&a->worker);
+    area_rows_free(&a->job.rows);
+    area_set_free(&a->job.set);
+    area_rows_free(&a->rows);
+    area_set_free(&a->old);
+    area_set_free(&a->areas);
+    registry_free(&a->registry);
+    free(a);
+}
+
+void atlas_reload(struct atlas *a, const struct conf *conf)
+{
+    registry_loader_reconfigure(a->loader, conf->database.conninfo, conf->instance);
+}
+
+void atlas_database_up(struct atlas *a, bool up)
+{
+    registry_loader_quiet(a->loader, !up);
+}
+
+void atlas_stale(struct atlas *a)
+{
+    int64_t wait_us = a->stale > 0 ? STALE_LEAST_US << (a->stale < 8 ? a->stale : 8) : 0;
+    a->stale++;
+    a->told = false;
+    loop_arm(&a->look, wait_us < STALE_MOST_US ? wait_us : STALE_MOST_US);
+}
+
+void atlas_confirmed(struct atlas *a)
+{
+    a->stale = 0;
+}
+
+struct registry *atlas_registry(struct atlas *a)
+{
+    return a->registry;
+}
+
+const struct area_set *atlas_areas(const struct atlas *a)
+{
+    return a->areas;
+}
+
+uint64_t atlas_areas_version(const struct atlas *a)
+{
+    return a->areas_version;
+}
+
+/* Of rows that wait or are being built, with the set that will be. */
+static size_t rows_bytes(const struct area_rows *rows)
+{
+    return rows ? area_rows_bytes(rows) + area_set_bytes(rows) : 0;
+}
+
+size_t atlas_bytes(const struct atlas *a)
+{
+    return registry_bytes(a->registry) + registry_loader_bytes(a->loader) + a->areas_bytes + a->old_bytes +
+           rows_bytes(a->rows) + (a->building ? rows_bytes(a->job.rows) : 0);
+}
+
+void atlas_gauges(const struct atlas *a, struct metrics *m)
+{
+    m->registry_loaded = atlas_current(a);
+    m->registry_devices = (double)a->registry->n_registered;
+    m->registry_version = (double)a->registry->version;
+    m->registry_load_seconds = (double)registry_loader_took_us(a->loader) / 1e6;
+    m->areas = a->areas ? (double)area_set_count(a->areas) : 0;
+    m->areas_left_out = a->areas ? (double)area_set_n_left_out(a->areas) : 0;
+    m->areas_version = (double)a->areas_version;
+    m->areas_load_seconds = (double)a->areas_took_us / 1e6;
+}
+
+const char *atlas_state(const struct atlas *a)
+{
+    return atlas_current(a) ? "loaded" : registry_loader_state(a->loader);
+}

@@ -1,0 +1,91 @@
+#include "base/worker.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <event2/event_struct.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+struct worker {
+    struct event finished; /* the eventfd can be read */
+    int fd;
+    bool busy;
+    pthread_t thread;
+    void (*work)(void *job);
+    void (*done)(void *job);
+    void *job;
+};
+
+static void *run(void *arg)
+{
+    struct worker *worker = arg;
+    uint64_t one = 1;
+    worker->work(worker->job);
+    while (write(worker->fd, &one, sizeof(one)) < 0 && errno == EINTR)
+        ;
+    return NULL;
+}
+
+static void finished_cb(evutil_socket_t fd, short what, void *arg)
+{
+    (void)what;
+    struct worker *worker = arg;
+    uint64_t count;
+    if (read(fd, &count, sizeof(count)) != sizeof(count))
+        return;
+    pthread_join(worker->thread, NULL);
+    worker->busy = false;
+    worker->done(worker->job);
+}
+
+struct worker *worker_new(struct loop *loop)
+{
+    struct worker *worker = mem_zalloc(sizeof(*worker));
+    worker->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (worker->fd < 0)
+        abort(); /* no descriptor is left at the start */
+    event_assign(&worker->finished, loop_base(loop), worker->fd, EV_READ | EV_PERSIST, finished_cb, worker);
+    event_add(&worker->finished, NULL);
+    return worker;
+}
+
+void worker_free(struct worker **worker)
+{
+    struct worker *w = *worker;
+    *worker = NULL;
+    if (!w)
+        return;
+    if (w->busy)
+        pthread_join(w->thread, NULL);
+    event_del(&w->finished);
+    close(w->fd);
+    free(w);
+}
+
+bool worker_busy(const struct worker *worker)
+{
+    return worker->busy;
+}
+
+/* Signals are the loop's: the thread takes none. */
+int worker_run(struct worker *worker, void (*work)(void *job), void (*done)(void *job), void *job, struct err *err)
+{
+    sigset_t all, before;
+    assert(!worker->busy);
+    worker->work = work;
+    worker->done = done;
+    worker->job = job;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int rc = pthread_create(&worker->thread, NULL, run, worker);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    worker->busy = rc == 0;
+    return rc == 0 ? 0 : err_set(err, "a thread cannot be started: %s", strerror(rc));
+}

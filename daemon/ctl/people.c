@@ -1,0 +1,148 @@
+/* mobeyectl people, mobeyectl teams: imports who works with incidents, and which areas their teams look after. */
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ctl/csv_read.h"
+#include "ctl/import.h"
+
+/* What makes an import of one table of texts. */
+struct texts {
+    const char *verb;
+    const char *help;
+    struct csv_columns columns;
+    const char *stage, *copy, *check, *merge;
+};
+
+static const char people_help[] =
+    "Usage: mobeyectl people import [OPTION]... FILE.csv\n"
+    "Adds and changes people: a file with the header login,name,team, - for stdin, all of it or nothing. Those who "
+    "are\n"
+    "not in it stay (delete them from mobeye.person). A team that is not there is made, with a warning. No database\n"
+    "login is made; where one is missing the line is named.\n\n" CTL_COMMON_HELP
+    "\nIt takes a member of mobeye_owner.\n";
+
+static const char teams_help[] =
+    "Usage: mobeyectl teams import [OPTION]... FILE.csv\n"
+    "Adds teams, and makes the areas of each those of the file: header team,layer,code, a row an area, - for stdin,\n"
+    "all of it or nothing. A row with the team alone is a team without areas. Teams that are not in it stay as they\n"
+    "are.\n\n" CTL_COMMON_HELP "\nIt takes a member of mobeye_owner.\n";
+
+static const char *const people_columns[] = {"login", "name", "team"};
+static const char *const team_columns[] = {"team", "layer", "code"};
+
+static const struct texts people = {
+    "people",
+    people_help,
+    {people_columns, 3, 3},
+    "create temporary table person_import (line bigint, login text, name text, team text) on commit drop",
+    "copy pg_temp.person_import from stdin",
+    "select i.line, false, format('login: \"%s\" is in line %s too', i.login, f.line)"
+    " from pg_temp.person_import i join lateral (select line from pg_temp.person_import e"
+    " where e.login = i.login and e.line < i.line order by 1 limit 1) f on true"
+    " union all select line, false, 'login: is longer than 63 bytes' from pg_temp.person_import"
+    " where octet_length(login) > 63"
+    " union all select line, false, 'team: is longer than 64 characters' from pg_temp.person_import where length(team) "
+    "> 64"
+    " union all select line, true, format('login: there is no database login \"%s\" (create role %1$I login in role"
+    " mobeye_patrol)', login) from pg_temp.person_import i"
+    " where not exists (select from pg_roles r where r.rolname = i.login and r.rolcanlogin)"
+    " union all select min(line), true, format('team: \"%s\" is made; it has no areas yet (mobeyectl teams import)', "
+    "team)"
+    " from pg_temp.person_import i where not exists (select from mobeye.team t where t.team = i.team) and team is not "
+    "null"
+    " group by team",
+    "with made as (insert into mobeye.team (team) select distinct team from pg_temp.person_import"
+    " where team is not null on conflict do nothing),"
+    " stored as (insert into mobeye.person as p (login, name, team) select login, name, team from pg_temp.person_import"
+    " on conflict (login) do update set name = excluded.name, team = excluded.team"
+    " where (p.name, p.team) is distinct from (excluded.name, excluded.team) returning 1)"
+    " select (select count(*) from pg_temp.person_import) as people, (select count(*) from stored) as stored",
+};
+
+static const struct texts teams = {
+    "teams",
+    teams_help,
+    {team_columns, 3, 1},
+    "create temporary table team_import (line bigint, team text, layer text, code text) on commit drop",
+    "copy pg_temp.team_import from stdin",
+    "select line, false, 'team: is longer than 64 characters' from pg_temp.team_import where length(team) > 64"
+    " union all select line, false, case when layer is null then 'layer: is empty, and the code is not'"
+    " else 'code: is empty, and the layer is not' end from pg_temp.team_import where (layer is null) <> (code is null)"
+    " union all select line, true, format('code: there is no area %s in layer %s yet (mobeyectl areas import)', code, "
+    "layer)"
+    " from pg_temp.team_import i where layer is not null and code is not null"
+    " and not exists (select from mobeye.area a where a.layer = i.layer and a.code = i.code)",
+    "with made as (insert into mobeye.team (team) select distinct team from pg_temp.team_import on conflict do nothing"
+    " returning 1),"
+    " removed as (delete from mobeye.team_area a where a.team in (select team from pg_temp.team_import)"
+    " and not exists (select from pg_temp.team_import i where (i.team, i.layer, i.code) = (a.team, a.layer, a.code))"
+    " returning 1),"
+    " added as (insert into mobeye.team_area (team, layer, code) select distinct team, layer, code"
+    " from pg_temp.team_import where layer is not null on conflict do nothing returning 1)"
+    " select (select count(distinct team) from pg_temp.team_import) as teams, (select count(*) from made) as made,"
+    " (select count(*) from added) as areas_added, (select count(*) from removed) as areas_removed",
+};
+
+struct text_import {
+    struct import import;
+    const struct texts *texts;
+    struct csv_reader *reader;
+};
+
+static void on_row(void *ctx, uint64_t line, const struct str *cells)
+{
+    struct text_import *texts = ctx;
+    char number[24];
+    snprintf(number, sizeof(number), "%llu", (unsigned long long)line);
+    import_cell(&texts->import, str_from(number));
+    for (size_t i = 0; i < texts->texts->columns.n; i++)
+        import_cell(&texts->import, cells[i]);
+    import_end_row(&texts->import);
+}
+
+static bool feed(void *ctx, const char *bytes, size_t len)
+{
+    struct text_import *texts = ctx;
+    return csv_reader_feed(texts->reader, bytes, len);
+}
+
+static int import_texts(const struct texts *texts, const struct ctl_common *common, const char *file)
+{
+    struct text_import importing = {.import = {.verb = texts->verb, .file = file, .common = *common}, .texts = texts};
+    importing.reader = csv_reader_new(&texts->columns, on_row, &importing, &importing.import.findings);
+    int status = import_open(&importing.import, texts->stage, texts->copy);
+    if (status == CTL_OK)
+        status = import_read(&importing.import, feed, &importing);
+    if (status == CTL_OK) {
+        importing.import.whole = csv_reader_finish(importing.reader);
+        status = import_finish(&importing.import, texts->check, texts->merge, 0, NULL);
+    }
+    csv_reader_free(&importing.reader);
+    import_close(&importing.import);
+    return status;
+}
+
+static int run(const struct texts *texts, int argc, char **argv)
+{
+    const struct ctl_option options[] = {{0}};
+    struct ctl_common common = {0};
+    int status = ctl_options(argc, argv, options, texts->help, &common);
+    if (status != CTL_OK || common.help)
+        return status;
+    if (optind == argc || strcmp(argv[optind], "import") != 0)
+        return ctl_usage(texts->verb, "say what to do: import FILE.csv");
+    if (argc - optind != 2)
+        return ctl_usage(texts->verb, "import takes one file");
+    return import_texts(texts, &common, argv[optind + 1]);
+}
+
+int ctl_people(int argc, char **argv)
+{
+    return run(&people, argc, argv);
+}
+
+int ctl_teams(int argc, char **argv)
+{
+    return run(&teams, argc, argv);
+}

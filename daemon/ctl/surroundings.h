@@ -1,0 +1,27 @@
+/*
+ * What an alert is enriched with, as the daemon does it, for a verb that has a database and a configuration.
+ */
+#ifndef MOBEYE_CTL_SURROUNDINGS_H
+#define MOBEYE_CTL_SURROUNDINGS_H
+
+#include <libpq-fe.h>
+
+#include "base/err.h"
+#include "enrich/enrich.h"
+
+struct known {
+    struct surroundings around;
+    struct enrich *enrich;
+    struct registry *registry;
+    struct area_set *areas;
+    struct batch *batch; /* what the last alert was given */
+};
+
+/* Reads the registry and the areas, blocking. -1: err says why not; there is nothing to free. */
+int known_load(struct known *known, PGconn *conn, const struct conf *conf, struct err *err);
+void known_free(struct known *known);
+
+/* A struct known. What the alert is given lives until the next one. */
+void known_enrich(void *known, struct alert *alert);
+
+#endif

@@ -1,0 +1,109 @@
+#include "enrich/enrich.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "enrich/group.h"
+#include "enrich/place.h"
+#include "enrich/registry.h"
+#include "enrich/rules.h"
+
+struct enrich {
+    struct surroundings around;
+    struct batch *batch;
+    struct area_memo *memo;
+    struct kept_rule *rules; /* as the configuration's */
+    size_t n_rules;
+};
+
+/* What of a rule was copied into the batch. */
+struct kept_rule {
+    struct str name; /* empty: nothing yet */
+    const struct incident_terms *terms;
+};
+
+struct enrich *enrich_new(void)
+{
+    struct enrich *e = mem_zalloc(sizeof(*e));
+    e->memo = area_memo_new();
+    return e;
+}
+
+void enrich_free(struct enrich **enrich)
+{
+    struct enrich *e = *enrich;
+    *enrich = NULL;
+    if (!e)
+        return;
+    area_memo_free(&e->memo);
+    free(e->rules);
+    free(e);
+}
+
+void enrich_begin(struct enrich *e, const struct surroundings *around, struct batch *batch)
+{
+    e->around = *around;
+    e->batch = batch;
+    area_memo_clear(e->memo);
+    if (e->n_rules < around->conf->n_rules) {
+        e->n_rules = around->conf->n_rules;
+        e->rules = mem_realloc(e->rules, e->n_rules, sizeof(*e->rules));
+    }
+    for (size_t i = 0; i < e->n_rules; i++)
+        e->rules[i] = (struct kept_rule){0};
+    batch->registry_version = around->registry->version;
+    batch->areas_version = around->areas_version;
+}
+
+static const struct incident_terms *keep_terms(struct batch *batch, const struct conf_rule *rule, struct str name)
+{
+    if (!rule->makes_incident)
+        return NULL;
+    struct incident_terms *terms = batch_keep(batch, &rule->terms, sizeof(*terms));
+    terms->rule = name;
+    terms->team = batch_keep_str(batch, terms->team);
+    return terms;
+}
+
+static const struct kept_rule *keep_rule(struct enrich *e, const struct conf_rule *rule)
+{
+    struct kept_rule *kept = &e->rules[rule - e->around.conf->rules];
+    if (kept->name.len == 0) {
+        kept->name = batch_keep_str(e->batch, str_from(rule->name));
+        kept->terms = keep_terms(e->batch, rule, kept->name);
+    }
+    return kept;
+}
+
+/* Where a device says that it is holds for its next alerts too. */
+static void note_fix(struct registry *registry, const struct alert *alert)
+{
+    if (alert->location_source != LOCATION_MESSAGE)
+        return;
+    int64_t at_us = alert->fix_us == ALERT_NO_TIME ? alert->occurred_us : alert->fix_us;
+    registry_put_fix(registry, alert->device, &(struct fix){at_us, alert->lon, alert->lat, alert->accuracy_m});
+}
+
+static void apply_rule(struct enrich *e, struct alert *alert)
+{
+    const struct conf_rule *rule = rules_match(e->around.conf, alert);
+    const struct kept_rule *kept = rule ? keep_rule(e, rule) : &(struct kept_rule){0};
+    alert->rule = kept->name;
+    alert->terms = kept->terms;
+    if (kept->terms)
+        group_key(alert, rule);
+}
+
+void enrich_alert(struct enrich *e, struct alert *alert)
+{
+    const struct device *device = registry_identify(e->around.registry, e->batch, alert);
+    place_alert(alert, e->around.conf, device);
+    note_fix(e->around.registry, alert);
+    alert->areas = NULL;
+    if (alert->location_source != LOCATION_NONE)
+        alert->areas =
+            areas_find(e->around.areas, e->memo, e->batch, alert->place_lon, alert->place_lat, alert->occurred_us);
+    group_thread(alert);
+    apply_rule(e, alert);
+}

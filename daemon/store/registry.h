@@ -1,0 +1,65 @@
+/*
+ * The registry and the areas, read from PostgreSQL on a connection of their own, and kept as they are there: everything
+ * after connecting, then what has changed whenever the database says that something has (NOTIFY).
+ *
+ * It reconnects by itself for ever. What is known stays in use meanwhile; nothing waits for it but what asks current().
+ */
+#ifndef MOBEYE_STORE_REGISTRY_H
+#define MOBEYE_STORE_REGISTRY_H
+
+#include <stdbool.h>
+
+#include "alert/area_rows.h"
+#include "alert/registry.h"
+#include "base/loop.h"
+
+struct registry_loader;
+
+/* From each state of a connection a lost one leads to CONNECTING; a statement that fails to WAITING. */
+enum registry_state {
+    REGISTRY_STOPPED,    /* not started. -> CONNECTING */
+    REGISTRY_CONNECTING, /* an attempt, or the pause before one (store/pgconn.h). -> LISTENING */
+    REGISTRY_LISTENING,  /* settings of the session, LISTEN. -> DEVICES */
+    REGISTRY_DEVICES,    /* rows of the registry come. -> VERSION */
+    REGISTRY_VERSION,    /* are the areas newer than ours? -> AREAS, IDLE */
+    REGISTRY_AREAS,      /* rows of the areas come. -> IDLE */
+    REGISTRY_IDLE,       /* all is as in the database. Told of a change -> DEVICES */
+    REGISTRY_WAITING,    /* a statement failed: seconds to half a minute. -> LISTENING */
+};
+
+/* Both are called from the loop. They may call registry_loader_refresh(), not registry_loader_free(). */
+struct registry_calls {
+    /* All areas, which are the owner's from now on. */
+    void (*areas)(void *ctx, struct area_rows *rows);
+    /* The registry is as the database had it just now, and so are the areas that were handed over. Until the next one
+     * the registry may change, device by device; while registry.loading is set it is of no use. */
+    void (*current)(void *ctx);
+};
+
+/* The registry (the owner's, which outlives the loader) is written to from the loop. Texts are copied. */
+struct registry_loader *registry_loader_new(struct loop *loop, const char *conninfo, const char *instance,
+                                            struct registry *registry, const struct registry_calls *calls, void *ctx);
+void registry_loader_free(struct registry_loader **loader); /* safe on NULL */
+
+/* Begins to connect. */
+void registry_loader_start(struct registry_loader *loader);
+
+/* New conninfo or instance: connects anew where they differ. */
+void registry_loader_reconfigure(struct registry_loader *loader, const char *conninfo, const char *instance);
+
+/* While it is quiet it does not complain: the writer tells what is wrong with the database. */
+void registry_loader_quiet(struct registry_loader *loader, bool quiet);
+
+/* Asks the database for what is newer: current() follows, where it is connected at once. */
+void registry_loader_refresh(struct registry_loader *loader);
+
+/* For people: why it is not loaded, or "loaded". */
+const char *registry_loader_state(const struct registry_loader *loader);
+
+/* Memory that areas take which are not handed over yet. */
+size_t registry_loader_bytes(const struct registry_loader *loader);
+
+/* How long the last reading of devices took. */
+int64_t registry_loader_took_us(const struct registry_loader *loader);
+
+#endif

@@ -1,0 +1,37 @@
+/*
+ * Rows of mobeye.registry_since() and mobeye.areas_now(), in binary, into the registry and into area rows.
+ */
+#ifndef MOBEYE_STORE_REGISTRY_ROWS_H
+#define MOBEYE_STORE_REGISTRY_ROWS_H
+
+#include <libpq-fe.h>
+
+#include "alert/area_rows.h"
+#include "alert/registry.h"
+#include "base/err.h"
+
+/* $1 int8: the version that the registry has, 0 for everything. */
+#define REGISTRY_ROWS_SQL "select * from mobeye.registry_since($1)"
+#define AREA_ROWS_SQL     "select * from mobeye.areas_now()"
+
+struct registry_reader;
+
+/* The registry must outlive it. */
+struct registry_reader *registry_reader_new(struct registry *registry);
+void registry_reader_free(
+    struct registry_reader **reader); /* safe on NULL; what it had read of a device is forgotten */
+
+/* Takes all rows of the result. Devices change one by one; the registry's version is that before until
+ * registry_reader_end(), and it is `loading` where everything is read anew. */
+void registry_reader_take(struct registry_reader *reader, const PGresult *result);
+
+/* All rows have come: the registry has the database's version. */
+void registry_reader_end(struct registry_reader *reader);
+
+/* Appends all rows of the result, and sets the version. */
+void area_rows_take(struct area_rows *rows, const PGresult *result);
+
+/* Both at once, blocking: for programs without a loop. The registry is a new one. -1: err says why not. */
+int registry_read(PGconn *conn, struct registry *registry, struct area_rows *areas, struct err *err);
+
+#endif

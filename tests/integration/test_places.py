@@ -1,0 +1,204 @@
+"""Where an alert is: from its message, from where the device stood, from where it was last; and in which areas."""
+import datetime
+
+import pytest
+
+from harness.alerts import alert, now
+from harness.peers import Dealer
+from harness.portal import Portal, endpoint, event
+from harness.wait import wait_until
+
+# A point of Liendert, one of a street away, and one across the town.
+HERE, THERE, ELSEWHERE = (5.40168265, 52.16646193), (5.405, 52.168), (5.36, 52.16)
+LIENDERT = "POLYGON((5.39 52.16,5.41 52.16,5.41 52.18,5.39 52.18,5.39 52.16))"
+ISSELT = "POLYGON((5.35 52.15,5.37 52.15,5.37 52.17,5.35 52.17,5.35 52.15))"
+BOUNDS = "bounds: [3.2, 50.7, 7.3, 53.6]\n"
+
+
+def ago(**how):
+    return datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(**how)
+
+
+@pytest.fixture
+def registry(database):
+    return Registry(database)
+
+
+class Registry:
+    """What those who manage devices and areas do."""
+
+    def __init__(self, database):
+        self.database = database
+
+    def device(self, device, group=None, account=None, input=None):
+        self.database.execute("insert into mobeye.device (device_id, device_group) values (%s, %s)", device, group)
+        if account:
+            self.database.execute("insert into mobeye.device_address values (%s, %s, %s)", account, input, device)
+
+    def place(self, device, place, since=None):
+        self.database.execute("select mobeye.device_place(%s, %s, %s, %s)", device, *place, since or ago(days=1))
+
+    def area(self, layer, code, wkt, vintage=None):
+        self.database.execute("insert into mobeye.area (layer, code, name, vintage, geom) "
+                              "values (%s, %s, %s, %s, st_multi(st_geomfromtext(%s, 4326)))", layer, code, code, vintage, wkt)
+
+    def version(self, name="registry"):
+        return self.database.value("select value from mobeye.counter where name = %s", name)
+
+    def wait_read(self, daemon):
+        """The daemon has what the database has."""
+        for name in ("registry", "areas"):
+            daemon.wait_metric(f"{name}_version", self.version(name))
+
+
+def place_of(database, event_id):
+    """(source, lon, lat) of a stored alert."""
+    row = database.rows("select location_source, st_x(geom), st_y(geom) from patrol.alerts where event_id = %s", event_id)
+    assert len(row) == 1
+    return row[0]
+
+
+def test_a_set_without_coordinates_is_where_it_was_placed(database, daemons, registry, context):
+    registry.device("NL-1", account="12AB", input=1)
+    registry.place("NL-1", HERE)
+    daemon = daemons(database.ingest)
+    daemon.conf.set(endpoints=[daemon.conf.endpoint("door"), endpoint()], more=BOUNDS)
+    daemon.start()
+    with Portal(daemon.address("portal")) as portal:
+        portal.ask(event(1, account="12AB", zone=1))
+        portal.ask(event(2, account="12AB", zone=2))
+    Dealer(context, daemon.address()).ask(alert("a", device="NL-1"))
+    database.wait_stored(3)
+    rows = database.rows("select device_id, location_source, st_x(geom), st_y(geom), accuracy_m "
+                         "from patrol.alerts order by journal_seq")
+    assert rows == [("NL-1", "placement", *HERE, 10), ("dc09:12AB/2", "none", None, None, None),
+                    ("NL-1", "placement", *HERE, 10)]
+
+
+def test_an_alert_that_comes_late_is_where_the_set_stood_when_it_occurred(database, daemons, registry, context):
+    registry.device("NL-1")
+    registry.place("NL-1", HERE, ago(hours=5))
+    registry.place("NL-1", THERE, ago(hours=1))
+    daemon = daemons(database.ingest).start()
+    dealer = Dealer(context, daemon.address())
+    for name, minutes in (("now", 0), ("late", 120), ("before", 600)):
+        dealer.ask({**alert(name, device="NL-1"), "time": now(minutes)})
+    database.wait_stored(3)
+    assert place_of(database, "now") == ("placement", *THERE)
+    assert place_of(database, "late") == ("placement", *HERE)
+    assert place_of(database, "before") == ("none", None, None)
+
+
+def test_a_plausible_fix_comes_first_and_holds_for_later_alerts_of_the_device(database, daemons, registry, context):
+    registry.device("NL-1")
+    registry.place("NL-1", HERE)
+    daemon = daemons(database.ingest, more=BOUNDS).start()
+    dealer = Dealer(context, daemon.address())
+    fix = {"type": "Point", "coordinates": list(THERE), "accuracy_m": 7}
+    wrong = {"type": "Point", "coordinates": [0, 0]}
+    dealer.ask(alert("fix", device="NL-1", location=fix))
+    dealer.ask(alert("wrong", device="NL-1", location=wrong))
+    dealer.ask(alert("stranger's fix", device="NL-2", location=fix))
+    dealer.ask(alert("stranger", device="NL-2"))
+    database.wait_stored(4)
+    assert place_of(database, "fix") == ("message", *THERE)
+    assert place_of(database, "wrong") == ("placement", *HERE)
+    assert database.alert("wrong")["flags"] == ["null_island"]
+    assert place_of(database, "stranger") == ("last_known", *THERE)
+    assert 7 <= database.alert("stranger")["accuracy_m"] < 500
+
+
+def test_areas_of_every_layer_and_vintage(database, daemons, registry, context):
+    registry.device("NL-1")
+    registry.place("NL-1", HERE, ago(days=30))
+    registry.device("NL-2")
+    registry.place("NL-2", ELSEWHERE)
+    registry.area("wijk", "WK030710", LIENDERT, 2014)
+    registry.area("wijk", "WK030799", LIENDERT, 2023)
+    registry.area("buurt", "BU03071001", LIENDERT)
+    daemon = daemons(database.ingest).start()
+    dealer = Dealer(context, daemon.address())
+    dealer.ask(alert("in", device="NL-1"))
+    dealer.ask(alert("out", device="NL-2"))
+    database.wait_stored(2)
+    assert daemon.metric("areas") == 3
+    codes = "select event_id, wijk_code, buurt_code from patrol.alerts order by event_id"
+    assert database.rows(codes) == [("in", "WK030799", "BU03071001"), ("out", None, None)]
+    registry.area("wijk", "WK030704", ISSELT, 2023)
+    registry.wait_read(daemon)
+    dealer.ask(alert("now in", device="NL-2"))
+    database.wait_stored(3)
+    assert database.rows(codes)[1] == ("now in", "WK030704", None)
+
+
+def test_a_change_is_read_when_the_database_tells_of_it(database, daemons, registry, context):
+    daemon = daemons(database.ingest).start()
+    registry.wait_read(daemon)
+    assert daemon.metric("registry_devices") == 0
+    registry.device("NL-1")
+    registry.place("NL-1", HERE)
+    registry.wait_read(daemon)
+    assert daemon.metric("registry_devices") == 1
+    database.execute("delete from mobeye.device")
+    registry.wait_read(daemon)
+    assert daemon.metric("registry_devices") == 0
+
+
+def test_after_a_lost_connection_all_is_read_anew(database, daemons, registry):
+    registry.device("NL-1")
+    registry.area("wijk", "WK1", LIENDERT)
+    daemon = daemons(database.ingest).start()
+    registry.wait_read(daemon)
+    daemon.wait_metric("registry_loaded", 1)
+    database.execute("""do $$ begin
+        delete from mobeye.device;
+        insert into mobeye.device (device_id) values ('NL-2'), ('NL-3');
+        perform pg_terminate_backend(pid) from pg_stat_activity where application_name like 'mobeyed % registry';
+    end $$""")
+    registry.wait_read(daemon)
+    daemon.wait_metric("registry_devices", 2)
+    daemon.wait_metric("registry_loaded", 1)
+    assert daemon.metric("areas") == 1
+
+
+def test_a_set_that_was_moved_is_never_again_where_it_stood(database, daemons, registry, context):
+    """The transaction that stores an alert sees whether the registry is still that of its place."""
+    registry.device("NL-1")
+    registry.place("NL-1", HERE)
+    daemon = daemons(database.ingest).start()
+    registry.wait_read(daemon)
+    dealer = Dealer(context, daemon.address())
+    for number in range(20):
+        place = (5 + number / 100, 52.0)
+        registry.place("NL-1", place, ago(minutes=20 - number))
+        dealer.ask(alert(f"moved-{number}", device="NL-1"))
+        database.wait_stored(number + 1)
+        assert place_of(database, f"moved-{number}") == ("placement", *place)
+
+
+def test_what_the_registry_says_of_a_device_is_for_rules(database, daemons, registry, context):
+    registry.device("NL-1", group="loan")
+    daemon = daemons(database.ingest, more="""rules:
+  - {name: strangers, match: {registered: false}, action: store}
+  - {name: lent, match: {group: loan}, action: store}
+  - {name: others, action: store}
+""").start()
+    dealer = Dealer(context, daemon.address())
+    dealer.ask(alert("known", device="NL-1"))
+    dealer.ask(alert("unknown", device="NL-2"))
+    database.wait_stored(2)
+    assert dict(database.rows("select event_id, rule from patrol.alerts")) == {"known": "lent", "unknown": "strangers"}
+
+
+def test_nothing_is_stored_before_the_registry_is_read(database, daemons, registry, context):
+    registry.device("NL-1")
+    registry.place("NL-1", HERE)
+    database.execute("revoke execute on function mobeye.registry_since(bigint) from mobeye_ingest")
+    daemon = daemons(database.ingest).start()
+    dealer = Dealer(context, daemon.address())
+    dealer.ask(alert("waits", device="NL-1"))
+    daemon.wait_log("devices and areas cannot be read: permission denied")
+    assert (daemon.metric("registry_loaded"), daemon.metric("journal_pending")) == (0, 1)
+    database.execute("grant execute on function mobeye.registry_since(bigint) to mobeye_ingest")
+    wait_until(lambda: database.stored() == 1, "the alert is stored")
+    assert place_of(database, "waits") == ("placement", *HERE)

@@ -1,0 +1,239 @@
+/* The registry in memory, and which device an alert is from. */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+
+#include "alert/registry.h"
+#include "enrich/registry.h"
+
+static struct registry *registry;
+static struct batch *batch;
+
+static void setup(void)
+{
+    registry = registry_new();
+    batch = batch_new(1);
+}
+
+static void teardown(void)
+{
+    registry_free(&registry);
+    batch_free(&batch);
+}
+
+TestSuite(registry, .init = setup, .fini = teardown);
+
+static struct address address(const char *account, int32_t input)
+{
+    struct address made;
+    cr_assert(address_make(&made, str_from(account), input));
+    return made;
+}
+
+static void put(const char *id, const char *group)
+{
+    registry_put(registry, &(struct registry_entry){.id = str_from(id),
+                                                    .registered = true,
+                                                    .group = registry_word(registry, str_from(group))});
+}
+
+static void put_address(const char *id, const char *account, int32_t input)
+{
+    struct address one = address(account, input);
+    registry_put(registry,
+                 &(struct registry_entry){.id = str_from(id), .registered = true, .addresses = &one, .n_addresses = 1});
+}
+
+static void put_gone(const char *id)
+{
+    registry_put(registry, &(struct registry_entry){.id = str_from(id)});
+}
+
+static void fix(const char *id, int64_t at_us, double lon)
+{
+    registry_put_fix(registry, str_from(id), &(struct fix){at_us, lon, 52, 10});
+}
+
+static const char *at_address(const char *account, int32_t input)
+{
+    static char id[80];
+    struct address wanted = address(account, input);
+    struct device *device = registry_find_address(registry, &wanted);
+    snprintf(id, sizeof(id), "%.*s", device ? (int)device->id.len : 1, device ? device->id.p : "-");
+    return id;
+}
+
+Test(registry, a_device_is_what_it_was_last_said_to_be)
+{
+    cr_expect_null(registry_find(registry, STR("a")));
+    put("a", "loan");
+    put("b", "");
+    cr_expect(str_is(registry_find(registry, STR("a"))->group, "loan"));
+    put("a", "fixed");
+    cr_expect(str_is(registry_find(registry, STR("a"))->group, "fixed"));
+    cr_expect_eq(registry->n_registered, 2);
+    put_gone("a");
+    put_gone("never seen");
+    cr_expect_null(registry_find(registry, STR("a")));
+    cr_expect_eq(registry->n_registered, 1);
+}
+
+Test(registry, words_stay_when_their_devices_are_gone)
+{
+    put("a", "loan");
+    struct str group = registry_find(registry, STR("a"))->group;
+    put_gone("a");
+    cr_expect(str_is(group, "loan"));
+    cr_expect_eq(registry_word(registry, STR("loan")).p, group.p);
+}
+
+Test(registry, an_address_is_of_one_device)
+{
+    put_address("a", "12AB", 1);
+    cr_expect_str_eq(at_address("12AB", 1), "a");
+    cr_expect_str_eq(at_address("12AB", 2), "-");
+    cr_expect_str_eq(at_address("12AB", ALERT_NO_INT), "-");
+    cr_expect_str_eq(at_address("012AB", 1), "-");
+    put_address("b", "12AB", 1);
+    cr_expect_str_eq(at_address("12AB", 1), "b");
+    put_address("b", "12AB", 2);
+    cr_expect_str_eq(at_address("12AB", 1), "-");
+    put_gone("b");
+    cr_expect_str_eq(at_address("12AB", 2), "-");
+    put("a", "");
+    cr_expect_eq(registry->addresses.n, 0);
+}
+
+Test(registry, no_account_is_empty_or_too_long)
+{
+    struct address made;
+    cr_expect(!address_make(&made, STR(""), 1));
+    cr_expect(address_make(&made, STR("0123456789ABCDEF"), 1));
+    cr_expect(!address_make(&made, STR("0123456789ABCDEF0"), 1));
+}
+
+Test(registry, after_a_load_nobody_else_is_registered)
+{
+    put("a", "");
+    put("b", "");
+    put_address("c", "12AB", 1);
+    fix("b", 5, 1);
+    registry_load_begin(registry);
+    cr_expect(registry->loading);
+    put("a", "");
+    registry_load_begin(registry); /* the first was broken off */
+    put("d", "");
+    registry_load_end(registry);
+    cr_expect(!registry->loading);
+    cr_expect_eq(registry->n_registered, 1);
+    cr_expect_null(registry_find(registry, STR("a")));
+    cr_expect(!registry_find(registry, STR("b"))->registered, "its fix is remembered");
+    cr_expect_str_eq(at_address("12AB", 1), "-");
+    cr_expect(registry_find(registry, STR("d"))->registered);
+}
+
+Test(registry, the_newest_fix_is_remembered_of_strangers_too)
+{
+    fix("a", 10, 1);
+    fix("a", 9, 2);
+    cr_expect_eq(registry_find(registry, STR("a"))->fix.lon, 1);
+    fix("a", 11, 3);
+    cr_expect_eq(registry_find(registry, STR("a"))->fix.lon, 3);
+    put("a", "loan");
+    cr_expect_eq(registry_find(registry, STR("a"))->fix.lon, 3);
+    put_gone("a");
+    cr_expect_eq(registry_find(registry, STR("a"))->fix.lon, 3);
+    cr_expect_eq(registry->n_registered, 0);
+}
+
+Test(registry, strangers_without_number_do_not_fill_the_memory)
+{
+    char id[32];
+    put("a", "");
+    fix("a", 1, 1);
+    for (int i = 0; i <= REGISTRY_STRANGERS_MAX; i++) {
+        snprintf(id, sizeof(id), "stranger-%d", i);
+        fix(id, i, 5);
+        cr_assert_leq(registry->devices.n, REGISTRY_STRANGERS_MAX + 1);
+    }
+    cr_expect_not_null(registry_find(registry, str_from(id)), "the last is known");
+    cr_expect_eq(registry_find(registry, STR("a"))->fix.lon, 1, "and who is registered");
+}
+
+Test(registry, a_placement_holds_from_its_start_until_before_its_end)
+{
+    const struct placement two[] = {{.id = 1, .from_us = 100, .until_us = 200},
+                                    {.id = 2, .from_us = 200, .until_us = 300},
+                                    {.id = 3, .from_us = 400, .until_us = INT64_MAX}};
+    registry_put(registry,
+                 &(struct registry_entry){.id = STR("a"), .registered = true, .placements = two, .n_placements = 3});
+    const struct device *device = registry_find(registry, STR("a"));
+    static const struct {
+        int64_t at_us;
+        uint64_t id;
+    } cases[] = {{99, 0}, {100, 1}, {199, 1}, {200, 2}, {299, 2}, {300, 0}, {399, 0}, {400, 3}, {INT64_MAX - 1, 3}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const struct placement *placement = device_placement(device, cases[i].at_us);
+        cr_expect_eq(placement ? placement->id : 0, cases[i].id, "at %ld", (long)cases[i].at_us);
+    }
+    put("a", "");
+    cr_expect_null(device_placement(registry_find(registry, STR("a")), 150));
+}
+
+/* ---- which device an alert is from ---- */
+
+static struct alert identified(enum alert_format format, const char *device, int32_t input)
+{
+    struct alert alert = {.format = format, .device = str_from(device), .input = input};
+    registry_identify(registry, batch, &alert);
+    return alert;
+}
+
+static void expect_device(struct alert alert, const char *id, bool registered)
+{
+    cr_expect(str_is(alert.device, id), "%.*s, not %s", (int)alert.device.len, alert.device.p, id);
+    cr_expect_eq(alert.registered, registered, "%s", id);
+}
+
+Test(registry, cloudevents_name_their_device)
+{
+    put("NL-1", "loan");
+    put_address("NL-2", "12AB", ALERT_NO_INT);
+    struct alert alert = identified(ALERT_CLOUDEVENTS, "NL-1", 3);
+    expect_device(alert, "NL-1", true);
+    cr_expect(str_is(alert.group, "loan"));
+    expect_device(identified(ALERT_CLOUDEVENTS, "NL-3", 3), "NL-3", false);
+    expect_device(identified(ALERT_CLOUDEVENTS, "dc09:12AB", 3), "dc09:12AB", false);
+}
+
+Test(registry, dc09_goes_by_account_and_input_then_by_account_then_by_its_own_name)
+{
+    put_address("input-1", "12AB", 1);
+    put_address("others", "12AB", ALERT_NO_INT);
+    put_address("only-2", "77F", 2);
+    put("dc09:9999/4", "");
+    expect_device(identified(ALERT_SIA_DC09, "dc09:12AB/1", 1), "input-1", true);
+    expect_device(identified(ALERT_SIA_DC09, "dc09:12AB/2", 2), "others", true);
+    expect_device(identified(ALERT_SIA_DC09, "dc09:12AB", ALERT_NO_INT), "others", true);
+    expect_device(identified(ALERT_SIA_DC09, "dc09:77F/2", 2), "only-2", true);
+    expect_device(identified(ALERT_SIA_DC09, "dc09:77F/1", 1), "dc09:77F/1", false);
+    expect_device(identified(ALERT_SIA_DC09, "dc09:77F", ALERT_NO_INT), "dc09:77F", false);
+    expect_device(identified(ALERT_SIA_DC09, "dc09:9999/4", 4), "dc09:9999/4", true);
+}
+
+Test(registry, the_name_that_an_alert_got_stays_when_the_device_is_gone)
+{
+    put_address("set-7", "12AB", 1);
+    struct alert alert = identified(ALERT_SIA_DC09, "dc09:12AB/1", 1);
+    put_gone("set-7");
+    expect_device(alert, "set-7", true);
+}
+
+Test(registry, who_is_known_by_a_fix_alone_is_not_registered)
+{
+    fix("NL-1", 1, 5);
+    struct alert alert = {.format = ALERT_CLOUDEVENTS, .device = STR("NL-1")};
+    cr_expect_not_null(registry_identify(registry, batch, &alert));
+    expect_device(alert, "NL-1", false);
+    cr_expect_eq(alert.group.len, 0);
+}
