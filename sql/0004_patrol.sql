@@ -526,25 +526,25 @@ end
 $$;
 comment on function mobeye.actor() is 'The person to record; refuses a front end that does not say for whom it acts.';
 
-create or replace function mobeye.announce(incident_id bigint, op text) returns void
+create or replace function mobeye.note_change(incident_id bigint, op text) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
     i mobeye.incident;
 begin
-    select * into strict i from mobeye.incident t where t.incident_id = announce.incident_id;
+    select * into strict i from mobeye.incident t where t.incident_id = note_change.incident_id;
     insert into mobeye.change (at, incident_id, op, status, priority, category)
-    values (clock_timestamp(), i.incident_id, announce.op, i.status, i.priority, i.category);
+    values (clock_timestamp(), i.incident_id, note_change.op, i.status, i.priority, i.category);
     -- A full queue of notifications would fail the commit, and they are hints only.
     if pg_notification_queue_usage() <= 0.5 then
         perform pg_notify('mobeye_incident',
-                          json_build_object('incident_id', i.incident_id, 'op', announce.op, 'priority', i.priority,
+                          json_build_object('incident_id', i.incident_id, 'op', note_change.op, 'priority', i.priority,
                                             'category', i.category)::text);
     end if;
 end
 $$;
-comment on function mobeye.announce(bigint, text) is 'Adds to patrol.changes, and notifies who listens to mobeye_incident.';
+comment on function mobeye.note_change(bigint, text) is 'Adds to patrol.changes, and notifies who listens to mobeye_incident.';
 
 create or replace function mobeye.remember(
     incident_id bigint, action text, note text default null, from_status text default null,
@@ -645,7 +645,7 @@ begin
      where t.incident_id = id;
     perform mobeye.remember(id, 'status', note, i.status, target, outcome,
                             case action when 'assign' then officer end);
-    perform mobeye.announce(id, 'status');
+    perform mobeye.note_change(id, 'status');
     return target;
 end
 $$;
@@ -754,7 +754,7 @@ begin
        set verified_by = how, priority = least(t.priority, t.verify_priority)
      where t.incident_id = id;
     perform mobeye.remember(id, 'verified', how);
-    perform mobeye.announce(id, 'verified');
+    perform mobeye.note_change(id, 'verified');
     return how;
 end
 $$;
@@ -769,7 +769,7 @@ as $$
 begin
     perform mobeye.lock_incident(id);
     perform mobeye.remember(id, 'note', mobeye.given('the note', text));
-    perform mobeye.announce(id, 'note');
+    perform mobeye.note_change(id, 'note');
 end
 $$;
 comment on function patrol.note(bigint, text) is 'Adds a note to the history of an incident, whatever its status.';
@@ -784,7 +784,7 @@ begin
        set external_system = mobeye.given('the system', system), external_ref = mobeye.given('the number', ref)
      where t.incident_id = id;
     perform mobeye.remember(id, 'link', system || ' ' || ref);
-    perform mobeye.announce(id, 'link');
+    perform mobeye.note_change(id, 'link');
 end
 $$;
 comment on function patrol.link(bigint, text, text) is
@@ -881,7 +881,7 @@ begin
          where m.mute_id = mute_announce.mute_id and i.status <> 'closed' and not i.urgent
          order by i.incident_id
     loop
-        perform mobeye.remember(affected, 'mute', note), mobeye.announce(affected, 'mute');
+        perform mobeye.remember(affected, 'mute', note), mobeye.note_change(affected, 'mute');
     end loop;
 end
 $$;
