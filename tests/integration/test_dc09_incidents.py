@@ -53,6 +53,7 @@ def portal(database, daemons, tmp_path):
     daemon.conf.set(endpoints=[endpoint()], more=RULES)
     daemon.start()
     with Portal(daemon.address("portal")) as made:
+        made.daemon = daemon
         yield made
 
 
@@ -111,6 +112,16 @@ def test_a_cancel_is_noted_on_its_alarm_and_closes_nothing(portal, database, rai
     say(portal, ("40AB", "Nri1/BA003"))
     database.wait_stored(3)
     assert incidents(database, "status, alert_count") == [("new", 2)], "it goes on as the alarm that it is"
+
+
+def test_the_number_of_a_user_finds_the_alarm_where_inputs_have_incidents_of_their_own(portal, database):
+    portal.daemon.reload(more=RULES.replace("priority: 2, group_by: [device]", "priority: 2, group_by: [device, input]"))
+    for count in (1, 2):
+        say(portal, ("40AB", f"Nri1/BA00{2 + count}"))
+        database.wait_stored(count)
+    say(portal, ("40AB", "Nri1/BR004"), ("40AB", "Nri1/BC012"))
+    database.wait_stored(4)
+    assert incidents(database, "active, cancelled_at is not null, status") == [(1, True, "new"), (0, False, "new")]
 
 
 def test_a_cancel_of_nothing_is_stored_and_makes_nothing(portal, database):
