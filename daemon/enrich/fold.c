@@ -120,7 +120,8 @@ static struct choice choose_by_key(struct folding *f, const struct alert *alert)
     return choice;
 }
 
-/* What a restore without input speaks of: the latest incident that has something of its device and kind active. */
+/* What a restore without input, or a cancel, speaks of: the latest incident that has something of its device and kind
+ * active. */
 static size_t latest_active(struct folding *f, const struct alert *alert)
 {
     size_t latest = NO_INCIDENT;
@@ -133,10 +134,24 @@ static size_t latest_active(struct folding *f, const struct alert *alert)
     return latest;
 }
 
+/* The number behind a cancel is the input of the alarm from some panels, that of the user from others. */
+static size_t choose_cancelled(struct folding *f, const struct alert *alert, size_t thread, size_t own)
+{
+    if (own != NO_INCIDENT && thread_at(f, thread)->active)
+        return own;
+    size_t latest = latest_active(f, alert);
+    return latest != NO_INCIDENT ? latest : own;
+}
+
 static size_t choose_by_thread(struct folding *f, const struct alert *alert, size_t thread, size_t general)
 {
+    size_t own = NO_INCIDENT;
     if (thread != NO_INCIDENT && accepts(incident_at(f, thread_at(f, thread)->incident), alert))
-        return thread_at(f, thread)->incident;
+        own = thread_at(f, thread)->incident;
+    if (alert->flags & FLAG_CANCEL)
+        return choose_cancelled(f, alert, thread, own);
+    if (own != NO_INCIDENT)
+        return own;
     if (alert->phase != PHASE_RESTORE)
         return NO_INCIDENT;
     if (is_general(alert))
