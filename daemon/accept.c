@@ -122,7 +122,7 @@ static bool take(struct accept *a, struct endpoint *endpoint, const struct endpo
     struct intake *intake = intake_of(a, endpoint);
     enum conf_socket socket = endpoint_conf(endpoint)->socket;
     uint64_t seq = 0;
-    intake_heard(intake, loop_mono_us(a->loop));
+    intake_heard(intake, loop_mono_us(a->loop), loop_wall_us(a->loop));
     if (admit_all(a, &a->records, &seq)) {
         answers_accept(&a->answers, endpoint, peer, id, seq, tcp_reply);
         a->acks++;
@@ -205,7 +205,7 @@ static bool on_panel_frame(struct accept *a, struct endpoint *endpoint, const st
         return true;
     }
     if (frame.verdict == DC09_SAY_NAK) {
-        intake_heard(intake, loop_mono_us(a->loop));
+        intake_heard(intake, loop_mono_us(a->loop), loop_wall_us(a->loop));
         answers_retry(&a->answers, endpoint, peer, 1, frame.frame.seq, STR(RETRY_NAK_MS),
                       panel_reply(a->panel, &frame, DC09_SAY_NAK, now_us));
         return true;
@@ -455,6 +455,11 @@ void accept_look(struct accept *a)
         struct endpoint *endpoint = endpoint_set_at(a->endpoints, i);
         intake_look(intake_of(a, endpoint), endpoint_conf(endpoint)->expect_every_us, loop_mono_us(a->loop));
     }
+}
+
+int64_t accept_heard_us(const struct accept *a, const char *endpoint)
+{
+    return intake_heard_us(a->intakes, endpoint);
 }
 
 void accept_own_memory(struct accept *a, size_t bytes)

@@ -178,6 +178,7 @@ struct atlas *atlas_new(struct loop *loop, const struct conf *conf, atlas_fn cur
     evtimer_assign(&a->look, loop_base(loop), look_cb, a);
     evtimer_assign(&a->work, loop_base(loop), work_cb, a);
     a->loader = registry_loader_new(loop, conf->database.conninfo, conf->instance, a->registry, &calls, a);
+    registry_loader_quiet(a->loader, true);
     registry_loader_start(a->loader);
     return a;
 }
@@ -204,6 +205,11 @@ void atlas_free(struct atlas **atlas)
 void atlas_reload(struct atlas *a, const struct conf *conf)
 {
     registry_loader_reconfigure(a->loader, conf->database.conninfo, conf->instance);
+}
+
+void atlas_database_up(struct atlas *a, bool up)
+{
+    registry_loader_quiet(a->loader, !up);
 }
 
 void atlas_stale(struct atlas *a)

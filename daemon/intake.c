@@ -46,6 +46,7 @@ struct intake *intake_find(struct intake **list, struct metrics_endpoint *counte
     struct intake *intake = mem_zalloc(sizeof(*intake));
     intake->counters = counters;
     intake->heard_us = mono_us;
+    intake->heard_wall_us = ALERT_NO_TIME;
     intake->next = *list;
     snprintf(intake->subject, sizeof(intake->subject), "endpoint %s", counters->name);
     *list = intake;
@@ -70,10 +71,19 @@ static void speaks_again(struct intake *intake)
     intake->counters->endpoint_silent = 0;
 }
 
-void intake_heard(struct intake *intake, int64_t mono_us)
+void intake_heard(struct intake *intake, int64_t mono_us, int64_t wall_us)
 {
     intake->heard_us = mono_us;
+    intake->heard_wall_us = wall_us;
     speaks_again(intake);
+}
+
+int64_t intake_heard_us(const struct intake *list, const char *endpoint)
+{
+    for (const struct intake *intake = list; intake; intake = intake->next)
+        if (strcmp(intake->counters->name, endpoint) == 0)
+            return intake->heard_wall_us;
+    return ALERT_NO_TIME;
 }
 
 void intake_look(struct intake *intake, int64_t expect_every_us, int64_t mono_us)

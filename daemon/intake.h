@@ -33,6 +33,7 @@ struct intake {
     struct records held;    /* pull and sub: what found the journal full; while there are any, reading has stopped */
     struct dc09_keys *keys; /* NULL: none */
     int64_t heard_us;       /* monotonic: when the last message that was not refused came, or the start */
+    int64_t heard_wall_us;  /* the same on the wall; ALERT_NO_TIME: none since the start */
 };
 
 /* The one of these counters in the list: found or made. */
@@ -40,7 +41,10 @@ struct intake *intake_find(struct intake **list, struct metrics_endpoint *counte
 void intake_free_all(struct intake **list);
 
 /* A message came that was not refused. */
-void intake_heard(struct intake *intake, int64_t mono_us);
+void intake_heard(struct intake *intake, int64_t mono_us, int64_t wall_us);
+
+/* Wall time of the last such message of the endpoint; ALERT_NO_TIME: none since the start. */
+int64_t intake_heard_us(const struct intake *list, const char *endpoint);
 
 /* Whether nothing was heard for expect_every_us (0: whenever) is told once, in the log and the metrics. */
 void intake_look(struct intake *intake, int64_t expect_every_us, int64_t mono_us);

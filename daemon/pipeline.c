@@ -17,6 +17,7 @@
 #include "journal/journal.h"
 #include "store/conninfo.h"
 #include "store/pgtarget.h"
+#include "store/upkeep.h"
 
 /* Held records are tried again, a stop is looked after. */
 #define TICK_US (250 * CLOCK_MS)
@@ -30,6 +31,9 @@ struct pipeline {
     struct journal *journal;
     struct accept *accept; /* messages -> journal -> replies */
     struct apply *apply;   /* journal -> database */
+    struct upkeep *upkeep;
+    struct upkeep_endpoint *endpoints; /* of the last report to upkeep */
+    int64_t accepting_since_us;        /* wall */
     struct event tick;
     int64_t keep_looked_us; /* monotonic, as the next */
     int64_t stop_at_us;     /* when a stop waits no longer; 0: not stopping */
@@ -55,6 +59,30 @@ static void on_stored(void *ctx)
 {
     struct pipeline *p = ctx;
     accept_room(p->accept);
+}
+
+static void on_report(void *ctx, struct upkeep_report *ret)
+{
+    struct pipeline *p = ctx;
+    size_t n = p->conf->n_endpoints;
+    p->endpoints = mem_realloc(p->endpoints, n, sizeof(*p->endpoints));
+    for (size_t i = 0; i < n; i++) {
+        const struct conf_endpoint *endpoint = &p->conf->endpoints[i];
+        p->endpoints[i] = (struct upkeep_endpoint){endpoint->name, endpoint->expect_every_us,
+                                                   accept_heard_us(p->accept, endpoint->name)};
+    }
+    *ret = (struct upkeep_report){
+        .journal_uuid = journal_uuid(p->journal),
+        .accepting_since_us = p->accepting_since_us,
+        .applied_until_us = apply_until_us(p->apply),
+        .endpoints = p->endpoints,
+        .n_endpoints = n,
+    };
+}
+
+static void on_silent(void *ctx, struct str device)
+{
+    (void)ctx, (void)device;
 }
 
 static void look_after_stop(struct pipeline *p, int64_t now_us)
@@ -192,6 +220,7 @@ struct pipeline *pipeline_new(struct loop *loop, struct metrics *metrics, struct
 {
     static const struct accept_calls accept_calls = {.synced = on_synced, .failed = on_failed};
     static const struct apply_calls apply_calls = {.stored = on_stored, .failed = on_failed};
+    static const struct upkeep_calls upkeep_calls = {.report = on_report, .silent = on_silent};
     struct pipeline *p = mem_zalloc(sizeof(*p));
     p->loop = loop;
     p->metrics = metrics;
@@ -204,7 +233,9 @@ struct pipeline *pipeline_new(struct loop *loop, struct metrics *metrics, struct
     p->accept = accept_new(loop, metrics, p->journal, p->conf, &accept_calls, p, err);
     if (!p->accept)
         goto undo;
+    p->accepting_since_us = loop_wall_us(loop);
     p->apply = apply_new(loop, metrics, p->journal, p->conf, &apply_calls, p);
+    p->upkeep = upkeep_new(loop, p->conf, &upkeep_calls, p);
     loop_arm(&p->tick, TICK_US);
     return p;
 
@@ -219,6 +250,8 @@ void pipeline_free(struct pipeline **pipeline)
     if (!p)
         return;
     event_del(&p->tick);
+    upkeep_free(&p->upkeep);
+    free(p->endpoints);
     apply_free(&p->apply);
     accept_free(&p->accept);
     journal_free(&p->journal);
@@ -234,6 +267,7 @@ int pipeline_reload(struct pipeline *p, struct conf **conf, struct err *err)
     struct journal_options options = journal_options(*conf);
     journal_configure(p->journal, &options);
     apply_reload(p->apply, *conf);
+    upkeep_reload(p->upkeep, *conf);
     apply_timezone(*conf);
     conf_free(&p->conf);
     p->conf = *conf;

@@ -143,6 +143,11 @@ declare
     fresh bigint[];
     last bigint;
 begin
+    -- The first of a transaction numbers all. The others must not look for more, or each would go through all again; and
+    -- ask by the primary key alone, not by the index of those without a number, which still holds them all.
+    if (select c.change_id from mobeye.change c where c.entry = new.entry) is not null then
+        return null;
+    end if;
     fresh := array(select c.entry from mobeye.change c
                     where c.xid = pg_current_xact_id() and c.change_id is null order by c.entry);
     if cardinality(fresh) > 0 then

@@ -24,6 +24,9 @@ static const struct {
     {"device", ctl_device, "place, retrieve or show one device"},
     {"people", ctl_people, "import people"},
     {"teams", ctl_teams, "import teams and their areas"},
+    {"watch", ctl_watch, "follow what happens to incidents: to a pipe, a command or a webhook"},
+    {"retention", ctl_retention, "what is past its time of keeping; erase it"},
+    {"subject", ctl_subject, "a person's request: export or erase what is kept about a home"},
     {"dc09", ctl_dc09, "write, read and send SIA DC-09 frames: a test dialler"},
     {"test-rules", ctl_test_rules, "play scenarios against rules: do the incidents come out as expected?"},
 };
