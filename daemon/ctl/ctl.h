@@ -37,6 +37,9 @@ int ctl_device(int argc, char **argv);
 int ctl_people(int argc, char **argv);
 int ctl_teams(int argc, char **argv);
 int ctl_test_rules(int argc, char **argv);
+int ctl_explain(int argc, char **argv);
+int ctl_replay(int argc, char **argv);
+int ctl_apply(int argc, char **argv);
 
 /* "mobeyectl VERB: text" on stderr. Returns CTL_FAILED. */
 int ctl_fail(const char *verb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -57,14 +60,14 @@ PGconn *ctl_connect(const char *verb, const char *file, const char *db);
 /* The process that has the journal open. 0: none has, or errno is set: the directory cannot be looked into. */
 pid_t ctl_daemon(const struct conf *conf);
 
-/* mobeyectl migrate on a connection that is there. Prints what it does. */
-int ctl_migrate_on(PGconn *conn);
-
 /* Whether SCHEMA.NAME is there and the role may read any of it; asked without an error in the server's log. */
 bool ctl_readable(PGconn *conn, const char *relation);
 
 /* A timestamptz column of a select list as RFC 3339 text in UTC, under its own name. */
 #define CTL_UTC(column) "to_char(" column " at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') as " column
+
+/* Brings the schema up; says on stderr why it cannot, and what it does on stdout unless it is to be quiet. */
+int ctl_migrate_schema(PGconn *conn, bool quiet);
 
 /* Prints the rows as a table that people can read: header, columns aligned (numbers to the right), control bytes
  * escaped; or, as JSON, an array of objects, a number or boolean where the column has such a type, null where it is

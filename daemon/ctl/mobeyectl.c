@@ -28,6 +28,9 @@ static const struct {
     {"retention", ctl_retention, "what is past its time of keeping; erase it"},
     {"subject", ctl_subject, "a person's request: export or erase what is kept about a home"},
     {"dc09", ctl_dc09, "write, read and send SIA DC-09 frames: a test dialler"},
+    {"explain", ctl_explain, "what the rules make of an alert or an incident, and why"},
+    {"replay", ctl_replay, "what other rules would have made of the alerts that are stored"},
+    {"apply", ctl_apply, "check rules, show what they would change, install them and reload"},
     {"test-rules", ctl_test_rules, "play scenarios against rules: do the incidents come out as expected?"},
 };
 

@@ -10,9 +10,9 @@
 
 /* What people and the system made of an incident. */
 struct scratch_state {
-    const char *status;      /* new acknowledged assigned on_scene closed reopened */
-    const char *outcome;     /* NULL: none */
-    const char *verified_by; /* NULL: not */
+    const char *status;              /* new acknowledged assigned on_scene closed reopened */
+    const char *outcome;             /* NULL: none */
+    const char *verified_by;         /* NULL: not */
     const struct alert_areas *areas; /* those of the incident, where they are kept already */
     int64_t created_us;
     int64_t overdue_us; /* since when it is; ALERT_NO_TIME: it is not */

@@ -117,7 +117,7 @@ static int make_schema(struct setup *s)
         setup_is(s, "the schema has version %d", latest);
         return CTL_OK;
     }
-    if (!s->dry_run && ctl_migrate_on(s->conn) != CTL_OK)
+    if (!s->dry_run && ctl_migrate_schema(s->conn, false) != CTL_OK)
         return CTL_FAILED;
     setup_did(s, "roles and schema, version %d", latest);
     return CTL_OK;
