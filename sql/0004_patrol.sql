@@ -49,6 +49,7 @@ create table if not exists mobeye.mute (
     check ((ended_at is null) = (ended_by is null))
 );
 comment on table mobeye.mute is 'Devices and areas whose incidents are kept out of the queue for a time.';
+grant select (until, ended_at) on mobeye.mute to mobeye_ingest; -- how many there are, for mobeyectl status
 create index if not exists mute_until on mobeye.mute (until);
 create index if not exists mute_device on mobeye.mute (device_id) where device_id is not null;
 create index if not exists mute_area on mobeye.mute (area) where area is not null;
