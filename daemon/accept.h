@@ -39,6 +39,9 @@ void accept_room(struct accept *accept);
 /* Looks which endpoints have gone silent; called every now and then. */
 void accept_look(struct accept *accept);
 
+/* Wall time when the endpoint last took a message that was not refused; ALERT_NO_TIME: not since the start. */
+int64_t accept_heard_us(const struct accept *accept, const char *endpoint);
+
 /* So many bytes were taken by other parts since the start: they are not what peers pile up. */
 void accept_own_memory(struct accept *accept, size_t bytes);
 

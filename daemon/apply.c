@@ -229,6 +229,7 @@ static void on_up(void *ctx, bool up)
 {
     struct apply *a = ctx;
     a->database_up = up;
+    atlas_database_up(a->atlas, up);
 }
 
 static struct writer_options writer_options(const struct conf *conf)
@@ -339,6 +340,12 @@ static int64_t oldest_waiting_us(struct apply *a)
     a->oldest_seq = a->stored_seq + 1;
     a->oldest_us = received_us;
     return received_us;
+}
+
+int64_t apply_until_us(struct apply *a)
+{
+    int64_t oldest_us = oldest_waiting_us(a), now_us = loop_wall_us(a->loop);
+    return oldest_us > 0 && oldest_us < now_us ? oldest_us : now_us;
 }
 
 void apply_gauges(struct apply *a)

@@ -32,6 +32,9 @@ bool apply_done(const struct apply *apply);
 
 bool apply_database_up(const struct apply *apply);
 
+/* What was received before this wall time is stored. */
+int64_t apply_until_us(struct apply *apply);
+
 /* Looks for stored segments that are older than journal.keep. */
 void apply_keep(struct apply *apply);
 

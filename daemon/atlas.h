@@ -22,6 +22,9 @@ void atlas_free(struct atlas **atlas); /* waits for the worker; safe on NULL */
 
 void atlas_reload(struct atlas *atlas, const struct conf *conf);
 
+/* The writer's connection came up or went down. While it is down the writer tells why, and the atlas does not. */
+void atlas_database_up(struct atlas *atlas, bool up);
+
 /* Registry and areas are loaded, and nothing newer is known of. */
 bool atlas_current(const struct atlas *atlas);
 

@@ -46,6 +46,7 @@ struct intake *intake_find(struct intake **list, struct metrics_endpoint *counte
     struct intake *intake = mem_zalloc(sizeof(*intake));
     intake->counters = counters;
     intake->heard_us = mono_us;
+    intake->heard_wall_us = ALERT_NO_TIME;
     intake->next = *list;
     snprintf(intake->subject, sizeof(intake->subject), "endpoint %s", counters->name);
     *list = intake;
@@ -70,10 +71,19 @@ static void speaks_again(struct intake *intake)
     intake->counters->endpoint_silent = 0;
 }
 
-void intake_heard(struct intake *intake, int64_t mono_us)
+void intake_heard(struct intake *intake, int64_t mono_us, int64_t wall_us)
 {
     intake->heard_us = mono_us;
+    intake->heard_wall_us = wall_us;
     speaks_again(intake);
+}
+
+int64_t intake_heard_us(const struct intake *list, const char *endpoint)
+{
+    for (const struct intake *intake = list; intake; intake = intake->next)
+        if (strcmp(intake->counters->name, endpoint) == 0)
+            return intake->heard_wall_us;
+    return ALERT_NO_TIME;
 }
 
 void intake_look(struct intake *intake, int64_t expect_every_us, int64_t mono_us)
@@ -89,7 +99,7 @@ void intake_look(struct intake *intake, int64_t expect_every_us, int64_t mono_us
     intake->counters->endpoint_silent = 1;
 }
 
-struct dc09_keys **intake_load_keys(const struct conf *conf, size_t *ret_bad, struct err *err)
+struct dc09_keys **intake_load_keys(const struct conf *conf, struct err *err)
 {
     struct dc09_keys **keys = mem_zalloc((conf->n_endpoints + 1) * sizeof(struct dc09_keys *));
     for (size_t i = 0; i < conf->n_endpoints; i++) {
@@ -97,7 +107,6 @@ struct dc09_keys **intake_load_keys(const struct conf *conf, size_t *ret_bad, st
             continue;
         keys[i] = dc09_keys_load(conf->endpoints[i].dc09_keys, err);
         if (!keys[i]) {
-            *ret_bad = i;
             intake_free_keys(&keys, conf->n_endpoints);
             return NULL;
         }

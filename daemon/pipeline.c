@@ -11,11 +11,13 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/secret.h"
 #include "ingest/decode_cloudevents.h"
 #include "intake.h"
 #include "journal/journal.h"
 #include "store/conninfo.h"
 #include "store/pgtarget.h"
+#include "store/upkeep.h"
 
 /* Held records are tried again, a stop is looked after. */
 #define TICK_US (250 * CLOCK_MS)
@@ -29,6 +31,9 @@ struct pipeline {
     struct journal *journal;
     struct accept *accept; /* messages -> journal -> replies */
     struct apply *apply;   /* journal -> database */
+    struct upkeep *upkeep;
+    struct upkeep_endpoint *endpoints; /* of the last report to upkeep */
+    int64_t accepting_since_us;        /* wall */
     struct event tick;
     int64_t keep_looked_us; /* monotonic, as the next */
     int64_t stop_at_us;     /* when a stop waits no longer; 0: not stopping */
@@ -54,6 +59,30 @@ static void on_stored(void *ctx)
 {
     struct pipeline *p = ctx;
     accept_room(p->accept);
+}
+
+static void on_report(void *ctx, struct upkeep_report *ret)
+{
+    struct pipeline *p = ctx;
+    size_t n = p->conf->n_endpoints;
+    p->endpoints = mem_realloc(p->endpoints, n, sizeof(*p->endpoints));
+    for (size_t i = 0; i < n; i++) {
+        const struct conf_endpoint *endpoint = &p->conf->endpoints[i];
+        p->endpoints[i] = (struct upkeep_endpoint){endpoint->name, endpoint->expect_every_us,
+                                                   accept_heard_us(p->accept, endpoint->name)};
+    }
+    *ret = (struct upkeep_report){
+        .journal_uuid = journal_uuid(p->journal),
+        .accepting_since_us = p->accepting_since_us,
+        .applied_until_us = apply_until_us(p->apply),
+        .endpoints = p->endpoints,
+        .n_endpoints = n,
+    };
+}
+
+static void on_silent(void *ctx, struct str device)
+{
+    (void)ctx, (void)device;
 }
 
 static void look_after_stop(struct pipeline *p, int64_t now_us)
@@ -133,10 +162,12 @@ static void apply_timezone(const struct conf *conf)
 
 struct metrics *pipeline_metrics_new(void)
 {
-    const char *codes[REJECT_COUNT];
+    const char *codes[REJECT_COUNT], *reasons[SECURITY_REFUSALS];
     for (size_t i = 0; i < REJECT_COUNT; i++)
         codes[i] = reject_word((enum reject_code)i);
-    return metrics_new(codes, REJECT_COUNT);
+    for (size_t i = 0; i < SECURITY_REFUSALS; i++)
+        reasons[i] = security_word((enum security_refusal)i);
+    return metrics_new(codes, REJECT_COUNT, reasons, SECURITY_REFUSALS);
 }
 
 /* What only libpq can tell of database.conninfo. */
@@ -154,19 +185,29 @@ static int check_conninfo(const struct conf *conf, struct buf *out)
     return rc;
 }
 
-static int check_keys(const struct conf *conf, struct buf *out)
+/* A credential that is out of reach is missed when the endpoints are opened, as the key of security is. */
+static int check_keys_of(const struct conf *conf, const struct conf_endpoint *endpoint, struct buf *out)
 {
     struct err err;
-    size_t bad;
-    struct dc09_keys **keys = intake_load_keys(conf, &bad, &err);
-    if (!keys) {
-        const struct conf_endpoint *endpoint = &conf->endpoints[bad];
-        buf_printf(out, "%s:%zu:%zu: endpoints.%s.dc09_keys: %s\n", conf->file, endpoint->dc09_keys_line,
-                   endpoint->dc09_keys_column, endpoint->name, err.text);
-        return -1;
-    }
-    intake_free_keys(&keys, conf->n_endpoints);
-    return 0;
+    bool unseen = secret_out_of_reach(endpoint->dc09_keys);
+    struct dc09_keys *keys = unseen ? NULL : dc09_keys_load(endpoint->dc09_keys, &err);
+    if (unseen)
+        err_set(&err, "%s cannot be seen here (systemd shows it to the service itself)", endpoint->dc09_keys);
+    if (!keys)
+        buf_printf(out, "%s:%zu:%zu: %sendpoints.%s.dc09_keys: %s\n", conf->file, endpoint->dc09_keys_line,
+                   endpoint->dc09_keys_column, unseen ? "warning: " : "", endpoint->name, err.text);
+    bool good = keys || unseen;
+    dc09_keys_free(&keys);
+    return good ? 0 : -1;
+}
+
+static int check_keys(const struct conf *conf, struct buf *out)
+{
+    int rc = 0;
+    for (size_t i = 0; i < conf->n_endpoints; i++)
+        if (conf->endpoints[i].dc09_keys && check_keys_of(conf, &conf->endpoints[i], out) != 0)
+            rc = -1;
+    return rc;
 }
 
 int pipeline_check(const struct conf *conf, struct buf *out)
@@ -179,6 +220,7 @@ struct pipeline *pipeline_new(struct loop *loop, struct metrics *metrics, struct
 {
     static const struct accept_calls accept_calls = {.synced = on_synced, .failed = on_failed};
     static const struct apply_calls apply_calls = {.stored = on_stored, .failed = on_failed};
+    static const struct upkeep_calls upkeep_calls = {.report = on_report, .silent = on_silent};
     struct pipeline *p = mem_zalloc(sizeof(*p));
     p->loop = loop;
     p->metrics = metrics;
@@ -191,7 +233,9 @@ struct pipeline *pipeline_new(struct loop *loop, struct metrics *metrics, struct
     p->accept = accept_new(loop, metrics, p->journal, p->conf, &accept_calls, p, err);
     if (!p->accept)
         goto undo;
+    p->accepting_since_us = loop_wall_us(loop);
     p->apply = apply_new(loop, metrics, p->journal, p->conf, &apply_calls, p);
+    p->upkeep = upkeep_new(loop, p->conf, &upkeep_calls, p);
     loop_arm(&p->tick, TICK_US);
     return p;
 
@@ -206,6 +250,8 @@ void pipeline_free(struct pipeline **pipeline)
     if (!p)
         return;
     event_del(&p->tick);
+    upkeep_free(&p->upkeep);
+    free(p->endpoints);
     apply_free(&p->apply);
     accept_free(&p->accept);
     journal_free(&p->journal);
@@ -221,6 +267,7 @@ int pipeline_reload(struct pipeline *p, struct conf **conf, struct err *err)
     struct journal_options options = journal_options(*conf);
     journal_configure(p->journal, &options);
     apply_reload(p->apply, *conf);
+    upkeep_reload(p->upkeep, *conf);
     apply_timezone(*conf);
     conf_free(&p->conf);
     p->conf = *conf;

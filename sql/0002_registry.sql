@@ -111,8 +111,10 @@ create table if not exists mobeye.placement (
     team text, -- without a foreign key: teams are the owner's, and may come later
     secret boolean not null default false,
     instructions text,
-    constraint placement_overlap exclude using gist (device_id with =, during with &&)
+    -- By a hash of the id, since GiST over texts takes seven times as long; check_placement() says it in words.
+    constraint placement_overlap exclude using gist (hashtextextended(device_id, 0) with =, during with &&)
 );
+create index if not exists placement_device on mobeye.placement (device_id, lower(during));
 comment on table mobeye.placement is 'Where each device stood, and when: one place at a time.';
 comment on column mobeye.placement.placement_id is 'Its number.';
 comment on column mobeye.placement.device_id is 'The device.';
@@ -381,8 +383,7 @@ $$;
 create or replace function mobeye.mend_area(geom public.geometry) returns public.geometry
 language sql immutable strict parallel safe
 set search_path = pg_catalog, public, pg_temp
-as $$ select st_multi(st_collectionextract(case when st_isvalid(st_force2d(geom)) then st_force2d(geom)
-                                                 else st_makevalid(st_force2d(geom)) end, 3)) $$;
+as $$ select st_multi(st_collectionextract(case when st_isvalid(geom) then geom else st_makevalid(geom) end, 3)) $$;
 comment on function mobeye.mend_area(public.geometry) is
     'The valid multipolygon that a geometry is or, as by ST_MakeValid, can be made; empty where no polygon remains.';
 
@@ -418,7 +419,10 @@ create or replace trigger check_area before insert or update of geom on mobeye.a
 create or replace function mobeye.is_placed(device text, at timestamptz default now()) returns boolean
 language sql stable parallel safe
 set search_path = pg_catalog, pg_temp
-as $$ select exists (select from mobeye.placement p where p.device_id = device and p.during @> at) $$;
+as $$
+    select exists (select from mobeye.placement p
+                    where p.device_id = device and lower(p.during) <= at and (upper(p.during) > at or upper_inf(p.during)))
+$$;
 comment on function mobeye.is_placed(text, timestamptz) is 'Whether a placement of the device holds at that time.';
 
 create or replace function mobeye.check_placement() returns trigger
@@ -427,6 +431,7 @@ set search_path = pg_catalog, public, pg_temp
 as $$
 declare
     device_state text;
+    other tstzrange;
 begin
     if st_isempty(new.geom) or st_x(new.geom) not between -180 and 180 or st_y(new.geom) not between -90 and 90 then
         raise exception 'placement of %: its coordinates (%) are not degrees', new.device_id, st_astext(new.geom)
@@ -440,6 +445,15 @@ begin
                 using errcode = 'object_not_in_prerequisite_state',
                       hint = 'Set its state to "stock" first: mobeye.device.state.';
         end if;
+    end if;
+    select p.during into other from mobeye.placement p
+     where p.device_id = new.device_id and p.during && new.during and p.placement_id <> new.placement_id
+     order by lower(p.during) limit 1;
+    if found then
+        raise exception 'device % is placed from % until % already', new.device_id, lower(other),
+                        coalesce(upper(other)::text, 'further notice')
+            using errcode = 'exclusion_violation', constraint = 'placement_overlap',
+                  hint = 'A device is in one place at a time: end that placement first, or choose another time.';
     end if;
     return new;
 end
@@ -535,7 +549,6 @@ set search_path = pg_catalog, public, pg_temp
 as $$
 declare
     wanted tstzrange;
-    other mobeye.placement;
     ret bigint;
 begin
     perform from mobeye.device d where d.device_id = device for update;
@@ -559,19 +572,10 @@ begin
     -- It moves: the place where it stands until further notice is left.
     update mobeye.placement p set during = tstzrange(lower(p.during), from_at)
      where p.device_id = device and upper_inf(p.during) and lower(p.during) < from_at;
-    select p.* into other from mobeye.placement p
-     where p.device_id = device and p.during && wanted
-       and not (lower(p.during) = from_at and upper_inf(p.during)) order by p.during limit 1;
-    if found then
-        raise exception 'device "%" is placed from % until % already', device, lower(other.during),
-                        coalesce(upper(other.during)::text, 'further notice')
-            using errcode = 'exclusion_violation',
-                  hint = 'Retrieve it first, or choose another time: mobeye.device_retrieve, mobeyectl device retrieve.';
-    end if;
     update mobeye.placement p
        set during = wanted, geom = st_setsrid(st_makepoint(lon, lat), 4326), address = device_place.address,
            team = device_place.team, secret = device_place.secret, instructions = device_place.instructions
-     where p.device_id = device and lower(p.during) = from_at
+     where p.device_id = device and lower(p.during) = from_at and upper_inf(p.during)
     returning p.placement_id into ret;
     if not found then
         insert into mobeye.placement as p (device_id, during, geom, address, team, secret, instructions)
@@ -632,31 +636,40 @@ as $$
 $$;
 comment on function mobeye.stage_areas() is 'Makes the temporary table area_import, for one transaction.';
 
-create or replace function mobeye.check_areas() returns table (feature integer, line bigint, warning boolean, message text)
+-- What is good after all is mended in area_import, and is there once.
+create or replace function mobeye.check_areas()
+returns table (feature integer, line bigint, code text, name text, warning boolean, message text)
 language plpgsql
 set search_path = pg_catalog, public, pg_temp
 as $$
+declare
+    geom geometry;
 begin
+    create index on pg_temp.area_import (code);
+    create index on pg_temp.area_import (feature);
+    analyze pg_temp.area_import;
     return query
-    with judged as (
-        select i.*, st_isvalid(i.geom) as is_valid, mobeye.mend_area(i.geom) as mended from pg_temp.area_import i
-    )
-    select j.feature, j.line, not st_isempty(j.mended),
-           format('%s: geometry: is invalid (%s)%s', j.code, st_isvalidreason(j.geom),
-                  case when st_isempty(j.mended) then ' and no polygon remains of it' else ' and was repaired' end)
-      from judged j
-     where not j.is_valid or st_isempty(j.mended)
-    union all
-    select r.feature, r.line, r.same,
-           case when r.same then format('%s: code: was in feature %s with all the same; it counts once', r.code, r.first)
-                else format('%s: code: is in feature %s too, with another name or geometry (a code is there once; '
-                            'ogr2ogr -dialect sqlite -sql "select code, name, st_union(geometry) from LAYER group by code" '
-                            'joins parts)', r.code, r.first)
+    select r.feature, r.line, r.code, r.name, r.same,
+           case when r.same then format('code: was in feature %s with all the same; it counts once', r.first)
+                else format('code: is in feature %s too, with another name or geometry (a code is there once; ogr2ogr '
+                            '-dialect sqlite -sql "select code, name, st_union(geometry) from LAYER group by code" '
+                            'joins parts)', r.first)
            end
       from (select i.*, first_value(i.feature) over w as first,
                    (i.name, i.geom) = (first_value(i.name) over w, first_value(i.geom) over w) as same
               from pg_temp.area_import i window w as (partition by i.code order by i.feature)) r
      where r.feature <> r.first;
+    delete from pg_temp.area_import i using pg_temp.area_import f where f.code = i.code and f.feature < i.feature;
+
+    for feature, line, code, name, geom in
+        select i.feature, i.line, i.code, i.name, i.geom from pg_temp.area_import i where not st_isvalid(i.geom)
+    loop
+        update pg_temp.area_import i set geom = mobeye.mend_area(i.geom) where i.feature = check_areas.feature
+        returning not st_isempty(i.geom) into warning;
+        message := format('geometry: is invalid (%s)%s', st_isvalidreason(geom),
+                          case when warning then ' and was repaired' else ' and no polygon remains of it' end);
+        return next;
+    end loop;
 end
 $$;
 comment on function mobeye.check_areas() is 'What is wrong with area_import; merge_areas() takes it where all are warnings.';
@@ -675,18 +688,17 @@ begin
     get diagnostics removed = row_count;
     update mobeye.area a
        set name = i.name, geom = i.geom
-      from (select distinct on (code) code, name, mobeye.mend_area(geom) as geom
-              from pg_temp.area_import order by code, feature) i
+      from pg_temp.area_import i
      where a.layer = merge_areas.layer and a.vintage is not distinct from merge_areas.vintage and a.code = i.code
        and (a.name, a.geom) is distinct from (i.name, i.geom);
     get diagnostics changed = row_count;
     insert into mobeye.area (layer, code, name, vintage, geom)
-    select distinct on (i.code) merge_areas.layer, i.code, i.name, merge_areas.vintage, mobeye.mend_area(i.geom)
+    select merge_areas.layer, i.code, i.name, merge_areas.vintage, i.geom
       from pg_temp.area_import i
      where not exists (select from mobeye.area a
                         where a.layer = merge_areas.layer and a.vintage is not distinct from merge_areas.vintage
                           and a.code = i.code)
-     order by i.code, i.feature;
+     order by i.feature;
     get diagnostics added = row_count;
     select count(*) into areas from mobeye.area a
      where a.layer = merge_areas.layer and a.vintage is not distinct from merge_areas.vintage;
@@ -733,7 +745,6 @@ as $$
 begin
     create index on pg_temp.device_import (device_id);
     create index on pg_temp.device_import (account);
-    analyze pg_temp.device_import;
     update pg_temp.device_import
        set geom = case when lon is not null then st_setsrid(st_makepoint(lon, lat), 4326)
                        else st_transform(st_setsrid(st_makepoint(rd_x, rd_y), 28992), 4326) end
@@ -743,10 +754,12 @@ begin
        set during = tstzrange(
                coalesce(i.placed_from,
                         (select lower(p.during) from mobeye.placement p
-                          where p.device_id = i.device_id and p.during @> now() and p.geom = i.geom),
+                          where p.device_id = i.device_id and lower(p.during) <= now() and p.during @> now()
+                            and p.geom = i.geom),
                         now()),
                i.placed_until)
      where i.geom is not null and (i.placed_until is null or i.placed_until > coalesce(i.placed_from, now()));
+    analyze pg_temp.device_import;
 end
 $$;
 comment on function mobeye.locate_devices() is 'Sets place and time of the placements in device_import.';
@@ -838,6 +851,7 @@ begin
     select device_id, min(model) as model, min("group") as "group", min(account) as account, min(input) as input,
            min(heartbeat) as heartbeat, coalesce(min(grace), '0') as grace
       from pg_temp.device_import group by device_id;
+    analyze pg_temp.device_merge;
     update mobeye.device d
        set model = case when 'model' = any (columns) then m.model else d.model end,
            device_group = case when 'group' = any (columns) then m."group" else d.device_group end,
@@ -864,7 +878,7 @@ begin
         select m.account, m.input, m.device_id from pg_temp.device_merge m
          where m.account is not null
            and not exists (select from mobeye.device_address a
-                            where (a.account, a.input) is not distinct from (m.account, m.input));
+                            where a.account = m.account and a.input is not distinct from m.input);
         get diagnostics n = row_count;
         addresses_changed := greatest(addresses_changed, n);
     end if;
@@ -931,10 +945,7 @@ grant execute on function
     mobeye.merge_areas(text, integer), mobeye.stage_devices(), mobeye.locate_devices(), mobeye.check_devices(),
     mobeye.merge_devices(text[]) to mobeye_registry;
 
-
 -- How the daemon reads the registry and the areas ---------------------------------------------------------------------
-
-create index if not exists placement_device on mobeye.placement (device_id);
 
 -- What changed since a version, or everything where that is asked for (0), where the database has not come as far (it
 -- was restored), or where the log no longer reaches back. One snapshot, since a stable function has that of its caller.

@@ -63,7 +63,8 @@ static int store(struct area_import *areas, const char *layer, const char *vinta
         return status;
     areas->import.whole = geojson_reader_finish(areas->reader);
     return import_finish(&areas->import,
-                         "select line, warning, format('feature %s: %s', feature, message) from mobeye.check_areas()",
+                         "select line, warning, format('feature %s (%s, %s): %s', feature, code, name, message) from "
+                         "mobeye.check_areas()",
                          "select * from mobeye.merge_areas($1, $2::integer)", 2, values);
 }
 

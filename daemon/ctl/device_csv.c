@@ -26,10 +26,13 @@ static int read_id(struct str text, double min, double max, struct buf *out, str
     return 0;
 }
 
+/* Line feeds within it become those of Unix. */
 static int read_text(struct str text, double min, double max, struct buf *out, struct err *err)
 {
     (void)min, (void)max, (void)err;
-    buf_append_str(out, text);
+    for (size_t i = 0; i < text.len; i++)
+        if (text.p[i] != '\r' || i + 1 == text.len || text.p[i + 1] != '\n')
+            buf_append(out, text.p + i, 1);
     return 0;
 }
 

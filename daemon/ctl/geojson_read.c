@@ -6,13 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistr.h>
 #include <yajl/yajl_parse.h>
 
 #include "base/mem.h"
-#include "ctl/geojson_shape.h"
+#include "ctl/geojson_feature.h"
 
-enum { DEPTH_MAX = 64, CODE_MAX = 64, WORD_MAX = 64, NUMBER_MAX = 400 };
+enum { DEPTH_MAX = 64, NUMBER_MAX = 400, MARK_BYTES = 3 };
 
 enum part {
     NOTHING, /* what nobody asks for, with all that is in it */
@@ -56,8 +55,8 @@ static const struct member {
 struct frame {
     enum part part;
     bool is_array;
-    char type[WORD_MAX]; /* of a geometry */
-    unsigned nesting;    /* of a geometry: arrays around a number of its coordinates; 0: none seen */
+    char type[GEOJSON_WORD_MAX]; /* of a geometry */
+    unsigned nesting;            /* of a geometry: arrays around a number of its coordinates; 0: none seen */
     struct shape_mark mark;
 };
 
@@ -71,35 +70,20 @@ struct geojson_reader {
     const unsigned char *bytes; /* being parsed */
     size_t counted;             /* of them, for `line` */
     uint64_t line;
-    bool begun, dead;
+    bool dead;
+    size_t mark; /* bytes of a byte order mark that were seen; all of them once the text has begun */
 
     struct frame stack[DEPTH_MAX];
     size_t depth;
     enum part next; /* what the value of the member that was named plays */
-    char root_type[WORD_MAX];
-    char crs[WORD_MAX];
+    char root_type[GEOJSON_WORD_MAX];
+    char crs[GEOJSON_WORD_MAX];
     bool has_features;
 
-    uint64_t feature, feature_line;
-    struct buf code, name;
-    char geometry_type[WORD_MAX]; /* of the outermost geometry; empty: none */
-    char bad_geometry[160];       /* what is wrong with it; empty: nothing */
-    struct shape shape;
-
+    struct geojson_feature feature;
     double ordinate[2];
     unsigned n_ordinates;
     struct buf ewkb;
-};
-
-/* Nations' grids by what their coordinates in the Netherlands look like. */
-static const struct grid {
-    double x_min, x_max, y_min, y_max;
-    const char *name;
-} grids[] = {
-    {-10000, 310000, 280000, 640000, "EPSG:28992"},    /* RD New */
-    {300000, 900000, 6400000, 7200000, "EPSG:3857"},   /* web mercator */
-    {400000, 900000, 5500000, 6000000, "EPSG:25831"},  /* UTM zone 31 */
-    {3800000, 4200000, 2900000, 3500000, "EPSG:3035"}, /* LAEA Europe */
 };
 
 /* The line of what was read last. */
@@ -122,44 +106,6 @@ static int die(struct geojson_reader *reader)
 {
     reader->dead = true;
     return 0;
-}
-
-/* Also where the code is missing the feature has a number. */
-static void complain(struct geojson_reader *reader, const char *what)
-{
-    struct str code = buf_str(&reader->code);
-    findings_add(reader->findings, reader->feature_line, false, "feature %llu%s%.*s%s: %s",
-                 (unsigned long long)reader->feature, code.len ? " (" : "", (int)code.len, code.len ? code.p : "",
-                 code.len ? ")" : "", what);
-}
-
-static void bad_geometry(struct geojson_reader *reader, const char *what)
-{
-    if (!reader->bad_geometry[0])
-        snprintf(reader->bad_geometry, sizeof(reader->bad_geometry), "%s", what);
-}
-
-static const char *guess_grid(const struct geojson_reader *reader, double x, double y)
-{
-    if (strstr(reader->crs, "28992"))
-        return "EPSG:28992";
-    for (size_t i = 0; i < sizeof(grids) / sizeof(grids[0]); i++)
-        if (x >= grids[i].x_min && x <= grids[i].x_max && y >= grids[i].y_min && y <= grids[i].y_max)
-            return grids[i].name;
-    return "EPSG:CODE";
-}
-
-static int not_degrees(struct geojson_reader *reader, double x, double y)
-{
-    char what[1024];
-    const char *grid = guess_grid(reader, x, y);
-    snprintf(
-        what, sizeof(what),
-        "geometry: the coordinates, as %.10g %.10g, are not degrees (longitude and latitude; this makes them so%s: "
-        "ogr2ogr -f GeoJSON -t_srs EPSG:4326 -s_srs %s degrees.geojson '%s')",
-        x, y, strcmp(grid, "EPSG:CODE") == 0 ? ", with the EPSG code of theirs" : "", grid, reader->file);
-    complain(reader, what);
-    return die(reader);
 }
 
 static struct frame *top(struct geojson_reader *reader)
@@ -206,23 +152,12 @@ static enum part take_part(struct geojson_reader *reader)
     }
 }
 
-static void begin_feature(struct geojson_reader *reader)
-{
-    reader->feature++;
-    reader->feature_line = current_line(reader);
-    reader->code.len = 0;
-    reader->name.len = 0;
-    reader->geometry_type[0] = '\0';
-    reader->bad_geometry[0] = '\0';
-    shape_back(&reader->shape, (struct shape_mark){0});
-}
-
 static int push(struct geojson_reader *reader, bool is_array)
 {
     enum part part = take_part(reader);
     bool array_part = part == FEATURES || part == GEOMETRIES || part == COORDINATES;
     if (part == COORDINATES && !is_array)
-        bad_geometry(reader, "coordinates hold an object");
+        geojson_feature_bad_geometry(&reader->feature, "coordinates hold an object");
     if (part > CRS_PROPERTIES || array_part != is_array)
         part = NOTHING;
     if (reader->depth == DEPTH_MAX) {
@@ -230,13 +165,13 @@ static int push(struct geojson_reader *reader, bool is_array)
         return die(reader);
     }
     struct frame *frame = &reader->stack[reader->depth++];
-    *frame = (struct frame){.part = part, .is_array = is_array, .mark = shape_mark(&reader->shape)};
+    *frame = (struct frame){.part = part, .is_array = is_array, .mark = shape_mark(&reader->feature.shape)};
     if (part == FEATURE)
-        begin_feature(reader);
+        geojson_feature_begin(&reader->feature, current_line(reader));
     if (part == FEATURES)
         reader->has_features = true;
     if (part == COORDINATES && coordinate_depth(reader) == 1)
-        geometry_of(reader)->mark = shape_mark(&reader->shape);
+        geometry_of(reader)->mark = shape_mark(&reader->feature.shape);
     reader->n_ordinates = 0;
     return 1;
 }
@@ -261,9 +196,10 @@ static int on_map_key(void *ctx, const unsigned char *text, size_t len)
     return 1;
 }
 
-static void set_word(char word[WORD_MAX], struct str text)
+static void set_word(char word[GEOJSON_WORD_MAX], struct str text)
 {
-    snprintf(word, WORD_MAX, "%.*s", (int)(text.len < WORD_MAX ? text.len : WORD_MAX - 1), text.p);
+    snprintf(word, GEOJSON_WORD_MAX, "%.*s", (int)(text.len < GEOJSON_WORD_MAX ? text.len : GEOJSON_WORD_MAX - 1),
+             text.p);
 }
 
 static void set_text(struct buf *buf, struct str text)
@@ -280,10 +216,10 @@ static void take_text(struct geojson_reader *reader, enum part part, struct str 
         set_word(reader->root_type, text);
         break;
     case CODE:
-        set_text(&reader->code, text);
+        set_text(&reader->feature.code, text);
         break;
     case NAME:
-        set_text(&reader->name, text);
+        set_text(&reader->feature.name, text);
         break;
     case GEOMETRY_TYPE:
         set_word(top(reader)->type, text);
@@ -292,7 +228,7 @@ static void take_text(struct geojson_reader *reader, enum part part, struct str 
         set_word(reader->crs, text);
         break;
     case COORDINATES:
-        bad_geometry(reader, "coordinates hold a text");
+        geojson_feature_bad_geometry(&reader->feature, "coordinates hold a text");
         break;
     default:
         break;
@@ -311,7 +247,7 @@ static int on_boolean(void *ctx, int value)
     struct geojson_reader *reader = ctx;
     (void)value;
     if (take_part(reader) == COORDINATES)
-        bad_geometry(reader, "coordinates hold what is no number");
+        geojson_feature_bad_geometry(&reader->feature, "coordinates hold what is no number");
     return 1;
 }
 
@@ -332,7 +268,8 @@ static int on_number(void *ctx, const char *text, size_t len)
     struct frame *geometry = geometry_of(reader);
     unsigned depth = coordinate_depth(reader);
     if (len > NUMBER_MAX || (geometry->nesting != 0 && geometry->nesting != depth)) {
-        bad_geometry(reader, len > NUMBER_MAX ? "a number is too long" : "coordinates are nested unevenly");
+        geojson_feature_bad_geometry(&reader->feature,
+                                     len > NUMBER_MAX ? "a number is too long" : "coordinates are nested unevenly");
         return 1;
     }
     geometry->nesting = depth;
@@ -348,11 +285,12 @@ static int end_position(struct geojson_reader *reader)
 {
     double x = reader->ordinate[0], y = reader->ordinate[1];
     if (reader->n_ordinates < 2)
-        bad_geometry(reader, "a position has less than two numbers");
-    else if (!(fabs(x) <= 180 && fabs(y) <= 90))
-        return not_degrees(reader, x, y);
-    else
-        shape_position(&reader->shape, x, y);
+        geojson_feature_bad_geometry(&reader->feature, "a position has less than two numbers");
+    else if (!(fabs(x) <= 180 && fabs(y) <= 90)) {
+        geojson_feature_not_degrees(&reader->feature, x, y, reader->crs, reader->file, reader->findings);
+        return die(reader);
+    } else
+        shape_position(&reader->feature.shape, x, y);
     return 1;
 }
 
@@ -365,9 +303,9 @@ static int end_coordinates(struct geojson_reader *reader)
     if (geometry->nesting == depth)
         go_on = end_position(reader);
     else if (geometry->nesting == depth + 1)
-        shape_end_ring(&reader->shape);
+        shape_end_ring(&reader->feature.shape);
     else if (geometry->nesting == depth + 2)
-        shape_end_polygon(&reader->shape);
+        shape_end_polygon(&reader->feature.shape);
     reader->n_ordinates = 0;
     return go_on;
 }
@@ -387,65 +325,24 @@ static void end_geometry(struct geojson_reader *reader)
     bool polygon = strcmp(geometry->type, "Polygon") == 0, multi = strcmp(geometry->type, "MultiPolygon") == 0;
     if ((polygon && geometry->nesting != 0 && geometry->nesting != 3) ||
         (multi && geometry->nesting != 0 && geometry->nesting != 4))
-        bad_geometry(reader, "coordinates are not nested as those of its type");
+        geojson_feature_bad_geometry(&reader->feature, "coordinates are not nested as those of its type");
     else if (!polygon && !multi && geometry->nesting != 0)
-        shape_back(&reader->shape, geometry->mark);
+        shape_back(&reader->feature.shape, geometry->mark);
     if (!geometry->type[0])
-        bad_geometry(reader, "its type is missing");
-    snprintf(reader->geometry_type, sizeof(reader->geometry_type), "%s", geometry->type); /* the outermost ends last */
-}
-
-static const char *bad_text(struct str text, size_t max)
-{
-    if (text.len == 0)
-        return "is missing";
-    if (memchr(text.p, '\0', text.len))
-        return "has a zero character";
-    return max && u8_mbsnlen((const uint8_t *)text.p, text.len) > max ? "is too long" : NULL;
-}
-
-static bool check_texts(struct geojson_reader *reader)
-{
-    char what[160];
-    const char *bad_code = bad_text(buf_str(&reader->code), CODE_MAX), *bad_name = bad_text(buf_str(&reader->name), 0);
-    if (bad_code) {
-        reader->code.len = 0;
-        snprintf(what, sizeof(what), "properties.code: %s (a text of 1 to %d characters)", bad_code, CODE_MAX);
-        complain(reader, what);
-    }
-    if (bad_name) {
-        snprintf(what, sizeof(what), "properties.name: %s (a text)", bad_name);
-        complain(reader, what);
-    }
-    return !bad_code && !bad_name;
-}
-
-static bool check_geometry(struct geojson_reader *reader)
-{
-    char what[320];
-    if (reader->bad_geometry[0])
-        snprintf(what, sizeof(what), "geometry: %s (a Polygon or MultiPolygon)", reader->bad_geometry);
-    else if (!reader->geometry_type[0])
-        snprintf(what, sizeof(what), "geometry: is missing (a Polygon or MultiPolygon)");
-    else if (reader->shape.n_polygons == 0)
-        snprintf(what, sizeof(what), "geometry: a %s without a polygon (a Polygon or MultiPolygon)",
-                 reader->geometry_type);
-    else
-        return true;
-    complain(reader, what);
-    return false;
+        geojson_feature_bad_geometry(&reader->feature, "its type is missing");
+    snprintf(reader->feature.geometry_type, sizeof(reader->feature.geometry_type), "%s",
+             geometry->type); /* the outermost ends last */
 }
 
 static void end_feature(struct geojson_reader *reader)
 {
-    bool good = check_texts(reader);
-    good &= check_geometry(reader);
-    if (!good)
+    struct geojson_feature *feature = &reader->feature;
+    if (!geojson_feature_check(feature, reader->findings))
         return;
     reader->ewkb.len = 0;
-    shape_ewkb(&reader->shape, &reader->ewkb);
-    reader->area(reader->ctx, &(struct geojson_area){reader->feature, reader->feature_line, buf_str(&reader->code),
-                                                     buf_str(&reader->name), buf_str(&reader->ewkb)});
+    shape_ewkb(&feature->shape, &reader->ewkb);
+    reader->area(reader->ctx, &(struct geojson_area){feature->number, feature->line, buf_str(&feature->code),
+                                                     buf_str(&feature->name), buf_str(&reader->ewkb)});
 }
 
 static int on_end_map(void *ctx)
@@ -487,10 +384,8 @@ void geojson_reader_free(struct geojson_reader **reader)
     if (!*reader)
         return;
     yajl_free((*reader)->yajl);
-    buf_free(&(*reader)->code);
-    buf_free(&(*reader)->name);
+    geojson_feature_free(&(*reader)->feature);
     buf_free(&(*reader)->ewkb);
-    shape_free(&(*reader)->shape);
     free(*reader);
     *reader = NULL;
 }
@@ -507,20 +402,26 @@ static bool judge(struct geojson_reader *reader, yajl_status status)
     return die(reader);
 }
 
-bool geojson_reader_feed(struct geojson_reader *reader, const char *bytes, size_t len)
+static bool parse(struct geojson_reader *reader, const char *bytes, size_t len)
 {
-    if (reader->dead)
-        return false;
-    if (!reader->begun && len >= 3 && memcmp(bytes, "\xEF\xBB\xBF", 3) == 0) {
-        bytes += 3;
-        len -= 3;
-    }
-    reader->begun = true;
     reader->bytes = (const unsigned char *)bytes;
     reader->counted = 0;
     bool good = judge(reader, yajl_parse(reader->yajl, reader->bytes, len));
     reader->bytes = NULL;
     return good;
+}
+
+/* A byte order mark is passed over; the beginning of one is what it is. */
+bool geojson_reader_feed(struct geojson_reader *reader, const char *bytes, size_t len)
+{
+    static const char mark[] = "\xEF\xBB\xBF";
+    for (; len > 0 && reader->mark < MARK_BYTES && *bytes == mark[reader->mark]; bytes++, len--)
+        reader->mark++;
+    if (reader->dead || len == 0)
+        return !reader->dead;
+    size_t held = reader->mark < MARK_BYTES ? reader->mark : 0;
+    reader->mark = MARK_BYTES;
+    return (held == 0 || parse(reader, mark, held)) && parse(reader, bytes, len);
 }
 
 bool geojson_reader_finish(struct geojson_reader *reader)
@@ -529,7 +430,7 @@ bool geojson_reader_finish(struct geojson_reader *reader)
         return false;
     if (strcmp(reader->root_type, "FeatureCollection") != 0)
         findings_add(reader->findings, 0, false, "its type is \"%s\" (a GeoJSON FeatureCollection)", reader->root_type);
-    else if (!reader->has_features || reader->feature == 0)
+    else if (!reader->has_features || reader->feature.number == 0)
         findings_add(reader->findings, 0, false, "has no features (to take a layer away, delete it from mobeye.area)");
     else
         return true;

@@ -57,9 +57,12 @@ static bool place_by_message(struct alert *alert, const struct conf *conf)
     return true;
 }
 
-static bool place_by_last_fix(struct alert *alert, const struct device *device)
+/* The bounds may have become others since. */
+static bool place_by_last_fix(struct alert *alert, const struct conf *conf, const struct device *device)
 {
     if (!device || device->fix.at_us == INT64_MIN)
+        return false;
+    if (conf->has_bounds && !within(conf->bounds, device->fix.lon, device->fix.lat))
         return false;
     const struct fix *fix = &device->fix;
     int64_t age_us =
@@ -81,6 +84,6 @@ void place_alert(struct alert *alert, const struct conf *conf, const struct devi
         return;
     if (placement)
         set_place(alert, LOCATION_PLACEMENT, placement->lon, placement->lat, PLACE_PLACEMENT_ACCURACY_M);
-    else if (!place_by_last_fix(alert, device))
+    else if (!place_by_last_fix(alert, conf, device))
         set_place(alert, LOCATION_NONE, 0, 0, NAN);
 }

@@ -23,8 +23,8 @@
 
 /*
  * The first of these that there is: the message's location, where it is plausible and fresh; the device's placement
- * when it occurred; the device's last fix, its accuracy growing with its age. Sets location_source, place_lon,
- * place_lat, place_accuracy_m, placement_id and placement_team, and the flags of an implausible location.
+ * when it occurred; the device's last fix within the bounds, its accuracy growing with its age. Sets location_source,
+ * place_lon, place_lat, place_accuracy_m, placement_id and placement_team, and the flags of an implausible location.
  * device NULL: not known.
  */
 void place_alert(struct alert *alert, const struct conf *conf, const struct device *device);

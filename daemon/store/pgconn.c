@@ -33,6 +33,7 @@ struct pgconn {
     struct pgconn_calls calls;
     void *ctx;
     const char *subject, *meanwhile; /* of what is logged */
+    bool quiet;
     char *application_name;
     struct pgtargets targets;
     struct complaint complaint; /* about what is not one server's: the conninfo, a loss */
@@ -100,8 +101,9 @@ static void attempt_failed(struct pgconn *c, const char *why)
     keep_why(c, why);
     close_all(c);
     pgtarget_describe(target, name, sizeof(name));
-    log_complain(&target->complaint, loop_mono_us(c->loop), LOG_LEVEL_ERROR, c->subject, "%s cannot be used: %s; %s",
-                 name, c->why, c->meanwhile);
+    if (!c->quiet)
+        log_complain(&target->complaint, loop_mono_us(c->loop), LOG_LEVEL_ERROR, c->subject,
+                     "%s cannot be used: %s; %s", name, c->why, c->meanwhile);
     c->at = (c->at + 1) % c->targets.n;
     int64_t pause_us = c->at > 0 ? 0 : pgconn_backoff_us(BACKOFF_LEAST_US, BACKOFF_MOST_US, c->rounds++);
     pause_for(c, pause_us, c->why);
@@ -113,7 +115,9 @@ static void lost(struct pgconn *c, const char *why)
     close_all(c);
     if (loop_mono_us(c->loop) - c->open_us >= WORTHY_US)
         c->rounds = 0;
-    log_complain(&c->complaint, loop_mono_us(c->loop), LOG_LEVEL_WARNING, c->subject, "connection lost: %s", c->why);
+    if (!c->quiet)
+        log_complain(&c->complaint, loop_mono_us(c->loop), LOG_LEVEL_WARNING, c->subject, "connection lost: %s",
+                     c->why);
     c->calls.down(c->ctx, c->why);
     pause_for(c, pgconn_backoff_us(BACKOFF_LEAST_US, BACKOFF_MOST_US, c->rounds++), c->why);
 }
@@ -351,6 +355,11 @@ void pgconn_speak_as(struct pgconn *c, const char *subject, const char *meanwhil
 {
     c->subject = subject;
     c->meanwhile = meanwhile;
+}
+
+void pgconn_quiet(struct pgconn *c, bool quiet)
+{
+    c->quiet = quiet;
 }
 
 void pgconn_free(struct pgconn **conn)

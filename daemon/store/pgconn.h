@@ -39,6 +39,9 @@ struct pgconn *pgconn_new(struct loop *loop, const struct pgconn_calls *calls, v
  * it those of the writer. */
 void pgconn_speak_as(struct pgconn *conn, const char *subject, const char *meanwhile);
 
+/* While it is quiet it does not complain: another one tells the same of the same servers. */
+void pgconn_quiet(struct pgconn *conn, bool quiet);
+
 /* Closes at once, whatever is on its way. Safe on NULL. */
 void pgconn_free(struct pgconn **conn);
 

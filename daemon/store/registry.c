@@ -36,6 +36,7 @@ struct registry_loader {
     uint64_t areas_wanted; /* in the database */
     int64_t since_us, took_us;
     unsigned retries;
+    bool quiet;
     bool faulty;
     struct fault fault;
     struct event timer; /* ends WAITING, or makes IDLE look at what was asked */
@@ -161,8 +162,9 @@ static void failed(struct registry_loader *l)
     char reason[600];
     forget(l);
     snprintf(reason, sizeof(reason), "%.500s (SQLSTATE %s)", l->fault.text, l->fault.sqlstate);
-    log_complain(&l->complaint, loop_mono_us(l->loop), LOG_LEVEL_ERROR, SUBJECT,
-                 "devices and areas cannot be read: %s; trying again", reason);
+    if (!l->quiet)
+        log_complain(&l->complaint, loop_mono_us(l->loop), LOG_LEVEL_ERROR, SUBJECT,
+                     "devices and areas cannot be read: %s; trying again", reason);
     if (l->fault.class == SQLSTATE_RECONNECT) {
         pgconn_drop(l->conn, reason);
         return;
@@ -238,6 +240,12 @@ void registry_loader_refresh(struct registry_loader *l)
     l->asked = true;
     if (l->state == REGISTRY_IDLE)
         loop_arm(&l->timer, 0);
+}
+
+void registry_loader_quiet(struct registry_loader *l, bool quiet)
+{
+    l->quiet = quiet;
+    pgconn_quiet(l->conn, quiet);
 }
 
 const char *registry_loader_state(const struct registry_loader *l)

@@ -47,6 +47,9 @@ void registry_loader_start(struct registry_loader *loader);
 /* New conninfo or instance: connects anew where they differ. */
 void registry_loader_reconfigure(struct registry_loader *loader, const char *conninfo, const char *instance);
 
+/* While it is quiet it does not complain: the writer tells what is wrong with the database. */
+void registry_loader_quiet(struct registry_loader *loader, bool quiet);
+
 /* Asks the database for what is newer: current() follows, where it is connected at once. */
 void registry_loader_refresh(struct registry_loader *loader);
 

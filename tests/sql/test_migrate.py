@@ -1,11 +1,15 @@
 """mobeyectl migrate."""
 
+import pathlib
 import subprocess
 import unittest
 
 from support import MOBEYECTL, PATIENCE_S, conninfo, connect, create_database, mobeyectl
 
-LATEST = 1
+SQL = pathlib.Path(__file__).parents[2] / "sql"
+NAMES = sorted(path.stem for path in SQL.glob("[0-9]*.sql"))
+LATEST = len(NAMES)
+APPLIED = "".join(f"{name}: applied\n" for name in NAMES)
 UP_TO_DATE = f"the schema is up to date (version {LATEST})"
 
 
@@ -25,7 +29,7 @@ class Migrate(unittest.TestCase):
         create_database("twice")
         first = mobeyectl("migrate", database="twice")
         self.assertEqual((first.returncode, first.stderr), (0, ""))
-        self.assertEqual(first.stdout, f"0001_alerts: applied\n{UP_TO_DATE}\n")
+        self.assertEqual(first.stdout, f"{APPLIED}{UP_TO_DATE}\n")
         second = mobeyectl("migrate", database="twice")
         self.assertEqual((second.returncode, second.stdout, second.stderr), (0, UP_TO_DATE + "\n", ""))
         self.assertEqual(versions("twice"), list(range(1, LATEST + 1)))
@@ -63,9 +67,9 @@ class Migrate(unittest.TestCase):
         ]
         outputs = [process.communicate(timeout=PATIENCE_S) for process in running]
         self.assertEqual([process.returncode for process in running], [0] * 6, outputs)
-        self.assertEqual(sum("applied" in out for out, _ in outputs), 2)
+        self.assertEqual(sum(out.count(": applied") for out, _ in outputs), 2 * LATEST)
         for name in names:
-            self.assertEqual(versions(name), [1])
+            self.assertEqual(versions(name), list(range(1, LATEST + 1)))
 
     def test_refuses_a_database_newer_than_itself_and_leaves_it_alone(self):
         create_database("newer")
@@ -73,7 +77,7 @@ class Migrate(unittest.TestCase):
         with connect("newer") as conn:
             conn.execute("insert into mobeye.schema_version (version, name) values (99, 'later')")
         self.assert_refused(mobeyectl("migrate", database="newer"), "99", str(LATEST), "newer mobeyectl")
-        self.assertEqual(versions("newer"), [1, 99])
+        self.assertEqual(versions("newer"), [*range(1, LATEST + 1), 99])
 
     def test_a_failed_migration_leaves_nothing_behind(self):
         create_database("failing")

@@ -2,16 +2,23 @@
 
 from support import SchemaTest, insert_alert
 
-ALERTS = (
-    "source event_id instance journal_seq device_id endpoint kind phase input drill occurred_at received_at clock_skew "
-    "geom accuracy_m location_source flags wijk_code buurt_code rule incident_id payload"
-).split()
+PROMISED = {
+    "alerts": "source event_id instance journal_seq device_id endpoint kind phase input drill occurred_at received_at "
+    "clock_skew geom accuracy_m location_source flags wijk_code buurt_code rule incident_id payload",
+    "incidents": "incident_id reference status category priority kind device_id address instructions geom rd_x rd_y "
+    "location_source accuracy_m wijk_code wijk_name buurt_code team rule verified_by alert_count first_seen last_seen "
+    "restored_at delayed drill muted_until overdue_since assigned_to acknowledged_at on_scene_at closed_at outcome "
+    "previous_id external_ref",
+    "changes": "change_id at incident_id op status priority category",
+}
+PROMISED["queue"] = PROMISED["incidents"]
 
 
 class Patrol(SchemaTest):
-    def test_alerts_has_the_promised_columns(self):
-        columns = self.superuser.execute("select * from patrol.alerts limit 0").description
-        self.assertEqual([column.name for column in columns], ALERTS)
+    def test_views_have_the_promised_columns_in_order(self):
+        for view, promised in PROMISED.items():
+            columns = [c.name for c in self.superuser.execute(f"select * from patrol.{view} limit 0").description]
+            self.assertEqual([name for name in columns if name in promised.split()], promised.split())
 
     def test_alerts_shows_what_is_stored(self):
         self.superuser.execute("select mobeye.premake_partitions()")
@@ -66,9 +73,9 @@ class Patrol(SchemaTest):
         loose = self.superuser.execute(
             """select oid::regprocedure::text from pg_proc
                 where pronamespace in ('patrol'::regnamespace, 'mobeye'::regnamespace)
-                  and not coalesce(array_to_string(proconfig, ' ') like '%search_path=pg_catalog, pg_temp%', false)"""
+                  and not coalesce(array_to_string(proconfig, ' ') ~ 'search_path=pg_catalog, (public, )?pg_temp', false)"""
         ).fetchall()
         self.assertEqual(loose, [])
 
     def test_api_version(self):
-        self.assertEqual(self.value(self.superuser, "select patrol.api_version()"), 1)
+        self.assertEqual(self.value(self.superuser, "select patrol.api_version()"), 2)

@@ -4,7 +4,8 @@ import psycopg
 
 from support import ALERT_COLUMNS, SchemaTest, connect, insert_alert
 
-INSUFFICIENT_PRIVILEGE = "42501"
+# insufficient_privilege; object_not_in_prerequisite_state: a view that nobody can write, which is said first.
+REFUSED = ("42501", "55000")
 TABLES = ("schema_version", "journal_position", "alert_identity", "alert", "quarantine")
 VIEWS = ("patrol.alerts",)
 NEEDS = {  # what a role may do with each table or view; everything else is refused
@@ -24,7 +25,7 @@ EXECUTES = {
     "mobeye.make_partitions('camera', now(), now() + interval '1 day')": {"mobeye_ingest"},
     "mobeye.premake_partitions()": {"mobeye_ingest"},
     "mobeye.journal_rewind('00000000-0000-0000-0000-000000000001', 0, 0)": {"mobeye_ingest"},
-    "patrol.api_version()": {"mobeye_patrol", "mobeye_auditor"},
+    "patrol.api_version()": {"mobeye_patrol", "mobeye_auditor", "mobeye_registry"},
 }
 STATEMENTS = {
     "select": "select {column} from {relation} limit 0",
@@ -53,7 +54,7 @@ class Roles(SchemaTest):
                 self.superuser.execute(f"set local session authorization {role}")
                 self.superuser.execute(statement)
         except psycopg.Error as error:
-            return error.sqlstate != INSUFFICIENT_PRIVILEGE
+            return error.sqlstate not in REFUSED
         return True
 
     def statement(self, verb, relation):
@@ -135,7 +136,7 @@ class Roles(SchemaTest):
     def test_the_daemon_logs_in_and_stores_a_batch(self):
         conn = self.connect("mobeye_ingest")
         conn.execute("listen mobeye_journal")
-        self.assertEqual(self.value(conn, "select max(version) from mobeye.schema_version"), 1)
+        self.assertGreaterEqual(self.value(conn, "select max(version) from mobeye.schema_version"), 1)
         row = self.row(conn)
         with conn.transaction():
             conn.execute(

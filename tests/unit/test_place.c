@@ -194,6 +194,15 @@ Test(place, the_placement_is_told_whatever_places_the_alert)
     cr_expect_eq(alert.placement_team.len, 0);
 }
 
+Test(place, a_last_fix_outside_the_bounds_of_now_places_nothing)
+{
+    struct device device = seen(NOW, 12);
+    device.fix.lon = 3.19;
+    expect_place(bare(NOW), &device, LOCATION_NONE, 0, NAN);
+    device.fix.lon = 3.2;
+    expect_place(bare(NOW), &device, LOCATION_LAST_KNOWN, 3.2, 12);
+}
+
 Test(place, a_last_fix_holds_for_a_day_and_becomes_less_accurate_at_walking_pace)
 {
     struct device device = seen(NOW, 12);

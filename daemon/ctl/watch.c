@@ -1,0 +1,379 @@
+/* mobeyectl watch: follows what happens to incidents, and tells somebody. */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/notify.h"
+#include "conf/value.h"
+#include "ctl/ctl.h"
+#include "ctl/watch_deliver.h"
+#include "store/pgconn.h"
+
+#define VERB "watch"
+
+/* NOTIFY is a hint: without one it looks this often. */
+#define LOOK_US        (30 * CLOCK_SECOND)
+#define RETRY_LEAST_US CLOCK_SECOND
+#define RETRY_MOST_US  (5 * CLOCK_MINUTE)
+
+static const char help[] =
+    "Usage: mobeyectl watch [OPTION]...\n"
+    "Follows patrol.changes and hands on every change of an incident as a CloudEvent in JSON: a line on standard "
+    "output,\n"
+    "or to a command or a webhook. Nothing is left out: what is not taken is tried again, for ever, before the next.\n"
+    "After a crash the last one may come twice; its id is the same.\n\n"
+    "      --after N         begin after change N; without it where the cursor is, else with what happens from now on\n"
+    "      --cursor FILE     keep there how far it is; default $STATE_DIRECTORY/cursor where systemd gives one\n"
+    "      --team TEAM       only incidents of that team and those of nobody's\n"
+    "      --exec COMMAND    run COMMAND by sh for each, the event on its standard input; it is taken when that ends "
+    "with 0\n"
+    "      --webhook URL     POST it there; it is taken when the answer is 2xx\n"
+    "      --secret FILE     sign: header Mobeye-Signature is sha256=HMAC of the body; of mode 0600, 16 bytes or more\n"
+    "      --heartbeat TIME  say every TIME that it lives (type mobeye.watch.heartbeat.v1), for a dead man's switch\n"
+    "      --once            end when there is nothing more\n"
+    "  -c, --config FILE     configuration to take database.conninfo from, default " CTL_DEFAULT_FILE "\n"
+    "      --db CONNINFO     the database, as libpq writes it, instead of that\n"
+    "  -h, --help            this text\n";
+
+struct watch {
+    const char *file, *db, *team, *cursor, *secret_file;
+    struct delivery delivery;
+    int64_t heartbeat_us; /* 0: none */
+    bool once;
+    bool has_after;
+    int64_t after; /* the last change that was taken */
+    PGconn *conn;
+    int64_t beat_due_us;
+};
+
+static volatile sig_atomic_t stopping;
+
+static void on_signal(int signal)
+{
+    (void)signal;
+    stopping = 1;
+}
+
+/* Signals come only in here, so none is missed between a look at `stopping` and the wait. */
+static void wait_us(int fd, int64_t us)
+{
+    struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+    struct timespec time = {us / CLOCK_SECOND, us % CLOCK_SECOND * 1000};
+    sigset_t none;
+    sigemptyset(&none);
+    if (!stopping)
+        ppoll(&poll_fd, fd >= 0 ? 1 : 0, &time, &none);
+}
+
+static int read_cursor(struct watch *w)
+{
+    FILE *file = fopen(w->cursor, "re");
+    if (!file && errno == ENOENT)
+        return CTL_OK;
+    if (!file)
+        return ctl_fail(VERB, "%s: %s", w->cursor, strerror(errno));
+    w->has_after = fscanf(file, "%" SCNd64, &w->after) == 1 && w->after >= 0;
+    fclose(file);
+    return w->has_after ? CTL_OK
+                        : ctl_fail(VERB, "%s: holds no number of a change (--after N, or remove it)", w->cursor);
+}
+
+static bool write_all(int fd, const char *text)
+{
+    return write(fd, text, strlen(text)) == (ssize_t)strlen(text) && fsync(fd) == 0;
+}
+
+/* Whole or not at all. */
+static int keep_cursor(struct watch *w)
+{
+    char path[4096], text[32];
+    if (!w->cursor)
+        return CTL_OK;
+    snprintf(path, sizeof(path), "%s.new", w->cursor);
+    snprintf(text, sizeof(text), "%" PRId64 "\n", w->after);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    bool kept = fd >= 0 && write_all(fd, text);
+    if (fd >= 0)
+        close(fd);
+    if (!kept || rename(path, w->cursor) != 0)
+        return ctl_fail(VERB, "%s: %s", w->cursor, strerror(errno));
+    return CTL_OK;
+}
+
+/* Tries until it is taken or we are told to stop. */
+static bool deliver(struct watch *w, struct str event)
+{
+    struct err err;
+    for (unsigned round = 0; !stopping; round++) {
+        if (delivery_send(&w->delivery, event, &err) == 0)
+            return true;
+        int64_t pause_us = RETRY_LEAST_US + pgconn_backoff_us(RETRY_LEAST_US, RETRY_MOST_US, round);
+        ctl_fail(VERB, "%s; trying again in %" PRId64 " s", err.text, pause_us / CLOCK_SECOND);
+        notify_status("not taken: %s", err.text);
+        wait_us(-1, pause_us);
+    }
+    return false;
+}
+
+static void beat(struct watch *w)
+{
+    char now[CLOCK_RFC3339_SIZE];
+    struct buf event = {0};
+    int64_t now_us = clock_wall_us();
+    buf_printf(&event,
+               "{\"specversion\": \"1.0\", \"id\": \"heartbeat-%" PRId64 "\", \"source\": \"/mobeyed/watch\", "
+               "\"type\": \"mobeye.watch.heartbeat.v1\", \"time\": \"%s\", \"data\": {\"after\": %" PRId64 "}}",
+               now_us, clock_format_rfc3339(now_us, 3, now), w->after);
+    struct err err;
+    if (delivery_send(&w->delivery, buf_str(&event), &err) != 0)
+        ctl_fail(VERB, "heartbeat: %s", err.text);
+    buf_free(&event);
+    w->beat_due_us = clock_mono_us() + w->heartbeat_us;
+}
+
+static bool connected(struct watch *w)
+{
+    if (w->conn && PQstatus(w->conn) == CONNECTION_OK)
+        return true;
+    PQfinish(w->conn);
+    w->conn = ctl_connect(VERB, w->file, w->db);
+    if (!w->conn)
+        return false;
+    PGresult *result = PQexec(w->conn, "listen mobeye_incident");
+    bool listens = PQresultStatus(result) == PGRES_COMMAND_OK;
+    if (!listens)
+        ctl_fail_sql(VERB, "listen", result);
+    PQclear(result);
+    return listens;
+}
+
+/* The events are made by the database: nothing in them but numbers and words of its own. */
+#define CHANGES_SQL                                                                                                    \
+    "select c.change_id, $2::text is null or exists (select from patrol.incidents i where i.incident_id = "            \
+    "c.incident_id and (i.team is null or i.team = $2)),"                                                              \
+    " jsonb_build_object('specversion', '1.0', 'id', c.change_id::text,"                                               \
+    " 'source', '/mobeyed/' || current_database(), 'type', 'mobeye.incident.' || c.op || '.v1',"                       \
+    " 'subject', c.incident_id::text, 'time', to_char(c.at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'),"  \
+    " 'data', jsonb_build_object('change_id', c.change_id, 'incident_id', c.incident_id, 'op', c.op,"                  \
+    " 'status', c.status, 'priority', c.priority, 'category', c.category))"                                            \
+    " from patrol.changes c where c.change_id > $1::bigint order by c.change_id limit 500"
+
+static PGresult *query(struct watch *w, const char *sql, int n, const char *const *values)
+{
+    PGresult *rows = PQexecParams(w->conn, sql, n, NULL, values, NULL, NULL, 0);
+    if (PQresultStatus(rows) == PGRES_TUPLES_OK)
+        return rows;
+    ctl_fail_sql(VERB, "the changes cannot be read", rows);
+    PQclear(rows);
+    return NULL;
+}
+
+/* Where nobody said where to begin: after what has happened so far. */
+static bool begin_now(struct watch *w)
+{
+    PGresult *rows = query(w, "select coalesce(max(change_id), 0) from patrol.changes", 0, NULL);
+    if (rows) {
+        w->after = strtoll(PQgetvalue(rows, 0, 0), NULL, 10);
+        w->has_after = true;
+        keep_cursor(w);
+    }
+    PQclear(rows);
+    return rows != NULL;
+}
+
+/* The number of changes that were there; -1: none could be read. */
+static int follow(struct watch *w)
+{
+    char after[24];
+    snprintf(after, sizeof(after), "%" PRId64, w->after);
+    const char *values[] = {after, w->team};
+    PGresult *rows = query(w, CHANGES_SQL, 2, values);
+    int n = rows ? PQntuples(rows) : -1;
+    for (int i = 0; i < n && !stopping; i++) {
+        wait_us(-1, 0);
+        bool wanted = *PQgetvalue(rows, i, 1) == 't';
+        if (wanted && !deliver(w, (struct str){PQgetvalue(rows, i, 2), (size_t)PQgetlength(rows, i, 2)}))
+            break;
+        w->after = strtoll(PQgetvalue(rows, i, 0), NULL, 10);
+        if ((wanted || i + 1 == n) && keep_cursor(w) != CTL_OK)
+            n = -1;
+    }
+    PQclear(rows);
+    return n;
+}
+
+static void drop_notifies(struct watch *w)
+{
+    PGnotify *notify;
+    PQconsumeInput(w->conn);
+    while ((notify = PQnotifies(w->conn)) != NULL)
+        PQfreemem(notify);
+}
+
+/* Until something may have happened. */
+static void idle(struct watch *w)
+{
+    int64_t us = LOOK_US;
+    if (w->heartbeat_us > 0 && w->beat_due_us - clock_mono_us() < us)
+        us = w->beat_due_us - clock_mono_us();
+    wait_us(PQsocket(w->conn), us > 0 ? us : 0);
+    drop_notifies(w);
+}
+
+static int run(struct watch *w)
+{
+    for (unsigned failures = 0; !stopping;) {
+        int n = connected(w) && (w->has_after || begin_now(w)) ? follow(w) : -1;
+        if (w->heartbeat_us > 0 && clock_mono_us() >= w->beat_due_us && n >= 0)
+            beat(w);
+        notify_watchdog();
+        if (n < 0 && w->once)
+            return CTL_FAILED;
+        if (n < 0) {
+            wait_us(-1, RETRY_LEAST_US + pgconn_backoff_us(RETRY_LEAST_US, RETRY_MOST_US, failures++));
+            continue;
+        }
+        failures = 0;
+        notify_status("after change %" PRId64, w->after);
+        if (n == 0 && w->once)
+            return CTL_OK;
+        if (n == 0)
+            idle(w);
+    }
+    return CTL_OK;
+}
+
+/* Signals are blocked but while it waits; commands get them unblocked. */
+static void catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_signal};
+    sigset_t ours;
+    sigemptyset(&ours);
+    sigaddset(&ours, SIGTERM);
+    sigaddset(&ours, SIGINT);
+    sigprocmask(SIG_BLOCK, &ours, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
+}
+
+static int read_after(struct watch *w, const char *text)
+{
+    struct err err;
+    if (value_int(text, &w->after, &err) != 0 || w->after < 0)
+        return ctl_usage(VERB, "--after %s: is no number of a change", text);
+    w->has_after = true;
+    return CTL_OK;
+}
+
+static int read_heartbeat(struct watch *w, const char *text)
+{
+    struct err err;
+    if (value_duration(text, &w->heartbeat_us, &err) != 0)
+        return ctl_usage(VERB, "--heartbeat %s: %s (60s, 5m)", text, err.text);
+    return w->heartbeat_us >= CLOCK_SECOND ? CTL_OK : ctl_usage(VERB, "--heartbeat %s: at least 1s", text);
+}
+
+static int set_option(struct watch *w, int option, const char *text)
+{
+    switch (option) {
+    case 'a':
+        return read_after(w, text);
+    case 'b':
+        return read_heartbeat(w, text);
+    case 'k':
+        w->cursor = text;
+        break;
+    case 't':
+        w->team = text;
+        break;
+    case 'e':
+        w->delivery.command = text;
+        break;
+    case 'w':
+        w->delivery.url = text;
+        break;
+    case 's':
+        w->secret_file = text;
+        break;
+    case 'o':
+        w->once = true;
+        break;
+    case 'c':
+        w->file = text;
+        break;
+    case 'd':
+        w->db = text;
+        break;
+    default:
+        return CTL_USAGE;
+    }
+    return CTL_OK;
+}
+
+static int parse(struct watch *w, int argc, char **argv, bool *ret_help)
+{
+    static const struct option options[] = {{"after", required_argument, NULL, 'a'},
+                                            {"cursor", required_argument, NULL, 'k'},
+                                            {"team", required_argument, NULL, 't'},
+                                            {"exec", required_argument, NULL, 'e'},
+                                            {"webhook", required_argument, NULL, 'w'},
+                                            {"secret", required_argument, NULL, 's'},
+                                            {"heartbeat", required_argument, NULL, 'b'},
+                                            {"once", no_argument, NULL, 'o'},
+                                            {"config", required_argument, NULL, 'c'},
+                                            {"db", required_argument, NULL, 'd'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {0}};
+    int option, status = CTL_OK;
+    while (status == CTL_OK && (option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+        if (option == 'h')
+            *ret_help = true;
+        else
+            status = set_option(w, option, optarg);
+    }
+    if (status == CTL_OK && optind < argc)
+        status = ctl_usage(VERB, "\"%s\": it takes no arguments", argv[optind]);
+    if (status == CTL_OK && w->delivery.command && w->delivery.url)
+        status = ctl_usage(VERB, "either --exec or --webhook");
+    if (status == CTL_OK && w->secret_file && !w->delivery.url)
+        status = ctl_usage(VERB, "--secret signs what goes to a --webhook");
+    return status;
+}
+
+int ctl_watch(int argc, char **argv)
+{
+    struct watch w = {0};
+    struct err err;
+    bool wants_help = false;
+    char state[4096];
+    int status = parse(&w, argc, argv, &wants_help);
+    if (status != CTL_OK)
+        return status;
+    if (wants_help) {
+        fputs(help, stdout);
+        return CTL_OK;
+    }
+    if (!w.cursor && getenv("STATE_DIRECTORY")) {
+        snprintf(state, sizeof(state), "%s/cursor", getenv("STATE_DIRECTORY"));
+        w.cursor = state;
+    }
+    if (w.cursor && !w.has_after && read_cursor(&w) != CTL_OK)
+        return CTL_FAILED;
+    if (w.secret_file && delivery_read_secret(&w.delivery, w.secret_file, &err) != 0)
+        return ctl_fail(VERB, "%s", err.text);
+    catch_signals();
+    notify_ready();
+    status = run(&w);
+    PQfinish(w.conn);
+    buf_free(&w.delivery.secret);
+    return status;
+}

@@ -1,0 +1,44 @@
+/*
+ * Upkeep: what has to be done once a minute though no alert asks for it (sql/0005_upkeep.sql). Every daemon reports
+ * that it lives; the rest is done by one of them, the one that holds the advisory lock: silence, overdue and unattended
+ * incidents, retention.
+ *
+ * On a connection of its own: a duty that takes long, or fails, holds up no alert. It is tried again a minute later.
+ */
+#ifndef MOBEYE_STORE_UPKEEP_H
+#define MOBEYE_STORE_UPKEEP_H
+
+#include "base/buf.h"
+#include "base/loop.h"
+#include "conf/conf.h"
+
+struct upkeep;
+
+/* What the daemon says of itself. Wall times; ALERT_NO_TIME: never. */
+struct upkeep_report {
+    const uint8_t *journal_uuid; /* 16 bytes */
+    int64_t accepting_since_us;  /* since when it takes alerts without a break */
+    int64_t applied_until_us;    /* what it received before this is stored, and known as a sign of life */
+    struct upkeep_endpoint {
+        const char *name;
+        int64_t expect_every_us; /* 0: it may be silent for ever */
+        int64_t last_received_us;
+    } * endpoints; /* the callee's, until it is asked again */
+    size_t n_endpoints;
+};
+
+struct upkeep_calls {
+    /* Asked for right before each round. */
+    void (*report)(void *ctx, struct upkeep_report *ret);
+    /* A device has been found silent: its next alert ends that, and is to be told to the database at once. */
+    void (*silent)(void *ctx, struct str device);
+};
+
+/* Begins to connect. conf must live until the next upkeep_reload() or upkeep_free(). */
+struct upkeep *upkeep_new(struct loop *loop, const struct conf *conf, const struct upkeep_calls *calls, void *ctx);
+void upkeep_free(struct upkeep **upkeep); /* safe on NULL; whatever is on its way is left to the server */
+
+/* Another configuration; connects anew where conninfo or instance differ. */
+void upkeep_reload(struct upkeep *upkeep, const struct conf *conf);
+
+#endif

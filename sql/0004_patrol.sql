@@ -1,0 +1,1136 @@
+-- What enforcement touches: people and what they may see, mutes, views, and the functions by which people work.
+-- By hand, backwards: drop the functions, views, tables and indexes below, and the columns added to
+-- mobeye.incident_history; then run 0001_alerts.sql again for its patrol.alerts and patrol.api_version().
+
+set local search_path = pg_catalog, public;
+set local role mobeye_owner;
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Tables
+
+create table if not exists mobeye.front_end (
+    login text primary key,
+    note text
+);
+comment on table mobeye.front_end is
+    'Logins of programs that act for people: their setting mobeye.acting_as says for whom, and is heeded of them alone.';
+
+create table if not exists mobeye.transition (
+    action text not null,
+    from_status text not null,
+    to_status text not null,
+    primary key (action, from_status)
+);
+comment on table mobeye.transition is 'Which function of patrol takes an incident from which status to which.';
+insert into mobeye.transition values
+    ('acknowledge', 'new', 'acknowledged'), ('acknowledge', 'reopened', 'acknowledged'),
+    ('assign', 'new', 'assigned'), ('assign', 'acknowledged', 'assigned'), ('assign', 'assigned', 'assigned'),
+    ('assign', 'on_scene', 'assigned'), ('assign', 'reopened', 'assigned'),
+    ('release', 'assigned', 'acknowledged'),
+    ('on_scene', 'new', 'on_scene'), ('on_scene', 'acknowledged', 'on_scene'), ('on_scene', 'assigned', 'on_scene'),
+    ('on_scene', 'reopened', 'on_scene'),
+    ('close', 'new', 'closed'), ('close', 'acknowledged', 'closed'), ('close', 'assigned', 'closed'),
+    ('close', 'on_scene', 'closed'), ('close', 'reopened', 'closed'),
+    ('reopen', 'closed', 'reopened')
+on conflict do nothing;
+
+-- Of a device or of an area. That it ends is no event: it is over when until has passed.
+create table if not exists mobeye.mute (
+    mute_id bigint generated always as identity primary key,
+    device_id text collate "C",
+    area text, -- 'layer:code', as in mobeye.incident.areas
+    at timestamptz not null default clock_timestamp(),
+    until timestamptz not null check (isfinite(until) and until > at),
+    reason text not null check (reason ~ '\S'),
+    muted_by text not null,
+    ended_at timestamptz, -- by a person, before its time
+    ended_by text,
+    check (num_nonnulls(device_id, area) = 1),
+    check ((ended_at is null) = (ended_by is null))
+);
+comment on table mobeye.mute is 'Devices and areas whose incidents are kept out of the queue for a time.';
+create index if not exists mute_until on mobeye.mute (until);
+create index if not exists mute_device on mobeye.mute (device_id) where device_id is not null;
+create index if not exists mute_area on mobeye.mute (area) where area is not null;
+
+alter table mobeye.incident_history add column if not exists assigned_to text;
+alter table mobeye.incident_history add column if not exists via text; -- the login, where it acted for another
+
+-- None of them holds what every alert changes (last_seen, last_received_at, alert_count, active), so that those updates
+-- of an incident stay heap-only.
+create index if not exists incident_open on mobeye.incident (category, priority) where status <> 'closed';
+create index if not exists incident_geom on mobeye.incident using gist (geom);
+create index if not exists incident_device on mobeye.incident (device_id, incident_id);
+
+-- The alerts of an incident. A btree on incident_id would cost the COPY of alerts a quarter of its rate; this one costs
+-- less than can be measured (4 MB for 10 million alerts), since incidents that take alerts at one time have near numbers,
+-- but for the few that last for weeks: hence minmax_multi. Measured with 10 million alerts of a year, between the times
+-- of the incident: 1 to 2 ms, 10 ms for one of three weeks; without times, over all partitions, 10 ms.
+create index if not exists alert_incident on mobeye.alert
+    using brin (incident_id int8_minmax_multi_ops) with (pages_per_range = 32, autosummarize = on);
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Who looks
+
+-- Within SECURITY DEFINER functions current_user is the owner; the role in force outside is the setting role, or the
+-- login. It decides what may be seen; who is recorded, and whose team counts, is the person:
+--   the role in force, where it is a person's (set role);
+--   else whom a front end says that it acts for;
+--   else the login.
+do $$
+begin
+    if to_regtype('mobeye.who') is null then
+        create type mobeye.who as (
+            login text, via text, team text, everything boolean, officer boolean, keeper boolean, auditor boolean,
+            all_rows boolean, areas text[], team_areas text[]);
+    end if;
+end
+$$;
+comment on type mobeye.who is
+    'Who looks, and what for: person and login, team and its areas; whether everything is seen (owner), as an officer, '
+    'as a keeper of the registry, as an auditor; whether the incidents of all teams are; the areas of all teams.';
+
+create or replace function mobeye.viewer() returns mobeye.who
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v mobeye.who;
+    in_force text := coalesce(nullif(current_setting('role'), 'none'), session_user);
+    acting_as text := nullif(current_setting('mobeye.acting_as', true), '');
+begin
+    v.login := session_user;
+    if in_force <> session_user and exists (select from mobeye.person p where p.login = in_force) then
+        v.login := in_force;
+    elsif acting_as is not null and exists (select from mobeye.front_end f where f.login = session_user) then
+        if not exists (select from mobeye.person p where p.login = acting_as) then
+            raise exception 'mobeye.acting_as is "%", who is no person here', acting_as
+                using errcode = 'invalid_authorization_specification',
+                      hint = 'Set it to the login of a person; mobeyectl people import brings people in.';
+        end if;
+        v.login := acting_as;
+    end if;
+    v.via := nullif(session_user, v.login);
+    v.everything := pg_has_role(in_force, 'mobeye_owner', 'member');
+    v.officer := v.everything or pg_has_role(in_force, 'mobeye_patrol', 'member');
+    v.keeper := v.everything or pg_has_role(in_force, 'mobeye_registry', 'member');
+    v.auditor := v.everything or pg_has_role(in_force, 'mobeye_auditor', 'member');
+    v.team := (select p.team from mobeye.person p where p.login = v.login);
+    v.all_rows := v.auditor or v.team is null;
+    if not v.all_rows then
+        v.areas := array(select a.layer || ':' || a.code from mobeye.team_area a where a.team = v.team);
+        v.team_areas := array(select a.layer || ':' || a.code from mobeye.team_area a);
+    end if;
+    return v;
+end
+$$;
+comment on function mobeye.viewer() is 'Who looks.';
+
+create or replace function mobeye.in_sight(team text, areas text[], v mobeye.who) returns boolean
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return v.all_rows or coalesce(team = v.team, false)
+        or team is null and (areas && v.areas or not areas && v.team_areas);
+end
+$$;
+comment on function mobeye.in_sight(text, text[], mobeye.who) is
+    'Whether somebody sees an incident: of its team; without a team in its team''s areas; without a team in no team''s '
+    'areas, which nobody would see otherwise.';
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Places
+
+create or replace function mobeye.rd(geom public.geometry) returns public.geometry
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if public.st_x(geom) between 2 and 8 and public.st_y(geom) between 50 and 54.5 then
+        return public.st_transform(geom, 28992);
+    end if;
+    return null;
+end
+$$;
+comment on function mobeye.rd(public.geometry) is
+    'A WGS84 point in RD New (EPSG:28992); null where that has no meaning, outside the Netherlands and their surroundings.';
+
+create or replace function mobeye.cell(rd public.geometry) returns public.geometry
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return public.st_setsrid(public.st_makepoint(floor(public.st_x(rd) / 125) * 125 + 62.5,
+                                                 floor(public.st_y(rd) / 125) * 125 + 62.5), 28992);
+end
+$$;
+comment on function mobeye.cell(public.geometry) is 'The centre of the 125 m cell that a point in RD New is in.';
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Views
+
+-- Incidents with all that belongs to them and nothing hidden: for the views and functions below, never for a role.
+-- Muting a device does not mute an incident that others joined.
+create or replace view mobeye.incident_full as
+select i.incident_id,
+       to_char(i.created_at at time zone 'Europe/Amsterdam', 'YYYY-')
+           || lpad(i.incident_id::text, greatest(6, length(i.incident_id::text)), '0') as reference,
+       i.status, i.category, i.priority, i.kind, i.device_id, p.address, p.instructions, i.geom, r.rd,
+       i.location_source, i.accuracy_m, a.wijk_code,
+       (select w.name from mobeye.area w where w.layer = 'wijk' and w.code = a.wijk_code
+         order by w.valid @> i.first_seen desc, w.vintage desc nulls last limit 1) as wijk_name,
+       a.buurt_code, i.team, i.rule, i.verified_by, i.alert_count, i.first_seen, i.last_seen, i.restored_at, i.delayed,
+       i.drill, m.muted_until, i.overdue_since, i.assigned_to, i.acknowledged_at, i.on_scene_at, i.closed_at, i.outcome, i.previous_id,
+       i.external_ref, i.external_system, i.cancelled_at, i.flaps, i.merged_into, i.urgent, i.created_at,
+       i.last_received_at, i.areas, p.team as placement_team,
+       coalesce(p.secret, false)
+           or exists (select from mobeye.placement s
+                       where s.device_id = i.device_id and s.during @> i.first_seen and s.secret) as secret
+  from mobeye.incident i
+  left join lateral (select p.address, p.instructions, p.team, p.secret from mobeye.placement p
+                      where p.placement_id = i.placement_id offset 0) as p on true
+ cross join lateral (select max(substr(area, 6)) filter (where area like 'wijk:%') as wijk_code,
+                            max(substr(area, 7)) filter (where area like 'buurt:%') as buurt_code
+                       from unnest(i.areas) as area offset 0) as a
+ cross join lateral (select mobeye.rd(i.geom) as rd offset 0) as r
+ cross join lateral (
+       select max(m.until) as muted_until from mobeye.mute m
+        where m.until > now() and m.ended_at is null and not i.urgent
+          and (m.area = any (i.areas)
+               or m.device_id = i.device_id
+                  and not exists (select from mobeye.incident_thread t
+                                   where t.incident_id = i.incident_id and t.device_id <> i.device_id))
+       offset 0) as m;
+comment on view mobeye.incident_full is 'Incidents with their place, areas, mutes and secrecy; nothing is hidden in it.';
+
+-- As one person sees them. Not a barrier itself: the functions below search it by place, and the views that roles read
+-- are. Who looks is asked in sub-selects, once a query: a join would hide the order of an index from LIMIT. Of a barrier,
+-- LIMIT knows only the order that it is written with.
+create or replace view mobeye.incident_seen as
+select f.*, not x.exact as coarse,
+       case when x.exact then f.geom else public.st_transform(mobeye.cell(f.rd), 4326) end as seen_geom,
+       case when x.exact then f.rd else mobeye.cell(f.rd) end as seen_rd
+  from mobeye.incident_full as f
+ cross join lateral (
+       select (select (mobeye.viewer()).everything)
+              or (select (mobeye.viewer()).officer)
+                 and (not f.secret
+                      or coalesce((select (mobeye.viewer()).team) in (f.team, f.placement_team), false)) as exact
+       offset 0) as x
+ where (select (mobeye.viewer()).all_rows) or mobeye.in_sight(f.team, f.areas, (select mobeye.viewer()));
+comment on view mobeye.incident_seen is 'Incidents that the person sees, each with whether only coarsely and then where.';
+
+create or replace view patrol.incidents with (security_barrier) as
+select incident_id, reference, status, category, priority, kind,
+       case when not coarse then device_id end as device_id,
+       case when not coarse then address end as address,
+       case when not coarse then instructions end as instructions,
+       seen_geom::public.geometry(point, 4326) as geom,
+       round(public.st_x(seen_rd)::numeric, 2)::float8 as rd_x, round(public.st_y(seen_rd)::numeric, 2)::float8 as rd_y,
+       location_source,
+       case when not coarse then accuracy_m end as accuracy_m,
+       wijk_code, wijk_name, buurt_code, team, rule, verified_by, alert_count, first_seen, last_seen, restored_at,
+       delayed, drill, muted_until, overdue_since, assigned_to, acknowledged_at, on_scene_at, closed_at, outcome,
+       previous_id, external_ref, external_system, cancelled_at, flaps, merged_into, urgent, created_at, coarse
+  from mobeye.incident_seen
+ order by incident_id desc;
+comment on view patrol.incidents is
+    'Incidents that the reader sees: those of its team, and those without a team in its areas or in no team''s areas; of '
+    'every team for a reader without a team. Secret places of others are coarse, and for auditors every place is.';
+comment on column patrol.incidents.incident_id is 'Its number.';
+comment on column patrol.incidents.reference is 'Its number for the radio: year of making in Amsterdam, and incident_id.';
+comment on column patrol.incidents.status is 'new, acknowledged, assigned, on_scene, closed or reopened.';
+comment on column patrol.incidents.category is 'alarm (for the patrol) or service (for who looks after the equipment).';
+comment on column patrol.incidents.priority is '1 (most urgent) to 5: the most urgent of its alerts'' rules.';
+comment on column patrol.incidents.kind is 'Kind of its first alert.';
+comment on column patrol.incidents.device_id is 'Device of its first alert; null where coarse.';
+comment on column patrol.incidents.address is 'Address where the device stood; null where unknown or coarse.';
+comment on column patrol.incidents.instructions is 'What to know on arrival, from the placement; null where none or coarse.';
+comment on column patrol.incidents.geom is 'Its best known place, WGS84; where coarse the centre of its 125 m cell.';
+comment on column patrol.incidents.rd_x is 'geom in RD New (EPSG:28992), metres east; null outside its reach.';
+comment on column patrol.incidents.rd_y is 'geom in RD New (EPSG:28992), metres north; null outside its reach.';
+comment on column patrol.incidents.location_source is 'Where geom is from: message, placement, last_known or none.';
+comment on column patrol.incidents.accuracy_m is 'How far off geom may be, in metres; null where unknown or coarse.';
+comment on column patrol.incidents.wijk_code is 'District of geom; null where none is known.';
+comment on column patrol.incidents.wijk_name is 'Name of that district, of the vintage valid at first_seen.';
+comment on column patrol.incidents.buurt_code is 'Neighbourhood of geom; null where none is known.';
+comment on column patrol.incidents.team is 'Whose it is: by rule, placement, area or who took it; null: nobody''s yet.';
+comment on column patrol.incidents.rule is 'Name of the rule that made it.';
+comment on column patrol.incidents.verified_by is 'second_device, second_input or person; null where not verified.';
+comment on column patrol.incidents.alert_count is 'Raises that joined it; a camera track counts once.';
+comment on column patrol.incidents.first_seen is 'When its first alert occurred.';
+comment on column patrol.incidents.last_seen is 'When its last alert occurred.';
+comment on column patrol.incidents.restored_at is 'When the last of its causes was restored; null while one is active.';
+comment on column patrol.incidents.delayed is 'Its first alert was stored more than 5 minutes after it occurred.';
+comment on column patrol.incidents.drill is 'A drill.';
+comment on column patrol.incidents.muted_until is 'Kept out of the queue until then; null where not muted.';
+comment on column patrol.incidents.overdue_since is 'Unacknowledged for too long, since then; null where not.';
+comment on column patrol.incidents.assigned_to is 'The officer who has it.';
+comment on column patrol.incidents.acknowledged_at is 'When a person first saw it (again, after it was reopened).';
+comment on column patrol.incidents.on_scene_at is 'When somebody arrived; null where nobody is there.';
+comment on column patrol.incidents.closed_at is 'When it was closed; null where open.';
+comment on column patrol.incidents.outcome is
+    'Of a closed one. By people: confirmed, false_alarm, technical, no_trace, drill; by the system: unattended, '
+    'restored, merged.';
+comment on column patrol.incidents.previous_id is 'The incident of the same cause that a person had closed before; or null.';
+comment on column patrol.incidents.external_ref is 'Its number in external_system.';
+comment on column patrol.incidents.external_system is 'The other system that it was linked to; or null.';
+comment on column patrol.incidents.cancelled_at is 'When a user called the alarm off, by the equipment; closes nothing.';
+comment on column patrol.incidents.flaps is 'Raises of a cause that had been restored.';
+comment on column patrol.incidents.merged_into is 'The incident that took it in; outcome merged.';
+comment on column patrol.incidents.urgent is 'Panic or holdup is among its raises: never muted.';
+comment on column patrol.incidents.created_at is 'When it was made.';
+comment on column patrol.incidents.coarse is 'Its place is secret to the reader: see geom.';
+
+create or replace function mobeye.restored_in_mute(incident_id bigint) returns boolean
+language sql stable security definer cost 1000
+set search_path = pg_catalog, pg_temp
+as $$
+    select exists (select from mobeye.incident i
+                     join mobeye.mute m on m.device_id = i.device_id or m.area = any (i.areas)
+                    where i.incident_id = restored_in_mute.incident_id and i.restored_at is not null and not i.urgent
+                      and i.created_at >= m.at and i.last_received_at < least(m.until, m.ended_at))
+$$;
+comment on function mobeye.restored_in_mute(bigint) is
+    'Whether an incident began and was restored while a mute held: then it does not appear when that ends.';
+
+create or replace view patrol.queue with (security_barrier) as
+select i.*, row_number() over (order by i.delayed, i.priority, i.verified_by is null, i.first_seen, i.incident_id) as place
+  from patrol.incidents as i
+ where i.status <> 'closed' and i.category = 'alarm' and i.muted_until is null
+   and (i.restored_at is null or not mobeye.restored_in_mute(i.incident_id))
+ order by place;
+comment on view patrol.queue is
+    'Open alarm incidents, not muted, in the order in which a patrol takes them: live before delayed, then priority, then '
+    'verified, then oldest. Drills are among them. What began and was restored under a mute is not.';
+do $$
+declare
+    this record;
+begin
+    for this in
+        select a.attname, col_description(a.attrelid, a.attnum) as text from pg_attribute a
+         where a.attrelid = 'patrol.incidents'::regclass and a.attnum > 0
+    loop
+        execute format('comment on column patrol.queue.%I is %L', this.attname, this.text);
+    end loop;
+end
+$$;
+comment on column patrol.queue.place is 'Place in the queue of this reader: 1 is next.';
+
+create or replace function mobeye.alert_hidden(device_id text, occurred_at timestamptz, incident_id bigint, my_team text)
+returns boolean
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return exists (select from mobeye.placement p
+                    where p.device_id = alert_hidden.device_id and p.during @> alert_hidden.occurred_at and p.secret
+                      and (p.team = my_team) is not true)
+       and not exists (select from mobeye.incident i
+                        where i.incident_id = alert_hidden.incident_id and i.team = my_team);
+end
+$$;
+comment on function mobeye.alert_hidden(text, timestamptz, bigint, text) is
+    'Whether an alert comes from a place that is secret to a team.';
+
+create or replace function mobeye.alert_in_sight(
+    device_id text, occurred_at timestamptz, incident_id bigint, areas text[], v mobeye.who) returns boolean
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if incident_id is not null then
+        return exists (select from mobeye.incident i
+                        where i.incident_id = alert_in_sight.incident_id
+                          and mobeye.in_sight(i.team, i.areas, v));
+    end if;
+    return exists (select from mobeye.placement p
+                    where p.device_id = alert_in_sight.device_id and p.during @> alert_in_sight.occurred_at
+                      and p.team = v.team)
+        or mobeye.in_sight(null, areas, v);
+end
+$$;
+comment on function mobeye.alert_in_sight(text, timestamptz, bigint, text[], mobeye.who) is
+    'Whether a team sees an alert: as its incident; one that is in none, by its placement''s team, or by its areas.';
+
+-- Two arms: in the one everything is plain, so that a condition can use its index; in the other a condition on what is
+-- hidden is one on null, and the planner drops the arm. Its columns are those of 0001, which may be run again.
+create or replace view patrol.alerts with (security_barrier) as
+select a.source, a.event_id, a.instance, a.journal_seq, a.device_id, a.endpoint, a.kind, a.phase, a.input, a.drill,
+       a.occurred_at, a.received_at, a.clock_skew, a.geom, a.accuracy_m, a.location_source, a.flags, a.wijk_code,
+       a.buurt_code, a.rule, a.incident_id, a.payload
+  from mobeye.alert as a
+ where ((select (mobeye.viewer()).all_rows)
+        or mobeye.alert_in_sight(a.device_id, a.occurred_at, a.incident_id,
+                                 array['wijk:' || a.wijk_code, 'buurt:' || a.buurt_code], (select mobeye.viewer())))
+   and ((select (mobeye.viewer()).everything)
+        or (select (mobeye.viewer()).officer)
+           and not mobeye.alert_hidden(a.device_id, a.occurred_at, a.incident_id, (select (mobeye.viewer()).team)))
+union all
+select null, null, a.instance, a.journal_seq, null::text collate "C", a.endpoint, a.kind, a.phase, a.input, a.drill,
+       a.occurred_at, a.received_at, a.clock_skew,
+       public.st_transform(mobeye.cell(mobeye.rd(a.geom)), 4326)::public.geometry(point, 4326), null::real,
+       a.location_source, a.flags, a.wijk_code, a.buurt_code, a.rule, a.incident_id, null::jsonb
+  from mobeye.alert as a
+ where ((select (mobeye.viewer()).all_rows)
+        or mobeye.alert_in_sight(a.device_id, a.occurred_at, a.incident_id,
+                                 array['wijk:' || a.wijk_code, 'buurt:' || a.buurt_code], (select mobeye.viewer())))
+   and not (select (mobeye.viewer()).everything)
+   and (not (select (mobeye.viewer()).officer)
+        or mobeye.alert_hidden(a.device_id, a.occurred_at, a.incident_id, (select (mobeye.viewer()).team)));
+comment on view patrol.alerts is
+    'Every alert that was accepted, once, as far as the reader sees its incident; of secret places coarse.';
+comment on column patrol.alerts.source is 'Who sent it; with event_id its identity. Null where coarse.';
+comment on column patrol.alerts.event_id is 'The sender''s id of the alert; null where coarse.';
+comment on column patrol.alerts.device_id is 'The device that it is about; null where coarse.';
+comment on column patrol.alerts.geom is 'Its place, WGS84; null where none is known; where coarse the centre of its 125 m cell.';
+comment on column patrol.alerts.payload is 'The message as it came; null where coarse.';
+
+-- Scalar sub-selects here and in the history: of EXISTS the planner may make a list of all incidents in sight.
+create or replace view patrol.changes with (security_barrier) as
+select c.change_id, c.at, c.incident_id, c.op, c.status, c.priority, c.category
+  from mobeye.change as c
+ where c.change_id is not null
+   and ((select (mobeye.viewer()).all_rows)
+        or (select mobeye.in_sight(i.team, i.areas, (select mobeye.viewer())) from mobeye.incident i
+             where i.incident_id = c.incident_id))
+ order by c.change_id;
+comment on view patrol.changes is
+    'What happened to incidents that the reader sees, in the order of commits: whoever has read up to a change_id has '
+    'missed nothing below it. Numbers that are left out belong to what it does not see.';
+comment on column patrol.changes.change_id is 'Rises in the order of commits.';
+comment on column patrol.changes.at is 'When it was done.';
+comment on column patrol.changes.incident_id is 'The incident.';
+comment on column patrol.changes.op is 'new, alert, status, verified, overdue, mute, note or link.';
+comment on column patrol.changes.status is 'Status of the incident after it.';
+comment on column patrol.changes.priority is 'Its priority after it.';
+comment on column patrol.changes.category is 'alarm or service.';
+
+create or replace view patrol.incident_history with (security_barrier) as
+select h.entry, h.incident_id, h.at, h.actor, h.via, h.action, h.from_status, h.to_status, h.outcome, h.assigned_to,
+       case when (select (mobeye.viewer()).auditor)
+                 or (select not s.coarse from mobeye.incident_seen s where s.incident_id = h.incident_id)
+            then h.note end as note
+  from mobeye.incident_history as h
+ where (select (mobeye.viewer()).all_rows)
+    or (select mobeye.in_sight(i.team, i.areas, (select mobeye.viewer())) from mobeye.incident i
+         where i.incident_id = h.incident_id);
+comment on view patrol.incident_history is 'What was done to the incidents that the reader sees, and who looked.';
+comment on column patrol.incident_history.entry is 'Its number.';
+comment on column patrol.incident_history.incident_id is 'The incident.';
+comment on column patrol.incident_history.at is 'When it was done.';
+comment on column patrol.incident_history.actor is 'Login of the person, or mobeyed for the system.';
+comment on column patrol.incident_history.via is 'The login that acted for the person; null where they did themselves.';
+comment on column patrol.incident_history.action is 'status, verified, note, link, mute, look, or what else was done.';
+comment on column patrol.incident_history.from_status is 'Status before; null where it did not change.';
+comment on column patrol.incident_history.to_status is 'Status after; null where it did not change.';
+comment on column patrol.incident_history.outcome is 'Outcome with which it was closed.';
+comment on column patrol.incident_history.assigned_to is 'Officer to whom it was assigned.';
+comment on column patrol.incident_history.note is
+    'Note, reason of a look or a mute, number in the other system; hidden where the place is secret to an officer.';
+
+create or replace view patrol.mutes with (security_barrier) as
+select m.mute_id,
+       case when v.everything or v.keeper
+                 or v.officer and not exists (select from mobeye.placement p
+                                               where p.device_id = m.device_id and p.secret
+                                                 and p.during && tstzrange(m.at, m.until, '[]')
+                                                 and (p.team = v.team) is not true)
+            then m.device_id end as device_id,
+       split_part(m.area, ':', 1) as layer, substr(m.area, strpos(m.area, ':') + 1) as code, m.at, m.until, m.reason,
+       m.muted_by, m.ended_at, m.ended_by, m.ended_at is null and m.until > now() as active
+  from mobeye.viewer() as v
+ cross join mobeye.mute as m;
+comment on view patrol.mutes is 'Devices and areas that are, or were, kept out of the queue.';
+comment on column patrol.mutes.mute_id is 'Its number, for patrol.unmute().';
+comment on column patrol.mutes.device_id is 'The device; null for an area, and where its place is secret to the reader.';
+comment on column patrol.mutes.layer is 'Layer of the area; null for a device.';
+comment on column patrol.mutes.code is 'Code of the area; null for a device.';
+comment on column patrol.mutes.at is 'Since when.';
+comment on column patrol.mutes.until is 'Until when at most.';
+comment on column patrol.mutes.reason is 'Why.';
+comment on column patrol.mutes.muted_by is 'Login of who did it.';
+comment on column patrol.mutes.ended_at is 'When a person ended it before its time; null where nobody did.';
+comment on column patrol.mutes.ended_by is 'Login of that person.';
+comment on column patrol.mutes.active is 'It holds now.';
+
+create or replace view patrol.devices with (security_barrier) as
+select d.device_id, d.model, d.device_group, d.state, p.team, coalesce(p.secret, false) as secret,
+       case when x.exact then p.address end as address,
+       case when x.exact then p.instructions end as instructions,
+       case when x.exact then p.geom else public.st_transform(mobeye.cell(mobeye.rd(p.geom)), 4326) end
+           ::public.geometry(point, 4326) as geom,
+       lower(p.during) as placed_from, upper(p.during) as placed_until, d.heartbeat, d.grace, s.last_received_at,
+       s.battery_pct, s.signal_dbm, s.silent_since,
+       (select max(m.until) from mobeye.mute m
+         where m.device_id = d.device_id and m.until > now() and m.ended_at is null) as muted_until
+  from mobeye.viewer() as v
+ cross join mobeye.device as d
+  left join mobeye.placement as p on p.device_id = d.device_id and p.during @> now()
+  left join mobeye.device_status as s on s.device_id = d.device_id
+ cross join lateral (select v.officer or v.keeper as exact offset 0) as x
+ where v.everything or v.keeper or p.team = v.team
+    or coalesce(p.secret, false) = false and (v.all_rows or p.team is null);
+comment on view patrol.devices is
+    'Registered devices and where they stand now: those of the reader''s team or of none, of every team for a reader '
+    'without one. Secret ones of others are left out.';
+comment on column patrol.devices.device_id is 'The device.';
+comment on column patrol.devices.model is 'Its model.';
+comment on column patrol.devices.device_group is 'Its group, as in rules.';
+comment on column patrol.devices.state is 'stock, placed, repair or retired.';
+comment on column patrol.devices.team is 'Whose it is, by its placement.';
+comment on column patrol.devices.secret is 'Where it stands is secret outside that team.';
+comment on column patrol.devices.address is 'Address where it stands; null for auditors.';
+comment on column patrol.devices.instructions is 'What to know on arrival; null for auditors.';
+comment on column patrol.devices.geom is 'Where it stands, WGS84; for auditors the centre of the 125 m cell.';
+comment on column patrol.devices.placed_from is 'Since when it stands there; null where it is placed nowhere.';
+comment on column patrol.devices.placed_until is 'Until when; null where that is open.';
+comment on column patrol.devices.heartbeat is 'How often it should report; null: it need not.';
+comment on column patrol.devices.grace is 'How much later than that it may.';
+comment on column patrol.devices.last_received_at is 'When it was last heard.';
+comment on column patrol.devices.battery_pct is 'Its battery, as it last said.';
+comment on column patrol.devices.signal_dbm is 'Its signal, as it last said.';
+comment on column patrol.devices.silent_since is 'Silent since then; null where it is not.';
+comment on column patrol.devices.muted_until is 'Muted until then, itself and not its area; null where not.';
+
+grant select on patrol.alerts, patrol.incidents, patrol.queue, patrol.changes, patrol.incident_history, patrol.mutes,
+    patrol.devices to mobeye_patrol, mobeye_auditor;
+grant usage on schema patrol to mobeye_registry;
+grant select on patrol.devices, patrol.mutes to mobeye_registry;
+-- What a view calls, its reader must be allowed to; they cannot be called by name without usage of the schema.
+grant execute on function mobeye.viewer(), mobeye.in_sight(text, text[], mobeye.who),
+    mobeye.rd(public.geometry), mobeye.cell(public.geometry),
+    mobeye.restored_in_mute(bigint),
+    mobeye.alert_hidden(text, timestamptz, bigint, text),
+    mobeye.alert_in_sight(text, timestamptz, bigint, text[], mobeye.who)
+    to mobeye_patrol, mobeye_auditor, mobeye_registry;
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- How people work
+
+create or replace function mobeye.actor() returns text
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if exists (select from mobeye.front_end f where f.login = session_user)
+       and nullif(current_setting('mobeye.acting_as', true), '') is null
+       and (mobeye.viewer()).via is null then
+        raise exception 'the front end "%" does not say for whom it acts', session_user
+            using errcode = 'invalid_authorization_specification',
+                  hint = 'Set mobeye.acting_as to the person''s login before.';
+    end if;
+    return (mobeye.viewer()).login;
+end
+$$;
+comment on function mobeye.actor() is 'The person to record; refuses a front end that does not say for whom it acts.';
+
+create or replace function mobeye.note_change(incident_id bigint, op text) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    i mobeye.incident;
+begin
+    select * into strict i from mobeye.incident t where t.incident_id = note_change.incident_id;
+    insert into mobeye.change (at, incident_id, op, status, priority, category)
+    values (clock_timestamp(), i.incident_id, note_change.op, i.status, i.priority, i.category);
+    -- A full queue of notifications would fail the commit, and they are hints only.
+    if pg_notification_queue_usage() <= 0.5 then
+        perform pg_notify('mobeye_incident',
+                          json_build_object('incident_id', i.incident_id, 'op', note_change.op, 'priority', i.priority,
+                                            'category', i.category)::text);
+    end if;
+end
+$$;
+comment on function mobeye.note_change(bigint, text) is 'Adds to patrol.changes, and notifies who listens to mobeye_incident.';
+
+create or replace function mobeye.remember(
+    incident_id bigint, action text, note text default null, from_status text default null,
+    to_status text default null, outcome text default null, assigned_to text default null) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    insert into mobeye.incident_history
+           (incident_id, at, actor, via, action, from_status, to_status, outcome, assigned_to, note)
+    values (incident_id, clock_timestamp(), mobeye.actor(), (mobeye.viewer()).via, action, from_status, to_status,
+            outcome, assigned_to, note);
+end
+$$;
+comment on function mobeye.remember(bigint, text, text, text, text, text, text) is
+    'Adds what the person does to the history of an incident.';
+
+create or replace function mobeye.reference(incident_id bigint) returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select coalesce((select f.reference from mobeye.incident_full f where f.incident_id = reference.incident_id),
+                    reference.incident_id::text)
+$$;
+comment on function mobeye.reference(bigint) is 'What an incident is called in messages.';
+
+-- A front end that hangs with an incident locked would hold up everybody, the daemon too: such a transaction ends after
+-- 10 s.
+create or replace function mobeye.lock_incident(id bigint, expected_status text default null) returns mobeye.incident
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    patience interval := current_setting('idle_in_transaction_session_timeout')::interval;
+    v mobeye.who := mobeye.viewer();
+    i mobeye.incident;
+begin
+    perform mobeye.actor();
+    if expected_status not in (select from_status from mobeye.transition) then
+        raise exception 'there is no status "%" to expect', expected_status
+            using errcode = 'invalid_parameter_value',
+                  hint = 'A status is new, acknowledged, assigned, on_scene, closed or reopened.';
+    end if;
+    if patience not between '1 ms' and '10 s' then
+        perform set_config('idle_in_transaction_session_timeout', '10s', true);
+    end if;
+    select * into i from mobeye.incident t where t.incident_id = id for update;
+    if i.incident_id is null or not mobeye.in_sight(i.team, i.areas, v) then
+        raise exception 'there is no incident %, or it is another team''s', coalesce(id::text, 'without a number')
+            using errcode = 'no_data_found', hint = 'patrol.incidents lists those that you see.';
+    end if;
+    if i.status <> expected_status then
+        raise exception 'incident % is %, not %', mobeye.reference(id), i.status, expected_status
+            using errcode = 'MB001', detail = i.status,
+                  hint = 'Somebody changed it meanwhile: look again before you go on.';
+    end if;
+    return i;
+end
+$$;
+comment on function mobeye.lock_incident(bigint, text) is
+    'Locks an incident that the person sees; refuses where its status is not the expected one (SQLSTATE MB001).';
+
+create or replace function mobeye.step(
+    id bigint, action text, expected_status text, note text default null, outcome text default null,
+    officer text default null) returns text
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    i mobeye.incident := mobeye.lock_incident(id, expected_status);
+    target text := (select t.to_status from mobeye.transition t where t.action = step.action and t.from_status = i.status);
+    possible text := (select string_agg(t.action, ', ' order by t.action) from mobeye.transition t
+                       where t.from_status = i.status);
+    at timestamptz := clock_timestamp();
+    whose text := (select p.team from mobeye.person p where p.login = coalesce(officer, mobeye.actor()));
+begin
+    if target is null or action = 'assign' and i.status = target and i.assigned_to = officer then
+        raise exception 'incident % is %, so % is not possible', mobeye.reference(id),
+            concat_ws(' to ', i.status, case when i.status = 'assigned' then i.assigned_to end), action
+            using errcode = 'object_not_in_prerequisite_state', detail = i.status,
+                  hint = format('Possible now: %s%s.', possible,
+                                case when i.status = 'assigned' then ' (to another)' else '' end);
+    end if;
+    update mobeye.incident t
+       set status = target,
+           accepting = t.accepting and target <> 'closed',
+           assigned_to = case action when 'assign' then officer when 'release' then null when 'reopen' then null
+                                     when 'on_scene' then coalesce(t.assigned_to, mobeye.actor()) else t.assigned_to end,
+           team = case when action in ('assign', 'on_scene') then coalesce(t.team, whose) else t.team end,
+           acknowledged_at = case target when 'reopened' then null when 'closed' then t.acknowledged_at
+                                         else coalesce(t.acknowledged_at, at) end,
+           on_scene_at = case target when 'on_scene' then at when 'closed' then t.on_scene_at end,
+           closed_at = case target when 'closed' then at end,
+           closed_by_person = target = 'closed',
+           outcome = step.outcome,
+           overdue_since = null,
+           merged_into = null
+     where t.incident_id = id;
+    perform mobeye.remember(id, 'status', note, i.status, target, outcome,
+                            case action when 'assign' then officer end);
+    perform mobeye.note_change(id, 'status');
+    return target;
+end
+$$;
+comment on function mobeye.step(bigint, text, text, text, text, text) is
+    'Takes an incident along a transition of mobeye.transition, writes history and changes; returns the new status.';
+
+create or replace function mobeye.given(what text, value text) returns text
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if value is null or value !~ '\S' or length(value) > 4000 then
+        raise exception '% is missing or too long', what
+            using errcode = 'invalid_parameter_value', hint = 'It takes 1 to 4000 characters that say something.';
+    end if;
+    return value;
+end
+$$;
+comment on function mobeye.given(text, text) is 'The text, where it is one; refuses an empty one.';
+
+create or replace function patrol.acknowledge(id bigint, expected_status text default null) returns text
+language sql security definer
+set search_path = pg_catalog, pg_temp
+as $$ select mobeye.step(id, 'acknowledge', expected_status) $$;
+comment on function patrol.acknowledge(bigint, text) is
+    'A person has seen a new or reopened incident. Returns the new status, as all that change one; expected_status, '
+    'where given, refuses (SQLSTATE MB001) an incident that has another.';
+
+create or replace function patrol.assign(id bigint, officer text, expected_status text default null) returns text
+language sql security definer
+set search_path = pg_catalog, pg_temp
+as $$ select mobeye.step(id, 'assign', expected_status, officer => mobeye.given('the officer', officer)) $$;
+comment on function patrol.assign(bigint, text, text) is
+    'Gives an open incident to an officer (login or call sign); one without a team becomes that of the officer.';
+
+create or replace function patrol.release(id bigint, expected_status text default null) returns text
+language sql security definer
+set search_path = pg_catalog, pg_temp
+as $$ select mobeye.step(id, 'release', expected_status) $$;
+comment on function patrol.release(bigint, text) is 'Gives an assigned incident back: it is acknowledged again.';
+
+create or replace function patrol.on_scene(id bigint, expected_status text default null) returns text
+language sql security definer
+set search_path = pg_catalog, pg_temp
+as $$ select mobeye.step(id, 'on_scene', expected_status) $$;
+comment on function patrol.on_scene(bigint, text) is
+    'Somebody has arrived. One that was assigned to nobody is assigned to who says so.';
+
+create or replace function patrol.close(
+    id bigint, outcome text, note text default null, expected_status text default null) returns text
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if (outcome in ('confirmed', 'false_alarm', 'technical', 'no_trace', 'drill')) is not true then
+        raise exception '"%" is no outcome that people give', outcome
+            using errcode = 'invalid_parameter_value',
+                  hint = 'Outcomes are confirmed, false_alarm, technical, no_trace and drill.';
+    end if;
+    return mobeye.step(id, 'close', expected_status, note, outcome);
+end
+$$;
+comment on function patrol.close(bigint, text, text, text) is
+    'Closes an incident as confirmed, false_alarm, technical, no_trace or drill. Later alerts of its cause make a new '
+    'one, except within settle of its rule.';
+
+create or replace function patrol.reopen(id bigint, note text, expected_status text default null) returns text
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    status text := mobeye.step(id, 'reopen', expected_status, mobeye.given('the note that says why', note));
+begin
+    -- A daemon may make the accepting one of this key at the same moment: then that one accepts.
+    begin
+        update mobeye.incident i set accepting = true
+         where i.incident_id = id
+           and not exists (select from mobeye.incident o where o.incident_key = i.incident_key and o.accepting);
+    exception when unique_violation then
+        null;
+    end;
+    return status;
+end
+$$;
+comment on function patrol.reopen(bigint, text, text) is
+    'Opens a closed incident again, as new. It takes alerts again unless another of its cause does by now.';
+
+create or replace function patrol.verify(id bigint, how text) returns text
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    i mobeye.incident;
+begin
+    if how is distinct from 'person' then
+        raise exception 'people verify an incident as person, not as "%"', how
+            using errcode = 'invalid_parameter_value',
+                  hint = 'second_device and second_input are what devices reported, and the system finds them.';
+    end if;
+    i := mobeye.lock_incident(id);
+    if i.status = 'closed' then
+        raise exception 'incident % is closed, so it cannot be verified', mobeye.reference(id)
+            using errcode = 'object_not_in_prerequisite_state', detail = i.status, hint = 'Reopen it before.';
+    end if;
+    update mobeye.incident t
+       set verified_by = how, priority = least(t.priority, t.verify_priority)
+     where t.incident_id = id;
+    perform mobeye.remember(id, 'verified', how);
+    perform mobeye.note_change(id, 'verified');
+    return how;
+end
+$$;
+comment on function patrol.verify(bigint, text) is
+    'A person (how: person) has seen or heard that an open incident is real: it goes before others of its priority, and '
+    'gets the priority of its rule''s verify_by.';
+
+create or replace function patrol.note(id bigint, text text) returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    perform mobeye.lock_incident(id);
+    perform mobeye.remember(id, 'note', mobeye.given('the note', text));
+    perform mobeye.note_change(id, 'note');
+end
+$$;
+comment on function patrol.note(bigint, text) is 'Adds a note to the history of an incident, whatever its status.';
+
+create or replace function patrol.link(id bigint, system text, ref text) returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    perform mobeye.lock_incident(id);
+    update mobeye.incident t
+       set external_system = mobeye.given('the system', system), external_ref = mobeye.given('the number', ref)
+     where t.incident_id = id;
+    perform mobeye.remember(id, 'link', system || ' ' || ref);
+    perform mobeye.note_change(id, 'link');
+end
+$$;
+comment on function patrol.link(bigint, text, text) is
+    'Says under which number another system knows an incident; replaces what was linked before, which stays in the history.';
+
+create or replace function patrol.claim_next(team text, officer text) returns bigint
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v mobeye.who := mobeye.viewer();
+    theirs mobeye.who;
+    patience text;
+    next bigint;
+    ours bigint;
+begin
+    perform mobeye.actor(), mobeye.given('the team', team), mobeye.given('the officer', officer);
+    if v.team <> claim_next.team and not v.all_rows then
+        raise exception 'you are of team "%", and take nothing for "%"', v.team, claim_next.team
+            using errcode = 'insufficient_privilege', hint = 'Take the next one of your own team.';
+    end if;
+    if not exists (select from mobeye.team t where t.team = claim_next.team) and exists (select from mobeye.team) then
+        raise exception 'there is no team "%"', claim_next.team
+            using errcode = 'invalid_parameter_value',
+                  hint = 'Teams: ' || (select string_agg(t.team, ', ' order by t.team) from mobeye.team t) || '.';
+    end if;
+    theirs.team := claim_next.team;
+    theirs.all_rows := false;
+    theirs.areas := array(select a.layer || ':' || a.code from mobeye.team_area a where a.team = claim_next.team);
+    theirs.team_areas := array(select a.layer || ':' || a.code from mobeye.team_area a);
+    -- One that is locked, by another officer or by alerts that join it, is passed over; where nothing else is left, it
+    -- is waited for.
+    foreach patience in array array['skip', 'wait'] loop
+        for next in
+            select q.incident_id from patrol.queue q
+             where q.status in ('new', 'acknowledged', 'reopened')
+               and exists (select from mobeye.incident i
+                            where i.incident_id = q.incident_id
+                              and mobeye.in_sight(i.team, i.areas, theirs))
+             order by q.place
+        loop
+            if patience = 'skip' then
+                perform from mobeye.incident i where i.incident_id = next for update skip locked;
+            else
+                perform from mobeye.incident i where i.incident_id = next for update;
+            end if;
+            continue when not found;
+            select i.incident_id into ours from mobeye.incident i
+             where i.incident_id = next and i.status in ('new', 'acknowledged', 'reopened')
+               and mobeye.in_sight(i.team, i.areas, theirs);
+            continue when ours is null;
+            perform mobeye.step(ours, 'assign', null, officer => officer);
+            update mobeye.incident i set team = claim_next.team where i.incident_id = ours and i.team is distinct from claim_next.team;
+            return ours;
+        end loop;
+    end loop;
+    return null;
+end
+$$;
+comment on function patrol.claim_next(text, text) is
+    'Assigns to an officer the first incident of the queue that is nobody''s yet and the team''s, or without a team in its '
+    'areas, which it then becomes. Returns its number, null where there is none. No two callers get the same one.';
+
+create or replace function mobeye.mute_add(device text, area text, until timestamptz, reason text) returns bigint
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    at timestamptz := clock_timestamp();
+    added bigint;
+begin
+    if (until > at and until <= at + interval '366 days') is not true then
+        raise exception 'a mute cannot last until %', coalesce(until::text, 'nobody says when')
+            using errcode = 'invalid_parameter_value', hint = 'It needs an end, in the future and within a year.';
+    end if;
+    insert into mobeye.mute (device_id, area, at, until, reason, muted_by)
+    values (device, mute_add.area, at, until, mobeye.given('the reason', reason), mobeye.actor())
+    returning mute_id into added;
+    perform mobeye.mute_announce(added, 'muted: ' || reason);
+    return added;
+end
+$$;
+comment on function mobeye.mute_add(text, text, timestamptz, text) is 'Adds a mute and says so of every open incident under it.';
+
+create or replace function mobeye.mute_announce(mute_id bigint, note text) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    affected bigint;
+begin
+    for affected in
+        select i.incident_id from mobeye.incident i join mobeye.mute m on m.device_id = i.device_id or m.area = any (i.areas)
+         where m.mute_id = mute_announce.mute_id and i.status <> 'closed' and not i.urgent
+         order by i.incident_id
+    loop
+        perform mobeye.remember(affected, 'mute', note), mobeye.note_change(affected, 'mute');
+    end loop;
+end
+$$;
+comment on function mobeye.mute_announce(bigint, text) is 'History and changes of the open incidents that a mute concerns.';
+
+create or replace function mobeye.check_mute(device text, area text) returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v mobeye.who := mobeye.viewer();
+    whose text := (select p.team from mobeye.placement p where p.device_id = device and p.during @> now());
+begin
+    if not v.all_rows and (device is not null and whose <> v.team or device is null and not area = any (v.areas)) then
+        raise exception 'the % "%" is not your team''s', case when device is null then 'area' else 'device' end,
+            coalesce(device, area)
+            using errcode = 'insufficient_privilege',
+                  hint = 'A team mutes devices that stand with it or with none, and its own areas.';
+    end if;
+end
+$$;
+comment on function mobeye.check_mute(text, text) is 'Refuses to let a team mute, or unmute, what is another''s.';
+
+create or replace function patrol.mute(device text, until timestamptz, reason text) returns bigint
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if not exists (select from mobeye.device d where d.device_id = device)
+       and not exists (select from mobeye.device_status s where s.device_id = device)
+       and not exists (select from mobeye.incident i where i.device_id = device) then
+        raise exception 'there is no device "%"', coalesce(device, 'without a name')
+            using errcode = 'no_data_found', hint = 'patrol.devices lists those that are registered.';
+    end if;
+    perform mobeye.check_mute(device, null);
+    return mobeye.mute_add(device, null, until, reason);
+end
+$$;
+comment on function patrol.mute(text, timestamptz, text) is
+    'Keeps the incidents of a device out of the queue for a time: what it reports is stored and grouped all the same. '
+    'Panic and holdup are never muted. Returns the number of the mute.';
+
+create or replace function patrol.mute_area(layer text, code text, until timestamptz, reason text) returns bigint
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if not exists (select from mobeye.area a where a.layer = mute_area.layer and a.code = mute_area.code) then
+        raise exception 'there is no area "%" in layer "%"', code, layer
+            using errcode = 'no_data_found',
+                  hint = coalesce('Layers: ' || (select string_agg(distinct a.layer, ', ') from mobeye.area a) || '.',
+                                  'No areas have been imported.');
+    end if;
+    perform mobeye.check_mute(null, layer || ':' || code);
+    return mobeye.mute_add(null, layer || ':' || code, until, reason);
+end
+$$;
+comment on function patrol.mute_area(text, text, timestamptz, text) is
+    'As patrol.mute(), of all incidents in an area.';
+
+create or replace function patrol.unmute(mute_id bigint) returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    m mobeye.mute;
+begin
+    select * into m from mobeye.mute t where t.mute_id = unmute.mute_id for update;
+    if m.mute_id is null or m.ended_at is not null or m.until <= clock_timestamp() then
+        raise exception 'there is no mute % that holds', coalesce(mute_id::text, 'without a number')
+            using errcode = 'no_data_found', hint = 'patrol.mutes lists those that are active.';
+    end if;
+    perform mobeye.check_mute(m.device_id, m.area);
+    update mobeye.mute t set ended_at = clock_timestamp(), ended_by = mobeye.actor() where t.mute_id = unmute.mute_id;
+    perform mobeye.mute_announce(unmute.mute_id, 'unmuted');
+end
+$$;
+comment on function patrol.unmute(bigint) is
+    'Ends a mute before its time. What is still active appears in the queue, as when the time is over.';
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Map, history, detail
+
+-- Searched by the exact place, widened by more than half the diagonal of a cell, and then by the place that is shown: or
+-- a secret place could be found by asking for ever smaller boxes.
+create or replace function patrol.history_at(lon float8, lat float8, radius_m integer)
+returns table (incident_id bigint, reference text, distance_m integer, first_seen timestamptz, last_seen timestamptz,
+               category text, priority smallint, kind text, status text, outcome text, verified_by text,
+               alert_count integer, drill boolean, team text, coarse boolean)
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    middle public.geography;
+    around public.geometry;
+begin
+    if (lon between -180 and 180 and lat between -85 and 85 and radius_m between 1 and 5000) is not true then
+        raise exception 'there is no history of % m around longitude %, latitude %', radius_m, lon, lat
+            using errcode = 'invalid_parameter_value',
+                  hint = 'Degrees, longitude first, up to 85 north or south; a radius of 1 to 5000 m.';
+    end if;
+    middle := public.st_setsrid(public.st_makepoint(lon, lat), 4326)::public.geography;
+    around := public.st_expand(middle::public.geometry, (radius_m + 100) / (111000 * cos(radians(lat))),
+                               (radius_m + 100) / 111000.0);
+    return query
+        select s.incident_id, s.reference, round(d.distance)::integer, s.first_seen, s.last_seen, s.category, s.priority,
+               s.kind, s.status, s.outcome, s.verified_by, s.alert_count, s.drill, s.team, s.coarse
+          from mobeye.incident_seen as s
+         cross join lateral (select public.st_distance(s.seen_geom::public.geography, middle) as distance) as d
+         where s.geom operator(public.&&) around and d.distance <= radius_m
+         order by s.first_seen desc, s.incident_id desc;
+end
+$$;
+comment on function patrol.history_at(float8, float8, integer) is
+    'Incidents that the reader sees within a distance of a place (degrees, metres up to 5000), newest first; secret ones '
+    'by the centre of their cell.';
+
+create or replace function patrol.incidents_geojson(west float8, south float8, east float8, north float8) returns jsonb
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    box public.geometry;
+    features jsonb;
+begin
+    if (west between -180 and 180 and east between -180 and 180 and west <= east
+        and south between -90 and 90 and north between -90 and 90 and south <= north) is not true then
+        raise exception 'west %, south %, east %, north % is no box', west, south, east, north
+            using errcode = 'invalid_parameter_value', hint = 'Degrees, in this order: west, south, east, north.';
+    end if;
+    box := public.st_makeenvelope(west, south, east, north, 4326);
+    select coalesce(jsonb_agg(
+               jsonb_build_object(
+                   'type', 'Feature', 'id', s.incident_id,
+                   'geometry', jsonb_build_object(
+                       'type', 'Point',
+                       'coordinates', jsonb_build_array(round(public.st_x(s.seen_geom)::numeric, 7),
+                                                        round(public.st_y(s.seen_geom)::numeric, 7))),
+                   'properties', jsonb_build_object(
+                       'incident_id', s.incident_id, 'reference', s.reference, 'status', s.status,
+                       'category', s.category, 'priority', s.priority, 'kind', s.kind,
+                       'address', case when not s.coarse then s.address end,
+                       'device_id', case when not s.coarse then s.device_id end,
+                       'accuracy_m', case when not s.coarse then s.accuracy_m end,
+                       'location_source', s.location_source, 'coarse', s.coarse, 'team', s.team,
+                       'wijk_code', s.wijk_code, 'verified_by', s.verified_by, 'alert_count', s.alert_count,
+                       'first_seen', s.first_seen, 'last_seen', s.last_seen, 'delayed', s.delayed, 'drill', s.drill,
+                       'muted_until', s.muted_until, 'overdue_since', s.overdue_since, 'assigned_to', s.assigned_to))
+               order by s.incident_id), '[]')
+      into features
+      from mobeye.incident_seen as s
+     where s.status <> 'closed' and s.geom operator(public.&&) public.st_expand(box, 0.005)
+       and s.seen_geom operator(public.&&) box;
+    return jsonb_build_object('type', 'FeatureCollection', 'features', features);
+end
+$$;
+comment on function patrol.incidents_geojson(float8, float8, float8, float8) is
+    'The open incidents that the reader sees in a box (degrees: west, south, east, north), as a FeatureCollection by RFC '
+    '7946; secret ones as the centre of their cell.';
+
+create or replace function mobeye.alerts_of(incident_id bigint, my_team text, everything boolean) returns jsonb
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    from_at timestamptz;
+    until_at timestamptz;
+begin
+    select i.first_seen - coalesce(i.gap, '0'), i.last_seen + coalesce(i.gap, '0') into from_at, until_at
+      from mobeye.incident i where i.incident_id = alerts_of.incident_id;
+    return (select coalesce(jsonb_agg(l.alert order by l.occurred_at, l.journal_seq), '[]') from (
+        select a.occurred_at, a.journal_seq,
+               jsonb_build_object(
+                   'occurred_at', a.occurred_at, 'received_at', a.received_at, 'endpoint', a.endpoint, 'kind', a.kind,
+                   'phase', a.phase, 'input', a.input, 'flags', a.flags, 'rule', a.rule,
+                   'location_source', a.location_source)
+               || case when everything
+                            or not mobeye.alert_hidden(a.device_id, a.occurred_at, a.incident_id, my_team) then
+                   jsonb_build_object(
+                       'source', a.source, 'event_id', a.event_id, 'device_id', a.device_id, 'payload', a.payload,
+                       'accuracy_m', a.accuracy_m, 'geometry', public.st_asgeojson(a.geom, 7)::jsonb)
+                  else '{}' end as alert
+          from mobeye.alert a
+         where a.incident_id = alerts_of.incident_id and a.occurred_at between from_at and until_at
+         order by a.occurred_at desc, a.journal_seq desc
+         limit 1000) as l);
+end
+$$;
+comment on function mobeye.alerts_of(bigint, text, boolean) is
+    'The last 1000 alerts of an incident, without what is secret to a team.';
+
+create or replace function patrol.open_incident(id bigint, reason text)
+returns table (incident_id bigint, reference text, status text, category text, priority smallint, kind text,
+               device_id text, address text, instructions text, geom public.geometry, rd_x float8, rd_y float8,
+               location_source text, accuracy_m real, wijk_code text, wijk_name text, buurt_code text, team text,
+               verified_by text, alert_count integer, first_seen timestamptz, last_seen timestamptz,
+               assigned_to text, outcome text, external_ref text, coarse boolean, alerts jsonb, history jsonb)
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+    v mobeye.who := mobeye.viewer();
+    actor text := mobeye.actor();
+    i mobeye.incident_full;
+    seen boolean;
+    place public.geometry;
+begin
+    perform mobeye.given('the reason', reason);
+    select * into i from mobeye.incident_full f where f.incident_id = id;
+    if i.incident_id is null or not mobeye.in_sight(i.team, i.areas, v) then
+        raise exception 'there is no incident %, or it is another team''s', coalesce(id::text, 'without a number')
+            using errcode = 'no_data_found', hint = 'patrol.incidents lists those that you see.';
+    end if;
+    perform mobeye.remember(id, 'look', reason);
+    -- A look whose transaction is taken back stays in the server's log.
+    raise log 'mobeyed: % looked at incident %', actor, id;
+    seen := v.auditor or coalesce(i.team = v.team or i.placement_team = v.team, false) or not i.secret;
+    place := case when seen then i.rd else mobeye.cell(i.rd) end;
+    return query
+        select i.incident_id, i.reference, i.status, i.category, i.priority, i.kind,
+               case when seen then i.device_id end, case when seen then i.address end,
+               case when seen then i.instructions end,
+               case when seen then i.geom else public.st_transform(place, 4326) end,
+               round(public.st_x(place)::numeric, 2)::float8, round(public.st_y(place)::numeric, 2)::float8,
+               i.location_source, case when seen then i.accuracy_m end, i.wijk_code, i.wijk_name, i.buurt_code, i.team,
+               i.verified_by, i.alert_count, i.first_seen, i.last_seen, i.assigned_to, i.outcome, i.external_ref,
+               not seen,
+               mobeye.alerts_of(id, v.team, v.auditor),
+               (select coalesce(jsonb_agg(to_jsonb(h) - 'incident_id' order by h.entry), '[]')
+                  from mobeye.incident_history h where h.incident_id = id and (seen or h.action <> 'note'));
+end
+$$;
+comment on function patrol.open_incident(bigint, text) is
+    'The detail of an incident with its alerts (the last 1000) and its history, for a reason; who looked, when and why is '
+    'in the history. Auditors see the place exactly here and only here; a secret place stays coarse to other teams.';
+
+create or replace function patrol.api_version() returns integer
+language sql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as 'select 2';
+
+grant execute on function
+    patrol.acknowledge(bigint, text), patrol.assign(bigint, text, text), patrol.release(bigint, text),
+    patrol.on_scene(bigint, text), patrol.close(bigint, text, text, text), patrol.reopen(bigint, text, text),
+    patrol.verify(bigint, text), patrol.note(bigint, text), patrol.link(bigint, text, text),
+    patrol.claim_next(text, text), patrol.mute(text, timestamptz, text),
+    patrol.mute_area(text, text, timestamptz, text), patrol.unmute(bigint) to mobeye_patrol;
+grant execute on function patrol.history_at(float8, float8, integer),
+    patrol.incidents_geojson(float8, float8, float8, float8), patrol.open_incident(bigint, text)
+    to mobeye_patrol, mobeye_auditor;
+grant execute on function patrol.api_version() to mobeye_registry;

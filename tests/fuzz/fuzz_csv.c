@@ -1,0 +1,55 @@
+/* Any bytes as a file of devices, in one piece and in two: rows and complaints, the same of both, never a crash. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl/device_csv.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+struct heard {
+    struct findings findings;
+    struct buf text, rows;
+};
+
+static void on_row(void *ctx, uint64_t line, const struct str *cells)
+{
+    struct heard *heard = ctx;
+    struct str values[DEVICE_COLUMNS];
+    buf_be64(&heard->rows, line);
+    if (!device_row(line, cells, &heard->findings, &heard->text, values))
+        return;
+    for (int i = 0; i < DEVICE_COLUMNS; i++)
+        buf_append_str(&heard->rows, values[i]);
+}
+
+static struct heard read_in_two(const char *bytes, size_t size, size_t first)
+{
+    struct heard heard = {0};
+    struct csv_reader *reader = csv_reader_new(&device_columns, on_row, &heard, &heard.findings);
+    if (csv_reader_feed(reader, bytes, first))
+        csv_reader_feed(reader, bytes + first, size - first);
+    if (!csv_reader_finish(reader) && heard.findings.errors == 0)
+        abort();
+    csv_reader_free(&reader);
+    return heard;
+}
+
+static void forget(struct heard *heard)
+{
+    findings_free(&heard->findings);
+    buf_free(&heard->text);
+    buf_free(&heard->rows);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    const char *bytes = size ? (const char *)data : "";
+    struct heard whole = read_in_two(bytes, size, size);
+    struct heard halves = read_in_two(bytes, size, size > 2 ? size / 2 + 1 : size);
+    if (whole.findings.n != halves.findings.n || !str_eq(buf_str(&whole.rows), buf_str(&halves.rows)))
+        abort();
+    forget(&whole);
+    forget(&halves);
+    return 0;
+}

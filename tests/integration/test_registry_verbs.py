@@ -1,0 +1,296 @@
+"""mobeyectl areas, devices, device, people and teams, from outside."""
+import json
+import subprocess
+
+import pytest
+
+from harness.paths import MOBEYECTL, ROOT
+
+DISTRICTS = ROOT.parent / "shared" / "data" / "amersfoort-wijken-2014.geojson"
+HAND_DRAWN = ROOT / "tests" / "areas" / "hand-drawn.geojson"
+CHECK_POINT = (5.40168265, 52.16646193)  # RD New 155990.61 464256.19
+
+DEVICES = """\
+device_id,model,group,account,input,heartbeat,grace,placed_from,placed_until,address,lon,lat,rd_x,rd_y,team,secret,instructions
+NL-1,CM4000,woning,ab12,1,26h,2h,2026-01-01T00:00:00+01:00,2026-03-01T00:00:00+01:00,"Straat 1, Amersfoort",5.38,52.15,,,noord,yes,
+NL-1,CM4000,woning,ab12,1,26h,2h,2026-03-01T00:00:00+01:00,,Straat 2,,,155990.61,464256.19,noord,no,"ring
+twice"
+NL-2,iCM41,,,,7d,,,,,,,,,,,
+"""
+
+
+class Registry:
+    def __init__(self, database, directory):
+        self.database, self.directory = database, directory
+
+    def run(self, *arguments, stdin=None):
+        return subprocess.run([MOBEYECTL, *map(str, arguments), "--db", self.database.conninfo], input=stdin,
+                              capture_output=True, text=True, timeout=120)
+
+    def done(self, *arguments, stdin=None):
+        """Its --json, and what it complained of."""
+        ran = self.run(*arguments, "--json", stdin=stdin)
+        assert ran.returncode == 0, ran.stderr
+        return json.loads(ran.stdout), ran.stderr
+
+    def refused(self, *arguments, stdin=None, status=1):
+        """Its complaints, by line."""
+        before = self.state()
+        ran = self.run(*arguments, stdin=stdin)
+        assert ran.returncode == status, (ran.stdout, ran.stderr)
+        assert ran.stdout == ""
+        assert self.state() == before
+        return ran.stderr.splitlines()
+
+    def query(self, sql):
+        return self.database.rows(sql)
+
+    def state(self):
+        return self.query("select name, value from mobeye.counter order by 1")
+
+    def file(self, text, name="file.csv"):
+        path = self.directory / name
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+
+@pytest.fixture
+def registry(database, tmp_path):
+    return Registry(database, tmp_path)
+
+
+def collection(*features):
+    return json.dumps({"type": "FeatureCollection", "features": [
+        {"type": "Feature", "properties": properties, "geometry": {"type": "Polygon", "coordinates": [ring]}}
+        for properties, ring in features]}, indent=1)
+
+
+def square(x=5.0, y=52.0):
+    return [[x, y], [x + 0.1, y], [x + 0.1, y + 0.1], [x, y + 0.1], [x, y]]
+
+
+BOW_TIE = [[5, 52], [5.1, 52.1], [5.1, 52], [5, 52.1], [5, 52]]
+LINE = [[5, 52], [5.1, 52.1], [5, 52]]
+
+
+@pytest.mark.parametrize("file", [HAND_DRAWN, DISTRICTS], ids=lambda file: file.stem)
+def test_a_file_of_areas_is_imported_and_again_changes_nothing(registry, file):
+    if not file.exists():
+        pytest.skip(f"{file.name} is not here")
+    count = len(json.loads(file.read_text())["features"])
+    counts, complaints = registry.done("areas", "import", "--layer", "wijk", "--vintage", 2014, file)
+    assert counts == [{"areas": count, "added": count, "changed": 0, "removed": 0}]
+    assert "error" not in complaints
+    before = registry.state()
+    counts, _ = registry.done("areas", "import", "--layer", "wijk", "--vintage", 2014, file)
+    assert counts == [{"areas": count, "added": 0, "changed": 0, "removed": 0}]
+    assert registry.state() == before
+    codes = registry.query("select code from mobeye.area where st_covers(geom, "
+                           f"st_setsrid(st_makepoint({CHECK_POINT[0]}, {CHECK_POINT[1]}), 4326))")
+    assert codes == [("WK030710",) if file == DISTRICTS else ("WK990003",)] or codes == [("WK990002",)]
+
+
+def test_areas_replace_their_layer_and_vintage_alone(registry):
+    one = registry.file(collection(({"code": "A", "name": "a"}, square()), ({"code": "B", "name": "b"}, square(6))))
+    two = registry.file(collection(({"code": "B", "name": "b"}, square(6)), ({"code": "C", "name": "c"}, square(7))), "two")
+    registry.done("areas", "import", "--layer", "wijk", "--vintage", 2014, one)
+    registry.done("areas", "import", "--layer", "wijk", one)
+    registry.done("areas", "import", "--layer", "buurt", "--vintage", 2014, one)
+    counts, _ = registry.done("areas", "import", "--layer", "wijk", "--vintage", 2014, two)
+    assert counts == [{"areas": 2, "added": 1, "changed": 0, "removed": 1}]
+    rows = registry.query("select layer, vintage, string_agg(code, '' order by code) from mobeye.area"
+                          " group by 1, 2 order by 1, 2")
+    assert rows == [("buurt", 2014, "AB"), ("wijk", 2014, "BC"), ("wijk", None, "AB")]
+    valid = registry.query("select distinct valid::text from mobeye.area where vintage is null")
+    assert valid == [("(,)",)]
+
+
+def test_invalid_areas_are_repaired_with_a_warning_by_name(registry):
+    file = registry.file(collection(({"code": "WK7", "name": "Strik"}, BOW_TIE), ({"code": "B", "name": "b"}, square())))
+    _, complaints = registry.done("areas", "import", "--layer", "wijk", file)
+    assert complaints.startswith(f"{file}:4: warning: feature 1 (WK7, Strik): geometry: is invalid")
+    assert registry.query("select bool_and(st_isvalid(geom)), sum(st_numgeometries(geom)) from mobeye.area") == [(True, 3)]
+
+
+def test_every_bad_area_is_named_and_nothing_is_imported(registry):
+    file = registry.file(collection(
+        ({"code": "A", "name": "a"}, square()), ({"name": "b"}, square()), ({"code": "C"}, square()),
+        ({"code": "D", "name": "d"}, LINE), ({"code": "A", "name": "a"}, square(6))))
+    complaints = registry.refused("areas", "import", "--layer", "wijk", file)
+    for words in ("feature 2 (b): properties.code: is missing", "feature 3 (C): properties.name: is missing",
+                  "feature 4 (D, d): geometry: is invalid", "feature 5 (A, a): code: is in feature 1 too"):
+        assert sum(words in line for line in complaints) == 1, complaints
+    assert "4 errors; nothing is imported" in complaints[-1]
+    assert registry.query("select count(*) from mobeye.area") == [(0,)]
+
+
+def test_areas_in_rd_new_are_refused_with_the_command_that_mends_them(registry):
+    file = registry.file(collection(({"code": "A", "name": "a"}, [[155000, 463000], [156000, 463000], [156000, 464000],
+                                                                  [155000, 463000]])))
+    complaints = registry.refused("areas", "import", "--layer", "wijk", file)
+    assert "ogr2ogr -f GeoJSON -t_srs EPSG:4326 -s_srs EPSG:28992" in complaints[0]
+    assert str(file) in complaints[0]
+
+
+def test_areas_say_what_is_wrong_with_the_command_line(registry):
+    for arguments in (["--layer", "Wijk", "x"], ["--layer", "wijk", "--vintage", "14", "x"], ["x"], ["--layer", "wijk"]):
+        registry.refused("areas", "import", *arguments, status=2)
+    assert "No such file" in registry.refused("areas", "import", "--layer", "wijk", "/nonexistent")[0]
+
+
+def test_devices_are_imported_and_again_change_nothing(registry):
+    registry.done("teams", "import", registry.file("team,layer,code\nnoord,,\n", "teams.csv"))
+    file = registry.file(b"\xef\xbb\xbf" + DEVICES.replace("\n", "\r\n").encode())
+    counts, complaints = registry.done("devices", "import", file)
+    assert complaints == ""
+    assert counts == [{"devices": 2, "devices_added": 2, "devices_changed": 0, "addresses_changed": 1,
+                       "placements_added": 2, "placements_changed": 0}]
+    before = registry.state()
+    counts, _ = registry.done("devices", "import", "-", stdin=DEVICES)
+    assert set(counts[0].values()) == {0, 2}
+    assert registry.state() == before
+    rows = registry.query("select device_id, model, device_group, heartbeat = '26h', grace = '2h', state"
+                          " from mobeye.device order by 1")
+    assert rows == [("NL-1", "CM4000", "woning", True, True, "placed"), ("NL-2", "iCM41", None, False, False, "stock")]
+    assert registry.query("select account, input, device_id from mobeye.device_address") == [("AB12", 1, "NL-1")]
+    rows = registry.query("select during = '[2025-12-31 23:00Z,2026-02-28 23:00Z)', address, team, secret from mobeye.placement"
+                          " where secret")
+    assert rows == [(True, "Straat 1, Amersfoort", "noord", True)]
+
+
+def test_rd_new_becomes_degrees(registry):
+    registry.done("devices", "import", registry.file(DEVICES))
+    metres = registry.query(f"select st_distance(geom::geography, st_makepoint({CHECK_POINT[0]}, {CHECK_POINT[1]})::geography)"
+                            " from mobeye.placement where address = 'Straat 2'")
+    assert metres[0][0] < 0.3
+
+
+def test_every_bad_row_is_named_by_its_line_and_nothing_is_imported(registry):
+    registry.done("devices", "import", "-", stdin="device_id,lon,lat,placed_from,placed_until,account\n"
+                                                  "old,5,52,2026-01-01T00:00:00Z,2026-02-01T00:00:00Z,AAAA\n")
+    registry.query("update mobeye.device set state = 'stock' returning 1")
+    rows = [
+        ("NL 1,,,,,,,", "device_id: \"NL 1\" is no device id"),
+        ("a,x,,,,,,", "heartbeat: \"x\" is no duration"),
+        ("b,,2026-01-01,,5,52,,", "placed_from: \"2026-01-01\" is no time"),
+        ('c,,,,"5,3",52,,', "lon: \"5,3\" has a decimal comma"),
+        ("d,,,,5,,,", "lon: without lat"),
+        ("e,,2026-01-01T00:00:00Z,2026-01-01T00:00:00Z,5,52,,", "placed_until: is not after placed_from"),
+        ("f,1h", "has 2 cells (the header has 8)"),
+        ("g,,,,,,maybe,", "secret: \"maybe\" (yes or no)"),
+        ("h,1h,2026-01-01T00:00:00Z,,5,52,,", None),
+        ("h,2h,2026-03-01T00:00:00Z,,5,52,,", "heartbeat: device h has"),
+        ("old,,2026-01-15T00:00:00Z,,5,52,,", "placed_from: device old is placed from 2026-01-01T00:00:00Z"),
+        ("i,,,,,,,AAAA", None),
+        ("j,,,,,,,aaaa", "account: account AAAA is that of device i in line 13"),
+        ("k,,,2020-01-01T00:00:00Z,5,52,,", "placed_until: is over already"),
+    ]
+    text = "device_id,heartbeat,placed_from,placed_until,lon,lat,secret,account\n" + "\n".join(row for row, _ in rows)
+    file = registry.file(text)
+    complaints = registry.refused("devices", "import", file)
+    for number, (row, words) in enumerate(rows, 2):
+        mine = [line for line in complaints if line.startswith(f"{file}:{number}: ")]
+        assert bool(mine) == bool(words), (row, complaints)
+        assert not words or any(words in line for line in mine), (row, mine)
+    assert sorted(complaints[:-1], key=lambda line: int(line.split(":")[1])) == complaints[:-1]
+
+
+def test_a_moved_device_leaves_where_it_stood_and_a_missing_column_leaves_what_was(registry):
+    head = "device_id,placed_from,lon,lat"
+    registry.done("devices", "import", "-", stdin=f"{head},address,secret\na,2026-01-01T00:00:00Z,5,52,here,yes\n")
+    registry.done("devices", "import", "-", stdin=f"{head}\na,2026-01-01T00:00:00Z,5,52\na,2026-05-01T00:00:00Z,6,53\n".replace(
+        "00:00Z,5,52\n", "00:00Z,5,52\n", 1).replace("a,2026-01-01T00:00:00Z,5,52\n", ""))
+    rows = registry.query("select upper(during) = '2026-05-01Z', address, secret from mobeye.placement order by during")
+    assert rows == [(True, "here", True), (None, None, False)]
+
+
+def test_without_a_start_it_stands_there_since_it_does(registry):
+    text = "device_id,lon,lat\na,5,52\n"
+    registry.done("devices", "import", "-", stdin=text)
+    before = registry.state()
+    registry.done("devices", "import", "-", stdin=text)
+    assert registry.state() == before
+    registry.done("devices", "import", "-", stdin="device_id,lon,lat\na,5,53\n")
+    assert registry.query("select count(*), count(*) filter (where upper_inf(during)) from mobeye.placement") == [(2, 1)]
+
+
+def test_swapped_accounts_are_swapped(registry):
+    registry.done("devices", "import", "-", stdin="device_id,account\na,AAAA\nb,BBBB\n")
+    registry.done("devices", "import", "-", stdin="device_id,account\na,BBBB\nb,AAAA\n")
+    rows = registry.query("select device_id, account from mobeye.device_address order by 1")
+    assert rows == [("a", "BBBB"), ("b", "AAAA")]
+
+
+def test_semicolons_and_an_unknown_column_are_told(registry):
+    assert "separated by semicolons" in registry.refused("devices", "import", "-", stdin="device_id;model\nx;y\n")[0]
+    assert "no column \"modle\" (the columns are device_id," in registry.refused("devices", "import", "-",
+                                                                              stdin="device_id,modle\nx,y\n")[0]
+
+
+def test_a_device_is_placed_retrieved_and_shown(registry):
+    registry.done("devices", "import", registry.file(DEVICES))
+    placed, complaints = registry.done("device", "place", "NL-2", "--at", "5.38421,52.19634", "--address", "Straat 3",
+                                       "--team", "oost", "--secret", "--from", "2026-01-01T00:00:00+01:00")
+    assert 'there is no team "oost" yet' in complaints
+    shown, _ = registry.done("device", "show", "NL-2")
+    assert shown["device"]["state"] == "placed"
+    assert shown["placements"] == [{"placement_id": placed[0]["placement_id"], "placed_from": "2025-12-31T23:00:00Z",
+                                    "placed_until": None, "lon": 5.38421, "lat": 52.19634, "address": "Straat 3",
+                                    "team": "oost", "secret": True, "instructions": None}]
+    registry.done("device", "retrieve", "NL-2")
+    shown, _ = registry.done("device", "show", "NL-2")
+    assert shown["device"]["state"] == "stock" and shown["placements"][0]["placed_until"]
+    assert "is not placed" in registry.refused("device", "retrieve", "NL-2")[0]
+    assert "not registered" in registry.refused("device", "place", "NL-9", "--at", "5,52")[0]
+    assert "not registered" in registry.refused("device", "show", "NL-9")[0]
+    assert "not degrees" in registry.refused("device", "place", "NL-2", "--at", "155000,463000", status=2)[0]
+    text = registry.run("device", "show", "NL-1")
+    assert text.returncode == 0 and "Straat 1, Amersfoort" in text.stdout and "AB12" in text.stdout
+
+
+def test_unknown_senders_are_listed(registry):
+    registry.query("insert into mobeye.device_status values ('dc09:AB12/1', false, now(), now(), now(), 'portal', 'dc09:AB12',"
+                   " 'motion') returning 1")
+    listed, _ = registry.done("devices", "unknown")
+    assert [(row["device_id"], row["kind"], row["endpoint"]) for row in listed] == [("dc09:AB12/1", "motion", "portal")]
+    registry.done("devices", "import", registry.file(DEVICES))
+    assert registry.done("devices", "unknown")[0] == []
+
+
+def test_people_and_teams(registry):
+    people = "login,name,team\njan,Jan,noord\nmobeye_ingest,Ien,\n"
+    counts, complaints = registry.done("people", "import", "-", stdin=people)
+    assert counts == [{"people": 2, "stored": 2}]
+    assert '-:2: warning: login: there is no database login "jan"' in complaints
+    assert '-:2: warning: team: "noord" is made' in complaints
+    assert "-:3" not in complaints
+    assert registry.done("people", "import", "-", stdin=people)[0] == [{"people": 2, "stored": 0}]
+    counts, complaints = registry.done("teams", "import", "-", stdin="team,layer,code\nnoord,wijk,A\nzuid,,\n")
+    assert counts == [{"teams": 2, "made": 1, "areas_added": 1, "areas_removed": 0}]
+    assert "-:2: warning: code: there is no area A in layer wijk yet" in complaints
+    counts, _ = registry.done("teams", "import", "-", stdin="team,layer,code\nnoord,wijk,B\n")
+    assert counts == [{"teams": 1, "made": 0, "areas_added": 1, "areas_removed": 1}]
+    assert registry.query("select count(*) from pg_roles where rolname = 'jan'") == [(0,)]
+
+
+def test_bad_people_and_teams_are_named_by_line(registry):
+    complaints = registry.refused("people", "import", "-", stdin="login,name,team\njan,,\njan,Jan,\njan,Jan,\n")
+    assert [line for line in complaints if line.startswith("-:2: name: is empty")]
+    assert [line for line in complaints if line.startswith('-:4: login: "jan" is in line 3 too')]
+    complaints = registry.refused("teams", "import", "-", stdin="team,layer,code\nnoord,wijk,\n,wijk,A\n")
+    assert [line for line in complaints if line.startswith("-:2: code: is empty")]
+    assert [line for line in complaints if line.startswith("-:3: team: is empty")]
+
+
+def test_a_member_of_mobeye_registry_imports_devices_and_areas_and_no_people(registry, database):
+    def run(*arguments, stdin):
+        return subprocess.run([MOBEYECTL, *arguments, "--db", f"{database.conninfo} options='-c role=mobeye_registry'"],
+                              input=stdin, capture_output=True, text=True, timeout=120)
+    done = run("devices", "import", "-", stdin=DEVICES)
+    assert done.returncode == 0, done.stderr
+    done = run("areas", "import", "--layer", "wijk", "-", stdin=collection(({"code": "A", "name": "a"}, BOW_TIE)))
+    assert done.returncode == 0, done.stderr
+    done = run("device", "retrieve", "NL-1", stdin="")
+    assert done.returncode == 0, done.stderr
+    done = run("people", "import", "-", stdin="login,name,team\njan,Jan,\n")
+    assert done.returncode == 1 and "permission denied" in done.stderr

@@ -1,0 +1,68 @@
+"""mobeyectl retention and subject, from outside."""
+import json
+import subprocess
+
+import pytest
+
+from harness.paths import MOBEYECTL
+
+HOME = """
+insert into mobeye.device (device_id) values ('NL-1');
+insert into mobeye.placement (device_id, during, geom, address)
+    values ('NL-1', tstzrange('2026-10-01', '2026-10-15'), st_setsrid(st_point(5.38, 52.19), 4326), 'Kerkstraat 1');
+select mobeye.make_partitions('alarm', '2026-10-05', '2026-10-06');
+insert into mobeye.alert (class, occurred_at, received_at, source, event_id, instance, journal_seq, endpoint, device_id,
+                          kind, phase, drill, flags, location_source, payload)
+    values ('alarm', '2026-10-05', '2026-10-05', '/s', 'home', 'one', 1, 'door', 'NL-1', 'motion', 'raise', false, '{}',
+            'none', '{"secret": "in bed"}');
+"""
+
+
+@pytest.fixture
+def ctl(database):
+    def run(*arguments, stdin=""):
+        return subprocess.run([MOBEYECTL, *arguments, "--db", database.conninfo], input=stdin, capture_output=True,
+                              text=True, timeout=60)
+    return run
+
+
+def test_what_is_due_is_shown_and_then_erased(database, ctl, daemons):
+    daemon = daemons(database.ingest)
+    daemon.write(more="retention: {alarm: 10d}\n")
+    database.execute(HOME)
+    due = ctl("retention", "-c", str(daemon.file), "--dry-run", "--json")
+    assert due.returncode == 0, due.stderr
+    assert [(row["what"], row["class"], row["rows"]) for row in json.loads(due.stdout) if row["rows"]] == [
+        ("alerts", "alarm", 1)]
+    assert database.value("select count(*) from mobeye.alert") == 1
+    assert ctl("retention", "-c", str(daemon.file)).stdout == "1 rows erased\n"
+    assert database.value("select count(*) from mobeye.alert") == 0
+
+
+def test_a_home_is_exported_erased_and_erased_again(database, ctl):
+    database.execute(HOME)
+    whose = ("--address", "kerkstraat 1")
+    (export,) = json.loads(ctl("subject", "export", *whose).stdout)
+    assert export["alerts"][0]["payload"] == {"secret": "in bed"}
+    erased = ctl("subject", "erase", *whose)
+    assert erased.returncode == 0 and "2 rows erased" in erased.stderr
+    assert "Kerkstraat" not in erased.stdout and json.loads(erased.stdout)["device_id"] == "NL-1"
+    assert database.value("select count(*) from mobeye.alert") == 0
+    database.execute("delete from mobeye.erasure; delete from mobeye.device")
+    database.execute(HOME)  # as a backup from before has it
+    again = ctl("subject", "again", "-", stdin=erased.stdout)
+    assert again.stdout == "2 rows erased again\n", again.stderr
+    assert database.value("select count(*) from mobeye.alert") == 0
+
+
+@pytest.mark.parametrize("arguments, word", [
+    (["export"], "--address"),
+    (["erase", "--device", "NL-1"], "--from"),
+    (["again"], "FILE"),
+    (["again", "--address", "x", "-"], "FILE"),
+    (["burn"], "export"),
+    ([], "export"),
+])
+def test_a_request_without_a_subject_is_refused(ctl, arguments, word):
+    done = ctl("subject", *arguments)
+    assert done.returncode == 2 and word in done.stderr

@@ -1,0 +1,72 @@
+"""What the daemon looks after by itself: silence, retention; one daemon of several."""
+from harness.alerts import alert
+from harness.peers import Dealer
+from harness.wait import wait_until
+
+PLACED = """
+insert into mobeye.device (device_id, heartbeat, registered_at) values ('NL-1', '1 hour', now() - interval '3 days');
+insert into mobeye.placement (device_id, during, geom)
+    values ('NL-1', tstzrange(now() - interval '2 days', null), st_setsrid(st_point(5.38, 52.19), 4326));
+insert into mobeye.daemon values (gen_random_uuid(), 'gone', now() - interval '2 hours', now() - interval '2 hours',
+                                  now() - interval '5 days');
+"""
+
+STATUS = "select status, outcome, device_id from mobeye.incident where kind = 'comms' order by incident_id"
+
+
+def never_a_gap(database, daemon):
+    """As if the daemon had run for days: what it reports at its start is no time in which nothing was taken."""
+    wait_until(lambda: database.value("select count(*) from mobeye.daemon where instance = %s", daemon.conf.instance),
+               "the daemon reports")
+    database.execute("update mobeye.daemon set gap_until = now() - interval '5 days'")
+
+
+def test_a_silent_device_is_one_incident_until_its_next_alert(database, daemons, context):
+    daemon = daemons(database.ingest).start()
+    never_a_gap(database, daemon)
+    daemon.stop()
+    database.execute(PLACED)
+    daemon.start()
+    wait_until(lambda: database.rows(STATUS) == [("new", None, "NL-1")], "the device is silent")
+    assert Dealer(context, daemon.address()).ask(alert("back", device="NL-1", kind="keepalive")).word == b"ACK"
+    wait_until(lambda: database.rows(STATUS) == [("closed", "restored", "NL-1")], "the device is heard again")
+    ops = [row[0] for row in database.rows("select op from mobeye.change order by change_id")]
+    assert ops == ["new", "status"]
+
+
+def test_a_silent_endpoint_is_one_incident_until_its_next_message(database, daemons, context):
+    daemon = daemons(database.ingest)
+    daemon.conf.set(endpoints=[daemon.conf.endpoint("door", expect_every="26h")])
+    daemon.start()
+    never_a_gap(database, daemon)
+    database.execute("update mobeye.endpoint_status set since = now() - interval '27 hours'")
+    daemon.stop()
+    daemon.start()
+    wait_until(lambda: database.rows(STATUS) == [("new", None, None)], "the endpoint is silent")
+    assert Dealer(context, daemon.address()).ask(alert("back")).word == b"ACK"
+    daemon.stop()
+    daemon.start()
+    Dealer(context, daemon.address()).ask(alert("again"))
+    database.disconnect_all()  # the next round begins with the next connection
+    wait_until(lambda: database.rows(STATUS) == [("closed", "restored", None)], "the endpoint is heard again")
+
+
+def test_what_is_past_its_time_is_erased(database, daemons):
+    database.execute("select mobeye.make_partitions('camera', now() - interval '40 days', now() - interval '39 days')")
+    before = database.value("select count(*) from mobeye.partitions_before('camera', now() - interval '35 days')")
+    assert before > 0
+    daemons(database.ingest).start()
+    wait_until(lambda: database.value("select count(*) from mobeye.partitions_before('camera', now() - interval '35 days')")
+               == 0, "old partitions are gone")
+
+
+def test_two_daemons_take_it_in_turns(database, daemons):
+    holders = "select count(*) from pg_locks where locktype = 'advisory' and classid = 1297039941 and objid = 3"
+    first = daemons(database.ingest, instance="one").start()
+    wait_until(lambda: database.value(holders) == 1, "one has the lock")
+    second = daemons(database.ingest, instance="two").start()
+    wait_until(lambda: database.value("select count(*) from mobeye.daemon") == 2, "both report")
+    assert database.value(holders) == 1
+    first.kill()
+    wait_until(lambda: database.value(holders) == 0, "the lock went with its session")
+    assert second.running()

@@ -1,0 +1,59 @@
+-- Each role with each object of schema patrol, and with the tables behind it: what it may, and nothing else.
+\set QUIET on
+begin;
+\ir fixture.psql
+select no_plan() \g /dev/null
+
+create temporary table roles as
+select unnest(array['mobeye_patrol', 'mobeye_auditor', 'mobeye_registry', 'mobeye_ingest', 't_niemand']) as role;
+
+create temporary table may_read (relation text, roles text[]);
+insert into may_read values
+    ('alerts', '{mobeye_patrol,mobeye_auditor}'), ('incidents', '{mobeye_patrol,mobeye_auditor}'),
+    ('queue', '{mobeye_patrol,mobeye_auditor}'), ('changes', '{mobeye_patrol,mobeye_auditor}'),
+    ('incident_history', '{mobeye_patrol,mobeye_auditor}'),
+    ('devices', '{mobeye_patrol,mobeye_auditor,mobeye_registry}'), ('mutes', '{mobeye_patrol,mobeye_auditor,mobeye_registry}');
+select bag_eq($$select relname::text from pg_class where relnamespace = 'patrol'::regnamespace and relkind = 'v' and relname in (select relation from may_read)$$,
+              'select relation from may_read', 'these are the views');
+select is(has_schema_privilege(role, 'patrol', 'usage') and has_table_privilege(role, 'patrol.' || relation, 'select'), role = any (m.roles), format('%s reads %s: %s', role, relation, role = any (m.roles)))
+  from roles, may_read m;
+select ok(not has_table_privilege(role, 'patrol.' || relation, 'insert, update, delete, truncate, references, trigger'), format('%s writes no %s', role, relation))
+  from roles, may_read;
+-- By doing it: a privilege that is there and does not work is none.
+select lives_ok(format('select as_login(%L, ''select count(*) from patrol.%s'')', case role when 'mobeye_patrol' then 't_jan' when 'mobeye_auditor' then 't_anna' else 't_rik' end, relation),
+                format('%s really reads %s', role, relation))
+  from may_read m, unnest(m.roles) as role;
+
+create temporary table may_call (call text, roles text[]);
+insert into may_call values
+    ('acknowledge(bigint, text)', '{mobeye_patrol}'), ('assign(bigint, text, text)', '{mobeye_patrol}'), ('release(bigint, text)', '{mobeye_patrol}'),
+    ('on_scene(bigint, text)', '{mobeye_patrol}'), ('close(bigint, text, text, text)', '{mobeye_patrol}'), ('reopen(bigint, text, text)', '{mobeye_patrol}'),
+    ('verify(bigint, text)', '{mobeye_patrol}'), ('note(bigint, text)', '{mobeye_patrol}'), ('link(bigint, text, text)', '{mobeye_patrol}'),
+    ('claim_next(text, text)', '{mobeye_patrol}'), ('mute(text, timestamptz, text)', '{mobeye_patrol}'),
+    ('mute_area(text, text, timestamptz, text)', '{mobeye_patrol}'), ('unmute(bigint)', '{mobeye_patrol}'),
+    ('history_at(float8, float8, integer)', '{mobeye_patrol,mobeye_auditor}'),
+    ('incidents_geojson(float8, float8, float8, float8)', '{mobeye_patrol,mobeye_auditor}'),
+    ('open_incident(bigint, text)', '{mobeye_patrol,mobeye_auditor}'), ('api_version()', '{mobeye_patrol,mobeye_auditor,mobeye_registry}');
+select is(has_function_privilege(role, ('patrol.' || call)::regprocedure, 'execute'), role = any (m.roles), format('%s calls %s: %s', role, call, role = any (m.roles)))
+  from roles, may_call m;
+select bag_has($$select ('patrol.' || call)::regprocedure::oid from may_call$$,
+               $$select oid from pg_proc where pronamespace = 'patrol'::regnamespace and has_function_privilege('mobeye_patrol', oid, 'execute')$$, 'and a patrol nothing else');
+select throws_ok(format('select as_login(%L, %L)', login, 'select patrol.' || call), '42501', null, format('%s: %s', login, call))
+  from unnest(array['t_anna', 't_rik', 't_niemand']) as login,
+       unnest(array['acknowledge(1)', 'assign(1, ''x'')', 'release(1)', 'on_scene(1)', 'close(1, ''drill'')', 'reopen(1, ''x'')', 'verify(1, ''person'')', 'note(1, ''x'')',
+                    'link(1, ''x'', ''y'')', 'claim_next(''x'', ''y'')', 'mute(''x'', now(), ''y'')', 'mute_area(''x'', ''y'', now(), ''z'')', 'unmute(1)']) as call;
+
+-- The tables behind: for nobody here; the daemon's functions are the store's matter.
+select ok(not has_table_privilege(role, 'mobeye.' || relation, 'select, insert, update, delete'), format('%s does not reach mobeye.%s', role, relation))
+  from unnest(array['mobeye_patrol', 'mobeye_auditor', 'mobeye_ingest', 't_niemand']) as role,
+       unnest(array['front_end', 'transition', 'mute', 'incident', 'incident_history', 'change', 'incident_full', 'incident_seen']) as relation;
+select ok(not has_schema_privilege(role, 'mobeye', 'usage'), role || ' has nothing to do in schema mobeye')
+  from unnest(array['mobeye_patrol', 'mobeye_auditor', 't_niemand']) as role;
+select throws_ok(format('select as_login(%L, %L)', login, 'select mobeye.' || call), '42501', null, format('%s: mobeye.%s', login, call))
+  from unnest(array['t_jan', 't_anna', 't_niemand', 'mobeye_ingest', 't_rik']) as login,
+       unnest(array['step(1, ''close'', null)', 'remember(1, ''x'')', 'announce(1, ''note'')', 'mute_add(''x'', null, now(), ''x'')', 'alerts_of(1, ''x'', true)']) as call;
+select throws_ok(format('select as_login(''t_jan'', %L)', 'select mobeye.' || call), '42501', null, 'not by name: ' || call)
+  from unnest(array['viewer()', 'cell(null)', 'alert_hidden(null, null, null, null)']) as call;
+
+select * from finish();
+rollback;

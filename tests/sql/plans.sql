@@ -1,0 +1,56 @@
+-- What people do all day goes by an index; and what alerts do to incidents touches none.
+\set QUIET on
+begin;
+\ir fixture.psql
+select no_plan() \g /dev/null
+select mobeye.premake_partitions() \g /dev/null
+
+-- Where a sequential scan is as good as forbidden, one that is left has no index to go by.
+set local enable_seqscan = off;
+create function plan_of(query text, login text default 'postgres') returns text language plpgsql as $$
+declare
+    line text;
+    plan text := '';
+begin
+    perform set_config('session_authorization', login, true);
+    for line in execute 'explain (costs off) ' || query loop
+        plan := plan || line || E'\n';
+    end loop;
+    perform set_config('session_authorization', 'postgres', true);
+    return plan;
+end
+$$;
+select make(jsonb_build_object('status', case when n % 50 = 0 then 'new' else 'closed' end)) from generate_series(1, 500) as n \g /dev/null
+analyze mobeye.incident;
+
+create temporary table wanted (what text, query text, index text);
+insert into wanted values
+    ('the queue', 'select * from patrol.queue', 'incident_open'),
+    ('the map of open ones', 'select * from patrol.incidents where status <> ''closed''', 'incident_open'),
+    ('an incident by its number', 'select * from patrol.incidents where incident_id = 5', 'incident_pkey'),
+    ('the newest incidents', 'select * from patrol.incidents order by incident_id desc limit 50', 'incident_pkey'),
+    ('changes after N', 'select * from patrol.changes where change_id > 5 order by change_id limit 100', 'change_id'),
+    ('the history of an incident', 'select * from patrol.incident_history where incident_id = 5', 'incident_history_incident'),
+    ('the alerts of an incident', 'select * from patrol.alerts where incident_id = 5', 'incident_id_idx');
+select matches(plan_of(query, login), '(Scan (Backward )?using|Bitmap Index Scan on) [a-z_0-9]*' || index, format('%s goes by %s for %s', what, index, login))
+  from wanted, unnest(array['postgres', 't_jan', 't_anna']) as login;
+select doesnt_match(plan_of(query, login), 'Seq Scan on (incident|change|incident_history) ', format('%s reads no table whole for %s', what, login))
+  from wanted, unnest(array['postgres', 't_jan', 't_anna']) as login;
+select doesnt_match(plan_of(query), 'Sort Key: change', 'changes come in order') from wanted where what = 'changes after N';
+select matches(plan_of('select * from patrol.alerts where device_id = ''x'' and occurred_at > now()'), 'device_id_occurred_at_idx', 'the owner finds the alerts of a device');
+select matches(plan_of('select * from mobeye.incident_seen where geom && st_makeenvelope(5, 52, 5.1, 52.1, 4326)'), 'incident_geom', 'the map box and the history of a place go by place');
+
+-- A column that an index holds costs every update of it an entry in every index.
+select is(attname, null, 'no index holds ' || attname) from (
+    select a.attname from pg_index x
+      join pg_attribute a on a.attrelid = x.indrelid
+       and (a.attnum = any (x.indkey) or pg_get_expr(x.indpred, x.indrelid) ~ ('\m' || a.attname || '\M'))
+     where x.indrelid = 'mobeye.incident'::regclass
+       and a.attname in ('last_seen', 'last_received_at', 'alert_count', 'active', 'restored_at', 'flaps')) as held;
+create temporary table before as select pg_stat_get_xact_tuples_hot_updated('mobeye.incident'::regclass) as n;
+select make() as id \gset
+update mobeye.incident set last_seen = now(), last_received_at = now(), alert_count = alert_count + 1, active = 2 where incident_id = :id;
+select is(pg_stat_get_xact_tuples_hot_updated('mobeye.incident'::regclass) - n, 1::bigint, 'an alert that joins is a heap-only update') from before;
+
+select * from finish();
+rollback;

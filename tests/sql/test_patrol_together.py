@@ -1,0 +1,200 @@
+"""People who work at the same time, each on a connection of its own."""
+
+import threading
+import time
+
+import psycopg
+
+from support import PATIENCE_S, SchemaTest, connect
+
+OFFICERS = 6
+INCIDENTS = 30
+
+
+class Together(SchemaTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        with connect(cls.database) as conn:
+            conn.execute("insert into mobeye.team values ('noord', 'Noord')")
+
+    def setUp(self):
+        super().setUp()
+        self.superuser.execute("delete from mobeye.incident")
+
+    def make(self, count=1, **columns):
+        row = {"category": "alarm", "priority": 2, "kind": "motion", "team": "noord", **columns}
+        names = ", ".join(row)
+        return [
+            number
+            for (number,) in self.superuser.execute(
+                f"insert into mobeye.incident (incident_key, first_seen, last_seen, last_received_at, {names})"
+                f" select gen_random_uuid(), now(), now(), now(), {', '.join(['%s'] * len(row))}"
+                "   from generate_series(1, %s) returning incident_id",
+                [*row.values(), count],
+            ).fetchall()
+        ]
+
+    def side_by_side(self, count, work):
+        """Runs work(conn, number) in threads; gives what each returned or raised."""
+        results = [None] * count
+
+        def run(number):
+            with connect(self.database) as conn:
+                try:
+                    results[number] = work(conn, number)
+                except psycopg.Error as error:
+                    results[number] = error
+
+        threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(PATIENCE_S)
+        return results
+
+    def waits(self, conn):
+        """Until a connection waits for a lock."""
+        end = time.monotonic() + PATIENCE_S
+        while not self.value(self.superuser, "select cardinality(pg_blocking_pids(%s)) > 0", conn.info.backend_pid):
+            self.assertLess(time.monotonic(), end)
+
+    def test_two_officers_never_get_the_same_incident(self):
+        made = self.make(INCIDENTS)
+
+        def claim_all(conn, number):
+            taken = []
+            while (incident := self.value(conn, "select patrol.claim_next('noord', %s)", f"wagen {number}")) is not None:
+                taken.append(incident)
+            return taken
+
+        taken = self.side_by_side(OFFICERS, claim_all)
+        self.assertEqual(sorted(number for some in taken for number in some), sorted(made))
+        wrong = self.value(
+            self.superuser,
+            "select count(*) from mobeye.incident i join mobeye.incident_history h using (incident_id)"
+            " where i.incident_id = any(%s) and (i.assigned_to <> h.assigned_to or i.status <> 'assigned')",
+            made,
+        )
+        self.assertEqual(wrong, 0)
+
+    def test_one_that_somebody_holds_is_passed_over(self):
+        held, free = self.make(priority=1)[0], self.make(priority=5)[0]
+        officer, other = self.connect(), self.connect()
+        with officer.transaction():
+            self.assertEqual(self.value(officer, "select patrol.claim_next('noord', 'a')"), held)
+            self.assertEqual(self.value(other, "select patrol.claim_next('noord', 'b')"), free)
+
+    def test_one_that_alerts_join_at_this_moment_is_waited_for_where_nothing_else_is_left(self):
+        (only,) = self.make()
+        daemon, officer = self.connect(), self.connect()
+        claimed = []
+        with daemon.transaction():
+            daemon.execute("select from mobeye.incident where incident_id = %s for update", [only])
+            thread = threading.Thread(
+                target=lambda: claimed.append(self.value(officer, "select patrol.claim_next('noord', 'a')"))
+            )
+            thread.start()
+            self.waits(officer)
+        thread.join(PATIENCE_S)
+        self.assertEqual(claimed, [only])
+
+    def test_of_two_who_expect_the_same_status_one_is_told(self):
+        (incident,) = self.make()
+        results = self.side_by_side(
+            2,
+            lambda conn, number: self.value(
+                conn, "select patrol.assign(%s, %s, expected_status => 'new')", incident, f"wagen {number}"
+            ),
+        )
+        told = [result for result in results if isinstance(result, psycopg.Error)]
+        self.assertEqual([result for result in results if result not in told], ["assigned"])
+        self.assertEqual([error.sqlstate for error in told], ["MB001"])
+
+    def test_changes_come_in_the_order_of_commits_and_none_is_missed(self):
+        """A reader who goes on from the last number it saw sees every change once, whoever commits when."""
+        incidents = self.make(OFFICERS)
+        start = self.value(self.superuser, "select coalesce(max(change_id), 0) from patrol.changes")
+        done = threading.Event()
+        seen = []
+
+        def follow():
+            with connect(self.database) as conn:
+                after = start
+                while True:
+                    ended = done.is_set()
+                    rows = conn.execute(
+                        "select change_id, incident_id from patrol.changes where change_id > %s order by change_id", [after]
+                    ).fetchall()
+                    seen.extend(rows)
+                    after = rows[-1][0] if rows else after
+                    if ended and not rows:
+                        return
+
+        def work(conn, number):
+            for turn in range(20):
+                with conn.transaction():
+                    for _ in range(1 + (number + turn) % 3):
+                        conn.execute("select patrol.note(%s, 'x')", [incidents[number]])
+
+        reader = threading.Thread(target=follow)
+        reader.start()
+        self.assertEqual(self.side_by_side(OFFICERS, work), [None] * OFFICERS)
+        done.set()
+        reader.join(PATIENCE_S)
+        numbers = [change for change, _ in seen]
+        self.assertEqual(numbers, list(range(start + 1, start + 1 + len(numbers))))
+        wanted = sum(1 + (number + turn) % 3 for number in range(OFFICERS) for turn in range(20))
+        self.assertEqual(len(numbers), wanted)
+
+    def test_a_transaction_that_is_left_open_holds_up_no_number(self):
+        one, other = self.make(2)
+        slow, quick = self.connect(), self.connect()
+        with slow.transaction():
+            slow.execute("select patrol.note(%s, 'slow')", [one])
+            quick.execute("select patrol.note(%s, 'quick')", [other])
+            last = self.value(quick, "select max(change_id) from patrol.changes")
+        rows = self.superuser.execute(
+            "select change_id - %s, incident_id from patrol.changes where change_id >= %s order by 1", [last, last]
+        ).fetchall()
+        self.assertEqual(rows, [(0, other), (1, one)])
+
+    def test_a_hint_comes_after_the_commit_and_says_nothing_of_the_place(self):
+        (incident,) = self.make()
+        listener = self.connect()
+        listener.execute("listen mobeye_incident")
+        self.superuser.execute("select patrol.acknowledge(%s)", [incident])
+        hint = next(listener.notifies())
+        self.assertEqual(
+            hint.payload.replace(" ", ""),
+            f'{{"incident_id":{incident},"op":"status","priority":2,"category":"alarm"}}',
+        )
+
+    def test_reopened_while_another_of_its_key_is_being_made_it_does_not_accept(self):
+        (incident,) = self.make()
+        self.superuser.execute("select patrol.close(%s, 'no_trace')", [incident])
+        daemon, officer = self.connect(), self.connect()
+        with daemon.transaction():
+            daemon.execute(
+                "insert into mobeye.incident (incident_key, category, priority, kind, first_seen, last_seen, last_received_at)"
+                " select incident_key, category, priority, kind, now(), now(), now() from mobeye.incident"
+                "  where incident_id = %s",
+                [incident],
+            )
+            thread = threading.Thread(target=officer.execute, args=("select patrol.reopen(%s, 'toch')", [incident]))
+            thread.start()
+            self.waits(officer)
+        thread.join(PATIENCE_S)
+        row = self.superuser.execute(
+            "select status, accepting from mobeye.incident where incident_id = %s", [incident]
+        ).fetchone()
+        self.assertEqual(row, ("reopened", False))
+
+    def test_a_front_end_that_hangs_with_an_incident_locked_loses_its_transaction(self):
+        (incident,) = self.make()
+        hanging = self.connect()
+        hanging.execute("begin")
+        hanging.execute("select patrol.acknowledge(%s)", [incident])
+        self.assertEqual(self.value(hanging, "show idle_in_transaction_session_timeout"), "10s")
+        hanging.execute("set idle_in_transaction_session_timeout = '1ms'")
+        self.assertEqual(self.value(self.superuser, "select patrol.assign(%s, 'x', 'new')", incident), "assigned")

@@ -1,0 +1,250 @@
+"""What a daemon does once a minute: silence, overdue and unattended incidents."""
+
+from support import SchemaTest
+
+JOURNAL = "00000000-0000-0000-0000-000000000001"
+
+
+class UpkeepTest(SchemaTest):
+    def setUp(self):
+        super().setUp()
+        self.superuser.execute(
+            "truncate mobeye.device, mobeye.device_status, mobeye.incident, mobeye.daemon, mobeye.endpoint_status,"
+            " mobeye.change, mobeye.incident_history, mobeye.mute cascade"
+        )
+        self.ingest = self.connect("mobeye_ingest")
+
+    def device(self, name, heartbeat="1 hour", grace="0", registered="2 days", placed="1 day", state="placed"):
+        self.superuser.execute(
+            "insert into mobeye.device (device_id, heartbeat, grace, registered_at, state)"
+            " values (%s, %s::interval, %s::interval, now() - %s::interval, 'placed')",
+            [name, heartbeat, grace, registered],
+        )
+        self.superuser.execute(
+            "insert into mobeye.placement (device_id, during, geom)"
+            " values (%s, tstzrange(now() - %s::interval, null), st_setsrid(st_point(5.4, 52.1), 4326))",
+            [name, placed],
+        )
+        self.superuser.execute("update mobeye.device set state = %s where device_id = %s", [state, name])
+
+    def heard(self, name, ago, endpoint="portal"):
+        self.superuser.execute(
+            "insert into mobeye.device_status as s (device_id, registered, first_received_at, last_received_at,"
+            " last_occurred_at, endpoint, source, kind)"
+            " values (%s, true, now() - %s::interval, now() - %s::interval, now(), %s, 's', 'keepalive')"
+            " on conflict (device_id) do update set last_received_at = excluded.last_received_at",
+            [name, ago, ago, endpoint],
+        )
+
+    def report(self, accepting="10 days", applied="0", journal=JOURNAL, endpoints=(), instance="one"):
+        """endpoints: (name, expect_every or None, how long ago it was heard or None)."""
+        self.ingest.execute(
+            "select mobeye.report_in(%s, %s, now() - %s::interval, now() - %s::interval, %s, %s::interval[],"
+            " (select coalesce(array_agg(now() - a::interval order by i), '{}')"
+            "    from unnest(%s::text[]) with ordinality as h (a, i)))",
+            [
+                journal,
+                instance,
+                accepting,
+                applied,
+                [e[0] for e in endpoints],
+                [e[1] for e in endpoints],
+                [e[2] for e in endpoints],
+            ],
+        )
+
+    def silent(self):
+        return sorted(row[0] for row in self.ingest.execute("select * from mobeye.watch_devices()"))
+
+    def open_incidents(self):
+        return self.superuser.execute(
+            "select category, kind, device_id, status from mobeye.incident where status <> 'closed' order by incident_id"
+        ).fetchall()
+
+    def outcomes(self):
+        return self.superuser.execute(
+            "select device_id, outcome from mobeye.incident where status = 'closed' order by incident_id"
+        ).fetchall()
+
+
+class Devices(UpkeepTest):
+    def test_one_that_is_past_heartbeat_and_grace_is_silent_once(self):
+        self.device("past", grace="10 minutes")
+        self.heard("past", "71 minutes")
+        self.device("within", grace="10 minutes")
+        self.heard("within", "69 minutes")
+        self.report()
+        self.assertEqual(self.silent(), ["past"])
+        self.assertEqual(self.silent(), [])
+        self.assertEqual(self.open_incidents(), [("service", "comms", "past", "new")])
+
+    def test_registration_and_placement_count_as_signs_of_life(self):
+        self.device("new", registered="59 minutes")
+        self.device("moved", placed="59 minutes")
+        self.device("neither")
+        self.report()
+        self.assertEqual(self.silent(), ["neither"])
+
+    def test_only_a_placed_device_with_a_heartbeat_is_missed(self):
+        self.device("unsupervised")
+        self.superuser.execute("update mobeye.device set heartbeat = null where device_id = 'unsupervised'")
+        self.device("retrieved")
+        self.superuser.execute(
+            "update mobeye.placement set during = tstzrange(lower(during), now() - interval '1 minute')"
+            " where device_id = 'retrieved'"
+        )
+        self.report()
+        self.assertEqual(self.silent(), [])
+
+    def test_it_is_judged_only_up_to_where_every_living_daemon_has_stored(self):
+        self.device("a")
+        self.heard("a", "2 hours")
+        self.report()
+        self.report(applied="90 minutes", journal="00000000-0000-0000-0000-000000000002")
+        self.assertEqual(self.silent(), [])
+        self.superuser.execute("update mobeye.daemon set alive_at = now() - interval '25 hours' where applied_until < now() - interval '1 hour'")
+        self.assertEqual(self.silent(), ["a"])
+
+    def test_not_within_an_interval_after_a_time_in_which_nothing_was_taken(self):
+        self.device("a")
+        self.heard("a", "2 hours")
+        self.report()
+        self.superuser.execute("update mobeye.daemon set alive_at = now() - interval '50 minutes'")
+        self.report(accepting="40 minutes")
+        self.assertEqual(self.silent(), [])
+
+    def test_a_restart_of_a_moment_is_no_such_time(self):
+        self.device("a")
+        self.heard("a", "2 hours")
+        self.report()
+        self.superuser.execute("update mobeye.daemon set alive_at = now() - interval '44 minutes'")
+        self.report(accepting="40 minutes")
+        self.assertEqual(self.silent(), ["a"])
+
+    def test_a_silence_ends_as_restored_where_the_device_is_no_longer_placed(self):
+        self.device("a")
+        self.report()
+        self.silent()
+        self.superuser.execute("update mobeye.placement set during = tstzrange(lower(during), now())")
+        self.assertEqual(self.silent(), [])
+        self.assertEqual(self.outcomes(), [("a", "restored")])
+
+
+class Endpoints(UpkeepTest):
+    def watch(self):
+        return self.value(self.ingest, "select mobeye.watch_endpoints()")
+
+    def aged(self, interval):
+        self.superuser.execute("update mobeye.endpoint_status set since = now() - %s::interval", [interval])
+
+    def test_one_that_hears_nothing_is_silent_once_and_back_with_the_next_message(self):
+        self.report(endpoints=[("portal", "26 hours", "27 hours"), ("cameras", None, None)])
+        self.aged("30 hours")
+        self.assertEqual(self.watch(), 1)
+        self.assertEqual(self.watch(), 0)
+        self.assertEqual(self.open_incidents(), [("service", "comms", None, "new")])
+        self.report(endpoints=[("portal", "26 hours", "0"), ("cameras", None, None)])
+        self.assertEqual(self.watch(), 0)
+        self.assertEqual(self.outcomes(), [(None, "restored")])
+
+    def test_heard_within_its_time_it_is_not(self):
+        self.report(endpoints=[("portal", "26 hours", "25 hours")])
+        self.aged("30 hours")
+        self.assertEqual(self.watch(), 0)
+
+    def test_its_incident_stands_for_those_of_its_devices(self):
+        for name in ("a", "b"):
+            self.device(name)
+            self.heard(name, "30 hours")
+        self.device("elsewhere")
+        self.heard("elsewhere", "30 hours", endpoint="other")
+        self.report(endpoints=[("portal", "26 hours", "1 hour"), ("other", None, None)])
+        self.assertEqual(self.silent(), ["a", "b", "elsewhere"])
+        self.superuser.execute("update mobeye.endpoint_status set last_received_at = now() - interval '27 hours'")
+        self.aged("30 hours")
+        self.assertEqual(self.watch(), 1)
+        self.assertEqual(self.outcomes(), [("a", "merged"), ("b", "merged")])
+        self.assertEqual(
+            [row[2] for row in self.open_incidents()], ["elsewhere", None]
+        )
+        # Nor does one that goes silent later get its own.
+        self.device("c")
+        self.heard("c", "30 hours")
+        self.assertEqual(self.silent(), [])
+        # Back: its devices are judged anew from then.
+        self.report(endpoints=[("portal", "26 hours", "0"), ("other", None, None)])
+        self.watch()
+        self.assertEqual(self.silent(), [])
+        self.superuser.execute("update mobeye.endpoint_status set back_at = now() - interval '61 minutes'")
+        self.assertEqual(self.silent(), ["a", "b", "c"])
+
+
+class Waiting(UpkeepTest):
+    def incident(self, **columns):
+        row = {
+            "incident_key": "00000000-0000-0000-0000-000000000000",
+            "accepting": False,
+            "category": "alarm",
+            "priority": 2,
+            "kind": "motion",
+            "first_seen": "now",
+            "last_seen": "now",
+            "last_received_at": "now",
+            "alert_count": 1,
+            **columns,
+        }
+        names, marks = ", ".join(row), ", ".join(["%s"] * len(row))
+        return self.value(
+            self.superuser,
+            f"insert into mobeye.incident ({names}) values ({marks}) returning incident_id",
+            *row.values(),
+        )
+
+    def ago(self, interval):
+        return self.value(self.superuser, "select now() - %s::interval", interval)
+
+    def test_overdue_is_what_nobody_acknowledged_in_time(self):
+        late = self.incident(overdue="15 minutes", created_at=self.ago("16 minutes"))
+        self.incident(overdue="15 minutes", created_at=self.ago("14 minutes"))
+        self.incident(created_at=self.ago("1 day"))
+        self.incident(overdue="15 minutes", created_at=self.ago("1 day"), status="acknowledged")
+        self.assertEqual(self.value(self.ingest, "select mobeye.mark_overdue()"), 1)
+        self.assertEqual(self.value(self.ingest, "select mobeye.mark_overdue()"), 0)
+        self.assertEqual(
+            self.superuser.execute("select incident_id, op from mobeye.change").fetchall(), [(late, "overdue")]
+        )
+
+    def test_the_end_of_a_mute_is_told_of_what_is_still_open(self):
+        device = self.incident(device_id="muted")
+        area = self.incident(areas=["wijk:W1"])
+        self.incident(device_id="muted", urgent=True)
+        self.incident(device_id="other", areas=["wijk:W2"])
+        for column, value, until in (
+            ("device_id", "muted", "0"),
+            ("area", "wijk:W1", "0"),
+            ("area", "wijk:W2", "-1 hour"),
+        ):
+            self.superuser.execute(
+                f"insert into mobeye.mute ({column}, at, until, reason, muted_by)"
+                " values (%s, now() - interval '2 hours', now() - %s::interval, 'test', 'me')",
+                [value, until],
+            )
+        self.assertEqual(self.value(self.ingest, "select mobeye.end_mutes()"), 2)
+        self.assertEqual(self.value(self.ingest, "select mobeye.end_mutes()"), 0)
+        self.assertEqual(
+            self.superuser.execute("select incident_id, op from mobeye.change order by 1").fetchall(),
+            [(device, "mute"), (area, "mute")],
+        )
+
+    def test_unattended_is_what_nobody_touched_for_seven_days(self):
+        old = self.incident(last_received_at=self.ago("7 days 1 minute"))
+        self.incident(last_received_at=self.ago("6 days 23 hours"))
+        self.incident(last_received_at=self.ago("8 days"), status="acknowledged")
+        self.incident(last_received_at=self.ago("8 days"), alert_count=0, kind="comms", category="service")
+        self.assertEqual(self.value(self.ingest, "select mobeye.close_unattended()"), 1)
+        self.assertEqual(
+            self.superuser.execute(
+                "select incident_id, outcome, closed_by_person from mobeye.incident where status = 'closed'"
+            ).fetchall(),
+            [(old, "unattended", False)],
+        )

@@ -1,0 +1,134 @@
+/* CSV as spreadsheets write it: rows by their line, and every complaint by its. */
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "ctl/csv_read.h"
+
+static const char *const names[] = {"id", "text", "more"};
+static const struct csv_columns columns = {names, 3, 1};
+
+struct heard {
+    struct buf rows; /* "LINE:ID|TEXT|MORE;" each */
+    struct findings findings;
+    uint32_t header;
+    bool whole;
+};
+
+static void on_row(void *ctx, uint64_t line, const struct str *cells)
+{
+    struct heard *heard = ctx;
+    buf_printf(&heard->rows, "%u:", (unsigned)line);
+    for (size_t i = 0; i < columns.n; i++)
+        buf_printf(&heard->rows, "%.*s%s", (int)cells[i].len, cells[i].len ? cells[i].p : "", i < 2 ? "|" : ";");
+}
+
+static struct heard read_text(const char *text, size_t len, size_t piece)
+{
+    struct heard heard = {0};
+    struct csv_reader *reader = csv_reader_new(&columns, on_row, &heard, &heard.findings);
+    bool more = true;
+    for (size_t at = 0; at < len && more; at += piece)
+        more = csv_reader_feed(reader, text + at, len - at < piece ? len - at : piece);
+    heard.whole = csv_reader_finish(reader);
+    heard.header = csv_reader_header(reader);
+    csv_reader_free(&reader);
+    cr_assert_null(reader);
+    return heard;
+}
+
+static void forget(struct heard *heard)
+{
+    buf_free(&heard->rows);
+    findings_free(&heard->findings);
+}
+
+static void assert_rows(const char *text, const char *rows)
+{
+    size_t len = strlen(text);
+    for (size_t piece = 1; piece <= len; piece++) {
+        struct heard heard = read_text(text, len, piece);
+        cr_assert(heard.whole);
+        cr_assert_eq(heard.findings.n, 0, "%s", heard.findings.n ? heard.findings.list[0].text : "");
+        cr_assert(str_is(buf_str(&heard.rows), rows), "%.*s, in pieces of %zu", (int)heard.rows.len, heard.rows.data,
+                  piece);
+        forget(&heard);
+    }
+}
+
+/* The first complaint. */
+static void assert_refused(const char *text, size_t len, uint64_t line, const char *words, bool whole)
+{
+    struct heard heard = read_text(text, len, 7);
+    cr_assert_gt(heard.findings.n, 0, "%s", text);
+    cr_assert_eq(heard.findings.errors, heard.findings.n);
+    cr_assert_eq(heard.findings.list[0].line, line, "%s: line %u", text, (unsigned)heard.findings.list[0].line);
+    cr_assert(strstr(heard.findings.list[0].text, words), "%s", heard.findings.list[0].text);
+    cr_assert_eq(heard.whole, whole, "%s", text);
+    forget(&heard);
+}
+
+#define REFUSED(text, line, words, whole) assert_refused(text, sizeof(text) - 1, line, words, whole)
+
+Test(csv_read, rows_have_the_line_that_they_begin_on)
+{
+    assert_rows("id,text\na,b\n\n  \nc,d", "2:a|b|;5:c|d|;");
+    assert_rows("id,text\na,\"b\nb\"\nc,d\n", "2:a|b\nb|;4:c|d|;");
+}
+
+Test(csv_read, columns_come_in_any_order_and_case)
+{
+    assert_rows("More, ID\n1,2\n", "2:2||1;");
+    struct heard heard = read_text("more,id\n", 8, 8);
+    cr_assert_eq(heard.header, 5);
+    forget(&heard);
+}
+
+Test(csv_read, quotes_marks_and_line_ends_of_spreadsheets)
+{
+    assert_rows("\xEF\xBB\xBFid,text\r\na,\"b \"\"c\"\", d\"\r\n", "2:a|b \"c\", d|;");
+    assert_rows("id,text,more\r\n\r\na,b,\r\n,,\r\n", "3:a|b|;");
+    assert_rows("id\n\"x\"", "2:x||;");
+}
+
+Test(csv_read, a_wrong_header_ends_it)
+{
+    REFUSED("", 0, "has no header (id,text,more)", false);
+    REFUSED("id,what\na,b\n", 1, "there is no column \"what\" (the columns are id,text,more)", false);
+    REFUSED("id,id\n", 1, "id: the column is there twice", false);
+    REFUSED("text\nx\n", 1, "id: the header lacks this column", false);
+    REFUSED("id;text\na;b\n", 1, "separated by semicolons", false);
+    REFUSED("id\ttext\n", 1, "separated by tabs", false);
+    REFUSED("id,\"te", 1, "a quote is never closed", false);
+    REFUSED("\xFF\xFEi\0d\0", 1, "is UTF-16", false);
+}
+
+Test(csv_read, a_bad_row_is_named_and_the_next_is_read)
+{
+    REFUSED("id,text\na\n", 2, "has 1 cell (the header has 2)", true);
+    REFUSED("id,text\na,b,c\n", 2, "has 3 cells", true);
+    REFUSED("id,text\n,b\n", 2, "id: is empty", true);
+    REFUSED("id,text\na,\xE9\n", 2, "text: is not UTF-8", true);
+    REFUSED("id,text\na,b\0c\n", 2, "text: has a zero byte", true);
+    REFUSED("id,text\na,b\"c\n", 2, "a quote stands where none can be", true);
+    REFUSED("id,text\na,b\nc,\"d\n", 3, "a quote is never closed", true);
+    const char text[] = "id,text\na,b\"c\nd,e\nf\ng,h\n";
+    struct heard heard = read_text(text, sizeof(text) - 1, 3);
+    cr_assert_eq(heard.findings.n, 2);
+    cr_assert_eq(heard.findings.list[1].line, 4);
+    cr_assert(str_is(buf_str(&heard.rows), "3:d|e|;5:g|h|;"), "%.*s", (int)heard.rows.len, heard.rows.data);
+    forget(&heard);
+}
+
+Test(csv_read, a_row_without_end_is_cut_off)
+{
+    struct buf text = {0};
+    buf_printf(&text, "id\n\"");
+    memset(buf_reserve(&text, CSV_ROW_MAX), 'x', CSV_ROW_MAX);
+    text.len += CSV_ROW_MAX;
+    struct heard heard = read_text(text.data, text.len, 65536);
+    cr_assert_not(heard.whole);
+    cr_assert_eq(heard.findings.n, 1);
+    cr_assert_eq(heard.findings.list[0].line, 2);
+    forget(&heard);
+    buf_free(&text);
+}

@@ -1,0 +1,116 @@
+/* What the cells of a device mean, and which go together. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ctl/device_csv.h"
+
+struct cells {
+    struct str list[DEVICE_COLUMNS];
+};
+
+/* Cells "device_id=x,lon=5": a row that is a device of that id. */
+static struct cells row(const char *text)
+{
+    struct cells cells = {.list = {[DEVICE_ID] = STR("x")}};
+    while (*text) {
+        size_t name = strcspn(text, "="), value = strcspn(text + name + 1, ";");
+        for (size_t i = 0; i < device_columns.n; i++)
+            if (strlen(device_columns.names[i]) == name && memcmp(device_columns.names[i], text, name) == 0)
+                cells.list[i] = (struct str){text + name + 1, value};
+        text += name + 1 + value;
+        text += *text == ';';
+    }
+    return cells;
+}
+
+static void assert_value(const char *text, enum device_column column, const char *value)
+{
+    struct cells cells = row(text);
+    struct findings findings = {0};
+    struct buf buf = {0};
+    struct str values[DEVICE_COLUMNS];
+    cr_assert(device_row(2, cells.list, &findings, &buf, values), "%s: %s", text,
+              findings.n ? findings.list[0].text : "");
+    cr_assert_eq(findings.n, 0, "%s", text);
+    cr_assert(str_is(values[column], value), "%s: %.*s", text, (int)values[column].len, values[column].p);
+    cr_assert(str_is(values[DEVICE_ID], "x"));
+    findings_free(&findings);
+    buf_free(&buf);
+}
+
+static void assert_found(const char *text, const char *words, bool warning)
+{
+    struct cells cells = row(text);
+    struct findings findings = {0};
+    struct buf buf = {0};
+    struct str values[DEVICE_COLUMNS];
+    cr_assert_eq(device_row(2, cells.list, &findings, &buf, values), warning, "%s", text);
+    cr_assert_eq(findings.n, 1, "%s: %zu", text, findings.n);
+    cr_assert_eq(findings.errors, !warning);
+    cr_assert(strstr(findings.list[0].text, words), "%s", findings.list[0].text);
+    findings_free(&findings);
+    buf_free(&buf);
+}
+
+Test(device_csv, cells_are_given_as_postgresql_reads_them)
+{
+    assert_value("account=ab12;input=3", DEVICE_ACCOUNT, "AB12");
+    assert_value("account=ab12;input=65535", DEVICE_INPUT, "65535");
+    assert_value("heartbeat=26h", DEVICE_HEARTBEAT, "93600000000 microseconds");
+    assert_value("grace=0", DEVICE_GRACE, "0 microseconds");
+    assert_value("lon=5.4;lat=52;placed_from=2026-01-01T00:00:00+01:00", DEVICE_PLACED_FROM,
+                 "2025-12-31T23:00:00.000000Z");
+    assert_value("rd_x=155000;rd_y=463000;secret=YES", DEVICE_SECRET, "t");
+    assert_value("secret=no", DEVICE_SECRET, "f");
+    assert_value("model=", DEVICE_MODEL, "");
+}
+
+Test(device_csv, what_is_wrong_is_told_with_what_is_allowed)
+{
+    static const struct {
+        const char *cells, *words;
+    } cases[] = {
+        {"device_id=a b", "device_id: \"a b\" is no device id (1 to 64 of"},
+        {"account=xyz", "account: \"xyz\" is no account (3 to 16 of 0-9 A-F)"},
+        {"account=12", "account: \"12\""},
+        {"account=1234;input=65536", "input: 65536 is out of range (0 to 65535)"},
+        {"account=1234;input=-1", "input: \"-1\" is no whole number"},
+        {"input=1", "input: without account"},
+        {"heartbeat=1", "heartbeat: \"1\" is no duration"},
+        {"heartbeat=0s", "heartbeat: \"0s\" is no duration here (above 0"},
+        {"lon=5", "lon: without lat"},
+        {"rd_y=463000", "rd_y: without rd_x"},
+        {"lon=5;lat=52;rd_x=155000;rd_y=463000", "lon: with rd_x"},
+        {"lon=181;lat=52", "lon: 181 is out of range (-180 to 180)"},
+        {"lon=5,3;lat=52", "lon: \"5,3\" has a decimal comma"},
+        {"lon=nan;lat=52", "lon: \"nan\" is no number"},
+        {"lon=5e1;lat=52", "lon: \"5e1\" is no number"},
+        {"rd_x=5.3;rd_y=52.1", "rd_y: 52.1 is out of range (280000 to 640000)"},
+        {"lon=5;lat=52;placed_from=2026-01-01", "placed_from: \"2026-01-01\" is no time (RFC 3339"},
+        {"lon=5;lat=52;placed_from=2026-01-01T00:00:00Z;placed_until=2026-01-01T01:00:00+01:00",
+         "placed_until: is not after"},
+        {"placed_from=2026-01-01T00:00:00Z", "placed_from: says nothing without a place"},
+        {"secret=ja", "secret: \"ja\" (yes or no)"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        assert_found(cases[i].cells, cases[i].words, false);
+}
+
+Test(device_csv, what_would_be_lost_is_a_warning)
+{
+    assert_found("address=Straat 1", "address: says nothing without a place", true);
+    assert_found("team=noord", "team: says nothing without a place", true);
+}
+
+Test(device_csv, places_on_the_command_line)
+{
+    static const char *const bad[] = {"", "5", "5,", ",52", "5;52", "155000,463000", "52.1,95", "5,52,1", "x,y"};
+    double lon, lat;
+    struct err err;
+    cr_assert_eq(device_lon_lat(STR("5.38421,52.19634"), &lon, &lat, &err), 0);
+    cr_assert_eq(lon, 5.38421);
+    cr_assert_eq(lat, 52.19634);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        cr_assert_lt(device_lon_lat(str_from(bad[i]), &lon, &lat, &err), 0, "%s", bad[i]);
+}

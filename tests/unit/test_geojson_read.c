@@ -1,0 +1,188 @@
+/* GeoJSON feature by feature: areas as EWKB, complaints by feature and line. */
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "ctl/geojson_read.h"
+
+struct heard {
+    struct buf areas; /* "FEATURE@LINE CODE NAME HEX;" each */
+    struct findings findings;
+    bool whole;
+};
+
+static void on_area(void *ctx, const struct geojson_area *area)
+{
+    struct heard *heard = ctx;
+    buf_printf(&heard->areas, "%u@%u %.*s %.*s ", (unsigned)area->feature, (unsigned)area->line, (int)area->code.len,
+               area->code.p, (int)area->name.len, area->name.p);
+    for (size_t i = 0; i < area->ewkb.len; i++)
+        buf_printf(&heard->areas, "%02X", (unsigned char)area->ewkb.p[i]);
+    buf_printf(&heard->areas, ";");
+}
+
+static struct heard read_text(const char *text, size_t piece)
+{
+    struct heard heard = {0};
+    size_t len = strlen(text);
+    struct geojson_reader *reader = geojson_reader_new("x.geojson", on_area, &heard, &heard.findings);
+    bool more = true;
+    for (size_t at = 0; at < len && more; at += piece)
+        more = geojson_reader_feed(reader, text + at, len - at < piece ? len - at : piece);
+    heard.whole = geojson_reader_finish(reader);
+    geojson_reader_free(&reader);
+    cr_assert_null(reader);
+    return heard;
+}
+
+static void forget(struct heard *heard)
+{
+    buf_free(&heard->areas);
+    findings_free(&heard->findings);
+}
+
+#define COLLECTION(features) "{\"type\":\"FeatureCollection\",\"features\":[" features "]}"
+#define FEATURE(geometry)                                                                                              \
+    "{\"type\":\"Feature\",\"properties\":{\"code\":\"C\",\"name\":\"N\"},\"geometry\":" geometry "}"
+#define TRIANGLE "[[[0,0],[1,0],[0,1],[0,0]]]"
+
+/* The same in EWKB: big-endian, a MultiPolygon with SRID 4326 of one polygon of one ring of four. */
+#define ONE_POLYGON  "0020000006000010E600000001"
+#define ONE_RING     "000000000300000001"
+#define ZERO         "0000000000000000"
+#define ONE          "3FF0000000000000"
+#define TRIANGLE_HEX ONE_RING "00000004" ZERO ZERO ONE ZERO ZERO ONE ZERO ZERO
+
+static void assert_areas(const char *text, const char *areas)
+{
+    for (size_t piece = 1; piece <= strlen(text); piece += 1 + piece / 8) {
+        struct heard heard = read_text(text, piece);
+        cr_assert(heard.whole);
+        cr_assert_eq(heard.findings.n, 0, "%s", heard.findings.n ? heard.findings.list[0].text : "");
+        cr_assert(str_is(buf_str(&heard.areas), areas), "%.*s, in pieces of %zu", (int)heard.areas.len,
+                  heard.areas.data, piece);
+        forget(&heard);
+    }
+}
+
+/* The first complaint; nothing of it is an area. */
+static void assert_refused(const char *text, uint64_t line, const char *words, bool whole)
+{
+    struct heard heard = read_text(text, 5);
+    cr_assert_gt(heard.findings.n, 0, "%s", text);
+    cr_assert(strstr(heard.findings.list[0].text, words), "%s", heard.findings.list[0].text);
+    cr_assert_eq(heard.findings.list[0].line, line, "%s: line %u", text, (unsigned)heard.findings.list[0].line);
+    cr_assert_eq(heard.whole, whole, "%s", text);
+    cr_assert_eq(heard.areas.len, 0);
+    forget(&heard);
+}
+
+Test(geojson_read, a_polygon_is_a_multipolygon_of_one)
+{
+    assert_areas(COLLECTION(FEATURE("{\"type\":\"Polygon\",\"coordinates\":" TRIANGLE "}")),
+                 "1@1 C N " ONE_POLYGON TRIANGLE_HEX ";");
+    assert_areas(COLLECTION(FEATURE("{\"type\":\"MultiPolygon\",\"coordinates\":[" TRIANGLE "]}")),
+                 "1@1 C N " ONE_POLYGON TRIANGLE_HEX ";");
+}
+
+Test(geojson_read, members_come_in_any_order_and_others_are_passed_over)
+{
+    assert_areas("\xEF\xBB\xBF{\"features\":[\n{\"geometry\":{\"coordinates\":" TRIANGLE
+                 ",\"type\":\"Polygon\",\"x\":[[1]]},\n"
+                 "\"properties\":{\"properties\":{\"code\":\"no\"},\"list\":[{\"name\":\"no\"}],\"name\":\"N\","
+                 "\"code\":7,\"n\":null},"
+                 "\"bbox\":[0,0,1,1]}],\"crs\":null,\"type\":\"FeatureCollection\"}",
+                 "1@2 7 N " ONE_POLYGON TRIANGLE_HEX ";");
+}
+
+Test(geojson_read, features_are_numbered_and_know_their_line)
+{
+    assert_areas("{\"type\":\"FeatureCollection\",\n\n\"features\":[\n" FEATURE(
+                     "{\"type\":\"Polygon\",\"coordinates\":" TRIANGLE
+                     "}") ",\n" FEATURE("{\"type\":\"Polygon\",\"coordinates\":" TRIANGLE "}") "]}",
+                 "1@4 C N " ONE_POLYGON TRIANGLE_HEX ";2@5 C N " ONE_POLYGON TRIANGLE_HEX ";");
+}
+
+Test(geojson_read, rings_are_closed_and_padded_and_altitudes_dropped)
+{
+    assert_areas(COLLECTION(FEATURE("{\"type\":\"Polygon\",\"coordinates\":[[[0,0,9],[1,0,9],[0,1,9]]]}")),
+                 "1@1 C N " ONE_POLYGON TRIANGLE_HEX ";");
+    assert_areas(COLLECTION(FEATURE("{\"type\":\"Polygon\",\"coordinates\":[[[1,1]],[]]}")),
+                 "1@1 C N " ONE_POLYGON ONE_RING "00000004" ONE ONE ONE ONE ONE ONE ONE ONE ";");
+}
+
+Test(geojson_read, of_a_collection_the_polygons_count)
+{
+    assert_areas(COLLECTION(FEATURE(
+                     "{\"type\":\"GeometryCollection\",\"geometries\":[{\"type\":\"Point\",\"coordinates\":[1,1]},"
+                     "{\"type\":\"Polygon\",\"coordinates\":" TRIANGLE "},"
+                     "{\"type\":\"MultiLineString\",\"coordinates\":[[[1,1],[0,0]]]}]}")),
+                 "1@1 C N " ONE_POLYGON TRIANGLE_HEX ";");
+}
+
+Test(geojson_read, what_no_area_can_be_made_of_is_refused_by_name_and_the_rest_is_read)
+{
+    static const struct {
+        const char *geometry, *words;
+    } cases[] = {
+        {FEATURE("null"), "feature 1 (C, N): geometry: is missing"},
+        {FEATURE("{\"type\":\"Point\",\"coordinates\":[1,1]}"), "geometry: a Point without a polygon"},
+        {FEATURE("{\"type\":\"MultiLineString\",\"coordinates\":" TRIANGLE "}"), "a MultiLineString without a polygon"},
+        {FEATURE("{\"type\":\"Polygon\",\"coordinates\":[]}"), "a Polygon without a polygon"},
+        {FEATURE("{\"type\":\"MultiPolygon\",\"coordinates\":" TRIANGLE "}"), "not nested as those of its type"},
+        {FEATURE("{\"type\":\"Polygon\",\"coordinates\":[[[0,0],[1,[0]],[0,1]]]}"), "nested unevenly"},
+        {FEATURE("{\"type\":\"Polygon\",\"coordinates\":[[[0,0],[1],[0,1]]]}"), "less than two numbers"},
+        {FEATURE("{\"type\":\"Polygon\",\"coordinates\":[[[0,0],[\"1\",0],[0,1]]]}"), "coordinates hold a text"},
+        {FEATURE("{\"type\":\"Polygon\",\"coordinates\":[[[0,0],[null,0],[0,1]]]}"), "what is no number"},
+        {FEATURE("{\"type\":\"Polygon\",\"coordinates\":[[{}]]}"), "coordinates hold an object"},
+        {FEATURE("{\"coordinates\":" TRIANGLE "}"), "its type is missing"},
+        {"{\"properties\":{\"name\":\"N\"},\"geometry\":{\"type\":\"Polygon\",\"coordinates\":" TRIANGLE "}}",
+         "feature 1 (N): properties.code: is missing"},
+        {"{\"properties\":{\"code\":{},\"name\":\"N\"},\"geometry\":{\"type\":\"Polygon\",\"coordinates\":" TRIANGLE
+         "}}",
+         "feature 1 (N): properties.code: is missing"},
+        {"{\"properties\":{\"code\":\"C\"},\"geometry\":{\"type\":\"Polygon\",\"coordinates\":" TRIANGLE "}}",
+         "feature 1 (C): properties.name: is missing"},
+        {"{\"properties\":{\"code\":\"C\\u0000\",\"name\":\"N\"},\"geometry\":{\"type\":\"Polygon\","
+         "\"coordinates\":" TRIANGLE "}}",
+         "properties.code: has a zero character"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct buf text = {0};
+        buf_printf(&text, "{\"type\":\"FeatureCollection\",\"features\":[%s]}", cases[i].geometry);
+        buf_append(&text, "", 1);
+        assert_refused(text.data, 1, cases[i].words, true);
+        buf_free(&text);
+    }
+}
+
+Test(geojson_read, what_is_not_in_degrees_is_told_with_the_command_that_mends_it)
+{
+    assert_refused(COLLECTION(FEATURE("{\"type\":\"Polygon\",\"coordinates\":[[[155000,463000],[1,0],[0,1]]]}")), 1,
+                   "ogr2ogr -f GeoJSON -t_srs EPSG:4326 -s_srs EPSG:28992 degrees.geojson 'x.geojson'", false);
+    assert_refused(COLLECTION(FEATURE("{\"type\":\"Polygon\",\"coordinates\":[[[600000,6800000],[1,0],[0,1]]]}")), 1,
+                   "-s_srs EPSG:3857", false);
+    assert_refused(COLLECTION(FEATURE("{\"type\":\"Polygon\",\"coordinates\":[[[1e9,0],[1,0],[0,1]]]}")), 1,
+                   "-s_srs EPSG:CODE", false);
+    assert_refused("{\"type\":\"FeatureCollection\",\"crs\":{\"type\":\"name\",\"properties\":{\"name\":"
+                   "\"urn:ogc:def:crs:EPSG::28992\"}},\"features\":[" FEATURE(
+                       "{\"type\":\"Polygon\",\"coordinates\":[[[1e9,0],[1,0],[0,1]]]}") "]}",
+                   1, "-s_srs EPSG:28992", false);
+}
+
+Test(geojson_read, what_is_no_feature_collection_is_refused)
+{
+    assert_refused("", 1, "is no JSON", false);
+    assert_refused("{\"type\":\"FeatureCollection\",\n\"features\":[\n}", 3, "is no JSON", false);
+    assert_refused("{\"type\":\"Feature\"}", 0, "its type is \"Feature\" (a GeoJSON FeatureCollection)", false);
+    assert_refused("[1]", 0, "its type is \"\"", false);
+    assert_refused(COLLECTION(""), 0, "has no features", false);
+    assert_refused("{\"type\":\"FeatureCollection\"}", 0, "has no features", false);
+}
+
+Test(geojson_read, depth_is_bounded)
+{
+    char text[200];
+    memset(text, '[', sizeof(text) - 1);
+    text[sizeof(text) - 1] = '\0';
+    assert_refused(text, 1, "is nested more than 64 deep", false);
+}
