@@ -229,7 +229,7 @@ comment on column mobeye.registry_log.at is 'When that began.';
 -- A row here is made by the first change of a transaction and taken away at its commit, so that a number is taken once
 -- however many rows changed.
 create table if not exists mobeye.version_due (
-    name text references mobeye.counter,
+    name text,
     xid xid8 default pg_current_xact_id(),
     primary key (name, xid)
 );
