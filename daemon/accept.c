@@ -1,18 +1,17 @@
 #include "accept.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include <event2/event_struct.h>
 
+#include "answers.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "ingest/decode_cloudevents.h"
 #include "ingest/endpoint_set.h"
 #include "ingest/memory_watch.h"
-#include "ingest/reply_queue.h"
 #include "ingest/validate.h"
 #include "intake.h"
 #include "panel.h"
@@ -46,14 +45,14 @@ struct accept {
     struct decoder *decoder;
     struct panel *panel;
     struct intake *intakes;
-    struct event turn;          /* drains, commits, replies */
-    struct event commit_due;    /* the end of FILL_WAIT_US */
-    struct records records;     /* of the message at hand */
-    struct reply_queue replies; /* of this group */
-    uint64_t acks;              /* among them */
-    uint64_t counted_seq;       /* the last record that is counted as journaled */
-    int64_t group_since_us;     /* monotonic: receipt of the first record that is not */
-    unsigned rotation;          /* which endpoint is drained first */
+    struct event turn;       /* drains, commits, replies */
+    struct event commit_due; /* the end of FILL_WAIT_US */
+    struct records records;  /* of the message at hand */
+    struct answers answers;  /* of this group */
+    uint64_t acks;           /* among them */
+    uint64_t counted_seq;    /* the last record that is counted as journaled */
+    int64_t group_since_us;  /* monotonic: receipt of the first record that is not */
+    unsigned rotation;       /* which endpoint is drained first */
     struct complaint full;
     uint64_t progress_seen;
 };
@@ -64,78 +63,26 @@ static void fail(struct accept *a, const struct err *err)
     a->calls.failed(a->ctx, err);
 }
 
+static struct intake *intake_of_name(struct accept *a, const char *name)
+{
+    return intake_find(&a->intakes, metrics_endpoint(a->metrics, name), loop_mono_us(a->loop));
+}
+
 static struct intake *intake_of(struct accept *a, struct endpoint *endpoint)
 {
     struct intake *intake = endpoint_user(endpoint);
     if (intake)
         return intake;
-    struct metrics_endpoint *counters = metrics_endpoint(a->metrics, endpoint_conf(endpoint)->name);
-    intake = intake_find(&a->intakes, counters, loop_mono_us(a->loop));
+    intake = intake_of_name(a, endpoint_conf(endpoint)->name);
     endpoint_set_user(endpoint, intake);
     return intake;
 }
 
-static void on_dropped(void *ctx, struct endpoint *endpoint)
-{
-    struct accept *a = ctx;
-    struct intake *intake = intake_of(a, endpoint);
-    intake->counters->replies_dropped_total++;
-    log_complain(&intake->unread, loop_mono_us(a->loop), LOG_LEVEL_INFO, intake->subject,
-                 "a peer is gone or does not read its replies; they are dropped");
-}
-
 static void send_replies(struct accept *a)
 {
-    reply_queue_send(&a->replies, on_dropped, a);
+    answers_send(&a->answers);
     for (size_t i = 0; i < endpoint_set_count(a->endpoints); i++)
         endpoint_settle(endpoint_set_at(a->endpoints, i));
-}
-
-/* On tcp, detail alone goes out, and nothing where it is empty. */
-static void answer(struct accept *a, struct endpoint *endpoint, const struct endpoint_peer *peer, const char *word,
-                   struct str id, struct str detail)
-{
-    if (detail.len > 0)
-        reply_queue_add(&a->replies, endpoint, peer, word, id, detail);
-}
-
-static bool is_tcp(const struct endpoint *endpoint)
-{
-    return endpoint_conf(endpoint)->socket == CONF_TCP;
-}
-
-/* tcp_reply: what tells it on tcp; empty: nothing does. As for wait() and take(). */
-static void refuse(struct accept *a, struct endpoint *endpoint, const struct endpoint_peer *peer,
-                   const struct reject *reject, struct str tcp_reply)
-{
-    struct intake *intake = intake_of(a, endpoint);
-    char detail[sizeof(reject->field) + sizeof(reject->reason) + 32];
-    int len = snprintf(detail, sizeof(detail), "%s: %s: %s", reject_word(reject->code),
-                       reject->field[0] ? reject->field : "message", reject->reason);
-    intake->counters->rejected_total[reject->code]++;
-    log_complain(&intake->refused[reject->code], loop_mono_us(a->loop), LOG_LEVEL_WARNING, intake->subject,
-                 "refused a message: %s", detail);
-    answer(a, endpoint, peer, "REJECT", reject->id, is_tcp(endpoint) ? tcp_reply : (struct str){detail, (size_t)len});
-}
-
-static void refuse_frames(struct accept *a, struct endpoint *endpoint, const struct endpoint_message *message)
-{
-    struct reject reject = {.code = message->malformed ? REJECT_MALFORMED : REJECT_TOO_LARGE};
-    if (message->malformed)
-        snprintf(reject.reason, sizeof(reject.reason), "%s; a message is an optional empty frame and one payload frame",
-                 message->malformed);
-    else
-        snprintf(reject.reason, sizeof(reject.reason), "the payload has %zu bytes, at most %d are allowed",
-                 message->payload.len, ALERT_PAYLOAD_MAX);
-    refuse(a, endpoint, &message->peer, &reject, STR(""));
-}
-
-/* Has the sender come again with `n` alerts. */
-static void retry(struct accept *a, struct endpoint *endpoint, const struct endpoint_peer *peer, uint64_t n,
-                  struct str id, struct str wait_ms, struct str tcp_reply)
-{
-    intake_of(a, endpoint)->counters->retry_total += n;
-    answer(a, endpoint, peer, "RETRY", id, is_tcp(endpoint) ? tcp_reply : wait_ms);
 }
 
 /* Into the journal's next group. false: it is full, nothing was taken. */
@@ -177,16 +124,14 @@ static bool take(struct accept *a, struct endpoint *endpoint, const struct endpo
     uint64_t seq = 0;
     intake_heard(intake, loop_mono_us(a->loop), loop_wall_us(a->loop));
     if (admit_all(a, &a->records, &seq)) {
-        char number[24];
-        int len = snprintf(number, sizeof(number), "%" PRIu64, seq);
-        answer(a, endpoint, peer, "ACK", id, is_tcp(endpoint) ? tcp_reply : (struct str){number, (size_t)len});
+        answers_accept(&a->answers, endpoint, peer, id, seq, tcp_reply);
         a->acks++;
         return true;
     }
     if (a->state == ACCEPT_FAILED)
         return false;
     if (socket == CONF_ROUTER || socket == CONF_TCP) {
-        retry(a, endpoint, peer, a->records.n, id, STR(RETRY_FULL_MS), STR(""));
+        answers_retry(&a->answers, endpoint, peer, a->records.n, id, STR(RETRY_FULL_MS), STR(""));
         return true;
     }
     struct records empty = intake->held;
@@ -195,17 +140,39 @@ static bool take(struct accept *a, struct endpoint *endpoint, const struct endpo
     return false;
 }
 
-static bool on_cloudevent(struct accept *a, struct endpoint *endpoint, const struct endpoint_message *message)
+/* Whoever may not send is told so whatever the message says, and for which: the sender looks for its id. */
+static void forbid(struct accept *a, struct endpoint *endpoint, const struct endpoint_message *message,
+                   struct reject *reject)
+{
+    struct alert alert;
+    struct reject unread;
+    struct dc09_frame frame = {0};
+    if (endpoint_conf(endpoint)->format == ALERT_SIA_DC09) {
+        dc09_whole(message->payload, &frame);
+        reject->id = frame.seq;
+    } else {
+        reject->id = decode_cloudevents(a->decoder, message->payload, &alert, &unread) ? alert.event_id : unread.id;
+    }
+    answers_refuse(&a->answers, endpoint, &message->peer, reject, STR(""));
+}
+
+static bool on_cloudevent(struct accept *a, struct endpoint *endpoint, const struct endpoint_message *message,
+                          const struct conf_client *client)
 {
     struct alert alert;
     struct reject reject;
     int64_t now_us = loop_wall_us(a->loop);
     if (!decode_cloudevents(a->decoder, message->payload, &alert, &reject)) {
-        refuse(a, endpoint, &message->peer, &reject, STR(""));
+        answers_refuse(&a->answers, endpoint, &message->peer, &reject, STR(""));
+        return true;
+    }
+    if (!security_allows(client, alert.device, &reject)) {
+        reject.id = alert.event_id;
+        answers_refuse(&a->answers, endpoint, &message->peer, &reject, STR(""));
         return true;
     }
     if (a->state == ACCEPT_STOPPING) {
-        retry(a, endpoint, &message->peer, 1, alert.event_id, STR(RETRY_STOP_MS), STR(""));
+        answers_retry(&a->answers, endpoint, &message->peer, 1, alert.event_id, STR(RETRY_STOP_MS), STR(""));
         return true;
     }
     validate_time(&alert, now_us);
@@ -220,20 +187,27 @@ static void refuse_panel_frame(struct accept *a, struct endpoint *endpoint, cons
 {
     struct reject reject = {.code = REJECT_MALFORMED, .field = "frame", .id = frame->frame.seq};
     snprintf(reject.reason, sizeof(reject.reason), "%s", panel_reason(frame));
-    refuse(a, endpoint, peer, &reject, panel_reply(a->panel, frame, frame->verdict, loop_wall_us(a->loop)));
+    answers_refuse(&a->answers, endpoint, peer, &reject,
+                   panel_reply(a->panel, frame, frame->verdict, loop_wall_us(a->loop)));
 }
 
-static bool on_panel_frame(struct accept *a, struct endpoint *endpoint, const struct endpoint_message *message)
+static bool on_panel_frame(struct accept *a, struct endpoint *endpoint, const struct endpoint_message *message,
+                           const struct conf_client *client)
 {
     struct intake *intake = intake_of(a, endpoint);
     const struct endpoint_peer *peer = &message->peer;
     int64_t now_us = loop_wall_us(a->loop);
     struct panel_frame frame;
+    struct reject reject;
     panel_read(a->panel, message, endpoint_conf(endpoint), intake->keys, now_us, &frame);
+    if (!panel_allows(&frame, client, &reject)) {
+        answers_refuse(&a->answers, endpoint, peer, &reject, STR(""));
+        return true;
+    }
     if (frame.verdict == DC09_SAY_NAK) {
         intake_heard(intake, loop_mono_us(a->loop), loop_wall_us(a->loop));
-        retry(a, endpoint, peer, 1, frame.frame.seq, STR(RETRY_NAK_MS),
-              panel_reply(a->panel, &frame, DC09_SAY_NAK, now_us));
+        answers_retry(&a->answers, endpoint, peer, 1, frame.frame.seq, STR(RETRY_NAK_MS),
+                      panel_reply(a->panel, &frame, DC09_SAY_NAK, now_us));
         return true;
     }
     if (frame.verdict != DC09_STORE && frame.verdict != DC09_STORE_STALE) {
@@ -241,7 +215,7 @@ static bool on_panel_frame(struct accept *a, struct endpoint *endpoint, const st
         return true;
     }
     if (a->state == ACCEPT_STOPPING) {
-        retry(a, endpoint, peer, 1, frame.frame.seq, STR(RETRY_STOP_MS), STR(""));
+        answers_retry(&a->answers, endpoint, peer, 1, frame.frame.seq, STR(RETRY_STOP_MS), STR(""));
         return true;
     }
     records_clear(&a->records);
@@ -254,14 +228,28 @@ static bool on_message(void *ctx, struct endpoint *endpoint, const struct endpoi
 {
     struct accept *a = ctx;
     struct metrics_endpoint *counters = intake_of(a, endpoint)->counters;
+    const struct conf_endpoint *conf = endpoint_conf(endpoint);
+    const struct conf_client *client = NULL;
+    struct reject reject;
     counters->received_total++;
     counters->last_received_timestamp_seconds = (double)loop_wall_us(a->loop) / 1e6;
     if (message->malformed || message->too_large) {
-        refuse_frames(a, endpoint, message);
+        answers_refuse_frames(&a->answers, endpoint, message);
         return true;
     }
-    return endpoint_conf(endpoint)->format == ALERT_SIA_DC09 ? on_panel_frame(a, endpoint, message)
-                                                             : on_cloudevent(a, endpoint, message);
+    if (conf->socket != CONF_TCP &&
+        !security_admits(endpoint_set_security(a->endpoints), conf, message, &client, &reject)) {
+        forbid(a, endpoint, message, &reject);
+        return true;
+    }
+    return conf->format == ALERT_SIA_DC09 ? on_panel_frame(a, endpoint, message, client)
+                                          : on_cloudevent(a, endpoint, message, client);
+}
+
+static void on_not_let_in(void *ctx, const struct security_refused *refused)
+{
+    struct accept *a = ctx;
+    answers_not_let_in(&a->answers, intake_of_name(a, refused->endpoint), refused);
 }
 
 static void on_cut(void *ctx, struct endpoint *endpoint)
@@ -379,8 +367,7 @@ static void know_intakes(struct accept *a, struct dc09_keys ***keys)
 /* All or nothing. */
 static int apply_conf(struct accept *a, const struct conf *conf, struct err *err)
 {
-    size_t bad;
-    struct dc09_keys **keys = intake_load_keys(conf, &bad, err);
+    struct dc09_keys **keys = intake_load_keys(conf, err);
     if (!keys)
         return -1;
     if (endpoint_set_apply(a->endpoints, conf, err) != 0) {
@@ -396,7 +383,7 @@ struct accept *accept_new(struct loop *loop, struct metrics *metrics, struct jou
 {
     static const struct endpoint_calls endpoint_calls = {.ready = on_ready, .message = on_message, .cut = on_cut};
     struct accept *a = mem_zalloc(sizeof(*a));
-    a->loop = loop;
+    a->loop = a->answers.loop = loop;
     a->metrics = metrics;
     a->journal = journal;
     a->calls = *calls;
@@ -406,7 +393,7 @@ struct accept *accept_new(struct loop *loop, struct metrics *metrics, struct jou
     a->panel = panel_new();
     evtimer_assign(&a->turn, loop_base(loop), on_turn, a);
     evtimer_assign(&a->commit_due, loop_base(loop), on_commit_due, a);
-    a->endpoints = endpoint_set_new(loop, &endpoint_calls, a, err);
+    a->endpoints = endpoint_set_new(loop, &endpoint_calls, on_not_let_in, a, err);
     if (!a->endpoints || apply_conf(a, conf, err) != 0) {
         accept_free(&a);
         return NULL;
@@ -428,7 +415,7 @@ void accept_free(struct accept **accept)
     panel_free(&a->panel);
     intake_free_all(&a->intakes);
     buf_free(&a->records.bytes);
-    buf_free(&a->replies.bytes);
+    buf_free(&a->answers.queue.bytes);
     free(a);
     *accept = NULL;
 }

@@ -20,11 +20,13 @@
 /* So many areas that are left out are named in the log. */
 #define REPORT_MAX 20
 
-/* What the worker is given: rows to build a set of, or a set to take apart, which takes as long. */
+/* What the worker is given: rows to build a set of, which it frees, or a set to take apart, which takes as long. */
 struct area_job {
     struct atlas *atlas; /* not touched by the thread */
     struct area_rows *rows;
     struct area_set *set;
+    uint64_t version, digest; /* of the rows */
+    size_t bytes;             /* that the set takes */
 };
 
 struct atlas {
@@ -44,7 +46,8 @@ struct atlas {
     struct area_set *areas; /* NULL: none yet */
     struct area_set *old;   /* to be taken apart; NULL: none */
     uint64_t areas_version, areas_digest;
-    size_t areas_bytes, old_bytes; /* memory that the sets take, the second while it is being taken apart */
+    /* Memory: of the set in use, of one that is being taken apart, of one that is being built and its rows. */
+    size_t areas_bytes, old_bytes, building_bytes;
     int64_t areas_since_us, areas_took_us;
     struct complaint complaint;
 };
@@ -75,12 +78,22 @@ static void build(void *arg)
 {
     struct area_job *job = arg;
     job->set = area_set_build(job->rows);
+    job->version = job->rows->version;
+    job->digest = area_rows_digest(job->rows);
+    job->bytes = area_set_bytes(job->rows);
+    area_rows_free(&job->rows);
 }
 
 static void take_apart(void *arg)
 {
     struct area_job *job = arg;
     area_set_free(&job->set);
+}
+
+/* With the set that is to be built of them. */
+static size_t rows_bytes(const struct area_rows *rows)
+{
+    return rows ? area_rows_bytes(rows) + area_set_bytes(rows) : 0;
 }
 
 static void give_work(struct atlas *a);
@@ -97,15 +110,15 @@ static void built(void *arg)
     struct area_job *job = arg;
     struct atlas *a = job->atlas;
     a->building = false;
+    a->building_bytes = 0;
     a->old = a->areas;
     a->old_bytes = a->areas_bytes;
     a->areas = job->set;
     job->set = NULL;
-    a->areas_bytes = area_set_bytes(job->rows);
-    a->areas_version = job->rows->version;
-    a->areas_digest = area_rows_digest(job->rows);
+    a->areas_bytes = job->bytes;
+    a->areas_version = job->version;
+    a->areas_digest = job->digest;
     a->areas_took_us = loop_mono_us(a->loop) - a->areas_since_us;
-    area_rows_free(&job->rows);
     report_left_out(a->areas);
     log_info(AREAS, "%zu areas are in use", area_set_count(a->areas));
     give_work(a);
@@ -118,6 +131,7 @@ static void give_work(struct atlas *a)
     if (worker_busy(a->worker) || (!a->old && !a->rows))
         return;
     bool builds = !a->old;
+    size_t bytes = builds ? rows_bytes(a->rows) : 0;
     a->job = (struct area_job){.atlas = a, .set = a->old, .rows = builds ? a->rows : NULL};
     if (worker_run(a->worker, builds ? build : take_apart, builds ? built : taken_apart, &a->job, &err) != 0) {
         log_complain(&a->complaint, loop_mono_us(a->loop), LOG_LEVEL_ERROR, AREAS, "%s; trying again", err.text);
@@ -126,6 +140,7 @@ static void give_work(struct atlas *a)
     }
     log_recover(&a->complaint, AREAS, "a thread was started again");
     a->building = builds;
+    a->building_bytes = bytes;
     if (builds)
         a->rows = NULL;
     a->old = NULL;
@@ -240,16 +255,10 @@ uint64_t atlas_areas_version(const struct atlas *a)
     return a->areas_version;
 }
 
-/* Of rows that wait or are being built, with the set that will be. */
-static size_t rows_bytes(const struct area_rows *rows)
-{
-    return rows ? area_rows_bytes(rows) + area_set_bytes(rows) : 0;
-}
-
 size_t atlas_bytes(const struct atlas *a)
 {
     return registry_bytes(a->registry) + registry_loader_bytes(a->loader) + a->areas_bytes + a->old_bytes +
-           rows_bytes(a->rows) + (a->building ? rows_bytes(a->job.rows) : 0);
+           a->building_bytes + rows_bytes(a->rows);
 }
 
 void atlas_gauges(const struct atlas *a, struct metrics *m)

@@ -99,7 +99,7 @@ void intake_look(struct intake *intake, int64_t expect_every_us, int64_t mono_us
     intake->counters->endpoint_silent = 1;
 }
 
-struct dc09_keys **intake_load_keys(const struct conf *conf, size_t *ret_bad, struct err *err)
+struct dc09_keys **intake_load_keys(const struct conf *conf, struct err *err)
 {
     struct dc09_keys **keys = mem_zalloc((conf->n_endpoints + 1) * sizeof(struct dc09_keys *));
     for (size_t i = 0; i < conf->n_endpoints; i++) {
@@ -107,7 +107,6 @@ struct dc09_keys **intake_load_keys(const struct conf *conf, size_t *ret_bad, st
             continue;
         keys[i] = dc09_keys_load(conf->endpoints[i].dc09_keys, err);
         if (!keys[i]) {
-            *ret_bad = i;
             intake_free_keys(&keys, conf->n_endpoints);
             return NULL;
         }

@@ -10,6 +10,7 @@
 #include "conf/conf.h"
 #include "ingest/dc09_crypt.h"
 #include "ingest/decode_cloudevents.h"
+#include "ingest/security.h"
 
 /* Records on their way into the journal: one a message of CloudEvents, one an event of DC-09. {0} is none. Free it with
  * buf_free(&records.bytes). */
@@ -28,7 +29,7 @@ struct intake {
     struct intake *next;
     struct metrics_endpoint *counters;
     char subject[96]; /* "endpoint NAME", for the log */
-    struct complaint refused[REJECT_COUNT], unread;
+    struct complaint refused[REJECT_COUNT], not_let_in[SECURITY_REFUSALS], unread;
     struct records held;    /* pull and sub: what found the journal full; while there are any, reading has stopped */
     struct dc09_keys *keys; /* NULL: none */
     int64_t heard_us;       /* monotonic: when the last message that was not refused came, or the start */
@@ -49,8 +50,8 @@ int64_t intake_heard_us(const struct intake *list, const char *endpoint);
 void intake_look(struct intake *intake, int64_t expect_every_us, int64_t mono_us);
 
 /* Reads the keys of every endpoint of conf that has a file of them, in the order of the endpoints; NULL for the others.
- * NULL with err set, naming the file, and *ret_bad the endpoint. Free with intake_free_keys(). */
-struct dc09_keys **intake_load_keys(const struct conf *conf, size_t *ret_bad, struct err *err);
+ * NULL with err set, naming the file. Free with intake_free_keys(). */
+struct dc09_keys **intake_load_keys(const struct conf *conf, struct err *err);
 void intake_free_keys(struct dc09_keys ***keys, size_t n); /* safe on NULL */
 
 #endif

@@ -67,7 +67,7 @@ static void print_version(void)
 /* The file and what it names; complaints are appended. names: NULL, or whom to ask for names in the rules. */
 static struct conf *load_all(const char *file, const struct conf_names *names, struct buf *report)
 {
-    struct conf *conf = conf_load_against(file, names, report);
+    struct conf *conf = conf_load_whole(file, names, report);
     if (conf && pipeline_check(conf, report) != 0)
         conf_free(&conf);
     return conf;

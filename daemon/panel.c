@@ -70,6 +70,17 @@ void panel_read(struct panel *panel, const struct endpoint_message *message, con
         dc09_recent_put(panel->naked, ret->message.digest, wall_us);
 }
 
+bool panel_allows(const struct panel_frame *frame, const struct conf_client *client, struct reject *ret_reject)
+{
+    for (size_t i = 0; frame->result == DC09_COMPLETE && i < frame->message.n; i++) {
+        if (security_allows(client, frame->message.alerts[i].device, ret_reject))
+            continue;
+        ret_reject->id = frame->frame.seq;
+        return false;
+    }
+    return true;
+}
+
 static uint32_t flags_of(unsigned marks)
 {
     return (marks & DC09_VERIFIED ? FLAG_VERIFIED : 0) | (marks & DC09_CANCEL ? FLAG_CANCEL : 0);

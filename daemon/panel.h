@@ -28,6 +28,10 @@ struct panel_frame {
 void panel_read(struct panel *panel, const struct endpoint_message *message, const struct conf_endpoint *conf,
                 const struct dc09_keys *keys, int64_t wall_us, struct panel_frame *ret);
 
+/* Whether the client (NULL: anybody) may report for every device that the frame speaks of: half a frame is never taken.
+ * false: ret_reject is filled. */
+bool panel_allows(const struct panel_frame *frame, const struct conf_client *client, struct reject *ret_reject);
+
 /* Appends the alerts of a frame that is to be stored. */
 void panel_records(struct panel *panel, struct panel_frame *frame, struct str endpoint, int64_t wall_us,
                    struct records *out);

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/secret.h"
 #include "ingest/decode_cloudevents.h"
 #include "intake.h"
 #include "journal/journal.h"
@@ -161,10 +162,12 @@ static void apply_timezone(const struct conf *conf)
 
 struct metrics *pipeline_metrics_new(void)
 {
-    const char *codes[REJECT_COUNT];
+    const char *codes[REJECT_COUNT], *reasons[SECURITY_REFUSALS];
     for (size_t i = 0; i < REJECT_COUNT; i++)
         codes[i] = reject_word((enum reject_code)i);
-    return metrics_new(codes, REJECT_COUNT);
+    for (size_t i = 0; i < SECURITY_REFUSALS; i++)
+        reasons[i] = security_word((enum security_refusal)i);
+    return metrics_new(codes, REJECT_COUNT, reasons, SECURITY_REFUSALS);
 }
 
 /* What only libpq can tell of database.conninfo. */
@@ -182,19 +185,29 @@ static int check_conninfo(const struct conf *conf, struct buf *out)
     return rc;
 }
 
-static int check_keys(const struct conf *conf, struct buf *out)
+/* A credential that is out of reach is missed when the endpoints are opened, as the key of security is. */
+static int check_keys_of(const struct conf *conf, const struct conf_endpoint *endpoint, struct buf *out)
 {
     struct err err;
-    size_t bad;
-    struct dc09_keys **keys = intake_load_keys(conf, &bad, &err);
-    if (!keys) {
-        const struct conf_endpoint *endpoint = &conf->endpoints[bad];
-        buf_printf(out, "%s:%zu:%zu: endpoints.%s.dc09_keys: %s\n", conf->file, endpoint->dc09_keys_line,
-                   endpoint->dc09_keys_column, endpoint->name, err.text);
-        return -1;
-    }
-    intake_free_keys(&keys, conf->n_endpoints);
-    return 0;
+    bool unseen = secret_out_of_reach(endpoint->dc09_keys);
+    struct dc09_keys *keys = unseen ? NULL : dc09_keys_load(endpoint->dc09_keys, &err);
+    if (unseen)
+        err_set(&err, "%s cannot be seen here (systemd shows it to the service itself)", endpoint->dc09_keys);
+    if (!keys)
+        buf_printf(out, "%s:%zu:%zu: %sendpoints.%s.dc09_keys: %s\n", conf->file, endpoint->dc09_keys_line,
+                   endpoint->dc09_keys_column, unseen ? "warning: " : "", endpoint->name, err.text);
+    bool good = keys || unseen;
+    dc09_keys_free(&keys);
+    return good ? 0 : -1;
+}
+
+static int check_keys(const struct conf *conf, struct buf *out)
+{
+    int rc = 0;
+    for (size_t i = 0; i < conf->n_endpoints; i++)
+        if (conf->endpoints[i].dc09_keys && check_keys_of(conf, &conf->endpoints[i], out) != 0)
+            rc = -1;
+    return rc;
 }
 
 int pipeline_check(const struct conf *conf, struct buf *out)

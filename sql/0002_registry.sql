@@ -934,7 +934,7 @@ grant select on mobeye.counter, mobeye.registry_log, mobeye.team, mobeye.team_ar
 
 grant select on mobeye.counter, mobeye.registry_log, mobeye.device, mobeye.device_address, mobeye.device_input,
     mobeye.placement, mobeye.area, mobeye.team, mobeye.team_area, mobeye.device_unknown to mobeye_ingest;
-grant select, insert, update on mobeye.device_status to mobeye_ingest;
+grant select on mobeye.device_status to mobeye_ingest; -- it writes by mobeye.note_devices()
 
 grant execute on function mobeye.mend_area(public.geometry), mobeye.vintage_start(integer),
     mobeye.is_placed(text, timestamptz) to mobeye_registry;

@@ -15,6 +15,7 @@ create table if not exists mobeye.rule_file (
     applied_at timestamptz not null default now()
 );
 comment on table mobeye.rule_file is 'The text of every version of the rules that a daemon has applied, by its hash.';
+grant select (applied_at) on mobeye.rule_file to mobeye_ingest; -- the last change, for mobeyectl status
 
 create sequence if not exists mobeye.incident_id as bigint;
 
@@ -171,6 +172,11 @@ language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 set enable_hashjoin = off
 set enable_mergejoin = off
+set enable_material = off
+set enable_bitmapscan = off
+set max_parallel_workers_per_gather = 0
+set jit = off
+set plan_cache_mode = force_generic_plan
 as $$
 declare
     last bigint;
@@ -208,6 +214,10 @@ set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set enable_material = off
+set enable_bitmapscan = off
+set max_parallel_workers_per_gather = 0
+set jit = off
 set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column
@@ -224,7 +234,8 @@ begin
                case when i.max_age is null and i.moved_over_m is null then i.first_seen - i.gap else i.last_seen end
                as since
           from unnest(keys, key_from, key_until) as k (key, from_at, until_at)
-          left join mobeye.incident i on i.incident_key = k.key and i.accepting
+          left join lateral (select i.* from mobeye.incident i
+                              where i.incident_key = k.key and i.accepting limit 1) as i on true
     ), wanted as (
         select incident_id from followed
         union
@@ -326,6 +337,10 @@ set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set enable_material = off
+set enable_bitmapscan = off
+set max_parallel_workers_per_gather = 0
+set jit = off
 set plan_cache_mode = force_generic_plan
 as $$
 declare
@@ -366,9 +381,11 @@ begin
                n.last_received_at, n.restored_at, n.cancelled_at, n.alert_count, n.active, n.flaps,
                public.st_geomfromewkb(n.geom), n.accuracy_m, n.location_source,
                coalesce(string_to_array(n.areas, e'\x1f'), '{}'), n.placement_id, n.kind, n.device_id, n.rule,
-               store_incidents.rules, coalesce(n.team, mobeye.team_of(n.placement_id, n.areas)), n.gap, n.max_age,
-               n.settle, n.overdue, n.moved_over_m, n.verify_within, n.verify_radius_m, n.verify_priority,
-               n.previous_id, now() > n.first_seen + interval '5 minutes'
+               store_incidents.rules,
+               case when n.team is null and (n.placement_id is not null or n.areas is not null)
+                    then mobeye.team_of(n.placement_id, n.areas) else n.team end,
+               n.gap, n.max_age, n.settle, n.overdue, n.moved_over_m, n.verify_within, n.verify_radius_m,
+               n.verify_priority, n.previous_id, now() > n.first_seen + interval '5 minutes'
           from unnest(new_id, new_key, new_marks, new_priority, new_first, new_last, new_received, new_restored,
                       new_cancelled, new_alerts, new_active, new_flaps, new_geom, new_accuracy, new_source, new_areas,
                       new_placement, new_kind, new_device, new_rule, new_team, new_gap, new_max_age, new_settle,
@@ -410,31 +427,6 @@ comment on function mobeye.store_incidents is
 -- Verification. It follows on the commit, since two daemons with one alert each see each other only then; it is judged
 -- by the rows of the alerts, so that it may be done twice, or late.
 
--- Did the device (a raise of the incident between two times) and the other (a raise in any alarm, or in that of
--- other_incident) say so within the time and the distance?
-create or replace function mobeye.agree(
-    incident bigint, device text, from_at timestamptz, until_at timestamptz,
-    other text, other_incident bigint, within interval, radius_m real) returns boolean
-language plpgsql stable
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-    return exists (
-        select from mobeye.alert a
-          join mobeye.alert b
-            on b.device_id = other and b.occurred_at between a.occurred_at - within and a.occurred_at + within
-           and public.st_dwithin(a.geom::public.geography, b.geom::public.geography, radius_m)
-          join mobeye.incident k on k.incident_id = b.incident_id
-         where a.device_id = device and a.occurred_at between from_at and until_at
-           and a.phase = 'raise' and a.incident_id = incident
-           and b.occurred_at between from_at - within and until_at + within
-           and b.phase = 'raise' and not b.drill and k.category = 'alarm'
-           and (other_incident is null or b.incident_id = other_incident));
-end
-$$;
-comment on function mobeye.agree(bigint, text, timestamptz, timestamptz, text, bigint, interval, real) is
-    'Whether two devices raised an alarm within a time and a distance of each other.';
-
 -- Were two inputs of the device raised in the incident within the time?
 create or replace function mobeye.inputs_agree(
     incident bigint, device text, from_at timestamptz, until_at timestamptz, within interval) returns boolean
@@ -443,9 +435,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
     -- Of two inputs within the time two neighbours in time are as well.
-    return (select count(distinct t.input) > 1 from mobeye.incident_thread t
-             where t.incident_id = incident and t.device_id = device)
-       and exists (
+    return exists (
         select from (
             select a.input, a.occurred_at, lag(a.input) over later as input_before,
                    lag(a.occurred_at) over later as occurred_before
@@ -468,6 +458,11 @@ set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set enable_material = off
+set enable_bitmapscan = off
+set max_parallel_workers_per_gather = 0
+set jit = off
+set plan_cache_mode = force_generic_plan
 as $$
 declare
     one record;
@@ -481,6 +476,8 @@ begin
           join mobeye.incident i on i.incident_id = r.incident_id
          where i.category = 'alarm' and not i.drill and i.status <> 'closed'
            and i.verified_by is null and i.verify_within is not null
+           and (select min(t.input) < max(t.input) from mobeye.incident_thread t
+                 where t.incident_id = r.incident_id and t.device_id = r.device_id)
     loop
         if one.incident_id <> all (by_input)
            and mobeye.inputs_agree(one.incident_id, one.device_id, one.from_at, one.until_at, one.verify_within) then
@@ -488,50 +485,66 @@ begin
         end if;
     end loop;
 
-    for one in
-        select r.incident_id, r.device_id, r.from_at, r.until_at, i.verify_within, i.verify_radius_m,
-               i.verify_within is not null and i.verify_radius_m > 0 and i.verified_by is null
-               and i.status <> 'closed' as wanted,
-               j.incident_id as other_id, o.device_id as other, j.verify_within as other_within,
-               j.verify_radius_m as other_radius_m,
-               j.verify_within is not null and j.verify_radius_m > 0 and j.verified_by is null
-               and j.status <> 'closed' as other_wanted
-          from unnest(incidents, devices, raised_from, raised_until) as r (incident_id, device_id, from_at, until_at)
-          join mobeye.incident i on i.incident_id = r.incident_id
-         cross join lateral (
-            select n.* from mobeye.incident n
-             where n.accepting and n.category = 'alarm' and not n.drill
-               and n.geom operator(public.&&) public.st_expand(
-                       i.geom, greatest(reach_m, i.verify_radius_m) / (111000 * cos(radians(public.st_y(i.geom)))),
-                       greatest(reach_m, i.verify_radius_m) / 111000)
-            union
-            select n.* from mobeye.incident n
-             where n.status = 'closed' and n.category = 'alarm' and not n.drill
-               and n.closed_at > now() - interval '1 hour'
-               and n.geom operator(public.&&) public.st_expand(
-                       i.geom, greatest(reach_m, i.verify_radius_m) / (111000 * cos(radians(public.st_y(i.geom)))),
-                       greatest(reach_m, i.verify_radius_m) / 111000)
-            union
-            select i.*) as j
-         cross join lateral (
-            select distinct t.device_id from mobeye.incident_thread t
-             where t.incident_id = j.incident_id and t.device_id <> r.device_id) as o
-         where i.category = 'alarm' and not i.drill and i.geom is not null
-           and j.first_seen - greatest(i.verify_within, j.verify_within) <= r.until_at
-           and j.last_seen + greatest(i.verify_within, j.verify_within) >= r.from_at
-           and (i.verified_by is null and i.verify_radius_m > 0 or j.verified_by is null and j.verify_radius_m > 0)
-    loop
-        if one.wanted and one.incident_id <> all (by_input || by_device)
-           and mobeye.agree(one.incident_id, one.device_id, one.from_at, one.until_at, one.other, null,
-                            one.verify_within, one.verify_radius_m) then
-            by_device := by_device || one.incident_id;
-        end if;
-        if one.other_wanted and one.other_id <> all (by_input || by_device)
-           and mobeye.agree(one.incident_id, one.device_id, one.from_at, one.until_at, one.other, one.other_id,
-                            one.other_within, one.other_radius_m) then
-            by_device := by_device || one.other_id;
-        end if;
-    end loop;
+    -- Pairs of a raise and a device that something was raised of nearby at about the time, then by their alerts: did
+    -- both say so within the time and the distance that the one, or the other, wants? The latitudes, which are cheap to
+    -- compare, rule most out.
+    by_device := array(
+        with near as materialized (
+            select r.incident_id, r.device_id, r.from_at, r.until_at, i.verify_within, i.verify_radius_m,
+                   i.verify_radius_m > 0 and i.verified_by is null and i.status <> 'closed' as wanted,
+                   j.incident_id as other_id, o.device_id as other, j.verify_within as other_within,
+                   j.verify_radius_m as other_radius_m,
+                   j.verify_radius_m > 0 and j.verified_by is null and j.status <> 'closed' as other_wanted
+              from unnest(incidents, devices, raised_from, raised_until)
+                   as r (incident_id, device_id, from_at, until_at)
+              join mobeye.incident i on i.incident_id = r.incident_id
+             cross join lateral (
+                select public.st_expand(i.geom, metres / (111000 * cos(radians(public.st_y(i.geom)))), metres / 111000)
+                  from greatest(reach_m, i.verify_radius_m) as reach (metres)) as around (box)
+             cross join lateral (
+                select n.* from mobeye.incident n
+                 where n.accepting and n.category = 'alarm' and not n.drill
+                   and n.geom operator(public.&&) around.box
+                union all
+                select n.* from mobeye.incident n
+                 where n.status = 'closed' and n.closed_at > now() - interval '1 hour'
+                   and n.category = 'alarm' and not n.drill and n.geom operator(public.&&) around.box
+                union all
+                select i.*) as j
+             cross join lateral (
+                select distinct t.device_id from mobeye.incident_thread t
+                 where t.incident_id = j.incident_id and t.device_id <> r.device_id) as o
+             where i.category = 'alarm' and not i.drill and i.geom is not null
+               and (i.verified_by is null and i.verify_radius_m > 0 or j.verified_by is null and j.verify_radius_m > 0)
+               and j.first_seen - greatest(i.verify_within, j.verify_within) <= r.until_at
+               and j.last_seen + greatest(i.verify_within, j.verify_within) >= r.from_at
+        )
+        select n.incident_id from near n
+         where n.wanted and exists (
+            select from mobeye.alert a
+              join mobeye.alert b
+                on b.device_id = n.other
+               and b.occurred_at between a.occurred_at - n.verify_within and a.occurred_at + n.verify_within
+               and abs(public.st_y(a.geom) - public.st_y(b.geom)) < n.verify_radius_m / 110000
+               and public.st_dwithin(a.geom::public.geography, b.geom::public.geography, n.verify_radius_m)
+              join mobeye.incident k on k.incident_id = b.incident_id
+             where a.device_id = n.device_id and a.occurred_at between n.from_at and n.until_at
+               and a.phase = 'raise' and a.incident_id = n.incident_id
+               and b.occurred_at between n.from_at - n.verify_within and n.until_at + n.verify_within
+               and b.phase = 'raise' and not b.drill and k.category = 'alarm')
+        union
+        select n.other_id from near n
+         where n.other_wanted and exists (
+            select from mobeye.alert a
+              join mobeye.alert b
+                on b.device_id = n.other
+               and b.occurred_at between a.occurred_at - n.other_within and a.occurred_at + n.other_within
+               and abs(public.st_y(a.geom) - public.st_y(b.geom)) < n.other_radius_m / 110000
+               and public.st_dwithin(a.geom::public.geography, b.geom::public.geography, n.other_radius_m)
+             where a.device_id = n.device_id and a.occurred_at between n.from_at and n.until_at
+               and a.phase = 'raise' and a.incident_id = n.incident_id
+               and b.occurred_at between n.from_at - n.other_within and n.until_at + n.other_within
+               and b.phase = 'raise' and b.incident_id = n.other_id));
 
     if cardinality(by_input || by_device) = 0 then
         return '{}';

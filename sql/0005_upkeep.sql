@@ -99,7 +99,7 @@ begin
      where i.incident_id = close_by_system.incident_id;
     insert into mobeye.incident_history (incident_id, actor, action, from_status, to_status, outcome)
     values (close_by_system.incident_id, 'mobeyed', 'status', before, 'closed', close_by_system.outcome);
-    perform mobeye.announce(close_by_system.incident_id, 'status');
+    perform mobeye.note_change(close_by_system.incident_id, 'status');
 end
 $$;
 comment on function mobeye.close_by_system(bigint, text, timestamptz, bigint) is
@@ -136,7 +136,7 @@ begin
     if made is not null then
         insert into mobeye.incident_history (incident_id, actor, action, to_status, note)
         values (made, 'mobeyed', 'status', 'new', what || ' ' || name || ' is silent');
-        perform mobeye.announce(made, 'new');
+        perform mobeye.note_change(made, 'new');
     end if;
     return made;
 end
@@ -285,7 +285,7 @@ begin
            and i.created_at + i.overdue < now()
         returning i.incident_id
     loop
-        perform mobeye.announce(late, 'overdue');
+        perform mobeye.note_change(late, 'overdue');
         n := n + 1;
     end loop;
     return n;
@@ -342,7 +342,7 @@ begin
         select i.incident_id, 'mobeyed', 'mute', 'the mute is over'
           from mobeye.incident i
          where (ended.device_id = i.device_id or ended.area = any (i.areas)) and i.status <> 'closed' and not i.urgent;
-        perform mobeye.announce(i.incident_id, 'mute')
+        perform mobeye.note_change(i.incident_id, 'mute')
            from mobeye.incident i
           where (ended.device_id = i.device_id or ended.area = any (i.areas)) and i.status <> 'closed' and not i.urgent;
         n := n + 1;

@@ -8,11 +8,13 @@
 
 static const int64_t ack_bounds_us[METRICS_ACK_BUCKETS - 1] = METRICS_ACK_BOUNDS_US;
 
-struct metrics *metrics_new(const char *const *codes, size_t n_codes)
+struct metrics *metrics_new(const char *const *codes, size_t n_codes, const char *const *reasons, size_t n_reasons)
 {
     struct metrics *metrics = mem_zalloc(sizeof(*metrics));
     metrics->n_codes = n_codes < METRICS_CODES_MAX ? n_codes : METRICS_CODES_MAX;
     memcpy(metrics->codes, codes, metrics->n_codes * sizeof(*codes));
+    metrics->n_reasons = n_reasons < METRICS_REASONS_MAX ? n_reasons : METRICS_REASONS_MAX;
+    memcpy(metrics->reasons, reasons, metrics->n_reasons * sizeof(*reasons));
     return metrics;
 }
 
@@ -107,17 +109,24 @@ void metrics_write(const struct metrics *metrics, struct buf *out)
     }
 #define ENDPOINT_CODE(type, metric, help, advice)                                                                      \
     head(out, #metric, #type, help);                                                                                   \
+    LABELLED(type, metric, code, metrics->codes, metrics->n_codes)
+#define ENDPOINT_REASON(type, metric, help, advice)                                                                    \
+    head(out, #metric, #type, help);                                                                                   \
+    LABELLED(type, metric, reason, metrics->reasons, metrics->n_reasons)
+#define LABELLED(type, metric, key, words, n)                                                                          \
     for (const struct metrics_endpoint *e = metrics->endpoints; e; e = e->next)                                        \
-        for (size_t code = 0; code < metrics->n_codes; code++) {                                                       \
+        for (size_t i = 0; i < n; i++) {                                                                               \
             buf_printf(out, "mobeyed_" #metric "{endpoint=\"");                                                        \
             label(out, e->name);                                                                                       \
-            buf_printf(out, "\",code=\"%s\"}", metrics->codes[code]);                                                  \
-            number_##type(out, e->metric[code]);                                                                       \
+            buf_printf(out, "\"," #key "=\"%s\"}", words[i]);                                                          \
+            number_##type(out, e->metric[i]);                                                                          \
         }
 #include "base/metrics.def"
 #undef SCALAR
 #undef ENDPOINT
 #undef ENDPOINT_CODE
+#undef ENDPOINT_REASON
+#undef LABELLED
     write_histogram(metrics, out);
 }
 

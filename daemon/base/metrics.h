@@ -11,7 +11,8 @@
 
 #include "base/buf.h"
 
-#define METRICS_CODES_MAX 8
+#define METRICS_CODES_MAX   8
+#define METRICS_REASONS_MAX 4
 
 typedef uint64_t metrics_counter;
 typedef double metrics_gauge;
@@ -20,12 +21,14 @@ struct metrics_endpoint {
     struct metrics_endpoint *next;
     char *name;
 #define SCALAR(type, name, help, advice)
-#define ENDPOINT(type, name, help, advice)      metrics_##type name;
-#define ENDPOINT_CODE(type, name, help, advice) metrics_##type name[METRICS_CODES_MAX];
+#define ENDPOINT(type, name, help, advice)        metrics_##type name;
+#define ENDPOINT_CODE(type, name, help, advice)   metrics_##type name[METRICS_CODES_MAX];
+#define ENDPOINT_REASON(type, name, help, advice) metrics_##type name[METRICS_REASONS_MAX];
 #include "base/metrics.def"
 #undef SCALAR
 #undef ENDPOINT
 #undef ENDPOINT_CODE
+#undef ENDPOINT_REASON
 };
 
 /* Upper bounds in microseconds; the last bucket has none. */
@@ -39,19 +42,23 @@ struct metrics {
 #define SCALAR(type, name, help, advice) metrics_##type name;
 #define ENDPOINT(type, name, help, advice)
 #define ENDPOINT_CODE(type, name, help, advice)
+#define ENDPOINT_REASON(type, name, help, advice)
 #include "base/metrics.def"
 #undef SCALAR
 #undef ENDPOINT
 #undef ENDPOINT_CODE
+#undef ENDPOINT_REASON
     struct metrics_endpoint *endpoints; /* in the order they were first seen; a removed endpoint's stay */
     const char *codes[METRICS_CODES_MAX];
     size_t n_codes;
+    const char *reasons[METRICS_REASONS_MAX];
+    size_t n_reasons;
     uint64_t ack_buckets[METRICS_ACK_BUCKETS]; /* mobeyed_ack_seconds: receipt to reply */
     uint64_t ack_sum_us;
 };
 
-/* codes: the values of label code, static words. */
-struct metrics *metrics_new(const char *const *codes, size_t n_codes);
+/* codes, reasons: the values of labels code and reason, static words. */
+struct metrics *metrics_new(const char *const *codes, size_t n_codes, const char *const *reasons, size_t n_reasons);
 void metrics_free(struct metrics **metrics);
 
 /* The counters of an endpoint by its name: found or made. They stay for the life of the metrics. */

@@ -11,6 +11,7 @@ struct check {
     struct report *report;
     struct conf *conf;
     const struct node *endpoints; /* whose items go with conf's; NULL: there is none to check */
+    bool security;                /* the file has such a section, good or not */
     struct address *bound;        /* of each endpoint; an empty host where it binds nothing */
 };
 
@@ -19,6 +20,11 @@ static struct mark place_of(const struct node *item, const char *key)
 {
     const struct node *value = node_value(item, key);
     return value ? value->mark : item->mark;
+}
+
+static struct conf_place place(struct mark mark)
+{
+    return (struct conf_place){mark.line, mark.col};
 }
 
 static void check_pair(const struct check *check, const struct node *item, const char *path)
@@ -53,10 +59,10 @@ static void check_bind(const struct check *check, size_t i, const char *path)
         *address = (struct address){0};
         return;
     }
-    if (!address_is_loopback(address) && !endpoint->plaintext_allow)
+    if (!address_is_loopback(address) && !endpoint->plaintext_allow && !endpoint->curve)
         report_error(check->report, place_of(item, "bind"), loader_path_key(path, "bind").text,
-                     "%s is beyond loopback and not encrypted (an address of loopback, ipc://, or plaintext: allow)",
-                     quoted(endpoint->address).text);
+                     "%s is beyond loopback and not encrypted (an address of loopback, ipc://, %splaintext: allow)",
+                     quoted(endpoint->address).text, endpoint->socket == CONF_TCP ? "or " : "a security section, or ");
     check_collision(check, i, path);
 }
 
@@ -93,7 +99,6 @@ static void check_owners(const struct check *check, const struct node *item, con
         const char *name, *socket, *other_socket, *format, *complaint;
     } owned[] = {
         {"topics", "sub", NULL, NULL, "belongs to another socket (socket: sub)"},
-        {"allow_from", "tcp", NULL, NULL, "is not enforced on ZeroMQ sockets yet (socket: tcp)"},
         {"connections", "tcp", NULL, NULL, "belongs to another socket (socket: tcp)"},
         {"idle", "tcp", NULL, NULL, "belongs to another socket (socket: tcp)"},
         {"check_time", "tcp", "router", NULL, "belongs to a socket that answers (socket: tcp or router)"},
@@ -131,6 +136,33 @@ static void check_tcp(const struct check *check, size_t i, const char *path)
                      "is not spoken over raw TCP (sia-dc09)");
 }
 
+/* What is said of who is at the other end of tcp://. */
+static void check_peers(const struct check *check, size_t i, const char *path)
+{
+    const struct node *item = check->endpoints->items[i];
+    const struct node *server_key = node_key(item, "server_key"), *allow_from = node_key(item, "allow_from");
+    const struct conf_endpoint *endpoint = &check->conf->endpoints[i];
+    bool connects = node_key(item, "connect") != NULL;
+    if (!endpoint->address)
+        return;
+    if (allow_from && strncmp(endpoint->address, "tcp://", 6) != 0)
+        report_error(check->report, allow_from->mark, loader_path_key(path, "allow_from").text,
+                     "belongs to another address (tcp://)");
+    if (server_key && !(endpoint->curve && connects))
+        report_error(check->report, server_key->mark, loader_path_key(path, "server_key").text,
+                     "has no use here (connect to tcp://, a security section, and no plaintext: allow)");
+    if (!server_key && endpoint->curve && connects)
+        report_error(check->report, item->mark, loader_path_key(path, "server_key").text,
+                     "is missing (the public key of who is there, or plaintext: allow)");
+}
+
+/* Whether the endpoint is one that security has speak CURVE. */
+static bool speaks_curve(const struct check *check, const struct conf_endpoint *endpoint)
+{
+    return check->security && endpoint->socket != CONF_TCP && !endpoint->plaintext_allow && endpoint->address &&
+           strncmp(endpoint->address, "tcp://", 6) == 0;
+}
+
 static void check_endpoint(const struct check *check, size_t i)
 {
     const struct node *item = check->endpoints->items[i];
@@ -138,13 +170,31 @@ static void check_endpoint(const struct check *check, size_t i)
     struct loader_path path = loader_path_item("endpoints", item, i);
     if (item->kind != NODE_MAP)
         return;
+    endpoint->curve = speaks_curve(check, endpoint);
     loader_check_name(check->report, check->endpoints, i, path.text);
     check_pair(check, item, path.text);
     check_bind(check, i, path.text);
     check_owners(check, item, path.text);
     check_tcp(check, i, path.text);
+    check_peers(check, i, path.text);
+    endpoint->place = place(place_of(item, "server_key"));
     endpoint->dc09_keys_line = place_of(item, "dc09_keys").line;
     endpoint->dc09_keys_column = place_of(item, "dc09_keys").col;
+}
+
+/* Both of its keys or none: CURVE without a list would let nobody in, or everybody. */
+static void check_security(struct report *report, const struct node *root, struct conf *conf)
+{
+    const struct node *key = node_key(root, "security"), *section = node_value(root, "security");
+    static const char *const names[] = {"server_key", "clients"};
+    if (!key)
+        return;
+    for (size_t i = 0; section->kind == NODE_MAP && i < sizeof(names) / sizeof(names[0]); i++)
+        if (!node_key(section, names[i]))
+            report_error(report, section->mark, loader_path_key("security", names[i]).text, "is missing (%s)",
+                         i == 0 ? "the file of the daemon's secret key" : "the file that lists who may send");
+    conf->security.server_key_place = place(place_of(section, "server_key"));
+    conf->security.clients_place = place(place_of(section, "clients"));
 }
 
 static void check_http(struct report *report, const struct node *root, const struct conf *conf)
@@ -160,13 +210,14 @@ static void check_http(struct report *report, const struct node *root, const str
 
 void loader_check(struct report *report, const struct node *root, struct conf *conf, const struct conf_names *names)
 {
-    struct check check = {.report = report, .conf = conf};
+    struct check check = {.report = report, .conf = conf, .security = node_key(root, "security") != NULL};
     /* A list that was refused as a whole has not been loaded. */
     if (conf->endpoints)
         check.endpoints = node_value(root, "endpoints");
     check.bound = mem_zalloc((conf->n_endpoints + 1) * sizeof(*check.bound));
     for (size_t i = 0; check.endpoints && i < check.endpoints->n; i++)
         check_endpoint(&check, i);
+    check_security(report, root, conf);
     check_http(report, root, conf);
     check_rules(report, root, conf, names);
     free(check.bound);

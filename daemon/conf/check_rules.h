@@ -6,7 +6,7 @@
 
 #include "conf/loader.h"
 
-/* Errors; and, where there are none in the whole file, warnings. names: as for conf_load_against(). */
+/* Errors; and, where there are none in the whole file, warnings. names: as for conf_load_whole(). */
 void check_rules(struct report *report, const struct node *root, const struct conf *conf,
                  const struct conf_names *names);
 

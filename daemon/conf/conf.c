@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "base/secret.h"
+
 static void free_texts(char **texts, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -14,8 +16,16 @@ static void free_endpoint(struct conf_endpoint *endpoint)
     free(endpoint->name);
     free(endpoint->address);
     free_texts(endpoint->topics, endpoint->n_topics);
+    free(endpoint->server_key);
     free(endpoint->allow_from);
     free(endpoint->dc09_keys);
+}
+
+static void free_client(struct conf_client *client)
+{
+    free(client->name);
+    free(client->key);
+    free_texts(client->devices, client->n_devices);
 }
 
 static void free_rule(struct conf_rule *rule)
@@ -42,6 +52,12 @@ void conf_free(struct conf **conf)
         free_endpoint(&c->endpoints[i]);
     for (size_t i = 0; i < c->n_rules; i++)
         free_rule(&c->rules[i]);
+    for (size_t i = 0; i < c->n_clients; i++)
+        free_client(&c->clients[i]);
+    free(c->security.server_key);
+    free(c->security.clients);
+    secret_free_text(&c->security.secret);
+    free(c->clients);
     free(c->endpoints);
     free(c->rules);
     free(c->rules_text);

@@ -15,6 +15,8 @@
 #define CONF_BATCH_MAX 20000
 /* What endpoints[].connections may be at most. */
 #define CONF_CONNECTIONS_MAX 4096
+/* Characters of a key of CURVE, 32 bytes in Z85. */
+#define CONF_KEY_LEN 40
 
 enum conf_socket { CONF_ROUTER, CONF_PULL, CONF_SUB, CONF_TCP };
 
@@ -22,6 +24,11 @@ enum conf_socket { CONF_ROUTER, CONF_PULL, CONF_SUB, CONF_TCP };
 struct conf_network {
     uint8_t address[16];
     unsigned bits;
+};
+
+/* Where something stands in the file, for complaints about what it names; both count from 1. */
+struct conf_place {
+    size_t line, column;
 };
 
 struct conf_endpoint {
@@ -33,6 +40,10 @@ struct conf_endpoint {
     char **topics; /* of sub; none given: n_topics is 0 and everything is wanted */
     size_t n_topics;
     bool plaintext_allow;
+    bool curve;                      /* it speaks CURVE, and nothing else */
+    char *server_key;                /* of connect with CURVE: the public key of who is there */
+    struct conf_place place;         /* of server_key, or of the endpoint */
+    const char *secret;              /* with CURVE: that of security; NULL after conf_load() */
     struct conf_network *allow_from; /* none given: n_allow_from is 0 and everybody may connect */
     size_t n_allow_from;
     uint32_t connections; /* of tcp: at once */
@@ -113,6 +124,15 @@ struct conf_rule {
     size_t n_group_layers;
 };
 
+/* Who may send over CURVE. */
+struct conf_client {
+    char *name;
+    char *key;      /* public */
+    char **devices; /* globs, as of fnmatch(3) without flags: what it may report for */
+    size_t n_devices;
+    uint32_t until; /* the last local day on which the key holds, 20271231; 0: for ever */
+};
+
 struct conf {
     char *file; /* as it was named to conf_load() */
     char *instance;
@@ -136,6 +156,14 @@ struct conf {
     } retention;
     struct conf_endpoint *endpoints;
     size_t n_endpoints;
+    struct {
+        char *server_key; /* where the secret is, see base/secret.h; NULL: no security section, nobody speaks CURVE */
+        char *clients;    /* the file of clients */
+        struct conf_place server_key_place, clients_place;
+        char *secret; /* the key; NULL after conf_load(), as the clients are none */
+    } security;
+    struct conf_client *clients; /* sorted by key, each once */
+    size_t n_clients;
     char *http_listen; /* NULL: off */
     struct conf_rule *rules;
     size_t n_rules;

@@ -13,12 +13,6 @@
 #include "base/mem.h"
 #include "conf/loader.h"
 
-/* A whole country's rules fit in far less. */
-#define FILE_MAX ((size_t)1 << 20)
-
-static void load_map(struct report *report, const char *scope, const char *path, struct mark mark,
-                     const struct node *map, char *base);
-
 struct loader_path loader_path_key(const char *parent, const char *name)
 {
     struct loader_path path;
@@ -83,7 +77,7 @@ static void load_list(const struct loader_place *place, const struct node *list)
         const struct node *item = list->items[i];
         struct loader_path path = loader_path_item(place->path, item, i);
         if (item->kind == NODE_MAP)
-            load_map(place->report, schema_scope(key).text, path.text, item->mark, item, items + i * key->item_size);
+            loader_map(place->report, schema_scope(key).text, path.text, item->mark, item, items + i * key->item_size);
         else if (item->kind != NODE_REFUSED)
             complain_item(place, path.text, item->mark);
     }
@@ -109,7 +103,7 @@ static void load_key(const struct loader_place *place, const struct node *value)
         load_list(place, value);
     } else {
         loader_there(place);
-        load_map(place->report, place->key->path, place->path, value->mark, value, place->base);
+        loader_map(place->report, place->key->path, place->path, value->mark, value, place->base);
     }
 }
 
@@ -138,7 +132,7 @@ static void load_absent(const struct loader_place *place, struct mark mark)
     } else if (key->optional) {
         unset_below(place);
     } else if (key->type == SCHEMA_SECTION) {
-        load_map(place->report, key->path, place->path, mark, NULL, place->base);
+        loader_map(place->report, key->path, place->path, mark, NULL, place->base);
     } else if (key->fallback) {
         char text[64];
         snprintf(text, sizeof(text), "%s", key->fallback);
@@ -148,9 +142,9 @@ static void load_absent(const struct loader_place *place, struct mark mark)
     }
 }
 
-/* The keys of one mapping, and those that it does not have. map is NULL where there is no mapping at all. */
-static void load_map(struct report *report, const char *scope, const char *path, struct mark mark,
-                     const struct node *map, char *base)
+/* The keys that it has, then those that it does not have. */
+void loader_map(struct report *report, const char *scope, const char *path, struct mark mark, const struct node *map,
+                char *base)
 {
     const struct schema_key *key;
     const char *name;
@@ -213,7 +207,7 @@ static struct conf *load_tree(const char *file, const struct node *root, const s
     }
     struct conf *conf = mem_zalloc(sizeof(*conf));
     conf->file = mem_strdup(file);
-    load_map(report, "", "", top, root, (char *)conf);
+    loader_map(report, "", "", top, root, (char *)conf);
     name_terms(conf);
     loader_check(report, root, conf, names);
     const struct node *conninfo = node_value(node_value(root, "database"), "conninfo");
@@ -224,59 +218,70 @@ static struct conf *load_tree(const char *file, const struct node *root, const s
     return conf;
 }
 
-static struct conf *parse(const char *file, struct str text, const struct conf_names *names, struct buf *out)
+/* What can be loaded of the text; NULL: nothing. */
+static struct conf *load_text(const char *file, struct str text, const struct conf_names *names, struct report *report)
 {
     static const struct mark top = {1, 1};
-    struct report report = {0};
     struct conf *conf = NULL;
-    struct node *root = NULL;
-    if (text.len > FILE_MAX)
-        report_error(&report, top, "file", "is too large (1 MiB)");
-    else
-        root = tree_parse(text.p, text.len, &report);
+    if (text.len > LOADER_FILE_MAX) {
+        report_error(report, top, "file", "is too large (1 MiB)");
+        return NULL;
+    }
+    struct node *root = tree_parse(text.p, text.len, report);
     if (root)
-        conf = load_tree(file, root, names, &report);
-    if (conf && !report.bad)
+        conf = load_tree(file, root, names, report);
+    if (conf && !report->bad)
         keep_rules(conf, root, text);
-    else if (!report.bad)
-        report_error(&report, top, "file", "is empty (instance, database, journal and endpoints at least)");
-    if (report.bad)
+    else if (!report->bad)
+        report_error(report, top, "file", "is empty (instance, database, journal and endpoints at least)");
+    node_free(&root);
+    return conf;
+}
+
+/* With what the file names for security where `whole`. */
+static struct conf *load(const char *file, struct str text, bool whole, const struct conf_names *names, struct buf *out)
+{
+    struct report report = {0};
+    struct buf clients = {0};
+    struct conf *conf = load_text(file, text, names, &report);
+    bool bad = conf && whole && loader_security(conf, &report, &clients) != 0;
+    if (report.bad || bad)
         conf_free(&conf);
     report_write(&report, file, out);
     report_free(&report);
-    node_free(&root);
+    buf_append_str(out, buf_str(&clients));
+    buf_free(&clients);
     return conf;
 }
 
 struct conf *conf_parse(const char *file, const char *text, size_t len, struct buf *out)
 {
-    return parse(file, (struct str){text, len}, NULL, out);
+    return load(file, (struct str){text, len}, false, NULL, out);
 }
 
-/* One byte more than is allowed at most. -1 with errno. */
-static int read_file(const char *file, struct buf *ret)
+int loader_read(const char *file, struct buf *ret)
 {
     int fd = open(file, O_RDONLY | O_CLOEXEC);
     ssize_t got = -1;
     if (fd < 0)
         return -1;
     do {
-        got = read(fd, buf_reserve(ret, FILE_MAX + 1 - ret->len), FILE_MAX + 1 - ret->len);
+        got = read(fd, buf_reserve(ret, LOADER_FILE_MAX + 1 - ret->len), LOADER_FILE_MAX + 1 - ret->len);
         if (got > 0)
             ret->len += (size_t)got;
-    } while ((got > 0 && ret->len <= FILE_MAX) || (got < 0 && errno == EINTR));
+    } while ((got > 0 && ret->len <= LOADER_FILE_MAX) || (got < 0 && errno == EINTR));
     int saved = errno;
     close(fd);
     errno = saved;
     return got < 0 ? -1 : 0;
 }
 
-struct conf *conf_load_against(const char *file, const struct conf_names *names, struct buf *out)
+static struct conf *load_file(const char *file, bool whole, const struct conf_names *names, struct buf *out)
 {
     struct buf text = {0};
     struct conf *conf = NULL;
-    if (read_file(file, &text) == 0)
-        conf = parse(file, buf_str(&text), names, out);
+    if (loader_read(file, &text) == 0)
+        conf = load(file, buf_str(&text), whole, names, out);
     else
         buf_printf(out, "%s:1:1: file: cannot be read: %s (a file of YAML)\n", file, strerror(errno));
     buf_free(&text);
@@ -285,7 +290,12 @@ struct conf *conf_load_against(const char *file, const struct conf_names *names,
 
 struct conf *conf_load(const char *file, struct buf *out)
 {
-    return conf_load_against(file, NULL, out);
+    return load_file(file, false, NULL, out);
+}
+
+struct conf *conf_load_whole(const char *file, const struct conf_names *names, struct buf *out)
+{
+    return load_file(file, true, names, out);
 }
 
 bool conf_needs_restart(const struct conf *running, const struct conf *loaded, struct buf *out)

@@ -16,6 +16,7 @@
 #define BESIDE(type, member) .beside = offsetof(type, member)
 #define CONF(member)         IN(struct conf, member)
 #define ENDPOINT(member)     IN(struct conf_endpoint, member)
+#define CLIENT(member)       IN(struct conf_client, member)
 #define RULE(member)         IN(struct conf_rule, member)
 #define LIST(member, count, item)                                                                                      \
     .offset = offsetof(struct conf, member), BESIDE(struct conf, count), .item_size = sizeof(item)
@@ -127,10 +128,12 @@ static const struct schema_key keys[] = {
      ENDPOINT(topics), BESIDE(struct conf_endpoint, n_topics),
      .about = "Of a sub: the beginnings of the topics it wants; without it all."},
     {.path = "endpoints[].plaintext", .type = SCHEMA_WORD, .word = allow, ENDPOINT(plaintext_allow),
-     .about = "Needed to bind tcp:// beyond loopback: anybody who gets there may send."},
+     .about = "Without CURVE, whatever security says; needed to bind tcp:// beyond loopback where there is none."},
+    {.path = "endpoints[].server_key", .type = SCHEMA_KEY, ENDPOINT(server_key),
+     .about = "Of connect with CURVE: the key of who is there; what it may report for stands in the list of clients."},
     {.path = "endpoints[].allow_from", .type = SCHEMA_NETWORKS, ENDPOINT(allow_from),
      BESIDE(struct conf_endpoint, n_allow_from),
-     .about = "Of tcp: the addresses that may connect; without it all."},
+     .about = "Of tcp://: the addresses that may connect; without it all."},
     {.path = "endpoints[].connections", .type = SCHEMA_INT, .min = 1, .max = CONF_CONNECTIONS_MAX, .fallback = "1024",
      .unit = "connections", ENDPOINT(connections),
      .about = "Of tcp: the most at once; one more takes the place of the one that brought no frame for longest."},
@@ -141,11 +144,18 @@ static const struct schema_key keys[] = {
      .about = "Of sia-dc09: a frame whose time is over 40 s late or 20 s early is answered NAK, once."},
     {.path = "endpoints[].require_encryption", .type = SCHEMA_BOOL, .fallback = "false", ENDPOINT(require_encryption),
      .about = "Of sia-dc09: a frame that is not encrypted is answered DUH."},
-    {.path = "endpoints[].dc09_keys", .type = SCHEMA_PATH, ENDPOINT(dc09_keys),
+    {.path = "endpoints[].dc09_keys", .type = SCHEMA_SECRET, ENDPOINT(dc09_keys),
      .about = "Of sia-dc09: the file of keys, a line ACCOUNT HEXKEY each, which only its owner may read."},
     {.path = "endpoints[].expect_every", .type = SCHEMA_DURATION, .min = SECOND, .max = 3650 * DAY,
      ENDPOINT(expect_every_us),
      .about = "It counts as silent, in the log and the metrics, when nothing came for so long."},
+
+    {.path = "security", .type = SCHEMA_SECTION,
+     .about = "With it ZeroMQ speaks CURVE on tcp://, and only listed clients may send; without it anybody may."},
+    {.path = "security.server_key", .type = SCHEMA_SECRET, CONF(security.server_key),
+     .about = "The file of the daemon's secret key, as mobeyectl keygen writes it, which only its owner may read."},
+    {.path = "security.clients", .type = SCHEMA_PATH, CONF(security.clients),
+     .about = "The file that lists who may send, and for which devices."},
 
     {.path = "http", .type = SCHEMA_SECTION, .about = "For scrapers and probes."},
     {.path = "http.listen", .type = SCHEMA_LISTEN, .restart = true, CONF(http_listen),
@@ -239,6 +249,19 @@ static const struct schema_key keys[] = {
      .about = "The priority that it then gets; without it that stays as it is."},
     {.path = "rules[].incident.overdue", .type = SCHEMA_DURATION, .min = MS, .max = 3650 * DAY, RULE(terms.overdue_us),
      .about = "Unacknowledged for so long, it is marked and announced again."},
+
+    {.path = SCHEMA_CLIENTS ".clients", .type = SCHEMA_LIST, .min = 0, .max = 4096, .required = true,
+     LIST(clients, n_clients, struct conf_client),
+     .about = "Who may send; anybody else is not let in."},
+    {.path = SCHEMA_CLIENTS ".clients[].name", .type = SCHEMA_TEXT, .min = 1, .max = 64, .required = true, CLIENT(name),
+     .about = "Its name in the log and in replies, each once."},
+    {.path = SCHEMA_CLIENTS ".clients[].key", .type = SCHEMA_KEY, .required = true, CLIENT(key),
+     .about = "Its public key, each once."},
+    {.path = SCHEMA_CLIENTS ".clients[].devices", .type = SCHEMA_GLOBS, .min = 1, .max = 256, .required = true,
+     CLIENT(devices), BESIDE(struct conf_client, n_devices),
+     .about = "The devices that it may report for; in sia-dc09 they are called dc09:ACCOUNT or dc09:ACCOUNT/INPUT."},
+    {.path = SCHEMA_CLIENTS ".clients[].until", .type = SCHEMA_DATE, CLIENT(until),
+     .about = "The last day on which it may, in local time; without it there is none."},
 };
 /* clang-format on */
 

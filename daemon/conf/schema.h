@@ -19,6 +19,8 @@ enum schema_type {
     SCHEMA_ZONE,     /* char *, as the next ones */
     SCHEMA_CONNINFO, /* never repeated in a complaint */
     SCHEMA_PATH,
+    SCHEMA_SECRET, /* where a secret is; never repeated in a complaint, as the next */
+    SCHEMA_KEY,    /* a public key */
     SCHEMA_BIND,
     SCHEMA_CONNECT,
     SCHEMA_LISTEN,
@@ -35,6 +37,7 @@ enum schema_type {
     SCHEMA_NUMBER,   /* double; NAN: not given */
     SCHEMA_BOX,      /* double[4]: west south east north */
     SCHEMA_INT,      /* uint32_t */
+    SCHEMA_DATE,     /* uint32_t: 20271231; 0: not given */
     SCHEMA_DURATION, /* int64_t, microseconds */
     SCHEMA_SIZE,     /* uint64_t, bytes */
     SCHEMA_DISTANCE, /* double, metres */
@@ -58,10 +61,14 @@ struct schema_key {
     const char *about;   /* one sentence */
 };
 
+/* The scope of the file of clients, beside "" of the configuration. */
+#define SCHEMA_CLIENTS "client-list"
+
 /* The i-th key; NULL past the last. Parents stand before their keys. */
 const struct schema_key *schema_key(size_t i);
 
-/* The key `name` of the mapping `scope` ("" is the file, "endpoints[]", "rules[].match"). NULL: there is none. */
+/* The key `name` of the mapping `scope` ("" is the configuration, "endpoints[]", "rules[].match"). NULL: there is none.
+ */
 const struct schema_key *schema_find(const char *scope, const char *name);
 
 /* Whether the key stands directly in the scope; its own name behind the last dot is then in *ret_name. */

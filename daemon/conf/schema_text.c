@@ -87,6 +87,8 @@ static const char *const types[SCHEMA_TYPES] = {
     [SCHEMA_ZONE] = "an IANA time zone in /usr/share/zoneinfo, such as Europe/Amsterdam",
     [SCHEMA_CONNINFO] = "a connection string of libpq: keyword=value ... or postgresql://...",
     [SCHEMA_PATH] = "an absolute path of at most 1024 bytes",
+    [SCHEMA_SECRET] = "an absolute path of at most 1024 bytes, or credential:NAME for one of systemd's",
+    [SCHEMA_KEY] = "a public key: 40 characters of Z85 in quotes, as mobeyectl keygen prints it",
     [SCHEMA_BIND] =
         "tcp://HOST:PORT with an IPv4 address, [IPv6], interface or *, and a port from 1 to 65535 or * for a "
         "free one; or ipc:///PATH of at most 107 bytes",
@@ -103,6 +105,7 @@ static const char *const types[SCHEMA_TYPES] = {
     [SCHEMA_NUMBER] = "a number",
     [SCHEMA_BOX] = "[west, south, east, north] in degrees, west < east, south < north",
     [SCHEMA_INT] = "a whole number",
+    [SCHEMA_DATE] = "a day such as 2027-12-31",
     [SCHEMA_DURATION] = "a duration such as 500ms, 20s, 5m, 4h30m or 7d",
     [SCHEMA_LAYER] = "the name of a layer: a small letter, then up to 31 of a-z 0-9 _ -",
     [SCHEMA_GROUPING] = "one or a list of layers of areas and of: ",
@@ -155,6 +158,12 @@ unsigned schema_changes(const char *a, const char *b)
     return d[n][m];
 }
 
+/* Whether a path or scope is of the file of clients. */
+static bool of_clients(const char *path)
+{
+    return strncmp(path, SCHEMA_CLIENTS, sizeof(SCHEMA_CLIENTS) - 1) == 0;
+}
+
 const struct schema_key *schema_meant(const char *scope, const char *name)
 {
     const struct schema_key *key, *meant = NULL;
@@ -170,7 +179,7 @@ const struct schema_key *schema_meant(const char *scope, const char *name)
         }
     }
     for (size_t i = 0; !meant && (key = schema_key(i)); i++)
-        if (!schema_in_scope(key, scope, &own) && strcmp(own, name) == 0)
+        if (of_clients(key->path) == of_clients(scope) && !schema_in_scope(key, scope, &own) && strcmp(own, name) == 0)
             meant = key;
     return meant;
 }

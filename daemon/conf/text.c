@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/secret.h"
+#include "conf/conf.h"
 #include "conf/report.h"
 #include "conf/value.h"
 
@@ -109,4 +111,32 @@ int text_check_path(const char *text, struct err *err)
     if (strlen(text) > 1024)
         return err_set(err, "is too long");
     return check_no_control(text, err);
+}
+
+int text_check_secret(const char *text, struct err *err)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+    const char *name = text + sizeof(SECRET_CREDENTIAL) - 1;
+    if (strncmp(text, SECRET_CREDENTIAL, sizeof(SECRET_CREDENTIAL) - 1) != 0)
+        return text_check_path(text, err);
+    if (!*name || name[strspn(name, letters)] || name[0] == '.' || strlen(name) > NAME_MAX)
+        return err_set(err, "is no name of a credential");
+    return 0;
+}
+
+int text_check_key(const char *text, struct err *err)
+{
+    static const char z85[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#";
+    uint64_t group = 0;
+    if (strlen(text) != CONF_KEY_LEN)
+        return err_set(err, "has %zu characters", strlen(text));
+    for (size_t i = 0; i < CONF_KEY_LEN; i++) {
+        const char *digit = strchr(z85, text[i]);
+        if (!digit)
+            return err_set(err, "has a character that is not of Z85");
+        group = (i % 5 == 0 ? 0 : group) * 85 + (uint64_t)(digit - z85);
+        if (group > UINT32_MAX)
+            return err_set(err, "is no number in Z85");
+    }
+    return 0;
 }

@@ -25,6 +25,12 @@ int text_check_zone(const char *text, struct err *err);
 /* A connection string that libpq can take apart. What it means only libpq knows. The error repeats nothing of it. */
 int text_check_conninfo(const char *text, struct err *err);
 
+/* A path, or credential:NAME. */
+int text_check_secret(const char *text, struct err *err);
+
+/* 32 bytes in Z85 (ZeroMQ RFC 32). The error repeats nothing of it. */
+int text_check_key(const char *text, struct err *err);
+
 int text_check_path(const char *text, struct err *err);
 
 #endif

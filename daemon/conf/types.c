@@ -78,7 +78,8 @@ static const char *plain_scalar(const struct loader_place *place, const struct n
 
 static void complain_value(const struct loader_place *place, const struct node *node, const struct err *err)
 {
-    if (place->key->type == SCHEMA_CONNINFO)
+    enum schema_type type = place->key->type;
+    if (type == SCHEMA_CONNINFO || type == SCHEMA_SECRET || type == SCHEMA_KEY)
         loader_complain(place, node->mark, "%s", err->text);
     else
         loader_complain(place, node->mark, "%s %s", quoted(node->text).text, err->text);
@@ -94,6 +95,10 @@ static int check_text(const struct schema_key *key, const char *text, struct err
         return text_check_conninfo(text, err);
     case SCHEMA_PATH:
         return text_check_path(text, err);
+    case SCHEMA_SECRET:
+        return text_check_secret(text, err);
+    case SCHEMA_KEY:
+        return text_check_key(text, err);
     case SCHEMA_BIND:
         return address_bind(text, &address, err);
     case SCHEMA_CONNECT:
@@ -383,6 +388,19 @@ static void set_int(const struct loader_place *place, const struct node *node)
     set_amount(place, node, value_int, plain_scalar(place, node));
 }
 
+static void set_date(const struct loader_place *place, const struct node *node)
+{
+    struct err err;
+    uint32_t day;
+    const char *text = scalar(place, node);
+    if (!text)
+        return;
+    if (value_date(text, &day, &err) != 0)
+        complain_value(place, node, &err);
+    else
+        store_int(place, day);
+}
+
 static void set_duration(const struct loader_place *place, const struct node *node)
 {
     set_amount(place, node, value_duration, scalar(place, node));
@@ -401,7 +419,8 @@ static void (*const setters[SCHEMA_TYPES])(const struct loader_place *, const st
     [SCHEMA_HOURS] = set_hours,       [SCHEMA_BOOL] = set_bool,         [SCHEMA_NUMBER] = set_number,
     [SCHEMA_BOX] = set_box,           [SCHEMA_INT] = set_int,           [SCHEMA_DURATION] = set_duration,
     [SCHEMA_SIZE] = set_size,         [SCHEMA_NETWORKS] = set_networks, [SCHEMA_LAYER] = set_text,
-    [SCHEMA_GROUPING] = set_grouping, [SCHEMA_DISTANCE] = set_distance,
+    [SCHEMA_GROUPING] = set_grouping, [SCHEMA_DISTANCE] = set_distance, [SCHEMA_SECRET] = set_text,
+    [SCHEMA_KEY] = set_text,          [SCHEMA_DATE] = set_date,
 };
 
 void loader_there(const struct loader_place *place)

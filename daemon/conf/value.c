@@ -162,6 +162,26 @@ int value_hours(const char *text, struct conf_hours *ret, struct err *err)
     return 0;
 }
 
+int value_date(const char *text, uint32_t *ret_day, struct err *err)
+{
+    static const uint32_t lengths[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    uint32_t number = 0;
+    for (size_t i = 0; i < 10; i++) {
+        bool dash = i == 4 || i == 7;
+        if (dash ? text[i] != '-' : !isdigit((unsigned char)text[i]))
+            return err_set(err, "is no day");
+        if (!dash)
+            number = number * 10 + (uint32_t)(text[i] - '0');
+    }
+    uint32_t year = number / 10000, month = number / 100 % 100, day = number % 100;
+    bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    if (text[10] || month < 1 || month > 12 || day < 1 || day > lengths[month - 1] ||
+        (month == 2 && day == 29 && !leap))
+        return err_set(err, "is no day");
+    *ret_day = number;
+    return 0;
+}
+
 static int day_from(const char *text, size_t len)
 {
     for (size_t i = 0; i < N(days); i++)

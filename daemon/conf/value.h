@@ -20,6 +20,7 @@ int value_duration(const char *text, int64_t *ret_us, struct err *err);     /* 5
 int value_size(const char *text, int64_t *ret_bytes, struct err *err);      /* 64KiB 4GiB 4096 */
 int value_distance(const char *text, double *ret_m, struct err *err);       /* 150m 1.5km */
 int value_hours(const char *text, struct conf_hours *ret, struct err *err); /* 22:00-06:00 */
+int value_date(const char *text, uint32_t *ret_day, struct err *err);       /* 2027-12-31: 20271231 */
 int value_days(const char *text, uint32_t *ret_days, struct err *err);      /* sat, mon-fri, fri-mon */
 
 /* The shortest way to write a duration, a size or a distance that means the same. */

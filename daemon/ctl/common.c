@@ -1,4 +1,6 @@
 /* What the verbs share: complaints, the configuration, the connection, the progress bar. */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -6,6 +8,7 @@
 
 #include "conf/load.h"
 #include "ctl/ctl.h"
+#include "journal/lock.h"
 #include "store/conninfo.h"
 
 static void complain(const char *verb, const char *fmt, va_list args)
@@ -98,6 +101,30 @@ PGconn *ctl_connect(const char *verb, const char *file, const char *db)
     PGconn *conn = conf ? connect_to(verb, conf->database.conninfo) : NULL;
     conf_free(&conf);
     return conn;
+}
+
+pid_t ctl_daemon(const struct conf *conf)
+{
+    int dir = open(conf->journal.directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0)
+        return 0;
+    pid_t holder = lock_holder(dir);
+    close(dir);
+    errno = 0;
+    return holder;
+}
+
+bool ctl_readable(PGconn *conn, const char *relation)
+{
+    PGresult *rows =
+        PQexecParams(conn,
+                     "select 1 from pg_class c join pg_namespace n on n.oid = c.relnamespace "
+                     "where n.nspname = split_part($1, '.', 1) and c.relname = split_part($1, '.', 2) "
+                     "and has_schema_privilege(n.oid, 'usage') and has_any_column_privilege(c.oid, 'select')",
+                     1, NULL, &relation, NULL, NULL, 0);
+    bool readable = PQntuples(rows) == 1;
+    PQclear(rows);
+    return readable;
 }
 
 void ctl_progress(const char *what, unsigned long done, unsigned long total)

@@ -7,6 +7,7 @@
 #define MOBEYE_CTL_CTL_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include <libpq-fe.h>
 
@@ -21,8 +22,11 @@ enum { CTL_OK = 0, CTL_FAILED = 1, CTL_USAGE = 2 };
 int ctl_migrate(int argc, char **argv);
 int ctl_send(int argc, char **argv);
 int ctl_status(int argc, char **argv);
+int ctl_doctor(int argc, char **argv);
+int ctl_setup(int argc, char **argv);
 int ctl_journal(int argc, char **argv);
 int ctl_quarantine(int argc, char **argv);
+int ctl_keygen(int argc, char **argv);
 int ctl_dc09(int argc, char **argv);
 int ctl_watch(int argc, char **argv);
 int ctl_retention(int argc, char **argv);
@@ -33,6 +37,9 @@ int ctl_device(int argc, char **argv);
 int ctl_people(int argc, char **argv);
 int ctl_teams(int argc, char **argv);
 int ctl_test_rules(int argc, char **argv);
+int ctl_explain(int argc, char **argv);
+int ctl_replay(int argc, char **argv);
+int ctl_apply(int argc, char **argv);
 
 /* "mobeyectl VERB: text" on stderr. Returns CTL_FAILED. */
 int ctl_fail(const char *verb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -50,8 +57,17 @@ struct conf *ctl_load(const char *file);
  * application_name is "mobeyectl VERB". Prints why not, passwords masked, and returns NULL. PQfinish() it. */
 PGconn *ctl_connect(const char *verb, const char *file, const char *db);
 
+/* The process that has the journal open. 0: none has, or errno is set: the directory cannot be looked into. */
+pid_t ctl_daemon(const struct conf *conf);
+
+/* Whether SCHEMA.NAME is there and the role may read any of it; asked without an error in the server's log. */
+bool ctl_readable(PGconn *conn, const char *relation);
+
 /* A timestamptz column of a select list as RFC 3339 text in UTC, under its own name. */
 #define CTL_UTC(column) "to_char(" column " at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') as " column
+
+/* Brings the schema up; says on stderr why it cannot, and what it does on stdout unless it is to be quiet. */
+int ctl_migrate_schema(PGconn *conn, bool quiet);
 
 /* Prints the rows as a table that people can read: header, columns aligned (numbers to the right), control bytes
  * escaped; or, as JSON, an array of objects, a number or boolean where the column has such a type, null where it is

@@ -21,28 +21,29 @@ struct options {
     bool json;
 };
 
-static const char help_text[] = "Usage: mobeyectl dc09 encode [--keys FILE] [--binary-crc] [LINE]...\n"
-                                "       mobeyectl dc09 decode [--keys FILE] [--json] [FRAME]...\n"
-                                "       mobeyectl dc09 send --to HOST:PORT [--keys FILE] [--binary-crc]\n"
-                                "                           [--timeout SECONDS] [--tries N] [SCENARIO]\n"
-                                "Writes, reads and sends frames of SIA DC-09, the language of alarm equipment.\n\n"
-                                "encode makes frames of lines, decode tells what frames say, each from its\n"
-                                "arguments or from standard input. send is a panel: it sends the lines of a\n"
-                                "file (- or none: standard input) one by one, waits for each answer, sends again\n"
-                                "what is not answered ACK or DUH, and shows what came back.\n\n"
-                                "A line is a frame from its first quote on; CRC and length are computed. _now at\n"
-                                "its end is the present time, _now-60s, _now+5m another. With a star in the ID it\n"
-                                "is encrypted. A line that begins otherwise is sent as it stands; # is a comment.\n"
-                                "  \"SIA-DCS\"0001L0#1234[#1234|Nri1/BA001]_now\n"
-                                "  \"*ADM-CID\"0002L0#1234[#1234|1130 01 001]_now\n\n"
-                                "      --keys FILE        lines ACCOUNT HEXKEY, readable by its owner only\n"
-                                "      --binary-crc       write the CRC as 2 raw bytes\n"
-                                "      --json             one JSON object a frame\n"
-                                "      --to HOST:PORT     the receiver\n"
-                                "      --timeout SECONDS  wait this long for an answer (default 5)\n"
-                                "      --tries N          send a frame at most so often (default 3)\n"
-                                "  -h, --help             this text\n\n"
-                                "Exit status: 0 every frame was good (send: answered ACK), 1 one was not, 2 usage.\n";
+static const char help_text[] =
+    "Usage: mobeyectl dc09 encode [--keys FILE] [--binary-crc] [LINE]...\n"
+    "       mobeyectl dc09 decode [--keys FILE] [--json] [FRAME]...\n"
+    "       mobeyectl dc09 send --to HOST:PORT [--keys FILE] [--binary-crc]\n"
+    "                           [--timeout SECONDS] [--tries N] [SCENARIO]\n"
+    "Writes, reads and sends frames of SIA DC-09, the language of alarm equipment.\n\n"
+    "encode makes frames of lines, decode tells what frames say, each from its\n"
+    "arguments or from standard input (none, or -). send is a panel: it sends the lines of a\n"
+    "file (- or none: standard input) one by one, waits for each answer, sends again\n"
+    "what is not answered ACK or DUH, and shows what came back.\n\n"
+    "A line is a frame from its first quote on; CRC and length are computed. _now at\n"
+    "its end is the present time, _now-60s, _now+5m another. With a star in the ID it\n"
+    "is encrypted. A line that begins otherwise is sent as it stands; # is a comment.\n"
+    "  \"SIA-DCS\"0001L0#1234[#1234|Nri1/BA001]_now\n"
+    "  \"*ADM-CID\"0002L0#1234[#1234|1130 01 001]_now\n\n"
+    "      --keys FILE        lines ACCOUNT HEXKEY, readable by its owner only\n"
+    "      --binary-crc       write the CRC as 2 raw bytes\n"
+    "      --json             one JSON object a frame\n"
+    "      --to HOST:PORT     the receiver\n"
+    "      --timeout SECONDS  wait this long for an answer (default 5)\n"
+    "      --tries N          send a frame at most so often (default 3)\n"
+    "  -h, --help             this text\n\n"
+    "Exit status: 0 every frame was good (send: answered ACK), 1 one was not, 2 usage.\n";
 
 /* Called with each piece of input; false: it is a bad one. */
 typedef bool (*piece_fn)(const struct options *options, struct str piece);
@@ -90,6 +91,8 @@ static bool encode_line(const struct options *options, struct str line)
 {
     struct buf frame = {0};
     bool ok = make_frame(options, line, &frame);
+    if (ok && frame.len > 0 && isatty(STDOUT_FILENO))
+        buf_append(&frame, "\n", 1); /* or what comes next overwrites it there */
     if (ok && frame.len > 0)
         fwrite(frame.data, 1, frame.len, stdout);
     buf_free(&frame);
@@ -214,6 +217,8 @@ static bool show_frame(const struct options *options, enum dc09_result result, c
 {
     struct dc09_decoder *decoder = dc09_decoder_new();
     struct dc09_message message = {0};
+    if (result == DC09_GARBLED && frame->raw.len > 0 && frame->raw.p[0] == '"')
+        message.reason = "there are no CRC and length in front of it (mobeyectl dc09 encode adds them)";
     if (result == DC09_COMPLETE)
         result = decode_dc09(decoder, frame, options->keys, &message);
     if (options->json)
@@ -339,6 +344,18 @@ static int number(const char *text, int max)
     return end == text || *end != '\0' || errno != 0 || value < 1 || value > max ? -1 : (int)value;
 }
 
+/* Which options a command takes, by their letters; NULL: there is no such command. */
+static const char *options_of(const char *word)
+{
+    static const struct {
+        const char *word, *letters;
+    } commands[] = {{"encode", "kb"}, {"decode", "kj"}, {"send", "kbtwn"}};
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+        if (strcmp(word, commands[i].word) == 0)
+            return commands[i].letters;
+    return NULL;
+}
+
 static int parse(int argc, char **argv, struct options *options)
 {
     static const struct option longs[] = {
@@ -351,8 +368,13 @@ static int parse(int argc, char **argv, struct options *options)
         {0},
     };
     struct err err;
+    const char *letters = options_of(argv[0]);
+    if (!letters)
+        return ctl_usage("dc09", "no command \"%s\" (allowed: encode, decode, send)", argv[0]);
     optind = 1;
-    for (int option; (option = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
+    for (int option, at = 0; (option = getopt_long(argc, argv, "", longs, &at)) != -1;) {
+        if (option != '?' && !strchr(letters, option))
+            return ctl_usage("dc09", "--%s is no option of %s", longs[at].name, argv[0]);
         switch (option) {
         case 'k':
             dc09_keys_free(&options->keys);
@@ -426,9 +448,8 @@ static int run(const char *word, const struct options *options, char **arguments
         return run_input(options, arguments[0], send_lines);
     }
     bool encode = strcmp(word, "encode") == 0;
-    if (!encode && strcmp(word, "decode") != 0)
-        return ctl_usage("dc09", "no command \"%s\" (allowed: encode, decode, send)", word);
-    if (arguments[0])
+    bool from_stdin = !arguments[0] || (strcmp(arguments[0], "-") == 0 && !arguments[1]);
+    if (!from_stdin)
         return run_arguments(options, arguments, encode ? encode_line : decode_piece);
     return run_input(options, NULL, encode ? encode_stream : decode_stream);
 }

@@ -86,12 +86,26 @@ static struct str trim(struct str line)
     return line;
 }
 
+/* Whether the line is a frame whose quotes a shell has taken. */
+static bool lacks_quotes(struct str line)
+{
+    static const char *const ids[] = {"SIA-DCS", "ADM-CID", "NULL"};
+    if (line.len > 0 && line.p[0] == '*')
+        line = (struct str){line.p + 1, line.len - 1};
+    for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++)
+        if (line.len >= strlen(ids[i]) && memcmp(line.p, ids[i], strlen(ids[i])) == 0)
+            return true;
+    return false;
+}
+
 int dial_frame(struct str line, const struct dc09_keys *keys, bool crc_binary, int64_t now_us,
                const uint8_t pad[DC09_PAD_MAX], struct buf *out, struct err *err)
 {
     line = trim(line);
     if (line.len == 0 || line.p[0] == '#')
         return 0;
+    if (lacks_quotes(line))
+        return err_set(err, "no quotes around the ID (in a shell: '\"SIA-DCS\"0001L0#1234[#1234|Nri1/BA001]_now')");
     if (line.p[0] != '"') {
         buf_append(out, "\n", 1);
         buf_append_str(out, line);
@@ -152,7 +166,7 @@ static int open_connection(struct dial *dial, struct err *err)
 {
     char to[300];
     const char *host = NULL, *port = NULL;
-    snprintf(to, sizeof(to), "%s", dial->to);
+    snprintf(to, sizeof(to), "%s", strncmp(dial->to, "tcp://", 6) == 0 ? dial->to + 6 : dial->to);
     if (split(to, &host, &port, err) != 0)
         return -1;
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found = NULL;

@@ -15,7 +15,8 @@
  *
  *   "SIA-DCS"0001L0#1234[#1234|Nri1/BA001]_now   CRC and length are computed
  *   "*SIA-DCS"0001L0#1234[#1234|Nri1/BA001]_now  and what follows the '[' is encrypted in the account's key
- *   98A6003B"ADM-CID"0002L0#1234[...             anything else goes out as it stands, right or wrong
+ *   98A6003B"ADM-CID"0002L0#1234[...             anything else goes out as it stands, right or wrong, but for an ID
+ *                                                that lacks its quotes
  *   # text                                       nothing, as an empty line
  *
  * _now is the time as DC-09 writes it, _now-60s and _now+1h are others (s, m, h).
@@ -27,7 +28,7 @@ int dial_frame(struct str line, const struct dc09_keys *keys, bool crc_binary, i
 /* A connection that is made when it is needed, and again after silence or when the receiver has closed it. {.fd = -1}
  * is a new one. */
 struct dial {
-    const char *to; /* HOST:PORT, [::1]:PORT */
+    const char *to; /* HOST:PORT, [::1]:PORT, either with tcp:// in front */
     int timeout_ms; /* for connecting and for an answer */
     int fd;         /* -1: none */
     struct buf in;  /* what has come in and is not yet read */

@@ -87,7 +87,7 @@ static bool begin(PGconn *conn)
            run(conn, "lock", "select pg_advisory_xact_lock(1297039941, 1)");
 }
 
-static enum step next_step(PGconn *conn, int *ret_version)
+static enum step next_step(PGconn *conn, bool quiet, int *ret_version)
 {
     int latest = migrations[migrations_n - 1].version;
     if (!begin(conn) || !current_version(conn, ret_version))
@@ -102,8 +102,10 @@ static enum step next_step(PGconn *conn, int *ret_version)
     const struct migration *migration = &migrations[*ret_version];
     if (!apply(conn, migration) || !run(conn, migration->name, "commit"))
         return STEP_FAILED;
-    printf("%s: applied\n", migration->name);
-    fflush(stdout);
+    if (!quiet) {
+        printf("%s: applied\n", migration->name);
+        fflush(stdout);
+    }
     return STEP_APPLIED;
 }
 
@@ -124,18 +126,19 @@ static bool check_server(PGconn *conn)
     return run(conn, "session", "set client_min_messages = warning; set statement_timeout = 0");
 }
 
-static int migrate(PGconn *conn)
+int ctl_migrate_schema(PGconn *conn, bool quiet)
 {
     int version;
     enum step step;
     if (!check_server(conn))
         return CTL_FAILED;
     do
-        step = next_step(conn, &version);
+        step = next_step(conn, quiet, &version);
     while (step == STEP_APPLIED);
     if (step == STEP_FAILED)
         return CTL_FAILED;
-    printf("the schema is up to date (version %d)\n", version);
+    if (!quiet)
+        printf("the schema is up to date (version %d)\n", version);
     return CTL_OK;
 }
 
@@ -164,7 +167,7 @@ int ctl_migrate(int argc, char **argv)
     PGconn *conn = ctl_connect(VERB, file, db);
     if (!conn)
         return CTL_FAILED;
-    int status = migrate(conn);
+    int status = ctl_migrate_schema(conn, false);
     PQfinish(conn);
     return status;
 }

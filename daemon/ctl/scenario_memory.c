@@ -35,9 +35,22 @@ static struct heard nothing_heard(struct str name)
     return (struct heard){.name = name, .last_us = INT64_MIN, .back_us = INT64_MIN, .silence = NO_INCIDENT};
 }
 
-static int memory_begin(void **ret_world, const char *where, struct setting *setting, struct err *err)
+static int memory_open(void **ret_server, const char *where, struct err *err)
 {
     (void)where;
+    (void)err;
+    *ret_server = NULL;
+    return 0;
+}
+
+static void memory_close(void *server)
+{
+    (void)server;
+}
+
+static int memory_begin(void **ret_world, void *server, struct setting *setting, struct err *err)
+{
+    (void)server;
     (void)err;
     struct memory *m = mem_zalloc(sizeof(*m));
     m->setting = setting;
@@ -89,28 +102,20 @@ static void end_silence(struct memory *m, struct heard *heard, int64_t received_
     heard->silence = NO_INCIDENT;
 }
 
+/* A device is back with its alert, an endpoint when the upkeep looks. */
 static void hear(struct memory *m, const struct alert *alert, int64_t now_us)
 {
     struct heard *device = find(m->devices, m->setting->n_devices, alert->device);
     struct heard *endpoint = find(m->endpoints, m->n_endpoints, alert->endpoint);
-    struct heard *both[] = {device, endpoint};
-    for (int i = 0; i < 2; i++) {
-        if (!both[i])
-            continue;
-        if (alert->received_us > both[i]->last_us)
-            both[i]->last_us = alert->received_us;
-        if (i == 1 && both[i]->silence != NO_INCIDENT)
-            both[i]->back_us = now_us;
-        end_silence(m, both[i], alert->received_us, now_us);
-        both[i]->merged = false;
-    }
-    if (device)
-        device->through = endpoint ? endpoint->name : (struct str){0};
-    for (size_t i = 0; endpoint && i < m->setting->n_devices; i++)
-        if (m->devices[i].merged && str_eq(m->devices[i].through, endpoint->name)) {
-            m->devices[i].merged = false;
-            m->devices[i].silence = NO_INCIDENT;
-        }
+    if (endpoint && alert->received_us > endpoint->last_us)
+        endpoint->last_us = alert->received_us;
+    if (!device)
+        return;
+    if (alert->received_us > device->last_us)
+        device->last_us = alert->received_us;
+    device->through = endpoint ? endpoint->name : (struct str){0};
+    device->merged = false;
+    end_silence(m, device, alert->received_us, now_us);
 }
 
 static int memory_store(void *world, struct batch *batch, int daemon, int64_t now_us, uint64_t *ids, struct err *err)
@@ -179,6 +184,16 @@ static int memory_person(void *world, const struct scenario_person *person, uint
     return 0;
 }
 
+static void put_placement(struct memory *m, struct incident *incident, const struct placement *placement,
+                          int64_t now_us)
+{
+    struct area_memo *memo = area_memo_new();
+    incident->location_source = LOCATION_PLACEMENT;
+    incident->areas = areas_find(m->setting->areas, memo, m->scratch.kept, placement->lon, placement->lat, now_us);
+    incident->terms.team = placement->team.len ? placement->team : scratch_team_of(&m->scratch, incident->areas);
+    area_memo_free(&memo);
+}
+
 static size_t begin_silence(struct memory *m, struct str device, const struct placement *placement, int64_t since_us,
                             int64_t now_us)
 {
@@ -194,10 +209,8 @@ static size_t begin_silence(struct memory *m, struct str device, const struct pl
     incident->active = 1;
     incident->first_seen_us = incident->last_seen_us = since_us;
     incident->last_received_us = now_us;
-    if (placement) {
-        incident->terms.team = placement->team;
-        incident->location_source = LOCATION_PLACEMENT;
-    }
+    if (placement)
+        put_placement(m, incident, placement, now_us);
     return i;
 }
 
@@ -221,21 +234,40 @@ static void merge_devices(struct memory *m, const struct heard *endpoint, int64_
     }
 }
 
-static void watch_endpoints(struct memory *m, int64_t now_us)
+/* Its devices are judged anew from now on. */
+static void endpoint_back(struct memory *m, struct heard *endpoint, int64_t now_us)
+{
+    end_silence(m, endpoint, endpoint->last_us, now_us);
+    endpoint->back_us = now_us;
+    for (size_t i = 0; i < m->setting->n_devices; i++) {
+        struct heard *device = &m->devices[i];
+        if (!device->merged || !str_eq(device->through, endpoint->name))
+            continue;
+        device->merged = false;
+        device->silence = NO_INCIDENT;
+    }
+}
+
+static int64_t expect_every_us(const struct memory *m, const struct heard *endpoint)
 {
     const struct conf *conf = m->setting->conf;
-    for (size_t i = 0; i < m->n_endpoints; i++) {
-        struct heard *endpoint = &m->endpoints[i];
-        int64_t every_us = 0;
-        for (size_t k = 0; k < conf->n_endpoints; k++)
-            if (str_is(endpoint->name, conf->endpoints[k].name))
-                every_us = conf->endpoints[k].expect_every_us;
-        int64_t since_us = latest((int64_t[]){endpoint->last_us, m->setting->begin_us}, 2) + every_us;
-        if (every_us == 0 || endpoint->silence != NO_INCIDENT || since_us >= now_us)
-            continue;
-        endpoint->silence = begin_silence(m, (struct str){0}, NULL, since_us, now_us);
-        merge_devices(m, endpoint, now_us);
-    }
+    for (size_t i = 0; i < conf->n_endpoints; i++)
+        if (str_is(endpoint->name, conf->endpoints[i].name))
+            return conf->endpoints[i].expect_every_us;
+    return 0;
+}
+
+static void watch_endpoint(struct memory *m, struct heard *endpoint, int64_t now_us)
+{
+    int64_t every_us = expect_every_us(m, endpoint);
+    int64_t since_us = latest((int64_t[]){endpoint->last_us, m->setting->begin_us}, 2) + every_us;
+    if (endpoint->silence != NO_INCIDENT &&
+        endpoint->last_us > m->scratch.book.incidents[endpoint->silence].first_seen_us)
+        endpoint_back(m, endpoint, now_us);
+    if (every_us == 0 || endpoint->silence != NO_INCIDENT || since_us >= now_us)
+        return;
+    endpoint->silence = begin_silence(m, (struct str){0}, NULL, since_us, now_us);
+    merge_devices(m, endpoint, now_us);
 }
 
 static const struct placement *placement_at(const struct setting_device *device, int64_t at_us)
@@ -268,7 +300,8 @@ static int memory_watch(void *world, int64_t now_us, struct err *err)
 {
     (void)err;
     struct memory *m = world;
-    watch_endpoints(m, now_us);
+    for (size_t i = 0; i < m->n_endpoints; i++)
+        watch_endpoint(m, &m->endpoints[i], now_us);
     for (size_t i = 0; i < m->setting->n_devices; i++)
         watch_device(m, i, now_us);
     for (size_t i = 0; i < m->scratch.book.n_incidents; i++) {
@@ -282,15 +315,6 @@ static int memory_watch(void *world, int64_t now_us, struct err *err)
             incident->last_received_us < now_us - UNATTENDED_US)
             scratch_close(&m->scratch, i, "unattended", false, now_us);
     }
-    return 0;
-}
-
-/* Nothing of incidents is in the daemon. */
-static int memory_restart(void *world, int daemon, struct err *err)
-{
-    (void)world;
-    (void)daemon;
-    (void)err;
     return 0;
 }
 
@@ -341,12 +365,13 @@ static int memory_view(void *world, uint64_t id, struct incident_view *ret, stru
 }
 
 const struct world_ops world_in_memory = {
+    .open = memory_open,
+    .close = memory_close,
     .begin = memory_begin,
     .end = memory_end,
     .store = memory_store,
     .person = memory_person,
     .watch = memory_watch,
-    .restart = memory_restart,
     .list = memory_list,
     .view = memory_view,
 };

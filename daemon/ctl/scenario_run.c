@@ -258,15 +258,6 @@ static int play_outage(struct play *play, const struct step *step, struct err *e
     return advance(play, play->now_us, err);
 }
 
-static int play_restart(struct play *play, const struct step *step, struct err *err)
-{
-    int which = daemon_number(step->word);
-    for (int d = 0; d < DAEMONS; d++)
-        if ((which == ALL_DAEMONS || which == d) && play->options->ops->restart(play->world, d, err) < 0)
-            return -1;
-    return 0;
-}
-
 static void expect_count(struct play *play, const struct step *step)
 {
     play->expectations++;
@@ -339,8 +330,6 @@ static int play_step(struct play *play, const struct step *step, struct err *err
     case STEP_OUTAGE:
     case STEP_OUTAGE_OVER:
         return play_outage(play, step, err);
-    case STEP_RESTART:
-        return play_restart(play, step, err);
     case STEP_RULES:
         return step->at.given ? load_named_rules(play, step->word, err) : 0;
     case STEP_EXPECT_COUNT:
@@ -372,31 +361,33 @@ static int first_rules(struct play *play, size_t first, size_t end, struct err *
 }
 
 /* The first thing that happens, as far as silence is concerned. */
-static int find_begin(struct play *play, size_t first, size_t end, struct err *err)
+static int find_begin(struct play *play, size_t first, size_t end, const struct step **ret_step, struct err *err)
 {
     struct written_time date = {0};
     for (size_t i = first; i < end; i++)
         if (play->scenario->steps[i].at.given) {
+            *ret_step = &play->scenario->steps[i];
             if (written_time_us(&play->scenario->steps[i].at, &date, &play->setting.begin_us, err) < 0)
-                return err_prefix(err, "%s:%u", play->file, play->scenario->steps[i].line);
+                return -1;
             play->now_us = play->setting.begin_us;
             return 0;
         }
     return 0;
 }
 
-static int begin(struct play *play, size_t first, size_t end, struct err *err)
+/* -1: err says what is wrong at the step. */
+static int begin(struct play *play, size_t first, size_t end, const struct step **ret_step, struct err *err)
 {
     const struct conf *conf;
     if (first_rules(play, first, end, err) < 0)
         return -1;
     conf = play->setting.conf;
-    int rc = setting_read(&play->setting, play->file, play->scenario, end, first, err);
+    int rc = setting_read(&play->setting, play->scenario, first, end, ret_step, err);
     play->setting.conf = conf;
-    if (rc < 0 || find_begin(play, first, end, err) < 0)
+    if (rc < 0 || find_begin(play, first, end, ret_step, err) < 0)
         return -1;
     play->enrich = enrich_new();
-    return play->options->ops->begin(&play->world, play->options->where, &play->setting, err);
+    return play->options->ops->begin(&play->world, play->options->server, &play->setting, err);
 }
 
 static void finish(struct play *play)
@@ -422,10 +413,10 @@ static void play_scenario(const struct scenario *scenario, const char *file, siz
                           const struct scenario_options *options)
 {
     struct play play = {.scenario = scenario, .file = file, .options = options};
-    const struct step *head = &scenario->steps[first];
+    const struct step *head = &scenario->steps[first], *at = head;
     struct err err;
-    if (begin(&play, first, end, &err) < 0)
-        break_off(&play, head, &err);
+    if (begin(&play, first, end, &at, &err) < 0)
+        break_off(&play, at, &err);
     for (size_t i = first; i < end && play.world; i++)
         if (play_step(&play, &scenario->steps[i], &err) < 0)
             break_off(&play, &scenario->steps[i], &err);

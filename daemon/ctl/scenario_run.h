@@ -18,7 +18,7 @@ struct scenario_result {
 
 struct scenario_options {
     const struct world_ops *ops;
-    const char *where;      /* the world's to understand: of a database its conninfo */
+    void *server;           /* of the world: what open() gave */
     const char *rules_file; /* for files that name none; NULL: they must */
     void (*told)(void *ctx, const struct scenario_result *result);
     void *ctx;

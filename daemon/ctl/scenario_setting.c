@@ -146,20 +146,24 @@ static void register_devices(struct setting *setting)
     registry_load_end(setting->registry);
 }
 
-int setting_read(struct setting *setting, const char *file, const struct scenario *scenario, size_t end, size_t first,
-                 struct err *err)
+int setting_read(struct setting *setting, const struct scenario *scenario, size_t first, size_t end,
+                 const struct step **ret_step, struct err *err)
 {
     size_t shared = 0;
     while (shared < scenario->n && scenario->steps[shared].kind != STEP_SCENARIO)
         shared++;
     *setting = (struct setting){.registry = registry_new(), .area_rows = area_rows_new()};
-    for (size_t i = 0; i < end; i++)
-        if ((i < shared || i >= first) && read_step(setting, scenario, &scenario->steps[i], err) < 0)
-            return err_prefix(err, "%s:%u", file, scenario->steps[i].line);
+    for (size_t i = 0; i < end; i++) {
+        if (i >= shared && i < first)
+            continue;
+        *ret_step = &scenario->steps[i];
+        if (read_step(setting, scenario, &scenario->steps[i], err) < 0)
+            return -1;
+    }
     register_devices(setting);
     setting->areas = area_set_build(setting->area_rows);
     if (area_set_n_left_out(setting->areas) > 0)
-        return err_set(err, "%s: area %s", file, area_set_left_out(setting->areas, 0));
+        return err_set(err, "area %s", area_set_left_out(setting->areas, 0));
     return 0;
 }
 

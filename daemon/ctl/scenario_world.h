@@ -49,26 +49,31 @@ enum { DAEMONS = 2 };
 
 /* Functions return 0, or -1 with err set where the world itself fails; what a person may not do is such a failure. */
 struct world_ops {
-    int (*begin)(void **ret_world, const char *where, struct setting *setting, struct err *err);
+    /* What all scenarios of a run share; `where` is a conninfo, or of no meaning. */
+    int (*open)(void **ret_server, const char *where, struct err *err);
+    void (*close)(void *server); /* safe on NULL */
+    /* A scenario's own. */
+    int (*begin)(void **ret_world, void *server, struct setting *setting, struct err *err);
     void (*end)(void *world);
     /* A daemon stores an enriched batch, in one transaction. Then ids[i] is the incident of row i, 0: none. */
     int (*store)(void *world, struct batch *batch, int daemon, int64_t now_us, uint64_t *ids, struct err *err);
     int (*person)(void *world, const struct scenario_person *person, uint64_t id, int64_t now_us, struct err *err);
     /* It is that late now: what the upkeep of the daemon finds. */
     int (*watch)(void *world, int64_t now_us, struct err *err);
-    /* A daemon ends and begins anew; or it has other rules from now on (setting.conf). */
-    int (*restart)(void *world, int daemon, struct err *err);
     /* The ids of all incidents, in the order they were made. */
     int (*list)(void *world, uint64_t **ret_ids, size_t *ret_n, struct err *err);
     int (*view)(void *world, uint64_t id, struct incident_view *ret, struct err *err);
 };
 
 extern const struct world_ops world_in_memory;
+/* In a database that is made for the run, on a server where `where` leads as a superuser; it is dropped when the run
+ * ends. */
+extern const struct world_ops world_in_database;
 
-/* Devices, areas and teams of the steps from first to end; times without a date go on from *date. -1: err says which
- * line of file is wrong. */
-int setting_read(struct setting *setting, const char *file, const struct scenario *scenario, size_t end, size_t first,
-                 struct err *err);
+/* Devices, areas and teams of the steps from first to end, and of those before the file's first scenario. -1: err says
+ * what is wrong at *ret_step. To be freed either way. */
+int setting_read(struct setting *setting, const struct scenario *scenario, size_t first, size_t end,
+                 const struct step **ret_step, struct err *err);
 void setting_free(struct setting *setting);
 
 #endif

@@ -10,9 +10,9 @@
 
 /* What people and the system made of an incident. */
 struct scratch_state {
-    const char *status;      /* new acknowledged assigned on_scene closed reopened */
-    const char *outcome;     /* NULL: none */
-    const char *verified_by; /* NULL: not */
+    const char *status;              /* new acknowledged assigned on_scene closed reopened */
+    const char *outcome;             /* NULL: none */
+    const char *verified_by;         /* NULL: not */
     const struct alert_areas *areas; /* those of the incident, where they are kept already */
     int64_t created_us;
     int64_t overdue_us; /* since when it is; ALERT_NO_TIME: it is not */
@@ -55,6 +55,9 @@ void scratch_store(struct scratch *scratch, struct batch *batch, int64_t now_us)
 
 /* A new incident that is of no alert, with its state; its strings are not copied. */
 size_t scratch_add(struct scratch *scratch, int64_t now_us);
+
+/* Whose an incident in these areas is: the first of them that some team has; empty: nobody's. */
+struct str scratch_team_of(const struct scratch *scratch, const struct alert_areas *areas);
 
 /* Closes it, if it is not closed already. A static word. */
 void scratch_close(struct scratch *scratch, size_t incident, const char *outcome, bool by_person, int64_t now_us);

@@ -11,7 +11,9 @@
 
 #include "alert/alert.h"
 #include "base/clock.h"
+#include "conf/text.h"
 #include "ctl/ctl.h"
+#include "ctl/curve.h"
 #include "ctl/lines.h"
 #include "ctl/sender.h"
 #include "ingest/decode_cloudevents.h"
@@ -21,10 +23,11 @@
 #define TIMEOUT_MAX_S     86400
 
 struct send {
-    const char *to, *file;
+    const char *to, *file, *server_key, *client_key;
     const char *name; /* of the file, for people */
     bool dry_run, json;
     long timeout_s;
+    struct curve curve; /* of client_key */
     struct lines lines;
     struct sender_counts counts;
 };
@@ -36,6 +39,8 @@ static void help(void)
           "What got RETRY, or no reply, is sent again. Each REJECT is printed as FILE:LINE: code: field: reason.\n\n"
           "      --to ENDPOINT    the daemon's router endpoint, tcp://HOST:PORT or ipc://PATH\n"
           "      --format FORMAT  of the alerts: cloudevents (the default, and the only one)\n"
+          "      --server-key KEY the daemon's public key, for an endpoint that speaks CURVE; with\n"
+          "      --client-key FILE  this sender's secret key, as mobeyectl keygen wrote it\n"
           "      --dry-run        send nothing: say what a daemon would answer\n"
           "      --timeout SECS   give up when nothing was answered for so long (default 60)\n"
           "      --json           the summary as JSON\n"
@@ -46,16 +51,19 @@ static void help(void)
 
 static int parse(int argc, char **argv, struct send *send)
 {
-    enum { TO = 256, FORMAT, DRY_RUN, TIMEOUT, JSON };
+    enum { TO = 256, FORMAT, SERVER_KEY, CLIENT_KEY, DRY_RUN, TIMEOUT, JSON };
     static const struct option options[] = {
         {"to", required_argument, NULL, TO},
         {"format", required_argument, NULL, FORMAT},
+        {"server-key", required_argument, NULL, SERVER_KEY},
+        {"client-key", required_argument, NULL, CLIENT_KEY},
         {"dry-run", no_argument, NULL, DRY_RUN},
         {"json", no_argument, NULL, JSON},
         {"timeout", required_argument, NULL, TIMEOUT},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
+    struct err err;
     int option;
     char *end;
     while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1)
@@ -66,6 +74,12 @@ static int parse(int argc, char **argv, struct send *send)
         case FORMAT:
             if (strcmp(optarg, "cloudevents") != 0)
                 return ctl_usage("send", "--format \"%s\" is unknown (cloudevents)", optarg);
+            break;
+        case SERVER_KEY:
+            send->server_key = optarg;
+            break;
+        case CLIENT_KEY:
+            send->client_key = optarg;
             break;
         case DRY_RUN:
             send->dry_run = true;
@@ -91,6 +105,10 @@ static int parse(int argc, char **argv, struct send *send)
         send->file = argv[optind];
     if (!send->to && !send->dry_run)
         return ctl_usage("send", "--to ENDPOINT is missing");
+    if (!send->server_key != !send->client_key)
+        return ctl_usage("send", "--server-key and --client-key go together");
+    if (send->server_key && text_check_key(send->server_key, &err) != 0)
+        return ctl_usage("send", "--server-key %s (a public key: 40 characters of Z85)", err.text);
     return -1;
 }
 
@@ -213,8 +231,12 @@ static int run(struct send *send, struct err *err)
 {
     if (send->dry_run)
         return dry_run(send, err);
+    if (send->client_key && curve_load(send->client_key, &send->curve, err) != 0)
+        return -1;
     struct sender_options options = {
         .to = send->to,
+        .server_key = send->server_key,
+        .curve = &send->curve,
         .timeout_us = send->timeout_s * CLOCK_SECOND,
         .total = count_lines(send->lines.fd),
         .rejected = print_rejected,
@@ -240,6 +262,7 @@ int ctl_send(int argc, char **argv)
     clear_progress();
     if (status != 0)
         ctl_fail("send", "%s: %s", send.name, err.text);
+    curve_wipe(&send.curve);
     print_summary(&send);
     buf_free(&send.lines.in);
     if (!is_stdin)

@@ -103,6 +103,17 @@ static int open_monitor(struct sender *s)
     return s->monitor ? zmq_connect(s->monitor, address) : -1;
 }
 
+static int set_curve(struct sender *s)
+{
+    const struct curve *curve = s->options->curve;
+    if (!s->options->server_key)
+        return 0;
+    if (zmq_setsockopt(s->socket, ZMQ_CURVE_PUBLICKEY, curve->public_key, CONF_KEY_LEN) != 0 ||
+        zmq_setsockopt(s->socket, ZMQ_CURVE_SECRETKEY, curve->secret_key, CONF_KEY_LEN) != 0)
+        return -1;
+    return zmq_setsockopt(s->socket, ZMQ_CURVE_SERVERKEY, s->options->server_key, CONF_KEY_LEN);
+}
+
 /* A new socket is a new peer to the daemon: no reply to an older one can reach it. ZMQ_IMMEDIATE keeps lines out of a
  * pipe that has no connection yet. */
 static int open_socket(struct sender *s, struct err *err)
@@ -118,6 +129,8 @@ static int open_socket(struct sender *s, struct err *err)
     zmq_setsockopt(s->socket, ZMQ_RECONNECT_IVL, &first_ms, sizeof(first_ms));
     zmq_setsockopt(s->socket, ZMQ_RECONNECT_IVL_MAX, &longest_ms, sizeof(longest_ms));
     zmq_setsockopt(s->socket, ZMQ_HANDSHAKE_IVL, &handshake_ms, sizeof(handshake_ms));
+    if (set_curve(s) != 0)
+        return err_set(err, "a key is none of CURVE: %s", zmq_strerror(errno));
     if (open_monitor(s) != 0)
         return err_set(err, "the socket cannot be watched: %s", zmq_strerror(errno));
     if (zmq_connect(s->socket, s->options->to) != 0)
@@ -339,9 +352,12 @@ static int64_t next_timer_us(const struct sender *s)
 
 static int give_up(struct sender *s, struct err *err)
 {
-    const char *why = s->connected          ? "it is connected, but does not answer"
-                      : s->handshake_failed ? "somebody is there, but speaks no ZeroMQ or wants another security"
-                                            : "there is no connection to it";
+    const char *why = s->connected           ? "it is connected, but does not answer"
+                      : !s->handshake_failed ? "there is no connection to it"
+                      : s->options->server_key
+                          ? "somebody is there, but does not let this client in: its key is not on the list of clients "
+                            "or has run out, or --server-key is not the daemon's"
+                          : "somebody is there, but speaks no ZeroMQ or wants CURVE: --server-key and --client-key";
     return err_set(err, "no reply from %s for %lld s (%s): %u of the lines read are unanswered", s->options->to,
                    (long long)(s->options->timeout_us / CLOCK_SECOND), why, s->held);
 }

@@ -12,15 +12,18 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "ctl/curve.h"
 #include "ctl/lines.h"
 #include "ingest/decode_cloudevents.h"
 
 #define SENDER_WINDOW 1000
 
 struct sender_options {
-    const char *to;     /* the endpoint, tcp://... or ipc://... */
-    int64_t timeout_us; /* how long no reply at all is waited for; after a sixth of it a line is sent again */
-    uint64_t total;     /* lines that will come, for the progress bar; 0: unknown, no bar */
+    const char *to;            /* the endpoint, tcp://... or ipc://... */
+    const char *server_key;    /* the daemon's public key, 40 characters of Z85; NULL: no CURVE */
+    const struct curve *curve; /* with it: the sender's own */
+    int64_t timeout_us;        /* how long no reply at all is waited for; after a sixth of it a line is sent again */
+    uint64_t total;            /* lines that will come, for the progress bar; 0: unknown, no bar */
     void (*rejected)(void *ctx, uint64_t number, struct str why); /* why: "code: field: reason" */
     void *ctx;
 };

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "ctl/ctl.h"
 #include "ctl/scrape.h"
+#include "ctl/status_db.h"
 
 #define VERB "status"
 
@@ -32,17 +33,16 @@ struct status {
     bool daemon_up;
     struct err daemon_err;
     struct scrape before, after;
-    double now_s; /* wall time of the second scrape */
+    double now_s; /* wall time of the second scrape, or of its failure */
 
-    bool database_up;    /* to us */
-    double quarantined;  /* NAN: not known */
-    double stored_age_s; /* since this instance last stored; NAN: not known, or never */
+    struct status_db db_says;
 };
 
 /* Asking */
 
 static void scrape_twice(struct status *s)
 {
+    s->now_s = (double)clock_wall_us() / 1e6;
     if (!s->conf->http_listen) {
         err_set(&s->daemon_err, "http.listen is not set in %s, so its metrics cannot be seen", s->conf->file);
         return;
@@ -55,30 +55,10 @@ static void scrape_twice(struct status *s)
     s->now_s = (double)clock_wall_us() / 1e6;
 }
 
-static double number_at(const PGresult *rows, int column)
-{
-    return PQgetisnull(rows, 0, column) ? NAN : strtod(PQgetvalue(rows, 0, column), NULL);
-}
-
 static void ask_database(struct status *s)
 {
     PGconn *conn = ctl_connect(VERB, s->file, s->db ? s->db : s->conf->database.conninfo);
-    if (!conn)
-        return;
-    const char *instance = s->conf->instance;
-    PGresult *rows = PQexecParams(conn,
-                                  "select (select count(*) from mobeye.quarantine), (select extract(epoch from now() - "
-                                  "max(updated_at)) from mobeye.journal_position where instance = $1 and position > 0)",
-                                  1, NULL, &instance, NULL, NULL, 0);
-    s->database_up = PQresultStatus(rows) == PGRES_TUPLES_OK;
-    if (s->database_up) {
-        s->quarantined = number_at(rows, 0);
-        s->stored_age_s = number_at(rows, 1);
-    } else {
-        const char *why = PQresultErrorField(rows, PG_DIAG_MESSAGE_PRIMARY);
-        ctl_fail(VERB, "the database has no answer: %s", why ? why : PQerrorMessage(conn));
-    }
-    PQclear(rows);
+    status_db_ask(&s->db_says, conn, VERB, s->conf->instance);
     PQfinish(conn);
 }
 
@@ -96,7 +76,7 @@ static double rate(const struct status *s, const char *name, const struct str *e
 
 static bool all_is_up(const struct status *s)
 {
-    return s->daemon_up && s->database_up && value(s, "database_up") == 1;
+    return s->daemon_up && s->db_says.up && value(s, "database_up") == 1;
 }
 
 /* For people */
@@ -134,6 +114,16 @@ static void print_bytes(double bytes)
     printf("%.*f %s", unit > 0, bytes, units[unit]);
 }
 
+/* Unix time of the endpoint's last message: since the daemon started by its metrics, before that by the database. */
+static double last_message(const struct status *s, struct str endpoint)
+{
+    double last = s->daemon_up ? scrape_value(&s->after, "last_received_timestamp_seconds", &endpoint) : 0;
+    double age = status_db_last(&s->db_says, endpoint);
+    if (last > 0 || isnan(age))
+        return last;
+    return s->now_s - age;
+}
+
 static void print_endpoints(const struct status *s)
 {
     struct str name;
@@ -143,7 +133,18 @@ static void print_endpoints(const struct status *s)
         printf("  %-20.*s %10.1f %12.0f %10.0f %10.0f  ", (int)name.len, name.p, rate(s, "received_total", &name),
                scrape_value(&s->after, "received_total", &name), scrape_value(&s->after, "rejected_total", &name),
                scrape_value(&s->after, "retry_total", &name));
-        print_ago(s, scrape_value(&s->after, "last_received_timestamp_seconds", &name));
+        print_ago(s, last_message(s, name));
+        puts(scrape_value(&s->after, "endpoint_silent", &name) == 1 ? ", SILENT" : "");
+    }
+}
+
+/* Of a daemon that does not answer: what the file names and the database remembers. */
+static void print_known_endpoints(const struct status *s)
+{
+    printf("  %-20s %s\n", "endpoint", "last message in the database");
+    for (size_t i = 0; i < s->conf->n_endpoints; i++) {
+        printf("  %-20s ", s->conf->endpoints[i].name);
+        print_ago(s, last_message(s, str_from(s->conf->endpoints[i].name)));
         putchar('\n');
     }
 }
@@ -156,7 +157,7 @@ static void print_daemon(const struct status *s)
     }
     printf("daemon    %s: up for ", s->conf->instance);
     print_age(s->now_s - value(s, "start_timestamp_seconds"));
-    printf(", %.1f accepted/s\nrules     applied ", rate(s, "journaled_total", NULL));
+    printf(", %.1f accepted/s\n          configuration applied ", rate(s, "journaled_total", NULL));
     print_ago(s, value(s, "config_last_reload_timestamp_seconds"));
     if (value(s, "config_last_reload_successful") == 0)
         fputs("; the last reload was refused: mobeyed --check says why", stdout);
@@ -169,33 +170,47 @@ static void print_daemon(const struct status *s)
     putchar('\n');
 }
 
+static void print_count(double count, const char *what)
+{
+    if (isnan(count))
+        printf("unknown to this role: %s", what);
+    else
+        printf("%.0f %s", count, what);
+}
+
 static void print_database(const struct status *s)
 {
+    const struct status_db *db = &s->db_says;
     fputs("database  ", stdout);
     if (s->daemon_up)
         printf("%s the daemon, %.1f stored/s; ", value(s, "database_up") == 1 ? "connected to" : "NOT CONNECTED to",
                rate(s, "committed_total", NULL));
-    if (!s->database_up) {
+    if (!db->up) {
         puts("it does NOT ANSWER us");
         return;
     }
     fputs("it answers us; last stored ", stdout);
-    if (isnan(s->stored_age_s)) {
-        puts("never");
-    } else {
-        print_age(s->stored_age_s);
-        puts(" ago");
+    print_ago(s, isnan(db->stored_age_s) ? 0 : s->now_s - db->stored_age_s);
+    printf("\n          %.0f in quarantine%s\n", db->quarantined,
+           db->quarantined > 0 ? ": mobeyectl quarantine list says why" : "");
+    fputs("devices   ", stdout);
+    print_count(db->silent, "silent");
+    fputs(", ", stdout);
+    print_count(db->muted, "muted (devices and areas)");
+    fputs("\nrules     last changed ", stdout);
+    if (isnan(db->rules_age_s)) {
+        puts("never, or unknown to this role");
+        return;
     }
-    printf("          %.0f in quarantine%s\n", s->quarantined,
-           s->quarantined > 0 ? ": mobeyectl quarantine list says why" : "");
+    print_age(db->rules_age_s);
+    puts(" ago");
 }
 
 static void print_screen(const struct status *s)
 {
     print_daemon(s);
     print_database(s);
-    if (s->daemon_up)
-        print_endpoints(s);
+    (s->daemon_up ? print_endpoints : print_known_endpoints)(s);
 }
 
 /* For programs */
@@ -218,7 +233,7 @@ static void json_endpoints(const struct status *s)
         json_number("received", scrape_value(&s->after, "received_total", &name), ", ");
         json_number("rejected", scrape_value(&s->after, "rejected_total", &name), ", ");
         json_number("retry", scrape_value(&s->after, "retry_total", &name), ", ");
-        double last = scrape_value(&s->after, "last_received_timestamp_seconds", &name);
+        double last = last_message(s, name);
         json_number("last_received", last > 0 ? last : NAN, "}");
     }
     fputs("]", stdout);
@@ -246,9 +261,13 @@ static void print_json(const struct status *s)
     } else {
         fputs("}, \"journal\": null", stdout);
     }
-    printf(", \"database\": {\"up\": %s, ", s->database_up ? "true" : "false");
-    json_number("quarantined", s->quarantined, ", ");
-    json_number("stored_seconds_ago", s->stored_age_s, "}, ");
+    const struct status_db *db = &s->db_says;
+    printf(", \"database\": {\"up\": %s, ", db->up ? "true" : "false");
+    json_number("quarantined", db->quarantined, ", ");
+    json_number("stored_seconds_ago", db->stored_age_s, ", ");
+    json_number("silent", db->silent, ", ");
+    json_number("muted", db->muted, ", ");
+    json_number("rules_changed_seconds_ago", db->rules_age_s, "}, ");
     json_endpoints(s);
     puts("}");
 }
@@ -288,7 +307,7 @@ static int parse(int argc, char **argv, struct status *s)
 
 int ctl_status(int argc, char **argv)
 {
-    struct status s = {.quarantined = NAN, .stored_age_s = NAN};
+    struct status s = {0};
     int result = parse(argc, argv, &s);
     if (result >= 0)
         return result;
@@ -303,6 +322,7 @@ int ctl_status(int argc, char **argv)
     else
         print_screen(&s);
     result = all_is_up(&s) ? CTL_OK : CTL_FAILED;
+    status_db_clear(&s.db_says);
     buf_free(&s.before.text);
     buf_free(&s.after.text);
     conf_free(&conf);

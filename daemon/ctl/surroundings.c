@@ -2,21 +2,33 @@
 
 #include "store/registry_rows.h"
 
+/* Takes the registry. */
+static void begin(struct known *known, const struct conf *conf, struct registry *registry, const struct area_rows *rows)
+{
+    *known = (struct known){
+        .enrich = enrich_new(), .registry = registry, .areas = area_set_build(rows), .batch = batch_new(1)};
+    known->around = (struct surroundings){
+        .conf = conf, .registry = registry, .areas = known->areas, .areas_version = rows->version};
+}
+
 int known_load(struct known *known, PGconn *conn, const struct conf *conf, struct err *err)
 {
     struct registry *registry = registry_new();
     struct area_rows *rows = area_rows_new();
     int rc = registry_read(conn, registry, rows, err);
-    if (rc == 0) {
-        *known = (struct known){
-            .enrich = enrich_new(), .registry = registry, .areas = area_set_build(rows), .batch = batch_new(1)};
-        known->around = (struct surroundings){
-            .conf = conf, .registry = registry, .areas = known->areas, .areas_version = rows->version};
-    } else {
+    if (rc == 0)
+        begin(known, conf, registry, rows);
+    else
         registry_free(&registry);
-    }
     area_rows_free(&rows);
     return rc;
+}
+
+void known_empty(struct known *known, const struct conf *conf)
+{
+    struct area_rows *rows = area_rows_new();
+    begin(known, conf, registry_new(), rows);
+    area_rows_free(&rows);
 }
 
 void known_free(struct known *known)

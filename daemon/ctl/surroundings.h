@@ -19,6 +19,10 @@ struct known {
 
 /* Reads the registry and the areas, blocking. -1: err says why not; there is nothing to free. */
 int known_load(struct known *known, PGconn *conn, const struct conf *conf, struct err *err);
+
+/* Of a registry without devices, and no areas. */
+void known_empty(struct known *known, const struct conf *conf);
+
 void known_free(struct known *known);
 
 /* A struct known. What the alert is given lives until the next one. */

@@ -22,6 +22,9 @@ static const char help[] =
     "  expect incident 1: priority 1, alerts 2, verified_by second_input\n\n"
     "  -v, --verbose      print every scenario, not only those that fail\n"
     "      --json         one JSON object a scenario\n"
+    "      --db CONNINFO  play them in a database that is made on that server for the run, by the daemon's own "
+    "writer,\n"
+    "                     and that is dropped afterwards; it takes a superuser\n"
     "  -c, --config FILE  the rules, for files that name none themselves (default " CTL_DEFAULT_FILE ")\n"
     "  -h, --help         this text\n\n"
     "The language is described in mobeyectl(1). Exit status: 0 all hold, 1 one does not, 2 wrong usage.\n";
@@ -117,14 +120,14 @@ static int play_files(char **files, const struct scenario_options *options, cons
 
 int ctl_test_rules(int argc, char **argv)
 {
-    static const struct option long_options[] = {{"verbose", no_argument, NULL, 'v'},
-                                                 {"json", no_argument, NULL, 'j'},
-                                                 {"config", required_argument, NULL, 'c'},
-                                                 {"help", no_argument, NULL, 'h'},
-                                                 {NULL, 0, NULL, 0}};
+    static const struct option long_options[] = {
+        {"verbose", no_argument, NULL, 'v'},      {"json", no_argument, NULL, 'j'},
+        {"config", required_argument, NULL, 'c'}, {"db", required_argument, NULL, 'd'},
+        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
     struct tally tally = {0};
     struct scenario_options options = {
         .ops = &world_in_memory, .rules_file = CTL_DEFAULT_FILE, .told = told, .ctx = &tally};
+    const char *where = NULL;
     int option;
     while ((option = getopt_long(argc, argv, "vc:h", long_options, NULL)) != -1) {
         switch (option) {
@@ -137,6 +140,10 @@ int ctl_test_rules(int argc, char **argv)
         case 'c':
             options.rules_file = optarg;
             break;
+        case 'd':
+            options.ops = &world_in_database;
+            where = optarg;
+            break;
         case 'h':
             fputs(help, stdout);
             return CTL_OK;
@@ -146,5 +153,10 @@ int ctl_test_rules(int argc, char **argv)
     }
     if (optind == argc)
         return ctl_usage(VERB, "which scenarios?");
-    return play_files(argv + optind, &options, &tally);
+    struct err err;
+    if (options.ops->open(&options.server, where, &err) < 0)
+        return ctl_fail(VERB, "%s", err.text);
+    int rc = play_files(argv + optind, &options, &tally);
+    options.ops->close(options.server);
+    return rc;
 }

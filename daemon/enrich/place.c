@@ -75,9 +75,19 @@ static bool place_by_last_fix(struct alert *alert, const struct conf *conf, cons
     return true;
 }
 
+/* A time in whole seconds, as panels give it, means any moment of that second: also one after a set was placed in it.
+ */
+static const struct placement *placement_of(const struct device *device, int64_t occurred_us)
+{
+    const struct placement *placement = NULL;
+    if (occurred_us % CLOCK_SECOND == 0)
+        placement = device_placement(device, occurred_us + CLOCK_SECOND - 1);
+    return placement ? placement : device_placement(device, occurred_us);
+}
+
 void place_alert(struct alert *alert, const struct conf *conf, const struct device *device)
 {
-    const struct placement *placement = device ? device_placement(device, alert->occurred_us) : NULL;
+    const struct placement *placement = device ? placement_of(device, alert->occurred_us) : NULL;
     alert->placement_id = placement ? placement->id : 0;
     alert->placement_team = placement ? placement->team : (struct str){0};
     if (place_by_message(alert, conf))

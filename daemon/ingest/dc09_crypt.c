@@ -1,17 +1,14 @@
 #include "ingest/dc09_crypt.h"
 
 #include <ctype.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/mem.h"
+#include "base/secret.h"
 #include "ingest/dc09_frame.h"
 
 enum { BLOCK = 16, HEX_BLOCK = 2 * BLOCK, FILE_MAX_BYTES = 4 << 20 };
@@ -208,43 +205,13 @@ static int read_lines(struct dc09_keys *keys, const char *path, struct str text,
     return sort(keys, path, err);
 }
 
-/* The whole file; `out` has room for it beforehand, so that no copy of a key is left behind by growing. */
-static int read_file(const char *path, struct buf *out, struct err *err)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (fd < 0)
-        return err_set(err, "%s: %s", path, strerror(errno));
-    int rc = -1;
-    struct stat st;
-    if (fstat(fd, &st) != 0)
-        err_set(err, "%s: %s", path, strerror(errno));
-    else if (!S_ISREG(st.st_mode))
-        err_set(err, "%s: not a regular file", path);
-    else if (st.st_mode & (S_IRWXG | S_IRWXO))
-        err_set(err, "%s: its mode is %04o, so that others may use it (allowed: 0600 or 0400)", path,
-                (unsigned)(st.st_mode & 07777));
-    else if (st.st_size > FILE_MAX_BYTES)
-        err_set(err, "%s: larger than 4 MiB", path);
-    else {
-        size_t size = (size_t)st.st_size;
-        char *data = buf_reserve(out, size + 1);
-        ssize_t got = 0;
-        while (out->len < size && (got = read(fd, data + out->len, size - out->len)) > 0)
-            out->len += (size_t)got;
-        rc = got < 0 ? err_set(err, "%s: %s", path, strerror(errno)) : 0;
-    }
-    close(fd);
-    return rc;
-}
-
 struct dc09_keys *dc09_keys_load(const char *path, struct err *err)
 {
     struct dc09_keys *keys = mem_zalloc(sizeof(*keys));
     struct buf text = {0};
-    if (read_file(path, &text, err) != 0 || read_lines(keys, path, buf_str(&text), err) != 0)
+    if (secret_read(path, FILE_MAX_BYTES, &text, err) != 0 || read_lines(keys, path, buf_str(&text), err) != 0)
         dc09_keys_free(&keys);
-    OPENSSL_cleanse(text.data, text.len);
-    buf_free(&text);
+    secret_free(&text);
     return keys;
 }
 

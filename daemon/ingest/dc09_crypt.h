@@ -38,9 +38,9 @@ void dc09_encrypt(const struct dc09_key *key, struct str text, const uint8_t pad
 /* The keys of all accounts. */
 struct dc09_keys;
 
-/* Reads lines "ACCOUNT HEXKEY"; '#' begins a comment. The file must be a regular one of at most 4 MiB that neither
- * group nor others may read. NULL with err set, naming file and line and never the key. */
-struct dc09_keys *dc09_keys_load(const char *path, struct err *err);
+/* Reads lines "ACCOUNT HEXKEY" from a secret (base/secret.h) of at most 4 MiB; '#' begins a comment. NULL with err set,
+ * naming source and line and never the key. */
+struct dc09_keys *dc09_keys_load(const char *source, struct err *err);
 void dc09_keys_free(struct dc09_keys **keys); /* wipes them; safe on NULL */
 
 /* NULL: none for this account (3 to 16 hex characters, in either case). Safe on NULL keys. */

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "ingest/security.h"
 #include "ingest/tcp.h"
 
 /* Messages that libzmq holds a peer: what is waiting to be read, and replies that wait to be sent. The second is larger
@@ -27,6 +28,8 @@
 #define BACKLOG           1024
 #define BIND_PATIENCE_MS  1000
 #define BIND_RETRY_MS     10
+/* ZMQ_ZAP_ENFORCE_DOMAIN: zmq.h holds it back as a draft, the library has it. */
+#define ZAP_ENFORCE_DOMAIN 93
 
 struct endpoint {
     struct loop *loop;
@@ -39,6 +42,7 @@ struct endpoint {
     void *socket;
     struct event readable; /* on ZMQ_FD; armed while the socket is open */
     bool armed;
+    bool guarded;  /* as security_guards() says */
     bool ready;    /* the owner knows that messages may be waiting */
     bool draining; /* guards against message() calling endpoint_drain() */
 };
@@ -54,6 +58,41 @@ static int fail(const struct endpoint *endpoint, struct err *err, const char *wh
 static int set_int(void *socket, int option, int value)
 {
     return zmq_setsockopt(socket, option, &value, sizeof(value));
+}
+
+static int set_text(void *socket, int option, const char *text)
+{
+    return zmq_setsockopt(socket, option, text, strlen(text));
+}
+
+/* What bind is to CURVE: a server, who lets clients in; and connect: a client, with the daemon's own key. */
+static int set_curve(void *socket, const struct conf_endpoint *conf)
+{
+    char public_key[CONF_KEY_LEN + 1];
+    if (!conf->secret || (!conf->bind && !conf->server_key)) {
+        errno = ENOKEY;
+        return -1;
+    }
+    if (conf->bind)
+        return set_int(socket, ZMQ_CURVE_SERVER, 1) != 0 ? -1 : set_text(socket, ZMQ_CURVE_SECRETKEY, conf->secret);
+    if (zmq_curve_public(public_key, conf->secret) != 0 || set_text(socket, ZMQ_CURVE_PUBLICKEY, public_key) != 0 ||
+        set_text(socket, ZMQ_CURVE_SECRETKEY, conf->secret) != 0)
+        return -1;
+    return set_text(socket, ZMQ_CURVE_SERVERKEY, conf->server_key);
+}
+
+/* CURVE fails open: without a domain that is enforced, whoever has any key gets in where no handler is asked. */
+static int set_security(void *socket, const struct conf_endpoint *conf)
+{
+    if (!security_guards(conf))
+        return 0;
+#ifdef MOBEYE_SEED_BUG_ZAP_NOT_ENFORCED
+    if (set_text(socket, ZMQ_ZAP_DOMAIN, conf->name) != 0)
+#else
+    if (set_text(socket, ZMQ_ZAP_DOMAIN, conf->name) != 0 || set_int(socket, ZAP_ENFORCE_DOMAIN, 1) != 0)
+#endif
+        return -1;
+    return conf->curve ? set_curve(socket, conf) : 0;
 }
 
 static int set_options(struct endpoint *endpoint)
@@ -77,6 +116,8 @@ static int set_options(struct endpoint *endpoint)
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
         if (set_int(socket, all[i].option, all[i].value) != 0)
             return -1;
+    if (set_security(socket, endpoint->conf) != 0)
+        return -1;
     /* Not for a bind to an interface by its name: that would take its IPv6 address alone. */
     if (!endpoint->conf->bind || strpbrk(endpoint->conf->address, "[*"))
         if (set_int(socket, ZMQ_IPV6, 1) != 0)
@@ -225,6 +266,7 @@ static bool on_tcp_frame(void *ctx, uint64_t connection, enum dc09_result result
     message.payload = frame->raw;
     message.frame = frame;
     message.result = result;
+    message.user = message.address = NULL;
     message.malformed = NULL;
     message.too_large = false;
     return endpoint->calls.message(endpoint->ctx, endpoint, &message);
@@ -248,6 +290,7 @@ struct endpoint *endpoint_new(struct loop *loop, void *context, const struct con
 {
     struct endpoint *endpoint = mem_zalloc(sizeof(*endpoint));
     *endpoint = (struct endpoint){.loop = loop, .context = context, .conf = conf, .calls = *calls, .ctx = ctx};
+    endpoint->guarded = security_guards(conf);
     if ((conf->socket == CONF_TCP ? open_tcp(endpoint, err) : open_socket(endpoint, err)) != 0)
         endpoint_free(&endpoint);
     return endpoint;
@@ -327,6 +370,10 @@ static int receive(struct endpoint *endpoint, zmq_msg_t *frame, struct endpoint_
         message->malformed = "more frames than a payload";
         return drop_rest(socket, frame);
     }
+    if (endpoint->guarded) { /* the frame with the routing id tells neither */
+        message->user = zmq_msg_gets(frame, "User-Id");
+        message->address = zmq_msg_gets(frame, "Peer-Address");
+    }
     message->payload = (struct str){zmq_msg_data(frame), zmq_msg_size(frame)};
     message->too_large = message->payload.len > ALERT_PAYLOAD_MAX;
     return 0;
@@ -350,6 +397,7 @@ bool endpoint_drain(struct endpoint *endpoint, unsigned budget)
         message.too_large = false;
         message.payload = (struct str){NULL, 0};
         message.frame = NULL;
+        message.user = message.address = NULL;
         int got = receive(endpoint, &frame, &message);
         if (got >= 0)
             go_on = endpoint->calls.message(endpoint->ctx, endpoint, &message);
@@ -386,6 +434,7 @@ const struct conf_endpoint *endpoint_conf(const struct endpoint *endpoint)
 void endpoint_reconfigure(struct endpoint *endpoint, const struct conf_endpoint *conf)
 {
     endpoint->conf = conf;
+    endpoint->guarded = security_guards(conf);
     if (endpoint->tcp)
         tcp_reconfigure(endpoint->tcp, conf);
 }

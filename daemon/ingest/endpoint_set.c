@@ -11,13 +11,16 @@
 struct endpoint_set {
     struct loop *loop;
     void *context;
+    struct security *security;
     struct endpoint_calls calls;
     void *ctx;
     struct endpoint **endpoints;
     size_t n;
 };
 
-struct endpoint_set *endpoint_set_new(struct loop *loop, const struct endpoint_calls *calls, void *ctx, struct err *err)
+struct endpoint_set *endpoint_set_new(struct loop *loop, const struct endpoint_calls *calls,
+                                      void (*refused)(void *ctx, const struct security_refused *refused), void *ctx,
+                                      struct err *err)
 {
     void *context = zmq_ctx_new();
     if (!context) {
@@ -26,6 +29,9 @@ struct endpoint_set *endpoint_set_new(struct loop *loop, const struct endpoint_c
     }
     struct endpoint_set *set = mem_zalloc(sizeof(*set));
     *set = (struct endpoint_set){.loop = loop, .context = context, .calls = *calls, .ctx = ctx};
+    set->security = security_new(loop, context, refused, ctx, err);
+    if (!set->security)
+        endpoint_set_free(&set);
     return set;
 }
 
@@ -36,15 +42,28 @@ void endpoint_set_free(struct endpoint_set **set)
     for (size_t i = 0; i < (*set)->n; i++)
         endpoint_free(&(*set)->endpoints[i]);
     free((*set)->endpoints);
+    security_free(&(*set)->security);
     zmq_ctx_term((*set)->context);
     free(*set);
     *set = NULL;
 }
 
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* What a socket is opened with. */
+static bool same_security(const struct conf_endpoint *a, const struct conf_endpoint *b)
+{
+    return a->socket == CONF_TCP || (a->curve == b->curve && security_guards(a) == security_guards(b) &&
+                                     same_text(a->secret, b->secret) && same_text(a->server_key, b->server_key));
+}
+
 static bool same_endpoint(const struct conf_endpoint *a, const struct conf_endpoint *b)
 {
     if (strcmp(a->name, b->name) != 0 || strcmp(a->address, b->address) != 0 || a->bind != b->bind ||
-        a->socket != b->socket || a->n_topics != b->n_topics)
+        a->socket != b->socket || a->n_topics != b->n_topics || !same_security(a, b))
         return false;
     for (size_t i = 0; i < a->n_topics; i++)
         if (strcmp(a->topics[i], b->topics[i]) != 0)
@@ -142,8 +161,20 @@ static void go_back(struct endpoint_set *set, struct endpoint **next, size_t n_n
     set->n = kept;
 }
 
+/* Before anything is closed: a key that could not be seen is missed here. */
+static int check_secrets(const struct conf *conf, struct err *err)
+{
+    for (size_t i = 0; i < conf->n_endpoints; i++)
+        if (conf->endpoints[i].curve && !conf->endpoints[i].secret)
+            return err_set(err, "endpoint %s: cannot speak CURVE, since %s (security.server_key) cannot be seen",
+                           conf->endpoints[i].name, conf->security.server_key);
+    return 0;
+}
+
 int endpoint_set_apply(struct endpoint_set *set, const struct conf *conf, struct err *err)
 {
+    if (check_secrets(conf, err) != 0)
+        return -1;
     struct endpoint **next = mem_zalloc(conf->n_endpoints * sizeof(struct endpoint *));
     struct closed *closed = mem_zalloc(set->n * sizeof(*closed));
     size_t n_closed = 0;
@@ -162,9 +193,15 @@ int endpoint_set_apply(struct endpoint_set *set, const struct conf *conf, struct
         free(set->endpoints);
         set->endpoints = next;
         set->n = conf->n_endpoints;
+        security_use(set->security, conf);
     }
     free(closed);
     return rc;
+}
+
+struct security *endpoint_set_security(const struct endpoint_set *set)
+{
+    return set->security;
 }
 
 size_t endpoint_set_count(const struct endpoint_set *set)

@@ -5,11 +5,13 @@
 #define MOBEYE_INGEST_ENDPOINT_SET_H
 
 #include "ingest/endpoint.h"
+#include "ingest/security.h"
 
 struct endpoint_set;
 
-/* An empty set with a ZeroMQ context of its own. NULL with err set. */
-struct endpoint_set *endpoint_set_new(struct loop *loop, const struct endpoint_calls *calls, void *ctx,
+/* An empty set with a ZeroMQ context of its own, in which security judges. NULL with err set. */
+struct endpoint_set *endpoint_set_new(struct loop *loop, const struct endpoint_calls *calls,
+                                      void (*refused)(void *ctx, const struct security_refused *refused), void *ctx,
                                       struct err *err);
 
 /* Closes every endpoint and the context; replies that are on their way get half a second. Safe on NULL. */
@@ -22,6 +24,7 @@ void endpoint_set_free(struct endpoint_set **set);
  */
 int endpoint_set_apply(struct endpoint_set *set, const struct conf *conf, struct err *err);
 
+struct security *endpoint_set_security(const struct endpoint_set *set);
 size_t endpoint_set_count(const struct endpoint_set *set);
 struct endpoint *endpoint_set_at(const struct endpoint_set *set, size_t i);
 

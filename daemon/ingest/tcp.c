@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "ingest/allow.h"
 
 /* Read ahead of one connection: two frames, so that one is whole whatever stands before it. */
 #define READ_AHEAD_MAX (2 * DC09_FRAME_MAX)
@@ -76,32 +77,6 @@ struct tcp {
     size_t n_spare;
     struct complaint accept_failed, cuts[CUT_REASONS];
 };
-
-/* ---- who may connect ---- */
-
-static bool in_network(const struct conf_network *network, const uint8_t address[16])
-{
-    unsigned whole = network->bits / 8, rest = network->bits % 8;
-    return memcmp(network->address, address, whole) == 0 &&
-           (rest == 0 || (network->address[whole] ^ address[whole]) >> (8 - rest) == 0);
-}
-
-static bool is_allowed(const struct conf_endpoint *conf, const struct sockaddr *peer)
-{
-    uint8_t address[16] = {[10] = 0xFF, [11] = 0xFF};
-    if (conf->n_allow_from == 0)
-        return true;
-    if (peer->sa_family == AF_INET)
-        memcpy(address + 12, &((const struct sockaddr_in *)(const void *)peer)->sin_addr, 4);
-    else if (peer->sa_family == AF_INET6)
-        memcpy(address, &((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr, 16);
-    else
-        return false;
-    for (size_t i = 0; i < conf->n_allow_from; i++)
-        if (in_network(&conf->allow_from[i], address))
-            return true;
-    return false;
-}
 
 /* ---- the life of a connection ---- */
 
@@ -223,7 +198,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     (void)len;
     struct tcp *tcp = arg;
     log_recover(&tcp->accept_failed, tcp->subject, "connections are accepted again");
-    if (!is_allowed(tcp->conf, peer)) {
+    if (!allow_sockaddr(tcp->conf, peer)) {
         evutil_closesocket(fd);
         count_cut(tcp, CUT_NOT_ALLOWED);
         return;
@@ -363,7 +338,7 @@ void tcp_reconfigure(struct tcp *tcp, const struct conf_endpoint *conf)
         socklen_t len = sizeof(peer);
         next = TAILQ_NEXT(connection, by_age);
         getpeername(bufferevent_getfd(connection->bev), (struct sockaddr *)&peer, &len);
-        if (!is_allowed(conf, (const struct sockaddr *)&peer))
+        if (!allow_sockaddr(conf, (const struct sockaddr *)&peer))
             cut(connection, CUT_NOT_ALLOWED);
     }
     shrink_to(tcp, conf->connections);

@@ -66,3 +66,21 @@ void conninfo_mask(struct buf *out, const char *conninfo)
     }
     PQconninfoFree(options);
 }
+
+int conninfo_for_database(struct buf *out, const char *conninfo, const char *database)
+{
+    PQconninfoOption *options = is_conninfo(conninfo) ? PQconninfoParse(conninfo, NULL) : PQconndefaults();
+    if (!options)
+        return -1;
+    for (const PQconninfoOption *o = options; o->keyword; o++) {
+        if (!o->val || strcmp(o->keyword, "dbname") == 0)
+            continue;
+        buf_printf(out, "%s=", o->keyword);
+        append_value(out, o->val);
+        buf_append_str(out, STR(" "));
+    }
+    PQconninfoFree(options);
+    buf_append_str(out, STR("dbname="));
+    append_value(out, database);
+    return 0;
+}

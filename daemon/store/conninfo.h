@@ -15,4 +15,8 @@ int conninfo_check(const char *conninfo, struct err *err);
  */
 void conninfo_mask(struct buf *out, const char *conninfo);
 
+/* Appends the conninfo as keyword=value, with another database. What follows it there counts more. -1: libpq cannot
+ * read it. */
+int conninfo_for_database(struct buf *out, const char *conninfo, const char *database);
+
 #endif

@@ -8,7 +8,7 @@
 #include "store/param.h"
 
 #define RAISES_MAX   50000
-#define RAISES_ONCE  1000
+#define RAISES_ONCE  250 /* some ms for PostgreSQL */
 #define HINTS_MAX    2000
 #define HINTS_ALERTS 1000 /* of them for alerts that joined: each replaces the one before it */
 #define HINTS_ONCE   500
@@ -131,7 +131,7 @@ void follow_encode_raises(struct follow *follow, struct buf values[FOLLOW_VERIFY
     copyrow_array(&values[1], TYPE_TEXT, n);
     copyrow_array(&values[2], TYPE_TIMESTAMPTZ, n);
     copyrow_array(&values[3], TYPE_TIMESTAMPTZ, n);
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = follow->n_raises - n; i < follow->n_raises; i++) { /* the newest incidents */
         const struct follow_raise *raise = &follow->raises[i];
         param_int8(&values[0], (int64_t)raise->incident);
         param_text(&values[1], (struct str){raise->device, raise->device_len});
@@ -157,7 +157,6 @@ void follow_encode_hints(struct follow *follow, struct buf values[FOLLOW_ANNOUNC
 void follow_verified(struct follow *follow)
 {
     follow->n_raises -= follow->encoded_raises;
-    memmove(follow->raises, follow->raises + follow->encoded_raises, follow->n_raises * sizeof(*follow->raises));
     follow->encoded_raises = 0;
 }
 

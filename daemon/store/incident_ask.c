@@ -25,7 +25,8 @@ static int compare(const void *a, const void *b)
 static size_t sort(struct asked *asked, size_t n)
 {
     size_t kept = 0;
-    qsort(asked, n, sizeof(*asked), compare);
+    if (n > 0)
+        qsort(asked, n, sizeof(*asked), compare);
     for (size_t i = 0; i < n; i++) {
         struct asked *last = kept > 0 ? &asked[kept - 1] : NULL;
         if (!last || memcmp(last->id, asked[i].id, sizeof(last->id)) != 0) {
@@ -65,18 +66,18 @@ static void collect(struct incident_ask *ask, const struct batch *batch)
     ask->n_keys = sort(ask->keys, ask->n_keys);
 }
 
-static bool is_restore(const struct batch_row *row)
+static bool asks_for_family(const struct batch_row *row)
 {
-    return !row->unreadable && row->alert.phase == PHASE_RESTORE;
+    return !row->unreadable && (row->alert.phase == PHASE_RESTORE || (row->alert.flags & FLAG_CANCEL));
 }
 
-/* The devices and kinds of which a restore may end more than its own thread. */
+/* The devices and kinds of which a restore may end more than its own thread, and a cancel speak of another one. */
 static void put_families(struct incident_ask *ask, const struct batch *batch)
 {
     struct asked *family = mem_realloc(NULL, batch->n ? batch->n : 1, sizeof(*family));
     size_t n = 0;
     for (size_t i = 0; i < batch->n; i++)
-        if (is_restore(&batch->rows[i])) {
+        if (asks_for_family(&batch->rows[i])) {
             family[n] = asked(batch->rows[i].alert.thread, i, 0);
             memset(family[n++].id + FAMILY_BYTES, 0, FAMILY_BYTES);
         }

@@ -4,8 +4,9 @@
  *   bench_send --to ENDPOINT --count N [--senders 2] [--window 1000] [--run WORD] [--rate PER_SECOND]
  *
  * The alerts are made before the clock starts: about 300 bytes each, 20,000 devices by Zipf (s = 1.1), 70 % alarm
- * kinds, 20 % updates of camera tracks, 10 % keepalives, a quarter with coordinates. --rate sends one at a time on a
- * schedule and reports the latency from send to ACK instead of the throughput.
+ * kinds, 20 % updates of camera tracks, 10 % keepalives, a quarter with coordinates: each device has its place, give or
+ * take some metres. --rate sends one at a time on a schedule and reports the latency from send to ACK instead of the
+ * throughput.
  */
 #include <getopt.h>
 #include <inttypes.h>
@@ -100,7 +101,8 @@ static struct message make(const char *run, long i, const char *time)
     if (uniform() < 0.25)
         snprintf(location, sizeof(location),
                  ",\"location\":{\"type\":\"Point\",\"coordinates\":[%.5f,%.5f],\"accuracy_m\":12}",
-                 5.33 + uniform() * 0.12, 52.12 + uniform() * 0.09);
+                 5.33 + device * 7919 % DEVICES * (0.12 / DEVICES) + uniform() * 1e-4,
+                 52.12 + device * 104729L % DEVICES * (0.09 / DEVICES) + uniform() * 1e-4);
     int len = snprintf(text, sizeof(text),
                        "{\"specversion\":\"1.0\",\"id\":\"%s-%08ld\",\"source\":\"/mobeye/gateway-%d\","
                        "\"type\":\"mobeye.alert.v1\",\"time\":\"%s\",\"data\":{\"device\":\"NL-0307-%05d\",%s%s,"

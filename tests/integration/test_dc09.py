@@ -3,11 +3,12 @@ import shutil
 import subprocess
 
 import pytest
+import zmq
 
 from harness.alerts import padded
 from harness.daemon import mobeyectl
 from harness.paths import MOBEYED, ROOT
-from harness.peers import Dealer
+from harness.peers import Dealer, reply_of
 from harness.portal import FIELD, Portal, ack, build, endpoint, event, stamp, wrap
 from harness.wait import wait_until
 
@@ -289,12 +290,84 @@ def test_the_same_frames_pass_as_payloads_of_a_router(serve, database, context):
     reply = dealer.ask(build('"XYZ"0006L0#1234[#1234|Nri1/BA001]'))
     assert (reply.word, reply.id) == (b"REJECT", b"0006") and reply.detail.startswith(b"malformed: ")
     assert dealer.ask(b"x" * 70000).detail.startswith(b"too_large: ")
-    push = context.socket(8)  # PUSH
+    push = context.socket(zmq.PUSH)
     push.connect(daemon.address("push"))
     push.send(build(f'"SIA-DCS"0007L0#1234[#1234|Nri1/BA007/BA008]{stamp()}'))
     push.send(b"nonsense")
     database.wait_stored(6)
     daemon.wait_metric("rejected_total", 1, endpoint="push")
+
+
+def odd_crcs():
+    """Sequence numbers of frames whose binary CRC, or that of their ACK, holds a LF, a CR, a zero or a quote."""
+    found = {}
+    for seq in range(1, 10000):
+        for frame in (event(seq, time="", binary=True), ack(seq, binary=True)):
+            for byte in frame[:2]:
+                found.setdefault((byte, frame[3:].startswith(b'"A')), seq)
+    return sorted({seq for (byte, _), seq in found.items() if byte in b"\n\r\x00\""})
+
+
+def test_a_crc_of_two_bytes_is_read_and_answered_alike(serve, database):
+    daemon = serve()
+    odd = odd_crcs()
+    assert len(odd) >= 4
+    with Portal(daemon.address("portal")) as portal:
+        for seq in odd:
+            assert portal.ask(event(seq, time="", binary=True)) == ack(seq, binary=True)
+            assert portal.ask(event(seq, time="")) == ack(seq), "the same with 4 characters"
+        good = event(1, binary=True)
+        portal.send(bytes([good[0] ^ 1]) + good[1:], good)
+        assert portal.reply() == ack(1, binary=True), "the first met silence"
+        assert portal.ask(build('"XYZ-ABC"0002L0#1234[]', binary=True)) == build('"DUH"0002L0#1234[]', binary=True)
+    daemon.wait_drained()
+    assert database.stored() == len(odd) + 1 and daemon.metric("duplicate_total") == len(odd)
+
+
+def test_panels_by_way_of_zeromq_are_stored_whatever_the_socket(serve, database, context):
+    """Each frame as it is, without LF and CR, with a CRC of two bytes; what is no frame is counted, what is damaged too."""
+    daemon = serve()
+    sockets = {"panels": ("router", zmq.DEALER), "push": ("pull", zmq.PUSH), "news": ("sub", zmq.XPUB)}
+    daemon.reload(endpoints=[*daemon.conf.endpoints, *(daemon.conf.endpoint(name, socket=ours, format="sia-dc09")
+                                                       for name, (ours, _) in sockets.items())])
+    for number, (name, (ours, theirs)) in enumerate(sockets.items(), 1):
+        peer = context.socket(theirs)
+        peer.connect(daemon.address(name))
+        if ours == "sub":
+            assert peer.poll(60000) and peer.recv() == b"\x01", "the daemon subscribes"
+        topic = [b"alarms"] if ours == "sub" else []
+        frames = [wrap(event(1, account=f"AA{number}")), event(2, account=f"AA{number}"),
+                  event(3, account=f"AA{number}", binary=True), wrap(event(4, account=f"AA{number}", binary=True)),
+                  build(f'"SIA-DCS"0005L0#AA{number}[#AA{number}|Nri1/BA005/BA006]{stamp()}'), FIELD[5][0]]
+        bad = [b"", b"nonsense", b"0000" + frames[1][4:], frames[0] + frames[0], bytes(4200),
+               build('"XYZ"0001L0#1234[]'), ack(1)]
+        for frame in (*frames, *bad):
+            peer.send_multipart([*topic, *([b""] if theirs == zmq.DEALER and not frame else []), frame])
+        daemon.wait_metric("received_total", len(frames) + 1 + len(bad), endpoint=name)
+        assert daemon.metric("rejected_total", endpoint=name, code="malformed") == len(bad)
+        if ours == "router":
+            replies = [reply_of(peer.recv_multipart()[-3:]) for _ in (*frames, *bad)]
+            assert [reply.word for reply in replies] == [b"ACK"] * len(frames) + [b"REJECT"] * len(bad)
+            assert [reply.id for reply in replies] == [b"0001", b"0002", b"0003", b"0004", b"0005", b"0001",
+                                                       b"", b"", b"", b"", b"", b"0001", b"0001"]
+            assert all(reply.detail.startswith(b"malformed: ") for reply in replies[len(frames):])
+        database.wait_stored(6 * number + 1)  # the frame of the field has no time of now, and is one for all three
+        assert database.rows("select input from patrol.alerts where source = %s order by journal_seq",
+                             f"dc09:AA{number}") == [(1,), (1,), (1,), (1,), (5,), (6,)]
+
+
+def test_a_frame_that_comes_again_is_a_sign_of_life(serve, database):
+    daemon = serve()
+    heard = "select last_received_at, alerts from mobeye.device_status where device_id = 'dc09:1234/1'"
+    with Portal(daemon.address("portal")) as portal:
+        portal.ask(event(1, time=""))
+    wait_until(lambda: database.rows(heard), "the sender is known")
+    daemon.restart()  # which forgets that it wrote the status less than a minute ago
+    ((first, count),) = database.rows(heard)
+    with Portal(daemon.address("portal")) as portal:
+        portal.ask(event(1, time=""))
+    wait_until(lambda: database.rows(heard)[0][0] > first, "it was heard again")
+    assert database.rows(heard)[0][1] == count == 1 and database.stored() == 1
 
 
 def test_an_endpoint_that_brings_nothing_is_told_once_and_again_when_it_speaks(serve):

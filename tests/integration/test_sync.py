@@ -7,6 +7,7 @@ import pytest
 
 from harness.alerts import alert, alerts
 from harness.peers import Dealer
+from harness.portal import Portal, ack, endpoint, event
 
 CALL = re.compile(r"^(\d+) +(.*)$")
 CALLS = "openat,write,pwrite64,writev,pwritev,pwritev2,fdatasync,fsync,sync_file_range,msync,sendto,sendmsg"
@@ -41,10 +42,33 @@ def traced(database, daemons):
     if strace is None or subprocess.run([strace, "-o", "/dev/null", "true"], capture_output=True).returncode != 0:
         pytest.skip("strace cannot trace here")
     daemon = daemons(database.ingest, endpoints=[])
-    daemon.conf.set(endpoints=[daemon.conf.endpoint("door")])
+    daemon.conf.set(endpoints=[daemon.conf.endpoint("door"), endpoint()])
     out = daemon.directory / "trace"
     return daemon.start(wrapper=[strace, "-f", "-y", "-xx", "-s", "131072", "-e", "trace=" + CALLS, "-o", out],
                         env={"ASAN_OPTIONS": "detect_leaks=0"}), out
+
+
+def bytes_of(args):
+    """What a call was given, in one piece: an ACK may lie over two of its buffers."""
+    return "".join(re.findall(r"(?:\\x[0-9a-f]{2})+", args))
+
+
+def check_order(daemon, out, messages):
+    """messages: (what is in the record, what is in its ACK) of each."""
+    calls = trace_of(out)
+    journal = hexed(str(daemon.conf.journal))
+    synced = [(begun, ended) for begun, ended, name, args, result in calls
+              if name == "fdatasync" and journal in args and result == 0]
+    for record, reply in messages:
+        written = [ended for _, ended, call, args, result in calls
+                   if "write" in call and journal in args.split(",")[0] and hexed(record) in args and result > 0]
+        assert written, f"{record} was written to the journal"
+        acks = [begun for begun, _, call, args, result in calls
+                if call in ("sendto", "sendmsg", "write", "writev") and journal not in args.split(",")[0]
+                and hexed("ACK") in args and hexed(reply) in bytes_of(args)]
+        assert acks, f"the ACK of {record} was sent"
+        assert any(begun > written[0] and ended < acks[0] for begun, ended in synced), \
+            f"the ACK of {record} was sent before its sync had returned"
 
 
 def test_every_ack_follows_a_completed_fdatasync_of_its_record(traced, context):
@@ -55,20 +79,19 @@ def test_every_ack_follows_a_completed_fdatasync_of_its_record(traced, context):
         assert dealer.ask(message).word == b"ACK"
     dealer.deliver(sent[20:], window=10)
     daemon.stop()
-    calls = trace_of(out)
-    journal = hexed(str(daemon.conf.journal))
-    synced = [(begun, ended) for begun, ended, name, args, result in calls
-              if name == "fdatasync" and journal in args and result == 0]
-    for message in sent:
-        name = hexed(message["id"])
-        written = [ended for _, ended, call, args, result in calls
-                   if "write" in call and journal in args.split(",")[0] and name in args and result > 0]
-        assert written, f"{message['id']} was written to the journal"
-        acks = [begun for begun, _, call, args, result in calls
-                if call in ("sendto", "sendmsg", "write", "writev") and hexed("ACK") in args and name in args]
-        assert acks, f"the ACK of {message['id']} was sent"
-        assert any(begun > written[0] and ended < acks[0] for begun, ended in synced), \
-            f"the ACK of {message['id']} was sent before its sync had returned"
+    check_order(daemon, out, [(message["id"], message["id"]) for message in sent])
+
+
+def test_every_ack_of_a_panel_follows_a_completed_fdatasync_of_its_record(traced):
+    """One by one, and many in a segment, which are one sync."""
+    daemon, out = traced
+    with Portal(daemon.address("portal")) as portal:
+        for seq in range(1, 21):
+            assert portal.ask(event(seq)) == ack(seq)
+        portal.send(*(event(seq) for seq in range(21, 61)))
+        assert [portal.reply() for _ in range(21, 61)] == [ack(seq) for seq in range(21, 61)]
+    daemon.stop()
+    check_order(daemon, out, [(f'"SIA-DCS\\"{seq:04}L0#1234[', ack(seq).decode()) for seq in range(1, 61)])
 
 
 def test_the_first_ack_follows_a_sync_of_the_directory(traced, context):

@@ -82,20 +82,65 @@ def test_bytes_without_a_frame_are_cut_off(serve, portals, flood):
     assert other.ask(event(1)) == ack(1)
 
 
-def test_every_truncation_and_every_flip_is_survived(serve, portals, database):
-    daemon = serve()
-    frame = wrap(FIELD[5][0])
-    portal = portals(daemon)
+def damaged(frame):
+    """Cut off at every length; and a bit flipped in every byte, but for the one that makes A of a."""
     for length in range(len(frame)):
-        portal.socket.sendall(frame[:length])
-    for at in range(len(frame)):
-        for bit in (1, 0x80):
-            portal.socket.sendall(frame[:at] + bytes([frame[at] ^ bit]) + frame[at + 1:])
-    portal.send(event(77))
-    while portal.reply() != ack(77):
-        pass
+        yield frame[:length]
+    for at, byte in enumerate(frame):
+        for bit in (0x01, 0x10, 0x80):
+            yield frame[:at] + bytes([byte ^ bit]) + frame[at + 1:]
+
+
+@pytest.mark.parametrize("frame", [frame for frame, _ in FIELD] + [event(9, binary=True, time="")])
+def test_a_damaged_frame_meets_silence_and_the_next_its_answer(serve, portals, database, frame):
+    daemon = serve()
+    portal = portals(daemon)
+    for number, bad in enumerate(damaged(wrap(frame))):
+        portal.socket.sendall(bad)
+        if number % 50 == 0:
+            portal.send(event(number))
+            assert portal.reply() == ack(number)
+    assert portal.ask(event(9999)) == ack(9999)
     daemon.wait_drained()
-    assert database.value("select count(*) from patrol.alerts where event_id like '0077-%%'") == 1
+    assert database.value("select count(*) from patrol.alerts where event_id not like '____-%%' or source <> 'dc09:1234'") == 0
+
+
+GOOD = event(1, time="")
+PLACED = [  # what, the bytes, whether they are a frame
+    ("a length that is one short", wrap(GOOD[:4] + b"%04X" % (len(GOOD) - 9) + GOOD[8:]), False),
+    ("a length that is one long", wrap(GOOD[:4] + b"%04X" % (len(GOOD) - 7) + GOOD[8:]), False),
+    ("a length of nothing", wrap(GOOD[:4] + b"0000" + GOOD[8:]), False),
+    ("the longest length", wrap(GOOD[:4] + b"0FFF" + GOOD[8:]), False),
+    ("a length beyond the longest", wrap(GOOD[:4] + b"1" + GOOD[5:]), False),
+    ("a length that is no number", wrap(GOOD[:4] + b"0-26" + GOOD[8:]), False),
+    ("no length", wrap(GOOD[:4] + GOOD[8:]), False),
+    ("no CRC", wrap(GOOD[4:]), False),
+    ("CR in the CRC", wrap(GOOD[:2] + b"\r" + GOOD[2:]), False),
+    ("LF in the length", wrap(GOOD[:6] + b"\n" + GOOD[6:]), False),
+    ("CR in the data", wrap(GOOD[:30] + b"\r" + GOOD[30:]), False),
+    ("LF in the data", wrap(GOOD[:30] + b"\n" + GOOD[30:]), False),
+    ("CR LF in the data", wrap(GOOD[:30] + b"\r\n" + GOOD[30:]), False),
+    ("LF at the end", b"\n" + GOOD + b"\n", False),
+    ("no LF", GOOD + b"\r", False),
+    ("CR for LF", b"\r" + GOOD + b"\r", False),
+    ("line ends alone", b"\r\n\n\r\r\n", False),
+    ("two LF", b"\n\n" + GOOD + b"\r", True),
+    ("two CR", wrap(GOOD) + b"\r", True),
+    ("CR LF on both sides", b"\r\n" + GOOD + b"\r\n", True),
+    ("half a frame in front", b"\n" + GOOD[:20] + wrap(GOOD), True),
+    ("noise in front and behind", b"\x00\xff\"" + wrap(GOOD) + b"\"]\x80", True),
+]
+
+
+def test_lengths_that_lie_and_line_ends_in_odd_places(serve):
+    daemon = serve()
+    for what, sent, is_frame in PLACED:
+        with Portal(daemon.address("portal")) as portal:
+            portal.socket.sendall(sent)
+            portal.send(event(2))
+            assert portal.reply() == (ack(1) if is_frame else ack(2)), what
+            assert not is_frame or portal.reply() == ack(2), what
+            assert portal.ask(event(3)) == ack(3), what
 
 
 def need_descriptors(needed):

@@ -34,7 +34,8 @@ static bool asks_for_thread(const struct alert *alert, const struct thread *thre
     bool restore = alert->phase == PHASE_RESTORE;
     if (same(thread->id, alert->thread) || (restore && same(thread->id, general)))
         return true;
-    return restore && alert->input == ALERT_NO_INT && alert->track.len == 0 && memcmp(thread->id, general, 8) == 0;
+    bool family = (alert->flags & FLAG_CANCEL) || (restore && alert->input == ALERT_NO_INT && alert->track.len == 0);
+    return family && memcmp(thread->id, general, 8) == 0;
 }
 
 /* The times of occurrence of a key's alerts are taken together, as the database is asked for them. */

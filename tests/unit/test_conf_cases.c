@@ -27,7 +27,7 @@ static const struct {
 struct test_case {
     char title[256];
     struct buf yaml, expected;
-    bool alone;
+    bool alone, clients;
 };
 
 static bool starts(const char *text, const char *with)
@@ -48,14 +48,23 @@ static bool has_line(const struct buf *text, const char *with)
     return false;
 }
 
+static struct conf *parse_clients(const struct buf *yaml, struct buf *report)
+{
+    struct conf *conf = mem_zalloc(sizeof(*conf));
+    if (conf_parse_clients(conf, "", yaml->data ? yaml->data : "", yaml->len, report) != 0)
+        conf_free(&conf);
+    return conf;
+}
+
 static void run_case(const char *file, struct test_case *c)
 {
     struct buf report = {0};
-    if (!c->alone)
+    if (!c->alone && !c->clients)
         for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++)
             if (!has_line(&c->yaml, defaults[i].key))
                 buf_printf(&c->yaml, "%s", defaults[i].line);
-    struct conf *conf = conf_parse("", c->yaml.data, c->yaml.len, &report);
+    struct conf *conf =
+        c->clients ? parse_clients(&c->yaml, &report) : conf_parse("", c->yaml.data, c->yaml.len, &report);
 
     /* The name of the file is empty, so each line starts with a colon. */
     struct buf got = {0};
@@ -94,7 +103,7 @@ static unsigned run_file(const char *name)
         if (starts(line, "== ")) {
             if (cases++ > 0)
                 run_case(name, &c);
-            c = (struct test_case){.alone = strstr(line, "(alone)") != NULL};
+            c = (struct test_case){.alone = strstr(line, "(alone)"), .clients = strstr(line, "(clients)")};
             snprintf(c.title, sizeof(c.title), "%.*s", (int)strcspn(line, "\n"), line);
             in_expected = false;
         } else if (cases > 0 && strcmp(line, "--\n") == 0) {

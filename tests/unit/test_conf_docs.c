@@ -13,6 +13,7 @@
 #include "conf/tree.h"
 
 #define SAMPLE    MOBEYE_SOURCE "/config/mobeyed.yaml"
+#define CLIENTS   MOBEYE_SOURCE "/config/clients.yaml"
 #define REFERENCE MOBEYE_SOURCE "/config/README.md"
 #define MAN       MOBEYE_SOURCE "/config/man/mobeyed.yaml.5"
 
@@ -28,11 +29,18 @@ static char *read_text(const char *path)
     return text.data;
 }
 
+/* As the documents call it: a key of the list of clients by its name in that file. */
+static const char *shown(const struct schema_key *key)
+{
+    size_t len = sizeof(SCHEMA_CLIENTS ".") - 1;
+    return strncmp(key->path, SCHEMA_CLIENTS ".", len) == 0 ? key->path + len : key->path;
+}
+
 /* The row of the reference that is due for a key. free() it. */
 static char *row_of(const struct schema_key *key)
 {
     struct buf row = {0};
-    buf_printf(&row, "| `%s` | ", key->path);
+    buf_printf(&row, "| `%s` | ", shown(key));
     schema_allowed(key, &row);
     if (key->type == SCHEMA_SECTION)
         buf_printf(&row, " | |");
@@ -69,7 +77,7 @@ Test(conf_docs, the_reference_has_no_other_rows)
         sscanf(at + 4, "%127[^`]", path);
         bool known = false;
         for (size_t i = 0; (key = schema_key(i)); i++)
-            known = known || strcmp(key->path, path) == 0;
+            known = known || strcmp(shown(key), path) == 0;
         cr_expect(known, "config/README.md explains %s, which is no key", path);
     }
     free(text);
@@ -95,7 +103,7 @@ Test(conf_docs, the_man_page_has_every_key_with_its_default)
     char *text = read_text(MAN);
     for (size_t i = 0; (key = schema_key(i)); i++) {
         char expected[128] = "";
-        char *item = man_item(text, key->path);
+        char *item = man_item(text, shown(key));
         cr_expect_not_null(item, "mobeyed.yaml.5 lacks %s", key->path);
         if (!item)
             continue;
@@ -119,7 +127,7 @@ Test(conf_docs, the_man_page_has_no_other_keys)
         sscanf(at + 8, "%127s", path);
         bool known = false;
         for (size_t i = 0; (key = schema_key(i)); i++)
-            known = known || strcmp(key->path, path) == 0;
+            known = known || strcmp(shown(key), path) == 0;
         cr_expect(known, "mobeyed.yaml.5 explains %s, which is no key", path);
     }
     free(text);
@@ -134,9 +142,9 @@ static void expect_no_complaint(const char *what, struct conf *conf, struct buf 
 }
 
 /* The sample with every setting that is off set: a # that no space follows is taken away. free() it. */
-static char *sample_with_all_set(void)
+static char *all_set(const char *file)
 {
-    char *text = read_text(SAMPLE), *to = text;
+    char *text = read_text(file), *to = text;
     bool indent = true;
     for (const char *from = text; *from; from++) {
         bool off = indent && *from == '#' && from[1] != ' ' && from[1] != '\n';
@@ -155,10 +163,37 @@ Test(conf_docs, the_sample_loads_as_it_is_shipped)
     expect_no_complaint("as shipped", conf, &report);
 }
 
+/* Its [] is taken away, as the file says. free() it. */
+static char *clients_with_all_set(void)
+{
+    char *text = all_set(CLIENTS), *empty = strstr(text, "clients: []");
+    cr_assert_not_null(empty);
+    memcpy(empty, "clients:   ", 11);
+    return text;
+}
+
+Test(conf_docs, the_sample_of_clients_loads)
+{
+    struct buf report = {0};
+    struct conf *conf = mem_zalloc(sizeof(*conf));
+    char *text = clients_with_all_set();
+    cr_expect_eq(conf_parse_clients(conf, "clients", text, strlen(text), &report), 0);
+    cr_expect_eq(conf->n_clients, 2);
+    expect_no_complaint("clients with all set", conf, &report);
+    free(text);
+    conf = mem_zalloc(sizeof(*conf));
+    text = read_text(CLIENTS);
+    cr_expect_eq(conf_parse_clients(conf, "clients", text, strlen(text), &report), 0, "as shipped");
+    cr_expect_eq(conf->n_clients, 0);
+    conf_free(&conf);
+    buf_free(&report);
+    free(text);
+}
+
 Test(conf_docs, the_sample_loads_with_all_set)
 {
     struct buf report = {0};
-    char *text = sample_with_all_set();
+    char *text = all_set(SAMPLE);
     struct conf *conf = conf_parse("sample", text, strlen(text), &report);
     expect_no_complaint("with all set", conf, &report);
     free(text);
@@ -190,15 +225,19 @@ Test(conf_docs, the_sample_has_every_key_with_its_default)
     const struct schema_key *key;
     bool seen[KEYS_MAX] = {false};
     struct report report = {0};
-    char *text = sample_with_all_set();
+    char *text = all_set(SAMPLE), *clients = clients_with_all_set();
     struct node *root = tree_parse(text, strlen(text), &report);
-    cr_assert_not_null(root);
+    struct node *list = tree_parse(clients, strlen(clients), &report);
+    cr_assert(root && list);
     walk(root, "", seen);
+    walk(list, SCHEMA_CLIENTS, seen);
     for (size_t i = 0; (key = schema_key(i)); i++) {
         cr_assert_lt(i, KEYS_MAX);
-        cr_expect(seen[i], "config/mobeyed.yaml lacks %s", key->path);
+        cr_expect(seen[i], "the samples lack %s", key->path);
     }
     node_free(&root);
+    node_free(&list);
+    free(clients);
     report_free(&report);
     free(text);
 }
@@ -216,7 +255,7 @@ Test(conf_table, parents_stand_before_their_keys_and_each_key_once)
     const struct schema_key *key, *other;
     for (size_t i = 0; (key = schema_key(i)); i++) {
         const char *dot = strrchr(key->path, '.');
-        bool parent = !dot;
+        bool parent = !dot || strcmp(key->path, SCHEMA_CLIENTS ".clients") == 0; /* the top of another file */
         for (size_t k = 0; k < i && (other = schema_key(k)); k++) {
             cr_expect_str_neq(key->path, other->path);
             struct schema_scope scope = schema_scope(other);

@@ -85,7 +85,7 @@ Test(conf_bytes, a_byte_order_mark_is_passed_over)
 {
     EXPECT_REPORT("\xef\xbb\xbf" GOOD, "");
     EXPECT_REPORT("\xef\xbb\xbf" GOOD "x: 1\n", "f:6:1: x: unknown key (instance, timezone, bounds, database, journal, "
-                                                "endpoints, http, retention or rules)\n");
+                                                "endpoints, security, http, retention or rules)\n");
 }
 
 Test(conf_bytes, lines_may_end_as_in_windows)

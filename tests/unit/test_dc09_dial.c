@@ -80,6 +80,7 @@ Test(dc09_dial, lines_that_make_no_frame_say_why)
         "\"NULL\"0001L0#1234[]_now-",   "\"NULL\"0001L0#1234[]_now-s",    "\"NULL\"0001L0#1234[]_now 60s",
         "\"NULL\"0001L0#1234[]_now-60", "\"NULL\"0001L0#1234[]_now-6x0s", "\"NULL\"0001L0#1234[]_now+99999999s",
         "\"*NULL\"0001L0#1234[]_now",   "\"*NULL\"0001L0[]_now",          "\"*NULL\"0001L0#1128",
+        "NULL0001L0#1234[]_now",        "*SIA-DCS0001L0#1128[]_now",      "ADM-CID",
     };
     struct dc09_keys *keys = load_keys();
     struct buf out = {0};
@@ -179,7 +180,9 @@ Test(dc09_dial, the_panel_sees_the_answer_and_keeps_the_connection)
     static const char *const script[] = {"\n1BC10012\"ACK\"0001L0#1234[]\r", "noise\n1BC10012\"ACK\"0001L0#1234[]\r"};
     struct receiver receiver;
     start(&receiver, script, 2);
-    struct dial dial = {.to = receiver.address, .timeout_ms = 60000, .fd = -1};
+    char address[64];
+    snprintf(address, sizeof(address), "tcp://%s", receiver.address); /* as an endpoint's address is written */
+    struct dial dial = {.to = address, .timeout_ms = 60000, .fd = -1};
     int fd = -1;
     for (int i = 0; i < 2; i++) {
         struct dc09_frame reply;

@@ -77,6 +77,10 @@ Test(dc09_verb, a_wrong_command_line_is_usage, .init = redirect)
     cr_expect_eq(RUN("send", "--to", "localhost:1", "--tries", "0"), CTL_USAGE);
     cr_expect_eq(RUN("send", "--to", "localhost:1", "--timeout", "1x"), CTL_USAGE);
     cr_expect_eq(RUN("decode", "--nonsense"), CTL_USAGE);
+    cr_expect_eq(RUN("decode", "--to", "localhost:1", "x"), CTL_USAGE);
+    cr_expect_eq(RUN("encode", "--json", "\"NULL\"0001L0#1234[]"), CTL_USAGE);
+    cr_expect_eq(RUN("send", "--json", "--to", "localhost:1"), CTL_USAGE);
+    cr_expect_eq(RUN("--json", "decode", "x"), CTL_USAGE);
     cr_expect_eq(RUN("--help"), CTL_OK);
 }
 
@@ -86,6 +90,7 @@ Test(dc09_verb, what_cannot_be_sent_or_read_fails, .init = redirect)
     cr_expect_eq(RUN("send", "--to", "nowhere", "--tries", "1", path), CTL_FAILED);
     cr_expect_eq(RUN("send", "--to", "nowhere", "/nonexistent/scenario"), CTL_FAILED);
     cr_expect_eq(RUN("encode", "\"*NULL\"0001L0#1234[]"), CTL_FAILED);
+    cr_expect_eq(RUN("encode", "NULL0001L0#1234[]"), CTL_FAILED);
     unlink(path);
     free(path);
 }

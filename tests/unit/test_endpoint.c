@@ -62,7 +62,7 @@ static void setup(void)
     struct err err;
     loop = loop_new(&err);
     context = zmq_ctx_new();
-    set = endpoint_set_new(loop, &calls, NULL, &err);
+    set = endpoint_set_new(loop, &calls, NULL, NULL, &err);
     cr_assert_not_null(set);
     endpoints[0] = router(0, "one");
     conf.n_endpoints = 1;

@@ -47,6 +47,8 @@ static struct alert random_alert(int64_t at_us)
         alert.place_lat = 52.2;
         alert.place_lon = 5.38 + roll(2) * 0.004;
     }
+    if (alert.phase == PHASE_UPDATE && roll(4) == 0)
+        alert.flags = FLAG_CANCEL;
     unsigned rule = roll(5);
     group_thread(&alert);
     if (rule < 4) {
@@ -152,7 +154,7 @@ static void check_alerts(const struct world *world, unsigned run)
     for (size_t i = 0; i < ALERTS; i++) {
         const struct alert *alert = &world->alerts[i];
         cr_assert_eq(world->stored[i], 1, "run %u: alert %zu is stored %d times", run, i, world->stored[i]);
-        bool must = alert->phase != PHASE_RESTORE && alert->terms;
+        bool must = alert->phase != PHASE_RESTORE && alert->terms && !(alert->flags & FLAG_CANCEL);
         cr_assert(!must || world->joined[i], "run %u: alert %zu is in no incident", run, i);
         if (!world->joined[i])
             continue;
@@ -175,7 +177,8 @@ static void check_books(const struct world *world, unsigned run, bool in_order)
         for (size_t t = 0; t < db->n_threads; t++)
             active += db->threads[t].active && db->threads[t].incident == i;
         for (size_t a = 0; a < ALERTS; a++)
-            alerts += world->joined[a] == i + 1 && world->alerts[a].phase != PHASE_RESTORE;
+            alerts += world->joined[a] == i + 1 && world->alerts[a].phase != PHASE_RESTORE &&
+                      !(world->alerts[a].flags & FLAG_CANCEL);
         cr_assert(in_order ? db->incidents[i].active == active : db->incidents[i].active >= active,
                   "run %u: incident %zu has %d active, says %d", run, i + 1, active, db->incidents[i].active);
         cr_assert(db->incidents[i].alert_count > 0 && db->incidents[i].alert_count <= alerts, "run %u", run);

@@ -9,7 +9,7 @@ static struct metrics *metrics;
 
 static void setup(void)
 {
-    metrics = metrics_new(codes, 2);
+    metrics = metrics_new(codes, 2, codes, 2);
 }
 
 static void teardown(void)

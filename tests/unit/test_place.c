@@ -181,6 +181,27 @@ Test(place, the_placement_is_that_of_the_time_it_occurred)
     expect_place(bare(NOW + CLOCK_HOUR), &device, LOCATION_NONE, 0, NAN);
 }
 
+Test(place, a_time_in_whole_seconds_is_any_moment_of_that_second)
+{
+    const int64_t second = NOW - NOW % CLOCK_SECOND;
+    struct placement moves[] = {
+        {.id = 1, .from_us = second + 300 * CLOCK_MS, .until_us = second + CLOCK_MINUTE + 500 * CLOCK_MS, .lon = 5.1},
+        {.id = 2,
+         .from_us = second + CLOCK_MINUTE + 500 * CLOCK_MS,
+         .until_us = second + CLOCK_HOUR + CLOCK_MS,
+         .lon = 5.2}};
+    struct device device = standing();
+    device.placements = moves;
+    device.n_placements = 2;
+    expect_place(bare(second), &device, LOCATION_PLACEMENT, 5.1, 10);
+    expect_place(bare(second - CLOCK_SECOND), &device, LOCATION_NONE, 0, NAN);
+    expect_place(bare(second + CLOCK_MS), &device, LOCATION_NONE, 0, NAN);
+    expect_place(bare(second + CLOCK_MINUTE), &device, LOCATION_PLACEMENT, 5.2, 10);
+    expect_place(bare(second + CLOCK_MINUTE + CLOCK_MS), &device, LOCATION_PLACEMENT, 5.1, 10);
+    expect_place(bare(second + CLOCK_HOUR), &device, LOCATION_PLACEMENT, 5.2, 10);
+    expect_place(bare(second + CLOCK_HOUR + CLOCK_SECOND), &device, LOCATION_NONE, 0, NAN);
+}
+
 Test(place, the_placement_is_told_whatever_places_the_alert)
 {
     struct device device = standing();

@@ -156,7 +156,7 @@ Test(scenario, what_does_not_hold_is_told)
          "x.scn, 0 expectations\nx.scn:2: there is no incident 1 (0 were made)\n"},
         {DEVICE "at 2026-11-23 21:00 D motion as first\nat 21:01 reopen 1\nexpect alert first: incident 1",
          "x.scn, 0 expectations\nx.scn:3: incident 1 is new, so it cannot take \"reopen\"\n"},
-        {DEVICE DEVICE "at 2026-11-23 21:00 D motion", "x.scn, 0 expectations\nx.scn:1: x.scn:2: D is there already\n"},
+        {DEVICE DEVICE "at 2026-11-23 21:00 D motion", "x.scn, 0 expectations\nx.scn:2: D is there already\n"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char *out = played(cases[i].text);

@@ -152,7 +152,7 @@ static struct buf sent(struct parcel *parcel, size_t first, size_t stop)
 {
     struct buf all = {0};
     struct str chunk;
-    parcel_copy_begin(parcel, first, stop);
+    parcel_copy_begin(parcel, first, stop, NULL);
     while (parcel_next_chunk(parcel, &chunk))
         buf_append_str(&all, chunk);
     return all;
@@ -162,7 +162,7 @@ Test(store, a_parcel_knows_doubles_and_unreadable_records)
 {
     struct parcel parcel = {0};
     struct batch *batch = batch_of("cab-acb");
-    parcel_fill(&parcel, batch, "i");
+    parcel_fill(&parcel, batch, "i", NULL);
     expect_fates(&parcel, "SSSUDDD");
     cr_expect_eq(parcel.ids, 3);
     for (size_t i = 1; i < parcel.ids; i++)
@@ -185,8 +185,8 @@ Test(store, a_parcel_sends_the_rows_that_are_to_be_stored_and_no_others)
 {
     struct parcel parcel = {0}, alone = {0};
     struct batch *batch = batch_of("abcab"), *some = batch_of("ac");
-    parcel_fill(&parcel, batch, "i");
-    parcel_fill(&alone, some, "i");
+    parcel_fill(&parcel, batch, "i", NULL);
+    parcel_fill(&alone, some, "i", NULL);
     struct fault fault = {.sqlstate = "22000"};
     parcel_refuse(&parcel, 1, &fault);
     struct buf got = sent(&parcel, 0, 5), expected = sent(&alone, 0, 2);
@@ -219,8 +219,8 @@ Test(store, chunks_are_bounded_and_a_row_is_never_split)
     struct parcel parcel = {0};
     struct str chunk;
     size_t chunks = 0;
-    parcel_fill(&parcel, batch, "i");
-    parcel_copy_begin(&parcel, 0, ROWS);
+    parcel_fill(&parcel, batch, "i", NULL);
+    parcel_copy_begin(&parcel, 0, ROWS, NULL);
     while (parcel_next_chunk(&parcel, &chunk)) {
         cr_expect_leq(chunk.len, 70000);
         chunks++;

@@ -31,10 +31,11 @@ def wrap(frame):
     return b"\n" + frame + b"\r"
 
 
-def build(body):
-    """CRC, length and body, without LF and CR."""
+def build(body, binary=False):
+    """CRC, length and body, without LF and CR; the CRC as 4 hex characters, or as 2 bytes."""
     body = body if isinstance(body, bytes) else body.encode()
-    return b"%04X0%03X" % (crc(body), len(body)) + body
+    head = crc(body).to_bytes(2, "big") if binary else b"%04X" % crc(body)
+    return head + b"0%03X" % len(body) + body
 
 
 def stamp(seconds=0):
@@ -42,13 +43,14 @@ def stamp(seconds=0):
     return when.strftime("_%H:%M:%S,%m-%d-%Y")
 
 
-def event(seq, account="1234", zone=1, code="BA", time=None):
+def event(seq, account="1234", zone=1, code="BA", time=None, binary=False):
     """A frame of one event; time None: now."""
-    return build(f'"SIA-DCS"{seq:04}L0#{account}[#{account}|Nri1/{code}{zone:03}]{stamp() if time is None else time}')
+    when = stamp() if time is None else time
+    return build(f'"SIA-DCS"{seq:04}L0#{account}[#{account}|Nri1/{code}{zone:03}]{when}', binary)
 
 
-def ack(seq, account="1234"):
-    return build(f'"ACK"{seq:04}L0#{account}[]')
+def ack(seq, account="1234", binary=False):
+    return build(f'"ACK"{seq:04}L0#{account}[]', binary)
 
 
 def endpoint(name="portal", **more):
@@ -75,7 +77,7 @@ class Portal:
 
     def reply(self):
         """The next frame, without LF and CR; None: the connection was closed."""
-        while b"\r" not in self.rest:
+        while b"\r" not in self.rest[3:]:  # LF, and a binary CRC, which may hold one itself
             try:
                 more = self.socket.recv(65536)
             except ConnectionError:
@@ -84,7 +86,8 @@ class Portal:
                 assert not self.rest, self.rest
                 return None
             self.rest += more
-        frame, self.rest = self.rest.split(b"\r", 1)
+        end = self.rest.index(b"\r", 3)
+        frame, self.rest = self.rest[:end], self.rest[end + 1:]
         assert frame.startswith(b"\n"), frame
         return frame[1:]
 

@@ -1,0 +1,92 @@
+#include "answers.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/log.h"
+
+struct intake *answers_intake(const struct endpoint *endpoint)
+{
+    return endpoint_user(endpoint);
+}
+
+static bool is_tcp(const struct endpoint *endpoint)
+{
+    return endpoint_conf(endpoint)->socket == CONF_TCP;
+}
+
+/* On tcp, detail alone goes out, and nothing where it is empty. */
+static void add(struct answers *answers, struct endpoint *endpoint, const struct endpoint_peer *peer, const char *word,
+                struct str id, struct str detail)
+{
+    if (detail.len > 0)
+        reply_queue_add(&answers->queue, endpoint, peer, word, id, detail);
+}
+
+void answers_accept(struct answers *answers, struct endpoint *endpoint, const struct endpoint_peer *peer, struct str id,
+                    uint64_t seq, struct str tcp_reply)
+{
+    char number[24];
+    int len = snprintf(number, sizeof(number), "%" PRIu64, seq);
+    add(answers, endpoint, peer, "ACK", id, is_tcp(endpoint) ? tcp_reply : (struct str){number, (size_t)len});
+}
+
+void answers_refuse(struct answers *answers, struct endpoint *endpoint, const struct endpoint_peer *peer,
+                    const struct reject *reject, struct str tcp_reply)
+{
+    struct intake *intake = answers_intake(endpoint);
+    char detail[sizeof(reject->field) + sizeof(reject->reason) + 32];
+    int len = snprintf(detail, sizeof(detail), "%s: %s: %s", reject_word(reject->code),
+                       reject->field[0] ? reject->field : "message", reject->reason);
+    intake->counters->rejected_total[reject->code]++;
+    log_complain(&intake->refused[reject->code], loop_mono_us(answers->loop), LOG_LEVEL_WARNING, intake->subject,
+                 "refused a message: %s", detail);
+    add(answers, endpoint, peer, "REJECT", reject->id,
+        is_tcp(endpoint) ? tcp_reply : (struct str){detail, (size_t)len});
+}
+
+void answers_refuse_frames(struct answers *answers, struct endpoint *endpoint, const struct endpoint_message *message)
+{
+    struct reject reject = {.code = message->malformed ? REJECT_MALFORMED : REJECT_TOO_LARGE};
+    if (message->malformed)
+        snprintf(reject.reason, sizeof(reject.reason), "%s; a message is an optional empty frame and one payload frame",
+                 message->malformed);
+    else
+        snprintf(reject.reason, sizeof(reject.reason), "the payload has %zu bytes, at most %d are allowed",
+                 message->payload.len, ALERT_PAYLOAD_MAX);
+    answers_refuse(answers, endpoint, &message->peer, &reject, STR(""));
+}
+
+void answers_retry(struct answers *answers, struct endpoint *endpoint, const struct endpoint_peer *peer, uint64_t n,
+                   struct str id, struct str wait_ms, struct str tcp_reply)
+{
+    answers_intake(endpoint)->counters->retry_total += n;
+    add(answers, endpoint, peer, "RETRY", id, is_tcp(endpoint) ? tcp_reply : wait_ms);
+}
+
+void answers_not_let_in(struct answers *answers, struct intake *intake, const struct security_refused *refused)
+{
+    static const char *const why[SECURITY_REFUSALS] = {
+        [SECURITY_ADDRESS] = "its address is not in allow_from",
+        [SECURITY_UNKNOWN] = "its key is not on the list of clients",
+        [SECURITY_EXPIRED] = "its key has run out",
+    };
+    intake->counters->handshakes_refused_total[refused->reason]++;
+    log_complain(&intake->not_let_in[refused->reason], loop_mono_us(answers->loop), LOG_LEVEL_WARNING, intake->subject,
+                 "%s from %s is not let in: %s", refused->client ? refused->client : "a peer", refused->address,
+                 why[refused->reason]);
+}
+
+static void on_dropped(void *ctx, struct endpoint *endpoint)
+{
+    struct answers *answers = ctx;
+    struct intake *intake = answers_intake(endpoint);
+    intake->counters->replies_dropped_total++;
+    log_complain(&intake->unread, loop_mono_us(answers->loop), LOG_LEVEL_INFO, intake->subject,
+                 "a peer is gone or does not read its replies; they are dropped");
+}
+
+void answers_send(struct answers *answers)
+{
+    reply_queue_send(&answers->queue, on_dropped, answers);
+}

@@ -1,0 +1,39 @@
+/*
+ * What senders are told: the replies of a group, which wait for its sync, and the counters and log lines of refusals.
+ */
+#ifndef MOBEYE_ANSWERS_H
+#define MOBEYE_ANSWERS_H
+
+#include "base/loop.h"
+#include "ingest/reply_queue.h"
+#include "intake.h"
+
+/* {.loop = loop} is one with no replies. Free it with buf_free(&answers.queue.bytes). */
+struct answers {
+    struct loop *loop;
+    struct reply_queue queue;
+};
+
+/* The intake of the endpoint, which its owner has set. */
+struct intake *answers_intake(const struct endpoint *endpoint);
+
+/* tcp_reply, here and below: the bytes that say it on tcp; empty: nothing does. Elsewhere three frames go out. */
+void answers_accept(struct answers *answers, struct endpoint *endpoint, const struct endpoint_peer *peer, struct str id,
+                    uint64_t seq, struct str tcp_reply);
+void answers_refuse(struct answers *answers, struct endpoint *endpoint, const struct endpoint_peer *peer,
+                    const struct reject *reject, struct str tcp_reply);
+
+/* For what is no message, or too large a one. */
+void answers_refuse_frames(struct answers *answers, struct endpoint *endpoint, const struct endpoint_message *message);
+
+/* Has the sender come again with `n` alerts. */
+void answers_retry(struct answers *answers, struct endpoint *endpoint, const struct endpoint_peer *peer, uint64_t n,
+                   struct str id, struct str wait_ms, struct str tcp_reply);
+
+/* Counts and logs a peer that security did not let in: it is told nothing. */
+void answers_not_let_in(struct answers *answers, struct intake *intake, const struct security_refused *refused);
+
+/* Sends all of them: what they answer is on stable storage. */
+void answers_send(struct answers *answers);
+
+#endif

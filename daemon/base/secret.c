@@ -1,0 +1,93 @@
+#include "base/secret.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static bool is_credential(const char *source)
+{
+    return strncmp(source, SECRET_CREDENTIAL, sizeof(SECRET_CREDENTIAL) - 1) == 0;
+}
+
+/* Where the source is on disk. */
+static int find(const char *source, char path[PATH_MAX], struct err *err)
+{
+    const char *name = source + sizeof(SECRET_CREDENTIAL) - 1, *directory = getenv("CREDENTIALS_DIRECTORY");
+    bool credential = is_credential(source);
+    if (credential && !directory)
+        return err_set(err, "%s: systemd hands no credentials to this process (LoadCredential=%s:FILE in the unit)",
+                       source, name);
+    int len = credential ? snprintf(path, PATH_MAX, "%s/%s", directory, name) : snprintf(path, PATH_MAX, "%s", source);
+    return len < PATH_MAX ? 0 : err_set(err, "%s: %s", source, strerror(ENAMETOOLONG));
+}
+
+static int check_rights(const char *source, const struct stat *st, struct err *err)
+{
+    uid_t user = geteuid();
+    if (is_credential(source))
+        return 0;
+    if (st->st_mode & (S_IRWXG | S_IRWXO))
+        return err_set(err, "%s: its mode is %04o, so that others may use it (allowed: 0600 or 0400)", source,
+                       (unsigned)(st->st_mode & 07777));
+    if (user != 0 && st->st_uid != 0 && st->st_uid != user)
+        return err_set(err, "%s: it belongs to user %u (allowed: root or user %u, who reads it)", source,
+                       (unsigned)st->st_uid, (unsigned)user);
+    return 0;
+}
+
+static int read_all(const char *source, int fd, size_t size, struct buf *ret, struct err *err)
+{
+    char *data = buf_reserve(ret, size + 1);
+    ssize_t got = 0;
+    while (ret->len < size && (got = read(fd, data + ret->len, size - ret->len)) > 0)
+        ret->len += (size_t)got;
+    return got < 0 ? err_set(err, "%s: %s", source, strerror(errno)) : 0;
+}
+
+int secret_read(const char *source, size_t max_bytes, struct buf *ret, struct err *err)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    int rc = -1;
+    if (find(source, path, err) != 0)
+        return -1;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0)
+        return err_set(err, "%s: %s", source, strerror(errno));
+    if (fstat(fd, &st) != 0)
+        err_set(err, "%s: %s", source, strerror(errno));
+    else if (!S_ISREG(st.st_mode))
+        err_set(err, "%s: not a regular file", source);
+    else if ((size_t)st.st_size > max_bytes)
+        err_set(err, "%s: larger than %zu bytes", source, max_bytes);
+    else if (check_rights(source, &st, err) == 0)
+        rc = read_all(source, fd, (size_t)st.st_size, ret, err);
+    close(fd);
+    return rc;
+}
+
+bool secret_out_of_reach(const char *source)
+{
+    char path[PATH_MAX];
+    return is_credential(source) && (find(source, path, NULL) != 0 || access(path, F_OK) != 0);
+}
+
+void secret_free(struct buf *secret)
+{
+    if (secret->data)
+        explicit_bzero(secret->data, secret->len);
+    buf_free(secret);
+}
+
+void secret_free_text(char **secret)
+{
+    if (*secret)
+        explicit_bzero(*secret, strlen(*secret));
+    free(*secret);
+    *secret = NULL;
+}

@@ -1,0 +1,255 @@
+/* mobeyectl apply: a new configuration into place. */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <libgen.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "ctl/ctl.h"
+#include "ctl/replay.h"
+
+#define VERB "apply"
+
+enum { FILE_MAX = 16 * 1024 * 1024 };
+
+static const char help[] =
+    "Usage: mobeyectl apply [OPTION]... FILE\n"
+    "       mobeyectl apply [OPTION]... --undo\n"
+    "Checks FILE as the daemon would, tells what its rules would have made of the last 7 days (see mobeyectl replay),\n"
+    "asks, puts it in the place of the configuration in one step, and has the daemon reload. What was there is kept\n"
+    "beside it as .previous; --undo exchanges the two.\n\n"
+    "      --undo         go back to what was there before\n"
+    "      --yes          do not ask\n"
+    "      --unit NAME    the unit to reload (default mobeyed.service); none: do not\n"
+    "  -c, --config FILE  the configuration that is replaced (default " CTL_DEFAULT_FILE ")\n"
+    "      --db CONNINFO  the database, as libpq writes it, instead of that of the new file\n"
+    "  -h, --help         this text\n";
+
+struct request {
+    const char *target, *db, *unit, *file;
+    bool undo, yes;
+    char *previous; /* target.previous */
+};
+
+static char *with_suffix(const char *file, const char *suffix)
+{
+    struct buf path = {0};
+    buf_printf(&path, "%s%s", file, suffix);
+    return path.data;
+}
+
+/* What its rules would have changed; a database that does not answer stops nobody from mending a configuration. */
+static void show_replay(const struct request *request, const struct conf *conf)
+{
+    struct err err;
+    struct replay replay;
+    struct buf text = {0};
+    PGconn *conn = ctl_connect(VERB, NULL, request->db ? request->db : conf->database.conninfo);
+    if (!conn)
+        return;
+    if (replay_run(&replay, conn, conf, 7 * CLOCK_DAY, &err) == 0) {
+        replay_summary(&replay, &text);
+        fprintf(stderr, "the last 7 days: %.*s", (int)text.len, text.data);
+    } else {
+        ctl_fail(VERB, "%s", err.text);
+    }
+    replay_free(&replay);
+    buf_free(&text);
+    PQfinish(conn);
+}
+
+static bool confirmed(const struct request *request)
+{
+    char answer[16] = "";
+    if (request->yes)
+        return true;
+    if (!isatty(STDIN_FILENO)) {
+        ctl_fail(VERB, "nobody is there to ask; --yes does without");
+        return false;
+    }
+    fprintf(stderr, "%s %s? [y/N] ", request->undo ? "go back to what was before in" : "replace", request->target);
+    return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
+}
+
+static int read_whole(const char *file, struct buf *text)
+{
+    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd < 0 ? -1 : 1;
+    while (got > 0 && text->len <= FILE_MAX) {
+        got = read(fd, buf_reserve(text, 65536), 65536);
+        text->len += got > 0 ? (size_t)got : 0;
+    }
+    int saved = errno;
+    if (fd >= 0)
+        close(fd);
+    return got < 0 ? ctl_fail(VERB, "%s: %s", file, strerror(saved)) : CTL_OK;
+}
+
+/* The directory's entries are on the disk. */
+static void sync_directory(const char *file)
+{
+    char *copy = mem_strdup(file);
+    int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        fsync(fd);
+        close(fd);
+    }
+    free(copy);
+}
+
+static bool write_whole(int fd, const struct buf *text)
+{
+    for (size_t at = 0; at < text->len;) {
+        ssize_t wrote = write(fd, text->data + at, text->len - at);
+        if (wrote < 0 && errno != EINTR)
+            return false;
+        at += wrote > 0 ? (size_t)wrote : 0;
+    }
+    return fsync(fd) == 0;
+}
+
+/* As the file that it takes the place of: who may read it, and whose it is. */
+static void take_after(int fd, const char *model)
+{
+    struct stat st;
+    if (stat(model, &st) != 0) {
+        fchmod(fd, 0640);
+        return;
+    }
+    fchmod(fd, st.st_mode & 07777);
+    if (fchown(fd, st.st_uid, st.st_gid) != 0 && fchown(fd, (uid_t)-1, st.st_gid) != 0)
+        fprintf(stderr, "mobeyectl " VERB ": %s keeps its owner no longer: %s\n", model, strerror(errno));
+}
+
+/* Writes the text beside the target, and puts it in its place in one step. */
+static int put_in_place(const struct request *request, const struct buf *text, const char *place)
+{
+    char *beside = with_suffix(place, ".XXXXXX");
+    int fd = mkostemp(beside, O_CLOEXEC);
+    bool good = fd >= 0 && write_whole(fd, text);
+    if (good)
+        take_after(fd, request->target);
+    good = good && rename(beside, place) == 0;
+    int rc = good ? CTL_OK : ctl_fail(VERB, "%s: %s", place, strerror(errno));
+    if (!good && fd >= 0)
+        unlink(beside);
+    if (fd >= 0)
+        close(fd);
+    sync_directory(place);
+    free(beside);
+    return rc;
+}
+
+static int run_systemctl(const char *const *words)
+{
+    extern char **environ;
+    pid_t child;
+    int status = -1;
+    if (posix_spawnp(&child, "systemctl", NULL, NULL, (char *const *)words, environ) != 0)
+        return -1;
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+        ;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static int reload(const struct request *request)
+{
+    const char *const active[] = {"systemctl", "is-active", "--quiet", request->unit, NULL};
+    const char *const words[] = {"systemctl", "reload", request->unit, NULL};
+    if (strcmp(request->unit, "none") == 0)
+        return CTL_OK;
+    if (run_systemctl(active) != 0) {
+        fprintf(stderr, "%s does not run here under systemd: a daemon takes the file when it gets SIGHUP\n",
+                request->unit);
+        return CTL_OK;
+    }
+    if (run_systemctl(words) != 0)
+        return ctl_fail(VERB, "%s did not take it, and goes on as it was; its log says why", request->unit);
+    fprintf(stderr, "%s has it\n", request->unit);
+    return CTL_OK;
+}
+
+/* The file as it is now is kept as .previous, where there is one. */
+static int install(const struct request *request, const struct buf *text)
+{
+    struct buf before = {0};
+    int rc = CTL_OK;
+    if (access(request->target, F_OK) == 0) {
+        rc = read_whole(request->target, &before);
+        if (rc == CTL_OK)
+            rc = put_in_place(request, &before, request->previous);
+    }
+    if (rc == CTL_OK)
+        rc = put_in_place(request, text, request->target);
+    buf_free(&before);
+    return rc == CTL_OK ? reload(request) : rc;
+}
+
+static int apply(const struct request *request)
+{
+    struct buf text = {0};
+    const char *from = request->undo ? request->previous : request->file;
+    int rc = read_whole(from, &text);
+    struct conf *conf = rc == CTL_OK ? ctl_load(from) : NULL;
+    if (!conf)
+        rc = CTL_FAILED;
+    if (rc == CTL_OK) {
+        show_replay(request, conf);
+        rc = confirmed(request) ? install(request, &text) : CTL_FAILED;
+    }
+    conf_free(&conf);
+    buf_free(&text);
+    return rc;
+}
+
+int ctl_apply(int argc, char **argv)
+{
+    static const struct option options[] = {{"undo", no_argument, NULL, 'U'},
+                                            {"yes", no_argument, NULL, 'y'},
+                                            {"unit", required_argument, NULL, 'u'},
+                                            {"config", required_argument, NULL, 'c'},
+                                            {"db", required_argument, NULL, 'd'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
+    struct request request = {.target = CTL_DEFAULT_FILE, .unit = "mobeyed.service"};
+    int option;
+    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+        switch (option) {
+        case 'U':
+            request.undo = true;
+            break;
+        case 'y':
+            request.yes = true;
+            break;
+        case 'u':
+            request.unit = optarg;
+            break;
+        case 'c':
+            request.target = optarg;
+            break;
+        case 'd':
+            request.db = optarg;
+            break;
+        case 'h':
+            fputs(help, stdout);
+            return CTL_OK;
+        default:
+            return CTL_USAGE;
+        }
+    }
+    request.file = argv[optind];
+    if ((request.file != NULL) == request.undo || argc > optind + 1)
+        return ctl_usage(VERB, "one FILE, or --undo");
+    request.previous = with_suffix(request.target, ".previous");
+    int rc = apply(&request);
+    free(request.previous);
+    return rc;
+}

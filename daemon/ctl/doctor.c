@@ -1,0 +1,121 @@
+/* mobeyectl doctor: is this machine, and is the database, what mobeyed counts on? */
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "ctl/ctl.h"
+#include "ctl/doctor.h"
+
+#define VERB "doctor"
+
+static const char help[] =
+    "Usage: mobeyectl doctor [OPTION]...\n"
+    "Looks at the machine and the database: clock, permissions, disk, descriptors, ports, the unit, supervision, and\n"
+    "the settings of PostgreSQL. One line each, ok, warning or problem, with advice. It changes nothing; run it as\n"
+    "root, or it can see less.\n\n"
+    "  -c, --config FILE  configuration of the daemon, default " CTL_DEFAULT_FILE "\n"
+    "      --db CONNINFO  the database, as libpq writes it, instead of that in FILE\n"
+    "      --json         one JSON object a line\n"
+    "  -h, --help         this text\n\n"
+    "Exit status: 0 no problem (there may be warnings), 1 problems, 2 wrong usage.\n";
+
+static void say_json(enum doctor_level level, const char *check, const char *text, const char *advice)
+{
+    static const char *const levels[] = {"ok", "warning", "problem"};
+    struct buf line = {0};
+    buf_printf(&line, "{\"level\": \"%s\", \"check\": \"%s\", \"text\": ", levels[level], check);
+    ctl_json_string(&line, str_from(text));
+    if (advice) {
+        buf_printf(&line, ", \"advice\": ");
+        ctl_json_string(&line, str_from(advice));
+    }
+    printf("%.*s}\n", (int)line.len, line.data);
+    buf_free(&line);
+}
+
+void doctor_say(struct doctor *d, enum doctor_level level, const char *check, const char *advice, const char *fmt, ...)
+{
+    static const char *const levels[] = {"ok", "WARNING", "PROBLEM"};
+    va_list args;
+    char *text;
+    va_start(args, fmt);
+    int len = vasprintf(&text, fmt, args);
+    va_end(args);
+    if (len < 0)
+        return;
+    d->told[level]++;
+    if (d->json)
+        say_json(level, check, text, advice);
+    else
+        printf("%-8s %-12s %s%s%s\n", levels[level], check, text, advice ? ": " : "", advice ? advice : "");
+    free(text);
+}
+
+static int parse(int argc, char **argv, struct doctor *d)
+{
+    enum { DB = 256, JSON };
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'},
+        {"db", required_argument, NULL, DB},
+        {"json", no_argument, NULL, JSON},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    int option;
+    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1)
+        switch (option) {
+        case 'c':
+            d->file = optarg;
+            break;
+        case DB:
+            d->conninfo = optarg;
+            break;
+        case JSON:
+            d->json = true;
+            break;
+        case 'h':
+            fputs(help, stdout);
+            return CTL_OK;
+        default:
+            return CTL_USAGE;
+        }
+    if (optind < argc)
+        return ctl_usage(VERB, "it takes no argument, so not \"%s\"", argv[optind]);
+    return -1;
+}
+
+static void examine(struct doctor *d)
+{
+    static void (*const checks[])(struct doctor *) = {
+        doctor_clock, doctor_files, doctor_disk,        doctor_flush,    doctor_descriptors,
+        doctor_ports, doctor_unit,  doctor_supervision, doctor_database,
+    };
+    for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
+        checks[i](d);
+}
+
+int ctl_doctor(int argc, char **argv)
+{
+    struct doctor d = {0};
+    int result = parse(argc, argv, &d);
+    if (result >= 0)
+        return result;
+    struct conf *conf = ctl_load(d.file);
+    if (!conf) {
+        doctor_say(&d, DOCTOR_PROBLEM, "file", "mobeyed --check names every mistake", "%s is no configuration",
+                   d.file ? d.file : CTL_DEFAULT_FILE);
+        return CTL_FAILED;
+    }
+    d.conf = conf;
+    if (!d.conninfo)
+        d.conninfo = conf->database.conninfo;
+    d.daemon = ctl_daemon(conf);
+    d.conn = ctl_connect(VERB, d.file, d.conninfo);
+    examine(&d);
+    if (!d.json)
+        printf("%u problems, %u warnings\n", d.told[DOCTOR_PROBLEM], d.told[DOCTOR_WARNING]);
+    PQfinish(d.conn);
+    conf_free(&conf);
+    return d.told[DOCTOR_PROBLEM] > 0 ? CTL_FAILED : CTL_OK;
+}

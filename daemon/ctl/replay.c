@@ -1,0 +1,201 @@
+/* mobeyectl replay: what other rules would have made of the alerts that are stored. */
+#include "ctl/replay.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "conf/value.h"
+#include "ctl/ctl.h"
+
+#define VERB "replay"
+
+static const char help[] =
+    "Usage: mobeyectl replay [OPTION]... [--since 7d]\n"
+    "Tells what the rules of a file would have made of the alerts that were received lately: incidents that would be\n"
+    "there and are not (gained), that are there and would not be (lost), and those of another priority. What people\n"
+    "closed is closed at the same time; devices, placements and areas are those of now. Nothing is changed.\n\n"
+    "      --since TIME   so far back (default 7d)\n"
+    "      --json         as one JSON object\n"
+    "  -c, --config FILE  the rules, and the database (default " CTL_DEFAULT_FILE ")\n"
+    "      --db CONNINFO  the database, as libpq writes it, instead of that\n"
+    "  -h, --help         this text\n";
+
+struct request {
+    const char *file, *db;
+    int64_t since_us;
+    bool json;
+};
+
+/* A difference: which, and the incident before and after. */
+struct row {
+    const char *change;
+    const struct replay_incident *stored; /* NULL: gained */
+    const struct incident *made;          /* NULL: lost */
+};
+
+static struct str rule_of(const struct row *row)
+{
+    return row->made ? row->made->terms.rule : str_from(row->stored->rule);
+}
+
+static struct str device_of(const struct row *row)
+{
+    return row->made ? row->made->device : str_from(row->stored->device);
+}
+
+static void format_time(int64_t us, char out[32])
+{
+    time_t seconds = (time_t)(us / CLOCK_SECOND);
+    struct tm tm;
+    localtime_r(&seconds, &tm);
+    strftime(out, 32, "%Y-%m-%d %H:%M:%S", &tm);
+}
+
+static void put_priority(struct buf *out, const struct row *row, const char *none)
+{
+    if (row->stored)
+        buf_printf(out, "%d", row->stored->priority);
+    else
+        buf_printf(out, "%s", none);
+}
+
+static void put_row(struct buf *out, const struct row *row)
+{
+    char when[32];
+    struct buf priority = {0};
+    struct str device = device_of(row), rule = rule_of(row);
+    format_time(row->made ? row->made->first_seen_us : row->stored->first_seen_us, when);
+    put_priority(&priority, row, "-");
+    if (row->made)
+        buf_printf(&priority, " -> %d", row->made->priority);
+    else
+        buf_printf(&priority, " -> -");
+    buf_printf(out, "%-11s %s  %-11s %-8.*s ", row->change, when, row->stored ? row->stored->reference : "-",
+               (int)priority.len, priority.data);
+    ctl_escape(out, device, false);
+    buf_printf(out, "  ");
+    ctl_escape(out, rule, false);
+    buf_printf(out, "\n");
+    buf_free(&priority);
+}
+
+static void put_json(struct buf *out, const struct row *row)
+{
+    char when[CLOCK_RFC3339_SIZE];
+    clock_format_rfc3339(row->made ? row->made->first_seen_us : row->stored->first_seen_us, 0, when);
+    buf_printf(out, "%s{\"change\": \"%s\", \"first_seen\": \"%s\", \"incident_id\": ",
+               out->len && out->data[out->len - 1] == '}' ? ", " : "", row->change, when);
+    if (row->stored)
+        buf_printf(out, "%llu", (unsigned long long)row->stored->id);
+    else
+        buf_printf(out, "null");
+    buf_printf(out, ", \"priority_stored\": ");
+    put_priority(out, row, "null");
+    if (row->made)
+        buf_printf(out, ", \"priority\": %d, \"device\": ", row->made->priority);
+    else
+        buf_printf(out, ", \"priority\": null, \"device\": ");
+    ctl_json_string(out, device_of(row));
+    buf_printf(out, ", \"rule\": ");
+    ctl_json_string(out, rule_of(row));
+    buf_printf(out, "}");
+}
+
+static void put_rows(const struct replay *replay, bool json, struct buf *out)
+{
+    void (*put)(struct buf *, const struct row *) = json ? put_json : put_row;
+    for (size_t i = 0; i < replay->scratch.book.n_incidents; i++) {
+        const struct incident *made = &replay->scratch.book.incidents[i];
+        const struct replay_incident *stored = replay_same(replay, i);
+        if (!stored)
+            put(out, &(struct row){"gained", NULL, made});
+        else if (stored->priority != made->priority)
+            put(out, &(struct row){made->priority < stored->priority ? "more urgent" : "less urgent", stored, made});
+    }
+    for (size_t i = 0; i < replay->n_stored; i++)
+        if (replay_lost(replay, &replay->stored[i]))
+            put(out, &(struct row){"lost", &replay->stored[i], NULL});
+}
+
+static void print(const struct replay *replay, bool json)
+{
+    struct buf out = {0}, rows = {0};
+    struct replay_counts counts = replay_count(replay);
+    put_rows(replay, json, &rows);
+    if (json) {
+        buf_printf(&out,
+                   "{\"alerts\": %llu, \"stored\": %zu, \"replayed\": %zu, \"same\": %zu, \"gained\": %zu, "
+                   "\"lost\": %zu, \"more_urgent\": %zu, \"less_urgent\": %zu, \"changes\": [",
+                   (unsigned long long)replay->alerts, counts.stored, counts.replayed, counts.same, counts.gained,
+                   counts.lost, counts.more_urgent, counts.less_urgent);
+        buf_append_str(&out, buf_str(&rows));
+        buf_printf(&out, "]}\n");
+    } else {
+        if (rows.len > 0)
+            buf_printf(&out, "%-11s %-19s  %-11s %-8s %s\n", "CHANGE", "FIRST SEEN", "INCIDENT", "PRIORITY",
+                       "DEVICE  RULE");
+        buf_append_str(&out, buf_str(&rows));
+        replay_summary(replay, &out);
+    }
+    fwrite(out.data, 1, out.len, stdout);
+    buf_free(&rows);
+    buf_free(&out);
+}
+
+static int run(const struct request *request)
+{
+    struct err err;
+    struct replay replay;
+    struct conf *conf = ctl_load(request->file);
+    if (!conf)
+        return CTL_FAILED;
+    PGconn *conn = ctl_connect(VERB, NULL, request->db ? request->db : conf->database.conninfo);
+    int rc = conn ? CTL_OK : CTL_FAILED;
+    if (conn) {
+        if (replay_run(&replay, conn, conf, request->since_us, &err) == 0)
+            print(&replay, request->json);
+        else
+            rc = ctl_fail(VERB, "%s", err.text);
+        replay_free(&replay);
+    }
+    PQfinish(conn);
+    conf_free(&conf);
+    return rc;
+}
+
+int ctl_replay(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"since", required_argument, NULL, 's'},  {"json", no_argument, NULL, 'j'},
+        {"config", required_argument, NULL, 'c'}, {"db", required_argument, NULL, 'd'},
+        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
+    struct request request = {.since_us = 7 * CLOCK_DAY};
+    struct err err;
+    int option;
+    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+        switch (option) {
+        case 's':
+            if (value_duration(optarg, &request.since_us, &err) < 0)
+                return ctl_usage(VERB, "--since: \"%s\" %s (20s, 5m, 4h30m, 7d)", optarg, err.text);
+            break;
+        case 'j':
+            request.json = true;
+            break;
+        case 'c':
+            request.file = optarg;
+            break;
+        case 'd':
+            request.db = optarg;
+            break;
+        case 'h':
+            fputs(help, stdout);
+            return CTL_OK;
+        default:
+            return CTL_USAGE;
+        }
+    }
+    return optind < argc ? ctl_usage(VERB, "\"%s\" is too much", argv[optind]) : run(&request);
+}

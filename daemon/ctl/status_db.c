@@ -1,0 +1,92 @@
+/* The figures of mobeyectl status that the database has. */
+#include <math.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl/ctl.h"
+#include "ctl/status_db.h"
+
+/* Each a number of one row. What ctl_readable() does not find is not asked for. */
+static const struct {
+    size_t offset;
+    const char *relation;
+    const char *sql;
+} figures[] = {
+    {offsetof(struct status_db, quarantined), "mobeye.quarantine", "select count(*) from mobeye.quarantine"},
+    {offsetof(struct status_db, stored_age_s), "mobeye.journal_position",
+     "select extract(epoch from now() - max(updated_at)) from mobeye.journal_position where instance = $1 and position "
+     "> 0"},
+    {offsetof(struct status_db, silent), "mobeye.device_status",
+     "select count(*) from mobeye.device_status where silent_since is not null"},
+    {offsetof(struct status_db, muted), "mobeye.mute",
+     "select count(*) from mobeye.mute where until > now() and ended_at is null"},
+    {offsetof(struct status_db, rules_age_s), "mobeye.rule_file",
+     "select extract(epoch from now() - max(applied_at)) from mobeye.rule_file"},
+};
+
+#define N_FIGURES (sizeof(figures) / sizeof(figures[0]))
+
+static double *figure(struct status_db *db, size_t i)
+{
+    return (double *)((char *)db + figures[i].offset);
+}
+
+static double number_of(const PGresult *rows)
+{
+    bool one = PQresultStatus(rows) == PGRES_TUPLES_OK && PQntuples(rows) == 1 && !PQgetisnull(rows, 0, 0);
+    return one ? strtod(PQgetvalue(rows, 0, 0), NULL) : NAN;
+}
+
+/* The figure, or NAN; $1 is given to those that want it. */
+static double ask(PGconn *conn, const char *sql, const char *instance)
+{
+    PGresult *rows = PQexecParams(conn, sql, strstr(sql, "$1") ? 1 : 0, NULL, &instance, NULL, NULL, 0);
+    double number = number_of(rows);
+    PQclear(rows);
+    return number;
+}
+
+static PGresult *ask_endpoints(PGconn *conn)
+{
+    if (!ctl_readable(conn, "mobeye.device_status"))
+        return NULL;
+    PGresult *rows = PQexec(conn, "select endpoint, extract(epoch from now() - max(last_received_at)) "
+                                  "from mobeye.device_status group by endpoint");
+    if (PQresultStatus(rows) == PGRES_TUPLES_OK)
+        return rows;
+    PQclear(rows);
+    return NULL;
+}
+
+void status_db_ask(struct status_db *ret, PGconn *conn, const char *verb, const char *instance)
+{
+    *ret = (struct status_db){0};
+    for (size_t i = 0; i < N_FIGURES; i++)
+        *figure(ret, i) = NAN;
+    if (!conn)
+        return;
+    for (size_t i = 0; i < N_FIGURES; i++)
+        if (ctl_readable(conn, figures[i].relation))
+            *figure(ret, i) = ask(conn, figures[i].sql, instance);
+    ret->endpoints = ask_endpoints(conn);
+    ret->up = PQstatus(conn) == CONNECTION_OK && !isnan(ret->quarantined);
+    if (!ret->up)
+        ctl_fail(verb, "the database has no answer: %s",
+                 PQstatus(conn) == CONNECTION_OK ? "there is no mobeye.quarantine for this role (mobeyectl migrate)"
+                                                 : PQerrorMessage(conn));
+}
+
+void status_db_clear(struct status_db *db)
+{
+    PQclear(db->endpoints);
+    db->endpoints = NULL;
+}
+
+double status_db_last(const struct status_db *db, struct str endpoint)
+{
+    for (int i = 0; i < PQntuples(db->endpoints); i++)
+        if (str_eq(str_from(PQgetvalue(db->endpoints, i, 0)), endpoint))
+            return strtod(PQgetvalue(db->endpoints, i, 1), NULL);
+    return NAN;
+}

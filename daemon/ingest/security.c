@@ -1,0 +1,297 @@
+#include "ingest/security.h"
+
+#include <fnmatch.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <event2/event_struct.h>
+#include <zmq.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "ingest/allow.h"
+
+#define ADDRESS "inproc://zeromq.zap.01"
+/* Peers judged a turn of the loop. */
+#define BUDGET 64
+/* Frames of a request that are looked at, and bytes of each; libzmq keeps to 255. */
+#define FRAMES_MAX 7
+#define FRAME_MAX  256
+
+enum { VERSION, REQUEST, DOMAIN, PEER, IDENTITY, MECHANISM, CREDENTIALS };
+
+struct security {
+    struct loop *loop;
+    void *socket;
+    struct event readable; /* on ZMQ_FD */
+    struct event again;    /* requests are left over */
+    const struct conf *conf;
+    void (*refused)(void *ctx, const struct security_refused *refused);
+    void *ctx;
+    int64_t today_s; /* the second that today was read in */
+    uint32_t today;  /* as conf_client.until */
+};
+
+/* A frame as text too: there is a NUL behind it. */
+struct zap_frame {
+    char bytes[FRAME_MAX + 1];
+    size_t len;
+};
+
+struct zap_request {
+    struct zap_frame frame[FRAMES_MAX];
+    size_t n;
+};
+
+const char *security_word(enum security_refusal refusal)
+{
+    static const char *const words[SECURITY_REFUSALS] = {
+        [SECURITY_ADDRESS] = "address", [SECURITY_UNKNOWN] = "unknown", [SECURITY_EXPIRED] = "expired"};
+    return words[refusal];
+}
+
+bool security_guards(const struct conf_endpoint *conf)
+{
+    return conf->curve || conf->n_allow_from > 0;
+}
+
+/* ---- the list ---- */
+
+static int compare_key(const void *key, const void *client)
+{
+    return strncmp(key, ((const struct conf_client *)client)->key, CONF_KEY_LEN);
+}
+
+/* The client whose key the text begins with. */
+static const struct conf_client *find_client(const struct security *security, const char *key)
+{
+    const struct conf *conf = security->conf;
+    if (conf->n_clients == 0 || strlen(key) < CONF_KEY_LEN)
+        return NULL;
+    return bsearch(key, conf->clients, conf->n_clients, sizeof(*conf->clients), compare_key);
+}
+
+/* The local day. Read once a second: the time zone may change at a reload, and clocks step. */
+static uint32_t today(struct security *security)
+{
+    struct tm tm;
+    time_t now_s = (time_t)(loop_wall_us(security->loop) / CLOCK_SECOND);
+    if (security->today_s != now_s && localtime_r(&now_s, &tm)) {
+        security->today_s = now_s;
+        security->today = (uint32_t)((tm.tm_year + 1900) * 10000 + (tm.tm_mon + 1) * 100 + tm.tm_mday);
+    }
+    return security->today;
+}
+
+static bool has_run_out(struct security *security, const struct conf_client *client)
+{
+    return client->until > 0 && today(security) > client->until;
+}
+
+/* ---- connections ---- */
+
+static const struct conf_endpoint *find_endpoint(const struct security *security, const char *name)
+{
+    for (size_t i = 0; security->conf && i < security->conf->n_endpoints; i++)
+        if (strcmp(security->conf->endpoints[i].name, name) == 0)
+            return &security->conf->endpoints[i];
+    return NULL;
+}
+
+/* The frame is 32 bytes of a key: its client. */
+static const struct conf_client *client_of(const struct security *security, const struct zap_frame *credentials)
+{
+    char key[CONF_KEY_LEN + 1];
+    if (credentials->len != 32 || !zmq_z85_encode(key, (const uint8_t *)credentials->bytes, 32))
+        return NULL;
+    return find_client(security, key);
+}
+
+/* SECURITY_REFUSALS: it is let in. */
+static enum security_refusal judge(struct security *security, const struct conf_endpoint *endpoint,
+                                   const struct zap_request *request, const struct conf_client **ret_client)
+{
+    *ret_client = NULL;
+    if (!allow_text(endpoint, request->frame[PEER].bytes))
+        return SECURITY_ADDRESS;
+    if (!endpoint->curve)
+        return SECURITY_REFUSALS;
+    if (request->n <= CREDENTIALS || strcmp(request->frame[MECHANISM].bytes, "CURVE") != 0)
+        return SECURITY_UNKNOWN;
+    *ret_client = client_of(security, &request->frame[CREDENTIALS]);
+    if (!*ret_client)
+        return SECURITY_UNKNOWN;
+    return has_run_out(security, *ret_client) ? SECURITY_EXPIRED : SECURITY_REFUSALS;
+}
+
+/* A peer of an endpoint that was closed just now is refused without a word. */
+static bool lets_in(struct security *security, const struct zap_request *request, const struct conf_client **ret_client)
+{
+    const char *domain = request->frame[DOMAIN].bytes, *peer = request->frame[PEER].bytes;
+    const struct conf_endpoint *endpoint = request->n > MECHANISM ? find_endpoint(security, domain) : NULL;
+    *ret_client = NULL;
+    if (!endpoint)
+        return false;
+    enum security_refusal refusal = judge(security, endpoint, request, ret_client);
+    const char *name = *ret_client ? (*ret_client)->name : NULL;
+    if (refusal == SECURITY_REFUSALS)
+        return true;
+    security->refused(security->ctx, &(struct security_refused){refusal, endpoint->name, name, peer});
+    return false;
+}
+
+/* false: nothing is there. */
+static bool receive(struct security *security, struct zap_request *ret)
+{
+    struct zap_frame extra;
+    int more = 1;
+    ret->n = 0;
+    while (more) {
+        struct zap_frame *frame = ret->n < FRAMES_MAX ? &ret->frame[ret->n] : &extra;
+        size_t size = sizeof(more);
+        int len = zmq_recv(security->socket, frame->bytes, FRAME_MAX, ZMQ_DONTWAIT);
+        if (len < 0)
+            return false;
+        frame->len = len < FRAME_MAX ? (size_t)len : FRAME_MAX;
+        frame->bytes[frame->len] = '\0';
+        ret->n += frame != &extra;
+        zmq_getsockopt(security->socket, ZMQ_RCVMORE, &more, &size);
+    }
+    return true;
+}
+
+static void send_frame(struct security *security, const char *bytes, size_t len, int flags)
+{
+    zmq_send(security->socket, bytes, len, ZMQ_DONTWAIT | flags);
+}
+
+static void answer(struct security *security, const struct zap_request *request)
+{
+    const struct conf_client *client;
+    const struct zap_frame *id = &request->frame[REQUEST];
+    char user[CONF_KEY_LEN + FRAME_MAX + 2] = "";
+    bool in = lets_in(security, request, &client);
+    int len = in && client ? snprintf(user, sizeof(user), "%s %s", client->key, client->name) : 0;
+    send_frame(security, "1.0", 3, ZMQ_SNDMORE);
+    send_frame(security, id->bytes, request->n > REQUEST ? id->len : 0, ZMQ_SNDMORE);
+    send_frame(security, in ? "200" : "300", 3, ZMQ_SNDMORE);
+    send_frame(security, "", 0, ZMQ_SNDMORE);
+    send_frame(security, user, (size_t)len, ZMQ_SNDMORE);
+    send_frame(security, "", 0, 0);
+}
+
+/* Sending takes the edge off ZMQ_FD, so only an empty socket ends it, or the budget, and then it goes on by itself. */
+static void on_request(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct security *security = arg;
+    struct zap_request request;
+    for (unsigned n = 0; n < BUDGET; n++) {
+        if (!receive(security, &request))
+            return;
+        answer(security, &request);
+    }
+    loop_arm(&security->again, 0);
+}
+
+static int open_socket(struct security *security, void *context, struct err *err)
+{
+    int fd, none = 0;
+    size_t size = sizeof(fd);
+    security->socket = zmq_socket(context, ZMQ_REP);
+    if (!security->socket || zmq_setsockopt(security->socket, ZMQ_LINGER, &none, sizeof(none)) != 0 ||
+        zmq_bind(security->socket, ADDRESS) != 0 || zmq_getsockopt(security->socket, ZMQ_FD, &fd, &size) != 0)
+        return err_set(err, "cannot judge who connects (ZAP): %s", zmq_strerror(zmq_errno()));
+    event_assign(&security->readable, loop_base(security->loop), fd, EV_READ | EV_PERSIST, on_request, security);
+    evtimer_assign(&security->again, loop_base(security->loop), on_request, security);
+    event_add(&security->readable, NULL);
+    loop_arm(&security->again, 0);
+    return 0;
+}
+
+struct security *security_new(struct loop *loop, void *context,
+                              void (*refused)(void *ctx, const struct security_refused *refused), void *ctx,
+                              struct err *err)
+{
+    struct security *security = mem_zalloc(sizeof(*security));
+    *security = (struct security){.loop = loop, .refused = refused, .ctx = ctx};
+    if (open_socket(security, context, err) != 0)
+        security_free(&security);
+    return security;
+}
+
+void security_free(struct security **security)
+{
+    struct security *s = *security;
+    if (!s)
+        return;
+    if (event_initialized(&s->readable)) {
+        event_del(&s->readable);
+        event_del(&s->again);
+    }
+    if (s->socket)
+        zmq_close(s->socket);
+    free(s);
+    *security = NULL;
+}
+
+void security_use(struct security *security, const struct conf *conf)
+{
+    security->conf = conf;
+}
+
+/* ---- messages ---- */
+
+static bool forbid(struct reject *ret, const char *field, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static bool forbid(struct reject *ret, const char *field, const char *fmt, ...)
+{
+    va_list args;
+    *ret = (struct reject){.code = REJECT_FORBIDDEN};
+    snprintf(ret->field, sizeof(ret->field), "%s", field);
+    va_start(args, fmt);
+    vsnprintf(ret->reason, sizeof(ret->reason), fmt, args);
+    va_end(args);
+    return false;
+}
+
+/* The client's name when it connected. */
+static const char *name_then(const char *user)
+{
+    return strlen(user) > CONF_KEY_LEN + 1 ? user + CONF_KEY_LEN + 1 : "the server";
+}
+
+bool security_admits(struct security *security, const struct conf_endpoint *conf,
+                     const struct endpoint_message *message, const struct conf_client **ret_client, struct reject *ret)
+{
+    *ret_client = NULL;
+    if (!allow_text(conf, message->address))
+        return forbid(ret, "address", "it is not in allow_from");
+    if (!conf->curve)
+        return true;
+    /* Who the daemon went to is known by the key that it asked for. */
+    const char *user = conf->bind ? message->user : conf->server_key;
+    if (!user)
+        return forbid(ret, "client", "it has shown no key");
+    *ret_client = find_client(security, user);
+    if (!*ret_client)
+        return forbid(ret, "client", "the key of %s is not on the list", name_then(user));
+    if (has_run_out(security, *ret_client))
+        return forbid(ret, "client", "the key of %s has run out", (*ret_client)->name);
+    return true;
+}
+
+bool security_allows(const struct conf_client *client, struct str device, struct reject *ret)
+{
+    char id[ALERT_DEVICE_MAX + 1];
+    if (!client)
+        return true;
+    snprintf(id, sizeof(id), "%.*s", (int)device.len, device.p);
+    for (size_t i = 0; device.len < sizeof(id) && i < client->n_devices; i++)
+        if (fnmatch(client->devices[i], id, 0) == 0)
+            return true;
+    return forbid(ret, "device", "%s may not report for it", client->name);
+}

@@ -1,0 +1,161 @@
+"""mobeyectl doctor: quiet where all is well, and each thing that is wrong is named with what to do about it."""
+import json
+import os
+import pathlib
+import resource
+import socket
+import tempfile
+
+import pytest
+
+from harness.daemon import mobeyectl
+from harness.paths import free_port
+
+# The cluster of the tests leaves flushes out.
+OF_THE_TESTS = {"durability"}
+
+
+class Findings:
+    def __init__(self, file, conninfo, **how):
+        done = mobeyectl("doctor", "-c", file, "--db", str(conninfo), "--json", **how)
+        self.all = [json.loads(line) for line in done.stdout.splitlines()]
+        assert self.all, done.stderr
+        self.returncode = done.returncode
+        assert (done.returncode == 1) == any(one["level"] == "problem" for one in self.all)
+        for one in self.all:
+            assert one["level"] == "ok" or one["advice"], one
+
+    def at(self, level):
+        return {one["check"] for one in self.all if one["level"] == level}
+
+    def text(self, check, level):
+        return " / ".join(one["text"] for one in self.all if one["check"] == check and one["level"] == level)
+
+
+@pytest.fixture
+def asleep(database, daemons):
+    """A daemon that was configured and does not run."""
+    daemon = daemons(database.ingest)
+    return daemon
+
+
+def examine(daemon, conninfo, **how):
+    daemon.write()
+    return Findings(daemon.file, conninfo, **how)
+
+
+def test_nothing_is_wrong_where_all_is_well(daemon, database):
+    seen = Findings(daemon.file, database.ingest)
+    assert seen.at("problem") == OF_THE_TESTS
+    assert {"schema", "tls", "role", "descriptors", "ports", "space", "time"} <= seen.at("ok")
+    assert str(daemon.pid) in seen.text("ports", "ok")
+
+
+def test_people_get_one_line_each(daemon, database):
+    done = mobeyectl("doctor", "-c", daemon.file)
+    *lines, last = done.stdout.splitlines()
+    assert done.returncode == 1 and last.startswith("1 problems, ")
+    assert all(line.startswith(("ok ", "WARNING ", "PROBLEM ")) for line in lines)
+
+
+def test_a_journal_in_memory_is_a_problem(asleep, database):
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
+        asleep.conf.set(journal=pathlib.Path(directory) / "journal")
+        assert "filesystem" in examine(asleep, database.ingest).at("problem")
+
+
+def test_a_disk_smaller_than_the_journal_is_a_warning(asleep, database):
+    asleep.conf.set(max_size="900TiB")
+    assert "space" in examine(asleep, database.ingest).at("warning")
+
+
+def test_a_port_that_somebody_has_is_a_problem(asleep, database):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        asleep.conf.set(port=other.getsockname()[1])
+        seen = examine(asleep, database.ingest)
+    assert "ports" in seen.at("problem") and "http cannot have" in seen.text("ports", "problem")
+    asleep.conf.set(port=free_port())
+    assert "ports" not in examine(asleep, database.ingest).at("problem")
+
+
+def test_too_few_descriptors_are_a_problem(daemon, database):
+    resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (512, 512))
+    assert "descriptors" in Findings(daemon.file, database.ingest).at("problem")
+
+
+def test_secrets_that_others_may_read_are_a_problem(asleep, database, tmp_path):
+    passfile = tmp_path / "pgpass"
+    passfile.write_text("*:*:*:*:swordfish\n")
+    for mode, level in ((0o644, "problem"), (0o600, "ok")):
+        passfile.chmod(mode)
+        seen = examine(asleep, f"{database.ingest} passfile={passfile}")
+        assert "pgpass" in seen.text("files", level)
+    assert "swordfish" not in json.dumps(seen.all)
+
+
+def test_a_password_in_a_file_for_everybody_is_a_problem(asleep, database):
+    asleep.conf.set(conninfo=f"{database.ingest} password=swordfish")
+    asleep.write()
+    for mode, wrong in ((0o644, True), (0o600, False)):
+        os.chmod(asleep.file, mode)
+        done = mobeyectl("doctor", "-c", asleep.file)
+        assert ("a password in it" in done.stdout) == wrong
+        assert "swordfish" not in done.stdout + done.stderr
+
+
+def test_what_the_unit_keeps_out_is_a_problem(asleep, database, tmp_path):
+    """With a systemctl that says what a unit allows."""
+    asleep.conf.set(endpoints=[{"name": "portal", "bind": f"tcp://127.0.0.1:{free_port()}", "socket": "tcp",
+                                  "format": "sia-dc09", "allow_from": ["203.0.113.0/24"], "expect_every": "26h"}])
+    fake = tmp_path / "systemctl"
+    path = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    for allowed, wrong in (("10.0.0.0/8", True), ("10.0.0.0/8 203.0.112.0/23", False)):
+        fake.write_text(f"#!/bin/sh\nset -e\necho 'IPAddressAllow={allowed}'\necho 'IPAddressDeny=::/0 0.0.0.0/0'\n")
+        fake.chmod(0o755)
+        assert ("unit" in examine(asleep, database.ingest, env=path).at("problem")) == wrong
+
+
+def test_a_line_that_nobody_expects_is_a_warning(asleep, database):
+    asleep.conf.set(endpoints=[{"name": "portal", "bind": f"tcp://127.0.0.1:{free_port()}", "socket": "tcp",
+                                  "format": "sia-dc09"}])
+    assert "silence" in examine(asleep, database.ingest).at("warning")
+
+
+@pytest.mark.parametrize("setting, check, level", [
+    ("synchronous_commit = off", "durability", "warning"),
+    ("statement_timeout = '2s'", "timeouts", "warning"),
+])
+def test_settings_that_hurt_are_told(asleep, database, setting, check, level):
+    database.alter(f"set {setting}")
+    seen = examine(asleep, database.ingest)
+    assert setting.split()[0] in seen.text(check, level)
+
+
+def test_another_schema_is_a_problem(asleep, database):
+    database.execute("insert into mobeye.schema_version values (9999, 'of the future')")
+    assert "schema" in examine(asleep, database.ingest).at("problem")
+    database.execute("delete from mobeye.schema_version")
+    assert "schema" in examine(asleep, database.ingest).at("problem")
+
+
+def test_heartbeats_that_mean_nothing_are_told(asleep, database):
+    for device, heartbeat, days in (("daily", "1 day", 90), ("monthly", "30 days", 90), ("weekend", "7 days", 2), ("mute", None, 9)):
+        database.execute("insert into mobeye.device (device_id, heartbeat) values (%s, %s)", device, heartbeat)
+        database.execute("insert into mobeye.placement (device_id, during, geom) values (%s, tstzrange(now() - interval '1 day', "
+                         "now() + %s * interval '1 day'), 'srid=4326;point(5.38 52.19)')", device, days)
+    seen = examine(asleep, database.conninfo)
+    assert "4 devices are placed" in seen.text("heartbeats", "ok")
+    told = seen.text("heartbeats", "warning")
+    assert "1 placed devices have no heartbeat" in told and "longer than they stand there" in told and "8 days" in told
+
+
+def test_a_database_that_is_away_is_a_problem(asleep, tmp_path):
+    seen = examine(asleep, f"host={tmp_path} dbname=mobeye")
+    assert "database" in seen.at("problem") and "space" in seen.at("ok")
+
+
+def test_a_bad_file_is_told_by_line(tmp_path):
+    file = tmp_path / "bad.yaml"
+    file.write_text("instance: x\nnonsense: 1\n")
+    done = mobeyectl("doctor", "-c", file)
+    assert done.returncode == 1 and "bad.yaml:2:" in done.stderr and "PROBLEM" in done.stdout

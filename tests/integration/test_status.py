@@ -1,0 +1,76 @@
+"""mobeyectl status: what it knows of the daemon, of the database, and of neither."""
+import json
+import uuid
+
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from harness.alerts import alerts
+from harness.daemon import mobeyectl
+from harness.wait import wait_until
+
+REPORTED = """insert into mobeye.device_status (device_id, registered, first_received_at, last_received_at, last_occurred_at,
+    endpoint, source, kind, silent_since) values (%s, true, now(), now() - interval '3 hours', now(), 'door', '/me', 'motion', %s)
+    on conflict (device_id) do update set endpoint = excluded.endpoint, last_received_at = excluded.last_received_at,
+        silent_since = excluded.silent_since"""
+
+
+def status(daemon, conninfo):
+    done = mobeyectl("status", "-c", daemon.file, "--db", str(conninfo), "--json")
+    return json.loads(done.stdout)
+
+
+def test_silent_devices_and_new_rules_are_told(daemon, database):
+    database.execute("insert into mobeye.device (device_id, heartbeat, registered_at) values ('NL-1', '1 hour', now() - interval '9 days')")
+    database.execute("insert into mobeye.placement (device_id, during, geom) values ('NL-1', tstzrange(now() - interval '8 days', null), "
+                     "'srid=4326;point(5.38 52.19)')")
+    database.execute(REPORTED, "NL-1", "2026-11-23 21:00:00+00")
+    database.execute(REPORTED, "NL-2", None)
+    # The daemon puts its own there, once it is connected.
+    wait_until(lambda: database.value("select count(*) from mobeye.rule_file") > 0, "the rules are in the database")
+    database.execute("update mobeye.rule_file set applied_at = now() - interval '2 days'")
+    seen = status(daemon, database.conninfo)
+    assert seen["ok"] and seen["database"]["silent"] == 1
+    assert 172800 <= seen["database"]["rules_changed_seconds_ago"] < 180000
+    shown = mobeyectl("status", "-c", daemon.file, "--db", database.conninfo).stdout
+    assert "1 silent" in shown and "last changed 2 d" in shown
+
+
+@pytest.fixture
+def stranger(database):
+    """A role that sees of the database only that it is one of mobeyed."""
+    name = "stranger_" + uuid.uuid4().hex[:12]
+    database.execute(f"create role {name}; grant usage on schema mobeye to {name}; grant select on mobeye.quarantine to {name}")
+    yield make_conninfo(database.conninfo, options=f"-c role={name}")
+    database.execute(f"drop owned by {name}; drop role {name}")
+
+
+def test_what_the_role_may_not_read_is_not_known_and_no_failure(daemon, stranger):
+    done = mobeyectl("status", "-c", daemon.file, "--db", stranger)
+    assert done.returncode == 0 and not done.stderr
+    assert "unknown to this role: silent" in done.stdout
+    seen = status(daemon, stranger)
+    assert seen["ok"] and seen["database"]["silent"] is None and seen["database"]["quarantined"] == 0
+
+
+def test_the_role_of_the_daemon_knows_all_of_it(daemon, database):
+    database.execute("insert into mobeye.mute (device_id, until, reason, muted_by) values ('NL-1', now() + interval '1 hour', 'test', 'me'), "
+                     "('NL-2', now() + interval '1 second', 'past', 'me')")
+    database.execute("update mobeye.mute set at = at - interval '1 day', until = until - interval '1 day' where device_id = 'NL-2'")
+    wait_until(lambda: database.value("select count(*) from mobeye.rule_file") > 0, "the rules are in the database")
+    seen = status(daemon, database.ingest)["database"]
+    assert seen["muted"] == 1 and seen["silent"] == 0 and seen["rules_changed_seconds_ago"] >= 0
+
+
+def test_the_last_message_outlives_the_daemon(daemon, database, dealer):
+    dealer.deliver(alerts(3))
+    daemon.wait_drained()
+    database.execute(REPORTED, "NL-1", None)
+    database.execute("update mobeye.device_status set last_received_at = now() - interval '3 hours'")
+    assert status(daemon, database.conninfo)["endpoints"][0]["last_received"] > 0
+    daemon.stop()
+    done = mobeyectl("status", "-c", daemon.file, "--db", database.conninfo)
+    assert done.returncode == 1 and "3 h 0 min ago" in done.stdout.split("door")[1]
+    daemon.start()
+    # Nothing has come since it started: it is the database that remembers.
+    assert status(daemon, database.conninfo)["endpoints"][0]["last_received"] > 0
