@@ -1,16 +1,13 @@
 /* mobeyectl explain: what the rules make of an alert, and why. */
-#include <errno.h>
-#include <fcntl.h>
-#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "ctl/ctl.h"
+#include "ctl/options.h"
 #include "ctl/stored.h"
 #include "ctl/surroundings.h"
 #include "enrich/rules.h"
@@ -35,8 +32,8 @@ static const char help[] =
     "  -h, --help         this text\n";
 
 struct request {
-    const char *file, *db, *incident, *alert;
-    bool json, help;
+    struct ctl_call call;
+    const char *incident, *alert;
 };
 
 /* An alert as the rules see it, and what came of it. */
@@ -247,33 +244,19 @@ static void explain(PGconn *conn, struct known *known, struct subject *subject, 
     free(subject->accepts);
 }
 
-static int read_alert(const char *file, struct buf *text)
-{
-    int fd = strcmp(file, "-") == 0 ? dup(STDIN_FILENO) : open(file, O_RDONLY | O_CLOEXEC);
-    ssize_t got = fd < 0 ? -1 : 1;
-    while (got > 0 && text->len <= 2 * ALERT_PAYLOAD_MAX) {
-        got = read(fd, buf_reserve(text, 65536), 65536);
-        text->len += got > 0 ? (size_t)got : 0;
-    }
-    int rc = got < 0 ? ctl_fail(VERB, "%s: %s", file, strerror(errno)) : CTL_OK;
-    if (fd >= 0)
-        close(fd);
-    return rc;
-}
-
 static int explain_alert(const struct request *request, PGconn *conn, struct known *known, struct subject *subject)
 {
     struct buf text = {0};
     struct decoder *decoder = decoder_new();
     struct reject reject;
-    int rc = read_alert(request->alert, &text);
+    int rc = ctl_read(VERB, request->alert, 2 * ALERT_PAYLOAD_MAX, &text);
     if (rc == CTL_OK && !decode_cloudevents(decoder, buf_str(&text), &subject->alert, &reject))
         rc = ctl_fail(VERB, "%s: %s: %s%s%s", request->alert, reject_word(reject.code), reject.field,
                       *reject.field ? ": " : "", reject.reason);
     if (rc == CTL_OK) {
         subject->alert.endpoint = str_from(subject->conf->endpoints[0].name);
         validate_time(&subject->alert, clock_wall_us());
-        explain(conn, known, subject, request->json);
+        explain(conn, known, subject, request->call.json);
     }
     decoder_free(&decoder);
     buf_free(&text);
@@ -297,7 +280,7 @@ static int explain_incident(const struct request *request, PGconn *conn, struct 
                                 "category, status, priority, coalesce(rule, 'none'), coalesce(team, 'none'), "
                                 "alert_count) from mobeye.incident where incident_id = $1::bigint",
                                 request->incident);
-        explain(conn, known, subject, request->json);
+        explain(conn, known, subject, request->call.json);
         free(subject->incident);
     }
     stored_close(&stored);
@@ -305,59 +288,27 @@ static int explain_incident(const struct request *request, PGconn *conn, struct 
     return rc;
 }
 
-static int read_arguments(int argc, char **argv, struct request *ret)
-{
-    static const struct option options[] = {
-        {"incident", required_argument, NULL, 'i'}, {"json", no_argument, NULL, 'j'},
-        {"config", required_argument, NULL, 'c'},   {"db", required_argument, NULL, 'd'},
-        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0}};
-    int option;
-    *ret = (struct request){0};
-    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-        switch (option) {
-        case 'i':
-            ret->incident = optarg;
-            break;
-        case 'j':
-            ret->json = true;
-            break;
-        case 'c':
-            ret->file = optarg;
-            break;
-        case 'd':
-            ret->db = optarg;
-            break;
-        case 'h':
-            ret->help = true;
-            return CTL_OK;
-        default:
-            return CTL_USAGE;
-        }
-    }
-    ret->alert = argv[optind];
-    if ((ret->alert != NULL) == (ret->incident != NULL) || argc > optind + 1)
-        return ctl_usage(VERB, "one ALERT.json, or --incident ID");
-    return CTL_OK;
-}
+static const struct ctl_verb verb = {VERB, .takes = "config db json", .argument = "ALERT.json", .most = 1,
+                                     .help = help};
 
 int ctl_explain(int argc, char **argv)
 {
-    struct request request;
+    struct request request = {0};
     struct err err;
     struct known known;
-    int rc = read_arguments(argc, argv, &request);
-    if (rc != CTL_OK)
+    const struct ctl_option options[] = {{"incident", .text = &request.incident}, {0}};
+    int rc = ctl_parse(argc, argv, &verb, options, &request.call);
+    if (rc != CTL_GO)
         return rc;
-    if (request.help) {
-        fputs(help, stdout);
-        return CTL_OK;
-    }
-    struct conf *conf = ctl_load(request.file);
+    request.alert = request.call.arguments[0];
+    if ((request.alert != NULL) == (request.incident != NULL))
+        return ctl_usage(VERB, "one ALERT.json, or --incident ID");
+    struct conf *conf = ctl_load(request.call.file);
     if (!conf)
         return CTL_FAILED;
     setenv("TZ", conf->timezone, 1);
     tzset();
-    PGconn *conn = ctl_connect(VERB, NULL, request.db ? request.db : conf->database.conninfo);
+    PGconn *conn = ctl_connect_to(VERB, conf, request.call.db);
     if (conn && known_load(&known, conn, conf, &err) != 0) {
         ctl_fail(VERB, "%s", err.text);
         PQfinish(conn);

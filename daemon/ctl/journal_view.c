@@ -31,7 +31,7 @@ static const char *explain(const struct damage *damage, char *out, size_t size)
 
 void journal_view_tell(const struct journal_view *view, const char *file, const char *place, const char *what)
 {
-    if (!view->request->json) {
+    if (!view->request->call.json) {
         printf("%s%s: %s\n", file, place, what);
         return;
     }
@@ -72,7 +72,7 @@ static char *directory_of(const struct journal_request *request)
 {
     if (request->directory)
         return mem_strdup(request->directory);
-    struct conf *conf = ctl_load(request->file);
+    struct conf *conf = ctl_load(request->call.file);
     char *directory = conf ? mem_strdup(conf->journal.directory) : NULL;
     conf_free(&conf);
     return directory;

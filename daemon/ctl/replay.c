@@ -1,7 +1,6 @@
 /* mobeyectl replay: what other rules would have made of the alerts that are stored. */
 #include "ctl/replay.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -9,6 +8,7 @@
 #include "base/clock.h"
 #include "conf/value.h"
 #include "ctl/ctl.h"
+#include "ctl/options.h"
 
 #define VERB "replay"
 
@@ -22,12 +22,6 @@ static const char help[] =
     "  -c, --config FILE  the rules, and the database (default " CTL_DEFAULT_FILE ")\n"
     "      --db CONNINFO  the database, as libpq writes it, instead of that\n"
     "  -h, --help         this text\n";
-
-struct request {
-    const char *file, *db;
-    int64_t since_us;
-    bool json;
-};
 
 /* A difference: which, and the incident before and after. */
 struct row {
@@ -145,18 +139,18 @@ static void print(const struct replay *replay, bool json)
     buf_free(&out);
 }
 
-static int run(const struct request *request)
+static int run(const struct ctl_call *call, int64_t since_us)
 {
     struct err err;
     struct replay replay;
-    struct conf *conf = ctl_load(request->file);
+    struct conf *conf = ctl_load(call->file);
     if (!conf)
         return CTL_FAILED;
-    PGconn *conn = ctl_connect(VERB, NULL, request->db ? request->db : conf->database.conninfo);
+    PGconn *conn = ctl_connect_to(VERB, conf, call->db);
     int rc = conn ? CTL_OK : CTL_FAILED;
     if (conn) {
-        if (replay_run(&replay, conn, conf, request->since_us, &err) == 0)
-            print(&replay, request->json);
+        if (replay_run(&replay, conn, conf, since_us, &err) == 0)
+            print(&replay, call->json);
         else
             rc = ctl_fail(VERB, "%s", err.text);
         replay_free(&replay);
@@ -166,36 +160,19 @@ static int run(const struct request *request)
     return rc;
 }
 
+static const struct ctl_verb verb = {VERB, .takes = "config db json", .help = help};
+
 int ctl_replay(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"since", required_argument, NULL, 's'},  {"json", no_argument, NULL, 'j'},
-        {"config", required_argument, NULL, 'c'}, {"db", required_argument, NULL, 'd'},
-        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
-    struct request request = {.since_us = 7 * CLOCK_DAY};
+    const char *since = NULL;
+    const struct ctl_option options[] = {{"since", .text = &since}, {0}};
+    struct ctl_call call;
     struct err err;
-    int option;
-    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-        switch (option) {
-        case 's':
-            if (value_duration(optarg, &request.since_us, &err) < 0)
-                return ctl_usage(VERB, "--since: \"%s\" %s (20s, 5m, 4h30m, 7d)", optarg, err.text);
-            break;
-        case 'j':
-            request.json = true;
-            break;
-        case 'c':
-            request.file = optarg;
-            break;
-        case 'd':
-            request.db = optarg;
-            break;
-        case 'h':
-            fputs(help, stdout);
-            return CTL_OK;
-        default:
-            return CTL_USAGE;
-        }
-    }
-    return optind < argc ? ctl_usage(VERB, "\"%s\" is too much", argv[optind]) : run(&request);
+    int64_t since_us = 7 * CLOCK_DAY;
+    int status = ctl_parse(argc, argv, &verb, options, &call);
+    if (status != CTL_GO)
+        return status;
+    if (since && value_duration(since, &since_us, &err) < 0)
+        return ctl_usage(VERB, "--since: \"%s\" %s (20s, 5m, 4h30m, 7d)", since, err.text);
+    return run(&call, since_us);
 }

@@ -1,7 +1,6 @@
 /* mobeyectl send: the command line, and what is printed. How lines travel is in sender.c. */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,9 +14,12 @@
 #include "ctl/ctl.h"
 #include "ctl/curve.h"
 #include "ctl/lines.h"
+#include "ctl/options.h"
 #include "ctl/sender.h"
 #include "ingest/decode_cloudevents.h"
 #include "ingest/validate.h"
+
+#define VERB "send"
 
 #define TIMEOUT_DEFAULT_S 60
 #define TIMEOUT_MAX_S     86400
@@ -25,91 +27,69 @@
 struct send {
     const char *to, *file, *server_key, *client_key;
     const char *name; /* of the file, for people */
-    bool dry_run, json;
+    struct ctl_call call;
+    bool dry_run;
     long timeout_s;
     struct curve curve; /* of client_key */
     struct lines lines;
     struct sender_counts counts;
 };
 
-static void help(void)
+static const char help[] =
+    "Usage: mobeyectl send --to ENDPOINT [OPTION]... [FILE]\n"
+    "Sends alerts, one JSON document a line, and waits for every reply. FILE is - or not given: stdin.\n"
+    "What got RETRY, or no reply, is sent again. Each REJECT is printed as FILE:LINE: code: field: reason.\n\n"
+    "      --to ENDPOINT    the daemon's router endpoint, tcp://HOST:PORT or ipc://PATH\n"
+    "      --format FORMAT  of the alerts: cloudevents (the default, and the only one)\n"
+    "      --server-key KEY the daemon's public key, for an endpoint that speaks CURVE; with\n"
+    "      --client-key FILE  this sender's secret key, as mobeyectl keygen wrote it\n"
+    "      --dry-run        send nothing: say what a daemon would answer\n"
+    "      --timeout SECS   give up when nothing was answered for so long (default 60)\n"
+    "      --json           the summary as JSON\n"
+    "  -h, --help           this text\n\n"
+    "Exit status: 0 every line is accepted, 1 not so, 2 wrong usage.\n";
+
+static const struct ctl_verb verb = {VERB, .takes = "json", .argument = "FILE", .most = 1, .help = help};
+
+static int take_timeout(const char *text, long *ret)
 {
-    fputs("Usage: mobeyectl send --to ENDPOINT [OPTION]... [FILE]\n"
-          "Sends alerts, one JSON document a line, and waits for every reply. FILE is - or not given: stdin.\n"
-          "What got RETRY, or no reply, is sent again. Each REJECT is printed as FILE:LINE: code: field: reason.\n\n"
-          "      --to ENDPOINT    the daemon's router endpoint, tcp://HOST:PORT or ipc://PATH\n"
-          "      --format FORMAT  of the alerts: cloudevents (the default, and the only one)\n"
-          "      --server-key KEY the daemon's public key, for an endpoint that speaks CURVE; with\n"
-          "      --client-key FILE  this sender's secret key, as mobeyectl keygen wrote it\n"
-          "      --dry-run        send nothing: say what a daemon would answer\n"
-          "      --timeout SECS   give up when nothing was answered for so long (default 60)\n"
-          "      --json           the summary as JSON\n"
-          "  -h, --help           this text\n\n"
-          "Exit status: 0 every line is accepted, 1 not so, 2 wrong usage.\n",
-          stdout);
+    char *end;
+    *ret = text ? strtol(text, &end, 10) : TIMEOUT_DEFAULT_S;
+    if (text && (*end != '\0' || *ret < 1 || *ret > TIMEOUT_MAX_S))
+        return ctl_usage(VERB, "--timeout \"%s\" is no number of seconds from 1 to %d", text, TIMEOUT_MAX_S);
+    return CTL_GO;
+}
+
+static int check(const struct send *send, const char *format)
+{
+    struct err err;
+    if (strcmp(format, "cloudevents") != 0)
+        return ctl_usage(VERB, "--format \"%s\" is unknown (cloudevents)", format);
+    if (!send->to && !send->dry_run)
+        return ctl_usage(VERB, "--to ENDPOINT is missing");
+    if (!send->server_key != !send->client_key)
+        return ctl_usage(VERB, "--server-key and --client-key go together");
+    if (send->server_key && text_check_key(send->server_key, &err) != 0)
+        return ctl_usage(VERB, "--server-key %s (a public key: 40 characters of Z85)", err.text);
+    return CTL_GO;
 }
 
 static int parse(int argc, char **argv, struct send *send)
 {
-    enum { TO = 256, FORMAT, SERVER_KEY, CLIENT_KEY, DRY_RUN, TIMEOUT, JSON };
-    static const struct option options[] = {
-        {"to", required_argument, NULL, TO},
-        {"format", required_argument, NULL, FORMAT},
-        {"server-key", required_argument, NULL, SERVER_KEY},
-        {"client-key", required_argument, NULL, CLIENT_KEY},
-        {"dry-run", no_argument, NULL, DRY_RUN},
-        {"json", no_argument, NULL, JSON},
-        {"timeout", required_argument, NULL, TIMEOUT},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
-    struct err err;
-    int option;
-    char *end;
-    while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1)
-        switch (option) {
-        case TO:
-            send->to = optarg;
-            break;
-        case FORMAT:
-            if (strcmp(optarg, "cloudevents") != 0)
-                return ctl_usage("send", "--format \"%s\" is unknown (cloudevents)", optarg);
-            break;
-        case SERVER_KEY:
-            send->server_key = optarg;
-            break;
-        case CLIENT_KEY:
-            send->client_key = optarg;
-            break;
-        case DRY_RUN:
-            send->dry_run = true;
-            break;
-        case JSON:
-            send->json = true;
-            break;
-        case TIMEOUT:
-            send->timeout_s = strtol(optarg, &end, 10);
-            if (*end != '\0' || send->timeout_s < 1 || send->timeout_s > TIMEOUT_MAX_S)
-                return ctl_usage("send", "--timeout \"%s\" is no number of seconds from 1 to %d", optarg,
-                                 TIMEOUT_MAX_S);
-            break;
-        case 'h':
-            help();
-            return CTL_OK;
-        default:
-            return CTL_USAGE;
-        }
-    if (argc - optind > 1)
-        return ctl_usage("send", "one FILE at a time, not \"%s\" as well", argv[optind + 1]);
-    if (argc > optind)
-        send->file = argv[optind];
-    if (!send->to && !send->dry_run)
-        return ctl_usage("send", "--to ENDPOINT is missing");
-    if (!send->server_key != !send->client_key)
-        return ctl_usage("send", "--server-key and --client-key go together");
-    if (send->server_key && text_check_key(send->server_key, &err) != 0)
-        return ctl_usage("send", "--server-key %s (a public key: 40 characters of Z85)", err.text);
-    return -1;
+    const char *format = "cloudevents", *timeout = NULL;
+    const struct ctl_option options[] = {{"to", .text = &send->to},
+                                         {"format", .text = &format},
+                                         {"server-key", .text = &send->server_key},
+                                         {"client-key", .text = &send->client_key},
+                                         {"dry-run", .flag = &send->dry_run},
+                                         {"timeout", .text = &timeout},
+                                         {0}};
+    int status = ctl_parse(argc, argv, &verb, options, &send->call);
+    if (status != CTL_GO)
+        return status;
+    send->file = send->call.n_arguments > 0 ? send->call.arguments[0] : "-";
+    status = take_timeout(timeout, &send->timeout_s);
+    return status == CTL_GO ? check(send, format) : status;
 }
 
 /* Another's text on a terminal, without what a terminal obeys. */
@@ -139,7 +119,7 @@ static void print_rejected(void *ctx, uint64_t number, struct str why)
 static void print_summary(const struct send *send)
 {
     const struct sender_counts *c = &send->counts;
-    if (send->json)
+    if (send->call.json)
         printf("{\"lines\": %" PRIu64 ", \"accepted\": %" PRIu64 ", \"rejected\": %" PRIu64 ", \"unanswered\": %" PRIu64
                ", \"resent\": %" PRIu64 "}\n",
                c->lines, c->accepted, c->rejected, c->unanswered, c->resent);
@@ -173,7 +153,7 @@ static uint64_t count_lines(int fd)
 
 static void print_accepted(const struct send *send, uint64_t number, const struct alert *alert)
 {
-    if (send->json)
+    if (send->call.json)
         return;
     printf("%s:%" PRIu64 ": ACK ", send->name, number);
     print_text(stdout, alert->event_id);
@@ -247,21 +227,21 @@ static int run(struct send *send, struct err *err)
 
 int ctl_send(int argc, char **argv)
 {
-    struct send send = {.timeout_s = TIMEOUT_DEFAULT_S, .file = "-", .lines = {.max = ALERT_PAYLOAD_MAX}};
+    struct send send = {.lines = {.max = ALERT_PAYLOAD_MAX}};
     int status = parse(argc, argv, &send);
-    if (status >= 0)
+    if (status != CTL_GO)
         return status;
 
     bool is_stdin = strcmp(send.file, "-") == 0;
     send.name = is_stdin ? "stdin" : send.file;
     send.lines.fd = is_stdin ? STDIN_FILENO : open(send.file, O_RDONLY | O_CLOEXEC);
     if (send.lines.fd < 0)
-        return ctl_fail("send", "%s: %s", send.file, strerror(errno));
+        return ctl_fail(VERB, "%s: %s", send.file, strerror(errno));
     struct err err;
     status = run(&send, &err);
     clear_progress();
     if (status != 0)
-        ctl_fail("send", "%s: %s", send.name, err.text);
+        ctl_fail(VERB, "%s: %s", send.name, err.text);
     curve_wipe(&send.curve);
     print_summary(&send);
     buf_free(&send.lines.in);

@@ -1,5 +1,4 @@
 /* mobeyectl status: the daemon by its metrics, the database by a connection of our own. */
-#include <getopt.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -10,6 +9,7 @@
 
 #include "base/clock.h"
 #include "ctl/ctl.h"
+#include "ctl/options.h"
 #include "ctl/scrape.h"
 #include "ctl/status_db.h"
 
@@ -26,8 +26,6 @@ static const char help[] =
     "Exit status: 0 all is up, 1 the daemon or its database is not, 2 wrong usage.\n";
 
 struct status {
-    const char *file, *db;
-    bool json;
     const struct conf *conf;
 
     bool daemon_up;
@@ -55,9 +53,9 @@ static void scrape_twice(struct status *s)
     s->now_s = (double)clock_wall_us() / 1e6;
 }
 
-static void ask_database(struct status *s)
+static void ask_database(struct status *s, const char *db)
 {
-    PGconn *conn = ctl_connect(VERB, s->file, s->db ? s->db : s->conf->database.conninfo);
+    PGconn *conn = ctl_connect_to(VERB, s->conf, db);
     status_db_ask(&s->db_says, conn, VERB, s->conf->instance);
     PQfinish(conn);
 }
@@ -272,52 +270,22 @@ static void print_json(const struct status *s)
     puts("}");
 }
 
-static int parse(int argc, char **argv, struct status *s)
-{
-    enum { DB = 256, JSON };
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'},
-        {"db", required_argument, NULL, DB},
-        {"json", no_argument, NULL, JSON},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
-    int option;
-    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1)
-        switch (option) {
-        case 'c':
-            s->file = optarg;
-            break;
-        case DB:
-            s->db = optarg;
-            break;
-        case JSON:
-            s->json = true;
-            break;
-        case 'h':
-            fputs(help, stdout);
-            return CTL_OK;
-        default:
-            return CTL_USAGE;
-        }
-    if (optind < argc)
-        return ctl_usage(VERB, "it takes no argument, so not \"%s\"", argv[optind]);
-    return -1;
-}
+static const struct ctl_verb verb = {VERB, .takes = "config db json", .help = help};
 
 int ctl_status(int argc, char **argv)
 {
-    struct status s = {0};
-    int result = parse(argc, argv, &s);
-    if (result >= 0)
+    const struct ctl_option options[] = {{0}};
+    struct ctl_call call;
+    int result = ctl_parse(argc, argv, &verb, options, &call);
+    if (result != CTL_GO)
         return result;
-    struct conf *conf = ctl_load(s.file);
+    struct conf *conf = ctl_load(call.file);
     if (!conf)
         return CTL_FAILED;
-    s.conf = conf;
+    struct status s = {.conf = conf};
     scrape_twice(&s);
-    ask_database(&s);
-    if (s.json)
+    ask_database(&s, call.db);
+    if (call.json)
         print_json(&s);
     else
         print_screen(&s);
