@@ -5,6 +5,7 @@
 
 #include "ctl/ctl.h"
 #include "ctl/doctor.h"
+#include "ctl/json.h"
 #include "ctl/options.h"
 
 #define VERB "doctor"
@@ -24,12 +25,12 @@ static void say_json(enum doctor_level level, const char *check, const char *tex
 {
     static const char *const levels[] = {"ok", "warning", "problem"};
     struct buf line = {0};
-    buf_printf(&line, "{\"level\": \"%s\", \"check\": \"%s\", \"text\": ", levels[level], check);
-    ctl_json_string(&line, str_from(text));
-    if (advice) {
-        buf_printf(&line, ", \"advice\": ");
-        ctl_json_string(&line, str_from(advice));
-    }
+    buf_append_str(&line, STR("{"));
+    ctl_json_text(&line, "level", str_from(levels[level]));
+    ctl_json_text(&line, "check", str_from(check));
+    ctl_json_text(&line, "text", str_from(text));
+    if (advice)
+        ctl_json_text(&line, "advice", str_from(advice));
     printf("%.*s}\n", (int)line.len, line.data);
     buf_free(&line);
 }

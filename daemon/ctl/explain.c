@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "ctl/ctl.h"
+#include "ctl/json.h"
 #include "ctl/options.h"
 #include "ctl/stored.h"
 #include "ctl/surroundings.h"
@@ -50,8 +51,7 @@ struct subject {
 static void put(struct buf *out, bool json, const char *name, struct str value)
 {
     if (json) {
-        buf_printf(out, "%s\"%s\": ", out->len > 1 ? ", " : "", name);
-        ctl_json_string(out, value);
+        ctl_json_text(out, name, value);
     } else {
         buf_printf(out, "%-9s ", name);
         ctl_escape(out, value, false);
@@ -75,7 +75,7 @@ static void put_text(struct buf *out, bool json, const char *name, const char *f
 static void put_number(struct buf *out, bool json, const char *name, int value)
 {
     if (json)
-        buf_printf(out, ", \"%s\": %d", name, value);
+        ctl_json_number(out, name, value);
     else
         put_text(out, json, name, "%d", value);
 }
@@ -165,11 +165,12 @@ static void put_rules(struct buf *out, bool json, const struct subject *subject)
         if (matches)
             buf_printf(&why, decided ? "would match too, but an earlier one decides" : "matches, and decides");
         if (json) {
-            buf_printf(out, "%s{\"rule\": ", i ? ", " : "");
-            ctl_json_string(out, str_from(rule->name));
-            buf_printf(out, ", \"matches\": %s, \"decides\": %s, \"why\": ", matches ? "true" : "false",
-                       matches && !decided ? "true" : "false");
-            ctl_json_string(out, buf_str(&why));
+            ctl_json_comma(out);
+            buf_printf(out, "{");
+            ctl_json_text(out, "rule", str_from(rule->name));
+            ctl_json_bool(out, "matches", matches);
+            ctl_json_bool(out, "decides", matches && !decided);
+            ctl_json_text(out, "why", buf_str(&why));
             buf_printf(out, "}");
         } else {
             buf_printf(out, "%s %-20s ", matches && !decided ? "->" : "  ", rule->name);

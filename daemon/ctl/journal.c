@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "ctl/ctl.h"
 #include "ctl/journal_view.h"
+#include "ctl/json.h"
 #include "ctl/options.h"
 #include "journal/aside.h"
 #include "journal/reader.h"
@@ -161,29 +162,23 @@ static int verify(const struct journal_request *request)
 
 /* ---- dump ---- */
 
-static void json_member(struct buf *out, const char *name, struct str value)
-{
-    buf_printf(out, ", \"%s\": ", name);
-    ctl_json_string(out, value);
-}
-
 static void dump_json(struct buf *out, const struct batch_row *row, const struct alert *alert, const char *unreadable)
 {
     char time[CLOCK_RFC3339_SIZE];
     buf_printf(out, "{\"seq\": %" PRIu64 ", \"checksum\": \"%016" PRIx64 "\", \"bytes\": %zu", row->alert.seq,
                row->alert.checksum, row->record.len);
     if (unreadable) {
-        json_member(out, "unreadable", str_from(unreadable));
+        ctl_json_text(out, "unreadable", str_from(unreadable));
     } else {
-        json_member(out, "received", str_from(clock_format_rfc3339(alert->received_us, 6, time)));
-        json_member(out, "occurred", str_from(clock_format_rfc3339(alert->occurred_us, 6, time)));
-        json_member(out, "endpoint", alert->endpoint);
-        json_member(out, "source", alert->source);
-        json_member(out, "event_id", alert->event_id);
-        json_member(out, "device", alert->device);
-        json_member(out, "kind", str_from(alert_kind_word(alert->kind)));
-        json_member(out, "phase", str_from(alert_phase_word(alert->phase)));
-        json_member(out, "payload", alert->payload);
+        ctl_json_text(out, "received", str_from(clock_format_rfc3339(alert->received_us, 6, time)));
+        ctl_json_text(out, "occurred", str_from(clock_format_rfc3339(alert->occurred_us, 6, time)));
+        ctl_json_text(out, "endpoint", alert->endpoint);
+        ctl_json_text(out, "source", alert->source);
+        ctl_json_text(out, "event_id", alert->event_id);
+        ctl_json_text(out, "device", alert->device);
+        ctl_json_text(out, "kind", str_from(alert_kind_word(alert->kind)));
+        ctl_json_text(out, "phase", str_from(alert_phase_word(alert->phase)));
+        ctl_json_text(out, "payload", alert->payload);
     }
     buf_append_str(out, STR("}\n"));
 }

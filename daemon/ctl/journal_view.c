@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "ctl/ctl.h"
+#include "ctl/json.h"
 #include "journal/lock.h"
 
 #define VERB "journal"
@@ -36,10 +37,9 @@ void journal_view_tell(const struct journal_view *view, const char *file, const 
         return;
     }
     struct buf out = {0};
-    buf_append_str(&out, STR("{\"file\": "));
-    ctl_json_string(&out, str_from(file));
-    buf_append_str(&out, STR(", \"damage\": "));
-    ctl_json_string(&out, str_from(what));
+    buf_append_str(&out, STR("{"));
+    ctl_json_text(&out, "file", str_from(file));
+    ctl_json_text(&out, "damage", str_from(what));
     printf("%.*s}\n", (int)out.len, out.data);
     buf_free(&out);
 }

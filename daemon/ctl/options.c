@@ -81,7 +81,11 @@ static int read_options(int argc, char **argv, struct table *table)
 static void list_actions(const struct ctl_verb *actions, struct buf *out)
 {
     for (int i = 0; actions[i].name; i++)
-        buf_printf(out, "%s%s", i == 0 ? "" : actions[i + 1].name ? ", " : " or ", actions[i].name);
+        buf_printf(out, "%s%s%s%s",
+                   i == 0                ? ""
+                   : actions[i + 1].name ? ", "
+                                         : " or ",
+                   actions[i].name, actions[i].argument ? " " : "", actions[i].argument ? actions[i].argument : "");
 }
 
 /* Takes the word that names the action. */

@@ -13,6 +13,7 @@
 #include "conf/text.h"
 #include "ctl/ctl.h"
 #include "ctl/curve.h"
+#include "ctl/json.h"
 #include "ctl/lines.h"
 #include "ctl/options.h"
 #include "ctl/sender.h"
@@ -116,13 +117,24 @@ static void print_rejected(void *ctx, uint64_t number, struct str why)
     fputc('\n', stderr);
 }
 
+static void print_json(const struct sender_counts *counts)
+{
+    struct buf out = {0};
+    buf_append_str(&out, STR("{"));
+    ctl_json_count(&out, "lines", counts->lines);
+    ctl_json_count(&out, "accepted", counts->accepted);
+    ctl_json_count(&out, "rejected", counts->rejected);
+    ctl_json_count(&out, "unanswered", counts->unanswered);
+    ctl_json_count(&out, "resent", counts->resent);
+    printf("%.*s}\n", (int)out.len, out.data);
+    buf_free(&out);
+}
+
 static void print_summary(const struct send *send)
 {
     const struct sender_counts *c = &send->counts;
     if (send->call.json)
-        printf("{\"lines\": %" PRIu64 ", \"accepted\": %" PRIu64 ", \"rejected\": %" PRIu64 ", \"unanswered\": %" PRIu64
-               ", \"resent\": %" PRIu64 "}\n",
-               c->lines, c->accepted, c->rejected, c->unanswered, c->resent);
+        print_json(c);
     else if (send->dry_run)
         printf("%" PRIu64 " lines: %" PRIu64 " would be accepted, %" PRIu64 " rejected\n", c->lines, c->accepted,
                c->rejected);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ctl/ctl.h"
+#include "ctl/json.h"
 #include "ctl/options.h"
 #include "ctl/scenario_run.h"
 
@@ -35,17 +36,19 @@ struct tally {
 static void print_json(const struct scenario_result *result)
 {
     struct buf out = {0};
-    buf_printf(&out, "{\"file\": ");
-    ctl_json_string(&out, str_from(result->file));
-    buf_printf(&out, ", \"line\": %u, \"scenario\": ", result->line);
-    ctl_json_string(&out, str_from(result->title));
-    buf_printf(&out, ", \"holds\": %s, \"expectations\": %zu, \"failures\": [", result->failures.len ? "false" : "true",
-               result->expectations);
+    buf_append_str(&out, STR("{"));
+    ctl_json_text(&out, "file", str_from(result->file));
+    ctl_json_count(&out, "line", result->line);
+    ctl_json_text(&out, "scenario", str_from(result->title));
+    ctl_json_bool(&out, "holds", result->failures.len == 0);
+    ctl_json_count(&out, "expectations", result->expectations);
+    ctl_json_name(&out, "failures");
+    buf_append_str(&out, STR("["));
     struct str rest = result->failures;
-    for (bool first = true; rest.len > 0; first = false) {
+    while (rest.len > 0) {
         const char *end = memchr(rest.p, '\n', rest.len);
         size_t len = end ? (size_t)(end - rest.p) : rest.len;
-        buf_printf(&out, "%s", first ? "" : ", ");
+        ctl_json_comma(&out);
         ctl_json_string(&out, (struct str){rest.p, len});
         rest = (struct str){rest.p + len + (end != NULL), rest.len - len - (end != NULL)};
     }
