@@ -17,7 +17,7 @@
 #define ROUND_US CLOCK_MINUTE
 
 /* Which daemon does what only one needs to do: held by the session, so that another takes over when it dies. */
-#define LEAD_SQL "select pg_try_advisory_lock(1297039941, 3)"
+#define LEAD_SQL "select pg_try_advisory_lock(1297039941, 4)"
 
 enum upkeep_state {
     UPKEEP_DOWN,      /* no connection. -> PREPARING */
