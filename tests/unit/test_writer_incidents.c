@@ -2,20 +2,7 @@
 #include "writer_rig.h"
 #include "writer_steps.h"
 
-static struct rig rig;
-
-static void setup(void)
-{
-    rig_open(&rig);
-}
-
-static void teardown(void)
-{
-    if (rig.loop)
-        rig_close(&rig);
-}
-
-TestSuite(incidents, .init = setup, .fini = teardown, .timeout = 300);
+RIG_SUITE(incidents);
 
 static struct alert_areas *areas_of_play;
 
