@@ -1,6 +1,5 @@
 /* mobeyectl device: places, retrieves and shows one device. */
 #include <stdio.h>
-#include <string.h>
 
 #include "base/clock.h"
 #include "ctl/ctl.h"

@@ -1,6 +1,5 @@
 /* mobeyectl devices: imports the registry of devices; lists who reports without being in it. */
 #include <stdio.h>
-#include <string.h>
 
 #include "ctl/device_csv.h"
 #include "ctl/import.h"

@@ -61,7 +61,7 @@ static int row_of(const struct table *table, int answer)
 static int read_options(int argc, char **argv, struct table *table)
 {
     int answer;
-    optind = 1;
+    optind = 0; /* GNU: forget an earlier command line, as of a verb that runs another */
     while ((answer = getopt_long(argc, argv, table->letters, table->longs, NULL)) != -1) {
         if (answer == '?')
             return CTL_USAGE;

@@ -1,6 +1,5 @@
 /* mobeyectl people, mobeyectl teams: imports who works with incidents, and which areas their teams look after. */
 #include <stdio.h>
-#include <string.h>
 
 #include "ctl/csv_read.h"
 #include "ctl/import.h"

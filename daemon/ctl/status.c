@@ -1,11 +1,7 @@
 /* mobeyectl status: the daemon by its metrics, the database by a connection of our own. */
-#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "ctl/ctl.h"
