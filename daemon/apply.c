@@ -344,8 +344,20 @@ static int64_t oldest_waiting_us(struct apply *a)
 
 int64_t apply_until_us(struct apply *a)
 {
-    int64_t oldest_us = oldest_waiting_us(a), now_us = loop_wall_us(a->loop);
-    return oldest_us > 0 && oldest_us < now_us ? oldest_us : now_us;
+    int64_t oldest_us = oldest_waiting_us(a), noted_us = writer_noted_until_us(a->writer);
+    int64_t until_us = loop_wall_us(a->loop);
+    until_us = oldest_us > 0 && oldest_us < until_us ? oldest_us : until_us;
+    return noted_us < until_us ? noted_us : until_us;
+}
+
+void apply_missed(struct apply *a, struct str device)
+{
+    writer_missed(a->writer, device);
+}
+
+void apply_stop(struct apply *a)
+{
+    writer_hurry(a->writer);
 }
 
 void apply_gauges(struct apply *a)

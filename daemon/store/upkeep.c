@@ -61,6 +61,11 @@ static void append_retention(const struct upkeep *u, const char *sql, struct buf
     buf_printf(out, ")");
 }
 
+static void append_tidy(const struct upkeep *u, const char *sql, struct buf *out)
+{
+    buf_printf(out, "%s(interval '%" PRId64 " microseconds')", sql, u->conf->retention.class_us[CLASS_ALARM]);
+}
+
 static const struct {
     const char *name; /* as a complaint says it */
     const char *sql;
@@ -68,12 +73,14 @@ static const struct {
     unsigned every;     /* rounds */
     bool tells_devices; /* its rows are devices that were found silent */
 } duties[] = {
+    {"states of devices", "select mobeye.refresh_states()", append_plain, 1, false},
     {"endpoints that went silent", "select mobeye.watch_endpoints()", append_plain, 1, false},
     {"devices that went silent", "select mobeye.watch_devices()", append_plain, 1, true},
     {"overdue incidents", "select mobeye.mark_overdue()", append_plain, 1, false},
     {"unattended incidents", "select mobeye.close_unattended()", append_plain, 1, false},
     {"mutes that ended", "select mobeye.end_mutes()", append_plain, 1, false},
     {"retention", "select mobeye.apply_retention", append_retention, 60, false},
+    {"what is of no use any more", "select mobeye.tidy", append_tidy, 60, false},
 };
 
 #define N_DUTIES (sizeof(duties) / sizeof(duties[0]))
