@@ -229,7 +229,7 @@ comment on column mobeye.registry_log.at is 'When that began.';
 -- A row here is made by the first change of a transaction and taken away at its commit, so that a number is taken once
 -- however many rows changed.
 create table if not exists mobeye.version_due (
-    name text references mobeye.counter,
+    name text,
     xid xid8 default pg_current_xact_id(),
     primary key (name, xid)
 );
@@ -934,7 +934,7 @@ grant select on mobeye.counter, mobeye.registry_log, mobeye.team, mobeye.team_ar
 
 grant select on mobeye.counter, mobeye.registry_log, mobeye.device, mobeye.device_address, mobeye.device_input,
     mobeye.placement, mobeye.area, mobeye.team, mobeye.team_area, mobeye.device_unknown to mobeye_ingest;
-grant select, insert, update on mobeye.device_status to mobeye_ingest;
+grant select on mobeye.device_status to mobeye_ingest; -- it writes by mobeye.note_devices()
 
 grant execute on function mobeye.mend_area(public.geometry), mobeye.vintage_start(integer),
     mobeye.is_placed(text, timestamptz) to mobeye_registry;

@@ -15,6 +15,7 @@ create table if not exists mobeye.rule_file (
     applied_at timestamptz not null default now()
 );
 comment on table mobeye.rule_file is 'The text of every version of the rules that a daemon has applied, by its hash.';
+grant select (applied_at) on mobeye.rule_file to mobeye_ingest; -- the last change, for mobeyectl status
 
 create sequence if not exists mobeye.incident_id as bigint;
 

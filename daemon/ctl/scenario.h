@@ -88,7 +88,7 @@ enum step_kind {
     STEP_ALERT,
     STEP_PERSON,
     STEP_NOTHING,      /* time passes */
-    STEP_RESTART,      /* of daemon `word` */
+    STEP_RESTART,      /* of daemon `word`: no world lets a daemon remember anything, so it is time that passes */
     STEP_OUTAGE,       /* of the database, as daemon `word` sees it; NULL: all of them */
     STEP_OUTAGE_OVER,  /* the same */
     STEP_EXPECT_COUNT, /* so many incidents */

@@ -78,7 +78,7 @@ static uint64_t on_position(void *ctx, struct writer_position position)
 
 static void on_ready(void *ctx)
 {
-    ((struct daemon *)ctx)->ready = true;
+    (void)ctx;
 }
 
 static void on_fold(void *ctx, struct book *book, struct batch *batch, const uint8_t *store)
@@ -323,15 +323,6 @@ static int database_watch(void *world, int64_t now_us, struct err *err)
                       1, values, err);
 }
 
-/* Each batch has a writer of its own as it is. */
-static int database_restart(void *world, int daemon, struct err *err)
-{
-    (void)world;
-    (void)daemon;
-    (void)err;
-    return 0;
-}
-
 const struct world_ops world_in_database = {
     .open = server_open,
     .close = server_close,
@@ -340,7 +331,6 @@ const struct world_ops world_in_database = {
     .store = database_store,
     .person = database_person,
     .watch = database_watch,
-    .restart = database_restart,
     .list = database_list,
     .view = database_view,
 };

@@ -25,7 +25,6 @@ struct daemon {
     const char *instance;
     uint64_t seq;    /* of its last alert */
     uint64_t stored; /* the last that the database has */
-    bool ready;
 };
 
 struct database {

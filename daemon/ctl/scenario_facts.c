@@ -74,7 +74,7 @@ static void put_incident(struct buf *text, const struct numbering *numbering, ui
         buf_printf(text, "none");
 }
 
-/* As precise as what it is compared with: seconds and offset where that has them, and the date. */
+/* As precise as what it is compared with: seconds where either has them, the offset where that has one. */
 static void put_time(struct buf *text, int64_t us, const char *like)
 {
     if (us == ALERT_NO_TIME) {

@@ -184,6 +184,16 @@ static int memory_person(void *world, const struct scenario_person *person, uint
     return 0;
 }
 
+static void put_placement(struct memory *m, struct incident *incident, const struct placement *placement,
+                          int64_t now_us)
+{
+    struct area_memo *memo = area_memo_new();
+    incident->location_source = LOCATION_PLACEMENT;
+    incident->areas = areas_find(m->setting->areas, memo, m->scratch.kept, placement->lon, placement->lat, now_us);
+    incident->terms.team = placement->team.len ? placement->team : scratch_team_of(&m->scratch, incident->areas);
+    area_memo_free(&memo);
+}
+
 static size_t begin_silence(struct memory *m, struct str device, const struct placement *placement, int64_t since_us,
                             int64_t now_us)
 {
@@ -199,10 +209,8 @@ static size_t begin_silence(struct memory *m, struct str device, const struct pl
     incident->active = 1;
     incident->first_seen_us = incident->last_seen_us = since_us;
     incident->last_received_us = now_us;
-    if (placement) {
-        incident->terms.team = placement->team;
-        incident->location_source = LOCATION_PLACEMENT;
-    }
+    if (placement)
+        put_placement(m, incident, placement, now_us);
     return i;
 }
 
@@ -310,15 +318,6 @@ static int memory_watch(void *world, int64_t now_us, struct err *err)
     return 0;
 }
 
-/* Nothing of incidents is in the daemon. */
-static int memory_restart(void *world, int daemon, struct err *err)
-{
-    (void)world;
-    (void)daemon;
-    (void)err;
-    return 0;
-}
-
 static int memory_list(void *world, uint64_t **ret_ids, size_t *ret_n, struct err *err)
 {
     (void)err;
@@ -373,7 +372,6 @@ const struct world_ops world_in_memory = {
     .store = memory_store,
     .person = memory_person,
     .watch = memory_watch,
-    .restart = memory_restart,
     .list = memory_list,
     .view = memory_view,
 };

@@ -258,15 +258,6 @@ static int play_outage(struct play *play, const struct step *step, struct err *e
     return advance(play, play->now_us, err);
 }
 
-static int play_restart(struct play *play, const struct step *step, struct err *err)
-{
-    int which = daemon_number(step->word);
-    for (int d = 0; d < DAEMONS; d++)
-        if ((which == ALL_DAEMONS || which == d) && play->options->ops->restart(play->world, d, err) < 0)
-            return -1;
-    return 0;
-}
-
 static void expect_count(struct play *play, const struct step *step)
 {
     play->expectations++;
@@ -339,8 +330,6 @@ static int play_step(struct play *play, const struct step *step, struct err *err
     case STEP_OUTAGE:
     case STEP_OUTAGE_OVER:
         return play_outage(play, step, err);
-    case STEP_RESTART:
-        return play_restart(play, step, err);
     case STEP_RULES:
         return step->at.given ? load_named_rules(play, step->word, err) : 0;
     case STEP_EXPECT_COUNT:

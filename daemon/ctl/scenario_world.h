@@ -60,8 +60,6 @@ struct world_ops {
     int (*person)(void *world, const struct scenario_person *person, uint64_t id, int64_t now_us, struct err *err);
     /* It is that late now: what the upkeep of the daemon finds. */
     int (*watch)(void *world, int64_t now_us, struct err *err);
-    /* A daemon ends and begins anew; or it has other rules from now on (setting.conf). */
-    int (*restart)(void *world, int daemon, struct err *err);
     /* The ids of all incidents, in the order they were made. */
     int (*list)(void *world, uint64_t **ret_ids, size_t *ret_n, struct err *err);
     int (*view)(void *world, uint64_t id, struct incident_view *ret, struct err *err);

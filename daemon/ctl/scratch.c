@@ -64,8 +64,7 @@ static const struct alert_areas *keep_areas(struct batch *kept, const struct ale
     return copy;
 }
 
-/* The first area that some team has. */
-static struct str team_of_areas(const struct scratch *scratch, const struct alert_areas *areas)
+struct str scratch_team_of(const struct scratch *scratch, const struct alert_areas *areas)
 {
     for (size_t i = 0; areas && i < areas->n; i++)
         for (size_t t = 0; t < scratch->n_teams; t++)
@@ -83,7 +82,7 @@ static void take_in(struct scratch *scratch, size_t i, int64_t now_us)
     incident->terms.rule = batch_keep_str(scratch->kept, incident->terms.rule);
     incident->terms.team = batch_keep_str(scratch->kept, incident->terms.team);
     if (incident->terms.team.len == 0)
-        incident->terms.team = team_of_areas(scratch, incident->areas);
+        incident->terms.team = scratch_team_of(scratch, incident->areas);
     begin_state(scratch, i, now_us);
 }
 

@@ -56,6 +56,9 @@ void scratch_store(struct scratch *scratch, struct batch *batch, int64_t now_us)
 /* A new incident that is of no alert, with its state; its strings are not copied. */
 size_t scratch_add(struct scratch *scratch, int64_t now_us);
 
+/* Whose an incident in these areas is: the first of them that some team has; empty: nobody's. */
+struct str scratch_team_of(const struct scratch *scratch, const struct alert_areas *areas);
+
 /* Closes it, if it is not closed already. A static word. */
 void scratch_close(struct scratch *scratch, size_t incident, const char *outcome, bool by_person, int64_t now_us);
 

@@ -115,8 +115,10 @@ static struct choice choose_by_key(struct folding *f, const struct alert *alert)
         return (struct choice){accepting, NO_INCIDENT};
     if (accepting != NO_INCIDENT && alert->occurred_us >= incident_at(f, accepting)->last_seen_us)
         return choice;
-    for (size_t i = index_first(&f->index, key); i != NO_INCIDENT; i = index_next(&f->index, i))
-        consider(f, alert, i, &choice);
+    size_t n;
+    const book_link *around = index_around(&f->index, key, alert->occurred_us, &n);
+    for (size_t i = 0; i < n; i++)
+        consider(f, alert, around[i] - 1, &choice);
     return choice;
 }
 
@@ -234,13 +236,6 @@ static void note_place(struct incident *incident, const struct alert *alert)
     incident->accuracy_m = alert->place_accuracy_m;
     incident->placement_id = alert->placement_id;
     incident->areas = alert->areas;
-}
-
-static void note_times(struct incident *incident, const struct alert *alert)
-{
-    incident->first_seen_us = least(incident->first_seen_us, alert->occurred_us);
-    incident->last_seen_us = most(incident->last_seen_us, alert->occurred_us);
-    incident->last_received_us = most(incident->last_received_us, alert->received_us);
 }
 
 static void end_thread(struct folding *f, size_t t, const struct alert *restore)
@@ -383,7 +378,8 @@ static void join(struct folding *f, const struct alert *alert, size_t thread, si
 {
     struct incident *incident = incident_at(f, alert->incident);
     incident->joined = incident->changed = true;
-    note_times(incident, alert);
+    incident->last_received_us = most(incident->last_received_us, alert->received_us);
+    index_extend(&f->index, alert->incident, alert->occurred_us);
     note_place(incident, alert);
     if (alert->flags & FLAG_CANCEL)
         incident->cancelled_us = most(incident->cancelled_us, alert->occurred_us);

@@ -64,7 +64,6 @@ void index_open(struct fold_index *index, struct book *book, size_t growth)
     index->threads = mem_zalloc((index->mask + 1) * sizeof(*index->threads));
     index->senders = mem_zalloc((index->mask + 1) * sizeof(*index->senders));
     index->keys = mem_zalloc((index->mask + 1) * sizeof(*index->keys));
-    index->next_incident = mem_zalloc(incidents * sizeof(*index->next_incident));
     index->next_thread = mem_zalloc(threads * sizeof(*index->next_thread));
     index->listed = mem_zalloc(threads * sizeof(*index->listed));
     for (size_t i = 0; i < book->n_incidents; i++)
@@ -77,8 +76,9 @@ void index_close(struct fold_index *index)
 {
     free(index->threads);
     free(index->senders);
+    for (size_t i = 0; i <= index->mask; i++)
+        free(index->keys[i].list);
     free(index->keys);
-    free(index->next_incident);
     free(index->next_thread);
     free(index->listed);
 }
@@ -120,22 +120,106 @@ size_t index_accepting(const struct fold_index *index, const struct key_incident
     return incident != NO_INCIDENT && index->book->incidents[incident].accepting ? incident : NO_INCIDENT;
 }
 
-static size_t first_not_closed_by_system(struct fold_index *index, book_link *chain)
+static bool closed_by_system(const struct incident *incident)
 {
-    const struct incident *incidents = index->book->incidents;
-    while (*chain && incidents[*chain - 1].closed && !incidents[*chain - 1].by_person)
-        *chain = index->next_incident[*chain - 1];
-    return element(*chain);
+    return incident->closed && !incident->by_person;
 }
 
-size_t index_first(struct fold_index *index, struct key_incidents *key)
+static book_link *list_of(struct key_incidents *key)
 {
-    return first_not_closed_by_system(index, &key->list);
+    return key->cap > 0 ? key->list : &key->only;
 }
 
-size_t index_next(struct fold_index *index, size_t incident)
+static int64_t first_seen(const struct fold_index *index, book_link l)
 {
-    return first_not_closed_by_system(index, &index->next_incident[incident]);
+    return index->book->incidents[l - 1].first_seen_us;
+}
+
+/* The first in the list that begins no earlier. */
+static size_t lower_bound(const struct fold_index *index, struct key_incidents *key, int64_t first_us)
+{
+    const book_link *list = list_of(key);
+    size_t low = 0, high = key->n;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (first_seen(index, list[middle]) < first_us)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static void widen_reach(struct key_incidents *key, const struct incident *incident)
+{
+    int64_t gap_us = incident->terms.gap_us, reach_us = incident->last_seen_us + gap_us - incident->first_seen_us;
+    key->gap_us = gap_us > key->gap_us ? gap_us : key->gap_us;
+    key->reach_us = reach_us > key->reach_us ? reach_us : key->reach_us;
+}
+
+static void insert(struct fold_index *index, struct key_incidents *key, size_t incident)
+{
+    if (key->n == (key->cap ? key->cap : 1)) {
+        uint32_t cap = key->cap ? 2 * key->cap : 4;
+        bool had_one = key->cap == 0;
+        key->list = mem_realloc(key->list, cap, sizeof(*key->list));
+        key->cap = cap;
+        if (had_one)
+            key->list[0] = key->only;
+    }
+    const struct incident *inserted = &index->book->incidents[incident];
+    size_t at = lower_bound(index, key, inserted->first_seen_us);
+    book_link *list = list_of(key);
+    memmove(list + at + 1, list + at, (key->n - at) * sizeof(*list));
+    list[at] = (book_link)(incident + 1);
+    key->n++;
+    widen_reach(key, inserted);
+}
+
+/* false: it has dropped out. */
+static bool take_out(struct fold_index *index, struct key_incidents *key, size_t incident)
+{
+    book_link *list = list_of(key);
+    size_t at = lower_bound(index, key, index->book->incidents[incident].first_seen_us);
+    while (at < key->n && list[at] != incident + 1)
+        at++;
+    if (at == key->n)
+        return false;
+    memmove(list + at, list + at + 1, (key->n - at - 1) * sizeof(*list));
+    key->n--;
+    return true;
+}
+
+const book_link *index_around(struct fold_index *index, struct key_incidents *key, int64_t at_us, size_t *ret_n)
+{
+    book_link *list = list_of(key);
+    size_t from = lower_bound(index, key, at_us - key->reach_us), kept = from, to = from;
+    for (; to < key->n && first_seen(index, list[to]) <= at_us + key->gap_us; to++)
+        if (!closed_by_system(&index->book->incidents[list[to] - 1]))
+            list[kept++] = list[to];
+    if (kept < to) {
+        memmove(list + kept, list + to, (key->n - to) * sizeof(*list));
+        key->n -= (uint32_t)(to - kept);
+    }
+    *ret_n = kept - from;
+    return list + from;
+}
+
+void index_extend(struct fold_index *index, size_t incident, int64_t at_us)
+{
+    struct incident *extended = &index->book->incidents[incident];
+    if (at_us >= extended->first_seen_us && at_us <= extended->last_seen_us)
+        return;
+    struct key_incidents *key = key_place(index, extended->key);
+    if (at_us > extended->last_seen_us) {
+        extended->last_seen_us = at_us;
+        widen_reach(key, extended);
+        return;
+    }
+    bool listed = take_out(index, key, incident);
+    extended->first_seen_us = at_us;
+    if (listed)
+        insert(index, key, incident);
 }
 
 void index_add_incident(struct fold_index *index, size_t incident)
@@ -145,8 +229,7 @@ void index_add_incident(struct fold_index *index, size_t incident)
     book_link l = (book_link)(incident + 1);
     key->any = key->any ? key->any : l;
     key->accepting = added->accepting ? l : key->accepting;
-    index->next_incident[incident] = key->list;
-    key->list = l;
+    insert(index, key, incident);
 }
 
 void index_add_thread(struct fold_index *index, size_t thread)

@@ -10,11 +10,16 @@
 /* A link to an element of the book: its index + 1; 0 is none. */
 typedef uint32_t book_link;
 
-/* The incidents of one key. */
+/* The incidents of one key. Invariant: list has them in the order of first_seen_us, but for those that the system
+ * closed, which drop out as they are met; every one reaches from its first_seen_us - gap_us to first_seen_us + reach_us
+ * at most. */
 struct key_incidents {
     book_link any;       /* one of them, or 0: the place in the table is free */
     book_link accepting; /* the last one that was; whether it still does, it says itself */
-    book_link list; /* chained by fold_index.next_incident; those that the system closed drop out as they are met */
+    book_link only;      /* the list, while cap is 0 */
+    book_link *list;
+    uint32_t n, cap;
+    int64_t gap_us, reach_us;
 };
 
 /* The threads of one device and kind. */
@@ -30,9 +35,8 @@ struct fold_index {
     book_link *threads;
     struct sender_threads *senders;
     struct key_incidents *keys;
-    book_link *next_incident; /* of each incident of the book, */
-    book_link *next_thread;   /* and of each thread */
-    bool *listed;             /* is the thread in the chain of its sender? */
+    book_link *next_thread; /* of each thread of the book */
+    bool *listed;           /* is the thread in the chain of its sender? */
 };
 
 /* Of the book, which may grow by as many incidents and threads as said. */
@@ -52,9 +56,12 @@ struct key_incidents *index_key(const struct fold_index *index, const uint8_t ke
 /* Its incident that accepts, or NO_INCIDENT. */
 size_t index_accepting(const struct fold_index *index, const struct key_incidents *key);
 
-/* The first incident of a key that the system has not closed, and the next; NO_INCIDENT: no more. */
-size_t index_first(struct fold_index *index, struct key_incidents *key);
-size_t index_next(struct fold_index *index, size_t incident);
+/* The incidents of the key that may reach to that time, as links; the system has closed none of them. Until something
+ * is added. */
+const book_link *index_around(struct fold_index *index, struct key_incidents *key, int64_t at_us, size_t *ret_n);
+
+/* Widens the incident's time to include that one. */
+void index_extend(struct fold_index *index, size_t incident, int64_t at_us);
 
 /* What was added to the book, or became active. */
 void index_add_incident(struct fold_index *index, size_t incident);

@@ -25,7 +25,8 @@ static int compare(const void *a, const void *b)
 static size_t sort(struct asked *asked, size_t n)
 {
     size_t kept = 0;
-    qsort(asked, n, sizeof(*asked), compare);
+    if (n > 0)
+        qsort(asked, n, sizeof(*asked), compare);
     for (size_t i = 0; i < n; i++) {
         struct asked *last = kept > 0 ? &asked[kept - 1] : NULL;
         if (!last || memcmp(last->id, asked[i].id, sizeof(last->id)) != 0) {

@@ -165,7 +165,8 @@ static size_t find_fresh(struct incident_rows *rows, size_t *ret_changed, size_t
             *ret_changed += book->incidents[i].changed;
     for (size_t i = 0; i < book->n_threads; i++)
         *ret_threads += book->threads[i].fresh || book->threads[i].changed;
-    qsort_r(rows->fresh, rows->n_fresh, sizeof(*rows->fresh), compare_keys, book);
+    if (rows->n_fresh > 0) /* there may be no array yet */
+        qsort_r(rows->fresh, rows->n_fresh, sizeof(*rows->fresh), compare_keys, book);
     return *ret_changed + *ret_threads + rows->n_fresh;
 }
 

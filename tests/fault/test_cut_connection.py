@@ -1,6 +1,7 @@
 """The connection to the database breaks at any byte: exactly once, and the books balance in every scrape."""
 import itertools
 import random
+import re
 import selectors
 import socket
 import struct
@@ -20,7 +21,8 @@ BATCH = 10
 
 
 class Proxy(threading.Thread):
-    """Passes the bytes of one connection at a time on to the server, until it is told to cut."""
+    """Passes bytes on to the server, and cuts the writer's connection where it is told to. The daemon's others, which
+    load the registry and look after silence, are passed on as they are."""
 
     def __init__(self, port):
         super().__init__(daemon=True)
@@ -33,6 +35,7 @@ class Proxy(threading.Thread):
         self.cuts = 0
         self.ending = False
         self.failure = None
+        self.relays = []
         self.start()
 
     def cut_after(self, direction, count):
@@ -41,14 +44,18 @@ class Proxy(threading.Thread):
             self.cut_in, self.left = direction, count
 
     def run(self):
+        while not self.ending:
+            try:
+                daemon, _ = self.listener.accept()
+            except TimeoutError:
+                continue
+            self.relays.append(threading.Thread(target=self._serve, args=[daemon], daemon=True))
+            self.relays[-1].start()
+
+    def _serve(self, daemon):
         try:
-            while not self.ending:
-                try:
-                    daemon, _ = self.listener.accept()
-                except TimeoutError:
-                    continue
-                with daemon, socket.create_connection(self.server) as server:
-                    self._relay(daemon, server)
+            with daemon, socket.create_connection(self.server) as server:
+                self._relay(daemon, server)
         except Exception as failure:  # told by close(), in the test's own thread
             self.failure = failure
 
@@ -67,12 +74,15 @@ class Proxy(threading.Thread):
         with selectors.DefaultSelector() as ready:
             ready.register(daemon, selectors.EVENT_READ, (TO_SERVER, server))
             ready.register(server, selectors.EVENT_READ, (TO_DAEMON, daemon))
+            writers = None  # until its startup packet has said who it is
             while not self.ending:
                 for key, _ in ready.select(0.05):
                     direction, to = key.data
                     try:
                         data = key.fileobj.recv(65536)
-                        count, cut = self._allowed(direction, len(data))
+                        if writers is None and b"application_name\0" in data:
+                            writers = re.search(rb"application_name\0mobeyed [^ \0]+\0", data) is not None
+                        count, cut = self._allowed(direction, len(data)) if writers else (len(data), False)
                         to.sendall(data[:count])
                     except (ConnectionError, BrokenPipeError):
                         return
@@ -87,6 +97,8 @@ class Proxy(threading.Thread):
     def close(self):
         self.ending = True
         self.join(60)
+        for relay in self.relays:
+            relay.join(60)
         self.listener.close()
         if self.failure is not None:
             raise self.failure

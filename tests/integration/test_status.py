@@ -1,5 +1,9 @@
 """mobeyectl status: what it knows of the daemon, of the database, and of neither."""
 import json
+import uuid
+
+import pytest
+from psycopg.conninfo import make_conninfo
 
 from harness.alerts import alerts
 from harness.daemon import mobeyectl
@@ -17,6 +21,9 @@ def status(daemon, conninfo):
 
 
 def test_silent_devices_and_new_rules_are_told(daemon, database):
+    database.execute("insert into mobeye.device (device_id, heartbeat, registered_at) values ('NL-1', '1 hour', now() - interval '9 days')")
+    database.execute("insert into mobeye.placement (device_id, during, geom) values ('NL-1', tstzrange(now() - interval '8 days', null), "
+                     "'srid=4326;point(5.38 52.19)')")
     database.execute(REPORTED, "NL-1", "2026-11-23 21:00:00+00")
     database.execute(REPORTED, "NL-2", None)
     # The daemon puts its own there, once it is connected.
@@ -29,13 +36,30 @@ def test_silent_devices_and_new_rules_are_told(daemon, database):
     assert "1 silent" in shown and "last changed 2 d" in shown
 
 
-def test_what_the_role_may_not_read_is_not_known_and_no_failure(daemon, database):
-    database.execute("revoke all on mobeye.device_status, mobeye.rule_file from mobeye_ingest")
-    done = daemon.ctl("status")
+@pytest.fixture
+def stranger(database):
+    """A role that sees of the database only that it is one of mobeyed."""
+    name = "stranger_" + uuid.uuid4().hex[:12]
+    database.execute(f"create role {name}; grant usage on schema mobeye to {name}; grant select on mobeye.quarantine to {name}")
+    yield make_conninfo(database.conninfo, options=f"-c role={name}")
+    database.execute(f"drop owned by {name}; drop role {name}")
+
+
+def test_what_the_role_may_not_read_is_not_known_and_no_failure(daemon, stranger):
+    done = mobeyectl("status", "-c", daemon.file, "--db", stranger)
     assert done.returncode == 0 and not done.stderr
     assert "unknown to this role: silent" in done.stdout
-    seen = status(daemon, database.ingest)
-    assert seen["ok"] and seen["database"]["silent"] is None
+    seen = status(daemon, stranger)
+    assert seen["ok"] and seen["database"]["silent"] is None and seen["database"]["quarantined"] == 0
+
+
+def test_the_role_of_the_daemon_knows_all_of_it(daemon, database):
+    database.execute("insert into mobeye.mute (device_id, until, reason, muted_by) values ('NL-1', now() + interval '1 hour', 'test', 'me'), "
+                     "('NL-2', now() + interval '1 second', 'past', 'me')")
+    database.execute("update mobeye.mute set at = at - interval '1 day', until = until - interval '1 day' where device_id = 'NL-2'")
+    wait_until(lambda: database.value("select count(*) from mobeye.rule_file") > 0, "the rules are in the database")
+    seen = status(daemon, database.ingest)["database"]
+    assert seen["muted"] == 1 and seen["silent"] == 0 and seen["rules_changed_seconds_ago"] >= 0
 
 
 def test_the_last_message_outlives_the_daemon(daemon, database, dealer):

@@ -51,7 +51,7 @@ select ok(not has_schema_privilege(role, 'mobeye', 'usage'), role || ' has nothi
   from unnest(array['mobeye_patrol', 'mobeye_auditor', 't_niemand']) as role;
 select throws_ok(format('select as_login(%L, %L)', login, 'select mobeye.' || call), '42501', null, format('%s: mobeye.%s', login, call))
   from unnest(array['t_jan', 't_anna', 't_niemand', 'mobeye_ingest', 't_rik']) as login,
-       unnest(array['step(1, ''close'', null)', 'remember(1, ''x'')', 'announce(1, ''note'')', 'mute_add(''x'', null, now(), ''x'')', 'alerts_of(1, ''x'', true)']) as call;
+       unnest(array['step(1, ''close'', null)', 'remember(1, ''x'')', 'note_change(1, ''note'')', 'mute_add(''x'', null, now(), ''x'')', 'alerts_of(1, ''x'', true)']) as call;
 select throws_ok(format('select as_login(''t_jan'', %L)', 'select mobeye.' || call), '42501', null, 'not by name: ' || call)
   from unnest(array['viewer()', 'cell(null)', 'alert_hidden(null, null, null, null)']) as call;
 

@@ -60,3 +60,23 @@ Test(conninfo, an_error_quotes_nothing_of_a_password)
         cr_assert_not(strstr(err.text, "heim"), "%s", err.text);
     }
 }
+
+Test(conninfo, another_database_of_the_same_server)
+{
+    static const struct {
+        const char *conninfo, *made;
+    } cases[] = {
+        {"host=db dbname=mobeye user=u", "user=u host=db dbname=scratch"},
+        {"host=db password='ge heim'", "password='ge heim' host=db dbname=scratch"},
+        {"postgresql://u@db:5433/mobeye", "user=u host=db port=5433 dbname=scratch"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct buf out = {0};
+        cr_expect_eq(conninfo_for_database(&out, cases[i].conninfo, "scratch"), 0);
+        cr_expect(str_is(buf_str(&out), cases[i].made), "%.*s", (int)out.len, out.data);
+        buf_free(&out);
+    }
+    struct buf out = {0};
+    cr_expect_eq(conninfo_for_database(&out, "host=db geheim", "scratch"), -1);
+    buf_free(&out);
+}

@@ -331,7 +331,7 @@ Test(fold, late_alerts)
         {"between two episodes the one that accepts takes it", "0:00, 6:00, 3:00", "1 2 2", NULL},
         {"an older episode that is nearer and no longer accepts takes what the accepting one cannot",
          "0:00, 10:00, | 2:00", "1 2 1", "1 last=2:00 alerts=2, 2 alerts=1 accepting=1"},
-        {"of two older ones the nearer", "0:00, 6:00, 20:00, | 4:00, 2:00", "1 2 3 2 2", NULL},
+        {"of two older ones the nearer", "0:00, 6:00, 20:00, | 4:00, 2:30", "1 2 3 2 2", NULL},
         {"a late one does not lead its thread away", "12:00, | 1:00, | 12:10 restore", "1 2 1",
          "1 active=0 restored=12:10, 2 active=0"},
         {"out of order within a batch is one episode", "0:30, 0:10, 0:20, 0:00", "1 1 1 1",

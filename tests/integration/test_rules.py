@@ -1,0 +1,147 @@
+"""What stands by those who write rules: explain, replay, apply."""
+import json
+
+from harness.alerts import alert
+from harness.daemon import mobeyectl
+from harness.peers import Dealer
+
+# Two inputs, an hour apart; two rules that group them otherwise.
+BY_DEVICE = """
+timezone: Europe/Amsterdam
+rules:
+  - name: power
+    match: {kind: power}
+    incident: {category: service, priority: 4, group_by: [device, kind], gap: 24h}
+  - name: rest
+    incident: {category: alarm, priority: 2, group_by: [device], gap: 4h30m}
+"""
+BY_INPUT = """
+timezone: Europe/Amsterdam
+rules:
+  - name: no-power
+    match: {kind: power}
+    action: store
+  - name: each-input
+    incident: {category: alarm, priority: 1, group_by: [device, input], gap: 4h30m}
+"""
+
+
+def stored(daemons, database, context):
+    """A daemon that has stored two motions and a power failure."""
+    daemon = daemons(database.ingest, more=BY_DEVICE).start()
+    dealer = Dealer(context, daemon.address())
+    dealer.ask(alert("one", input=1))
+    dealer.ask(alert("two", input=2))
+    dealer.ask(alert("three", kind="power"))
+    database.wait_stored(3)
+    return daemon
+
+
+def rules_file(daemon, tmp_path, text, name="other.yaml"):
+    file = tmp_path / name
+    file.write_text(daemon.conf.text().replace(BY_DEVICE, text))
+    return file
+
+
+def test_an_alert_is_explained_rule_by_rule(daemons, database, context, tmp_path):
+    daemon = stored(daemons, database, context)
+    file = tmp_path / "alert.json"
+    file.write_text(json.dumps(alert("four", input=3)))
+    done = daemon.ctl("explain", "--json", "--db", database.conninfo, file)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert (said["rule"], said["category"], said["priority"]) == ("rest", "alarm", 2)
+    assert [(rule["rule"], rule["matches"]) for rule in said["rules"]] == [("power", False), ("rest", True)]
+    assert "motion" in said["rules"][0]["why"]
+    incident, key = database.rows("select incident_id, incident_key::text from mobeye.incident where kind = 'motion'")[0]
+    assert said["key"] == key
+    assert str(incident) in said["joins"]
+
+
+def test_an_incident_is_explained_by_the_alert_that_began_it(daemons, database, context):
+    daemon = stored(daemons, database, context)
+    incident = database.value("select incident_id from mobeye.incident where kind = 'power'")
+    done = daemon.ctl("explain", "--json", "--db", database.conninfo, "--incident", str(incident))
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert (said["kind"], said["rule"], said["priority"]) == ("power", "power", 4)
+    assert daemon.ctl("explain", "--db", database.conninfo, "--incident", "999").returncode == 1
+
+
+def test_without_a_database_an_alert_is_explained_all_the_same(daemons, database, tmp_path):
+    daemon = daemons(database.ingest, more=BY_DEVICE)
+    daemon.write()
+    file = tmp_path / "alert.json"
+    file.write_text(json.dumps(alert("four", kind="power")))
+    done = daemon.ctl("explain", "--db", f"host={tmp_path}", file)
+    assert done.returncode == 0
+    assert "-> power" in done.stdout and "no database was asked" in done.stdout
+    file.write_text("{}")
+    assert daemon.ctl("explain", "--db", f"host={tmp_path}", file).returncode == 1
+
+
+def test_the_same_rules_would_have_made_the_same(daemons, database, context):
+    daemon = stored(daemons, database, context)
+    done = daemon.ctl("replay", "--json", "--since", "1h", "--db", database.conninfo)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert (said["alerts"], said["stored"], said["same"], said["changes"]) == (3, 2, 2, [])
+
+
+def test_other_rules_gain_lose_and_change_priority(daemons, database, context, tmp_path):
+    daemon = stored(daemons, database, context)
+    before = database.rows("select * from mobeye.incident order by 1")
+    done = mobeyectl("replay", "-c", rules_file(daemon, tmp_path, BY_INPUT), "--json", "--db", database.conninfo)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert (said["same"], said["gained"], said["lost"], said["more_urgent"]) == (1, 1, 1, 1)
+    assert {(change["change"], change["rule"]) for change in said["changes"]} == {
+        ("more urgent", "each-input"), ("gained", "each-input"), ("lost", "power")}
+    assert database.rows("select * from mobeye.incident order by 1") == before
+    table = mobeyectl("replay", "-c", rules_file(daemon, tmp_path, BY_INPUT), "--db", database.conninfo)
+    assert "1 gained, 1 lost, 1 more urgent" in table.stdout and "2 -> 1" in table.stdout
+
+
+def test_what_a_person_closed_is_closed_in_the_replay_too(daemons, database, context):
+    daemon = stored(daemons, database, context)
+    database.execute("update mobeye.incident set status = 'closed', accepting = false, closed_at = now(), "
+                     "closed_by_person = true, outcome = 'no_trace' where kind = 'motion'")
+    Dealer(context, daemon.address()).ask(alert("four", input=1))
+    database.wait_stored(4)
+    said = json.loads(daemon.ctl("replay", "--json", "--db", database.conninfo).stdout)
+    assert (said["stored"], said["same"], said["changes"]) == (3, 3, [])
+
+
+def test_rules_are_applied_in_one_step_and_undone(daemons, database, context, tmp_path):
+    daemon = stored(daemons, database, context)
+    target, other = tmp_path / "mobeyed.yaml", rules_file(daemon, tmp_path, BY_INPUT)
+    target.write_text(daemon.conf.text())
+    target.chmod(0o640)
+    before = target.read_text()
+
+    def apply(*arguments):
+        return mobeyectl("apply", "-c", target, "--unit", "none", "--db", database.conninfo, *arguments, input="")
+
+    asked = apply(other)
+    assert asked.returncode == 1 and "--yes" in asked.stderr
+    assert target.read_text() == before, "nobody said yes"
+    done = apply("--yes", other)
+    assert done.returncode == 0, done.stderr
+    assert "1 gained, 1 lost" in done.stderr
+    assert target.read_text() == other.read_text() and target.stat().st_mode & 0o777 == 0o640
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["mobeyed.yaml", "mobeyed.yaml.previous", "other.yaml"]
+    assert apply("--yes", "--undo").returncode == 0
+    assert target.read_text() == before
+    assert apply("--yes", "--undo").returncode == 0
+    assert target.read_text() == other.read_text(), "the two are exchanged"
+
+
+def test_a_bad_file_is_not_applied(daemons, database, tmp_path):
+    daemon = daemons(database.ingest, more=BY_DEVICE)
+    daemon.write()
+    bad = rules_file(daemon, tmp_path, BY_DEVICE.replace("priority: 2", "priority: 9"))
+    target = tmp_path / "mobeyed.yaml"
+    target.write_text("as it was")
+    done = mobeyectl("apply", "-c", target, "--unit", "none", "--yes", bad)
+    assert done.returncode == 1 and "priority" in done.stderr
+    assert target.read_text() == "as it was"
