@@ -79,6 +79,7 @@ begin
        set incidents = f.incidents + excluded.incidents, alerts = f.alerts + excluded.alerts;
     delete from mobeye.incident_history h where h.incident_id = any (ids);
     delete from mobeye.change c where c.incident_id = any (ids);
+    delete from mobeye.incident_thread t where t.incident_id = any (ids);
     delete from mobeye.incident i where i.incident_id = any (ids);
     get diagnostics n = row_count;
     return n;
@@ -181,7 +182,6 @@ $$;
 comment on function mobeye.retention_due(interval, interval, interval, interval) is
     'What is past its time of keeping, by class, with the number of rows; what is under a legal hold is not.';
 
-create index if not exists incident_closed on mobeye.incident (closed_at) where status = 'closed';
 create index if not exists alert_identity_stored_on on mobeye.alert_identity using brin (stored_on);
 
 create or replace function mobeye.apply_retention(camera interval, alarm interval, service interval, incident interval)

@@ -17,7 +17,7 @@
 #define ROUND_US CLOCK_MINUTE
 
 /* Which daemon does what only one needs to do: held by the session, so that another takes over when it dies. */
-#define LEAD_SQL "select pg_try_advisory_lock(1297039941, 3)"
+#define LEAD_SQL "select pg_try_advisory_lock(1297039941, 4)"
 
 enum upkeep_state {
     UPKEEP_DOWN,      /* no connection. -> PREPARING */
@@ -43,6 +43,7 @@ struct upkeep {
     struct fault fault; /* why */
     struct event timer;
     struct complaint complaint;
+    bool quiet;
 };
 
 static void append_plain(const struct upkeep *u, const char *sql, struct buf *out)
@@ -177,8 +178,9 @@ static void complain(struct upkeep *u, const PGresult *result)
 {
     fault_read(&u->fault, result);
     u->failed = true;
-    log_complain(&u->complaint, loop_mono_us(u->loop), LOG_LEVEL_WARNING, SUBJECT, "%s: %s (SQLSTATE %s)", doing(u),
-                 u->fault.text, u->fault.sqlstate);
+    if (!u->quiet)
+        log_complain(&u->complaint, loop_mono_us(u->loop), LOG_LEVEL_WARNING, SUBJECT, "%s: %s (SQLSTATE %s)", doing(u),
+                     u->fault.text, u->fault.sqlstate);
 }
 
 static void tell_devices(struct upkeep *u, const PGresult *result)
@@ -279,6 +281,12 @@ static void configure(struct upkeep *u)
     buf_free(&name);
 }
 
+void upkeep_quiet(struct upkeep *u, bool quiet)
+{
+    u->quiet = quiet;
+    pgconn_quiet(u->conn, quiet);
+}
+
 struct upkeep *upkeep_new(struct loop *loop, const struct conf *conf, const struct upkeep_calls *calls, void *ctx)
 {
     static const struct pgconn_calls conn_calls = {
@@ -297,6 +305,7 @@ struct upkeep *upkeep_new(struct loop *loop, const struct conf *conf, const stru
     evtimer_assign(&u->timer, loop_base(loop), timer_cb, u);
     u->conn = pgconn_new(loop, &conn_calls, u);
     pgconn_speak_as(u->conn, SUBJECT, "silence and retention are not looked after");
+    upkeep_quiet(u, true);
     configure(u);
     pgconn_start(u->conn);
     return u;

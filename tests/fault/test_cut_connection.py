@@ -74,13 +74,13 @@ class Proxy(threading.Thread):
         with selectors.DefaultSelector() as ready:
             ready.register(daemon, selectors.EVENT_READ, (TO_SERVER, server))
             ready.register(server, selectors.EVENT_READ, (TO_DAEMON, daemon))
-            writers = None  # until its first packet has said who it is
+            writers = None  # until its startup packet has said who it is
             while not self.ending:
                 for key, _ in ready.select(0.05):
                     direction, to = key.data
                     try:
                         data = key.fileobj.recv(65536)
-                        if writers is None and direction == TO_SERVER:
+                        if writers is None and b"application_name\0" in data:
                             writers = re.search(rb"application_name\0mobeyed [^ \0]+\0", data) is not None
                         count, cut = self._allowed(direction, len(data)) if writers else (len(data), False)
                         to.sendall(data[:count])

@@ -61,7 +61,7 @@ def test_what_is_past_its_time_is_erased(database, daemons):
 
 
 def test_two_daemons_take_it_in_turns(database, daemons):
-    holders = "select count(*) from pg_locks where locktype = 'advisory' and classid = 1297039941 and objid = 3"
+    holders = "select count(*) from pg_locks where locktype = 'advisory' and classid = 1297039941 and objid = 4"
     first = daemons(database.ingest, instance="one").start()
     wait_until(lambda: database.value(holders) == 1, "one has the lock")
     second = daemons(database.ingest, instance="two").start()
