@@ -39,7 +39,8 @@ struct upkeep {
     size_t duty;    /* index into duties */
     unsigned round; /* since it leads */
     bool leading;
-    bool failed; /* the statement on its way */
+    bool failed;        /* the statement on its way */
+    struct fault fault; /* why */
     struct event timer;
     struct complaint complaint;
     bool quiet;
@@ -182,12 +183,11 @@ static const char *doing(const struct upkeep *u)
 /* The schema may be another program's or not be there yet: the writer tells of that, and waits as well. */
 static void complain(struct upkeep *u, const PGresult *result)
 {
-    struct fault fault;
-    fault_read(&fault, result);
+    fault_read(&u->fault, result);
     u->failed = true;
     if (!u->quiet)
         log_complain(&u->complaint, loop_mono_us(u->loop), LOG_LEVEL_WARNING, SUBJECT, "%s: %s (SQLSTATE %s)", doing(u),
-                     fault.text, fault.sqlstate);
+                     u->fault.text, u->fault.sqlstate);
 }
 
 static void tell_devices(struct upkeep *u, const PGresult *result)
@@ -210,11 +210,14 @@ static void over(struct upkeep *u)
 {
     bool failed = u->failed;
     u->failed = false;
-    if (u->state == UPKEEP_PREPARING) {
+    if (failed && u->fault.class == SQLSTATE_RECONNECT) { /* it follows another server, which is looked for */
+        pgconn_drop(u->conn, u->fault.text);
+    } else if (u->state == UPKEEP_PREPARING) {
         report_in(u);
     } else if (u->state == UPKEEP_REPORTING && failed) {
         rest(u);
     } else if (u->state == UPKEEP_REPORTING) {
+        pgconn_settled(u->conn);
         log_recover(&u->complaint, SUBJECT, "goes on");
         lead(u);
     } else if (u->state == UPKEEP_LEADING) {
