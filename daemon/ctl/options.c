@@ -57,8 +57,21 @@ static int row_of(const struct table *table, int answer)
     return row;
 }
 
-/* CTL_GO; CTL_OK: the help was asked for; CTL_USAGE: getopt_long() has complained. */
-static int read_options(int argc, char **argv, struct table *table)
+static int take(const char *verb, const struct ctl_option *option)
+{
+    if (option->n && *option->n == option->most)
+        return ctl_usage(verb, "--%s: %zu at most", option->name, option->most);
+    if (option->n)
+        option->text[(*option->n)++] = optarg;
+    else if (option->text)
+        *option->text = optarg;
+    else
+        *option->flag = true;
+    return CTL_GO;
+}
+
+/* CTL_GO; CTL_OK: the help was asked for; CTL_USAGE: a complaint is printed. */
+static int read_options(int argc, char **argv, const char *verb, struct table *table)
 {
     int answer;
     optind = 0; /* GNU: forget an earlier command line, as of a verb that runs another */
@@ -68,12 +81,9 @@ static int read_options(int argc, char **argv, struct table *table)
         if (answer == 'h')
             return CTL_OK;
         int row = row_of(table, answer);
-        const struct ctl_option *option = &table->options[row];
         table->given[row] = true;
-        if (option->text)
-            *option->text = optarg;
-        else
-            *option->flag = true;
+        if (take(verb, &table->options[row]) != CTL_GO)
+            return CTL_USAGE;
     }
     return CTL_GO;
 }
@@ -165,7 +175,7 @@ int ctl_parse(int argc, char **argv, const struct ctl_verb *verb, const struct c
             add(&table, *option);
     for (; own->name; own++)
         add(&table, *own);
-    int status = read_options(argc, argv, &table);
+    int status = read_options(argc, argv, verb->name, &table);
     if (status == CTL_OK)
         fputs(verb->help, stdout);
     ret->arguments = argv + optind;

@@ -6,12 +6,15 @@
 #define MOBEYE_CTL_OPTIONS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
-/* One with a value sets *text to argv's, one without sets *flag. A table ends with {0}. */
+/* One with a value sets *text to argv's, of two that say it the later one; one that may be given again, where n is set,
+ * fills text[0 .. *n - 1]. One without a value sets *flag. A table ends with {0}. */
 struct ctl_option {
     const char *name;
     char letter; /* of its short form; 0: none */
     const char **text;
+    size_t *n, most; /* how many texts, and at most */
     bool *flag;
 };
 

@@ -26,7 +26,9 @@
 #define TIMEOUT_MAX_S     86400
 
 struct send {
-    const char *to, *file, *server_key, *client_key;
+    struct sender_endpoint endpoints[SENDER_ENDPOINTS_MAX];
+    size_t n_endpoints;
+    const char *file, *client_key;
     const char *name; /* of the file, for people */
     struct ctl_call call;
     bool dry_run;
@@ -40,9 +42,11 @@ static const char help[] =
     "Usage: mobeyectl send --to ENDPOINT [OPTION]... [FILE]\n"
     "Sends alerts, one JSON document a line, and waits for every reply. FILE is - or not given: stdin.\n"
     "What got RETRY, or no reply, is sent again. Each REJECT is printed as FILE:LINE: code: field: reason.\n\n"
-    "      --to ENDPOINT    the daemon's router endpoint, tcp://HOST:PORT or ipc://PATH\n"
+    "      --to ENDPOINT    the daemon's router endpoint, tcp://HOST:PORT or ipc://PATH; given again, that of\n"
+    "                       another daemon, to go to when this one does not answer or has no room\n"
     "      --format FORMAT  of the alerts: cloudevents (the default, and the only one)\n"
-    "      --server-key KEY the daemon's public key, for an endpoint that speaks CURVE; with\n"
+    "      --server-key KEY the daemon's public key, for an endpoint that speaks CURVE: one for all, or one for\n"
+    "                       each --to, in their order; with\n"
     "      --client-key FILE  this sender's secret key, as mobeyectl keygen wrote it\n"
     "      --dry-run        send nothing: say what a daemon would answer\n"
     "      --timeout SECS   give up when nothing was answered for so long (default 60)\n"
@@ -61,26 +65,30 @@ static int take_timeout(const char *text, long *ret)
     return CTL_GO;
 }
 
-static int check(const struct send *send, const char *format)
+/* One key is that of all endpoints. */
+static int take_keys(struct send *send, const char *const *keys, size_t n_keys)
 {
     struct err err;
-    if (strcmp(format, "cloudevents") != 0)
-        return ctl_usage(VERB, "--format \"%s\" is unknown (cloudevents)", format);
-    if (!send->to && !send->dry_run)
-        return ctl_usage(VERB, "--to ENDPOINT is missing");
-    if (!send->server_key != !send->client_key)
+    for (size_t i = 0; i < n_keys; i++)
+        if (text_check_key(keys[i], &err) != 0)
+            return ctl_usage(VERB, "--server-key %s (a public key: 40 characters of Z85)", err.text);
+    if ((n_keys > 0) != (send->client_key != NULL))
         return ctl_usage(VERB, "--server-key and --client-key go together");
-    if (send->server_key && text_check_key(send->server_key, &err) != 0)
-        return ctl_usage(VERB, "--server-key %s (a public key: 40 characters of Z85)", err.text);
+    if (n_keys > 1 && n_keys != send->n_endpoints)
+        return ctl_usage(VERB, "--server-key: one for all endpoints, or as many as --to");
+    for (size_t i = 0; n_keys > 0 && i < send->n_endpoints; i++)
+        send->endpoints[i].server_key = keys[n_keys == 1 ? 0 : i];
     return CTL_GO;
 }
 
 static int parse(int argc, char **argv, struct send *send)
 {
     const char *format = "cloudevents", *timeout = NULL;
-    const struct ctl_option options[] = {{"to", .text = &send->to},
+    const char *to[SENDER_ENDPOINTS_MAX], *keys[SENDER_ENDPOINTS_MAX];
+    size_t n_keys = 0;
+    const struct ctl_option options[] = {{"to", .text = to, .n = &send->n_endpoints, .most = SENDER_ENDPOINTS_MAX},
+                                         {"server-key", .text = keys, .n = &n_keys, .most = SENDER_ENDPOINTS_MAX},
                                          {"format", .text = &format},
-                                         {"server-key", .text = &send->server_key},
                                          {"client-key", .text = &send->client_key},
                                          {"dry-run", .flag = &send->dry_run},
                                          {"timeout", .text = &timeout},
@@ -88,9 +96,15 @@ static int parse(int argc, char **argv, struct send *send)
     int status = ctl_parse(argc, argv, &verb, options, &send->call);
     if (status != CTL_GO)
         return status;
+    for (size_t i = 0; i < send->n_endpoints; i++)
+        send->endpoints[i].to = to[i];
     send->file = send->call.n_arguments > 0 ? send->call.arguments[0] : "-";
+    if (strcmp(format, "cloudevents") != 0)
+        return ctl_usage(VERB, "--format \"%s\" is unknown (cloudevents)", format);
+    if (send->n_endpoints == 0 && !send->dry_run)
+        return ctl_usage(VERB, "--to ENDPOINT is missing");
     status = take_timeout(timeout, &send->timeout_s);
-    return status == CTL_GO ? check(send, format) : status;
+    return status == CTL_GO ? take_keys(send, keys, n_keys) : status;
 }
 
 /* Another's text on a terminal, without what a terminal obeys. */
@@ -226,8 +240,8 @@ static int run(struct send *send, struct err *err)
     if (send->client_key && curve_load(send->client_key, &send->curve, err) != 0)
         return -1;
     struct sender_options options = {
-        .to = send->to,
-        .server_key = send->server_key,
+        .endpoints = send->endpoints,
+        .n_endpoints = send->n_endpoints,
         .curve = &send->curve,
         .timeout_us = send->timeout_s * CLOCK_SECOND,
         .total = count_lines(send->lines.fd),

@@ -20,7 +20,8 @@ static const struct ctl_verb one = {"one", .takes = "db json", .argument = "FILE
 
 struct seen {
     struct ctl_call call;
-    const char *since;
+    const char *since, *names[2];
+    size_t n_names;
     bool loud;
 };
 
@@ -33,7 +34,10 @@ static int parse(const struct ctl_verb *verb, const char *const *words, struct s
         argv[argc] = (char *)words[argc - 1];
     argv[argc] = NULL;
     *ret = (struct seen){0};
-    const struct ctl_option own[] = {{"since", .text = &ret->since}, {"loud", .letter = 'l', .flag = &ret->loud}, {0}};
+    const struct ctl_option own[] = {{"since", .text = &ret->since},
+                                     {"loud", .letter = 'l', .flag = &ret->loud},
+                                     {"name", .text = ret->names, .n = &ret->n_names, .most = 2},
+                                     {0}};
     int status = ctl_parse(argc, argv, verb, own, &ret->call);
     fflush(stdout);
     fflush(stderr);
@@ -64,6 +68,18 @@ Test(ctl_options, a_verb_without_actions_takes_all_that_is_its_own)
     cr_expect_str_eq(seen.since, "x");
     cr_expect_str_eq(seen.call.db, "y");
     cr_expect_eq(seen.call.n_arguments, 0);
+}
+
+Test(ctl_options, an_option_may_be_given_again, .init = cr_redirect_stderr)
+{
+    struct seen seen;
+    cr_assert_eq(PARSE(&one, &seen, "--name", "a", "--since", "x", "--name=b", "--since", "y"), CTL_GO);
+    cr_expect_eq(seen.n_names, 2);
+    cr_expect_str_eq(seen.names[0], "a");
+    cr_expect_str_eq(seen.names[1], "b");
+    cr_expect_str_eq(seen.since, "y");
+    cr_expect_eq(PARSE(&one, &seen, "--name", "a", "--name", "b", "--name", "c"), CTL_USAGE);
+    cr_assert_stderr_eq_str("mobeyectl one: --name: 2 at most\n'mobeyectl one --help' says more.\n");
 }
 
 Test(ctl_options, help_is_printed_whatever_else_is_missing, .init = cr_redirect_stdout)
