@@ -1,7 +1,6 @@
 /* mobeyectl apply: a new configuration into place. */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <libgen.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -14,6 +13,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "ctl/ctl.h"
+#include "ctl/options.h"
 #include "ctl/replay.h"
 
 #define VERB "apply"
@@ -34,8 +34,9 @@ static const char help[] =
     "  -h, --help         this text\n";
 
 struct request {
-    const char *target, *db, *unit, *file;
-    bool undo, yes;
+    struct ctl_call call;
+    const char *target, *unit, *file;
+    bool undo;
     char *previous; /* target.previous */
 };
 
@@ -52,7 +53,7 @@ static void show_replay(const struct request *request, const struct conf *conf)
     struct err err;
     struct replay replay;
     struct buf text = {0};
-    PGconn *conn = ctl_connect(VERB, NULL, request->db ? request->db : conf->database.conninfo);
+    PGconn *conn = ctl_connect_to(VERB, conf, request->call.db);
     if (!conn)
         return;
     if (replay_run(&replay, conn, conf, 7 * CLOCK_DAY, &err) == 0) {
@@ -68,29 +69,13 @@ static void show_replay(const struct request *request, const struct conf *conf)
 
 static bool confirmed(const struct request *request)
 {
-    char answer[16] = "";
-    if (request->yes)
+    if (request->call.yes)
         return true;
     if (!isatty(STDIN_FILENO)) {
         ctl_fail(VERB, "nobody is there to ask; --yes does without");
         return false;
     }
-    fprintf(stderr, "%s %s? [y/N] ", request->undo ? "go back to what was before in" : "replace", request->target);
-    return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
-}
-
-static int read_whole(const char *file, struct buf *text)
-{
-    int fd = open(file, O_RDONLY | O_CLOEXEC);
-    ssize_t got = fd < 0 ? -1 : 1;
-    while (got > 0 && text->len <= FILE_MAX) {
-        got = read(fd, buf_reserve(text, 65536), 65536);
-        text->len += got > 0 ? (size_t)got : 0;
-    }
-    int saved = errno;
-    if (fd >= 0)
-        close(fd);
-    return got < 0 ? ctl_fail(VERB, "%s: %s", file, strerror(saved)) : CTL_OK;
+    return ctl_says_yes("%s %s?", request->undo ? "go back to what was before in" : "replace", request->target);
 }
 
 /* The directory's entries are on the disk. */
@@ -183,7 +168,7 @@ static int install(const struct request *request, const struct buf *text)
     struct buf before = {0};
     int rc = CTL_OK;
     if (access(request->target, F_OK) == 0) {
-        rc = read_whole(request->target, &before);
+        rc = ctl_read(VERB, request->target, FILE_MAX, &before);
         if (rc == CTL_OK)
             rc = put_in_place(request, &before, request->previous);
     }
@@ -197,7 +182,7 @@ static int apply(const struct request *request)
 {
     struct buf text = {0};
     const char *from = request->undo ? request->previous : request->file;
-    int rc = read_whole(from, &text);
+    int rc = ctl_read(VERB, from, FILE_MAX, &text);
     struct conf *conf = rc == CTL_OK ? ctl_load(from) : NULL;
     if (!conf)
         rc = CTL_FAILED;
@@ -210,46 +195,21 @@ static int apply(const struct request *request)
     return rc;
 }
 
+static const struct ctl_verb verb = {VERB, .takes = "config db yes", .argument = "FILE", .most = 1, .help = help};
+
 int ctl_apply(int argc, char **argv)
 {
-    static const struct option options[] = {{"undo", no_argument, NULL, 'U'},
-                                            {"yes", no_argument, NULL, 'y'},
-                                            {"unit", required_argument, NULL, 'u'},
-                                            {"config", required_argument, NULL, 'c'},
-                                            {"db", required_argument, NULL, 'd'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {NULL, 0, NULL, 0}};
-    struct request request = {.target = CTL_DEFAULT_FILE, .unit = "mobeyed.service"};
-    int option;
-    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-        switch (option) {
-        case 'U':
-            request.undo = true;
-            break;
-        case 'y':
-            request.yes = true;
-            break;
-        case 'u':
-            request.unit = optarg;
-            break;
-        case 'c':
-            request.target = optarg;
-            break;
-        case 'd':
-            request.db = optarg;
-            break;
-        case 'h':
-            fputs(help, stdout);
-            return CTL_OK;
-        default:
-            return CTL_USAGE;
-        }
-    }
-    request.file = argv[optind];
-    if ((request.file != NULL) == request.undo || argc > optind + 1)
+    struct request request = {.unit = "mobeyed.service"};
+    const struct ctl_option options[] = {{"undo", .flag = &request.undo}, {"unit", .text = &request.unit}, {0}};
+    int status = ctl_parse(argc, argv, &verb, options, &request.call);
+    if (status != CTL_GO)
+        return status;
+    request.file = request.call.arguments[0];
+    if ((request.file != NULL) == request.undo)
         return ctl_usage(VERB, "one FILE, or --undo");
+    request.target = request.call.file ? request.call.file : CTL_DEFAULT_FILE;
     request.previous = with_suffix(request.target, ".previous");
-    int rc = apply(&request);
+    status = apply(&request);
     free(request.previous);
-    return rc;
+    return status;
 }

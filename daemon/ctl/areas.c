@@ -1,5 +1,4 @@
 /* mobeyectl areas: imports a layer of areas. */
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,10 +67,10 @@ static int store(struct area_import *areas, const char *layer, const char *vinta
                          "select * from mobeye.merge_areas($1, $2::integer)", 2, values);
 }
 
-static int import_areas(const struct ctl_common *common, const char *layer, const char *vintage, const char *file)
+static int import_areas(const struct ctl_call *call, const char *layer, const char *vintage)
 {
-    struct area_import areas = {.import = {.verb = VERB, .file = file, .common = *common}};
-    areas.reader = geojson_reader_new(file, on_area, &areas, &areas.import.findings);
+    struct area_import areas = {.import = {.verb = VERB, .file = call->arguments[0], .call = call}};
+    areas.reader = geojson_reader_new(areas.import.file, on_area, &areas, &areas.import.findings);
     int status = import_open(&areas.import, "select mobeye.stage_areas()",
                              "copy pg_temp.area_import (feature, line, code, name, geom) from stdin");
     if (status == CTL_OK)
@@ -94,23 +93,23 @@ static bool is_vintage(const char *text)
            atoi(text) <= VINTAGE_MAX;
 }
 
+static const struct ctl_verb actions[] = {
+    {"import", .takes = "layer vintage config db json", .argument = "FILE.geojson", .least = 1, .most = 1}, {0}};
+static const struct ctl_verb verb = {VERB, .help = help, .actions = actions};
+
 int ctl_areas(int argc, char **argv)
 {
     const char *layer = NULL, *vintage = NULL;
-    const struct ctl_option options[] = {{"layer", &layer, NULL}, {"vintage", &vintage, NULL}, {0}};
-    struct ctl_common common = {0};
-    int status = ctl_options(argc, argv, options, help, &common);
-    if (status != CTL_OK || common.help)
+    const struct ctl_option options[] = {{"layer", .text = &layer}, {"vintage", .text = &vintage}, {0}};
+    struct ctl_call call;
+    int status = ctl_parse(argc, argv, &verb, options, &call);
+    if (status != CTL_GO)
         return status;
-    if (optind == argc || strcmp(argv[optind], "import") != 0)
-        return ctl_usage(VERB, "say what to do: import FILE.geojson");
-    if (argc - optind != 2)
-        return ctl_usage(VERB, "import takes one file");
     if (!layer)
         return ctl_usage(VERB, "--layer says which layer the areas are of");
     if (!is_layer(layer))
         return ctl_usage(VERB, "--layer %s: a lower-case letter, then at most 31 of a-z 0-9 _ -", layer);
     if (vintage && !is_vintage(vintage))
         return ctl_usage(VERB, "--vintage %s: a year from %d to %d", vintage, VINTAGE_MIN, VINTAGE_MAX);
-    return import_areas(&common, layer, vintage, argv[optind + 1]);
+    return import_areas(&call, layer, vintage);
 }

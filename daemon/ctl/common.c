@@ -103,6 +103,56 @@ PGconn *ctl_connect(const char *verb, const char *file, const char *db)
     return conn;
 }
 
+PGconn *ctl_connect_to(const char *verb, const struct conf *conf, const char *db)
+{
+    return connect_to(verb, db ? db : conf->database.conninfo);
+}
+
+PGresult *ctl_query(PGconn *conn, const char *verb, const char *what, const char *sql, int n, const char *const *values)
+{
+    PGresult *result = PQexecParams(conn, sql, n, NULL, values, NULL, NULL, 0);
+    if (PQresultStatus(result) == PGRES_TUPLES_OK || PQresultStatus(result) == PGRES_COMMAND_OK)
+        return result;
+    ctl_fail_sql(verb, what, result);
+    PQclear(result);
+    return NULL;
+}
+
+bool ctl_says_yes(const char *fmt, ...)
+{
+    char answer[16];
+    va_list args;
+    va_start(args, fmt);
+    vfprintf(stderr, fmt, args);
+    va_end(args);
+    fputs(" [y/N] ", stderr);
+    return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
+}
+
+/* -1 with errno set. */
+static int read_whole(int fd, size_t max, struct buf *text)
+{
+    enum { CHUNK = 65536 };
+    ssize_t got;
+    do {
+        got = read(fd, buf_reserve(text, CHUNK), CHUNK);
+        text->len += got > 0 ? (size_t)got : 0;
+    } while (text->len <= max && (got > 0 || (got < 0 && errno == EINTR)));
+    if (text->len > max)
+        errno = EFBIG;
+    return got < 0 || text->len > max ? -1 : 0;
+}
+
+int ctl_read(const char *verb, const char *file, size_t max, struct buf *text)
+{
+    bool is_stdin = strcmp(file, "-") == 0;
+    int fd = is_stdin ? STDIN_FILENO : open(file, O_RDONLY | O_CLOEXEC);
+    int rc = fd < 0 ? -1 : read_whole(fd, max, text), why = errno;
+    if (fd >= 0 && !is_stdin)
+        close(fd);
+    return rc == 0 ? CTL_OK : ctl_fail(verb, "%s: %s", is_stdin ? "standard input" : file, strerror(why));
+}
+
 pid_t ctl_daemon(const struct conf *conf)
 {
     int dir = open(conf->journal.directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

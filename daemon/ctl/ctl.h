@@ -57,6 +57,19 @@ struct conf *ctl_load(const char *file);
  * application_name is "mobeyectl VERB". Prints why not, passwords masked, and returns NULL. PQfinish() it. */
 PGconn *ctl_connect(const char *verb, const char *file, const char *db);
 
+/* The same with the configuration at hand: to `db` where given, else to its database.conninfo. */
+PGconn *ctl_connect_to(const char *verb, const struct conf *conf, const char *db);
+
+/* What the statement gives; NULL: it was refused, which is printed as of `what`. PQclear() it. */
+PGresult *ctl_query(PGconn *conn, const char *verb, const char *what, const char *sql, int n,
+                    const char *const *values);
+
+/* Whether the person at the terminal says yes to the question. */
+bool ctl_says_yes(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Appends the whole file, - for standard input. CTL_FAILED: printed why not, as where it is longer than max bytes. */
+int ctl_read(const char *verb, const char *file, size_t max, struct buf *text);
+
 /* The process that has the journal open. 0: none has, or errno is set: the directory cannot be looked into. */
 pid_t ctl_daemon(const struct conf *conf);
 

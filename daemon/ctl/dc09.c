@@ -1,6 +1,6 @@
 /* mobeyectl dc09: writes, reads and sends SIA DC-09 frames. */
 #include <errno.h>
-#include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,10 @@
 
 #include "ctl/ctl.h"
 #include "ctl/dc09_dial.h"
+#include "ctl/options.h"
 #include "ingest/dc09_payload.h"
+
+#define VERB "dc09"
 
 enum { INPUT_MAX_BYTES = 64 << 20, TRIES_MAX = 1000 };
 
@@ -18,49 +21,34 @@ struct options {
     int timeout_ms;
     int tries;
     bool crc_binary;
-    bool json;
+    struct ctl_call call;
 };
 
-static const char help_text[] =
-    "Usage: mobeyectl dc09 encode [--keys FILE] [--binary-crc] [LINE]...\n"
-    "       mobeyectl dc09 decode [--keys FILE] [--json] [FRAME]...\n"
-    "       mobeyectl dc09 send --to HOST:PORT [--keys FILE] [--binary-crc]\n"
-    "                           [--timeout SECONDS] [--tries N] [SCENARIO]\n"
-    "Writes, reads and sends frames of SIA DC-09, the language of alarm equipment.\n\n"
-    "encode makes frames of lines, decode tells what frames say, each from its\n"
-    "arguments or from standard input (none, or -). send is a panel: it sends the lines of a\n"
-    "file (- or none: standard input) one by one, waits for each answer, sends again\n"
-    "what is not answered ACK or DUH, and shows what came back.\n\n"
-    "A line is a frame from its first quote on; CRC and length are computed. _now at\n"
-    "its end is the present time, _now-60s, _now+5m another. With a star in the ID it\n"
-    "is encrypted. A line that begins otherwise is sent as it stands; # is a comment.\n"
-    "  \"SIA-DCS\"0001L0#1234[#1234|Nri1/BA001]_now\n"
-    "  \"*ADM-CID\"0002L0#1234[#1234|1130 01 001]_now\n\n"
-    "      --keys FILE        lines ACCOUNT HEXKEY, readable by its owner only\n"
-    "      --binary-crc       write the CRC as 2 raw bytes\n"
-    "      --json             one JSON object a frame\n"
-    "      --to HOST:PORT     the receiver\n"
-    "      --timeout SECONDS  wait this long for an answer (default 5)\n"
-    "      --tries N          send a frame at most so often (default 3)\n"
-    "  -h, --help             this text\n\n"
-    "Exit status: 0 every frame was good (send: answered ACK), 1 one was not, 2 usage.\n";
+static const char help[] = "Usage: mobeyectl dc09 encode [--keys FILE] [--binary-crc] [LINE]...\n"
+                           "       mobeyectl dc09 decode [--keys FILE] [--json] [FRAME]...\n"
+                           "       mobeyectl dc09 send --to HOST:PORT [--keys FILE] [--binary-crc]\n"
+                           "                           [--timeout SECONDS] [--tries N] [SCENARIO]\n"
+                           "Writes, reads and sends frames of SIA DC-09, the language of alarm equipment.\n\n"
+                           "encode makes frames of lines, decode tells what frames say, each from its\n"
+                           "arguments or from standard input (none, or -). send is a panel: it sends the lines of a\n"
+                           "file (- or none: standard input) one by one, waits for each answer, sends again\n"
+                           "what is not answered ACK or DUH, and shows what came back.\n\n"
+                           "A line is a frame from its first quote on; CRC and length are computed. _now at\n"
+                           "its end is the present time, _now-60s, _now+5m another. With a star in the ID it\n"
+                           "is encrypted. A line that begins otherwise is sent as it stands; # is a comment.\n"
+                           "  \"SIA-DCS\"0001L0#1234[#1234|Nri1/BA001]_now\n"
+                           "  \"*ADM-CID\"0002L0#1234[#1234|1130 01 001]_now\n\n"
+                           "      --keys FILE        lines ACCOUNT HEXKEY, readable by its owner only\n"
+                           "      --binary-crc       write the CRC as 2 raw bytes\n"
+                           "      --json             one JSON object a frame\n"
+                           "      --to HOST:PORT     the receiver\n"
+                           "      --timeout SECONDS  wait this long for an answer (default 5)\n"
+                           "      --tries N          send a frame at most so often (default 3)\n"
+                           "  -h, --help             this text\n\n"
+                           "Exit status: 0 every frame was good (send: answered ACK), 1 one was not, 2 usage.\n";
 
 /* Called with each piece of input; false: it is a bad one. */
 typedef bool (*piece_fn)(const struct options *options, struct str piece);
-
-static int read_all(FILE *file, const char *name, struct buf *out)
-{
-    size_t got = 0;
-    do {
-        got = fread(buf_reserve(out, 65536), 1, 65536, file);
-        out->len += got;
-    } while (got > 0 && out->len <= INPUT_MAX_BYTES);
-    if (ferror(file))
-        return ctl_fail("dc09", "%s: %s", name, strerror(errno));
-    if (out->len > INPUT_MAX_BYTES)
-        return ctl_fail("dc09", "%s: more than 64 MiB", name);
-    return CTL_OK;
-}
 
 static int each_line(const struct options *options, struct str text, piece_fn piece)
 {
@@ -83,7 +71,7 @@ static bool make_frame(const struct options *options, struct str line, struct bu
     arc4random_buf(pad, sizeof(pad));
     int rc = dial_frame(line, options->keys, options->crc_binary, clock_wall_us(), pad, out, &err);
     if (rc < 0)
-        ctl_fail("dc09", "%.*s: %s", (int)line.len, line.p, err.text);
+        ctl_fail(VERB, "%.*s: %s", (int)line.len, line.p, err.text);
     return rc >= 0;
 }
 
@@ -221,7 +209,7 @@ static bool show_frame(const struct options *options, enum dc09_result result, c
         message.reason = "there are no CRC and length in front of it (mobeyectl dc09 encode adds them)";
     if (result == DC09_COMPLETE)
         result = decode_dc09(decoder, frame, options->keys, &message);
-    if (options->json)
+    if (options->call.json)
         print_json(result, frame, &message);
     else
         print_text(result, frame, &message);
@@ -252,7 +240,7 @@ static int decode_stream(const struct options *options, struct str bytes)
         if (!show_frame(options, result, &frame))
             rc = CTL_FAILED;
     }
-    return bytes.len > 0 ? ctl_fail("dc09", "the last frame has no end (allowed: LF ... CR)") : rc;
+    return bytes.len > 0 ? ctl_fail(VERB, "the last frame has no end (allowed: LF ... CR)") : rc;
 }
 
 /* What the panel makes of an answer. true: ACK. */
@@ -304,7 +292,7 @@ static bool send_once(const struct options *options, struct dial *dial, struct s
         printf("  the receiver closed the connection\n");
         break;
     case DIAL_ERROR:
-        ctl_fail("dc09", "%s", err.text);
+        ctl_fail(VERB, "%s", err.text);
         break;
     }
     return false;
@@ -335,79 +323,6 @@ static int send_lines(const struct options *options, struct str text)
     return acknowledged == sent && bad == 0 ? CTL_OK : CTL_FAILED;
 }
 
-/* A whole number of the option, -1 where it is none. */
-static int number(const char *text, int max)
-{
-    char *end = NULL;
-    errno = 0;
-    long value = strtol(text, &end, 10);
-    return end == text || *end != '\0' || errno != 0 || value < 1 || value > max ? -1 : (int)value;
-}
-
-/* Which options a command takes, by their letters; NULL: there is no such command. */
-static const char *options_of(const char *word)
-{
-    static const struct {
-        const char *word, *letters;
-    } commands[] = {{"encode", "kb"}, {"decode", "kj"}, {"send", "kbtwn"}};
-    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-        if (strcmp(word, commands[i].word) == 0)
-            return commands[i].letters;
-    return NULL;
-}
-
-static int parse(int argc, char **argv, struct options *options)
-{
-    static const struct option longs[] = {
-        {"keys", required_argument, NULL, 'k'},
-        {"binary-crc", no_argument, NULL, 'b'},
-        {"json", no_argument, NULL, 'j'},
-        {"to", required_argument, NULL, 't'},
-        {"timeout", required_argument, NULL, 'w'},
-        {"tries", required_argument, NULL, 'n'},
-        {0},
-    };
-    struct err err;
-    const char *letters = options_of(argv[0]);
-    if (!letters)
-        return ctl_usage("dc09", "no command \"%s\" (allowed: encode, decode, send)", argv[0]);
-    optind = 1;
-    for (int option, at = 0; (option = getopt_long(argc, argv, "", longs, &at)) != -1;) {
-        if (option != '?' && !strchr(letters, option))
-            return ctl_usage("dc09", "--%s is no option of %s", longs[at].name, argv[0]);
-        switch (option) {
-        case 'k':
-            dc09_keys_free(&options->keys);
-            options->keys = dc09_keys_load(optarg, &err);
-            if (!options->keys)
-                return ctl_fail("dc09", "%s", err.text);
-            break;
-        case 'b':
-            options->crc_binary = true;
-            break;
-        case 'j':
-            options->json = true;
-            break;
-        case 't':
-            options->to = optarg;
-            break;
-        case 'w':
-            options->timeout_ms = number(optarg, 3600) * 1000;
-            if (options->timeout_ms < 0)
-                return ctl_usage("dc09", "--timeout %s: no such time (allowed: 1 to 3600 seconds)", optarg);
-            break;
-        case 'n':
-            options->tries = number(optarg, TRIES_MAX);
-            if (options->tries < 0)
-                return ctl_usage("dc09", "--tries %s: no such number (allowed: 1 to %d)", optarg, TRIES_MAX);
-            break;
-        default:
-            return ctl_usage("dc09", "wrong option");
-        }
-    }
-    return CTL_OK;
-}
-
 static int run_arguments(const struct options *options, char **arguments, piece_fn piece)
 {
     int rc = CTL_OK;
@@ -424,50 +339,83 @@ static int encode_stream(const struct options *options, struct str text)
 
 static int run_input(const struct options *options, const char *path, int (*stream)(const struct options *, struct str))
 {
-    bool from_stdin = !path || strcmp(path, "-") == 0;
-    FILE *file = from_stdin ? stdin : fopen(path, "re");
-    if (!file)
-        return ctl_fail("dc09", "%s: %s", path, strerror(errno));
     struct buf text = {0};
-    int rc = read_all(file, from_stdin ? "standard input" : path, &text);
-    if (!from_stdin)
-        fclose(file);
+    int rc = ctl_read(VERB, path ? path : "-", INPUT_MAX_BYTES, &text);
     if (rc == CTL_OK)
         rc = stream(options, buf_str(&text));
     buf_free(&text);
     return rc;
 }
 
-static int run(const char *word, const struct options *options, char **arguments)
+enum { ENCODE, DECODE, SEND };
+
+static const struct ctl_verb actions[] = {
+    [ENCODE] = {"encode", .takes = "keys binary-crc", .argument = "LINE", .most = INT_MAX},
+    [DECODE] = {"decode", .takes = "keys json", .argument = "FRAME", .most = INT_MAX},
+    [SEND] = {"send", .takes = "to keys binary-crc timeout tries", .argument = "SCENARIO", .most = 1},
+    {0}};
+static const struct ctl_verb verb = {VERB, .help = help, .actions = actions};
+
+static int run(const struct options *options)
 {
-    if (strcmp(word, "send") == 0) {
-        if (!options->to)
-            return ctl_usage("dc09", "send needs --to HOST:PORT");
-        if (arguments[0] && arguments[1])
-            return ctl_usage("dc09", "send takes one scenario, not also %s", arguments[1]);
-        return run_input(options, arguments[0], send_lines);
-    }
-    bool encode = strcmp(word, "encode") == 0;
+    char **arguments = options->call.arguments;
+    bool encode = options->call.action == ENCODE;
     bool from_stdin = !arguments[0] || (strcmp(arguments[0], "-") == 0 && !arguments[1]);
+    if (options->call.action == SEND)
+        return run_input(options, arguments[0], send_lines);
     if (!from_stdin)
         return run_arguments(options, arguments, encode ? encode_line : decode_piece);
     return run_input(options, NULL, encode ? encode_stream : decode_stream);
 }
 
+/* CTL_GO where the option is not given (text is NULL), or a whole number from 1 to max. */
+static int take_number(const char *option, const char *text, int max, const char *unit, int *ret)
+{
+    char *end = NULL;
+    if (!text)
+        return CTL_GO;
+    errno = 0;
+    long value = strtol(text, &end, 10);
+    if (end == text || *end != '\0' || errno != 0 || value < 1 || value > max)
+        return ctl_usage(VERB, "--%s %s: no such number (allowed: 1 to %d%s)", option, text, max, unit);
+    *ret = (int)value;
+    return CTL_GO;
+}
+
+static int load_keys(const char *file, struct options *ret)
+{
+    struct err err;
+    ret->keys = file ? dc09_keys_load(file, &err) : NULL;
+    return !file || ret->keys ? CTL_GO : ctl_fail(VERB, "%s", err.text);
+}
+
+static int parse(int argc, char **argv, struct options *ret)
+{
+    const char *keys = NULL, *timeout = NULL, *tries = NULL;
+    const struct ctl_option options[] = {{"keys", .text = &keys},   {"binary-crc", .flag = &ret->crc_binary},
+                                         {"to", .text = &ret->to},  {"timeout", .text = &timeout},
+                                         {"tries", .text = &tries}, {0}};
+    int seconds = 5;
+    bool option_first = argc > 1 && argv[1][0] == '-';
+    int status = ctl_parse(argc, argv, &verb, options, &ret->call);
+    if (status == CTL_GO && option_first)
+        status = ctl_usage(VERB, "options come behind encode, decode or send");
+    if (status == CTL_GO)
+        status = take_number("timeout", timeout, 3600, " seconds", &seconds);
+    if (status == CTL_GO)
+        status = take_number("tries", tries, TRIES_MAX, "", &ret->tries);
+    if (status == CTL_GO && ret->call.action == SEND && !ret->to)
+        status = ctl_usage(VERB, "send needs --to HOST:PORT");
+    ret->timeout_ms = seconds * 1000;
+    return status == CTL_GO ? load_keys(keys, ret) : status;
+}
+
 int ctl_dc09(int argc, char **argv)
 {
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0) {
-            fputs(help_text, stdout);
-            return CTL_OK;
-        }
-    }
-    if (argc < 2)
-        return ctl_usage("dc09", "no command (allowed: encode, decode, send)");
-    struct options options = {.timeout_ms = 5000, .tries = 3};
-    int rc = parse(argc - 1, argv + 1, &options);
-    if (rc == CTL_OK)
-        rc = run(argv[1], &options, argv + 1 + optind);
+    struct options options = {.tries = 3};
+    int rc = parse(argc, argv, &options);
+    if (rc == CTL_GO)
+        rc = run(&options);
     dc09_keys_free(&options.keys);
     return rc;
 }

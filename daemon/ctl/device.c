@@ -1,7 +1,5 @@
 /* mobeyectl device: places, retrieves and shows one device. */
-#include <getopt.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "base/clock.h"
 #include "ctl/ctl.h"
@@ -29,7 +27,7 @@ static const char help[] =
     "\nplace and retrieve take a member of mobeye_registry or mobeye_owner.\n";
 
 struct request {
-    struct ctl_common common;
+    struct ctl_call call;
     const char *device;
     const char *at, *from, *until, *address, *team, *instructions;
     bool secret;
@@ -43,28 +41,17 @@ static void on_notice(void *ctx, const PGresult *notice)
     ctl_fail(VERB, "warning: %s", text ? text : "");
 }
 
-/* NULL where it failed, which is printed. */
-static PGresult *query(PGconn *conn, const char *what, const char *sql, int n, const char *const *values)
-{
-    PGresult *rows = PQexecParams(conn, sql, n, NULL, values, NULL, NULL, 0);
-    if (PQresultStatus(rows) == PGRES_TUPLES_OK)
-        return rows;
-    ctl_fail_sql(VERB, what, rows);
-    PQclear(rows);
-    return NULL;
-}
-
 /* Calls a function and prints the row that it gives. */
 static int call(const struct request *request, const char *what, const char *sql, int n, const char *const *values)
 {
-    PGconn *conn = ctl_connect(VERB, request->common.file, request->common.db);
+    PGconn *conn = ctl_connect(VERB, request->call.file, request->call.db);
     if (!conn)
         return CTL_FAILED;
     PQsetNoticeReceiver(conn, on_notice, NULL);
-    PGresult *row = query(conn, what, sql, n, values);
+    PGresult *row = ctl_query(conn, VERB, what, sql, n, values);
     int status = row ? CTL_OK : CTL_FAILED;
     if (row)
-        ctl_print_rows(row, request->common.json);
+        ctl_print_rows(row, request->call.json);
     PQclear(row);
     PQfinish(conn);
     return status;
@@ -154,7 +141,7 @@ static int show_tables(PGconn *conn, const struct request *request)
 {
     const char *values[] = {request->device};
     for (size_t i = 0; i < N_SECTIONS; i++) {
-        PGresult *rows = query(conn, sections[i].name, sections[i].sql, 1, values);
+        PGresult *rows = ctl_query(conn, VERB, sections[i].name, sections[i].sql, 1, values);
         if (!rows)
             return CTL_FAILED;
         if (PQntuples(rows) > 0) {
@@ -175,7 +162,7 @@ static int show_json(PGconn *conn, const struct request *request)
         buf_printf(&sql, "%s'%s', (select %s from (%s) x)", i ? ", " : "", sections[i].name,
                    sections[i].many ? "coalesce(jsonb_agg(to_jsonb(x)), '[]')" : "to_jsonb(x)", sections[i].sql);
     buf_append(&sql, "))", sizeof("))"));
-    PGresult *row = query(conn, "show", sql.data, 1, values);
+    PGresult *row = ctl_query(conn, VERB, "show", sql.data, 1, values);
     if (row)
         puts(PQgetvalue(row, 0, 0));
     int status = row ? CTL_OK : CTL_FAILED;
@@ -187,7 +174,7 @@ static int show_json(PGconn *conn, const struct request *request)
 static int show_of(PGconn *conn, const struct request *request)
 {
     const char *values[] = {request->device};
-    PGresult *known = query(conn, "show", "select from mobeye.device where device_id = $1", 1, values);
+    PGresult *known = ctl_query(conn, VERB, "show", "select from mobeye.device where device_id = $1", 1, values);
     int n = known ? PQntuples(known) : -1;
     PQclear(known);
     if (n < 0)
@@ -196,59 +183,42 @@ static int show_of(PGconn *conn, const struct request *request)
         return ctl_fail(VERB,
                         "device \"%s\" is not registered ('mobeyectl devices unknown' lists who reports all the same)",
                         request->device);
-    return request->common.json ? show_json(conn, request) : show_tables(conn, request);
+    return request->call.json ? show_json(conn, request) : show_tables(conn, request);
 }
 
 static int show(const struct request *request)
 {
-    PGconn *conn = ctl_connect(VERB, request->common.file, request->common.db);
+    PGconn *conn = ctl_connect(VERB, request->call.file, request->call.db);
     int status = conn ? show_of(conn, request) : CTL_FAILED;
     PQfinish(conn);
     return status;
 }
 
-enum { AT = 1, OF_PLACE = 2 }; /* which options an action takes */
+enum { PLACE, RETRIEVE, SHOW };
 
-static const struct action {
-    const char *name;
-    unsigned takes;
-    int (*run)(const struct request *request);
-} actions[] = {
-    {"place", AT | OF_PLACE, place},
-    {"retrieve", AT, retrieve},
-    {"show", 0, show},
-};
-
-static int run_action(const struct action *action, struct request *request)
-{
-    bool of_place = request->from || request->until || request->address || request->team || request->instructions ||
-                    request->secret;
-    if ((request->at && !(action->takes & AT)) || (of_place && !(action->takes & OF_PLACE)))
-        return ctl_usage(VERB, "%s does not take that option", action->name);
-    return action->run(request);
-}
+static const struct ctl_verb actions[] = {
+    [PLACE] = {"place", .takes = "at from until address team secret instructions config db json", .argument = "DEVICE",
+               .least = 1, .most = 1},
+    [RETRIEVE] = {"retrieve", .takes = "at config db json", .argument = "DEVICE", .least = 1, .most = 1},
+    [SHOW] = {"show", .takes = "config db json", .argument = "DEVICE", .least = 1, .most = 1},
+    {0}};
+static const struct ctl_verb verb = {VERB, .help = help, .actions = actions};
+static int (*const runs[])(const struct request *request) = {[PLACE] = place, [RETRIEVE] = retrieve, [SHOW] = show};
 
 int ctl_device(int argc, char **argv)
 {
     struct request request = {0};
-    const struct ctl_option options[] = {{"at", &request.at, NULL},
-                                         {"from", &request.from, NULL},
-                                         {"until", &request.until, NULL},
-                                         {"address", &request.address, NULL},
-                                         {"team", &request.team, NULL},
-                                         {"secret", NULL, &request.secret},
-                                         {"instructions", &request.instructions, NULL},
+    const struct ctl_option options[] = {{"at", .text = &request.at},
+                                         {"from", .text = &request.from},
+                                         {"until", .text = &request.until},
+                                         {"address", .text = &request.address},
+                                         {"team", .text = &request.team},
+                                         {"secret", .flag = &request.secret},
+                                         {"instructions", .text = &request.instructions},
                                          {0}};
-    int status = ctl_options(argc, argv, options, help, &request.common);
-    if (status != CTL_OK || request.common.help)
+    int status = ctl_parse(argc, argv, &verb, options, &request.call);
+    if (status != CTL_GO)
         return status;
-    for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]) && optind < argc; i++) {
-        if (strcmp(argv[optind], actions[i].name) != 0)
-            continue;
-        if (argc - optind != 2)
-            return ctl_usage(VERB, "%s takes one device", actions[i].name);
-        request.device = argv[optind + 1];
-        return run_action(&actions[i], &request);
-    }
-    return ctl_usage(VERB, "say what to do: place, retrieve or show");
+    request.device = request.call.arguments[0];
+    return runs[request.call.action](&request);
 }

@@ -1,7 +1,5 @@
 /* mobeyectl devices: imports the registry of devices; lists who reports without being in it. */
-#include <getopt.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "ctl/device_csv.h"
 #include "ctl/import.h"
@@ -80,9 +78,9 @@ static int store(struct device_import *devices)
     return status;
 }
 
-static int import_file(struct ctl_common *common, const char *file)
+static int import_file(const struct ctl_call *call)
 {
-    struct device_import devices = {.import = {.verb = VERB, .file = file, .common = *common}};
+    struct device_import devices = {.import = {.verb = VERB, .file = call->arguments[0], .call = call}};
     devices.reader = csv_reader_new(&device_columns, on_row, &devices, &devices.import.findings);
     int status = import_open(&devices.import, "select mobeye.stage_devices()", copy);
     if (status == CTL_OK)
@@ -93,47 +91,35 @@ static int import_file(struct ctl_common *common, const char *file)
     return status;
 }
 
-static int list_unknown(struct ctl_common *common, const char *file)
+static const char unknown_sql[] =
+    "select device_id, " CTL_UTC("last_received_at") ", kind, endpoint, source, alerts, " CTL_UTC(
+        "first_received_at") " from mobeye.device_unknown order by 2 desc, 1";
+
+static int list_unknown(const struct ctl_call *call)
 {
-    (void)file;
-    PGconn *conn = ctl_connect(VERB, common->file, common->db);
-    if (!conn)
-        return CTL_FAILED;
-    int status = CTL_OK;
-    PGresult *rows =
-        PQexec(conn, "select device_id, " CTL_UTC("last_received_at") ", kind, endpoint, source, alerts, " CTL_UTC(
-                         "first_received_at") " from mobeye.device_unknown order by 2 desc, 1");
-    if (PQresultStatus(rows) == PGRES_TUPLES_OK)
-        ctl_print_rows(rows, common->json);
-    else
-        status = ctl_fail_sql(VERB, "unknown", rows);
+    PGconn *conn = ctl_connect(VERB, call->file, call->db);
+    PGresult *rows = conn ? ctl_query(conn, VERB, "unknown", unknown_sql, 0, NULL) : NULL;
+    if (rows)
+        ctl_print_rows(rows, call->json);
     PQclear(rows);
     PQfinish(conn);
-    return status;
+    return rows ? CTL_OK : CTL_FAILED;
 }
 
-static const struct action {
-    const char *name;
-    bool takes_file;
-    int (*run)(struct ctl_common *common, const char *file);
-} actions[] = {
-    {"import", true, import_file},
-    {"unknown", false, list_unknown},
-};
+enum { IMPORT, UNKNOWN };
+
+static const struct ctl_verb actions[] = {
+    [IMPORT] = {"import", .takes = "config db json", .argument = "FILE.csv", .least = 1, .most = 1},
+    [UNKNOWN] = {"unknown", .takes = "config db json"},
+    {0}};
+static const struct ctl_verb verb = {VERB, .help = help, .actions = actions};
 
 int ctl_devices(int argc, char **argv)
 {
     const struct ctl_option options[] = {{0}};
-    struct ctl_common common = {0};
-    int status = ctl_options(argc, argv, options, help, &common);
-    if (status != CTL_OK || common.help)
+    struct ctl_call call;
+    int status = ctl_parse(argc, argv, &verb, options, &call);
+    if (status != CTL_GO)
         return status;
-    for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]) && optind < argc; i++) {
-        if (strcmp(argv[optind], actions[i].name) != 0)
-            continue;
-        if (argc - optind - 1 != actions[i].takes_file)
-            return ctl_usage(VERB, "%s takes %s", actions[i].name, actions[i].takes_file ? "one file" : "no argument");
-        return actions[i].run(&common, argv[optind + 1]);
-    }
-    return ctl_usage(VERB, "say what to do: import FILE.csv, or unknown");
+    return call.action == IMPORT ? import_file(&call) : list_unknown(&call);
 }

@@ -1,11 +1,12 @@
 /* mobeyectl doctor: is this machine, and is the database, what mobeyed counts on? */
-#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "ctl/ctl.h"
 #include "ctl/doctor.h"
+#include "ctl/json.h"
+#include "ctl/options.h"
 
 #define VERB "doctor"
 
@@ -24,12 +25,12 @@ static void say_json(enum doctor_level level, const char *check, const char *tex
 {
     static const char *const levels[] = {"ok", "warning", "problem"};
     struct buf line = {0};
-    buf_printf(&line, "{\"level\": \"%s\", \"check\": \"%s\", \"text\": ", levels[level], check);
-    ctl_json_string(&line, str_from(text));
-    if (advice) {
-        buf_printf(&line, ", \"advice\": ");
-        ctl_json_string(&line, str_from(advice));
-    }
+    buf_append_str(&line, STR("{"));
+    ctl_json_text(&line, "level", str_from(levels[level]));
+    ctl_json_text(&line, "check", str_from(check));
+    ctl_json_text(&line, "text", str_from(text));
+    if (advice)
+        ctl_json_text(&line, "advice", str_from(advice));
     printf("%.*s}\n", (int)line.len, line.data);
     buf_free(&line);
 }
@@ -52,39 +53,6 @@ void doctor_say(struct doctor *d, enum doctor_level level, const char *check, co
     free(text);
 }
 
-static int parse(int argc, char **argv, struct doctor *d)
-{
-    enum { DB = 256, JSON };
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'},
-        {"db", required_argument, NULL, DB},
-        {"json", no_argument, NULL, JSON},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
-    int option;
-    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1)
-        switch (option) {
-        case 'c':
-            d->file = optarg;
-            break;
-        case DB:
-            d->conninfo = optarg;
-            break;
-        case JSON:
-            d->json = true;
-            break;
-        case 'h':
-            fputs(help, stdout);
-            return CTL_OK;
-        default:
-            return CTL_USAGE;
-        }
-    if (optind < argc)
-        return ctl_usage(VERB, "it takes no argument, so not \"%s\"", argv[optind]);
-    return -1;
-}
-
 static void examine(struct doctor *d)
 {
     static void (*const checks[])(struct doctor *) = {
@@ -95,12 +63,16 @@ static void examine(struct doctor *d)
         checks[i](d);
 }
 
+static const struct ctl_verb verb = {VERB, .takes = "config db json", .help = help};
+
 int ctl_doctor(int argc, char **argv)
 {
-    struct doctor d = {0};
-    int result = parse(argc, argv, &d);
-    if (result >= 0)
-        return result;
+    const struct ctl_option options[] = {{0}};
+    struct ctl_call call;
+    int status = ctl_parse(argc, argv, &verb, options, &call);
+    if (status != CTL_GO)
+        return status;
+    struct doctor d = {.file = call.file, .json = call.json};
     struct conf *conf = ctl_load(d.file);
     if (!conf) {
         doctor_say(&d, DOCTOR_PROBLEM, "file", "mobeyed --check names every mistake", "%s is no configuration",
@@ -108,8 +80,7 @@ int ctl_doctor(int argc, char **argv)
         return CTL_FAILED;
     }
     d.conf = conf;
-    if (!d.conninfo)
-        d.conninfo = conf->database.conninfo;
+    d.conninfo = call.db ? call.db : conf->database.conninfo;
     d.daemon = ctl_daemon(conf);
     d.conn = ctl_connect(VERB, d.file, d.conninfo);
     examine(&d);

@@ -1,16 +1,14 @@
 /* mobeyectl explain: what the rules make of an alert, and why. */
-#include <errno.h>
-#include <fcntl.h>
-#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "ctl/ctl.h"
+#include "ctl/json.h"
+#include "ctl/options.h"
 #include "ctl/stored.h"
 #include "ctl/surroundings.h"
 #include "enrich/rules.h"
@@ -35,8 +33,8 @@ static const char help[] =
     "  -h, --help         this text\n";
 
 struct request {
-    const char *file, *db, *incident, *alert;
-    bool json, help;
+    struct ctl_call call;
+    const char *incident, *alert;
 };
 
 /* An alert as the rules see it, and what came of it. */
@@ -53,8 +51,7 @@ struct subject {
 static void put(struct buf *out, bool json, const char *name, struct str value)
 {
     if (json) {
-        buf_printf(out, "%s\"%s\": ", out->len > 1 ? ", " : "", name);
-        ctl_json_string(out, value);
+        ctl_json_text(out, name, value);
     } else {
         buf_printf(out, "%-9s ", name);
         ctl_escape(out, value, false);
@@ -78,7 +75,7 @@ static void put_text(struct buf *out, bool json, const char *name, const char *f
 static void put_number(struct buf *out, bool json, const char *name, int value)
 {
     if (json)
-        buf_printf(out, ", \"%s\": %d", name, value);
+        ctl_json_number(out, name, value);
     else
         put_text(out, json, name, "%d", value);
 }
@@ -168,11 +165,12 @@ static void put_rules(struct buf *out, bool json, const struct subject *subject)
         if (matches)
             buf_printf(&why, decided ? "would match too, but an earlier one decides" : "matches, and decides");
         if (json) {
-            buf_printf(out, "%s{\"rule\": ", i ? ", " : "");
-            ctl_json_string(out, str_from(rule->name));
-            buf_printf(out, ", \"matches\": %s, \"decides\": %s, \"why\": ", matches ? "true" : "false",
-                       matches && !decided ? "true" : "false");
-            ctl_json_string(out, buf_str(&why));
+            ctl_json_comma(out);
+            buf_printf(out, "{");
+            ctl_json_text(out, "rule", str_from(rule->name));
+            ctl_json_bool(out, "matches", matches);
+            ctl_json_bool(out, "decides", matches && !decided);
+            ctl_json_text(out, "why", buf_str(&why));
             buf_printf(out, "}");
         } else {
             buf_printf(out, "%s %-20s ", matches && !decided ? "->" : "  ", rule->name);
@@ -247,33 +245,19 @@ static void explain(PGconn *conn, struct known *known, struct subject *subject, 
     free(subject->accepts);
 }
 
-static int read_alert(const char *file, struct buf *text)
-{
-    int fd = strcmp(file, "-") == 0 ? dup(STDIN_FILENO) : open(file, O_RDONLY | O_CLOEXEC);
-    ssize_t got = fd < 0 ? -1 : 1;
-    while (got > 0 && text->len <= 2 * ALERT_PAYLOAD_MAX) {
-        got = read(fd, buf_reserve(text, 65536), 65536);
-        text->len += got > 0 ? (size_t)got : 0;
-    }
-    int rc = got < 0 ? ctl_fail(VERB, "%s: %s", file, strerror(errno)) : CTL_OK;
-    if (fd >= 0)
-        close(fd);
-    return rc;
-}
-
 static int explain_alert(const struct request *request, PGconn *conn, struct known *known, struct subject *subject)
 {
     struct buf text = {0};
     struct decoder *decoder = decoder_new();
     struct reject reject;
-    int rc = read_alert(request->alert, &text);
+    int rc = ctl_read(VERB, request->alert, 2 * ALERT_PAYLOAD_MAX, &text);
     if (rc == CTL_OK && !decode_cloudevents(decoder, buf_str(&text), &subject->alert, &reject))
         rc = ctl_fail(VERB, "%s: %s: %s%s%s", request->alert, reject_word(reject.code), reject.field,
                       *reject.field ? ": " : "", reject.reason);
     if (rc == CTL_OK) {
         subject->alert.endpoint = str_from(subject->conf->endpoints[0].name);
         validate_time(&subject->alert, clock_wall_us());
-        explain(conn, known, subject, request->json);
+        explain(conn, known, subject, request->call.json);
     }
     decoder_free(&decoder);
     buf_free(&text);
@@ -297,7 +281,7 @@ static int explain_incident(const struct request *request, PGconn *conn, struct 
                                 "category, status, priority, coalesce(rule, 'none'), coalesce(team, 'none'), "
                                 "alert_count) from mobeye.incident where incident_id = $1::bigint",
                                 request->incident);
-        explain(conn, known, subject, request->json);
+        explain(conn, known, subject, request->call.json);
         free(subject->incident);
     }
     stored_close(&stored);
@@ -305,59 +289,27 @@ static int explain_incident(const struct request *request, PGconn *conn, struct 
     return rc;
 }
 
-static int read_arguments(int argc, char **argv, struct request *ret)
-{
-    static const struct option options[] = {
-        {"incident", required_argument, NULL, 'i'}, {"json", no_argument, NULL, 'j'},
-        {"config", required_argument, NULL, 'c'},   {"db", required_argument, NULL, 'd'},
-        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0}};
-    int option;
-    *ret = (struct request){0};
-    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-        switch (option) {
-        case 'i':
-            ret->incident = optarg;
-            break;
-        case 'j':
-            ret->json = true;
-            break;
-        case 'c':
-            ret->file = optarg;
-            break;
-        case 'd':
-            ret->db = optarg;
-            break;
-        case 'h':
-            ret->help = true;
-            return CTL_OK;
-        default:
-            return CTL_USAGE;
-        }
-    }
-    ret->alert = argv[optind];
-    if ((ret->alert != NULL) == (ret->incident != NULL) || argc > optind + 1)
-        return ctl_usage(VERB, "one ALERT.json, or --incident ID");
-    return CTL_OK;
-}
+static const struct ctl_verb verb = {VERB, .takes = "config db json", .argument = "ALERT.json", .most = 1,
+                                     .help = help};
 
 int ctl_explain(int argc, char **argv)
 {
-    struct request request;
+    struct request request = {0};
     struct err err;
     struct known known;
-    int rc = read_arguments(argc, argv, &request);
-    if (rc != CTL_OK)
+    const struct ctl_option options[] = {{"incident", .text = &request.incident}, {0}};
+    int rc = ctl_parse(argc, argv, &verb, options, &request.call);
+    if (rc != CTL_GO)
         return rc;
-    if (request.help) {
-        fputs(help, stdout);
-        return CTL_OK;
-    }
-    struct conf *conf = ctl_load(request.file);
+    request.alert = request.call.arguments[0];
+    if ((request.alert != NULL) == (request.incident != NULL))
+        return ctl_usage(VERB, "one ALERT.json, or --incident ID");
+    struct conf *conf = ctl_load(request.call.file);
     if (!conf)
         return CTL_FAILED;
     setenv("TZ", conf->timezone, 1);
     tzset();
-    PGconn *conn = ctl_connect(VERB, NULL, request.db ? request.db : conf->database.conninfo);
+    PGconn *conn = ctl_connect_to(VERB, conf, request.call.db);
     if (conn && known_load(&known, conn, conf, &err) != 0) {
         ctl_fail(VERB, "%s", err.text);
         PQfinish(conn);

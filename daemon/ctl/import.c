@@ -28,7 +28,7 @@ static bool run(const struct import *import, const char *what, const char *sql)
 
 int import_open(struct import *import, const char *stage, const char *copy)
 {
-    import->conn = ctl_connect(import->verb, import->common.file, import->common.db);
+    import->conn = ctl_connect(import->verb, import->call->file, import->call->db);
     bool open = import->conn && run(import, "session", "set client_min_messages = warning") &&
                 run(import, "begin", "begin isolation level read committed read write") &&
                 run(import, "prepare", stage) && run(import, "copy", copy);
@@ -154,7 +154,7 @@ static int merge_rows(struct import *import, const char *merge, int n_values, co
     PGresult *row = PQexecParams(import->conn, merge, n_values, NULL, values, NULL, NULL, 0);
     int status = ran(import, "import", row) && run(import, "commit", "commit") ? CTL_OK : CTL_FAILED;
     if (status == CTL_OK)
-        ctl_print_rows(row, import->common.json);
+        ctl_print_rows(row, import->call->json);
     PQclear(row);
     return status;
 }

@@ -12,7 +12,7 @@
 struct import {
     const char *verb;
     const char *file; /* - is stdin */
-    struct ctl_common common;
+    const struct ctl_call *call;
     struct findings findings; /* what is wrong with the file so far */
     bool whole;               /* all of it could be read, be it good or bad */
     PGconn *conn;

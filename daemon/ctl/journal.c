@@ -1,7 +1,6 @@
 /* mobeyectl journal: looks at a journal, also beside the daemon that writes it, and has it applied again. */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +11,8 @@
 #include "base/clock.h"
 #include "ctl/ctl.h"
 #include "ctl/journal_view.h"
+#include "ctl/json.h"
+#include "ctl/options.h"
 #include "journal/aside.h"
 #include "journal/reader.h"
 
@@ -51,20 +52,18 @@ enum { N_COLUMNS = sizeof(columns) / sizeof(columns[0]) };
 static int64_t ask_position(const struct journal_view *view)
 {
     const struct journal_request *request = view->request;
-    if (request->directory && !request->db && !request->file)
+    if (request->directory && !request->call.db && !request->call.file)
         return -1;
-    PGconn *conn = ctl_connect(VERB, request->file, request->db);
+    PGconn *conn = ctl_connect(VERB, request->call.file, request->call.db);
     if (!conn)
         return -1;
     char uuid[37];
     const char *values[] = {uuid};
     journal_view_uuid(view, uuid);
-    PGresult *rows = PQexecParams(conn, "select position from mobeye.journal_position where journal = $1::uuid", 1,
-                                  NULL, values, NULL, NULL, 0);
+    PGresult *rows = ctl_query(conn, VERB, "the position",
+                               "select position from mobeye.journal_position where journal = $1::uuid", 1, values);
     int64_t position = -1;
-    if (PQresultStatus(rows) != PGRES_TUPLES_OK)
-        ctl_fail_sql(VERB, "the position", rows);
-    else
+    if (rows)
         position = PQntuples(rows) > 0 ? strtoll(PQgetvalue(rows, 0, 0), NULL, 10) : 0;
     PQclear(rows);
     PQfinish(conn);
@@ -114,7 +113,7 @@ static int list(const struct journal_request *request)
         PQsetResultAttrs(rows, N_COLUMNS, descriptions);
         for (size_t i = 0; i < view.chain.n; i++)
             list_row(rows, (int)i, &view.chain.segments[i], position);
-        ctl_print_rows(rows, request->json);
+        ctl_print_rows(rows, request->call.json);
         PQclear(rows);
         if (view.damaged > 0)
             fprintf(stderr, "%lu damaged places: 'mobeyectl journal verify' names them\n", view.damaged);
@@ -163,29 +162,23 @@ static int verify(const struct journal_request *request)
 
 /* ---- dump ---- */
 
-static void json_member(struct buf *out, const char *name, struct str value)
-{
-    buf_printf(out, ", \"%s\": ", name);
-    ctl_json_string(out, value);
-}
-
 static void dump_json(struct buf *out, const struct batch_row *row, const struct alert *alert, const char *unreadable)
 {
     char time[CLOCK_RFC3339_SIZE];
     buf_printf(out, "{\"seq\": %" PRIu64 ", \"checksum\": \"%016" PRIx64 "\", \"bytes\": %zu", row->alert.seq,
                row->alert.checksum, row->record.len);
     if (unreadable) {
-        json_member(out, "unreadable", str_from(unreadable));
+        ctl_json_text(out, "unreadable", str_from(unreadable));
     } else {
-        json_member(out, "received", str_from(clock_format_rfc3339(alert->received_us, 6, time)));
-        json_member(out, "occurred", str_from(clock_format_rfc3339(alert->occurred_us, 6, time)));
-        json_member(out, "endpoint", alert->endpoint);
-        json_member(out, "source", alert->source);
-        json_member(out, "event_id", alert->event_id);
-        json_member(out, "device", alert->device);
-        json_member(out, "kind", str_from(alert_kind_word(alert->kind)));
-        json_member(out, "phase", str_from(alert_phase_word(alert->phase)));
-        json_member(out, "payload", alert->payload);
+        ctl_json_text(out, "received", str_from(clock_format_rfc3339(alert->received_us, 6, time)));
+        ctl_json_text(out, "occurred", str_from(clock_format_rfc3339(alert->occurred_us, 6, time)));
+        ctl_json_text(out, "endpoint", alert->endpoint);
+        ctl_json_text(out, "source", alert->source);
+        ctl_json_text(out, "event_id", alert->event_id);
+        ctl_json_text(out, "device", alert->device);
+        ctl_json_text(out, "kind", str_from(alert_kind_word(alert->kind)));
+        ctl_json_text(out, "phase", str_from(alert_phase_word(alert->phase)));
+        ctl_json_text(out, "payload", alert->payload);
     }
     buf_append_str(out, STR("}\n"));
 }
@@ -220,7 +213,7 @@ static void dump_row(const struct journal_request *request, const struct batch_r
     if (!unreadable && record_unpack(row->record, &alert, &err) != 0)
         unreadable = err.text;
     out->len = 0;
-    if (request->json)
+    if (request->call.json)
         dump_json(out, row, &alert, unreadable);
     else
         dump_text(out, row, &alert, unreadable);
@@ -289,20 +282,17 @@ static int rewind_database(const struct journal_view *view, uint64_t from, uint6
     journal_view_uuid(view, uuid);
     snprintf(position, sizeof(position), "%" PRIu64, from - 1);
     snprintf(sum, sizeof(sum), "%" PRId64, (int64_t)checksum);
-    PGconn *conn = ctl_connect(VERB, request->file, request->db);
+    PGconn *conn = ctl_connect(VERB, request->call.file, request->call.db);
     if (!conn)
         return CTL_FAILED;
     const char *values[] = {uuid, position, sum};
-    PGresult *rows = PQexecParams(conn, "select mobeye.journal_rewind($1::uuid, $2::bigint, $3::bigint)", 3, NULL,
-                                  values, NULL, NULL, 0);
-    int status = CTL_OK;
-    if (PQresultStatus(rows) != PGRES_TUPLES_OK)
-        status = ctl_fail_sql(VERB, "replay", rows);
-    else
+    PGresult *rows =
+        ctl_query(conn, VERB, "replay", "select mobeye.journal_rewind($1::uuid, $2::bigint, $3::bigint)", 3, values);
+    if (rows)
         printf("journal %s: records %" PRIu64 " to %s are applied again\n", uuid, from, PQgetvalue(rows, 0, 0));
     PQclear(rows);
     PQfinish(conn);
-    return status;
+    return rows ? CTL_OK : CTL_FAILED;
 }
 
 static int replay(const struct journal_request *request)
@@ -328,89 +318,40 @@ static int replay(const struct journal_request *request)
 
 /* ---- the command line ---- */
 
-static const struct action {
-    const char *name;
-    int (*run)(const struct journal_request *request);
-    bool takes_from, takes_to, takes_json, takes_db;
-} actions[] = {
-    {"list", list, .takes_json = true, .takes_db = true},
-    {"verify", verify, .takes_json = true},
-    {"dump", dump, .takes_from = true, .takes_to = true, .takes_json = true},
-    {"replay", replay, .takes_from = true, .takes_db = true},
-};
+enum { LIST, VERIFY, DUMP, REPLAY };
 
-static const struct action *find_action(const char *name)
-{
-    for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++)
-        if (strcmp(name, actions[i].name) == 0)
-            return &actions[i];
-    return NULL;
-}
+static const struct ctl_verb actions[] = {[LIST] = {"list", .takes = "directory json config db"},
+                                          [VERIFY] = {"verify", .takes = "directory json config"},
+                                          [DUMP] = {"dump", .takes = "from to directory json config"},
+                                          [REPLAY] = {"replay", .takes = "from directory config db"},
+                                          {0}};
+static const struct ctl_verb verb = {VERB, .help = help, .actions = actions};
+static int (*const runs[])(const struct journal_request *request) = {
+    [LIST] = list, [VERIFY] = verify, [DUMP] = dump, [REPLAY] = replay};
 
-static bool parse_seq(const char *text, uint64_t *ret)
+/* CTL_GO where the option is not given (text is NULL) or is the number of a record. */
+static int take_seq(const char *text, uint64_t *ret)
 {
     char *end;
+    if (!text)
+        return CTL_GO;
     errno = 0;
     *ret = strtoull(text, &end, 10);
-    return *text >= '0' && *text <= '9' && !*end && errno == 0 && *ret >= 1 && *ret <= INT64_MAX;
-}
-
-/* CTL_OK: go on. *ret_help: the help was asked for. */
-static int parse(int argc, char **argv, struct journal_request *ret, bool *ret_help)
-{
-    static const struct option options[] = {
-        {"from", required_argument, NULL, 'f'},   {"to", required_argument, NULL, 't'},
-        {"json", no_argument, NULL, 'j'},         {"directory", required_argument, NULL, 'D'},
-        {"config", required_argument, NULL, 'c'}, {"db", required_argument, NULL, 'd'},
-        {"help", no_argument, NULL, 'h'},         {0}};
-    int option;
-    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-        if (option == 'f' || option == 't') {
-            if (!parse_seq(optarg, option == 'f' ? &ret->from : &ret->to))
-                return ctl_usage(VERB, "\"%s\" is not the number of a record (1, 2, ...)", optarg);
-        } else if (option == 'j') {
-            ret->json = true;
-        } else if (option == 'D') {
-            ret->directory = optarg;
-        } else if (option == 'c') {
-            ret->file = optarg;
-        } else if (option == 'd') {
-            ret->db = optarg;
-        } else if (option == 'h') {
-            *ret_help = true;
-        } else {
-            return CTL_USAGE;
-        }
-    }
-    return CTL_OK;
-}
-
-static int check_request(const struct action *action, const struct journal_request *request)
-{
-    if ((request->from && !action->takes_from) || (request->to && !action->takes_to) ||
-        (request->json && !action->takes_json) || (request->db && !action->takes_db))
-        return ctl_usage(VERB, "%s does not take that option", action->name);
-    return CTL_OK;
+    if (*text >= '0' && *text <= '9' && !*end && errno == 0 && *ret >= 1 && *ret <= INT64_MAX)
+        return CTL_GO;
+    return ctl_usage(VERB, "\"%s\" is not the number of a record (1, 2, ...)", text);
 }
 
 int ctl_journal(int argc, char **argv)
 {
     struct journal_request request = {0};
-    bool wants_help = false;
-    int status = parse(argc, argv, &request, &wants_help);
-    if (status != CTL_OK)
-        return status;
-    if (wants_help) {
-        fputs(help, stdout);
-        return CTL_OK;
-    }
-    if (optind >= argc)
-        return ctl_usage(VERB, "list, verify, dump or replay?");
-    const struct action *action = find_action(argv[optind]);
-    if (!action)
-        return ctl_usage(VERB, "there is no \"%s\"; list, verify, dump and replay there are", argv[optind]);
-    if (optind + 1 < argc)
-        return ctl_usage(VERB, "%s: \"%s\" is one word too many", action->name, argv[optind + 1]);
-    status = check_request(action, &request);
-    return status == CTL_OK ? action->run(&request) : status;
+    const char *from = NULL, *to = NULL;
+    const struct ctl_option options[] = {
+        {"from", .text = &from}, {"to", .text = &to}, {"directory", .text = &request.directory}, {0}};
+    int status = ctl_parse(argc, argv, &verb, options, &request.call);
+    if (status == CTL_GO)
+        status = take_seq(from, &request.from);
+    if (status == CTL_GO)
+        status = take_seq(to, &request.to);
+    return status == CTL_GO ? runs[request.call.action](&request) : status;
 }

@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "ctl/ctl.h"
+#include "ctl/json.h"
 #include "journal/lock.h"
 
 #define VERB "journal"
@@ -31,15 +32,14 @@ static const char *explain(const struct damage *damage, char *out, size_t size)
 
 void journal_view_tell(const struct journal_view *view, const char *file, const char *place, const char *what)
 {
-    if (!view->request->json) {
+    if (!view->request->call.json) {
         printf("%s%s: %s\n", file, place, what);
         return;
     }
     struct buf out = {0};
-    buf_append_str(&out, STR("{\"file\": "));
-    ctl_json_string(&out, str_from(file));
-    buf_append_str(&out, STR(", \"damage\": "));
-    ctl_json_string(&out, str_from(what));
+    buf_append_str(&out, STR("{"));
+    ctl_json_text(&out, "file", str_from(file));
+    ctl_json_text(&out, "damage", str_from(what));
     printf("%.*s}\n", (int)out.len, out.data);
     buf_free(&out);
 }
@@ -72,7 +72,7 @@ static char *directory_of(const struct journal_request *request)
 {
     if (request->directory)
         return mem_strdup(request->directory);
-    struct conf *conf = ctl_load(request->file);
+    struct conf *conf = ctl_load(request->call.file);
     char *directory = conf ? mem_strdup(conf->journal.directory) : NULL;
     conf_free(&conf);
     return directory;

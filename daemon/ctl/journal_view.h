@@ -4,16 +4,16 @@
 #ifndef MOBEYE_CTL_JOURNAL_VIEW_H
 #define MOBEYE_CTL_JOURNAL_VIEW_H
 
-#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "ctl/options.h"
 #include "journal/check.h"
 
 struct journal_request {
-    const char *file, *db, *directory;
+    struct ctl_call call;
+    const char *directory;
     uint64_t from, to; /* 0: not given */
-    bool json;
 };
 
 struct journal_view {

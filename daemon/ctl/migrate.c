@@ -1,10 +1,10 @@
 /* mobeyectl migrate: the migrations that the program carries, each in a transaction of its own. */
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "ctl/ctl.h"
+#include "ctl/options.h"
 #include "store/migrations.h"
 
 #define VERB "migrate"
@@ -142,32 +142,17 @@ int ctl_migrate_schema(PGconn *conn, bool quiet)
     return CTL_OK;
 }
 
+static const struct ctl_verb verb = {VERB, .takes = "config db", .help = help};
+
 int ctl_migrate(int argc, char **argv)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {"db", required_argument, NULL, 'd'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {0}};
-    const char *file = NULL, *db = NULL;
-    int option;
-    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-        if (option == 'c')
-            file = optarg;
-        else if (option == 'd')
-            db = optarg;
-        else if (option != 'h')
-            return CTL_USAGE;
-        else {
-            fputs(help, stdout);
-            return CTL_OK;
-        }
-    }
-    if (optind < argc)
-        return ctl_usage(VERB, "\"%s\": it takes no arguments", argv[optind]);
-    PGconn *conn = ctl_connect(VERB, file, db);
-    if (!conn)
-        return CTL_FAILED;
-    int status = ctl_migrate_schema(conn, false);
+    const struct ctl_option options[] = {{0}};
+    struct ctl_call call;
+    int status = ctl_parse(argc, argv, &verb, options, &call);
+    if (status != CTL_GO)
+        return status;
+    PGconn *conn = ctl_connect(VERB, call.file, call.db);
+    status = conn ? ctl_migrate_schema(conn, false) : CTL_FAILED;
     PQfinish(conn);
     return status;
 }

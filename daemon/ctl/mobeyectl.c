@@ -1,5 +1,4 @@
 /* The program: finds the verb and runs it. */
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>

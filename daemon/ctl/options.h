@@ -1,24 +1,42 @@
 /*
- * Options of a verb from a table. Every verb of it also takes -c/--config FILE, --db CONNINFO, --json and -h/--help.
+ * The command line of a verb from tables: its options, what it does, how many arguments that takes. What all verbs
+ * have in common is here: -c/--config FILE, --db CONNINFO, --json, --yes, -h/--help, and the words of a complaint.
  */
 #ifndef MOBEYE_CTL_OPTIONS_H
 #define MOBEYE_CTL_OPTIONS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
-/* One with a value sets *value, one without sets *flag. The table ends with a name of NULL. */
+/* One with a value sets *text to argv's, of two that say it the later one; one that may be given again, where n is set,
+ * fills text[0 .. *n - 1]. One without a value sets *flag. A table ends with {0}. */
 struct ctl_option {
     const char *name;
-    const char **value;
+    char letter; /* of its short form; 0: none */
+    const char **text;
+    size_t *n, most; /* how many texts, and at most */
     bool *flag;
 };
 
-/* What they have in common. The texts are argv's. */
-struct ctl_common {
-    const char *file; /* -c; NULL: not given */
+/* A verb, or one of the actions that it has. */
+struct ctl_verb {
+    const char *name;
+    const char *takes;    /* the names of its options, a space in between; of a verb without actions only which ones of
+                           * config, db, json and yes: it takes all that are its own */
+    const char *argument; /* what an argument of it is, as FILE; NULL: it takes none */
+    int least, most;      /* how many */
+    const char *help;     /* of a verb */
+    const struct ctl_verb *actions; /* {0} last; NULL: it does one thing, and has no word for it */
+};
+
+/* What the command line says. The texts are argv's. */
+struct ctl_call {
+    const char *file; /* --config; NULL: not given */
     const char *db;   /* --db; NULL: not given */
-    bool json;
-    bool help; /* the help was asked for and is printed: end with CTL_OK */
+    bool json, yes;
+    int action;       /* the row of `actions`; 0 where there are none */
+    char **arguments; /* NULL behind the last */
+    int n_arguments;
 };
 
 #define CTL_COMMON_HELP                                                                                                \
@@ -27,8 +45,10 @@ struct ctl_common {
     "      --db CONNINFO      the database, as libpq writes it, instead of that\n"                                     \
     "  -h, --help             this text\n"
 
-/* Reads the options of argv, which is permuted: the arguments are those from argv[optind] on. CTL_OK: go on, or
- * ret->help. CTL_USAGE: a complaint is printed. */
-int ctl_options(int argc, char **argv, const struct ctl_option *options, const char *help, struct ctl_common *ret);
+enum { CTL_GO = -1 };
+
+/* Reads the command line, permuting argv; own: the verb's own options. CTL_GO: do it. Else the exit status to end with:
+ * the help was asked for and is printed, or a complaint is. */
+int ctl_parse(int argc, char **argv, const struct ctl_verb *verb, const struct ctl_option *own, struct ctl_call *ret);
 
 #endif

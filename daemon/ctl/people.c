@@ -1,15 +1,12 @@
 /* mobeyectl people, mobeyectl teams: imports who works with incidents, and which areas their teams look after. */
-#include <getopt.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "ctl/csv_read.h"
 #include "ctl/import.h"
 
 /* What makes an import of one table of texts. */
 struct texts {
-    const char *verb;
-    const char *help;
+    struct ctl_verb verb;
     struct csv_columns columns;
     const char *stage, *copy, *check, *merge;
 };
@@ -31,9 +28,11 @@ static const char teams_help[] =
 static const char *const people_columns[] = {"login", "name", "team"};
 static const char *const team_columns[] = {"team", "layer", "code"};
 
+static const struct ctl_verb actions[] = {
+    {"import", .takes = "config db json", .argument = "FILE.csv", .least = 1, .most = 1}, {0}};
+
 static const struct texts people = {
-    "people",
-    people_help,
+    {"people", .help = people_help, .actions = actions},
     {people_columns, 3, 3},
     "create temporary table person_import (line bigint, login text, name text, team text) on commit drop",
     "copy pg_temp.person_import from stdin",
@@ -61,8 +60,7 @@ static const struct texts people = {
 };
 
 static const struct texts teams = {
-    "teams",
-    teams_help,
+    {"teams", .help = teams_help, .actions = actions},
     {team_columns, 3, 1},
     "create temporary table team_import (line bigint, team text, layer text, code text) on commit drop",
     "copy pg_temp.team_import from stdin",
@@ -107,9 +105,10 @@ static bool feed(void *ctx, const char *bytes, size_t len)
     return csv_reader_feed(texts->reader, bytes, len);
 }
 
-static int import_texts(const struct texts *texts, const struct ctl_common *common, const char *file)
+static int import_texts(const struct texts *texts, const struct ctl_call *call)
 {
-    struct text_import importing = {.import = {.verb = texts->verb, .file = file, .common = *common}, .texts = texts};
+    struct text_import importing = {.import = {.verb = texts->verb.name, .file = call->arguments[0], .call = call},
+                                    .texts = texts};
     importing.reader = csv_reader_new(&texts->columns, on_row, &importing, &importing.import.findings);
     int status = import_open(&importing.import, texts->stage, texts->copy);
     if (status == CTL_OK)
@@ -126,15 +125,9 @@ static int import_texts(const struct texts *texts, const struct ctl_common *comm
 static int run(const struct texts *texts, int argc, char **argv)
 {
     const struct ctl_option options[] = {{0}};
-    struct ctl_common common = {0};
-    int status = ctl_options(argc, argv, options, texts->help, &common);
-    if (status != CTL_OK || common.help)
-        return status;
-    if (optind == argc || strcmp(argv[optind], "import") != 0)
-        return ctl_usage(texts->verb, "say what to do: import FILE.csv");
-    if (argc - optind != 2)
-        return ctl_usage(texts->verb, "import takes one file");
-    return import_texts(texts, &common, argv[optind + 1]);
+    struct ctl_call call;
+    int status = ctl_parse(argc, argv, &texts->verb, options, &call);
+    return status == CTL_GO ? import_texts(texts, &call) : status;
 }
 
 int ctl_people(int argc, char **argv)

@@ -1,6 +1,5 @@
 /* mobeyectl quarantine: what the database refused, and what people decide about it. */
 #include <errno.h>
-#include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +9,7 @@
 
 #include "base/mem.h"
 #include "ctl/ctl.h"
+#include "ctl/options.h"
 #include "ctl/surroundings.h"
 #include "store/retry.h"
 
@@ -31,8 +31,7 @@ static const char help[] =
     "  -h, --help         this text\n";
 
 struct request {
-    const char *file, *db;
-    bool json, yes;
+    struct ctl_call call;
     char **ids; /* decimal numbers, checked */
     int n_ids;
     struct conf *conf; /* of retry, else NULL */
@@ -42,23 +41,12 @@ struct request {
     "id, " CTL_UTC("quarantined_at") ", instance, journal_seq, endpoint, device_id, source, event_id, sqlstate, "      \
                                      "reason"
 
-/* NULL where the statement failed, which is printed. PQclear() it. */
-static PGresult *query(PGconn *conn, const char *what, const char *sql, const char *value)
-{
-    PGresult *result = PQexecParams(conn, sql, value ? 1 : 0, NULL, &value, NULL, NULL, 0);
-    if (PQresultStatus(result) == PGRES_TUPLES_OK || PQresultStatus(result) == PGRES_COMMAND_OK)
-        return result;
-    ctl_fail_sql(VERB, what, result);
-    PQclear(result);
-    return NULL;
-}
-
 static int list(PGconn *conn, const struct request *request)
 {
-    PGresult *rows = query(conn, "list", "select " SUMMARY " from mobeye.quarantine order by id", NULL);
+    PGresult *rows = ctl_query(conn, VERB, "list", "select " SUMMARY " from mobeye.quarantine order by id", 0, NULL);
     if (!rows)
         return CTL_FAILED;
-    ctl_print_rows(rows, request->json);
+    ctl_print_rows(rows, request->call.json);
     PQclear(rows);
     return CTL_OK;
 }
@@ -91,17 +79,17 @@ static void print_one(const PGresult *rows)
 
 static int show(PGconn *conn, const struct request *request)
 {
-    PGresult *rows = query(conn, "show",
-                           "select " SUMMARY
-                           ", " CTL_UTC("received_at") ", journal, identity, payload, encode(record, 'hex') as record"
-                                                       " from mobeye.quarantine where id = $1",
-                           request->ids[0]);
+    PGresult *rows = ctl_query(
+        conn, VERB, "show",
+        "select " SUMMARY ", " CTL_UTC("received_at") ", journal, identity, payload, encode(record, 'hex') as record"
+                                                      " from mobeye.quarantine where id = $1",
+        1, (const char *const *)request->ids);
     if (!rows)
         return CTL_FAILED;
     int status = CTL_OK;
     if (PQntuples(rows) == 0)
         status = ctl_fail(VERB, "there is no %s in quarantine", request->ids[0]);
-    else if (request->json)
+    else if (request->call.json)
         ctl_print_rows(rows, true);
     else
         print_one(rows);
@@ -129,8 +117,9 @@ static bool retry_one(PGconn *conn, const char *id, struct known *known)
 
 static int retry(PGconn *conn, const struct request *request)
 {
-    PGresult *rows =
-        request->n_ids == 0 ? query(conn, "retry", "select id from mobeye.quarantine order by id", NULL) : NULL;
+    PGresult *rows = request->n_ids == 0
+                         ? ctl_query(conn, VERB, "retry", "select id from mobeye.quarantine order by id", 0, NULL)
+                         : NULL;
     if (request->n_ids == 0 && !rows)
         return CTL_FAILED;
     struct err err;
@@ -150,11 +139,8 @@ static int retry(PGconn *conn, const struct request *request)
 /* Only a terminal is asked: in a script the ids say it. */
 static int confirm(const struct request *request)
 {
-    char answer[16];
-    if (request->yes || !isatty(STDIN_FILENO))
-        return CTL_OK;
-    fprintf(stderr, "Delete %d accepted alert%s for ever? [y/N] ", request->n_ids, request->n_ids == 1 ? "" : "s");
-    if (fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y'))
+    if (request->call.yes || !isatty(STDIN_FILENO) ||
+        ctl_says_yes("Delete %d accepted alert%s for ever?", request->n_ids, request->n_ids == 1 ? "" : "s"))
         return CTL_OK;
     return ctl_fail(VERB, "nothing is deleted");
 }
@@ -175,13 +161,13 @@ static int discard(PGconn *conn, const struct request *request)
     if (status != CTL_OK)
         return status;
     char *ids = id_array(request);
-    PGresult *rows = query(conn, "discard",
-                           "with wanted as (select distinct unnest($1::bigint[]) as id),"
-                           " missing as (select id from wanted except select id from mobeye.quarantine),"
-                           " deleted as (delete from mobeye.quarantine where id in (select id from wanted)"
-                           " and not exists (select from missing) returning id)"
-                           " select id, true from deleted union all select id, false from missing order by id",
-                           ids);
+    PGresult *rows = ctl_query(conn, VERB, "discard",
+                               "with wanted as (select distinct unnest($1::bigint[]) as id),"
+                               " missing as (select id from wanted except select id from mobeye.quarantine),"
+                               " deleted as (delete from mobeye.quarantine where id in (select id from wanted)"
+                               " and not exists (select from missing) returning id)"
+                               " select id, true from deleted union all select id, false from missing order by id",
+                               1, (const char *const *)&ids);
     free(ids);
     if (!rows)
         return CTL_FAILED;
@@ -195,28 +181,6 @@ static int discard(PGconn *conn, const struct request *request)
     return status;
 }
 
-static const struct action {
-    const char *name;
-    int (*run)(PGconn *conn, const struct request *request);
-    bool takes_json, takes_yes, needs_rules;
-    int ids_min, ids_max;
-} actions[] = {
-    {"list", list, .takes_json = true},
-    {"show", show, .takes_json = true, .ids_min = 1, .ids_max = 1},
-    {"retry", retry, .needs_rules = true, .ids_max = INT_MAX},
-    {"discard", discard, .takes_yes = true, .ids_min = 1, .ids_max = INT_MAX},
-};
-
-#define N_ACTIONS (sizeof(actions) / sizeof(actions[0]))
-
-static const struct action *find_action(const char *name)
-{
-    for (size_t i = 0; i < N_ACTIONS; i++)
-        if (strcmp(name, actions[i].name) == 0)
-            return &actions[i];
-    return NULL;
-}
-
 static bool is_id(const char *text)
 {
     char *end;
@@ -224,57 +188,11 @@ static bool is_id(const char *text)
     return *text >= '1' && *text <= '9' && strtoll(text, &end, 10) > 0 && !*end && errno == 0;
 }
 
-static int check(const struct action *action, const struct request *request)
-{
-    if ((request->json && !action->takes_json) || (request->yes && !action->takes_yes))
-        return ctl_usage(VERB, "%s does not take that option", action->name);
-    for (int i = 0; i < request->n_ids; i++)
-        if (!is_id(request->ids[i]))
-            return ctl_usage(VERB, "\"%s\" is not an ID; 'mobeyectl quarantine list' has them", request->ids[i]);
-    if (request->n_ids < action->ids_min)
-        return ctl_usage(VERB, "%s needs an ID", action->name);
-    if (request->n_ids > action->ids_max)
-        return ctl_usage(VERB, "%s takes %s", action->name, action->ids_max ? "one ID" : "no ID");
-    return CTL_OK;
-}
-
-/* CTL_OK: go on. ret_help: the help was asked for. */
-static int parse(int argc, char **argv, struct request *ret, bool *ret_help)
-{
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'}, {"db", required_argument, NULL, 'd'},
-        {"json", no_argument, NULL, 'j'},         {"yes", no_argument, NULL, 'y'},
-        {"help", no_argument, NULL, 'h'},         {0}};
-    int option;
-    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-        switch (option) {
-        case 'c':
-            ret->file = optarg;
-            break;
-        case 'd':
-            ret->db = optarg;
-            break;
-        case 'j':
-            ret->json = true;
-            break;
-        case 'y':
-            ret->yes = true;
-            break;
-        case 'h':
-            *ret_help = true;
-            break;
-        default:
-            return CTL_USAGE;
-        }
-    }
-    return CTL_OK;
-}
-
 /* The configuration, for what it says about places and rules; NULL where it has errors. */
 static struct conf *load_rules(const struct request *request)
 {
-    if (!request->db || request->file || access(CTL_DEFAULT_FILE, F_OK) == 0) {
-        struct conf *conf = ctl_load(request->file);
+    if (!request->call.db || request->call.file || access(CTL_DEFAULT_FILE, F_OK) == 0) {
+        struct conf *conf = ctl_load(request->call.file);
         if (conf) {
             setenv("TZ", conf->timezone, 1); /* as rules_match() wants it */
             tzset();
@@ -285,17 +203,25 @@ static struct conf *load_rules(const struct request *request)
     return mem_zalloc(sizeof(struct conf));
 }
 
-static int run_action(const struct action *action, struct request *request)
+enum { LIST, SHOW, RETRY, DISCARD };
+
+static const struct ctl_verb actions[] = {
+    [LIST] = {"list", .takes = "config db json"},
+    [SHOW] = {"show", .takes = "config db json", .argument = "ID", .least = 1, .most = 1},
+    [RETRY] = {"retry", .takes = "config db", .argument = "ID", .most = INT_MAX},
+    [DISCARD] = {"discard", .takes = "config db yes", .argument = "ID", .least = 1, .most = INT_MAX},
+    {0}};
+static const struct ctl_verb verb = {VERB, .help = help, .actions = actions};
+static int (*const runs[])(PGconn *conn, const struct request *request) = {
+    [LIST] = list, [SHOW] = show, [RETRY] = retry, [DISCARD] = discard};
+
+static int run(struct request *request)
 {
-    const char *db = request->db;
-    if (action->needs_rules) {
-        request->conf = load_rules(request);
-        if (!request->conf)
-            return CTL_FAILED;
-        db = db ? db : request->conf->database.conninfo;
-    }
-    PGconn *conn = ctl_connect(VERB, request->file, db);
-    int status = conn ? action->run(conn, request) : CTL_FAILED;
+    if (request->call.action == RETRY && !(request->conf = load_rules(request)))
+        return CTL_FAILED;
+    PGconn *conn = request->conf ? ctl_connect_to(VERB, request->conf, request->call.db)
+                                 : ctl_connect(VERB, request->call.file, request->call.db);
+    int status = conn ? runs[request->call.action](conn, request) : CTL_FAILED;
     PQfinish(conn);
     conf_free(&request->conf);
     return status;
@@ -304,22 +230,14 @@ static int run_action(const struct action *action, struct request *request)
 int ctl_quarantine(int argc, char **argv)
 {
     struct request request = {0};
-    bool wants_help = false;
-    int status = parse(argc, argv, &request, &wants_help);
-    if (status != CTL_OK)
+    const struct ctl_option options[] = {{0}};
+    int status = ctl_parse(argc, argv, &verb, options, &request.call);
+    if (status != CTL_GO)
         return status;
-    if (wants_help) {
-        fputs(help, stdout);
-        return CTL_OK;
-    }
-    if (optind == argc)
-        return ctl_usage(VERB, "say what to do: list, show, retry or discard");
-    const struct action *action = find_action(argv[optind]);
-    if (!action)
-        return ctl_usage(VERB, "\"%s\": it can list, show, retry and discard", argv[optind]);
-    request.ids = argv + optind + 1;
-    request.n_ids = argc - optind - 1;
-    if ((status = check(action, &request)) != CTL_OK)
-        return status;
-    return run_action(action, &request);
+    request.ids = request.call.arguments;
+    request.n_ids = request.call.n_arguments;
+    for (int i = 0; i < request.n_ids; i++)
+        if (!is_id(request.ids[i]))
+            return ctl_usage(VERB, "\"%s\" is not an ID; 'mobeyectl quarantine list' has them", request.ids[i]);
+    return run(&request);
 }

@@ -1,7 +1,7 @@
 /* mobeyectl replay: what other rules would have made of the alerts that are stored. */
 #include "ctl/replay.h"
 
-#include <getopt.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -9,6 +9,8 @@
 #include "base/clock.h"
 #include "conf/value.h"
 #include "ctl/ctl.h"
+#include "ctl/json.h"
+#include "ctl/options.h"
 
 #define VERB "replay"
 
@@ -22,12 +24,6 @@ static const char help[] =
     "  -c, --config FILE  the rules, and the database (default " CTL_DEFAULT_FILE ")\n"
     "      --db CONNINFO  the database, as libpq writes it, instead of that\n"
     "  -h, --help         this text\n";
-
-struct request {
-    const char *file, *db;
-    int64_t since_us;
-    bool json;
-};
 
 /* A difference: which, and the incident before and after. */
 struct row {
@@ -54,12 +50,9 @@ static void format_time(int64_t us, char out[32])
     strftime(out, 32, "%Y-%m-%d %H:%M:%S", &tm);
 }
 
-static void put_priority(struct buf *out, const struct row *row, const char *none)
+static void put_priority(struct buf *out, bool known, int priority)
 {
-    if (row->stored)
-        buf_printf(out, "%d", row->stored->priority);
-    else
-        buf_printf(out, "%s", none);
+    buf_printf(out, known ? "%d" : "-", priority);
 }
 
 static void put_row(struct buf *out, const struct row *row)
@@ -68,11 +61,9 @@ static void put_row(struct buf *out, const struct row *row)
     struct buf priority = {0};
     struct str device = device_of(row), rule = rule_of(row);
     format_time(row->made ? row->made->first_seen_us : row->stored->first_seen_us, when);
-    put_priority(&priority, row, "-");
-    if (row->made)
-        buf_printf(&priority, " -> %d", row->made->priority);
-    else
-        buf_printf(&priority, " -> -");
+    put_priority(&priority, row->stored, row->stored ? row->stored->priority : 0);
+    buf_append_str(&priority, STR(" -> "));
+    put_priority(&priority, row->made, row->made ? row->made->priority : 0);
     buf_printf(out, "%-11s %s  %-11s %-8.*s ", row->change, when, row->stored ? row->stored->reference : "-",
                (int)priority.len, priority.data);
     ctl_escape(out, device, false);
@@ -85,22 +76,20 @@ static void put_row(struct buf *out, const struct row *row)
 static void put_json(struct buf *out, const struct row *row)
 {
     char when[CLOCK_RFC3339_SIZE];
-    clock_format_rfc3339(row->made ? row->made->first_seen_us : row->stored->first_seen_us, 0, when);
-    buf_printf(out, "%s{\"change\": \"%s\", \"first_seen\": \"%s\", \"incident_id\": ",
-               out->len && out->data[out->len - 1] == '}' ? ", " : "", row->change, when);
-    if (row->stored)
-        buf_printf(out, "%llu", (unsigned long long)row->stored->id);
+    const struct replay_incident *stored = row->stored;
+    clock_format_rfc3339(row->made ? row->made->first_seen_us : stored->first_seen_us, 0, when);
+    ctl_json_comma(out);
+    buf_printf(out, "{");
+    ctl_json_text(out, "change", str_from(row->change));
+    ctl_json_text(out, "first_seen", str_from(when));
+    if (stored)
+        ctl_json_count(out, "incident_id", stored->id);
     else
-        buf_printf(out, "null");
-    buf_printf(out, ", \"priority_stored\": ");
-    put_priority(out, row, "null");
-    if (row->made)
-        buf_printf(out, ", \"priority\": %d, \"device\": ", row->made->priority);
-    else
-        buf_printf(out, ", \"priority\": null, \"device\": ");
-    ctl_json_string(out, device_of(row));
-    buf_printf(out, ", \"rule\": ");
-    ctl_json_string(out, rule_of(row));
+        ctl_json_number(out, "incident_id", NAN);
+    ctl_json_number(out, "priority_stored", stored ? stored->priority : NAN);
+    ctl_json_number(out, "priority", row->made ? row->made->priority : NAN);
+    ctl_json_text(out, "device", device_of(row));
+    ctl_json_text(out, "rule", rule_of(row));
     buf_printf(out, "}");
 }
 
@@ -126,11 +115,17 @@ static void print(const struct replay *replay, bool json)
     struct replay_counts counts = replay_count(replay);
     put_rows(replay, json, &rows);
     if (json) {
-        buf_printf(&out,
-                   "{\"alerts\": %llu, \"stored\": %zu, \"replayed\": %zu, \"same\": %zu, \"gained\": %zu, "
-                   "\"lost\": %zu, \"more_urgent\": %zu, \"less_urgent\": %zu, \"changes\": [",
-                   (unsigned long long)replay->alerts, counts.stored, counts.replayed, counts.same, counts.gained,
-                   counts.lost, counts.more_urgent, counts.less_urgent);
+        buf_append_str(&out, STR("{"));
+        ctl_json_count(&out, "alerts", replay->alerts);
+        ctl_json_count(&out, "stored", counts.stored);
+        ctl_json_count(&out, "replayed", counts.replayed);
+        ctl_json_count(&out, "same", counts.same);
+        ctl_json_count(&out, "gained", counts.gained);
+        ctl_json_count(&out, "lost", counts.lost);
+        ctl_json_count(&out, "more_urgent", counts.more_urgent);
+        ctl_json_count(&out, "less_urgent", counts.less_urgent);
+        ctl_json_name(&out, "changes");
+        buf_append_str(&out, STR("["));
         buf_append_str(&out, buf_str(&rows));
         buf_printf(&out, "]}\n");
     } else {
@@ -145,18 +140,18 @@ static void print(const struct replay *replay, bool json)
     buf_free(&out);
 }
 
-static int run(const struct request *request)
+static int run(const struct ctl_call *call, int64_t since_us)
 {
     struct err err;
     struct replay replay;
-    struct conf *conf = ctl_load(request->file);
+    struct conf *conf = ctl_load(call->file);
     if (!conf)
         return CTL_FAILED;
-    PGconn *conn = ctl_connect(VERB, NULL, request->db ? request->db : conf->database.conninfo);
+    PGconn *conn = ctl_connect_to(VERB, conf, call->db);
     int rc = conn ? CTL_OK : CTL_FAILED;
     if (conn) {
-        if (replay_run(&replay, conn, conf, request->since_us, &err) == 0)
-            print(&replay, request->json);
+        if (replay_run(&replay, conn, conf, since_us, &err) == 0)
+            print(&replay, call->json);
         else
             rc = ctl_fail(VERB, "%s", err.text);
         replay_free(&replay);
@@ -166,36 +161,19 @@ static int run(const struct request *request)
     return rc;
 }
 
+static const struct ctl_verb verb = {VERB, .takes = "config db json", .help = help};
+
 int ctl_replay(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"since", required_argument, NULL, 's'},  {"json", no_argument, NULL, 'j'},
-        {"config", required_argument, NULL, 'c'}, {"db", required_argument, NULL, 'd'},
-        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
-    struct request request = {.since_us = 7 * CLOCK_DAY};
+    const char *since = NULL;
+    const struct ctl_option options[] = {{"since", .text = &since}, {0}};
+    struct ctl_call call;
     struct err err;
-    int option;
-    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-        switch (option) {
-        case 's':
-            if (value_duration(optarg, &request.since_us, &err) < 0)
-                return ctl_usage(VERB, "--since: \"%s\" %s (20s, 5m, 4h30m, 7d)", optarg, err.text);
-            break;
-        case 'j':
-            request.json = true;
-            break;
-        case 'c':
-            request.file = optarg;
-            break;
-        case 'd':
-            request.db = optarg;
-            break;
-        case 'h':
-            fputs(help, stdout);
-            return CTL_OK;
-        default:
-            return CTL_USAGE;
-        }
-    }
-    return optind < argc ? ctl_usage(VERB, "\"%s\" is too much", argv[optind]) : run(&request);
+    int64_t since_us = 7 * CLOCK_DAY;
+    int status = ctl_parse(argc, argv, &verb, options, &call);
+    if (status != CTL_GO)
+        return status;
+    if (since && value_duration(since, &since_us, &err) < 0)
+        return ctl_usage(VERB, "--since: \"%s\" %s (20s, 5m, 4h30m, 7d)", since, err.text);
+    return run(&call, since_us);
 }

@@ -1,10 +1,9 @@
 /* mobeyectl retention: what is past its time of keeping. The daemon erases it by itself, once an hour. */
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "ctl/ctl.h"
+#include "ctl/options.h"
 
 #define VERB "retention"
 
@@ -18,12 +17,7 @@ static const char help[] =
     "      --db CONNINFO  the database, as libpq writes it, instead of database.conninfo\n"
     "  -h, --help         this text\n";
 
-struct request {
-    const char *file, *db;
-    bool dry_run, json;
-};
-
-static int run(PGconn *conn, const struct request *request, const struct conf *conf)
+static int run(PGconn *conn, const struct conf *conf, bool dry_run, bool json)
 {
     char times[4][40];
     const char *values[4];
@@ -33,53 +27,34 @@ static int run(PGconn *conn, const struct request *request, const struct conf *c
         snprintf(times[i], sizeof(times[i]), "%" PRId64 " microseconds", keep_us[i]);
         values[i] = times[i];
     }
-    const char *sql = request->dry_run ? "select what, class, until, n as rows from mobeye.retention_due("
-                                         "$1::interval, $2::interval, $3::interval, $4::interval)"
-                                       : "select mobeye.apply_retention("
-                                         "$1::interval, $2::interval, $3::interval, $4::interval)";
-    PGresult *rows = PQexecParams(conn, sql, 4, NULL, values, NULL, NULL, 0);
-    int status = CTL_OK;
-    if (PQresultStatus(rows) != PGRES_TUPLES_OK)
-        status = ctl_fail_sql(VERB, request->dry_run ? "what is due" : "erasing", rows);
-    else if (request->dry_run)
-        ctl_print_rows(rows, request->json);
-    else
+    const char *sql = dry_run ? "select what, class, until, n as rows from mobeye.retention_due("
+                                "$1::interval, $2::interval, $3::interval, $4::interval)"
+                              : "select mobeye.apply_retention("
+                                "$1::interval, $2::interval, $3::interval, $4::interval)";
+    PGresult *rows = ctl_query(conn, VERB, dry_run ? "what is due" : "erasing", sql, 4, values);
+    if (rows && dry_run)
+        ctl_print_rows(rows, json);
+    else if (rows)
         printf("%s rows erased\n", PQgetvalue(rows, 0, 0));
     PQclear(rows);
-    return status;
+    return rows ? CTL_OK : CTL_FAILED;
 }
+
+static const struct ctl_verb verb = {VERB, .takes = "config db json", .help = help};
 
 int ctl_retention(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"dry-run", no_argument, NULL, 'n'},      {"json", no_argument, NULL, 'j'},
-        {"config", required_argument, NULL, 'c'}, {"db", required_argument, NULL, 'd'},
-        {"help", no_argument, NULL, 'h'},         {0}};
-    struct request request = {0};
-    int option;
-    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-        if (option == 'n')
-            request.dry_run = true;
-        else if (option == 'j')
-            request.json = true;
-        else if (option == 'c')
-            request.file = optarg;
-        else if (option == 'd')
-            request.db = optarg;
-        else if (option != 'h')
-            return CTL_USAGE;
-        else {
-            fputs(help, stdout);
-            return CTL_OK;
-        }
-    }
-    if (optind < argc)
-        return ctl_usage(VERB, "\"%s\": it takes no arguments", argv[optind]);
-    if (request.json && !request.dry_run)
+    bool dry_run = false;
+    const struct ctl_option options[] = {{"dry-run", .flag = &dry_run}, {0}};
+    struct ctl_call call;
+    int status = ctl_parse(argc, argv, &verb, options, &call);
+    if (status != CTL_GO)
+        return status;
+    if (call.json && !dry_run)
         return ctl_usage(VERB, "--json goes with --dry-run");
-    struct conf *conf = ctl_load(request.file);
-    PGconn *conn = conf ? ctl_connect(VERB, NULL, request.db ? request.db : conf->database.conninfo) : NULL;
-    int status = conn ? run(conn, &request, conf) : CTL_FAILED;
+    struct conf *conf = ctl_load(call.file);
+    PGconn *conn = conf ? ctl_connect_to(VERB, conf, call.db) : NULL;
+    status = conn ? run(conn, conf, dry_run, call.json) : CTL_FAILED;
     PQfinish(conn);
     conf_free(&conf);
     return status;

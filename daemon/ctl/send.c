@@ -1,7 +1,6 @@
 /* mobeyectl send: the command line, and what is printed. How lines travel is in sender.c. */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,114 +13,98 @@
 #include "conf/text.h"
 #include "ctl/ctl.h"
 #include "ctl/curve.h"
+#include "ctl/json.h"
 #include "ctl/lines.h"
+#include "ctl/options.h"
 #include "ctl/sender.h"
 #include "ingest/decode_cloudevents.h"
 #include "ingest/validate.h"
+
+#define VERB "send"
 
 #define TIMEOUT_DEFAULT_S 60
 #define TIMEOUT_MAX_S     86400
 
 struct send {
     struct sender_endpoint endpoints[SENDER_ENDPOINTS_MAX];
-    size_t n_endpoints, n_keys;
+    size_t n_endpoints;
     const char *file, *client_key;
     const char *name; /* of the file, for people */
-    bool dry_run, json;
+    struct ctl_call call;
+    bool dry_run;
     long timeout_s;
     struct curve curve; /* of client_key */
     struct lines lines;
     struct sender_counts counts;
 };
 
-static void help(void)
+static const char help[] =
+    "Usage: mobeyectl send --to ENDPOINT [OPTION]... [FILE]\n"
+    "Sends alerts, one JSON document a line, and waits for every reply. FILE is - or not given: stdin.\n"
+    "What got RETRY, or no reply, is sent again. Each REJECT is printed as FILE:LINE: code: field: reason.\n\n"
+    "      --to ENDPOINT    the daemon's router endpoint, tcp://HOST:PORT or ipc://PATH; given again, that of\n"
+    "                       another daemon, to go to when this one does not answer or has no room\n"
+    "      --format FORMAT  of the alerts: cloudevents (the default, and the only one)\n"
+    "      --server-key KEY the daemon's public key, for an endpoint that speaks CURVE: one for all, or one for\n"
+    "                       each --to, in their order; with\n"
+    "      --client-key FILE  this sender's secret key, as mobeyectl keygen wrote it\n"
+    "      --dry-run        send nothing: say what a daemon would answer\n"
+    "      --timeout SECS   give up when nothing was answered for so long (default 60)\n"
+    "      --json           the summary as JSON\n"
+    "  -h, --help           this text\n\n"
+    "Exit status: 0 every line is accepted, 1 not so, 2 wrong usage.\n";
+
+static const struct ctl_verb verb = {VERB, .takes = "json", .argument = "FILE", .most = 1, .help = help};
+
+static int take_timeout(const char *text, long *ret)
 {
-    fputs("Usage: mobeyectl send --to ENDPOINT [OPTION]... [FILE]\n"
-          "Sends alerts, one JSON document a line, and waits for every reply. FILE is - or not given: stdin.\n"
-          "What got RETRY, or no reply, is sent again. Each REJECT is printed as FILE:LINE: code: field: reason.\n\n"
-          "      --to ENDPOINT    the daemon's router endpoint, tcp://HOST:PORT or ipc://PATH; given again, that of\n"
-          "                       another daemon, to go to when this one does not answer or has no room\n"
-          "      --format FORMAT  of the alerts: cloudevents (the default, and the only one)\n"
-          "      --server-key KEY the daemon's public key, for an endpoint that speaks CURVE: one for all, or one for\n"
-          "                       each --to, in their order; with\n"
-          "      --client-key FILE  this sender's secret key, as mobeyectl keygen wrote it\n"
-          "      --dry-run        send nothing: say what a daemon would answer\n"
-          "      --timeout SECS   give up when nothing was answered for so long (default 60)\n"
-          "      --json           the summary as JSON\n"
-          "  -h, --help           this text\n\n"
-          "Exit status: 0 every line is accepted, 1 not so, 2 wrong usage.\n",
-          stdout);
+    char *end;
+    *ret = text ? strtol(text, &end, 10) : TIMEOUT_DEFAULT_S;
+    if (text && (*end != '\0' || *ret < 1 || *ret > TIMEOUT_MAX_S))
+        return ctl_usage(VERB, "--timeout \"%s\" is no number of seconds from 1 to %d", text, TIMEOUT_MAX_S);
+    return CTL_GO;
+}
+
+/* One key is that of all endpoints. */
+static int take_keys(struct send *send, const char *const *keys, size_t n_keys)
+{
+    struct err err;
+    for (size_t i = 0; i < n_keys; i++)
+        if (text_check_key(keys[i], &err) != 0)
+            return ctl_usage(VERB, "--server-key %s (a public key: 40 characters of Z85)", err.text);
+    if ((n_keys > 0) != (send->client_key != NULL))
+        return ctl_usage(VERB, "--server-key and --client-key go together");
+    if (n_keys > 1 && n_keys != send->n_endpoints)
+        return ctl_usage(VERB, "--server-key: one for all endpoints, or as many as --to");
+    for (size_t i = 0; n_keys > 0 && i < send->n_endpoints; i++)
+        send->endpoints[i].server_key = keys[n_keys == 1 ? 0 : i];
+    return CTL_GO;
 }
 
 static int parse(int argc, char **argv, struct send *send)
 {
-    enum { TO = 256, FORMAT, SERVER_KEY, CLIENT_KEY, DRY_RUN, TIMEOUT, JSON };
-    static const struct option options[] = {
-        {"to", required_argument, NULL, TO},
-        {"format", required_argument, NULL, FORMAT},
-        {"server-key", required_argument, NULL, SERVER_KEY},
-        {"client-key", required_argument, NULL, CLIENT_KEY},
-        {"dry-run", no_argument, NULL, DRY_RUN},
-        {"json", no_argument, NULL, JSON},
-        {"timeout", required_argument, NULL, TIMEOUT},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
-    struct err err;
-    int option;
-    char *end;
-    while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1)
-        switch (option) {
-        case TO:
-            if (send->n_endpoints == SENDER_ENDPOINTS_MAX)
-                return ctl_usage("send", "--to: %d at most", SENDER_ENDPOINTS_MAX);
-            send->endpoints[send->n_endpoints++].to = optarg;
-            break;
-        case FORMAT:
-            if (strcmp(optarg, "cloudevents") != 0)
-                return ctl_usage("send", "--format \"%s\" is unknown (cloudevents)", optarg);
-            break;
-        case SERVER_KEY:
-            if (send->n_keys == SENDER_ENDPOINTS_MAX)
-                return ctl_usage("send", "--server-key: %d at most", SENDER_ENDPOINTS_MAX);
-            if (text_check_key(optarg, &err) != 0)
-                return ctl_usage("send", "--server-key %s (a public key: 40 characters of Z85)", err.text);
-            send->endpoints[send->n_keys++].server_key = optarg;
-            break;
-        case CLIENT_KEY:
-            send->client_key = optarg;
-            break;
-        case DRY_RUN:
-            send->dry_run = true;
-            break;
-        case JSON:
-            send->json = true;
-            break;
-        case TIMEOUT:
-            send->timeout_s = strtol(optarg, &end, 10);
-            if (*end != '\0' || send->timeout_s < 1 || send->timeout_s > TIMEOUT_MAX_S)
-                return ctl_usage("send", "--timeout \"%s\" is no number of seconds from 1 to %d", optarg,
-                                 TIMEOUT_MAX_S);
-            break;
-        case 'h':
-            help();
-            return CTL_OK;
-        default:
-            return CTL_USAGE;
-        }
-    if (argc - optind > 1)
-        return ctl_usage("send", "one FILE at a time, not \"%s\" as well", argv[optind + 1]);
-    if (argc > optind)
-        send->file = argv[optind];
+    const char *format = "cloudevents", *timeout = NULL;
+    const char *to[SENDER_ENDPOINTS_MAX], *keys[SENDER_ENDPOINTS_MAX];
+    size_t n_keys = 0;
+    const struct ctl_option options[] = {{"to", .text = to, .n = &send->n_endpoints, .most = SENDER_ENDPOINTS_MAX},
+                                         {"server-key", .text = keys, .n = &n_keys, .most = SENDER_ENDPOINTS_MAX},
+                                         {"format", .text = &format},
+                                         {"client-key", .text = &send->client_key},
+                                         {"dry-run", .flag = &send->dry_run},
+                                         {"timeout", .text = &timeout},
+                                         {0}};
+    int status = ctl_parse(argc, argv, &verb, options, &send->call);
+    if (status != CTL_GO)
+        return status;
+    for (size_t i = 0; i < send->n_endpoints; i++)
+        send->endpoints[i].to = to[i];
+    send->file = send->call.n_arguments > 0 ? send->call.arguments[0] : "-";
+    if (strcmp(format, "cloudevents") != 0)
+        return ctl_usage(VERB, "--format \"%s\" is unknown (cloudevents)", format);
     if (send->n_endpoints == 0 && !send->dry_run)
-        return ctl_usage("send", "--to ENDPOINT is missing");
-    if ((send->n_keys > 0) != (send->client_key != NULL))
-        return ctl_usage("send", "--server-key and --client-key go together");
-    if (send->n_keys > 1 && send->n_keys != send->n_endpoints)
-        return ctl_usage("send", "--server-key: one for all endpoints, or as many as --to");
-    for (size_t i = 1; send->n_keys == 1 && i < send->n_endpoints; i++)
-        send->endpoints[i].server_key = send->endpoints[0].server_key;
-    return -1;
+        return ctl_usage(VERB, "--to ENDPOINT is missing");
+    status = take_timeout(timeout, &send->timeout_s);
+    return status == CTL_GO ? take_keys(send, keys, n_keys) : status;
 }
 
 /* Another's text on a terminal, without what a terminal obeys. */
@@ -148,13 +131,24 @@ static void print_rejected(void *ctx, uint64_t number, struct str why)
     fputc('\n', stderr);
 }
 
+static void print_json(const struct sender_counts *counts)
+{
+    struct buf out = {0};
+    buf_append_str(&out, STR("{"));
+    ctl_json_count(&out, "lines", counts->lines);
+    ctl_json_count(&out, "accepted", counts->accepted);
+    ctl_json_count(&out, "rejected", counts->rejected);
+    ctl_json_count(&out, "unanswered", counts->unanswered);
+    ctl_json_count(&out, "resent", counts->resent);
+    printf("%.*s}\n", (int)out.len, out.data);
+    buf_free(&out);
+}
+
 static void print_summary(const struct send *send)
 {
     const struct sender_counts *c = &send->counts;
-    if (send->json)
-        printf("{\"lines\": %" PRIu64 ", \"accepted\": %" PRIu64 ", \"rejected\": %" PRIu64 ", \"unanswered\": %" PRIu64
-               ", \"resent\": %" PRIu64 "}\n",
-               c->lines, c->accepted, c->rejected, c->unanswered, c->resent);
+    if (send->call.json)
+        print_json(c);
     else if (send->dry_run)
         printf("%" PRIu64 " lines: %" PRIu64 " would be accepted, %" PRIu64 " rejected\n", c->lines, c->accepted,
                c->rejected);
@@ -185,7 +179,7 @@ static uint64_t count_lines(int fd)
 
 static void print_accepted(const struct send *send, uint64_t number, const struct alert *alert)
 {
-    if (send->json)
+    if (send->call.json)
         return;
     printf("%s:%" PRIu64 ": ACK ", send->name, number);
     print_text(stdout, alert->event_id);
@@ -259,21 +253,21 @@ static int run(struct send *send, struct err *err)
 
 int ctl_send(int argc, char **argv)
 {
-    struct send send = {.timeout_s = TIMEOUT_DEFAULT_S, .file = "-", .lines = {.max = ALERT_PAYLOAD_MAX}};
+    struct send send = {.lines = {.max = ALERT_PAYLOAD_MAX}};
     int status = parse(argc, argv, &send);
-    if (status >= 0)
+    if (status != CTL_GO)
         return status;
 
     bool is_stdin = strcmp(send.file, "-") == 0;
     send.name = is_stdin ? "stdin" : send.file;
     send.lines.fd = is_stdin ? STDIN_FILENO : open(send.file, O_RDONLY | O_CLOEXEC);
     if (send.lines.fd < 0)
-        return ctl_fail("send", "%s: %s", send.file, strerror(errno));
+        return ctl_fail(VERB, "%s: %s", send.file, strerror(errno));
     struct err err;
     status = run(&send, &err);
     clear_progress();
     if (status != 0)
-        ctl_fail("send", "%s: %s", send.name, err.text);
+        ctl_fail(VERB, "%s: %s", send.name, err.text);
     curve_wipe(&send.curve);
     print_summary(&send);
     buf_free(&send.lines.in);

@@ -1,5 +1,4 @@
 /* mobeyectl setup: from an installed package to a drill alert in the database. */
-#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,6 +6,7 @@
 #include <unistd.h>
 
 #include "ctl/ctl.h"
+#include "ctl/options.h"
 #include "ctl/setup.h"
 
 static const char help[] =
@@ -91,83 +91,6 @@ bool setup_ask_yes(const struct setup *s, const char *about, const char *questio
     return yes;
 }
 
-enum { ADMIN = 256, DATABASE, INSTANCE, CONNINFO, CURVE, REPLACE, NO_DRILL, DRY_RUN, YES };
-
-static void replace_text(char **text, const char *with)
-{
-    free(*text);
-    *text = strdup(with);
-}
-
-static int take(struct setup *s, int option)
-{
-    switch (option) {
-    case ADMIN:
-        s->admin = optarg;
-        break;
-    case DATABASE:
-        replace_text(&s->database, optarg);
-        break;
-    case INSTANCE:
-        replace_text(&s->instance, optarg);
-        break;
-    case CONNINFO:
-        replace_text(&s->conninfo, optarg);
-        break;
-    case CURVE:
-        s->curve = true;
-        break;
-    case REPLACE:
-        s->replace = true;
-        break;
-    case NO_DRILL:
-        s->drill = false;
-        break;
-    case DRY_RUN:
-        s->dry_run = true;
-        break;
-    case YES:
-        s->yes = true;
-        break;
-    case 'c':
-        s->file = optarg;
-        break;
-    case 'h':
-        fputs(help, stdout);
-        return CTL_OK;
-    default:
-        return CTL_USAGE;
-    }
-    return -1;
-}
-
-static int parse(int argc, char **argv, struct setup *s)
-{
-    static const struct option options[] = {
-        {"admin", required_argument, NULL, ADMIN},
-        {"database", required_argument, NULL, DATABASE},
-        {"instance", required_argument, NULL, INSTANCE},
-        {"conninfo", required_argument, NULL, CONNINFO},
-        {"curve", no_argument, NULL, CURVE},
-        {"replace", no_argument, NULL, REPLACE},
-        {"no-drill", no_argument, NULL, NO_DRILL},
-        {"dry-run", no_argument, NULL, DRY_RUN},
-        {"yes", no_argument, NULL, YES},
-        {"config", required_argument, NULL, 'c'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
-    int option;
-    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-        int status = take(s, option);
-        if (status >= 0)
-            return status;
-    }
-    if (optind < argc)
-        return ctl_usage(SETUP_VERB, "it takes no argument, so not \"%s\"", argv[optind]);
-    return -1;
-}
-
 static void ask_what_is_not_given(struct setup *s)
 {
     char host[65] = "mobeyed", preset[80];
@@ -218,15 +141,42 @@ static int set_up(struct setup *s)
     return status;
 }
 
+static const struct ctl_verb verb = {SETUP_VERB, .takes = "config yes", .help = help};
+
+static char *copy_of(const char *text)
+{
+    return text ? strdup(text) : NULL;
+}
+
+static int parse(int argc, char **argv, struct setup *s)
+{
+    const char *database = NULL, *instance = NULL, *conninfo = NULL;
+    bool no_drill = false;
+    const struct ctl_option options[] = {
+        {"admin", .text = &s->admin},    {"database", .text = &database},  {"instance", .text = &instance},
+        {"conninfo", .text = &conninfo}, {"curve", .flag = &s->curve},     {"replace", .flag = &s->replace},
+        {"no-drill", .flag = &no_drill}, {"dry-run", .flag = &s->dry_run}, {0}};
+    struct ctl_call call;
+    int status = ctl_parse(argc, argv, &verb, options, &call);
+    s->file = call.file;
+    s->yes = call.yes;
+    s->drill = !no_drill;
+    s->database = copy_of(database);
+    s->instance = copy_of(instance);
+    s->conninfo = copy_of(conninfo);
+    return status;
+}
+
 int ctl_setup(int argc, char **argv)
 {
-    struct setup s = {.drill = true};
+    struct setup s = {0};
     int status = parse(argc, argv, &s);
-    if (status < 0) {
+    bool go = status == CTL_GO;
+    if (go) {
         ask_what_is_not_given(&s);
         status = set_up(&s);
     }
-    if (status == CTL_OK && s.dry_run && s.database)
+    if (go && status == CTL_OK && s.dry_run)
         printf("%lu changes would be made, and none was\n", s.changes);
     PQfinish(s.conn);
     free(s.database);

@@ -36,7 +36,6 @@ static int make_key(struct setup *s, char *path, const char *whose, bool for_dae
     if (!s->dry_run) {
         printf("%-14s ", "public key:");
         fflush(stdout);
-        optind = 0;
         if (ctl_keygen(2, argv) != CTL_OK)
             return CTL_FAILED;
         if (user && chown(path, user->pw_uid, user->pw_gid) < 0)

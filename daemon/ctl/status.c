@@ -1,15 +1,12 @@
 /* mobeyectl status: the daemon by its metrics, the database by a connection of our own. */
-#include <getopt.h>
-#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "ctl/ctl.h"
+#include "ctl/json.h"
+#include "ctl/options.h"
 #include "ctl/scrape.h"
 #include "ctl/status_db.h"
 
@@ -26,8 +23,6 @@ static const char help[] =
     "Exit status: 0 all is up, 1 the daemon or its database is not, 2 wrong usage.\n";
 
 struct status {
-    const char *file, *db;
-    bool json;
     const struct conf *conf;
 
     bool daemon_up;
@@ -55,9 +50,9 @@ static void scrape_twice(struct status *s)
     s->now_s = (double)clock_wall_us() / 1e6;
 }
 
-static void ask_database(struct status *s)
+static void ask_database(struct status *s, const char *db)
 {
-    PGconn *conn = ctl_connect(VERB, s->file, s->db ? s->db : s->conf->database.conninfo);
+    PGconn *conn = ctl_connect_to(VERB, s->conf, db);
     status_db_ask(&s->db_says, conn, VERB, s->conf->instance);
     PQfinish(conn);
 }
@@ -215,109 +210,91 @@ static void print_screen(const struct status *s)
 
 /* For programs */
 
-static void json_number(const char *name, double number, const char *behind)
-{
-    if (isnan(number))
-        printf("\"%s\": null%s", name, behind);
-    else
-        printf("\"%s\": %.15g%s", name, number, behind);
-}
-
-static void json_endpoints(const struct status *s)
+static void put_endpoints(struct buf *out, const struct status *s)
 {
     struct str name;
-    fputs("\"endpoints\": [", stdout);
+    ctl_json_name(out, "endpoints");
+    buf_append_str(out, STR("["));
     for (size_t i = 0; s->daemon_up && scrape_endpoint(&s->after, i, &name); i++) {
-        printf("%s{\"name\": \"%.*s\", ", i > 0 ? ", " : "", (int)name.len, name.p);
-        json_number("received_per_second", rate(s, "received_total", &name), ", ");
-        json_number("received", scrape_value(&s->after, "received_total", &name), ", ");
-        json_number("rejected", scrape_value(&s->after, "rejected_total", &name), ", ");
-        json_number("retry", scrape_value(&s->after, "retry_total", &name), ", ");
         double last = last_message(s, name);
-        json_number("last_received", last > 0 ? last : NAN, "}");
+        ctl_json_comma(out);
+        buf_append_str(out, STR("{"));
+        ctl_json_text(out, "name", name);
+        ctl_json_number(out, "received_per_second", rate(s, "received_total", &name));
+        ctl_json_number(out, "received", scrape_value(&s->after, "received_total", &name));
+        ctl_json_number(out, "rejected", scrape_value(&s->after, "rejected_total", &name));
+        ctl_json_number(out, "retry", scrape_value(&s->after, "retry_total", &name));
+        ctl_json_number(out, "last_received", last > 0 ? last : NAN);
+        buf_append_str(out, STR("}"));
     }
-    fputs("]", stdout);
+    buf_append_str(out, STR("]"));
+}
+
+static void put_daemon(struct buf *out, const struct status *s)
+{
+    ctl_json_name(out, "daemon");
+    buf_append_str(out, STR("{"));
+    ctl_json_bool(out, "up", s->daemon_up);
+    if (!s->daemon_up) {
+        buf_append_str(out, STR("}, \"journal\": null"));
+        return;
+    }
+    ctl_json_number(out, "started", value(s, "start_timestamp_seconds"));
+    ctl_json_number(out, "accepted_per_second", rate(s, "journaled_total", NULL));
+    ctl_json_number(out, "stored_per_second", rate(s, "committed_total", NULL));
+    ctl_json_number(out, "database_up", value(s, "database_up"));
+    ctl_json_number(out, "rules_applied", value(s, "config_last_reload_timestamp_seconds"));
+    ctl_json_number(out, "last_reload_successful", value(s, "config_last_reload_successful"));
+    buf_append_str(out, STR("}, \"journal\": {"));
+    ctl_json_number(out, "pending", value(s, "journal_pending"));
+    ctl_json_number(out, "lag_seconds", value(s, "commit_lag_seconds"));
+    ctl_json_number(out, "bytes", value(s, "journal_bytes"));
+    ctl_json_number(out, "max_bytes", value(s, "journal_max_bytes"));
+    buf_append_str(out, STR("}"));
+}
+
+static void put_database(struct buf *out, const struct status_db *db)
+{
+    ctl_json_name(out, "database");
+    buf_append_str(out, STR("{"));
+    ctl_json_bool(out, "up", db->up);
+    ctl_json_number(out, "quarantined", db->quarantined);
+    ctl_json_number(out, "stored_seconds_ago", db->stored_age_s);
+    ctl_json_number(out, "silent", db->silent);
+    ctl_json_number(out, "muted", db->muted);
+    ctl_json_number(out, "rules_changed_seconds_ago", db->rules_age_s);
+    buf_append_str(out, STR("}"));
 }
 
 static void print_json(const struct status *s)
 {
-    struct buf instance = {0};
-    ctl_json_string(&instance, str_from(s->conf->instance));
-    printf("{\"ok\": %s, \"instance\": %.*s, \"daemon\": {\"up\": %s", all_is_up(s) ? "true" : "false",
-           (int)instance.len, instance.data, s->daemon_up ? "true" : "false");
-    buf_free(&instance);
-    if (s->daemon_up) {
-        fputs(", ", stdout);
-        json_number("started", value(s, "start_timestamp_seconds"), ", ");
-        json_number("accepted_per_second", rate(s, "journaled_total", NULL), ", ");
-        json_number("stored_per_second", rate(s, "committed_total", NULL), ", ");
-        json_number("database_up", value(s, "database_up"), ", ");
-        json_number("rules_applied", value(s, "config_last_reload_timestamp_seconds"), ", ");
-        json_number("last_reload_successful", value(s, "config_last_reload_successful"), "}, \"journal\": {");
-        json_number("pending", value(s, "journal_pending"), ", ");
-        json_number("lag_seconds", value(s, "commit_lag_seconds"), ", ");
-        json_number("bytes", value(s, "journal_bytes"), ", ");
-        json_number("max_bytes", value(s, "journal_max_bytes"), "}");
-    } else {
-        fputs("}, \"journal\": null", stdout);
-    }
-    const struct status_db *db = &s->db_says;
-    printf(", \"database\": {\"up\": %s, ", db->up ? "true" : "false");
-    json_number("quarantined", db->quarantined, ", ");
-    json_number("stored_seconds_ago", db->stored_age_s, ", ");
-    json_number("silent", db->silent, ", ");
-    json_number("muted", db->muted, ", ");
-    json_number("rules_changed_seconds_ago", db->rules_age_s, "}, ");
-    json_endpoints(s);
-    puts("}");
+    struct buf out = {0};
+    buf_append_str(&out, STR("{"));
+    ctl_json_bool(&out, "ok", all_is_up(s));
+    ctl_json_text(&out, "instance", str_from(s->conf->instance));
+    put_daemon(&out, s);
+    put_database(&out, &s->db_says);
+    put_endpoints(&out, s);
+    printf("%.*s}\n", (int)out.len, out.data);
+    buf_free(&out);
 }
 
-static int parse(int argc, char **argv, struct status *s)
-{
-    enum { DB = 256, JSON };
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'},
-        {"db", required_argument, NULL, DB},
-        {"json", no_argument, NULL, JSON},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
-    int option;
-    while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1)
-        switch (option) {
-        case 'c':
-            s->file = optarg;
-            break;
-        case DB:
-            s->db = optarg;
-            break;
-        case JSON:
-            s->json = true;
-            break;
-        case 'h':
-            fputs(help, stdout);
-            return CTL_OK;
-        default:
-            return CTL_USAGE;
-        }
-    if (optind < argc)
-        return ctl_usage(VERB, "it takes no argument, so not \"%s\"", argv[optind]);
-    return -1;
-}
+static const struct ctl_verb verb = {VERB, .takes = "config db json", .help = help};
 
 int ctl_status(int argc, char **argv)
 {
-    struct status s = {0};
-    int result = parse(argc, argv, &s);
-    if (result >= 0)
+    const struct ctl_option options[] = {{0}};
+    struct ctl_call call;
+    int result = ctl_parse(argc, argv, &verb, options, &call);
+    if (result != CTL_GO)
         return result;
-    struct conf *conf = ctl_load(s.file);
+    struct conf *conf = ctl_load(call.file);
     if (!conf)
         return CTL_FAILED;
-    s.conf = conf;
+    struct status s = {.conf = conf};
     scrape_twice(&s);
-    ask_database(&s);
-    if (s.json)
+    ask_database(&s, call.db);
+    if (call.json)
         print_json(&s);
     else
         print_screen(&s);

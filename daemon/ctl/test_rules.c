@@ -1,12 +1,11 @@
 /* mobeyectl test-rules: plays scenarios against rules. */
-#include <errno.h>
-#include <fcntl.h>
-#include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "ctl/ctl.h"
+#include "ctl/json.h"
+#include "ctl/options.h"
 #include "ctl/scenario_run.h"
 
 #define VERB "test-rules"
@@ -37,17 +36,19 @@ struct tally {
 static void print_json(const struct scenario_result *result)
 {
     struct buf out = {0};
-    buf_printf(&out, "{\"file\": ");
-    ctl_json_string(&out, str_from(result->file));
-    buf_printf(&out, ", \"line\": %u, \"scenario\": ", result->line);
-    ctl_json_string(&out, str_from(result->title));
-    buf_printf(&out, ", \"holds\": %s, \"expectations\": %zu, \"failures\": [", result->failures.len ? "false" : "true",
-               result->expectations);
+    buf_append_str(&out, STR("{"));
+    ctl_json_text(&out, "file", str_from(result->file));
+    ctl_json_count(&out, "line", result->line);
+    ctl_json_text(&out, "scenario", str_from(result->title));
+    ctl_json_bool(&out, "holds", result->failures.len == 0);
+    ctl_json_count(&out, "expectations", result->expectations);
+    ctl_json_name(&out, "failures");
+    buf_append_str(&out, STR("["));
     struct str rest = result->failures;
-    for (bool first = true; rest.len > 0; first = false) {
+    while (rest.len > 0) {
         const char *end = memchr(rest.p, '\n', rest.len);
         size_t len = end ? (size_t)(end - rest.p) : rest.len;
-        buf_printf(&out, "%s", first ? "" : ", ");
+        ctl_json_comma(&out);
         ctl_json_string(&out, (struct str){rest.p, len});
         rest = (struct str){rest.p + len + (end != NULL), rest.len - len - (end != NULL)};
     }
@@ -69,31 +70,13 @@ static void told(void *ctx, const struct scenario_result *result)
                result->title, (int)result->failures.len, result->failures.p ? result->failures.p : "");
 }
 
-/* The whole file. -1 with errno; EFBIG where it is no scenario's size. */
-static int read_file(const char *file, struct buf *text)
-{
-    int fd = strcmp(file, "-") == 0 ? dup(STDIN_FILENO) : open(file, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return -1;
-    ssize_t got;
-    do {
-        got = read(fd, buf_reserve(text, 65536), 65536);
-        text->len += got > 0 ? (size_t)got : 0;
-    } while ((got > 0 || (got < 0 && errno == EINTR)) && text->len <= SCENARIO_FILE_MAX);
-    int saved = got < 0 ? errno : text->len > SCENARIO_FILE_MAX ? EFBIG : 0;
-    close(fd);
-    errno = saved;
-    return saved ? -1 : 0;
-}
-
 static int play_file(const char *file, const struct scenario_options *options)
 {
     struct buf text = {0}, report = {0};
     struct scenario scenario;
-    if (read_file(file, &text) < 0) {
-        int rc = ctl_fail(VERB, "%s: %s", file, strerror(errno));
+    if (ctl_read(VERB, file, SCENARIO_FILE_MAX, &text) != CTL_OK) {
         buf_free(&text);
-        return rc;
+        return CTL_FAILED;
     }
     bool good = scenario_parse(&scenario, file, buf_str(&text), &report);
     if (good)
@@ -118,45 +101,26 @@ static int play_files(char **files, const struct scenario_options *options, cons
     return tally->failed > 0 ? CTL_FAILED : rc;
 }
 
+static const struct ctl_verb verb = {VERB,       .takes = "config db json", .argument = "FILE",
+                                     .least = 1, .most = INT_MAX,           .help = help};
+
 int ctl_test_rules(int argc, char **argv)
 {
-    static const struct option long_options[] = {
-        {"verbose", no_argument, NULL, 'v'},      {"json", no_argument, NULL, 'j'},
-        {"config", required_argument, NULL, 'c'}, {"db", required_argument, NULL, 'd'},
-        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
     struct tally tally = {0};
-    struct scenario_options options = {
-        .ops = &world_in_memory, .rules_file = CTL_DEFAULT_FILE, .told = told, .ctx = &tally};
-    const char *where = NULL;
-    int option;
-    while ((option = getopt_long(argc, argv, "vc:h", long_options, NULL)) != -1) {
-        switch (option) {
-        case 'v':
-            tally.verbose = true;
-            break;
-        case 'j':
-            tally.json = true;
-            break;
-        case 'c':
-            options.rules_file = optarg;
-            break;
-        case 'd':
-            options.ops = &world_in_database;
-            where = optarg;
-            break;
-        case 'h':
-            fputs(help, stdout);
-            return CTL_OK;
-        default:
-            return CTL_USAGE;
-        }
-    }
-    if (optind == argc)
-        return ctl_usage(VERB, "which scenarios?");
+    const struct ctl_option own[] = {{"verbose", .letter = 'v', .flag = &tally.verbose}, {0}};
+    struct ctl_call call;
+    int rc = ctl_parse(argc, argv, &verb, own, &call);
+    if (rc != CTL_GO)
+        return rc;
+    tally.json = call.json;
+    struct scenario_options options = {.ops = call.db ? &world_in_database : &world_in_memory,
+                                       .rules_file = call.file ? call.file : CTL_DEFAULT_FILE,
+                                       .told = told,
+                                       .ctx = &tally};
     struct err err;
-    if (options.ops->open(&options.server, where, &err) < 0)
+    if (options.ops->open(&options.server, call.db, &err) < 0)
         return ctl_fail(VERB, "%s", err.text);
-    int rc = play_files(argv + optind, &options, &tally);
+    rc = play_files(call.arguments, &options, &tally);
     options.ops->close(options.server);
     return rc;
 }

@@ -1,7 +1,6 @@
 /* mobeyectl watch: follows what happens to incidents, and tells somebody. */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
@@ -15,6 +14,7 @@
 #include "base/notify.h"
 #include "conf/value.h"
 #include "ctl/ctl.h"
+#include "ctl/options.h"
 #include "ctl/watch_deliver.h"
 #include "store/pgconn.h"
 
@@ -45,7 +45,8 @@ static const char help[] =
     "  -h, --help            this text\n";
 
 struct watch {
-    const char *file, *db, *team, *cursor, *secret_file;
+    struct ctl_call call;
+    const char *team, *cursor, *secret_file;
     struct delivery delivery;
     int64_t heartbeat_us; /* 0: none */
     bool once;
@@ -145,15 +146,12 @@ static bool connected(struct watch *w)
     if (w->conn && PQstatus(w->conn) == CONNECTION_OK)
         return true;
     PQfinish(w->conn);
-    w->conn = ctl_connect(VERB, w->file, w->db);
+    w->conn = ctl_connect(VERB, w->call.file, w->call.db);
     if (!w->conn)
         return false;
-    PGresult *result = PQexec(w->conn, "listen mobeye_incident");
-    bool listens = PQresultStatus(result) == PGRES_COMMAND_OK;
-    if (!listens)
-        ctl_fail_sql(VERB, "listen", result);
-    PQclear(result);
-    return listens;
+    PGresult *listens = ctl_query(w->conn, VERB, "listen", "listen mobeye_incident", 0, NULL);
+    PQclear(listens);
+    return listens != NULL;
 }
 
 /* The events are made by the database: nothing in them but numbers and words of its own. */
@@ -169,12 +167,7 @@ static bool connected(struct watch *w)
 
 static PGresult *query(struct watch *w, const char *sql, int n, const char *const *values)
 {
-    PGresult *rows = PQexecParams(w->conn, sql, n, NULL, values, NULL, NULL, 0);
-    if (PQresultStatus(rows) == PGRES_TUPLES_OK)
-        return rows;
-    ctl_fail_sql(VERB, "the changes cannot be read", rows);
-    PQclear(rows);
-    return NULL;
+    return ctl_query(w->conn, VERB, "the changes cannot be read", sql, n, values);
 }
 
 /* Where nobody said where to begin: after what has happened so far. */
@@ -265,86 +258,46 @@ static void catch_signals(void)
     sigaction(SIGINT, &action, NULL);
 }
 
-static int read_after(struct watch *w, const char *text)
+/* Both: CTL_GO where the option is good, or not given (text is NULL). */
+static int take_after(struct watch *w, const char *text)
 {
     struct err err;
-    if (value_int(text, &w->after, &err) != 0 || w->after < 0)
+    if (text && (value_int(text, &w->after, &err) != 0 || w->after < 0))
         return ctl_usage(VERB, "--after %s: is no number of a change", text);
-    w->has_after = true;
-    return CTL_OK;
+    w->has_after = text != NULL;
+    return CTL_GO;
 }
 
-static int read_heartbeat(struct watch *w, const char *text)
+static int take_heartbeat(struct watch *w, const char *text)
 {
     struct err err;
-    if (value_duration(text, &w->heartbeat_us, &err) != 0)
+    if (text && value_duration(text, &w->heartbeat_us, &err) != 0)
         return ctl_usage(VERB, "--heartbeat %s: %s (60s, 5m)", text, err.text);
-    return w->heartbeat_us >= CLOCK_SECOND ? CTL_OK : ctl_usage(VERB, "--heartbeat %s: at least 1s", text);
+    return !text || w->heartbeat_us >= CLOCK_SECOND ? CTL_GO : ctl_usage(VERB, "--heartbeat %s: at least 1s", text);
 }
 
-static int set_option(struct watch *w, int option, const char *text)
-{
-    switch (option) {
-    case 'a':
-        return read_after(w, text);
-    case 'b':
-        return read_heartbeat(w, text);
-    case 'k':
-        w->cursor = text;
-        break;
-    case 't':
-        w->team = text;
-        break;
-    case 'e':
-        w->delivery.command = text;
-        break;
-    case 'w':
-        w->delivery.url = text;
-        break;
-    case 's':
-        w->secret_file = text;
-        break;
-    case 'o':
-        w->once = true;
-        break;
-    case 'c':
-        w->file = text;
-        break;
-    case 'd':
-        w->db = text;
-        break;
-    default:
-        return CTL_USAGE;
-    }
-    return CTL_OK;
-}
+static const struct ctl_verb verb = {VERB, .takes = "config db", .help = help};
 
-static int parse(struct watch *w, int argc, char **argv, bool *ret_help)
+static int parse(struct watch *w, int argc, char **argv)
 {
-    static const struct option options[] = {{"after", required_argument, NULL, 'a'},
-                                            {"cursor", required_argument, NULL, 'k'},
-                                            {"team", required_argument, NULL, 't'},
-                                            {"exec", required_argument, NULL, 'e'},
-                                            {"webhook", required_argument, NULL, 'w'},
-                                            {"secret", required_argument, NULL, 's'},
-                                            {"heartbeat", required_argument, NULL, 'b'},
-                                            {"once", no_argument, NULL, 'o'},
-                                            {"config", required_argument, NULL, 'c'},
-                                            {"db", required_argument, NULL, 'd'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {0}};
-    int option, status = CTL_OK;
-    while (status == CTL_OK && (option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-        if (option == 'h')
-            *ret_help = true;
-        else
-            status = set_option(w, option, optarg);
-    }
-    if (status == CTL_OK && optind < argc)
-        status = ctl_usage(VERB, "\"%s\": it takes no arguments", argv[optind]);
-    if (status == CTL_OK && w->delivery.command && w->delivery.url)
+    const char *after = NULL, *heartbeat = NULL;
+    const struct ctl_option options[] = {{"after", .text = &after},
+                                         {"cursor", .text = &w->cursor},
+                                         {"team", .text = &w->team},
+                                         {"exec", .text = &w->delivery.command},
+                                         {"webhook", .text = &w->delivery.url},
+                                         {"secret", .text = &w->secret_file},
+                                         {"heartbeat", .text = &heartbeat},
+                                         {"once", .flag = &w->once},
+                                         {0}};
+    int status = ctl_parse(argc, argv, &verb, options, &w->call);
+    if (status == CTL_GO)
+        status = take_after(w, after);
+    if (status == CTL_GO)
+        status = take_heartbeat(w, heartbeat);
+    if (status == CTL_GO && w->delivery.command && w->delivery.url)
         status = ctl_usage(VERB, "either --exec or --webhook");
-    if (status == CTL_OK && w->secret_file && !w->delivery.url)
+    if (status == CTL_GO && w->secret_file && !w->delivery.url)
         status = ctl_usage(VERB, "--secret signs what goes to a --webhook");
     return status;
 }
@@ -353,15 +306,10 @@ int ctl_watch(int argc, char **argv)
 {
     struct watch w = {0};
     struct err err;
-    bool wants_help = false;
     char state[4096];
-    int status = parse(&w, argc, argv, &wants_help);
-    if (status != CTL_OK)
+    int status = parse(&w, argc, argv);
+    if (status != CTL_GO)
         return status;
-    if (wants_help) {
-        fputs(help, stdout);
-        return CTL_OK;
-    }
     if (!w.cursor && getenv("STATE_DIRECTORY")) {
         snprintf(state, sizeof(state), "%s/cursor", getenv("STATE_DIRECTORY"));
         w.cursor = state;

@@ -15,7 +15,8 @@
 
 struct pgconn;
 
-/* All are called from the loop and may call every function below but pgconn_free(). */
+/* All are called from the loop and may call every function below but pgconn_free(). Who sends no COPY FROM STDIN needs
+ * no chunk, and who sends no LISTEN no notified. */
 struct pgconn_calls {
     /* Connected: pgconn_query() may be called. */
     void (*up)(void *ctx);

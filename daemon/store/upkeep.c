@@ -258,17 +258,6 @@ static void waiting_cb(void *ctx, const char *text)
     (void)ctx, (void)text;
 }
 
-static void notified_cb(void *ctx, const char *payload)
-{
-    (void)ctx, (void)payload;
-}
-
-static bool chunk_cb(void *ctx, struct str *ret)
-{
-    (void)ctx, (void)ret;
-    return false;
-}
-
 static void timer_cb(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
@@ -297,13 +286,7 @@ void upkeep_quiet(struct upkeep *u, bool quiet)
 struct upkeep *upkeep_new(struct loop *loop, const struct conf *conf, const struct upkeep_calls *calls, void *ctx)
 {
     static const struct pgconn_calls conn_calls = {
-        .up = up_cb,
-        .down = down_cb,
-        .waiting = waiting_cb,
-        .result = result_cb,
-        .chunk = chunk_cb,
-        .notified = notified_cb,
-    };
+        .up = up_cb, .down = down_cb, .waiting = waiting_cb, .result = result_cb};
     struct upkeep *u = mem_zalloc(sizeof(*u));
     u->loop = loop;
     u->conf = conf;

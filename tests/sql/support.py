@@ -66,6 +66,25 @@ def insert_alert(conn, kind="motion", occurred_at="2026-11-23 21:04:11+00", **co
     conn.execute(f"insert into mobeye.alert ({names}) values ({marks})", list(row.values()))
 
 
+def insert_incident(conn, seen_at="now", **columns):
+    """A new incident of one alert; gives its number."""
+    row = {
+        "incident_key": "00000000-0000-0000-0000-000000000000",
+        "accepting": False,
+        "category": "alarm",
+        "priority": 2,
+        "kind": "motion",
+        "first_seen": seen_at,
+        "last_seen": seen_at,
+        "last_received_at": seen_at,
+        "alert_count": 1,
+        **columns,
+    }
+    names, marks = ", ".join(row), ", ".join(["%s"] * len(row))
+    sql = f"insert into mobeye.incident ({names}) values ({marks}) returning incident_id"
+    return conn.execute(sql, list(row.values())).fetchone()[0]
+
+
 class SchemaTest(unittest.TestCase):
     """One migrated database for the tests of a class."""
 

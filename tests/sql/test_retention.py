@@ -4,7 +4,7 @@ import json
 
 import psycopg
 
-from support import SchemaTest, insert_alert
+from support import SchemaTest, insert_alert, insert_incident
 
 KEEP = "'28 days', '365 days', '90 days', '1825 days'"
 
@@ -29,14 +29,6 @@ class RetentionTest(SchemaTest):
 
     def incident(self, ended="2000 days", **columns):
         row = {
-            "incident_key": "00000000-0000-0000-0000-000000000000",
-            "accepting": False,
-            "category": "alarm",
-            "priority": 2,
-            "kind": "motion",
-            "first_seen": self.ago(ended),
-            "last_seen": self.ago(ended),
-            "last_received_at": self.ago(ended),
             "alert_count": 2,
             "status": "closed",
             "closed_at": self.ago(ended),
@@ -44,12 +36,7 @@ class RetentionTest(SchemaTest):
             "areas": ["hotspot:H1", "wijk:WK030710"],
             **columns,
         }
-        names, marks = ", ".join(row), ", ".join(["%s"] * len(row))
-        return self.value(
-            self.superuser,
-            f"insert into mobeye.incident ({names}) values ({marks}) returning incident_id",
-            *row.values(),
-        )
+        return insert_incident(self.superuser, self.ago(ended), **row)
 
     def apply(self):
         return self.value(self.ingest, f"select mobeye.apply_retention({KEEP})")

@@ -2,7 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-from support import PATIENCE_S, SchemaTest, insert_alert
+from support import PATIENCE_S, SchemaTest, insert_alert, insert_incident
 
 JOURNAL = "00000000-0000-0000-0000-000000000001"
 
@@ -212,24 +212,7 @@ class Endpoints(UpkeepTest):
 
 class Waiting(UpkeepTest):
     def incident(self, **columns):
-        row = {
-            "incident_key": "00000000-0000-0000-0000-000000000000",
-            "accepting": False,
-            "category": "alarm",
-            "priority": 2,
-            "kind": "motion",
-            "first_seen": "now",
-            "last_seen": "now",
-            "last_received_at": "now",
-            "alert_count": 1,
-            **columns,
-        }
-        names, marks = ", ".join(row), ", ".join(["%s"] * len(row))
-        return self.value(
-            self.superuser,
-            f"insert into mobeye.incident ({names}) values ({marks}) returning incident_id",
-            *row.values(),
-        )
+        return insert_incident(self.superuser, **columns)
 
     def ago(self, interval):
         return self.value(self.superuser, "select now() - %s::interval", interval)

@@ -1,20 +1,7 @@
 /* The writer against a real PostgreSQL: what is stored, and that it is stored once. */
 #include "writer_rig.h"
 
-static struct rig rig;
-
-static void setup(void)
-{
-    rig_open(&rig);
-}
-
-static void teardown(void)
-{
-    if (rig.loop)
-        rig_close(&rig);
-}
-
-TestSuite(writer, .init = setup, .fini = teardown, .timeout = 300);
+RIG_SUITE(writer);
 
 static void every_field(struct batch_row *row, uint64_t seq)
 {

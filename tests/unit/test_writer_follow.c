@@ -2,20 +2,7 @@
 #include "writer_rig.h"
 #include "writer_steps.h"
 
-static struct rig rig;
-
-static void setup(void)
-{
-    rig_open(&rig);
-}
-
-static void teardown(void)
-{
-    if (rig.loop)
-        rig_close(&rig);
-}
-
-TestSuite(follow, .init = setup, .fini = teardown, .timeout = 300);
+RIG_SUITE(follow);
 
 static const char verified_sql[] =
     "select coalesce(string_agg(concat_ws(' ', device_id, verified_by, priority), ';' order by device_id, "

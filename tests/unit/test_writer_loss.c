@@ -7,7 +7,7 @@
 
 #include "writer_rig.h"
 
-static struct rig rig;
+RIG_SUITE(loss);
 
 /* One connection through the proxy: fd[0] is the client's, fd[1] the server's. */
 struct pair {
@@ -142,19 +142,6 @@ static void proxy_close(struct proxy *proxy)
         hang_up(proxy->pairs);
     evconnlistener_free(proxy->listener);
 }
-
-static void setup(void)
-{
-    rig_open(&rig);
-}
-
-static void teardown(void)
-{
-    if (rig.loop)
-        rig_close(&rig);
-}
-
-TestSuite(loss, .init = setup, .fini = teardown, .timeout = 300);
 
 static void expect_each_once(const struct owner *owner)
 {

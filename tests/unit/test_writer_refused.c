@@ -12,8 +12,7 @@ static void setup(void)
 
 static void teardown(void)
 {
-    if (rig.loop)
-        rig_close(&rig);
+    rig_close(&rig);
 }
 
 TestSuite(refused, .init = setup, .fini = teardown, .timeout = 300);

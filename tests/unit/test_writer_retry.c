@@ -19,8 +19,7 @@ static void setup(void)
 static void teardown(void)
 {
     PQfinish(conn);
-    if (rig.loop)
-        rig_close(&rig);
+    rig_close(&rig);
 }
 
 TestSuite(retry, .init = setup, .fini = teardown, .timeout = 300);

@@ -156,9 +156,12 @@ static inline void rig_open(struct rig *rig)
     rig_migrate(rig);
 }
 
+/* Safe where it was never opened, as for a test that is skipped. */
 static inline void rig_close(struct rig *rig)
 {
     char sql[200];
+    if (!rig->loop)
+        return;
     PQfinish(rig->admin);
     rig_admin(rig, getenv("MOBEYE_TEST_CONNINFO"));
     snprintf(sql, sizeof(sql), "drop database %s with (force)", rig->name);
@@ -167,6 +170,19 @@ static inline void rig_close(struct rig *rig)
     event_del(&rig->tick);
     loop_free(&rig->loop);
 }
+
+/* A suite whose tests have each a `rig` of their own. */
+#define RIG_SUITE(suite)                                                                                               \
+    static struct rig rig;                                                                                             \
+    static void setup(void)                                                                                            \
+    {                                                                                                                  \
+        rig_open(&rig);                                                                                                \
+    }                                                                                                                  \
+    static void teardown(void)                                                                                         \
+    {                                                                                                                  \
+        rig_close(&rig);                                                                                               \
+    }                                                                                                                  \
+    TestSuite(suite, .init = setup, .fini = teardown, .timeout = 300)
 
 static inline struct str rig_printf(struct buf *arena, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 static inline struct str rig_printf(struct buf *arena, const char *fmt, ...)
