@@ -32,7 +32,13 @@ bool apply_done(const struct apply *apply);
 
 bool apply_database_up(const struct apply *apply);
 
-/* What was received before this wall time is stored. */
+/* A device was found silent: its next alert is told to the database at once. */
+void apply_missed(struct apply *apply, struct str device);
+
+/* Nothing more is accepted: apply_done() is true when what devices said is noted as well. */
+void apply_stop(struct apply *apply);
+
+/* What was received before this wall time is stored, and noted as a sign of life. */
 int64_t apply_until_us(struct apply *apply);
 
 /* Looks for stored segments that are older than journal.keep. */

@@ -82,7 +82,8 @@ static void on_report(void *ctx, struct upkeep_report *ret)
 
 static void on_silent(void *ctx, struct str device)
 {
-    (void)ctx, (void)device;
+    struct pipeline *p = ctx;
+    apply_missed(p->apply, device);
 }
 
 static void look_after_stop(struct pipeline *p, int64_t now_us)
@@ -287,6 +288,7 @@ void pipeline_stop(struct pipeline *p, int64_t give_up_us)
         return;
     p->stop_at_us = loop_mono_us(p->loop) + give_up_us;
     accept_stop(p->accept);
+    apply_stop(p->apply);
     loop_arm(&p->tick, 0);
 }
 

@@ -509,9 +509,17 @@ as $$
 declare
     refreshed bigint;
 begin
+    if devices is null then
+        devices := array(
+            select d.device_id
+              from mobeye.device d
+              left join mobeye.placement p on p.device_id = d.device_id and p.during @> now()
+             where d.state in ('stock', 'placed') and (d.state = 'placed') <> (p.device_id is not null)
+             order by d.device_id);
+    end if;
     update mobeye.device d
        set state = 'stock' -- or placed: check_state() decides
-     where d.state in ('stock', 'placed') and (devices is null or d.device_id = any (devices))
+     where d.state in ('stock', 'placed') and d.device_id = any (devices)
        and (d.state = 'placed') <> mobeye.is_placed(d.device_id);
     get diagnostics refreshed = row_count;
     return refreshed;

@@ -317,7 +317,8 @@ comment on function mobeye.close_restored(bigint[]) is 'Closes service incidents
 -- order, which is that of their keys: two daemons then never wait for each other in a circle.
 -- marks: 1 accepting, 2 urgent, 4 verified by the equipment's own word, 8 nothing of a service incident is active any
 -- more, 16 a drill, 32 category service. A geom that is null, with its accuracy, source and areas, stays as it is.
--- areas are 'layer:code', with U+001F between them.
+-- areas are 'layer:code', with U+001F between them. A thread that is fresh was not there when it was read: where it is
+-- by now, another daemon has made it, and that is a unique violation, as for a key that accepts.
 create or replace function mobeye.store_incidents(
     rules uuid,
     old_id bigint[], old_marks integer[], old_priority integer[],
@@ -331,7 +332,8 @@ create or replace function mobeye.store_incidents(
     new_kind text[], new_device text[], new_rule text[], new_team text[],
     new_gap interval[], new_max_age interval[], new_settle interval[], new_overdue interval[], new_moved_over real[],
     new_verify_within interval[], new_verify_radius real[], new_verify_priority integer[], new_previous bigint[],
-    thread_id uuid[], thread_incident bigint[], thread_active boolean[], thread_since timestamptz[], thread_device text[], thread_input integer[])
+    thread_id uuid[], thread_incident bigint[], thread_active boolean[], thread_since timestamptz[],
+    thread_device text[], thread_input integer[], thread_fresh boolean[])
 returns bigint[]
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -402,8 +404,17 @@ begin
         insert into mobeye.incident_thread as t (thread, incident_id, active, since, device_id, input)
         select n.thread, case when n.incident_id < 0 then new_id[-n.incident_id] else n.incident_id end, n.active,
                n.since, n.device_id, n.input
-          from unnest(thread_id, thread_incident, thread_active, thread_since, thread_device, thread_input)
-               as n (thread, incident_id, active, since, device_id, input)
+          from unnest(thread_id, thread_incident, thread_active, thread_since, thread_device, thread_input,
+                      thread_fresh)
+               as n (thread, incident_id, active, since, device_id, input, fresh)
+         where n.fresh;
+        insert into mobeye.incident_thread as t (thread, incident_id, active, since, device_id, input)
+        select n.thread, case when n.incident_id < 0 then new_id[-n.incident_id] else n.incident_id end, n.active,
+               n.since, n.device_id, n.input
+          from unnest(thread_id, thread_incident, thread_active, thread_since, thread_device, thread_input,
+                      thread_fresh)
+               as n (thread, incident_id, active, since, device_id, input, fresh)
+         where not n.fresh
             on conflict (thread) do update
            set incident_id = excluded.incident_id, active = excluded.active, since = excluded.since;
     end if;

@@ -231,10 +231,12 @@ as $$
 declare
     judged record;
     silent record;
+    heard timestamptz;
 begin
     select * into judged from mobeye.judged_until();
     for silent in
-        select d.device_id, p.placement_id, last.since + d.heartbeat + d.grace as since, s.device_id is not null as known
+        select d.device_id, p.placement_id, last.since as last_at, last.since + d.heartbeat + d.grace as since,
+               s.last_received_at
           from mobeye.device d
           join mobeye.placement p on p.device_id = d.device_id and p.during @> now()
           left join mobeye.device_status s on s.device_id = d.device_id
@@ -246,11 +248,20 @@ begin
            and s.silent_since is null and e.silent is not true
            and last.since + d.heartbeat + d.grace < judged.until
     loop
-        -- A device that was never heard has no status yet.
+        -- A sign of life that was stored, and not noted since the daemon crashed: the next round judges by it.
+        select max(a.received_at) into heard from mobeye.alert a
+         where a.device_id = silent.device_id and a.occurred_at > silent.last_at - interval '1 day'
+           and a.received_at > silent.last_at;
+        -- A device that was never heard has no status yet. One that is heard at this moment is not silent.
         insert into mobeye.device_status as s (device_id, registered, first_received_at, last_received_at,
                                                last_occurred_at, endpoint, source, kind, silent_since)
-        values (silent.device_id, true, '-infinity', '-infinity', '-infinity', '', '', 'comms', silent.since)
-        on conflict (device_id) do update set silent_since = excluded.silent_since;
+        values (silent.device_id, true, coalesce(heard, '-infinity'), coalesce(heard, '-infinity'),
+                coalesce(heard, '-infinity'), '', '', 'comms', case when heard is null then silent.since end)
+        on conflict (device_id) do update
+           set silent_since = excluded.silent_since,
+               last_received_at = greatest(s.last_received_at, excluded.last_received_at)
+         where s.last_received_at is not distinct from silent.last_received_at;
+        continue when heard is not null or not found;
         perform mobeye.open_silence('device', silent.device_id, silent.since, silent.placement_id);
         return next silent.device_id;
     end loop;
@@ -261,6 +272,7 @@ begin
            and not exists (select from mobeye.device d join mobeye.placement p on p.device_id = d.device_id
                             where d.device_id = s.device_id and p.during @> now() and d.heartbeat is not null
                               and d.state not in ('repair', 'retired'))
+         order by s.device_id for update skip locked
     loop
         perform mobeye.end_silence('device', silent.device_id, now());
         update mobeye.device_status s set silent_since = null where s.device_id = silent.device_id;
@@ -281,8 +293,11 @@ declare
 begin
     for late in
         update mobeye.incident i set overdue_since = now()
-         where i.status in ('new', 'reopened') and i.overdue is not null and i.overdue_since is null
-           and i.created_at + i.overdue < now()
+         where i.incident_id in (
+               select w.incident_id from mobeye.incident w
+                where w.status in ('new', 'reopened') and w.overdue is not null and w.overdue_since is null
+                  and w.created_at + w.overdue < now()
+                order by w.incident_id for update skip locked)
         returning i.incident_id
     loop
         perform mobeye.note_change(late, 'overdue');

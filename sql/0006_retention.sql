@@ -78,7 +78,6 @@ begin
     on conflict on constraint figure_pkey do update
        set incidents = f.incidents + excluded.incidents, alerts = f.alerts + excluded.alerts;
     delete from mobeye.incident_history h where h.incident_id = any (ids);
-    delete from mobeye.change c where c.incident_id = any (ids);
     delete from mobeye.incident_thread t where t.incident_id = any (ids);
     delete from mobeye.incident i where i.incident_id = any (ids);
     get diagnostics n = row_count;
@@ -86,7 +85,8 @@ begin
 end
 $$;
 comment on function mobeye.erase_incidents(bigint[]) is
-    'Erases incidents with their history and changes, and counts them in the figures first; returns how many there were.';
+    'Erases incidents with their history, and counts them in the figures first; returns how many there were. Their changes, '
+    'which tell nothing of a person, go with age (mobeye.tidy()).';
 
 -- Partitions that hold nothing but what is older. Their names say what they hold (mobeye.make_partitions()).
 create or replace function mobeye.partitions_before(class text, until timestamptz)
@@ -195,13 +195,22 @@ declare
     total bigint := 0;
     erased bigint;
 begin
-    for due in select * from mobeye.retention_due(camera, alarm, service, incident) loop
+    -- A partition is dropped under a lock that no alert of its class can be stored beside: at the end, and not where it
+    -- takes long to be had.
+    for due in
+        select * from mobeye.retention_due(camera, alarm, service, incident) d
+         order by case when d.what <> 'alerts' then 0 when mobeye.held_alerts(d.partition) then 1 else 2 end, d.until
+    loop
         erased := due.n;
         if due.what = 'alerts' and mobeye.held_alerts(due.partition) then
             execute format('delete from %s a where not exists (select from mobeye.incident i '
                            'where i.incident_id = a.incident_id and i.legal_hold)', due.partition);
         elsif due.what = 'alerts' then
-            execute format('drop table %s', due.partition);
+            begin
+                execute format('drop table %s', due.partition);
+            exception when lock_not_available or deadlock_detected then
+                erased := 0; -- in an hour
+            end;
         elsif due.what = 'incidents' then
             erased := mobeye.erase_incidents(array(
                 select i.incident_id from mobeye.incident i
@@ -228,6 +237,45 @@ end
 $$;
 comment on function mobeye.apply_retention(interval, interval, interval, interval) is
     'Erases what is past its time of keeping (mobeye.retention_due() lists it); returns how many rows.';
+
+-- What is of no use any more, and says nothing of anybody.
+create or replace function mobeye.tidy(alarm interval) returns bigint
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    n bigint;
+    total bigint := 0;
+begin
+    -- Nothing joins an incident that accepts no more, once it is past its gap; an open one is still to be restored by
+    -- those that are active.
+    delete from mobeye.incident_thread t
+     using (select o.thread, o.incident_id, i.status = 'closed' as closed
+              from mobeye.incident_thread o
+              join mobeye.incident i on i.incident_id = o.incident_id
+             where not i.accepting and i.last_seen + coalesce(i.gap, '0') < now() - interval '1 day'
+               and (i.status = 'closed' or not o.active)
+             order by i.incident_id limit 100000
+               for update of i skip locked) as done
+     where t.thread = done.thread and t.incident_id = done.incident_id and (done.closed or not t.active);
+    get diagnostics n = row_count;
+    total := total + n;
+    -- Whole versions: a daemon that knows an older one reads everything.
+    delete from mobeye.registry_log l
+     where l.at < now() - interval '90 days'
+       and l.version < coalesce((select min(k.version) from mobeye.registry_log k
+                                  where k.at >= now() - interval '90 days'), 9223372036854775807);
+    get diagnostics n = row_count;
+    total := total + n;
+    delete from mobeye.change c
+     where c.entry in (select o.entry from mobeye.change o order by o.entry limit 100000) and c.at < now() - alarm;
+    get diagnostics n = row_count;
+    return total + n;
+end
+$$;
+comment on function mobeye.tidy(interval) is
+    'Deletes threads of incidents that are over, changes of the registry from before 90 days, and changes of incidents '
+    'from before the time that alarms are kept; at most 100,000 each. Returns how many rows.';
 
 create or replace function mobeye.hold(incident_id bigint, held boolean, reason text) returns void
 language plpgsql
@@ -358,5 +406,5 @@ $$;
 comment on function mobeye.erase_again(jsonb) is
     'Erases again what a log of erasures (device_id and during) lists, after a backup from before them was restored.';
 
-grant execute on function mobeye.apply_retention(interval, interval, interval, interval),
+grant execute on function mobeye.tidy(interval), mobeye.apply_retention(interval, interval, interval, interval),
     mobeye.retention_due(interval, interval, interval, interval) to mobeye_ingest;

@@ -27,6 +27,7 @@ struct note {
     TAILQ_ENTRY(note) entry;
     int64_t written_us; /* monotonic; 0: never */
     bool heard;         /* since then */
+    int64_t since_us;   /* wall: the first receipt since then */
     uint64_t alerts;    /* since then */
     bool registered;
     enum alert_kind kind;
@@ -45,7 +46,9 @@ TAILQ_HEAD(notes, note);
 /* Invariant: notes are in the order of written_us; slots has each of them once, by its device. */
 struct devices {
     struct notes notes;
-    size_t n, encoded;
+    size_t n;
+    struct note *sent[NOTES_MAX]; /* what was encoded last */
+    size_t n_sent;
     struct note **slots;
 };
 
@@ -162,6 +165,8 @@ void devices_hear(struct devices *d, const struct alert *alert, bool fresh)
     if (!note)
         return;
     note->alerts += fresh;
+    if (!note->heard || alert->received_us < note->since_us)
+        note->since_us = alert->received_us;
     if (note->heard && alert->received_us < note->received_us)
         return;
     note->heard = true;
@@ -172,6 +177,26 @@ void devices_hear(struct devices *d, const struct alert *alert, bool fresh)
 static bool is_due(const struct note *note, int64_t mono_us)
 {
     return note->written_us == 0 || note->written_us + EVERY_US <= mono_us;
+}
+
+void devices_hurry(struct devices *d, struct str device)
+{
+    struct note *note = d->slots[find(d, device)];
+    if (!note)
+        return;
+    note->written_us = 0;
+    TAILQ_REMOVE(&d->notes, note, entry);
+    TAILQ_INSERT_HEAD(&d->notes, note, entry);
+}
+
+int64_t devices_noted_until_us(const struct devices *d)
+{
+    int64_t until_us = INT64_MAX;
+    const struct note *note;
+    TAILQ_FOREACH(note, &d->notes, entry)
+    if (note->heard && note->since_us < until_us)
+        until_us = note->since_us;
+    return until_us;
 }
 
 bool devices_due(struct devices *d, int64_t mono_us)
@@ -224,29 +249,26 @@ void devices_encode(struct devices *d, int64_t mono_us, struct buf values[DEVICE
         TYPE_INT4, TYPE_INT4, TYPE_BYTEA,       TYPE_REAL,        TYPE_TIMESTAMPTZ, TYPE_INT8,
     };
     struct note *note = next_due(TAILQ_FIRST(&d->notes), mono_us);
-    d->encoded = 0;
-    for (; note && d->encoded < NOTES_MAX; note = next_due(TAILQ_NEXT(note, entry), mono_us))
-        d->encoded++;
+    d->n_sent = 0;
+    for (; note && d->n_sent < NOTES_MAX; note = next_due(TAILQ_NEXT(note, entry), mono_us))
+        d->sent[d->n_sent++] = note;
     for (size_t i = 0; i < DEVICES_PARAMS; i++)
-        copyrow_array(&values[i], types[i], d->encoded);
-    note = next_due(TAILQ_FIRST(&d->notes), mono_us);
-    for (size_t i = 0; i < d->encoded; i++, note = next_due(TAILQ_NEXT(note, entry), mono_us))
-        encode(note, values);
+        copyrow_array(&values[i], types[i], d->n_sent);
+    for (size_t i = 0; i < d->n_sent; i++)
+        encode(d->sent[i], values);
 }
 
 /* Nothing was heard since: batches and notes go by the same connection. */
 void devices_noted(struct devices *d, int64_t mono_us)
 {
-    for (struct note *note = TAILQ_FIRST(&d->notes), *next; note && d->encoded > 0; note = next) {
-        next = TAILQ_NEXT(note, entry);
-        if (!note->heard)
-            continue;
+    for (size_t i = 0; i < d->n_sent; i++) {
+        struct note *note = d->sent[i];
         TAILQ_REMOVE(&d->notes, note, entry);
         TAILQ_INSERT_TAIL(&d->notes, note, entry);
         note->written_us = mono_us;
         note->heard = note->has_fix = false;
         note->alerts = 0;
         note->battery_pct = note->signal_dbm = ALERT_NO_INT;
-        d->encoded--;
     }
+    d->n_sent = 0;
 }

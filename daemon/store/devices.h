@@ -14,6 +14,8 @@
 
 enum { DEVICES_MAX = 100000, DEVICES_PARAMS = 13 };
 
+#define DEVICES_ALL INT64_MAX
+
 extern const char devices_sql[];
 extern const Oid devices_types[DEVICES_PARAMS];
 
@@ -25,7 +27,14 @@ void devices_free(struct devices **devices); /* safe on NULL */
 /* Heard: the alert is stored, or was before (fresh: false). Copies what it needs. */
 void devices_hear(struct devices *devices, const struct alert *alert, bool fresh);
 
-/* True where a note is due. Forgets devices that are quiet. */
+/* Its next note, or one that waits, is due at once. */
+void devices_hurry(struct devices *devices, struct str device);
+
+/* Wall time of the first receipt that is in no note yet; INT64_MAX: there is none. */
+int64_t devices_noted_until_us(const struct devices *devices);
+
+/* True where a note is due. Forgets devices that are quiet. DEVICES_ALL for mono_us: whatever was heard is due, here and
+ * in devices_encode(). */
 bool devices_due(struct devices *devices, int64_t mono_us);
 
 /* Appends the notes that are due, at most some hundreds, to the bufs of values, which are empty. */

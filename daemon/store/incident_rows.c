@@ -18,7 +18,7 @@ enum { IS_ACCEPTING = 1, IS_URGENT = 2, IS_VERIFIED = 4, IS_RESTORED = 8, IS_DRI
 /* Parameters of mobeye.store_incidents(): those of incidents that the database has, then the same of new ones, and what
  * is settled when they are made, then those of threads. */
 enum { RULES, OLD, NEW = OLD + 16, NEW_ONLY = NEW + 16, THREADS = NEW_ONLY + 13 };
-_Static_assert(THREADS + 6 == INCIDENT_STORE_PARAMS, "as many as the function has");
+_Static_assert(THREADS + 7 == INCIDENT_STORE_PARAMS, "as many as the function has");
 
 /* Elements of the arrays, from OLD or NEW on: id or key, and what alerts change. */
 static const uint32_t state_types[16] = {
@@ -32,12 +32,13 @@ static const uint32_t new_types[13] = {
     TYPE_INTERVAL, TYPE_REAL, TYPE_INTERVAL, TYPE_REAL, TYPE_INT4,     TYPE_INT8,
 };
 
-static const uint32_t thread_types[6] = {TYPE_UUID, TYPE_INT8, TYPE_BOOL, TYPE_TIMESTAMPTZ, TYPE_TEXT, TYPE_INT4};
+static const uint32_t thread_types[7] = {TYPE_UUID, TYPE_INT8, TYPE_BOOL, TYPE_TIMESTAMPTZ,
+                                         TYPE_TEXT, TYPE_INT4, TYPE_BOOL};
 
 const char incident_store_sql[] =
     "select mobeye.store_incidents($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, "
     "$19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, "
-    "$41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51, $52)";
+    "$41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51, $52, $53)";
 
 #define STATE_ARRAYS                                                                                                   \
     TYPE_INT4_ARRAY, TYPE_INT4_ARRAY, TYPE_TIMESTAMPTZ_ARRAY, TYPE_TIMESTAMPTZ_ARRAY, TYPE_TIMESTAMPTZ_ARRAY,          \
@@ -49,7 +50,7 @@ const Oid incident_store_types[INCIDENT_STORE_PARAMS] = {
     TYPE_TEXT_ARRAY,     TYPE_TEXT_ARRAY,        TYPE_TEXT_ARRAY,     TYPE_TEXT_ARRAY, TYPE_INTERVAL_ARRAY,
     TYPE_INTERVAL_ARRAY, TYPE_INTERVAL_ARRAY,    TYPE_INTERVAL_ARRAY, TYPE_REAL_ARRAY, TYPE_INTERVAL_ARRAY,
     TYPE_REAL_ARRAY,     TYPE_INT4_ARRAY,        TYPE_INT8_ARRAY,     TYPE_UUID_ARRAY, TYPE_INT8_ARRAY,
-    TYPE_BOOL_ARRAY,     TYPE_TIMESTAMPTZ_ARRAY, TYPE_TEXT_ARRAY,     TYPE_INT4_ARRAY,
+    TYPE_BOOL_ARRAY,     TYPE_TIMESTAMPTZ_ARRAY, TYPE_TEXT_ARRAY,     TYPE_INT4_ARRAY, TYPE_BOOL_ARRAY,
 };
 
 void incident_rows_free(struct incident_rows *rows)
@@ -216,6 +217,7 @@ static void put_threads(const struct incident_rows *rows, const struct incident_
         param_time(&values[3], thread->since_us);
         param_text(&values[4], alert->device);
         param_int4(&values[5], alert->input);
+        param_bool(&values[6], thread->fresh);
     }
     free(order);
 }
@@ -236,7 +238,7 @@ bool incident_rows_encode(struct incident_rows *rows, const struct incident_ask 
     values[NEW].len = 0;
     copyrow_array(&values[NEW], TYPE_UUID, rows->n_fresh);
     begin_arrays(&values[NEW_ONLY], new_types, 13, rows->n_fresh);
-    begin_arrays(&values[THREADS], thread_types, 6, threads);
+    begin_arrays(&values[THREADS], thread_types, 7, threads);
     put_incidents(rows, values);
     put_threads(rows, ask, batch, threads, &values[THREADS]);
     return true;

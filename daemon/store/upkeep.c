@@ -39,7 +39,8 @@ struct upkeep {
     size_t duty;    /* index into duties */
     unsigned round; /* since it leads */
     bool leading;
-    bool failed; /* the statement on its way */
+    bool failed;        /* the statement on its way */
+    struct fault fault; /* why */
     struct event timer;
     struct complaint complaint;
     bool quiet;
@@ -61,6 +62,11 @@ static void append_retention(const struct upkeep *u, const char *sql, struct buf
     buf_printf(out, ")");
 }
 
+static void append_tidy(const struct upkeep *u, const char *sql, struct buf *out)
+{
+    buf_printf(out, "%s(interval '%" PRId64 " microseconds')", sql, u->conf->retention.class_us[CLASS_ALARM]);
+}
+
 static const struct {
     const char *name; /* as a complaint says it */
     const char *sql;
@@ -68,12 +74,14 @@ static const struct {
     unsigned every;     /* rounds */
     bool tells_devices; /* its rows are devices that were found silent */
 } duties[] = {
+    {"states of devices", "select mobeye.refresh_states()", append_plain, 1, false},
     {"endpoints that went silent", "select mobeye.watch_endpoints()", append_plain, 1, false},
     {"devices that went silent", "select mobeye.watch_devices()", append_plain, 1, true},
     {"overdue incidents", "select mobeye.mark_overdue()", append_plain, 1, false},
     {"unattended incidents", "select mobeye.close_unattended()", append_plain, 1, false},
     {"mutes that ended", "select mobeye.end_mutes()", append_plain, 1, false},
     {"retention", "select mobeye.apply_retention", append_retention, 60, false},
+    {"what is of no use any more", "select mobeye.tidy", append_tidy, 60, false},
 };
 
 #define N_DUTIES (sizeof(duties) / sizeof(duties[0]))
@@ -175,12 +183,11 @@ static const char *doing(const struct upkeep *u)
 /* The schema may be another program's or not be there yet: the writer tells of that, and waits as well. */
 static void complain(struct upkeep *u, const PGresult *result)
 {
-    struct fault fault;
-    fault_read(&fault, result);
+    fault_read(&u->fault, result);
     u->failed = true;
     if (!u->quiet)
         log_complain(&u->complaint, loop_mono_us(u->loop), LOG_LEVEL_WARNING, SUBJECT, "%s: %s (SQLSTATE %s)", doing(u),
-                     fault.text, fault.sqlstate);
+                     u->fault.text, u->fault.sqlstate);
 }
 
 static void tell_devices(struct upkeep *u, const PGresult *result)
@@ -203,11 +210,14 @@ static void over(struct upkeep *u)
 {
     bool failed = u->failed;
     u->failed = false;
-    if (u->state == UPKEEP_PREPARING) {
+    if (failed && u->fault.class == SQLSTATE_RECONNECT) { /* it follows another server, which is looked for */
+        pgconn_drop(u->conn, u->fault.text);
+    } else if (u->state == UPKEEP_PREPARING) {
         report_in(u);
     } else if (u->state == UPKEEP_REPORTING && failed) {
         rest(u);
     } else if (u->state == UPKEEP_REPORTING) {
+        pgconn_settled(u->conn);
         log_recover(&u->complaint, SUBJECT, "goes on");
         lead(u);
     } else if (u->state == UPKEEP_LEADING) {

@@ -376,7 +376,8 @@ bool writer_idle(const struct writer *w)
 
 bool writer_quiet(const struct writer *w)
 {
-    return w->n == 0 && w->state != WRITER_FOLLOWING && !writer_follow_waits(w);
+    bool noted = !w->hurry || writer_noted_until_us(w) == INT64_MAX;
+    return w->n == 0 && w->state != WRITER_FOLLOWING && !writer_follow_waits(w) && noted;
 }
 
 struct writer_counts writer_counts(const struct writer *w)

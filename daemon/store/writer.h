@@ -47,7 +47,7 @@ enum writer_state {
     WRITER_READING,    /* incidents that the alerts may join are locked and read. -> STORING; the fold changed none
                           -> ALERTS; another daemon made one at this moment -> ROLLBACK -> OPENING */
     WRITER_STORING,    /* those that the fold made or changed are stored. -> ALERTS; another daemon has made one of the
-                          same key -> ROLLBACK -> OPENING */
+                          same key, or thread -> ROLLBACK -> OPENING */
     WRITER_ALERTS,     /* COPY of the alerts. -> ENDING; no partition -> ROLLBACK; a row is refused -> ISOLATING */
     WRITER_ISOLATING,  /* COPY piece by piece until all refused rows are known. -> ROLLBACK -> OPENING, without them */
     WRITER_ENDING,     /* refused and unreadable rows go to quarantine; changes of incidents get their numbers; commit,
@@ -141,7 +141,16 @@ void writer_reconfigure(struct writer *writer, const struct writer_options *opti
 /* True where no batch is on its way. */
 bool writer_idle(const struct writer *writer);
 
-/* True where nothing waits to follow on commits either: for an orderly stop. */
+/* The device was found silent: what is next heard of it is told to the database at once. */
+void writer_missed(struct writer *writer, struct str device);
+
+/* Wall time of the first receipt that is stored but not yet noted as a device's sign of life; INT64_MAX: none. */
+int64_t writer_noted_until_us(const struct writer *writer);
+
+/* For an orderly stop: what devices said is noted now, not within a minute. */
+void writer_hurry(struct writer *writer);
+
+/* True where nothing waits to follow on commits either. What devices said may wait, unless in a hurry. */
 bool writer_quiet(const struct writer *writer);
 
 struct writer_counts writer_counts(const struct writer *writer);

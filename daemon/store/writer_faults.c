@@ -217,7 +217,7 @@ static void transaction_fault(struct writer *w)
         w->expect_duplicates = true;
         writer_claim(w);
     } else if (w->state == WRITER_STORING && taken && w->agains < AGAINS_MAX) {
-        writer_again(w, "another daemon has made an incident of the same key");
+        writer_again(w, "another daemon has made an incident of the same key or thread");
     } else if (fault->class == SQLSTATE_PARTITION && in_rows && !w->partitions_made) {
         writer_rollback(w, AFTER_ROLLBACK_PARTITIONS, "a partition is missing");
     } else if (fault->class == SQLSTATE_REFUSED || fault->class == SQLSTATE_PARTITION) {

@@ -15,6 +15,12 @@ bool writer_follow_waits(const struct writer *w)
     return w->rules_due || w->recheck_due || w->follow.n_raises > 0 || w->follow.n_hints > 0;
 }
 
+/* For the notes of devices. */
+static int64_t now_us(const struct writer *w)
+{
+    return w->hurry ? DEVICES_ALL : loop_mono_us(w->loop);
+}
+
 static enum writer_follow what_is_due(struct writer *w)
 {
     if (w->rules_due)
@@ -25,7 +31,7 @@ static enum writer_follow what_is_due(struct writer *w)
         return FOLLOW_ANNOUNCE;
     if (w->follow.n_raises > 0)
         return FOLLOW_VERIFY;
-    return devices_due(w->devices, loop_mono_us(w->loop)) ? FOLLOW_DEVICES : FOLLOW_NOTHING;
+    return devices_due(w->devices, now_us(w)) ? FOLLOW_DEVICES : FOLLOW_NOTHING;
 }
 
 static void put_rules(struct writer *w, struct buf *values)
@@ -52,7 +58,7 @@ static void put_hints(struct writer *w, struct buf *values)
 
 static void put_devices(struct writer *w, struct buf *values)
 {
-    devices_encode(w->devices, loop_mono_us(w->loop), values);
+    devices_encode(w->devices, now_us(w), values);
 }
 
 static const Oid rules_types[] = {TYPE_UUID, TYPE_TEXT, TYPE_TEXT};
@@ -73,10 +79,10 @@ static const struct {
 
 bool writer_follow_next(struct writer *w, bool idle)
 {
-    int64_t now_us = loop_mono_us(w->loop);
+    int64_t mono_us = loop_mono_us(w->loop);
     struct buf values[DEVICES_PARAMS] = {0};
-    bool due = idle || (w->follow_since_us > 0 && now_us - w->follow_since_us >= EVERY_US);
-    if (!due || now_us < w->follow_after_us)
+    bool due = idle || (w->follow_since_us > 0 && mono_us - w->follow_since_us >= EVERY_US);
+    if (!due || mono_us < w->follow_after_us)
         return false;
     w->following = what_is_due(w);
     if (w->following == FOLLOW_NOTHING) {
@@ -91,6 +97,31 @@ bool writer_follow_next(struct writer *w, bool idle)
     for (size_t i = 0; i < DEVICES_PARAMS; i++)
         buf_free(&values[i]);
     return true;
+}
+
+/* What waits has its turn as soon as may be. */
+static void look_now(struct writer *w)
+{
+    if (w->follow_since_us == 0)
+        w->follow_since_us = loop_mono_us(w->loop);
+    event_active(&w->kick, 0, 0);
+}
+
+void writer_missed(struct writer *w, struct str device)
+{
+    devices_hurry(w->devices, device);
+    look_now(w);
+}
+
+int64_t writer_noted_until_us(const struct writer *w)
+{
+    return devices_noted_until_us(w->devices);
+}
+
+void writer_hurry(struct writer *w)
+{
+    w->hurry = true;
+    look_now(w);
 }
 
 /* The parcel's batch is committed. */

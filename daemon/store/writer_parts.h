@@ -87,7 +87,7 @@ struct writer {
 
     /* What follows on commits. */
     enum writer_follow following; /* while FOLLOWING */
-    bool rules_due, recheck_due;
+    bool rules_due, recheck_due, hurry;
     struct follow follow;
     struct devices *devices;
     int64_t follow_since_us; /* monotonic: when it began to wait; 0: nothing waits */

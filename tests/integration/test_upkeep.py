@@ -1,4 +1,6 @@
 """What the daemon looks after by itself: silence, retention; one daemon of several."""
+import psycopg
+
 from harness.alerts import alert
 from harness.peers import Dealer
 from harness.wait import wait_until
@@ -58,6 +60,38 @@ def test_what_is_past_its_time_is_erased(database, daemons):
     daemons(database.ingest).start()
     wait_until(lambda: database.value("select count(*) from mobeye.partitions_before('camera', now() - interval '35 days')")
                == 0, "old partitions are gone")
+
+
+def test_who_changes_areas_does_not_wait_for_the_daemon_that_looks_after_it_all(database, daemons):
+    daemons(database.ingest).start()
+    wait_until(lambda: database.value("select count(*) from pg_locks where locktype = 'advisory'") == 1, "it leads")
+    with psycopg.connect(database.conninfo, autocommit=True) as staff:
+        staff.execute("set lock_timeout = '10s'")
+        staff.execute("insert into mobeye.area (layer, code, name, geom) values"
+                      " ('wijk', 'W1', 'W1', 'SRID=4326;POLYGON((5 52, 6 52, 6 53, 5 52))')")
+
+
+def test_a_device_that_was_missed_is_back_at_once(database, daemons, context):
+    """Within the minute in which nothing else is noted of it."""
+    daemon = daemons(database.ingest).start()
+    never_a_gap(database, daemon)
+    database.execute(PLACED)
+    dealer = Dealer(context, daemon.address())
+
+    def keepalive(number, device):
+        assert dealer.ask(alert(f"{number}-{device}", device=device, kind="keepalive")).word == b"ACK"
+
+    keepalive(1, "NL-1")
+    keepalive(1, "NL-2")
+    wait_until(lambda: database.value("select count(*) from mobeye.device_status") == 2, "both are noted")
+    database.execute("update mobeye.device_status set last_received_at = now() - interval '4 hours'")
+    database.execute("update mobeye.alert set received_at = now() - interval '5 hours'")
+    database.disconnect_all()  # the next round begins with the next connection
+    wait_until(lambda: database.rows(STATUS) == [("new", None, "NL-1")], "the device is silent")
+    keepalive(2, "NL-2")
+    keepalive(2, "NL-1")
+    wait_until(lambda: database.rows(STATUS) == [("closed", "restored", "NL-1")], "the device is heard again")
+    assert database.value("select alerts from mobeye.device_status where device_id = 'NL-2'") == 1
 
 
 def test_two_daemons_take_it_in_turns(database, daemons):

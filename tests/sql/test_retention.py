@@ -88,20 +88,17 @@ class Classes(RetentionTest):
         self.apply()
         self.assertEqual(self.incidents(), [still, late])
 
-    def test_history_changes_and_threads_go_with_their_incident(self):
+    def test_history_and_threads_go_with_their_incident(self):
         gone = self.incident()
-        for table, columns, values in (
-            ("incident_history", "actor, action", "'a', 'note'"),
-            ("change", "op, status, priority, category", "'new', 'new', 2, 'alarm'"),
-        ):
-            self.superuser.execute(f"insert into mobeye.{table} (incident_id, {columns}) values ({gone}, {values})")
+        self.superuser.execute(
+            f"insert into mobeye.incident_history (incident_id, actor, action) values ({gone}, 'a', 'note')"
+        )
         self.superuser.execute(
             "insert into mobeye.incident_thread (thread, incident_id, active, device_id)"
-            " values (gen_random_uuid(), %s, true, 'd')",
-            [gone],
+            f" values (gen_random_uuid(), {gone}, true, 'd')"
         )
         self.apply()
-        for table in ("incident_history", "change", "incident_thread"):
+        for table in ("incident_history", "incident_thread"):
             self.assertEqual(self.value(self.superuser, f"select count(*) from mobeye.{table}"), 0)
 
     def test_the_log_of_erasures_says_what_kind_and_how_many(self):
@@ -137,6 +134,89 @@ class Classes(RetentionTest):
             self.superuser.execute("select device_id from mobeye.device_status order by 1").fetchall(),
             [("known",), ("stranger kept",)],
         )
+
+
+    def test_a_partition_that_is_read_is_dropped_later_and_holds_up_nothing_else(self):
+        self.alert("camera", "30 days", "read")
+        self.alert("battery", "130 days", "gone")
+        self.incident()
+        reader = self.connect()
+        with reader.transaction(force_rollback=True):
+            reader.execute("select from mobeye.alert_camera")
+            self.assertEqual(self.apply(), 2)
+        self.assertEqual(self.events(), ["read"])
+        self.assertEqual(self.apply(), 1)
+        self.assertEqual(self.events(), [])
+
+    def test_partitions_are_dropped_last(self):
+        self.alert("camera", "30 days")
+        self.incident()
+        self.superuser.execute("insert into mobeye.alert_identity values (gen_random_uuid(), current_date - 428)")
+        self.apply()
+        order = [row[0] for row in self.superuser.execute("select what from mobeye.erasure order by erasure_id")]
+        self.assertEqual(order[-1], "alerts")
+
+
+class Tidy(RetentionTest):
+    def tidy(self):
+        return self.value(self.ingest, "select mobeye.tidy('365 days')")
+
+    def thread(self, incident, active):
+        return self.value(
+            self.superuser,
+            "insert into mobeye.incident_thread (thread, incident_id, active, device_id)"
+            " values (gen_random_uuid(), %s, %s, 'd') returning incident_id",
+            incident,
+            active,
+        )
+
+    def test_threads_go_when_nothing_can_follow_them(self):
+        still_open = {"status": "new", "closed_at": None, "outcome": None}
+        cases = (
+            ("gone", True, {"ended": "25 hours"}),
+            ("kept", True, {"ended": "23 hours"}),
+            ("kept", False, {"ended": "25 hours", "gap": "2 hours"}),
+            ("gone", False, {"ended": "25 hours", **still_open}),
+            ("kept", True, {"ended": "25 hours", **still_open}),  # still to be restored
+            ("kept", False, {"ended": "25 hours", "accepting": True, **still_open}),
+        )
+        fates = {self.thread(self.incident(**row), active): fate for fate, active, row in cases}
+        self.assertEqual(self.tidy(), 2)
+        left = {row[0] for row in self.superuser.execute("select incident_id from mobeye.incident_thread")}
+        self.assertEqual(left, {incident for incident, fate in fates.items() if fate == "kept"})
+
+    def test_an_incident_that_somebody_works_on_is_passed_over(self):
+        incident = self.incident(ended="2 days")
+        self.thread(incident, False)
+        person = self.connect()
+        with person.transaction(force_rollback=True):
+            person.execute("select from mobeye.incident for update")
+            self.assertEqual(self.tidy(), 0)
+        self.assertEqual(self.tidy(), 1)
+
+    def test_old_versions_of_the_registry_go_and_daemons_that_are_behind_read_all(self):
+        self.superuser.execute("truncate mobeye.registry_log")
+        for name in ("a", "b", "c"):
+            self.superuser.execute("insert into mobeye.device (device_id) values (%s)", [name])
+        first, second, third = (row[0] for row in self.superuser.execute("select version from mobeye.registry_log order by 1"))
+        self.superuser.execute("update mobeye.registry_log set at = now() - interval '91 days' where version <= %s", [second])
+
+        def kind(known):
+            return self.ingest.execute("select name from mobeye.registry_since(%s)", [known]).fetchone()[0]
+
+        self.assertEqual(self.tidy(), 2)
+        self.assertEqual([kind(known) for known in (first, second, third)], ["everything", "changes", "changes"])
+        self.superuser.execute("update mobeye.registry_log set at = now() - interval '91 days'")
+        self.assertEqual(self.tidy(), 1)
+        self.assertEqual([kind(known) for known in (second, third)], ["everything", "changes"])
+
+    def test_changes_go_with_the_alarms(self):
+        for days in (364, 366):
+            self.superuser.execute(
+                "insert into mobeye.change (incident_id, op, status, priority, category, at)"
+                " values (1, 'new', 'new', 2, 'alarm', now() - make_interval(days => %s))", [days])
+        self.assertEqual(self.tidy(), 1)
+        self.assertEqual(self.value(self.superuser, "select count(*) from mobeye.change"), 1)
 
 
 class Holds(RetentionTest):

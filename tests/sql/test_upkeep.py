@@ -1,6 +1,8 @@
 """What a daemon does once a minute: silence, overdue and unattended incidents."""
 
-from support import SchemaTest
+from concurrent.futures import ThreadPoolExecutor
+
+from support import PATIENCE_S, SchemaTest, insert_alert
 
 JOURNAL = "00000000-0000-0000-0000-000000000001"
 
@@ -132,6 +134,35 @@ class Devices(UpkeepTest):
         self.report(accepting="40 minutes")
         self.assertEqual(self.silent(), ["a"])
 
+    def test_what_was_stored_and_never_noted_is_a_sign_of_life(self):
+        self.superuser.execute("select mobeye.premake_partitions()")
+        for name in ("crashed", "unnoted", "silent"):
+            self.device(name)
+        self.heard("crashed", "2 hours")
+        self.heard("silent", "2 hours")
+        at = self.value(self.superuser, "select now() - interval '30 minutes'")
+        for name in ("crashed", "unnoted"):
+            insert_alert(self.superuser, "motion", at, event_id=name, device_id=name, received_at=at)
+        self.report()
+        self.assertEqual(self.silent(), ["silent"])
+        self.superuser.execute("delete from mobeye.alert")
+        self.assertEqual(self.silent(), [])
+
+    def test_one_that_is_heard_at_this_moment_is_not_silent(self):
+        self.device("a")
+        self.heard("a", "2 hours")
+        self.report()
+        writer = self.connect()
+        writer.execute("begin")
+        writer.execute("update mobeye.device_status set last_received_at = now() where device_id = 'a'")
+        with ThreadPoolExecutor(1) as pool:
+            judged = pool.submit(self.silent)
+            while not self.value(self.superuser, "select count(*) from pg_locks where not granted"):
+                pass
+            writer.execute("commit")
+            self.assertEqual(judged.result(PATIENCE_S), [])
+        self.assertEqual(self.open_incidents(), [])
+
     def test_a_silence_ends_as_restored_where_the_device_is_no_longer_placed(self):
         self.device("a")
         self.report()
@@ -224,6 +255,16 @@ class Waiting(UpkeepTest):
         self.assertEqual(
             self.superuser.execute("select incident_id, op from mobeye.change").fetchall(), [(late, "overdue")]
         )
+
+    def test_one_that_somebody_works_on_at_this_moment_is_marked_later(self):
+        held = self.incident(overdue="15 minutes", created_at=self.ago("16 minutes"))
+        late = self.incident(overdue="15 minutes", created_at=self.ago("16 minutes"))
+        person = self.connect()
+        with person.transaction(force_rollback=True):
+            person.execute("select from mobeye.incident where incident_id = %s for update", [held])
+            self.ingest.execute("set lock_timeout = '10s'")
+            self.assertEqual(self.value(self.ingest, "select mobeye.mark_overdue()"), 1)
+        self.assertEqual(self.value(self.superuser, "select incident_id from mobeye.change"), late)
 
     def test_the_end_of_a_mute_is_told_of_what_is_still_open(self):
         device = self.incident(device_id="muted")

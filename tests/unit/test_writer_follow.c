@@ -229,5 +229,50 @@ Test(follow, what_devices_say_is_noted_at_most_once_a_minute)
     owner_more(&owner, 1);
     RIG_WAIT(&rig, OWNER_STORED(&owner) && writer_quiet(owner.writer));
     RIG_EXPECT(&rig, "select alerts from mobeye.device_status where device_id = 'NL-1'", "2");
+    cr_expect_eq(writer_noted_until_us(owner.writer), RIG_TIME_US + 30 * CLOCK_SECOND);
+    owner_stop(&owner);
+}
+
+/* Each: NL-1 and NL-2 are noted; then both are heard again within the minute. */
+static void hear_twice(struct owner *owner)
+{
+    static const struct step steps[] = {
+        {0, "NL-1", KIND_KEEPALIVE, PHASE_RAISE, 0, NULL, 0, 0, 0},
+        {1, "NL-2", KIND_KEEPALIVE, PHASE_RAISE, 0, NULL, 0, 0, 0},
+        {30, "NL-1", KIND_KEEPALIVE, PHASE_RAISE, 0, NULL, 0, 0, 0},
+        {31, "NL-2", KIND_KEEPALIVE, PHASE_RAISE, 0, NULL, 0, 0, 0},
+    };
+    *owner = (struct owner){.total = 2, .change = play_ours};
+    ours = steps;
+    owner_start(owner, &rig, "a", rig.conninfo);
+    RIG_WAIT(&rig, rig_number(&rig, "select count(*) from mobeye.device_status") == 2);
+    cr_expect_eq(writer_noted_until_us(owner->writer), INT64_MAX);
+    owner_more(owner, 2);
+    RIG_WAIT(&rig, OWNER_STORED(owner) && writer_quiet(owner->writer));
+}
+
+static const char alerts_sql[] =
+    "select string_agg(device_id || ' ' || alerts, ';' order by device_id) from mobeye.device_status";
+
+Test(follow, a_device_that_is_missed_is_noted_at_once)
+{
+    struct owner owner;
+    hear_twice(&owner);
+    writer_missed(owner.writer, STR("NL-2"));
+    writer_missed(owner.writer, STR("NL-3"));
+    RIG_WAIT(&rig, rig_number(&rig, "select alerts from mobeye.device_status where device_id = 'NL-2'") == 2);
+    RIG_EXPECT(&rig, alerts_sql, "NL-1 1;NL-2 2");
+    cr_expect_eq(writer_noted_until_us(owner.writer), RIG_TIME_US + 30 * CLOCK_SECOND);
+    owner_stop(&owner);
+}
+
+Test(follow, at_a_stop_what_devices_said_is_noted)
+{
+    struct owner owner;
+    hear_twice(&owner);
+    writer_hurry(owner.writer);
+    cr_expect_not(writer_quiet(owner.writer));
+    RIG_WAIT(&rig, writer_quiet(owner.writer));
+    RIG_EXPECT(&rig, alerts_sql, "NL-1 2;NL-2 2");
     owner_stop(&owner);
 }

@@ -272,6 +272,33 @@ Test(incidents, a_key_that_another_daemon_is_making_is_joined)
     owner_stop(&other);
 }
 
+/* The rules of the two make different keys of what is one thread: it leads to one incident, and is active in one. */
+Test(incidents, a_thread_that_another_daemon_is_making_is_followed)
+{
+    static const struct step steps[] = {
+        {0, "NL-1", KIND_MOTION, PHASE_RAISE, 1, &default_rule, 0, 0, 0},
+        {1, "NL-1", KIND_MOTION, PHASE_RAISE, 1, &endpoint_rule, 0, 0, 0},
+    };
+    struct owner one = {.total = 0, .change = play_ours};
+    struct owner other = {.total = 0, .change = play_theirs, .journal = {9, 1}};
+    ours = steps;
+    theirs = steps + 1;
+    owner_start(&one, &rig, "one", rig.conninfo);
+    owner_start(&other, &rig, "other", rig.conninfo);
+    RIG_WAIT(&rig, one.up && other.up);
+    rig_sql(&rig, "begin; lock table mobeye.alert in share mode");
+    owner_more(&one, 1);
+    RIG_WAIT(&rig, rig_number(&rig, "select count(*) from pg_locks where not granted") == 1);
+    owner_more(&other, 1);
+    RIG_WAIT(&rig, rig_number(&rig, "select count(*) from pg_locks where not granted") == 2);
+    rig_sql(&rig, "commit");
+    RIG_WAIT(&rig, OWNER_STORED(&one) && OWNER_STORED(&other));
+    RIG_EXPECT(&rig, "select concat_ws(' ', count(*), sum(alert_count), sum(active)) from mobeye.incident", "1 2 1");
+    cr_expect_eq(writer_counts(other.writer).again, 1);
+    owner_stop(&one);
+    owner_stop(&other);
+}
+
 static void kill_backends(void)
 {
     rig_sql(&rig,
