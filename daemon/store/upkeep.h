@@ -41,6 +41,10 @@ void upkeep_free(struct upkeep **upkeep); /* safe on NULL; whatever is on its wa
 /* While it is quiet, as it is at first, it does not complain: the writer tells what is wrong with the database. */
 void upkeep_quiet(struct upkeep *upkeep, bool quiet);
 
+/* An endpoint has gone silent, or is heard again: the next round begins in a second, or soon after the one that is
+ * under way. */
+void upkeep_soon(struct upkeep *upkeep);
+
 /* Another configuration; connects anew where conninfo or instance differ. */
 void upkeep_reload(struct upkeep *upkeep, const struct conf *conf);
 
