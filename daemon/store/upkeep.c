@@ -14,7 +14,7 @@
 
 #define SUBJECT "upkeep"
 
-#define ROUND_US CLOCK_MINUTE
+#define ROUND_US (20 * CLOCK_SECOND)
 
 /* The database counts the silence of an endpoint from when it was told of it, which is after the daemon began to. */
 #define SOON_US CLOCK_SECOND
@@ -82,10 +82,10 @@ static const struct {
     {"endpoints that went silent", "select mobeye.watch_endpoints()", append_plain, 1, false},
     {"devices that went silent", "select mobeye.watch_devices()", append_plain, 1, true},
     {"overdue incidents", "select mobeye.mark_overdue()", append_plain, 1, false},
-    {"unattended incidents", "select mobeye.close_unattended()", append_plain, 1, false},
+    {"unattended incidents", "select mobeye.close_unattended()", append_plain, 3, false},
     {"mutes that ended", "select mobeye.end_mutes()", append_plain, 1, false},
-    {"retention", "select mobeye.apply_retention", append_retention, 60, false},
-    {"what is of no use any more", "select mobeye.tidy", append_tidy, 60, false},
+    {"retention", "select mobeye.apply_retention", append_retention, 180, false},
+    {"what is of no use any more", "select mobeye.tidy", append_tidy, 180, false},
 };
 
 #define N_DUTIES (sizeof(duties) / sizeof(duties[0]))

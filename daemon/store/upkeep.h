@@ -1,9 +1,9 @@
 /*
- * Upkeep: what has to be done once a minute though no alert asks for it (sql/0005_upkeep.sql). Every daemon reports
- * that it lives; the rest is done by one of them, the one that holds the advisory lock: silence, overdue and unattended
- * incidents, retention.
+ * Upkeep: what has to be done three times a minute though no alert asks for it (sql/0005_upkeep.sql). Every daemon
+ * reports that it lives; the rest is done by one of them, the one that holds the advisory lock: silence, overdue and
+ * unattended incidents, retention.
  *
- * On a connection of its own: a duty that takes long, or fails, holds up no alert. It is tried again a minute later.
+ * On a connection of its own: a duty that takes long, or fails, holds up no alert. It is tried again in the next round.
  */
 #ifndef MOBEYE_STORE_UPKEEP_H
 #define MOBEYE_STORE_UPKEEP_H
