@@ -449,12 +449,15 @@ void accept_room(struct accept *a)
     }
 }
 
-void accept_look(struct accept *a)
+bool accept_look(struct accept *a)
 {
+    bool changed = false;
     for (size_t i = 0; i < endpoint_set_count(a->endpoints); i++) {
         struct endpoint *endpoint = endpoint_set_at(a->endpoints, i);
-        intake_look(intake_of(a, endpoint), endpoint_conf(endpoint)->expect_every_us, loop_mono_us(a->loop));
+        if (intake_look(intake_of(a, endpoint), endpoint_conf(endpoint)->expect_every_us, loop_mono_us(a->loop)))
+            changed = true;
     }
+    return changed;
 }
 
 int64_t accept_heard_us(const struct accept *a, const char *endpoint)

@@ -36,8 +36,8 @@ void accept_stop(struct accept *accept);
 /* The journal may have room again: records that are held for it are tried. */
 void accept_room(struct accept *accept);
 
-/* Looks which endpoints have gone silent; called every now and then. */
-void accept_look(struct accept *accept);
+/* Looks which endpoints are silent; called every now and then. True where one has become so, or is no longer. */
+bool accept_look(struct accept *accept);
 
 /* Wall time when the endpoint last took a message that was not refused; ALERT_NO_TIME: not since the start. */
 int64_t accept_heard_us(const struct accept *accept, const char *endpoint);

@@ -86,17 +86,24 @@ int64_t intake_heard_us(const struct intake *list, const char *endpoint)
     return ALERT_NO_TIME;
 }
 
-void intake_look(struct intake *intake, int64_t expect_every_us, int64_t mono_us)
+static void falls_silent(struct intake *intake, int64_t expect_every_us)
 {
-    bool silent = expect_every_us > 0 && mono_us - intake->heard_us >= expect_every_us;
-    if (!silent) {
-        speaks_again(intake);
-        return;
-    }
     if (intake->counters->endpoint_silent == 0)
         log_warning(intake->subject, "is silent: nothing was taken from it for %.0f s (expect_every)",
                     (double)expect_every_us / CLOCK_SECOND);
     intake->counters->endpoint_silent = 1;
+}
+
+bool intake_look(struct intake *intake, int64_t expect_every_us, int64_t mono_us)
+{
+    bool silent = expect_every_us > 0 && mono_us - intake->heard_us >= expect_every_us;
+    bool changed = silent != intake->looked_silent;
+    if (silent)
+        falls_silent(intake, expect_every_us);
+    else
+        speaks_again(intake);
+    intake->looked_silent = silent;
+    return changed;
 }
 
 struct dc09_keys **intake_load_keys(const struct conf *conf, struct err *err)

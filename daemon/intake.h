@@ -34,6 +34,7 @@ struct intake {
     struct dc09_keys *keys; /* NULL: none */
     int64_t heard_us;       /* monotonic: when the last message that was not refused came, or the start */
     int64_t heard_wall_us;  /* the same on the wall; ALERT_NO_TIME: none since the start */
+    bool looked_silent;     /* as intake_look() last returned it */
 };
 
 /* The one of these counters in the list: found or made. */
@@ -46,8 +47,9 @@ void intake_heard(struct intake *intake, int64_t mono_us, int64_t wall_us);
 /* Wall time of the last such message of the endpoint; ALERT_NO_TIME: none since the start. */
 int64_t intake_heard_us(const struct intake *list, const char *endpoint);
 
-/* Whether nothing was heard for expect_every_us (0: whenever) is told once, in the log and the metrics. */
-void intake_look(struct intake *intake, int64_t expect_every_us, int64_t mono_us);
+/* Whether nothing was heard for expect_every_us (0: whenever) is told once, in the log and the metrics. True where that
+ * is another answer than the last time. */
+bool intake_look(struct intake *intake, int64_t expect_every_us, int64_t mono_us);
 
 /* Reads the keys of every endpoint of conf that has a file of them, in the order of the endpoints; NULL for the others.
  * NULL with err set, naming the file. Free with intake_free_keys(). */

@@ -99,7 +99,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     struct pipeline *p = arg;
     int64_t now_us = loop_mono_us(p->loop);
     accept_room(p->accept);
-    accept_look(p->accept);
+    if (accept_look(p->accept))
+        upkeep_soon(p->upkeep);
     accept_own_memory(p->accept, apply_bytes(p->apply));
     upkeep_quiet(p->upkeep, !apply_database_up(p->apply));
     if (p->stop_at_us > 0)

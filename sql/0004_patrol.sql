@@ -471,7 +471,8 @@ select d.device_id, d.model, d.device_group, d.state, p.team, coalesce(p.secret,
        case when x.exact then p.instructions end as instructions,
        case when x.exact then p.geom else public.st_transform(mobeye.cell(mobeye.rd(p.geom)), 4326) end
            ::public.geometry(point, 4326) as geom,
-       lower(p.during) as placed_from, upper(p.during) as placed_until, d.heartbeat, d.grace, s.last_received_at,
+       lower(p.during) as placed_from, upper(p.during) as placed_until, d.heartbeat, d.grace,
+       nullif(s.last_received_at, '-infinity') as last_received_at,
        s.battery_pct, s.signal_dbm, s.silent_since,
        (select max(m.until) from mobeye.mute m
          where m.device_id = d.device_id and m.until > now() and m.ended_at is null) as muted_until
@@ -498,7 +499,7 @@ comment on column patrol.devices.placed_from is 'Since when it stands there; nul
 comment on column patrol.devices.placed_until is 'Until when; null where that is open.';
 comment on column patrol.devices.heartbeat is 'How often it should report; null: it need not.';
 comment on column patrol.devices.grace is 'How much later than that it may.';
-comment on column patrol.devices.last_received_at is 'When it was last heard.';
+comment on column patrol.devices.last_received_at is 'When it was last heard; null: never.';
 comment on column patrol.devices.battery_pct is 'Its battery, as it last said.';
 comment on column patrol.devices.signal_dbm is 'Its signal, as it last said.';
 comment on column patrol.devices.silent_since is 'Silent since then; null where it is not.';

@@ -1,4 +1,4 @@
--- Upkeep: what a daemon does once a minute. Signs of life of daemons and endpoints, silence, incidents that nobody
+-- Upkeep: what a daemon does every 20 seconds. Signs of life of daemons and endpoints, silence, incidents that nobody
 -- touched or acknowledged, retention, and erasure on a person's request.
 -- By hand, backwards: drop the tables and functions below.
 

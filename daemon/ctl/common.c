@@ -164,6 +164,12 @@ pid_t ctl_daemon(const struct conf *conf)
     return holder;
 }
 
+const char *ctl_owner_hint(const PGresult *result)
+{
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    return state && strcmp(state, "42501") == 0 ? " (it takes a member of mobeye_owner: --db CONNINFO)" : "";
+}
+
 bool ctl_readable(PGconn *conn, const char *relation)
 {
     PGresult *rows =

@@ -79,6 +79,9 @@ bool ctl_readable(PGconn *conn, const char *relation);
 /* A timestamptz column of a select list as RFC 3339 text in UTC, under its own name. */
 #define CTL_UTC(column) "to_char(" column " at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') as " column
 
+/* What to do about a refusal of the database to show what only its owner sees; "" for every other failure. */
+const char *ctl_owner_hint(const PGresult *result);
+
 /* Brings the schema up; says on stderr why it cannot, and what it does on stdout unless it is to be quiet. */
 int ctl_migrate_schema(PGconn *conn, bool quiet);
 

@@ -42,9 +42,10 @@ struct subject {
     const struct conf *conf;
     struct alert alert;
     bool with_registry;
-    char *team;     /* of its areas, by the database; NULL: none */
-    char *accepts;  /* the incident of its key that accepts alerts, by the database; NULL: none */
-    char *incident; /* the one that was asked for; NULL: none was */
+    bool with_incidents; /* the login sees them: team and accepts are known */
+    char *team;          /* of its areas, by the database; NULL: none */
+    char *accepts;       /* the incident of its key that accepts alerts, by the database; NULL: none */
+    char *incident;      /* the one that was asked for; NULL: none was */
 };
 
 /* A line of the answer: its name, and the value. */
@@ -146,7 +147,13 @@ static void put_decision(struct buf *out, bool json, const struct subject *subje
     put_number(out, json, "priority", terms->priority);
     put_key(out, json, alert->key);
     struct str team = terms->team.len ? terms->team : alert->placement_team;
-    put(out, json, "team", team.len ? team : subject->team ? str_from(subject->team) : STR("none"));
+    struct str unseen = subject->with_registry ? STR("not known: that of its areas takes a member of mobeye_owner")
+                                               : STR("not known: no database was asked");
+    put(out, json, "team",
+        team.len                  ? team
+        : subject->team           ? str_from(subject->team)
+        : subject->with_incidents ? STR("none")
+                                  : unseen);
     if (alert->phase == PHASE_RESTORE)
         put_text(out, json, "makes", "nothing: a restore joins what is there");
     if (subject->accepts)
@@ -236,7 +243,8 @@ static void ask_accepting(PGconn *conn, struct subject *subject)
 static void explain(PGconn *conn, struct known *known, struct subject *subject, bool json)
 {
     known_enrich(known, &subject->alert);
-    if (conn) {
+    subject->with_incidents = conn && ctl_readable(conn, "mobeye.incident");
+    if (subject->with_incidents) {
         ask_team(conn, subject);
         ask_accepting(conn, subject);
     }

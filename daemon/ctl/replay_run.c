@@ -69,7 +69,8 @@ static int read_incidents(struct replay *replay, PGconn *conn, const char *since
         " from mobeye.incident where last_received_at >= now() - $1::interval order by incident_id",
         1, NULL, &since, NULL, NULL, 0);
     if (PQresultStatus(rows) != PGRES_TUPLES_OK) {
-        err_set(err, "read the incidents: %s", PQresultErrorField(rows, PG_DIAG_MESSAGE_PRIMARY));
+        err_set(err, "read the incidents: %s%s", PQresultErrorField(rows, PG_DIAG_MESSAGE_PRIMARY),
+                ctl_owner_hint(rows));
         PQclear(rows);
         return -1;
     }

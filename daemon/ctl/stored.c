@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "ctl/ctl.h"
 #include "ingest/decode_cloudevents.h"
 
 struct stored {
@@ -48,7 +49,7 @@ static const char select_text[] =
 static int fail_sql(struct err *err, const char *what, PGresult *result)
 {
     const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-    err_set(err, "%s: %s", what, text ? text : PQresultErrorMessage(result));
+    err_set(err, "%s: %s%s", what, text ? text : PQresultErrorMessage(result), ctl_owner_hint(result));
     PQclear(result);
     return -1;
 }

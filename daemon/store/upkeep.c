@@ -14,7 +14,10 @@
 
 #define SUBJECT "upkeep"
 
-#define ROUND_US CLOCK_MINUTE
+#define ROUND_US (20 * CLOCK_SECOND)
+
+/* The database counts the silence of an endpoint from when it was told of it, which is after the daemon began to. */
+#define SOON_US CLOCK_SECOND
 
 /* Which daemon does what only one needs to do: held by the session, so that another takes over when it dies. */
 #define LEAD_SQL "select pg_try_advisory_lock(1297039941, 4)"
@@ -39,6 +42,7 @@ struct upkeep {
     size_t duty;    /* index into duties */
     unsigned round; /* since it leads */
     bool leading;
+    bool soon;          /* another round is wanted at once */
     bool failed;        /* the statement on its way */
     struct fault fault; /* why */
     struct event timer;
@@ -78,10 +82,10 @@ static const struct {
     {"endpoints that went silent", "select mobeye.watch_endpoints()", append_plain, 1, false},
     {"devices that went silent", "select mobeye.watch_devices()", append_plain, 1, true},
     {"overdue incidents", "select mobeye.mark_overdue()", append_plain, 1, false},
-    {"unattended incidents", "select mobeye.close_unattended()", append_plain, 1, false},
+    {"unattended incidents", "select mobeye.close_unattended()", append_plain, 3, false},
     {"mutes that ended", "select mobeye.end_mutes()", append_plain, 1, false},
-    {"retention", "select mobeye.apply_retention", append_retention, 60, false},
-    {"what is of no use any more", "select mobeye.tidy", append_tidy, 60, false},
+    {"retention", "select mobeye.apply_retention", append_retention, 180, false},
+    {"what is of no use any more", "select mobeye.tidy", append_tidy, 180, false},
 };
 
 #define N_DUTIES (sizeof(duties) / sizeof(duties[0]))
@@ -130,6 +134,7 @@ static void report_in(struct upkeep *u)
     struct upkeep_report report = {0};
     struct buf sql = {0};
     char journal[IDENTITY_TEXT_SIZE];
+    u->soon = false;
     u->calls.report(u->ctx, &report);
     buf_printf(&sql, "select mobeye.report_in('%s', ", identity_text(report.journal_uuid, journal));
     append_literal(u, u->conf->instance, &sql);
@@ -155,7 +160,7 @@ static void lead(struct upkeep *u)
 static void rest(struct upkeep *u)
 {
     u->state = UPKEEP_WAITING;
-    loop_arm(&u->timer, ROUND_US);
+    loop_arm(&u->timer, u->soon ? SOON_US : ROUND_US);
 }
 
 static void begin_duty(struct upkeep *u, size_t duty)
@@ -275,6 +280,13 @@ static void configure(struct upkeep *u)
     buf_printf(&name, "mobeyed %s upkeep", instance);
     pgconn_configure(u->conn, conninfo, name.data);
     buf_free(&name);
+}
+
+void upkeep_soon(struct upkeep *u)
+{
+    u->soon = true;
+    if (u->state == UPKEEP_WAITING)
+        loop_arm(&u->timer, SOON_US);
 }
 
 void upkeep_quiet(struct upkeep *u, bool quiet)

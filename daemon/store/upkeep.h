@@ -1,9 +1,9 @@
 /*
- * Upkeep: what has to be done once a minute though no alert asks for it (sql/0005_upkeep.sql). Every daemon reports
- * that it lives; the rest is done by one of them, the one that holds the advisory lock: silence, overdue and unattended
- * incidents, retention.
+ * Upkeep: what has to be done three times a minute though no alert asks for it (sql/0005_upkeep.sql). Every daemon
+ * reports that it lives; the rest is done by one of them, the one that holds the advisory lock: silence, overdue and
+ * unattended incidents, retention.
  *
- * On a connection of its own: a duty that takes long, or fails, holds up no alert. It is tried again a minute later.
+ * On a connection of its own: a duty that takes long, or fails, holds up no alert. It is tried again in the next round.
  */
 #ifndef MOBEYE_STORE_UPKEEP_H
 #define MOBEYE_STORE_UPKEEP_H
@@ -40,6 +40,10 @@ void upkeep_free(struct upkeep **upkeep); /* safe on NULL; whatever is on its wa
 
 /* While it is quiet, as it is at first, it does not complain: the writer tells what is wrong with the database. */
 void upkeep_quiet(struct upkeep *upkeep, bool quiet);
+
+/* An endpoint has gone silent, or is heard again: the next round begins in a second, or soon after the one that is
+ * under way. */
+void upkeep_soon(struct upkeep *upkeep);
 
 /* Another configuration; connects anew where conninfo or instance differ. */
 void upkeep_reload(struct upkeep *upkeep, const struct conf *conf);

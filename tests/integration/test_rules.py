@@ -68,6 +68,18 @@ def test_an_incident_is_explained_by_the_alert_that_began_it(daemons, database, 
     assert daemon.ctl("explain", "--db", database.conninfo, "--incident", "999").returncode == 1
 
 
+def test_a_login_that_does_not_see_incidents_is_told_so(daemons, database, context, tmp_path):
+    daemon = stored(daemons, database, context)
+    file = tmp_path / "alert.json"
+    file.write_text(json.dumps(alert("five", kind="power")))
+    done = daemon.ctl("explain", "--json", file)  # by the conninfo of the daemon
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["team"].startswith("not known")
+    for refused in (daemon.ctl("explain", "--incident", "1"), daemon.ctl("replay", "--since", "1h")):
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert "mobeye_owner: --db CONNINFO" in refused.stderr
+
+
 def test_without_a_database_an_alert_is_explained_all_the_same(daemons, database, tmp_path):
     daemon = daemons(database.ingest, more=BY_DEVICE)
     daemon.write()

@@ -45,7 +45,8 @@ def stranger(database):
     database.execute(f"drop owned by {name}; drop role {name}")
 
 
-def test_what_the_role_may_not_read_is_not_known_and_no_failure(daemon, stranger):
+def test_what_the_role_may_not_read_is_not_known_and_no_failure(daemon, database, stranger):
+    wait_until(lambda: database.value("select count(*) from mobeye.rule_file") > 0, "the daemon is connected")
     done = mobeyectl("status", "-c", daemon.file, "--db", stranger)
     assert done.returncode == 0 and not done.stderr
     assert "unknown to this role: silent" in done.stdout

@@ -53,6 +53,15 @@ def test_a_silent_endpoint_is_one_incident_until_its_next_message(database, daem
     wait_until(lambda: database.rows(STATUS) == [("closed", "restored", None)], "the endpoint is heard again")
 
 
+def test_an_endpoint_that_falls_silent_and_speaks_again_needs_no_round_of_upkeep(database, daemons, context):
+    daemon = daemons(database.ingest)
+    daemon.conf.set(endpoints=[daemon.conf.endpoint("door", expect_every="2s")])
+    daemon.start()
+    wait_until(lambda: database.rows(STATUS) == [("new", None, None)], "the endpoint is silent")
+    assert Dealer(context, daemon.address()).ask(alert("back")).word == b"ACK"
+    wait_until(lambda: database.rows(STATUS)[0] == ("closed", "restored", None), "the endpoint is heard again")
+
+
 def test_what_is_past_its_time_is_erased(database, daemons):
     database.execute("select mobeye.make_partitions('camera', now() - interval '40 days', now() - interval '39 days')")
     before = database.value("select count(*) from mobeye.partitions_before('camera', now() - interval '35 days')")

@@ -70,6 +70,17 @@ class UpkeepTest(SchemaTest):
 
 
 class Devices(UpkeepTest):
+    def test_one_that_was_never_heard_has_no_time_at_which_it_was(self):
+        self.device("never")
+        self.report()
+        self.assertEqual(self.silent(), ["never"])
+        self.assertEqual(
+            self.superuser.execute(
+                "select last_received_at, silent_since is not null from patrol.devices where device_id = 'never'"
+            ).fetchall(),
+            [(None, True)],
+        )
+
     def test_one_that_is_past_heartbeat_and_grace_is_silent_once(self):
         self.device("past", grace="10 minutes")
         self.heard("past", "71 minutes")
