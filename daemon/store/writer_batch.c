@@ -269,7 +269,8 @@ static void committed(struct writer *w)
     w->checksum = batch->last_checksum;
     w->retries = 0;
     w->commit_sent = false;
-    w->bare = w->partitions_made = w->isolated = false;
+    w->bare = w->partitions_made = false;
+    writer_forget_refused(w);
     w->agains = 0;
     writer_set_state(w, WRITER_IDLE, "the batch is stored");
     if (w->asked_connect)
