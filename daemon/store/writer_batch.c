@@ -15,11 +15,12 @@
 static void append_opening(struct writer *w, struct buf *sql)
 {
     const struct batch *batch = writer_parcel(w)->batch;
-    char journal[IDENTITY_TEXT_SIZE], versions[200];
-    snprintf(versions, sizeof(versions),
-             "(select array_agg(value order by name) from mobeye.counter where name in ('areas', 'registry')) = "
-             "'{%" PRIu64 ",%" PRIu64 "}'",
-             batch->areas_version, batch->registry_version);
+    char journal[IDENTITY_TEXT_SIZE], versions[200] = "true";
+    if (!batch->settled)
+        snprintf(versions, sizeof(versions),
+                 "(select array_agg(value order by name) from mobeye.counter where name in ('areas', 'registry')) = "
+                 "'{%" PRIu64 ",%" PRIu64 "}'",
+                 batch->areas_version, batch->registry_version);
     char *instance = PQescapeLiteral(pgconn_pq(w->conn), w->instance, strlen(w->instance));
     identity_text(w->journal, journal);
     buf_printf(sql, "begin isolation level read committed; ");

@@ -377,6 +377,19 @@ Test(incidents, a_batch_from_an_older_registry_is_made_anew)
     owner_stop(&owner);
 }
 
+/* So that nobody who edits without end keeps alerts from being stored. */
+Test(incidents, a_batch_that_was_received_before_the_registry_was_read_is_not_made_anew)
+{
+    struct owner owner = {.total = STEPS(night), .batch_rows = 1, .change = play_ours, .settled = true};
+    ours = night;
+    rig_sql(&rig, "update mobeye.counter set value = 5");
+    owner_start(&owner, &rig, "a", rig.conninfo);
+    RIG_WAIT(&rig, OWNER_STORED(&owner));
+    cr_expect_eq(owner.stales, 0);
+    cr_expect_eq(owner.positions, 1);
+    owner_stop(&owner);
+}
+
 Test(incidents, a_first_batch_from_an_older_registry_is_made_anew)
 {
     struct owner owner = {.total = STEPS(night), .change = play_ours};
