@@ -35,6 +35,8 @@ struct apply {
      * them, or alerts would wait as long as somebody edits without end. stale_seq 0: nothing is known. */
     uint64_t stale_seq, stale_registry, stale_areas;
     uint64_t empty;      /* numbers of a torn frame before the next record, which are not in the books yet */
+    uint64_t gap_seq;    /* the first record behind a gap that was told, until something is stored; 0: none */
+    bool renewed;        /* the journal has a UUID that the database has never seen */
     uint64_t oldest_seq; /* the record whose receipt oldest_us is */
     int64_t oldest_us;
     struct batch *spare[BATCHES];
@@ -164,6 +166,21 @@ static bool position_fits(struct apply *a, const struct writer_position *positio
     return !journal_checksum(a->journal, position->position, &checksum) || checksum == position->checksum;
 }
 
+/* A journal that has just taken a new UUID was another before: what it no longer keeps, the database has of that one.
+ */
+static void check_gap(struct apply *a, uint64_t position, uint64_t first)
+{
+    bool gap = position + 1 < first && !a->renewed;
+    if (!gap || a->gap_seq == first)
+        return;
+    a->gap_seq = first;
+    a->metrics->journal_gaps_total++;
+    log_error("journal",
+              "gap: the database has alerts up to %" PRIu64 ", the journal keeps them from %" PRIu64
+              " on; those between are missing in this database",
+              position, first);
+}
+
 static uint64_t on_position(void *ctx, struct writer_position position)
 {
     struct apply *a = ctx;
@@ -178,14 +195,10 @@ static uint64_t on_position(void *ctx, struct writer_position position)
             a->calls.failed(a->ctx, &err);
         else
             writer_set_journal(a->writer, journal_uuid(a->journal));
-    } else if (position.known && position.position < before_first) {
-        a->metrics->journal_gaps_total++;
-        log_error("journal",
-                  "gap: the database has alerts up to %" PRIu64 ", the journal keeps them from %" PRIu64
-                  " on; those between are missing in this database",
-                  position.position, before_first + 1);
-    } else if (position.known) {
-        start = position.position;
+        a->renewed = true;
+    } else {
+        check_gap(a, position.position, before_first + 1);
+        start = position.position > before_first ? position.position : before_first;
     }
 #ifdef MOBEYE_SEED_BUG_TRUST_COMMIT
     start = a->submitted_seq > start ? a->submitted_seq : start;
@@ -210,6 +223,8 @@ static void on_stored(void *ctx, const struct writer_stored *stored)
     uint64_t numbers = stored->last_seq - a->stored_seq;
     a->metrics->quarantined_total += numbers - stored->committed - stored->duplicate;
     a->stored_seq = stored->last_seq;
+    a->gap_seq = 0;
+    a->renewed = false;
     journal_stored(a->journal, stored->last_seq, loop_wall_us(a->loop));
     atlas_confirmed(a->atlas);
     a->calls.stored(a->ctx);

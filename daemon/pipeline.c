@@ -101,6 +101,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     accept_room(p->accept);
     accept_look(p->accept);
     accept_own_memory(p->accept, apply_bytes(p->apply));
+    upkeep_quiet(p->upkeep, !apply_database_up(p->apply));
     if (p->stop_at_us > 0)
         look_after_stop(p, now_us);
     if (now_us - p->keep_looked_us >= KEEP_EVERY_US) {

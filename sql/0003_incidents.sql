@@ -91,10 +91,11 @@ create index if not exists incident_near on mobeye.incident using gist (geom)
     where accepting and category = 'alarm' and not drill;
 create index if not exists incident_closed on mobeye.incident (closed_at) where status = 'closed';
 
--- Which incident last took an alert of a device and kind (and input, and track).
+-- Which incident last took an alert of a device and kind (and input, and track). No foreign key: checking it would take
+-- longer than the insert. Who erases incidents erases their threads.
 create table if not exists mobeye.incident_thread (
     thread uuid primary key,
-    incident_id bigint not null references mobeye.incident on delete cascade,
+    incident_id bigint not null,
     active boolean not null,
     since timestamptz, -- of occurrence: what made it so; what occurred before leaves it so
     device_id text collate "C" not null,

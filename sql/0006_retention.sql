@@ -78,14 +78,15 @@ begin
     on conflict on constraint figure_pkey do update
        set incidents = f.incidents + excluded.incidents, alerts = f.alerts + excluded.alerts;
     delete from mobeye.incident_history h where h.incident_id = any (ids);
-    delete from mobeye.change c where c.incident_id = any (ids);
+    delete from mobeye.incident_thread t where t.incident_id = any (ids);
     delete from mobeye.incident i where i.incident_id = any (ids);
     get diagnostics n = row_count;
     return n;
 end
 $$;
 comment on function mobeye.erase_incidents(bigint[]) is
-    'Erases incidents with their history and changes, and counts them in the figures first; returns how many there were.';
+    'Erases incidents with their history, and counts them in the figures first; returns how many there were. Their changes, '
+    'which tell nothing of a person, go with age (mobeye.tidy()).';
 
 -- Partitions that hold nothing but what is older. Their names say what they hold (mobeye.make_partitions()).
 create or replace function mobeye.partitions_before(class text, until timestamptz)
@@ -181,7 +182,6 @@ $$;
 comment on function mobeye.retention_due(interval, interval, interval, interval) is
     'What is past its time of keeping, by class, with the number of rows; what is under a legal hold is not.';
 
-create index if not exists incident_closed on mobeye.incident (closed_at) where status = 'closed';
 create index if not exists alert_identity_stored_on on mobeye.alert_identity using brin (stored_on);
 
 create or replace function mobeye.apply_retention(camera interval, alarm interval, service interval, incident interval)

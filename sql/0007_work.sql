@@ -327,16 +327,26 @@ begin
                               and mobeye.in_sight(i.team, i.areas, theirs))
              order by q.place
         loop
-            if patience = 'skip' then
-                perform from mobeye.incident i where i.incident_id = next for update skip locked;
-            else
-                perform from mobeye.incident i where i.incident_id = next for update;
-            end if;
-            continue when not found;
-            select i.incident_id into ours from mobeye.incident i
-             where i.incident_id = next and i.status in ('new', 'acknowledged', 'reopened')
-               and mobeye.in_sight(i.team, i.areas, theirs);
-            continue when ours is null;
+            -- The lock of one that turns out to be somebody's goes again with the block: who waits for one incident holds
+            -- no other, or two officers would wait for each other.
+            begin
+                ours := null;
+                if patience = 'skip' then
+                    perform from mobeye.incident i where i.incident_id = next for update skip locked;
+                else
+                    perform from mobeye.incident i where i.incident_id = next for update;
+                end if;
+                if found then
+                    select i.incident_id into ours from mobeye.incident i
+                     where i.incident_id = next and i.status in ('new', 'acknowledged', 'reopened')
+                       and mobeye.in_sight(i.team, i.areas, theirs);
+                end if;
+                if ours is null then
+                    raise exception using errcode = 'MB002', message = 'not free';
+                end if;
+            exception when sqlstate 'MB002' then
+                continue;
+            end;
             perform mobeye.step(ours, 'assign', null, officer => officer);
             update mobeye.incident i set team = claim_next.team where i.incident_id = ours and i.team is distinct from claim_next.team;
             return ours;

@@ -2,41 +2,38 @@
 """Writes the night that the demo plays: the *.jsonl and *.dc09 files beside this script, and expected.json, what must
 come of them.
 
-The same files every time. Times are written as "@-HH:MM:SS", so long before the night is played; `play` puts them in.
+The same files every time, from what devices.csv says of the sets. `play` puts the times in: "@23:14:05" is of last night
+(counted on from 18:00, so 02:00 comes after 23:00), "@now-01:30:00" so long before now, "@now" now.
 generate.py [DIRECTORY]
 """
 import collections
 import copy
+import csv
 import json
 import pathlib
 import random
 import sys
 
-rng = random.Random(307)
+HERE = pathlib.Path(__file__).resolve().parent
 
-# West, south, east, north of a part of each district.
-DISTRICTS = {
-    "nieuwland": (5.3665, 52.1955, 5.3865, 52.2080),
-    "kattenbroek": (5.3860, 52.1865, 5.4020, 52.1955),
-    "hoogland": (5.3690, 52.1800, 5.3850, 52.1930),
-}
-# The account of each district at the Mobeye portal, where a set is an input.
-ACCOUNTS = {"nieuwland": "3071", "kattenbroek": "3072", "hoogland": "3073"}
-ROOMS = ["hal", "woonkamer", "keuken", "achterdeur", "schuur", "overloop"]
+rng = random.Random(307)
 
 
 class Device:
-    """An alarm set in a home, and what it reports by: the Mobeye portal, or a gateway that knows where it is."""
+    """A row of devices.csv. At the Mobeye portal a set is an account of its own, or an input of a shared one."""
 
-    def __init__(self, number, district):
-        west, south, east, north = DISTRICTS[district]
-        self.name = f"NL-0307-{number:05d}"
-        self.source = f"/mobeye/{district}"
-        self.account = ACCOUNTS[district]
-        self.input = number
-        self.place = [round(rng.uniform(west, east), 5), round(rng.uniform(south, north), 5)]
-        self.battery = rng.randint(35, 100)
-        self.signal = -rng.randint(61, 104)
+    def __init__(self, row):
+        self.name = row["device_id"]
+        self.account, self.input = row["account"], int(row["input"] or 0)
+        self.address = row["address"]
+        self.place = [float(row["lon"]), float(row["lat"])]
+        self.source = "/mobeye/gateway-1"
+
+
+def devices():
+    with (HERE / "devices.csv").open(encoding="utf-8") as file:
+        return {row["device_id"].rsplit("-", 1)[1] if row["device_id"].startswith("NL-") else row["device_id"]: Device(row)
+                for row in csv.DictReader(file)}
 
 
 class Night:
@@ -48,13 +45,14 @@ class Night:
         self.flags = collections.Counter()
         self.rejected = collections.Counter()  # by code
         self.duplicates = 0
+        self.incidents = []
         self.ids = collections.Counter()  # by source
 
     def alert(self, source, at, device, kind, phase="raise", **data):
         self.ids[source] += 1
         return {
             "specversion": "1.0", "id": f"n-{self.ids[source]:06d}", "source": source, "type": "mobeye.alert.v1",
-            "time": ago(at), "data": {"device": device, "kind": kind, "phase": phase, **data},
+            "time": f"@{at}", "data": {"device": device, "kind": kind, "phase": phase, **data},
         }
 
     def add(self, file, alert, flags=(), kind=None):
@@ -64,166 +62,191 @@ class Night:
         self.flags.update(flags)
         return alert
 
+    def gateway(self, at, device, kind, phase="raise", **data):
+        return self.add("3-gateways.jsonl", self.alert(device.source, at, device.name, kind, phase, **data))
+
     def frame(self, file, at, account, data, kind, phase="raise", word="SIA-DCS", flags=()):
         """One of DC-09, without CRC and length, which mobeyectl dc09 send puts in front."""
         self.ids[account] += 1
-        self.files[file].append(f'"{word}"{self.ids[account]:04d}L0#{account}[{data}]_{ago(at)}')
+        time = at if at.startswith("_now") else f"_@{at}"
+        self.files[file].append(f'"{word}"{self.ids[account]:04d}L0#{account}[{data}]{time}')
         self.stored[f"{kind} {phase}"] += 1
         self.flags.update(flags)
 
-    def event(self, file, at, device, code, kind, phase="raise", text=None, flags=()):
+    def event(self, file, at, device, code, kind, phase="raise", zone=None, text=None, flags=()):
         """Of a set: no place is sent, the portal knows none."""
         block = f"|A{text}" if text else ""
-        self.frame(file, at, device.account, f"#{device.account}|Nri1/{code}{device.input:03d}{block}", kind, phase,
+        self.frame(file, at, device.account,
+                   f"#{device.account}|Nri1/{code}{device.input if zone is None else zone:03d}{block}", kind, phase,
                    flags=flags)
 
     def add_bad(self, file, line, code):
         self.files[file].append(line if isinstance(line, str) else json.dumps(line, ensure_ascii=False))
         self.rejected[code] += 1
 
-    def again(self, file, alert):
-        self.files[file].append(json.dumps(alert, ensure_ascii=False))
-        self.duplicates += 1
-
-
-def ago(seconds):
-    seconds = round(seconds)
-    sign, seconds = ("-", seconds) if seconds >= 0 else ("+", -seconds)
-    return f"@{sign}{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
-
-
-def in_time(lines):
-    """Earliest first; less than a hundred hours ago, so that the text sorts as the time does."""
-    def moment(line):
-        return json.loads(line)["time"] if line.startswith("{") else line.rsplit("_", 1)[1]
-    return sorted(lines, key=moment, reverse=True)
-
-
-def hours(number):
-    return number * 3600
+    def incident(self, what, device=None, find=(), **facts):
+        """One that must come of it: found by its device and what else tells it apart, columns of patrol.incidents."""
+        self.incidents.append({"what": what, "find": {**({"device_id": device.name} if device else {}), **dict(find)},
+                               "is": facts})
 
 
 def point(device, **more):
-    return {"type": "Point", "coordinates": device.place, "accuracy_m": rng.randint(4, 25), **more}
+    return {"type": "Point", "coordinates": device.place, "accuracy_m": 9, **more}
 
 
-def signs_of_life(night, devices):
-    """Who goes to bed sets the alarm; every set reports each two hours; a few have something to say for themselves."""
-    file = "1-mobeye.dc09"
-    for device in devices:
-        night.event(file, hours(8) - rng.randint(0, 5400), device, "CL", "arm")
-        for n in range(4):
-            night.event(file, hours(7.5 - 2 * n) - rng.randint(0, 600), device, "RP", "keepalive")
-    for device in devices[3:9]:
-        at = hours(rng.uniform(3, 7))
-        night.event(file, at, device, "AT", "power", text="Netspanning weg")
-        night.event(file, at - 1500, device, "AR", "power", "restore", text="Netspanning terug")
-    for device in devices[10:14]:
-        night.event(file, hours(5), device, "YT", "battery", text="Batterij bijna leeg")
-    for account in ACCOUNTS.values():
-        night.frame(file, hours(4), account, "", "keepalive", word="NULL")
+def order(line):
+    """Times of the night as they come; others stay where they are, after them."""
+    time = json.loads(line)["time"] if line.startswith("{") else line.rsplit("_", 1)[1]
+    time = time.removeprefix("@")
+    return "~" if not time[0].isdigit() else ("0" if time >= "18" else "1") + time
 
 
-def through_the_portal(night, device, at, rooms):
-    """The same by DC-09: room after room under the input of the set, and a second detection makes it verified."""
-    file = "2-mobeye.dc09"
-    for number, room in enumerate(rooms):
-        verified = number == 1
-        night.event(file, at, device, "BV" if verified else "BA", "intrusion", text=f"Beweging {room}",
-                    flags=["verified"] if verified else [])
-        at -= rng.randint(15, 120)
-    night.event(file, at - 600, device, "BR", "intrusion", "restore")
+def signs_of_life(night, sets):
+    """Who goes to bed sets the alarm; every set that is well reports every two hours."""
+    file = "1-evening.dc09"
+    for name in ("00042", "00043", "00044", "00045", "00047", "00048", "00049", "00056", "00057"):
+        night.event(file, f"22:{rng.randint(0, 59):02d}:{rng.randint(0, 59):02d}", sets[name], "CL", "arm")
+        for hour in ("19", "21", "23", "01", "03"):
+            night.event(file, f"{hour}:{rng.randint(20, 29)}:{rng.randint(0, 59):02d}", sets[name], "RP", "keepalive")
+    for account in ("3071", "3072", "3073"):
+        night.frame(file, "00:00:00", account, "", "keepalive", word="NULL")
+    night.incident("a set from which nothing comes is missed: for service, no patrol is sent", sets["00046"],
+                   category="service", status="new", kind="comms", priority=4, alert_count=0)
 
 
-def break_ins(night, devices):
-    """Somebody goes from room to room; half of the sets say when it is quiet again, as in life."""
-    for n, device in enumerate(devices[:16]):
-        at = hours(rng.uniform(1, 6))
-        rooms = rng.sample(ROOMS, rng.randint(1, 4))
-        if n % 3 == 0:
-            through_the_portal(night, device, at, rooms)
-            continue
-        for number, room in enumerate(rooms, 1):
-            kind = "intrusion" if room == "achterdeur" else "motion"
-            night.add("2-night", night.alert(
-                device.source, at, device.name, kind, input=number, text=f"Beweging {room}",
-                location=point(device, fix_time=ago(at + 9))))
-            at -= rng.randint(15, 120)
-        if n % 2:
-            for number in range(1, len(rooms) + 1):
-                night.add("2-night", night.alert(device.source, at - 600, device.name, "motion", "restore",
-                                                 input=number, text="Rust"))
-    home, other, kitchen, cellar, school = devices[18:23]
-    night.add("2-night", night.alert(home.source, hours(2), home.name, "panic", text="Paniekknop",
-                                     location=point(home)))
-    night.add("2-night", night.alert(other.source, hours(2.2), other.name, "tamper", input=1, text="Behuizing open"))
-    night.add("2-night", night.alert(kitchen.source, hours(1.5), kitchen.name, "fire", text="Rook keuken"))
-    night.add("2-night", night.alert(kitchen.source, hours(1.4), kitchen.name, "fire", "restore", text="Rook weg"))
-    night.add("2-night", night.alert(cellar.source, hours(4.5), cellar.name, "water", input=2, text="Water in kelder"))
-    for repeat in (4.6, 0.6):  # what stays active is told again after four hours
-        night.add("2-night", night.alert(school.source, hours(repeat), school.name, "cold", text="Vriezer te koud"))
-    night.add("2-night", night.alert(home.source, hours(7), home.name, "holdup", drill=True, text="Oefening"))
+def service(night, sets):
+    file = "1-evening.dc09"
+    night.event(file, "20:41:00", sets["00047"], "YT", "battery", text="Batterij bijna leeg")
+    night.incident("a battery runs low: for service", sets["00047"], category="service", kind="battery",
+                   rule="technical", alert_count=1)
+    night.event(file, "21:12:30", sets["00048"], "AT", "power", text="Netspanning weg")
+    night.event(file, "21:37:30", sets["00048"], "AR", "power", "restore", text="Netspanning terug")
+    night.incident("mains fail and return: for service, closed by itself", sets["00048"], category="service",
+                   kind="power", status="closed", outcome="restored")
 
 
-def cameras(night):
+def through_the_portal(night, sets):
+    """Burglaries by SIA DC-09, as the Mobeye portal hands them on."""
+    file = "2-night.dc09"
+    moved, secret, by_camera, cancelled, burgled = (sets[name] for name in ("00044", "00045", "00049", "00056", "00043"))
+
+    night.event(file, "18:10:00", moved, "BA", "intrusion", text="Beweging hal")
+    night.incident("a set at the home where it stood until the evening: outside the hotspot, team zuid", moved,
+                   {"address": moved.address}, priority=2, rule="default", team="zuid", wijk_name="Hoogland")
+    night.event(file, "23:50:00", moved, "BA", "intrusion", text="Beweging hal")
+    night.incident("the same set, moved: an incident of its own, at its new home in the hotspot, team noord", moved,
+                   {"address": "Proefweg 64"}, priority=1, rule="hotspot-night", team="noord", wijk_name="Nieuwland")
+
+    for time in ("22:20:11", "02:20:14"):  # what stays active is told again after four hours
+        night.event(file, time, secret, "BA", "intrusion", text="Beweging schuur")
+    night.incident("a set repeats after four hours what stays active: one incident, two alerts", secret, alert_count=2,
+                   priority=1, rule="hotspot-night", verified_by=None, delayed=True)
+
+    night.event(file, "01:14:05", burgled, "BA", "intrusion", zone=1, text="Beweging achterdeur")
+    night.event(file, "01:16:20", burgled, "BA", "intrusion", zone=2, text="Beweging hal")
+    night.event(file, "01:18:02", burgled, "BA", "intrusion", zone=2, text="Beweging hal")
+    night.incident("a burglary seen by two inputs of a set: verified, priority 1", burgled, priority=1,
+                   rule="hotspot-night", verified_by="second_input", alert_count=3, wijk_name="Nieuwland",
+                   location_source="placement", team="noord")
+
+    night.event(file, "03:05:10", by_camera, "BA", "intrusion", text="Beweging voordeur")
+    night.incident("a burglary that a camera sees too: verified by the second device", by_camera, priority=1,
+                   rule="hotspot-night", verified_by="second_device", alert_count=1)
+
+    night.event(file, "04:10:00", cancelled, "BA", "intrusion", zone=1, text="Beweging hal")
+    night.event(file, "04:11:30", cancelled, "BC", "intrusion", "update", zone=1, flags=["cancel"])
+    night.incident("an alarm that is called off on the panel stays open, with a note of it", cancelled, status="new",
+                   cancelled=True, alert_count=1, verified_by=None)
+
+    for zone in (1, 2):
+        night.frame(file, f"02:44:0{zone}", "9ABC", f"#9ABC|Nri1/BA{zone:03d}", "intrusion")
+    night.incident("an unknown sender is stored all the same: one incident for service", find={"rule": "strangers"},
+                   category="service", priority=4, alert_count=2, location_source="none")
+
+
+def through_gateways(night, sets):
+    """Sets that send where they are."""
+    home, garden, panic, drill, fire = (sets[name] for name in ("00050", "00051", "00052", "00053", "00054"))
+    for number, time, room in ((1, "00:31:00", "keuken"), (2, "00:32:20", "hal"), (3, "00:33:05", "slaapkamer")):
+        night.gateway(time, home, "motion", input=number, text=f"Beweging {room}", location=point(home))
+    night.incident("from room to room outside the hotspot: priority 2, 1 when a second input verifies it", home,
+                   priority=1, rule="default", verified_by="second_input", alert_count=3, location_source="message",
+                   wijk_name="Kattenbroek")
+    for minute in range(4):
+        night.gateway(f"04:3{minute}:00", garden, "motion", input=1, text="Beweging tuin")
+        night.gateway(f"04:3{minute}:40", garden, "motion", "restore", input=1, text="Rust")
+    night.incident("a set that flaps: one incident with a count, not four", garden, alert_count=4, flaps=3, restored=True,
+                   priority=2, status="new")
+    night.gateway("23:31:00", panic, "panic", text="Paniekknop", location=point(panic))
+    night.incident("a panic button", panic, kind="panic", priority=2, urgent=True)
+    night.gateway("20:00:00", drill, "holdup", drill=True, text="Oefening")
+    night.incident("a drill: in the queue, marked, never in a report", drill, drill=True, kind="holdup", verified_by=None)
+    night.gateway("19:02:00", fire, "fire", text="Rook keuken")
+    night.gateway("19:05:30", fire, "fire", "restore", text="Rook weg")
+    night.incident("smoke, and its restore, which closes no alarm", fire, kind="fire", status="new", restored=True)
+    for device in home, garden, panic, drill, fire:
+        night.gateway("18:30:00", device, "keepalive")
+
+
+def cameras(night, sets):
     """A recorder tells one object many times: it comes, its score rises, it goes."""
-    for n in range(12):
-        device = f"CAM-NIEUWLAND-{n % 5 + 1}"
-        label = rng.choice(["person", "person", "person", "car", "dog"])
-        track = f"{1700000000 + n * 731}.{rng.randint(0, 9)}-{rng.choice('abcdefgh')}{n}"
-        at, score = hours(rng.uniform(0.5, 6)), rng.uniform(0.5, 0.7)
-        place = [round(5.3712 + 0.0021 * (n % 5), 5), round(52.1991 + 0.0011 * (n % 5), 5)]
-        phases = ["raise"] + ["update"] * rng.randint(2, 7) + ["restore"]
-        for phase in phases:
-            night.add("3-cameras", night.alert(
-                "/mobeye/cameras", at, device, "camera", phase,
-                location={"type": "Point", "coordinates": place},
-                camera={"label": label, "score": round(score, 2), "box": [0.1, 0.2, 0.4, 0.9], "track": track,
-                        "camera_zone": rng.choice(["oprit", "voordeur", "achterom"])}))
-            at, score = at - rng.randint(1, 12), min(score + rng.uniform(0, 0.06), 0.99)
+    def track(device, hour, minute, label, scores, number):
+        phases = ["raise"] + ["update"] * (len(scores) - 2) + ["restore"]
+        for step, (phase, score) in enumerate(zip(phases, scores)):
+            night.add("4-cameras.jsonl", night.alert(
+                "/mobeye/cameras", f"{hour:02d}:{minute:02d}:{40 + step * 2:02d}", device.name, "camera", phase,
+                location={"type": "Point", "coordinates": device.place},
+                camera={"label": label, "score": score, "box": [0.1, 0.2, 0.4, 0.9], "track": f"17000{number}.4-a{number}",
+                        "camera_zone": "oprit"}))
+
+    mast, park = sets["CAM-NIEUWLAND-1"], sets["CAM-HOOGLAND-1"]
+    track(mast, 3, 6, "person", [0.61, 0.66, 0.71, 0.78, 0.84, 0.84], 31)
+    night.incident("the camera across the street: told six times, counted once by its track", mast, priority=1,
+                   verified_by="second_device", alert_count=1)
+    track(park, 22, 15, "person", [0.58, 0.63, 0.7, 0.74, 0.8, 0.8, 0.81, 0.81], 32)
+    night.incident("a camera outside the hotspot: told eight times, counted once, priority 3", park, priority=3,
+                   rule="camera", alert_count=1, verified_by=None)
+    track(park, 2, 3, "dog", [0.41, 0.44, 0.44], 33)  # weak-camera: stored, no incident
     for size in ("@pad:70000", "@pad:200000"):  # a picture in the message: too large to be taken
-        night.add_bad("3-cameras", night.alert("/mobeye/cameras", hours(3), "CAM-NIEUWLAND-1", "camera", picture=size),
+        night.add_bad("4-cameras.jsonl", night.alert("/mobeye/cameras", "04:00:00", mast.name, "camera", picture=size),
                       "too_large")
 
 
-def portal(night):
-    """Sets of another supplier, published by its portal; without a place, since these know none."""
-    for n in range(30):
-        night.add("4-portal", night.alert(
-            "/portal/alarmcentrale", hours(rng.uniform(0.2, 7)), f"NL-0307-{900 + n % 8:05d}",
-            ["motion", "keepalive", "comms"][n % 3], text=["Beweging hal", "Testmelding", "Geen verbinding"][n % 3]))
+def portal(night, sets):
+    """Sets of another supplier, published by its portal."""
+    def tell(time, device, kind, text):
+        night.add("5-portal.jsonl", night.alert("/portal/alarmcentrale", time, device.name, kind, text=text))
+
+    home, shed = sets["00061"], sets["00062"]
+    for device in home, shed:
+        for time in ("20:00:00", "23:00:00", "02:00:00"):
+            tell(time, device, "keepalive", "Testmelding")
+    tell("00:40:00", home, "motion", "Beweging hal")
+    night.incident("a set of another supplier, which the registry places", home, priority=2,
+                   location_source="placement", address=home.address)
+    tell("21:50:00", shed, "tamper", "Behuizing open")
+    night.incident("a casing is opened", shed, kind="tamper", priority=2)
 
 
-def resends(night, sent):
-    """Gateways that missed an ACK send again; one of them has changed the text meanwhile: it is still the same alert."""
-    for n, alert in enumerate(rng.sample(sent, 40)):
-        alert = copy.deepcopy(alert)
-        if n == 0:
-            alert["data"]["text"] = "Herhaald bericht"
-        night.again("5-resends", alert)
-
-
-def resent_frames(night):
-    """A portal that missed an ACK sends the same frame again, every few seconds."""
-    frames = rng.sample(night.files["2-mobeye.dc09"], 6)
-    night.files["5-resends.dc09"] = [frame for frame in frames for _ in range(2)]
-    night.duplicates += 12
-
-
-def odd_frames(night, device):
-    """A code that nobody knows is stored; a damaged frame is met with silence, an unknown protocol with DUH."""
-    night.event("6-odd.dc09", hours(1), device, "QQ", "unknown", text="Onbekende code")
-    night.add_bad("7-bad.dc09", f'00000029"SIA-DCS"0001L0#{device.account}[#{device.account}|NBA001]', "malformed")
-    night.add_bad("7-bad.dc09", f'"XYZ-ABC"0002L0#{device.account}[#{device.account}|NBA001]', "malformed")
+def resends(night):
+    """Gateways that missed an ACK send again; one of them has changed the text meanwhile: it is still the same alert. A
+    portal does so every few seconds."""
+    again = [json.loads(line) for name in ("3-gateways.jsonl", "5-portal.jsonl") for line in night.files[name]]
+    again[0]["data"]["text"] = "Herhaald bericht"
+    night.files["6-resends.jsonl"] = [json.dumps(alert, ensure_ascii=False) for alert in again]
+    night.files["6-resends.dc09"] = [frame for frame in night.files["2-night.dc09"] for _ in range(2)]
+    night.duplicates += len(again) + len(night.files["6-resends.dc09"])
 
 
 def oddities(night, device):
-    """Odd, and kept all the same: what is wrong with each is flagged."""
+    """Odd, and kept all the same: what is wrong with each is flagged. Of a set in the workshop, which is muted."""
+    file = "7-odd.jsonl"
+
     def odd(flags, kind="motion", stored_kind=None, time=None, **data):
-        alert = night.alert(device.source, hours(1), device.name, kind, **data)
+        alert = night.alert("/mobeye/werkplaats", "now-00:02:00", device.name, kind, **data)
         if time:
             alert["time"] = time
-        night.add("6-odd", alert, flags, stored_kind)
+        night.add(file, alert, flags, stored_kind)
 
     def at(lon, lat, **more):
         return {"type": "Point", "coordinates": [lon, lat], **more}
@@ -233,7 +256,7 @@ def oddities(night, device):
     odd(["null_island"], location=at(0, 0))
     odd(["swapped"], location=at(52.2012, 5.3771))
     odd(["outside_bounds"], location=at(13.4050, 52.5200))
-    odd(["stale_fix"], location=at(*device.place, fix_time=ago(hours(30))))
+    odd(["stale_fix"], location=at(*device.place, fix_time="@now-30:00:00"))
     odd(["inaccurate"], location=at(*device.place, accuracy_m=25000))
     odd(["bad_accuracy_m"], location=at(*device.place, accuracy_m="ongeveer"))
     odd(["bad_fix_time"], location=at(*device.place, fix_time="gisteren"))
@@ -243,16 +266,20 @@ def oddities(night, device):
     odd(["bad_text"], text=12)
     odd(["bad_drill"], drill="nee")
     odd(["bad_score"], "camera", camera={"label": "person", "score": 87})
-    odd(["clock"], time=ago(hours(-2)))
-    odd(["clock"], time=ago(hours(24 * 40)))
+    odd(["clock"], time="@now+02:00:00")
+    odd(["clock"], time="@now-960:00:00")
     odd(["clock"], time="vannacht")
     odd([], "glasbreuk", "unknown", text="Glasbreuk voorraam")
+    # A code that nobody knows, of a panel.
+    night.event("7-odd.dc09", "_now", device, "QQ", "unknown", text="Onbekende code")
+    night.incident("a set in the workshop, which is muted: stored and grouped, not queued", device, muted=True,
+                   category="alarm", alert_count=20)
 
 
 def bad_ones(night, device):
     """Refused for good, by code."""
-    file = "7-bad"
-    good = night.alert(device.source, hours(1), device.name, "motion", text="Beweging hal")
+    file = "8-bad.jsonl"
+    good = night.alert(device.source, "01:00:00", device.name, "motion", text="Beweging hal")
     text = json.dumps(good, ensure_ascii=False)
     night.add_bad(file, "Beweging hal, Nieuwland", "malformed")
     night.add_bad(file, text[:-1], "malformed")
@@ -280,42 +307,48 @@ def bad_ones(night, device):
     without("id", value="x" * 129)
     without("data", "device", value="Kerkstraat 12, Amersfoort")
     without("data", "kind", value=7)
+    # A damaged frame is met with silence, an unknown protocol with DUH.
+    night.add_bad("8-bad.dc09", '00000029"SIA-DCS"0001L0#43A1[#43A1|NBA001]', "malformed")
+    night.add_bad("8-bad.dc09", '"XYZ-ABC"0002L0#43A1[#43A1|NBA001]', "malformed")
+
+
+def now(night, sets):
+    """While the night is told late, something happens: it goes before."""
+    device = sets["00057"]
+    night.event("9-now.dc09", "_now-60s", device, "BA", "intrusion", zone=1, text="Beweging voordeur")
+    night.event("9-now.dc09", "_now", device, "BA", "intrusion", zone=2, text="Beweging hal")
+    night.incident("a burglary at this moment, seen by two inputs: live, so it is the first of the queue", device,
+                   delayed=False, verified_by="second_input", priority=1, rule="default", place=1)
+    night.stored["motion raise"] += 1  # config/producer.py
+    night.incident("the alert of config/producer.py", sets["00042"], delayed=False, priority=2, alert_count=1)
 
 
 def make():
-    night = Night()
-    numbers = iter(range(42, 42 + 24))
-    devices = [Device(number, district) for number, district in
-               zip(numbers, ["nieuwland"] * 14 + ["kattenbroek"] * 6 + ["hoogland"] * 4)]
-    rng.shuffle(devices)
-    signs_of_life(night, devices)
-    break_ins(night, devices)
-    cameras(night)
-    portal(night)
+    night, sets = Night(), devices()
+    for part in signs_of_life, service, through_the_portal, through_gateways, cameras, portal:
+        part(night, sets)
     for name, lines in night.files.items():
-        night.files[name] = in_time(lines)
-    sent = [json.loads(line) for name in ("2-night", "4-portal") for line in night.files[name]]
-    resends(night, sent)
-    resent_frames(night)
-    odd_frames(night, devices[0])
-    oddities(night, devices[0])
-    bad_ones(night, devices[1])
+        night.files[name] = sorted(lines, key=order)
+    resends(night)
+    oddities(night, sets["00099"])
+    bad_ones(night, sets["00050"])
+    now(night, sets)
     return night
 
 
 def main():
-    directory = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else __file__).resolve()
-    directory = directory if directory.is_dir() else directory.parent
+    directory = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else HERE
     night = make()
     for name, lines in night.files.items():
-        (directory / (name if name.endswith(".dc09") else f"{name}.jsonl")).write_text("\n".join(lines) + "\n", encoding="utf-8")
+        (directory / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
     expected = {
+        "incidents": night.incidents,
         "stored": dict(sorted(night.stored.items())),
         "flags": dict(sorted(night.flags.items())),
         "rejected": dict(sorted(night.rejected.items())),
         "duplicates": night.duplicates,
     }
-    (directory / "expected.json").write_text(json.dumps(expected, indent=2) + "\n", encoding="utf-8")
+    (directory / "expected.json").write_text(json.dumps(expected, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

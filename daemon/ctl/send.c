@@ -23,7 +23,9 @@
 #define TIMEOUT_MAX_S     86400
 
 struct send {
-    const char *to, *file, *server_key, *client_key;
+    struct sender_endpoint endpoints[SENDER_ENDPOINTS_MAX];
+    size_t n_endpoints, n_keys;
+    const char *file, *client_key;
     const char *name; /* of the file, for people */
     bool dry_run, json;
     long timeout_s;
@@ -37,9 +39,11 @@ static void help(void)
     fputs("Usage: mobeyectl send --to ENDPOINT [OPTION]... [FILE]\n"
           "Sends alerts, one JSON document a line, and waits for every reply. FILE is - or not given: stdin.\n"
           "What got RETRY, or no reply, is sent again. Each REJECT is printed as FILE:LINE: code: field: reason.\n\n"
-          "      --to ENDPOINT    the daemon's router endpoint, tcp://HOST:PORT or ipc://PATH\n"
+          "      --to ENDPOINT    the daemon's router endpoint, tcp://HOST:PORT or ipc://PATH; given again, that of\n"
+          "                       another daemon, to go to when this one does not answer or has no room\n"
           "      --format FORMAT  of the alerts: cloudevents (the default, and the only one)\n"
-          "      --server-key KEY the daemon's public key, for an endpoint that speaks CURVE; with\n"
+          "      --server-key KEY the daemon's public key, for an endpoint that speaks CURVE: one for all, or one for\n"
+          "                       each --to, in their order; with\n"
           "      --client-key FILE  this sender's secret key, as mobeyectl keygen wrote it\n"
           "      --dry-run        send nothing: say what a daemon would answer\n"
           "      --timeout SECS   give up when nothing was answered for so long (default 60)\n"
@@ -69,14 +73,20 @@ static int parse(int argc, char **argv, struct send *send)
     while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1)
         switch (option) {
         case TO:
-            send->to = optarg;
+            if (send->n_endpoints == SENDER_ENDPOINTS_MAX)
+                return ctl_usage("send", "--to: %d at most", SENDER_ENDPOINTS_MAX);
+            send->endpoints[send->n_endpoints++].to = optarg;
             break;
         case FORMAT:
             if (strcmp(optarg, "cloudevents") != 0)
                 return ctl_usage("send", "--format \"%s\" is unknown (cloudevents)", optarg);
             break;
         case SERVER_KEY:
-            send->server_key = optarg;
+            if (send->n_keys == SENDER_ENDPOINTS_MAX)
+                return ctl_usage("send", "--server-key: %d at most", SENDER_ENDPOINTS_MAX);
+            if (text_check_key(optarg, &err) != 0)
+                return ctl_usage("send", "--server-key %s (a public key: 40 characters of Z85)", err.text);
+            send->endpoints[send->n_keys++].server_key = optarg;
             break;
         case CLIENT_KEY:
             send->client_key = optarg;
@@ -103,12 +113,14 @@ static int parse(int argc, char **argv, struct send *send)
         return ctl_usage("send", "one FILE at a time, not \"%s\" as well", argv[optind + 1]);
     if (argc > optind)
         send->file = argv[optind];
-    if (!send->to && !send->dry_run)
+    if (send->n_endpoints == 0 && !send->dry_run)
         return ctl_usage("send", "--to ENDPOINT is missing");
-    if (!send->server_key != !send->client_key)
+    if ((send->n_keys > 0) != (send->client_key != NULL))
         return ctl_usage("send", "--server-key and --client-key go together");
-    if (send->server_key && text_check_key(send->server_key, &err) != 0)
-        return ctl_usage("send", "--server-key %s (a public key: 40 characters of Z85)", err.text);
+    if (send->n_keys > 1 && send->n_keys != send->n_endpoints)
+        return ctl_usage("send", "--server-key: one for all endpoints, or as many as --to");
+    for (size_t i = 1; send->n_keys == 1 && i < send->n_endpoints; i++)
+        send->endpoints[i].server_key = send->endpoints[0].server_key;
     return -1;
 }
 
@@ -234,8 +246,8 @@ static int run(struct send *send, struct err *err)
     if (send->client_key && curve_load(send->client_key, &send->curve, err) != 0)
         return -1;
     struct sender_options options = {
-        .to = send->to,
-        .server_key = send->server_key,
+        .endpoints = send->endpoints,
+        .n_endpoints = send->n_endpoints,
         .curve = &send->curve,
         .timeout_us = send->timeout_s * CLOCK_SECOND,
         .total = count_lines(send->lines.fd),

@@ -15,6 +15,7 @@
 
 #define RETRY_MAX_MS 60000
 #define REPLY_FRAMES 3
+#define CONNECT_US   (2 * CLOCK_SECOND) /* how long a connection may take where there is another endpoint */
 
 /* A line that is not answered for good: in `due` until it is sent, then in `sent`. */
 struct line {
@@ -35,7 +36,10 @@ struct sender {
     struct lines *lines;
     struct decoder *decoder;
     void *context, *socket, *monitor;
-    unsigned sockets; /* opened so far */
+    unsigned sockets;  /* opened so far */
+    size_t at;         /* the endpoint of this socket */
+    int64_t opened_us; /* monotonic: when this socket was */
+    bool turned_away;  /* this endpoint has answered RETRY */
     struct line_list due, sent;
     unsigned held;          /* lines in both */
     bool blocked;           /* the socket takes nothing now */
@@ -79,6 +83,11 @@ static int64_t resend_after_us(const struct sender *s)
     return s->options->timeout_us / 6;
 }
 
+static const struct sender_endpoint *endpoint(const struct sender *s)
+{
+    return &s->options->endpoints[s->at];
+}
+
 /* The socket */
 
 static void close_socket(struct sender *s)
@@ -106,12 +115,12 @@ static int open_monitor(struct sender *s)
 static int set_curve(struct sender *s)
 {
     const struct curve *curve = s->options->curve;
-    if (!s->options->server_key)
+    if (!endpoint(s)->server_key)
         return 0;
     if (zmq_setsockopt(s->socket, ZMQ_CURVE_PUBLICKEY, curve->public_key, CONF_KEY_LEN) != 0 ||
         zmq_setsockopt(s->socket, ZMQ_CURVE_SECRETKEY, curve->secret_key, CONF_KEY_LEN) != 0)
         return -1;
-    return zmq_setsockopt(s->socket, ZMQ_CURVE_SERVERKEY, s->options->server_key, CONF_KEY_LEN);
+    return zmq_setsockopt(s->socket, ZMQ_CURVE_SERVERKEY, endpoint(s)->server_key, CONF_KEY_LEN);
 }
 
 /* A new socket is a new peer to the daemon: no reply to an older one can reach it. ZMQ_IMMEDIATE keeps lines out of a
@@ -133,14 +142,16 @@ static int open_socket(struct sender *s, struct err *err)
         return err_set(err, "a key is none of CURVE: %s", zmq_strerror(errno));
     if (open_monitor(s) != 0)
         return err_set(err, "the socket cannot be watched: %s", zmq_strerror(errno));
-    if (zmq_connect(s->socket, s->options->to) != 0)
-        return err_set(err, "\"%s\" is no endpoint to connect to (tcp://HOST:PORT or ipc://PATH): %s", s->options->to,
+    if (zmq_connect(s->socket, endpoint(s)->to) != 0)
+        return err_set(err, "\"%s\" is no endpoint to connect to (tcp://HOST:PORT or ipc://PATH): %s", endpoint(s)->to,
                        zmq_strerror(errno));
-    s->blocked = s->connected = false;
+    s->blocked = s->connected = s->turned_away = false;
+    s->opened_us = s->now_us;
     return 0;
 }
 
-/* Everything that is on its way is to be sent again, in its order, before what was not sent yet. */
+/* Everything that is on its way is to be sent again, to the next endpoint, in its order, before what was not sent yet.
+ */
 static int renew(struct sender *s, struct err *err)
 {
     struct line *line;
@@ -149,6 +160,7 @@ static int renew(struct sender *s, struct err *err)
         line->at_us = s->now_us;
         TAILQ_INSERT_HEAD(&s->due, line, entry);
     }
+    s->at = (s->at + 1) % s->options->n_endpoints;
     return open_socket(s, err);
 }
 
@@ -312,6 +324,7 @@ static void handle(struct sender *s, struct reply *reply)
     s->quiet_since_us = s->now_us;
     TAILQ_REMOVE(&s->sent, line, entry);
     if (retry) {
+        s->turned_away = true;
         line->at_us = s->now_us + retry_us(detail);
         TAILQ_INSERT_TAIL(&s->due, line, entry);
         return;
@@ -338,9 +351,16 @@ static void receive_all(struct sender *s)
 
 /* Time */
 
+static bool has_another(const struct sender *s)
+{
+    return s->options->n_endpoints > 1;
+}
+
 static int64_t next_timer_us(const struct sender *s)
 {
     int64_t next = s->quiet_since_us + s->options->timeout_us;
+    if (has_another(s) && !s->connected && s->opened_us + CONNECT_US < next)
+        next = s->opened_us + CONNECT_US;
     const struct line *line = TAILQ_FIRST(&s->sent);
     if (line && line->at_us + resend_after_us(s) < next)
         next = line->at_us + resend_after_us(s);
@@ -354,12 +374,13 @@ static int give_up(struct sender *s, struct err *err)
 {
     const char *why = s->connected           ? "it is connected, but does not answer"
                       : !s->handshake_failed ? "there is no connection to it"
-                      : s->options->server_key
+                      : endpoint(s)->server_key
                           ? "somebody is there, but does not let this client in: its key is not on the list of clients "
                             "or has run out, or --server-key is not the daemon's"
                           : "somebody is there, but speaks no ZeroMQ or wants CURVE: --server-key and --client-key";
-    return err_set(err, "no reply from %s for %lld s (%s): %u of the lines read are unanswered", s->options->to,
-                   (long long)(s->options->timeout_us / CLOCK_SECOND), why, s->held);
+    return err_set(err, "no reply from %s%s for %lld s (%s): %u of the lines read are unanswered", endpoint(s)->to,
+                   has_another(s) ? " or another endpoint" : "", (long long)(s->options->timeout_us / CLOCK_SECOND),
+                   why, s->held);
 }
 
 /* A line that waits for its turn after RETRY is no sign of a silent daemon. */
@@ -370,7 +391,8 @@ static int check_times(struct sender *s, struct err *err)
         s->quiet_since_us = s->now_us;
     if (s->now_us - s->quiet_since_us >= s->options->timeout_us)
         return give_up(s, err);
-    if (oldest && s->now_us - oldest->at_us >= resend_after_us(s))
+    bool away = !oldest && s->turned_away, late = !s->connected && s->now_us - s->opened_us >= CONNECT_US;
+    if ((oldest && s->now_us - oldest->at_us >= resend_after_us(s)) || (has_another(s) && (away || late)))
         return renew(s, err);
     return 0;
 }

@@ -66,8 +66,9 @@ static int send_alert(const char *to, const char *server_key, const struct curve
     struct lines lines = {.fd = memfd_create("drill", MFD_CLOEXEC), .max = ALERT_PAYLOAD_MAX};
     if (lines.fd < 0 || write(lines.fd, line, (size_t)len) != len || lseek(lines.fd, 0, SEEK_SET) < 0)
         return ctl_fail(SETUP_VERB, "the drill: %s", strerror(errno));
-    struct sender_options options = {.to = to,
-                                     .server_key = server_key,
+    const struct sender_endpoint endpoint = {to, server_key};
+    struct sender_options options = {.endpoints = &endpoint,
+                                     .n_endpoints = 1,
                                      .curve = curve,
                                      .timeout_us = PATIENCE_S * CLOCK_SECOND,
                                      .rejected = print_reject};

@@ -39,9 +39,11 @@ struct upkeep {
     size_t duty;    /* index into duties */
     unsigned round; /* since it leads */
     bool leading;
-    bool failed; /* the statement on its way */
+    bool failed;        /* the statement on its way */
+    struct fault fault; /* why */
     struct event timer;
     struct complaint complaint;
+    bool quiet;
 };
 
 static void append_plain(const struct upkeep *u, const char *sql, struct buf *out)
@@ -181,11 +183,11 @@ static const char *doing(const struct upkeep *u)
 /* The schema may be another program's or not be there yet: the writer tells of that, and waits as well. */
 static void complain(struct upkeep *u, const PGresult *result)
 {
-    struct fault fault;
-    fault_read(&fault, result);
+    fault_read(&u->fault, result);
     u->failed = true;
-    log_complain(&u->complaint, loop_mono_us(u->loop), LOG_LEVEL_WARNING, SUBJECT, "%s: %s (SQLSTATE %s)", doing(u),
-                 fault.text, fault.sqlstate);
+    if (!u->quiet)
+        log_complain(&u->complaint, loop_mono_us(u->loop), LOG_LEVEL_WARNING, SUBJECT, "%s: %s (SQLSTATE %s)", doing(u),
+                     u->fault.text, u->fault.sqlstate);
 }
 
 static void tell_devices(struct upkeep *u, const PGresult *result)
@@ -208,11 +210,14 @@ static void over(struct upkeep *u)
 {
     bool failed = u->failed;
     u->failed = false;
-    if (u->state == UPKEEP_PREPARING) {
+    if (failed && u->fault.class == SQLSTATE_RECONNECT) { /* it follows another server, which is looked for */
+        pgconn_drop(u->conn, u->fault.text);
+    } else if (u->state == UPKEEP_PREPARING) {
         report_in(u);
     } else if (u->state == UPKEEP_REPORTING && failed) {
         rest(u);
     } else if (u->state == UPKEEP_REPORTING) {
+        pgconn_settled(u->conn);
         log_recover(&u->complaint, SUBJECT, "goes on");
         lead(u);
     } else if (u->state == UPKEEP_LEADING) {
@@ -283,6 +288,12 @@ static void configure(struct upkeep *u)
     buf_free(&name);
 }
 
+void upkeep_quiet(struct upkeep *u, bool quiet)
+{
+    u->quiet = quiet;
+    pgconn_quiet(u->conn, quiet);
+}
+
 struct upkeep *upkeep_new(struct loop *loop, const struct conf *conf, const struct upkeep_calls *calls, void *ctx)
 {
     static const struct pgconn_calls conn_calls = {
@@ -301,6 +312,7 @@ struct upkeep *upkeep_new(struct loop *loop, const struct conf *conf, const stru
     evtimer_assign(&u->timer, loop_base(loop), timer_cb, u);
     u->conn = pgconn_new(loop, &conn_calls, u);
     pgconn_speak_as(u->conn, SUBJECT, "silence and retention are not looked after");
+    upkeep_quiet(u, true);
     configure(u);
     pgconn_start(u->conn);
     return u;

@@ -38,6 +38,9 @@ struct upkeep_calls {
 struct upkeep *upkeep_new(struct loop *loop, const struct conf *conf, const struct upkeep_calls *calls, void *ctx);
 void upkeep_free(struct upkeep **upkeep); /* safe on NULL; whatever is on its way is left to the server */
 
+/* While it is quiet, as it is at first, it does not complain: the writer tells what is wrong with the database. */
+void upkeep_quiet(struct upkeep *upkeep, bool quiet);
+
 /* Another configuration; connects anew where conninfo or instance differ. */
 void upkeep_reload(struct upkeep *upkeep, const struct conf *conf);
 

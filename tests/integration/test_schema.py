@@ -28,11 +28,13 @@ def test_a_missing_schema_is_told_once_and_drained_after_migrate(shared_cluster,
     daemon = daemons(empty.ingest).start()
     dealer = accepted_but_not_stored(daemon, context)
     wait_until(lambda: complaints(daemon, "schema"), "a line about the schema")
+    assert len(complaints(daemon, "schema")) == 1, daemon.log()
     done = migrate(empty.conninfo)
     assert done.returncode == 0, done.stderr
     daemon.wait_drained()
     empty.check(dealer.ledger)
-    assert len(complaints(daemon, "schema")) == 1, daemon.log()
+    # Of several migrations it may have seen that some were applied and not yet all.
+    assert len(complaints(daemon, "no schema")) == 1, daemon.log()
     daemon.stop()
     empty.drop()
 

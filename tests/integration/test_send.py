@@ -93,6 +93,9 @@ def test_a_missing_file_or_endpoint_is_told(tmp_path):
     assert missing.returncode == 1 and "none" in missing.stderr
     assert mobeyectl("send").returncode == 2
     assert mobeyectl("send", "--to", "nonsense", "-", input="").returncode in (1, 2)
+    key = "x" * 40
+    keys = mobeyectl("send", "--to", "tcp://127.0.0.1:1", "--server-key", key, "--server-key", key, "--client-key", "k")
+    assert keys.returncode == 2 and "--server-key" in keys.stderr
 
 
 def test_status_shows_the_daemon_the_journal_and_the_database(daemon, database, dealer):

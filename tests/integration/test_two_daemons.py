@@ -2,9 +2,14 @@
 import shutil
 import subprocess
 
-from harness.alerts import alerts
-from harness.paths import MOBEYED
-from harness.peers import Dealer
+from psycopg.conninfo import make_conninfo
+
+from harness.alerts import alerts, encode, padded
+from harness.daemon import mobeyectl
+from harness.paths import MOBEYECTL, MOBEYED, ROOT
+from harness.peers import Dealer, Ledger
+
+PYTHON = "/usr/bin/python3"
 
 
 def test_the_same_alerts_in_different_order_are_each_stored_once(context, database, daemons):
@@ -74,3 +79,60 @@ def test_a_copied_journal_is_recognised_and_both_go_on(context, database, daemon
     database.check(dealer.ledger, other.ledger)
     assert database.stored() == 270
     assert database.value("select count(*) from mobeye.journal_position") == 2
+
+
+def killed_halfway(pair, senders):
+    """The first daemon is killed when it has taken some, and comes back when the senders are done."""
+    pair[0].wait_metric("journaled_total", lambda value: value > 100)
+    pair[0].kill()
+    for sender in senders:
+        _, errors = sender.communicate(timeout=120)
+        assert sender.returncode == 0, errors
+    pair[0].start()
+    for daemon in pair:
+        daemon.wait_drained()
+
+
+def test_send_goes_over_to_the_other_daemon_when_one_is_killed(database, daemons, tmp_path):
+    """Two senders of the same alerts, that begin at either daemon."""
+    pair = [daemons(database.ingest, instance=f"test-{n}").start() for n in (1, 2)]
+    ledger, messages = Ledger(), alerts(20000)
+    ledger.sent = ledger.accepted = {(m["source"], m["id"]): 0 for m in messages}
+    file = tmp_path / "alerts.jsonl"
+    file.write_bytes(b"".join(encode(message) + b"\n" for message in messages))
+    senders = [subprocess.Popen([MOBEYECTL, "send", *(f"--to={daemon.address()}" for daemon in order), file],
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE) for order in (pair, pair[::-1])]
+    killed_halfway(pair, senders)
+    database.check(ledger)
+    assert pair[1].metric("journaled_total") > 20000, "what the one that was killed did not take too"
+
+
+def test_send_goes_over_to_the_other_daemon_when_one_has_no_room(database, daemons, tmp_path):
+    full = daemons(make_conninfo(database.ingest, host="/nonexistent"), max_size="1MiB").start()
+    other = daemons(database.ingest, instance="test-2").start()
+    file = tmp_path / "alerts.jsonl"
+    file.write_bytes(b"".join(padded(f"big-{n:03}", 30000) + b"\n" for n in range(100)))
+    done = mobeyectl("send", "--to", full.address(), "--to", other.address(), "--json", file)
+    assert done.returncode == 0, done.stderr
+    assert full.metric("retry_total") > 0
+    full.conf.set(conninfo=database.ingest)
+    full.restart()
+    for daemon in (full, other):
+        daemon.wait_drained()
+    assert database.stored() == 100
+
+
+def test_the_producer_goes_over_to_the_other_daemon(database, daemons):
+    pair = [daemons(database.ingest, instance=f"test-{n}").start() for n in (1, 2)]
+    producer = [PYTHON, ROOT / "config" / "producer.py", ",".join(daemon.address() for daemon in pair)]
+    first = subprocess.run(producer, capture_output=True, text=True, timeout=60)
+    assert first.returncode == 0 and pair[0].address() in first.stdout, first.stderr
+    pair[0].kill()
+    many = [subprocess.Popen(producer, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(5)]
+    for one in many:
+        said, errors = one.communicate(timeout=120)
+        assert one.returncode == 0 and pair[1].address() in said, errors
+    pair[0].start()
+    for daemon in pair:
+        daemon.wait_drained()
+    assert database.stored() == 6

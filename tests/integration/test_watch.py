@@ -23,6 +23,7 @@ def happen(database, op, team=None):
     number = database.value(INCIDENT, team)
     database.execute("insert into mobeye.change (incident_id, op, status, priority, category)"
                      " values (%s, %s, 'new', 2, 'alarm')", number, op)
+    database.execute("select pg_notify('mobeye_incident', '')")
     return number
 
 

@@ -88,15 +88,17 @@ class Classes(RetentionTest):
         self.apply()
         self.assertEqual(self.incidents(), [still, late])
 
-    def test_history_and_changes_go_with_their_incident(self):
+    def test_history_and_threads_go_with_their_incident(self):
         gone = self.incident()
-        for table, columns, values in (
-            ("incident_history", "actor, action", "'a', 'note'"),
-            ("change", "op, status, priority, category", "'new', 'new', 2, 'alarm'"),
-        ):
-            self.superuser.execute(f"insert into mobeye.{table} (incident_id, {columns}) values ({gone}, {values})")
+        self.superuser.execute(
+            f"insert into mobeye.incident_history (incident_id, actor, action) values ({gone}, 'a', 'note')"
+        )
+        self.superuser.execute(
+            "insert into mobeye.incident_thread (thread, incident_id, active, device_id)"
+            f" values (gen_random_uuid(), {gone}, true, 'd')"
+        )
         self.apply()
-        for table in ("incident_history", "change"):
+        for table in ("incident_history", "incident_thread"):
             self.assertEqual(self.value(self.superuser, f"select count(*) from mobeye.{table}"), 0)
 
     def test_the_log_of_erasures_says_what_kind_and_how_many(self):

@@ -93,6 +93,11 @@ Test(dc09_codes, what_is_not_known_is_unknown_and_keeps_its_phase)
     cr_expect_eq(dc09_code_sia(STR("ZZ")).phase, PHASE_RAISE);
     cr_expect_eq(dc09_code_cid('1', STR("999")).phase, PHASE_RAISE);
     cr_expect_eq(dc09_code_cid('3', STR("999")).phase, PHASE_RESTORE);
+    cr_expect_eq(dc09_code_cid('6', STR("999")).phase, PHASE_UPDATE);
+    cr_expect_eq(dc09_code_cid('6', STR("130")).phase, PHASE_UPDATE);
+    cr_expect_eq(dc09_code_cid('6', STR("602")).phase, PHASE_UPDATE);
+    cr_expect_eq(dc09_code_cid('2', STR("130")).kind, KIND_UNKNOWN, "no such qualifier");
+    cr_expect_eq(dc09_code_sia(STR("13")).kind, KIND_UNKNOWN, "the beginning of a code");
     cr_expect_eq(dc09_code_sia(STR("130")).kind, KIND_UNKNOWN, "Contact-ID under SIA");
     cr_expect_eq(dc09_code_cid('1', STR("BA")).kind, KIND_UNKNOWN, "SIA under Contact-ID");
     cr_expect_eq(dc09_code_sia(STR("")).kind, KIND_UNKNOWN);

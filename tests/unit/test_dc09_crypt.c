@@ -62,6 +62,13 @@ Test(dc09_crypt, hex_that_is_none_and_other_keys_are_refused)
     cr_expect_not(dc09_decrypt(&key, STR("]"), &plain));
     hex.data[3] = 'g';
     cr_expect_not(dc09_decrypt(&key, buf_str(&hex), &plain));
+    hex.len = 0;
+    while (hex.len <= DC09_BODY_MAX)
+        buf_append(&hex, "00112233445566778899AABBCCDDEEFF", 32);
+    cr_expect_not(dc09_decrypt(&key, buf_str(&hex), &plain), "longer than a frame");
+    hex.len = 0;
+    dc09_encrypt(&key, STR("#1234|Nri1/BA001\x7f]"), zero_pad, &hex);
+    cr_expect_not(dc09_decrypt(&key, buf_str(&hex), &plain), "no text");
     buf_free(&hex);
     buf_free(&plain);
 }

@@ -37,6 +37,7 @@ Test(dc09_data, what_has_no_known_form_is_one_event_without_a_code)
     expect_events(DC09_ID_SIA_DCS, "#1234|hello|NBA1", "N BA 1    ;");
     expect_events(DC09_ID_SIA_DCS, "#1234|N", "-      ;");
     expect_events(DC09_ID_SIA_DCS, "#1234|Atext", "-      ;");
+    expect_events(DC09_ID_SIA_DCS, "#1234|N{{1/b{2/B[3/{b4", "-      ;-      ;-      ;-      ;");
     expect_events(DC09_ID_ADM_CID, "#1234|130 01 001", "-      ;");
     expect_events(DC09_ID_ADM_CID, "#1234|A130 01 001", "-      ;");
     expect_events(DC09_ID_SIA_DCS, "#1234|", "");
@@ -152,6 +153,44 @@ Test(dc09_data, coordinates_are_degrees_and_minutes_or_decimal)
     }
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         cr_expect_not(dc09_coordinate(bad[i].axis, str_from(bad[i].value), &degrees), "%s", bad[i].value);
+}
+
+Test(dc09_data, a_place_is_one_of_each_coordinate_and_what_is_else_given_is_bad)
+{
+    static const struct {
+        const char *content;
+        int given;
+    } cases[] = {
+        {"]", 0},          {"][X5][Y52]", 1},   {"][Y52][X5]", 1},       {"][X5]", -1},          {"][Y52]", -1},
+        {"][X5][X5]", -1}, {"][Y52][Y52]", -1}, {"][X5][Y52][Y52]", -1}, {"][X5][X6][Y52]", -1}, {"][X5][Yx]", -1},
+        {"][X][Y52]", -1}, {"][I5][H52]", 0},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct dc09_content content;
+        double lon = 0, lat = 0;
+        cr_assert(dc09_content_parse(str_from(cases[i].content), &content));
+        cr_expect_eq(dc09_location(&content, &lon, &lat), cases[i].given, "%s", cases[i].content);
+    }
+}
+
+Test(dc09_data, it_occurred_at_the_first_h_that_can_be_read_else_when_it_was_sent)
+{
+    static const struct {
+        const char *content;
+        int64_t occurred_us;
+    } cases[] = {
+        {"]", ALERT_NO_TIME},
+        {"]_21:15:00,12-01-2018", 1543698900 * CLOCK_SECOND},
+        {"][H21:14:59,12-01-2018]_21:15:00,12-01-2018", 1543698899 * CLOCK_SECOND},
+        {"][H_21:14:59,12-01-2018]", 1543698899 * CLOCK_SECOND},
+        {"][H][H_][Hx][Ix][H21:14:59,12-01-2018]_21:15:00,12-01-2018", 1543698899 * CLOCK_SECOND},
+        {"][H]_21:15:00,12-01-2018", 1543698900 * CLOCK_SECOND},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct dc09_content content;
+        cr_assert(dc09_content_parse(str_from(cases[i].content), &content));
+        cr_expect_eq(dc09_occurred_us(&content), cases[i].occurred_us, "%s", cases[i].content);
+    }
 }
 
 Test(dc09_data, extended_data_has_names)

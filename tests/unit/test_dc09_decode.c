@@ -227,11 +227,49 @@ Test(dc09_decode, other_event_ids_are_not_timeless)
     };
     uint8_t digest[DC09_DIGEST_SIZE];
     int64_t first_us = 0;
+    char endless[ALERT_ID_MAX + 2] = "0001-00112233445566778899aabbccddeeff-1@";
+    for (size_t i = strlen(endless); i < sizeof(endless) - 1; i++)
+        endless[i] = '1';
+    cr_expect_not(dc09_timeless_id((struct str){endless, sizeof(endless) - 1}, digest, &first_us));
     for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++)
         cr_expect_not(dc09_timeless_id(str_from(ids[i]), digest, &first_us), "%s", ids[i]);
     cr_expect(dc09_timeless_id(STR("0001-00112233445566778899aabbccddeeff-1@12"), digest, &first_us));
     cr_expect_eq(first_us, 12);
     cr_expect_eq(digest[1], 0x11);
+}
+
+Test(dc09_decode, the_account_is_that_of_the_header_then_that_of_the_data_then_none)
+{
+    static const struct {
+        const char *body, *source;
+    } cases[] = {
+        {"\"SIA-DCS\"0001L0#12ab[#9999|Nri1/BA001]", "dc09:12AB"},
+        {"\"SIA-DCS\"0001L0[#12ab|Nri1/BA001]", "dc09:12AB"},
+        {"\"SIA-DCS\"0001L0[#0123456789ABCDEF|Nri1/BA001]", "dc09:0123456789ABCDEF"},
+        {"\"SIA-DCS\"0001L0[#0123456789ABCDEF0|Nri1/BA001]", "dc09:0"},
+        {"\"SIA-DCS\"0001L0[#12|Nri1/BA001]", "dc09:0"},
+        {"\"SIA-DCS\"0001L0[#wxyz|Nri1/BA001]", "dc09:0"},
+        {"\"SIA-DCS\"0001L0[|Nri1/BA001]", "dc09:0"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct decoded d;
+        decode_body(&d, cases[i].body, NULL);
+        cr_expect(str_is(d.message.alerts[0].source, cases[i].source), "%s: %.*s", cases[i].body,
+                  TEXT(d.message.alerts[0].source));
+        decoded_free(&d);
+    }
+}
+
+Test(dc09_decode, bytes_that_are_no_text_are_pictures_in_the_payload_and_question_marks_in_the_word)
+{
+    struct decoded d;
+    decode_body(&d, "\"SIA-DCS\"0001L0#1234[#1234|N~\x01\x7f\x80~]", NULL);
+    const struct alert *alert = &d.message.alerts[0];
+    cr_expect_eq(alert->kind, KIND_UNKNOWN);
+    cr_expect(str_is(alert->kind_word, "~???~"), "%.*s", TEXT(alert->kind_word));
+    static const char raw[] = "\"raw\":\"~\xe2\x90\x81\xe2\x90\xa1\xc2\x80~\"";
+    cr_expect_not_null(memmem(alert->payload.p, alert->payload.len, raw, strlen(raw)), "%.*s", TEXT(alert->payload));
+    decoded_free(&d);
 }
 
 Test(dc09_decode, all_that_is_not_in_the_message_says_so)

@@ -225,6 +225,48 @@ Test(endpoint, an_unchanged_endpoint_keeps_its_peers)
     zmq_close(dealer);
 }
 
+/* Whether the socket is kept where the second endpoint becomes `next`; it then is as before again. */
+static bool keeps(const struct conf_endpoint *next)
+{
+    struct err err;
+    struct conf_endpoint changed[] = {endpoints[0], *next};
+    struct conf other = {.endpoints = changed, .n_endpoints = 2};
+    endpoint_set_user(endpoint_set_at(set, 1), &conf);
+    cr_assert_eq(endpoint_set_apply(set, &other, &err), 0, "%s", err.text);
+    bool is_kept = endpoint_user(endpoint_set_at(set, 1)) == &conf;
+    cr_assert_eq(endpoint_set_apply(set, &conf, &err), 0, "%s", err.text);
+    return is_kept;
+}
+
+Test(endpoint, what_a_socket_is_opened_with_opens_it_anew_and_all_else_keeps_it)
+{
+    struct err err;
+    char *news[] = {(char *)"alarm", (char *)"camera"}, *other[] = {(char *)"alarm", (char *)"weather"};
+    endpoints[1] = router(1, "two");
+    endpoints[1].socket = CONF_SUB;
+    endpoints[1].topics = news;
+    endpoints[1].n_topics = 2;
+    conf.n_endpoints = 2;
+    cr_assert_eq(endpoint_set_apply(set, &conf, &err), 0, "%s", err.text);
+    struct conf_endpoint next = endpoints[1];
+    cr_expect(keeps(&next));
+    next.expect_every_us = 1;
+    next.format = ALERT_SIA_DC09;
+    cr_expect(keeps(&next), "what it is read as is no matter of the socket");
+    next = endpoints[1];
+    next.topics = other;
+    cr_expect_not(keeps(&next), "topics");
+    next.n_topics = 1;
+    cr_expect_not(keeps(&next), "how many topics");
+    next = endpoints[1];
+    next.socket = CONF_PULL;
+    cr_expect_not(keeps(&next), "socket");
+    next = endpoints[1];
+    next.bind = false;
+    cr_expect_not(keeps(&next), "direction");
+    conf.n_endpoints = 1;
+}
+
 Test(endpoint, a_set_that_cannot_be_bound_changes_nothing)
 {
     struct err err;

@@ -1,5 +1,7 @@
 /* Who gets in over CURVE, with real peers; above all who does when nobody judges. */
+#include <arpa/inet.h>
 #include <criterion/criterion.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -338,4 +340,33 @@ Test(security, addresses_are_those_of_ip)
     cr_expect_not(allow_text(&limited, "") || allow_text(&limited, "localhost") || allow_text(&limited, NULL));
     limited.n_allow_from = 0;
     cr_expect(allow_text(&limited, NULL));
+}
+
+static bool admits(struct conf_network *network, const char *peer)
+{
+    struct sockaddr_in four = {.sin_family = AF_INET};
+    struct sockaddr_in6 six = {.sin6_family = AF_INET6};
+    struct conf_endpoint limited = {.allow_from = network, .n_allow_from = 1};
+    if (inet_pton(AF_INET, peer, &four.sin_addr) == 1)
+        return allow_sockaddr(&limited, (struct sockaddr *)&four);
+    cr_assert_eq(inet_pton(AF_INET6, peer, &six.sin6_addr), 1);
+    return allow_sockaddr(&limited, (struct sockaddr *)&six);
+}
+
+Test(security, a_network_ends_at_any_bit)
+{
+    struct conf_network nineteen = {.address = {[10] = 0xFF, [11] = 0xFF, 10, 20, 0x60}, .bits = 96 + 19};
+    cr_expect(admits(&nineteen, "10.20.96.0") && admits(&nineteen, "10.20.127.255"));
+    cr_expect_not(admits(&nineteen, "10.20.95.255") || admits(&nineteen, "10.20.128.0") ||
+                  admits(&nineteen, "10.21.96.1"));
+    struct conf_network one = {.address = {[10] = 0xFF, [11] = 0xFF, 10, 20, 0, 1}, .bits = 128};
+    cr_expect(admits(&one, "10.20.0.1") && admits(&one, "::ffff:10.20.0.1"));
+    cr_expect_not(admits(&one, "10.20.0.0") || admits(&one, "::1"));
+    struct conf_network six = {.address = {0x20, 0x01, 0x0D, 0xB8, 0x80}, .bits = 33};
+    cr_expect(admits(&six, "2001:db8:ffff::1"));
+    cr_expect_not(admits(&six, "2001:db8:7fff::1") || admits(&six, "10.20.0.1"));
+    struct conf_network all = {.bits = 0};
+    cr_expect(admits(&all, "10.20.0.1") && admits(&all, "2001:db8::1"));
+    struct conf_endpoint limited = {.allow_from = &all, .n_allow_from = 1};
+    cr_expect_not(allow_sockaddr(&limited, &(struct sockaddr){.sa_family = AF_UNIX}), "no address of IP");
 }
