@@ -55,6 +55,21 @@ static void retry_later(struct writer *w)
     }
 }
 
+/* Once is enough as a rule; more often, and somebody has deleted the incident by hand. */
+void writer_torn(struct writer *w)
+{
+    if (w->agains < AGAINS_MAX) {
+        writer_again(w, "another daemon made an incident at this moment");
+        return;
+    }
+    w->fault = (struct fault){
+        .class = SQLSTATE_STOP,
+        .sqlstate = "02000",
+        .text = "mobeye.incident_thread leads to an incident that is not there (upkeep deletes such threads)",
+    };
+    retry_later(w);
+}
+
 struct day {
     enum retention_class class;
     int64_t day; /* since 1970 */

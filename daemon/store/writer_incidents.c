@@ -48,7 +48,7 @@ void writer_read_over(struct writer *w)
     struct parcel *parcel = writer_parcel(w);
     struct buf values[INCIDENT_STORE_PARAMS] = {0};
     if (w->torn) {
-        writer_again(w, "another daemon made an incident at this moment");
+        writer_torn(w);
         return;
     }
     w->calls.fold(w->ctx, &w->incidents.book, parcel->batch, rows_tried(w));
