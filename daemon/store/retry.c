@@ -139,7 +139,10 @@ static enum outcome read_incidents(struct retry *r, struct err *err)
     if (PQresultStatus(result) == PGRES_TUPLES_OK)
         torn = !incident_rows_read(&r->incidents, result);
     enum outcome outcome = judge(r->conn, result, err);
-    return torn ? OUTCOME_AGAIN : outcome;
+    if (!torn)
+        return outcome;
+    err_set(err, "mobeye.incident_thread leads to an incident that is not there (upkeep deletes such threads)");
+    return OUTCOME_AGAIN;
 }
 
 static enum outcome store_incidents(struct retry *r, struct err *err)

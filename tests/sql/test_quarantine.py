@@ -44,7 +44,7 @@ class Retry(SchemaTest):
 
     def setUp(self):
         super().setUp()
-        self.superuser.execute("truncate mobeye.quarantine, mobeye.alert, mobeye.alert_identity, mobeye.incident cascade")
+        self.superuser.execute("truncate mobeye.quarantine, mobeye.alert, mobeye.alert_identity, mobeye.incident, mobeye.incident_thread, mobeye.change")
         file = tempfile.NamedTemporaryFile("w", suffix=".yaml")
         self.addCleanup(file.close)
         file.write(CONFIGURATION.format(conninfo=conninfo(self.database), rules=self.rules))
@@ -137,6 +137,10 @@ class RetryOfIncidents(Retry):
             ).fetchall(),
             [("NL-1", "burglars", "alarm", 2, 2, 1, True, ["wijk:WK1"], 5.38421, 2)],
         )
+        self.superuser.execute("truncate mobeye.incident")
+        done = self.retry(self.set_aside(pack("three")))
+        self.assertEqual((done.returncode, self.kept()), (1, 1))
+        self.assertIn("leads to an incident that is not there", done.stderr)
         self.assertEqual(
             [row[0] for row in self.superuser.execute("select op from mobeye.change order by change_id")], ["new", "alert"]
         )
