@@ -31,10 +31,13 @@ struct apply {
     int64_t feed_since_us;  /* monotonic: when records began to wait for a batch; 0: none wait */
     uint64_t submitted_seq; /* the last record that the writer was given */
     uint64_t stored_seq;    /* the last record that is in the database, as far as known */
-    uint64_t empty;         /* numbers of a torn frame before the next record, which are not in the books yet */
-    uint64_t gap_seq;       /* the first record behind a gap that was told, until something is stored; 0: none */
-    bool renewed;           /* the journal has a UUID that the database has never seen */
-    uint64_t oldest_seq;    /* the record whose receipt oldest_us is */
+    /* The versions that the database had when these records were received, at the least: what is newer is no matter to
+     * them, or alerts would wait as long as somebody edits without end. stale_seq 0: nothing is known. */
+    uint64_t stale_seq, stale_registry, stale_areas;
+    uint64_t empty;      /* numbers of a torn frame before the next record, which are not in the books yet */
+    uint64_t gap_seq;    /* the first record behind a gap that was told, until something is stored; 0: none */
+    bool renewed;        /* the journal has a UUID that the database has never seen */
+    uint64_t oldest_seq; /* the record whose receipt oldest_us is */
     int64_t oldest_us;
     struct batch *spare[BATCHES];
     size_t n_spare;
@@ -67,6 +70,21 @@ static void enrich(struct apply *a, struct batch *batch)
     }
 }
 
+/* The records that come next are among those of stale_seq. */
+static bool is_settled(const struct apply *a)
+{
+    return a->stale_seq > a->submitted_seq;
+}
+
+/* Are devices and areas here as the next records need them? Without a mark the transaction finds out. */
+static bool has_surroundings(const struct apply *a)
+{
+    if (!atlas_usable(a->atlas))
+        return false;
+    return !is_settled(a) ||
+           (atlas_registry(a->atlas)->version >= a->stale_registry && atlas_areas_version(a->atlas) >= a->stale_areas);
+}
+
 /* Reads the next batch and hands it on. false: there is nothing to hand on now. */
 static bool submit_next(struct apply *a)
 {
@@ -74,6 +92,9 @@ static bool submit_next(struct apply *a)
     struct batch *batch = a->spare[a->n_spare - 1];
     batch_clear(batch);
     size_t max = a->conf->database.batch_max < batch->cap ? a->conf->database.batch_max : batch->cap;
+    bool settled = is_settled(a);
+    if (settled && a->stale_seq - a->submitted_seq < max)
+        max = a->stale_seq - a->submitted_seq;
     if (journal_read(a->journal, a->submitted_seq + 1, max, BATCH_BYTES, batch, &err) != 0) {
         log_complain(&a->unreadable, loop_mono_us(a->loop), LOG_LEVEL_ERROR, "journal", "%s; trying again", err.text);
         return false;
@@ -86,6 +107,7 @@ static bool submit_next(struct apply *a)
     a->submitted_seq++;
 #endif
     enrich(a, batch);
+    batch->settled = settled && batch->last_seq <= a->stale_seq;
     writer_submit(a->writer, batch);
     return true;
 }
@@ -96,7 +118,7 @@ static bool submit_next(struct apply *a)
  */
 static void feed(struct apply *a)
 {
-    while (a->n_spare > 0 && writer_wants(a->writer) && atlas_current(a->atlas)) {
+    while (a->n_spare > 0 && writer_wants(a->writer) && has_surroundings(a)) {
         uint64_t waiting = journal_synced_seq(a->journal) - a->submitted_seq;
         if (waiting == 0) {
             a->feed_since_us = 0;
@@ -220,6 +242,9 @@ static void on_stale(void *ctx, uint64_t registry_version, uint64_t areas_versio
     struct apply *a = ctx;
     log_debug("registry", "the database has version %" PRIu64 " of the devices and %" PRIu64 " of the areas",
               registry_version, areas_version);
+    a->stale_seq = journal_synced_seq(a->journal);
+    a->stale_registry = registry_version;
+    a->stale_areas = areas_version;
     atlas_stale(a->atlas);
 }
 
@@ -244,6 +269,7 @@ static void on_up(void *ctx, bool up)
 {
     struct apply *a = ctx;
     a->database_up = up;
+    a->stale_seq = 0; /* the next server may be another, with other versions */
     atlas_database_up(a->atlas, up);
 }
 

@@ -57,9 +57,14 @@ bool atlas_current(const struct atlas *a)
     return a->told && !a->registry->loading && a->areas && !a->rows && !a->building;
 }
 
+bool atlas_usable(const struct atlas *a)
+{
+    return a->told && !a->registry->loading && a->areas;
+}
+
 static void tell(struct atlas *a)
 {
-    if (atlas_current(a))
+    if (atlas_usable(a))
         a->current(a->ctx);
 }
 

@@ -13,7 +13,7 @@
 
 struct atlas;
 
-/* Calls back from the loop, when atlas_current() has become true; not atlas_free() in it. */
+/* Calls back from the loop, when atlas_usable() has become true, or what is used is newer; not atlas_free() in it. */
 typedef void (*atlas_fn)(void *ctx);
 
 /* Begins to connect to the database of the configuration, which is not kept. */
@@ -27,6 +27,9 @@ void atlas_database_up(struct atlas *atlas, bool up);
 
 /* Registry and areas are loaded, and nothing newer is known of. */
 bool atlas_current(const struct atlas *atlas);
+
+/* The same, but for areas that are read already and still being built. */
+bool atlas_usable(const struct atlas *atlas);
 
 /* A transaction has seen other versions than those of the last batch: not current until what is newer is here. Where
  * that happens again and again, the next look takes its time. */

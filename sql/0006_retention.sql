@@ -71,6 +71,8 @@ as $$
 declare
     n bigint;
 begin
+    -- From here on no daemon leads another thread to them.
+    perform from mobeye.incident i where i.incident_id = any (ids) order by i.incident_id for update;
     insert into mobeye.figure as f (month, wijk_code, category, kind, outcome, incidents, alerts)
     select l.month, l.wijk_code, l.category, l.kind, l.outcome, count(*), sum(l.alert_count)
       from mobeye.live_figure l where l.incident_id = any (ids)
@@ -258,6 +260,11 @@ begin
              order by i.incident_id limit 100000
                for update of i skip locked) as done
      where t.thread = done.thread and t.incident_id = done.incident_id and (done.closed or not t.active);
+    get diagnostics n = row_count;
+    total := total + n;
+    -- Nor would alerts be stored whose thread leads to an incident that somebody deleted by hand.
+    delete from mobeye.incident_thread t
+     where not exists (select from mobeye.incident i where i.incident_id = t.incident_id);
     get diagnostics n = row_count;
     total := total + n;
     -- Whole versions: a daemon that knows an older one reads everything.

@@ -46,6 +46,7 @@ void batch_clear(struct batch *batch)
     batch->bytes.len = 0;
     batch->n = 0;
     batch->first_seq = batch->last_seq = batch->last_checksum = 0;
+    batch->settled = false;
     obstack_free(&batch->notes, batch->notes_start);
     batch->notes_start = obstack_alloc(&batch->notes, 0);
 }

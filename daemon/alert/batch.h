@@ -23,6 +23,7 @@ struct batch {
     uint64_t last_checksum;       /* of the record last_seq */
     uint64_t registry_version;    /* what it was enriched with; the database says whether that still holds */
     uint64_t areas_version;
+    bool settled; /* what it was enriched with was read after all of it was received: newer versions are no matter */
     struct obstack notes; /* what enrich added to the alerts */
     void *notes_start;
 };

@@ -11,6 +11,7 @@
 #include "ctl/ctl.h"
 #include "ctl/options.h"
 #include "ctl/surroundings.h"
+#include "enrich/fold.h"
 #include "store/retry.h"
 
 #define VERB "quarantine"
@@ -97,11 +98,24 @@ static int show(PGconn *conn, const struct request *request)
     return status;
 }
 
+static void enrich_cb(void *ctx, struct batch *batch)
+{
+    known_enrich_batch(ctx, batch);
+}
+
+static void fold_cb(void *ctx, struct book *book, struct batch *batch, const uint8_t *store)
+{
+    (void)ctx;
+    fold(book, batch, store);
+}
+
 /* false: it is refused still. */
 static bool retry_one(PGconn *conn, const char *id, struct known *known)
 {
+    const struct conf *conf = known->around.conf;
+    const struct retry_calls calls = {enrich_cb, fold_cb, conf->rules_text ? conf->rules_hash : NULL};
     struct err err;
-    switch (retry_quarantined(conn, strtoll(id, NULL, 10), known_enrich, known, &err)) {
+    switch (retry_quarantined(conn, strtoll(id, NULL, 10), &calls, known, &err)) {
     case RETRY_STORED:
         printf("%s: stored\n", id);
         return true;

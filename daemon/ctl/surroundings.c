@@ -39,6 +39,13 @@ void known_free(struct known *known)
     batch_free(&known->batch);
 }
 
+void known_enrich_batch(struct known *known, struct batch *batch)
+{
+    enrich_begin(known->enrich, &known->around, batch);
+    for (size_t i = 0; i < batch->n; i++)
+        enrich_alert(known->enrich, &batch->rows[i].alert);
+}
+
 void known_enrich(void *arg, struct alert *alert)
 {
     struct known *known = arg;

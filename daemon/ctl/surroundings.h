@@ -25,6 +25,8 @@ void known_empty(struct known *known, const struct conf *conf);
 
 void known_free(struct known *known);
 
+void known_enrich_batch(struct known *known, struct batch *batch);
+
 /* A struct known. What the alert is given lives until the next one. */
 void known_enrich(void *known, struct alert *alert);
 

@@ -9,11 +9,27 @@
 #include "alert/record.h"
 #include "base/clock.h"
 #include "store/copyrow.h"
-#include "store/identity.h"
+#include "store/follow.h"
+#include "store/parcel.h"
 #include "store/sqlstate.h"
 
+/* How often it begins anew because of a daemon that makes the same incident. */
+#define AGAINS_MAX 5
+
 /* What became of a statement. */
-enum outcome { OUTCOME_DONE, OUTCOME_FAILED, OUTCOME_REFUSED, OUTCOME_NO_PARTITION };
+enum outcome { OUTCOME_DONE, OUTCOME_FAILED, OUTCOME_REFUSED, OUTCOME_NO_PARTITION, OUTCOME_AGAIN };
+
+struct retry {
+    PGconn *conn;
+    int64_t id;
+    const struct retry_calls *calls;
+    void *ctx;
+    struct batch *batch; /* of the one alert, which is slices of row */
+    struct parcel parcel;
+    struct incident_rows incidents;
+    PGresult *row; /* that was in quarantine */
+    bool stored;   /* else it was before */
+};
 
 /* Takes the result over. */
 static enum outcome judge(PGconn *conn, PGresult *result, struct err *err)
@@ -40,139 +56,238 @@ static enum outcome run(PGconn *conn, const char *sql, struct err *err)
     return judge(conn, PQexec(conn, sql), err);
 }
 
-static bool alert_from_row(const PGresult *row, struct alert *ret, struct err *err)
+/* Values and result are binary; a value without bytes is null. */
+static PGresult *ask(PGconn *conn, const char *sql, size_t n, const Oid *types, const struct buf *values)
 {
-    struct str record = {PQgetvalue(row, 0, 0), (size_t)PQgetlength(row, 0, 0)};
-    uint64_t seq = 0;
-    if (record_unpack(record, ret, err) < 0) {
-        err_prefix(err, "its record cannot be read");
-        return false;
+    const char *data[INCIDENT_STORE_PARAMS];
+    int len[INCIDENT_STORE_PARAMS], binary[INCIDENT_STORE_PARAMS];
+    for (size_t i = 0; i < n; i++) {
+        data[i] = values[i].len > 0 ? values[i].data : NULL;
+        len[i] = (int)values[i].len;
+        binary[i] = 1;
     }
-    if (PQgetlength(row, 0, 1) == sizeof(seq))
-        memcpy(&seq, PQgetvalue(row, 0, 1), sizeof(seq));
-    ret->seq = be64toh(seq);
-    return true;
+    return PQexecParams(conn, sql, (int)n, types, data, len, binary, 1);
 }
 
-/* Takes the row out; NULL with err set. record_unpack()'s slices point into it. */
-static PGresult *take_out(PGconn *conn, int64_t id, struct err *err)
+static int unpack(struct retry *r, struct err *err)
+{
+    struct batch_row *one = &r->batch->rows[0];
+    uint64_t seq = 0;
+    batch_clear(r->batch);
+    *one = (struct batch_row){.record = {PQgetvalue(r->row, 0, 0), (size_t)PQgetlength(r->row, 0, 0)}};
+    if (record_unpack(one->record, &one->alert, err) < 0) {
+        err_prefix(err, "its record cannot be read");
+        return -1;
+    }
+    if (PQgetlength(r->row, 0, 1) == sizeof(seq))
+        memcpy(&seq, PQgetvalue(r->row, 0, 1), sizeof(seq));
+    one->alert.seq = be64toh(seq);
+    one->alert.incident = NO_INCIDENT;
+    r->batch->n = 1;
+    return 0;
+}
+
+/* Takes the row out, and makes a batch of it. */
+static enum outcome take_out(struct retry *r, struct err *err)
 {
     char text[24];
     const char *values[] = {text};
-    snprintf(text, sizeof(text), "%" PRId64, id);
-    PGresult *row = PQexecParams(conn,
-                                 "delete from mobeye.quarantine where id = $1::bigint "
-                                 "returning record, journal_seq, coalesce(instance, '')",
-                                 1, NULL, values, NULL, NULL, 1);
-    if (PQresultStatus(row) != PGRES_TUPLES_OK) {
-        judge(conn, row, err);
-        return NULL;
+    snprintf(text, sizeof(text), "%" PRId64, r->id);
+    PQclear(r->row);
+    r->row = PQexecParams(r->conn,
+                          "delete from mobeye.quarantine where id = $1::bigint "
+                          "returning record, journal_seq, coalesce(instance, '')",
+                          1, NULL, values, NULL, NULL, 1);
+    if (PQresultStatus(r->row) != PGRES_TUPLES_OK) {
+        PGresult *failed = r->row;
+        r->row = NULL;
+        return judge(r->conn, failed, err);
     }
-    if (PQntuples(row) == 0) {
-        err_set(err, "there is no %" PRId64 " in quarantine", id);
-        PQclear(row);
-        return NULL;
+    if (PQntuples(r->row) == 0) {
+        err_set(err, "there is no %" PRId64 " in quarantine", r->id);
+        return OUTCOME_FAILED;
     }
-    return row;
+    if (unpack(r, err) != 0)
+        return OUTCOME_FAILED;
+    r->calls->enrich(r->ctx, r->batch);
+    parcel_fill(&r->parcel, r->batch, PQgetvalue(r->row, 0, 2), r->calls->rules);
+    return OUTCOME_DONE;
 }
 
-static enum outcome claim(PGconn *conn, const struct alert *alert, bool *ret_new, struct err *err)
+static enum outcome claim(struct retry *r, struct err *err)
 {
-    uint8_t id[IDENTITY_BYTES];
-    char text[IDENTITY_TEXT_SIZE];
-    const char *values[] = {text};
-    identity_of(alert->source, alert->event_id, id);
-    identity_text(id, text);
-    PGresult *result = PQexecParams(conn,
-                                    "insert into mobeye.alert_identity (id, stored_on) values ($1::uuid, "
-                                    "(now() at time zone 'utc')::date) on conflict do nothing",
-                                    1, NULL, values, NULL, NULL, 0);
-    *ret_new = strcmp(PQcmdTuples(result), "1") == 0;
-    return judge(conn, result, err);
+    static const Oid types[] = {TYPE_UUID_ARRAY};
+    struct buf ids = {0};
+    parcel_array_identities(&r->parcel, &ids);
+    PGresult *result = ask(r->conn,
+                           "insert into mobeye.alert_identity (id, stored_on) "
+                           "select id, (now() at time zone 'utc')::date from unnest($1) as new (id) "
+                           "on conflict do nothing returning id",
+                           1, types, &ids);
+    buf_free(&ids);
+    if (PQresultStatus(result) == PGRES_TUPLES_OK)
+        parcel_settle(&r->parcel, result);
+    r->stored = parcel_count(&r->parcel, FATE_STORE) > 0;
+    return judge(r->conn, result, err);
 }
 
-static enum outcome copy(PGconn *conn, const struct alert *alert, struct str instance, struct err *err)
+static enum outcome read_incidents(struct retry *r, struct err *err)
 {
-    struct buf data = {0};
-    PGresult *result = PQexec(conn, COPYROW_ALERT_SQL);
+    PGresult *result = ask(r->conn, incident_ask_sql, INCIDENT_ASK_PARAMS, incident_ask_types, r->parcel.ask.values);
+    bool torn = false;
+    incident_rows_clear(&r->incidents);
+    if (PQresultStatus(result) == PGRES_TUPLES_OK)
+        torn = !incident_rows_read(&r->incidents, result);
+    enum outcome outcome = judge(r->conn, result, err);
+    if (!torn)
+        return outcome;
+    err_set(err, "mobeye.incident_thread leads to an incident that is not there (upkeep deletes such threads)");
+    return OUTCOME_AGAIN;
+}
+
+static enum outcome store_incidents(struct retry *r, struct err *err)
+{
+    struct buf values[INCIDENT_STORE_PARAMS] = {0};
+    if (!incident_rows_encode(&r->incidents, &r->parcel.ask, r->batch, r->calls->rules, values))
+        return OUTCOME_DONE;
+    PGresult *result = ask(r->conn, incident_store_sql, INCIDENT_STORE_PARAMS, incident_store_types, values);
+    for (size_t i = 0; i < INCIDENT_STORE_PARAMS; i++)
+        buf_free(&values[i]);
+    const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    bool taken = sqlstate && strcmp(sqlstate, "23505") == 0;
+    bool good = PQresultStatus(result) == PGRES_TUPLES_OK && incident_rows_stored(&r->incidents, result);
+    enum outcome outcome = judge(r->conn, result, err);
+    if (outcome == OUTCOME_DONE && !good) {
+        err_set(err, "the server returned other incidents than were stored");
+        return OUTCOME_FAILED;
+    }
+    return taken ? OUTCOME_AGAIN : outcome;
+}
+
+static enum outcome copy(struct retry *r, struct err *err)
+{
+    struct str chunk;
+    PGresult *result = PQexec(r->conn, COPYROW_ALERT_SQL);
     if (PQresultStatus(result) != PGRES_COPY_IN)
-        return judge(conn, result, err);
+        return judge(r->conn, result, err);
     PQclear(result);
-    buf_append_str(&data, copyrow_header);
-    copyrow_alert(&data, alert, instance, NULL);
-    copyrow_incident(&data, 0);
-    buf_append_str(&data, copyrow_trailer);
-    bool sent = PQputCopyData(conn, data.data, (int)data.len) == 1 && PQputCopyEnd(conn, NULL) == 1;
-    buf_free(&data);
-    if (!sent) {
-        err_set(err, "%s", PQerrorMessage(conn));
+    bool sent = true;
+    parcel_copy_begin(&r->parcel, 0, 1, &r->incidents.book);
+    while (sent && parcel_next_chunk(&r->parcel, &chunk))
+        sent = PQputCopyData(r->conn, chunk.p, (int)chunk.len) == 1;
+    if (!sent || PQputCopyEnd(r->conn, NULL) != 1) {
+        err_set(err, "%s", PQerrorMessage(r->conn));
         return OUTCOME_FAILED;
     }
     enum outcome outcome = OUTCOME_DONE;
-    while ((result = PQgetResult(conn)) != NULL) {
-        enum outcome one = judge(conn, result, err);
+    while ((result = PQgetResult(r->conn)) != NULL) {
+        enum outcome one = judge(r->conn, result, err);
         outcome = one == OUTCOME_DONE ? outcome : one;
     }
     return outcome;
 }
 
-static enum outcome store(PGconn *conn, const struct alert *alert, struct str instance, bool *ret_new, struct err *err)
+static enum outcome add_changes(struct retry *r, struct err *err)
 {
-    enum outcome outcome = claim(conn, alert, ret_new, err);
-    return outcome == OUTCOME_DONE && *ret_new ? copy(conn, alert, instance, err) : outcome;
-}
-
-/* The transaction without its begin and end. Of ret the slices are dead afterwards. */
-static enum outcome try_alert(PGconn *conn, int64_t id, void (*enrich)(void *ctx, struct alert *alert), void *ctx,
-                              bool *ret_new, struct alert *ret, struct err *err)
-{
-    PGresult *row = take_out(conn, id, err);
-    if (!row || !alert_from_row(row, ret, err)) {
-        PQclear(row);
-        return OUTCOME_FAILED;
-    }
-    if (enrich)
-        enrich(ctx, ret);
-    struct str instance = {PQgetvalue(row, 0, 2), (size_t)PQgetlength(row, 0, 2)};
-    enum outcome outcome = store(conn, ret, instance, ret_new, err);
-    PQclear(row);
+    if (r->incidents.n_changes == 0)
+        return OUTCOME_DONE;
+    struct buf sql = {0};
+    buf_printf(&sql, "select mobeye.add_changes(");
+    incident_rows_print_changes(&r->incidents, &sql);
+    buf_printf(&sql, ")");
+    enum outcome outcome = run(r->conn, sql.data, err);
+    buf_free(&sql);
     return outcome;
 }
 
-static enum outcome transaction(PGconn *conn, int64_t id, void (*enrich)(void *ctx, struct alert *alert), void *ctx,
-                                bool *ret_new, struct alert *ret, struct err *err)
+/* The transaction without its begin and end. */
+static enum outcome try_alert(struct retry *r, struct err *err)
 {
-    if (run(conn, "begin isolation level read committed", err) != OUTCOME_DONE)
-        return OUTCOME_FAILED;
-    enum outcome outcome = try_alert(conn, id, enrich, ctx, ret_new, ret, err);
+    static enum outcome (*const steps[])(struct retry * r, struct err * err) = {read_incidents, store_incidents, copy,
+                                                                                add_changes};
+    incident_rows_clear(&r->incidents);
+    enum outcome outcome = take_out(r, err);
     if (outcome == OUTCOME_DONE)
-        outcome = run(conn, "commit", err);
-    else
-        run(conn, "rollback", NULL);
+        outcome = claim(r, err);
+    for (size_t i = 0; outcome == OUTCOME_DONE && r->stored && i < sizeof(steps) / sizeof(steps[0]); i++) {
+        if (steps[i] == store_incidents)
+            r->calls->fold(r->ctx, &r->incidents.book, r->batch, parcel_stored(&r->parcel));
+        outcome = steps[i](r, err);
+    }
     return outcome;
 }
 
-static enum outcome make_partition(PGconn *conn, const struct alert *alert, struct err *err)
+static enum outcome transaction(struct retry *r, struct err *err)
 {
+    r->stored = false;
+    if (run(r->conn, "begin isolation level read committed", err) != OUTCOME_DONE)
+        return OUTCOME_FAILED;
+    enum outcome outcome = try_alert(r, err);
+    if (outcome == OUTCOME_DONE)
+        outcome = run(r->conn, "commit", err);
+    else
+        run(r->conn, "rollback", NULL);
+    return outcome;
+}
+
+/* Verification and hints, as after a batch: may fail, and nothing is wrong. */
+static void follow_up(struct retry *r)
+{
+    struct follow follow = {0};
+    struct buf values[FOLLOW_VERIFY_PARAMS] = {0};
+    follow_batch(&follow, r->batch, parcel_stored(&r->parcel), &r->incidents);
+    if (follow.n_hints > 0) {
+        follow_encode_hints(&follow, values);
+        PQclear(ask(r->conn, follow_announce_sql, FOLLOW_ANNOUNCE_PARAMS, follow_announce_types, values));
+    }
+    for (size_t i = 0; i < FOLLOW_VERIFY_PARAMS; i++)
+        values[i].len = 0;
+    if (follow.n_raises > 0) {
+        follow_encode_raises(&follow, values);
+        PQclear(ask(r->conn, follow_verify_sql, FOLLOW_VERIFY_PARAMS, follow_verify_types, values));
+    }
+    for (size_t i = 0; i < FOLLOW_VERIFY_PARAMS; i++)
+        buf_free(&values[i]);
+    follow_free(&follow);
+}
+
+static enum outcome make_partition(struct retry *r, struct err *err)
+{
+    const struct alert *alert = &r->batch->rows[0].alert;
     char sql[200];
     snprintf(sql, sizeof(sql),
              "select mobeye.make_partitions('%s', to_timestamp(%" PRId64 "), to_timestamp(%" PRId64 "))",
              alert_class_word(alert_class(alert->kind)), alert->occurred_us / CLOCK_SECOND,
              alert->occurred_us / CLOCK_SECOND + 1);
-    return run(conn, sql, err);
+    return run(r->conn, sql, err);
 }
 
-int retry_quarantined(PGconn *conn, int64_t quarantine_id, void (*enrich)(void *ctx, struct alert *alert), void *ctx,
-                      struct err *err)
+static enum outcome attempts(struct retry *r, struct err *err)
 {
-    struct alert alert;
-    bool new = false;
-    enum outcome outcome = transaction(conn, quarantine_id, enrich, ctx, &new, &alert, err);
-    if (outcome == OUTCOME_NO_PARTITION && make_partition(conn, &alert, err) == OUTCOME_DONE)
-        outcome = transaction(conn, quarantine_id, enrich, ctx, &new, &alert, err);
-    if (outcome == OUTCOME_FAILED)
+    bool made = false;
+    for (unsigned agains = 0;;) {
+        enum outcome outcome = transaction(r, err);
+        if (outcome == OUTCOME_AGAIN && agains++ < AGAINS_MAX)
+            continue;
+        if (outcome != OUTCOME_NO_PARTITION || made || make_partition(r, err) != OUTCOME_DONE)
+            return outcome;
+        made = true;
+    }
+}
+
+int retry_quarantined(PGconn *conn, int64_t quarantine_id, const struct retry_calls *calls, void *ctx, struct err *err)
+{
+    struct retry r = {.conn = conn, .id = quarantine_id, .calls = calls, .ctx = ctx, .batch = batch_new(1)};
+    enum outcome outcome = attempts(&r, err);
+    if (outcome == OUTCOME_DONE && r.stored)
+        follow_up(&r);
+    parcel_free(&r.parcel);
+    incident_rows_free(&r.incidents);
+    batch_free(&r.batch);
+    PQclear(r.row);
+    if (outcome == OUTCOME_FAILED || outcome == OUTCOME_AGAIN)
         return -1;
     if (outcome != OUTCOME_DONE)
         return RETRY_REFUSED;
-    return new ? RETRY_STORED : RETRY_DUPLICATE;
+    return r.stored ? RETRY_STORED : RETRY_DUPLICATE;
 }

@@ -7,7 +7,8 @@
 #include <libpq-fe.h>
 #include <stdint.h>
 
-#include "alert/alert.h"
+#include "alert/batch.h"
+#include "alert/incident.h"
 #include "base/err.h"
 
 enum retry_result {
@@ -16,12 +17,18 @@ enum retry_result {
     RETRY_REFUSED,   /* the database refuses it still; nothing has changed, err says why */
 };
 
+/* As in struct writer_calls, of a batch of one alert. */
+struct retry_calls {
+    void (*enrich)(void *ctx, struct batch *batch);
+    void (*fold)(void *ctx, struct book *book, struct batch *batch, const uint8_t *store);
+    const uint8_t *rules; /* 16 bytes: hash of the rules; NULL: not known */
+};
+
 /*
- * In one transaction, blocking: stores the alert and its identity as the daemon would, and takes the row out of
- * quarantine. `enrich` (may be NULL) is given the alert before that: its place and rule. -1 with err set where it could
- * not be tried: there is no such row, its record cannot be read, the connection failed; nothing has changed.
+ * In one transaction, blocking: stores the alert, its identity and its incident as the daemon would, and takes the row
+ * out of quarantine; then verification and hints. -1 with err set where it could not be tried: there is no such row,
+ * its record cannot be read, the connection failed; nothing has changed.
  */
-int retry_quarantined(PGconn *conn, int64_t quarantine_id, void (*enrich)(void *ctx, struct alert *alert), void *ctx,
-                      struct err *err);
+int retry_quarantined(PGconn *conn, int64_t quarantine_id, const struct retry_calls *calls, void *ctx, struct err *err);
 
 #endif

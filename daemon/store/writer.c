@@ -30,7 +30,7 @@ static const struct {
     [WRITER_IDENTITIES] = {"identities", "connected", writer_batch_result, writer_read_incidents},
     [WRITER_CLAIMING] = {"claiming", "connected", writer_batch_result, writer_claimed},
     [WRITER_READING] = {"reading", "connected", writer_read_result, writer_read_over},
-    [WRITER_STORING] = {"storing", "connected", writer_store_result, writer_copy_alerts},
+    [WRITER_STORING] = {"storing", "connected", writer_store_result, writer_store_over},
     [WRITER_ALERTS] = {"alerts", "connected", writer_batch_result, writer_end},
     [WRITER_ISOLATING] = {"isolating", "connected", writer_batch_result, writer_piece_stored},
     [WRITER_ENDING] = {"ending", "connected", writer_batch_result, writer_ended},
@@ -61,7 +61,7 @@ void writer_tell_up(struct writer *w, bool up)
 
 void writer_forget(struct writer *w)
 {
-    w->isolated = false;
+    writer_forget_refused(w);
     while (w->n > 0) {
         struct batch *batch = writer_parcel(w)->batch;
         parcel_clear(writer_parcel(w));

@@ -47,7 +47,8 @@ enum writer_state {
     WRITER_READING,    /* incidents that the alerts may join are locked and read. -> STORING; the fold changed none
                           -> ALERTS; another daemon made one at this moment -> ROLLBACK -> OPENING */
     WRITER_STORING,    /* those that the fold made or changed are stored. -> ALERTS; another daemon has made one of the
-                          same key, or thread -> ROLLBACK -> OPENING */
+                          same key, or thread -> ROLLBACK -> OPENING; they are refused -> ISOLATING, then ROLLBACK ->
+                          OPENING, for ever fewer rows until it is known whose are */
     WRITER_ALERTS,     /* COPY of the alerts. -> ENDING; no partition -> ROLLBACK; a row is refused -> ISOLATING */
     WRITER_ISOLATING,  /* COPY piece by piece until all refused rows are known. -> ROLLBACK -> OPENING, without them */
     WRITER_ENDING,     /* refused and unreadable rows go to quarantine; changes of incidents get their numbers; commit,

@@ -15,11 +15,12 @@
 static void append_opening(struct writer *w, struct buf *sql)
 {
     const struct batch *batch = writer_parcel(w)->batch;
-    char journal[IDENTITY_TEXT_SIZE], versions[200];
-    snprintf(versions, sizeof(versions),
-             "(select array_agg(value order by name) from mobeye.counter where name in ('areas', 'registry')) = "
-             "'{%" PRIu64 ",%" PRIu64 "}'",
-             batch->areas_version, batch->registry_version);
+    char journal[IDENTITY_TEXT_SIZE], versions[200] = "true";
+    if (!batch->settled)
+        snprintf(versions, sizeof(versions),
+                 "(select array_agg(value order by name) from mobeye.counter where name in ('areas', 'registry')) = "
+                 "'{%" PRIu64 ",%" PRIu64 "}'",
+                 batch->areas_version, batch->registry_version);
     char *instance = PQescapeLiteral(pgconn_pq(w->conn), w->instance, strlen(w->instance));
     identity_text(w->journal, journal);
     buf_printf(sql, "begin isolation level read committed; ");
@@ -269,7 +270,8 @@ static void committed(struct writer *w)
     w->checksum = batch->last_checksum;
     w->retries = 0;
     w->commit_sent = false;
-    w->bare = w->partitions_made = w->isolated = false;
+    w->bare = w->partitions_made = false;
+    writer_forget_refused(w);
     w->agains = 0;
     writer_set_state(w, WRITER_IDLE, "the batch is stored");
     if (w->asked_connect)

@@ -23,6 +23,12 @@
  * batches of 5,000: 20,000 rows/s; 15,000 with a factor of 1 or with 128 rows kept (86,000 where none is refused). */
 #define STEP_FACTOR 3
 
+void writer_forget_refused(struct writer *w)
+{
+    w->isolated = false;
+    w->sift.good = w->sift.tried = w->sift.bad = 0;
+}
+
 void writer_rollback(struct writer *w, enum writer_after after, const char *reason)
 {
     w->after = after;
@@ -35,7 +41,7 @@ static void retry_later(struct writer *w)
 {
     const struct fault *fault = &w->fault;
     bool stop = fault->class != SQLSTATE_RETRY;
-    w->isolated = false;
+    writer_forget_refused(w);
     w->agains = 0;
     w->pause_us = pgconn_backoff_us(stop ? STOP_LEAST_US : RETRY_LEAST_US, PAUSE_MOST_US, w->retries++);
     log_complain(&w->batch_complaint, loop_mono_us(w->loop), stop ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, WRITER_SUBJECT,
@@ -47,6 +53,21 @@ static void retry_later(struct writer *w)
     } else {
         writer_rollback(w, AFTER_ROLLBACK_PAUSE, fault->text);
     }
+}
+
+/* Once is enough as a rule; more often, and somebody has deleted the incident by hand. */
+void writer_torn(struct writer *w)
+{
+    if (w->agains < AGAINS_MAX) {
+        writer_again(w, "another daemon made an incident at this moment");
+        return;
+    }
+    w->fault = (struct fault){
+        .class = SQLSTATE_STOP,
+        .sqlstate = "02000",
+        .text = "mobeye.incident_thread leads to an incident that is not there (upkeep deletes such threads)",
+    };
+    retry_later(w);
 }
 
 struct day {
@@ -114,7 +135,7 @@ void writer_rolled_back(struct writer *w)
         make_partitions(w);
         break;
     case AFTER_ROLLBACK_POSITION:
-        w->isolated = false;
+        writer_forget_refused(w);
         writer_read_position(w);
         break;
     }
@@ -191,15 +212,48 @@ static void isolate(struct writer *w)
     begin_piece(w);
 }
 
+/* The next number of rows whose incidents are tried: half way between what is stored and what is not. */
+static void sift(struct writer *w)
+{
+    struct parcel *parcel = writer_parcel(w);
+    size_t row = w->sift.good;
+    if (row + 1 < w->sift.bad) {
+        w->sift.tried = row + (w->sift.bad - row) / 2;
+    } else if (row < w->sift.bad && parcel->fate[row] == FATE_STORE) {
+        parcel_refuse(parcel, row, &w->sift.fault);
+        w->sift.good++;
+        w->sift.tried = 0;
+    } else {
+        retry_later(w); /* not by a row */
+        return;
+    }
+    writer_rollback(w, AFTER_ROLLBACK_AGAIN, "whose incident is refused");
+}
+
+void writer_sift_stored(struct writer *w)
+{
+    w->sift.good = w->sift.tried;
+    sift(w);
+}
+
+static void sift_refused(struct writer *w)
+{
+    w->sift.bad = w->sift.tried > 0 ? w->sift.tried : writer_parcel(w)->batch->n;
+    w->sift.fault = w->fault;
+    sift(w);
+}
+
 /* A row, or what describes it in quarantine, is refused for good. Anywhere else that is no row's fault. */
 static void refused(struct writer *w)
 {
     if (w->state == WRITER_ALERTS || w->state == WRITER_ISOLATING) {
         isolate(w);
-    } else if (w->state == WRITER_STORING && !w->isolated) {
+    } else if (w->state == WRITER_STORING && !w->isolated && strcmp(w->fault.sqlstate, "23505") != 0) {
         w->piece.base = w->piece.good = 0;
         w->piece.step = writer_parcel(w)->batch->n;
         begin_piece(w);
+    } else if (w->state == WRITER_STORING && strcmp(w->fault.sqlstate, "23505") != 0) {
+        sift_refused(w);
     } else if (w->state == WRITER_ENDING && !w->commit_sent && !w->bare) {
         w->bare = true;
         writer_rollback(w, AFTER_ROLLBACK_AGAIN, "quarantine refuses the description");

@@ -1,4 +1,6 @@
 /* The incidents of a batch, within its transaction: read, folded, stored. */
+#include <string.h>
+
 #include "store/copyrow.h"
 #include "store/writer_parts.h"
 
@@ -31,18 +33,28 @@ void writer_read_result(struct writer *w, PGresult *result)
         w->torn = !incident_rows_read(&w->incidents, result);
 }
 
+/* By row: not 0 where its incident is to be stored. */
+static const uint8_t *rows_tried(struct writer *w)
+{
+    struct parcel *parcel = writer_parcel(w);
+    parcel_stored(parcel);
+    if (w->sift.tried > 0)
+        memset(parcel->stored + w->sift.tried, 0, parcel->batch->n - w->sift.tried);
+    return parcel->stored;
+}
+
 void writer_read_over(struct writer *w)
 {
     struct parcel *parcel = writer_parcel(w);
     struct buf values[INCIDENT_STORE_PARAMS] = {0};
     if (w->torn) {
-        writer_again(w, "another daemon made an incident at this moment");
+        writer_torn(w);
         return;
     }
-    w->calls.fold(w->ctx, &w->incidents.book, parcel->batch, parcel_stored(parcel));
+    w->calls.fold(w->ctx, &w->incidents.book, parcel->batch, rows_tried(w));
     if (!incident_rows_encode(&w->incidents, &parcel->ask, parcel->batch, parcel->has_rules ? parcel->rules : NULL,
                               values)) {
-        writer_copy_alerts(w);
+        writer_store_over(w);
         return;
     }
     writer_set_state(w, WRITER_STORING, "what became of them");
@@ -59,4 +71,12 @@ void writer_store_result(struct writer *w, PGresult *result)
 {
     if (PQresultStatus(result) == PGRES_TUPLES_OK && !incident_rows_stored(&w->incidents, result))
         pgconn_drop(w->conn, "the server returned other incidents than were stored");
+}
+
+void writer_store_over(struct writer *w)
+{
+    if (w->sift.tried > 0)
+        writer_sift_stored(w);
+    else
+        writer_copy_alerts(w);
 }

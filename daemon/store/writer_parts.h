@@ -102,6 +102,13 @@ struct writer {
         size_t base, good, stop, step;
     } piece;
 
+    /* Incidents are refused: those of the rows before good are stored, those before bad are not, for this fault; those
+     * before tried are tried now, in a transaction that goes no further. tried 0: all, as ever. */
+    struct {
+        size_t good, tried, bad;
+        struct fault fault;
+    } sift;
+
     struct event timer; /* ends WAITING or PAUSED */
     struct event kick;  /* something was asked for */
     struct event minute;
@@ -166,6 +173,7 @@ void writer_read_result(struct writer *w, PGresult *result);
 void writer_read_over(struct writer *w);
 void writer_store_result(struct writer *w, PGresult *result);
 void writer_again(struct writer *w, const char *reason);
+void writer_store_over(struct writer *w);
 
 /* writer_follow.c: writer_follow_next() begins what is due, and says so; `idle`: nothing waits to be stored. */
 bool writer_follow_next(struct writer *w, bool idle);
@@ -180,6 +188,9 @@ void writer_fault(struct writer *w);
 void writer_rollback(struct writer *w, enum writer_after after, const char *reason);
 void writer_rolled_back(struct writer *w);
 void writer_piece_stored(struct writer *w);
+void writer_sift_stored(struct writer *w);
+void writer_torn(struct writer *w); /* a thread leads to an incident that is not there, or was not yet */
+void writer_forget_refused(struct writer *w); /* which rows are */
 void writer_partitions_over(struct writer *w);
 
 #endif

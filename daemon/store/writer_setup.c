@@ -134,7 +134,8 @@ void writer_position_result(struct writer *w, PGresult *result)
 static void tell_stale(struct writer *w)
 {
     const struct batch *batch = w->n > 0 ? writer_parcel(w)->batch : NULL;
-    bool stale = batch && (batch->registry_version != w->registry_version || batch->areas_version != w->areas_version);
+    bool stale = batch && !batch->settled &&
+                 (batch->registry_version != w->registry_version || batch->areas_version != w->areas_version);
     writer_forget(w);
     if (!stale)
         return;

@@ -1,9 +1,11 @@
 """Where an alert is: from its message, from where the device stood, from where it was last; and in which areas."""
 import datetime
+import threading
 
+import psycopg
 import pytest
 
-from harness.alerts import alert, now
+from harness.alerts import alert, alerts, now
 from harness.peers import Dealer
 from harness.portal import Portal, endpoint, event
 from harness.wait import wait_until
@@ -202,3 +204,45 @@ def test_nothing_is_stored_before_the_registry_is_read(database, daemons, regist
     database.execute("grant execute on function mobeye.registry_since(bigint) to mobeye_ingest")
     wait_until(lambda: database.stored() == 1, "the alert is stored")
     assert place_of(database, "waits") == ("placement", *HERE)
+
+
+STORM = """
+create or replace procedure mobeye.storm() language plpgsql as $$
+begin
+    loop
+        {};
+        commit;
+    end loop;
+end
+$$
+"""
+
+
+@pytest.mark.parametrize("edit", [
+    "update mobeye.device set note = clock_timestamp()::text where device_id = 'NL-1'",
+    "update mobeye.area set name = clock_timestamp()::text where code = 'WK030710'",
+])
+def test_alerts_are_stored_though_somebody_edits_without_end(edit, database, daemons, registry, context):
+    registry.device("NL-1")
+    registry.place("NL-1", HERE)
+    registry.area("wijk", "WK030710", LIENDERT)
+    daemon = daemons(database.ingest).start()
+    dealer = Dealer(context, daemon.address())
+    dealer.deliver(alerts(10, "before"))
+    database.wait_stored(10)
+    with psycopg.connect(database.conninfo, autocommit=True) as staff:
+        staff.execute(STORM.format(edit))
+
+        def storm():
+            with pytest.raises(psycopg.errors.QueryCanceled):
+                staff.execute("call mobeye.storm()")
+
+        thread = threading.Thread(target=storm)
+        thread.start()
+        try:
+            for n in range(10):
+                dealer.deliver(alerts(10, f"during{n}"))
+                database.wait_stored(20 + 10 * n)
+        finally:
+            staff.cancel()
+            thread.join()

@@ -19,7 +19,7 @@ bounds: [3.2, 50.7, 7.3, 53.6]
 database: {{conninfo: "{conninfo} user=mobeye_ingest"}}
 journal: {{directory: /nonexistent}}
 endpoints: [{{name: cameras, bind: "tcp://127.0.0.1:5555", socket: router, format: cloudevents}}]
-rules: [{{name: burglars, match: {{kind: intrusion}}, action: store}}, {{name: rest, action: store}}]
+rules: {rules}
 """
 
 
@@ -40,12 +40,14 @@ def pack(event_id):
 
 
 class Retry(SchemaTest):
+    rules = "[{name: burglars, match: {kind: intrusion}, action: store}, {name: rest, action: store}]"
+
     def setUp(self):
         super().setUp()
-        self.superuser.execute("truncate mobeye.quarantine, mobeye.alert, mobeye.alert_identity")
+        self.superuser.execute("truncate mobeye.quarantine, mobeye.alert, mobeye.alert_identity, mobeye.incident, mobeye.incident_thread, mobeye.change")
         file = tempfile.NamedTemporaryFile("w", suffix=".yaml")
         self.addCleanup(file.close)
-        file.write(CONFIGURATION.format(conninfo=conninfo(self.database)))
+        file.write(CONFIGURATION.format(conninfo=conninfo(self.database), rules=self.rules))
         file.flush()
         self.file = file.name
 
@@ -107,6 +109,41 @@ class Retry(SchemaTest):
         self.set_aside(pack("one"))
         done = mobeyectl("quarantine", "retry", "-c", "/nonexistent", database=self.database)
         self.assertEqual((done.returncode, self.kept()), (1, 1))
+
+
+class RetryOfIncidents(Retry):
+    rules = (
+        "[{name: burglars, match: {kind: intrusion, area: {layer: wijk}},"
+        " incident: {category: alarm, priority: 2, group_by: [device], gap: 4h30m}}]"
+    )
+
+    def setUp(self):
+        super().setUp()
+        self.superuser.execute(
+            "insert into mobeye.area (layer, code, name, geom) values"
+            " ('wijk', 'WK1', 'Wijk', 'SRID=4326;POLYGON((5 52, 6 52, 6 53, 5 52))') on conflict do nothing"
+        )
+
+    def test_stores_with_place_and_rule_and_makes_the_partition(self):
+        """And with areas and incident, as the daemon does."""
+        first, second = self.set_aside(pack("one")), self.set_aside(pack("two"))
+        self.assertEqual(self.retry().stdout, f"{first}: stored\n{second}: stored\n")
+        self.assertEqual(self.retry(self.set_aside(pack("two"))).returncode, 0)
+        self.assertEqual(
+            self.superuser.execute(
+                "select device_id, rule, category, priority, alert_count, active, accepting, areas, st_x(geom),"
+                " (select count(*) from mobeye.alert a where a.incident_id = i.incident_id and a.wijk_code = 'WK1')"
+                " from mobeye.incident i"
+            ).fetchall(),
+            [("NL-1", "burglars", "alarm", 2, 2, 1, True, ["wijk:WK1"], 5.38421, 2)],
+        )
+        self.superuser.execute("truncate mobeye.incident")
+        done = self.retry(self.set_aside(pack("three")))
+        self.assertEqual((done.returncode, self.kept()), (1, 1))
+        self.assertIn("leads to an incident that is not there", done.stderr)
+        self.assertEqual(
+            [row[0] for row in self.superuser.execute("select op from mobeye.change order by change_id")], ["new", "alert"]
+        )
 
 
 class Quarantine(SchemaTest):

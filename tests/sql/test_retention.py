@@ -1,10 +1,11 @@
 """How long things are kept: erasure by class, legal holds, figures, a person's request."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 
-from support import SchemaTest, insert_alert, insert_incident
+from support import PATIENCE_S, SchemaTest, insert_alert, insert_incident
 
 KEEP = "'28 days', '365 days', '90 days', '1825 days'"
 
@@ -14,7 +15,7 @@ class RetentionTest(SchemaTest):
         super().setUp()
         self.superuser.execute(
             "truncate mobeye.incident, mobeye.incident_history, mobeye.change, mobeye.erasure, mobeye.figure,"
-            " mobeye.quarantine, mobeye.alert_identity, mobeye.alert, mobeye.device, mobeye.device_status cascade"
+            " mobeye.incident_thread, mobeye.quarantine, mobeye.alert_identity, mobeye.alert, mobeye.device, mobeye.device_status cascade"
         )
         self.ingest = self.connect("mobeye_ingest")
 
@@ -171,6 +172,22 @@ class Tidy(RetentionTest):
         self.assertEqual(self.tidy(), 2)
         left = {row[0] for row in self.superuser.execute("select incident_id from mobeye.incident_thread")}
         self.assertEqual(left, {incident for incident, fate in fates.items() if fate == "kept"})
+
+    def test_no_thread_leads_to_an_incident_that_was_erased_while_alerts_joined_it(self):
+        incident = self.incident(ended="2000 days")
+        daemon = self.connect()
+        daemon.execute("begin")
+        daemon.execute("select from mobeye.incident for update")
+        with ThreadPoolExecutor(1) as pool:
+            erased = pool.submit(self.superuser.execute, "select mobeye.erase_incidents(array[%s::bigint])", [incident])
+            while not self.value(self.ingest, "select count(*) from pg_locks where not granted"):
+                pass
+            daemon.execute(
+                "insert into mobeye.incident_thread (thread, incident_id, active, device_id)"
+                " values (gen_random_uuid(), %s, true, 'd')", [incident])
+            daemon.execute("commit")
+            erased.result(PATIENCE_S)
+        self.assertEqual(self.value(self.superuser, "select count(*) from mobeye.incident_thread"), 0)
 
     def test_an_incident_that_somebody_works_on_is_passed_over(self):
         incident = self.incident(ended="2 days")

@@ -274,6 +274,21 @@ Test(incidents, a_thread_that_another_daemon_is_making_is_followed)
     expect_other_joins(steps);
 }
 
+/* The database is tried again now and then, not without end. */
+Test(incidents, a_thread_to_an_incident_that_was_deleted_by_hand_waits_for_upkeep)
+{
+    struct owner owner = {.total = 1, .change = play_ours};
+    ours = night;
+    owner_start(&owner, &rig, "a", rig.conninfo);
+    RIG_WAIT(&rig, OWNER_STORED(&owner));
+    rig_sql(&rig, "delete from mobeye.incident");
+    owner_more(&owner, 3);
+    RIG_WAIT(&rig, strstr(writer_state(owner.writer), "not there"));
+    rig_sql(&rig, "select mobeye.tidy('1 year')");
+    RIG_WAIT(&rig, OWNER_STORED(&owner));
+    owner_stop(&owner);
+}
+
 static void kill_backends(void)
 {
     rig_sql(&rig,
@@ -349,6 +364,19 @@ Test(incidents, a_batch_from_an_older_registry_is_made_anew)
     cr_expect_eq(owner.committed, 4);
     cr_expect_eq(writer_counts(owner.writer).stale, 1);
     RIG_EXPECT(&rig, night_sql, night_expected);
+    owner_stop(&owner);
+}
+
+/* So that nobody who edits without end keeps alerts from being stored. */
+Test(incidents, a_batch_that_was_received_before_the_registry_was_read_is_not_made_anew)
+{
+    struct owner owner = {.total = STEPS(night), .batch_rows = 1, .change = play_ours, .settled = true};
+    ours = night;
+    rig_sql(&rig, "update mobeye.counter set value = 5");
+    owner_start(&owner, &rig, "a", rig.conninfo);
+    RIG_WAIT(&rig, OWNER_STORED(&owner));
+    cr_expect_eq(owner.stales, 0);
+    cr_expect_eq(owner.positions, 1);
     owner_stop(&owner);
 }
 

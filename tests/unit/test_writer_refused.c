@@ -1,5 +1,6 @@
 /* Alerts that the database refuses: each is set aside with its bytes, all others are stored. */
 #include "writer_rig.h"
+#include "writer_steps.h"
 
 static struct rig rig;
 
@@ -81,6 +82,36 @@ ParameterizedTest(struct poison_case *one, refused, only_the_refused_are_set_asi
     owner_start(&owner, &rig, "a", rig.conninfo);
     RIG_WAIT(&rig, OWNER_STORED(&owner));
     expect_all_but_poison(&owner);
+    cr_expect_eq(owner.positions, 1);
+    owner_stop(&owner);
+}
+
+/* Every alert makes an incident of its device. */
+static void poisoned_incident(struct batch_row *row, uint64_t seq)
+{
+    poisoned(row, seq);
+    row->alert.rule = default_rule.terms.rule;
+    row->alert.terms = &default_rule.terms;
+    group_key(&row->alert, &default_rule);
+}
+
+ParameterizedTestParameters(refused, what_an_incident_refuses_is_set_aside)
+{
+    static struct poison_case cases[] = {{{1}}, {{100}}, {{99, 100, 101}}, {{3, 13, 14, 60}}};
+    return cr_make_param_array(struct poison_case, cases, sizeof(cases) / sizeof(cases[0]));
+}
+
+ParameterizedTest(struct poison_case *one, refused, what_an_incident_refuses_is_set_aside)
+{
+    struct owner owner = {.total = 250, .change = poisoned_incident};
+    memcpy(poison, one->seqs, sizeof(one->seqs));
+    rig_sql(&rig, "alter table mobeye.alert drop constraint no_poison");
+    rig_sql(&rig, "alter table mobeye.incident add constraint no_poison check (device_id <> 'POISON')");
+    owner_start(&owner, &rig, "a", rig.conninfo);
+    RIG_WAIT(&rig, OWNER_STORED(&owner));
+    expect_all_but_poison(&owner);
+    RIG_EXPECT(&rig, "select count(*) - sum(alert_count) from mobeye.incident", "0");
+    RIG_EXPECT(&rig, "select count(*) from mobeye.quarantine where sqlstate <> '23514'", "0");
     cr_expect_eq(owner.positions, 1);
     owner_stop(&owner);
 }

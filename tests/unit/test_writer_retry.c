@@ -74,28 +74,38 @@ static int64_t set_one_aside(void)
     return rig_number(&rig, "select id from mobeye.quarantine");
 }
 
-static void place(void *ctx, struct alert *alert)
+static void by_rule(void *ctx, struct batch *batch)
 {
+    struct alert *alert = &batch->rows[0].alert;
     alert->rule = str_from(ctx);
+    group_thread(alert);
 }
+
+static void fold_cb(void *ctx, struct book *book, struct batch *batch, const uint8_t *store)
+{
+    (void)ctx;
+    fold(book, batch, store);
+}
+
+static const struct retry_calls calls = {by_rule, fold_cb, rig_rules};
+static char rule[] = "mended";
 
 Test(retry, stores_what_the_database_takes_now)
 {
     struct err err;
-    char rule[] = "mended";
     int64_t id = set_one_aside();
-    cr_expect_eq(retry_quarantined(conn, id, NULL, NULL, &err), RETRY_REFUSED);
+    cr_expect_eq(retry_quarantined(conn, id, &calls, rule, &err), RETRY_REFUSED);
     cr_expect_not_null(strstr(err.text, "no_poison"), "%s", err.text);
     RIG_EXPECT(&rig, "select count(*) from mobeye.alert_identity", "2");
     rig_sql(&rig, "alter table mobeye.alert drop constraint no_poison");
-    cr_expect_eq(retry_quarantined(conn, id, place, rule, &err), RETRY_STORED, "%s", err.text);
+    cr_expect_eq(retry_quarantined(conn, id, &calls, rule, &err), RETRY_STORED, "%s", err.text);
     RIG_EXPECT(&rig, "select count(*) from mobeye.quarantine", "0");
     RIG_EXPECT(&rig,
                "select concat_ws(' ', event_id, journal_seq, instance, rule, endpoint, occurred_at) from mobeye.alert "
                "where device_id = 'POISON'",
                "000002 2 amersfoort-1 mended cameras 2026-11-23 21:04:11.000002+00");
     /* What comes by the journal again is a duplicate now. */
-    cr_expect_eq(retry_quarantined(conn, id, NULL, NULL, &err), -1);
+    cr_expect_eq(retry_quarantined(conn, id, &calls, rule, &err), -1);
     cr_expect_not_null(strstr(err.text, "there is no"), "%s", err.text);
     struct owner owner = {.total = 3, .change = poisoned, .journal = {8}};
     owner_start(&owner, &rig, "a", rig.conninfo);
@@ -109,7 +119,7 @@ Test(retry, takes_out_what_is_stored_already)
     struct err err;
     int64_t id = set_one_aside();
     rig_sql(&rig, "insert into mobeye.alert_identity (id) select identity from mobeye.quarantine");
-    cr_expect_eq(retry_quarantined(conn, id, NULL, NULL, &err), RETRY_DUPLICATE);
+    cr_expect_eq(retry_quarantined(conn, id, &calls, rule, &err), RETRY_DUPLICATE);
     RIG_EXPECT(&rig, "select count(*) from mobeye.quarantine", "0");
     RIG_EXPECT(&rig, "select count(*) from mobeye.alert", "2");
 }
@@ -121,7 +131,7 @@ Test(retry, makes_a_missing_partition)
     rig_sql(&rig, "alter table mobeye.alert drop constraint no_poison");
     rig_sql(&rig, "do $$ declare one regclass; begin for one in select inhrelid from pg_inherits where inhparent = "
                   "'mobeye.alert_alarm'::regclass loop execute 'drop table ' || one; end loop; end $$");
-    cr_expect_eq(retry_quarantined(conn, id, NULL, NULL, &err), RETRY_STORED, "%s", err.text);
+    cr_expect_eq(retry_quarantined(conn, id, &calls, rule, &err), RETRY_STORED, "%s", err.text);
     RIG_EXPECT(&rig, "select count(*) from mobeye.alert_alarm", "1");
 }
 
@@ -130,10 +140,10 @@ Test(retry, says_what_cannot_be_tried)
     struct err err;
     int64_t id = set_one_aside();
     rig_sql(&rig, "update mobeye.quarantine set record = 'x'");
-    cr_expect_eq(retry_quarantined(conn, id, NULL, NULL, &err), -1);
+    cr_expect_eq(retry_quarantined(conn, id, &calls, rule, &err), -1);
     cr_expect_not_null(strstr(err.text, "cannot be read"), "%s", err.text);
     rig_sql(&rig, "revoke all on mobeye.quarantine from mobeye_ingest");
-    cr_expect_eq(retry_quarantined(conn, id, NULL, NULL, &err), -1);
+    cr_expect_eq(retry_quarantined(conn, id, &calls, rule, &err), -1);
     cr_expect_not_null(strstr(err.text, "42501"), "%s", err.text);
     cr_expect_eq(PQtransactionStatus(conn), PQTRANS_IDLE);
     RIG_EXPECT(&rig, "select count(*) from mobeye.quarantine", "1");

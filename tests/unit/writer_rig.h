@@ -53,6 +53,7 @@ struct owner {
     uint64_t committed, duplicate, quarantined, stored_seq;
     unsigned positions, ups, downs, folds, stales;
     uint64_t registry_version, areas_version; /* that batches are said to be made with */
+    bool settled;                             /* and which is good enough */
     struct writer_position position;          /* the last that was told */
     const uint8_t *next_journal;              /* to be taken when the position is told */
     bool up;
@@ -252,6 +253,7 @@ static inline void owner_feed(struct owner *owner)
         batch->first_seq = owner->next;
         batch->registry_version = owner->registry_version;
         batch->areas_version = owner->areas_version;
+        batch->settled = owner->settled;
         while (batch->n < owner->batch_rows && owner->next <= owner->total)
             owner_row(owner, batch, owner->next++);
         batch->last_seq = owner->next - 1;
