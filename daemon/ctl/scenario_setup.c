@@ -23,9 +23,11 @@ static const char clear_statement[] =
 
 const char *database_time(const struct database *d, int64_t us, char out[32])
 {
+    if (us == INT64_MAX || us == ALERT_NO_TIME)
+        return NULL;
     snprintf(out, 32, "%.6f",
              (double)((us + d->shift_us) / CLOCK_SECOND) + (double)((us + d->shift_us) % CLOCK_SECOND) / 1e6);
-    return us == INT64_MAX || us == ALERT_NO_TIME ? NULL : out;
+    return out;
 }
 
 static int write_placement(struct database *d, const struct scenario_device *device, const struct placement *placement,
