@@ -33,8 +33,8 @@ void devices_hurry(struct devices *devices, struct str device);
 /* Wall time of the first receipt that is in no note yet; INT64_MAX: there is none. */
 int64_t devices_noted_until_us(const struct devices *devices);
 
-/* True where a note is due. Forgets devices that are quiet. DEVICES_ALL for mono_us: whatever was heard is due, here and
- * in devices_encode(). */
+/* True where a note is due. Forgets devices that are quiet. DEVICES_ALL for mono_us: whatever was heard is due, here
+ * and in devices_encode(). */
 bool devices_due(struct devices *devices, int64_t mono_us);
 
 /* Appends the notes that are due, at most some hundreds, to the bufs of values, which are empty. */

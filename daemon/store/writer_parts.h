@@ -189,7 +189,7 @@ void writer_rollback(struct writer *w, enum writer_after after, const char *reas
 void writer_rolled_back(struct writer *w);
 void writer_piece_stored(struct writer *w);
 void writer_sift_stored(struct writer *w);
-void writer_torn(struct writer *w); /* a thread leads to an incident that is not there, or was not yet */
+void writer_torn(struct writer *w);           /* a thread leads to an incident that is not there, or was not yet */
 void writer_forget_refused(struct writer *w); /* which rows are */
 void writer_partitions_over(struct writer *w);
 
