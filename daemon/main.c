@@ -7,9 +7,12 @@
 #include <sys/resource.h>
 
 #include <event2/event_struct.h>
+#include <geos_c.h>
 #include <libpq-fe.h>
 #include <openssl/crypto.h>
 #include <sodium.h>
+#include <unistring/version.h>
+#include <xxhash.h>
 #include <yajl/yajl_version.h>
 #include <yaml.h>
 #include <zmq.h>
@@ -54,14 +57,19 @@ static const char usage[] =
 
 static void print_version(void)
 {
-    int major, minor, patch, yaml_major, yaml_minor, yaml_patch;
+    int major, minor, patch;
+    unsigned hash = XXH_versionNumber();
+    printf("mobeyed %s\nlibevent %s\n", MOBEYE_VERSION, event_get_version());
     zmq_version(&major, &minor, &patch);
-    yaml_get_version(&yaml_major, &yaml_minor, &yaml_patch);
-    printf("mobeyed %s\nlibevent %s\nlibzmq %d.%d.%d\nlibpq %d.%d\nlibyaml %d.%d.%d\nyajl %d.%d.%d\nlibsodium "
-           "%s\nlibcrypto %s\n",
-           MOBEYE_VERSION, event_get_version(), major, minor, patch, PQlibVersion() / 10000, PQlibVersion() % 10000,
-           yaml_major, yaml_minor, yaml_patch, yajl_version() / 10000, yajl_version() / 100 % 100, yajl_version() % 100,
-           sodium_version_string(), OpenSSL_version(OPENSSL_VERSION_STRING));
+    printf("libzmq %d.%d.%d\nlibpq %d.%d\n", major, minor, patch, PQlibVersion() / 10000, PQlibVersion() % 10000);
+    yaml_get_version(&major, &minor, &patch);
+    printf("libyaml %d.%d.%d\n", major, minor, patch);
+    printf("yajl %d.%d.%d\n", yajl_version() / 10000, yajl_version() / 100 % 100, yajl_version() % 100);
+    printf("libunistring %d.%d.%d\n", _libunistring_version >> 16, _libunistring_version >> 8 & 0xff,
+           _libunistring_version & 0xff);
+    printf("libxxhash %u.%u.%u\n", hash / 10000, hash / 100 % 100, hash % 100);
+    printf("libsodium %s\nlibcrypto %s\nGEOS %s\n", sodium_version_string(), OpenSSL_version(OPENSSL_VERSION_STRING),
+           GEOSversion());
 }
 
 /* The file and what it names; complaints are appended. names: NULL, or whom to ask for names in the rules. */
