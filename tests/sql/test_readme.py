@@ -127,6 +127,13 @@ class Readme(SchemaTest):
             where = source.partition(" sql=")[2] or "true"
             attribute = layer.find("renderer-v2").get("attr") or key
             officer.execute(f"select {key}, geom, {attribute} from {view} where {where} limit 1")
+            if shutil.which("ogrinfo"):  # as the library that QGIS reads with sees it
+                info = subprocess.run(
+                    ["ogrinfo", "-ro", "-so", "PG:" + self.db("jansen"), view],
+                    capture_output=True, text=True, timeout=PATIENCE_S, check=False,
+                )  # fmt: skip
+                self.assertIn("Geometry: Point", info.stdout, info.stderr)
+                self.assertIn('ID["EPSG",4326]', info.stdout)
             values = {category.get("value") for category in layer.findall("renderer-v2/categories/category")}
             self.assertIn(values, (set(), STATUSES, {"1", "2", "3", "4", "5"}))
             attributes.add(layer.find("renderer-v2").get("attr"))
