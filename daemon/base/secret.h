@@ -22,7 +22,7 @@
 int secret_read(const char *source, size_t max_bytes, struct buf *ret, struct err *err);
 
 /* Whether the source is a credential that this process cannot see. That need not be a mistake: systemd shows them to
- * the service itself, but not to what ExecReload= runs (its issue 35227), nor to a shell. */
+ * the service itself, but not to what ExecReload= runs, nor to a shell. */
 bool secret_out_of_reach(const char *source);
 
 /* Wipes and frees. */

@@ -21,26 +21,32 @@ SYSTEMCTL = r"""#!/bin/bash
 # What of systemctl the guide needs, by what the unit says.
 set -euo pipefail
 pid() { pgrep -u mobeyed -x mobeyed; }
+# Until the daemon says so, in a line of the log behind the first $1.
+says() { timeout 60 grep -q "$2" < <(tail -n +$(($1 + 1)) -f --pid=$$ "$HOME/log"); }
+lines() { touch "$HOME/log" && wc -l < "$HOME/log"; }
 start() {
+    local before
+    before=$(lines)
     setsid runuser -u mobeyed -- mobeyed 2>> "$HOME/log" < /dev/null &
-    for _ in {1..600}; do curl -sf -o /dev/null http://127.0.0.1:9464/readyz && return; sleep 0.05; done
-    tail "$HOME/log" >&2
-    return 1
+    says "$before" 'mobeyed: .* is ready' || { tail "$HOME/log" >&2 && return 1; }
 }
-stop() { while kill "$(pid)" 2> /dev/null; do sleep 0.1; done; }
+stop() {
+    local running
+    running=$(pid) || return 0
+    kill "$running"
+    timeout 60 tail --pid="$running" -f /dev/null
+}
 case $1 in
 start) start ;;
 stop) stop ;;
 restart) stop; start ;;
 status) pid ;;
 reload)
-    applied() { curl -s http://127.0.0.1:9464/metrics | grep '^mobeyed_config_last_reload_timestamp_seconds'; }
     MAINPID=$(pid)
     export MAINPID PATH
-    before=$(applied)
+    before=$(lines)
     sed -n 's/^ExecReload=//p' "$HOME/mobeyed.service" | sed 's|^/usr/sbin/||' | while read -r line; do bash -euc "$line"; done
-    for _ in {1..600}; do [[ $(applied) = "$before" ]] || exit 0; sleep 0.05; done
-    exit 1
+    says "$before" 'reload: .* is in force'
     ;;
 *) exit 1 ;;
 esac
