@@ -1,5 +1,5 @@
 /*
- * What the alerts of a batch may join: the parameters of mobeye.read_incidents() (sql/0003_incidents.sql), and which
+ * What the alerts of a batch may join: the parameters of mobeye.read_incidents() (sql/0005_incidents.sql), and which
  * alert a thread is of.
  */
 #ifndef MOBEYE_STORE_INCIDENT_ASK_H

@@ -1,6 +1,6 @@
 /*
  * Incidents between the database and the book: what mobeye.read_incidents() returns, and what the fold made of it as
- * parameters of mobeye.store_incidents() (sql/0003_incidents.sql).
+ * parameters of mobeye.store_incidents() (sql/0005_incidents.sql).
  */
 #ifndef MOBEYE_STORE_INCIDENT_ROWS_H
 #define MOBEYE_STORE_INCIDENT_ROWS_H

@@ -1,0 +1,314 @@
+-- Imports of areas and of devices, all or nothing.
+-- By hand, backwards: drop the functions below.
+
+set local search_path = pg_catalog, public;
+set local role mobeye_owner;
+
+-- Imports --------------------------------------------------------------------------------------------------------
+-- Whoever imports fills a temporary table, asks check_... what is wrong with it, and where nothing is, calls merge_...,
+-- all in one transaction. What is the same already is not written, so that it makes no version.
+
+create or replace function mobeye.stage_areas() returns void
+language sql
+set search_path = pg_catalog, public, pg_temp
+as $$
+    create temporary table area_import (
+        feature integer, -- number in the file, from 1
+        line bigint,
+        code text,
+        name text,
+        geom geometry(multipolygon, 4326)
+    ) on commit drop
+$$;
+comment on function mobeye.stage_areas() is 'Makes the temporary table area_import, for one transaction.';
+
+-- What is good after all is mended in area_import, and is there once.
+create or replace function mobeye.check_areas()
+returns table (feature integer, line bigint, code text, name text, warning boolean, message text)
+language plpgsql
+set search_path = pg_catalog, public, pg_temp
+as $$
+declare
+    geom geometry;
+begin
+    create index on pg_temp.area_import (code);
+    create index on pg_temp.area_import (feature);
+    analyze pg_temp.area_import;
+    return query
+    select r.feature, r.line, r.code, r.name, r.same,
+           case when r.same then format('code: was in feature %s with all the same; it counts once', r.first)
+                else format('code: is in feature %s too, with another name or geometry (a code is there once; ogr2ogr '
+                            '-dialect sqlite -sql "select code, name, st_union(geometry) from LAYER group by code" '
+                            'joins parts)', r.first)
+           end
+      from (select i.*, first_value(i.feature) over w as first,
+                   (i.name, i.geom) = (first_value(i.name) over w, first_value(i.geom) over w) as same
+              from pg_temp.area_import i window w as (partition by i.code order by i.feature)) r
+     where r.feature <> r.first;
+    delete from pg_temp.area_import i using pg_temp.area_import f where f.code = i.code and f.feature < i.feature;
+
+    for feature, line, code, name, geom in
+        select i.feature, i.line, i.code, i.name, i.geom from pg_temp.area_import i where not st_isvalid(i.geom)
+    loop
+        update pg_temp.area_import i set geom = mobeye.mend_area(i.geom) where i.feature = check_areas.feature
+        returning not st_isempty(i.geom) into warning;
+        message := format('geometry: is invalid (%s)%s', st_isvalidreason(geom),
+                          case when warning then ' and was repaired' else ' and no polygon remains of it' end);
+        return next;
+    end loop;
+end
+$$;
+comment on function mobeye.check_areas() is 'What is wrong with area_import; merge_areas() takes it where all are warnings.';
+
+create or replace function mobeye.merge_areas(layer text, vintage integer)
+returns table (areas bigint, added bigint, changed bigint, removed bigint)
+language plpgsql
+set search_path = pg_catalog, public, pg_temp
+as $$
+#variable_conflict use_column
+begin
+    perform pg_advisory_xact_lock(1297039941, 3);
+    delete from mobeye.area a
+     where a.layer = merge_areas.layer and a.vintage is not distinct from merge_areas.vintage
+       and not exists (select from pg_temp.area_import i where i.code = a.code);
+    get diagnostics removed = row_count;
+    update mobeye.area a
+       set name = i.name, geom = i.geom
+      from pg_temp.area_import i
+     where a.layer = merge_areas.layer and a.vintage is not distinct from merge_areas.vintage and a.code = i.code
+       and (a.name, a.geom) is distinct from (i.name, i.geom);
+    get diagnostics changed = row_count;
+    insert into mobeye.area (layer, code, name, vintage, geom)
+    select merge_areas.layer, i.code, i.name, merge_areas.vintage, i.geom
+      from pg_temp.area_import i
+     where not exists (select from mobeye.area a
+                        where a.layer = merge_areas.layer and a.vintage is not distinct from merge_areas.vintage
+                          and a.code = i.code)
+     order by i.feature;
+    get diagnostics added = row_count;
+    select count(*) into areas from mobeye.area a
+     where a.layer = merge_areas.layer and a.vintage is not distinct from merge_areas.vintage;
+    return next;
+end
+$$;
+comment on function mobeye.merge_areas(text, integer) is
+    'Makes the areas of a layer and vintage (null: always) those of area_import; returns how many they are, and of these '
+    'which were added, changed and removed.';
+
+create or replace function mobeye.stage_devices() returns void
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+    create temporary table device_import (
+        line bigint,
+        device_id text collate "C",
+        model text,
+        "group" text,
+        account text,
+        input integer,
+        heartbeat interval,
+        grace interval,
+        placed_from timestamptz,
+        placed_until timestamptz,
+        address text,
+        lon float8,
+        lat float8,
+        rd_x float8, -- EPSG:28992
+        rd_y float8,
+        team text,
+        secret boolean,
+        instructions text,
+        geom public.geometry(point, 4326), -- set by check_devices(), as is:
+        during tstzrange
+    ) on commit drop
+$$;
+comment on function mobeye.stage_devices() is 'Makes the temporary table device_import, for one transaction.';
+
+create or replace function mobeye.locate_devices() returns void
+language plpgsql
+set search_path = pg_catalog, public, pg_temp
+as $$
+begin
+    create index on pg_temp.device_import (device_id);
+    create index on pg_temp.device_import (account);
+    update pg_temp.device_import
+       set geom = case when lon is not null then st_setsrid(st_makepoint(lon, lat), 4326)
+                       else st_transform(st_setsrid(st_makepoint(rd_x, rd_y), 28992), 4326) end
+     where lon is not null or rd_x is not null;
+    -- Without a start it is where it stands, if that is the place; else it comes there now.
+    update pg_temp.device_import i
+       set during = tstzrange(
+               coalesce(i.placed_from,
+                        (select lower(p.during) from mobeye.placement p
+                          where p.device_id = i.device_id and lower(p.during) <= now() and p.during @> now()
+                            and p.geom = i.geom),
+                        now()),
+               i.placed_until)
+     where i.geom is not null and (i.placed_until is null or i.placed_until > coalesce(i.placed_from, now()));
+    analyze pg_temp.device_import;
+end
+$$;
+comment on function mobeye.locate_devices() is 'Sets place and time of the placements in device_import.';
+
+create or replace function mobeye.check_devices() returns table (line bigint, warning boolean, "column" text, message text)
+language plpgsql
+set search_path = pg_catalog, public, pg_temp
+as $$
+begin
+    perform mobeye.locate_devices();
+
+    return query -- the rows of a device agree
+    select r.line, false, r.name, format('device %s has "%s" in line %s and "%s" here (its rows must agree)',
+                                         r.device_id, r.first_value, r.first_line, r.value)
+      from (select i.line, i.device_id, c.name, c.value, first_value(i.line) over w as first_line,
+                   first_value(c.value) over w as first_value
+              from pg_temp.device_import i,
+                   lateral (values ('model', i.model), ('group', i."group"), ('account', i.account),
+                                   ('input', i.input::text), ('heartbeat', i.heartbeat::text),
+                                   ('grace', i.grace::text)) as c(name, value)
+             where c.value is not null
+            window w as (partition by i.device_id, c.name order by i.line)) r
+     where r.value <> r.first_value;
+
+    return query -- an address is that of one device
+    select i.line, false, 'account'::text, format('account %s%s is that of device %s%s', i.account,
+                                                  ' input ' || i.input, o.device_id, ' in line ' || o.line)
+      from pg_temp.device_import i
+      cross join lateral (
+            select f.device_id, f.line from pg_temp.device_import f
+             where f.account = i.account and f.input is not distinct from i.input and f.line < i.line
+               and f.device_id <> i.device_id
+             union all
+            select a.device_id, null from mobeye.device_address a
+             where a.account = i.account and a.input is not distinct from i.input
+               and not exists (select from pg_temp.device_import f where f.device_id = a.device_id)
+             limit 1) o
+     where i.account is not null;
+
+    return query -- a device is in one place at a time
+    select r.line, false, 'placed_from'::text, format('device %s is in another place then, by line %s', r.device_id, r.other)
+      from (select i.line, i.device_id, i.during, lag(i.line) over w as other,
+                   max(coalesce(upper(i.during), 'infinity')) over (w rows between unbounded preceding and 1 preceding) as until
+              from pg_temp.device_import i where i.during is not null
+            window w as (partition by i.device_id order by lower(i.during), i.line)) r
+     where r.until > lower(r.during);
+    return query
+    select i.line, false, 'placed_from'::text,
+           format('device %s is placed from %s until %s already (end that placement, or correct it where it is: '
+                  'mobeyectl device retrieve, QGIS)', i.device_id,
+                  to_char(lower(p.during) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+                  coalesce(to_char(upper(p.during) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), 'further notice'))
+      from pg_temp.device_import i
+      join mobeye.placement p on p.device_id = i.device_id and p.during && i.during
+     where not exists (select from pg_temp.device_import f
+                        where f.device_id = p.device_id and lower(f.during) = lower(p.during))
+       and not (upper_inf(p.during) and lower(p.during) < lower(i.during));
+
+    return query
+    select i.line, false, 'placed_until'::text, 'is over already, and without placed_from it begins now'
+      from pg_temp.device_import i where i.geom is not null and i.during is null;
+    return query
+    select i.line, false, 'device_id'::text,
+           format('device %s is in state "%s", so it cannot be placed (set it to "stock" first)', i.device_id, d.state)
+      from pg_temp.device_import i join mobeye.device d using (device_id)
+     where d.state in ('repair', 'retired') and (upper_inf(i.during) or upper(i.during) > now());
+    return query
+    select i.line, true, 'team'::text, format('there is no team "%s" yet (mobeyectl teams import)', i.team)
+      from pg_temp.device_import i
+     where i.team is not null and not exists (select from mobeye.team t where t.team = i.team);
+end
+$$;
+comment on function mobeye.check_devices() is
+    'What is wrong with device_import; merge_devices() takes it where all are warnings.';
+
+create or replace function mobeye.merge_devices(columns text[])
+returns table (devices bigint, devices_added bigint, devices_changed bigint, addresses_changed bigint,
+               placements_added bigint, placements_changed bigint)
+language plpgsql
+set search_path = pg_catalog, public, pg_temp
+as $$
+#variable_conflict use_column
+declare
+    n bigint;
+begin
+    select count(distinct device_id) into devices from pg_temp.device_import;
+
+    create temporary table device_merge on commit drop as
+    select device_id, min(model) as model, min("group") as "group", min(account) as account, min(input) as input,
+           min(heartbeat) as heartbeat, coalesce(min(grace), '0') as grace
+      from pg_temp.device_import group by device_id;
+    analyze pg_temp.device_merge;
+    update mobeye.device d
+       set model = case when 'model' = any (columns) then m.model else d.model end,
+           device_group = case when 'group' = any (columns) then m."group" else d.device_group end,
+           heartbeat = case when 'heartbeat' = any (columns) then m.heartbeat else d.heartbeat end,
+           grace = case when 'grace' = any (columns) then m.grace else d.grace end
+      from pg_temp.device_merge m
+     where d.device_id = m.device_id
+       and ('model' = any (columns) and d.model is distinct from m.model
+            or 'group' = any (columns) and d.device_group is distinct from m."group"
+            or 'heartbeat' = any (columns) and d.heartbeat is distinct from m.heartbeat
+            or 'grace' = any (columns) and d.grace <> m.grace);
+    get diagnostics devices_changed = row_count;
+    insert into mobeye.device (device_id, model, device_group, heartbeat, grace)
+    select m.device_id, m.model, m."group", m.heartbeat, m.grace from pg_temp.device_merge m
+     where not exists (select from mobeye.device d where d.device_id = m.device_id);
+    get diagnostics devices_added = row_count;
+
+    addresses_changed := 0;
+    if 'account' = any (columns) then
+        delete from mobeye.device_address a using pg_temp.device_merge m
+         where a.device_id = m.device_id and (a.account, a.input) is distinct from (m.account, m.input);
+        get diagnostics addresses_changed = row_count;
+        insert into mobeye.device_address (account, input, device_id)
+        select m.account, m.input, m.device_id from pg_temp.device_merge m
+         where m.account is not null
+           and not exists (select from mobeye.device_address a
+                            where a.account = m.account and a.input is not distinct from m.input);
+        get diagnostics n = row_count;
+        addresses_changed := greatest(addresses_changed, n);
+    end if;
+
+    update mobeye.placement p -- left for the next place
+       set during = tstzrange(lower(p.during), i.next)
+      from (select q.placement_id, min(lower(f.during)) as next
+              from mobeye.placement q
+              join pg_temp.device_import f on f.device_id = q.device_id and lower(f.during) > lower(q.during)
+             where upper_inf(q.during)
+               and not exists (select from pg_temp.device_import e
+                                where e.device_id = q.device_id and lower(e.during) = lower(q.during))
+             group by q.placement_id) i
+     where p.placement_id = i.placement_id;
+    get diagnostics placements_changed = row_count;
+    update mobeye.placement p
+       set during = i.during, geom = i.geom,
+           address = case when 'address' = any (columns) then i.address else p.address end,
+           team = case when 'team' = any (columns) then i.team else p.team end,
+           secret = case when 'secret' = any (columns) then coalesce(i.secret, false) else p.secret end,
+           instructions = case when 'instructions' = any (columns) then i.instructions else p.instructions end
+      from pg_temp.device_import i
+     where p.device_id = i.device_id and lower(p.during) = lower(i.during)
+       and (p.during <> i.during or p.geom is distinct from i.geom
+            or 'address' = any (columns) and p.address is distinct from i.address
+            or 'team' = any (columns) and p.team is distinct from i.team
+            or 'secret' = any (columns) and p.secret <> coalesce(i.secret, false)
+            or 'instructions' = any (columns) and p.instructions is distinct from i.instructions);
+    get diagnostics n = row_count;
+    placements_changed := placements_changed + n;
+    insert into mobeye.placement (device_id, during, geom, address, team, secret, instructions)
+    select i.device_id, i.during, i.geom, i.address, i.team, coalesce(i.secret, false), i.instructions
+      from pg_temp.device_import i
+     where i.during is not null
+       and not exists (select from mobeye.placement p
+                        where p.device_id = i.device_id and lower(p.during) = lower(i.during));
+    get diagnostics placements_added = row_count;
+    drop table pg_temp.device_merge;
+    return next;
+end
+$$;
+comment on function mobeye.merge_devices(text[]) is
+    'Makes devices, addresses and placements those of device_import: what its columns say, empty cells too; what is '
+    'missing among the columns stays. Returns how many devices it names, and how many rows were added and changed.';
+
+grant execute on function mobeye.stage_areas(), mobeye.check_areas(), mobeye.merge_areas(text, integer),
+    mobeye.stage_devices(), mobeye.locate_devices(), mobeye.check_devices(), mobeye.merge_devices(text[]) to mobeye_registry;

@@ -1,0 +1,143 @@
+-- Who looks at incidents and who works them: front ends, transitions, mutes, and what somebody sees of which team.
+-- By hand, backwards: drop the functions, type, tables and indexes below, and the columns added to
+-- mobeye.incident_history.
+
+set local search_path = pg_catalog, public;
+set local role mobeye_owner;
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Tables
+
+create table if not exists mobeye.front_end (
+    login text primary key,
+    note text
+);
+comment on table mobeye.front_end is
+    'Logins of programs that act for people: their setting mobeye.acting_as says for whom, and is heeded of them alone.';
+
+create table if not exists mobeye.transition (
+    action text not null,
+    from_status text not null,
+    to_status text not null,
+    primary key (action, from_status)
+);
+comment on table mobeye.transition is 'Which function of patrol takes an incident from which status to which.';
+insert into mobeye.transition values
+    ('acknowledge', 'new', 'acknowledged'), ('acknowledge', 'reopened', 'acknowledged'),
+    ('assign', 'new', 'assigned'), ('assign', 'acknowledged', 'assigned'), ('assign', 'assigned', 'assigned'),
+    ('assign', 'on_scene', 'assigned'), ('assign', 'reopened', 'assigned'),
+    ('release', 'assigned', 'acknowledged'),
+    ('on_scene', 'new', 'on_scene'), ('on_scene', 'acknowledged', 'on_scene'), ('on_scene', 'assigned', 'on_scene'),
+    ('on_scene', 'reopened', 'on_scene'),
+    ('close', 'new', 'closed'), ('close', 'acknowledged', 'closed'), ('close', 'assigned', 'closed'),
+    ('close', 'on_scene', 'closed'), ('close', 'reopened', 'closed'),
+    ('reopen', 'closed', 'reopened')
+on conflict do nothing;
+
+-- Of a device or of an area. That it ends is no event: it is over when until has passed.
+create table if not exists mobeye.mute (
+    mute_id bigint generated always as identity primary key,
+    device_id text collate "C",
+    area text, -- 'layer:code', as in mobeye.incident.areas
+    at timestamptz not null default clock_timestamp(),
+    until timestamptz not null check (isfinite(until) and until > at),
+    reason text not null check (reason ~ '\S'),
+    muted_by text not null,
+    ended_at timestamptz, -- by a person, before its time
+    ended_by text,
+    check (num_nonnulls(device_id, area) = 1),
+    check ((ended_at is null) = (ended_by is null))
+);
+comment on table mobeye.mute is 'Devices and areas whose incidents are kept out of the queue for a time.';
+grant select (until, ended_at) on mobeye.mute to mobeye_ingest; -- how many there are, for mobeyectl status
+create index if not exists mute_until on mobeye.mute (until);
+create index if not exists mute_device on mobeye.mute (device_id) where device_id is not null;
+create index if not exists mute_area on mobeye.mute (area) where area is not null;
+
+alter table mobeye.incident_history add column if not exists assigned_to text;
+alter table mobeye.incident_history add column if not exists via text; -- the login, where it acted for another
+
+-- None of them holds what every alert changes (last_seen, last_received_at, alert_count, active), so that those updates
+-- of an incident stay heap-only.
+create index if not exists incident_open on mobeye.incident (category, priority) where status <> 'closed';
+create index if not exists incident_geom on mobeye.incident using gist (geom);
+-- Which devices stood in secret. By the GiST index of placement_overlap the same takes fifty times as long.
+create index if not exists placement_secret on mobeye.placement using hash (device_id) where secret;
+create index if not exists incident_device on mobeye.incident (device_id, incident_id);
+
+-- The alerts of an incident. A btree on incident_id would cost the COPY of alerts a quarter of its rate; this one costs
+-- less than can be measured (4 MB for 10 million alerts), since incidents that take alerts at one time have near numbers,
+-- but for the few that last for weeks: hence minmax_multi. Measured with 10 million alerts of a year, between the times
+-- of the incident: 1 to 2 ms, 10 ms for one of three weeks; without times, over all partitions, 10 ms.
+create index if not exists alert_incident on mobeye.alert
+    using brin (incident_id int8_minmax_multi_ops) with (pages_per_range = 32, autosummarize = on);
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Who looks
+
+-- Within SECURITY DEFINER functions current_user is the owner; the role in force outside is the setting role, or the
+-- login. It decides what may be seen; who is recorded, and whose team counts, is the person:
+--   the role in force, where it is a person's (set role);
+--   else whom a front end says that it acts for;
+--   else the login.
+do $$
+begin
+    if to_regtype('mobeye.who') is null then
+        create type mobeye.who as (
+            login text, via text, team text, everything boolean, officer boolean, keeper boolean, auditor boolean,
+            all_rows boolean, areas text[], team_areas text[]);
+    end if;
+end
+$$;
+comment on type mobeye.who is
+    'Who looks, and what for: person and login, team and its areas; whether everything is seen (owner), as an officer, '
+    'as a keeper of the registry, as an auditor; whether the incidents of all teams are; the areas of all teams.';
+
+create or replace function mobeye.viewer() returns mobeye.who
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v mobeye.who;
+    in_force text := coalesce(nullif(current_setting('role'), 'none'), session_user);
+    acting_as text := nullif(current_setting('mobeye.acting_as', true), '');
+begin
+    v.login := session_user;
+    if in_force <> session_user and exists (select from mobeye.person p where p.login = in_force) then
+        v.login := in_force;
+    elsif acting_as is not null and exists (select from mobeye.front_end f where f.login = session_user) then
+        if not exists (select from mobeye.person p where p.login = acting_as) then
+            raise exception 'mobeye.acting_as is "%", who is no person here', acting_as
+                using errcode = 'invalid_authorization_specification',
+                      hint = 'Set it to the login of a person; mobeyectl people import brings people in.';
+        end if;
+        v.login := acting_as;
+    end if;
+    v.via := nullif(session_user, v.login);
+    v.everything := pg_has_role(in_force, 'mobeye_owner', 'member');
+    v.officer := v.everything or pg_has_role(in_force, 'mobeye_patrol', 'member');
+    v.keeper := v.everything or pg_has_role(in_force, 'mobeye_registry', 'member');
+    v.auditor := v.everything or pg_has_role(in_force, 'mobeye_auditor', 'member');
+    v.team := (select p.team from mobeye.person p where p.login = v.login);
+    v.all_rows := v.auditor or v.team is null;
+    if not v.all_rows then
+        v.areas := array(select a.layer || ':' || a.code from mobeye.team_area a where a.team = v.team);
+        v.team_areas := array(select a.layer || ':' || a.code from mobeye.team_area a);
+    end if;
+    return v;
+end
+$$;
+comment on function mobeye.viewer() is 'Who looks.';
+
+create or replace function mobeye.in_sight(team text, areas text[], v mobeye.who) returns boolean
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return v.all_rows or coalesce(team = v.team, false)
+        or team is null and (areas && v.areas or not areas && v.team_areas);
+end
+$$;
+comment on function mobeye.in_sight(text, text[], mobeye.who) is
+    'Whether somebody sees an incident: of its team; without a team in its team''s areas; without a team in no team''s '
+    'areas, which nobody would see otherwise.';

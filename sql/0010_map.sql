@@ -1,0 +1,291 @@
+-- Mutes, the map, what happened at a place, and the look at one incident.
+-- By hand, backwards: drop the functions below; then run 0001_alerts.sql again for its patrol.api_version().
+
+set local search_path = pg_catalog, public;
+set local role mobeye_owner;
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Mutes
+
+create or replace function mobeye.mute_add(device text, area text, until timestamptz, reason text) returns bigint
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    at timestamptz := clock_timestamp();
+    added bigint;
+begin
+    if (until > at and until <= at + interval '366 days') is not true then
+        raise exception 'a mute cannot last until %', coalesce(until::text, 'nobody says when')
+            using errcode = 'invalid_parameter_value', hint = 'It needs an end, in the future and within a year.';
+    end if;
+    insert into mobeye.mute (device_id, area, at, until, reason, muted_by)
+    values (device, mute_add.area, at, until, mobeye.given('the reason', reason), mobeye.actor())
+    returning mute_id into added;
+    perform mobeye.mute_announce(added, 'muted: ' || reason);
+    return added;
+end
+$$;
+comment on function mobeye.mute_add(text, text, timestamptz, text) is 'Adds a mute and says so of every open incident under it.';
+
+create or replace function mobeye.mute_announce(mute_id bigint, note text) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    affected bigint;
+begin
+    for affected in
+        select i.incident_id from mobeye.incident i join mobeye.mute m on m.device_id = i.device_id or m.area = any (i.areas)
+         where m.mute_id = mute_announce.mute_id and i.status <> 'closed' and not i.urgent
+         order by i.incident_id
+    loop
+        perform mobeye.remember(affected, 'mute', note), mobeye.note_change(affected, 'mute');
+    end loop;
+end
+$$;
+comment on function mobeye.mute_announce(bigint, text) is 'History and changes of the open incidents that a mute concerns.';
+
+create or replace function mobeye.check_mute(device text, area text) returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v mobeye.who := mobeye.viewer();
+    whose text := (select p.team from mobeye.placement p where p.device_id = device and p.during @> now());
+begin
+    if not v.all_rows and (device is not null and whose <> v.team or device is null and not area = any (v.areas)) then
+        raise exception 'the % "%" is not your team''s', case when device is null then 'area' else 'device' end,
+            coalesce(device, area)
+            using errcode = 'insufficient_privilege',
+                  hint = 'A team mutes devices that stand with it or with none, and its own areas.';
+    end if;
+end
+$$;
+comment on function mobeye.check_mute(text, text) is 'Refuses to let a team mute, or unmute, what is another''s.';
+
+create or replace function patrol.mute(device text, until timestamptz, reason text) returns bigint
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if not exists (select from mobeye.device d where d.device_id = device)
+       and not exists (select from mobeye.device_status s where s.device_id = device)
+       and not exists (select from mobeye.incident i where i.device_id = device) then
+        raise exception 'there is no device "%"', coalesce(device, 'without a name')
+            using errcode = 'no_data_found', hint = 'patrol.devices lists those that are registered.';
+    end if;
+    perform mobeye.check_mute(device, null);
+    return mobeye.mute_add(device, null, until, reason);
+end
+$$;
+comment on function patrol.mute(text, timestamptz, text) is
+    'Keeps the incidents of a device out of the queue for a time: what it reports is stored and grouped all the same. '
+    'Panic and holdup are never muted. Returns the number of the mute.';
+
+create or replace function patrol.mute_area(layer text, code text, until timestamptz, reason text) returns bigint
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if not exists (select from mobeye.area a where a.layer = mute_area.layer and a.code = mute_area.code) then
+        raise exception 'there is no area "%" in layer "%"', code, layer
+            using errcode = 'no_data_found',
+                  hint = coalesce('Layers: ' || (select string_agg(distinct a.layer, ', ') from mobeye.area a) || '.',
+                                  'No areas have been imported.');
+    end if;
+    perform mobeye.check_mute(null, layer || ':' || code);
+    return mobeye.mute_add(null, layer || ':' || code, until, reason);
+end
+$$;
+comment on function patrol.mute_area(text, text, timestamptz, text) is
+    'As patrol.mute(), of all incidents in an area.';
+
+create or replace function patrol.unmute(mute_id bigint) returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    m mobeye.mute;
+begin
+    select * into m from mobeye.mute t where t.mute_id = unmute.mute_id for update;
+    if m.mute_id is null or m.ended_at is not null or m.until <= clock_timestamp() then
+        raise exception 'there is no mute % that holds', coalesce(mute_id::text, 'without a number')
+            using errcode = 'no_data_found', hint = 'patrol.mutes lists those that are active.';
+    end if;
+    perform mobeye.check_mute(m.device_id, m.area);
+    update mobeye.mute t set ended_at = clock_timestamp(), ended_by = mobeye.actor() where t.mute_id = unmute.mute_id;
+    perform mobeye.mute_announce(unmute.mute_id, 'unmuted');
+end
+$$;
+comment on function patrol.unmute(bigint) is
+    'Ends a mute before its time. What is still active appears in the queue, as when the time is over.';
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Map, history, detail
+
+-- Searched by the exact place, widened by more than half the diagonal of a cell, and then by the place that is shown: or
+-- a secret place could be found by asking for ever smaller boxes.
+create or replace function patrol.history_at(lon float8, lat float8, radius_m integer)
+returns table (incident_id bigint, reference text, distance_m integer, first_seen timestamptz, last_seen timestamptz,
+               category text, priority smallint, kind text, status text, outcome text, verified_by text,
+               alert_count integer, drill boolean, team text, coarse boolean)
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    middle public.geography;
+    around public.geometry;
+begin
+    if (lon between -180 and 180 and lat between -85 and 85 and radius_m between 1 and 5000) is not true then
+        raise exception 'there is no history of % m around longitude %, latitude %', radius_m, lon, lat
+            using errcode = 'invalid_parameter_value',
+                  hint = 'Degrees, longitude first, up to 85 north or south; a radius of 1 to 5000 m.';
+    end if;
+    middle := public.st_setsrid(public.st_makepoint(lon, lat), 4326)::public.geography;
+    around := public.st_expand(middle::public.geometry, (radius_m + 100) / (111000 * cos(radians(lat))),
+                               (radius_m + 100) / 111000.0);
+    return query
+        select s.incident_id, s.reference, round(d.distance)::integer, s.first_seen, s.last_seen, s.category, s.priority,
+               s.kind, s.status, s.outcome, s.verified_by, s.alert_count, s.drill, s.team, s.coarse
+          from mobeye.incident_seen as s
+         cross join lateral (select public.st_distance(s.seen_geom::public.geography, middle) as distance) as d
+         where s.geom operator(public.&&) around and d.distance <= radius_m
+         order by s.first_seen desc, s.incident_id desc;
+end
+$$;
+comment on function patrol.history_at(float8, float8, integer) is
+    'Incidents that the reader sees within a distance of a place (degrees, metres up to 5000), newest first; secret ones '
+    'by the centre of their cell.';
+
+create or replace function patrol.incidents_geojson(west float8, south float8, east float8, north float8) returns jsonb
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    box public.geometry;
+    features jsonb;
+begin
+    if (west between -180 and 180 and east between -180 and 180 and west <= east
+        and south between -90 and 90 and north between -90 and 90 and south <= north) is not true then
+        raise exception 'west %, south %, east %, north % is no box', west, south, east, north
+            using errcode = 'invalid_parameter_value', hint = 'Degrees, in this order: west, south, east, north.';
+    end if;
+    box := public.st_makeenvelope(west, south, east, north, 4326);
+    select coalesce(jsonb_agg(
+               jsonb_build_object(
+                   'type', 'Feature', 'id', s.incident_id,
+                   'geometry', jsonb_build_object(
+                       'type', 'Point',
+                       'coordinates', jsonb_build_array(round(public.st_x(s.seen_geom)::numeric, 7),
+                                                        round(public.st_y(s.seen_geom)::numeric, 7))),
+                   'properties', jsonb_build_object(
+                       'incident_id', s.incident_id, 'reference', s.reference, 'status', s.status,
+                       'category', s.category, 'priority', s.priority, 'kind', s.kind,
+                       'address', case when not s.coarse then s.address end,
+                       'device_id', case when not s.coarse then s.device_id end,
+                       'accuracy_m', case when not s.coarse then s.accuracy_m end,
+                       'location_source', s.location_source, 'coarse', s.coarse, 'team', s.team,
+                       'wijk_code', s.wijk_code, 'verified_by', s.verified_by, 'alert_count', s.alert_count,
+                       'first_seen', s.first_seen, 'last_seen', s.last_seen, 'delayed', s.delayed, 'drill', s.drill,
+                       'muted_until', s.muted_until, 'overdue_since', s.overdue_since, 'assigned_to', s.assigned_to))
+               order by s.incident_id), '[]')
+      into features
+      from mobeye.incident_seen as s
+     where s.status <> 'closed' and s.geom operator(public.&&) public.st_expand(box, 0.005)
+       and s.seen_geom operator(public.&&) box;
+    return jsonb_build_object('type', 'FeatureCollection', 'features', features);
+end
+$$;
+comment on function patrol.incidents_geojson(float8, float8, float8, float8) is
+    'The open incidents that the reader sees in a box (degrees: west, south, east, north), as a FeatureCollection by RFC '
+    '7946; secret ones as the centre of their cell.';
+
+create or replace function mobeye.alerts_of(incident_id bigint, my_team text, everything boolean) returns jsonb
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    from_at timestamptz;
+    until_at timestamptz;
+begin
+    select i.first_seen - coalesce(i.gap, '0'), i.last_seen + coalesce(i.gap, '0') into from_at, until_at
+      from mobeye.incident i where i.incident_id = alerts_of.incident_id;
+    return (select coalesce(jsonb_agg(l.alert order by l.occurred_at, l.journal_seq), '[]') from (
+        select a.occurred_at, a.journal_seq,
+               jsonb_build_object(
+                   'occurred_at', a.occurred_at, 'received_at', a.received_at, 'endpoint', a.endpoint, 'kind', a.kind,
+                   'phase', a.phase, 'input', a.input, 'flags', a.flags, 'rule', a.rule,
+                   'location_source', a.location_source)
+               || case when everything
+                            or not mobeye.alert_hidden(a.device_id, a.occurred_at, a.incident_id, my_team) then
+                   jsonb_build_object(
+                       'source', a.source, 'event_id', a.event_id, 'device_id', a.device_id, 'payload', a.payload,
+                       'accuracy_m', a.accuracy_m, 'geometry', public.st_asgeojson(a.geom, 7)::jsonb)
+                  else '{}' end as alert
+          from mobeye.alert a
+         where a.incident_id = alerts_of.incident_id and a.occurred_at between from_at and until_at
+         order by a.occurred_at desc, a.journal_seq desc
+         limit 1000) as l);
+end
+$$;
+comment on function mobeye.alerts_of(bigint, text, boolean) is
+    'The last 1000 alerts of an incident, without what is secret to a team.';
+
+create or replace function patrol.open_incident(id bigint, reason text)
+returns table (incident_id bigint, reference text, status text, category text, priority smallint, kind text,
+               device_id text, address text, instructions text, geom public.geometry, rd_x float8, rd_y float8,
+               location_source text, accuracy_m real, wijk_code text, wijk_name text, buurt_code text, team text,
+               verified_by text, alert_count integer, first_seen timestamptz, last_seen timestamptz,
+               assigned_to text, outcome text, external_ref text, coarse boolean, alerts jsonb, history jsonb)
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+    v mobeye.who := mobeye.viewer();
+    actor text := mobeye.actor();
+    i mobeye.incident_full;
+    seen boolean;
+    place public.geometry;
+begin
+    perform mobeye.given('the reason', reason);
+    select * into i from mobeye.incident_full f where f.incident_id = id;
+    if i.incident_id is null or not mobeye.in_sight(i.team, i.areas, v) then
+        raise exception 'there is no incident %, or it is another team''s', coalesce(id::text, 'without a number')
+            using errcode = 'no_data_found', hint = 'patrol.incidents lists those that you see.';
+    end if;
+    perform mobeye.remember(id, 'look', reason);
+    -- A look whose transaction is taken back stays in the server's log.
+    raise log 'mobeyed: % looked at incident %', actor, id;
+    seen := v.auditor or coalesce(i.team = v.team or i.placement_team = v.team, false) or not i.secret;
+    place := case when seen then i.rd else mobeye.cell(i.rd) end;
+    return query
+        select i.incident_id, i.reference, i.status, i.category, i.priority, i.kind,
+               case when seen then i.device_id end, case when seen then i.address end,
+               case when seen then i.instructions end,
+               case when seen then i.geom else public.st_transform(place, 4326) end,
+               round(public.st_x(place)::numeric, 2)::float8, round(public.st_y(place)::numeric, 2)::float8,
+               i.location_source, case when seen then i.accuracy_m end, i.wijk_code, i.wijk_name, i.buurt_code, i.team,
+               i.verified_by, i.alert_count, i.first_seen, i.last_seen, i.assigned_to, i.outcome, i.external_ref,
+               not seen,
+               mobeye.alerts_of(id, v.team, v.auditor),
+               (select coalesce(jsonb_agg(to_jsonb(h) - 'incident_id' order by h.entry), '[]')
+                  from mobeye.incident_history h where h.incident_id = id and (seen or h.action <> 'note'));
+end
+$$;
+comment on function patrol.open_incident(bigint, text) is
+    'The detail of an incident with its alerts (the last 1000) and its history, for a reason; who looked, when and why is '
+    'in the history. Auditors see the place exactly here and only here; a secret place stays coarse to other teams.';
+
+create or replace function patrol.api_version() returns integer
+language sql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as 'select 2';
+
+grant execute on function patrol.mute(text, timestamptz, text),
+    patrol.mute_area(text, text, timestamptz, text), patrol.unmute(bigint) to mobeye_patrol;
+grant execute on function patrol.history_at(float8, float8, integer),
+    patrol.incidents_geojson(float8, float8, float8, float8), patrol.open_incident(bigint, text)
+    to mobeye_patrol, mobeye_auditor;
+grant execute on function patrol.api_version() to mobeye_registry;
