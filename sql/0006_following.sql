@@ -109,9 +109,9 @@ begin
                and public.st_dwithin(a.geom::public.geography, b.geom::public.geography, n.verify_radius_m)
               join mobeye.incident k on k.incident_id = b.incident_id
              where a.device_id = n.device_id and a.occurred_at between n.from_at and n.until_at
-               and a.phase = 'raise' and a.incident_id = n.incident_id
+               and a.phase = 'raise' and a.incident_id = n.incident_id and a.geom is not null
                and b.occurred_at between n.from_at - n.verify_within and n.until_at + n.verify_within
-               and b.phase = 'raise' and not b.drill and k.category = 'alarm')
+               and b.phase = 'raise' and not b.drill and b.geom is not null and k.category = 'alarm')
         union
         select n.other_id from near n
          where n.other_wanted and exists (
@@ -122,9 +122,9 @@ begin
                and abs(public.st_y(a.geom) - public.st_y(b.geom)) < n.other_radius_m / 110000
                and public.st_dwithin(a.geom::public.geography, b.geom::public.geography, n.other_radius_m)
              where a.device_id = n.device_id and a.occurred_at between n.from_at and n.until_at
-               and a.phase = 'raise' and a.incident_id = n.incident_id
+               and a.phase = 'raise' and a.incident_id = n.incident_id and a.geom is not null
                and b.occurred_at between n.from_at - n.other_within and n.until_at + n.other_within
-               and b.phase = 'raise' and b.incident_id = n.other_id));
+               and b.phase = 'raise' and b.incident_id = n.other_id and b.geom is not null));
 
     if cardinality(by_input || by_device) = 0 then
         return '{}';
