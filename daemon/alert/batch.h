@@ -4,9 +4,8 @@
 #ifndef MOBEYE_ALERT_BATCH_H
 #define MOBEYE_ALERT_BATCH_H
 
-#include <obstack.h>
-
 #include "alert/alert.h"
+#include "base/arena.h"
 
 struct batch_row {
     struct alert alert;     /* valid unless unreadable is set; seq and checksum always are */
@@ -24,8 +23,7 @@ struct batch {
     uint64_t registry_version;    /* what it was enriched with; the database says whether that still holds */
     uint64_t areas_version;
     bool settled; /* what it was enriched with was read after all of it was received: newer versions are no matter */
-    struct obstack notes; /* what enrich added to the alerts */
-    void *notes_start;
+    struct arena notes; /* what enrich added to the alerts */
 };
 
 struct batch *batch_new(size_t cap);
