@@ -99,8 +99,7 @@ static bool admit(struct accept *a, struct str record, uint64_t *ret_seq)
     }
     if (rc == JOURNAL_FULL)
         log_complain(&a->full, loop_mono_us(a->loop), LOG_LEVEL_ERROR, "journal",
-                     "full: no room within journal.max_size or on the disk; senders get RETRY, or on tcp no answer; "
-                     "pull and sub endpoints are not read");
+                     "full: %s; senders get RETRY, or on tcp no answer; pull and sub endpoints are not read", err.text);
     else
         fail(a, &err);
     return false;

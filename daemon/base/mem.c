@@ -47,12 +47,12 @@ char *mem_strndup(const char *bytes, size_t len)
 
 size_t mem_resident_bytes(void)
 {
+    /* Stays open: whoever watches the memory must see it also when there are no descriptors left. */
+    static int fd = -1;
     char text[128];
-    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return 0;
-    ssize_t len = read(fd, text, sizeof(text) - 1);
-    close(fd);
+        fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    ssize_t len = fd < 0 ? -1 : pread(fd, text, sizeof(text) - 1, 0);
     unsigned long pages = 0;
     text[len > 0 ? len : 0] = '\0';
     return sscanf(text, "%*u %lu", &pages) == 1 ? pages * (size_t)sysconf(_SC_PAGESIZE) : 0;

@@ -21,7 +21,8 @@ char *mem_strdup(const char *text);
 /* A copy of len bytes with a NUL behind them. free() it. */
 char *mem_strndup(const char *bytes, size_t len) __attribute__((returns_nonnull));
 
-/* Resident memory of the process in bytes, 0 where /proc does not say. */
+/* Resident memory of the process in bytes, 0 where /proc does not say. The first call opens a descriptor that stays
+ * open. Single-threaded. */
 size_t mem_resident_bytes(void);
 
 #endif

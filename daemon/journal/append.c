@@ -12,8 +12,8 @@
 
 #define ZERO_AHEAD_BYTES (UINT32_C(256) << 10)
 
-/* How long a full disk is left alone before it is tried again. */
-#define DISK_FULL_PAUSE_US (100 * CLOCK_MS)
+/* After a shortage (a full disk, no descriptors), how long until the next attempt to create a segment. */
+#define SHORTAGE_PAUSE_US (100 * CLOCK_MS)
 
 /* A sixteenth of max_size, so that removing whole segments is fine-grained; with little room, a quarter. */
 static uint32_t segment_bytes(uint64_t max_size_bytes)
@@ -42,7 +42,7 @@ bool append_drop_stored(struct journal *journal)
     if (unlinkat(journal->dir_fd, segment_name(chain->segments[0].seq, name), 0) != 0 && errno != ENOENT)
         return false;
     chain_remove(chain, 0);
-    journal->disk_full = false;
+    journal->shortage = 0;
     return true;
 }
 
@@ -78,6 +78,7 @@ static struct frame_header header_of(const struct journal *journal, uint16_t fla
 static int create_segment(struct journal *journal, struct frame_header *first, int *ret_fd, struct err *err)
 {
     int rc;
+    bool disk_full;
     char name[SEGMENT_NAME_SIZE];
     bool replaces = journal->chain.n > 0 && journal_last(journal)->seq == first->segment_seq;
     if (!replaces && faccessat(journal->dir_fd, segment_name(first->segment_seq, name), F_OK, 0) == 0)
@@ -86,9 +87,11 @@ static int create_segment(struct journal *journal, struct frame_header *first, i
         return err_set(err, "no random numbers: %s", strerror(errno));
     first->nonce |= 1;
     frame_seal(first, NULL);
-    do
+    do {
         rc = segment_create(journal->dir_fd, first, ret_fd, err);
-    while (rc == SEGMENT_NO_ROOM && append_drop_stored(journal));
+        journal->shortage = rc == SEGMENT_SHORT ? errno : 0;
+        disk_full = journal->shortage == ENOSPC || journal->shortage == EDQUOT;
+    } while (disk_full && append_drop_stored(journal));
     return rc;
 }
 
@@ -117,12 +120,16 @@ static void take_segment(struct journal *journal, const struct frame_header *fir
 int append_rotate(struct journal *journal, int64_t wall_us, bool force, struct err *err)
 {
     int fd = -1;
-    int64_t since_us = wall_us - journal->disk_full_us;
-    if (journal->disk_full && !force && since_us >= 0 && since_us < DISK_FULL_PAUSE_US)
+    int64_t since_us = wall_us - journal->shortage_us;
+    if (journal->shortage != 0 && !force && since_us >= 0 && since_us < SHORTAGE_PAUSE_US) {
+        err_set(err, "a segment cannot be created: %s", strerror(journal->shortage));
         return JOURNAL_FULL;
+    }
     uint32_t bytes = segment_bytes(journal->max_size_bytes);
-    if (!make_room(journal, bytes) && !force)
+    if (!make_room(journal, bytes) && !force) {
+        err_set(err, "journal.max_size is reached by alerts that are not yet in the database");
         return JOURNAL_FULL;
+    }
     struct frame_header first = header_of(journal, FRAME_OPEN);
     first.segment_bytes = bytes;
     first.segment_seq = first.first_seq;
@@ -132,9 +139,8 @@ int append_rotate(struct journal *journal, int64_t wall_us, bool force, struct e
         journal->failed = true;
         return -1;
     }
-    journal->disk_full = rc == SEGMENT_NO_ROOM;
-    journal->disk_full_us = wall_us;
-    if (journal->disk_full)
+    journal->shortage_us = wall_us;
+    if (rc == SEGMENT_SHORT)
         return JOURNAL_FULL;
     take_segment(journal, &first, fd);
     return JOURNAL_APPENDED;

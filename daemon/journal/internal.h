@@ -27,9 +27,9 @@ struct journal {
     uint64_t synced_seq;    /* after a torn frame was recovered, less than what comes before next_seq and count */
     uint64_t prev_checksum; /* of the number before the frame that is being gathered; 0: not known */
     bool failed;
-    bool disk_full;
-    int64_t disk_full_us; /* when that was found */
-    uint32_t zeroed;      /* in the last segment, how far it is more than preallocated */
+    int shortage;        /* errno of the last attempt to create a segment, where a later one may succeed; 0: none */
+    int64_t shortage_us; /* wall time of that attempt */
+    uint32_t zeroed;     /* in the last segment, how far it is more than preallocated */
     /* The frame that is being gathered. */
     uint32_t count;
     int64_t wall_us; /* of its last record */

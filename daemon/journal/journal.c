@@ -57,7 +57,7 @@ static int begin_journal(struct journal *journal, int64_t wall_us, struct err *e
         return -1;
     memcpy(journal->chain.origin, journal->uuid, sizeof(journal->chain.origin));
     int rc = append_rotate(journal, wall_us, true, err);
-    return rc == JOURNAL_FULL ? err_set(err, "the disk has no room for the first segment") : rc;
+    return rc == JOURNAL_FULL ? err_prefix(err, "no room for the first segment") : rc;
 }
 
 static int recover(struct journal *journal, const char *directory, int64_t wall_us, struct journal_recovery *report,
@@ -241,7 +241,7 @@ int journal_new_uuid(struct journal *journal, struct err *err)
         return append_mark(journal, FRAME_UUID, err);
     int rc = append_rotate(journal, journal->wall_us, true, err);
     journal->failed = rc != JOURNAL_APPENDED;
-    return rc == JOURNAL_FULL ? err_set(err, "the disk has no room for a segment with a new UUID") : rc;
+    return rc == JOURNAL_FULL ? err_prefix(err, "no room for a segment with a new UUID") : rc;
 }
 
 int journal_read(struct journal *journal, uint64_t from_seq, size_t max_records, size_t max_bytes, struct batch *batch,

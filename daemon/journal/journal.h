@@ -59,12 +59,15 @@ void journal_configure(struct journal *journal, const struct journal_options *op
 
 enum journal_append {
     JOURNAL_APPENDED,
-    JOURNAL_FULL, /* max_size, or no room on the disk, and nothing stored is left to remove: try again later */
+    /* max_size, or no room on the disk, and nothing stored is left to remove; or the machine is short of descriptors or
+     * memory for a new segment: try again later. */
+    JOURNAL_FULL,
 };
 
-/* Takes the record for the next group commit; it is not on disk before journal_sync(). Returns enum journal_append, or
- * -1: final. Where the record needs another frame or segment, the frame before it is written and synced first, so that
- * journal_synced_seq() may rise; JOURNAL_FULL never comes within a frame that was begun. */
+/* Takes the record for the next group commit; it is not on disk before journal_sync(). Returns enum journal_append
+ * (JOURNAL_FULL with err, the reason), or -1: final. Where the record needs another frame or segment, the frame before
+ * it is written and synced first, so that journal_synced_seq() may rise; JOURNAL_FULL never comes within a frame that
+ * was begun. */
 int journal_append(struct journal *journal, struct str record, int64_t wall_us, uint64_t *ret_seq, struct err *err);
 
 /* Writes and syncs what was appended as one frame. Afterwards all of it is on stable storage. No-op when nothing is. */

@@ -69,6 +69,16 @@ bool segment_parse_name(const char *name, uint64_t *ret_seq)
     return errno == 0 && *ret_seq > 0 && strcmp(segment_name(*ret_seq, again), name) == 0;
 }
 
+/* Whether errno says that the machine is short of something, which may pass: SEGMENT_SHORT, else -1. */
+static int shortage(void)
+{
+#ifndef MOBEYE_SEED_BUG_FULL_IS_FATAL
+    if (errno == ENOSPC || errno == EDQUOT || errno == EMFILE || errno == ENFILE || errno == ENOMEM)
+        return SEGMENT_SHORT;
+#endif
+    return -1;
+}
+
 static int begin_file(int fd, const struct frame_header *first)
 {
     char block[FRAME_BLOCK] = {0};
@@ -87,16 +97,32 @@ int segment_preallocate(int fd, uint32_t bytes)
     return rc;
 }
 
-/* The directory entry must be on stable storage before the first record of the segment is acknowledged. */
+/* The directory entry must be on stable storage before the first record of the segment is acknowledged. Where it is
+ * not, the name is taken back; one that replaced another file cannot be. Returns enum segment_create or -1 with errno.
+ */
 static int name_file(int dir_fd, const char *name)
 {
+    bool replaces = faccessat(dir_fd, name, F_OK, 0) == 0;
     if (renameat(dir_fd, UNFINISHED_NAME, dir_fd, name) != 0)
-        return -1;
+        return shortage();
 #ifndef MOBEYE_SEED_BUG_SKIP_DIR_SYNC
-    if (fsync(dir_fd) != 0)
-        return -1;
+    if (fsync(dir_fd) != 0) {
+        int error = errno, rc = shortage();
+        if (replaces || (rc == SEGMENT_SHORT && unlinkat(dir_fd, name, 0) != 0))
+            rc = -1;
+        errno = error;
+        return rc;
+    }
 #endif
-    return 0;
+    return SEGMENT_CREATED;
+}
+
+/* A write or fdatasync() that fails is final, also here: the file system has promised the room. */
+static int make_file(int dir_fd, int fd, const struct frame_header *first, const char *name)
+{
+    if (fd < 0 || segment_preallocate(fd, first->segment_bytes) != 0)
+        return shortage();
+    return begin_file(fd, first) == 0 ? name_file(dir_fd, name) : -1;
 }
 
 int segment_create(int dir_fd, const struct frame_header *first, int *ret_fd, struct err *err)
@@ -104,22 +130,21 @@ int segment_create(int dir_fd, const struct frame_header *first, int *ret_fd, st
     char name[SEGMENT_NAME_SIZE];
     segment_name(first->segment_seq, name);
     int fd = openat(dir_fd, UNFINISHED_NAME, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
-    bool allocated = fd >= 0 && segment_preallocate(fd, first->segment_bytes) == 0;
-    if (allocated && begin_file(fd, first) == 0 && name_file(dir_fd, name) == 0) {
+    int rc = make_file(dir_fd, fd, first, name);
+    if (rc == SEGMENT_CREATED) {
         *ret_fd = fd;
-        return SEGMENT_CREATED;
+        return rc;
     }
     int error = errno;
     if (fd >= 0)
         close(fd);
     segment_remove_unfinished(dir_fd);
-#ifndef MOBEYE_SEED_BUG_FULL_IS_FATAL
-    if (!allocated && (error == ENOSPC || error == EDQUOT))
-        return SEGMENT_NO_ROOM;
-#endif
-    if (!allocated && error == EOPNOTSUPP)
-        return err_set(err, "segment %s: this file system cannot preallocate (ext4, xfs, btrfs and tmpfs can)", name);
-    return err_set(err, "segment %s: cannot be made: %s", name, strerror(error));
+    if (error == EOPNOTSUPP)
+        err_set(err, "segment %s: this file system cannot preallocate (ext4, xfs, btrfs and tmpfs can)", name);
+    else
+        err_set(err, "segment %s: cannot be created: %s", name, strerror(error));
+    errno = error;
+    return rc;
 }
 
 void segment_remove_unfinished(int dir_fd)

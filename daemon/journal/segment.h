@@ -41,12 +41,12 @@ bool segment_parse_name(const char *name, uint64_t *ret_seq);
 
 enum segment_create {
     SEGMENT_CREATED,
-    SEGMENT_NO_ROOM, /* the disk is full; nothing is left behind */
+    SEGMENT_SHORT, /* the machine is short of disk space, descriptors or memory: errno; nothing is left behind */
 };
 
 /* Makes the segment file `first->segment_seq` of `first->segment_bytes`, with the sealed empty frame `first` at its
- * front; all of it is on stable storage afterwards. A file of that name is replaced. Returns enum segment_create and
- * the open file, or -1 with err. */
+ * front; all of it is on stable storage afterwards. A file of that name is replaced. Returns enum segment_create, with
+ * the open file or with err; or -1 with err. */
 int segment_create(int dir_fd, const struct frame_header *first, int *ret_fd, struct err *err);
 
 /* Makes sure that the disk has room for all of the file. -1 with errno. */

@@ -1,0 +1,166 @@
+/*
+ * The machine is short of descriptors, memory or disk space while a segment is created: nothing was promised of it, so
+ * that the journal is full for a while, and no failure.
+ */
+#include "test_journal_support.h"
+
+#include <stdarg.h>
+#include <sys/syscall.h>
+
+enum call { CALL_OPEN, CALL_ALLOCATE, CALL_RENAME, CALL_SYNC_DIRECTORY, CALLS };
+
+static const char *const words[CALLS] = {"openat", "fallocate", "renameat", "fsync"};
+
+static struct {
+    enum call call;
+    int error; /* that it fails with; 0: it does not */
+    unsigned failed;
+} shortage;
+
+static bool fails(enum call call)
+{
+    if (shortage.error == 0 || shortage.call != call)
+        return false;
+    shortage.failed++;
+    errno = shortage.error;
+    return true;
+}
+
+int openat(int dir, const char *path, int flags, ...)
+{
+    va_list args;
+    va_start(args, flags);
+    mode_t mode = flags & O_CREAT ? va_arg(args, mode_t) : 0;
+    va_end(args);
+    return flags & O_CREAT && fails(CALL_OPEN) ? -1 : (int)syscall(SYS_openat, dir, path, flags, mode);
+}
+
+int fallocate(int fd, int mode, off_t offset, off_t len)
+{
+    return fails(CALL_ALLOCATE) ? -1 : (int)syscall(SYS_fallocate, fd, mode, offset, len);
+}
+
+int renameat(int from_dir, const char *from, int to_dir, const char *to)
+{
+    return fails(CALL_RENAME) ? -1 : (int)syscall(SYS_renameat, from_dir, from, to_dir, to);
+}
+
+int fsync(int fd)
+{
+    struct stat st;
+    bool directory = fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
+    return directory && fails(CALL_SYNC_DIRECTORY) ? -1 : (int)syscall(SYS_fsync, fd);
+}
+
+TestSuite(journal_shortage, .init = test_dir_make, .fini = test_dir_remove, .timeout = 120);
+
+static void fill_segment(struct journal *journal)
+{
+    unsigned before = shortage.failed;
+    while (append_sized(journal, 8000) == JOURNAL_APPENDED)
+        cr_assert_lt(journal_next_seq(journal), 1000);
+    cr_assert_gt(shortage.failed, before);
+}
+
+static int append_at(struct journal *journal, int64_t wall_us, struct err *err)
+{
+    static char record[8000];
+    uint64_t seq;
+    make_record(journal_next_seq(journal), sizeof(record), record);
+    return journal_append(journal, (struct str){record, sizeof(record)}, wall_us, &seq, err);
+}
+
+static void assert_all_there(uint64_t n)
+{
+    struct journal_recovery found;
+    struct journal *journal = open_journal(UINT64_C(8) << 20, &found);
+    cr_assert_eq(found.records, n);
+    cr_assert_eq(found.damaged + found.missing + found.strangers + found.mended, 0);
+    journal_free(&journal);
+}
+
+Test(journal_shortage, delays_what_is_not_promised_and_ends_by_itself)
+{
+    static const int errors[] = {EMFILE, ENFILE, ENOMEM, ENOSPC, EDQUOT};
+    for (int call = 0; call < CALLS; call++)
+        for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+            struct err err = {""};
+            remove_tree(in_dir("journal"));
+            struct journal *journal = open_journal(UINT64_C(8) << 20, NULL);
+            shortage.call = (enum call)call;
+            shortage.error = errors[i];
+            fill_segment(journal);
+            sync_journal(journal);
+            uint64_t n = journal_synced_seq(journal);
+            cr_assert_eq(append_at(journal, WALL + CLOCK_SECOND, &err), JOURNAL_FULL, "%s: tried again", words[call]);
+            cr_assert(strstr(err.text, strerror(errors[i])), "%s", err.text);
+            cr_assert_eq(append_at(journal, WALL + CLOCK_SECOND, &err), JOURNAL_FULL, "and left alone for a while");
+            cr_assert(strstr(err.text, strerror(errors[i])), "%s", err.text);
+            shortage.error = 0;
+            cr_assert_eq(append_at(journal, WALL + 2 * CLOCK_SECOND, &err), JOURNAL_APPENDED, "%s: %s", words[call],
+                         err.text);
+            sync_journal(journal);
+            close_journal(&journal);
+            cr_assert_neq(access(in_dir("journal/unfinished"), F_OK), 0);
+            assert_all_there(n + 1);
+        }
+}
+
+Test(journal_shortage, a_broken_disk_is_none)
+{
+    for (int call = 0; call < CALLS; call++) {
+        struct err err = {""};
+        int rc;
+        remove_tree(in_dir("journal"));
+        struct journal *journal = open_journal(UINT64_C(8) << 20, NULL);
+        shortage.call = (enum call)call;
+        shortage.error = EIO;
+        do
+            rc = append_at(journal, WALL, &err);
+        while (rc == JOURNAL_APPENDED);
+        cr_assert_eq(rc, -1, "%s", words[call]);
+        uint64_t n = journal_synced_seq(journal);
+        shortage.error = 0;
+        cr_assert_eq(append_at(journal, WALL + CLOCK_SECOND, &err), -1, "%s: it is final", words[call]);
+        journal_free(&journal);
+        assert_all_there(n);
+    }
+}
+
+/* An empty segment is replaced by one of its name, which then is the only file there is of it. */
+Test(journal_shortage, a_name_that_replaced_another_is_not_taken_back)
+{
+    struct err err = {""};
+    struct journal *journal = open_journal(UINT64_C(8) << 20, NULL);
+    append_usual(journal, 10);
+    sync_journal(journal);
+    shortage.call = CALL_SYNC_DIRECTORY;
+    shortage.error = ENOSPC;
+    int rc;
+    do
+        rc = journal_new_uuid(journal, &err);
+    while (rc == 0);
+    journal_free(&journal);
+    shortage.error = 0;
+    assert_all_there(10);
+}
+
+/* Stored segments make room on a full disk; descriptors they would not. */
+Test(journal_shortage, of_descriptors_costs_no_stored_segment)
+{
+    struct err err = {""};
+    struct journal *journal = open_journal(UINT64_C(8) << 20, NULL);
+    while (journal_bytes(journal) < UINT64_C(3) << 20)
+        cr_assert_eq(append_sized(journal, 8000), JOURNAL_APPENDED);
+    shortage.call = CALL_OPEN;
+    shortage.error = EMFILE;
+    fill_segment(journal);
+    sync_journal(journal);
+    journal_stored(journal, journal_synced_seq(journal), WALL);
+    cr_assert_eq(append_at(journal, WALL + CLOCK_SECOND, &err), JOURNAL_FULL);
+    cr_assert_eq(journal_first_seq(journal), 1);
+    shortage.error = 0;
+    cr_assert_eq(append_at(journal, WALL + 2 * CLOCK_SECOND, &err), JOURNAL_APPENDED);
+    sync_journal(journal);
+    close_journal(&journal);
+}
