@@ -1,108 +1,321 @@
 #include "base/http.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include <event2/buffer.h>
-#include <event2/http.h>
+#include <event2/bufferevent.h>
+#include <event2/event_struct.h>
+#include <event2/listener.h>
 
+#include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 
-#define IDLE_SECONDS 10
-#define REQUEST_MAX  4096
+#define CONNECTIONS_MAX 32
+#define REQUEST_MAX     4096
+/* What comes behind a request and is thrown away, so that closing does not take the answer from the peer. */
+#define DISCARD_MAX     (64 * 1024)
+#define DEADLINE_US     (10 * CLOCK_SECOND)
+#define ACCEPT_PAUSE_US CLOCK_SECOND
+#define BACKLOG         128
 
 struct path {
     struct path *next;
+    const char *name;
     http_answer_fn answer;
     void *ctx;
 };
 
-struct http {
-    struct evhttp *evhttp;
-    struct path *paths;
-    uint16_t port;
+enum http_state {
+    HTTP_READING,   /* the request is not whole yet -> HTTP_ANSWERING */
+    HTTP_ANSWERING, /* nothing is read until the answer is with the kernel -> HTTP_ENDING */
+    HTTP_ENDING,    /* nothing more is sent; what the peer sends is thrown away until it closes */
 };
 
-static void reply(struct evhttp_request *request, int status, const void *body, size_t len)
+struct http_connection {
+    TAILQ_ENTRY(http_connection) by_age;
+    struct http *http;
+    struct bufferevent *bev;
+    struct event deadline;
+    enum http_state state;
+    size_t discarded;
+};
+
+TAILQ_HEAD(http_connections, http_connection);
+
+struct http {
+    struct loop *loop;
+    struct evconnlistener *listener;
+    struct event accept_again;           /* armed while no connection is accepted */
+    struct http_connections connections; /* the oldest first */
+    size_t n;
+    unsigned accepted; /* since the loop had its turn, at least */
+    struct path *paths;
+    uint16_t port;
+    struct complaint accept_failed, too_many;
+};
+
+static void drop(struct http_connection *connection)
 {
-    struct evbuffer *out = evhttp_request_get_output_buffer(request);
-    evbuffer_add(out, body, len);
-    evhttp_add_header(evhttp_request_get_output_headers(request), "Content-Type",
-                      "text/plain; version=0.0.4; charset=utf-8");
-    evhttp_send_reply(request, status, NULL, NULL);
+    struct http *http = connection->http;
+    TAILQ_REMOVE(&http->connections, connection, by_age);
+    http->n--;
+    event_del(&connection->deadline);
+    bufferevent_free(connection->bev);
+    free(connection);
 }
 
-static void on_path(struct evhttp_request *request, void *arg)
+/* ---- the answer ---- */
+
+static const char *reason_of(int status)
 {
-    struct path *path = arg;
-    struct buf body = {0};
-    int status = path->answer(path->ctx, &body);
-    reply(request, status, body.data, body.len);
-    buf_free(&body);
+    switch (status) {
+    case 200:
+        return "OK";
+    case 400:
+        return "Bad Request";
+    case 404:
+        return "Not Found";
+    case 405:
+        return "Method Not Allowed";
+    case 431:
+        return "Request Header Fields Too Large";
+    default:
+        return "Service Unavailable";
+    }
 }
 
-static void on_other(struct evhttp_request *request, void *arg)
+static void reply(struct http_connection *connection, int status, struct str body, bool head_only)
 {
-    (void)arg;
-    static const char text[] = "not here; there is /metrics, /healthz and /readyz\n";
-    reply(request, HTTP_NOTFOUND, text, sizeof(text) - 1);
+    char date[64];
+    struct tm tm;
+    time_t now = (time_t)(loop_wall_us(connection->http->loop) / CLOCK_SECOND);
+    gmtime_r(&now, &tm);
+    evutil_date_rfc1123(date, sizeof(date), &tm);
+    bufferevent_disable(connection->bev, EV_READ);
+    connection->state = HTTP_ANSWERING;
+    struct evbuffer *out = bufferevent_get_output(connection->bev);
+    evbuffer_add_printf(out,
+                        "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n"
+                        "Content-Length: %zu\r\n%sConnection: close\r\n\r\n",
+                        status, reason_of(status), date, body.len, status == 405 ? "Allow: GET, HEAD\r\n" : "");
+    if (!head_only)
+        evbuffer_add(out, body.p, body.len);
 }
 
-static uint16_t bound_port(struct evhttp_bound_socket *bound)
+static void answer_path(struct http_connection *connection, const char *name, bool head_only)
+{
+    for (struct path *path = connection->http->paths; path; path = path->next) {
+        if (strcmp(path->name, name) != 0)
+            continue;
+        struct buf body = {0};
+        int status = path->answer(path->ctx, &body);
+        reply(connection, status, buf_str(&body), head_only);
+        buf_free(&body);
+        return;
+    }
+    reply(connection, 404, STR("not found (expected /metrics, /healthz or /readyz)\n"), head_only);
+}
+
+/* The request line, without its line end: "GET /metrics HTTP/1.1". Header fields change nothing here. */
+static void answer_line(struct http_connection *connection, char *line)
+{
+    char *rest = line, *method = strsep(&rest, " "), *target = strsep(&rest, " ");
+    if (!target || !rest || strncmp(rest, "HTTP/1.", 7) != 0) {
+        reply(connection, 400, STR("not an HTTP/1 request\n"), false);
+        return;
+    }
+    bool head = strcmp(method, "HEAD") == 0;
+    target[strcspn(target, "?")] = '\0';
+    if (head || strcmp(method, "GET") == 0)
+        answer_path(connection, target, head);
+    else
+        reply(connection, 405, STR("method not allowed (expected GET or HEAD)\n"), false);
+}
+
+/* ---- the life of a connection ---- */
+
+static bool is_whole(struct evbuffer *in)
+{
+    return evbuffer_search(in, "\r\n\r\n", 4, NULL).pos >= 0 || evbuffer_search(in, "\n\n", 2, NULL).pos >= 0;
+}
+
+static void read_request(struct http_connection *connection, struct evbuffer *in)
+{
+    if (!is_whole(in)) {
+        if (evbuffer_get_length(in) >= REQUEST_MAX)
+            reply(connection, 431, STR("the request is too long (at most 4096 bytes)\n"), false);
+        return;
+    }
+    char *line = evbuffer_readln(in, NULL, EVBUFFER_EOL_CRLF);
+    if (line)
+        answer_line(connection, line);
+    free(line);
+}
+
+static void on_read(struct bufferevent *bev, void *arg)
+{
+    struct http_connection *connection = arg;
+    struct evbuffer *in = bufferevent_get_input(bev);
+    if (connection->state == HTTP_READING)
+        read_request(connection, in);
+    if (connection->state == HTTP_READING)
+        return;
+    connection->discarded += evbuffer_get_length(in);
+    evbuffer_drain(in, evbuffer_get_length(in));
+    if (connection->discarded > DISCARD_MAX)
+        drop(connection);
+}
+
+static void on_written(struct bufferevent *bev, void *arg)
+{
+    struct http_connection *connection = arg;
+    if (connection->state != HTTP_ANSWERING)
+        return;
+    connection->state = HTTP_ENDING;
+    shutdown(bufferevent_getfd(bev), SHUT_WR);
+    bufferevent_enable(bev, EV_READ);
+}
+
+static void on_event(struct bufferevent *bev, short what, void *arg)
+{
+    (void)bev;
+    (void)what;
+    drop(arg);
+}
+
+static void on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    drop(arg);
+}
+
+static void add_connection(struct http *http, struct bufferevent *bev)
+{
+    struct http_connection *connection = mem_zalloc(sizeof(*connection));
+    connection->http = http;
+    connection->bev = bev;
+    connection->state = HTTP_READING;
+    TAILQ_INSERT_TAIL(&http->connections, connection, by_age);
+    http->n++;
+    evtimer_assign(&connection->deadline, loop_base(http->loop), on_deadline, connection);
+    loop_arm(&connection->deadline, DEADLINE_US);
+    bufferevent_setcb(bev, on_read, on_written, on_event, connection);
+    bufferevent_setwatermark(bev, EV_READ, 0, REQUEST_MAX);
+    bufferevent_enable(bev, EV_READ | EV_WRITE);
+}
+
+/* ---- the listener ---- */
+
+static void pause_accepting(struct http *http, int64_t us)
+{
+    evconnlistener_disable(http->listener);
+    loop_arm(&http->accept_again, us);
+}
+
+static void on_accept_again(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct http *http = arg;
+    evconnlistener_enable(http->listener);
+}
+
+/* The listener accepts as long as somebody waits: whoever connects without end must not keep the loop from turning. */
+static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *peer, int len, void *arg)
+{
+    (void)listener;
+    (void)peer;
+    (void)len;
+    struct http *http = arg;
+    log_recover(&http->accept_failed, "http", "connections are accepted again");
+    if (++http->accepted % CONNECTIONS_MAX == 0)
+        pause_accepting(http, 0);
+    if (http->n == CONNECTIONS_MAX) {
+        log_complain(&http->too_many, loop_mono_us(http->loop), LOG_LEVEL_WARNING, "http",
+                     "more than %d connections (the oldest is closed)", CONNECTIONS_MAX);
+        drop(TAILQ_FIRST(&http->connections));
+    }
+    struct bufferevent *bev = bufferevent_socket_new(loop_base(http->loop), fd, BEV_OPT_CLOSE_ON_FREE);
+    if (bev)
+        add_connection(http, bev);
+    else
+        evutil_closesocket(fd);
+}
+
+/* Mostly for want of descriptors. The connection that waits would wake the loop without end. */
+static void on_accept_failed(struct evconnlistener *listener, void *arg)
+{
+    (void)listener;
+    struct http *http = arg;
+    log_complain(&http->accept_failed, loop_mono_us(http->loop), LOG_LEVEL_ERROR, "http",
+                 "cannot accept a connection: %s; trying again every second", strerror(errno));
+    pause_accepting(http, ACCEPT_PAUSE_US);
+}
+
+/* "ADDRESS:PORT" or "[ADDRESS]:PORT". libevent's own parser refuses port 0, which takes a free one. */
+static bool parse_address(const char *listen, struct sockaddr_storage *ret, int *ret_len)
+{
+    char host[64];
+    const char *colon = strrchr(listen, ':');
+    size_t len = colon ? (size_t)(colon - listen) : 0;
+    bool v6 = len >= 2 && listen[0] == '[' && listen[len - 1] == ']';
+    char *end = NULL;
+    long port = colon ? strtol(colon + 1, &end, 10) : -1;
+    if (len == 0 || len >= sizeof(host) || port < 0 || port > UINT16_MAX || end == colon + 1 || *end)
+        return false;
+    snprintf(host, sizeof(host), "%.*s", (int)(v6 ? len - 2 : len), v6 ? listen + 1 : listen);
+    memset(ret, 0, sizeof(*ret));
+    struct sockaddr_in *in = (struct sockaddr_in *)ret;
+    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)ret;
+    ret->ss_family = v6 ? AF_INET6 : AF_INET;
+    *ret_len = v6 ? (int)sizeof(*in6) : (int)sizeof(*in);
+    *(v6 ? &in6->sin6_port : &in->sin_port) = htons((uint16_t)port);
+    return inet_pton(ret->ss_family, host, v6 ? (void *)&in6->sin6_addr : &in->sin_addr) == 1;
+}
+
+static uint16_t bound_port(const struct evconnlistener *listener)
 {
     struct sockaddr_storage address = {0};
     socklen_t len = sizeof(address);
-    if (getsockname(evhttp_bound_socket_get_fd(bound), (struct sockaddr *)&address, &len) != 0)
+    if (getsockname(evconnlistener_get_fd((struct evconnlistener *)listener), (struct sockaddr *)&address, &len) != 0)
         return 0;
     if (address.ss_family == AF_INET6)
         return ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
     return ntohs(((struct sockaddr_in *)&address)->sin_port);
 }
 
-/* "ADDRESS:PORT" or "[ADDRESS]:PORT". libevent's own parser refuses port 0, which takes a free one. */
-static bool split_address(const char *listen, char host[64], uint16_t *ret_port)
-{
-    const char *colon = strrchr(listen, ':');
-    size_t len = colon ? (size_t)(colon - listen) : 0;
-    if (len >= 2 && listen[0] == '[' && listen[len - 1] == ']') {
-        listen++;
-        len -= 2;
-    }
-    char *end = NULL;
-    long port = colon ? strtol(colon + 1, &end, 10) : -1;
-    if (len == 0 || len >= 64 || port < 0 || port > UINT16_MAX || end == colon + 1 || *end)
-        return false;
-    memcpy(host, listen, len);
-    host[len] = '\0';
-    *ret_port = (uint16_t)port;
-    return true;
-}
-
 struct http *http_new(struct loop *loop, const char *listen, struct err *err)
 {
-    char host[64];
-    uint16_t port = 0;
-    if (!split_address(listen, host, &port)) {
+    struct sockaddr_storage address;
+    int len = 0;
+    if (!parse_address(listen, &address, &len)) {
         err_set(err, "http.listen: \"%s\" is no ADDRESS:PORT", listen);
         return NULL;
     }
     struct http *http = mem_zalloc(sizeof(*http));
-    http->evhttp = evhttp_new(loop_base(loop));
-    struct evhttp_bound_socket *bound = http->evhttp ? evhttp_bind_socket_with_handle(http->evhttp, host, port) : NULL;
-    if (!bound) {
+    http->loop = loop;
+    TAILQ_INIT(&http->connections);
+    evtimer_assign(&http->accept_again, loop_base(loop), on_accept_again, http);
+    http->listener = evconnlistener_new_bind(loop_base(loop), on_accept, http,
+                                             LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE, BACKLOG,
+                                             (struct sockaddr *)&address, len);
+    if (!http->listener) {
         err_set(err, "http.listen: cannot listen on %s: %s", listen, strerror(errno));
         http_free(&http);
         return NULL;
     }
-    http->port = bound_port(bound);
-    evhttp_set_timeout(http->evhttp, IDLE_SECONDS);
-    evhttp_set_max_headers_size(http->evhttp, REQUEST_MAX);
-    evhttp_set_max_body_size(http->evhttp, 0);
-    evhttp_set_allowed_methods(http->evhttp, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD);
-    evhttp_set_gencb(http->evhttp, on_other, NULL);
+    evconnlistener_set_error_cb(http->listener, on_accept_failed);
+    http->port = bound_port(http->listener);
     return http;
 }
 
@@ -110,8 +323,11 @@ void http_free(struct http **http)
 {
     if (!*http)
         return;
-    if ((*http)->evhttp)
-        evhttp_free((*http)->evhttp);
+    event_del(&(*http)->accept_again);
+    if ((*http)->listener)
+        evconnlistener_free((*http)->listener);
+    while (!TAILQ_EMPTY(&(*http)->connections))
+        drop(TAILQ_FIRST(&(*http)->connections));
     for (struct path *path = (*http)->paths, *next; path; path = next) {
         next = path->next;
         free(path);
@@ -123,9 +339,8 @@ void http_free(struct http **http)
 void http_serve(struct http *http, const char *name, http_answer_fn answer, void *ctx)
 {
     struct path *path = mem_zalloc(sizeof(*path));
-    *path = (struct path){.next = http->paths, .answer = answer, .ctx = ctx};
+    *path = (struct path){.next = http->paths, .name = name, .answer = answer, .ctx = ctx};
     http->paths = path;
-    evhttp_set_cb(http->evhttp, name, on_path, path);
 }
 
 uint16_t http_port(const struct http *http)

@@ -5,6 +5,7 @@
 #include <sys/time.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 
 struct loop {
@@ -14,8 +15,18 @@ struct loop {
     bool stop;
 };
 
+/* libevent has one log for the whole process. What it says of a descriptor it may say without end. */
+static void on_libevent_log(int severity, const char *text)
+{
+    static struct complaint complaint;
+    if (severity >= EVENT_LOG_WARN)
+        log_complain(&complaint, clock_mono_us(), severity == EVENT_LOG_ERR ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING,
+                     "libevent", "%s", text);
+}
+
 struct loop *loop_new(struct err *err)
 {
+    event_set_log_callback(on_libevent_log);
     struct event_base *base = event_base_new();
     if (!base) {
         err_set(err, "libevent finds no way to wait for events on this system");

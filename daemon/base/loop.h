@@ -12,7 +12,7 @@
 
 struct loop;
 
-/* NULL with err set where libevent has no usable backend. */
+/* NULL with err set where libevent has no usable backend. What libevent has to say goes to the log, limited. */
 struct loop *loop_new(struct err *err);
 void loop_free(struct loop **loop); /* safe on NULL, as every _free here */
 
