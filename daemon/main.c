@@ -146,6 +146,17 @@ static int answer_ok(void *ctx, struct buf *ret_body)
     return 200;
 }
 
+/* Before sockets are bound and the journal is recovered nothing answers here. */
+static int answer_ready(void *ctx, struct buf *ret_body)
+{
+    struct daemon *d = ctx;
+    struct err why;
+    if (pipeline_ready(d->pipeline, &why) == 0)
+        return answer_ok(ctx, ret_body);
+    buf_printf(ret_body, "not ready: %s\n", why.text);
+    return 503;
+}
+
 static int open_http(struct daemon *d, struct err *err)
 {
     const char *listen = pipeline_conf(d->pipeline)->http_listen;
@@ -156,8 +167,7 @@ static int open_http(struct daemon *d, struct err *err)
         return -1;
     http_serve(d->http, "/metrics", answer_metrics, d);
     http_serve(d->http, "/healthz", answer_ok, d);
-    /* The loop serves only when sockets are bound and the journal is recovered: that it answers is the answer. */
-    http_serve(d->http, "/readyz", answer_ok, d);
+    http_serve(d->http, "/readyz", answer_ready, d);
     log_info("http", "/metrics, /healthz and /readyz on port %u", http_port(d->http));
     return 0;
 }

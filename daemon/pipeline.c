@@ -303,6 +303,16 @@ bool pipeline_failed(const struct pipeline *p)
     return p->failed;
 }
 
+int pipeline_ready(const struct pipeline *p, struct err *err)
+{
+    if (p->failed)
+        return err_set(err, "the journal has failed");
+    if (p->stop_at_us > 0)
+        return err_set(err, "stopping");
+    int rc = journal_look_for_room(p->journal, loop_wall_us(p->loop), err);
+    return rc == 0 ? 0 : err_prefix(err, "the journal is full");
+}
+
 void pipeline_gauges(struct pipeline *p)
 {
     apply_gauges(p->apply);

@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "alert/record.h"
@@ -14,6 +15,8 @@
 
 /* After a shortage (a full disk, no descriptors), how long until the next attempt to create a segment. */
 #define SHORTAGE_PAUSE_US (100 * CLOCK_MS)
+/* How long after that there is no room, whatever it looks like: quotas and descriptors show in a failure alone. */
+#define SHORTAGE_LASTS_US (5 * CLOCK_SECOND)
 
 /* A sixteenth of max_size, so that removing whole segments is fine-grained; with little room, a quarter. */
 static uint32_t segment_bytes(uint64_t max_size_bytes)
@@ -228,6 +231,41 @@ static bool fits(const struct journal *journal, size_t record_bytes)
     uint64_t length = frame_length(journal->count + UINT64_C(1), journal->records.len + record_bytes);
     const struct segment *last = journal_last(journal);
     return length <= FRAME_BYTES_MAX && last->used + length + (uint64_t)APPEND_RESERVE_BYTES <= last->bytes;
+}
+
+/* As make_room(), but for what is there: nothing is removed. */
+static bool has_room_within_max(const struct journal *journal, uint32_t bytes)
+{
+    uint64_t stays = 0;
+    for (size_t i = 0; i < journal->chain.n; i++)
+        stays += is_stored(journal, &journal->chain.segments[i]) ? 0 : journal->chain.segments[i].bytes;
+    return stays + bytes <= journal->max_size_bytes;
+}
+
+static int look_for_disk_room(const struct journal *journal, uint32_t bytes, int64_t wall_us, struct err *err)
+{
+    struct statvfs fs;
+    int64_t since_us = wall_us - journal->shortage_us;
+    if (journal->shortage != 0 && since_us >= 0 && since_us < SHORTAGE_LASTS_US)
+        return err_set(err, "a segment cannot be created: %s", strerror(journal->shortage));
+    if (fstatvfs(journal->dir_fd, &fs) != 0)
+        return err_set(err, "the file system cannot be examined: %s", strerror(errno));
+    uint64_t blocks = geteuid() == 0 ? fs.f_bfree : fs.f_bavail;
+    return blocks * fs.f_frsize >= bytes ? 0 : err_set(err, "the disk is full");
+}
+
+int journal_look_for_room(const struct journal *journal, int64_t wall_us, struct err *err)
+{
+    uint32_t bytes = segment_bytes(journal->max_size_bytes);
+    if (journal->failed)
+        return err_set(err, "the journal failed before");
+    if (fits(journal, RECORD_MAX))
+        return 0;
+    if (!has_room_within_max(journal, bytes))
+        return err_set(err, "journal.max_size is reached by alerts that are not yet in the database");
+    if (journal->chain.n > 1 && is_stored(journal, &journal->chain.segments[0]))
+        return 0;
+    return look_for_disk_room(journal, bytes, wall_us, err);
 }
 
 int journal_append(struct journal *journal, struct str record, int64_t wall_us, uint64_t *ret_seq, struct err *err)

@@ -70,6 +70,10 @@ enum journal_append {
  * was begun. */
 int journal_append(struct journal *journal, struct str record, int64_t wall_us, uint64_t *ret_seq, struct err *err);
 
+/* Whether the largest record could be appended now, as far as can be told without trying; changes nothing. -1 with err,
+ * the reason: journal_append() would say JOURNAL_FULL. */
+int journal_look_for_room(const struct journal *journal, int64_t wall_us, struct err *err);
+
 /* Writes and syncs what was appended as one frame. Afterwards all of it is on stable storage. No-op when nothing is. */
 int journal_sync(struct journal *journal, struct err *err);
 

@@ -42,9 +42,11 @@ def test_a_full_disk_answers_retry_and_resumes_when_there_is_room(disk, cluster,
         disk.fill()
         sender.send_until(b"RETRY")
         assert [sender.send() for _ in range(20)] == [b"RETRY"] * 20
-        assert daemon.get("/readyz")[0] == 200
+        status, why = daemon.get("/readyz")
+        assert status == 503 and "No space left on device" in why
         assert daemon.metric("journal_fill_ratio") < 0.9, "it is the disk that is full, not the journal"
         disk.free()
+        wait_until(lambda: daemon.get("/readyz")[0] == 200, "ready without anybody sending")
         sender.send_until(b"ACK")
     cluster.start()
     daemon.wait_drained()

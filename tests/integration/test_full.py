@@ -30,8 +30,11 @@ def test_a_full_journal_answers_retry_and_is_freed_by_the_database(cluster, data
     assert daemon.metric("journal_bytes") <= 8 << 20
     assert daemon.metric("retry_total", endpoint="door") == 1
     assert dealer.ask(b"nonsense").word == b"REJECT"
-    assert daemon.get("/readyz")[0] == 200
+    assert daemon.get("/readyz") == (503, "not ready: the journal is full: journal.max_size is reached by"
+                                            " alerts that are not yet in the database\n")
+    assert daemon.get("/healthz")[0] == 200
     cluster.start()
+    wait_until(lambda: daemon.get("/readyz") == (200, "ok\n"), "ready without anybody sending")
     daemon.wait_drained()
     wait_until(lambda: dealer.ask(padded(f"fill-{len(accepted)}", 30000)).word == b"ACK", "taken again")
     daemon.wait_drained()
@@ -45,8 +48,10 @@ def test_it_stays_full_through_a_restart_and_loses_nothing(cluster, database, da
     accepted, _ = fill(Dealer(context, daemon.address()))
     daemon.restart()
     assert daemon.metric("recovered_total") == len(accepted)
+    assert daemon.get("/readyz")[0] == 503, "before anybody has sent anything"
     cluster.start()
     daemon.wait_drained()
+    assert daemon.get("/readyz")[0] == 200
     assert {event for _, event in database.identities()} == set(accepted)
 
 

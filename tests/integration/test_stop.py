@@ -117,6 +117,17 @@ def test_the_probes_answer_and_nothing_else_does(daemon):
     assert daemon.get("/etc/passwd")[0] == 404
 
 
+def test_while_it_stops_it_is_not_ready(cluster, context, database, daemons):
+    daemon = daemons(database.ingest).start()
+    daemon.wait_metric("database_up", 1)
+    cluster.freeze()
+    Dealer(context, daemon.address()).deliver(alerts(100))
+    daemon.signal(signal.SIGTERM)
+    wait_until(lambda: daemon.get("/readyz") == (503, "not ready: stopping\n"), "what /readyz says")
+    assert daemon.get("/healthz")[0] == 200
+    assert daemon.wait_exit(10) == 0
+
+
 def test_every_metric_of_the_contract_is_there_from_the_start(daemon):
     status, text = daemon.get("/metrics")
     assert status == 200
