@@ -4,7 +4,9 @@
 #include <stdlib.h>
 
 #include <event2/event_struct.h>
+#include <xxhash.h>
 
+#include "admit.h"
 #include "answers.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -15,9 +17,13 @@
 #include "ingest/validate.h"
 #include "intake.h"
 #include "panel.h"
+#include "turn.h"
 
-/* Messages taken a turn from all endpoints together: one group commit. More makes ACKs late, fewer makes syncs many. */
-#define TURN_MESSAGES 4096
+/* Messages of one endpoint before the next one is looked at. */
+#define SHARE 16
+/* What a message costs beside its bytes; and how many are taken without a look at the clock. */
+#define MESSAGE_BYTES 64
+#define CLOCK_BYTES   (16 * 1024)
 /* In a journal over half full, a group waits this long to fill its frame: frames are padded to 512 bytes. */
 #define FILL_WAIT_US  (10 * CLOCK_MS)
 #define FILL_ENOUGH   (64 * 1024)
@@ -45,15 +51,14 @@ struct accept {
     struct decoder *decoder;
     struct panel *panel;
     struct intake *intakes;
-    struct event turn;       /* drains, commits, replies */
+    struct event turn_due; /* drains, commits, replies */
+    struct turn turn;
     struct event commit_due; /* the end of FILL_WAIT_US */
     struct records records;  /* of the message at hand */
     struct answers answers;  /* of this group */
     uint64_t acks;           /* among them */
-    uint64_t counted_seq;    /* the last record that is counted as journaled */
-    int64_t group_since_us;  /* monotonic: receipt of the first record that is not */
-    unsigned rotation;       /* which endpoint is drained first */
-    struct complaint full;
+    struct admit admit;
+    unsigned rotation; /* which endpoint is drained first */
     uint64_t progress_seen;
 };
 
@@ -85,36 +90,17 @@ static void send_replies(struct accept *a)
         endpoint_settle(endpoint_set_at(a->endpoints, i));
 }
 
-/* Into the journal's next group. false: it is full, nothing was taken. */
-static bool admit(struct accept *a, struct str record, uint64_t *ret_seq)
-{
-    struct err err;
-    bool first = journal_next_seq(a->journal) - 1 == a->counted_seq;
-    int rc = journal_append(a->journal, record, loop_wall_us(a->loop), ret_seq, &err);
-    if (rc == JOURNAL_APPENDED) {
-        if (first)
-            a->group_since_us = loop_mono_us(a->loop);
-        log_recover(&a->full, "journal", "there is room again");
-        return true;
-    }
-    if (rc == JOURNAL_FULL)
-        log_complain(&a->full, loop_mono_us(a->loop), LOG_LEVEL_ERROR, "journal",
-                     "full: %s; senders get RETRY, or on tcp no answer; pull and sub endpoints are not read", err.text);
-    else
-        fail(a, &err);
-    return false;
-}
-
-/* Admits the records in order, and drops those that are. false: some are left. */
+/* false: none is in it, since the journal is full or cannot be written. */
 static bool admit_all(struct accept *a, struct records *records, uint64_t *ret_seq)
 {
-    while (records->n > 0 && admit(a, records_first(records), ret_seq))
-        records_drop_first(records);
-    return records->n == 0;
+    struct err err;
+    enum admit_result result = admit_records(&a->admit, records, ret_seq, &err);
+    if (result == ADMIT_FAILED)
+        fail(a, &err);
+    return result == ADMIT_TAKEN;
 }
 
-/* The message is alerts, in a->records: accept them, or have the sender or the endpoint wait. Where only some fit into
- * the journal, they come again with the others, and identity settles it. */
+/* The message is alerts, in a->records: accept them, or have the sender or the endpoint wait. */
 static bool take(struct accept *a, struct endpoint *endpoint, const struct endpoint_peer *peer, struct str id,
                  struct str tcp_reply)
 {
@@ -137,22 +123,6 @@ static bool take(struct accept *a, struct endpoint *endpoint, const struct endpo
     intake->held = a->records;
     a->records = empty;
     return false;
-}
-
-/* Whoever may not send is told so whatever the message says, and for which: the sender looks for its id. */
-static void forbid(struct accept *a, struct endpoint *endpoint, const struct endpoint_message *message,
-                   struct reject *reject)
-{
-    struct alert alert;
-    struct reject unread;
-    struct dc09_frame frame = {0};
-    if (endpoint_conf(endpoint)->format == ALERT_SIA_DC09) {
-        dc09_whole(message->payload, &frame);
-        reject->id = frame.seq;
-    } else {
-        reject->id = decode_cloudevents(a->decoder, message->payload, &alert, &unread) ? alert.event_id : unread.id;
-    }
-    answers_refuse(&a->answers, endpoint, &message->peer, reject, STR(""));
 }
 
 static bool on_cloudevent(struct accept *a, struct endpoint *endpoint, const struct endpoint_message *message,
@@ -223,26 +193,45 @@ static bool on_panel_frame(struct accept *a, struct endpoint *endpoint, const st
     return take(a, endpoint, peer, frame.frame.seq, panel_reply(a->panel, &frame, DC09_SAY_ACK, now_us));
 }
 
-static bool on_message(void *ctx, struct endpoint *endpoint, const struct endpoint_message *message)
+static bool take_message(struct accept *a, struct endpoint *endpoint, const struct endpoint_message *message)
 {
-    struct accept *a = ctx;
-    struct metrics_endpoint *counters = intake_of(a, endpoint)->counters;
     const struct conf_endpoint *conf = endpoint_conf(endpoint);
     const struct conf_client *client = NULL;
     struct reject reject;
-    counters->received_total++;
-    counters->last_received_timestamp_seconds = (double)loop_wall_us(a->loop) / 1e6;
     if (message->malformed || message->too_large) {
         answers_refuse_frames(&a->answers, endpoint, message);
         return true;
     }
     if (conf->socket != CONF_TCP &&
         !security_admits(endpoint_set_security(a->endpoints), conf, message, &client, &reject)) {
-        forbid(a, endpoint, message, &reject);
+        answers_forbid(&a->answers, endpoint, message, a->decoder, &reject);
         return true;
     }
     return conf->format == ALERT_SIA_DC09 ? on_panel_frame(a, endpoint, message, client)
                                           : on_cloudevent(a, endpoint, message, client);
+}
+
+static uint64_t peer_hash(const struct endpoint *endpoint, const struct endpoint_peer *peer)
+{
+    return XXH3_64bits_withSeed(peer->id, peer->id_len, (uintptr_t)endpoint);
+}
+
+/* Ends the drain with the slice. */
+static bool on_message(void *ctx, struct endpoint *endpoint, const struct endpoint_message *message)
+{
+    struct accept *a = ctx;
+    struct metrics_endpoint *counters = intake_of(a, endpoint)->counters;
+    size_t bytes_before = a->admit.bytes, slice_before = a->turn.slice_bytes;
+    uint64_t seq_before = journal_next_seq(a->journal);
+    counters->received_total++;
+    counters->last_received_timestamp_seconds = (double)loop_wall_us(a->loop) / 1e6;
+    bool go_on = take_message(a, endpoint, message);
+    uint64_t records = journal_next_seq(a->journal) - seq_before;
+    turn_took(&a->turn, peer_hash(endpoint, &message->peer),
+              MESSAGE_BYTES + message->payload.len + a->admit.bytes - bytes_before, records > 0 ? records : 1);
+    if (a->turn.slice_bytes / CLOCK_BYTES > slice_before / CLOCK_BYTES)
+        loop_refresh(a->loop);
+    return go_on && !turn_slice_is_over(&a->turn, loop_mono_us(a->loop));
 }
 
 static void on_not_let_in(void *ctx, const struct security_refused *refused)
@@ -260,7 +249,7 @@ static void on_ready(void *ctx, struct endpoint *endpoint)
 {
     struct accept *a = ctx;
     (void)endpoint;
-    loop_arm(&a->turn, 0);
+    loop_arm(&a->turn_due, 0);
 }
 
 /* An endpoint is read unless it holds a record that found the journal full, or the sender cannot be told to wait. */
@@ -271,16 +260,10 @@ static bool may_read(struct accept *a, struct endpoint *endpoint)
     return a->state == ACCEPT_RUNNING || endpoint_conf(endpoint)->socket == CONF_ROUTER;
 }
 
-/* Records of the group that gathers. The journal may have synced some of them already, where they filled a frame. */
-static uint64_t uncounted(const struct accept *a)
-{
-    return journal_next_seq(a->journal) - 1 - a->counted_seq;
-}
-
 static void commit_now(struct accept *a)
 {
     event_del(&a->commit_due);
-    uint64_t records = uncounted(a);
+    uint64_t records = admit_uncounted(&a->admit);
     if (records > 0) {
         struct err err;
         if (journal_sync(a->journal, &err) != 0) {
@@ -288,48 +271,59 @@ static void commit_now(struct accept *a)
             return;
         }
         a->metrics->journaled_total += records;
-        a->counted_seq += records;
+        a->admit.counted_seq += records;
         loop_refresh(a->loop);
-        metrics_ack(a->metrics, loop_mono_us(a->loop) - a->group_since_us, a->acks);
+        metrics_ack(a->metrics, loop_mono_us(a->loop) - a->admit.group_since_us, a->acks);
         a->acks = 0;
     }
     send_replies(a);
+    turn_end(&a->turn);
     if (records > 0)
         a->calls.synced(a->ctx);
 }
 
 static void commit_group(struct accept *a)
 {
-    int64_t waited_us = loop_mono_us(a->loop) - a->group_since_us;
-    bool part_synced = journal_synced_seq(a->journal) > a->counted_seq; /* a full frame: it is to be answered */
-    if (uncounted(a) > 0 && !part_synced && journal_fill(a->journal) > 0.5 && waited_us < FILL_WAIT_US &&
+    int64_t waited_us = loop_mono_us(a->loop) - a->admit.group_since_us;
+    bool part_synced = journal_synced_seq(a->journal) > a->admit.counted_seq; /* a full frame: it is to be answered */
+    if (admit_uncounted(&a->admit) > 0 && !part_synced && journal_fill(a->journal) > 0.5 && waited_us < FILL_WAIT_US &&
         journal_unsynced_bytes(a->journal) < FILL_ENOUGH)
         loop_arm(&a->commit_due, FILL_WAIT_US - waited_us);
     else
         commit_now(a);
 }
 
-/* Drains the endpoints in turns, each its share, then commits what came. */
+/* Drains each endpoint by its share. Returns whether more may be waiting in one of them. */
+static bool drain_each(struct accept *a)
+{
+    bool more = false;
+    size_t n = endpoint_set_count(a->endpoints);
+    a->rotation++;
+    for (size_t i = 0; i < n && a->state != ACCEPT_FAILED; i++) {
+        struct endpoint *endpoint = endpoint_set_at(a->endpoints, (i + a->rotation) % n);
+        bool over = turn_slice_is_over(&a->turn, loop_mono_us(a->loop));
+        if (may_read(a, endpoint))
+            more |= over || (endpoint_drain(endpoint, SHARE) && may_read(a, endpoint));
+    }
+    return more && a->state != ACCEPT_FAILED;
+}
+
+/* Takes a slice, and commits what came with the last one of the turn. */
 static void on_turn(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
     struct accept *a = arg;
-    size_t n = endpoint_set_count(a->endpoints), readable = 0;
-    for (size_t i = 0; i < n; i++)
-        readable += may_read(a, endpoint_set_at(a->endpoints, i));
-    bool more = false;
-    a->rotation++;
-    for (size_t i = 0; i < n && a->state != ACCEPT_FAILED; i++) {
-        struct endpoint *endpoint = endpoint_set_at(a->endpoints, (i + a->rotation) % n);
-        if (may_read(a, endpoint))
-            more |= endpoint_drain(endpoint, (unsigned)(TURN_MESSAGES / (readable > 0 ? readable : 1))) &&
-                    may_read(a, endpoint);
-    }
-    if (a->state != ACCEPT_FAILED)
+    bool more;
+    loop_refresh(a->loop); /* what came before it in this turn of the loop may have taken long */
+    turn_slice(&a->turn, loop_mono_us(a->loop));
+    do
+        more = drain_each(a);
+    while (more && !turn_slice_is_over(&a->turn, loop_mono_us(a->loop)));
+    if (a->state != ACCEPT_FAILED && (!more || turn_is_over(&a->turn, loop_mono_us(a->loop))))
         commit_group(a);
     if (more && a->state != ACCEPT_FAILED)
-        loop_arm(&a->turn, 0);
+        loop_arm(&a->turn_due, 0);
 }
 
 static void on_commit_due(evutil_socket_t fd, short what, void *arg)
@@ -382,15 +376,15 @@ struct accept *accept_new(struct loop *loop, struct metrics *metrics, struct jou
 {
     static const struct endpoint_calls endpoint_calls = {.ready = on_ready, .message = on_message, .cut = on_cut};
     struct accept *a = mem_zalloc(sizeof(*a));
-    a->loop = a->answers.loop = loop;
+    a->loop = a->answers.loop = a->admit.loop = loop;
     a->metrics = metrics;
-    a->journal = journal;
+    a->journal = a->admit.journal = journal;
     a->calls = *calls;
     a->ctx = ctx;
-    a->counted_seq = journal_next_seq(journal) - 1;
+    a->admit.counted_seq = journal_next_seq(journal) - 1;
     a->decoder = decoder_new();
     a->panel = panel_new();
-    evtimer_assign(&a->turn, loop_base(loop), on_turn, a);
+    evtimer_assign(&a->turn_due, loop_base(loop), on_turn, a);
     evtimer_assign(&a->commit_due, loop_base(loop), on_commit_due, a);
     a->endpoints = endpoint_set_new(loop, &endpoint_calls, on_not_let_in, a, err);
     if (!a->endpoints || apply_conf(a, conf, err) != 0) {
@@ -406,7 +400,7 @@ void accept_free(struct accept **accept)
     struct accept *a = *accept;
     if (!a)
         return;
-    event_del(&a->turn);
+    event_del(&a->turn_due);
     event_del(&a->commit_due);
     memory_watch_free(&a->memory_watch);
     endpoint_set_free(&a->endpoints);
@@ -427,7 +421,7 @@ int accept_reload(struct accept *a, const struct conf *conf, struct err *err)
         return err_set(err, "the journal cannot be written");
     if (apply_conf(a, conf, err) != 0)
         return -1;
-    loop_arm(&a->turn, 0);
+    loop_arm(&a->turn_due, 0);
     return 0;
 }
 
@@ -435,7 +429,7 @@ void accept_stop(struct accept *a)
 {
     if (a->state == ACCEPT_RUNNING)
         a->state = ACCEPT_STOPPING;
-    loop_arm(&a->turn, 0);
+    loop_arm(&a->turn_due, 0);
 }
 
 void accept_room(struct accept *a)
@@ -444,7 +438,7 @@ void accept_room(struct accept *a)
         uint64_t seq = 0;
         bool holding = intake->held.n > 0;
         if (holding && admit_all(a, &intake->held, &seq))
-            loop_arm(&a->turn, 0);
+            loop_arm(&a->turn_due, 0);
     }
 }
 
@@ -471,7 +465,7 @@ void accept_own_memory(struct accept *a, size_t bytes)
 
 uint64_t accept_in_flight(const struct accept *a)
 {
-    uint64_t in_flight = uncounted(a);
+    uint64_t in_flight = admit_uncounted(&a->admit);
     for (const struct intake *intake = a->intakes; intake; intake = intake->next)
         in_flight += intake->held.n;
     return in_flight;

@@ -1,9 +1,9 @@
 /*
  * The way in: endpoint -> decode -> validate -> journal, and after the sync, and only then, the reply.
  *
- * One turn drains the ready endpoints, each its share, appends what is an alert to the journal, syncs once, and sends
- * the replies of the whole group in the order of their messages. While fdatasync() runs the next group gathers in
- * ZeroMQ.
+ * One turn (turn.h) drains the ready endpoints, each its share, appends what is an alert to the journal, syncs once,
+ * and sends the replies of the whole group in the order of their messages. While fdatasync() runs the next group
+ * gathers in ZeroMQ.
  */
 #ifndef MOBEYE_ACCEPT_H
 #define MOBEYE_ACCEPT_H

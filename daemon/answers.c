@@ -45,6 +45,21 @@ void answers_refuse(struct answers *answers, struct endpoint *endpoint, const st
         is_tcp(endpoint) ? tcp_reply : (struct str){detail, (size_t)len});
 }
 
+void answers_forbid(struct answers *answers, struct endpoint *endpoint, const struct endpoint_message *message,
+                    struct decoder *decoder, struct reject *reject)
+{
+    struct alert alert;
+    struct reject unread;
+    struct dc09_frame frame = {0};
+    if (endpoint_conf(endpoint)->format == ALERT_SIA_DC09) {
+        dc09_whole(message->payload, &frame);
+        reject->id = frame.seq;
+    } else {
+        reject->id = decode_cloudevents(decoder, message->payload, &alert, &unread) ? alert.event_id : unread.id;
+    }
+    answers_refuse(answers, endpoint, &message->peer, reject, STR(""));
+}
+
 void answers_refuse_frames(struct answers *answers, struct endpoint *endpoint, const struct endpoint_message *message)
 {
     struct reject reject = {.code = message->malformed ? REJECT_MALFORMED : REJECT_TOO_LARGE};

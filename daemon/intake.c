@@ -10,32 +10,14 @@
 
 void records_clear(struct records *records)
 {
-    records->bytes.len = records->at = records->n = 0;
+    records->bytes.len = records->n = records->shared_offset = records->shared_bytes = 0;
 }
 
 void records_add(struct records *records, const struct alert *alert)
 {
-    uint32_t len = 0;
     size_t at = records->bytes.len;
-    buf_append(&records->bytes, &len, sizeof(len));
     record_pack(&records->bytes, alert);
-    len = (uint32_t)(records->bytes.len - at - sizeof(len));
-    memcpy(records->bytes.data + at, &len, sizeof(len));
-    records->n++;
-}
-
-struct str records_first(const struct records *records)
-{
-    uint32_t len;
-    const char *at = records->bytes.data + records->at;
-    memcpy(&len, at, sizeof(len));
-    return (struct str){at + sizeof(len), len};
-}
-
-void records_drop_first(struct records *records)
-{
-    records->at += sizeof(uint32_t) + records_first(records).len;
-    records->n--;
+    records->len[records->n++] = records->bytes.len - at;
 }
 
 struct intake *intake_find(struct intake **list, struct metrics_endpoint *counters, int64_t mono_us)

@@ -11,19 +11,19 @@
 #include "ingest/dc09_crypt.h"
 #include "ingest/decode_cloudevents.h"
 #include "ingest/security.h"
+#include "journal/journal.h"
 
-/* Records on their way into the journal: one a message of CloudEvents, one an event of DC-09. {0} is none. Free it with
- * buf_free(&records.bytes). */
+/* The records of one message on their way into the journal: one of CloudEvents, one an event of DC-09. {0} is none.
+ * Free it with buf_free(&records.bytes). */
 struct records {
-    struct buf bytes; /* of each its length and itself */
-    size_t at;        /* where the first that is left begins */
-    size_t n;         /* that are left */
+    struct buf bytes; /* one behind the other */
+    size_t n;
+    size_t len[JOURNAL_MESSAGE_RECORDS];
+    size_t shared_offset, shared_bytes; /* as of struct journal_message */
 };
 
 void records_clear(struct records *records);
 void records_add(struct records *records, const struct alert *alert);
-struct str records_first(const struct records *records); /* of one at least */
-void records_drop_first(struct records *records);
 
 struct intake {
     struct intake *next;

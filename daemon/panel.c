@@ -16,6 +16,8 @@
 /* Where the receipt of a record cannot be read, that of one of so many behind it does. */
 #define PROBE_ROWS 16
 
+_Static_assert((int)DC09_EVENTS_MAX <= JOURNAL_MESSAGE_RECORDS, "a frame is one message of the journal");
+
 struct panel {
     struct dc09_decoder *decoder;
     struct dc09_recent *naked;    /* frames that were answered NAK */
@@ -101,6 +103,8 @@ void panel_records(struct panel *panel, struct panel_frame *frame, struct str en
         alert->endpoint = endpoint;
         records_add(out, alert);
     }
+    out->shared_offset = RECORD_PAYLOAD_OFFSET + message->shared_offset;
+    out->shared_bytes = message->shared_bytes;
 }
 
 const char *panel_reason(const struct panel_frame *frame)

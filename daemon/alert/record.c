@@ -36,7 +36,7 @@ struct fixed {
     uint32_t offsets[STRINGS];
     uint16_t lens[STRINGS];
 };
-_Static_assert(sizeof(struct fixed) == 136, "the layout in record.h, without padding");
+_Static_assert(sizeof(struct fixed) == RECORD_PAYLOAD_OFFSET, "the layout in record.h, without padding");
 _Static_assert(RECORD_MAX > sizeof(struct fixed) + ALERT_PAYLOAD_MAX + (size_t)STRINGS * ALERT_TEXT_MAX,
                "RECORD_MAX is an upper bound");
 

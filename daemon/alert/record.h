@@ -43,6 +43,9 @@
 #include "alert/alert.h"
 #include "base/err.h"
 
+/* Where the payload begins. */
+#define RECORD_PAYLOAD_OFFSET 136
+
 /* Upper bound of a packed record, in bytes. */
 #define RECORD_MAX (ALERT_PAYLOAD_MAX + 8192)
 

@@ -101,7 +101,7 @@ static void extended(struct buf *out, const struct dc09_content *content)
 
 void dc09_payload_frame(struct buf *out, const struct dc09_frame *frame, const struct dc09_content *content)
 {
-    put(out, "{\"protocol\":\"sia-dc09\"");
+    buf_append_str(out, DC09_PAYLOAD_HEAD);
     member(out, "id", frame->id_word);
     put(out, frame->encrypted ? ",\"encrypted\":true" : ",\"encrypted\":false");
     put(out, frame->crc_binary ? ",\"crc\":\"binary\"" : ",\"crc\":\"hex\"");
@@ -119,6 +119,16 @@ void dc09_payload_frame(struct buf *out, const struct dc09_frame *frame, const s
     extended(out, content);
 }
 
+/* At most so many bytes of it, and no part of a character. */
+static struct str cut(struct str text, size_t most)
+{
+    if (text.len <= most)
+        return text;
+    while (most > 0 && (text.p[most] & 0xC0) == 0x80)
+        most--;
+    return (struct str){text.p, most};
+}
+
 static void event_object(struct buf *out, const struct dc09_event *event, size_t number, size_t of)
 {
     buf_printf(out, ",\"event\":{\"number\":%zu,\"of\":%zu", number, of);
@@ -127,10 +137,10 @@ static void event_object(struct buf *out, const struct dc09_event *event, size_t
     if (event->qualifier)
         member(out, "qualifier", (struct str){&event->qualifier, 1});
     member(out, "zone", event->zone);
-    member(out, "area", event->area);
-    member(out, "user", event->user);
-    member(out, "clock", event->clock);
-    member(out, "text", event->text);
+    member(out, "area", cut(event->area, DC09_MODIFIER_MAX));
+    member(out, "user", cut(event->user, DC09_MODIFIER_MAX));
+    member(out, "clock", cut(event->clock, DC09_MODIFIER_MAX));
+    member(out, "text", cut(event->text, DC09_TEXT_MAX));
     if (event->meaning.marks & DC09_VERIFIED)
         put(out, ",\"verified\":true");
     if (event->meaning.marks & DC09_CANCEL)

@@ -187,14 +187,15 @@ static void set_event(struct dc09_decoder *decoder, size_t i, const struct dc09_
     decoder->marks[i] = event->meaning.marks;
 }
 
-static void set_payloads(struct dc09_decoder *decoder, const struct dc09_frame *frame,
-                         const struct dc09_message *message)
+static void set_payloads(struct dc09_decoder *decoder, const struct dc09_frame *frame, struct dc09_message *message)
 {
     size_t from[DC09_EVENTS_MAX + 1];
     struct buf *json = &decoder->json;
     json->len = 0;
     dc09_payload_frame(json, frame, &message->content);
     size_t shared = json->len;
+    message->shared_offset = DC09_PAYLOAD_HEAD.len;
+    message->shared_bytes = message->n > 1 ? shared - DC09_PAYLOAD_HEAD.len : 0;
     for (size_t i = 0; i < message->n; i++) {
         from[i] = i == 0 ? 0 : json->len;
         if (i > 0) {

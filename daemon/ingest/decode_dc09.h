@@ -49,7 +49,9 @@ struct dc09_message {
     struct alert *alerts;       /* "from the message", occurred_us and skew_us as decode_cloudevents() leaves them */
     const unsigned *marks;      /* of each alert: DC09_VERIFIED, DC09_CANCEL */
     size_t n;                   /* of both, 1 to DC09_EVENTS_MAX */
-    bool timeless;              /* no timestamp: dc09_stamp() it before storing */
+    size_t shared_offset, shared_bytes; /* of each payload: members that are the same in all; with spaces in their
+                                           place it is still JSON */
+    bool timeless;                      /* no timestamp: dc09_stamp() it before storing */
     uint8_t digest[DC09_DIGEST_SIZE];
     const char *reason; /* of DC09_NOT_UNDERSTOOD; static text, never the sender's */
 };

@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/random.h>
@@ -9,6 +10,7 @@
 #include "journal/internal.h"
 
 #define SEGMENT_BYTES_LEAST (UINT64_C(128) << 10) /* holds the largest record */
+#define SEGMENT_BYTES_ALIGN UINT64_C(4096)
 #define SEGMENT_BYTES_USUAL (UINT64_C(1) << 20)
 
 #define ZERO_AHEAD_BYTES (UINT32_C(256) << 10)
@@ -28,7 +30,7 @@ static uint32_t segment_bytes(uint64_t max_size_bytes)
         bytes = SEGMENT_BYTES_LEAST;
     if (bytes > SEGMENT_BYTES_MAX)
         bytes = SEGMENT_BYTES_MAX;
-    return (uint32_t)(bytes / 4096 * 4096);
+    return (uint32_t)(bytes / SEGMENT_BYTES_ALIGN * SEGMENT_BYTES_ALIGN);
 }
 
 static bool is_stored(const struct journal *journal, const struct segment *segment)
@@ -120,7 +122,7 @@ static void take_segment(struct journal *journal, const struct frame_header *fir
     };
 }
 
-int append_rotate(struct journal *journal, int64_t wall_us, bool force, struct err *err)
+int append_rotate(struct journal *journal, uint64_t need_bytes, int64_t wall_us, bool force, struct err *err)
 {
     int fd = -1;
     int64_t since_us = wall_us - journal->shortage_us;
@@ -129,6 +131,9 @@ int append_rotate(struct journal *journal, int64_t wall_us, bool force, struct e
         return JOURNAL_FULL;
     }
     uint32_t bytes = segment_bytes(journal->max_size_bytes);
+    need_bytes += FRAME_BLOCK + APPEND_RESERVE_BYTES;
+    if (need_bytes > bytes)
+        bytes = (uint32_t)((need_bytes + SEGMENT_BYTES_ALIGN - 1) / SEGMENT_BYTES_ALIGN * SEGMENT_BYTES_ALIGN);
     if (!make_room(journal, bytes) && !force) {
         err_set(err, "journal.max_size is reached by alerts that are not yet in the database");
         return JOURNAL_FULL;
@@ -226,9 +231,24 @@ int append_mark(struct journal *journal, uint16_t flags, struct err *err)
     return write_frame(journal, &header, err);
 }
 
-static bool fits(const struct journal *journal, size_t record_bytes)
+/* Bytes of record i in the frame. */
+static size_t bytes_in_frame(const struct journal_message *message, size_t i)
 {
-    uint64_t length = frame_length(journal->count + UINT64_C(1), journal->records.len + record_bytes);
+    size_t bytes = message->records[i].len;
+    return i > 0 && message->shared_bytes > 0 ? bytes + sizeof(struct frame_shared) - message->shared_bytes : bytes;
+}
+
+/* How long the frame that gathers would be with the message. */
+static uint64_t length_with(const struct journal *journal, const struct journal_message *message)
+{
+    size_t bytes = journal->records.len;
+    for (size_t i = 0; i < message->n; i++)
+        bytes += bytes_in_frame(message, i);
+    return frame_length(journal->count + message->n, bytes);
+}
+
+static bool fits(const struct journal *journal, uint64_t length)
+{
     const struct segment *last = journal_last(journal);
     return length <= FRAME_BYTES_MAX && last->used + length + (uint64_t)APPEND_RESERVE_BYTES <= last->bytes;
 }
@@ -259,7 +279,7 @@ int journal_look_for_room(const struct journal *journal, int64_t wall_us, struct
     uint32_t bytes = segment_bytes(journal->max_size_bytes);
     if (journal->failed)
         return err_set(err, "the journal failed before");
-    if (fits(journal, RECORD_MAX))
+    if (fits(journal, frame_length(journal->count + UINT64_C(1), journal->records.len + RECORD_MAX)))
         return 0;
     if (!has_room_within_max(journal, bytes))
         return err_set(err, "journal.max_size is reached by alerts that are not yet in the database");
@@ -268,27 +288,72 @@ int journal_look_for_room(const struct journal *journal, int64_t wall_us, struct
     return look_for_disk_room(journal, bytes, wall_us, err);
 }
 
-int journal_append(struct journal *journal, struct str record, int64_t wall_us, uint64_t *ret_seq, struct err *err)
+static int check_message(const struct journal_message *message, struct err *err)
+{
+    size_t end = message->shared_offset + message->shared_bytes, bytes = 0;
+    for (size_t i = 0; i < message->n; i++) {
+        if (message->records[i].len > RECORD_MAX)
+            return err_set(err, "a record of %zu bytes is too large (at most %d)", message->records[i].len, RECORD_MAX);
+        if (message->records[i].len < end)
+            return err_set(err, "a record of %zu bytes has no %zu to share", message->records[i].len, end);
+        bytes += bytes_in_frame(message, i);
+    }
+    if (message->n > JOURNAL_MESSAGE_RECORDS || bytes > JOURNAL_MESSAGE_BYTES)
+        return err_set(err, "a message of %zu records and %zu bytes is too large (at most %d and %d)", message->n,
+                       bytes, JOURNAL_MESSAGE_RECORDS, JOURNAL_MESSAGE_BYTES);
+    return 0;
+}
+
+static void add_record(struct journal *journal, const struct journal_message *message, size_t i)
+{
+    uint64_t nonce = journal_last(journal)->nonce;
+    struct str record = message->records[i];
+    size_t at = journal->records.len, end = message->shared_offset + message->shared_bytes;
+    uint32_t marks = 0;
+    if (i > 0 && message->shared_bytes > 0) {
+        const char *bytes = message->records[0].p + message->shared_offset;
+        struct frame_shared shared = {frame_record_checksum(nonce, bytes, message->shared_bytes),
+                                      (uint32_t)message->shared_offset, (uint32_t)message->shared_bytes};
+        assert(memcmp(bytes, record.p + message->shared_offset, message->shared_bytes) == 0);
+        buf_append(&journal->records, &shared, sizeof(shared));
+        buf_append(&journal->records, record.p, message->shared_offset);
+        record = (struct str){record.p + end, record.len - end};
+        marks = ENTRY_SHARES;
+    }
+    buf_append_str(&journal->records, record);
+    uint32_t len = (uint32_t)(journal->records.len - at);
+    struct frame_entry entry = {frame_record_checksum(nonce, journal->records.data + at, len), len | marks};
+    buf_append(&journal->table, &entry, sizeof(entry));
+    journal->count++;
+    journal->next_seq++;
+}
+
+int journal_append_message(struct journal *journal, const struct journal_message *message, int64_t wall_us,
+                           uint64_t *ret_seq, struct err *err)
 {
     if (journal->failed)
         return err_set(err, "the journal failed before");
-    if (record.len > RECORD_MAX)
-        return err_set(err, "a record of %zu bytes is too large (at most %d)", record.len, RECORD_MAX);
-    if (!fits(journal, record.len) && append_flush(journal, err) != 0)
+    if (check_message(message, err) != 0)
         return -1;
-    if (!fits(journal, record.len)) {
-        int rc = append_rotate(journal, wall_us, false, err);
+    if (!fits(journal, length_with(journal, message)) && append_flush(journal, err) != 0)
+        return -1;
+    uint64_t length = length_with(journal, message);
+    if (!fits(journal, length)) {
+        int rc = append_rotate(journal, length, wall_us, false, err);
         if (rc != JOURNAL_APPENDED)
             return rc;
     }
-    struct frame_entry entry = {frame_record_checksum(journal_last(journal)->nonce, record.p, record.len),
-                                (uint32_t)record.len};
-    buf_append(&journal->table, &entry, sizeof(entry));
-    buf_append_str(&journal->records, record);
-    journal->count++;
+    for (size_t i = 0; i < message->n; i++)
+        add_record(journal, message, i);
     journal->wall_us = wall_us;
-    *ret_seq = journal->next_seq++;
+    *ret_seq = journal->next_seq - 1;
     return JOURNAL_APPENDED;
+}
+
+int journal_append(struct journal *journal, struct str record, int64_t wall_us, uint64_t *ret_seq, struct err *err)
+{
+    return journal_append_message(journal, &(struct journal_message){.records = &record, .n = 1}, wall_us, ret_seq,
+                                  err);
 }
 
 int journal_sync(struct journal *journal, struct err *err)

@@ -41,8 +41,8 @@ void frame_seal(struct frame_header *header, const struct frame_entry *table)
 
 bool frame_header_ok(const struct frame_header *header, uint32_t offset)
 {
-    if (memcmp(header->magic, magic, sizeof(magic)) != 0 || header->version != FRAME_VERSION ||
-        header->offset != offset || header->checksum != header_checksum(header))
+    if (memcmp(header->magic, magic, sizeof(magic)) != 0 || header->version < FRAME_VERSION_OLD ||
+        header->version > FRAME_VERSION || header->offset != offset || header->checksum != header_checksum(header))
         return false;
     if (header->length < FRAME_BLOCK || header->length % FRAME_BLOCK != 0 ||
         header->segment_bytes > SEGMENT_BYTES_MAX || offset > header->segment_bytes ||
@@ -88,7 +88,7 @@ static struct frame_entry merge_entry(const struct frame_view *view, const struc
     bool front_checks = entry_checks(view, front[i], offset);
     if (front_checks || entry_checks(view, rear[i], offset)) {
         struct frame_entry entry = front_checks ? front[i] : rear[i];
-        entry.length = frame_entry_bytes(entry);
+        entry.length &= ~ENTRY_MARKS;
         return entry;
     }
     if (i + 1 == view->header.count)
@@ -106,7 +106,7 @@ static void merge_tables(struct frame_view *view, const struct frame_entry *fron
         struct frame_entry entry = merge_entry(view, front, rear, i, offset);
         uint32_t left = view->header.record_bytes - offset;
         if (frame_entry_bytes(entry) > left || i + 1 == view->header.count)
-            entry.length = left | (entry.length & ENTRY_MARKS);
+            entry.length = left | (entry.length & ~ENTRY_BYTES);
         offset += frame_entry_bytes(entry);
         buf_append(&view->merged, &entry, sizeof(entry));
     }

@@ -13,7 +13,8 @@
 
 #include "base/buf.h"
 
-#define FRAME_VERSION     1
+#define FRAME_VERSION     2
+#define FRAME_VERSION_OLD 1                    /* the same, and no record shares bytes */
 #define FRAME_BLOCK       512u                 /* frames begin and end on multiples of it */
 #define FRAME_BYTES_MAX   (UINT32_C(2) << 20)  /* bounds the memory of writing and reading */
 #define SEGMENT_BYTES_MAX (UINT32_C(64) << 20) /* none is made larger, none is believed to be */
@@ -52,6 +53,9 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the format is little-
 #define ENTRY_SET_ASIDE UINT32_C(0x80000000) /* it was synced */
 #define ENTRY_TORN      UINT32_C(0x40000000) /* it never was, as far as can be told: its number stays empty */
 #define ENTRY_MARKS     (ENTRY_SET_ASIDE | ENTRY_TORN)
+/* There as well: it begins with struct frame_shared. */
+#define ENTRY_SHARES UINT32_C(0x20000000)
+#define ENTRY_BYTES  UINT32_C(0x1fffffff)
 
 struct frame_entry {
     uint64_t checksum;
@@ -59,9 +63,17 @@ struct frame_entry {
 } __attribute__((packed));
 _Static_assert(sizeof(struct frame_entry) == 12, "written as it lies in memory");
 
+/* A record that has bytes in common with the nearest one before it in the frame that is whole: the same bytes at the
+ * same offset. They are not in its own bytes, which follow. */
+struct frame_shared {
+    uint64_t checksum; /* of these bytes */
+    uint32_t offset, length;
+};
+_Static_assert(sizeof(struct frame_shared) == 16, "written as it lies in memory");
+
 static inline uint32_t frame_entry_bytes(struct frame_entry entry)
 {
-    return entry.length & ~ENTRY_MARKS;
+    return entry.length & ENTRY_BYTES;
 }
 
 /* Of header and table together. */

@@ -43,9 +43,9 @@ static inline struct segment *journal_last(const struct journal *journal)
     return &journal->chain.segments[journal->chain.n - 1];
 }
 
-/* Makes the next segment the one that is written to; `force` goes beyond max_size. Nothing may be gathered. Returns
- * enum journal_append, or -1: final. */
-int append_rotate(struct journal *journal, int64_t wall_us, bool force, struct err *err);
+/* Makes the next segment the one that is written to, with room for a frame of need_bytes; `force` goes beyond max_size.
+ * Nothing may be gathered. Returns enum journal_append, or -1: final. */
+int append_rotate(struct journal *journal, uint64_t need_bytes, int64_t wall_us, bool force, struct err *err);
 
 /* Writes and syncs the gathered frame, or with flags an empty one. -1: final. */
 int append_flush(struct journal *journal, struct err *err);

@@ -56,7 +56,7 @@ static int begin_journal(struct journal *journal, int64_t wall_us, struct err *e
     if (random_uuid(journal->uuid, err) != 0)
         return -1;
     memcpy(journal->chain.origin, journal->uuid, sizeof(journal->chain.origin));
-    int rc = append_rotate(journal, wall_us, true, err);
+    int rc = append_rotate(journal, 0, wall_us, true, err);
     return rc == JOURNAL_FULL ? err_prefix(err, "no room for the first segment") : rc;
 }
 
@@ -239,7 +239,7 @@ int journal_new_uuid(struct journal *journal, struct err *err)
     const struct segment *last = journal_last(journal);
     if (last->used + APPEND_RESERVE_BYTES <= last->bytes)
         return append_mark(journal, FRAME_UUID, err);
-    int rc = append_rotate(journal, journal->wall_us, true, err);
+    int rc = append_rotate(journal, 0, journal->wall_us, true, err);
     journal->failed = rc != JOURNAL_APPENDED;
     return rc == JOURNAL_FULL ? err_prefix(err, "no room for a segment with a new UUID") : rc;
 }
@@ -263,7 +263,7 @@ void journal_stored(struct journal *journal, uint64_t seq, int64_t wall_us)
 {
     journal->stored_seq = seq;
     if (!journal->failed && is_idle(journal, wall_us))
-        append_rotate(journal, wall_us, false, NULL);
+        append_rotate(journal, 0, wall_us, false, NULL);
     const struct chain *chain = &journal->chain;
     while (chain->n > 1 && (wall_us - chain->segments[0].last_wall_us >= journal->keep_us ||
                             journal_bytes(journal) > journal->max_size_bytes))

@@ -64,10 +64,26 @@ enum journal_append {
     JOURNAL_FULL,
 };
 
-/* Takes the record for the next group commit; it is not on disk before journal_sync(). Returns enum journal_append
- * (JOURNAL_FULL with err, the reason), or -1: final. Where the record needs another frame or segment, the frame before
- * it is written and synced first, so that journal_synced_seq() may rise; JOURNAL_FULL never comes within a frame that
- * was begun. */
+/* Records that belong together, as the events of one message. The bytes from shared_offset on, shared_bytes of them,
+ * are the same in all of them: they are kept once. Should they be damaged on the disk, they are read as spaces in all
+ * but the first: the others must be of use without. */
+struct journal_message {
+    const struct str *records;
+    size_t n; /* 1 to JOURNAL_MESSAGE_RECORDS */
+    size_t shared_offset, shared_bytes;
+};
+#define JOURNAL_MESSAGE_RECORDS 64
+/* Of its records, the shared bytes counted once. */
+#define JOURNAL_MESSAGE_BYTES (240 * 1024)
+
+/* Takes all records of the message for the next group commit, or none; they are not on disk before journal_sync().
+ * Returns enum journal_append (JOURNAL_FULL with err, the reason), or -1: final. Where they need another frame or
+ * segment, the frame before them is written and synced first, so that journal_synced_seq() may rise. ret_seq: the number
+ * of the last. */
+int journal_append_message(struct journal *journal, const struct journal_message *message, int64_t wall_us,
+                           uint64_t *ret_seq, struct err *err);
+
+/* A message of one record. */
 int journal_append(struct journal *journal, struct str record, int64_t wall_us, uint64_t *ret_seq, struct err *err);
 
 /* Whether the largest record could be appended now, as far as can be told without trying; changes nothing. -1 with err,

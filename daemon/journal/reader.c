@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "alert/record.h"
+
 /* Of bytes in which no frame is recognised, as much as goes along with the first of their numbers. */
 #define LOST_BYTES_MAX (UINT32_C(64) << 10)
 
@@ -37,6 +39,16 @@ static int open_segment(struct reader *reader, const struct segment *segment, st
     return 0;
 }
 
+/* Goes past the record at hand. */
+static void step(struct reader *reader)
+{
+    struct frame_entry entry = reader->view.table[reader->index++];
+    uint32_t len = frame_entry_bytes(entry);
+    if (!(entry.length & ENTRY_SHARES))
+        reader->whole = (struct str){reader->view.records + reader->record, len};
+    reader->record += len;
+}
+
 static int enter_frame(struct reader *reader, const struct frame_header *header, struct err *err)
 {
     char *bytes = window_get(&reader->window, header->offset, header->length, header->offset + header->length, err);
@@ -44,9 +56,10 @@ static int enter_frame(struct reader *reader, const struct frame_header *header,
         return -1;
     frame_view_open(&reader->view, bytes, header);
     reader->index = reader->record = 0;
+    reader->whole = (struct str){NULL, 0};
     while (reader->index < reader->view.header.count &&
            reader->view.header.first_seq + reader->index < reader->next_seq)
-        reader->record += frame_entry_bytes(reader->view.table[reader->index++]);
+        step(reader);
     if (reader->next_seq < reader->view.header.first_seq)
         reader->next_seq = reader->view.header.first_seq;
     reader->offset = header->offset;
@@ -113,12 +126,25 @@ static void seek(struct reader *reader, uint64_t seq)
     reader->next_seq = seq;
 }
 
+/* A record that shares nothing is all front. */
+struct record_bytes {
+    struct str front, shared, rear;
+    bool lost; /* the shared bytes are damaged: spaces stand for them */
+};
+
 /* Appends a row, its bytes behind those of the row before; where they are is filled in when no more come. */
-static void add_row(struct batch *batch, uint64_t seq, uint64_t checksum, struct str record, const char *unreadable)
+static void add_row(struct batch *batch, uint64_t seq, uint64_t checksum, const struct record_bytes *bytes,
+                    const char *unreadable)
 {
     struct batch_row *row = &batch->rows[batch->n++];
-    buf_append_str(&batch->bytes, record);
-    row->record = (struct str){NULL, record.len};
+    buf_append_str(&batch->bytes, bytes->front);
+    if (bytes->lost)
+        memset(buf_reserve(&batch->bytes, bytes->shared.len), ' ', bytes->shared.len);
+    else
+        buf_append_str(&batch->bytes, bytes->shared);
+    batch->bytes.len += bytes->lost ? bytes->shared.len : 0;
+    buf_append_str(&batch->bytes, bytes->rear);
+    row->record = (struct str){NULL, bytes->front.len + bytes->shared.len + bytes->rear.len};
     row->alert.seq = seq;
     row->alert.checksum = checksum;
     row->unreadable = unreadable;
@@ -134,8 +160,32 @@ static int add_lost(struct reader *reader, struct batch *batch, struct err *err)
             return -1;
     }
     reader->lost_length = 0;
-    add_row(batch, reader->next_seq++, 0, bytes, "its frame in the journal is damaged");
+    add_row(batch, reader->next_seq++, 0, &(struct record_bytes){.front = bytes},
+            "its frame in the journal is damaged");
     return 0;
+}
+
+/* Puts what a record shares back between its own bytes. false: they cannot be those of a record that shares. */
+static bool join_shared(const struct reader *reader, struct record_bytes *bytes)
+{
+    struct frame_shared head;
+    struct str own = bytes->front, whole = reader->whole;
+    if (own.len < sizeof(head))
+        return false;
+    memcpy(&head, own.p, sizeof(head));
+    own = (struct str){own.p + sizeof(head), own.len - sizeof(head)};
+    if (head.offset > own.len || head.length > RECORD_MAX)
+        return false;
+    *bytes = (struct record_bytes){
+        .front = {own.p, head.offset},
+        .shared = {NULL, head.length},
+        .rear = {own.p + head.offset, own.len - head.offset},
+        .lost = head.offset > whole.len || head.length > whole.len - head.offset ||
+                frame_record_checksum(reader->nonce, whole.p + head.offset, head.length) != head.checksum,
+    };
+    if (!bytes->lost)
+        bytes->shared.p = whole.p + head.offset;
+    return true;
 }
 
 /* false: it would be too much for this batch. */
@@ -143,16 +193,17 @@ static bool add_record(struct reader *reader, size_t max_bytes, struct batch *ba
 {
     const struct frame_view *view = &reader->view;
     struct frame_entry entry = view->table[reader->index];
-    struct str record = {view->records + reader->record, frame_entry_bytes(entry)};
+    struct record_bytes bytes = {.front = {view->records + reader->record, frame_entry_bytes(entry)}};
     if (!(entry.length & ENTRY_TORN)) {
-        if (batch->n > 0 && batch->bytes.len + record.len > max_bytes)
+        bool ok = !(entry.length & ENTRY_SET_ASIDE) && frame_record_ok(view, reader->index, bytes.front.p);
+        if (ok && entry.length & ENTRY_SHARES)
+            ok = join_shared(reader, &bytes);
+        if (batch->n > 0 && batch->bytes.len + bytes.front.len + bytes.shared.len + bytes.rear.len > max_bytes)
             return false;
-        bool ok = !(entry.length & ENTRY_SET_ASIDE) && frame_record_ok(view, reader->index, record.p);
-        add_row(batch, reader->next_seq, entry.checksum, record, ok ? NULL : "its bytes in the journal are damaged");
+        add_row(batch, reader->next_seq, entry.checksum, &bytes, ok ? NULL : "its bytes in the journal are damaged");
     }
-    reader->index++;
+    step(reader);
     reader->next_seq++;
-    reader->record += (uint32_t)record.len;
     return true;
 }
 

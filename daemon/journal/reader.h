@@ -23,6 +23,7 @@ struct reader {
     struct window window;
     struct frame_view view;
     uint32_t index, record; /* in the frame at hand: which comes next, and where it begins among the records */
+    struct str whole;       /* the nearest one before it that shares nothing */
     uint64_t lost_until;    /* numbers below it have no frame that can be recognised ... */
     uint32_t lost_offset, lost_length; /* ... any more; these bytes are where it was */
 };

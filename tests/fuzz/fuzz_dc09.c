@@ -5,7 +5,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "alert/record.h"
 #include "ingest/decode_dc09.h"
+#include "journal/journal.h"
 
 /* Frames out of the bytes between LF and CR, whatever is in front of their first quote. */
 static void put_right(struct str bytes, struct buf *out)
@@ -50,6 +52,26 @@ static void must(bool holds)
         abort();
 }
 
+/* What is shared is the same in all payloads and can be left out; the message fits into the journal. */
+static void check_shared(const struct dc09_message *message)
+{
+    struct buf records = {0};
+    for (size_t i = 0; i < message->n; i++) {
+        struct alert alert = message->alerts[i];
+        struct str first = message->alerts[0].payload;
+        size_t end = message->shared_offset + message->shared_bytes;
+        must(end < alert.payload.len &&
+             alert.payload.p[end] == (message->shared_bytes > 0 ? ',' : alert.payload.p[end]));
+        must(memcmp(alert.payload.p, first.p, end) == 0);
+        alert.occurred_us = alert.received_us = 0;
+        alert.endpoint = (struct str){first.p, ALERT_TEXT_MAX < first.len ? ALERT_TEXT_MAX : first.len};
+        record_pack(&records, &alert);
+    }
+    must(records.len <=
+         JOURNAL_MESSAGE_BYTES + (message->n > 0 ? (message->n - 1) * message->shared_bytes : 0) - 16 * message->n);
+    buf_free(&records);
+}
+
 static void run(struct str bytes)
 {
     static const uint8_t pad[DC09_PAD_MAX];
@@ -68,6 +90,7 @@ static void run(struct str bytes)
             result = decode_dc09(decoder, &frame, fuzz_keys(), &message);
         for (size_t i = 0; i < message.n; i++)
             must(message.alerts[i].payload.len <= ALERT_PAYLOAD_MAX && message.alerts[i].kind_word.len > 0);
+        check_shared(&message);
         if (message.n > 0)
             dc09_stamp(decoder, &message, 1);
         enum dc09_verdict verdict = dc09_judge(result, &frame, &message, &policy, 0, used & 1);

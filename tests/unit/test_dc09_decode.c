@@ -5,6 +5,9 @@
 #include <unistr.h>
 #include <yajl/yajl_tree.h>
 
+#include "alert/record.h"
+#include "journal/journal.h"
+
 static const uint8_t zero_pad[DC09_PAD_MAX];
 
 /* The alert as a line of the table. */
@@ -43,6 +46,21 @@ static void check_payload(struct str payload, unsigned line)
     free(text);
 }
 
+/* What the payloads share is the same in all, and without it they are JSON still. */
+static void check_shared(const struct dc09_message *message, unsigned line)
+{
+    for (size_t i = 0; i < message->n; i++) {
+        struct str payload = message->alerts[i].payload;
+        cr_assert_lt(message->shared_offset + message->shared_bytes, payload.len, "line %u", line);
+        cr_assert_eq(memcmp(payload.p, message->alerts[0].payload.p, message->shared_offset + message->shared_bytes), 0,
+                     "line %u", line);
+        char *blank = mem_strndup(payload.p, payload.len);
+        memset(blank + message->shared_offset, ' ', message->shared_bytes);
+        check_payload((struct str){blank, payload.len}, line);
+        free(blank);
+    }
+}
+
 static void check_case(const struct frame_case *c, struct dc09_decoder *decoder, const struct dc09_keys *keys)
 {
     struct buf wire = on_the_wire(buf_str(&c->frame)), reply = {0};
@@ -62,6 +80,7 @@ static void check_case(const struct frame_case *c, struct dc09_decoder *decoder,
         wanted = on_the_wire(buf_str(&c->answer));
     cr_expect(str_eq(buf_str(&reply), buf_str(&wanted)), "line %u: the answer is %.*s", c->line, TEXT(buf_str(&reply)));
     cr_expect_eq(message.n, c->n_alerts, "line %u: %zu alerts", c->line, message.n);
+    check_shared(&message, c->line);
     for (size_t i = 0; i < message.n && i < c->n_alerts; i++) {
         char *line = alert_line(&message.alerts[i], message.marks[i]);
         cr_expect_str_eq(line, c->alerts[i], "line %u", c->line);
@@ -357,6 +376,38 @@ Test(dc09_decode, the_largest_payload_is_not_too_large)
     check_largest("NBA1]", "[\x01]", ']');
     check_largest("NBA1][V", "\x01", ']');
     check_largest("NBA1][", "\x01\x01][", ']');
+}
+
+/* 64 events with a text, and modifiers, that fill the frame: 24 kB each before they were cut and shared. */
+Test(dc09_decode, the_largest_frame_fits_into_one_message_of_the_journal)
+{
+    for (size_t e = 0; e < 2; e++) {
+        struct buf body = {0}, records = {0};
+        buf_printf(&body, "\"SIA-DCS\"0001L0#1234[N%s", e == 1 ? "ri" : "");
+        while (e == 1 && body.len < DC09_BODY_MAX - 64 * 4 - 2)
+            buf_append(&body, "\x01", 1);
+        for (int i = 0; i < 64; i++)
+            buf_append_str(&body, STR("/BA1"));
+        buf_append_str(&body, e == 0 ? STR("|A") : STR(""));
+        while (body.len + 1 < DC09_BODY_MAX)
+            buf_append(&body, "\x01", 1);
+        buf_append(&body, "]", 2);
+        struct decoded d;
+        decode_body(&d, body.data, NULL);
+        cr_assert_eq(d.message.n, 64);
+        check_shared(&d.message, 0);
+        for (size_t i = 0; i < d.message.n; i++) {
+            struct alert alert = d.message.alerts[i];
+            alert.occurred_us = alert.received_us = 0;
+            record_pack(&records, &alert);
+        }
+        size_t bytes = records.len - 63 * d.message.shared_bytes;
+        cr_assert_leq(bytes + 64 * 16, (size_t)JOURNAL_MESSAGE_BYTES);
+        cr_assert_leq(bytes, (size_t)(e == 0 ? 100 : 60) * 1024, "%zu", bytes);
+        buf_free(&records);
+        decoded_free(&d);
+        buf_free(&body);
+    }
 }
 
 Test(dc09_decode, the_window_is_40_s_behind_to_20_s_ahead)
