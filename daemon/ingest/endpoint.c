@@ -161,13 +161,23 @@ static int claim_ipc(const char *path)
     return rc == 0 ? -1 : 0;
 }
 
-static int bind_once(struct endpoint *endpoint)
+/* The path of an ipc:// address, NULL for every other and for an abstract one. */
+static const char *ipc_path(const char *address)
 {
     static const char ipc[] = "ipc://";
-    const char *address = endpoint->conf->address, *path = address + sizeof(ipc) - 1;
-    if (strncmp(address, ipc, sizeof(ipc) - 1) == 0 && *path != '@' && claim_ipc(path) != 0)
+    const char *path = address + sizeof(ipc) - 1;
+    return strncmp(address, ipc, sizeof(ipc) - 1) == 0 && *path != '@' ? path : NULL;
+}
+
+/* The socket's group may connect: the umask, which is for the journal's files, would keep it out. */
+static int bind_once(struct endpoint *endpoint)
+{
+    const char *path = ipc_path(endpoint->conf->address);
+    if (path && claim_ipc(path) != 0)
         return -1;
-    return zmq_bind(endpoint->socket, address);
+    if (zmq_bind(endpoint->socket, endpoint->conf->address) != 0)
+        return -1;
+    return path ? chmod(path, S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP) : 0;
 }
 
 /* A socket that was closed just now still has its address for a moment: libzmq's I/O thread lets go of it. */

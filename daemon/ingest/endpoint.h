@@ -49,8 +49,8 @@ struct endpoint_calls {
     void (*cut)(void *ctx, struct endpoint *endpoint); /* of tcp: a connection was closed, see ingest/tcp.h */
 };
 
-/* Binds or connects. `context` is the ZeroMQ context; conf must outlive the endpoint (see endpoint_reconfigure). NULL
- * with err set, naming the endpoint and its address. */
+/* Binds or connects; an ipc:// socket that it binds has mode 0660. `context` is the ZeroMQ context; conf must outlive
+ * the endpoint (see endpoint_reconfigure). NULL with err set, naming the endpoint and its address. */
 struct endpoint *endpoint_new(struct loop *loop, void *context, const struct conf_endpoint *conf,
                               const struct endpoint_calls *calls, void *ctx, struct err *err);
 void endpoint_free(struct endpoint **endpoint);

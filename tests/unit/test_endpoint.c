@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zmq.h>
 
@@ -367,6 +368,24 @@ Test(endpoint, an_ipc_path_that_is_in_use_or_a_file_is_left_alone)
     run_until(1);
     cr_assert_str_eq(last, "still");
     zmq_close(dealer);
+}
+
+Test(endpoint, an_ipc_socket_is_open_to_its_group_whatever_the_umask)
+{
+    struct err err;
+    struct stat st;
+    static const struct endpoint_calls calls = {.ready = on_ready, .message = on_message};
+    endpoints[1] = router(1, "two");
+    mode_t before = umask(0077);
+    struct endpoint *two = endpoint_new(loop, context, &endpoints[1], &calls, NULL, &err);
+    cr_assert_not_null(two, "%s", err.text);
+    cr_assert_eq(stat(address[1] + strlen("ipc://"), &st), 0);
+    cr_assert_eq(st.st_mode & 07777, 0660, "%o", st.st_mode);
+    cr_assert_eq(endpoint_rebind(two, &err), 0, "%s", err.text);
+    cr_assert_eq(stat(address[1] + strlen("ipc://"), &st), 0);
+    cr_assert_eq(st.st_mode & 07777, 0660, "%o", st.st_mode);
+    umask(before);
+    endpoint_free(&two);
 }
 
 Test(endpoint, a_tcp_port_is_taken_over_by_a_wider_address)
