@@ -111,7 +111,12 @@ create table if not exists mobeye.alert (
     location_source text not null,
     rule text,
     incident_id bigint,
-    payload jsonb not null
+    payload jsonb not null,
+    -- Who may see it, and where it is from, as that was when it was stored.
+    placement_id bigint,
+    team text,     -- of that placement
+    secret boolean not null default false, -- that placement was, or has become so
+    areas text[]   -- 'layer:code' of each layer, where it has neither an incident nor a team to be seen by
 ) partition by list (class);
 comment on table mobeye.alert is 'Alerts, by retention class and time of occurrence; the daemon appends by COPY.';
 grant insert on mobeye.alert to mobeye_ingest;
@@ -127,7 +132,8 @@ comment on table mobeye.alert_alarm is 'Alerts of people and buildings in troubl
 comment on table mobeye.alert_service is 'Alerts about the equipment itself, a partition a month.';
 
 create index if not exists alert_device on mobeye.alert (device_id, occurred_at);
-create index if not exists alert_received on mobeye.alert using brin (received_at);
+-- Receipts rise, so this one grows at its right edge alone, and costs the COPY next to nothing.
+create index if not exists alert_received on mobeye.alert (received_at);
 
 create table if not exists mobeye.quarantine (
     id bigint generated always as identity primary key,

@@ -46,12 +46,15 @@ comment on column mobeye.team_area.code is 'Code of the area; it need not be the
 create table if not exists mobeye.person (
     login text primary key check (login <> '' and length(login) <= 63),
     name text not null,
-    team text references mobeye.team on update cascade on delete set null
+    team text references mobeye.team on update cascade on delete set null,
+    all_teams boolean not null default false
 );
 comment on table mobeye.person is 'Officers and other people, by their login; mobeyectl people import fills it.';
 comment on column mobeye.person.login is 'Login to the database, or name that a front end gives for the person.';
 comment on column mobeye.person.name is 'Name, as colleagues see it.';
 comment on column mobeye.person.team is 'The team that the person is in; null for none.';
+comment on column mobeye.person.all_teams is
+    'A control room: sees the incidents of all teams. Without it, and without a team, a person sees none.';
 
 -- Devices --------------------------------------------------------------------------------------------------------
 
@@ -100,6 +103,33 @@ comment on column mobeye.device_input.device_id is 'The device.';
 comment on column mobeye.device_input.input is 'Number of the input.';
 comment on column mobeye.device_input.label is 'What it is, as "back door".';
 
+-- Places --------------------------------------------------------------------------------------------------------
+
+create or replace function mobeye.rd(geom public.geometry) returns public.geometry
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if public.st_x(geom) between 2 and 8 and public.st_y(geom) between 50 and 54.5 then
+        return public.st_transform(geom, 28992);
+    end if;
+    return null;
+end
+$$;
+comment on function mobeye.rd(public.geometry) is
+    'A WGS84 point in RD New (EPSG:28992); null where that has no meaning, outside the Netherlands and their surroundings.';
+
+create or replace function mobeye.cell(rd public.geometry) returns public.geometry
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return public.st_setsrid(public.st_makepoint(floor(public.st_x(rd) / 125) * 125 + 62.5,
+                                                 floor(public.st_y(rd) / 125) * 125 + 62.5), 28992);
+end
+$$;
+comment on function mobeye.cell(public.geometry) is 'The centre of the 125 m cell that a point in RD New is in.';
+
 create table if not exists mobeye.placement (
     placement_id bigint generated always as identity primary key,
     device_id text collate "C" not null references mobeye.device on update cascade on delete cascade,
@@ -108,9 +138,10 @@ create table if not exists mobeye.placement (
     geom public.geometry(point, 4326) not null,
     address text,
     bag_id text,
-    team text, -- without a foreign key: teams are the owner's, and may come later
+    team text references mobeye.team on update cascade on delete set null,
     secret boolean not null default false,
     instructions text,
+    cell public.geometry(point, 4326) generated always as (public.st_transform(mobeye.cell(mobeye.rd(geom)), 4326)) stored,
     -- By a hash of the id, since GiST over texts takes seven times as long; check_placement() says it in words.
     constraint placement_overlap exclude using gist (hashtextextended(device_id, 0) with =, during with &&)
 );
@@ -125,6 +156,20 @@ comment on column mobeye.placement.bag_id is 'Its number in the register of addr
 comment on column mobeye.placement.team is 'The team whose it is, whatever the area; null where the area decides.';
 comment on column mobeye.placement.secret is 'Only its team may know the place.';
 comment on column mobeye.placement.instructions is 'What a patrol should know before it goes there.';
+comment on column mobeye.placement.cell is
+    'Centre of its 125 m cell, WGS84: all that others see of a secret place. Null outside the reach of RD New.';
+
+-- Alerts keep the name that their device had.
+create table if not exists mobeye.device_renamed (
+    earlier_id text collate "C" not null,
+    device_id text collate "C" not null references mobeye.device on update cascade on delete cascade,
+    at timestamptz not null default now(),
+    primary key (device_id, earlier_id)
+);
+comment on table mobeye.device_renamed is 'Under which names devices reported before; kept by a trigger.';
+comment on column mobeye.device_renamed.earlier_id is 'The name that it had.';
+comment on column mobeye.device_renamed.device_id is 'The name that it has now.';
+comment on column mobeye.device_renamed.at is 'When it was renamed.';
 
 -- What a device was last heard to say, registered or not. The daemon writes it, at most once a minute a device.
 create table if not exists mobeye.device_status (
@@ -397,8 +442,8 @@ grant execute on function mobeye.vintage_start(integer) to mobeye_registry;
 -- What changed since a version, or everything where that is asked for (0), where the database has not come as far (it
 -- was restored), or where the log no longer reaches back. One snapshot, since a stable function has that of its caller.
 -- The first row is a head: name is 'everything' or 'changes'. Then the rows of one device follow each other, its
--- placements by time: what is 'device' (name: its group), 'gone', 'address' (name: account), 'placement' (name: team)
--- or, where everything is asked for, 'fix'.
+-- placements by time: what is 'device' (name: its group), 'gone', 'address' (name: account), 'placement' (name: team,
+-- input: 1 where it is secret) or, where everything is asked for, 'fix'.
 create or replace function mobeye.registry_since(known bigint)
 returns table (version bigint, device_id text, what text, name text, input integer, id bigint,
     since timestamptz, until timestamptz, lon float8, lat float8, accuracy_m real)
@@ -428,7 +473,7 @@ begin
         select a.device_id, 'address', a.account, a.input, null, null, null, null, null, null
             from mobeye.device_address a where everything or a.device_id = any (changed)
         union all
-        select p.device_id, 'placement', p.team, null, p.placement_id, lower(p.during), upper(p.during),
+        select p.device_id, 'placement', p.team, p.secret::integer, p.placement_id, lower(p.during), upper(p.during),
             st_x(p.geom), st_y(p.geom), null
             from mobeye.placement p where everything or p.device_id = any (changed)
         union all

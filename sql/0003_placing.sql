@@ -199,7 +199,10 @@ begin
             using errcode = 'invalid_parameter_value', hint = 'It ends after it begins.';
     end if;
     if team is not null and not exists (select from mobeye.team t where t.team = device_place.team) then
-        raise warning 'there is no team "%" yet', team;
+        raise exception 'team "%" does not exist', team
+            using errcode = 'invalid_parameter_value',
+                  hint = coalesce('Teams: ' || (select string_agg(t.team, ', ' order by t.team) from mobeye.team t) || '.',
+                                  'mobeyectl teams import brings teams in.');
     end if;
     wanted := tstzrange(from_at, until_at);
 

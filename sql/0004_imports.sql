@@ -213,7 +213,7 @@ begin
       from pg_temp.device_import i join mobeye.device d using (device_id)
      where d.state in ('repair', 'retired') and (upper_inf(i.during) or upper(i.during) > now());
     return query
-    select i.line, true, 'team'::text, format('there is no team "%s" yet (mobeyectl teams import)', i.team)
+    select i.line, false, 'team'::text, format('team "%s" does not exist (mobeyectl teams import brings teams in)', i.team)
       from pg_temp.device_import i
      where i.team is not null and not exists (select from mobeye.team t where t.team = i.team);
 end

@@ -60,6 +60,10 @@ create table if not exists mobeye.incident (
     location_source text not null default 'none',
     areas text[] not null default '{}', -- 'layer:code' of each layer
     placement_id bigint,
+    -- An alert of it came from a secret placement: of this team (null: of none, or of several), within this 125 m cell.
+    secret boolean not null default false,
+    secret_team text,
+    cell public.geometry(point, 4326),
     verified_by text check (verified_by in ('second_device', 'second_input', 'person')),
 
     -- What people, and the system in their place, decided.
@@ -316,7 +320,8 @@ comment on function mobeye.close_restored(bigint[]) is 'Closes service incidents
 -- both (thread_...: incident_id, or minus the number of a new one, from 1). Returns the ids of the new ones in their
 -- order, which is that of their keys: two daemons then never wait for each other in a circle.
 -- marks: 1 accepting, 2 urgent, 4 verified by the equipment's own word, 8 nothing of a service incident is active any
--- more, 16 a drill, 32 category service. A geom that is null, with its accuracy, source and areas, stays as it is.
+-- more, 16 a drill, 32 category service, 64 its secret placements are of several teams. old_secret and new_secret: the
+-- first placement among them, null: no alert of this batch came from a secret place. A geom that is null, with its accuracy, source and areas, stays as it is.
 -- areas are 'layer:code', with U+001F between them. A thread that is fresh was not there when it was read: where it is
 -- by now, another daemon has made it, and that is a unique violation, as for a key that accepts.
 create or replace function mobeye.store_incidents(
@@ -325,10 +330,12 @@ create or replace function mobeye.store_incidents(
     old_first timestamptz[], old_last timestamptz[], old_received timestamptz[], old_restored timestamptz[],
     old_cancelled timestamptz[], old_alerts integer[], old_active integer[], old_flaps integer[],
     old_geom bytea[], old_accuracy real[], old_source text[], old_areas text[], old_placement bigint[],
+    old_secret bigint[],
     new_key uuid[], new_marks integer[], new_priority integer[],
     new_first timestamptz[], new_last timestamptz[], new_received timestamptz[], new_restored timestamptz[],
     new_cancelled timestamptz[], new_alerts integer[], new_active integer[], new_flaps integer[],
     new_geom bytea[], new_accuracy real[], new_source text[], new_areas text[], new_placement bigint[],
+    new_secret bigint[],
     new_kind text[], new_device text[], new_rule text[], new_team text[],
     new_gap interval[], new_max_age interval[], new_settle interval[], new_overdue interval[], new_moved_over real[],
     new_verify_within interval[], new_verify_radius real[], new_verify_priority integer[], new_previous bigint[],
@@ -363,11 +370,22 @@ begin
                location_source = case when n.geom is null then i.location_source else n.location_source end,
                areas = case when n.geom is null or n.areas is null then i.areas
                        else string_to_array(n.areas, e'\x1f') end,
-               placement_id = coalesce(n.placement_id, i.placement_id)
+               placement_id = coalesce(n.placement_id, i.placement_id),
+               secret = i.secret or n.secret_placement_id is not null,
+               secret_team = case
+                   when n.secret_placement_id is null then i.secret_team
+                   when n.marks & 64 = 0 then (select p.team from mobeye.placement p
+                                                where p.placement_id = n.secret_placement_id
+                                                  and (not i.secret or p.team = i.secret_team)) end,
+               cell = case when n.secret_placement_id is null or i.secret then i.cell
+                           else (select p.cell from mobeye.placement p
+                                  where p.placement_id = n.secret_placement_id) end
           from unnest(old_id, old_marks, old_priority, old_first, old_last, old_received, old_restored, old_cancelled,
-                      old_alerts, old_active, old_flaps, old_geom, old_accuracy, old_source, old_areas, old_placement)
+                      old_alerts, old_active, old_flaps, old_geom, old_accuracy, old_source, old_areas, old_placement,
+                      old_secret)
                as n (incident_id, marks, priority, first_seen, last_seen, last_received_at, restored_at, cancelled_at,
-                     alert_count, active, flaps, geom, accuracy_m, location_source, areas, placement_id)
+                     alert_count, active, flaps, geom, accuracy_m, location_source, areas, placement_id,
+                     secret_placement_id)
          where i.incident_id = n.incident_id;
     end if;
 
@@ -377,7 +395,8 @@ begin
             incident_id, incident_key, accepting, urgent, drill, category, verified_by, priority, first_seen,
             last_seen, last_received_at, restored_at, cancelled_at, alert_count, active, flaps, geom, accuracy_m,
             location_source, areas, placement_id, kind, device_id, rule, rules, team, gap, max_age, settle, overdue,
-            moved_over_m, verify_within, verify_radius_m, verify_priority, previous_id, delayed)
+            moved_over_m, verify_within, verify_radius_m, verify_priority, previous_id, delayed, secret, secret_team,
+            cell)
         select n.incident_id, n.incident_key, n.marks & 1 > 0, n.marks & 2 > 0, n.marks & 16 > 0,
                case when n.marks & 32 > 0 then 'service' else 'alarm' end,
                case when n.marks & 4 > 0 then 'second_input' end, n.priority, n.first_seen, n.last_seen,
@@ -385,18 +404,24 @@ begin
                public.st_geomfromewkb(n.geom), n.accuracy_m, n.location_source,
                coalesce(string_to_array(n.areas, e'\x1f'), '{}'), n.placement_id, n.kind, n.device_id, n.rule,
                store_incidents.rules,
-               case when n.team is null and (n.placement_id is not null or n.areas is not null)
-                    then mobeye.team_of(n.placement_id, n.areas) else n.team end,
+               coalesce((select t.team from mobeye.team t where t.team = n.team),
+                        case when n.placement_id is not null or n.areas is not null
+                             then mobeye.team_of(n.placement_id, n.areas) end),
                n.gap, n.max_age, n.settle, n.overdue, n.moved_over_m, n.verify_within, n.verify_radius_m,
-               n.verify_priority, n.previous_id, now() > n.first_seen + interval '5 minutes'
+               n.verify_priority, n.previous_id, now() > n.first_seen + interval '5 minutes',
+               n.secret_placement_id is not null,
+               case when n.secret_placement_id is not null and n.marks & 64 = 0
+                    then (select p.team from mobeye.placement p where p.placement_id = n.secret_placement_id) end,
+               case when n.secret_placement_id is not null
+                    then (select p.cell from mobeye.placement p where p.placement_id = n.secret_placement_id) end
           from unnest(new_id, new_key, new_marks, new_priority, new_first, new_last, new_received, new_restored,
                       new_cancelled, new_alerts, new_active, new_flaps, new_geom, new_accuracy, new_source, new_areas,
-                      new_placement, new_kind, new_device, new_rule, new_team, new_gap, new_max_age, new_settle,
+                      new_placement, new_secret, new_kind, new_device, new_rule, new_team, new_gap, new_max_age, new_settle,
                       new_overdue, new_moved_over, new_verify_within, new_verify_radius, new_verify_priority,
                       new_previous)
                as n (incident_id, incident_key, marks, priority, first_seen, last_seen, last_received_at, restored_at,
                      cancelled_at, alert_count, active, flaps, geom, accuracy_m, location_source, areas, placement_id,
-                     kind, device_id, rule, team, gap, max_age, settle, overdue, moved_over_m, verify_within,
+                     secret_placement_id, kind, device_id, rule, team, gap, max_age, settle, overdue, moved_over_m, verify_within,
                      verify_radius_m, verify_priority, previous_id);
     end if;
 

@@ -61,8 +61,6 @@ alter table mobeye.incident_history add column if not exists via text; -- the lo
 -- of an incident stay heap-only.
 create index if not exists incident_open on mobeye.incident (category, priority) where status <> 'closed';
 create index if not exists incident_geom on mobeye.incident using gist (geom);
--- Which devices stood in secret. By the GiST index of placement_overlap the same takes fifty times as long.
-create index if not exists placement_secret on mobeye.placement using hash (device_id) where secret;
 create index if not exists incident_device on mobeye.incident (device_id, incident_id);
 
 -- The alerts of an incident. A btree on incident_id would cost the COPY of alerts a quarter of its rate; this one costs
@@ -78,8 +76,10 @@ create index if not exists alert_incident on mobeye.alert
 -- Within SECURITY DEFINER functions current_user is the owner; the role in force outside is the setting role, or the
 -- login. It decides what may be seen; who is recorded, and whose team counts, is the person:
 --   the role in force, where it is a person's (set role);
---   else whom a front end says that it acts for;
+--   else whom a front end says that it acts for, with the rights of that person's own login, or of mobeye_patrol where
+--   there is none;
 --   else the login.
+-- Whoever is no person, or has no team and not the mark all_teams, sees no incidents: a lost row must not show more.
 do $$
 begin
     if to_regtype('mobeye.who') is null then
@@ -100,6 +100,7 @@ as $$
 declare
     v mobeye.who;
     in_force text := coalesce(nullif(current_setting('role'), 'none'), session_user);
+    all_teams boolean := false;
     acting_as text := nullif(current_setting('mobeye.acting_as', true), '');
 begin
     v.login := session_user;
@@ -112,15 +113,16 @@ begin
                       hint = 'Set it to the login of a person; mobeyectl people import brings people in.';
         end if;
         v.login := acting_as;
+        in_force := case when to_regrole(quote_ident(acting_as)) is null then 'mobeye_patrol' else acting_as end;
     end if;
     v.via := nullif(session_user, v.login);
     v.everything := pg_has_role(in_force, 'mobeye_owner', 'member');
     v.officer := v.everything or pg_has_role(in_force, 'mobeye_patrol', 'member');
     v.keeper := v.everything or pg_has_role(in_force, 'mobeye_registry', 'member');
     v.auditor := v.everything or pg_has_role(in_force, 'mobeye_auditor', 'member');
-    v.team := (select p.team from mobeye.person p where p.login = v.login);
-    v.all_rows := v.auditor or v.team is null;
-    if not v.all_rows then
+    select p.team, p.all_teams into v.team, all_teams from mobeye.person p where p.login = v.login;
+    v.all_rows := v.auditor or all_teams is true;
+    if not v.all_rows and v.team is not null then
         v.areas := array(select a.layer || ':' || a.code from mobeye.team_area a where a.team = v.team);
         v.team_areas := array(select a.layer || ':' || a.code from mobeye.team_area a);
     end if;
@@ -134,10 +136,11 @@ language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    return v.all_rows or coalesce(team = v.team, false)
-        or team is null and (areas && v.areas or not areas && v.team_areas);
+    return v.all_rows
+        or v.team is not null and (coalesce(team = v.team, false)
+                                   or team is null and (areas && v.areas or not areas && v.team_areas));
 end
 $$;
 comment on function mobeye.in_sight(text, text[], mobeye.who) is
     'Whether somebody sees an incident: of its team; without a team in its team''s areas; without a team in no team''s '
-    'areas, which nobody would see otherwise.';
+    'areas, which nobody would see otherwise. Without a team, and without the mark of all teams, nothing.';

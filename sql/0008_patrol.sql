@@ -5,39 +5,11 @@ set local search_path = pg_catalog, public;
 set local role mobeye_owner;
 
 -- ---------------------------------------------------------------------------------------------------------------------
--- Places
-
-create or replace function mobeye.rd(geom public.geometry) returns public.geometry
-language plpgsql immutable parallel safe
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-    if public.st_x(geom) between 2 and 8 and public.st_y(geom) between 50 and 54.5 then
-        return public.st_transform(geom, 28992);
-    end if;
-    return null;
-end
-$$;
-comment on function mobeye.rd(public.geometry) is
-    'A WGS84 point in RD New (EPSG:28992); null where that has no meaning, outside the Netherlands and their surroundings.';
-
-create or replace function mobeye.cell(rd public.geometry) returns public.geometry
-language plpgsql immutable parallel safe
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-    return public.st_setsrid(public.st_makepoint(floor(public.st_x(rd) / 125) * 125 + 62.5,
-                                                 floor(public.st_y(rd) / 125) * 125 + 62.5), 28992);
-end
-$$;
-comment on function mobeye.cell(public.geometry) is 'The centre of the 125 m cell that a point in RD New is in.';
-
--- ---------------------------------------------------------------------------------------------------------------------
 -- Views
 
 -- Incidents with all that belongs to them and nothing hidden: for the views and functions below, never for a role.
--- Muting a device does not mute an incident that others joined. What is muted at all is asked once a query. "Is true"
--- keeps the search for a secret placement off the GiST index of placement_overlap: see placement_secret.
+-- Muting a device does not mute an incident that others joined. What is muted at all is asked once a query. What is
+-- secret, and whose, is what was stored with the incident.
 create or replace view mobeye.incident_full as
 select i.incident_id,
        to_char(i.created_at at time zone 'Europe/Amsterdam', 'YYYY-')
@@ -49,12 +21,9 @@ select i.incident_id,
        a.buurt_code, i.team, i.rule, i.verified_by, i.alert_count, i.first_seen, i.last_seen, i.restored_at, i.delayed,
        i.drill, m.muted_until, i.overdue_since, i.assigned_to, i.acknowledged_at, i.on_scene_at, i.closed_at, i.outcome, i.previous_id,
        i.external_ref, i.external_system, i.cancelled_at, i.flaps, i.merged_into, i.urgent, i.created_at,
-       i.last_received_at, i.areas, p.team as placement_team,
-       coalesce(p.secret, false)
-           or exists (select from mobeye.placement s
-                       where s.device_id = i.device_id and s.secret and (s.during @> i.first_seen) is true) as secret
+       i.last_received_at, i.areas, i.secret, i.secret_team, i.cell
   from mobeye.incident i
-  left join lateral (select p.address, p.instructions, p.team, p.secret from mobeye.placement p
+  left join lateral (select p.address, p.instructions from mobeye.placement p
                       where p.placement_id = i.placement_id offset 0) as p on true
  cross join lateral (select max(substr(area, 6)) filter (where area like 'wijk:%') as wijk_code,
                             max(substr(area, 7)) filter (where area like 'buurt:%') as buurt_code
@@ -80,14 +49,18 @@ comment on view mobeye.incident_full is 'Incidents with their place, areas, mute
 -- LIMIT knows only the order that it is written with.
 create or replace view mobeye.incident_seen as
 select f.*, not x.exact as coarse,
-       case when x.exact then f.geom else public.st_transform(mobeye.cell(f.rd), 4326) end as seen_geom,
-       case when x.exact then f.rd else mobeye.cell(f.rd) end as seen_rd
+       case when x.exact then f.geom
+            when f.secret then f.cell
+            else public.st_transform(mobeye.cell(f.rd), 4326) end as seen_geom,
+       case when x.exact then f.rd
+            when f.secret then public.st_transform(f.cell, 28992)
+            else mobeye.cell(f.rd) end as seen_rd
   from mobeye.incident_full as f
  cross join lateral (
        select (select (mobeye.viewer()).everything)
               or (select (mobeye.viewer()).officer)
                  and (not f.secret
-                      or coalesce((select (mobeye.viewer()).team) in (f.team, f.placement_team), false)) as exact
+                      or coalesce((select (mobeye.viewer()).team) in (f.team, f.secret_team), false)) as exact
        offset 0) as x
  where (select (mobeye.viewer()).all_rows) or mobeye.in_sight(f.team, f.areas, (select mobeye.viewer()));
 comment on view mobeye.incident_seen is 'Incidents that the person sees, each with whether only coarsely and then where.';
@@ -103,12 +76,14 @@ select incident_id, reference, status, category, priority, kind,
        case when not coarse then accuracy_m end as accuracy_m,
        wijk_code, wijk_name, buurt_code, team, rule, verified_by, alert_count, first_seen, last_seen, restored_at,
        delayed, drill, muted_until, overdue_since, assigned_to, acknowledged_at, on_scene_at, closed_at, outcome,
-       previous_id, external_ref, external_system, cancelled_at, flaps, merged_into, urgent, created_at, coarse
+       previous_id, case when not coarse then external_ref end as external_ref,
+       case when not coarse then external_system end as external_system, cancelled_at, flaps, merged_into, urgent, created_at, coarse
   from mobeye.incident_seen
  order by incident_id desc;
 comment on view patrol.incidents is
     'Incidents that the reader sees: those of its team, and those without a team in its areas or in no team''s areas; of '
-    'every team for a reader without a team. Secret places of others are coarse, and for auditors every place is.';
+    'every team for a control room (person.all_teams) and for auditors. Secret places of others are coarse, and for '
+    'auditors every place is.';
 comment on column patrol.incidents.incident_id is 'Its number.';
 comment on column patrol.incidents.reference is 'Its number for the radio: year of making in Amsterdam, and incident_id.';
 comment on column patrol.incidents.status is 'new, acknowledged, assigned, on_scene, closed or reopened.';
@@ -145,8 +120,8 @@ comment on column patrol.incidents.outcome is
     'Of a closed one. By people: confirmed, false_alarm, technical, no_trace, drill; by the system: unattended, '
     'restored, merged.';
 comment on column patrol.incidents.previous_id is 'The incident of the same cause that a person had closed before; or null.';
-comment on column patrol.incidents.external_ref is 'Its number in external_system.';
-comment on column patrol.incidents.external_system is 'The other system that it was linked to; or null.';
+comment on column patrol.incidents.external_ref is 'Its number in external_system; null where coarse.';
+comment on column patrol.incidents.external_system is 'The other system that it was linked to; null where none or coarse.';
 comment on column patrol.incidents.cancelled_at is 'When a user called the alarm off, by the equipment; closes nothing.';
 comment on column patrol.incidents.flaps is 'Raises of a cause that had been restored.';
 comment on column patrol.incidents.merged_into is 'The incident that took it in; outcome merged.';
@@ -189,25 +164,8 @@ end
 $$;
 comment on column patrol.queue.place is 'Place in the queue of this reader: 1 is next.';
 
-create or replace function mobeye.alert_hidden(device_id text, occurred_at timestamptz, incident_id bigint, my_team text)
+create or replace function mobeye.alert_in_sight(incident_id bigint, team text, areas text[], v mobeye.who)
 returns boolean
-language plpgsql stable security definer
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-    return exists (select from mobeye.placement p
-                    where p.device_id = alert_hidden.device_id and p.secret
-                      and (p.during @> alert_hidden.occurred_at) is true
-                      and (p.team = my_team) is not true)
-       and not exists (select from mobeye.incident i
-                        where i.incident_id = alert_hidden.incident_id and i.team = my_team);
-end
-$$;
-comment on function mobeye.alert_hidden(text, timestamptz, bigint, text) is
-    'Whether an alert comes from a place that is secret to a team.';
-
-create or replace function mobeye.alert_in_sight(
-    device_id text, occurred_at timestamptz, incident_id bigint, areas text[], v mobeye.who) returns boolean
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 as $$
@@ -217,40 +175,55 @@ begin
                         where i.incident_id = alert_in_sight.incident_id
                           and mobeye.in_sight(i.team, i.areas, v));
     end if;
-    return exists (select from mobeye.placement p
-                    where p.device_id = alert_in_sight.device_id and p.team = v.team
-                      and (p.during @> alert_in_sight.occurred_at) is true)
-        or mobeye.in_sight(null, areas, v);
+    return mobeye.in_sight(team, coalesce(areas, '{}'), v);
 end
 $$;
-comment on function mobeye.alert_in_sight(text, timestamptz, bigint, text[], mobeye.who) is
-    'Whether a team sees an alert: as its incident; one that is in none, by its placement''s team, or by its areas.';
+comment on function mobeye.alert_in_sight(bigint, text, text[], mobeye.who) is
+    'Whether somebody sees an alert: as its incident; one that is in none, by its placement''s team, else by its areas.';
 
--- Two arms: in the one everything is plain, so that a condition can use its index; in the other a condition on what is
--- hidden is one on null, and the planner drops the arm. Its columns are those of 0001, which may be run again.
+create or replace function mobeye.secret_is_theirs(team text, incident_id bigint, my_team text) returns boolean
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return coalesce(team = my_team, false)
+        or exists (select from mobeye.incident i
+                    where i.incident_id = secret_is_theirs.incident_id and i.team = my_team);
+end
+$$;
+comment on function mobeye.secret_is_theirs(text, bigint, text) is
+    'Whether a team may know the place of a secret alert: it is its placement''s or its incident''s.';
+
+-- Alerts as one person sees them, each with whether exactly; not a barrier itself, as incident_seen.
+create or replace view mobeye.alert_seen as
+select a.*, x.exact
+  from mobeye.alert as a
+ cross join lateral (
+       select (select (mobeye.viewer()).everything)
+              or (select (mobeye.viewer()).officer)
+                 and (not a.secret
+                      or mobeye.secret_is_theirs(a.team, a.incident_id, (select (mobeye.viewer()).team))) as exact
+       offset 0) as x
+ where (select (mobeye.viewer()).all_rows)
+    or mobeye.alert_in_sight(a.incident_id, a.team, a.areas, (select mobeye.viewer()));
+comment on view mobeye.alert_seen is 'Alerts that the person sees, each with whether exactly.';
+
+-- What may have to be hidden is computed: a condition on it is judged on what the reader sees, and tells nothing of the
+-- rest by an index, an estimate or "rows removed". So a condition on device_id goes through all alerts in sight:
+-- patrol.alerts_of() goes by the index. The columns are those of 0001, which may be run again. LIMIT knows only the
+-- order that a barrier is written with.
 create or replace view patrol.alerts with (security_barrier) as
-select a.source, a.event_id, a.instance, a.journal_seq, a.device_id, a.endpoint, a.kind, a.phase, a.input, a.drill,
-       a.occurred_at, a.received_at, a.clock_skew, a.geom, a.accuracy_m, a.location_source, a.flags, a.wijk_code,
-       a.buurt_code, a.rule, a.incident_id, a.payload
-  from mobeye.alert as a
- where ((select (mobeye.viewer()).all_rows)
-        or mobeye.alert_in_sight(a.device_id, a.occurred_at, a.incident_id,
-                                 array['wijk:' || a.wijk_code, 'buurt:' || a.buurt_code], (select mobeye.viewer())))
-   and ((select (mobeye.viewer()).everything)
-        or (select (mobeye.viewer()).officer)
-           and not mobeye.alert_hidden(a.device_id, a.occurred_at, a.incident_id, (select (mobeye.viewer()).team)))
-union all
-select null, null, a.instance, a.journal_seq, null::text collate "C", a.endpoint, a.kind, a.phase, a.input, a.drill,
-       a.occurred_at, a.received_at, a.clock_skew,
-       public.st_transform(mobeye.cell(mobeye.rd(a.geom)), 4326)::public.geometry(point, 4326), null::real,
-       a.location_source, a.flags, a.wijk_code, a.buurt_code, a.rule, a.incident_id, null::jsonb
-  from mobeye.alert as a
- where ((select (mobeye.viewer()).all_rows)
-        or mobeye.alert_in_sight(a.device_id, a.occurred_at, a.incident_id,
-                                 array['wijk:' || a.wijk_code, 'buurt:' || a.buurt_code], (select mobeye.viewer())))
-   and not (select (mobeye.viewer()).everything)
-   and (not (select (mobeye.viewer()).officer)
-        or mobeye.alert_hidden(a.device_id, a.occurred_at, a.incident_id, (select (mobeye.viewer()).team)));
+select case when exact then source end as source, case when exact then event_id end as event_id, instance,
+       journal_seq, case when exact then device_id end collate "C" as device_id, endpoint, kind, phase, input, drill,
+       occurred_at, received_at, clock_skew,
+       case when exact then geom
+            when secret then (select p.cell from mobeye.placement p where p.placement_id = a.placement_id)
+            else public.st_transform(mobeye.cell(mobeye.rd(geom)), 4326)
+       end::public.geometry(point, 4326) as geom,
+       case when exact then accuracy_m end as accuracy_m, location_source, flags, wijk_code, buurt_code, rule,
+       incident_id, case when exact then payload end as payload
+  from mobeye.alert_seen as a
+ order by received_at desc;
 comment on view patrol.alerts is
     'Every alert that was accepted, once, as far as the reader sees its incident; of secret places coarse.';
 comment on column patrol.alerts.source is 'Who sent it; with event_id its identity. Null where coarse.';
@@ -281,8 +254,7 @@ comment on column patrol.changes.category is 'alarm or service.';
 
 create or replace view patrol.incident_history with (security_barrier) as
 select h.entry, h.incident_id, h.at, h.actor, h.via, h.action, h.from_status, h.to_status, h.outcome, h.assigned_to,
-       case when (select (mobeye.viewer()).auditor)
-                 or (select not s.coarse from mobeye.incident_seen s where s.incident_id = h.incident_id)
+       case when (select not s.coarse from mobeye.incident_seen s where s.incident_id = h.incident_id)
             then h.note end as note
   from mobeye.incident_history as h
  where (select (mobeye.viewer()).all_rows)
@@ -300,7 +272,7 @@ comment on column patrol.incident_history.to_status is 'Status after; null where
 comment on column patrol.incident_history.outcome is 'Outcome with which it was closed.';
 comment on column patrol.incident_history.assigned_to is 'Officer to whom it was assigned.';
 comment on column patrol.incident_history.note is
-    'Note, reason of a look or a mute, number in the other system; hidden where the place is secret to an officer.';
+    'Note, reason of a look or a mute, number in the other system; null where the incident is coarse to the reader.';
 
 create or replace view patrol.mutes with (security_barrier) as
 select m.mute_id,
@@ -344,10 +316,10 @@ select d.device_id, d.model, d.device_group, d.state, p.team, coalesce(p.secret,
   left join mobeye.device_status as s on s.device_id = d.device_id
  cross join lateral (select v.officer or v.keeper as exact offset 0) as x
  where v.everything or v.keeper or p.team = v.team
-    or coalesce(p.secret, false) = false and (v.all_rows or p.team is null);
+    or coalesce(p.secret, false) = false and (v.all_rows or p.team is null and v.team is not null);
 comment on view patrol.devices is
-    'Registered devices and where they stand now: those of the reader''s team or of none, of every team for a reader '
-    'without one. Secret ones of others are left out.';
+    'Registered devices and where they stand now: those of the reader''s team or of none, of every team for a control '
+    'room. Secret ones of others are left out, and where a device stands that is secret to the reader is not shown.';
 comment on column patrol.devices.device_id is 'The device.';
 comment on column patrol.devices.model is 'Its model.';
 comment on column patrol.devices.device_group is 'Its group, as in rules.';
@@ -367,6 +339,22 @@ comment on column patrol.devices.signal_dbm is 'Its signal, as it last said.';
 comment on column patrol.devices.silent_since is 'Silent since then; null where it is not.';
 comment on column patrol.devices.muted_until is 'Muted until then, itself and not its area; null where not.';
 
+create or replace function patrol.alerts_of(device text, from_at timestamptz, until_at timestamptz)
+returns setof patrol.alerts
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+    select a.source, a.event_id, a.instance, a.journal_seq, a.device_id, a.endpoint, a.kind, a.phase, a.input, a.drill,
+           a.occurred_at, a.received_at, a.clock_skew, a.geom, a.accuracy_m, a.location_source, a.flags, a.wijk_code,
+           a.buurt_code, a.rule, a.incident_id, a.payload
+      from mobeye.alert_seen a
+     where a.device_id = device and a.occurred_at >= from_at and a.occurred_at < until_at and a.exact
+     order by a.occurred_at
+$$;
+comment on function patrol.alerts_of(text, timestamptz, timestamptz) is
+    'The alerts of a device in a time (of occurrence, the end excluded), as far as the reader sees them exactly, by time.';
+grant execute on function patrol.alerts_of(text, timestamptz, timestamptz) to mobeye_patrol;
+
 grant select on patrol.alerts, patrol.incidents, patrol.queue, patrol.changes, patrol.incident_history, patrol.mutes,
     patrol.devices to mobeye_patrol, mobeye_auditor;
 grant usage on schema patrol to mobeye_registry;
@@ -375,6 +363,6 @@ grant select on patrol.devices, patrol.mutes to mobeye_registry;
 grant execute on function mobeye.viewer(), mobeye.in_sight(text, text[], mobeye.who),
     mobeye.rd(public.geometry), mobeye.cell(public.geometry),
     mobeye.restored_in_mute(bigint),
-    mobeye.alert_hidden(text, timestamptz, bigint, text),
-    mobeye.alert_in_sight(text, timestamptz, bigint, text[], mobeye.who)
+    mobeye.secret_is_theirs(text, bigint, text),
+    mobeye.alert_in_sight(bigint, text, text[], mobeye.who)
     to mobeye_patrol, mobeye_auditor, mobeye_registry;

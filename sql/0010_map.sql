@@ -124,8 +124,8 @@ comment on function patrol.unmute(bigint) is
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Map, history, detail
 
--- Searched by the exact place, widened by more than half the diagonal of a cell, and then by the place that is shown: or
--- a secret place could be found by asking for ever smaller boxes.
+-- Searched by the exact place, widened by more than half the diagonal of a cell, and by the cell, and then by the place
+-- that is shown: or a secret place could be found by asking for ever smaller boxes.
 create or replace function patrol.history_at(lon float8, lat float8, radius_m integer)
 returns table (incident_id bigint, reference text, distance_m integer, first_seen timestamptz, last_seen timestamptz,
                category text, priority smallint, kind text, status text, outcome text, verified_by text,
@@ -150,7 +150,7 @@ begin
                s.kind, s.status, s.outcome, s.verified_by, s.alert_count, s.drill, s.team, s.coarse
           from mobeye.incident_seen as s
          cross join lateral (select public.st_distance(s.seen_geom::public.geography, middle) as distance) as d
-         where s.geom operator(public.&&) around and d.distance <= radius_m
+         where (s.geom operator(public.&&) around or s.cell operator(public.&&) around) and d.distance <= radius_m
          order by s.first_seen desc, s.incident_id desc;
 end
 $$;
@@ -192,7 +192,8 @@ begin
                order by s.incident_id), '[]')
       into features
       from mobeye.incident_seen as s
-     where s.status <> 'closed' and s.geom operator(public.&&) public.st_expand(box, 0.005)
+     where s.status <> 'closed'
+       and (s.geom operator(public.&&) public.st_expand(box, 0.005) or s.cell operator(public.&&) box)
        and s.seen_geom operator(public.&&) box;
     return jsonb_build_object('type', 'FeatureCollection', 'features', features);
 end
@@ -201,7 +202,7 @@ comment on function patrol.incidents_geojson(float8, float8, float8, float8) is
     'The open incidents that the reader sees in a box (degrees: west, south, east, north), as a FeatureCollection by RFC '
     '7946; secret ones as the centre of their cell.';
 
-create or replace function mobeye.alerts_of(incident_id bigint, my_team text, everything boolean) returns jsonb
+create or replace function mobeye.alerts_of(incident_id bigint, v mobeye.who) returns jsonb
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -217,8 +218,8 @@ begin
                    'occurred_at', a.occurred_at, 'received_at', a.received_at, 'endpoint', a.endpoint, 'kind', a.kind,
                    'phase', a.phase, 'input', a.input, 'flags', a.flags, 'rule', a.rule,
                    'location_source', a.location_source)
-               || case when everything
-                            or not mobeye.alert_hidden(a.device_id, a.occurred_at, a.incident_id, my_team) then
+               || case when v.auditor
+                            or not a.secret or mobeye.secret_is_theirs(a.team, a.incident_id, v.team) then
                    jsonb_build_object(
                        'source', a.source, 'event_id', a.event_id, 'device_id', a.device_id, 'payload', a.payload,
                        'accuracy_m', a.accuracy_m, 'geometry', public.st_asgeojson(a.geom, 7)::jsonb)
@@ -229,8 +230,8 @@ begin
          limit 1000) as l);
 end
 $$;
-comment on function mobeye.alerts_of(bigint, text, boolean) is
-    'The last 1000 alerts of an incident, without what is secret to a team.';
+comment on function mobeye.alerts_of(bigint, mobeye.who) is
+    'The last 1000 alerts of an incident, without what is secret to the person; an auditor sees everything.';
 
 create or replace function patrol.open_incident(id bigint, reason text)
 returns table (incident_id bigint, reference text, status text, category text, priority smallint, kind text,
@@ -258,8 +259,8 @@ begin
     perform mobeye.remember(id, 'look', reason);
     -- A look whose transaction is taken back stays in the server's log.
     raise log 'mobeyed: % looked at incident %', actor, id;
-    seen := v.auditor or coalesce(i.team = v.team or i.placement_team = v.team, false) or not i.secret;
-    place := case when seen then i.rd else mobeye.cell(i.rd) end;
+    seen := v.auditor or not i.secret or coalesce(v.team in (i.team, i.secret_team), false);
+    place := case when seen then i.rd else public.st_transform(i.cell, 28992) end;
     return query
         select i.incident_id, i.reference, i.status, i.category, i.priority, i.kind,
                case when seen then i.device_id end, case when seen then i.address end,
@@ -267,11 +268,14 @@ begin
                case when seen then i.geom else public.st_transform(place, 4326) end,
                round(public.st_x(place)::numeric, 2)::float8, round(public.st_y(place)::numeric, 2)::float8,
                i.location_source, case when seen then i.accuracy_m end, i.wijk_code, i.wijk_name, i.buurt_code, i.team,
-               i.verified_by, i.alert_count, i.first_seen, i.last_seen, i.assigned_to, i.outcome, i.external_ref,
+               i.verified_by, i.alert_count, i.first_seen, i.last_seen, i.assigned_to, i.outcome,
+               case when seen then i.external_ref end,
                not seen,
-               mobeye.alerts_of(id, v.team, v.auditor),
-               (select coalesce(jsonb_agg(to_jsonb(h) - 'incident_id' order by h.entry), '[]')
-                  from mobeye.incident_history h where h.incident_id = id and (seen or h.action <> 'note'));
+               mobeye.alerts_of(id, v),
+               (select coalesce(jsonb_agg(to_jsonb(h) - 'incident_id'
+                                          || case when seen then '{}' else '{"note": null}'::jsonb end
+                                          order by h.entry), '[]')
+                  from mobeye.incident_history h where h.incident_id = id);
 end
 $$;
 comment on function patrol.open_incident(bigint, text) is

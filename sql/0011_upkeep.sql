@@ -123,14 +123,17 @@ declare
 begin
     select p.geom, coalesce(p.team, (select t.team from mobeye.team_area t
                                       where t.layer || ':' || t.code = any (mobeye.areas_at(p.geom, now()))
-                                      order by t.team limit 1)) as team
+                                      order by t.team limit 1)) as team,
+           coalesce(p.secret, false) as secret, p.team as secret_team, p.cell
       into place from mobeye.placement p where p.placement_id = open_silence.placement_id;
     insert into mobeye.incident (incident_key, category, priority, kind, device_id, team, first_seen, last_seen,
-                                 last_received_at, active, alert_count, geom, location_source, areas, placement_id)
+                                 last_received_at, active, alert_count, geom, location_source, areas, placement_id, secret,
+                                 secret_team, cell)
     values (mobeye.silence_key(what, name), 'service', 4, 'comms', case what when 'device' then name end,
             place.team, since, since, now(), 1, 0, place.geom,
             case when place.geom is null then 'none' else 'placement' end,
-            coalesce(mobeye.areas_at(place.geom, now()), '{}'), open_silence.placement_id)
+            coalesce(mobeye.areas_at(place.geom, now()), '{}'), open_silence.placement_id, coalesce(place.secret, false),
+            case when place.secret then place.secret_team end, case when place.secret then place.cell end)
     on conflict do nothing
     returning incident_id into made;
     if made is not null then

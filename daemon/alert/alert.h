@@ -156,7 +156,8 @@ struct alert {
     struct str group;                   /* the device's; empty: none */
     uint64_t placement_id;              /* the device's when it occurred; 0: none */
     struct str placement_team;          /* that placement's; empty: none */
-    const struct alert_areas *areas;    /* that the place is in; NULL: no place is known */
+    bool secret;                        /* that placement is: only its team may know where the alert is from */
+    const struct alert_areas *areas;    /* of the place, or of a secret placement; NULL: no place is known */
     const struct incident_terms *terms; /* what its rule wants made of it; NULL: it is stored, nothing more */
     uint8_t thread[16];                 /* alert/incident.h: struct thread */
     uint8_t key[16];                    /* of the incident that its rule means; valid where terms is set */

@@ -65,6 +65,12 @@ struct incident {
     const struct alert_areas *areas;      /* of that place; NULL: as they were (an incident from the database) */
     uint64_t previous_id;                 /* the incident that a person had closed; 0: none */
 
+    /* Of this batch's alerts from secret placements alone: the first such placement, 0: none, and whether they are of
+     * more than one team, so that no team may know the place but the incident's own. */
+    uint64_t secret_placement_id;
+    struct str secret_team;
+    bool secret_of_several;
+
     /* What became of it in this batch. */
     bool fresh;    /* made */
     bool changed;  /* anything above differs from what the database has */

@@ -96,6 +96,8 @@ struct device *registry_find_address(const struct registry *registry, const stru
     return found ? found->device : NULL;
 }
 
+static const struct fix no_fix = {.at_us = INT64_MIN, .accuracy_m = NAN};
+
 /* A device and its id are one piece of memory. */
 static struct device *add_device(struct registry *registry, struct str id)
 {
@@ -103,7 +105,7 @@ static struct device *add_device(struct registry *registry, struct str id)
     char *text = (char *)(device + 1);
     memcpy(text, id.p, id.len);
     device->id = (struct str){text, id.len};
-    device->fix = (struct fix){.at_us = INT64_MIN, .accuracy_m = NAN};
+    device->fix = no_fix;
     hash_add(&registry->devices, hash_text(registry, id), device);
     return device;
 }
@@ -156,6 +158,12 @@ static void unregister(struct registry *registry, struct device *device)
         drop_device(registry, device);
 }
 
+static bool taken_in_secret(const struct device *device, int64_t at_us)
+{
+    const struct placement *placement = device_placement(device, at_us);
+    return placement && placement->secret;
+}
+
 void registry_put(struct registry *registry, const struct registry_entry *entry)
 {
     struct device *device = registry_find(registry, entry->id);
@@ -176,6 +184,8 @@ void registry_put(struct registry *registry, const struct registry_entry *entry)
         device->n_placements = entry->n_placements;
         device->placements = memcpy(mem_realloc(NULL, bytes, 1), entry->placements, bytes);
     }
+    if (taken_in_secret(device, device->fix.at_us))
+        device->fix = no_fix;
     for (size_t i = 0; i < entry->n_addresses; i++)
         add_address(registry, device, &entry->addresses[i]);
     registry->n_registered++;
@@ -239,7 +249,7 @@ void registry_put_fix(struct registry *registry, struct str id, const struct fix
             each_device(registry, is_stranger, 0, drop_device);
         device = add_device(registry, id);
     }
-    if (fix->at_us >= device->fix.at_us)
+    if (fix->at_us >= device->fix.at_us && !taken_in_secret(device, fix->at_us))
         device->fix = *fix;
 }
 

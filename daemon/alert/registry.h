@@ -28,6 +28,7 @@ struct placement {
     int64_t from_us, until_us; /* wall time, until excluded; INT64_MAX: until further notice */
     double lon, lat;           /* degrees WGS84 */
     struct str team;           /* empty: none */
+    bool secret;               /* only its team may know the place */
 };
 
 /* The device said that it was here. */
@@ -84,7 +85,7 @@ struct registry_entry {
     size_t n_addresses;
 };
 
-/* From now on this is the device, entirely; its fix stays. */
+/* From now on this is the device, entirely; its fix stays, unless it was taken at a secret placement. */
 void registry_put(struct registry *registry, const struct registry_entry *entry);
 
 /* Between these two registry_put() is called for every device that there is: afterwards no other is registered. A load
@@ -92,7 +93,8 @@ void registry_put(struct registry *registry, const struct registry_entry *entry)
 void registry_load_begin(struct registry *registry);
 void registry_load_end(struct registry *registry);
 
-/* A plausible fix, of a device that need not be registered; an older one than it has is ignored. */
+/* A plausible fix, of a device that need not be registered; an older one than it has is ignored, and so is one that was
+ * taken at a secret placement: it would show the place to others once the device has left it. */
 void registry_put_fix(struct registry *registry, struct str id, const struct fix *fix);
 
 /* NULL: not known. A device that is known need not be registered. */

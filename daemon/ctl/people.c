@@ -15,9 +15,10 @@ static const char people_help[] =
     "Usage: mobeyectl people import [OPTION]... FILE.csv\n"
     "Adds and changes people: a file with the header login,name,team, - for stdin, all of it or nothing. Those who "
     "are\n"
-    "not in it stay (delete them from mobeye.person). A team that is not there is made, with a warning. No database\n"
-    "login is made; where one is missing the line is named.\n\n" CTL_COMMON_HELP
-    "\nIt takes a member of mobeye_owner.\n";
+    "not in it stay. A team must exist (mobeyectl teams import); team * is a control room, which sees all teams, and "
+    "a\n"
+    "person without a team sees no incidents. No database login is created; where one is missing the line is "
+    "named.\n\n" CTL_COMMON_HELP "\nIt takes a member of mobeye_owner.\n";
 
 static const char teams_help[] =
     "Usage: mobeyectl teams import [OPTION]... FILE.csv\n"
@@ -46,16 +47,17 @@ static const struct texts people = {
     " union all select line, true, format('login: there is no database login \"%s\" (create role %1$I login in role"
     " mobeye_patrol)', login) from pg_temp.person_import i"
     " where not exists (select from pg_roles r where r.rolname = i.login and r.rolcanlogin)"
-    " union all select min(line), true, format('team: \"%s\" is made; it has no areas yet (mobeyectl teams import)', "
+    " union all select line, false, format('team: \"%s\" does not exist (mobeyectl teams import brings teams in)', "
     "team)"
-    " from pg_temp.person_import i where not exists (select from mobeye.team t where t.team = i.team) and team is not "
-    "null"
-    " group by team",
-    "with made as (insert into mobeye.team (team) select distinct team from pg_temp.person_import"
-    " where team is not null on conflict do nothing),"
-    " stored as (insert into mobeye.person as p (login, name, team) select login, name, team from pg_temp.person_import"
-    " on conflict (login) do update set name = excluded.name, team = excluded.team"
-    " where (p.name, p.team) is distinct from (excluded.name, excluded.team) returning 1)"
+    " from pg_temp.person_import i where team <> '*' and not exists (select from mobeye.team t where t.team = i.team)"
+    " union all select line, true, format('team: is empty, so \"%s\" sees no incidents (* for those of all teams)', "
+    "login)"
+    " from pg_temp.person_import where team is null",
+    "with stored as (insert into mobeye.person as p (login, name, team, all_teams)"
+    " select login, name, nullif(team, '*'), coalesce(team = '*', false) from pg_temp.person_import"
+    " on conflict (login) do update set name = excluded.name, team = excluded.team, all_teams = excluded.all_teams"
+    " where (p.name, p.team, p.all_teams) is distinct from (excluded.name, excluded.team, excluded.all_teams)"
+    " returning 1)"
     " select (select count(*) from pg_temp.person_import) as people, (select count(*) from stored) as stored",
 };
 

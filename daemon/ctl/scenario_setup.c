@@ -89,20 +89,27 @@ static int write_team(struct database *d, const char *team, const struct scenari
                 : 0;
 }
 
+static int write_team_of(struct database *d, struct str team, struct err *err)
+{
+    char *name = mem_strndup(team.p ? team.p : "", team.len);
+    int rc = team.len > 0 ? write_team(d, name, NULL, err) : 0;
+    free(name);
+    return rc;
+}
+
+/* Those of areas, of placements and of rules. */
 static int write_teams(struct database *d, struct err *err)
 {
     for (size_t i = 0; i < d->setting->n_teams; i++)
         if (write_team(d, d->setting->team_names[i], d->setting->teams[i], err) < 0)
             return -1;
     for (size_t i = 0; i < d->setting->n_devices; i++)
-        for (size_t k = 0; k < d->setting->devices[i].n_placements; k++) {
-            struct str team = d->setting->devices[i].placements[k].team;
-            char *name = mem_strndup(team.p ? team.p : "", team.len);
-            int rc = team.len > 0 ? write_team(d, name, NULL, err) : 0;
-            free(name);
-            if (rc < 0)
+        for (size_t k = 0; k < d->setting->devices[i].n_placements; k++)
+            if (write_team_of(d, d->setting->devices[i].placements[k].team, err) < 0)
                 return -1;
-        }
+    for (size_t i = 0; i < d->setting->conf->n_rules; i++)
+        if (write_team_of(d, d->setting->conf->rules[i].terms.team, err) < 0)
+            return -1;
     return 0;
 }
 

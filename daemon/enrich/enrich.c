@@ -76,10 +76,10 @@ static const struct kept_rule *keep_rule(struct enrich *e, const struct conf_rul
     return kept;
 }
 
-/* Where a device says that it is holds for its next alerts too. */
+/* Where a device says that it is holds for its next alerts too, but not after it was in a secret place. */
 static void note_fix(struct registry *registry, const struct alert *alert)
 {
-    if (alert->location_source != LOCATION_MESSAGE)
+    if (alert->location_source != LOCATION_MESSAGE || alert->secret)
         return;
     int64_t at_us = alert->fix_us == ALERT_NO_TIME ? alert->occurred_us : alert->fix_us;
     registry_put_fix(registry, alert->device, &(struct fix){at_us, alert->lon, alert->lat, alert->accuracy_m});
@@ -95,15 +95,24 @@ static void apply_rule(struct enrich *e, struct alert *alert)
         group_key(alert, rule);
 }
 
+/* Everything at a secret placement is in the placement's areas: the areas of many inexact fixes, which others may see,
+ * would enclose it ever more closely. */
+static void find_areas(struct enrich *e, struct alert *alert, const struct placement *placement)
+{
+    alert->areas = NULL;
+    if (alert->location_source == LOCATION_NONE)
+        return;
+    double lon = alert->secret ? placement->lon : alert->place_lon;
+    double lat = alert->secret ? placement->lat : alert->place_lat;
+    alert->areas = areas_find(e->around.areas, e->memo, e->batch, lon, lat, alert->occurred_us);
+}
+
 void enrich_alert(struct enrich *e, struct alert *alert)
 {
     const struct device *device = registry_identify(e->around.registry, e->batch, alert);
-    place_alert(alert, e->around.conf, device);
+    const struct placement *placement = place_alert(alert, e->around.conf, device);
     note_fix(e->around.registry, alert);
-    alert->areas = NULL;
-    if (alert->location_source != LOCATION_NONE)
-        alert->areas =
-            areas_find(e->around.areas, e->memo, e->batch, alert->place_lon, alert->place_lat, alert->occurred_us);
+    find_areas(e, alert, placement);
     group_thread(alert);
     apply_rule(e, alert);
 }

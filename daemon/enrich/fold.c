@@ -238,6 +238,19 @@ static void note_place(struct incident *incident, const struct alert *alert)
     incident->areas = alert->areas;
 }
 
+/* An incident is secret once an alert of it is. */
+static void note_secret(struct incident *incident, const struct alert *alert)
+{
+    if (!alert->secret)
+        return;
+    if (incident->secret_placement_id == 0) {
+        incident->secret_placement_id = alert->placement_id;
+        incident->secret_team = alert->placement_team;
+    } else if (!str_eq(incident->secret_team, alert->placement_team)) {
+        incident->secret_of_several = true;
+    }
+}
+
 static void end_thread(struct folding *f, size_t t, const struct alert *restore)
 {
     struct thread *thread = thread_at(f, t);
@@ -381,6 +394,7 @@ static void join(struct folding *f, const struct alert *alert, size_t thread, si
     incident->last_received_us = most(incident->last_received_us, alert->received_us);
     index_extend(&f->index, alert->incident, alert->occurred_us);
     note_place(incident, alert);
+    note_secret(incident, alert);
     if (alert->flags & FLAG_CANCEL)
         incident->cancelled_us = most(incident->cancelled_us, alert->occurred_us);
     else if (alert->phase == PHASE_RESTORE)

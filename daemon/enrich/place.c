@@ -85,15 +85,17 @@ static const struct placement *placement_of(const struct device *device, int64_t
     return placement ? placement : device_placement(device, occurred_us);
 }
 
-void place_alert(struct alert *alert, const struct conf *conf, const struct device *device)
+const struct placement *place_alert(struct alert *alert, const struct conf *conf, const struct device *device)
 {
     const struct placement *placement = device ? placement_of(device, alert->occurred_us) : NULL;
     alert->placement_id = placement ? placement->id : 0;
     alert->placement_team = placement ? placement->team : (struct str){0};
+    alert->secret = placement && placement->secret;
     if (place_by_message(alert, conf))
-        return;
+        return placement;
     if (placement)
         set_place(alert, LOCATION_PLACEMENT, placement->lon, placement->lat, PLACE_PLACEMENT_ACCURACY_M);
     else if (!place_by_last_fix(alert, conf, device))
         set_place(alert, LOCATION_NONE, 0, 0, NAN);
+    return placement;
 }

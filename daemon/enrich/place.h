@@ -24,9 +24,9 @@
 /*
  * The first of these that there is: the message's location, where it is plausible and fresh; the device's placement
  * when it occurred; the device's last fix within the bounds, its accuracy growing with its age. Sets location_source,
- * place_lon, place_lat, place_accuracy_m, placement_id and placement_team, and the flags of an implausible location.
- * device NULL: not known.
+ * place_lon, place_lat, place_accuracy_m, placement_id, placement_team and secret, and the flags of an implausible
+ * location. device NULL: not known. Returns that placement, which is the registry's; NULL: none.
  */
-void place_alert(struct alert *alert, const struct conf *conf, const struct device *device);
+const struct placement *place_alert(struct alert *alert, const struct conf *conf, const struct device *device);
 
 #endif

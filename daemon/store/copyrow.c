@@ -7,7 +7,7 @@
 #include "base/clock.h"
 
 enum {
-    ALERT_COLUMNS = 24,
+    ALERT_COLUMNS = 28,
     FIXED_MAX = 256,      /* all lengths, numbers and words of a row */
     FLAG_BYTES_MAX = 640, /* all flags at once */
     SRID_WGS84 = 4326,
@@ -127,6 +127,28 @@ static char *put_place(char *p, const struct alert *alert)
     return put(put32(p, sizeof(point)), point, sizeof(point));
 }
 
+/* "layer:code" of each. */
+static char *put_areas(char *p, const struct alert_areas *areas)
+{
+    char *len = p;
+    p = put_array(p + 4, TYPE_TEXT, areas->n);
+    for (size_t i = 0; i < areas->n; i++) {
+        const struct alert_area *area = &areas->area[i];
+        p = put32(p, (uint32_t)(area->layer.len + 1 + area->code.len));
+        p = put(put(put(p, area->layer.p, area->layer.len), ":", 1), area->code.p, area->code.len);
+    }
+    put32(len, (uint32_t)(p - len - 4));
+    return p;
+}
+
+static size_t areas_room(const struct alert_areas *areas)
+{
+    size_t room = 32;
+    for (size_t i = 0; i < areas->n; i++)
+        room += 4 + areas->area[i].layer.len + 1 + areas->area[i].code.len;
+    return room;
+}
+
 static struct str area_code(const struct alert *alert, const char *layer)
 {
     for (size_t i = 0; alert->areas && i < alert->areas->n; i++)
@@ -161,7 +183,8 @@ void copyrow_alert(struct buf *out, const struct alert *alert, struct str instan
 {
     struct str wijk = area_code(alert, "wijk"), buurt = area_code(alert, "buurt");
     size_t room = FIXED_MAX + FLAG_BYTES_MAX + alert->source.len + alert->event_id.len + instance.len +
-                  alert->endpoint.len + alert->device.len + alert->rule.len + alert->payload.len + wijk.len + buurt.len;
+                  alert->endpoint.len + alert->device.len + alert->rule.len + alert->payload.len + wijk.len +
+                  buurt.len + alert->placement_team.len;
     char *p = buf_reserve(out, room);
     p = put16(p, ALERT_COLUMNS);
     p = put_word(p, alert_class_word(alert_class(alert->kind)));
@@ -187,13 +210,18 @@ void copyrow_alert(struct buf *out, const struct alert *alert, struct str instan
     p = put_text_or_null(p, wijk);
     p = put_text_or_null(p, buurt);
     p = rules ? put(put32(p, COPYROW_RULES_BYTES), rules, COPYROW_RULES_BYTES) : put_null(p);
+    p = alert->placement_id == 0 ? put_null(p) : put_int8(p, alert->placement_id);
+    p = put_text_or_null(p, alert->placement_team);
+    p = put(put32(p, 1), alert->secret ? "\1" : "\0", 1);
     out->len = (size_t)(p - out->data);
 }
 
-void copyrow_incident(struct buf *out, uint64_t incident_id)
+void copyrow_incident(struct buf *out, const struct alert *alert, uint64_t incident_id)
 {
-    char *p = buf_reserve(out, 4 + 8);
+    bool by_areas = incident_id == 0 && alert->placement_team.len == 0 && alert->areas;
+    char *p = buf_reserve(out, 4 + 8 + (by_areas ? areas_room(alert->areas) : 4));
     p = incident_id == 0 ? put_null(p) : put_int8(p, incident_id);
+    p = by_areas ? put_areas(p, alert->areas) : put_null(p);
     out->len = (size_t)(p - out->data);
 }
 

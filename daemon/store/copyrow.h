@@ -14,7 +14,7 @@ extern const struct str copyrow_header, copyrow_trailer;
 #define COPYROW_ALERT_COLUMNS                                                                                          \
     "class, occurred_at, received_at, clock_skew, source, event_id, instance, journal_seq, endpoint, device_id, "      \
     "kind, phase, input, drill, flags, geom, accuracy_m, location_source, rule, payload, wijk_code, buurt_code, "      \
-    "rules, incident_id"
+    "rules, placement_id, team, secret, incident_id, areas"
 
 enum { COPYROW_POINT_BYTES = 25, COPYROW_RULES_BYTES = 16 };
 
@@ -22,11 +22,12 @@ enum { COPYROW_POINT_BYTES = 25, COPYROW_RULES_BYTES = 16 };
 #define COPYROW_ALERT_SQL    "copy mobeye.alert (" COPYROW_ALERT_COLUMNS ") from stdin (format binary)"
 #define COPYROW_IDENTITY_SQL "copy mobeye.alert_identity (id, stored_on) from stdin (format binary)"
 
-/* A row but for its last column. rules: the hash of the rules that it was judged by, 16 bytes, or NULL. */
+/* A row but for its last two columns. rules: the hash of the rules that it was judged by, 16 bytes, or NULL. */
 void copyrow_alert(struct buf *out, const struct alert *alert, struct str instance, const uint8_t *rules);
 
-/* The last column, which is known last. 0: none. */
-void copyrow_incident(struct buf *out, uint64_t incident_id);
+/* The last two columns, which are known last: the incident (0: none), and the areas of an alert that has neither an
+ * incident nor a placement's team by which it could be seen. */
+void copyrow_incident(struct buf *out, const struct alert *alert, uint64_t incident_id);
 
 /* stored_on is the day of wall_us, UTC. */
 void copyrow_identity(struct buf *out, const uint8_t id[IDENTITY_BYTES], int64_t wall_us);

@@ -149,7 +149,7 @@ static void keep_values(struct note *note, const struct alert *alert)
         note->battery_pct = alert->battery_pct;
     if (alert->signal_dbm != ALERT_NO_INT)
         note->signal_dbm = alert->signal_dbm;
-    if (alert->location_source != LOCATION_MESSAGE)
+    if (alert->location_source != LOCATION_MESSAGE || alert->secret)
         return;
     note->has_fix = true;
     note->lon = alert->place_lon;

@@ -13,18 +13,26 @@
 #define AREA_SEPARATOR '\x1f'
 
 /* The marks of mobeye.store_incidents(). */
-enum { IS_ACCEPTING = 1, IS_URGENT = 2, IS_VERIFIED = 4, IS_RESTORED = 8, IS_DRILL = 16, IS_SERVICE = 32 };
+enum {
+    IS_ACCEPTING = 1,
+    IS_URGENT = 2,
+    IS_VERIFIED = 4,
+    IS_RESTORED = 8,
+    IS_DRILL = 16,
+    IS_SERVICE = 32,
+    IS_SECRET_OF_SEVERAL = 64
+};
 
 /* Parameters of mobeye.store_incidents(): those of incidents that the database has, then the same of new ones, and what
  * is settled when they are made, then those of threads. */
-enum { RULES, OLD, NEW = OLD + 16, NEW_ONLY = NEW + 16, THREADS = NEW_ONLY + 13 };
+enum { STATE = 17, RULES = 0, OLD, NEW = OLD + STATE, NEW_ONLY = NEW + STATE, THREADS = NEW_ONLY + 13 };
 _Static_assert(THREADS + 7 == INCIDENT_STORE_PARAMS, "as many as the function has");
 
 /* Elements of the arrays, from OLD or NEW on: id or key, and what alerts change. */
-static const uint32_t state_types[16] = {
+static const uint32_t state_types[STATE] = {
     TYPE_INT8,        TYPE_INT4,        TYPE_INT4, TYPE_TIMESTAMPTZ, TYPE_TIMESTAMPTZ, TYPE_TIMESTAMPTZ,
     TYPE_TIMESTAMPTZ, TYPE_TIMESTAMPTZ, TYPE_INT4, TYPE_INT4,        TYPE_INT4,        TYPE_BYTEA,
-    TYPE_REAL,        TYPE_TEXT,        TYPE_TEXT, TYPE_INT8,
+    TYPE_REAL,        TYPE_TEXT,        TYPE_TEXT, TYPE_INT8,        TYPE_INT8,
 };
 
 static const uint32_t new_types[13] = {
@@ -38,12 +46,12 @@ static const uint32_t thread_types[7] = {TYPE_UUID, TYPE_INT8, TYPE_BOOL, TYPE_T
 const char incident_store_sql[] =
     "select mobeye.store_incidents($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, "
     "$19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, "
-    "$41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51, $52, $53)";
+    "$41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51, $52, $53, $54, $55)";
 
 #define STATE_ARRAYS                                                                                                   \
     TYPE_INT4_ARRAY, TYPE_INT4_ARRAY, TYPE_TIMESTAMPTZ_ARRAY, TYPE_TIMESTAMPTZ_ARRAY, TYPE_TIMESTAMPTZ_ARRAY,          \
         TYPE_TIMESTAMPTZ_ARRAY, TYPE_TIMESTAMPTZ_ARRAY, TYPE_INT4_ARRAY, TYPE_INT4_ARRAY, TYPE_INT4_ARRAY,             \
-        TYPE_BYTEA_ARRAY, TYPE_REAL_ARRAY, TYPE_TEXT_ARRAY, TYPE_TEXT_ARRAY, TYPE_INT8_ARRAY
+        TYPE_BYTEA_ARRAY, TYPE_REAL_ARRAY, TYPE_TEXT_ARRAY, TYPE_TEXT_ARRAY, TYPE_INT8_ARRAY, TYPE_INT8_ARRAY
 
 const Oid incident_store_types[INCIDENT_STORE_PARAMS] = {
     TYPE_UUID,           TYPE_INT8_ARRAY,        STATE_ARRAYS,        TYPE_UUID_ARRAY, STATE_ARRAYS,
@@ -72,7 +80,8 @@ static int32_t marks_of(const struct incident *incident)
 {
     return (incident->accepting ? IS_ACCEPTING : 0) | (incident->urgent ? IS_URGENT : 0) |
            (incident->restored ? IS_RESTORED : 0) | (incident->drill ? IS_DRILL : 0) |
-           (incident->terms.category == CATEGORY_SERVICE ? IS_SERVICE : 0);
+           (incident->terms.category == CATEGORY_SERVICE ? IS_SERVICE : 0) |
+           (incident->secret_of_several ? IS_SECRET_OF_SEVERAL : 0);
 }
 
 /* NULL areas: as they were. */
@@ -92,6 +101,14 @@ static void put_areas(struct buf *array, const struct alert_areas *areas)
     }
     param_text(array, buf_str(&text));
     buf_free(&text);
+}
+
+static void put_id_or_null(struct buf *array, uint64_t id)
+{
+    if (id > 0)
+        param_int8(array, (int64_t)id);
+    else
+        param_null(array);
 }
 
 /* What alerts change, from the marks on. */
@@ -114,10 +131,8 @@ static void put_state(const struct incident *incident, bool verified, struct buf
     param_real(&values[11], incident->accuracy_m);
     param_text(&values[12], str_from(alert_location_word(incident->location_source)));
     put_areas(&values[13], incident->areas);
-    if (incident->placement_id > 0)
-        param_int8(&values[14], (int64_t)incident->placement_id);
-    else
-        param_null(&values[14]);
+    put_id_or_null(&values[14], incident->placement_id);
+    put_id_or_null(&values[15], incident->secret_placement_id);
 }
 
 /* What is settled when it is made. */
@@ -136,10 +151,7 @@ static void put_new(const struct incident *incident, struct buf *values)
     param_interval(&values[9], terms->verify_within_us);
     param_real(&values[10], terms->verify_radius_m > 0 ? (float)terms->verify_radius_m : NAN);
     param_int4(&values[11], terms->verify_priority > 0 ? terms->verify_priority : ALERT_NO_INT);
-    if (incident->previous_id > 0)
-        param_int8(&values[12], (int64_t)incident->previous_id);
-    else
-        param_null(&values[12]);
+    put_id_or_null(&values[12], incident->previous_id);
 }
 
 static int compare_keys(const void *a, const void *b, void *arg)
@@ -233,8 +245,8 @@ bool incident_rows_encode(struct incident_rows *rows, const struct incident_ask 
         rows->book.incidents[rows->fresh[i]].id = (uint64_t) - (int64_t)(i + 1);
     if (rules)
         buf_append(&values[RULES], rules, COPYROW_RULES_BYTES);
-    begin_arrays(&values[OLD], state_types, 16, changed);
-    begin_arrays(&values[NEW], state_types, 16, rows->n_fresh);
+    begin_arrays(&values[OLD], state_types, STATE, changed);
+    begin_arrays(&values[NEW], state_types, STATE, rows->n_fresh);
     values[NEW].len = 0;
     copyrow_array(&values[NEW], TYPE_UUID, rows->n_fresh);
     begin_arrays(&values[NEW_ONLY], new_types, 13, rows->n_fresh);

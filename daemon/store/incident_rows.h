@@ -7,7 +7,7 @@
 
 #include "store/incident_ask.h"
 
-enum { INCIDENT_STORE_PARAMS = 53 };
+enum { INCIDENT_STORE_PARAMS = 55 };
 
 extern const char incident_store_sql[];
 extern const Oid incident_store_types[INCIDENT_STORE_PARAMS];

@@ -238,7 +238,7 @@ static bool next_rows(struct parcel *parcel, struct str *ret)
         if (chunk->len > 0 && chunk->len + len > CHUNK_BYTES)
             break;
         buf_append(chunk, parcel->rows.data + start[row], len);
-        copyrow_incident(chunk, incident_of(parcel, row));
+        copyrow_incident(chunk, &parcel->batch->rows[row].alert, incident_of(parcel, row));
     }
     *ret = buf_str(chunk);
     return chunk->len > 0;

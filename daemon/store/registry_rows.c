@@ -151,6 +151,7 @@ static void take_placement(struct registry_reader *r, const PGresult *result, in
         .lon = float8_at(result, row, REGISTRY_LON),
         .lat = float8_at(result, row, REGISTRY_LAT),
         .team = registry_word(r->registry, text_at(result, row, REGISTRY_NAME)),
+        .secret = int4_at(result, row, REGISTRY_INPUT, 0) != 0,
     };
 }
 

@@ -15,6 +15,10 @@ HERE, THERE, ELSEWHERE = (5.40168265, 52.16646193), (5.405, 52.168), (5.36, 52.1
 LIENDERT = "POLYGON((5.39 52.16,5.41 52.16,5.41 52.18,5.39 52.18,5.39 52.16))"
 ISSELT = "POLYGON((5.35 52.15,5.37 52.15,5.37 52.17,5.35 52.17,5.35 52.15))"
 BOUNDS = "bounds: [3.2, 50.7, 7.3, 53.6]\n"
+RULES = """rules:
+  - {name: signs, match: {kind: arm}, action: store}
+  - {name: default, incident: {category: alarm, priority: 2, group_by: [device], gap: 4h}}
+"""
 
 
 def ago(**how):
@@ -89,6 +93,45 @@ def test_an_alert_that_comes_late_is_where_the_set_stood_when_it_occurred(databa
     assert place_of(database, "now") == ("placement", *THERE)
     assert place_of(database, "late") == ("placement", *HERE)
     assert place_of(database, "before") == ("none", None, None)
+
+
+def test_what_is_secret_is_stored_as_such_and_no_fix_of_it_is_remembered(database, daemons, registry, context):
+    registry.area("wijk", "WK1", LIENDERT)
+    registry.area("wijk", "WK2", ISSELT)
+    registry.device("NL-1")
+    database.execute("insert into mobeye.team values ('noord')")
+    database.execute("select mobeye.device_place('NL-1', %s, %s, now() - interval '1 day', team => 'noord', secret => true)", *HERE)
+    daemon = daemons(database.ingest, more=BOUNDS + RULES).start()
+    dealer = Dealer(context, daemon.address())
+    fix = {"type": "Point", "coordinates": list(ELSEWHERE), "accuracy_m": 7}
+    dealer.ask(alert("fix", device="NL-1", location=fix))
+    dealer.ask(alert("placed", device="NL-1"))
+    dealer.ask({**alert("arm", device="NL-1"), "data": {"device": "NL-1", "kind": "arm"}})
+    database.wait_stored(3)
+    rows = database.rows("select event_id, a.secret, a.team, wijk_code, a.placement_id is not null, areas from mobeye.alert a "
+                         "order by journal_seq")
+    assert rows == [(name, True, "noord", "WK1", True, None) for name in ("fix", "placed", "arm")]
+    rows = database.rows("select i.secret, i.secret_team, i.cell = p.cell, i.areas from mobeye.incident i "
+                         "join mobeye.placement p using (placement_id)")
+    assert rows == [(True, "noord", True, ["wijk:WK1"])]
+    daemon.wait_metric("journal_pending", 0)
+    database.execute("select mobeye.device_retrieve('NL-1')")
+    registry.wait_read(daemon)
+    dealer.ask(alert("afterwards", device="NL-1"))
+    database.wait_stored(4)
+    assert place_of(database, "afterwards") == ("none", None, None)
+    assert database.value("select count(*) from mobeye.device_status where fix is not null") == 0
+
+
+def test_an_alert_without_incident_and_team_is_stored_with_its_areas(database, daemons, registry, context):
+    registry.area("wijk", "WK1", LIENDERT)
+    registry.area("beat", "B7", LIENDERT)
+    registry.device("NL-1")
+    registry.place("NL-1", HERE)
+    daemon = daemons(database.ingest, more=BOUNDS).start()
+    Dealer(context, daemon.address()).ask({**alert("arm"), "data": {"device": "NL-1", "kind": "arm"}})
+    database.wait_stored(1)
+    assert database.rows("select secret, team, areas from mobeye.alert") == [(False, None, ["beat:B7", "wijk:WK1"])]
 
 
 def test_a_plausible_fix_comes_first_and_holds_for_later_alerts_of_the_device(database, daemons, registry, context):

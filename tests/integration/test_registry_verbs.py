@@ -45,6 +45,9 @@ class Registry:
     def query(self, sql):
         return self.database.rows(sql)
 
+    def add_team(self, team):
+        self.done("teams", "import", "-", stdin=f"team,layer,code\n{team},,\n")
+
     def state(self):
         return self.query("select name, value from mobeye.counter order by 1")
 
@@ -139,7 +142,7 @@ def test_areas_say_what_is_wrong_with_the_command_line(registry):
 
 
 def test_devices_are_imported_and_again_change_nothing(registry):
-    registry.done("teams", "import", registry.file("team,layer,code\nnoord,,\n", "teams.csv"))
+    registry.add_team("noord")
     file = registry.file(b"\xef\xbb\xbf" + DEVICES.replace("\n", "\r\n").encode())
     counts, complaints = registry.done("devices", "import", file)
     assert complaints == ""
@@ -159,6 +162,7 @@ def test_devices_are_imported_and_again_change_nothing(registry):
 
 
 def test_rd_new_becomes_degrees(registry):
+    registry.add_team("noord")
     registry.done("devices", "import", registry.file(DEVICES))
     metres = registry.query(f"select st_distance(geom::geography, st_makepoint({CHECK_POINT[0]}, {CHECK_POINT[1]})::geography)"
                             " from mobeye.placement where address = 'Straat 2'")
@@ -228,10 +232,14 @@ def test_semicolons_and_an_unknown_column_are_told(registry):
 
 
 def test_a_device_is_placed_retrieved_and_shown(registry):
+    registry.add_team("noord")
     registry.done("devices", "import", registry.file(DEVICES))
+    assert 'team "oost" does not exist' in registry.refused("device", "place", "NL-2", "--at", "5.38421,52.19634",
+                                                            "--team", "oost")[0]
+    registry.add_team("oost")
     placed, complaints = registry.done("device", "place", "NL-2", "--at", "5.38421,52.19634", "--address", "Straat 3",
                                        "--team", "oost", "--secret", "--from", "2026-01-01T00:00:00+01:00")
-    assert 'there is no team "oost" yet' in complaints
+    assert complaints == ""
     shown, _ = registry.done("device", "show", "NL-2")
     assert shown["device"]["state"] == "placed"
     assert shown["placements"] == [{"placement_id": placed[0]["placement_id"], "placed_from": "2025-12-31T23:00:00Z",
@@ -253,18 +261,24 @@ def test_unknown_senders_are_listed(registry):
                    " 'motion') returning 1")
     listed, _ = registry.done("devices", "unknown")
     assert [(row["device_id"], row["kind"], row["endpoint"]) for row in listed] == [("dc09:AB12/1", "motion", "portal")]
+    registry.add_team("noord")
     registry.done("devices", "import", registry.file(DEVICES))
     assert registry.done("devices", "unknown")[0] == []
 
 
 def test_people_and_teams(registry):
-    people = "login,name,team\njan,Jan,noord\nmobeye_ingest,Ien,\n"
+    people = "login,name,team\njan,Jan,noord\nmobeye_ingest,Ien,*\nkim,Kim,\n"
+    complaints = registry.refused("people", "import", "-", stdin=people)
+    assert '-:2: team: "noord" does not exist (mobeyectl teams import brings teams in)' in complaints
+    registry.add_team("noord")
     counts, complaints = registry.done("people", "import", "-", stdin=people)
-    assert counts == [{"people": 2, "stored": 2}]
+    assert counts == [{"people": 3, "stored": 3}]
+    assert registry.query("select login, team, all_teams from mobeye.person order by 1") == [
+        ("jan", "noord", False), ("kim", None, False), ("mobeye_ingest", None, True)]
+    assert '-:4: warning: team: is empty, so "kim" sees no incidents (* for those of all teams)' in complaints
     assert '-:2: warning: login: there is no database login "jan"' in complaints
-    assert '-:2: warning: team: "noord" is made' in complaints
     assert "-:3" not in complaints
-    assert registry.done("people", "import", "-", stdin=people)[0] == [{"people": 2, "stored": 0}]
+    assert registry.done("people", "import", "-", stdin=people)[0] == [{"people": 3, "stored": 0}]
     counts, complaints = registry.done("teams", "import", "-", stdin="team,layer,code\nnoord,wijk,A\nzuid,,\n")
     assert counts == [{"teams": 2, "made": 1, "areas_added": 1, "areas_removed": 0}]
     assert "-:2: warning: code: there is no area A in layer wijk yet" in complaints
@@ -283,6 +297,8 @@ def test_bad_people_and_teams_are_named_by_line(registry):
 
 
 def test_a_member_of_mobeye_registry_imports_devices_and_areas_and_no_people(registry, database):
+    registry.add_team("noord")
+
     def run(*arguments, stdin):
         return subprocess.run([MOBEYECTL, *arguments, "--db", f"{database.conninfo} options='-c role=mobeye_registry'"],
                               input=stdin, capture_output=True, text=True, timeout=120)

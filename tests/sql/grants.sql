@@ -31,6 +31,7 @@ insert into may_call values
     ('verify(bigint, text)', '{mobeye_patrol}'), ('note(bigint, text)', '{mobeye_patrol}'), ('link(bigint, text, text)', '{mobeye_patrol}'),
     ('claim_next(text, text)', '{mobeye_patrol}'), ('mute(text, timestamptz, text)', '{mobeye_patrol}'),
     ('mute_area(text, text, timestamptz, text)', '{mobeye_patrol}'), ('unmute(bigint)', '{mobeye_patrol}'),
+    ('alerts_of(text, timestamptz, timestamptz)', '{mobeye_patrol}'),
     ('history_at(float8, float8, integer)', '{mobeye_patrol,mobeye_auditor}'),
     ('incidents_geojson(float8, float8, float8, float8)', '{mobeye_patrol,mobeye_auditor}'),
     ('open_incident(bigint, text)', '{mobeye_patrol,mobeye_auditor}'), ('api_version()', '{mobeye_patrol,mobeye_auditor,mobeye_registry}');
@@ -51,9 +52,9 @@ select ok(not has_schema_privilege(role, 'mobeye', 'usage'), role || ' has nothi
   from unnest(array['mobeye_patrol', 'mobeye_auditor', 't_niemand']) as role;
 select throws_ok(format('select as_login(%L, %L)', login, 'select mobeye.' || call), '42501', null, format('%s: mobeye.%s', login, call))
   from unnest(array['t_jan', 't_anna', 't_niemand', 'mobeye_ingest', 't_rik']) as login,
-       unnest(array['step(1, ''close'', null)', 'remember(1, ''x'')', 'note_change(1, ''note'')', 'mute_add(''x'', null, now(), ''x'')', 'alerts_of(1, ''x'', true)']) as call;
+       unnest(array['step(1, ''close'', null)', 'remember(1, ''x'')', 'note_change(1, ''note'')', 'mute_add(''x'', null, now(), ''x'')', 'alerts_of(1, null)']) as call;
 select throws_ok(format('select as_login(''t_jan'', %L)', 'select mobeye.' || call), '42501', null, 'not by name: ' || call)
-  from unnest(array['viewer()', 'cell(null)', 'alert_hidden(null, null, null, null)']) as call;
+  from unnest(array['viewer()', 'cell(null)', 'secret_is_theirs(null, null, null)']) as call;
 
 select * from finish();
 rollback;

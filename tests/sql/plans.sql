@@ -37,7 +37,11 @@ select matches(plan_of(query, login), '(Scan (Backward )?using|Bitmap Index Scan
 select doesnt_match(plan_of(query, login), 'Seq Scan on (incident|change|incident_history) ', format('%s reads no table whole for %s', what, login))
   from wanted, unnest(array['postgres', 't_jan', 't_anna']) as login;
 select doesnt_match(plan_of(query), 'Sort Key: change', 'changes come in order') from wanted where what = 'changes after N';
-select matches(plan_of('select * from patrol.alerts where device_id = ''x'' and occurred_at > now()'), 'device_id_occurred_at_idx', 'the owner finds the alerts of a device');
+select matches(plan_of('select * from mobeye.alert_seen where device_id = ''x'' and occurred_at > now()'), 'device_id_occurred_at_idx', 'alerts_of() finds the alerts of a device');
+select matches(plan_of('select * from patrol.alerts order by received_at desc limit 5', login), 'Limit.*Scan Backward using alert_[a-z0-9_]*received_at', 'the newest alerts go by an index for ' || login)
+  from unnest(array['postgres', 't_jan', 't_anna']) as login;
+select doesnt_match(plan_of('select * from patrol.alerts order by received_at desc limit 5', login), '->  Sort', 'and need no sort for ' || login)
+  from unnest(array['postgres', 't_jan', 't_anna']) as login;
 select matches(plan_of('select * from mobeye.incident_seen where geom && st_makeenvelope(5, 52, 5.1, 52.1, 4326)'), 'incident_geom', 'the map box and the history of a place go by place');
 
 -- A column that an index holds costs every update of it an entry in every index.

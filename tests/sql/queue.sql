@@ -114,7 +114,7 @@ select is(claim('t_jan', 'noord'), wanted, 'the team takes ' || coalesce(wanted,
   from (values ('3 free'), ('4 own'), ('6 nowhere'), ('9 reopened'), (null)) as w(wanted);
 select results_eq($$select name, assigned_to, team, status from mobeye.incident join made on id = incident_id where name in ('3 free', '6 nowhere') order by 1$$,
                   $$values ('3 free', 'wagen 1', 'noord', 'assigned'), ('6 nowhere', 'wagen 1', 'noord', 'assigned')$$, 'and has it then');
-select is(claim('t_fee', 'zuid'), '2 other', 'who is of no team takes for any');
+select is(claim('t_fee', 'zuid'), '2 other', 'a control room takes for any');
 select throws_ok($$select claim('t_jan', 'zuid')$$, '42501', null, 'nobody takes for another team');
 select throws_ok($$select patrol.claim_next('nord', 'x')$$, '22023', null, 'nor for one that is not there');
 select throws_like($$select patrol.claim_next('nord', 'x')$$, 'there is no team "nord"', 'and says so');

@@ -14,7 +14,7 @@ CALLS = (
     "mobeye.announce('{}', '{}')",
     "mobeye.note_devices('{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')",
     f"mobeye.keep_rules('{KEY}1', 'rules: []', 'amersfoort-1')",
-    f"mobeye.store_incidents('{KEY}1'" + ", '{}'" * 52 + ")",
+    f"mobeye.store_incidents('{KEY}1'" + ", '{}'" * 54 + ")",
 )
 INSIDE = ("mobeye.close_restored('{}')", "mobeye.team_of(null, null)")
 INCIDENT = (

@@ -261,11 +261,10 @@ class Placements(RegistryTest):
         self.assert_refused(psycopg.errors.InvalidParameterValue, "not degrees", f"{place}('a', null, 52)")
         self.assert_refused(psycopg.errors.InvalidParameterValue, "is none", f"{place}('a', 5, 52, now(), now())")
 
-    def test_an_unknown_team_is_a_warning(self):
-        warnings = []
-        self.registry.add_notice_handler(lambda notice: warnings.append(notice.message_primary))
-        self.call("device_place('a', 5, 52, team => 'noord')")
-        self.assertEqual(warnings, ['there is no team "noord" yet'])
+    def test_an_unknown_team_is_refused(self):
+        self.assert_refused(psycopg.errors.InvalidParameterValue, 'team "noord" does not exist',
+                            "select mobeye.device_place('a', 5, 52, team => 'noord')")
+        self.assertEqual(self.placements("a"), [])
 
     def test_retrieving_ends_what_holds(self):
         self.call("device_place('a', 5, 52, '2026-01-01Z')")

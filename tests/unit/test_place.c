@@ -215,6 +215,20 @@ Test(place, the_placement_is_told_whatever_places_the_alert)
     cr_expect_eq(alert.placement_team.len, 0);
 }
 
+Test(place, whether_the_placement_is_secret_is_noted_also_where_a_fix_places_the_alert)
+{
+    struct device device = standing();
+    struct alert alert = at(5.38421, 52.19634);
+    struct placement secret = device.placements[0];
+    secret.secret = true;
+    device.placements = &secret;
+    cr_expect_eq(place_alert(&alert, &netherlands, &device), &secret);
+    cr_expect(alert.secret && alert.location_source == LOCATION_MESSAGE);
+    alert.occurred_us = NOW + CLOCK_DAY;
+    cr_expect_null(place_alert(&alert, &netherlands, &device));
+    cr_expect(!alert.secret);
+}
+
 Test(place, a_last_fix_outside_the_bounds_of_now_places_nothing)
 {
     struct device device = seen(NOW, 12);

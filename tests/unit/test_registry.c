@@ -78,6 +78,35 @@ Test(registry, a_device_is_what_it_was_last_said_to_be)
     cr_expect_eq(registry->n_registered, 1);
 }
 
+static void put_placed(const char *id, int64_t from_us, int64_t until_us, bool secret)
+{
+    struct placement placement = {
+        .id = 1, .from_us = from_us, .until_us = until_us, .lon = 5, .lat = 52, .secret = secret};
+    registry_put(registry, &(struct registry_entry){
+                               .id = str_from(id), .registered = true, .placements = &placement, .n_placements = 1});
+}
+
+Test(registry, a_fix_that_was_taken_at_a_secret_placement_is_not_remembered)
+{
+    put_placed("a", 100, 200, true);
+    fix("a", 99, 5.1);
+    fix("a", 100, 5.2);
+    fix("a", 199, 5.3);
+    cr_expect_eq(registry_find(registry, STR("a"))->fix.lon, 5.1);
+    fix("a", 200, 5.4);
+    cr_expect_eq(registry_find(registry, STR("a"))->fix.lon, 5.4);
+}
+
+Test(registry, a_fix_is_forgotten_when_its_placement_becomes_secret)
+{
+    put_placed("a", 100, 200, false);
+    fix("a", 150, 5.2);
+    put_placed("a", 100, 200, false);
+    cr_expect_eq(registry_find(registry, STR("a"))->fix.lon, 5.2);
+    put_placed("a", 100, 200, true);
+    cr_expect_eq(registry_find(registry, STR("a"))->fix.at_us, INT64_MIN);
+}
+
 Test(registry, words_stay_when_their_devices_are_gone)
 {
     put("a", "loan");

@@ -1,0 +1,120 @@
+-- What is secret is what was stored as such, whatever becomes of the device, the placement and the team.
+\set QUIET on
+begin;
+\ir fixture.psql
+select no_plan() \g /dev/null
+select mobeye.premake_partitions() \g /dev/null
+
+-- Alerts as the daemon stores them: of a device where it stands, or stood.
+create function store(device text, event text, fix geometry default null, source text default 'placement', at timestamptz default now(), incident bigint default null)
+returns void language sql as $$
+    insert into mobeye.alert (class, occurred_at, received_at, source, event_id, instance, journal_seq, endpoint, device_id, kind, phase, drill, flags, geom,
+                              accuracy_m, location_source, incident_id, placement_id, team, secret, payload)
+    select 'alarm', at, at, '/x', event, 'i', 1, 'e', device, 'arm', 'raise', false, '{}', coalesce(fix, p.geom), 5, source, incident,
+           p.placement_id, p.team, coalesce(p.secret, false), '{}'
+      from (values (1)) one left join mobeye.placement p on p.device_id = device and p.during @> at
+$$;
+create function exact(login text, event text) returns text language sql as $$
+    select as_login(login, format('select event_id is not null from patrol.alerts where journal_seq = 1 and received_at = %L',
+                                  (select received_at from mobeye.alert where event_id = event)))
+$$;
+create function cells(login text) returns text language sql as $$
+    select as_login(login, 'select count(distinct geom) from patrol.alerts where event_id is null')
+$$;
+
+-- One cell a home: however many fixes there are.
+select store('geheim-1', 'fix ' || n, st_setsrid(st_makepoint(5.3702 + n * 0.0001, 52.1602 + n * 0.0001), 4326), 'message', now() - n * interval '1 second')
+  from generate_series(1, 40) as n \g /dev/null
+select is(cells(login), '1', login || ' sees one cell for forty fixes') from unnest(array['t_fee', 't_anna']) as login;
+select is(as_login('t_fee', 'select st_astext(geom, 6) from patrol.alerts where event_id is null limit 1'), st_astext(p.cell, 6), 'that of the placement')
+  from mobeye.placement p where device_id = 'geheim-1';
+select make(jsonb_build_object('device_id', 'geheim-1', 'team', 'noord', 'geom', 'SRID=4326;POINT(5.3742 52.1642)', 'location_source', 'message')) as far \gset
+select is(as_login('t_fee', format('select st_astext(geom, 6) from patrol.incidents where incident_id = %s', :far)), st_astext(p.cell, 6), 'an incident too')
+  from mobeye.placement p where device_id = 'geheim-1';
+select ok(as_login('t_fee', format('select exists (select from patrol.history_at(%s, %s, 5) where incident_id = %s)', st_x(p.cell), st_y(p.cell), :far))::boolean,
+          'found at its cell, though its fix lies far from it')
+  from mobeye.placement p where device_id = 'geheim-1';
+
+-- A condition on what is hidden tells nothing, not even how many rows it went through.
+create function explained(login text, device text) returns text language plpgsql as $$
+declare
+    line text;
+    plan text := '';
+begin
+    perform set_config('session_authorization', login, true);
+    for line in execute format('explain (analyze, timing off, summary off) select * from patrol.alerts where device_id = %L', device) loop
+        plan := plan || replace(line, device, 'X') || E'\n';
+    end loop;
+    perform set_config('session_authorization', 'postgres', true);
+    return plan;
+end
+$$;
+analyze mobeye.alert;
+select is(explained('t_fee', 'geheim-1'), explained('t_fee', 'geheim-X'), 'the plan of a hidden device is that of one that does not exist');
+select is(as_login('t_fee', 'select count(*) from patrol.alerts_of(''geheim-1'', now() - interval ''1 day'', now() + interval ''1 day'')'), '0', 'nor does the function tell');
+select is(as_login('t_jan', 'select count(*) from patrol.alerts_of(''geheim-1'', now() - interval ''1 day'', now() + interval ''1 day'')'), '40', 'but to its team');
+
+-- Retrieved, moved from an earlier time, renamed, its device deleted: it stays as it was stored.
+select store('geheim-1', 'before', at => now() - interval '1 hour') \g /dev/null
+select as_login('t_rik', 'select mobeye.device_retrieve(''geheim-1'')') \g /dev/null
+select is(exact('t_fee', 'before'), 'false', 'retrieved');
+select is(exact('t_jan', 'before'), 'true', 'and its team still sees it');
+select throws_ok($$select as_login('t_rik', 'delete from mobeye.placement where device_id = ''geheim-1'' returning 1')$$, '55006', null, 'a placement that incidents name is not deleted');
+select throws_ok($$select as_login('t_rik', 'delete from mobeye.device where device_id = ''geheim-1'' returning 1')$$, '55006', null, 'nor with its device');
+select as_login('t_rik', 'update mobeye.device set device_id = ''anders-1'' where device_id = ''geheim-1'' returning 1') \g /dev/null
+select is(exact('t_fee', 'before'), 'false', 'renamed');
+select is(as_login('t_fee', format('select coarse from patrol.incidents where incident_id = %s', :far)), 'true', 'its incident as well');
+delete from mobeye.device where device_id = 'anders-1';
+select is(exact('t_fee', 'before'), 'false', 'deleted by the owner');
+select is(as_login('t_fee', 'select count(geom) from patrol.alerts where event_id is null'), '0', 'and then there is no place to show at all');
+
+-- What becomes secret later makes stored ones secret, under the earlier name too, and places that came from it.
+select store('open-1', 'o1'), store('open-1', 'o2', at => now() - interval '2500 ms', incident => make()) \g /dev/null
+select as_login('t_rik', 'update mobeye.device set device_id = ''open-2'' where device_id = ''open-1'' returning 1') \g /dev/null
+select store('open-2', 'o3', at => now() - interval '1500 ms') \g /dev/null
+insert into mobeye.device_status values ('open-2', true, now(), now(), now(), 'e', '/x', 'arm', null, null, 'SRID=4326;POINT(5.3601 52.1501)', 5, now());
+select is(exact('t_fee', event), 'true', event || ' is plain') from unnest(array['o1', 'o2', 'o3']) as event;
+select as_login('t_rik', 'update mobeye.placement set secret = true where device_id = ''open-2'' returning 1') \g /dev/null
+select is(exact('t_fee', event), 'false', event || ' has become secret') from unnest(array['o1', 'o2', 'o3']) as event;
+select is(exact('t_jan', event), 'true', 'not to its team') from unnest(array['o1', 'o2', 'o3']) as event;
+select is((select bool_and(i.secret and secret_team = 'noord' and cell is not null) from mobeye.incident i join mobeye.alert using (incident_id) where event_id = 'o2'), true, 'and its incident');
+select is((select fix from mobeye.device_status where device_id = 'open-2'), null, 'the last fix is forgotten');
+
+-- The other way takes the owner.
+select as_login('t_rik', 'update mobeye.placement set secret = false where device_id = ''open-2'' returning 1') \g /dev/null
+select is(exact('t_fee', 'o2'), 'false', 'a placement that is secret no longer reveals nothing that was stored');
+select throws_ok(format($$select as_login(%L, 'select mobeye.reveal(1, ''x'')')$$, login), '42501', null, login || ' reveals nothing') from unnest(array['t_rik', 't_jan', 't_anna', 'mobeye_ingest']) as login;
+select incident_id as revealed from mobeye.alert where event_id = 'o2' \gset
+select throws_ok(format('select mobeye.reveal(%s, ''  '')', :revealed), '22023', null, 'not without a reason');
+select as_login('t_baas', format('select mobeye.reveal(%s, ''verhuisd, zaak 12'')', :revealed)) \g /dev/null
+select is(exact('t_fee', 'o2'), 'true', 'the owner does');
+select is(exact('t_fee', 'o1'), 'false', 'of that incident alone');
+select results_eq(format('select actor, action, note from mobeye.incident_history where incident_id = %s and action = ''reveal''', :revealed),
+                  $$values ('t_baas', 'reveal', 'verhuisd, zaak 12')$$, 'and it is recorded');
+
+-- Alerts without an incident belong to their placement's team, else to their areas of every layer.
+insert into mobeye.team_area values ('zuid', 'beat', 'B7');
+insert into mobeye.alert (class, occurred_at, received_at, source, event_id, instance, journal_seq, endpoint, device_id, kind, phase, drill, flags, location_source, team, areas, payload)
+select 'alarm', now(), now() + n * interval '1 ms', '/x', name, 'i', 2, 'e', 'd', 'arm', 'raise', false, '{}', 'none', team, areas, '{}'
+  from (values (1, 'of noord', 'noord', null::text[]), (2, 'in the beat', null, '{beat:B7}'), (3, 'in noord''s wijk', null, '{beat:B9,wijk:WK1}'), (4, 'nowhere', null, '{wijk:WK9}'))
+       as v(n, name, team, areas);
+select is(as_login(login, 'select string_agg(event_id, '', '' order by received_at) from patrol.alerts where journal_seq = 2'), wanted, login || ' sees alerts without an incident')
+  from (values ('t_jan', 'of noord, in noord''s wijk, nowhere'), ('t_piet', 'in the beat, nowhere'), ('t_fee', 'of noord, in the beat, in noord''s wijk, nowhere'),
+               ('t_gast', null), ('t_leeg', null)) as w(login, wanted);
+
+-- Teams: a rename is one act; a team that is gone is none.
+select make('{"team": "noord"}') as ours \gset
+update mobeye.team set team = 'noordwest' where team = 'noord';
+select is(as_login('t_jan', format('select team from patrol.incidents where incident_id = %s', :ours)), 'noordwest', 'a renamed team keeps its incidents');
+select is(exact('t_jan', 'o1'), 'true', 'and its secrets');
+select is(as_login('t_jan', 'select string_agg(event_id, '', '') from patrol.alerts where event_id = ''of noord'''), 'of noord', 'and its alerts');
+select is((select team from mobeye.placement where device_id = 'open-2'), 'noordwest', 'and its placements');
+select throws_ok($$select as_login('t_rik', 'update mobeye.placement set team = ''nord'' where device_id = ''open-2'' returning 1')$$, '23503', null, 'a team that does not exist has no placement');
+delete from mobeye.team where team = 'noordwest';
+select is(as_login('t_jan', 'select count(*) from patrol.incidents'), '0', 'whose team is gone sees nothing');
+select is(as_login('t_jan', 'select count(*) from patrol.' || view), '0', 'nor ' || view) from unnest(array['alerts', 'queue', 'changes', 'incident_history', 'devices']) as view;
+select is((select team from mobeye.incident where incident_id = :ours), null, 'and its incidents are nobody''s');
+select is(exact('t_fee', 'o1'), 'false', 'what was its secret stays secret');
+
+select * from finish();
+rollback;
