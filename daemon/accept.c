@@ -148,6 +148,7 @@ static bool on_cloudevent(struct accept *a, struct endpoint *endpoint, const str
     alert.endpoint = str_from(intake_of(a, endpoint)->counters->name);
     records_clear(&a->records);
     records_add(&a->records, &alert);
+    a->records.share = admit_share(&a->admit, client);
     return take(a, endpoint, &message->peer, alert.event_id, STR(""));
 }
 
@@ -189,6 +190,7 @@ static bool on_panel_frame(struct accept *a, struct endpoint *endpoint, const st
     }
     records_clear(&a->records);
     panel_records(a->panel, &frame, str_from(intake->counters->name), now_us, &a->records);
+    a->records.share = admit_share(&a->admit, client);
     intake->counters->received_total += a->records.n - 1;
     return take(a, endpoint, peer, frame.frame.seq, panel_reply(a->panel, &frame, DC09_SAY_ACK, now_us));
 }
@@ -368,6 +370,7 @@ static int apply_conf(struct accept *a, const struct conf *conf, struct err *err
         return -1;
     }
     know_intakes(a, &keys);
+    admit_configure(&a->admit, conf);
     return 0;
 }
 
@@ -407,6 +410,7 @@ void accept_free(struct accept **accept)
     decoder_free(&a->decoder);
     panel_free(&a->panel);
     intake_free_all(&a->intakes);
+    admit_free(&a->admit);
     buf_free(&a->records.bytes);
     buf_free(&a->answers.queue.bytes);
     free(a);

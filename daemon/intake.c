@@ -11,6 +11,7 @@
 void records_clear(struct records *records)
 {
     records->bytes.len = records->n = records->shared_offset = records->shared_bytes = 0;
+    records->share = NULL;
 }
 
 void records_add(struct records *records, const struct alert *alert)

@@ -15,11 +15,13 @@
 
 /* The records of one message on their way into the journal: one of CloudEvents, one an event of DC-09. {0} is none.
  * Free it with buf_free(&records.bytes). */
+struct share; /* share.h */
 struct records {
     struct buf bytes; /* one behind the other */
     size_t n;
     size_t len[JOURNAL_MESSAGE_RECORDS];
     size_t shared_offset, shared_bytes; /* as of struct journal_message */
+    struct share *share;                /* of the client who sent it; NULL: on no list */
 };
 
 void records_clear(struct records *records);

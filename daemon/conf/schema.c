@@ -106,7 +106,8 @@ static const struct schema_key keys[] = {
      .about = "Where the segments are; one daemon has it to itself."},
     {.path = "journal.max_size", .type = SCHEMA_SIZE, .min = 256 * KIB, .max = 1024 * TIB, .fallback = "4GiB",
      CONF(journal.max_size_bytes),
-     .about = "The most that all segments take; full of alerts not yet in the database, senders get RETRY."},
+     .about = "The most that all segments take; full of alerts not yet in the database, senders get RETRY; one of "
+              "several listed clients does at half of it."},
     {.path = "journal.keep", .type = SCHEMA_DURATION, .min = 0, .max = 3650 * DAY, .fallback = "24h",
      CONF(journal.keep_us),
      .about = "How long segments stay once they are in the database, as far as max_size allows."},
