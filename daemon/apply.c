@@ -16,6 +16,11 @@
 
 #define BATCH_BYTES (4 * 1024 * 1024)
 #define BATCHES     3 /* one in its transaction, one encoded, one being read */
+/* After a failed read of the journal: the pause before the next, which doubles, and how long until its segment is given
+ * up. That takes longer than the loss of one path to a disk lasts, and others wait behind it. */
+#define READ_PAUSE_LEAST_US (100 * CLOCK_MS)
+#define READ_PAUSE_MOST_US  (5 * CLOCK_SECOND)
+#define SALVAGE_AFTER_US    (20 * CLOCK_SECOND)
 
 struct apply {
     struct loop *loop;
@@ -27,7 +32,7 @@ struct apply {
     struct writer *writer;
     struct atlas *atlas;
     struct enrich *enrich;
-    struct event feed_due;  /* the end of database.batch_wait */
+    struct event feed_due;  /* the end of database.batch_wait, or of read_pause_us */
     int64_t feed_since_us;  /* monotonic: when records began to wait for a batch; 0: none wait */
     uint64_t submitted_seq; /* the last record that the writer was given */
     uint64_t stored_seq;    /* the last record that is in the database, as far as known */
@@ -39,10 +44,14 @@ struct apply {
     bool renewed;        /* the journal has a UUID that the database has never seen */
     uint64_t oldest_seq; /* the record whose receipt oldest_us is */
     int64_t oldest_us;
+    int64_t submitted_us; /* receipt of the last record that the writer was given and that could be read; 0: none was */
     struct batch *spare[BATCHES];
     size_t n_spare;
     bool database_up;
     struct complaint unreadable;
+    int64_t unreadable_since_us; /* monotonic: the first of the failed reads; 0: the last one went well */
+    int64_t read_pause_us;       /* after the last of them */
+    bool read_pauses;            /* nothing is read until feed_due */
 };
 
 static void unpack(struct batch_row *row)
@@ -65,8 +74,10 @@ static void enrich(struct apply *a, struct batch *batch)
     enrich_begin(a->enrich, &around, batch);
     for (size_t i = 0; i < batch->n; i++) {
         unpack(&batch->rows[i]);
-        if (!batch->rows[i].unreadable)
-            enrich_alert(a->enrich, &batch->rows[i].alert);
+        if (batch->rows[i].unreadable)
+            continue;
+        enrich_alert(a->enrich, &batch->rows[i].alert);
+        a->submitted_us = batch->rows[i].alert.received_us;
     }
 }
 
@@ -85,6 +96,35 @@ static bool has_surroundings(const struct apply *a)
            (atlas_registry(a->atlas)->version >= a->stale_registry && atlas_areas_version(a->atlas) >= a->stale_areas);
 }
 
+/* The segment that cannot be read is given up, as at the start. false: it is not. */
+static bool salvage(struct apply *a)
+{
+    struct err err;
+    struct journal_recovery found;
+    if (journal_salvage(a->journal, a->submitted_seq + 1, loop_wall_us(a->loop), &found, &err) != 0) {
+        log_complain(&a->unreadable, loop_mono_us(a->loop), LOG_LEVEL_ERROR, "journal", "%s; trying again", err.text);
+        return false;
+    }
+    a->metrics->journal_damaged_total += found.damaged;
+    a->calls.salvaged(a->ctx, &found);
+    return true;
+}
+
+static void on_read_failed(struct apply *a, const struct err *err)
+{
+    int64_t now_us = loop_mono_us(a->loop), pause_us = 2 * a->read_pause_us;
+    if (a->unreadable_since_us == 0) {
+        a->unreadable_since_us = now_us;
+        pause_us = READ_PAUSE_LEAST_US;
+    }
+    a->metrics->journal_read_failures_total++;
+    log_complain(&a->unreadable, now_us, LOG_LEVEL_ERROR, "journal", "%s; trying again", err->text);
+    a->read_pause_us = pause_us < READ_PAUSE_MOST_US ? pause_us : READ_PAUSE_MOST_US;
+    bool salvaged = now_us - a->unreadable_since_us >= SALVAGE_AFTER_US && salvage(a);
+    a->read_pauses = true;
+    loop_arm(&a->feed_due, salvaged ? 0 : a->read_pause_us);
+}
+
 /* Reads the next batch and hands it on. false: there is nothing to hand on now. */
 static bool submit_next(struct apply *a)
 {
@@ -96,9 +136,11 @@ static bool submit_next(struct apply *a)
     if (settled && a->stale_seq - a->submitted_seq < max)
         max = a->stale_seq - a->submitted_seq;
     if (journal_read(a->journal, a->submitted_seq + 1, max, BATCH_BYTES, batch, &err) != 0) {
-        log_complain(&a->unreadable, loop_mono_us(a->loop), LOG_LEVEL_ERROR, "journal", "%s; trying again", err.text);
+        on_read_failed(a, &err);
         return false;
     }
+    a->unreadable_since_us = 0;
+    log_recover(&a->unreadable, "journal", "is read again");
     if (batch->n == 0)
         return false;
     a->n_spare--;
@@ -118,7 +160,7 @@ static bool submit_next(struct apply *a)
  */
 static void feed(struct apply *a)
 {
-    while (a->n_spare > 0 && writer_wants(a->writer) && has_surroundings(a)) {
+    while (!a->read_pauses && a->n_spare > 0 && writer_wants(a->writer) && has_surroundings(a)) {
         uint64_t waiting = journal_synced_seq(a->journal) - a->submitted_seq;
         if (waiting == 0) {
             a->feed_since_us = 0;
@@ -143,7 +185,9 @@ static void on_feed_due(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
-    feed(arg);
+    struct apply *a = arg;
+    a->read_pauses = false;
+    feed(a);
 }
 
 /* Moves the mark between what is stored and what waits, in either direction, and keeps the books. */
@@ -363,8 +407,9 @@ void apply_keep(struct apply *a)
     journal_stored(a->journal, a->stored_seq, loop_wall_us(a->loop));
 }
 
-/* When the oldest alert that waits was received, 0: none waits or it cannot be read. Read once for each: looking it up
- * takes the journal's reader away from where the next batch begins. */
+/* When the oldest alert that waits was received, 0: none waits. Where it cannot be read, when the one before it
+ * was: not later than that. Read once for each: looking it up takes the journal's reader away from where the next
+ * batch begins. */
 static int64_t oldest_waiting_us(struct apply *a)
 {
     if (a->stored_seq == journal_synced_seq(a->journal))
@@ -373,7 +418,7 @@ static int64_t oldest_waiting_us(struct apply *a)
         return a->oldest_us;
     struct batch *one = batch_new(1);
     struct alert alert;
-    int64_t received_us = 0;
+    int64_t received_us = a->submitted_us;
     if (journal_read(a->journal, a->stored_seq + 1, 1, RECORD_MAX, one, NULL) == 0 && one->n == 1 &&
         !one->rows[0].unreadable && record_unpack(one->rows[0].record, &alert, NULL) == 0)
         received_us = alert.received_us;

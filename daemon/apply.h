@@ -15,6 +15,8 @@ struct apply;
 struct apply_calls {
     void (*stored)(void *ctx);                        /* more is stored: the journal may have room again */
     void (*failed)(void *ctx, const struct err *err); /* the journal cannot be written */
+    /* A segment that could not be read for long was given up; what was found is not counted by the caller. */
+    void (*salvaged)(void *ctx, const struct journal_recovery *found);
 };
 
 /* Begins to connect to the database. conf must live until the next apply_reload() or apply_free(). */

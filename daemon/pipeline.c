@@ -61,6 +61,20 @@ static void on_stored(void *ctx)
     accept_room(p->accept);
 }
 
+static void on_salvaged(void *ctx, const struct journal_recovery *found)
+{
+    struct pipeline *p = ctx;
+    log_error("journal",
+              "a segment cannot be read and is given up: %" PRIu64 " of its records do not check and go to quarantine, "
+              "the others are delivered",
+              found->damaged);
+    if (*found->set_aside)
+        log_error("journal", "copies of what is damaged are in %s/%s", p->conf->journal.directory, found->set_aside);
+    if (found->unsaved_bytes > 0)
+        log_error("journal", "%" PRIu64 " damaged bytes could not be copied there (no room on the disk)",
+                  found->unsaved_bytes);
+}
+
 static void on_report(void *ctx, struct upkeep_report *ret)
 {
     struct pipeline *p = ctx;
@@ -222,7 +236,7 @@ int pipeline_check(const struct conf *conf, struct buf *out)
 struct pipeline *pipeline_new(struct loop *loop, struct metrics *metrics, struct conf **conf, struct err *err)
 {
     static const struct accept_calls accept_calls = {.synced = on_synced, .failed = on_failed};
-    static const struct apply_calls apply_calls = {.stored = on_stored, .failed = on_failed};
+    static const struct apply_calls apply_calls = {.stored = on_stored, .failed = on_failed, .salvaged = on_salvaged};
     static const struct upkeep_calls upkeep_calls = {.report = on_report, .silent = on_silent};
     struct pipeline *p = mem_zalloc(sizeof(*p));
     p->loop = loop;

@@ -338,7 +338,7 @@ int journal_append_message(struct journal *journal, const struct journal_message
     if (!fits(journal, length_with(journal, message)) && append_flush(journal, err) != 0)
         return -1;
     uint64_t length = length_with(journal, message);
-    if (!fits(journal, length)) {
+    if (!fits(journal, length) || (journal->count == 0 && journal_last(journal)->unreadable)) {
         int rc = append_rotate(journal, length, wall_us, false, err);
         if (rc != JOURNAL_APPENDED)
             return rc;

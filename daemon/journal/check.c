@@ -285,28 +285,50 @@ static int walk_segment(struct walk *walk, struct err *err)
     return rc < 0 ? -1 : check_remainder(walk, err);
 }
 
+/* -1 with err; with errno where the file cannot be opened, else 0 in it. */
+static int walk_file(struct walk *walk, int dir_fd, struct err *err)
+{
+    char name[SEGMENT_NAME_SIZE];
+    segment_name(walk->segment->seq, name);
+    walk->fd = openat(dir_fd, name, (walk->check->mend ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+    if (walk->fd < 0) {
+        int error = errno;
+        err_set(err, "segment %s: cannot be opened: %s", name, strerror(error));
+        errno = error;
+        return -1;
+    }
+    walk->window.salvage = true;
+    window_reset(&walk->window, walk->fd);
+    int rc = walk_segment(walk, err);
+    walk->segment->unreadable = walk->window.salvaged;
+    window_free(&walk->window);
+    frame_view_free(&walk->view);
+    buf_free(&walk->marked);
+    close(walk->fd);
+    errno = 0;
+    return rc;
+}
+
 /* 1: checked, 0: it is gone, -1 with err. */
 static int check_segment(struct check *check, struct chain *chain, size_t i, int dir_fd, struct err *err)
 {
-    char name[SEGMENT_NAME_SIZE];
     struct walk walk = {.check = check, .segment = &chain->segments[i], .tail = UINT32_MAX};
     walk.last = i + 1 == chain->n;
     walk.next_seq = walk.last ? 0 : chain->segments[i + 1].seq;
-    segment_name(walk.segment->seq, name);
-    walk.fd = openat(dir_fd, name, (check->mend ? O_RDWR : O_RDONLY) | O_CLOEXEC);
-    if (walk.fd < 0 && errno == ENOENT)
-        return 0;
-    if (walk.fd < 0)
-        return err_set(err, "segment %s: cannot be opened: %s", name, strerror(errno));
     walk.limit = walk.segment->bytes;
-    walk.window.salvage = true;
-    window_reset(&walk.window, walk.fd);
-    int rc = walk_segment(&walk, err);
-    window_free(&walk.window);
-    frame_view_free(&walk.view);
-    buf_free(&walk.marked);
-    close(walk.fd);
-    return rc == 0 ? 1 : -1;
+    int rc = walk_file(&walk, dir_fd, err);
+    if (rc != 0)
+        return errno == ENOENT ? 0 : -1;
+    return 1;
+}
+
+int check_synced(struct check *check, const struct segment *segment, int dir_fd, struct err *err)
+{
+    struct segment copy = {.seq = segment->seq, .nonce = segment->nonce, .bytes = segment->bytes};
+    struct walk walk = {.check = check, .segment = &copy, .tail = UINT32_MAX};
+    walk.next_seq = segment->next_seq;
+    walk.limit = segment->used;
+    return walk_file(&walk, dir_fd, err);
 }
 
 int check_chain(struct check *check, struct chain *chain, int dir_fd, struct err *err)

@@ -47,4 +47,8 @@ struct check {
  * again with the next recovery). */
 int check_chain(struct check *check, struct chain *chain, int dir_fd, struct err *err);
 
+/* Checks one segment of a journal that is open: all of it below `used` was synced, and its fields are known. Without
+ * `mend`. -1: it cannot be opened, with errno. */
+int check_synced(struct check *check, const struct segment *segment, int dir_fd, struct err *err);
+
 #endif

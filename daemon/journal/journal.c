@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
@@ -248,6 +249,19 @@ int journal_read(struct journal *journal, uint64_t from_seq, size_t max_records,
                  struct err *err)
 {
     return reader_read(&journal->reader, &journal->chain, from_seq, max_records, max_bytes, batch, err);
+}
+
+int journal_salvage(struct journal *journal, uint64_t seq, int64_t wall_us, struct journal_recovery *ret_found,
+                    struct err *err)
+{
+    const struct segment *found = chain_find(&journal->chain, seq);
+    *ret_found = (struct journal_recovery){0};
+    if (!found)
+        return err_set(err, "no segment holds %" PRIu64, seq);
+    if (recovery_salvage(journal->dir_fd, found, seq, wall_us, ret_found, err) != 0)
+        return -1;
+    journal->chain.segments[found - journal->chain.segments].unreadable = true;
+    return 0;
 }
 
 /* What stays in a segment that never fills would stay for ever. */

@@ -127,6 +127,13 @@ int journal_new_uuid(struct journal *journal, struct err *err);
 int journal_read(struct journal *journal, uint64_t from_seq, size_t max_records, size_t max_bytes, struct batch *batch,
                  struct err *err);
 
+/* Gives up the segment that holds seq, or comes next, after journal_read() has failed for long: what still checks in it
+ * will be read, the rest comes as unreadable rows; copies of the damaged bytes are set aside, as far as the disk gives
+ * them, and ret_found counts them. Takes as long as reading a segment. Nothing in the file is changed, and nothing more
+ * is appended to it. -1 with err: nothing was given up, since it is not the disk that fails. */
+int journal_salvage(struct journal *journal, uint64_t seq, int64_t wall_us, struct journal_recovery *ret_found,
+                    struct err *err);
+
 /* Everything up to seq is in the database: segments before it may be removed, by keep and max_size. May move
  * backwards, when the database was restored. Frees what is due at wall_us; called at least once a minute. */
 void journal_stored(struct journal *journal, uint64_t seq, int64_t wall_us);

@@ -35,6 +35,7 @@ static int open_segment(struct reader *reader, const struct segment *segment, st
         return err_set(err, "segment %s: cannot be opened: %s", name, strerror(errno));
     reader->nonce = segment->nonce;
     reader->offset = 0;
+    reader->window.salvage = segment->unreadable;
     window_reset(&reader->window, reader->fd);
     return 0;
 }
@@ -108,12 +109,21 @@ static int advance(struct reader *reader, const struct chain *chain, struct err 
 {
     const struct segment *segment;
     while ((segment = chain_find(chain, reader->next_seq))) {
-        if ((reader->fd < 0 || reader->nonce != segment->nonce) && open_segment(reader, segment, err) != 0)
+        bool opened = reader->fd >= 0 && reader->nonce == segment->nonce;
+        if (!opened && open_segment(reader, segment, err) != 0 && !segment->unreadable)
             return -1;
         if (reader->next_seq < segment->seq)
             reader->next_seq = segment->seq;
+        if (reader->fd < 0) {
+            lose(reader, 0, 0, segment->next_seq);
+            return 1;
+        }
         int rc = next_frame(reader, segment, err);
-        if (rc != 0)
+        if (rc < 0) {
+            char name[SEGMENT_NAME_SIZE];
+            return err_prefix(err, "segment %s", segment_name(segment->seq, name));
+        }
+        if (rc > 0)
             return rc;
         reader->next_seq = segment->next_seq;
     }

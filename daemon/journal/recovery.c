@@ -41,7 +41,7 @@ static void move_strangers(struct keeper *keeper, const struct chain *chain)
 /* The page cache may show a last frame that a failed sync or a dying machine never brought to the disk. */
 static int rewrite_tail(int fd, const struct frame_header *tail, struct err *err)
 {
-    struct window window = {0};
+    struct window window = {.salvage = true}; /* what cannot be read of it is marked by now */
     window_reset(&window, fd);
     int rc = -1;
     uint32_t part = tail->flags & FRAME_GAP ? (uint32_t)sizeof(*tail) : tail->length;
@@ -83,6 +83,30 @@ static int open_tail(int dir_fd, struct recovered *ret, struct err *err)
     if (fsync(ret->fd) != 0 || fsync(dir_fd) != 0)
         return err_set(err, "segment %s: cannot be synced: %s", name, strerror(errno));
     return 0;
+}
+
+/* Is it the file that cannot be opened, and not this process that is short of something or may not? */
+static bool is_damage(int error)
+{
+    return error != EMFILE && error != ENFILE && error != ENOMEM && error != EACCES && error != EPERM;
+}
+
+int recovery_salvage(int dir_fd, const struct segment *segment, uint64_t from_seq, int64_t wall_us,
+                     struct journal_recovery *report, struct err *err)
+{
+    struct keeper keeper = {{dir_fd, -1, wall_us}, report};
+    struct check check = {.found = keep_damage, .ctx = &keeper};
+    *report = (struct journal_recovery){0};
+    int rc = check_synced(&check, segment, dir_fd, err);
+    if (rc != 0 && errno != 0 && is_damage(errno)) {
+        report->damaged = segment->next_seq - (from_seq > segment->seq ? from_seq : segment->seq);
+        rc = 0;
+    }
+    if (keeper.aside.fd >= 0) {
+        snprintf(report->set_aside, sizeof(report->set_aside), ASIDE_FOLDER);
+        close(keeper.aside.fd);
+    }
+    return rc;
 }
 
 static void count_records(const struct chain *chain, struct journal_recovery *report)

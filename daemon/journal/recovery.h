@@ -24,4 +24,10 @@ struct recovered {
 int recovery_run(int dir_fd, const char *directory, int64_t wall_us, struct recovered *ret,
                  struct journal_recovery *report, struct err *err);
 
+/* Checks a segment of the open journal that could not be read: copies of what is damaged are set aside and counted in
+ * `report`; nothing in the segment is changed. A file that the disk cannot open is damage from from_seq on. -1 with
+ * err: it cannot be opened for another reason (descriptors, rights): try again later. */
+int recovery_salvage(int dir_fd, const struct segment *segment, uint64_t from_seq, int64_t wall_us,
+                     struct journal_recovery *report, struct err *err);
+
 #endif

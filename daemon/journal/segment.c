@@ -185,12 +185,13 @@ static int read_all(int fd, char *out, size_t len, uint64_t offset)
     return 0;
 }
 
-static void read_salvage(int fd, char *out, size_t len, uint64_t offset)
+static void read_salvage(struct window *window, char *out, size_t len, uint64_t offset)
 {
+    window->salvaged = true;
     while (len > 0) {
         size_t part = SALVAGE_BLOCK - offset % SALVAGE_BLOCK;
         part = part < len ? part : len;
-        if (read_all(fd, out, part, offset) != 0)
+        if (read_all(window->fd, out, part, offset) != 0)
             memset(out, 0, part);
         out += part;
         len -= part;
@@ -212,10 +213,10 @@ char *window_get(struct window *window, uint32_t offset, uint32_t len, uint32_t 
     window->len = 0;
     if (read_all(window->fd, window->data, want, offset) != 0) {
         if (!window->salvage) {
-            err_set(err, "cannot read %u bytes at %u: %s", want, offset, strerror(errno));
+            err_set(err, "cannot read at %u: %s", offset, strerror(errno));
             return NULL;
         }
-        read_salvage(window->fd, window->data, want, offset);
+        read_salvage(window, window->data, want, offset);
     }
     window->offset = offset;
     window->len = want;

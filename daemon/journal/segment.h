@@ -26,6 +26,7 @@ struct segment {
     uint32_t bytes;                      /* of the file */
     uint32_t used;                       /* where its last synced frame ends */
     int64_t first_wall_us, last_wall_us; /* of its records; without any, when it was made */
+    bool unreadable;                     /* in part or as a whole: what the disk does not give is read as damage */
 };
 
 /* Writes everything at the offset, whatever number of calls it takes; iov is used up. -1 with errno. */
@@ -61,7 +62,8 @@ struct window {
     char *data;
     size_t cap;
     uint32_t offset, len;
-    bool salvage; /* blocks that the disk cannot read are taken for zeros, where otherwise -1 is returned */
+    bool salvage;  /* blocks that the disk cannot read are taken for zeros, where otherwise NULL is returned */
+    bool salvaged; /* there was such a block */
 };
 
 void window_reset(struct window *window, int fd); /* forgets what was read */

@@ -8,10 +8,14 @@
  *              lost           EIO, and what was written last is gone, as where the kernel drops the pages
  *   fsync, fallocate  EIO, ENOSPC
  * Calls after that one succeed: who tries again is told that all is well.
+ *
+ * While the file MOBEYE_UNREADABLE names exists, what it says fails with EIO, every time: "pread FILE FROM UNTIL" of
+ * the file with this name between these offsets, or "openat FILE".
  */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -115,6 +119,53 @@ int fsync(int fd)
     *(void **)&real = dlsym(RTLD_NEXT, "fsync");
     const char *how = due("fsync");
     return how ? fail(how) : real(fd);
+}
+
+/* Is this call among those that fail as long as the file is there? */
+static bool is_unreadable(const char *call, const char *name, off_t from, off_t until)
+{
+    char bad_call[16] = "", bad_name[64] = "";
+    long bad_from = 0, bad_until = 0;
+    const char *path = getenv("MOBEYE_UNREADABLE");
+    FILE *file = path ? fopen(path, "re") : NULL;
+    if (!file)
+        return false;
+    int n = fscanf(file, "%15s %63s %ld %ld", bad_call, bad_name, &bad_from, &bad_until);
+    fclose(file);
+    return n >= 2 && strcmp(call, bad_call) == 0 && strcmp(name, bad_name) == 0 &&
+           (n == 2 || (from < bad_until && until > bad_from));
+}
+
+ssize_t pread(int fd, void *out, size_t len, off_t offset)
+{
+    char link[64], path[4096];
+    ssize_t (*real)(int, void *, size_t, off_t);
+    *(void **)&real = dlsym(RTLD_NEXT, "pread");
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    ssize_t n = readlink(link, path, sizeof(path) - 1);
+    path[n > 0 ? n : 0] = '\0';
+    const char *slash = strrchr(path, '/');
+    if (slash && is_unreadable("pread", slash + 1, offset, offset + (off_t)len))
+        return fail("EIO");
+    return real(fd, out, len, offset);
+}
+
+int openat(int dir_fd, const char *path, int flags, ...)
+{
+    int (*real)(int, const char *, int, ...);
+    *(void **)&real = dlsym(RTLD_NEXT, "openat");
+    va_list args;
+    va_start(args, flags);
+    mode_t mode = flags & O_CREAT ? va_arg(args, mode_t) : 0;
+    va_end(args);
+    return is_unreadable("openat", path, 0, 0) ? fail("EIO") : real(dir_fd, path, flags, mode);
+}
+
+/* What openat() is where the flags are not constant, in a fortified build. */
+int __openat_2(int dir_fd, const char *path, int flags);
+int __openat_2(int dir_fd, const char *path, int flags)
+{
+    return openat(dir_fd, path, flags);
 }
 
 int fallocate(int fd, int mode, off_t offset, off_t len)

@@ -475,6 +475,18 @@ Test(journal_fault, sectors_that_cannot_be_read_cost_their_records_only)
         sync_journal(journal);
     }
     close_journal(&journal);
+    struct batch *batch = batch_new(300);
+    struct err err = {""};
+    journal = open_journal(SMALL, NULL);
+    sim.unreadable = true;
+    cr_assert_eq(journal_read(journal, 1, 300, SIZE_MAX, batch, &err), -1);
+    cr_assert(strstr(err.text, "cannot read"), "%s", err.text);
+    sim.unreadable = false;
+    cr_assert_eq(journal_read(journal, 1, 300, SIZE_MAX, batch, &err), 0, "and when the disk can again, it goes on");
+    cr_assert_eq(batch->n, 200);
+    batch_free(&batch);
+    journal_free(&journal);
+
     sim.unreadable = true;
     journal = open_journal(SMALL, &found);
     sim.unreadable = false;
@@ -482,16 +494,6 @@ Test(journal_fault, sectors_that_cannot_be_read_cost_their_records_only)
     cr_assert_lt(found.damaged, 60);
     cr_assert_eq(found.records + found.damaged, 200);
     cr_assert_eq(read_usual(journal, 1, NULL, 0), found.records);
-
-    struct batch *batch = batch_new(300);
-    struct err err = {""};
-    sim.unreadable = true;
-    cr_assert_eq(journal_read(journal, 1, 300, SIZE_MAX, batch, &err), -1);
-    cr_assert(strstr(err.text, "cannot read"), "%s", err.text);
-    sim.unreadable = false;
-    cr_assert_eq(journal_read(journal, 1, 300, SIZE_MAX, batch, &err), 0, "and when the disk can again, it goes on");
-    cr_assert_eq(batch->n, found.records + read_unreadable);
-    batch_free(&batch);
     journal_free(&journal);
 }
 
