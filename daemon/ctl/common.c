@@ -1,12 +1,18 @@
 /* What the verbs share: complaints, the configuration, the connection, the progress bar. */
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "conf/load.h"
+#include "ctl/connect.h"
 #include "ctl/ctl.h"
 #include "journal/lock.h"
 #include "store/conninfo.h"
@@ -73,6 +79,11 @@ static void print_connection_error(const char *verb, const char *conninfo, const
     buf_free(&masked);
 }
 
+static bool connected(const PGconn *conn)
+{
+    return PQstatus(conn) == CONNECTION_OK;
+}
+
 static PGconn *connect_to(const char *verb, const char *conninfo)
 {
     struct err err;
@@ -80,17 +91,33 @@ static PGconn *connect_to(const char *verb, const char *conninfo)
         ctl_fail(verb, "%s", err.text);
         return NULL;
     }
-    char name[64];
-    snprintf(name, sizeof(name), "mobeyectl %s", verb);
-    /* Of two that say the same the later one counts: the conninfo may choose its timeout, and nothing behind it. */
-    const char *keys[] = {"connect_timeout", "dbname", "application_name", "client_encoding", NULL};
-    const char *values[] = {"10", conninfo, name, "UTF8", NULL};
-    PGconn *conn = PQconnectdbParams(keys, values, 1);
-    if (PQstatus(conn) == CONNECTION_OK)
+    PGconn *conn = connect_open(verb, conninfo, NULL);
+    if (connected(conn))
         return conn;
     print_connection_error(verb, conninfo, conn);
     PQfinish(conn);
     return NULL;
+}
+
+/* To the database of the file: as whoever asks, who may do more than the daemon, or else as the daemon. */
+static PGconn *connect_to_daemons(const char *verb, const char *conninfo)
+{
+    struct buf own = {0};
+    PGconn *as_own = connect_own(&own, conninfo) ? connect_open(verb, own.data, NULL) : NULL;
+    PGconn *conn = as_own;
+    if (!connected(as_own))
+        conn = connect_as_daemon(verb, conninfo);
+    if (!connected(conn)) {
+        if (as_own)
+            print_connection_error(verb, own.data, as_own);
+        print_connection_error(verb, conninfo, conn);
+        PQfinish(conn);
+        conn = NULL;
+    }
+    if (conn != as_own)
+        PQfinish(as_own);
+    buf_free(&own);
+    return conn;
 }
 
 PGconn *ctl_connect(const char *verb, const char *file, const char *db)
@@ -98,14 +125,24 @@ PGconn *ctl_connect(const char *verb, const char *file, const char *db)
     if (db)
         return connect_to(verb, db);
     struct conf *conf = ctl_load(file);
-    PGconn *conn = conf ? connect_to(verb, conf->database.conninfo) : NULL;
+    PGconn *conn = conf ? connect_to_daemons(verb, conf->database.conninfo) : NULL;
     conf_free(&conf);
     return conn;
 }
 
 PGconn *ctl_connect_to(const char *verb, const struct conf *conf, const char *db)
 {
-    return connect_to(verb, db ? db : conf->database.conninfo);
+    return db ? connect_to(verb, db) : connect_to_daemons(verb, conf->database.conninfo);
+}
+
+PGconn *ctl_connect_daemon(const char *verb, const struct conf *conf)
+{
+    PGconn *conn = connect_as_daemon(verb, conf->database.conninfo);
+    if (connected(conn))
+        return conn;
+    print_connection_error(verb, conf->database.conninfo, conn);
+    PQfinish(conn);
+    return NULL;
 }
 
 PGresult *ctl_query(PGconn *conn, const char *verb, const char *what, const char *sql, int n, const char *const *values)
@@ -153,6 +190,29 @@ int ctl_read(const char *verb, const char *file, size_t max, struct buf *text)
     return rc == 0 ? CTL_OK : ctl_fail(verb, "%s: %s", is_stdin ? "standard input" : file, strerror(why));
 }
 
+void ctl_sync_directory(const char *file)
+{
+    char *copy = mem_strdup(file);
+    int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        fsync(fd);
+        close(fd);
+    }
+    free(copy);
+}
+
+int ctl_systemctl(const char *const *words)
+{
+    extern char **environ;
+    pid_t child;
+    int status = -1;
+    if (posix_spawnp(&child, "systemctl", NULL, NULL, (char *const *)words, environ) != 0)
+        return -1;
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+        ;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
 pid_t ctl_daemon(const struct conf *conf)
 {
     int dir = open(conf->journal.directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -167,7 +227,7 @@ pid_t ctl_daemon(const struct conf *conf)
 const char *ctl_owner_hint(const PGresult *result)
 {
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-    return state && strcmp(state, "42501") == 0 ? " (it takes a member of mobeye_owner: --db CONNINFO)" : "";
+    return state && strcmp(state, "42501") == 0 ? " (it takes root, or a member of mobeye_owner: --db CONNINFO)" : "";
 }
 
 bool ctl_readable(PGconn *conn, const char *relation)

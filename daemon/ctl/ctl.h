@@ -53,12 +53,16 @@ int ctl_fail_sql(const char *verb, const char *what, const PGresult *result);
 /* Loads the file (CTL_DEFAULT_FILE where NULL), printing its complaints to stderr where it has errors: NULL. */
 struct conf *ctl_load(const char *file);
 
-/* A blocking connection for a verb: to `db` where given, else to database.conninfo of the file (NULL: the default one).
- * application_name is "mobeyectl VERB". Prints why not, passwords masked, and returns NULL. PQfinish() it. */
+/* A blocking connection for a verb: to `db` where given; else to the database of the file (NULL: the default one), as
+ * whoever runs the verb (connect_own()) or, where the database does not know that one, as the daemon. application_name
+ * is "mobeyectl VERB". Prints why not, passwords masked, and returns NULL. PQfinish() it. */
 PGconn *ctl_connect(const char *verb, const char *file, const char *db);
 
-/* The same with the configuration at hand: to `db` where given, else to its database.conninfo. */
+/* The same with the configuration at hand. */
 PGconn *ctl_connect_to(const char *verb, const struct conf *conf, const char *db);
+
+/* The same as the daemon, whoever runs the verb. */
+PGconn *ctl_connect_daemon(const char *verb, const struct conf *conf);
 
 /* What the statement gives; NULL: it was refused, which is printed as of `what`. PQclear() it. */
 PGresult *ctl_query(PGconn *conn, const char *verb, const char *what, const char *sql, int n,
@@ -69,6 +73,13 @@ bool ctl_says_yes(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* Appends the whole file, - for standard input. CTL_FAILED: printed why not, as where it is longer than max bytes. */
 int ctl_read(const char *verb, const char *file, size_t max, struct buf *text);
+
+/* What was renamed or made in the directory of the file is on the disk. */
+void ctl_sync_directory(const char *file);
+
+/* Runs systemctl with these words, of which the first is its own name and the last NULL. Its status; -1: there is none.
+ */
+int ctl_systemctl(const char *const *words);
 
 /* The process that has the journal open. 0: none has, or errno is set: the directory cannot be looked into. */
 pid_t ctl_daemon(const struct conf *conf);

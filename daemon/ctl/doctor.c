@@ -82,7 +82,7 @@ int ctl_doctor(int argc, char **argv)
     d.conf = conf;
     d.conninfo = call.db ? call.db : conf->database.conninfo;
     d.daemon = ctl_daemon(conf);
-    d.conn = ctl_connect(VERB, d.file, d.conninfo);
+    d.conn = call.db ? ctl_connect(VERB, d.file, call.db) : ctl_connect_daemon(VERB, conf);
     examine(&d);
     if (!d.json)
         printf("%u problems, %u warnings\n", d.told[DOCTOR_PROBLEM], d.told[DOCTOR_WARNING]);

@@ -67,20 +67,54 @@ void conninfo_mask(struct buf *out, const char *conninfo)
     PQconninfoFree(options);
 }
 
-int conninfo_for_database(struct buf *out, const char *conninfo, const char *database)
+char *conninfo_value(const char *conninfo, const char *keyword)
 {
-    PQconninfoOption *options = is_conninfo(conninfo) ? PQconninfoParse(conninfo, NULL) : PQconndefaults();
+    char *value = NULL;
+    if (!is_conninfo(conninfo))
+        return strcmp(keyword, "dbname") == 0 ? strdup(conninfo) : NULL;
+    PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
+    for (const PQconninfoOption *o = options; o && o->keyword; o++)
+        if (o->val && strcmp(o->keyword, keyword) == 0)
+            value = strdup(o->val);
+    PQconninfoFree(options);
+    return value;
+}
+
+void conninfo_append(struct buf *out, const char *keyword, const char *value)
+{
+    buf_printf(out, "%s%s=", out->len > 0 ? " " : "", keyword);
+    append_value(out, value);
+}
+
+static void append_unless(struct buf *out, const char *keyword, const char *value, const char *const *left_out)
+{
+    for (; *left_out; left_out++)
+        if (strcmp(keyword, *left_out) == 0)
+            return;
+    conninfo_append(out, keyword, value);
+}
+
+int conninfo_without(struct buf *out, const char *conninfo, const char *const *keywords)
+{
+    if (!is_conninfo(conninfo)) {
+        append_unless(out, "dbname", conninfo, keywords);
+        return 0;
+    }
+    PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
     if (!options)
         return -1;
-    for (const PQconninfoOption *o = options; o->keyword; o++) {
-        if (!o->val || strcmp(o->keyword, "dbname") == 0)
-            continue;
-        buf_printf(out, "%s=", o->keyword);
-        append_value(out, o->val);
-        buf_append_str(out, STR(" "));
-    }
+    for (const PQconninfoOption *o = options; o->keyword; o++)
+        if (o->val)
+            append_unless(out, o->keyword, o->val, keywords);
     PQconninfoFree(options);
-    buf_append_str(out, STR("dbname="));
-    append_value(out, database);
+    return 0;
+}
+
+int conninfo_for_database(struct buf *out, const char *conninfo, const char *database)
+{
+    static const char *const dbname[] = {"dbname", NULL};
+    if (conninfo_without(out, conninfo, dbname) < 0)
+        return -1;
+    conninfo_append(out, "dbname", database);
     return 0;
 }

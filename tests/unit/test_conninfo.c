@@ -1,6 +1,7 @@
 /* A conninfo may be printed when its passwords are out of it. */
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "store/conninfo.h"
@@ -78,5 +79,31 @@ Test(conninfo, another_database_of_the_same_server)
     }
     struct buf out = {0};
     cr_expect_eq(conninfo_for_database(&out, "host=db geheim", "scratch"), -1);
+    buf_free(&out);
+}
+
+Test(conninfo, one_value_of_it)
+{
+    char *host = conninfo_value("postgresql://u@db:5433/mobeye", "host");
+    cr_expect_str_eq(host, "db");
+    free(host);
+    char *name = conninfo_value("mobeye", "dbname");
+    cr_expect_str_eq(name, "mobeye");
+    free(name);
+    cr_expect_null(conninfo_value("host=db", "user"));
+    cr_expect_null(conninfo_value("mobeye", "user"));
+    cr_expect_null(conninfo_value("host=db geheim", "host"));
+}
+
+Test(conninfo, without_some_of_it)
+{
+    static const char *const who[] = {"user", "password", NULL};
+    struct buf out = {0};
+    cr_expect_eq(conninfo_without(&out, "host=db user=u password='ge heim' dbname='my base'", who), 0);
+    cr_expect(str_is(buf_str(&out), "dbname='my base' host=db"), "%.*s", (int)out.len, out.data);
+    out.len = 0;
+    cr_expect_eq(conninfo_without(&out, "mobeye", who), 0);
+    cr_expect(str_is(buf_str(&out), "dbname=mobeye"), "%.*s", (int)out.len, out.data);
+    cr_expect_eq(conninfo_without(&out, "host=db geheim", who), -1);
     buf_free(&out);
 }
