@@ -1,13 +1,10 @@
 /* mobeyectl apply: a new configuration into place. */
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -25,8 +22,9 @@ static const char help[] =
     "       mobeyectl apply [OPTION]... --undo\n"
     "Checks FILE as the daemon would, tells what its rules would have made of the last 7 days (see mobeyectl replay),\n"
     "asks, puts it in the place of the configuration in one step, and has the daemon reload. What was there is kept\n"
-    "beside it as .previous; --undo exchanges the two.\n\n"
+    "beside it as .previous; --undo exchanges the two. Where the replay fails, nothing is changed.\n\n"
     "      --undo         go back to what was there before\n"
+    "      --no-replay    do without the replay, as while the database is away\n"
     "      --yes          do not ask\n"
     "      --unit NAME    the unit to reload (default mobeyed.service); none: do not\n"
     "  -c, --config FILE  the configuration that is replaced (default " CTL_DEFAULT_FILE ")\n"
@@ -36,7 +34,7 @@ static const char help[] =
 struct request {
     struct ctl_call call;
     const char *target, *unit, *file;
-    bool undo;
+    bool undo, no_replay;
     char *previous; /* target.previous */
 };
 
@@ -47,24 +45,34 @@ static char *with_suffix(const char *file, const char *suffix)
     return path.data;
 }
 
-/* What its rules would have changed; a database that does not answer stops nobody from mending a configuration. */
-static void show_replay(const struct request *request, const struct conf *conf)
+static int replay_last_days(PGconn *conn, const struct conf *conf)
 {
     struct err err;
     struct replay replay;
     struct buf text = {0};
-    PGconn *conn = ctl_connect_to(VERB, conf, request->call.db);
-    if (!conn)
-        return;
+    int rc = CTL_OK;
     if (replay_run(&replay, conn, conf, 7 * CLOCK_DAY, &err) == 0) {
         replay_summary(&replay, &text);
         fprintf(stderr, "the last 7 days: %.*s", (int)text.len, text.data);
     } else {
-        ctl_fail(VERB, "%s", err.text);
+        rc = ctl_fail(VERB, "%s", err.text);
     }
     replay_free(&replay);
     buf_free(&text);
+    return rc;
+}
+
+/* What its rules would have changed. Nobody puts rules in place unseen but by saying so. */
+static int show_replay(const struct request *request, const struct conf *conf)
+{
+    if (request->no_replay)
+        return CTL_OK;
+    PGconn *conn = ctl_connect_to(VERB, conf, request->call.db);
+    int rc = conn ? replay_last_days(conn, conf) : CTL_FAILED;
     PQfinish(conn);
+    if (rc != CTL_OK)
+        ctl_fail(VERB, "nothing was changed: the effect of the rules cannot be shown (--no-replay: apply without it)");
+    return rc;
 }
 
 static bool confirmed(const struct request *request)
@@ -76,18 +84,6 @@ static bool confirmed(const struct request *request)
         return false;
     }
     return ctl_says_yes("%s %s?", request->undo ? "go back to what was before in" : "replace", request->target);
-}
-
-/* The directory's entries are on the disk. */
-static void sync_directory(const char *file)
-{
-    char *copy = mem_strdup(file);
-    int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0) {
-        fsync(fd);
-        close(fd);
-    }
-    free(copy);
 }
 
 static bool write_whole(int fd, const struct buf *text)
@@ -128,21 +124,9 @@ static int put_in_place(const struct request *request, const struct buf *text, c
         unlink(beside);
     if (fd >= 0)
         close(fd);
-    sync_directory(place);
+    ctl_sync_directory(place);
     free(beside);
     return rc;
-}
-
-static int run_systemctl(const char *const *words)
-{
-    extern char **environ;
-    pid_t child;
-    int status = -1;
-    if (posix_spawnp(&child, "systemctl", NULL, NULL, (char *const *)words, environ) != 0)
-        return -1;
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-        ;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
 static int reload(const struct request *request)
@@ -151,12 +135,12 @@ static int reload(const struct request *request)
     const char *const words[] = {"systemctl", "reload", request->unit, NULL};
     if (strcmp(request->unit, "none") == 0)
         return CTL_OK;
-    if (run_systemctl(active) != 0) {
+    if (ctl_systemctl(active) != 0) {
         fprintf(stderr, "%s does not run here under systemd: a daemon takes the file when it gets SIGHUP\n",
                 request->unit);
         return CTL_OK;
     }
-    if (run_systemctl(words) != 0)
+    if (ctl_systemctl(words) != 0)
         return ctl_fail(VERB, "%s did not take it, and goes on as it was; its log says why", request->unit);
     fprintf(stderr, "%s has it\n", request->unit);
     return CTL_OK;
@@ -186,10 +170,10 @@ static int apply(const struct request *request)
     struct conf *conf = rc == CTL_OK ? ctl_load(from) : NULL;
     if (!conf)
         rc = CTL_FAILED;
-    if (rc == CTL_OK) {
-        show_replay(request, conf);
+    if (rc == CTL_OK)
+        rc = show_replay(request, conf);
+    if (rc == CTL_OK)
         rc = confirmed(request) ? install(request, &text) : CTL_FAILED;
-    }
     conf_free(&conf);
     buf_free(&text);
     return rc;
@@ -200,7 +184,10 @@ static const struct ctl_verb verb = {VERB, .takes = "config db yes", .argument =
 int ctl_apply(int argc, char **argv)
 {
     struct request request = {.unit = "mobeyed.service"};
-    const struct ctl_option options[] = {{"undo", .flag = &request.undo}, {"unit", .text = &request.unit}, {0}};
+    const struct ctl_option options[] = {{"undo", .flag = &request.undo},
+                                         {"no-replay", .flag = &request.no_replay},
+                                         {"unit", .text = &request.unit},
+                                         {0}};
     int status = ctl_parse(argc, argv, &verb, options, &request.call);
     if (status != CTL_GO)
         return status;

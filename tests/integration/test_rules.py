@@ -1,5 +1,6 @@
 """What stands by those who write rules: explain, replay, apply."""
 import json
+import shutil
 
 from harness.alerts import alert
 from harness.daemon import mobeyectl
@@ -72,10 +73,11 @@ def test_a_login_that_does_not_see_incidents_is_told_so(daemons, database, conte
     daemon = stored(daemons, database, context)
     file = tmp_path / "alert.json"
     file.write_text(json.dumps(alert("five", kind="power")))
-    done = daemon.ctl("explain", "--json", file)  # by the conninfo of the daemon
+    done = daemon.ctl("explain", "--json", "--db", database.ingest, file)  # as the daemon
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["team"].startswith("not known")
-    for refused in (daemon.ctl("explain", "--incident", "1"), daemon.ctl("replay", "--since", "1h")):
+    for refused in (daemon.ctl("explain", "--incident", "1", "--db", database.ingest),
+                    daemon.ctl("replay", "--since", "1h", "--db", database.ingest)):
         assert (refused.returncode, refused.stdout) == (1, "")
         assert "mobeye_owner: --db CONNINFO" in refused.stderr
 
@@ -146,6 +148,22 @@ def test_rules_are_applied_in_one_step_and_undone(daemons, database, context, tm
     assert target.read_text() == before
     assert apply("--yes", "--undo").returncode == 0
     assert target.read_text() == other.read_text(), "the two are exchanged"
+
+
+def test_without_a_replay_nothing_is_applied(daemons, database, context, tmp_path):
+    """No database, and one that does not show what happened."""
+    daemon = stored(daemons, database, context)
+    target, other = tmp_path / "mobeyed.yaml", rules_file(daemon, tmp_path, BY_INPUT)
+    target.write_text(daemon.conf.text())
+    before = target.read_text()
+    for db in f"host={tmp_path}", database.ingest:
+        for what in [other], ["--undo"]:
+            shutil.copy(other, tmp_path / "mobeyed.yaml.previous")
+            done = mobeyectl("apply", "-c", target, "--unit", "none", "--yes", "--db", db, *what)
+            assert done.returncode == 1 and "--no-replay" in done.stderr, done.stderr
+            assert target.read_text() == before
+    done = mobeyectl("apply", "-c", target, "--unit", "none", "--yes", "--db", f"host={tmp_path}", "--no-replay", other)
+    assert done.returncode == 0 and target.read_text() == other.read_text(), done.stderr
 
 
 def test_a_bad_file_is_not_applied(daemons, database, tmp_path):
