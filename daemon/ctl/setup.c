@@ -8,24 +8,25 @@
 #include "ctl/ctl.h"
 #include "ctl/options.h"
 #include "ctl/setup.h"
+#include "store/conninfo.h"
 
 static const char help[] =
     "Usage: mobeyectl setup [OPTION]...\n"
-    "Makes the database with its roles and schema, gives the daemon's role a way in, writes the configuration, and "
-    "sends\n"
-    "a drill alert through a running daemon to the database. Asks on a terminal for what is not given. What is there "
-    "is\n"
-    "left as it is, so it can be run again at any time. Run it as root on the machine of the daemon.\n\n"
+    "Makes the database with its roles and schema, gives the daemon's role a way in, writes the configuration, starts\n"
+    "or reloads the daemon where systemd runs it, and sends a drill alert through it to the database. Asks on a\n"
+    "terminal for what is not given. What is there is left as it is, so it can be run again at any time, also where "
+    "it\n"
+    "was interrupted. Run it as root on the machine of the daemon.\n\n"
     "      --admin CONNINFO     a superuser of PostgreSQL; by default user postgres of this machine\n"
-    "      --database NAME      the database, default mobeye\n"
+    "      --database NAME      the database, default mobeye, or that of the file\n"
     "      --instance NAME      what this daemon is called in the database and the log\n"
     "      --conninfo CONNINFO  how the daemon gets in; by default as the file says or, where that does not work, by "
     "a\n"
-    "                           password over loopback, in a new file pgpass beside the configuration\n"
+    "                           password over TCP, in a file pgpass beside the configuration\n"
     "      --curve              CURVE: makes the daemon's key, and one that only a drill may use\n"
-    "      --replace            change an existing configuration (the old one is kept); without it, and where nobody "
-    "can\n"
-    "                           be asked, the new one is put beside it\n"
+    "      --replace            change a configuration that was changed by hand (the old one is kept); without it, "
+    "and\n"
+    "                           where nobody can be asked, the new one is put beside it\n"
     "      --no-drill           send none\n"
     "      --dry-run            change nothing: say what would be done\n"
     "      --yes                ask nothing\n"
@@ -91,51 +92,45 @@ bool setup_ask_yes(const struct setup *s, const char *about, const char *questio
     return yes;
 }
 
+/* What the file is like, and its conninfo. */
+static int look(struct setup *s)
+{
+    struct buf text = {0};
+    int there = setup_read(s->file, &text);
+    s->fresh = there == 0 || setup_is_sample(buf_str(&text));
+    struct conf *conf = there > 0 ? ctl_load(s->file) : NULL;
+    s->known = conf ? strdup(conf->database.conninfo) : NULL;
+    conf_free(&conf);
+    buf_free(&text);
+    return there < 0 ? CTL_FAILED : CTL_OK;
+}
+
+/* Of a file that somebody has set nothing is asked that it says. */
 static void ask_what_is_not_given(struct setup *s)
 {
-    char host[65] = "mobeyed", preset[80];
+    char host[64] = "mobeyed", preset[80];
+    if (!s->database && !s->fresh)
+        s->database = s->known ? conninfo_value(s->known, "dbname") : NULL;
     if (!s->database)
         s->database = ask(s, "Name of the database", "mobeye");
-    if (!s->instance && interactive(s)) {
+    if (!s->instance && s->fresh) {
         gethostname(host, sizeof(host) - 1);
-        snprintf(preset, sizeof(preset), "%s-1", host);
+        snprintf(preset, sizeof(preset), "%.60s-1", host);
         s->instance = ask(s, "Name of this daemon, as the database and the log show it", preset);
     }
-}
-
-/* The conninfo of the file, where there is one that can be read; the caller frees it. */
-static char *conninfo_of_file(const struct setup *s)
-{
-    struct conf *conf = access(setup_file_name(s), R_OK) == 0 ? ctl_load(setup_file_name(s)) : NULL;
-    char *conninfo = conf ? strdup(conf->database.conninfo) : NULL;
-    conf_free(&conf);
-    return conninfo;
-}
-
-static int way_in(struct setup *s)
-{
-    char *known = s->conninfo ? strdup(s->conninfo) : conninfo_of_file(s);
-    bool works = known && setup_gets_in(s, known);
-    free(known);
-    if (works)
-        setup_is(s, "the daemon's role gets in");
-    else if (s->conninfo && !s->dry_run)
-        return ctl_fail(SETUP_VERB,
-                        "the daemon would not get in with --conninfo; mind pg_hba.conf and the password file");
-    else if (!s->conninfo)
-        return setup_password(s);
-    return CTL_OK;
 }
 
 static int set_up(struct setup *s)
 {
     int status = setup_database(s);
     if (status == CTL_OK)
-        status = way_in(s);
+        status = setup_way_in(s);
     if (status == CTL_OK && s->curve)
         status = setup_curve(s);
     if (status == CTL_OK)
-        status = setup_file(s);
+        status = setup_configuration(s);
+    if (status == CTL_OK)
+        status = setup_daemon(s);
     if (status == CTL_OK && s->drill)
         status = setup_drill(s);
     return status;
@@ -158,7 +153,7 @@ static int parse(int argc, char **argv, struct setup *s)
         {"no-drill", .flag = &no_drill}, {"dry-run", .flag = &s->dry_run}, {0}};
     struct ctl_call call;
     int status = ctl_parse(argc, argv, &verb, options, &call);
-    s->file = call.file;
+    s->file = call.file ? call.file : CTL_DEFAULT_FILE;
     s->yes = call.yes;
     s->drill = !no_drill;
     s->database = copy_of(database);
@@ -172,7 +167,9 @@ int ctl_setup(int argc, char **argv)
     struct setup s = {0};
     int status = parse(argc, argv, &s);
     bool go = status == CTL_GO;
-    if (go) {
+    if (go)
+        status = look(&s);
+    if (go && status == CTL_OK) {
         ask_what_is_not_given(&s);
         status = set_up(&s);
     }
@@ -181,6 +178,7 @@ int ctl_setup(int argc, char **argv)
     PQfinish(s.conn);
     free(s.database);
     free(s.instance);
+    free(s.known);
     free(s.conninfo);
     free(s.server_key);
     free(s.clients);

@@ -9,43 +9,41 @@
 #include "ctl/ctl.h"
 #include "ctl/curve.h"
 #include "ctl/setup.h"
+#include "ctl/setup_sample.h"
 
-/* NAME beside the configuration, absolute, as the configuration wants it. */
-static char *beside(const struct setup *s, const char *name)
-{
-    char *path = NULL, *directory = strdup(setup_file_name(s)), *slash = strrchr(directory, '/');
-    if (slash)
-        *slash = '\0';
-    char *real = realpath(slash ? directory : ".", NULL);
-    if (asprintf(&path, "%s/%s", real ? real : slash ? directory : ".", name) < 0)
-        path = NULL;
-    free(real);
-    free(directory);
-    return path;
-}
-
-/* A key that is there stays. Its owner is who has to read it: the daemon's user, or root. */
-static int make_key(struct setup *s, char *path, const char *whose, bool for_daemon)
+/* Under another name until it is complete: a key that is there stays. */
+static int make_key_file(char *path, bool for_daemon)
 {
     const struct passwd *user = for_daemon && geteuid() == 0 ? getpwnam(SETUP_USER) : NULL;
-    char verb[] = "keygen", *argv[] = {verb, path, NULL};
+    struct buf made = {0};
+    char verb[] = "keygen", *argv[] = {verb, NULL, NULL};
+    buf_printf(&made, "%s.setup%c", path, 0);
+    argv[1] = made.data;
+    unlink(made.data); /* of a run that was interrupted */
+    printf("%-14s ", "public key:");
+    fflush(stdout);
+    int status = ctl_keygen(2, argv);
+    if (status == CTL_OK && ((user && chown(made.data, user->pw_uid, user->pw_gid) < 0) || rename(made.data, path) < 0))
+        status = ctl_fail(SETUP_VERB, "%s: %s", path, strerror(errno));
+    ctl_sync_directory(path);
+    buf_free(&made);
+    return status;
+}
+
+/* Its owner is who has to read it: the daemon's user, or root. */
+static int make_key(struct setup *s, char *path, const char *whose, bool for_daemon)
+{
     if (access(path, F_OK) == 0) {
         setup_is(s, "%s is there", path);
         return CTL_OK;
     }
-    if (!s->dry_run) {
-        printf("%-14s ", "public key:");
-        fflush(stdout);
-        if (ctl_keygen(2, argv) != CTL_OK)
-            return CTL_FAILED;
-        if (user && chown(path, user->pw_uid, user->pw_gid) < 0)
-            return ctl_fail(SETUP_VERB, "%s: %s", path, strerror(errno));
-    }
+    if (!s->dry_run && make_key_file(path, for_daemon) != CTL_OK)
+        return CTL_FAILED;
     setup_did(s, "%s, the key of %s", path, whose);
     return CTL_OK;
 }
 
-/* The list as it is shipped, empty, with one client on it. false: it is another. */
+/* An empty list with one client on it. false: it is another. */
 static bool list_with(struct str list, const char *public_key, struct buf *out)
 {
     static const char empty[] = "clients: []\n";
@@ -65,10 +63,14 @@ static int make_list(struct setup *s, const char *public_key)
 {
     struct buf old = {0}, text = {0};
     int there = setup_read(s->clients, &old), status = there < 0 ? CTL_FAILED : CTL_OK;
+    const struct setup_file file = {.path = s->clients,
+                                    .old = there ? &old : NULL,
+                                    .shipped = str_eq(buf_str(&old), (struct str){setup_clients, setup_clients_len}),
+                                    .text = &text};
     if (there == 0)
-        buf_append_str(&old, STR("# Who may send: see mobeyed.yaml(5).\nclients: []\n"));
+        buf_append(&old, setup_clients, setup_clients_len);
     if (there >= 0 && list_with(buf_str(&old), public_key, &text))
-        status = setup_put(s, s->clients, there ? &old : NULL, &text, NULL);
+        status = setup_put(s, &file);
     else if (there >= 0)
         setup_is(s, "%s has clients", s->clients);
     buf_free(&old);
@@ -80,9 +82,9 @@ int setup_curve(struct setup *s)
 {
     struct curve drill = {.public_key = "made by then"};
     struct err err;
-    s->server_key = beside(s, "server.key");
-    s->clients = beside(s, "clients.yaml");
-    s->drill_key = beside(s, "drill.key");
+    s->server_key = setup_beside(s, "server.key");
+    s->clients = setup_beside(s, "clients.yaml");
+    s->drill_key = setup_beside(s, "drill.key");
     int status = make_key(s, s->server_key, "the daemon", true);
     if (status == CTL_OK)
         status = make_key(s, s->drill_key, "who sends the drill", false);

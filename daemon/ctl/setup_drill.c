@@ -104,13 +104,13 @@ static bool wait_stored(PGconn *conn, const char *id)
 static int load_keys(const struct setup *s, const struct conf *conf, struct curve *server, struct curve *ours)
 {
     struct err err;
-    char path[4096];
-    const char *file = setup_file_name(s), *slash = strrchr(file, '/');
-    snprintf(path, sizeof(path), "%.*sdrill.key", slash ? (int)(slash - file) + 1 : 0, file);
+    char *path = setup_beside(s, "drill.key");
+    int status = CTL_OK;
     if (curve_load(conf->security.server_key, server, &err) != 0 || curve_load(path, ours, &err) != 0)
-        return ctl_fail(SETUP_VERB, "no drill: %s (--curve makes its key, or mobeyectl send with that of a client)",
-                        err.text);
-    return CTL_OK;
+        status = ctl_fail(SETUP_VERB, "no drill: %s (--curve makes its key, or mobeyectl send with that of a client)",
+                          err.text);
+    free(path);
+    return status;
 }
 
 static int drill_at(struct setup *s, const char *to, const char *server_key, const struct curve *curve)
@@ -162,7 +162,7 @@ int setup_drill(struct setup *s)
         setup_did(s, "a drill alert, sent through the daemon to the database");
         return CTL_OK;
     }
-    struct conf *conf = ctl_load(setup_file_name(s));
+    struct conf *conf = ctl_load(s->file);
     int status = conf ? drill(s, conf) : CTL_FAILED;
     conf_free(&conf);
     return status;

@@ -5,9 +5,9 @@
 #include "ctl/setup.h"
 #include "ctl/setup_sample.h"
 
-const char *setup_file_name(const struct setup *s)
+bool setup_is_sample(struct str text)
 {
-    return s->file ? s->file : CTL_DEFAULT_FILE;
+    return str_eq(text, (struct str){setup_sample, setup_sample_len});
 }
 
 /* A line KEY: VALUE that is to be set, or to be made one by taking its # away. */
@@ -94,19 +94,23 @@ static bool check(const char *path)
     return good;
 }
 
-int setup_file(struct setup *s)
+int setup_configuration(struct setup *s)
 {
-    const char *path = setup_file_name(s);
     struct buf old = {0}, text = {0};
-    int there = setup_read(path, &old), status = CTL_FAILED;
+    int there = setup_read(s->file, &old), status = CTL_FAILED;
     if (there == 0)
         buf_append(&old, setup_sample, setup_sample_len);
     buf_append(&old, "", 1); /* for strspn(), which wants an end */
     old.len--;
+    const struct setup_file file = {.path = s->file,
+                                    .old = there ? &old : NULL,
+                                    .shipped = setup_is_sample(buf_str(&old)),
+                                    .text = &text,
+                                    .check = check};
     if (there >= 0 && edit_file(s, buf_str(&old), &text))
-        status = setup_put(s, path, there ? &old : NULL, &text, check);
+        status = setup_put(s, &file);
     else if (there >= 0)
-        ctl_fail(SETUP_VERB, "%s has not the lines of the sample for instance, conninfo%s; set them by hand", path,
+        ctl_fail(SETUP_VERB, "%s has not the lines of the sample for instance, conninfo%s; set them by hand", s->file,
                  s->server_key ? " and security" : "");
     buf_free(&old);
     buf_free(&text);

@@ -1,35 +1,32 @@
-"""mobeyectl setup: from nothing to a drill alert in the database, and nothing twice."""
-import os
+"""mobeyectl setup: from nothing to a drill alert in the database, and nothing twice. PostgreSQL lets in whom Debian's
+lets in: by the socket each under their own name, by TCP with a password."""
+import contextlib
+import pathlib
 import re
 import shutil
 import subprocess
 import tempfile
-import pathlib
 
 import psycopg
 import pytest
 
 from harness.cluster import Cluster
 from harness.daemon import mobeyectl
-from harness.paths import MOBEYECTL, MOBEYED, free_port
+from harness.paths import MOBEYECTL, MOBEYED, ROOT, free_port
 from harness.wait import wait_until
 
 
 @pytest.fixture(scope="module")
 def server():
     """A cluster of its own: passwords of roles belong to all of it."""
-    os.environ["MOBEYE_PG_TCP"] = "1"
-    try:
-        cluster = Cluster()
-    finally:
-        del os.environ["MOBEYE_PG_TCP"]
+    cluster = Cluster(migrated=False, MOBEYE_PG_AUTH="debian")
     yield cluster
     cluster.close()
 
 
 @pytest.fixture
 def place():
-    """A directory that other users can look into, as /etc/mobeyed is one, and the name of a database of its own."""
+    """A directory that other users can look into, as /etc/mobeyed is one."""
     directory = pathlib.Path(tempfile.mkdtemp(prefix="setup."))
     directory.chmod(0o755)
     yield directory
@@ -38,6 +35,7 @@ def place():
 
 @pytest.fixture
 def name(server, request):
+    """That of a database of the test's own."""
     name = re.sub(r"\W", "_", request.node.name)[:60]
     yield name
     with psycopg.connect(server.conninfo, dbname="postgres", autocommit=True) as connection:
@@ -48,12 +46,14 @@ def set_up(server, place, name, *more, **how):
     return mobeyectl("setup", "--admin", server.conninfo, "--database", name, "--yes", "-c", place / "mobeyed.yaml", *more, **how)
 
 
-def ingest(server, name):
-    return re.sub(r"user=\S+", "user=mobeye_ingest", re.sub(r"dbname=\S+", f"dbname={name}", server.conninfo))
+def ready(server, place, name, *more):
+    done = set_up(server, place, name, "--instance", "leusden-1", "--no-drill", *more)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
-def ready(server, place, name):
-    return set_up(server, place, name, "--conninfo", ingest(server, name), "--instance", "leusden-1", "--no-drill")
+def does(output):
+    return re.findall("^done: +(.*)", output, re.M)
 
 
 def test_a_dry_run_changes_nothing(server, place, name):
@@ -66,23 +66,33 @@ def test_a_dry_run_changes_nothing(server, place, name):
 
 
 def test_it_makes_all_and_then_nothing(server, place, name):
-    done = ready(server, place, name)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("done:") == 3
+    assert len(does(ready(server, place, name))) == 4
     text = (place / "mobeyed.yaml").read_text()
-    assert 'instance: "leusden-1"' in text and f'dbname={name} ' in text and "# A label for this daemon" in text
+    assert 'instance: "leusden-1"' in text and f"dbname={name} " in text and "# A label for this daemon" in text
     assert (place / "mobeyed.yaml").stat().st_mode & 0o777 == 0o640
     again = ready(server, place, name)
-    assert again.returncode == 0 and "done:" not in again.stdout and again.stdout.count("is so:") == 4, again.stdout
-    assert (place / "mobeyed.yaml").read_text() == text and len(list(place.iterdir())) == 1
+    assert not does(again) and again.count("is so:") == 4, again
+    assert (place / "mobeyed.yaml").read_text() == text
+    assert {file.name for file in place.iterdir()} == {"mobeyed.yaml", "pgpass"}
 
 
-def test_a_file_that_is_there_is_not_changed_silently(server, place, name):
-    assert ready(server, place, name).returncode == 0
+def test_the_files_of_the_package_are_filled_in(server, place, name):
+    for file in "mobeyed.yaml", "clients.yaml":
+        shutil.copy(ROOT / "config" / file, place)
+    done = set_up(server, place, name, "--curve", "--no-drill")
+    assert done.returncode == 0, done.stdout + done.stderr
+    text = (place / "mobeyed.yaml").read_text()
+    assert f"dbname={name} " in text and f'server_key: "{place}/server.key"' in text and "amersfoort-1" not in text
+    assert "name: drill" in (place / "clients.yaml").read_text()
+    assert {file.name for file in place.iterdir()} == {"mobeyed.yaml", "clients.yaml", "pgpass", "server.key", "drill.key"}
+
+
+def test_a_file_that_was_changed_is_not_changed_silently(server, place, name):
+    ready(server, place, name)
     file = place / "mobeyed.yaml"
-    mine = file.read_text().replace("batch_max: 5000", "batch_max: 400").replace("#batch_max", "batch_max")
+    mine = file.read_text().replace("#batch_max: 5000", "batch_max: 400")
     file.write_text(mine)
-    other = [server, place, name, "--conninfo", ingest(server, name), "--instance", "soest-1", "--no-drill"]
+    other = [server, place, name, "--instance", "soest-1", "--no-drill"]
     refused = set_up(*other)
     assert refused.returncode == 1 and "stays as it is" in refused.stderr
     assert file.read_text() == mine and 'instance: "soest-1"' in (place / "mobeyed.yaml.setup").read_text()
@@ -91,57 +101,113 @@ def test_a_file_that_is_there_is_not_changed_silently(server, place, name):
     # What is not setup's own stays as it was.
     assert file.read_text() == mine.replace('"leusden-1"', '"soest-1"')
     assert (place / "mobeyed.yaml.before-setup").read_text() == mine
+    assert not (place / "mobeyed.yaml.setup").exists()
 
 
-def test_a_conninfo_that_does_not_work_stops_it(server, place, name):
-    done = set_up(server, place, name, "--conninfo", f"host={place} dbname={name} user=mobeye_ingest")
-    assert done.returncode == 1 and "--conninfo" in done.stderr
+def test_a_file_that_was_changed_says_which_database_it_is(server, place, name):
+    ready(server, place, name)
+    done = mobeyectl("setup", "--admin", server.conninfo, "--yes", "-c", place / "mobeyed.yaml", "--no-drill")
+    assert done.returncode == 0 and not does(done.stdout), done.stdout + done.stderr
+
+
+def test_a_database_elsewhere_is_not_made_here(place):
+    file = place / "mobeyed.yaml"
+    file.write_text((ROOT / "config/mobeyed.yaml").read_text().replace("host=/run/postgresql", "host=192.0.2.1"))
+    done = mobeyectl("setup", "--yes", "-c", file)
+    assert done.returncode == 1 and "on another machine: --admin says" in done.stderr
+
+
+@pytest.mark.parametrize("conninfo, why", [("host={place}", "No such file or directory"),
+                                           ("host=127.0.0.1 port={port} password=wrong", "password authentication failed")])
+def test_a_conninfo_that_does_not_work_stops_it_in_the_words_of_libpq(server, place, request, conninfo, why):
+    name = "a_conninfo_that_does_not_work"
+    port = psycopg.conninfo.conninfo_to_dict(server.conninfo)["port"]
+    conninfo = conninfo.format(place=place, port=port)
+    done = set_up(server, place, name, "--conninfo", f"{conninfo} dbname={name} user=mobeye_ingest")
+    assert done.returncode == 1 and "does not get in with --conninfo" in done.stderr and why in done.stderr, done.stderr
     assert not (place / "mobeyed.yaml").exists()
 
 
 def test_no_superuser_is_told(place):
     done = mobeyectl("setup", "--admin", f"host={place}", "--yes", "-c", place / "mobeyed.yaml")
     assert done.returncode == 1 and "no superuser of PostgreSQL answers" in done.stderr
+    assert "No such file or directory" in done.stderr
 
 
-def test_the_daemon_gets_a_password_where_it_does_not_get_in(server, place, name):
+def test_the_password_is_in_no_output_and_no_log(server, place, name):
+    output = ready(server, place, name)
+    passfile = place / "pgpass"
+    assert passfile.stat().st_mode & 0o777 == 0o600
+    password = passfile.read_text().strip().rsplit(":", 1)[1]
+    assert len(password) == 48 and password not in output
+    assert password not in (place / "mobeyed.yaml").read_text()
+    assert password not in (server.data.parent / "log").read_text()
+
+
+def test_a_passfile_that_is_there_is_used(server, place, name):
+    """Also where the configuration is gone, or the role has another password: the file has the word."""
+    ready(server, place, name)
+    passfile = (place / "pgpass").read_text()
+    (place / "mobeyed.yaml").unlink()
+    assert does(ready(server, place, name)) == [f"{place}/mobeyed.yaml"]
+    with psycopg.connect(server.conninfo, dbname="postgres", autocommit=True) as connection:
+        connection.execute("alter role mobeye_ingest password 'another'")
+    (again,) = does(ready(server, place, name))
+    assert "as it is in" in again and (place / "pgpass").read_text() == passfile
+    assert not does(ready(server, place, name))
+
+
+def test_a_passfile_without_a_line_for_it_is_not_written_over(server, place, name):
+    ready(server, place, name)
+    (place / "pgpass").write_text("wrong\n")
+    refused = set_up(server, place, name, "--no-drill")
+    assert refused.returncode == 1 and "has no line that begins with 127.0.0.1:" in refused.stderr
+    assert (place / "pgpass").read_text() == "wrong\n"
+
+
+def test_pg_hba_is_named_where_it_is_the_reason(server, place, name):
     hba = server.data / "pg_hba.conf"
-    trusting = hba.read_text()
-    hba.write_text("local all postgres trust\nhost all mobeye_ingest 127.0.0.1/32 scram-sha-256\n")
+    debians = hba.read_text()
+    hba.write_text("host all harness 127.0.0.1/32 scram-sha-256\n")
     server.reload()
     try:
         done = set_up(server, place, name, "--no-drill")
-        assert done.returncode == 0, done.stderr
-        passfile = place / "pgpass"
-        assert passfile.stat().st_mode & 0o777 == 0o600
-        password = passfile.read_text().strip().rsplit(":", 1)[1]
-        assert len(password) == 48 and password not in done.stdout + done.stderr
-        assert password not in (place / "mobeyed.yaml").read_text()
-        assert password not in (server.data.parent / "log").read_text()
-        again = set_up(server, place, name, "--no-drill")
-        assert again.returncode == 0 and "done:" not in again.stdout, again.stdout + again.stderr
-        # One that is there and no good is not written over.
-        passfile.write_text("wrong\n")
-        refused = set_up(server, place, name, "--no-drill")
-        assert refused.returncode == 1 and "is there already" in refused.stderr and passfile.read_text() == "wrong\n"
+        assert done.returncode == 1 and "no pg_hba.conf entry for host" in done.stderr, done.stderr
+        assert f"host {name} mobeye_ingest 127.0.0.1/32 scram-sha-256" in done.stderr
     finally:
-        hba.write_text(trusting)
+        hba.write_text(debians)
         server.reload()
+    ready(server, place, name)
 
 
-def test_a_drill_goes_through_to_the_database(database, daemons):
-    daemon = daemons(database.ingest).start()
-    command = ["setup", "--admin", database.conninfo, "--database", database.name, "--yes", "-c", daemon.file]
-    done = mobeyectl(*command)
-    assert done.returncode == 0, done.stderr
-    assert "a drill alert" in done.stdout
-    (row,) = database.rows("select drill, device_id from patrol.alerts")
-    assert row == (True, "drill")
-    daemon.stop()
-    away = mobeyectl(*command)
+def use_free_ports(place):
+    file = place / "mobeyed.yaml"
+    file.write_text(file.read_text().replace(":5555", f":{free_port()}").replace(":9464", f":{free_port()}")
+                    .replace("/var/lib/mobeyed/journal", str(place / "journal")))
+    return re.search(r"tcp://127.0.0.1:\d+", file.read_text())[0]
+
+
+@contextlib.contextmanager
+def running(place):
+    with subprocess.Popen([MOBEYED, "-c", place / "mobeyed.yaml"], stderr=subprocess.PIPE, text=True) as daemon:
+        try:
+            wait_until(lambda: "is ready" in daemon.stderr.readline(), "the daemon is ready")
+            yield
+        finally:
+            daemon.terminate()
+
+
+def test_a_drill_goes_through_to_the_database(server, place, name):
+    ready(server, place, name)
+    use_free_ports(place)
+    away = set_up(server, place, name)
     assert away.returncode == 1 and "systemctl restart mobeyed" in away.stderr
-    assert database.value("select count(*) from patrol.alerts") == 1
-    daemon.start()
+    with running(place):
+        done = set_up(server, place, name)
+        assert done.returncode == 0, done.stderr
+        assert "a drill alert" in done.stdout
+    with psycopg.connect(server.conninfo, dbname=name) as connection:
+        assert connection.execute("select drill, device_id from patrol.alerts").fetchall() == [(True, "drill")]
 
 
 def test_questions_are_asked_on_a_terminal_alone(server, place, name):
@@ -149,47 +215,44 @@ def test_questions_are_asked_on_a_terminal_alone(server, place, name):
     if not shutil.which("script"):
         pytest.skip("there is no script(1)")
 
-    command = (f"{MOBEYECTL} setup --admin '{server.conninfo}' --conninfo '{ingest(server, name)}' --no-drill "
-               f"-c {place}/mobeyed.yaml")
-    done = subprocess.run(["script", "-qec", command, "/dev/null"], input=f"{name}\nhoevelaken-2\n", text=True,
-                          capture_output=True, timeout=120)
+    def answer(*answers):
+        command = f"{MOBEYECTL} setup --admin '{server.conninfo}' --no-drill -c {place}/mobeyed.yaml"
+        return subprocess.run(["script", "-qec", command, "/dev/null"], input="".join(f"{a}\n" for a in answers), text=True,
+                              capture_output=True, timeout=120)
+
+    done = answer(name, "hoevelaken-2")
     assert done.returncode == 0, done.stdout
     assert 'instance: "hoevelaken-2"' in (place / "mobeyed.yaml").read_text()
+    # What the file says is not asked for again.
+    again = answer()
+    assert again.returncode == 0 and "Name of" not in again.stdout, again.stdout
 
 
 def test_curve_is_set_up_and_the_drill_gets_in(server, place, name):
     """From nothing: keys, list and configuration; a daemon that runs with them lets the drill in, and nobody else."""
-    options = [server, place, name, "--conninfo", ingest(server, name), "--instance", "soest-1", "--curve"]
-    done = set_up(*options, "--no-drill")
-    assert done.returncode == 0, done.stderr
+    output = ready(server, place, name, "--curve")
     for key in "server.key", "drill.key":
         assert (place / key).stat().st_mode & 0o777 == 0o600
-        assert (place / key).read_text().strip() not in done.stdout + done.stderr
+        assert (place / key).read_text().strip() not in output
     assert "devices: [drill]" in (place / "clients.yaml").read_text()
-    file = place / "mobeyed.yaml"
-    port, http = free_port(), free_port()
-    file.write_text(file.read_text().replace(":5555", f":{port}").replace(":9464", f":{http}")
-                    .replace("/var/lib/mobeyed/journal", str(place / "journal")))
-    assert f'server_key: "{place}/server.key"' in file.read_text()
-    with subprocess.Popen([MOBEYED, "-c", file], stderr=subprocess.PIPE, text=True) as daemon:
-        try:
-            wait_until(lambda: "is ready" in daemon.stderr.readline(), "the daemon is ready")
-            drilled = set_up(*options)
-            assert drilled.returncode == 0, drilled.stderr
-            assert "a drill alert" in drilled.stdout and drilled.stdout.count("done:") == 1, drilled.stdout
-            plain = mobeyectl("send", "--to", f"tcp://127.0.0.1:{port}", "--timeout", "1", "-", input='{"id": "x"}\n')
-            assert plain.returncode == 1
-        finally:
-            daemon.terminate()
+    assert f'server_key: "{place}/server.key"' in (place / "mobeyed.yaml").read_text()
+    door = use_free_ports(place)
+    with running(place):
+        drilled = set_up(server, place, name, "--curve")
+        assert drilled.returncode == 0, drilled.stderr
+        (drill,) = does(drilled.stdout)
+        assert "a drill alert" in drill
+        plain = mobeyectl("send", "--to", door, "--timeout", "1", "-", input='{"id": "x"}\n')
+        assert plain.returncode == 1
 
 
 def test_a_list_of_clients_is_left_to_its_owner(server, place, name):
-    assert ready(server, place, name).returncode == 0
+    ready(server, place, name)
     clients = place / "clients.yaml"
     clients.write_text("# mine\nclients: []\n")
-    options = [server, place, name, "--conninfo", ingest(server, name), "--no-drill", "--curve"]
+    options = [server, place, name, "--no-drill", "--curve"]
     refused = set_up(*options)
-    assert refused.returncode == 1 and "clients.yaml is there, and stays as it is" in refused.stderr
+    assert refused.returncode == 1 and "clients.yaml was changed by hand, and stays as it is" in refused.stderr
     assert clients.read_text() == "# mine\nclients: []\n"
     done = set_up(*options, "--replace")
     assert done.returncode == 0, done.stderr

@@ -22,13 +22,13 @@ def migrate(conninfo):
 
 class Cluster:
     """Lives as long as the stdin of tests/with-postgres is open, so that it is gone even when this process is killed.
-    The database `mobeye` is migrated, nobody writes to it, and each test copies it."""
+    The database `mobeye` is migrated, nobody writes to it, and each test copies it. environment: of tests/with-postgres."""
 
-    def __init__(self, migrated=True):
+    def __init__(self, migrated=True, **environment):
         told = ["MOBEYE_TEST_CONNINFO", "MOBEYE_PG_CTL", "MOBEYE_PG_DATA"]
         script = "printenv " + " ".join(told) + "; read -r _ || true"
         self.process = subprocess.Popen([WITH_POSTGRES, "bash", "-c", script], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, text=True)
+                                        stdout=subprocess.PIPE, text=True, env={**os.environ, **environment})
         self.conninfo, self.ctl, data = (self.process.stdout.readline().rstrip("\n") for _ in told)
         assert data, "PostgreSQL did not start"
         self.data = pathlib.Path(data)

@@ -1,0 +1,180 @@
+"""A Debian machine on which the package and PostgreSQL have just been installed, in namespaces of its own.
+
+/etc, /var/lib, /run and /tmp are copies or empty, the network is a loopback of its own, so that users, paths and ports are
+those of an administrator; the cluster lets in whom Debian's lets in. systemctl and journalctl are stand-ins that run what
+the unit says. It takes root."""
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+
+import pytest
+
+from .paths import BUILD, MOBEYECTL, MOBEYED, ROOT, WITH_POSTGRES
+
+SYSTEMCTL = r"""#!/bin/bash
+# What of systemctl the guide and mobeyectl need, by what the unit says.
+set -euo pipefail
+pid() { pgrep -u mobeyed -x mobeyed; }
+# Until the daemon says so, in a line of the log behind the first $1.
+says() { timeout 60 grep -q "$2" < <(tail -n +$(($1 + 1)) -f --pid=$$ "$HOME/log"); }
+lines() { touch "$HOME/log" && wc -l < "$HOME/log"; }
+start() {
+    local before
+    before=$(lines)
+    setsid runuser -u mobeyed -- mobeyed 2>> "$HOME/log" < /dev/null > /dev/null &
+    says "$before" 'mobeyed: .* is ready' || { tail "$HOME/log" >&2 && return 1; }
+}
+stop() {
+    local running
+    running=$(pid) || return 0
+    kill "$running"
+    timeout 60 tail --pid="$running" -f /dev/null
+}
+case $1 in
+start) start ;;
+stop) stop ;;
+restart) stop; start ;;
+status) pid ;;
+is-active) pid > /dev/null ;;
+reload)
+    MAINPID=$(pid)
+    export MAINPID PATH
+    before=$(lines)
+    sed -n 's/^ExecReload=//p' "$HOME/mobeyed.service" | sed 's|^/usr/sbin/||' | while read -r line; do bash -euc "$line"; done
+    says "$before" 'reload: .* is in force'
+    ;;
+*) exit 1 ;;
+esac
+"""
+
+JOURNALCTL = """#!/bin/bash
+set -euo pipefail
+tail -n 20 "$HOME/log"
+"""
+
+# Around the cluster, which has to know the same users: $1 is the private directory, the rest the command.
+OUTSIDE = r"""
+set -euo pipefail
+home=$1
+ip link set lo up
+mount --make-rprivate /
+cp -a /etc "$home/etc"
+mount --bind "$home/etc" /etc
+systemd-sysusers "$home/mobeyed.sysusers" > /dev/null 2>&1
+exec "${@:2}"
+"""
+
+# Beside it; it stays until nobody holds its stdin.
+INSIDE = r"""
+set -euo pipefail
+home=$1
+mount --make-rprivate /
+mkdir -p "$home/varlib/mobeyed"
+mount --bind "$home/varlib" /var/lib
+sockets=${MOBEYE_PG_DATA%/data}
+chmod 755 "$sockets"
+mkdir "$home/sockets"
+mount --bind "$sockets" "$home/sockets"
+mount -t tmpfs -o mode=755 tmpfs /run
+mkdir -p /run/postgresql /run/systemd/system
+mount --move "$home/sockets" /run/postgresql
+mount -t tmpfs -o mode=1777 tmpfs /tmp
+chown mobeyed: /var/lib/mobeyed
+cd /
+readlink /proc/self/ns/mnt
+read -r _ || true
+"""
+
+FORGET = """
+systemctl stop
+runuser -u postgres -- psql -qc "do 'begin alter role mobeye_ingest password null; exception when undefined_object then end'"
+rm -rf /etc/mobeyed /var/lib/mobeyed/*
+install -d -m 0750 -g mobeyed /etc/mobeyed
+install -m 0640 -g mobeyed "$1/mobeyed.yaml" "$1/clients.yaml" /etc/mobeyed
+"""
+
+
+class Machine:
+    def __init__(self):
+        if os.geteuid() != 0:
+            pytest.skip("a machine of its own takes root")
+        # Where the daemon's user finds the programs; its path has no directory that is root's alone.
+        self.home = pathlib.Path(tempfile.mkdtemp(prefix="machine.", dir="/var/tmp"))
+        self.home.chmod(0o755)
+        (self.home / "bin").mkdir()
+        for program in MOBEYED, MOBEYECTL:
+            shutil.copy(program, self.home / "bin")
+        (self.home / "bin/systemctl").write_text(SYSTEMCTL)
+        (self.home / "bin/journalctl").write_text(JOURNALCTL)
+        for program in (self.home / "bin").iterdir():
+            program.chmod(0o755)
+        for file in "systemd/mobeyed.service", "systemd/mobeyed.sysusers":
+            shutil.copy(ROOT / file, self.home)
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "MOBEYE_"))}
+        self.environment = {**clean, "HOME": str(self.home), "LC_ALL": "C.UTF-8",
+                            "PATH": f"{self.home}/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+        self.process = subprocess.Popen(
+            ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "bash", "-c",
+             OUTSIDE, "machine", self.home, WITH_POSTGRES, "unshare", "--mount", "bash", "-c", INSIDE, "machine", self.home],
+            env={**clean, "MOBEYE_BUILD": str(BUILD), "MOBEYE_PG_AUTH": "debian", "MOBEYE_PG_TCP": "5432",
+                 "MOBEYE_PG_FSYNC": "on"},
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        namespace = self.process.stdout.readline().strip()
+        assert namespace, "the machine did not start"
+        self.pid = next(process.name for process in pathlib.Path("/proc").iterdir()
+                        if process.name.isdigit() and self._namespace(process) == namespace)
+        self.install()
+
+    @staticmethod
+    def _namespace(process):
+        try:
+            return os.readlink(process / "ns/mnt")
+        except OSError:  # it has ended meanwhile
+            return None
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait(120)
+        shutil.rmtree(self.home)
+
+    @property
+    def etc(self):
+        """/etc/mobeyed."""
+        return self.home / "etc/mobeyed"
+
+    def log(self):
+        return (self.home / "log").read_text() if (self.home / "log").exists() else ""
+
+    def start(self, *command, user="root", env=None):
+        """A process there, with its output in one pipe."""
+        # The machine's own runuser gives the user its groups.
+        as_user = [] if user == "root" else ["runuser", "-u", user, "--"]
+        return subprocess.Popen(["nsenter", "-t", self.pid, "-m", "-n", "-p", *as_user, *command],
+                                env={**self.environment, **(env or {})}, stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def run(self, *command, **how):
+        """The finished process; its stdout has stderr in it."""
+        process = self.start(*command, **how)
+        output, _ = process.communicate(timeout=300)
+        return subprocess.CompletedProcess(command, process.returncode, output)
+
+    def must(self, *command, **how):
+        """The output of a command that has to succeed."""
+        done = self.run(*command, **how)
+        assert done.returncode == 0, f"{command}: status {done.returncode}\n{done.stdout}\n--- log\n{self.log()[-5000:]}"
+        return done.stdout
+
+    def sql(self, statement, database="mobeye"):
+        return self.must("psql", "-qAt", "-d", database, "-c", statement, user="postgres").strip()
+
+    def install(self):
+        """What the package puts into /etc/mobeyed, and nothing else; no database, no daemon."""
+        self.forget()
+        self.sql("drop database if exists mobeye with (force)", "postgres")
+
+    def forget(self):
+        """The same, but with the database of before."""
+        self.must("bash", "-euc", FORGET, "forget", ROOT / "config")

@@ -1,0 +1,184 @@
+"""mobeyectl as root finds a Debian machine: setup in one command and after every interruption, and who gets into the
+database without saying how."""
+import contextlib
+import json
+import re
+
+import pytest
+
+from harness.machine import Machine
+from harness.paths import BUILD, sanitized
+from harness.wait import wait_until
+
+INTERRUPT = BUILD / "tests" / "interrupt.so"
+
+
+@pytest.fixture(scope="module")
+def machine_of_module():
+    with contextlib.closing(Machine()) as machine:
+        yield machine
+
+
+@pytest.fixture
+def machine(machine_of_module):
+    machine_of_module.install()
+    yield machine_of_module
+    machine_of_module.must("systemctl", "stop")
+
+
+@pytest.fixture
+def ready(machine):
+    machine.must("mobeyectl", "setup", "--yes")
+    return machine
+
+
+def does(output):
+    return re.findall("^done: +(.*)", output, re.M)
+
+
+def stat(machine, *names):
+    """Mode and owner of each."""
+    return machine.must("stat", "-c", "%a %U:%G", *(f"/etc/mobeyed/{name}" for name in names)).splitlines()
+
+
+def check(machine, output, *more):
+    """All is as setup should leave it."""
+    assert "a drill alert, sent to" in output
+    assert machine.sql("select count(*) > 0 from patrol.alerts where drill and device_id = 'drill'") == "t"
+    assert {file.name for file in machine.etc.iterdir()} == {"mobeyed.yaml", "clients.yaml", "pgpass", *more}
+    modes = ["640 root:mobeyed", "640 root:mobeyed", "600 mobeyed:mobeyed", "600 mobeyed:mobeyed", "600 root:root"]
+    assert stat(machine, "mobeyed.yaml", "clients.yaml", "pgpass", *more) == modes[:3 + len(more)]
+
+
+def test_one_command_leads_to_a_drill_alert_in_the_database(machine):
+    """The directory of the password file is for the daemon's group alone."""
+    assert stat(machine, "") == ["750 root:mobeyed"]
+    check(machine, machine.must("bash", "-c", "umask 077 && mobeyectl setup --yes"))
+    # Sent, and nothing else done.
+    (drill,) = does(machine.must("mobeyectl", "setup", "--yes"))
+    assert drill.startswith("a drill alert")
+    assert machine.run("mobeyectl", "doctor").returncode == 0
+
+
+def test_what_runs_is_brought_up_to_date(ready):
+    """A file that was changed and not reloaded, a daemon that runs without a database, one that does not run."""
+    ready.must("sed", "-i", "s/^#timezone/timezone/", "/etc/mobeyed/mobeyed.yaml")
+    assert does(ready.must("mobeyectl", "setup", "--yes"))[0] == "systemctl reload mobeyed.service"
+    ready.must("systemctl", "stop")
+    assert does(ready.must("mobeyectl", "setup", "--yes"))[0] == "systemctl restart mobeyed.service"
+    ready.install()
+    ready.must("systemctl", "start")
+    output = ready.must("mobeyectl", "setup", "--yes")
+    assert "systemctl reload mobeyed.service" in does(output)
+    check(ready, output)
+
+
+def interrupted(machine, step, *more):
+    """Whether setup was killed before that step; it ends well otherwise."""
+    done = machine.run("env", f"LD_PRELOAD={INTERRUPT}", f"MOBEYE_INTERRUPT={step}", "mobeyectl", "setup", "--yes",
+                       "--no-drill", *more)
+    assert (done.returncode == 0) != ("interrupt: before step" in done.stdout), done.stdout
+    return done.returncode != 0
+
+
+@pytest.fixture
+def interrupt():
+    if sanitized():
+        pytest.skip(f"{INTERRUPT.name} is preloaded, which AddressSanitizer does not bear")
+    assert INTERRUPT.exists(), f"there is no {INTERRUPT}: build it"
+
+
+def test_it_is_completed_after_every_interruption(ready, interrupt):
+    """Behind the schema, which migrations make one by one: the password, keys, files, the daemon."""
+    step = 0
+    while True:
+        step += 1
+        ready.forget()
+        if not interrupted(ready, step, "--curve"):
+            break
+        check(ready, ready.must("mobeyectl", "setup", "--yes", "--curve"), "server.key", "drill.key")
+    assert step > 40
+
+
+def test_a_file_that_is_replaced_survives_every_interruption(ready, interrupt):
+    file = ready.etc / "mobeyed.yaml"
+    mine = file.read_text().replace("#batch_max: 5000", "batch_max: 400")
+    step, more = 0, True
+    while more:
+        step += 1
+        for path in ready.etc.glob("mobeyed.yaml.*"):
+            path.unlink()
+        file.write_text(mine)
+        more = interrupted(ready, step, "--replace", "--instance", "soest-1")
+        ready.must("mobeyectl", "setup", "--yes", "--replace", "--instance", "soest-1")
+        assert 'instance: "soest-1"' in file.read_text() and "\n  batch_max: 400" in file.read_text()
+        assert [path.name for path in ready.etc.glob("mobeyed.yaml.*")] == ["mobeyed.yaml.before-setup"], step
+        assert (ready.etc / "mobeyed.yaml.before-setup").read_text() == mine
+    assert step > 15
+
+
+def test_it_gets_there_though_each_run_is_interrupted(machine, interrupt):
+    """From nothing; each gets one step further than the last, and leaves what it made."""
+    step = 1
+    while interrupted(machine, step):
+        step += 1
+    assert step > 20
+    check(machine, machine.must("mobeyectl", "setup", "--yes"))
+
+
+DEVICES = "device_id,account,input,heartbeat,grace,address,lon,lat\nNL-0307-00042,3071,1,24h,2h,Ringweg 1,5.38421,52.19634\n"
+
+
+def test_root_needs_no_db(ready):
+    (ready.home / "etc/devices.csv").write_text(DEVICES)
+    ready.must("cp", "/etc/mobeyed/mobeyed.yaml", "/etc/new.yaml")
+    incident = ready.sql("select incident_id from mobeye.incident")
+    for verb in ("migrate", "status", "doctor", "devices import /etc/devices.csv", "devices unknown", "device show NL-0307-00042",
+                 "device place NL-0307-00042 --at 5.4,52.2", "device retrieve NL-0307-00042", "journal list",
+                 "quarantine list", "quarantine retry", f"explain --incident {incident}",
+                 "replay --since 7d -c /etc/new.yaml", "apply --yes /etc/new.yaml", "apply --yes --undo",
+                 "subject erase --yes --device x --from 2026-01-01T00:00:00Z --until 2100-01-01T00:00:00Z",
+                 # The socket asks for the user of this machine.
+                 "migrate --db 'host=/run/postgresql dbname=mobeye user=postgres'"):
+        ready.must("bash", "-c", f"mobeyectl {verb}")
+
+
+def test_a_member_of_the_owner_needs_no_db(ready):
+    ready.must("bash", "-c", "for user in anna bert; do id $user || useradd -G mobeyed $user; done")
+    ready.sql("drop role if exists anna; create role anna login in role mobeye_owner")
+    (ready.home / "etc/devices.csv").write_text(DEVICES)
+    ready.must("mobeyectl", "devices", "import", "/etc/devices.csv", user="anna")
+    shown = json.loads(ready.must("mobeyectl", "devices", "unknown", "--json", user="anna"))
+    assert [row["device_id"] for row in shown] == ["drill"]
+    # Whom the database does not know is told so, and why the daemon's way is closed as well.
+    refused = ready.run("mobeyectl", "devices", "unknown", user="bert")
+    assert refused.returncode == 1
+    assert 'role "bert" does not exist' in refused.stdout and "no password supplied" in refused.stdout, refused.stdout
+
+
+def test_the_daemon_may_be_a_peer(ready):
+    """As sql/README.md says: no password, and neither root nor setup need one."""
+    ready.must("bash", "-c", "cd /run/postgresql/data && echo 'mobeye mobeyed mobeye_ingest' > pg_ident.conf && "
+                             "sed -i '1i local mobeye mobeye_ingest peer map=mobeye' pg_hba.conf")
+    ready.sql("select pg_reload_conf()")
+    wait_until(lambda: ready.run("psql", "-U", "mobeye_ingest", "-c", "select 1", "mobeye", user="mobeyed").returncode == 0,
+               "pg_hba.conf is in force")
+    ready.must("rm", "/etc/mobeyed/pgpass")
+    ready.must("sed", "-i", 's|conninfo: .*|conninfo: "host=/run/postgresql dbname=mobeye user=mobeye_ingest"|',
+               "/etc/mobeyed/mobeyed.yaml")
+    ready.must("mobeyectl", "setup", "--yes")
+    assert not (ready.etc / "pgpass").exists()
+    ready.must("mobeyectl", "doctor")
+    ready.must("mobeyectl", "devices", "unknown")
+
+
+def test_apply_without_a_database_changes_nothing(ready):
+    ready.must("bash", "-c", "sed s/amersfoort/soest/ /etc/mobeyed/mobeyed.yaml > /etc/new.yaml")
+    ready.must("sed", "-i", "s/dbname=mobeye/dbname=nowhere/", "/etc/new.yaml")
+    before = (ready.etc / "mobeyed.yaml").read_text()
+    refused = ready.run("mobeyectl", "apply", "--yes", "/etc/new.yaml")
+    assert refused.returncode == 1 and "--no-replay" in refused.stdout
+    assert 'database "nowhere" does not exist' in refused.stdout
+    assert (ready.etc / "mobeyed.yaml").read_text() == before
+    ready.must("mobeyectl", "apply", "--yes", "--no-replay", "/etc/new.yaml")
+    assert "dbname=nowhere" in (ready.etc / "mobeyed.yaml").read_text()
