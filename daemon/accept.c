@@ -284,12 +284,17 @@ static void commit_now(struct accept *a)
         a->calls.synced(a->ctx);
 }
 
+/* A frame was full: its records are to be answered, and counted. */
+static bool is_part_synced(const struct accept *a)
+{
+    return journal_synced_seq(a->journal) > a->admit.counted_seq;
+}
+
 static void commit_group(struct accept *a)
 {
     int64_t waited_us = loop_mono_us(a->loop) - a->admit.group_since_us;
-    bool part_synced = journal_synced_seq(a->journal) > a->admit.counted_seq; /* a full frame: it is to be answered */
-    if (admit_uncounted(&a->admit) > 0 && !part_synced && journal_fill(a->journal) > 0.5 && waited_us < FILL_WAIT_US &&
-        journal_unsynced_bytes(a->journal) < FILL_ENOUGH)
+    if (admit_uncounted(&a->admit) > 0 && !is_part_synced(a) && journal_fill(a->journal) > 0.5 &&
+        waited_us < FILL_WAIT_US && journal_unsynced_bytes(a->journal) < FILL_ENOUGH)
         loop_arm(&a->commit_due, FILL_WAIT_US - waited_us);
     else
         commit_now(a);
@@ -322,7 +327,8 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
     do
         more = drain_each(a);
     while (more && !turn_slice_is_over(&a->turn, loop_mono_us(a->loop)));
-    if (a->state != ACCEPT_FAILED && (!more || turn_is_over(&a->turn, loop_mono_us(a->loop))))
+    bool over = !more || is_part_synced(a) || turn_is_over(&a->turn, loop_mono_us(a->loop));
+    if (over && a->state != ACCEPT_FAILED)
         commit_group(a);
     if (more && a->state != ACCEPT_FAILED)
         loop_arm(&a->turn_due, 0);
