@@ -1,7 +1,9 @@
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -100,11 +102,29 @@ static int create_segment(struct journal *journal, struct frame_header *first, i
     return rc;
 }
 
+void append_know_tail(struct journal *journal)
+{
+    struct stat st = {0};
+    fstat(journal->fd, &st);
+    journal->tail_dev = st.st_dev;
+    journal->tail_inode = st.st_ino;
+}
+
+bool append_tail_is_ours(const struct journal *journal)
+{
+    struct stat st;
+    char name[SEGMENT_NAME_SIZE];
+    segment_name(journal_last(journal)->seq, name);
+    return fstatat(journal->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_dev == journal->tail_dev &&
+           st.st_ino == journal->tail_inode && st.st_nlink == 1;
+}
+
 static void take_segment(struct journal *journal, const struct frame_header *first, int fd)
 {
     if (journal->fd >= 0)
         close(journal->fd);
     journal->fd = fd;
+    append_know_tail(journal);
     journal->tail_flags = first->flags;
     journal->tail_stored_seq = first->stored_seq;
     journal->zeroed = 0;
@@ -328,6 +348,12 @@ static void add_record(struct journal *journal, const struct journal_message *me
     journal->next_seq++;
 }
 
+/* A link that is made while a frame gathers comes too late for it. It does no harm: its owner copies before writing. */
+static bool must_leave_tail(const struct journal *journal)
+{
+    return journal_last(journal)->unreadable || !append_tail_is_ours(journal);
+}
+
 int journal_append_message(struct journal *journal, const struct journal_message *message, int64_t wall_us,
                            uint64_t *ret_seq, struct err *err)
 {
@@ -338,7 +364,7 @@ int journal_append_message(struct journal *journal, const struct journal_message
     if (!fits(journal, length_with(journal, message)) && append_flush(journal, err) != 0)
         return -1;
     uint64_t length = length_with(journal, message);
-    if (!fits(journal, length) || (journal->count == 0 && journal_last(journal)->unreadable)) {
+    if (!fits(journal, length) || (journal->count == 0 && must_leave_tail(journal))) {
         int rc = append_rotate(journal, length, wall_us, false, err);
         if (rc != JOURNAL_APPENDED)
             return rc;

@@ -9,8 +9,6 @@
 
 #include "journal/segment.h"
 
-#define COPY_CHUNK (UINT32_C(1) << 20)
-
 static bool open_folder(struct aside *aside)
 {
     if (aside->fd >= 0)
@@ -18,20 +16,6 @@ static bool open_folder(struct aside *aside)
     bool made = mkdirat(aside->dir_fd, ASIDE_FOLDER, 0750) == 0;
     aside->fd = openat(aside->dir_fd, ASIDE_FOLDER, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     return aside->fd >= 0 && (!made || fsync(aside->dir_fd) == 0);
-}
-
-static bool copy_bytes(int from_fd, int to_fd, uint32_t offset, uint32_t length)
-{
-    struct window window = {.salvage = true};
-    bool ok = true;
-    window_reset(&window, from_fd);
-    for (uint32_t done = 0, part; ok && done < length; done += part) {
-        part = length - done < COPY_CHUNK ? length - done : COPY_CHUNK;
-        struct iovec iov = {window_get(&window, offset + done, part, offset + length, NULL), part};
-        ok = segment_write(to_fd, &iov, 1, done) == 0;
-    }
-    window_free(&window);
-    return ok && segment_sync(to_fd) == 0;
 }
 
 bool aside_copy(struct aside *aside, int segment_fd, uint64_t segment_seq, uint32_t offset, uint32_t length)
@@ -46,7 +30,7 @@ bool aside_copy(struct aside *aside, int segment_fd, uint64_t segment_seq, uint3
     int fd = openat(aside->fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
     if (fd < 0)
         return false;
-    bool ok = copy_bytes(segment_fd, fd, offset, length) && fsync(aside->fd) == 0;
+    bool ok = segment_copy_bytes(segment_fd, fd, offset, length) && fsync(aside->fd) == 0;
     close(fd);
     if (!ok)
         unlinkat(aside->fd, name, 0);

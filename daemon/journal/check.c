@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* One segment while it is checked. */
@@ -10,6 +11,7 @@ struct walk {
     struct check *check;
     struct segment *segment;
     int fd;
+    bool mend;
     bool last;         /* nothing that follows proves that its tail was synced */
     uint64_t next_seq; /* what the following segment begins with, where there is one */
     uint32_t limit;    /* nothing is looked at from here on */
@@ -85,7 +87,7 @@ static int lost_region(struct walk *walk, uint32_t from, uint32_t until, uint64_
     uint64_t count = next_seq - walk->segment->next_seq;
     report(walk, DAMAGE_REGION, from, until - from, walk->segment->next_seq, count, true);
     walk->segment->used = until;
-    if (walk->check->mend)
+    if (walk->mend)
         return mended(walk, write_gap(walk, from, until, count, neighbour), err);
     return 0;
 }
@@ -196,7 +198,7 @@ static int check_gap(struct walk *walk, const struct frame_header *header, struc
         if (memcmp(copy, header, sizeof(*header)) == 0)
             continue;
         report(walk, DAMAGE_COPY, places[i], sizeof(*header), header->first_seq, 0, true);
-        if (walk->check->mend) {
+        if (walk->mend) {
             int rc = write_at(walk, header, sizeof(*header), places[i]) != 0 ? -1 : segment_sync(walk->fd);
             if (mended(walk, rc, err) != 0)
                 return -1;
@@ -221,7 +223,7 @@ static int check_frame(struct walk *walk, const struct frame_header *header, str
     bool damaged = check_records(walk, synced);
     report_copies(walk, synced);
     uint64_t last_checksum = view->header.count ? view->table[view->header.count - 1].checksum : 0;
-    if (walk->check->mend && (damaged || !view->front_ok || !view->rear_ok || !view->padding_ok) &&
+    if (walk->mend && (damaged || !view->front_ok || !view->rear_ok || !view->padding_ok) &&
         mended(walk, rewrite_frame(walk), err) != 0)
         return -1;
     take_in(walk, &view->header, last_checksum);
@@ -240,7 +242,7 @@ static int check_remainder(struct walk *walk, struct err *err)
         return lost_region(walk, used, until, lost ? walk->next_seq : walk->segment->next_seq, &walk->check->tail, err);
     }
     bool kept = report(walk, DAMAGE_REGION, from, until - from, walk->segment->next_seq, 0, false);
-    if (!walk->check->mend)
+    if (!walk->mend)
         return 0;
     if (kept)
         return mended(walk, write_zeros(walk, from, until), err);
@@ -288,6 +290,7 @@ static int walk_segment(struct walk *walk, struct err *err)
 /* -1 with err; with errno where the file cannot be opened, else 0 in it. */
 static int walk_file(struct walk *walk, int dir_fd, struct err *err)
 {
+    struct stat st;
     char name[SEGMENT_NAME_SIZE];
     segment_name(walk->segment->seq, name);
     walk->fd = openat(dir_fd, name, (walk->check->mend ? O_RDWR : O_RDONLY) | O_CLOEXEC);
@@ -297,6 +300,8 @@ static int walk_file(struct walk *walk, int dir_fd, struct err *err)
         errno = error;
         return -1;
     }
+    /* One with another name too is a copy that somebody wants as it is. The last one has been given its own file. */
+    walk->mend = walk->check->mend && fstat(walk->fd, &st) == 0 && st.st_nlink == 1;
     walk->window.salvage = true;
     window_reset(&walk->window, walk->fd);
     int rc = walk_segment(walk, err);

@@ -4,6 +4,8 @@
 #ifndef MOBEYE_JOURNAL_INTERNAL_H
 #define MOBEYE_JOURNAL_INTERNAL_H
 
+#include <sys/types.h>
+
 #include "journal/chain.h"
 #include "journal/journal.h"
 #include "journal/reader.h"
@@ -15,7 +17,9 @@
  */
 struct journal {
     int dir_fd, lock_fd;
-    int fd; /* of the last segment, which is written to */
+    int fd;         /* of the last segment, which is written to */
+    dev_t tail_dev; /* which file that is */
+    ino_t tail_inode;
     uint64_t max_size_bytes;
     int64_t keep_us;
     struct chain chain;
@@ -46,6 +50,13 @@ static inline struct segment *journal_last(const struct journal *journal)
 /* Makes the next segment the one that is written to, with room for a frame of need_bytes; `force` goes beyond max_size.
  * Nothing may be gathered. Returns enum journal_append, or -1: final. */
 int append_rotate(struct journal *journal, uint64_t need_bytes, int64_t wall_us, bool force, struct err *err);
+
+/* Remembers which file journal->fd is. */
+void append_know_tail(struct journal *journal);
+
+/* Whether the last segment may be appended to: its name leads to its file, and no other name does. Elsewhere somebody
+ * keeps a copy, or appends too. */
+bool append_tail_is_ours(const struct journal *journal);
 
 /* Writes and syncs the gathered frame, or with flags an empty one. -1: final. */
 int append_flush(struct journal *journal, struct err *err);

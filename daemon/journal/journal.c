@@ -70,6 +70,7 @@ static int recover(struct journal *journal, const char *directory, int64_t wall_
     journal->fd = found.fd;
     if (rc != 0)
         return -1;
+    append_know_tail(journal);
     report->fresh = found.chain.n == 0;
     if (report->fresh)
         return begin_journal(journal, wall_us, err);
@@ -146,7 +147,7 @@ int journal_close(struct journal *journal, struct err *err)
         return -1;
     const struct segment *last = journal_last(journal);
     if ((journal->tail_flags & FRAME_CLEAN && journal->tail_stored_seq == journal->stored_seq) ||
-        last->used + FRAME_BLOCK > last->bytes)
+        last->used + FRAME_BLOCK > last->bytes || !append_tail_is_ours(journal))
         return 0;
     return append_mark(journal, FRAME_CLEAN, err);
 }
@@ -238,7 +239,7 @@ int journal_new_uuid(struct journal *journal, struct err *err)
     if (journal_sync(journal, err) != 0 || random_uuid(journal->uuid, err) != 0)
         return -1;
     const struct segment *last = journal_last(journal);
-    if (last->used + APPEND_RESERVE_BYTES <= last->bytes)
+    if (last->used + APPEND_RESERVE_BYTES <= last->bytes && append_tail_is_ours(journal))
         return append_mark(journal, FRAME_UUID, err);
     int rc = append_rotate(journal, 0, journal->wall_us, true, err);
     journal->failed = rc != JOURNAL_APPENDED;

@@ -78,8 +78,8 @@ struct journal_message {
 
 /* Takes all records of the message for the next group commit, or none; they are not on disk before journal_sync().
  * Returns enum journal_append (JOURNAL_FULL with err, the reason), or -1: final. Where they need another frame or
- * segment, the frame before them is written and synced first, so that journal_synced_seq() may rise. ret_seq: the number
- * of the last. */
+ * segment, the frame before them is written and synced first, so that journal_synced_seq() may rise. ret_seq: the
+ * number of the last. */
 int journal_append_message(struct journal *journal, const struct journal_message *message, int64_t wall_us,
                            uint64_t *ret_seq, struct err *err);
 

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define LOCK_NAME "lock"
@@ -22,15 +24,40 @@ static void read_file(int fd, char text[96])
     text[got > 0 ? got : 0] = '\0';
 }
 
+/* -1 with errno: also where it is a link, or no regular file. */
+static int open_lock(int dir_fd, int flags)
+{
+    struct stat st;
+    int fd = openat(dir_fd, LOCK_NAME, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640);
+    if (fd < 0 || (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)))
+        return fd;
+    close(fd);
+    errno = EINVAL;
+    return -1;
+}
+
+static int lock_directory(int dir_fd, struct err *err)
+{
+    if (flock(dir_fd, LOCK_EX | LOCK_NB) == 0)
+        return 0;
+    if (errno == EWOULDBLOCK)
+        return err_set(err, "another process has this directory open, without its lock file (was that removed?)");
+    return err_set(err, "the directory cannot be locked: %s", strerror(errno));
+}
+
 int lock_take(int dir_fd, struct err *err)
 {
     char text[96];
     struct flock lock;
-    int fd = openat(dir_fd, LOCK_NAME, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+    int fd = open_lock(dir_fd, O_RDWR | O_CREAT);
     if (fd < 0)
-        return err_set(err, "the lock file cannot be opened: %s", strerror(errno));
-    if (try_lock(fd, F_OFD_SETLK, &lock) == 0)
-        return fd;
+        return err_set(err, "the lock file cannot be opened: %s (expected a regular file)", strerror(errno));
+    if (try_lock(fd, F_OFD_SETLK, &lock) == 0) {
+        if (lock_directory(dir_fd, err) == 0)
+            return fd;
+        close(fd);
+        return -1;
+    }
     if (errno == EAGAIN || errno == EACCES) {
         read_file(fd, text);
         err_set(err, "process %ld has this journal open; a directory belongs to one daemon at a time", atol(text));
@@ -44,7 +71,7 @@ int lock_take(int dir_fd, struct err *err)
 bool lock_origin(int dir_fd, uint8_t ret[16])
 {
     char text[96];
-    int fd = openat(dir_fd, LOCK_NAME, O_RDONLY | O_CLOEXEC);
+    int fd = open_lock(dir_fd, O_RDONLY);
     if (fd < 0)
         return false;
     read_file(fd, text);
@@ -74,7 +101,7 @@ pid_t lock_holder(int dir_fd)
 {
     char text[96] = "";
     struct flock lock;
-    int fd = openat(dir_fd, LOCK_NAME, O_RDWR | O_CLOEXEC);
+    int fd = open_lock(dir_fd, O_RDWR);
     if (fd < 0)
         return 0;
     bool held = try_lock(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;

@@ -11,7 +11,8 @@
 
 #include "base/err.h"
 
-/* Takes the lock, which lasts until the descriptor is closed. -1: another process has it, which err names. */
+/* Takes the lock, which lasts until the descriptor is closed, and with it one of the directory, until dir_fd is: a lock
+ * file can be removed, copied or moved. -1: another process has it, which err names, or it is no regular file. */
 int lock_take(int dir_fd, struct err *err);
 
 /* The origin that the last writer wrote. false: none can be read. */

@@ -69,13 +69,24 @@ static int fill_holes(int fd, uint32_t bytes)
     return -1;
 }
 
-static int open_tail(int dir_fd, struct recovered *ret, struct err *err)
+/* Makes the last segment of the chain, as far as it is known, one that may be written to. -1 with err. */
+static int own_tail(int dir_fd, struct recovered *ret, uint64_t *owned_seq, struct err *err)
+{
+    const struct segment *last = &ret->chain.segments[ret->chain.n - 1];
+    if (ret->fd >= 0 && *owned_seq == last->seq)
+        return 0;
+    if (ret->fd >= 0)
+        close(ret->fd);
+    *owned_seq = last->seq;
+    ret->fd = segment_open_own(dir_fd, last, err);
+    return ret->fd >= 0 ? 0 : -1;
+}
+
+static int prepare_tail(int dir_fd, struct recovered *ret, struct err *err)
 {
     struct segment *last = &ret->chain.segments[ret->chain.n - 1];
     char name[SEGMENT_NAME_SIZE];
-    ret->fd = openat(dir_fd, segment_name(last->seq, name), O_RDWR | O_CLOEXEC);
-    if (ret->fd < 0)
-        return err_set(err, "segment %s: cannot be opened: %s", name, strerror(errno));
+    segment_name(last->seq, name);
     if (fill_holes(ret->fd, last->bytes) != 0)
         return err_set(err, "segment %s: no room on the disk for all of it: %s", name, strerror(errno));
     if (rewrite_tail(ret->fd, &ret->tail, err) != 0)
@@ -122,6 +133,7 @@ int recovery_run(int dir_fd, const char *directory, int64_t wall_us, struct reco
                  struct journal_recovery *report, struct err *err)
 {
     uint8_t origin[16];
+    uint64_t owned_seq = 0;
     struct keeper keeper = {{dir_fd, -1, wall_us}, report};
     struct check check = {.mend = true, .found = keep_damage, .ctx = &keeper};
     *ret = (struct recovered){.fd = -1};
@@ -129,13 +141,17 @@ int recovery_run(int dir_fd, const char *directory, int64_t wall_us, struct reco
     segment_remove_unfinished(dir_fd);
     if (chain_load(&ret->chain, dir_fd, lock_origin(dir_fd, origin) ? origin : NULL, err) != 0)
         return -1;
+    if (ret->chain.n > 0 && own_tail(dir_fd, ret, &owned_seq, err) != 0)
+        return -1;
     int rc = check_chain(&check, &ret->chain, dir_fd, err);
     move_strangers(&keeper, &ret->chain);
     ret->tail = check.tail;
     ret->last_checksum = check.last_checksum;
     ret->last_seq = check.last_seq;
     if (rc == 0 && ret->chain.n > 0)
-        rc = open_tail(dir_fd, ret, err);
+        rc = own_tail(dir_fd, ret, &owned_seq, err);
+    if (rc == 0 && ret->chain.n > 0)
+        rc = prepare_tail(dir_fd, ret, err);
     count_records(&ret->chain, report);
     report->clean = check.tail.flags & FRAME_CLEAN && report->torn_bytes == 0;
     if (keeper.aside.fd >= 0) {

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -117,6 +118,26 @@ static int name_file(int dir_fd, const char *name)
     return SEGMENT_CREATED;
 }
 
+/* Held by whoever appends to the file. */
+static int lock_file(int fd)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    return fcntl(fd, F_OFD_SETLK, &lock);
+}
+
+/* A new file, locked. -1 with errno. */
+static int open_unfinished(int dir_fd)
+{
+    segment_remove_unfinished(dir_fd);
+    int fd = openat(dir_fd, UNFINISHED_NAME, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+    if (fd < 0 || lock_file(fd) == 0)
+        return fd;
+    int error = errno;
+    close(fd);
+    errno = error;
+    return -1;
+}
+
 /* A write or fdatasync() that fails is final, also here: the file system has promised the room. */
 static int make_file(int dir_fd, int fd, const struct frame_header *first, const char *name)
 {
@@ -129,7 +150,7 @@ int segment_create(int dir_fd, const struct frame_header *first, int *ret_fd, st
 {
     char name[SEGMENT_NAME_SIZE];
     segment_name(first->segment_seq, name);
-    int fd = openat(dir_fd, UNFINISHED_NAME, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+    int fd = open_unfinished(dir_fd);
     int rc = make_file(dir_fd, fd, first, name);
     if (rc == SEGMENT_CREATED) {
         *ret_fd = fd;
@@ -272,4 +293,65 @@ int segment_find_bytes(struct window *window, uint32_t offset, uint32_t limit, u
         *ret_until = at + FRAME_BLOCK;
     }
     return *ret_from < limit;
+}
+
+bool segment_copy_bytes(int from_fd, int to_fd, uint32_t offset, uint32_t length)
+{
+    struct window window = {.salvage = true};
+    bool ok = true;
+    window_reset(&window, from_fd);
+    for (uint32_t done = 0, part; ok && done < length; done += part) {
+        part = length - done < WINDOW_CHUNK ? length - done : WINDOW_CHUNK;
+        struct iovec iov = {window_get(&window, offset + done, part, offset + length, NULL), part};
+        ok = segment_write(to_fd, &iov, 1, done) == 0;
+    }
+    window_free(&window);
+    return ok && segment_sync(to_fd) == 0;
+}
+
+static int copy_segment(int dir_fd, int from_fd, const struct segment *segment, const char *name, struct err *err)
+{
+    struct stat st;
+    int fd = open_unfinished(dir_fd);
+    bool ok =
+        fd >= 0 && fstat(from_fd, &st) == 0 && segment_preallocate(fd, segment->bytes) == 0 &&
+        segment_copy_bytes(from_fd, fd, 0, (uint32_t)(st.st_size < segment->bytes ? st.st_size : segment->bytes)) &&
+        name_file(dir_fd, name) == SEGMENT_CREATED;
+    if (ok)
+        return fd;
+    err_set(err, "segment %s: has another name too and cannot be copied: %s", name, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    segment_remove_unfinished(dir_fd);
+    return -1;
+}
+
+/* Has the file that is open another name than this one? */
+static bool is_linked(int dir_fd, int fd, const char *name)
+{
+    struct stat file, entry;
+    return fstat(fd, &file) != 0 || file.st_nlink != 1 || fstatat(dir_fd, name, &entry, AT_SYMLINK_NOFOLLOW) != 0 ||
+           !S_ISREG(entry.st_mode);
+}
+
+int segment_open_own(int dir_fd, const struct segment *segment, struct err *err)
+{
+    char name[SEGMENT_NAME_SIZE];
+    segment_name(segment->seq, name);
+    int fd = openat(dir_fd, name, O_RDWR | O_CLOEXEC);
+    if (fd < 0)
+        return err_set(err, "segment %s: cannot be opened: %s", name, strerror(errno));
+    if (is_linked(dir_fd, fd, name)) {
+        int own = copy_segment(dir_fd, fd, segment, name, err);
+        close(fd);
+        return own;
+    }
+    if (lock_file(fd) == 0)
+        return fd;
+    if (errno == EAGAIN || errno == EACCES)
+        err_set(err, "segment %s: another process is appending to it; a journal belongs to one daemon at a time", name);
+    else
+        err_set(err, "segment %s: cannot be locked: %s", name, strerror(errno));
+    close(fd);
+    return -1;
 }

@@ -50,6 +50,14 @@ enum segment_create {
  * the open file or with err; or -1 with err. */
 int segment_create(int dir_fd, const struct frame_header *first, int *ret_fd, struct err *err);
 
+/* Opens a segment for appending and locks it, until the descriptor is closed. Where its file has another name too, it
+ * is copied first and takes the place of the name: whoever uses the other name must not find our bytes in it, nor we
+ * theirs. -1 with err: another process is appending to it, the disk has no room for a copy, or it failed. */
+int segment_open_own(int dir_fd, const struct segment *segment, struct err *err);
+
+/* Copies `length` bytes from `offset` on to the front of a file and syncs it; what cannot be read is zeros. */
+bool segment_copy_bytes(int from_fd, int to_fd, uint32_t offset, uint32_t length);
+
 /* Makes sure that the disk has room for all of the file. -1 with errno. */
 int segment_preallocate(int fd, uint32_t bytes);
 
