@@ -343,6 +343,11 @@ static void on_commit_due(evutil_socket_t fd, short what, void *arg)
         commit_now(a);
 }
 
+static void on_memory_cut(void *ctx, struct endpoint *endpoint)
+{
+    intake_of(ctx, endpoint)->counters->memory_cuts_total++;
+}
+
 static void on_rebound(void *ctx, struct endpoint *endpoint)
 {
     intake_of(ctx, endpoint)->counters->rebinds_total++;
@@ -384,6 +389,7 @@ struct accept *accept_new(struct loop *loop, struct metrics *metrics, struct jou
                           const struct accept_calls *calls, void *ctx, struct err *err)
 {
     static const struct endpoint_calls endpoint_calls = {.ready = on_ready, .message = on_message, .cut = on_cut};
+    static const struct memory_watch_calls watch_calls = {.cut = on_memory_cut, .rebound = on_rebound};
     struct accept *a = mem_zalloc(sizeof(*a));
     a->loop = a->answers.loop = a->admit.loop = loop;
     a->metrics = metrics;
@@ -400,7 +406,7 @@ struct accept *accept_new(struct loop *loop, struct metrics *metrics, struct jou
         accept_free(&a);
         return NULL;
     }
-    a->memory_watch = memory_watch_new(loop, a->endpoints, RESIDENT_ROOM_BYTES, on_rebound, a);
+    a->memory_watch = memory_watch_new(loop, a->endpoints, RESIDENT_ROOM_BYTES, &watch_calls, a);
     return a;
 }
 

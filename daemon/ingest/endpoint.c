@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "ingest/connections.h"
 #include "ingest/security.h"
 #include "ingest/tcp.h"
 
@@ -28,6 +29,8 @@
 #define BACKLOG           1024
 #define BIND_PATIENCE_MS  1000
 #define BIND_RETRY_MS     10
+/* What CURVE adds to a frame: "MESSAGE" and its length 8, nonce 8, flags 1, MAC 16. */
+#define CURVE_FRAME_BYTES 33
 /* ZMQ_ZAP_ENFORCE_DOMAIN: zmq.h holds it back as a draft, the library has it. */
 #define ZAP_ENFORCE_DOMAIN 93
 
@@ -40,11 +43,13 @@ struct endpoint {
     void *user;
     struct tcp *tcp; /* of tcp, with nothing of what follows; NULL elsewhere */
     void *socket;
-    struct event readable; /* on ZMQ_FD; armed while the socket is open */
+    struct connections *connections; /* of the socket, while it is open */
+    struct event readable;           /* on ZMQ_FD; armed while the socket is open */
     bool armed;
-    bool guarded;  /* as security_guards() says */
-    bool ready;    /* the owner knows that messages may be waiting */
-    bool draining; /* guards against message() calling endpoint_drain() */
+    bool guarded;         /* as security_guards() says */
+    bool ready;           /* the owner knows that messages may be waiting */
+    bool draining;        /* guards against message() calling endpoint_drain() */
+    size_t message_bytes; /* of the message at hand, on the wire */
 };
 
 static const int socket_types[] = {[CONF_ROUTER] = ZMQ_ROUTER, [CONF_PULL] = ZMQ_PULL, [CONF_SUB] = ZMQ_SUB};
@@ -197,6 +202,7 @@ static void close_socket(struct endpoint *endpoint)
     if (endpoint->armed)
         event_del(&endpoint->readable);
     endpoint->armed = false;
+    connections_free(&endpoint->connections);
     if (endpoint->socket)
         zmq_close(endpoint->socket);
     endpoint->socket = NULL;
@@ -234,6 +240,11 @@ static int open_socket(struct endpoint *endpoint, struct err *err)
         return fail(endpoint, err, "open a socket for");
     if (set_options(endpoint) != 0) {
         fail(endpoint, err, "set the options of");
+        goto undo;
+    }
+    endpoint->connections = connections_new(endpoint->loop, endpoint->context, endpoint->socket, err);
+    if (!endpoint->connections) {
+        err_prefix(err, "endpoint %s", endpoint->conf->name);
         goto undo;
     }
     if (endpoint->conf->bind && bind_patiently(endpoint) != 0) {
@@ -327,6 +338,11 @@ bool endpoint_is_open(const struct endpoint *endpoint)
     return endpoint->tcp || endpoint->socket;
 }
 
+struct connections *endpoint_connections(const struct endpoint *endpoint)
+{
+    return endpoint->connections;
+}
+
 bool endpoint_is_ready(const struct endpoint *endpoint)
 {
     return endpoint->tcp ? tcp_is_ready(endpoint->tcp) : endpoint->ready;
@@ -337,11 +353,28 @@ static bool has_more(zmq_msg_t *frame)
     return zmq_msg_more(frame) != 0;
 }
 
+/* What a frame takes on the wire: flags and length, with CURVE within another frame that has a name, nonce and MAC. */
+static size_t wire_bytes(const struct endpoint *endpoint, size_t len)
+{
+    if (endpoint->conf->curve)
+        len += CURVE_FRAME_BYTES;
+    return len + (len > UINT8_MAX ? 9 : 2);
+}
+
+/* -1: nothing there. */
+static int receive_frame(struct endpoint *endpoint, zmq_msg_t *frame)
+{
+    if (zmq_msg_recv(frame, endpoint->socket, ZMQ_DONTWAIT) < 0)
+        return -1;
+    endpoint->message_bytes += wire_bytes(endpoint, zmq_msg_size(frame));
+    return 0;
+}
+
 /* The frames that a message may not have are received and dropped one by one. */
-static int drop_rest(void *socket, zmq_msg_t *frame)
+static int drop_rest(struct endpoint *endpoint, zmq_msg_t *frame)
 {
     while (has_more(frame))
-        if (zmq_msg_recv(frame, socket, ZMQ_DONTWAIT) < 0)
+        if (receive_frame(endpoint, frame) < 0)
             return -1;
     return 0;
 }
@@ -353,7 +386,7 @@ static int receive_peer(struct endpoint *endpoint, zmq_msg_t *frame, struct endp
         return -1;
     peer->id_len = (uint8_t)zmq_msg_size(frame);
     memcpy(peer->id, zmq_msg_data(frame), peer->id_len);
-    return has_more(frame) ? zmq_msg_recv(frame, endpoint->socket, ZMQ_DONTWAIT) : 0;
+    return has_more(frame) ? receive_frame(endpoint, frame) : 0;
 }
 
 /*
@@ -362,9 +395,9 @@ static int receive_peer(struct endpoint *endpoint, zmq_msg_t *frame, struct endp
  */
 static int receive(struct endpoint *endpoint, zmq_msg_t *frame, struct endpoint_message *message)
 {
-    void *socket = endpoint->socket;
     bool router = endpoint->conf->socket == CONF_ROUTER;
-    if ((router ? receive_peer(endpoint, frame, &message->peer) : zmq_msg_recv(frame, socket, ZMQ_DONTWAIT)) < 0)
+    endpoint->message_bytes = 0;
+    if ((router ? receive_peer(endpoint, frame, &message->peer) : receive_frame(endpoint, frame)) < 0)
         return -1;
     bool leading = endpoint->conf->socket == CONF_SUB || (router && zmq_msg_size(frame) == 0);
     if (leading) {
@@ -373,12 +406,12 @@ static int receive(struct endpoint *endpoint, zmq_msg_t *frame, struct endpoint_
             message->malformed = router ? "no frame after the delimiter" : "no frame after the topic";
             return 0;
         }
-        if (zmq_msg_recv(frame, socket, ZMQ_DONTWAIT) < 0)
+        if (receive_frame(endpoint, frame) < 0)
             return -1;
     }
     if (has_more(frame)) {
         message->malformed = "more frames than a payload";
-        return drop_rest(socket, frame);
+        return drop_rest(endpoint, frame);
     }
     if (endpoint->guarded) { /* the frame with the routing id tells neither */
         message->user = zmq_msg_gets(frame, "User-Id");
@@ -409,6 +442,8 @@ bool endpoint_drain(struct endpoint *endpoint, unsigned budget)
         message.frame = NULL;
         message.user = message.address = NULL;
         int got = receive(endpoint, &frame, &message);
+        if (got >= 0)
+            connections_delivered(endpoint->connections, zmq_msg_get(&frame, ZMQ_SRCFD), endpoint->message_bytes);
         if (got >= 0)
             go_on = endpoint->calls.message(endpoint->ctx, endpoint, &message);
         zmq_msg_close(&frame);

@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "base/loop.h"
 #include "conf/conf.h"
+#include "ingest/connections.h"
 #include "ingest/dc09_frame.h"
 
 /* A frame larger than this cuts the connection (ZMQ_MAXMSGSIZE). */
@@ -78,6 +79,9 @@ int endpoint_rebind(struct endpoint *endpoint, struct err *err);
 
 /* false after a failed endpoint_rebind(). */
 bool endpoint_is_open(const struct endpoint *endpoint);
+
+/* Its connections of ZeroMQ, until the next endpoint_rebind(). NULL: it is closed, or a raw TCP endpoint. */
+struct connections *endpoint_connections(const struct endpoint *endpoint);
 
 const struct conf_endpoint *endpoint_conf(const struct endpoint *endpoint);
 

@@ -8,32 +8,53 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "ingest/connections.h"
 
 /* On loopback up to 1 GB arrives a second, so every look later is 50 MB more. */
 #define LOOK_EVERY_US (50 * CLOCK_MS)
 /* Where a round over all endpoints has freed nothing the memory is not the peers'. The next round begins when there is
  * this much more of it: an endpoint that is closed again and again would answer nobody. */
 #define GROWTH_BYTES ((size_t)64 * 1024 * 1024)
+/* Of an idle connection with CURVE, measured over 10,000. */
+#define CONNECTION_BYTES ((size_t)24 * 1024)
+/* A connection that holds less is not cut: it may be one message that is on its way. */
+#define HELD_LEAST ((uint64_t)256 * 1024)
+/* libzmq's I/O thread frees what a cut connection held, in its own time; until then nobody else is blamed. */
+#define FREEING_US CLOCK_SECOND
+/* Over the limit for so long, and no connection to blame, endpoints are closed: what waits in ipc connections is first
+ * looked at some times. */
+#define SEARCH_US (200 * CLOCK_MS)
+/* How often, while there is little memory in use, connections are taken to hold nothing. */
+#define REBASE_EVERY_US CLOCK_MINUTE
+/* Below the limit for so long, it is over. */
+#define CALM_US CLOCK_MINUTE
 
 struct memory_watch {
     struct loop *loop;
     struct endpoint_set *set;
-    void (*rebound)(void *ctx, struct endpoint *endpoint);
+    struct memory_watch_calls calls;
     void *ctx;
     struct event timer;
-    size_t start_bytes; /* what the process had then, and the room for peers */
-    size_t limit_bytes; /* that, and what it has taken for itself */
-    size_t act_bytes;   /* above this: the limit, or more after a round that freed nothing */
-    size_t turn;        /* whose turn it is to be closed */
-    size_t tried;       /* endpoints that were closed in this round */
+    size_t start_bytes; /* what the process had then */
+    size_t room_bytes;  /* for peers */
+    size_t own_bytes;
+    size_t extra_bytes;                 /* beyond the limit, after a round that freed nothing */
+    size_t turn;                        /* whose turn it is to be closed */
+    size_t tried;                       /* endpoints that were closed in this round */
+    int64_t since_us;                   /* monotonic, as the next: over the limit without a break; 0: it is not */
+    int64_t cut_us, over_us, rebase_us; /* the last cut, look over the limit, and rebase */
+    struct complaint over, unbound;
 };
 
 static void rebind(struct memory_watch *watch, struct endpoint *endpoint)
 {
     struct err err;
     if (endpoint_rebind(endpoint, &err) != 0)
-        log_error("memory", "%s; trying again", err.text);
-    watch->rebound(watch->ctx, endpoint);
+        log_complain(&watch->unbound, loop_mono_us(watch->loop), LOG_LEVEL_ERROR, "memory", "%s; trying again",
+                     err.text);
+    else
+        log_recover(&watch->unbound, "memory", "endpoint %s is bound again", endpoint_conf(endpoint)->name);
+    watch->calls.rebound(watch->ctx, endpoint);
 }
 
 static void reopen_closed(struct memory_watch *watch)
@@ -42,6 +63,93 @@ static void reopen_closed(struct memory_watch *watch)
         if (!endpoint_is_open(endpoint_set_at(watch->set, i)))
             rebind(watch, endpoint_set_at(watch->set, i));
 }
+
+/* Of all endpoints of ZeroMQ. */
+static size_t count_connections(struct memory_watch *watch)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < endpoint_set_count(watch->set); i++) {
+        const struct connections *connections = endpoint_connections(endpoint_set_at(watch->set, i));
+        n += connections ? connections_count(connections) : 0;
+    }
+    return n;
+}
+
+static void for_each(struct memory_watch *watch, void (*call)(struct connections *connections))
+{
+    for (size_t i = 0; i < endpoint_set_count(watch->set); i++) {
+        struct connections *connections = endpoint_connections(endpoint_set_at(watch->set, i));
+        if (connections)
+            call(connections);
+    }
+}
+
+static size_t limit_bytes(struct memory_watch *watch)
+{
+    return watch->start_bytes + watch->room_bytes + watch->own_bytes + count_connections(watch) * CONNECTION_BYTES;
+}
+
+/* ---- cutting one connection ---- */
+
+/* What is counted before what is suspected, the most first. */
+static int compare_loads(const void *left, const void *right)
+{
+    const struct connection_load *a = left, *b = right;
+    if (a->counted != b->counted)
+        return a->counted ? -1 : 1;
+    return a->held_bytes > b->held_bytes ? -1 : a->held_bytes < b->held_bytes;
+}
+
+static size_t gather_loads(struct memory_watch *watch, struct connection_load *ret)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < endpoint_set_count(watch->set); i++) {
+        struct endpoint *endpoint = endpoint_set_at(watch->set, i);
+        struct connections *connections = endpoint_connections(endpoint);
+        n += connections ? connections_loads(connections, endpoint, ret + n) : 0;
+    }
+    qsort(ret, n, sizeof(*ret), compare_loads);
+    return n;
+}
+
+/* Returns what it held; 0: it is gone already. */
+static uint64_t cut(struct memory_watch *watch, const struct connection_load *load, size_t resident, size_t limit)
+{
+    char address[CONNECTION_ADDRESS_SIZE], held[48] = "is sending a message that does not end";
+    struct endpoint *endpoint = load->owner;
+    if (!connections_cut(endpoint_connections(endpoint), load, address))
+        return 0;
+    if (load->counted)
+        snprintf(held, sizeof(held), "holds %llu MiB", (unsigned long long)load->held_bytes >> 20);
+    log_complain(&watch->over, loop_mono_us(watch->loop), LOG_LEVEL_WARNING, "memory",
+                 "%zu MiB resident, over the limit of %zu MiB: endpoint %s: cut the connection from %s, which %s",
+                 resident >> 20, limit >> 20, endpoint_conf(endpoint)->name, address, held);
+    watch->calls.cut(watch->ctx, endpoint);
+    return load->held_bytes;
+}
+
+/* Cuts the connections whose load accounts for the memory over the limit. Where what is counted is little beside the
+ * room that is used up, the most suspect is cut. Returns how many were. */
+static size_t cut_heaviest(struct memory_watch *watch, size_t resident, size_t limit)
+{
+    struct connection_load *loads = mem_zalloc((count_connections(watch) + 1) * sizeof(*loads));
+    size_t n = gather_loads(watch, loads), counted = 0, cuts = 0;
+    uint64_t held = 0, freed = 0;
+    for (; counted < n && loads[counted].counted; counted++)
+        held += loads[counted].held_bytes;
+    if (counted < n && held < watch->room_bytes / 2)
+        cuts = cut(watch, &loads[counted], resident, limit) > 0;
+    else
+        for (size_t i = 0; i < counted && freed < resident - limit && loads[i].held_bytes >= HELD_LEAST; i++) {
+            uint64_t one = cut(watch, &loads[i], resident, limit);
+            freed += one;
+            cuts += one > 0;
+        }
+    free(loads);
+    return cuts;
+}
+
+/* ---- closing endpoints ---- */
 
 /* Whose turn it is; NULL: none is of ZeroMQ. */
 static struct endpoint *next_endpoint(struct memory_watch *watch)
@@ -55,38 +163,68 @@ static struct endpoint *next_endpoint(struct memory_watch *watch)
     return NULL;
 }
 
-/* The memory is over the limit. What a closed socket held is freed by libzmq's I/O thread in its own time, as a rule
- * before the next look. */
-static void cut_off(struct memory_watch *watch, size_t resident)
+/* What a closed socket held is freed by libzmq's I/O thread in its own time, as a rule before the next look. */
+static void close_next(struct memory_watch *watch, size_t resident, size_t limit)
 {
     struct endpoint *endpoint = next_endpoint(watch);
+    int64_t now_us = loop_mono_us(watch->loop);
     if (!endpoint || watch->tried == endpoint_set_count(watch->set)) {
-        watch->act_bytes = resident + GROWTH_BYTES;
+        watch->extra_bytes = resident + GROWTH_BYTES - limit;
         watch->tried = 0;
-        log_warning("memory", "%zu MiB resident, and no endpoint gave any of it back", resident >> 20);
+        log_complain(&watch->over, now_us, LOG_LEVEL_WARNING, "memory",
+                     "%zu MiB resident, over the limit of %zu MiB; neither connections nor endpoints account for it",
+                     resident >> 20, limit >> 20);
         return;
     }
-    log_warning("memory",
-                "%zu MiB resident, over the limit of %zu MiB: endpoint %s is closed and opened anew, to cut off a peer "
-                "that sends without end",
-                resident >> 20, watch->limit_bytes >> 20, endpoint_conf(endpoint)->name);
+    log_complain(
+        &watch->over, now_us, LOG_LEVEL_WARNING, "memory",
+        "%zu MiB resident, over the limit of %zu MiB, and no connection accounts for it: endpoint %s is closed "
+        "and bound again",
+        resident >> 20, limit >> 20, endpoint_conf(endpoint)->name);
     rebind(watch, endpoint);
     watch->tried++;
+}
+
+static void cut_off(struct memory_watch *watch, size_t resident, size_t limit)
+{
+    int64_t now_us = loop_mono_us(watch->loop);
+    if (cut_heaviest(watch, resident, limit) > 0)
+        watch->cut_us = now_us;
+    else if (now_us - watch->since_us >= SEARCH_US && now_us - watch->cut_us >= FREEING_US)
+        close_next(watch, resident, limit);
+}
+
+static void be_calm(struct memory_watch *watch, size_t resident)
+{
+    int64_t now_us = loop_mono_us(watch->loop);
+    watch->extra_bytes = watch->tried = 0;
+    watch->since_us = 0;
+    if (now_us - watch->over_us >= CALM_US)
+        log_recover(&watch->over, "memory", "%zu MiB resident, below the limit", resident >> 20);
 }
 
 static void look(struct memory_watch *watch)
 {
     reopen_closed(watch);
-    size_t resident = mem_resident_bytes();
-    if (resident > watch->act_bytes) {
+    size_t resident = mem_resident_bytes(), limit = limit_bytes(watch), act = limit + watch->extra_bytes;
+    int64_t now_us = loop_mono_us(watch->loop);
+    if (resident > act) {
         malloc_trim(0);
         resident = mem_resident_bytes();
     }
-    if (resident > watch->act_bytes)
-        cut_off(watch, resident);
-    else if (resident <= watch->limit_bytes) {
-        watch->act_bytes = watch->limit_bytes;
-        watch->tried = 0;
+    if (resident > act) {
+        watch->over_us = now_us;
+        if (watch->since_us == 0)
+            watch->since_us = now_us;
+        cut_off(watch, resident, limit);
+    } else if (resident <= limit) {
+        be_calm(watch, resident);
+    }
+    if (resident + watch->room_bytes / 2 > limit)
+        for_each(watch, connections_suspect);
+    else if (resident + watch->room_bytes / 4 * 3 < limit && now_us - watch->rebase_us >= REBASE_EVERY_US) {
+        watch->rebase_us = now_us;
+        for_each(watch, connections_rebase);
     }
 }
 
@@ -100,14 +238,17 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 }
 
 struct memory_watch *memory_watch_new(struct loop *loop, struct endpoint_set *set, size_t room_bytes,
-                                      void (*rebound)(void *ctx, struct endpoint *endpoint), void *ctx)
+                                      const struct memory_watch_calls *calls, void *ctx)
 {
     struct memory_watch *watch = mem_zalloc(sizeof(*watch));
     watch->loop = loop;
     watch->set = set;
-    watch->rebound = rebound;
+    watch->calls = *calls;
     watch->ctx = ctx;
-    watch->start_bytes = watch->limit_bytes = watch->act_bytes = mem_resident_bytes() + room_bytes;
+    watch->start_bytes = mem_resident_bytes();
+    watch->room_bytes = room_bytes;
+    watch->cut_us = watch->over_us = loop_mono_us(loop) - CLOCK_HOUR;
+    watch->rebase_us = loop_mono_us(loop);
     evtimer_assign(&watch->timer, loop_base(loop), on_timer, watch);
     loop_arm(&watch->timer, LOOK_EVERY_US);
     return watch;
@@ -115,10 +256,7 @@ struct memory_watch *memory_watch_new(struct loop *loop, struct endpoint_set *se
 
 void memory_watch_own(struct memory_watch *watch, size_t bytes)
 {
-    bool at_limit = watch->act_bytes <= watch->limit_bytes;
-    watch->limit_bytes = watch->start_bytes + bytes;
-    if (at_limit || watch->act_bytes < watch->limit_bytes)
-        watch->act_bytes = watch->limit_bytes;
+    watch->own_bytes = bytes;
 }
 
 void memory_watch_free(struct memory_watch **watch)

@@ -1,0 +1,268 @@
+#include "ingest/connections.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <event2/event_struct.h>
+#include <zmq.h>
+
+#include "base/mem.h"
+
+/* Events of the monitor taken in one turn of the loop. */
+#define BUDGET 1024
+
+struct connection {
+    uint64_t cookie;   /* 0: this descriptor is no connection */
+    int64_t delivered; /* bytes since it was opened */
+    int64_t base;      /* what it had received beyond that at the last connections_rebase() */
+    uint64_t waiting;  /* of ipc: bytes that waited at the looks since its last delivery */
+    bool tcp;
+    bool cut; /* and not yet known to be gone */
+};
+
+struct connections {
+    struct loop *loop;
+    void *socket;  /* the owner's */
+    void *monitor; /* the other end of what libzmq tells */
+    struct event readable, again;
+    struct connection *by_fd;
+    size_t n_fds, count;
+};
+
+static int domain_of(int fd)
+{
+    int domain = -1;
+    socklen_t size = sizeof(domain);
+    return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 ? domain : -1;
+}
+
+/* 0: not a socket, or it is closed already. */
+static uint64_t cookie_of(int fd)
+{
+    uint64_t cookie = 0;
+    socklen_t size = sizeof(cookie);
+    return getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &size) == 0 ? cookie : 0;
+}
+
+static void forget(struct connections *connections, int fd)
+{
+    if ((size_t)fd >= connections->n_fds || connections->by_fd[fd].cookie == 0)
+        return;
+    connections->by_fd[fd] = (struct connection){0};
+    connections->count--;
+}
+
+static void remember(struct connections *connections, int fd)
+{
+    size_t need = (size_t)fd + 1;
+    forget(connections, fd);
+    if (need > connections->n_fds) {
+        size_t room = need + need / 2 + 64;
+        connections->by_fd = mem_realloc(connections->by_fd, room, sizeof(*connections->by_fd));
+        memset(connections->by_fd + connections->n_fds, 0, (room - connections->n_fds) * sizeof(*connections->by_fd));
+        connections->n_fds = room;
+    }
+    uint64_t cookie = cookie_of(fd);
+    if (cookie == 0)
+        return;
+    connections->by_fd[fd] = (struct connection){.cookie = cookie, .tcp = domain_of(fd) != AF_UNIX};
+    connections->count++;
+}
+
+/* Two frames: number of the event and value; the endpoint. false: nothing is there. */
+static bool receive_event(struct connections *connections)
+{
+    struct __attribute__((packed)) {
+        uint16_t number;
+        uint32_t value;
+    } event;
+    char address[256];
+    int len = zmq_recv(connections->monitor, &event, sizeof(event), ZMQ_DONTWAIT);
+    if (len < 0 || zmq_recv(connections->monitor, address, sizeof(address), ZMQ_DONTWAIT) < 0)
+        return false;
+    if (len == (int)sizeof(event) && event.number == ZMQ_EVENT_DISCONNECTED)
+        forget(connections, (int)event.value);
+    else if (len == (int)sizeof(event))
+        remember(connections, (int)event.value);
+    return true;
+}
+
+static void on_event(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct connections *connections = arg;
+    for (unsigned n = 0; n < BUDGET; n++)
+        if (!receive_event(connections))
+            return;
+    loop_arm(&connections->again, 0);
+}
+
+/* Without a high-water mark: libzmq's I/O thread would wait for this loop. ACCEPT_FAILED is not asked for: without
+ * descriptors libzmq tries in a tight loop. */
+static int open_monitor(struct connections *connections, void *context)
+{
+    static unsigned serial;
+    char address[64];
+    int fd, none = 0;
+    size_t size = sizeof(fd);
+    snprintf(address, sizeof(address), "inproc://connections-%u", serial++);
+    if (zmq_socket_monitor(connections->socket, address,
+                           ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_CONNECTED | ZMQ_EVENT_DISCONNECTED) != 0)
+        return -1;
+    connections->monitor = zmq_socket(context, ZMQ_PAIR);
+    if (!connections->monitor || zmq_setsockopt(connections->monitor, ZMQ_RCVHWM, &none, sizeof(none)) != 0 ||
+        zmq_setsockopt(connections->monitor, ZMQ_LINGER, &none, sizeof(none)) != 0 ||
+        zmq_connect(connections->monitor, address) != 0 ||
+        zmq_getsockopt(connections->monitor, ZMQ_FD, &fd, &size) != 0)
+        return -1;
+    struct event_base *base = loop_base(connections->loop);
+    event_assign(&connections->readable, base, fd, EV_READ | EV_PERSIST, on_event, connections);
+    evtimer_assign(&connections->again, base, on_event, connections);
+    event_add(&connections->readable, NULL);
+    loop_arm(&connections->again, 0);
+    return 0;
+}
+
+struct connections *connections_new(struct loop *loop, void *context, void *socket, struct err *err)
+{
+    struct connections *connections = mem_zalloc(sizeof(*connections));
+    connections->loop = loop;
+    connections->socket = socket;
+    if (open_monitor(connections, context) != 0) {
+        err_set(err, "cannot monitor its connections: %s", zmq_strerror(zmq_errno()));
+        connections_free(&connections);
+    }
+    return connections;
+}
+
+void connections_free(struct connections **connections)
+{
+    struct connections *c = *connections;
+    if (!c)
+        return;
+    if (event_initialized(&c->readable)) {
+        event_del(&c->readable);
+        event_del(&c->again);
+    }
+    zmq_socket_monitor(c->socket, NULL, 0);
+    if (c->monitor)
+        zmq_close(c->monitor);
+    free(c->by_fd);
+    free(c);
+    *connections = NULL;
+}
+
+size_t connections_count(const struct connections *connections)
+{
+    return connections->count;
+}
+
+void connections_delivered(struct connections *connections, int fd, size_t bytes)
+{
+    if (fd < 0 || (size_t)fd >= connections->n_fds)
+        return;
+    connections->by_fd[fd].delivered += (int64_t)bytes;
+    connections->by_fd[fd].waiting = 0;
+}
+
+/* Bytes in the kernel that libzmq has not read. */
+static int64_t unread_bytes(int fd)
+{
+    int unread = 0;
+    return ioctl(fd, FIONREAD, &unread) == 0 ? unread : 0;
+}
+
+/* Of TCP: what libzmq has read and the owner was not given. */
+static int64_t undelivered_bytes(int fd, const struct connection *connection)
+{
+    struct tcp_info info = {0};
+    socklen_t size = sizeof(info);
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0)
+        return 0;
+    return (int64_t)info.tcpi_bytes_received - unread_bytes(fd) - connection->delivered;
+}
+
+void connections_rebase(struct connections *connections)
+{
+    for (size_t fd = 0; fd < connections->n_fds; fd++) {
+        struct connection *connection = &connections->by_fd[fd];
+        if (connection->cookie != 0 && connection->tcp)
+            connection->base = undelivered_bytes((int)fd, connection);
+        connection->waiting = 0;
+    }
+}
+
+void connections_suspect(struct connections *connections)
+{
+    for (size_t fd = 0; fd < connections->n_fds; fd++) {
+        struct connection *connection = &connections->by_fd[fd];
+        if (connection->cookie != 0 && !connection->tcp)
+            connection->waiting += (uint64_t)unread_bytes((int)fd);
+    }
+}
+
+size_t connections_loads(struct connections *connections, void *owner, struct connection_load *ret)
+{
+    size_t n = 0;
+    for (size_t fd = 0; fd < connections->n_fds; fd++) {
+        const struct connection *connection = &connections->by_fd[fd];
+        if (connection->cookie == 0 || connection->cut)
+            continue;
+        int64_t held =
+            connection->tcp ? undelivered_bytes((int)fd, connection) - connection->base : (int64_t)connection->waiting;
+        if (held > 0)
+            ret[n++] = (struct connection_load){owner, connection->cookie, (int)fd, connection->tcp, (uint64_t)held};
+    }
+    return n;
+}
+
+static void describe_peer(int fd, char ret_address[CONNECTION_ADDRESS_SIZE])
+{
+    struct sockaddr_storage peer = {0};
+    socklen_t len = sizeof(peer);
+    const struct sockaddr_in *four = (const struct sockaddr_in *)(const void *)&peer;
+    const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)(const void *)&peer;
+    struct ucred user = {0};
+    char text[INET6_ADDRSTRLEN] = "";
+    getpeername(fd, (struct sockaddr *)&peer, &len);
+    if (peer.ss_family == AF_INET) {
+        inet_ntop(AF_INET, &four->sin_addr, text, sizeof(text));
+        snprintf(ret_address, CONNECTION_ADDRESS_SIZE, "%s:%u", text, ntohs(four->sin_port));
+    } else if (peer.ss_family == AF_INET6) {
+        inet_ntop(AF_INET6, &six->sin6_addr, text, sizeof(text));
+        snprintf(ret_address, CONNECTION_ADDRESS_SIZE, "[%s]:%u", text, ntohs(six->sin6_port));
+    } else {
+        len = sizeof(user);
+        getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &user, &len);
+        snprintf(ret_address, CONNECTION_ADDRESS_SIZE, "uid %u, pid %d", user.uid, user.pid);
+    }
+}
+
+/* The duplicate keeps the socket that it is checked to be: libzmq's I/O thread may close the original at any time, and
+ * its number be given to another. */
+bool connections_cut(struct connections *connections, const struct connection_load *load,
+                     char ret_address[CONNECTION_ADDRESS_SIZE])
+{
+    int fd = fcntl(load->fd, F_DUPFD_CLOEXEC, 0);
+    bool same = fd >= 0 && cookie_of(fd) == load->cookie;
+    if (same) {
+        /* The peer hears of it (RST) also while it waits for room to send. */
+        struct linger none = {.l_onoff = 1};
+        describe_peer(fd, ret_address);
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+        shutdown(fd, SHUT_RDWR);
+        connections->by_fd[load->fd].cut = true;
+    }
+    if (fd >= 0)
+        close(fd);
+    return same;
+}

@@ -1,0 +1,241 @@
+/* The connections of a socket: counted, weighed, and cut, whatever becomes of the numbers of their descriptors. */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <zmq.h>
+
+#include "ingest/connections.h"
+
+#define MOST 8
+
+static struct loop *loop;
+static void *context, *server;
+static struct connections *connections;
+static struct connection_load loads[MOST];
+static char path[64];
+static uint16_t port;
+
+static void setup(void)
+{
+    struct err err = {""};
+    char address[128];
+    size_t size = sizeof(address);
+    loop = loop_new(&err);
+    context = zmq_ctx_new();
+    server = zmq_socket(context, ZMQ_ROUTER);
+    connections = connections_new(loop, context, server, &err);
+    cr_assert_not_null(connections, "%s", err.text);
+    cr_assert_eq(zmq_bind(server, "tcp://127.0.0.1:*"), 0);
+    cr_assert_eq(zmq_getsockopt(server, ZMQ_LAST_ENDPOINT, address, &size), 0);
+    port = (uint16_t)atoi(strrchr(address, ':') + 1);
+    snprintf(path, sizeof(path), "/tmp/mobeye-connections-%d", getpid());
+    snprintf(address, sizeof(address), "ipc://%s", path);
+    cr_assert_eq(zmq_bind(server, address), 0);
+}
+
+static void teardown(void)
+{
+    connections_free(&connections);
+    connections_free(&connections);
+    zmq_close(server);
+    zmq_ctx_term(context);
+    loop_free(&loop);
+    unlink(path);
+}
+
+TestSuite(connections, .init = setup, .fini = teardown, .timeout = 20);
+
+static void read_exactly(int fd, size_t len)
+{
+    char bytes[128];
+    for (ssize_t got; len > 0; len -= (size_t)got) {
+        got = read(fd, bytes, len < sizeof(bytes) ? len : sizeof(bytes));
+        cr_assert_gt(got, 0);
+    }
+}
+
+/* A DEALER of ZMTP 3.0 without security, by hand. */
+static void shake_hands(int fd)
+{
+    char greeting[64] = {[0] = '\xff', [9] = '\x7f', [10] = 3};
+    static const char ready[] = "\x04\x1c\x05READY\x0bSocket-Type\0\0\0\x06"
+                                "DEALER";
+    memcpy(greeting + 12, "NULL", 4);
+    cr_assert_eq(write(fd, greeting, sizeof(greeting)), sizeof(greeting));
+    read_exactly(fd, sizeof(greeting));
+    char head[2];
+    cr_assert_eq(write(fd, ready, sizeof(ready) - 1), sizeof(ready) - 1);
+    cr_assert_eq(read(fd, head, 2), 2);
+    read_exactly(fd, (size_t)head[1]);
+}
+
+static int open_tcp(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    cr_assert_eq(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    shake_hands(fd);
+    return fd;
+}
+
+static int open_ipc(void)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+    cr_assert_eq(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    shake_hands(fd);
+    return fd;
+}
+
+static void send_frame(int fd, size_t len, bool more)
+{
+    static char frame[9 + 65536];
+    frame[0] = more ? 3 : 2;
+    frame[6] = (char)(len >> 16);
+    frame[7] = (char)(len >> 8);
+    frame[8] = (char)len;
+    for (size_t at = 0; at < 9 + len;) {
+        ssize_t put = write(fd, frame + at, 9 + len - at);
+        cr_assert_gt(put, 0);
+        at += (size_t)put;
+    }
+}
+
+/* Turns the loop until there are so many. */
+static void wait_count(size_t count)
+{
+    while (connections_count(connections) != count)
+        loop_turn(loop);
+}
+
+/* Receives a message of one frame and says which connection it came from. */
+static int receive_one(size_t len)
+{
+    zmq_msg_t frame;
+    zmq_msg_init(&frame);
+    cr_assert_geq(zmq_msg_recv(&frame, server, 0), 0);
+    cr_assert_eq(zmq_msg_recv(&frame, server, 0), (int)len);
+    int fd = zmq_msg_get(&frame, ZMQ_SRCFD);
+    connections_delivered(connections, fd, 9 + len);
+    zmq_msg_close(&frame);
+    return fd;
+}
+
+static const struct connection_load *load_of(int fd, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (loads[i].fd == fd)
+            return &loads[i];
+    return NULL;
+}
+
+Test(connections, are_counted_as_they_come_and_go)
+{
+    int one = open_tcp(), two = open_ipc();
+    wait_count(2);
+    close(one);
+    wait_count(1);
+    close(two);
+    wait_count(0);
+}
+
+Test(connections, what_was_delivered_is_no_load_and_what_was_not_is)
+{
+    int quiet = open_tcp(), heavy = open_tcp();
+    wait_count(2);
+    for (int i = 0; i < 10; i++)
+        send_frame(quiet, 60000, false);
+    int quiet_fd = -1;
+    for (int i = 0; i < 10; i++)
+        quiet_fd = receive_one(60000);
+    connections_rebase(connections);
+    for (int i = 0; i < 10; i++)
+        send_frame(quiet, 60000, false);
+    for (int i = 0; i < 10; i++)
+        send_frame(heavy, 60000, true);
+    for (int i = 0; i < 10; i++)
+        cr_assert_eq(receive_one(60000), quiet_fd);
+    size_t n = 0;
+    while ((n = connections_loads(connections, server, loads)) != 1 || loads[0].held_bytes != 600090)
+        ; /* libzmq reads */
+    cr_assert_neq(loads[0].fd, quiet_fd);
+    cr_assert(loads[0].counted && loads[0].owner == server);
+    close(quiet);
+    close(heavy);
+    wait_count(0);
+}
+
+Test(connections, one_is_cut_and_its_peer_hears_of_it)
+{
+    char address[CONNECTION_ADDRESS_SIZE], byte;
+    int heavy = open_tcp();
+    wait_count(1);
+    send_frame(heavy, 60000, true);
+    while (connections_loads(connections, NULL, loads) != 1)
+        ;
+    cr_assert(connections_cut(connections, &loads[0], address));
+    cr_assert(strncmp(address, "127.0.0.1:", 10) == 0, "%s", address);
+    cr_assert_eq(connections_loads(connections, NULL, loads), 0, "it is not cut twice");
+    cr_assert_leq(read(heavy, &byte, 1), 0);
+    wait_count(0);
+    close(heavy);
+}
+
+Test(connections, another_with_the_same_descriptor_is_not_cut)
+{
+    char address[CONNECTION_ADDRESS_SIZE], byte;
+    int old = open_tcp();
+    wait_count(1);
+    send_frame(old, 60000, true);
+    while (connections_loads(connections, NULL, loads) != 1)
+        ;
+    const struct connection_load stale = loads[0];
+    close(old);
+    wait_count(0);
+    int next = open_tcp();
+    wait_count(1);
+    send_frame(next, 60000, true);
+    size_t n = 0;
+    while ((n = connections_loads(connections, NULL, loads)) != 1)
+        ;
+    cr_assert_not_null(load_of(stale.fd, n), "the number was not used again");
+    cr_assert_neq(loads[0].cookie, stale.cookie);
+    cr_assert_not(connections_cut(connections, &stale, address));
+    cr_assert_eq(recv(next, &byte, 1, MSG_DONTWAIT), -1);
+    cr_assert_eq(errno, EAGAIN);
+    send_frame(next, 10, false);
+    zmq_msg_t frame;
+    zmq_msg_init(&frame);
+    cr_assert_geq(zmq_msg_recv(&frame, server, 0), 0);
+    zmq_msg_close(&frame);
+    close(next);
+}
+
+Test(connections, of_ipc_those_are_suspect_whose_bytes_wait_and_that_deliver_nothing)
+{
+    int quiet = open_ipc(), heavy = open_ipc();
+    char address[CONNECTION_ADDRESS_SIZE];
+    wait_count(2);
+    send_frame(quiet, 60000, false);
+    int quiet_fd = receive_one(60000);
+    size_t n = 0;
+    while ((n = connections_loads(connections, NULL, loads)) == 0) {
+        send_frame(heavy, 65000, true);
+        connections_suspect(connections);
+    }
+    cr_assert_eq(n, 1);
+    cr_assert_neq(loads[0].fd, quiet_fd);
+    cr_assert_not(loads[0].counted);
+    cr_assert(connections_cut(connections, &loads[0], address));
+    cr_assert(strncmp(address, "uid ", 4) == 0, "%s", address);
+    wait_count(1);
+    close(heavy);
+    close(quiet);
+}
