@@ -24,7 +24,7 @@ insert into mobeye.counter values ('registry', 0), ('areas', 0), ('changes', 0) 
 -- People and teams -----------------------------------------------------------------------------------------------
 
 create table if not exists mobeye.team (
-    team text primary key check (team <> '' and length(team) <= 64),
+    team text primary key check (team <> '' and length(team) <= 64 and team !~ '[[:cntrl:]]' and team <> '*'),
     name text
 );
 comment on table mobeye.team is 'Teams of officers; mobeyectl teams import fills it.';
@@ -33,8 +33,8 @@ comment on column mobeye.team.name is 'What people call it; null where that is t
 
 create table if not exists mobeye.team_area (
     team text not null references mobeye.team on update cascade on delete cascade,
-    layer text not null,
-    code text not null,
+    layer text not null check (layer ~ '^[a-z][a-z0-9_-]{0,31}$'),
+    code text not null check (code <> '' and length(code) <= 64 and code !~ '[[:cntrl:]]'),
     primary key (team, layer, code)
 );
 create index if not exists team_area_code on mobeye.team_area (layer, code);
@@ -44,8 +44,8 @@ comment on column mobeye.team_area.layer is 'Layer of the area.';
 comment on column mobeye.team_area.code is 'Code of the area; it need not be there yet.';
 
 create table if not exists mobeye.person (
-    login text primary key check (login <> '' and length(login) <= 63),
-    name text not null,
+    login text primary key check (login <> '' and length(login) <= 63 and login !~ '[[:cntrl:]]'),
+    name text not null check (length(name) <= 200 and name !~ '[[:cntrl:]]'),
     team text references mobeye.team on update cascade on delete set null,
     all_teams boolean not null default false
 );
@@ -60,11 +60,12 @@ comment on column mobeye.person.all_teams is
 
 create table if not exists mobeye.device (
     device_id text collate "C" primary key check (device_id ~ '^[A-Za-z0-9._:/-]{1,64}$'),
-    model text,
-    device_group text,
+    model text check (length(model) <= 200 and model !~ '[[:cntrl:]]'),
+    device_group text check (length(device_group) <= 64 and device_group !~ '[[:cntrl:]]'),
     state text not null default 'stock' check (state in ('stock', 'placed', 'repair', 'retired')),
-    heartbeat interval check (heartbeat > '0'),
-    grace interval not null default '0' check (grace >= '0'),
+    -- Bounded, or one absurd value would be an error in the search for silent devices, and end it for all.
+    heartbeat interval check (heartbeat > '0' and heartbeat <= '366 days'),
+    grace interval not null default '0' check (grace >= '0' and grace <= '366 days'),
     registered_at timestamptz not null default now(),
     note text
 );
@@ -136,11 +137,11 @@ create table if not exists mobeye.placement (
     during tstzrange not null default tstzrange(now(), null)
         check (not isempty(during) and not lower_inf(during) and lower_inc(during) and not upper_inc(during)),
     geom public.geometry(point, 4326) not null,
-    address text,
-    bag_id text,
+    address text check (length(address) <= 400),
+    bag_id text check (length(bag_id) <= 64),
     team text references mobeye.team on update cascade on delete set null,
     secret boolean not null default false,
-    instructions text,
+    instructions text check (length(instructions) <= 4000),
     cell public.geometry(point, 4326) generated always as (public.st_transform(mobeye.cell(mobeye.rd(geom)), 4326)) stored,
     -- By a hash of the id, since GiST over texts takes seven times as long; check_placement() says it in words.
     constraint placement_overlap exclude using gist (hashtextextended(device_id, 0) with =, during with &&)
@@ -232,8 +233,8 @@ comment on column mobeye.device_unknown.alerts is 'How many alerts of it were st
 create table if not exists mobeye.area (
     area_id bigint generated always as identity primary key,
     layer text not null check (layer ~ '^[a-z][a-z0-9_-]{0,31}$'),
-    code text not null check (code <> '' and length(code) <= 64),
-    name text not null,
+    code text not null check (code <> '' and length(code) <= 64 and code !~ '[[:cntrl:]]'),
+    name text not null check (length(name) <= 200 and name !~ '[[:cntrl:]]'),
     vintage integer check (vintage between 1900 and 2999),
     valid tstzrange not null default '(,)',
     geom public.geometry(geometry, 4326) not null,

@@ -213,6 +213,19 @@ begin
       from pg_temp.device_import i join mobeye.device d using (device_id)
      where d.state in ('repair', 'retired') and (upper_inf(i.during) or upper(i.during) > now());
     return query
+    select i.line, false, v.column_name, format('is %s (expected %s)', v.what, v.expected)
+      from pg_temp.device_import i
+     cross join lateral (values
+         ('heartbeat', i.heartbeat not between '1 microsecond' and '366 days', 'not a time to expect reports in', 'at most 366d'),
+         ('grace', i.grace not between '0' and '366 days', 'not a time to wait', 'at most 366d'),
+         ('model', length(i.model) > 200 or i.model ~ '[[:cntrl:]]', 'too long, or has control characters', 'at most 200 characters'),
+         ('group', length(i."group") > 64 or i."group" ~ '[[:cntrl:]]', 'too long, or has control characters',
+          'at most 64 characters'),
+         ('address', length(i.address) > 400, 'too long', 'at most 400 characters'),
+         ('instructions', length(i.instructions) > 4000, 'too long', 'at most 4000 characters'))
+         as v (column_name, wrong, what, expected)
+     where v.wrong;
+    return query
     select i.line, false, 'team'::text, format('team "%s" does not exist (mobeyectl teams import brings teams in)', i.team)
       from pg_temp.device_import i
      where i.team is not null and not exists (select from mobeye.team t where t.team = i.team);

@@ -119,9 +119,15 @@ create table if not exists mobeye.change (
     op text not null check (op in ('new', 'alert', 'status', 'verified', 'overdue', 'mute', 'note', 'link')),
     status text not null,
     priority smallint not null,
-    category text not null
+    category text not null,
+    urgent boolean not null default false, -- a panic or holdup joined
+    -- It went from one team, or officer, to another: those who saw it before are told as well.
+    moved boolean not null default false,
+    team_before text,
+    assigned_before text
 );
 comment on table mobeye.change is 'What happened to incidents, numbered in the order of commits.';
+create index if not exists change_incident on mobeye.change (incident_id, entry);
 create unique index if not exists change_id on mobeye.change (change_id);
 create index if not exists change_unnumbered on mobeye.change (xid) where change_id is null;
 
@@ -172,7 +178,7 @@ create constraint trigger number_changes after insert on mobeye.change deferrabl
     for each row when (new.change_id is null) execute function mobeye.number_changes();
 
 -- The daemon's changes, as the last statement before its COMMIT: numbered as they are made.
-create or replace function mobeye.add_changes(incidents bigint[], ops text[]) returns void
+create or replace function mobeye.add_changes(incidents bigint[], ops text[], urgent boolean[]) returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 set enable_hashjoin = off
@@ -187,14 +193,14 @@ declare
     last bigint;
 begin
     update mobeye.counter set value = value + cardinality(incidents) where name = 'changes' returning value into last;
-    insert into mobeye.change (change_id, incident_id, op, status, priority, category)
-    select last - cardinality(incidents) + n.place, i.incident_id, n.op, i.status, i.priority, i.category
-      from unnest(incidents, ops) with ordinality as n (incident_id, op, place)
+    insert into mobeye.change (change_id, incident_id, op, status, priority, category, urgent)
+    select last - cardinality(incidents) + n.place, i.incident_id, n.op, i.status, i.priority, i.category, n.urgent
+      from unnest(incidents, ops, add_changes.urgent) with ordinality as n (incident_id, op, urgent, place)
       join mobeye.incident i on i.incident_id = n.incident_id;
 end
 $$;
-comment on function mobeye.add_changes(bigint[], text[]) is
-    'Adds changes of incidents under the next numbers. The counter stays locked until the commit, so it comes next.';
+comment on function mobeye.add_changes(bigint[], text[], boolean[]) is
+    'Adds changes of incidents (urgent: a panic or holdup joined) under the next numbers. The counter stays locked until the commit, so it comes next.';
 
 -- What alerts may join, locked in the order of incident_id. Rows of two kinds: first the incidents (id is the key), then
 -- the threads (id is the thread, first_seen since when it is as it is, marks 1 where it is active; priority is null).

@@ -221,11 +221,12 @@ begin
            signal_dbm = coalesce(excluded.signal_dbm, s.signal_dbm), fix = coalesce(excluded.fix, s.fix),
            fix_accuracy_m = case when excluded.fix is null then s.fix_accuracy_m else excluded.fix_accuracy_m end,
            fix_at = coalesce(excluded.fix_at, s.fix_at), alerts = s.alerts + excluded.alerts;
-    for back in
-        update mobeye.device_status s set silent_since = null
+    for back in -- in the order in which watch_devices() locks them
+        select s.device_id, s.last_received_at from mobeye.device_status s
          where s.device_id = any (devices) and s.silent_since < s.last_received_at
-        returning s.device_id, s.last_received_at
+         order by s.device_id for update
     loop
+        update mobeye.device_status s set silent_since = null where s.device_id = back.device_id;
         perform mobeye.end_silence('device', back.device_id, back.last_received_at);
     end loop;
 end

@@ -56,6 +56,9 @@ create index if not exists mute_area on mobeye.mute (area) where area is not nul
 
 alter table mobeye.incident_history add column if not exists assigned_to text;
 alter table mobeye.incident_history add column if not exists via text; -- the login, where it acted for another
+-- The last change of the incident that there was then. Changes of one incident are made under its lock, so their entries
+-- are in order.
+alter table mobeye.incident_history add column if not exists last_change bigint;
 
 -- None of them holds what every alert changes (last_seen, last_received_at, alert_count, active), so that those updates
 -- of an incident stay heap-only.
@@ -131,16 +134,16 @@ end
 $$;
 comment on function mobeye.viewer() is 'Who looks.';
 
-create or replace function mobeye.in_sight(team text, areas text[], v mobeye.who) returns boolean
+create or replace function mobeye.in_sight(team text, areas text[], assigned_to text, v mobeye.who) returns boolean
 language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
 as $$
 begin
     return v.all_rows
-        or v.team is not null and (coalesce(team = v.team, false)
+        or v.team is not null and (coalesce(team = v.team or assigned_to = v.login, false)
                                    or team is null and (areas && v.areas or not areas && v.team_areas));
 end
 $$;
-comment on function mobeye.in_sight(text, text[], mobeye.who) is
-    'Whether somebody sees an incident: of its team; without a team in its team''s areas; without a team in no team''s '
-    'areas, which nobody would see otherwise. Without a team, and without the mark of all teams, nothing.';
+comment on function mobeye.in_sight(text, text[], text, mobeye.who) is
+    'Whether somebody sees an incident: of their team, or assigned to them; one without a team in the areas of their team, '
+    'or in no team''s areas, which nobody would see otherwise. Without a team, and without the mark of all teams, nothing.';

@@ -60,9 +60,10 @@ select f.*, not x.exact as coarse,
        select (select (mobeye.viewer()).everything)
               or (select (mobeye.viewer()).officer)
                  and (not f.secret
-                      or coalesce((select (mobeye.viewer()).team) in (f.team, f.secret_team), false)) as exact
+                      or coalesce((select (mobeye.viewer()).team) in (f.team, f.secret_team), false)
+                      or coalesce(f.assigned_to = (select (mobeye.viewer()).login), false)) as exact
        offset 0) as x
- where (select (mobeye.viewer()).all_rows) or mobeye.in_sight(f.team, f.areas, (select mobeye.viewer()));
+ where (select (mobeye.viewer()).all_rows) or mobeye.in_sight(f.team, f.areas, f.assigned_to, (select mobeye.viewer()));
 comment on view mobeye.incident_seen is 'Incidents that the person sees, each with whether only coarsely and then where.';
 
 create or replace view patrol.incidents with (security_barrier) as
@@ -173,26 +174,27 @@ begin
     if incident_id is not null then
         return exists (select from mobeye.incident i
                         where i.incident_id = alert_in_sight.incident_id
-                          and mobeye.in_sight(i.team, i.areas, v));
+                          and mobeye.in_sight(i.team, i.areas, i.assigned_to, v));
     end if;
-    return mobeye.in_sight(team, coalesce(areas, '{}'), v);
+    return mobeye.in_sight(team, coalesce(areas, '{}'), null, v);
 end
 $$;
 comment on function mobeye.alert_in_sight(bigint, text, text[], mobeye.who) is
     'Whether somebody sees an alert: as its incident; one that is in none, by its placement''s team, else by its areas.';
 
-create or replace function mobeye.secret_is_theirs(team text, incident_id bigint, my_team text) returns boolean
+create or replace function mobeye.secret_is_theirs(team text, incident_id bigint, v mobeye.who) returns boolean
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    return coalesce(team = my_team, false)
+    return coalesce(team = v.team, false)
         or exists (select from mobeye.incident i
-                    where i.incident_id = secret_is_theirs.incident_id and i.team = my_team);
+                    where i.incident_id = secret_is_theirs.incident_id
+                      and (i.team = v.team or i.assigned_to = v.login));
 end
 $$;
-comment on function mobeye.secret_is_theirs(text, bigint, text) is
-    'Whether a team may know the place of a secret alert: it is its placement''s or its incident''s.';
+comment on function mobeye.secret_is_theirs(text, bigint, mobeye.who) is
+    'Whether somebody may know the place of a secret alert: of its placement''s or its incident''s team, or assigned to.';
 
 -- Alerts as one person sees them, each with whether exactly; not a barrier itself, as incident_seen.
 create or replace view mobeye.alert_seen as
@@ -202,7 +204,7 @@ select a.*, x.exact
        select (select (mobeye.viewer()).everything)
               or (select (mobeye.viewer()).officer)
                  and (not a.secret
-                      or mobeye.secret_is_theirs(a.team, a.incident_id, (select (mobeye.viewer()).team))) as exact
+                      or mobeye.secret_is_theirs(a.team, a.incident_id, (select mobeye.viewer()))) as exact
        offset 0) as x
  where (select (mobeye.viewer()).all_rows)
     or mobeye.alert_in_sight(a.incident_id, a.team, a.areas, (select mobeye.viewer()));
@@ -238,12 +240,14 @@ select c.change_id, c.at, c.incident_id, c.op, c.status, c.priority, c.category
   from mobeye.change as c
  where c.change_id is not null
    and ((select (mobeye.viewer()).all_rows)
-        or (select mobeye.in_sight(i.team, i.areas, (select mobeye.viewer())) from mobeye.incident i
-             where i.incident_id = c.incident_id))
+        or (select mobeye.in_sight(i.team, i.areas, i.assigned_to, (select mobeye.viewer()))
+                   or c.moved and mobeye.in_sight(c.team_before, i.areas, c.assigned_before, (select mobeye.viewer()))
+              from mobeye.incident i where i.incident_id = c.incident_id))
  order by c.change_id;
 comment on view patrol.changes is
     'What happened to incidents that the reader sees, in the order of commits: whoever has read up to a change_id has '
-    'missed nothing below it. Numbers that are left out belong to what it does not see.';
+    'missed nothing below it. Numbers that are left out belong to what it does not see. An incident of which a change '
+    'comes, and which patrol.incidents does not show (any more), has left the reader''s sight.';
 comment on column patrol.changes.change_id is 'Rises in the order of commits.';
 comment on column patrol.changes.at is 'When it was done.';
 comment on column patrol.changes.incident_id is 'The incident.';
@@ -258,7 +262,7 @@ select h.entry, h.incident_id, h.at, h.actor, h.via, h.action, h.from_status, h.
             then h.note end as note
   from mobeye.incident_history as h
  where (select (mobeye.viewer()).all_rows)
-    or (select mobeye.in_sight(i.team, i.areas, (select mobeye.viewer())) from mobeye.incident i
+    or (select mobeye.in_sight(i.team, i.areas, i.assigned_to, (select mobeye.viewer())) from mobeye.incident i
          where i.incident_id = h.incident_id);
 comment on view patrol.incident_history is 'What was done to the incidents that the reader sees, and who looked.';
 comment on column patrol.incident_history.entry is 'Its number.';
@@ -360,9 +364,9 @@ grant select on patrol.alerts, patrol.incidents, patrol.queue, patrol.changes, p
 grant usage on schema patrol to mobeye_registry;
 grant select on patrol.devices, patrol.mutes to mobeye_registry;
 -- What a view calls, its reader must be allowed to; they cannot be called by name without usage of the schema.
-grant execute on function mobeye.viewer(), mobeye.in_sight(text, text[], mobeye.who),
+grant execute on function mobeye.viewer(), mobeye.in_sight(text, text[], text, mobeye.who),
     mobeye.rd(public.geometry), mobeye.cell(public.geometry),
     mobeye.restored_in_mute(bigint),
-    mobeye.secret_is_theirs(text, bigint, text),
+    mobeye.secret_is_theirs(text, bigint, mobeye.who),
     mobeye.alert_in_sight(bigint, text, text[], mobeye.who)
     to mobeye_patrol, mobeye_auditor, mobeye_registry;

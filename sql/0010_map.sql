@@ -219,7 +219,7 @@ begin
                    'phase', a.phase, 'input', a.input, 'flags', a.flags, 'rule', a.rule,
                    'location_source', a.location_source)
                || case when v.auditor
-                            or not a.secret or mobeye.secret_is_theirs(a.team, a.incident_id, v.team) then
+                            or not a.secret or mobeye.secret_is_theirs(a.team, a.incident_id, v) then
                    jsonb_build_object(
                        'source', a.source, 'event_id', a.event_id, 'device_id', a.device_id, 'payload', a.payload,
                        'accuracy_m', a.accuracy_m, 'geometry', public.st_asgeojson(a.geom, 7)::jsonb)
@@ -252,14 +252,14 @@ declare
 begin
     perform mobeye.given('the reason', reason);
     select * into i from mobeye.incident_full f where f.incident_id = id;
-    if i.incident_id is null or not mobeye.in_sight(i.team, i.areas, v) then
+    if i.incident_id is null or not mobeye.in_sight(i.team, i.areas, i.assigned_to, v) then
         raise exception 'there is no incident %, or it is another team''s', coalesce(id::text, 'without a number')
             using errcode = 'no_data_found', hint = 'patrol.incidents lists those that you see.';
     end if;
     perform mobeye.remember(id, 'look', reason);
     -- A look whose transaction is taken back stays in the server's log.
     raise log 'mobeyed: % looked at incident %', actor, id;
-    seen := v.auditor or not i.secret or coalesce(v.team in (i.team, i.secret_team), false);
+    seen := v.auditor or not i.secret or coalesce(v.team in (i.team, i.secret_team) or i.assigned_to = v.login, false);
     place := case when seen then i.rd else public.st_transform(i.cell, 28992) end;
     return query
         select i.incident_id, i.reference, i.status, i.category, i.priority, i.kind,

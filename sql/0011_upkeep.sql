@@ -250,6 +250,7 @@ begin
          where d.heartbeat is not null and d.state not in ('repair', 'retired')
            and s.silent_since is null and e.silent is not true
            and last.since + d.heartbeat + d.grace < judged.until
+         order by d.device_id -- as note_devices() locks them
     loop
         -- A sign of life that was stored, and not noted since the daemon crashed: the next round judges by it.
         select max(a.received_at) into heard from mobeye.alert a
@@ -323,6 +324,9 @@ begin
     for left_alone in
         select i.incident_id from mobeye.incident i
          where i.status = 'new' and i.last_received_at < now() - interval '7 days' and i.alert_count > 0
+           and i.verified_by is distinct from 'person' and i.on_scene_at is null and i.external_ref is null
+           and not exists (select from mobeye.incident_history h
+                            where h.incident_id = i.incident_id and h.actor <> 'mobeyed' and h.action <> 'look')
          order by i.incident_id limit 1000
          for update skip locked
     loop
@@ -333,8 +337,8 @@ begin
 end
 $$;
 comment on function mobeye.close_unattended() is
-    'Closes incidents that nobody touched within 7 days of their last alert, as unattended; returns how many. A silence, '
-    'which has no alerts, stays until it ends.';
+    'Closes incidents that nobody touched (verified, noted, linked, muted or held) and that had no alert for 7 days, as '
+    'unattended; returns how many. A silence, which has no alerts, stays until it ends.';
 
 create index if not exists incident_waiting on mobeye.incident (created_at) where status in ('new', 'reopened');
 

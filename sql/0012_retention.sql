@@ -250,13 +250,13 @@ declare
     total bigint := 0;
 begin
     -- Nothing joins an incident that accepts no more, once it is past its gap; an open one is still to be restored by
-    -- those that are active.
+    -- those that are active, and whether others than a muted device joined it is still asked.
     delete from mobeye.incident_thread t
      using (select o.thread, o.incident_id, i.status = 'closed' as closed
               from mobeye.incident_thread o
               join mobeye.incident i on i.incident_id = o.incident_id
              where not i.accepting and i.last_seen + coalesce(i.gap, '0') < now() - interval '1 day'
-               and (i.status = 'closed' or not o.active)
+               and i.status = 'closed'
              order by i.incident_id limit 100000
                for update of i skip locked) as done
      where t.thread = done.thread and t.incident_id = done.incident_id and (done.closed or not t.active);

@@ -72,10 +72,12 @@ struct incident {
     bool secret_of_several;
 
     /* What became of it in this batch. */
-    bool fresh;    /* made */
-    bool changed;  /* anything above differs from what the database has */
-    bool joined;   /* an alert joined it */
-    bool raised;   /* a raise joined it: it may verify others, or be verified */
+    bool fresh;         /* made */
+    bool changed;       /* anything above differs from what the database has */
+    bool joined;        /* an alert joined it */
+    bool raised;        /* a raise joined it: it may verify others, or be verified */
+    bool began_urgent;  /* it was made by a panic or holdup */
+    bool urgent_joined; /* a panic or holdup joined it after its first alert */
     bool restored; /* category service, and nothing is active any more: it is to be closed as restored. The fold has set
                       closed, not by_person and not accepting, and closed_us to the receipt of the restore */
 };

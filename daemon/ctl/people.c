@@ -42,8 +42,10 @@ static const struct texts people = {
     " where e.login = i.login and e.line < i.line order by 1 limit 1) f on true"
     " union all select line, false, 'login: is longer than 63 bytes' from pg_temp.person_import"
     " where octet_length(login) > 63"
-    " union all select line, false, 'team: is longer than 64 characters' from pg_temp.person_import where length(team) "
-    "> 64"
+    " union all select line, false, 'login: has control characters' from pg_temp.person_import"
+    " where login ~ '[[:cntrl:]]'"
+    " union all select line, false, 'name: is longer than 200 characters, or has control characters'"
+    " from pg_temp.person_import where length(name) > 200 or name ~ '[[:cntrl:]]'"
     " union all select line, true, format('login: there is no database login \"%s\" (create role %1$I login in role"
     " mobeye_patrol)', login) from pg_temp.person_import i"
     " where not exists (select from pg_roles r where r.rolname = i.login and r.rolcanlogin)"
@@ -66,7 +68,12 @@ static const struct texts teams = {
     {team_columns, 3, 1},
     "create temporary table team_import (line bigint, team text, layer text, code text) on commit drop",
     "copy pg_temp.team_import from stdin",
-    "select line, false, 'team: is longer than 64 characters' from pg_temp.team_import where length(team) > 64"
+    "select line, false, 'team: must be 1 to 64 characters, none of them a control character, and not *'"
+    " from pg_temp.team_import where length(team) > 64 or team ~ '[[:cntrl:]]' or team = '*'"
+    " union all select line, false, 'layer: must be a lower-case letter and at most 31 of a-z 0-9 _ -'"
+    " from pg_temp.team_import where layer !~ '^[a-z][a-z0-9_-]{0,31}$'"
+    " union all select line, false, 'code: must be at most 64 characters, none of them a control character'"
+    " from pg_temp.team_import where length(code) > 64 or code ~ '[[:cntrl:]]'"
     " union all select line, false, case when layer is null then 'layer: is empty, and the code is not'"
     " else 'code: is empty, and the layer is not' end from pg_temp.team_import where (layer is null) <> (code is null)"
     " union all select line, true, format('code: there is no area %s in layer %s yet (mobeyectl areas import)', code, "

@@ -361,9 +361,12 @@ static bool follow(struct folding *f, const struct alert *alert, size_t t)
 }
 
 /* Drills verify nothing and are verified by nothing. */
-static void note_raise(struct incident *incident, const struct alert *alert)
+static void note_raise(struct incident *incident, const struct alert *alert, bool made)
 {
-    incident->urgent = incident->urgent || alert->kind == KIND_PANIC || alert->kind == KIND_HOLDUP;
+    bool urgent = alert->kind == KIND_PANIC || alert->kind == KIND_HOLDUP;
+    incident->urgent = incident->urgent || urgent;
+    incident->began_urgent = incident->began_urgent || (urgent && made);
+    incident->urgent_joined = incident->urgent_joined || (urgent && !made);
     if (alert->drill)
         return;
     incident->raised = true;
@@ -384,7 +387,7 @@ static void occur(struct folding *f, const struct alert *alert, size_t thread, b
     if (alert->terms && alert->terms->category == incident->terms.category)
         incident->priority = (int)least(incident->priority, alert->terms->priority);
     if (raise)
-        note_raise(incident, alert);
+        note_raise(incident, alert, made);
 }
 
 static void join(struct folding *f, const struct alert *alert, size_t thread, size_t general, bool made)

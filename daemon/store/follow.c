@@ -35,7 +35,7 @@ void follow_hint(struct follow *follow, uint64_t incident, enum incident_op op)
         follow->cap_hints = follow->cap_hints ? 2 * follow->cap_hints : 64;
         follow->hints = mem_realloc(follow->hints, follow->cap_hints, sizeof(*follow->hints));
     }
-    follow->hints[follow->n_hints++] = (struct incident_change){incident, op};
+    follow->hints[follow->n_hints++] = (struct incident_change){.id = incident, .op = op};
 }
 
 static bool same(const struct follow_raise *x, uint64_t incident, struct str device)

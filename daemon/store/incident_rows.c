@@ -256,25 +256,27 @@ bool incident_rows_encode(struct incident_rows *rows, const struct incident_ask 
     return true;
 }
 
-static void add_change(struct incident_rows *rows, uint64_t id, enum incident_op op)
+static void add_change(struct incident_rows *rows, uint64_t id, enum incident_op op, bool urgent)
 {
     if (rows->n_changes == rows->cap_changes) {
         rows->cap_changes = rows->cap_changes ? 2 * rows->cap_changes : 64;
         rows->changes = mem_realloc(rows->changes, rows->cap_changes, sizeof(*rows->changes));
     }
-    rows->changes[rows->n_changes++] = (struct incident_change){id, op};
+    rows->changes[rows->n_changes++] = (struct incident_change){id, op, urgent};
 }
 
 static void list_changes(struct incident_rows *rows)
 {
     for (size_t i = 0; i < rows->book.n_incidents; i++) {
         const struct incident *incident = &rows->book.incidents[i];
-        if (incident->fresh || incident->joined)
-            add_change(rows, incident->id, incident->fresh ? INCIDENT_NEW : INCIDENT_ALERT);
+        if (incident->fresh)
+            add_change(rows, incident->id, INCIDENT_NEW, incident->began_urgent);
+        if (incident->fresh ? incident->urgent_joined : incident->joined)
+            add_change(rows, incident->id, INCIDENT_ALERT, incident->urgent_joined);
         if (incident->verified && (incident->fresh || !rows->was_verified[i]))
-            add_change(rows, incident->id, INCIDENT_VERIFIED);
+            add_change(rows, incident->id, INCIDENT_VERIFIED, false);
         if (incident->restored)
-            add_change(rows, incident->id, INCIDENT_STATUS);
+            add_change(rows, incident->id, INCIDENT_STATUS, false);
     }
 }
 
@@ -314,5 +316,8 @@ void incident_rows_print_changes(const struct incident_rows *rows, struct buf *s
     buf_printf(sql, "}', '{");
     for (size_t i = 0; i < rows->n_changes; i++)
         buf_printf(sql, "%s%s", i > 0 ? "," : "", incident_op_word(rows->changes[i].op));
+    buf_printf(sql, "}', '{");
+    for (size_t i = 0; i < rows->n_changes; i++)
+        buf_printf(sql, "%s%s", i > 0 ? "," : "", rows->changes[i].urgent ? "t" : "f");
     buf_printf(sql, "}'");
 }

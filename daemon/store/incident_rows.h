@@ -20,6 +20,7 @@ const char *incident_op_word(enum incident_op op);
 struct incident_change {
     uint64_t id;
     enum incident_op op;
+    bool urgent; /* a panic or holdup joined by it: a screen that is older than that closes nothing */
 };
 
 /* The incidents and threads of a batch, and what is to be stored of them. */
@@ -49,7 +50,7 @@ bool incident_rows_encode(struct incident_rows *rows, const struct incident_ask 
 /* Takes the ids of the new incidents, and lists the changes. false: there are not as many. */
 bool incident_rows_stored(struct incident_rows *rows, const PGresult *result);
 
-/* The changes as two array literals in SQL, separated by a comma: '{17,18}', '{new,alert}'. */
+/* The changes as three array literals in SQL, separated by commas: '{17,18}', '{new,alert}', '{f,t}'. */
 void incident_rows_print_changes(const struct incident_rows *rows, struct buf *sql);
 
 #endif

@@ -26,9 +26,9 @@ select lives_ok(format('select as_login(%L, ''select count(*) from patrol.%s'')'
 
 create temporary table may_call (call text, roles text[]);
 insert into may_call values
-    ('acknowledge(bigint, text)', '{mobeye_patrol}'), ('assign(bigint, text, text)', '{mobeye_patrol}'), ('release(bigint, text)', '{mobeye_patrol}'),
-    ('on_scene(bigint, text)', '{mobeye_patrol}'), ('close(bigint, text, text, text)', '{mobeye_patrol}'), ('reopen(bigint, text, text)', '{mobeye_patrol}'),
-    ('verify(bigint, text)', '{mobeye_patrol}'), ('note(bigint, text)', '{mobeye_patrol}'), ('link(bigint, text, text)', '{mobeye_patrol}'),
+    ('acknowledge(bigint, text, bigint)', '{mobeye_patrol}'), ('assign(bigint, text, text, bigint)', '{mobeye_patrol}'), ('release(bigint, text, bigint)', '{mobeye_patrol}'),
+    ('on_scene(bigint, text, bigint)', '{mobeye_patrol}'), ('close(bigint, text, text, text, bigint)', '{mobeye_patrol}'), ('reopen(bigint, text, text, bigint)', '{mobeye_patrol}'),
+    ('verify(bigint, text, text, bigint)', '{mobeye_patrol}'), ('note(bigint, text, text, bigint)', '{mobeye_patrol}'), ('link(bigint, text, text, text, bigint)', '{mobeye_patrol}'),
     ('claim_next(text, text)', '{mobeye_patrol}'), ('mute(text, timestamptz, text)', '{mobeye_patrol}'),
     ('mute_area(text, text, timestamptz, text)', '{mobeye_patrol}'), ('unmute(bigint)', '{mobeye_patrol}'),
     ('alerts_of(text, timestamptz, timestamptz)', '{mobeye_patrol}'),
@@ -52,7 +52,7 @@ select ok(not has_schema_privilege(role, 'mobeye', 'usage'), role || ' has nothi
   from unnest(array['mobeye_patrol', 'mobeye_auditor', 't_niemand']) as role;
 select throws_ok(format('select as_login(%L, %L)', login, 'select mobeye.' || call), '42501', null, format('%s: mobeye.%s', login, call))
   from unnest(array['t_jan', 't_anna', 't_niemand', 'mobeye_ingest', 't_rik']) as login,
-       unnest(array['step(1, ''close'', null)', 'remember(1, ''x'')', 'note_change(1, ''note'')', 'mute_add(''x'', null, now(), ''x'')', 'alerts_of(1, null)']) as call;
+       unnest(array['step(1, ''close'', null, null)', 'remember(1, ''x'')', 'note_change(1, ''note'')', 'mute_add(''x'', null, now(), ''x'')', 'alerts_of(1, null)']) as call;
 select throws_ok(format('select as_login(''t_jan'', %L)', 'select mobeye.' || call), '42501', null, 'not by name: ' || call)
   from unnest(array['viewer()', 'cell(null)', 'secret_is_theirs(null, null, null)']) as call;
 

@@ -8,7 +8,7 @@ KEY = "00000000-0000-0000-0000-00000000000"
 TABLES = ("incident", "incident_thread", "change", "incident_history", "device_status", "rule_file")
 CALLS = (
     "mobeye.read_incidents('{}', '{}', '{}', '{}', '{}', '{}')",
-    "mobeye.add_changes('{}', '{}')",
+    "mobeye.add_changes('{}', '{}', '{}')",
     "mobeye.verify_incidents('{}', '{}', '{}', '{}', 0)",
     f"mobeye.verify_recent('{KEY}1')",
     "mobeye.announce('{}', '{}')",
@@ -98,7 +98,7 @@ class Incidents(SchemaTest):
             person.execute(insert, (incident, "link"))
             numbers = "select change_id from mobeye.change where incident_id = %s"
             self.assertEqual(person.execute(numbers, (incident,)).fetchall(), [(None,), (None,)])
-            self.daemon.execute("select mobeye.add_changes(array[%s]::bigint[], '{alert}')", (incident,))
+            self.daemon.execute("select mobeye.add_changes(array[%s]::bigint[], '{alert}', '{f}')", (incident,))
         ops = self.superuser.execute(
             "select op, status, priority, category from mobeye.change where incident_id = %s order by change_id",
             (incident,),

@@ -1,0 +1,117 @@
+-- A screen that is older than a panic, a holdup or a verification closes nothing.
+\set QUIET on
+begin;
+\ir fixture.psql
+select no_plan() \g /dev/null
+
+-- As the daemon does it: an incident with its first change, and what joins.
+create function begun(columns jsonb default '{}', urgent boolean default false) returns bigint language plpgsql as $$
+declare
+    id bigint := make('{"team": "noord"}' || columns);
+begin
+    perform mobeye.add_changes(array[id], '{new}', array[urgent]);
+    return id;
+end
+$$;
+create function joins(id bigint, op text, urgent boolean) returns bigint language plpgsql as $$
+begin
+    perform mobeye.add_changes(array[id], array[op], array[urgent]);
+    return (select value from mobeye.counter where name = 'changes');
+end
+$$;
+create function close(login text, id bigint, arguments text default '') returns text language sql as $$
+    select as_login(login, format('select patrol.close(%s, ''no_trace''%s)', id, arguments))
+$$;
+
+select begun() as id \gset
+select is(close('t_jan', :id), 'closed', 'an incident of which nothing became known since is closed');
+select begun(urgent => true) as id \gset
+select is(close('t_jan', :id), 'closed', 'one that a panic began as well');
+
+select begun() as id \gset
+select joins(:id, 'alert', false) \g /dev/null
+select is(close('t_jan', :id), 'closed', 'a raise that is not urgent never gets in the way');
+
+select begun() as id \gset
+select joins(:id, 'alert', true) as urgent \gset
+select throws_ok(format('select close(''t_jan'', %s)', :id), 'MB001', null, 'a panic that joined later does');
+select throws_like(format('select close(''t_jan'', %s)', :id), '%a panic or holdup alarm has joined it', 'and the message says so');
+select throws_ok(format('select close(''t_jan'', %s, '', expected_change => %s'')', :id, :urgent - 1), 'MB001', null, 'to a screen from before');
+select throws_ok(format('select close(''t_jan'', %s, '', expected_change => 0'')', :id), 'MB001', null, 'however old');
+select is((select status from mobeye.incident where incident_id = :id), 'new', 'and nothing is changed');
+select is(close('t_jan', :id, format(', expected_change => %s', :urgent)), 'closed', 'a screen that shows it closes');
+
+select begun() as id \gset
+select joins(:id, 'alert', true) \g /dev/null
+select as_login('t_piet', 'select 1') \g /dev/null
+select as_login('t_fee', format('select patrol.note(%s, ''gebeld'')', :id)) \g /dev/null
+select throws_ok(format('select close(''t_jan'', %s)', :id), 'MB001', null, 'what another wrote afterwards is not one''s own look');
+select as_login('t_jan', format('select patrol.acknowledge(%s)', :id)) \g /dev/null
+select is(close('t_jan', :id), 'closed', 'after an entry of one''s own it is');
+
+select begun() as id \gset
+select as_login('t_jan', format('select patrol.acknowledge(%s)', :id)) \g /dev/null
+select joins(:id, 'verified', false) as verified \gset
+select throws_ok(format('select close(''t_jan'', %s)', :id), 'MB001', null, 'a verification after one''s own entry gets in the way');
+select throws_like(format('select close(''t_jan'', %s)', :id), '%it has been verified', 'and the message says so');
+select lives_ok(format('select as_login(''t_jan'', ''select patrol.%s'')', format(call, :id)), 'but not of ' || call)
+  from unnest(array['on_scene(%s)', 'note(%s, ''''x'''')', 'link(%s, ''''ams'''', ''''1'''')', 'assign(%s, ''''t_piet'''')']) as call;
+select is(close('t_jan', :id), 'closed', 'and those were looks');
+
+select begun() as id \gset
+select as_login('t_jan', format('select patrol.verify(%s, ''person'')', :id)) \g /dev/null
+select is(close('t_jan', :id), 'closed', 'who verified it closes it');
+
+select begun() as id \gset
+select joins(:id, 'alert', true) \g /dev/null
+select is(close('t_baas', :id), 'closed', 'the owner closes everything');
+
+-- Both expectations, on each that changes one.
+select begun() as id \gset
+select throws_ok(format('select as_login(''t_jan'', ''select patrol.%s'')', format(call, :id)), 'MB001', null, 'a wrong expected_status: ' || call)
+  from unnest(array['note(%s, ''''x'''', expected_status => ''''closed'''')', 'verify(%s, ''''person'''', expected_status => ''''closed'''')',
+                    'link(%s, ''''x'''', ''''y'''', ''''closed'''', 5)', 'acknowledge(%s, ''''closed'''', 5)']) as call;
+
+-- Bounds.
+select throws_ok(format('select close(''t_jan'', %s, format('', %%L'', repeat(''x'', 4001)))', :id), '22023', null, 'a note of closing is bounded as every note');
+select is(close('t_jan', :id, format(', %L', repeat('x', 4000))), 'closed', 'to 4000 characters');
+
+-- Assigning: whoever has an incident sees it, and its place; a call sign leaves it to the team of who assigns.
+select make('{"device_id": "geheim-1", "areas": ["wijk:WK1"]}') as id \gset
+select as_login('t_jan', format('select patrol.assign(%s, ''wagen 12'')', :id)) \g /dev/null
+select is((select team from mobeye.incident where incident_id = :id), 'noord', 'to a call sign: it becomes the actor''s team''s');
+select is(as_login('t_piet', format('select count(*) from patrol.incidents where incident_id = %s', :id)), '0', 'which another team does not see');
+select as_login('t_jan', format('select patrol.assign(%s, ''t_piet'')', :id)) \g /dev/null
+select is(as_login('t_piet', format('select address from patrol.incidents where incident_id = %s', :id)), 'Geheim 1', 'but whoever has it, with its place');
+select is(as_login('t_piet', format('select patrol.on_scene(%s)', :id)), 'on_scene', 'and works it');
+select as_login('t_jan', format('select patrol.assign(%s, ''t_jan'')', :id)) \g /dev/null
+select is(as_login('t_piet', format('select count(*) from patrol.incidents where incident_id = %s', :id)), '0', 'until another has it');
+
+-- Who saw it before hears that it left.
+set constraints all immediate;
+select make('{"areas": ["wijk:WK9"]}') as id \gset
+select as_login('t_jan', format('select patrol.note(%s, ''van niemand'')', :id)), as_login('t_jan', format('select patrol.assign(%s, ''t_jan'')', :id)),
+       as_login('t_jan', format('select patrol.note(%s, ''van noord'')', :id)) \g /dev/null
+select is(as_login(login, format('select string_agg(op, '' '' order by change_id) from patrol.changes where incident_id = %s', :id)), wanted, login || ' hears of what concerns them')
+  from (values ('t_jan', 'note status note'), ('t_piet', 'status'), ('t_fee', 'note status note'), ('t_gast', null)) as w(login, wanted);
+select is(as_login('t_piet', format('select count(*) from patrol.incidents where incident_id = %s', :id)), '0', 'and finds it gone');
+
+-- Nobody closes what somebody touched.
+create temporary table old (what text primary key, id bigint);
+insert into old select what, make('{"team": "noord", "last_received_at": "2020-01-01", "first_seen": "2020-01-01", "last_seen": "2020-01-01"}')
+  from unnest(array['untouched', 'noted', 'linked', 'verified', 'looked at']) as what;
+select as_login('t_jan', format('select patrol.note(%s, ''x'')', id)) from old where what = 'noted' \g /dev/null
+select as_login('t_jan', format('select patrol.link(%s, ''x'', ''y'')', id)) from old where what = 'linked' \g /dev/null
+select as_login('t_jan', format('select patrol.verify(%s, ''person'')', id)) from old where what = 'verified' \g /dev/null
+select as_login('t_jan', format('select status from patrol.open_incident(%s, ''x'')', id)) from old where what = 'looked at' \g /dev/null
+select mobeye.close_unattended() \g /dev/null
+select is((select string_agg(what, ', ' order by what) from old join mobeye.incident on incident_id = id where status = 'closed'), 'looked at, untouched', 'unattended is what nobody touched');
+
+-- One absurd value would end a job for all.
+select throws_ok(format('insert into mobeye.device (device_id, %s) values (''d'', %L)', name, value), '23514', null, format('%s %s', name, value))
+  from (values ('heartbeat', '367 days'), ('heartbeat', '178000000 years'), ('grace', '367 days'), ('device_group', E'a\x01b'), ('model', E'a\nb')) as v(name, value);
+select throws_ok(format('insert into mobeye.%s', row), '23514', null, row)
+  from unnest(array['team values (''a'' || chr(1))', 'team values (''*'')', 'person values (''a'' || chr(10), ''x'')', 'team_area values (''noord'', ''wijk'', chr(9))']) as row;
+
+select * from finish();
+rollback;
