@@ -34,11 +34,16 @@ insert into mobeye.transition values
     ('reopen', 'closed', 'reopened')
 on conflict do nothing;
 
--- Of a device or of an area. That it ends is no event: it is over when until has passed.
+-- Of a device where it stands, until the incident that it was made for is restored where one is named, or of an area.
+-- That it ends is no event: it is over when until has passed.
 create table if not exists mobeye.mute (
     mute_id bigint generated always as identity primary key,
     device_id text collate "C",
     area text, -- 'layer:code', as in mobeye.incident.areas
+    placement_id bigint, -- of the device then; null where it stood nowhere
+    team text,           -- the placement's; of an area the muter's, null: of all teams
+    secret boolean not null default false, -- the placement was
+    incident_id bigint,  -- until all its conditions are restored
     at timestamptz not null default clock_timestamp(),
     until timestamptz not null check (isfinite(until) and until > at),
     reason text not null check (reason ~ '\S'),
@@ -52,6 +57,7 @@ comment on table mobeye.mute is 'Devices and areas whose incidents are kept out 
 grant select (until, ended_at) on mobeye.mute to mobeye_ingest; -- how many there are, for mobeyectl status
 create index if not exists mute_until on mobeye.mute (until);
 create index if not exists mute_device on mobeye.mute (device_id) where device_id is not null;
+create index if not exists mute_placement on mobeye.mute (placement_id) where placement_id is not null;
 create index if not exists mute_area on mobeye.mute (area) where area is not null;
 
 alter table mobeye.incident_history add column if not exists assigned_to text;

@@ -7,9 +7,43 @@ set local role mobeye_owner;
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Views
 
+-- Does the mute, while it holds, keep the incident out of the queue? Never what is urgent, verified or somebody's; of a
+-- device only where it stood then, and not an incident that others joined; of an area only what is the muter's team's, or
+-- nobody's.
+create or replace function mobeye.mute_applies(mute_id bigint, incident_id bigint) returns boolean
+language plpgsql stable security definer cost 1000
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    m mobeye.mute;
+    i mobeye.incident;
+begin
+    select * into m from mobeye.mute t where t.mute_id = mute_applies.mute_id;
+    select * into i from mobeye.incident t where t.incident_id = mute_applies.incident_id;
+    if i.urgent or i.verified_by is not null or i.assigned_to is not null then
+        return false;
+    end if;
+    if m.area is not null then
+        return m.area = any (i.areas) and (m.team is null or i.team is null or i.team = m.team);
+    end if;
+    return m.device_id = i.device_id and m.placement_id is not distinct from i.placement_id
+       and not exists (select from mobeye.incident_thread t
+                        where t.incident_id = i.incident_id and t.device_id <> i.device_id);
+end
+$$;
+comment on function mobeye.mute_applies(bigint, bigint) is
+    'Whether a mute keeps an incident out of the queue while it holds.';
+
+create or replace view mobeye.active_mute as
+select m.* from mobeye.mute m
+ where m.until > now() and m.ended_at is null
+   and (m.incident_id is null
+        or exists (select from mobeye.incident i
+                    where i.incident_id = m.incident_id and i.active > 0 and i.status <> 'closed'));
+comment on view mobeye.active_mute is 'The mutes that hold now.';
+
 -- Incidents with all that belongs to them and nothing hidden: for the views and functions below, never for a role.
--- Muting a device does not mute an incident that others joined. What is muted at all is asked once a query. What is
--- secret, and whose, is what was stored with the incident.
+-- What is muted at all is asked once a query. What is secret, and whose, is what was stored with the incident.
 create or replace view mobeye.incident_full as
 select i.incident_id,
        to_char(i.created_at at time zone 'Europe/Amsterdam', 'YYYY-')
@@ -30,17 +64,11 @@ select i.incident_id,
                        from unnest(i.areas) as area offset 0) as a
  cross join lateral (select mobeye.rd(i.geom) as rd offset 0) as r
  cross join lateral (
-       select case when i.device_id = any ((select array_agg(m.device_id) from mobeye.mute m
-                                             where m.until > now() and m.ended_at is null)::text[])
-                        or i.areas && (select array_agg(m.area) from mobeye.mute m
-                                        where m.until > now() and m.ended_at is null)
-                   then (select max(m.until) from mobeye.mute m
-                          where m.until > now() and m.ended_at is null and not i.urgent
-                            and (m.area = any (i.areas)
-                                 or m.device_id = i.device_id
-                                    and not exists (select from mobeye.incident_thread t
-                                                     where t.incident_id = i.incident_id
-                                                       and t.device_id <> i.device_id))) end as muted_until
+       select case when i.device_id = any ((select array_agg(m.device_id) from mobeye.active_mute m)::text[])
+                        or i.areas && (select array_agg(m.area) from mobeye.active_mute m)
+                   then (select max(m.until) from mobeye.active_mute m
+                          where (m.area = any (i.areas) or m.device_id = i.device_id)
+                            and mobeye.mute_applies(m.mute_id, i.incident_id)) end as muted_until
        offset 0) as m;
 comment on view mobeye.incident_full is 'Incidents with their place, areas, mutes and secrecy; nothing is hidden in it.';
 
@@ -136,11 +164,14 @@ set search_path = pg_catalog, pg_temp
 as $$
     select exists (select from mobeye.incident i
                      join mobeye.mute m on m.device_id = i.device_id or m.area = any (i.areas)
-                    where i.incident_id = restored_in_mute.incident_id and i.restored_at is not null and not i.urgent
-                      and i.created_at >= m.at and i.last_received_at < least(m.until, m.ended_at))
+                    where i.incident_id = restored_in_mute.incident_id and i.restored_at is not null
+                      and (i.created_at >= m.at or i.incident_id = m.incident_id)
+                      and i.last_received_at < least(m.until, m.ended_at)
+                      and mobeye.mute_applies(m.mute_id, i.incident_id))
 $$;
 comment on function mobeye.restored_in_mute(bigint) is
-    'Whether an incident began and was restored while a mute held: then it does not appear when that ends.';
+    'Whether an incident began and was restored while a mute held, or was restored while muted until then: it does not '
+    'appear when that ends.';
 
 create or replace view patrol.queue with (security_barrier) as
 select i.*, row_number() over (order by i.delayed, i.priority, i.verified_by is null, i.first_seen, i.incident_id) as place
@@ -279,29 +310,32 @@ comment on column patrol.incident_history.note is
     'Note, reason of a look or a mute, number in the other system; null where the incident is coarse to the reader.';
 
 create or replace view patrol.mutes with (security_barrier) as
-select m.mute_id,
-       case when v.everything or v.keeper
-                 or v.officer and not exists (select from mobeye.placement p
-                                               where p.device_id = m.device_id and p.secret
-                                                 and p.during && tstzrange(m.at, m.until, '[]')
-                                                 and (p.team = v.team) is not true)
-            then m.device_id end as device_id,
-       split_part(m.area, ':', 1) as layer, substr(m.area, strpos(m.area, ':') + 1) as code, m.at, m.until, m.reason,
-       m.muted_by, m.ended_at, m.ended_by, m.ended_at is null and m.until > now() as active
+select m.mute_id, case when x.seen then m.device_id end as device_id,
+       split_part(m.area, ':', 1) as layer, substr(m.area, strpos(m.area, ':') + 1) as code, m.at, m.until,
+       case when x.seen or m.area is not null then m.reason end as reason,
+       m.muted_by, m.ended_at, m.ended_by, m.ended_at is null and m.until > now() as active,
+       case when x.seen then m.incident_id end as incident_id
   from mobeye.viewer() as v
- cross join mobeye.mute as m;
+ cross join mobeye.mute as m
+ cross join lateral (
+       select v.everything or v.keeper
+              or v.officer and (coalesce(m.team = v.team, false)
+                                or not m.secret and (v.all_rows or m.team is null and v.team is not null)) as seen
+       offset 0) as x
+ where v.all_rows or v.keeper or v.team is not null;
 comment on view patrol.mutes is 'Devices and areas that are, or were, kept out of the queue.';
 comment on column patrol.mutes.mute_id is 'Its number, for patrol.unmute().';
-comment on column patrol.mutes.device_id is 'The device; null for an area, and where its place is secret to the reader.';
+comment on column patrol.mutes.device_id is 'The device; null for an area, and where the reader does not see it.';
 comment on column patrol.mutes.layer is 'Layer of the area; null for a device.';
 comment on column patrol.mutes.code is 'Code of the area; null for a device.';
 comment on column patrol.mutes.at is 'Since when.';
 comment on column patrol.mutes.until is 'Until when at most.';
-comment on column patrol.mutes.reason is 'Why.';
+comment on column patrol.mutes.reason is 'Why; null where the reader does not see the device.';
 comment on column patrol.mutes.muted_by is 'Login of who did it.';
 comment on column patrol.mutes.ended_at is 'When a person ended it before its time; null where nobody did.';
 comment on column patrol.mutes.ended_by is 'Login of that person.';
 comment on column patrol.mutes.active is 'It holds now.';
+comment on column patrol.mutes.incident_id is 'The incident until whose restoration it holds; null for a time alone.';
 
 create or replace view patrol.devices with (security_barrier) as
 select d.device_id, d.model, d.device_group, d.state, p.team, coalesce(p.secret, false) as secret,
@@ -312,8 +346,8 @@ select d.device_id, d.model, d.device_group, d.state, p.team, coalesce(p.secret,
        lower(p.during) as placed_from, upper(p.during) as placed_until, d.heartbeat, d.grace,
        nullif(s.last_received_at, '-infinity') as last_received_at,
        s.battery_pct, s.signal_dbm, s.silent_since,
-       (select max(m.until) from mobeye.mute m
-         where m.device_id = d.device_id and m.until > now() and m.ended_at is null) as muted_until
+       (select max(m.until) from mobeye.active_mute m
+         where m.device_id = d.device_id and m.placement_id is not distinct from p.placement_id) as muted_until
   from mobeye.viewer() as v
  cross join mobeye.device as d
   left join mobeye.placement as p on p.device_id = d.device_id and p.during @> now()
@@ -366,7 +400,7 @@ grant select on patrol.devices, patrol.mutes to mobeye_registry;
 -- What a view calls, its reader must be allowed to; they cannot be called by name without usage of the schema.
 grant execute on function mobeye.viewer(), mobeye.in_sight(text, text[], text, mobeye.who),
     mobeye.rd(public.geometry), mobeye.cell(public.geometry),
-    mobeye.restored_in_mute(bigint),
+    mobeye.restored_in_mute(bigint), mobeye.mute_applies(bigint, bigint),
     mobeye.secret_is_theirs(text, bigint, mobeye.who),
     mobeye.alert_in_sight(bigint, text, text[], mobeye.who)
     to mobeye_patrol, mobeye_auditor, mobeye_registry;

@@ -7,26 +7,33 @@ set local role mobeye_owner;
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Mutes
 
-create or replace function mobeye.mute_add(device text, area text, until timestamptz, reason text) returns bigint
+-- A mute ends with the placement, and where the equipment is moved it says nothing of the next home.
+create or replace function mobeye.mute_add(device text, area text, until timestamptz, reason text,
+                                           incident_id bigint default null) returns bigint
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
     at timestamptz := clock_timestamp();
+    p mobeye.placement;
     added bigint;
 begin
     if (until > at and until <= at + interval '366 days') is not true then
-        raise exception 'a mute cannot last until %', coalesce(until::text, 'nobody says when')
+        raise exception 'a mute cannot last until %', coalesce(until::text, 'an unknown time')
             using errcode = 'invalid_parameter_value', hint = 'It needs an end, in the future and within a year.';
     end if;
-    insert into mobeye.mute (device_id, area, at, until, reason, muted_by)
-    values (device, mute_add.area, at, until, mobeye.given('the reason', reason), mobeye.actor())
+    select * into p from mobeye.placement t where t.device_id = device and t.during @> now();
+    insert into mobeye.mute (device_id, area, at, until, reason, muted_by, placement_id, team, secret, incident_id)
+    values (device, mute_add.area, at, least(until, upper(p.during)), mobeye.given('the reason', reason), mobeye.actor(),
+            p.placement_id, case when device is null then (mobeye.viewer()).team else p.team end,
+            coalesce(p.secret, false), mute_add.incident_id)
     returning mute_id into added;
     perform mobeye.mute_announce(added, 'muted: ' || reason);
     return added;
 end
 $$;
-comment on function mobeye.mute_add(text, text, timestamptz, text) is 'Adds a mute and says so of every open incident under it.';
+comment on function mobeye.mute_add(text, text, timestamptz, text, bigint) is
+    'Adds a mute and says so of every open incident under it.';
 
 create or replace function mobeye.mute_announce(mute_id bigint, note text) returns void
 language plpgsql
@@ -37,24 +44,27 @@ declare
 begin
     for affected in
         select i.incident_id from mobeye.incident i join mobeye.mute m on m.device_id = i.device_id or m.area = any (i.areas)
-         where m.mute_id = mute_announce.mute_id and i.status <> 'closed' and not i.urgent
+         where m.mute_id = mute_announce.mute_id and i.status <> 'closed'
+           and mobeye.mute_applies(m.mute_id, i.incident_id)
          order by i.incident_id
     loop
-        perform mobeye.remember(affected, 'mute', note), mobeye.note_change(affected, 'mute');
+        perform mobeye.note_change(affected, 'mute');
+        perform mobeye.remember(affected, 'mute', note);
     end loop;
 end
 $$;
 comment on function mobeye.mute_announce(bigint, text) is 'History and changes of the open incidents that a mute concerns.';
 
-create or replace function mobeye.check_mute(device text, area text) returns void
+create or replace function mobeye.check_mute(device text, area text, whose text) returns void
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
     v mobeye.who := mobeye.viewer();
-    whose text := (select p.team from mobeye.placement p where p.device_id = device and p.during @> now());
 begin
-    if not v.all_rows and (device is not null and whose <> v.team or device is null and not area = any (v.areas)) then
+    if not v.all_rows
+       and (v.team is null or device is not null and whose <> v.team
+            or device is null and not area = any (v.areas) and whose is distinct from v.team) then
         raise exception 'the % "%" is not your team''s', case when device is null then 'area' else 'device' end,
             coalesce(device, area)
             using errcode = 'insufficient_privilege',
@@ -62,7 +72,8 @@ begin
     end if;
 end
 $$;
-comment on function mobeye.check_mute(text, text) is 'Refuses to let a team mute, or unmute, what is another''s.';
+comment on function mobeye.check_mute(text, text, text) is
+    'Refuses to let a team mute, or unmute, what is another''s; whose: the device''s team, or the mute''s.';
 
 create or replace function patrol.mute(device text, until timestamptz, reason text) returns bigint
 language plpgsql security definer
@@ -75,7 +86,8 @@ begin
         raise exception 'there is no device "%"', coalesce(device, 'without a name')
             using errcode = 'no_data_found', hint = 'patrol.devices lists those that are registered.';
     end if;
-    perform mobeye.check_mute(device, null);
+    perform mobeye.check_mute(device, null, (select p.team from mobeye.placement p
+                                              where p.device_id = device and p.during @> now()));
     return mobeye.mute_add(device, null, until, reason);
 end
 $$;
@@ -94,12 +106,40 @@ begin
                   hint = coalesce('Layers: ' || (select string_agg(distinct a.layer, ', ') from mobeye.area a) || '.',
                                   'No areas have been imported.');
     end if;
-    perform mobeye.check_mute(null, layer || ':' || code);
+    perform mobeye.check_mute(null, layer || ':' || code, '');
     return mobeye.mute_add(null, layer || ':' || code, until, reason);
 end
 $$;
 comment on function patrol.mute_area(text, text, timestamptz, text) is
     'As patrol.mute(), of all incidents in an area.';
+
+create or replace function patrol.mute_until_restored(id bigint, at_most timestamptz, reason text) returns bigint
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    i mobeye.incident := mobeye.lock_incident(id);
+begin
+    if i.urgent or i.verified_by is not null or i.assigned_to is not null then
+        raise exception 'incident % is %, so it cannot be muted', mobeye.reference(id),
+            case when i.urgent then 'a panic or holdup alarm' when i.verified_by is not null then 'verified'
+                 else 'assigned to ' || i.assigned_to end
+            using errcode = 'object_not_in_prerequisite_state', detail = i.status;
+    end if;
+    if i.device_id is null or i.active = 0 or i.status = 'closed' then
+        raise exception 'incident % has nothing active, so there is nothing to wait for', mobeye.reference(id)
+            using errcode = 'object_not_in_prerequisite_state', detail = i.status,
+                  hint = 'patrol.mute() mutes a device for a time.';
+    end if;
+    perform mobeye.check_mute(i.device_id, null, (select p.team from mobeye.placement p
+                                                   where p.device_id = i.device_id and p.during @> now()));
+    return mobeye.mute_add(i.device_id, null, at_most, reason, id);
+end
+$$;
+comment on function patrol.mute_until_restored(bigint, timestamptz, text) is
+    'Mutes the device of an incident until everything active in that incident is restored, at the latest at_most; what is '
+    'active then enters the queue again. Never for panic, holdup, what is verified or somebody''s. Returns the number of '
+    'the mute.';
 
 create or replace function patrol.unmute(mute_id bigint) returns void
 language plpgsql security definer
@@ -113,7 +153,7 @@ begin
         raise exception 'there is no mute % that holds', coalesce(mute_id::text, 'without a number')
             using errcode = 'no_data_found', hint = 'patrol.mutes lists those that are active.';
     end if;
-    perform mobeye.check_mute(m.device_id, m.area);
+    perform mobeye.check_mute(m.device_id, m.area, m.team);
     update mobeye.mute t set ended_at = clock_timestamp(), ended_by = mobeye.actor() where t.mute_id = unmute.mute_id;
     perform mobeye.mute_announce(unmute.mute_id, 'unmuted');
 end
@@ -288,7 +328,8 @@ set search_path = pg_catalog, pg_temp
 as 'select 2';
 
 grant execute on function patrol.mute(text, timestamptz, text),
-    patrol.mute_area(text, text, timestamptz, text), patrol.unmute(bigint) to mobeye_patrol;
+    patrol.mute_area(text, text, timestamptz, text), patrol.mute_until_restored(bigint, timestamptz, text),
+    patrol.unmute(bigint) to mobeye_patrol;
 grant execute on function patrol.history_at(float8, float8, integer),
     patrol.incidents_geojson(float8, float8, float8, float8), patrol.open_incident(bigint, text)
     to mobeye_patrol, mobeye_auditor;

@@ -352,21 +352,25 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     ended record;
+    affected bigint;
     n bigint := 0;
 begin
     for ended in
-        update mobeye.mute m set over = true
-         where not m.over and m.until <= now()
-        returning m.mute_id, m.device_id, m.area, m.ended_at
+        select m.mute_id, m.ended_at from mobeye.mute m
+         where not m.over and not exists (select from mobeye.active_mute a where a.mute_id = m.mute_id)
+         order by m.mute_id for update of m skip locked
     loop
+        update mobeye.mute m set over = true, until = least(m.until, clock_timestamp()) where m.mute_id = ended.mute_id;
         continue when ended.ended_at is not null;
-        insert into mobeye.incident_history (incident_id, actor, action, note)
-        select i.incident_id, 'mobeyed', 'mute', 'the mute is over'
-          from mobeye.incident i
-         where (ended.device_id = i.device_id or ended.area = any (i.areas)) and i.status <> 'closed' and not i.urgent;
-        perform mobeye.note_change(i.incident_id, 'mute')
-           from mobeye.incident i
-          where (ended.device_id = i.device_id or ended.area = any (i.areas)) and i.status <> 'closed' and not i.urgent;
+        for affected in
+            select i.incident_id from mobeye.incident i join mobeye.mute m on m.device_id = i.device_id or m.area = any (i.areas)
+             where m.mute_id = ended.mute_id and i.status <> 'closed' and mobeye.mute_applies(m.mute_id, i.incident_id)
+             order by i.incident_id
+        loop
+            perform mobeye.note_change(affected, 'mute');
+            insert into mobeye.incident_history (incident_id, actor, action, note)
+            values (affected, 'mobeyed', 'mute', 'the mute is over');
+        end loop;
         n := n + 1;
     end loop;
     return n;

@@ -176,6 +176,28 @@ create or replace trigger keep_named before delete on mobeye.placement
 create or replace trigger keep_named before delete on mobeye.device
     for each row execute function mobeye.keep_named_placement();
 
+-- A mute ends with its placement.
+create or replace function mobeye.end_placement_mutes() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    ends timestamptz := now(); -- of a deleted one
+begin
+    if tg_op = 'UPDATE' then
+        ends := upper(new.during);
+    end if;
+    update mobeye.mute m set until = greatest(ends, m.at + interval '1 microsecond')
+     where m.placement_id = old.placement_id and m.ended_at is null and m.until > ends;
+    return null;
+end
+$$;
+comment on function mobeye.end_placement_mutes() is 'Has the mutes of a placement end where it ends.';
+create or replace trigger end_mutes_update after update of during on mobeye.placement
+    for each row when (not upper_inf(new.during)) execute function mobeye.end_placement_mutes();
+create or replace trigger end_mutes_delete after delete on mobeye.placement
+    for each row execute function mobeye.end_placement_mutes();
+
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Teams
 

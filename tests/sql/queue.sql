@@ -58,7 +58,8 @@ delete from mobeye.incident;
 delete from made;
 
 -- What began and was restored under a mute does not appear when that ends; what began before does.
-insert into mobeye.mute (device_id, at, until, reason, muted_by) values ('open-1', '2026-01-01 10:00Z', '2026-01-01 12:00Z', 'x', 'x');
+insert into mobeye.mute (device_id, placement_id, at, until, reason, muted_by)
+select device_id, placement_id, '2026-01-01 10:00Z', '2026-01-01 12:00Z', 'x', 'x' from mobeye.placement where device_id = 'open-1';
 select put('before', '{"created_at": "2026-01-01T09:59Z", "last_received_at": "2026-01-01T11:00Z", "restored_at": "2026-01-01T11:00Z"}'),
        put('during', '{"created_at": "2026-01-01T10:00Z", "last_received_at": "2026-01-01T11:00Z", "restored_at": "2026-01-01T11:00Z"}'),
        put('active', '{"created_at": "2026-01-01T10:00Z", "last_received_at": "2026-01-01T11:00Z"}'),

@@ -108,7 +108,7 @@ select mobeye.close_unattended() \g /dev/null
 select is((select string_agg(what, ', ' order by what) from old join mobeye.incident on incident_id = id where status = 'closed'), 'looked at, untouched', 'unattended is what nobody touched');
 
 -- One absurd value would end a job for all.
-select throws_ok(format('insert into mobeye.device (device_id, %s) values (''d'', %L)', name, value), '23514', null, format('%s %s', name, value))
+select throws_ok(format('insert into mobeye.device (device_id, %s) values (''d'', %L)', name, value), '23514', null, format('%s %s', name, quote_nullable(replace(value, chr(10), ' '))))
   from (values ('heartbeat', '367 days'), ('heartbeat', '178000000 years'), ('grace', '367 days'), ('device_group', E'a\x01b'), ('model', E'a\nb')) as v(name, value);
 select throws_ok(format('insert into mobeye.%s', row), '23514', null, row)
   from unnest(array['team values (''a'' || chr(1))', 'team values (''*'')', 'person values (''a'' || chr(10), ''x'')', 'team_area values (''noord'', ''wijk'', chr(9))']) as row;

@@ -1,0 +1,70 @@
+-- Whom a mute concerns, and how it ends.
+\set QUIET on
+begin;
+\ir fixture.psql
+select no_plan() \g /dev/null
+
+create temporary table made (name text primary key, id bigint);
+grant select on made to public;
+create function put(name text, columns jsonb) returns void language sql as $$ insert into made values (name, make(columns)) $$;
+create function queued(login text) returns text language sql as $$
+    select as_login(login, 'select string_agg(name, '' '' order by name) from patrol.queue join made on id = incident_id')
+$$;
+create function mute(login text, call text) returns text language sql as $$ select as_login(login, 'select patrol.' || call) $$;
+
+-- What is verified or somebody's is never muted, nor what others' teams have.
+select put('plain', '{"team": "noord"}'), put('verified', '{"team": "noord", "verified_by": "second_input"}'), put('taken', '{"team": "noord", "status": "assigned", "assigned_to": "t_jan"}'),
+       put('panic', '{"team": "noord", "urgent": true}'), put('theirs', '{"team": "zuid"}'), put('nobodys', '{}') \g /dev/null
+select mute('t_jan', 'mute_area(''wijk'', ''WK1'', now() + interval ''1 hour'', ''feest'')') as area \gset
+select is(queued('t_fee'), 'panic taken theirs verified', 'an area mute concerns the muter''s team and what is nobody''s');
+select is(as_login(login, 'select reason from patrol.mutes'), wanted, login || ' reads why an area is muted')
+  from (values ('t_jan', 'feest'), ('t_piet', 'feest'), ('t_fee', 'feest'), ('t_leeg', null), ('t_gast', null)) as w(login, wanted);
+select throws_ok(format($$select mute('t_piet', 'unmute(%s)')$$, :area), '42501', null, 'another team ends no mute of an area that is not its own');
+select mute('t_jan', format('unmute(%s)', :area)) \g /dev/null
+select mute('t_fee', 'mute_area(''wijk'', ''WK1'', now() + interval ''1 hour'', ''feest'')') as area \gset
+select is(queued('t_fee'), 'panic taken verified', 'a control room''s concerns all teams');
+select mute('t_fee', format('unmute(%s)', :area)) \g /dev/null
+
+-- It ends with the placement, and says nothing of the next home.
+select mute('t_jan', 'mute(''open-1'', now() + interval ''1 day'', ''proef in Open 1'')') as device \gset
+select is(queued('t_fee'), 'panic taken verified', 'the device is muted where it stands');
+select throws_ok($$select mute('t_piet', 'mute(''open-1'', now() + interval ''1 day'', ''x'')')$$, '42501', null, 'by its team alone');
+select throws_ok($$select mute('t_leeg', 'mute(''open-1'', now() + interval ''1 day'', ''x'')')$$, '42501', null, 'by nobody without a team');
+select is(as_login(login, 'select concat_ws('' '', device_id, reason) from patrol.mutes where layer is null'), wanted, login || ' sees what is muted, and why')
+  from (values ('t_jan', 'open-1 proef in Open 1'), ('t_fee', 'open-1 proef in Open 1'), ('t_piet', ''), ('t_rik', 'open-1 proef in Open 1')) as w(login, wanted);
+update mobeye.mute set at = at - interval '1 hour';
+update mobeye.placement set during = tstzrange(lower(during), now() - interval '1 second') where device_id = 'open-1';
+select is(queued('t_fee'), 'nobodys panic plain taken theirs verified', 'and no longer when it was moved');
+insert into mobeye.placement (device_id, during, geom, team) values ('open-1', tstzrange(now(), null), 'SRID=4326;POINT(5.36 52.15)', 'noord');
+select is((select count(*)::integer from mobeye.active_mute), 0, 'the mute is over');
+select lives_ok('select mobeye.end_mutes()', 'which the next cycle says');
+select is((select string_agg(distinct name, ' ' order by name) from mobeye.change join made on id = incident_id where op = 'mute' and entry > (select max(entry) - 20 from mobeye.change) and name in ('plain', 'panic')),
+          'plain', 'of those that it concerned');
+
+-- Until what is active is restored, at the latest at a time.
+update mobeye.incident set status = 'closed', accepting = false, closed_at = now();
+delete from made;
+select put('door', '{"team": "noord", "active": 2}'), put('panic', '{"team": "noord", "urgent": true}'), put('verified', '{"team": "noord", "verified_by": "person"}'),
+       put('taken', '{"team": "noord", "status": "assigned", "assigned_to": "x"}'), put('quiet', '{"team": "noord", "active": 0}') \g /dev/null
+update mobeye.incident i set placement_id = p.placement_id from mobeye.placement p where p.device_id = 'open-1' and upper_inf(p.during) and i.status <> 'closed';
+select throws_ok(format($$select mute('t_jan', 'mute_until_restored(%s, now() + interval ''1 day'', ''x'')')$$, id), '55000', null, name || ' is not muted until it is restored')
+  from made where name <> 'door';
+select throws_ok(format($$select mute('t_piet', 'mute_until_restored(%s, now() + interval ''1 day'', ''x'')')$$, id), 'P0002', null, 'nor by who does not see it') from made where name = 'door';
+select mute('t_jan', format('mute_until_restored(%s, now() + interval ''1 day'', ''deur staat open'')', id)) from made where name = 'door' \g /dev/null
+select is(queued('t_fee'), 'panic taken verified', 'muted');
+update mobeye.incident set active = 1 where incident_id = (select id from made where name = 'door');
+select is(queued('t_fee'), 'panic taken verified', 'while something is active');
+update mobeye.incident set active = 0, restored_at = now(), last_received_at = now() - interval '1 second' where incident_id = (select id from made where name = 'door');
+select mobeye.end_mutes() \g /dev/null
+select is(queued('t_fee'), 'panic quiet taken verified', 'restored: the mute is over, the others of the device are back, and this one is done');
+select mobeye.end_mutes() \g /dev/null
+select put('again', '{"team": "noord", "active": 1}') \g /dev/null
+update mobeye.incident set placement_id = (select placement_id from mobeye.placement where device_id = 'open-1' and upper_inf(during)) where incident_id = (select id from made where name = 'again');
+select mute('t_jan', format('mute_until_restored(%s, now() + interval ''1 day'', ''x'')', id)) from made where name = 'again' \g /dev/null
+update mobeye.mute set at = now() - interval '2 hours', until = now() - interval '1 second' where ended_at is null and not over;
+select mobeye.end_mutes() \g /dev/null
+select ok(queued('t_fee') ~ 'again', 'still active at the latest time: it enters the queue again');
+select is((select op from mobeye.change where incident_id = (select id from made where name = 'again') order by entry desc limit 1), 'mute', 'and the change says so');
+
+select * from finish();
+rollback;
