@@ -13,7 +13,6 @@
 #include <sodium.h>
 #include <unistring/version.h>
 #include <xxhash.h>
-#include <yajl/yajl_version.h>
 #include <yaml.h>
 #include <zmq.h>
 
@@ -22,6 +21,7 @@
 #include "base/log.h"
 #include "base/notify.h"
 #include "conf/load.h"
+#include "ingest/json_read.h"
 #include "pipeline.h"
 #include "store/names.h"
 
@@ -64,7 +64,7 @@ static void print_version(void)
     printf("libzmq %d.%d.%d\nlibpq %d.%d\n", major, minor, patch, PQlibVersion() / 10000, PQlibVersion() % 10000);
     yaml_get_version(&major, &minor, &patch);
     printf("libyaml %d.%d.%d\n", major, minor, patch);
-    printf("yajl %d.%d.%d\n", yajl_version() / 10000, yajl_version() / 100 % 100, yajl_version() % 100);
+    printf("%s\n", json_library());
     printf("libunistring %d.%d.%d\n", _libunistring_version >> 16, _libunistring_version >> 8 & 0xff,
            _libunistring_version & 0xff);
     printf("libxxhash %u.%u.%u\n", hash / 10000, hash / 100 % 100, hash % 100);

@@ -51,9 +51,9 @@ const char *alert_location_word(enum location_source source)
     return location_sources[source];
 }
 
-const char *alert_class_word(enum retention_class class)
+const char *alert_class_word(enum retention_class retention)
 {
-    return classes[class];
+    return classes[retention];
 }
 
 enum alert_kind alert_kind_from(struct str word)

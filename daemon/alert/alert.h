@@ -169,7 +169,7 @@ struct alert {
 const char *alert_kind_word(enum alert_kind kind);
 const char *alert_phase_word(enum alert_phase phase);
 const char *alert_location_word(enum location_source source);
-const char *alert_class_word(enum retention_class class);
+const char *alert_class_word(enum retention_class retention);
 
 /* KIND_UNKNOWN for any word that is not in the table ("unknown" too). */
 enum alert_kind alert_kind_from(struct str word);

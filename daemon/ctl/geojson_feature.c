@@ -77,8 +77,6 @@ static const char *bad_text(struct str text, size_t max)
 {
     if (text.len == 0)
         return "is missing";
-    if (memchr(text.p, '\0', text.len))
-        return "has a zero character";
     return max && u8_mbsnlen((const uint8_t *)text.p, text.len) > max ? "is too long" : NULL;
 }
 

@@ -1,17 +1,18 @@
-/* A stack of the containers that are open, each with the part that it plays; the rest of the document is passed over.
- */
+/* geojson_split gives the outline and the features, one text each. Within a text: a stack of the containers that are
+ * open, each with the part that it plays; the rest is passed over. */
 #include "ctl/geojson_read.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <yajl/yajl_parse.h>
 
 #include "base/mem.h"
 #include "ctl/geojson_feature.h"
+#include "ctl/geojson_split.h"
+#include "ingest/json_read.h"
 
-enum { DEPTH_MAX = 64, NUMBER_MAX = 400, MARK_BYTES = 3 };
+enum { DEPTH_MAX = 64, MARK_BYTES = 3 };
 
 enum part {
     NOTHING, /* what nobody asks for, with all that is in it */
@@ -65,20 +66,20 @@ struct geojson_reader {
     geojson_area_fn area;
     void *ctx;
     struct findings *findings;
-    yajl_handle yajl;
-
-    const unsigned char *bytes; /* being parsed */
-    size_t counted;             /* of them, for `line` */
-    uint64_t line;
+    struct geojson_split split;
+    struct json_reader *json;
     bool dead;
     size_t mark; /* bytes of a byte order mark that were seen; all of them once the text has begun */
 
     struct frame stack[DEPTH_MAX];
     size_t depth;
     enum part next; /* what the value of the member that was named plays */
+
+    /* Of the outline, as far as it was read. */
     char root_type[GEOJSON_WORD_MAX];
     char crs[GEOJSON_WORD_MAX];
     bool has_features;
+    enum part last_array; /* what the last array of the outermost object plays */
 
     struct geojson_feature feature;
     double ordinate[2];
@@ -86,26 +87,11 @@ struct geojson_reader {
     struct buf ewkb;
 };
 
-/* The line of what was read last. */
-static uint64_t current_line(struct geojson_reader *reader)
-{
-    size_t consumed = reader->bytes ? yajl_get_bytes_consumed(reader->yajl) : 0;
-    while (reader->counted < consumed) {
-        const unsigned char *feed = memchr(reader->bytes + reader->counted, '\n', consumed - reader->counted);
-        if (!feed)
-            break;
-        reader->line++;
-        reader->counted = (size_t)(feed - reader->bytes) + 1;
-    }
-    if (reader->counted < consumed)
-        reader->counted = consumed;
-    return reader->line;
-}
-
-static int die(struct geojson_reader *reader)
+/* Always false: nothing more is read. */
+static bool die(struct geojson_reader *reader)
 {
     reader->dead = true;
-    return 0;
+    return false;
 }
 
 static struct frame *top(struct geojson_reader *reader)
@@ -152,7 +138,7 @@ static enum part take_part(struct geojson_reader *reader)
     }
 }
 
-static int push(struct geojson_reader *reader, bool is_array)
+static void push(struct geojson_reader *reader, bool is_array)
 {
     enum part part = take_part(reader);
     bool array_part = part == FEATURES || part == GEOMETRIES || part == COORDINATES;
@@ -160,40 +146,26 @@ static int push(struct geojson_reader *reader, bool is_array)
         geojson_feature_bad_geometry(&reader->feature, "coordinates hold an object");
     if (part > CRS_PROPERTIES || array_part != is_array)
         part = NOTHING;
-    if (reader->depth == DEPTH_MAX) {
-        findings_add(reader->findings, current_line(reader), false, "is nested more than %d deep", DEPTH_MAX);
-        return die(reader);
-    }
+    if (reader->depth == 1 && is_array)
+        reader->last_array = part;
     struct frame *frame = &reader->stack[reader->depth++];
     *frame = (struct frame){.part = part, .is_array = is_array, .mark = shape_mark(&reader->feature.shape)};
-    if (part == FEATURE)
-        geojson_feature_begin(&reader->feature, current_line(reader));
     if (part == FEATURES)
         reader->has_features = true;
     if (part == COORDINATES && coordinate_depth(reader) == 1)
         geometry_of(reader)->mark = shape_mark(&reader->feature.shape);
     reader->n_ordinates = 0;
-    return 1;
 }
 
-static int on_start_map(void *ctx)
-{
-    return push(ctx, false);
-}
-
-static int on_start_array(void *ctx)
-{
-    return push(ctx, true);
-}
-
-static int on_map_key(void *ctx, const unsigned char *text, size_t len)
+static void on_name(void *ctx, struct str name)
 {
     struct geojson_reader *reader = ctx;
+    if (reader->dead)
+        return;
     reader->next = NOTHING;
     for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++)
-        if (members[i].in == top(reader)->part && str_is((struct str){(const char *)text, len}, members[i].key))
+        if (members[i].in == top(reader)->part && str_is(name, members[i].key))
             reader->next = members[i].part;
-    return 1;
 }
 
 static void set_word(char word[GEOJSON_WORD_MAX], struct str text)
@@ -235,87 +207,72 @@ static void take_text(struct geojson_reader *reader, enum part part, struct str 
     }
 }
 
-static int on_string(void *ctx, const unsigned char *text, size_t len)
+static void take_number(struct geojson_reader *reader, enum part part, const struct json_value *value)
 {
-    struct geojson_reader *reader = ctx;
-    take_text(reader, take_part(reader), (struct str){(const char *)text, len});
-    return 1;
-}
-
-static int on_boolean(void *ctx, int value)
-{
-    struct geojson_reader *reader = ctx;
-    (void)value;
-    if (take_part(reader) == COORDINATES)
-        geojson_feature_bad_geometry(&reader->feature, "coordinates hold what is no number");
-    return 1;
-}
-
-static int on_null(void *ctx)
-{
-    return on_boolean(ctx, 0);
-}
-
-static int on_number(void *ctx, const char *text, size_t len)
-{
-    struct geojson_reader *reader = ctx;
-    char copy[NUMBER_MAX + 1];
-    enum part part = take_part(reader);
     if (part != COORDINATES) {
-        take_text(reader, part, (struct str){text, len});
-        return 1;
+        take_text(reader, part, value->string);
+        return;
     }
     struct frame *geometry = geometry_of(reader);
     unsigned depth = coordinate_depth(reader);
-    if (len > NUMBER_MAX || (geometry->nesting != 0 && geometry->nesting != depth)) {
-        geojson_feature_bad_geometry(&reader->feature,
-                                     len > NUMBER_MAX ? "a number is too long" : "coordinates are nested unevenly");
-        return 1;
+    if (geometry->nesting != 0 && geometry->nesting != depth) {
+        geojson_feature_bad_geometry(&reader->feature, "coordinates are nested unevenly");
+        return;
     }
     geometry->nesting = depth;
-    memcpy(copy, text, len);
-    copy[len] = '\0';
     if (reader->n_ordinates < 2)
-        reader->ordinate[reader->n_ordinates] = strtod(copy, NULL);
+        reader->ordinate[reader->n_ordinates] = value->number;
     reader->n_ordinates++;
-    return 1;
 }
 
-static int end_position(struct geojson_reader *reader)
+static void on_value(void *ctx, const struct json_value *value)
+{
+    struct geojson_reader *reader = ctx;
+    if (reader->dead)
+        return;
+    switch (value->type) {
+    case JSON_OBJECT:
+    case JSON_ARRAY:
+        push(reader, value->type == JSON_ARRAY);
+        break;
+    case JSON_STRING:
+        take_text(reader, take_part(reader), value->string);
+        break;
+    case JSON_NUMBER:
+        take_number(reader, take_part(reader), value);
+        break;
+    case JSON_BOOLEAN:
+    case JSON_NULL:
+        if (take_part(reader) == COORDINATES)
+            geojson_feature_bad_geometry(&reader->feature, "coordinates hold what is no number");
+        break;
+    }
+}
+
+static void end_position(struct geojson_reader *reader)
 {
     double x = reader->ordinate[0], y = reader->ordinate[1];
     if (reader->n_ordinates < 2)
         geojson_feature_bad_geometry(&reader->feature, "a position has less than two numbers");
     else if (!(fabs(x) <= 180 && fabs(y) <= 90)) {
         geojson_feature_not_degrees(&reader->feature, x, y, reader->crs, reader->file, reader->findings);
-        return die(reader);
+        die(reader);
     } else
         shape_position(&reader->feature.shape, x, y);
-    return 1;
 }
 
 /* Which of position, ring and polygon ends tells how deep it is. */
-static int end_coordinates(struct geojson_reader *reader)
+static void end_coordinates(struct geojson_reader *reader)
 {
     const struct frame *geometry = geometry_of(reader);
     unsigned depth = coordinate_depth(reader);
-    int go_on = 1;
     if (geometry->nesting == depth)
-        go_on = end_position(reader);
+        end_position(reader);
     else if (geometry->nesting == depth + 1)
         shape_end_ring(&reader->feature.shape);
     else if (geometry->nesting == depth + 2)
         shape_end_polygon(&reader->feature.shape);
     reader->n_ordinates = 0;
-    return go_on;
-}
-
-static int on_end_array(void *ctx)
-{
-    struct geojson_reader *reader = ctx;
-    int go_on = top(reader)->part == COORDINATES ? end_coordinates(reader) : 1;
-    reader->depth--;
-    return go_on;
 }
 
 /* Kinds of geometry: how deep their coordinates are nested. Others have no area, or are collections. */
@@ -345,27 +302,56 @@ static void end_feature(struct geojson_reader *reader)
                                                      buf_str(&feature->name), buf_str(&reader->ewkb)});
 }
 
-static int on_end_map(void *ctx)
+static void on_close(void *ctx)
 {
     struct geojson_reader *reader = ctx;
-    enum part part = top(reader)->part;
-    if (part == GEOMETRY)
+    if (reader->dead)
+        return;
+    if (top(reader)->part == COORDINATES)
+        end_coordinates(reader);
+    else if (top(reader)->part == GEOMETRY)
         end_geometry(reader);
-    else if (part == FEATURE)
-        end_feature(reader);
     reader->depth--;
-    return 1;
 }
 
-static const yajl_callbacks callbacks = {.yajl_null = on_null,
-                                         .yajl_boolean = on_boolean,
-                                         .yajl_number = on_number,
-                                         .yajl_string = on_string,
-                                         .yajl_start_map = on_start_map,
-                                         .yajl_map_key = on_map_key,
-                                         .yajl_end_map = on_end_map,
-                                         .yajl_start_array = on_start_array,
-                                         .yajl_end_array = on_end_array};
+/* Reads a text whose outermost object plays `part`. */
+static bool read_json(struct geojson_reader *reader, enum part part, struct str text, uint64_t line)
+{
+    static const struct json_calls calls = {on_name, on_value, on_close};
+    size_t offset;
+    reader->depth = 1;
+    reader->next = NOTHING;
+    reader->stack[0] = (struct frame){.part = part};
+    const char *fault = json_read(reader->json, text, &calls, reader, &offset);
+    if (reader->dead || !fault)
+        return !reader->dead;
+    for (size_t i = 0; i < offset; i++)
+        line += text.p[i] == '\n';
+    findings_add(reader->findings, line, false, "%s", fault);
+    return die(reader);
+}
+
+static bool read_outline(void *ctx, struct str outline)
+{
+    struct geojson_reader *reader = ctx;
+    reader->root_type[0] = reader->crs[0] = '\0';
+    return read_json(reader, ROOT, outline, 1);
+}
+
+static bool read_object(void *ctx, struct str text, uint64_t line)
+{
+    struct geojson_reader *reader = ctx;
+    bool is_feature = reader->last_array == FEATURES;
+    if (is_feature)
+        geojson_feature_begin(&reader->feature, line);
+    if (!read_json(reader, is_feature ? FEATURE : NOTHING, text, line))
+        return false;
+    if (is_feature)
+        end_feature(reader);
+    return true;
+}
+
+static const struct geojson_split_calls split_calls = {read_outline, read_object};
 
 struct geojson_reader *geojson_reader_new(const char *file, geojson_area_fn area, void *ctx, struct findings *findings)
 {
@@ -374,8 +360,9 @@ struct geojson_reader *geojson_reader_new(const char *file, geojson_area_fn area
     reader->area = area;
     reader->ctx = ctx;
     reader->findings = findings;
-    reader->line = 1;
-    reader->yajl = yajl_alloc(&callbacks, NULL, reader);
+    reader->split = (struct geojson_split){.calls = &split_calls, .ctx = reader};
+    reader->json = json_reader_new(&(struct json_limits){
+        .bytes = 2 * GEOJSON_PART_MAX, .at_once = 1 << 16, .levels = DEPTH_MAX, .unique_names = false});
     return reader;
 }
 
@@ -383,32 +370,23 @@ void geojson_reader_free(struct geojson_reader **reader)
 {
     if (!*reader)
         return;
-    yajl_free((*reader)->yajl);
+    json_reader_free(&(*reader)->json);
+    geojson_split_free(&(*reader)->split);
     geojson_feature_free(&(*reader)->feature);
     buf_free(&(*reader)->ewkb);
     free(*reader);
     *reader = NULL;
 }
 
-/* Of yajl's lines the first says what it is. */
-static bool judge(struct geojson_reader *reader, yajl_status status)
+static bool split(struct geojson_reader *reader, const char *bytes, size_t len)
 {
-    uint64_t line = current_line(reader);
-    if (status == yajl_status_ok || reader->dead)
-        return !reader->dead;
-    unsigned char *text = yajl_get_error(reader->yajl, 0, NULL, 0);
-    findings_add(reader->findings, line, false, "is no JSON: %.*s", (int)strcspn((const char *)text, "\n"), text);
-    yajl_free_error(reader->yajl, text);
-    return die(reader);
-}
-
-static bool parse(struct geojson_reader *reader, const char *bytes, size_t len)
-{
-    reader->bytes = (const unsigned char *)bytes;
-    reader->counted = 0;
-    bool good = judge(reader, yajl_parse(reader->yajl, reader->bytes, len));
-    reader->bytes = NULL;
-    return good;
+    if (geojson_split_feed(&reader->split, bytes, len) == GEOJSON_SPLIT_TOO_LARGE) {
+        findings_add(reader->findings, reader->split.lines + 1, false,
+                     "a feature, or what is around the features, is too large (at most %d MiB)",
+                     GEOJSON_PART_MAX >> 20);
+        die(reader);
+    }
+    return !reader->dead;
 }
 
 /* A byte order mark is passed over; the beginning of one is what it is. */
@@ -421,12 +399,12 @@ bool geojson_reader_feed(struct geojson_reader *reader, const char *bytes, size_
         return !reader->dead;
     size_t held = reader->mark < MARK_BYTES ? reader->mark : 0;
     reader->mark = MARK_BYTES;
-    return (held == 0 || parse(reader, mark, held)) && parse(reader, bytes, len);
+    return (held == 0 || split(reader, mark, held)) && split(reader, bytes, len);
 }
 
 bool geojson_reader_finish(struct geojson_reader *reader)
 {
-    if (reader->dead || !judge(reader, yajl_complete_parse(reader->yajl)))
+    if (reader->dead || !read_outline(reader, geojson_split_outline(&reader->split)))
         return false;
     if (strcmp(reader->root_type, "FeatureCollection") != 0)
         findings_add(reader->findings, 0, false, "its type is \"%s\" (a GeoJSON FeatureCollection)", reader->root_type);

@@ -1,7 +1,7 @@
 /*
- * Areas of a GeoJSON FeatureCollection (RFC 7946), feature by feature, so that a file may be of any size. Pure: bytes
- * in, areas and complaints out. A polygon that is not valid is given as it is; only what no polygon can be made of is
- * refused.
+ * Areas of a GeoJSON FeatureCollection (RFC 7946), feature by feature, so that a file may be of any size; a feature of
+ * at most GEOJSON_PART_MAX. Pure: bytes in, areas and complaints out. A polygon that is not valid is given as it is;
+ * only what no polygon can be made of is refused.
  */
 #ifndef MOBEYE_CTL_GEOJSON_READ_H
 #define MOBEYE_CTL_GEOJSON_READ_H
@@ -29,7 +29,7 @@ typedef void (*geojson_area_fn)(void *ctx, const struct geojson_area *area);
 struct geojson_reader *geojson_reader_new(const char *file, geojson_area_fn area, void *ctx, struct findings *findings);
 void geojson_reader_free(struct geojson_reader **reader);
 
-/* The next bytes, in pieces of any size. false: the rest will not be read, since it is no JSON or not in degrees. */
+/* The next bytes, in pieces of any size. false: the rest will not be read, since it is not JSON or not in degrees. */
 bool geojson_reader_feed(struct geojson_reader *reader, const char *bytes, size_t len);
 
 /* After the last byte. false: as of feed, or it is no FeatureCollection, or has no features. */

@@ -10,6 +10,9 @@
 #include "ingest/json_read.h"
 #include "ingest/validate.h"
 
+/* Objects and arrays within each other, the outermost object included. */
+enum { LEVELS_MAX = 16 };
+
 /* Which object or array of the message is being read. */
 enum context { IN_OTHER, IN_TOP, IN_DATA, IN_LOCATION, IN_CAMERA, IN_COORDINATES, IN_BOX };
 
@@ -48,7 +51,7 @@ struct list {
 struct decoder {
     struct json_reader *reader;
     struct alert *alert;
-    enum context contexts[JSON_LEVELS_MAX];
+    enum context contexts[LEVELS_MAX];
     unsigned depth;              /* invariant: contexts[depth - 1] is the innermost open one */
     const struct member *member; /* whose value comes next; NULL: nobody's */
     bool seen[REQUIRED_COUNT];   /* present, with whatever value */
@@ -367,7 +370,8 @@ const char *reject_word(enum reject_code code)
 struct decoder *decoder_new(void)
 {
     struct decoder *decoder = mem_zalloc(sizeof(*decoder));
-    decoder->reader = json_reader_new();
+    decoder->reader = json_reader_new(&(struct json_limits){
+        .bytes = ALERT_PAYLOAD_MAX, .at_once = ALERT_PAYLOAD_MAX, .levels = LEVELS_MAX, .unique_names = true});
     return decoder;
 }
 

@@ -1,10 +1,10 @@
 /*
  * CloudEvents 1.0 JSON -> struct alert. Pure: the same bytes give the same answer; no clock, no configuration.
  *
- * JSON is read by yajl's callbacks (0.9 us for 315 bytes; jansson, the strictest of Debian's, 5.7 us, json-c 2 us).
- * What yajl lets through is checked beside it, in json_read: UTF-8 (libunistring), a byte order mark, U+0000, lone
- * surrogates, duplicate member names, more than 16 levels (the outermost object is the first, arrays count), numbers
- * beyond an IEEE double or beyond PostgreSQL's numeric.
+ * JSON is read by json_read (simdjson: 0.76 us for 250 bytes with all that is done here, 1.13 with yajl before it;
+ * jansson takes 3 to 6, json-c 2, and neither is as strict). Refused beyond what is not JSON: a byte order mark,
+ * U+0000, lone surrogates, duplicate member names, more than 16 levels (the outermost object is the first, arrays
+ * count), numbers beyond an IEEE double or beyond PostgreSQL's numeric.
  */
 #ifndef MOBEYE_INGEST_DECODE_CLOUDEVENTS_H
 #define MOBEYE_INGEST_DECODE_CLOUDEVENTS_H

@@ -146,9 +146,50 @@ static int64_t exponent(const char *p, const char *end)
     return negative ? -value : value;
 }
 
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* Passes one digit or more. */
+static bool pass_digits(const char **p, const char *end)
+{
+    const char *start = *p;
+    while (*p < end && is_digit(**p))
+        ++*p;
+    return *p > start;
+}
+
+static bool pass_one_of(const char **p, const char *end, char a, char b)
+{
+    if (*p == end || (**p != a && **p != b))
+        return false;
+    ++*p;
+    return true;
+}
+
+/* RFC 8259: [ minus ] int [ frac ] [ exp ] */
+static bool is_number(const char *p, const char *end)
+{
+    pass_one_of(&p, end, '-', '-');
+    const char *start = p;
+    if (!pass_digits(&p, end) || (*start == '0' && p > start + 1))
+        return false;
+    if (pass_one_of(&p, end, '.', '.') && !pass_digits(&p, end))
+        return false;
+    if (pass_one_of(&p, end, 'e', 'E')) {
+        pass_one_of(&p, end, '+', '-');
+        if (!pass_digits(&p, end))
+            return false;
+    }
+    return p == end;
+}
+
 static const char *any_number(struct str token, double *ret)
 {
     const char *end = token.p + token.len;
+    if (!is_number(token.p, end))
+        return JSON_NOT_JSON;
     const char *e = token.p, *point = NULL;
     for (; e < end && (*e | 0x20) != 'e'; e++)
         if (*e == '.')
@@ -172,14 +213,13 @@ const char *json_number(struct str token, double *ret)
     const char *p = token.p, *end = token.p + token.len, *point = end;
     bool negative = p < end && *p == '-';
     p += negative;
-    if (end - p > 16)
+    if (p == end || end - p > 16 || !is_digit(end[-1]) || *p == '.' || (*p == '0' && end - p > 1 && p[1] != '.'))
         return any_number(token, ret);
     uint64_t digits = 0;
     for (; p < end; p++) {
-        unsigned digit = (unsigned char)*p - (unsigned)'0';
-        if (digit <= 9)
-            digits = digits * 10 + digit;
-        else if (*p == '.')
+        if (is_digit(*p))
+            digits = digits * 10 + (uint64_t)(*p - '0');
+        else if (*p == '.' && point == end)
             point = p + 1;
         else
             return any_number(token, ret);

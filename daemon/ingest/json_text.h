@@ -11,9 +11,11 @@
  * NULL. Text before ret_offset is free of all of them: where it stands, or the end. */
 const char *json_text_fault(struct str text, size_t *ret_offset);
 
-/* The value of a number token of valid JSON; the byte behind it is readable and no part of a number. Returns NULL, or
- * why it is refused: beyond an IEEE double, or of more decimals or a greater exponent than PostgreSQL's numeric has. A
- * number too small for a double is 0. */
+#define JSON_NOT_JSON "not JSON"
+
+/* The value of a token that should be a number, as strtod() has it; the byte behind it is readable and no part of a
+ * number. Returns NULL, or why it is refused: no JSON number, beyond an IEEE double, or of more decimals or a greater
+ * exponent than PostgreSQL's numeric has. A number too small for a double is 0. */
 const char *json_number(struct str token, double *ret);
 
 #endif

@@ -150,7 +150,7 @@ def test_version_and_help():
     version = run("--version")
     assert version.returncode == 0
     named = {line.split()[0] for line in version.stdout.splitlines()}
-    assert named == {"mobeyed", "libevent", "libzmq", "libpq", "libyaml", "yajl", "libunistring", "libxxhash",
+    assert named == {"mobeyed", "libevent", "libzmq", "libpq", "libyaml", "simdjson", "libunistring", "libxxhash",
                      "libsodium", "libcrypto", "GEOS"}
     helped = run("--help")
     assert helped.returncode == 0 and "--check" in helped.stdout

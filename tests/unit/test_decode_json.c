@@ -51,6 +51,9 @@ Test(decode_json, numbers_are_what_strtod_says_to_the_last_bit)
         "-1e-400",
         "1e-16383",
         "0e1073741822",
+        "1e000000000000000000000000000000001",
+        "1e-000000000000000000000000000000001",
+        "123456789012345678901234567890123456789012345678901234567890",
     };
     for (size_t i = 0; i < sizeof(tokens) / sizeof(tokens[0]); i++)
         expect_as_strtod(tokens[i]);
@@ -87,6 +90,52 @@ Test(decode_json, numbers_that_postgresql_or_a_double_cannot_hold_are_refused)
     expect_refused("0.1e-16383", "decimals");
     expect_refused("0e-16384", "decimals");
     expect_refused("1e-999999999999999999999999", "decimals");
+}
+
+Test(decode_json, what_is_not_a_number_of_json_is_refused)
+{
+    static const char *const tokens[] = {
+        "",
+        "-",
+        "+1",
+        "--1",
+        "01",
+        "00",
+        "-01",
+        "1.",
+        ".1",
+        "-.1",
+        "1..2",
+        "1.2.3",
+        "1e",
+        "1E",
+        "1e+",
+        "1e-",
+        "e1",
+        "0x1",
+        "1e1e",
+        "1e.1",
+        "1.e1",
+        "1-2",
+        "1 2",
+        "Infinity",
+        "NaN",
+        "inf",
+        "0n",
+        "1a",
+        "1,2",
+        "-a",
+        "1e5.",
+        "01.5",
+        "1_0",
+        "0b1",
+        "00000000001",
+        "1.5f",
+        "12345678901234567.",
+        "01e5",
+    };
+    for (size_t i = 0; i < sizeof(tokens) / sizeof(tokens[0]); i++)
+        expect_refused(tokens[i], JSON_NOT_JSON);
 }
 
 /* ---- names ---- */

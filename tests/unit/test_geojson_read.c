@@ -142,9 +142,6 @@ Test(geojson_read, what_no_area_can_be_made_of_is_refused_by_name_and_the_rest_i
          "feature 1 (N): properties.code: is missing"},
         {"{\"properties\":{\"code\":\"C\"},\"geometry\":{\"type\":\"Polygon\",\"coordinates\":" TRIANGLE "}}",
          "feature 1 (C): properties.name: is missing"},
-        {"{\"properties\":{\"code\":\"C\\u0000\",\"name\":\"N\"},\"geometry\":{\"type\":\"Polygon\","
-         "\"coordinates\":" TRIANGLE "}}",
-         "properties.code: has a zero character"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct buf text = {0};
@@ -171,18 +168,57 @@ Test(geojson_read, what_is_not_in_degrees_is_told_with_the_command_that_mends_it
 
 Test(geojson_read, what_is_no_feature_collection_is_refused)
 {
-    assert_refused("", 1, "is no JSON", false);
-    assert_refused("{\"type\":\"FeatureCollection\",\n\"features\":[\n}", 3, "is no JSON", false);
+    assert_refused("", 1, "not JSON", false);
+    assert_refused("{\"type\":\"FeatureCollection\",\n\"features\":[\n}", 3, "not JSON", false);
     assert_refused("{\"type\":\"Feature\"}", 0, "its type is \"Feature\" (a GeoJSON FeatureCollection)", false);
-    assert_refused("[1]", 0, "its type is \"\"", false);
+    assert_refused("[1]", 1, "not an object", false);
+    assert_refused("{}", 0, "its type is \"\"", false);
     assert_refused(COLLECTION(""), 0, "has no features", false);
     assert_refused("{\"type\":\"FeatureCollection\"}", 0, "has no features", false);
 }
 
 Test(geojson_read, depth_is_bounded)
 {
-    char text[200];
-    memset(text, '[', sizeof(text) - 1);
-    text[sizeof(text) - 1] = '\0';
-    assert_refused(text, 1, "is nested more than 64 deep", false);
+    enum { DEPTH = 100 };
+    char nested[2 * DEPTH + 1];
+    struct buf text = {0};
+    memset(nested, '[', DEPTH);
+    memset(nested + DEPTH, ']', DEPTH);
+    nested[2 * DEPTH] = '\0';
+    buf_printf(&text, "{\"type\":\"FeatureCollection\",\"x\":%s}%c", nested, '\0');
+    assert_refused(text.data, 1, "more than 64 levels", false);
+    text.len = 0;
+    buf_printf(&text, "{\"type\":\"FeatureCollection\",\"features\":[\n{\"x\":%s}]}%c", nested, '\0');
+    assert_refused(text.data, 2, "more than 64 levels", false);
+    buf_free(&text);
+}
+
+Test(geojson_read, a_file_is_json_as_a_whole)
+{
+    static const char feature[] = FEATURE("{\"type\":\"Polygon\",\"coordinates\":" TRIANGLE "}");
+    static const char *const cases[][2] = {{"\n", "]}"},   {",,", "]}"},   {",", ",]}"}, {",", "}}"},
+                                           {",", "]}\n{"}, {",", "]}x"},   {",", ""},    {",", "]"},
+                                           {",", ",{]}"},  {",", ",\"]}"}, {":", "]}"},  {",", "],}"}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct buf text = {0};
+        buf_printf(&text, "{\"type\":\"FeatureCollection\",\"features\":[%s%s%s%s%c", feature, cases[i][0], feature,
+                   cases[i][1], '\0');
+        struct heard heard = read_text(text.data, 7);
+        cr_expect_not(heard.whole, "%s", text.data);
+        cr_expect_eq(heard.findings.n, 1, "%s", text.data);
+        cr_expect_str_eq(heard.findings.list[0].text, "not JSON");
+        forget(&heard);
+        buf_free(&text);
+    }
+    assert_refused(COLLECTION("{\"type\":\"Feature\",\n\"a\":[}}"), 2, "not JSON", false);
+    assert_refused(COLLECTION("{\"x\":\n\"\xE9\"}"), 2, "not UTF-8", false);
+    assert_refused(COLLECTION(FEATURE("\"\\u0000\"")), 1, "U+0000 is not allowed", false);
+}
+
+Test(geojson_read, only_features_of_the_outermost_object_are_areas)
+{
+    assert_areas("{\"type\":\"FeatureCollection\",\"others\":[" FEATURE("{}") "],\"features\":[" FEATURE(
+                     "{\"type\":\"Polygon\",\"coordinates\":" TRIANGLE
+                     "}") "],\"more\":[{\"a\":[{}]}],\"x\":{\"features\":[" FEATURE("{}") "]}}",
+                 "1@1 C N " ONE_POLYGON TRIANGLE_HEX ";");
 }
