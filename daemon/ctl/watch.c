@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,7 +16,9 @@
 #include "conf/value.h"
 #include "ctl/ctl.h"
 #include "ctl/options.h"
+#include "ctl/watch_dead.h"
 #include "ctl/watch_deliver.h"
+#include "ctl/watch_metrics.h"
 #include "store/pgconn.h"
 
 #define VERB "watch"
@@ -24,20 +27,37 @@
 #define LOOK_US        (30 * CLOCK_SECOND)
 #define RETRY_LEAST_US CLOCK_SECOND
 #define RETRY_MOST_US  (5 * CLOCK_MINUTE)
+#define GIVE_UP_US     (10 * CLOCK_MINUTE)
+/* An event whose time is over already when its turn comes is tried once, and not for long. Where two in a row got no
+ * answer the receiver is down: such events are given up untried, but for one now and then. */
+#define LATE_TIMEOUT_S 5
+#define DOWN_EVENTS    2
+#define DOWN_PROBE_US  (30 * CLOCK_SECOND)
 
 static const char help[] =
     "Usage: mobeyectl watch [OPTION]...\n"
     "Follows patrol.changes and hands on every change of an incident as a CloudEvent in JSON: a line on standard "
     "output,\n"
-    "or to a command or a webhook. Nothing is left out: what is not taken is tried again, for ever, before the next.\n"
-    "After a crash the last one may come twice; its id is the same.\n\n"
+    "or to a command or a webhook. Nothing is left out: what is not taken is tried again before the next, and after a\n"
+    "time becomes a dead letter. After a crash the last one may come twice; its id is the same.\n\n"
     "      --after N         begin after change N; without it where the cursor is, else with what happens from now on\n"
     "      --cursor FILE     keep there how far it is; default $STATE_DIRECTORY/cursor where systemd gives one\n"
     "      --team TEAM       only incidents of that team and those of nobody's\n"
     "      --exec COMMAND    run COMMAND by sh for each, the event on its standard input; it is taken when that ends "
     "with 0\n"
     "      --webhook URL     POST it there; it is taken when the answer is 2xx\n"
-    "      --secret FILE     sign: header Mobeye-Signature is sha256=HMAC of the body; of mode 0600, 16 bytes or more\n"
+    "      --webhook-file SOURCE\n"
+    "                        the same, where URL or header fields are secret: the first line is the URL, the others "
+    "are\n"
+    "                        fields (Authorization: Bearer ...); of mode 0600, or credential:NAME of systemd\n"
+    "      --secret SOURCE   sign: header Mobeye-Signature is sha256=HMAC of the body; as above, 16 bytes or more\n"
+    "      --dead-letter FILE\n"
+    "                        where an event goes that is not taken; default $STATE_DIRECTORY/dead-letter where "
+    "systemd\n"
+    "                        gives one; without it, it is tried for ever\n"
+    "      --give-up TIME    after so long, default 10m\n"
+    "      --retry           hand on the dead letters, those that are taken leave the file, and end\n"
+    "      --metrics FILE    how it goes, for the textfile collector of node_exporter\n"
     "      --heartbeat TIME  say every TIME that it lives (type mobeye.watch.heartbeat.v1), for a dead man's switch\n"
     "      --once            end when there is nothing more\n"
     "  -c, --config FILE     configuration to take database.conninfo from, default " CTL_DEFAULT_FILE "\n"
@@ -46,10 +66,14 @@ static const char help[] =
 
 struct watch {
     struct ctl_call call;
-    const char *team, *cursor, *secret_file;
+    const char *team, *cursor, *secret_source, *webhook_source, *dead_letter, *metrics_file;
     struct delivery delivery;
+    struct watch_metrics metrics;
     int64_t heartbeat_us; /* 0: none */
-    bool once;
+    int64_t give_up_us;
+    unsigned unanswered;  /* events given up in a row for which nobody answered */
+    int64_t probe_due_us; /* when the receiver is tried again where that is many */
+    bool once, retry;
     bool has_after;
     int64_t after; /* the last change that was taken */
     PGconn *conn;
@@ -110,15 +134,66 @@ static int keep_cursor(struct watch *w)
     return CTL_OK;
 }
 
-/* Tries until it is taken or we are told to stop. */
-static bool deliver(struct watch *w, struct str event)
+/* What it cannot write is complained of, and no reason to stop. */
+static void tell_metrics(struct watch *w, int64_t waiting_us)
 {
     struct err err;
+    w->metrics.waiting_us = waiting_us;
+    if (w->metrics_file && watch_metrics_write(&w->metrics, w->metrics_file, &err) != 0)
+        ctl_fail(VERB, "%s", err.text);
+}
+
+/* One try, of an event that is given up in left_us. */
+static bool try_to_deliver(struct watch *w, struct str event, int64_t left_us, struct err *err)
+{
+    int64_t timeout_s = DELIVERY_TIMEOUT_S;
+    if (w->dead_letter && left_us < DELIVERY_TIMEOUT_S * CLOCK_SECOND)
+        timeout_s = left_us > 0 ? left_us / CLOCK_SECOND + 1 : LATE_TIMEOUT_S;
+    enum delivery_result result = delivery_send(&w->delivery, event, (int)timeout_s, err);
+    if (result != DELIVERY_UNANSWERED)
+        w->unanswered = 0;
+    w->metrics.taken += result == DELIVERY_TAKEN;
+    w->metrics.failed += result != DELIVERY_TAKEN;
+    if (result == DELIVERY_TAKEN)
+        w->metrics.taken_wall_us = clock_wall_us();
+    else if (result == DELIVERY_UNANSWERED && left_us <= 0)
+        w->probe_due_us = clock_mono_us() + DOWN_PROBE_US;
+    return result == DELIVERY_TAKEN;
+}
+
+/* The event becomes a dead letter. false: it could not be written, the event must wait. */
+static bool give_up(struct watch *w, struct str event, const char *why)
+{
+    struct err err;
+    if (dead_append(w->dead_letter, event, &err) != 0) {
+        ctl_fail(VERB, "%s", err.text);
+        return false;
+    }
+    w->metrics.dead++;
+    w->unanswered++;
+    ctl_fail(VERB, "%s; given up, see %s", why, w->dead_letter);
+    return true;
+}
+
+/* Tries until it is taken, its time is over or we are told to stop (false). It was ready to be handed on at due_us. */
+static bool deliver(struct watch *w, struct str event, int64_t due_us)
+{
+    struct err err = {"nobody answers"};
     for (unsigned round = 0; !stopping; round++) {
-        if (delivery_send(&w->delivery, event, &err) == 0)
+        int64_t left_us = due_us + w->give_up_us - clock_mono_us();
+        bool down = w->dead_letter && left_us <= 0 && w->unanswered >= DOWN_EVENTS && clock_mono_us() < w->probe_due_us;
+        if (!down && try_to_deliver(w, event, left_us, &err))
+            return true;
+        int64_t now_us = clock_mono_us();
+        left_us = due_us + w->give_up_us - now_us;
+        tell_metrics(w, now_us - due_us);
+        if (w->dead_letter && left_us <= 0 && give_up(w, event, err.text))
             return true;
         int64_t pause_us = RETRY_LEAST_US + pgconn_backoff_us(RETRY_LEAST_US, RETRY_MOST_US, round);
-        ctl_fail(VERB, "%s; trying again in %" PRId64 " s", err.text, pause_us / CLOCK_SECOND);
+        if (w->dead_letter && left_us > 0 && left_us < pause_us)
+            pause_us = left_us;
+        if (!down)
+            ctl_fail(VERB, "%s; trying again in %.0f s", err.text, (double)pause_us / 1e6);
         notify_status("not taken: %s", err.text);
         wait_us(-1, pause_us);
     }
@@ -135,7 +210,7 @@ static void beat(struct watch *w)
                "\"type\": \"mobeye.watch.heartbeat.v1\", \"time\": \"%s\", \"data\": {\"after\": %" PRId64 "}}",
                now_us, clock_format_rfc3339(now_us, 3, now), w->after);
     struct err err;
-    if (delivery_send(&w->delivery, buf_str(&event), &err) != 0)
+    if (delivery_send(&w->delivery, buf_str(&event), DELIVERY_TIMEOUT_S, &err) != DELIVERY_TAKEN)
         ctl_fail(VERB, "heartbeat: %s", err.text);
     buf_free(&event);
     w->beat_due_us = clock_mono_us() + w->heartbeat_us;
@@ -191,10 +266,11 @@ static int follow(struct watch *w)
     const char *values[] = {after, w->team};
     PGresult *rows = query(w, CHANGES_SQL, 2, values);
     int n = rows ? PQntuples(rows) : -1;
+    int64_t due_us = clock_mono_us();
     for (int i = 0; i < n && !stopping; i++) {
         wait_us(-1, 0);
         bool wanted = *PQgetvalue(rows, i, 1) == 't';
-        if (wanted && !deliver(w, (struct str){PQgetvalue(rows, i, 2), (size_t)PQgetlength(rows, i, 2)}))
+        if (wanted && !deliver(w, (struct str){PQgetvalue(rows, i, 2), (size_t)PQgetlength(rows, i, 2)}, due_us))
             break;
         w->after = strtoll(PQgetvalue(rows, i, 0), NULL, 10);
         if ((wanted || i + 1 == n) && keep_cursor(w) != CTL_OK)
@@ -237,6 +313,7 @@ static int run(struct watch *w)
         }
         failures = 0;
         notify_status("after change %" PRId64, w->after);
+        tell_metrics(w, 0);
         if (n == 0 && w->once)
             return CTL_OK;
         if (n == 0)
@@ -276,52 +353,120 @@ static int take_heartbeat(struct watch *w, const char *text)
     return !text || w->heartbeat_us >= CLOCK_SECOND ? CTL_GO : ctl_usage(VERB, "--heartbeat %s: at least 1s", text);
 }
 
+static int take_give_up(struct watch *w, const char *text)
+{
+    struct err err;
+    w->give_up_us = GIVE_UP_US;
+    if (text && value_duration(text, &w->give_up_us, &err) != 0)
+        return ctl_usage(VERB, "--give-up %s: %s (30s, 10m)", text, err.text);
+    return w->give_up_us >= CLOCK_SECOND ? CTL_GO : ctl_usage(VERB, "--give-up %s: at least 1s", text);
+}
+
+/* Everybody on the machine sees arguments. */
+static int refuse_secret_url(const char *url)
+{
+    const char *host = url ? strstr(url, "://") : NULL;
+    const char *user = host ? strchr(host, '@') : NULL;
+    if (host && (user || strchr(host, '?')))
+        return ctl_usage(VERB,
+                         "--webhook: the URL has a user or a query (what may be secret is read from --webhook-file)");
+    return CTL_GO;
+}
+
+static int check_options(const struct watch *w, const char *give_up)
+{
+    int ways = (w->delivery.command != NULL) + (w->delivery.url != NULL) + (w->webhook_source != NULL);
+    if (ways > 1)
+        return ctl_usage(VERB, "either --exec, --webhook or --webhook-file");
+    if (w->secret_source && !w->delivery.url && !w->webhook_source)
+        return ctl_usage(VERB, "--secret signs what goes to a webhook (expected --webhook or --webhook-file)");
+    if ((give_up || w->retry) && !w->dead_letter)
+        return ctl_usage(VERB, "%s: there is no file of dead letters (expected --dead-letter)",
+                         w->retry ? "--retry" : "--give-up");
+    return refuse_secret_url(w->delivery.url);
+}
+
 static const struct ctl_verb verb = {VERB, .takes = "config db", .help = help};
+
+/* FILE of this name in the state directory that systemd gives; NULL: it gives none. */
+static const char *in_state_directory(const char *name, char path[PATH_MAX])
+{
+    const char *directory = getenv("STATE_DIRECTORY");
+    if (!directory || snprintf(path, PATH_MAX, "%s/%s", directory, name) >= PATH_MAX)
+        return NULL;
+    return path;
+}
 
 static int parse(struct watch *w, int argc, char **argv)
 {
-    const char *after = NULL, *heartbeat = NULL;
+    static char cursor[PATH_MAX], dead_letter[PATH_MAX];
+    const char *after = NULL, *heartbeat = NULL, *give_up = NULL;
     const struct ctl_option options[] = {{"after", .text = &after},
                                          {"cursor", .text = &w->cursor},
                                          {"team", .text = &w->team},
                                          {"exec", .text = &w->delivery.command},
                                          {"webhook", .text = &w->delivery.url},
-                                         {"secret", .text = &w->secret_file},
+                                         {"webhook-file", .text = &w->webhook_source},
+                                         {"secret", .text = &w->secret_source},
+                                         {"dead-letter", .text = &w->dead_letter},
+                                         {"give-up", .text = &give_up},
+                                         {"retry", .flag = &w->retry},
+                                         {"metrics", .text = &w->metrics_file},
                                          {"heartbeat", .text = &heartbeat},
                                          {"once", .flag = &w->once},
                                          {0}};
     int status = ctl_parse(argc, argv, &verb, options, &w->call);
+    if (!w->cursor)
+        w->cursor = in_state_directory("cursor", cursor);
+    if (!w->dead_letter)
+        w->dead_letter = in_state_directory("dead-letter", dead_letter);
     if (status == CTL_GO)
         status = take_after(w, after);
     if (status == CTL_GO)
         status = take_heartbeat(w, heartbeat);
-    if (status == CTL_GO && w->delivery.command && w->delivery.url)
-        status = ctl_usage(VERB, "either --exec or --webhook");
-    if (status == CTL_GO && w->secret_file && !w->delivery.url)
-        status = ctl_usage(VERB, "--secret signs what goes to a --webhook");
-    return status;
+    if (status == CTL_GO)
+        status = take_give_up(w, give_up);
+    return status == CTL_GO ? check_options(w, give_up) : status;
+}
+
+static int read_secrets(struct watch *w)
+{
+    struct err err;
+    if ((w->webhook_source && delivery_read_webhook(&w->delivery, w->webhook_source, &err) != 0) ||
+        (w->secret_source && delivery_read_secret(&w->delivery, w->secret_source, &err) != 0))
+        return ctl_fail(VERB, "%s", err.text);
+    return CTL_OK;
+}
+
+static int retry_dead_letters(struct watch *w)
+{
+    struct err err;
+    size_t taken, left;
+    if (dead_retry(w->dead_letter, &w->delivery, &taken, &left, &err) != 0)
+        return ctl_fail(VERB, "%s", err.text);
+    fprintf(stderr, "%zu taken, %zu left\n", taken, left);
+    return left == 0 ? CTL_OK : CTL_FAILED;
+}
+
+static int follow_changes(struct watch *w)
+{
+    if (w->cursor && !w->has_after && read_cursor(w) != CTL_OK)
+        return CTL_FAILED;
+    catch_signals();
+    notify_ready();
+    return run(w);
 }
 
 int ctl_watch(int argc, char **argv)
 {
     struct watch w = {0};
-    struct err err;
-    char state[4096];
     int status = parse(&w, argc, argv);
     if (status != CTL_GO)
         return status;
-    if (!w.cursor && getenv("STATE_DIRECTORY")) {
-        snprintf(state, sizeof(state), "%s/cursor", getenv("STATE_DIRECTORY"));
-        w.cursor = state;
-    }
-    if (w.cursor && !w.has_after && read_cursor(&w) != CTL_OK)
-        return CTL_FAILED;
-    if (w.secret_file && delivery_read_secret(&w.delivery, w.secret_file, &err) != 0)
-        return ctl_fail(VERB, "%s", err.text);
-    catch_signals();
-    notify_ready();
-    status = run(&w);
+    status = read_secrets(&w);
+    if (status == CTL_OK)
+        status = w.retry ? retry_dead_letters(&w) : follow_changes(&w);
     PQfinish(w.conn);
-    buf_free(&w.delivery.secret);
+    delivery_free(&w.delivery);
     return status;
 }

@@ -11,38 +11,49 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/secret.h"
 
 #define SECRET_LEAST_BYTES 16
 #define SECRET_MOST_BYTES  4096
+#define ANSWER_MOST_BYTES  (64 * 1024)
 
-int delivery_read_secret(struct delivery *delivery, const char *file, struct err *err)
+int delivery_read_secret(struct delivery *delivery, const char *source, struct err *err)
 {
-    struct stat stat;
-    int fd = open(file, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &stat) != 0) {
-        if (fd >= 0)
-            close(fd);
-        return err_set(err, "%s: %s", file, strerror(errno));
-    }
-    ssize_t n = -1;
-    if (stat.st_mode & 077)
-        err_set(err, "%s: others may read it (mode 0600)", file);
-    else if ((n = read(fd, buf_reserve(&delivery->secret, SECRET_MOST_BYTES), SECRET_MOST_BYTES)) < 0)
-        err_set(err, "%s: %s", file, strerror(errno));
-    close(fd);
-    if (n < 0)
+    if (secret_read(source, SECRET_MOST_BYTES, &delivery->secret, err) != 0)
         return -1;
-    if (n > 0 && delivery->secret.data[n - 1] == '\n')
-        n--;
-    if (n < SECRET_LEAST_BYTES)
-        return err_set(err, "%s: a secret of %zd bytes is too short (at least %d)", file, n, SECRET_LEAST_BYTES);
-    delivery->secret.len = (size_t)n;
+    struct buf *secret = &delivery->secret;
+    if (secret->len > 0 && secret->data[secret->len - 1] == '\n')
+        secret->len--;
+    if (secret->len < SECRET_LEAST_BYTES)
+        return err_set(err, "%s: a secret of %zu bytes is too short (at least %d)", source, secret->len,
+                       SECRET_LEAST_BYTES);
     return 0;
+}
+
+int delivery_read_webhook(struct delivery *delivery, const char *source, struct err *err)
+{
+    struct buf *text = &delivery->webhook;
+    if (secret_read(source, SECRET_MOST_BYTES, text, err) != 0)
+        return -1;
+    buf_append(text, "", 1);
+    if (strlen(text->data) + 1 != text->len)
+        return err_set(err, "%s: holds a NUL byte (expected text)", source);
+    char *rest = text->data;
+    delivery->url = strsep(&rest, "\n");
+    delivery->fields = rest;
+    if (strncmp(delivery->url, "http://", 7) != 0 && strncmp(delivery->url, "https://", 8) != 0)
+        return err_set(err, "%s:1: is not a URL (expected http:// or https://)", source);
+    return 0;
+}
+
+void delivery_free(struct delivery *delivery)
+{
+    secret_free(&delivery->webhook);
+    secret_free(&delivery->secret);
 }
 
 void delivery_sign(struct str secret, struct str body, struct buf *out)
@@ -55,57 +66,91 @@ void delivery_sign(struct str secret, struct str body, struct buf *out)
         buf_printf(out, "%02x", digest[i]);
 }
 
-static int send_line(struct str event, struct err *err)
+static enum delivery_result send_line(struct str event, struct err *err)
 {
     fwrite(event.p, 1, event.len, stdout);
     fputc('\n', stdout);
-    return fflush(stdout) == 0 ? 0 : err_set(err, "standard output: %s", strerror(errno));
+    if (fflush(stdout) == 0)
+        return DELIVERY_TAKEN;
+    err_set(err, "standard output: %s", strerror(errno));
+    return DELIVERY_REFUSED;
 }
 
-static size_t ignore_answer(char *data, size_t size, size_t n, void *ctx)
+/* Both of header lines and of the body: counts them, and ends the transfer where they are too many. */
+static size_t on_answer(char *data, size_t size, size_t n, void *ctx)
 {
-    (void)data, (void)ctx;
-    return size * n;
+    size_t *read = ctx;
+    (void)data;
+    *read += size * n;
+    return *read <= ANSWER_MOST_BYTES ? size * n : 0;
 }
 
-static int post(CURL *curl, const struct delivery *delivery, struct str event, struct err *err)
+static struct curl_slist *header_fields(const struct delivery *delivery, struct str event)
 {
-    struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/cloudevents+json; charset=UTF-8");
-    struct buf signature = {0};
-    char why[CURL_ERROR_SIZE] = "";
-    long status = 0;
+    struct curl_slist *fields = curl_slist_append(NULL, "Content-Type: application/cloudevents+json; charset=UTF-8");
+    struct buf line = {0};
     if (delivery->secret.len > 0) {
-        buf_printf(&signature, "Mobeye-Signature: ");
-        delivery_sign(buf_str(&delivery->secret), event, &signature);
-        headers = curl_slist_append(headers, signature.data);
+        buf_printf(&line, "Mobeye-Signature: ");
+        delivery_sign(buf_str(&delivery->secret), event, &line);
+        buf_append(&line, "", 1);
+        fields = curl_slist_append(fields, line.data);
     }
+    for (const char *at = delivery->fields; at && *at; at += strcspn(at, "\n"), at += *at == '\n') {
+        line.len = 0;
+        buf_append(&line, at, strcspn(at, "\n"));
+        buf_append(&line, "", 1);
+        if (line.len > 1)
+            fields = curl_slist_append(fields, line.data);
+    }
+    secret_free(&line);
+    return fields;
+}
+
+static enum delivery_result post(CURL *curl, const struct delivery *delivery, struct str event, int timeout_s,
+                                 struct err *err)
+{
+    struct curl_slist *fields = header_fields(delivery, event);
+    char why[CURL_ERROR_SIZE] = "";
+    size_t read = 0;
+    long status = 0;
     curl_easy_setopt(curl, CURLOPT_URL, delivery->url);
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, fields);
     curl_easy_setopt(curl, CURLOPT_POSTFIELDS, event.p);
     curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)event.len);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)DELIVERY_TIMEOUT_S);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)timeout_s);
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_USERAGENT, "mobeyectl/" MOBEYE_VERSION);
-    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, ignore_answer);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_answer);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, &read);
+    curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_answer);
+    curl_easy_setopt(curl, CURLOPT_HEADERDATA, &read);
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, why);
     CURLcode code = curl_easy_perform(curl);
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-    curl_slist_free_all(headers);
-    buf_free(&signature);
-    if (code != CURLE_OK)
-        return err_set(err, "the webhook: %s", why[0] ? why : curl_easy_strerror(code));
-    return status >= 200 && status < 300 ? 0 : err_set(err, "the webhook answered %ld", status);
+    curl_slist_free_all(fields);
+    /* Who sends more than anybody reads has said whether it took the event. */
+    bool answered = code == CURLE_OK || (read > ANSWER_MOST_BYTES && status > 0);
+    if (answered && status >= 200 && status < 300)
+        return DELIVERY_TAKEN;
+    if (answered)
+        err_set(err, "the webhook answered %ld", status);
+    else
+        err_set(err, "the webhook: %s", why[0] ? why : curl_easy_strerror(code));
+    return answered ? DELIVERY_REFUSED : DELIVERY_UNANSWERED;
 }
 
-static int send_webhook(const struct delivery *delivery, struct str event, struct err *err)
+static enum delivery_result send_webhook(const struct delivery *delivery, struct str event, int timeout_s,
+                                         struct err *err)
 {
     CURL *curl = curl_easy_init();
-    if (!curl)
-        return err_set(err, "the webhook: libcurl cannot be used");
-    int rc = post(curl, delivery, event, err);
+    if (!curl) {
+        err_set(err, "the webhook: libcurl cannot be used");
+        return DELIVERY_UNANSWERED;
+    }
+    enum delivery_result result = post(curl, delivery, event, timeout_s, err);
     curl_easy_cleanup(curl);
-    return rc;
+    return result;
 }
 
 /* In the child: sh, with the event's pipe as standard input. */
@@ -132,11 +177,11 @@ static void write_event(int fd, struct str event)
     }
 }
 
-static int wait_for(pid_t pid, struct err *err)
+static enum delivery_result wait_for(pid_t pid, int timeout_s, struct err *err)
 {
     int status = 0, fd = pidfd_open(pid, 0);
     struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-    int64_t end_us = clock_mono_us() + DELIVERY_TIMEOUT_S * CLOCK_SECOND;
+    int64_t end_us = clock_mono_us() + timeout_s * CLOCK_SECOND;
     bool ended = false;
     while (fd >= 0 && !ended && clock_mono_us() < end_us)
         ended = poll(&poll_fd, 1, (int)((end_us - clock_mono_us()) / CLOCK_MS) + 1) > 0;
@@ -147,17 +192,24 @@ static int wait_for(pid_t pid, struct err *err)
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
     if (!ended)
-        return err_set(err, "the command took longer than %d s", DELIVERY_TIMEOUT_S);
-    if (WIFSIGNALED(status))
-        return err_set(err, "the command was ended by signal %d", WTERMSIG(status));
-    return WEXITSTATUS(status) == 0 ? 0 : err_set(err, "the command ended with %d", WEXITSTATUS(status));
+        err_set(err, "the command took longer than %d s", timeout_s);
+    else if (WIFSIGNALED(status))
+        err_set(err, "the command was ended by signal %d", WTERMSIG(status));
+    else if (WEXITSTATUS(status) != 0)
+        err_set(err, "the command ended with %d", WEXITSTATUS(status));
+    else
+        return DELIVERY_TAKEN;
+    return ended ? DELIVERY_REFUSED : DELIVERY_UNANSWERED;
 }
 
-static int send_command(const struct delivery *delivery, struct str event, struct err *err)
+static enum delivery_result send_command(const struct delivery *delivery, struct str event, int timeout_s,
+                                         struct err *err)
 {
     int ends[2];
-    if (pipe2(ends, O_CLOEXEC) != 0)
-        return err_set(err, "the command: %s", strerror(errno));
+    if (pipe2(ends, O_CLOEXEC) != 0) {
+        err_set(err, "the command: %s", strerror(errno));
+        return DELIVERY_UNANSWERED;
+    }
     /* An event fits the pipe: writing it waits for nobody. */
     fcntl(ends[1], F_SETFL, O_NONBLOCK);
     pid_t pid = fork();
@@ -167,14 +219,17 @@ static int send_command(const struct delivery *delivery, struct str event, struc
     if (pid > 0)
         write_event(ends[1], event);
     close(ends[1]);
-    return pid > 0 ? wait_for(pid, err) : err_set(err, "the command: %s", strerror(errno));
+    if (pid > 0)
+        return wait_for(pid, timeout_s, err);
+    err_set(err, "the command: %s", strerror(errno));
+    return DELIVERY_UNANSWERED;
 }
 
-int delivery_send(const struct delivery *delivery, struct str event, struct err *err)
+enum delivery_result delivery_send(const struct delivery *delivery, struct str event, int timeout_s, struct err *err)
 {
     if (delivery->url)
-        return send_webhook(delivery, event, err);
+        return send_webhook(delivery, event, timeout_s, err);
     if (delivery->command)
-        return send_command(delivery, event, err);
+        return send_command(delivery, event, timeout_s, err);
     return send_line(event, err);
 }

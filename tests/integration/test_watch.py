@@ -3,7 +3,9 @@ import hashlib
 import hmac
 import http.server
 import json
+import re
 import signal
+import socket
 import subprocess
 import threading
 
@@ -49,19 +51,21 @@ def watch(database):
 
 @pytest.fixture
 def hook():
-    """An HTTP server that keeps what it is sent, and answers what `hook.answers` says next (then 204)."""
+    """An HTTP server that keeps what it is sent, answers 503 to ids in `hook.refused`, and else what `hook.answers`
+    says next (then 204)."""
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self):
             body = self.rfile.read(int(self.headers["Content-Length"]))
             self.server.seen.append((body, dict(self.headers)))
-            self.send_response(self.server.answers.pop(0) if self.server.answers else 204)
+            refused = json.loads(body)["id"] in self.server.refused
+            self.send_response(503 if refused else self.server.answers.pop(0) if self.server.answers else 204)
             self.end_headers()
 
         def log_message(self, *_):
             pass
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.seen, server.answers = [], []
+    server.seen, server.answers, server.refused = [], [], set()
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     server.url = f"http://127.0.0.1:{server.server_address[1]}/"
@@ -69,6 +73,46 @@ def hook():
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+@pytest.fixture
+def raw_hook():
+    """raw_hook(serve) listens, and calls serve(connection) for each in a thread of its own; .url, .connections."""
+    class Hook:
+        def __init__(self, serve):
+            self.listener = socket.create_server(("127.0.0.1", 0))
+            self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}/"
+            self.connections = []
+            self.serve = serve
+            threading.Thread(target=self.accept, daemon=True).start()
+
+        def accept(self):
+            try:
+                while True:
+                    self.connections.append(self.listener.accept()[0])
+                    threading.Thread(target=self.serve, args=(self.connections[-1],), daemon=True).start()
+            except OSError:
+                pass  # closed
+
+    made = []
+
+    def make(serve):
+        made.append(Hook(serve))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.listener.close()
+        for connection in one.connections:
+            connection.close()
+
+
+def letters(path):
+    return [json.loads(line)["id"] for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def prom(path):
+    return {name: float(value) for name, value in re.findall(r'^mobeyectl_watch_(\w+){watch="desk"} (\S+)$', path.read_text(), re.M)}
 
 
 def test_every_change_after_a_number_is_told_in_order(database, watch):
@@ -131,7 +175,7 @@ def test_a_webhook_gets_signed_events_until_it_takes_them(database, watch, hook,
     assert json.loads(body)["id"] == "1"
 
 
-@pytest.mark.parametrize("text, mode, word", [("0123456789abcdef", 0o644, "others may read"), ("short", 0o600, "too short")])
+@pytest.mark.parametrize("text, mode, word", [("0123456789abcdef", 0o644, "others may use"), ("short", 0o600, "too short")])
 def test_a_secret_that_is_none_is_refused(watch, tmp_path, text, mode, word):
     secret = tmp_path / "secret"
     secret.write_text(text)
@@ -161,3 +205,93 @@ def test_a_lost_database_is_found_again(database, watch, tmp_path):
     happen(database, "new")
     wait_until(lambda: out.read_text().count("\n") == 2, "the second change")
     assert process.poll() is None
+
+
+def test_what_is_never_answered_becomes_a_dead_letter_and_can_be_retried(database, watch, raw_hook, hook, tmp_path):
+    dead, metrics = tmp_path / "dead", tmp_path / "desk.prom"
+    for _ in range(20):
+        happen(database, "new")
+    silent = raw_hook(lambda connection: None)
+    status, _, err = watch("--after", 0, "--once", "--webhook", silent.url, "--dead-letter", dead, "--give-up", "1s",
+                           "--metrics", metrics)
+    assert status == 0 and "given up" in err
+    assert letters(dead) == [str(n) for n in range(1, 21)]
+    told = prom(metrics)
+    assert told["dead_letters_total"] == 20 and told["taken_total"] == 0 and told["waiting_seconds"] == 0
+    assert len(silent.connections) == told["failed_total"] < 10, "a receiver that is down is not waited for by each"
+    hook.refused = {"7"}
+    status, _, err = watch("--retry", "--webhook", hook.url, "--dead-letter", dead)
+    assert status == 1 and "503" in err and "19 taken, 1 left" in err
+    assert letters(dead) == ["7"]
+    assert [json.loads(body)["id"] for body, _ in hook.seen] == [str(n) for n in range(1, 21)]
+    hook.refused = set()
+    assert watch("--retry", "--webhook", hook.url, "--dead-letter", dead)[0] == 0
+    assert letters(dead) == [] and not dead.exists()
+    assert watch("--retry", "--webhook", hook.url, "--dead-letter", dead)[0] == 0, "there are none"
+
+
+def test_one_that_is_refused_holds_the_others_up_for_its_time_only(database, watch, hook, tmp_path):
+    dead = tmp_path / "dead"
+    for _ in range(5):
+        happen(database, "new")
+    hook.refused = {"2"}
+    status, _, _ = watch("--after", 0, "--once", "--webhook", hook.url, "--dead-letter", dead, "--give-up", "1s")
+    assert status == 0
+    assert letters(dead) == ["2"]
+    taken = [json.loads(body)["id"] for body, _ in hook.seen if json.loads(body)["id"] != "2"]
+    assert taken == ["1", "3", "4", "5"]
+
+
+def test_a_try_that_was_interrupted_is_taken_up(watch, hook, tmp_path):
+    dead = tmp_path / "dead"
+    (tmp_path / "dead.retrying").write_text('{"id": "1"}\n')
+    dead.write_text('{"id": "2"}\n')
+    assert watch("--retry", "--webhook", hook.url, "--dead-letter", dead)[0] == 0
+    assert [body for body, _ in hook.seen] == [b'{"id": "1"}']
+    assert watch("--retry", "--webhook", hook.url, "--dead-letter", dead)[0] == 0
+    assert [body for body, _ in hook.seen] == [b'{"id": "1"}', b'{"id": "2"}']
+
+
+@pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\nX: "])
+def test_of_an_answer_without_end_little_is_read_and_2xx_counts(database, watch, raw_hook, head):
+    sent = [0]
+
+    def talk(connection):
+        try:
+            connection.recv(65536)
+            connection.sendall(head)
+            while True:
+                sent[0] += connection.send(b"x" * 900 + b"\r\nX: " + b"x" * 94)
+        except OSError:
+            pass  # cut off
+
+    happen(database, "new")
+    assert watch("--after", 0, "--once", "--webhook", raw_hook(talk).url)[0] == 0
+    assert sent[0] < 32 << 20
+
+
+def test_url_and_fields_that_are_secret_come_from_a_file_or_a_credential(database, watch, hook, tmp_path, monkeypatch):
+    source = tmp_path / "desk"
+    source.write_text(f"{hook.url}t/0123?token=abc\nAuthorization: Bearer s3cret\nX-Desk: 7\n")
+    source.chmod(0o600)
+    happen(database, "new")
+    assert watch("--after", 0, "--once", "--webhook-file", source)[0] == 0
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert watch("--after", 0, "--once", "--webhook-file", "credential:desk")[0] == 0
+    assert [(headers["Authorization"], headers["X-Desk"]) for _, headers in hook.seen] == [("Bearer s3cret", "7")] * 2
+    source.chmod(0o644)
+    status, _, err = watch("--after", 0, "--once", "--webhook-file", source)
+    assert status == 1 and "others may use" in err and "s3cret" not in err
+
+
+@pytest.mark.parametrize("options, word", [
+    (["--webhook", "https://user:pass@desk.example/"], "--webhook-file"),
+    (["--webhook", "https://desk.example/?token=1"], "--webhook-file"),
+    (["--webhook", "http://a/", "--webhook-file", "x"], "either"),
+    (["--webhook", "http://a/", "--give-up", "1m"], "--dead-letter"),
+    (["--webhook", "http://a/", "--retry"], "--dead-letter"),
+    (["--webhook", "http://a/", "--dead-letter", "x", "--give-up", "1ms"], "at least 1s"),
+])
+def test_options_that_do_not_go_together_are_refused(watch, options, word):
+    status, _, err = watch(*options)
+    assert status == 2 and word in err
