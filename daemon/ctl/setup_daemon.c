@@ -72,22 +72,27 @@ static bool wait_up_to_date(const struct setup *s, const struct conf *conf)
 static int call(struct setup *s, const char *what, const char *unit)
 {
     const char *const words[] = {"systemctl", what, unit, NULL};
-    if (ctl_systemctl(words) != 0)
+    if (!s->dry_run && ctl_systemctl(words) != 0)
         return ctl_fail(SETUP_VERB, "systemctl %s %s failed; journalctl -u %s says why", what, unit, unit);
     setup_did(s, "systemctl %s %s", what, unit);
     return CTL_OK;
 }
 
+static bool is_active(const char *unit)
+{
+    const char *const words[] = {"systemctl", "is-active", "--quiet", unit, NULL};
+    return ctl_systemctl(words) == 0;
+}
+
 static int take_up(struct setup *s, const struct conf *conf, const char *unit)
 {
-    const char *const is_active[] = {"systemctl", "is-active", "--quiet", unit, NULL};
-    bool active = ctl_systemctl(is_active) == 0;
+    bool active = is_active(unit);
     if (active && is_up_to_date(s, conf)) {
         setup_is(s, "%s runs with these files", unit);
         return CTL_OK;
     }
     int status = call(s, active ? "reload" : "restart", unit);
-    if (status == CTL_OK && active && conf->http_listen && !wait_up_to_date(s, conf))
+    if (status == CTL_OK && active && !s->dry_run && conf->http_listen && !wait_up_to_date(s, conf))
         status = ctl_fail(SETUP_VERB, "%s has not taken the files up; journalctl -u %s says why", unit, unit);
     return status;
 }
@@ -97,10 +102,8 @@ int setup_daemon(struct setup *s)
     char unit[256];
     if (!unit_of(s->file, unit))
         return CTL_OK;
-    if (s->dry_run) {
-        setup_did(s, "%s, started or reloaded where it is not up to date", unit);
-        return CTL_OK;
-    }
+    if (s->dry_run && s->changes > 0) /* the file may not even be there */
+        return call(s, is_active(unit) ? "reload" : "restart", unit);
     struct conf *conf = ctl_load(s->file);
     int status = conf ? take_up(s, conf, unit) : CTL_FAILED;
     conf_free(&conf);
