@@ -125,6 +125,24 @@ static int give(struct setup *s, const struct server *server, const struct buf *
     return status;
 }
 
+/* Whether daemons of other machines are in by the password that the role has; printed, since they would be shut out. */
+static bool is_used_elsewhere(const struct setup *s, const struct server *server)
+{
+    char *from =
+        setup_query(s->conn,
+                    "select string_agg(distinct host(client_addr), ', ') from pg_stat_activity where usename = $1 and "
+                    "client_addr is distinct from inet_client_addr() and client_addr not in ('127.0.0.1', '::1')",
+                    SETUP_ROLE);
+    if (from)
+        ctl_fail(SETUP_VERB,
+                 "a new password of " SETUP_ROLE " would shut out who uses it at %s (copy the password file from there "
+                 "to %s, or stop the daemon there)",
+                 from, server->passfile);
+    bool used = from != NULL;
+    free(from);
+    return used;
+}
+
 static int fail_refused(const struct setup *s, const struct server *server, const char *why)
 {
     ctl_fail(SETUP_VERB, "the daemon does not get in with %s: %s", server->passfile, why);
@@ -144,7 +162,9 @@ static int by_password(struct setup *s, const struct server *server)
     } else if (there >= 0) {
         free(why);
         why = NULL;
-        if (!s->dry_run)
+        if (there == 0 && is_used_elsewhere(s, server))
+            status = CTL_FAILED;
+        else if (!s->dry_run)
             status = give(s, server, there > 0 ? &old : NULL);
         if (status == CTL_OK)
             setup_did(s, "a password of " SETUP_ROLE ", %s %s", there > 0 ? "as it is in" : "in", server->passfile);

@@ -4,8 +4,10 @@ import contextlib
 import pathlib
 import re
 import shutil
+import socket
 import subprocess
 import tempfile
+import threading
 
 import psycopg
 import pytest
@@ -165,19 +167,78 @@ def test_a_passfile_without_a_line_for_it_is_not_written_over(server, place, nam
     assert (place / "pgpass").read_text() == "wrong\n"
 
 
-def test_pg_hba_is_named_where_it_is_the_reason(server, place, name):
+@contextlib.contextmanager
+def letting_in(server, lines):
+    """With another pg_hba.conf, in which harness gets in."""
+    def load_time():
+        with psycopg.connect(server.conninfo, dbname="postgres") as connection:
+            return connection.execute("select pg_conf_load_time()").fetchone()
+
+    def put(text):
+        before = load_time()
+        hba.write_text(text)
+        server.reload()
+        wait_until(lambda: load_time() > before, "pg_hba.conf is in force")
+
     hba = server.data / "pg_hba.conf"
     debians = hba.read_text()
-    hba.write_text("host all harness 127.0.0.1/32 scram-sha-256\n")
-    server.reload()
     try:
+        put(lines(debians))
+        yield
+    finally:
+        put(debians)
+
+
+def test_pg_hba_is_named_where_it_is_the_reason(server, place, name):
+    with letting_in(server, lambda _: "host all harness 127.0.0.1/32 scram-sha-256\n"):
         done = set_up(server, place, name, "--no-drill")
         assert done.returncode == 1 and "no pg_hba.conf entry for host" in done.stderr, done.stderr
         assert f"host {name} mobeye_ingest 127.0.0.1/32 scram-sha-256" in done.stderr
-    finally:
-        hba.write_text(debians)
-        server.reload()
     ready(server, place, name)
+
+
+@contextlib.contextmanager
+def elsewhere(server, password):
+    """The daemon's role is connected from another address, by what stands between."""
+    port = int(psycopg.conninfo.conninfo_to_dict(server.conninfo)["port"])
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        def carry(one, other):
+            while data := one.recv(65536):
+                other.sendall(data)
+            other.shutdown(socket.SHUT_WR)
+
+        def stand_between():
+            with door.accept()[0] as near, socket.create_connection(("127.0.0.1", port), source_address=("127.0.0.2", 0)) as far:
+                back = threading.Thread(target=carry, args=(far, near))
+                back.start()
+                carry(near, far)
+                back.join()
+
+        between = threading.Thread(target=stand_between)
+        between.start()
+        with psycopg.connect(host="127.0.0.1", port=door.getsockname()[1], user="mobeye_ingest", password=password,
+                             dbname="postgres"):
+            yield
+        between.join()
+
+
+def test_a_password_that_others_use_stays_theirs(server, place, name):
+    ready(server, place, name)
+    passfile = place / "pgpass"
+    theirs = passfile.read_text()
+    passfile.unlink()
+    with letting_in(server, lambda debians: debians + "host all mobeye_ingest 127.0.0.2/32 scram-sha-256\n"), \
+            elsewhere(server, theirs.strip().rsplit(":", 1)[1]):
+        refused = set_up(server, place, name, "--no-drill")
+        assert refused.returncode == 1 and "would shut out who uses it at 127.0.0.2" in refused.stderr, refused.stderr
+        assert not passfile.exists()
+        # As it says.
+        passfile.write_text(theirs)
+        passfile.chmod(0o600)
+        assert not does(ready(server, place, name))
+    # Nobody else is there any more.
+    passfile.unlink()
+    assert len(does(ready(server, place, name))) == 1 and passfile.read_text() != theirs
 
 
 def use_free_ports(place):
