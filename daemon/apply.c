@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <event2/event_struct.h>
 
@@ -319,12 +320,14 @@ static void on_up(void *ctx, bool up)
 
 static struct writer_options writer_options(const struct conf *conf)
 {
-    return (struct writer_options){
+    struct writer_options options = {
         .conninfo = conf->database.conninfo,
         .instance = conf->instance,
         .rules = conf->rules_text ? conf->rules_hash : NULL,
         .rules_text = conf->rules_text,
     };
+    memcpy(options.keep_us, conf->retention.class_us, sizeof(options.keep_us));
+    return options;
 }
 
 struct apply *apply_new(struct loop *loop, struct metrics *metrics, struct journal *journal, const struct conf *conf,

@@ -179,12 +179,15 @@ static void apply_timezone(const struct conf *conf)
 
 struct metrics *pipeline_metrics_new(void)
 {
-    const char *codes[REJECT_COUNT], *reasons[SECURITY_REFUSALS];
+    const char *codes[REJECT_COUNT], *reasons[SECURITY_REFUSALS], *jobs[UPKEEP_JOBS];
     for (size_t i = 0; i < REJECT_COUNT; i++)
         codes[i] = reject_word((enum reject_code)i);
     for (size_t i = 0; i < SECURITY_REFUSALS; i++)
         reasons[i] = security_word((enum security_refusal)i);
-    return metrics_new(codes, REJECT_COUNT, reasons, SECURITY_REFUSALS);
+    for (size_t i = 0; i < UPKEEP_JOBS; i++)
+        jobs[i] = upkeep_job(i);
+    return metrics_new((struct metrics_words){codes, REJECT_COUNT}, (struct metrics_words){reasons, SECURITY_REFUSALS},
+                       (struct metrics_words){jobs, UPKEEP_JOBS});
 }
 
 /* What only libpq can tell of database.conninfo. */
@@ -252,7 +255,7 @@ struct pipeline *pipeline_new(struct loop *loop, struct metrics *metrics, struct
         goto undo;
     p->accepting_since_us = loop_wall_us(loop);
     p->apply = apply_new(loop, metrics, p->journal, p->conf, &apply_calls, p);
-    p->upkeep = upkeep_new(loop, p->conf, &upkeep_calls, p);
+    p->upkeep = upkeep_new(loop, metrics, p->conf, &upkeep_calls, p);
     loop_arm(&p->tick, TICK_US);
     return p;
 

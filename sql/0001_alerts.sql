@@ -203,15 +203,18 @@ $$;
 comment on function mobeye.make_partitions(text, timestamptz, timestamptz) is
     'Makes the partitions of a class of alerts that are missing between two times; returns the end of the last.';
 
-create or replace function mobeye.premake_partitions() returns timestamptz
+create or replace function mobeye.premake_partitions(camera interval default '28 days', alarm interval default '31 days',
+                                                     service interval default '31 days') returns timestamptz
 language sql security definer
 set search_path = pg_catalog, pg_temp
 as $$
-    select min(mobeye.make_partitions(class, now() - interval '31 days', now() + interval '7 days'))
-      from unnest(array['alarm', 'camera', 'service']) as class
+    -- A camera day is dropped when its start is past its time, the month of the others when its end is.
+    select min(mobeye.make_partitions(k.class, now() - least(k.keep, interval '31 days'), now() + interval '7 days'))
+      from (values ('camera', camera - interval '1 day'), ('alarm', alarm), ('service', service)) as k(class, keep)
 $$;
-comment on function mobeye.premake_partitions() is
-    'Makes the partitions from 31 days back to a week ahead; returns until when alerts of every class can be stored.';
+comment on function mobeye.premake_partitions(interval, interval, interval) is
+    'Makes the partitions from as far back as each class is kept, at most 31 days, to a week ahead; returns until when '
+    'alerts of every class can be stored.';
 
 create or replace function mobeye.journal_rewind(journal uuid, "position" bigint, checksum bigint) returns bigint
 language plpgsql
@@ -241,7 +244,7 @@ $$;
 comment on function mobeye.journal_rewind(uuid, bigint, bigint) is
     'Has the daemon apply its journal again from the record after position, and tells it so; returns where it stood.';
 
-grant execute on function mobeye.make_partitions(text, timestamptz, timestamptz), mobeye.premake_partitions(),
+grant execute on function mobeye.make_partitions(text, timestamptz, timestamptz), mobeye.premake_partitions(interval, interval, interval),
     mobeye.journal_rewind(uuid, bigint, bigint) to mobeye_ingest;
 
 create or replace function patrol.api_version() returns integer

@@ -379,5 +379,98 @@ $$;
 comment on function mobeye.end_mutes() is
     'Says of each open incident under a mute whose time is over that it is back; returns how many mutes ended.';
 
-grant execute on function mobeye.end_mutes(), mobeye.report_in(uuid, text, timestamptz, timestamptz, text[], interval[], timestamptz[]),
+-- What is of no use any more, and says nothing of anybody.
+create or replace function mobeye.tidy(alarm interval) returns bigint
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    n bigint;
+    total bigint := 0;
+begin
+    -- Nothing joins an incident that accepts no more, once it is past its gap; an open one is still to be restored by
+    -- those that are active, and whether others than a muted device joined it is still asked.
+    delete from mobeye.incident_thread t
+     using (select o.thread, o.incident_id, i.status = 'closed' as closed
+              from mobeye.incident_thread o
+              join mobeye.incident i on i.incident_id = o.incident_id
+             where not i.accepting and i.last_seen + coalesce(i.gap, '0') < now() - interval '1 day'
+               and i.status = 'closed'
+             order by i.incident_id limit 100000
+               for update of i skip locked) as done
+     where t.thread = done.thread and t.incident_id = done.incident_id and (done.closed or not t.active);
+    get diagnostics n = row_count;
+    total := total + n;
+    -- Nor would alerts be stored whose thread leads to an incident that somebody deleted by hand.
+    delete from mobeye.incident_thread t
+     where not exists (select from mobeye.incident i where i.incident_id = t.incident_id);
+    get diagnostics n = row_count;
+    total := total + n;
+    -- Whole versions: a daemon that knows an older one reads everything.
+    delete from mobeye.registry_log l
+     where l.at < now() - interval '90 days'
+       and l.version < coalesce((select min(k.version) from mobeye.registry_log k
+                                  where k.at >= now() - interval '90 days'), 9223372036854775807);
+    get diagnostics n = row_count;
+    total := total + n;
+    delete from mobeye.change c
+     where c.entry in (select o.entry from mobeye.change o order by o.entry limit 100000) and c.at < now() - alarm;
+    get diagnostics n = row_count;
+    return total + n;
+end
+$$;
+comment on function mobeye.tidy(interval) is
+    'Deletes threads of incidents that are over, changes of the registry from before 90 days, and changes of incidents '
+    'from before the time that alarms are kept; at most 100,000 each. Returns how many rows.';
+
+-- What the daemon that looks after it all did last, for every daemon's metrics, mobeyectl status and doctor.
+create table if not exists mobeye.maintenance (
+    job text primary key,
+    every interval not null,
+    first_at timestamptz not null default now(),
+    succeeded_at timestamptz,
+    failed_at timestamptz,
+    error text
+);
+comment on table mobeye.maintenance is 'The jobs of the upkeep: when each last succeeded, and why it fails.';
+comment on column mobeye.maintenance.every is 'How often it is done.';
+comment on column mobeye.maintenance.first_at is 'When a daemon first did it.';
+comment on column mobeye.maintenance.succeeded_at is 'When it last succeeded; null: never.';
+comment on column mobeye.maintenance.failed_at is 'When it last failed; null: never.';
+comment on column mobeye.maintenance.error is 'Why it failed; null: it succeeded last.';
+
+create or replace view mobeye.maintenance_state as
+select job, every, succeeded_at, error,
+       coalesce(succeeded_at, first_at) < now() - greatest(3 * every, interval '10 minutes') as late,
+       coalesce(succeeded_at, first_at) < now() - interval '1 day' as day_late
+  from mobeye.maintenance;
+comment on view mobeye.maintenance_state is
+    'The jobs of the upkeep; late: three times in a row, and for 10 minutes, none succeeded.';
+-- The arrays go together and name every job. errors: null where it was not done this time, empty where it succeeded.
+create or replace function mobeye.report_maintenance(jobs text[], every interval[], errors text[])
+returns setof mobeye.maintenance_state
+language sql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+    insert into mobeye.maintenance as m (job, every, succeeded_at, failed_at, error)
+    select j.job, j.every, case when j.error = '' then now() end, case when j.error <> '' then now() end,
+           nullif(j.error, '')
+      from unnest(jobs, report_maintenance.every, errors) as j (job, every, error)
+     where j.error is not null
+    on conflict (job) do update
+       set every = excluded.every,
+           succeeded_at = coalesce(excluded.succeeded_at, m.succeeded_at),
+           failed_at = coalesce(excluded.failed_at, m.failed_at),
+           error = excluded.error;
+    delete from mobeye.maintenance m where m.job <> all (jobs);
+    select * from mobeye.maintenance_state;
+$$;
+comment on function mobeye.report_maintenance(text[], interval[], text[]) is
+    'Notes which jobs of the upkeep were done, and how each ended; jobs that no longer exist are forgotten. Returns how '
+    'all stand.';
+
+grant select on mobeye.maintenance_state to mobeye_ingest;
+
+grant execute on function mobeye.report_maintenance(text[], interval[], text[]), mobeye.tidy(interval), mobeye.end_mutes(),
+    mobeye.report_in(uuid, text, timestamptz, timestamptz, text[], interval[], timestamptz[]),
     mobeye.watch_endpoints(), mobeye.watch_devices(), mobeye.mark_overdue(), mobeye.close_unattended() to mobeye_ingest;

@@ -90,25 +90,25 @@ comment on function mobeye.erase_incidents(bigint[]) is
     'Erases incidents with their history, and counts them in the figures first; returns how many there were. Their changes, '
     'which tell nothing of a person, go with age (mobeye.tidy()).';
 
--- Partitions that hold nothing but what is older. Their names say what they hold (mobeye.make_partitions()).
-create or replace function mobeye.partitions_before(class text, until timestamptz)
-returns table (partition regclass, upper_end timestamptz)
+-- By their bounds, in a step of its own (materialized): were they cast in a condition that the planner may move, another
+-- table's bound or name could be read first and fail.
+create or replace function mobeye.partitions_of(class text)
+returns table (partition regclass, lower_end timestamptz, upper_end timestamptz)
 language sql stable
 set search_path = pg_catalog, pg_temp
 set timezone = 'UTC'
+set datestyle = 'ISO'
 as $$
-    select p.oid::regclass, u.upper_end
-      from pg_inherits i
-      join pg_class p on p.oid = i.inhrelid
-     cross join lateral (select to_date(substring(p.relname from '[0-9]+$'),
-                                        case class when 'camera' then 'YYYYMMDD' else 'YYYYMM' end)::timestamptz
-                                + case class when 'camera' then interval '1 day' else interval '1 month' end
-                                as upper_end) u
-     where i.inhparent = to_regclass('mobeye.alert_' || class) and u.upper_end <= until
-     order by u.upper_end
+    with child as materialized (
+        select c.oid, pg_get_expr(c.relpartbound, c.oid) as bound
+          from pg_inherits i join pg_class c on c.oid = i.inhrelid
+         where i.inhparent = to_regclass('mobeye.alert_' || class))
+    select oid::regclass, substring(bound from 'FROM \(''([^'']*)''\)')::timestamptz,
+           substring(bound from 'TO \(''([^'']*)''\)')::timestamptz
+      from child
 $$;
-comment on function mobeye.partitions_before(text, timestamptz) is
-    'The partitions of a class of alerts that end before a time.';
+comment on function mobeye.partitions_of(text) is
+    'The partitions of a class of alerts and the times that each holds, as PostgreSQL knows them; the end is excluded.';
 
 create or replace function mobeye.held_alerts(partition regclass) returns boolean
 language plpgsql stable
@@ -124,165 +124,203 @@ end
 $$;
 comment on function mobeye.held_alerts(regclass) is 'Whether a partition has alerts of an incident under a legal hold.';
 
--- The plan and its doing are one list: what is due, and how many rows it is about.
-create or replace function mobeye.retention_due(camera interval, alarm interval, service interval, incident interval)
-returns table (what text, class text, until timestamptz, partition regclass, n bigint)
+create or replace function mobeye.retention_jobs() returns text[]
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $$ select array['camera', 'alarm', 'service', 'incident', 'quarantine', 'devices', 'identities'] $$;
+comment on function mobeye.retention_jobs() is
+    'What is erased by its age, each in a transaction of its own: one that fails stops no other.';
+
+-- A day of camera goes as a whole when its start is past its time. The others go by the alert; a month that is past its
+-- time as a whole is dropped.
+create or replace function mobeye.alerts_due(class text, keep interval)
+returns table (partition regclass, whole boolean, until timestamptz, since timestamptz, n bigint)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    by_day boolean := alerts_due.class = 'camera';
+    part record;
+begin
+    for part in
+        select * from mobeye.partitions_of(alerts_due.class) p where p.lower_end <= now() - keep order by p.lower_end
+    loop
+        partition := part.partition;
+        whole := by_day or part.upper_end <= now() - keep;
+        until := case when whole then part.upper_end else now() - keep end;
+        execute format('select count(*), min(greatest(coalesce($1, a.occurred_at) + $2, a.stored_at)) from %s a'
+                       ' where a.occurred_at < $3 and not exists (select from mobeye.incident i'
+                       ' where i.incident_id = a.incident_id and i.legal_hold)', partition)
+           into n, since using case when by_day then part.lower_end end, keep, until;
+        if n > 0 or (whole and not mobeye.held_alerts(partition)) then
+            return next;
+        end if;
+    end loop;
+end
+$$;
+comment on function mobeye.alerts_due(text, interval) is
+    'Partitions of a class with alerts past their time (until), since when, and how many that are not under a legal hold.';
+
+-- The plan and its doing are one list: what is due, since when, and how many rows it is about.
+create or replace function mobeye.retention_due(job text, camera interval, alarm interval, service interval, incident interval)
+returns table (what text, class text, until timestamptz, since timestamptz, partition regclass, whole boolean, n bigint)
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    kept record;
-    part record;
+    keep interval := case job when 'camera' then camera when 'alarm' then alarm when 'service' then service
+                              when 'incident' then incident when 'quarantine' then least(camera, alarm, service)
+                              when 'devices' then service
+                              -- An alert may be a month late, and a journal may be applied again.
+                              when 'identities' then greatest(camera, alarm, service) + interval '62 days' end;
 begin
-    for kept in select * from (values ('camera', camera), ('alarm', alarm), ('service', service)) as k(class, keep) loop
-        for part in select * from mobeye.partitions_before(kept.class, now() - kept.keep) loop
-            what := 'alerts';
-            class := kept.class;
-            until := part.upper_end;
-            partition := part.partition;
-            execute format('select count(*) from %s a where not exists (select from mobeye.incident i '
-                           'where i.incident_id = a.incident_id and i.legal_hold)', part.partition) into n;
-            -- One that is empty is made anew for alerts that come late, up to 31 days.
-            if n > 0 or (part.upper_end < now() - interval '32 days' and not mobeye.held_alerts(part.partition)) then
-                return next;
-            end if;
-        end loop;
-    end loop;
-    partition := null;
-    what := 'incidents';
-    class := 'incident';
-    until := now() - incident;
-    select count(*) into n from mobeye.incident i
-     where i.status = 'closed' and i.closed_at < until and i.last_seen < until and not i.legal_hold;
-    if n > 0 then
-        return next;
-    end if;
-    what := 'quarantine';
-    class := null;
-    until := now() - least(camera, alarm, service);
-    select count(*) into n from mobeye.quarantine q where q.quarantined_at < until;
-    if n > 0 then
-        return next;
-    end if;
-    what := 'devices';
-    until := now() - service;
-    select count(*) into n from mobeye.device_status s
-     where s.last_received_at < until
-       and not exists (select from mobeye.device d where d.device_id = s.device_id);
-    if n > 0 then
-        return next;
-    end if;
-    -- An alert may be a month late, and a journal may be applied again.
-    what := 'identities';
-    until := now() - greatest(camera, alarm, service) - interval '62 days';
-    select count(*) into n from mobeye.alert_identity a where a.stored_on < until::date;
+    what := job;
+    until := now() - keep;
+    case job
+    when 'camera', 'alarm', 'service' then
+        return query select 'alerts', job, d.until, d.since, d.partition, d.whole, d.n from mobeye.alerts_due(job, keep) d;
+        return;
+    when 'incident' then
+        what := 'incidents';
+        class := 'incident';
+        select count(*), min(greatest(i.closed_at, i.last_seen)) + keep into n, since from mobeye.incident i
+         where i.status = 'closed' and i.closed_at < until and i.last_seen < until and not i.legal_hold;
+    when 'quarantine' then
+        select count(*), min(q.quarantined_at) + keep into n, since from mobeye.quarantine q where q.quarantined_at < until;
+    when 'devices' then
+        -- It is due from when it is registered no more, which is not known.
+        select count(*) into n from mobeye.device_status s
+         where s.last_received_at < until
+           and not exists (select from mobeye.device d where d.device_id = s.device_id);
+    when 'identities' then
+        select count(*), min(a.stored_on) + interval '1 day' + keep into n, since from mobeye.alert_identity a
+         where a.stored_on < until::date;
+    else
+        raise exception 'retention job "%" does not exist', job
+            using errcode = 'invalid_parameter_value', hint = 'mobeye.retention_jobs() lists them.';
+    end case;
     if n > 0 then
         return next;
     end if;
 end
 $$;
-comment on function mobeye.retention_due(interval, interval, interval, interval) is
-    'What is past its time of keeping, by class, with the number of rows; what is under a legal hold is not.';
+comment on function mobeye.retention_due(text, interval, interval, interval, interval) is
+    'What of a job is past its time of keeping, with the number of rows; what is under a legal hold is not.';
+
+create or replace function mobeye.retention_overdue(camera interval, alarm interval, service interval, incident interval)
+returns table (job text, since timestamptz, n bigint)
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+    select j.job, min(d.since), sum(d.n)::bigint
+      from unnest(mobeye.retention_jobs()) as j(job)
+     cross join lateral mobeye.retention_due(j.job, camera, alarm, service, incident) as d
+     where d.n > 0 and d.since < now() - interval '1 day'
+     group by j.job order by j.job
+$$;
+comment on function mobeye.retention_overdue(interval, interval, interval, interval) is
+    'What should have been erased more than a day ago and is still there: the jobs, since when, and how many rows.';
 
 create index if not exists alert_identity_stored_on on mobeye.alert_identity using brin (stored_on);
 
-create or replace function mobeye.apply_retention(camera interval, alarm interval, service interval, incident interval)
-returns bigint
-language plpgsql security definer
+create or replace function mobeye.erase_alerts(partition regclass, whole boolean, until timestamptz) returns void
+language plpgsql
 set search_path = pg_catalog, pg_temp
-set lock_timeout = '2s'
 as $$
-declare
-    due record;
-    total bigint := 0;
-    erased bigint;
 begin
-    -- A partition is dropped under a lock that no alert of its class can be stored beside: at the end, and not where it
-    -- takes long to be had.
-    for due in
-        select * from mobeye.retention_due(camera, alarm, service, incident) d
-         order by case when d.what <> 'alerts' then 0 when mobeye.held_alerts(d.partition) then 1 else 2 end, d.until
-    loop
-        erased := due.n;
-        if due.what = 'alerts' and mobeye.held_alerts(due.partition) then
-            execute format('delete from %s a where not exists (select from mobeye.incident i '
-                           'where i.incident_id = a.incident_id and i.legal_hold)', due.partition);
-        elsif due.what = 'alerts' then
-            begin
-                execute format('drop table %s', due.partition);
-            exception when lock_not_available or deadlock_detected then
-                erased := 0; -- in an hour
-            end;
-        elsif due.what = 'incidents' then
-            erased := mobeye.erase_incidents(array(
-                select i.incident_id from mobeye.incident i
-                 where i.status = 'closed' and i.closed_at < due.until and i.last_seen < due.until and not i.legal_hold
-                 order by i.incident_id limit 5000 for update skip locked));
-        elsif due.what = 'quarantine' then
-            delete from mobeye.quarantine q where q.quarantined_at < due.until;
-        elsif due.what = 'devices' then
-            delete from mobeye.device_status s
-             where s.last_received_at < due.until
-               and not exists (select from mobeye.device d where d.device_id = s.device_id);
-        else
-            delete from mobeye.alert_identity a where a.stored_on < due.until::date;
-        end if;
-        -- A partition that was empty is no erasure.
-        if erased > 0 then
-            insert into mobeye.erasure (actor, what, class, until, n)
-            values ('mobeyed', due.what, due.class, due.until, erased);
-        end if;
-        total := total + erased;
-    end loop;
-    return total;
+    if whole and not mobeye.held_alerts(partition) then
+        execute format('drop table %s', partition);
+    else
+        execute format('delete from %s a where a.occurred_at < $1 and not exists (select from mobeye.incident i '
+                       'where i.incident_id = a.incident_id and i.legal_hold)', partition) using until;
+    end if;
 end
 $$;
-comment on function mobeye.apply_retention(interval, interval, interval, interval) is
-    'Erases what is past its time of keeping (mobeye.retention_due() lists it); returns how many rows.';
+comment on function mobeye.erase_alerts(regclass, boolean, timestamptz) is
+    'Drops a partition that is past its time as a whole, or deletes from it what is older; what is under a legal hold stays.';
 
--- What is of no use any more, and says nothing of anybody.
-create or replace function mobeye.tidy(alarm interval) returns bigint
-language plpgsql security definer
+create or replace function mobeye.erase_due(job text, until timestamptz) returns bigint
+language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
     n bigint;
-    total bigint := 0;
 begin
-    -- Nothing joins an incident that accepts no more, once it is past its gap; an open one is still to be restored by
-    -- those that are active, and whether others than a muted device joined it is still asked.
-    delete from mobeye.incident_thread t
-     using (select o.thread, o.incident_id, i.status = 'closed' as closed
-              from mobeye.incident_thread o
-              join mobeye.incident i on i.incident_id = o.incident_id
-             where not i.accepting and i.last_seen + coalesce(i.gap, '0') < now() - interval '1 day'
-               and i.status = 'closed'
-             order by i.incident_id limit 100000
-               for update of i skip locked) as done
-     where t.thread = done.thread and t.incident_id = done.incident_id and (done.closed or not t.active);
+    case job
+    when 'incident' then
+        return mobeye.erase_incidents(array(
+            select i.incident_id from mobeye.incident i
+             where i.status = 'closed' and i.closed_at < until and i.last_seen < until and not i.legal_hold
+             order by i.incident_id limit 5000 for update skip locked));
+    when 'quarantine' then
+        delete from mobeye.quarantine q where q.quarantined_at < until;
+    when 'devices' then
+        delete from mobeye.device_status s
+         where s.last_received_at < until
+           and not exists (select from mobeye.device d where d.device_id = s.device_id);
+    when 'identities' then
+        delete from mobeye.alert_identity a where a.stored_on < until::date;
+    end case;
     get diagnostics n = row_count;
-    total := total + n;
-    -- Nor would alerts be stored whose thread leads to an incident that somebody deleted by hand.
-    delete from mobeye.incident_thread t
-     where not exists (select from mobeye.incident i where i.incident_id = t.incident_id);
-    get diagnostics n = row_count;
-    total := total + n;
-    -- Whole versions: a daemon that knows an older one reads everything.
-    delete from mobeye.registry_log l
-     where l.at < now() - interval '90 days'
-       and l.version < coalesce((select min(k.version) from mobeye.registry_log k
-                                  where k.at >= now() - interval '90 days'), 9223372036854775807);
-    get diagnostics n = row_count;
-    total := total + n;
-    delete from mobeye.change c
-     where c.entry in (select o.entry from mobeye.change o order by o.entry limit 100000) and c.at < now() - alarm;
-    get diagnostics n = row_count;
-    return total + n;
+    return n;
 end
 $$;
-comment on function mobeye.tidy(interval) is
-    'Deletes threads of incidents that are over, changes of the registry from before 90 days, and changes of incidents '
-    'from before the time that alarms are kept; at most 100,000 each. Returns how many rows.';
+comment on function mobeye.erase_due(text, timestamptz) is
+    'Erases what is older, of a job of retention that is not about alerts; returns how many rows.';
+
+-- A partition is dropped under a lock beside which no alert of its class can be stored: not where it takes long to be had,
+-- at the end, and not beside the making of partitions, which may take long and is waited for without holding anybody up.
+create or replace function mobeye.apply_retention(job text, camera interval, alarm interval, service interval, incident interval)
+returns table (what text, class text, partition text, n bigint, error text)
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+set lock_timeout = '500ms'
+as $$
+declare
+    due record;
+begin
+    for due in
+        select d.* from mobeye.retention_due(job, camera, alarm, service, incident) d
+         order by case when d.whole then not mobeye.held_alerts(d.partition) else false end, d.until
+    loop
+        what := due.what;
+        class := due.class;
+        partition := due.partition::text;
+        n := due.n;
+        error := null;
+        begin
+            if due.what = 'alerts' then
+                if due.whole then
+                    perform set_config('lock_timeout', '30s', true);
+                    perform pg_advisory_xact_lock(1297039941, 2);
+                    perform set_config('lock_timeout', '500ms', true);
+                end if;
+                perform mobeye.erase_alerts(due.partition, due.whole, due.until);
+            else
+                n := mobeye.erase_due(job, due.until);
+            end if;
+            -- A partition that was empty is no erasure.
+            if n > 0 then
+                insert into mobeye.erasure (actor, what, class, until, n)
+                values ('mobeyed', due.what, due.class, due.until, apply_retention.n);
+            end if;
+        exception
+            when lock_not_available or deadlock_detected then
+                n := 0;
+                error := sqlerrm;
+                return next;
+                return; -- the next would wait for the same
+            when others then -- as a view that hangs on it: the rest goes on, and the caller is told
+                n := 0;
+                error := sqlerrm;
+        end;
+        return next;
+    end loop;
+end
+$$;
+comment on function mobeye.apply_retention(text, interval, interval, interval, interval) is
+    'Erases what is past its time of keeping (mobeye.retention_due() lists it), each partition by itself; returns what it '
+    'erased, how many rows, and where it could not, why.';
 
 create or replace function mobeye.hold(incident_id bigint, held boolean, reason text) returns void
 language plpgsql
@@ -413,5 +451,6 @@ $$;
 comment on function mobeye.erase_again(jsonb) is
     'Erases again what a log of erasures (device_id and during) lists, after a backup from before them was restored.';
 
-grant execute on function mobeye.tidy(interval), mobeye.apply_retention(interval, interval, interval, interval),
-    mobeye.retention_due(interval, interval, interval, interval) to mobeye_ingest;
+grant execute on function mobeye.apply_retention(text, interval, interval, interval, interval),
+    mobeye.retention_due(text, interval, interval, interval, interval), mobeye.retention_jobs(),
+    mobeye.retention_overdue(interval, interval, interval, interval) to mobeye_ingest;

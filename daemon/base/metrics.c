@@ -8,13 +8,20 @@
 
 static const int64_t ack_bounds_us[METRICS_ACK_BUCKETS - 1] = METRICS_ACK_BOUNDS_US;
 
-struct metrics *metrics_new(const char *const *codes, size_t n_codes, const char *const *reasons, size_t n_reasons)
+static size_t copy_words(const char **to, size_t max, struct metrics_words from)
+{
+    size_t n = from.n < max ? from.n : max;
+    for (size_t i = 0; i < n; i++)
+        to[i] = from.words[i];
+    return n;
+}
+
+struct metrics *metrics_new(struct metrics_words codes, struct metrics_words reasons, struct metrics_words jobs)
 {
     struct metrics *metrics = mem_zalloc(sizeof(*metrics));
-    metrics->n_codes = n_codes < METRICS_CODES_MAX ? n_codes : METRICS_CODES_MAX;
-    memcpy(metrics->codes, codes, metrics->n_codes * sizeof(*codes));
-    metrics->n_reasons = n_reasons < METRICS_REASONS_MAX ? n_reasons : METRICS_REASONS_MAX;
-    memcpy(metrics->reasons, reasons, metrics->n_reasons * sizeof(*reasons));
+    metrics->n_codes = copy_words(metrics->codes, METRICS_CODES_MAX, codes);
+    metrics->n_reasons = copy_words(metrics->reasons, METRICS_REASONS_MAX, reasons);
+    metrics->n_jobs = copy_words(metrics->jobs, METRICS_JOBS_MAX, jobs);
     return metrics;
 }
 
@@ -113,6 +120,12 @@ void metrics_write(const struct metrics *metrics, struct buf *out)
 #define ENDPOINT_REASON(type, metric, help, advice)                                                                    \
     head(out, #metric, #type, help);                                                                                   \
     LABELLED(type, metric, reason, metrics->reasons, metrics->n_reasons)
+#define JOB(type, metric, help, advice)                                                                                \
+    head(out, #metric, #type, help);                                                                                   \
+    for (size_t i = 0; i < metrics->n_jobs; i++) {                                                                     \
+        buf_printf(out, "mobeyed_" #metric "{job=\"%s\"}", metrics->jobs[i]);                                          \
+        number_##type(out, metrics->metric[i]);                                                                        \
+    }
 #define LABELLED(type, metric, key, words, n)                                                                          \
     for (const struct metrics_endpoint *e = metrics->endpoints; e; e = e->next)                                        \
         for (size_t i = 0; i < n; i++) {                                                                               \
@@ -126,6 +139,7 @@ void metrics_write(const struct metrics *metrics, struct buf *out)
 #undef ENDPOINT
 #undef ENDPOINT_CODE
 #undef ENDPOINT_REASON
+#undef JOB
 #undef LABELLED
     write_histogram(metrics, out);
 }

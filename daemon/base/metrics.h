@@ -13,6 +13,7 @@
 
 #define METRICS_CODES_MAX   8
 #define METRICS_REASONS_MAX 4
+#define METRICS_JOBS_MAX    16
 
 typedef uint64_t metrics_counter;
 typedef double metrics_gauge;
@@ -24,11 +25,13 @@ struct metrics_endpoint {
 #define ENDPOINT(type, name, help, advice)        metrics_##type name;
 #define ENDPOINT_CODE(type, name, help, advice)   metrics_##type name[METRICS_CODES_MAX];
 #define ENDPOINT_REASON(type, name, help, advice) metrics_##type name[METRICS_REASONS_MAX];
+#define JOB(type, name, help, advice)
 #include "base/metrics.def"
 #undef SCALAR
 #undef ENDPOINT
 #undef ENDPOINT_CODE
 #undef ENDPOINT_REASON
+#undef JOB
 };
 
 /* Upper bounds in microseconds; the last bucket has none. */
@@ -43,22 +46,32 @@ struct metrics {
 #define ENDPOINT(type, name, help, advice)
 #define ENDPOINT_CODE(type, name, help, advice)
 #define ENDPOINT_REASON(type, name, help, advice)
+#define JOB(type, name, help, advice) metrics_##type name[METRICS_JOBS_MAX];
 #include "base/metrics.def"
 #undef SCALAR
 #undef ENDPOINT
 #undef ENDPOINT_CODE
 #undef ENDPOINT_REASON
+#undef JOB
     struct metrics_endpoint *endpoints; /* in the order they were first seen; a removed endpoint's stay */
     const char *codes[METRICS_CODES_MAX];
     size_t n_codes;
     const char *reasons[METRICS_REASONS_MAX];
     size_t n_reasons;
+    const char *jobs[METRICS_JOBS_MAX];
+    size_t n_jobs;
     uint64_t ack_buckets[METRICS_ACK_BUCKETS]; /* mobeyed_ack_seconds: receipt to reply */
     uint64_t ack_sum_us;
 };
 
-/* codes, reasons: the values of labels code and reason, static words. */
-struct metrics *metrics_new(const char *const *codes, size_t n_codes, const char *const *reasons, size_t n_reasons);
+/* The values of a label, static words. */
+struct metrics_words {
+    const char *const *words;
+    size_t n;
+};
+
+/* Of the labels code, reason and job; at most METRICS_CODES_MAX and so on. */
+struct metrics *metrics_new(struct metrics_words codes, struct metrics_words reasons, struct metrics_words jobs);
 void metrics_free(struct metrics **metrics);
 
 /* The counters of an endpoint by its name: found or made. They stay for the life of the metrics. */

@@ -165,7 +165,7 @@ static const struct schema_key keys[] = {
     {.path = "retention", .type = SCHEMA_SECTION, .about = "How long what is stored is kept, from when it occurred."},
     {.path = "retention.camera", .type = SCHEMA_DURATION, .min = DAY, .max = 36500 * DAY, .fallback = "28d",
      CONF(retention.class_us[CLASS_CAMERA]),
-     .about = "Alerts of kind camera."},
+     .about = "Alerts of kind camera: a day of them goes when its start is so old, so none is kept longer."},
     {.path = "retention.alarm", .type = SCHEMA_DURATION, .min = DAY, .max = 36500 * DAY, .fallback = "365d",
      CONF(retention.class_us[CLASS_ALARM]),
      .about = "Alerts of all kinds that are neither camera nor service."},

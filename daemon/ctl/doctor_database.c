@@ -63,6 +63,23 @@ static const struct {
      "       'the clocks of the database and of this machine are ' || round(off::numeric, 1) || ' s apart',"
      "       'synchronise both: silence and retention are judged by the database''s'"
      "  from (select abs(extract(epoch from clock_timestamp()) - $1::float8) as off) as clocks"},
+    {"upkeep", "mobeye.maintenance_state",
+     "select case when late or job = 'retention' then 'problem' else 'warning' end,"
+     "       job || ' failed: ' || error || coalesce('; it last succeeded at ' || to_char(succeeded_at, 'YYYY-MM-DD "
+     "HH24:MI TZ'), '; it has never succeeded'),"
+     "       case when job like 'retention%' then 'mend that, then mobeyectl retention; it is kept too long meanwhile'"
+     "            else 'the log of the daemon says since when: mend that' end"
+     "  from mobeye.maintenance_state where error is not null"
+     " union all "
+     "select 'problem', 'no daemon does ' || string_agg(job, ', ' order by job),"
+     "       'silence, overdue incidents and retention are not looked after: is mobeyed running, and is a session of "
+     "it hung (pg_stat_activity)?'"
+     "  from mobeye.maintenance_state where error is null and late having count(*) > 0"
+     " union all "
+     "select case when count(*) = 0 then 'warning' else 'ok' end,"
+     "       count(*) || ' jobs succeeded in time', 'no daemon has done its upkeep in this database yet'"
+     "  from mobeye.maintenance_state where error is null and not late"
+     "  having count(*) > 0 or not exists (select from mobeye.maintenance_state)"},
     {"heartbeats", "mobeye.device",
      "select 'warning', count(*) || ' placed devices have ' || what, advice"
      "  from (select case when d.heartbeat is null then 'no heartbeat'"

@@ -1,6 +1,8 @@
 /* mobeyectl status: the daemon by its metrics, the database by a connection of our own. */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -201,10 +203,47 @@ static void print_database(const struct status *s)
     puts(" ago");
 }
 
+static void print_job(const PGresult *jobs, int row)
+{
+    printf("          %s %s: ", PQgetvalue(jobs, row, 0), PQgetisnull(jobs, row, 2) ? "is LATE" : "FAILS");
+    if (!PQgetisnull(jobs, row, 2))
+        printf("%s; ", PQgetvalue(jobs, row, 2));
+    if (PQgetisnull(jobs, row, 1)) {
+        puts("it has never succeeded");
+        return;
+    }
+    fputs("last succeeded ", stdout);
+    print_age(strtod(PQgetvalue(jobs, row, 1), NULL));
+    puts(" ago");
+}
+
+static void print_jobs(const PGresult *jobs)
+{
+    int n = PQntuples(jobs), good = 0;
+    if (n == 0) {
+        puts(jobs ? "upkeep    no daemon has done anything yet" : "upkeep    unknown to this role");
+        return;
+    }
+    for (int row = 0; row < n; row++)
+        good += status_job_good(jobs, row);
+    printf("upkeep    %d of %d jobs done in time", good, n);
+    for (int row = 0; row < n; row++)
+        if (strcmp(PQgetvalue(jobs, row, 0), "retention") == 0 && !PQgetisnull(jobs, row, 1)) {
+            fputs("; nothing was kept too long ", stdout);
+            print_age(strtod(PQgetvalue(jobs, row, 1), NULL));
+            fputs(" ago", stdout);
+        }
+    putchar('\n');
+    for (int row = 0; row < n; row++)
+        if (!status_job_good(jobs, row))
+            print_job(jobs, row);
+}
+
 static void print_screen(const struct status *s)
 {
     print_daemon(s);
     print_database(s);
+    print_jobs(s->db_says.jobs);
     (s->daemon_up ? print_endpoints : print_known_endpoints)(s);
 }
 
@@ -266,6 +305,24 @@ static void put_database(struct buf *out, const struct status_db *db)
     buf_append_str(out, STR("}"));
 }
 
+static void put_jobs(struct buf *out, const PGresult *jobs)
+{
+    ctl_json_name(out, "maintenance");
+    buf_append_str(out, STR("["));
+    for (int row = 0; row < PQntuples(jobs); row++) {
+        ctl_json_comma(out);
+        buf_append_str(out, STR("{"));
+        ctl_json_text(out, "job", str_from(PQgetvalue(jobs, row, 0)));
+        ctl_json_bool(out, "ok", status_job_good(jobs, row));
+        ctl_json_number(out, "succeeded_seconds_ago",
+                        PQgetisnull(jobs, row, 1) ? NAN : strtod(PQgetvalue(jobs, row, 1), NULL));
+        if (!PQgetisnull(jobs, row, 2))
+            ctl_json_text(out, "error", str_from(PQgetvalue(jobs, row, 2)));
+        buf_append_str(out, STR("}"));
+    }
+    buf_append_str(out, STR("]"));
+}
+
 static void print_json(const struct status *s)
 {
     struct buf out = {0};
@@ -274,6 +331,7 @@ static void print_json(const struct status *s)
     ctl_json_text(&out, "instance", str_from(s->conf->instance));
     put_daemon(&out, s);
     put_database(&out, &s->db_says);
+    put_jobs(&out, s->db_says.jobs);
     put_endpoints(&out, s);
     printf("%.*s}\n", (int)out.len, out.data);
     buf_free(&out);

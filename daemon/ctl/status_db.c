@@ -47,12 +47,11 @@ static double ask(PGconn *conn, const char *sql, const char *instance)
     return number;
 }
 
-static PGresult *ask_endpoints(PGconn *conn)
+static PGresult *ask_rows(PGconn *conn, const char *relation, const char *sql)
 {
-    if (!ctl_readable(conn, "mobeye.device_status"))
+    if (!ctl_readable(conn, relation))
         return NULL;
-    PGresult *rows = PQexec(conn, "select endpoint, extract(epoch from now() - max(last_received_at)) "
-                                  "from mobeye.device_status group by endpoint");
+    PGresult *rows = PQexec(conn, sql);
     if (PQresultStatus(rows) == PGRES_TUPLES_OK)
         return rows;
     PQclear(rows);
@@ -69,7 +68,12 @@ void status_db_ask(struct status_db *ret, PGconn *conn, const char *verb, const 
     for (size_t i = 0; i < N_FIGURES; i++)
         if (ctl_readable(conn, figures[i].relation))
             *figure(ret, i) = ask(conn, figures[i].sql, instance);
-    ret->endpoints = ask_endpoints(conn);
+    ret->endpoints = ask_rows(conn, "mobeye.device_status",
+                              "select endpoint, extract(epoch from now() - max(last_received_at)) "
+                              "from mobeye.device_status group by endpoint");
+    ret->jobs = ask_rows(conn, "mobeye.maintenance_state",
+                         "select job, extract(epoch from now() - succeeded_at), error, late "
+                         "from mobeye.maintenance_state order by job");
     ret->up = PQstatus(conn) == CONNECTION_OK && !isnan(ret->quarantined);
     if (!ret->up)
         ctl_fail(verb, "the database has no answer: %s",
@@ -80,7 +84,8 @@ void status_db_ask(struct status_db *ret, PGconn *conn, const char *verb, const 
 void status_db_clear(struct status_db *db)
 {
     PQclear(db->endpoints);
-    db->endpoints = NULL;
+    PQclear(db->jobs);
+    db->endpoints = db->jobs = NULL;
 }
 
 double status_db_last(const struct status_db *db, struct str endpoint)
@@ -89,4 +94,9 @@ double status_db_last(const struct status_db *db, struct str endpoint)
         if (str_eq(str_from(PQgetvalue(db->endpoints, i, 0)), endpoint))
             return strtod(PQgetvalue(db->endpoints, i, 1), NULL);
     return NAN;
+}
+
+bool status_job_good(const PGresult *jobs, int row)
+{
+    return PQgetisnull(jobs, row, 2) && PQgetvalue(jobs, row, 3)[0] == 'f';
 }

@@ -19,12 +19,16 @@ struct status_db {
     double muted;        /* devices and areas */
     double rules_age_s;  /* since any daemon first applied rules that were new */
     PGresult *endpoints; /* name and age in seconds of the last alert; NULL: not known */
+    PGresult *jobs; /* of the upkeep: word, age in seconds of the last success, why it fails, late; NULL: not known */
 };
 
 /* Asks for the figures of one instance; prints why where the database has no answer. status_db_clear() them in any
  * case. */
 void status_db_ask(struct status_db *ret, PGconn *conn, const char *verb, const char *instance);
 void status_db_clear(struct status_db *db);
+
+/* A row of jobs: it succeeded last, and in time. */
+bool status_job_good(const PGresult *jobs, int row);
 
 /* How long ago the last alert of the endpoint came, in seconds; NAN: never, or not known. */
 double status_db_last(const struct status_db *db, struct str endpoint);

@@ -2,6 +2,7 @@
 
 #include <event2/event_struct.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +12,7 @@
 #include "store/identity.h"
 #include "store/pgconn.h"
 #include "store/sqlstate.h"
+#include "store/upkeep_jobs.h"
 
 #define SUBJECT "upkeep"
 
@@ -19,6 +21,9 @@
 /* The database counts the silence of an endpoint from when it was told of it, which is after the daemon began to. */
 #define SOON_US CLOCK_SECOND
 
+/* An hourly job that failed is tried again by then. */
+#define AGAIN_ROUNDS 15
+
 /* Which daemon does what only one needs to do: held by the session, so that another takes over when it dies. */
 #define LEAD_SQL "select pg_try_advisory_lock(1297039941, 4)"
 
@@ -26,69 +31,42 @@ enum upkeep_state {
     UPKEEP_DOWN,      /* no connection. -> PREPARING */
     UPKEEP_PREPARING, /* settings of the session. -> REPORTING */
     UPKEEP_WAITING,   /* until the next round. -> REPORTING */
-    UPKEEP_REPORTING, /* the daemon says that it lives. -> LEADING */
-    UPKEEP_LEADING,   /* is it this daemon that does the duties? -> DUTY; no -> WAITING */
-    UPKEEP_DUTY,      /* one after the other, whether or not the last one failed. -> DUTY, WAITING */
+    UPKEEP_REPORTING, /* the daemon says that it lives. -> READING */
+    UPKEEP_READING,   /* how the jobs of all daemons last ended. -> LEADING */
+    UPKEEP_LEADING,   /* is it this daemon that does the jobs? -> WORKING; no -> WAITING */
+    UPKEEP_WORKING,   /* one job after the other, whether or not the last one failed. -> WORKING, NOTING */
+    UPKEEP_NOTING,    /* how they ended. -> WAITING */
+};
+
+struct job_run {
+    unsigned due;               /* the round in which it is done next */
+    bool done;                  /* in this round, as error */
+    char error[640];            /* empty: it succeeded */
+    bool day_late;              /* no daemon did it for a day, as last read */
+    struct complaint complaint; /* until it succeeds */
 };
 
 struct upkeep {
     struct loop *loop;
+    struct metrics *metrics;
     const struct conf *conf;
     struct upkeep_calls calls;
     void *ctx;
     struct pgconn *conn;
     char *conninfo, *instance; /* that the connection was made with */
     enum upkeep_state state;
-    size_t duty;    /* index into duties */
+    size_t job; /* index into upkeep_jobs and runs */
+    struct job_run runs[UPKEEP_JOBS];
     unsigned round; /* since it leads */
     bool leading;
     bool soon;          /* another round is wanted at once */
+    bool complained;    /* in this round, of what is no job */
     bool failed;        /* the statement on its way */
     struct fault fault; /* why */
     struct event timer;
     struct complaint complaint;
     bool quiet;
 };
-
-static void append_plain(const struct upkeep *u, const char *sql, struct buf *out)
-{
-    (void)u;
-    buf_printf(out, "%s", sql);
-}
-
-static void append_retention(const struct upkeep *u, const char *sql, struct buf *out)
-{
-    const int64_t keep_us[] = {u->conf->retention.class_us[CLASS_CAMERA], u->conf->retention.class_us[CLASS_ALARM],
-                               u->conf->retention.class_us[CLASS_SERVICE], u->conf->retention.incident_us};
-    buf_printf(out, "%s(", sql);
-    for (size_t i = 0; i < sizeof(keep_us) / sizeof(keep_us[0]); i++)
-        buf_printf(out, "%sinterval '%" PRId64 " microseconds'", i ? ", " : "", keep_us[i]);
-    buf_printf(out, ")");
-}
-
-static void append_tidy(const struct upkeep *u, const char *sql, struct buf *out)
-{
-    buf_printf(out, "%s(interval '%" PRId64 " microseconds')", sql, u->conf->retention.class_us[CLASS_ALARM]);
-}
-
-static const struct {
-    const char *name; /* as a complaint says it */
-    const char *sql;
-    void (*append)(const struct upkeep *u, const char *sql, struct buf *out);
-    unsigned every;     /* rounds */
-    bool tells_devices; /* its rows are devices that were found silent */
-} duties[] = {
-    {"states of devices", "select mobeye.refresh_states()", append_plain, 1, false},
-    {"endpoints that went silent", "select mobeye.watch_endpoints()", append_plain, 1, false},
-    {"devices that went silent", "select mobeye.watch_devices()", append_plain, 1, true},
-    {"overdue incidents", "select mobeye.mark_overdue()", append_plain, 1, false},
-    {"unattended incidents", "select mobeye.close_unattended()", append_plain, 3, false},
-    {"mutes that ended", "select mobeye.end_mutes()", append_plain, 1, false},
-    {"retention", "select mobeye.apply_retention", append_retention, 180, false},
-    {"what is of no use any more", "select mobeye.tidy", append_tidy, 180, false},
-};
-
-#define N_DUTIES (sizeof(duties) / sizeof(duties[0]))
 
 static void append_literal(const struct upkeep *u, const char *text, struct buf *out)
 {
@@ -135,6 +113,7 @@ static void report_in(struct upkeep *u)
     struct buf sql = {0};
     char journal[IDENTITY_TEXT_SIZE];
     u->soon = false;
+    u->complained = false;
     u->calls.report(u->ctx, &report);
     buf_printf(&sql, "select mobeye.report_in('%s', ", identity_text(report.journal_uuid, journal));
     append_literal(u, u->conf->instance, &sql);
@@ -157,32 +136,71 @@ static void lead(struct upkeep *u)
     pgconn_query(u->conn, LEAD_SQL);
 }
 
-static void rest(struct upkeep *u)
+static void round_over(struct upkeep *u)
 {
+    if (!u->complained)
+        log_recover(&u->complaint, SUBJECT, "goes on");
     u->state = UPKEEP_WAITING;
     loop_arm(&u->timer, u->soon ? SOON_US : ROUND_US);
 }
 
-static void begin_duty(struct upkeep *u, size_t duty)
+#define STATES_SQL "select job, coalesce(extract(epoch from succeeded_at), 0), day_late from mobeye."
+
+static void read_states(struct upkeep *u)
 {
-    while (duty < N_DUTIES && u->round % duties[duty].every != 0)
-        duty++;
-    if (duty == N_DUTIES) {
+    pgconn_settled(u->conn);
+    u->state = UPKEEP_READING;
+    pgconn_query(u->conn, STATES_SQL "maintenance_state");
+}
+
+/* As the arrays of mobeye.report_maintenance(). */
+static void note_jobs(struct upkeep *u)
+{
+    struct buf jobs = {0}, every = {0}, errors = {0}, sql = {0};
+    for (size_t i = 0; i < UPKEEP_JOBS; i++) {
+        const char *comma = i ? ", " : "";
+        buf_printf(&jobs, "%s'%s'", comma, upkeep_jobs[i].word);
+        buf_printf(&every, "%sinterval '%" PRId64 " seconds'", comma, upkeep_jobs[i].every * ROUND_US / CLOCK_SECOND);
+        buf_printf(&errors, "%s", comma);
+        if (u->runs[i].done)
+            append_literal(u, u->runs[i].error, &errors);
+        else
+            buf_printf(&errors, "null");
+    }
+    buf_printf(&sql, STATES_SQL "report_maintenance(array[%.*s], array[%.*s], array[%.*s]::text[])", (int)jobs.len,
+               jobs.data, (int)every.len, every.data, (int)errors.len, errors.data);
+    u->state = UPKEEP_NOTING;
+    pgconn_query(u->conn, sql.data);
+    buf_free(&jobs);
+    buf_free(&every);
+    buf_free(&errors);
+    buf_free(&sql);
+}
+
+static void begin_job(struct upkeep *u, size_t job)
+{
+    while (job < UPKEEP_JOBS && u->round < u->runs[job].due)
+        job++;
+    if (job == UPKEEP_JOBS) {
         u->round++;
-        rest(u);
+        note_jobs(u);
         return;
     }
     struct buf sql = {0};
-    u->duty = duty;
-    u->state = UPKEEP_DUTY;
-    duties[duty].append(u, duties[duty].sql, &sql);
+    u->job = job;
+    u->state = UPKEEP_WORKING;
+    upkeep_jobs[job].append(upkeep_jobs[job].sql, u->conf, &sql);
     pgconn_query(u->conn, sql.data);
     buf_free(&sql);
 }
 
-static const char *doing(const struct upkeep *u)
+static void begin_jobs(struct upkeep *u)
 {
-    return u->state == UPKEEP_DUTY ? duties[u->duty].name : "reporting";
+    for (size_t i = 0; i < UPKEEP_JOBS; i++) {
+        u->runs[i].done = false;
+        u->runs[i].error[0] = '\0';
+    }
+    begin_job(u, 0);
 }
 
 /* The schema may be another program's or not be there yet: the writer tells of that, and waits as well. */
@@ -190,8 +208,13 @@ static void complain(struct upkeep *u, const PGresult *result)
 {
     fault_read(&u->fault, result);
     u->failed = true;
-    if (!u->quiet)
-        log_complain(&u->complaint, loop_mono_us(u->loop), LOG_LEVEL_WARNING, SUBJECT, "%s: %s (SQLSTATE %s)", doing(u),
+    if (u->state == UPKEEP_WORKING)
+        snprintf(u->runs[u->job].error, sizeof(u->runs[u->job].error), "%s (SQLSTATE %s)", u->fault.text,
+                 u->fault.sqlstate);
+    else
+        u->complained = true;
+    if (u->complained && !u->quiet)
+        log_complain(&u->complaint, loop_mono_us(u->loop), LOG_LEVEL_WARNING, SUBJECT, "reporting: %s (SQLSTATE %s)",
                      u->fault.text, u->fault.sqlstate);
 }
 
@@ -201,35 +224,78 @@ static void tell_devices(struct upkeep *u, const PGresult *result)
         u->calls.silent(u->ctx, (struct str){PQgetvalue(result, i, 0), (size_t)PQgetlength(result, i, 0)});
 }
 
+static void take_job(struct upkeep *u, const PGresult *result)
+{
+    struct job_run *run = &u->runs[u->job];
+    struct buf why = {0};
+    if (upkeep_jobs[u->job].rows == UPKEEP_ROWS_SILENT)
+        tell_devices(u, result);
+    else if (upkeep_rows_fail(&upkeep_jobs[u->job], result, &why))
+        snprintf(run->error, sizeof(run->error), "%.*s", (int)why.len, why.data);
+    buf_free(&why);
+}
+
+static void job_over(struct upkeep *u)
+{
+    const struct upkeep_job *job = &upkeep_jobs[u->job];
+    struct job_run *run = &u->runs[u->job];
+    run->done = true;
+    run->due = u->round + job->every;
+    if (run->error[0] == '\0') {
+        log_recover(&run->complaint, SUBJECT, "%s: succeeded again", job->word);
+        return;
+    }
+    if (job->every > AGAIN_ROUNDS)
+        run->due = u->round + AGAIN_ROUNDS;
+    u->metrics->maintenance_failures_total[u->job]++;
+    bool overdue = job->rows == UPKEEP_ROWS_OVERDUE || run->day_late;
+    log_complain(&run->complaint, loop_mono_us(u->loop), overdue ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, SUBJECT,
+                 "%s: %s%s", job->word, run->error, run->day_late ? "; it has not succeeded for a day" : "");
+}
+
+static void take_states(struct upkeep *u, const PGresult *result)
+{
+    for (int row = 0; row < PQntuples(result); row++)
+        for (size_t i = 0; i < UPKEEP_JOBS; i++)
+            if (strcmp(PQgetvalue(result, row, 0), upkeep_jobs[i].word) == 0) {
+                u->metrics->maintenance_last_success_timestamp_seconds[i] = strtod(PQgetvalue(result, row, 1), NULL);
+                u->runs[i].day_late = PQgetvalue(result, row, 2)[0] == 't';
+            }
+}
+
 static void take(struct upkeep *u, const PGresult *result)
 {
     if (PQresultStatus(result) == PGRES_FATAL_ERROR)
         complain(u, result);
     else if (u->state == UPKEEP_LEADING && PQntuples(result) == 1)
         u->leading = PQgetvalue(result, 0, 0)[0] == 't';
-    else if (u->state == UPKEEP_DUTY && duties[u->duty].tells_devices)
-        tell_devices(u, result);
+    else if (u->state == UPKEEP_WORKING)
+        take_job(u, result);
+    else if (u->state == UPKEEP_READING || u->state == UPKEEP_NOTING)
+        take_states(u, result);
 }
 
+/* A statement that failed is no reason not to try the next, but the report is, which needs no more than the schema. */
 static void over(struct upkeep *u)
 {
     bool failed = u->failed;
     u->failed = false;
-    if (failed && u->fault.class == SQLSTATE_RECONNECT) { /* it follows another server, which is looked for */
+    if (u->state == UPKEEP_WORKING)
+        job_over(u);
+    if (failed && u->fault.class == SQLSTATE_RECONNECT) /* it follows another server, which is looked for */
         pgconn_drop(u->conn, u->fault.text);
-    } else if (u->state == UPKEEP_PREPARING) {
+    else if (u->state == UPKEEP_PREPARING)
         report_in(u);
-    } else if (u->state == UPKEEP_REPORTING && failed) {
-        rest(u);
-    } else if (u->state == UPKEEP_REPORTING) {
-        pgconn_settled(u->conn);
-        log_recover(&u->complaint, SUBJECT, "goes on");
+    else if (u->state == UPKEEP_REPORTING && !failed)
+        read_states(u);
+    else if (u->state == UPKEEP_READING)
         lead(u);
-    } else if (u->state == UPKEEP_LEADING) {
-        begin_duty(u, u->leading ? 0 : N_DUTIES);
-    } else {
-        begin_duty(u, u->duty + 1);
-    }
+    else if (u->state == UPKEEP_LEADING && u->leading)
+        begin_jobs(u);
+    else if (u->state == UPKEEP_WORKING)
+        begin_job(u, u->job + 1);
+    else
+        round_over(u);
 }
 
 static void result_cb(void *ctx, PGresult *result)
@@ -295,12 +361,14 @@ void upkeep_quiet(struct upkeep *u, bool quiet)
     pgconn_quiet(u->conn, quiet);
 }
 
-struct upkeep *upkeep_new(struct loop *loop, const struct conf *conf, const struct upkeep_calls *calls, void *ctx)
+struct upkeep *upkeep_new(struct loop *loop, struct metrics *metrics, const struct conf *conf,
+                          const struct upkeep_calls *calls, void *ctx)
 {
     static const struct pgconn_calls conn_calls = {
         .up = up_cb, .down = down_cb, .waiting = waiting_cb, .result = result_cb};
     struct upkeep *u = mem_zalloc(sizeof(*u));
     u->loop = loop;
+    u->metrics = metrics;
     u->conf = conf;
     u->calls = *calls;
     u->ctx = ctx;

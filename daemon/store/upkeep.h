@@ -3,16 +3,23 @@
  * reports that it lives; the rest is done by one of them, the one that holds the advisory lock: silence, overdue and
  * unattended incidents, retention.
  *
- * On a connection of its own: a duty that takes long, or fails, holds up no alert. It is tried again in the next round.
+ * On a connection of its own: a job that takes long, or fails, holds up no alert and no other job. It is tried again
+ * when it is due again. How each job last ended stands in mobeye.maintenance, by which the metrics of every daemon,
+ * mobeyectl status and doctor tell of it.
  */
 #ifndef MOBEYE_STORE_UPKEEP_H
 #define MOBEYE_STORE_UPKEEP_H
 
 #include "base/buf.h"
 #include "base/loop.h"
+#include "base/metrics.h"
 #include "conf/conf.h"
 
 struct upkeep;
+
+/* The jobs, by number from 0, and their words: label job of the metrics. */
+#define UPKEEP_JOBS 15
+const char *upkeep_job(size_t i);
 
 /* What the daemon says of itself. Wall times; ALERT_NO_TIME: never. */
 struct upkeep_report {
@@ -34,8 +41,9 @@ struct upkeep_calls {
     void (*silent)(void *ctx, struct str device);
 };
 
-/* Begins to connect. conf must live until the next upkeep_reload() or upkeep_free(). */
-struct upkeep *upkeep_new(struct loop *loop, const struct conf *conf, const struct upkeep_calls *calls, void *ctx);
+/* Begins to connect. conf must live until the next upkeep_reload() or upkeep_free(), metrics longer than that. */
+struct upkeep *upkeep_new(struct loop *loop, struct metrics *metrics, const struct conf *conf,
+                          const struct upkeep_calls *calls, void *ctx);
 void upkeep_free(struct upkeep **upkeep); /* safe on NULL; whatever is on its way is left to the server */
 
 /* While it is quiet, as it is at first, it does not complain: the writer tells what is wrong with the database. */

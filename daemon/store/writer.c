@@ -285,6 +285,7 @@ struct writer *writer_new(struct loop *loop, const struct writer_options *option
     w->conninfo = mem_strdup(options->conninfo);
     w->instance = mem_strdup(options->instance);
     memcpy(w->journal, options->journal_uuid, sizeof(w->journal));
+    memcpy(w->keep_us, options->keep_us, sizeof(w->keep_us));
     set_rules(w, options);
     evtimer_assign(&w->timer, loop_base(loop), timer_cb, w);
     evtimer_assign(&w->kick, loop_base(loop), kick_cb, w);
@@ -354,6 +355,7 @@ void writer_set_journal(struct writer *w, const uint8_t *journal_uuid)
 
 void writer_reconfigure(struct writer *w, const struct writer_options *options)
 {
+    memcpy(w->keep_us, options->keep_us, sizeof(w->keep_us));
     if (!options->rules || !w->has_rules || memcmp(options->rules, w->rules, sizeof(w->rules)) != 0)
         set_rules(w, options);
     event_active(&w->kick, 0, 0);

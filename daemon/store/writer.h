@@ -67,6 +67,7 @@ struct writer_options {
     const uint8_t *journal_uuid; /* 16 bytes */
     const uint8_t *rules;        /* 16 bytes: hash of the rules; NULL: not known */
     const char *rules_text;
+    int64_t keep_us[CLASS_COUNT]; /* how long alerts are kept: partitions are premade as far back; 0: 31 days */
 };
 
 /* Since the start, of this daemon. */

@@ -36,6 +36,7 @@ struct writer {
     void *ctx;
     struct pgconn *conn;
     char *conninfo, *instance;
+    int64_t keep_us[CLASS_COUNT]; /* as in writer_options */
     uint8_t journal[IDENTITY_BYTES];
     bool has_rules;
     uint8_t rules[16];

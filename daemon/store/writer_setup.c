@@ -55,6 +55,20 @@ void writer_wait(struct writer *w, const char *reason)
     loop_arm(&w->timer, WAIT_LEAST_US + wait_us);
 }
 
+static void premake_partitions(struct writer *w)
+{
+    char sql[300];
+    int64_t keep_us[CLASS_COUNT];
+    for (size_t i = 0; i < CLASS_COUNT; i++)
+        keep_us[i] = w->keep_us[i] > 0 ? w->keep_us[i] : 31 * CLOCK_DAY;
+    snprintf(sql, sizeof(sql),
+             "select (extract(epoch from mobeye.premake_partitions(camera => interval '%" PRId64
+             " microseconds', alarm => interval '%" PRId64 " microseconds', service => interval '%" PRId64
+             " microseconds')) * 1000000)::bigint",
+             keep_us[CLASS_CAMERA], keep_us[CLASS_ALARM], keep_us[CLASS_SERVICE]);
+    writer_query(w, sql);
+}
+
 void writer_checked(struct writer *w)
 {
     char reason[200];
@@ -63,7 +77,7 @@ void writer_checked(struct writer *w)
         w->upkeep_due = false;
         loop_arm(&w->minute, CLOCK_MINUTE);
         writer_set_state(w, WRITER_UPKEEP, "partitions are premade");
-        writer_query(w, "select (extract(epoch from mobeye.premake_partitions()) * 1000000)::bigint");
+        premake_partitions(w);
         return;
     }
     if (w->schema < 0)

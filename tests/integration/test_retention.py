@@ -39,6 +39,22 @@ def test_what_is_due_is_shown_and_then_erased(database, ctl, daemons):
     assert database.value("select count(*) from mobeye.alert") == 0
 
 
+def test_what_cannot_be_erased_is_told_and_stops_nothing_else(database, ctl, daemons):
+    daemon = daemons(database.ingest)
+    daemon.write(more="retention: {alarm: 10d}\n")
+    database.execute(HOME)
+    database.execute("insert into mobeye.quarantine (quarantined_at, reason, record) values (now() - interval '40 days', '', '')")
+    database.execute("create view public.hangs_on_it as select * from mobeye.alert_alarm_202610")
+    done = ctl("retention", "-c", str(daemon.file))
+    assert done.returncode == 1 and done.stdout == "1 rows erased\n"
+    assert "mobeye.alert_alarm_202610" in done.stderr and "depend" in done.stderr
+    assert database.value("select count(*) from mobeye.alert") == 1
+    assert database.value("select count(*) from mobeye.quarantine") == 0
+    database.execute("drop view public.hangs_on_it")
+    assert ctl("retention", "-c", str(daemon.file)).returncode == 0
+    assert database.value("select count(*) from mobeye.alert") == 0
+
+
 def test_a_home_is_exported_erased_and_erased_again(database, ctl):
     database.execute(HOME)
     whose = ("--address", "kerkstraat 1")

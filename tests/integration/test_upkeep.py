@@ -1,4 +1,7 @@
 """What the daemon looks after by itself: silence, retention; one daemon of several."""
+import json
+import re
+
 import psycopg
 
 from harness.alerts import alert
@@ -64,11 +67,10 @@ def test_an_endpoint_that_falls_silent_and_speaks_again_needs_no_round_of_upkeep
 
 def test_what_is_past_its_time_is_erased(database, daemons):
     database.execute("select mobeye.make_partitions('camera', now() - interval '40 days', now() - interval '39 days')")
-    before = database.value("select count(*) from mobeye.partitions_before('camera', now() - interval '35 days')")
-    assert before > 0
+    old = "select count(*) from mobeye.partitions_of('camera') where lower_end < now() - interval '28 days'"
+    assert database.value(old) > 0
     daemons(database.ingest).start()
-    wait_until(lambda: database.value("select count(*) from mobeye.partitions_before('camera', now() - interval '35 days')")
-               == 0, "old partitions are gone")
+    wait_until(lambda: database.value(old) == 0, "old partitions are gone")
 
 
 def test_who_changes_areas_does_not_wait_for_the_daemon_that_looks_after_it_all(database, daemons):
@@ -113,3 +115,94 @@ def test_two_daemons_take_it_in_turns(database, daemons):
     first.kill()
     wait_until(lambda: database.value(holders) == 0, "the lock went with its session")
     assert second.running()
+
+
+STUCK = """
+select mobeye.make_partitions('camera', now() - interval '30 days', now() - interval '30 days' + interval '1 minute');
+insert into mobeye.alert (class, occurred_at, received_at, stored_at, source, event_id, instance, journal_seq, endpoint, device_id,
+                          kind, phase, drill, flags, location_source, payload)
+    select 'camera', at, at, at, '/s', 'old', 'one', 1, 'door', 'NL-1', 'camera', 'raise', false, '{}', 'none', '{}'
+      from (select now() - interval '30 days' as at) as t;
+select mobeye.make_partitions('service', now() - interval '200 days', now() - interval '199 days');
+do $$ begin execute format('create view public.hangs_on_it as select * from %s',
+                           (select tableoid::regclass from mobeye.alert where event_id = 'old')); end $$
+"""
+OLD_SERVICE = "select count(*) from mobeye.partitions_of('service') where upper_end < now() - interval '90 days'"
+
+
+def ended(daemon, job):
+    """(when it last succeeded, how often it failed here) by the daemon's metrics."""
+    metrics = daemon.metrics()
+    return (metrics.total("maintenance_last_success_timestamp_seconds", job=job), metrics.total("maintenance_failures_total", job=job))
+
+
+def test_retention_goes_on_when_the_planner_has_statistics_of_the_catalogs(database, daemons):
+    database.execute("select mobeye.premake_partitions()")
+    database.execute("analyze")
+    daemon = daemons(database.ingest).start()
+    for job in ("camera", "alarm", "service", "incident", "quarantine", "devices", "identities"):
+        wait_until(lambda: ended(daemon, f"retention_{job}")[0] > 0, f"retention of {job} succeeded")
+        assert ended(daemon, f"retention_{job}")[1] == 0
+    wait_until(lambda: ended(daemon, "retention")[0] > 0, "nothing is overdue")
+    assert ended(daemon, "retention")[1] == 0
+
+
+def test_a_class_that_is_a_day_overdue_is_an_error_and_stops_no_other(database, daemons):
+    database.execute(STUCK)
+    daemon = daemons(database.ingest).start()
+    line, = daemon.wait_log(r"error.* retention: camera: 1 rows should have been erased up to \d+ hours ago")
+    assert "expected less than 24" in line
+    assert daemon.lines(r"warning.* retention_camera: mobeye\.alert_camera_\d+: .*depend")
+    wait_until(lambda: ended(daemon, "purge")[0] > 0, "the round is over")
+    assert ended(daemon, "retention_camera") == (0, 1) and ended(daemon, "retention") == (0, 1)
+    assert ended(daemon, "retention_service")[0] > 0 and database.value(OLD_SERVICE) == 0
+    seen = json.loads(daemon.ctl("status", "--json").stdout)["maintenance"]
+    assert {job["job"] for job in seen if not job["ok"]} == {"retention", "retention_camera"}
+    shown = daemon.ctl("status").stdout
+    assert "upkeep    13 of 15 jobs done in time" in shown and "retention_camera FAILS: mobeye.alert_camera_" in shown
+    found = {(one["level"], one["text"].split(" ")[0]) for one in map(json.loads, daemon.ctl("doctor", "--json").stdout.splitlines())
+             if one["check"] == "upkeep"}
+    assert {("problem", "retention"), ("warning", "retention_camera"), ("ok", "13")} == found
+    database.execute("drop view public.hangs_on_it")
+    daemon.restart()
+    wait_until(lambda: ended(daemon, "retention")[0] > 0 and ended(daemon, "retention_camera")[0] > 0, "it is erased")
+    assert database.value("select count(*) from mobeye.alert") == 0
+    shown = daemon.ctl("status").stdout
+    assert "upkeep    15 of 15 jobs done in time; nothing was kept too long 0 s ago" in re.sub(r"\d+ s ago$", "0 s ago", shown, flags=re.M)
+
+
+def test_a_job_that_fails_stops_no_other_and_is_told_once_it_goes_on(database, daemons):
+    kept = database.value("select pg_get_functiondef('mobeye.mark_overdue()'::regprocedure)")
+    database.execute("create or replace function mobeye.mark_overdue() returns bigint language plpgsql as"
+                     " $$ begin raise 'sabotage'; end $$")
+    daemon = daemons(database.ingest).start()
+    daemon.wait_log(r"warning.* overdue: sabotage")
+    wait_until(lambda: ended(daemon, "mutes")[0] > 0, "the round is over")
+    success, failures = ended(daemon, "overdue")
+    assert success == 0 and failures > 0
+    for job in ("silent_endpoints", "silent_devices", "device_states", "unattended", "retention", "purge"):
+        success, failures = ended(daemon, job)
+        assert success > 0 and failures == 0, job
+    assert not daemon.lines("goes on")
+    database.execute(kept)
+    database.disconnect_all()  # the next round begins with the next connection
+    daemon.wait_log("overdue: succeeded again")
+    wait_until(lambda: ended(daemon, "overdue")[0] > 0, "it succeeded")
+
+
+def test_a_job_that_nobody_did_for_a_day_is_an_error(database, daemons):
+    database.execute(STUCK)
+    database.execute("insert into mobeye.maintenance values ('retention_camera', '1 hour', now() - interval '9 days', now() - interval '25 hours')")
+    daemon = daemons(database.ingest).start()
+    daemon.wait_log("retention_camera: ")
+    wait_until(lambda: ended(daemon, "purge")[0] > 0, "the round is over")
+    assert ended(daemon, "retention_camera")[0] > 0  # the last success is that of any daemon
+    daemon.restart()
+    daemon.wait_log(r"error.* retention_camera: .*; it has not succeeded for a day")
+
+
+def test_a_daemon_that_does_not_lead_knows_when_the_jobs_last_succeeded(database, daemons):
+    first = daemons(database.ingest, instance="one").start()
+    wait_until(lambda: ended(first, "purge")[0] > 0, "a round is over")
+    second = daemons(database.ingest, instance="two").start()
+    wait_until(lambda: ended(second, "purge") == ended(first, "purge"), "both know")

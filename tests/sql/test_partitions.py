@@ -19,7 +19,7 @@ class Partitions(SchemaTest):
     def make(self, conn, alert_class, from_at, until_at):
         return self.value(conn, "select mobeye.make_partitions(%s, %s, %s)", alert_class, from_at, until_at)
 
-    def test_premade_from_31_days_back_to_a_week_ahead(self):
+    def test_premade_from_as_far_back_as_a_class_is_kept_at_most_31_days_to_a_week_ahead(self):
         conn = self.connect("mobeye_ingest")
         until = self.value(conn, "select mobeye.premake_partitions()")
         self.assertTrue(self.value(conn, "select %s >= now() + interval '7 days'", until))
@@ -28,7 +28,7 @@ class Partitions(SchemaTest):
             """with day as (select (now() + make_interval(days => days)) at time zone 'UTC' as at
                               from generate_series(-31, 7) as days)
                select array_agg(distinct name) from day, lateral (values
-                      ('mobeye.alert_camera_' || to_char(at, 'YYYYMMDD')),
+                      ('mobeye.alert_camera_' || to_char(greatest(at, now() at time zone 'UTC' - interval '27 days'), 'YYYYMMDD')),
                       ('mobeye.alert_alarm_' || to_char(at, 'YYYYMM')),
                       ('mobeye.alert_service_' || to_char(at, 'YYYYMM'))) as n(name)""",
         )
@@ -36,8 +36,8 @@ class Partitions(SchemaTest):
             set(names), {p for c in ("camera", "alarm", "service") for p in self.partitions(f"mobeye.alert_{c}")}
         )
         last = self.value(conn, "select %s - interval '1 microsecond'", until)
-        for kind in ("camera", "motion", "battery"):
-            for at in (last, self.value(conn, "select now() - interval '31 days'")):
+        for kind, days in (("camera", 27), ("motion", 31), ("battery", 31)):
+            for at in (last, self.value(conn, "select now() - make_interval(days => %s)", days)):
                 insert_alert(conn, kind, at)
 
     def test_premade_twice_is_premade_once(self):

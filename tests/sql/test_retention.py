@@ -39,8 +39,25 @@ class RetentionTest(SchemaTest):
         }
         return insert_incident(self.superuser, self.ago(ended), **row)
 
-    def apply(self):
-        return self.value(self.ingest, f"select mobeye.apply_retention({KEEP})")
+    def apply(self, keep=KEEP):
+        """How many rows each job erased, one transaction a job, as the daemon does it; none may fail."""
+        rows = self.apply_jobs(keep)
+        self.assertEqual([error for *_, error in rows if error], [])
+        return sum(n for *_, n, _ in rows)
+
+    def apply_jobs(self, keep=KEEP):
+        jobs = self.value(self.ingest, "select mobeye.retention_jobs()")
+        return [row for job in jobs for row in self.ingest.execute(
+            f"select what, class, partition, n, error from mobeye.apply_retention(%s, {keep})", [job])]
+
+    def due(self, keep=KEEP):
+        return self.ingest.execute(
+            f"select d.what, d.class, d.n from unnest(mobeye.retention_jobs()) j, mobeye.retention_due(j, {keep}) d"
+            " where d.n > 0 order by 1"
+        ).fetchall()
+
+    def overdue(self, keep=KEEP):
+        return self.ingest.execute(f"select job, n from mobeye.retention_overdue({keep})").fetchall()
 
     def events(self):
         return sorted(row[0] for row in self.superuser.execute("select event_id from mobeye.alert"))
@@ -62,10 +79,7 @@ class Classes(RetentionTest):
         self.alert("camera", "30 days", "a")
         self.alert("camera", "30 days", "b")
         self.incident()
-        due = self.ingest.execute(
-            f"select what, class, n from mobeye.retention_due({KEEP}) where n > 0 order by 1"
-        ).fetchall()
-        self.assertEqual(due, [("alerts", "camera", 2), ("incidents", "incident", 1)])
+        self.assertEqual(self.due(), [("alerts", "camera", 2), ("incidents", "incident", 1)])
         self.assertEqual(self.apply(), 3)
         self.assertEqual(self.apply(), 0)
 
@@ -131,18 +145,168 @@ class Classes(RetentionTest):
         reader = self.connect()
         with reader.transaction(force_rollback=True):
             reader.execute("select from mobeye.alert_camera")
-            self.assertEqual(self.apply(), 2)
+            done = [(what, n) for what, _, _, n, error in self.apply_jobs() if not error]
+        self.assertEqual(done, [("alerts", 1), ("incidents", 1)])
         self.assertEqual(self.events(), ["read"])
         self.assertEqual(self.apply(), 1)
         self.assertEqual(self.events(), [])
 
-    def test_partitions_are_dropped_last(self):
-        self.alert("camera", "30 days")
-        self.incident()
-        self.superuser.execute("insert into mobeye.alert_identity values (gen_random_uuid(), current_date - 428)")
+
+class Bounds(RetentionTest):
+    """What a partition holds is read from its bounds, whatever it and everything else is called."""
+
+    def bounds(self, alert_class):
+        return [(name, lower.isoformat()[:10], upper.isoformat()[:10]) for name, lower, upper in self.superuser.execute(
+            "select partition::text, lower_end at time zone 'UTC', upper_end at time zone 'UTC'"
+            " from mobeye.partitions_of(%s) order by lower_end", [alert_class])]
+
+    def test_as_postgresql_knows_them_in_any_time_zone_and_style_of_dates(self):
+        made = "select mobeye.make_partitions(%s, '2036-01-31 12:00+00', '2036-02-01 12:00+00')"
+        for alert_class in ("camera", "alarm"):
+            self.superuser.execute(made, [alert_class])
+        for session in ("", "-c timezone=Pacific/Auckland -c datestyle=German", "-c timezone=America/New_York -c datestyle=SQL,MDY"):
+            self.superuser = self.connect(options=session)
+            self.assertEqual(
+                [row for row in self.bounds("camera") if row[1] > "2036"],
+                [("mobeye.alert_camera_20360131", "2036-01-31", "2036-02-01"),
+                 ("mobeye.alert_camera_20360201", "2036-02-01", "2036-02-02")])
+            self.assertEqual(
+                [row for row in self.bounds("alarm") if row[1] > "2036"],
+                [("mobeye.alert_alarm_203601", "2036-01-01", "2036-02-01"),
+                 ("mobeye.alert_alarm_203602", "2036-02-01", "2036-03-01")])
+
+    def test_a_partition_of_any_name_goes_by_its_time(self):
+        self.alert("camera", "30 days", "gone")
+        (name, *_), = [row for row in self.superuser.execute("select tableoid::regclass::text from mobeye.alert")]
+        self.superuser.execute(f"alter table {name} rename to backup_of_99999999")
         self.apply()
-        order = [row[0] for row in self.superuser.execute("select what from mobeye.erasure order by erasure_id")]
-        self.assertEqual(order[-1], "alerts")
+        self.assertEqual(self.events(), [])
+        self.assertIsNone(self.value(self.superuser, "select to_regclass('mobeye.backup_of_99999999')"))
+
+    def test_other_tables_bounds_are_never_read(self):
+        """With statistics of the catalogs the planner begins where it likes."""
+        self.superuser.execute(
+            "create table if not exists odd (k text) partition by range (k);"
+            "create table if not exists odd_99999999 partition of odd for values from ('never') to ('x2026-99-99');"
+            "create table if not exists listed (k int) partition by list (k);"
+            "create table if not exists listed_rest partition of listed default;"
+            "analyze")
+        self.alert("camera", "30 days", "gone")
+        for off in ("", "enable_nestloop enable_indexscan enable_bitmapscan", "enable_hashjoin enable_mergejoin", "enable_seqscan"):
+            self.ingest = self.connect("mobeye_ingest", options=" ".join(f"-c {method}=off" for method in off.split()))
+            self.apply()
+        self.assertEqual(self.events(), [])
+
+
+class Overdue(RetentionTest):
+    def test_a_camera_day_goes_when_its_start_is_so_old(self):
+        start = self.value(self.superuser, "select date_trunc('day', now() at time zone 'UTC')")
+        for event, days, hours in (("young", 27, 0), ("evening", 28, 23), ("morning", 28, 0)):
+            at = self.value(self.superuser, "select (%s - make_interval(days => %s, hours => -%s)) at time zone 'UTC'", start, days, hours)
+            self.superuser.execute("select mobeye.make_partitions('camera', %s, %s + interval '1 minute')", [at, at])
+            insert_alert(self.superuser, "camera", at, event_id=event)
+        self.apply()
+        self.assertEqual(self.events(), ["young"])
+
+    def test_no_alert_of_the_others_waits_for_the_end_of_its_month(self):
+        for kind, keep in (("motion", 365), ("battery", 90)):
+            self.alert(kind, f"{keep} days -1 hours", f"{kind} kept")
+            self.alert(kind, f"{keep} days 1 hour", f"{kind} gone")
+        self.apply()
+        self.assertEqual(self.events(), ["battery kept", "motion kept"])
+
+    def test_what_was_erased_is_not_made_again_for_nothing(self):
+        keep = "'3 days', '40 days', '5 days', '1825 days'"
+        self.superuser.execute("select mobeye.premake_partitions('3 days', '40 days', '5 days')")
+        partitions = "select array_agg(inhrelid::regclass::text order by 1) from pg_inherits where inhparent in"\
+                     " ('mobeye.alert_camera'::regclass, 'mobeye.alert_alarm'::regclass, 'mobeye.alert_service'::regclass)"
+        self.apply(keep)
+        before = self.value(self.superuser, partitions)
+        self.superuser.execute("select mobeye.premake_partitions('3 days', '40 days', '5 days')")
+        self.assertEqual(self.value(self.superuser, partitions), before)
+        self.assertFalse(self.superuser.execute(
+            "select from mobeye.partitions_of('camera') where lower_end <= now() - interval '3 days'").fetchall())
+        insert_alert(self.superuser, "camera", self.ago("1 day"))
+
+    def test_what_should_have_gone_a_day_ago_is_overdue(self):
+        self.alert("camera", "30 days", "a", stored_at=self.ago("30 days"))
+        self.alert("motion", "366 days 1 hour", "b", stored_at=self.ago("366 days"))
+        self.alert("battery", "90 days 23 hours", "c", stored_at=self.ago("90 days"))
+        self.alert("battery", "95 days", "stored a moment ago, and late")
+        self.incident(ended="1826 days 1 hour")
+        self.superuser.execute(
+            "insert into mobeye.quarantine (quarantined_at, reason, record) values (now() - interval '30 days', '', '')")
+        self.superuser.execute("insert into mobeye.alert_identity values (gen_random_uuid(), current_date - 430)")
+        self.assertEqual(self.overdue(), [("alarm", 1), ("camera", 1), ("identities", 1), ("incident", 1), ("quarantine", 1)])
+        self.apply()
+        self.assertEqual(self.overdue(), [])
+
+    def test_what_is_held_or_kept_is_not_overdue(self):
+        held = self.incident()
+        self.alert("camera", "30 days", "held", incident_id=held, stored_at=self.ago("30 days"))
+        self.superuser.execute("select mobeye.hold(%s, true, 'OM')", [held])
+        self.alert("motion", "364 days", "kept", stored_at=self.ago("364 days"))
+        self.assertEqual(self.overdue(), [])
+
+    def test_one_partition_that_cannot_go_stops_no_other_and_says_why(self):
+        for ago in ("31 days", "30 days"):
+            self.alert("camera", ago, ago)
+        self.alert("battery", "130 days")
+        older = self.value(self.superuser, "select tableoid::regclass::text from mobeye.alert where event_id = '31 days'")
+        self.superuser.execute(f"create view public.hangs_on_it as select * from {older}")
+        self.addCleanup(self.superuser.execute, "drop view if exists public.hangs_on_it")
+        failed = [(partition, n, error) for _, _, partition, n, error in self.apply_jobs() if error]
+        self.assertEqual([(older, 0)], [row[:2] for row in failed])
+        self.assertIn("depend", failed[0][2])
+        self.assertEqual(self.events(), ["31 days"])
+        self.superuser.execute("drop view public.hangs_on_it")
+        self.apply()
+        self.assertEqual(self.events(), [])
+
+    def test_an_unknown_job_is_refused(self):
+        with self.assertRaises(psycopg.errors.InvalidParameterValue):
+            self.ingest.execute(f"select mobeye.apply_retention('cameras', {KEEP})")
+
+
+class Maintenance(RetentionTest):
+    """What the jobs of the daemon did last."""
+
+    def setUp(self):
+        super().setUp()
+        self.superuser.execute("truncate mobeye.maintenance")
+
+    def report(self, **errors):
+        self.ingest.execute(
+            "select mobeye.report_maintenance(%s, array_fill(interval '1 hour', array[%s]), %s)",
+            [list(errors), len(errors), list(errors.values())])
+
+    def age(self, interval):
+        self.superuser.execute(
+            "update mobeye.maintenance set first_at = first_at - %s::interval, succeeded_at = succeeded_at - %s::interval",
+            [interval, interval])
+
+    def state(self):
+        return self.ingest.execute(
+            "select job, succeeded_at is not null, error, late, day_late from mobeye.maintenance_state order by job").fetchall()
+
+    def test_the_last_success_stays_and_so_does_the_reason_until_it_succeeds(self):
+        self.report(a="", b="no", c=None)
+        self.assertEqual(self.state(), [("a", True, None, False, False), ("b", False, "no", False, False)])
+        self.report(a="why", b=None, c=None)
+        self.assertEqual(self.state(), [("a", True, "why", False, False), ("b", False, "no", False, False)])
+        self.report(a="", b="", c="")
+        self.assertEqual(self.state(), [(job, True, None, False, False) for job in "abc"])
+
+    def test_late_is_counted_from_the_last_success_else_from_the_first_attempt(self):
+        self.report(a="", b="no")
+        for age, late, day_late in (("179 minutes", False, False), ("2 minutes", True, False), ("22 hours", True, True)):
+            self.age(age)
+            self.assertEqual(self.state(), [("a", True, None, late, day_late), ("b", False, "no", late, day_late)])
+
+    def test_a_job_that_is_no_more_is_forgotten(self):
+        self.report(a="", b="no")
+        self.report(a="")
+        self.assertEqual(self.state(), [("a", True, None, False, False)])
 
 
 class Tidy(RetentionTest):

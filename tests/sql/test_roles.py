@@ -21,9 +21,17 @@ NEEDS = {  # what a role may do with each table or view; everything else is refu
     "mobeye_registry": {},
     "nobody": {},
 }
+KEEP = "'28 days', '365 days', '90 days', '1825 days'"
 EXECUTES = {
     "mobeye.make_partitions('camera', now(), now() + interval '1 day')": {"mobeye_ingest"},
     "mobeye.premake_partitions()": {"mobeye_ingest"},
+    f"mobeye.apply_retention('camera', {KEEP})": {"mobeye_ingest"},
+    f"mobeye.retention_due('camera', {KEEP})": {"mobeye_ingest"},
+    f"mobeye.retention_overdue({KEEP})": {"mobeye_ingest"},
+    "mobeye.retention_jobs()": {"mobeye_ingest"},
+    "mobeye.erase_alerts('mobeye.alert_camera', true, now())": set(),
+    "mobeye.erase_due('devices', now())": set(),
+    "mobeye.report_maintenance('{}', '{}', '{}')": {"mobeye_ingest"},
     "mobeye.journal_rewind('00000000-0000-0000-0000-000000000001', 0, 0)": {"mobeye_ingest"},
     "patrol.api_version()": {"mobeye_patrol", "mobeye_auditor", "mobeye_registry"},
 }

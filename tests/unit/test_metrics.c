@@ -9,7 +9,8 @@ static struct metrics *metrics;
 
 static void setup(void)
 {
-    metrics = metrics_new(codes, 2, codes, 2);
+    metrics = metrics_new((struct metrics_words){codes, 2}, (struct metrics_words){codes, 2},
+                          (struct metrics_words){codes, 2});
 }
 
 static void teardown(void)
@@ -42,6 +43,9 @@ Test(metrics, every_line_has_its_labels)
     cameras->received_total = 7;
     cameras->rejected_total[1] = 3;
     metrics->journal_pending = 12;
+    metrics->maintenance_failures_total[1] = 4;
+    cr_assert(text_has("\nmobeyed_maintenance_failures_total{job=\"malformed\"} 0\n"));
+    cr_assert(text_has("\nmobeyed_maintenance_failures_total{job=\"invalid\"} 4\n"));
     cr_assert(text_has("\nmobeyed_received_total{endpoint=\"cameras\"} 7\n"));
     cr_assert(text_has("\nmobeyed_rejected_total{endpoint=\"cameras\",code=\"malformed\"} 0\n"));
     cr_assert(text_has("\nmobeyed_rejected_total{endpoint=\"cameras\",code=\"invalid\"} 3\n"));

@@ -85,7 +85,8 @@ static int fetch(const char *text, int status, struct scrape *ret, struct err *e
 static struct buf metrics_text(void)
 {
     static const char *const codes[] = {"malformed", "invalid"};
-    struct metrics *metrics = metrics_new(codes, 2, codes, 2);
+    struct metrics *metrics = metrics_new((struct metrics_words){codes, 2}, (struct metrics_words){codes, 2},
+                                          (struct metrics_words){codes, 2});
     struct metrics_endpoint *door = metrics_endpoint(metrics, "door"), *odd = metrics_endpoint(metrics, "a \"b\"");
     door->received_total = 12;
     door->rejected_total[0] = 3;
