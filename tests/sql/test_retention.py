@@ -328,12 +328,12 @@ class Tidy(RetentionTest):
             ("gone", True, {"ended": "25 hours"}),
             ("kept", True, {"ended": "23 hours"}),
             ("kept", False, {"ended": "25 hours", "gap": "2 hours"}),
-            ("gone", False, {"ended": "25 hours", **still_open}),
+            ("kept", False, {"ended": "25 hours", **still_open}),  # who joined it is still asked
             ("kept", True, {"ended": "25 hours", **still_open}),  # still to be restored
             ("kept", False, {"ended": "25 hours", "accepting": True, **still_open}),
         )
         fates = {self.thread(self.incident(**row), active): fate for fate, active, row in cases}
-        self.assertEqual(self.tidy(), 2)
+        self.assertEqual(self.tidy(), 1)
         left = {row[0] for row in self.superuser.execute("select incident_id from mobeye.incident_thread")}
         self.assertEqual(left, {incident for incident, fate in fates.items() if fate == "kept"})
 
