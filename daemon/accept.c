@@ -132,12 +132,12 @@ static bool on_cloudevent(struct accept *a, struct endpoint *endpoint, const str
     struct reject reject;
     int64_t now_us = loop_wall_us(a->loop);
     if (!decode_cloudevents(a->decoder, message->payload, &alert, &reject)) {
-        answers_refuse(&a->answers, endpoint, &message->peer, &reject, STR(""));
+        answers_refuse(&a->answers, endpoint, message, &reject, STR(""));
         return true;
     }
     if (!security_allows(client, alert.device, &reject)) {
         reject.id = alert.event_id;
-        answers_refuse(&a->answers, endpoint, &message->peer, &reject, STR(""));
+        answers_refuse(&a->answers, endpoint, message, &reject, STR(""));
         return true;
     }
     if (a->state == ACCEPT_STOPPING) {
@@ -152,12 +152,12 @@ static bool on_cloudevent(struct accept *a, struct endpoint *endpoint, const str
     return take(a, endpoint, &message->peer, alert.event_id, STR(""));
 }
 
-static void refuse_panel_frame(struct accept *a, struct endpoint *endpoint, const struct endpoint_peer *peer,
+static void refuse_panel_frame(struct accept *a, struct endpoint *endpoint, const struct endpoint_message *message,
                                const struct panel_frame *frame)
 {
     struct reject reject = {.code = REJECT_MALFORMED, .field = "frame", .id = frame->frame.seq};
     snprintf(reject.reason, sizeof(reject.reason), "%s", panel_reason(frame));
-    answers_refuse(&a->answers, endpoint, peer, &reject,
+    answers_refuse(&a->answers, endpoint, message, &reject,
                    panel_reply(a->panel, frame, frame->verdict, loop_wall_us(a->loop)));
 }
 
@@ -171,7 +171,7 @@ static bool on_panel_frame(struct accept *a, struct endpoint *endpoint, const st
     struct reject reject;
     panel_read(a->panel, message, endpoint_conf(endpoint), intake->keys, now_us, &frame);
     if (!panel_allows(&frame, client, &reject)) {
-        answers_refuse(&a->answers, endpoint, peer, &reject, STR(""));
+        answers_refuse(&a->answers, endpoint, message, &reject, STR(""));
         return true;
     }
     if (frame.verdict == DC09_SAY_NAK) {
@@ -181,7 +181,7 @@ static bool on_panel_frame(struct accept *a, struct endpoint *endpoint, const st
         return true;
     }
     if (frame.verdict != DC09_STORE && frame.verdict != DC09_STORE_STALE) {
-        refuse_panel_frame(a, endpoint, peer, &frame);
+        refuse_panel_frame(a, endpoint, message, &frame);
         return true;
     }
     if (a->state == ACCEPT_STOPPING) {
@@ -343,14 +343,10 @@ static void on_commit_due(evutil_socket_t fd, short what, void *arg)
         commit_now(a);
 }
 
-static void on_memory_cut(void *ctx, struct endpoint *endpoint)
+static void on_memory_freed(void *ctx, struct endpoint *endpoint, bool rebound)
 {
-    intake_of(ctx, endpoint)->counters->memory_cuts_total++;
-}
-
-static void on_rebound(void *ctx, struct endpoint *endpoint)
-{
-    intake_of(ctx, endpoint)->counters->rebinds_total++;
+    struct metrics_endpoint *counters = intake_of(ctx, endpoint)->counters;
+    ++*(rebound ? &counters->rebinds_total : &counters->memory_cuts_total);
 }
 
 /* Every endpoint shows in the metrics from its start, not from its first message. Takes the keys over. */
@@ -389,7 +385,6 @@ struct accept *accept_new(struct loop *loop, struct metrics *metrics, struct jou
                           const struct accept_calls *calls, void *ctx, struct err *err)
 {
     static const struct endpoint_calls endpoint_calls = {.ready = on_ready, .message = on_message, .cut = on_cut};
-    static const struct memory_watch_calls watch_calls = {.cut = on_memory_cut, .rebound = on_rebound};
     struct accept *a = mem_zalloc(sizeof(*a));
     a->loop = a->answers.loop = a->admit.loop = loop;
     a->metrics = metrics;
@@ -406,7 +401,7 @@ struct accept *accept_new(struct loop *loop, struct metrics *metrics, struct jou
         accept_free(&a);
         return NULL;
     }
-    a->memory_watch = memory_watch_new(loop, a->endpoints, RESIDENT_ROOM_BYTES, &watch_calls, a);
+    a->memory_watch = memory_watch_new(loop, a->endpoints, RESIDENT_ROOM_BYTES, on_memory_freed, a);
     return a;
 }
 

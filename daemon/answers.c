@@ -4,6 +4,10 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "ingest/peer_address.h"
+
+/* An address and the name of a client. */
+#define SENDER_SIZE 192
 
 struct intake *answers_intake(const struct endpoint *endpoint)
 {
@@ -31,17 +35,28 @@ void answers_accept(struct answers *answers, struct endpoint *endpoint, const st
     add(answers, endpoint, peer, "ACK", id, is_tcp(endpoint) ? tcp_reply : (struct str){number, (size_t)len});
 }
 
-void answers_refuse(struct answers *answers, struct endpoint *endpoint, const struct endpoint_peer *peer,
+/* "10.0.0.7", or "10.0.0.7, client gate-1". */
+static void name_sender(const struct endpoint_message *message, char ret[SENDER_SIZE])
+{
+    char address[PEER_ADDRESS_SIZE];
+    const char *client = security_client_name(message->user);
+    peer_address_of_property(message->address, address);
+    snprintf(ret, SENDER_SIZE, "%s%s%s", address, client ? ", client " : "", client ? client : "");
+}
+
+void answers_refuse(struct answers *answers, struct endpoint *endpoint, const struct endpoint_message *message,
                     const struct reject *reject, struct str tcp_reply)
 {
+    char sender[SENDER_SIZE];
     struct intake *intake = answers_intake(endpoint);
     char detail[sizeof(reject->field) + sizeof(reject->reason) + 32];
     int len = snprintf(detail, sizeof(detail), "%s: %s: %s", reject_word(reject->code),
                        reject->field[0] ? reject->field : "message", reject->reason);
     intake->counters->rejected_total[reject->code]++;
+    name_sender(message, sender);
     log_complain(&intake->refused[reject->code], loop_mono_us(answers->loop), LOG_LEVEL_WARNING, intake->subject,
-                 "refused a message: %s", detail);
-    add(answers, endpoint, peer, "REJECT", reject->id,
+                 "refused a message from %s: %s", sender, detail);
+    add(answers, endpoint, &message->peer, "REJECT", reject->id,
         is_tcp(endpoint) ? tcp_reply : (struct str){detail, (size_t)len});
 }
 
@@ -57,7 +72,7 @@ void answers_forbid(struct answers *answers, struct endpoint *endpoint, const st
     } else {
         reject->id = decode_cloudevents(decoder, message->payload, &alert, &unread) ? alert.event_id : unread.id;
     }
-    answers_refuse(answers, endpoint, &message->peer, reject, STR(""));
+    answers_refuse(answers, endpoint, message, reject, STR(""));
 }
 
 void answers_refuse_frames(struct answers *answers, struct endpoint *endpoint, const struct endpoint_message *message)
@@ -69,7 +84,7 @@ void answers_refuse_frames(struct answers *answers, struct endpoint *endpoint, c
     else
         snprintf(reject.reason, sizeof(reject.reason), "the payload has %zu bytes, at most %d are allowed",
                  message->payload.len, ALERT_PAYLOAD_MAX);
-    answers_refuse(answers, endpoint, &message->peer, &reject, STR(""));
+    answers_refuse(answers, endpoint, message, &reject, STR(""));
 }
 
 void answers_retry(struct answers *answers, struct endpoint *endpoint, const struct endpoint_peer *peer, uint64_t n,

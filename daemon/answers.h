@@ -20,7 +20,7 @@ struct intake *answers_intake(const struct endpoint *endpoint);
 /* tcp_reply, here and below: the bytes that say it on tcp; empty: nothing does. Elsewhere three frames go out. */
 void answers_accept(struct answers *answers, struct endpoint *endpoint, const struct endpoint_peer *peer, struct str id,
                     uint64_t seq, struct str tcp_reply);
-void answers_refuse(struct answers *answers, struct endpoint *endpoint, const struct endpoint_peer *peer,
+void answers_refuse(struct answers *answers, struct endpoint *endpoint, const struct endpoint_message *message,
                     const struct reject *reject, struct str tcp_reply);
 
 /* Whoever may not send is told so whatever the message says, and for which: the sender looks for its id, which the

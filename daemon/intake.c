@@ -77,10 +77,21 @@ static void falls_silent(struct intake *intake, int64_t expect_every_us)
     intake->counters->endpoint_silent = 1;
 }
 
+static void end_complaints(struct intake *intake, int64_t mono_us)
+{
+    for (int code = 0; code < REJECT_COUNT; code++)
+        log_recover_if_quiet(&intake->refused[code], mono_us, intake->subject,
+                             "no message was refused for a minute (%s)", reject_word((enum reject_code)code));
+    for (int reason = 0; reason < SECURITY_REFUSALS; reason++)
+        log_recover_if_quiet(&intake->not_let_in[reason], mono_us, intake->subject,
+                             "no peer was turned away for a minute (%s)", security_word((enum security_refusal)reason));
+}
+
 bool intake_look(struct intake *intake, int64_t expect_every_us, int64_t mono_us)
 {
     bool silent = expect_every_us > 0 && mono_us - intake->heard_us >= expect_every_us;
     bool changed = silent != intake->looked_silent;
+    end_complaints(intake, mono_us);
     if (silent)
         falls_silent(intake, expect_every_us);
     else

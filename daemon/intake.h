@@ -49,8 +49,8 @@ void intake_heard(struct intake *intake, int64_t mono_us, int64_t wall_us);
 /* Wall time of the last such message of the endpoint; ALERT_NO_TIME: none since the start. */
 int64_t intake_heard_us(const struct intake *list, const char *endpoint);
 
-/* Whether nothing was heard for expect_every_us (0: whenever) is told once, in the log and the metrics. True where that
- * is another answer than the last time. */
+/* Ends complaints about what has not happened for a minute. Whether nothing was heard for expect_every_us (0: whenever)
+ * is told once, in the log and the metrics. True where that is another answer than the last time. */
 bool intake_look(struct intake *intake, int64_t expect_every_us, int64_t mono_us);
 
 /* Reads the keys of every endpoint of conf that has a file of them, in the order of the endpoints; NULL for the others.

@@ -66,6 +66,7 @@ void log_complain(struct complaint *complaint, int64_t mono_us, enum log_level l
     va_start(args, fmt);
     vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
+    complaint->last_us = mono_us;
     bool within = complaint->since_us != 0 && mono_us - complaint->since_us < REPEAT_EVERY_US;
     if (within && (complaint->logged >= REPEAT_MOST || strcmp(text, complaint->text) == 0)) {
         complaint->held_back++;
@@ -77,24 +78,39 @@ void log_complain(struct complaint *complaint, int64_t mono_us, enum log_level l
     else
         log_line(level, subject, "%s", text);
     if (!within)
-        *complaint = (struct complaint){.since_us = mono_us > 0 ? mono_us : 1};
+        *complaint = (struct complaint){.since_us = mono_us > 0 ? mono_us : 1, .last_us = mono_us};
     memcpy(complaint->text, text, sizeof(text));
     complaint->logged++;
     complaint->held_back = 0;
+}
+
+static void recover(struct complaint *complaint, const char *subject, const char *fmt, va_list args)
+{
+    char text[512];
+    vsnprintf(text, sizeof(text), fmt, args);
+    if (complaint->held_back > 0)
+        log_info(subject, "%s (%llu complaints were not logged)", text, (unsigned long long)complaint->held_back);
+    else
+        log_info(subject, "%s", text);
+    *complaint = (struct complaint){0};
 }
 
 void log_recover(struct complaint *complaint, const char *subject, const char *fmt, ...)
 {
     if (complaint->since_us == 0)
         return;
-    char text[512];
     va_list args;
     va_start(args, fmt);
-    vsnprintf(text, sizeof(text), fmt, args);
+    recover(complaint, subject, fmt, args);
     va_end(args);
-    if (complaint->held_back > 0)
-        log_info(subject, "%s (%llu complaints were not logged)", text, (unsigned long long)complaint->held_back);
-    else
-        log_info(subject, "%s", text);
-    *complaint = (struct complaint){0};
+}
+
+void log_recover_if_quiet(struct complaint *complaint, int64_t mono_us, const char *subject, const char *fmt, ...)
+{
+    if (complaint->since_us == 0 || mono_us - complaint->last_us < REPEAT_EVERY_US)
+        return;
+    va_list args;
+    va_start(args, fmt);
+    recover(complaint, subject, fmt, args);
+    va_end(args);
 }

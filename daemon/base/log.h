@@ -28,7 +28,8 @@ void log_line(enum log_level level, const char *subject, const char *fmt, ...) _
  */
 struct complaint {
     int64_t since_us; /* when the 60 s began; 0: no complaint since the last recovery */
-    unsigned logged;  /* in them */
+    int64_t last_us;  /* the last complaint */
+    unsigned logged;  /* in the 60 s */
     uint64_t held_back;
     char text[256];
 };
@@ -39,5 +40,9 @@ void log_complain(struct complaint *complaint, int64_t mono_us, enum log_level l
 /* Logs the line at info if there was a complaint since the last recovery; else does nothing. */
 void log_recover(struct complaint *complaint, const char *subject, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* The same where the last complaint is 60 s old: for what is over when it does not happen again. */
+void log_recover_if_quiet(struct complaint *complaint, int64_t mono_us, const char *subject, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
 
 #endif

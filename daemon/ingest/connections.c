@@ -1,6 +1,5 @@
 #include "ingest/connections.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
@@ -225,39 +224,17 @@ size_t connections_loads(struct connections *connections, void *owner, struct co
     return n;
 }
 
-static void describe_peer(int fd, char ret_address[CONNECTION_ADDRESS_SIZE])
-{
-    struct sockaddr_storage peer = {0};
-    socklen_t len = sizeof(peer);
-    const struct sockaddr_in *four = (const struct sockaddr_in *)(const void *)&peer;
-    const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)(const void *)&peer;
-    struct ucred user = {0};
-    char text[INET6_ADDRSTRLEN] = "";
-    getpeername(fd, (struct sockaddr *)&peer, &len);
-    if (peer.ss_family == AF_INET) {
-        inet_ntop(AF_INET, &four->sin_addr, text, sizeof(text));
-        snprintf(ret_address, CONNECTION_ADDRESS_SIZE, "%s:%u", text, ntohs(four->sin_port));
-    } else if (peer.ss_family == AF_INET6) {
-        inet_ntop(AF_INET6, &six->sin6_addr, text, sizeof(text));
-        snprintf(ret_address, CONNECTION_ADDRESS_SIZE, "[%s]:%u", text, ntohs(six->sin6_port));
-    } else {
-        len = sizeof(user);
-        getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &user, &len);
-        snprintf(ret_address, CONNECTION_ADDRESS_SIZE, "uid %u, pid %d", user.uid, user.pid);
-    }
-}
-
 /* The duplicate keeps the socket that it is checked to be: libzmq's I/O thread may close the original at any time, and
  * its number be given to another. */
 bool connections_cut(struct connections *connections, const struct connection_load *load,
-                     char ret_address[CONNECTION_ADDRESS_SIZE])
+                     char ret_address[PEER_ADDRESS_SIZE])
 {
     int fd = fcntl(load->fd, F_DUPFD_CLOEXEC, 0);
     bool same = fd >= 0 && cookie_of(fd) == load->cookie;
     if (same) {
         /* The peer hears of it (RST) also while it waits for room to send. */
         struct linger none = {.l_onoff = 1};
-        describe_peer(fd, ret_address);
+        peer_address_of_socket(fd, ret_address);
         setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
         shutdown(fd, SHUT_RDWR);
         connections->by_fd[load->fd].cut = true;

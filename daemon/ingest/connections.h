@@ -16,6 +16,7 @@
 
 #include "base/err.h"
 #include "base/loop.h"
+#include "ingest/peer_address.h"
 
 struct connections;
 
@@ -27,9 +28,6 @@ struct connection_load {
     bool counted; /* held_bytes is what it holds (TCP); else how suspect it is (ipc) */
     uint64_t held_bytes;
 };
-
-/* For "192.0.2.7:41234" or "uid 1000, pid 4711". */
-#define CONNECTION_ADDRESS_SIZE 80
 
 /* Watches the socket: before it is bound or connected. NULL with err set. */
 struct connections *connections_new(struct loop *loop, void *context, void *socket, struct err *err);
@@ -55,6 +53,6 @@ size_t connections_loads(struct connections *connections, void *owner, struct co
  * connection has no load any more. Whatever has become of the descriptor's number, no other connection is touched.
  * Tells where it came from. false: it is gone already, or there is no descriptor left to do it with. */
 bool connections_cut(struct connections *connections, const struct connection_load *load,
-                     char ret_address[CONNECTION_ADDRESS_SIZE]);
+                     char ret_address[PEER_ADDRESS_SIZE]);
 
 #endif

@@ -277,7 +277,8 @@ static void on_tcp_ready(void *ctx)
     endpoint->calls.ready(endpoint->ctx, endpoint);
 }
 
-static bool on_tcp_frame(void *ctx, uint64_t connection, enum dc09_result result, const struct dc09_frame *frame)
+static bool on_tcp_frame(void *ctx, uint64_t connection, const char *address, enum dc09_result result,
+                         const struct dc09_frame *frame)
 {
     struct endpoint *endpoint = ctx;
     struct endpoint_message message;
@@ -287,7 +288,8 @@ static bool on_tcp_frame(void *ctx, uint64_t connection, enum dc09_result result
     message.payload = frame->raw;
     message.frame = frame;
     message.result = result;
-    message.user = message.address = NULL;
+    message.address = address;
+    message.user = NULL;
     message.malformed = NULL;
     message.too_large = false;
     return endpoint->calls.message(endpoint->ctx, endpoint, &message);
@@ -413,10 +415,6 @@ static int receive(struct endpoint *endpoint, zmq_msg_t *frame, struct endpoint_
         message->malformed = "more frames than a payload";
         return drop_rest(endpoint, frame);
     }
-    if (endpoint->guarded) { /* the frame with the routing id tells neither */
-        message->user = zmq_msg_gets(frame, "User-Id");
-        message->address = zmq_msg_gets(frame, "Peer-Address");
-    }
     message->payload = (struct str){zmq_msg_data(frame), zmq_msg_size(frame)};
     message->too_large = message->payload.len > ALERT_PAYLOAD_MAX;
     return 0;
@@ -442,10 +440,13 @@ bool endpoint_drain(struct endpoint *endpoint, unsigned budget)
         message.frame = NULL;
         message.user = message.address = NULL;
         int got = receive(endpoint, &frame, &message);
-        if (got >= 0)
+        if (got >= 0) {
+            /* The frame with the routing id tells nothing of the peer. */
             connections_delivered(endpoint->connections, zmq_msg_get(&frame, ZMQ_SRCFD), endpoint->message_bytes);
-        if (got >= 0)
+            message.address = zmq_msg_gets(&frame, "Peer-Address");
+            message.user = endpoint->guarded ? zmq_msg_gets(&frame, "User-Id") : NULL;
             go_on = endpoint->calls.message(endpoint->ctx, endpoint, &message);
+        }
         zmq_msg_close(&frame);
         if (got < 0)
             break;

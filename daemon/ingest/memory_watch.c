@@ -26,23 +26,21 @@
 #define SEARCH_US (200 * CLOCK_MS)
 /* How often, while there is little memory in use, connections are taken to hold nothing. */
 #define REBASE_EVERY_US CLOCK_MINUTE
-/* Below the limit for so long, it is over. */
-#define CALM_US CLOCK_MINUTE
 
 struct memory_watch {
     struct loop *loop;
     struct endpoint_set *set;
-    struct memory_watch_calls calls;
+    void (*freed)(void *ctx, struct endpoint *endpoint, bool rebound);
     void *ctx;
     struct event timer;
     size_t start_bytes; /* what the process had then */
     size_t room_bytes;  /* for peers */
     size_t own_bytes;
-    size_t extra_bytes;                 /* beyond the limit, after a round that freed nothing */
-    size_t turn;                        /* whose turn it is to be closed */
-    size_t tried;                       /* endpoints that were closed in this round */
-    int64_t since_us;                   /* monotonic, as the next: over the limit without a break; 0: it is not */
-    int64_t cut_us, over_us, rebase_us; /* the last cut, look over the limit, and rebase */
+    size_t extra_bytes;        /* beyond the limit, after a round that freed nothing */
+    size_t turn;               /* whose turn it is to be closed */
+    size_t tried;              /* endpoints that were closed in this round */
+    int64_t since_us;          /* monotonic, as the next: over the limit without a break; 0: it is not */
+    int64_t cut_us, rebase_us; /* the last cut and rebase */
     struct complaint over, unbound;
 };
 
@@ -54,7 +52,7 @@ static void rebind(struct memory_watch *watch, struct endpoint *endpoint)
                      err.text);
     else
         log_recover(&watch->unbound, "memory", "endpoint %s is bound again", endpoint_conf(endpoint)->name);
-    watch->calls.rebound(watch->ctx, endpoint);
+    watch->freed(watch->ctx, endpoint, true);
 }
 
 static void reopen_closed(struct memory_watch *watch)
@@ -115,7 +113,7 @@ static size_t gather_loads(struct memory_watch *watch, struct connection_load *r
 /* Returns what it held; 0: it is gone already. */
 static uint64_t cut(struct memory_watch *watch, const struct connection_load *load, size_t resident, size_t limit)
 {
-    char address[CONNECTION_ADDRESS_SIZE], held[48] = "is sending a message that does not end";
+    char address[PEER_ADDRESS_SIZE], held[48] = "is sending a message that does not end";
     struct endpoint *endpoint = load->owner;
     if (!connections_cut(endpoint_connections(endpoint), load, address))
         return 0;
@@ -124,7 +122,7 @@ static uint64_t cut(struct memory_watch *watch, const struct connection_load *lo
     log_complain(&watch->over, loop_mono_us(watch->loop), LOG_LEVEL_WARNING, "memory",
                  "%zu MiB resident, over the limit of %zu MiB: endpoint %s: cut the connection from %s, which %s",
                  resident >> 20, limit >> 20, endpoint_conf(endpoint)->name, address, held);
-    watch->calls.cut(watch->ctx, endpoint);
+    watch->freed(watch->ctx, endpoint, false);
     return load->held_bytes;
 }
 
@@ -196,11 +194,10 @@ static void cut_off(struct memory_watch *watch, size_t resident, size_t limit)
 
 static void be_calm(struct memory_watch *watch, size_t resident)
 {
-    int64_t now_us = loop_mono_us(watch->loop);
     watch->extra_bytes = watch->tried = 0;
     watch->since_us = 0;
-    if (now_us - watch->over_us >= CALM_US)
-        log_recover(&watch->over, "memory", "%zu MiB resident, below the limit", resident >> 20);
+    log_recover_if_quiet(&watch->over, loop_mono_us(watch->loop), "memory", "%zu MiB resident, below the limit",
+                         resident >> 20);
 }
 
 static void look(struct memory_watch *watch)
@@ -213,7 +210,6 @@ static void look(struct memory_watch *watch)
         resident = mem_resident_bytes();
     }
     if (resident > act) {
-        watch->over_us = now_us;
         if (watch->since_us == 0)
             watch->since_us = now_us;
         cut_off(watch, resident, limit);
@@ -238,16 +234,16 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 }
 
 struct memory_watch *memory_watch_new(struct loop *loop, struct endpoint_set *set, size_t room_bytes,
-                                      const struct memory_watch_calls *calls, void *ctx)
+                                      void (*freed)(void *ctx, struct endpoint *endpoint, bool rebound), void *ctx)
 {
     struct memory_watch *watch = mem_zalloc(sizeof(*watch));
     watch->loop = loop;
     watch->set = set;
-    watch->calls = *calls;
+    watch->freed = freed;
     watch->ctx = ctx;
     watch->start_bytes = mem_resident_bytes();
     watch->room_bytes = room_bytes;
-    watch->cut_us = watch->over_us = loop_mono_us(loop) - CLOCK_HOUR;
+    watch->cut_us = loop_mono_us(loop) - CLOCK_HOUR;
     watch->rebase_us = loop_mono_us(loop);
     evtimer_assign(&watch->timer, loop_base(loop), on_timer, watch);
     loop_arm(&watch->timer, LOOK_EVERY_US);

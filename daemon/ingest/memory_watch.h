@@ -16,15 +16,11 @@
 
 struct memory_watch;
 
-struct memory_watch_calls {
-    void (*cut)(void *ctx, struct endpoint *endpoint);     /* a connection was cut */
-    void (*rebound)(void *ctx, struct endpoint *endpoint); /* it was closed and bound again, or that is tried again */
-};
-
 /* The limit is what the process has now, room_bytes, what memory_watch_own() says, and something for each connection.
- */
+ * freed() is called after a connection of the endpoint was cut, or after the endpoint was closed and bound again (or
+ * could not be bound: it is tried again). */
 struct memory_watch *memory_watch_new(struct loop *loop, struct endpoint_set *set, size_t room_bytes,
-                                      const struct memory_watch_calls *calls, void *ctx);
+                                      void (*freed)(void *ctx, struct endpoint *endpoint, bool rebound), void *ctx);
 /* So much the process has taken for itself since the start, as well as it knows: it is not the peers'. */
 void memory_watch_own(struct memory_watch *watch, size_t bytes);
 

@@ -258,10 +258,16 @@ static bool forbid(struct reject *ret, const char *field, const char *fmt, ...)
     return false;
 }
 
+const char *security_client_name(const char *user)
+{
+    return user && strlen(user) > CONF_KEY_LEN + 1 ? user + CONF_KEY_LEN + 1 : NULL;
+}
+
 /* The client's name when it connected. */
 static const char *name_then(const char *user)
 {
-    return strlen(user) > CONF_KEY_LEN + 1 ? user + CONF_KEY_LEN + 1 : "the server";
+    const char *name = security_client_name(user);
+    return name ? name : "the server";
 }
 
 bool security_admits(struct security *security, const struct conf_endpoint *conf,

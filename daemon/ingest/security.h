@@ -35,6 +35,9 @@ enum security_refusal {
 /* The word of it in the metrics. */
 const char *security_word(enum security_refusal refusal);
 
+/* The client's name in a message's User-Id, as it was when it connected. NULL: none is in it. */
+const char *security_client_name(const char *user);
+
 struct security_refused {
     enum security_refusal reason;
     const char *endpoint; /* its name */

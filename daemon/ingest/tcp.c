@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "ingest/allow.h"
+#include "ingest/peer_address.h"
 
 /* Read ahead of one connection: two frames, so that one is whole whatever stands before it. */
 #define READ_AHEAD_MAX (2 * DC09_FRAME_MAX)
@@ -36,10 +37,10 @@
 enum cut_reason { CUT_NOT_ALLOWED, CUT_TOO_MANY, CUT_NO_FRAME, CUT_UNREAD, CUT_REASONS };
 
 static const char *const cut_texts[CUT_REASONS] = {
-    [CUT_NOT_ALLOWED] = "a connection is closed: its address is not in allow_from",
-    [CUT_TOO_MANY] = "a connection is closed: there are as many as allowed, and it brought no frame for longest",
-    [CUT_NO_FRAME] = "a connection is closed: more bytes came than a frame has, and none was in them",
-    [CUT_UNREAD] = "a connection is closed: it does not read its replies",
+    [CUT_NOT_ALLOWED] = "its address is not in allow_from",
+    [CUT_TOO_MANY] = "there are as many as allowed, and it brought no frame for longest",
+    [CUT_NO_FRAME] = "more bytes came than a frame has, and none was in them",
+    [CUT_UNREAD] = "it does not read its replies",
 };
 
 struct connection {
@@ -48,6 +49,7 @@ struct connection {
     TAILQ_ENTRY(connection) among_ended;
     struct tcp *tcp;
     struct bufferevent *bev;
+    char address[PEER_ADDRESS_SIZE];
     uint64_t id;      /* CONF_CONNECTIONS_MAX * number of its coming + slot */
     int64_t frame_us; /* monotonic: when its last whole frame was taken, or it came */
     size_t noise;     /* bytes that belonged to no frame, since then */
@@ -80,9 +82,10 @@ struct tcp {
 
 /* ---- the life of a connection ---- */
 
-static void count_cut(struct tcp *tcp, enum cut_reason reason)
+static void count_cut(struct tcp *tcp, enum cut_reason reason, const char *address)
 {
-    log_complain(&tcp->cuts[reason], loop_mono_us(tcp->loop), LOG_LEVEL_WARNING, tcp->subject, "%s", cut_texts[reason]);
+    log_complain(&tcp->cuts[reason], loop_mono_us(tcp->loop), LOG_LEVEL_WARNING, tcp->subject,
+                 "the connection from %s is closed: %s", address, cut_texts[reason]);
     tcp->calls.cut(tcp->ctx);
 }
 
@@ -105,8 +108,10 @@ static void drop(struct connection *connection)
 static void cut(struct connection *connection, enum cut_reason reason)
 {
     struct tcp *tcp = connection->tcp;
+    char address[PEER_ADDRESS_SIZE];
+    memcpy(address, connection->address, sizeof(address));
     drop(connection);
-    count_cut(tcp, reason);
+    count_cut(tcp, reason, address);
 }
 
 static void line_up(struct connection *connection)
@@ -182,6 +187,7 @@ static void add_connection(struct tcp *tcp, struct bufferevent *bev)
     connection->bev = bev;
     connection->id = ++tcp->comings * CONF_CONNECTIONS_MAX + slot;
     connection->frame_us = loop_mono_us(tcp->loop);
+    peer_address_of_socket(bufferevent_getfd(bev), connection->address);
     TAILQ_INSERT_TAIL(&tcp->all, connection, by_age);
     if (++tcp->n == 1)
         arm_idle(tcp);
@@ -199,8 +205,10 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     struct tcp *tcp = arg;
     log_recover(&tcp->accept_failed, tcp->subject, "connections are accepted again");
     if (!allow_sockaddr(tcp->conf, peer)) {
+        char address[PEER_ADDRESS_SIZE];
+        peer_address_of_socket(fd, address);
         evutil_closesocket(fd);
-        count_cut(tcp, CUT_NOT_ALLOWED);
+        count_cut(tcp, CUT_NOT_ALLOWED, address);
         return;
     }
     shrink_to(tcp, tcp->conf->connections - 1);
@@ -390,7 +398,7 @@ static unsigned drain_connection(struct connection *connection, unsigned budget,
             break;
         if (result >= DC09_NOT_UNDERSTOOD)
             note_frame(connection);
-        *go_on = tcp->calls.frame(tcp->ctx, connection->id, result, &frame);
+        *go_on = tcp->calls.frame(tcp->ctx, connection->id, connection->address, result, &frame);
     }
     bool more = at < bytes.len && result != DC09_INCOMPLETE && result != DC09_TOO_LONG;
     evbuffer_drain(input, at);
@@ -425,6 +433,9 @@ bool tcp_is_ready(const struct tcp *tcp)
 void tcp_settle(struct tcp *tcp)
 {
     struct connection *connection, *next;
+    for (int reason = 0; reason < CUT_REASONS; reason++)
+        log_recover_if_quiet(&tcp->cuts[reason], loop_mono_us(tcp->loop), tcp->subject,
+                             "for a minute no connection was closed because %s", cut_texts[reason]);
     for (connection = TAILQ_FIRST(&tcp->ended); connection; connection = next) {
         next = TAILQ_NEXT(connection, among_ended);
         size_t unsent = evbuffer_get_length(bufferevent_get_output(connection->bev));

@@ -20,7 +20,8 @@ struct tcp_calls {
     void (*ready)(void *ctx);
     /* One frame, or what was meant to be one; its slices hold until the return. The connection is never given to
      * another peer, so a reply to one that is gone goes nowhere. false ends the drain. */
-    bool (*frame)(void *ctx, uint64_t connection, enum dc09_result result, const struct dc09_frame *frame);
+    bool (*frame)(void *ctx, uint64_t connection, const char *address, enum dc09_result result,
+                  const struct dc09_frame *frame);
     void (*cut)(void *ctx); /* a connection was closed for one of the reasons above, other than idleness */
 };
 

@@ -174,7 +174,7 @@ Test(connections, what_was_delivered_is_no_load_and_what_was_not_is)
 
 Test(connections, one_is_cut_and_its_peer_hears_of_it)
 {
-    char address[CONNECTION_ADDRESS_SIZE], byte;
+    char address[PEER_ADDRESS_SIZE], byte;
     int heavy = open_tcp();
     wait_count(1);
     send_frame(heavy, 60000, true);
@@ -190,7 +190,7 @@ Test(connections, one_is_cut_and_its_peer_hears_of_it)
 
 Test(connections, another_with_the_same_descriptor_is_not_cut)
 {
-    char address[CONNECTION_ADDRESS_SIZE], byte;
+    char address[PEER_ADDRESS_SIZE], byte;
     int old = open_tcp();
     wait_count(1);
     send_frame(old, 60000, true);
@@ -221,7 +221,7 @@ Test(connections, another_with_the_same_descriptor_is_not_cut)
 Test(connections, of_ipc_those_are_suspect_whose_bytes_wait_and_that_deliver_nothing)
 {
     int quiet = open_ipc(), heavy = open_ipc();
-    char address[CONNECTION_ADDRESS_SIZE];
+    char address[PEER_ADDRESS_SIZE];
     wait_count(2);
     send_frame(quiet, 60000, false);
     int quiet_fd = receive_one(60000);

@@ -85,6 +85,19 @@ Test(log, complaints_that_vary_cannot_fill_the_log)
     cr_assert_str_eq(take_stderr(), "<4>endpoint: near byte 1 (990 more of these were not logged)\n");
 }
 
+Test(log, what_does_not_happen_again_is_over_after_a_minute)
+{
+    struct complaint complaint = {0};
+    log_recover_if_quiet(&complaint, CLOCK_HOUR, "endpoint", "over");
+    for (int i = 0; i < 3; i++)
+        log_complain(&complaint, 30 * i * CLOCK_SECOND + 1, LOG_LEVEL_WARNING, "endpoint", "refused");
+    log_recover_if_quiet(&complaint, 119 * CLOCK_SECOND, "endpoint", "over");
+    cr_assert_eq(lines(take_stderr()), 2);
+    log_recover_if_quiet(&complaint, 121 * CLOCK_SECOND, "endpoint", "over");
+    log_recover_if_quiet(&complaint, CLOCK_HOUR, "endpoint", "over");
+    cr_assert_str_eq(take_stderr(), "<6>endpoint: over\n");
+}
+
 Test(log, an_error_is_one_line_and_takes_a_prefix)
 {
     struct err err;

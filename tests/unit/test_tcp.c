@@ -23,9 +23,11 @@ static void on_ready(void *ctx)
     (void)ctx;
 }
 
-static bool on_frame(void *ctx, uint64_t connection, enum dc09_result result, const struct dc09_frame *frame)
+static bool on_frame(void *ctx, uint64_t connection, const char *address, enum dc09_result result,
+                     const struct dc09_frame *frame)
 {
     (void)ctx;
+    cr_assert(strncmp(address, "127.0.0.1:", 10) == 0, "%s", address);
     (void)frame;
     frames += result == DC09_COMPLETE;
     last = connection;
