@@ -209,6 +209,7 @@ static bool take_message(struct accept *a, struct endpoint *endpoint, const stru
         answers_forbid(&a->answers, endpoint, message, a->decoder, &reject);
         return true;
     }
+    answers_note_client(&a->answers, endpoint, message, client);
     return conf->format == ALERT_SIA_DC09 ? on_panel_frame(a, endpoint, message, client)
                                           : on_cloudevent(a, endpoint, message, client);
 }

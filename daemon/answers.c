@@ -87,6 +87,21 @@ void answers_refuse_frames(struct answers *answers, struct endpoint *endpoint, c
     answers_refuse(answers, endpoint, message, &reject, STR(""));
 }
 
+void answers_note_client(struct answers *answers, struct endpoint *endpoint, const struct endpoint_message *message,
+                         const struct conf_client *client)
+{
+    char sender[SENDER_SIZE];
+    if (!client || endpoint_conf(endpoint)->socket != CONF_ROUTER ||
+        !reply_queue_sender(&answers->queue, endpoint, &message->peer, client->key))
+        return;
+    struct intake *intake = answers_intake(endpoint);
+    name_sender(message, sender);
+    intake->counters->routing_id_takeovers_total++;
+    log_complain(&intake->taken_over, loop_mono_us(answers->loop), LOG_LEVEL_WARNING, intake->subject,
+                 "%s uses the routing id of another client, whose replies are lost (senders should not choose one)",
+                 sender);
+}
+
 void answers_retry(struct answers *answers, struct endpoint *endpoint, const struct endpoint_peer *peer, uint64_t n,
                    struct str id, struct str wait_ms, struct str tcp_reply)
 {

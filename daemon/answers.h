@@ -31,6 +31,10 @@ void answers_forbid(struct answers *answers, struct endpoint *endpoint, const st
 /* For what is no message, or too large a one. */
 void answers_refuse_frames(struct answers *answers, struct endpoint *endpoint, const struct endpoint_message *message);
 
+/* Notes which client a message is from; counts and logs one that uses the routing id of another. */
+void answers_note_client(struct answers *answers, struct endpoint *endpoint, const struct endpoint_message *message,
+                         const struct conf_client *client);
+
 /* Has the sender come again with `n` alerts. */
 void answers_retry(struct answers *answers, struct endpoint *endpoint, const struct endpoint_peer *peer, uint64_t n,
                    struct str id, struct str wait_ms, struct str tcp_reply);

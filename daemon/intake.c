@@ -82,6 +82,7 @@ static void end_complaints(struct intake *intake, int64_t mono_us)
     for (int code = 0; code < REJECT_COUNT; code++)
         log_recover_if_quiet(&intake->refused[code], mono_us, intake->subject,
                              "no message was refused for a minute (%s)", reject_word((enum reject_code)code));
+    log_recover_if_quiet(&intake->taken_over, mono_us, intake->subject, "no routing id was taken over for a minute");
     for (int reason = 0; reason < SECURITY_REFUSALS; reason++)
         log_recover_if_quiet(&intake->not_let_in[reason], mono_us, intake->subject,
                              "no peer was turned away for a minute (%s)", security_word((enum security_refusal)reason));

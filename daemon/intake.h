@@ -31,7 +31,7 @@ struct intake {
     struct intake *next;
     struct metrics_endpoint *counters;
     char subject[96]; /* "endpoint NAME", for the log */
-    struct complaint refused[REJECT_COUNT], not_let_in[SECURITY_REFUSALS], unread;
+    struct complaint refused[REJECT_COUNT], not_let_in[SECURITY_REFUSALS], unread, taken_over;
     struct records held;    /* pull and sub: what found the journal full; while there are any, reading has stopped */
     struct dc09_keys *keys; /* NULL: none */
     int64_t heard_us;       /* monotonic: when the last message that was not refused came, or the start */

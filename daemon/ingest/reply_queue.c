@@ -2,6 +2,10 @@
 
 #include <string.h>
 
+#include <xxhash.h>
+
+#include "conf/conf.h"
+
 /* Behind it: peer id, alert id, detail. */
 struct reply {
     struct endpoint *endpoint;
@@ -9,7 +13,30 @@ struct reply {
     uint8_t peer_len;
     bool delimiter;
     uint16_t id_len, detail_len;
+    uint64_t key; /* of the client that it answers, as in senders; 0: not known */
 };
+
+static uint64_t hash_id(const struct endpoint *endpoint, const struct endpoint_peer *peer)
+{
+    return XXH3_64bits_withSeed(peer->id, peer->id_len, (uintptr_t)endpoint) | 1;
+}
+
+/* 0: not known. */
+static uint64_t last_key(const struct reply_queue *queue, uint64_t id)
+{
+    size_t slot = (id >> 1) % REPLY_QUEUE_SENDERS;
+    return queue->senders[slot].id == id ? queue->senders[slot].key : 0;
+}
+
+bool reply_queue_sender(struct reply_queue *queue, const struct endpoint *endpoint, const struct endpoint_peer *peer,
+                        const char *key)
+{
+    uint64_t id = hash_id(endpoint, peer), hash = XXH3_64bits(key, CONF_KEY_LEN) | 1, last = last_key(queue, id);
+    size_t slot = (id >> 1) % REPLY_QUEUE_SENDERS;
+    queue->senders[slot].id = id;
+    queue->senders[slot].key = hash;
+    return last != 0 && last != hash;
+}
 
 void reply_queue_add(struct reply_queue *queue, struct endpoint *endpoint, const struct endpoint_peer *peer,
                      const char *word, struct str id, struct str detail)
@@ -17,7 +44,13 @@ void reply_queue_add(struct reply_queue *queue, struct endpoint *endpoint, const
     enum conf_socket socket = endpoint_conf(endpoint)->socket;
     if (socket != CONF_ROUTER && socket != CONF_TCP)
         return;
-    struct reply reply = {endpoint, word, peer->id_len, peer->delimiter, (uint16_t)id.len, (uint16_t)detail.len};
+    struct reply reply = {endpoint,
+                          word,
+                          peer->id_len,
+                          peer->delimiter,
+                          (uint16_t)id.len,
+                          (uint16_t)detail.len,
+                          last_key(queue, hash_id(endpoint, peer))};
     buf_append(&queue->bytes, &reply, sizeof(reply));
     buf_append(&queue->bytes, peer->id, peer->id_len);
     buf_append_str(&queue->bytes, id);
@@ -36,7 +69,9 @@ void reply_queue_send(struct reply_queue *queue, void (*dropped)(void *ctx, stru
         memcpy(peer.id, bytes, reply.peer_len);
         struct str id = {bytes + reply.peer_len, reply.id_len};
         struct str detail = {id.p + id.len, reply.detail_len};
-        if (!endpoint_reply(reply.endpoint, &peer, str_from(reply.word), id, detail))
+        uint64_t key = reply.key ? last_key(queue, hash_id(reply.endpoint, &peer)) : 0;
+        bool taken_over = key != 0 && key != reply.key;
+        if (taken_over || !endpoint_reply(reply.endpoint, &peer, str_from(reply.word), id, detail))
             dropped(ctx, reply.endpoint);
         at += sizeof(reply) + reply.peer_len + id.len + detail.len;
     }

@@ -46,6 +46,25 @@ def test_a_client_is_named(context, database, daemons):
     daemon.wait_log("endpoint door: a peer from 127.0.0.1 is not let in: ")
 
 
+def test_a_client_that_takes_anothers_routing_id_is_named_and_counted(context, database, daemons):
+    daemon = daemons(database.ingest)
+    server = Key()
+    gate, thief = Key(server), Key(server)
+    Clients(daemon.directory / "clients.yaml").write(gate=(gate, ["*"]), thief=(thief, ["*"]))
+    daemon.conf.set(endpoints=[loopback(daemon)],
+                    more=f"security: {{server_key: {server.write(daemon.directory / 'server.key')}, "
+                         f"clients: {daemon.directory / 'clients.yaml'}}}\n")
+    daemon.start()
+    for n, key in enumerate((gate, gate, thief)):
+        assert daemon.metric("routing_id_takeovers_total") == 0
+        dealer = Dealer(context, daemon.address(), curve=key, routing_id=b"panel")
+        assert dealer.ask(alert(f"alert-{n}")).word == b"ACK"
+        dealer.close()
+    assert daemon.metric("routing_id_takeovers_total", endpoint="door") == 1
+    daemon.wait_log("endpoint door: 127.0.0.1, client thief uses the routing id of another client")
+    database.wait_stored(3)
+
+
 def test_a_panel_is_named(database, daemons):
     daemon = daemons(database.ingest)
     daemon.conf.set(endpoints=[endpoint(plaintext="allow")])

@@ -145,6 +145,34 @@ Test(endpoint, a_dealer_gets_three_frames)
     zmq_close(dealer);
 }
 
+Test(endpoint, a_reply_does_not_go_to_another_client_that_took_the_routing_id_over)
+{
+    static const char gate[] = "gate56789012345678901234567890123456789.",
+                      thief[] = "thief6789012345678901234567890123456789.";
+    struct endpoint *endpoint = endpoint_set_at(set, 0);
+    struct endpoint_peer peer = {.id = "panel", .id_len = 5}, other = {.id = "other", .id_len = 5};
+    cr_assert_not(reply_queue_sender(&replies, endpoint, &other, thief));
+    cr_assert_not(reply_queue_sender(&replies, endpoint, &peer, gate));
+    cr_assert_not(reply_queue_sender(&replies, endpoint, &peer, gate));
+    void *dealer = zmq_socket(context, ZMQ_DEALER);
+    cr_assert_eq(zmq_setsockopt(dealer, ZMQ_ROUTING_ID, "panel", 5), 0);
+    cr_assert_eq(zmq_connect(dealer, address[0]), 0);
+    zmq_send(dealer, "hello", 5, 0);
+    run_until(1);
+    expect_frame(dealer, "ACK", 1);
+    expect_frame(dealer, "hello", 1);
+    expect_frame(dealer, "1", 0);
+    reply_queue_add(&replies, endpoint, &peer, "ACK", STR("of gate"), STR("2"));
+    cr_assert(reply_queue_sender(&replies, endpoint, &peer, thief));
+    reply_queue_add(&replies, endpoint, &peer, "ACK", STR("of thief"), STR("3"));
+    reply_queue_send(&replies, on_dropped, NULL);
+    cr_assert_eq(dropped, 1);
+    expect_frame(dealer, "ACK", 1);
+    expect_frame(dealer, "of thief", 1);
+    expect_frame(dealer, "3", 0);
+    zmq_close(dealer);
+}
+
 Test(endpoint, the_delimiter_of_a_req_is_mirrored)
 {
     void *req = peer(ZMQ_REQ, 0);

@@ -36,13 +36,15 @@ def reply_of(frames, delimiter=False):
 class Dealer:
     """A DEALER that sends alerts to a router and reads its replies."""
 
-    def __init__(self, context, address, delimiter=False, hwm=100000, curve=None):
+    def __init__(self, context, address, delimiter=False, hwm=100000, curve=None, routing_id=None):
         self.socket = context.socket(zmq.DEALER)
         self.socket.setsockopt(zmq.LINGER, 0)
         self.socket.setsockopt(zmq.SNDTIMEO, TIMEOUT_S * 1000)  # a test fails, it does not hang
         self.socket.setsockopt(zmq.SNDHWM, hwm)
         self.socket.setsockopt(zmq.RCVHWM, hwm)
         self.socket.setsockopt(zmq.RECONNECT_IVL, 20)
+        if routing_id:
+            self.socket.setsockopt(zmq.ROUTING_ID, routing_id)
         if curve:
             curve.open(self.socket)
         self.socket.connect(address)
