@@ -126,9 +126,11 @@ static void line_up(struct connection *connection)
         tcp->calls.ready(tcp->ctx);
 }
 
+/* At its high watermark libevent would call this again and again until somebody drains, and leave the loop never. */
 static void on_read(struct bufferevent *bev, void *arg)
 {
-    (void)bev;
+    if (evbuffer_get_length(bufferevent_get_input(bev)) >= READ_AHEAD_MAX)
+        bufferevent_disable(bev, EV_READ);
     line_up(arg);
 }
 
@@ -402,6 +404,8 @@ static unsigned drain_connection(struct connection *connection, unsigned budget,
     }
     bool more = at < bytes.len && result != DC09_INCOMPLETE && result != DC09_TOO_LONG;
     evbuffer_drain(input, at);
+    if (!connection->ended)
+        bufferevent_enable(connection->bev, EV_READ);
     if (result == DC09_TOO_LONG)
         cut(connection, CUT_NO_FRAME);
     else if (more)

@@ -1,11 +1,13 @@
 """Large messages and many: what one sender brings holds up neither the loop nor the journal, and nothing of it is lost."""
+import contextlib
 import json
+import threading
 
 from psycopg.conninfo import make_conninfo
 
 from harness.alerts import alert, padded
 from harness.peers import Dealer
-from harness.portal import build, stamp
+from harness.portal import Portal, build, endpoint, event, stamp, wrap
 
 EVENTS = 64
 POISON = "alter table mobeye.alert add constraint no_poison check (device_id <> 'dc09:F100D/40') not valid"
@@ -25,6 +27,13 @@ def with_panels(daemon, **keys):
     panels["format"] = "sia-dc09"
     daemon.conf.set(endpoints=[daemon.conf.endpoint("door"), panels], **keys)
     return daemon
+
+
+def drain(connection):
+    """Reads until the other side is gone."""
+    with contextlib.suppress(OSError):
+        while connection.recv(65536):
+            pass
 
 
 def payloads(database):
@@ -125,3 +134,32 @@ def test_an_event_in_quarantine_has_all_its_bytes(database, daemons, context):
     assert done.returncode == 0, done.stderr
     assert database.stored() == 2 * EVENTS
     assert len({row[2]["frame"] for row in payloads(database)}) == 2
+
+
+def test_a_panel_that_sends_without_end_does_not_hold_up_a_stop(cluster, database, daemons):
+    """The database hangs, so that the stop takes its time, in which nothing is read any more."""
+    daemon = daemons(database.ingest)
+    daemon.conf.set(endpoints=[daemon.conf.endpoint("door"), endpoint()])
+    daemon.start()
+    daemon.wait_metric("database_up", 1)
+    frames = b"".join(map(wrap, (event(number, zone=number) for number in range(1, 500))))
+
+    def send():
+        with contextlib.suppress(OSError), Portal(daemon.address("portal")) as portal:
+            reader = threading.Thread(target=drain, args=(portal.socket,))
+            reader.start()
+            with contextlib.suppress(OSError):
+                while True:
+                    portal.socket.sendall(frames)
+            reader.join()
+
+    cluster.freeze()
+    try:
+        sender = threading.Thread(target=send)
+        sender.start()
+        daemon.wait_metric("received_total", lambda value: value > 2000, endpoint="portal")
+        daemon.stop()
+    finally:
+        cluster.thaw()
+    sender.join(60)
+    assert not sender.is_alive()
