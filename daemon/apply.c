@@ -157,11 +157,12 @@ static bool submit_next(struct apply *a)
 
 /*
  * Hands batches to the writer: a full one at once, a smaller one when the writer has nothing else to do and its alerts
- * have waited for company as long as they may. While the writer is busy, small ones gather.
+ * have waited for company as long as they may. While the writer is busy, small ones gather. One a turn of the loop: a
+ * batch takes some milliseconds, and senders wait for their replies.
  */
 static void feed(struct apply *a)
 {
-    while (!a->read_pauses && a->n_spare > 0 && writer_wants(a->writer) && has_surroundings(a)) {
+    if (!a->read_pauses && a->n_spare > 0 && writer_wants(a->writer) && has_surroundings(a)) {
         uint64_t waiting = journal_synced_seq(a->journal) - a->submitted_seq;
         if (waiting == 0) {
             a->feed_since_us = 0;
@@ -179,6 +180,7 @@ static void feed(struct apply *a)
         if (!submit_next(a))
             return;
         a->feed_since_us = 0;
+        loop_arm(&a->feed_due, 0);
     }
 }
 

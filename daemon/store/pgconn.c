@@ -138,13 +138,14 @@ static void flush(struct pgconn *c)
         event_add(&c->write, NULL);
 }
 
-/* The next chunk is asked for when libpq has handed the last one to the kernel: its buffer would grow without bound. */
+/* The next chunk is asked for when libpq has handed the last one to the kernel: its buffer would grow without bound.
+ * One a turn of the loop: a batch has some MiB, and senders wait for their replies. */
 static void feed(struct pgconn *c)
 {
-    while (c->copying) {
+    for (bool fed = false; c->copying; fed = true) {
         struct str chunk;
         int rc = PQflush(c->pq);
-        if (rc > 0) {
+        if (rc > 0 || (rc == 0 && fed)) {
             event_add(&c->write, NULL);
             return;
         }
