@@ -223,3 +223,46 @@ create or replace trigger delete_team after delete on mobeye.team
 
 grant execute on function mobeye.is_named(text, timestamptz) to mobeye_registry;
 grant execute on function mobeye.hide_late() to mobeye_ingest;
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- Leavers
+
+-- In the rights of the caller, who must be allowed to change roles: a superuser, as a rule.
+create or replace function mobeye.remove_person(login text) returns text
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    known boolean;
+    groups text;
+    sessions bigint := 0;
+    kept text;
+begin
+    delete from mobeye.person p where p.login = remove_person.login;
+    known := found;
+    select string_agg(quote_ident(g.rolname), ', ') into groups
+      from pg_auth_members m join pg_roles g on g.oid = m.roleid
+     where m.member = to_regrole(quote_ident(login)) and g.rolname like 'mobeye\_%';
+    if not known and groups is null then
+        raise exception 'person "%" does not exist', login
+            using errcode = 'no_data_found', hint = 'select login, name, team from mobeye.person lists people.';
+    end if;
+    if groups is null then
+        return case when to_regrole(quote_ident(login)) is null then 'person removed; there was no database login'
+                    else 'person removed; the database login has no rights here and was left alone' end;
+    end if;
+    execute format('revoke %s from %I', groups, login);
+    execute format('alter role %I nologin', login);
+    select count(pg_terminate_backend(a.pid)) into sessions
+      from pg_stat_activity a where a.usename = login and a.pid <> pg_backend_pid();
+    begin
+        execute format('drop role %I', login);
+        kept := 'login dropped';
+    exception when dependent_objects_still_exist then
+        kept := 'login disabled (it owns objects, so it was not dropped)';
+    end;
+    return format('%s; %s; %s sessions ended', case when known then 'person removed' else 'was no person' end, kept, sessions);
+end
+$$;
+comment on function mobeye.remove_person(text) is
+    'Takes a leaver away: the person, the database login with its rights, and its live sessions; returns what was done.';

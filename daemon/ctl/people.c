@@ -13,12 +13,15 @@ struct texts {
 
 static const char people_help[] =
     "Usage: mobeyectl people import [OPTION]... FILE.csv\n"
+    "       mobeyectl people remove [OPTION]... LOGIN\n"
     "Adds and changes people: a file with the header login,name,team, - for stdin, all of it or nothing. Those who "
     "are\n"
     "not in it stay. A team must exist (mobeyectl teams import); team * is a control room, which sees all teams, and "
     "a\n"
     "person without a team sees no incidents. No database login is created; where one is missing the line is "
-    "named.\n\n" CTL_COMMON_HELP "\nIt takes a member of mobeye_owner.\n";
+    "named.\n\n" CTL_COMMON_HELP
+    "\nremove takes a leaver away: the person, the database login with its rights, and its live sessions.\n\n"
+    "It takes a member of mobeye_owner; remove one who may change roles, as root and postgres may.\n";
 
 static const char teams_help[] =
     "Usage: mobeyectl teams import [OPTION]... FILE.csv\n"
@@ -29,11 +32,17 @@ static const char teams_help[] =
 static const char *const people_columns[] = {"login", "name", "team"};
 static const char *const team_columns[] = {"team", "layer", "code"};
 
-static const struct ctl_verb actions[] = {
-    {"import", .takes = "config db json", .argument = "FILE.csv", .least = 1, .most = 1}, {0}};
+enum { IMPORT, REMOVE };
+
+static const struct ctl_verb team_actions[] = {
+    [IMPORT] = {"import", .takes = "config db json", .argument = "FILE.csv", .least = 1, .most = 1}, {0}};
+static const struct ctl_verb people_actions[] = {
+    [IMPORT] = {"import", .takes = "config db json", .argument = "FILE.csv", .least = 1, .most = 1},
+    [REMOVE] = {"remove", .takes = "config db", .argument = "LOGIN", .least = 1, .most = 1},
+    {0}};
 
 static const struct texts people = {
-    {"people", .help = people_help, .actions = actions},
+    {"people", .help = people_help, .actions = people_actions},
     {people_columns, 3, 3},
     "create temporary table person_import (line bigint, login text, name text, team text) on commit drop",
     "copy pg_temp.person_import from stdin",
@@ -64,7 +73,7 @@ static const struct texts people = {
 };
 
 static const struct texts teams = {
-    {"teams", .help = teams_help, .actions = actions},
+    {"teams", .help = teams_help, .actions = team_actions},
     {team_columns, 3, 1},
     "create temporary table team_import (line bigint, team text, layer text, code text) on commit drop",
     "copy pg_temp.team_import from stdin",
@@ -131,12 +140,28 @@ static int import_texts(const struct texts *texts, const struct ctl_call *call)
     return status;
 }
 
+static int remove_person(const struct ctl_call *call)
+{
+    const char *values[] = {call->arguments[0]};
+    PGconn *conn = ctl_connect(people.verb.name, call->file, call->db);
+    PGresult *row =
+        conn ? ctl_query(conn, people.verb.name, "remove", "select mobeye.remove_person($1)", 1, values) : NULL;
+    if (row)
+        printf("%s: %s\n", call->arguments[0], PQgetvalue(row, 0, 0));
+    int status = row ? CTL_OK : CTL_FAILED;
+    PQclear(row);
+    PQfinish(conn);
+    return status;
+}
+
 static int run(const struct texts *texts, int argc, char **argv)
 {
     const struct ctl_option options[] = {{0}};
     struct ctl_call call;
     int status = ctl_parse(argc, argv, &texts->verb, options, &call);
-    return status == CTL_GO ? import_texts(texts, &call) : status;
+    if (status != CTL_GO)
+        return status;
+    return call.action == REMOVE ? remove_person(&call) : import_texts(texts, &call);
 }
 
 int ctl_people(int argc, char **argv)

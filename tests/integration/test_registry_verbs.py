@@ -2,6 +2,7 @@
 import json
 import subprocess
 
+import psycopg
 import pytest
 
 from harness.paths import MOBEYECTL, ROOT
@@ -285,6 +286,30 @@ def test_people_and_teams(registry):
     counts, _ = registry.done("teams", "import", "-", stdin="team,layer,code\nnoord,wijk,B\n")
     assert counts == [{"teams": 1, "made": 0, "areas_added": 1, "areas_removed": 1}]
     assert registry.query("select count(*) from pg_roles where rolname = 'jan'") == [(0,)]
+
+
+def test_a_leaver_is_taken_away_with_login_and_sessions(registry, database):
+    registry.add_team("noord")
+    registry.done("people", "import", "-", stdin="login,name,team\njan,Jan,noord\npiet,Piet,noord\nkim,Kim,noord\n")
+    for statement in ("create role jan login in role mobeye_patrol", "create role piet login in role mobeye_patrol",
+                      "create table public.of_piet ()", "alter table public.of_piet owner to piet", "create role els login"):
+        database.execute(statement)
+    with psycopg.connect(database.conninfo, user="jan", autocommit=True) as jan:
+        assert jan.execute("select count(*) from patrol.queue").fetchone() == (0,)
+        ran = registry.run("people", "remove", "jan")
+        assert (ran.returncode, ran.stdout) == (0, "jan: person removed; login dropped; 1 sessions ended\n")
+        with pytest.raises(psycopg.OperationalError):
+            jan.execute("select 1")
+    ran = registry.run("people", "remove", "piet")
+    assert "login disabled (it owns objects, so it was not dropped)" in ran.stdout
+    with pytest.raises(psycopg.OperationalError, match="not permitted to log in"):
+        psycopg.connect(database.conninfo, user="piet")
+    assert registry.run("people", "remove", "kim").stdout == "kim: person removed; there was no database login\n"
+    assert registry.query("select count(*) from mobeye.person") == [(0,)]
+    for nobody in "els", "nobody":
+        ran = registry.run("people", "remove", nobody)
+        assert ran.returncode == 1 and f'person "{nobody}" does not exist' in ran.stderr
+    assert registry.query("select rolcanlogin from pg_roles where rolname = 'els'") == [(True,)]
 
 
 def test_bad_people_and_teams_are_named_by_line(registry):
