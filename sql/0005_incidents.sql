@@ -112,8 +112,7 @@ create index if not exists incident_thread_incident on mobeye.incident_thread (i
 -- What happened to incidents, numbered in the order of commits (mobeye.counter, 'changes').
 create table if not exists mobeye.change (
     entry bigint generated always as identity primary key,
-    change_id bigint, -- null until its transaction commits
-    xid xid8 not null default pg_current_xact_id(),
+    change_id bigint, -- null until it is numbered, within a second of its commit
     at timestamptz not null default now(),
     incident_id bigint not null,
     op text not null check (op in ('new', 'alert', 'status', 'verified', 'overdue', 'mute', 'note', 'link')),
@@ -129,7 +128,7 @@ create table if not exists mobeye.change (
 comment on table mobeye.change is 'What happened to incidents, numbered in the order of commits.';
 create index if not exists change_incident on mobeye.change (incident_id, entry);
 create unique index if not exists change_id on mobeye.change (change_id);
-create index if not exists change_unnumbered on mobeye.change (xid) where change_id is null;
+create index if not exists change_unnumbered on mobeye.change (entry) where change_id is null;
 
 create table if not exists mobeye.incident_history (
     entry bigint generated always as identity primary key,
@@ -145,9 +144,11 @@ create table if not exists mobeye.incident_history (
 comment on table mobeye.incident_history is 'Who decided what about an incident, and when.';
 create index if not exists incident_history_incident on mobeye.incident_history (incident_id, entry);
 
--- People's changes get their numbers at the end of their transaction: the counter's row is held from here to the commit
--- alone, and a transaction that is left open holds up nobody.
-create or replace function mobeye.number_changes() returns trigger
+-- People's changes get their numbers in a short transaction that is not theirs: whoever holds the counter holds up storing,
+-- and a person's transaction may be left open. The counter is locked first and the changes read afterwards, so that what
+-- became visible earlier has the lower number. The daemon calls it every second and with each batch, others where no daemon
+-- runs (patrol.number_changes()).
+create or replace function mobeye.number_changes() returns bigint
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
@@ -155,27 +156,20 @@ declare
     fresh bigint[];
     last bigint;
 begin
-    -- The first of a transaction numbers all. The others must not look for more, or each would go through all again; and
-    -- ask by the primary key alone, not by the index of those without a number, which still holds them all.
-    if (select c.change_id from mobeye.change c where c.entry = new.entry) is not null then
-        return null;
+    if not exists (select from mobeye.change c where c.change_id is null) then
+        return 0;
     end if;
-    fresh := array(select c.entry from mobeye.change c
-                    where c.xid = pg_current_xact_id() and c.change_id is null order by c.entry);
-    if cardinality(fresh) > 0 then
-        update mobeye.counter set value = value + cardinality(fresh) where name = 'changes' returning value into last;
-        update mobeye.change c set change_id = last - cardinality(fresh) + n.place
-          from unnest(fresh) with ordinality as n (entry, place)
-         where c.entry = n.entry;
-    end if;
-    return null;
+    perform from mobeye.counter where name = 'changes' for update;
+    fresh := array(select c.entry from mobeye.change c where c.change_id is null order by c.entry limit 10000);
+    update mobeye.counter set value = value + cardinality(fresh) where name = 'changes' returning value into last;
+    update mobeye.change c set change_id = last - cardinality(fresh) + n.place
+      from unnest(fresh) with ordinality as n (entry, place)
+     where c.entry = n.entry;
+    return cardinality(fresh);
 end
 $$;
 comment on function mobeye.number_changes() is
-    'Trigger: numbers all changes of the transaction at its end, in the order in which they were made.';
-drop trigger if exists number_changes on mobeye.change;
-create constraint trigger number_changes after insert on mobeye.change deferrable initially deferred
-    for each row when (new.change_id is null) execute function mobeye.number_changes();
+    'Numbers the changes that are committed and have no number, at most 10,000; returns how many.';
 
 -- The daemon's changes, as the last statement before its COMMIT: numbered as they are made.
 create or replace function mobeye.add_changes(incidents bigint[], ops text[], urgent boolean[]) returns void
@@ -192,6 +186,7 @@ as $$
 declare
     last bigint;
 begin
+    perform mobeye.number_changes();
     update mobeye.counter set value = value + cardinality(incidents) where name = 'changes' returning value into last;
     insert into mobeye.change (change_id, incident_id, op, status, priority, category, urgent)
     select last - cardinality(incidents) + n.place, i.incident_id, n.op, i.status, i.priority, i.category, n.urgent
@@ -474,7 +469,7 @@ begin
     for one in
         select p.oid from pg_proc p
          where p.pronamespace = 'mobeye'::regnamespace
-           and p.proname in ('read_incidents', 'store_incidents', 'add_changes')
+           and p.proname in ('read_incidents', 'store_incidents', 'add_changes', 'number_changes')
     loop
         execute format('grant execute on function %s to mobeye_ingest', one);
     end loop;

@@ -432,6 +432,22 @@ comment on function patrol.claim_next(text, text) is
     'Assigns to an officer the first incident of the queue that is nobody''s yet and the team''s, or without a team in its '
     'areas, which it then becomes. Returns its number, null where there is none. No two callers get the same one.';
 
+create or replace function patrol.number_changes() returns bigint
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+set lock_timeout = '1s'
+as $$
+begin
+    return mobeye.number_changes();
+exception when lock_not_available then
+    return 0; -- somebody numbers them at this moment
+end
+$$;
+comment on function patrol.number_changes() is
+    'For readers of patrol.changes: numbers what people have changed since, where no daemon runs that does it each second. '
+    'In a transaction of its own, since storing waits until it commits.';
+grant execute on function patrol.number_changes() to mobeye_patrol, mobeye_auditor, mobeye_registry;
+
 grant execute on function
     patrol.acknowledge(bigint, text, bigint), patrol.assign(bigint, text, text, bigint), patrol.release(bigint, text, bigint),
     patrol.on_scene(bigint, text, bigint), patrol.close(bigint, text, text, text, bigint), patrol.reopen(bigint, text, text, bigint),

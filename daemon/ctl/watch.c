@@ -264,7 +264,9 @@ static int follow(struct watch *w)
     char after[24];
     snprintf(after, sizeof(after), "%" PRId64, w->after);
     const char *values[] = {after, w->team};
-    PGresult *rows = query(w, CHANGES_SQL, 2, values);
+    PGresult *numbered = query(w, "select patrol.number_changes()", 0, NULL); /* a daemon need not be up */
+    PGresult *rows = numbered ? query(w, CHANGES_SQL, 2, values) : NULL;
+    PQclear(numbered);
     int n = rows ? PQntuples(rows) : -1;
     int64_t due_us = clock_mono_us();
     for (int i = 0; i < n && !stopping; i++) {

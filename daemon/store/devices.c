@@ -26,9 +26,12 @@ const Oid devices_types[DEVICES_PARAMS] = {
 struct note {
     TAILQ_ENTRY(note) entry;
     int64_t written_us; /* monotonic; 0: never */
-    bool heard;         /* since then */
-    int64_t since_us;   /* wall: the first receipt since then */
-    uint64_t alerts;    /* since then */
+    bool heard;         /* since it was encoded; as the next two */
+    int64_t since_us;   /* wall: the first receipt */
+    uint64_t alerts;
+    bool sent; /* encoded, and neither stored nor refused yet: */
+    int64_t sent_since_us;
+    uint64_t sent_alerts;
     bool registered;
     enum alert_kind kind;
     int64_t received_us, occurred_us;
@@ -122,7 +125,6 @@ static struct note *add(struct devices *d, size_t at)
     if (d->n == DEVICES_MAX)
         return NULL;
     struct note *note = mem_zalloc(sizeof(*note));
-    note->battery_pct = note->signal_dbm = ALERT_NO_INT;
     TAILQ_INSERT_HEAD(&d->notes, note, entry);
     d->slots[at] = note;
     d->n++;
@@ -137,6 +139,13 @@ static void keep_text(struct note *note, const struct alert *alert)
     buf_append_str(&note->text, alert->source);
     note->device_len = alert->device.len;
     note->endpoint_len = alert->endpoint.len;
+}
+
+/* They are written. */
+static void forget_values(struct note *note)
+{
+    note->has_fix = false;
+    note->battery_pct = note->signal_dbm = ALERT_NO_INT;
 }
 
 static void keep_values(struct note *note, const struct alert *alert)
@@ -167,8 +176,12 @@ void devices_hear(struct devices *d, const struct alert *alert, bool fresh)
     note->alerts += fresh;
     if (!note->heard || alert->received_us < note->since_us)
         note->since_us = alert->received_us;
-    if (note->heard && alert->received_us < note->received_us)
+    if ((note->heard || note->sent) && alert->received_us < note->received_us) {
+        note->heard = true;
         return;
+    }
+    if (!note->heard && !note->sent)
+        forget_values(note);
     note->heard = true;
     keep_text(note, alert);
     keep_values(note, alert);
@@ -194,8 +207,12 @@ int64_t devices_noted_until_us(const struct devices *d)
     int64_t until_us = INT64_MAX;
     const struct note *note;
     TAILQ_FOREACH(note, &d->notes, entry)
-    if (note->heard && note->since_us < until_us)
-        until_us = note->since_us;
+    {
+        if (note->heard && note->since_us < until_us)
+            until_us = note->since_us;
+        if (note->sent && note->sent_since_us < until_us)
+            until_us = note->sent_since_us;
+    }
     return until_us;
 }
 
@@ -254,11 +271,30 @@ void devices_encode(struct devices *d, int64_t mono_us, struct buf values[DEVICE
         d->sent[d->n_sent++] = note;
     for (size_t i = 0; i < DEVICES_PARAMS; i++)
         copyrow_array(&values[i], types[i], d->n_sent);
-    for (size_t i = 0; i < d->n_sent; i++)
-        encode(d->sent[i], values);
+    for (size_t i = 0; i < d->n_sent; i++) {
+        note = d->sent[i];
+        encode(note, values);
+        note->sent = true;
+        note->sent_since_us = note->since_us;
+        note->sent_alerts = note->alerts;
+        note->heard = false;
+        note->alerts = 0;
+    }
 }
 
-/* Nothing was heard since: batches and notes go by the same connection. */
+void devices_unnoted(struct devices *d)
+{
+    for (size_t i = 0; i < d->n_sent; i++) {
+        struct note *note = d->sent[i];
+        if (!note->heard || note->sent_since_us < note->since_us)
+            note->since_us = note->sent_since_us;
+        note->alerts += note->sent_alerts;
+        note->heard = true;
+        note->sent = false;
+    }
+    d->n_sent = 0;
+}
+
 void devices_noted(struct devices *d, int64_t mono_us)
 {
     for (size_t i = 0; i < d->n_sent; i++) {
@@ -266,9 +302,7 @@ void devices_noted(struct devices *d, int64_t mono_us)
         TAILQ_REMOVE(&d->notes, note, entry);
         TAILQ_INSERT_TAIL(&d->notes, note, entry);
         note->written_us = mono_us;
-        note->heard = note->has_fix = false;
-        note->alerts = 0;
-        note->battery_pct = note->signal_dbm = ALERT_NO_INT;
+        note->sent = false;
     }
     d->n_sent = 0;
 }

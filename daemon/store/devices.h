@@ -40,7 +40,8 @@ bool devices_due(struct devices *devices, int64_t mono_us);
 /* Appends the notes that are due, at most some hundreds, to the bufs of values, which are empty. */
 void devices_encode(struct devices *devices, int64_t mono_us, struct buf values[DEVICES_PARAMS]);
 
-/* What was encoded last is stored. Without this call it is encoded again. */
+/* What was encoded last is stored; or it is not, and is due again. More may have been heard since. */
 void devices_noted(struct devices *devices, int64_t mono_us);
+void devices_unnoted(struct devices *devices);
 
 #endif

@@ -8,7 +8,6 @@
 #include "store/param.h"
 
 #define RAISES_MAX   50000
-#define RAISES_ONCE  250 /* some ms for PostgreSQL */
 #define HINTS_MAX    2000
 #define HINTS_ALERTS 1000 /* of them for alerts that joined: each replaces the one before it */
 #define HINTS_ONCE   500
@@ -49,6 +48,17 @@ static void widen(struct follow_raise *raise, int64_t from_us, int64_t until_us)
     raise->until_us = until_us > raise->until_us ? until_us : raise->until_us;
 }
 
+static void keep_raise(struct follow *follow, const struct follow_raise *raise)
+{
+    if (follow->n_raises == RAISES_MAX)
+        return;
+    if (follow->n_raises == follow->cap_raises) {
+        follow->cap_raises = follow->cap_raises ? 2 * follow->cap_raises : 64;
+        follow->raises = mem_realloc(follow->raises, follow->cap_raises, sizeof(*follow->raises));
+    }
+    follow->raises[follow->n_raises++] = *raise;
+}
+
 /* `last` is where the incident's last raise of this batch is, from 1; 0: it has none yet. */
 static void add_raise(struct follow *follow, const struct alert *alert, uint64_t incident, uint32_t *last)
 {
@@ -56,15 +66,9 @@ static void add_raise(struct follow *follow, const struct alert *alert, uint64_t
         widen(&follow->raises[*last - 1], alert->occurred_us, alert->occurred_us);
         return;
     }
-    if (follow->n_raises == RAISES_MAX)
-        return;
-    if (follow->n_raises == follow->cap_raises) {
-        follow->cap_raises = follow->cap_raises ? 2 * follow->cap_raises : 64;
-        follow->raises = mem_realloc(follow->raises, follow->cap_raises, sizeof(*follow->raises));
-    }
-    struct follow_raise *raise = &follow->raises[follow->n_raises++];
-    *raise = (struct follow_raise){incident, alert->occurred_us, alert->occurred_us, (uint8_t)alert->device.len, {0}};
-    memcpy(raise->device, alert->device.p, alert->device.len);
+    struct follow_raise raise = {incident, alert->occurred_us, alert->occurred_us, (uint8_t)alert->device.len, {0}};
+    memcpy(raise.device, alert->device.p, alert->device.len);
+    keep_raise(follow, &raise);
     *last = (uint32_t)follow->n_raises;
 }
 
@@ -125,14 +129,16 @@ void follow_encode_raises(struct follow *follow, struct buf values[FOLLOW_VERIFY
     uint32_t bits;
     float reach_m = (float)follow->reach_m;
     merge_raises(follow);
-    size_t n = follow->n_raises < RAISES_ONCE ? follow->n_raises : RAISES_ONCE;
-    follow->encoded_raises = n;
+    size_t n = follow->n_raises < FOLLOW_RAISES_ONCE ? follow->n_raises : FOLLOW_RAISES_ONCE;
+    follow->n_raises -= n; /* the newest incidents */
+    follow->n_sent = n;
+    memcpy(follow->sent, follow->raises + follow->n_raises, n * sizeof(*follow->sent));
     copyrow_array(&values[0], TYPE_INT8, n);
     copyrow_array(&values[1], TYPE_TEXT, n);
     copyrow_array(&values[2], TYPE_TIMESTAMPTZ, n);
     copyrow_array(&values[3], TYPE_TIMESTAMPTZ, n);
-    for (size_t i = follow->n_raises - n; i < follow->n_raises; i++) { /* the newest incidents */
-        const struct follow_raise *raise = &follow->raises[i];
+    for (size_t i = 0; i < n; i++) {
+        const struct follow_raise *raise = &follow->sent[i];
         param_int8(&values[0], (int64_t)raise->incident);
         param_text(&values[1], (struct str){raise->device, raise->device_len});
         param_time(&values[2], raise->from_us);
@@ -156,8 +162,14 @@ void follow_encode_hints(struct follow *follow, struct buf values[FOLLOW_ANNOUNC
 
 void follow_verified(struct follow *follow)
 {
-    follow->n_raises -= follow->encoded_raises;
-    follow->encoded_raises = 0;
+    follow->n_sent = 0;
+}
+
+void follow_unverified(struct follow *follow)
+{
+    for (size_t i = 0; i < follow->n_sent; i++)
+        keep_raise(follow, &follow->sent[i]);
+    follow->n_sent = 0;
 }
 
 void follow_announced(struct follow *follow)

@@ -20,9 +20,13 @@ struct follow_raise {
     char device[ALERT_DEVICE_MAX];
 };
 
+enum { FOLLOW_RAISES_ONCE = 250 }; /* some ms for PostgreSQL */
+
 struct follow {
     struct follow_raise *raises;
-    size_t n_raises, cap_raises, encoded_raises;
+    size_t n_raises, cap_raises;
+    struct follow_raise sent[FOLLOW_RAISES_ONCE]; /* encoded last: neither done nor failed yet */
+    size_t n_sent;
     struct incident_change *hints;
     size_t n_hints, cap_hints, encoded_hints;
     bool verifies;  /* some rule has verify_by */
@@ -38,11 +42,12 @@ void follow_batch(struct follow *follow, const struct batch *batch, const uint8_
 /* To be announced. */
 void follow_hint(struct follow *follow, uint64_t incident, enum incident_op op);
 
-/* Append some of what is due to the bufs of values, which are empty. The latter two say that it is done; without them
- * it is encoded again. */
+/* Append some of what is due to the bufs of values, which are empty; more may come until the next call says what
+ * became of it. Raises are done, or due again; hints are done, or encoded again. */
 void follow_encode_raises(struct follow *follow, struct buf values[FOLLOW_VERIFY_PARAMS]);
-void follow_encode_hints(struct follow *follow, struct buf values[FOLLOW_ANNOUNCE_PARAMS]);
 void follow_verified(struct follow *follow);
+void follow_unverified(struct follow *follow);
+void follow_encode_hints(struct follow *follow, struct buf values[FOLLOW_ANNOUNCE_PARAMS]);
 void follow_announced(struct follow *follow);
 
 #endif

@@ -34,7 +34,6 @@ static const struct {
     [WRITER_ALERTS] = {"alerts", "connected", writer_batch_result, writer_end},
     [WRITER_ISOLATING] = {"isolating", "connected", writer_batch_result, writer_piece_stored},
     [WRITER_ENDING] = {"ending", "connected", writer_batch_result, writer_ended},
-    [WRITER_FOLLOWING] = {"following", "connected", writer_follow_result, writer_follow_over},
     [WRITER_ROLLBACK] = {"rollback", "connected", NULL, writer_rolled_back},
     [WRITER_PARTITIONS] = {"partitions", "connected", NULL, writer_partitions_over},
     [WRITER_PAUSED] = {"paused", "waiting", NULL, NULL},
@@ -56,6 +55,7 @@ void writer_tell_up(struct writer *w, bool up)
     if (w->up == up)
         return;
     w->up = up;
+    post_commit_allow(w->post_commit, up);
     w->calls.up(w->ctx, up);
 }
 
@@ -124,10 +124,8 @@ void writer_next(struct writer *w)
         writer_read_position(w);
     else if (w->upkeep_due)
         writer_check(w);
-    else if (w->n > 0 && (w->batch_first || !writer_follow_next(w, false)))
+    else if (w->n > 0)
         writer_begin(w);
-    else if (w->n == 0)
-        writer_follow_next(w, true);
 }
 
 static void up_cb(void *ctx)
@@ -223,14 +221,6 @@ static void minute_cb(evutil_socket_t fd, short what, void *arg)
         writer_next(w);
 }
 
-static void later_cb(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd, (void)what;
-    struct writer *w = arg;
-    if (w->state == WRITER_IDLE)
-        writer_next(w);
-}
-
 static bool server_owes_answer(const struct writer *w)
 {
     return states[w->state].over != NULL;
@@ -256,12 +246,9 @@ static void watch_cb(evutil_socket_t fd, short what, void *arg)
 
 static void set_rules(struct writer *w, const struct writer_options *options)
 {
-    free(w->rules_text);
-    w->rules_text = mem_strdup(options->rules_text);
     w->has_rules = options->rules != NULL;
     if (w->has_rules)
         memcpy(w->rules, options->rules, sizeof(w->rules));
-    w->rules_due = w->has_rules;
 }
 
 struct writer *writer_new(struct loop *loop, const struct writer_options *options, const struct writer_calls *calls,
@@ -281,17 +268,16 @@ struct writer *writer_new(struct loop *loop, const struct writer_options *option
     w->loop = loop;
     w->calls = *calls;
     w->ctx = ctx;
-    w->devices = devices_new();
     w->conninfo = mem_strdup(options->conninfo);
     w->instance = mem_strdup(options->instance);
     memcpy(w->journal, options->journal_uuid, sizeof(w->journal));
     memcpy(w->keep_us, options->keep_us, sizeof(w->keep_us));
     set_rules(w, options);
+    w->post_commit = post_commit_new(loop, options);
     evtimer_assign(&w->timer, loop_base(loop), timer_cb, w);
     evtimer_assign(&w->kick, loop_base(loop), kick_cb, w);
     evtimer_assign(&w->minute, loop_base(loop), minute_cb, w);
     evtimer_assign(&w->watch, loop_base(loop), watch_cb, w);
-    evtimer_assign(&w->later, loop_base(loop), later_cb, w);
     w->conn = pgconn_new(loop, &conn_calls, w);
     configure(w);
     writer_set_state(w, WRITER_STOPPED, "not started");
@@ -309,17 +295,14 @@ void writer_free(struct writer **writer)
     event_del(&w->kick);
     event_del(&w->minute);
     event_del(&w->watch);
-    event_del(&w->later);
     writer_forget(w);
     parcel_free(&w->parcels[0]);
     parcel_free(&w->parcels[1]);
     buf_free(&w->copy);
     incident_rows_free(&w->incidents);
-    follow_free(&w->follow);
-    devices_free(&w->devices);
+    post_commit_free(&w->post_commit);
     free(w->conninfo);
     free(w->instance);
-    free(w->rules_text);
     free(w);
     *writer = NULL;
 }
@@ -328,6 +311,7 @@ void writer_start(struct writer *w)
 {
     writer_set_state(w, WRITER_CONNECTING, "connecting");
     pgconn_start(w->conn);
+    post_commit_start(w->post_commit);
 }
 
 bool writer_wants(const struct writer *w)
@@ -349,6 +333,7 @@ void writer_submit(struct writer *w, struct batch *batch)
 void writer_set_journal(struct writer *w, const uint8_t *journal_uuid)
 {
     memcpy(w->journal, journal_uuid, sizeof(w->journal));
+    post_commit_set_journal(w->post_commit, journal_uuid);
     w->asked_position = true;
     event_active(&w->kick, 0, 0);
 }
@@ -356,8 +341,8 @@ void writer_set_journal(struct writer *w, const uint8_t *journal_uuid)
 void writer_reconfigure(struct writer *w, const struct writer_options *options)
 {
     memcpy(w->keep_us, options->keep_us, sizeof(w->keep_us));
-    if (!options->rules || !w->has_rules || memcmp(options->rules, w->rules, sizeof(w->rules)) != 0)
-        set_rules(w, options);
+    set_rules(w, options);
+    post_commit_reconfigure(w->post_commit, options);
     event_active(&w->kick, 0, 0);
     if (strcmp(options->conninfo, w->conninfo) == 0 && strcmp(options->instance, w->instance) == 0)
         return;
@@ -378,13 +363,29 @@ bool writer_idle(const struct writer *w)
 
 bool writer_quiet(const struct writer *w)
 {
-    bool noted = !w->hurry || writer_noted_until_us(w) == INT64_MAX;
-    return w->n == 0 && w->state != WRITER_FOLLOWING && !writer_follow_waits(w) && noted;
+    return w->n == 0 && post_commit_quiet(w->post_commit);
 }
 
 struct writer_counts writer_counts(const struct writer *w)
 {
-    return w->counts;
+    struct writer_counts counts = w->counts;
+    counts.verified = post_commit_verified(w->post_commit);
+    return counts;
+}
+
+void writer_missed(struct writer *w, struct str device)
+{
+    post_commit_missed(w->post_commit, device);
+}
+
+int64_t writer_noted_until_us(const struct writer *w)
+{
+    return post_commit_noted_until_us(w->post_commit);
+}
+
+void writer_hurry(struct writer *w)
+{
+    post_commit_hurry(w->post_commit);
 }
 
 const char *writer_state(const struct writer *w)

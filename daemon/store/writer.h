@@ -2,10 +2,10 @@
  * The writer: batches of alerts into PostgreSQL, each exactly once, by one non-blocking state machine.
  *
  * A batch is one transaction: the journal's position, the identities, the incidents, the alerts (sql/README.md has the
- * tables). What follows on its commit (verification, hints, what devices were last heard to say) has transactions of
- * its own, when nothing waits to be stored or once a second, and holds up no batch. The writer reconnects by itself for
- * ever, with full-jitter backoff. It never gives a batch up: alerts that the database refuses go to mobeye.quarantine
- * one by one, with their bytes.
+ * tables). What follows on its commit (verification, hints, what devices were last heard to say) is post_commit's
+ * (store/post_commit.h), on a connection of its own, and holds up no batch. The writer reconnects by itself for ever,
+ * with full-jitter backoff. It never gives a batch up: alerts that the database refuses go to mobeye.quarantine one by
+ * one, with their bytes.
  */
 #ifndef MOBEYE_STORE_WRITER_H
 #define MOBEYE_STORE_WRITER_H
@@ -35,8 +35,7 @@ enum writer_state {
     WRITER_WAITING,    /* the schema is not ours or not to be read: seconds to a minute. -> PREPARING */
     WRITER_UPKEEP,     /* partitions are premade. -> POSITION after connecting, else IDLE */
     WRITER_POSITION,   /* the journal's position is read, the owner asked. -> IDLE; new journal UUID -> POSITION */
-    WRITER_IDLE,       /* between transactions. -> OPENING, FOLLOWING, CHECKING, POSITION when asked, CONNECTING when
-                          told */
+    WRITER_IDLE,       /* between transactions. -> OPENING, CHECKING, POSITION when asked, CONNECTING when told */
 
     /* The transaction. Errors that are not named -> ROLLBACK; 25006 -> CONNECTING, with the next server. */
     WRITER_OPENING,    /* begin, and the position moves. -> IDENTITIES; duplicates are expected -> CLAIMING; nothing to
@@ -53,8 +52,6 @@ enum writer_state {
     WRITER_ISOLATING,  /* COPY piece by piece until all refused rows are known. -> ROLLBACK -> OPENING, without them */
     WRITER_ENDING,     /* refused and unreadable rows go to quarantine; changes of incidents get their numbers; commit,
                           never cancelled. -> IDLE */
-
-    WRITER_FOLLOWING, /* something that follows on commits (enum writer_follow). Also after an error -> IDLE */
 
     WRITER_ROLLBACK,   /* the transaction failed. -> PARTITIONS, PAUSED, POSITION, or OPENING again at once */
     WRITER_PARTITIONS, /* makes those that the batch needs. -> OPENING */

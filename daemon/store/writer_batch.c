@@ -52,7 +52,7 @@ void writer_begin(struct writer *w)
         parcel_renew(parcel);
     else
         parcel_reset(parcel);
-    w->moved = w->claimed = w->server_busy = w->commit_sent = w->committed = w->batch_first = false;
+    w->moved = w->claimed = w->server_busy = w->commit_sent = w->committed = false;
     w->set_aside = 0;
     w->quarantined = 0;
     incident_rows_clear(&w->incidents);
@@ -259,7 +259,8 @@ static void committed(struct writer *w)
     struct batch *batch = parcel->batch;
     struct writer_stored stored = outcome(w, parcel);
     complain_of_refusals(w, parcel);
-    writer_follow_batch(w, parcel);
+    post_commit_batch(w->post_commit, parcel, &w->incidents, w->n > 1);
+    w->counts.incidents += w->incidents.n_fresh;
     log_recover(&w->batch_complaint, WRITER_SUBJECT, "alerts are stored again");
     pgconn_settled(w->conn);
     parcel_clear(parcel);

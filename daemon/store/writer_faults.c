@@ -313,9 +313,6 @@ void writer_fault(struct writer *w)
     case WRITER_UPKEEP:
         upkeep_fault(w);
         break;
-    case WRITER_FOLLOWING:
-        writer_follow_fault(w);
-        break;
     case WRITER_ROLLBACK:
         pgconn_drop(w->conn, w->fault.text);
         break;

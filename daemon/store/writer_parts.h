@@ -1,7 +1,7 @@
 /*
  * The writer's inside, shared by the files writer*.c: writer.c (owner's side, what comes next), writer_setup.c (from
  * the connection to the position), writer_batch.c (the transaction), writer_incidents.c (its incidents),
- * writer_faults.c (what refuses it), writer_follow.c (what follows on commits).
+ * writer_faults.c (what refuses it).
  */
 #ifndef MOBEYE_STORE_WRITER_PARTS_H
 #define MOBEYE_STORE_WRITER_PARTS_H
@@ -9,26 +9,15 @@
 #include <event2/event_struct.h>
 
 #include "base/log.h"
-#include "store/devices.h"
-#include "store/follow.h"
 #include "store/parcel.h"
 #include "store/pgconn.h"
+#include "store/post_commit.h"
 #include "store/writer.h"
 
 #define WRITER_SUBJECT "database"
 
 /* What follows on a rollback. */
 enum writer_after { AFTER_ROLLBACK_AGAIN, AFTER_ROLLBACK_PAUSE, AFTER_ROLLBACK_PARTITIONS, AFTER_ROLLBACK_POSITION };
-
-/* What follows on commits, in this order. */
-enum writer_follow {
-    FOLLOW_RULES,    /* the text of the rules is kept: after connecting, and when they change */
-    FOLLOW_RECHECK,  /* verification of what was stored before a crash: after connecting */
-    FOLLOW_ANNOUNCE, /* NOTIFY */
-    FOLLOW_VERIFY,   /* incidents of which something was raised; what is verified by it is announced, too */
-    FOLLOW_DEVICES,  /* what devices were last heard to say */
-    FOLLOW_NOTHING,
-};
 
 struct writer {
     struct loop *loop;
@@ -40,7 +29,6 @@ struct writer {
     uint8_t journal[IDENTITY_BYTES];
     bool has_rules;
     uint8_t rules[16];
-    char *rules_text;
 
     enum writer_state state;
     char text[640];      /* writer_state() */
@@ -86,16 +74,9 @@ struct writer {
     struct buf copy;
     size_t copied;
 
-    /* What follows on commits. */
-    enum writer_follow following; /* while FOLLOWING */
-    bool rules_due, recheck_due, hurry;
-    struct follow follow;
-    struct devices *devices;
-    int64_t follow_since_us; /* monotonic: when it began to wait; 0: nothing waits */
-    int64_t follow_after_us; /* not before then: it failed */
+    struct post_commit *post_commit; /* what follows on commits */
     struct writer_counts counts;
     uint64_t registry_version, areas_version; /* in the database, as last read with the position */
-    bool batch_first;                         /* what follows had its turn while a batch waits */
 
     /* ISOLATING: rows before base are stored in this transaction, those from base to good would be, those from good to
      * stop are tried. base <= good <= stop; step is the size of the next try. */
@@ -113,11 +94,9 @@ struct writer {
     struct event timer; /* ends WAITING or PAUSED */
     struct event kick;  /* something was asked for */
     struct event minute;
-    struct event later; /* something that follows may be due */
     struct event watch; /* tells of a server that does not answer */
     int64_t heard_us;   /* when it did last */
-    struct complaint follow_complaint, schema_complaint, batch_complaint, refused_complaint, upkeep_complaint,
-        hung_complaint;
+    struct complaint schema_complaint, batch_complaint, refused_complaint, upkeep_complaint, hung_complaint;
 };
 
 /* The one place where the state changes. The reason goes to the log (debug) and to writer_state(). */
@@ -175,14 +154,6 @@ void writer_read_over(struct writer *w);
 void writer_store_result(struct writer *w, PGresult *result);
 void writer_again(struct writer *w, const char *reason);
 void writer_store_over(struct writer *w);
-
-/* writer_follow.c: writer_follow_next() begins what is due, and says so; `idle`: nothing waits to be stored. */
-bool writer_follow_next(struct writer *w, bool idle);
-bool writer_follow_waits(const struct writer *w);
-void writer_follow_batch(struct writer *w, struct parcel *parcel);
-void writer_follow_result(struct writer *w, PGresult *result);
-void writer_follow_over(struct writer *w);
-void writer_follow_fault(struct writer *w);
 
 /* writer_faults.c */
 void writer_fault(struct writer *w);

@@ -162,7 +162,6 @@ void writer_position_over(struct writer *w)
     struct writer_position position = {w->known, w->position, w->checksum};
     w->retries = 0;
     w->expect_duplicates = false;
-    w->recheck_due = w->recheck_due || !w->up;
     tell_stale(w);
     if (w->known && w->unsure.last_seq > 0 && w->unsure.last_seq == w->position && w->unsure_checksum == w->checksum)
         w->calls.stored(w->ctx, &w->unsure);

@@ -89,7 +89,7 @@ class Incidents(SchemaTest):
         with self.assertRaises(psycopg.errors.UniqueViolation):
             self.add("5", "2026-11-23 19:00:00+00")
 
-    def test_peoples_changes_are_numbered_at_their_commit_and_the_daemons_at_once(self):
+    def test_peoples_changes_are_numbered_after_their_commit_and_the_daemons_at_once(self):
         incident = self.add("6", "2026-11-23 18:00:00+00")
         person = self.connect()
         insert = "insert into mobeye.change (incident_id, op, status, priority, category) values (%s, %s, 'new', 2, 'alarm')"
@@ -99,6 +99,7 @@ class Incidents(SchemaTest):
             numbers = "select change_id from mobeye.change where incident_id = %s"
             self.assertEqual(person.execute(numbers, (incident,)).fetchall(), [(None,), (None,)])
             self.daemon.execute("select mobeye.add_changes(array[%s]::bigint[], '{alert}', '{f}')", (incident,))
+        self.assertEqual(self.value(self.daemon, "select mobeye.number_changes()"), 2)
         ops = self.superuser.execute(
             "select op, status, priority, category from mobeye.change where incident_id = %s order by change_id",
             (incident,),

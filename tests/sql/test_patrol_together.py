@@ -124,6 +124,7 @@ class Together(SchemaTest):
                 after = start
                 while True:
                     ended = done.is_set()
+                    conn.execute("select patrol.number_changes()")
                     rows = conn.execute(
                         "select change_id, incident_id from patrol.changes where change_id > %s order by change_id", [after]
                     ).fetchall()
@@ -154,11 +155,25 @@ class Together(SchemaTest):
         with slow.transaction():
             slow.execute("select patrol.note(%s, 'slow')", [one])
             quick.execute("select patrol.note(%s, 'quick')", [other])
+            quick.execute("select patrol.number_changes()")
             last = self.value(quick, "select max(change_id) from patrol.changes")
+        self.superuser.execute("select patrol.number_changes()")
         rows = self.superuser.execute(
             "select change_id - %s, incident_id from patrol.changes where change_id >= %s order by 1", [last, last]
         ).fetchall()
         self.assertEqual(rows, [(0, other), (1, one)])
+
+    def test_nothing_that_a_person_leaves_open_holds_up_storing(self):
+        """The daemon numbers its changes while a person's transaction has written some and goes on."""
+        one, other = self.make(2)
+        slow, daemon = self.connect(), self.connect()
+        daemon.execute("set lock_timeout = '1s'")
+        with slow.transaction():
+            slow.execute("select patrol.note(%s, 'slow'), patrol.acknowledge(%s)", [one, one])
+            slow.execute("set constraints all immediate")
+            daemon.execute("select mobeye.add_changes(array[%s]::bigint[], '{alert}', '{f}')", [other])
+            self.assertEqual(self.value(daemon, "select mobeye.number_changes()"), 0)
+        self.assertEqual(self.value(daemon, "select mobeye.number_changes()"), 2)
 
     def test_a_hint_comes_after_the_commit_and_says_nothing_of_the_place(self):
         (incident,) = self.make()

@@ -392,7 +392,7 @@ Test(incidents, a_first_batch_from_an_older_registry_is_made_anew)
     owner_stop(&owner);
 }
 
-/* Somebody has a change on its way and does not commit it: nobody waits, and its number comes when it is committed. */
+/* Somebody has a change on its way and does not commit it: nobody waits, and its number comes after its commit. */
 Test(incidents, changes_are_numbered_in_the_order_of_commits)
 {
     struct owner one = {.total = 200, .batch_rows = 10, .change = crowd};
@@ -406,6 +406,7 @@ Test(incidents, changes_are_numbered_in_the_order_of_commits)
     RIG_EXPECT(&rig, "select count(*) from mobeye.change where change_id is null", "2");
     RIG_EXPECT(&rig, "select count(*) - max(change_id) from mobeye.change where change_id is not null", "0");
     rig_sql(&rig, "commit");
+    RIG_WAIT(&rig, rig_number(&rig, "select count(*) from mobeye.change where change_id is null") == 0);
     cr_expect_geq(rig_number(&rig, "select change_id from mobeye.change where op = 'note'"), before + 1);
     RIG_EXPECT(&rig,
                "select concat_ws(' ', count(*) filter (where change_id is null), count(distinct change_id) = count(*), "
