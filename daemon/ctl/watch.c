@@ -245,10 +245,19 @@ static PGresult *query(struct watch *w, const char *sql, int n, const char *cons
     return ctl_query(w->conn, VERB, "the changes cannot be read", sql, n, values);
 }
 
+/* People's changes get their numbers; a daemon, which does it each second, need not be up. */
+static bool number_changes(struct watch *w)
+{
+    PGresult *numbered = query(w, "select patrol.number_changes()", 0, NULL);
+    PQclear(numbered);
+    return numbered != NULL;
+}
+
 /* Where nobody said where to begin: after what has happened so far. */
 static bool begin_now(struct watch *w)
 {
-    PGresult *rows = query(w, "select coalesce(max(change_id), 0) from patrol.changes", 0, NULL);
+    PGresult *rows =
+        number_changes(w) ? query(w, "select coalesce(max(change_id), 0) from patrol.changes", 0, NULL) : NULL;
     if (rows) {
         w->after = strtoll(PQgetvalue(rows, 0, 0), NULL, 10);
         w->has_after = true;
@@ -264,9 +273,7 @@ static int follow(struct watch *w)
     char after[24];
     snprintf(after, sizeof(after), "%" PRId64, w->after);
     const char *values[] = {after, w->team};
-    PGresult *numbered = query(w, "select patrol.number_changes()", 0, NULL); /* a daemon need not be up */
-    PGresult *rows = numbered ? query(w, CHANGES_SQL, 2, values) : NULL;
-    PQclear(numbered);
+    PGresult *rows = number_changes(w) ? query(w, CHANGES_SQL, 2, values) : NULL;
     int n = rows ? PQntuples(rows) : -1;
     int64_t due_us = clock_mono_us();
     for (int i = 0; i < n && !stopping; i++) {
