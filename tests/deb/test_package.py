@@ -1,6 +1,4 @@
-"""The Debian package: made, looked at by lintian, and installed, upgraded, removed and purged in a Debian of its own.
-
-MOBEYE_DEB names a directory that has the packages already; the rest needs root, mmdebstrap and a mirror."""
+"""The Debian package: installed, upgraded, removed and purged in a Debian of its own; it takes root, mmdebstrap and a mirror."""
 import os
 import pathlib
 import re
@@ -10,28 +8,9 @@ import tempfile
 
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-MADE = os.environ.get("MOBEYE_DEB")
+from conftest import ROOT, run
+
 FILE = "etc/mobeyed/mobeyed.yaml"
-
-
-def run(*command, **options):
-    done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options)
-    assert done.returncode == 0, f"{' '.join(map(str, command))}: status {done.returncode}\n{done.stdout}"
-    return done.stdout
-
-
-@pytest.fixture(scope="module")
-def package(tmp_path_factory):
-    """The .deb of this checkout; making it fails where lintian finds something wrong."""
-    directory = pathlib.Path(MADE) if MADE else tmp_path_factory.mktemp("deb")
-    if not MADE:
-        for tool in "dpkg-buildpackage", "dh", "lintian":
-            if not shutil.which(tool):
-                pytest.skip(f"there is no {tool}")
-        run(ROOT / "config/debian/build", directory, env={**os.environ, "MOBEYE_JOBS": "2", "DEB_BUILD_OPTIONS": "noautodbgsym"})
-    (deb,) = directory.glob("mobeyed_*.deb")
-    return deb
 
 
 @pytest.fixture(scope="module")

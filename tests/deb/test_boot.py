@@ -1,0 +1,34 @@
+"""The administrator's guide, as it stands there, on a Debian that boots; and what befalls a machine afterwards (in-debian)."""
+import re
+import subprocess
+
+import pytest
+
+from conftest import ROOT
+
+HERE = ROOT / "tests/deb"
+HEADING_OR_BLOCK = re.compile(r"^## ([^\n]*)$|^```sh run\n(.*?)^```$", re.M | re.S)
+
+
+def commands():
+    """The blocks that are to be run, each under its heading."""
+    heading = ""
+    for title, block in HEADING_OR_BLOCK.findall((ROOT / "systemd/README.md").read_text()):
+        if block:
+            yield f"echo {repr('--- guide: ' + heading)}\n{block}"
+        else:
+            heading = title
+
+
+def test_the_guide_works_on_a_debian_that_boots(package, tmp_path):
+    blocks = list(commands())
+    assert len(blocks) >= 12, "the guide has fewer commands to run than it had"
+    guide = tmp_path / "guide.sh"
+    guide.write_text("\n".join(blocks))
+    done = subprocess.run([HERE / "boot", "--limit", "900", package, HERE / "in-debian", guide], text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if done.returncode == 77:
+        pytest.skip(re.search(r"^skipped: (.*)", done.stdout, re.M)[1])
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.endswith("--- done\n")
+    assert done.stdout.count("as expected: refused") == 2  # the guide's reload of a bad file, each time
