@@ -55,6 +55,7 @@ const struct upkeep_job upkeep_jobs[UPKEEP_JOBS] = {
     {"overdue", "select mobeye.mark_overdue", append_plain, 1, UPKEEP_ROWS_NONE},
     {"unattended", "select mobeye.close_unattended", append_plain, 3, UPKEEP_ROWS_NONE},
     {"mutes", "select mobeye.end_mutes", append_plain, 1, UPKEEP_ROWS_NONE},
+    {"secrecy", "select mobeye.hide_late", append_plain, 3, UPKEEP_ROWS_NONE},
     {"retention_camera", "camera", append_erase, HOURLY, UPKEEP_ROWS_ERASED},
     {"retention_alarm", "alarm", append_erase, HOURLY, UPKEEP_ROWS_ERASED},
     {"retention_service", "service", append_erase, HOURLY, UPKEEP_ROWS_ERASED},

@@ -215,3 +215,21 @@ class Together(SchemaTest):
         with contextlib.suppress(psycopg.OperationalError):  # it may be gone before it has heard the answer
             hanging.execute("set idle_in_transaction_session_timeout = '1ms'")
         self.assertEqual(self.value(self.superuser, "select patrol.assign(%s, 'x', 'new')", incident), "assigned")
+
+    def test_a_batch_that_was_on_its_way_when_a_placement_became_secret_is_hidden_by_the_next_cycle(self):
+        conn = self.superuser
+        conn.execute("insert into mobeye.device (device_id) values ('late-1')")
+        conn.execute("select mobeye.device_place('late-1', 5, 52, now() - interval '1 hour', team => 'noord')")
+        daemon = self.connect()
+        with daemon.transaction():  # it has read the registry already
+            daemon.execute(
+                "insert into mobeye.alert (class, occurred_at, received_at, source, event_id, instance, journal_seq, endpoint,"
+                " device_id, kind, phase, drill, flags, location_source, payload) select 'alarm', now(), now(), '/x', 'late', 'i', 1,"
+                " 'e', 'late-1', 'arm', 'raise', false, '{}', 'none', '{}' from mobeye.premake_partitions()"
+            )
+            conn.execute("update mobeye.placement set secret = true where device_id = 'late-1'")
+        secret = "select secret from mobeye.alert where event_id = 'late'"
+        self.assertFalse(self.value(conn, secret))
+        self.assertEqual(self.value(self.connect("mobeye_ingest"), "select mobeye.hide_late()"), 1)
+        self.assertTrue(self.value(conn, secret))
+        self.assertEqual(self.value(conn, "select mobeye.hide_late()"), 0)
