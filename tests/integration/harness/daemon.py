@@ -158,8 +158,8 @@ class Daemon:
         self.write()
         self.wrapped = bool(wrapper)
         # Freed memory that a sanitizer keeps would pass for what hostile peers have piled up.
-        env = {**os.environ, "ASAN_OPTIONS": "quarantine_size_mb=8", "TSAN_OPTIONS": f"suppressions={TSAN_SUPPRESSIONS}",
-               "NOTIFY_SOCKET": self.notices.path, **(env or {})}
+        env = {**os.environ, "ASAN_OPTIONS": "quarantine_size_mb=8:allocator_release_to_os_interval_ms=20",
+               "TSAN_OPTIONS": f"suppressions={TSAN_SUPPRESSIONS}", "NOTIFY_SOCKET": self.notices.path, **(env or {})}
         env.pop("JOURNAL_STREAM", None)
         with self.log_file.open("ab") as log:
             # However the tests end, the daemon does not outlive them.
