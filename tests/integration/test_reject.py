@@ -83,14 +83,14 @@ def test_it_is_refused(rejecting, context, name):
 def test_65536_bytes_pass_and_one_more_is_too_large(dealer, daemon, database):
     assert dealer.ask(padded("fits", 65536)).word == b"ACK"
     assert code(dealer.ask(padded("large", 65537)))[0] == "too_large"
-    assert code(dealer.ask(padded("larger", 1024 * 1024)))[0] == "too_large"
+    assert code(dealer.ask(padded("larger", 8 * 1024 * 1024)))[0] == "too_large"
     database.wait_stored(1)
     assert len(json.dumps(database.alert("fits")["payload"]["padding"])) > 65000
     assert daemon.metric("rejected_total", code="too_large") == 2
 
 
 @pytest.mark.parametrize("where", ["ipc", "tcp"])
-def test_above_1_mib_the_connection_is_cut_and_others_are_served(context, database, daemons, where):
+def test_above_8_mib_the_connection_is_cut_and_others_are_served(context, database, daemons, where):
     daemon = daemons(database.ingest)
     if where == "tcp":
         daemon.conf.set(endpoints=[daemon.conf.endpoint("door", bind=f"tcp://127.0.0.1:{free_port()}")])
@@ -100,7 +100,7 @@ def test_above_1_mib_the_connection_is_cut_and_others_are_served(context, databa
     huge = Dealer(context, daemon.address())
     monitor = huge.socket.get_monitor_socket()
     assert huge.ask(alert("mine")).word == b"ACK"
-    huge.send(b"x" * (1024 * 1024 + 1))
+    huge.send(b"x" * (8 * 1024 * 1024 + 1))
     from zmq.utils.monitor import recv_monitor_message
     import zmq
     seen = None
