@@ -23,7 +23,8 @@ enum {
     ALERT_PAYLOAD_MAX = 65536,
 };
 
-/* Ranges of the numbers below; the lower end is 0 where none is given. */
+/* Ranges of the numbers below; the lower end is 0 where none is given. A decoder keeps to them, since record_unpack()
+ * takes nothing else. */
 #define ALERT_INPUT_MAX      65535
 #define ALERT_SIGNAL_MIN_DBM (-200)
 #define ALERT_ACCURACY_MAX_M 1e7f

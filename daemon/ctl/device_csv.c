@@ -12,7 +12,7 @@
 #include "conf/value.h"
 #include "ingest/validate.h"
 
-enum { ACCOUNT_MIN = 3, ACCOUNT_MAX = 16, INPUT_MAX = 65535, NUMBER_MAX = 32, DURATION_MAX = 32 };
+enum { ACCOUNT_MIN = 3, ACCOUNT_MAX = 16, NUMBER_MAX = 32, DURATION_MAX = 32 };
 
 /* Reads a cell that is not empty; appends what PostgreSQL is to read. 0, or -1 with what is wrong. */
 typedef int (*read_fn)(struct str text, double min, double max, struct buf *out, struct err *err);
@@ -137,7 +137,7 @@ static const struct cell {
     [DEVICE_MODEL] = {read_text, 0, 0},
     [DEVICE_GROUP] = {read_text, 0, 0},
     [DEVICE_ACCOUNT] = {read_account, 0, 0},
-    [DEVICE_INPUT] = {read_integer, 0, INPUT_MAX},
+    [DEVICE_INPUT] = {read_integer, 0, ALERT_INPUT_MAX},
     [DEVICE_HEARTBEAT] = {read_duration, 1, 1e18},
     [DEVICE_GRACE] = {read_duration, 0, 1e18},
     [DEVICE_PLACED_FROM] = {read_time, 0, 0},

@@ -50,10 +50,9 @@ static void set_zone(struct dc09_event *event, struct str zone)
     event->zone = zone;
     event->input = ALERT_NO_INT;
     int32_t number = 0;
-    for (size_t i = 0; i < zone.len; i++) {
-        event->bad_zone |= !is_digit(zone.p[i]) || number > 99999999;
-        if (!event->bad_zone)
-            number = number * 10 + (zone.p[i] - '0');
+    for (size_t i = 0; i < zone.len && !event->bad_zone; i++) {
+        number = number * 10 + (zone.p[i] - '0');
+        event->bad_zone = !is_digit(zone.p[i]) || number > ALERT_INPUT_MAX;
     }
     if (!event->bad_zone && number > 0)
         event->input = number;

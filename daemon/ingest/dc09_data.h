@@ -22,7 +22,7 @@ struct dc09_event {
     char qualifier;   /* 'N', 'O' or the Contact-ID digit; 0: of no known form */
     struct str zone;  /* as it stands: "001" */
     int32_t input;    /* the zone's number; ALERT_NO_INT: none, 0, or no number */
-    bool bad_zone;    /* there is one, and it is no number up to 999999999 */
+    bool bad_zone;    /* there is one, and it is not a number up to ALERT_INPUT_MAX */
     struct str area;  /* ri, or the Contact-ID partition */
     struct str user;  /* id */
     struct str clock; /* ti, HH:MM[:SS]: the panel's own, without date or zone, so no time of occurrence */

@@ -7,7 +7,9 @@
 
 #include "alert/record.h"
 #include "ingest/decode_dc09.h"
+#include "ingest/validate.h"
 #include "journal/journal.h"
+#include "round_trip.h"
 
 /* Frames out of the bytes between LF and CR, whatever is in front of their first quote. */
 static void put_right(struct str bytes, struct buf *out)
@@ -93,6 +95,11 @@ static void run(struct str bytes)
         check_shared(&message);
         if (message.n > 0)
             dc09_stamp(decoder, &message, 1);
+        for (size_t i = 0; i < message.n; i++) {
+            validate_time(&message.alerts[i], 1);
+            message.alerts[i].endpoint = STR("panels");
+            must(round_trip(&message.alerts[i]));
+        }
         enum dc09_verdict verdict = dc09_judge(result, &frame, &message, &policy, 0, used & 1);
         dc09_reply(&reply, verdict <= DC09_STORE_STALE ? DC09_SAY_ACK : verdict, &frame, message.key, 0, pad);
         buf_free(&reply);

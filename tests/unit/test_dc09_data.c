@@ -89,8 +89,11 @@ Test(dc09_data, the_input_is_the_zones_number)
     expect_input("NBA0", ALERT_NO_INT, false);
     expect_input("NBA0000", ALERT_NO_INT, false);
     expect_input("NBA", ALERT_NO_INT, false);
-    expect_input("NBA999999999", 999999999, false);
-    expect_input("NBA1000000000", ALERT_NO_INT, true);
+    expect_input("NBA65535", 65535, false);
+    expect_input("NHA65536", ALERT_NO_INT, true);
+    expect_input("NHA100001", ALERT_NO_INT, true);
+    expect_input("NBA99999999999999999999", ALERT_NO_INT, true);
+    expect_input("NBA000000000000065535", 65535, false);
     expect_input("NBA0000000000001", 1, false);
     expect_input("NBA1A", ALERT_NO_INT, true);
 }

@@ -2,22 +2,6 @@
  * comes back when decoded. */
 #include "dc09_frames.h"
 
-/* A generator of our own, so that a failure can be had again: splitmix64. */
-static uint64_t random_state;
-
-static uint64_t random_bits(void)
-{
-    uint64_t z = random_state += UINT64_C(0x9E3779B97F4A7C15);
-    z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
-    return z ^ (z >> 31);
-}
-
-static unsigned below(unsigned n)
-{
-    return (unsigned)(random_bits() % n);
-}
-
 /* Runs a stream through all there is; returns what the first frame in it came to and how it is answered. */
 static enum dc09_verdict run_stream(struct str stream, struct dc09_decoder *decoder, const struct dc09_keys *keys,
                                     enum dc09_result *ret_result)
@@ -129,24 +113,6 @@ Test(dc09_robust, a_frame_cut_off_anywhere_is_incomplete_and_the_next_one_is_fou
     dc09_decoder_free(&decoder);
     dc09_keys_free(&keys);
     free_frames(all);
-}
-
-/* A body that is well-formed by its CRC and nothing else: what the parser behind the CRC sees of hostile senders. */
-static void mutate(struct buf *body)
-{
-    static const char *const pieces[] = {"[",  "]",  "|",  "\"", "#",     "_",   "/",  "N",  "*",        "X",
-                                         "^",  "\r", "\n", "L",  "R",     " ",   "ri", "BA", "99999999", "[X5.5]",
-                                         "\0", "%n", "[]", "[[", "0x1p9", "1e9", "-",  ".",  "\xff",     "1130"};
-    for (unsigned n = 1 + below(4); n > 0; n--) {
-        const char *piece = pieces[below(sizeof(pieces) / sizeof(pieces[0]))];
-        size_t at = below((unsigned)body->len + 1), cut = below(3) == 0 ? below((unsigned)(body->len - at) + 1) : 0;
-        struct buf changed = {0};
-        buf_append(&changed, body->data, at);
-        buf_append(&changed, piece, strlen(piece) ? strlen(piece) : 1);
-        buf_append(&changed, body->data + at + cut, body->len - at - cut);
-        buf_free(body);
-        *body = changed;
-    }
 }
 
 Test(dc09_robust, bodies_of_any_kind_behind_a_good_crc_are_stored_or_not_understood)
