@@ -135,7 +135,7 @@ static bool on_cloudevent(struct accept *a, struct endpoint *endpoint, const str
         answers_refuse(&a->answers, endpoint, message, &reject, STR(""));
         return true;
     }
-    if (!security_allows(client, alert.device, &reject)) {
+    if (!security_allows(client, &alert, &reject)) {
         reject.id = alert.event_id;
         answers_refuse(&a->answers, endpoint, message, &reject, STR(""));
         return true;

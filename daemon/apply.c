@@ -265,6 +265,7 @@ static void on_stored(void *ctx, const struct writer_stored *stored)
 {
     struct apply *a = ctx;
     a->metrics->committed_total += stored->committed;
+    a->metrics->identity_conflict_total += stored->conflicts;
     a->metrics->duplicate_total += stored->duplicate;
     /* stored->quarantined, and numbers without a record: those were set aside when the journal was recovered. */
     uint64_t numbers = stored->last_seq - a->stored_seq;

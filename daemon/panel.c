@@ -75,7 +75,7 @@ void panel_read(struct panel *panel, const struct endpoint_message *message, con
 bool panel_allows(const struct panel_frame *frame, const struct conf_client *client, struct reject *ret_reject)
 {
     for (size_t i = 0; frame->result == DC09_COMPLETE && i < frame->message.n; i++) {
-        if (security_allows(client, frame->message.alerts[i].device, ret_reject))
+        if (security_allows(client, &frame->message.alerts[i], ret_reject))
             continue;
         ret_reject->id = frame->frame.seq;
         return false;

@@ -81,11 +81,48 @@ grant select, insert, update on mobeye.journal_position to mobeye_ingest;
 
 create table if not exists mobeye.alert_identity (
     id uuid primary key,
+    device bigint not null,
     stored_on date not null default current_date
 );
 comment on table mobeye.alert_identity is
     'Which alerts are stored: a 128-bit hash of (source, event_id), kept at least as long as any alert.';
+comment on column mobeye.alert_identity.device is
+    'A hash of the identity and the device as the message names it; 0 for SIA DC-09, where it does not matter.';
 grant select, insert on mobeye.alert_identity to mobeye_ingest;
+
+-- Everybody takes locks in one order (new identities, then rows of old ones, then own identities, each sorted), so that
+-- two daemons never wait for each other in a circle.
+create or replace function mobeye.claim_conflicts(ids uuid[], devices bigint[], own_ids uuid[])
+returns setof integer
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    today date := (now() at time zone 'utc')::date;
+    places integer[];
+    taken uuid[];
+begin
+    select array_agg(g.n::integer order by own_ids[g.n]), array_agg(g.id) into places, taken
+      from unnest(ids, devices) with ordinality as g (id, device, n)
+      join mobeye.alert_identity a on a.id = g.id
+     where a.device <> g.device and a.device <> 0;
+    if places is null then
+        return;
+    end if;
+    -- Kept at least as long as the own ones, or what has one of those could come back under this.
+    perform from mobeye.alert_identity a where a.id = any (taken) and a.stored_on < today order by a.id for update;
+    update mobeye.alert_identity a set stored_on = today where a.id = any (taken) and a.stored_on < today;
+    return query
+    with new as (
+        insert into mobeye.alert_identity as a (id, device, stored_on)
+        select own_ids[p], devices[p], today from unnest(places) as p
+            on conflict do nothing returning a.id)
+    select p from unnest(places) as p join new n on n.id = own_ids[p];
+end
+$$;
+comment on function mobeye.claim_conflicts(uuid[], bigint[], uuid[]) is
+    'Of alerts whose identities are stored: the places in the arrays of those that are of another device than the stored one, and whose own identities are new.';
+grant execute on function mobeye.claim_conflicts(uuid[], bigint[], uuid[]) to mobeye_ingest;
 
 -- No unique index: identity is settled in alert_identity. No DEFAULT partition: an alert without a partition is
 -- refused (23514), and the writer makes the partition.
@@ -157,7 +194,8 @@ create unique index if not exists quarantine_unreadable on mobeye.quarantine (jo
     where identity is null;
 comment on table mobeye.quarantine is
     'Accepted alerts that the database refused: the journal record, the reason, and what could be read of it.';
-comment on column mobeye.quarantine.identity is 'As in alert_identity; null where the record cannot be read.';
+comment on column mobeye.quarantine.identity is
+    'A hash of (source, event_id), in CloudEvents of the device too; null where the record cannot be read.';
 comment on column mobeye.quarantine.sqlstate is 'Of the refusal; null where the record cannot be read.';
 -- A retry locks its row (for update), which takes the right to update a column; this one cannot be given a value.
 grant select, insert, delete, update (id) on mobeye.quarantine to mobeye_ingest;

@@ -29,6 +29,9 @@ enum {
 #define ALERT_SIGNAL_MIN_DBM (-200)
 #define ALERT_ACCURACY_MAX_M 1e7f
 
+/* What source and device of a DC-09 alert begin with; the source of no other alert does. */
+#define ALERT_DC09_PREFIX "dc09:"
+
 /* The numbers are written to the journal: never renumber, only append. */
 enum alert_format { ALERT_CLOUDEVENTS = 1, ALERT_SIA_DC09 = 2 };
 
@@ -87,9 +90,10 @@ enum retention_class { CLASS_ALARM = 0, CLASS_CAMERA, CLASS_SERVICE, CLASS_COUNT
     F(18, OUTSIDE_BOUNDS, "outside_bounds")                                                                            \
     F(19, STALE_FIX, "stale_fix")                                                                                      \
     F(20, INACCURATE, "inaccurate")                                                                                    \
-    F(21, STALE, "stale")       /* DC-09: sent again unchanged after a NAK for its time */                             \
-    F(22, VERIFIED, "verified") /* a second detection has confirmed the alarm */                                       \
-    F(23, CANCEL, "cancel")     /* a user has called the alarm off: noted, closes nothing */
+    F(21, STALE, "stale")                         /* DC-09: sent again unchanged after a NAK for its time */           \
+    F(22, VERIFIED, "verified")                   /* a second detection has confirmed the alarm */                     \
+    F(23, CANCEL, "cancel")                       /* a user has called the alarm off: noted, closes nothing */         \
+    F(24, IDENTITY_CONFLICT, "identity_conflict") /* another device's alert has its identity; never in the journal */
 
 #define ALERT_FLAG_BIT(bit, name, word) FLAG_##name = 1u << (bit),
 enum alert_flag { ALERT_FLAGS(ALERT_FLAG_BIT) };

@@ -23,6 +23,12 @@ bool str_is(struct str a, const char *c_string)
     return str_eq(a, str_from(c_string));
 }
 
+bool str_starts(struct str a, const char *c_string)
+{
+    size_t len = strlen(c_string);
+    return a.len >= len && memcmp(a.p, c_string, len) == 0;
+}
+
 void buf_free(struct buf *buf)
 {
     free(buf->data);

@@ -19,6 +19,7 @@ struct str {
 struct str str_from(const char *c_string); /* NULL gives an empty slice */
 bool str_eq(struct str a, struct str b);
 bool str_is(struct str a, const char *c_string);
+bool str_starts(struct str a, const char *c_string);
 
 /* Invariant: len <= cap; data is NULL only while cap is 0. {0} is an empty buffer. */
 struct buf {

@@ -26,6 +26,7 @@ static void free_client(struct conf_client *client)
     free(client->name);
     free(client->key);
     free_texts(client->devices, client->n_devices);
+    free_texts(client->sources, client->n_sources);
 }
 
 static void free_rule(struct conf_rule *rule)

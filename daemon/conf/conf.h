@@ -130,6 +130,8 @@ struct conf_client {
     char *key;      /* public */
     char **devices; /* globs, as of fnmatch(3) without flags: what it may report for */
     size_t n_devices;
+    char **sources; /* globs: the sources that it may use in CloudEvents */
+    size_t n_sources;
     uint32_t until; /* the last local day on which the key holds, 20271231; 0: for ever */
 };
 

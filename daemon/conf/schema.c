@@ -261,6 +261,9 @@ static const struct schema_key keys[] = {
     {.path = SCHEMA_CLIENTS ".clients[].devices", .type = SCHEMA_GLOBS, .min = 1, .max = 256, .required = true,
      CLIENT(devices), BESIDE(struct conf_client, n_devices),
      .about = "The devices that it may report for; in sia-dc09 they are called dc09:ACCOUNT or dc09:ACCOUNT/INPUT."},
+    {.path = SCHEMA_CLIENTS ".clients[].sources", .type = SCHEMA_TEXTS, .min = 1, .max = 256, .fallback = "*",
+     CLIENT(sources), BESIDE(struct conf_client, n_sources),
+     .about = "The sources that it may use in cloudevents, with * ? [...] for what varies."},
     {.path = SCHEMA_CLIENTS ".clients[].until", .type = SCHEMA_DATE, CLIENT(until),
      .about = "The last day on which it may, in local time; without it there is none."},
 };

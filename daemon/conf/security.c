@@ -107,6 +107,27 @@ static void check_own(struct report *report, const struct node *list, const char
     free(values);
 }
 
+static bool only_dc09(const struct conf_client *client)
+{
+    for (size_t i = 0; i < client->n_devices; i++)
+        if (strncmp(client->devices[i], ALERT_DC09_PREFIX, sizeof(ALERT_DC09_PREFIX) - 1) != 0)
+            return false;
+    return true;
+}
+
+/* Identity is source and id: whoever may use any source may take the ids of anybody's next alerts. */
+static void warn_of_sources(const struct conf *conf, const struct node *list, struct report *report)
+{
+    for (size_t i = 0; i < conf->n_clients; i++) {
+        const struct node *item = list->items[i];
+        if (item->kind != NODE_MAP || node_key(item, "sources") || only_dc09(&conf->clients[i]))
+            continue;
+        struct loader_path path = loader_path_item("clients", item, i);
+        report_warning(report, item->mark, loader_path_key(path.text, "sources").text,
+                       "not set, so it may use the source of any other sender (its own, such as \"/gateway-1/*\")");
+    }
+}
+
 static void load_clients(struct conf *conf, const struct node *root, struct report *report)
 {
     static const struct mark top = {1, 1};
@@ -120,6 +141,8 @@ static void load_clients(struct conf *conf, const struct node *root, struct repo
         return;
     check_own(report, list, "name", "name");
     check_own(report, list, "key", "key");
+    if (!report->bad)
+        warn_of_sources(conf, list, report);
     if (list->n == 0)
         report_warning(report, list->mark, "clients", "nobody is on the list, so nobody may send over CURVE");
 }

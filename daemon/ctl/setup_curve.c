@@ -53,7 +53,7 @@ static bool list_with(struct str list, const char *public_key, struct buf *out)
     buf_append(out, list.p, (size_t)(at - list.p));
     buf_printf(out, "clients:\n  - {name: drill, key: ");
     ctl_json_string(out, str_from(public_key));
-    buf_printf(out, ", devices: [drill]} # of mobeyectl setup\n");
+    buf_printf(out, ", devices: [drill], sources: [/mobeyectl/setup]} # of mobeyectl setup\n");
     at += sizeof(empty) - 1;
     buf_append(out, at, (size_t)(list.p + list.len - at));
     return true;

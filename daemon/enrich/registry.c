@@ -2,13 +2,11 @@
 
 #include <string.h>
 
-#define DC09_PREFIX "dc09:"
-
 /* The account of "dc09:ACCOUNT" and "dc09:ACCOUNT/INPUT". */
 static struct str account_of(struct str device)
 {
-    size_t prefix = sizeof(DC09_PREFIX) - 1;
-    if (device.len <= prefix || memcmp(device.p, DC09_PREFIX, prefix) != 0)
+    size_t prefix = sizeof(ALERT_DC09_PREFIX) - 1;
+    if (!str_starts(device, ALERT_DC09_PREFIX))
         return (struct str){0};
     struct str account = {device.p + prefix, device.len - prefix};
     const char *slash = memchr(account.p, '/', account.len);

@@ -429,5 +429,7 @@ bool decode_cloudevents(struct decoder *decoder, struct str payload, struct aler
         if (!decoder->right[i])
             return refuse(ret_reject, REJECT_INVALID, ret->event_id, required[i].field, "%s, must be %s",
                           decoder->seen[i] ? "not allowed" : "missing", required[i].allowed);
+    if (str_starts(ret->source, ALERT_DC09_PREFIX))
+        return refuse(ret_reject, REJECT_FORBIDDEN, ret->event_id, "source", "must not begin with " ALERT_DC09_PREFIX);
     return true;
 }

@@ -12,15 +12,14 @@
 #include "base/mem.h"
 #include "ingest/dc09_payload.h"
 
-#define SOURCE_PREFIX "dc09:"
-#define NO_ACCOUNT    "0" /* no account can be this: they have 3 characters or more */
+#define NO_ACCOUNT "0" /* no account can be this: they have 3 characters or more */
 
 struct dc09_decoder {
     EVP_MD *sha256; /* looked up once: that takes as long as hashing does */
     EVP_MD_CTX *hash;
     struct buf plain; /* decrypted content */
     struct buf json;  /* the payloads, one behind the other */
-    char source[sizeof(SOURCE_PREFIX) + DC09_ACCOUNT_MAX];
+    char source[sizeof(ALERT_DC09_PREFIX) + DC09_ACCOUNT_MAX];
     struct dc09_event events[DC09_EVENTS_MAX];
     struct alert alerts[DC09_EVENTS_MAX];
     unsigned marks[DC09_EVENTS_MAX];
@@ -81,8 +80,8 @@ static void set_source(struct dc09_decoder *decoder, struct str account, struct 
         account = data_account;
     if (account.len < 3 || account.len > DC09_ACCOUNT_MAX || !dc09_is_hex(account))
         account = STR(NO_ACCOUNT);
-    size_t prefix = strlen(SOURCE_PREFIX);
-    memcpy(decoder->source, SOURCE_PREFIX, prefix);
+    size_t prefix = strlen(ALERT_DC09_PREFIX);
+    memcpy(decoder->source, ALERT_DC09_PREFIX, prefix);
     for (size_t i = 0; i < account.len; i++)
         decoder->source[prefix + i] = (char)toupper((unsigned char)account.p[i]);
     decoder->source[prefix + account.len] = '\0';

@@ -290,14 +290,23 @@ bool security_admits(struct security *security, const struct conf_endpoint *conf
     return true;
 }
 
-bool security_allows(const struct conf_client *client, struct str device, struct reject *ret)
+static bool matches_any(char *const *globs, size_t n, struct str text)
 {
-    char id[ALERT_DEVICE_MAX + 1];
+    char copy[ALERT_SOURCE_MAX + 1];
+    snprintf(copy, sizeof(copy), "%.*s", (int)text.len, text.p);
+    for (size_t i = 0; text.len < sizeof(copy) && i < n; i++)
+        if (fnmatch(globs[i], copy, 0) == 0)
+            return true;
+    return false;
+}
+
+bool security_allows(const struct conf_client *client, const struct alert *alert, struct reject *ret)
+{
     if (!client)
         return true;
-    snprintf(id, sizeof(id), "%.*s", (int)device.len, device.p);
-    for (size_t i = 0; device.len < sizeof(id) && i < client->n_devices; i++)
-        if (fnmatch(client->devices[i], id, 0) == 0)
-            return true;
-    return forbid(ret, "device", "%s may not report for it", client->name);
+    if (!matches_any(client->devices, client->n_devices, alert->device))
+        return forbid(ret, "device", "%s may not report for it", client->name);
+    if (alert->format == ALERT_CLOUDEVENTS && !matches_any(client->sources, client->n_sources, alert->source))
+        return forbid(ret, "source", "%s may not use it", client->name);
+    return true;
 }

@@ -64,7 +64,8 @@ bool security_admits(struct security *security, const struct conf_endpoint *conf
                      const struct endpoint_message *message, const struct conf_client **ret_client,
                      struct reject *ret_reject);
 
-/* Whether the client may report for the device; NULL may for all. false: as security_admits(). */
-bool security_allows(const struct conf_client *client, struct str device, struct reject *ret_reject);
+/* Whether the client may report for the alert's device and, in CloudEvents, use its source; NULL may all. false: as
+ * security_admits(). */
+bool security_allows(const struct conf_client *client, const struct alert *alert, struct reject *ret_reject);
 
 #endif

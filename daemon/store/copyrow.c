@@ -225,10 +225,11 @@ void copyrow_incident(struct buf *out, const struct alert *alert, uint64_t incid
     out->len = (size_t)(p - out->data);
 }
 
-void copyrow_identity(struct buf *out, const uint8_t id[IDENTITY_BYTES], int64_t wall_us)
+void copyrow_identity(struct buf *out, const uint8_t id[IDENTITY_BYTES], uint64_t device, int64_t wall_us)
 {
-    char *p = buf_reserve(out, 2 + 4 + IDENTITY_BYTES + 4 + 4);
-    p = put(put32(put16(p, 2), IDENTITY_BYTES), id, IDENTITY_BYTES);
+    char *p = buf_reserve(out, 2 + 4 + IDENTITY_BYTES + 4 + 8 + 4 + 4);
+    p = put(put32(put16(p, 3), IDENTITY_BYTES), id, IDENTITY_BYTES);
+    p = put_int8(p, device);
     p = put32(put32(p, 4), (uint32_t)(int32_t)(wall_us / CLOCK_DAY - POSTGRES_EPOCH_DAYS));
     out->len = (size_t)(p - out->data);
 }

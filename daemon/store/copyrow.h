@@ -20,7 +20,7 @@ enum { COPYROW_POINT_BYTES = 25, COPYROW_RULES_BYTES = 16 };
 
 /* Statements that the data of the functions below goes into. */
 #define COPYROW_ALERT_SQL    "copy mobeye.alert (" COPYROW_ALERT_COLUMNS ") from stdin (format binary)"
-#define COPYROW_IDENTITY_SQL "copy mobeye.alert_identity (id, stored_on) from stdin (format binary)"
+#define COPYROW_IDENTITY_SQL "copy mobeye.alert_identity (id, device, stored_on) from stdin (format binary)"
 
 /* A row but for its last two columns. rules: the hash of the rules that it was judged by, 16 bytes, or NULL. */
 void copyrow_alert(struct buf *out, const struct alert *alert, struct str instance, const uint8_t *rules);
@@ -29,8 +29,8 @@ void copyrow_alert(struct buf *out, const struct alert *alert, struct str instan
  * incident nor a placement's team by which it could be seen. */
 void copyrow_incident(struct buf *out, const struct alert *alert, uint64_t incident_id);
 
-/* stored_on is the day of wall_us, UTC. */
-void copyrow_identity(struct buf *out, const uint8_t id[IDENTITY_BYTES], int64_t wall_us);
+/* device: of identity_device(), or 0. stored_on is the day of wall_us, UTC. */
+void copyrow_identity(struct buf *out, const uint8_t id[IDENTITY_BYTES], uint64_t device, int64_t wall_us);
 
 /* Wall time as timestamptz counts it, and back. */
 int64_t copyrow_timestamp(int64_t wall_us);

@@ -11,12 +11,12 @@
 
 enum fate {
     FATE_STORE,      /* goes into mobeye.alert */
-    FATE_DUPLICATE,  /* the same alert is stored, or came earlier in the batch */
+    FATE_DUPLICATE,  /* the same alert of the same device is stored, or came earlier in the batch */
     FATE_REFUSED,    /* the database takes it not: quarantine */
     FATE_UNREADABLE, /* the record could not be unpacked: quarantine */
 };
 
-/* An identity, as two numbers that sort as its bytes do, and the first row that has it. */
+/* An identity, as two numbers that sort as its bytes do, and the first row of a device that has it. */
 struct parcel_id {
     uint64_t high, low;
     uint32_t row;
@@ -37,9 +37,12 @@ struct parcel {
     struct buf rows;      /* COPY rows of mobeye.alert but for their last column, one behind the other */
     size_t *start;        /* n + 1 offsets into rows; an unreadable row has no bytes */
     uint8_t *fate;        /* n of enum fate */
+    uint8_t *conflict;    /* by row: not 0 where an alert of another device has its identity */
     uint8_t *stored;      /* of parcel_stored() */
     struct parcel_id *id; /* sorted, so that two daemons never wait for each other in a circle */
     size_t ids, cap;
+    uint8_t (*own)[IDENTITY_BYTES];  /* by row: identity_own(), of CloudEvents */
+    bool shared;                     /* two devices within the batch have one identity */
     struct parcel_refusal *refusals; /* one each for rows that are refused or unreadable */
     size_t refused, refused_cap;
     struct incident_ask ask; /* what its alerts may join */
@@ -68,13 +71,27 @@ const uint8_t *parcel_stored(struct parcel *parcel);
 
 size_t parcel_count(const struct parcel *parcel, enum fate fate);
 
-/* The identities of rows that are to be stored: data of COPYROW_IDENTITY_SQL, or a uuid[]. */
+/* The identities of rows that are to be stored: data of COPYROW_IDENTITY_SQL (not where they are shared), or the
+ * parameters of parcel_claim_sql. */
+enum { PARCEL_CLAIM_PARAMS = 2 };
+extern const char parcel_claim_sql[];
+extern const Oid parcel_claim_types[PARCEL_CLAIM_PARAMS];
 void parcel_copy_identities(const struct parcel *parcel, int64_t wall_us, struct buf *out);
-void parcel_array_identities(const struct parcel *parcel, struct buf *out);
+void parcel_claim_encode(const struct parcel *parcel, struct buf values[PARCEL_CLAIM_PARAMS]);
 
-/* Of the identities in parcel_array_identities() those in the result (one binary uuid a row, in any order) are new; the
- * rows of the others are duplicates. */
+/* Of those identities the ones in the result of parcel_claim_sql are new; the rows of the others are duplicates. */
 void parcel_settle(struct parcel *parcel, const PGresult *added);
+
+/* Which of the duplicates are another device's than the stored alert: parameters of parcel_conflict_sql, and its
+ * result, by which those are to be stored, in conflict. false: there is no duplicate that could be. */
+enum { PARCEL_CONFLICT_PARAMS = 3 };
+extern const char parcel_conflict_sql[];
+extern const Oid parcel_conflict_types[PARCEL_CONFLICT_PARAMS];
+bool parcel_conflict_encode(const struct parcel *parcel, struct buf values[PARCEL_CONFLICT_PARAMS]);
+void parcel_conflict_settle(struct parcel *parcel, const PGresult *places);
+
+/* The first row from `first` on that is stored though in conflict; the number of rows: there is none. */
+size_t parcel_next_conflict(const struct parcel *parcel, size_t first);
 
 /* Data of COPYROW_ALERT_SQL: those rows of first to stop - 1 that are to be stored, with their incidents in the book
  * (NULL: without). parcel_next_chunk() gives the next bytes to send, valid until its next call; false at the end. */

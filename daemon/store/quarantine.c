@@ -66,6 +66,8 @@ static void add_refusal(const struct parcel *parcel, const struct parcel_refusal
     } else {
         uint8_t id[IDENTITY_BYTES];
         identity_of(row->alert.source, row->alert.event_id, id);
+        if (row->alert.format == ALERT_CLOUDEVENTS)
+            identity_own(id, row->alert.device, id);
         add(&values[3], (struct str){(const char *)id, sizeof(id)});
         add(&values[9], str_from(refusal->sqlstate));
         add(&values[12], row->alert.payload);

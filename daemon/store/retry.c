@@ -114,21 +114,39 @@ static enum outcome take_out(struct retry *r, struct err *err)
     return OUTCOME_DONE;
 }
 
+static void free_values(struct buf *values, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        buf_free(&values[i]);
+}
+
+static enum outcome compare(struct retry *r, struct err *err)
+{
+    struct buf values[PARCEL_CONFLICT_PARAMS] = {0};
+    enum outcome outcome = OUTCOME_DONE;
+    if (parcel_conflict_encode(&r->parcel, values)) {
+        PGresult *result = ask(r->conn, parcel_conflict_sql, PARCEL_CONFLICT_PARAMS, parcel_conflict_types, values);
+        if (PQresultStatus(result) == PGRES_TUPLES_OK)
+            parcel_conflict_settle(&r->parcel, result);
+        outcome = judge(r->conn, result, err);
+    }
+    free_values(values, PARCEL_CONFLICT_PARAMS);
+    return outcome;
+}
+
 static enum outcome claim(struct retry *r, struct err *err)
 {
-    static const Oid types[] = {TYPE_UUID_ARRAY};
-    struct buf ids = {0};
-    parcel_array_identities(&r->parcel, &ids);
-    PGresult *result = ask(r->conn,
-                           "insert into mobeye.alert_identity (id, stored_on) "
-                           "select id, (now() at time zone 'utc')::date from unnest($1) as new (id) "
-                           "on conflict do nothing returning id",
-                           1, types, &ids);
-    buf_free(&ids);
+    struct buf values[PARCEL_CLAIM_PARAMS] = {0};
+    parcel_claim_encode(&r->parcel, values);
+    PGresult *result = ask(r->conn, parcel_claim_sql, PARCEL_CLAIM_PARAMS, parcel_claim_types, values);
+    free_values(values, PARCEL_CLAIM_PARAMS);
     if (PQresultStatus(result) == PGRES_TUPLES_OK)
         parcel_settle(&r->parcel, result);
+    enum outcome outcome = judge(r->conn, result, err);
+    if (outcome == OUTCOME_DONE)
+        outcome = compare(r, err);
     r->stored = parcel_count(&r->parcel, FATE_STORE) > 0;
-    return judge(r->conn, result, err);
+    return outcome;
 }
 
 static enum outcome read_incidents(struct retry *r, struct err *err)
@@ -151,8 +169,7 @@ static enum outcome store_incidents(struct retry *r, struct err *err)
     if (!incident_rows_encode(&r->incidents, &r->parcel.ask, r->batch, r->calls->rules, values))
         return OUTCOME_DONE;
     PGresult *result = ask(r->conn, incident_store_sql, INCIDENT_STORE_PARAMS, incident_store_types, values);
-    for (size_t i = 0; i < INCIDENT_STORE_PARAMS; i++)
-        buf_free(&values[i]);
+    free_values(values, INCIDENT_STORE_PARAMS);
     const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     bool taken = sqlstate && strcmp(sqlstate, "23505") == 0;
     bool good = PQresultStatus(result) == PGRES_TUPLES_OK && incident_rows_stored(&r->incidents, result);
@@ -246,8 +263,7 @@ static void follow_up(struct retry *r)
         follow_encode_raises(&follow, values);
         PQclear(ask(r->conn, follow_verify_sql, FOLLOW_VERIFY_PARAMS, follow_verify_types, values));
     }
-    for (size_t i = 0; i < FOLLOW_VERIFY_PARAMS; i++)
-        buf_free(&values[i]);
+    free_values(values, FOLLOW_VERIFY_PARAMS);
     follow_free(&follow);
 }
 

@@ -29,6 +29,7 @@ static const struct {
     [WRITER_OPENING] = {"opening", "connected", writer_batch_result, writer_opened},
     [WRITER_IDENTITIES] = {"identities", "connected", writer_batch_result, writer_read_incidents},
     [WRITER_CLAIMING] = {"claiming", "connected", writer_batch_result, writer_claimed},
+    [WRITER_COMPARING] = {"comparing", "connected", writer_batch_result, writer_compared},
     [WRITER_READING] = {"reading", "connected", writer_read_result, writer_read_over},
     [WRITER_STORING] = {"storing", "connected", writer_store_result, writer_store_over},
     [WRITER_ALERTS] = {"alerts", "connected", writer_batch_result, writer_end},

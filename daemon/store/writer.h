@@ -38,20 +38,23 @@ enum writer_state {
     WRITER_IDLE,       /* between transactions. -> OPENING, CHECKING, POSITION when asked, CONNECTING when told */
 
     /* The transaction. Errors that are not named -> ROLLBACK; 25006 -> CONNECTING, with the next server. */
-    WRITER_OPENING,    /* begin, and the position moves. -> IDENTITIES; duplicates are expected -> CLAIMING; nothing to
-                          store -> ENDING. Not where it was, or made from an older registry: nothing is stored ->
-                          ROLLBACK -> POSITION */
+    WRITER_OPENING,    /* begin, and the position moves. -> IDENTITIES; duplicates are expected, or two devices in the
+                          batch share an identity -> CLAIMING; nothing to store -> ENDING. Not where it was, or made from
+                          an older registry: nothing is stored ->    ROLLBACK -> POSITION */
     WRITER_IDENTITIES, /* COPY of the identities, as if all were new. -> READING; one is there already -> CLAIMING */
-    WRITER_CLAIMING,   /* insert ... on conflict: the rest are duplicates. -> READING; all are -> ENDING */
-    WRITER_READING,    /* incidents that the alerts may join are locked and read. -> STORING; the fold changed none
-                          -> ALERTS; another daemon made one at this moment -> ROLLBACK -> OPENING */
-    WRITER_STORING,    /* those that the fold made or changed are stored. -> ALERTS; another daemon has made one of the
-                          same key, or thread -> ROLLBACK -> OPENING; they are refused -> ISOLATING, then ROLLBACK ->
-                          OPENING, for ever fewer rows until it is known whose are */
-    WRITER_ALERTS,     /* COPY of the alerts. -> ENDING; no partition -> ROLLBACK; a row is refused -> ISOLATING */
-    WRITER_ISOLATING,  /* COPY piece by piece until all refused rows are known. -> ROLLBACK -> OPENING, without them */
-    WRITER_ENDING,     /* refused and unreadable rows go to quarantine; changes of incidents get their numbers; commit,
-                          never cancelled. -> IDLE */
+    WRITER_CLAIMING,   /* insert ... on conflict: the rest are duplicates. -> COMPARING; READING where none is or can be
+                          of another device; all are duplicates -> ENDING */
+    WRITER_COMPARING, /* duplicates of another device than the stored one get an identity of their own. -> READING; none
+                         is to be stored -> ENDING */
+    WRITER_READING,   /* incidents that the alerts may join are locked and read. -> STORING; the fold changed none
+                         -> ALERTS; another daemon made one at this moment -> ROLLBACK -> OPENING */
+    WRITER_STORING,   /* those that the fold made or changed are stored. -> ALERTS; another daemon has made one of the
+                         same key, or thread -> ROLLBACK -> OPENING; they are refused -> ISOLATING, then ROLLBACK ->
+                         OPENING, for ever fewer rows until it is known whose are */
+    WRITER_ALERTS,    /* COPY of the alerts. -> ENDING; no partition -> ROLLBACK; a row is refused -> ISOLATING */
+    WRITER_ISOLATING, /* COPY piece by piece until all refused rows are known. -> ROLLBACK -> OPENING, without them */
+    WRITER_ENDING,    /* refused and unreadable rows go to quarantine; changes of incidents get their numbers; commit,
+                         never cancelled. -> IDLE */
 
     WRITER_ROLLBACK,   /* the transaction failed. -> PARTITIONS, PAUSED, POSITION, or OPENING again at once */
     WRITER_PARTITIONS, /* makes those that the batch needs. -> OPENING */
@@ -82,10 +85,12 @@ struct writer_position {
     uint64_t checksum; /* of that record */
 };
 
-/* How a part of a batch ended, after its COMMIT. committed + duplicate + quarantined rows make the part. */
+/* How a part of a batch ended, after its COMMIT. committed + duplicate + quarantined rows make the part; conflicts are
+ * among those that are committed. */
 struct writer_stored {
     uint64_t last_seq;
     uint64_t committed, duplicate, quarantined;
+    uint64_t conflicts; /* stored as their own, since another device's alert has their identity */
 };
 
 /* All are called from the loop. They may call writer_submit(), writer_set_journal() and writer_reconfigure(), not

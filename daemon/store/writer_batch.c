@@ -57,7 +57,7 @@ void writer_begin(struct writer *w)
     w->quarantined = 0;
     incident_rows_clear(&w->incidents);
     append_opening(w, &sql);
-    if (parcel_count(parcel, FATE_STORE) > 0 && !w->expect_duplicates)
+    if (parcel_count(parcel, FATE_STORE) > 0 && !w->expect_duplicates && !parcel->shared)
         buf_printf(&sql, "; " COPYROW_IDENTITY_SQL);
     writer_set_state(w, WRITER_OPENING, "a batch");
     writer_query(w, sql.data);
@@ -111,6 +111,8 @@ void writer_batch_result(struct writer *w, PGresult *result)
     case PGRES_TUPLES_OK:
         if (w->state == WRITER_CLAIMING)
             parcel_settle(writer_parcel(w), result);
+        else if (w->state == WRITER_COMPARING)
+            parcel_conflict_settle(writer_parcel(w), result);
         break;
     default:
         statement_done(w, result);
@@ -130,15 +132,12 @@ void writer_opened(struct writer *w)
 
 static void send_claim(struct writer *w)
 {
-    static const Oid types[] = {TYPE_UUID_ARRAY};
-    struct buf ids = {0};
-    parcel_array_identities(writer_parcel(w), &ids);
+    struct buf values[PARCEL_CLAIM_PARAMS] = {0};
+    parcel_claim_encode(writer_parcel(w), values);
     w->claimed = true;
-    writer_query_params(w,
-                        "insert into mobeye.alert_identity (id, stored_on) select id, current_date "
-                        "from unnest($1) as new (id) on conflict do nothing returning id",
-                        1, types, &ids);
-    buf_free(&ids);
+    writer_query_params(w, parcel_claim_sql, PARCEL_CLAIM_PARAMS, parcel_claim_types, values);
+    for (size_t i = 0; i < PARCEL_CLAIM_PARAMS; i++)
+        buf_free(&values[i]);
 }
 
 void writer_claim(struct writer *w)
@@ -154,14 +153,26 @@ void writer_claim(struct writer *w)
 
 void writer_claimed(struct writer *w)
 {
+    struct buf values[PARCEL_CONFLICT_PARAMS] = {0};
     struct parcel *parcel = writer_parcel(w);
     if (!w->claimed) {
         send_claim(w);
         return;
     }
-    size_t fresh = parcel_count(parcel, FATE_STORE);
-    w->expect_duplicates = fresh + parcel_count(parcel, FATE_REFUSED) < parcel->ids;
-    if (fresh == 0)
+    w->expect_duplicates = parcel_count(parcel, FATE_STORE) + parcel_count(parcel, FATE_REFUSED) < parcel->ids;
+    if (parcel_conflict_encode(parcel, values)) {
+        writer_set_state(w, WRITER_COMPARING, "duplicates, perhaps of other devices");
+        writer_query_params(w, parcel_conflict_sql, PARCEL_CONFLICT_PARAMS, parcel_conflict_types, values);
+    } else {
+        writer_compared(w);
+    }
+    for (size_t i = 0; i < PARCEL_CONFLICT_PARAMS; i++)
+        buf_free(&values[i]);
+}
+
+void writer_compared(struct writer *w)
+{
+    if (parcel_count(writer_parcel(w), FATE_STORE) == 0)
         writer_end(w);
     else
         writer_read_incidents(w);
@@ -232,12 +243,34 @@ static void complain_of_refusals(struct writer *w, const struct parcel *parcel)
                      first->sqlstate[0] ? "refused with SQLSTATE" : "since their records are damaged", first->sqlstate);
 }
 
+static void complain_of_conflicts(struct writer *w, const struct parcel *parcel)
+{
+    const struct batch *batch = parcel->batch;
+    for (size_t row = 0; (row = parcel_next_conflict(parcel, row)) < batch->n; row++) {
+        const struct alert *alert = &batch->rows[row].alert;
+        log_complain(&w->conflict_complaint, loop_mono_us(w->loop), LOG_LEVEL_WARNING, WRITER_SUBJECT,
+                     "identity conflict: an alert of device %.*s has the source and id of another device's alert, and "
+                     "is stored as its own; source %.*s, endpoint %.*s",
+                     (int)alert->device.len, alert->device.p, (int)alert->source.len, alert->source.p,
+                     (int)alert->endpoint.len, alert->endpoint.p);
+    }
+}
+
+static uint64_t count_conflicts(const struct parcel *parcel)
+{
+    uint64_t count = 0;
+    for (size_t row = 0; (row = parcel_next_conflict(parcel, row)) < parcel->batch->n; row++)
+        count++;
+    return count;
+}
+
 static struct writer_stored outcome(const struct writer *w, const struct parcel *parcel)
 {
     struct writer_stored stored = {
         .last_seq = parcel->batch->last_seq,
         .committed = parcel_count(parcel, FATE_STORE),
         .quarantined = w->quarantined,
+        .conflicts = count_conflicts(parcel),
     };
     stored.duplicate = parcel->batch->n - stored.committed - stored.quarantined;
     return stored;
@@ -250,6 +283,7 @@ void writer_lost(struct writer *w)
         return;
     w->unsure = outcome(w, writer_parcel(w));
     w->unsure_checksum = writer_parcel(w)->batch->last_checksum;
+    complain_of_conflicts(w, writer_parcel(w));
 }
 
 /* What comes next is begun before the owner is told: PostgreSQL works while the owner makes the next batch. */
@@ -259,6 +293,7 @@ static void committed(struct writer *w)
     struct batch *batch = parcel->batch;
     struct writer_stored stored = outcome(w, parcel);
     complain_of_refusals(w, parcel);
+    complain_of_conflicts(w, parcel);
     post_commit_batch(w->post_commit, parcel, &w->incidents, w->n > 1);
     w->counts.incidents += w->incidents.n_fresh;
     log_recover(&w->batch_complaint, WRITER_SUBJECT, "alerts are stored again");

@@ -96,7 +96,8 @@ struct writer {
     struct event minute;
     struct event watch; /* tells of a server that does not answer */
     int64_t heard_us;   /* when it did last */
-    struct complaint schema_complaint, batch_complaint, refused_complaint, upkeep_complaint, hung_complaint;
+    struct complaint schema_complaint, batch_complaint, refused_complaint, conflict_complaint, upkeep_complaint,
+        hung_complaint;
 };
 
 /* The one place where the state changes. The reason goes to the log (debug) and to writer_state(). */
@@ -142,6 +143,7 @@ bool writer_chunk(struct writer *w, struct str *ret);
 void writer_batch_result(struct writer *w, PGresult *result);
 void writer_opened(struct writer *w);
 void writer_claimed(struct writer *w);
+void writer_compared(struct writer *w);
 void writer_copy_alerts(struct writer *w);
 void writer_ended(struct writer *w);
 

@@ -33,6 +33,7 @@ static void check_alert(const struct alert *alert)
     check(length_in(alert->track, 0, ALERT_TEXT_MAX));
     check(length_in(alert->camera_zone, 0, ALERT_TEXT_MAX));
     check(validate_device(alert->device));
+    check(!str_starts(alert->source, ALERT_DC09_PREFIX));
     check(alert->kind == alert_kind_from(alert->kind_word));
     check((alert->flags & ~ALERT_FLAGS_ALL) == 0);
     check(!alert->has_location || (fabs(alert->lon) <= 180 && fabs(alert->lat) <= 90));
@@ -43,8 +44,7 @@ static void check_alert(const struct alert *alert)
 
 static void check_reject(const struct reject *reject)
 {
-    check(reject->code == REJECT_MALFORMED || reject->code == REJECT_INVALID || reject->code == REJECT_TOO_LARGE);
-    check((reject->code == REJECT_INVALID) == (reject->field[0] != '\0'));
+    check((reject->code == REJECT_INVALID || reject->code == REJECT_FORBIDDEN) == (reject->field[0] != '\0'));
     check(reject->reason[0] != '\0');
     check(length_in(reject->id, 0, ALERT_ID_MAX));
 }

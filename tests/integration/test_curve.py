@@ -167,6 +167,33 @@ def test_a_client_reports_for_its_own_devices_only(context, site, database):
     assert database.stored() == 3
 
 
+def test_a_client_uses_its_own_sources_only(context, site, database):
+    gateway = site.client()
+    site.clients.sources["gateway"] = ["/gw-7/*", "/gw-8"]
+    site.start(gateway=(gateway, ALL))
+    dealer = Dealer(context, site.daemon.address(), curve=gateway)
+    for source, word in (("/gw-7/1", b"ACK"), ("/gw-8", b"ACK"), ("/gw-9", b"REJECT"), ("/gw-8/1", b"REJECT"),
+                         ("dc09:1234", b"REJECT")):
+        reply = dealer.ask(alert(source, source=source))
+        assert (reply.word, reply.id) == (word, source.encode())
+        assert word == b"ACK" or reply.detail.startswith(b"forbidden: source: ")
+    site.clients.sources["gateway"] = ["/gw-9"]
+    site.reload(gateway=(gateway, ALL))
+    assert dealer.ask(alert("now", source="/gw-9")).word == b"ACK"
+    assert dealer.ask(alert("gone", source="/gw-8")).detail == b"forbidden: source: gateway may not use it"
+    site.daemon.wait_drained()
+    assert database.stored() == 3
+
+
+def test_check_warns_of_a_client_that_may_use_any_source(site):
+    gateway = site.client()
+    site.daemon.write()
+    site.clients.file.write_text(f'clients: [{{name: gw, key: "{gateway.public}", devices: ["NL-*"]}}]\n')
+    done = subprocess.run([MOBEYED, "--check", "-c", site.daemon.file], capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert f"{site.clients.file}:1:11: warning: clients.gw.sources: not set" in done.stdout + done.stderr
+
+
 def test_what_is_malformed_is_told_as_such(context, site):
     gateway = site.client()
     site.start(gateway=(gateway, ["NL-0307-*"]))

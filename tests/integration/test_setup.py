@@ -295,7 +295,7 @@ def test_curve_is_set_up_and_the_drill_gets_in(server, place, name):
     for key in "server.key", "drill.key":
         assert (place / key).stat().st_mode & 0o777 == 0o600
         assert (place / key).read_text().strip() not in output
-    assert "devices: [drill]" in (place / "clients.yaml").read_text()
+    assert "devices: [drill], sources: [/mobeyectl/setup]" in (place / "clients.yaml").read_text()
     assert f'server_key: "{place}/server.key"' in (place / "mobeyed.yaml").read_text()
     door = use_free_ports(place)
     with running(place):

@@ -39,7 +39,7 @@ class Migrate(unittest.TestCase):
         mobeyectl("migrate", database="again")
         with connect("again") as conn:
             conn.execute("select mobeye.premake_partitions()")
-            conn.execute("insert into mobeye.alert_identity (id) values (gen_random_uuid())")
+            conn.execute("insert into mobeye.alert_identity (id, device) values (gen_random_uuid(), 1)")
             conn.execute("delete from mobeye.schema_version")
         done = mobeyectl("migrate", database="again")
         self.assertEqual((done.returncode, done.stderr), (0, ""))

@@ -33,6 +33,7 @@ EXECUTES = {
     "mobeye.erase_due('devices', now())": set(),
     "mobeye.report_maintenance('{}', '{}', '{}')": {"mobeye_ingest"},
     "mobeye.journal_rewind('00000000-0000-0000-0000-000000000001', 0, 0)": {"mobeye_ingest"},
+    "mobeye.claim_conflicts('{}', '{}', '{}')": {"mobeye_ingest"},
     "patrol.api_version()": {"mobeye_patrol", "mobeye_auditor", "mobeye_registry"},
 }
 STATEMENTS = {
@@ -154,13 +155,13 @@ class Roles(SchemaTest):
                 " where journal = '00000000-0000-0000-0000-000000000001' and position = 1"
             )
             conn.execute("savepoint identity")
-            with conn.cursor().copy("copy mobeye.alert_identity (id, stored_on) from stdin") as copy:
-                copy.write_row(("11111111-0000-0000-0000-000000000001", "2026-11-23"))
+            with conn.cursor().copy("copy mobeye.alert_identity (id, device, stored_on) from stdin") as copy:
+                copy.write_row(("11111111-0000-0000-0000-000000000001", 1, "2026-11-23"))
             with conn.cursor().copy(f"copy mobeye.alert ({ALERT_COLUMNS}) from stdin") as copy:
                 copy.write_row(row)
         came_back = conn.execute(
-            "insert into mobeye.alert_identity (id) values ('11111111-0000-0000-0000-000000000001'),"
-            " ('11111111-0000-0000-0000-000000000002') on conflict do nothing returning id::text"
+            "insert into mobeye.alert_identity (id, device) values ('11111111-0000-0000-0000-000000000001', 1),"
+            " ('11111111-0000-0000-0000-000000000002', 1) on conflict do nothing returning id::text"
         ).fetchall()
         self.assertEqual(came_back, [("11111111-0000-0000-0000-000000000002",)])
         stored = self.superuser.execute(

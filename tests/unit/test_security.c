@@ -17,8 +17,9 @@ static int received;
 static int refused[SECURITY_REFUSALS];
 static char server_public[41], server_secret[41], client_public[41], client_secret[41],
     name[] = "door", client_name[] = "gateway", address[256], any[] = "*", narrow[] = "NL-0307-*";
-static char *devices[] = {narrow, NULL};
-static struct conf_client client = {.name = client_name, .key = client_public, .devices = devices, .n_devices = 1};
+static char *devices[] = {narrow, NULL}, *sources[] = {any};
+static struct conf_client client = {
+    .name = client_name, .key = client_public, .devices = devices, .n_devices = 1, .sources = sources, .n_sources = 1};
 static struct conf_endpoint conf_endpoint;
 static struct conf conf = {.endpoints = &conf_endpoint, .n_endpoints = 1, .clients = &client, .n_clients = 1};
 static char user[128], from[64];
@@ -316,17 +317,44 @@ Test(security, the_last_day_is_included_in_the_time_zone_of_the_configuration)
     security_free(&security);
 }
 
+static bool allows(const struct conf_client *who, struct str device, struct str source, struct reject *ret)
+{
+    return security_allows(who, &(struct alert){.format = ALERT_CLOUDEVENTS, .device = device, .source = source}, ret);
+}
+
 Test(security, globs_say_which_devices)
 {
     struct reject reject;
-    cr_expect(security_allows(&client, STR("NL-0307-00042"), &reject));
-    cr_expect(security_allows(NULL, STR("NL-9999-1"), &reject), "a plain endpoint asks nobody");
-    cr_expect_not(security_allows(&client, STR("NL-0308-00042"), &reject));
+    cr_expect(allows(&client, STR("NL-0307-00042"), STR("/gw"), &reject));
+    cr_expect(allows(NULL, STR("NL-9999-1"), STR("/gw"), &reject), "a plain endpoint asks nobody");
+    cr_expect_not(allows(&client, STR("NL-0308-00042"), STR("/gw"), &reject));
     cr_expect_str_eq(reject.field, "device");
     cr_expect_str_eq(reject.reason, "gateway may not report for it");
-    cr_expect_not(security_allows(&client, (struct str){"NL-0307-1xNL-9999", 5}, &reject), "not beyond its end");
+    cr_expect_not(allows(&client, (struct str){"NL-0307-1xNL-9999", 5}, STR("/gw"), &reject), "not beyond its end");
     devices[0] = any;
-    cr_expect(security_allows(&client, STR("dc09:1234/1"), &reject));
+    cr_expect(allows(&client, STR("dc09:1234/1"), STR("/gw"), &reject));
+}
+
+Test(security, globs_say_which_sources)
+{
+    static char one[] = "/gw-7/*", other[] = "/gw-8";
+    static char *two[] = {one, other};
+    static char longest[ALERT_SOURCE_MAX];
+    struct conf_client own = client;
+    struct reject reject;
+    own.sources = two;
+    own.n_sources = 2;
+    cr_expect(allows(&own, STR("NL-0307-1"), STR("/gw-7/panel-3"), &reject));
+    cr_expect(allows(&own, STR("NL-0307-1"), STR("/gw-8"), &reject));
+    memset(longest, 'x', sizeof(longest));
+    memcpy(longest, "/gw-7/", 6);
+    cr_expect(allows(&own, STR("NL-0307-1"), (struct str){longest, sizeof(longest)}, &reject));
+    cr_expect_not(allows(&own, STR("NL-0307-1"), STR("/gw-8/1"), &reject));
+    cr_expect_not(allows(&own, STR("NL-0307-1"), STR("/gw-9"), &reject));
+    cr_expect_str_eq(reject.field, "source");
+    cr_expect_str_eq(reject.reason, "gateway may not use it");
+    struct alert frame = {.format = ALERT_SIA_DC09, .device = STR("NL-0307-1"), .source = STR("dc09:1234")};
+    cr_expect(security_allows(&own, &frame, &reject), "of DC-09 the device says it");
 }
 
 Test(security, addresses_are_those_of_ip)

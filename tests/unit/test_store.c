@@ -47,6 +47,21 @@ Test(store, an_identity_is_the_same_for_ever)
     cr_expect_neq(memcmp(id, other, sizeof(id)), 0, "where the source ends is part of it");
 }
 
+/* python3: hashlib.blake2b(b'\xff' + identity + device, digest_size=16) */
+Test(store, an_own_identity_is_the_same_for_ever)
+{
+    uint8_t id[IDENTITY_BYTES], own[IDENTITY_BYTES], other[IDENTITY_BYTES];
+    char text[IDENTITY_TEXT_SIZE];
+    identity_of(STR("/mobeye/gateway-1"), STR("7f1c-000123"), id);
+    identity_own(id, STR("NL-0307-00042"), own);
+    cr_expect_str_eq(identity_text(own, text), "ad6d106f-6594-1afc-9d41-f5a47ad07536");
+    cr_expect_eq(identity_device(own), UINT64_C(12496662611654613756));
+    identity_own(id, STR("NL-0307-00043"), other);
+    cr_expect_neq(memcmp(own, other, sizeof(own)), 0);
+    memset(own, 0, sizeof(own));
+    cr_expect_neq(identity_device(own), 0u, "0 stands for a device that does not matter");
+}
+
 struct expected_target {
     const char *host, *hostaddr, *port, *name;
 };

@@ -154,11 +154,34 @@ static void expect_each_once(const struct owner *owner)
     cr_expect_eq(owner->committed, owner->total, "a COMMIT whose answer was lost is counted, too");
 }
 
+/* Two alerts each have an identity, of two devices. */
+static uint64_t in_pairs(uint64_t seq)
+{
+    return (seq + 1) / 2;
+}
+
+static void of_two_devices(struct batch_row *row, uint64_t seq)
+{
+    row->alert.device = seq % 2 ? STR("A") : STR("B");
+}
+
+static void expect_pairs_once(const struct owner *owner)
+{
+    char sql[300];
+    snprintf(sql, sizeof(sql),
+             "select count(*) = %llu and count(distinct (event_id, device_id)) = %llu and "
+             "count(*) filter (where flags = '{identity_conflict}') = %llu from mobeye.alert",
+             (unsigned long long)owner->total, (unsigned long long)owner->total, (unsigned long long)owner->total / 2);
+    RIG_EXPECT(&rig, sql, "t");
+    cr_expect_eq(owner->committed, owner->total, "a COMMIT whose answer was lost is counted, too");
+    cr_expect_eq(owner->conflicts, owner->total / 2);
+}
+
 /* Cuts a transaction after every step-th byte in one direction, until it passes whole. */
-static void cut_everywhere(int direction, int64_t step)
+static void cut_everywhere(int direction, int64_t step, struct owner owner)
 {
     struct proxy proxy;
-    struct owner owner = {.total = 20, .batch_rows = 20};
+    owner.total = owner.batch_rows = 20;
     proxy_open(&proxy);
     owner_start(&owner, &rig, "a", proxy.conninfo);
     RIG_WAIT(&rig, OWNER_STORED(&owner));
@@ -168,7 +191,10 @@ static void cut_everywhere(int direction, int64_t step)
         RIG_WAIT(&rig, OWNER_STORED(&owner));
     }
     cr_expect_gt(proxy.cuts, 20);
-    expect_each_once(&owner);
+    if (owner.change)
+        expect_pairs_once(&owner);
+    else
+        expect_each_once(&owner);
     owner_stop(&owner);
     proxy_close(&proxy);
 }
@@ -181,12 +207,17 @@ static int64_t step_of(int64_t usual)
 
 Test(loss, cut_anywhere_on_the_way_to_the_server)
 {
-    cut_everywhere(0, step_of(211));
+    cut_everywhere(0, step_of(211), (struct owner){0});
 }
 
 Test(loss, cut_anywhere_on_the_way_from_the_server)
 {
-    cut_everywhere(1, step_of(5));
+    cut_everywhere(1, step_of(5), (struct owner){0});
+}
+
+Test(loss, cut_anywhere_with_identities_in_conflict)
+{
+    cut_everywhere(1, step_of(5), (struct owner){.event = in_pairs, .change = of_two_devices});
 }
 
 static void kill_backends(void)

@@ -50,7 +50,7 @@ struct owner {
     size_t batch_rows;
     uint64_t (*event)(uint64_t seq);                     /* which event a record is about; NULL: its own */
     void (*change)(struct batch_row *row, uint64_t seq); /* makes the alert another; NULL: as it is */
-    uint64_t committed, duplicate, quarantined, stored_seq;
+    uint64_t committed, duplicate, quarantined, conflicts, stored_seq;
     unsigned positions, ups, downs, folds, stales;
     uint64_t registry_version, areas_version; /* that batches are said to be made with */
     bool settled;                             /* and which is good enough */
@@ -292,6 +292,7 @@ static inline void owner_stored(void *ctx, const struct writer_stored *stored)
     owner->committed += stored->committed;
     owner->duplicate += stored->duplicate;
     owner->quarantined += stored->quarantined;
+    owner->conflicts += stored->conflicts;
 }
 
 static inline void owner_fold(void *ctx, struct book *book, struct batch *batch, const uint8_t *store)

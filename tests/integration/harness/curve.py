@@ -29,14 +29,16 @@ class Key:
 
 
 class Clients:
-    """The file of clients: what is on it is given by name, as {"name": (key, devices, until)}."""
+    """The file of clients: what is on it is given by name, as {"name": (key, devices, until)}. Sources: by `sources`."""
 
     def __init__(self, file):
         self.file = file
+        self.sources = {}
 
     def write(self, **clients):
         lines = ["clients:"] if clients else ["clients: []"]
         for name, (key, devices, *until) in clients.items():
             lines.append(f"  - {{name: {name}, key: {json.dumps(key.public)}, devices: {json.dumps(devices)}"
+                         f", sources: {json.dumps(self.sources.get(name, '*'))}"
                          + (f", until: {until[0]}}}" if until else "}"))
         self.file.write_text("\n".join(lines) + "\n")
