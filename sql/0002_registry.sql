@@ -81,14 +81,17 @@ comment on column mobeye.device.registered_at is 'Since when it is registered.';
 comment on column mobeye.device.note is 'What people want to remember of it.';
 
 create table if not exists mobeye.device_address (
-    account text not null check (account ~ '^[0-9A-F]{3,16}$'),
+    account text not null check (account ~ '^[0-9A-F]{1,16}$'),
     input integer check (input between 0 and 65535),
-    device_id text collate "C" not null references mobeye.device on update cascade on delete cascade,
-    unique nulls not distinct (account, input)
+    device_id text collate "C" not null references mobeye.device on update cascade on delete cascade
 );
+-- Accounts compare without leading zeros: a spreadsheet makes 371 of 0371.
+create unique index if not exists device_address_account on mobeye.device_address (ltrim(account, '0'), input)
+    nulls not distinct;
 create index if not exists device_address_device on mobeye.device_address (device_id);
 comment on table mobeye.device_address is 'How equipment that speaks SIA DC-09 names itself.';
-comment on column mobeye.device_address.account is 'Account: 3 to 16 of 0-9 A-F.';
+comment on column mobeye.device_address.account is
+    'Account: 1 to 16 of 0-9 A-F; compared without leading zeros.';
 comment on column mobeye.device_address.input is
     'Input (zone); null: every input of the account that has no address of its own.';
 comment on column mobeye.device_address.device_id is 'The device that it is.';
@@ -215,7 +218,8 @@ select s.device_id, s.first_received_at, s.last_received_at, s.kind, s.endpoint,
  where not s.registered
    and not exists (select from mobeye.device d where d.device_id = s.device_id)
    and not exists (select from mobeye.device_address a
-                    where 'dc09:' || a.account = split_part(s.device_id, '/', 1)
+                    where s.device_id ~ '^dc09:[0-9A-F]{3,}'
+                      and ltrim(a.account, '0') = ltrim(split_part(substr(s.device_id, 6), '/', 1), '0')
                       and (a.input is null or a.input::text = split_part(s.device_id, '/', 2)));
 comment on view mobeye.device_unknown is 'Senders that reported and are not registered.';
 comment on column mobeye.device_unknown.device_id is 'As it names itself; dc09:ACCOUNT/INPUT for SIA DC-09.';

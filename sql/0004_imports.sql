@@ -163,7 +163,7 @@ begin
       from (select i.line, i.device_id, c.name, c.value, first_value(i.line) over w as first_line,
                    first_value(c.value) over w as first_value
               from pg_temp.device_import i,
-                   lateral (values ('model', i.model), ('group', i."group"), ('account', i.account),
+                   lateral (values ('model', i.model), ('group', i."group"), ('account', ltrim(i.account, '0')),
                                    ('input', i.input::text), ('heartbeat', i.heartbeat::text),
                                    ('grace', i.grace::text)) as c(name, value)
              where c.value is not null
@@ -176,11 +176,11 @@ begin
       from pg_temp.device_import i
       cross join lateral (
             select f.device_id, f.line from pg_temp.device_import f
-             where f.account = i.account and f.input is not distinct from i.input and f.line < i.line
+             where ltrim(f.account, '0') = ltrim(i.account, '0') and f.input is not distinct from i.input and f.line < i.line
                and f.device_id <> i.device_id
              union all
             select a.device_id, null from mobeye.device_address a
-             where a.account = i.account and a.input is not distinct from i.input
+             where ltrim(a.account, '0') = ltrim(i.account, '0') and a.input is not distinct from i.input
                and not exists (select from pg_temp.device_import f where f.device_id = a.device_id)
              limit 1) o
      where i.account is not null;
@@ -271,13 +271,13 @@ begin
     addresses_changed := 0;
     if 'account' = any (columns) then
         delete from mobeye.device_address a using pg_temp.device_merge m
-         where a.device_id = m.device_id and (a.account, a.input) is distinct from (m.account, m.input);
+         where a.device_id = m.device_id and (ltrim(a.account, '0'), a.input) is distinct from (ltrim(m.account, '0'), m.input);
         get diagnostics addresses_changed = row_count;
         insert into mobeye.device_address (account, input, device_id)
         select m.account, m.input, m.device_id from pg_temp.device_merge m
          where m.account is not null
            and not exists (select from mobeye.device_address a
-                            where a.account = m.account and a.input is not distinct from m.input);
+                            where ltrim(a.account, '0') = ltrim(m.account, '0') and a.input is not distinct from m.input);
         get diagnostics n = row_count;
         addresses_changed := greatest(addresses_changed, n);
     end if;

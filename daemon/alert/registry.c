@@ -78,6 +78,8 @@ struct device *registry_find(const struct registry *registry, struct str id)
 
 bool address_make(struct address *ret, struct str account, int32_t input)
 {
+    while (account.len > 1 && *account.p == '0')
+        account = (struct str){account.p + 1, account.len - 1};
     *ret = (struct address){.len = (uint32_t)account.len, .input = input};
     if (account.len == 0 || account.len > REGISTRY_ACCOUNT_MAX)
         return false;

@@ -40,9 +40,9 @@ struct fix {
 
 /* How DC-09 equipment names itself. No padding, and zeros behind the account: it is compared as bytes. */
 struct address {
-    char account[REGISTRY_ACCOUNT_MAX];
-    uint32_t len;  /* of the account */
-    int32_t input; /* ALERT_NO_INT: every input of the account that has no address of its own */
+    char account[REGISTRY_ACCOUNT_MAX]; /* without leading zeros, which a spreadsheet takes away: 371 is 0371 */
+    uint32_t len;                       /* of the account */
+    int32_t input;                      /* ALERT_NO_INT: every input of the account that has no address of its own */
 };
 
 /* false: no account is that long, or that short. */

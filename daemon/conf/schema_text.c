@@ -131,7 +131,7 @@ void schema_allowed(const struct schema_key *key, struct buf *out)
         buf_printf(out, " of them");
 }
 
-#define NAME_MAX_COMPARED 24
+#define NAME_MAX_COMPARED 64
 
 unsigned schema_changes(const char *a, const char *b)
 {

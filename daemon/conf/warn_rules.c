@@ -170,6 +170,61 @@ static void warn_unreached(struct report *report, const struct node *list, const
                        "is never reached (the rules up to line %zu match all that it does)", last->mark.line);
 }
 
+/* Whether what an unregistered device raises may match, drills and what is asked of cameras left aside, and makes no
+ * alarm. */
+static bool may_hide(const struct conf_rule *rule)
+{
+    const struct conf_match *match = &rule->match;
+    bool of_cameras =
+        match->n_labels || match->n_camera_zones || !isnan(match->score_min) || !isnan(match->score_below);
+    return (!rule->makes_incident || rule->terms.category == CATEGORY_SERVICE) && match->registered != 1 &&
+           match->n_groups == 0 && match->drill != 1 && (!match->phases || match->phases & (1u << PHASE_RAISE)) &&
+           !of_cameras;
+}
+
+static bool makes_alarm(const struct conf_rule *rule)
+{
+    return rule->makes_incident && rule->terms.category == CATEGORY_ALARM;
+}
+
+/* Which of panic and holdup of unregistered devices the i-th rule keeps from an alarm that a later one would make; the
+ * first such in *ret_later. */
+static uint32_t hidden_kinds(const struct conf *conf, size_t i, size_t *ret_later)
+{
+    struct conf_match unregistered = conf->rules[i].match;
+    uint32_t left = match_kinds(&unregistered) & (BIT(KIND_PANIC) | BIT(KIND_HOLDUP)), hidden = 0;
+    unregistered.registered = 0;
+    for (size_t k = 0; k < i; k++)
+        if (makes_alarm(&conf->rules[k]) && match_covers(conf, &conf->rules[k].match, &unregistered))
+            left &= ~match_kinds(&conf->rules[k].match);
+    for (size_t k = i + 1; k < conf->n_rules; k++) {
+        const struct conf_match *later = &conf->rules[k].match;
+        uint32_t alarms = makes_alarm(&conf->rules[k]) && later->registered != 1 && later->n_groups == 0
+                              ? left & match_kinds(later)
+                              : 0;
+        if (alarms && !hidden)
+            *ret_later = k;
+        hidden |= alarms;
+    }
+    return hidden;
+}
+
+static void warn_hidden(struct report *report, const struct node *list, const struct conf *conf, size_t i)
+{
+    size_t later = 0;
+    uint32_t hidden = may_hide(&conf->rules[i]) ? hidden_kinds(conf, i, &later) : 0;
+    if (!hidden)
+        return;
+    struct loader_path path = loader_path_item("rules", list->items[i], i);
+    report_warning(report, list->items[i]->mark, path.text,
+                   "%s of unregistered devices never reach the alarm rule in line %zu (a rule for kind: [panic, "
+                   "holdup] with category: alarm before this one)",
+                   hidden == BIT(KIND_PANIC)    ? "panics"
+                   : hidden == BIT(KIND_HOLDUP) ? "holdups"
+                                                : "panics and holdups",
+                   list->items[later]->mark.line);
+}
+
 static void warn_unmatched(struct report *report, const struct node *list, const struct conf *conf)
 {
     static const struct mark top = {1, 1};
@@ -195,6 +250,7 @@ void warn_rules(struct report *report, const struct node *list, const struct con
         struct loader_path path = loader_path_item("rules", list->items[i], i);
         const struct seat seat = {report, &conf->rules[i], node_value(list->items[i], "incident"), path.text};
         warn_unreached(report, list, conf, i);
+        warn_hidden(report, list, conf, i);
         for (size_t k = 0; seat.incident && k < sizeof(warnings) / sizeof(warnings[0]); k++)
             warnings[k](&seat);
     }

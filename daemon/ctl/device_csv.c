@@ -12,7 +12,7 @@
 #include "conf/value.h"
 #include "ingest/validate.h"
 
-enum { ACCOUNT_MIN = 3, ACCOUNT_MAX = 16, NUMBER_MAX = 32, DURATION_MAX = 32 };
+enum { ACCOUNT_MIN = 1, ACCOUNT_MAX = 16, NUMBER_MAX = 32, DURATION_MAX = 32 };
 
 /* Reads a cell that is not empty; appends what PostgreSQL is to read. 0, or -1 with what is wrong. */
 typedef int (*read_fn)(struct str text, double min, double max, struct buf *out, struct err *err);
@@ -48,7 +48,7 @@ static int read_account(struct str text, double min, double max, struct buf *out
 {
     (void)min, (void)max;
     if (text.len < ACCOUNT_MIN || text.len > ACCOUNT_MAX || !has_only(text, "0123456789ABCDEFabcdef"))
-        return err_set(err, "\"%.*s\" is no account (3 to 16 of 0-9 A-F)", (int)text.len, text.p);
+        return err_set(err, "\"%.*s\" is no account (1 to 16 of 0-9 A-F)", (int)text.len, text.p);
     for (size_t i = 0; i < text.len; i++)
         buf_printf(out, "%c", toupper((unsigned char)text.p[i]));
     return 0;

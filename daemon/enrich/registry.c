@@ -12,7 +12,8 @@ static struct str account_of(struct str device)
     const char *slash = memchr(account.p, '/', account.len);
     if (slash)
         account.len = (size_t)(slash - account.p);
-    return account;
+    /* "0" is a frame without an account, not the account 0000. */
+    return str_is(account, "0") ? (struct str){0} : account;
 }
 
 static const struct device *find_by_address(const struct registry *registry, const struct alert *alert)

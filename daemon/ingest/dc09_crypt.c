@@ -14,7 +14,7 @@
 enum { BLOCK = 16, HEX_BLOCK = 2 * BLOCK, FILE_MAX_BYTES = 4 << 20 };
 
 struct entry {
-    char account[DC09_ACCOUNT_MAX + 1]; /* upper case */
+    char account[DC09_ACCOUNT_MAX + 1]; /* upper case, without leading zeros */
     unsigned line;
     struct dc09_key key;
 };
@@ -127,6 +127,8 @@ static bool entry_account(struct entry *entry, struct str account)
 {
     if (account.len < 3 || account.len > DC09_ACCOUNT_MAX || !dc09_is_hex(account))
         return false;
+    while (account.len > 1 && *account.p == '0')
+        account = (struct str){account.p + 1, account.len - 1};
     for (size_t i = 0; i < account.len; i++)
         entry->account[i] = (char)toupper((unsigned char)account.p[i]);
     entry->account[account.len] = '\0';

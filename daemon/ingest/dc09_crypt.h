@@ -43,7 +43,8 @@ struct dc09_keys;
 struct dc09_keys *dc09_keys_load(const char *source, struct err *err);
 void dc09_keys_free(struct dc09_keys **keys); /* wipes them; safe on NULL */
 
-/* NULL: none for this account (3 to 16 hex characters, in either case). Safe on NULL keys. */
+/* NULL: none for this account (3 to 16 hex characters, in either case and with or without leading zeros). Safe on NULL
+ * keys. */
 const struct dc09_key *dc09_keys_find(const struct dc09_keys *keys, struct str account);
 
 #endif

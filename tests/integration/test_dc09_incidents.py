@@ -6,6 +6,7 @@ import json
 import pytest
 
 from harness.daemon import mobeyectl
+from harness.paths import ROOT
 from harness.portal import Portal, ack, build, endpoint, event, stamp
 from harness.wait import wait_until
 
@@ -88,6 +89,36 @@ def test_the_device_is_that_of_account_and_input_then_that_of_the_account(portal
     told = {row["device_id"] for row in json.loads(
         mobeyectl("devices", "unknown", "--json", "--db", database.conninfo).stdout)}
     assert told == {"dc09:3071/9", "dc09:3071", "dc09:BEEF/1", "dc09:BEEF"}
+
+
+def test_a_holdup_of_an_unregistered_panel_reaches_the_patrol_by_the_sample(portal, database):
+    """Also of a zone that no input can have. What else it says stays with those who keep the equipment."""
+    text = (ROOT / "config/mobeyed.yaml").read_text()
+    portal.daemon.reload(more=text[text.index("rules:"):])
+    say(portal, ("BEEF", "NHA100001"), ("BEEF", "Nri1/PA002"), ("BEEF", "Nri1/BA003"))
+    database.wait_stored(3)
+    assert database.rows("select device_id, kind, input, rule, flags from patrol.alerts order by journal_seq") == [
+        ("dc09:BEEF", "holdup", None, "panic", ["bad_input"]), ("dc09:BEEF/2", "panic", 2, "panic", []),
+        ("dc09:BEEF/3", "intrusion", 3, "strangers", [])]
+    assert database.rows("select device_id, priority from patrol.queue order by device_id") == [
+        ("dc09:BEEF", 1), ("dc09:BEEF/2", 1)]
+
+
+def test_accounts_compare_without_leading_zeros(portal, database, tmp_path):
+    """The table of the portal after a spreadsheet. The source stays as received: it is part of the identity."""
+    register(database, tmp_path, [{**DEVICES[0], "device_id": "NL-EXCEL", "account": "371", "input": 1},
+                                  {**DEVICES[0], "device_id": "NL-FIRST", "account": "1", "input": ""}])
+    say(portal, ("0371", "Nri1/BA001"), ("0371", "Nri1/BA002"), ("0001", "Nri1/BA001"), ("0373", "Nri1/BA001"))
+    database.wait_stored(4)
+    assert database.rows("select device_id, source from patrol.alerts order by journal_seq") == [
+        ("NL-EXCEL", "dc09:0371"), ("dc09:0371/2", "dc09:0371"), ("NL-FIRST", "dc09:0001"), ("dc09:0373/1", "dc09:0373")]
+    told = {row["device_id"]: row["near"] for row in json.loads(
+        mobeyectl("devices", "unknown", "--json", "--db", database.conninfo).stdout)}
+    assert told == {"dc09:0371/2": "NL-EXCEL (account 371 input 1)", "dc09:0373/1": "NL-EXCEL (account 371 input 1)"}
+    path = tmp_path / "devices.csv"
+    path.write_text("device_id,account,input\nNL-OTHER,00371,1\n")
+    done = mobeyectl("devices", "import", "--db", database.conninfo, path)
+    assert done.returncode == 1 and "account: account 00371 input 1 is that of device NL-EXCEL" in done.stderr
 
 
 def test_a_device_that_is_registered_while_it_reports_is_known_from_then_on(portal, database, tmp_path):

@@ -312,6 +312,10 @@ class Placements(RegistryTest):
 
 
 class Unknown(RegistryTest):
+    def setUp(self):
+        super().setUp()
+        self.superuser.execute("truncate mobeye.device_status, mobeye.device cascade")
+
     def test_who_reported_and_is_not_registered(self):
         for device, registered in (("x", False), ("known", True), ("dc09:AB12/1", False), ("dc09:AB12/2", False)):
             self.superuser.execute(
@@ -325,6 +329,22 @@ class Unknown(RegistryTest):
         self.assertEqual(self.value(self.superuser, listed), ["dc09:AB12/1"])
         self.superuser.execute("insert into mobeye.device_address values ('AB12', null, 'x')")
         self.assertIsNone(self.value(self.superuser, listed))
+
+    def test_an_account_is_known_without_its_leading_zeros(self):
+        for device in ("dc09:0371/1", "dc09:371/2", "dc09:0", "dc09:0000/1"):
+            self.superuser.execute(
+                "insert into mobeye.device_status values (%s, false, now(), now(), now(), 'portal', 's', 'motion')",
+                [device],
+            )
+        self.device("x")
+        self.superuser.execute(
+            "insert into mobeye.device_address values ('371', 1, 'x'), ('00371', 2, 'x'), ('0', null, 'x')"
+        )
+        self.assertEqual(
+            self.value(self.superuser, "select array_agg(device_id) from mobeye.device_unknown"), ["dc09:0"]
+        )
+        with self.assertRaises(psycopg.errors.UniqueViolation):
+            self.superuser.execute("insert into mobeye.device_address values ('0371', 1, 'x')")
 
 
 class Rights(RegistryTest):

@@ -95,6 +95,19 @@ static struct dc09_keys *load_text(const char *text, mode_t mode, struct err *er
 
 #define KEY "00112233445566778899aabbccddeeff"
 
+Test(dc09_crypt, keys_are_found_without_leading_zeros)
+{
+    struct err err;
+    struct dc09_keys *keys = load_text("0371 " KEY "\n", 0600, &err);
+    cr_assert_not_null(keys);
+    cr_expect_not_null(dc09_keys_find(keys, STR("0371")));
+    cr_expect_not_null(dc09_keys_find(keys, STR("371")));
+    cr_expect_not_null(dc09_keys_find(keys, STR("00371")));
+    cr_expect_null(dc09_keys_find(keys, STR("3710")));
+    dc09_keys_free(&keys);
+    cr_expect_null(load_text("0371 " KEY "\n371 " KEY "\n", 0600, &err), "an account has one key");
+}
+
 Test(dc09_crypt, keys_are_found_by_account)
 {
     struct err err;

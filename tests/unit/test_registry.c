@@ -122,7 +122,8 @@ Test(registry, an_address_is_of_one_device)
     cr_expect_str_eq(at_address("12AB", 1), "a");
     cr_expect_str_eq(at_address("12AB", 2), "-");
     cr_expect_str_eq(at_address("12AB", ALERT_NO_INT), "-");
-    cr_expect_str_eq(at_address("012AB", 1), "-");
+    cr_expect_str_eq(at_address("012AB", 1), "a", "leading zeros do not count");
+    cr_expect_str_eq(at_address("12AB0", 1), "-", "others do");
     put_address("b", "12AB", 1);
     cr_expect_str_eq(at_address("12AB", 1), "b");
     put_address("b", "12AB", 2);
@@ -133,12 +134,24 @@ Test(registry, an_address_is_of_one_device)
     cr_expect_eq(registry->addresses.n, 0);
 }
 
+Test(registry, accounts_are_found_without_leading_zeros)
+{
+    put_address("excel", "371", 1);
+    cr_expect_str_eq(at_address("0371", 1), "excel");
+    cr_expect_str_eq(at_address("000371", 1), "excel");
+    put_address("portal", "0042", 2);
+    cr_expect_str_eq(at_address("42", 2), "portal");
+    put_address("zeros", "0000", 3);
+    cr_expect_str_eq(at_address("000", 3), "zeros");
+    cr_expect_str_eq(at_address("0001", 3), "-");
+}
+
 Test(registry, no_account_is_empty_or_too_long)
 {
     struct address made;
     cr_expect(!address_make(&made, STR(""), 1));
     cr_expect(address_make(&made, STR("0123456789ABCDEF"), 1));
-    cr_expect(!address_make(&made, STR("0123456789ABCDEF0"), 1));
+    cr_expect(!address_make(&made, STR("1123456789ABCDEF0"), 1));
 }
 
 Test(registry, after_a_load_nobody_else_is_registered)
