@@ -1,7 +1,6 @@
-/* libcsv takes the lines one by one, so that each row is known by the line that it begins on. */
+/* Line by line, so that each row is known by the line that it begins on; in a line byte by byte, by enum csv_state. */
 #include "ctl/csv_read.h"
 
-#include <csv.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -13,20 +12,29 @@ struct cell {
     size_t at, len; /* in `text` */
 };
 
+enum csv_state {
+    CSV_BEFORE_CELL, /* nothing but blanks; a quote: CSV_IN_QUOTES, other text: CSV_IN_CELL */
+    CSV_IN_CELL,     /* text without quotes; a comma or the end of the line: CSV_BEFORE_CELL */
+    CSV_IN_QUOTES,   /* a quote: CSV_AFTER_QUOTE; commas and line feeds are text */
+    CSV_AFTER_QUOTE, /* a quote: it was doubled, CSV_IN_QUOTES; else as CSV_AFTER_CELL */
+    CSV_AFTER_CELL,  /* blanks behind the closing quote; a comma or the end of the line: CSV_BEFORE_CELL */
+};
+
 struct csv_reader {
     const struct csv_columns *columns;
     csv_row_fn row;
     void *ctx;
     struct findings *findings;
 
-    struct csv_parser parser;
+    enum csv_state state;
     struct buf line_text; /* of a line whose end has not come */
     uint64_t line;        /* number of the line that comes next */
     uint64_t row_line;    /* the line that the row begins on */
     size_t row_bytes;
     bool in_row; /* a quoted line feed: the row goes on */
 
-    struct buf text;
+    struct buf text; /* of the cells of the row */
+    size_t cell_at;  /* where in it the cell begins */
     struct cell cells[CSV_COLUMNS_MAX];
     size_t n_cells;           /* of the row, may be more than are kept */
     int map[CSV_COLUMNS_MAX]; /* cell of the row -> column */
@@ -34,14 +42,6 @@ struct csv_reader {
     uint32_t header;
     bool dead;
 };
-
-#define PARSER_OPTIONS (CSV_STRICT | CSV_STRICT_FINI)
-
-static void init_parser(struct csv_reader *reader)
-{
-    if (csv_init(&reader->parser, PARSER_OPTIONS) != 0)
-        abort(); /* libcsv: out of memory */
-}
 
 struct csv_reader *csv_reader_new(const struct csv_columns *columns, csv_row_fn row, void *ctx,
                                   struct findings *findings)
@@ -52,7 +52,6 @@ struct csv_reader *csv_reader_new(const struct csv_columns *columns, csv_row_fn 
     reader->ctx = ctx;
     reader->findings = findings;
     reader->line = 1;
-    init_parser(reader);
     return reader;
 }
 
@@ -60,7 +59,6 @@ void csv_reader_free(struct csv_reader **reader)
 {
     if (!*reader)
         return;
-    csv_free(&(*reader)->parser);
     buf_free(&(*reader)->line_text);
     buf_free(&(*reader)->text);
     free(*reader);
@@ -197,25 +195,37 @@ static void read_row(struct csv_reader *reader)
 
 static void forget_row(struct csv_reader *reader)
 {
+    reader->state = CSV_BEFORE_CELL;
     reader->in_row = false;
     reader->row_bytes = 0;
     reader->n_cells = 0;
-    reader->text.len = 0;
+    reader->cell_at = reader->text.len = 0;
 }
 
-static void on_cell(void *bytes, size_t len, void *arg)
+static bool is_blank(char c)
 {
-    struct csv_reader *reader = arg;
+    return c == ' ' || c == '\t';
+}
+
+static bool is_line_end(char c)
+{
+    return c == '\r' || c == '\n';
+}
+
+static void end_cell(struct csv_reader *reader)
+{
+    while (reader->state == CSV_IN_CELL && is_blank(reader->text.data[reader->text.len - 1]))
+        reader->text.len--;
     if (reader->n_cells < CSV_COLUMNS_MAX)
-        reader->cells[reader->n_cells] = (struct cell){reader->text.len, len};
+        reader->cells[reader->n_cells] = (struct cell){reader->cell_at, reader->text.len - reader->cell_at};
     reader->n_cells++;
-    buf_append(&reader->text, bytes, len);
+    reader->cell_at = reader->text.len;
+    reader->state = CSV_BEFORE_CELL;
 }
 
-static void on_row(int c, void *arg)
+static void end_row(struct csv_reader *reader)
 {
-    struct csv_reader *reader = arg;
-    (void)c;
+    end_cell(reader);
     if (!reader->dead && reader->n_map > 0)
         read_row(reader);
     else if (!reader->dead && !read_header(reader))
@@ -223,10 +233,58 @@ static void on_row(int c, void *arg)
     forget_row(reader);
 }
 
-static bool is_blank(const char *bytes, size_t len)
+/* A row has no cells yet, and none begins here. */
+static bool before_row(const struct csv_reader *reader)
+{
+    return reader->state == CSV_BEFORE_CELL && reader->n_cells == 0;
+}
+
+/* Text of a cell. false: a quote stands where none can be, or text where a cell has ended. */
+static bool take_text(struct csv_reader *reader, char c)
+{
+    switch (reader->state) {
+    case CSV_BEFORE_CELL:
+        if (is_blank(c))
+            return true;
+        reader->state = c == '"' ? CSV_IN_QUOTES : CSV_IN_CELL;
+        if (c != '"')
+            buf_append(&reader->text, &c, 1);
+        return true;
+    case CSV_IN_CELL:
+        buf_append(&reader->text, &c, 1);
+        return c != '"';
+    case CSV_IN_QUOTES:
+        if (c == '"')
+            reader->state = CSV_AFTER_QUOTE;
+        else
+            buf_append(&reader->text, &c, 1);
+        return true;
+    case CSV_AFTER_QUOTE:
+        reader->state = c == '"' ? CSV_IN_QUOTES : CSV_AFTER_CELL;
+        if (c == '"')
+            buf_append(&reader->text, &c, 1);
+        return c == '"' || is_blank(c);
+    case CSV_AFTER_CELL:
+        return is_blank(c);
+    }
+    return false;
+}
+
+static bool take_byte(struct csv_reader *reader, char c)
+{
+    if (reader->state == CSV_IN_QUOTES || !(c == ',' || is_line_end(c)))
+        return take_text(reader, c);
+    if (c == ',')
+        end_cell(reader);
+    else if (!before_row(reader))
+        end_row(reader);
+    return true;
+}
+
+static bool is_blank_line(const char *bytes, size_t len)
 {
     for (size_t i = 0; i < len; i++)
-        if (!memchr(" \t\r\n", bytes[i], 4))
+        if (!is_blank(bytes[i]) && !is_line_end(bytes[i]))
             return false;
     return true;
 }
@@ -236,8 +294,6 @@ static void quotes_are_wrong(struct csv_reader *reader, const char *what)
 {
     findings_add(reader->findings, reader->row_line, false,
                  "%s (a cell with a comma, quote or line feed stands in quotes, and a quote in it is doubled)", what);
-    csv_free(&reader->parser);
-    init_parser(reader);
     forget_row(reader);
     reader->dead = reader->n_map == 0; /* of a header that cannot be read nothing follows */
 }
@@ -249,14 +305,17 @@ static void feed_line(struct csv_reader *reader, const char *bytes, size_t len)
         bytes += 3;
         len -= 3;
     }
-    if (!reader->in_row && is_blank(bytes, len))
+    if (!reader->in_row && is_blank_line(bytes, len))
         return;
     if (!reader->in_row)
         reader->row_line = line;
     reader->row_bytes += len;
     reader->in_row = true;
-    if (csv_parse(&reader->parser, bytes, len, on_cell, on_row, reader) != len)
-        quotes_are_wrong(reader, "a quote stands where none can be");
+    for (size_t i = 0; i < len; i++)
+        if (!take_byte(reader, bytes[i])) {
+            quotes_are_wrong(reader, "a quote stands where none can be");
+            return;
+        }
 }
 
 static bool too_long(struct csv_reader *reader)
@@ -301,8 +360,10 @@ bool csv_reader_finish(struct csv_reader *reader)
     if (!reader->dead && reader->line_text.len > 0)
         feed_line(reader, reader->line_text.data, reader->line_text.len);
     reader->line_text.len = 0;
-    if (!reader->dead && csv_fini(&reader->parser, on_cell, on_row, reader) != 0)
+    if (!reader->dead && reader->state == CSV_IN_QUOTES)
         quotes_are_wrong(reader, "a quote is never closed");
+    else if (!reader->dead && !before_row(reader))
+        end_row(reader);
     if (!reader->dead && reader->n_map == 0) {
         struct buf names = {0};
         list_columns(reader->columns, &names);
