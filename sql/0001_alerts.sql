@@ -3,6 +3,20 @@
 
 set local search_path = pg_catalog, public;
 
+create extension if not exists postgis with schema public;
+
+do $$
+declare
+    found_in text := (select n.nspname from pg_extension e join pg_namespace n on n.oid = e.extnamespace
+                       where e.extname = 'postgis');
+begin
+    if found_in <> 'public' then
+        raise exception 'the extension postgis is in schema "%", and mobeyed looks for it in "public"', found_in
+            using hint = 'Install mobeyed in a database of its own.';
+    end if;
+end
+$$;
+
 -- Roles belong to the whole cluster: another database of it may have them, or be making them at this moment.
 do $$
 declare
@@ -27,20 +41,6 @@ begin
     end loop;
     if not pg_has_role('mobeye_owner', 'usage') then
         execute format('grant mobeye_owner to %I', current_user);
-    end if;
-end
-$$;
-
-create extension if not exists postgis with schema public;
-
-do $$
-declare
-    found_in text := (select n.nspname from pg_extension e join pg_namespace n on n.oid = e.extnamespace
-                       where e.extname = 'postgis');
-begin
-    if found_in <> 'public' then
-        raise exception 'the extension postgis is in schema "%", and mobeyed looks for it in "public"', found_in
-            using hint = 'Install mobeyed in a database of its own.';
     end if;
 end
 $$;

@@ -64,6 +64,9 @@ void ctl_json_string(struct buf *out, struct str text)
             buf_append(out, p, (size_t)n);
         p += n;
         left -= (size_t)n;
+        /* What is not UTF-8 is one U+FFFD, however many bytes this version of the library takes it for. */
+        for (; c == 0xfffd && left > 0 && (*p & 0xc0) == 0x80; p++)
+            left--;
     }
     buf_append_str(out, STR("\""));
 }

@@ -53,6 +53,7 @@ static const struct conf_rule rules[] = {
 enum { ALERTS_MAX = 32 };
 
 struct story {
+    char *words; /* of the table, as strings of the alerts and incidents */
     struct model model;
     struct batch *batch;
     size_t joined[ALERTS_MAX]; /* incident numbers, 0: none */
@@ -156,7 +157,7 @@ static void store_batch(struct story *story)
         story->joined[story->n++] = incident == NO_INCIDENT ? 0 : t.book.incidents[incident].id;
     }
     book_free(&t.book);
-    story->batch->n = 0; /* its strings are the table's */
+    story->batch->n = 0; /* its strings are in story->words */
 }
 
 static void close_incident(struct story *story, const char *words, bool by_person)
@@ -194,11 +195,12 @@ static void tell(struct story *story, const char *text)
     for (char *part = strtok_r(copy, ",", &rest); part; part = strtok_r(NULL, ",", &rest))
         take_part(story, part);
     store_batch(story);
-    free(copy);
+    story->words = copy;
 }
 
 static void end_story(struct story *story)
 {
+    free(story->words);
     model_free(&story->model);
     batch_free(&story->batch);
 }
