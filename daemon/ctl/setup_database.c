@@ -41,7 +41,7 @@ static int connect_server(struct setup *s)
     if (PQstatus(s->conn) != CONNECTION_OK) {
         fputs(PQerrorMessage(s->conn), stderr);
         return ctl_fail(SETUP_VERB,
-                        "no superuser of PostgreSQL answers; is it installed (postgresql, postgresql-15-postgis-3)? "
+                        "no superuser of PostgreSQL answers; is it installed (postgresql, postgresql-postgis)? "
                         "--admin says how to get in");
     }
     char *super = setup_query(s->conn, "select 1 from pg_roles where rolname = current_user and rolsuper", NULL);
