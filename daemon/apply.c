@@ -11,12 +11,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "enrich/enrich.h"
 #include "enrich/fold.h"
+#include "preparation.h"
 #include "store/writer.h"
 
 #define BATCH_BYTES (4 * 1024 * 1024)
-#define BATCHES     3 /* one in its transaction, one encoded, one being read */
+#define BATCHES     3 /* one in its transaction, one encoded, one being prepared */
 /* After a failed read of the journal: the pause before the next, which doubles, and how long until its segment is given
  * up. That takes longer than the loss of one path to a disk lasts, and others wait behind it. */
 #define READ_PAUSE_LEAST_US (100 * CLOCK_MS)
@@ -32,11 +32,11 @@ struct apply {
     void *ctx;
     struct writer *writer;
     struct atlas *atlas;
-    struct enrich *enrich;
-    struct event feed_due;  /* the end of database.batch_wait, or of read_pause_us */
-    int64_t feed_since_us;  /* monotonic: when records began to wait for a batch; 0: none wait */
-    uint64_t submitted_seq; /* the last record that the writer was given */
-    uint64_t stored_seq;    /* the last record that is in the database, as far as known */
+    struct preparation *preparation; /* of the batch that is the writer's next */
+    struct event feed_due;           /* the end of database.batch_wait, or of read_pause_us */
+    int64_t feed_since_us;           /* monotonic: when records began to wait for a batch; 0: none wait */
+    uint64_t submitted_seq;          /* the last record that the writer was given */
+    uint64_t stored_seq;             /* the last record that is in the database, as far as known */
     /* The versions that the database had when these records were received, at the least: what is newer is no matter to
      * them, or alerts would wait as long as somebody edits without end. stale_seq 0: nothing is known. */
     uint64_t stale_seq, stale_registry, stale_areas;
@@ -54,33 +54,6 @@ struct apply {
     int64_t read_pause_us;       /* after the last of them */
     bool read_pauses;            /* nothing is read until feed_due */
 };
-
-static void unpack(struct batch_row *row)
-{
-    uint64_t seq = row->alert.seq, checksum = row->alert.checksum;
-    if (!row->unreadable && record_unpack(row->record, &row->alert, NULL) != 0)
-        row->unreadable = "the record is of no version that this program knows";
-    row->alert.seq = seq;
-    row->alert.checksum = checksum;
-}
-
-static void enrich(struct apply *a, struct batch *batch)
-{
-    const struct surroundings around = {
-        .conf = a->conf,
-        .registry = atlas_registry(a->atlas),
-        .areas = atlas_areas(a->atlas),
-        .areas_version = atlas_areas_version(a->atlas),
-    };
-    enrich_begin(a->enrich, &around, batch);
-    for (size_t i = 0; i < batch->n; i++) {
-        unpack(&batch->rows[i]);
-        if (batch->rows[i].unreadable)
-            continue;
-        enrich_alert(a->enrich, &batch->rows[i].alert);
-        a->submitted_us = batch->rows[i].alert.received_us;
-    }
-}
 
 /* The records that come next are among those of stale_seq. */
 static bool is_settled(const struct apply *a)
@@ -126,8 +99,39 @@ static void on_read_failed(struct apply *a, const struct err *err)
     loop_arm(&a->feed_due, salvaged ? 0 : a->read_pause_us);
 }
 
-/* Reads the next batch and hands it on. false: there is nothing to hand on now. */
-static bool submit_next(struct apply *a)
+static void spare_batch(struct apply *a, struct batch *batch)
+{
+    if (batch)
+        a->spare[a->n_spare++] = batch;
+}
+
+static void note_receipt(struct apply *a, const struct batch *batch)
+{
+    for (size_t i = batch->n; i > 0; i--)
+        if (!batch->rows[i - 1].unreadable) {
+            a->submitted_us = batch->rows[i - 1].alert.received_us;
+            return;
+        }
+}
+
+/* The next rows of the batch that is being prepared; with the last it is the writer's. */
+static void prepare(struct apply *a)
+{
+    if (!atlas_usable(a->atlas))
+        return; /* on_current() goes on */
+    struct batch *batch = preparation_step(a->preparation);
+    loop_arm(&a->feed_due, 0);
+    if (!batch)
+        return;
+    note_receipt(a, batch);
+    if (writer_wants(a->writer))
+        writer_submit(a->writer, batch);
+    else
+        spare_batch(a, batch); /* the connection is lost: what follows the position then is read again */
+}
+
+/* Reads the next batch and begins to prepare it. false: there is none now. */
+static bool read_next(struct apply *a)
 {
     struct err err;
     struct batch *batch = a->spare[a->n_spare - 1];
@@ -149,19 +153,23 @@ static bool submit_next(struct apply *a)
 #ifdef MOBEYE_SEED_BUG_SKIP_BETWEEN_BATCHES
     a->submitted_seq++;
 #endif
-    enrich(a, batch);
     batch->settled = settled && batch->last_seq <= a->stale_seq;
-    writer_submit(a->writer, batch);
+    preparation_begin(a->preparation, batch);
+    prepare(a);
     return true;
 }
 
 /*
  * Hands batches to the writer: a full one at once, a smaller one when the writer has nothing else to do and its alerts
- * have waited for company as long as they may. While the writer is busy, small ones gather. One a turn of the loop: a
- * batch takes some milliseconds, and senders wait for their replies.
+ * have waited for company as long as they may. While the writer is busy, small ones gather. One step of one batch a
+ * turn of the loop: senders wait for their replies.
  */
 static void feed(struct apply *a)
 {
+    if (preparation_busy(a->preparation)) {
+        loop_arm(&a->feed_due, 0);
+        return;
+    }
     if (!a->read_pauses && a->n_spare > 0 && writer_wants(a->writer) && has_surroundings(a)) {
         uint64_t waiting = journal_synced_seq(a->journal) - a->submitted_seq;
         if (waiting == 0) {
@@ -177,10 +185,8 @@ static void feed(struct apply *a)
                 loop_arm(&a->feed_due, due_us);
             return;
         }
-        if (!submit_next(a))
-            return;
-        a->feed_since_us = 0;
-        loop_arm(&a->feed_due, 0);
+        if (read_next(a))
+            a->feed_since_us = 0;
     }
 }
 
@@ -190,7 +196,10 @@ static void on_feed_due(evutil_socket_t fd, short what, void *arg)
     (void)what;
     struct apply *a = arg;
     a->read_pauses = false;
-    feed(a);
+    if (preparation_busy(a->preparation))
+        prepare(a);
+    else
+        feed(a);
 }
 
 /* Moves the mark between what is stored and what waits, in either direction, and keeps the books. */
@@ -232,6 +241,7 @@ static uint64_t on_position(void *ctx, struct writer_position position)
 {
     struct apply *a = ctx;
     uint64_t before_first = journal_first_seq(a->journal) - 1, start = before_first;
+    spare_batch(a, preparation_abandon(a->preparation));
     if (position.known && !position_fits(a, &position)) {
         struct err err;
         log_warning("journal",
@@ -299,7 +309,7 @@ static void on_stale(void *ctx, uint64_t registry_version, uint64_t areas_versio
 static void on_done(void *ctx, struct batch *batch)
 {
     struct apply *a = ctx;
-    a->spare[a->n_spare++] = batch;
+    spare_batch(a, batch);
     feed(a);
 }
 
@@ -360,8 +370,8 @@ struct apply *apply_new(struct loop *loop, struct metrics *metrics, struct journ
         a->spare[a->n_spare] = batch_new(CONF_BATCH_MAX); /* memory that no row uses is never touched */
     struct writer_options options = writer_options(conf);
     options.journal_uuid = journal_uuid(journal);
-    a->enrich = enrich_new();
     a->atlas = atlas_new(loop, conf, on_current, a);
+    a->preparation = preparation_new(a->atlas, conf);
     a->writer = writer_new(loop, &options, &writer_calls, a);
     writer_start(a->writer);
     return a;
@@ -374,8 +384,8 @@ void apply_free(struct apply **apply)
         return;
     event_del(&a->feed_due);
     writer_free(&a->writer);
+    preparation_free(&a->preparation);
     atlas_free(&a->atlas);
-    enrich_free(&a->enrich);
     for (size_t i = 0; i < a->n_spare; i++)
         batch_free(&a->spare[i]);
     free(a);
@@ -386,6 +396,7 @@ void apply_reload(struct apply *a, const struct conf *conf)
 {
     struct writer_options options = writer_options(conf);
     a->conf = conf;
+    preparation_reload(a->preparation, conf);
     atlas_reload(a->atlas, conf);
     writer_reconfigure(a->writer, &options);
 }
