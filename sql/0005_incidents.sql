@@ -44,6 +44,10 @@ create table if not exists mobeye.incident (
 
     -- What its alerts said.
     created_at timestamptz not null default now(),
+    -- For the radio: the year in Amsterdam and the number. Stored, so that a condition on it goes by an index.
+    reference text not null generated always as (
+        extract(year from created_at at time zone 'Europe/Amsterdam')::integer::text || '-'
+        || lpad(incident_id::text, greatest(6, length(incident_id::text)), '0')) stored,
     stored_at timestamptz not null default now(), -- when the daemon last stored an alert of it
     first_seen timestamptz not null,
     last_seen timestamptz not null,
@@ -89,6 +93,7 @@ comment on table mobeye.incident is
     'Incidents. The daemon writes what alerts say, by functions alone; people what they decide, by those of patrol.';
 create unique index if not exists incident_accepting on mobeye.incident (incident_key) where accepting;
 create index if not exists incident_key on mobeye.incident (incident_key, incident_id);
+create unique index if not exists incident_reference on mobeye.incident (reference);
 -- Who may verify whom: the alarms that take alerts, and those that were closed of late. Both change seldom, and what
 -- alerts change of an incident is in no index, so that updates stay heap-only.
 create index if not exists incident_near on mobeye.incident using gist (geom)

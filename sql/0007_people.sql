@@ -68,7 +68,10 @@ alter table mobeye.incident_history add column if not exists last_change bigint;
 
 -- None of them holds what every alert changes (last_seen, last_received_at, alert_count, active), so that those updates
 -- of an incident stay heap-only.
-create index if not exists incident_open on mobeye.incident (category, priority) where status <> 'closed';
+-- In the order of the queue. An alert changes of it first_seen alone, and only where it occurred before all others of its
+-- incident.
+create index if not exists incident_open on mobeye.incident
+    (category, delayed, priority, (verified_by is null), first_seen, incident_id) where status <> 'closed';
 create index if not exists incident_geom on mobeye.incident using gist (geom);
 create index if not exists incident_device on mobeye.incident (device_id, incident_id);
 

@@ -45,10 +45,7 @@ comment on view mobeye.active_mute is 'The mutes that hold now.';
 -- Incidents with all that belongs to them and nothing hidden: for the views and functions below, never for a role.
 -- What is muted at all is asked once a query. What is secret, and whose, is what was stored with the incident.
 create or replace view mobeye.incident_full as
-select i.incident_id,
-       to_char(i.created_at at time zone 'Europe/Amsterdam', 'YYYY-')
-           || lpad(i.incident_id::text, greatest(6, length(i.incident_id::text)), '0') as reference,
-       i.status, i.category, i.priority, i.kind, i.device_id, p.address, p.instructions, i.geom, r.rd,
+select i.incident_id, i.reference, i.status, i.category, i.priority, i.kind, i.device_id, p.address, p.instructions, i.geom, r.rd,
        i.location_source, i.accuracy_m, a.wijk_code,
        (select w.name from mobeye.area w where w.layer = 'wijk' and w.code = a.wijk_code
          order by w.valid @> i.first_seen desc, w.vintage desc nulls last limit 1) as wijk_name,

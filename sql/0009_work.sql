@@ -355,12 +355,15 @@ comment on function patrol.link(bigint, text, text, text, bigint) is
 create or replace function patrol.claim_next(team text, officer text) returns bigint
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
+set enable_sort = off -- the first few in the order of incident_open, however many are open
+set enable_bitmapscan = off
 as $$
 declare
     v mobeye.who := mobeye.viewer();
     theirs mobeye.who;
     patience_usual text := current_setting('lock_timeout');
     patience text;
+    passed_over boolean := false; -- one that was locked
     next bigint;
     ours bigint;
 begin
@@ -383,12 +386,15 @@ begin
     -- waited for.
     foreach patience in array array['a little', 'wait'] loop
         for next in
-            select q.incident_id from patrol.queue q
-             where q.status in ('new', 'acknowledged', 'reopened')
-               and exists (select from mobeye.incident i
-                            where i.incident_id = q.incident_id
-                              and mobeye.in_sight(i.team, i.areas, i.assigned_to, theirs))
-             order by q.place
+            select o.incident_id from (
+                   select i.incident_id, i.team, i.areas, i.assigned_to from mobeye.incident i
+                    where i.status <> 'closed' and i.category = 'alarm' and i.status in ('new', 'acknowledged', 'reopened')
+                    order by i.delayed, i.priority, i.verified_by is null, i.first_seen, i.incident_id
+                   offset 0) as o -- the rest is asked of one after the other, until one is free
+             where (o.team = claim_next.team or o.team is null and mobeye.in_sight(o.team, o.areas, o.assigned_to, theirs))
+               and mobeye.in_sight(o.team, o.areas, o.assigned_to, v)
+               and (select f.muted_until is null and (f.restored_at is null or not mobeye.restored_in_mute(f.incident_id))
+                      from mobeye.incident_full f where f.incident_id = o.incident_id)
         loop
             -- The lock of one that turns out to be somebody's goes again with the block: who waits for one incident holds
             -- no other, or two officers would wait for each other.
@@ -396,6 +402,7 @@ begin
                 ours := null;
                 if patience = 'skip' then
                     perform from mobeye.incident i where i.incident_id = next for update skip locked;
+                    passed_over := passed_over or not found;
                 else
                     perform set_config('lock_timeout', case patience when 'a little' then '200ms' else patience_usual end,
                                        true);
@@ -418,12 +425,14 @@ begin
                         raise;
                     end if;
                     patience := 'skip';
+                    passed_over := true;
                     continue;
             end;
             perform mobeye.step(ours, 'assign', null, null, officer => officer,
                                 team => (select t.team from mobeye.team t where t.team = claim_next.team));
             return ours;
         end loop;
+        exit when not passed_over;
     end loop;
     return null;
 end
