@@ -79,15 +79,21 @@ create or replace function patrol.mute(device text, until timestamptz, reason te
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+    v mobeye.who := mobeye.viewer();
+    p mobeye.placement;
 begin
-    if not exists (select from mobeye.device d where d.device_id = device)
-       and not exists (select from mobeye.device_status s where s.device_id = device)
-       and not exists (select from mobeye.incident i where i.device_id = device) then
+    perform mobeye.check_mute(device, null, null);
+    select * into p from mobeye.placement t where t.device_id = device and t.during @> now();
+    -- Of a home that is secret to the person not even that the device is there.
+    if p.secret and not v.everything and not coalesce(p.team = v.team, false)
+       or not exists (select from mobeye.device d where d.device_id = device)
+          and not exists (select from mobeye.device_status s where s.device_id = device)
+          and not exists (select from mobeye.incident i where i.device_id = device and not i.secret) then
         raise exception 'there is no device "%"', coalesce(device, 'without a name')
             using errcode = 'no_data_found', hint = 'patrol.devices lists those that are registered.';
     end if;
-    perform mobeye.check_mute(device, null, (select p.team from mobeye.placement p
-                                              where p.device_id = device and p.during @> now()));
+    perform mobeye.check_mute(device, null, p.team);
     return mobeye.mute_add(device, null, until, reason);
 end
 $$;
@@ -242,6 +248,44 @@ comment on function patrol.incidents_geojson(float8, float8, float8, float8) is
     'The open incidents that the reader sees in a box (degrees: west, south, east, north), as a FeatureCollection by RFC '
     '7946; secret ones as the centre of their cell.';
 
+-- Of secret placements only those are touched whose address the reader may know: not even the time that this takes, or the
+-- rows that it reads, tells of others.
+create index if not exists placement_address on mobeye.placement (lower(address), secret, team);
+create index if not exists incident_secret on mobeye.incident (team, placement_id) where secret;
+create index if not exists incident_secret_officer on mobeye.incident (assigned_to) where secret and assigned_to is not null;
+
+create or replace function patrol.incidents_at(address text) returns setof patrol.incidents
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off
+as $$
+declare
+    v mobeye.who := mobeye.viewer();
+    wanted text := lower(address);
+    placements bigint[];
+    incidents bigint[];
+begin
+    placements := array(
+        select p.placement_id from mobeye.placement p where lower(p.address) = wanted and not p.secret
+        union all
+        select p.placement_id from mobeye.placement p
+         where lower(p.address) = wanted and p.secret and (v.everything or p.team = v.team));
+    incidents := array(
+        select i.incident_id from mobeye.incident i where i.placement_id = any (placements)
+        union all
+        select i.incident_id from mobeye.incident i join mobeye.placement p on p.placement_id = i.placement_id
+         where i.secret and i.team = v.team and lower(p.address) = wanted
+        union all
+        select i.incident_id from mobeye.incident i join mobeye.placement p on p.placement_id = i.placement_id
+         where i.secret and i.assigned_to = v.login and lower(p.address) = wanted);
+    return query
+        select s.* from patrol.incidents s where s.incident_id = any (incidents) and not s.coarse
+         order by s.incident_id desc;
+end
+$$;
+comment on function patrol.incidents_at(text) is
+    'The incidents at an address (the whole of it, upper or lower case), newest first, as far as the reader sees them exactly.';
+
 create or replace function mobeye.alerts_of(incident_id bigint, v mobeye.who) returns jsonb
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -330,6 +374,7 @@ as 'select 2';
 grant execute on function patrol.mute(text, timestamptz, text),
     patrol.mute_area(text, text, timestamptz, text), patrol.mute_until_restored(bigint, timestamptz, text),
     patrol.unmute(bigint) to mobeye_patrol;
+grant execute on function patrol.incidents_at(text) to mobeye_patrol;
 grant execute on function patrol.history_at(float8, float8, integer),
     patrol.incidents_geojson(float8, float8, float8, float8), patrol.open_incident(bigint, text)
     to mobeye_patrol, mobeye_auditor;

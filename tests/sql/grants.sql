@@ -31,7 +31,7 @@ insert into may_call values
     ('verify(bigint, text, text, bigint)', '{mobeye_patrol}'), ('note(bigint, text, text, bigint)', '{mobeye_patrol}'), ('link(bigint, text, text, text, bigint)', '{mobeye_patrol}'),
     ('claim_next(text, text)', '{mobeye_patrol}'), ('mute(text, timestamptz, text)', '{mobeye_patrol}'),
     ('mute_area(text, text, timestamptz, text)', '{mobeye_patrol}'), ('mute_until_restored(bigint, timestamptz, text)', '{mobeye_patrol}'), ('unmute(bigint)', '{mobeye_patrol}'),
-    ('alerts_of(text, timestamptz, timestamptz)', '{mobeye_patrol}'),
+    ('alerts_of(text, timestamptz, timestamptz)', '{mobeye_patrol}'), ('incidents_at(text)', '{mobeye_patrol}'),
     ('history_at(float8, float8, integer)', '{mobeye_patrol,mobeye_auditor}'),
     ('incidents_geojson(float8, float8, float8, float8)', '{mobeye_patrol,mobeye_auditor}'),
     ('number_changes()', '{mobeye_patrol,mobeye_auditor,mobeye_registry}'),

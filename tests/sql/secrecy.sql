@@ -139,8 +139,10 @@ select is(as_login(login, 'select address from patrol.devices where device_id = 
 select as_login('t_jan', 'select patrol.mute(''geheim-1'', now() + interval ''1 hour'', ''test'')') \g /dev/null
 select is(as_login(login, 'select device_id from patrol.mutes'), wanted, login || ' and the muted one')
   from (values ('t_jan', 'geheim-1'), ('t_fee', null), ('t_rik', 'geheim-1'), ('postgres', 'geheim-1')) as w(login, wanted);
+select throws_ok(format($$select as_login(%L, 'select patrol.mute(''geheim-1'', now() + interval ''1 hour'', ''x'')')$$, login), 'P0002', null, 'for ' || login || ' there is no device in a home that is secret')
+  from unnest(array['t_piet', 't_fee']) as login;
 select throws_ok(format($$select as_login('t_piet', %L)$$, call), '42501', null, 'a team mutes nothing of another''s: ' || call)
-  from unnest(array['select patrol.mute(''geheim-1'', now() + interval ''1 hour'', ''x'')', 'select patrol.mute_area(''wijk'', ''WK1'', now() + interval ''1 hour'', ''x'')',
+  from unnest(array['select patrol.mute(''open-1'', now() + interval ''1 hour'', ''x'')', 'select patrol.mute_area(''wijk'', ''WK1'', now() + interval ''1 hour'', ''x'')',
                     'select patrol.unmute((select mute_id from patrol.mutes))']) as call;
 
 select * from finish();

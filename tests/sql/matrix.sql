@@ -1,0 +1,284 @@
+-- Who sees how much of what: each person, each object of schema patrol, each kind of row, from one table of data. An
+-- object that the table does not name fails the test.
+\set QUIET on
+begin;
+\ir fixture.psql
+select no_plan() \g /dev/null
+select mobeye.premake_partitions() \g /dev/null
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- The rows. Each kind has a device at a home of its own, an incident, an alert of it and one without an incident, a note,
+-- a change, and a mute (of an earlier placement, or nothing would be in the queue).
+
+create temporary table kind (place integer primary key, name text, team text, area text, secret boolean, columns jsonb, id bigint, mute_id bigint);
+insert into kind values
+    (1, 'own', 'noord', 'WK1', false, '{}'),
+    (2, 'own, closed', 'noord', 'WK1', false, '{"status": "closed", "outcome": "no_trace"}'),
+    (3, 'own, service', 'noord', 'WK1', false, '{"category": "service", "kind": "battery"}'),
+    (4, 'own, a drill', 'noord', 'WK1', false, '{"drill": true}'),
+    (5, 'own, secret', 'noord', 'WK1', true, '{}'),
+    (6, 'another team''s', 'zuid', 'WK2', false, '{}'),
+    (7, 'another team''s, secret', 'zuid', 'WK2', true, '{}'),
+    (8, 'another team''s, secret, assigned to t_jan', 'zuid', 'WK2', true, '{"status": "assigned", "assigned_to": "t_jan"}'),
+    (9, 'nobody''s, in own area', null, 'WK1', false, '{}'),
+    (10, 'nobody''s, in own area, secret', null, 'WK1', true, '{}'),
+    (11, 'nobody''s, in another team''s area', null, 'WK2', false, '{}'),
+    (12, 'nobody''s, in another team''s area, secret', null, 'WK2', true, '{}');
+
+create function device(place integer) returns text language sql as $$ select 'dev-k' || lpad(place::text, 2, '0') $$;
+-- No two in one cell, none near the centre of its cell.
+create function home(place integer) returns geometry language sql as $$
+    select st_transform(st_setsrid(st_makepoint(155000 + place * 250 + 17.31, 463000 + place * 125 + 21.43), 28992), 4326)
+$$;
+insert into mobeye.device (device_id, state) select device(place), 'placed' from kind;
+insert into mobeye.placement (device_id, during, geom, address, team, secret, instructions)
+select device(place), '[2020-01-01,)', home(place), 'adres-' || device(place), team, secret, 'achterom-' || device(place) from kind;
+update kind set id = make(jsonb_build_object('device_id', device(place), 'team', team, 'areas', array['wijk:' || area], 'accuracy_m', 7000.25 + place,
+                                             'external_system', 'ams', 'external_ref', 'ref-' || device(place)) || columns);
+insert into mobeye.alert (class, occurred_at, received_at, source, event_id, instance, journal_seq, endpoint, device_id, kind, phase, drill, flags, geom,
+                          accuracy_m, location_source, incident_id, placement_id, team, secret, areas, payload)
+select 'alarm', i.first_seen, now(), 'bron-' || device(place), 'event-' || device(place), 'i', place + m * 100, 'e', device(place), 'motion', 'raise', false, '{}',
+       i.geom, 7000.25 + place, 'placement', case m when 0 then i.incident_id end, i.placement_id, k.team, k.secret,
+       case when m = 1 and k.team is null then i.areas end, jsonb_build_object('text', 'tekst-' || device(place))
+  from kind k join mobeye.incident i on incident_id = id cross join generate_series(0, 1) as m;
+insert into mobeye.incident_history (incident_id, actor, action, note) select id, 't_x', 'note', 'notitie-' || device(place) from kind;
+insert into mobeye.change (change_id, incident_id, op, status, priority, category) select place, id, 'note', 'new', 2, 'alarm' from kind;
+with m as (
+    insert into mobeye.mute (device_id, placement_id, team, secret, incident_id, at, until, reason, muted_by)
+    select device_id, -placement_id, team, secret, (select id from kind where device(place) = device_id), now() - interval '1 hour', now() + interval '1 hour', 'reden-' || device_id, 't_x'
+      from mobeye.placement where device_id like 'dev-k%' returning mute_id, device_id)
+update kind set mute_id = m.mute_id from m where m.device_id = device(place);
+update mobeye.counter set value = 1000 where name = 'changes';
+
+-- What a reader to whom a row is coarse must not find in it in any form: what bears the device's name, the accuracy, the
+-- place in degrees (4 digits) and in metres.
+create temporary table hidden as
+select place, unnest(array[device(place), (7000.25 + place)::text, trunc(st_x(home(place))::numeric, 4)::text,
+                           trunc(st_y(home(place))::numeric, 4)::text, trunc(st_x(st_transform(home(place), 28992)))::text || '.',
+                           trunc(st_y(st_transform(home(place), 28992)))::text || '.']) as text
+  from kind;
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- The objects, by how they are asked. What is asked for a kind names it: {id} {device} {mute}, {lon} {lat} its home. The
+-- query gives rows; whose they are is read from them (incident_id, mute_id,
+-- journal_seq), except where each kind is asked for.
+
+create temporary table asked (object text, each boolean, query text);
+insert into asked values
+    ('alerts', false, 'select to_jsonb(t) from patrol.alerts t'),
+    ('incidents', false, 'select to_jsonb(t) from patrol.incidents t'),
+    ('queue', false, 'select to_jsonb(t) from patrol.queue t'),
+    ('changes', false, 'select to_jsonb(t) from patrol.changes t'),
+    ('incident_history', false, 'select to_jsonb(t) from patrol.incident_history t'),
+    ('mutes', false, 'select to_jsonb(t) from patrol.mutes t'),
+    ('devices', true, 'select to_jsonb(t) - ''device_id'' from patrol.devices t where device_id = ''{device}'''),
+    ('alerts_of', true, 'select to_jsonb(t) from patrol.alerts_of(''{device}'', ''2020-01-01'', ''2100-01-01'') t'),
+    ('history_at', false, 'select to_jsonb(t) from patrol.history_at(5.4, 52.16, 5000) t'),
+    ('incidents_at', true, 'select to_jsonb(t) from patrol.incidents_at(''ADRES-{device}'') t'),
+    -- That it is found exactly there tells where it is.
+    ('history_at, at home', true, 'select to_jsonb(t) || ''{"at": "{device}"}'' from patrol.history_at({lon}, {lat}, 3) t'),
+    ('incidents_geojson', false, 'select jsonb_path_query(patrol.incidents_geojson(5, 52, 6, 53), ''$.features[*]'')'),
+    ('incidents_geojson, at home', true, 'select jsonb_path_query(patrol.incidents_geojson({lon} - 1e-5, {lat} - 1e-5, {lon} + 1e-5, {lat} + 1e-5), ''$.features[*]'')'),
+    ('open_incident', true, 'select to_jsonb(t) from patrol.open_incident({id}, ''proef'') t'),
+    ('acknowledge', true, 'select to_jsonb(patrol.acknowledge({id}))'),
+    ('assign', true, 'select to_jsonb(patrol.assign({id}, ''t_fee''))'),
+    ('release', true, 'select to_jsonb(patrol.release({id}))'),
+    ('on_scene', true, 'select to_jsonb(patrol.on_scene({id}))'),
+    ('close', true, 'select to_jsonb(patrol.close({id}, ''drill''))'),
+    ('reopen', true, 'select to_jsonb(patrol.reopen({id}, ''x''))'),
+    ('verify', true, 'select to_jsonb(patrol.verify({id}, ''person''))'),
+    ('note', true, 'select to_jsonb(patrol.note({id}, ''x'')::text)'),
+    ('link', true, 'select to_jsonb(patrol.link({id}, ''x'', ''y'')::text)'),
+    ('mute_until_restored', true, 'select to_jsonb(patrol.mute_until_restored({id}, now() + interval ''1 day'', ''x''))'),
+    ('claim_next', false, 'select jsonb_build_object(''incident_id'', t) from claim_all() t'),
+    ('mute', true, 'select to_jsonb(patrol.mute(''{device}'', now() + interval ''1 day'', ''x''))'),
+    ('unmute', true, 'select to_jsonb(patrol.unmute({mute})::text)'),
+    -- These give nothing of one kind; what they give is searched for anything hidden.
+    ('mute_area', null, 'select to_jsonb(patrol.mute_area(''wijk'', ''WK1'', now() + interval ''1 day'', ''x''))'),
+    ('figures', null, 'select to_jsonb(t) from patrol.figures t'),
+    ('api_version', null, 'select to_jsonb(patrol.api_version())'),
+    ('number_changes', null, 'select to_jsonb(patrol.number_changes())');
+grant select on asked to public;
+
+-- All that the queue has for noord, one after the other.
+create function claim_all() returns table (incident_id bigint) language plpgsql as $$
+begin
+    loop
+        incident_id := patrol.claim_next('noord', 'wagen 1');
+        exit when incident_id is null;
+        return next;
+    end loop;
+end
+$$;
+
+create temporary table found (object text, who text, seen text);
+create function whose(r jsonb) returns integer language sql as $$
+    select k.place from kind k
+     where k.id = coalesce(r ->> 'incident_id', r ->> 'id')::bigint
+        or r ->> 'incident_id' is null and (k.mute_id = (r ->> 'mute_id')::bigint or k.place = (r ->> 'journal_seq')::bigint % 100)
+$$;
+-- 'e' what is hidden of the kind is in the rows, 'c' there are rows, '.' there are none.
+create function level(rows jsonb[], of_kind integer) returns text language sql as $$
+    select case when not exists (select from unnest(rows)) then '.'
+                when exists (select from unnest(rows) as r join hidden h on strpos(r::text, h.text) > 0 where h.place = of_kind) then 'e'
+                else 'c' end
+$$;
+-- What a query gives a person: rows, or (none there) P0002 no rows, 42501 and 28000 'x'. An error that names the state of
+-- a thing says that it is there, and is a row of its own.
+create function rows_of(who text, query text, out rows jsonb[], out refused boolean) language plpgsql as $$
+declare
+    message text; detail text; hint text;
+begin
+    refused := false;
+    begin
+        perform set_config('mobeye.acting_as', split_part(who, ' for ', 2), true),
+                set_config('session_authorization', split_part(who, ' for ', 1), true);
+        execute format('select coalesce(array_agg(r), ''{}'') from (%s) as q(r)', query) into rows;
+        raise exception using errcode = 'MBOK0';
+    exception
+        when sqlstate 'MBOK0' then null; -- nothing that it did stays
+        when no_data_found then rows := '{}';
+        when insufficient_privilege or invalid_authorization_specification then rows := '{}'; refused := true;
+        when object_not_in_prerequisite_state then
+            get stacked diagnostics message = message_text, detail = pg_exception_detail, hint = pg_exception_hint;
+            rows := array[jsonb_build_object('message', message, 'detail', detail, 'hint', hint)];
+    end;
+end
+$$;
+create function filled(query text, k kind) returns text language sql as $$
+    select replace(replace(replace(replace(replace(query, '{id}', k.id::text), '{device}', device(k.place)), '{mute}', k.mute_id::text),
+                           '{lon}', st_x(home(k.place))::text), '{lat}', st_y(home(k.place))::text)
+$$;
+create function seen(who text, q asked) returns text language plpgsql as $$
+declare
+    k kind;
+    got record;
+    result text := '';
+begin
+    if q.each then
+        for k in select * from kind order by place loop
+            got := rows_of(who, filled(q.query, k));
+            result := result || case when got.refused then 'x' else level(got.rows, k.place) end;
+        end loop;
+        return case when result ~ '^x+$' then 'x' else result end;
+    end if;
+    got := rows_of(who, q.query);
+    if got.refused then
+        return 'x';
+    end if;
+    if q.each is null then
+        return case when exists (select from unnest(got.rows) as r join hidden h on strpos(r::text, h.text) > 0) then 'e' else 'c' end;
+    end if;
+    if exists (select from unnest(got.rows) as r where whose(r) is null) then
+        return 'whose is ' || (select r::text from unnest(got.rows) as r where whose(r) is null limit 1);
+    end if;
+    -- What is hidden of one kind must not be in the rows of another either.
+    return (select string_agg(level(array(select r from unnest(got.rows) as r where whose(r) = n.place), n.place), '' order by n.place) from kind n);
+end
+$$;
+create temporary table who as
+select * from unnest(array['t_jan', 't_piet', 't_fee', 't_leeg', 't_gast', 't_desk', 't_desk for t_jan', 't_desk for t_leeg', 't_anna', 't_rik', 't_baas', 'mobeye_ingest', 't_niemand']) as who;
+insert into found select q.object, w.who, seen(w.who, q) from asked q, who w;
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- The table: a letter a kind, in the order of the kinds (own: open, closed, service, drill, secret; another team's: open,
+-- secret, secret and assigned to t_jan; nobody's in own area: open, secret; in the other's: open, secret).
+-- e: what is hidden of it is shown; c: a row without that; '.': none, or no such; x: refused, a single one: for all.
+
+create temporary table expected (object text, who text[], seen text);
+insert into expected
+select unnest(objects), who, seen from (values
+    ('{alerts,incidents,incident_history}'::text[],
+     '{t_jan,t_desk for t_jan}'::text[],               'eeeee..eec..'),
+    ('{alerts,incidents,incident_history}', '{t_piet}', '.....eee..ec'),
+    ('{alerts,incidents,incident_history}', '{t_fee}', 'eeeececcecec'),
+    ('{alerts,incidents,incident_history}', '{t_anna}', 'cccccccccccc'),
+    ('{alerts,incidents,incident_history}', '{t_baas}', 'eeeeeeeeeeee'),
+
+    ('{queue}', '{t_jan,t_desk for t_jan}',            'e..ee..eec..'),
+    ('{queue}', '{t_piet}',                            '.....eee..ec'),
+    ('{queue}', '{t_fee}',                             'e..ececcecec'),
+    ('{queue}', '{t_anna}',                            'c..ccccccccc'),
+    ('{queue}', '{t_baas}',                            'e..eeeeeeeee'),
+
+    ('{incidents_geojson}', '{t_jan,t_desk for t_jan}', 'e.eee..eec..'),
+    ('{incidents_geojson}', '{t_piet}',                '.....eee..ec'),
+    ('{incidents_geojson}', '{t_fee}',                 'e.eececcecec'),
+    ('{incidents_geojson}', '{t_anna}',                'c.cccccccccc'),
+    ('{incidents_geojson}', '{t_baas}',                'e.eeeeeeeeee'),
+    ('{"incidents_geojson, at home"}', '{t_jan,t_desk for t_jan}', 'e.eee..ee...'),
+    ('{"incidents_geojson, at home"}', '{t_piet}',     '.....eee..e.'),
+    ('{"incidents_geojson, at home"}', '{t_fee}',      'e.ee.e..e.e.'),
+    ('{"incidents_geojson, at home"}', '{t_anna}',     '............'),
+    ('{"incidents_geojson, at home"}', '{t_baas}',     'e.eeeeeeeeee'),
+
+    ('{"history_at, at home",alerts_of,incidents_at}', '{t_jan,t_desk for t_jan}', 'eeeee..ee...'),
+    ('{"history_at, at home",alerts_of,incidents_at}', '{t_piet}',  '.....eee..e.'),
+    ('{"history_at, at home",alerts_of,incidents_at}', '{t_fee}',   'eeee.e..e.e.'),
+    ('{"history_at, at home",alerts_of,incidents_at}', '{t_baas}',  'eeeeeeeeeeee'),
+    ('{"history_at, at home"}', '{t_anna}',            '............'),
+    ('{alerts_of,incidents_at}', '{t_anna}',                        'x'),
+
+    ('{open_incident}', '{t_jan,t_desk for t_jan}',    'eeeee..eec..'),
+    ('{open_incident}', '{t_piet}',                    '.....eee..ec'),
+    ('{open_incident}', '{t_fee}',                     'eeeececcecec'),
+    ('{open_incident}', '{t_anna,t_baas}',             'eeeeeeeeeeee'),
+
+    ('{devices}', '{t_jan,t_desk for t_jan}',          'eeeee...e.e.'),
+    ('{devices}', '{t_piet}',                          '.....eeee.e.'),
+    ('{devices}', '{t_fee}',                           'eeee.e..e.e.'),
+    ('{devices}', '{t_anna}',                          'cccc.c..c.c.'),
+    ('{mutes}', '{t_jan,t_desk for t_jan}',            'eeeeecccecec'),
+    ('{mutes}', '{t_piet}',                            'ccccceeeecec'),
+    ('{mutes}', '{t_fee}',                             'eeeececcecec'),
+    ('{mutes}', '{t_anna}',                            'cccccccccccc'),
+    ('{devices,mutes}', '{t_rik,t_baas}',              'eeeeeeeeeeee'),
+
+    -- What tells nothing that is hidden, of what one sees; and where one may act.
+    ('{changes,history_at,acknowledge,assign,release,on_scene,close,reopen,verify,note,link,mute_until_restored}',
+     '{t_jan,t_desk for t_jan}',                       'ccccc..ccc..'),
+    ('{changes,history_at,acknowledge,assign,release,on_scene,close,reopen,verify,note,link,mute_until_restored}',
+     '{t_piet}',                                       '.....ccc..cc'),
+    ('{changes,history_at,acknowledge,assign,release,on_scene,close,reopen,verify,note,link,mute_until_restored}',
+     '{t_fee,t_baas}',                                 'cccccccccccc'),
+    ('{changes,history_at}', '{t_anna}',               'cccccccccccc'),
+    ('{acknowledge,assign,release,on_scene,close,reopen,verify,note,link,mute_until_restored,claim_next,mute,unmute,mute_area}',
+     '{t_anna,t_rik}',                                 'x'),
+    ('{claim_next}', '{t_jan,t_desk for t_jan,t_fee,t_baas}', 'c..cc...cc..'),
+    ('{claim_next}', '{t_piet}',                       'x'),
+    -- Of another's home that is secret not even that it is another's.
+    ('{mute}', '{t_jan,t_desk for t_jan}',             'cccccx..c.c.'),
+    ('{mute}', '{t_piet}',                             'xxxx.cccc.c.'),
+    ('{mute}', '{t_fee}',                              'cccc.c..c.c.'),
+    ('{mute,unmute}', '{t_baas}',                      'cccccccccccc'),
+    ('{unmute}', '{t_jan,t_desk for t_jan}',           'cccccxxxcccc'),
+    ('{unmute}', '{t_piet}',                           'xxxxxccccccc'),
+    ('{unmute}', '{t_fee}',                            'cccccccccccc'),
+    ('{mute_area}', '{t_jan,t_desk for t_jan,t_fee,t_baas}', 'c'),
+    ('{mute_area}', '{t_piet}',                        'x'),
+    ('{api_version,number_changes}', '{t_jan,t_piet,t_fee,t_leeg,t_gast,t_desk,t_desk for t_jan,t_desk for t_leeg,t_anna,t_rik,t_baas}', 'c'),
+
+    -- Nobody here, or of no team.
+    ('{alerts,incidents,queue,changes,incident_history,mutes,devices,alerts_of,incidents_at,history_at,"history_at, at home",incidents_geojson,"incidents_geojson, at home"}',
+     '{t_leeg,t_gast,t_desk,t_desk for t_leeg}',       '............'),
+    ('{open_incident,acknowledge,assign,release,on_scene,close,reopen,verify,note,link,mute_until_restored}',
+     '{t_leeg,t_gast,t_desk for t_leeg}',              '............'),
+    ('{open_incident,acknowledge,assign,release,on_scene,close,reopen,verify,note,link,mute_until_restored}',
+     '{t_desk}',                                       'x'),
+    ('{claim_next,mute,unmute,mute_area}', '{t_leeg,t_gast,t_desk,t_desk for t_leeg}', 'x'),
+
+    -- Who has nothing to do here.
+    ('{alerts,incidents,queue,changes,incident_history,alerts_of,incidents_at,history_at,"history_at, at home",incidents_geojson,"incidents_geojson, at home",open_incident}',
+     '{t_rik}',                                        'x'),
+    (array(select object from asked), '{mobeye_ingest,t_niemand}', 'x')) as m(objects, who, seen);
+
+select bag_eq($$select object, unnest(who) from expected where object <> 'figures'$$, $$select object, who from found where object <> 'figures'$$, 'the table has each object and person once');
+select is_empty($$select relname::text from pg_class where relnamespace = 'patrol'::regnamespace and relkind in ('r', 'v', 'm', 'p', 'f')
+                  union all select proname::text from pg_proc where pronamespace = 'patrol'::regnamespace
+                  except select split_part(object, ',', 1) from asked$$, 'and every view and function of schema patrol is in it');
+select is(f.seen, e.seen, format('%s of %s', f.who, object)) from found f join expected e using (object) where f.who = any (e.who) and object <> 'figures';
+-- Counts of everybody, for whom it is granted to.
+select matches(seen, '^[cx]$', who || ' of figures') from found where object = 'figures';
+
+select * from finish();
+rollback;
