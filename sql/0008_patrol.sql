@@ -88,7 +88,8 @@ select f.*, not x.exact as coarse,
                       or coalesce((select (mobeye.viewer()).team) in (f.team, f.secret_team), false)
                       or coalesce(f.assigned_to = (select (mobeye.viewer()).login), false)) as exact
        offset 0) as x
- where (select (mobeye.viewer()).all_rows) or mobeye.in_sight(f.team, f.areas, f.assigned_to, (select mobeye.viewer()));
+ where (select (mobeye.viewer()).all_rows or (mobeye.viewer()).team is not null)
+   and ((select (mobeye.viewer()).all_rows) or mobeye.in_sight(f.team, f.areas, f.assigned_to, (select mobeye.viewer())));
 comment on view mobeye.incident_seen is 'Incidents that the person sees, each with whether only coarsely and then where.';
 
 create or replace view patrol.incidents with (security_barrier) as
@@ -193,23 +194,6 @@ end
 $$;
 comment on column patrol.queue.place is 'Place in the queue of this reader: 1 is next.';
 
-create or replace function mobeye.alert_in_sight(incident_id bigint, team text, areas text[], v mobeye.who)
-returns boolean
-language plpgsql stable security definer
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-    if incident_id is not null then
-        return exists (select from mobeye.incident i
-                        where i.incident_id = alert_in_sight.incident_id
-                          and mobeye.in_sight(i.team, i.areas, i.assigned_to, v));
-    end if;
-    return mobeye.in_sight(team, coalesce(areas, '{}'), null, v);
-end
-$$;
-comment on function mobeye.alert_in_sight(bigint, text, text[], mobeye.who) is
-    'Whether somebody sees an alert: as its incident; one that is in none, by its placement''s team, else by its areas.';
-
 create or replace function mobeye.secret_is_theirs(team text, incident_id bigint, v mobeye.who) returns boolean
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
@@ -224,7 +208,9 @@ $$;
 comment on function mobeye.secret_is_theirs(text, bigint, mobeye.who) is
     'Whether somebody may know the place of a secret alert: of its placement''s or its incident''s team, or assigned to.';
 
--- Alerts as one person sees them, each with whether exactly; not a barrier itself, as incident_seen.
+-- Alerts as one person sees them, each with whether exactly; not a barrier itself, as incident_seen. One that is in an
+-- incident is seen as that is, another by its placement's team, else by its areas. Who sees nothing at all is told so
+-- without a look at any.
 create or replace view mobeye.alert_seen as
 select a.*, x.exact
   from mobeye.alert as a
@@ -234,8 +220,12 @@ select a.*, x.exact
                  and (not a.secret
                       or mobeye.secret_is_theirs(a.team, a.incident_id, (select mobeye.viewer()))) as exact
        offset 0) as x
- where (select (mobeye.viewer()).all_rows)
-    or mobeye.alert_in_sight(a.incident_id, a.team, a.areas, (select mobeye.viewer()));
+ where (select (mobeye.viewer()).all_rows or (mobeye.viewer()).team is not null)
+   and ((select (mobeye.viewer()).all_rows)
+        or case when a.incident_id is null
+                then mobeye.in_sight(a.team, coalesce(a.areas, '{}'), null, (select mobeye.viewer()))
+                else (select mobeye.in_sight(i.team, i.areas, i.assigned_to, (select mobeye.viewer()))
+                        from mobeye.incident i where i.incident_id = a.incident_id) end);
 comment on view mobeye.alert_seen is 'Alerts that the person sees, each with whether exactly.';
 
 -- What may have to be hidden is computed: a condition on it is judged on what the reader sees, and tells nothing of the
@@ -398,6 +388,5 @@ grant select on patrol.devices, patrol.mutes to mobeye_registry;
 grant execute on function mobeye.viewer(), mobeye.in_sight(text, text[], text, mobeye.who),
     mobeye.rd(public.geometry), mobeye.cell(public.geometry),
     mobeye.restored_in_mute(bigint), mobeye.mute_applies(bigint, bigint),
-    mobeye.secret_is_theirs(text, bigint, mobeye.who),
-    mobeye.alert_in_sight(bigint, text, text[], mobeye.who)
+    mobeye.secret_is_theirs(text, bigint, mobeye.who)
     to mobeye_patrol, mobeye_auditor, mobeye_registry;
