@@ -120,7 +120,7 @@ def test_what_is_secret_is_stored_as_such_and_no_fix_of_it_is_remembered(databas
     dealer.ask(alert("afterwards", device="NL-1"))
     database.wait_stored(4)
     assert place_of(database, "afterwards") == ("none", None, None)
-    assert database.value("select count(*) from mobeye.device_status where fix is not null") == 0
+    wait_until(lambda: database.rows("select fix from mobeye.device_status") == [(None,)], "the device's status is written")
 
 
 def test_an_alert_without_incident_and_team_is_stored_with_its_areas(database, daemons, registry, context):
