@@ -81,12 +81,23 @@ static struct conf *load_all(const char *file, const struct conf_names *names, s
     return conf;
 }
 
-/* Loads the file; its complaints go to stderr as they are. */
+/* Logs a report line by line. */
+static void log_report(enum log_level level, const char *subject, struct buf *report)
+{
+    buf_append(report, "", 1);
+    for (char *rest = report->data, *line; (line = strsep(&rest, "\n"));)
+        if (*line)
+            log_line(level, subject, "%s", line);
+}
+
+/* Loads the file; its complaints go to stderr as they are, or to the journal with their priority. */
 static struct conf *load(const char *file, const struct conf_names *names)
 {
     struct buf report = {0};
     struct conf *conf = load_all(file, names, &report);
-    if (report.len > 0)
+    if (log_is_journal())
+        log_report(conf ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, "configuration", &report);
+    else if (report.len > 0)
         fwrite(report.data, 1, report.len, stderr);
     buf_free(&report);
     return conf;
@@ -114,15 +125,6 @@ static int check_file(const char *file, const char *db)
     conf_free(&conf);
     names_free(&names);
     return status;
-}
-
-/* Logs a report line by line. */
-static void log_report(enum log_level level, struct buf *report)
-{
-    buf_append(report, "", 1);
-    for (char *rest = report->data, *line; (line = strsep(&rest, "\n"));)
-        if (*line)
-            log_line(level, "reload", "%s", line);
 }
 
 /* ---- http ---- */
@@ -189,10 +191,10 @@ static void reload(struct daemon *d)
     struct err err;
     struct buf report = {0};
     struct conf *conf = load_all(d->file, NULL, &report);
-    log_report(conf ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, &report);
+    log_report(conf ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, "reload", &report);
     report.len = 0;
     if (conf && conf_needs_restart(pipeline_conf(d->pipeline), conf, &report))
-        log_report(LOG_LEVEL_WARNING, &report);
+        log_report(LOG_LEVEL_WARNING, "reload", &report);
     buf_free(&report);
     bool applied = conf && pipeline_reload(d->pipeline, &conf, &err) == 0;
     if (applied)
@@ -376,12 +378,12 @@ int main(int argc, char **argv)
         fprintf(stderr, "mobeyed: unexpected argument \"%s\"; 'mobeyed --help' lists the options\n", argv[optind]);
         return EXIT_CONFIGURATION;
     }
+    log_open(level);
     if (check)
         return check_file(d.file, db);
     struct conf *conf = load(d.file, NULL);
     if (!conf)
         return EXIT_CONFIGURATION;
-    log_open(level);
     signal(SIGPIPE, SIG_IGN);
     raise_descriptor_limit();
     return run(&d, conf);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -17,10 +18,25 @@ static struct {
     bool journal;
 } sink = {LOG_LEVEL_INFO, false};
 
+/* A terminal that a service opened has inherited the variable, but not the stream: systemd.exec(5). */
+static bool stderr_is_journal(void)
+{
+    const char *stream = getenv("JOURNAL_STREAM");
+    unsigned long long device, inode;
+    struct stat seen;
+    return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 && fstat(STDERR_FILENO, &seen) == 0 &&
+           seen.st_dev == device && seen.st_ino == inode;
+}
+
 void log_open(enum log_level highest)
 {
     sink.highest = highest;
-    sink.journal = getenv("JOURNAL_STREAM") != NULL;
+    sink.journal = stderr_is_journal();
+}
+
+bool log_is_journal(void)
+{
+    return sink.journal;
 }
 
 /* One write() a line, so that lines of several processes do not mix. Control characters become '?'. */

@@ -11,8 +11,11 @@
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
-/* Reads the environment once: JOURNAL_STREAM (is stderr the journal?). */
+/* Finds out once, by JOURNAL_STREAM, whether stderr is the journal. */
 void log_open(enum log_level highest);
+
+/* Whether lines go to systemd's journal; false before log_open(). */
+bool log_is_journal(void);
 
 void log_line(enum log_level level, const char *subject, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 

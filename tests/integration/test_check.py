@@ -1,4 +1,5 @@
 """Exit statuses and messages of the programs that need nothing running."""
+import os
 import re
 import socket
 import subprocess
@@ -119,6 +120,25 @@ def test_a_bad_file_keeps_the_daemon_from_starting_with_status_2(conf, tmp_path)
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1, done.stderr
     assert "database.batch_max" in done.stderr
+
+
+@pytest.mark.parametrize("options", [["--check"], []], ids=["check", "start"])
+def test_in_the_journal_each_complaint_is_an_error(conf, tmp_path, options):
+    file, log = tmp_path / "mobeyed.yaml", tmp_path / "log"
+    file.write_text(conf.text().replace("batch_max: 5000", "batch_max: lots").replace("keep: 24h", "keep: 24 moons"))
+    with log.open("w") as out:
+        seen = os.fstat(out.fileno())
+        done = subprocess.run([MOBEYED, *options, "-c", file], stderr=out, timeout=60,
+                              env={**os.environ, "JOURNAL_STREAM": f"{seen.st_dev}:{seen.st_ino}"})
+    assert done.returncode == 2
+    lines = log.read_text().splitlines()
+    assert len(lines) == 2 and all(line.startswith(f"<3>configuration: {file}:") for line in lines), lines
+
+
+def test_the_journal_of_another_program_changes_nothing(conf, tmp_path, monkeypatch):
+    monkeypatch.setenv("JOURNAL_STREAM", "8:1")  # as in a terminal that a service opened
+    status, said = check(tmp_path, conf.text().replace("batch_max: 5000", "batch_max: lots"))
+    assert status == 2 and len(said) == 1
 
 
 def test_a_fatal_error_is_status_1_and_one_line(conf, tmp_path):

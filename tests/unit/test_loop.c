@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/loop.h"
+#include "pretend_journal.h"
 
 static void on_turn_within(evutil_socket_t fd, short what, void *arg)
 {
@@ -21,7 +22,7 @@ Test(loop, what_libevent_says_goes_to_our_log_and_not_without_end)
     struct err err = {""};
     struct event event;
     cr_redirect_stderr();
-    setenv("JOURNAL_STREAM", "8:1", 1);
+    pretend_journal();
     log_open(LOG_LEVEL_INFO);
     struct loop *loop = loop_new(&err);
     cr_assert_not_null(loop, "%s", err.text);
