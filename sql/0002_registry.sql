@@ -265,9 +265,11 @@ create table if not exists mobeye.registry_log (
     version bigint, -- null until its transaction commits
     device_id text collate "C" not null,
     xid xid8 not null default pg_current_xact_id(),
-    at timestamptz not null default now()
+    at timestamptz not null default now(),
+    forget tstzrange
 );
 create index if not exists registry_log_version on mobeye.registry_log (version);
+create index if not exists registry_log_forget on mobeye.registry_log (device_id) where forget is not null;
 comment on table mobeye.registry_log is
     'Which devices changed by which version of the registry. Old entries may be deleted, whole versions at a time.';
 comment on column mobeye.registry_log.entry is 'Its number.';
@@ -275,6 +277,8 @@ comment on column mobeye.registry_log.version is 'Version of the registry (mobey
 comment on column mobeye.registry_log.device_id is 'The device; both ids where it was given another.';
 comment on column mobeye.registry_log.xid is 'The transaction.';
 comment on column mobeye.registry_log.at is 'When that began.';
+comment on column mobeye.registry_log.forget is
+    'Nothing of the device itself changed: its last known place is erased, where it was taken in this time.';
 
 -- A row here is made by the first change of a transaction and taken away at its commit, so that a number is taken once
 -- however many rows changed.
@@ -448,7 +452,7 @@ grant execute on function mobeye.vintage_start(integer) to mobeye_registry;
 -- was restored), or where the log no longer reaches back. One snapshot, since a stable function has that of its caller.
 -- The first row is a head: name is 'everything' or 'changes'. Then the rows of one device follow each other, its
 -- placements by time: what is 'device' (name: its group), 'gone', 'address' (name: account), 'placement' (name: team,
--- input: 1 where it is secret) or, where everything is asked for, 'fix'.
+-- input: 1 where it is secret), 'forget' (a last fix of that time) or, where everything is asked for, 'fix'.
 create or replace function mobeye.registry_since(known bigint)
 returns table (version bigint, device_id text, what text, name text, input integer, id bigint,
     since timestamptz, until timestamptz, lon float8, lat float8, accuracy_m real)
@@ -481,6 +485,9 @@ begin
         select p.device_id, 'placement', p.team, p.secret::integer, p.placement_id, lower(p.during), upper(p.during),
             st_x(p.geom), st_y(p.geom), null
             from mobeye.placement p where everything or p.device_id = any (changed)
+        union all
+        select l.device_id, 'forget', null, null, null, lower(l.forget), upper(l.forget), null, null, null
+            from mobeye.registry_log l where l.forget is not null and (everything or l.version > known)
         union all
         select s.device_id, 'fix', null, null, null, s.fix_at, null, st_x(s.fix), st_y(s.fix), s.fix_accuracy_m
             from mobeye.device_status s where everything and s.fix is not null and s.fix_at > now() - interval '1 day'

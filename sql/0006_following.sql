@@ -202,9 +202,12 @@ begin
         device_id, registered, first_received_at, last_received_at, last_occurred_at, endpoint, source, kind,
         battery_pct, signal_dbm, fix, fix_accuracy_m, fix_at, alerts)
     select n.device_id, n.registered, n.received, n.received, n.occurred, n.endpoint, n.source, n.kind, n.battery_pct,
-           n.signal_dbm, public.st_geomfromewkb(n.fix), n.fix_accuracy_m, n.fix_at, n.alerts
+           n.signal_dbm, case when n.fix_stays then public.st_geomfromewkb(n.fix) end,
+           case when n.fix_stays then n.fix_accuracy_m end, case when n.fix_stays then n.fix_at end, n.alerts
       from (select n.*, count(*) filter (where not n.registered and k.device_id is null) over earlier as strangers,
-                   n.registered or k.device_id is not null as welcome
+                   n.registered or k.device_id is not null as welcome,
+                   not exists (select from mobeye.registry_log l
+                                where l.device_id = n.device_id and l.forget @> n.fix_at) as fix_stays
               from unnest(devices, note_devices.registered, received, occurred, endpoints, sources, kinds,
                           note_devices.battery_pct, note_devices.signal_dbm, note_devices.fix,
                           note_devices.fix_accuracy_m, note_devices.fix_at, note_devices.alerts)

@@ -1,4 +1,4 @@
--- How long things are kept: erasure by class and time, figures that survive it, holds, and a person's request.
+-- How long things are kept: erasure by class and time, figures that survive it, and holds.
 -- By hand, backwards: drop the tables and functions below. What was erased stays erased.
 
 set local search_path = pg_catalog, public;
@@ -9,7 +9,7 @@ create table if not exists mobeye.erasure (
     erasure_id bigint generated always as identity primary key,
     at timestamptz not null default now(),
     actor text not null default session_user,
-    what text not null, -- alerts incidents quarantine identities devices subject
+    what text not null, -- alerts incidents quarantine devices fixes mutes placements identities subject
     class text,
     until timestamptz,  -- everything of the class before this time
     device_id text,     -- of a person's request, with the time
@@ -124,10 +124,16 @@ end
 $$;
 comment on function mobeye.held_alerts(regclass) is 'Whether a partition has alerts of an incident under a legal hold.';
 
+create or replace function mobeye.is_held(incident_id bigint) returns boolean
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$ select exists (select from mobeye.incident i where i.incident_id = is_held.incident_id and i.legal_hold) $$;
+comment on function mobeye.is_held(bigint) is 'Whether an incident is under a legal hold; null: none.';
+
 create or replace function mobeye.retention_jobs() returns text[]
 language sql immutable
 set search_path = pg_catalog, pg_temp
-as $$ select array['camera', 'alarm', 'service', 'incident', 'quarantine', 'devices', 'identities'] $$;
+as $$ select array['camera', 'alarm', 'service', 'incident', 'quarantine', 'devices', 'fixes', 'mutes', 'placements', 'identities'] $$;
 comment on function mobeye.retention_jobs() is
     'What is erased by its age, each in a transaction of its own: one that fails stops no other.';
 
@@ -171,6 +177,10 @@ declare
     keep interval := case job when 'camera' then camera when 'alarm' then alarm when 'service' then service
                               when 'incident' then incident when 'quarantine' then least(camera, alarm, service)
                               when 'devices' then service
+                              when 'mutes' then incident
+                              -- A copy of what an alert said, of any class.
+                              when 'fixes' then least(camera, alarm, service)
+                              when 'placements' then greatest(camera, alarm, service, incident)
                               -- An alert may be a month late, and a journal may be applied again.
                               when 'identities' then greatest(camera, alarm, service) + interval '62 days' end;
 begin
@@ -192,6 +202,15 @@ begin
         select count(*) into n from mobeye.device_status s
          where s.last_received_at < until
            and not exists (select from mobeye.device d where d.device_id = s.device_id);
+    when 'fixes' then
+        select count(*), min(s.fix_at) + keep into n, since from mobeye.device_status s where s.fix_at < until;
+    when 'mutes' then
+        select count(*), min(least(m.until, m.ended_at)) + keep into n, since from mobeye.mute m
+         where least(m.until, m.ended_at) < retention_due.until and not mobeye.is_held(m.incident_id);
+    when 'placements' then
+        select count(*), min(upper(p.during)) + keep into n, since from mobeye.placement p
+         where upper(p.during) < until
+           and not exists (select from mobeye.incident i where i.placement_id = p.placement_id);
     when 'identities' then
         select count(*), min(a.stored_on) + interval '1 day' + keep into n, since from mobeye.alert_identity a
          where a.stored_on < until::date;
@@ -239,6 +258,30 @@ $$;
 comment on function mobeye.erase_alerts(regclass, boolean, timestamptz) is
     'Drops a partition that is past its time as a whole, or deletes from it what is older; what is under a legal hold stays.';
 
+-- Daemons hold fixes in memory too: with the next version of the registry they forget those of that time, and
+-- note_devices() accepts none of them any more.
+create or replace function mobeye.forget_fixes(devices text[], during tstzrange) returns bigint
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    n bigint;
+begin
+    perform from mobeye.device_status s where s.device_id = any (devices) order by s.device_id for update;
+    update mobeye.device_status s set fix = null, fix_accuracy_m = null, fix_at = null
+     where s.device_id = any (devices) and during @> s.fix_at;
+    get diagnostics n = row_count;
+    if cardinality(devices) > 0 then
+        insert into mobeye.registry_log (device_id, forget) select d, forget_fixes.during from unnest(devices) as d;
+        insert into mobeye.version_due values ('registry') on conflict do nothing;
+    end if;
+    return n;
+end
+$$;
+comment on function mobeye.forget_fixes(text[], tstzrange) is
+    'Erases the last known places of devices that were taken in a time, here and in the memory of the daemons; returns how '
+    'many rows held one.';
+
 create or replace function mobeye.erase_due(job text, until timestamptz) returns bigint
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -258,6 +301,15 @@ begin
         delete from mobeye.device_status s
          where s.last_received_at < until
            and not exists (select from mobeye.device d where d.device_id = s.device_id);
+    when 'fixes' then
+        return mobeye.forget_fixes(array(select s.device_id from mobeye.device_status s where s.fix_at < until),
+                                   tstzrange(null, until));
+    when 'mutes' then
+        delete from mobeye.mute m where least(m.until, m.ended_at) < erase_due.until and not mobeye.is_held(m.incident_id);
+    when 'placements' then
+        delete from mobeye.placement p
+         where upper(p.during) < until
+           and not exists (select from mobeye.incident i where i.placement_id = p.placement_id);
     when 'identities' then
         delete from mobeye.alert_identity a where a.stored_on < until::date;
     end case;
@@ -341,115 +393,6 @@ end
 $$;
 comment on function mobeye.hold(bigint, boolean, text) is
     'Puts an incident under a legal hold, or ends that: what is held, and its alerts, is not erased.';
-
--- A person's request: by the address where a device stood, or by the device, and a time.
-create or replace function mobeye.subject(address text, device text, from_at timestamptz, until_at timestamptz)
-returns table (device_id text, during tstzrange, placement_id bigint)
-language sql stable
-set search_path = pg_catalog, pg_temp
-as $$
-    select p.device_id, p.during * tstzrange(from_at, until_at), p.placement_id
-      from mobeye.placement p
-     where (subject.address is null or lower(trim(p.address)) = lower(trim(subject.address)))
-       and (device is null or p.device_id = device)
-       and (subject.address is not null or device is not null)
-       and p.during && tstzrange(from_at, until_at)
-    union all
-    select device, tstzrange(from_at, until_at), null
-     where device is not null and subject.address is null and from_at is not null and until_at is not null
-       and not exists (select from mobeye.placement p
-                        where p.device_id = device and p.during && tstzrange(from_at, until_at))
-$$;
-comment on function mobeye.subject(text, text, timestamptz, timestamptz) is
-    'Which devices, when, a person''s request is about: by the address where they stood, or by the device.';
-
-create or replace function mobeye.subject_incidents(device_id text, during tstzrange) returns bigint[]
-language sql stable
-set search_path = pg_catalog, pg_temp
-as $$
-    select coalesce(array_agg(i.incident_id), '{}') from mobeye.incident i
-     where i.device_id = subject_incidents.device_id and during @> i.first_seen
-$$;
-comment on function mobeye.subject_incidents(text, tstzrange) is 'The incidents that a device began in a time.';
-
-create or replace function mobeye.subject_export(address text, device text, from_at timestamptz, until_at timestamptz)
-returns jsonb
-language sql stable
-set search_path = pg_catalog, pg_temp
-as $$
-    select coalesce(jsonb_agg(jsonb_build_object(
-        'device', s.device_id, 'from', lower(s.during), 'until', upper(s.during),
-        'placement', (select to_jsonb(p) from mobeye.placement p where p.placement_id = s.placement_id),
-        'alerts', (select coalesce(jsonb_agg(to_jsonb(a) order by a.occurred_at), '[]') from mobeye.alert a
-                    where a.device_id = s.device_id and s.during @> a.occurred_at),
-        'incidents', (select coalesce(jsonb_agg(to_jsonb(i) || jsonb_build_object('history',
-                        (select coalesce(jsonb_agg(to_jsonb(h) order by h.entry), '[]') from mobeye.incident_history h
-                          where h.incident_id = i.incident_id)) order by i.incident_id), '[]')
-                        from mobeye.incident i
-                       where i.incident_id = any (mobeye.subject_incidents(s.device_id, s.during))))), '[]')
-      from mobeye.subject(address, device, from_at, until_at) s
-$$;
-comment on function mobeye.subject_export(text, text, timestamptz, timestamptz) is
-    'Everything that is kept about an address, or a device in a time, as JSON.';
-
-create or replace function mobeye.erase_device(device_id text, during tstzrange) returns bigint
-language plpgsql
-set search_path = pg_catalog, pg_temp
-as $$
-declare
-    ids bigint[] := mobeye.subject_incidents(device_id, erase_device.during);
-    held text;
-    n bigint;
-    total bigint := 0;
-begin
-    select string_agg(i.incident_id::text, ', ') into held from mobeye.incident i
-     where i.incident_id = any (ids) and i.legal_hold;
-    if held is not null then
-        raise exception 'incident % is under a legal hold', held using errcode = 'object_in_use',
-            hint = 'mobeye.hold(id, false, reason) ends a hold.';
-    end if;
-    delete from mobeye.alert a where a.device_id = erase_device.device_id and erase_device.during @> a.occurred_at;
-    get diagnostics n = row_count;
-    total := total + n;
-    total := total + mobeye.erase_incidents(ids);
-    delete from mobeye.quarantine q where q.device_id = erase_device.device_id and erase_device.during @> q.received_at;
-    get diagnostics n = row_count;
-    total := total + n;
-    delete from mobeye.placement p
-     where p.device_id = erase_device.device_id and p.during <@ erase_device.during and upper(p.during) <= now();
-    get diagnostics n = row_count;
-    total := total + n;
-    update mobeye.device_status s set fix = null, fix_at = null, fix_accuracy_m = null
-     where s.device_id = erase_device.device_id and erase_device.during @> s.fix_at;
-    -- The identities stay: what a journal still holds of it is not stored again.
-    insert into mobeye.erasure (what, device_id, during, n) values ('subject', erase_device.device_id, erase_device.during, total);
-    return total;
-end
-$$;
-comment on function mobeye.erase_device(text, tstzrange) is
-    'Erases what a device reported in a time, its incidents and its placements that are over; logs that, returns the rows.';
-
-create or replace function mobeye.subject_erase(address text, device text, from_at timestamptz, until_at timestamptz)
-returns bigint
-language sql
-set search_path = pg_catalog, pg_temp
-as $$
-    select coalesce(sum(mobeye.erase_device(s.device_id, s.during)), 0)::bigint
-      from mobeye.subject(address, device, from_at, until_at) s
-$$;
-comment on function mobeye.subject_erase(text, text, timestamptz, timestamptz) is
-    'Erases everything that is kept about an address, or a device in a time; returns how many rows.';
-
--- After a restore: what had been erased since the backup, as mobeyectl wrote it down, is erased again.
-create or replace function mobeye.erase_again(log jsonb) returns bigint
-language sql
-set search_path = pg_catalog, pg_temp
-as $$
-    select coalesce(sum(mobeye.erase_device(e ->> 'device_id', (e ->> 'during')::tstzrange)), 0)::bigint
-      from jsonb_array_elements(log) as e
-$$;
-comment on function mobeye.erase_again(jsonb) is
-    'Erases again what a log of erasures (device_id and during) lists, after a backup from before them was restored.';
 
 grant execute on function mobeye.apply_retention(text, interval, interval, interval, interval),
     mobeye.retention_due(text, interval, interval, interval, interval), mobeye.retention_jobs(),

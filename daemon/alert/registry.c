@@ -255,6 +255,16 @@ void registry_put_fix(struct registry *registry, struct str id, const struct fix
         device->fix = *fix;
 }
 
+void registry_forget_fix(struct registry *registry, struct str id, int64_t since_us, int64_t until_us)
+{
+    struct device *device = registry_find(registry, id);
+    if (!device || device->fix.at_us < since_us || device->fix.at_us >= until_us)
+        return;
+    device->fix = no_fix;
+    if (!device->registered)
+        drop_device(registry, device);
+}
+
 /* With what the allocator adds; a device has one placement as a rule. */
 size_t registry_bytes(const struct registry *registry)
 {

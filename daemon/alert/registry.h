@@ -97,6 +97,10 @@ void registry_load_end(struct registry *registry);
  * taken at a secret placement: it would show the place to others once the device has left it. */
 void registry_put_fix(struct registry *registry, struct str id, const struct fix *fix);
 
+/* The last fix of the device is forgotten where it was taken from since_us until before until_us. A device that is not
+ * registered is then not known any more. */
+void registry_forget_fix(struct registry *registry, struct str id, int64_t since_us, int64_t until_us);
+
 /* NULL: not known. A device that is known need not be registered. */
 struct device *registry_find(const struct registry *registry, struct str id);
 

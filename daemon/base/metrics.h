@@ -13,7 +13,7 @@
 
 #define METRICS_CODES_MAX   8
 #define METRICS_REASONS_MAX 4
-#define METRICS_JOBS_MAX    16
+#define METRICS_JOBS_MAX    24
 
 typedef uint64_t metrics_counter;
 typedef double metrics_gauge;

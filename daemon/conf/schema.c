@@ -174,7 +174,7 @@ static const struct schema_key keys[] = {
      .about = "Alerts of the kinds power, battery, comms, keepalive, arm and bypass."},
     {.path = "retention.incident", .type = SCHEMA_DURATION, .min = DAY, .max = 36500 * DAY, .fallback = "1825d",
      CONF(retention.incident_us),
-     .about = "Incidents and their history."},
+     .about = "Incidents and their history, mutes, and at least so long placements that are over."},
 
     {.path = "rules", .type = SCHEMA_LIST, .min = 0, .max = 1024, LIST(rules, n_rules, struct conf_rule),
      .about = "What is done with an alert: the first rule that matches decides, and without one it is stored."},

@@ -265,13 +265,23 @@ int journal_salvage(struct journal *journal, uint64_t seq, int64_t wall_us, stru
     return 0;
 }
 
+/* How old a segment becomes that does not fill. */
+static int64_t rest_us(int64_t keep_us)
+{
+    return keep_us > IDLE_ROTATION_US ? keep_us : IDLE_ROTATION_US;
+}
+
+int64_t journal_held_until_us(int64_t keep_us, int64_t wall_us)
+{
+    return wall_us + rest_us(keep_us) + keep_us;
+}
+
 /* What stays in a segment that never fills would stay for ever. */
 static bool is_idle(const struct journal *journal, int64_t wall_us)
 {
     const struct segment *last = journal_last(journal);
-    int64_t rest_us = journal->keep_us > IDLE_ROTATION_US ? journal->keep_us : IDLE_ROTATION_US;
     return journal->count == 0 && last->next_seq > last->seq && last->next_seq <= journal->stored_seq + 1 &&
-           wall_us - last->first_wall_us >= rest_us;
+           wall_us - last->first_wall_us >= rest_us(journal->keep_us);
 }
 
 void journal_stored(struct journal *journal, uint64_t seq, int64_t wall_us)

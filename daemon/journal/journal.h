@@ -138,4 +138,7 @@ int journal_salvage(struct journal *journal, uint64_t seq, int64_t wall_us, stru
  * backwards, when the database was restored. Frees what is due at wall_us; called at least once a minute. */
 void journal_stored(struct journal *journal, uint64_t seq, int64_t wall_us);
 
+/* Until when at the latest the files hold what is stored at wall_us, where journal_stored() is called until then. */
+int64_t journal_held_until_us(int64_t keep_us, int64_t wall_us);
+
 #endif

@@ -165,6 +165,14 @@ static void take_fix(struct registry_reader *r, const PGresult *result, int row)
     };
 }
 
+/* At once: what the device's other rows say is not about its fix, or is what remains. */
+static void take_forget(struct registry_reader *r, const PGresult *result, int row)
+{
+    registry_forget_fix(r->registry, text_at(result, row, REGISTRY_DEVICE),
+                        time_at(result, row, REGISTRY_SINCE, INT64_MIN),
+                        time_at(result, row, REGISTRY_UNTIL, INT64_MAX));
+}
+
 /* The rows of a device have all come. */
 static void put_device(struct registry_reader *r)
 {
@@ -191,8 +199,8 @@ static void take_row(struct registry_reader *r, const PGresult *result, int row)
     static const struct {
         const char *what;
         void (*take)(struct registry_reader *r, const PGresult *result, int row);
-    } kinds[] = {{"head", take_head},       {"device", take_device}, {"gone", take_gone},
-                 {"address", take_address}, {"fix", take_fix},       {"placement", take_placement}};
+    } kinds[] = {{"head", take_head}, {"device", take_device},       {"gone", take_gone},    {"address", take_address},
+                 {"fix", take_fix},   {"placement", take_placement}, {"forget", take_forget}};
     struct str what = text_at(result, row, REGISTRY_WHAT), id = text_at(result, row, REGISTRY_DEVICE);
     if (!str_eq(id, r->entry.id)) {
         put_device(r);

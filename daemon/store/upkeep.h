@@ -18,7 +18,7 @@
 struct upkeep;
 
 /* The jobs, by number from 0, and their words: label job of the metrics. */
-#define UPKEEP_JOBS 16
+#define UPKEEP_JOBS 19
 const char *upkeep_job(size_t i);
 
 /* What the daemon says of itself. Wall times; ALERT_NO_TIME: never. */

@@ -18,7 +18,7 @@
 #include "base/loop.h"
 
 /* The schema version that this program writes: the number of the last migration. */
-#define WRITER_SCHEMA_VERSION 13
+#define WRITER_SCHEMA_VERSION 14
 
 struct writer;
 

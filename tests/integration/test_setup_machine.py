@@ -139,7 +139,7 @@ def test_root_needs_no_db(ready):
                  "device place NL-0307-00042 --at 5.4,52.2", "device retrieve NL-0307-00042", "journal list",
                  "quarantine list", "quarantine retry", f"explain --incident {incident}",
                  "replay --since 7d -c /etc/new.yaml", "apply --yes /etc/new.yaml", "apply --yes --undo",
-                 "subject erase --yes --device x --from 2026-01-01T00:00:00Z --until 2100-01-01T00:00:00Z",
+                 "subject erase --yes --device NL-0307-00042 --from 2026-01-01T00:00:00Z --until 2100-01-01T00:00:00Z",
                  # The socket asks for the user of this machine.
                  "migrate --db 'host=/run/postgresql dbname=mobeye user=postgres'"):
         ready.must("bash", "-c", f"mobeyectl {verb}")

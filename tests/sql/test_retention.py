@@ -1,6 +1,5 @@
-"""How long things are kept: erasure by class, legal holds, figures, a person's request."""
+"""How long things are kept: erasure by class, legal holds, figures."""
 
-import json
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
@@ -15,7 +14,8 @@ class RetentionTest(SchemaTest):
         super().setUp()
         self.superuser.execute(
             "truncate mobeye.incident, mobeye.incident_history, mobeye.change, mobeye.erasure, mobeye.figure,"
-            " mobeye.incident_thread, mobeye.quarantine, mobeye.alert_identity, mobeye.alert, mobeye.device, mobeye.device_status cascade"
+            " mobeye.incident_thread, mobeye.quarantine, mobeye.alert_identity, mobeye.alert, mobeye.device, mobeye.device_status,"
+            " mobeye.mute, mobeye.registry_log cascade"
         )
         self.ingest = self.connect("mobeye_ingest")
 
@@ -137,6 +137,54 @@ class Classes(RetentionTest):
             [("known",), ("stranger kept",)],
         )
 
+
+    def place(self, device, since, until, **columns):
+        row = {"device_id": device, "address": "Kerkstraat 1", "secret": False, **columns}
+        names = ", ".join(row)
+        return self.value(
+            self.superuser,
+            f"insert into mobeye.placement ({names}, geom, during) values ({', '.join(['%s'] * len(row))},"
+            " st_setsrid(st_point(5.4, 52.1), 4326), tstzrange(now() - %s::interval, now() - %s::interval))"
+            " returning placement_id", *row.values(), since, until)
+
+    def test_mutes_go_when_incidents_do_unless_theirs_is_held(self):
+        held = self.incident()
+        self.superuser.execute("select mobeye.hold(%s, true, 'OM')", [held])
+        for reason, ended, incident in (("kept", "1824 days", None), ("gone", "1826 days", None), ("held", "1826 days", held)):
+            self.superuser.execute(
+                "insert into mobeye.mute (device_id, at, until, reason, muted_by, incident_id)"
+                " values ('d', now() - interval '2000 days', now() - %s::interval, %s, 'jan', %s)", [ended, reason, incident])
+        self.assertEqual(self.overdue(), [("mutes", 1)])
+        self.apply()
+        self.assertEqual(self.superuser.execute("select reason from mobeye.mute order by 1").fetchall(), [("held",), ("kept",)])
+
+    def test_placements_go_when_nothing_names_them(self):
+        self.superuser.execute("insert into mobeye.device (device_id) values ('d')")
+        self.place("d", "3000 days", "1826 days")
+        named = self.place("d", "1826 days", "1825 days 1 hour")
+        kept = self.place("d", "1825 days 1 hour", "1824 days")
+        open_one = self.incident(placement_id=named, status="new", closed_at=None, outcome=None)
+        left = "select array_agg(placement_id order by 1) from mobeye.placement"
+        self.apply()
+        self.assertEqual(self.value(self.superuser, left), [named, kept])
+        self.superuser.execute("select mobeye.erase_incidents(array[%s::bigint])", [open_one])
+        self.apply()
+        self.assertEqual(self.value(self.superuser, left), [kept])
+
+    def test_last_fixes_go_with_the_class_that_goes_first(self):
+        for device, taken in (("kept", "27 days"), ("gone", "29 days")):
+            self.superuser.execute(
+                "insert into mobeye.device_status (device_id, registered, first_received_at, last_received_at,"
+                " last_occurred_at, endpoint, source, kind, fix, fix_at)"
+                " values (%s, false, now(), now(), now(), 'e', 's', 'k', st_setsrid(st_point(5, 52), 4326), now() - %s::interval)",
+                [device, taken])
+        self.apply()
+        self.assertEqual(
+            self.superuser.execute("select device_id, fix is null from mobeye.device_status order by 1").fetchall(),
+            [("gone", True), ("kept", False)])
+        # Daemons hear of it.
+        self.assertEqual(
+            self.superuser.execute("select device_id from mobeye.registry_log where forget is not null").fetchall(), [("gone",)])
 
     def test_a_partition_that_is_read_is_dropped_later_and_holds_up_nothing_else(self):
         self.alert("camera", "30 days", "read")
@@ -436,59 +484,3 @@ class Figures(RetentionTest):
         self.apply()
         self.assertEqual(self.incidents(), [])
         self.assertEqual(self.figures(), before)
-
-
-class Subject(RetentionTest):
-    def setUp(self):
-        super().setUp()
-        self.superuser.execute("insert into mobeye.device (device_id) values ('d')")
-        for address, since, until in (("Kerkstraat 1", 60, 40), ("Dorpsweg 2", 40, 20)):
-            self.superuser.execute(
-                "insert into mobeye.placement (device_id, during, geom, address) values ('d',"
-                " tstzrange(now() - make_interval(days => %s), now() - make_interval(days => %s)),"
-                " st_setsrid(st_point(5.4, 52.1), 4326), %s)",
-                [since, until, address],
-            )
-        for event, days in (("first home", 50), ("second home", 30)):
-            at = f"{days} days"
-            incident = self.incident(ended=at, device_id="d")
-            self.alert("motion", at, event, device_id="d", incident_id=incident)
-
-    def test_the_export_is_about_one_home_alone(self):
-        found = self.value(self.superuser, "select mobeye.subject_export(' kerkstraat 1', null, null, null)")
-        self.assertEqual(len(found), 1)
-        self.assertEqual([a["event_id"] for a in found[0]["alerts"]], ["first home"])
-        self.assertEqual(len(found[0]["incidents"]), 1)
-        self.assertEqual(found[0]["placement"]["address"], "Kerkstraat 1")
-        self.assertNotIn("Dorpsweg", json.dumps(found))
-
-    def test_the_erasure_takes_one_home_and_its_log_does_not_name_it(self):
-        n = self.value(self.superuser, "select mobeye.subject_erase('Kerkstraat 1', null, null, null)")
-        self.assertEqual(n, 3)
-        self.assertEqual(self.events(), ["second home"])
-        self.assertEqual(self.value(self.superuser, "select address from mobeye.placement"), "Dorpsweg 2")
-        log = self.value(self.superuser, "select jsonb_agg(e) from mobeye.erasure e")
-        self.assertEqual([(e["what"], e["device_id"]) for e in log], [("subject", "d")])
-        self.assertNotIn("Kerkstraat", json.dumps(log))
-
-    def test_after_a_restore_the_log_erases_it_again(self):
-        self.superuser.execute("select mobeye.subject_erase('Kerkstraat 1', null, null, null)")
-        log = self.value(self.superuser, "select jsonb_agg(e) from mobeye.erasure e")
-        self.alert("motion", "50 days", "from the backup", device_id="d")
-        self.assertEqual(self.value(self.superuser, "select mobeye.erase_again(%s)", json.dumps(log)), 1)
-        self.assertEqual(self.events(), ["second home"])
-
-    def test_by_device_and_time(self):
-        n = self.value(
-            self.superuser,
-            "select mobeye.subject_erase(null, 'd', now() - interval '35 days', now() - interval '25 days')",
-        )
-        self.assertEqual(n, 2)  # the alert and its incident; the placement goes on beyond that time
-        self.assertEqual(self.events(), ["first home"])
-
-    def test_nothing_of_what_is_under_a_hold(self):
-        held = self.value(self.superuser, "select min(incident_id) from mobeye.incident")
-        self.superuser.execute("select mobeye.hold(%s, true, 'OM')", [held])
-        with self.assertRaises(psycopg.errors.ObjectInUse):
-            self.superuser.execute("select mobeye.subject_erase('Kerkstraat 1', null, null, null)")
-        self.assertEqual(len(self.events()), 2)

@@ -305,6 +305,23 @@ Test(journal, a_quiet_journal_lets_go_of_what_is_stored_too)
     close_journal(&journal);
 }
 
+Test(journal, nothing_is_held_longer_than_it_says)
+{
+    struct err err;
+    uint64_t last;
+    struct journal *journal = open_journal(SMALL, NULL);
+    int64_t until_us = journal_held_until_us(CLOCK_DAY, WALL);
+    append_usual(journal, 3);
+    sync_journal(journal);
+    cr_assert_eq(journal_append(journal, STR("later"), WALL + CLOCK_DAY - 1, &last, &err), JOURNAL_APPENDED);
+    sync_journal(journal);
+    journal_stored(journal, last, WALL + CLOCK_DAY);
+    cr_assert_eq(journal_first_seq(journal), 1);
+    journal_stored(journal, last, until_us);
+    cr_assert_gt(journal_first_seq(journal), last);
+    close_journal(&journal);
+}
+
 Test(journal, max_size_may_shrink_and_grow_while_open)
 {
     struct journal *journal = open_journal(UINT64_C(4) << 20, NULL);

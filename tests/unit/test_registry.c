@@ -107,6 +107,25 @@ Test(registry, a_fix_is_forgotten_when_its_placement_becomes_secret)
     cr_expect_eq(registry_find(registry, STR("a"))->fix.at_us, INT64_MIN);
 }
 
+Test(registry, a_fix_is_forgotten_when_it_was_erased_and_so_is_a_stranger)
+{
+    put("a", "");
+    fix("a", 100, 5.1);
+    fix("stranger", 100, 5.1);
+    for (size_t i = 0; i < 2; i++) {
+        struct str id = i ? STR("stranger") : STR("a");
+        registry_forget_fix(registry, id, 50, 100);
+        registry_forget_fix(registry, id, 101, INT64_MAX);
+        cr_expect_eq(registry_find(registry, id)->fix.at_us, 100);
+        registry_forget_fix(registry, id, 100, 101);
+    }
+    cr_expect_eq(registry_find(registry, STR("a"))->fix.at_us, INT64_MIN);
+    cr_expect_null(registry_find(registry, STR("stranger")));
+    registry_forget_fix(registry, STR("never heard of"), INT64_MIN, INT64_MAX);
+    fix("a", 60, 5.2);
+    cr_expect_eq(registry_find(registry, STR("a"))->fix.at_us, 60);
+}
+
 Test(registry, words_stay_when_their_devices_are_gone)
 {
     put("a", "loan");

@@ -1,0 +1,117 @@
+"""A home that was erased is in no byte of a dump, nor in a daemon's memory, and no longer in the journal than it says."""
+import datetime
+import pathlib
+import re
+import struct
+import subprocess
+
+from harness.alerts import alert, now, padded
+from harness.daemon import mobeyectl
+from harness.peers import Dealer
+from harness.wait import wait_until
+
+HERE, FIX, NEIGHBOUR = (5.40168265, 52.16646193), (5.40171111, 52.16642222), (5.40191919, 52.16611111)
+WORDS = ("Zonnehof 271", "bewoonster-ligt-op-bed", "sleutel-bij-nr-9", "kamer-boven", "grote-hond", "wijkagent-weet-ervan",
+         "huis-wordt-verbouwd", "zij-is-weer-thuis", "gebeurtenis-1201", "kapot-bericht-van-haar")
+RULES = """
+rules:
+  - name: street
+    incident: {category: alarm, priority: 2, group_by: [kind], gap: 5h}
+"""
+HOME = """
+insert into mobeye.device (device_id, note) values ('NL-home', 'grote-hond'), ('NL-next', null);
+insert into mobeye.device_input values ('NL-home', 1, 'kamer-boven');
+select mobeye.device_place('NL-home', 5.40168265, 52.16646193, now() - interval '2 hours', address => 'Zonnehof 271',
+                           instructions => 'sleutel-bij-nr-9');
+select mobeye.device_place('NL-next', 5.40191919, 52.16611111, now() - interval '2 hours', address => 'Zonnehof 272');
+"""
+# What people did, and the retrieval of the device.
+PEOPLE = """
+select patrol.mute('NL-home', now() + interval '1 hour', 'huis-wordt-verbouwd');
+select patrol.unmute(mute_id) from patrol.mutes;
+select patrol.note(incident_id, 'wijkagent-weet-ervan') from mobeye.incident;
+insert into mobeye.quarantine (reason, record) values ('cannot be read', 'kapot-bericht-van-haar');
+select mobeye.device_retrieve('NL-home');
+"""
+
+
+def hex_of(place):
+    """As a dump has it."""
+    return struct.pack("<dd", *place).hex().upper()
+
+
+def traces(data):
+    words = WORDS + (hex_of(HERE), hex_of(FIX))
+    return [word for word in words if word.encode() in data or word.encode().hex().encode() in data]
+
+
+def dump(database):
+    return subprocess.run(["pg_dumpall", "-d", database.conninfo], check=True, capture_output=True).stdout
+
+
+def journal_bytes(daemon):
+    return b"".join(path.read_bytes() for path in pathlib.Path(daemon.conf.journal).iterdir() if path.is_file())
+
+
+def alert_at(event, device, place=None, **more):
+    location = {"location": {"type": "Point", "coordinates": list(place), "accuracy_m": 7}} if place else {}
+    return alert(event, device=device, **location, **more)
+
+
+def test_nothing_of_a_home_remains(database, daemons, context):
+    daemon = daemons(database.ingest, more=RULES, keep="0", max_size="1MiB").start()
+    database.execute(HOME)
+    version = database.value("select value from mobeye.counter where name = 'registry'")
+    daemon.wait_metric("registry_version", lambda known: known >= version)
+    dealer = Dealer(context, daemon.address())
+    dealer.ask(alert_at("next door", "NL-next", NEIGHBOUR))
+    dealer.ask(alert_at("gebeurtenis-1201", "NL-home", FIX, text="bewoonster-ligt-op-bed", input=1))
+    dealer.ask(alert_at("zij-is-weer-thuis", "NL-home", text="zij-is-weer-thuis"))
+    daemon.wait_drained()
+    wait_until(lambda: database.value("select count(*) from mobeye.device_status where fix is not null") == 2, "fixes are noted")
+    database.execute(PEOPLE)
+    before = traces(dump(database))
+    assert before == list(WORDS) + [hex_of(HERE), hex_of(FIX)]
+    assert traces(journal_bytes(daemon))
+
+    asked_at = now()
+    done = mobeyectl("subject", "erase", "--device", "NL-home", "--from", "2000-01-01T00:00:00Z", "--until",
+                     "2100-01-01T00:00:00Z", "-c", daemon.file, "--db", database.conninfo)
+    assert done.returncode == 0, done.stderr
+    assert traces(dump(database)) == []
+    # The incident of the neighbour stays, without the home.
+    assert database.rows("select device_id, st_x(geom) from mobeye.incident") == [("NL-next", NEIGHBOUR[0])]
+    assert [row[0] for row in database.rows("select event_id from mobeye.alert")] == ["next door"]
+
+    # The daemon has forgotten where the device was.
+    version = database.value("select value from mobeye.counter where name = 'registry'")
+    daemon.wait_metric("registry_version", version)
+    dealer.ask(alert_at("afterwards", "NL-home"))
+    database.wait_stored(2)
+    assert database.alert("afterwards")["location_source"] == "none"
+
+    # The journal has it until it is written on, at the latest until the time that was told.
+    (until,) = re.findall(r"until (\S+) at the latest", done.stderr)
+    an_hour = datetime.datetime.fromisoformat(until) - datetime.datetime.fromisoformat(asked_at)
+    assert datetime.timedelta(minutes=59) < an_hour < datetime.timedelta(minutes=61)
+    for n in range(60):
+        dealer.ask(padded(f"large-{n:03}", 30000))
+    daemon.wait_drained()
+    wait_until(lambda: traces(journal_bytes(daemon)) == [], "the journal holds it no more")
+    daemon.restart()
+    daemon.wait_drained()
+    assert traces(dump(database)) == []
+
+
+def test_what_remains_and_that_nothing_was_found_is_the_status(database):
+    database.execute(HOME)
+    whose = ("--address", "zonnehof 271", "--db", database.conninfo)
+    left = mobeyectl("subject", "erase", *whose)
+    assert left.returncode == 1 and "not erased: placement " in left.stderr and "still stands there" in left.stderr
+    for verb in ("erase", "export"):
+        nothing = mobeyectl("subject", verb, "--address", "Nergens 1", "--db", database.conninfo)
+        assert nothing.returncode == 1 and "nothing is kept about it" in nothing.stderr
+    database.execute("select mobeye.device_retrieve('NL-home')")
+    assert mobeyectl("subject", "export", *whose).returncode == 0
+    assert mobeyectl("subject", "erase", *whose).returncode == 0
+    assert mobeyectl("subject", "erase", *whose).returncode == 1
