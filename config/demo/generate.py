@@ -178,7 +178,7 @@ def through_gateways(night, sets):
     night.incident("a set that flaps: one incident with a count, not four", garden, alert_count=4, flaps=3, restored=True,
                    priority=2, status="new")
     night.gateway("23:31:00", panic, "panic", text="Paniekknop", location=point(panic))
-    night.incident("a panic button", panic, kind="panic", priority=2, urgent=True)
+    night.incident("a panic button", panic, kind="panic", priority=1, rule="panic", urgent=True)
     night.gateway("20:00:00", drill, "holdup", drill=True, text="Oefening")
     night.incident("a drill: in the queue, marked, never in a report", drill, drill=True, kind="holdup", verified_by=None)
     night.gateway("19:02:00", fire, "fire", text="Rook keuken")
