@@ -245,13 +245,13 @@ $$;
 comment on function mobeye.erase_last_known(mobeye.subject_scope) is
     'Erases where alerts and incidents of the day after were placed by a fix from within the time; returns how many.';
 
--- The identity of a quarantined alert stays known, or the journal would bring it back.
+-- The identity of a quarantined alert stays known, of whatever device, or the journal would bring it back.
 create or replace function mobeye.erase_quarantine(ids bigint[]) returns bigint
 language sql
 set search_path = pg_catalog, pg_temp
 as $$
     with gone as (delete from mobeye.quarantine q where q.id = any (ids) returning q.identity),
-         known as (insert into mobeye.alert_identity (id) select identity from gone where identity is not null
+         known as (insert into mobeye.alert_identity (id, device) select identity, 0 from gone where identity is not null
                    on conflict do nothing)
     select count(*) from gone
 $$;
