@@ -72,7 +72,9 @@ alter table mobeye.incident_history add column if not exists last_change bigint;
 -- incident.
 create index if not exists incident_open on mobeye.incident
     (category, delayed, priority, (verified_by is null), first_seen, incident_id) where status <> 'closed';
-create index if not exists incident_geom on mobeye.incident using gist (geom);
+-- Secret ones are sought by their cell, and by whose they are: what a search reads, which anybody may count, would tell
+-- where they are.
+create index if not exists incident_geom on mobeye.incident using gist (geom) where not secret;
 create index if not exists incident_device on mobeye.incident (device_id, incident_id);
 
 -- The alerts of an incident. A btree on incident_id would cost the COPY of alerts a quarter of its rate; this one costs

@@ -324,11 +324,13 @@ comment on column patrol.mutes.ended_by is 'Login of that person.';
 comment on column patrol.mutes.active is 'It holds now.';
 comment on column patrol.mutes.incident_id is 'The incident until whose restoration it holds; null for a time alone.';
 
+-- Fenced (offset 0): a condition is judged on what is in sight alone, and no plan says how many others it fits.
 create or replace view patrol.devices with (security_barrier) as
+select t.* from (
 select d.device_id, d.model, d.device_group, d.state, p.team, coalesce(p.secret, false) as secret,
-       case when x.exact then p.address end as address,
-       case when x.exact then p.instructions end as instructions,
-       case when x.exact then p.geom else public.st_transform(mobeye.cell(mobeye.rd(p.geom)), 4326) end
+       case when v.officer or v.keeper then p.address end as address,
+       case when v.officer or v.keeper then p.instructions end as instructions,
+       case when v.officer or v.keeper then p.geom else public.st_transform(mobeye.cell(mobeye.rd(p.geom)), 4326) end
            ::public.geometry(point, 4326) as geom,
        lower(p.during) as placed_from, upper(p.during) as placed_until, d.heartbeat, d.grace,
        nullif(s.last_received_at, '-infinity') as last_received_at,
@@ -339,9 +341,9 @@ select d.device_id, d.model, d.device_group, d.state, p.team, coalesce(p.secret,
  cross join mobeye.device as d
   left join mobeye.placement as p on p.device_id = d.device_id and p.during @> now()
   left join mobeye.device_status as s on s.device_id = d.device_id
- cross join lateral (select v.officer or v.keeper as exact offset 0) as x
  where v.everything or v.keeper or p.team = v.team
-    or coalesce(p.secret, false) = false and (v.all_rows or p.team is null and v.team is not null);
+    or coalesce(p.secret, false) = false and (v.all_rows or p.team is null and v.team is not null)
+offset 0) as t;
 comment on view patrol.devices is
     'Registered devices and where they stand now: those of the reader''s team or of none, of every team for a control '
     'room. Secret ones of others are left out, and where a device stands that is secret to the reader is not shown.';

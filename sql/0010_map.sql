@@ -170,8 +170,34 @@ comment on function patrol.unmute(bigint) is
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Map, history, detail
 
--- Searched by the exact place, widened by more than half the diagonal of a cell, and by the cell, and then by the place
--- that is shown: or a secret place could be found by asking for ever smaller boxes.
+create index if not exists incident_secret on mobeye.incident (team, placement_id) where secret;
+create index if not exists incident_secret_team on mobeye.incident (secret_team) where secret;
+create index if not exists incident_secret_officer on mobeye.incident (assigned_to) where secret and assigned_to is not null;
+
+create or replace function mobeye.incidents_in(box public.geometry, v mobeye.who, open_only boolean) returns bigint[]
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select array(
+        select i.incident_id from mobeye.incident i
+         where not i.secret and i.geom operator(public.&&) box and (not open_only or i.status <> 'closed')
+        union all
+        select i.incident_id from mobeye.incident i
+         where i.cell operator(public.&&) box and (not open_only or i.status <> 'closed')
+        union all
+        select i.incident_id from mobeye.incident i where i.secret and i.team = v.team and i.geom operator(public.&&) box
+        union all
+        select i.incident_id from mobeye.incident i where i.secret and i.secret_team = v.team and i.geom operator(public.&&) box
+        union all
+        select i.incident_id from mobeye.incident i where i.secret and i.assigned_to = v.login and i.geom operator(public.&&) box
+        union all
+        select i.incident_id from mobeye.incident i where v.everything and i.secret and i.geom operator(public.&&) box)
+$$;
+comment on function mobeye.incidents_in(public.geometry, mobeye.who, boolean) is
+    'The incidents in a box, and more: secret ones by their cell, and by their place only where that may be known.';
+
+-- Searched in a box that is wider by more than half the diagonal of a cell, and then by the place that is shown: or a
+-- secret place could be found by asking for ever smaller boxes.
 create or replace function patrol.history_at(lon float8, lat float8, radius_m integer)
 returns table (incident_id bigint, reference text, distance_m integer, first_seen timestamptz, last_seen timestamptz,
                category text, priority smallint, kind text, status text, outcome text, verified_by text,
@@ -182,6 +208,7 @@ as $$
 declare
     middle public.geography;
     around public.geometry;
+    candidates bigint[];
 begin
     if (lon between -180 and 180 and lat between -85 and 85 and radius_m between 1 and 5000) is not true then
         raise exception 'there is no history of % m around longitude %, latitude %', radius_m, lon, lat
@@ -191,12 +218,13 @@ begin
     middle := public.st_setsrid(public.st_makepoint(lon, lat), 4326)::public.geography;
     around := public.st_expand(middle::public.geometry, (radius_m + 100) / (111000 * cos(radians(lat))),
                                (radius_m + 100) / 111000.0);
+    candidates := mobeye.incidents_in(around, mobeye.viewer(), false);
     return query
         select s.incident_id, s.reference, round(d.distance)::integer, s.first_seen, s.last_seen, s.category, s.priority,
                s.kind, s.status, s.outcome, s.verified_by, s.alert_count, s.drill, s.team, s.coarse
           from mobeye.incident_seen as s
          cross join lateral (select public.st_distance(s.seen_geom::public.geography, middle) as distance) as d
-         where (s.geom operator(public.&&) around or s.cell operator(public.&&) around) and d.distance <= radius_m
+         where s.incident_id = any (candidates) and d.distance <= radius_m
          order by s.first_seen desc, s.incident_id desc;
 end
 $$;
@@ -211,6 +239,7 @@ as $$
 declare
     box public.geometry;
     features jsonb;
+    candidates bigint[];
 begin
     if (west between -180 and 180 and east between -180 and 180 and west <= east
         and south between -90 and 90 and north between -90 and 90 and south <= north) is not true then
@@ -218,6 +247,7 @@ begin
             using errcode = 'invalid_parameter_value', hint = 'Degrees, in this order: west, south, east, north.';
     end if;
     box := public.st_makeenvelope(west, south, east, north, 4326);
+    candidates := mobeye.incidents_in(public.st_expand(box, 0.005), mobeye.viewer(), true);
     select coalesce(jsonb_agg(
                jsonb_build_object(
                    'type', 'Feature', 'id', s.incident_id,
@@ -238,9 +268,8 @@ begin
                order by s.incident_id), '[]')
       into features
       from mobeye.incident_seen as s
-     where s.status <> 'closed'
-       and (s.geom operator(public.&&) public.st_expand(box, 0.005) or s.cell operator(public.&&) box)
-       and s.seen_geom operator(public.&&) box;
+     where s.incident_id = any (candidates)
+       and s.status <> 'closed' and s.seen_geom operator(public.&&) box;
     return jsonb_build_object('type', 'FeatureCollection', 'features', features);
 end
 $$;
@@ -251,8 +280,6 @@ comment on function patrol.incidents_geojson(float8, float8, float8, float8) is
 -- Of secret placements only those are touched whose address the reader may know: not even the time that this takes, or the
 -- rows that it reads, tells of others.
 create index if not exists placement_address on mobeye.placement (lower(address), secret, team);
-create index if not exists incident_secret on mobeye.incident (team, placement_id) where secret;
-create index if not exists incident_secret_officer on mobeye.incident (assigned_to) where secret and assigned_to is not null;
 
 create or replace function patrol.incidents_at(address text) returns setof patrol.incidents
 language plpgsql stable security definer

@@ -45,7 +45,6 @@ select matches(plan_of('select * from patrol.alerts order by received_at desc li
 select doesnt_match(plan_of('select * from patrol.alerts order by received_at desc limit 5', login), '->  Sort', 'and need no sort for ' || login)
   from unnest(array['postgres', 't_jan', 't_anna']) as login;
 select matches(plan_of('select * from patrol.' || view, 't_leeg'), 'One-Time Filter', 'who sees none of patrol.' || view || ' reads none') from unnest(array['alerts', 'incidents', 'queue']) as view;
-select matches(plan_of('select * from mobeye.incident_seen where geom && st_makeenvelope(5, 52, 5.1, 52.1, 4326)'), 'incident_geom', 'the map box and the history of a place go by place');
 
 -- What a function reads is in no plan that its caller sees: it is counted. Of 500 incidents with 300 open, the few it is about.
 create function reads(login text, call text) returns bigint language plpgsql as $$

@@ -1,0 +1,89 @@
+-- What a hostile officer tries with psql. What a query reads, which public counters and plans tell, is the same whether what
+-- is hidden is there or not; and what is called in a condition sees what the reader sees.
+\set QUIET on
+begin;
+\ir fixture.psql
+select no_plan() \g /dev/null
+select mobeye.premake_partitions() \g /dev/null
+
+select make('{"team": "noord", "device_id": "geheim-1"}') as ours, make('{"device_id": "geheim-0"}') as nobodys \g /dev/null
+select make(jsonb_build_object('team', 'noord', 'geom', st_setsrid(st_makepoint(5 + n * 0.001, 52.5), 4326))) from generate_series(1, 500) as n \g /dev/null
+insert into mobeye.alert (class, occurred_at, received_at, source, event_id, instance, journal_seq, endpoint, device_id, kind, phase, drill, flags, geom,
+                          accuracy_m, location_source, incident_id, placement_id, team, secret, payload)
+select 'alarm', i.first_seen, now(), 'bron', 'event-' || i.incident_id, 'i', 1, 'e', i.device_id, 'motion', 'raise', false, '{}', i.geom, 5, 'placement',
+       i.incident_id, i.placement_id, i.secret_team, true, '{"text": "Geheim 1"}'
+  from mobeye.incident i where i.secret;
+insert into mobeye.incident_history (incident_id, actor, action, note) select incident_id, 't_x', 'note', 'sleutel onder de mat' from mobeye.incident where secret;
+analyze mobeye.incident, mobeye.placement, mobeye.device, mobeye.alert, mobeye.incident_history;
+
+-- Anybody may read how many rows of a table their transaction has read.
+create function counted() returns bigint language sql as $$
+    select sum(pg_stat_get_xact_tuples_returned(oid) + pg_stat_get_xact_tuples_fetched(oid)) from pg_class where relnamespace = 'mobeye'::regnamespace and relkind = 'r'
+$$;
+create function reads(login text, call text) returns bigint language plpgsql as $$
+declare
+    before bigint := counted();
+begin
+    perform as_login(login, call);
+    return counted() - before;
+end
+$$;
+-- Small boxes and circles, whose edge passes over the home step by step (geheim-1 stands at 5.3702 52.1602).
+select is(count(distinct reads(login, format('select patrol.incidents_geojson(%s, 52.1600, 5.39, 52.17)', 5.3702 + offs + n * 1e-5))), 1::bigint, login || ' finds nothing with the edge of a box')
+  from unnest(array['t_fee', 't_piet', 't_anna', 't_leeg']) as login, unnest(array[0.005]) as offs, generate_series(-20, 20) as n group by login;
+select is(count(distinct reads(login, format('select count(*) from patrol.history_at(%s, 52.1602, 1)', 5.3702 - 101 / (111000 * cos(radians(52.1602))) + n * 1e-5))), 1::bigint, login || ' finds nothing with the edge of a circle')
+  from unnest(array['t_fee', 't_piet', 't_anna', 't_leeg']) as login, generate_series(-20, 20) as n group by login;
+select cmp_ok(reads('t_jan', 'select count(*) from patrol.history_at(5.3702, 52.1602, 1)'), '<', 300::bigint, 'and its team goes by place');
+select is(as_login('t_jan', 'select count(*) from patrol.history_at(5.3702, 52.1602, 1)'), '1', 'and finds it');
+
+-- Plans, with what was read, of a name that is there and of one that is not.
+create function explained(login text, query text, hidden text) returns text language plpgsql as $$
+declare
+    line text;
+    plan text := '';
+begin
+    perform set_config('session_authorization', login, true);
+    for line in execute 'explain (analyze, buffers off, timing off, summary off) ' || format(query, hidden) loop
+        plan := plan || replace(line, hidden, 'X') || E'\n';
+    end loop;
+    perform set_config('session_authorization', 'postgres', true);
+    return plan;
+end
+$$;
+select is(explained(login, 'select * from patrol.' || condition, hidden), explained(login, 'select * from patrol.' || condition, 'nothing of the kind'), format('%s reads nothing from the plan of %s', login, format(condition, hidden)))
+  from unnest(array['t_fee', 't_piet', 't_anna', 't_leeg']) as login,
+       (values ('devices where device_id = %L', 'geheim-1'), ('devices where address = %L', 'Geheim 1'), ('devices where instructions = %L', 'achterom'),
+               ('incidents where address = %L', 'Geheim 1'), ('incidents where device_id = %L', 'geheim-1'), ('incidents where instructions = %L', 'achterom'),
+               ('queue where address = %L', 'Geheim 1'), ('alerts where device_id = %L', 'geheim-1'), ('alerts where source = %L', 'bron'),
+               ('mutes where device_id = %L', 'geheim-1'), ('incident_history where note = %L', 'sleutel onder de mat')) as c(condition, hidden);
+
+-- A function in a condition, however cheap it says it is; a cast that fails; an order.
+create table spied (what text);
+grant insert on spied to public;
+create function spy(what text) returns boolean language plpgsql cost 1e-9 as $$ begin insert into spied values (what); return true; end $$;
+grant execute on function spy(text) to public;
+select as_login(login, format('select count(*) from patrol.%I t where spy(t::text)', view))
+  from unnest(array['t_fee', 't_piet', 't_anna', 't_leeg']) as login, unnest(array['incidents', 'queue', 'alerts', 'changes', 'incident_history', 'mutes']) as view \g /dev/null
+select as_login(login, 'select count(*) from patrol.devices t where spy(t::text)') from unnest(array['t_fee', 't_piet', 't_anna', 't_leeg']) as login \g /dev/null
+select isnt_empty('select * from spied', 'the spy was called');
+select is_empty($$select what from spied where what ~* 'geheim|achterom|bron|event-|sleutel'$$, 'and has seen nothing that is hidden');
+select lives_ok(format($$select as_login(%L, 'select count(1 / (length(address) - 8)) from patrol.incidents where 1 / (length(address) - 8) is not null or address::text is null')$$, login), login || ' provokes no error')
+  from unnest(array['t_fee', 't_piet', 't_anna']) as login;
+select throws_ok($$select as_login('t_jan', 'select count(1 / (length(address) - 8)) from patrol.incidents')$$, '22012', null, 'which who sees the address does');
+
+-- Functions and operators of one's own before those of the system.
+create schema evil;
+grant usage on schema evil to public;
+create function evil.st_transform(g geometry, to_srid integer) returns geometry language plpgsql as $$ begin insert into public.spied values ('evil ' || public.st_astext(g)); return g; end $$;
+create function evil.round(n numeric, digits integer) returns numeric language plpgsql as $$ begin insert into public.spied values ('evil ' || n); return n; end $$;
+create function evil.lower(t text) returns text language plpgsql as $$ begin insert into public.spied values ('evil ' || t); return t; end $$;
+create function evil.same(a text, b text) returns boolean language plpgsql as $$ begin insert into public.spied values ('evil ' || a || b); return true; end $$;
+create operator evil.= (leftarg = text, rightarg = text, function = evil.same);
+set local search_path = evil, pg_catalog, public;
+select as_login('t_fee', call) from unnest(array['select count(*) from patrol.incidents', 'select count(*) from patrol.history_at(5.37, 52.16, 500)', 'select patrol.incidents_geojson(5, 52, 6, 53)',
+                                               'select count(*) from patrol.incidents_at(''Geheim 1'')', 'select count(*) from patrol.alerts', 'select count(*) from patrol.devices']) as call \g /dev/null
+set local search_path = public;
+select is_empty($$select what from spied where what ~ '^evil'$$, 'the views and functions call none of them');
+
+select * from finish();
+rollback;
