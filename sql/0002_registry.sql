@@ -440,8 +440,10 @@ grant select, insert, update, delete on mobeye.device, mobeye.device_address, mo
 grant select on mobeye.counter, mobeye.registry_log, mobeye.team, mobeye.team_area, mobeye.device_status,
     mobeye.device_unknown to mobeye_registry;
 
-grant select on mobeye.counter, mobeye.registry_log, mobeye.device, mobeye.device_address, mobeye.device_input,
-    mobeye.placement, mobeye.area, mobeye.team, mobeye.team_area, mobeye.device_unknown to mobeye_ingest;
+grant select on mobeye.counter, mobeye.registry_log, mobeye.device, mobeye.device_address,
+    mobeye.area, mobeye.team, mobeye.team_area, mobeye.device_unknown to mobeye_ingest;
+-- Where a device stands, and not at which address, nor what patrols are told of it.
+grant select (placement_id, device_id, during, geom, team, secret, cell) on mobeye.placement to mobeye_ingest;
 grant select on mobeye.device_status to mobeye_ingest; -- it writes by mobeye.note_devices()
 
 grant execute on function mobeye.vintage_start(integer) to mobeye_registry;

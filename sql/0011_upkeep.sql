@@ -388,6 +388,7 @@ declare
     n bigint;
     total bigint := 0;
 begin
+    perform mobeye.check_keep(array[alarm]);
     -- Nothing joins an incident that accepts no more, once it is past its gap; an open one is still to be restored by
     -- those that are active, and whether others than a muted device joined it is still asked.
     delete from mobeye.incident_thread t

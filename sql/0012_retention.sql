@@ -320,6 +320,21 @@ $$;
 comment on function mobeye.erase_due(text, timestamptz) is
     'Erases what is older, of a job of retention that is not about alerts; returns how many rows.';
 
+-- Whoever has the daemon's login could say any times: nothing younger than a day is erased, which is also the least that the
+-- configuration takes.
+create or replace function mobeye.check_keep(keep interval[]) returns void
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if (interval '1 day' <= all (keep)) is not true then
+        raise exception 'retention %: nothing younger than a day is erased', keep
+            using errcode = 'invalid_parameter_value', hint = 'Each time of keeping is 1 day at least.';
+    end if;
+end
+$$;
+comment on function mobeye.check_keep(interval[]) is 'Refuses times of keeping that are shorter than a day.';
+
 -- A partition is dropped under a lock beside which no alert of its class can be stored: not where it takes long to be had,
 -- at the end, and not beside the making of partitions, which may take long and is waited for without holding anybody up.
 create or replace function mobeye.apply_retention(job text, camera interval, alarm interval, service interval, incident interval)
@@ -331,6 +346,7 @@ as $$
 declare
     due record;
 begin
+    perform mobeye.check_keep(array[camera, alarm, service, incident]);
     for due in
         select d.* from mobeye.retention_due(job, camera, alarm, service, incident) d
          order by case when d.whole then not mobeye.held_alerts(d.partition) else false end, d.until

@@ -57,5 +57,12 @@ select throws_ok(format('select as_login(%L, %L)', login, 'select mobeye.' || ca
 select throws_ok(format('select as_login(''t_jan'', %L)', 'select mobeye.' || call), '42501', null, 'not by name: ' || call)
   from unnest(array['viewer()', 'cell(null)', 'secret_is_theirs(null, null, null)']) as call;
 
+-- The registry reaches the schema, and asks for nobody's incidents by a viewer that it makes up.
+select throws_ok(format('select as_login(''t_rik'', %L)', 'select mobeye.' || call), '42501', null, 'the registry does not ask: ' || call)
+  from unnest(array['secret_is_theirs(''noord'', 1, row(''t_jan'', null, ''noord'', true, true, true, true, true, null, null)::mobeye.who)',
+                    'in_sight(''noord'', null, null, null)', 'mute_applies(1, 1)', 'restored_in_mute(1)']) as call;
+select lives_ok(format('select as_login(''t_rik'', %L)', 'select count(*) from patrol.' || relation), 'it reads ' || relation)
+  from unnest(array['devices', 'mutes']) as relation;
+
 select * from finish();
 rollback;

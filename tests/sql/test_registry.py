@@ -373,6 +373,13 @@ class Rights(RegistryTest):
 
     def test_tables(self):
         wanted = {table: {"mobeye_registry": self.WRITES, "mobeye_ingest": {"select"}} for table in self.EDITED}
+        # Of placements the daemon reads all but these, of what is written about inputs nothing.
+        wanted["placement"]["mobeye_ingest"] = wanted["device_input"]["mobeye_ingest"] = set()
+        self.assertEqual(
+            [row[0] for row in self.superuser.execute(
+                "select attname from pg_attribute where attrelid = 'mobeye.placement'::regclass and attnum > 0"
+                " and not has_column_privilege('mobeye_ingest', attrelid, attnum, 'select') order by attname")],
+            ["address", "bag_id", "instructions"])
         wanted |= {table: {"mobeye_registry": {"select"}, "mobeye_ingest": {"select"}} for table in self.READ}
         wanted |= {table: {} for table in self.OWN}
         wanted |= {table: {"mobeye_registry": set()} for table in ("incident", "alert", "quarantine")}

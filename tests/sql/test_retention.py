@@ -435,6 +435,23 @@ class Tidy(RetentionTest):
         self.assertEqual(self.value(self.superuser, "select count(*) from mobeye.change"), 1)
 
 
+class Floor(RetentionTest):
+    def test_whoever_has_the_daemons_login_erases_nothing_younger_than_a_day(self):
+        self.alert("camera", "3 hours", "young")
+        self.incident(ended="3 hours")
+        for place in range(4):
+            for short in ("'0'", "'23 hours'", "'-1 day'", "null"):
+                keep = ", ".join(f"{short if n == place else repr('2 days')}::interval" for n in range(4))
+                for job in self.value(self.ingest, "select mobeye.retention_jobs()"):
+                    with self.assertRaises(psycopg.errors.InvalidParameterValue):
+                        self.ingest.execute(f"select mobeye.apply_retention('{job}', {keep})")
+        for short in ("0", "23 hours", None):
+            with self.assertRaises(psycopg.errors.InvalidParameterValue):
+                self.ingest.execute("select mobeye.tidy(%s::interval)", [short])
+        self.apply("'1 day', '1 day', '1 day', '1 day'")
+        self.assertEqual((self.events(), len(self.incidents())), (["young"], 1))
+
+
 class Holds(RetentionTest):
     def test_what_is_held_and_its_alerts_stay_until_the_hold_ends(self):
         held, other = self.incident(), self.incident()
