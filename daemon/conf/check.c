@@ -208,6 +208,24 @@ static void check_http(struct report *report, const struct node *root, const str
                        quoted(conf->http_listen).text);
 }
 
+/* The sample's bounds: what a daemon for Dutch patrols can be meant for. */
+static const double NETHERLANDS[4] = {3.2, 50.7, 7.3, 53.6};
+
+static bool meets_netherlands(double west, double south, double east, double north)
+{
+    return west < NETHERLANDS[2] && east > NETHERLANDS[0] && south < NETHERLANDS[3] && north > NETHERLANDS[1];
+}
+
+/* Every location would be flagged outside_bounds, and none used. */
+static void check_bounds(struct report *report, const struct node *root, const struct conf *conf)
+{
+    const double *b = conf->bounds;
+    if (conf->has_bounds && !meets_netherlands(b[0], b[1], b[2], b[3]) && meets_netherlands(b[1], b[0], b[3], b[2]))
+        report_warning(report, node_value(root, "bounds")->mark, "bounds",
+                       "is far from the Netherlands, and with latitude and longitude the other way round it is there "
+                       "([west, south, east, north])");
+}
+
 void loader_check(struct report *report, const struct node *root, struct conf *conf, const struct conf_names *names)
 {
     struct check check = {.report = report, .conf = conf, .security = node_key(root, "security") != NULL};
@@ -219,6 +237,7 @@ void loader_check(struct report *report, const struct node *root, struct conf *c
         check_endpoint(&check, i);
     check_security(report, root, conf);
     check_http(report, root, conf);
+    check_bounds(report, root, conf);
     check_rules(report, root, conf, names);
     free(check.bound);
 }

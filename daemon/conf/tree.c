@@ -76,8 +76,10 @@ static void syntax_error(struct reading *r)
     if (has_tab(r, at.line))
         report_error(r->report, at, "yaml", "a tab in the indentation (spaces)");
     else if (y->context && memcmp(&y->context_mark, &y->problem_mark, sizeof(y->problem_mark)) != 0)
-        report_error(r->report, at, "yaml", "%s %s that began at %zu:%zu (YAML 1.1)", y->problem, y->context,
-                     y->context_mark.line + 1, y->context_mark.column + 1);
+        report_error(r->report, at, "yaml",
+                     "%s %s that began at %zu:%zu (YAML 1.1; look between the two for a quote or bracket left open, or "
+                     "other indentation)",
+                     y->problem, y->context, y->context_mark.line + 1, y->context_mark.column + 1);
     else
         report_error(r->report, at, "yaml", "%s (YAML 1.1)", y->problem);
 }
