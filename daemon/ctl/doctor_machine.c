@@ -294,5 +294,5 @@ void doctor_supervision(struct doctor *d)
                        (double)e->expect_every_us / CLOCK_DAY);
     }
     if (d->told[DOCTOR_WARNING] == warnings)
-        doctor_say(d, DOCTOR_OK, "silence", NULL, "every line that should speak is expected to");
+        doctor_say(d, DOCTOR_OK, "silence", NULL, "no sia-dc09 endpoint is without expect_every");
 }

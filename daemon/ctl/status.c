@@ -347,8 +347,12 @@ int ctl_status(int argc, char **argv)
     if (result != CTL_GO)
         return result;
     struct conf *conf = ctl_load(call.file);
-    if (!conf)
+    if (!conf) {
+        ctl_fail(VERB,
+                 "nothing was asked: the file says where the daemon is, and cannot be read (a daemon that runs goes on "
+                 "with what it read before: systemctl status mobeyed)");
         return CTL_FAILED;
+    }
     struct status s = {.conf = conf};
     scrape_twice(&s);
     ask_database(&s, call.db);

@@ -135,6 +135,14 @@ def test_in_the_journal_each_complaint_is_an_error(conf, tmp_path, options):
     assert len(lines) == 2 and all(line.startswith(f"<3>configuration: {file}:") for line in lines), lines
 
 
+def test_status_does_not_leave_it_at_the_mistakes_of_a_bad_file(conf, tmp_path):
+    file = tmp_path / "mobeyed.yaml"
+    file.write_text(conf.text().replace("batch_max: 5000", "batch_max: lots"))
+    done = mobeyectl("status", "-c", file)
+    assert done.returncode == 1 and "database.batch_max" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("mobeyectl status: nothing was asked: ")
+
+
 def test_the_journal_of_another_program_changes_nothing(conf, tmp_path, monkeypatch):
     monkeypatch.setenv("JOURNAL_STREAM", "8:1")  # as in a terminal that a service opened
     status, said = check(tmp_path, conf.text().replace("batch_max: 5000", "batch_max: lots"))
