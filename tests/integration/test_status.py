@@ -65,7 +65,7 @@ def test_the_role_of_the_daemon_knows_all_of_it(daemon, database):
 
 def test_the_last_message_outlives_the_daemon(daemon, database, dealer):
     dealer.deliver(alerts(3))
-    daemon.wait_drained()
+    wait_until(lambda: database.value("select sum(alerts) from mobeye.device_status") == 3, "the device's status is written")
     database.execute(REPORTED, "NL-1", None)
     database.execute("update mobeye.device_status set last_received_at = now() - interval '3 hours'")
     assert status(daemon, database.conninfo)["endpoints"][0]["last_received"] > 0
