@@ -75,12 +75,9 @@ static struct intake *intake_of_name(struct accept *a, const char *name)
 
 static struct intake *intake_of(struct accept *a, struct endpoint *endpoint)
 {
-    struct intake *intake = endpoint_user(endpoint);
-    if (intake)
-        return intake;
-    intake = intake_of_name(a, endpoint_conf(endpoint)->name);
-    endpoint_set_user(endpoint, intake);
-    return intake;
+    if (!endpoint_user(endpoint))
+        endpoint_set_user(endpoint, intake_of_name(a, endpoint_conf(endpoint)->name));
+    return endpoint_user(endpoint);
 }
 
 static void send_replies(struct accept *a)
@@ -448,8 +445,7 @@ void accept_room(struct accept *a)
 {
     for (struct intake *intake = a->intakes; intake && a->state == ACCEPT_RUNNING; intake = intake->next) {
         uint64_t seq = 0;
-        bool holding = intake->held.n > 0;
-        if (holding && admit_all(a, &intake->held, &seq))
+        if (intake->held.n > 0 && admit_all(a, &intake->held, &seq))
             loop_arm(&a->turn_due, 0);
     }
 }
@@ -473,6 +469,12 @@ int64_t accept_heard_us(const struct accept *a, const char *endpoint)
 void accept_own_memory(struct accept *a, size_t bytes)
 {
     memory_watch_own(a->memory_watch, bytes);
+}
+
+void accept_settle(struct accept *a)
+{
+    if (a->state != ACCEPT_FAILED && is_part_synced(a))
+        commit_now(a);
 }
 
 uint64_t accept_in_flight(const struct accept *a)

@@ -45,6 +45,10 @@ int64_t accept_heard_us(const struct accept *accept, const char *endpoint);
 /* So many bytes were taken by other parts since the start: they are not what peers pile up. */
 void accept_own_memory(struct accept *accept, size_t bytes);
 
+/* Commits a group that the journal has synced in part between two turns, where held records or a new UUID took another
+ * frame: before the books are looked at, which count the one half as waiting for the database. */
+void accept_settle(struct accept *accept);
+
 /* Messages received, and neither answered nor journaled yet. */
 uint64_t accept_in_flight(const struct accept *accept);
 

@@ -332,6 +332,7 @@ int pipeline_ready(const struct pipeline *p, struct err *err)
 
 void pipeline_gauges(struct pipeline *p)
 {
+    accept_settle(p->accept);
     apply_gauges(p->apply);
     p->metrics->in_flight = (double)accept_in_flight(p->accept);
     p->metrics->resident_bytes = (double)mem_resident_bytes();

@@ -4,7 +4,7 @@ import json
 import zmq
 
 from harness.alerts import alert, encode, padded
-from harness.peers import Dealer
+from harness.peers import Dealer, Load
 from harness.wait import wait_until
 
 
@@ -111,3 +111,24 @@ def test_the_books_balance_while_a_group_waits_to_fill_its_frame(cluster, databa
         daemon.metrics()
         words |= {dealer.reply().word for _ in range(3)}
     assert words == {b"ACK", b"RETRY"}
+
+
+def test_the_books_balance_while_pull_waits_and_a_router_goes_on(cluster, database, daemons, context):
+    """What pull holds is tried again every now and then: it may have the journal sync what others' group gathers."""
+    cluster.stop()
+    for turn in range(4):  # what is left of a full journal lasts for a few of those tries
+        daemon = daemons(database.ingest, max_size="8MiB")
+        daemon.conf.set(endpoints=[daemon.conf.endpoint("door"), daemon.conf.endpoint("push", socket="pull")])
+        daemon.start()
+        fill(Dealer(context, daemon.address()), 60000)
+        push = context.socket(zmq.PUSH)
+        push.connect(daemon.address("push"))
+        push.send(padded("held", 60000))
+        daemon.wait_metric("in_flight", 1)
+        refused = daemon.metric("retry_total")
+        trickle = Load(daemon.address(), f"small-{turn}", window=1)
+        while daemon.metric("retry_total") == refused:
+            pass
+        assert trickle.accepted > 5, "small ones fit where no large one does"
+        trickle.ending.set()
+    cluster.start()
