@@ -17,6 +17,9 @@
 #define GROWTH_BYTES ((size_t)64 * 1024 * 1024)
 /* Of an idle connection with CURVE, measured over 10,000. */
 #define CONNECTION_BYTES ((size_t)24 * 1024)
+/* For whole messages in the queues of pull and sub: a full journal has them wait, and their senders, who may be gone by
+ * then, are not to blame. */
+#define QUEUES_BYTES ((size_t)256 * 1024 * 1024)
 /* A connection that holds less is not cut: it may be one message that is on its way. */
 #define HELD_LEAST ((uint64_t)256 * 1024)
 /* libzmq's I/O thread frees what a cut connection held, in its own time; until then nobody else is blamed. */
@@ -82,9 +85,21 @@ static void for_each(struct memory_watch *watch, void (*call)(struct connections
     }
 }
 
+/* Has it senders that cannot be told to wait? */
+static bool has_queues(struct memory_watch *watch)
+{
+    for (size_t i = 0; i < endpoint_set_count(watch->set); i++) {
+        enum conf_socket socket = endpoint_conf(endpoint_set_at(watch->set, i))->socket;
+        if (socket == CONF_PULL || socket == CONF_SUB)
+            return true;
+    }
+    return false;
+}
+
 static size_t limit_bytes(struct memory_watch *watch)
 {
-    return watch->start_bytes + watch->room_bytes + watch->own_bytes + count_connections(watch) * CONNECTION_BYTES;
+    return watch->start_bytes + watch->room_bytes + watch->own_bytes + count_connections(watch) * CONNECTION_BYTES +
+           (has_queues(watch) ? QUEUES_BYTES : 0);
 }
 
 /* ---- cutting one connection ---- */

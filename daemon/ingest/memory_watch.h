@@ -16,7 +16,8 @@
 
 struct memory_watch;
 
-/* The limit is what the process has now, room_bytes, what memory_watch_own() says, and something for each connection.
+/* The limit is what the process has now, room_bytes, what memory_watch_own() says, and something for each connection
+ * and for the queues of pull and sub.
  * freed() is called after a connection of the endpoint was cut, or after the endpoint was closed and bound again (or
  * could not be bound: it is tried again). */
 struct memory_watch *memory_watch_new(struct loop *loop, struct endpoint_set *set, size_t room_bytes,

@@ -4,6 +4,7 @@ import json
 import zmq
 
 from harness.alerts import alert, encode, padded
+from harness.paths import free_port
 from harness.peers import Dealer, Load
 from harness.wait import wait_until
 
@@ -70,6 +71,26 @@ def test_a_full_journal_stops_the_reading_of_pull(cluster, database, daemons, co
     cluster.start()
     database.wait_stored(len(accepted) + 100)
     assert daemon.metric("retry_total", endpoint="push") == 0, "nobody can be told to retry"
+
+
+def test_full_queues_of_pull_are_no_pile_of_memory(cluster, database, daemons, context):
+    """Senders who cannot be told to wait are not cut off for it: what they had sent would be lost."""
+    daemon = daemons(database.ingest, max_size="8MiB")
+    push = daemon.conf.endpoint("push", bind=f"tcp://127.0.0.1:{free_port()}", socket="pull")
+    daemon.conf.set(endpoints=[daemon.conf.endpoint("door"), push])
+    daemon.start()
+    cluster.stop()
+    room_kib = daemon.rss_kib() + 128 * 1024
+    for sender in range(4):
+        with context.socket(zmq.PUSH) as push:  # and is gone before what it sent is read
+            push.connect(daemon.address("push"))
+            for n in range(1000):
+                push.send(padded(f"push-{sender}-{n}", 60000))
+    wait_until(lambda: daemon.rss_kib() > room_kib, "more waits than peers may pile up")
+    cluster.start()
+    database.wait_stored(4000)
+    scrape = daemon.metrics()
+    assert scrape.total("memory_cuts_total") == scrape.total("rebinds_total") == 0
 
 
 def test_ten_times_max_size_passes_when_the_database_keeps_up(database, daemons, context):
