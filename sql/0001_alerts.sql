@@ -200,6 +200,20 @@ comment on column mobeye.quarantine.sqlstate is 'Of the refusal; null where the 
 -- A retry locks its row (for update), which takes the right to update a column; this one cannot be given a value.
 grant select, insert, delete, update (id) on mobeye.quarantine to mobeye_ingest;
 
+-- Advisory locks are anybody's to take, and whoever logs in could hold up the daemon: these are rows that nobody else
+-- reaches, locked until the transaction ends.
+create table if not exists mobeye.turn (
+    name text primary key
+);
+comment on table mobeye.turn is 'Who makes or drops partitions, or changes vintages of areas, locks the row of that name.';
+insert into mobeye.turn values ('areas'), ('partitions') on conflict do nothing;
+
+create or replace function mobeye.lock_partitions() returns void
+language sql
+set search_path = pg_catalog, pg_temp
+as $$ select from mobeye.turn where name = 'partitions' for update $$;
+comment on function mobeye.lock_partitions() is 'Waits until nobody else makes or drops partitions, and keeps others from it.';
+
 -- Returns the end of the last partition that it looked at. In UTC, whatever the session thinks.
 create or replace function mobeye.make_partitions(class text, from_at timestamptz, until_at timestamptz)
 returns timestamptz
@@ -223,7 +237,7 @@ begin
         raise exception 'partitions from % until % are not a time to make partitions for', from_at, until_at
             using errcode = 'invalid_parameter_value', hint = 'From 1970 on, and at most 400 days at once.';
     end if;
-    perform pg_advisory_xact_lock(1297039941, 2);
+    perform mobeye.lock_partitions();
     while lower_end < until_at loop
         upper_end := lower_end + ('1 ' || unit)::interval;
         partition := parent || '_' || to_char(lower_end, suffix);

@@ -347,13 +347,20 @@ end
 $$;
 comment on function mobeye.log_registry() is 'Writes down which devices a statement changed; one that changes nothing is none.';
 
+create or replace function mobeye.lock_areas() returns void
+language sql security definer
+set search_path = pg_catalog, pg_temp
+as $$ select from mobeye.turn where name = 'areas' for update $$;
+comment on function mobeye.lock_areas() is 'Waits until nobody else changes vintages of areas, and keeps others from it.';
+grant execute on function mobeye.lock_areas() to mobeye_registry;
+
 -- Two that change the vintages of a layer at once take turns, or neither would see the other's.
 create or replace function mobeye.keep_valid(layers text[]) returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    perform pg_advisory_xact_lock(1297039941, 3);
+    perform mobeye.lock_areas();
     update mobeye.area a
        set valid = v.valid
       from (select layer, vintage,

@@ -67,7 +67,7 @@ set search_path = pg_catalog, public, pg_temp
 as $$
 #variable_conflict use_column
 begin
-    perform pg_advisory_xact_lock(1297039941, 3);
+    perform mobeye.lock_areas();
     delete from mobeye.area a
      where a.layer = merge_areas.layer and a.vintage is not distinct from merge_areas.vintage
        and not exists (select from pg_temp.area_import i where i.code = a.code);

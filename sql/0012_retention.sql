@@ -46,23 +46,38 @@ select date_trunc('month', first_seen at time zone 'Europe/Amsterdam')::date as 
 comment on view mobeye.live_figure is 'What each incident that is kept counts for in the figures. Drills do not.';
 
 create or replace view patrol.figures with (security_barrier) as
-select month, nullif(wijk_code, '') as wijk_code, category, kind, nullif(outcome, '') as outcome,
-       sum(incidents)::bigint as incidents, sum(alerts)::bigint as alerts
+with closed as (
+select month, wijk_code, category, kind, outcome, sum(incidents) as incidents, sum(alerts) as alerts
   from (select month, wijk_code, category, kind, outcome, incidents, alerts from mobeye.figure
         union all
         select month, wijk_code, category, kind, outcome, count(*), sum(alert_count) from mobeye.live_figure
          group by month, wijk_code, category, kind, outcome) as both_of_them
- group by month, wijk_code, category, kind, outcome;
+ where month < date_trunc('month', now() at time zone 'Europe/Amsterdam')::date
+ group by month, wijk_code, category, kind, outcome
+), without_district as (
+select month, case when incidents >= 5 then wijk_code else '' end as wijk_code, category, kind, outcome,
+       sum(incidents) as incidents, sum(alerts) as alerts
+  from closed group by 1, 2, 3, 4, 5
+), without_kind as (
+select month, wijk_code, category, case when incidents >= 5 then kind else 'other' end as kind,
+       case when incidents >= 5 then outcome else '' end as outcome, sum(incidents) as incidents, sum(alerts) as alerts
+  from without_district group by 1, 2, 3, 4, 5
+)
+select month, nullif(wijk_code, '') as wijk_code, category, kind, nullif(outcome, '') as outcome,
+       incidents::bigint as incidents, alerts::bigint as alerts
+  from without_kind where incidents >= 5;
 comment on view patrol.figures is
-    'Incidents by month, district, kind and outcome, without drills; those of erased incidents included.';
+    'Incidents of months that are over by month, district, kind and outcome, without drills; those of erased incidents '
+    'included. Fewer than 5 are merged: without their district, then as kind other without outcome, else left out.';
 comment on column patrol.figures.month is 'First day of the month in which the incident began, local time.';
-comment on column patrol.figures.wijk_code is 'District; null where none was known.';
+comment on column patrol.figures.wijk_code is 'District; null where none was known, or there were fewer than 5.';
 comment on column patrol.figures.category is 'alarm or service.';
-comment on column patrol.figures.kind is 'Kind of the alert that began it.';
-comment on column patrol.figures.outcome is 'How it ended; null: it has not. unattended is apart from false_alarm.';
+comment on column patrol.figures.kind is 'Kind of the alert that began it; other: of kinds with fewer than 5.';
+comment on column patrol.figures.outcome is 'How it ended; null: it has not, or kind is other. unattended is apart from false_alarm.';
 comment on column patrol.figures.incidents is 'How many incidents.';
 comment on column patrol.figures.alerts is 'How many raises counted to them.';
 grant select on patrol.figures to mobeye_patrol, mobeye_auditor;
+grant execute on function mobeye.area_code(text[], text) to mobeye_patrol, mobeye_auditor;
 
 create or replace function mobeye.erase_incidents(ids bigint[]) returns bigint
 language plpgsql
@@ -360,7 +375,7 @@ begin
             if due.what = 'alerts' then
                 if due.whole then
                     perform set_config('lock_timeout', '30s', true);
-                    perform pg_advisory_xact_lock(1297039941, 2);
+                    perform mobeye.lock_partitions();
                     perform set_config('lock_timeout', '500ms', true);
                 end if;
                 perform mobeye.erase_alerts(due.partition, due.whole, due.until);

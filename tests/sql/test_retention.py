@@ -485,19 +485,62 @@ class Figures(RetentionTest):
         ).fetchall()
 
     def test_they_are_the_same_after_the_erasure(self):
-        self.incident()
-        self.incident(outcome="unattended")
-        self.incident(outcome="unattended", areas=[])
+        for _ in range(5):
+            self.incident()
+            self.incident(outcome="unattended")
+            self.incident(outcome="unattended", areas=[])
         self.incident(drill=True)
         before = self.figures()
         self.assertEqual(
             before,
             [
-                ("WK030710", "motion", "confirmed", 1, 2),
-                ("WK030710", "motion", "unattended", 1, 2),
-                (None, "motion", "unattended", 1, 2),
+                ("WK030710", "motion", "confirmed", 5, 10),
+                ("WK030710", "motion", "unattended", 5, 10),
+                (None, "motion", "unattended", 5, 10),
             ],
         )
         self.apply()
         self.assertEqual(self.incidents(), [])
         self.assertEqual(self.figures(), before)
+
+    def test_cells_under_five_are_merged(self):
+        for n, row in ((4, {}), (1, {"areas": ["wijk:WK2"]}), (3, {"kind": "panic"}), (2, {"kind": "fire", "outcome": "no_trace"}),
+                       (4, {"category": "service", "kind": "battery"})):
+            for _ in range(n):
+                self.incident(**row)
+        self.assertEqual(self.figures(), [(None, "motion", "confirmed", 5, 10), (None, "other", None, 5, 10)])
+
+    def test_the_month_that_is_not_over_is_not_there(self):
+        for days in (0, 40):
+            for _ in range(5):
+                self.incident(ended=f"{days} days")
+        self.assertEqual(sum(row[3] for row in self.figures()), 5)
+
+    def test_they_are_for_whom_they_are_granted(self):
+        for _ in range(5):
+            self.incident()
+        for role, rows in (("mobeye_patrol", 1), ("mobeye_auditor", 1)):
+            with self.superuser.transaction(force_rollback=True):
+                self.superuser.execute(f"set local session authorization {role}")
+                self.assertEqual(len(self.figures()), rows)
+
+
+class Locks(RetentionTest):
+    def test_no_login_holds_up_the_making_and_dropping_of_partitions_or_areas(self):
+        """By what any login can do: every advisory lock that the schema ever took."""
+        self.superuser.execute("drop role if exists somebody; create role somebody login")
+        self.addCleanup(self.superuser.execute, "drop role if exists somebody")
+        self.alert("camera", "30 days", "gone")
+        somebody = self.connect("somebody")
+        for number in (2, 3):
+            somebody.execute("select pg_advisory_lock(1297039941, %s)", [number])
+        with self.assertRaises(psycopg.errors.InsufficientPrivilege):
+            somebody.execute("select from mobeye.turn for update")
+        for conn in (self.ingest, self.superuser):
+            conn.execute("set statement_timeout = '20s'")
+        self.ingest.execute("select mobeye.premake_partitions()")
+        self.assertEqual(self.apply(), 1)
+        self.superuser.execute("insert into mobeye.area (layer, code, name, vintage, geom) values ('wijk', 'X', 'X', 2020,"
+                               " st_multi(st_makeenvelope(5, 52, 6, 53, 4326)))")
+        self.superuser.execute("delete from mobeye.area where code = 'X'")
+        somebody.close()
