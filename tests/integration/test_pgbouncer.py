@@ -30,7 +30,7 @@ def pooled(database):
     login = "desk_" + database.name
     database.execute(f"create role {login} login in role mobeye_patrol")
     database.execute("insert into mobeye.front_end (login) values (%s)", login)
-    database.execute("insert into mobeye.person (login, name) values ('anna', 'Anna'), ('bram', 'Bram')")
+    database.execute("insert into mobeye.person (login, name, all_teams) values ('anna', 'Anna', true), ('bram', 'Bram', true)")
     directory = pathlib.Path(tempfile.mkdtemp(prefix="pgbouncer."))
     server, port = conninfo_to_dict(database.conninfo), free_port()
     (directory / "users").write_text(f'"{login}" ""\n')
@@ -77,7 +77,10 @@ def test_a_person_is_named_within_the_transaction(database, daemons, context, po
     Dealer(context, daemon.address()).ask(alert("one"))
     database.wait_stored(1)
     one, other = pooled(), pooled()
-    ((incident,),) = one.execute("select incident_id from patrol.queue").fetchall()
+    with one.transaction():
+        one.execute("set local mobeye.acting_as = 'anna'")
+        ((incident,),) = one.execute("select incident_id from patrol.queue").fetchall()
+    assert one.execute("select count(*) from patrol.queue").fetchone() == (0,), "for nobody there is nothing"
     for client, who in ((one, "anna"), (other, "bram"), (one, "bram")):
         note(client, incident, who)
     assert database.rows("select actor from mobeye.incident_history where action = 'note' order by entry") == [
