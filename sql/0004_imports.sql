@@ -23,7 +23,44 @@ $$;
 comment on function mobeye.stage_areas() is 'Makes the temporary table area_import, for one transaction.';
 
 -- What is good after all is mended in area_import, and is there once.
-create or replace function mobeye.check_areas()
+-- What lies anywhere within the bounds is taken. Without bounds only what would lie in the Netherlands the other way round
+-- is doubted: nobody means the sea off Somalia.
+create or replace function mobeye.implausible(geom public.geometry, bounds float8[]) returns text
+language plpgsql immutable
+set search_path = pg_catalog, public, pg_temp
+as $$
+declare
+    box constant geometry := st_makeenvelope(coalesce(bounds[1], 3.2), coalesce(bounds[2], 50.7),
+                                             coalesce(bounds[3], 7.3), coalesce(bounds[4], 53.6), 4326);
+    swapped constant boolean := st_flipcoordinates(geom) && box;
+begin
+    if geom is null or st_isempty(geom) or geom && box or (bounds is null and not swapped) then
+        return null;
+    end if;
+    return format('%s %s lies outside %s%s', round(st_xmin(geom)::numeric, 5), round(st_ymin(geom)::numeric, 5),
+                  coalesce('bounds (' || array_to_string(bounds, ' ') || ')', 'the Netherlands'),
+                  case when swapped then ': did you swap them? (longitude first, then latitude; --anyway lets it in)'
+                       else ' (--anyway lets it in)' end);
+end
+$$;
+comment on function mobeye.implausible(public.geometry, float8[]) is
+    'Why a place is not to be believed: it lies outside bounds (west, south, east, north; null: see there); null: it is.';
+
+create or replace function mobeye.whereabouts(geom public.geometry, at timestamptz)
+returns table (wijk_code text, wijk_name text, rd_x integer, rd_y integer)
+language sql stable security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    select w.code, w.name, round(st_x(r.rd))::integer, round(st_y(r.rd))::integer
+      from (select mobeye.rd(whereabouts.geom) as rd) r
+      left join lateral (select a.code, a.name from mobeye.area a
+                          where a.layer = 'wijk' and st_covers(a.geom, whereabouts.geom) and a.valid @> at
+                          order by a.vintage desc nulls last, a.code collate "C" limit 1) w on true
+$$;
+comment on function mobeye.whereabouts(public.geometry, timestamptz) is
+    'The wijk and the RD New coordinates of a place, for whoever has just said it; null where there is none.';
+
+create or replace function mobeye.check_areas(bounds float8[] default null)
 returns table (feature integer, line bigint, code text, name text, warning boolean, message text)
 language plpgsql
 set search_path = pg_catalog, public, pg_temp
@@ -56,9 +93,13 @@ begin
                           case when warning then ' and was repaired' else ' and no polygon remains of it' end);
         return next;
     end loop;
+
+    return query
+    select p.feature, p.line, p.code, p.name, false, 'geometry: ' || p.why
+      from (select i.*, mobeye.implausible(i.geom, bounds) as why from pg_temp.area_import i) p where p.why is not null;
 end
 $$;
-comment on function mobeye.check_areas() is 'What is wrong with area_import; merge_areas() takes it where all are warnings.';
+comment on function mobeye.check_areas(float8[]) is 'What is wrong with area_import; merge_areas() takes it where all are warnings.';
 
 create or replace function mobeye.merge_areas(layer text, vintage integer)
 returns table (areas bigint, added bigint, changed bigint, removed bigint)
@@ -150,7 +191,8 @@ end
 $$;
 comment on function mobeye.locate_devices() is 'Sets place and time of the placements in device_import.';
 
-create or replace function mobeye.check_devices() returns table (line bigint, warning boolean, "column" text, message text)
+create or replace function mobeye.check_devices(bounds float8[] default null)
+returns table (line bigint, warning boolean, "column" text, message text)
 language plpgsql
 set search_path = pg_catalog, public, pg_temp
 as $$
@@ -229,9 +271,13 @@ begin
     select i.line, false, 'team'::text, format('team "%s" does not exist (mobeyectl teams import brings teams in)', i.team)
       from pg_temp.device_import i
      where i.team is not null and not exists (select from mobeye.team t where t.team = i.team);
+    return query
+    select p.line, false, p.name, p.why
+      from (select i.line, case when i.lon is null then 'rd_x' else 'lon' end as name,
+                   mobeye.implausible(i.geom, bounds) as why from pg_temp.device_import i) p where p.why is not null;
 end
 $$;
-comment on function mobeye.check_devices() is
+comment on function mobeye.check_devices(float8[]) is
     'What is wrong with device_import; merge_devices() takes it where all are warnings.';
 
 create or replace function mobeye.merge_devices(columns text[])
@@ -323,5 +369,6 @@ comment on function mobeye.merge_devices(text[]) is
     'Makes devices, addresses and placements those of device_import: what its columns say, empty cells too; what is '
     'missing among the columns stays. Returns how many devices it names, and how many rows were added and changed.';
 
-grant execute on function mobeye.stage_areas(), mobeye.check_areas(), mobeye.merge_areas(text, integer),
-    mobeye.stage_devices(), mobeye.locate_devices(), mobeye.check_devices(), mobeye.merge_devices(text[]) to mobeye_registry;
+grant execute on function mobeye.stage_areas(), mobeye.check_areas(float8[]), mobeye.merge_areas(text, integer),
+    mobeye.stage_devices(), mobeye.locate_devices(), mobeye.check_devices(float8[]),
+    mobeye.implausible(public.geometry, float8[]), mobeye.whereabouts(public.geometry, timestamptz), mobeye.merge_devices(text[]) to mobeye_registry;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ctl/bounds.h"
 #include "ctl/geojson_read.h"
 #include "ctl/import.h"
 
@@ -14,13 +15,14 @@ static const char help[] =
     "Usage: mobeyectl areas import --layer LAYER [--vintage YEAR] [OPTION]... FILE.geojson\n"
     "Makes the areas of a layer and vintage those of a file, - for stdin, all of it or nothing. The file is GeoJSON\n"
     "(RFC 7946): a FeatureCollection of polygons in degrees, each with properties.code and properties.name. A\n"
-    "geometry that is not valid is repaired, with a warning. The same file twice changes nothing.\n\n"
+    "geometry that is not valid is repaired, with a warning. One that lies outside bounds of the configuration as a\n"
+    "whole is refused. The same file twice changes nothing.\n\n"
     "ogr2ogr makes such a file of others, as from RD New:\n"
     "  ogr2ogr -f GeoJSON -t_srs EPSG:4326 -s_srs EPSG:28992 \\\n"
     "    -sql \"select wijkcode as code, wijknaam as name from wijken\" wijken.geojson wijkenbuurten.gpkg\n\n"
     "      --layer LAYER      as wijk, buurt, beat, hotspot: a lower-case letter, then at most 31 of a-z 0-9 _ -\n"
     "      --vintage YEAR     they hold from 1 January of YEAR until the layer's next vintage; without it: "
-    "always\n" CTL_COMMON_HELP "\nIt takes a member of mobeye_registry or mobeye_owner.\n";
+    "always\n" BOUNDS_HELP CTL_COMMON_HELP "\nIt takes a member of mobeye_registry or mobeye_owner.\n";
 
 struct area_import {
     struct import import;
@@ -54,27 +56,32 @@ static bool feed(void *ctx, const char *bytes, size_t len)
     return geojson_reader_feed(areas->reader, bytes, len);
 }
 
-static int store(struct area_import *areas, const char *layer, const char *vintage)
+static int store(struct area_import *areas, const char *layer, const char *vintage, const char *bounds)
 {
+    char check[BOUNDS_SIZE + 192];
     const char *values[] = {layer, vintage};
     int status = import_read(&areas->import, feed, areas);
     if (status != CTL_OK)
         return status;
     areas->import.whole = geojson_reader_finish(areas->reader);
-    return import_finish(&areas->import,
-                         "select line, warning, format('feature %s (%s, %s): %s', feature, code, name, message) from "
-                         "mobeye.check_areas()",
-                         "select * from mobeye.merge_areas($1, $2::integer)", 2, values);
+    snprintf(check, sizeof(check),
+             "select line, warning, format('feature %%s (%%s, %%s): %%s', feature, code, name, message) from "
+             "mobeye.check_areas(%s)",
+             bounds);
+    return import_finish(&areas->import, check, "select * from mobeye.merge_areas($1, $2::integer)", 2, values);
 }
 
-static int import_areas(const struct ctl_call *call, const char *layer, const char *vintage)
+static int import_areas(const struct ctl_call *call, const char *layer, const char *vintage, bool anyway)
 {
+    char bounds[BOUNDS_SIZE + 16];
+    if (bounds_expression(call, anyway, bounds) != CTL_OK)
+        return CTL_FAILED;
     struct area_import areas = {.import = {.verb = VERB, .file = call->arguments[0], .call = call}};
     areas.reader = geojson_reader_new(areas.import.file, on_area, &areas, &areas.import.findings);
     int status = import_open(&areas.import, "select mobeye.stage_areas()",
                              "copy pg_temp.area_import (feature, line, code, name, geom) from stdin");
     if (status == CTL_OK)
-        status = store(&areas, layer, vintage);
+        status = store(&areas, layer, vintage, bounds);
     geojson_reader_free(&areas.reader);
     buf_free(&areas.hex);
     import_close(&areas.import);
@@ -94,13 +101,15 @@ static bool is_vintage(const char *text)
 }
 
 static const struct ctl_verb actions[] = {
-    {"import", .takes = "layer vintage config db json", .argument = "FILE.geojson", .least = 1, .most = 1}, {0}};
+    {"import", .takes = "layer vintage anyway config db json", .argument = "FILE.geojson", .least = 1, .most = 1}, {0}};
 static const struct ctl_verb verb = {VERB, .help = help, .actions = actions};
 
 int ctl_areas(int argc, char **argv)
 {
     const char *layer = NULL, *vintage = NULL;
-    const struct ctl_option options[] = {{"layer", .text = &layer}, {"vintage", .text = &vintage}, {0}};
+    bool anyway = false;
+    const struct ctl_option options[] = {
+        {"layer", .text = &layer}, {"vintage", .text = &vintage}, {"anyway", .flag = &anyway}, {0}};
     struct ctl_call call;
     int status = ctl_parse(argc, argv, &verb, options, &call);
     if (status != CTL_GO)
@@ -111,5 +120,5 @@ int ctl_areas(int argc, char **argv)
         return ctl_usage(VERB, "--layer %s: a lower-case letter, then at most 31 of a-z 0-9 _ -", layer);
     if (vintage && !is_vintage(vintage))
         return ctl_usage(VERB, "--vintage %s: a year from %d to %d", vintage, VINTAGE_MIN, VINTAGE_MAX);
-    return import_areas(&call, layer, vintage);
+    return import_areas(&call, layer, vintage, anyway);
 }

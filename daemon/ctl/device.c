@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "ctl/bounds.h"
 #include "ctl/ctl.h"
 #include "ctl/device_csv.h"
 #include "ctl/options.h"
@@ -13,7 +14,8 @@ static const char help[] =
     "       mobeyectl device retrieve DEVICE [--at TIME] [OPTION]...\n"
     "       mobeyectl device show DEVICE [OPTION]...\n"
     "place says where a device stands from now on, or between two times; where it stood until further notice it\n"
-    "then stands no more. retrieve ends the placement that holds. show tells all that is registered of a device,\n"
+    "then stands no more. It tells the wijk and RD New of the place. retrieve ends the placement that holds. show "
+    "tells all that is registered of a device,\n"
     "and what it was last heard to say.\n\n"
     "      --at LON,LAT       place: degrees, WGS84, as 5.38421,52.19634\n"
     "      --at TIME          retrieve: when, instead of now\n"
@@ -23,14 +25,15 @@ static const char help[] =
     "      --team TEAM        place: whose it is, whatever the area\n"
     "      --secret           place: only its team may know the place\n"
     "      --instructions TEXT\n"
-    "                         place: what a patrol should know before it goes there\n" CTL_COMMON_HELP
+    "                         place: what a patrol should know before it goes there\n"
+    "      --anyway           place: outside bounds of the configuration, too\n" CTL_COMMON_HELP
     "\nplace and retrieve take a member of mobeye_registry or mobeye_owner.\n";
 
 struct request {
     struct ctl_call call;
     const char *device;
     const char *at, *from, *until, *address, *team, *instructions;
-    bool secret;
+    bool secret, anyway;
 };
 
 /* A warning of the server, as of a team that is not there. */
@@ -71,6 +74,29 @@ static int take_time(const char *option, const char *text, char formatted[CLOCK_
     return CTL_OK;
 }
 
+/* Refuses a place outside bounds; asked of the database, which decides it for the imports too. */
+static int check_place(const struct request *request, const char *lon, const char *lat)
+{
+    char bounds[BOUNDS_SIZE];
+    if (bounds_read(&request->call, request->anyway, bounds) != CTL_OK)
+        return CTL_FAILED;
+    PGconn *conn = ctl_connect(VERB, request->call.file, request->call.db);
+    if (!conn)
+        return CTL_FAILED;
+    const char *values[] = {lon, lat, bounds[0] ? bounds : NULL};
+    PGresult *why =
+        ctl_query(conn, VERB, "place",
+                  "select mobeye.implausible(public.st_setsrid(public.st_makepoint($1::float8, $2::float8), "
+                  "4326), $3::float8[])",
+                  3, values);
+    int status = why ? CTL_OK : CTL_FAILED;
+    if (why && !PQgetisnull(why, 0, 0))
+        status = ctl_fail(VERB, "--at: %s", PQgetvalue(why, 0, 0));
+    PQclear(why);
+    PQfinish(conn);
+    return status;
+}
+
 static int place(const struct request *request)
 {
     struct err err;
@@ -88,12 +114,17 @@ static int place(const struct request *request)
         return status;
     snprintf(lon, sizeof(lon), "%.17g", lon_number);
     snprintf(lat, sizeof(lat), "%.17g", lat_number);
+    status = check_place(request, lon, lat);
+    if (status != CTL_OK)
+        return status;
     const char *values[] = {
         request->device,      lon, lat, from, until, request->address, request->team, request->secret ? "t" : "f",
         request->instructions};
     return call(request, "place",
-                "select mobeye.device_place($1, $2, $3, coalesce($4::timestamptz, now()), $5, $6, $7, $8, $9)"
-                " as placement_id, $1 as device_id",
+                "select p.placement_id, $1 as device_id, w.*"
+                "  from mobeye.device_place($1, $2, $3, coalesce($4::timestamptz, now()), $5, $6, $7, $8, $9) as "
+                "p(placement_id), mobeye.whereabouts(public.st_setsrid(public.st_makepoint($2, $3), 4326), "
+                "coalesce($4::timestamptz, now())) as w",
                 9, values);
 }
 
@@ -197,8 +228,8 @@ static int show(const struct request *request)
 enum { PLACE, RETRIEVE, SHOW };
 
 static const struct ctl_verb actions[] = {
-    [PLACE] = {"place", .takes = "at from until address team secret instructions config db json", .argument = "DEVICE",
-               .least = 1, .most = 1},
+    [PLACE] = {"place", .takes = "at from until address team secret instructions anyway config db json",
+               .argument = "DEVICE", .least = 1, .most = 1},
     [RETRIEVE] = {"retrieve", .takes = "at config db json", .argument = "DEVICE", .least = 1, .most = 1},
     [SHOW] = {"show", .takes = "config db json", .argument = "DEVICE", .least = 1, .most = 1},
     {0}};
@@ -215,6 +246,7 @@ int ctl_device(int argc, char **argv)
                                          {"team", .text = &request.team},
                                          {"secret", .flag = &request.secret},
                                          {"instructions", .text = &request.instructions},
+                                         {"anyway", .flag = &request.anyway},
                                          {0}};
     int status = ctl_parse(argc, argv, &verb, options, &request.call);
     if (status != CTL_GO)

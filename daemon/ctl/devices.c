@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "ctl/bounds.h"
 #include "ctl/device_csv.h"
 #include "ctl/import.h"
 #include "ctl/near_device.h"
@@ -21,9 +22,11 @@ static const char help[] =
     "stands there) until before placed_until (empty: until further notice): RFC 3339, as\n"
     "2026-11-23T21:00:00+01:00. heartbeat and grace as 26h or 7d. secret is yes or no.\n"
     "What a column of the file says holds, empty cells too; of what no column speaks, all stays as it is. A\n"
-    "placement without end is ended by a later one. The same file twice changes nothing.\n\n"
+    "placement without end is ended by a later one. The same file twice changes nothing. The wijk and RD New of each\n"
+    "place are told; one outside bounds of the configuration is refused.\n\n"
     "unknown lists the senders that reported and are not registered; near names a registered device whose account or\n"
-    "id is close to theirs.\n\n" CTL_COMMON_HELP "\nIt takes a member of mobeye_registry or mobeye_owner.\n";
+    "id is close to theirs.\n\n" BOUNDS_HELP CTL_COMMON_HELP
+    "\nIt takes a member of mobeye_registry or mobeye_owner.\n";
 
 struct device_import {
     struct import import;
@@ -65,8 +68,15 @@ static void list_header(const struct csv_reader *reader, struct buf *out)
     buf_append(out, "}", sizeof("}"));
 }
 
-static int store(struct device_import *devices)
+static const char placed_sql[] = "select i.line, 'device ' || i.device_id || ' stands' || coalesce(' in wijk ' || "
+                                 "w.wijk_code || ' ' || w.wijk_name, ' "
+                                 "in no wijk') || coalesce(', RD ' || w.rd_x || ' ' || w.rd_y, ', outside RD New')"
+                                 "  from pg_temp.device_import i, lateral mobeye.whereabouts(i.geom, lower(i.during)) w"
+                                 " where i.geom is not null order by i.line";
+
+static int store(struct device_import *devices, const char *bounds)
 {
+    char check[BOUNDS_SIZE + 128];
     int status = import_read(&devices->import, feed, devices);
     if (status != CTL_OK)
         return status;
@@ -74,20 +84,24 @@ static int store(struct device_import *devices)
     devices->import.whole = csv_reader_finish(devices->reader);
     list_header(devices->reader, &header);
     const char *values[] = {header.data};
-    status = import_finish(&devices->import,
-                           "select line, warning, \"column\" || ': ' || message from mobeye.check_devices()",
-                           "select * from mobeye.merge_devices($1)", 1, values);
+    snprintf(check, sizeof(check), "select line, warning, \"column\" || ': ' || message from mobeye.check_devices(%s)",
+             bounds);
+    status = import_finish(&devices->import, check, "select * from mobeye.merge_devices($1)", 1, values);
     buf_free(&header);
     return status;
 }
 
-static int import_file(const struct ctl_call *call)
+static int import_file(const struct ctl_call *call, bool anyway)
 {
-    struct device_import devices = {.import = {.verb = VERB, .file = call->arguments[0], .call = call}};
+    char bounds[BOUNDS_SIZE + 16];
+    if (bounds_expression(call, anyway, bounds) != CTL_OK)
+        return CTL_FAILED;
+    struct device_import devices = {
+        .import = {.verb = VERB, .file = call->arguments[0], .call = call, .notes = placed_sql}};
     devices.reader = csv_reader_new(&device_columns, on_row, &devices, &devices.import.findings);
     int status = import_open(&devices.import, "select mobeye.stage_devices()", copy);
     if (status == CTL_OK)
-        status = store(&devices);
+        status = store(&devices, bounds);
     csv_reader_free(&devices.reader);
     buf_free(&devices.text);
     import_close(&devices.import);
@@ -173,17 +187,18 @@ static int list_unknown(const struct ctl_call *call)
 enum { IMPORT, UNKNOWN };
 
 static const struct ctl_verb actions[] = {
-    [IMPORT] = {"import", .takes = "config db json", .argument = "FILE.csv", .least = 1, .most = 1},
+    [IMPORT] = {"import", .takes = "anyway config db json", .argument = "FILE.csv", .least = 1, .most = 1},
     [UNKNOWN] = {"unknown", .takes = "config db json"},
     {0}};
 static const struct ctl_verb verb = {VERB, .help = help, .actions = actions};
 
 int ctl_devices(int argc, char **argv)
 {
-    const struct ctl_option options[] = {{0}};
+    bool anyway = false;
+    const struct ctl_option options[] = {{"anyway", .flag = &anyway}, {0}};
     struct ctl_call call;
     int status = ctl_parse(argc, argv, &verb, options, &call);
     if (status != CTL_GO)
         return status;
-    return call.action == IMPORT ? import_file(&call) : list_unknown(&call);
+    return call.action == IMPORT ? import_file(&call, anyway) : list_unknown(&call);
 }

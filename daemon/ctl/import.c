@@ -149,12 +149,27 @@ static bool check_rows(struct import *import, const char *check)
     return done;
 }
 
+static void print_notes(const struct import *import, const PGresult *notes)
+{
+    for (int row = 0; row < PQntuples(notes); row++)
+        fprintf(stderr, "%s:%s: %s\n", import->file, PQgetvalue(notes, row, 0), PQgetvalue(notes, row, 1));
+}
+
 static int merge_rows(struct import *import, const char *merge, int n_values, const char *const *values)
 {
     PGresult *row = PQexecParams(import->conn, merge, n_values, NULL, values, NULL, NULL, 0);
-    int status = ran(import, "import", row) && run(import, "commit", "commit") ? CTL_OK : CTL_FAILED;
-    if (status == CTL_OK)
+    PGresult *notes = NULL;
+    bool good = ran(import, "import", row);
+    if (good && import->notes && !import->call->json) {
+        notes = PQexec(import->conn, import->notes);
+        good = ran(import, "what was imported", notes);
+    }
+    int status = good && run(import, "commit", "commit") ? CTL_OK : CTL_FAILED;
+    if (status == CTL_OK) {
+        print_notes(import, notes);
         ctl_print_rows(row, import->call->json);
+    }
+    PQclear(notes);
     PQclear(row);
     return status;
 }

@@ -15,6 +15,7 @@ struct import {
     const struct ctl_call *call;
     struct findings findings; /* what is wrong with the file so far */
     bool whole;               /* all of it could be read, be it good or bad */
+    const char *notes;        /* a query for what people are told of what was taken: line, text; NULL: nothing */
     PGconn *conn;
     struct buf rows; /* on their way to the server, as COPY wants them */
 };

@@ -335,3 +335,79 @@ def test_a_member_of_mobeye_registry_imports_devices_and_areas_and_no_people(reg
     assert done.returncode == 0, done.stderr
     done = run("people", "import", "-", stdin="login,name,team\njan,Jan,\n")
     assert done.returncode == 1 and "permission denied" in done.stderr
+
+
+PLACES = "device_id,lon,lat,rd_x,rd_y\nNL-1,5.38,52.15,,\nNL-2,52.15,5.38,,\nNL-3,4.5,51.9,,\nNL-4,,,155000,463000\n"
+
+
+@pytest.fixture
+def bounded(registry, daemons):
+    """The file of a daemon whose bounds are those of Amersfoort."""
+    daemon = daemons(registry.database.ingest)
+    daemon.write(more="bounds: [5.2, 52.0, 5.6, 52.3]\n")
+    registry.done("devices", "import", "-", stdin="device_id\nNL-1\n")
+    return str(daemon.file)
+
+
+def test_a_place_outside_bounds_is_refused_and_swapped_ones_are_asked_about(registry, bounded):
+    swapped = registry.refused("device", "place", "NL-1", "--at", "52.15,5.38", "-c", bounded)
+    assert swapped == ["mobeyectl device: --at: 52.15000 5.38000 lies outside bounds (5.2 52 5.6 52.3): did you swap them? "
+                       "(longitude first, then latitude; --anyway lets it in)"]
+    far, = registry.refused("device", "place", "NL-1", "--at", "4.5,51.9", "-c", bounded)
+    assert "lies outside bounds" in far and "swap" not in far and "--anyway" in far
+    assert registry.query("select count(*) from mobeye.placement") == [(0,)]
+    registry.done("device", "place", "NL-1", "--at", "4.5,51.9", "-c", bounded, "--anyway")
+    assert registry.query("select st_x(geom), st_y(geom) from mobeye.placement") == [(4.5, 51.9)]
+
+
+def test_without_a_file_only_what_is_in_the_netherlands_when_swapped_is_refused(registry):
+    registry.done("devices", "import", "-", stdin="device_id\nNL-1\n")
+    line, = registry.refused("device", "place", "NL-1", "--at", "52.15,5.38")
+    assert "outside the Netherlands: did you swap them?" in line
+    registry.done("device", "place", "NL-1", "--at", "52.15,5.38", "--anyway")
+    registry.done("device", "place", "NL-1", "--at", "13.4,52.5")  # Berlin, who knows
+    registry.done("device", "place", "NL-1", "--at", "5.38,52.15")
+
+
+def test_a_file_of_bounds_that_cannot_be_read_is_no_reason_to_take_anything(registry, tmp_path):
+    registry.done("devices", "import", "-", stdin="device_id\nNL-1\n")
+    lines = registry.refused("device", "place", "NL-1", "--at", "5.38,52.15", "-c", tmp_path / "none.yaml")
+    assert any("none.yaml" in line for line in lines)
+
+
+def test_wijk_and_rd_of_what_was_placed_are_told(registry, bounded):
+    registry.done("areas", "import", "--layer", "wijk", "-", "-c", bounded, stdin=collection(
+        ({"code": "WK030701", "name": "Centrum"}, square(5.35, 52.1))))
+    row, _ = registry.done("device", "place", "NL-1", "--at", f"{CHECK_POINT[0]},{CHECK_POINT[1]}", "-c", bounded)
+    row = row[0] if isinstance(row, list) else row
+    assert (row["wijk_code"], row["wijk_name"], row["rd_x"], row["rd_y"]) == ("WK030701", "Centrum", 155991, 464256)
+    row, _ = registry.done("device", "place", "NL-1", "--at", "5.25,52.05", "-c", bounded)
+    row = row[0] if isinstance(row, list) else row
+    assert row["wijk_code"] is None and 140000 < row["rd_x"] < 150000
+    told = registry.run("devices", "import", "-", "-c", bounded, stdin="device_id,rd_x,rd_y\nNL-8,155990.61,464256.19\nNL-9,145000,453000\n").stderr
+    assert told.splitlines() == ["-:2: device NL-8 stands in wijk WK030701 Centrum, RD 155991 464256",
+                                 "-:3: device NL-9 stands in no wijk, RD 145000 453000"]
+
+
+def test_rows_outside_bounds_are_refused_by_line(registry, bounded):
+    lines = registry.refused("devices", "import", "-", "-c", bounded, stdin=PLACES)
+    assert lines == ["-:3: lon: 52.15000 5.38000 lies outside bounds (5.2 52 5.6 52.3): did you swap them? "
+                     "(longitude first, then latitude; --anyway lets it in)",
+                     "-:4: lon: 4.50000 51.90000 lies outside bounds (5.2 52 5.6 52.3) (--anyway lets it in)",
+                     "mobeyectl devices: -: 2 errors; nothing is imported"]
+    told = registry.run("devices", "import", "-", "-c", bounded, "--anyway", stdin=PLACES).stderr
+    assert "-:3: device NL-2 stands in no wijk, outside RD New" in told.splitlines()
+    assert registry.query("select count(*) from mobeye.placement") == [(4,)]
+
+
+def test_areas_outside_bounds_are_refused_by_name(registry, bounded):
+    flipped = [[y, x] for x, y in square(5.35, 52.1)]
+    file = collection(({"code": "A", "name": "a"}, square(5.35, 52.1)), ({"code": "B", "name": "b"}, flipped),
+                      ({"code": "C", "name": "c"}, square(4.0, 51.0)), ({"code": "D", "name": "d"}, square(5.55, 52.25)))
+    lines = registry.refused("areas", "import", "--layer", "beat", "-", "-c", bounded, stdin=file)
+    assert len(lines) == 3 and "feature 2 (B, b): geometry: " in lines[0] and "did you swap them?" in lines[0]
+    assert "feature 3 (C, c): geometry: 4.00000 51.00000 lies outside bounds" in lines[1] and "swap" not in lines[1]
+    lines = registry.refused("areas", "import", "--layer", "beat", "-", stdin=file)  # no file: only what is swapped
+    assert len(lines) == 2 and "feature 2 (B, b)" in lines[0]
+    registry.done("areas", "import", "--layer", "beat", "-", "-c", bounded, "--anyway", stdin=file)
+    assert registry.query("select count(*) from mobeye.area") == [(4,)]

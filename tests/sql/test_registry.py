@@ -355,9 +355,11 @@ class Rights(RegistryTest):
     FUNCTIONS = {
         "device_place(text,float8,float8,timestamptz,timestamptz,text,text,boolean,text)": {"mobeye_registry"},
         "device_retrieve(text,timestamptz)": {"mobeye_registry"},
-        "check_areas()": {"mobeye_registry"},
+        "check_areas(float8[])": {"mobeye_registry"},
+        "implausible(geometry,float8[])": {"mobeye_registry"},
+        "whereabouts(geometry,timestamptz)": {"mobeye_registry"},
         "merge_areas(text,integer)": {"mobeye_registry"},
-        "check_devices()": {"mobeye_registry"},
+        "check_devices(float8[])": {"mobeye_registry"},
         "merge_devices(text[])": {"mobeye_registry"},
         "refresh_states(text[])": {"mobeye_registry", "mobeye_ingest"},
         "take_versions()": set(),
