@@ -1,5 +1,6 @@
 """The pgTAP files of this folder, each in a database of its own; a line that is not ok fails the test."""
 
+import os
 import pathlib
 import subprocess
 
@@ -30,4 +31,6 @@ def add(path):
 
 
 for file in sorted(HERE.glob("*.sql")):
-    add(file)
+    # Which plan is taken is for the planner to say, with all its methods.
+    if file.stem != "plans" or os.environ.get("MOBEYE_SQL_PLANNER", "all") == "all":
+        add(file)
