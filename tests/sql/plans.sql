@@ -21,7 +21,9 @@ begin
 end
 $$;
 select make(jsonb_build_object('status', case when n % 50 = 0 then 'new' else 'closed' end)) from generate_series(1, 500) as n \g /dev/null
-analyze mobeye.incident;
+insert into mobeye.change (change_id, incident_id, op, status, priority, category)
+select -n, n % 500, 'note', 'new', 2, 'alarm' from generate_series(1, 5000) as n;
+analyze mobeye.incident, mobeye.change;
 
 create temporary table wanted (what text, query text, index text);
 insert into wanted values
