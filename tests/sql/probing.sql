@@ -33,7 +33,9 @@ select is(count(distinct reads(login, format('select patrol.incidents_geojson(%s
   from unnest(array['t_fee', 't_piet', 't_anna', 't_leeg']) as login, unnest(array[0.005]) as offs, generate_series(-20, 20) as n group by login;
 select is(count(distinct reads(login, format('select count(*) from patrol.history_at(%s, 52.1602, 1)', 5.3702 - 101 / (111000 * cos(radians(52.1602))) + n * 1e-5))), 1::bigint, login || ' finds nothing with the edge of a circle')
   from unnest(array['t_fee', 't_piet', 't_anna', 't_leeg']) as login, generate_series(-20, 20) as n group by login;
-select cmp_ok(reads('t_jan', 'select count(*) from patrol.history_at(5.3702, 52.1602, 1)'), '<', 300::bigint, 'and its team goes by place');
+select case when current_setting('enable_indexscan')::boolean
+            then cmp_ok(reads('t_jan', 'select count(*) from patrol.history_at(5.3702, 52.1602, 1)'), '<', 300::bigint, 'and its team goes by place')
+            else skip('the planner has no index to go by', 1) end;
 select is(as_login('t_jan', 'select count(*) from patrol.history_at(5.3702, 52.1602, 1)'), '1', 'and finds it');
 
 -- Plans, with what was read, of a name that is there and of one that is not.
