@@ -141,7 +141,7 @@ static bool on_cloudevent(struct accept *a, struct endpoint *endpoint, const str
         answers_retry(&a->answers, endpoint, &message->peer, 1, alert.event_id, STR(RETRY_STOP_MS), STR(""));
         return true;
     }
-    validate_time(&alert, now_us);
+    validate_time(&alert, now_us, a->admit.keep_us);
     alert.endpoint = str_from(intake_of(a, endpoint)->counters->name);
     records_clear(&a->records);
     records_add(&a->records, &alert);
@@ -186,7 +186,7 @@ static bool on_panel_frame(struct accept *a, struct endpoint *endpoint, const st
         return true;
     }
     records_clear(&a->records);
-    panel_records(a->panel, &frame, str_from(intake->counters->name), now_us, &a->records);
+    panel_records(a->panel, &frame, str_from(intake->counters->name), now_us, a->admit.keep_us, &a->records);
     a->records.share = admit_share(&a->admit, client);
     intake->counters->received_total += a->records.n - 1;
     return take(a, endpoint, peer, frame.frame.seq, panel_reply(a->panel, &frame, DC09_SAY_ACK, now_us));

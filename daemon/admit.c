@@ -1,6 +1,7 @@
 #include "admit.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 
@@ -26,6 +27,7 @@ static int append(struct admit *admit, const struct records *records, uint64_t *
 void admit_configure(struct admit *admit, const struct conf *conf)
 {
     admit->max_size_bytes = conf->journal.max_size_bytes;
+    memcpy(admit->keep_us, conf->retention.class_us, sizeof(admit->keep_us));
     admit->clients = conf->clients;
     admit->n_clients = conf->n_clients;
     free(admit->by_client);

@@ -19,6 +19,7 @@ struct admit {
     struct complaint full;
     struct shares shares;
     uint64_t max_size_bytes;           /* of the journal */
+    int64_t keep_us[CLASS_COUNT];      /* how long alerts of each class are kept */
     const struct conf_client *clients; /* that are listed; the configuration's */
     size_t n_clients;
     struct share **by_client; /* the share of each; NULL: nothing came from it yet */

@@ -89,7 +89,7 @@ static uint32_t flags_of(unsigned marks)
 }
 
 void panel_records(struct panel *panel, struct panel_frame *frame, struct str endpoint, int64_t wall_us,
-                   struct records *out)
+                   const int64_t keep_us[CLASS_COUNT], struct records *out)
 {
     struct dc09_message *message = &frame->message;
     int64_t sent_us = message->content.time_us;
@@ -97,7 +97,7 @@ void panel_records(struct panel *panel, struct panel_frame *frame, struct str en
         dc09_stamp(panel->decoder, message, dc09_recent_first(panel->timeless, message->digest, wall_us));
     for (size_t i = 0; i < message->n; i++) {
         struct alert *alert = &message->alerts[i];
-        validate_time(alert, wall_us);
+        validate_time(alert, wall_us, keep_us);
         alert->skew_us = sent_us == ALERT_NO_TIME ? ALERT_NO_TIME : sent_us - wall_us;
         alert->flags |= flags_of(message->marks[i]) | (frame->verdict == DC09_STORE_STALE ? FLAG_STALE : 0);
         alert->endpoint = endpoint;

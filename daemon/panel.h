@@ -32,9 +32,9 @@ void panel_read(struct panel *panel, const struct endpoint_message *message, con
  * false: ret_reject is filled. */
 bool panel_allows(const struct panel_frame *frame, const struct conf_client *client, struct reject *ret_reject);
 
-/* Appends the alerts of a frame that is to be stored. */
+/* Appends the alerts of a frame that is to be stored. keep_us as of validate_time(). */
 void panel_records(struct panel *panel, struct panel_frame *frame, struct str endpoint, int64_t wall_us,
-                   struct records *out);
+                   const int64_t keep_us[CLASS_COUNT], struct records *out);
 
 /* Why a frame is refused: static text. */
 const char *panel_reason(const struct panel_frame *frame);

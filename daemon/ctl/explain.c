@@ -264,7 +264,7 @@ static int explain_alert(const struct request *request, PGconn *conn, struct kno
                       *reject.field ? ": " : "", reject.reason);
     if (rc == CTL_OK) {
         subject->alert.endpoint = str_from(subject->conf->endpoints[0].name);
-        validate_time(&subject->alert, clock_wall_us());
+        validate_time(&subject->alert, clock_wall_us(), subject->conf->retention.class_us);
         explain(conn, known, subject, request->call.json);
     }
     decoder_free(&decoder);

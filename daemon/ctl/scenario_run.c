@@ -220,7 +220,7 @@ static int play_alert(struct play *play, const struct step *step, struct err *er
     if (from->received.given && written_time_us(&from->received, &date, &received_us, err) < 0)
         return -1;
     alert.occurred_us = occurred_us;
-    validate_time(&alert, received_us);
+    validate_time(&alert, received_us, play->setting.conf->retention.class_us);
     if (advance(play, received_us, err) < 0)
         return -1;
     int daemon = from->daemon && strcmp(from->daemon, "b") == 0;

@@ -201,7 +201,7 @@ static void judge(struct send *send, struct decoder *decoder, const struct line_
     if (line->len > send->lines.max) {
         sender_too_large(line->len, &text);
     } else if (decode_cloudevents(decoder, line->text, &alert, &why)) {
-        validate_time(&alert, clock_wall_us());
+        validate_time(&alert, clock_wall_us(), NULL);
         send->counts.accepted++;
         print_accepted(send, line->number, &alert);
     } else {

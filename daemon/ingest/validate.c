@@ -16,12 +16,14 @@ bool validate_device(struct str device)
     return true;
 }
 
-void validate_time(struct alert *alert, int64_t received_us)
+void validate_time(struct alert *alert, int64_t received_us, const int64_t keep_us[CLASS_COUNT])
 {
-    int64_t sent_us = alert->occurred_us;
+    int64_t sent_us = alert->occurred_us, past_max_us = VALIDATE_PAST_MAX_US;
+    if (keep_us && keep_us[alert_class(alert->kind)] < past_max_us)
+        past_max_us = keep_us[alert_class(alert->kind)];
     alert->received_us = received_us;
     alert->skew_us = sent_us == ALERT_NO_TIME ? ALERT_NO_TIME : sent_us - received_us;
-    if (sent_us != ALERT_NO_TIME && alert->skew_us <= VALIDATE_FUTURE_MAX_US && alert->skew_us >= -VALIDATE_PAST_MAX_US)
+    if (sent_us != ALERT_NO_TIME && alert->skew_us <= VALIDATE_FUTURE_MAX_US && alert->skew_us >= -past_max_us)
         return;
     alert->occurred_us = received_us;
     alert->flags |= FLAG_CLOCK;

@@ -62,7 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     check(size <= ALERT_PAYLOAD_MAX);
     check_alert(&alert);
-    validate_time(&alert, NOW);
+    validate_time(&alert, NOW, NULL);
     alert.endpoint = STR("cameras");
     check(round_trip(&alert));
     return 0;

@@ -96,7 +96,7 @@ static void run(struct str bytes)
         if (message.n > 0)
             dc09_stamp(decoder, &message, 1);
         for (size_t i = 0; i < message.n; i++) {
-            validate_time(&message.alerts[i], 1);
+            validate_time(&message.alerts[i], 1, NULL);
             message.alerts[i].endpoint = STR("panels");
             must(round_trip(&message.alerts[i]));
         }

@@ -3,7 +3,7 @@ import subprocess
 
 import zmq
 
-from harness.alerts import SOURCE, alert, alerts, encode
+from harness.alerts import SOURCE, alert, alerts, encode, now
 from harness.daemon import mobeyectl
 from harness.peers import Dealer, reply_of
 
@@ -143,3 +143,12 @@ def test_a_few_thousand_from_two_senders_all_arrive(context, daemon, database):
 def test_every_program_says_its_version():
     done = mobeyectl("--version")
     assert done.returncode == 0 and done.stdout.startswith("mobeyectl ")
+
+
+def test_a_time_past_the_retention_of_its_class_gives_way_to_the_receipt(dealer, database):
+    """Of camera alerts 28 days by default: an older one would be erased as soon as it is stored."""
+    for kind, days in ("camera", 27), ("camera", 29), ("motion", 29):
+        assert dealer.ask({**alert(f"{kind}-{days}", kind=kind), "time": now(days * 24 * 60)}).word == b"ACK"
+    database.wait_stored(3)
+    assert dict(database.rows("select event_id, 'clock' = any (flags) from patrol.alerts")) == {
+        "camera-27": False, "camera-29": True, "motion-29": False}

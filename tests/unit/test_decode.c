@@ -55,7 +55,7 @@ static char *flag_words(uint32_t flags)
 static void check_accepted(const struct message *message)
 {
     static const struct conf bounds = {.has_bounds = true, .bounds = {3.2, 50.7, 7.3, 53.6}};
-    validate_time(&alert, NOW);
+    validate_time(&alert, NOW, NULL);
     place_alert(&alert, &bounds, NULL);
     cr_expect(message->accept, "%s: accepted", message->name);
     cr_expect(alert.flags == message->flags, "%s: flags are %s", message->name, flag_words(alert.flags));
@@ -120,7 +120,7 @@ Test(decode, an_accepted_message_survives_its_record)
     for (size_t i = 0; i < table.n; i++) {
         if (!decode_cloudevents(decoder, buf_str(&table.all[i].bytes), &alert, &reject))
             continue;
-        validate_time(&alert, NOW);
+        validate_time(&alert, NOW, NULL);
         alert.endpoint = STR("cameras");
         record.len = 0;
         record_pack(&record, &alert);

@@ -210,7 +210,7 @@ static void decode_and_keep(struct decoder *decoder, struct str payload)
     struct reject reject;
     if (!decode_cloudevents(decoder, payload, &alert, &reject))
         return;
-    validate_time(&alert, RIG_TIME_US);
+    validate_time(&alert, RIG_TIME_US, NULL);
     keep_record(&alert);
 }
 
@@ -274,7 +274,7 @@ static void frame_and_keep(struct dc09_decoder *decoder, const struct dc09_keys 
     if (message.timeless)
         dc09_stamp(decoder, &message, RIG_TIME_US);
     for (size_t i = 0; i < message.n; i++) {
-        validate_time(&message.alerts[i], RIG_TIME_US);
+        validate_time(&message.alerts[i], RIG_TIME_US, NULL);
         keep_record(&message.alerts[i]);
     }
 }

@@ -30,7 +30,7 @@ Test(validate, a_device_has_no_other_byte)
 static struct alert at(int64_t sent_us)
 {
     struct alert alert = {.occurred_us = sent_us, .flags = FLAG_BAD_TEXT};
-    validate_time(&alert, NOW);
+    validate_time(&alert, NOW, NULL);
     cr_expect_eq(alert.received_us, NOW);
     cr_expect(alert.flags & FLAG_BAD_TEXT, "other flags stay");
     return alert;
@@ -57,6 +57,27 @@ Test(validate, a_time_from_31_days_before_to_5_minutes_after_its_receipt_is_used
     expect_used(0);
     expect_used(5 * CLOCK_MINUTE);
     expect_used(-31 * CLOCK_DAY);
+}
+
+Test(validate, a_time_past_the_retention_of_its_class_is_not_used)
+{
+    static const int64_t keep_us[CLASS_COUNT] = {
+        [CLASS_ALARM] = 365 * CLOCK_DAY, [CLASS_CAMERA] = 28 * CLOCK_DAY, [CLASS_SERVICE] = 90 * CLOCK_DAY};
+    static const struct {
+        enum alert_kind kind;
+        int64_t skew_us;
+        bool used;
+    } cases[] = {
+        {KIND_CAMERA, -28 * CLOCK_DAY, true},  {KIND_CAMERA, -28 * CLOCK_DAY - 1, false},
+        {KIND_MOTION, -31 * CLOCK_DAY, true},  {KIND_MOTION, -31 * CLOCK_DAY - 1, false},
+        {KIND_BATTERY, -31 * CLOCK_DAY, true},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct alert alert = {.kind = cases[i].kind, .occurred_us = NOW + cases[i].skew_us};
+        validate_time(&alert, NOW, keep_us);
+        cr_expect_eq(!(alert.flags & FLAG_CLOCK), cases[i].used, "case %zu", i);
+        cr_expect_eq(alert.occurred_us, cases[i].used ? NOW + cases[i].skew_us : NOW, "case %zu", i);
+    }
 }
 
 Test(validate, another_time_gives_way_to_the_receipt_and_its_skew_is_kept)
