@@ -23,7 +23,7 @@ void answers_accept(struct answers *answers, struct endpoint *endpoint, const st
 void answers_refuse(struct answers *answers, struct endpoint *endpoint, const struct endpoint_message *message,
                     const struct reject *reject, struct str tcp_reply);
 
-/* Whoever may not send is told so whatever the message says, and for which: the sender looks for its id, which the
+/* A sender that is not allowed is refused whatever the message says, with its id: the sender looks for its id, which the
  * decoder finds. */
 void answers_forbid(struct answers *answers, struct endpoint *endpoint, const struct endpoint_message *message,
                     struct decoder *decoder, struct reject *reject);

@@ -42,7 +42,7 @@ int pipeline_close(struct pipeline *pipeline, struct err *err);
 /* True after a failure that ends the process: the loop has been stopped, the reason has been logged. */
 bool pipeline_failed(const struct pipeline *pipeline);
 
-/* Whether alerts are accepted, for /readyz; -1 with err, the reason. A database that is away is no reason. */
+/* Whether alerts are accepted, for /readyz; -1 with err, the reason. An unreachable database is not a reason. */
 int pipeline_ready(const struct pipeline *pipeline, struct err *err);
 
 /* Writes the gauges into the metrics. */

@@ -31,7 +31,7 @@ void shares_free(struct shares *shares); /* leaves none */
 struct share *share_of(struct shares *shares, const char *key, const char *name);
 
 /* Looks what is stored by now and sets the limit: several (more than one client is listed), max_bytes of the journal,
- * waiting_bytes of it taken by what is not stored, whoever sent it. */
+ * waiting_bytes of it taken by what is not stored, from any sender. */
 void shares_look(struct shares *shares, bool several, uint64_t max_bytes, uint64_t waiting_bytes, uint64_t stored_seq);
 
 /* Whether so many bytes more are within the limit. share NULL: somebody who is on no list, and has none. false is

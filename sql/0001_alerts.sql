@@ -200,7 +200,7 @@ comment on column mobeye.quarantine.sqlstate is 'Of the refusal; null where the 
 -- A retry locks its row (for update), which takes the right to update a column; this one cannot be given a value.
 grant select, insert, delete, update (id) on mobeye.quarantine to mobeye_ingest;
 
--- Advisory locks are anybody's to take, and whoever logs in could hold up the daemon: these are rows that nobody else
+-- Advisory locks can be taken by any login, which could stop the daemon: these are rows that nobody else
 -- reaches, locked until the transaction ends.
 create table if not exists mobeye.turn (
     name text primary key

@@ -58,7 +58,7 @@ as $$
                           order by a.vintage desc nulls last, a.code collate "C" limit 1) w on true
 $$;
 comment on function mobeye.whereabouts(public.geometry, timestamptz) is
-    'The wijk and the RD New coordinates of a place, for whoever has just said it; null where there is none.';
+    'The wijk and the RD New coordinates of a place, to be shown to the person who entered it; null where there is none.';
 
 create or replace function mobeye.check_areas(bounds float8[] default null)
 returns table (feature integer, line bigint, code text, name text, warning boolean, message text)

@@ -149,7 +149,7 @@ create table if not exists mobeye.incident_history (
 comment on table mobeye.incident_history is 'Who decided what about an incident, and when.';
 create index if not exists incident_history_incident on mobeye.incident_history (incident_id, entry);
 
--- People's changes get their numbers in a short transaction that is not theirs: whoever holds the counter holds up storing,
+-- People's changes get their numbers in a short transaction that is not theirs: a session that holds the counter delays storing,
 -- and a person's transaction may be left open. The counter is locked first and the changes read afterwards, so that what
 -- became visible earlier has the lower number. The daemon calls it every second and with each batch, others where no daemon
 -- runs (patrol.number_changes()).

@@ -93,7 +93,8 @@ create index if not exists alert_incident on mobeye.alert
 --   else whom a front end says that it acts for, with the rights of that person's own login, or of mobeye_patrol where
 --   there is none;
 --   else the login.
--- Whoever is no person, or has no team and not the mark all_teams, sees no incidents: a lost row must not show more.
+-- A login without a person, or a person without a team and without all_teams, sees no incidents: a missing row must not
+-- show more.
 do $$
 begin
     if to_regtype('mobeye.who') is null then

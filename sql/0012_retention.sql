@@ -335,7 +335,7 @@ $$;
 comment on function mobeye.erase_due(text, timestamptz) is
     'Erases what is older, of a job of retention that is not about alerts; returns how many rows.';
 
--- Whoever has the daemon's login could say any times: nothing younger than a day is erased, which is also the least that the
+-- The daemon's login could be used with any times: nothing younger than a day is erased, which is also the least that the
 -- configuration takes.
 create or replace function mobeye.check_keep(keep interval[]) returns void
 language plpgsql immutable

@@ -124,7 +124,7 @@ begin
     update mobeye.incident i set secret = false, secret_team = null, cell = null
      where i.incident_id = reveal.incident_id and i.secret;
     if not found then
-        raise exception 'there is no secret incident %', coalesce(incident_id::text, 'without a number')
+        raise exception 'incident % is not secret, or does not exist', coalesce(incident_id::text, 'null')
             using errcode = 'no_data_found';
     end if;
     update mobeye.alert a set secret = false where a.incident_id = reveal.incident_id and a.secret;
@@ -201,7 +201,7 @@ create or replace trigger end_mutes_delete after delete on mobeye.placement
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Teams
 
--- A rename is one act: whoever belongs to the team afterwards sees what was its own before.
+-- A rename is one act: members of the team see afterwards what they saw before.
 create or replace function mobeye.rename_team() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp

@@ -323,7 +323,7 @@ $$;
 comment on function mobeye.subject_left(mobeye.subject_scope) is
     'What of a request cannot be erased, or not yet, and why: one line each.';
 
--- Until five minutes from now at most: by so much a sender's clock may be ahead, and whoever comes later is someone else.
+-- Until five minutes from now at most: by so much a sender's clock may be ahead, and one that comes later is a different device.
 create or replace function mobeye.erase_device(device text, during tstzrange, out n bigint, out remaining text[])
 language plpgsql
 set search_path = pg_catalog, pg_temp

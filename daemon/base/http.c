@@ -230,7 +230,7 @@ static void on_accept_again(evutil_socket_t fd, short what, void *arg)
     evconnlistener_enable(http->listener);
 }
 
-/* The listener accepts as long as somebody waits: whoever connects without end must not keep the loop from turning. */
+/* The listener accepts as long as a peer waits: one that connects without end must not stop the loop. */
 static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *peer, int len, void *arg)
 {
     (void)listener;

@@ -2,7 +2,7 @@
  * GET on a few fixed paths. For scrapers and probes, not for browsers: one request a connection, which is closed after
  * the answer.
  *
- * Whoever may connect cannot take more than a little: at most 32 connections (a new one closes the oldest), of each at
+ * A peer cannot take more than a little: at most 32 connections (a new one closes the oldest), of each at
  * most 4 KiB of request and nothing behind it, and 10 s from being accepted until the answer has been read.
  */
 #ifndef MOBEYE_BASE_HTTP_H

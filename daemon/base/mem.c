@@ -47,7 +47,7 @@ char *mem_strndup(const char *bytes, size_t len)
 
 size_t mem_resident_bytes(void)
 {
-    /* Stays open: whoever watches the memory must see it also when there are no descriptors left. */
+    /* Stays open: the memory watch must work when no descriptors are left. */
     static int fd = -1;
     char text[128];
     if (fd < 0)

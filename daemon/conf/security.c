@@ -115,7 +115,7 @@ static bool only_dc09(const struct conf_client *client)
     return true;
 }
 
-/* Identity is source and id: whoever may use any source may take the ids of anybody's next alerts. */
+/* Identity is source and id: a client that may use any source can take the ids of another's next alerts. */
 static void warn_of_sources(const struct conf *conf, const struct node *list, struct report *report)
 {
     for (size_t i = 0; i < conf->n_clients; i++) {

@@ -99,7 +99,7 @@ static PGconn *connect_to(const char *verb, const char *conninfo)
     return NULL;
 }
 
-/* To the database of the file: as whoever asks, who may do more than the daemon, or else as the daemon. */
+/* To the database of the file: as the user, who may do more than the daemon, or else as the daemon. */
 static PGconn *connect_to_daemons(const char *verb, const char *conninfo)
 {
     struct buf own = {0};

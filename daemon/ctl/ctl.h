@@ -61,7 +61,7 @@ PGconn *ctl_connect(const char *verb, const char *file, const char *db);
 /* The same with the configuration at hand. */
 PGconn *ctl_connect_to(const char *verb, const struct conf *conf, const char *db);
 
-/* The same as the daemon, whoever runs the verb. */
+/* The same, as the daemon. */
 PGconn *ctl_connect_daemon(const char *verb, const struct conf *conf);
 
 /* What the statement gives; NULL: it was refused, which is printed as of `what`. PQclear() it. */

@@ -48,7 +48,7 @@ static int read_account(struct str text, double min, double max, struct buf *out
 {
     (void)min, (void)max;
     if (text.len < ACCOUNT_MIN || text.len > ACCOUNT_MAX || !has_only(text, "0123456789ABCDEFabcdef"))
-        return err_set(err, "\"%.*s\" is no account (1 to 16 of 0-9 A-F)", (int)text.len, text.p);
+        return err_set(err, "\"%.*s\" is not an account (expected 1 to 16 of 0-9 A-F)", (int)text.len, text.p);
     for (size_t i = 0; i < text.len; i++)
         buf_printf(out, "%c", toupper((unsigned char)text.p[i]));
     return 0;

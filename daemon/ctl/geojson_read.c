@@ -244,7 +244,7 @@ static void on_value(void *ctx, const struct json_value *value)
     case JSON_BOOLEAN:
     case JSON_NULL:
         if (take_part(reader) == COORDINATES)
-            geojson_feature_bad_geometry(&reader->feature, "coordinates hold what is no number");
+            geojson_feature_bad_geometry(&reader->feature, "coordinates contain a value that is not a number");
         break;
     }
 }

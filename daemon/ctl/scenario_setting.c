@@ -51,7 +51,7 @@ static int add_device(struct setting *setting, const struct scenario_device *dev
     if (find_device(setting, device->id))
         return err_set(err, "%s is there already", device->id);
     if (device->account && !address_make(&address, str_from(device->account), device->input))
-        return err_set(err, "\"%s\" is no account (1 to 16 hexadecimal digits)", device->account);
+        return err_set(err, "\"%s\" is not an account (expected 1 to 16 hexadecimal digits)", device->account);
     setting->devices = mem_realloc(setting->devices, setting->n_devices + 1, sizeof(*setting->devices));
     struct setting_device *added = &setting->devices[setting->n_devices++];
     *added = (struct setting_device){.device = device};

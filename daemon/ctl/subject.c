@@ -22,7 +22,7 @@ static const char help[] =
     "[OPTION]...\n"
     "       mobeyectl subject again [OPTION]... FILE\n"
     "export writes everything that is kept about a home, or about a device in a time, as JSON: placements, alerts,\n"
-    "incidents with their history, mutes, labels. erase erases it for ever, and writes what was erased, without what "
+    "incidents with their history, mutes, labels. erase erases it permanently, and writes what was erased, without what "
     "it\n"
     "said, to standard output: keep these lines outside the database. After a backup from before was restored, again\n"
     "erases what they list. What cannot be erased is listed on standard error: what is under a legal hold, and a\n"

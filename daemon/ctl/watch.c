@@ -54,7 +54,7 @@ static const char help[] =
     "      --dead-letter FILE\n"
     "                        where an event goes that is not taken; default $STATE_DIRECTORY/dead-letter where "
     "systemd\n"
-    "                        gives one; without it, it is tried for ever\n"
+    "                        gives one; without it, it is tried until it is delivered\n"
     "      --give-up TIME    after so long, default 10m\n"
     "      --retry           hand on the dead letters, those that are taken leave the file, and end\n"
     "      --metrics FILE    how it goes, for the textfile collector of node_exporter\n"
@@ -390,7 +390,7 @@ static int check_options(const struct watch *w, const char *give_up)
     if (w->secret_source && !w->delivery.url && !w->webhook_source)
         return ctl_usage(VERB, "--secret signs what goes to a webhook (expected --webhook or --webhook-file)");
     if ((give_up || w->retry) && !w->dead_letter)
-        return ctl_usage(VERB, "%s: there is no file of dead letters (expected --dead-letter)",
+        return ctl_usage(VERB, "%s: no file of dead letters (expected --dead-letter)",
                          w->retry ? "--retry" : "--give-up");
     return refuse_secret_url(w->delivery.url);
 }

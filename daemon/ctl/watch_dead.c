@@ -19,7 +19,7 @@ static bool is_same(const char *path, int fd)
            named.st_dev == opened.st_dev;
 }
 
-/* Opens and locks the file that has the name at that moment: whoever renames it has the lock too. */
+/* Opens and locks the file that has the name at that moment: a process that renames it has the lock too. */
 static int open_locked(const char *file, int flags)
 {
     for (;;) {

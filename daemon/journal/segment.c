@@ -118,7 +118,7 @@ static int name_file(int dir_fd, const char *name)
     return SEGMENT_CREATED;
 }
 
-/* Held by whoever appends to the file. */
+/* Held by the process that appends to the file. */
 static int lock_file(int fd)
 {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};

@@ -51,7 +51,7 @@ enum segment_create {
 int segment_create(int dir_fd, const struct frame_header *first, int *ret_fd, struct err *err);
 
 /* Opens a segment for appending and locks it, until the descriptor is closed. Where its file has another name too, it
- * is copied first and takes the place of the name: whoever uses the other name must not find our bytes in it, nor we
+ * is copied first and takes the place of the name: readers of the other name must not find our bytes in it, nor we
  * theirs. -1 with err: another process is appending to it, the disk has no room for a copy, or it failed. */
 int segment_open_own(int dir_fd, const struct segment *segment, struct err *err);
 

@@ -72,7 +72,7 @@ Test(device_csv, what_is_wrong_is_told_with_what_is_allowed)
         const char *cells, *words;
     } cases[] = {
         {"device_id=a b", "device_id: \"a b\" is no device id (1 to 64 of"},
-        {"account=xyz", "account: \"xyz\" is no account (1 to 16 of 0-9 A-F)"},
+        {"account=xyz", "account: \"xyz\" is not an account (expected 1 to 16 of 0-9 A-F)"},
         {"account=12345678901234567", "account: \"12345678901234567\""},
         {"account=1234;input=65536", "input: 65536 is out of range (0 to 65535)"},
         {"account=1234;input=-1", "input: \"-1\" is no whole number"},

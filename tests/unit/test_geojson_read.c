@@ -132,7 +132,7 @@ Test(geojson_read, what_no_area_can_be_made_of_is_refused_by_name_and_the_rest_i
         {FEATURE("{\"type\":\"Polygon\",\"coordinates\":[[[0,0],[1,[0]],[0,1]]]}"), "nested unevenly"},
         {FEATURE("{\"type\":\"Polygon\",\"coordinates\":[[[0,0],[1],[0,1]]]}"), "less than two numbers"},
         {FEATURE("{\"type\":\"Polygon\",\"coordinates\":[[[0,0],[\"1\",0],[0,1]]]}"), "coordinates hold a text"},
-        {FEATURE("{\"type\":\"Polygon\",\"coordinates\":[[[0,0],[null,0],[0,1]]]}"), "what is no number"},
+        {FEATURE("{\"type\":\"Polygon\",\"coordinates\":[[[0,0],[null,0],[0,1]]]}"), "a value that is not a number"},
         {FEATURE("{\"type\":\"Polygon\",\"coordinates\":[[{}]]}"), "coordinates hold an object"},
         {FEATURE("{\"coordinates\":" TRIANGLE "}"), "its type is missing"},
         {"{\"properties\":{\"name\":\"N\"},\"geometry\":{\"type\":\"Polygon\",\"coordinates\":" TRIANGLE "}}",
