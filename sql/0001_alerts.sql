@@ -1,4 +1,4 @@
--- Alerts: roles, the tables that the daemon writes, partitions, patrol.alerts.
+-- Alerts: roles, places, the tables that the daemon writes, partitions, patrol.alerts.
 -- By hand, backwards: drop schema patrol, mobeye cascade; the roles and the extension stay, others may use them.
 
 set local search_path = pg_catalog, public;
@@ -66,6 +66,32 @@ create table if not exists mobeye.schema_version (
 );
 comment on table mobeye.schema_version is 'Migrations that were applied, by mobeyectl migrate.';
 grant select on mobeye.schema_version to mobeye_ingest;
+
+-- Places in RD New, which the Netherlands use, and the cells of 125 m that stand for secret ones.
+create or replace function mobeye.rd(geom public.geometry) returns public.geometry
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if public.st_x(geom) between 2 and 8 and public.st_y(geom) between 50 and 54.5 then
+        return public.st_transform(geom, 28992);
+    end if;
+    return null;
+end
+$$;
+comment on function mobeye.rd(public.geometry) is
+    'A WGS84 point in RD New (EPSG:28992); null where that has no meaning, outside the Netherlands and their surroundings.';
+
+create or replace function mobeye.cell(rd public.geometry) returns public.geometry
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return public.st_setsrid(public.st_makepoint(floor(public.st_x(rd) / 125) * 125 + 62.5,
+                                                 floor(public.st_y(rd) / 125) * 125 + 62.5), 28992);
+end
+$$;
+comment on function mobeye.cell(public.geometry) is 'The centre of the 125 m cell that a point in RD New is in.';
 
 -- One small row a journal, updated by every batch: room on the page keeps those updates heap-only.
 create table if not exists mobeye.journal_position (

@@ -107,33 +107,6 @@ comment on column mobeye.device_input.device_id is 'The device.';
 comment on column mobeye.device_input.input is 'Number of the input.';
 comment on column mobeye.device_input.label is 'What it is, as "back door".';
 
--- Places --------------------------------------------------------------------------------------------------------
-
-create or replace function mobeye.rd(geom public.geometry) returns public.geometry
-language plpgsql immutable parallel safe
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-    if public.st_x(geom) between 2 and 8 and public.st_y(geom) between 50 and 54.5 then
-        return public.st_transform(geom, 28992);
-    end if;
-    return null;
-end
-$$;
-comment on function mobeye.rd(public.geometry) is
-    'A WGS84 point in RD New (EPSG:28992); null where that has no meaning, outside the Netherlands and their surroundings.';
-
-create or replace function mobeye.cell(rd public.geometry) returns public.geometry
-language plpgsql immutable parallel safe
-set search_path = pg_catalog, pg_temp
-as $$
-begin
-    return public.st_setsrid(public.st_makepoint(floor(public.st_x(rd) / 125) * 125 + 62.5,
-                                                 floor(public.st_y(rd) / 125) * 125 + 62.5), 28992);
-end
-$$;
-comment on function mobeye.cell(public.geometry) is 'The centre of the 125 m cell that a point in RD New is in.';
-
 create table if not exists mobeye.placement (
     placement_id bigint generated always as identity primary key,
     device_id text collate "C" not null references mobeye.device on update cascade on delete cascade,
@@ -162,18 +135,6 @@ comment on column mobeye.placement.secret is 'Only its team may know the place.'
 comment on column mobeye.placement.instructions is 'What a patrol should know before it goes there.';
 comment on column mobeye.placement.cell is
     'Centre of its 125 m cell, WGS84: all that others see of a secret place. Null outside the reach of RD New.';
-
--- Alerts keep the name that their device had.
-create table if not exists mobeye.device_renamed (
-    earlier_id text collate "C" not null,
-    device_id text collate "C" not null references mobeye.device on update cascade on delete cascade,
-    at timestamptz not null default now(),
-    primary key (device_id, earlier_id)
-);
-comment on table mobeye.device_renamed is 'Under which names devices reported before; kept by a trigger.';
-comment on column mobeye.device_renamed.earlier_id is 'The name that it had.';
-comment on column mobeye.device_renamed.device_id is 'The name that it has now.';
-comment on column mobeye.device_renamed.at is 'When it was renamed.';
 
 -- What a device was last heard to say, registered or not. The daemon writes it, at most once a minute a device.
 create table if not exists mobeye.device_status (

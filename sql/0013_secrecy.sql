@@ -11,6 +11,18 @@ create index if not exists incident_cell on mobeye.incident using gist (cell) wh
 -- ---------------------------------------------------------------------------------------------------------------------
 -- Devices keep their history under other names
 
+-- Alerts keep the name that their device had.
+create table if not exists mobeye.device_renamed (
+    earlier_id text collate "C" not null,
+    device_id text collate "C" not null references mobeye.device on update cascade on delete cascade,
+    at timestamptz not null default now(),
+    primary key (device_id, earlier_id)
+);
+comment on table mobeye.device_renamed is 'Under which names devices reported before; kept by a trigger.';
+comment on column mobeye.device_renamed.earlier_id is 'The name that it had.';
+comment on column mobeye.device_renamed.device_id is 'The name that it has now.';
+comment on column mobeye.device_renamed.at is 'When it was renamed.';
+
 create or replace function mobeye.note_rename() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp

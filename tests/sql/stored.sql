@@ -72,10 +72,18 @@ select is(as_login('t_fee', 'select count(geom) from patrol.alerts where event_i
 select store('open-1', 'o1'), store('open-1', 'o2', at => now() - interval '2500 ms', incident => make()) \g /dev/null
 select as_login('t_rik', 'update mobeye.device set device_id = ''open-2'' where device_id = ''open-1'' returning 1') \g /dev/null
 select store('open-2', 'o3', at => now() - interval '1500 ms') \g /dev/null
+-- It stood elsewhere until now, and the day after was placed by the fix from there.
+insert into mobeye.device (device_id) values ('weg-1');
+insert into mobeye.placement (device_id, during, geom, team) values ('weg-1', tstzrange('2020-01-01', now() - interval '3 hours'), 'SRID=4326;POINT(5.3601 52.1501)', 'noord');
+select store('weg-1', 'w1', 'SRID=4326;POINT(5.3601 52.1501)', 'last_known', now() - interval '2 hours'), store('weg-1', 'w2', 'SRID=4326;POINT(5.39 52.15)', 'message', now() - interval '90 minutes') \g /dev/null
 insert into mobeye.device_status values ('open-2', true, now(), now(), now(), 'e', '/x', 'arm', null, null, 'SRID=4326;POINT(5.3601 52.1501)', 5, now());
 select is(exact('t_fee', event), 'true', event || ' is plain') from unnest(array['o1', 'o2', 'o3']) as event;
 select as_login('t_rik', 'update mobeye.placement set secret = true where device_id = ''open-2'' returning 1') \g /dev/null
 select is(exact('t_fee', event), 'false', event || ' has become secret') from unnest(array['o1', 'o2', 'o3']) as event;
+select is(exact('t_fee', event), 'true', event || ' is plain') from unnest(array['w1', 'w2']) as event;
+select as_login('t_rik', 'update mobeye.placement set secret = true where device_id = ''weg-1'' returning 1') \g /dev/null
+select is(exact('t_fee', 'w1'), 'false', 'what was placed by a fix from there has become secret too');
+select is(exact('t_fee', 'w2'), 'true', 'and nothing that the device said of another place');
 select is(exact('t_jan', event), 'true', 'not to its team') from unnest(array['o1', 'o2', 'o3']) as event;
 select is((select bool_and(i.secret and secret_team = 'noord' and cell is not null) from mobeye.incident i join mobeye.alert using (incident_id) where event_id = 'o2'), true, 'and its incident');
 select is((select fix from mobeye.device_status where device_id = 'open-2'), null, 'the last fix is forgotten');

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import time
 import unittest
 
 import psycopg
@@ -119,3 +120,10 @@ class SchemaTest(unittest.TestCase):
 
     def value(self, conn, sql, *parameters):
         return conn.execute(sql, parameters).fetchone()[0]
+
+    def waits(self, conn):
+        """Until another connection holds what this one wants."""
+        end = time.monotonic() + PATIENCE_S
+        with connect(self.database) as watcher:
+            while not self.value(watcher, "select cardinality(pg_blocking_pids(%s)) > 0", conn.info.backend_pid):
+                self.assertLess(time.monotonic(), end)

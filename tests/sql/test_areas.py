@@ -127,8 +127,7 @@ class Areas(SchemaTest):
         self.insert(vintage=2014, conn=one)
         second = threading.Thread(target=self.insert, kwargs={"vintage": 2022, "conn": two})
         second.start()
-        while not self.value(self.superuser, "select count(*) from pg_locks where not granted"):
-            self.assertTrue(second.is_alive())
+        self.waits(two)
         one.execute("commit")
         second.join(PATIENCE_S)
         self.assertEqual(self.valid(), {2014: ("2014-01-01", "2022-01-01"), 2022: ("2022-01-01", None)})

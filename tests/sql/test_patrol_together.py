@@ -1,8 +1,8 @@
 """People who work at the same time, each on a connection of its own."""
 
+import concurrent.futures
 import contextlib
 import threading
-import time
 
 import psycopg
 
@@ -53,12 +53,6 @@ class Together(SchemaTest):
         for thread in threads:
             thread.join(PATIENCE_S)
         return results
-
-    def waits(self, conn):
-        """Until a connection waits for a lock."""
-        end = time.monotonic() + PATIENCE_S
-        while not self.value(self.superuser, "select cardinality(pg_blocking_pids(%s)) > 0", conn.info.backend_pid):
-            self.assertLess(time.monotonic(), end)
 
     def test_two_officers_never_get_the_same_incident(self):
         made = self.make(INCIDENTS)
@@ -162,6 +156,31 @@ class Together(SchemaTest):
             "select change_id - %s, incident_id from patrol.changes where change_id >= %s order by 1", [last, last]
         ).fetchall()
         self.assertEqual(rows, [(0, other), (1, one)])
+
+    def test_the_most_urgent_is_taken_though_its_own_alerts_lock_it_for_a_moment(self):
+        (urgent,) = self.make(priority=1)
+        self.make(priority=3)
+        batch = self.connect()
+        batch.execute("set statement_timeout = '60s'")
+        batch.execute("begin")
+        batch.execute("select from mobeye.incident where incident_id = %s for update", [urgent])
+        officer = self.connect()
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            claim = pool.submit(self.value, officer, "select patrol.claim_next('noord', 'wagen 1')")
+            # In one message, so that the lock goes as soon as the officer waits for it.
+            batch.execute(
+                f"do $$ begin while cardinality(pg_blocking_pids({officer.info.backend_pid})) = 0 loop end loop; end $$; commit"
+            )
+            self.assertEqual(claim.result(PATIENCE_S), urgent)
+        self.assertEqual(self.value(officer, "show lock_timeout"), "0", "the session's own is back")
+
+    def test_one_that_stays_locked_does_not_keep_others_from_being_taken(self):
+        (urgent,) = self.make(priority=1)
+        (other,) = self.make(priority=3)
+        batch = self.connect()
+        with batch.transaction():
+            batch.execute("select from mobeye.incident where incident_id = %s for update", [urgent])
+            self.assertEqual(self.value(self.connect(), "select patrol.claim_next('noord', 'wagen 1')"), other)
 
     def test_nothing_that_a_person_leaves_open_holds_up_storing(self):
         """The daemon numbers its changes while a person's transaction has written some and goes on."""

@@ -392,8 +392,7 @@ class Tidy(RetentionTest):
         daemon.execute("select from mobeye.incident for update")
         with ThreadPoolExecutor(1) as pool:
             erased = pool.submit(self.superuser.execute, "select mobeye.erase_incidents(array[%s::bigint])", [incident])
-            while not self.value(self.ingest, "select count(*) from pg_locks where not granted"):
-                pass
+            self.waits(self.superuser)
             daemon.execute(
                 "insert into mobeye.incident_thread (thread, incident_id, active, device_id)"
                 " values (gen_random_uuid(), %s, true, 'd')", [incident])

@@ -157,11 +157,26 @@ class Devices(UpkeepTest):
         writer.execute("update mobeye.device_status set last_received_at = now() where device_id = 'a'")
         with ThreadPoolExecutor(1) as pool:
             judged = pool.submit(self.silent)
-            while not self.value(self.superuser, "select count(*) from pg_locks where not granted"):
-                pass
+            self.waits(self.ingest)
             writer.execute("commit")
             self.assertEqual(judged.result(PATIENCE_S), [])
         self.assertEqual(self.open_incidents(), [])
+
+    def test_silent_devices_are_locked_in_the_order_of_their_names_as_reports_lock_them(self):
+        for name in "b", "a":  # the order in which the table has them
+            self.device(name)
+            self.heard(name, "3 hours")
+        self.report()
+        writer = self.connect()
+        writer.execute("begin")
+        writer.execute("select from mobeye.device_status where device_id = 'a' for update")
+        with ThreadPoolExecutor(1) as pool:
+            judged = pool.submit(self.silent)
+            self.waits(self.ingest)
+            free = "select from mobeye.device_status where device_id = 'b' for update nowait"
+            self.assertEqual(writer.execute(free).rowcount, 1)
+            writer.execute("commit")
+            self.assertEqual(judged.result(PATIENCE_S), ["a", "b"])
 
     def test_a_silence_ends_as_restored_where_the_device_is_no_longer_placed(self):
         self.device("a")

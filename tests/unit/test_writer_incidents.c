@@ -187,7 +187,7 @@ Test(incidents, a_person_who_is_closing_it_comes_first)
     rig_sql(&rig, "begin");
     close_all("1 minute");
     owner_more(&owner, 1);
-    RIG_WAIT(&rig, rig_number(&rig, "select count(*) from pg_locks where not granted") > 0);
+    RIG_WAIT(&rig, rig_waits(&rig, "a"));
     rig_sql(&rig, "commit");
     RIG_WAIT(&rig, OWNER_STORED(&owner));
     RIG_EXPECT(&rig,
@@ -243,9 +243,9 @@ static void expect_other_joins(const struct step steps[2])
     RIG_WAIT(&rig, one.up && other.up);
     rig_sql(&rig, "begin; lock table mobeye.alert in share mode");
     owner_more(&one, 1);
-    RIG_WAIT(&rig, rig_number(&rig, "select count(*) from pg_locks where not granted") == 1);
+    RIG_WAIT(&rig, rig_waits(&rig, "one"));
     owner_more(&other, 1);
-    RIG_WAIT(&rig, rig_number(&rig, "select count(*) from pg_locks where not granted") == 2);
+    RIG_WAIT(&rig, rig_waits(&rig, "other"));
     rig_sql(&rig, "commit");
     RIG_WAIT(&rig, OWNER_STORED(&one) && OWNER_STORED(&other));
     RIG_EXPECT(&rig, "select concat_ws(' ', count(*), sum(alert_count), sum(active)) from mobeye.incident", "1 2 1");

@@ -103,6 +103,16 @@ static inline long long rig_number(struct rig *rig, const char *sql)
     return number;
 }
 
+/* Does the writer of that instance wait for a lock? Others' locks are autovacuum's, which comes and goes. */
+static inline bool rig_waits(struct rig *rig, const char *instance)
+{
+    char sql[200];
+    snprintf(sql, sizeof(sql),
+             "select count(*) from pg_stat_activity where application_name = 'mobeyed %s' and wait_event_type = 'Lock'",
+             instance);
+    return rig_number(rig, sql) == 1;
+}
+
 #define RIG_EXPECT(rig, sql, expected)                                                                                 \
     do {                                                                                                               \
         char *text_ = rig_text(rig, sql);                                                                              \
