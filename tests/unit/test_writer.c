@@ -358,7 +358,7 @@ Test(writer, is_freed_at_once_where_the_server_hangs)
     RIG_WAIT(&rig, OWNER_STORED(&owner));
     rig_sql(&rig, "begin; lock table mobeye.alert_identity in exclusive mode");
     owner_more(&owner, 300);
-    RIG_WAIT(&rig, rig_waits(&rig, "a"));
+    RIG_WAIT(&rig, rig_waits(&rig, "amersfoort-1"));
     owner_stop(&owner);
     rig_sql(&rig, "commit");
 }

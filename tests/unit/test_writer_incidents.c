@@ -187,7 +187,7 @@ Test(incidents, a_person_who_is_closing_it_comes_first)
     rig_sql(&rig, "begin");
     close_all("1 minute");
     owner_more(&owner, 1);
-    RIG_WAIT(&rig, rig_waits(&rig, "a"));
+    RIG_WAIT(&rig, rig_waits(&rig, "amersfoort-1"));
     rig_sql(&rig, "commit");
     RIG_WAIT(&rig, OWNER_STORED(&owner));
     RIG_EXPECT(&rig,
@@ -234,8 +234,8 @@ Test(incidents, two_daemons_at_once_make_one_of_each_key)
 /* The one has made the incident of the first step and not committed it when the other comes with the second. */
 static void expect_other_joins(const struct step steps[2])
 {
-    struct owner one = {.total = 0, .change = play_ours};
-    struct owner other = {.total = 0, .change = play_theirs, .journal = {9, 1}};
+    struct owner one = {.instance = "one", .total = 0, .change = play_ours};
+    struct owner other = {.instance = "other", .total = 0, .change = play_theirs, .journal = {9, 1}};
     ours = steps;
     theirs = steps + 1;
     owner_start(&one, &rig, "one", rig.conninfo);

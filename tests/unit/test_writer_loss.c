@@ -248,7 +248,7 @@ Test(loss, killed_while_it_waits_in_the_copy)
     RIG_WAIT(&rig, OWNER_STORED(&owner));
     rig_sql(&rig, "begin; lock table mobeye.alert in exclusive mode");
     owner_more(&owner, 100);
-    RIG_WAIT(&rig, rig_waits(&rig, "a"));
+    RIG_WAIT(&rig, rig_waits(&rig, "amersfoort-1"));
     kill_backends();
     RIG_WAIT(&rig, owner.downs == 1);
     rig_sql(&rig, "commit");

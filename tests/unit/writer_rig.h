@@ -45,7 +45,8 @@ struct owner {
     struct rig *rig;
     struct writer *writer;
     uint8_t journal[16];
-    const char *tag; /* in the identities */
+    const char *tag;      /* in the identities */
+    const char *instance; /* NULL: amersfoort-1 */
     uint64_t total, next;
     size_t batch_rows;
     uint64_t (*event)(uint64_t seq);                     /* which event a record is about; NULL: its own */
@@ -354,7 +355,7 @@ static inline void owner_start(struct owner *owner, struct rig *rig, const char 
     for (owner->n_spare = 0; owner->n_spare < RIG_BATCHES; owner->n_spare++)
         owner->spare[owner->n_spare] = batch_new(owner->batch_rows);
     struct writer_options options = {.conninfo = conninfo,
-                                     .instance = "amersfoort-1",
+                                     .instance = owner->instance ? owner->instance : "amersfoort-1",
                                      .journal_uuid = owner->journal,
                                      .rules = rig_rules,
                                      .rules_text = "rules: []"};
