@@ -411,7 +411,7 @@ void apply_feed(struct apply *a)
 
 bool apply_done(const struct apply *a)
 {
-    return a->stored_seq == journal_synced_seq(a->journal) && writer_quiet(a->writer);
+    return a->stored_seq == journal_synced_seq(a->journal) && writer_drained(a->writer);
 }
 
 bool apply_database_up(const struct apply *a)
@@ -447,7 +447,7 @@ static int64_t oldest_waiting_us(struct apply *a)
 
 int64_t apply_until_us(struct apply *a)
 {
-    int64_t oldest_us = oldest_waiting_us(a), noted_us = writer_noted_until_us(a->writer);
+    int64_t oldest_us = oldest_waiting_us(a), noted_us = writer_status_written_until_us(a->writer);
     int64_t until_us = loop_wall_us(a->loop);
     until_us = oldest_us > 0 && oldest_us < until_us ? oldest_us : until_us;
     return noted_us < until_us ? noted_us : until_us;
@@ -455,12 +455,12 @@ int64_t apply_until_us(struct apply *a)
 
 void apply_missed(struct apply *a, struct str device)
 {
-    writer_missed(a->writer, device);
+    writer_mark_silent(a->writer, device);
 }
 
 void apply_stop(struct apply *a)
 {
-    writer_hurry(a->writer);
+    writer_flush_now(a->writer);
 }
 
 void apply_gauges(struct apply *a)

@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/worker.h"
-#include "store/registry.h"
+#include "store/registry_loader.h"
 
 #define AREAS "areas"
 
@@ -188,7 +188,7 @@ static void look_cb(evutil_socket_t fd, short what, void *arg)
 
 struct atlas *atlas_new(struct loop *loop, const struct conf *conf, atlas_fn current, void *ctx)
 {
-    static const struct registry_calls calls = {.areas = on_areas, .current = on_current};
+    static const struct registry_loader_calls calls = {.areas = on_areas, .current = on_current};
     struct atlas *a = mem_zalloc(sizeof(*a));
     a->loop = loop;
     a->current = current;
@@ -198,7 +198,7 @@ struct atlas *atlas_new(struct loop *loop, const struct conf *conf, atlas_fn cur
     evtimer_assign(&a->look, loop_base(loop), look_cb, a);
     evtimer_assign(&a->work, loop_base(loop), work_cb, a);
     a->loader = registry_loader_new(loop, conf->database.conninfo, conf->instance, a->registry, &calls, a);
-    registry_loader_quiet(a->loader, true);
+    registry_loader_suppress_log(a->loader, true);
     registry_loader_start(a->loader);
     return a;
 }
@@ -229,7 +229,7 @@ void atlas_reload(struct atlas *a, const struct conf *conf)
 
 void atlas_database_up(struct atlas *a, bool up)
 {
-    registry_loader_quiet(a->loader, !up);
+    registry_loader_suppress_log(a->loader, !up);
 }
 
 void atlas_stale(struct atlas *a)

@@ -1,6 +1,6 @@
 /*
- * The registry and the areas as they are in memory, kept as they are in the database: read by store/registry.h, the
- * index of the areas built by a worker thread and exchanged when it is finished.
+ * The registry and the areas as they are in memory, kept as they are in the database: read by store/registry_loader.h,
+ * the index of the areas built by a worker thread and exchanged when it is finished.
  */
 #ifndef MOBEYE_ATLAS_H
 #define MOBEYE_ATLAS_H

@@ -23,7 +23,7 @@
 #include "conf/load.h"
 #include "ingest/json_read.h"
 #include "pipeline.h"
-#include "store/names.h"
+#include "store/database_names.h"
 
 #define DEFAULT_FILE "/etc/mobeyed/mobeyed.yaml"
 /* A stop ends within 10 s: this long for storing what waits, the rest for closing. */
@@ -114,16 +114,16 @@ static int fatal(const struct err *err)
 static int check_file(const char *file, const char *db)
 {
     struct err err;
-    struct names *names = db ? names_new(db, &err) : NULL;
+    struct database_names *names = db ? database_names_new(db, &err) : NULL;
     if (db && !names)
         return fatal(&err);
-    const struct conf_names asker = names_asker(names);
+    const struct conf_names asker = database_names_asker(names);
     struct conf *conf = load(file, db ? &asker : NULL);
     int status = conf ? EXIT_SUCCESS : EXIT_CONFIGURATION;
-    if (db && names_failed(names, &err) != 0)
+    if (db && database_names_failed(names, &err) != 0)
         status = fatal(&err);
     conf_free(&conf);
-    names_free(&names);
+    database_names_free(&names);
     return status;
 }
 

@@ -16,8 +16,8 @@
 #include "intake.h"
 #include "journal/journal.h"
 #include "store/conninfo.h"
+#include "store/maintenance.h"
 #include "store/pgtarget.h"
-#include "store/upkeep.h"
 
 /* Held records are tried again, a stop is looked after. */
 #define TICK_US (250 * CLOCK_MS)
@@ -31,9 +31,9 @@ struct pipeline {
     struct journal *journal;
     struct accept *accept; /* messages -> journal -> replies */
     struct apply *apply;   /* journal -> database */
-    struct upkeep *upkeep;
-    struct upkeep_endpoint *endpoints; /* of the last report to upkeep */
-    int64_t accepting_since_us;        /* wall */
+    struct maintenance *maintenance;
+    struct maintenance_endpoint *endpoints; /* of the last report to maintenance */
+    int64_t accepting_since_us;             /* wall */
     struct event tick;
     int64_t keep_looked_us; /* monotonic, as the next */
     int64_t stop_at_us;     /* when a stop waits no longer; 0: not stopping */
@@ -75,17 +75,17 @@ static void on_salvaged(void *ctx, const struct journal_recovery *found)
                   found->unsaved_bytes);
 }
 
-static void on_report(void *ctx, struct upkeep_report *ret)
+static void on_report(void *ctx, struct maintenance_report *ret)
 {
     struct pipeline *p = ctx;
     size_t n = p->conf->n_endpoints;
     p->endpoints = mem_realloc(p->endpoints, n, sizeof(*p->endpoints));
     for (size_t i = 0; i < n; i++) {
         const struct conf_endpoint *endpoint = &p->conf->endpoints[i];
-        p->endpoints[i] = (struct upkeep_endpoint){endpoint->name, endpoint->expect_every_us,
-                                                   accept_heard_us(p->accept, endpoint->name)};
+        p->endpoints[i] = (struct maintenance_endpoint){endpoint->name, endpoint->expect_every_us,
+                                                        accept_heard_us(p->accept, endpoint->name)};
     }
-    *ret = (struct upkeep_report){
+    *ret = (struct maintenance_report){
         .journal_uuid = journal_uuid(p->journal),
         .accepting_since_us = p->accepting_since_us,
         .applied_until_us = apply_until_us(p->apply),
@@ -114,9 +114,9 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     int64_t now_us = loop_mono_us(p->loop);
     accept_room(p->accept);
     if (accept_look(p->accept))
-        upkeep_soon(p->upkeep);
+        maintenance_run_soon(p->maintenance);
     accept_own_memory(p->accept, apply_bytes(p->apply));
-    upkeep_quiet(p->upkeep, !apply_database_up(p->apply));
+    maintenance_suppress_log(p->maintenance, !apply_database_up(p->apply));
     if (p->stop_at_us > 0)
         look_after_stop(p, now_us);
     if (now_us - p->keep_looked_us >= KEEP_EVERY_US) {
@@ -179,15 +179,15 @@ static void apply_timezone(const struct conf *conf)
 
 struct metrics *pipeline_metrics_new(void)
 {
-    const char *codes[REJECT_COUNT], *reasons[SECURITY_REFUSALS], *jobs[UPKEEP_JOBS];
+    const char *codes[REJECT_COUNT], *reasons[SECURITY_REFUSALS], *jobs[MAINTENANCE_JOBS];
     for (size_t i = 0; i < REJECT_COUNT; i++)
         codes[i] = reject_word((enum reject_code)i);
     for (size_t i = 0; i < SECURITY_REFUSALS; i++)
         reasons[i] = security_word((enum security_refusal)i);
-    for (size_t i = 0; i < UPKEEP_JOBS; i++)
-        jobs[i] = upkeep_job(i);
+    for (size_t i = 0; i < MAINTENANCE_JOBS; i++)
+        jobs[i] = maintenance_job(i);
     return metrics_new((struct metrics_words){codes, REJECT_COUNT}, (struct metrics_words){reasons, SECURITY_REFUSALS},
-                       (struct metrics_words){jobs, UPKEEP_JOBS});
+                       (struct metrics_words){jobs, MAINTENANCE_JOBS});
 }
 
 /* What only libpq can tell of database.conninfo. */
@@ -240,7 +240,7 @@ struct pipeline *pipeline_new(struct loop *loop, struct metrics *metrics, struct
 {
     static const struct accept_calls accept_calls = {.synced = on_synced, .failed = on_failed};
     static const struct apply_calls apply_calls = {.stored = on_stored, .failed = on_failed, .salvaged = on_salvaged};
-    static const struct upkeep_calls upkeep_calls = {.report = on_report, .silent = on_silent};
+    static const struct maintenance_calls maintenance_calls = {.report = on_report, .silent = on_silent};
     struct pipeline *p = mem_zalloc(sizeof(*p));
     p->loop = loop;
     p->metrics = metrics;
@@ -255,7 +255,7 @@ struct pipeline *pipeline_new(struct loop *loop, struct metrics *metrics, struct
         goto undo;
     p->accepting_since_us = loop_wall_us(loop);
     p->apply = apply_new(loop, metrics, p->journal, p->conf, &apply_calls, p);
-    p->upkeep = upkeep_new(loop, metrics, p->conf, &upkeep_calls, p);
+    p->maintenance = maintenance_new(loop, metrics, p->conf, &maintenance_calls, p);
     loop_arm(&p->tick, TICK_US);
     return p;
 
@@ -270,7 +270,7 @@ void pipeline_free(struct pipeline **pipeline)
     if (!p)
         return;
     event_del(&p->tick);
-    upkeep_free(&p->upkeep);
+    maintenance_free(&p->maintenance);
     free(p->endpoints);
     apply_free(&p->apply);
     accept_free(&p->accept);
@@ -287,7 +287,7 @@ int pipeline_reload(struct pipeline *p, struct conf **conf, struct err *err)
     struct journal_options options = journal_options(*conf);
     journal_configure(p->journal, &options);
     apply_reload(p->apply, *conf);
-    upkeep_reload(p->upkeep, *conf);
+    maintenance_reload(p->maintenance, *conf);
     apply_timezone(*conf);
     conf_free(&p->conf);
     p->conf = *conf;

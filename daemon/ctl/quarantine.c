@@ -12,7 +12,7 @@
 #include "ctl/options.h"
 #include "ctl/surroundings.h"
 #include "enrich/fold.h"
-#include "store/retry.h"
+#include "store/quarantine_retry.h"
 
 #define VERB "quarantine"
 

@@ -132,7 +132,7 @@ static int write_batch(struct daemon *daemon, struct batch *batch, struct err *e
     bool given = false;
     struct writer *writer = writer_new(d->loop, &options, &calls, daemon);
     writer_start(writer);
-    while (!(given && daemon->stored == batch->last_seq && writer_quiet(writer)) && clock_mono_us() < until_us) {
+    while (!(given && daemon->stored == batch->last_seq && writer_drained(writer)) && clock_mono_us() < until_us) {
         loop_turn(d->loop);
         if (!given && writer_wants(writer)) {
             writer_submit(writer, batch);

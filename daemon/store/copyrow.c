@@ -5,17 +5,13 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "store/pgtype.h"
 
 enum {
     ALERT_COLUMNS = 28,
     FIXED_MAX = 256,      /* all lengths, numbers and words of a row */
     FLAG_BYTES_MAX = 640, /* all flags at once */
-    SRID_WGS84 = 4326,
 };
-
-/* 2000-01-01, from which PostgreSQL counts. */
-#define POSTGRES_EPOCH_DAYS 10957
-#define POSTGRES_EPOCH_US   (POSTGRES_EPOCH_DAYS * CLOCK_DAY)
 
 const struct str copyrow_header = {"PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0", 19};
 const struct str copyrow_trailer = {"\377\377", 2};
@@ -33,12 +29,6 @@ static char *put16(char *p, uint16_t v)
     return put(p, &v, sizeof(v));
 }
 
-static char *put32(char *p, uint32_t v)
-{
-    v = htobe32(v);
-    return put(p, &v, sizeof(v));
-}
-
 static char *put64(char *p, uint64_t v)
 {
     v = htobe64(v);
@@ -47,12 +37,12 @@ static char *put64(char *p, uint64_t v)
 
 static char *put_null(char *p)
 {
-    return put32(p, UINT32_MAX);
+    return pgtype_put32(p, UINT32_MAX);
 }
 
 static char *put_text(char *p, struct str text)
 {
-    return put(put32(p, (uint32_t)text.len), text.p, text.len);
+    return put(pgtype_put32(p, (uint32_t)text.len), text.p, text.len);
 }
 
 static char *put_word(char *p, const char *word)
@@ -62,19 +52,19 @@ static char *put_word(char *p, const char *word)
 
 static char *put_int8(char *p, uint64_t v)
 {
-    return put64(put32(p, 8), v);
+    return put64(pgtype_put32(p, 8), v);
 }
 
 static char *put_time(char *p, int64_t wall_us)
 {
-    return put_int8(p, (uint64_t)copyrow_timestamp(wall_us));
+    return put_int8(p, (uint64_t)pgtype_timestamp(wall_us));
 }
 
 static char *put_interval(char *p, int64_t us)
 {
     if (us == ALERT_NO_TIME)
         return put_null(p);
-    return put64(put64(put32(p, 16), (uint64_t)us), 0); /* no days, no months */
+    return put64(put64(pgtype_put32(p, 16), (uint64_t)us), 0); /* no days, no months */
 }
 
 static char *put_real(char *p, float v)
@@ -83,61 +73,39 @@ static char *put_real(char *p, float v)
     if (isnan(v))
         return put_null(p);
     memcpy(&bits, &v, sizeof(bits));
-    return put32(put32(p, 4), bits);
-}
-
-static char *put_array(char *p, uint32_t element_type, size_t n)
-{
-    p = put32(p, n > 0 ? 1 : 0); /* dimensions */
-    p = put32(p, 1);             /* there may be nulls */
-    p = put32(p, element_type);
-    return n > 0 ? put32(put32(p, (uint32_t)n), 1) : p; /* indices from 1 */
+    return pgtype_put32(pgtype_put32(p, 4), bits);
 }
 
 static char *put_flags(char *p, uint32_t flags)
 {
     char *len = p;
-    p = put_array(p + 4, TYPE_TEXT, (size_t)__builtin_popcount(flags));
+    p = pgtype_put_array(p + 4, TYPE_TEXT, (size_t)__builtin_popcount(flags));
     for (; flags; flags &= flags - 1)
         p = put_word(p, alert_flag_word((unsigned)__builtin_ctz(flags)));
-    put32(len, (uint32_t)(p - len - 4));
+    pgtype_put32(len, (uint32_t)(p - len - 4));
     return p;
-}
-
-/* PostGIS reads EWKB, here little-endian: a Point with an SRID. */
-void copyrow_point(uint8_t ret[COPYROW_POINT_BYTES], double lon, double lat)
-{
-    uint32_t srid = htole32(SRID_WGS84);
-    uint64_t bits[2];
-    memcpy(&bits[0], &lon, sizeof(lon));
-    memcpy(&bits[1], &lat, sizeof(lat));
-    bits[0] = htole64(bits[0]);
-    bits[1] = htole64(bits[1]);
-    memcpy(ret, "\1\1\0\0\40", 5);
-    memcpy(ret + 5, &srid, sizeof(srid));
-    memcpy(ret + 9, bits, sizeof(bits));
 }
 
 static char *put_place(char *p, const struct alert *alert)
 {
-    uint8_t point[COPYROW_POINT_BYTES];
+    uint8_t point[PGTYPE_POINT_BYTES];
     if (alert->location_source == LOCATION_NONE)
         return put_null(p);
-    copyrow_point(point, alert->place_lon, alert->place_lat);
-    return put(put32(p, sizeof(point)), point, sizeof(point));
+    pgtype_point(point, alert->place_lon, alert->place_lat);
+    return put(pgtype_put32(p, sizeof(point)), point, sizeof(point));
 }
 
 /* "layer:code" of each. */
 static char *put_areas(char *p, const struct alert_areas *areas)
 {
     char *len = p;
-    p = put_array(p + 4, TYPE_TEXT, areas->n);
+    p = pgtype_put_array(p + 4, TYPE_TEXT, areas->n);
     for (size_t i = 0; i < areas->n; i++) {
         const struct alert_area *area = &areas->area[i];
-        p = put32(p, (uint32_t)(area->layer.len + 1 + area->code.len));
+        p = pgtype_put32(p, (uint32_t)(area->layer.len + 1 + area->code.len));
         p = put(put(put(p, area->layer.p, area->layer.len), ":", 1), area->code.p, area->code.len);
     }
-    put32(len, (uint32_t)(p - len - 4));
+    pgtype_put32(len, (uint32_t)(p - len - 4));
     return p;
 }
 
@@ -164,19 +132,9 @@ static char *put_text_or_null(char *p, struct str text)
 
 static char *put_jsonb(char *p, struct str json)
 {
-    p = put32(p, (uint32_t)json.len + 1);
+    p = pgtype_put32(p, (uint32_t)json.len + 1);
     *p++ = 1; /* version of the format */
     return put(p, json.p, json.len);
-}
-
-int64_t copyrow_timestamp(int64_t wall_us)
-{
-    return wall_us - POSTGRES_EPOCH_US;
-}
-
-int64_t copyrow_wall_us(int64_t timestamp)
-{
-    return timestamp + POSTGRES_EPOCH_US;
 }
 
 void copyrow_alert(struct buf *out, const struct alert *alert, struct str instance, const uint8_t *rules)
@@ -199,8 +157,8 @@ void copyrow_alert(struct buf *out, const struct alert *alert, struct str instan
     p = put_text(p, alert->device);
     p = put_word(p, alert_kind_word(alert->kind));
     p = put_word(p, alert_phase_word(alert->phase));
-    p = alert->input == ALERT_NO_INT ? put_null(p) : put32(put32(p, 4), (uint32_t)alert->input);
-    p = put(put32(p, 1), alert->drill ? "\1" : "\0", 1);
+    p = alert->input == ALERT_NO_INT ? put_null(p) : pgtype_put32(pgtype_put32(p, 4), (uint32_t)alert->input);
+    p = put(pgtype_put32(p, 1), alert->drill ? "\1" : "\0", 1);
     p = put_flags(p, alert->flags);
     p = put_place(p, alert);
     p = alert->location_source == LOCATION_NONE ? put_null(p) : put_real(p, alert->place_accuracy_m);
@@ -209,10 +167,10 @@ void copyrow_alert(struct buf *out, const struct alert *alert, struct str instan
     p = put_jsonb(p, alert->payload);
     p = put_text_or_null(p, wijk);
     p = put_text_or_null(p, buurt);
-    p = rules ? put(put32(p, COPYROW_RULES_BYTES), rules, COPYROW_RULES_BYTES) : put_null(p);
+    p = rules ? put(pgtype_put32(p, COPYROW_RULES_BYTES), rules, COPYROW_RULES_BYTES) : put_null(p);
     p = alert->placement_id == 0 ? put_null(p) : put_int8(p, alert->placement_id);
     p = put_text_or_null(p, alert->placement_team);
-    p = put(put32(p, 1), alert->secret ? "\1" : "\0", 1);
+    p = put(pgtype_put32(p, 1), alert->secret ? "\1" : "\0", 1);
     out->len = (size_t)(p - out->data);
 }
 
@@ -228,14 +186,8 @@ void copyrow_incident(struct buf *out, const struct alert *alert, uint64_t incid
 void copyrow_identity(struct buf *out, const uint8_t id[IDENTITY_BYTES], uint64_t device, int64_t wall_us)
 {
     char *p = buf_reserve(out, 2 + 4 + IDENTITY_BYTES + 4 + 8 + 4 + 4);
-    p = put(put32(put16(p, 3), IDENTITY_BYTES), id, IDENTITY_BYTES);
+    p = put(pgtype_put32(put16(p, 3), IDENTITY_BYTES), id, IDENTITY_BYTES);
     p = put_int8(p, device);
-    p = put32(put32(p, 4), (uint32_t)(int32_t)(wall_us / CLOCK_DAY - POSTGRES_EPOCH_DAYS));
-    out->len = (size_t)(p - out->data);
-}
-
-void copyrow_array(struct buf *out, uint32_t element_type, size_t n)
-{
-    char *p = put_array(buf_reserve(out, 20), element_type, n);
+    p = pgtype_put32(pgtype_put32(p, 4), (uint32_t)(int32_t)(wall_us / CLOCK_DAY - PGTYPE_EPOCH_DAYS));
     out->len = (size_t)(p - out->data);
 }

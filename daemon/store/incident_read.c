@@ -1,11 +1,8 @@
 /* What mobeye.read_incidents() returns, into the book. */
-#include <endian.h>
-#include <math.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/mem.h"
-#include "store/copyrow.h"
+#include "store/column.h"
 #include "store/incident_rows.h"
 
 /* Columns of mobeye.read_incidents(). */
@@ -58,84 +55,9 @@ static bool has(const struct reader *r, int column)
     return !PQgetisnull(r->result, r->row, column);
 }
 
-static const char *bytes(const struct reader *r, int column)
-{
-    return PQgetvalue(r->result, r->row, column);
-}
-
-static uint64_t int8(const struct reader *r, int column)
-{
-    uint64_t v = 0;
-    if (has(r, column))
-        memcpy(&v, bytes(r, column), sizeof(v));
-    return be64toh(v);
-}
-
-static int32_t int4(const struct reader *r, int column)
-{
-    uint32_t v = 0;
-    if (has(r, column))
-        memcpy(&v, bytes(r, column), sizeof(v));
-    return (int32_t)be32toh(v);
-}
-
-static int int2(const struct reader *r, int column)
-{
-    uint16_t v = 0;
-    if (has(r, column))
-        memcpy(&v, bytes(r, column), sizeof(v));
-    return (int16_t)be16toh(v);
-}
-
-static float real(const struct reader *r, int column)
-{
-    uint32_t bits = (uint32_t)int4(r, column);
-    float v;
-    memcpy(&v, &bits, sizeof(v));
-    return has(r, column) ? v : NAN;
-}
-
-static int64_t time_us(const struct reader *r, int column)
-{
-    return has(r, column) ? copyrow_wall_us((int64_t)int8(r, column)) : ALERT_NO_TIME;
-}
-
-/* Microseconds, days, months; this program writes no days and months. */
-static int64_t interval_us(const struct reader *r, int column)
-{
-    uint32_t days, months;
-    if (!has(r, column))
-        return 0;
-    memcpy(&days, bytes(r, column) + 8, sizeof(days));
-    memcpy(&months, bytes(r, column) + 12, sizeof(months));
-    return (int64_t)int8(r, column) + ((int32_t)be32toh(days) + 30 * (int64_t)(int32_t)be32toh(months)) * CLOCK_DAY;
-}
-
-static struct str text(const struct reader *r, int column)
-{
-    return (struct str){bytes(r, column), (size_t)PQgetlength(r->result, r->row, column)};
-}
-
-/* A point as EWKB, in the byte order of the server. */
-static void point(const struct reader *r, struct incident *incident)
-{
-    const char *at = bytes(r, READ_GEOM);
-    if (PQgetlength(r->result, r->row, READ_GEOM) != COPYROW_POINT_BYTES)
-        return;
-    uint64_t halves[2];
-    double degrees[2];
-    memcpy(halves, at + 9, sizeof(halves));
-    for (size_t i = 0; i < 2; i++) {
-        halves[i] = at[0] ? le64toh(halves[i]) : be64toh(halves[i]);
-        memcpy(&degrees[i], &halves[i], sizeof(degrees[i]));
-    }
-    incident->lon = degrees[0];
-    incident->lat = degrees[1];
-}
-
 static void read_state(const struct reader *r, struct incident *incident)
 {
-    int32_t marks = int4(r, READ_MARKS);
+    int32_t marks = (int32_t)column_int4(r->result, r->row, READ_MARKS, 0);
     incident->accepting = marks & WAS_ACCEPTING;
     incident->closed = marks & WAS_CLOSED;
     incident->by_person = marks & WAS_CLOSED_BY_PERSON;
@@ -143,30 +65,31 @@ static void read_state(const struct reader *r, struct incident *incident)
     incident->verified = marks & WAS_VERIFIED;
     incident->drill = marks & WAS_DRILL;
     incident->location_source = (enum location_source)(marks >> WAS_PLACED_SHIFT & 3);
-    incident->priority = int2(r, READ_PRIORITY);
-    incident->first_seen_us = time_us(r, READ_FIRST_SEEN);
-    incident->last_seen_us = time_us(r, READ_LAST_SEEN);
-    incident->last_received_us = time_us(r, READ_LAST_RECEIVED);
-    incident->closed_us = time_us(r, READ_CLOSED);
-    incident->restored_us = time_us(r, READ_RESTORED);
-    incident->cancelled_us = time_us(r, READ_CANCELLED);
-    incident->alert_count = int4(r, READ_ALERTS);
-    incident->active = int4(r, READ_ACTIVE);
-    incident->flaps = int4(r, READ_FLAPS);
-    point(r, incident);
-    incident->accuracy_m = real(r, READ_ACCURACY);
-    incident->placement_id = int8(r, READ_PLACEMENT);
+    incident->priority = column_int2(r->result, r->row, READ_PRIORITY);
+    incident->first_seen_us = column_time(r->result, r->row, READ_FIRST_SEEN, ALERT_NO_TIME);
+    incident->last_seen_us = column_time(r->result, r->row, READ_LAST_SEEN, ALERT_NO_TIME);
+    incident->last_received_us = column_time(r->result, r->row, READ_LAST_RECEIVED, ALERT_NO_TIME);
+    incident->closed_us = column_time(r->result, r->row, READ_CLOSED, ALERT_NO_TIME);
+    incident->restored_us = column_time(r->result, r->row, READ_RESTORED, ALERT_NO_TIME);
+    incident->cancelled_us = column_time(r->result, r->row, READ_CANCELLED, ALERT_NO_TIME);
+    incident->alert_count = (int32_t)column_int4(r->result, r->row, READ_ALERTS, 0);
+    incident->active = (int32_t)column_int4(r->result, r->row, READ_ACTIVE, 0);
+    incident->flaps = (int32_t)column_int4(r->result, r->row, READ_FLAPS, 0);
+    column_point(r->result, r->row, READ_GEOM, &incident->lon, &incident->lat);
+    incident->accuracy_m = column_real(r->result, r->row, READ_ACCURACY);
+    incident->placement_id = column_int8(r->result, r->row, READ_PLACEMENT);
 }
 
 static void read_terms(const struct reader *r, struct incident_terms *terms)
 {
-    terms->category = int4(r, READ_MARKS) & WAS_SERVICE ? CATEGORY_SERVICE : CATEGORY_ALARM;
-    terms->priority = int2(r, READ_PRIORITY);
-    terms->verify_priority = int2(r, READ_VERIFY_PRIORITY);
-    terms->gap_us = interval_us(r, READ_GAP);
-    terms->max_age_us = interval_us(r, READ_MAX_AGE);
-    terms->settle_us = interval_us(r, READ_SETTLE);
-    terms->moved_over_m = has(r, READ_MOVED_OVER) ? (double)real(r, READ_MOVED_OVER) : 0;
+    terms->category =
+        (int32_t)column_int4(r->result, r->row, READ_MARKS, 0) & WAS_SERVICE ? CATEGORY_SERVICE : CATEGORY_ALARM;
+    terms->priority = column_int2(r->result, r->row, READ_PRIORITY);
+    terms->verify_priority = column_int2(r->result, r->row, READ_VERIFY_PRIORITY);
+    terms->gap_us = column_interval_us(r->result, r->row, READ_GAP);
+    terms->max_age_us = column_interval_us(r->result, r->row, READ_MAX_AGE);
+    terms->settle_us = column_interval_us(r->result, r->row, READ_SETTLE);
+    terms->moved_over_m = has(r, READ_MOVED_OVER) ? (double)column_real(r->result, r->row, READ_MOVED_OVER) : 0;
 }
 
 /* Room for the text of all rows was made before. */
@@ -182,10 +105,10 @@ static void read_incident(struct incident_rows *rows, const struct reader *r)
     struct book *book = &rows->book;
     size_t i = book_add_incident(book);
     struct incident *incident = &book->incidents[i];
-    incident->id = int8(r, READ_ID);
-    memcpy(incident->key, bytes(r, READ_KEY), sizeof(incident->key));
-    incident->kind = alert_kind_from(text(r, READ_KIND));
-    incident->device = keep(&book->text, text(r, READ_DEVICE));
+    incident->id = column_int8(r->result, r->row, READ_ID);
+    memcpy(incident->key, PQgetvalue(r->result, r->row, READ_KEY), sizeof(incident->key));
+    incident->kind = alert_kind_from(column_text(r->result, r->row, READ_KIND));
+    incident->device = keep(&book->text, column_text(r->result, r->row, READ_DEVICE));
     read_state(r, incident);
     read_terms(r, &incident->terms);
 }
@@ -205,15 +128,15 @@ static size_t index_of(const struct book *book, uint64_t id)
 
 static bool read_thread(struct incident_rows *rows, const struct reader *r)
 {
-    size_t incident = index_of(&rows->book, int8(r, READ_ID));
+    size_t incident = index_of(&rows->book, column_int8(r->result, r->row, READ_ID));
     if (incident == NO_INCIDENT)
         return false;
     size_t t = book_add_thread(&rows->book);
     struct thread *thread = &rows->book.threads[t];
-    memcpy(thread->id, bytes(r, READ_KEY), sizeof(thread->id));
+    memcpy(thread->id, PQgetvalue(r->result, r->row, READ_KEY), sizeof(thread->id));
     thread->incident = incident;
-    thread->active = int4(r, READ_MARKS) != 0;
-    thread->since_us = time_us(r, READ_FIRST_SEEN);
+    thread->active = (int32_t)column_int4(r->result, r->row, READ_MARKS, 0) != 0;
+    thread->since_us = column_time(r->result, r->row, READ_FIRST_SEEN, ALERT_NO_TIME);
     return true;
 }
 

@@ -1,12 +1,12 @@
 #include "store/incident_rows.h"
 
-#include <endian.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "store/column.h"
 #include "store/copyrow.h"
 #include "store/param.h"
 
@@ -186,7 +186,7 @@ static size_t find_fresh(struct incident_rows *rows, size_t *ret_changed, size_t
 static void begin_arrays(struct buf *values, const uint32_t *types, size_t n_arrays, size_t n)
 {
     for (size_t i = 0; i < n_arrays; i++)
-        copyrow_array(&values[i], types[i], n);
+        param_array(&values[i], types[i], n);
 }
 
 static void put_incidents(const struct incident_rows *rows, struct buf *values)
@@ -211,8 +211,8 @@ static int compare_threads(const void *a, const void *b, void *arg)
     return memcmp(threads[*(const size_t *)a].id, threads[*(const size_t *)b].id, INCIDENT_KEY_BYTES);
 }
 
-static void put_threads(const struct incident_rows *rows, const struct incident_ask *ask, const struct batch *batch,
-                        size_t n, struct buf *values)
+static void put_threads(const struct incident_rows *rows, const struct incident_lookup *lookup,
+                        const struct batch *batch, size_t n, struct buf *values)
 {
     const struct book *book = &rows->book;
     size_t *order = mem_realloc(NULL, n ? n : 1, sizeof(*order)), found = 0;
@@ -222,7 +222,7 @@ static void put_threads(const struct incident_rows *rows, const struct incident_
     qsort_r(order, n, sizeof(*order), compare_threads, (void *)book);
     for (size_t i = 0; i < n; i++) {
         const struct thread *thread = &book->threads[order[i]];
-        const struct alert *alert = &batch->rows[incident_ask_row(ask, thread->id)].alert;
+        const struct alert *alert = &batch->rows[incident_lookup_row(lookup, thread->id)].alert;
         param_bytes(&values[0], thread->id, sizeof(thread->id));
         param_int8(&values[1], (int64_t)book->incidents[thread->incident].id);
         param_bool(&values[2], thread->active);
@@ -234,7 +234,7 @@ static void put_threads(const struct incident_rows *rows, const struct incident_
     free(order);
 }
 
-bool incident_rows_encode(struct incident_rows *rows, const struct incident_ask *ask, const struct batch *batch,
+bool incident_rows_encode(struct incident_rows *rows, const struct incident_lookup *lookup, const struct batch *batch,
                           const uint8_t *rules, struct buf values[INCIDENT_STORE_PARAMS])
 {
     size_t changed, threads;
@@ -248,11 +248,11 @@ bool incident_rows_encode(struct incident_rows *rows, const struct incident_ask 
     begin_arrays(&values[OLD], state_types, STATE, changed);
     begin_arrays(&values[NEW], state_types, STATE, rows->n_fresh);
     values[NEW].len = 0;
-    copyrow_array(&values[NEW], TYPE_UUID, rows->n_fresh);
+    param_array(&values[NEW], TYPE_UUID, rows->n_fresh);
     begin_arrays(&values[NEW_ONLY], new_types, 13, rows->n_fresh);
     begin_arrays(&values[THREADS], thread_types, 7, threads);
     put_incidents(rows, values);
-    put_threads(rows, ask, batch, threads, &values[THREADS]);
+    put_threads(rows, lookup, batch, threads, &values[THREADS]);
     return true;
 }
 
@@ -280,19 +280,12 @@ static void list_changes(struct incident_rows *rows)
     }
 }
 
-/* An int8[] as PostgreSQL sends it: dimensions, nulls, type; length, first index; then the elements. */
 bool incident_rows_stored(struct incident_rows *rows, const PGresult *result)
 {
-    enum { HEAD = 20, ELEMENT = 12 };
-    size_t n = rows->n_fresh, len = n > 0 ? HEAD + n * ELEMENT : 12;
-    if (PQntuples(result) != 1 || (size_t)PQgetlength(result, 0, 0) != len)
+    if (PQntuples(result) != 1 || column_int8_array_length(result, 0, 0) != rows->n_fresh)
         return false;
-    const char *ids = PQgetvalue(result, 0, 0) + HEAD;
-    for (size_t i = 0; i < n; i++) {
-        uint64_t id;
-        memcpy(&id, ids + i * ELEMENT + 4, sizeof(id));
-        rows->book.incidents[rows->fresh[i]].id = be64toh(id);
-    }
+    for (size_t i = 0; i < rows->n_fresh; i++)
+        rows->book.incidents[rows->fresh[i]].id = column_int8_array_at(result, 0, 0, i);
     list_changes(rows);
     return true;
 }

@@ -5,7 +5,7 @@
 #ifndef MOBEYE_STORE_INCIDENT_ROWS_H
 #define MOBEYE_STORE_INCIDENT_ROWS_H
 
-#include "store/incident_ask.h"
+#include "store/incident_lookup.h"
 
 enum { INCIDENT_STORE_PARAMS = 55 };
 
@@ -44,7 +44,7 @@ bool incident_rows_read(struct incident_rows *rows, const PGresult *result);
 
 /* After the fold. Appends to the bufs of values, which are empty; false, and nothing is appended, where there is
  * nothing to be stored. `rules` is the hash of the rules, 16 bytes, or NULL. */
-bool incident_rows_encode(struct incident_rows *rows, const struct incident_ask *ask, const struct batch *batch,
+bool incident_rows_encode(struct incident_rows *rows, const struct incident_lookup *lookup, const struct batch *batch,
                           const uint8_t *rules, struct buf values[INCIDENT_STORE_PARAMS]);
 
 /* Takes the ids of the new incidents, and lists the changes. false: there are not as many. */

@@ -1,11 +1,15 @@
 #include "store/param.h"
 
-#include <endian.h>
 #include <math.h>
 #include <string.h>
 
 #include "alert/alert.h"
-#include "store/copyrow.h"
+
+void param_array(struct buf *out, uint32_t element_type, size_t n)
+{
+    char *p = pgtype_put_array(buf_reserve(out, PGTYPE_ARRAY_HEADER_BYTES), element_type, n);
+    out->len = (size_t)(p - out->data);
+}
 
 void param_null(struct buf *array)
 {
@@ -69,7 +73,7 @@ void param_time(struct buf *array, int64_t wall_us)
     if (wall_us == ALERT_NO_TIME)
         param_null(array);
     else
-        param_int8(array, copyrow_timestamp(wall_us));
+        param_int8(array, pgtype_timestamp(wall_us));
 }
 
 void param_interval(struct buf *array, int64_t us)
@@ -85,7 +89,7 @@ void param_interval(struct buf *array, int64_t us)
 
 void param_point(struct buf *array, double lon, double lat)
 {
-    uint8_t point[COPYROW_POINT_BYTES];
-    copyrow_point(point, lon, lat);
+    uint8_t point[PGTYPE_POINT_BYTES];
+    pgtype_point(point, lon, lat);
     param_bytes(array, point, sizeof(point));
 }

@@ -1,5 +1,5 @@
 /*
- * Parameters in PostgreSQL's binary formats: elements of the arrays that copyrow_array() begins.
+ * Parameters in PostgreSQL's binary formats: arrays, and their elements.
  */
 #ifndef MOBEYE_STORE_PARAM_H
 #define MOBEYE_STORE_PARAM_H
@@ -7,6 +7,10 @@
 #include <stdbool.h>
 
 #include "base/buf.h"
+#include "store/pgtype.h"
+
+/* Begins an array with one dimension of n elements; exactly n of the following add them. */
+void param_array(struct buf *out, uint32_t element_type, size_t n);
 
 void param_null(struct buf *array);
 void param_bytes(struct buf *array, const void *bytes, size_t len);

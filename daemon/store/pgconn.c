@@ -345,20 +345,20 @@ struct pgconn *pgconn_new(struct loop *loop, const struct pgconn_calls *calls, v
     c->loop = loop;
     c->calls = *calls;
     c->ctx = ctx;
-    pgconn_speak_as(c, SUBJECT, MEANWHILE);
+    pgconn_set_log_texts(c, SUBJECT, MEANWHILE);
     evtimer_assign(&c->timer, loop_base(loop), timer_cb, c);
     event_assign(&c->read, loop_base(loop), -1, 0, read_cb, c);
     event_assign(&c->write, loop_base(loop), -1, 0, write_cb, c);
     return c;
 }
 
-void pgconn_speak_as(struct pgconn *c, const char *subject, const char *meanwhile)
+void pgconn_set_log_texts(struct pgconn *c, const char *subject, const char *meanwhile)
 {
     c->subject = subject;
     c->meanwhile = meanwhile;
 }
 
-void pgconn_quiet(struct pgconn *c, bool quiet)
+void pgconn_suppress_log(struct pgconn *c, bool quiet)
 {
     c->quiet = quiet;
 }
@@ -411,7 +411,7 @@ void pgconn_drop(struct pgconn *c, const char *why)
     lost(c, text);
 }
 
-void pgconn_settled(struct pgconn *c)
+void pgconn_reset_backoff(struct pgconn *c)
 {
     c->rounds = 0;
     log_recover(&c->complaint, c->subject, "connected again");

@@ -38,10 +38,10 @@ struct pgconn *pgconn_new(struct loop *loop, const struct pgconn_calls *calls, v
 
 /* How the log speaks of it: the subject, and what follows for people while it is not connected. Static texts; without
  * it those of the writer. */
-void pgconn_speak_as(struct pgconn *conn, const char *subject, const char *meanwhile);
+void pgconn_set_log_texts(struct pgconn *conn, const char *subject, const char *meanwhile);
 
 /* While it is quiet it does not complain: another one tells the same of the same servers. */
-void pgconn_quiet(struct pgconn *conn, bool quiet);
+void pgconn_suppress_log(struct pgconn *conn, bool quiet);
 
 /* Closes at once, whatever is on its way. Safe on NULL. */
 void pgconn_free(struct pgconn **conn);
@@ -57,7 +57,7 @@ void pgconn_configure(struct pgconn *conn, const char *conninfo, const char *app
 void pgconn_drop(struct pgconn *conn, const char *why);
 
 /* The connection has proved its worth: the backoff begins anew. */
-void pgconn_settled(struct pgconn *conn);
+void pgconn_reset_backoff(struct pgconn *conn);
 
 /* Sends statements (no parameters), or one with n binary parameters and a binary result. One at a time: the results
  * and then NULL come by calls.result. A connection that is lost is told by calls.down, later. */

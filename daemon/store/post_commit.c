@@ -1,6 +1,5 @@
 #include "store/post_commit.h"
 
-#include <endian.h>
 #include <event2/event_struct.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,10 +7,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "store/copyrow.h"
-#include "store/devices.h"
-#include "store/follow.h"
+#include "store/column.h"
+#include "store/device_status.h"
 #include "store/pgconn.h"
+#include "store/pgtype.h"
+#include "store/post_commit_queue.h"
 #include "store/sqlstate.h"
 
 #define SUBJECT "post-commit"
@@ -52,8 +52,8 @@ struct post_commit {
     enum task task;
     bool allowed, hurry;
     bool rules_due, recheck_due;
-    struct follow follow;
-    struct devices *devices;
+    struct post_commit_queue queue;
+    struct device_status *devices;
     uint64_t verified;
     bool busy;         /* batches come without end: the server's time is theirs first */
     int64_t begun_us;  /* monotonic: the task on its way */
@@ -68,12 +68,12 @@ struct post_commit {
 /* For the notes of devices. */
 static int64_t now_us(const struct post_commit *f)
 {
-    return f->hurry ? DEVICES_ALL : loop_mono_us(f->loop);
+    return f->hurry ? DEVICE_STATUS_ALL : loop_mono_us(f->loop);
 }
 
 static bool waits(const struct post_commit *f)
 {
-    return f->rules_due || f->recheck_due || f->follow.n_hints > 0 || f->follow.n_raises > 0;
+    return f->rules_due || f->recheck_due || f->queue.n_hints > 0 || f->queue.n_raises > 0;
 }
 
 static enum task what_is_due(struct post_commit *f)
@@ -84,11 +84,11 @@ static enum task what_is_due(struct post_commit *f)
         return TASK_RECHECK;
     if (loop_mono_us(f->loop) >= f->number_us)
         return TASK_NUMBER;
-    if (f->follow.n_hints > 0)
+    if (f->queue.n_hints > 0)
         return TASK_ANNOUNCE;
-    if (f->follow.n_raises > 0)
+    if (f->queue.n_raises > 0)
         return TASK_VERIFY;
-    return devices_due(f->devices, now_us(f)) ? TASK_DEVICES : TASK_NONE;
+    return device_status_due(f->devices, now_us(f)) ? TASK_DEVICES : TASK_NONE;
 }
 
 static void put_rules(struct post_commit *f, struct buf *values)
@@ -110,17 +110,17 @@ static void put_nothing(struct post_commit *f, struct buf *values)
 
 static void put_raises(struct post_commit *f, struct buf *values)
 {
-    follow_encode_raises(&f->follow, values);
+    post_commit_queue_encode_raises(&f->queue, values);
 }
 
 static void put_hints(struct post_commit *f, struct buf *values)
 {
-    follow_encode_hints(&f->follow, values);
+    post_commit_queue_encode_hints(&f->queue, values);
 }
 
 static void put_devices(struct post_commit *f, struct buf *values)
 {
-    devices_encode(f->devices, now_us(f), values);
+    device_status_encode(f->devices, now_us(f), values);
 }
 
 static const Oid rules_types[] = {TYPE_UUID, TYPE_TEXT, TYPE_TEXT};
@@ -135,9 +135,12 @@ static const struct {
     [TASK_RECHECK] = {"select mobeye.verify_recent($1)", "verification of what came last before", 1, rules_types,
                       put_journal},
     [TASK_NUMBER] = {"select mobeye.number_changes()", "numbering people's changes", 0, NULL, put_nothing},
-    [TASK_VERIFY] = {follow_verify_sql, "verification", FOLLOW_VERIFY_PARAMS, follow_verify_types, put_raises},
-    [TASK_ANNOUNCE] = {follow_announce_sql, "announcing", FOLLOW_ANNOUNCE_PARAMS, follow_announce_types, put_hints},
-    [TASK_DEVICES] = {devices_sql, "noting what devices say", DEVICES_PARAMS, devices_types, put_devices},
+    [TASK_VERIFY] = {post_commit_verify_sql, "verification", POST_COMMIT_VERIFY_PARAMS, post_commit_verify_types,
+                     put_raises},
+    [TASK_ANNOUNCE] = {post_commit_announce_sql, "announcing", POST_COMMIT_ANNOUNCE_PARAMS, post_commit_announce_types,
+                       put_hints},
+    [TASK_DEVICES] = {device_status_sql, "noting what devices say", DEVICE_STATUS_PARAMS, device_status_types,
+                      put_devices},
 };
 
 static void rest(struct post_commit *f, int64_t us)
@@ -152,7 +155,7 @@ static void rest(struct post_commit *f, int64_t us)
 /* Begins what is due. */
 static void next(struct post_commit *f)
 {
-    struct buf values[DEVICES_PARAMS] = {0};
+    struct buf values[DEVICE_STATUS_PARAMS] = {0};
     int64_t early_us = f->hurry ? 0 : f->after_us - loop_mono_us(f->loop);
     if (!f->allowed || early_us > 0) {
         f->state = POST_COMMIT_IDLE;
@@ -170,7 +173,7 @@ static void next(struct post_commit *f)
     f->begun_us = loop_mono_us(f->loop);
     tasks[f->task].put(f, values);
     pgconn_query_params(f->conn, tasks[f->task].sql, tasks[f->task].n, tasks[f->task].types, values);
-    for (size_t i = 0; i < DEVICES_PARAMS; i++)
+    for (size_t i = 0; i < DEVICE_STATUS_PARAMS; i++)
         buf_free(&values[i]);
 }
 
@@ -189,17 +192,12 @@ static void timer_cb(evutil_socket_t fd, short what, void *arg)
         next(f);
 }
 
-/* An int8[]: those that were verified. */
-static void take_verified(struct post_commit *f, const PGresult *result)
+/* The ids of those that were verified, as one int8[]. */
+static void on_verified(struct post_commit *f, const PGresult *result)
 {
-    enum { HEAD = 20, ELEMENT = 12 };
-    if (PQntuples(result) != 1)
-        return;
-    const char *array = PQgetvalue(result, 0, 0);
-    for (int at = HEAD; at + ELEMENT <= PQgetlength(result, 0, 0); at += ELEMENT) {
-        uint64_t id;
-        memcpy(&id, array + at + 4, sizeof(id));
-        follow_hint(&f->follow, be64toh(id), INCIDENT_VERIFIED);
+    size_t n = PQntuples(result) == 1 ? column_int8_array_length(result, 0, 0) : SIZE_MAX;
+    for (size_t i = 0; n != SIZE_MAX && i < n; i++) {
+        post_commit_queue_hint(&f->queue, column_int8_array_at(result, 0, 0, i), INCIDENT_VERIFIED);
         f->verified++;
     }
 }
@@ -207,26 +205,26 @@ static void take_verified(struct post_commit *f, const PGresult *result)
 static void task_done(struct post_commit *f)
 {
     log_recover(&f->complaint, SUBJECT, "verification, hints and device status work again");
-    pgconn_settled(f->conn);
+    pgconn_reset_backoff(f->conn);
     if (f->task == TASK_RULES)
         f->rules_due = false;
     else if (f->task == TASK_RECHECK)
         f->recheck_due = false;
     else if (f->task == TASK_VERIFY)
-        follow_verified(&f->follow);
+        post_commit_queue_verified(&f->queue);
     else if (f->task == TASK_ANNOUNCE)
-        follow_announced(&f->follow);
+        post_commit_queue_announced(&f->queue);
     else if (f->task == TASK_DEVICES)
-        devices_noted(f->devices, loop_mono_us(f->loop));
+        device_status_confirm(f->devices, loop_mono_us(f->loop));
 }
 
 /* What was on its way is not done: it is due again. */
 static void task_undone(struct post_commit *f)
 {
     if (f->task == TASK_VERIFY)
-        follow_unverified(&f->follow);
+        post_commit_queue_unverified(&f->queue);
     else if (f->task == TASK_DEVICES)
-        devices_unnoted(f->devices);
+        device_status_revert(f->devices);
 }
 
 static void task_failed(struct post_commit *f)
@@ -270,7 +268,7 @@ static void result_cb(void *ctx, PGresult *result)
         f->faulty = true;
         fault_read(&f->fault, result);
     } else if (PQresultStatus(result) == PGRES_TUPLES_OK && verifies) {
-        take_verified(f, result);
+        on_verified(f, result);
     }
 }
 
@@ -331,12 +329,12 @@ struct post_commit *post_commit_new(struct loop *loop, const struct writer_optio
         .up = up_cb, .down = down_cb, .waiting = waiting_cb, .result = result_cb};
     struct post_commit *f = mem_zalloc(sizeof(*f));
     f->loop = loop;
-    f->devices = devices_new();
+    f->devices = device_status_new();
     memcpy(f->journal, options->journal_uuid, sizeof(f->journal));
     evtimer_assign(&f->timer, loop_base(loop), timer_cb, f);
     f->conn = pgconn_new(loop, &conn_calls, f);
-    pgconn_speak_as(f->conn, SUBJECT, "no incident is verified or announced");
-    pgconn_quiet(f->conn, true);
+    pgconn_set_log_texts(f->conn, SUBJECT, "no incident is verified or announced");
+    pgconn_suppress_log(f->conn, true);
     set_rules(f, options);
     configure(f, options);
     return f;
@@ -354,8 +352,8 @@ void post_commit_free(struct post_commit **post_commit)
         return;
     pgconn_free(&f->conn);
     event_del(&f->timer);
-    follow_free(&f->follow);
-    devices_free(&f->devices);
+    post_commit_queue_free(&f->queue);
+    device_status_free(&f->devices);
     free(f->conninfo);
     free(f->instance);
     free(f->rules_text);
@@ -384,41 +382,42 @@ void post_commit_allow(struct post_commit *f, bool allowed)
     f->allowed = allowed;
     f->rules_due = f->has_rules;
     f->recheck_due = true;
-    pgconn_quiet(f->conn, !allowed);
+    pgconn_suppress_log(f->conn, !allowed);
     look_in(f, 0);
 }
 
-void post_commit_batch(struct post_commit *f, struct parcel *parcel, const struct incident_rows *incidents, bool busy)
+void post_commit_batch(struct post_commit *f, struct encoded_batch *encoded, const struct incident_rows *incidents,
+                       bool busy)
 {
-    const struct batch *batch = parcel->batch;
+    const struct batch *batch = encoded->batch;
     for (size_t i = 0; i < batch->n; i++)
         if (!batch->rows[i].unreadable)
-            devices_hear(f->devices, &batch->rows[i].alert, parcel->fate[i] == FATE_STORE);
-    follow_batch(&f->follow, batch, parcel_stored(parcel), incidents);
+            device_status_update(f->devices, &batch->rows[i].alert, encoded->status[i] == ROW_STORE);
+    post_commit_queue_batch(&f->queue, batch, encoded_batch_rows_to_store(encoded), incidents);
     f->busy = busy;
     look_in(f, 0);
 }
 
-void post_commit_missed(struct post_commit *f, struct str device)
+void post_commit_mark_silent(struct post_commit *f, struct str device)
 {
-    devices_hurry(f->devices, device);
+    device_status_write_now(f->devices, device);
     look_in(f, 0);
 }
 
-int64_t post_commit_noted_until_us(const struct post_commit *f)
+int64_t post_commit_status_written_until_us(const struct post_commit *f)
 {
-    return devices_noted_until_us(f->devices);
+    return device_status_written_until_us(f->devices);
 }
 
-void post_commit_hurry(struct post_commit *f)
+void post_commit_flush_now(struct post_commit *f)
 {
     f->hurry = true;
     look_in(f, 0);
 }
 
-bool post_commit_quiet(const struct post_commit *f)
+bool post_commit_drained(const struct post_commit *f)
 {
-    bool noted = !f->hurry || post_commit_noted_until_us(f) == INT64_MAX;
+    bool noted = !f->hurry || post_commit_status_written_until_us(f) == INT64_MAX;
     return !f->allowed || (f->state != POST_COMMIT_BUSY && !waits(f) && noted);
 }
 

@@ -9,8 +9,8 @@
 #define MOBEYE_STORE_POST_COMMIT_H
 
 #include "base/loop.h"
+#include "store/encoded_batch.h"
 #include "store/incident_rows.h"
-#include "store/parcel.h"
 #include "store/writer.h"
 
 struct post_commit;
@@ -31,17 +31,17 @@ void post_commit_set_journal(struct post_commit *post_commit, const uint8_t *jou
 /* The writer is connected to a database with our schema, or no longer. */
 void post_commit_allow(struct post_commit *post_commit, bool allowed);
 
-/* The parcel's batch is committed with these incidents. busy: the next one is on its way already. */
-void post_commit_batch(struct post_commit *post_commit, struct parcel *parcel, const struct incident_rows *incidents,
-                       bool busy);
+/* The encoded's batch is committed with these incidents. busy: the next one is on its way already. */
+void post_commit_batch(struct post_commit *post_commit, struct encoded_batch *encoded,
+                       const struct incident_rows *incidents, bool busy);
 
-/* As writer_missed(), writer_noted_until_us() and writer_hurry(). */
-void post_commit_missed(struct post_commit *post_commit, struct str device);
-int64_t post_commit_noted_until_us(const struct post_commit *post_commit);
-void post_commit_hurry(struct post_commit *post_commit);
+/* As writer_mark_silent(), writer_status_written_until_us() and writer_flush_now(). */
+void post_commit_mark_silent(struct post_commit *post_commit, struct str device);
+int64_t post_commit_status_written_until_us(const struct post_commit *post_commit);
+void post_commit_flush_now(struct post_commit *post_commit);
 
 /* True where nothing waits, or nothing can be done: it has to rest. What devices said may wait, unless in a hurry. */
-bool post_commit_quiet(const struct post_commit *post_commit);
+bool post_commit_drained(const struct post_commit *post_commit);
 
 /* Incidents verified since the start. */
 uint64_t post_commit_verified(const struct post_commit *post_commit);

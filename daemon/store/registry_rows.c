@@ -1,13 +1,12 @@
 #include "store/registry_rows.h"
 
-#include <endian.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "alert/alert.h"
 #include "base/mem.h"
-#include "store/copyrow.h"
+#include "store/column.h"
+#include "store/pgtype.h"
 #include "store/sqlstate.h"
 
 /* Columns of mobeye.registry_since(). */
@@ -41,53 +40,6 @@ struct registry_reader {
     struct fix fix; /* INT64_MIN: none */
 };
 
-static struct str text_at(const PGresult *result, int row, int column)
-{
-    return (struct str){PQgetvalue(result, row, column), (size_t)PQgetlength(result, row, column)};
-}
-
-static uint64_t int8_at(const PGresult *result, int row, int column)
-{
-    uint64_t v = 0;
-    if (PQgetlength(result, row, column) == sizeof(v))
-        memcpy(&v, PQgetvalue(result, row, column), sizeof(v));
-    return be64toh(v);
-}
-
-static uint32_t int4_at(const PGresult *result, int row, int column, uint32_t null)
-{
-    uint32_t v;
-    if (PQgetlength(result, row, column) != sizeof(v))
-        return null;
-    memcpy(&v, PQgetvalue(result, row, column), sizeof(v));
-    return be32toh(v);
-}
-
-static double float8_at(const PGresult *result, int row, int column)
-{
-    uint64_t bits = int8_at(result, row, column);
-    double v;
-    memcpy(&v, &bits, sizeof(v));
-    return v;
-}
-
-static float float4_at(const PGresult *result, int row, int column)
-{
-    uint32_t bits = int4_at(result, row, column, 0);
-    float v;
-    memcpy(&v, &bits, sizeof(v));
-    return PQgetisnull(result, row, column) ? NAN : v;
-}
-
-/* Null, and PostgreSQL's infinities, which are the ends of its int8. */
-static int64_t time_at(const PGresult *result, int row, int column, int64_t null_us)
-{
-    if (PQgetisnull(result, row, column))
-        return null_us;
-    int64_t v = (int64_t)int8_at(result, row, column);
-    return v == INT64_MIN || v == INT64_MAX ? v : v - copyrow_timestamp(0);
-}
-
 struct registry_reader *registry_reader_new(struct registry *registry)
 {
     struct registry_reader *reader = mem_zalloc(sizeof(*reader));
@@ -109,8 +61,8 @@ void registry_reader_free(struct registry_reader **reader)
 /* The first row. */
 static void take_head(struct registry_reader *r, const PGresult *result, int row)
 {
-    r->version = int8_at(result, row, REGISTRY_VERSION);
-    r->everything = str_is(text_at(result, row, REGISTRY_NAME), "everything");
+    r->version = column_int8(result, row, REGISTRY_VERSION);
+    r->everything = str_is(column_text(result, row, REGISTRY_NAME), "everything");
     if (r->everything)
         registry_load_begin(r->registry);
 }
@@ -118,7 +70,7 @@ static void take_head(struct registry_reader *r, const PGresult *result, int row
 static void take_device(struct registry_reader *r, const PGresult *result, int row)
 {
     r->entry.registered = true;
-    r->entry.group = registry_word(r->registry, text_at(result, row, REGISTRY_NAME));
+    r->entry.group = registry_word(r->registry, column_text(result, row, REGISTRY_NAME));
 }
 
 /* The row of a device that is no more says nothing: without a row `device` it is not registered. */
@@ -133,8 +85,8 @@ static void take_address(struct registry_reader *r, const PGresult *result, int 
         r->cap_addresses = r->cap_addresses ? 2 * r->cap_addresses : 8;
         r->addresses = mem_realloc(r->addresses, r->cap_addresses, sizeof(*r->addresses));
     }
-    int32_t input = (int32_t)int4_at(result, row, REGISTRY_INPUT, (uint32_t)ALERT_NO_INT);
-    if (address_make(&r->addresses[r->entry.n_addresses], text_at(result, row, REGISTRY_NAME), input))
+    int32_t input = (int32_t)column_int4(result, row, REGISTRY_INPUT, (uint32_t)ALERT_NO_INT);
+    if (address_make(&r->addresses[r->entry.n_addresses], column_text(result, row, REGISTRY_NAME), input))
         r->entry.n_addresses++;
 }
 
@@ -145,32 +97,32 @@ static void take_placement(struct registry_reader *r, const PGresult *result, in
         r->placements = mem_realloc(r->placements, r->cap_placements, sizeof(*r->placements));
     }
     r->placements[r->entry.n_placements++] = (struct placement){
-        .id = int8_at(result, row, REGISTRY_ID),
-        .from_us = time_at(result, row, REGISTRY_SINCE, INT64_MIN),
-        .until_us = time_at(result, row, REGISTRY_UNTIL, INT64_MAX),
-        .lon = float8_at(result, row, REGISTRY_LON),
-        .lat = float8_at(result, row, REGISTRY_LAT),
-        .team = registry_word(r->registry, text_at(result, row, REGISTRY_NAME)),
-        .secret = int4_at(result, row, REGISTRY_INPUT, 0) != 0,
+        .id = column_int8(result, row, REGISTRY_ID),
+        .from_us = column_time(result, row, REGISTRY_SINCE, INT64_MIN),
+        .until_us = column_time(result, row, REGISTRY_UNTIL, INT64_MAX),
+        .lon = column_float8(result, row, REGISTRY_LON),
+        .lat = column_float8(result, row, REGISTRY_LAT),
+        .team = registry_word(r->registry, column_text(result, row, REGISTRY_NAME)),
+        .secret = column_int4(result, row, REGISTRY_INPUT, 0) != 0,
     };
 }
 
 static void take_fix(struct registry_reader *r, const PGresult *result, int row)
 {
     r->fix = (struct fix){
-        .at_us = time_at(result, row, REGISTRY_SINCE, INT64_MIN),
-        .lon = float8_at(result, row, REGISTRY_LON),
-        .lat = float8_at(result, row, REGISTRY_LAT),
-        .accuracy_m = float4_at(result, row, REGISTRY_ACCURACY),
+        .at_us = column_time(result, row, REGISTRY_SINCE, INT64_MIN),
+        .lon = column_float8(result, row, REGISTRY_LON),
+        .lat = column_float8(result, row, REGISTRY_LAT),
+        .accuracy_m = column_real(result, row, REGISTRY_ACCURACY),
     };
 }
 
 /* At once: what the device's other rows say is not about its fix, or is what remains. */
 static void take_forget(struct registry_reader *r, const PGresult *result, int row)
 {
-    registry_forget_fix(r->registry, text_at(result, row, REGISTRY_DEVICE),
-                        time_at(result, row, REGISTRY_SINCE, INT64_MIN),
-                        time_at(result, row, REGISTRY_UNTIL, INT64_MAX));
+    registry_forget_fix(r->registry, column_text(result, row, REGISTRY_DEVICE),
+                        column_time(result, row, REGISTRY_SINCE, INT64_MIN),
+                        column_time(result, row, REGISTRY_UNTIL, INT64_MAX));
 }
 
 /* The rows of a device have all come. */
@@ -201,7 +153,7 @@ static void take_row(struct registry_reader *r, const PGresult *result, int row)
         void (*take)(struct registry_reader *r, const PGresult *result, int row);
     } kinds[] = {{"head", take_head}, {"device", take_device},       {"gone", take_gone},    {"address", take_address},
                  {"fix", take_fix},   {"placement", take_placement}, {"forget", take_forget}};
-    struct str what = text_at(result, row, REGISTRY_WHAT), id = text_at(result, row, REGISTRY_DEVICE);
+    struct str what = column_text(result, row, REGISTRY_WHAT), id = column_text(result, row, REGISTRY_DEVICE);
     if (!str_eq(id, r->entry.id)) {
         put_device(r);
         begin_device(r, id);
@@ -228,16 +180,16 @@ void registry_reader_end(struct registry_reader *r)
 void area_rows_take(struct area_rows *rows, const PGresult *result)
 {
     for (int row = 0; row < PQntuples(result); row++) {
-        rows->version = int8_at(result, row, AREA_VERSION);
+        rows->version = column_int8(result, row, AREA_VERSION);
         if (PQgetisnull(result, row, AREA_LAYER))
             continue; /* there are none: the version has a row all the same */
         struct area_row area = {
-            .vintage = (int32_t)int4_at(result, row, AREA_VINTAGE, (uint32_t)INT32_MIN),
-            .from_us = time_at(result, row, AREA_SINCE, INT64_MIN),
-            .until_us = time_at(result, row, AREA_UNTIL, INT64_MAX),
+            .vintage = (int32_t)column_int4(result, row, AREA_VINTAGE, (uint32_t)INT32_MIN),
+            .from_us = column_time(result, row, AREA_SINCE, INT64_MIN),
+            .until_us = column_time(result, row, AREA_UNTIL, INT64_MAX),
         };
-        area_rows_add(rows, area, text_at(result, row, AREA_LAYER), text_at(result, row, AREA_CODE),
-                      text_at(result, row, AREA_POLYGON));
+        area_rows_add(rows, area, column_text(result, row, AREA_LAYER), column_text(result, row, AREA_CODE),
+                      column_text(result, row, AREA_POLYGON));
     }
 }
 

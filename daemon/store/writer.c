@@ -23,7 +23,7 @@ static const struct {
     [WRITER_PREPARING] = {"preparing", "checking", writer_prepare_result, writer_prepared},
     [WRITER_CHECKING] = {"checking", "checking", writer_check_result, writer_checked},
     [WRITER_WAITING] = {"waiting", "waiting", NULL, NULL},
-    [WRITER_UPKEEP] = {"upkeep", "checking", writer_upkeep_result, writer_upkeep_over},
+    [WRITER_UPKEEP] = {"maintenance", "checking", writer_upkeep_result, writer_upkeep_over},
     [WRITER_POSITION] = {"position", "checking", writer_position_result, writer_position_over},
     [WRITER_IDLE] = {"idle", "connected", NULL, NULL},
     [WRITER_OPENING] = {"opening", "connected", writer_batch_result, writer_opened},
@@ -64,8 +64,8 @@ void writer_forget(struct writer *w)
 {
     writer_forget_refused(w);
     while (w->n > 0) {
-        struct batch *batch = writer_parcel(w)->batch;
-        parcel_clear(writer_parcel(w));
+        struct batch *batch = writer_batch(w)->batch;
+        encoded_batch_clear(writer_batch(w));
         w->first = 1 - w->first;
         w->n--;
         w->calls.done(w->ctx, batch);
@@ -297,8 +297,8 @@ void writer_free(struct writer **writer)
     event_del(&w->minute);
     event_del(&w->watch);
     writer_forget(w);
-    parcel_free(&w->parcels[0]);
-    parcel_free(&w->parcels[1]);
+    encoded_batch_free(&w->batches[0]);
+    encoded_batch_free(&w->batches[1]);
     buf_free(&w->copy);
     incident_rows_free(&w->incidents);
     post_commit_free(&w->post_commit);
@@ -325,7 +325,7 @@ bool writer_wants(const struct writer *w)
 void writer_submit(struct writer *w, struct batch *batch)
 {
     assert(writer_wants(w) && batch->first_seq > 0 && batch->first_seq <= batch->last_seq);
-    parcel_fill(&w->parcels[(w->first + w->n) % 2], batch, w->instance, w->has_rules ? w->rules : NULL);
+    encoded_batch_fill(&w->batches[(w->first + w->n) % 2], batch, w->instance, w->has_rules ? w->rules : NULL);
     w->n++;
     if (w->state == WRITER_IDLE)
         event_active(&w->kick, 0, 0);
@@ -362,9 +362,9 @@ bool writer_idle(const struct writer *w)
     return w->n == 0;
 }
 
-bool writer_quiet(const struct writer *w)
+bool writer_drained(const struct writer *w)
 {
-    return w->n == 0 && post_commit_quiet(w->post_commit);
+    return w->n == 0 && post_commit_drained(w->post_commit);
 }
 
 struct writer_counts writer_counts(const struct writer *w)
@@ -374,19 +374,19 @@ struct writer_counts writer_counts(const struct writer *w)
     return counts;
 }
 
-void writer_missed(struct writer *w, struct str device)
+void writer_mark_silent(struct writer *w, struct str device)
 {
-    post_commit_missed(w->post_commit, device);
+    post_commit_mark_silent(w->post_commit, device);
 }
 
-int64_t writer_noted_until_us(const struct writer *w)
+int64_t writer_status_written_until_us(const struct writer *w)
 {
-    return post_commit_noted_until_us(w->post_commit);
+    return post_commit_status_written_until_us(w->post_commit);
 }
 
-void writer_hurry(struct writer *w)
+void writer_flush_now(struct writer *w)
 {
-    post_commit_hurry(w->post_commit);
+    post_commit_flush_now(w->post_commit);
 }
 
 const char *writer_state(const struct writer *w)

@@ -146,16 +146,16 @@ void writer_reconfigure(struct writer *writer, const struct writer_options *opti
 bool writer_idle(const struct writer *writer);
 
 /* The device was found silent: what is next heard of it is told to the database at once. */
-void writer_missed(struct writer *writer, struct str device);
+void writer_mark_silent(struct writer *writer, struct str device);
 
 /* Wall time of the first receipt that is stored but not yet noted as a device's sign of life; INT64_MAX: none. */
-int64_t writer_noted_until_us(const struct writer *writer);
+int64_t writer_status_written_until_us(const struct writer *writer);
 
 /* For an orderly stop: what devices said is noted now, not within a minute. */
-void writer_hurry(struct writer *writer);
+void writer_flush_now(struct writer *writer);
 
 /* True where nothing waits to follow on commits either. What devices said may wait, unless in a hurry. */
-bool writer_quiet(const struct writer *writer);
+bool writer_drained(const struct writer *writer);
 
 struct writer_counts writer_counts(const struct writer *writer);
 

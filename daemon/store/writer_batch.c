@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "store/copyrow.h"
-#include "store/quarantine.h"
+#include "store/quarantine_rows.h"
 #include "store/writer_parts.h"
 
 #define CHUNK_BYTES ((size_t)64 * 1024)
@@ -14,7 +14,7 @@
  * moved it; or the registry or the areas are no longer those that the batch was enriched with. */
 static void append_opening(struct writer *w, struct buf *sql)
 {
-    const struct batch *batch = writer_parcel(w)->batch;
+    const struct batch *batch = writer_batch(w)->batch;
     char journal[IDENTITY_TEXT_SIZE], versions[200] = "true";
     if (!batch->settled)
         snprintf(versions, sizeof(versions),
@@ -40,24 +40,24 @@ static void append_opening(struct writer *w, struct buf *sql)
 
 static bool nothing_to_quarantine(struct writer *w)
 {
-    return writer_parcel(w)->refused == 0;
+    return writer_batch(w)->refused == 0;
 }
 
 /* As few round trips as can be: where all goes well, one for each COPY and one for each step of the incidents. */
 void writer_begin(struct writer *w)
 {
-    struct parcel *parcel = writer_parcel(w);
+    struct encoded_batch *encoded = writer_batch(w);
     struct buf sql = {0};
     if (w->isolated)
-        parcel_renew(parcel);
+        encoded_batch_reset_keeping_refused(encoded);
     else
-        parcel_reset(parcel);
+        encoded_batch_reset(encoded);
     w->moved = w->claimed = w->server_busy = w->commit_sent = w->committed = false;
     w->set_aside = 0;
     w->quarantined = 0;
     incident_rows_clear(&w->incidents);
     append_opening(w, &sql);
-    if (parcel_count(parcel, FATE_STORE) > 0 && !w->expect_duplicates && !parcel->shared)
+    if (encoded_batch_count(encoded, ROW_STORE) > 0 && !w->expect_duplicates && !encoded->shared)
         buf_printf(&sql, "; " COPYROW_IDENTITY_SQL);
     writer_set_state(w, WRITER_OPENING, "a batch");
     writer_query(w, sql.data);
@@ -72,7 +72,7 @@ static void identities_copied(struct writer *w)
         buf_append_str(&w->copy, copyrow_header);
         buf_append_str(&w->copy, copyrow_trailer);
     } else {
-        parcel_copy_identities(writer_parcel(w), loop_wall_us(w->loop), &w->copy);
+        encoded_batch_copy_identities(writer_batch(w), loop_wall_us(w->loop), &w->copy);
     }
     writer_set_state(w, WRITER_IDENTITIES, "as if all were new");
 }
@@ -80,7 +80,7 @@ static void identities_copied(struct writer *w)
 bool writer_chunk(struct writer *w, struct str *ret)
 {
     if (w->state != WRITER_IDENTITIES)
-        return parcel_next_chunk(writer_parcel(w), ret);
+        return encoded_batch_next_chunk(writer_batch(w), ret);
     size_t left = w->copy.len - w->copied;
     *ret = (struct str){w->copy.data + w->copied, left < CHUNK_BYTES ? left : CHUNK_BYTES};
     w->copied += ret->len;
@@ -110,9 +110,9 @@ void writer_batch_result(struct writer *w, PGresult *result)
         break;
     case PGRES_TUPLES_OK:
         if (w->state == WRITER_CLAIMING)
-            parcel_settle(writer_parcel(w), result);
+            encoded_batch_resolve_duplicates(writer_batch(w), result);
         else if (w->state == WRITER_COMPARING)
-            parcel_conflict_settle(writer_parcel(w), result);
+            encoded_batch_resolve_conflicts(writer_batch(w), result);
         break;
     default:
         statement_done(w, result);
@@ -124,7 +124,7 @@ void writer_opened(struct writer *w)
 {
     if (w->moved)
         writer_rollback(w, AFTER_ROLLBACK_POSITION, "the position moved");
-    else if (parcel_count(writer_parcel(w), FATE_STORE) > 0)
+    else if (encoded_batch_count(writer_batch(w), ROW_STORE) > 0)
         writer_claim(w);
     else
         writer_end(w);
@@ -132,11 +132,11 @@ void writer_opened(struct writer *w)
 
 static void send_claim(struct writer *w)
 {
-    struct buf values[PARCEL_CLAIM_PARAMS] = {0};
-    parcel_claim_encode(writer_parcel(w), values);
+    struct buf values[ENCODED_BATCH_CLAIM_PARAMS] = {0};
+    encoded_batch_claim_encode(writer_batch(w), values);
     w->claimed = true;
-    writer_query_params(w, parcel_claim_sql, PARCEL_CLAIM_PARAMS, parcel_claim_types, values);
-    for (size_t i = 0; i < PARCEL_CLAIM_PARAMS; i++)
+    writer_query_params(w, encoded_batch_claim_sql, ENCODED_BATCH_CLAIM_PARAMS, encoded_batch_claim_types, values);
+    for (size_t i = 0; i < ENCODED_BATCH_CLAIM_PARAMS; i++)
         buf_free(&values[i]);
 }
 
@@ -153,26 +153,28 @@ void writer_claim(struct writer *w)
 
 void writer_claimed(struct writer *w)
 {
-    struct buf values[PARCEL_CONFLICT_PARAMS] = {0};
-    struct parcel *parcel = writer_parcel(w);
+    struct buf values[ENCODED_BATCH_CONFLICT_PARAMS] = {0};
+    struct encoded_batch *encoded = writer_batch(w);
     if (!w->claimed) {
         send_claim(w);
         return;
     }
-    w->expect_duplicates = parcel_count(parcel, FATE_STORE) + parcel_count(parcel, FATE_REFUSED) < parcel->ids;
-    if (parcel_conflict_encode(parcel, values)) {
+    w->expect_duplicates =
+        encoded_batch_count(encoded, ROW_STORE) + encoded_batch_count(encoded, ROW_REFUSED) < encoded->ids;
+    if (encoded_batch_conflict_encode(encoded, values)) {
         writer_set_state(w, WRITER_COMPARING, "duplicates, perhaps of other devices");
-        writer_query_params(w, parcel_conflict_sql, PARCEL_CONFLICT_PARAMS, parcel_conflict_types, values);
+        writer_query_params(w, encoded_batch_conflict_sql, ENCODED_BATCH_CONFLICT_PARAMS, encoded_batch_conflict_types,
+                            values);
     } else {
         writer_compared(w);
     }
-    for (size_t i = 0; i < PARCEL_CONFLICT_PARAMS; i++)
+    for (size_t i = 0; i < ENCODED_BATCH_CONFLICT_PARAMS; i++)
         buf_free(&values[i]);
 }
 
 void writer_compared(struct writer *w)
 {
-    if (parcel_count(writer_parcel(w), FATE_STORE) == 0)
+    if (encoded_batch_count(writer_batch(w), ROW_STORE) == 0)
         writer_end(w);
     else
         writer_read_incidents(w);
@@ -193,11 +195,11 @@ static void append_end(struct writer *w, struct buf *sql)
 /* The incidents have their ids. */
 void writer_copy_alerts(struct writer *w)
 {
-    struct parcel *parcel = writer_parcel(w);
+    struct encoded_batch *encoded = writer_batch(w);
     struct buf sql = {0};
-    parcel_copy_begin(parcel, 0, parcel->batch->n, &w->incidents.book);
+    encoded_batch_copy_begin(encoded, 0, encoded->batch->n, &w->incidents.book);
     w->piece.base = w->piece.good = 0;
-    w->piece.stop = parcel->batch->n;
+    w->piece.stop = encoded->batch->n;
     buf_printf(&sql, COPYROW_ALERT_SQL);
     if (nothing_to_quarantine(w)) {
         buf_printf(&sql, "; ");
@@ -211,7 +213,7 @@ void writer_copy_alerts(struct writer *w)
 static void send_quarantine(struct writer *w)
 {
     struct buf values[QUARANTINE_PARAMS] = {0};
-    w->set_aside = quarantine_encode(writer_parcel(w), w->set_aside, w->journal, w->bare, values);
+    w->set_aside = quarantine_encode(writer_batch(w), w->set_aside, w->journal, w->bare, values);
     writer_query_params(w, quarantine_sql, QUARANTINE_PARAMS, quarantine_types, values);
     for (size_t i = 0; i < QUARANTINE_PARAMS; i++)
         buf_free(&values[i]);
@@ -222,7 +224,7 @@ void writer_end(struct writer *w)
 {
     if (w->moved) {
         writer_rollback(w, AFTER_ROLLBACK_POSITION, "the position moved");
-    } else if (w->set_aside < writer_parcel(w)->refused) {
+    } else if (w->set_aside < writer_batch(w)->refused) {
         writer_set_state(w, WRITER_ENDING, "quarantine");
         send_quarantine(w);
     } else {
@@ -234,19 +236,19 @@ void writer_end(struct writer *w)
     }
 }
 
-static void complain_of_refusals(struct writer *w, const struct parcel *parcel)
+static void complain_of_refusals(struct writer *w, const struct encoded_batch *encoded)
 {
-    const struct parcel_refusal *first = parcel->refusals;
+    const struct row_refusal *first = encoded->refusals;
     if (w->quarantined > 0)
         log_complain(&w->refused_complaint, loop_mono_us(w->loop), LOG_LEVEL_WARNING, WRITER_SUBJECT,
                      "alerts are set aside, %s %s: mobeyectl quarantine list shows them",
                      first->sqlstate[0] ? "refused with SQLSTATE" : "since their records are damaged", first->sqlstate);
 }
 
-static void complain_of_conflicts(struct writer *w, const struct parcel *parcel)
+static void complain_of_conflicts(struct writer *w, const struct encoded_batch *encoded)
 {
-    const struct batch *batch = parcel->batch;
-    for (size_t row = 0; (row = parcel_next_conflict(parcel, row)) < batch->n; row++) {
+    const struct batch *batch = encoded->batch;
+    for (size_t row = 0; (row = encoded_batch_next_conflict(encoded, row)) < batch->n; row++) {
         const struct alert *alert = &batch->rows[row].alert;
         log_complain(&w->conflict_complaint, loop_mono_us(w->loop), LOG_LEVEL_WARNING, WRITER_SUBJECT,
                      "identity conflict: an alert of device %.*s has the source and id of another device's alert, and "
@@ -256,49 +258,49 @@ static void complain_of_conflicts(struct writer *w, const struct parcel *parcel)
     }
 }
 
-static uint64_t count_conflicts(const struct parcel *parcel)
+static uint64_t count_conflicts(const struct encoded_batch *encoded)
 {
     uint64_t count = 0;
-    for (size_t row = 0; (row = parcel_next_conflict(parcel, row)) < parcel->batch->n; row++)
+    for (size_t row = 0; (row = encoded_batch_next_conflict(encoded, row)) < encoded->batch->n; row++)
         count++;
     return count;
 }
 
-static struct writer_stored outcome(const struct writer *w, const struct parcel *parcel)
+static struct writer_stored outcome(const struct writer *w, const struct encoded_batch *encoded)
 {
     struct writer_stored stored = {
-        .last_seq = parcel->batch->last_seq,
-        .committed = parcel_count(parcel, FATE_STORE),
+        .last_seq = encoded->batch->last_seq,
+        .committed = encoded_batch_count(encoded, ROW_STORE),
         .quarantined = w->quarantined,
-        .conflicts = count_conflicts(parcel),
+        .conflicts = count_conflicts(encoded),
     };
-    stored.duplicate = parcel->batch->n - stored.committed - stored.quarantined;
+    stored.duplicate = encoded->batch->n - stored.committed - stored.quarantined;
     return stored;
 }
 
-/* The connection is lost, the parcels are still there. */
+/* The connection is lost, the batches are still there. */
 void writer_lost(struct writer *w)
 {
     if (w->n == 0 || !w->commit_sent)
         return;
-    w->unsure = outcome(w, writer_parcel(w));
-    w->unsure_checksum = writer_parcel(w)->batch->last_checksum;
-    complain_of_conflicts(w, writer_parcel(w));
+    w->unsure = outcome(w, writer_batch(w));
+    w->unsure_checksum = writer_batch(w)->batch->last_checksum;
+    complain_of_conflicts(w, writer_batch(w));
 }
 
 /* What comes next is begun before the owner is told: PostgreSQL works while the owner makes the next batch. */
 static void committed(struct writer *w)
 {
-    struct parcel *parcel = writer_parcel(w);
-    struct batch *batch = parcel->batch;
-    struct writer_stored stored = outcome(w, parcel);
-    complain_of_refusals(w, parcel);
-    complain_of_conflicts(w, parcel);
-    post_commit_batch(w->post_commit, parcel, &w->incidents, w->n > 1);
+    struct encoded_batch *encoded = writer_batch(w);
+    struct batch *batch = encoded->batch;
+    struct writer_stored stored = outcome(w, encoded);
+    complain_of_refusals(w, encoded);
+    complain_of_conflicts(w, encoded);
+    post_commit_batch(w->post_commit, encoded, &w->incidents, w->n > 1);
     w->counts.incidents += w->incidents.n_fresh;
     log_recover(&w->batch_complaint, WRITER_SUBJECT, "alerts are stored again");
-    pgconn_settled(w->conn);
-    parcel_clear(parcel);
+    pgconn_reset_backoff(w->conn);
+    encoded_batch_clear(encoded);
     w->first = 1 - w->first;
     w->n--;
     w->known = true;

@@ -65,7 +65,7 @@ void writer_torn(struct writer *w)
     w->fault = (struct fault){
         .class = SQLSTATE_STOP,
         .sqlstate = "02000",
-        .text = "mobeye.incident_thread leads to an incident that is not there (upkeep deletes such threads)",
+        .text = "mobeye.incident_thread leads to an incident that is not there (maintenance deletes such threads)",
     };
     retry_later(w);
 }
@@ -84,13 +84,13 @@ static int compare_days(const void *a, const void *b)
 }
 
 /* The days that the batch's alerts fall on, as calls of mobeye.make_partitions(). It takes no time before 1970. */
-static void append_partitions(const struct parcel *parcel, struct buf *sql)
+static void append_partitions(const struct encoded_batch *encoded, struct buf *sql)
 {
-    const struct batch *batch = parcel->batch;
+    const struct batch *batch = encoded->batch;
     struct day *days = mem_realloc(NULL, batch->n, sizeof(*days));
     size_t n = 0;
     for (size_t i = 0; i < batch->n; i++)
-        if (parcel->fate[i] == FATE_STORE && batch->rows[i].alert.occurred_us >= 0)
+        if (encoded->status[i] == ROW_STORE && batch->rows[i].alert.occurred_us >= 0)
             days[n++] =
                 (struct day){alert_class(batch->rows[i].alert.kind), batch->rows[i].alert.occurred_us / CLOCK_DAY};
     qsort(days, n, sizeof(*days), compare_days);
@@ -105,7 +105,7 @@ static void append_partitions(const struct parcel *parcel, struct buf *sql)
 static void make_partitions(struct writer *w)
 {
     struct buf sql = {0};
-    append_partitions(writer_parcel(w), &sql);
+    append_partitions(writer_batch(w), &sql);
     writer_set_state(w, WRITER_PARTITIONS, "an alert has none");
     if (sql.len > 0)
         writer_query(w, sql.data);
@@ -141,11 +141,11 @@ void writer_rolled_back(struct writer *w)
     }
 }
 
-static size_t rows_between(const struct parcel *parcel, size_t first, size_t stop)
+static size_t rows_between(const struct encoded_batch *encoded, size_t first, size_t stop)
 {
     size_t count = 0;
     for (size_t i = first; i < stop; i++)
-        count += parcel->fate[i] == FATE_STORE;
+        count += encoded->status[i] == ROW_STORE;
     return count;
 }
 
@@ -155,7 +155,7 @@ static size_t rows_between(const struct parcel *parcel, size_t first, size_t sto
  */
 static void try_piece(struct writer *w, const char *savepoint)
 {
-    size_t n = writer_parcel(w)->batch->n, good = w->piece.good - w->piece.base;
+    size_t n = writer_batch(w)->batch->n, good = w->piece.good - w->piece.base;
     if (w->piece.base == n) {
         w->isolated = true;
         writer_rollback(w, AFTER_ROLLBACK_AGAIN, "all refused rows are known");
@@ -166,14 +166,14 @@ static void try_piece(struct writer *w, const char *savepoint)
         w->piece.stop += w->piece.step < n - w->piece.good ? w->piece.step : n - w->piece.good;
     struct buf sql = {0};
     buf_printf(&sql, "%s; " COPYROW_ALERT_SQL, savepoint);
-    parcel_copy_begin(writer_parcel(w), w->piece.base, w->piece.stop, NULL);
+    encoded_batch_copy_begin(writer_batch(w), w->piece.base, w->piece.stop, NULL);
     writer_query(w, sql.data);
     buf_free(&sql);
 }
 
 void writer_piece_stored(struct writer *w)
 {
-    size_t n = writer_parcel(w)->batch->n;
+    size_t n = writer_batch(w)->batch->n;
     w->piece.base = w->piece.good = w->piece.stop;
     w->piece.step = 2 * w->piece.step < n ? 2 * w->piece.step : n;
     try_piece(w, "release savepoint alerts; savepoint alerts");
@@ -193,16 +193,16 @@ static void begin_piece(struct writer *w)
 /* A COPY of rows base to stop was refused. The server says by which line, as a rule; else the piece is halved. */
 static void isolate(struct writer *w)
 {
-    struct parcel *parcel = writer_parcel(w);
-    size_t tried = rows_between(parcel, w->piece.base, w->piece.stop);
+    struct encoded_batch *encoded = writer_batch(w);
+    size_t tried = rows_between(encoded, w->piece.base, w->piece.stop);
     size_t line = tried == 1 ? 1 : w->fault.line;
     if (tried == 0) {
         retry_later(w); /* not by a row */
         return;
     }
     if (line >= 1 && line <= tried) {
-        size_t row = parcel_nth(parcel, w->piece.base, line);
-        parcel_refuse(parcel, row, &w->fault);
+        size_t row = encoded_batch_nth_row(encoded, w->piece.base, line);
+        encoded_batch_refuse(encoded, row, &w->fault);
         w->piece.step = STEP_FACTOR * (row - w->piece.base + 1);
         w->piece.good = row;
     } else {
@@ -215,12 +215,12 @@ static void isolate(struct writer *w)
 /* The next number of rows whose incidents are tried: half way between what is stored and what is not. */
 static void sift(struct writer *w)
 {
-    struct parcel *parcel = writer_parcel(w);
+    struct encoded_batch *encoded = writer_batch(w);
     size_t row = w->sift.good;
     if (row + 1 < w->sift.bad) {
         w->sift.tried = row + (w->sift.bad - row) / 2;
-    } else if (row < w->sift.bad && parcel->fate[row] == FATE_STORE) {
-        parcel_refuse(parcel, row, &w->sift.fault);
+    } else if (row < w->sift.bad && encoded->status[row] == ROW_STORE) {
+        encoded_batch_refuse(encoded, row, &w->sift.fault);
         w->sift.good++;
         w->sift.tried = 0;
     } else {
@@ -238,7 +238,7 @@ void writer_sift_stored(struct writer *w)
 
 static void sift_refused(struct writer *w)
 {
-    w->sift.bad = w->sift.tried > 0 ? w->sift.tried : writer_parcel(w)->batch->n;
+    w->sift.bad = w->sift.tried > 0 ? w->sift.tried : writer_batch(w)->batch->n;
     w->sift.fault = w->fault;
     sift(w);
 }
@@ -250,7 +250,7 @@ static void refused(struct writer *w)
         isolate(w);
     } else if (w->state == WRITER_STORING && !w->isolated && strcmp(w->fault.sqlstate, "23505") != 0) {
         w->piece.base = w->piece.good = 0;
-        w->piece.step = writer_parcel(w)->batch->n;
+        w->piece.step = writer_batch(w)->batch->n;
         begin_piece(w);
     } else if (w->state == WRITER_STORING && strcmp(w->fault.sqlstate, "23505") != 0) {
         sift_refused(w);

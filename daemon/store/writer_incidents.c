@@ -24,7 +24,8 @@ void writer_read_incidents(struct writer *w)
     w->torn = false;
     incident_rows_clear(&w->incidents);
     writer_set_state(w, WRITER_READING, "incidents that the alerts may join");
-    writer_query_params(w, incident_ask_sql, INCIDENT_ASK_PARAMS, incident_ask_types, writer_parcel(w)->ask.values);
+    writer_query_params(w, incident_lookup_sql, INCIDENT_LOOKUP_PARAMS, incident_lookup_types,
+                        writer_batch(w)->lookup.values);
 }
 
 void writer_read_result(struct writer *w, PGresult *result)
@@ -36,24 +37,24 @@ void writer_read_result(struct writer *w, PGresult *result)
 /* By row: not 0 where its incident is to be stored. */
 static const uint8_t *rows_tried(struct writer *w)
 {
-    struct parcel *parcel = writer_parcel(w);
-    parcel_stored(parcel);
+    struct encoded_batch *encoded = writer_batch(w);
+    encoded_batch_rows_to_store(encoded);
     if (w->sift.tried > 0)
-        memset(parcel->stored + w->sift.tried, 0, parcel->batch->n - w->sift.tried);
-    return parcel->stored;
+        memset(encoded->stored + w->sift.tried, 0, encoded->batch->n - w->sift.tried);
+    return encoded->stored;
 }
 
 void writer_read_over(struct writer *w)
 {
-    struct parcel *parcel = writer_parcel(w);
+    struct encoded_batch *encoded = writer_batch(w);
     struct buf values[INCIDENT_STORE_PARAMS] = {0};
     if (w->torn) {
         writer_torn(w);
         return;
     }
-    w->calls.fold(w->ctx, &w->incidents.book, parcel->batch, rows_tried(w));
-    if (!incident_rows_encode(&w->incidents, &parcel->ask, parcel->batch, parcel->has_rules ? parcel->rules : NULL,
-                              values)) {
+    w->calls.fold(w->ctx, &w->incidents.book, encoded->batch, rows_tried(w));
+    if (!incident_rows_encode(&w->incidents, &encoded->lookup, encoded->batch,
+                              encoded->has_rules ? encoded->rules : NULL, values)) {
         writer_store_over(w);
         return;
     }

@@ -9,7 +9,7 @@
 #include <event2/event_struct.h>
 
 #include "base/log.h"
-#include "store/parcel.h"
+#include "store/encoded_batch.h"
 #include "store/pgconn.h"
 #include "store/post_commit.h"
 #include "store/writer.h"
@@ -41,10 +41,10 @@ struct writer {
     bool known;                  /* the position is: the database has a row for this journal */
     uint64_t position, checksum; /* in the database, as last read or committed */
 
-    struct parcel parcels[2]; /* the batch in its transaction, and the next */
-    size_t first, n;          /* index of the first, how many */
+    struct encoded_batch batches[2]; /* the batch in its transaction, and the next */
+    size_t first, n;                 /* index of the first, how many */
 
-    /* Of the first parcel's transaction. */
+    /* Of the first encoded's transaction. */
     bool faulty; /* a statement failed; fault has the first failure */
     struct fault fault;
     bool moved;           /* the position was not where we thought, or the registry or the areas moved on */
@@ -70,7 +70,7 @@ struct writer {
     size_t set_aside;     /* refusals that were sent to quarantine */
     uint64_t quarantined; /* those that quarantine did not have yet */
 
-    /* What COPY IN sends while IDENTITIES; while ALERTS and ISOLATING the parcel gives it. */
+    /* What COPY IN sends while IDENTITIES; while ALERTS and ISOLATING the encoded gives it. */
     struct buf copy;
     size_t copied;
 
@@ -116,9 +116,9 @@ void writer_forget(struct writer *w);
 /* Says up or down to the owner, where it is news. */
 void writer_tell_up(struct writer *w, bool up);
 
-static inline struct parcel *writer_parcel(struct writer *w)
+static inline struct encoded_batch *writer_batch(struct writer *w)
 {
-    return &w->parcels[w->first];
+    return &w->batches[w->first];
 }
 
 /* writer_setup.c */

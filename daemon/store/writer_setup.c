@@ -109,7 +109,7 @@ void writer_upkeep_over(struct writer *w)
         writer_read_position(w);
         return;
     }
-    writer_set_state(w, WRITER_IDLE, "upkeep is done");
+    writer_set_state(w, WRITER_IDLE, "maintenance is done");
     writer_next(w);
 }
 
@@ -147,7 +147,7 @@ void writer_position_result(struct writer *w, PGresult *result)
 /* The batch that comes next was made from an older registry, or older areas. */
 static void tell_stale(struct writer *w)
 {
-    const struct batch *batch = w->n > 0 ? writer_parcel(w)->batch : NULL;
+    const struct batch *batch = w->n > 0 ? writer_batch(w)->batch : NULL;
     bool stale = batch && !batch->settled &&
                  (batch->registry_version != w->registry_version || batch->areas_version != w->areas_version);
     writer_forget(w);

@@ -11,7 +11,7 @@ rules:
   - name: all
     incident: {category: alarm, priority: 2, group_by: [device], gap: 4h30m}
 """
-CONNECTIONS = {"mobeyed test-1", "mobeyed test-1 registry", "mobeyed test-1 upkeep"}
+CONNECTIONS = {"mobeyed test-1", "mobeyed test-1 registry", "mobeyed test-1 maintenance"}
 
 
 @pytest.fixture(scope="module")
@@ -66,11 +66,11 @@ def check_incidents(database):
 
 
 def check_connections(daemon, database, context):
-    """Writer, registry and upkeep have found this server, and each works there."""
+    """Writer, registry and maintenance have found this server, and each works there."""
     wait_until(lambda: CONNECTIONS <= {name for name, in database.rows(
         "select application_name from pg_stat_activity where datname = current_database()")}, "all three connections")
     wait_until(lambda: database.value("select count(*) from mobeye.daemon where alive_at > pg_postmaster_start_time()"),
-               "upkeep reports")
+               "maintenance reports")
     database.execute("insert into mobeye.device (device_id) values ('NL-placed')")
     database.execute("select mobeye.device_place('NL-placed', 5.38421, 52.19634)")
     dealer = Dealer(context, daemon.address())

@@ -1,5 +1,5 @@
 /* The registry as it is read from PostgreSQL, and kept. Needs one (writer_rig.h). */
-#include "store/registry.h"
+#include "store/registry_loader.h"
 #include "writer_rig.h"
 
 static struct rig rig;
@@ -41,7 +41,7 @@ TestSuite(registry_loader, .init = setup, .fini = teardown, .timeout = 300);
 
 static void start(void)
 {
-    static const struct registry_calls calls = {on_areas, on_current};
+    static const struct registry_loader_calls calls = {on_areas, on_current};
     loader = registry_loader_new(rig.loop, rig.conninfo, "test", registry, &calls, NULL);
     registry_loader_start(loader);
     RIG_WAIT(&rig, current > 0);
@@ -232,7 +232,7 @@ Test(registry_loader, many_devices_are_all_read)
 
 Test(registry_loader, without_the_right_it_says_so_and_tries_again)
 {
-    static const struct registry_calls calls = {on_areas, on_current};
+    static const struct registry_loader_calls calls = {on_areas, on_current};
     rig_sql(&rig, "revoke execute on function mobeye.registry_since(bigint) from mobeye_ingest");
     loader = registry_loader_new(rig.loop, rig.conninfo, "test", registry, &calls, NULL);
     registry_loader_start(loader);

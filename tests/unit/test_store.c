@@ -7,8 +7,8 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "store/copyrow.h"
+#include "store/encoded_batch.h"
 #include "store/identity.h"
-#include "store/parcel.h"
 #include "store/pgconn.h"
 #include "store/pgtarget.h"
 #include "store/sqlstate.h"
@@ -156,64 +156,64 @@ static struct batch *batch_of(const char *events)
     return batch;
 }
 
-static void expect_fates(const struct parcel *parcel, const char *expected)
+static void expect_statuses(const struct encoded_batch *encoded, const char *expected)
 {
     for (size_t i = 0; expected[i]; i++)
-        cr_expect_eq("SDRU"[parcel->fate[i]], expected[i], "row %zu", i);
+        cr_expect_eq("SDRU"[encoded->status[i]], expected[i], "row %zu", i);
 }
 
-/* The whole COPY that the parcel sends of those rows, as bytes. */
-static struct buf sent(struct parcel *parcel, size_t first, size_t stop)
+/* The whole COPY that the encoded sends of those rows, as bytes. */
+static struct buf sent(struct encoded_batch *encoded, size_t first, size_t stop)
 {
     struct buf all = {0};
     struct str chunk;
-    parcel_copy_begin(parcel, first, stop, NULL);
-    while (parcel_next_chunk(parcel, &chunk))
+    encoded_batch_copy_begin(encoded, first, stop, NULL);
+    while (encoded_batch_next_chunk(encoded, &chunk))
         buf_append_str(&all, chunk);
     return all;
 }
 
 Test(store, a_parcel_knows_doubles_and_unreadable_records)
 {
-    struct parcel parcel = {0};
+    struct encoded_batch encoded = {0};
     struct batch *batch = batch_of("cab-acb");
-    parcel_fill(&parcel, batch, "i", NULL);
-    expect_fates(&parcel, "SSSUDDD");
-    cr_expect_eq(parcel.ids, 3);
-    for (size_t i = 1; i < parcel.ids; i++)
-        cr_expect(parcel.id[i - 1].high < parcel.id[i].high ||
-                  (parcel.id[i - 1].high == parcel.id[i].high && parcel.id[i - 1].low < parcel.id[i].low));
-    cr_expect_eq(parcel.refused, 1);
+    encoded_batch_fill(&encoded, batch, "i", NULL);
+    expect_statuses(&encoded, "SSSUDDD");
+    cr_expect_eq(encoded.ids, 3);
+    for (size_t i = 1; i < encoded.ids; i++)
+        cr_expect(encoded.id[i - 1].high < encoded.id[i].high ||
+                  (encoded.id[i - 1].high == encoded.id[i].high && encoded.id[i - 1].low < encoded.id[i].low));
+    cr_expect_eq(encoded.refused, 1);
     struct fault fault = {.sqlstate = "22000", .text = "why"};
-    parcel_refuse(&parcel, 1, &fault);
-    expect_fates(&parcel, "SRSUDDD");
-    cr_expect_eq(parcel_nth(&parcel, 0, 2), 2);
-    cr_expect_eq(parcel_nth(&parcel, 0, 3), 7);
-    parcel_reset(&parcel);
-    expect_fates(&parcel, "SSSUDDD");
-    cr_expect_eq(parcel.refused, 1);
-    parcel_free(&parcel);
+    encoded_batch_refuse(&encoded, 1, &fault);
+    expect_statuses(&encoded, "SRSUDDD");
+    cr_expect_eq(encoded_batch_nth_row(&encoded, 0, 2), 2);
+    cr_expect_eq(encoded_batch_nth_row(&encoded, 0, 3), 7);
+    encoded_batch_reset(&encoded);
+    expect_statuses(&encoded, "SSSUDDD");
+    cr_expect_eq(encoded.refused, 1);
+    encoded_batch_free(&encoded);
     batch_free(&batch);
 }
 
 Test(store, a_parcel_sends_the_rows_that_are_to_be_stored_and_no_others)
 {
-    struct parcel parcel = {0}, alone = {0};
+    struct encoded_batch encoded = {0}, alone = {0};
     struct batch *batch = batch_of("abcab"), *some = batch_of("ac");
-    parcel_fill(&parcel, batch, "i", NULL);
-    parcel_fill(&alone, some, "i", NULL);
+    encoded_batch_fill(&encoded, batch, "i", NULL);
+    encoded_batch_fill(&alone, some, "i", NULL);
     struct fault fault = {.sqlstate = "22000"};
-    parcel_refuse(&parcel, 1, &fault);
-    struct buf got = sent(&parcel, 0, 5), expected = sent(&alone, 0, 2);
+    encoded_batch_refuse(&encoded, 1, &fault);
+    struct buf got = sent(&encoded, 0, 5), expected = sent(&alone, 0, 2);
     cr_expect_arr_eq(got.data, expected.data, expected.len);
     cr_expect_eq(got.len, expected.len);
     buf_free(&got);
     buf_free(&expected);
-    got = sent(&parcel, 3, 5);
+    got = sent(&encoded, 3, 5);
     cr_expect_eq(got.len, copyrow_header.len + copyrow_trailer.len, "duplicates alone");
     buf_free(&got);
-    parcel_free(&parcel);
-    parcel_free(&alone);
+    encoded_batch_free(&encoded);
+    encoded_batch_free(&alone);
     batch_free(&batch);
     batch_free(&some);
 }
@@ -231,18 +231,18 @@ Test(store, chunks_are_bounded_and_a_row_is_never_split)
         batch->rows[i].alert.payload = (struct str){big, i % 8 == 0 ? ALERT_PAYLOAD_MAX : 10000};
         batch_free(&one);
     }
-    struct parcel parcel = {0};
+    struct encoded_batch encoded = {0};
     struct str chunk;
     size_t chunks = 0;
-    parcel_fill(&parcel, batch, "i", NULL);
-    parcel_copy_begin(&parcel, 0, ROWS, NULL);
-    while (parcel_next_chunk(&parcel, &chunk)) {
+    encoded_batch_fill(&encoded, batch, "i", NULL);
+    encoded_batch_copy_begin(&encoded, 0, ROWS, NULL);
+    while (encoded_batch_next_chunk(&encoded, &chunk)) {
         cr_expect_leq(chunk.len, 70000);
         chunks++;
     }
-    cr_expect_eq(parcel.next, (size_t)ROWS);
+    cr_expect_eq(encoded.next, (size_t)ROWS);
     cr_expect_gt(chunks, 10);
-    parcel_free(&parcel);
+    encoded_batch_free(&encoded);
     batch_free(&batch);
     free(big);
 }

@@ -1,5 +1,5 @@
 /* What was set aside is tried again. */
-#include "store/retry.h"
+#include "store/quarantine_retry.h"
 #include "writer_rig.h"
 
 static struct rig rig;

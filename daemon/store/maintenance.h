@@ -1,5 +1,5 @@
 /*
- * Upkeep: what has to be done three times a minute though no alert asks for it (sql/0011_upkeep.sql). Every daemon
+ * Maintenance: what has to be done three times a minute though no alert asks for it (sql/0011_upkeep.sql). Every daemon
  * reports that it lives; the rest is done by one of them, the one that holds the advisory lock: silence, overdue and
  * unattended incidents, retention.
  *
@@ -7,26 +7,26 @@
  * when it is due again. How each job last ended stands in mobeye.maintenance, by which the metrics of every daemon,
  * mobeyectl status and doctor tell of it.
  */
-#ifndef MOBEYE_STORE_UPKEEP_H
-#define MOBEYE_STORE_UPKEEP_H
+#ifndef MOBEYE_STORE_MAINTENANCE_H
+#define MOBEYE_STORE_MAINTENANCE_H
 
 #include "base/buf.h"
 #include "base/loop.h"
 #include "base/metrics.h"
 #include "conf/conf.h"
 
-struct upkeep;
+struct maintenance;
 
 /* The jobs, by number from 0, and their words: label job of the metrics. */
-#define UPKEEP_JOBS 19
-const char *upkeep_job(size_t i);
+#define MAINTENANCE_JOBS 19
+const char *maintenance_job(size_t i);
 
 /* What the daemon says of itself. Wall times; ALERT_NO_TIME: never. */
-struct upkeep_report {
+struct maintenance_report {
     const uint8_t *journal_uuid; /* 16 bytes */
     int64_t accepting_since_us;  /* since when it takes alerts without a break */
     int64_t applied_until_us;    /* what it received before this is stored, and known as a sign of life */
-    struct upkeep_endpoint {
+    struct maintenance_endpoint {
         const char *name;
         int64_t expect_every_us; /* 0: it may be silent for ever */
         int64_t last_received_us;
@@ -34,26 +34,28 @@ struct upkeep_report {
     size_t n_endpoints;
 };
 
-struct upkeep_calls {
+struct maintenance_calls {
     /* Asked for right before each round. */
-    void (*report)(void *ctx, struct upkeep_report *ret);
+    void (*report)(void *ctx, struct maintenance_report *ret);
     /* A device has been found silent: its next alert ends that, and is to be told to the database at once. */
     void (*silent)(void *ctx, struct str device);
 };
 
-/* Begins to connect. conf must live until the next upkeep_reload() or upkeep_free(), metrics longer than that. */
-struct upkeep *upkeep_new(struct loop *loop, struct metrics *metrics, const struct conf *conf,
-                          const struct upkeep_calls *calls, void *ctx);
-void upkeep_free(struct upkeep **upkeep); /* safe on NULL; whatever is on its way is left to the server */
+/* Begins to connect. conf must live until the next maintenance_reload() or maintenance_free(), metrics longer than
+ * that. */
+struct maintenance *maintenance_new(struct loop *loop, struct metrics *metrics, const struct conf *conf,
+                                    const struct maintenance_calls *calls, void *ctx);
+void maintenance_free(
+    struct maintenance **maintenance); /* safe on NULL; whatever is on its way is left to the server */
 
 /* While it is quiet, as it is at first, it does not complain: the writer tells what is wrong with the database. */
-void upkeep_quiet(struct upkeep *upkeep, bool quiet);
+void maintenance_suppress_log(struct maintenance *maintenance, bool quiet);
 
 /* An endpoint has gone silent, or is heard again: the next round begins in a second, or soon after the one that is
  * under way. */
-void upkeep_soon(struct upkeep *upkeep);
+void maintenance_run_soon(struct maintenance *maintenance);
 
 /* Another configuration; connects anew where conninfo or instance differ. */
-void upkeep_reload(struct upkeep *upkeep, const struct conf *conf);
+void maintenance_reload(struct maintenance *maintenance, const struct conf *conf);
 
 #endif

@@ -1,4 +1,4 @@
-#include "store/upkeep_jobs.h"
+#include "store/maintenance_jobs.h"
 
 #include <inttypes.h>
 
@@ -48,34 +48,34 @@ static void append_tidy(const char *sql, const struct conf *conf, struct buf *ou
     buf_printf(out, ")");
 }
 
-const struct upkeep_job upkeep_jobs[UPKEEP_JOBS] = {
-    {"device_states", "select mobeye.refresh_states", append_plain, 1, UPKEEP_ROWS_NONE},
-    {"silent_endpoints", "select mobeye.watch_endpoints", append_plain, 1, UPKEEP_ROWS_NONE},
-    {"silent_devices", "select * from mobeye.watch_devices", append_plain, 1, UPKEEP_ROWS_SILENT},
-    {"overdue", "select mobeye.mark_overdue", append_plain, 1, UPKEEP_ROWS_NONE},
-    {"unattended", "select mobeye.close_unattended", append_plain, 3, UPKEEP_ROWS_NONE},
-    {"mutes", "select mobeye.end_mutes", append_plain, 1, UPKEEP_ROWS_NONE},
-    {"secrecy", "select mobeye.hide_late", append_plain, 3, UPKEEP_ROWS_NONE},
-    {"retention_camera", "camera", append_erase, HOURLY, UPKEEP_ROWS_ERASED},
-    {"retention_alarm", "alarm", append_erase, HOURLY, UPKEEP_ROWS_ERASED},
-    {"retention_service", "service", append_erase, HOURLY, UPKEEP_ROWS_ERASED},
-    {"retention_incident", "incident", append_erase, HOURLY, UPKEEP_ROWS_ERASED},
-    {"retention_quarantine", "quarantine", append_erase, HOURLY, UPKEEP_ROWS_ERASED},
-    {"retention_devices", "devices", append_erase, HOURLY, UPKEEP_ROWS_ERASED},
-    {"retention_fixes", "fixes", append_erase, HOURLY, UPKEEP_ROWS_ERASED},
-    {"retention_mutes", "mutes", append_erase, HOURLY, UPKEEP_ROWS_ERASED},
-    {"retention_placements", "placements", append_erase, HOURLY, UPKEEP_ROWS_ERASED},
-    {"retention_identities", "identities", append_erase, HOURLY, UPKEEP_ROWS_ERASED},
+const struct maintenance_job maintenance_jobs[MAINTENANCE_JOBS] = {
+    {"device_states", "select mobeye.refresh_states", append_plain, 1, MAINTENANCE_ROWS_NONE},
+    {"silent_endpoints", "select mobeye.watch_endpoints", append_plain, 1, MAINTENANCE_ROWS_NONE},
+    {"silent_devices", "select * from mobeye.watch_devices", append_plain, 1, MAINTENANCE_ROWS_SILENT},
+    {"overdue", "select mobeye.mark_overdue", append_plain, 1, MAINTENANCE_ROWS_NONE},
+    {"unattended", "select mobeye.close_unattended", append_plain, 3, MAINTENANCE_ROWS_NONE},
+    {"mutes", "select mobeye.end_mutes", append_plain, 1, MAINTENANCE_ROWS_NONE},
+    {"secrecy", "select mobeye.hide_late", append_plain, 3, MAINTENANCE_ROWS_NONE},
+    {"retention_camera", "camera", append_erase, HOURLY, MAINTENANCE_ROWS_ERASED},
+    {"retention_alarm", "alarm", append_erase, HOURLY, MAINTENANCE_ROWS_ERASED},
+    {"retention_service", "service", append_erase, HOURLY, MAINTENANCE_ROWS_ERASED},
+    {"retention_incident", "incident", append_erase, HOURLY, MAINTENANCE_ROWS_ERASED},
+    {"retention_quarantine", "quarantine", append_erase, HOURLY, MAINTENANCE_ROWS_ERASED},
+    {"retention_devices", "devices", append_erase, HOURLY, MAINTENANCE_ROWS_ERASED},
+    {"retention_fixes", "fixes", append_erase, HOURLY, MAINTENANCE_ROWS_ERASED},
+    {"retention_mutes", "mutes", append_erase, HOURLY, MAINTENANCE_ROWS_ERASED},
+    {"retention_placements", "placements", append_erase, HOURLY, MAINTENANCE_ROWS_ERASED},
+    {"retention_identities", "identities", append_erase, HOURLY, MAINTENANCE_ROWS_ERASED},
     {"retention", "select job, ceil(extract(epoch from now() - since) / 3600), n from mobeye.retention_overdue",
-     append_check, HOURLY, UPKEEP_ROWS_OVERDUE},
-    {"purge", "select mobeye.tidy", append_tidy, HOURLY, UPKEEP_ROWS_NONE},
+     append_check, HOURLY, MAINTENANCE_ROWS_OVERDUE},
+    {"purge", "select mobeye.tidy", append_tidy, HOURLY, MAINTENANCE_ROWS_NONE},
 };
 
-_Static_assert(UPKEEP_JOBS <= METRICS_JOBS_MAX, "every job has its metrics");
+_Static_assert(MAINTENANCE_JOBS <= METRICS_JOBS_MAX, "every job has its metrics");
 
-const char *upkeep_job(size_t i)
+const char *maintenance_job(size_t i)
 {
-    return upkeep_jobs[i].word;
+    return maintenance_jobs[i].word;
 }
 
 static void append_failed_erasures(const PGresult *rows, struct buf *out)
@@ -95,12 +95,12 @@ static void append_overdue(const PGresult *rows, struct buf *out)
                    out->len > 0 ? "; " : "", PQgetvalue(rows, i, 0), PQgetvalue(rows, i, 2), PQgetvalue(rows, i, 1));
 }
 
-bool upkeep_rows_fail(const struct upkeep_job *job, const PGresult *rows, struct buf *ret_why)
+bool maintenance_rows_fail(const struct maintenance_job *job, const PGresult *rows, struct buf *ret_why)
 {
     size_t before = ret_why->len;
-    if (job->rows == UPKEEP_ROWS_ERASED)
+    if (job->rows == MAINTENANCE_ROWS_ERASED)
         append_failed_erasures(rows, ret_why);
-    else if (job->rows == UPKEEP_ROWS_OVERDUE)
+    else if (job->rows == MAINTENANCE_ROWS_OVERDUE)
         append_overdue(rows, ret_why);
     return ret_why->len > before;
 }

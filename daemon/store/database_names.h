@@ -2,22 +2,22 @@
  * The names in the rules that only the database has: layers, areas, groups of devices, teams. Asked one by one and
  * waited for, so for checking a file, not for the running daemon.
  */
-#ifndef MOBEYE_STORE_NAMES_H
-#define MOBEYE_STORE_NAMES_H
+#ifndef MOBEYE_STORE_DATABASE_NAMES_H
+#define MOBEYE_STORE_DATABASE_NAMES_H
 
 #include "base/err.h"
 #include "conf/conf.h"
 
-struct names;
+struct database_names;
 
 /* Connects. NULL: it could not; err says why, without passwords. */
-struct names *names_new(const char *conninfo, struct err *err);
-void names_free(struct names **names);
+struct database_names *database_names_new(const char *conninfo, struct err *err);
+void database_names_free(struct database_names **names);
 
 /* What asks it; lives as long as it does. A name counts as known where the database could not be asked. */
-struct conf_names names_asker(struct names *names);
+struct conf_names database_names_asker(struct database_names *names);
 
 /* -1: a question failed since; err has the first failure. */
-int names_failed(const struct names *names, struct err *err);
+int database_names_failed(const struct database_names *names, struct err *err);
 
 #endif

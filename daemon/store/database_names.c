@@ -1,4 +1,4 @@
-#include "store/names.h"
+#include "store/database_names.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "store/conninfo.h"
 
-struct names {
+struct database_names {
     PGconn *conn;
     bool failed;
     struct err err; /* the first failure */
@@ -20,22 +20,22 @@ static int fail(struct err *err, const char *what, const char *why)
     return err_set(err, "%s: %.*s", what, (int)strcspn(why, "\n"), why);
 }
 
-struct names *names_new(const char *conninfo, struct err *err)
+struct database_names *database_names_new(const char *conninfo, struct err *err)
 {
     const char *const keys[] = {"connect_timeout", "dbname", "application_name", "client_encoding", NULL};
     const char *const values[] = {"10", conninfo, "mobeyed --check", "UTF8", NULL};
     if (conninfo_check(conninfo, err) < 0)
         return NULL;
-    struct names *names = mem_zalloc(sizeof(*names));
+    struct database_names *names = mem_zalloc(sizeof(*names));
     names->conn = PQconnectdbParams(keys, values, 1);
     if (PQstatus(names->conn) == CONNECTION_OK)
         return names;
     fail(err, "cannot connect to the database", PQerrorMessage(names->conn));
-    names_free(&names);
+    database_names_free(&names);
     return NULL;
 }
 
-void names_free(struct names **names)
+void database_names_free(struct database_names **names)
 {
     if (!*names)
         return;
@@ -52,7 +52,7 @@ static bool known(void *ctx, enum conf_name what, const char *name, const char *
         [CONF_NAME_GROUP] = "select exists (select from mobeye.device where device_group = $1)",
         [CONF_NAME_TEAM] = "select exists (select from mobeye.team where team = $1)",
     };
-    struct names *names = ctx;
+    struct database_names *names = ctx;
     const char *const values[] = {name, layer};
     if (names->failed)
         return true;
@@ -65,12 +65,12 @@ static bool known(void *ctx, enum conf_name what, const char *name, const char *
     return is_known;
 }
 
-struct conf_names names_asker(struct names *names)
+struct conf_names database_names_asker(struct database_names *names)
 {
     return (struct conf_names){known, names};
 }
 
-int names_failed(const struct names *names, struct err *err)
+int database_names_failed(const struct database_names *names, struct err *err)
 {
     return names->failed ? err_set(err, "%s", names->err.text) : 0;
 }

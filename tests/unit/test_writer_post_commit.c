@@ -14,7 +14,7 @@ static void play_all(struct owner *owner, const struct step *steps, size_t n)
     *owner = (struct owner){.total = n, .batch_rows = 1, .change = play_ours};
     ours = steps;
     owner_start(owner, &rig, "a", rig.conninfo);
-    RIG_WAIT(&rig, OWNER_STORED(owner) && writer_quiet(owner->writer));
+    RIG_WAIT(&rig, OWNER_STORED(owner) && writer_drained(owner->writer));
 }
 
 Test(follow, a_second_input_within_the_time_verifies)
@@ -106,7 +106,7 @@ Test(follow, two_daemons_with_one_alert_each_verify_both)
     owner_start(&one, &rig, "one", rig.conninfo);
     owner_start(&other, &rig, "other", rig.conninfo);
     RIG_WAIT(&rig,
-             OWNER_STORED(&one) && OWNER_STORED(&other) && writer_quiet(one.writer) && writer_quiet(other.writer));
+             OWNER_STORED(&one) && OWNER_STORED(&other) && writer_drained(one.writer) && writer_drained(other.writer));
     RIG_EXPECT(&rig, verified_sql, "NL-1 second_device 1;NL-2 second_device 1");
     RIG_EXPECT(&rig, "select count(*) from mobeye.change where op = 'verified'", "2");
     owner_stop(&one);
@@ -129,7 +129,7 @@ Test(follow, what_a_crash_left_unverified_is_verified_after_it)
     rig_sql(&rig, "grant execute on function mobeye.verify_incidents to mobeye_ingest");
     owner = (struct owner){.change = play_ours};
     owner_start(&owner, &rig, "a", rig.conninfo);
-    RIG_WAIT(&rig, owner.up && writer_quiet(owner.writer));
+    RIG_WAIT(&rig, owner.up && writer_drained(owner.writer));
     RIG_EXPECT(&rig, verified_sql, "NL-1 second_device 1;NL-2 second_device 1");
     owner_stop(&owner);
 }
@@ -146,11 +146,11 @@ Test(follow, a_failure_of_it_holds_up_no_batch_and_is_made_good)
     rig_sql(&rig, "revoke execute on function mobeye.verify_incidents from mobeye_ingest");
     owner_start(&owner, &rig, "a", rig.conninfo);
     RIG_WAIT(&rig, OWNER_STORED(&owner));
-    cr_expect_not(writer_quiet(owner.writer));
+    cr_expect_not(writer_drained(owner.writer));
     owner_more(&owner, 1);
     RIG_WAIT(&rig, OWNER_STORED(&owner));
     rig_sql(&rig, "grant execute on function mobeye.verify_incidents to mobeye_ingest");
-    RIG_WAIT(&rig, writer_quiet(owner.writer));
+    RIG_WAIT(&rig, writer_drained(owner.writer));
     RIG_EXPECT(&rig, verified_sql, "NL-1 second_input 1");
     cr_expect_eq(owner.positions, 1);
     owner_stop(&owner);
@@ -214,9 +214,9 @@ Test(follow, what_devices_say_is_noted_at_most_once_a_minute)
                "SRID=4326;POINT(5.38 52.19) 10 2026-11-23 21:04:11+00 2;"
                "stranger f 2026-11-23 21:04:31+00 2026-11-23 21:04:31+00 cameras /mobeye/gateway-a battery -90 1");
     owner_more(&owner, 1);
-    RIG_WAIT(&rig, OWNER_STORED(&owner) && writer_quiet(owner.writer));
+    RIG_WAIT(&rig, OWNER_STORED(&owner) && writer_drained(owner.writer));
     RIG_EXPECT(&rig, "select alerts from mobeye.device_status where device_id = 'NL-1'", "2");
-    cr_expect_eq(writer_noted_until_us(owner.writer), RIG_TIME_US + 30 * CLOCK_SECOND);
+    cr_expect_eq(writer_status_written_until_us(owner.writer), RIG_TIME_US + 30 * CLOCK_SECOND);
     owner_stop(&owner);
 }
 
@@ -234,9 +234,9 @@ static void hear_twice(struct owner *owner)
     owner_start(owner, &rig, "a", rig.conninfo);
     /* The writer hears that a note is stored after everybody else can see it. */
     RIG_WAIT(&rig, rig_number(&rig, "select count(*) from mobeye.device_status") == 2 &&
-                       writer_noted_until_us(owner->writer) == INT64_MAX);
+                       writer_status_written_until_us(owner->writer) == INT64_MAX);
     owner_more(owner, 2);
-    RIG_WAIT(&rig, OWNER_STORED(owner) && writer_quiet(owner->writer));
+    RIG_WAIT(&rig, OWNER_STORED(owner) && writer_drained(owner->writer));
 }
 
 static const char alerts_sql[] =
@@ -246,11 +246,11 @@ Test(follow, a_device_that_is_missed_is_noted_at_once)
 {
     struct owner owner;
     hear_twice(&owner);
-    writer_missed(owner.writer, STR("NL-2"));
-    writer_missed(owner.writer, STR("NL-3"));
+    writer_mark_silent(owner.writer, STR("NL-2"));
+    writer_mark_silent(owner.writer, STR("NL-3"));
     RIG_WAIT(&rig, rig_number(&rig, "select alerts from mobeye.device_status where device_id = 'NL-2'") == 2);
     RIG_EXPECT(&rig, alerts_sql, "NL-1 1;NL-2 2");
-    RIG_WAIT(&rig, writer_noted_until_us(owner.writer) == RIG_TIME_US + 30 * CLOCK_SECOND);
+    RIG_WAIT(&rig, writer_status_written_until_us(owner.writer) == RIG_TIME_US + 30 * CLOCK_SECOND);
     owner_stop(&owner);
 }
 
@@ -258,9 +258,9 @@ Test(follow, at_a_stop_what_devices_said_is_noted)
 {
     struct owner owner;
     hear_twice(&owner);
-    writer_hurry(owner.writer);
-    cr_expect_not(writer_quiet(owner.writer));
-    RIG_WAIT(&rig, writer_quiet(owner.writer));
+    writer_flush_now(owner.writer);
+    cr_expect_not(writer_drained(owner.writer));
+    RIG_WAIT(&rig, writer_drained(owner.writer));
     RIG_EXPECT(&rig, alerts_sql, "NL-1 2;NL-2 2");
     owner_stop(&owner);
 }

@@ -1,8 +1,8 @@
 /*
  * An alert in quarantine, tried again.
  */
-#ifndef MOBEYE_STORE_RETRY_H
-#define MOBEYE_STORE_RETRY_H
+#ifndef MOBEYE_STORE_QUARANTINE_RETRY_H
+#define MOBEYE_STORE_QUARANTINE_RETRY_H
 
 #include <libpq-fe.h>
 #include <stdint.h>

@@ -1,4 +1,4 @@
-#include "store/devices.h"
+#include "store/device_status.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -7,16 +7,15 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "store/copyrow.h"
 #include "store/param.h"
 
 #define EVERY_US  CLOCK_MINUTE
 #define NOTES_MAX 500
-#define SLOTS     ((size_t)1 << 18) /* more than twice DEVICES_MAX */
+#define SLOTS     ((size_t)1 << 18) /* more than twice DEVICE_STATUS_MAX */
 
-const char devices_sql[] = "select mobeye.note_devices($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+const char device_status_sql[] = "select mobeye.note_devices($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
 
-const Oid devices_types[DEVICES_PARAMS] = {
+const Oid device_status_types[DEVICE_STATUS_PARAMS] = {
     TYPE_TEXT_ARRAY, TYPE_BOOL_ARRAY,        TYPE_TIMESTAMPTZ_ARRAY, TYPE_TIMESTAMPTZ_ARRAY, TYPE_TEXT_ARRAY,
     TYPE_TEXT_ARRAY, TYPE_TEXT_ARRAY,        TYPE_INT4_ARRAY,        TYPE_INT4_ARRAY,        TYPE_BYTEA_ARRAY,
     TYPE_REAL_ARRAY, TYPE_TIMESTAMPTZ_ARRAY, TYPE_INT8_ARRAY,
@@ -47,7 +46,7 @@ struct note {
 TAILQ_HEAD(notes, note);
 
 /* Invariant: notes are in the order of written_us; slots has each of them once, by its device. */
-struct devices {
+struct device_status {
     struct notes notes;
     size_t n;
     struct note *sent[NOTES_MAX]; /* what was encoded last */
@@ -55,9 +54,9 @@ struct devices {
     struct note **slots;
 };
 
-struct devices *devices_new(void)
+struct device_status *device_status_new(void)
 {
-    struct devices *devices = mem_zalloc(sizeof(*devices));
+    struct device_status *devices = mem_zalloc(sizeof(*devices));
     TAILQ_INIT(&devices->notes);
     devices->slots = mem_zalloc(SLOTS * sizeof(struct note *));
     return devices;
@@ -69,9 +68,9 @@ static void note_free(struct note *note)
     free(note);
 }
 
-void devices_free(struct devices **devices)
+void device_status_free(struct device_status **devices)
 {
-    struct devices *d = *devices;
+    struct device_status *d = *devices;
     if (!d)
         return;
     struct note *note;
@@ -99,7 +98,7 @@ static size_t slot_of(struct str device)
 }
 
 /* The slot of the device, or the free one where it belongs. */
-static size_t find(const struct devices *d, struct str device)
+static size_t find(const struct device_status *d, struct str device)
 {
     size_t at = slot_of(device);
     while (d->slots[at] && !str_eq(device_of(d->slots[at]), device))
@@ -108,7 +107,7 @@ static size_t find(const struct devices *d, struct str device)
 }
 
 /* Those behind it move up, so that a search never ends too early. */
-static void vacate(struct devices *d, size_t at)
+static void vacate(struct device_status *d, size_t at)
 {
     for (size_t next = (at + 1) & (SLOTS - 1); d->slots[next]; next = (next + 1) & (SLOTS - 1)) {
         size_t home = slot_of(device_of(d->slots[next]));
@@ -120,9 +119,9 @@ static void vacate(struct devices *d, size_t at)
     d->slots[at] = NULL;
 }
 
-static struct note *add(struct devices *d, size_t at)
+static struct note *add(struct device_status *d, size_t at)
 {
-    if (d->n == DEVICES_MAX)
+    if (d->n == DEVICE_STATUS_MAX)
         return NULL;
     struct note *note = mem_zalloc(sizeof(*note));
     TAILQ_INSERT_HEAD(&d->notes, note, entry);
@@ -167,7 +166,7 @@ static void keep_values(struct note *note, const struct alert *alert)
     note->fix_us = alert->fix_us == ALERT_NO_TIME ? alert->occurred_us : alert->fix_us;
 }
 
-void devices_hear(struct devices *d, const struct alert *alert, bool fresh)
+void device_status_update(struct device_status *d, const struct alert *alert, bool fresh)
 {
     size_t at = find(d, alert->device);
     struct note *note = d->slots[at] ? d->slots[at] : add(d, at);
@@ -192,7 +191,7 @@ static bool is_due(const struct note *note, int64_t mono_us)
     return note->written_us == 0 || note->written_us + EVERY_US <= mono_us;
 }
 
-void devices_hurry(struct devices *d, struct str device)
+void device_status_write_now(struct device_status *d, struct str device)
 {
     struct note *note = d->slots[find(d, device)];
     if (!note)
@@ -202,7 +201,7 @@ void devices_hurry(struct devices *d, struct str device)
     TAILQ_INSERT_HEAD(&d->notes, note, entry);
 }
 
-int64_t devices_noted_until_us(const struct devices *d)
+int64_t device_status_written_until_us(const struct device_status *d)
 {
     int64_t until_us = INT64_MAX;
     const struct note *note;
@@ -216,7 +215,7 @@ int64_t devices_noted_until_us(const struct devices *d)
     return until_us;
 }
 
-bool devices_due(struct devices *d, int64_t mono_us)
+bool device_status_due(struct device_status *d, int64_t mono_us)
 {
     struct note *note;
     while ((note = TAILQ_FIRST(&d->notes)) != NULL && is_due(note, mono_us)) {
@@ -230,7 +229,7 @@ bool devices_due(struct devices *d, int64_t mono_us)
     return false;
 }
 
-static void encode(const struct note *note, struct buf values[DEVICES_PARAMS])
+static void encode(const struct note *note, struct buf values[DEVICE_STATUS_PARAMS])
 {
     const char *endpoint = note->text.data + note->device_len, *source = endpoint + note->endpoint_len;
     param_text(&values[0], device_of(note));
@@ -259,9 +258,9 @@ static struct note *next_due(struct note *note, int64_t mono_us)
     return note && is_due(note, mono_us) ? note : NULL;
 }
 
-void devices_encode(struct devices *d, int64_t mono_us, struct buf values[DEVICES_PARAMS])
+void device_status_encode(struct device_status *d, int64_t mono_us, struct buf values[DEVICE_STATUS_PARAMS])
 {
-    static const uint32_t types[DEVICES_PARAMS] = {
+    static const uint32_t types[DEVICE_STATUS_PARAMS] = {
         TYPE_TEXT, TYPE_BOOL, TYPE_TIMESTAMPTZ, TYPE_TIMESTAMPTZ, TYPE_TEXT,        TYPE_TEXT, TYPE_TEXT,
         TYPE_INT4, TYPE_INT4, TYPE_BYTEA,       TYPE_REAL,        TYPE_TIMESTAMPTZ, TYPE_INT8,
     };
@@ -269,8 +268,8 @@ void devices_encode(struct devices *d, int64_t mono_us, struct buf values[DEVICE
     d->n_sent = 0;
     for (; note && d->n_sent < NOTES_MAX; note = next_due(TAILQ_NEXT(note, entry), mono_us))
         d->sent[d->n_sent++] = note;
-    for (size_t i = 0; i < DEVICES_PARAMS; i++)
-        copyrow_array(&values[i], types[i], d->n_sent);
+    for (size_t i = 0; i < DEVICE_STATUS_PARAMS; i++)
+        param_array(&values[i], types[i], d->n_sent);
     for (size_t i = 0; i < d->n_sent; i++) {
         note = d->sent[i];
         encode(note, values);
@@ -282,7 +281,7 @@ void devices_encode(struct devices *d, int64_t mono_us, struct buf values[DEVICE
     }
 }
 
-void devices_unnoted(struct devices *d)
+void device_status_revert(struct device_status *d)
 {
     for (size_t i = 0; i < d->n_sent; i++) {
         struct note *note = d->sent[i];
@@ -295,7 +294,7 @@ void devices_unnoted(struct devices *d)
     d->n_sent = 0;
 }
 
-void devices_noted(struct devices *d, int64_t mono_us)
+void device_status_confirm(struct device_status *d, int64_t mono_us)
 {
     for (size_t i = 0; i < d->n_sent; i++) {
         struct note *note = d->sent[i];

@@ -4,8 +4,8 @@
  *
  * It reconnects by itself for ever. What is known stays in use meanwhile; nothing waits for it but what asks current().
  */
-#ifndef MOBEYE_STORE_REGISTRY_H
-#define MOBEYE_STORE_REGISTRY_H
+#ifndef MOBEYE_STORE_REGISTRY_LOADER_H
+#define MOBEYE_STORE_REGISTRY_LOADER_H
 
 #include <stdbool.h>
 
@@ -16,7 +16,7 @@
 struct registry_loader;
 
 /* From each state of a connection a lost one leads to CONNECTING; a statement that fails to WAITING. */
-enum registry_state {
+enum registry_loader_state {
     REGISTRY_STOPPED,    /* not started. -> CONNECTING */
     REGISTRY_CONNECTING, /* an attempt, or the pause before one (store/pgconn.h). -> LISTENING */
     REGISTRY_LISTENING,  /* settings of the session, LISTEN. -> DEVICES */
@@ -28,7 +28,7 @@ enum registry_state {
 };
 
 /* Both are called from the loop. They may call registry_loader_refresh(), not registry_loader_free(). */
-struct registry_calls {
+struct registry_loader_calls {
     /* All areas, which are the owner's from now on. */
     void (*areas)(void *ctx, struct area_rows *rows);
     /* The registry is as the database had it just now, and so are the areas that were handed over. Until the next one
@@ -38,7 +38,8 @@ struct registry_calls {
 
 /* The registry (the owner's, which outlives the loader) is written to from the loop. Texts are copied. */
 struct registry_loader *registry_loader_new(struct loop *loop, const char *conninfo, const char *instance,
-                                            struct registry *registry, const struct registry_calls *calls, void *ctx);
+                                            struct registry *registry, const struct registry_loader_calls *calls,
+                                            void *ctx);
 void registry_loader_free(struct registry_loader **loader); /* safe on NULL */
 
 /* Begins to connect. */
@@ -48,7 +49,7 @@ void registry_loader_start(struct registry_loader *loader);
 void registry_loader_reconfigure(struct registry_loader *loader, const char *conninfo, const char *instance);
 
 /* While it is quiet it does not complain: the writer tells what is wrong with the database. */
-void registry_loader_quiet(struct registry_loader *loader, bool quiet);
+void registry_loader_suppress_log(struct registry_loader *loader, bool quiet);
 
 /* Asks the database for what is newer: current() follows, where it is connected at once. */
 void registry_loader_refresh(struct registry_loader *loader);

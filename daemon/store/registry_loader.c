@@ -1,4 +1,4 @@
-#include "store/registry.h"
+#include "store/registry_loader.h"
 
 #include <event2/event_struct.h>
 #include <stdio.h>
@@ -8,8 +8,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "store/copyrow.h"
 #include "store/pgconn.h"
+#include "store/pgtype.h"
 #include "store/registry_rows.h"
 #include "store/sqlstate.h"
 
@@ -20,12 +20,12 @@
 
 struct registry_loader {
     struct loop *loop;
-    struct registry_calls calls;
+    struct registry_loader_calls calls;
     void *ctx;
     struct registry *registry;
     char *conninfo, *instance;
     struct pgconn *conn;
-    enum registry_state state;
+    enum registry_loader_state state;
     char text[640];
     bool asked; /* something changed, or may have */
     bool fresh; /* nothing was read on this connection yet: everything is */
@@ -44,7 +44,7 @@ struct registry_loader {
 };
 
 /* The one place where the state changes. */
-static void set_state(struct registry_loader *l, enum registry_state state, const char *reason)
+static void set_state(struct registry_loader *l, enum registry_loader_state state, const char *reason)
 {
     static const char *const names[] = {
         [REGISTRY_STOPPED] = "stopped", [REGISTRY_CONNECTING] = "connecting", [REGISTRY_LISTENING] = "listening",
@@ -74,7 +74,7 @@ static void disconnected(struct registry_loader *l, const char *why)
 static void idle(struct registry_loader *l)
 {
     l->retries = 0;
-    pgconn_settled(l->conn);
+    pgconn_reset_backoff(l->conn);
     log_recover(&l->complaint, SUBJECT, "loaded again");
     set_state(l, REGISTRY_IDLE, "all is read");
     l->calls.current(l->ctx);
@@ -242,10 +242,10 @@ void registry_loader_refresh(struct registry_loader *l)
         loop_arm(&l->timer, 0);
 }
 
-void registry_loader_quiet(struct registry_loader *l, bool quiet)
+void registry_loader_suppress_log(struct registry_loader *l, bool quiet)
 {
     l->quiet = quiet;
-    pgconn_quiet(l->conn, quiet);
+    pgconn_suppress_log(l->conn, quiet);
 }
 
 const char *registry_loader_state(const struct registry_loader *l)
@@ -272,7 +272,8 @@ static void configure(struct registry_loader *l)
 }
 
 struct registry_loader *registry_loader_new(struct loop *loop, const char *conninfo, const char *instance,
-                                            struct registry *registry, const struct registry_calls *calls, void *ctx)
+                                            struct registry *registry, const struct registry_loader_calls *calls,
+                                            void *ctx)
 {
     static const struct pgconn_calls conn_calls = {
         .up = up_cb, .down = down_cb, .waiting = waiting_cb, .result = result_cb, .notified = notified_cb};
@@ -285,7 +286,7 @@ struct registry_loader *registry_loader_new(struct loop *loop, const char *conni
     l->instance = mem_strdup(instance);
     evtimer_assign(&l->timer, loop_base(loop), timer_cb, l);
     l->conn = pgconn_new(loop, &conn_calls, l);
-    pgconn_speak_as(l->conn, SUBJECT, "devices and areas stay as they are known");
+    pgconn_set_log_texts(l->conn, SUBJECT, "devices and areas stay as they are known");
     configure(l);
     set_state(l, REGISTRY_STOPPED, "not started");
     return l;

@@ -1,10 +1,10 @@
 /*
  * What is set aside, as the parameters of one INSERT into mobeye.quarantine.
  */
-#ifndef MOBEYE_STORE_QUARANTINE_H
-#define MOBEYE_STORE_QUARANTINE_H
+#ifndef MOBEYE_STORE_QUARANTINE_ROWS_H
+#define MOBEYE_STORE_QUARANTINE_ROWS_H
 
-#include "store/parcel.h"
+#include "store/encoded_batch.h"
 
 #define QUARANTINE_PARAMS 13
 
@@ -16,7 +16,7 @@ extern const Oid quarantine_types[QUARANTINE_PARAMS];
  * leaves out what describes the alert, for a database that refuses even that; the record has all of it.
  * Appends to the bufs of values, which are empty.
  */
-size_t quarantine_encode(const struct parcel *parcel, size_t first, const uint8_t journal[16], bool bare,
+size_t quarantine_encode(const struct encoded_batch *encoded, size_t first, const uint8_t journal[16], bool bare,
                          struct buf values[QUARANTINE_PARAMS]);
 
 #endif

@@ -1,4 +1,4 @@
-#include "store/upkeep.h"
+#include "store/maintenance.h"
 
 #include <event2/event_struct.h>
 #include <inttypes.h>
@@ -10,11 +10,11 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "store/identity.h"
+#include "store/maintenance_jobs.h"
 #include "store/pgconn.h"
 #include "store/sqlstate.h"
-#include "store/upkeep_jobs.h"
 
-#define SUBJECT "upkeep"
+#define SUBJECT "maintenance"
 
 #define ROUND_US (20 * CLOCK_SECOND)
 
@@ -27,15 +27,15 @@
 /* Which daemon does what only one needs to do: held by the session, so that another takes over when it dies. */
 #define LEAD_SQL "select pg_try_advisory_lock(1297039941, 4)"
 
-enum upkeep_state {
-    UPKEEP_DOWN,      /* no connection. -> PREPARING */
-    UPKEEP_PREPARING, /* settings of the session. -> REPORTING */
-    UPKEEP_WAITING,   /* until the next round. -> REPORTING */
-    UPKEEP_REPORTING, /* the daemon says that it lives. -> READING */
-    UPKEEP_READING,   /* how the jobs of all daemons last ended. -> LEADING */
-    UPKEEP_LEADING,   /* is it this daemon that does the jobs? -> WORKING; no -> WAITING */
-    UPKEEP_WORKING,   /* one job after the other, whether or not the last one failed. -> WORKING, NOTING */
-    UPKEEP_NOTING,    /* how they ended. -> WAITING */
+enum maintenance_state {
+    MAINTENANCE_DOWN,      /* no connection. -> PREPARING */
+    MAINTENANCE_PREPARING, /* settings of the session. -> REPORTING */
+    MAINTENANCE_WAITING,   /* until the next round. -> REPORTING */
+    MAINTENANCE_REPORTING, /* the daemon says that it lives. -> READING */
+    MAINTENANCE_READING,   /* how the jobs of all daemons last ended. -> LEADING */
+    MAINTENANCE_LEADING,   /* is it this daemon that does the jobs? -> WORKING; no -> WAITING */
+    MAINTENANCE_WORKING,   /* one job after the other, whether or not the last one failed. -> WORKING, NOTING */
+    MAINTENANCE_NOTING,    /* how they ended. -> WAITING */
 };
 
 struct job_run {
@@ -46,17 +46,17 @@ struct job_run {
     struct complaint complaint; /* until it succeeds */
 };
 
-struct upkeep {
+struct maintenance {
     struct loop *loop;
     struct metrics *metrics;
     const struct conf *conf;
-    struct upkeep_calls calls;
+    struct maintenance_calls calls;
     void *ctx;
     struct pgconn *conn;
     char *conninfo, *instance; /* that the connection was made with */
-    enum upkeep_state state;
-    size_t job; /* index into upkeep_jobs and runs */
-    struct job_run runs[UPKEEP_JOBS];
+    enum maintenance_state state;
+    size_t job; /* index into maintenance_jobs and runs */
+    struct job_run runs[MAINTENANCE_JOBS];
     unsigned round; /* since it leads */
     bool leading;
     bool soon;          /* another round is wanted at once */
@@ -68,7 +68,7 @@ struct upkeep {
     bool quiet;
 };
 
-static void append_literal(const struct upkeep *u, const char *text, struct buf *out)
+static void append_literal(const struct maintenance *u, const char *text, struct buf *out)
 {
     char *literal = PQescapeLiteral(pgconn_pq(u->conn), text, strlen(text));
     buf_printf(out, "%s", literal ? literal : "null");
@@ -83,7 +83,7 @@ static void append_time(int64_t wall_us, struct buf *out)
         buf_printf(out, "to_timestamp(%" PRId64 ".%06d)", wall_us / CLOCK_SECOND, (int)(wall_us % CLOCK_SECOND));
 }
 
-static void append_endpoints(const struct upkeep *u, const struct upkeep_report *report, struct buf *out)
+static void append_endpoints(const struct maintenance *u, const struct maintenance_report *report, struct buf *out)
 {
     buf_printf(out, "array[");
     for (size_t i = 0; i < report->n_endpoints; i++) {
@@ -107,9 +107,9 @@ static void append_endpoints(const struct upkeep *u, const struct upkeep_report 
     buf_printf(out, "]::timestamptz[]");
 }
 
-static void report_in(struct upkeep *u)
+static void report_in(struct maintenance *u)
 {
-    struct upkeep_report report = {0};
+    struct maintenance_report report = {0};
     struct buf sql = {0};
     char journal[IDENTITY_TEXT_SIZE];
     u->soon = false;
@@ -124,43 +124,44 @@ static void report_in(struct upkeep *u)
     buf_printf(&sql, ", ");
     append_endpoints(u, &report, &sql);
     buf_printf(&sql, ")");
-    u->state = UPKEEP_REPORTING;
+    u->state = MAINTENANCE_REPORTING;
     pgconn_query(u->conn, sql.data);
     buf_free(&sql);
 }
 
-static void lead(struct upkeep *u)
+static void lead(struct maintenance *u)
 {
-    u->state = UPKEEP_LEADING;
+    u->state = MAINTENANCE_LEADING;
     u->leading = false;
     pgconn_query(u->conn, LEAD_SQL);
 }
 
-static void round_over(struct upkeep *u)
+static void round_over(struct maintenance *u)
 {
     if (!u->complained)
         log_recover(&u->complaint, SUBJECT, "goes on");
-    u->state = UPKEEP_WAITING;
+    u->state = MAINTENANCE_WAITING;
     loop_arm(&u->timer, u->soon ? SOON_US : ROUND_US);
 }
 
 #define STATES_SQL "select job, coalesce(extract(epoch from succeeded_at), 0), day_late from mobeye."
 
-static void read_states(struct upkeep *u)
+static void read_states(struct maintenance *u)
 {
-    pgconn_settled(u->conn);
-    u->state = UPKEEP_READING;
+    pgconn_reset_backoff(u->conn);
+    u->state = MAINTENANCE_READING;
     pgconn_query(u->conn, STATES_SQL "maintenance_state");
 }
 
 /* As the arrays of mobeye.report_maintenance(). */
-static void note_jobs(struct upkeep *u)
+static void note_jobs(struct maintenance *u)
 {
     struct buf jobs = {0}, every = {0}, errors = {0}, sql = {0};
-    for (size_t i = 0; i < UPKEEP_JOBS; i++) {
+    for (size_t i = 0; i < MAINTENANCE_JOBS; i++) {
         const char *comma = i ? ", " : "";
-        buf_printf(&jobs, "%s'%s'", comma, upkeep_jobs[i].word);
-        buf_printf(&every, "%sinterval '%" PRId64 " seconds'", comma, upkeep_jobs[i].every * ROUND_US / CLOCK_SECOND);
+        buf_printf(&jobs, "%s'%s'", comma, maintenance_jobs[i].word);
+        buf_printf(&every, "%sinterval '%" PRId64 " seconds'", comma,
+                   maintenance_jobs[i].every * ROUND_US / CLOCK_SECOND);
         buf_printf(&errors, "%s", comma);
         if (u->runs[i].done)
             append_literal(u, u->runs[i].error, &errors);
@@ -169,7 +170,7 @@ static void note_jobs(struct upkeep *u)
     }
     buf_printf(&sql, STATES_SQL "report_maintenance(array[%.*s], array[%.*s], array[%.*s]::text[])", (int)jobs.len,
                jobs.data, (int)every.len, every.data, (int)errors.len, errors.data);
-    u->state = UPKEEP_NOTING;
+    u->state = MAINTENANCE_NOTING;
     pgconn_query(u->conn, sql.data);
     buf_free(&jobs);
     buf_free(&every);
@@ -177,26 +178,26 @@ static void note_jobs(struct upkeep *u)
     buf_free(&sql);
 }
 
-static void begin_job(struct upkeep *u, size_t job)
+static void begin_job(struct maintenance *u, size_t job)
 {
-    while (job < UPKEEP_JOBS && u->round < u->runs[job].due)
+    while (job < MAINTENANCE_JOBS && u->round < u->runs[job].due)
         job++;
-    if (job == UPKEEP_JOBS) {
+    if (job == MAINTENANCE_JOBS) {
         u->round++;
         note_jobs(u);
         return;
     }
     struct buf sql = {0};
     u->job = job;
-    u->state = UPKEEP_WORKING;
-    upkeep_jobs[job].append(upkeep_jobs[job].sql, u->conf, &sql);
+    u->state = MAINTENANCE_WORKING;
+    maintenance_jobs[job].append(maintenance_jobs[job].sql, u->conf, &sql);
     pgconn_query(u->conn, sql.data);
     buf_free(&sql);
 }
 
-static void begin_jobs(struct upkeep *u)
+static void begin_jobs(struct maintenance *u)
 {
-    for (size_t i = 0; i < UPKEEP_JOBS; i++) {
+    for (size_t i = 0; i < MAINTENANCE_JOBS; i++) {
         u->runs[i].done = false;
         u->runs[i].error[0] = '\0';
     }
@@ -204,11 +205,11 @@ static void begin_jobs(struct upkeep *u)
 }
 
 /* The schema may be another program's or not be there yet: the writer tells of that, and waits as well. */
-static void complain(struct upkeep *u, const PGresult *result)
+static void complain(struct maintenance *u, const PGresult *result)
 {
     fault_read(&u->fault, result);
     u->failed = true;
-    if (u->state == UPKEEP_WORKING)
+    if (u->state == MAINTENANCE_WORKING)
         snprintf(u->runs[u->job].error, sizeof(u->runs[u->job].error), "%s (SQLSTATE %s)", u->fault.text,
                  u->fault.sqlstate);
     else
@@ -218,26 +219,26 @@ static void complain(struct upkeep *u, const PGresult *result)
                      u->fault.text, u->fault.sqlstate);
 }
 
-static void tell_devices(struct upkeep *u, const PGresult *result)
+static void tell_devices(struct maintenance *u, const PGresult *result)
 {
     for (int i = 0; i < PQntuples(result); i++)
         u->calls.silent(u->ctx, (struct str){PQgetvalue(result, i, 0), (size_t)PQgetlength(result, i, 0)});
 }
 
-static void take_job(struct upkeep *u, const PGresult *result)
+static void take_job(struct maintenance *u, const PGresult *result)
 {
     struct job_run *run = &u->runs[u->job];
     struct buf why = {0};
-    if (upkeep_jobs[u->job].rows == UPKEEP_ROWS_SILENT)
+    if (maintenance_jobs[u->job].rows == MAINTENANCE_ROWS_SILENT)
         tell_devices(u, result);
-    else if (upkeep_rows_fail(&upkeep_jobs[u->job], result, &why))
+    else if (maintenance_rows_fail(&maintenance_jobs[u->job], result, &why))
         snprintf(run->error, sizeof(run->error), "%.*s", (int)why.len, why.data);
     buf_free(&why);
 }
 
-static void job_over(struct upkeep *u)
+static void job_over(struct maintenance *u)
 {
-    const struct upkeep_job *job = &upkeep_jobs[u->job];
+    const struct maintenance_job *job = &maintenance_jobs[u->job];
     struct job_run *run = &u->runs[u->job];
     run->done = true;
     run->due = u->round + job->every;
@@ -248,51 +249,51 @@ static void job_over(struct upkeep *u)
     if (job->every > AGAIN_ROUNDS)
         run->due = u->round + AGAIN_ROUNDS;
     u->metrics->maintenance_failures_total[u->job]++;
-    bool overdue = job->rows == UPKEEP_ROWS_OVERDUE || run->day_late;
+    bool overdue = job->rows == MAINTENANCE_ROWS_OVERDUE || run->day_late;
     log_complain(&run->complaint, loop_mono_us(u->loop), overdue ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, SUBJECT,
                  "%s: %s%s", job->word, run->error, run->day_late ? "; it has not succeeded for a day" : "");
 }
 
-static void take_states(struct upkeep *u, const PGresult *result)
+static void take_states(struct maintenance *u, const PGresult *result)
 {
     for (int row = 0; row < PQntuples(result); row++)
-        for (size_t i = 0; i < UPKEEP_JOBS; i++)
-            if (strcmp(PQgetvalue(result, row, 0), upkeep_jobs[i].word) == 0) {
+        for (size_t i = 0; i < MAINTENANCE_JOBS; i++)
+            if (strcmp(PQgetvalue(result, row, 0), maintenance_jobs[i].word) == 0) {
                 u->metrics->maintenance_last_success_timestamp_seconds[i] = strtod(PQgetvalue(result, row, 1), NULL);
                 u->runs[i].day_late = PQgetvalue(result, row, 2)[0] == 't';
             }
 }
 
-static void take(struct upkeep *u, const PGresult *result)
+static void take(struct maintenance *u, const PGresult *result)
 {
     if (PQresultStatus(result) == PGRES_FATAL_ERROR)
         complain(u, result);
-    else if (u->state == UPKEEP_LEADING && PQntuples(result) == 1)
+    else if (u->state == MAINTENANCE_LEADING && PQntuples(result) == 1)
         u->leading = PQgetvalue(result, 0, 0)[0] == 't';
-    else if (u->state == UPKEEP_WORKING)
+    else if (u->state == MAINTENANCE_WORKING)
         take_job(u, result);
-    else if (u->state == UPKEEP_READING || u->state == UPKEEP_NOTING)
+    else if (u->state == MAINTENANCE_READING || u->state == MAINTENANCE_NOTING)
         take_states(u, result);
 }
 
 /* A statement that failed is no reason not to try the next, but the report is, which needs no more than the schema. */
-static void over(struct upkeep *u)
+static void over(struct maintenance *u)
 {
     bool failed = u->failed;
     u->failed = false;
-    if (u->state == UPKEEP_WORKING)
+    if (u->state == MAINTENANCE_WORKING)
         job_over(u);
     if (failed && u->fault.class == SQLSTATE_RECONNECT) /* it follows another server, which is looked for */
         pgconn_drop(u->conn, u->fault.text);
-    else if (u->state == UPKEEP_PREPARING)
+    else if (u->state == MAINTENANCE_PREPARING)
         report_in(u);
-    else if (u->state == UPKEEP_REPORTING && !failed)
+    else if (u->state == MAINTENANCE_REPORTING && !failed)
         read_states(u);
-    else if (u->state == UPKEEP_READING)
+    else if (u->state == MAINTENANCE_READING)
         lead(u);
-    else if (u->state == UPKEEP_LEADING && u->leading)
+    else if (u->state == MAINTENANCE_LEADING && u->leading)
         begin_jobs(u);
-    else if (u->state == UPKEEP_WORKING)
+    else if (u->state == MAINTENANCE_WORKING)
         begin_job(u, u->job + 1);
     else
         round_over(u);
@@ -300,7 +301,7 @@ static void over(struct upkeep *u)
 
 static void result_cb(void *ctx, PGresult *result)
 {
-    struct upkeep *u = ctx;
+    struct maintenance *u = ctx;
     if (result)
         take(u, result);
     else
@@ -309,8 +310,8 @@ static void result_cb(void *ctx, PGresult *result)
 
 static void up_cb(void *ctx)
 {
-    struct upkeep *u = ctx;
-    u->state = UPKEEP_PREPARING;
+    struct maintenance *u = ctx;
+    u->state = MAINTENANCE_PREPARING;
     u->failed = false;
     pgconn_query(u->conn, "set client_min_messages = warning; set timezone = 'UTC'; set lock_timeout = '5s'; "
                           "set idle_in_transaction_session_timeout = 0");
@@ -319,8 +320,8 @@ static void up_cb(void *ctx)
 static void down_cb(void *ctx, const char *why)
 {
     (void)why;
-    struct upkeep *u = ctx;
-    u->state = UPKEEP_DOWN;
+    struct maintenance *u = ctx;
+    u->state = MAINTENANCE_DOWN;
     evtimer_del(&u->timer);
 }
 
@@ -335,7 +336,7 @@ static void timer_cb(evutil_socket_t fd, short what, void *arg)
     report_in(arg);
 }
 
-static void configure(struct upkeep *u)
+static void configure(struct maintenance *u)
 {
     struct buf name = {0};
     char *conninfo = mem_strdup(u->conf->database.conninfo), *instance = mem_strdup(u->conf->instance);
@@ -343,30 +344,30 @@ static void configure(struct upkeep *u)
     free(u->instance);
     u->conninfo = conninfo;
     u->instance = instance;
-    buf_printf(&name, "mobeyed %s upkeep", instance);
+    buf_printf(&name, "mobeyed %s maintenance", instance);
     pgconn_configure(u->conn, conninfo, name.data);
     buf_free(&name);
 }
 
-void upkeep_soon(struct upkeep *u)
+void maintenance_run_soon(struct maintenance *u)
 {
     u->soon = true;
-    if (u->state == UPKEEP_WAITING)
+    if (u->state == MAINTENANCE_WAITING)
         loop_arm(&u->timer, SOON_US);
 }
 
-void upkeep_quiet(struct upkeep *u, bool quiet)
+void maintenance_suppress_log(struct maintenance *u, bool quiet)
 {
     u->quiet = quiet;
-    pgconn_quiet(u->conn, quiet);
+    pgconn_suppress_log(u->conn, quiet);
 }
 
-struct upkeep *upkeep_new(struct loop *loop, struct metrics *metrics, const struct conf *conf,
-                          const struct upkeep_calls *calls, void *ctx)
+struct maintenance *maintenance_new(struct loop *loop, struct metrics *metrics, const struct conf *conf,
+                                    const struct maintenance_calls *calls, void *ctx)
 {
     static const struct pgconn_calls conn_calls = {
         .up = up_cb, .down = down_cb, .waiting = waiting_cb, .result = result_cb};
-    struct upkeep *u = mem_zalloc(sizeof(*u));
+    struct maintenance *u = mem_zalloc(sizeof(*u));
     u->loop = loop;
     u->metrics = metrics;
     u->conf = conf;
@@ -374,16 +375,16 @@ struct upkeep *upkeep_new(struct loop *loop, struct metrics *metrics, const stru
     u->ctx = ctx;
     evtimer_assign(&u->timer, loop_base(loop), timer_cb, u);
     u->conn = pgconn_new(loop, &conn_calls, u);
-    pgconn_speak_as(u->conn, SUBJECT, "silence and retention are not looked after");
-    upkeep_quiet(u, true);
+    pgconn_set_log_texts(u->conn, SUBJECT, "silence and retention are not looked after");
+    maintenance_suppress_log(u, true);
     configure(u);
     pgconn_start(u->conn);
     return u;
 }
 
-void upkeep_free(struct upkeep **upkeep)
+void maintenance_free(struct maintenance **maintenance)
 {
-    struct upkeep *u = *upkeep;
+    struct maintenance *u = *maintenance;
     if (!u)
         return;
     pgconn_free(&u->conn);
@@ -391,15 +392,15 @@ void upkeep_free(struct upkeep **upkeep)
     free(u->conninfo);
     free(u->instance);
     free(u);
-    *upkeep = NULL;
+    *maintenance = NULL;
 }
 
-void upkeep_reload(struct upkeep *u, const struct conf *conf)
+void maintenance_reload(struct maintenance *u, const struct conf *conf)
 {
     u->conf = conf;
     if (strcmp(u->conninfo, conf->database.conninfo) == 0 && strcmp(u->instance, conf->instance) == 0)
         return;
-    u->state = UPKEEP_DOWN;
+    u->state = MAINTENANCE_DOWN;
     evtimer_del(&u->timer);
     configure(u);
 }

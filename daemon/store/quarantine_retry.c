@@ -1,4 +1,4 @@
-#include "store/retry.h"
+#include "store/quarantine_retry.h"
 
 #include <endian.h>
 #include <inttypes.h>
@@ -9,8 +9,8 @@
 #include "alert/record.h"
 #include "base/clock.h"
 #include "store/copyrow.h"
-#include "store/follow.h"
-#include "store/parcel.h"
+#include "store/encoded_batch.h"
+#include "store/post_commit_queue.h"
 #include "store/sqlstate.h"
 
 /* How often it begins anew because of a daemon that makes the same incident. */
@@ -25,7 +25,7 @@ struct retry {
     const struct retry_calls *calls;
     void *ctx;
     struct batch *batch; /* of the one alert, which is slices of row */
-    struct parcel parcel;
+    struct encoded_batch encoded;
     struct incident_rows incidents;
     PGresult *row; /* that was in quarantine */
     bool stored;   /* else it was before */
@@ -110,7 +110,7 @@ static enum outcome take_out(struct retry *r, struct err *err)
     if (unpack(r, err) != 0)
         return OUTCOME_FAILED;
     r->calls->enrich(r->ctx, r->batch);
-    parcel_fill(&r->parcel, r->batch, PQgetvalue(r->row, 0, 2), r->calls->rules);
+    encoded_batch_fill(&r->encoded, r->batch, PQgetvalue(r->row, 0, 2), r->calls->rules);
     return OUTCOME_DONE;
 }
 
@@ -122,36 +122,39 @@ static void free_values(struct buf *values, size_t n)
 
 static enum outcome compare(struct retry *r, struct err *err)
 {
-    struct buf values[PARCEL_CONFLICT_PARAMS] = {0};
+    struct buf values[ENCODED_BATCH_CONFLICT_PARAMS] = {0};
     enum outcome outcome = OUTCOME_DONE;
-    if (parcel_conflict_encode(&r->parcel, values)) {
-        PGresult *result = ask(r->conn, parcel_conflict_sql, PARCEL_CONFLICT_PARAMS, parcel_conflict_types, values);
+    if (encoded_batch_conflict_encode(&r->encoded, values)) {
+        PGresult *result = ask(r->conn, encoded_batch_conflict_sql, ENCODED_BATCH_CONFLICT_PARAMS,
+                               encoded_batch_conflict_types, values);
         if (PQresultStatus(result) == PGRES_TUPLES_OK)
-            parcel_conflict_settle(&r->parcel, result);
+            encoded_batch_resolve_conflicts(&r->encoded, result);
         outcome = judge(r->conn, result, err);
     }
-    free_values(values, PARCEL_CONFLICT_PARAMS);
+    free_values(values, ENCODED_BATCH_CONFLICT_PARAMS);
     return outcome;
 }
 
 static enum outcome claim(struct retry *r, struct err *err)
 {
-    struct buf values[PARCEL_CLAIM_PARAMS] = {0};
-    parcel_claim_encode(&r->parcel, values);
-    PGresult *result = ask(r->conn, parcel_claim_sql, PARCEL_CLAIM_PARAMS, parcel_claim_types, values);
-    free_values(values, PARCEL_CLAIM_PARAMS);
+    struct buf values[ENCODED_BATCH_CLAIM_PARAMS] = {0};
+    encoded_batch_claim_encode(&r->encoded, values);
+    PGresult *result =
+        ask(r->conn, encoded_batch_claim_sql, ENCODED_BATCH_CLAIM_PARAMS, encoded_batch_claim_types, values);
+    free_values(values, ENCODED_BATCH_CLAIM_PARAMS);
     if (PQresultStatus(result) == PGRES_TUPLES_OK)
-        parcel_settle(&r->parcel, result);
+        encoded_batch_resolve_duplicates(&r->encoded, result);
     enum outcome outcome = judge(r->conn, result, err);
     if (outcome == OUTCOME_DONE)
         outcome = compare(r, err);
-    r->stored = parcel_count(&r->parcel, FATE_STORE) > 0;
+    r->stored = encoded_batch_count(&r->encoded, ROW_STORE) > 0;
     return outcome;
 }
 
 static enum outcome read_incidents(struct retry *r, struct err *err)
 {
-    PGresult *result = ask(r->conn, incident_ask_sql, INCIDENT_ASK_PARAMS, incident_ask_types, r->parcel.ask.values);
+    PGresult *result =
+        ask(r->conn, incident_lookup_sql, INCIDENT_LOOKUP_PARAMS, incident_lookup_types, r->encoded.lookup.values);
     bool torn = false;
     incident_rows_clear(&r->incidents);
     if (PQresultStatus(result) == PGRES_TUPLES_OK)
@@ -159,14 +162,14 @@ static enum outcome read_incidents(struct retry *r, struct err *err)
     enum outcome outcome = judge(r->conn, result, err);
     if (!torn)
         return outcome;
-    err_set(err, "mobeye.incident_thread leads to an incident that is not there (upkeep deletes such threads)");
+    err_set(err, "mobeye.incident_thread leads to an incident that is not there (maintenance deletes such threads)");
     return OUTCOME_AGAIN;
 }
 
 static enum outcome store_incidents(struct retry *r, struct err *err)
 {
     struct buf values[INCIDENT_STORE_PARAMS] = {0};
-    if (!incident_rows_encode(&r->incidents, &r->parcel.ask, r->batch, r->calls->rules, values))
+    if (!incident_rows_encode(&r->incidents, &r->encoded.lookup, r->batch, r->calls->rules, values))
         return OUTCOME_DONE;
     PGresult *result = ask(r->conn, incident_store_sql, INCIDENT_STORE_PARAMS, incident_store_types, values);
     free_values(values, INCIDENT_STORE_PARAMS);
@@ -189,8 +192,8 @@ static enum outcome copy(struct retry *r, struct err *err)
         return judge(r->conn, result, err);
     PQclear(result);
     bool sent = true;
-    parcel_copy_begin(&r->parcel, 0, 1, &r->incidents.book);
-    while (sent && parcel_next_chunk(&r->parcel, &chunk))
+    encoded_batch_copy_begin(&r->encoded, 0, 1, &r->incidents.book);
+    while (sent && encoded_batch_next_chunk(&r->encoded, &chunk))
         sent = PQputCopyData(r->conn, chunk.p, (int)chunk.len) == 1;
     if (!sent || PQputCopyEnd(r->conn, NULL) != 1) {
         err_set(err, "%s", PQerrorMessage(r->conn));
@@ -228,7 +231,7 @@ static enum outcome try_alert(struct retry *r, struct err *err)
         outcome = claim(r, err);
     for (size_t i = 0; outcome == OUTCOME_DONE && r->stored && i < sizeof(steps) / sizeof(steps[0]); i++) {
         if (steps[i] == store_incidents)
-            r->calls->fold(r->ctx, &r->incidents.book, r->batch, parcel_stored(&r->parcel));
+            r->calls->fold(r->ctx, &r->incidents.book, r->batch, encoded_batch_rows_to_store(&r->encoded));
         outcome = steps[i](r, err);
     }
     return outcome;
@@ -250,21 +253,22 @@ static enum outcome transaction(struct retry *r, struct err *err)
 /* Verification and hints, as after a batch: may fail, and nothing is wrong. */
 static void follow_up(struct retry *r)
 {
-    struct follow follow = {0};
-    struct buf values[FOLLOW_VERIFY_PARAMS] = {0};
-    follow_batch(&follow, r->batch, parcel_stored(&r->parcel), &r->incidents);
-    if (follow.n_hints > 0) {
-        follow_encode_hints(&follow, values);
-        PQclear(ask(r->conn, follow_announce_sql, FOLLOW_ANNOUNCE_PARAMS, follow_announce_types, values));
+    struct post_commit_queue queue = {0};
+    struct buf values[POST_COMMIT_VERIFY_PARAMS] = {0};
+    post_commit_queue_batch(&queue, r->batch, encoded_batch_rows_to_store(&r->encoded), &r->incidents);
+    if (queue.n_hints > 0) {
+        post_commit_queue_encode_hints(&queue, values);
+        PQclear(
+            ask(r->conn, post_commit_announce_sql, POST_COMMIT_ANNOUNCE_PARAMS, post_commit_announce_types, values));
     }
-    for (size_t i = 0; i < FOLLOW_VERIFY_PARAMS; i++)
+    for (size_t i = 0; i < POST_COMMIT_VERIFY_PARAMS; i++)
         values[i].len = 0;
-    if (follow.n_raises > 0) {
-        follow_encode_raises(&follow, values);
-        PQclear(ask(r->conn, follow_verify_sql, FOLLOW_VERIFY_PARAMS, follow_verify_types, values));
+    if (queue.n_raises > 0) {
+        post_commit_queue_encode_raises(&queue, values);
+        PQclear(ask(r->conn, post_commit_verify_sql, POST_COMMIT_VERIFY_PARAMS, post_commit_verify_types, values));
     }
-    free_values(values, FOLLOW_VERIFY_PARAMS);
-    follow_free(&follow);
+    free_values(values, POST_COMMIT_VERIFY_PARAMS);
+    post_commit_queue_free(&queue);
 }
 
 static enum outcome make_partition(struct retry *r, struct err *err)
@@ -297,7 +301,7 @@ int retry_quarantined(PGconn *conn, int64_t quarantine_id, const struct retry_ca
     enum outcome outcome = attempts(&r, err);
     if (outcome == OUTCOME_DONE && r.stored)
         follow_up(&r);
-    parcel_free(&r.parcel);
+    encoded_batch_free(&r.encoded);
     incident_rows_free(&r.incidents);
     batch_free(&r.batch);
     PQclear(r.row);

@@ -1,8 +1,8 @@
-#include "store/quarantine.h"
+#include "store/quarantine_rows.h"
 
 #include <string.h>
 
-#include "store/copyrow.h"
+#include "store/param.h"
 
 #define STATEMENT_BYTES ((size_t)4 * 1024 * 1024)
 
@@ -21,84 +21,67 @@ const Oid quarantine_types[QUARANTINE_PARAMS] = {
     TYPE_BYTEA_ARRAY,
 };
 
-static void add_null(struct buf *array)
-{
-    buf_be32(array, UINT32_MAX);
-}
-
-static void add(struct buf *array, struct str bytes)
-{
-    buf_be32(array, (uint32_t)bytes.len);
-    buf_append_str(array, bytes);
-}
-
-static void add_number(struct buf *array, uint64_t number)
-{
-    buf_be32(array, sizeof(number));
-    buf_be64(array, number);
-}
-
 /* What describes the alert: endpoint, received_at, device_id, source, event_id. */
 static void add_description(const struct batch_row *row, bool bare, struct buf *values)
 {
     const struct alert *alert = &row->alert;
     if (bare || row->unreadable) {
         for (size_t i = 0; i < 5; i++)
-            add_null(&values[i]);
+            param_null(&values[i]);
         return;
     }
-    add(&values[0], alert->endpoint);
-    add_number(&values[1], (uint64_t)copyrow_timestamp(alert->received_us));
-    add(&values[2], alert->device);
-    add(&values[3], alert->source);
-    add(&values[4], alert->event_id);
+    param_text(&values[0], alert->endpoint);
+    param_int8(&values[1], pgtype_timestamp(alert->received_us));
+    param_text(&values[2], alert->device);
+    param_text(&values[3], alert->source);
+    param_text(&values[4], alert->event_id);
 }
 
-static void add_refusal(const struct parcel *parcel, const struct parcel_refusal *refusal, bool bare,
+static void add_refusal(const struct encoded_batch *encoded, const struct row_refusal *refusal, bool bare,
                         struct buf *values)
 {
-    const struct batch_row *row = &parcel->batch->rows[refusal->row];
-    add_number(&values[2], row->alert.seq);
+    const struct batch_row *row = &encoded->batch->rows[refusal->row];
+    param_int8(&values[2], (int64_t)row->alert.seq);
     if (row->unreadable) {
-        add_null(&values[3]);
-        add_null(&values[9]);
-        add_null(&values[12]);
+        param_null(&values[3]);
+        param_null(&values[9]);
+        param_null(&values[12]);
     } else {
         uint8_t id[IDENTITY_BYTES];
         identity_of(row->alert.source, row->alert.event_id, id);
         if (row->alert.format == ALERT_CLOUDEVENTS)
             identity_own(id, row->alert.device, id);
-        add(&values[3], (struct str){(const char *)id, sizeof(id)});
-        add(&values[9], str_from(refusal->sqlstate));
-        add(&values[12], row->alert.payload);
+        param_bytes(&values[3], id, sizeof(id));
+        param_text(&values[9], str_from(refusal->sqlstate));
+        param_text(&values[12], row->alert.payload);
     }
     add_description(row, bare, &values[4]);
-    add(&values[10], str_from(refusal->reason));
-    add(&values[11], row->record);
+    param_text(&values[10], str_from(refusal->reason));
+    param_text(&values[11], row->record);
 }
 
 /* How many refusals from `first` on go into one statement: one at least. */
-static size_t how_many(const struct parcel *parcel, size_t first)
+static size_t how_many(const struct encoded_batch *encoded, size_t first)
 {
     size_t end = first, bytes = 0;
-    while (end < parcel->refused && bytes < STATEMENT_BYTES)
-        bytes += 2 * parcel->batch->rows[parcel->refusals[end++].row].record.len;
+    while (end < encoded->refused && bytes < STATEMENT_BYTES)
+        bytes += 2 * encoded->batch->rows[encoded->refusals[end++].row].record.len;
     return end - first;
 }
 
-size_t quarantine_encode(const struct parcel *parcel, size_t first, const uint8_t journal[16], bool bare,
+size_t quarantine_encode(const struct encoded_batch *encoded, size_t first, const uint8_t journal[16], bool bare,
                          struct buf values[QUARANTINE_PARAMS])
 {
     static const uint32_t elements[QUARANTINE_PARAMS] = {
         0,         0,         TYPE_INT8, TYPE_UUID, TYPE_TEXT,  TYPE_TIMESTAMPTZ, TYPE_TEXT,
         TYPE_TEXT, TYPE_TEXT, TYPE_TEXT, TYPE_TEXT, TYPE_BYTEA, TYPE_BYTEA,
     };
-    size_t n = how_many(parcel, first);
-    buf_append_str(&values[0], str_from(parcel->instance));
+    size_t n = how_many(encoded, first);
+    buf_append_str(&values[0], str_from(encoded->instance));
     buf_append(&values[1], journal, 16);
     for (size_t i = 2; i < QUARANTINE_PARAMS; i++)
-        copyrow_array(&values[i], elements[i], n);
+        param_array(&values[i], elements[i], n);
     for (size_t i = first; i < first + n; i++)
-        add_refusal(parcel, &parcel->refusals[i], bare, values);
+        add_refusal(encoded, &encoded->refusals[i], bare, values);
     return first + n;
 }

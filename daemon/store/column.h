@@ -1,0 +1,34 @@
+/*
+ * Values of binary results. A null is 0 or an empty text, where nothing else is said.
+ */
+#ifndef MOBEYE_STORE_COLUMN_H
+#define MOBEYE_STORE_COLUMN_H
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+
+#include "base/buf.h"
+
+uint64_t column_int8(const PGresult *result, int row, int column);
+uint32_t column_int4(const PGresult *result, int row, int column, uint32_t null);
+int column_int2(const PGresult *result, int row, int column);
+double column_float8(const PGresult *result, int row, int column);
+float column_real(const PGresult *result, int row, int column); /* null: NAN */
+
+/* Into the result, which must outlive it. */
+struct str column_text(const PGresult *result, int row, int column);
+
+/* Wall time. PostgreSQL's infinities are INT64_MIN and INT64_MAX. */
+int64_t column_time(const PGresult *result, int row, int column, int64_t null_us);
+
+/* A month counts as 30 days. */
+int64_t column_interval_us(const PGresult *result, int row, int column);
+
+/* false, and the outputs stay as they are: not a point with an SRID. */
+bool column_point(const PGresult *result, int row, int column, double *ret_lon, double *ret_lat);
+
+/* An int8[] without nulls: how many elements; SIZE_MAX: the value is not such an array. Element i, from 0. */
+size_t column_int8_array_length(const PGresult *result, int row, int column);
+uint64_t column_int8_array_at(const PGresult *result, int row, int column, size_t i);
+
+#endif

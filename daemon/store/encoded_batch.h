@@ -1,0 +1,110 @@
+/*
+ * A batch made ready for the database: encoded rows, identities, and what became of each row.
+ */
+#ifndef MOBEYE_STORE_ENCODED_BATCH_H
+#define MOBEYE_STORE_ENCODED_BATCH_H
+
+#include "alert/batch.h"
+#include "store/identity.h"
+#include "store/incident_lookup.h"
+#include "store/sqlstate.h"
+
+enum row_status {
+    ROW_STORE,      /* goes into mobeye.alert */
+    ROW_DUPLICATE,  /* the same alert of the same device is stored, or came earlier in the batch */
+    ROW_REFUSED,    /* the database takes it not: quarantine */
+    ROW_UNREADABLE, /* the record could not be unpacked: quarantine */
+};
+
+/* An identity, as two numbers that sort as its bytes do, and the first row of a device that has it. */
+struct row_identity {
+    uint64_t high, low;
+    uint32_t row;
+};
+
+/* Why a row goes to quarantine. */
+struct row_refusal {
+    size_t row;
+    char sqlstate[6]; /* empty: unreadable */
+    char *reason;
+};
+
+struct encoded_batch {
+    struct batch *batch; /* the owner's; NULL: the encoded is empty */
+    char *instance;
+    bool has_rules;
+    uint8_t rules[16];       /* hash of those that the alerts were judged by, valid where has_rules is set */
+    struct buf rows;         /* COPY rows of mobeye.alert but for their last column, one behind the other */
+    size_t *start;           /* n + 1 offsets into rows; an unreadable row has no bytes */
+    uint8_t *status;         /* n of enum row_status */
+    uint8_t *conflict;       /* by row: not 0 where an alert of another device has its identity */
+    uint8_t *stored;         /* of encoded_batch_rows_to_store() */
+    struct row_identity *id; /* sorted, so that two daemons never wait for each other in a circle */
+    size_t ids, cap;
+    uint8_t (*own)[IDENTITY_BYTES]; /* by row: identity_own(), of CloudEvents */
+    bool shared;                    /* two devices within the batch have one identity */
+    struct row_refusal *refusals;   /* one each for rows that are refused or unreadable */
+    size_t refused, refused_cap;
+    struct incident_lookup lookup; /* what its alerts may join */
+    size_t next, stop;             /* of the COPY on its way: rows next to stop - 1 are still to be sent */
+    const struct book *book;       /* where their incidents are; NULL: they have none */
+    struct buf chunk;
+    bool headed, ended;
+};
+
+/* Encodes the batch. The memory of an earlier use is used again. rules: 16 bytes, or NULL. */
+void encoded_batch_fill(struct encoded_batch *encoded, struct batch *batch, const char *instance, const uint8_t *rules);
+
+/* Empties it; the memory is kept. */
+void encoded_batch_clear(struct encoded_batch *encoded);
+
+void encoded_batch_free(struct encoded_batch *encoded);
+
+/* Back to what encoded_batch_fill() made of it: the transaction begins anew. */
+void encoded_batch_reset(struct encoded_batch *encoded);
+
+/* The same, but what was refused stays so. */
+void encoded_batch_reset_keeping_refused(struct encoded_batch *encoded);
+
+/* By row: not 0 where it is to be stored. Valid until the next call. */
+const uint8_t *encoded_batch_rows_to_store(struct encoded_batch *encoded);
+
+size_t encoded_batch_count(const struct encoded_batch *encoded, enum row_status status);
+
+/* The identities of rows that are to be stored: data of COPYROW_IDENTITY_SQL (not where they are shared), or the
+ * parameters of encoded_batch_claim_sql. */
+enum { ENCODED_BATCH_CLAIM_PARAMS = 2 };
+extern const char encoded_batch_claim_sql[];
+extern const Oid encoded_batch_claim_types[ENCODED_BATCH_CLAIM_PARAMS];
+void encoded_batch_copy_identities(const struct encoded_batch *encoded, int64_t wall_us, struct buf *out);
+void encoded_batch_claim_encode(const struct encoded_batch *encoded, struct buf values[ENCODED_BATCH_CLAIM_PARAMS]);
+
+/* Of those identities the ones in the result of encoded_batch_claim_sql are new; the rows of the others are duplicates.
+ */
+void encoded_batch_resolve_duplicates(struct encoded_batch *encoded, const PGresult *added);
+
+/* Which of the duplicates are another device's than the stored alert: parameters of encoded_batch_conflict_sql, and its
+ * result, by which those are to be stored, in conflict. false: there is no duplicate that could be. */
+enum { ENCODED_BATCH_CONFLICT_PARAMS = 3 };
+extern const char encoded_batch_conflict_sql[];
+extern const Oid encoded_batch_conflict_types[ENCODED_BATCH_CONFLICT_PARAMS];
+bool encoded_batch_conflict_encode(const struct encoded_batch *encoded,
+                                   struct buf values[ENCODED_BATCH_CONFLICT_PARAMS]);
+void encoded_batch_resolve_conflicts(struct encoded_batch *encoded, const PGresult *places);
+
+/* The first row from `first` on that is stored though in conflict; the number of rows: there is none. */
+size_t encoded_batch_next_conflict(const struct encoded_batch *encoded, size_t first);
+
+/* Data of COPYROW_ALERT_SQL: those rows of first to stop - 1 that are to be stored, with their incidents in the book
+ * (NULL: without). encoded_batch_next_chunk() gives the next bytes to send, valid until its next call; false at the
+ * end. */
+void encoded_batch_copy_begin(struct encoded_batch *encoded, size_t first, size_t stop, const struct book *book);
+bool encoded_batch_next_chunk(struct encoded_batch *encoded, struct str *ret);
+
+/* The row that the nth (from 1) of a COPY from `first` on was; the number of rows where there were not as many. */
+size_t encoded_batch_nth_row(const struct encoded_batch *encoded, size_t first, size_t nth);
+
+/* The row goes to quarantine. */
+void encoded_batch_refuse(struct encoded_batch *encoded, size_t row, const struct fault *fault);
+
+#endif

@@ -1,0 +1,135 @@
+#include "store/incident_lookup.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "store/param.h"
+
+#define FAMILY_BYTES (INCIDENT_KEY_BYTES / 2)
+
+const char incident_lookup_sql[] = "select * from mobeye.read_incidents($1, $2, $3, $4, $5, $6)";
+
+const Oid incident_lookup_types[INCIDENT_LOOKUP_PARAMS] = {
+    TYPE_UUID_ARRAY, TYPE_UUID_ARRAY, TYPE_UUID_ARRAY, TYPE_UUID_ARRAY, TYPE_TIMESTAMPTZ_ARRAY, TYPE_TIMESTAMPTZ_ARRAY};
+
+static int compare(const void *a, const void *b)
+{
+    const struct lookup_id *x = a, *y = b;
+    int by_id = memcmp(x->id, y->id, sizeof(x->id));
+    return by_id ? by_id : x->row < y->row ? -1 : x->row > y->row;
+}
+
+/* Sorts, and leaves one of each, with the times of all. Returns how many those are. */
+static size_t sort(struct lookup_id *asked, size_t n)
+{
+    size_t kept = 0;
+    if (n > 0)
+        qsort(asked, n, sizeof(*asked), compare);
+    for (size_t i = 0; i < n; i++) {
+        struct lookup_id *last = kept > 0 ? &asked[kept - 1] : NULL;
+        if (!last || memcmp(last->id, asked[i].id, sizeof(last->id)) != 0) {
+            asked[kept++] = asked[i];
+            continue;
+        }
+        last->from_us = asked[i].from_us < last->from_us ? asked[i].from_us : last->from_us;
+        last->until_us = asked[i].until_us > last->until_us ? asked[i].until_us : last->until_us;
+    }
+    return kept;
+}
+
+static struct lookup_id asked(const uint8_t id[INCIDENT_KEY_BYTES], size_t row, int64_t occurred_us)
+{
+    struct lookup_id one = {.row = (uint32_t)row, .from_us = occurred_us, .until_us = occurred_us};
+    memcpy(one.id, id, sizeof(one.id));
+    return one;
+}
+
+static void collect(struct incident_lookup *lookup, const struct batch *batch)
+{
+    if (batch->n > lookup->cap) {
+        lookup->cap = batch->n;
+        lookup->threads = mem_realloc(lookup->threads, lookup->cap, sizeof(*lookup->threads));
+        lookup->keys = mem_realloc(lookup->keys, lookup->cap, sizeof(*lookup->keys));
+    }
+    lookup->n_threads = lookup->n_keys = 0;
+    for (size_t i = 0; i < batch->n; i++) {
+        const struct alert *alert = &batch->rows[i].alert;
+        if (batch->rows[i].unreadable)
+            continue;
+        lookup->threads[lookup->n_threads++] = asked(alert->thread, i, alert->occurred_us);
+        if (alert->terms)
+            lookup->keys[lookup->n_keys++] = asked(alert->key, i, alert->occurred_us);
+    }
+    lookup->n_threads = sort(lookup->threads, lookup->n_threads);
+    lookup->n_keys = sort(lookup->keys, lookup->n_keys);
+}
+
+static bool asks_for_family(const struct batch_row *row)
+{
+    return !row->unreadable && (row->alert.phase == PHASE_RESTORE || (row->alert.flags & FLAG_CANCEL));
+}
+
+/* The devices and kinds of which a restore may end more than its own thread, and a cancel speak of another one. */
+static void put_families(struct incident_lookup *lookup, const struct batch *batch)
+{
+    struct lookup_id *family = mem_realloc(NULL, batch->n ? batch->n : 1, sizeof(*family));
+    size_t n = 0;
+    for (size_t i = 0; i < batch->n; i++)
+        if (asks_for_family(&batch->rows[i])) {
+            family[n] = asked(batch->rows[i].alert.thread, i, 0);
+            memset(family[n++].id + FAMILY_BYTES, 0, FAMILY_BYTES);
+        }
+    n = sort(family, n);
+    param_array(&lookup->values[1], TYPE_UUID, n);
+    param_array(&lookup->values[2], TYPE_UUID, n);
+    for (size_t i = 0; i < n; i++) {
+        param_bytes(&lookup->values[1], family[i].id, INCIDENT_KEY_BYTES);
+        memset(family[i].id + FAMILY_BYTES, 0xff, FAMILY_BYTES);
+        param_bytes(&lookup->values[2], family[i].id, INCIDENT_KEY_BYTES);
+    }
+    free(family);
+}
+
+void incident_lookup_fill(struct incident_lookup *lookup, const struct batch *batch)
+{
+    collect(lookup, batch);
+    for (size_t i = 0; i < INCIDENT_LOOKUP_PARAMS; i++)
+        lookup->values[i].len = 0;
+    param_array(&lookup->values[0], TYPE_UUID, lookup->n_threads);
+    for (size_t i = 0; i < lookup->n_threads; i++)
+        param_bytes(&lookup->values[0], lookup->threads[i].id, INCIDENT_KEY_BYTES);
+    put_families(lookup, batch);
+    param_array(&lookup->values[3], TYPE_UUID, lookup->n_keys);
+    param_array(&lookup->values[4], TYPE_TIMESTAMPTZ, lookup->n_keys);
+    param_array(&lookup->values[5], TYPE_TIMESTAMPTZ, lookup->n_keys);
+    for (size_t i = 0; i < lookup->n_keys; i++) {
+        param_bytes(&lookup->values[3], lookup->keys[i].id, INCIDENT_KEY_BYTES);
+        param_time(&lookup->values[4], lookup->keys[i].from_us);
+        param_time(&lookup->values[5], lookup->keys[i].until_us);
+    }
+}
+
+void incident_lookup_free(struct incident_lookup *lookup)
+{
+    for (size_t i = 0; i < INCIDENT_LOOKUP_PARAMS; i++)
+        buf_free(&lookup->values[i]);
+    free(lookup->threads);
+    free(lookup->keys);
+    *lookup = (struct incident_lookup){0};
+}
+
+/* Neighbours in the order of ids are of one device and kind. */
+size_t incident_lookup_row(const struct incident_lookup *lookup, const uint8_t thread[INCIDENT_KEY_BYTES])
+{
+    size_t low = 0, high = lookup->n_threads;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (memcmp(lookup->threads[middle].id, thread, INCIDENT_KEY_BYTES) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    bool next = low < lookup->n_threads && memcmp(lookup->threads[low].id, thread, FAMILY_BYTES) == 0;
+    return lookup->threads[next || low == 0 ? low : low - 1].row;
+}

@@ -1,0 +1,36 @@
+/*
+ * The jobs of the maintenance: a statement each, one after the other. What is erased by age is a job for each class, in
+ * a transaction of its own, so that one that fails stops no other; the job "retention" after them looks whether
+ * anything is a day overdue all the same.
+ */
+#ifndef MOBEYE_STORE_MAINTENANCE_JOBS_H
+#define MOBEYE_STORE_MAINTENANCE_JOBS_H
+
+#include <libpq-fe.h>
+
+#include "base/buf.h"
+#include "conf/conf.h"
+#include "store/maintenance.h"
+
+/* What the rows of its result are. */
+enum maintenance_rows {
+    MAINTENANCE_ROWS_NONE,    /* of no interest */
+    MAINTENANCE_ROWS_SILENT,  /* devices that were found silent */
+    MAINTENANCE_ROWS_ERASED,  /* what was erased, or why not: columns what, class, partition, n, error */
+    MAINTENANCE_ROWS_OVERDUE, /* what should have been erased a day ago: columns job, hours, n; none is success */
+};
+
+struct maintenance_job {
+    const char *word; /* as the log and the metrics call it */
+    const char *sql;  /* a call up to its arguments */
+    void (*append)(const char *sql, const struct conf *conf, struct buf *out);
+    unsigned every; /* rounds */
+    enum maintenance_rows rows;
+};
+
+extern const struct maintenance_job maintenance_jobs[MAINTENANCE_JOBS];
+
+/* Did the job fail though its statement did not? Appends why to ret_why, a sentence without line feeds. */
+bool maintenance_rows_fail(const struct maintenance_job *job, const PGresult *rows, struct buf *ret_why);
+
+#endif

@@ -1,0 +1,179 @@
+#include "store/post_commit_queue.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "store/param.h"
+
+#define RAISES_MAX   50000
+#define HINTS_MAX    2000
+#define HINTS_ALERTS 1000 /* of them for alerts that joined: each replaces the one before it */
+#define HINTS_ONCE   500
+
+const char post_commit_verify_sql[] = "select mobeye.verify_incidents($1, $2, $3, $4, $5)";
+const char post_commit_announce_sql[] = "select mobeye.announce($1, $2)";
+
+const Oid post_commit_verify_types[POST_COMMIT_VERIFY_PARAMS] = {
+    TYPE_INT8_ARRAY, TYPE_TEXT_ARRAY, TYPE_TIMESTAMPTZ_ARRAY, TYPE_TIMESTAMPTZ_ARRAY, TYPE_REAL};
+const Oid post_commit_announce_types[POST_COMMIT_ANNOUNCE_PARAMS] = {TYPE_INT8_ARRAY, TYPE_TEXT_ARRAY};
+
+void post_commit_queue_free(struct post_commit_queue *queue)
+{
+    free(queue->raises);
+    free(queue->hints);
+    *queue = (struct post_commit_queue){0};
+}
+
+void post_commit_queue_hint(struct post_commit_queue *queue, uint64_t incident, enum incident_op op)
+{
+    if (queue->n_hints >= (op == INCIDENT_ALERT ? HINTS_ALERTS : HINTS_MAX))
+        return;
+    if (queue->n_hints == queue->cap_hints) {
+        queue->cap_hints = queue->cap_hints ? 2 * queue->cap_hints : 64;
+        queue->hints = mem_realloc(queue->hints, queue->cap_hints, sizeof(*queue->hints));
+    }
+    queue->hints[queue->n_hints++] = (struct incident_change){.id = incident, .op = op};
+}
+
+static bool same(const struct queued_raise *x, uint64_t incident, struct str device)
+{
+    return x->incident == incident && str_eq((struct str){x->device, x->device_len}, device);
+}
+
+static void widen(struct queued_raise *raise, int64_t from_us, int64_t until_us)
+{
+    raise->from_us = from_us < raise->from_us ? from_us : raise->from_us;
+    raise->until_us = until_us > raise->until_us ? until_us : raise->until_us;
+}
+
+static void keep_raise(struct post_commit_queue *queue, const struct queued_raise *raise)
+{
+    if (queue->n_raises == RAISES_MAX)
+        return;
+    if (queue->n_raises == queue->cap_raises) {
+        queue->cap_raises = queue->cap_raises ? 2 * queue->cap_raises : 64;
+        queue->raises = mem_realloc(queue->raises, queue->cap_raises, sizeof(*queue->raises));
+    }
+    queue->raises[queue->n_raises++] = *raise;
+}
+
+/* `last` is where the incident's last raise of this batch is, from 1; 0: it has none yet. */
+static void add_raise(struct post_commit_queue *queue, const struct alert *alert, uint64_t incident, uint32_t *last)
+{
+    if (*last > 0 && same(&queue->raises[*last - 1], incident, alert->device)) {
+        widen(&queue->raises[*last - 1], alert->occurred_us, alert->occurred_us);
+        return;
+    }
+    struct queued_raise raise = {incident, alert->occurred_us, alert->occurred_us, (uint8_t)alert->device.len, {0}};
+    memcpy(raise.device, alert->device.p, alert->device.len);
+    keep_raise(queue, &raise);
+    *last = (uint32_t)queue->n_raises;
+}
+
+static void note_terms(struct post_commit_queue *queue, const struct incident_terms *terms)
+{
+    if (!terms || terms->verify_within_us == 0)
+        return;
+    queue->verifies = true;
+    queue->reach_m = terms->verify_radius_m > queue->reach_m ? terms->verify_radius_m : queue->reach_m;
+}
+
+void post_commit_queue_batch(struct post_commit_queue *queue, const struct batch *batch, const uint8_t *stored,
+                             const struct incident_rows *rows)
+{
+    const struct book *book = &rows->book;
+    for (size_t i = 0; i < rows->n_changes; i++)
+        post_commit_queue_hint(queue, rows->changes[i].id, rows->changes[i].op);
+    if (book->n_incidents == 0)
+        return;
+    uint32_t *last = mem_zalloc(book->n_incidents * sizeof(*last));
+    for (size_t i = 0; i < batch->n; i++) {
+        const struct alert *alert = &batch->rows[i].alert;
+        if (!stored[i] || alert->incident == NO_INCIDENT || alert->phase != PHASE_RAISE)
+            continue;
+        const struct incident *incident = &book->incidents[alert->incident];
+        note_terms(queue, alert->terms);
+        if (queue->verifies && incident->raised && incident->terms.category == CATEGORY_ALARM && !incident->drill)
+            add_raise(queue, alert, incident->id, &last[alert->incident]);
+    }
+    free(last);
+}
+
+static int compare_raises(const void *a, const void *b)
+{
+    const struct queued_raise *x = a, *y = b;
+    if (x->incident != y->incident)
+        return x->incident < y->incident ? -1 : 1;
+    return memcmp(x->device, y->device, sizeof(x->device));
+}
+
+/* Makes one of several batches' raises of a device in an incident. */
+static void merge_raises(struct post_commit_queue *queue)
+{
+    size_t kept = 0;
+    qsort(queue->raises, queue->n_raises, sizeof(*queue->raises), compare_raises);
+    for (size_t i = 0; i < queue->n_raises; i++) {
+        struct queued_raise *raise = &queue->raises[i];
+        if (kept > 0 && compare_raises(&queue->raises[kept - 1], raise) == 0)
+            widen(&queue->raises[kept - 1], raise->from_us, raise->until_us);
+        else
+            queue->raises[kept++] = *raise;
+    }
+    queue->n_raises = kept;
+}
+
+void post_commit_queue_encode_raises(struct post_commit_queue *queue, struct buf values[POST_COMMIT_VERIFY_PARAMS])
+{
+    uint32_t bits;
+    float reach_m = (float)queue->reach_m;
+    merge_raises(queue);
+    size_t n = queue->n_raises < POST_COMMIT_RAISES_ONCE ? queue->n_raises : POST_COMMIT_RAISES_ONCE;
+    queue->n_raises -= n; /* the newest incidents */
+    queue->n_sent = n;
+    memcpy(queue->sent, queue->raises + queue->n_raises, n * sizeof(*queue->sent));
+    param_array(&values[0], TYPE_INT8, n);
+    param_array(&values[1], TYPE_TEXT, n);
+    param_array(&values[2], TYPE_TIMESTAMPTZ, n);
+    param_array(&values[3], TYPE_TIMESTAMPTZ, n);
+    for (size_t i = 0; i < n; i++) {
+        const struct queued_raise *raise = &queue->sent[i];
+        param_int8(&values[0], (int64_t)raise->incident);
+        param_text(&values[1], (struct str){raise->device, raise->device_len});
+        param_time(&values[2], raise->from_us);
+        param_time(&values[3], raise->until_us);
+    }
+    memcpy(&bits, &reach_m, sizeof(bits));
+    buf_be32(&values[4], bits);
+}
+
+void post_commit_queue_encode_hints(struct post_commit_queue *queue, struct buf values[POST_COMMIT_ANNOUNCE_PARAMS])
+{
+    size_t n = queue->n_hints < HINTS_ONCE ? queue->n_hints : HINTS_ONCE;
+    queue->encoded_hints = n;
+    param_array(&values[0], TYPE_INT8, n);
+    param_array(&values[1], TYPE_TEXT, n);
+    for (size_t i = 0; i < n; i++) {
+        param_int8(&values[0], (int64_t)queue->hints[i].id);
+        param_text(&values[1], str_from(incident_op_word(queue->hints[i].op)));
+    }
+}
+
+void post_commit_queue_verified(struct post_commit_queue *queue)
+{
+    queue->n_sent = 0;
+}
+
+void post_commit_queue_unverified(struct post_commit_queue *queue)
+{
+    for (size_t i = 0; i < queue->n_sent; i++)
+        keep_raise(queue, &queue->sent[i]);
+    queue->n_sent = 0;
+}
+
+void post_commit_queue_announced(struct post_commit_queue *queue)
+{
+    queue->n_hints -= queue->encoded_hints;
+    memmove(queue->hints, queue->hints + queue->encoded_hints, queue->n_hints * sizeof(*queue->hints));
+    queue->encoded_hints = 0;
+}
