@@ -114,20 +114,18 @@ static void note_receipt(struct apply *a, const struct batch *batch)
         }
 }
 
-/* The next rows of the batch that is being prepared; with the last it is the writer's. */
+/* The next rows of the batch that is being prepared; with the last it is the writer's. A writer that no longer wants it
+ * calls back: ready, done, or after a lost connection position, which gives the batch up and reads again. */
 static void prepare(struct apply *a)
 {
-    if (!atlas_usable(a->atlas))
-        return; /* on_current() goes on */
+    if (!atlas_usable(a->atlas) || !writer_wants(a->writer))
+        return; /* on_current(), on_ready(), on_done() go on */
     struct batch *batch = preparation_step(a->preparation);
     loop_arm(&a->feed_due, 0);
     if (!batch)
         return;
     note_receipt(a, batch);
-    if (writer_wants(a->writer))
-        writer_submit(a->writer, batch);
-    else
-        spare_batch(a, batch); /* the connection is lost: what follows the position then is read again */
+    writer_submit(a->writer, batch);
 }
 
 /* Reads the next batch and begins to prepare it. false: there is none now. */

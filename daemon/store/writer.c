@@ -1,6 +1,7 @@
 #include "store/writer.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -324,7 +325,13 @@ bool writer_wants(const struct writer *w)
 
 void writer_submit(struct writer *w, struct batch *batch)
 {
-    assert(writer_wants(w) && batch->first_seq > 0 && batch->first_seq <= batch->last_seq);
+    assert(writer_wants(w) && batch->first_seq <= batch->last_seq);
+    if (batch->first_seq != w->submitted_seq + 1) {
+        log_error(WRITER_SUBJECT, "a batch begins with %" PRIu64 ", not after %" PRIu64 "; this is a bug",
+                  batch->first_seq, w->submitted_seq);
+        abort(); /* the position would pass over accepted alerts; after a restart they are read again */
+    }
+    w->submitted_seq = batch->last_seq;
     encoded_batch_fill(&w->batches[(w->first + w->n) % 2], batch, w->instance, w->has_rules ? w->rules : NULL);
     w->n++;
     if (w->state == WRITER_IDLE)

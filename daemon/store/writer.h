@@ -131,8 +131,9 @@ void writer_start(struct writer *writer);
  * encoded while PostgreSQL works on that). */
 bool writer_wants(const struct writer *writer);
 
-/* Takes the batch until done() is called with it. What the alerts got from enrich is encoded before it returns. Its
- * rows follow on what was submitted before. */
+/* Takes the batch until done() is called with it. What the alerts got from enrich is encoded before it returns.
+ * first_seq must be one more than the last_seq submitted before, or than what position() returned; else it aborts: the
+ * position would pass over accepted alerts. */
 void writer_submit(struct writer *writer, struct batch *batch);
 
 /* The journal took a new UUID (16 bytes, copied). */

@@ -307,7 +307,7 @@ static void committed(struct writer *w)
     w->position = batch->last_seq;
     w->checksum = batch->last_checksum;
     w->retries = 0;
-    w->commit_sent = false;
+    w->commit_sent = w->server_busy = false;
     w->bare = w->partitions_made = false;
     writer_forget_refused(w);
     w->agains = 0;

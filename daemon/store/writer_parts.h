@@ -43,6 +43,7 @@ struct writer {
 
     struct encoded_batch batches[2]; /* the batch in its transaction, and the next */
     size_t first, n;                 /* index of the first, how many */
+    uint64_t submitted_seq;          /* the next batch follows on it */
 
     /* Of the first encoded's transaction. */
     bool faulty; /* a statement failed; fault has the first failure */

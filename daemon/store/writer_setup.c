@@ -173,6 +173,7 @@ void writer_position_over(struct writer *w)
     }
     log_debug(WRITER_SUBJECT, "the journal is stored up to %" PRIu64 ", the next batch follows on %" PRIu64,
               w->position, after);
+    w->submitted_seq = after;
     writer_set_state(w, WRITER_IDLE, "the position is known");
     writer_tell_up(w, true);
     event_active(&w->kick, 0, 0);
