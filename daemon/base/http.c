@@ -60,7 +60,7 @@ struct http {
     unsigned accepted; /* since the loop had its turn, at least */
     struct path *paths;
     uint16_t port;
-    struct complaint accept_failed, too_many;
+    struct rate_limiter accept_failed, too_many;
 };
 
 static void drop(struct http_connection *connection)
@@ -241,8 +241,8 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     if (++http->accepted % CONNECTIONS_MAX == 0)
         pause_accepting(http, 0);
     if (http->n == CONNECTIONS_MAX) {
-        log_complain(&http->too_many, loop_mono_us(http->loop), LOG_LEVEL_WARNING, "http",
-                     "more than %d connections (the oldest is closed)", CONNECTIONS_MAX);
+        log_limited(&http->too_many, loop_mono_us(http->loop), LOG_LEVEL_WARNING, "http",
+                    "more than %d connections (the oldest is closed)", CONNECTIONS_MAX);
         drop(TAILQ_FIRST(&http->connections));
     }
     struct bufferevent *bev = bufferevent_socket_new(loop_base(http->loop), fd, BEV_OPT_CLOSE_ON_FREE);
@@ -257,8 +257,8 @@ static void on_accept_failed(struct evconnlistener *listener, void *arg)
 {
     (void)listener;
     struct http *http = arg;
-    log_complain(&http->accept_failed, loop_mono_us(http->loop), LOG_LEVEL_ERROR, "http",
-                 "cannot accept a connection: %s; trying again every second", strerror(errno));
+    log_limited(&http->accept_failed, loop_mono_us(http->loop), LOG_LEVEL_ERROR, "http",
+                "cannot accept a connection: %s; trying again every second", strerror(errno));
     pause_accepting(http, ACCEPT_PAUSE_US);
 }
 

@@ -74,59 +74,59 @@ void log_line(enum log_level level, const char *subject, const char *fmt, ...)
     write_line(level, subject, text);
 }
 
-void log_complain(struct complaint *complaint, int64_t mono_us, enum log_level level, const char *subject,
-                  const char *fmt, ...)
+void log_limited(struct rate_limiter *limiter, int64_t mono_us, enum log_level level, const char *subject,
+                 const char *fmt, ...)
 {
-    char text[sizeof(complaint->text)];
+    char text[sizeof(limiter->text)];
     va_list args;
     va_start(args, fmt);
     vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
-    complaint->last_us = mono_us;
-    bool within = complaint->since_us != 0 && mono_us - complaint->since_us < REPEAT_EVERY_US;
-    if (within && (complaint->logged >= REPEAT_MOST || strcmp(text, complaint->text) == 0)) {
-        complaint->held_back++;
+    limiter->last_us = mono_us;
+    bool within = limiter->since_us != 0 && mono_us - limiter->since_us < REPEAT_EVERY_US;
+    if (within && (limiter->logged >= REPEAT_MOST || strcmp(text, limiter->text) == 0)) {
+        limiter->held_back++;
         return;
     }
-    if (complaint->held_back > 0)
+    if (limiter->held_back > 0)
         log_line(level, subject, "%s (%llu more of these were not logged)", text,
-                 (unsigned long long)complaint->held_back);
+                 (unsigned long long)limiter->held_back);
     else
         log_line(level, subject, "%s", text);
     if (!within)
-        *complaint = (struct complaint){.since_us = mono_us > 0 ? mono_us : 1, .last_us = mono_us};
-    memcpy(complaint->text, text, sizeof(text));
-    complaint->logged++;
-    complaint->held_back = 0;
+        *limiter = (struct rate_limiter){.since_us = mono_us > 0 ? mono_us : 1, .last_us = mono_us};
+    memcpy(limiter->text, text, sizeof(text));
+    limiter->logged++;
+    limiter->held_back = 0;
 }
 
-static void recover(struct complaint *complaint, const char *subject, const char *fmt, va_list args)
+static void recover(struct rate_limiter *limiter, const char *subject, const char *fmt, va_list args)
 {
     char text[512];
     vsnprintf(text, sizeof(text), fmt, args);
-    if (complaint->held_back > 0)
-        log_info(subject, "%s (%llu complaints were not logged)", text, (unsigned long long)complaint->held_back);
+    if (limiter->held_back > 0)
+        log_info(subject, "%s (%llu complaints were not logged)", text, (unsigned long long)limiter->held_back);
     else
         log_info(subject, "%s", text);
-    *complaint = (struct complaint){0};
+    *limiter = (struct rate_limiter){0};
 }
 
-void log_recover(struct complaint *complaint, const char *subject, const char *fmt, ...)
+void log_recover(struct rate_limiter *limiter, const char *subject, const char *fmt, ...)
 {
-    if (complaint->since_us == 0)
+    if (limiter->since_us == 0)
         return;
     va_list args;
     va_start(args, fmt);
-    recover(complaint, subject, fmt, args);
+    recover(limiter, subject, fmt, args);
     va_end(args);
 }
 
-void log_recover_if_quiet(struct complaint *complaint, int64_t mono_us, const char *subject, const char *fmt, ...)
+void log_recover_if_quiet(struct rate_limiter *limiter, int64_t mono_us, const char *subject, const char *fmt, ...)
 {
-    if (complaint->since_us == 0 || mono_us - complaint->last_us < REPEAT_EVERY_US)
+    if (limiter->since_us == 0 || mono_us - limiter->last_us < REPEAT_EVERY_US)
         return;
     va_list args;
     va_start(args, fmt);
-    recover(complaint, subject, fmt, args);
+    recover(limiter, subject, fmt, args);
     va_end(args);
 }

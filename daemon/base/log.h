@@ -29,7 +29,7 @@ void log_line(enum log_level level, const char *subject, const char *fmt, ...) _
  * next one or with the recovery. Another text is logged at once, up to ten within 60 s: a peer that can vary the text
  * cannot fill the log. {0} is a quiet complaint. Times are the loop's monotonic ones.
  */
-struct complaint {
+struct rate_limiter {
     int64_t since_us; /* when the 60 s began; 0: no complaint since the last recovery */
     int64_t last_us;  /* the last complaint */
     unsigned logged;  /* in the 60 s */
@@ -37,15 +37,15 @@ struct complaint {
     char text[256];
 };
 
-void log_complain(struct complaint *complaint, int64_t mono_us, enum log_level level, const char *subject,
-                  const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+void log_limited(struct rate_limiter *limiter, int64_t mono_us, enum log_level level, const char *subject,
+                 const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
 /* Logs the line at info if there was a complaint since the last recovery; else does nothing. */
-void log_recover(struct complaint *complaint, const char *subject, const char *fmt, ...)
+void log_recover(struct rate_limiter *limiter, const char *subject, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* The same where the last complaint is 60 s old: for what is over when it does not happen again. */
-void log_recover_if_quiet(struct complaint *complaint, int64_t mono_us, const char *subject, const char *fmt, ...)
+void log_recover_if_quiet(struct rate_limiter *limiter, int64_t mono_us, const char *subject, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
 #endif

@@ -18,10 +18,10 @@ struct loop {
 /* libevent has one log for the whole process. What it says of a descriptor it may say without end. */
 static void on_libevent_log(int severity, const char *text)
 {
-    static struct complaint complaint;
+    static struct rate_limiter limiter;
     if (severity >= EVENT_LOG_WARN)
-        log_complain(&complaint, clock_mono_us(), severity == EVENT_LOG_ERR ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING,
-                     "libevent", "%s", text);
+        log_limited(&limiter, clock_mono_us(), severity == EVENT_LOG_ERR ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING,
+                    "libevent", "%s", text);
 }
 
 struct loop *loop_new(struct err *err)

@@ -154,10 +154,10 @@ bool metrics_balanced(const struct metrics *metrics, struct buf *ret_why)
             rejected += e->rejected_total[code];
     }
     uint64_t in_flight = (uint64_t)metrics->in_flight, pending = (uint64_t)metrics->journal_pending;
-    bool intake = received == rejected + retry + metrics->journaled_total + in_flight;
+    bool state = received == rejected + retry + metrics->journaled_total + in_flight;
     bool storing = metrics->journaled_total + metrics->recovered_total ==
                    metrics->committed_total + metrics->duplicate_total + metrics->quarantined_total + pending;
-    if (ret_why && !intake)
+    if (ret_why && !state)
         buf_printf(ret_why,
                    "received %" PRIu64 " is not rejected %" PRIu64 " + retry %" PRIu64 " + journaled %" PRIu64
                    " + in flight %" PRIu64 "\n",
@@ -168,5 +168,5 @@ bool metrics_balanced(const struct metrics *metrics, struct buf *ret_why)
                    " + quarantined %" PRIu64 " + pending %" PRIu64 "\n",
                    metrics->journaled_total, metrics->recovered_total, metrics->committed_total,
                    metrics->duplicate_total, metrics->quarantined_total, pending);
-    return intake && storing;
+    return state && storing;
 }

@@ -12,7 +12,7 @@ static bool endpoint_exists(const struct node *endpoints, const char *name)
     return false;
 }
 
-static void check_endpoint(struct report *report, const struct conf *conf, const struct node *endpoints,
+static void check_endpoint(struct diagnostics *diagnostics, const struct conf *conf, const struct node *endpoints,
                            const struct node *name, const char *path)
 {
     struct buf names = {0};
@@ -21,12 +21,12 @@ static void check_endpoint(struct report *report, const struct conf *conf, const
     for (size_t i = 0; i < conf->n_endpoints && names.len < 200; i++)
         if (conf->endpoints[i].name)
             buf_printf(&names, "%s%s", names.len ? ", " : "", conf->endpoints[i].name);
-    report_error(report, name->mark, loader_path_key(path, "match.endpoint").text, "%s is no endpoint (%.*s)",
-                 quoted(name->text).text, (int)names.len, names.len ? names.data : "");
+    diagnostics_error(diagnostics, name->pos, loader_path_key(path, "match.endpoint").text, "%s is no endpoint (%.*s)",
+                      quoted(name->text).text, (int)names.len, names.len ? names.data : "");
     buf_free(&names);
 }
 
-static void check_endpoints(struct report *report, const struct conf *conf, const struct node *root,
+static void check_endpoints(struct diagnostics *diagnostics, const struct conf *conf, const struct node *root,
                             const struct node *named, const char *path)
 {
     /* A list that was refused as a whole has not been loaded. */
@@ -34,24 +34,24 @@ static void check_endpoints(struct report *report, const struct conf *conf, cons
     if (!named || !endpoints)
         return;
     if (named->kind != NODE_LIST)
-        check_endpoint(report, conf, endpoints, named, path);
+        check_endpoint(diagnostics, conf, endpoints, named, path);
     for (size_t i = 0; named->kind == NODE_LIST && i < named->n; i++)
-        check_endpoint(report, conf, endpoints, named->items[i], path);
+        check_endpoint(diagnostics, conf, endpoints, named->items[i], path);
 }
 
 /* Either this or that: a rule that says neither or both is a slip. */
-static void check_decision(struct report *report, const struct node *item, const char *path)
+static void check_decision(struct diagnostics *diagnostics, const struct node *item, const char *path)
 {
     const struct node *action = node_key(item, "action"), *incident = node_key(item, "incident");
     if (!action && !incident)
-        report_error(report, item->mark, path, "does nothing (action: store, or an incident)");
+        diagnostics_error(diagnostics, item->pos, path, "does nothing (action: store, or an incident)");
     if (action && incident)
-        report_error(report, incident->mark, loader_path_key(path, "incident").text,
-                     "stands beside an action (action: store, or an incident)");
+        diagnostics_error(diagnostics, incident->pos, loader_path_key(path, "incident").text,
+                          "stands beside an action (action: store, or an incident)");
 }
 
-static void check_rule(struct report *report, const struct conf *conf, const struct node *root, const struct node *list,
-                       size_t i)
+static void check_rule(struct diagnostics *diagnostics, const struct conf *conf, const struct node *root,
+                       const struct node *list, size_t i)
 {
     const struct node *item = list->items[i], *match = node_value(item, "match");
     const struct node *score = node_value(match, "score");
@@ -59,23 +59,23 @@ static void check_rule(struct report *report, const struct conf *conf, const str
     struct loader_path path = loader_path_item("rules", item, i);
     if (item->kind != NODE_MAP)
         return;
-    loader_check_name(report, list, i, path.text);
-    check_decision(report, item, path.text);
-    check_endpoints(report, conf, root, node_value(match, "endpoint"), path.text);
+    loader_check_name(diagnostics, list, i, path.text);
+    check_decision(diagnostics, item, path.text);
+    check_endpoints(diagnostics, conf, root, node_value(match, "endpoint"), path.text);
     if (score && score->kind == NODE_MAP && loaded->score_min >= loaded->score_below)
-        report_error(report, score->mark, loader_path_key(path.text, "match.score").text,
-                     "matches no score (min lower than below)");
+        diagnostics_error(diagnostics, score->pos, loader_path_key(path.text, "match.score").text,
+                          "matches no score (min lower than below)");
 }
 
-void check_rules(struct report *report, const struct node *root, const struct conf *conf,
+void check_rules(struct diagnostics *diagnostics, const struct node *root, const struct conf *conf,
                  const struct conf_names *names)
 {
     const struct node *list = node_value(root, "rules");
     for (size_t i = 0; i < conf->n_rules; i++)
-        check_rule(report, conf, root, list, i);
-    if (report->bad)
+        check_rule(diagnostics, conf, root, list, i);
+    if (diagnostics->bad)
         return;
-    warn_rules(report, list, conf);
+    warn_rules(diagnostics, list, conf);
     if (names)
-        warn_names(report, list, conf, names);
+        warn_names(diagnostics, list, conf, names);
 }

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "alert/incident.h"
+#include "model/incident.h"
 
 /* The largest database.batch_max, in alerts. */
 #define CONF_BATCH_MAX 20000
@@ -26,9 +26,9 @@ struct conf_network {
     unsigned bits;
 };
 
-/* Where something stands in the file, for complaints about what it names; both count from 1. */
-struct conf_place {
-    size_t line, column;
+/* A line of a file and the character in it, both from 1: for diagnostics about what the file names. */
+struct source_pos {
+    size_t line, col;
 };
 
 struct conf_endpoint {
@@ -42,7 +42,7 @@ struct conf_endpoint {
     bool plaintext_allow;
     bool curve;                      /* it speaks CURVE, and nothing else */
     char *server_key;                /* of connect with CURVE: the public key of who is there */
-    struct conf_place place;         /* of server_key, or of the endpoint */
+    struct source_pos pos;           /* of server_key, or of the endpoint */
     const char *secret;              /* with CURVE: that of security; NULL after conf_load() */
     struct conf_network *allow_from; /* none given: n_allow_from is 0 and everybody may connect */
     size_t n_allow_from;
@@ -50,9 +50,9 @@ struct conf_endpoint {
     int64_t idle_us;      /* of tcp: how long a connection may bring no frame */
     int check_time;       /* of sia-dc09: 0 no, 1 yes; as the next */
     int require_encryption;
-    char *dc09_keys;                         /* the file of keys; NULL: none */
-    size_t dc09_keys_line, dc09_keys_column; /* where that stands, for complaints about what the file holds */
-    int64_t expect_every_us;                 /* 0: not given */
+    char *dc09_keys;                 /* the file of keys; NULL: none */
+    struct source_pos dc09_keys_pos; /* of the name of that file */
+    int64_t expect_every_us;         /* 0: not given */
 };
 
 /* A window of local time, minutes since midnight, end excluded; over midnight where until <= from. */
@@ -143,7 +143,7 @@ struct conf {
     double bounds[4]; /* west south east north, degrees */
     struct {
         char *conninfo;
-        size_t line, col;      /* where the conninfo stands in the file: only libpq can judge it */
+        struct source_pos pos; /* of the conninfo, which only libpq can judge */
         uint32_t batch_max;    /* alerts a transaction */
         int64_t batch_wait_us; /* how long an alert may wait for company */
     } database;
@@ -161,7 +161,7 @@ struct conf {
     struct {
         char *server_key; /* where the secret is, see base/secret.h; NULL: no security section, nobody speaks CURVE */
         char *clients;    /* the file of clients */
-        struct conf_place server_key_place, clients_place;
+        struct source_pos server_key_pos, clients_pos;
         char *secret; /* the key; NULL after conf_load(), as the clients are none */
     } security;
     struct conf_client *clients; /* sorted by key, each once */

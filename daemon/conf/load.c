@@ -34,12 +34,13 @@ struct loader_path loader_path_item(const char *list, const struct node *item, s
 }
 
 /* Only so much of an unknown key is repeated as could be a name: a misplaced value stays unsaid. */
-static void complain_unknown(struct report *report, const char *scope, const char *path, const struct node *key)
+static void unknown_key_error(struct diagnostics *diagnostics, const char *scope, const char *path,
+                              const struct node *key)
 {
     char name[33];
     struct buf allowed = {0};
-    if (report->n == REPORT_MAX) {
-        report_error(report, key->mark, path, "unknown key");
+    if (diagnostics->n == DIAGNOSTICS_MAX) {
+        diagnostics_error(diagnostics, key->pos, path, "unknown key");
         return;
     }
     size_t len = strspn(key->text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
@@ -49,16 +50,17 @@ static void complain_unknown(struct report *report, const char *scope, const cha
     if (meant && !schema_in_scope(meant, scope, &own))
         own = meant->path;
     schema_names(scope, "or", &allowed);
-    report_error(report, key->mark, loader_path_key(path, *name ? name : "?").text, "unknown key%s%s%s (%.*s)",
-                 meant ? ", did you mean " : "", meant ? own : "", meant ? "?" : "", (int)allowed.len, allowed.data);
+    diagnostics_error(diagnostics, key->pos, loader_path_key(path, *name ? name : "?").text, "unknown key%s%s%s (%.*s)",
+                      meant ? ", did you mean " : "", meant ? own : "", meant ? "?" : "", (int)allowed.len,
+                      allowed.data);
     buf_free(&allowed);
 }
 
-static void complain_item(const struct loader_place *list, const char *path, struct mark mark)
+static void item_error(const struct loader_place *list, const char *path, struct source_pos pos)
 {
     struct buf names = {0};
     schema_names(schema_scope(list->key).text, "and", &names);
-    report_error(list->report, mark, path, "is no mapping (a mapping: %.*s)", (int)names.len, names.data);
+    diagnostics_error(list->diagnostics, pos, path, "is no mapping (a mapping: %.*s)", (int)names.len, names.data);
     buf_free(&names);
 }
 
@@ -67,7 +69,7 @@ static void load_list(const struct loader_place *place, const struct node *list)
     const struct schema_key *key = place->key;
     size_t n = list->n;
     if ((int64_t)n < key->min || (int64_t)n > key->max) {
-        loader_complain(place, list->mark, "has %zu items", n);
+        loader_error(place, list->pos, "has %zu items", n);
         return;
     }
     char *items = mem_zalloc(n * key->item_size);
@@ -77,9 +79,10 @@ static void load_list(const struct loader_place *place, const struct node *list)
         const struct node *item = list->items[i];
         struct loader_path path = loader_path_item(place->path, item, i);
         if (item->kind == NODE_MAP)
-            loader_map(place->report, schema_scope(key).text, path.text, item->mark, item, items + i * key->item_size);
+            loader_map(place->diagnostics, schema_scope(key).text, path.text, item->pos, item,
+                       items + i * key->item_size);
         else if (item->kind != NODE_REFUSED)
-            complain_item(place, path.text, item->mark);
+            item_error(place, path.text, item->pos);
     }
 }
 
@@ -94,16 +97,16 @@ static void load_key(const struct loader_place *place, const struct node *value)
     if (value->kind == NODE_REFUSED)
         return;
     if (value->kind != wanted) {
-        loader_complain(place, value->mark, "%s",
-                        node_is_null(value)        ? "has no value"
-                        : value->kind == NODE_TEXT ? "is text"
-                        : value->kind == NODE_LIST ? "is a list"
-                                                   : "is a mapping");
+        loader_error(place, value->pos, "%s",
+                     node_is_null(value)        ? "has no value"
+                     : value->kind == NODE_TEXT ? "is text"
+                     : value->kind == NODE_LIST ? "is a list"
+                                                : "is a mapping");
     } else if (type == SCHEMA_LIST) {
         load_list(place, value);
     } else {
         loader_there(place);
-        loader_map(place->report, place->key->path, place->path, value->mark, value, place->base);
+        loader_map(place->diagnostics, place->key->path, place->path, value->pos, value, place->base);
     }
 }
 
@@ -115,7 +118,7 @@ static void unset_below(const struct loader_place *section)
     for (size_t i = 0; (key = schema_key(i)); i++) {
         if (!schema_in_scope(key, section->key->path, &name))
             continue;
-        const struct loader_place place = {section->report, key, section->path, section->base};
+        const struct loader_place place = {section->diagnostics, key, section->path, section->base};
         if (key->type == SCHEMA_SECTION)
             unset_below(&place);
         else
@@ -124,27 +127,27 @@ static void unset_below(const struct loader_place *section)
 }
 
 /* mark: where the key would belong. */
-static void load_absent(const struct loader_place *place, struct mark mark)
+static void load_absent(const struct loader_place *place, struct source_pos pos)
 {
     const struct schema_key *key = place->key;
     if (key->required) {
-        loader_complain(place, mark, "is missing");
+        loader_error(place, pos, "is missing");
     } else if (key->optional) {
         unset_below(place);
     } else if (key->type == SCHEMA_SECTION) {
-        loader_map(place->report, key->path, place->path, mark, NULL, place->base);
+        loader_map(place->diagnostics, key->path, place->path, pos, NULL, place->base);
     } else if (key->fallback) {
         char text[64];
         snprintf(text, sizeof(text), "%s", key->fallback);
-        loader_set(place, &(struct node){.kind = NODE_TEXT, .mark = mark, .plain = true, .text = text});
+        loader_set(place, &(struct node){.kind = NODE_TEXT, .pos = pos, .plain = true, .text = text});
     } else {
         loader_unset(place);
     }
 }
 
 /* The keys that it has, then those that it does not have. */
-void loader_map(struct report *report, const char *scope, const char *path, struct mark mark, const struct node *map,
-                char *base)
+void loader_map(struct diagnostics *diagnostics, const char *scope, const char *path, struct source_pos pos,
+                const struct node *map, char *base)
 {
     const struct schema_key *key;
     const char *name;
@@ -154,18 +157,18 @@ void loader_map(struct report *report, const char *scope, const char *path, stru
         key = schema_find(scope, word->text);
         struct loader_path full = loader_path_key(path, key ? word->text : "");
         if (!key)
-            complain_unknown(report, scope, path, word);
+            unknown_key_error(diagnostics, scope, path, word);
         else if (first != word)
-            report_error(report, word->mark, full.text, "is here again, first in line %zu (each key once)",
-                         first->mark.line);
+            diagnostics_error(diagnostics, word->pos, full.text, "is here again, first in line %zu (each key once)",
+                              first->pos.line);
         else
-            load_key(&(struct loader_place){report, key, full.text, base}, map->items[i + 1]);
+            load_key(&(struct loader_place){diagnostics, key, full.text, base}, map->items[i + 1]);
     }
     for (size_t i = 0; (key = schema_key(i)); i++) {
         if (!schema_in_scope(key, scope, &name) || node_key(map, name))
             continue;
         struct loader_path full = loader_path_key(path, name);
-        load_absent(&(struct loader_place){report, key, full.text, base}, mark);
+        load_absent(&(struct loader_place){diagnostics, key, full.text, base}, pos);
     }
 }
 
@@ -194,46 +197,46 @@ static void keep_rules(struct conf *conf, const struct node *root, struct str te
 }
 
 static struct conf *load_tree(const char *file, const struct node *root, const struct conf_names *names,
-                              struct report *report)
+                              struct diagnostics *diagnostics)
 {
-    static const struct mark top = {1, 1};
+    static const struct source_pos top = {1, 1};
     if (root->kind != NODE_MAP && !node_is_null(root)) {
-        report_error(report, root->mark, "file", "holds no sections (a mapping of keys to values)");
+        diagnostics_error(diagnostics, root->pos, "file", "holds no sections (a mapping of keys to values)");
         return NULL;
     }
     if (root->kind != NODE_MAP) {
-        report_error(report, top, "file", "is empty (instance, database, journal and endpoints at least)");
+        diagnostics_error(diagnostics, top, "file", "is empty (instance, database, journal and endpoints at least)");
         return NULL;
     }
     struct conf *conf = mem_zalloc(sizeof(*conf));
     conf->file = mem_strdup(file);
-    loader_map(report, "", "", top, root, (char *)conf);
+    loader_map(diagnostics, "", "", top, root, (char *)conf);
     name_terms(conf);
-    loader_check(report, root, conf, names);
+    loader_check(diagnostics, root, conf, names);
     const struct node *conninfo = node_value(node_value(root, "database"), "conninfo");
     if (conninfo) {
-        conf->database.line = conninfo->mark.line;
-        conf->database.col = conninfo->mark.col;
+        conf->database.pos = conninfo->pos;
     }
     return conf;
 }
 
 /* What can be loaded of the text; NULL: nothing. */
-static struct conf *load_text(const char *file, struct str text, const struct conf_names *names, struct report *report)
+static struct conf *load_text(const char *file, struct str text, const struct conf_names *names,
+                              struct diagnostics *diagnostics)
 {
-    static const struct mark top = {1, 1};
+    static const struct source_pos top = {1, 1};
     struct conf *conf = NULL;
     if (text.len > LOADER_FILE_MAX) {
-        report_error(report, top, "file", "is too large (1 MiB)");
+        diagnostics_error(diagnostics, top, "file", "is too large (1 MiB)");
         return NULL;
     }
-    struct node *root = tree_parse(text.p, text.len, report);
+    struct node *root = tree_parse(text.p, text.len, diagnostics);
     if (root)
-        conf = load_tree(file, root, names, report);
-    if (conf && !report->bad)
+        conf = load_tree(file, root, names, diagnostics);
+    if (conf && !diagnostics->bad)
         keep_rules(conf, root, text);
-    else if (!report->bad)
-        report_error(report, top, "file", "is empty (instance, database, journal and endpoints at least)");
+    else if (!diagnostics->bad)
+        diagnostics_error(diagnostics, top, "file", "is empty (instance, database, journal and endpoints at least)");
     node_free(&root);
     return conf;
 }
@@ -241,14 +244,14 @@ static struct conf *load_text(const char *file, struct str text, const struct co
 /* With what the file names for security where `whole`. */
 static struct conf *load(const char *file, struct str text, bool whole, const struct conf_names *names, struct buf *out)
 {
-    struct report report = {0};
+    struct diagnostics diagnostics = {0};
     struct buf clients = {0};
-    struct conf *conf = load_text(file, text, names, &report);
-    bool bad = conf && whole && loader_security(conf, &report, &clients) != 0;
-    if (report.bad || bad)
+    struct conf *conf = load_text(file, text, names, &diagnostics);
+    bool bad = conf && whole && loader_security(conf, &diagnostics, &clients) != 0;
+    if (diagnostics.bad || bad)
         conf_free(&conf);
-    report_write(&report, file, out);
-    report_free(&report);
+    diagnostics_write(&diagnostics, file, out);
+    diagnostics_free(&diagnostics);
     buf_append_str(out, buf_str(&clients));
     buf_free(&clients);
     return conf;

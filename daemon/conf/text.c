@@ -7,7 +7,7 @@
 
 #include "base/secret.h"
 #include "conf/conf.h"
-#include "conf/report.h"
+#include "conf/diagnostics.h"
 #include "conf/value.h"
 
 static int check_no_control(const char *text, struct err *err)

@@ -11,7 +11,7 @@
 /* One reading of one text. */
 struct reading {
     yaml_parser_t yaml;
-    struct report *report;
+    struct diagnostics *diagnostics;
     const char *text;
     size_t len;
     bool broken; /* a syntax error or a limit: nothing behind it can be trusted */
@@ -22,23 +22,23 @@ static const char bom[] = "\xef\xbb\xbf";
 
 static struct node *parse_node(struct reading *r, const yaml_event_t *event, unsigned depth);
 
-static struct mark mark_of(yaml_mark_t mark)
+static struct source_pos mark_of(yaml_mark_t pos)
 {
-    return (struct mark){mark.line + 1, mark.column + 1};
+    return (struct source_pos){pos.line + 1, pos.column + 1};
 }
 
 /* The place of a byte. */
-static struct mark mark_at(const struct reading *r, size_t offset)
+static struct source_pos mark_at(const struct reading *r, size_t offset)
 {
-    struct mark mark = {1, 1};
+    struct source_pos pos = {1, 1};
     for (size_t i = 0; i < offset && i < r->len; i++) {
         bool feed = r->text[i] == '\n' || (r->text[i] == '\r' && (i + 1 == r->len || r->text[i + 1] != '\n'));
         if (feed)
-            mark = (struct mark){mark.line + 1, 1};
+            pos = (struct source_pos){pos.line + 1, 1};
         else if (((unsigned char)r->text[i] & 0xc0) != 0x80)
-            mark.col++;
+            pos.col++;
     }
-    return mark;
+    return pos;
 }
 
 /* Whether the line is indented with a tab, the mistake that libyaml explains least. */
@@ -68,26 +68,27 @@ static void syntax_error(struct reading *r)
         no_memory();
     if (y->error == YAML_READER_ERROR) {
         size_t at = y->problem_offset;
-        report_error(r->report, mark_at(r, at), "yaml", "%s, byte 0x%02x (UTF-8 text)", y->problem,
-                     at < r->len ? (unsigned char)r->text[at] : 0u);
+        diagnostics_error(r->diagnostics, mark_at(r, at), "yaml", "%s, byte 0x%02x (UTF-8 text)", y->problem,
+                          at < r->len ? (unsigned char)r->text[at] : 0u);
         return;
     }
-    struct mark at = mark_of(y->problem_mark);
+    struct source_pos at = mark_of(y->problem_mark);
     if (has_tab(r, at.line))
-        report_error(r->report, at, "yaml", "a tab in the indentation (spaces)");
+        diagnostics_error(r->diagnostics, at, "yaml", "a tab in the indentation (spaces)");
     else if (y->context && memcmp(&y->context_mark, &y->problem_mark, sizeof(y->problem_mark)) != 0)
-        report_error(r->report, at, "yaml",
-                     "%s %s that began at %zu:%zu (YAML 1.1; look between the two for a quote or bracket left open, or "
-                     "other indentation)",
-                     y->problem, y->context, y->context_mark.line + 1, y->context_mark.column + 1);
+        diagnostics_error(
+            r->diagnostics, at, "yaml",
+            "%s %s that began at %zu:%zu (YAML 1.1; look between the two for a quote or bracket left open, or "
+            "other indentation)",
+            y->problem, y->context, y->context_mark.line + 1, y->context_mark.column + 1);
     else
-        report_error(r->report, at, "yaml", "%s (YAML 1.1)", y->problem);
+        diagnostics_error(r->diagnostics, at, "yaml", "%s (YAML 1.1)", y->problem);
 }
 
-static void give_up(struct reading *r, struct mark mark, const char *why)
+static void give_up(struct reading *r, struct source_pos pos, const char *why)
 {
     if (!r->broken)
-        report_error(r->report, mark, "yaml", "%s", why);
+        diagnostics_error(r->diagnostics, pos, "yaml", "%s", why);
     r->broken = true;
 }
 
@@ -106,7 +107,7 @@ static struct node *node_new(enum node_kind kind, const yaml_event_t *event)
 {
     struct node *node = mem_zalloc(sizeof(*node));
     node->kind = kind;
-    node->mark = mark_of(event->start_mark);
+    node->pos = mark_of(event->start_mark);
     node->from = event->start_mark.index;
     node->until = event->end_mark.index;
     return node;
@@ -119,7 +120,7 @@ static void refuse(struct node *node)
         node_free(&node->items[i]);
     free(node->items);
     free(node->text);
-    *node = (struct node){.kind = NODE_REFUSED, .mark = node->mark, .from = node->from, .until = node->until};
+    *node = (struct node){.kind = NODE_REFUSED, .pos = node->pos, .from = node->from, .until = node->until};
 }
 
 void node_free(struct node **node)
@@ -135,11 +136,11 @@ void node_free(struct node **node)
 static void check_properties(struct reading *r, struct node *node, const yaml_char_t *anchor, const yaml_char_t *tag)
 {
     if (anchor)
-        report_error(r->report, node->mark, "yaml", "an anchor, %s (write the value out where it is used)",
-                     quoted((const char *)anchor).text);
+        diagnostics_error(r->diagnostics, node->pos, "yaml", "an anchor, %s (write the value out where it is used)",
+                          quoted((const char *)anchor).text);
     if (tag)
-        report_error(r->report, node->mark, "yaml", "a tag, %s (leave it out; quote what is text)",
-                     quoted((const char *)tag).text);
+        diagnostics_error(r->diagnostics, node->pos, "yaml", "a tag, %s (leave it out; quote what is text)",
+                          quoted((const char *)tag).text);
 }
 
 static struct node *parse_scalar(struct reading *r, const yaml_event_t *event)
@@ -149,7 +150,7 @@ static struct node *parse_scalar(struct reading *r, const yaml_event_t *event)
     size_t len = event->data.scalar.length;
     check_properties(r, node, event->data.scalar.anchor, event->data.scalar.tag);
     if (memchr(text, '\0', len)) {
-        report_error(r->report, node->mark, "yaml", "a text with U+0000 in it (printable characters)");
+        diagnostics_error(r->diagnostics, node->pos, "yaml", "a text with U+0000 in it (printable characters)");
         refuse(node);
         return node;
     }
@@ -217,8 +218,8 @@ static void check_keys(struct reading *r, struct node *map)
             continue;
         }
         if (key->kind != NODE_REFUSED)
-            report_error(r->report, key->mark, "yaml", "%s",
-                         merge ? "a merge key, << (write the keys out)" : "a key that is no word (a word)");
+            diagnostics_error(r->diagnostics, key->pos, "yaml", "%s",
+                              merge ? "a merge key, << (write the keys out)" : "a key that is no word (a word)");
         drop_pair(map, i);
     }
 }
@@ -231,7 +232,7 @@ static struct node *parse_container(struct reading *r, const yaml_event_t *event
     check_properties(r, node, map ? event->data.mapping_start.anchor : event->data.sequence_start.anchor,
                      map ? event->data.mapping_start.tag : event->data.sequence_start.tag);
     if (depth == TREE_DEPTH_MAX)
-        give_up(r, node->mark, "nested deeper than 16 levels (16)");
+        give_up(r, node->pos, "nested deeper than 16 levels (16)");
     else
         parse_items(r, node, map ? YAML_MAPPING_END_EVENT : YAML_SEQUENCE_END_EVENT,
                     map ? 2 * TREE_KEYS_MAX : TREE_ITEMS_MAX, depth + 1);
@@ -247,8 +248,8 @@ static struct node *parse_node(struct reading *r, const yaml_event_t *event, uns
     if (event->type != YAML_ALIAS_EVENT)
         return parse_container(r, event, depth);
     struct node *node = node_new(NODE_REFUSED, event);
-    report_error(r->report, node->mark, "yaml", "an alias, %s (write the value out)",
-                 quoted((const char *)event->data.alias.anchor).text);
+    diagnostics_error(r->diagnostics, node->pos, "yaml", "an alias, %s (write the value out)",
+                      quoted((const char *)event->data.alias.anchor).text);
     return node;
 }
 
@@ -281,13 +282,13 @@ static struct node *parse_stream(struct reading *r)
     return root;
 }
 
-struct node *tree_parse(const char *text, size_t len, struct report *report)
+struct node *tree_parse(const char *text, size_t len, struct diagnostics *diagnostics)
 {
     if (len >= 3 && memcmp(text, bom, 3) == 0) {
         text += 3;
         len -= 3;
     }
-    struct reading r = {.report = report, .text = text, .len = len};
+    struct reading r = {.diagnostics = diagnostics, .text = text, .len = len};
     if (!yaml_parser_initialize(&r.yaml))
         no_memory();
     yaml_parser_set_encoding(&r.yaml, YAML_UTF8_ENCODING);

@@ -12,7 +12,7 @@
 #include <stddef.h>
 
 #include "base/buf.h"
-#include "conf/report.h"
+#include "conf/diagnostics.h"
 
 enum {
     TREE_DEPTH_MAX = 16,
@@ -29,7 +29,7 @@ enum node_kind {
 
 struct node {
     enum node_kind kind;
-    struct mark mark;
+    struct source_pos pos;
     size_t from, until;  /* characters of the text before it, and before what follows its last content */
     bool plain;          /* text that was written without quotes */
     char *text;          /* of NODE_TEXT, never NULL there; no NUL inside */
@@ -38,7 +38,7 @@ struct node {
 };
 
 /* NULL: complained about, or there is nothing but white space and comments. Keys may be double. */
-struct node *tree_parse(const char *text, size_t len, struct report *report);
+struct node *tree_parse(const char *text, size_t len, struct diagnostics *diagnostics);
 void node_free(struct node **node);
 
 /* The first value of the key, or the key's own node. NULL where the map has no such key, and for a map that is NULL. */

@@ -14,7 +14,7 @@
 
 #define N(array) (sizeof(array) / sizeof((array)[0]))
 
-void loader_complain(const struct loader_place *place, struct mark mark, const char *fmt, ...)
+void loader_error(const struct loader_place *place, struct source_pos pos, const char *fmt, ...)
 {
     char what[512];
     struct buf allowed = {0};
@@ -23,7 +23,7 @@ void loader_complain(const struct loader_place *place, struct mark mark, const c
     vsnprintf(what, sizeof(what), fmt, args);
     va_end(args);
     schema_allowed(place->key, &allowed);
-    report_error(place->report, mark, place->path, "%s (%.*s)", what, (int)allowed.len, allowed.data);
+    diagnostics_error(place->diagnostics, pos, place->path, "%s (%.*s)", what, (int)allowed.len, allowed.data);
     buf_free(&allowed);
 }
 
@@ -59,9 +59,9 @@ static const char *scalar(const struct loader_place *place, const struct node *n
     if (node->kind == NODE_TEXT && !node_is_null(node))
         return node->text;
     if (node->kind == NODE_TEXT)
-        loader_complain(place, node->mark, "has no value");
+        loader_error(place, node->pos, "has no value");
     else if (node->kind != NODE_REFUSED)
-        loader_complain(place, node->mark, "%s", node->kind == NODE_LIST ? "is a list" : "is a mapping");
+        loader_error(place, node->pos, "%s", node->kind == NODE_LIST ? "is a list" : "is a mapping");
     return NULL;
 }
 
@@ -70,19 +70,19 @@ static const char *plain_scalar(const struct loader_place *place, const struct n
 {
     const char *text = scalar(place, node);
     if (text && !node->plain) {
-        loader_complain(place, node->mark, "%s is text because of its quotes", quoted(text).text);
+        loader_error(place, node->pos, "%s is text because of its quotes", quoted(text).text);
         return NULL;
     }
     return text;
 }
 
-static void complain_value(const struct loader_place *place, const struct node *node, const struct err *err)
+static void value_error(const struct loader_place *place, const struct node *node, const struct err *err)
 {
     enum schema_type type = place->key->type;
     if (type == SCHEMA_CONNINFO || type == SCHEMA_SECRET || type == SCHEMA_KEY)
-        loader_complain(place, node->mark, "%s", err->text);
+        loader_error(place, node->pos, "%s", err->text);
     else
-        loader_complain(place, node->mark, "%s %s", quoted(node->text).text, err->text);
+        loader_error(place, node->pos, "%s %s", quoted(node->text).text, err->text);
 }
 
 static int check_text(const struct schema_key *key, const char *text, struct err *err)
@@ -124,11 +124,11 @@ static char *take_text(const struct loader_place *place, const struct node *node
         return NULL;
     const char *other = node->plain && place->key->max > 0 ? value_not_text(text) : NULL;
     if (other) {
-        loader_complain(place, node->mark, "%.48s is %s unless it stands in quotes", text, other);
+        loader_error(place, node->pos, "%.48s is %s unless it stands in quotes", text, other);
         return NULL;
     }
     if (check_text(place->key, text, &err) != 0) {
-        complain_value(place, node, &err);
+        value_error(place, node, &err);
         return NULL;
     }
     return mem_strdup(text);
@@ -160,7 +160,7 @@ static size_t items(const struct loader_place *place, const struct node *const *
     }
     *ret = (const struct node *const *)node->items;
     if (node->n == 0)
-        loader_complain(place, node->mark, "is an empty list");
+        loader_error(place, node->pos, "is an empty list");
     return node->n;
 }
 
@@ -189,7 +189,7 @@ static void set_networks(const struct loader_place *place, const struct node *va
         struct err err;
         const char *text = scalar(place, item[i]);
         if (text && address_network(text, &(*at)[*count], &err) != 0)
-            complain_value(place, item[i], &err);
+            value_error(place, item[i], &err);
         else if (text)
             (*count)++;
     }
@@ -204,7 +204,7 @@ static int take_word(const struct loader_place *place, const struct node *node, 
     for (unsigned i = 0; (word = place->key->word(i, ret_value)); i++)
         if (strcmp(word, text) == 0)
             return 0;
-    loader_complain(place, node->mark, "%s is not allowed", quoted(text).text);
+    loader_error(place, node->pos, "%s is not allowed", quoted(text).text);
     return -1;
 }
 
@@ -242,11 +242,11 @@ static void add_grouping(const struct loader_place *place, struct conf_rule *rul
     for (size_t i = 0; i < rule->n_group_layers; i++)
         again = again || strcmp(rule->group_layers[i], text) == 0;
     if (again || (word && rule->group_by & bit))
-        loader_complain(place, node->mark, "%s is here twice", quoted(text).text);
+        loader_error(place, node->pos, "%s is here twice", quoted(text).text);
     else if (word)
         rule->group_by |= bit;
     else if (text_check_layer(text, &err) != 0)
-        loader_complain(place, node->mark, "%s %s and none of the words", quoted(text).text, err.text);
+        loader_error(place, node->pos, "%s %s and none of the words", quoted(text).text, err.text);
     else
         rule->group_layers[rule->n_group_layers++] = mem_strdup(text);
 }
@@ -278,7 +278,7 @@ static void set_days(const struct loader_place *place, const struct node *value)
         uint32_t days = 0;
         const char *text = scalar(place, item[i]);
         if (text && value_days(text, &days, &err) != 0)
-            complain_value(place, item[i], &err);
+            value_error(place, item[i], &err);
         all |= days;
     }
     store_int(place, all);
@@ -291,7 +291,7 @@ static void set_hours(const struct loader_place *place, const struct node *node)
     if (!text)
         return;
     if (value_hours(text, member(place), &err) != 0)
-        complain_value(place, node, &err);
+        value_error(place, node, &err);
     else
         *(bool *)beside(place) = true;
 }
@@ -304,7 +304,7 @@ static void set_bool(const struct loader_place *place, const struct node *node)
     if (!text)
         return;
     if (value_bool(text, &value, &err) != 0)
-        complain_value(place, node, &err);
+        value_error(place, node, &err);
     else
         store_int(place, value);
 }
@@ -320,7 +320,7 @@ static int take_number(const struct loader_place *place, const struct node *node
     if (rc == 0 && (*ret < min || *ret > max))
         rc = err_set(&err, "is out of range");
     if (rc != 0)
-        complain_value(place, node, &err);
+        value_error(place, node, &err);
     return rc;
 }
 
@@ -337,7 +337,7 @@ static void set_box(const struct loader_place *place, const struct node *node)
     bool good = true;
     if (node->kind != NODE_LIST || node->n != 4) {
         if (node->kind != NODE_REFUSED)
-            loader_complain(place, node->mark, "is no list of four numbers");
+            loader_error(place, node->pos, "is no list of four numbers");
         return;
     }
     for (size_t i = 0; i < 4; i++) {
@@ -346,8 +346,8 @@ static void set_box(const struct loader_place *place, const struct node *node)
     }
     for (size_t i = 0; good && i < 2; i++)
         if (box[i] >= box[i + 2])
-            loader_complain(place, node->items[i + 2]->mark, "%s is not %s of %s", node->items[i + 2]->text,
-                            i == 0 ? "east" : "north", node->items[i]->text);
+            loader_error(place, node->items[i + 2]->pos, "%s is not %s of %s", node->items[i + 2]->text,
+                         i == 0 ? "east" : "north", node->items[i]->text);
     *(bool *)beside(place) = true;
 }
 
@@ -362,7 +362,7 @@ static void set_distance(const struct loader_place *place, const struct node *no
     if (rc == 0 && (metres < (double)place->key->min || metres > (double)place->key->max))
         rc = err_set(&err, "is out of range");
     if (rc != 0)
-        complain_value(place, node, &err);
+        value_error(place, node, &err);
     else
         *(double *)member(place) = metres;
 }
@@ -378,7 +378,7 @@ static void set_amount(const struct loader_place *place, const struct node *node
     if (rc == 0 && (value < place->key->min || value > place->key->max))
         rc = err_set(&err, "is out of range");
     if (rc != 0)
-        complain_value(place, node, &err);
+        value_error(place, node, &err);
     else
         store_int(place, (uint64_t)value);
 }
@@ -396,7 +396,7 @@ static void set_date(const struct loader_place *place, const struct node *node)
     if (!text)
         return;
     if (value_date(text, &day, &err) != 0)
-        complain_value(place, node, &err);
+        value_error(place, node, &err);
     else
         store_int(place, day);
 }

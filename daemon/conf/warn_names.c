@@ -4,7 +4,7 @@
 #include "conf/check_rules.h"
 
 struct asked {
-    struct report *report;
+    struct diagnostics *diagnostics;
     const struct conf_names *names;
     struct loader_path path; /* of the rule */
 };
@@ -17,8 +17,8 @@ static void ask(const struct asked *asked, const char *key, enum conf_name what,
                                         [CONF_NAME_GROUP] = "no device of the database is in that group",
                                         [CONF_NAME_TEAM] = "the database has no such team"};
     if (!asked->names->known(asked->names->ctx, what, node->text, layer))
-        report_warning(asked->report, node->mark, loader_path_key(asked->path.text, key).text, "%s is unknown (%s)",
-                       quoted(node->text).text, where[what]);
+        diagnostics_warning(asked->diagnostics, node->pos, loader_path_key(asked->path.text, key).text,
+                            "%s is unknown (%s)", quoted(node->text).text, where[what]);
 }
 
 /* A text, each of a list of texts, or nothing. */
@@ -42,13 +42,14 @@ static void ask_grouping(const struct asked *asked, const struct conf_rule *rule
     }
 }
 
-void warn_names(struct report *report, const struct node *list, const struct conf *conf, const struct conf_names *names)
+void warn_names(struct diagnostics *diagnostics, const struct node *list, const struct conf *conf,
+                const struct conf_names *names)
 {
     for (size_t i = 0; i < conf->n_rules; i++) {
         const struct conf_rule *rule = &conf->rules[i];
         const struct node *item = list->items[i], *match = node_value(item, "match");
         const struct node *area = node_value(match, "area"), *incident = node_value(item, "incident");
-        const struct asked asked = {report, names, loader_path_item("rules", item, i)};
+        const struct asked asked = {diagnostics, names, loader_path_item("rules", item, i)};
         ask_each(&asked, "match.group", CONF_NAME_GROUP, node_value(match, "group"), NULL);
         ask_each(&asked, "match.area.layer", CONF_NAME_LAYER, node_value(area, "layer"), NULL);
         ask_each(&asked, "match.area.code", CONF_NAME_AREA, node_value(area, "code"), rule->match.area_layer);

@@ -19,7 +19,7 @@
 
 /* A rule that makes incidents, and where it stands. */
 struct seat {
-    struct report *report;
+    struct diagnostics *diagnostics;
     const struct conf_rule *rule;
     const struct node *incident;
     const char *path;
@@ -35,7 +35,7 @@ __attribute__((format(printf, 4, 5))) static void warn(const struct seat *seat, 
     vsnprintf(what, sizeof(what), fmt, args);
     va_end(args);
     snprintf(path, sizeof(path), "incident.%s", key);
-    report_warning(seat->report, node->mark, loader_path_key(seat->path, path).text, "%s", what);
+    diagnostics_warning(seat->diagnostics, node->pos, loader_path_key(seat->path, path).text, "%s", what);
 }
 
 /* The place of one of the words of group_by. */
@@ -158,16 +158,16 @@ static const struct node *covering_rules(const struct node *list, const struct c
     return NULL;
 }
 
-static void warn_unreached(struct report *report, const struct node *list, const struct conf *conf, size_t i)
+static void warn_unreached(struct diagnostics *diagnostics, const struct node *list, const struct conf *conf, size_t i)
 {
     const struct node *one = covering_rule(list, conf, i), *last = one ? NULL : covering_rules(list, conf, i);
     struct loader_path path = loader_path_item("rules", list->items[i], i);
     if (one)
-        report_warning(report, list->items[i]->mark, path.text,
-                       "is never reached (the rule in line %zu matches all that it does)", one->mark.line);
+        diagnostics_warning(diagnostics, list->items[i]->pos, path.text,
+                            "is never reached (the rule in line %zu matches all that it does)", one->pos.line);
     if (last)
-        report_warning(report, list->items[i]->mark, path.text,
-                       "is never reached (the rules up to line %zu match all that it does)", last->mark.line);
+        diagnostics_warning(diagnostics, list->items[i]->pos, path.text,
+                            "is never reached (the rules up to line %zu match all that it does)", last->pos.line);
 }
 
 /* Whether what an unregistered device raises may match, drills and what is asked of cameras left aside, and makes no
@@ -209,25 +209,25 @@ static uint32_t hidden_kinds(const struct conf *conf, size_t i, size_t *ret_late
     return hidden;
 }
 
-static void warn_hidden(struct report *report, const struct node *list, const struct conf *conf, size_t i)
+static void warn_hidden(struct diagnostics *diagnostics, const struct node *list, const struct conf *conf, size_t i)
 {
     size_t later = 0;
     uint32_t hidden = may_hide(&conf->rules[i]) ? hidden_kinds(conf, i, &later) : 0;
     if (!hidden)
         return;
     struct loader_path path = loader_path_item("rules", list->items[i], i);
-    report_warning(report, list->items[i]->mark, path.text,
-                   "%s of unregistered devices never reach the alarm rule in line %zu (a rule for kind: [panic, "
-                   "holdup] with category: alarm before this one)",
-                   hidden == BIT(KIND_PANIC)    ? "panics"
-                   : hidden == BIT(KIND_HOLDUP) ? "holdups"
-                                                : "panics and holdups",
-                   list->items[later]->mark.line);
+    diagnostics_warning(diagnostics, list->items[i]->pos, path.text,
+                        "%s of unregistered devices never reach the alarm rule in line %zu (a rule for kind: [panic, "
+                        "holdup] with category: alarm before this one)",
+                        hidden == BIT(KIND_PANIC)    ? "panics"
+                        : hidden == BIT(KIND_HOLDUP) ? "holdups"
+                                                     : "panics and holdups",
+                        list->items[later]->pos.line);
 }
 
-static void warn_unmatched(struct report *report, const struct node *list, const struct conf *conf)
+static void warn_unmatched(struct diagnostics *diagnostics, const struct node *list, const struct conf *conf)
 {
-    static const struct mark top = {1, 1};
+    static const struct source_pos top = {1, 1};
     static const struct conf_match all = {
         .registered = -1, .located = -1, .drill = -1, .score_min = NAN, .score_below = NAN};
     uint32_t kinds = 0;
@@ -235,24 +235,24 @@ static void warn_unmatched(struct report *report, const struct node *list, const
         if (match_covers(conf, &conf->rules[i].match, &all))
             kinds |= match_kinds(&conf->rules[i].match);
     if (conf->n_rules == 0)
-        report_warning(report, list ? list->mark : top, "rules",
-                       "there are none, every alert is stored only (a list of rules, the last without match)");
+        diagnostics_warning(diagnostics, list ? list->pos : top, "rules",
+                            "there are none, every alert is stored only (a list of rules, the last without match)");
     else if (kinds != MATCH_KINDS_ALL)
-        report_warning(report, list->items[conf->n_rules - 1]->mark, "rules",
-                       "an alert may match no rule, it is then stored only (a last rule without match)");
+        diagnostics_warning(diagnostics, list->items[conf->n_rules - 1]->pos, "rules",
+                            "an alert may match no rule, it is then stored only (a last rule without match)");
 }
 
-void warn_rules(struct report *report, const struct node *list, const struct conf *conf)
+void warn_rules(struct diagnostics *diagnostics, const struct node *list, const struct conf *conf)
 {
     static void (*const warnings[])(const struct seat *) = {warn_constants, warn_misspelt, warn_times, warn_moved_over,
                                                             warn_verify_by};
     for (size_t i = 0; i < conf->n_rules; i++) {
         struct loader_path path = loader_path_item("rules", list->items[i], i);
-        const struct seat seat = {report, &conf->rules[i], node_value(list->items[i], "incident"), path.text};
-        warn_unreached(report, list, conf, i);
-        warn_hidden(report, list, conf, i);
+        const struct seat seat = {diagnostics, &conf->rules[i], node_value(list->items[i], "incident"), path.text};
+        warn_unreached(diagnostics, list, conf, i);
+        warn_hidden(diagnostics, list, conf, i);
         for (size_t k = 0; seat.incident && k < sizeof(warnings) / sizeof(warnings[0]); k++)
             warnings[k](&seat);
     }
-    warn_unmatched(report, list, conf);
+    warn_unmatched(diagnostics, list, conf);
 }

@@ -303,11 +303,11 @@ static size_t search_all(const struct area_set *set, struct area_memo *memo, dou
 static const struct alert_areas *keep(const struct area_set *set, struct batch *batch, const uint32_t *numbers,
                                       size_t n)
 {
-    struct alert_areas *areas = batch_room(batch, sizeof(*areas) + n * sizeof(areas->area[0]));
+    struct alert_areas *areas = batch_alloc(batch, sizeof(*areas) + n * sizeof(areas->area[0]));
     areas->n = n;
     for (size_t i = 0; i < n; i++)
-        areas->area[i] = (struct alert_area){batch_keep_str(batch, set->areas[numbers[i]].layer),
-                                             batch_keep_str(batch, set->areas[numbers[i]].code)};
+        areas->area[i] = (struct alert_area){batch_copy_str(batch, set->areas[numbers[i]].layer),
+                                             batch_copy_str(batch, set->areas[numbers[i]].code)};
     return areas;
 }
 
@@ -317,7 +317,7 @@ const struct alert_areas *areas_find(const struct area_set *set, struct area_mem
     size_t n = search_all(set, memo, lon, lat, at_us), bytes = n * sizeof(*memo->best);
     struct memo_entry *entry = &memo->entries[XXH3_64bits(memo->best, bytes) % MEMO_ENTRIES];
     if (!entry->areas || entry->areas->n != n || memcmp(entry->numbers, memo->best, bytes) != 0) {
-        entry->numbers = batch_keep(batch, memo->best, bytes);
+        entry->numbers = batch_copy(batch, memo->best, bytes);
         entry->areas = keep(set, batch, memo->best, n);
     }
     return entry->areas;

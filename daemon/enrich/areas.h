@@ -7,10 +7,10 @@
 #ifndef MOBEYE_ENRICH_AREAS_H
 #define MOBEYE_ENRICH_AREAS_H
 
-#include "alert/area_rows.h"
-#include "alert/batch.h"
+#include "model/area_rows.h"
+#include "model/batch.h"
 
-struct area_set; /* does not change any more; may be used by any thread, by one at a time */
+struct area_set; /* does not change any more; may be used by any condition, by one at a time */
 
 /* Takes long where there are many: for a worker thread. Everything that GEOS would work out at the first use is worked
  * out. Never NULL. */

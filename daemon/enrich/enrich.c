@@ -4,13 +4,13 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "enrich/group.h"
-#include "enrich/place.h"
-#include "enrich/registry.h"
+#include "enrich/device.h"
+#include "enrich/incident_key.h"
+#include "enrich/location.h"
 #include "enrich/rules.h"
 
 struct enrich {
-    struct surroundings around;
+    struct enrich_context around;
     struct batch *batch;
     struct area_memo *memo;
     struct kept_rule *rules; /* as the configuration's */
@@ -41,7 +41,7 @@ void enrich_free(struct enrich **enrich)
     free(e);
 }
 
-void enrich_begin(struct enrich *e, const struct surroundings *around, struct batch *batch)
+void enrich_begin(struct enrich *e, const struct enrich_context *around, struct batch *batch)
 {
     e->around = *around;
     e->batch = batch;
@@ -60,9 +60,9 @@ static const struct incident_terms *keep_terms(struct batch *batch, const struct
 {
     if (!rule->makes_incident)
         return NULL;
-    struct incident_terms *terms = batch_keep(batch, &rule->terms, sizeof(*terms));
+    struct incident_terms *terms = batch_copy(batch, &rule->terms, sizeof(*terms));
     terms->rule = name;
-    terms->team = batch_keep_str(batch, terms->team);
+    terms->team = batch_copy_str(batch, terms->team);
     return terms;
 }
 
@@ -70,7 +70,7 @@ static const struct kept_rule *keep_rule(struct enrich *e, const struct conf_rul
 {
     struct kept_rule *kept = &e->rules[rule - e->around.conf->rules];
     if (kept->name.len == 0) {
-        kept->name = batch_keep_str(e->batch, str_from(rule->name));
+        kept->name = batch_copy_str(e->batch, str_from(rule->name));
         kept->terms = keep_terms(e->batch, rule, kept->name);
     }
     return kept;
@@ -92,7 +92,7 @@ static void apply_rule(struct enrich *e, struct alert *alert)
     alert->rule = kept->name;
     alert->terms = kept->terms;
     if (kept->terms)
-        group_key(alert, rule);
+        incident_key_of_rule(alert, rule);
 }
 
 /* Everything at a secret placement is in the placement's areas: the areas of many inexact fixes, which others may see,
@@ -109,10 +109,10 @@ static void find_areas(struct enrich *e, struct alert *alert, const struct place
 
 void enrich_alert(struct enrich *e, struct alert *alert)
 {
-    const struct device *device = registry_identify(e->around.registry, e->batch, alert);
-    const struct placement *placement = place_alert(alert, e->around.conf, device);
+    const struct device *device = device_identify(e->around.registry, e->batch, alert);
+    const struct placement *placement = location_set(alert, e->around.conf, device);
     note_fix(e->around.registry, alert);
     find_areas(e, alert, placement);
-    group_thread(alert);
+    incident_key_condition(alert);
     apply_rule(e, alert);
 }

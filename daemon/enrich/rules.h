@@ -4,8 +4,8 @@
 #ifndef MOBEYE_ENRICH_RULES_H
 #define MOBEYE_ENRICH_RULES_H
 
-#include "alert/alert.h"
 #include "conf/conf.h"
+#include "model/alert.h"
 
 /* The first rule of the configuration that matches an alert, or NULL. The alert has its device, group, place and areas
  * already. Local time is by conf->timezone: the caller has set TZ to it and called tzset(). */

@@ -5,7 +5,7 @@
 #ifndef MOBEYE_INGEST_DC09_CODES_H
 #define MOBEYE_INGEST_DC09_CODES_H
 
-#include "alert/alert.h"
+#include "model/alert.h"
 
 /* What is to be noted on the incident beside kind and phase. */
 enum dc09_mark {

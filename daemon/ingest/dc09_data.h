@@ -11,9 +11,9 @@
 #ifndef MOBEYE_INGEST_DC09_DATA_H
 #define MOBEYE_INGEST_DC09_DATA_H
 
-#include "alert/alert.h"
 #include "ingest/dc09_codes.h"
 #include "ingest/dc09_frame.h"
+#include "model/alert.h"
 
 /* Slices are empty where the part is absent. */
 struct dc09_event {

@@ -5,8 +5,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "alert/alert.h"
 #include "base/clock.h"
+#include "model/alert.h"
 
 enum {
     LENGTH_SIZE = 4, /* 0LLL */

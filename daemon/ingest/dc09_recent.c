@@ -93,7 +93,7 @@ bool dc09_recent_get(const struct dc09_recent *recent, const uint8_t digest[DC09
 int64_t dc09_recent_first(struct dc09_recent *recent, const uint8_t digest[DC09_DIGEST_SIZE], int64_t now_us)
 {
     int64_t first_us;
-    if (dc09_recent_get(recent, digest, &first_us) && now_us - first_us < DC09_TIMELESS_WINDOW_US &&
+    if (dc09_recent_get(recent, digest, &first_us) && now_us - first_us < DC09_UNDATED_WINDOW_US &&
         first_us - now_us <= CLOCK_MINUTE)
         return first_us;
     dc09_recent_put(recent, digest, now_us);

@@ -24,7 +24,7 @@ void dc09_recent_put(struct dc09_recent *recent, const uint8_t digest[DC09_DIGES
 bool dc09_recent_get(const struct dc09_recent *recent, const uint8_t digest[DC09_DIGEST_SIZE], int64_t *ret_us);
 
 /* Of a timeless frame received at now_us: when the first that it is one with was received. That is now_us, which is
- * then put, where there is none within DC09_TIMELESS_WINDOW_US; or where the clock has been set back by more than a
+ * then put, where there is none within DC09_UNDATED_WINDOW_US; or where the clock has been set back by more than a
  * minute since: a double is preferred to a loss. */
 int64_t dc09_recent_first(struct dc09_recent *recent, const uint8_t digest[DC09_DIGEST_SIZE], int64_t now_us);
 

@@ -10,7 +10,7 @@ bool dc09_in_time(int64_t time_us, int64_t now_us)
 
 enum dc09_verdict dc09_judge(enum dc09_result result, const struct dc09_frame *frame,
                              const struct dc09_message *message, const struct dc09_policy *policy, int64_t now_us,
-                             bool naked)
+                             bool nacked)
 {
     if (result != DC09_COMPLETE && result != DC09_NOT_UNDERSTOOD)
         return DC09_SILENT;
@@ -18,9 +18,9 @@ enum dc09_verdict dc09_judge(enum dc09_result result, const struct dc09_frame *f
         return DC09_SILENT;
     if (result == DC09_NOT_UNDERSTOOD || (policy->require_encryption && !frame->encrypted))
         return DC09_SAY_DUH;
-    if (!policy->check_time || message->timeless || dc09_in_time(message->content.time_us, now_us))
+    if (!policy->check_time || message->undated || dc09_in_time(message->content.time_us, now_us))
         return DC09_STORE;
-    return naked ? DC09_STORE_STALE : DC09_SAY_NAK;
+    return nacked ? DC09_STORE_STALE : DC09_SAY_NAK;
 }
 
 /* "word" SEQ [Rrcvr] Lpref [#acct] [ */

@@ -9,7 +9,7 @@
 #ifndef MOBEYE_INGEST_DECODE_CLOUDEVENTS_H
 #define MOBEYE_INGEST_DECODE_CLOUDEVENTS_H
 
-#include "alert/alert.h"
+#include "model/alert.h"
 
 /* In the order of the contract; the words are reject_word()'s. */
 enum reject_code { REJECT_MALFORMED, REJECT_INVALID, REJECT_TOO_LARGE, REJECT_FORBIDDEN, REJECT_COUNT };

@@ -103,7 +103,7 @@ static void set_digest(const struct dc09_decoder *decoder, const struct dc09_fra
     hash_part(ctx, str_from(decoder->source));
     hash_part(ctx, frame->id_word);
     hash_part(ctx, frame->seq);
-    if (ret->timeless) {
+    if (ret->undated) {
         hash_part(ctx, frame->receiver);
         hash_part(ctx, frame->line);
     }
@@ -245,7 +245,7 @@ enum dc09_result decode_dc09(struct dc09_decoder *decoder, const struct dc09_fra
         return not_understood(ret, "the data holds more than 64 events");
     set_source(decoder, frame->account, data_account);
     ret->n = n;
-    ret->timeless = !ret->content.has_time;
+    ret->undated = !ret->content.has_time;
     set_digest(decoder, frame, ret);
     struct alert common = common_alert(decoder, &ret->content);
     for (size_t i = 0; i < n; i++) {
@@ -258,7 +258,7 @@ enum dc09_result decode_dc09(struct dc09_decoder *decoder, const struct dc09_fra
     return DC09_COMPLETE;
 }
 
-void dc09_stamp(struct dc09_decoder *decoder, struct dc09_message *message, int64_t first_us)
+void dc09_set_identity(struct dc09_decoder *decoder, struct dc09_message *message, int64_t first_us)
 {
     char suffix[32], seq[4];
     snprintf(suffix, sizeof(suffix), "@%" PRId64, first_us);
@@ -266,7 +266,7 @@ void dc09_stamp(struct dc09_decoder *decoder, struct dc09_message *message, int6
     set_event_ids(decoder, (struct str){seq, sizeof(seq)}, message, suffix);
 }
 
-bool dc09_timeless_id(struct str event_id, uint8_t ret_digest[DC09_DIGEST_SIZE], int64_t *ret_first_us)
+bool dc09_undated_id(struct str event_id, uint8_t ret_digest[DC09_DIGEST_SIZE], int64_t *ret_first_us)
 {
     enum { DIGEST_AT = 5, NUMBER_AT = DIGEST_AT + 2 * DC09_DIGEST_SIZE };
     char text[ALERT_ID_MAX + 1];

@@ -10,8 +10,8 @@
  *      remember each digest that is answered NAK).
  *   4. By the verdict:
  *      DC09_STORE, DC09_STORE_STALE: if message.timeless, look the digest up among the timeless frames of the last
- *        DC09_TIMELESS_WINDOW_US, and dc09_stamp() with the receipt of the first of them, or with this receipt where
- *        there is none (remember that); then each of message.n alerts is validated (validate_time(), then set skew_us
+ *        DC09_UNDATED_WINDOW_US, and dc09_set_identity() with the receipt of the first of them, or with this receipt
+ * where there is none (remember that); then each of message.n alerts is validated (validate_time(), then set skew_us
  * from content.time_us, since occurred_us may be H), marked (message.marks; stale) and journaled, all of them or none.
  *        dc09_reply() DC09_SAY_ACK may be built at once, as its slices die; it is sent after the sync. A full journal
  *        sends nothing. A duplicate is journaled too: it is a sign of life, and identity settles it.
@@ -22,21 +22,21 @@
  * with the alert id frame.seq and the sequence number of the last alert; SAY_NAK -> RETRY; SAY_DUH and SILENT ->
  * REJECT malformed with message.reason or dc09_result_text(); journal full -> RETRY.
  *
- * After a restart the table of timeless frames is made again from the event ids in the journal: dc09_timeless_id().
+ * After a restart the table of timeless frames is made again from the event ids in the journal: dc09_undated_id().
  */
 #ifndef MOBEYE_INGEST_DECODE_DC09_H
 #define MOBEYE_INGEST_DECODE_DC09_H
 
-#include "alert/alert.h"
 #include "base/clock.h"
 #include "ingest/dc09_crypt.h"
 #include "ingest/dc09_data.h"
 #include "ingest/dc09_frame.h"
+#include "model/alert.h"
 
 enum { DC09_EVENTS_MAX = 64, DC09_DIGEST_SIZE = 16 };
 
 /* A timeless frame that equals one received less than this before is one with it. */
-#define DC09_TIMELESS_WINDOW_US (15 * CLOCK_MINUTE)
+#define DC09_UNDATED_WINDOW_US (15 * CLOCK_MINUTE)
 
 /* How far the time of a frame may lie before and after ours where check_time is asked for. */
 #define DC09_BEHIND_MAX_US (40 * CLOCK_SECOND)
@@ -51,7 +51,7 @@ struct dc09_message {
     size_t n;                   /* of both, 1 to DC09_EVENTS_MAX */
     size_t shared_offset, shared_bytes; /* of each payload: members that are the same in all; with spaces in their
                                            place it is still JSON */
-    bool timeless;                      /* no timestamp: dc09_stamp() it before storing */
+    bool undated;                       /* no timestamp: dc09_set_identity() it before storing */
     uint8_t digest[DC09_DIGEST_SIZE];
     const char *reason; /* of DC09_NOT_UNDERSTOOD; static text, never the sender's */
 };
@@ -76,10 +76,10 @@ enum dc09_result decode_dc09(struct dc09_decoder *decoder, const struct dc09_fra
                              struct dc09_message *ret);
 
 /* Gives the alerts of a timeless frame their identity: SEQ-DIGEST-NUMBER@first_us. For the decoder's last frame. */
-void dc09_stamp(struct dc09_decoder *decoder, struct dc09_message *message, int64_t first_us);
+void dc09_set_identity(struct dc09_decoder *decoder, struct dc09_message *message, int64_t first_us);
 
-/* Reads what dc09_stamp() wrote. false: the event id is not one of a timeless frame. */
-bool dc09_timeless_id(struct str event_id, uint8_t ret_digest[DC09_DIGEST_SIZE], int64_t *ret_first_us);
+/* Reads what dc09_set_identity() wrote. false: the event id is not one of a timeless frame. */
+bool dc09_undated_id(struct str event_id, uint8_t ret_digest[DC09_DIGEST_SIZE], int64_t *ret_first_us);
 
 /* What an endpoint asks of its senders. */
 struct dc09_policy {
@@ -103,7 +103,7 @@ bool dc09_in_time(int64_t time_us, int64_t now_us);
  * A reply (ACK, NAK, DUH) that comes in is met with silence, or two receivers would talk for ever. */
 enum dc09_verdict dc09_judge(enum dc09_result result, const struct dc09_frame *frame,
                              const struct dc09_message *message, const struct dc09_policy *policy, int64_t now_us,
-                             bool naked);
+                             bool nacked);
 
 /* Appends the reply for DC09_SAY_ACK, DC09_SAY_NAK or DC09_SAY_DUH; for others nothing. The CRC has the form that the
  * frame's has. key: message.key, for "*ACK"; pad as for dc09_encrypt(), not read without a key. A NAK tells our time; a

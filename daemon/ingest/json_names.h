@@ -5,7 +5,7 @@
 #ifndef MOBEYE_INGEST_JSON_NAMES_H
 #define MOBEYE_INGEST_JSON_NAMES_H
 
-#include "alert/alert.h"
+#include "model/alert.h"
 
 /* No message has more names: each takes at least the 5 bytes of `"":0,`. */
 #define JSON_NAMES_MAX (ALERT_PAYLOAD_MAX / 5 + 1)

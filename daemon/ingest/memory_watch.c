@@ -44,15 +44,15 @@ struct memory_watch {
     size_t tried;              /* endpoints that were closed in this round */
     int64_t since_us;          /* monotonic, as the next: over the limit without a break; 0: it is not */
     int64_t cut_us, rebase_us; /* the last cut and rebase */
-    struct complaint over, unbound;
+    struct rate_limiter over, unbound;
 };
 
 static void rebind(struct memory_watch *watch, struct endpoint *endpoint)
 {
     struct err err;
     if (endpoint_rebind(endpoint, &err) != 0)
-        log_complain(&watch->unbound, loop_mono_us(watch->loop), LOG_LEVEL_ERROR, "memory", "%s; trying again",
-                     err.text);
+        log_limited(&watch->unbound, loop_mono_us(watch->loop), LOG_LEVEL_ERROR, "memory", "%s; trying again",
+                    err.text);
     else
         log_recover(&watch->unbound, "memory", "endpoint %s is bound again", endpoint_conf(endpoint)->name);
     watch->freed(watch->ctx, endpoint, true);
@@ -134,9 +134,9 @@ static uint64_t cut(struct memory_watch *watch, const struct connection_load *lo
         return 0;
     if (load->counted)
         snprintf(held, sizeof(held), "holds %llu MiB", (unsigned long long)load->held_bytes >> 20);
-    log_complain(&watch->over, loop_mono_us(watch->loop), LOG_LEVEL_WARNING, "memory",
-                 "%zu MiB resident, over the limit of %zu MiB: endpoint %s: cut the connection from %s, which %s",
-                 resident >> 20, limit >> 20, endpoint_conf(endpoint)->name, address, held);
+    log_limited(&watch->over, loop_mono_us(watch->loop), LOG_LEVEL_WARNING, "memory",
+                "%zu MiB resident, over the limit of %zu MiB: endpoint %s: cut the connection from %s, which %s",
+                resident >> 20, limit >> 20, endpoint_conf(endpoint)->name, address, held);
     watch->freed(watch->ctx, endpoint, false);
     return load->held_bytes;
 }
@@ -184,16 +184,15 @@ static void close_next(struct memory_watch *watch, size_t resident, size_t limit
     if (!endpoint || watch->tried == endpoint_set_count(watch->set)) {
         watch->extra_bytes = resident + GROWTH_BYTES - limit;
         watch->tried = 0;
-        log_complain(&watch->over, now_us, LOG_LEVEL_WARNING, "memory",
-                     "%zu MiB resident, over the limit of %zu MiB; neither connections nor endpoints account for it",
-                     resident >> 20, limit >> 20);
+        log_limited(&watch->over, now_us, LOG_LEVEL_WARNING, "memory",
+                    "%zu MiB resident, over the limit of %zu MiB; neither connections nor endpoints account for it",
+                    resident >> 20, limit >> 20);
         return;
     }
-    log_complain(
-        &watch->over, now_us, LOG_LEVEL_WARNING, "memory",
-        "%zu MiB resident, over the limit of %zu MiB, and no connection accounts for it: endpoint %s is closed "
-        "and bound again",
-        resident >> 20, limit >> 20, endpoint_conf(endpoint)->name);
+    log_limited(&watch->over, now_us, LOG_LEVEL_WARNING, "memory",
+                "%zu MiB resident, over the limit of %zu MiB, and no connection accounts for it: endpoint %s is closed "
+                "and bound again",
+                resident >> 20, limit >> 20, endpoint_conf(endpoint)->name);
     rebind(watch, endpoint);
     watch->tried++;
 }

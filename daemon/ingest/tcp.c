@@ -77,15 +77,15 @@ struct tcp {
     struct connection *slots[CONF_CONNECTIONS_MAX];
     uint16_t spare[CONF_CONNECTIONS_MAX]; /* slots that are free */
     size_t n_spare;
-    struct complaint accept_failed, cuts[CUT_REASONS];
+    struct rate_limiter accept_failed, cuts[CUT_REASONS];
 };
 
 /* ---- the life of a connection ---- */
 
 static void count_cut(struct tcp *tcp, enum cut_reason reason, const char *address)
 {
-    log_complain(&tcp->cuts[reason], loop_mono_us(tcp->loop), LOG_LEVEL_WARNING, tcp->subject,
-                 "the connection from %s is closed: %s", address, cut_texts[reason]);
+    log_limited(&tcp->cuts[reason], loop_mono_us(tcp->loop), LOG_LEVEL_WARNING, tcp->subject,
+                "the connection from %s is closed: %s", address, cut_texts[reason]);
     tcp->calls.cut(tcp->ctx);
 }
 
@@ -225,8 +225,8 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 static void on_accept_failed(struct evconnlistener *listener, void *arg)
 {
     struct tcp *tcp = arg;
-    log_complain(&tcp->accept_failed, loop_mono_us(tcp->loop), LOG_LEVEL_ERROR, tcp->subject,
-                 "cannot accept a connection: %s; trying again every second", strerror(errno));
+    log_limited(&tcp->accept_failed, loop_mono_us(tcp->loop), LOG_LEVEL_ERROR, tcp->subject,
+                "cannot accept a connection: %s; trying again every second", strerror(errno));
     evconnlistener_disable(listener);
     loop_arm(&tcp->accept_again, ACCEPT_REST);
 }

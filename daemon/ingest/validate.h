@@ -4,8 +4,8 @@
 #ifndef MOBEYE_INGEST_VALIDATE_H
 #define MOBEYE_INGEST_VALIDATE_H
 
-#include "alert/alert.h"
 #include "base/clock.h"
+#include "model/alert.h"
 
 /* A sender's time later than this after, or earlier than this before, its receipt is not used (FLAG_CLOCK); nor is one
  * that is past the time for which alerts of its class are kept. */

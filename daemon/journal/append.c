@@ -7,9 +7,9 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "alert/record.h"
 #include "base/clock.h"
 #include "journal/internal.h"
+#include "model/record.h"
 
 #define SEGMENT_BYTES_LEAST (UINT64_C(128) << 10) /* holds the largest record */
 #define SEGMENT_BYTES_ALIGN UINT64_C(4096)

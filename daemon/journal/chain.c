@@ -51,17 +51,17 @@ const struct segment *chain_find(const struct chain *chain, uint64_t seq)
     return low < chain->n ? &chain->segments[low] : NULL;
 }
 
-void chain_add_stranger(struct chain *chain, const char *name, const char *why)
+void chain_add_foreign(struct chain *chain, const char *name, const char *why)
 {
-    chain->strangers = mem_realloc(chain->strangers, chain->n_strangers + 1, sizeof(*chain->strangers));
-    chain->strangers[chain->n_strangers++] = (struct stranger){mem_strdup(name), why};
+    chain->foreign = mem_realloc(chain->foreign, chain->n_foreign + 1, sizeof(*chain->foreign));
+    chain->foreign[chain->n_foreign++] = (struct foreign_segment){mem_strdup(name), why};
 }
 
 void chain_free(struct chain *chain)
 {
-    for (size_t i = 0; i < chain->n_strangers; i++)
-        free(chain->strangers[i].name);
-    free(chain->strangers);
+    for (size_t i = 0; i < chain->n_foreign; i++)
+        free(chain->foreign[i].name);
+    free(chain->foreign);
     free(chain->segments);
     *chain = (struct chain){0};
 }
@@ -102,14 +102,14 @@ static int look_at(struct chain *chain, struct candidates *all, struct window *w
 {
     uint64_t seq;
     if (!segment_parse_name(name, &seq)) {
-        chain_add_stranger(chain, name, "its name is not that of a segment");
+        chain_add_foreign(chain, name, "its name is not that of a segment");
         return 0;
     }
     int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0 && errno == ENOENT)
         return 0;
     if (fd < 0 && (errno == EIO || errno == EUCLEAN || errno == ELOOP)) {
-        chain_add_stranger(chain, name, "the file system cannot open it");
+        chain_add_foreign(chain, name, "the file system cannot open it");
         return 0;
     }
     if (fd < 0)
@@ -120,7 +120,7 @@ static int look_at(struct chain *chain, struct candidates *all, struct window *w
     }
     const char *why = look_into(fd, window, seq, &all->list[all->n]);
     if (why)
-        chain_add_stranger(chain, name, why);
+        chain_add_foreign(chain, name, why);
     else
         all->n++;
     close(fd);
@@ -204,7 +204,7 @@ int chain_load(struct chain *chain, int dir_fd, const uint8_t *origin, struct er
         if (memcmp(all.list[i].origin, chain->origin, sizeof(chain->origin)) == 0)
             *chain_add(chain) = all.list[i].segment;
         else
-            chain_add_stranger(chain, segment_name(all.list[i].segment.seq, name), "of another journal");
+            chain_add_foreign(chain, segment_name(all.list[i].segment.seq, name), "of another journal");
     }
     free(all.list);
     if (rc != 0)

@@ -12,7 +12,7 @@
 #include "journal/segment.h"
 
 /* A segment file that is not of this journal: never read, never removed. */
-struct stranger {
+struct foreign_segment {
     char *name;
     const char *why; /* static */
 };
@@ -20,8 +20,8 @@ struct stranger {
 struct chain {
     struct segment *segments;
     size_t n, cap;
-    struct stranger *strangers;
-    size_t n_strangers;
+    struct foreign_segment *foreign;
+    size_t n_foreign;
     uint8_t origin[16]; /* of all segments; zeros where there is none */
 };
 
@@ -38,6 +38,6 @@ void chain_remove(struct chain *chain, size_t i);
 /* The segment that seq is in or, where none holds it, the next one; NULL: seq lies behind the last. */
 const struct segment *chain_find(const struct chain *chain, uint64_t seq);
 
-void chain_add_stranger(struct chain *chain, const char *name, const char *why);
+void chain_add_foreign(struct chain *chain, const char *name, const char *why);
 
 #endif

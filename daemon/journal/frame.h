@@ -50,9 +50,9 @@ _Static_assert(sizeof(struct frame_header) == 128, "the header is written as it 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the format is little-endian, and so must the machine be");
 
 /* In the length of an entry: recovery found that the record does not check. */
-#define ENTRY_SET_ASIDE UINT32_C(0x80000000) /* it was synced */
-#define ENTRY_TORN      UINT32_C(0x40000000) /* it never was, as far as can be told: its number stays empty */
-#define ENTRY_MARKS     (ENTRY_SET_ASIDE | ENTRY_TORN)
+#define ENTRY_SALVAGED UINT32_C(0x80000000) /* it was synced */
+#define ENTRY_TORN     UINT32_C(0x40000000) /* it never was, as far as can be told: its number stays empty */
+#define ENTRY_MARKS    (ENTRY_SALVAGED | ENTRY_TORN)
 /* There as well: it begins with struct frame_shared. */
 #define ENTRY_SHARES UINT32_C(0x20000000)
 #define ENTRY_BYTES  UINT32_C(0x1fffffff)

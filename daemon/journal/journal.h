@@ -2,7 +2,7 @@
  * The journal: an append-only log in segment files, the one thing that an ACK depends on. The format is in FORMAT.md.
  *
  * A record is opaque bytes with a sequence number (1, 2, ...) and a checksum. One process at a time has a directory
- * open for writing (a file lock). All calls are made from one thread; none of them calls back.
+ * open for writing (a file lock). All calls are made from one condition; none of them calls back.
  *
  * A -1 of journal_append(), journal_sync() or journal_close() is final: nothing that was not synced before may be
  * acknowledged, the journal takes no more calls but journal_free(), and the process ends. fdatasync() is never retried.
@@ -13,8 +13,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "alert/batch.h"
 #include "base/err.h"
+#include "model/batch.h"
 
 #define JOURNAL_UUID_BYTES 16
 
@@ -32,12 +32,12 @@ struct journal_recovery {
     uint64_t damaged;       /* records in synced data that no longer check: set aside */
     uint64_t torn_bytes;    /* of a tail that was never known to be synced: set aside, cut */
     uint64_t missing;       /* sequence numbers that no segment holds, between the oldest and the newest */
-    uint64_t mended;        /* damaged places in synced data by which no record was lost: set aside, written anew */
-    uint64_t strangers;     /* segment files that are not of this journal: moved to the folder with what is set aside */
+    uint64_t repaired;      /* damaged places in synced data by which no record was lost: set aside, written anew */
+    uint64_t foreign;       /* segment files that are not of this journal: moved to the folder with what is set aside */
     uint64_t unsaved_bytes; /* damaged bytes that could not be copied there (no room): they stay in their segment */
     bool fresh;             /* there was none: it was made */
     bool clean;             /* the last writer closed the journal */
-    char set_aside[256];    /* the folder with the bytes that were set aside; empty: none were */
+    char salvaged[256];     /* the folder with the bytes that were set aside; empty: none were */
 };
 
 /*

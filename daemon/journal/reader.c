@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "alert/record.h"
+#include "model/record.h"
 
 /* Of bytes in which no frame is recognised, as much as goes along with the first of their numbers. */
 #define LOST_BYTES_MAX (UINT32_C(64) << 10)
@@ -205,7 +205,7 @@ static bool add_record(struct reader *reader, size_t max_bytes, struct batch *ba
     struct frame_entry entry = view->table[reader->index];
     struct record_bytes bytes = {.front = {view->records + reader->record, frame_entry_bytes(entry)}};
     if (!(entry.length & ENTRY_TORN)) {
-        bool ok = !(entry.length & ENTRY_SET_ASIDE) && frame_record_ok(view, reader->index, bytes.front.p);
+        bool ok = !(entry.length & ENTRY_SALVAGED) && frame_record_ok(view, reader->index, bytes.front.p);
         if (ok && entry.length & ENTRY_SHARES)
             ok = join_shared(reader, &bytes);
         if (batch->n > 0 && batch->bytes.len + bytes.front.len + bytes.shared.len + bytes.rear.len > max_bytes)

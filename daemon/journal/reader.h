@@ -7,9 +7,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "alert/batch.h"
 #include "base/err.h"
 #include "journal/chain.h"
+#include "model/batch.h"
 
 /* {.dir_fd = ..., .fd = -1} is one that has not begun. */
 struct reader {

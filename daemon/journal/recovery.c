@@ -7,18 +7,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "journal/aside.h"
 #include "journal/lock.h"
+#include "journal/salvage.h"
 
 struct keeper {
-    struct aside aside;
+    struct salvage salvage;
     struct journal_recovery *report;
 };
 
 static bool keep_damage(void *ctx, int fd, const struct damage *damage)
 {
     struct keeper *keeper = ctx;
-    bool kept = aside_copy(&keeper->aside, fd, damage->segment_seq, damage->offset, damage->length);
+    bool kept = salvage_copy(&keeper->salvage, fd, damage->segment_seq, damage->offset, damage->length);
     if (!kept)
         keeper->report->unsaved_bytes += damage->length;
     if (!damage->synced)
@@ -26,16 +26,16 @@ static bool keep_damage(void *ctx, int fd, const struct damage *damage)
     else if (damage->count > 0)
         keeper->report->damaged += damage->count;
     else
-        keeper->report->mended++;
+        keeper->report->repaired++;
     return kept;
 }
 
 /* A name that stays in the way is found out when a segment of that name is to be made. */
-static void move_strangers(struct keeper *keeper, const struct chain *chain)
+static void move_foreign(struct keeper *keeper, const struct chain *chain)
 {
-    for (size_t i = 0; i < chain->n_strangers; i++)
-        aside_move(&keeper->aside, chain->strangers[i].name);
-    keeper->report->strangers = chain->n_strangers;
+    for (size_t i = 0; i < chain->n_foreign; i++)
+        salvage_move(&keeper->salvage, chain->foreign[i].name);
+    keeper->report->foreign = chain->n_foreign;
 }
 
 /* The page cache may show a last frame that a failed sync or a dying machine never brought to the disk. */
@@ -113,9 +113,9 @@ int recovery_salvage(int dir_fd, const struct segment *segment, uint64_t from_se
         report->damaged = segment->next_seq - (from_seq > segment->seq ? from_seq : segment->seq);
         rc = 0;
     }
-    if (keeper.aside.fd >= 0) {
-        snprintf(report->set_aside, sizeof(report->set_aside), ASIDE_FOLDER);
-        close(keeper.aside.fd);
+    if (keeper.salvage.fd >= 0) {
+        snprintf(report->salvaged, sizeof(report->salvaged), SALVAGE_FOLDER);
+        close(keeper.salvage.fd);
     }
     return rc;
 }
@@ -135,7 +135,7 @@ int recovery_run(int dir_fd, const char *directory, int64_t wall_us, struct reco
     uint8_t origin[16];
     uint64_t owned_seq = 0;
     struct keeper keeper = {{dir_fd, -1, wall_us}, report};
-    struct check check = {.mend = true, .found = keep_damage, .ctx = &keeper};
+    struct check check = {.repair = true, .found = keep_damage, .ctx = &keeper};
     *ret = (struct recovered){.fd = -1};
     *report = (struct journal_recovery){0};
     segment_remove_unfinished(dir_fd);
@@ -144,7 +144,7 @@ int recovery_run(int dir_fd, const char *directory, int64_t wall_us, struct reco
     if (ret->chain.n > 0 && own_tail(dir_fd, ret, &owned_seq, err) != 0)
         return -1;
     int rc = check_chain(&check, &ret->chain, dir_fd, err);
-    move_strangers(&keeper, &ret->chain);
+    move_foreign(&keeper, &ret->chain);
     ret->tail = check.tail;
     ret->last_checksum = check.last_checksum;
     ret->last_seq = check.last_seq;
@@ -154,9 +154,9 @@ int recovery_run(int dir_fd, const char *directory, int64_t wall_us, struct reco
         rc = prepare_tail(dir_fd, ret, err);
     count_records(&ret->chain, report);
     report->clean = check.tail.flags & FRAME_CLEAN && report->torn_bytes == 0;
-    if (keeper.aside.fd >= 0) {
-        snprintf(report->set_aside, sizeof(report->set_aside), "%s/" ASIDE_FOLDER, directory);
-        close(keeper.aside.fd);
+    if (keeper.salvage.fd >= 0) {
+        snprintf(report->salvaged, sizeof(report->salvaged), "%s/" SALVAGE_FOLDER, directory);
+        close(keeper.salvage.fd);
     }
     return rc;
 }

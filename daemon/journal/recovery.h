@@ -9,8 +9,8 @@
 
 #include "base/err.h"
 #include "journal/chain.h"
-#include "journal/check.h"
 #include "journal/journal.h"
+#include "journal/verify.h"
 
 struct recovered {
     struct chain chain;       /* the caller's from now on */
@@ -20,7 +20,7 @@ struct recovered {
     int fd; /* of the last segment, for writing; -1: there is none */
 };
 
-/* The directory is locked by the caller. report->set_aside is filled with `directory` in front. -1 with err. */
+/* The directory is locked by the caller. report->salvaged is filled with `directory` in front. -1 with err. */
 int recovery_run(int dir_fd, const char *directory, int64_t wall_us, struct recovered *ret,
                  struct journal_recovery *report, struct err *err);
 

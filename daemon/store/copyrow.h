@@ -4,7 +4,7 @@
 #ifndef MOBEYE_STORE_COPYROW_H
 #define MOBEYE_STORE_COPYROW_H
 
-#include "alert/alert.h"
+#include "model/alert.h"
 #include "store/identity.h"
 
 /* What a binary COPY begins and ends with. */

@@ -10,7 +10,7 @@
 #include <libpq-fe.h>
 #include <stdbool.h>
 
-#include "alert/alert.h"
+#include "model/alert.h"
 
 enum { DEVICE_STATUS_MAX = 100000, DEVICE_STATUS_PARAMS = 13 };
 

@@ -328,18 +328,18 @@ size_t encoded_batch_next_conflict(const struct encoded_batch *encoded, size_t f
     return row;
 }
 
-void encoded_batch_copy_begin(struct encoded_batch *encoded, size_t first, size_t stop, const struct book *book)
+void encoded_batch_copy_begin(struct encoded_batch *encoded, size_t first, size_t stop, const struct incident_set *set)
 {
     encoded->next = first;
     encoded->stop = stop;
-    encoded->book = book;
+    encoded->set = set;
     encoded->headed = encoded->ended = false;
 }
 
 static uint64_t incident_of(const struct encoded_batch *encoded, size_t row)
 {
-    size_t incident = encoded->book ? encoded->batch->rows[row].alert.incident : NO_INCIDENT;
-    return incident == NO_INCIDENT ? 0 : encoded->book->incidents[incident].id;
+    size_t incident = encoded->set ? encoded->batch->rows[row].alert.incident : NO_INCIDENT;
+    return incident == NO_INCIDENT ? 0 : encoded->set->incidents[incident].id;
 }
 
 static void append_row(const struct encoded_batch *encoded, size_t row, struct buf *out)

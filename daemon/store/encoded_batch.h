@@ -4,7 +4,7 @@
 #ifndef MOBEYE_STORE_ENCODED_BATCH_H
 #define MOBEYE_STORE_ENCODED_BATCH_H
 
-#include "alert/batch.h"
+#include "model/batch.h"
 #include "store/identity.h"
 #include "store/incident_lookup.h"
 #include "store/sqlstate.h"
@@ -45,9 +45,9 @@ struct encoded_batch {
     bool shared;                    /* two devices within the batch have one identity */
     struct row_refusal *refusals;   /* one each for rows that are refused or unreadable */
     size_t refused, refused_cap;
-    struct incident_lookup lookup; /* what its alerts may join */
-    size_t next, stop;             /* of the COPY on its way: rows next to stop - 1 are still to be sent */
-    const struct book *book;       /* where their incidents are; NULL: they have none */
+    struct incident_lookup lookup;  /* what its alerts may join */
+    size_t next, stop;              /* of the COPY on its way: rows next to stop - 1 are still to be sent */
+    const struct incident_set *set; /* where their incidents are; NULL: they have none */
     struct buf chunk;
     bool headed, ended;
 };
@@ -95,10 +95,10 @@ void encoded_batch_resolve_conflicts(struct encoded_batch *encoded, const PGresu
 /* The first row from `first` on that is stored though in conflict; the number of rows: there is none. */
 size_t encoded_batch_next_conflict(const struct encoded_batch *encoded, size_t first);
 
-/* Data of COPYROW_ALERT_SQL: those rows of first to stop - 1 that are to be stored, with their incidents in the book
- * (NULL: without). encoded_batch_next_chunk() gives the next bytes to send, valid until its next call; false at the
- * end. */
-void encoded_batch_copy_begin(struct encoded_batch *encoded, size_t first, size_t stop, const struct book *book);
+/* Data of COPYROW_ALERT_SQL: those rows of first to stop - 1 that are to be stored, with their incidents in the
+ * incident set (NULL: without). encoded_batch_next_chunk() gives the next bytes to send, valid until its next call;
+ * false at the end. */
+void encoded_batch_copy_begin(struct encoded_batch *encoded, size_t first, size_t stop, const struct incident_set *set);
 bool encoded_batch_next_chunk(struct encoded_batch *encoded, struct str *ret);
 
 /* The row that the nth (from 1) of a COPY from `first` on was; the number of rows where there were not as many. */

@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "store/param.h"
 
-#define FAMILY_BYTES (INCIDENT_KEY_BYTES / 2)
+#define CONDITION_SOURCE_BYTES (INCIDENT_KEY_BYTES / 2)
 
 const char incident_lookup_sql[] = "select * from mobeye.read_incidents($1, $2, $3, $4, $5, $6)";
 
@@ -49,23 +49,23 @@ static void collect(struct incident_lookup *lookup, const struct batch *batch)
 {
     if (batch->n > lookup->cap) {
         lookup->cap = batch->n;
-        lookup->threads = mem_realloc(lookup->threads, lookup->cap, sizeof(*lookup->threads));
+        lookup->conditions = mem_realloc(lookup->conditions, lookup->cap, sizeof(*lookup->conditions));
         lookup->keys = mem_realloc(lookup->keys, lookup->cap, sizeof(*lookup->keys));
     }
-    lookup->n_threads = lookup->n_keys = 0;
+    lookup->n_conditions = lookup->n_keys = 0;
     for (size_t i = 0; i < batch->n; i++) {
         const struct alert *alert = &batch->rows[i].alert;
         if (batch->rows[i].unreadable)
             continue;
-        lookup->threads[lookup->n_threads++] = asked(alert->thread, i, alert->occurred_us);
+        lookup->conditions[lookup->n_conditions++] = asked(alert->condition, i, alert->occurred_us);
         if (alert->terms)
             lookup->keys[lookup->n_keys++] = asked(alert->key, i, alert->occurred_us);
     }
-    lookup->n_threads = sort(lookup->threads, lookup->n_threads);
+    lookup->n_conditions = sort(lookup->conditions, lookup->n_conditions);
     lookup->n_keys = sort(lookup->keys, lookup->n_keys);
 }
 
-static bool asks_for_family(const struct batch_row *row)
+static bool asks_for_all_of_source(const struct batch_row *row)
 {
     return !row->unreadable && (row->alert.phase == PHASE_RESTORE || (row->alert.flags & FLAG_CANCEL));
 }
@@ -76,16 +76,16 @@ static void put_families(struct incident_lookup *lookup, const struct batch *bat
     struct lookup_id *family = mem_realloc(NULL, batch->n ? batch->n : 1, sizeof(*family));
     size_t n = 0;
     for (size_t i = 0; i < batch->n; i++)
-        if (asks_for_family(&batch->rows[i])) {
-            family[n] = asked(batch->rows[i].alert.thread, i, 0);
-            memset(family[n++].id + FAMILY_BYTES, 0, FAMILY_BYTES);
+        if (asks_for_all_of_source(&batch->rows[i])) {
+            family[n] = asked(batch->rows[i].alert.condition, i, 0);
+            memset(family[n++].id + CONDITION_SOURCE_BYTES, 0, CONDITION_SOURCE_BYTES);
         }
     n = sort(family, n);
     param_array(&lookup->values[1], TYPE_UUID, n);
     param_array(&lookup->values[2], TYPE_UUID, n);
     for (size_t i = 0; i < n; i++) {
         param_bytes(&lookup->values[1], family[i].id, INCIDENT_KEY_BYTES);
-        memset(family[i].id + FAMILY_BYTES, 0xff, FAMILY_BYTES);
+        memset(family[i].id + CONDITION_SOURCE_BYTES, 0xff, CONDITION_SOURCE_BYTES);
         param_bytes(&lookup->values[2], family[i].id, INCIDENT_KEY_BYTES);
     }
     free(family);
@@ -96,9 +96,9 @@ void incident_lookup_fill(struct incident_lookup *lookup, const struct batch *ba
     collect(lookup, batch);
     for (size_t i = 0; i < INCIDENT_LOOKUP_PARAMS; i++)
         lookup->values[i].len = 0;
-    param_array(&lookup->values[0], TYPE_UUID, lookup->n_threads);
-    for (size_t i = 0; i < lookup->n_threads; i++)
-        param_bytes(&lookup->values[0], lookup->threads[i].id, INCIDENT_KEY_BYTES);
+    param_array(&lookup->values[0], TYPE_UUID, lookup->n_conditions);
+    for (size_t i = 0; i < lookup->n_conditions; i++)
+        param_bytes(&lookup->values[0], lookup->conditions[i].id, INCIDENT_KEY_BYTES);
     put_families(lookup, batch);
     param_array(&lookup->values[3], TYPE_UUID, lookup->n_keys);
     param_array(&lookup->values[4], TYPE_TIMESTAMPTZ, lookup->n_keys);
@@ -114,22 +114,23 @@ void incident_lookup_free(struct incident_lookup *lookup)
 {
     for (size_t i = 0; i < INCIDENT_LOOKUP_PARAMS; i++)
         buf_free(&lookup->values[i]);
-    free(lookup->threads);
+    free(lookup->conditions);
     free(lookup->keys);
     *lookup = (struct incident_lookup){0};
 }
 
 /* Neighbours in the order of ids are of one device and kind. */
-size_t incident_lookup_row(const struct incident_lookup *lookup, const uint8_t thread[INCIDENT_KEY_BYTES])
+size_t incident_lookup_row(const struct incident_lookup *lookup, const uint8_t condition[INCIDENT_KEY_BYTES])
 {
-    size_t low = 0, high = lookup->n_threads;
+    size_t low = 0, high = lookup->n_conditions;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (memcmp(lookup->threads[middle].id, thread, INCIDENT_KEY_BYTES) < 0)
+        if (memcmp(lookup->conditions[middle].id, condition, INCIDENT_KEY_BYTES) < 0)
             low = middle + 1;
         else
             high = middle;
     }
-    bool next = low < lookup->n_threads && memcmp(lookup->threads[low].id, thread, FAMILY_BYTES) == 0;
-    return lookup->threads[next || low == 0 ? low : low - 1].row;
+    bool next =
+        low < lookup->n_conditions && memcmp(lookup->conditions[low].id, condition, CONDITION_SOURCE_BYTES) == 0;
+    return lookup->conditions[next || low == 0 ? low : low - 1].row;
 }

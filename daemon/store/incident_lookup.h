@@ -1,14 +1,14 @@
 /*
  * What the alerts of a batch may join: the parameters of mobeye.read_incidents() (sql/0005_incidents.sql), and which
- * alert a thread is of.
+ * alert a condition is of.
  */
 #ifndef MOBEYE_STORE_INCIDENT_LOOKUP_H
 #define MOBEYE_STORE_INCIDENT_LOOKUP_H
 
 #include <libpq-fe.h>
 
-#include "alert/batch.h"
-#include "alert/incident.h"
+#include "model/batch.h"
+#include "model/incident.h"
 
 enum { INCIDENT_LOOKUP_PARAMS = 6 };
 
@@ -24,15 +24,15 @@ struct lookup_id {
 
 struct incident_lookup {
     struct buf values[INCIDENT_LOOKUP_PARAMS]; /* with binary arrays */
-    struct lookup_id *threads, *keys;          /* sorted, each once */
-    size_t n_threads, n_keys, cap;
+    struct lookup_id *conditions, *keys;       /* sorted, each once */
+    size_t n_conditions, n_keys, cap;
 };
 
 /* The memory of an earlier use is used again. Unreadable rows are left out. */
 void incident_lookup_fill(struct incident_lookup *lookup, const struct batch *batch);
 void incident_lookup_free(struct incident_lookup *lookup);
 
-/* A row of the batch with an alert of the thread, or else of its device and kind. */
-size_t incident_lookup_row(const struct incident_lookup *lookup, const uint8_t thread[INCIDENT_KEY_BYTES]);
+/* A row of the batch with an alert of the condition, or else of its device and kind. */
+size_t incident_lookup_row(const struct incident_lookup *lookup, const uint8_t condition[INCIDENT_KEY_BYTES]);
 
 #endif

@@ -1,4 +1,4 @@
-/* What mobeye.read_incidents() returns, into the book. */
+/* What mobeye.read_incidents() returns, into the incident set. */
 #include <string.h>
 
 #include "base/mem.h"
@@ -102,53 +102,53 @@ static struct str keep(struct buf *text_buf, struct str text)
 
 static void read_incident(struct incident_rows *rows, const struct reader *r)
 {
-    struct book *book = &rows->book;
-    size_t i = book_add_incident(book);
-    struct incident *incident = &book->incidents[i];
+    struct incident_set *set = &rows->set;
+    size_t i = incident_set_add(set);
+    struct incident *incident = &set->incidents[i];
     incident->id = column_int8(r->result, r->row, READ_ID);
     memcpy(incident->key, PQgetvalue(r->result, r->row, READ_KEY), sizeof(incident->key));
     incident->kind = alert_kind_from(column_text(r->result, r->row, READ_KIND));
-    incident->device = keep(&book->text, column_text(r->result, r->row, READ_DEVICE));
+    incident->device = keep(&set->text, column_text(r->result, r->row, READ_DEVICE));
     read_state(r, incident);
     read_terms(r, &incident->terms);
 }
 
-static size_t index_of(const struct book *book, uint64_t id)
+static size_t index_of(const struct incident_set *set, uint64_t id)
 {
-    size_t low = 0, high = book->n_incidents;
+    size_t low = 0, high = set->n_incidents;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (book->incidents[middle].id < id)
+        if (set->incidents[middle].id < id)
             low = middle + 1;
         else
             high = middle;
     }
-    return low < book->n_incidents && book->incidents[low].id == id ? low : NO_INCIDENT;
+    return low < set->n_incidents && set->incidents[low].id == id ? low : NO_INCIDENT;
 }
 
-static bool read_thread(struct incident_rows *rows, const struct reader *r)
+static bool read_condition(struct incident_rows *rows, const struct reader *r)
 {
-    size_t incident = index_of(&rows->book, column_int8(r->result, r->row, READ_ID));
+    size_t incident = index_of(&rows->set, column_int8(r->result, r->row, READ_ID));
     if (incident == NO_INCIDENT)
         return false;
-    size_t t = book_add_thread(&rows->book);
-    struct thread *thread = &rows->book.threads[t];
-    memcpy(thread->id, PQgetvalue(r->result, r->row, READ_KEY), sizeof(thread->id));
-    thread->incident = incident;
-    thread->active = (int32_t)column_int4(r->result, r->row, READ_MARKS, 0) != 0;
-    thread->since_us = column_time(r->result, r->row, READ_FIRST_SEEN, ALERT_NO_TIME);
+    size_t t = incident_set_add_condition(&rows->set);
+    struct condition *condition = &rows->set.conditions[t];
+    memcpy(condition->id, PQgetvalue(r->result, r->row, READ_KEY), sizeof(condition->id));
+    condition->incident = incident;
+    condition->active = (int32_t)column_int4(r->result, r->row, READ_MARKS, 0) != 0;
+    condition->since_us = column_time(r->result, r->row, READ_FIRST_SEEN, ALERT_NO_TIME);
     return true;
 }
 
 static void note_verified(struct incident_rows *rows)
 {
-    rows->n_known = rows->book.n_incidents;
+    rows->n_known = rows->set.n_incidents;
     if (rows->n_known > rows->cap_known) {
         rows->cap_known = rows->n_known;
         rows->was_verified = mem_realloc(rows->was_verified, rows->cap_known, sizeof(*rows->was_verified));
     }
     for (size_t i = 0; i < rows->n_known; i++)
-        rows->was_verified[i] = rows->book.incidents[i].verified;
+        rows->was_verified[i] = rows->set.incidents[i].verified;
 }
 
 bool incident_rows_read(struct incident_rows *rows, const PGresult *result)
@@ -158,12 +158,12 @@ bool incident_rows_read(struct incident_rows *rows, const PGresult *result)
     int n = PQntuples(result);
     for (int row = 0; row < n; row++)
         room += (size_t)PQgetlength(result, row, READ_DEVICE);
-    buf_reserve(&rows->book.text, room + 1);
+    buf_reserve(&rows->set.text, room + 1);
     for (; r.row < n && has(&r, READ_PRIORITY); r.row++)
         read_incident(rows, &r);
     note_verified(rows);
     for (; r.row < n; r.row++)
-        if (!read_thread(rows, &r))
+        if (!read_condition(rows, &r))
             return false;
     return true;
 }

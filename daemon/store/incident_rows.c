@@ -24,9 +24,9 @@ enum {
 };
 
 /* Parameters of mobeye.store_incidents(): those of incidents that the database has, then the same of new ones, and what
- * is settled when they are made, then those of threads. */
-enum { STATE = 17, RULES = 0, OLD, NEW = OLD + STATE, NEW_ONLY = NEW + STATE, THREADS = NEW_ONLY + 13 };
-_Static_assert(THREADS + 7 == INCIDENT_STORE_PARAMS, "as many as the function has");
+ * is settled when they are made, then those of conditions. */
+enum { STATE = 17, RULES = 0, OLD, NEW = OLD + STATE, NEW_ONLY = NEW + STATE, CONDITIONS = NEW_ONLY + 13 };
+_Static_assert(CONDITIONS + 7 == INCIDENT_STORE_PARAMS, "as many as the function has");
 
 /* Elements of the arrays, from OLD or NEW on: id or key, and what alerts change. */
 static const uint32_t state_types[STATE] = {
@@ -40,8 +40,8 @@ static const uint32_t new_types[13] = {
     TYPE_INTERVAL, TYPE_REAL, TYPE_INTERVAL, TYPE_REAL, TYPE_INT4,     TYPE_INT8,
 };
 
-static const uint32_t thread_types[7] = {TYPE_UUID, TYPE_INT8, TYPE_BOOL, TYPE_TIMESTAMPTZ,
-                                         TYPE_TEXT, TYPE_INT4, TYPE_BOOL};
+static const uint32_t condition_types[7] = {TYPE_UUID, TYPE_INT8, TYPE_BOOL, TYPE_TIMESTAMPTZ,
+                                            TYPE_TEXT, TYPE_INT4, TYPE_BOOL};
 
 const char incident_store_sql[] =
     "select mobeye.store_incidents($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, "
@@ -63,7 +63,7 @@ const Oid incident_store_types[INCIDENT_STORE_PARAMS] = {
 
 void incident_rows_free(struct incident_rows *rows)
 {
-    book_free(&rows->book);
+    incident_set_free(&rows->set);
     free(rows->was_verified);
     free(rows->fresh);
     free(rows->changes);
@@ -72,7 +72,7 @@ void incident_rows_free(struct incident_rows *rows)
 
 void incident_rows_clear(struct incident_rows *rows)
 {
-    book_clear(&rows->book);
+    incident_set_clear(&rows->set);
     rows->n_known = rows->n_fresh = rows->n_changes = 0;
 }
 
@@ -156,31 +156,31 @@ static void put_new(const struct incident *incident, struct buf *values)
 
 static int compare_keys(const void *a, const void *b, void *arg)
 {
-    const struct incident *x = &((const struct book *)arg)->incidents[*(const size_t *)a],
-                          *y = &((const struct book *)arg)->incidents[*(const size_t *)b];
+    const struct incident *x = &((const struct incident_set *)arg)->incidents[*(const size_t *)a],
+                          *y = &((const struct incident_set *)arg)->incidents[*(const size_t *)b];
     int by_key = memcmp(x->key, y->key, sizeof(x->key));
     return by_key ? by_key : x < y ? -1 : 1;
 }
 
-/* Returns how many incidents and threads are to be stored. */
-static size_t find_fresh(struct incident_rows *rows, size_t *ret_changed, size_t *ret_threads)
+/* Returns how many incidents and conditions are to be stored. */
+static size_t find_fresh(struct incident_rows *rows, size_t *ret_changed, size_t *ret_conditions)
 {
-    struct book *book = &rows->book;
-    *ret_changed = *ret_threads = rows->n_fresh = 0;
-    if (book->n_incidents > rows->cap_fresh) {
-        rows->cap_fresh = book->n_incidents;
+    struct incident_set *set = &rows->set;
+    *ret_changed = *ret_conditions = rows->n_fresh = 0;
+    if (set->n_incidents > rows->cap_fresh) {
+        rows->cap_fresh = set->n_incidents;
         rows->fresh = mem_realloc(rows->fresh, rows->cap_fresh, sizeof(*rows->fresh));
     }
-    for (size_t i = 0; i < book->n_incidents; i++)
-        if (book->incidents[i].fresh)
+    for (size_t i = 0; i < set->n_incidents; i++)
+        if (set->incidents[i].fresh)
             rows->fresh[rows->n_fresh++] = i;
         else
-            *ret_changed += book->incidents[i].changed;
-    for (size_t i = 0; i < book->n_threads; i++)
-        *ret_threads += book->threads[i].fresh || book->threads[i].changed;
+            *ret_changed += set->incidents[i].changed;
+    for (size_t i = 0; i < set->n_conditions; i++)
+        *ret_conditions += set->conditions[i].fresh || set->conditions[i].changed;
     if (rows->n_fresh > 0) /* there may be no array yet */
-        qsort_r(rows->fresh, rows->n_fresh, sizeof(*rows->fresh), compare_keys, book);
-    return *ret_changed + *ret_threads + rows->n_fresh;
+        qsort_r(rows->fresh, rows->n_fresh, sizeof(*rows->fresh), compare_keys, set);
+    return *ret_changed + *ret_conditions + rows->n_fresh;
 }
 
 static void begin_arrays(struct buf *values, const uint32_t *types, size_t n_arrays, size_t n)
@@ -191,7 +191,7 @@ static void begin_arrays(struct buf *values, const uint32_t *types, size_t n_arr
 
 static void put_incidents(const struct incident_rows *rows, struct buf *values)
 {
-    const struct incident *incidents = rows->book.incidents;
+    const struct incident *incidents = rows->set.incidents;
     for (size_t i = 0; i < rows->n_known; i++)
         if (incidents[i].changed) {
             param_int8(&values[OLD], (int64_t)incidents[i].id);
@@ -205,31 +205,31 @@ static void put_incidents(const struct incident_rows *rows, struct buf *values)
     }
 }
 
-static int compare_threads(const void *a, const void *b, void *arg)
+static int compare_conditions(const void *a, const void *b, void *arg)
 {
-    const struct thread *threads = ((const struct book *)arg)->threads;
-    return memcmp(threads[*(const size_t *)a].id, threads[*(const size_t *)b].id, INCIDENT_KEY_BYTES);
+    const struct condition *conditions = ((const struct incident_set *)arg)->conditions;
+    return memcmp(conditions[*(const size_t *)a].id, conditions[*(const size_t *)b].id, INCIDENT_KEY_BYTES);
 }
 
-static void put_threads(const struct incident_rows *rows, const struct incident_lookup *lookup,
-                        const struct batch *batch, size_t n, struct buf *values)
+static void put_conditions(const struct incident_rows *rows, const struct incident_lookup *lookup,
+                           const struct batch *batch, size_t n, struct buf *values)
 {
-    const struct book *book = &rows->book;
+    const struct incident_set *set = &rows->set;
     size_t *order = mem_realloc(NULL, n ? n : 1, sizeof(*order)), found = 0;
-    for (size_t i = 0; i < book->n_threads; i++)
-        if (book->threads[i].fresh || book->threads[i].changed)
+    for (size_t i = 0; i < set->n_conditions; i++)
+        if (set->conditions[i].fresh || set->conditions[i].changed)
             order[found++] = i;
-    qsort_r(order, n, sizeof(*order), compare_threads, (void *)book);
+    qsort_r(order, n, sizeof(*order), compare_conditions, (void *)set);
     for (size_t i = 0; i < n; i++) {
-        const struct thread *thread = &book->threads[order[i]];
-        const struct alert *alert = &batch->rows[incident_lookup_row(lookup, thread->id)].alert;
-        param_bytes(&values[0], thread->id, sizeof(thread->id));
-        param_int8(&values[1], (int64_t)book->incidents[thread->incident].id);
-        param_bool(&values[2], thread->active);
-        param_time(&values[3], thread->since_us);
+        const struct condition *condition = &set->conditions[order[i]];
+        const struct alert *alert = &batch->rows[incident_lookup_row(lookup, condition->id)].alert;
+        param_bytes(&values[0], condition->id, sizeof(condition->id));
+        param_int8(&values[1], (int64_t)set->incidents[condition->incident].id);
+        param_bool(&values[2], condition->active);
+        param_time(&values[3], condition->since_us);
         param_text(&values[4], alert->device);
         param_int4(&values[5], alert->input);
-        param_bool(&values[6], thread->fresh);
+        param_bool(&values[6], condition->fresh);
     }
     free(order);
 }
@@ -237,12 +237,12 @@ static void put_threads(const struct incident_rows *rows, const struct incident_
 bool incident_rows_encode(struct incident_rows *rows, const struct incident_lookup *lookup, const struct batch *batch,
                           const uint8_t *rules, struct buf values[INCIDENT_STORE_PARAMS])
 {
-    size_t changed, threads;
-    if (find_fresh(rows, &changed, &threads) == 0)
+    size_t changed, conditions;
+    if (find_fresh(rows, &changed, &conditions) == 0)
         return false;
-    /* Threads name a new incident by minus its number, from 1. */
+    /* Conditions name a new incident by minus its number, from 1. */
     for (size_t i = 0; i < rows->n_fresh; i++)
-        rows->book.incidents[rows->fresh[i]].id = (uint64_t) - (int64_t)(i + 1);
+        rows->set.incidents[rows->fresh[i]].id = (uint64_t) - (int64_t)(i + 1);
     if (rules)
         buf_append(&values[RULES], rules, COPYROW_RULES_BYTES);
     begin_arrays(&values[OLD], state_types, STATE, changed);
@@ -250,9 +250,9 @@ bool incident_rows_encode(struct incident_rows *rows, const struct incident_look
     values[NEW].len = 0;
     param_array(&values[NEW], TYPE_UUID, rows->n_fresh);
     begin_arrays(&values[NEW_ONLY], new_types, 13, rows->n_fresh);
-    begin_arrays(&values[THREADS], thread_types, 7, threads);
+    begin_arrays(&values[CONDITIONS], condition_types, 7, conditions);
     put_incidents(rows, values);
-    put_threads(rows, lookup, batch, threads, &values[THREADS]);
+    put_conditions(rows, lookup, batch, conditions, &values[CONDITIONS]);
     return true;
 }
 
@@ -267,8 +267,8 @@ static void add_change(struct incident_rows *rows, uint64_t id, enum incident_op
 
 static void list_changes(struct incident_rows *rows)
 {
-    for (size_t i = 0; i < rows->book.n_incidents; i++) {
-        const struct incident *incident = &rows->book.incidents[i];
+    for (size_t i = 0; i < rows->set.n_incidents; i++) {
+        const struct incident *incident = &rows->set.incidents[i];
         if (incident->fresh)
             add_change(rows, incident->id, INCIDENT_NEW, incident->began_urgent);
         if (incident->fresh ? incident->urgent_joined : incident->joined)
@@ -285,7 +285,7 @@ bool incident_rows_stored(struct incident_rows *rows, const PGresult *result)
     if (PQntuples(result) != 1 || column_int8_array_length(result, 0, 0) != rows->n_fresh)
         return false;
     for (size_t i = 0; i < rows->n_fresh; i++)
-        rows->book.incidents[rows->fresh[i]].id = column_int8_array_at(result, 0, 0, i);
+        rows->set.incidents[rows->fresh[i]].id = column_int8_array_at(result, 0, 0, i);
     list_changes(rows);
     return true;
 }

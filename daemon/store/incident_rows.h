@@ -1,6 +1,6 @@
 /*
- * Incidents between the database and the book: what mobeye.read_incidents() returns, and what the fold made of it as
- * parameters of mobeye.store_incidents() (sql/0005_incidents.sql).
+ * Incidents between the database and the incident set: what mobeye.read_incidents() returns, and what the correlation
+ * made of it as parameters of mobeye.store_incidents() (sql/0005_incidents.sql).
  */
 #ifndef MOBEYE_STORE_INCIDENT_ROWS_H
 #define MOBEYE_STORE_INCIDENT_ROWS_H
@@ -23,9 +23,9 @@ struct incident_change {
     bool urgent; /* a panic or holdup joined by it: a screen that is older than that closes nothing */
 };
 
-/* The incidents and threads of a batch, and what is to be stored of them. */
+/* The incidents and conditions of a batch, and what is to be stored of them. */
 struct incident_rows {
-    struct book book;
+    struct incident_set set;
     bool *was_verified; /* of the incidents that the database has, when they were read */
     size_t n_known, cap_known;
     size_t *fresh; /* indexes of the new ones, in the order of their keys: the database numbers them in this order */
@@ -38,11 +38,11 @@ void incident_rows_free(struct incident_rows *rows);
 /* Empties it, keeps the memory. */
 void incident_rows_clear(struct incident_rows *rows);
 
-/* Fills the book, which is empty. false: a thread leads to an incident that is not among them, since another daemon
- * made it at this moment. */
+/* Fills the incident set, which is empty. false: a condition leads to an incident that is not among them, since another
+ * daemon made it at this moment. */
 bool incident_rows_read(struct incident_rows *rows, const PGresult *result);
 
-/* After the fold. Appends to the bufs of values, which are empty; false, and nothing is appended, where there is
+/* After the correlation. Appends to the bufs of values, which are empty; false, and nothing is appended, where there is
  * nothing to be stored. `rules` is the hash of the rules, 16 bytes, or NULL. */
 bool incident_rows_encode(struct incident_rows *rows, const struct incident_lookup *lookup, const struct batch *batch,
                           const uint8_t *rules, struct buf values[INCIDENT_STORE_PARAMS]);

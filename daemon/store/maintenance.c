@@ -39,11 +39,11 @@ enum maintenance_state {
 };
 
 struct job_run {
-    unsigned due;               /* the round in which it is done next */
-    bool done;                  /* in this round, as error */
-    char error[640];            /* empty: it succeeded */
-    bool day_late;              /* no daemon did it for a day, as last read */
-    struct complaint complaint; /* until it succeeds */
+    unsigned due;                /* the round in which it is done next */
+    bool done;                   /* in this round, as error */
+    char error[640];             /* empty: it succeeded */
+    bool day_late;               /* no daemon did it for a day, as last read */
+    struct rate_limiter limiter; /* until it succeeds */
 };
 
 struct maintenance {
@@ -64,7 +64,7 @@ struct maintenance {
     bool failed;        /* the statement on its way */
     struct fault fault; /* why */
     struct event timer;
-    struct complaint complaint;
+    struct rate_limiter limiter;
     bool quiet;
 };
 
@@ -139,7 +139,7 @@ static void lead(struct maintenance *u)
 static void round_over(struct maintenance *u)
 {
     if (!u->complained)
-        log_recover(&u->complaint, SUBJECT, "goes on");
+        log_recover(&u->limiter, SUBJECT, "goes on");
     u->state = MAINTENANCE_WAITING;
     loop_arm(&u->timer, u->soon ? SOON_US : ROUND_US);
 }
@@ -215,8 +215,8 @@ static void complain(struct maintenance *u, const PGresult *result)
     else
         u->complained = true;
     if (u->complained && !u->quiet)
-        log_complain(&u->complaint, loop_mono_us(u->loop), LOG_LEVEL_WARNING, SUBJECT, "reporting: %s (SQLSTATE %s)",
-                     u->fault.text, u->fault.sqlstate);
+        log_limited(&u->limiter, loop_mono_us(u->loop), LOG_LEVEL_WARNING, SUBJECT, "reporting: %s (SQLSTATE %s)",
+                    u->fault.text, u->fault.sqlstate);
 }
 
 static void tell_devices(struct maintenance *u, const PGresult *result)
@@ -243,15 +243,15 @@ static void job_over(struct maintenance *u)
     run->done = true;
     run->due = u->round + job->every;
     if (run->error[0] == '\0') {
-        log_recover(&run->complaint, SUBJECT, "%s: succeeded again", job->word);
+        log_recover(&run->limiter, SUBJECT, "%s: succeeded again", job->word);
         return;
     }
     if (job->every > AGAIN_ROUNDS)
         run->due = u->round + AGAIN_ROUNDS;
     u->metrics->maintenance_failures_total[u->job]++;
     bool overdue = job->rows == MAINTENANCE_ROWS_OVERDUE || run->day_late;
-    log_complain(&run->complaint, loop_mono_us(u->loop), overdue ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, SUBJECT,
-                 "%s: %s%s", job->word, run->error, run->day_late ? "; it has not succeeded for a day" : "");
+    log_limited(&run->limiter, loop_mono_us(u->loop), overdue ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, SUBJECT,
+                "%s: %s%s", job->word, run->error, run->day_late ? "; it has not succeeded for a day" : "");
 }
 
 static void take_states(struct maintenance *u, const PGresult *result)

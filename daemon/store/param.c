@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "alert/alert.h"
+#include "model/alert.h"
 
 void param_array(struct buf *out, uint32_t element_type, size_t n)
 {

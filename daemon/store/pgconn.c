@@ -36,7 +36,7 @@ struct pgconn {
     bool quiet;
     char *application_name;
     struct pgtargets targets;
-    struct complaint complaint; /* about what is not one server's: the conninfo, a loss */
+    struct rate_limiter limiter; /* about what is not one server's: the conninfo, a loss */
     enum stage stage;
     size_t at;       /* the target of this attempt */
     unsigned rounds; /* rounds of all targets that failed in a row */
@@ -102,8 +102,8 @@ static void attempt_failed(struct pgconn *c, const char *why)
     close_all(c);
     pgtarget_describe(target, name, sizeof(name));
     if (!c->quiet)
-        log_complain(&target->complaint, loop_mono_us(c->loop), LOG_LEVEL_ERROR, c->subject,
-                     "%s cannot be used: %s; %s", name, c->why, c->meanwhile);
+        log_limited(&target->limiter, loop_mono_us(c->loop), LOG_LEVEL_ERROR, c->subject, "%s cannot be used: %s; %s",
+                    name, c->why, c->meanwhile);
     c->at = (c->at + 1) % c->targets.n;
     int64_t pause_us = c->at > 0 ? 0 : pgconn_backoff_us(BACKOFF_LEAST_US, BACKOFF_MOST_US, c->rounds++);
     pause_for(c, pause_us, c->why);
@@ -116,8 +116,7 @@ static void lost(struct pgconn *c, const char *why)
     if (loop_mono_us(c->loop) - c->open_us >= WORTHY_US)
         c->rounds = 0;
     if (!c->quiet)
-        log_complain(&c->complaint, loop_mono_us(c->loop), LOG_LEVEL_WARNING, c->subject, "connection lost: %s",
-                     c->why);
+        log_limited(&c->limiter, loop_mono_us(c->loop), LOG_LEVEL_WARNING, c->subject, "connection lost: %s", c->why);
     c->calls.down(c->ctx, c->why);
     pause_for(c, pgconn_backoff_us(BACKOFF_LEAST_US, BACKOFF_MOST_US, c->rounds++), c->why);
 }
@@ -251,7 +250,7 @@ static void opened(struct pgconn *c)
     pgtarget_describe(&c->targets.target[c->at], name, sizeof(name));
     log_info(c->subject, "connected to %s", name);
     for (size_t i = 0; i < c->targets.n; i++)
-        c->targets.target[i].complaint = (struct complaint){0};
+        c->targets.target[i].limiter = (struct rate_limiter){0};
     c->calls.up(c->ctx);
 }
 
@@ -414,7 +413,7 @@ void pgconn_drop(struct pgconn *c, const char *why)
 void pgconn_reset_backoff(struct pgconn *c)
 {
     c->rounds = 0;
-    log_recover(&c->complaint, c->subject, "connected again");
+    log_recover(&c->limiter, c->subject, "connected again");
 }
 
 void pgconn_query(struct pgconn *c, const char *sql)

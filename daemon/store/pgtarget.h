@@ -15,7 +15,7 @@
 /* One server. NULL: libpq's own default. */
 struct pgtarget {
     char *host, *hostaddr, *port;
-    struct complaint complaint;
+    struct rate_limiter limiter;
 };
 
 struct pgtargets {

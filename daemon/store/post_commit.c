@@ -62,7 +62,7 @@ struct post_commit {
     bool faulty;       /* the statement on its way failed */
     struct fault fault;
     struct event timer; /* something may be due */
-    struct complaint complaint;
+    struct rate_limiter limiter;
 };
 
 /* For the notes of devices. */
@@ -204,7 +204,7 @@ static void on_verified(struct post_commit *f, const PGresult *result)
 
 static void task_done(struct post_commit *f)
 {
-    log_recover(&f->complaint, SUBJECT, "verification, hints and device status work again");
+    log_recover(&f->limiter, SUBJECT, "verification, hints and device status work again");
     pgconn_reset_backoff(f->conn);
     if (f->task == TASK_RULES)
         f->rules_due = false;
@@ -231,9 +231,8 @@ static void task_failed(struct post_commit *f)
 {
     task_undone(f);
     if (f->allowed)
-        log_complain(&f->complaint, loop_mono_us(f->loop), LOG_LEVEL_WARNING, SUBJECT,
-                     "%s failed: %s (SQLSTATE %s); trying again", tasks[f->task].name, f->fault.text,
-                     f->fault.sqlstate);
+        log_limited(&f->limiter, loop_mono_us(f->loop), LOG_LEVEL_WARNING, SUBJECT,
+                    "%s failed: %s (SQLSTATE %s); trying again", tasks[f->task].name, f->fault.text, f->fault.sqlstate);
     if (f->fault.class == SQLSTATE_RECONNECT) { /* it follows another server, which is looked for */
         f->state = POST_COMMIT_DOWN;
         pgconn_drop(f->conn, f->fault.text);

@@ -82,17 +82,17 @@ static void note_terms(struct post_commit_queue *queue, const struct incident_te
 void post_commit_queue_batch(struct post_commit_queue *queue, const struct batch *batch, const uint8_t *stored,
                              const struct incident_rows *rows)
 {
-    const struct book *book = &rows->book;
+    const struct incident_set *set = &rows->set;
     for (size_t i = 0; i < rows->n_changes; i++)
         post_commit_queue_hint(queue, rows->changes[i].id, rows->changes[i].op);
-    if (book->n_incidents == 0)
+    if (set->n_incidents == 0)
         return;
-    uint32_t *last = mem_zalloc(book->n_incidents * sizeof(*last));
+    uint32_t *last = mem_zalloc(set->n_incidents * sizeof(*last));
     for (size_t i = 0; i < batch->n; i++) {
         const struct alert *alert = &batch->rows[i].alert;
         if (!stored[i] || alert->incident == NO_INCIDENT || alert->phase != PHASE_RAISE)
             continue;
-        const struct incident *incident = &book->incidents[alert->incident];
+        const struct incident *incident = &set->incidents[alert->incident];
         note_terms(queue, alert->terms);
         if (queue->verifies && incident->raised && incident->terms.category == CATEGORY_ALARM && !incident->drill)
             add_raise(queue, alert, incident->id, &last[alert->incident]);

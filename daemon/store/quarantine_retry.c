@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "alert/record.h"
 #include "base/clock.h"
+#include "model/record.h"
 #include "store/copyrow.h"
 #include "store/encoded_batch.h"
 #include "store/post_commit_queue.h"
@@ -192,7 +192,7 @@ static enum outcome copy(struct retry *r, struct err *err)
         return judge(r->conn, result, err);
     PQclear(result);
     bool sent = true;
-    encoded_batch_copy_begin(&r->encoded, 0, 1, &r->incidents.book);
+    encoded_batch_copy_begin(&r->encoded, 0, 1, &r->incidents.set);
     while (sent && encoded_batch_next_chunk(&r->encoded, &chunk))
         sent = PQputCopyData(r->conn, chunk.p, (int)chunk.len) == 1;
     if (!sent || PQputCopyEnd(r->conn, NULL) != 1) {
@@ -231,7 +231,7 @@ static enum outcome try_alert(struct retry *r, struct err *err)
         outcome = claim(r, err);
     for (size_t i = 0; outcome == OUTCOME_DONE && r->stored && i < sizeof(steps) / sizeof(steps[0]); i++) {
         if (steps[i] == store_incidents)
-            r->calls->fold(r->ctx, &r->incidents.book, r->batch, encoded_batch_rows_to_store(&r->encoded));
+            r->calls->correlate(r->ctx, &r->incidents.set, r->batch, encoded_batch_rows_to_store(&r->encoded));
         outcome = steps[i](r, err);
     }
     return outcome;

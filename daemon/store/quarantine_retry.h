@@ -7,9 +7,9 @@
 #include <libpq-fe.h>
 #include <stdint.h>
 
-#include "alert/batch.h"
-#include "alert/incident.h"
 #include "base/err.h"
+#include "model/batch.h"
+#include "model/incident.h"
 
 enum retry_result {
     RETRY_STORED,
@@ -20,7 +20,7 @@ enum retry_result {
 /* As in struct writer_calls, of a batch of one alert. */
 struct retry_calls {
     void (*enrich)(void *ctx, struct batch *batch);
-    void (*fold)(void *ctx, struct book *book, struct batch *batch, const uint8_t *store);
+    void (*correlate)(void *ctx, struct incident_set *set, struct batch *batch, const uint8_t *store);
     const uint8_t *rules; /* 16 bytes: hash of the rules; NULL: not known */
 };
 

@@ -40,7 +40,7 @@ struct registry_loader {
     bool faulty;
     struct fault fault;
     struct event timer; /* ends WAITING, or makes IDLE look at what was asked */
-    struct complaint complaint;
+    struct rate_limiter limiter;
 };
 
 /* The one place where the state changes. */
@@ -75,7 +75,7 @@ static void idle(struct registry_loader *l)
 {
     l->retries = 0;
     pgconn_reset_backoff(l->conn);
-    log_recover(&l->complaint, SUBJECT, "loaded again");
+    log_recover(&l->limiter, SUBJECT, "loaded again");
     set_state(l, REGISTRY_IDLE, "all is read");
     l->calls.current(l->ctx);
     if (l->asked)
@@ -163,8 +163,8 @@ static void failed(struct registry_loader *l)
     forget(l);
     snprintf(reason, sizeof(reason), "%.500s (SQLSTATE %s)", l->fault.text, l->fault.sqlstate);
     if (!l->quiet)
-        log_complain(&l->complaint, loop_mono_us(l->loop), LOG_LEVEL_ERROR, SUBJECT,
-                     "devices and areas cannot be read: %s; trying again", reason);
+        log_limited(&l->limiter, loop_mono_us(l->loop), LOG_LEVEL_ERROR, SUBJECT,
+                    "devices and areas cannot be read: %s; trying again", reason);
     if (l->fault.class == SQLSTATE_RECONNECT) {
         pgconn_drop(l->conn, reason);
         return;

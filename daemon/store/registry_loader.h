@@ -9,9 +9,9 @@
 
 #include <stdbool.h>
 
-#include "alert/area_rows.h"
-#include "alert/registry.h"
 #include "base/loop.h"
+#include "model/area_rows.h"
+#include "model/registry.h"
 
 struct registry_loader;
 

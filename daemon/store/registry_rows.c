@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "alert/alert.h"
 #include "base/mem.h"
+#include "model/alert.h"
 #include "store/column.h"
 #include "store/pgtype.h"
 #include "store/sqlstate.h"

@@ -6,9 +6,9 @@
 
 #include <libpq-fe.h>
 
-#include "alert/area_rows.h"
-#include "alert/registry.h"
 #include "base/err.h"
+#include "model/area_rows.h"
+#include "model/registry.h"
 
 /* $1 int8: the version that the registry has, 0 for everything. */
 #define REGISTRY_ROWS_SQL "select * from mobeye.registry_since($1)"

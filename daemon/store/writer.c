@@ -101,7 +101,7 @@ static void connect_anew(struct writer *w)
 
 static void heard(struct writer *w)
 {
-    w->heard_us = loop_mono_us(w->loop);
+    w->last_received_us = loop_mono_us(w->loop);
     if (!evtimer_pending(&w->watch, NULL))
         loop_arm(&w->watch, HUNG_US);
 }
@@ -233,7 +233,7 @@ static void watch_cb(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
     struct writer *w = arg;
-    int64_t silent_us = loop_mono_us(w->loop) - w->heard_us;
+    int64_t silent_us = loop_mono_us(w->loop) - w->last_received_us;
     if (!server_owes_answer(w))
         return;
     if (silent_us < HUNG_US) {
@@ -241,9 +241,9 @@ static void watch_cb(evutil_socket_t fd, short what, void *arg)
         return;
     }
     loop_arm(&w->watch, HUNG_US);
-    log_complain(&w->hung_complaint, loop_mono_us(w->loop), LOG_LEVEL_WARNING, WRITER_SUBJECT,
-                 "the server has not answered for more than %d s (%s); alerts stay in the journal",
-                 (int)(HUNG_US / CLOCK_SECOND), states[w->state].name);
+    log_limited(&w->hung_complaint, loop_mono_us(w->loop), LOG_LEVEL_WARNING, WRITER_SUBJECT,
+                "the server has not answered for more than %d s (%s); alerts stay in the journal",
+                (int)(HUNG_US / CLOCK_SECOND), states[w->state].name);
 }
 
 static void set_rules(struct writer *w, const struct writer_options *options)

@@ -13,9 +13,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "alert/batch.h"
-#include "alert/incident.h"
 #include "base/loop.h"
+#include "model/batch.h"
+#include "model/incident.h"
 
 /* The schema version that this program writes: the number of the last migration. */
 #define WRITER_SCHEMA_VERSION 14
@@ -46,12 +46,12 @@ enum writer_state {
                           of another device; all are duplicates -> ENDING */
     WRITER_COMPARING, /* duplicates of another device than the stored one get an identity of their own. -> READING; none
                          is to be stored -> ENDING */
-    WRITER_READING,   /* incidents that the alerts may join are locked and read. -> STORING; the fold changed none
-                         -> ALERTS; another daemon made one at this moment -> ROLLBACK -> OPENING */
-    WRITER_STORING,   /* those that the fold made or changed are stored. -> ALERTS; another daemon has made one of the
-                         same key, or thread -> ROLLBACK -> OPENING; they are refused -> ISOLATING, then ROLLBACK ->
-                         OPENING, for ever fewer rows until it is known whose are */
-    WRITER_ALERTS,    /* COPY of the alerts. -> ENDING; no partition -> ROLLBACK; a row is refused -> ISOLATING */
+    WRITER_READING, /* incidents that the alerts may join are locked and read. -> STORING; the correlation changed none
+                       -> ALERTS; another daemon made one at this moment -> ROLLBACK -> OPENING */
+    WRITER_STORING, /* those that the correlation made or changed are stored. -> ALERTS; another daemon has made one of
+                       the same key, or condition -> ROLLBACK -> OPENING; they are refused -> ISOLATING, then ROLLBACK
+                       -> OPENING, for ever fewer rows until it is known whose are */
+    WRITER_ALERTS,  /* COPY of the alerts. -> ENDING; no partition -> ROLLBACK; a row is refused -> ISOLATING */
     WRITER_ISOLATING, /* COPY piece by piece until all refused rows are known. -> ROLLBACK -> OPENING, without them */
     WRITER_ENDING,    /* refused and unreadable rows go to quarantine; changes of incidents get their numbers; commit,
                          never cancelled. -> IDLE */
@@ -103,9 +103,9 @@ struct writer_calls {
     uint64_t (*position)(void *ctx, struct writer_position position);
     /* A batch may be submitted now. */
     void (*ready)(void *ctx);
-    /* Within the transaction: decides which incidents the rows join or make (enrich/fold.h). More than once for a batch
-     * whose transaction has to begin anew. */
-    void (*fold)(void *ctx, struct book *book, struct batch *batch, const uint8_t *store);
+    /* Within the transaction: decides which incidents the rows join or make (enrich/correlate.h). More than once for a
+     * batch whose transaction has to begin anew. */
+    void (*correlate)(void *ctx, struct incident_set *set, struct batch *batch, const uint8_t *store);
     /* The registry or the areas have moved on from what the batch was enriched with. Whatever was submitted is
      * forgotten; position() comes next. */
     void (*stale)(void *ctx, uint64_t registry_version, uint64_t areas_version);

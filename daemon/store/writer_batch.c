@@ -53,7 +53,7 @@ void writer_begin(struct writer *w)
     else
         encoded_batch_reset(encoded);
     w->moved = w->claimed = w->server_busy = w->commit_sent = w->committed = false;
-    w->set_aside = 0;
+    w->salvaged = 0;
     w->quarantined = 0;
     incident_rows_clear(&w->incidents);
     append_opening(w, &sql);
@@ -197,7 +197,7 @@ void writer_copy_alerts(struct writer *w)
 {
     struct encoded_batch *encoded = writer_batch(w);
     struct buf sql = {0};
-    encoded_batch_copy_begin(encoded, 0, encoded->batch->n, &w->incidents.book);
+    encoded_batch_copy_begin(encoded, 0, encoded->batch->n, &w->incidents.set);
     w->piece.base = w->piece.good = 0;
     w->piece.stop = encoded->batch->n;
     buf_printf(&sql, COPYROW_ALERT_SQL);
@@ -213,7 +213,7 @@ void writer_copy_alerts(struct writer *w)
 static void send_quarantine(struct writer *w)
 {
     struct buf values[QUARANTINE_PARAMS] = {0};
-    w->set_aside = quarantine_encode(writer_batch(w), w->set_aside, w->journal, w->bare, values);
+    w->salvaged = quarantine_encode(writer_batch(w), w->salvaged, w->journal, w->bare, values);
     writer_query_params(w, quarantine_sql, QUARANTINE_PARAMS, quarantine_types, values);
     for (size_t i = 0; i < QUARANTINE_PARAMS; i++)
         buf_free(&values[i]);
@@ -224,7 +224,7 @@ void writer_end(struct writer *w)
 {
     if (w->moved) {
         writer_rollback(w, AFTER_ROLLBACK_POSITION, "the position moved");
-    } else if (w->set_aside < writer_batch(w)->refused) {
+    } else if (w->salvaged < writer_batch(w)->refused) {
         writer_set_state(w, WRITER_ENDING, "quarantine");
         send_quarantine(w);
     } else {
@@ -240,9 +240,9 @@ static void complain_of_refusals(struct writer *w, const struct encoded_batch *e
 {
     const struct row_refusal *first = encoded->refusals;
     if (w->quarantined > 0)
-        log_complain(&w->refused_complaint, loop_mono_us(w->loop), LOG_LEVEL_WARNING, WRITER_SUBJECT,
-                     "alerts are set aside, %s %s: mobeyectl quarantine list shows them",
-                     first->sqlstate[0] ? "refused with SQLSTATE" : "since their records are damaged", first->sqlstate);
+        log_limited(&w->refused_complaint, loop_mono_us(w->loop), LOG_LEVEL_WARNING, WRITER_SUBJECT,
+                    "alerts are set aside, %s %s: mobeyectl quarantine list shows them",
+                    first->sqlstate[0] ? "refused with SQLSTATE" : "since their records are damaged", first->sqlstate);
 }
 
 static void complain_of_conflicts(struct writer *w, const struct encoded_batch *encoded)
@@ -250,11 +250,11 @@ static void complain_of_conflicts(struct writer *w, const struct encoded_batch *
     const struct batch *batch = encoded->batch;
     for (size_t row = 0; (row = encoded_batch_next_conflict(encoded, row)) < batch->n; row++) {
         const struct alert *alert = &batch->rows[row].alert;
-        log_complain(&w->conflict_complaint, loop_mono_us(w->loop), LOG_LEVEL_WARNING, WRITER_SUBJECT,
-                     "identity conflict: an alert of device %.*s has the source and id of another device's alert, and "
-                     "is stored as its own; source %.*s, endpoint %.*s",
-                     (int)alert->device.len, alert->device.p, (int)alert->source.len, alert->source.p,
-                     (int)alert->endpoint.len, alert->endpoint.p);
+        log_limited(&w->conflict_complaint, loop_mono_us(w->loop), LOG_LEVEL_WARNING, WRITER_SUBJECT,
+                    "identity conflict: an alert of device %.*s has the source and id of another device's alert, and "
+                    "is stored as its own; source %.*s, endpoint %.*s",
+                    (int)alert->device.len, alert->device.p, (int)alert->source.len, alert->source.p,
+                    (int)alert->endpoint.len, alert->endpoint.p);
     }
 }
 

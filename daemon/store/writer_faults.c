@@ -44,9 +44,9 @@ static void retry_later(struct writer *w)
     writer_forget_refused(w);
     w->agains = 0;
     w->pause_us = pgconn_backoff_us(stop ? STOP_LEAST_US : RETRY_LEAST_US, PAUSE_MOST_US, w->retries++);
-    log_complain(&w->batch_complaint, loop_mono_us(w->loop), stop ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, WRITER_SUBJECT,
-                 "%s: %s (SQLSTATE %s); alerts stay in the journal", stop ? "alerts cannot be stored" : "trying again",
-                 fault->text, fault->sqlstate);
+    log_limited(&w->batch_complaint, loop_mono_us(w->loop), stop ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, WRITER_SUBJECT,
+                "%s: %s (SQLSTATE %s); alerts stay in the journal", stop ? "alerts cannot be stored" : "trying again",
+                fault->text, fault->sqlstate);
     if (w->state == WRITER_PARTITIONS) {
         w->after = AFTER_ROLLBACK_PAUSE;
         writer_rolled_back(w);
@@ -283,8 +283,8 @@ static void transaction_fault(struct writer *w)
 
 static void upkeep_fault(struct writer *w)
 {
-    log_complain(&w->upkeep_complaint, loop_mono_us(w->loop), LOG_LEVEL_WARNING, WRITER_SUBJECT,
-                 "partitions cannot be premade: %s (SQLSTATE %s)", w->fault.text, w->fault.sqlstate);
+    log_limited(&w->upkeep_complaint, loop_mono_us(w->loop), LOG_LEVEL_WARNING, WRITER_SUBJECT,
+                "partitions cannot be premade: %s (SQLSTATE %s)", w->fault.text, w->fault.sqlstate);
     writer_upkeep_over(w);
 }
 

@@ -1,4 +1,4 @@
-/* The incidents of a batch, within its transaction: read, folded, stored. */
+/* The incidents of a batch, within its transaction: read, correlated, stored. */
 #include <string.h>
 
 #include "store/copyrow.h"
@@ -52,7 +52,7 @@ void writer_read_over(struct writer *w)
         writer_torn(w);
         return;
     }
-    w->calls.fold(w->ctx, &w->incidents.book, encoded->batch, rows_tried(w));
+    w->calls.correlate(w->ctx, &w->incidents.set, encoded->batch, rows_tried(w));
     if (!incident_rows_encode(&w->incidents, &encoded->lookup, encoded->batch,
                               encoded->has_rules ? encoded->rules : NULL, values)) {
         writer_store_over(w);
@@ -62,7 +62,7 @@ void writer_read_over(struct writer *w)
     writer_query_params(w, incident_store_sql, INCIDENT_STORE_PARAMS, incident_store_types, values);
     for (size_t i = 0; i < INCIDENT_STORE_PARAMS; i++)
         buf_free(&values[i]);
-    if (w->incidents.book.n_incidents + w->incidents.book.n_threads >= ROWS_BUSY) {
+    if (w->incidents.set.n_incidents + w->incidents.set.n_conditions >= ROWS_BUSY) {
         w->server_busy = true;
         event_active(&w->kick, 0, 0);
     }

@@ -68,7 +68,7 @@ struct writer {
 
     unsigned retries;     /* pauses in a row */
     int64_t pause_us;     /* the next one */
-    size_t set_aside;     /* refusals that were sent to quarantine */
+    size_t salvaged;      /* refusals that were sent to quarantine */
     uint64_t quarantined; /* those that quarantine did not have yet */
 
     /* What COPY IN sends while IDENTITIES; while ALERTS and ISOLATING the encoded gives it. */
@@ -95,9 +95,9 @@ struct writer {
     struct event timer; /* ends WAITING or PAUSED */
     struct event kick;  /* something was asked for */
     struct event minute;
-    struct event watch; /* tells of a server that does not answer */
-    int64_t heard_us;   /* when it did last */
-    struct complaint schema_complaint, batch_complaint, refused_complaint, conflict_complaint, upkeep_complaint,
+    struct event watch;       /* tells of a server that does not answer */
+    int64_t last_received_us; /* when it did last */
+    struct rate_limiter schema_complaint, batch_complaint, refused_complaint, conflict_complaint, upkeep_complaint,
         hung_complaint;
 };
 
@@ -164,7 +164,7 @@ void writer_rollback(struct writer *w, enum writer_after after, const char *reas
 void writer_rolled_back(struct writer *w);
 void writer_piece_stored(struct writer *w);
 void writer_sift_stored(struct writer *w);
-void writer_torn(struct writer *w);           /* a thread leads to an incident that is not there, or was not yet */
+void writer_torn(struct writer *w);           /* a condition leads to an incident that is not there, or was not yet */
 void writer_forget_refused(struct writer *w); /* which rows are */
 void writer_partitions_over(struct writer *w);
 

@@ -47,8 +47,8 @@ void writer_check_result(struct writer *w, PGresult *result)
 void writer_wait(struct writer *w, const char *reason)
 {
     int64_t wait_us = pgconn_backoff_us(WAIT_LEAST_US, WAIT_MOST_US, w->retries++);
-    log_complain(&w->schema_complaint, loop_mono_us(w->loop), LOG_LEVEL_ERROR, WRITER_SUBJECT,
-                 "%s; alerts stay in the journal", reason);
+    log_limited(&w->schema_complaint, loop_mono_us(w->loop), LOG_LEVEL_ERROR, WRITER_SUBJECT,
+                "%s; alerts stay in the journal", reason);
     writer_tell_up(w, false);
     writer_forget(w);
     writer_set_state(w, WRITER_WAITING, reason);

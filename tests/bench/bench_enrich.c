@@ -138,7 +138,7 @@ static void fill(struct batch *batch, size_t round)
     for (size_t i = 0; i < BATCH; i++) {
         struct batch_row *row = &batch->rows[batch->n++];
         size_t device = pick_device();
-        struct str name = batch_keep_str(batch, (struct str){id, device_id(id, sizeof(id), device)});
+        struct str name = batch_copy_str(batch, (struct str){id, device_id(id, sizeof(id), device)});
         *row = (struct batch_row){.alert = {.format = ALERT_CLOUDEVENTS,
                                             .device = name,
                                             .kind = kinds[i % 10],
@@ -212,7 +212,7 @@ int main(int argc, char **argv)
 
     struct enrich *enrich = enrich_new();
     struct batch *batch = batch_new(BATCH);
-    const struct surroundings around = {.conf = conf, .registry = registry, .areas = areas};
+    const struct enrich_context around = {.conf = conf, .registry = registry, .areas = areas};
     size_t found = 0, n = 0;
     int64_t took = 0;
     for (size_t round = 0; n < sizes.alerts; round++) {

@@ -1,5 +1,5 @@
 /*
- * A load of alerts for the benchmark: DEALER senders with a window each, in one thread. Prints one JSON line.
+ * A load of alerts for the benchmark: DEALER senders with a window each, in one condition. Prints one JSON line.
  *
  *   bench_send --to ENDPOINT --count N [--senders 2] [--window 1000] [--run WORD] [--rate PER_SECOND]
  *

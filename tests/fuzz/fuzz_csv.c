@@ -3,12 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ctl/device_csv.h"
+#include "ctl/registry/device_csv.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct heard {
-    struct findings findings;
+    struct line_diagnostics line_diagnostics;
     struct buf text, rows;
 };
 
@@ -17,7 +17,7 @@ static void on_row(void *ctx, uint64_t line, const struct str *cells)
     struct heard *heard = ctx;
     struct str values[DEVICE_COLUMNS];
     buf_be64(&heard->rows, line);
-    if (!device_row(line, cells, &heard->findings, &heard->text, values))
+    if (!device_row(line, cells, &heard->line_diagnostics, &heard->text, values))
         return;
     for (int i = 0; i < DEVICE_COLUMNS; i++)
         buf_append_str(&heard->rows, values[i]);
@@ -26,10 +26,10 @@ static void on_row(void *ctx, uint64_t line, const struct str *cells)
 static struct heard read_in_two(const char *bytes, size_t size, size_t first)
 {
     struct heard heard = {0};
-    struct csv_reader *reader = csv_reader_new(&device_columns, on_row, &heard, &heard.findings);
+    struct csv_reader *reader = csv_reader_new(&device_columns, on_row, &heard, &heard.line_diagnostics);
     if (csv_reader_feed(reader, bytes, first))
         csv_reader_feed(reader, bytes + first, size - first);
-    if (!csv_reader_finish(reader) && heard.findings.errors == 0)
+    if (!csv_reader_finish(reader) && heard.line_diagnostics.errors == 0)
         abort();
     csv_reader_free(&reader);
     return heard;
@@ -37,7 +37,7 @@ static struct heard read_in_two(const char *bytes, size_t size, size_t first)
 
 static void forget(struct heard *heard)
 {
-    findings_free(&heard->findings);
+    line_diagnostics_free(&heard->line_diagnostics);
     buf_free(&heard->text);
     buf_free(&heard->rows);
 }
@@ -47,7 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const char *bytes = size ? (const char *)data : "";
     struct heard whole = read_in_two(bytes, size, size);
     struct heard halves = read_in_two(bytes, size, size > 2 ? size / 2 + 1 : size);
-    if (whole.findings.n != halves.findings.n || !str_eq(buf_str(&whole.rows), buf_str(&halves.rows)))
+    if (whole.line_diagnostics.n != halves.line_diagnostics.n || !str_eq(buf_str(&whole.rows), buf_str(&halves.rows)))
         abort();
     forget(&whole);
     forget(&halves);

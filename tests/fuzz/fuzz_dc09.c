@@ -5,10 +5,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "alert/record.h"
 #include "ingest/decode_dc09.h"
 #include "ingest/validate.h"
 #include "journal/journal.h"
+#include "model/record.h"
 #include "round_trip.h"
 
 /* Frames out of the bytes between LF and CR, whatever is in front of their first quote. */
@@ -94,7 +94,7 @@ static void run(struct str bytes)
             must(message.alerts[i].payload.len <= ALERT_PAYLOAD_MAX && message.alerts[i].kind_word.len > 0);
         check_shared(&message);
         if (message.n > 0)
-            dc09_stamp(decoder, &message, 1);
+            dc09_set_identity(decoder, &message, 1);
         for (size_t i = 0; i < message.n; i++) {
             validate_time(&message.alerts[i], 1, NULL);
             message.alerts[i].endpoint = STR("panels");

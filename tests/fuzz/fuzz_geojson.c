@@ -3,12 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ctl/geojson_read.h"
+#include "ctl/registry/geojson_read.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct heard {
-    struct findings findings;
+    struct line_diagnostics line_diagnostics;
     struct buf areas;
 };
 
@@ -57,10 +57,10 @@ static void on_area(void *ctx, const struct geojson_area *area)
 static struct heard read_in_two(const char *bytes, size_t size, size_t first)
 {
     struct heard heard = {0};
-    struct geojson_reader *reader = geojson_reader_new("fuzz.geojson", on_area, &heard, &heard.findings);
+    struct geojson_reader *reader = geojson_reader_new("fuzz.geojson", on_area, &heard, &heard.line_diagnostics);
     if (geojson_reader_feed(reader, bytes, first))
         geojson_reader_feed(reader, bytes + first, size - first);
-    if (!geojson_reader_finish(reader) && heard.findings.errors == 0)
+    if (!geojson_reader_finish(reader) && heard.line_diagnostics.errors == 0)
         abort();
     geojson_reader_free(&reader);
     return heard;
@@ -71,10 +71,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const char *bytes = size ? (const char *)data : "";
     struct heard whole = read_in_two(bytes, size, size);
     struct heard halves = read_in_two(bytes, size, size > 3 ? size / 2 + 1 : size);
-    if (whole.findings.n != halves.findings.n || !str_eq(buf_str(&whole.areas), buf_str(&halves.areas)))
+    if (whole.line_diagnostics.n != halves.line_diagnostics.n || !str_eq(buf_str(&whole.areas), buf_str(&halves.areas)))
         abort();
-    findings_free(&whole.findings);
-    findings_free(&halves.findings);
+    line_diagnostics_free(&whole.line_diagnostics);
+    line_diagnostics_free(&halves.line_diagnostics);
     buf_free(&whole.areas);
     buf_free(&halves.areas);
     return 0;

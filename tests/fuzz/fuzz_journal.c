@@ -11,10 +11,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "alert/batch.h"
 #include "journal/frame.h"
 #include "journal/journal.h"
 #include "journal/segment.h"
+#include "model/batch.h"
 
 enum { OPTION_SEAL = 1, OPTION_TWO_FILES = 2, OPTION_CLOSE = 4 };
 
@@ -135,7 +135,7 @@ static void recover_twice(int options)
     journal_free(&journal);
 
     demand(journal_open(&journal, &how, 2, &found, &err) == 0, err.text);
-    demand(found.damaged + found.mended + found.torn_bytes + found.strangers == 0, "not everything was mended");
+    demand(found.damaged + found.repaired + found.torn_bytes + found.foreign == 0, "not everything was mended");
     demand(found.records == records && journal_next_seq(journal) == next,
            "a second recovery makes something else of it");
     demand(journal_append(journal, STR("goes on"), 3, &seq, &err) == JOURNAL_APPENDED && seq == next,

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "../unit/alert_equal.h"
-#include "alert/record.h"
+#include "model/record.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,7 +1,7 @@
 /* Text of scenarios: whatever it is, it is taken apart or refused, and its times are times or none. */
 #include <stdlib.h>
 
-#include "ctl/scenario.h"
+#include "ctl/rules/scenario.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -3,7 +3,7 @@
 #define TESTS_ROUND_TRIP_H
 
 #include "../unit/alert_equal.h"
-#include "alert/record.h"
+#include "model/record.h"
 
 /* Ranges are those that record_unpack() checks. */
 static inline bool round_trip(const struct alert *alert)

@@ -10,10 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "alert/alert.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "ingest/decode_cloudevents.h"
+#include "model/alert.h"
 
 struct message {
     char *name;

@@ -24,7 +24,7 @@ rules: {rules}
 
 
 def pack(event_id):
-    """A journal record, as daemon/alert/record.c packs it, of an intrusion with a location."""
+    """A journal record, as daemon/model/record.c packs it, of an intrusion with a location."""
     none = -(2**31)
     now_us = time.time_ns() // 1000
     strings = [b"/gateway", event_id.encode(), b"NL-1", b"intrusion", b"", b"", b"", b"cameras"]

@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-#include "alert/alert.h"
+#include "model/alert.h"
 
 static inline bool same_float(double a, double b)
 {

@@ -47,7 +47,7 @@ static inline const char *area_rig_text(struct batch *batch, const struct alert_
         buf_printf(&text, "%s%.*s=%.*s", i ? " " : "", (int)areas->area[i].layer.len, areas->area[i].layer.p,
                    (int)areas->area[i].code.len, areas->area[i].code.p);
     buf_append(&text, "", 1);
-    const char *kept = batch_keep(batch, text.data, text.len);
+    const char *kept = batch_copy(batch, text.data, text.len);
     buf_free(&text);
     return kept;
 }

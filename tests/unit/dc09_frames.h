@@ -20,7 +20,7 @@ struct frame_case {
     unsigned line; /* in the file */
     int64_t now_us;
     struct dc09_policy policy;
-    bool naked;
+    bool nacked;
     struct buf frame;  /* CRC to before CR */
     char how;          /* '+' stored, '~' stored as stale, '-' not stored */
     struct buf answer; /* as frame; empty: none */
@@ -57,7 +57,7 @@ static inline void read_case_line(struct frame_cases *all, struct frame_case *ne
     } else if (strncmp(text, "policy ", 7) == 0) {
         next->policy.check_time = strstr(rest, "check_time") != NULL;
         next->policy.require_encryption = strstr(rest, "require_encryption") != NULL;
-        next->naked = strstr(rest, "naked") != NULL;
+        next->nacked = strstr(rest, "naked") != NULL;
     } else if (strncmp(text, "frame", 5) == 0) {
         cr_assert_lt(all->n, (size_t)CASE_MAX);
         next->line = line;

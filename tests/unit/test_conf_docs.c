@@ -7,8 +7,8 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "conf/diagnostics.h"
 #include "conf/load.h"
-#include "conf/report.h"
 #include "conf/schema.h"
 #include "conf/tree.h"
 
@@ -133,12 +133,13 @@ Test(conf_docs, the_man_page_has_no_other_keys)
     free(text);
 }
 
-static void expect_no_complaint(const char *what, struct conf *conf, struct buf *report)
+static void expect_no_complaint(const char *what, struct conf *conf, struct buf *diagnostics)
 {
     cr_expect_not_null(conf, "%s", what);
-    cr_expect_eq(report->len, 0, "%s:\n%.*s", what, (int)report->len, report->len ? report->data : "");
+    cr_expect_eq(diagnostics->len, 0, "%s:\n%.*s", what, (int)diagnostics->len,
+                 diagnostics->len ? diagnostics->data : "");
     conf_free(&conf);
-    buf_free(report);
+    buf_free(diagnostics);
 }
 
 /* The sample with every setting that is off set: a # that no space follows is taken away. free() it. */
@@ -158,9 +159,9 @@ static char *all_set(const char *file)
 
 Test(conf_docs, the_sample_loads_as_it_is_shipped)
 {
-    struct buf report = {0};
-    struct conf *conf = conf_load(SAMPLE, &report);
-    expect_no_complaint("as shipped", conf, &report);
+    struct buf diagnostics = {0};
+    struct conf *conf = conf_load(SAMPLE, &diagnostics);
+    expect_no_complaint("as shipped", conf, &diagnostics);
 }
 
 /* Its [] is taken away, as the file says. free() it. */
@@ -174,28 +175,28 @@ static char *clients_with_all_set(void)
 
 Test(conf_docs, the_sample_of_clients_loads)
 {
-    struct buf report = {0};
+    struct buf diagnostics = {0};
     struct conf *conf = mem_zalloc(sizeof(*conf));
     char *text = clients_with_all_set();
-    cr_expect_eq(conf_parse_clients(conf, "clients", text, strlen(text), &report), 0);
+    cr_expect_eq(conf_parse_clients(conf, "clients", text, strlen(text), &diagnostics), 0);
     cr_expect_eq(conf->n_clients, 2);
-    expect_no_complaint("clients with all set", conf, &report);
+    expect_no_complaint("clients with all set", conf, &diagnostics);
     free(text);
     conf = mem_zalloc(sizeof(*conf));
     text = read_text(CLIENTS);
-    cr_expect_eq(conf_parse_clients(conf, "clients", text, strlen(text), &report), 0, "as shipped");
+    cr_expect_eq(conf_parse_clients(conf, "clients", text, strlen(text), &diagnostics), 0, "as shipped");
     cr_expect_eq(conf->n_clients, 0);
     conf_free(&conf);
-    buf_free(&report);
+    buf_free(&diagnostics);
     free(text);
 }
 
 Test(conf_docs, the_sample_loads_with_all_set)
 {
-    struct buf report = {0};
+    struct buf diagnostics = {0};
     char *text = all_set(SAMPLE);
-    struct conf *conf = conf_parse("sample", text, strlen(text), &report);
-    expect_no_complaint("with all set", conf, &report);
+    struct conf *conf = conf_parse("sample", text, strlen(text), &diagnostics);
+    expect_no_complaint("with all set", conf, &diagnostics);
     free(text);
 }
 
@@ -224,10 +225,10 @@ Test(conf_docs, the_sample_has_every_key_with_its_default)
 {
     const struct schema_key *key;
     bool seen[KEYS_MAX] = {false};
-    struct report report = {0};
+    struct diagnostics diagnostics = {0};
     char *text = all_set(SAMPLE), *clients = clients_with_all_set();
-    struct node *root = tree_parse(text, strlen(text), &report);
-    struct node *list = tree_parse(clients, strlen(clients), &report);
+    struct node *root = tree_parse(text, strlen(text), &diagnostics);
+    struct node *list = tree_parse(clients, strlen(clients), &diagnostics);
     cr_assert(root && list);
     walk(root, "", seen);
     walk(list, SCHEMA_CLIENTS, seen);
@@ -238,7 +239,7 @@ Test(conf_docs, the_sample_has_every_key_with_its_default)
     node_free(&root);
     node_free(&list);
     free(clients);
-    report_free(&report);
+    diagnostics_free(&diagnostics);
     free(text);
 }
 

@@ -10,8 +10,8 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "conf/diagnostics.h"
 #include "conf/load.h"
-#include "conf/report.h"
 
 #define REQUIRED                                                                                                       \
     "instance: i\n"                                                                                                    \
@@ -129,7 +129,7 @@ Test(conf_bytes, a_thousand_complaints_are_enough)
     struct buf text = repeated(REQUIRED "rules:\n", "  - {name: r", ", action: drop}\n", 1024);
     char *report = report_of(text.data, text.len, &good);
     cr_expect_not(good);
-    cr_expect_eq(lines(report), REPORT_MAX + 1);
+    cr_expect_eq(lines(report), DIAGNOSTICS_MAX + 1);
     cr_expect_not_null(strstr(report, "f:1005:26: file: there is more wrong than these 1000 complaints\n"));
     free(report);
     buf_free(&text);

@@ -6,8 +6,8 @@
 #include <criterion/criterion.h>
 
 #include "base/buf.h"
+#include "conf/diagnostics.h"
 #include "conf/load.h"
-#include "conf/report.h"
 #include "conf/value.h"
 
 #define SECOND INT64_C(1000000)

@@ -2,14 +2,14 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "ctl/csv_read.h"
+#include "ctl/registry/csv_read.h"
 
 static const char *const names[] = {"id", "text", "more"};
 static const struct csv_columns columns = {names, 3, 1};
 
 struct heard {
     struct buf rows; /* "LINE:ID|TEXT|MORE;" each */
-    struct findings findings;
+    struct line_diagnostics line_diagnostics;
     uint32_t header;
     bool whole;
 };
@@ -25,7 +25,7 @@ static void on_row(void *ctx, uint64_t line, const struct str *cells)
 static struct heard read_text(const char *text, size_t len, size_t piece)
 {
     struct heard heard = {0};
-    struct csv_reader *reader = csv_reader_new(&columns, on_row, &heard, &heard.findings);
+    struct csv_reader *reader = csv_reader_new(&columns, on_row, &heard, &heard.line_diagnostics);
     bool more = true;
     for (size_t at = 0; at < len && more; at += piece)
         more = csv_reader_feed(reader, text + at, len - at < piece ? len - at : piece);
@@ -39,7 +39,7 @@ static struct heard read_text(const char *text, size_t len, size_t piece)
 static void forget(struct heard *heard)
 {
     buf_free(&heard->rows);
-    findings_free(&heard->findings);
+    line_diagnostics_free(&heard->line_diagnostics);
 }
 
 static void assert_rows(const char *text, const char *rows)
@@ -48,7 +48,8 @@ static void assert_rows(const char *text, const char *rows)
     for (size_t piece = 1; piece <= len; piece++) {
         struct heard heard = read_text(text, len, piece);
         cr_assert(heard.whole);
-        cr_assert_eq(heard.findings.n, 0, "%s", heard.findings.n ? heard.findings.list[0].text : "");
+        cr_assert_eq(heard.line_diagnostics.n, 0, "%s",
+                     heard.line_diagnostics.n ? heard.line_diagnostics.list[0].text : "");
         cr_assert(str_is(buf_str(&heard.rows), rows), "%.*s, in pieces of %zu", (int)heard.rows.len, heard.rows.data,
                   piece);
         forget(&heard);
@@ -59,10 +60,11 @@ static void assert_rows(const char *text, const char *rows)
 static void assert_refused(const char *text, size_t len, uint64_t line, const char *words, bool whole)
 {
     struct heard heard = read_text(text, len, 7);
-    cr_assert_gt(heard.findings.n, 0, "%s", text);
-    cr_assert_eq(heard.findings.errors, heard.findings.n);
-    cr_assert_eq(heard.findings.list[0].line, line, "%s: line %u", text, (unsigned)heard.findings.list[0].line);
-    cr_assert(strstr(heard.findings.list[0].text, words), "%s", heard.findings.list[0].text);
+    cr_assert_gt(heard.line_diagnostics.n, 0, "%s", text);
+    cr_assert_eq(heard.line_diagnostics.errors, heard.line_diagnostics.n);
+    cr_assert_eq(heard.line_diagnostics.list[0].line, line, "%s: line %u", text,
+                 (unsigned)heard.line_diagnostics.list[0].line);
+    cr_assert(strstr(heard.line_diagnostics.list[0].text, words), "%s", heard.line_diagnostics.list[0].text);
     cr_assert_eq(heard.whole, whole, "%s", text);
     forget(&heard);
 }
@@ -113,8 +115,8 @@ Test(csv_read, a_bad_row_is_named_and_the_next_is_read)
     REFUSED("id,text\na,b\nc,\"d\n", 3, "a quote is never closed", true);
     const char text[] = "id,text\na,b\"c\nd,e\nf\ng,h\n";
     struct heard heard = read_text(text, sizeof(text) - 1, 3);
-    cr_assert_eq(heard.findings.n, 2);
-    cr_assert_eq(heard.findings.list[1].line, 4);
+    cr_assert_eq(heard.line_diagnostics.n, 2);
+    cr_assert_eq(heard.line_diagnostics.list[1].line, 4);
     cr_assert(str_is(buf_str(&heard.rows), "3:d|e|;5:g|h|;"), "%.*s", (int)heard.rows.len, heard.rows.data);
     forget(&heard);
 }
@@ -127,8 +129,8 @@ Test(csv_read, a_row_without_end_is_cut_off)
     text.len += CSV_ROW_MAX;
     struct heard heard = read_text(text.data, text.len, 65536);
     cr_assert_not(heard.whole);
-    cr_assert_eq(heard.findings.n, 1);
-    cr_assert_eq(heard.findings.list[0].line, 2);
+    cr_assert_eq(heard.line_diagnostics.n, 1);
+    cr_assert_eq(heard.line_diagnostics.list[0].line, 2);
     forget(&heard);
     buf_free(&text);
 }

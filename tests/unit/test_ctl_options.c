@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "ctl/ctl.h"
-#include "ctl/options.h"
+#include "ctl/lib/ctl.h"
+#include "ctl/lib/options.h"
 
 enum { LOOK, MEND };
 

@@ -5,8 +5,8 @@
 
 #include "ingest/json_read.h"
 
-#include "alert/record.h"
 #include "journal/journal.h"
+#include "model/record.h"
 
 static const uint8_t zero_pad[DC09_PAD_MAX];
 
@@ -86,7 +86,7 @@ static void check_case(const struct frame_case *c, struct dc09_decoder *decoder,
     cr_assert_eq(used, wire.len, "line %u: %zu bytes used of %zu", c->line, used, wire.len);
     if (result == DC09_COMPLETE)
         result = decode_dc09(decoder, &frame, keys, &message);
-    enum dc09_verdict verdict = dc09_judge(result, &frame, &message, &c->policy, c->now_us, c->naked);
+    enum dc09_verdict verdict = dc09_judge(result, &frame, &message, &c->policy, c->now_us, c->nacked);
     char how = verdict == DC09_STORE ? '+' : verdict == DC09_STORE_STALE ? '~' : '-';
     cr_expect_eq(how, c->how, "line %u: %c, %s", c->line, how, dc09_result_text(result));
     dc09_reply(&reply, how == '-' ? verdict : DC09_SAY_ACK, &frame, message.key, c->now_us, zero_pad);
@@ -217,7 +217,7 @@ Test(dc09_decode, the_events_of_a_frame_have_ids_of_their_own)
     cr_assert_eq(d.message.n, (size_t)2);
     cr_expect_not(str_eq(d.message.alerts[0].event_id, d.message.alerts[1].event_id));
     cr_expect_eq(memcmp(d.message.alerts[1].event_id.p, "0042-", 5), 0);
-    cr_expect_not(d.message.timeless);
+    cr_expect_not(d.message.undated);
     decoded_free(&d);
 }
 
@@ -227,11 +227,11 @@ Test(dc09_decode, a_stamp_can_be_read_back_from_the_event_id)
     uint8_t digest[DC09_DIGEST_SIZE];
     int64_t first_us = 0;
     decode_body(&d, "\"SIA-DCS\"0001L0#1234[#1234|NBA1/BA2]", NULL);
-    cr_assert(d.message.timeless);
-    cr_expect_not(dc09_timeless_id(d.message.alerts[0].event_id, digest, &first_us), "not stamped yet");
-    dc09_stamp(d.decoder, &d.message, 1543698900123456);
+    cr_assert(d.message.undated);
+    cr_expect_not(dc09_undated_id(d.message.alerts[0].event_id, digest, &first_us), "not stamped yet");
+    dc09_set_identity(d.decoder, &d.message, 1543698900123456);
     for (size_t i = 0; i < d.message.n; i++) {
-        cr_assert(dc09_timeless_id(d.message.alerts[i].event_id, digest, &first_us));
+        cr_assert(dc09_undated_id(d.message.alerts[i].event_id, digest, &first_us));
         cr_expect_eq(first_us, 1543698900123456);
         cr_expect_arr_eq(digest, d.message.digest, sizeof(digest));
     }
@@ -239,9 +239,9 @@ Test(dc09_decode, a_stamp_can_be_read_back_from_the_event_id)
     char before[ALERT_ID_MAX];
     size_t len = d.message.alerts[0].event_id.len;
     memcpy(before, d.message.alerts[0].event_id.p, len);
-    dc09_stamp(d.decoder, &d.message, 1543698900123456);
+    dc09_set_identity(d.decoder, &d.message, 1543698900123456);
     cr_expect(str_eq(d.message.alerts[0].event_id, (struct str){before, len}), "stamping again changes nothing");
-    dc09_stamp(d.decoder, &d.message, 1543698900123457);
+    dc09_set_identity(d.decoder, &d.message, 1543698900123457);
     cr_expect_not(str_eq(d.message.alerts[0].event_id, (struct str){before, len}));
     decoded_free(&d);
 }
@@ -264,10 +264,10 @@ Test(dc09_decode, other_event_ids_are_not_timeless)
     char endless[ALERT_ID_MAX + 2] = "0001-00112233445566778899aabbccddeeff-1@";
     for (size_t i = strlen(endless); i < sizeof(endless) - 1; i++)
         endless[i] = '1';
-    cr_expect_not(dc09_timeless_id((struct str){endless, sizeof(endless) - 1}, digest, &first_us));
+    cr_expect_not(dc09_undated_id((struct str){endless, sizeof(endless) - 1}, digest, &first_us));
     for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++)
-        cr_expect_not(dc09_timeless_id(str_from(ids[i]), digest, &first_us), "%s", ids[i]);
-    cr_expect(dc09_timeless_id(STR("0001-00112233445566778899aabbccddeeff-1@12"), digest, &first_us));
+        cr_expect_not(dc09_undated_id(str_from(ids[i]), digest, &first_us), "%s", ids[i]);
+    cr_expect(dc09_undated_id(STR("0001-00112233445566778899aabbccddeeff-1@12"), digest, &first_us));
     cr_expect_eq(first_us, 12);
     cr_expect_eq(digest[1], 0x11);
 }

@@ -36,9 +36,9 @@ Test(dc09_recent, the_window_counts_from_the_first)
     struct dc09_recent *recent = dc09_recent_new();
     cr_assert_eq(dc09_recent_first(recent, digest_of(1), NOW), NOW);
     cr_assert_eq(dc09_recent_first(recent, digest_of(1), NOW + 10 * CLOCK_MINUTE), NOW);
-    cr_assert_eq(dc09_recent_first(recent, digest_of(1), NOW + DC09_TIMELESS_WINDOW_US - 1), NOW);
+    cr_assert_eq(dc09_recent_first(recent, digest_of(1), NOW + DC09_UNDATED_WINDOW_US - 1), NOW);
     cr_assert_eq(dc09_recent_first(recent, digest_of(2), NOW + 1), NOW + 1, "another frame");
-    int64_t later_us = NOW + DC09_TIMELESS_WINDOW_US;
+    int64_t later_us = NOW + DC09_UNDATED_WINDOW_US;
     cr_assert_eq(dc09_recent_first(recent, digest_of(1), later_us), later_us, "a new one, 15 minutes later");
     cr_assert_eq(dc09_recent_first(recent, digest_of(1), later_us + CLOCK_MINUTE), later_us);
     dc09_recent_free(&recent);

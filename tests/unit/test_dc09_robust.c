@@ -260,7 +260,7 @@ static void expect_made(const struct made *made, const char *account, const stru
 {
     cr_assert_eq(message->n, (size_t)made->n);
     cr_expect_eq(message->key, made->key);
-    cr_expect_eq(message->timeless, made->time_us == 0);
+    cr_expect_eq(message->undated, made->time_us == 0);
     for (unsigned i = 0; i < made->n; i++) {
         const struct alert *alert = &message->alerts[i];
         char device[64];

@@ -3,7 +3,7 @@
 
 #include <criterion/redirect.h>
 
-#include "ctl/ctl.h"
+#include "ctl/lib/ctl.h"
 
 static void redirect(void)
 {

@@ -4,12 +4,12 @@
 #include <math.h>
 
 #include "../messages/messages.h"
-#include "alert/record.h"
 #include "alert_equal.h"
 #include "conf/conf.h"
-#include "enrich/place.h"
+#include "enrich/location.h"
 #include "ingest/decode_cloudevents.h"
 #include "ingest/validate.h"
+#include "model/record.h"
 
 #define TABLE MOBEYE_SOURCE "/tests/messages/cloudevents.txt"
 #define NOW   INT64_C(1795467851250000) /* 2026-11-23T21:04:11.250Z */
@@ -56,7 +56,7 @@ static void check_accepted(const struct message *message)
 {
     static const struct conf bounds = {.has_bounds = true, .bounds = {3.2, 50.7, 7.3, 53.6}};
     validate_time(&alert, NOW, NULL);
-    place_alert(&alert, &bounds, NULL);
+    location_set(&alert, &bounds, NULL);
     cr_expect(message->accept, "%s: accepted", message->name);
     cr_expect(alert.flags == message->flags, "%s: flags are %s", message->name, flag_words(alert.flags));
     cr_expect(str_eq(alert.event_id, buf_str(&message->id)), "%s: id", message->name);

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "ctl/device_csv.h"
+#include "ctl/registry/device_csv.h"
 
 struct cells {
     struct str list[DEVICE_COLUMNS];
@@ -27,29 +27,29 @@ static struct cells row(const char *text)
 static void assert_value(const char *text, enum device_column column, const char *value)
 {
     struct cells cells = row(text);
-    struct findings findings = {0};
+    struct line_diagnostics line_diagnostics = {0};
     struct buf buf = {0};
     struct str values[DEVICE_COLUMNS];
-    cr_assert(device_row(2, cells.list, &findings, &buf, values), "%s: %s", text,
-              findings.n ? findings.list[0].text : "");
-    cr_assert_eq(findings.n, 0, "%s", text);
+    cr_assert(device_row(2, cells.list, &line_diagnostics, &buf, values), "%s: %s", text,
+              line_diagnostics.n ? line_diagnostics.list[0].text : "");
+    cr_assert_eq(line_diagnostics.n, 0, "%s", text);
     cr_assert(str_is(values[column], value), "%s: %.*s", text, (int)values[column].len, values[column].p);
     cr_assert(str_is(values[DEVICE_ID], "x"));
-    findings_free(&findings);
+    line_diagnostics_free(&line_diagnostics);
     buf_free(&buf);
 }
 
 static void assert_found(const char *text, const char *words, bool warning)
 {
     struct cells cells = row(text);
-    struct findings findings = {0};
+    struct line_diagnostics line_diagnostics = {0};
     struct buf buf = {0};
     struct str values[DEVICE_COLUMNS];
-    cr_assert_eq(device_row(2, cells.list, &findings, &buf, values), warning, "%s", text);
-    cr_assert_eq(findings.n, 1, "%s: %zu", text, findings.n);
-    cr_assert_eq(findings.errors, !warning);
-    cr_assert(strstr(findings.list[0].text, words), "%s", findings.list[0].text);
-    findings_free(&findings);
+    cr_assert_eq(device_row(2, cells.list, &line_diagnostics, &buf, values), warning, "%s", text);
+    cr_assert_eq(line_diagnostics.n, 1, "%s: %zu", text, line_diagnostics.n);
+    cr_assert_eq(line_diagnostics.errors, !warning);
+    cr_assert(strstr(line_diagnostics.list[0].text, words), "%s", line_diagnostics.list[0].text);
+    line_diagnostics_free(&line_diagnostics);
     buf_free(&buf);
 }
 

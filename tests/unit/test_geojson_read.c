@@ -2,11 +2,11 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "ctl/geojson_read.h"
+#include "ctl/registry/geojson_read.h"
 
 struct heard {
     struct buf areas; /* "FEATURE@LINE CODE NAME HEX;" each */
-    struct findings findings;
+    struct line_diagnostics line_diagnostics;
     bool whole;
 };
 
@@ -24,7 +24,7 @@ static struct heard read_text(const char *text, size_t piece)
 {
     struct heard heard = {0};
     size_t len = strlen(text);
-    struct geojson_reader *reader = geojson_reader_new("x.geojson", on_area, &heard, &heard.findings);
+    struct geojson_reader *reader = geojson_reader_new("x.geojson", on_area, &heard, &heard.line_diagnostics);
     bool more = true;
     for (size_t at = 0; at < len && more; at += piece)
         more = geojson_reader_feed(reader, text + at, len - at < piece ? len - at : piece);
@@ -37,7 +37,7 @@ static struct heard read_text(const char *text, size_t piece)
 static void forget(struct heard *heard)
 {
     buf_free(&heard->areas);
-    findings_free(&heard->findings);
+    line_diagnostics_free(&heard->line_diagnostics);
 }
 
 #define COLLECTION(features) "{\"type\":\"FeatureCollection\",\"features\":[" features "]}"
@@ -57,7 +57,8 @@ static void assert_areas(const char *text, const char *areas)
     for (size_t piece = 1; piece <= strlen(text); piece += 1 + piece / 8) {
         struct heard heard = read_text(text, piece);
         cr_assert(heard.whole);
-        cr_assert_eq(heard.findings.n, 0, "%s", heard.findings.n ? heard.findings.list[0].text : "");
+        cr_assert_eq(heard.line_diagnostics.n, 0, "%s",
+                     heard.line_diagnostics.n ? heard.line_diagnostics.list[0].text : "");
         cr_assert(str_is(buf_str(&heard.areas), areas), "%.*s, in pieces of %zu", (int)heard.areas.len,
                   heard.areas.data, piece);
         forget(&heard);
@@ -68,9 +69,10 @@ static void assert_areas(const char *text, const char *areas)
 static void assert_refused(const char *text, uint64_t line, const char *words, bool whole)
 {
     struct heard heard = read_text(text, 5);
-    cr_assert_gt(heard.findings.n, 0, "%s", text);
-    cr_assert(strstr(heard.findings.list[0].text, words), "%s", heard.findings.list[0].text);
-    cr_assert_eq(heard.findings.list[0].line, line, "%s: line %u", text, (unsigned)heard.findings.list[0].line);
+    cr_assert_gt(heard.line_diagnostics.n, 0, "%s", text);
+    cr_assert(strstr(heard.line_diagnostics.list[0].text, words), "%s", heard.line_diagnostics.list[0].text);
+    cr_assert_eq(heard.line_diagnostics.list[0].line, line, "%s: line %u", text,
+                 (unsigned)heard.line_diagnostics.list[0].line);
     cr_assert_eq(heard.whole, whole, "%s", text);
     cr_assert_eq(heard.areas.len, 0);
     forget(&heard);
@@ -205,8 +207,8 @@ Test(geojson_read, a_file_is_json_as_a_whole)
                    cases[i][1], '\0');
         struct heard heard = read_text(text.data, 7);
         cr_expect_not(heard.whole, "%s", text.data);
-        cr_expect_eq(heard.findings.n, 1, "%s", text.data);
-        cr_expect_str_eq(heard.findings.list[0].text, "not JSON");
+        cr_expect_eq(heard.line_diagnostics.n, 1, "%s", text.data);
+        cr_expect_str_eq(heard.line_diagnostics.list[0].text, "not JSON");
         forget(&heard);
         buf_free(&text);
     }

@@ -29,9 +29,9 @@ Test(journal, a_new_one_is_empty_and_numbers_from_one)
     struct journal_recovery found;
     struct journal *journal = open_journal(SMALL, &found);
     uint64_t checksum = 1;
-    cr_assert_eq(found.records + found.damaged + found.torn_bytes + found.missing + found.mended + found.strangers, 0);
+    cr_assert_eq(found.records + found.damaged + found.torn_bytes + found.missing + found.repaired + found.foreign, 0);
     cr_assert(!found.clean);
-    cr_assert_str_empty(found.set_aside);
+    cr_assert_str_empty(found.salvaged);
     cr_assert_eq(journal_next_seq(journal), 1);
     cr_assert_eq(journal_synced_seq(journal), 0);
     cr_assert_eq(journal_first_seq(journal), 1);
@@ -71,7 +71,7 @@ Test(journal, what_was_synced_survives_a_kill_and_what_was_not_does_not_appear_d
     journal = open_journal(SMALL, &found);
     cr_assert_eq(found.records, 10);
     cr_assert(!found.clean);
-    cr_assert_eq(found.damaged + found.torn_bytes + found.missing + found.mended, 0);
+    cr_assert_eq(found.damaged + found.torn_bytes + found.missing + found.repaired, 0);
     cr_assert_eq(journal_next_seq(journal), 11);
     cr_assert_eq(read_usual(journal, 1, NULL, 0), 10);
     close_journal(&journal);
@@ -398,7 +398,7 @@ Test(journal, a_file_that_has_the_name_of_the_next_segment_is_not_overwritten)
     struct journal_recovery found;
     journal = open_journal(SMALL, &found);
     cr_assert_eq(found.records, 2);
-    cr_assert_eq(found.strangers, 1);
+    cr_assert_eq(found.foreign, 1);
     cr_assert_eq(append_sized(journal, 60000), JOURNAL_APPENDED);
     close_journal(&journal);
 }
@@ -424,7 +424,7 @@ Test(journal, a_new_uuid_keeps_numbers_and_records)
             close_journal(&journal);
         journal = open_journal(SMALL, &found);
         cr_assert_eq(found.records, 40);
-        cr_assert_eq(found.strangers + found.damaged + found.missing, 0);
+        cr_assert_eq(found.foreign + found.damaged + found.missing, 0);
         cr_assert_arr_eq(journal_uuid(journal), second, sizeof(second));
         cr_assert_eq(read_usual(journal, 1, NULL, 0), 40);
     }

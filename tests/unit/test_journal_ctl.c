@@ -4,8 +4,8 @@
 #include <getopt.h>
 #include <math.h>
 
-#include "alert/record.h"
-#include "ctl/ctl.h"
+#include "ctl/lib/ctl.h"
+#include "model/record.h"
 
 TestSuite(journal_ctl, .init = test_dir_make, .fini = test_dir_remove);
 

@@ -4,8 +4,8 @@
 
 #include <dirent.h>
 
-#include "journal/check.h"
 #include "journal/frame.h"
+#include "journal/verify.h"
 
 /* What is tested here is what the bytes say, not when they reach a disk. */
 int fdatasync(int fd)
@@ -104,7 +104,7 @@ static void assert_mended(uint64_t records, uint64_t next_seq)
 {
     struct journal_recovery found;
     struct journal *journal = open_journal(SMALL, &found);
-    cr_assert_eq(found.damaged + found.mended + found.torn_bytes + found.unsaved_bytes + found.strangers, 0);
+    cr_assert_eq(found.damaged + found.repaired + found.torn_bytes + found.unsaved_bytes + found.foreign, 0);
     cr_assert_eq(found.records, records);
     cr_assert_eq(journal_next_seq(journal), next_seq);
     append_usual(journal, 1);
@@ -126,13 +126,13 @@ static void flip_and_recover(uint32_t at, bool clean)
     cr_assert_eq(next_seq, image_records + 1, "byte %u", at);
     cr_assert_eq(journal_synced_seq(journal), image_records);
     cr_assert_eq(n + read_unreadable, image_records, "byte %u: what is damaged is handed out as damaged", at);
-    cr_assert_eq(found.missing + found.strangers + found.unsaved_bytes, 0);
+    cr_assert_eq(found.missing + found.foreign + found.unsaved_bytes, 0);
     if (clean && at < image_used)
         cr_assert_eq(found.damaged, image_records - n, "byte %u: %" PRIu64, at, found.damaged);
-    cr_assert_gt(found.damaged + found.mended + found.torn_bytes, 0, "byte %u is passed over", at);
+    cr_assert_gt(found.damaged + found.repaired + found.torn_bytes, 0, "byte %u is passed over", at);
     if (n < image_records)
         cr_assert_gt(found.damaged + found.torn_bytes, 0);
-    cr_assert_str_eq(found.set_aside, in_dir("journal/set-aside"));
+    cr_assert_str_eq(found.salvaged, in_dir("journal/set-aside"));
     cr_assert(is_set_aside(at), "byte %u is not set aside", at);
     journal_free(&journal);
     assert_mended(n, next_seq);
@@ -180,8 +180,8 @@ Test(journal_damage, any_flipped_byte_in_an_older_segment_costs_one_record_at_mo
         uint64_t n = read_usual(journal, 1, NULL, 0);
         cr_assert_geq(n + 1, all, "byte %u", at);
         cr_assert_eq(found.damaged, all - n, "byte %u", at);
-        cr_assert_gt(found.damaged + found.mended, 0, "byte %u", at);
-        cr_assert_eq(found.torn_bytes + found.missing + found.strangers, 0);
+        cr_assert_gt(found.damaged + found.repaired, 0, "byte %u", at);
+        cr_assert_eq(found.torn_bytes + found.missing + found.foreign, 0);
         cr_assert(is_set_aside(at), "byte %u", at);
         journal_free(&journal);
         damaged[at] = image[at];
@@ -204,7 +204,7 @@ Test(journal_damage, a_journal_cut_anywhere_keeps_every_whole_record)
         for (size_t i = 1; i < frames; i++) /* the frame i has i records */
             whole += offsets[i + 1] <= len ? i : 0;
         cr_assert_geq(n, whole, "cut at %u", len);
-        cr_assert_eq(found.damaged + found.missing + found.strangers + found.unsaved_bytes, 0, "cut at %u", len);
+        cr_assert_eq(found.damaged + found.missing + found.foreign + found.unsaved_bytes, 0, "cut at %u", len);
         cr_assert_eq(found.records, n);
         uint64_t next_seq = journal_next_seq(journal);
         journal_free(&journal);
@@ -232,7 +232,7 @@ Test(journal_damage, a_torn_frame_never_costs_what_was_synced_before)
         uint64_t n = read_usual(journal, 1, NULL, 0);
         cr_assert_geq(n, before);
         cr_assert_eq(journal_synced_seq(journal), read_last, "nothing is waited for that never comes");
-        cr_assert_eq(found.damaged + found.missing + found.mended, 0);
+        cr_assert_eq(found.damaged + found.missing + found.repaired, 0);
         cr_assert(n == image_records || present + 1 < 1u << blocks);
         cr_assert((found.torn_bytes == 0) == (present == 0 || present + 1 == 1u << blocks));
         uint64_t next_seq = journal_next_seq(journal);
@@ -279,7 +279,7 @@ Test(journal_damage, a_frame_that_a_sender_put_into_its_record_is_not_taken_for_
     struct journal_recovery found;
     journal = open_journal(UINT64_C(4) << 20, &found);
     cr_assert_eq(found.records, image_records + 2);
-    cr_assert_eq(found.mended, 1);
+    cr_assert_eq(found.repaired, 1);
     journal_free(&journal);
 }
 
@@ -296,8 +296,8 @@ Test(journal_damage, a_destroyed_frame_costs_its_records_and_no_other)
         struct journal *journal = open_journal(SMALL, &found);
         cr_assert_eq(read_usual(journal, 1, NULL, 0), image_records - i);
         cr_assert_eq(found.damaged, i);
-        cr_assert_eq(found.mended, i == 0);
-        cr_assert_eq(found.missing + found.torn_bytes + found.strangers, 0);
+        cr_assert_eq(found.repaired, i == 0);
+        cr_assert_eq(found.missing + found.torn_bytes + found.foreign, 0);
         cr_assert(is_set_aside(offsets[i]) && is_set_aside(offsets[i + 1] - 1));
         journal_free(&journal);
         assert_mended(image_records - i, image_records + 1);
@@ -323,7 +323,7 @@ Test(journal_damage, what_was_made_a_gap_is_checked_and_mended_as_well)
             damaged[ends[end] + i] ^= 2;
             put_image(damaged, sizeof(damaged));
             journal = open_journal(SMALL, &found);
-            cr_assert_eq(found.mended, 1, "byte %u", i);
+            cr_assert_eq(found.repaired, 1, "byte %u", i);
             cr_assert_eq(found.damaged + found.missing + found.torn_bytes, 0);
             cr_assert(is_set_aside(ends[end] + i));
             cr_assert_eq(read_usual(journal, 1, NULL, 0), image_records - 4);
@@ -377,7 +377,7 @@ Test(journal_damage, with_both_tables_damaged_what_checks_is_delivered)
             put_image(damaged, sizeof(damaged));
             struct journal *journal = open_journal(SMALL, &found);
             cr_assert_geq(read_usual(journal, 1, NULL, 0) + (front == rear), image_records, "%u %u", front, rear);
-            cr_assert_gt(found.damaged + found.mended, 0);
+            cr_assert_gt(found.damaged + found.repaired, 0);
             journal_free(&journal);
         }
 }
@@ -471,7 +471,7 @@ static void assert_stranger(const char *name, const char *bytes, size_t len)
     struct journal_recovery found;
     save_file(in_dir("journal/%s", name), bytes, len);
     struct journal *journal = open_journal(SMALL, &found);
-    cr_assert_eq(found.strangers, 1, "%s", name);
+    cr_assert_eq(found.foreign, 1, "%s", name);
     cr_assert_eq(found.records, image_records);
     cr_assert_eq(found.damaged + found.torn_bytes + found.missing, 0);
     cr_assert_eq(journal_next_seq(journal), image_records + 1);
@@ -522,7 +522,7 @@ Test(journal_damage, a_journal_of_a_later_version_is_left_whole_and_a_new_one_be
     put_image(damaged, sizeof(damaged));
     struct journal_recovery found;
     struct journal *journal = open_journal(SMALL, &found);
-    cr_assert_eq(found.strangers, 1);
+    cr_assert_eq(found.foreign, 1);
     cr_assert_eq(found.records, 0);
     cr_assert_eq(journal_next_seq(journal), 1);
     journal_free(&journal);
@@ -561,7 +561,7 @@ Test(journal_damage, a_lost_segment_is_counted_as_missing)
     journal = open_journal(SMALL, &found);
     cr_assert_eq(found.missing, high - middle);
     cr_assert_eq(found.records, all - found.missing);
-    cr_assert_eq(found.damaged + found.strangers + found.torn_bytes, 0);
+    cr_assert_eq(found.damaged + found.foreign + found.torn_bytes, 0);
     cr_assert_eq(read_usual(journal, 1, NULL, 0), all - found.missing);
     journal_free(&journal);
 }
@@ -603,7 +603,7 @@ Test(journal_damage, without_its_lock_file_the_journal_with_most_segments_is_our
     cr_assert_eq(unlink(in_dir("journal/lock")), 0);
     struct journal_recovery found;
     journal = open_journal(SMALL, &found);
-    cr_assert_eq(found.strangers, 1);
+    cr_assert_eq(found.foreign, 1);
     cr_assert_eq(journal_next_seq(journal), all + 1);
     journal_free(&journal);
 }

@@ -319,7 +319,7 @@ static void assert_kept(uint64_t accepted, uint64_t appended, const char *what, 
     cr_assert_geq(next - 1, accepted, "%s at call %u: %" PRIu64 " accepted, %" PRIu64 " kept", what, at, accepted,
                   next - 1);
     cr_assert_leq(next - 1, appended);
-    cr_assert_eq(found.damaged + found.mended + found.missing + found.strangers, 0, "%s at call %u", what, at);
+    cr_assert_eq(found.damaged + found.repaired + found.missing + found.foreign, 0, "%s at call %u", what, at);
     cr_assert_eq(journal_next_seq(journal), next);
     batch_free(&batch);
     cr_assert_eq(append_sized(journal, 100), JOURNAL_APPENDED);
@@ -445,7 +445,7 @@ Test(journal_fault, recovery_may_fail_anywhere_and_be_repeated)
             journal_free(&journal);
             journal = open_journal(SMALL, &found);
             cr_assert_eq(found.records, 4);
-            cr_assert_eq(found.damaged + found.torn_bytes + found.mended, 0);
+            cr_assert_eq(found.damaged + found.torn_bytes + found.repaired, 0);
             journal_free(&journal);
         }
 }

@@ -55,7 +55,7 @@ static void assert_kept(const char *folder, uint64_t n)
     struct journal_recovery found;
     struct journal *journal = open_at(folder, &found);
     cr_assert_eq(found.records, n, "%s: %" PRIu64, folder, found.records);
-    cr_assert_eq(found.damaged + found.missing + found.torn_bytes + found.mended + found.strangers, 0);
+    cr_assert_eq(found.damaged + found.missing + found.torn_bytes + found.repaired + found.foreign, 0);
     cr_assert_eq(read_usual(journal, 1, NULL, 0), n);
     close_journal(&journal);
 }

@@ -91,7 +91,7 @@ Test(journal_shared, comes_back_whole_wherever_reading_begins, .init = test_dir_
     struct journal_recovery found;
     journal = open_journal(SMALL, &found);
     cr_assert_eq(found.records, 6 * RECORDS);
-    cr_assert_eq(found.damaged + found.mended + found.torn_bytes, 0);
+    cr_assert_eq(found.damaged + found.repaired + found.torn_bytes, 0);
     expect_all(journal, 1, 64, SIZE_MAX);
     close_journal(&journal);
 }

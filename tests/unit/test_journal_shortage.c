@@ -75,7 +75,7 @@ static void assert_all_there(uint64_t n)
     struct journal_recovery found;
     struct journal *journal = open_journal(UINT64_C(8) << 20, &found);
     cr_assert_eq(found.records, n);
-    cr_assert_eq(found.damaged + found.missing + found.strangers + found.mended, 0);
+    cr_assert_eq(found.damaged + found.missing + found.foreign + found.repaired, 0);
     journal_free(&journal);
 }
 

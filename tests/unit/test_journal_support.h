@@ -13,10 +13,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "alert/batch.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "journal/journal.h"
+#include "model/batch.h"
 
 #define WALL  (INT64_C(1790000000) * CLOCK_SECOND)
 #define SMALL (UINT64_C(512) << 10) /* gives segments of 128 KiB */

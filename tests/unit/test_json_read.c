@@ -2,8 +2,8 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "alert/alert.h"
 #include "ingest/json_read.h"
+#include "model/alert.h"
 
 static struct json_reader *reader;
 static struct buf events;

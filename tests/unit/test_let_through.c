@@ -3,7 +3,7 @@
 #include "../messages/messages.h"
 #include "alert_equal.h"
 #include "dc09_frames.h"
-#include "enrich/place.h"
+#include "enrich/location.h"
 #include "ingest/decode_cloudevents.h"
 #include "ingest/validate.h"
 #include "writer_rig.h"
@@ -44,7 +44,7 @@ static void from_records(struct batch_row *row, uint64_t seq)
     uint64_t checksum = alert->checksum;
     struct str record = {bytes.data + start[seq - 1], start[seq] - start[seq - 1]};
     cr_assert_eq(record_unpack(record, alert, NULL), 0);
-    place_alert(alert, &bounds, NULL);
+    location_set(alert, &bounds, NULL);
     alert->seq = seq;
     alert->checksum = checksum;
     alert->incident = NO_INCIDENT;
@@ -271,8 +271,8 @@ static void frame_and_keep(struct dc09_decoder *decoder, const struct dc09_keys 
     struct dc09_message message = {0};
     if (dc09_whole(line, &frame) != DC09_COMPLETE || decode_dc09(decoder, &frame, keys, &message) != DC09_COMPLETE)
         return;
-    if (message.timeless)
-        dc09_stamp(decoder, &message, RIG_TIME_US);
+    if (message.undated)
+        dc09_set_identity(decoder, &message, RIG_TIME_US);
     for (size_t i = 0; i < message.n; i++) {
         validate_time(&message.alerts[i], RIG_TIME_US, NULL);
         keep_record(&message.alerts[i]);

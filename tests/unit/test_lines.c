@@ -3,7 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "ctl/lines.h"
+#include "ctl/lib/lines.h"
 
 enum { MAX = 8 };
 

@@ -57,12 +57,12 @@ Test(log, below_the_level_nothing_is_written)
 
 Test(log, a_complaint_that_repeats_is_held_back_for_a_minute_and_counted)
 {
-    struct complaint complaint = {0};
+    struct rate_limiter limiter = {0};
     for (int i = 0; i < 10; i++)
-        log_complain(&complaint, 5 * CLOCK_SECOND + i, LOG_LEVEL_ERROR, "database", "refused");
-    log_complain(&complaint, 66 * CLOCK_SECOND, LOG_LEVEL_ERROR, "database", "refused");
-    log_recover(&complaint, "database", "connected");
-    log_recover(&complaint, "database", "connected");
+        log_limited(&limiter, 5 * CLOCK_SECOND + i, LOG_LEVEL_ERROR, "database", "refused");
+    log_limited(&limiter, 66 * CLOCK_SECOND, LOG_LEVEL_ERROR, "database", "refused");
+    log_recover(&limiter, "database", "connected");
+    log_recover(&limiter, "database", "connected");
     cr_assert_str_eq(take_stderr(), "<3>database: refused\n"
                                     "<3>database: refused (9 more of these were not logged)\n"
                                     "<6>database: connected\n");
@@ -70,32 +70,32 @@ Test(log, a_complaint_that_repeats_is_held_back_for_a_minute_and_counted)
 
 Test(log, another_complaint_is_logged_at_once)
 {
-    struct complaint complaint = {0};
-    log_complain(&complaint, 1, LOG_LEVEL_ERROR, "database", "refused");
-    log_complain(&complaint, 2, LOG_LEVEL_ERROR, "database", "no such role");
+    struct rate_limiter limiter = {0};
+    log_limited(&limiter, 1, LOG_LEVEL_ERROR, "database", "refused");
+    log_limited(&limiter, 2, LOG_LEVEL_ERROR, "database", "no such role");
     cr_assert_eq(lines(take_stderr()), 2);
 }
 
 Test(log, complaints_that_vary_cannot_fill_the_log)
 {
-    struct complaint complaint = {0};
+    struct rate_limiter limiter = {0};
     for (int i = 0; i < 1000; i++)
-        log_complain(&complaint, CLOCK_SECOND, LOG_LEVEL_WARNING, "endpoint", "near byte %d", i);
+        log_limited(&limiter, CLOCK_SECOND, LOG_LEVEL_WARNING, "endpoint", "near byte %d", i);
     cr_assert_eq(lines(take_stderr()), 10);
-    log_complain(&complaint, 62 * CLOCK_SECOND, LOG_LEVEL_WARNING, "endpoint", "near byte 1");
+    log_limited(&limiter, 62 * CLOCK_SECOND, LOG_LEVEL_WARNING, "endpoint", "near byte 1");
     cr_assert_str_eq(take_stderr(), "<4>endpoint: near byte 1 (990 more of these were not logged)\n");
 }
 
 Test(log, what_does_not_happen_again_is_over_after_a_minute)
 {
-    struct complaint complaint = {0};
-    log_recover_if_quiet(&complaint, CLOCK_HOUR, "endpoint", "over");
+    struct rate_limiter limiter = {0};
+    log_recover_if_quiet(&limiter, CLOCK_HOUR, "endpoint", "over");
     for (int i = 0; i < 3; i++)
-        log_complain(&complaint, 30 * i * CLOCK_SECOND + 1, LOG_LEVEL_WARNING, "endpoint", "refused");
-    log_recover_if_quiet(&complaint, 119 * CLOCK_SECOND, "endpoint", "over");
+        log_limited(&limiter, 30 * i * CLOCK_SECOND + 1, LOG_LEVEL_WARNING, "endpoint", "refused");
+    log_recover_if_quiet(&limiter, 119 * CLOCK_SECOND, "endpoint", "over");
     cr_assert_eq(lines(take_stderr()), 2);
-    log_recover_if_quiet(&complaint, 121 * CLOCK_SECOND, "endpoint", "over");
-    log_recover_if_quiet(&complaint, CLOCK_HOUR, "endpoint", "over");
+    log_recover_if_quiet(&limiter, 121 * CLOCK_SECOND, "endpoint", "over");
+    log_recover_if_quiet(&limiter, CLOCK_HOUR, "endpoint", "over");
     cr_assert_str_eq(take_stderr(), "<6>endpoint: over\n");
 }
 

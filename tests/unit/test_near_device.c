@@ -1,7 +1,7 @@
 /* Which registered device an unknown sender may be. */
 #include <criterion/criterion.h>
 
-#include "ctl/near_device.h"
+#include "ctl/registry/near_device.h"
 
 static const struct near_candidate all[] = {
     {"NL-0307-00042", NULL, NULL}, {"NL-HOME", "3071", "1"}, {"NL-PANEL", "40AB", NULL},

@@ -3,8 +3,8 @@
 
 #include <criterion/criterion.h>
 
-#include "alert/record.h"
-#include "preparation.h"
+#include "flow/preparation.h"
+#include "model/record.h"
 
 enum { ALERTS = 1500 };
 
@@ -24,7 +24,7 @@ static struct conf conf_with(struct conf_rule *rules)
 
 static struct conf before, after;
 static struct loop *loop;
-static struct atlas *atlas;
+static struct reference_data *reference;
 static struct preparation *preparation;
 static struct batch *batch;
 
@@ -56,8 +56,8 @@ static void open_all(void)
     after = conf_with(rules_after);
     loop = loop_new(&err);
     cr_assert_not_null(loop);
-    atlas = atlas_new(loop, &before, on_current, NULL);
-    preparation = preparation_new(atlas, &before);
+    reference = reference_data_new(loop, &before, on_current, NULL);
+    preparation = preparation_new(reference, &before);
     batch = batch_new(ALERTS);
     record_pack(&record, &alert);
     buf_append_str(&batch->bytes, buf_str(&record));
@@ -70,7 +70,7 @@ static void open_all(void)
 static void close_all(void)
 {
     preparation_free(&preparation);
-    atlas_free(&atlas);
+    reference_data_free(&reference);
     batch_free(&batch);
     loop_free(&loop);
 }
@@ -112,7 +112,7 @@ Test(preparation, begins_again_with_other_rules)
 Test(preparation, begins_again_with_another_registry)
 {
     cr_expect_null(preparation_step(preparation));
-    struct registry *registry = atlas_registry(atlas);
+    struct registry *registry = reference_data_registry(reference);
     registry_put(registry, &(struct registry_entry){.id = STR("d"), .registered = true});
     registry->version++;
     finish();

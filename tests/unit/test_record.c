@@ -4,9 +4,9 @@
 #include <math.h>
 #include <string.h>
 
-#include "alert/record.h"
 #include "alert_equal.h"
 #include "base/clock.h"
+#include "model/record.h"
 
 static const char payload[] = "{\"id\":\"a-1\",\"source\":\"/s\",\"device\":\"NL-1\",\"kind\":\"motion\"}";
 

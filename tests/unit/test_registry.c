@@ -3,8 +3,8 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "alert/registry.h"
-#include "enrich/registry.h"
+#include "enrich/device.h"
+#include "model/registry.h"
 
 static struct registry *registry;
 static struct batch *batch;
@@ -212,10 +212,10 @@ Test(registry, strangers_without_number_do_not_fill_the_memory)
     char id[32];
     put("a", "");
     fix("a", 1, 1);
-    for (int i = 0; i <= REGISTRY_STRANGERS_MAX; i++) {
+    for (int i = 0; i <= REGISTRY_UNREGISTERED_MAX; i++) {
         snprintf(id, sizeof(id), "stranger-%d", i);
         fix(id, i, 5);
-        cr_assert_leq(registry->devices.n, REGISTRY_STRANGERS_MAX + 1);
+        cr_assert_leq(registry->devices.n, REGISTRY_UNREGISTERED_MAX + 1);
     }
     cr_expect_not_null(registry_find(registry, str_from(id)), "the last is known");
     cr_expect_eq(registry_find(registry, STR("a"))->fix.lon, 1, "and who is registered");
@@ -246,7 +246,7 @@ Test(registry, a_placement_holds_from_its_start_until_before_its_end)
 static struct alert identified(enum alert_format format, const char *device, int32_t input)
 {
     struct alert alert = {.format = format, .device = str_from(device), .input = input};
-    registry_identify(registry, batch, &alert);
+    device_identify(registry, batch, &alert);
     return alert;
 }
 
@@ -294,7 +294,7 @@ Test(registry, who_is_known_by_a_fix_alone_is_not_registered)
 {
     fix("NL-1", 1, 5);
     struct alert alert = {.format = ALERT_CLOUDEVENTS, .device = STR("NL-1")};
-    cr_expect_not_null(registry_identify(registry, batch, &alert));
+    cr_expect_not_null(device_identify(registry, batch, &alert));
     expect_device(alert, "NL-1", false);
     cr_expect_eq(alert.group.len, 0);
 }

@@ -5,7 +5,7 @@
 #include <time.h>
 
 #include "base/clock.h"
-#include "ctl/scenario_run.h"
+#include "ctl/rules/scenario_run.h"
 
 #define RULES MOBEYE_SOURCE "/tests/scenario/rules.yaml"
 
@@ -23,7 +23,7 @@ static char *complaints(const char *text)
 Test(scenario, what_is_not_understood_is_told_with_its_line)
 {
     static const struct {
-        const char *text, *complaint;
+        const char *text, *limiter;
     } cases[] = {
         {"# nothing\n\nwhen 21:00 D motion",
          "x.scn:3: \"when\" begins no statement (at, expect, device, place, area, team, scenario, rules)\n"},
@@ -54,7 +54,7 @@ Test(scenario, what_is_not_understood_is_told_with_its_line)
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char *report = complaints(cases[i].text);
-        cr_expect_str_eq(report, cases[i].complaint, "%s", cases[i].text);
+        cr_expect_str_eq(report, cases[i].limiter, "%s", cases[i].text);
         free(report);
     }
 }
@@ -119,7 +119,7 @@ static char *played(const char *text)
 {
     struct scenario scenario;
     struct buf report = {0}, out = {0};
-    const struct scenario_options options = {.ops = &world_in_memory, .rules_file = RULES, .told = told, .ctx = &out};
+    const struct scenario_options options = {.ops = &backend_in_memory, .rules_file = RULES, .told = told, .ctx = &out};
     cr_assert(scenario_parse(&scenario, "x.scn", str_from(text), &report));
     scenario_run(&scenario, "x.scn", &options);
     scenario_free(&scenario);

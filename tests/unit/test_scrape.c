@@ -13,12 +13,12 @@
 #include "base/http.h"
 #include "base/loop.h"
 #include "base/metrics.h"
-#include "ctl/scrape.h"
+#include "ctl/lib/scrape.h"
 
 struct server {
     struct loop *loop;
     struct http *http;
-    pthread_t thread;
+    pthread_t condition;
     const char *text;
     int status;
     char listen[32];
@@ -69,12 +69,12 @@ static int fetch(const char *text, int status, struct scrape *ret, struct err *e
     struct event stop;
     event_assign(&stop, loop_base(server.loop), pipe_fds[0], EV_READ, on_stop, server.loop);
     event_add(&stop, NULL);
-    pthread_create(&server.thread, NULL, serve, &server);
+    pthread_create(&server.condition, NULL, serve, &server);
 
     int result = scrape_fetch(server.listen, ret, err);
 
     close(pipe_fds[1]);
-    pthread_join(server.thread, NULL);
+    pthread_join(server.condition, NULL);
     event_del(&stop);
     close(pipe_fds[0]);
     http_free(&server.http);

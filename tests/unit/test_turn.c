@@ -1,6 +1,6 @@
 #include <criterion/criterion.h>
 
-#include "turn.h"
+#include "flow/turn.h"
 
 #define NOW 1000000
 

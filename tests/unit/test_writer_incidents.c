@@ -264,7 +264,7 @@ Test(incidents, a_key_that_another_daemon_is_making_is_joined)
     expect_other_joins(steps);
 }
 
-/* The rules of the two make different keys of what is one thread: it leads to one incident, and is active in one. */
+/* The rules of the two make different keys of what is one condition: it leads to one incident, and is active in one. */
 Test(incidents, a_thread_that_another_daemon_is_making_is_followed)
 {
     static const struct step steps[] = {

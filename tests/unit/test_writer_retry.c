@@ -78,16 +78,16 @@ static void by_rule(void *ctx, struct batch *batch)
 {
     struct alert *alert = &batch->rows[0].alert;
     alert->rule = str_from(ctx);
-    group_thread(alert);
+    incident_key_condition(alert);
 }
 
-static void fold_cb(void *ctx, struct book *book, struct batch *batch, const uint8_t *store)
+static void correlate_cb(void *ctx, struct incident_set *set, struct batch *batch, const uint8_t *store)
 {
     (void)ctx;
-    fold(book, batch, store);
+    correlate(set, batch, store);
 }
 
-static const struct retry_calls calls = {by_rule, fold_cb, rig_rules};
+static const struct retry_calls calls = {by_rule, correlate_cb, rig_rules};
 static char rule[] = "mended";
 
 Test(retry, stores_what_the_database_takes_now)

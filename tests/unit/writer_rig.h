@@ -16,13 +16,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "alert/record.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/mem.h"
-#include "enrich/fold.h"
-#include "enrich/group.h"
+#include "enrich/correlate.h"
+#include "enrich/incident_key.h"
+#include "model/record.h"
 #include "store/migrations.h"
 #include "store/writer.h"
 
@@ -251,7 +251,7 @@ static inline void owner_row(struct owner *owner, struct batch *batch, uint64_t 
     row->alert.incident = NO_INCIDENT;
     if (owner->change)
         owner->change(row, seq);
-    group_thread(&row->alert);
+    incident_key_condition(&row->alert);
     row->record = row->alert.payload;
 }
 
@@ -306,11 +306,11 @@ static inline void owner_stored(void *ctx, const struct writer_stored *stored)
     owner->conflicts += stored->conflicts;
 }
 
-static inline void owner_fold(void *ctx, struct book *book, struct batch *batch, const uint8_t *store)
+static inline void owner_fold(void *ctx, struct incident_set *set, struct batch *batch, const uint8_t *store)
 {
     struct owner *owner = ctx;
     owner->folds++;
-    fold(book, batch, store);
+    correlate(set, batch, store);
 }
 
 static inline void owner_stale(void *ctx, uint64_t registry_version, uint64_t areas_version)

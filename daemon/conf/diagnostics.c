@@ -1,0 +1,112 @@
+#include "conf/diagnostics.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+__attribute__((format(printf, 5, 0))) static void add(struct diagnostics *diagnostics, struct source_pos pos,
+                                                      bool warning, const char *subject, const char *fmt, va_list args)
+{
+    if (!warning)
+        diagnostics->bad = true;
+    if (diagnostics->n == DIAGNOSTICS_MAX) {
+        diagnostics->more = true;
+        return;
+    }
+    char what[1024], text[1280];
+    vsnprintf(what, sizeof(what), fmt, args);
+    snprintf(text, sizeof(text), "%s: %s", subject, what);
+    diagnostics->list = mem_realloc(diagnostics->list, diagnostics->n + 1, sizeof(*diagnostics->list));
+    diagnostics->list[diagnostics->n] =
+        (struct diagnostic){.pos = pos, .warning = warning, .order = diagnostics->n, .text = mem_strdup(text)};
+    diagnostics->n++;
+}
+
+void diagnostics_error(struct diagnostics *diagnostics, struct source_pos pos, const char *subject, const char *fmt,
+                       ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    add(diagnostics, pos, false, subject, fmt, args);
+    va_end(args);
+}
+
+void diagnostics_warning(struct diagnostics *diagnostics, struct source_pos pos, const char *subject, const char *fmt,
+                         ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    add(diagnostics, pos, true, subject, fmt, args);
+    va_end(args);
+}
+
+static int compare(size_t a, size_t b)
+{
+    return (a > b) - (a < b);
+}
+
+static int by_place(const void *left, const void *right)
+{
+    const struct diagnostic *a = left, *b = right;
+    int order = compare(a->pos.line, b->pos.line);
+    if (order == 0)
+        order = compare(a->pos.col, b->pos.col);
+    return order ? order : compare(a->order, b->order);
+}
+
+void diagnostics_write(struct diagnostics *diagnostics, const char *file, struct buf *out)
+{
+    if (diagnostics->n > 0)
+        qsort(diagnostics->list, diagnostics->n, sizeof(*diagnostics->list), by_place);
+    struct source_pos last = {1, 1};
+    for (size_t i = 0; i < diagnostics->n; i++) {
+        const struct diagnostic *c = &diagnostics->list[i];
+        buf_printf(out, "%s:%zu:%zu: %s%s\n", file, c->pos.line, c->pos.col, c->warning ? "warning: " : "", c->text);
+        last = c->pos;
+    }
+    if (diagnostics->more)
+        buf_printf(out, "%s:%zu:%zu: file: there is more wrong than these %d complaints\n", file, last.line, last.col,
+                   DIAGNOSTICS_MAX);
+}
+
+void diagnostics_free(struct diagnostics *diagnostics)
+{
+    for (size_t i = 0; i < diagnostics->n; i++)
+        free(diagnostics->list[i].text);
+    free(diagnostics->list);
+    *diagnostics = (struct diagnostics){0};
+}
+
+size_t control_len(const char *text)
+{
+    unsigned char c = (unsigned char)text[0], next = c ? (unsigned char)text[1] : 0;
+    if (c == 0xc2 && next >= 0x80 && next <= 0x9f)
+        return 2;
+    return (c > 0 && c < 0x20) || c == 0x7f;
+}
+
+struct quoted quoted(const char *text)
+{
+    struct quoted q = {{0}};
+    size_t max = sizeof(q.text) - sizeof("\"...\""), len = 0;
+    q.text[len++] = '"';
+    while (*text && len <= max) {
+        size_t control = control_len(text);
+        q.text[len++] = control ? '?' : *text;
+        text += control ? control : 1;
+    }
+    if (*text) {
+        /* Not in the middle of a UTF-8 sequence. */
+        while (len > 1 && ((unsigned char)*text & 0xc0) == 0x80) {
+            len--;
+            text--;
+        }
+        memcpy(q.text + len, "...", 3);
+        len += 3;
+    }
+    q.text[len] = '"';
+    return q;
+}

@@ -1,0 +1,221 @@
+/* What a configuration names for security: the daemon's secret key, and the list of clients. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/secret.h"
+#include "conf/load.h"
+#include "conf/loader.h"
+#include "conf/text.h"
+
+/* A key and an end of line, and as much again for a mistake to be told from a wrong file. */
+#define KEY_FILE_MAX 128
+
+/* ---- the key ---- */
+
+/* The one line of a file of a secret key. -1 with err set, which repeats nothing of it. */
+static int take_key(const char *source, const struct buf *text, char **ret, struct err *err)
+{
+    size_t len = text->len;
+    while (len > 0 && strchr(" \t\r\n", text->data[len - 1]) && text->data[len - 1])
+        len--;
+    if (len == 0)
+        return err_set(err, "%s: is empty", source);
+    char *key = mem_strndup(text->data, len);
+    if (strlen(key) != len || text_check_key(key, err) != 0) {
+        secret_free_text(&key);
+        return err_set(err, "%s: holds no key", source);
+    }
+    *ret = key;
+    return 0;
+}
+
+int conf_read_key(const char *source, char **ret, struct err *err)
+{
+    struct buf text = {0};
+    int rc = secret_read(source, KEY_FILE_MAX, &text, err);
+    if (rc == 0)
+        rc = take_key(source, &text, ret, err);
+    secret_free(&text);
+    return rc;
+}
+
+/* A credential that is out of reach is missed when a socket is opened, not by who looks at the file only. */
+static void load_key(struct conf *conf, struct diagnostics *diagnostics)
+{
+    struct err err;
+    const char *source = conf->security.server_key;
+    if (secret_out_of_reach(source)) {
+        diagnostics_warning(diagnostics, conf->security.server_key_pos, "security.server_key",
+                            "%s cannot be seen here (systemd shows it to the service itself)", source);
+    } else if (conf_read_key(source, &conf->security.secret, &err) != 0) {
+        /* One key in 85 begins as a path does. */
+        if (text_check_key(source, NULL) == 0 && access(source, F_OK) != 0)
+            err_set(&err, "is no file, but looks like the key itself");
+        diagnostics_error(diagnostics, conf->security.server_key_pos, "security.server_key",
+                          "%s (the file of the secret key that mobeyectl keygen wrote)", err.text);
+    }
+    for (size_t i = 0; i < conf->n_endpoints; i++)
+        if (conf->endpoints[i].curve)
+            conf->endpoints[i].secret = conf->security.secret;
+}
+
+/* ---- the clients ---- */
+
+/* A value of a client, and which client it is of. */
+struct value {
+    const struct node *node;
+    const struct node *item;
+    size_t i;
+};
+
+static int by_text(const void *left, const void *right)
+{
+    const struct value *a = left, *b = right;
+    int order = strcmp(a->node->text, b->node->text);
+    return order ? order : (a->i > b->i) - (a->i < b->i);
+}
+
+/* Complains where the value of a key that each client has for itself is here again. */
+static void check_own(struct diagnostics *diagnostics, const struct node *list, const char *name, const char *what)
+{
+    struct value *values = mem_zalloc((list->n + 1) * sizeof(*values));
+    size_t n = 0;
+    for (size_t i = 0; i < list->n; i++) {
+        const struct node *value = node_value(list->items[i], name);
+        if (value && value->kind == NODE_TEXT)
+            values[n++] = (struct value){.node = value, .item = list->items[i], .i = i};
+    }
+    qsort(values, n, sizeof(*values), by_text);
+    for (size_t i = 1, first = 0; i < n; i++) {
+        if (strcmp(values[i].node->text, values[first].node->text) != 0) {
+            first = i;
+            continue;
+        }
+        struct loader_path path = loader_path_item("clients", values[i].item, values[i].i);
+        diagnostics_error(diagnostics, values[i].node->pos, loader_path_key(path.text, name).text,
+                          "is that of another in line %zu (a %s of its own)", values[first].node->pos.line, what);
+    }
+    free(values);
+}
+
+static bool only_dc09(const struct conf_client *client)
+{
+    for (size_t i = 0; i < client->n_devices; i++)
+        if (strncmp(client->devices[i], ALERT_DC09_PREFIX, sizeof(ALERT_DC09_PREFIX) - 1) != 0)
+            return false;
+    return true;
+}
+
+/* Identity is source and id: a client that may use any source can take the ids of another's next alerts. */
+static void warn_of_sources(const struct conf *conf, const struct node *list, struct diagnostics *diagnostics)
+{
+    for (size_t i = 0; i < conf->n_clients; i++) {
+        const struct node *item = list->items[i];
+        if (item->kind != NODE_MAP || node_key(item, "sources") || only_dc09(&conf->clients[i]))
+            continue;
+        struct loader_path path = loader_path_item("clients", item, i);
+        diagnostics_warning(
+            diagnostics, item->pos, loader_path_key(path.text, "sources").text,
+            "not set, so it may use the source of any other sender (its own, such as \"/gateway-1/*\")");
+    }
+}
+
+static void load_clients(struct conf *conf, const struct node *root, struct diagnostics *diagnostics)
+{
+    static const struct source_pos top = {1, 1};
+    if (root->kind != NODE_MAP) {
+        diagnostics_error(diagnostics, root->pos, "file", "is no list of clients (clients: a list)");
+        return;
+    }
+    loader_map(diagnostics, SCHEMA_CLIENTS, "", top, root, (char *)conf);
+    const struct node *list = node_value(root, "clients");
+    if (!list || list->kind != NODE_LIST)
+        return;
+    check_own(diagnostics, list, "name", "name");
+    check_own(diagnostics, list, "key", "key");
+    if (!diagnostics->bad)
+        warn_of_sources(conf, list, diagnostics);
+    if (list->n == 0)
+        diagnostics_warning(diagnostics, list->pos, "clients", "nobody is on the list, so nobody may send over CURVE");
+}
+
+static int by_key(const void *left, const void *right)
+{
+    const struct conf_client *a = left, *b = right;
+    return strcmp(a->key, b->key);
+}
+
+int conf_parse_clients(struct conf *conf, const char *file, const char *text, size_t len, struct buf *out)
+{
+    static const struct source_pos top = {1, 1};
+    struct diagnostics diagnostics = {0};
+    struct node *root = NULL;
+    if (len > LOADER_FILE_MAX)
+        diagnostics_error(&diagnostics, top, "file", "is too large (1 MiB)");
+    else
+        root = tree_parse(text, len, &diagnostics);
+    if (root)
+        load_clients(conf, root, &diagnostics);
+    else if (!diagnostics.bad)
+        diagnostics_error(&diagnostics, top, "file", "is empty (clients: a list)");
+    if (!diagnostics.bad && conf->n_clients > 0)
+        qsort(conf->clients, conf->n_clients, sizeof(*conf->clients), by_key);
+    int rc = diagnostics.bad ? -1 : 0;
+    diagnostics_write(&diagnostics, file, out);
+    diagnostics_free(&diagnostics);
+    node_free(&root);
+    return rc;
+}
+
+/* The list is no secret, but who can write to it lets anybody in. */
+static int read_clients(const char *file, struct buf *ret, struct err *err)
+{
+    struct stat st;
+    if (loader_read(file, ret) != 0 || stat(file, &st) != 0)
+        return err_set(err, "%s: %s", file, strerror(errno));
+    if (st.st_mode & S_IWOTH)
+        return err_set(err, "%s: its mode is %04o, so that anybody may write to it", file,
+                       (unsigned)(st.st_mode & 07777));
+    return 0;
+}
+
+static bool is_listed(const struct conf *conf, const char *key)
+{
+    for (size_t i = 0; i < conf->n_clients; i++)
+        if (strcmp(conf->clients[i].key, key) == 0)
+            return true;
+    return false;
+}
+
+/* What comes from a server that the daemon goes to is judged by the list, too. */
+static void warn_of_unregistered(const struct conf *conf, struct diagnostics *diagnostics)
+{
+    for (size_t i = 0; i < conf->n_endpoints; i++) {
+        const struct conf_endpoint *endpoint = &conf->endpoints[i];
+        if (endpoint->server_key && endpoint->name && !is_listed(conf, endpoint->server_key))
+            diagnostics_warning(diagnostics, endpoint->pos, loader_path_key("endpoints", endpoint->name).text,
+                                "nothing that comes from there is taken, since no client in %s has its server_key",
+                                conf->security.clients);
+    }
+}
+
+int loader_security(struct conf *conf, struct diagnostics *diagnostics, struct buf *out)
+{
+    struct err err;
+    struct buf text = {0};
+    int rc = 0;
+    if (conf->security.server_key)
+        load_key(conf, diagnostics);
+    if (conf->security.clients && read_clients(conf->security.clients, &text, &err) != 0)
+        diagnostics_error(diagnostics, conf->security.clients_pos, "security.clients", "%s (a file of YAML)", err.text);
+    else if (conf->security.clients)
+        rc = conf_parse_clients(conf, conf->security.clients, text.data, text.len, out);
+    if (rc == 0 && !diagnostics->bad)
+        warn_of_unregistered(conf, diagnostics);
+    buf_free(&text);
+    return rc;
+}

@@ -1,0 +1,134 @@
+#include "ctl/lib/connect.h"
+
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "conf/address.h"
+#include "store/conninfo.h"
+
+#define SOCKETS "/run/postgresql" /* Debian's */
+
+enum { GROUPS_MAX = 256 };
+
+/* What root was before it was somebody else. */
+struct root {
+    gid_t groups[GROUPS_MAX];
+    int n_groups;
+    gid_t gid;
+    char *home;
+};
+
+static void be_root_again(struct root *root)
+{
+    if (seteuid(0) != 0 || setegid(root->gid) != 0 || setgroups((size_t)root->n_groups, root->groups) != 0)
+        abort(); /* the rest would be done with the rights of somebody else */
+    if (root->home)
+        setenv("HOME", root->home, 1);
+    else
+        unsetenv("HOME");
+    free(root->home);
+}
+
+/* With all the groups that the user is in, and the home that libpq looks for files in. false: nothing changed, since
+ * we are not root or there is no such user. */
+static bool become(const char *name, struct root *root)
+{
+    const struct passwd *user = name && geteuid() == 0 ? getpwnam(name) : NULL;
+    if (!user || user->pw_uid == 0 || (root->n_groups = getgroups(GROUPS_MAX, root->groups)) < 0)
+        return false;
+    root->gid = getegid();
+    root->home = getenv("HOME") ? strdup(getenv("HOME")) : NULL;
+    setenv("HOME", user->pw_dir, 1);
+    if (initgroups(name, user->pw_gid) == 0 && setegid(user->pw_gid) == 0 && seteuid(user->pw_uid) == 0)
+        return true;
+    be_root_again(root);
+    return false;
+}
+
+static PGconn *open_as(const char *user, const char *verb, const char *conninfo, const char *database)
+{
+    char name[64];
+    struct root root;
+    snprintf(name, sizeof(name), "mobeyectl %s", verb);
+    /* Of two that say the same the later one counts, and NULL is not said: the conninfo may choose its timeout, and
+     * nothing behind it. */
+    const char *keys[] = {"connect_timeout", "dbname", "dbname", "application_name", "client_encoding", NULL};
+    const char *values[] = {"10", conninfo, database, name, "UTF8", NULL};
+    bool became = become(user, &root);
+    PGconn *conn = PQconnectdbParams(keys, values, 1);
+    if (became)
+        be_root_again(&root);
+    return conn;
+}
+
+/* The address of its server, as libpq chooses it; NULL: the default, a Unix socket. The caller frees it. */
+static char *host_of(const char *conninfo)
+{
+    char *host = conninfo_value(conninfo, "hostaddr");
+    if (!host)
+        host = conninfo_value(conninfo, "host");
+    if (!host && getenv("PGHOST"))
+        host = strdup(getenv("PGHOST"));
+    return host;
+}
+
+static bool is_socket(const char *host)
+{
+    return !host || !*host || host[0] == '/' || host[0] == '@';
+}
+
+bool connect_is_local(const char *conninfo)
+{
+    struct address address = {.kind = ADDRESS_TCP};
+    char *host = host_of(conninfo);
+    snprintf(address.host, sizeof(address.host), "%s", host ? host : "");
+    bool local = is_socket(host) || strcmp(host, "localhost") == 0 || address_is_loopback(&address);
+    free(host);
+    return local;
+}
+
+PGconn *connect_open(const char *verb, const char *conninfo, const char *database)
+{
+    char *host = host_of(conninfo), *role = conninfo_value(conninfo, "user");
+    if (!role && getenv("PGUSER"))
+        role = strdup(getenv("PGUSER"));
+    PGconn *conn = open_as(is_socket(host) ? role : NULL, verb, conninfo, database);
+    free(host);
+    free(role);
+    return conn;
+}
+
+PGconn *connect_as_daemon(const char *verb, const char *conninfo)
+{
+    return open_as(CONNECT_DAEMON_USER, verb, conninfo, NULL);
+}
+
+/* By the Unix socket, where peer authentication knows who we are. */
+static void append_local(struct buf *out, const char *conninfo)
+{
+    static const char *const left_out[] = {"user", "password", "passfile", "host", "hostaddr", NULL};
+    char *host = host_of(conninfo);
+    conninfo_without(out, conninfo, left_out);
+    conninfo_append(out, "host", host && *host && is_socket(host) ? host : SOCKETS);
+    if (geteuid() == 0)
+        conninfo_append(out, "user", "postgres");
+    free(host);
+}
+
+bool connect_own(struct buf *out, const char *conninfo)
+{
+    static const char *const left_out[] = {"user", "password", "passfile", NULL};
+    bool local = connect_is_local(conninfo);
+    if (!local && geteuid() == 0 && !getenv("PGUSER"))
+        return false;
+    if (local)
+        append_local(out, conninfo);
+    else
+        conninfo_without(out, conninfo, left_out);
+    buf_append(out, "", 1);
+    return true;
+}

@@ -1,0 +1,255 @@
+/* What the verbs share: complaints, the configuration, the connection, the progress bar. */
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "conf/load.h"
+#include "ctl/lib/connect.h"
+#include "ctl/lib/ctl.h"
+#include "journal/lock.h"
+#include "store/conninfo.h"
+
+static void complain(const char *verb, const char *fmt, va_list args)
+{
+    fprintf(stderr, "mobeyectl %s: ", verb);
+    vfprintf(stderr, fmt, args);
+    fputc('\n', stderr);
+}
+
+int ctl_fail(const char *verb, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    complain(verb, fmt, args);
+    va_end(args);
+    return CTL_FAILED;
+}
+
+int ctl_usage(const char *verb, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    complain(verb, fmt, args);
+    va_end(args);
+    fprintf(stderr, "'mobeyectl %s --help' says more.\n", verb);
+    return CTL_USAGE;
+}
+
+int ctl_fail_sql(const char *verb, const char *what, const PGresult *result)
+{
+    const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
+    const char *hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
+    if (!primary) {
+        /* libpq's own, as of a lost connection: lines, the first of which says what happened. */
+        const char *text = PQresultErrorMessage(result);
+        return ctl_fail(verb, "%s: %.*s", what, (int)strcspn(text, "\n"), text);
+    }
+    return ctl_fail(verb, "%s: %s%s%s%s%s", what, primary, detail ? ". " : "", detail ? detail : "", hint ? ". " : "",
+                    hint ? hint : "");
+}
+
+struct conf *ctl_load(const char *file)
+{
+    struct buf report = {0};
+    struct conf *conf = conf_load(file ? file : CTL_DEFAULT_FILE, &report);
+    /* Warnings are for who checks the file, not for who uses it. */
+    if (!conf)
+        fwrite(report.data, 1, report.len, stderr);
+    buf_free(&report);
+    return conf;
+}
+
+/* libpq says it in lines, one for each host that it tried. */
+static void print_connection_error(const char *verb, const char *conninfo, const PGconn *conn)
+{
+    struct buf masked = {0};
+    const char *text = PQerrorMessage(conn);
+    conninfo_mask(&masked, conninfo);
+    ctl_fail(verb, "cannot connect to the database (%.*s):", (int)masked.len, masked.data);
+    fprintf(stderr, "%s%s", text, *text && text[strlen(text) - 1] == '\n' ? "" : "\n");
+    buf_free(&masked);
+}
+
+static bool connected(const PGconn *conn)
+{
+    return PQstatus(conn) == CONNECTION_OK;
+}
+
+static PGconn *connect_to(const char *verb, const char *conninfo)
+{
+    struct err err;
+    if (conninfo_check(conninfo, &err) < 0) {
+        ctl_fail(verb, "%s", err.text);
+        return NULL;
+    }
+    PGconn *conn = connect_open(verb, conninfo, NULL);
+    if (connected(conn))
+        return conn;
+    print_connection_error(verb, conninfo, conn);
+    PQfinish(conn);
+    return NULL;
+}
+
+/* To the database of the file: as the user, who may do more than the daemon, or else as the daemon. */
+static PGconn *connect_to_daemons(const char *verb, const char *conninfo)
+{
+    struct buf own = {0};
+    PGconn *as_own = connect_own(&own, conninfo) ? connect_open(verb, own.data, NULL) : NULL;
+    PGconn *conn = as_own;
+    if (!connected(as_own))
+        conn = connect_as_daemon(verb, conninfo);
+    if (!connected(conn)) {
+        if (as_own)
+            print_connection_error(verb, own.data, as_own);
+        print_connection_error(verb, conninfo, conn);
+        PQfinish(conn);
+        conn = NULL;
+    }
+    if (conn != as_own)
+        PQfinish(as_own);
+    buf_free(&own);
+    return conn;
+}
+
+PGconn *ctl_connect(const char *verb, const char *file, const char *db)
+{
+    if (db)
+        return connect_to(verb, db);
+    struct conf *conf = ctl_load(file);
+    PGconn *conn = conf ? connect_to_daemons(verb, conf->database.conninfo) : NULL;
+    conf_free(&conf);
+    return conn;
+}
+
+PGconn *ctl_connect_to(const char *verb, const struct conf *conf, const char *db)
+{
+    return db ? connect_to(verb, db) : connect_to_daemons(verb, conf->database.conninfo);
+}
+
+PGconn *ctl_connect_daemon(const char *verb, const struct conf *conf)
+{
+    PGconn *conn = connect_as_daemon(verb, conf->database.conninfo);
+    if (connected(conn))
+        return conn;
+    print_connection_error(verb, conf->database.conninfo, conn);
+    PQfinish(conn);
+    return NULL;
+}
+
+PGresult *ctl_query(PGconn *conn, const char *verb, const char *what, const char *sql, int n, const char *const *values)
+{
+    PGresult *result = PQexecParams(conn, sql, n, NULL, values, NULL, NULL, 0);
+    if (PQresultStatus(result) == PGRES_TUPLES_OK || PQresultStatus(result) == PGRES_COMMAND_OK)
+        return result;
+    ctl_fail_sql(verb, what, result);
+    PQclear(result);
+    return NULL;
+}
+
+bool ctl_says_yes(const char *fmt, ...)
+{
+    char answer[16];
+    va_list args;
+    va_start(args, fmt);
+    vfprintf(stderr, fmt, args);
+    va_end(args);
+    fputs(" [y/N] ", stderr);
+    return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
+}
+
+/* -1 with errno set. */
+static int read_whole(int fd, size_t max, struct buf *text)
+{
+    enum { CHUNK = 65536 };
+    ssize_t got;
+    do {
+        got = read(fd, buf_reserve(text, CHUNK), CHUNK);
+        text->len += got > 0 ? (size_t)got : 0;
+    } while (text->len <= max && (got > 0 || (got < 0 && errno == EINTR)));
+    if (text->len > max)
+        errno = EFBIG;
+    return got < 0 || text->len > max ? -1 : 0;
+}
+
+int ctl_read(const char *verb, const char *file, size_t max, struct buf *text)
+{
+    bool is_stdin = strcmp(file, "-") == 0;
+    int fd = is_stdin ? STDIN_FILENO : open(file, O_RDONLY | O_CLOEXEC);
+    int rc = fd < 0 ? -1 : read_whole(fd, max, text), why = errno;
+    if (fd >= 0 && !is_stdin)
+        close(fd);
+    return rc == 0 ? CTL_OK : ctl_fail(verb, "%s: %s", is_stdin ? "standard input" : file, strerror(why));
+}
+
+void ctl_sync_directory(const char *file)
+{
+    char *copy = mem_strdup(file);
+    int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        fsync(fd);
+        close(fd);
+    }
+    free(copy);
+}
+
+int ctl_systemctl(const char *const *words)
+{
+    extern char **environ;
+    pid_t child;
+    int status = -1;
+    if (posix_spawnp(&child, "systemctl", NULL, NULL, (char *const *)words, environ) != 0)
+        return -1;
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+        ;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+pid_t ctl_daemon(const struct conf *conf)
+{
+    int dir = open(conf->journal.directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0)
+        return 0;
+    pid_t holder = lock_holder(dir);
+    close(dir);
+    errno = 0;
+    return holder;
+}
+
+const char *ctl_owner_hint(const PGresult *result)
+{
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    return state && strcmp(state, "42501") == 0 ? " (it takes root, or a member of mobeye_owner: --db CONNINFO)" : "";
+}
+
+bool ctl_readable(PGconn *conn, const char *relation)
+{
+    PGresult *rows =
+        PQexecParams(conn,
+                     "select 1 from pg_class c join pg_namespace n on n.oid = c.relnamespace "
+                     "where n.nspname = split_part($1, '.', 1) and c.relname = split_part($1, '.', 2) "
+                     "and has_schema_privilege(n.oid, 'usage') and has_any_column_privilege(c.oid, 'select')",
+                     1, NULL, &relation, NULL, NULL, 0);
+    bool readable = PQntuples(rows) == 1;
+    PQclear(rows);
+    return readable;
+}
+
+void ctl_progress(const char *what, unsigned long done, unsigned long total)
+{
+    enum { CELLS = 30, REDRAWS = 200 };
+    if ((done < total && done % (total / REDRAWS + 1) != 0) || !isatty(STDERR_FILENO))
+        return;
+    double part = total && done < total ? (double)done / (double)total : 1;
+    int full = (int)(part * CELLS);
+    fprintf(stderr, "\r%s [%.*s%*s] %3d%% %lu/%lu%s", what, full, "##############################", CELLS - full, "",
+            (int)(part * 100), done, total, done >= total ? "\n" : "");
+}

@@ -1,0 +1,156 @@
+#include "ctl/lib/scrape.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/buffer.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <event2/util.h>
+
+#include "base/clock.h"
+
+#define TIMEOUT_S  5
+#define ANSWER_MAX (INT64_C(8) << 20)
+#define PREFIX     "mobeyed_"
+#define ENDPOINT   "endpoint=\""
+
+/* Fetching */
+
+struct fetch {
+    struct buf *text;
+    int status; /* of HTTP; 0: no answer */
+};
+
+static void on_answer(struct evhttp_request *request, void *arg)
+{
+    struct fetch *fetch = arg;
+    if (!request)
+        return;
+    fetch->status = evhttp_request_get_response_code(request);
+    struct evbuffer *body = evhttp_request_get_input_buffer(request);
+    size_t len = evbuffer_get_length(body);
+    evbuffer_remove(body, buf_reserve(fetch->text, len), len);
+    fetch->text->len += len;
+}
+
+static void get(const char *host, uint16_t port, struct fetch *fetch)
+{
+    struct event_base *base = event_base_new();
+    struct evhttp_connection *connection = evhttp_connection_base_new(base, NULL, host, port);
+    evhttp_connection_set_timeout(connection, TIMEOUT_S);
+    evhttp_connection_set_max_body_size(connection, ANSWER_MAX);
+    struct evhttp_request *request = evhttp_request_new(on_answer, fetch);
+    evhttp_add_header(evhttp_request_get_output_headers(request), "Host", host);
+    evhttp_add_header(evhttp_request_get_output_headers(request), "Connection", "close");
+    if (evhttp_make_request(connection, request, EVHTTP_REQ_GET, "/metrics") == 0)
+        event_base_dispatch(base);
+    evhttp_connection_free(connection);
+    event_base_free(base);
+}
+
+static int parse_listen(const char *listen, char host[INET6_ADDRSTRLEN], uint16_t *ret_port, struct err *err)
+{
+    struct sockaddr_storage address = {0};
+    int len = sizeof(address);
+    if (evutil_parse_sockaddr_port(listen, (struct sockaddr *)&address, &len) != 0)
+        return err_set(err, "http.listen: \"%s\" is no ADDRESS:PORT that could be asked", listen);
+    const struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&address;
+    const struct sockaddr_in *v4 = (struct sockaddr_in *)&address;
+    bool is_v6 = address.ss_family == AF_INET6;
+    evutil_inet_ntop(address.ss_family, is_v6 ? (const void *)&v6->sin6_addr : &v4->sin_addr, host, INET6_ADDRSTRLEN);
+    *ret_port = ntohs(is_v6 ? v6->sin6_port : v4->sin_port);
+    return 0;
+}
+
+int scrape_fetch(const char *listen, struct scrape *ret, struct err *err)
+{
+    char host[INET6_ADDRSTRLEN];
+    uint16_t port = 0;
+    ret->text.len = 0;
+    if (parse_listen(listen, host, &port, err) != 0)
+        return -1;
+    struct fetch fetch = {.text = &ret->text};
+    get(host, port, &fetch);
+    ret->mono_us = clock_mono_us();
+    if (fetch.status == 0)
+        return err_set(err, "no answer from http://%s/metrics; is it running?", listen);
+    if (fetch.status != 200 || !memmem(ret->text.data, ret->text.len, PREFIX, strlen(PREFIX)))
+        return err_set(err, "http://%s is not a mobeyed: it has no metrics of one (status %d)", listen, fetch.status);
+    buf_append(&ret->text, "", 1);
+    ret->text.len--;
+    return 0;
+}
+
+/* Reading */
+
+struct sample {
+    struct str name;   /* without the prefix */
+    struct str labels; /* between the braces */
+    double value;
+};
+
+/* The next sample of ours from *at on. false: there are no more. */
+static bool next_sample(const char **at, struct sample *ret)
+{
+    for (const char *line = *at; *line; line = *at) {
+        const char *end = strchrnul(line, '\n');
+        *at = *end ? end + 1 : end;
+        if (strncmp(line, PREFIX, strlen(PREFIX)) != 0)
+            continue;
+        line += strlen(PREFIX);
+        size_t name = strcspn(line, "{ \n");
+        ret->name = (struct str){line, name};
+        ret->labels = (struct str){line + name, 0};
+        const char *space = memrchr(line, ' ', (size_t)(end - line));
+        if (!space || (line[name] == '{' && space[-1] != '}'))
+            continue;
+        if (line[name] == '{')
+            ret->labels = (struct str){line + name + 1, (size_t)(space - line) - name - 2};
+        ret->value = strtod(space, NULL);
+        return true;
+    }
+    return false;
+}
+
+/* Endpoint is always the first label. */
+static bool endpoint_of(const struct sample *sample, struct str *ret)
+{
+    size_t skip = strlen(ENDPOINT);
+    if (sample->labels.len < skip || memcmp(sample->labels.p, ENDPOINT, skip) != 0)
+        return false;
+    const char *name = sample->labels.p + skip;
+    size_t len = 0, room = sample->labels.len - skip;
+    while (len < room && name[len] != '"')
+        len += name[len] == '\\' ? 2 : 1;
+    *ret = (struct str){name, len < room ? len : room};
+    return true;
+}
+
+double scrape_value(const struct scrape *scrape, const char *name, const struct str *endpoint)
+{
+    const char *at = scrape->text.data;
+    struct sample sample;
+    double sum = NAN;
+    while (next_sample(&at, &sample)) {
+        struct str of;
+        if (!str_is(sample.name, name) || (endpoint && !(endpoint_of(&sample, &of) && str_eq(of, *endpoint))))
+            continue;
+        sum = isnan(sum) ? sample.value : sum + sample.value;
+    }
+    return sum;
+}
+
+bool scrape_endpoint(const struct scrape *scrape, size_t i, struct str *ret)
+{
+    const char *at = scrape->text.data;
+    struct sample sample;
+    while (next_sample(&at, &sample))
+        if (str_is(sample.name, "received_total") && endpoint_of(&sample, ret) && i-- == 0)
+            return true;
+    return false;
+}

@@ -1,0 +1,28 @@
+/*
+ * The daemon's /metrics, fetched once and read by name.
+ */
+#ifndef MOBEYE_CTL_LIB_SCRAPE_H
+#define MOBEYE_CTL_LIB_SCRAPE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+struct scrape {
+    struct buf text; /* Prometheus text format; buf_free() it */
+    int64_t mono_us; /* when it came */
+};
+
+/* From http.listen of the configuration, ADDRESS:PORT. -1 with err set: nobody answers there, or no metrics. */
+int scrape_fetch(const char *listen, struct scrape *ret, struct err *err);
+
+/* The sum of mobeyed_NAME over all label values, or of one endpoint (as scrape_endpoint() gives it; NULL: all). NAN
+ * where there is none. */
+double scrape_value(const struct scrape *scrape, const char *name, const struct str *endpoint);
+
+/* The i-th endpoint's name, in the escapes of the format, which are those of JSON too. false: there are no more. */
+bool scrape_endpoint(const struct scrape *scrape, size_t i, struct str *ret);
+
+#endif

@@ -1,0 +1,195 @@
+/* Rows of the database for people and for programs. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistr.h>
+
+#include "base/mem.h"
+#include "ctl/lib/ctl.h"
+
+/* Type oids of PostgreSQL's pg_type, which never change. */
+enum {
+    OID_BOOL = 16,
+    OID_BYTEA = 17,
+    OID_INT8 = 20,
+    OID_INT2 = 21,
+    OID_INT4 = 23,
+    OID_JSON = 114,
+    OID_FLOAT4 = 700,
+    OID_FLOAT8 = 701,
+    OID_NUMERIC = 1700,
+    OID_JSONB = 3802
+};
+
+/* C0, DEL and C1: a terminal acts on them. */
+static bool is_control(ucs4_t c)
+{
+    return c < 0x20 || (c >= 0x7f && c < 0xa0);
+}
+
+void ctl_escape(struct buf *out, struct str text, bool lines)
+{
+    const uint8_t *p = (const uint8_t *)text.p;
+    size_t left = text.len;
+    while (left > 0) {
+        ucs4_t c;
+        int n = u8_mbtoucr(&c, p, left);
+        if (n < 0)
+            buf_printf(out, "\\x%02x", *p);
+        else if (is_control(c) && !(lines && (c == '\n' || c == '\t')))
+            buf_printf(out, "\\x%02x", (unsigned)c);
+        else
+            buf_append(out, p, (size_t)n);
+        size_t step = n < 0 ? 1 : (size_t)n;
+        p += step;
+        left -= step;
+    }
+}
+
+void ctl_json_string(struct buf *out, struct str text)
+{
+    const uint8_t *p = (const uint8_t *)text.p;
+    size_t left = text.len;
+    buf_append_str(out, STR("\""));
+    while (left > 0) {
+        ucs4_t c;
+        int n = u8_mbtouc(&c, p, left);
+        if (c == '"' || c == '\\')
+            buf_printf(out, "\\%c", (char)c);
+        else if (is_control(c))
+            buf_printf(out, "\\u%04x", (unsigned)c);
+        else if (c == 0xfffd)
+            buf_append_str(out, STR("\xef\xbf\xbd"));
+        else
+            buf_append(out, p, (size_t)n);
+        p += n;
+        left -= (size_t)n;
+        /* What is not UTF-8 is one U+FFFD, however many bytes this version of the library takes it for. */
+        for (; c == 0xfffd && left > 0 && (*p & 0xc0) == 0x80; p++)
+            left--;
+    }
+    buf_append_str(out, STR("\""));
+}
+
+static bool is_number(Oid type)
+{
+    return type == OID_INT2 || type == OID_INT4 || type == OID_INT8 || type == OID_FLOAT4 || type == OID_FLOAT8 ||
+           type == OID_NUMERIC;
+}
+
+/* The value as the bytes to print: bytea without PostgreSQL's escapes. */
+static void value_of(struct buf *ret, const PGresult *rows, int row, int column)
+{
+    const char *text = PQgetvalue(rows, row, column);
+    ret->len = 0;
+    if (PQftype(rows, column) != OID_BYTEA) {
+        buf_append(ret, text, (size_t)PQgetlength(rows, row, column));
+        return;
+    }
+    size_t len;
+    unsigned char *bytes = PQunescapeBytea((const unsigned char *)text, &len);
+    if (!bytes)
+        abort(); /* out of memory, as in base/mem.h */
+    buf_append(ret, bytes, len);
+    PQfreemem(bytes);
+}
+
+static void json_value(struct buf *out, const PGresult *rows, int row, int column, struct buf *scratch)
+{
+    Oid type = PQftype(rows, column);
+    const char *text = PQgetvalue(rows, row, column);
+    if (PQgetisnull(rows, row, column))
+        buf_append_str(out, STR("null"));
+    else if (type == OID_BOOL)
+        buf_append_str(out, *text == 't' ? STR("true") : STR("false"));
+    else if (type == OID_JSON || type == OID_JSONB || (is_number(type) && !strpbrk(text, "NI")))
+        buf_append_str(out, str_from(text)); /* NaN and Infinity are no JSON numbers */
+    else {
+        value_of(scratch, rows, row, column);
+        ctl_json_string(out, buf_str(scratch));
+    }
+}
+
+static void print_json(const PGresult *rows)
+{
+    struct buf out = {0}, scratch = {0};
+    for (int row = 0; row < PQntuples(rows); row++) {
+        buf_append_str(&out, row ? STR(",\n {") : STR("\n {"));
+        for (int column = 0; column < PQnfields(rows); column++) {
+            if (column)
+                buf_append_str(&out, STR(", "));
+            ctl_json_string(&out, str_from(PQfname(rows, column)));
+            buf_append_str(&out, STR(": "));
+            json_value(&out, rows, row, column, &scratch);
+        }
+        buf_append_str(&out, STR("}"));
+    }
+    printf("[%.*s%s]\n", (int)out.len, out.data ? out.data : "", out.len ? "\n" : "");
+    buf_free(&out);
+    buf_free(&scratch);
+}
+
+/* How many columns of a terminal the text takes; it has been through ctl_escape(). */
+static int width_of(struct str text)
+{
+    int utf8 = pg_char_to_encoding("UTF8"), width = 0;
+    for (size_t i = 0; i < text.len;) {
+        int cells = PQdsplen(text.p + i, utf8);
+        width += cells > 0 ? cells : 0;
+        i += (size_t)PQmblen(text.p + i, utf8);
+    }
+    return width;
+}
+
+static void print_cell(struct str text, int width, bool right, bool last)
+{
+    int pad = width - width_of(text);
+    printf("%*s%.*s%*s", right ? pad : 0, "", (int)text.len, text.p, right || last ? 0 : pad, "");
+    fputs(last ? "\n" : "  ", stdout);
+}
+
+/* The text of a cell; row -1 is the header. Valid until the next one. */
+static struct str cell(const PGresult *rows, int row, int column, struct buf *value, struct buf *ret)
+{
+    ret->len = 0;
+    if (row < 0)
+        ctl_escape(ret, str_from(PQfname(rows, column)), false);
+    else {
+        value_of(value, rows, row, column);
+        ctl_escape(ret, buf_str(value), false);
+    }
+    return buf_str(ret);
+}
+
+static void print_table(const PGresult *rows)
+{
+    struct buf value = {0}, text = {0};
+    int columns = PQnfields(rows);
+    int *widths = mem_zalloc((size_t)columns * sizeof(*widths));
+    for (int column = 0; column < columns; column++)
+        for (int row = -1; row < PQntuples(rows); row++) {
+            int width = width_of(cell(rows, row, column, &value, &text));
+            widths[column] = width > widths[column] ? width : widths[column];
+        }
+    for (int row = -1; row < PQntuples(rows); row++) {
+        for (int column = 0; column < columns; column++)
+            print_cell(cell(rows, row, column, &value, &text), widths[column], is_number(PQftype(rows, column)),
+                       column == columns - 1);
+        if (row >= 0)
+            continue;
+        for (int column = 0; column < columns; column++)
+            for (int i = 0; i < widths[column] + (column < columns - 1 ? 2 : 1); i++)
+                putchar(i < widths[column] ? '-' : column < columns - 1 ? ' ' : '\n');
+    }
+    free(widths);
+    buf_free(&value);
+    buf_free(&text);
+}
+
+void ctl_print_rows(const PGresult *rows, bool json)
+{
+    if (json)
+        print_json(rows);
+    else
+        print_table(rows);
+}

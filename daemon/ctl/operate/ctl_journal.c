@@ -1,0 +1,357 @@
+/* mobeyectl journal: looks at a journal, also beside the daemon that writes it, and has it applied again. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "ctl/lib/ctl.h"
+#include "ctl/lib/json.h"
+#include "ctl/lib/options.h"
+#include "ctl/operate/journal_view.h"
+#include "journal/reader.h"
+#include "journal/salvage.h"
+#include "model/record.h"
+
+#define VERB "journal"
+
+static const char help[] =
+    "Usage: mobeyectl journal list [OPTION]...\n"
+    "       mobeyectl journal verify [OPTION]...\n"
+    "       mobeyectl journal dump [--from N] [--to N] [OPTION]...\n"
+    "       mobeyectl journal replay [--from N] [OPTION]...\n"
+    "The journal of accepted alerts: list its segments, check every byte of it (exit status 1: damage, each place on "
+    "a\n"
+    "line), print its records, or have the daemon apply those from N on to the database again, which stores none "
+    "twice.\n"
+    "The daemon may be running; list, verify and dump change nothing.\n\n"
+    "      --from N         first record; replay: the oldest that is kept where not given\n"
+    "      --to N           last record\n"
+    "      --json           list: as JSON; verify, dump: a JSON object a line\n"
+    "      --directory DIR  the journal, instead of journal.directory of the file\n"
+    "  -c, --config FILE    configuration, default " CTL_DEFAULT_FILE "\n"
+    "      --db CONNINFO    list, replay: the database, instead of database.conninfo of the file\n"
+    "  -h, --help           this text\n";
+
+/* ---- list ---- */
+
+enum { OID_BOOL = 16, OID_INT8 = 20, OID_TEXT = 25 };
+
+static const struct {
+    const char *name;
+    Oid type;
+} columns[] = {{"segment", OID_TEXT}, {"first", OID_INT8}, {"last", OID_INT8},  {"records", OID_INT8},
+               {"bytes", OID_INT8},   {"from", OID_TEXT},  {"until", OID_TEXT}, {"stored", OID_BOOL}};
+
+enum { N_COLUMNS = sizeof(columns) / sizeof(columns[0]) };
+
+/* How far the database has this journal; -1: not known. */
+static int64_t ask_position(const struct journal_view *view)
+{
+    const struct journal_request *request = view->request;
+    if (request->directory && !request->call.db && !request->call.file)
+        return -1;
+    PGconn *conn = ctl_connect(VERB, request->call.file, request->call.db);
+    if (!conn)
+        return -1;
+    char uuid[37];
+    const char *values[] = {uuid};
+    journal_view_uuid(view, uuid);
+    PGresult *rows = ctl_query(conn, VERB, "the position",
+                               "select position from mobeye.journal_position where journal = $1::uuid", 1, values);
+    int64_t position = -1;
+    if (rows)
+        position = PQntuples(rows) > 0 ? strtoll(PQgetvalue(rows, 0, 0), NULL, 10) : 0;
+    PQclear(rows);
+    PQfinish(conn);
+    return position;
+}
+
+static void set_text(PGresult *rows, int row, int column, const char *text)
+{
+    char value[64];
+    snprintf(value, sizeof(value), "%s", text ? text : "");
+    PQsetvalue(rows, row, column, text ? value : NULL, text ? (int)strlen(value) : -1);
+}
+
+static void set_number(PGresult *rows, int row, int column, uint64_t number)
+{
+    char text[32];
+    snprintf(text, sizeof(text), "%" PRIu64, number);
+    set_text(rows, row, column, text);
+}
+
+static void list_row(PGresult *rows, int row, const struct segment *segment, int64_t position)
+{
+    char name[SEGMENT_NAME_SIZE], time[CLOCK_RFC3339_SIZE];
+    bool empty = segment->next_seq == segment->seq;
+    set_text(rows, row, 0, segment_name(segment->seq, name));
+    set_number(rows, row, 1, segment->seq);
+    set_number(rows, row, 2, segment->next_seq - 1);
+    set_number(rows, row, 3, segment->records);
+    set_number(rows, row, 4, segment->bytes);
+    set_text(rows, row, 5, empty ? NULL : clock_format_rfc3339(segment->first_wall_us, 0, time));
+    set_text(rows, row, 6, empty ? NULL : clock_format_rfc3339(segment->last_wall_us, 0, time));
+    set_text(rows, row, 7, position < 0 ? NULL : segment->next_seq <= (uint64_t)position + 1 ? "t" : "f");
+}
+
+static int list(const struct journal_request *request)
+{
+    struct journal_view view;
+    int status = journal_view_open(&view, request, false);
+    if (status == CTL_OK) {
+        int64_t position = ask_position(&view);
+        PGresAttDesc descriptions[N_COLUMNS] = {0};
+        for (int i = 0; i < N_COLUMNS; i++) {
+            descriptions[i].name = (char *)columns[i].name;
+            descriptions[i].typid = columns[i].type;
+        }
+        PGresult *rows = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
+        PQsetResultAttrs(rows, N_COLUMNS, descriptions);
+        for (size_t i = 0; i < view.chain.n; i++)
+            list_row(rows, (int)i, &view.chain.segments[i], position);
+        ctl_print_rows(rows, request->call.json);
+        PQclear(rows);
+        if (view.damaged > 0)
+            fprintf(stderr, "%lu damaged places: 'mobeyectl journal verify' names them\n", view.damaged);
+    }
+    journal_view_close(&view);
+    return status;
+}
+
+/* ---- verify ---- */
+
+static void print_missing(struct journal_view *view)
+{
+    const struct chain *chain = &view->chain;
+    char name[SEGMENT_NAME_SIZE], what[128];
+    for (size_t i = 1; i < chain->n; i++) {
+        uint64_t from = chain->segments[i - 1].next_seq, until = chain->segments[i].seq;
+        if (from >= until)
+            continue;
+        view->damaged++;
+        snprintf(what, sizeof(what), "records %" PRIu64 " to %" PRIu64 " before it are in no segment", from, until - 1);
+        journal_view_tell(view, segment_name(until, name), "", what);
+    }
+}
+
+static int verify(const struct journal_request *request)
+{
+    struct journal_view view;
+    int status = journal_view_open(&view, request, true);
+    if (status == CTL_OK) {
+        uint64_t records = 0;
+        for (size_t i = 0; i < view.chain.n; i++)
+            records += view.chain.segments[i].records;
+        print_missing(&view);
+        for (size_t i = 0; i < view.chain.n_foreign; i++)
+            journal_view_tell(&view, view.chain.foreign[i].name, "", view.chain.foreign[i].why);
+        view.damaged += view.chain.n_foreign;
+        fprintf(stderr, "%zu segments, %" PRIu64 " records that check, %lu damaged places\n", view.chain.n, records,
+                view.damaged);
+        if (faccessat(view.dir_fd, SALVAGE_FOLDER, F_OK, 0) == 0)
+            fputs("Bytes of earlier damage are in the folder " SALVAGE_FOLDER ".\n", stderr);
+        status = view.damaged > 0 ? CTL_FAILED : CTL_OK;
+    }
+    journal_view_close(&view);
+    return status;
+}
+
+/* ---- dump ---- */
+
+static void dump_json(struct buf *out, const struct batch_row *row, const struct alert *alert, const char *unreadable)
+{
+    char time[CLOCK_RFC3339_SIZE];
+    buf_printf(out, "{\"seq\": %" PRIu64 ", \"checksum\": \"%016" PRIx64 "\", \"bytes\": %zu", row->alert.seq,
+               row->alert.checksum, row->record.len);
+    if (unreadable) {
+        ctl_json_text(out, "unreadable", str_from(unreadable));
+    } else {
+        ctl_json_text(out, "received", str_from(clock_format_rfc3339(alert->received_us, 6, time)));
+        ctl_json_text(out, "occurred", str_from(clock_format_rfc3339(alert->occurred_us, 6, time)));
+        ctl_json_text(out, "endpoint", alert->endpoint);
+        ctl_json_text(out, "source", alert->source);
+        ctl_json_text(out, "event_id", alert->event_id);
+        ctl_json_text(out, "device", alert->device);
+        ctl_json_text(out, "kind", str_from(alert_kind_word(alert->kind)));
+        ctl_json_text(out, "phase", str_from(alert_phase_word(alert->phase)));
+        ctl_json_text(out, "payload", alert->payload);
+    }
+    buf_append_str(out, STR("}\n"));
+}
+
+static void dump_text(struct buf *out, const struct batch_row *row, const struct alert *alert, const char *unreadable)
+{
+    char time[CLOCK_RFC3339_SIZE];
+    buf_printf(out, "%" PRIu64 "  ", row->alert.seq);
+    if (unreadable) {
+        buf_printf(out, "unreadable, %zu bytes: %s\n", row->record.len, unreadable);
+        return;
+    }
+    struct str words[] = {alert->endpoint,
+                          alert->device,
+                          str_from(alert_kind_word(alert->kind)),
+                          str_from(alert_phase_word(alert->phase)),
+                          alert->source,
+                          alert->event_id};
+    buf_append_str(out, str_from(clock_format_rfc3339(alert->received_us, 3, time)));
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        buf_append_str(out, STR("  "));
+        ctl_escape(out, words[i], false);
+    }
+    buf_append_str(out, STR("\n"));
+}
+
+static void dump_row(const struct journal_request *request, const struct batch_row *row, struct buf *out)
+{
+    struct alert alert;
+    struct err err;
+    const char *unreadable = row->unreadable;
+    if (!unreadable && record_unpack(row->record, &alert, &err) != 0)
+        unreadable = err.text;
+    out->len = 0;
+    if (request->call.json)
+        dump_json(out, row, &alert, unreadable);
+    else
+        dump_text(out, row, &alert, unreadable);
+    fwrite(out->data, 1, out->len, stdout);
+}
+
+static int dump_rows(const struct journal_view *view, struct reader *reader, struct batch *batch)
+{
+    const struct journal_request *request = view->request;
+    struct buf out = {0};
+    struct err err;
+    int rc;
+    uint64_t next = request->from ? request->from : 1;
+    while ((rc = reader_read(reader, &view->chain, next, batch->cap, 1 << 20, batch, &err)) == 0 && batch->n > 0) {
+        for (size_t i = 0; i < batch->n && (!request->to || batch->rows[i].alert.seq <= request->to); i++)
+            dump_row(request, &batch->rows[i], &out);
+        next = batch->last_seq + 1;
+        batch_clear(batch);
+        if ((request->to && next > request->to) || ferror(stdout))
+            break;
+    }
+    buf_free(&out);
+    return rc == 0 ? CTL_OK : ctl_fail(VERB, "%s", err.text);
+}
+
+static int dump(const struct journal_request *request)
+{
+    struct journal_view view;
+    int status = journal_view_open(&view, request, false);
+    if (status == CTL_OK) {
+        struct reader reader = {.dir_fd = view.dir_fd, .fd = -1};
+        struct batch *batch = batch_new(1000);
+        status = dump_rows(&view, &reader, batch);
+        if (fflush(stdout) != 0 && status == CTL_OK)
+            status = ctl_fail(VERB, "cannot write: %s", strerror(errno));
+        batch_free(&batch);
+        reader_free(&reader);
+    }
+    journal_view_close(&view);
+    return status;
+}
+
+/* ---- replay ---- */
+
+/* The checksum of the record before `from`, with which the database's position is set. */
+static bool checksum_before(const struct journal_view *view, uint64_t from, uint64_t *ret)
+{
+    const struct segment *oldest = view->chain.n > 0 ? &view->chain.segments[0] : NULL;
+    *ret = 0;
+    if (from == 1)
+        return true;
+    if (oldest && from == oldest->seq) {
+        *ret = oldest->prev_checksum;
+        return *ret != 0;
+    }
+    struct reader reader = {.dir_fd = view->dir_fd, .fd = -1};
+    bool found = reader_checksum(&reader, &view->chain, from - 1, ret);
+    reader_free(&reader);
+    return found;
+}
+
+static int rewind_database(const struct journal_view *view, uint64_t from, uint64_t checksum)
+{
+    const struct journal_request *request = view->request;
+    char uuid[37], position[32], sum[32];
+    journal_view_uuid(view, uuid);
+    snprintf(position, sizeof(position), "%" PRIu64, from - 1);
+    snprintf(sum, sizeof(sum), "%" PRId64, (int64_t)checksum);
+    PGconn *conn = ctl_connect(VERB, request->call.file, request->call.db);
+    if (!conn)
+        return CTL_FAILED;
+    const char *values[] = {uuid, position, sum};
+    PGresult *rows =
+        ctl_query(conn, VERB, "replay", "select mobeye.journal_rewind($1::uuid, $2::bigint, $3::bigint)", 3, values);
+    if (rows)
+        printf("journal %s: records %" PRIu64 " to %s are applied again\n", uuid, from, PQgetvalue(rows, 0, 0));
+    PQclear(rows);
+    PQfinish(conn);
+    return rows ? CTL_OK : CTL_FAILED;
+}
+
+static int replay(const struct journal_request *request)
+{
+    struct journal_view view;
+    uint64_t checksum;
+    int status = journal_view_open(&view, request, false);
+    if (status == CTL_OK && view.chain.n == 0)
+        status = ctl_fail(VERB, "there is no journal that can be read");
+    if (status == CTL_OK) {
+        uint64_t oldest = view.chain.segments[0].seq, from = request->from ? request->from : oldest;
+        if (from < oldest || from > view.check.last_seq + 1)
+            status = ctl_fail(VERB, "record %" PRIu64 " is not kept (from %" PRIu64 " to %" PRIu64 " are)", from,
+                              oldest, view.check.last_seq);
+        else if (!checksum_before(&view, from, &checksum))
+            status = ctl_fail(VERB, "record %" PRIu64 " before it is lost; take another one to begin with", from - 1);
+        else
+            status = rewind_database(&view, from, checksum);
+    }
+    journal_view_close(&view);
+    return status;
+}
+
+/* ---- the command line ---- */
+
+enum { LIST, VERIFY, DUMP, REPLAY };
+
+static const struct ctl_verb actions[] = {[LIST] = {"list", .takes = "directory json config db"},
+                                          [VERIFY] = {"verify", .takes = "directory json config"},
+                                          [DUMP] = {"dump", .takes = "from to directory json config"},
+                                          [REPLAY] = {"replay", .takes = "from directory config db"},
+                                          {0}};
+static const struct ctl_verb verb = {VERB, .help = help, .actions = actions};
+static int (*const runs[])(const struct journal_request *request) = {
+    [LIST] = list, [VERIFY] = verify, [DUMP] = dump, [REPLAY] = replay};
+
+/* CTL_GO where the option is not given (text is NULL) or is the number of a record. */
+static int take_seq(const char *text, uint64_t *ret)
+{
+    char *end;
+    if (!text)
+        return CTL_GO;
+    errno = 0;
+    *ret = strtoull(text, &end, 10);
+    if (*text >= '0' && *text <= '9' && !*end && errno == 0 && *ret >= 1 && *ret <= INT64_MAX)
+        return CTL_GO;
+    return ctl_usage(VERB, "\"%s\" is not the number of a record (1, 2, ...)", text);
+}
+
+int ctl_journal(int argc, char **argv)
+{
+    struct journal_request request = {0};
+    const char *from = NULL, *to = NULL;
+    const struct ctl_option options[] = {
+        {"from", .text = &from}, {"to", .text = &to}, {"directory", .text = &request.directory}, {0}};
+    int status = ctl_parse(argc, argv, &verb, options, &request.call);
+    if (status == CTL_GO)
+        status = take_seq(from, &request.from);
+    if (status == CTL_GO)
+        status = take_seq(to, &request.to);
+    return status == CTL_GO ? runs[request.call.action](&request) : status;
+}

@@ -1,0 +1,257 @@
+/* mobeyectl quarantine: what the database refused, and what people decide about it. */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "ctl/lib/ctl.h"
+#include "ctl/lib/enrich_context.h"
+#include "ctl/lib/options.h"
+#include "enrich/correlate.h"
+#include "store/quarantine_retry.h"
+
+#define VERB "quarantine"
+
+static const char help[] =
+    "Usage: mobeyectl quarantine list [OPTION]...\n"
+    "       mobeyectl quarantine show [OPTION]... ID\n"
+    "       mobeyectl quarantine retry [OPTION]... [ID...]\n"
+    "       mobeyectl quarantine discard [OPTION]... [--yes] ID...\n"
+    "Accepted alerts that the database refused are kept with their bytes and the reason. Once the cause is mended,\n"
+    "retry stores them, those named or every one, as the daemon would now, by the bounds and rules of the\n"
+    "configuration and the devices and areas of the database; discard deletes them for ever, all of those named or "
+    "none.\n\n"
+    "      --json         list, show: as JSON\n"
+    "      --yes          discard: without asking on a terminal\n"
+    "  -c, --config FILE  configuration to take database.conninfo from, default " CTL_DEFAULT_FILE "\n"
+    "      --db CONNINFO  the database, as libpq writes it, instead of that\n"
+    "  -h, --help         this text\n";
+
+struct request {
+    struct ctl_call call;
+    char **ids; /* decimal numbers, checked */
+    int n_ids;
+    struct conf *conf; /* of retry, else NULL */
+};
+
+#define SUMMARY                                                                                                        \
+    "id, " CTL_UTC("quarantined_at") ", instance, journal_seq, endpoint, device_id, source, event_id, sqlstate, "      \
+                                     "reason"
+
+static int list(PGconn *conn, const struct request *request)
+{
+    PGresult *rows = ctl_query(conn, VERB, "list", "select " SUMMARY " from mobeye.quarantine order by id", 0, NULL);
+    if (!rows)
+        return CTL_FAILED;
+    ctl_print_rows(rows, request->call.json);
+    PQclear(rows);
+    return CTL_OK;
+}
+
+/* A line a column that has a value; then the message as it came or, where it cannot be read, the journal's record. */
+static void print_one(const PGresult *rows)
+{
+    int record = PQnfields(rows) - 1, payload = record - 1;
+    struct buf out = {0};
+    for (int column = 0; column < payload; column++) {
+        if (PQgetisnull(rows, 0, column))
+            continue;
+        buf_printf(&out, "%s: ", PQfname(rows, column));
+        ctl_escape(&out, str_from(PQgetvalue(rows, 0, column)), false);
+        buf_append_str(&out, STR("\n"));
+    }
+    if (PQgetisnull(rows, 0, payload)) {
+        buf_printf(&out, "record, in hex:\n%s\n", PQgetvalue(rows, 0, record));
+    } else {
+        size_t len = 0;
+        unsigned char *bytes = PQunescapeBytea((const unsigned char *)PQgetvalue(rows, 0, payload), &len);
+        buf_append_str(&out, STR("payload:\n"));
+        ctl_escape(&out, (struct str){(const char *)bytes, len}, true);
+        buf_append_str(&out, STR("\n"));
+        PQfreemem(bytes);
+    }
+    fwrite(out.data, 1, out.len, stdout);
+    buf_free(&out);
+}
+
+static int show(PGconn *conn, const struct request *request)
+{
+    PGresult *rows = ctl_query(
+        conn, VERB, "show",
+        "select " SUMMARY ", " CTL_UTC("received_at") ", journal, identity, payload, encode(record, 'hex') as record"
+                                                      " from mobeye.quarantine where id = $1",
+        1, (const char *const *)request->ids);
+    if (!rows)
+        return CTL_FAILED;
+    int status = CTL_OK;
+    if (PQntuples(rows) == 0)
+        status = ctl_fail(VERB, "there is no %s in quarantine", request->ids[0]);
+    else if (request->call.json)
+        ctl_print_rows(rows, true);
+    else
+        print_one(rows);
+    PQclear(rows);
+    return status;
+}
+
+static void enrich_cb(void *ctx, struct batch *batch)
+{
+    enrich_tool_enrich_batch(ctx, batch);
+}
+
+static void correlate_cb(void *ctx, struct incident_set *set, struct batch *batch, const uint8_t *store)
+{
+    (void)ctx;
+    correlate(set, batch, store);
+}
+
+/* false: it is refused still. */
+static bool retry_one(PGconn *conn, const char *id, struct known *known)
+{
+    const struct conf *conf = known->around.conf;
+    const struct retry_calls calls = {enrich_cb, correlate_cb, conf->rules_text ? conf->rules_hash : NULL};
+    struct err err;
+    switch (retry_quarantined(conn, strtoll(id, NULL, 10), &calls, known, &err)) {
+    case RETRY_STORED:
+        printf("%s: stored\n", id);
+        return true;
+    case RETRY_DUPLICATE:
+        printf("%s: was stored already\n", id);
+        return true;
+    case RETRY_REFUSED:
+        break;
+    }
+    ctl_fail(VERB, "%s: %s", id, err.text);
+    return false;
+}
+
+static int retry(PGconn *conn, const struct request *request)
+{
+    PGresult *rows = request->n_ids == 0
+                         ? ctl_query(conn, VERB, "retry", "select id from mobeye.quarantine order by id", 0, NULL)
+                         : NULL;
+    if (request->n_ids == 0 && !rows)
+        return CTL_FAILED;
+    struct err err;
+    struct known known;
+    int n = rows ? PQntuples(rows) : request->n_ids, refused = 0;
+    if (enrich_tool_load(&known, conn, request->conf, &err) != 0) {
+        PQclear(rows);
+        return ctl_fail(VERB, "%s", err.text);
+    }
+    for (int i = 0; i < n && PQstatus(conn) == CONNECTION_OK; i++)
+        refused += !retry_one(conn, rows ? PQgetvalue(rows, i, 0) : request->ids[i], &known);
+    enrich_tool_free(&known);
+    PQclear(rows);
+    return refused ? CTL_FAILED : CTL_OK;
+}
+
+/* Only a terminal is asked: in a script the ids say it. */
+static int confirm(const struct request *request)
+{
+    if (request->call.yes || !isatty(STDIN_FILENO) ||
+        ctl_says_yes("Delete %d accepted alert%s for ever?", request->n_ids, request->n_ids == 1 ? "" : "s"))
+        return CTL_OK;
+    return ctl_fail(VERB, "nothing is deleted");
+}
+
+/* The ids as an array of PostgreSQL's. */
+static char *id_array(const struct request *request)
+{
+    struct buf out = {0};
+    for (int i = 0; i < request->n_ids; i++)
+        buf_printf(&out, "%s%s", i ? "," : "{", request->ids[i]);
+    buf_append(&out, "}", sizeof("}"));
+    return out.data;
+}
+
+static int discard(PGconn *conn, const struct request *request)
+{
+    int status = confirm(request);
+    if (status != CTL_OK)
+        return status;
+    char *ids = id_array(request);
+    PGresult *rows = ctl_query(conn, VERB, "discard",
+                               "with wanted as (select distinct unnest($1::bigint[]) as id),"
+                               " missing as (select id from wanted except select id from mobeye.quarantine),"
+                               " deleted as (delete from mobeye.quarantine where id in (select id from wanted)"
+                               " and not exists (select from missing) returning id)"
+                               " select id, true from deleted union all select id, false from missing order by id",
+                               1, (const char *const *)&ids);
+    free(ids);
+    if (!rows)
+        return CTL_FAILED;
+    for (int i = 0; i < PQntuples(rows); i++) {
+        if (*PQgetvalue(rows, i, 1) == 't')
+            printf("%s: deleted\n", PQgetvalue(rows, i, 0));
+        else
+            status = ctl_fail(VERB, "there is no %s in quarantine; nothing is deleted", PQgetvalue(rows, i, 0));
+    }
+    PQclear(rows);
+    return status;
+}
+
+static bool is_id(const char *text)
+{
+    char *end;
+    errno = 0;
+    return *text >= '1' && *text <= '9' && strtoll(text, &end, 10) > 0 && !*end && errno == 0;
+}
+
+/* The configuration, for what it says about places and rules; NULL where it has errors. */
+static struct conf *load_rules(const struct request *request)
+{
+    if (!request->call.db || request->call.file || access(CTL_DEFAULT_FILE, F_OK) == 0) {
+        struct conf *conf = ctl_load(request->call.file);
+        if (conf) {
+            setenv("TZ", conf->timezone, 1); /* as rules_match() wants it */
+            tzset();
+        }
+        return conf;
+    }
+    ctl_fail(VERB, "warning: there is no " CTL_DEFAULT_FILE " and no -c: without bounds for places, and without rules");
+    return mem_zalloc(sizeof(struct conf));
+}
+
+enum { LIST, SHOW, RETRY, DISCARD };
+
+static const struct ctl_verb actions[] = {
+    [LIST] = {"list", .takes = "config db json"},
+    [SHOW] = {"show", .takes = "config db json", .argument = "ID", .least = 1, .most = 1},
+    [RETRY] = {"retry", .takes = "config db", .argument = "ID", .most = INT_MAX},
+    [DISCARD] = {"discard", .takes = "config db yes", .argument = "ID", .least = 1, .most = INT_MAX},
+    {0}};
+static const struct ctl_verb verb = {VERB, .help = help, .actions = actions};
+static int (*const runs[])(PGconn *conn, const struct request *request) = {
+    [LIST] = list, [SHOW] = show, [RETRY] = retry, [DISCARD] = discard};
+
+static int run(struct request *request)
+{
+    if (request->call.action == RETRY && !(request->conf = load_rules(request)))
+        return CTL_FAILED;
+    PGconn *conn = request->conf ? ctl_connect_to(VERB, request->conf, request->call.db)
+                                 : ctl_connect(VERB, request->call.file, request->call.db);
+    int status = conn ? runs[request->call.action](conn, request) : CTL_FAILED;
+    PQfinish(conn);
+    conf_free(&request->conf);
+    return status;
+}
+
+int ctl_quarantine(int argc, char **argv)
+{
+    struct request request = {0};
+    const struct ctl_option options[] = {{0}};
+    int status = ctl_parse(argc, argv, &verb, options, &request.call);
+    if (status != CTL_GO)
+        return status;
+    request.ids = request.call.arguments;
+    request.n_ids = request.call.n_arguments;
+    for (int i = 0; i < request.n_ids; i++)
+        if (!is_id(request.ids[i]))
+            return ctl_usage(VERB, "\"%s\" is not an ID; 'mobeyectl quarantine list' has them", request.ids[i]);
+    return run(&request);
+}

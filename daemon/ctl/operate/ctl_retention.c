@@ -1,0 +1,111 @@
+/* mobeyectl retention: what is past its time of keeping. The daemon erases it by itself, once an hour. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "ctl/lib/ctl.h"
+#include "ctl/lib/options.h"
+
+#define VERB "retention"
+
+static const char help[] =
+    "Usage: mobeyectl retention [OPTION]...\n"
+    "Erases what is past the times of the section retention of the configuration, as the daemon does once an hour, or\n"
+    "shows it. Incidents under a legal hold stay, with their alerts. What is erased is logged without what it said. "
+    "Each class is a transaction of its own: one\n"
+    "that fails is told and stops no other.\n\n"
+    "      --dry-run      show what is due, and erase nothing\n"
+    "      --json         --dry-run: as JSON\n"
+    "  -c, --config FILE  the configuration, default " CTL_DEFAULT_FILE "\n"
+    "      --db CONNINFO  the database, as libpq writes it, instead of database.conninfo\n"
+    "  -h, --help         this text\n";
+
+struct times {
+    char text[4][40];
+    const char *values[5]; /* the job, for those that take one, then camera, alarm, service, incident */
+};
+
+static void read_times(const struct conf *conf, struct times *ret)
+{
+    const int64_t keep_us[] = {conf->retention.class_us[CLASS_CAMERA], conf->retention.class_us[CLASS_ALARM],
+                               conf->retention.class_us[CLASS_SERVICE], conf->retention.incident_us};
+    for (size_t i = 0; i < 4; i++) {
+        snprintf(ret->text[i], sizeof(ret->text[i]), "%" PRId64 " microseconds", keep_us[i]);
+        ret->values[i + 1] = ret->text[i];
+    }
+}
+
+static int show(PGconn *conn, const struct times *times, bool json)
+{
+    PGresult *rows = ctl_query(conn, VERB, "what is due",
+                               "select d.what, d.class, d.until, d.n as rows"
+                               "  from unnest(mobeye.retention_jobs()) with ordinality as j(job, i)"
+                               " cross join lateral mobeye.retention_due(j.job, $1::interval, $2::interval, "
+                               "$3::interval, $4::interval) as d where d.n > 0 order by j.i, d.until",
+                               4, times->values + 1);
+    if (rows)
+        ctl_print_rows(rows, json);
+    PQclear(rows);
+    return rows ? CTL_OK : CTL_FAILED;
+}
+
+/* One job; what it could not erase is told, and what others can is erased all the same. */
+static int erase(PGconn *conn, struct times *times, const char *job, int64_t *erased)
+{
+    times->values[0] = job;
+    PGresult *rows = ctl_query(conn, VERB, job,
+                               "select coalesce(partition, what), n, error from mobeye.apply_retention("
+                               "$1, $2::interval, $3::interval, $4::interval, $5::interval)",
+                               5, times->values);
+    int status = rows ? CTL_OK : CTL_FAILED;
+    for (int i = 0; i < PQntuples(rows); i++) {
+        *erased += strtoll(PQgetvalue(rows, i, 1), NULL, 10);
+        if (PQgetisnull(rows, i, 2))
+            continue;
+        ctl_fail(VERB, "%s: %s", PQgetvalue(rows, i, 0), PQgetvalue(rows, i, 2));
+        status = CTL_FAILED;
+    }
+    PQclear(rows);
+    return status;
+}
+
+static int erase_all(PGconn *conn, struct times *times)
+{
+    int64_t erased = 0;
+    PGresult *jobs = ctl_query(conn, VERB, "what there is to erase", "select unnest(mobeye.retention_jobs())", 0, NULL);
+    int status = jobs ? CTL_OK : CTL_FAILED;
+    for (int i = 0; i < PQntuples(jobs); i++)
+        if (erase(conn, times, PQgetvalue(jobs, i, 0), &erased) != CTL_OK)
+            status = CTL_FAILED;
+    if (jobs)
+        printf("%" PRId64 " rows erased\n", erased);
+    PQclear(jobs);
+    return status;
+}
+
+static int run(PGconn *conn, const struct conf *conf, bool dry_run, bool json)
+{
+    struct times times;
+    read_times(conf, &times);
+    return dry_run ? show(conn, &times, json) : erase_all(conn, &times);
+}
+
+static const struct ctl_verb verb = {VERB, .takes = "config db json", .help = help};
+
+int ctl_retention(int argc, char **argv)
+{
+    bool dry_run = false;
+    const struct ctl_option options[] = {{"dry-run", .flag = &dry_run}, {0}};
+    struct ctl_call call;
+    int status = ctl_parse(argc, argv, &verb, options, &call);
+    if (status != CTL_GO)
+        return status;
+    if (call.json && !dry_run)
+        return ctl_usage(VERB, "--json goes with --dry-run");
+    struct conf *conf = ctl_load(call.file);
+    PGconn *conn = conf ? ctl_connect_to(VERB, conf, call.db) : NULL;
+    status = conn ? run(conn, conf, dry_run, call.json) : CTL_FAILED;
+    PQfinish(conn);
+    conf_free(&conf);
+    return status;
+}

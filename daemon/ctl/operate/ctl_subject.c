@@ -1,0 +1,218 @@
+/* mobeyectl subject: a person asks what is kept about a home, or wants it erased. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "ctl/lib/ctl.h"
+#include "ctl/lib/options.h"
+#include "journal/journal.h"
+
+#define VERB "subject"
+
+#define NOTHING "nothing is kept about it"
+
+/* Of mobeye.subject_erase() and mobeye.erase_again(): what remains is one line each. */
+#define ERASED_COLUMNS "n, array_to_string(remaining, E'\\n') as remaining"
+
+static const char help[] =
+    "Usage: mobeyectl subject export (--address ADDRESS | --device DEVICE --from TIME --until TIME) [OPTION]...\n"
+    "       mobeyectl subject erase (--address ADDRESS | --device DEVICE --from TIME --until TIME) [--yes] "
+    "[OPTION]...\n"
+    "       mobeyectl subject again [OPTION]... FILE\n"
+    "export writes everything that is kept about a home, or about a device in a time, as JSON: placements, alerts,\n"
+    "incidents with their history, mutes, labels. erase erases it permanently, and writes what was erased, without "
+    "what "
+    "it\n"
+    "said, to standard output: keep these lines outside the database. After a backup from before was restored, again\n"
+    "erases what they list. What cannot be erased is listed on standard error: what is under a legal hold, and a\n"
+    "placement where the device still stands. Status 1: nothing was found, or something was left. The journal holds\n"
+    "what was erased for a while longer; erase says until when. For the owner of the schema.\n\n"
+    "      --address ADDRESS  as it stands at the placements\n"
+    "      --device DEVICE    with --from and --until, or with --address for one device of it\n"
+    "      --from TIME        RFC 3339; without --address both are needed\n"
+    "      --until TIME       end excluded\n"
+    "      --yes              erase without asking on a terminal\n"
+    "  -c, --config FILE      configuration to take database.conninfo from, default " CTL_DEFAULT_FILE "\n"
+    "      --db CONNINFO      the database, as libpq writes it, instead of that\n"
+    "  -h, --help             this text\n";
+
+struct request {
+    struct ctl_call call;
+    const char *subject[4]; /* address, device, from, until: as the functions of the database take them */
+};
+
+enum { ADDRESS, DEVICE, FROM, UNTIL };
+
+static int print_export(PGconn *conn, const struct request *request)
+{
+    PGresult *rows = ctl_query(conn, VERB, "export",
+                               "select jsonb_pretty(mobeye.subject_export($1, $2, $3::timestamptz, $4::timestamptz))",
+                               4, request->subject);
+    if (!rows)
+        return CTL_FAILED;
+    const char *found = PQgetvalue(rows, 0, 0);
+    bool any = strpbrk(found, "{") != NULL;
+    puts(found);
+    PQclear(rows);
+    return any ? CTL_OK : ctl_fail(VERB, NOTHING);
+}
+
+static bool confirmed(const struct request *request)
+{
+    return request->call.yes || !isatty(STDIN_FILENO) ||
+           ctl_says_yes("Erase everything that is kept about it, for ever?");
+}
+
+/* Returns CTL_FAILED where something remains. */
+static int print_remaining(const char *lines)
+{
+    int status = CTL_OK;
+    for (size_t len; *lines; lines += len + (lines[len] == '\n')) {
+        len = strcspn(lines, "\n");
+        status = ctl_fail(VERB, "not erased: %.*s", (int)len, lines);
+    }
+    return status;
+}
+
+/* Of this machine, where its configuration is at hand. */
+static void print_journal(const struct ctl_call *call)
+{
+    struct conf *conf = call->db && !call->file ? NULL : ctl_load(call->file);
+    if (conf) {
+        char until[CLOCK_RFC3339_SIZE];
+        clock_format_rfc3339(journal_held_until_us(conf->journal.keep_us, clock_wall_us()), 0, until);
+        fprintf(stderr,
+                "this machine's journal holds it until %s at the latest, while the daemon runs (journal.keep)\n",
+                until);
+    } else {
+        fputs("the journals of the daemons hold it as long as journal.keep of each says\n", stderr);
+    }
+    conf_free(&conf);
+}
+
+/* What was erased since, a line each: false: they could not be written. */
+static bool print_log(PGconn *conn, const char *since)
+{
+    PGresult *log = ctl_query(conn, VERB, "the log",
+                              "select jsonb_build_object('device_id', device_id, 'during', during, 'at', at)::text"
+                              " from mobeye.erasure where erasure_id > $1::bigint and what = 'subject' "
+                              "order by erasure_id",
+                              1, &since);
+    if (!log)
+        return false;
+    for (int i = 0; i < PQntuples(log); i++)
+        puts(PQgetvalue(log, i, 0));
+    PQclear(log);
+    if (fflush(stdout) == 0)
+        return true;
+    ctl_fail(VERB, "standard output: %s; nothing is erased", strerror(errno));
+    return false;
+}
+
+static bool end_transaction(PGconn *conn, bool commit)
+{
+    PGresult *end = PQexec(conn, commit ? "commit" : "rollback");
+    bool done = PQresultStatus(end) == PGRES_COMMAND_OK;
+    if (!done)
+        ctl_fail_sql(VERB, commit ? "commit" : "rollback", end);
+    PQclear(end);
+    return done && commit;
+}
+
+/* What was erased is told before it is final: a log that cannot be written must not be missing later. */
+static int erase(PGconn *conn, const struct request *request)
+{
+    if (!confirmed(request))
+        return ctl_fail(VERB, "nothing is erased");
+    PGresult *begun = PQexec(conn, "begin");
+    PQclear(begun);
+    PGresult *rows =
+        ctl_query(conn, VERB, "erase",
+                  "with done as materialized (select coalesce(max(erasure_id), 0) as before from mobeye.erasure)"
+                  " select before, " ERASED_COLUMNS " from done cross join lateral"
+                  " mobeye.subject_erase($1, $2, $3::timestamptz, $4::timestamptz)",
+                  4, request->subject);
+    bool told = rows && print_log(conn, PQgetvalue(rows, 0, 0));
+    int status = end_transaction(conn, told) ? CTL_OK : CTL_FAILED;
+    if (status == CTL_OK) {
+        bool any = strcmp(PQgetvalue(rows, 0, 1), "0") != 0;
+        status = print_remaining(PQgetvalue(rows, 0, 2));
+        if (any) {
+            fprintf(stderr, "%s rows erased\n", PQgetvalue(rows, 0, 1));
+            print_journal(&request->call);
+        } else if (status == CTL_OK) {
+            status = ctl_fail(VERB, NOTHING);
+        }
+    }
+    PQclear(rows);
+    return status;
+}
+
+/* The lines of the log as one JSON array. */
+static int read_log(const char *file, struct buf *out)
+{
+    char line[4096];
+    FILE *in = strcmp(file, "-") == 0 ? stdin : fopen(file, "re");
+    if (!in)
+        return ctl_fail(VERB, "%s: %s", file, strerror(errno));
+    buf_printf(out, "[");
+    while (fgets(line, sizeof(line), in))
+        if (line[strspn(line, " \t\r\n")])
+            buf_printf(out, "%s%s", out->len > 1 ? "," : "", line);
+    buf_printf(out, "]");
+    bool bad = ferror(in);
+    if (in != stdin)
+        fclose(in);
+    return bad ? ctl_fail(VERB, "%s: cannot be read", file) : CTL_OK;
+}
+
+static int again(PGconn *conn, const struct request *request)
+{
+    struct buf log = {0};
+    const char *file = request->call.arguments[0];
+    int status = read_log(file, &log);
+    if (status == CTL_OK) {
+        const char *values[] = {log.data};
+        PGresult *rows =
+            ctl_query(conn, VERB, file, "select " ERASED_COLUMNS " from mobeye.erase_again($1::jsonb)", 1, values);
+        if (rows)
+            printf("%s rows erased again\n", PQgetvalue(rows, 0, 0));
+        status = rows ? print_remaining(PQgetvalue(rows, 0, 1)) : CTL_FAILED;
+        PQclear(rows);
+    }
+    buf_free(&log);
+    return status;
+}
+
+enum { EXPORT, ERASE, AGAIN };
+
+static const struct ctl_verb actions[] = {
+    [EXPORT] = {"export", .takes = "address device from until config db"},
+    [ERASE] = {"erase", .takes = "address device from until yes config db"},
+    [AGAIN] = {"again", .takes = "config db", .argument = "FILE", .least = 1, .most = 1},
+    {0}};
+static const struct ctl_verb verb = {VERB, .help = help, .actions = actions};
+static int (*const runs[])(PGconn *conn,
+                           const struct request *request) = {[EXPORT] = print_export, [ERASE] = erase, [AGAIN] = again};
+
+int ctl_subject(int argc, char **argv)
+{
+    struct request request = {0};
+    const char **s = request.subject;
+    const struct ctl_option options[] = {{"address", .text = &s[ADDRESS]},
+                                         {"device", .text = &s[DEVICE]},
+                                         {"from", .text = &s[FROM]},
+                                         {"until", .text = &s[UNTIL]},
+                                         {0}};
+    int status = ctl_parse(argc, argv, &verb, options, &request.call);
+    if (status != CTL_GO)
+        return status;
+    if (request.call.action != AGAIN && !s[ADDRESS] && !(s[DEVICE] && s[FROM] && s[UNTIL]))
+        return ctl_usage(VERB, "say whose: --address, or --device with --from and --until");
+    PGconn *conn = ctl_connect(VERB, request.call.file, request.call.db);
+    status = conn ? runs[request.call.action](conn, &request) : CTL_FAILED;
+    PQfinish(conn);
+    return status;
+}

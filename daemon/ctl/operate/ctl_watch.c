@@ -1,0 +1,481 @@
+/* mobeyectl watch: follows what happens to incidents, and tells somebody. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/notify.h"
+#include "conf/value.h"
+#include "ctl/lib/ctl.h"
+#include "ctl/lib/options.h"
+#include "ctl/operate/watch_dead.h"
+#include "ctl/operate/watch_deliver.h"
+#include "ctl/operate/watch_metrics.h"
+#include "store/pgconn.h"
+
+#define VERB "watch"
+
+/* NOTIFY is a hint: without one it looks this often. */
+#define LOOK_US        (30 * CLOCK_SECOND)
+#define RETRY_LEAST_US CLOCK_SECOND
+#define RETRY_MOST_US  (5 * CLOCK_MINUTE)
+#define GIVE_UP_US     (10 * CLOCK_MINUTE)
+/* An event whose time is over already when its turn comes is tried once, and not for long. Where two in a row got no
+ * answer the receiver is down: such events are given up untried, but for one now and then. */
+#define LATE_TIMEOUT_S 5
+#define DOWN_EVENTS    2
+#define DOWN_PROBE_US  (30 * CLOCK_SECOND)
+
+static const char help[] =
+    "Usage: mobeyectl watch [OPTION]...\n"
+    "Follows patrol.changes and hands on every change of an incident as a CloudEvent in JSON: a line on standard "
+    "output,\n"
+    "or to a command or a webhook. Nothing is left out: what is not taken is tried again before the next, and after a\n"
+    "time becomes a dead letter. After a crash the last one may come twice; its id is the same.\n\n"
+    "      --after N         begin after change N; without it where the cursor is, else with what happens from now on\n"
+    "      --cursor FILE     keep there how far it is; default $STATE_DIRECTORY/cursor where systemd gives one\n"
+    "      --team TEAM       only incidents of that team and those of nobody's\n"
+    "      --exec COMMAND    run COMMAND by sh for each, the event on its standard input; it is taken when that ends "
+    "with 0\n"
+    "      --webhook URL     POST it there; it is taken when the answer is 2xx\n"
+    "      --webhook-file SOURCE\n"
+    "                        the same, where URL or header fields are secret: the first line is the URL, the others "
+    "are\n"
+    "                        fields (Authorization: Bearer ...); of mode 0600, or credential:NAME of systemd\n"
+    "      --secret SOURCE   sign: header Mobeye-Signature is sha256=HMAC of the body; as above, 16 bytes or more\n"
+    "      --dead-letter FILE\n"
+    "                        where an event goes that is not taken; default $STATE_DIRECTORY/dead-letter where "
+    "systemd\n"
+    "                        gives one; without it, it is tried until it is delivered\n"
+    "      --give-up TIME    after so long, default 10m\n"
+    "      --retry           hand on the dead letters, those that are taken leave the file, and end\n"
+    "      --metrics FILE    how it goes, for the textfile collector of node_exporter\n"
+    "      --heartbeat TIME  say every TIME that it lives (type mobeye.watch.heartbeat.v1), for a dead man's switch\n"
+    "      --once            end when there is nothing more\n"
+    "  -c, --config FILE     configuration to take database.conninfo from, default " CTL_DEFAULT_FILE "\n"
+    "      --db CONNINFO     the database, as libpq writes it, instead of that\n"
+    "  -h, --help            this text\n";
+
+struct watch {
+    struct ctl_call call;
+    const char *team, *cursor, *secret_source, *webhook_source, *dead_letter, *metrics_file;
+    struct delivery delivery;
+    struct watch_metrics metrics;
+    int64_t heartbeat_us; /* 0: none */
+    int64_t give_up_us;
+    unsigned unanswered;  /* events given up in a row for which nobody answered */
+    int64_t probe_due_us; /* when the receiver is tried again where that is many */
+    bool once, retry;
+    bool has_after;
+    int64_t after; /* the last change that was taken */
+    PGconn *conn;
+    int64_t beat_due_us;
+};
+
+static volatile sig_atomic_t stopping;
+
+static void on_signal(int signal)
+{
+    (void)signal;
+    stopping = 1;
+}
+
+/* Signals come only in here, so none is missed between a look at `stopping` and the wait. */
+static void wait_us(int fd, int64_t us)
+{
+    struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+    struct timespec time = {us / CLOCK_SECOND, us % CLOCK_SECOND * 1000};
+    sigset_t none;
+    sigemptyset(&none);
+    if (!stopping)
+        ppoll(&poll_fd, fd >= 0 ? 1 : 0, &time, &none);
+}
+
+static int read_cursor(struct watch *w)
+{
+    FILE *file = fopen(w->cursor, "re");
+    if (!file && errno == ENOENT)
+        return CTL_OK;
+    if (!file)
+        return ctl_fail(VERB, "%s: %s", w->cursor, strerror(errno));
+    w->has_after = fscanf(file, "%" SCNd64, &w->after) == 1 && w->after >= 0;
+    fclose(file);
+    return w->has_after ? CTL_OK
+                        : ctl_fail(VERB, "%s: holds no number of a change (--after N, or remove it)", w->cursor);
+}
+
+static bool write_all(int fd, const char *text)
+{
+    return write(fd, text, strlen(text)) == (ssize_t)strlen(text) && fsync(fd) == 0;
+}
+
+/* Whole or not at all. */
+static int keep_cursor(struct watch *w)
+{
+    char path[4096], text[32];
+    if (!w->cursor)
+        return CTL_OK;
+    snprintf(path, sizeof(path), "%s.new", w->cursor);
+    snprintf(text, sizeof(text), "%" PRId64 "\n", w->after);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    bool kept = fd >= 0 && write_all(fd, text);
+    if (fd >= 0)
+        close(fd);
+    if (!kept || rename(path, w->cursor) != 0)
+        return ctl_fail(VERB, "%s: %s", w->cursor, strerror(errno));
+    return CTL_OK;
+}
+
+/* What it cannot write is complained of, and no reason to stop. */
+static void tell_metrics(struct watch *w, int64_t waiting_us)
+{
+    struct err err;
+    w->metrics.waiting_us = waiting_us;
+    if (w->metrics_file && watch_metrics_write(&w->metrics, w->metrics_file, &err) != 0)
+        ctl_fail(VERB, "%s", err.text);
+}
+
+/* One try, of an event that is given up in left_us. */
+static bool try_to_deliver(struct watch *w, struct str event, int64_t left_us, struct err *err)
+{
+    int64_t timeout_s = DELIVERY_TIMEOUT_S;
+    if (w->dead_letter && left_us < DELIVERY_TIMEOUT_S * CLOCK_SECOND)
+        timeout_s = left_us > 0 ? left_us / CLOCK_SECOND + 1 : LATE_TIMEOUT_S;
+    enum delivery_result result = delivery_send(&w->delivery, event, (int)timeout_s, err);
+    if (result != DELIVERY_UNANSWERED)
+        w->unanswered = 0;
+    w->metrics.taken += result == DELIVERY_TAKEN;
+    w->metrics.failed += result != DELIVERY_TAKEN;
+    if (result == DELIVERY_TAKEN)
+        w->metrics.taken_wall_us = clock_wall_us();
+    else if (result == DELIVERY_UNANSWERED && left_us <= 0)
+        w->probe_due_us = clock_mono_us() + DOWN_PROBE_US;
+    return result == DELIVERY_TAKEN;
+}
+
+/* The event becomes a dead letter. false: it could not be written, the event must wait. */
+static bool give_up(struct watch *w, struct str event, const char *why)
+{
+    struct err err;
+    if (dead_append(w->dead_letter, event, &err) != 0) {
+        ctl_fail(VERB, "%s", err.text);
+        return false;
+    }
+    w->metrics.dead++;
+    w->unanswered++;
+    ctl_fail(VERB, "%s; given up, see %s", why, w->dead_letter);
+    return true;
+}
+
+/* Tries until it is taken, its time is over or we are told to stop (false). It was ready to be handed on at due_us. */
+static bool deliver(struct watch *w, struct str event, int64_t due_us)
+{
+    struct err err = {"nobody answers"};
+    for (unsigned round = 0; !stopping; round++) {
+        int64_t left_us = due_us + w->give_up_us - clock_mono_us();
+        bool down = w->dead_letter && left_us <= 0 && w->unanswered >= DOWN_EVENTS && clock_mono_us() < w->probe_due_us;
+        if (!down && try_to_deliver(w, event, left_us, &err))
+            return true;
+        int64_t now_us = clock_mono_us();
+        left_us = due_us + w->give_up_us - now_us;
+        tell_metrics(w, now_us - due_us);
+        if (w->dead_letter && left_us <= 0 && give_up(w, event, err.text))
+            return true;
+        int64_t pause_us = RETRY_LEAST_US + pgconn_backoff_us(RETRY_LEAST_US, RETRY_MOST_US, round);
+        if (w->dead_letter && left_us > 0 && left_us < pause_us)
+            pause_us = left_us;
+        if (!down)
+            ctl_fail(VERB, "%s; trying again in %.0f s", err.text, (double)pause_us / 1e6);
+        notify_status("not taken: %s", err.text);
+        wait_us(-1, pause_us);
+    }
+    return false;
+}
+
+static void beat(struct watch *w)
+{
+    char now[CLOCK_RFC3339_SIZE];
+    struct buf event = {0};
+    int64_t now_us = clock_wall_us();
+    buf_printf(&event,
+               "{\"specversion\": \"1.0\", \"id\": \"heartbeat-%" PRId64 "\", \"source\": \"/mobeyed/watch\", "
+               "\"type\": \"mobeye.watch.heartbeat.v1\", \"time\": \"%s\", \"data\": {\"after\": %" PRId64 "}}",
+               now_us, clock_format_rfc3339(now_us, 3, now), w->after);
+    struct err err;
+    if (delivery_send(&w->delivery, buf_str(&event), DELIVERY_TIMEOUT_S, &err) != DELIVERY_TAKEN)
+        ctl_fail(VERB, "heartbeat: %s", err.text);
+    buf_free(&event);
+    w->beat_due_us = clock_mono_us() + w->heartbeat_us;
+}
+
+static bool connected(struct watch *w)
+{
+    if (w->conn && PQstatus(w->conn) == CONNECTION_OK)
+        return true;
+    PQfinish(w->conn);
+    w->conn = ctl_connect(VERB, w->call.file, w->call.db);
+    if (!w->conn)
+        return false;
+    PGresult *listens = ctl_query(w->conn, VERB, "listen", "listen mobeye_incident", 0, NULL);
+    PQclear(listens);
+    return listens != NULL;
+}
+
+/* The events are made by the database: nothing in them but numbers and words of its own. */
+#define CHANGES_SQL                                                                                                    \
+    "select c.change_id, $2::text is null or exists (select from patrol.incidents i where i.incident_id = "            \
+    "c.incident_id and (i.team is null or i.team = $2)),"                                                              \
+    " jsonb_build_object('specversion', '1.0', 'id', c.change_id::text,"                                               \
+    " 'source', '/mobeyed/' || current_database(), 'type', 'mobeye.incident.' || c.op || '.v1',"                       \
+    " 'subject', c.incident_id::text, 'time', to_char(c.at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'),"  \
+    " 'data', jsonb_build_object('change_id', c.change_id, 'incident_id', c.incident_id, 'op', c.op,"                  \
+    " 'status', c.status, 'priority', c.priority, 'category', c.category))"                                            \
+    " from patrol.changes c where c.change_id > $1::bigint order by c.change_id limit 500"
+
+static PGresult *query(struct watch *w, const char *sql, int n, const char *const *values)
+{
+    return ctl_query(w->conn, VERB, "the changes cannot be read", sql, n, values);
+}
+
+/* People's changes get their numbers; a daemon, which does it each second, need not be up. */
+static bool number_changes(struct watch *w)
+{
+    PGresult *numbered = query(w, "select patrol.number_changes()", 0, NULL);
+    PQclear(numbered);
+    return numbered != NULL;
+}
+
+/* Where nobody said where to begin: after what has happened so far. */
+static bool begin_now(struct watch *w)
+{
+    PGresult *rows =
+        number_changes(w) ? query(w, "select coalesce(max(change_id), 0) from patrol.changes", 0, NULL) : NULL;
+    if (rows) {
+        w->after = strtoll(PQgetvalue(rows, 0, 0), NULL, 10);
+        w->has_after = true;
+        keep_cursor(w);
+    }
+    PQclear(rows);
+    return rows != NULL;
+}
+
+/* The number of changes that were there; -1: none could be read. */
+static int follow(struct watch *w)
+{
+    char after[24];
+    snprintf(after, sizeof(after), "%" PRId64, w->after);
+    const char *values[] = {after, w->team};
+    PGresult *rows = number_changes(w) ? query(w, CHANGES_SQL, 2, values) : NULL;
+    int n = rows ? PQntuples(rows) : -1;
+    int64_t due_us = clock_mono_us();
+    for (int i = 0; i < n && !stopping; i++) {
+        wait_us(-1, 0);
+        bool wanted = *PQgetvalue(rows, i, 1) == 't';
+        if (wanted && !deliver(w, (struct str){PQgetvalue(rows, i, 2), (size_t)PQgetlength(rows, i, 2)}, due_us))
+            break;
+        w->after = strtoll(PQgetvalue(rows, i, 0), NULL, 10);
+        if ((wanted || i + 1 == n) && keep_cursor(w) != CTL_OK)
+            n = -1;
+    }
+    PQclear(rows);
+    return n;
+}
+
+static void drop_notifies(struct watch *w)
+{
+    PGnotify *notify;
+    PQconsumeInput(w->conn);
+    while ((notify = PQnotifies(w->conn)) != NULL)
+        PQfreemem(notify);
+}
+
+/* Until something may have happened. */
+static void idle(struct watch *w)
+{
+    int64_t us = LOOK_US;
+    if (w->heartbeat_us > 0 && w->beat_due_us - clock_mono_us() < us)
+        us = w->beat_due_us - clock_mono_us();
+    wait_us(PQsocket(w->conn), us > 0 ? us : 0);
+    drop_notifies(w);
+}
+
+static int run(struct watch *w)
+{
+    for (unsigned failures = 0; !stopping;) {
+        int n = connected(w) && (w->has_after || begin_now(w)) ? follow(w) : -1;
+        if (w->heartbeat_us > 0 && clock_mono_us() >= w->beat_due_us && n >= 0)
+            beat(w);
+        notify_watchdog();
+        if (n < 0 && w->once)
+            return CTL_FAILED;
+        if (n < 0) {
+            wait_us(-1, RETRY_LEAST_US + pgconn_backoff_us(RETRY_LEAST_US, RETRY_MOST_US, failures++));
+            continue;
+        }
+        failures = 0;
+        notify_status("after change %" PRId64, w->after);
+        tell_metrics(w, 0);
+        if (n == 0 && w->once)
+            return CTL_OK;
+        if (n == 0)
+            idle(w);
+    }
+    return CTL_OK;
+}
+
+/* Signals are blocked but while it waits; commands get them unblocked. */
+static void catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_signal};
+    sigset_t ours;
+    sigemptyset(&ours);
+    sigaddset(&ours, SIGTERM);
+    sigaddset(&ours, SIGINT);
+    sigprocmask(SIG_BLOCK, &ours, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
+}
+
+/* Both: CTL_GO where the option is good, or not given (text is NULL). */
+static int take_after(struct watch *w, const char *text)
+{
+    struct err err;
+    if (text && (value_int(text, &w->after, &err) != 0 || w->after < 0))
+        return ctl_usage(VERB, "--after %s: is no number of a change", text);
+    w->has_after = text != NULL;
+    return CTL_GO;
+}
+
+static int take_heartbeat(struct watch *w, const char *text)
+{
+    struct err err;
+    if (text && value_duration(text, &w->heartbeat_us, &err) != 0)
+        return ctl_usage(VERB, "--heartbeat %s: %s (60s, 5m)", text, err.text);
+    return !text || w->heartbeat_us >= CLOCK_SECOND ? CTL_GO : ctl_usage(VERB, "--heartbeat %s: at least 1s", text);
+}
+
+static int take_give_up(struct watch *w, const char *text)
+{
+    struct err err;
+    w->give_up_us = GIVE_UP_US;
+    if (text && value_duration(text, &w->give_up_us, &err) != 0)
+        return ctl_usage(VERB, "--give-up %s: %s (30s, 10m)", text, err.text);
+    return w->give_up_us >= CLOCK_SECOND ? CTL_GO : ctl_usage(VERB, "--give-up %s: at least 1s", text);
+}
+
+/* Everybody on the machine sees arguments. */
+static int refuse_secret_url(const char *url)
+{
+    const char *host = url ? strstr(url, "://") : NULL;
+    const char *user = host ? strchr(host, '@') : NULL;
+    if (host && (user || strchr(host, '?')))
+        return ctl_usage(VERB,
+                         "--webhook: the URL has a user or a query (what may be secret is read from --webhook-file)");
+    return CTL_GO;
+}
+
+static int check_options(const struct watch *w, const char *give_up)
+{
+    int ways = (w->delivery.command != NULL) + (w->delivery.url != NULL) + (w->webhook_source != NULL);
+    if (ways > 1)
+        return ctl_usage(VERB, "either --exec, --webhook or --webhook-file");
+    if (w->secret_source && !w->delivery.url && !w->webhook_source)
+        return ctl_usage(VERB, "--secret signs what goes to a webhook (expected --webhook or --webhook-file)");
+    if ((give_up || w->retry) && !w->dead_letter)
+        return ctl_usage(VERB, "%s: no file of dead letters (expected --dead-letter)",
+                         w->retry ? "--retry" : "--give-up");
+    return refuse_secret_url(w->delivery.url);
+}
+
+static const struct ctl_verb verb = {VERB, .takes = "config db", .help = help};
+
+/* FILE of this name in the state directory that systemd gives; NULL: it gives none. */
+static const char *in_state_directory(const char *name, char path[PATH_MAX])
+{
+    const char *directory = getenv("STATE_DIRECTORY");
+    if (!directory || snprintf(path, PATH_MAX, "%s/%s", directory, name) >= PATH_MAX)
+        return NULL;
+    return path;
+}
+
+static int parse(struct watch *w, int argc, char **argv)
+{
+    static char cursor[PATH_MAX], dead_letter[PATH_MAX];
+    const char *after = NULL, *heartbeat = NULL, *give_up = NULL;
+    const struct ctl_option options[] = {{"after", .text = &after},
+                                         {"cursor", .text = &w->cursor},
+                                         {"team", .text = &w->team},
+                                         {"exec", .text = &w->delivery.command},
+                                         {"webhook", .text = &w->delivery.url},
+                                         {"webhook-file", .text = &w->webhook_source},
+                                         {"secret", .text = &w->secret_source},
+                                         {"dead-letter", .text = &w->dead_letter},
+                                         {"give-up", .text = &give_up},
+                                         {"retry", .flag = &w->retry},
+                                         {"metrics", .text = &w->metrics_file},
+                                         {"heartbeat", .text = &heartbeat},
+                                         {"once", .flag = &w->once},
+                                         {0}};
+    int status = ctl_parse(argc, argv, &verb, options, &w->call);
+    if (!w->cursor)
+        w->cursor = in_state_directory("cursor", cursor);
+    if (!w->dead_letter)
+        w->dead_letter = in_state_directory("dead-letter", dead_letter);
+    if (status == CTL_GO)
+        status = take_after(w, after);
+    if (status == CTL_GO)
+        status = take_heartbeat(w, heartbeat);
+    if (status == CTL_GO)
+        status = take_give_up(w, give_up);
+    return status == CTL_GO ? check_options(w, give_up) : status;
+}
+
+static int read_secrets(struct watch *w)
+{
+    struct err err;
+    if ((w->webhook_source && delivery_read_webhook(&w->delivery, w->webhook_source, &err) != 0) ||
+        (w->secret_source && delivery_read_secret(&w->delivery, w->secret_source, &err) != 0))
+        return ctl_fail(VERB, "%s", err.text);
+    return CTL_OK;
+}
+
+static int retry_dead_letters(struct watch *w)
+{
+    struct err err;
+    size_t taken, left;
+    if (dead_retry(w->dead_letter, &w->delivery, &taken, &left, &err) != 0)
+        return ctl_fail(VERB, "%s", err.text);
+    fprintf(stderr, "%zu taken, %zu left\n", taken, left);
+    return left == 0 ? CTL_OK : CTL_FAILED;
+}
+
+static int follow_changes(struct watch *w)
+{
+    if (w->cursor && !w->has_after && read_cursor(w) != CTL_OK)
+        return CTL_FAILED;
+    catch_signals();
+    notify_ready();
+    return run(w);
+}
+
+int ctl_watch(int argc, char **argv)
+{
+    struct watch w = {0};
+    int status = parse(&w, argc, argv);
+    if (status != CTL_GO)
+        return status;
+    status = read_secrets(&w);
+    if (status == CTL_OK)
+        status = w.retry ? retry_dead_letters(&w) : follow_changes(&w);
+    PQfinish(w.conn);
+    delivery_free(&w.delivery);
+    return status;
+}

@@ -1,0 +1,118 @@
+#include "ctl/operate/journal_view.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "ctl/lib/ctl.h"
+#include "ctl/lib/json.h"
+#include "journal/lock.h"
+
+#define VERB "journal"
+
+static const char *explain(const struct damage *damage, char *out, size_t size)
+{
+    uint64_t last = damage->first_seq + damage->count - 1;
+    if (damage->kind == DAMAGE_COPY)
+        snprintf(out, size, "a header, table or padding is damaged; its copy holds");
+    else if (damage->kind == DAMAGE_RECORDS)
+        snprintf(out, size, "records %" PRIu64 " to %" PRIu64 " do not check", damage->first_seq, last);
+    else if (damage->count > 0)
+        snprintf(out, size, "no frame can be recognised; records %" PRIu64 " to %" PRIu64 " were there",
+                 damage->first_seq, last);
+    else
+        snprintf(out, size, "no frame can be recognised behind record %" PRIu64, damage->first_seq - 1);
+    return out;
+}
+
+void journal_view_tell(const struct journal_view *view, const char *file, const char *place, const char *what)
+{
+    if (!view->request->call.json) {
+        printf("%s%s: %s\n", file, place, what);
+        return;
+    }
+    struct buf out = {0};
+    buf_append_str(&out, STR("{"));
+    ctl_json_text(&out, "file", str_from(file));
+    ctl_json_text(&out, "damage", str_from(what));
+    printf("%.*s}\n", (int)out.len, out.data);
+    buf_free(&out);
+}
+
+/* What a running daemon writes just now looks torn; it is not damage. */
+static bool note_damage(void *ctx, int fd, const struct damage *damage)
+{
+    struct journal_view *view = ctx;
+    char name[SEGMENT_NAME_SIZE], place[64], what[160];
+    (void)fd;
+    if (view->writer != 0 && !damage->synced)
+        return true;
+    view->damaged++;
+    snprintf(place, sizeof(place), " bytes %" PRIu32 " to %" PRIu32 "%s", damage->offset,
+             damage->offset + damage->length - 1, damage->synced ? "" : " (tail)");
+    if (view->tell)
+        journal_view_tell(view, segment_name(damage->segment_seq, name), place, explain(damage, what, sizeof(what)));
+    return true;
+}
+
+static void note_progress(void *ctx, size_t done, size_t total)
+{
+    const struct journal_view *view = ctx;
+    if (view->tell)
+        ctl_progress("segments", done, total);
+}
+
+/* The directory of the request, or that of the configuration; free() it. NULL: printed why. */
+static char *directory_of(const struct journal_request *request)
+{
+    if (request->directory)
+        return mem_strdup(request->directory);
+    struct conf *conf = ctl_load(request->call.file);
+    char *directory = conf ? mem_strdup(conf->journal.directory) : NULL;
+    conf_free(&conf);
+    return directory;
+}
+
+void journal_view_close(struct journal_view *view)
+{
+    chain_free(&view->chain);
+    if (view->dir_fd >= 0)
+        close(view->dir_fd);
+}
+
+int journal_view_open(struct journal_view *view, const struct journal_request *request, bool tell)
+{
+    uint8_t origin[16];
+    struct err err;
+    *view = (struct journal_view){.request = request, .dir_fd = -1, .tell = tell};
+    char *directory = directory_of(request);
+    if (!directory)
+        return CTL_FAILED;
+    view->dir_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int status = view->dir_fd < 0 ? ctl_fail(VERB, "%s: %s", directory, strerror(errno)) : CTL_OK;
+    if (status == CTL_OK) {
+        view->writer = lock_holder(view->dir_fd);
+        view->check =
+            (struct check){.live = view->writer != 0, .found = note_damage, .progress = note_progress, .ctx = view};
+        if (chain_load(&view->chain, view->dir_fd, lock_origin(view->dir_fd, origin) ? origin : NULL, &err) != 0 ||
+            check_chain(&view->check, &view->chain, view->dir_fd, &err) != 0)
+            status = ctl_fail(VERB, "%s: %s", directory, err.text);
+        else if (view->chain.n == 0 && view->chain.n_foreign == 0)
+            status = ctl_fail(VERB, "%s: there is no journal in it", directory);
+    }
+    free(directory);
+    return status;
+}
+
+void journal_view_uuid(const struct journal_view *view, char out[37])
+{
+    const uint8_t *uuid = view->check.tail.uuid;
+    int len = 0;
+    for (int i = 0; i < 16; i++)
+        len += sprintf(out + len, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", uuid[i]);
+}

@@ -1,0 +1,235 @@
+#include "ctl/operate/watch_deliver.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/secret.h"
+
+#define SECRET_LEAST_BYTES 16
+#define SECRET_MOST_BYTES  4096
+#define ANSWER_MOST_BYTES  (64 * 1024)
+
+int delivery_read_secret(struct delivery *delivery, const char *source, struct err *err)
+{
+    if (secret_read(source, SECRET_MOST_BYTES, &delivery->secret, err) != 0)
+        return -1;
+    struct buf *secret = &delivery->secret;
+    if (secret->len > 0 && secret->data[secret->len - 1] == '\n')
+        secret->len--;
+    if (secret->len < SECRET_LEAST_BYTES)
+        return err_set(err, "%s: a secret of %zu bytes is too short (at least %d)", source, secret->len,
+                       SECRET_LEAST_BYTES);
+    return 0;
+}
+
+int delivery_read_webhook(struct delivery *delivery, const char *source, struct err *err)
+{
+    struct buf *text = &delivery->webhook;
+    if (secret_read(source, SECRET_MOST_BYTES, text, err) != 0)
+        return -1;
+    buf_append(text, "", 1);
+    if (strlen(text->data) + 1 != text->len)
+        return err_set(err, "%s: holds a NUL byte (expected text)", source);
+    char *rest = text->data;
+    delivery->url = strsep(&rest, "\n");
+    delivery->fields = rest;
+    if (strncmp(delivery->url, "http://", 7) != 0 && strncmp(delivery->url, "https://", 8) != 0)
+        return err_set(err, "%s:1: is not a URL (expected http:// or https://)", source);
+    return 0;
+}
+
+void delivery_free(struct delivery *delivery)
+{
+    secret_free(&delivery->webhook);
+    secret_free(&delivery->secret);
+}
+
+void delivery_sign(struct str secret, struct str body, struct buf *out)
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned int len = 0;
+    HMAC(EVP_sha256(), secret.p, (int)secret.len, (const unsigned char *)body.p, body.len, digest, &len);
+    buf_printf(out, "sha256=");
+    for (unsigned int i = 0; i < len; i++)
+        buf_printf(out, "%02x", digest[i]);
+}
+
+static enum delivery_result send_line(struct str event, struct err *err)
+{
+    fwrite(event.p, 1, event.len, stdout);
+    fputc('\n', stdout);
+    if (fflush(stdout) == 0)
+        return DELIVERY_TAKEN;
+    err_set(err, "standard output: %s", strerror(errno));
+    return DELIVERY_REFUSED;
+}
+
+/* Both of header lines and of the body: counts them, and ends the transfer where they are too many. */
+static size_t on_answer(char *data, size_t size, size_t n, void *ctx)
+{
+    size_t *read = ctx;
+    (void)data;
+    *read += size * n;
+    return *read <= ANSWER_MOST_BYTES ? size * n : 0;
+}
+
+static struct curl_slist *header_fields(const struct delivery *delivery, struct str event)
+{
+    struct curl_slist *fields = curl_slist_append(NULL, "Content-Type: application/cloudevents+json; charset=UTF-8");
+    struct buf line = {0};
+    if (delivery->secret.len > 0) {
+        buf_printf(&line, "Mobeye-Signature: ");
+        delivery_sign(buf_str(&delivery->secret), event, &line);
+        buf_append(&line, "", 1);
+        fields = curl_slist_append(fields, line.data);
+    }
+    for (const char *at = delivery->fields; at && *at; at += strcspn(at, "\n"), at += *at == '\n') {
+        line.len = 0;
+        buf_append(&line, at, strcspn(at, "\n"));
+        buf_append(&line, "", 1);
+        if (line.len > 1)
+            fields = curl_slist_append(fields, line.data);
+    }
+    secret_free(&line);
+    return fields;
+}
+
+static enum delivery_result post(CURL *curl, const struct delivery *delivery, struct str event, int timeout_s,
+                                 struct err *err)
+{
+    struct curl_slist *fields = header_fields(delivery, event);
+    char why[CURL_ERROR_SIZE] = "";
+    size_t read = 0;
+    long status = 0;
+    curl_easy_setopt(curl, CURLOPT_URL, delivery->url);
+    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, fields);
+    curl_easy_setopt(curl, CURLOPT_POSTFIELDS, event.p);
+    curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)event.len);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)timeout_s);
+    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(curl, CURLOPT_USERAGENT, "mobeyectl/" MOBEYE_VERSION);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_answer);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, &read);
+    curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_answer);
+    curl_easy_setopt(curl, CURLOPT_HEADERDATA, &read);
+    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, why);
+    CURLcode code = curl_easy_perform(curl);
+    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+    curl_slist_free_all(fields);
+    /* Who sends more than anybody reads has said whether it took the event. */
+    bool answered = code == CURLE_OK || (read > ANSWER_MOST_BYTES && status > 0);
+    if (answered && status >= 200 && status < 300)
+        return DELIVERY_TAKEN;
+    if (answered)
+        err_set(err, "the webhook answered %ld", status);
+    else
+        err_set(err, "the webhook: %s", why[0] ? why : curl_easy_strerror(code));
+    return answered ? DELIVERY_REFUSED : DELIVERY_UNANSWERED;
+}
+
+static enum delivery_result send_webhook(const struct delivery *delivery, struct str event, int timeout_s,
+                                         struct err *err)
+{
+    CURL *curl = curl_easy_init();
+    if (!curl) {
+        err_set(err, "the webhook: libcurl cannot be used");
+        return DELIVERY_UNANSWERED;
+    }
+    enum delivery_result result = post(curl, delivery, event, timeout_s, err);
+    curl_easy_cleanup(curl);
+    return result;
+}
+
+/* In the child: sh, with the event's pipe as standard input. */
+static void run_command(const char *command, int in)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    signal(SIGPIPE, SIG_DFL);
+    setpgid(0, 0);
+    dup2(in, STDIN_FILENO);
+    execl("/bin/sh", "sh", "-c", command, (char *)NULL);
+    _exit(127);
+}
+
+/* A command that reads nothing is no failure, so neither is a pipe that it closed. */
+static void write_event(int fd, struct str event)
+{
+    for (size_t at = 0; at < event.len;) {
+        ssize_t n = write(fd, event.p + at, event.len - at);
+        if (n < 0 && errno != EINTR)
+            return;
+        at += n > 0 ? (size_t)n : 0;
+    }
+}
+
+static enum delivery_result wait_for(pid_t pid, int timeout_s, struct err *err)
+{
+    int status = 0, fd = pidfd_open(pid, 0);
+    struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+    int64_t end_us = clock_mono_us() + timeout_s * CLOCK_SECOND;
+    bool ended = false;
+    while (fd >= 0 && !ended && clock_mono_us() < end_us)
+        ended = poll(&poll_fd, 1, (int)((end_us - clock_mono_us()) / CLOCK_MS) + 1) > 0;
+    if (!ended)
+        kill(-pid, SIGKILL);
+    if (fd >= 0)
+        close(fd);
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    if (!ended)
+        err_set(err, "the command took longer than %d s", timeout_s);
+    else if (WIFSIGNALED(status))
+        err_set(err, "the command was ended by signal %d", WTERMSIG(status));
+    else if (WEXITSTATUS(status) != 0)
+        err_set(err, "the command ended with %d", WEXITSTATUS(status));
+    else
+        return DELIVERY_TAKEN;
+    return ended ? DELIVERY_REFUSED : DELIVERY_UNANSWERED;
+}
+
+static enum delivery_result send_command(const struct delivery *delivery, struct str event, int timeout_s,
+                                         struct err *err)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0) {
+        err_set(err, "the command: %s", strerror(errno));
+        return DELIVERY_UNANSWERED;
+    }
+    /* An event fits the pipe: writing it waits for nobody. */
+    fcntl(ends[1], F_SETFL, O_NONBLOCK);
+    pid_t pid = fork();
+    if (pid == 0)
+        run_command(delivery->command, ends[0]);
+    close(ends[0]);
+    if (pid > 0)
+        write_event(ends[1], event);
+    close(ends[1]);
+    if (pid > 0)
+        return wait_for(pid, timeout_s, err);
+    err_set(err, "the command: %s", strerror(errno));
+    return DELIVERY_UNANSWERED;
+}
+
+enum delivery_result delivery_send(const struct delivery *delivery, struct str event, int timeout_s, struct err *err)
+{
+    if (delivery->url)
+        return send_webhook(delivery, event, timeout_s, err);
+    if (delivery->command)
+        return send_command(delivery, event, timeout_s, err);
+    return send_line(event, err);
+}

@@ -1,0 +1,48 @@
+#include "ctl/operate/watch_metrics.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void write_one(FILE *out, const char *watch, int watch_len, const char *type, const char *name, const char *help,
+                      double value)
+{
+    fprintf(out,
+            "# HELP mobeyectl_watch_%s %s\n# TYPE mobeyectl_watch_%s %s\n"
+            "mobeyectl_watch_%s{watch=\"%.*s\"} %.17g\n",
+            name, help, name, type, name, watch_len, watch, value);
+}
+
+static void write_all(FILE *out, const struct watch_metrics *metrics, const char *file)
+{
+    const char *slash = strrchr(file, '/'), *watch = slash ? slash + 1 : file;
+    int len = (int)strcspn(watch, ".\"\\");
+    write_one(out, watch, len, "counter", "taken_total", "Events that were taken.", (double)metrics->taken);
+    write_one(out, watch, len, "counter", "failed_total", "Tries to hand on an event that failed.",
+              (double)metrics->failed);
+    write_one(out, watch, len, "counter", "dead_letters_total", "Events that were given up and are dead letters now.",
+              (double)metrics->dead);
+    write_one(out, watch, len, "gauge", "waiting_seconds",
+              "How long the event at hand has not been taken; 0: none waits.", (double)metrics->waiting_us / 1e6);
+    write_one(out, watch, len, "gauge", "last_taken_timestamp_seconds", "When the last event was taken; 0: none was.",
+              (double)metrics->taken_wall_us / 1e6);
+}
+
+int watch_metrics_write(const struct watch_metrics *metrics, const char *file, struct err *err)
+{
+    char path[PATH_MAX];
+    if (snprintf(path, sizeof(path), "%s.new", file) >= (int)sizeof(path))
+        return err_set(err, "%s: %s", file, strerror(ENAMETOOLONG));
+    FILE *out = fopen(path, "we");
+    if (!out)
+        return err_set(err, "%s: %s", path, strerror(errno));
+    write_all(out, metrics, file);
+    bool ok = fchmod(fileno(out), 0644) == 0 && !ferror(out);
+    ok = fclose(out) == 0 && ok;
+    return ok && rename(path, file) == 0 ? 0 : err_set(err, "%s: %s", file, strerror(errno));
+}

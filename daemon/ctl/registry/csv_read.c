@@ -1,0 +1,377 @@
+/* Line by line, so that each row is known by the line that it begins on; in a line byte by byte, by enum csv_state. */
+#include "ctl/registry/csv_read.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistr.h>
+
+#include "base/mem.h"
+
+struct cell {
+    size_t at, len; /* in `text` */
+};
+
+enum csv_state {
+    CSV_BEFORE_CELL, /* nothing but blanks; a quote: CSV_IN_QUOTES, other text: CSV_IN_CELL */
+    CSV_IN_CELL,     /* text without quotes; a comma or the end of the line: CSV_BEFORE_CELL */
+    CSV_IN_QUOTES,   /* a quote: CSV_AFTER_QUOTE; commas and line feeds are text */
+    CSV_AFTER_QUOTE, /* a quote: it was doubled, CSV_IN_QUOTES; else as CSV_AFTER_CELL */
+    CSV_AFTER_CELL,  /* blanks behind the closing quote; a comma or the end of the line: CSV_BEFORE_CELL */
+};
+
+struct csv_reader {
+    const struct csv_columns *columns;
+    csv_row_fn row;
+    void *ctx;
+    struct line_diagnostics *line_diagnostics;
+
+    enum csv_state state;
+    struct buf line_text; /* of a line whose end has not come */
+    uint64_t line;        /* number of the line that comes next */
+    uint64_t row_line;    /* the line that the row begins on */
+    size_t row_bytes;
+    bool in_row; /* a quoted line feed: the row goes on */
+
+    struct buf text; /* of the cells of the row */
+    size_t cell_at;  /* where in it the cell begins */
+    struct cell cells[CSV_COLUMNS_MAX];
+    size_t n_cells;           /* of the row, may be more than are kept */
+    int map[CSV_COLUMNS_MAX]; /* cell of the row -> column */
+    size_t n_map;             /* 0: no header yet */
+    uint32_t header;
+    bool dead;
+};
+
+struct csv_reader *csv_reader_new(const struct csv_columns *columns, csv_row_fn row, void *ctx,
+                                  struct line_diagnostics *line_diagnostics)
+{
+    struct csv_reader *reader = mem_zalloc(sizeof(*reader));
+    reader->columns = columns;
+    reader->row = row;
+    reader->ctx = ctx;
+    reader->line_diagnostics = line_diagnostics;
+    reader->line = 1;
+    return reader;
+}
+
+void csv_reader_free(struct csv_reader **reader)
+{
+    if (!*reader)
+        return;
+    buf_free(&(*reader)->line_text);
+    buf_free(&(*reader)->text);
+    free(*reader);
+    *reader = NULL;
+}
+
+uint32_t csv_reader_header(const struct csv_reader *reader)
+{
+    return reader->header;
+}
+
+static struct str cell_text(const struct csv_reader *reader, size_t i)
+{
+    const struct cell *cell = &reader->cells[i];
+    return cell->len ? (struct str){reader->text.data + cell->at, cell->len} : STR("");
+}
+
+static void list_columns(const struct csv_columns *columns, struct buf *out)
+{
+    for (size_t i = 0; i < columns->n; i++)
+        buf_printf(out, "%s%s", i ? "," : "", columns->names[i]);
+}
+
+/* Always false: nothing more is read. */
+static bool die(struct csv_reader *reader)
+{
+    reader->dead = true;
+    return false;
+}
+
+/* What Excel makes with Dutch settings, and what it calls "Unicode text". */
+static bool separated_otherwise(struct csv_reader *reader)
+{
+    struct str text = cell_text(reader, 0);
+    const char *by = memchr(text.p, ';', text.len) ? "semicolons" : memchr(text.p, '\t', text.len) ? "tabs" : NULL;
+    if (reader->n_cells != 1 || !by)
+        return false;
+    line_diagnostics_add(
+        reader->line_diagnostics, reader->row_line, false,
+        "the columns are separated by %s (commas are; a spreadsheet with Dutch settings writes semicolons and "
+        "decimal commas: set its region to English, or save with the field separator \",\" and decimal points)",
+        by);
+    return true;
+}
+
+static int find_column(const struct csv_columns *columns, struct str name)
+{
+    for (size_t i = 0; i < columns->n; i++)
+        if (strlen(columns->names[i]) == name.len && strncasecmp(columns->names[i], name.p, name.len) == 0)
+            return (int)i;
+    return -1;
+}
+
+static bool map_column(struct csv_reader *reader, size_t cell)
+{
+    struct str name = cell_text(reader, cell);
+    int column = find_column(reader->columns, name);
+    struct buf allowed = {0};
+    list_columns(reader->columns, &allowed);
+    if (column < 0)
+        line_diagnostics_add(reader->line_diagnostics, reader->row_line, false,
+                             "there is no column \"%.*s\" (the columns are %.*s)", (int)name.len, name.p,
+                             (int)allowed.len, allowed.data);
+    else if (reader->header & UINT32_C(1) << column)
+        line_diagnostics_add(reader->line_diagnostics, reader->row_line, false, "%s: the column is there twice",
+                             reader->columns->names[column]);
+    buf_free(&allowed);
+    if (column < 0 || reader->header & UINT32_C(1) << column)
+        return false;
+    reader->map[cell] = column;
+    reader->header |= UINT32_C(1) << column;
+    return true;
+}
+
+static bool read_header(struct csv_reader *reader)
+{
+    if (separated_otherwise(reader))
+        return false;
+    if (reader->n_cells > CSV_COLUMNS_MAX) {
+        line_diagnostics_add(reader->line_diagnostics, reader->row_line, false,
+                             "the header has %zu columns (at most %zu)", reader->n_cells, reader->columns->n);
+        return false;
+    }
+    bool good = true;
+    for (size_t i = 0; i < reader->n_cells; i++)
+        good &= map_column(reader, i);
+    for (size_t i = 0; i < reader->columns->n; i++) {
+        if (!(reader->columns->required & ~reader->header & UINT32_C(1) << i))
+            continue;
+        line_diagnostics_add(reader->line_diagnostics, reader->row_line, false, "%s: the header lacks this column",
+                             reader->columns->names[i]);
+        good = false;
+    }
+    reader->n_map = reader->n_cells;
+    return good;
+}
+
+static const char *bad_text(struct str text)
+{
+    if (text.len > 0 && memchr(text.p, '\0', text.len))
+        return "has a zero byte";
+    if (u8_check((const uint8_t *)text.p, text.len))
+        return "is not UTF-8 (in a spreadsheet: save as CSV UTF-8)";
+    return NULL;
+}
+
+static bool take_cell(struct csv_reader *reader, size_t i, struct str *ret)
+{
+    const char *name = reader->columns->names[reader->map[i]];
+    *ret = cell_text(reader, i);
+    const char *bad = bad_text(*ret);
+    if (!bad && ret->len == 0 && reader->columns->required & UINT32_C(1) << reader->map[i])
+        bad = "is empty";
+    if (bad)
+        line_diagnostics_add(reader->line_diagnostics, reader->row_line, false, "%s: %s", name, bad);
+    return !bad;
+}
+
+static void read_row(struct csv_reader *reader)
+{
+    struct str cells[CSV_COLUMNS_MAX] = {0};
+    bool good = true;
+    if (reader->text.len == 0)
+        return; /* rows of commas at the end of a sheet */
+    if (reader->n_cells != reader->n_map) {
+        line_diagnostics_add(reader->line_diagnostics, reader->row_line, false, "has %zu cell%s (the header has %zu)",
+                             reader->n_cells, reader->n_cells == 1 ? "" : "s", reader->n_map);
+        return;
+    }
+    for (size_t i = 0; i < reader->n_cells; i++)
+        good &= take_cell(reader, i, &cells[reader->map[i]]);
+    if (good)
+        reader->row(reader->ctx, reader->row_line, cells);
+}
+
+static void forget_row(struct csv_reader *reader)
+{
+    reader->state = CSV_BEFORE_CELL;
+    reader->in_row = false;
+    reader->row_bytes = 0;
+    reader->n_cells = 0;
+    reader->cell_at = reader->text.len = 0;
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+static bool is_line_end(char c)
+{
+    return c == '\r' || c == '\n';
+}
+
+static void end_cell(struct csv_reader *reader)
+{
+    while (reader->state == CSV_IN_CELL && is_blank(reader->text.data[reader->text.len - 1]))
+        reader->text.len--;
+    if (reader->n_cells < CSV_COLUMNS_MAX)
+        reader->cells[reader->n_cells] = (struct cell){reader->cell_at, reader->text.len - reader->cell_at};
+    reader->n_cells++;
+    reader->cell_at = reader->text.len;
+    reader->state = CSV_BEFORE_CELL;
+}
+
+static void end_row(struct csv_reader *reader)
+{
+    end_cell(reader);
+    if (!reader->dead && reader->n_map > 0)
+        read_row(reader);
+    else if (!reader->dead && !read_header(reader))
+        die(reader);
+    forget_row(reader);
+}
+
+/* A row has no cells yet, and none begins here. */
+static bool before_row(const struct csv_reader *reader)
+{
+    return reader->state == CSV_BEFORE_CELL && reader->n_cells == 0;
+}
+
+/* Text of a cell. false: a quote stands where none can be, or text where a cell has ended. */
+static bool take_text(struct csv_reader *reader, char c)
+{
+    switch (reader->state) {
+    case CSV_BEFORE_CELL:
+        if (is_blank(c))
+            return true;
+        reader->state = c == '"' ? CSV_IN_QUOTES : CSV_IN_CELL;
+        if (c != '"')
+            buf_append(&reader->text, &c, 1);
+        return true;
+    case CSV_IN_CELL:
+        buf_append(&reader->text, &c, 1);
+        return c != '"';
+    case CSV_IN_QUOTES:
+        if (c == '"')
+            reader->state = CSV_AFTER_QUOTE;
+        else
+            buf_append(&reader->text, &c, 1);
+        return true;
+    case CSV_AFTER_QUOTE:
+        reader->state = c == '"' ? CSV_IN_QUOTES : CSV_AFTER_CELL;
+        if (c == '"')
+            buf_append(&reader->text, &c, 1);
+        return c == '"' || is_blank(c);
+    case CSV_AFTER_CELL:
+        return is_blank(c);
+    }
+    return false;
+}
+
+static bool take_byte(struct csv_reader *reader, char c)
+{
+    if (reader->state == CSV_IN_QUOTES || !(c == ',' || is_line_end(c)))
+        return take_text(reader, c);
+    if (c == ',')
+        end_cell(reader);
+    else if (!before_row(reader))
+        end_row(reader);
+    return true;
+}
+
+static bool is_blank_line(const char *bytes, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (!is_blank(bytes[i]) && !is_line_end(bytes[i]))
+            return false;
+    return true;
+}
+
+/* The row cannot be read: the next line begins another. */
+static void quotes_are_wrong(struct csv_reader *reader, const char *what)
+{
+    line_diagnostics_add(reader->line_diagnostics, reader->row_line, false,
+                         "%s (a cell with a comma, quote or line feed stands in quotes, and a quote in it is doubled)",
+                         what);
+    forget_row(reader);
+    reader->dead = reader->n_map == 0; /* of a header that cannot be read nothing follows */
+}
+
+static void feed_line(struct csv_reader *reader, const char *bytes, size_t len)
+{
+    uint64_t line = reader->line++;
+    if (line == 1 && len >= 3 && memcmp(bytes, "\xEF\xBB\xBF", 3) == 0) {
+        bytes += 3;
+        len -= 3;
+    }
+    if (!reader->in_row && is_blank_line(bytes, len))
+        return;
+    if (!reader->in_row)
+        reader->row_line = line;
+    reader->row_bytes += len;
+    reader->in_row = true;
+    for (size_t i = 0; i < len; i++)
+        if (!take_byte(reader, bytes[i])) {
+            quotes_are_wrong(reader, "a quote stands where none can be");
+            return;
+        }
+}
+
+static bool too_long(struct csv_reader *reader)
+{
+    if (reader->row_bytes + reader->line_text.len <= CSV_ROW_MAX)
+        return false;
+    line_diagnostics_add(reader->line_diagnostics, reader->in_row ? reader->row_line : reader->line, false,
+                         "the row is longer than %d bytes (is a quote never closed?)", CSV_ROW_MAX);
+    return true;
+}
+
+static bool is_utf16(const struct csv_reader *reader, const char *bytes, size_t len)
+{
+    return reader->line == 1 && reader->line_text.len == 0 && len >= 2 &&
+           (memcmp(bytes, "\xFF\xFE", 2) == 0 || memcmp(bytes, "\xFE\xFF", 2) == 0);
+}
+
+bool csv_reader_feed(struct csv_reader *reader, const char *bytes, size_t len)
+{
+    if (is_utf16(reader, bytes, len)) {
+        line_diagnostics_add(reader->line_diagnostics, 1, false, "is UTF-16 (in a spreadsheet: save as CSV UTF-8)");
+        return die(reader);
+    }
+    while (len > 0 && !reader->dead) {
+        const char *feed = memchr(bytes, '\n', len);
+        size_t part = feed ? (size_t)(feed - bytes) + 1 : len;
+        buf_append(&reader->line_text, bytes, part);
+        bytes += part;
+        len -= part;
+        if (too_long(reader))
+            return die(reader);
+        if (feed) {
+            feed_line(reader, reader->line_text.data, reader->line_text.len);
+            reader->line_text.len = 0;
+        }
+    }
+    return !reader->dead;
+}
+
+bool csv_reader_finish(struct csv_reader *reader)
+{
+    if (!reader->dead && reader->line_text.len > 0)
+        feed_line(reader, reader->line_text.data, reader->line_text.len);
+    reader->line_text.len = 0;
+    if (!reader->dead && reader->state == CSV_IN_QUOTES)
+        quotes_are_wrong(reader, "a quote is never closed");
+    else if (!reader->dead && !before_row(reader))
+        end_row(reader);
+    if (!reader->dead && reader->n_map == 0) {
+        struct buf names = {0};
+        list_columns(reader->columns, &names);
+        line_diagnostics_add(reader->line_diagnostics, 0, false, "has no header (%.*s)", (int)names.len, names.data);
+        buf_free(&names);
+        die(reader);
+    }
+    return !reader->dead;
+}

@@ -1,0 +1,256 @@
+/* mobeyectl device: places, retrieves and shows one device. */
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "ctl/lib/ctl.h"
+#include "ctl/lib/options.h"
+#include "ctl/registry/bounds.h"
+#include "ctl/registry/device_csv.h"
+
+#define VERB "device"
+
+static const char help[] =
+    "Usage: mobeyectl device place DEVICE --at LON,LAT [OPTION]...\n"
+    "       mobeyectl device retrieve DEVICE [--at TIME] [OPTION]...\n"
+    "       mobeyectl device show DEVICE [OPTION]...\n"
+    "place says where a device stands from now on, or between two times; where it stood until further notice it\n"
+    "then stands no more. It tells the wijk and RD New of the place. retrieve ends the placement that holds. show "
+    "tells all that is registered of a device,\n"
+    "and what it was last heard to say.\n\n"
+    "      --at LON,LAT       place: degrees, WGS84, as 5.38421,52.19634\n"
+    "      --at TIME          retrieve: when, instead of now\n"
+    "      --from TIME        place: since when, instead of now; RFC 3339, as 2026-11-23T21:00:00+01:00\n"
+    "      --until TIME       place: until before then\n"
+    "      --address TEXT     place: its address\n"
+    "      --team TEAM        place: whose it is, whatever the area\n"
+    "      --secret           place: only its team may know the place\n"
+    "      --instructions TEXT\n"
+    "                         place: what a patrol should know before it goes there\n"
+    "      --anyway           place: outside bounds of the configuration, too\n" CTL_COMMON_HELP
+    "\nplace and retrieve take a member of mobeye_registry or mobeye_owner.\n";
+
+struct request {
+    struct ctl_call call;
+    const char *device;
+    const char *at, *from, *until, *address, *team, *instructions;
+    bool secret, anyway;
+};
+
+/* A warning of the server, as of a team that is not there. */
+static void on_notice(void *ctx, const PGresult *notice)
+{
+    const char *text = PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY);
+    (void)ctx;
+    ctl_fail(VERB, "warning: %s", text ? text : "");
+}
+
+/* Calls a function and prints the row that it gives. */
+static int call(const struct request *request, const char *what, const char *sql, int n, const char *const *values)
+{
+    PGconn *conn = ctl_connect(VERB, request->call.file, request->call.db);
+    if (!conn)
+        return CTL_FAILED;
+    PQsetNoticeReceiver(conn, on_notice, NULL);
+    PGresult *row = ctl_query(conn, VERB, what, sql, n, values);
+    int status = row ? CTL_OK : CTL_FAILED;
+    if (row)
+        ctl_print_rows(row, request->call.json);
+    PQclear(row);
+    PQfinish(conn);
+    return status;
+}
+
+/* CTL_OK where the option is not given (ret_text is NULL) or is a time. */
+static int take_time(const char *option, const char *text, char formatted[CLOCK_RFC3339_SIZE], const char **ret_text)
+{
+    struct err err;
+    int64_t us;
+    *ret_text = NULL;
+    if (!text)
+        return CTL_OK;
+    if (device_time(str_from(text), &us, &err) < 0)
+        return ctl_usage(VERB, "%s: %s", option, err.text);
+    *ret_text = clock_format_rfc3339(us, 6, formatted);
+    return CTL_OK;
+}
+
+/* Refuses a place outside bounds; asked of the database, which decides it for the imports too. */
+static int check_place(const struct request *request, const char *lon, const char *lat)
+{
+    char bounds[BOUNDS_SIZE];
+    if (bounds_read(&request->call, request->anyway, bounds) != CTL_OK)
+        return CTL_FAILED;
+    PGconn *conn = ctl_connect(VERB, request->call.file, request->call.db);
+    if (!conn)
+        return CTL_FAILED;
+    const char *values[] = {lon, lat, bounds[0] ? bounds : NULL};
+    PGresult *why =
+        ctl_query(conn, VERB, "place",
+                  "select mobeye.implausible(public.st_setsrid(public.st_makepoint($1::float8, $2::float8), "
+                  "4326), $3::float8[])",
+                  3, values);
+    int status = why ? CTL_OK : CTL_FAILED;
+    if (why && !PQgetisnull(why, 0, 0))
+        status = ctl_fail(VERB, "--at: %s", PQgetvalue(why, 0, 0));
+    PQclear(why);
+    PQfinish(conn);
+    return status;
+}
+
+static int place(const struct request *request)
+{
+    struct err err;
+    double lon_number, lat_number;
+    char lon[32], lat[32], from_text[CLOCK_RFC3339_SIZE], until_text[CLOCK_RFC3339_SIZE];
+    const char *from, *until;
+    if (!request->at)
+        return ctl_usage(VERB, "place needs --at LON,LAT");
+    if (device_lon_lat(str_from(request->at), &lon_number, &lat_number, &err) < 0)
+        return ctl_usage(VERB, "--at: %s", err.text);
+    int status = take_time("--from", request->from, from_text, &from);
+    if (status == CTL_OK)
+        status = take_time("--until", request->until, until_text, &until);
+    if (status != CTL_OK)
+        return status;
+    snprintf(lon, sizeof(lon), "%.17g", lon_number);
+    snprintf(lat, sizeof(lat), "%.17g", lat_number);
+    status = check_place(request, lon, lat);
+    if (status != CTL_OK)
+        return status;
+    const char *values[] = {
+        request->device,      lon, lat, from, until, request->address, request->team, request->secret ? "t" : "f",
+        request->instructions};
+    return call(request, "place",
+                "select p.placement_id, $1 as device_id, w.*"
+                "  from mobeye.device_place($1, $2, $3, coalesce($4::timestamptz, now()), $5, $6, $7, $8, $9) as "
+                "p(placement_id), mobeye.whereabouts(public.st_setsrid(public.st_makepoint($2, $3), 4326), "
+                "coalesce($4::timestamptz, now())) as w",
+                9, values);
+}
+
+static int retrieve(const struct request *request)
+{
+    char at_text[CLOCK_RFC3339_SIZE];
+    const char *at;
+    int status = take_time("--at", request->at, at_text, &at);
+    if (status != CTL_OK)
+        return status;
+    const char *values[] = {request->device, at};
+    return call(request, "retrieve",
+                "select mobeye.device_retrieve($1, coalesce($2::timestamptz, now())) as placement_id, $1 as device_id",
+                2, values);
+}
+
+/* What is shown of a device, $1. */
+static const struct section {
+    const char *name;
+    bool many;
+    const char *sql;
+} sections[] = {
+    {"device", false,
+     "select device_id, model, device_group as \"group\", state, heartbeat::text, grace::text, " CTL_UTC(
+         "registered_at") ", note from mobeye.device where device_id = $1"},
+    {"addresses", true,
+     "select account, input from mobeye.device_address where device_id = $1 order by account, input nulls first"},
+    {"inputs", true, "select input, label from mobeye.device_input where device_id = $1 order by input"},
+    {"placements", true,
+     "select placement_id, placed_from, placed_until, lon, lat, address, team, secret, instructions from (select *,"
+     " public.st_x(geom) as lon, public.st_y(geom) as lat,"
+     " to_char(lower(during) at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') as placed_from,"
+     " to_char(upper(during) at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') as placed_until"
+     " from mobeye.placement where device_id = $1) p order by during"},
+    {"status", false,
+     "select " CTL_UTC("last_received_at") ", " CTL_UTC(
+         "last_occurred_at") ", endpoint, source, kind, battery_pct,"
+                             " signal_dbm, " CTL_UTC(
+                                 "silent_since") ", alerts from mobeye.device_status where device_id = $1"},
+};
+
+#define N_SECTIONS (sizeof(sections) / sizeof(sections[0]))
+
+static int show_tables(PGconn *conn, const struct request *request)
+{
+    const char *values[] = {request->device};
+    for (size_t i = 0; i < N_SECTIONS; i++) {
+        PGresult *rows = ctl_query(conn, VERB, sections[i].name, sections[i].sql, 1, values);
+        if (!rows)
+            return CTL_FAILED;
+        if (PQntuples(rows) > 0) {
+            printf("%s%s:\n", i ? "\n" : "", sections[i].name);
+            ctl_print_rows(rows, false);
+        }
+        PQclear(rows);
+    }
+    return CTL_OK;
+}
+
+static int show_json(PGconn *conn, const struct request *request)
+{
+    struct buf sql = {0};
+    const char *values[] = {request->device};
+    buf_printf(&sql, "select jsonb_pretty(jsonb_build_object(");
+    for (size_t i = 0; i < N_SECTIONS; i++)
+        buf_printf(&sql, "%s'%s', (select %s from (%s) x)", i ? ", " : "", sections[i].name,
+                   sections[i].many ? "coalesce(jsonb_agg(to_jsonb(x)), '[]')" : "to_jsonb(x)", sections[i].sql);
+    buf_append(&sql, "))", sizeof("))"));
+    PGresult *row = ctl_query(conn, VERB, "show", sql.data, 1, values);
+    if (row)
+        puts(PQgetvalue(row, 0, 0));
+    int status = row ? CTL_OK : CTL_FAILED;
+    PQclear(row);
+    buf_free(&sql);
+    return status;
+}
+
+static int show_of(PGconn *conn, const struct request *request)
+{
+    const char *values[] = {request->device};
+    PGresult *known = ctl_query(conn, VERB, "show", "select from mobeye.device where device_id = $1", 1, values);
+    int n = known ? PQntuples(known) : -1;
+    PQclear(known);
+    if (n < 0)
+        return CTL_FAILED;
+    if (n == 0)
+        return ctl_fail(VERB,
+                        "device \"%s\" is not registered ('mobeyectl devices unknown' lists who reports all the same)",
+                        request->device);
+    return request->call.json ? show_json(conn, request) : show_tables(conn, request);
+}
+
+static int show(const struct request *request)
+{
+    PGconn *conn = ctl_connect(VERB, request->call.file, request->call.db);
+    int status = conn ? show_of(conn, request) : CTL_FAILED;
+    PQfinish(conn);
+    return status;
+}
+
+enum { PLACE, RETRIEVE, SHOW };
+
+static const struct ctl_verb actions[] = {
+    [PLACE] = {"place", .takes = "at from until address team secret instructions anyway config db json",
+               .argument = "DEVICE", .least = 1, .most = 1},
+    [RETRIEVE] = {"retrieve", .takes = "at config db json", .argument = "DEVICE", .least = 1, .most = 1},
+    [SHOW] = {"show", .takes = "config db json", .argument = "DEVICE", .least = 1, .most = 1},
+    {0}};
+static const struct ctl_verb verb = {VERB, .help = help, .actions = actions};
+static int (*const runs[])(const struct request *request) = {[PLACE] = place, [RETRIEVE] = retrieve, [SHOW] = show};
+
+int ctl_device(int argc, char **argv)
+{
+    struct request request = {0};
+    const struct ctl_option options[] = {{"at", .text = &request.at},
+                                         {"from", .text = &request.from},
+                                         {"until", .text = &request.until},
+                                         {"address", .text = &request.address},
+                                         {"team", .text = &request.team},
+                                         {"secret", .flag = &request.secret},
+                                         {"instructions", .text = &request.instructions},
+                                         {"anyway", .flag = &request.anyway},
+                                         {0}};
+    int status = ctl_parse(argc, argv, &verb, options, &request.call);
+    if (status != CTL_GO)
+        return status;
+    request.device = request.call.arguments[0];
+    return runs[request.call.action](&request);
+}

@@ -1,0 +1,285 @@
+#include "ctl/registry/device_csv.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "conf/value.h"
+#include "ingest/validate.h"
+
+enum { ACCOUNT_MIN = 1, ACCOUNT_MAX = 16, NUMBER_MAX = 32, DURATION_MAX = 32 };
+
+/* Reads a cell that is not empty; appends what PostgreSQL is to read. 0, or -1 with what is wrong. */
+typedef int (*read_fn)(struct str text, double min, double max, struct buf *out, struct err *err);
+
+static int read_id(struct str text, double min, double max, struct buf *out, struct err *err)
+{
+    (void)min, (void)max;
+    if (!validate_device(text))
+        return err_set(err, "\"%.*s\" is no device id (1 to 64 of A-Z a-z 0-9 . _ : / -)", (int)text.len, text.p);
+    buf_append_str(out, text);
+    return 0;
+}
+
+/* Line feeds within it become those of Unix. */
+static int read_text(struct str text, double min, double max, struct buf *out, struct err *err)
+{
+    (void)min, (void)max, (void)err;
+    for (size_t i = 0; i < text.len; i++)
+        if (text.p[i] != '\r' || i + 1 == text.len || text.p[i + 1] != '\n')
+            buf_append(out, text.p + i, 1);
+    return 0;
+}
+
+static bool has_only(struct str text, const char *characters)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (text.p[i] == '\0' || !strchr(characters, text.p[i]))
+            return false;
+    return true;
+}
+
+static int read_account(struct str text, double min, double max, struct buf *out, struct err *err)
+{
+    (void)min, (void)max;
+    if (text.len < ACCOUNT_MIN || text.len > ACCOUNT_MAX || !has_only(text, "0123456789ABCDEFabcdef"))
+        return err_set(err, "\"%.*s\" is not an account (expected 1 to 16 of 0-9 A-F)", (int)text.len, text.p);
+    for (size_t i = 0; i < text.len; i++)
+        buf_printf(out, "%c", toupper((unsigned char)text.p[i]));
+    return 0;
+}
+
+static int parse_number(struct str text, double *ret, struct err *err)
+{
+    char copy[NUMBER_MAX + 1];
+    if (memchr(text.p, ',', text.len))
+        return err_set(err, "\"%.*s\" has a decimal comma (a decimal point)", (int)text.len, text.p);
+    if (text.len == 0 || text.len > NUMBER_MAX || !has_only(text, "0123456789.+-"))
+        return err_set(err, "\"%.*s\" is no number (decimal, as 5.38421)", (int)text.len, text.p);
+    memcpy(copy, text.p, text.len);
+    copy[text.len] = '\0';
+    char *end;
+    *ret = strtod(copy, &end);
+    return *end || end == copy ? err_set(err, "\"%s\" is no number (decimal, as 5.38421)", copy) : 0;
+}
+
+static int read_number(struct str text, double min, double max, struct buf *out, struct err *err)
+{
+    double number;
+    if (parse_number(text, &number, err) < 0)
+        return -1;
+    if (!(number >= min && number <= max))
+        return err_set(err, "%.*s is out of range (%.0f to %.0f)", (int)text.len, text.p, min, max);
+    buf_append_str(out, text);
+    return 0;
+}
+
+static int read_integer(struct str text, double min, double max, struct buf *out, struct err *err)
+{
+    if (text.len > 9 || !has_only(text, "0123456789"))
+        return err_set(err, "\"%.*s\" is no whole number (%.0f to %.0f)", (int)text.len, text.p, min, max);
+    return read_number(text, min, max, out, err);
+}
+
+static int read_duration(struct str text, double min, double max, struct buf *out, struct err *err)
+{
+    char copy[DURATION_MAX + 1] = "";
+    int64_t us = -1;
+    if (text.len <= DURATION_MAX)
+        memcpy(copy, text.p, text.len);
+    if (text.len > DURATION_MAX || value_duration(copy, &us, err) < 0 || (double)us < min || (double)us > max)
+        return err_set(err, "\"%.*s\" is no duration here (%sas 500ms, 20s, 4h30m, 7d)", (int)text.len, text.p,
+                       min > 0 ? "above 0, " : "");
+    buf_printf(out, "%lld microseconds", (long long)us);
+    return 0;
+}
+
+int device_time(struct str text, int64_t *ret_us, struct err *err)
+{
+    if (clock_parse_rfc3339(text, ret_us))
+        return 0;
+    return err_set(err, "\"%.*s\" is no time (RFC 3339 with its offset, as 2026-11-23T21:00:00+01:00)", (int)text.len,
+                   text.p);
+}
+
+static int read_time(struct str text, double min, double max, struct buf *out, struct err *err)
+{
+    (void)min, (void)max;
+    int64_t us;
+    char formatted[CLOCK_RFC3339_SIZE];
+    if (device_time(text, &us, err) < 0)
+        return -1;
+    buf_append_str(out, str_from(clock_format_rfc3339(us, 6, formatted)));
+    return 0;
+}
+
+static int read_yes_no(struct str text, double min, double max, struct buf *out, struct err *err)
+{
+    (void)min, (void)max;
+    bool yes = text.len == 3 && strncasecmp(text.p, "yes", 3) == 0;
+    if (!yes && !(text.len == 2 && strncasecmp(text.p, "no", 2) == 0))
+        return err_set(err, "\"%.*s\" (yes or no)", (int)text.len, text.p);
+    buf_append_str(out, yes ? STR("t") : STR("f"));
+    return 0;
+}
+
+/* RD New is for the Netherlands: its bounds, with some of the sea and of the neighbours. */
+static const struct cell {
+    read_fn read;
+    double min, max;
+} kinds[DEVICE_COLUMNS] = {
+    [DEVICE_ID] = {read_id, 0, 0},
+    [DEVICE_MODEL] = {read_text, 0, 0},
+    [DEVICE_GROUP] = {read_text, 0, 0},
+    [DEVICE_ACCOUNT] = {read_account, 0, 0},
+    [DEVICE_INPUT] = {read_integer, 0, ALERT_INPUT_MAX},
+    [DEVICE_HEARTBEAT] = {read_duration, 1, 1e18},
+    [DEVICE_GRACE] = {read_duration, 0, 1e18},
+    [DEVICE_PLACED_FROM] = {read_time, 0, 0},
+    [DEVICE_PLACED_UNTIL] = {read_time, 0, 0},
+    [DEVICE_ADDRESS] = {read_text, 0, 0},
+    [DEVICE_LON] = {read_number, -180, 180},
+    [DEVICE_LAT] = {read_number, -90, 90},
+    [DEVICE_RD_X] = {read_number, -10000, 310000},
+    [DEVICE_RD_Y] = {read_number, 280000, 640000},
+    [DEVICE_TEAM] = {read_text, 0, 0},
+    [DEVICE_SECRET] = {read_yes_no, 0, 0},
+    [DEVICE_INSTRUCTIONS] = {read_text, 0, 0},
+};
+
+static const char *const names[DEVICE_COLUMNS] = {
+    [DEVICE_ID] = "device_id",
+    [DEVICE_MODEL] = "model",
+    [DEVICE_GROUP] = "group",
+    [DEVICE_ACCOUNT] = "account",
+    [DEVICE_INPUT] = "input",
+    [DEVICE_HEARTBEAT] = "heartbeat",
+    [DEVICE_GRACE] = "grace",
+    [DEVICE_PLACED_FROM] = "placed_from",
+    [DEVICE_PLACED_UNTIL] = "placed_until",
+    [DEVICE_ADDRESS] = "address",
+    [DEVICE_LON] = "lon",
+    [DEVICE_LAT] = "lat",
+    [DEVICE_RD_X] = "rd_x",
+    [DEVICE_RD_Y] = "rd_y",
+    [DEVICE_TEAM] = "team",
+    [DEVICE_SECRET] = "secret",
+    [DEVICE_INSTRUCTIONS] = "instructions",
+};
+
+const struct csv_columns device_columns = {names, DEVICE_COLUMNS, UINT32_C(1) << DEVICE_ID};
+
+/* Of a cell that is there, which others must, or must not, be there too. */
+static const struct partner {
+    enum device_column cell, other;
+    bool wanted;
+    const char *why;
+} partners[] = {
+    {DEVICE_INPUT, DEVICE_ACCOUNT, true, "an input is that of an account"},
+    {DEVICE_LON, DEVICE_LAT, true, "a place has both"},
+    {DEVICE_LAT, DEVICE_LON, true, "a place has both"},
+    {DEVICE_RD_X, DEVICE_RD_Y, true, "a place has both"},
+    {DEVICE_RD_Y, DEVICE_RD_X, true, "a place has both"},
+    {DEVICE_LON, DEVICE_RD_X, false, "a place is given in degrees or in RD New, not both"},
+};
+
+/* What says nothing without a place. */
+static const struct {
+    enum device_column cell;
+    bool warning;
+} of_a_place[] = {
+    {DEVICE_PLACED_FROM, false}, {DEVICE_PLACED_UNTIL, false}, {DEVICE_ADDRESS, true},
+    {DEVICE_TEAM, true},         {DEVICE_INSTRUCTIONS, true},
+};
+
+#define N_PARTNERS   (sizeof(partners) / sizeof(partners[0]))
+#define N_OF_A_PLACE (sizeof(of_a_place) / sizeof(of_a_place[0]))
+
+static bool read_cells(uint64_t line, const struct str *cells, struct line_diagnostics *line_diagnostics,
+                       struct buf *text, struct str *ret)
+{
+    size_t ends[DEVICE_COLUMNS], from = 0;
+    bool good = true;
+    text->len = 0;
+    for (int i = 0; i < DEVICE_COLUMNS; i++) {
+        struct err err;
+        if (cells[i].len > 0 && kinds[i].read(cells[i], kinds[i].min, kinds[i].max, text, &err) < 0) {
+            line_diagnostics_add(line_diagnostics, line, false, "%s: %s", names[i], err.text);
+            good = false;
+        }
+        ends[i] = text->len;
+    }
+    for (int i = 0; i < DEVICE_COLUMNS; from = ends[i++])
+        ret[i] = ends[i] > from ? (struct str){text->data + from, ends[i] - from} : STR("");
+    return good;
+}
+
+static bool check_partners(uint64_t line, const struct str *cells, struct line_diagnostics *line_diagnostics)
+{
+    bool good = true;
+    for (size_t i = 0; i < N_PARTNERS; i++) {
+        const struct partner *partner = &partners[i];
+        if (cells[partner->cell].len == 0 || (cells[partner->other].len > 0) == partner->wanted)
+            continue;
+        line_diagnostics_add(line_diagnostics, line, false, "%s: with%s %s (%s)", names[partner->cell],
+                             partner->wanted ? "out" : "", names[partner->other], partner->why);
+        good = false;
+    }
+    return good;
+}
+
+static bool check_place(uint64_t line, const struct str *cells, struct line_diagnostics *line_diagnostics)
+{
+    bool good = true;
+    if (cells[DEVICE_LON].len || cells[DEVICE_LAT].len || cells[DEVICE_RD_X].len || cells[DEVICE_RD_Y].len)
+        return true;
+    for (size_t i = 0; i < N_OF_A_PLACE; i++) {
+        if (cells[of_a_place[i].cell].len == 0)
+            continue;
+        line_diagnostics_add(line_diagnostics, line, of_a_place[i].warning,
+                             "%s: says nothing without a place (lon and lat, or rd_x and rd_y)",
+                             names[of_a_place[i].cell]);
+        good &= of_a_place[i].warning;
+    }
+    return good;
+}
+
+static bool check_times(uint64_t line, const struct str *cells, struct line_diagnostics *line_diagnostics)
+{
+    int64_t from, until;
+    if (!clock_parse_rfc3339(cells[DEVICE_PLACED_FROM], &from) ||
+        !clock_parse_rfc3339(cells[DEVICE_PLACED_UNTIL], &until) || from < until)
+        return true;
+    line_diagnostics_add(line_diagnostics, line, false, "placed_until: is not after placed_from (the end is excluded)");
+    return false;
+}
+
+bool device_row(uint64_t line, const struct str *cells, struct line_diagnostics *line_diagnostics, struct buf *text,
+                struct str ret_values[DEVICE_COLUMNS])
+{
+    bool good = read_cells(line, cells, line_diagnostics, text, ret_values);
+    good &= check_partners(line, cells, line_diagnostics);
+    good &= check_place(line, cells, line_diagnostics);
+    good &= check_times(line, cells, line_diagnostics);
+    return good;
+}
+
+int device_lon_lat(struct str text, double *ret_lon, double *ret_lat, struct err *err)
+{
+    const char *comma = text.len > 0 ? memchr(text.p, ',', text.len) : NULL;
+    if (!comma)
+        return err_set(err, "\"%.*s\" is no place (LON,LAT in degrees, as 5.38421,52.19634)", (int)text.len, text.p);
+    struct str lon = {text.p, (size_t)(comma - text.p)};
+    struct str lat = {comma + 1, text.len - lon.len - 1};
+    if (parse_number(lon, ret_lon, err) < 0 || parse_number(lat, ret_lat, err) < 0)
+        return -1;
+    if (fabs(*ret_lon) > 180 || fabs(*ret_lat) > 90)
+        return err_set(err, "\"%.*s\" are not degrees (longitude -180 to 180, then latitude -90 to 90)", (int)text.len,
+                       text.p);
+    return 0;
+}

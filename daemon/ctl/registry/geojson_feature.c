@@ -1,0 +1,128 @@
+#include "ctl/registry/geojson_feature.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistr.h>
+
+enum { CODE_MAX = 64 };
+
+/* Nations' grids by what their coordinates in the Netherlands look like. */
+static const struct grid {
+    double x_min, x_max, y_min, y_max;
+    const char *name;
+} grids[] = {
+    {-10000, 310000, 280000, 640000, "EPSG:28992"},    /* RD New */
+    {300000, 900000, 6400000, 7200000, "EPSG:3857"},   /* web mercator */
+    {400000, 900000, 5500000, 6000000, "EPSG:25831"},  /* UTM zone 31 */
+    {3800000, 4200000, 2900000, 3500000, "EPSG:3035"}, /* LAEA Europe */
+};
+
+void geojson_feature_begin(struct geojson_feature *feature, uint64_t line)
+{
+    feature->number++;
+    feature->line = line;
+    feature->code.len = 0;
+    feature->name.len = 0;
+    feature->geometry_type[0] = '\0';
+    feature->bad_geometry[0] = '\0';
+    shape_back(&feature->shape, (struct shape_mark){0});
+}
+
+void geojson_feature_bad_geometry(struct geojson_feature *feature, const char *what)
+{
+    if (!feature->bad_geometry[0])
+        snprintf(feature->bad_geometry, sizeof(feature->bad_geometry), "%s", what);
+}
+
+/* "feature 3 (CODE, NAME): what", as far as they are known. */
+static void complain(const struct geojson_feature *feature, struct line_diagnostics *line_diagnostics, const char *what)
+{
+    struct buf who = {0};
+    buf_append_str(&who, buf_str(&feature->code));
+    if (who.len > 0 && feature->name.len > 0)
+        buf_append_str(&who, STR(", "));
+    buf_append_str(&who, buf_str(&feature->name));
+    line_diagnostics_add(line_diagnostics, feature->line, false, "feature %llu%s%.*s%s: %s",
+                         (unsigned long long)feature->number, who.len ? " (" : "", (int)who.len,
+                         who.len ? who.data : "", who.len ? ")" : "", what);
+    buf_free(&who);
+}
+
+/* NULL: none of those that are known. */
+static const char *guess_grid(double x, double y, const char *crs)
+{
+    if (strstr(crs, "28992"))
+        return "EPSG:28992";
+    for (size_t i = 0; i < sizeof(grids) / sizeof(grids[0]); i++)
+        if (x >= grids[i].x_min && x <= grids[i].x_max && y >= grids[i].y_min && y <= grids[i].y_max)
+            return grids[i].name;
+    return NULL;
+}
+
+void geojson_feature_not_degrees(const struct geojson_feature *feature, double x, double y, const char *crs,
+                                 const char *file, struct line_diagnostics *line_diagnostics)
+{
+    struct buf what = {0};
+    const char *grid = guess_grid(x, y, crs);
+    buf_printf(
+        &what,
+        "geometry: the coordinates, as %.10g %.10g, are not degrees (longitude and latitude; this makes them so%s: "
+        "ogr2ogr -f GeoJSON -t_srs EPSG:4326 -s_srs %s degrees.geojson '%s')",
+        x, y, grid ? "" : ", with the EPSG code of theirs", grid ? grid : "EPSG:CODE", file);
+    buf_append(&what, "", 1);
+    complain(feature, line_diagnostics, what.data);
+    buf_free(&what);
+}
+
+static const char *bad_text(struct str text, size_t max)
+{
+    if (text.len == 0)
+        return "is missing";
+    return max && u8_mbsnlen((const uint8_t *)text.p, text.len) > max ? "is too long" : NULL;
+}
+
+static bool check_texts(struct geojson_feature *feature, struct line_diagnostics *line_diagnostics)
+{
+    char what[160];
+    const char *bad_code = bad_text(buf_str(&feature->code), CODE_MAX),
+               *bad_name = bad_text(buf_str(&feature->name), 0);
+    if (bad_code) {
+        feature->code.len = 0;
+        snprintf(what, sizeof(what), "properties.code: %s (a text of 1 to %d characters)", bad_code, CODE_MAX);
+        complain(feature, line_diagnostics, what);
+    }
+    if (bad_name) {
+        snprintf(what, sizeof(what), "properties.name: %s (a text)", bad_name);
+        complain(feature, line_diagnostics, what);
+    }
+    return !bad_code && !bad_name;
+}
+
+static bool check_geometry(struct geojson_feature *feature, struct line_diagnostics *line_diagnostics)
+{
+    char what[320];
+    if (feature->bad_geometry[0])
+        snprintf(what, sizeof(what), "geometry: %s (a Polygon or MultiPolygon)", feature->bad_geometry);
+    else if (!feature->geometry_type[0])
+        snprintf(what, sizeof(what), "geometry: is missing (a Polygon or MultiPolygon)");
+    else if (feature->shape.n_polygons == 0)
+        snprintf(what, sizeof(what), "geometry: a %s without a polygon (a Polygon or MultiPolygon)",
+                 feature->geometry_type);
+    else
+        return true;
+    complain(feature, line_diagnostics, what);
+    return false;
+}
+
+bool geojson_feature_check(struct geojson_feature *feature, struct line_diagnostics *line_diagnostics)
+{
+    bool texts = check_texts(feature, line_diagnostics);
+    return check_geometry(feature, line_diagnostics) && texts;
+}
+
+void geojson_feature_free(struct geojson_feature *feature)
+{
+    buf_free(&feature->code);
+    buf_free(&feature->name);
+    shape_free(&feature->shape);
+}

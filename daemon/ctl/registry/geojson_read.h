@@ -1,0 +1,39 @@
+/*
+ * Areas of a GeoJSON FeatureCollection (RFC 7946), feature by feature, so that a file may be of any size; a feature of
+ * at most GEOJSON_PART_MAX. Pure: bytes in, areas and complaints out. A polygon that is not valid is given as it is;
+ * only what no polygon can be made of is refused.
+ */
+#ifndef MOBEYE_CTL_REGISTRY_GEOJSON_READ_H
+#define MOBEYE_CTL_REGISTRY_GEOJSON_READ_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "ctl/lib/line_diagnostics.h"
+
+struct geojson_area {
+    uint64_t feature; /* number in the file, from 1 */
+    uint64_t line;    /* that it begins on */
+    struct str code;  /* properties.code, 1 to 64 characters */
+    struct str name;  /* properties.name */
+    struct str ewkb;  /* MultiPolygon, SRID 4326; rings are closed and have 4 positions or more */
+};
+
+/* What the area points to is valid during the call. */
+typedef void (*geojson_area_fn)(void *ctx, const struct geojson_area *area);
+
+/* `file` is the name for the command that mends coordinates. It and `findings` outlive the reader; whatever is wrong is
+ * added there. */
+struct geojson_reader *geojson_reader_new(const char *file, geojson_area_fn area, void *ctx,
+                                          struct line_diagnostics *line_diagnostics);
+void geojson_reader_free(struct geojson_reader **reader);
+
+/* The next bytes, in pieces of any size. false: the rest will not be read, since it is not JSON or not in degrees. */
+bool geojson_reader_feed(struct geojson_reader *reader, const char *bytes, size_t len);
+
+/* After the last byte. false: as of feed, or it is no FeatureCollection, or has no features. */
+bool geojson_reader_finish(struct geojson_reader *reader);
+
+#endif

@@ -1,0 +1,194 @@
+#include "ctl/registry/import.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { CHUNK_BYTES = 65536 };
+
+static bool ran(const struct import *import, const char *what, const PGresult *result)
+{
+    ExecStatusType status = PQresultStatus(result);
+    if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_COPY_IN)
+        return true;
+    ctl_fail_sql(import->verb, what, result);
+    return false;
+}
+
+static bool run(const struct import *import, const char *what, const char *sql)
+{
+    PGresult *result = PQexec(import->conn, sql);
+    bool done = ran(import, what, result);
+    PQclear(result);
+    return done;
+}
+
+int import_open(struct import *import, const char *stage, const char *copy)
+{
+    import->conn = ctl_connect(import->verb, import->call->file, import->call->db);
+    bool open = import->conn && run(import, "session", "set client_min_messages = warning") &&
+                run(import, "begin", "begin isolation level read committed read write") &&
+                run(import, "prepare", stage) && run(import, "copy", copy);
+    return open ? CTL_OK : CTL_FAILED;
+}
+
+static int send_rows(struct import *import)
+{
+    if (import->rows.len > 0 && PQputCopyData(import->conn, import->rows.data, (int)import->rows.len) != 1)
+        return ctl_fail(import->verb, "the connection to the database is lost: %s", PQerrorMessage(import->conn));
+    import->rows.len = 0;
+    return CTL_OK;
+}
+
+/* How COPY wants the character; NULL: as it is. */
+static const char *escaped(char c)
+{
+    switch (c) {
+    case '\\':
+        return "\\\\";
+    case '\t':
+        return "\\t";
+    case '\n':
+        return "\\n";
+    case '\r':
+        return "\\r";
+    default:
+        return NULL;
+    }
+}
+
+void import_cell(struct import *import, struct str text)
+{
+    struct buf *rows = &import->rows;
+    if (rows->len > 0 && rows->data[rows->len - 1] != '\n')
+        buf_append(rows, "\t", 1);
+    if (text.len == 0)
+        buf_append(rows, "\\N", 2);
+    size_t from = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        const char *escape = escaped(text.p[i]);
+        if (!escape)
+            continue;
+        buf_append(rows, text.p + from, i - from);
+        buf_append(rows, escape, 2);
+        from = i + 1;
+    }
+    if (text.len > from)
+        buf_append(rows, text.p + from, text.len - from);
+}
+
+void import_end_row(struct import *import)
+{
+    buf_append(&import->rows, "\n", 1);
+}
+
+static unsigned long chunks_of(off_t bytes)
+{
+    return ((unsigned long)bytes + CHUNK_BYTES - 1) / CHUNK_BYTES;
+}
+
+static int read_fd(struct import *import, int fd, bool (*feed)(void *, const char *, size_t), void *ctx)
+{
+    char bytes[CHUNK_BYTES];
+    struct stat info;
+    unsigned long total = fstat(fd, &info) == 0 && S_ISREG(info.st_mode) ? chunks_of(info.st_size) : 0, done = 0;
+    int status = CTL_OK;
+    bool more = true;
+    import->whole = true;
+    while (more && status == CTL_OK) {
+        ssize_t len = read(fd, bytes, sizeof(bytes));
+        if (len < 0 && errno == EINTR)
+            continue;
+        if (len < 0)
+            return ctl_fail(import->verb, "%s: %s", import->file, strerror(errno));
+        import->whole = len == 0 || feed(ctx, bytes, (size_t)len);
+        more = len > 0 && import->whole;
+        done += len > 0;
+        if (total > 1)
+            ctl_progress("reading", more ? done : total, total);
+        status = send_rows(import);
+    }
+    return status;
+}
+
+int import_read(struct import *import, bool (*feed)(void *ctx, const char *bytes, size_t len), void *ctx)
+{
+    bool is_stdin = strcmp(import->file, "-") == 0;
+    int fd = is_stdin ? STDIN_FILENO : open(import->file, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return ctl_fail(import->verb, "%s: %s", import->file, strerror(errno));
+    int status = read_fd(import, fd, feed, ctx);
+    if (!is_stdin)
+        close(fd);
+    return status;
+}
+
+/* What the server said of the rows, then of the end of the command. */
+static bool end_copy(struct import *import)
+{
+    bool done = send_rows(import) == CTL_OK && PQputCopyEnd(import->conn, NULL) == 1;
+    PGresult *result;
+    while ((result = PQgetResult(import->conn))) {
+        done = done && ran(import, "copy", result);
+        PQclear(result);
+    }
+    return done;
+}
+
+static bool check_rows(struct import *import, const char *check)
+{
+    PGresult *rows = PQexec(import->conn, check);
+    bool done = ran(import, "check", rows);
+    for (int row = 0; done && row < PQntuples(rows); row++)
+        line_diagnostics_add(&import->line_diagnostics, strtoull(PQgetvalue(rows, row, 0), NULL, 10),
+                             *PQgetvalue(rows, row, 1) == 't', "%s", PQgetvalue(rows, row, 2));
+    PQclear(rows);
+    return done;
+}
+
+static void print_notes(const struct import *import, const PGresult *notes)
+{
+    for (int row = 0; row < PQntuples(notes); row++)
+        fprintf(stderr, "%s:%s: %s\n", import->file, PQgetvalue(notes, row, 0), PQgetvalue(notes, row, 1));
+}
+
+static int merge_rows(struct import *import, const char *merge, int n_values, const char *const *values)
+{
+    PGresult *row = PQexecParams(import->conn, merge, n_values, NULL, values, NULL, NULL, 0);
+    PGresult *notes = NULL;
+    bool good = ran(import, "import", row);
+    if (good && import->notes && !import->call->json) {
+        notes = PQexec(import->conn, import->notes);
+        good = ran(import, "what was imported", notes);
+    }
+    int status = good && run(import, "commit", "commit") ? CTL_OK : CTL_FAILED;
+    if (status == CTL_OK) {
+        print_notes(import, notes);
+        ctl_print_rows(row, import->call->json);
+    }
+    PQclear(notes);
+    PQclear(row);
+    return status;
+}
+
+int import_finish(struct import *import, const char *check, const char *merge, int n_values, const char *const *values)
+{
+    if (!end_copy(import) || (import->whole && !check_rows(import, check)))
+        return CTL_FAILED;
+    line_diagnostics_print(&import->line_diagnostics, import->file);
+    if (import->line_diagnostics.errors > 0)
+        return ctl_fail(import->verb, "%s: %zu error%s; nothing is imported", import->file,
+                        import->line_diagnostics.errors, import->line_diagnostics.errors == 1 ? "" : "s");
+    return merge_rows(import, merge, n_values, values);
+}
+
+void import_close(struct import *import)
+{
+    PQfinish(import->conn);
+    import->conn = NULL;
+    line_diagnostics_free(&import->line_diagnostics);
+    buf_free(&import->rows);
+}

@@ -1,0 +1,68 @@
+#include "ctl/registry/near_device.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "conf/schema.h"
+#include "model/alert.h"
+
+enum { FAR = 3, LONG_ID = 8 };
+
+/* A copy in lower case; a longer one is cut. */
+struct lowered {
+    char text[ALERT_DEVICE_MAX + 1];
+};
+
+static struct lowered lower(const char *text)
+{
+    struct lowered ret = {""};
+    for (size_t i = 0; text[i] && i < ALERT_DEVICE_MAX; i++)
+        ret.text[i] = (char)tolower((unsigned char)text[i]);
+    return ret;
+}
+
+static const char *without_zeros(const char *account)
+{
+    while (account[0] == '0' && account[1])
+        account++;
+    return account;
+}
+
+/* How many characters differ, FAR where more than `most` do. Lengths are compared first: that is cheap. */
+static unsigned distance(const char *a, const char *b, unsigned most)
+{
+    size_t n = strlen(a), m = strlen(b);
+    unsigned changes = n > m + most || m > n + most ? FAR : schema_changes(a, b);
+    return changes <= most ? changes : FAR;
+}
+
+/* The account of "dc09:ACCOUNT/INPUT", in lower case. false: it is no such name, or has none. */
+static bool read_account(const char *unknown, struct lowered *ret)
+{
+    if (!str_starts(str_from(unknown), ALERT_DC09_PREFIX) || strcmp(unknown, ALERT_DC09_PREFIX "0") == 0)
+        return false;
+    *ret = lower(unknown + sizeof(ALERT_DC09_PREFIX) - 1);
+    ret->text[strcspn(ret->text, "/")] = '\0';
+    return true;
+}
+
+const struct near_candidate *near_device(const char *unknown, const struct near_candidate *candidates, size_t n)
+{
+    struct lowered account, id = lower(unknown);
+    bool has_account = read_account(unknown, &account);
+    unsigned least = FAR, most = strlen(unknown) >= LONG_ID ? 2 : 1;
+    const struct near_candidate *nearest = NULL;
+    for (size_t i = 0; i < n; i++) {
+        unsigned changes = FAR;
+        if (!has_account)
+            changes = distance(id.text, lower(candidates[i].device_id).text, most);
+        else if (candidates[i].account)
+            changes = distance(without_zeros(account.text), without_zeros(lower(candidates[i].account).text), 1);
+        if (changes < least) {
+            least = changes;
+            nearest = &candidates[i];
+        }
+    }
+    return nearest;
+}

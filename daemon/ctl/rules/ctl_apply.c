@@ -1,0 +1,202 @@
+/* mobeyectl apply: a new configuration into place. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "ctl/lib/ctl.h"
+#include "ctl/lib/options.h"
+#include "ctl/rules/replay.h"
+
+#define VERB "apply"
+
+enum { FILE_MAX = 16 * 1024 * 1024 };
+
+static const char help[] =
+    "Usage: mobeyectl apply [OPTION]... FILE\n"
+    "       mobeyectl apply [OPTION]... --undo\n"
+    "Checks FILE as the daemon would, tells what its rules would have made of the last 7 days (see mobeyectl replay),\n"
+    "asks, puts it in the place of the configuration in one step, and has the daemon reload. What was there is kept\n"
+    "beside it as .previous; --undo exchanges the two. Where the replay fails, nothing is changed.\n\n"
+    "      --undo         go back to what was there before\n"
+    "      --no-replay    do without the replay, as while the database is away\n"
+    "      --yes          do not ask\n"
+    "      --unit NAME    the unit to reload (default mobeyed.service); none: do not\n"
+    "  -c, --config FILE  the configuration that is replaced (default " CTL_DEFAULT_FILE ")\n"
+    "      --db CONNINFO  the database, as libpq writes it, instead of that of the new file\n"
+    "  -h, --help         this text\n";
+
+struct request {
+    struct ctl_call call;
+    const char *target, *unit, *file;
+    bool undo, no_replay;
+    char *previous; /* target.previous */
+};
+
+static char *with_suffix(const char *file, const char *suffix)
+{
+    struct buf path = {0};
+    buf_printf(&path, "%s%s", file, suffix);
+    return path.data;
+}
+
+static int replay_last_days(PGconn *conn, const struct conf *conf)
+{
+    struct err err;
+    struct replay replay;
+    struct buf text = {0};
+    int rc = CTL_OK;
+    if (replay_run(&replay, conn, conf, 7 * CLOCK_DAY, &err) == 0) {
+        replay_summary(&replay, &text);
+        fprintf(stderr, "the last 7 days: %.*s", (int)text.len, text.data);
+    } else {
+        rc = ctl_fail(VERB, "%s", err.text);
+    }
+    replay_free(&replay);
+    buf_free(&text);
+    return rc;
+}
+
+/* What its rules would have changed. Nobody puts rules in place unseen but by saying so. */
+static int show_replay(const struct request *request, const struct conf *conf)
+{
+    if (request->no_replay)
+        return CTL_OK;
+    PGconn *conn = ctl_connect_to(VERB, conf, request->call.db);
+    int rc = conn ? replay_last_days(conn, conf) : CTL_FAILED;
+    PQfinish(conn);
+    if (rc != CTL_OK)
+        ctl_fail(VERB, "nothing was changed: the effect of the rules cannot be shown (--no-replay: apply without it)");
+    return rc;
+}
+
+static bool confirmed(const struct request *request)
+{
+    if (request->call.yes)
+        return true;
+    if (!isatty(STDIN_FILENO)) {
+        ctl_fail(VERB, "nobody is there to ask; --yes does without");
+        return false;
+    }
+    return ctl_says_yes("%s %s?", request->undo ? "go back to what was before in" : "replace", request->target);
+}
+
+static bool write_whole(int fd, const struct buf *text)
+{
+    for (size_t at = 0; at < text->len;) {
+        ssize_t wrote = write(fd, text->data + at, text->len - at);
+        if (wrote < 0 && errno != EINTR)
+            return false;
+        at += wrote > 0 ? (size_t)wrote : 0;
+    }
+    return fsync(fd) == 0;
+}
+
+/* As the file that it takes the place of: who may read it, and whose it is. */
+static void take_after(int fd, const char *model)
+{
+    struct stat st;
+    if (stat(model, &st) != 0) {
+        fchmod(fd, 0640);
+        return;
+    }
+    fchmod(fd, st.st_mode & 07777);
+    if (fchown(fd, st.st_uid, st.st_gid) != 0 && fchown(fd, (uid_t)-1, st.st_gid) != 0)
+        fprintf(stderr, "mobeyectl " VERB ": %s keeps its owner no longer: %s\n", model, strerror(errno));
+}
+
+/* Writes the text beside the target, and puts it in its place in one step. */
+static int put_in_place(const struct request *request, const struct buf *text, const char *place)
+{
+    char *beside = with_suffix(place, ".XXXXXX");
+    int fd = mkostemp(beside, O_CLOEXEC);
+    bool good = fd >= 0 && write_whole(fd, text);
+    if (good)
+        take_after(fd, request->target);
+    good = good && rename(beside, place) == 0;
+    int rc = good ? CTL_OK : ctl_fail(VERB, "%s: %s", place, strerror(errno));
+    if (!good && fd >= 0)
+        unlink(beside);
+    if (fd >= 0)
+        close(fd);
+    ctl_sync_directory(place);
+    free(beside);
+    return rc;
+}
+
+static int reload(const struct request *request)
+{
+    const char *const active[] = {"systemctl", "is-active", "--quiet", request->unit, NULL};
+    const char *const words[] = {"systemctl", "reload", request->unit, NULL};
+    if (strcmp(request->unit, "none") == 0)
+        return CTL_OK;
+    if (ctl_systemctl(active) != 0) {
+        fprintf(stderr, "%s does not run here under systemd: a daemon takes the file when it gets SIGHUP\n",
+                request->unit);
+        return CTL_OK;
+    }
+    if (ctl_systemctl(words) != 0)
+        return ctl_fail(VERB, "%s did not take it, and goes on as it was; its log says why", request->unit);
+    fprintf(stderr, "%s has it\n", request->unit);
+    return CTL_OK;
+}
+
+/* The file as it is now is kept as .previous, where there is one. */
+static int install(const struct request *request, const struct buf *text)
+{
+    struct buf before = {0};
+    int rc = CTL_OK;
+    if (access(request->target, F_OK) == 0) {
+        rc = ctl_read(VERB, request->target, FILE_MAX, &before);
+        if (rc == CTL_OK)
+            rc = put_in_place(request, &before, request->previous);
+    }
+    if (rc == CTL_OK)
+        rc = put_in_place(request, text, request->target);
+    buf_free(&before);
+    return rc == CTL_OK ? reload(request) : rc;
+}
+
+static int apply(const struct request *request)
+{
+    struct buf text = {0};
+    const char *from = request->undo ? request->previous : request->file;
+    int rc = ctl_read(VERB, from, FILE_MAX, &text);
+    struct conf *conf = rc == CTL_OK ? ctl_load(from) : NULL;
+    if (!conf)
+        rc = CTL_FAILED;
+    if (rc == CTL_OK)
+        rc = show_replay(request, conf);
+    if (rc == CTL_OK)
+        rc = confirmed(request) ? install(request, &text) : CTL_FAILED;
+    conf_free(&conf);
+    buf_free(&text);
+    return rc;
+}
+
+static const struct ctl_verb verb = {VERB, .takes = "config db yes", .argument = "FILE", .most = 1, .help = help};
+
+int ctl_apply(int argc, char **argv)
+{
+    struct request request = {.unit = "mobeyed.service"};
+    const struct ctl_option options[] = {{"undo", .flag = &request.undo},
+                                         {"no-replay", .flag = &request.no_replay},
+                                         {"unit", .text = &request.unit},
+                                         {0}};
+    int status = ctl_parse(argc, argv, &verb, options, &request.call);
+    if (status != CTL_GO)
+        return status;
+    request.file = request.call.arguments[0];
+    if ((request.file != NULL) == request.undo)
+        return ctl_usage(VERB, "one FILE, or --undo");
+    request.target = request.call.file ? request.call.file : CTL_DEFAULT_FILE;
+    request.previous = with_suffix(request.target, ".previous");
+    status = apply(&request);
+    free(request.previous);
+    return status;
+}

@@ -1,0 +1,179 @@
+/* mobeyectl replay: what other rules would have made of the alerts that are stored. */
+#include "ctl/rules/replay.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "conf/value.h"
+#include "ctl/lib/ctl.h"
+#include "ctl/lib/json.h"
+#include "ctl/lib/options.h"
+
+#define VERB "replay"
+
+static const char help[] =
+    "Usage: mobeyectl replay [OPTION]... [--since 7d]\n"
+    "Tells what the rules of a file would have made of the alerts that were received lately: incidents that would be\n"
+    "there and are not (gained), that are there and would not be (lost), and those of another priority. What people\n"
+    "closed is closed at the same time; devices, placements and areas are those of now. Nothing is changed.\n\n"
+    "      --since TIME   so far back (default 7d)\n"
+    "      --json         as one JSON object\n"
+    "  -c, --config FILE  the rules, and the database (default " CTL_DEFAULT_FILE ")\n"
+    "      --db CONNINFO  the database, as libpq writes it, instead of that\n"
+    "  -h, --help         this text\n";
+
+/* A difference: which, and the incident before and after. */
+struct row {
+    const char *change;
+    const struct replay_incident *stored; /* NULL: gained */
+    const struct incident *made;          /* NULL: lost */
+};
+
+static struct str rule_of(const struct row *row)
+{
+    return row->made ? row->made->terms.rule : str_from(row->stored->rule);
+}
+
+static struct str device_of(const struct row *row)
+{
+    return row->made ? row->made->device : str_from(row->stored->device);
+}
+
+static void format_time(int64_t us, char out[32])
+{
+    time_t seconds = (time_t)(us / CLOCK_SECOND);
+    struct tm tm;
+    localtime_r(&seconds, &tm);
+    strftime(out, 32, "%Y-%m-%d %H:%M:%S", &tm);
+}
+
+static void put_priority(struct buf *out, bool known, int priority)
+{
+    buf_printf(out, known ? "%d" : "-", priority);
+}
+
+static void put_row(struct buf *out, const struct row *row)
+{
+    char when[32];
+    struct buf priority = {0};
+    struct str device = device_of(row), rule = rule_of(row);
+    format_time(row->made ? row->made->first_seen_us : row->stored->first_seen_us, when);
+    put_priority(&priority, row->stored, row->stored ? row->stored->priority : 0);
+    buf_append_str(&priority, STR(" -> "));
+    put_priority(&priority, row->made, row->made ? row->made->priority : 0);
+    buf_printf(out, "%-11s %s  %-11s %-8.*s ", row->change, when, row->stored ? row->stored->reference : "-",
+               (int)priority.len, priority.data);
+    ctl_escape(out, device, false);
+    buf_printf(out, "  ");
+    ctl_escape(out, rule, false);
+    buf_printf(out, "\n");
+    buf_free(&priority);
+}
+
+static void put_json(struct buf *out, const struct row *row)
+{
+    char when[CLOCK_RFC3339_SIZE];
+    const struct replay_incident *stored = row->stored;
+    clock_format_rfc3339(row->made ? row->made->first_seen_us : stored->first_seen_us, 0, when);
+    ctl_json_comma(out);
+    buf_printf(out, "{");
+    ctl_json_text(out, "change", str_from(row->change));
+    ctl_json_text(out, "first_seen", str_from(when));
+    if (stored)
+        ctl_json_count(out, "incident_id", stored->id);
+    else
+        ctl_json_number(out, "incident_id", NAN);
+    ctl_json_number(out, "priority_stored", stored ? stored->priority : NAN);
+    ctl_json_number(out, "priority", row->made ? row->made->priority : NAN);
+    ctl_json_text(out, "device", device_of(row));
+    ctl_json_text(out, "rule", rule_of(row));
+    buf_printf(out, "}");
+}
+
+static void put_rows(const struct replay *replay, bool json, struct buf *out)
+{
+    void (*put)(struct buf *, const struct row *) = json ? put_json : put_row;
+    for (size_t i = 0; i < replay->store.set.n_incidents; i++) {
+        const struct incident *made = &replay->store.set.incidents[i];
+        const struct replay_incident *stored = replay_same(replay, i);
+        if (!stored)
+            put(out, &(struct row){"gained", NULL, made});
+        else if (stored->priority != made->priority)
+            put(out, &(struct row){made->priority < stored->priority ? "more urgent" : "less urgent", stored, made});
+    }
+    for (size_t i = 0; i < replay->n_stored; i++)
+        if (replay_lost(replay, &replay->stored[i]))
+            put(out, &(struct row){"lost", &replay->stored[i], NULL});
+}
+
+static void print(const struct replay *replay, bool json)
+{
+    struct buf out = {0}, rows = {0};
+    struct replay_counts counts = replay_count(replay);
+    put_rows(replay, json, &rows);
+    if (json) {
+        buf_append_str(&out, STR("{"));
+        ctl_json_count(&out, "alerts", replay->alerts);
+        ctl_json_count(&out, "stored", counts.stored);
+        ctl_json_count(&out, "replayed", counts.replayed);
+        ctl_json_count(&out, "same", counts.same);
+        ctl_json_count(&out, "gained", counts.gained);
+        ctl_json_count(&out, "lost", counts.lost);
+        ctl_json_count(&out, "more_urgent", counts.more_urgent);
+        ctl_json_count(&out, "less_urgent", counts.less_urgent);
+        ctl_json_name(&out, "changes");
+        buf_append_str(&out, STR("["));
+        buf_append_str(&out, buf_str(&rows));
+        buf_printf(&out, "]}\n");
+    } else {
+        if (rows.len > 0)
+            buf_printf(&out, "%-11s %-19s  %-11s %-8s %s\n", "CHANGE", "FIRST SEEN", "INCIDENT", "PRIORITY",
+                       "DEVICE  RULE");
+        buf_append_str(&out, buf_str(&rows));
+        replay_summary(replay, &out);
+    }
+    fwrite(out.data, 1, out.len, stdout);
+    buf_free(&rows);
+    buf_free(&out);
+}
+
+static int run(const struct ctl_call *call, int64_t since_us)
+{
+    struct err err;
+    struct replay replay;
+    struct conf *conf = ctl_load(call->file);
+    if (!conf)
+        return CTL_FAILED;
+    PGconn *conn = ctl_connect_to(VERB, conf, call->db);
+    int rc = conn ? CTL_OK : CTL_FAILED;
+    if (conn) {
+        if (replay_run(&replay, conn, conf, since_us, &err) == 0)
+            print(&replay, call->json);
+        else
+            rc = ctl_fail(VERB, "%s", err.text);
+        replay_free(&replay);
+    }
+    PQfinish(conn);
+    conf_free(&conf);
+    return rc;
+}
+
+static const struct ctl_verb verb = {VERB, .takes = "config db json", .help = help};
+
+int ctl_replay(int argc, char **argv)
+{
+    const char *since = NULL;
+    const struct ctl_option options[] = {{"since", .text = &since}, {0}};
+    struct ctl_call call;
+    struct err err;
+    int64_t since_us = 7 * CLOCK_DAY;
+    int status = ctl_parse(argc, argv, &verb, options, &call);
+    if (status != CTL_GO)
+        return status;
+    if (since && value_duration(since, &since_us, &err) < 0)
+        return ctl_usage(VERB, "--since: \"%s\" %s (20s, 5m, 4h30m, 7d)", since, err.text);
+    return run(&call, since_us);
+}

@@ -1,0 +1,126 @@
+/* mobeyectl test-rules: plays scenarios against rules. */
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ctl/lib/ctl.h"
+#include "ctl/lib/json.h"
+#include "ctl/lib/options.h"
+#include "ctl/rules/scenario_run.h"
+
+#define VERB "test-rules"
+
+static const char help[] =
+    "Usage: mobeyectl test-rules [OPTION]... FILE.scn...\n"
+    "Plays scenarios against rules: alerts at times, what people do in between, and the incidents that should come\n"
+    "of it. Nothing that is stored is touched, and no daemon is asked. Every expectation that does not hold is "
+    "printed\n"
+    "with its file and line.\n\n"
+    "  at 2026-11-23 21:04 NL-0307-00042 motion input 1\n"
+    "  at 21:06 NL-0307-00042 motion input 2\n"
+    "  expect incident 1: priority 1, alerts 2, verified_by second_input\n\n"
+    "  -v, --verbose      print every scenario, not only those that fail\n"
+    "      --json         one JSON object a scenario\n"
+    "      --db CONNINFO  play them in a database that is made on that server for the run, by the daemon's own "
+    "writer,\n"
+    "                     and that is dropped afterwards; it takes a superuser\n"
+    "  -c, --config FILE  the rules, for files that name none themselves (default " CTL_DEFAULT_FILE ")\n"
+    "  -h, --help         this text\n\n"
+    "The language is described in mobeyectl(1). Exit status: 0 all hold, 1 one does not, 2 wrong usage.\n";
+
+struct tally {
+    bool verbose, json;
+    size_t scenarios, failed, expectations;
+};
+
+static void print_json(const struct scenario_result *result)
+{
+    struct buf out = {0};
+    buf_append_str(&out, STR("{"));
+    ctl_json_text(&out, "file", str_from(result->file));
+    ctl_json_count(&out, "line", result->line);
+    ctl_json_text(&out, "scenario", str_from(result->title));
+    ctl_json_bool(&out, "holds", result->failures.len == 0);
+    ctl_json_count(&out, "expectations", result->expectations);
+    ctl_json_name(&out, "failures");
+    buf_append_str(&out, STR("["));
+    struct str rest = result->failures;
+    while (rest.len > 0) {
+        const char *end = memchr(rest.p, '\n', rest.len);
+        size_t len = end ? (size_t)(end - rest.p) : rest.len;
+        ctl_json_comma(&out);
+        ctl_json_string(&out, (struct str){rest.p, len});
+        rest = (struct str){rest.p + len + (end != NULL), rest.len - len - (end != NULL)};
+    }
+    buf_printf(&out, "]}\n");
+    fwrite(out.data, 1, out.len, stdout);
+    buf_free(&out);
+}
+
+static void told(void *ctx, const struct scenario_result *result)
+{
+    struct tally *tally = ctx;
+    tally->scenarios++;
+    tally->expectations += result->expectations;
+    tally->failed += result->failures.len > 0;
+    if (tally->json)
+        print_json(result);
+    else if (tally->verbose || result->failures.len > 0)
+        printf("%s %s:%u: %s\n%.*s", result->failures.len ? "FAILS" : "holds", result->file, result->line,
+               result->title, (int)result->failures.len, result->failures.p ? result->failures.p : "");
+}
+
+static int play_file(const char *file, const struct scenario_options *options)
+{
+    struct buf text = {0}, report = {0};
+    struct scenario scenario;
+    if (ctl_read(VERB, file, SCENARIO_FILE_MAX, &text) != CTL_OK) {
+        buf_free(&text);
+        return CTL_FAILED;
+    }
+    bool good = scenario_parse(&scenario, file, buf_str(&text), &report);
+    if (good)
+        scenario_run(&scenario, file, options);
+    else
+        fwrite(report.data, 1, report.len, stderr);
+    scenario_free(&scenario);
+    buf_free(&report);
+    buf_free(&text);
+    return good ? CTL_OK : CTL_FAILED;
+}
+
+static int play_files(char **files, const struct scenario_options *options, const struct tally *tally)
+{
+    int rc = CTL_OK;
+    for (; *files; files++)
+        if (play_file(*files, options) != CTL_OK)
+            rc = CTL_FAILED;
+    if (!tally->json)
+        printf("%zu scenarios with %zu expectations: %zu hold, %zu do not\n", tally->scenarios, tally->expectations,
+               tally->scenarios - tally->failed, tally->failed);
+    return tally->failed > 0 ? CTL_FAILED : rc;
+}
+
+static const struct ctl_verb verb = {VERB,       .takes = "config db json", .argument = "FILE",
+                                     .least = 1, .most = INT_MAX,           .help = help};
+
+int ctl_test_rules(int argc, char **argv)
+{
+    struct tally tally = {0};
+    const struct ctl_option own[] = {{"verbose", .letter = 'v', .flag = &tally.verbose}, {0}};
+    struct ctl_call call;
+    int rc = ctl_parse(argc, argv, &verb, own, &call);
+    if (rc != CTL_GO)
+        return rc;
+    tally.json = call.json;
+    struct scenario_options options = {.ops = call.db ? &backend_in_database : &backend_in_memory,
+                                       .rules_file = call.file ? call.file : CTL_DEFAULT_FILE,
+                                       .told = told,
+                                       .ctx = &tally};
+    struct err err;
+    if (options.ops->open(&options.server, call.db, &err) < 0)
+        return ctl_fail(VERB, "%s", err.text);
+    rc = play_files(call.arguments, &options, &tally);
+    options.ops->close(options.server);
+    return rc;
+}

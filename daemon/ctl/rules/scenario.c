@@ -1,0 +1,498 @@
+/* Text of scenarios -> steps. */
+#include "ctl/rules/scenario.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "conf/value.h"
+#include "ingest/validate.h"
+#include "model/alert.h"
+
+enum { WORDS_MAX = 256 };
+
+/* The line that is being read: its words, and which is next. */
+struct line {
+    struct scenario *scenario;
+    const char *file;
+    unsigned number;
+    char *words[WORDS_MAX + 2]; /* behind the last, NULL */
+    size_t at;
+    struct buf *report;
+    bool failed;
+};
+
+static void wrong(struct line *line, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Only the first complaint of a line. */
+static void wrong(struct line *line, const char *fmt, ...)
+{
+    struct err err;
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(err.text, sizeof(err.text), fmt, args);
+    va_end(args);
+    if (!line->failed)
+        buf_printf(line->report, "%s:%u: %s\n", line->file, line->number, err.text);
+    line->failed = true;
+}
+
+static const char *peek(const struct line *line)
+{
+    return line->words[line->at];
+}
+
+static const char *take(struct line *line, const char *what)
+{
+    if (peek(line))
+        return line->words[line->at++];
+    wrong(line, "%s is missing", what);
+    return "";
+}
+
+/* The next word, if it is this one, is passed over. */
+static bool take_if(struct line *line, const char *word)
+{
+    bool is = peek(line) && strcmp(peek(line), word) == 0;
+    line->at += is;
+    return is;
+}
+
+static struct written_time take_time(struct line *line)
+{
+    struct written_time time = {0};
+    int words = written_time_parse(&time, peek(line), peek(line) ? line->words[line->at + 1] : NULL);
+    if (words == 0)
+        wrong(line, "\"%s\" is no time (2026-11-23 21:04, 21:04:11, 02:30+02:00)", peek(line) ? peek(line) : "");
+    line->at += (size_t)words;
+    return time;
+}
+
+static struct written_place take_place(struct line *line)
+{
+    const char *word = take(line, "a place (5.38421,52.19634)");
+    struct written_place place = {.given = true};
+    char *comma = NULL, *end = NULL;
+    place.lon = strtod(word, &comma);
+    bool good = comma != word && *comma == ',';
+    if (good)
+        place.lat = strtod(comma + 1, &end);
+    good = good && end != comma + 1 && *end == '\0' && fabs(place.lon) <= 180 && fabs(place.lat) <= 90;
+    if (!good)
+        wrong(line, "\"%s\" is no place (longitude,latitude in degrees: 5.38421,52.19634)", word);
+    return place;
+}
+
+static double take_number(struct line *line)
+{
+    struct err err;
+    double number = 0;
+    const char *word = take(line, "a number");
+    if (!line->failed && value_number(word, &number, &err) < 0)
+        wrong(line, "\"%s\" %s", word, err.text);
+    return number;
+}
+
+static int64_t take_int(struct line *line, int64_t min, int64_t max)
+{
+    struct err err;
+    int64_t number = min;
+    const char *word = take(line, "a number");
+    if (line->failed)
+        return min;
+    if (value_int(word, &number, &err) < 0)
+        wrong(line, "\"%s\" %s", word, err.text);
+    else if (number < min || number > max)
+        wrong(line, "%s is out of range (%lld to %lld)", word, (long long)min, (long long)max);
+    return number;
+}
+
+static int64_t take_duration(struct line *line)
+{
+    struct err err;
+    int64_t us = 0;
+    const char *word = take(line, "a duration (24h)");
+    if (!line->failed && value_duration(word, &us, &err) < 0)
+        wrong(line, "\"%s\" %s (500ms, 20s, 5m, 4h30m, 7d)", word, err.text);
+    return us;
+}
+
+/* The words that may follow a statement, in any order, and what each sets in its struct. */
+struct option {
+    const char *word;
+    enum { IS, WORD, INPUT, NUMBER, DURATION, TIME, PLACE } type;
+    size_t offset;
+    int value; /* of IS */
+};
+
+#define OF_ALERT(member)  offsetof(struct scenario_alert, member)
+#define OF_DEVICE(member) offsetof(struct scenario_device, member)
+
+static const struct option alert_options[] = {
+    {"raise", IS, OF_ALERT(phase), PHASE_RAISE},
+    {"restore", IS, OF_ALERT(phase), PHASE_RESTORE},
+    {"update", IS, OF_ALERT(phase), PHASE_UPDATE},
+    {"drill", IS, OF_ALERT(drill), 1},
+    {"verified", IS, OF_ALERT(verified), 1},
+    {"cancelled", IS, OF_ALERT(cancelled), 1},
+    {"input", INPUT, OF_ALERT(input), 0},
+    {"track", WORD, OF_ALERT(track), 0},
+    {"label", WORD, OF_ALERT(label), 0},
+    {"zone", WORD, OF_ALERT(zone), 0},
+    {"score", NUMBER, OF_ALERT(score), 0},
+    {"at", PLACE, OF_ALERT(place), 0},
+    {"accuracy", NUMBER, OF_ALERT(accuracy_m), 0},
+    {"endpoint", WORD, OF_ALERT(endpoint), 0},
+    {"received", TIME, OF_ALERT(received), 0},
+    {"daemon", WORD, OF_ALERT(daemon), 0},
+    {"as", WORD, OF_ALERT(name), 0},
+    {NULL, IS, 0, 0},
+};
+
+static const struct option device_options[] = {
+    {"model", WORD, OF_DEVICE(model), 0},
+    {"group", WORD, OF_DEVICE(group), 0},
+    {"account", WORD, OF_DEVICE(account), 0},
+    {"input", INPUT, OF_DEVICE(input), 0},
+    {"heartbeat", DURATION, OF_DEVICE(heartbeat_us), 0},
+    {"grace", DURATION, OF_DEVICE(grace_us), 0},
+    {"registered", TIME, OF_DEVICE(registered), 0},
+    {"at", PLACE, OF_DEVICE(place), 0},
+    {"from", TIME, OF_DEVICE(from), 0},
+    {"until", TIME, OF_DEVICE(until), 0},
+    {"team", WORD, OF_DEVICE(team), 0},
+    {NULL, IS, 0, 0},
+};
+
+static void take_option(struct line *line, const struct option *option, char *object)
+{
+    void *member = object + option->offset;
+    switch (option->type) {
+    case IS:
+        *(int *)member = option->value;
+        return;
+    case WORD:
+        *(const char **)member = take(line, option->word);
+        return;
+    case INPUT:
+        *(int *)member = (int)take_int(line, 0, ALERT_INPUT_MAX);
+        return;
+    case NUMBER:
+        *(double *)member = take_number(line);
+        return;
+    case DURATION:
+        *(int64_t *)member = take_duration(line);
+        return;
+    case TIME:
+        *(struct written_time *)member = take_time(line);
+        return;
+    case PLACE:
+        *(struct written_place *)member = take_place(line);
+        return;
+    }
+}
+
+static void take_options(struct line *line, const struct option *options, void *object)
+{
+    while (peek(line) && !line->failed) {
+        const struct option *option = options;
+        while (option->word && strcmp(option->word, peek(line)) != 0)
+            option++;
+        if (!option->word) {
+            struct buf allowed = {0};
+            for (option = options; option->word; option++)
+                buf_printf(&allowed, " %s", option->word);
+            wrong(line, "\"%s\" is not known here (%.*s)", peek(line), (int)allowed.len - 1, allowed.data + 1);
+            buf_free(&allowed);
+            return;
+        }
+        line->at++;
+        take_option(line, option, object);
+    }
+}
+
+static const char *take_device_id(struct line *line)
+{
+    const char *id = take(line, "a device");
+    if (!line->failed && !validate_device(str_from(id)))
+        wrong(line, "\"%s\" is no device id (1 to 64 of A-Za-z0-9._:/-)", id);
+    return id;
+}
+
+static void read_rules(struct line *line, struct step *step)
+{
+    step->kind = STEP_RULES;
+    step->word = take(line, "the file of the rules");
+}
+
+static void read_device(struct line *line, struct step *step)
+{
+    step->kind = STEP_DEVICE;
+    step->device = (struct scenario_device){.input = ALERT_NO_INT};
+    step->device.id = take_device_id(line);
+    take_options(line, device_options, &step->device);
+}
+
+static void read_place(struct line *line, struct step *step)
+{
+    read_device(line, step);
+    step->kind = STEP_PLACE;
+    if (!step->device.place.given)
+        wrong(line, "at LON,LAT is missing");
+}
+
+static void add_point(struct scenario *scenario, double lon, double lat)
+{
+    if (scenario->n_points == scenario->cap_points) {
+        scenario->cap_points = scenario->cap_points ? 2 * scenario->cap_points : 16;
+        scenario->points = mem_realloc(scenario->points, scenario->cap_points, sizeof(*scenario->points));
+    }
+    scenario->points[scenario->n_points++] = (struct written_place){true, lon, lat};
+}
+
+/* Two places are corners of a box. */
+static void read_area(struct line *line, struct step *step)
+{
+    struct scenario *scenario = line->scenario;
+    struct written_place corner[2] = {{0}};
+    step->kind = STEP_AREA;
+    step->area.layer = take(line, "the layer");
+    step->area.code = take(line, "the code");
+    step->area.first_point = scenario->n_points;
+    while (peek(line) && !line->failed) {
+        struct written_place place = take_place(line);
+        corner[scenario->n_points > step->area.first_point] = place;
+        add_point(scenario, place.lon, place.lat);
+    }
+    step->area.n_points = scenario->n_points - step->area.first_point;
+    if (step->area.n_points == 2) {
+        scenario->points[step->area.first_point + 1] = (struct written_place){true, corner[1].lon, corner[0].lat};
+        add_point(scenario, corner[1].lon, corner[1].lat);
+        add_point(scenario, corner[0].lon, corner[1].lat);
+        step->area.n_points = 4;
+    }
+    if (step->area.n_points < 3)
+        wrong(line, "an area has two opposite corners, or three or more places around it");
+}
+
+static void read_team(struct line *line, struct step *step)
+{
+    step->kind = STEP_TEAM;
+    step->word = take(line, "the team");
+    if (!take_if(line, "covers"))
+        wrong(line, "\"covers LAYER CODE\" is missing");
+    step->area = (struct scenario_area){.layer = take(line, "the layer"), .code = take(line, "the code")};
+}
+
+/* The rest of the line, as it was. */
+static void read_title(struct line *line, struct step *step)
+{
+    step->kind = STEP_SCENARIO;
+    step->word = take(line, "a title");
+    for (; peek(line); line->at++) {
+        char *before = line->words[line->at - 1];
+        before[strlen(before)] = ' ';
+    }
+}
+
+static void add_fact(struct scenario *scenario, const char *name, const char *value)
+{
+    if (scenario->n_facts == scenario->cap_facts) {
+        scenario->cap_facts = scenario->cap_facts ? 2 * scenario->cap_facts : 64;
+        scenario->facts = mem_realloc(scenario->facts, scenario->cap_facts, sizeof(*scenario->facts));
+    }
+    scenario->facts[scenario->n_facts++] = (struct scenario_fact){name, value};
+}
+
+/* Takes a mark like , or : off the end of a word. Was it there? */
+static bool strip(const char *word, char mark)
+{
+    size_t len = strlen(word);
+    bool is = len > 1 && word[len - 1] == mark;
+    if (is)
+        ((char *)word)[len - 1] = '\0'; /* words are slices of scenario.text */
+    return is;
+}
+
+static void read_facts(struct line *line, struct step *step)
+{
+    bool of_incident = take_if(line, "incident");
+    if (!of_incident && !take_if(line, "alert")) {
+        wrong(line, "what is expected? (N incidents; no incidents; incident N: FACT VALUE, ...; alert N: ...)");
+        return;
+    }
+    step->kind = STEP_EXPECT_FACTS;
+    step->facts = (struct scenario_facts){.alert = take(line, "its number"), .first = line->scenario->n_facts};
+    if (!strip(step->facts.alert, ':'))
+        wrong(line, "a colon is missing behind \"%s\"", step->facts.alert);
+    step->facts.incident = of_incident ? strtoul(step->facts.alert, NULL, 10) : 0;
+    if (of_incident && step->facts.incident == 0)
+        wrong(line, "\"%s\" is no number of an incident (1, 2, ... in the order they were made)", step->facts.alert);
+    bool more = true;
+    while (more && !line->failed) {
+        const char *name = take(line, "a fact"), *value = take(line, "its value");
+        more = strip(value, ',');
+        add_fact(line->scenario, name, value);
+    }
+    step->facts.n = line->scenario->n_facts - step->facts.first;
+}
+
+static void read_expect(struct line *line, struct step *step)
+{
+    bool none = take_if(line, "no");
+    const char *next = peek(line);
+    if (!none && (!next || next[0] < '0' || next[0] > '9')) {
+        read_facts(line, step);
+        return;
+    }
+    step->kind = STEP_EXPECT_COUNT;
+    step->count = none ? 0 : (size_t)take_int(line, 0, 1000000);
+    if (!take_if(line, "incidents") && !take_if(line, "incident"))
+        wrong(line, "\"incidents\" is missing");
+}
+
+/* What people do, and whether it has an outcome or a name behind it. */
+static const struct {
+    const char *action;
+    const char *preposition;
+} actions[] = {{"close", "as"},    {"acknowledge", NULL}, {"assign", "to"},
+               {"on_scene", NULL}, {"reopen", NULL},      {"verify", NULL}};
+
+static bool read_person(struct line *line, struct step *step)
+{
+    for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
+        if (!take_if(line, actions[i].action))
+            continue;
+        step->kind = STEP_PERSON;
+        step->person = (struct scenario_person){.action = actions[i].action};
+        step->person.incident = (size_t)take_int(line, 1, 1000000);
+        if (!actions[i].preposition)
+            return true;
+        if (!take_if(line, actions[i].preposition))
+            wrong(line, "\"%s\" is missing", actions[i].preposition);
+        step->person.outcome = take(line, "what follows");
+        return true;
+    }
+    return false;
+}
+
+static const char *take_daemon(struct line *line)
+{
+    return take_if(line, "daemon") ? take(line, "its name") : NULL;
+}
+
+static bool read_machine(struct line *line, struct step *step)
+{
+    if (take_if(line, "nothing")) {
+        step->kind = STEP_NOTHING;
+    } else if (take_if(line, "rules")) {
+        read_rules(line, step);
+    } else if (take_if(line, "restart")) {
+        step->kind = STEP_RESTART;
+        step->word = take_daemon(line);
+    } else if (take_if(line, "outage")) {
+        step->kind = take_if(line, "over") ? STEP_OUTAGE_OVER : STEP_OUTAGE;
+        step->word = take_daemon(line);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static void read_alert(struct line *line, struct step *step)
+{
+    step->kind = STEP_ALERT;
+    step->alert = (struct scenario_alert){.input = ALERT_NO_INT, .score = NAN, .accuracy_m = NAN};
+    step->alert.device = take_device_id(line);
+    step->alert.kind = take(line, "the kind of the alert");
+    if (strlen(step->alert.kind) > ALERT_KIND_MAX)
+        wrong(line, "\"%s\" is longer than %d bytes", step->alert.kind, ALERT_KIND_MAX);
+    take_options(line, alert_options, &step->alert);
+    if (step->alert.daemon && strcmp(step->alert.daemon, "a") != 0 && strcmp(step->alert.daemon, "b") != 0)
+        wrong(line, "daemon \"%s\" (a or b)", step->alert.daemon);
+}
+
+static void read_at(struct line *line, struct step *step)
+{
+    step->at = take_time(line);
+    if (!line->failed && !read_machine(line, step) && !read_person(line, step))
+        read_alert(line, step);
+}
+
+static const struct {
+    const char *word;
+    void (*read)(struct line *line, struct step *step);
+} statements[] = {{"at", read_at},     {"expect", read_expect}, {"device", read_device},  {"place", read_place},
+                  {"area", read_area}, {"team", read_team},     {"scenario", read_title}, {"rules", read_rules}};
+
+static void read_line(struct line *line)
+{
+    struct scenario *scenario = line->scenario;
+    struct step step = {.line = line->number};
+    const char *word = take(line, "a statement");
+    size_t i = 0;
+    while (i < sizeof(statements) / sizeof(statements[0]) && strcmp(statements[i].word, word) != 0)
+        i++;
+    if (i == sizeof(statements) / sizeof(statements[0]))
+        wrong(line, "\"%s\" begins no statement (at, expect, device, place, area, team, scenario, rules)", word);
+    else
+        statements[i].read(line, &step);
+    if (peek(line))
+        wrong(line, "\"%s\" is too much", peek(line));
+    if (line->failed)
+        return;
+    if (scenario->n == scenario->cap) {
+        scenario->cap = scenario->cap ? 2 * scenario->cap : 64;
+        scenario->steps = mem_realloc(scenario->steps, scenario->cap, sizeof(*scenario->steps));
+    }
+    scenario->steps[scenario->n++] = step;
+}
+
+/* Words end at blanks; a # that begins a word ends the line. */
+static void split(struct line *line, char *text)
+{
+    size_t n = 0;
+    char *rest = NULL;
+    for (char *word = strtok_r(text, " \t\r", &rest); word && *word != '#'; word = strtok_r(NULL, " \t\r", &rest)) {
+        if (n == WORDS_MAX) {
+            wrong(line, "more than %d words", WORDS_MAX);
+            break;
+        }
+        line->words[n++] = word;
+    }
+    line->words[n] = line->words[n + 1] = NULL;
+}
+
+bool scenario_parse(struct scenario *scenario, const char *file, struct str text, struct buf *report)
+{
+    *scenario = (struct scenario){.text = mem_strndup(text.p ? text.p : "", text.len)};
+    size_t reported = report->len;
+    unsigned number = 0;
+    if (strlen(scenario->text) != text.len) {
+        buf_printf(report, "%s:1: is not text\n", file);
+        return false;
+    }
+    for (char *at = scenario->text, *next; at; at = next) {
+        char *end = strchr(at, '\n');
+        next = end ? end + 1 : NULL;
+        if (end)
+            *end = '\0';
+        struct line line = {.scenario = scenario, .file = file, .number = ++number, .report = report};
+        split(&line, at);
+        if (line.words[0] && !line.failed)
+            read_line(&line);
+    }
+    return report->len == reported;
+}
+
+void scenario_free(struct scenario *scenario)
+{
+    free(scenario->text);
+    free(scenario->steps);
+    free(scenario->facts);
+    free(scenario->points);
+    *scenario = (struct scenario){0};
+}

@@ -1,0 +1,337 @@
+/*
+ * The world in a database: what the daemon's writer and the functions of the schema really make of a scenario.
+ *
+ * Functions of the database go by its clock. So that a scenario may play at any time, its times are moved before each
+ * step, by as much as makes the scenario's present the real one. What is judged by local time (hours of rules) is
+ * judged before that, as it is written.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "ctl/rules/scenario_database.h"
+#include "enrich/correlate.h"
+#include "store/writer.h"
+
+#define WAIT_US (60 * CLOCK_SECOND)
+/* The upkeep, which runs every minute, runs so long before the time that a scenario names: what has come by then has
+ * come, what comes then has not, however slow the machine is. */
+#define BEFORE_US (20 * CLOCK_SECOND)
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    (void)arg;
+}
+
+static void database_end(void *backend)
+{
+    struct database *d = backend;
+    event_del(&d->tick);
+    loop_free(&d->loop);
+    buf_free(&d->view);
+    free(d->areas);
+    free(d->last_received_us);
+    free(d);
+}
+
+static int begin_parts(struct database *d, struct err *err)
+{
+    d->loop = loop_new(err);
+    if (!d->loop)
+        return -1;
+    event_assign(&d->tick, loop_base(d->loop), -1, EV_PERSIST, on_tick, d);
+    event_add(&d->tick, &(struct timeval){0, 20000});
+    d->shift_us = clock_wall_us() - d->fixture->begin_us;
+    return database_set_up(d, err);
+}
+
+static int database_begin(void **ret_backend, void *server, struct fixture *fixture, struct err *err)
+{
+    struct database *d = mem_zalloc(sizeof(*d));
+    d->server = server;
+    d->fixture = fixture;
+    for (int i = 0; i < DAEMONS; i++) {
+        d->daemons[i] = (struct daemon){.database = d, .instance = i ? "b" : "a"};
+        memset(d->daemons[i].journal, 'a' + i, sizeof(d->daemons[i].journal));
+    }
+    d->last_received_us = mem_zalloc(fixture->conf->n_endpoints * sizeof(*d->last_received_us));
+    *ret_backend = d;
+    if (begin_parts(d, err) == 0)
+        return 0;
+    if (d->loop)
+        database_end(d);
+    *ret_backend = NULL;
+    return -1;
+}
+
+static uint64_t on_position(void *ctx, struct writer_position position)
+{
+    struct daemon *daemon = ctx;
+    daemon->stored = position.known ? position.position : 0;
+    return daemon->stored;
+}
+
+static void on_ready(void *ctx)
+{
+    (void)ctx;
+}
+
+static void on_correlate(void *ctx, struct incident_set *set, struct batch *batch, const uint8_t *store)
+{
+    (void)ctx;
+    correlate(set, batch, store);
+}
+
+static void on_stale(void *ctx, uint64_t registry_version, uint64_t areas_version)
+{
+    (void)ctx;
+    (void)registry_version;
+    (void)areas_version;
+}
+
+static void on_stored(void *ctx, const struct writer_stored *stored)
+{
+    ((struct daemon *)ctx)->stored = stored->last_seq;
+}
+
+static void on_done(void *ctx, struct batch *batch)
+{
+    (void)ctx;
+    (void)batch;
+}
+
+static void on_up(void *ctx, bool up)
+{
+    (void)ctx;
+    (void)up;
+}
+
+/* By a writer that was started for it: nothing that a daemon remembers can bear on what follows. */
+static int write_batch(struct daemon *daemon, struct batch *batch, struct err *err)
+{
+    static const struct writer_calls calls = {.position = on_position,
+                                              .ready = on_ready,
+                                              .correlate = on_correlate,
+                                              .stale = on_stale,
+                                              .stored = on_stored,
+                                              .done = on_done,
+                                              .up = on_up};
+    struct database *d = daemon->database;
+    const struct conf *conf = d->fixture->conf;
+    struct writer_options options = {.conninfo = d->server->conninfo,
+                                     .instance = daemon->instance,
+                                     .journal_uuid = daemon->journal,
+                                     .rules = conf->rules_hash,
+                                     .rules_text = conf->rules_text};
+    int64_t until_us = clock_mono_us() + WAIT_US;
+    bool given = false;
+    struct writer *writer = writer_new(d->loop, &options, &calls, daemon);
+    writer_start(writer);
+    while (!(given && daemon->stored == batch->last_seq && writer_drained(writer)) && clock_mono_us() < until_us) {
+        loop_turn(d->loop);
+        if (!given && writer_wants(writer)) {
+            writer_submit(writer, batch);
+            given = true;
+        }
+    }
+    int rc =
+        daemon->stored == batch->last_seq ? 0 : err_set(err, "the writer stored nothing: %s", writer_state(writer));
+    writer_free(&writer);
+    return rc;
+}
+
+static void number_rows(struct daemon *daemon, struct batch *batch)
+{
+    batch->first_seq = daemon->seq + 1;
+    for (size_t i = 0; i < batch->n; i++) {
+        struct alert *alert = &batch->rows[i].alert;
+        char id[32];
+        alert->seq = alert->checksum = ++daemon->seq;
+        snprintf(id, sizeof(id), "%s%" PRIu64, daemon->instance, alert->seq);
+        alert->event_id = batch_copy_str(batch, str_from(id));
+    }
+    batch->last_seq = batch->last_checksum = daemon->seq;
+}
+
+static void shift_rows(struct batch *batch, int64_t by_us)
+{
+    for (size_t i = 0; i < batch->n; i++) {
+        batch->rows[i].alert.occurred_us += by_us;
+        batch->rows[i].alert.received_us += by_us;
+    }
+}
+
+static void hear(struct database *d, const struct batch *batch)
+{
+    for (size_t i = 0; i < batch->n; i++)
+        for (size_t k = 0; k < d->fixture->conf->n_endpoints; k++)
+            if (str_is(batch->rows[i].alert.endpoint, d->fixture->conf->endpoints[k].name) &&
+                batch->rows[i].alert.received_us > d->last_received_us[k])
+                d->last_received_us[k] = batch->rows[i].alert.received_us;
+}
+
+static int read_versions(struct database *d, struct batch *batch, struct err *err)
+{
+    PGresult *rows = server_ask(d->server->conn, "versions",
+                                "select (select value from mobeye.counter where name = 'registry'), "
+                                "(select value from mobeye.counter where name = 'areas')",
+                                0, NULL, err);
+    if (!rows)
+        return -1;
+    batch->registry_version = strtoull(PQgetvalue(rows, 0, 0), NULL, 10);
+    batch->areas_version = strtoull(PQgetvalue(rows, 0, 1), NULL, 10);
+    PQclear(rows);
+    return 0;
+}
+
+static int read_ids(struct daemon *daemon, const struct batch *batch, uint64_t *ids, struct err *err)
+{
+    char first[32];
+    snprintf(first, sizeof(first), "%" PRIu64, batch->first_seq);
+    const char *values[] = {daemon->instance, first};
+    PGresult *rows = server_ask(daemon->database->server->conn, "the alerts",
+                                "select journal_seq, coalesce(incident_id, 0) from mobeye.alert "
+                                "where instance = $1 and journal_seq >= $2::bigint order by journal_seq",
+                                2, values, err);
+    if (!rows)
+        return -1;
+    int n = PQntuples(rows), rc = 0;
+    if ((size_t)n != batch->n)
+        rc = err_set(err, "%zu alerts went in, %d are there", batch->n, n);
+    for (int i = 0; i < n && rc == 0; i++)
+        ids[i] = strtoull(PQgetvalue(rows, i, 1), NULL, 10);
+    PQclear(rows);
+    return rc;
+}
+
+static int database_store(void *backend, struct batch *batch, int daemon, int64_t now_us, uint64_t *ids,
+                          struct err *err)
+{
+    struct database *d = backend;
+    char now[32];
+    if (database_set_now(d, now_us, err) < 0 || read_versions(d, batch, err) < 0)
+        return -1;
+    number_rows(&d->daemons[daemon], batch);
+    int64_t by_us = d->shift_us;
+    shift_rows(batch, by_us);
+    int rc = write_batch(&d->daemons[daemon], batch, err);
+    shift_rows(batch, -by_us);
+    hear(d, batch);
+    /* Storing took a moment; by the scenario it took none. */
+    const char *values[] = {database_time(d, now_us, now)};
+    if (rc == 0)
+        rc = server_run(d->server->conn, "incidents",
+                        "update mobeye.incident set created_at = to_timestamp($1::float8) "
+                        "where created_at > to_timestamp($1::float8)",
+                        1, values, err);
+    return rc == 0 ? read_ids(&d->daemons[daemon], batch, ids, err) : rc;
+}
+
+static const struct {
+    const char *action, *sql;
+    bool has_outcome;
+} person_steps[] = {
+    {"close", "select patrol.close($1::bigint, $2)", true},
+    {"acknowledge", "select patrol.acknowledge($1::bigint)", false},
+    {"assign", "select patrol.assign($1::bigint, $2)", true},
+    {"on_scene", "select patrol.on_scene($1::bigint)", false},
+    {"reopen", "select patrol.reopen($1::bigint, 'scenario')", false},
+    {"verify", "select patrol.verify($1::bigint, 'person')", false},
+};
+
+static int database_person(void *backend, const struct scenario_person *person, uint64_t id, int64_t now_us,
+                           struct err *err)
+{
+    struct database *d = backend;
+    char number[32], now[32];
+    size_t s = 0;
+    if (database_set_now(d, now_us, err) < 0)
+        return -1;
+    while (strcmp(person_steps[s].action, person->action) != 0)
+        s++;
+    snprintf(number, sizeof(number), "%" PRIu64, id);
+    const char *values[] = {number, person->outcome};
+    if (server_run(d->server->conn, person->action, person_steps[s].sql, person_steps[s].has_outcome ? 2 : 1, values,
+                   err) < 0)
+        return -1;
+    const char *times[] = {number, database_time(d, now_us, now)};
+    return server_run(d->server->conn, person->action,
+                      "update mobeye.incident set closed_at = to_timestamp($2::float8) "
+                      "where incident_id = $1::bigint and closed_at is not null",
+                      2, times, err);
+}
+
+/* A daemon says that it lives, what it has stored, and when its endpoints last heard something. */
+static int report_in(struct database *d, const struct daemon *daemon, int64_t now_us, struct err *err)
+{
+    const struct conf *conf = d->fixture->conf;
+    struct buf names = {0}, every = {0}, heard = {0};
+    char journal[33], since[32], now[32], time[32];
+    for (int i = 0; i < 16; i++)
+        sprintf(journal + 2 * i, "%02x", daemon->journal[i]);
+    for (size_t i = 0; i < conf->n_endpoints; i++) {
+        const char *comma = i ? "," : "";
+        buf_printf(&names, "%s%s", comma, conf->endpoints[i].name);
+        if (conf->endpoints[i].expect_every_us)
+            buf_printf(&every, "%s%" PRId64 " microseconds", comma, conf->endpoints[i].expect_every_us);
+        else
+            buf_printf(&every, "%snull", comma);
+        int64_t last_us = d->last_received_us[i];
+        buf_printf(&heard, "%s%s", comma, last_us ? database_time(d, last_us, time) : "null");
+    }
+    buf_append(&names, "", 1);
+    buf_append(&every, "", 1);
+    buf_append(&heard, "", 1);
+    const char *values[] = {journal,
+                            daemon->instance,
+                            database_time(d, d->fixture->begin_us, since),
+                            database_time(d, now_us, now),
+                            names.data,
+                            every.data,
+                            heard.data};
+    int rc = server_run(d->server->conn, "a daemon reports",
+                        "select mobeye.report_in($1::uuid, $2, to_timestamp($3::float8), to_timestamp($4::float8), "
+                        "string_to_array($5, ','), string_to_array($6, ',', 'null')::interval[], "
+                        "array(select to_timestamp(t) from unnest(string_to_array($7, ',', 'null')::float8[]) as t))",
+                        7, values, err);
+    buf_free(&names);
+    buf_free(&every);
+    buf_free(&heard);
+    return rc;
+}
+
+static int database_watch(void *backend, int64_t now_us, struct err *err)
+{
+    static const char *const upkeep[] = {"watch_endpoints", "watch_devices", "mark_overdue", "close_unattended"};
+    struct database *d = backend;
+    char sql[64], now[32];
+    if (database_set_now(d, now_us - BEFORE_US, err) < 0 || report_in(d, &d->daemons[0], now_us, err) < 0)
+        return -1;
+    for (size_t i = 0; i < sizeof(upkeep) / sizeof(upkeep[0]); i++) {
+        snprintf(sql, sizeof(sql), "select mobeye.%s()", upkeep[i]);
+        if (server_run(d->server->conn, upkeep[i], sql, 0, NULL, err) < 0)
+            return -1;
+    }
+    const char *values[] = {database_time(d, now_us, now)};
+    return server_run(d->server->conn, "overdue",
+                      "update mobeye.incident set overdue_since = to_timestamp($1::float8) "
+                      "where overdue_since > to_timestamp($1::float8) - interval '1 minute'",
+                      1, values, err);
+}
+
+const struct backend_ops backend_in_database = {
+    .open = server_open,
+    .close = server_close,
+    .begin = database_begin,
+    .end = database_end,
+    .store = database_store,
+    .person = database_person,
+    .watch = database_watch,
+    .list = database_list,
+    .view = database_view,
+};

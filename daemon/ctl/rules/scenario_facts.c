@@ -1,0 +1,187 @@
+/* Facts of incidents and alerts, as expectations name and write them. */
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "ctl/rules/scenario_run.h"
+
+enum fact_type { WORD, NUMBER, YES, TIME, INCIDENT };
+
+struct fact {
+    const char *name;
+    enum fact_type type;
+    size_t offset;
+};
+
+#define OF_INCIDENT(name, type, member)                                                                                \
+    {                                                                                                                  \
+        name, type, offsetof(struct incident_view, member)                                                             \
+    }
+#define OF_ALERT(name, type, member)                                                                                   \
+    {                                                                                                                  \
+        name, type, offsetof(struct alert, member)                                                                     \
+    }
+
+static const struct fact incident_facts[] = {
+    OF_INCIDENT("category", WORD, category),
+    OF_INCIDENT("kind", WORD, kind),
+    OF_INCIDENT("device", WORD, device),
+    OF_INCIDENT("rule", WORD, rule),
+    OF_INCIDENT("status", WORD, status),
+    OF_INCIDENT("outcome", WORD, outcome),
+    OF_INCIDENT("verified_by", WORD, verified_by),
+    OF_INCIDENT("team", WORD, team),
+    OF_INCIDENT("place", WORD, place),
+    OF_INCIDENT("priority", NUMBER, priority),
+    OF_INCIDENT("alerts", NUMBER, alerts),
+    OF_INCIDENT("active", NUMBER, active),
+    OF_INCIDENT("flaps", NUMBER, flaps),
+    OF_INCIDENT("accepting", YES, accepting),
+    OF_INCIDENT("drill", YES, drill),
+    OF_INCIDENT("urgent", YES, urgent),
+    OF_INCIDENT("first", TIME, first_us),
+    OF_INCIDENT("last", TIME, last_us),
+    OF_INCIDENT("restored", TIME, restored_us),
+    OF_INCIDENT("cancelled", TIME, cancelled_us),
+    OF_INCIDENT("overdue", TIME, overdue_us),
+    OF_INCIDENT("previous", INCIDENT, previous_id),
+    OF_INCIDENT("merged", INCIDENT, merged_id),
+};
+
+static const struct fact alert_facts[] = {
+    OF_ALERT("device", WORD, device),
+    OF_ALERT("rule", WORD, rule),
+    OF_ALERT("registered", YES, registered),
+    OF_ALERT("occurred", TIME, occurred_us),
+};
+
+#define COUNT(table) (sizeof(table) / sizeof((table)[0]))
+
+size_t incident_number(const struct numbering *numbering, uint64_t id)
+{
+    for (size_t i = 0; i < numbering->n; i++)
+        if (numbering->ids[i] == id)
+            return i + 1;
+    return 0;
+}
+
+static void put_incident(struct buf *text, const struct numbering *numbering, uint64_t id)
+{
+    if (id)
+        buf_printf(text, "%zu", incident_number(numbering, id));
+    else
+        buf_printf(text, "none");
+}
+
+/* As precise as what it is compared with: seconds where either has them, the offset where that has one. */
+static void put_time(struct buf *text, int64_t us, const char *like)
+{
+    if (us == ALERT_NO_TIME) {
+        buf_printf(text, "never");
+        return;
+    }
+    time_t seconds = (time_t)(us / CLOCK_SECOND);
+    struct tm tm;
+    char out[64];
+    localtime_r(&seconds, &tm);
+    bool has_seconds = strlen(like) != 5 || tm.tm_sec != 0;
+    strftime(out, sizeof(out), has_seconds && strlen(like) != 11 ? "%H:%M:%S" : "%H:%M", &tm);
+    buf_printf(text, "%s", out);
+    if (strchr(like, '+')) {
+        strftime(out, sizeof(out), "%z", &tm);
+        buf_printf(text, "%.3s:%s", out, out + 3);
+    }
+}
+
+static void put_areas(struct buf *text, const struct alert_areas *areas)
+{
+    for (size_t i = 0; areas && i < areas->n; i++)
+        buf_printf(text, "%s%.*s:%.*s", i ? "+" : "", (int)areas->area[i].layer.len, areas->area[i].layer.p,
+                   (int)areas->area[i].code.len, areas->area[i].code.p);
+    if (!areas || areas->n == 0)
+        buf_printf(text, "none");
+}
+
+static void put_flags(struct buf *text, uint32_t flags)
+{
+    size_t before = text->len;
+    const char *word;
+    for (unsigned bit = 0; (word = alert_flag_word(bit)); bit++)
+        if (flags & (1u << bit))
+            buf_printf(text, "%s%s", text->len > before ? "+" : "", word);
+    if (text->len == before)
+        buf_printf(text, "none");
+}
+
+static void put_word(struct buf *text, struct str word)
+{
+    buf_append_str(text, word.len > 0 ? word : STR("none"));
+}
+
+static void put_fact(struct buf *text, const struct fact *fact, const void *object, const struct numbering *numbering,
+                     const char *like)
+{
+    const void *member = (const char *)object + fact->offset;
+    switch (fact->type) {
+    case WORD:
+        put_word(text, *(const struct str *)member);
+        return;
+    case NUMBER:
+        buf_printf(text, "%d", *(const int *)member);
+        return;
+    case YES:
+        buf_printf(text, "%s", *(const bool *)member ? "yes" : "no");
+        return;
+    case TIME:
+        put_time(text, *(const int64_t *)member, like);
+        return;
+    case INCIDENT:
+        put_incident(text, numbering, *(const uint64_t *)member);
+        return;
+    }
+}
+
+static bool put_named(struct buf *text, const struct fact *facts, size_t n, const char *name, const void *object,
+                      const struct numbering *numbering, const char *like)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(facts[i].name, name) == 0) {
+            put_fact(text, &facts[i], object, numbering, like);
+            return true;
+        }
+    for (size_t i = 0; i < n; i++)
+        buf_printf(text, "%s ", facts[i].name);
+    return false;
+}
+
+bool incident_fact(const struct incident_view *view, const struct numbering *numbering, const char *name,
+                   const char *like, struct buf *text)
+{
+    if (strcmp(name, "areas") == 0) {
+        put_areas(text, view->areas);
+        return true;
+    }
+    bool known = put_named(text, incident_facts, COUNT(incident_facts), name, view, numbering, like);
+    if (!known)
+        buf_printf(text, "areas");
+    return known;
+}
+
+bool alert_fact(const struct alert *alert, uint64_t incident, const struct numbering *numbering, const char *name,
+                const char *like, struct buf *text)
+{
+    if (strcmp(name, "incident") == 0)
+        put_incident(text, numbering, incident);
+    else if (strcmp(name, "areas") == 0)
+        put_areas(text, alert->areas);
+    else if (strcmp(name, "flags") == 0)
+        put_flags(text, alert->flags);
+    else if (strcmp(name, "place") == 0)
+        put_word(text, str_from(alert_location_word(alert->location_source)));
+    else if (!put_named(text, alert_facts, COUNT(alert_facts), name, alert, numbering, like)) {
+        buf_printf(text, "incident areas flags place");
+        return false;
+    }
+    return true;
+}

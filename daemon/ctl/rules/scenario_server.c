@@ -1,0 +1,122 @@
+/* The server of the world in a database: the database that is made for a run. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "ctl/lib/ctl.h"
+#include "ctl/rules/scenario_database.h"
+#include "store/conninfo.h"
+
+/* Adds to every time of what alerts and the upkeep have written. Placements and devices are written anew instead. */
+static const char shift_function[] =
+    "create function pg_temp.shift(by interval) returns void language plpgsql as $$\n"
+    "declare one text;\n"
+    "begin\n"
+    "    set local session_replication_role = replica;\n"
+    "    for one in\n"
+    "        select format('update mobeye.%I set %s', t.relname,\n"
+    "                      string_agg(format('%1$I = %1$I + $1', a.attname), ', '))\n"
+    "          from pg_class t join pg_attribute a on a.attrelid = t.oid\n"
+    "         where t.relname in ('alert', 'incident', 'incident_thread', 'device_status', 'endpoint_status', "
+    "'daemon')\n"
+    "           and t.relnamespace = 'mobeye'::regnamespace and a.atttypid = 'timestamptz'::regtype\n"
+    "           and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''\n"
+    "         group by t.relname\n"
+    "    loop\n"
+    "        execute one using by;\n"
+    "    end loop;\n"
+    "    set local session_replication_role = origin;\n"
+    "end $$";
+
+static int fail_sql(PGconn *conn, const char *what, PGresult *result, struct err *err)
+{
+    const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    if (!text)
+        text = PQerrorMessage(conn);
+    err_set(err, "%s: %.*s", what, (int)strcspn(text, "\n"), text);
+    PQclear(result);
+    return -1;
+}
+
+PGresult *server_ask(PGconn *conn, const char *what, const char *sql, int n, const char *const *values, struct err *err)
+{
+    PGresult *result = n ? PQexecParams(conn, sql, n, NULL, values, NULL, NULL, 0) : PQexec(conn, sql);
+    ExecStatusType status = PQresultStatus(result);
+    if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK)
+        return result;
+    fail_sql(conn, what, result, err);
+    return NULL;
+}
+
+int server_run(PGconn *conn, const char *what, const char *sql, int n, const char *const *values, struct err *err)
+{
+    PGresult *result = server_ask(conn, what, sql, n, values, err);
+    PQclear(result);
+    return result ? 0 : -1;
+}
+
+static PGconn *connect_to(const char *conninfo, struct err *err)
+{
+    PGconn *conn = PQconnectdb(conninfo);
+    if (PQstatus(conn) == CONNECTION_OK)
+        return conn;
+    err_set(err, "%.*s", (int)strcspn(PQerrorMessage(conn), "\n"), PQerrorMessage(conn));
+    PQfinish(conn);
+    return NULL;
+}
+
+void server_close(void *arg)
+{
+    struct server *server = arg;
+    char sql[128];
+    if (!server)
+        return;
+    PQfinish(server->conn);
+    if (server->maintenance && server->name[0]) {
+        snprintf(sql, sizeof(sql), "drop database if exists %s with (force)", server->name);
+        PQclear(PQexec(server->maintenance, sql));
+    }
+    PQfinish(server->maintenance);
+    free(server->conninfo);
+    free(server);
+}
+
+static int make_database(struct server *server, const char *where, struct err *err)
+{
+    char sql[128];
+    struct buf conninfo = {0};
+    snprintf(server->name, sizeof(server->name), "mobeye_scenario_%d", (int)getpid());
+    snprintf(sql, sizeof(sql), "create database %s encoding 'UTF8' template template0", server->name);
+    if (server_run(server->maintenance, "create a database", sql, 0, NULL, err) < 0) {
+        server->name[0] = '\0';
+        return -1;
+    }
+    if (conninfo_for_database(&conninfo, where, server->name) < 0)
+        return err_set(err, "libpq cannot read the conninfo");
+    buf_append(&conninfo, "", 1);
+    server->conn = connect_to(conninfo.data, err);
+    conninfo.len--;
+    buf_printf(&conninfo, " options='-c role=mobeye_ingest'");
+    server->conninfo = conninfo.data;
+    if (!server->conn)
+        return -1;
+    if (ctl_migrate_schema(server->conn, true) != CTL_OK)
+        return err_set(err, "the schema cannot be made");
+    return server_run(server->conn, "prepare the database", shift_function, 0, NULL, err);
+}
+
+int server_open(void **ret_server, const char *where, struct err *err)
+{
+    struct server *server = mem_zalloc(sizeof(*server));
+    log_open(LOG_LEVEL_ERROR);
+    server->maintenance = connect_to(where, err);
+    if (!server->maintenance || make_database(server, where, err) < 0) {
+        server_close(server);
+        return -1;
+    }
+    *ret_server = server;
+    return 0;
+}

@@ -1,0 +1,191 @@
+#include "ctl/rules/stored_alerts.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "ctl/lib/ctl.h"
+#include "ingest/decode_cloudevents.h"
+
+struct stored {
+    PGconn *conn;
+    struct decoder *decoder;
+    uint64_t count;
+};
+
+/* What placing an alert finds, and finds anew. */
+#define PLACE_FLAGS (FLAG_NULL_ISLAND | FLAG_SWAPPED | FLAG_OUTSIDE_BOUNDS | FLAG_STALE_FIX | FLAG_INACCURATE)
+
+#define MICROSECONDS(column) "(extract(epoch from " column ") * 1000000)::bigint"
+
+enum column {
+    SOURCE,
+    EVENT_ID,
+    DEVICE,
+    KIND,
+    PHASE,
+    INPUT,
+    DRILL,
+    OCCURRED,
+    RECEIVED,
+    ENDPOINT,
+    FLAGS,
+    PAYLOAD,
+    INCIDENT,
+    LON,
+    LAT,
+    ACCURACY,
+};
+
+static const char select_text[] =
+    "select source, event_id, device_id, kind, phase, input, drill, " MICROSECONDS("occurred_at") ", " MICROSECONDS(
+        "received_at") ", endpoint, array_to_string(flags, ','), payload::text, coalesce(incident_id, 0),"
+                       " case when location_source = 'message' then public.st_x(geom) end,"
+                       " case when location_source = 'message' then public.st_y(geom) end, accuracy_m"
+                       " from mobeye.alert where ";
+
+static int fail_sql(struct err *err, const char *what, PGresult *result)
+{
+    const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    err_set(err, "%s: %s%s", what, text ? text : PQresultErrorMessage(result), ctl_owner_hint(result));
+    PQclear(result);
+    return -1;
+}
+
+static int count_all(struct stored *stored, const char *condition, const char *value, struct err *err)
+{
+    char sql[256];
+    snprintf(sql, sizeof(sql), "select count(*) from mobeye.alert where %s", condition);
+    PGresult *result = PQexecParams(stored->conn, sql, 1, NULL, &value, NULL, NULL, 0);
+    if (PQresultStatus(result) != PGRES_TUPLES_OK)
+        return fail_sql(err, "count the alerts", result);
+    stored->count = strtoull(PQgetvalue(result, 0, 0), NULL, 10);
+    PQclear(result);
+    return 0;
+}
+
+static int declare(struct stored *stored, const char *condition, const char *value, struct err *err)
+{
+    struct buf sql = {0};
+    buf_printf(&sql, "declare stored no scroll cursor for %s %s order by received_at, instance, journal_seq%c",
+               select_text, condition, '\0');
+    PGresult *result = PQexecParams(stored->conn, sql.data, 1, NULL, &value, NULL, NULL, 0);
+    buf_free(&sql);
+    if (PQresultStatus(result) != PGRES_COMMAND_OK)
+        return fail_sql(err, "read the alerts", result);
+    PQclear(result);
+    return 0;
+}
+
+struct stored *stored_open(PGconn *conn, const char *incident, const char *since, struct err *err)
+{
+    struct stored *stored = mem_zalloc(sizeof(*stored));
+    const char *condition = incident ? "incident_id = $1::bigint" : "received_at >= now() - $1::interval";
+    const char *value = incident ? incident : since;
+    stored->conn = conn;
+    stored->decoder = decoder_new();
+    if (count_all(stored, condition, value, err) < 0 || declare(stored, condition, value, err) < 0)
+        stored_close(&stored);
+    return stored;
+}
+
+void stored_close(struct stored **stored)
+{
+    if (!*stored)
+        return;
+    decoder_free(&(*stored)->decoder);
+    free(*stored);
+    *stored = NULL;
+}
+
+uint64_t stored_count(const struct stored *stored)
+{
+    return stored->count;
+}
+
+static struct str text(const PGresult *rows, int row, enum column column)
+{
+    return (struct str){PQgetvalue(rows, row, column), (size_t)PQgetlength(rows, row, column)};
+}
+
+static uint32_t flags_of(const char *words)
+{
+    uint32_t flags = 0;
+    const char *word;
+    for (unsigned bit = 0; (word = alert_flag_word(bit)); bit++) {
+        size_t len = strlen(word);
+        for (const char *at = words; (at = strstr(at, word)); at += len)
+            if ((at == words || at[-1] == ',') && (at[len] == ',' || at[len] == '\0'))
+                flags |= 1u << bit;
+    }
+    return flags & ~PLACE_FLAGS;
+}
+
+/* What only the message says, of CloudEvents. That of an alarm panel says nothing more than its columns. */
+static struct alert read_message(struct stored *stored, struct str payload, bool panel)
+{
+    struct alert alert = {.accuracy_m = NAN,
+                          .score = NAN,
+                          .fix_us = ALERT_NO_TIME,
+                          .battery_pct = ALERT_NO_INT,
+                          .signal_dbm = ALERT_NO_INT};
+    struct alert decoded;
+    struct reject reject;
+    if (panel || !decode_cloudevents(stored->decoder, payload, &decoded, &reject))
+        return alert;
+    return decoded;
+}
+
+static double number(const PGresult *rows, int row, enum column column, double otherwise)
+{
+    return PQgetisnull(rows, row, (int)column) ? otherwise : atof(PQgetvalue(rows, row, (int)column));
+}
+
+static void read_row(struct stored *stored, const PGresult *rows, int row, struct batch *batch)
+{
+    struct str source = text(rows, row, SOURCE);
+    bool panel = source.len > 5 && memcmp(source.p, "dc09:", 5) == 0;
+    struct alert alert = read_message(stored, text(rows, row, PAYLOAD), panel);
+    int phase = alert_phase_from(text(rows, row, PHASE));
+    alert.format = panel ? ALERT_SIA_DC09 : ALERT_CLOUDEVENTS;
+    alert.source = batch_copy_str(batch, source);
+    alert.event_id = batch_copy_str(batch, text(rows, row, EVENT_ID));
+    alert.device = batch_copy_str(batch, text(rows, row, DEVICE));
+    alert.kind = alert_kind_from(text(rows, row, KIND));
+    alert.kind_word = batch_copy_str(batch, alert.kind_word.len ? alert.kind_word : text(rows, row, KIND));
+    alert.phase = phase < 0 ? PHASE_RAISE : (enum alert_phase)phase;
+    alert.input = PQgetisnull(rows, row, INPUT) ? ALERT_NO_INT : atoi(PQgetvalue(rows, row, INPUT));
+    alert.drill = *PQgetvalue(rows, row, DRILL) == 't';
+    alert.occurred_us = strtoll(PQgetvalue(rows, row, OCCURRED), NULL, 10);
+    alert.received_us = strtoll(PQgetvalue(rows, row, RECEIVED), NULL, 10);
+    alert.endpoint = batch_copy_str(batch, text(rows, row, ENDPOINT));
+    alert.flags = flags_of(PQgetvalue(rows, row, FLAGS));
+    alert.label = batch_copy_str(batch, alert.label);
+    alert.track = batch_copy_str(batch, alert.track);
+    alert.camera_zone = batch_copy_str(batch, alert.camera_zone);
+    alert.payload = (struct str){0};
+    if (panel && !PQgetisnull(rows, row, LON)) {
+        alert.has_location = true;
+        alert.lon = number(rows, row, LON, 0);
+        alert.lat = number(rows, row, LAT, 0);
+        alert.accuracy_m = (float)number(rows, row, ACCURACY, NAN);
+    }
+    batch->rows[batch->n++] = (struct batch_row){.alert = alert};
+}
+
+int stored_next(struct stored *stored, struct batch *batch, uint64_t *ret_incidents, struct err *err)
+{
+    char sql[64];
+    snprintf(sql, sizeof(sql), "fetch %zu from stored", batch->cap);
+    PGresult *rows = PQexec(stored->conn, sql);
+    if (PQresultStatus(rows) != PGRES_TUPLES_OK)
+        return fail_sql(err, "read the alerts", rows);
+    for (int row = 0; row < PQntuples(rows); row++) {
+        ret_incidents[batch->n] = strtoull(PQgetvalue(rows, row, INCIDENT), NULL, 10);
+        read_row(stored, rows, row, batch);
+    }
+    PQclear(rows);
+    return 0;
+}

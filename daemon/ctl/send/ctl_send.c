@@ -1,0 +1,277 @@
+/* mobeyectl send: the command line, and what is printed. How lines travel is in sender.c. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "conf/text.h"
+#include "ctl/lib/ctl.h"
+#include "ctl/lib/curve.h"
+#include "ctl/lib/json.h"
+#include "ctl/lib/lines.h"
+#include "ctl/lib/options.h"
+#include "ctl/lib/sender.h"
+#include "ingest/decode_cloudevents.h"
+#include "ingest/validate.h"
+#include "model/alert.h"
+
+#define VERB "send"
+
+#define TIMEOUT_DEFAULT_S 60
+#define TIMEOUT_MAX_S     86400
+
+struct send {
+    struct sender_endpoint endpoints[SENDER_ENDPOINTS_MAX];
+    size_t n_endpoints;
+    const char *file, *client_key;
+    const char *name; /* of the file, for people */
+    struct ctl_call call;
+    bool dry_run;
+    long timeout_s;
+    struct curve curve; /* of client_key */
+    struct lines lines;
+    struct sender_counts counts;
+};
+
+static const char help[] =
+    "Usage: mobeyectl send --to ENDPOINT [OPTION]... [FILE]\n"
+    "Sends alerts, one JSON document a line, and waits for every reply. FILE is - or not given: stdin.\n"
+    "What got RETRY, or no reply, is sent again. Each REJECT is printed as FILE:LINE: code: field: reason.\n\n"
+    "      --to ENDPOINT    the daemon's router endpoint, tcp://HOST:PORT or ipc://PATH; given again, that of\n"
+    "                       another daemon, to go to when this one does not answer or has no room\n"
+    "      --format FORMAT  of the alerts: cloudevents (the default, and the only one)\n"
+    "      --server-key KEY the daemon's public key, for an endpoint that speaks CURVE: one for all, or one for\n"
+    "                       each --to, in their order; with\n"
+    "      --client-key FILE  this sender's secret key, as mobeyectl keygen wrote it\n"
+    "      --dry-run        send nothing: say what a daemon would answer\n"
+    "      --timeout SECS   give up when nothing was answered for so long (default 60)\n"
+    "      --json           the summary as JSON\n"
+    "  -h, --help           this text\n\n"
+    "Exit status: 0 every line is accepted, 1 not so, 2 wrong usage.\n";
+
+static const struct ctl_verb verb = {VERB, .takes = "json", .argument = "FILE", .most = 1, .help = help};
+
+static int take_timeout(const char *text, long *ret)
+{
+    char *end;
+    *ret = text ? strtol(text, &end, 10) : TIMEOUT_DEFAULT_S;
+    if (text && (*end != '\0' || *ret < 1 || *ret > TIMEOUT_MAX_S))
+        return ctl_usage(VERB, "--timeout \"%s\" is no number of seconds from 1 to %d", text, TIMEOUT_MAX_S);
+    return CTL_GO;
+}
+
+/* One key is that of all endpoints. */
+static int take_keys(struct send *send, const char *const *keys, size_t n_keys)
+{
+    struct err err;
+    for (size_t i = 0; i < n_keys; i++)
+        if (text_check_key(keys[i], &err) != 0)
+            return ctl_usage(VERB, "--server-key %s (a public key: 40 characters of Z85)", err.text);
+    if ((n_keys > 0) != (send->client_key != NULL))
+        return ctl_usage(VERB, "--server-key and --client-key go together");
+    if (n_keys > 1 && n_keys != send->n_endpoints)
+        return ctl_usage(VERB, "--server-key: one for all endpoints, or as many as --to");
+    for (size_t i = 0; n_keys > 0 && i < send->n_endpoints; i++)
+        send->endpoints[i].server_key = keys[n_keys == 1 ? 0 : i];
+    return CTL_GO;
+}
+
+static int parse(int argc, char **argv, struct send *send)
+{
+    const char *format = "cloudevents", *timeout = NULL;
+    const char *to[SENDER_ENDPOINTS_MAX], *keys[SENDER_ENDPOINTS_MAX];
+    size_t n_keys = 0;
+    const struct ctl_option options[] = {{"to", .text = to, .n = &send->n_endpoints, .most = SENDER_ENDPOINTS_MAX},
+                                         {"server-key", .text = keys, .n = &n_keys, .most = SENDER_ENDPOINTS_MAX},
+                                         {"format", .text = &format},
+                                         {"client-key", .text = &send->client_key},
+                                         {"dry-run", .flag = &send->dry_run},
+                                         {"timeout", .text = &timeout},
+                                         {0}};
+    int status = ctl_parse(argc, argv, &verb, options, &send->call);
+    if (status != CTL_GO)
+        return status;
+    for (size_t i = 0; i < send->n_endpoints; i++)
+        send->endpoints[i].to = to[i];
+    send->file = send->call.n_arguments > 0 ? send->call.arguments[0] : "-";
+    if (strcmp(format, "cloudevents") != 0)
+        return ctl_usage(VERB, "--format \"%s\" is unknown (cloudevents)", format);
+    if (send->n_endpoints == 0 && !send->dry_run)
+        return ctl_usage(VERB, "--to ENDPOINT is missing");
+    status = take_timeout(timeout, &send->timeout_s);
+    return status == CTL_GO ? take_keys(send, keys, n_keys) : status;
+}
+
+/* Another's text on a terminal, without what a terminal obeys. */
+static void print_text(FILE *out, struct str text)
+{
+    struct buf escaped = {0};
+    ctl_escape(&escaped, text, false);
+    fwrite(escaped.data, 1, escaped.len, out);
+    buf_free(&escaped);
+}
+
+static void clear_progress(void)
+{
+    if (isatty(STDERR_FILENO))
+        fputs("\r\033[K", stderr);
+}
+
+static void print_rejected(void *ctx, uint64_t number, struct str why)
+{
+    const struct send *send = ctx;
+    clear_progress();
+    fprintf(stderr, "%s:%" PRIu64 ": ", send->name, number);
+    print_text(stderr, why);
+    fputc('\n', stderr);
+}
+
+static void print_json(const struct sender_counts *counts)
+{
+    struct buf out = {0};
+    buf_append_str(&out, STR("{"));
+    ctl_json_count(&out, "lines", counts->lines);
+    ctl_json_count(&out, "accepted", counts->accepted);
+    ctl_json_count(&out, "rejected", counts->rejected);
+    ctl_json_count(&out, "unanswered", counts->unanswered);
+    ctl_json_count(&out, "resent", counts->resent);
+    printf("%.*s}\n", (int)out.len, out.data);
+    buf_free(&out);
+}
+
+static void print_summary(const struct send *send)
+{
+    const struct sender_counts *c = &send->counts;
+    if (send->call.json)
+        print_json(c);
+    else if (send->dry_run)
+        printf("%" PRIu64 " lines: %" PRIu64 " would be accepted, %" PRIu64 " rejected\n", c->lines, c->accepted,
+               c->rejected);
+    else
+        printf("%" PRIu64 " lines: %" PRIu64 " accepted, %" PRIu64 " rejected, %" PRIu64 " unanswered; %" PRIu64
+               " sent again\n",
+               c->lines, c->accepted, c->rejected, c->unanswered, c->resent);
+}
+
+/* For the progress bar: how many lines a regular file has; 0 where that is not known or nobody looks. */
+static uint64_t count_lines(int fd)
+{
+    struct stat stat;
+    if (!isatty(STDERR_FILENO) || fstat(fd, &stat) != 0 || !S_ISREG(stat.st_mode))
+        return 0;
+    struct lines lines = {.fd = fd, .max = ALERT_PAYLOAD_MAX};
+    struct line_text line;
+    uint64_t count = 0;
+    off_t at = lseek(fd, 0, SEEK_CUR);
+    do
+        while (lines_next(&lines, &line))
+            count += line.len > lines.max || !sender_blank(line.text);
+    while (!lines.end && lines_read(&lines) == 0);
+    lseek(fd, at, SEEK_SET);
+    buf_free(&lines.in);
+    return count;
+}
+
+static void print_accepted(const struct send *send, uint64_t number, const struct alert *alert)
+{
+    if (send->call.json)
+        return;
+    printf("%s:%" PRIu64 ": ACK ", send->name, number);
+    print_text(stdout, alert->event_id);
+    const char *before = " flagged ";
+    for (unsigned bit = 0; alert_flag_word(bit); bit++)
+        if (alert->flags & 1u << bit) {
+            printf("%s%s", before, alert_flag_word(bit));
+            before = ",";
+        }
+    putchar('\n');
+}
+
+static void judge(struct send *send, struct decoder *decoder, const struct line_text *line)
+{
+    struct alert alert;
+    struct reject why;
+    struct buf text = {0};
+    send->counts.lines++;
+    if (line->len > send->lines.max) {
+        sender_too_large(line->len, &text);
+    } else if (decode_cloudevents(decoder, line->text, &alert, &why)) {
+        validate_time(&alert, clock_wall_us(), NULL);
+        send->counts.accepted++;
+        print_accepted(send, line->number, &alert);
+    } else {
+        buf_printf(&text, "%s: %s: %s", reject_word(why.code), why.field[0] ? why.field : "message", why.reason);
+    }
+    if (text.len > 0) {
+        send->counts.rejected++;
+        print_rejected(send, line->number, buf_str(&text));
+    }
+    buf_free(&text);
+}
+
+static int dry_run(struct send *send, struct err *err)
+{
+    struct decoder *decoder = decoder_new();
+    struct line_text line;
+    int status = 0;
+    while (status == 0) {
+        if (lines_next(&send->lines, &line)) {
+            if (line.len > send->lines.max || !sender_blank(line.text))
+                judge(send, decoder, &line);
+        } else if (send->lines.end) {
+            break;
+        } else if (lines_read(&send->lines) != 0) {
+            status = err_set(err, "reading it failed: %s", strerror(errno));
+        }
+    }
+    decoder_free(&decoder);
+    return status;
+}
+
+static int run(struct send *send, struct err *err)
+{
+    if (send->dry_run)
+        return dry_run(send, err);
+    if (send->client_key && curve_load(send->client_key, &send->curve, err) != 0)
+        return -1;
+    struct sender_options options = {
+        .endpoints = send->endpoints,
+        .n_endpoints = send->n_endpoints,
+        .curve = &send->curve,
+        .timeout_us = send->timeout_s * CLOCK_SECOND,
+        .total = count_lines(send->lines.fd),
+        .rejected = print_rejected,
+        .ctx = send,
+    };
+    return sender_run(&options, &send->lines, &send->counts, err);
+}
+
+int ctl_send(int argc, char **argv)
+{
+    struct send send = {.lines = {.max = ALERT_PAYLOAD_MAX}};
+    int status = parse(argc, argv, &send);
+    if (status != CTL_GO)
+        return status;
+
+    bool is_stdin = strcmp(send.file, "-") == 0;
+    send.name = is_stdin ? "stdin" : send.file;
+    send.lines.fd = is_stdin ? STDIN_FILENO : open(send.file, O_RDONLY | O_CLOEXEC);
+    if (send.lines.fd < 0)
+        return ctl_fail(VERB, "%s: %s", send.file, strerror(errno));
+    struct err err;
+    status = run(&send, &err);
+    clear_progress();
+    if (status != 0)
+        ctl_fail(VERB, "%s: %s", send.name, err.text);
+    curve_wipe(&send.curve);
+    print_summary(&send);
+    buf_free(&send.lines.in);
+    if (!is_stdin)
+        close(send.lines.fd);
+    return status == 0 && send.counts.accepted == send.counts.lines ? CTL_OK : CTL_FAILED;
+}

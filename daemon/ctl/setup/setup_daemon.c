@@ -1,0 +1,111 @@
+/* Of mobeyectl setup: the daemon takes up what was made. */
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "ctl/lib/ctl.h"
+#include "ctl/lib/scrape.h"
+#include "ctl/setup/setup.h"
+
+#define DIRECTORY "/etc/mobeyed/"
+
+enum { PATIENCE_S = 15 };
+
+/* The unit that runs with this file. false: none does, or systemd does not run here, or not for us. */
+static bool unit_of(const char *file, char unit[256])
+{
+    if (access("/run/systemd/system", F_OK) != 0 || geteuid() != 0)
+        return false;
+    size_t start = strlen(DIRECTORY), len = strlen(file);
+    if (strcmp(file, CTL_DEFAULT_FILE) == 0)
+        snprintf(unit, 256, SETUP_USER ".service");
+    else if (len > start + 5 && len < 200 && strncmp(file, DIRECTORY, start) == 0 && !strchr(file + start, '/') &&
+             strcmp(file + len - 5, ".yaml") == 0)
+        snprintf(unit, 256, SETUP_USER "@%.*s.service", (int)(len - start - 5), file + start);
+    else
+        return false;
+    return true;
+}
+
+/* When the file, or what was moved there in its place, came to be as it is; 0: there is none. */
+static double changed_at(const char *path)
+{
+    struct stat st;
+    return path && stat(path, &st) == 0 ? (double)st.st_ctim.tv_sec + (double)st.st_ctim.tv_nsec / 1e9 : 0;
+}
+
+/* When the daemon last took its configuration up; NAN: it does not say. */
+static double taken_up_at(const struct conf *conf)
+{
+    struct err err;
+    struct scrape scrape = {0};
+    double at = NAN;
+    if (conf->http_listen && scrape_fetch(conf->http_listen, &scrape, &err) == 0)
+        at = scrape_value(&scrape, "config_last_reload_timestamp_seconds", NULL);
+    buf_free(&scrape.text);
+    return at;
+}
+
+static bool is_up_to_date(const struct setup *s, const struct conf *conf)
+{
+    double taken_up = taken_up_at(conf);
+    return taken_up > changed_at(s->file) && taken_up > changed_at(conf->security.clients) &&
+           taken_up > changed_at(conf->security.server_key);
+}
+
+/* The signal that a reload is has no answer. false: it is not up to date in good time. */
+static bool wait_up_to_date(const struct setup *s, const struct conf *conf)
+{
+    int64_t until = clock_mono_us() + PATIENCE_S * CLOCK_SECOND;
+    bool done;
+    while (!(done = is_up_to_date(s, conf)) && clock_mono_us() < until)
+        nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+    return done;
+}
+
+static int call(struct setup *s, const char *what, const char *unit)
+{
+    const char *const words[] = {"systemctl", what, unit, NULL};
+    if (!s->dry_run && ctl_systemctl(words) != 0)
+        return ctl_fail(SETUP_VERB, "systemctl %s %s failed; journalctl -u %s says why", what, unit, unit);
+    setup_did(s, "systemctl %s %s", what, unit);
+    return CTL_OK;
+}
+
+static bool is_active(const char *unit)
+{
+    const char *const words[] = {"systemctl", "is-active", "--quiet", unit, NULL};
+    return ctl_systemctl(words) == 0;
+}
+
+static int take_up(struct setup *s, const struct conf *conf, const char *unit)
+{
+    bool active = is_active(unit);
+    if (active && is_up_to_date(s, conf)) {
+        setup_is(s, "%s runs with these files", unit);
+        return CTL_OK;
+    }
+    int status = call(s, active ? "reload" : "restart", unit);
+    if (status == CTL_OK && active && !s->dry_run && conf->http_listen && !wait_up_to_date(s, conf))
+        status = ctl_fail(SETUP_VERB, "%s has not taken the files up; journalctl -u %s says why", unit, unit);
+    return status;
+}
+
+int setup_daemon(struct setup *s)
+{
+    char unit[256];
+    if (!unit_of(s->file, unit))
+        return CTL_OK;
+    if (s->dry_run && s->changes > 0) /* the file may not even be there */
+        return call(s, is_active(unit) ? "reload" : "restart", unit);
+    struct conf *conf = ctl_load(s->file);
+    int status = conf ? take_up(s, conf, unit) : CTL_FAILED;
+    conf_free(&conf);
+    return status;
+}

@@ -1,0 +1,118 @@
+/* Of mobeyectl setup: the database and its schema. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl/lib/ctl.h"
+#include "ctl/setup/setup.h"
+#include "store/conninfo.h"
+#include "store/migrations.h"
+
+static PGconn *connect_admin(const struct setup *s, const char *database)
+{
+    return connect_open(SETUP_VERB, s->admin ? s->admin : "host=/run/postgresql user=postgres", database);
+}
+
+bool setup_run(PGconn *conn, const char *what, const char *sql)
+{
+    PGresult *result = PQexec(conn, sql);
+    bool done = PQresultStatus(result) == PGRES_COMMAND_OK || PQresultStatus(result) == PGRES_TUPLES_OK;
+    if (!done)
+        ctl_fail_sql(SETUP_VERB, what, result);
+    PQclear(result);
+    return done;
+}
+
+char *setup_query(PGconn *conn, const char *sql, const char *value)
+{
+    PGresult *rows = PQexecParams(conn, sql, value ? 1 : 0, NULL, &value, NULL, NULL, 0);
+    char *text = PQntuples(rows) == 1 && !PQgetisnull(rows, 0, 0) ? strdup(PQgetvalue(rows, 0, 0)) : NULL;
+    PQclear(rows);
+    return text;
+}
+
+static int connect_server(struct setup *s)
+{
+    if (!s->admin && s->known && !connect_is_local(s->known))
+        return ctl_fail(SETUP_VERB,
+                        "the database of %s is on another machine: --admin says how a superuser gets in there",
+                        s->file);
+    s->conn = connect_admin(s, "postgres");
+    if (PQstatus(s->conn) != CONNECTION_OK) {
+        fputs(PQerrorMessage(s->conn), stderr);
+        return ctl_fail(SETUP_VERB,
+                        "no superuser of PostgreSQL answers; is it installed (postgresql, postgresql-postgis)? "
+                        "--admin says how to get in");
+    }
+    char *super = setup_query(s->conn, "select 1 from pg_roles where rolname = current_user and rolsuper", NULL);
+    if (!super)
+        return ctl_fail(SETUP_VERB, "\"%s\" is no superuser, which the extension postgis takes", PQuser(s->conn));
+    free(super);
+    return CTL_OK;
+}
+
+/* 1: there; 0: it would be made; -1: printed why not. */
+static int make_database(struct setup *s)
+{
+    char *there = setup_query(s->conn, "select 1 from pg_database where datname = $1", s->database);
+    if (there) {
+        setup_is(s, "the database %s is there", s->database);
+        free(there);
+        return 1;
+    }
+    if (!s->dry_run) {
+        char *name = PQescapeIdentifier(s->conn, s->database, strlen(s->database));
+        struct buf sql = {0};
+        buf_printf(&sql, "create database %s encoding 'UTF8' template template0", name);
+        buf_append(&sql, "", 1);
+        bool made = setup_run(s->conn, s->database, sql.data);
+        buf_free(&sql);
+        PQfreemem(name);
+        if (!made)
+            return -1;
+    }
+    setup_did(s, "the database %s, in UTF8", s->database);
+    return s->dry_run ? 0 : 1;
+}
+
+static int schema_version(PGconn *conn)
+{
+    char *text = ctl_readable(conn, "mobeye.schema_version")
+                     ? setup_query(conn, "select max(version) from mobeye.schema_version", NULL)
+                     : NULL;
+    int version = text ? atoi(text) : 0;
+    free(text);
+    return version;
+}
+
+static int make_schema(struct setup *s)
+{
+    int latest = migrations[migrations_n - 1].version, version = schema_version(s->conn);
+    if (version == latest) {
+        setup_is(s, "the schema has version %d", latest);
+        return CTL_OK;
+    }
+    if (!s->dry_run && ctl_migrate_schema(s->conn, false) != CTL_OK)
+        return CTL_FAILED;
+    setup_did(s, "roles and schema, version %d", latest);
+    return CTL_OK;
+}
+
+int setup_database(struct setup *s)
+{
+    int status = connect_server(s);
+    if (status != CTL_OK)
+        return status;
+    int there = make_database(s);
+    if (there < 0)
+        return CTL_FAILED;
+    if (there == 0) {
+        setup_did(s, "roles and schema, version %d", migrations[migrations_n - 1].version);
+        return CTL_OK;
+    }
+    PQfinish(s->conn);
+    s->conn = connect_admin(s, s->database);
+    if (PQstatus(s->conn) != CONNECTION_OK)
+        return ctl_fail(SETUP_VERB, "%s", PQerrorMessage(s->conn));
+    return make_schema(s);
+}

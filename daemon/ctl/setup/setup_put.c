@@ -1,0 +1,152 @@
+/* Of mobeyectl setup: files, of which none is replaced in silence. */
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "ctl/lib/ctl.h"
+#include "ctl/setup/setup.h"
+
+enum { FILE_MAX = 1 << 20, OLD_ONES = 100 };
+
+char *setup_beside(const struct setup *s, const char *name)
+{
+    char *path = NULL, *directory = strdup(s->file), *slash = strrchr(directory, '/');
+    if (slash)
+        *slash = '\0';
+    char *real = realpath(slash ? directory : ".", NULL);
+    if (asprintf(&path, "%s/%s", real ? real : slash ? directory : ".", name) < 0)
+        abort();
+    free(real);
+    free(directory);
+    return path;
+}
+
+int setup_read(const char *path, struct buf *ret)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT ? 0 : (ctl_fail(SETUP_VERB, "%s: %s", path, strerror(errno)), -1);
+    ssize_t got = read(fd, buf_reserve(ret, FILE_MAX), FILE_MAX);
+    close(fd);
+    if (got < 0)
+        return ctl_fail(SETUP_VERB, "%s: %s", path, strerror(errno)), -1;
+    ret->len = (size_t)got;
+    return 1;
+}
+
+/* The daemon's user has a group of the same name. */
+static bool hand_over(int fd, bool secret)
+{
+    const struct passwd *user = geteuid() == 0 ? getpwnam(SETUP_USER) : NULL;
+    return (!user || fchown(fd, secret ? user->pw_uid : 0, user->pw_gid) == 0) &&
+           fchmod(fd, secret ? 0600 : 0640) == 0; /* whatever the umask */
+}
+
+/* One of an earlier run is replaced. */
+static int write_file(const char *path, struct str text, bool secret)
+{
+    unlink(path);
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    bool good = fd >= 0 && write(fd, text.p, text.len) == (ssize_t)text.len && hand_over(fd, secret) && fsync(fd) == 0;
+    int why = errno;
+    if (fd >= 0)
+        close(fd);
+    return good ? CTL_OK : ctl_fail(SETUP_VERB, "%s: %s", path, strerror(why));
+}
+
+static int move(const char *made, const char *path)
+{
+    if (rename(made, path) < 0)
+        return ctl_fail(SETUP_VERB, "%s: %s", path, strerror(errno));
+    ctl_sync_directory(path);
+    return CTL_OK;
+}
+
+static void name_beside(char made[4096], const char *path)
+{
+    snprintf(made, 4096, "%s.setup", path);
+}
+
+int setup_write(const char *path, struct str text, bool secret)
+{
+    char made[4096];
+    name_beside(made, path);
+    int status = write_file(made, text, secret);
+    return status == CTL_OK ? move(made, path) : status;
+}
+
+static bool is_same(const char *a, const char *b)
+{
+    struct stat one, other;
+    return stat(a, &one) == 0 && stat(b, &other) == 0 && one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
+/* The old one stays under a name that is not taken yet, unless an interrupted run has seen to that. */
+static int keep_old(const char *path, char before[4096])
+{
+    int linked = -1;
+    for (int i = 0; linked < 0 && i < OLD_ONES; i++) {
+        snprintf(before, 4096, i == 0 ? "%s.before-setup" : "%s.before-setup.%d", path, i);
+        linked = link(path, before);
+        if (linked < 0 && errno != EEXIST)
+            break;
+        if (linked < 0 && is_same(path, before))
+            linked = 0;
+    }
+    return linked == 0 ? CTL_OK : ctl_fail(SETUP_VERB, "%s: %s", before, strerror(errno));
+}
+
+static int replace_changed(struct setup *s, const char *path, const char *made)
+{
+    char before[4096];
+    if (keep_old(path, before) != CTL_OK || move(made, path) != CTL_OK)
+        return CTL_FAILED;
+    setup_did(s, "%s, changed; it was %s", path, before);
+    return CTL_OK;
+}
+
+static int put(struct setup *s, const struct setup_file *file)
+{
+    char made[4096];
+    name_beside(made, file->path);
+    int status = write_file(made, buf_str(file->text), false);
+    if (status != CTL_OK)
+        return status;
+    if (file->check && !file->check(made))
+        return ctl_fail(SETUP_VERB, "%s has errors, see above", made);
+    if (!file->old || file->shipped) {
+        status = move(made, file->path);
+        if (status == CTL_OK)
+            setup_did(s, "%s", file->path);
+        return status;
+    }
+    if (s->replace || setup_ask_yes(s, file->path, "is there, and has to be changed. Change it (the old one is kept)?"))
+        return replace_changed(s, file->path, made);
+    setup_did(s, "%s", made);
+    return ctl_fail(SETUP_VERB,
+                    "%s was changed by hand, and stays as it is; diff it with %s, and move that over it, or say "
+                    "--replace",
+                    file->path, made);
+}
+
+int setup_put(struct setup *s, const struct setup_file *file)
+{
+    if (file->old && str_eq(buf_str(file->old), buf_str(file->text))) {
+        char made[4096];
+        name_beside(made, file->path);
+        unlink(made); /* that of a run which was interrupted, or refused */
+        setup_is(s, "%s says so", file->path);
+        return !file->check || file->check(file->path) ? CTL_OK
+                                                       : ctl_fail(SETUP_VERB, "%s has errors, see above", file->path);
+    }
+    if (s->dry_run) {
+        setup_did(s, "%s%s", file->path, file->old && !file->shipped ? ", changed, where --replace says so" : "");
+        return CTL_OK;
+    }
+    return put(s, file);
+}

@@ -1,0 +1,199 @@
+/* Of mobeyectl setup: how the daemon gets into the database. */
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <sodium.h>
+
+#include "ctl/lib/ctl.h"
+#include "ctl/setup/setup.h"
+#include "store/conninfo.h"
+
+enum { PASSWORD_BYTES = 24 };
+
+/* Why the daemon, with this conninfo, would not get in: libpq's own words. NULL: it gets in. The caller frees it. */
+static char *refusal(const struct setup *s, const char *conninfo)
+{
+    char *why = NULL, *in = NULL;
+    struct err err;
+    if (conninfo_check(conninfo, &err) != 0)
+        return strdup(err.text);
+    PGconn *conn = connect_as_daemon(SETUP_VERB, conninfo);
+    if (PQstatus(conn) != CONNECTION_OK) {
+        why = strdup(PQerrorMessage(conn));
+        for (size_t len = strlen(why); len > 0 && why[len - 1] == '\n';)
+            why[--len] = '\0';
+    } else if (!(in = setup_query(conn,
+                                  "select 1 where current_database() = $1 and pg_has_role('" SETUP_ROLE "', 'usage')",
+                                  s->database))) {
+        if (asprintf(&why, "it connects to database \"%s\" as \"%s\", not to \"%s\" as \"" SETUP_ROLE "\"", PQdb(conn),
+                     PQuser(conn), s->database) < 0)
+            abort();
+    }
+    free(in);
+    PQfinish(conn);
+    return why;
+}
+
+/* The server keeps a verifier only, and its log sees nothing else. */
+static bool give_password(PGconn *conn, const char *password)
+{
+    char *verifier = PQencryptPasswordConn(conn, password, SETUP_ROLE, "scram-sha-256");
+    char *literal = verifier ? PQescapeLiteral(conn, verifier, strlen(verifier)) : NULL;
+    struct buf sql = {0};
+    buf_printf(&sql, "alter role " SETUP_ROLE " password %s", literal ? literal : "null");
+    buf_append(&sql, "", 1);
+    bool given = literal && setup_run(conn, "the password of " SETUP_ROLE, sql.data);
+    buf_free(&sql);
+    PQfreemem(literal);
+    PQfreemem(verifier);
+    return given;
+}
+
+/* Where the daemon goes for it: the superuser's server, but by TCP, where a password counts. */
+struct server {
+    const char *host, *port;
+    char *passfile;
+    char start[512]; /* of its line in the passfile */
+};
+
+static void find_server(const struct setup *s, struct server *ret)
+{
+    const char *host = PQhost(s->conn);
+    bool over_socket = !host || !*host || host[0] == '/' || host[0] == '@';
+    *ret = (struct server){.host = over_socket ? "127.0.0.1" : host, .port = PQport(s->conn)};
+    ret->passfile = setup_beside(s, "pgpass");
+    snprintf(ret->start, sizeof(ret->start), "%s:%s:*:" SETUP_ROLE ":", ret->host, ret->port);
+}
+
+static char *conninfo_of(const struct setup *s, const struct server *server)
+{
+    struct buf conninfo = {0};
+    conninfo_append(&conninfo, "host", server->host);
+    conninfo_append(&conninfo, "port", server->port);
+    conninfo_append(&conninfo, "dbname", s->database);
+    conninfo_append(&conninfo, "user", SETUP_ROLE);
+    conninfo_append(&conninfo, "passfile", server->passfile);
+    buf_append(&conninfo, "", 1);
+    return conninfo.data;
+}
+
+/* The password in the line of the passfile for this server; NULL: there is no such line. The caller frees it. */
+static char *password_in(struct str text, const struct server *server)
+{
+    size_t start = strlen(server->start);
+    for (size_t at = 0; at < text.len;) {
+        const char *line = text.p + at, *end = memchr(line, '\n', text.len - at);
+        size_t len = end ? (size_t)(end - line) : text.len - at;
+        if (len > start && memcmp(line, server->start, start) == 0)
+            return strndup(line + start, len - start);
+        at += len + 1;
+    }
+    return NULL;
+}
+
+static char *new_password(void)
+{
+    unsigned char bytes[PASSWORD_BYTES];
+    char *password = malloc(2 * PASSWORD_BYTES + 1);
+    if (!password)
+        abort();
+    randombytes_buf(bytes, sizeof(bytes));
+    return sodium_bin2hex(password, 2 * PASSWORD_BYTES + 1, bytes, sizeof(bytes));
+}
+
+/* The file first, then the role: whenever this is interrupted, the file has the password that the role is to have. */
+static int give(struct setup *s, const struct server *server, const struct buf *old)
+{
+    char *password = old ? password_in(buf_str(old), server) : new_password();
+    struct buf line = {0};
+    if (!password)
+        return ctl_fail(SETUP_VERB, "%s has no line that begins with %s: add it, or move the file away for a new one",
+                        server->passfile, server->start);
+    if (old)
+        buf_append_str(&line, buf_str(old));
+    else
+        buf_printf(&line, "%s%s\n", server->start, password);
+    int status = setup_write(server->passfile, buf_str(&line), true);
+    if (status == CTL_OK && !give_password(s->conn, password))
+        status = CTL_FAILED;
+    sodium_memzero(password, strlen(password));
+    sodium_memzero(line.data, line.len);
+    free(password);
+    buf_free(&line);
+    return status;
+}
+
+/* Whether daemons of other machines are in by the password that the role has; printed, since they would be shut out. */
+static bool is_used_elsewhere(const struct setup *s, const struct server *server)
+{
+    char *from =
+        setup_query(s->conn,
+                    "select string_agg(distinct host(client_addr), ', ') from pg_stat_activity where usename = $1 and "
+                    "client_addr is distinct from inet_client_addr() and client_addr not in ('127.0.0.1', '::1')",
+                    SETUP_ROLE);
+    if (from)
+        ctl_fail(SETUP_VERB,
+                 "a new password of " SETUP_ROLE " would shut out who uses it at %s (copy the password file from there "
+                 "to %s, or stop the daemon there)",
+                 from, server->passfile);
+    bool used = from != NULL;
+    free(from);
+    return used;
+}
+
+static int fail_refused(const struct setup *s, const struct server *server, const char *why)
+{
+    ctl_fail(SETUP_VERB, "the daemon does not get in with %s: %s", server->passfile, why);
+    if (strstr(why, "pg_hba.conf"))
+        fprintf(stderr, "pg_hba.conf needs a line: host %s " SETUP_ROLE " %s scram-sha-256\n", s->database,
+                strcmp(server->host, "127.0.0.1") == 0 ? "127.0.0.1/32" : "ADDRESS-OF-THIS-MACHINE");
+    return CTL_FAILED;
+}
+
+static int by_password(struct setup *s, const struct server *server)
+{
+    struct buf old = {0};
+    int there = setup_read(server->passfile, &old), status = there < 0 ? CTL_FAILED : CTL_OK;
+    char *why = there > 0 ? refusal(s, s->conninfo) : NULL;
+    if (there > 0 && !why) {
+        setup_is(s, "the daemon's role gets in, with the password in %s", server->passfile);
+    } else if (there >= 0) {
+        free(why);
+        why = NULL;
+        if (there == 0 && is_used_elsewhere(s, server))
+            status = CTL_FAILED;
+        else if (!s->dry_run)
+            status = give(s, server, there > 0 ? &old : NULL);
+        if (status == CTL_OK)
+            setup_did(s, "a password of " SETUP_ROLE ", %s %s", there > 0 ? "as it is in" : "in", server->passfile);
+        if (status == CTL_OK && !s->dry_run && (why = refusal(s, s->conninfo)))
+            status = fail_refused(s, server, why);
+    }
+    free(why);
+    if (old.len > 0)
+        sodium_memzero(old.data, old.len);
+    buf_free(&old);
+    return status;
+}
+
+int setup_way_in(struct setup *s)
+{
+    const char *known = s->conninfo ? s->conninfo : s->known;
+    char *why = known ? refusal(s, known) : NULL;
+    int status = CTL_OK;
+    if (known && !why) {
+        setup_is(s, "the daemon's role gets in");
+    } else if (s->conninfo && !s->dry_run) {
+        status = ctl_fail(SETUP_VERB, "the daemon does not get in with --conninfo: %s", why);
+    } else if (!s->conninfo) {
+        struct server server;
+        find_server(s, &server);
+        s->conninfo = conninfo_of(s, &server);
+        status = by_password(s, &server);
+        free(server.passfile);
+    }
+    free(why);
+    return status;
+}

@@ -1,0 +1,439 @@
+#include "enrich/correlate.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "enrich/correlate_index.h"
+#include "enrich/incident_key.h"
+#include "model/distance.h"
+
+struct correlation {
+    struct incident_set *set;
+    struct correlate_index index;
+};
+
+/* What an alert joins, or, where that is nothing and a new one is made, what a person had closed before. */
+struct choice {
+    size_t incident; /* NO_INCIDENT: none */
+    size_t previous; /* the same */
+};
+
+static struct incident *incident_at(const struct correlation *f, size_t i)
+{
+    return &f->set->incidents[i];
+}
+
+static struct condition *condition_at(const struct correlation *f, size_t i)
+{
+    return &f->set->conditions[i];
+}
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t most(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* No silence between them longer than the gap, and the whole no older than max_age; both ways, since alerts come late.
+ */
+static bool in_time(const struct incident *incident, int64_t occurred_us)
+{
+    const struct incident_terms *terms = &incident->terms;
+    if (occurred_us < incident->first_seen_us - terms->gap_us || occurred_us > incident->last_seen_us + terms->gap_us)
+        return false;
+    return terms->max_age_us == 0 || (occurred_us - incident->first_seen_us <= terms->max_age_us &&
+                                      incident->last_seen_us - occurred_us <= terms->max_age_us);
+}
+
+/* Only the device that it began with can move away from an incident. */
+static bool moved_away(const struct incident *incident, const struct alert *alert)
+{
+    double limit_m = incident->terms.moved_over_m;
+    return limit_m > 0 && incident->location_source != LOCATION_NONE && alert->location_source != LOCATION_NONE &&
+           str_eq(incident->device, alert->device) &&
+           distance_m(incident->lon, incident->lat, alert->place_lon, alert->place_lat) > limit_m;
+}
+
+static bool belongs(const struct incident *incident, const struct alert *alert)
+{
+    return in_time(incident, alert->occurred_us) && !moved_away(incident, alert);
+}
+
+/* A raise whose rule says alarm is for a patrol: it is not hidden among service. */
+static bool accepts(const struct incident *incident, const struct alert *alert)
+{
+    bool hidden = alert->phase == PHASE_RAISE && alert->terms && alert->terms->category == CATEGORY_ALARM &&
+                  incident->terms.category == CATEGORY_SERVICE;
+    return incident->accepting && !hidden && belongs(incident, alert);
+}
+
+/* Does it still count on the incident that a person has closed? Panic and holdup are always news. */
+static bool counts_on_closed(const struct incident *incident, const struct alert *alert)
+{
+    bool news = alert->phase != PHASE_RESTORE && (alert->kind == KIND_PANIC || alert->kind == KIND_HOLDUP);
+    return !news && alert->received_us <= incident->closed_us + incident->terms.settle_us;
+}
+
+static int64_t time_between(const struct incident *incident, int64_t occurred_us)
+{
+    return most(0, most(incident->first_seen_us - occurred_us, occurred_us - incident->last_seen_us));
+}
+
+/* A general alert is one of a device and kind, of no input and no track. */
+static bool is_general(const struct alert *alert)
+{
+    return alert->input == ALERT_NO_INT && alert->track.len == 0;
+}
+
+/* Of an incident that no longer accepts, and that the system has not closed: the better choice, if it is one. */
+static void consider(const struct correlation *f, const struct alert *alert, size_t i, struct choice *choice)
+{
+    const struct incident *incident = incident_at(f, i);
+    if (incident->accepting || !belongs(incident, alert))
+        return;
+    bool joins = !incident->closed || counts_on_closed(incident, alert);
+    size_t *best = joins ? &choice->incident : &choice->previous;
+    if (*best == NO_INCIDENT ||
+        time_between(incident, alert->occurred_us) < time_between(incident_at(f, *best), alert->occurred_us))
+        *best = i;
+}
+
+/* The one of the key that accepts; else, for an alert that is not later than all of that, or where none accepts, the
+ * nearest that once did. */
+static struct choice choose_by_key(struct correlation *f, const struct alert *alert)
+{
+    struct choice choice = {NO_INCIDENT, NO_INCIDENT};
+    struct key_incidents *key = alert->terms ? index_key(&f->index, alert->key) : NULL;
+    if (!key)
+        return choice;
+    size_t accepting = index_accepting(&f->index, key);
+    if (accepting != NO_INCIDENT && accepts(incident_at(f, accepting), alert))
+        return (struct choice){accepting, NO_INCIDENT};
+    if (accepting != NO_INCIDENT && alert->occurred_us >= incident_at(f, accepting)->last_seen_us)
+        return choice;
+    size_t n;
+    const incident_link *around = index_near(&f->index, key, alert->occurred_us, &n);
+    for (size_t i = 0; i < n; i++)
+        consider(f, alert, around[i] - 1, &choice);
+    return choice;
+}
+
+/* What a restore without input, or a cancel, speaks of: the latest incident that has something of its device and kind
+ * active. */
+static size_t latest_active(struct correlation *f, const struct alert *alert)
+{
+    size_t latest = NO_INCIDENT;
+    for (size_t t = index_active(&f->index, alert->condition); t != NO_INCIDENT; t = index_next_active(&f->index, t)) {
+        size_t i = condition_at(f, t)->incident;
+        if (accepts(incident_at(f, i), alert) &&
+            (latest == NO_INCIDENT || incident_at(f, i)->last_seen_us > incident_at(f, latest)->last_seen_us))
+            latest = i;
+    }
+    return latest;
+}
+
+/* The number behind a cancel is the input of the alarm from some panels, that of the user from others. */
+static size_t choose_cancelled(struct correlation *f, const struct alert *alert, size_t condition, size_t own)
+{
+    if (own != NO_INCIDENT && condition_at(f, condition)->active)
+        return own;
+    size_t latest = latest_active(f, alert);
+    return latest != NO_INCIDENT ? latest : own;
+}
+
+static size_t choose_by_condition(struct correlation *f, const struct alert *alert, size_t condition, size_t general)
+{
+    size_t own = NO_INCIDENT;
+    if (condition != NO_INCIDENT && accepts(incident_at(f, condition_at(f, condition)->incident), alert))
+        own = condition_at(f, condition)->incident;
+    if (alert->flags & FLAG_CANCEL)
+        return choose_cancelled(f, alert, condition, own);
+    if (own != NO_INCIDENT)
+        return own;
+    if (alert->phase != PHASE_RESTORE)
+        return NO_INCIDENT;
+    if (is_general(alert))
+        return latest_active(f, alert);
+    if (general != NO_INCIDENT && condition_at(f, general)->active &&
+        accepts(incident_at(f, condition_at(f, general)->incident), alert))
+        return condition_at(f, general)->incident;
+    return NO_INCIDENT;
+}
+
+static struct choice choose(struct correlation *f, const struct alert *alert, size_t condition, size_t general)
+{
+    struct choice choice = {choose_by_condition(f, alert, condition, general), NO_INCIDENT};
+    if (choice.incident == NO_INCIDENT)
+        choice = choose_by_key(f, alert);
+    if (choice.incident != NO_INCIDENT || condition == NO_INCIDENT)
+        return choice;
+    size_t last = condition_at(f, condition)->incident;
+    const struct incident *closed = incident_at(f, last);
+    if (closed->closed && closed->by_person)
+        consider(f, alert, last, &choice);
+    return choice;
+}
+
+/* An alert that is late may begin an episode that is over already: a later one of its key accepts. */
+static bool is_over(struct correlation *f, const struct alert *alert)
+{
+    struct key_incidents *key = index_key(&f->index, alert->key);
+    size_t i = key ? index_accepting(&f->index, key) : NO_INCIDENT;
+    if (i == NO_INCIDENT)
+        return false;
+    struct incident *accepting = incident_at(f, i);
+    if (alert->occurred_us < accepting->last_seen_us)
+        return true;
+    accepting->accepting = false;
+    accepting->changed = true;
+    return false;
+}
+
+static size_t make(struct correlation *f, const struct alert *alert, size_t previous)
+{
+    bool over = is_over(f, alert);
+    size_t i = incident_set_add(f->set);
+    struct incident *made = incident_at(f, i);
+    memcpy(made->key, alert->key, sizeof(made->key));
+    made->terms = *alert->terms;
+    if (made->terms.team.len == 0)
+        made->terms.team = alert->placement_team;
+    made->priority = made->terms.priority;
+    made->drill = alert->drill;
+    made->accepting = !over;
+    made->kind = alert->kind;
+    made->device = alert->device;
+    made->first_seen_us = made->last_seen_us = alert->occurred_us;
+    made->last_received_us = alert->received_us;
+    made->previous_id = previous == NO_INCIDENT ? 0 : incident_at(f, previous)->id;
+    made->fresh = true;
+    index_add_incident(&f->index, i);
+    return i;
+}
+
+/* A fix is better than a placement, that than the last known place; then the more accurate; else the first stays. */
+static bool better_place(const struct alert *alert, const struct incident *incident)
+{
+    static const int rank[] = {[LOCATION_LAST_KNOWN] = 1, [LOCATION_PLACEMENT] = 2, [LOCATION_MESSAGE] = 3};
+    int theirs = rank[alert->location_source], ours = rank[incident->location_source];
+    if (theirs != ours)
+        return theirs > ours;
+    return theirs > 0 && (alert->place_accuracy_m < incident->accuracy_m ||
+                          (isnan(incident->accuracy_m) && !isnan(alert->place_accuracy_m)));
+}
+
+static void note_place(struct incident *incident, const struct alert *alert)
+{
+    if (!better_place(alert, incident))
+        return;
+    incident->location_source = alert->location_source;
+    incident->lon = alert->place_lon;
+    incident->lat = alert->place_lat;
+    incident->accuracy_m = alert->place_accuracy_m;
+    incident->placement_id = alert->placement_id;
+    incident->areas = alert->areas;
+}
+
+/* An incident is secret once an alert of it is. */
+static void note_secret(struct incident *incident, const struct alert *alert)
+{
+    if (!alert->secret)
+        return;
+    if (incident->secret_placement_id == 0) {
+        incident->secret_placement_id = alert->placement_id;
+        incident->secret_team = alert->placement_team;
+    } else if (!str_eq(incident->secret_team, alert->placement_team)) {
+        incident->secret_of_several = true;
+    }
+}
+
+static void end_condition(struct correlation *f, size_t t, const struct alert *restore)
+{
+    struct condition *condition = condition_at(f, t);
+    struct incident *incident = incident_at(f, condition->incident);
+    condition->active = false;
+    condition->since_us = restore->occurred_us;
+    condition->changed = true;
+    incident->active--;
+    incident->changed = true;
+    if (incident->active == 0)
+        incident->restored_us = restore->occurred_us;
+}
+
+/* Once nothing of it is active any more, a service incident has nothing left to be done about. */
+static void close_if_restored(struct incident *incident, const struct alert *restore)
+{
+    if (incident->active > 0 || incident->terms.category != CATEGORY_SERVICE || incident->closed)
+        return;
+    if (incident->restored_us == ALERT_NO_TIME)
+        incident->restored_us = restore->occurred_us;
+    incident->restored = incident->closed = incident->changed = true;
+    incident->by_person = incident->accepting = false;
+    incident->closed_us = restore->received_us;
+}
+
+/* Ends a condition that the restore speaks of, also in an incident that it came too late to join. */
+static void restore_condition(struct correlation *f, size_t t, const struct alert *restore)
+{
+    struct incident *incident = incident_at(f, condition_at(f, t)->incident);
+    if (restore->occurred_us < condition_at(f, t)->since_us)
+        return;
+    end_condition(f, t, restore);
+    close_if_restored(incident, restore);
+}
+
+static void restore_all(struct correlation *f, const struct alert *restore)
+{
+    for (size_t t = index_active(&f->index, restore->condition); t != NO_INCIDENT; t = index_next_active(&f->index, t))
+        if (restore->incident == NO_INCIDENT || restore->incident == condition_at(f, t)->incident)
+            restore_condition(f, t, restore);
+}
+
+static void restore(struct correlation *f, const struct alert *alert, size_t condition, size_t general)
+{
+    if (is_general(alert))
+        restore_all(f, alert);
+    if (condition != NO_INCIDENT && condition_at(f, condition)->active)
+        restore_condition(f, condition, alert);
+    if (general != NO_INCIDENT && condition_at(f, general)->active)
+        restore_condition(f, general, alert);
+    if (alert->incident != NO_INCIDENT)
+        close_if_restored(incident_at(f, alert->incident), alert);
+}
+
+static size_t begin_condition(struct correlation *f, const struct alert *alert)
+{
+    size_t t = incident_set_add_condition(f->set);
+    struct condition *condition = condition_at(f, t);
+    memcpy(condition->id, alert->condition, sizeof(condition->id));
+    condition->incident = alert->incident;
+    condition->fresh = true;
+    index_add_condition(&f->index, t);
+    return t;
+}
+
+/* The condition leads to another incident from now on, and is nothing of the one before. */
+static void lead(struct correlation *f, struct condition *condition, size_t i)
+{
+    struct incident *before = incident_at(f, condition->incident);
+    before->active -= condition->active;
+    before->changed = before->changed || condition->active;
+    condition->active = false;
+    condition->since_us = ALERT_NO_TIME;
+    condition->incident = i;
+    condition->changed = true;
+}
+
+static void activate(struct correlation *f, size_t t, const struct alert *alert, bool again)
+{
+    struct condition *condition = condition_at(f, t);
+    struct incident *incident = incident_at(f, alert->incident);
+    if (condition->active || alert->occurred_us < condition->since_us)
+        return;
+    incident->flaps += again && alert->phase == PHASE_RAISE;
+    incident->active++;
+    incident->restored_us = ALERT_NO_TIME;
+    condition->active = condition->changed = true;
+    condition->since_us = alert->occurred_us;
+    index_activated(&f->index, t);
+}
+
+/* Its condition leads to the incident from now on, and is active there; but a late alert of an older episode does not
+ * lead away from an incident that accepts. Returns whether the incident had nothing of the condition yet. */
+static bool follow(struct correlation *f, const struct alert *alert, size_t t)
+{
+    bool is_new = t == NO_INCIDENT;
+    if (is_new)
+        t = begin_condition(f, alert);
+    struct condition *condition = condition_at(f, t);
+    if (condition->incident != alert->incident) {
+        is_new = true;
+        if (incident_at(f, condition->incident)->accepting && !incident_at(f, alert->incident)->accepting)
+            return true;
+        lead(f, condition, alert->incident);
+    }
+    activate(f, t, alert, !is_new);
+    return is_new;
+}
+
+/* Drills verify nothing and are verified by nothing. */
+static void note_raise(struct incident *incident, const struct alert *alert, bool made)
+{
+    bool urgent = alert->kind == KIND_PANIC || alert->kind == KIND_HOLDUP;
+    incident->urgent = incident->urgent || urgent;
+    incident->began_urgent = incident->began_urgent || (urgent && made);
+    incident->urgent_joined = incident->urgent_joined || (urgent && !made);
+    if (alert->drill)
+        return;
+    incident->raised = true;
+    if (!(alert->flags & FLAG_VERIFIED) || incident->terms.category != CATEGORY_ALARM || incident->verified)
+        return;
+    incident->verified = true;
+    if (incident->terms.verify_priority > 0 && incident->terms.verify_priority < incident->priority)
+        incident->priority = incident->terms.verify_priority;
+}
+
+/* A raise or an update. Raises count; of a track only its first alert does. What an incident is made of counts. */
+static void occur(struct correlation *f, const struct alert *alert, size_t condition, bool made)
+{
+    struct incident *incident = incident_at(f, alert->incident);
+    bool is_new = follow(f, alert, condition);
+    bool raise = alert->phase == PHASE_RAISE;
+    incident->alert_count += made || (alert->track.len > 0 ? is_new : raise);
+    if (alert->terms && alert->terms->category == incident->terms.category)
+        incident->priority = (int)least(incident->priority, alert->terms->priority);
+    if (raise)
+        note_raise(incident, alert, made);
+}
+
+static void join(struct correlation *f, const struct alert *alert, size_t condition, size_t general, bool made)
+{
+    struct incident *incident = incident_at(f, alert->incident);
+    incident->joined = incident->changed = true;
+    incident->last_received_us = most(incident->last_received_us, alert->received_us);
+    index_extend(&f->index, alert->incident, alert->occurred_us);
+    note_place(incident, alert);
+    note_secret(incident, alert);
+    if (alert->flags & FLAG_CANCEL)
+        incident->cancelled_us = most(incident->cancelled_us, alert->occurred_us);
+    else if (alert->phase == PHASE_RESTORE)
+        restore(f, alert, condition, general);
+    else
+        occur(f, alert, condition, made);
+}
+
+static void correlate_alert(struct correlation *f, struct alert *alert)
+{
+    size_t condition = index_condition(&f->index, alert->condition), general = NO_INCIDENT;
+    if (alert->phase == PHASE_RESTORE && !is_general(alert)) {
+        uint8_t id[INCIDENT_KEY_BYTES];
+        incident_key_general_condition(alert, id);
+        general = index_condition(&f->index, id);
+    }
+    struct choice choice = choose(f, alert, condition, general);
+    alert->incident = choice.incident;
+    bool makes = alert->incident == NO_INCIDENT && alert->terms && alert->phase != PHASE_RESTORE &&
+                 !(alert->flags & FLAG_CANCEL);
+    if (makes)
+        alert->incident = make(f, alert, choice.previous);
+    if (alert->incident != NO_INCIDENT)
+        join(f, alert, condition, general, makes);
+    else if (alert->phase == PHASE_RESTORE)
+        restore(f, alert, condition, general);
+}
+
+void correlate(struct incident_set *set, struct batch *batch, const uint8_t *store)
+{
+    struct correlation f = {.set = set};
+    index_open(&f.index, set, batch->n);
+    for (size_t i = 0; i < batch->n; i++) {
+        batch->rows[i].alert.incident = NO_INCIDENT;
+        if (store[i])
+            correlate_alert(&f, &batch->rows[i].alert);
+    }
+    index_close(&f.index);
+}

@@ -1,0 +1,101 @@
+#include "enrich/location.h"
+
+#include <math.h>
+
+#include "base/clock.h"
+
+/* Around 0 degrees north, 0 east, where receivers without a fix say they are: about 100 m. */
+#define NULL_ISLAND_DEGREES 0.001
+/* A fix may seem to be from after the alert by this much: clocks differ. */
+#define FIX_FUTURE_MAX_US (5 * CLOCK_MINUTE)
+
+static bool within(const double bounds[4], double lon, double lat)
+{
+    return lon >= bounds[0] && lat >= bounds[1] && lon <= bounds[2] && lat <= bounds[3];
+}
+
+/* At most one: null island is outside most bounds, and so is a swapped pair. */
+static uint32_t position_flag(const struct alert *alert, const struct conf *conf)
+{
+    if (fabs(alert->lon) < NULL_ISLAND_DEGREES && fabs(alert->lat) < NULL_ISLAND_DEGREES)
+        return FLAG_NULL_ISLAND;
+    if (!conf->has_bounds || within(conf->bounds, alert->lon, alert->lat))
+        return 0;
+    return within(conf->bounds, alert->lat, alert->lon) ? FLAG_SWAPPED : FLAG_OUTSIDE_BOUNDS;
+}
+
+/* Without fix_time a fix is as old as the alert. */
+static uint32_t age_flag(const struct alert *alert)
+{
+    if (alert->fix_us == ALERT_NO_TIME)
+        return 0;
+    int64_t age_us = alert->occurred_us - alert->fix_us;
+    return age_us > LOCATION_FIX_AGE_MAX_US || age_us < -FIX_FUTURE_MAX_US ? FLAG_STALE_FIX : 0;
+}
+
+static uint32_t implausible(const struct alert *alert, const struct conf *conf)
+{
+    uint32_t inaccurate = alert->accuracy_m >= LOCATION_ACCURACY_MAX_M ? FLAG_INACCURATE : 0;
+    return position_flag(alert, conf) | age_flag(alert) | inaccurate;
+}
+
+static void set_place(struct alert *alert, enum location_source source, double lon, double lat, float accuracy_m)
+{
+    alert->location_source = source;
+    alert->place_lon = lon;
+    alert->place_lat = lat;
+    alert->place_accuracy_m = accuracy_m;
+}
+
+static bool place_by_message(struct alert *alert, const struct conf *conf)
+{
+    uint32_t flags = alert->has_location ? implausible(alert, conf) : 0;
+    alert->flags |= flags;
+    if (!alert->has_location || flags)
+        return false;
+    set_place(alert, LOCATION_MESSAGE, alert->lon, alert->lat, alert->accuracy_m);
+    return true;
+}
+
+/* The bounds may have become others since. */
+static bool place_by_last_fix(struct alert *alert, const struct conf *conf, const struct device *device)
+{
+    if (!device || device->fix.at_us == INT64_MIN)
+        return false;
+    if (conf->has_bounds && !within(conf->bounds, device->fix.lon, device->fix.lat))
+        return false;
+    const struct fix *fix = &device->fix;
+    int64_t age_us =
+        alert->occurred_us > fix->at_us ? alert->occurred_us - fix->at_us : fix->at_us - alert->occurred_us;
+    if (age_us > LOCATION_LAST_KNOWN_MAX_US)
+        return false;
+    double accuracy_m = isnan(fix->accuracy_m) ? LOCATION_FIX_ACCURACY_M : fix->accuracy_m;
+    accuracy_m += LOCATION_WALKING_M_PER_S * (double)age_us / (double)CLOCK_SECOND;
+    set_place(alert, LOCATION_LAST_KNOWN, fix->lon, fix->lat, (float)accuracy_m);
+    return true;
+}
+
+/* A time in whole seconds, as panels give it, means any moment of that second: also one after a set was placed in it.
+ */
+static const struct placement *placement_of(const struct device *device, int64_t occurred_us)
+{
+    const struct placement *placement = NULL;
+    if (occurred_us % CLOCK_SECOND == 0)
+        placement = device_placement(device, occurred_us + CLOCK_SECOND - 1);
+    return placement ? placement : device_placement(device, occurred_us);
+}
+
+const struct placement *location_set(struct alert *alert, const struct conf *conf, const struct device *device)
+{
+    const struct placement *placement = device ? placement_of(device, alert->occurred_us) : NULL;
+    alert->placement_id = placement ? placement->id : 0;
+    alert->placement_team = placement ? placement->team : (struct str){0};
+    alert->secret = placement && placement->secret;
+    if (place_by_message(alert, conf))
+        return placement;
+    if (placement)
+        set_place(alert, LOCATION_PLACEMENT, placement->lon, placement->lat, LOCATION_PLACEMENT_ACCURACY_M);
+    else if (!place_by_last_fix(alert, conf, device))
+        set_place(alert, LOCATION_NONE, 0, 0, NAN);
+    return placement;
+}

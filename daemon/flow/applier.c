@@ -1,0 +1,492 @@
+#include "flow/applier.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/event_struct.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "enrich/correlate.h"
+#include "flow/preparation.h"
+#include "flow/reference_data.h"
+#include "model/record.h"
+#include "store/writer.h"
+
+#define BATCH_BYTES (4 * 1024 * 1024)
+#define BATCHES     3 /* one in its transaction, one encoded, one being prepared */
+/* After a failed read of the journal: the pause before the next, which doubles, and how long until its segment is given
+ * up. That takes longer than the loss of one path to a disk lasts, and others wait behind it. */
+#define READ_PAUSE_LEAST_US (100 * CLOCK_MS)
+#define READ_PAUSE_MOST_US  (5 * CLOCK_SECOND)
+#define SALVAGE_AFTER_US    (20 * CLOCK_SECOND)
+
+struct applier {
+    struct loop *loop;
+    struct metrics *metrics;
+    struct journal *journal;
+    const struct conf *conf;
+    struct applier_calls calls;
+    void *ctx;
+    struct writer *writer;
+    struct reference_data *reference;
+    struct preparation *preparation; /* of the batch that is the writer's next */
+    struct event feed_due;           /* the end of database.batch_wait, or of read_pause_us */
+    int64_t feed_since_us;           /* monotonic: when records began to wait for a batch; 0: none wait */
+    uint64_t submitted_seq;          /* the last record that the writer was given */
+    uint64_t stored_seq;             /* the last record that is in the database, as far as known */
+    /* The versions that the database had when these records were received, at the least: what is newer is no matter to
+     * them, or alerts would wait as long as somebody edits without end. stale_seq 0: nothing is known. */
+    uint64_t stale_seq, stale_registry, stale_areas;
+    uint64_t empty;      /* numbers of a torn frame before the next record, which are not in the books yet */
+    uint64_t gap_seq;    /* the first record behind a gap that was told, until something is stored; 0: none */
+    bool renewed;        /* the journal has a UUID that the database has never seen */
+    uint64_t oldest_seq; /* the record whose receipt oldest_us is */
+    int64_t oldest_us;
+    int64_t submitted_us; /* receipt of the last record that the writer was given and that could be read; 0: none was */
+    struct batch *spare[BATCHES];
+    size_t n_spare;
+    bool database_up;
+    struct rate_limiter unreadable;
+    int64_t unreadable_since_us; /* monotonic: the first of the failed reads; 0: the last one went well */
+    int64_t read_pause_us;       /* after the last of them */
+    bool read_pauses;            /* nothing is read until feed_due */
+};
+
+/* The records that come next are among those of stale_seq. */
+static bool is_settled(const struct applier *a)
+{
+    return a->stale_seq > a->submitted_seq;
+}
+
+/* Are devices and areas here as the next records need them? Without a mark the transaction finds out. */
+static bool has_enrich_context(const struct applier *a)
+{
+    if (!reference_data_usable(a->reference))
+        return false;
+    return !is_settled(a) || (reference_data_registry(a->reference)->version >= a->stale_registry &&
+                              reference_data_areas_version(a->reference) >= a->stale_areas);
+}
+
+/* The segment that cannot be read is given up, as at the start. false: it is not. */
+static bool salvage(struct applier *a)
+{
+    struct err err;
+    struct journal_recovery found;
+    if (journal_salvage(a->journal, a->submitted_seq + 1, loop_wall_us(a->loop), &found, &err) != 0) {
+        log_limited(&a->unreadable, loop_mono_us(a->loop), LOG_LEVEL_ERROR, "journal", "%s; trying again", err.text);
+        return false;
+    }
+    a->metrics->journal_damaged_total += found.damaged;
+    a->calls.salvaged(a->ctx, &found);
+    return true;
+}
+
+static void on_read_failed(struct applier *a, const struct err *err)
+{
+    int64_t now_us = loop_mono_us(a->loop), pause_us = 2 * a->read_pause_us;
+    if (a->unreadable_since_us == 0) {
+        a->unreadable_since_us = now_us;
+        pause_us = READ_PAUSE_LEAST_US;
+    }
+    a->metrics->journal_read_failures_total++;
+    log_limited(&a->unreadable, now_us, LOG_LEVEL_ERROR, "journal", "%s; trying again", err->text);
+    a->read_pause_us = pause_us < READ_PAUSE_MOST_US ? pause_us : READ_PAUSE_MOST_US;
+    bool salvaged = now_us - a->unreadable_since_us >= SALVAGE_AFTER_US && salvage(a);
+    a->read_pauses = true;
+    loop_arm(&a->feed_due, salvaged ? 0 : a->read_pause_us);
+}
+
+static void spare_batch(struct applier *a, struct batch *batch)
+{
+    if (batch)
+        a->spare[a->n_spare++] = batch;
+}
+
+static void note_receipt(struct applier *a, const struct batch *batch)
+{
+    for (size_t i = batch->n; i > 0; i--)
+        if (!batch->rows[i - 1].unreadable) {
+            a->submitted_us = batch->rows[i - 1].alert.received_us;
+            return;
+        }
+}
+
+/* The next rows of the batch that is being prepared; with the last it is the writer's. A writer that no longer wants it
+ * calls back: ready, done, or after a lost connection position, which gives the batch up and reads again. */
+static void prepare(struct applier *a)
+{
+    if (!reference_data_usable(a->reference) || !writer_wants(a->writer))
+        return; /* on_current(), on_ready(), on_done() go on */
+    struct batch *batch = preparation_step(a->preparation);
+    loop_arm(&a->feed_due, 0);
+    if (!batch)
+        return;
+    note_receipt(a, batch);
+    writer_submit(a->writer, batch);
+}
+
+/* Reads the next batch and begins to prepare it. false: there is none now. */
+static bool read_next(struct applier *a)
+{
+    struct err err;
+    struct batch *batch = a->spare[a->n_spare - 1];
+    batch_clear(batch);
+    size_t max = a->conf->database.batch_max < batch->cap ? a->conf->database.batch_max : batch->cap;
+    bool settled = is_settled(a);
+    if (settled && a->stale_seq - a->submitted_seq < max)
+        max = a->stale_seq - a->submitted_seq;
+    if (journal_read(a->journal, a->submitted_seq + 1, max, BATCH_BYTES, batch, &err) != 0) {
+        on_read_failed(a, &err);
+        return false;
+    }
+    a->unreadable_since_us = 0;
+    log_recover(&a->unreadable, "journal", "is read again");
+    if (batch->n == 0)
+        return false;
+    a->n_spare--;
+    a->submitted_seq = batch->last_seq;
+#ifdef MOBEYE_SEED_BUG_SKIP_BETWEEN_BATCHES
+    a->submitted_seq++;
+#endif
+    batch->settled = settled && batch->last_seq <= a->stale_seq;
+    preparation_begin(a->preparation, batch);
+    prepare(a);
+    return true;
+}
+
+/*
+ * Hands batches to the writer: a full one at once, a smaller one when the writer has nothing else to do and its alerts
+ * have waited for company as long as they may. While the writer is busy, small ones gather. One step of one batch a
+ * turn of the loop: senders wait for their replies.
+ */
+static void feed(struct applier *a)
+{
+    if (preparation_busy(a->preparation)) {
+        loop_arm(&a->feed_due, 0);
+        return;
+    }
+    if (!a->read_pauses && a->n_spare > 0 && writer_wants(a->writer) && has_enrich_context(a)) {
+        uint64_t waiting = journal_synced_seq(a->journal) - a->submitted_seq;
+        if (waiting == 0) {
+            a->feed_since_us = 0;
+            return;
+        }
+        if (a->feed_since_us == 0)
+            a->feed_since_us = loop_mono_us(a->loop);
+        int64_t due_us = a->feed_since_us + a->conf->database.batch_wait_us - loop_mono_us(a->loop);
+        bool full = waiting >= a->conf->database.batch_max;
+        if (!full && (!writer_idle(a->writer) || due_us > 0)) {
+            if (writer_idle(a->writer))
+                loop_arm(&a->feed_due, due_us);
+            return;
+        }
+        if (read_next(a))
+            a->feed_since_us = 0;
+    }
+}
+
+static void on_feed_due(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct applier *a = arg;
+    a->read_pauses = false;
+    if (preparation_busy(a->preparation))
+        prepare(a);
+    else
+        feed(a);
+}
+
+/* Moves the mark between what is stored and what waits, in either direction, and keeps the books. */
+static void set_stored(struct applier *a, uint64_t seq)
+{
+    if (seq < a->stored_seq)
+        a->metrics->recovered_total += a->stored_seq - seq;
+    else
+        a->metrics->duplicate_total += seq - a->stored_seq;
+    a->stored_seq = seq;
+    journal_stored(a->journal, seq, loop_wall_us(a->loop));
+}
+
+/* Is this the journal whose alerts the database has stored up to there? */
+static bool position_fits(struct applier *a, const struct writer_position *position)
+{
+    if (position->position > journal_synced_seq(a->journal))
+        return false;
+    uint64_t checksum = 0;
+    return !journal_checksum(a->journal, position->position, &checksum) || checksum == position->checksum;
+}
+
+/* A journal that has just taken a new UUID was another before: what it no longer keeps, the database has of that one.
+ */
+static void check_gap(struct applier *a, uint64_t position, uint64_t first)
+{
+    bool gap = position + 1 < first && !a->renewed;
+    if (!gap || a->gap_seq == first)
+        return;
+    a->gap_seq = first;
+    a->metrics->journal_gaps_total++;
+    log_error("journal",
+              "gap: the database has alerts up to %" PRIu64 ", the journal keeps them from %" PRIu64
+              " on; those between are missing in this database",
+              position, first);
+}
+
+static uint64_t on_position(void *ctx, struct writer_position position)
+{
+    struct applier *a = ctx;
+    uint64_t before_first = journal_first_seq(a->journal) - 1, start = before_first;
+    spare_batch(a, preparation_abandon(a->preparation));
+    if (position.known && !position_fits(a, &position)) {
+        struct err err;
+        log_warning("journal",
+                    "the database has another history of this journal (position %" PRIu64
+                    "); it goes on as a new one, and every kept alert is applied again",
+                    position.position);
+        if (journal_new_uuid(a->journal, &err) != 0)
+            a->calls.failed(a->ctx, &err);
+        else
+            writer_set_journal(a->writer, journal_uuid(a->journal));
+        a->renewed = true;
+    } else {
+        check_gap(a, position.position, before_first + 1);
+        start = position.position > before_first ? position.position : before_first;
+    }
+#ifdef MOBEYE_SEED_BUG_TRUST_COMMIT
+    start = a->submitted_seq > start ? a->submitted_seq : start;
+#endif
+    if (start < a->stored_seq)
+        log_warning("journal",
+                    "alerts from %" PRIu64 " to %" PRIu64
+                    " are applied again: the position in the database is %" PRIu64,
+                    start + 1, a->stored_seq, position.position);
+    set_stored(a, start);
+    a->submitted_seq = start;
+    a->feed_since_us = 0;
+    return start;
+}
+
+static void on_stored(void *ctx, const struct writer_stored *stored)
+{
+    struct applier *a = ctx;
+    a->metrics->committed_total += stored->committed;
+    a->metrics->identity_conflict_total += stored->conflicts;
+    a->metrics->duplicate_total += stored->duplicate;
+    /* stored->quarantined, and numbers without a record: those were set aside when the journal was recovered. */
+    uint64_t numbers = stored->last_seq - a->stored_seq;
+    a->metrics->quarantined_total += numbers - stored->committed - stored->duplicate;
+    a->stored_seq = stored->last_seq;
+    a->gap_seq = 0;
+    a->renewed = false;
+    journal_stored(a->journal, stored->last_seq, loop_wall_us(a->loop));
+    reference_data_confirmed(a->reference);
+    a->calls.stored(a->ctx);
+}
+
+static void on_correlate(void *ctx, struct incident_set *set, struct batch *batch, const uint8_t *store)
+{
+    (void)ctx;
+    correlate(set, batch, store);
+}
+
+/* The batch is read from the journal again, when what is newer is here. */
+static void on_stale(void *ctx, uint64_t registry_version, uint64_t areas_version)
+{
+    struct applier *a = ctx;
+    log_debug("registry", "the database has version %" PRIu64 " of the devices and %" PRIu64 " of the areas",
+              registry_version, areas_version);
+    a->stale_seq = journal_synced_seq(a->journal);
+    a->stale_registry = registry_version;
+    a->stale_areas = areas_version;
+    reference_data_stale(a->reference);
+}
+
+static void on_done(void *ctx, struct batch *batch)
+{
+    struct applier *a = ctx;
+    spare_batch(a, batch);
+    feed(a);
+}
+
+static void on_ready(void *ctx)
+{
+    feed(ctx);
+}
+
+static void on_current(void *ctx)
+{
+    feed(ctx);
+}
+
+static void on_up(void *ctx, bool up)
+{
+    struct applier *a = ctx;
+    a->database_up = up;
+    a->stale_seq = 0; /* the next server may be another, with other versions */
+    reference_data_database_up(a->reference, up);
+}
+
+static struct writer_options writer_options(const struct conf *conf)
+{
+    struct writer_options options = {
+        .conninfo = conf->database.conninfo,
+        .instance = conf->instance,
+        .rules = conf->rules_text ? conf->rules_hash : NULL,
+        .rules_text = conf->rules_text,
+    };
+    memcpy(options.keep_us, conf->retention.class_us, sizeof(options.keep_us));
+    return options;
+}
+
+struct applier *applier_new(struct loop *loop, struct metrics *metrics, struct journal *journal,
+                            const struct conf *conf, const struct applier_calls *calls, void *ctx)
+{
+    static const struct writer_calls writer_calls = {
+        .position = on_position,
+        .ready = on_ready,
+        .correlate = on_correlate,
+        .stale = on_stale,
+        .stored = on_stored,
+        .done = on_done,
+        .up = on_up,
+    };
+    struct applier *a = mem_zalloc(sizeof(*a));
+    a->loop = loop;
+    a->metrics = metrics;
+    a->journal = journal;
+    a->conf = conf;
+    a->calls = *calls;
+    a->ctx = ctx;
+    a->stored_seq = a->submitted_seq = journal_stored_seq(journal);
+    metrics->recovered_total = journal_synced_seq(journal) - a->stored_seq;
+    a->empty = journal_next_seq(journal) - 1 - journal_synced_seq(journal);
+    evtimer_assign(&a->feed_due, loop_base(loop), on_feed_due, a);
+    for (a->n_spare = 0; a->n_spare < BATCHES; a->n_spare++)
+        a->spare[a->n_spare] = batch_new(CONF_BATCH_MAX); /* memory that no row uses is never touched */
+    struct writer_options options = writer_options(conf);
+    options.journal_uuid = journal_uuid(journal);
+    a->reference = reference_data_new(loop, conf, on_current, a);
+    a->preparation = preparation_new(a->reference, conf);
+    a->writer = writer_new(loop, &options, &writer_calls, a);
+    writer_start(a->writer);
+    return a;
+}
+
+void applier_free(struct applier **applier)
+{
+    struct applier *a = *applier;
+    if (!a)
+        return;
+    event_del(&a->feed_due);
+    writer_free(&a->writer);
+    preparation_free(&a->preparation);
+    reference_data_free(&a->reference);
+    for (size_t i = 0; i < a->n_spare; i++)
+        batch_free(&a->spare[i]);
+    free(a);
+    *applier = NULL;
+}
+
+void applier_reload(struct applier *a, const struct conf *conf)
+{
+    struct writer_options options = writer_options(conf);
+    a->conf = conf;
+    preparation_reload(a->preparation, conf);
+    reference_data_reload(a->reference, conf);
+    writer_reconfigure(a->writer, &options);
+}
+
+void applier_feed(struct applier *a)
+{
+    /* The first record that is synced brings the empty numbers before it along. */
+    a->metrics->recovered_total += a->empty;
+    a->empty = 0;
+    feed(a);
+}
+
+bool applier_done(const struct applier *a)
+{
+    return a->stored_seq == journal_synced_seq(a->journal) && writer_drained(a->writer);
+}
+
+bool applier_database_up(const struct applier *a)
+{
+    return a->database_up;
+}
+
+void applier_purge_segments(struct applier *a)
+{
+    journal_stored(a->journal, a->stored_seq, loop_wall_us(a->loop));
+}
+
+/* When the oldest alert that waits was received, 0: none waits. Where it cannot be read, when the one before it
+ * was: not later than that. Read once for each: looking it up takes the journal's reader away from where the next
+ * batch begins. */
+static int64_t oldest_waiting_us(struct applier *a)
+{
+    if (a->stored_seq == journal_synced_seq(a->journal))
+        return 0;
+    if (a->oldest_seq == a->stored_seq + 1)
+        return a->oldest_us;
+    struct batch *one = batch_new(1);
+    struct alert alert;
+    int64_t received_us = a->submitted_us;
+    if (journal_read(a->journal, a->stored_seq + 1, 1, RECORD_MAX, one, NULL) == 0 && one->n == 1 &&
+        !one->rows[0].unreadable && record_unpack(one->rows[0].record, &alert, NULL) == 0)
+        received_us = alert.received_us;
+    batch_free(&one);
+    a->oldest_seq = a->stored_seq + 1;
+    a->oldest_us = received_us;
+    return received_us;
+}
+
+int64_t applier_applied_until_us(struct applier *a)
+{
+    int64_t oldest_us = oldest_waiting_us(a), noted_us = writer_status_written_until_us(a->writer);
+    int64_t until_us = loop_wall_us(a->loop);
+    until_us = oldest_us > 0 && oldest_us < until_us ? oldest_us : until_us;
+    return noted_us < until_us ? noted_us : until_us;
+}
+
+void applier_mark_silent(struct applier *a, struct str device)
+{
+    writer_mark_silent(a->writer, device);
+}
+
+void applier_stop(struct applier *a)
+{
+    writer_flush_now(a->writer);
+}
+
+void applier_gauges(struct applier *a)
+{
+    struct metrics *m = a->metrics;
+    int64_t oldest_us = oldest_waiting_us(a), lag_us = loop_wall_us(a->loop) - oldest_us;
+    m->journal_pending = (double)(journal_synced_seq(a->journal) - a->stored_seq);
+    m->journal_bytes = (double)journal_bytes(a->journal);
+    m->journal_max_bytes = (double)a->conf->journal.max_size_bytes;
+    m->journal_fill_ratio = journal_fill(a->journal);
+    m->journal_reach_timestamp_seconds = (double)journal_reach_us(a->journal) / 1e6;
+    m->database_up = a->database_up;
+    struct writer_counts counts = writer_counts(a->writer);
+    m->incidents_total = counts.incidents;
+    m->verified_total = counts.verified;
+    m->incident_conflicts_total = counts.again;
+    m->stale_batches_total = counts.stale;
+    m->partitions_until_timestamp_seconds = (double)writer_partitions_until_us(a->writer) / 1e6;
+    reference_data_gauges(a->reference, m);
+    m->commit_lag_seconds = oldest_us > 0 && lag_us > 0 ? (double)lag_us / 1e6 : 0;
+}
+
+size_t applier_bytes(const struct applier *a)
+{
+    return reference_data_bytes(a->reference);
+}
+
+const char *applier_database_state(const struct applier *a)
+{
+    return writer_state(a->writer);
+}

@@ -1,0 +1,58 @@
+#include "flow/dc09_restore.h"
+
+#include "base/log.h"
+#include "model/record.h"
+
+#define RESTORE_ROWS  4096
+#define RESTORE_BYTES (4 * 1024 * 1024)
+/* If the time of receipt of a record cannot be read, that of one of this many after it is used. */
+#define PROBE_ROWS 16
+
+/* When the first readable record from seq on was received; INT64_MAX where none of some is, or they cannot be read. */
+static int64_t received_from(struct journal *journal, uint64_t seq, struct batch *batch)
+{
+    struct alert alert;
+    batch_clear(batch);
+    if (journal_read(journal, seq, PROBE_ROWS, RESTORE_BYTES, batch, NULL) != 0)
+        return INT64_MAX;
+    for (size_t i = 0; i < batch->n; i++)
+        if (!batch->rows[i].unreadable && record_unpack(batch->rows[i].record, &alert, NULL) == 0)
+            return alert.received_us;
+    return INT64_MAX;
+}
+
+/* The first record that was received at since_us or later: they stand in that order. */
+static uint64_t find_since(struct journal *journal, int64_t since_us, struct batch *batch)
+{
+    uint64_t from = journal_first_seq(journal), until = journal_synced_seq(journal) + 1;
+    while (from < until) {
+        uint64_t middle = from + (until - from) / 2;
+        if (received_from(journal, middle, batch) >= since_us)
+            until = middle;
+        else
+            from = middle + 1;
+    }
+    return from;
+}
+
+void dc09_restore(struct dc09_session *session, struct journal *journal, int64_t wall_us)
+{
+    struct alert alert;
+    struct err err = {""};
+    struct batch *batch = batch_new(RESTORE_ROWS);
+    uint64_t seq = find_since(journal, wall_us - DC09_UNDATED_WINDOW_US, batch);
+    int rc = 0;
+    while (seq <= journal_synced_seq(journal)) {
+        batch_clear(batch);
+        rc = journal_read(journal, seq, RESTORE_ROWS, RESTORE_BYTES, batch, &err);
+        if (rc != 0 || batch->n == 0)
+            break;
+        for (size_t i = 0; i < batch->n; i++)
+            if (!batch->rows[i].unreadable && record_unpack(batch->rows[i].record, &alert, NULL) == 0)
+                dc09_session_restore(session, &alert, wall_us);
+        seq = batch->last_seq + 1;
+    }
+    if (rc != 0)
+        log_warning("journal", "%s; DC-09 frames without a time that come again may be stored twice", err.text);
+    batch_free(&batch);
+}

@@ -1,0 +1,504 @@
+#include "flow/receiver.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <event2/event_struct.h>
+#include <xxhash.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "flow/admission.h"
+#include "flow/dc09_restore.h"
+#include "flow/turn.h"
+#include "ingest/dc09_session.h"
+#include "ingest/decode_cloudevents.h"
+#include "ingest/endpoint_set.h"
+#include "ingest/endpoint_state.h"
+#include "ingest/memory_watch.h"
+#include "ingest/replies.h"
+#include "ingest/validate.h"
+
+/* Messages of one endpoint before the next one is looked at. */
+#define SHARE 16
+/* What a message costs beside its bytes; and how many are taken without a look at the clock. */
+#define MESSAGE_BYTES 64
+#define CLOCK_BYTES   (16 * 1024)
+/* In a journal over half full, a group waits this long to fill its frame: frames are padded to 512 bytes. */
+#define FILL_WAIT_US  (10 * CLOCK_MS)
+#define FILL_ENOUGH   (64 * 1024)
+#define RETRY_FULL_MS "1000"
+#define RETRY_STOP_MS "2000"
+#define RETRY_NAK_MS  "1000"
+/* What peers may pile up in libzmq, beyond what the process has after its start and its own buffers. */
+#define PEER_BACKLOG_MAX_BYTES (128u * 1024 * 1024)
+
+enum receiver_state {
+    RECEIVER_RUNNING,
+    RECEIVER_STOPPING, /* RETRY to everybody */
+    RECEIVER_FAILED,   /* the journal cannot be written: no reply, no record, nothing is read */
+};
+
+struct receiver {
+    enum receiver_state state;
+    struct loop *loop;
+    struct metrics *metrics;
+    struct journal *journal;
+    struct receiver_calls calls;
+    void *ctx;
+    struct endpoint_set *endpoints;
+    struct memory_watch *memory_watch;
+    struct decoder *decoder;
+    struct dc09_session *session;
+    bool dc09_restored; /* the journal was searched for what the session must remember */
+    struct endpoint_state *states;
+    struct event turn_due; /* drains, commits, replies */
+    struct turn turn;
+    struct event commit_due;     /* the end of FILL_WAIT_US */
+    struct record_queue records; /* of the message at hand */
+    struct replies replies;      /* of this group */
+    uint64_t acks;               /* among them */
+    struct admission admission;
+    unsigned rotation; /* which endpoint is drained first */
+    uint64_t progress_seen;
+};
+
+static void fail(struct receiver *r, const struct err *err)
+{
+    r->state = RECEIVER_FAILED;
+    r->calls.failed(r->ctx, err);
+}
+
+static struct endpoint_state *state_of_name(struct receiver *r, const char *name)
+{
+    return endpoint_state_find(&r->states, metrics_endpoint(r->metrics, name), loop_mono_us(r->loop));
+}
+
+static struct endpoint_state *state_of(struct receiver *r, struct endpoint *endpoint)
+{
+    if (!endpoint_user(endpoint))
+        endpoint_set_user(endpoint, state_of_name(r, endpoint_conf(endpoint)->name));
+    return endpoint_user(endpoint);
+}
+
+static void send_replies(struct receiver *r)
+{
+    replies_send(&r->replies);
+    for (size_t i = 0; i < endpoint_set_count(r->endpoints); i++)
+        endpoint_settle(endpoint_set_at(r->endpoints, i));
+}
+
+/* false: none is in it, since the journal is full or cannot be written. */
+static bool admit(struct receiver *r, struct record_queue *records, uint64_t *ret_seq)
+{
+    struct err err;
+    enum admission_result result = admission_add(&r->admission, records, ret_seq, &err);
+    if (result == ADMISSION_FAILED)
+        fail(r, &err);
+    return result == ADMISSION_TAKEN;
+}
+
+/* The message is alerts, in r->records: accept them, or have the sender or the endpoint wait. */
+static bool take(struct receiver *r, struct endpoint *endpoint, const struct endpoint_peer *peer, struct str id,
+                 struct str tcp_reply)
+{
+    struct endpoint_state *state = state_of(r, endpoint);
+    enum conf_socket socket = endpoint_conf(endpoint)->socket;
+    uint64_t seq = 0;
+    endpoint_state_received(state, loop_mono_us(r->loop), loop_wall_us(r->loop));
+    if (admit(r, &r->records, &seq)) {
+        replies_ack(&r->replies, endpoint, peer, id, seq, tcp_reply);
+        r->acks++;
+        return true;
+    }
+    if (r->state == RECEIVER_FAILED)
+        return false;
+    if (socket == CONF_ROUTER || socket == CONF_TCP) {
+        replies_retry(&r->replies, endpoint, peer, r->records.n, id, STR(RETRY_FULL_MS), STR(""));
+        return true;
+    }
+    struct record_queue empty = state->held;
+    state->held = r->records;
+    r->records = empty;
+    return false;
+}
+
+static bool on_cloudevent(struct receiver *r, struct endpoint *endpoint, const struct endpoint_message *message,
+                          const struct conf_client *client)
+{
+    struct alert alert;
+    struct reject reject;
+    int64_t now_us = loop_wall_us(r->loop);
+    if (!decode_cloudevents(r->decoder, message->payload, &alert, &reject)) {
+        replies_reject(&r->replies, endpoint, message, &reject, STR(""));
+        return true;
+    }
+    if (!security_allows(client, &alert, &reject)) {
+        reject.id = alert.event_id;
+        replies_reject(&r->replies, endpoint, message, &reject, STR(""));
+        return true;
+    }
+    if (r->state == RECEIVER_STOPPING) {
+        replies_retry(&r->replies, endpoint, &message->peer, 1, alert.event_id, STR(RETRY_STOP_MS), STR(""));
+        return true;
+    }
+    validate_time(&alert, now_us, r->admission.keep_us);
+    alert.endpoint = str_from(state_of(r, endpoint)->counters->name);
+    record_queue_clear(&r->records);
+    record_queue_add(&r->records, &alert);
+    r->records.share = admission_share(&r->admission, client);
+    return take(r, endpoint, &message->peer, alert.event_id, STR(""));
+}
+
+static void reject_dc09_frame(struct receiver *r, struct endpoint *endpoint, const struct endpoint_message *message,
+                              const struct dc09_session_frame *frame)
+{
+    struct reject reject = {.code = REJECT_MALFORMED, .field = "frame", .id = frame->frame.seq};
+    snprintf(reject.reason, sizeof(reject.reason), "%s", dc09_session_reason(frame));
+    replies_reject(&r->replies, endpoint, message, &reject,
+                   dc09_session_reply(r->session, frame, frame->verdict, loop_wall_us(r->loop)));
+}
+
+static bool on_dc09_frame(struct receiver *r, struct endpoint *endpoint, const struct endpoint_message *message,
+                          const struct conf_client *client)
+{
+    struct endpoint_state *state = state_of(r, endpoint);
+    const struct endpoint_peer *peer = &message->peer;
+    int64_t now_us = loop_wall_us(r->loop);
+    struct dc09_session_frame frame;
+    struct reject reject;
+    dc09_session_read(r->session, message, endpoint_conf(endpoint), state->keys, now_us, &frame);
+    if (!dc09_session_allows(&frame, client, &reject)) {
+        replies_reject(&r->replies, endpoint, message, &reject, STR(""));
+        return true;
+    }
+    if (frame.verdict == DC09_SAY_NAK) {
+        endpoint_state_received(state, loop_mono_us(r->loop), loop_wall_us(r->loop));
+        replies_retry(&r->replies, endpoint, peer, 1, frame.frame.seq, STR(RETRY_NAK_MS),
+                      dc09_session_reply(r->session, &frame, DC09_SAY_NAK, now_us));
+        return true;
+    }
+    if (frame.verdict != DC09_STORE && frame.verdict != DC09_STORE_STALE) {
+        reject_dc09_frame(r, endpoint, message, &frame);
+        return true;
+    }
+    if (r->state == RECEIVER_STOPPING) {
+        replies_retry(&r->replies, endpoint, peer, 1, frame.frame.seq, STR(RETRY_STOP_MS), STR(""));
+        return true;
+    }
+    record_queue_clear(&r->records);
+    dc09_session_records(r->session, &frame, str_from(state->counters->name), now_us, r->admission.keep_us,
+                         &r->records);
+    r->records.share = admission_share(&r->admission, client);
+    state->counters->received_total += r->records.n - 1;
+    return take(r, endpoint, peer, frame.frame.seq, dc09_session_reply(r->session, &frame, DC09_SAY_ACK, now_us));
+}
+
+static bool take_message(struct receiver *r, struct endpoint *endpoint, const struct endpoint_message *message)
+{
+    const struct conf_endpoint *conf = endpoint_conf(endpoint);
+    const struct conf_client *client = NULL;
+    struct reject reject;
+    if (message->malformed || message->too_large) {
+        replies_reject_frames(&r->replies, endpoint, message);
+        return true;
+    }
+    if (conf->socket != CONF_TCP &&
+        !security_admits(endpoint_set_security(r->endpoints), conf, message, &client, &reject)) {
+        replies_forbid(&r->replies, endpoint, message, r->decoder, &reject);
+        return true;
+    }
+    replies_note_client(&r->replies, endpoint, message, client);
+    return conf->format == ALERT_SIA_DC09 ? on_dc09_frame(r, endpoint, message, client)
+                                          : on_cloudevent(r, endpoint, message, client);
+}
+
+static uint64_t peer_hash(const struct endpoint *endpoint, const struct endpoint_peer *peer)
+{
+    return XXH3_64bits_withSeed(peer->id, peer->id_len, (uintptr_t)endpoint);
+}
+
+/* Ends the drain with the slice. */
+static bool on_message(void *ctx, struct endpoint *endpoint, const struct endpoint_message *message)
+{
+    struct receiver *r = ctx;
+    struct metrics_endpoint *counters = state_of(r, endpoint)->counters;
+    size_t bytes_before = r->admission.bytes, slice_before = r->turn.slice_bytes;
+    uint64_t seq_before = journal_next_seq(r->journal);
+    counters->received_total++;
+    counters->last_received_timestamp_seconds = (double)loop_wall_us(r->loop) / 1e6;
+    bool go_on = take_message(r, endpoint, message);
+    uint64_t records = journal_next_seq(r->journal) - seq_before;
+    turn_took(&r->turn, peer_hash(endpoint, &message->peer),
+              MESSAGE_BYTES + message->payload.len + r->admission.bytes - bytes_before, records > 0 ? records : 1);
+    if (r->turn.slice_bytes / CLOCK_BYTES > slice_before / CLOCK_BYTES)
+        loop_refresh(r->loop);
+    return go_on && !turn_slice_is_over(&r->turn, loop_mono_us(r->loop));
+}
+
+static void on_not_let_in(void *ctx, const struct security_refused *refused)
+{
+    struct receiver *r = ctx;
+    replies_denied(&r->replies, state_of_name(r, refused->endpoint), refused);
+}
+
+static void on_cut(void *ctx, struct endpoint *endpoint)
+{
+    state_of(ctx, endpoint)->counters->connections_cut_total++;
+}
+
+static void on_ready(void *ctx, struct endpoint *endpoint)
+{
+    struct receiver *r = ctx;
+    (void)endpoint;
+    loop_arm(&r->turn_due, 0);
+}
+
+/* An endpoint is read unless it holds a record that found the journal full, or the sender cannot be told to wait. */
+static bool may_read(struct receiver *r, struct endpoint *endpoint)
+{
+    if (!endpoint_is_ready(endpoint) || r->state == RECEIVER_FAILED || state_of(r, endpoint)->held.n > 0)
+        return false;
+    return r->state == RECEIVER_RUNNING || endpoint_conf(endpoint)->socket == CONF_ROUTER;
+}
+
+static void commit_now(struct receiver *r)
+{
+    event_del(&r->commit_due);
+    uint64_t records = admission_uncounted(&r->admission);
+    if (records > 0) {
+        struct err err;
+        if (journal_sync(r->journal, &err) != 0) {
+            fail(r, &err);
+            return;
+        }
+        r->metrics->journaled_total += records;
+        r->admission.counted_seq += records;
+        loop_refresh(r->loop);
+        metrics_ack(r->metrics, loop_mono_us(r->loop) - r->admission.group_since_us, r->acks);
+        r->acks = 0;
+    }
+    send_replies(r);
+    turn_end(&r->turn);
+    if (records > 0)
+        r->calls.synced(r->ctx);
+}
+
+/* A frame was full: its records are to be answered, and counted. */
+static bool is_part_synced(const struct receiver *r)
+{
+    return journal_synced_seq(r->journal) > r->admission.counted_seq;
+}
+
+static void commit_group(struct receiver *r)
+{
+    int64_t waited_us = loop_mono_us(r->loop) - r->admission.group_since_us;
+    if (admission_uncounted(&r->admission) > 0 && !is_part_synced(r) && journal_fill(r->journal) > 0.5 &&
+        waited_us < FILL_WAIT_US && journal_unsynced_bytes(r->journal) < FILL_ENOUGH)
+        loop_arm(&r->commit_due, FILL_WAIT_US - waited_us);
+    else
+        commit_now(r);
+}
+
+/* Drains each endpoint by its share. Returns whether more may be waiting in one of them. */
+static bool drain_each(struct receiver *r)
+{
+    bool more = false;
+    size_t n = endpoint_set_count(r->endpoints);
+    r->rotation++;
+    for (size_t i = 0; i < n && r->state != RECEIVER_FAILED; i++) {
+        struct endpoint *endpoint = endpoint_set_at(r->endpoints, (i + r->rotation) % n);
+        bool over = turn_slice_is_over(&r->turn, loop_mono_us(r->loop));
+        if (may_read(r, endpoint))
+            more |= over || (endpoint_drain(endpoint, SHARE) && may_read(r, endpoint));
+    }
+    return more && r->state != RECEIVER_FAILED;
+}
+
+/* Takes a slice, and commits what came with the last one of the turn. */
+static void on_turn(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct receiver *r = arg;
+    bool more;
+    loop_refresh(r->loop); /* what came before it in this turn of the loop may have taken long */
+    turn_slice(&r->turn, loop_mono_us(r->loop));
+    do
+        more = drain_each(r);
+    while (more && !turn_slice_is_over(&r->turn, loop_mono_us(r->loop)));
+    bool over = !more || is_part_synced(r) || turn_is_over(&r->turn, loop_mono_us(r->loop));
+    if (over && r->state != RECEIVER_FAILED)
+        commit_group(r);
+    if (more && r->state != RECEIVER_FAILED)
+        loop_arm(&r->turn_due, 0);
+}
+
+static void on_commit_due(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct receiver *r = arg;
+    if (r->state != RECEIVER_FAILED)
+        commit_now(r);
+}
+
+static void on_memory_freed(void *ctx, struct endpoint *endpoint, bool rebound)
+{
+    struct metrics_endpoint *counters = state_of(ctx, endpoint)->counters;
+    ++*(rebound ? &counters->rebinds_total : &counters->memory_cuts_total);
+}
+
+/* Every endpoint shows in the metrics from its start, not from its first message. Takes the keys over. */
+static void create_states(struct receiver *r, struct dc09_keys ***keys)
+{
+    bool dc09 = false;
+    size_t n = endpoint_set_count(r->endpoints);
+    for (size_t i = 0; i < n; i++) {
+        struct endpoint_state *state = state_of(r, endpoint_set_at(r->endpoints, i));
+        dc09_keys_free(&state->keys);
+        state->keys = (*keys)[i];
+        (*keys)[i] = NULL;
+        dc09 |= endpoint_conf(endpoint_set_at(r->endpoints, i))->format == ALERT_SIA_DC09;
+    }
+    endpoint_state_free_keys(keys, n);
+    if (dc09 && !r->dc09_restored)
+        dc09_restore(r->session, r->journal, loop_wall_us(r->loop));
+    r->dc09_restored |= dc09;
+}
+
+/* All or nothing. */
+static int apply_conf(struct receiver *r, const struct conf *conf, struct err *err)
+{
+    struct dc09_keys **keys = endpoint_state_load_keys(conf, err);
+    if (!keys)
+        return -1;
+    if (endpoint_set_apply(r->endpoints, conf, err) != 0) {
+        endpoint_state_free_keys(&keys, conf->n_endpoints);
+        return -1;
+    }
+    create_states(r, &keys);
+    admission_configure(&r->admission, conf);
+    return 0;
+}
+
+struct receiver *receiver_new(struct loop *loop, struct metrics *metrics, struct journal *journal,
+                              const struct conf *conf, const struct receiver_calls *calls, void *ctx, struct err *err)
+{
+    static const struct endpoint_calls endpoint_calls = {.ready = on_ready, .message = on_message, .cut = on_cut};
+    struct receiver *r = mem_zalloc(sizeof(*r));
+    r->loop = r->replies.loop = r->admission.loop = loop;
+    r->metrics = metrics;
+    r->journal = r->admission.journal = journal;
+    r->calls = *calls;
+    r->ctx = ctx;
+    r->admission.counted_seq = journal_next_seq(journal) - 1;
+    r->decoder = decoder_new();
+    r->session = dc09_session_new();
+    evtimer_assign(&r->turn_due, loop_base(loop), on_turn, r);
+    evtimer_assign(&r->commit_due, loop_base(loop), on_commit_due, r);
+    r->endpoints = endpoint_set_new(loop, &endpoint_calls, on_not_let_in, r, err);
+    if (!r->endpoints || apply_conf(r, conf, err) != 0) {
+        receiver_free(&r);
+        return NULL;
+    }
+    r->memory_watch = memory_watch_new(loop, r->endpoints, PEER_BACKLOG_MAX_BYTES, on_memory_freed, r);
+    return r;
+}
+
+void receiver_free(struct receiver **receiver)
+{
+    struct receiver *r = *receiver;
+    if (!r)
+        return;
+    event_del(&r->turn_due);
+    event_del(&r->commit_due);
+    memory_watch_free(&r->memory_watch);
+    endpoint_set_free(&r->endpoints);
+    decoder_free(&r->decoder);
+    dc09_session_free(&r->session);
+    endpoint_state_free_all(&r->states);
+    admission_free(&r->admission);
+    buf_free(&r->records.bytes);
+    buf_free(&r->replies.queue.bytes);
+    free(r);
+    *receiver = NULL;
+}
+
+int receiver_reload(struct receiver *r, const struct conf *conf, struct err *err)
+{
+    /* Replies refer to endpoints, which may go: they are sent first. */
+    commit_now(r);
+    if (r->state == RECEIVER_FAILED)
+        return err_set(err, "the journal cannot be written");
+    if (apply_conf(r, conf, err) != 0)
+        return -1;
+    loop_arm(&r->turn_due, 0);
+    return 0;
+}
+
+void receiver_stop(struct receiver *r)
+{
+    if (r->state == RECEIVER_RUNNING)
+        r->state = RECEIVER_STOPPING;
+    loop_arm(&r->turn_due, 0);
+}
+
+void receiver_retry_held(struct receiver *r)
+{
+    for (struct endpoint_state *state = r->states; state && r->state == RECEIVER_RUNNING; state = state->next) {
+        uint64_t seq = 0;
+        if (state->held.n > 0 && admit(r, &state->held, &seq))
+            loop_arm(&r->turn_due, 0);
+    }
+}
+
+bool receiver_check_silence(struct receiver *r)
+{
+    bool changed = false;
+    for (size_t i = 0; i < endpoint_set_count(r->endpoints); i++) {
+        struct endpoint *endpoint = endpoint_set_at(r->endpoints, i);
+        if (endpoint_state_check_silence(state_of(r, endpoint), endpoint_conf(endpoint)->expect_every_us,
+                                         loop_mono_us(r->loop)))
+            changed = true;
+    }
+    return changed;
+}
+
+int64_t receiver_received_us(const struct receiver *r, const char *endpoint)
+{
+    return endpoint_state_received_us(r->states, endpoint);
+}
+
+void receiver_set_own_memory(struct receiver *r, size_t bytes)
+{
+    memory_watch_own(r->memory_watch, bytes);
+}
+
+void receiver_commit_synced(struct receiver *r)
+{
+    if (r->state != RECEIVER_FAILED && is_part_synced(r))
+        commit_now(r);
+}
+
+uint64_t receiver_in_flight(const struct receiver *r)
+{
+    uint64_t in_flight = admission_uncounted(&r->admission);
+    for (const struct endpoint_state *state = r->states; state; state = state->next)
+        in_flight += state->held.n;
+    return in_flight;
+}
+
+bool receiver_progresses(struct receiver *r)
+{
+    uint64_t received = 0;
+    bool waiting = false;
+    for (const struct endpoint_state *state = r->states; state; state = state->next)
+        received += state->counters->received_total;
+    for (size_t i = 0; i < endpoint_set_count(r->endpoints); i++)
+        waiting |= may_read(r, endpoint_set_at(r->endpoints, i));
+    bool progress = !waiting || received != r->progress_seen;
+    r->progress_seen = received;
+    return progress;
+}

@@ -1,0 +1,53 @@
+/*
+ * What becomes of a DC-09 frame from an alarm panel or its portal: what it says, whether it is stored, what it is
+ * answered. Holds what has to be remembered from frame to frame.
+ */
+#ifndef MOBEYE_INGEST_DC09_SESSION_H
+#define MOBEYE_INGEST_DC09_SESSION_H
+
+#include "ingest/decode_dc09.h"
+#include "ingest/endpoint.h"
+#include "ingest/endpoint_state.h"
+#include "model/record_queue.h"
+
+struct dc09_session;
+
+struct dc09_session *dc09_session_new(void);
+void dc09_session_free(struct dc09_session **session); /* safe on NULL */
+
+/* Slices hold until the next frame, and as long as the endpoint's message does. */
+struct dc09_session_frame {
+    struct dc09_frame frame;
+    enum dc09_result result;
+    struct dc09_message message; /* of DC09_COMPLETE; its reason of DC09_NOT_UNDERSTOOD */
+    enum dc09_verdict verdict;
+};
+
+/* Reads a frame off tcp, or the payload of a ZeroMQ message, and judges it. One that is to be answered NAK is
+ * remembered. keys may be NULL. */
+void dc09_session_read(struct dc09_session *session, const struct endpoint_message *message,
+                       const struct conf_endpoint *conf, const struct dc09_keys *keys, int64_t wall_us,
+                       struct dc09_session_frame *ret);
+
+/* Whether the client (NULL: anybody) may report for every device that the frame speaks of: half a frame is never taken.
+ * false: ret_reject is filled. */
+bool dc09_session_allows(const struct dc09_session_frame *frame, const struct conf_client *client,
+                         struct reject *ret_reject);
+
+/* Appends the alerts of a frame that is to be stored. keep_us as of validate_time(). */
+void dc09_session_records(struct dc09_session *session, struct dc09_session_frame *frame, struct str endpoint,
+                          int64_t wall_us, const int64_t keep_us[CLASS_COUNT], struct record_queue *out);
+
+/* Why a frame is refused: static text. */
+const char *dc09_session_reason(const struct dc09_session_frame *frame);
+
+/* The reply as it goes over tcp: DC09_SAY_ACK, DC09_SAY_NAK or DC09_SAY_DUH; empty for other verdicts. Holds until the
+ * next call. */
+struct str dc09_session_reply(struct dc09_session *session, const struct dc09_session_frame *frame,
+                              enum dc09_verdict say, int64_t wall_us);
+
+/* Remembers an alert that the journal already has, if it is from an undated frame of the last DC09_UNDATED_WINDOW_US.
+ */
+void dc09_session_restore(struct dc09_session *session, const struct alert *alert, int64_t wall_us);
+
+#endif

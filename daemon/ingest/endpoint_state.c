@@ -1,0 +1,112 @@
+#include "ingest/endpoint_state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+struct endpoint_state *endpoint_state_find(struct endpoint_state **list, struct metrics_endpoint *counters,
+                                           int64_t mono_us)
+{
+    for (struct endpoint_state *state = *list; state; state = state->next)
+        if (state->counters == counters)
+            return state;
+    struct endpoint_state *state = mem_zalloc(sizeof(*state));
+    state->counters = counters;
+    state->last_received_us = mono_us;
+    state->last_received_wall_us = ALERT_NO_TIME;
+    state->next = *list;
+    snprintf(state->subject, sizeof(state->subject), "endpoint %s", counters->name);
+    *list = state;
+    return state;
+}
+
+void endpoint_state_free_all(struct endpoint_state **list)
+{
+    for (struct endpoint_state *state = *list, *next; state; state = next) {
+        next = state->next;
+        buf_free(&state->held.bytes);
+        dc09_keys_free(&state->keys);
+        free(state);
+    }
+    *list = NULL;
+}
+
+static void end_silence_of(struct endpoint_state *state)
+{
+    if (state->counters->endpoint_silent > 0)
+        log_info(state->subject, "is no longer silent");
+    state->counters->endpoint_silent = 0;
+}
+
+void endpoint_state_received(struct endpoint_state *state, int64_t mono_us, int64_t wall_us)
+{
+    state->last_received_us = mono_us;
+    state->last_received_wall_us = wall_us;
+    end_silence_of(state);
+}
+
+int64_t endpoint_state_received_us(const struct endpoint_state *list, const char *endpoint)
+{
+    for (const struct endpoint_state *state = list; state; state = state->next)
+        if (strcmp(state->counters->name, endpoint) == 0)
+            return state->last_received_wall_us;
+    return ALERT_NO_TIME;
+}
+
+static void begin_silence_of(struct endpoint_state *state, int64_t expect_every_us)
+{
+    if (state->counters->endpoint_silent == 0)
+        log_warning(state->subject, "is silent: nothing was taken from it for %.0f s (expect_every)",
+                    (double)expect_every_us / CLOCK_SECOND);
+    state->counters->endpoint_silent = 1;
+}
+
+static void end_limits(struct endpoint_state *state, int64_t mono_us)
+{
+    for (int code = 0; code < REJECT_COUNT; code++)
+        log_recover_if_quiet(&state->refused[code], mono_us, state->subject, "no message was refused for a minute (%s)",
+                             reject_word((enum reject_code)code));
+    log_recover_if_quiet(&state->taken_over, mono_us, state->subject, "no routing id was taken over for a minute");
+    for (int reason = 0; reason < SECURITY_REFUSALS; reason++)
+        log_recover_if_quiet(&state->not_let_in[reason], mono_us, state->subject,
+                             "no peer was turned away for a minute (%s)", security_word((enum security_refusal)reason));
+}
+
+bool endpoint_state_check_silence(struct endpoint_state *state, int64_t expect_every_us, int64_t mono_us)
+{
+    bool silent = expect_every_us > 0 && mono_us - state->last_received_us >= expect_every_us;
+    bool changed = silent != state->was_silent;
+    end_limits(state, mono_us);
+    if (silent)
+        begin_silence_of(state, expect_every_us);
+    else
+        end_silence_of(state);
+    state->was_silent = silent;
+    return changed;
+}
+
+struct dc09_keys **endpoint_state_load_keys(const struct conf *conf, struct err *err)
+{
+    struct dc09_keys **keys = mem_zalloc((conf->n_endpoints + 1) * sizeof(struct dc09_keys *));
+    for (size_t i = 0; i < conf->n_endpoints; i++) {
+        if (!conf->endpoints[i].dc09_keys)
+            continue;
+        keys[i] = dc09_keys_load(conf->endpoints[i].dc09_keys, err);
+        if (!keys[i]) {
+            endpoint_state_free_keys(&keys, conf->n_endpoints);
+            return NULL;
+        }
+    }
+    return keys;
+}
+
+void endpoint_state_free_keys(struct dc09_keys ***keys, size_t n)
+{
+    for (size_t i = 0; *keys && i < n; i++)
+        dc09_keys_free(&(*keys)[i]);
+    free(*keys);
+    *keys = NULL;
+}

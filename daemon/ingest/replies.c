@@ -1,0 +1,137 @@
+#include "ingest/replies.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/log.h"
+#include "ingest/peer_address.h"
+
+/* An address and the name of a client. */
+#define SENDER_SIZE 192
+
+struct endpoint_state *replies_state(const struct endpoint *endpoint)
+{
+    return endpoint_user(endpoint);
+}
+
+static bool is_tcp(const struct endpoint *endpoint)
+{
+    return endpoint_conf(endpoint)->socket == CONF_TCP;
+}
+
+/* On tcp, detail alone goes out, and nothing where it is empty. */
+static void add(struct replies *replies, struct endpoint *endpoint, const struct endpoint_peer *peer, const char *word,
+                struct str id, struct str detail)
+{
+    if (detail.len > 0)
+        reply_queue_add(&replies->queue, endpoint, peer, word, id, detail);
+}
+
+void replies_ack(struct replies *replies, struct endpoint *endpoint, const struct endpoint_peer *peer, struct str id,
+                 uint64_t seq, struct str tcp_reply)
+{
+    char number[24];
+    int len = snprintf(number, sizeof(number), "%" PRIu64, seq);
+    add(replies, endpoint, peer, "ACK", id, is_tcp(endpoint) ? tcp_reply : (struct str){number, (size_t)len});
+}
+
+/* "10.0.0.7", or "10.0.0.7, client gate-1". */
+static void name_sender(const struct endpoint_message *message, char ret[SENDER_SIZE])
+{
+    char address[PEER_ADDRESS_SIZE];
+    const char *client = security_client_name(message->user);
+    peer_address_of_property(message->address, address);
+    snprintf(ret, SENDER_SIZE, "%s%s%s", address, client ? ", client " : "", client ? client : "");
+}
+
+void replies_reject(struct replies *replies, struct endpoint *endpoint, const struct endpoint_message *message,
+                    const struct reject *reject, struct str tcp_reply)
+{
+    char sender[SENDER_SIZE];
+    struct endpoint_state *state = replies_state(endpoint);
+    char detail[sizeof(reject->field) + sizeof(reject->reason) + 32];
+    int len = snprintf(detail, sizeof(detail), "%s: %s: %s", reject_word(reject->code),
+                       reject->field[0] ? reject->field : "message", reject->reason);
+    state->counters->rejected_total[reject->code]++;
+    name_sender(message, sender);
+    log_limited(&state->refused[reject->code], loop_mono_us(replies->loop), LOG_LEVEL_WARNING, state->subject,
+                "refused a message from %s: %s", sender, detail);
+    add(replies, endpoint, &message->peer, "REJECT", reject->id,
+        is_tcp(endpoint) ? tcp_reply : (struct str){detail, (size_t)len});
+}
+
+void replies_forbid(struct replies *replies, struct endpoint *endpoint, const struct endpoint_message *message,
+                    struct decoder *decoder, struct reject *reject)
+{
+    struct alert alert;
+    struct reject unread;
+    struct dc09_frame frame = {0};
+    if (endpoint_conf(endpoint)->format == ALERT_SIA_DC09) {
+        dc09_whole(message->payload, &frame);
+        reject->id = frame.seq;
+    } else {
+        reject->id = decode_cloudevents(decoder, message->payload, &alert, &unread) ? alert.event_id : unread.id;
+    }
+    replies_reject(replies, endpoint, message, reject, STR(""));
+}
+
+void replies_reject_frames(struct replies *replies, struct endpoint *endpoint, const struct endpoint_message *message)
+{
+    struct reject reject = {.code = message->malformed ? REJECT_MALFORMED : REJECT_TOO_LARGE};
+    if (message->malformed)
+        snprintf(reject.reason, sizeof(reject.reason), "%s; a message is an optional empty frame and one payload frame",
+                 message->malformed);
+    else
+        snprintf(reject.reason, sizeof(reject.reason), "the payload has %zu bytes, at most %d are allowed",
+                 message->payload.len, ALERT_PAYLOAD_MAX);
+    replies_reject(replies, endpoint, message, &reject, STR(""));
+}
+
+void replies_note_client(struct replies *replies, struct endpoint *endpoint, const struct endpoint_message *message,
+                         const struct conf_client *client)
+{
+    char sender[SENDER_SIZE];
+    if (!client || endpoint_conf(endpoint)->socket != CONF_ROUTER ||
+        !reply_queue_sender(&replies->queue, endpoint, &message->peer, client->key))
+        return;
+    struct endpoint_state *state = replies_state(endpoint);
+    name_sender(message, sender);
+    state->counters->routing_id_takeovers_total++;
+    log_limited(&state->taken_over, loop_mono_us(replies->loop), LOG_LEVEL_WARNING, state->subject,
+                "%s uses the routing id of another client, whose replies are lost (senders should not choose one)",
+                sender);
+}
+
+void replies_retry(struct replies *replies, struct endpoint *endpoint, const struct endpoint_peer *peer, uint64_t n,
+                   struct str id, struct str wait_ms, struct str tcp_reply)
+{
+    replies_state(endpoint)->counters->retry_total += n;
+    add(replies, endpoint, peer, "RETRY", id, is_tcp(endpoint) ? tcp_reply : wait_ms);
+}
+
+void replies_denied(struct replies *replies, struct endpoint_state *state, const struct security_refused *refused)
+{
+    static const char *const why[SECURITY_REFUSALS] = {
+        [SECURITY_ADDRESS] = "its address is not in allow_from",
+        [SECURITY_UNKNOWN] = "its key is not on the list of clients",
+        [SECURITY_EXPIRED] = "its key has run out",
+    };
+    state->counters->handshakes_refused_total[refused->reason]++;
+    log_limited(&state->not_let_in[refused->reason], loop_mono_us(replies->loop), LOG_LEVEL_WARNING, state->subject,
+                "%s from %s is not let in: %s", refused->client ? refused->client : "a peer", refused->address,
+                why[refused->reason]);
+}
+
+static void on_dropped(void *ctx, struct endpoint *endpoint)
+{
+    struct replies *replies = ctx;
+    struct endpoint_state *state = replies_state(endpoint);
+    state->counters->replies_dropped_total++;
+    log_limited(&state->unread, loop_mono_us(replies->loop), LOG_LEVEL_INFO, state->subject,
+                "a peer is gone or does not read its replies; they are dropped");
+}
+
+void replies_send(struct replies *replies)
+{
+    reply_queue_send(&replies->queue, on_dropped, replies);
+}

@@ -1,0 +1,83 @@
+#include "model/alert.h"
+
+#include <stddef.h>
+
+#define N(array) (sizeof(array) / sizeof((array)[0]))
+
+/* The word and the retention class of each kind. */
+static const struct {
+    const char *word;
+    enum retention_class class;
+} kinds[KIND_COUNT] = {
+    [KIND_UNKNOWN] = {"unknown", CLASS_ALARM},
+    [KIND_INTRUSION] = {"intrusion", CLASS_ALARM},
+    [KIND_MOTION] = {"motion", CLASS_ALARM},
+    [KIND_PANIC] = {"panic", CLASS_ALARM},
+    [KIND_HOLDUP] = {"holdup", CLASS_ALARM},
+    [KIND_TAMPER] = {"tamper", CLASS_ALARM},
+    [KIND_FIRE] = {"fire", CLASS_ALARM},
+    [KIND_HEAT] = {"heat", CLASS_ALARM},
+    [KIND_COLD] = {"cold", CLASS_ALARM},
+    [KIND_WATER] = {"water", CLASS_ALARM},
+    [KIND_CAMERA] = {"camera", CLASS_CAMERA},
+    [KIND_POWER] = {"power", CLASS_SERVICE},
+    [KIND_BATTERY] = {"battery", CLASS_SERVICE},
+    [KIND_COMMS] = {"comms", CLASS_SERVICE},
+    [KIND_KEEPALIVE] = {"keepalive", CLASS_SERVICE},
+    [KIND_ARM] = {"arm", CLASS_SERVICE},
+    [KIND_BYPASS] = {"bypass", CLASS_SERVICE},
+};
+
+static const char *const phases[PHASE_COUNT] = {"raise", "restore", "update"};
+static const char *const location_sources[LOCATION_COUNT] = {"none", "message", "placement", "last_known"};
+static const char *const classes[CLASS_COUNT] = {"alarm", "camera", "service"};
+
+#define FLAG_WORD(bit, name, word) [bit] = (word),
+static const char *const flags[] = {ALERT_FLAGS(FLAG_WORD)};
+#undef FLAG_WORD
+
+const char *alert_kind_word(enum alert_kind kind)
+{
+    return kinds[kind].word;
+}
+
+const char *alert_phase_word(enum alert_phase phase)
+{
+    return phases[phase];
+}
+
+const char *alert_location_word(enum location_source source)
+{
+    return location_sources[source];
+}
+
+const char *alert_class_word(enum retention_class retention)
+{
+    return classes[retention];
+}
+
+enum alert_kind alert_kind_from(struct str word)
+{
+    for (size_t i = 1; i < KIND_COUNT; i++)
+        if (str_is(word, kinds[i].word))
+            return (enum alert_kind)i;
+    return KIND_UNKNOWN;
+}
+
+int alert_phase_from(struct str word)
+{
+    for (size_t i = 0; i < PHASE_COUNT; i++)
+        if (str_is(word, phases[i]))
+            return (int)i;
+    return -1;
+}
+
+enum retention_class alert_class(enum alert_kind kind)
+{
+    return kinds[kind].class;
+}
+
+const char *alert_flag_word(unsigned bit)
+{
+    return bit < N(flags) ? flags[bit] : NULL;
+}

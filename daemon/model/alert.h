@@ -1,0 +1,190 @@
+/*
+ * What travels: one alert, from its decoding to its row in the database.
+ *
+ * A struct alert owns nothing. Its slices point into the message it was decoded from, or into the journal record that
+ * it was unpacked from; they live as long as those bytes do. What enrich adds lives as long as the batch (batch_copy()
+ * and the like): registry, areas and configuration may change while the batch is on its way.
+ */
+#ifndef MOBEYE_MODEL_ALERT_H
+#define MOBEYE_MODEL_ALERT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+
+/* Limits of the contract, in bytes. */
+enum {
+    ALERT_ID_MAX = 128,
+    ALERT_SOURCE_MAX = 256,
+    ALERT_DEVICE_MAX = 64,
+    ALERT_KIND_MAX = 32,
+    ALERT_TEXT_MAX = 256, /* label, track, camera_zone, endpoint */
+    ALERT_PAYLOAD_MAX = 65536,
+};
+
+/* Ranges of the numbers below; the lower end is 0 where none is given. A decoder keeps to them, since record_unpack()
+ * takes nothing else. */
+#define ALERT_INPUT_MAX      65535
+#define ALERT_SIGNAL_MIN_DBM (-200)
+#define ALERT_ACCURACY_MAX_M 1e7f
+
+/* What source and device of a DC-09 alert begin with; the source of no other alert does. */
+#define ALERT_DC09_PREFIX "dc09:"
+
+/* The numbers are written to the journal: never renumber, only append. */
+enum alert_format { ALERT_CLOUDEVENTS = 1, ALERT_SIA_DC09 = 2 };
+
+enum alert_kind {
+    KIND_UNKNOWN = 0,
+    KIND_INTRUSION,
+    KIND_MOTION,
+    KIND_PANIC,
+    KIND_HOLDUP,
+    KIND_TAMPER,
+    KIND_FIRE,
+    KIND_HEAT,
+    KIND_COLD,
+    KIND_WATER,
+    KIND_CAMERA,
+    KIND_POWER,
+    KIND_BATTERY,
+    KIND_COMMS,
+    KIND_KEEPALIVE,
+    KIND_ARM,
+    KIND_BYPASS,
+    KIND_COUNT
+};
+
+enum alert_phase { PHASE_RAISE = 0, PHASE_RESTORE, PHASE_UPDATE, PHASE_COUNT };
+
+/* Where the alert's place comes from; the words are those of patrol.alerts. */
+enum location_source { LOCATION_NONE = 0, LOCATION_MESSAGE, LOCATION_PLACEMENT, LOCATION_LAST_KNOWN, LOCATION_COUNT };
+
+/* Which partition and which time of keeping an alert falls under. */
+enum retention_class { CLASS_ALARM = 0, CLASS_CAMERA, CLASS_SERVICE, CLASS_COUNT };
+
+/*
+ * What is odd about an alert that is kept all the same. Bit numbers are written to the journal: never renumber, only
+ * append. FLAG_BAD_x: the member was out of range or of the wrong type, is ignored, and stays in the payload.
+ */
+#define ALERT_FLAGS(F)                                                                                                 \
+    F(0, CLOCK, "clock") /* time absent, unreadable or implausible: receipt is used */                                 \
+    F(1, BAD_PHASE, "bad_phase")                                                                                       \
+    F(2, BAD_INPUT, "bad_input")                                                                                       \
+    F(3, BAD_LOCATION, "bad_location") /* impossible, or no GeoJSON Point */                                           \
+    F(4, BAD_ACCURACY, "bad_accuracy_m")                                                                               \
+    F(5, BAD_FIX_TIME, "bad_fix_time")                                                                                 \
+    F(6, BAD_BATTERY, "bad_battery_pct")                                                                               \
+    F(7, BAD_SIGNAL, "bad_signal_dbm")                                                                                 \
+    F(8, BAD_TEXT, "bad_text")                                                                                         \
+    F(9, BAD_DRILL, "bad_drill")                                                                                       \
+    F(10, BAD_CAMERA, "bad_camera")                                                                                    \
+    F(11, BAD_LABEL, "bad_label")                                                                                      \
+    F(12, BAD_SCORE, "bad_score")                                                                                      \
+    F(13, BAD_BOX, "bad_box")                                                                                          \
+    F(14, BAD_TRACK, "bad_track")                                                                                      \
+    F(15, BAD_CAMERA_ZONE, "bad_camera_zone")                                                                          \
+    F(16, NULL_ISLAND, "null_island") /* implausible places: kept in the payload, not used */                          \
+    F(17, SWAPPED, "swapped")         /* latitude first */                                                             \
+    F(18, OUTSIDE_BOUNDS, "outside_bounds")                                                                            \
+    F(19, STALE_FIX, "stale_fix")                                                                                      \
+    F(20, INACCURATE, "inaccurate")                                                                                    \
+    F(21, STALE, "stale")                         /* DC-09: sent again unchanged after a NAK for its time */           \
+    F(22, VERIFIED, "verified")                   /* a second detection has confirmed the alarm */                     \
+    F(23, CANCEL, "cancel")                       /* a user has called the alarm off: noted, closes nothing */         \
+    F(24, IDENTITY_CONFLICT, "identity_conflict") /* another device's alert has its identity; never in the journal */
+
+#define ALERT_FLAG_BIT(bit, name, word) FLAG_##name = 1u << (bit),
+enum alert_flag { ALERT_FLAGS(ALERT_FLAG_BIT) };
+#undef ALERT_FLAG_BIT
+
+#define ALERT_FLAG_OR(bit, name, word) | FLAG_##name
+#define ALERT_FLAGS_ALL                (0u ALERT_FLAGS(ALERT_FLAG_OR))
+
+/* "No value" for the numbers below. */
+#define ALERT_NO_TIME INT64_MIN
+#define ALERT_NO_INT  INT32_MIN
+
+/* The areas that a place is in, at most one a layer, sorted by layer. */
+struct alert_area {
+    struct str layer, code;
+};
+
+struct alert_areas {
+    size_t n;
+    struct alert_area area[];
+};
+
+struct incident_terms; /* model/incident.h */
+
+struct alert {
+    /* From the message. */
+    enum alert_format format;
+    struct str source;   /* with event_id: the identity */
+    struct str event_id; /* 1 to 128 bytes */
+    struct str device;   /* 1 to 64 bytes of A-Za-z0-9._:/- */
+    enum alert_kind kind;
+    struct str kind_word; /* the sender's word, also where kind is KIND_UNKNOWN */
+    enum alert_phase phase;
+    int32_t input; /* ALERT_NO_INT: none */
+    bool drill;
+    uint32_t flags;      /* FLAG_... */
+    int64_t occurred_us; /* wall time; that of receipt where FLAG_CLOCK is set */
+    int64_t skew_us;     /* the sender's clock minus ours, ALERT_NO_TIME: it gave no readable time */
+    bool has_location;   /* the message gave a possible one, which need not be plausible */
+    double lon, lat;     /* degrees WGS84 */
+    float accuracy_m;    /* NAN: not given */
+    int64_t fix_us;      /* ALERT_NO_TIME: not given */
+    int32_t battery_pct; /* 0 to 100, rounded; ALERT_NO_INT: not given */
+    int32_t signal_dbm;  /* rounded; ALERT_NO_INT: not given */
+    float score;         /* of camera, 0 to 1; NAN: not given */
+    struct str label;    /* of camera; empty: not given, as for the next two */
+    struct str track;
+    struct str camera_zone;
+    struct str payload; /* the message as it came; valid UTF-8 JSON that PostgreSQL's jsonb takes */
+
+    /* From the receipt. */
+    int64_t received_us;
+    struct str endpoint; /* name of the endpoint */
+
+    /* From the journal. */
+    uint64_t seq;      /* 1, 2, ... in order of acceptance */
+    uint64_t checksum; /* of the record, as the journal computed it */
+
+    /* From enrich. */
+    enum location_source location_source;
+    double place_lon, place_lat;        /* valid unless LOCATION_NONE */
+    float place_accuracy_m;             /* NAN: unknown */
+    struct str rule;                    /* name of the rule that decided; empty: none */
+    bool registered;                    /* the registry has the device; `device` is then the id that it has there */
+    struct str group;                   /* the device's; empty: none */
+    uint64_t placement_id;              /* the device's when it occurred; 0: none */
+    struct str placement_team;          /* that placement's; empty: none */
+    bool secret;                        /* that placement is: only its team may know where the alert is from */
+    const struct alert_areas *areas;    /* of the place, or of a secret placement; NULL: no place is known */
+    const struct incident_terms *terms; /* what its rule wants made of it; NULL: it is stored, nothing more */
+    uint8_t condition[16];              /* model/incident.h: struct condition */
+    uint8_t key[16];                    /* of the incident that its rule means; valid where terms is set */
+
+    /* From the correlation, within the transaction that stores it. */
+    size_t incident; /* index into the incident set; NO_INCIDENT (SIZE_MAX): none */
+};
+
+const char *alert_kind_word(enum alert_kind kind);
+const char *alert_phase_word(enum alert_phase phase);
+const char *alert_location_word(enum location_source source);
+const char *alert_class_word(enum retention_class retention);
+
+/* KIND_UNKNOWN for any word that is not in the table ("unknown" too). */
+enum alert_kind alert_kind_from(struct str word);
+
+/* -1 where the word is none. */
+int alert_phase_from(struct str word);
+
+enum retention_class alert_class(enum alert_kind kind);
+
+/* The word of flag bit 0, 1, ...; NULL past the last. */
+const char *alert_flag_word(unsigned bit);
+
+#endif

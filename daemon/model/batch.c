@@ -1,0 +1,52 @@
+#include "model/batch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+struct batch *batch_new(size_t cap)
+{
+    struct batch *batch = mem_zalloc(sizeof(*batch));
+    batch->rows = mem_realloc(NULL, cap, sizeof(*batch->rows));
+    batch->cap = cap;
+    return batch;
+}
+
+void batch_free(struct batch **batch)
+{
+    if (!*batch)
+        return;
+    buf_free(&(*batch)->bytes);
+    arena_free(&(*batch)->notes);
+    free((*batch)->rows);
+    free(*batch);
+    *batch = NULL;
+}
+
+void batch_clear(struct batch *batch)
+{
+    batch->bytes.len = 0;
+    batch->n = 0;
+    batch->first_seq = batch->last_seq = batch->last_checksum = 0;
+    batch->settled = false;
+    arena_clear(&batch->notes);
+}
+
+void *batch_alloc(struct batch *batch, size_t len)
+{
+    return arena_alloc(&batch->notes, len);
+}
+
+void *batch_copy(struct batch *batch, const void *bytes, size_t len)
+{
+    void *copy = arena_alloc(&batch->notes, len);
+    if (len > 0)
+        memcpy(copy, bytes, len);
+    return copy;
+}
+
+struct str batch_copy_str(struct batch *batch, struct str text)
+{
+    return text.len == 0 ? (struct str){0} : (struct str){batch_copy(batch, text.p, text.len), text.len};
+}

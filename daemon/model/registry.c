@@ -1,0 +1,305 @@
+#include "model/registry.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/util.h>
+#include <xxhash.h>
+
+#include "base/mem.h"
+
+#define ALLOCATIONS_BYTES 64 /* what comes to an item beyond its struct */
+
+/* An address in the list of its device, and in the table of all. */
+struct device_address {
+    struct address address;
+    struct device_address *next;
+    struct device *device;
+};
+
+struct word {
+    size_t len;
+    char text[];
+};
+
+static uint64_t hash_text(const struct registry *registry, struct str text)
+{
+    return XXH3_64bits_withSeed(text.p, text.len, registry->seed);
+}
+
+static uint64_t hash_address(const struct registry *registry, const struct address *address)
+{
+    return XXH3_64bits_withSeed(address, sizeof(*address), registry->seed);
+}
+
+static bool device_is(const void *item, const void *key)
+{
+    return str_eq(((const struct device *)item)->id, *(const struct str *)key);
+}
+
+static bool address_is(const void *item, const void *key)
+{
+    return memcmp(&((const struct device_address *)item)->address, key, sizeof(struct address)) == 0;
+}
+
+static bool word_is(const void *item, const void *key)
+{
+    const struct word *word = item;
+    return str_eq((struct str){word->text, word->len}, *(const struct str *)key);
+}
+
+struct str registry_word(struct registry *registry, struct str text)
+{
+    if (text.len == 0)
+        return (struct str){0};
+    uint64_t hash = hash_text(registry, text);
+    struct word *word = hash_find(&registry->words, hash, word_is, &text);
+    if (!word) {
+        word = mem_zalloc(sizeof(*word) + text.len);
+        word->len = text.len;
+        memcpy(word->text, text.p, text.len);
+        hash_add(&registry->words, hash, word);
+    }
+    return (struct str){word->text, word->len};
+}
+
+struct registry *registry_new(void)
+{
+    struct registry *registry = mem_zalloc(sizeof(*registry));
+    evutil_secure_rng_get_bytes(&registry->seed, sizeof(registry->seed));
+    return registry;
+}
+
+struct device *registry_find(const struct registry *registry, struct str id)
+{
+    return hash_find(&registry->devices, hash_text(registry, id), device_is, &id);
+}
+
+bool address_make(struct address *ret, struct str account, int32_t input)
+{
+    while (account.len > 1 && *account.p == '0')
+        account = (struct str){account.p + 1, account.len - 1};
+    *ret = (struct address){.len = (uint32_t)account.len, .input = input};
+    if (account.len == 0 || account.len > REGISTRY_ACCOUNT_MAX)
+        return false;
+    memcpy(ret->account, account.p, account.len);
+    return true;
+}
+
+static struct device_address *find_address(const struct registry *registry, const struct address *address)
+{
+    return hash_find(&registry->addresses, hash_address(registry, address), address_is, address);
+}
+
+struct device *registry_find_address(const struct registry *registry, const struct address *address)
+{
+    struct device_address *found = find_address(registry, address);
+    return found ? found->device : NULL;
+}
+
+static const struct fix no_fix = {.at_us = INT64_MIN, .accuracy_m = NAN};
+
+/* A device and its id are one piece of memory. */
+static struct device *add_device(struct registry *registry, struct str id)
+{
+    struct device *device = mem_zalloc(sizeof(*device) + id.len);
+    char *text = (char *)(device + 1);
+    memcpy(text, id.p, id.len);
+    device->id = (struct str){text, id.len};
+    device->fix = no_fix;
+    hash_add(&registry->devices, hash_text(registry, id), device);
+    return device;
+}
+
+static void drop_address(struct registry *registry, struct device_address *address)
+{
+    struct device_address **at = &address->device->addresses;
+    while (*at != address)
+        at = &(*at)->next;
+    *at = address->next;
+    hash_remove(&registry->addresses, hash_address(registry, &address->address), address);
+    free(address);
+}
+
+static void add_address(struct registry *registry, struct device *device, const struct address *wanted)
+{
+    struct device_address *address = find_address(registry, wanted);
+    if (address)
+        drop_address(registry, address);
+    address = mem_zalloc(sizeof(*address));
+    *address = (struct device_address){*wanted, device->addresses, device};
+    device->addresses = address;
+    hash_add(&registry->addresses, hash_address(registry, wanted), address);
+}
+
+/* Leaves what it has said itself. */
+static void strip(struct registry *registry, struct device *device)
+{
+    while (device->addresses)
+        drop_address(registry, device->addresses);
+    free(device->placements);
+    device->placements = NULL;
+    device->n_placements = 0;
+    device->group = (struct str){0};
+    registry->n_registered -= device->registered;
+    device->registered = false;
+}
+
+static void drop_device(struct registry *registry, struct device *device)
+{
+    strip(registry, device);
+    hash_remove(&registry->devices, hash_text(registry, device->id), device);
+    free(device);
+}
+
+static void unregister(struct registry *registry, struct device *device)
+{
+    strip(registry, device);
+    if (device->fix.at_us == INT64_MIN)
+        drop_device(registry, device);
+}
+
+static bool taken_in_secret(const struct device *device, int64_t at_us)
+{
+    const struct placement *placement = device_placement(device, at_us);
+    return placement && placement->secret;
+}
+
+void registry_put(struct registry *registry, const struct registry_entry *entry)
+{
+    struct device *device = registry_find(registry, entry->id);
+    if (!entry->registered) {
+        if (device)
+            unregister(registry, device);
+        return;
+    }
+    if (device)
+        strip(registry, device);
+    else
+        device = add_device(registry, entry->id);
+    device->registered = true;
+    device->load = registry->load;
+    device->group = entry->group;
+    if (entry->n_placements > 0) {
+        size_t bytes = entry->n_placements * sizeof(*device->placements);
+        device->n_placements = entry->n_placements;
+        device->placements = memcpy(mem_realloc(NULL, bytes, 1), entry->placements, bytes);
+    }
+    if (taken_in_secret(device, device->fix.at_us))
+        device->fix = no_fix;
+    for (size_t i = 0; i < entry->n_addresses; i++)
+        add_address(registry, device, &entry->addresses[i]);
+    registry->n_registered++;
+}
+
+/* Calls for every device that is wanted. What is dropped moves others within the table, so they are gathered first. */
+static void each_device(struct registry *registry, bool (*wanted)(const struct device *device, int64_t arg),
+                        int64_t arg, void (*call)(struct registry *registry, struct device *device))
+{
+    struct device **found = mem_realloc(NULL, registry->devices.n, sizeof(*found));
+    size_t n = 0;
+    for (size_t at = 0; at < registry->devices.cap; at++) {
+        struct device *device = registry->devices.slots[at].item;
+        if (device && wanted(device, arg))
+            found[n++] = device;
+    }
+    for (size_t i = 0; i < n; i++)
+        call(registry, found[i]);
+    free(found);
+}
+
+static bool not_of_load(const struct device *device, int64_t load)
+{
+    return device->registered && device->load != load;
+}
+
+static bool is_foreign(const struct device *device, int64_t arg)
+{
+    (void)arg;
+    return !device->registered;
+}
+
+static bool any(const struct device *device, int64_t arg)
+{
+    (void)device, (void)arg;
+    return true;
+}
+
+void registry_load_begin(struct registry *registry)
+{
+    registry->load++;
+    registry->loading = true;
+}
+
+void registry_load_end(struct registry *registry)
+{
+    each_device(registry, not_of_load, registry->load, unregister);
+    registry->loading = false;
+}
+
+static size_t strangers(const struct registry *registry)
+{
+    return registry->devices.n - registry->n_registered;
+}
+
+void registry_put_fix(struct registry *registry, struct str id, const struct fix *fix)
+{
+    struct device *device = registry_find(registry, id);
+    if (!device) {
+        if (strangers(registry) >= REGISTRY_UNREGISTERED_MAX)
+            each_device(registry, is_foreign, 0, drop_device);
+        device = add_device(registry, id);
+    }
+    if (fix->at_us >= device->fix.at_us && !taken_in_secret(device, fix->at_us))
+        device->fix = *fix;
+}
+
+void registry_forget_fix(struct registry *registry, struct str id, int64_t since_us, int64_t until_us)
+{
+    struct device *device = registry_find(registry, id);
+    if (!device || device->fix.at_us < since_us || device->fix.at_us >= until_us)
+        return;
+    device->fix = no_fix;
+    if (!device->registered)
+        drop_device(registry, device);
+}
+
+/* With what the allocator adds; a device has one placement as a rule. */
+size_t registry_bytes(const struct registry *registry)
+{
+    size_t slots = registry->devices.cap + registry->addresses.cap + registry->words.cap;
+    return registry->devices.n * (sizeof(struct device) + sizeof(struct placement) + ALLOCATIONS_BYTES) +
+           registry->addresses.n * (sizeof(struct device_address) + ALLOCATIONS_BYTES) +
+           slots * sizeof(struct hash_slot);
+}
+
+/* The last that began by then is the only one that may still hold. */
+const struct placement *device_placement(const struct device *device, int64_t at_us)
+{
+    size_t low = 0, high = device->n_placements;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (device->placements[middle].from_us <= at_us)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    const struct placement *last = low > 0 ? &device->placements[low - 1] : NULL;
+    return last && at_us < last->until_us ? last : NULL;
+}
+
+void registry_free(struct registry **registry)
+{
+    struct registry *r = *registry;
+    *registry = NULL;
+    if (!r)
+        return;
+    each_device(r, any, 0, drop_device);
+    for (size_t at = 0; at < r->words.cap; at++)
+        free(r->words.slots[at].item);
+    hash_free(&r->devices);
+    hash_free(&r->addresses);
+    hash_free(&r->words);
+    free(r);
+}
