@@ -181,7 +181,7 @@ static void open_all(void)
     metrics = (struct metrics){0};
     const struct journal_options options = options_of(UINT64_C(64) << 20);
     cr_assert_eq(journal_open(&journal, &options, WALL, &found, &err), 0, "%s", err.text);
-    apply = applier_new(rig.loop, &metrics, journal, &conf, &calls, NULL);
+    applier = applier_new(rig.loop, &metrics, journal, &conf, &calls, NULL);
     writer.calls.position(writer.ctx, (struct writer_position){0});
     writer.wants = true;
     writer.calls.up(writer.ctx, true);
