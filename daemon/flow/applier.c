@@ -345,13 +345,13 @@ struct applier *applier_new(struct loop *loop, struct metrics *metrics, struct j
                             const struct conf *conf, const struct applier_calls *calls, void *ctx)
 {
     static const struct writer_calls writer_calls = {
-        .position = on_position,
-        .ready = on_ready,
+        .on_position = on_position,
+        .on_ready = on_ready,
         .correlate = on_correlate,
-        .stale = on_stale,
-        .stored = on_stored,
-        .done = on_done,
-        .up = on_up,
+        .on_stale = on_stale,
+        .on_stored = on_stored,
+        .on_done = on_done,
+        .on_up = on_up,
     };
     struct applier *a = mem_zalloc(sizeof(*a));
     a->loop = loop;
@@ -474,7 +474,7 @@ void applier_gauges(struct applier *a)
     struct writer_counts counts = writer_counts(a->writer);
     m->incidents_total = counts.incidents;
     m->verified_total = counts.verified;
-    m->incident_conflicts_total = counts.again;
+    m->incident_conflicts_total = counts.restarts;
     m->stale_batches_total = counts.stale;
     m->partitions_until_timestamp_seconds = (double)writer_partitions_until_us(a->writer) / 1e6;
     reference_data_gauges(a->reference, m);

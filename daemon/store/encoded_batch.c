@@ -206,7 +206,7 @@ void encoded_batch_reset_keeping_refused(struct encoded_batch *encoded)
             encoded->status[encoded->id[i].row] = ROW_STORE;
 }
 
-const uint8_t *encoded_batch_rows_to_store(struct encoded_batch *encoded)
+uint8_t *encoded_batch_rows_to_store(struct encoded_batch *encoded)
 {
     for (size_t i = 0; i < encoded->batch->n; i++)
         encoded->stored[i] = encoded->status[i] == ROW_STORE;

@@ -67,7 +67,7 @@ void encoded_batch_reset(struct encoded_batch *encoded);
 void encoded_batch_reset_keeping_refused(struct encoded_batch *encoded);
 
 /* By row: not 0 where it is to be stored. Valid until the next call. */
-const uint8_t *encoded_batch_rows_to_store(struct encoded_batch *encoded);
+uint8_t *encoded_batch_rows_to_store(struct encoded_batch *encoded);
 
 size_t encoded_batch_count(const struct encoded_batch *encoded, enum row_status status);
 

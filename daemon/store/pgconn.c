@@ -91,7 +91,7 @@ static void pause_for(struct pgconn *c, int64_t us, const char *why)
         snprintf(text, sizeof(text), "%s; next try at once", why);
     else
         snprintf(text, sizeof(text), "%s; next try in %lld s", why, (long long)(us / CLOCK_SECOND));
-    c->calls.waiting(c->ctx, text);
+    c->calls.on_waiting(c->ctx, text);
 }
 
 static void attempt_failed(struct pgconn *c, const char *why)
@@ -117,7 +117,7 @@ static void lost(struct pgconn *c, const char *why)
         c->rounds = 0;
     if (!c->quiet)
         log_limited(&c->limiter, loop_mono_us(c->loop), LOG_LEVEL_WARNING, c->subject, "connection lost: %s", c->why);
-    c->calls.down(c->ctx, c->why);
+    c->calls.on_down(c->ctx, c->why);
     pause_for(c, pgconn_backoff_us(BACKOFF_LEAST_US, BACKOFF_MOST_US, c->rounds++), c->why);
 }
 
@@ -148,7 +148,7 @@ static void feed(struct pgconn *c)
             event_add(&c->write, NULL);
             return;
         }
-        if (rc == 0 && c->calls.chunk(c->ctx, &chunk)) {
+        if (rc == 0 && c->calls.on_chunk(c->ctx, &chunk)) {
             rc = PQputCopyData(c->pq, chunk.p, (int)chunk.len) == 1 ? 0 : -1;
         } else if (rc == 0) {
             c->copying = false;
@@ -168,7 +168,7 @@ static void dispatch_notices(struct pgconn *c)
 {
     PGnotify *notify;
     while (c->pq && (notify = PQnotifies(c->pq)) != NULL) {
-        c->calls.notified(c->ctx, notify->extra);
+        c->calls.on_notify(c->ctx, notify->extra);
         PQfreemem(notify);
     }
 }
@@ -184,7 +184,7 @@ static void dispatch_results(struct pgconn *c)
         bool copying = c->copying;
         if (result && PQresultStatus(result) == PGRES_FATAL_ERROR)
             keep_why(c, PQresultErrorMessage(result));
-        c->calls.result(c->ctx, result);
+        c->calls.on_result(c->ctx, result);
         PQclear(result);
         if (copying && c->pq)
             feed(c);
@@ -251,7 +251,7 @@ static void opened(struct pgconn *c)
     log_info(c->subject, "connected to %s", name);
     for (size_t i = 0; i < c->targets.n; i++)
         c->targets.target[i].limiter = (struct rate_limiter){0};
-    c->calls.up(c->ctx);
+    c->calls.on_up(c->ctx);
 }
 
 static void poll_cb(evutil_socket_t fd, short what, void *arg);
@@ -382,7 +382,7 @@ void pgconn_start(struct pgconn *c)
         return;
     }
     log_error(c->subject, "%s; %s", c->why, c->meanwhile);
-    c->calls.waiting(c->ctx, c->why);
+    c->calls.on_waiting(c->ctx, c->why);
 }
 
 void pgconn_configure(struct pgconn *c, const char *conninfo, const char *application_name)
@@ -455,6 +455,11 @@ void pgconn_query_rows(struct pgconn *c, const char *sql, size_t n, const Oid *t
         flush(c);
     else
         broken(c);
+}
+
+bool pgconn_querying(const struct pgconn *c)
+{
+    return c->querying;
 }
 
 PGconn *pgconn_pq(struct pgconn *c)

@@ -19,18 +19,18 @@ struct pgconn;
  * no chunk, and who sends no LISTEN no notified. */
 struct pgconn_calls {
     /* Connected: pgconn_query() may be called. */
-    void (*up)(void *ctx);
+    void (*on_up)(void *ctx);
     /* The connection was up and is lost; the next attempt is planned. */
-    void (*down)(void *ctx, const char *why);
+    void (*on_down)(void *ctx, const char *why);
     /* Not connected; a sentence for people about why, and when the next attempt is. */
-    void (*waiting)(void *ctx, const char *text);
+    void (*on_waiting)(void *ctx, const char *text);
     /* A result of the query, in turn (cleared by the caller). NULL: that was all, the next query may be sent. */
-    void (*result)(void *ctx, PGresult *result);
+    void (*on_result)(void *ctx, PGresult *result);
     /* After a result of status PGRES_COPY_IN: the next bytes for the server, which stay as they are until the next
      * call. false: that was all. */
-    bool (*chunk)(void *ctx, struct str *ret);
+    bool (*on_chunk)(void *ctx, struct str *ret);
     /* Another session said NOTIFY, on a channel that was listened to. */
-    void (*notified)(void *ctx, const char *payload);
+    void (*on_notify)(void *ctx, const char *payload);
 };
 
 /* Before it is started it needs pgconn_configure(). */
@@ -60,13 +60,16 @@ void pgconn_drop(struct pgconn *conn, const char *why);
 void pgconn_reset_backoff(struct pgconn *conn);
 
 /* Sends statements (no parameters), or one with n binary parameters and a binary result. One at a time: the results
- * and then NULL come by calls.result. A connection that is lost is told by calls.down, later. */
+ * and then NULL come by on_result. A lost connection is reported by on_down, later. */
 void pgconn_query(struct pgconn *conn, const char *sql);
 void pgconn_query_params(struct pgconn *conn, const char *sql, size_t n, const Oid *types, const struct buf *values);
 
 /* As pgconn_query_params(), but every row is a result of its own (PGRES_SINGLE_TUPLE), before one without rows: no
  * more is in memory than what the socket brought. */
 void pgconn_query_rows(struct pgconn *conn, const char *sql, size_t n, const Oid *types, const struct buf *values);
+
+/* True while results of a query are to come. */
+bool pgconn_querying(const struct pgconn *conn);
 
 /* For PQescapeLiteral() and the like; NULL while not connected. */
 PGconn *pgconn_pq(struct pgconn *conn);

@@ -9,10 +9,10 @@
 #include "base/mem.h"
 #include "store/column.h"
 #include "store/device_status.h"
-#include "store/pgconn.h"
 #include "store/pgtype.h"
 #include "store/post_commit_queue.h"
-#include "store/sqlstate.h"
+#include "store/session.h"
+#include "store/transition.h"
 
 #define SUBJECT "post-commit"
 
@@ -32,17 +32,22 @@ enum task {
     TASK_NONE,
 };
 
+/* From every state a lost connection leads to DOWN. */
 enum post_commit_state {
-    POST_COMMIT_DOWN,      /* no connection. -> PREPARING */
-    POST_COMMIT_PREPARING, /* settings of the session. -> IDLE */
-    POST_COMMIT_IDLE,      /* nothing is due, or it has to rest. -> BUSY */
-    POST_COMMIT_BUSY,      /* with `task`. Also after an error -> BUSY, IDLE */
+    POST_COMMIT_DOWN, /* no connection. -> IDLE */
+    POST_COMMIT_IDLE, /* nothing is due, or it has to rest. -> BUSY */
+    POST_COMMIT_BUSY, /* with `task`. Also after an error -> BUSY, IDLE */
+};
+
+static const uint32_t transitions[] = {
+    [POST_COMMIT_DOWN] = STATE_BIT(POST_COMMIT_DOWN) | STATE_BIT(POST_COMMIT_IDLE),
+    [POST_COMMIT_IDLE] = STATE_BIT(POST_COMMIT_IDLE) | STATE_BIT(POST_COMMIT_BUSY) | STATE_BIT(POST_COMMIT_DOWN),
+    [POST_COMMIT_BUSY] = STATE_BIT(POST_COMMIT_IDLE) | STATE_BIT(POST_COMMIT_BUSY) | STATE_BIT(POST_COMMIT_DOWN),
 };
 
 struct post_commit {
     struct loop *loop;
-    struct pgconn *conn;
-    char *conninfo, *instance; /* that the connection was made with */
+    struct session *session;
     uint8_t journal[IDENTITY_BYTES];
     bool has_rules;
     uint8_t rules[16];
@@ -50,77 +55,84 @@ struct post_commit {
 
     enum post_commit_state state;
     enum task task;
-    bool allowed, hurry;
+    bool allowed, flush; /* the writer is connected; nothing may wait any more */
     bool rules_due, recheck_due;
     struct post_commit_queue queue;
     struct device_status *devices;
     uint64_t verified;
-    bool busy;         /* batches come without end: the server's time is theirs first */
-    int64_t begun_us;  /* monotonic: the task on its way */
-    int64_t after_us;  /* monotonic: nothing begins before then, unless in a hurry */
-    int64_t number_us; /* monotonic: people's changes are numbered then */
-    bool faulty;       /* the statement on its way failed */
-    struct fault fault;
+    bool busy;          /* batches come without end: the server's time is theirs first */
+    int64_t begun_us;   /* monotonic: the task on its way */
+    int64_t after_us;   /* monotonic: nothing begins before then, unless in a hurry */
+    int64_t number_us;  /* monotonic: people's changes are numbered then */
     struct event timer; /* something may be due */
     struct rate_limiter limiter;
 };
 
-/* For the notes of devices. */
-static int64_t now_us(const struct post_commit *f)
+/* The one place where the state changes. */
+static void set_state(struct post_commit *p, enum post_commit_state state, const char *reason)
 {
-    return f->hurry ? DEVICE_STATUS_ALL : loop_mono_us(f->loop);
+    static const char *const names[] = {"down", "idle", "busy"};
+    log_debug(SUBJECT, "%s -> %s: %s", names[p->state], names[state], reason);
+    transition_assert(transitions, p->state, state);
+    p->state = state;
 }
 
-static bool waits(const struct post_commit *f)
+/* Which device status is due: that of before this time. */
+static int64_t now_us(const struct post_commit *p)
 {
-    return f->rules_due || f->recheck_due || f->queue.n_hints > 0 || f->queue.n_raises > 0;
+    return p->flush ? DEVICE_STATUS_ALL : loop_mono_us(p->loop);
 }
 
-static enum task what_is_due(struct post_commit *f)
+static bool waits(const struct post_commit *p)
 {
-    if (f->rules_due)
+    return p->rules_due || p->recheck_due || p->queue.n_hints > 0 || p->queue.n_raises > 0;
+}
+
+static enum task what_is_due(struct post_commit *p)
+{
+    if (p->rules_due)
         return TASK_RULES;
-    if (f->recheck_due)
+    if (p->recheck_due)
         return TASK_RECHECK;
-    if (loop_mono_us(f->loop) >= f->number_us)
+    if (loop_mono_us(p->loop) >= p->number_us)
         return TASK_NUMBER;
-    if (f->queue.n_hints > 0)
+    if (p->queue.n_hints > 0)
         return TASK_ANNOUNCE;
-    if (f->queue.n_raises > 0)
+    if (p->queue.n_raises > 0)
         return TASK_VERIFY;
-    return device_status_due(f->devices, now_us(f)) ? TASK_DEVICES : TASK_NONE;
+    return device_status_due(p->devices, now_us(p)) ? TASK_DEVICES : TASK_NONE;
 }
 
-static void put_rules(struct post_commit *f, struct buf *values)
+static void encode_rules(struct post_commit *p, struct buf *values)
 {
-    buf_append(&values[0], f->rules, sizeof(f->rules));
-    buf_append_str(&values[1], str_from(f->rules_text));
-    buf_append_str(&values[2], str_from(f->instance));
+    buf_append(&values[0], p->rules, sizeof(p->rules));
+    buf_append_str(&values[1], str_from(p->rules_text));
+    buf_append_str(&values[2], str_from(session_instance(p->session)));
 }
 
-static void put_journal(struct post_commit *f, struct buf *values)
+static void encode_journal(struct post_commit *p, struct buf *values)
 {
-    buf_append(&values[0], f->journal, sizeof(f->journal));
+    buf_append(&values[0], p->journal, sizeof(p->journal));
 }
 
-static void put_nothing(struct post_commit *f, struct buf *values)
+static void encode_nothing(struct post_commit *p, struct buf *values)
 {
-    (void)f, (void)values;
+    (void)p, (void)values;
 }
 
-static void put_raises(struct post_commit *f, struct buf *values)
+static void encode_raises(struct post_commit *p, struct buf *values)
 {
-    post_commit_queue_encode_raises(&f->queue, values);
+    post_commit_queue_encode_raises(&p->queue, values);
 }
 
-static void put_hints(struct post_commit *f, struct buf *values)
+static void encode_hints(struct post_commit *p, struct buf *values)
 {
-    post_commit_queue_encode_hints(&f->queue, values);
+    post_commit_queue_encode_hints(&p->queue, values);
 }
 
-static void put_devices(struct post_commit *f, struct buf *values)
+static void encode_devices(struct post_commit *p, struct buf *values)
 {
-    device_status_encode(f->devices, now_us(f), values);
+    device_status_encode(p->devices, now_us(p), values);
 }
 
 static const Oid rules_types[] = {TYPE_UUID, TYPE_TEXT, TYPE_TEXT};
@@ -129,298 +141,267 @@ static const struct {
     const char *sql, *name; /* the name as a complaint says it */
     size_t n;
     const Oid *types;
-    void (*put)(struct post_commit *f, struct buf *values);
+    void (*encode)(struct post_commit *p, struct buf *values);
 } tasks[] = {
-    [TASK_RULES] = {"select mobeye.keep_rules($1, $2, $3)", "keeping the rules", 3, rules_types, put_rules},
+    [TASK_RULES] = {"select mobeye.keep_rules($1, $2, $3)", "keeping the rules", 3, rules_types, encode_rules},
     [TASK_RECHECK] = {"select mobeye.verify_recent($1)", "verification of what came last before", 1, rules_types,
-                      put_journal},
-    [TASK_NUMBER] = {"select mobeye.number_changes()", "numbering people's changes", 0, NULL, put_nothing},
+                      encode_journal},
+    [TASK_NUMBER] = {"select mobeye.number_changes()", "numbering people's changes", 0, NULL, encode_nothing},
     [TASK_VERIFY] = {post_commit_verify_sql, "verification", POST_COMMIT_VERIFY_PARAMS, post_commit_verify_types,
-                     put_raises},
+                     encode_raises},
     [TASK_ANNOUNCE] = {post_commit_announce_sql, "announcing", POST_COMMIT_ANNOUNCE_PARAMS, post_commit_announce_types,
-                       put_hints},
+                       encode_hints},
     [TASK_DEVICES] = {device_status_sql, "noting what devices say", DEVICE_STATUS_PARAMS, device_status_types,
-                      put_devices},
+                      encode_devices},
 };
 
-static void rest(struct post_commit *f, int64_t us)
+static void rest(struct post_commit *p, int64_t us)
 {
-    int64_t number_us = f->number_us - loop_mono_us(f->loop);
-    f->state = POST_COMMIT_IDLE;
-    if (f->allowed && number_us < us)
+    int64_t number_us = p->number_us - loop_mono_us(p->loop);
+    set_state(p, POST_COMMIT_IDLE, "nothing is due");
+    if (p->allowed && number_us < us)
         us = number_us > 0 ? number_us : 0;
-    loop_arm(&f->timer, us);
+    loop_arm(&p->timer, us);
 }
 
 /* Begins what is due. */
-static void next(struct post_commit *f)
+static void begin_next(struct post_commit *p)
 {
     struct buf values[DEVICE_STATUS_PARAMS] = {0};
-    int64_t early_us = f->hurry ? 0 : f->after_us - loop_mono_us(f->loop);
-    if (!f->allowed || early_us > 0) {
-        f->state = POST_COMMIT_IDLE;
-        loop_arm(&f->timer, early_us > 0 ? early_us : CLOCK_MINUTE);
+    int64_t early_us = p->flush ? 0 : p->after_us - loop_mono_us(p->loop);
+    if (!p->allowed || early_us > 0) {
+        set_state(p, POST_COMMIT_IDLE, "it has to rest");
+        loop_arm(&p->timer, early_us > 0 ? early_us : CLOCK_MINUTE);
         return;
     }
-    f->task = what_is_due(f);
-    if (f->task == TASK_NUMBER)
-        f->number_us = loop_mono_us(f->loop) + NUMBER_EVERY_US;
-    if (f->task == TASK_NONE) {
-        rest(f, CLOCK_MINUTE);
+    p->task = what_is_due(p);
+    if (p->task == TASK_NUMBER)
+        p->number_us = loop_mono_us(p->loop) + NUMBER_EVERY_US;
+    if (p->task == TASK_NONE) {
+        rest(p, CLOCK_MINUTE);
         return;
     }
-    f->state = POST_COMMIT_BUSY;
-    f->begun_us = loop_mono_us(f->loop);
-    tasks[f->task].put(f, values);
-    pgconn_query_params(f->conn, tasks[f->task].sql, tasks[f->task].n, tasks[f->task].types, values);
+    set_state(p, POST_COMMIT_BUSY, tasks[p->task].name);
+    p->begun_us = loop_mono_us(p->loop);
+    tasks[p->task].encode(p, values);
+    session_send_params(p->session, tasks[p->task].sql, tasks[p->task].n, tasks[p->task].types, values);
     for (size_t i = 0; i < DEVICE_STATUS_PARAMS; i++)
         buf_free(&values[i]);
 }
 
 /* What waits has its turn after so long, or sooner. */
-static void look_in(struct post_commit *f, int64_t us)
+static void run_within(struct post_commit *p, int64_t us)
 {
-    if (f->state == POST_COMMIT_IDLE)
-        loop_arm(&f->timer, us);
+    if (p->state == POST_COMMIT_IDLE)
+        loop_arm(&p->timer, us);
 }
 
 static void timer_cb(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
-    struct post_commit *f = arg;
-    if (f->state == POST_COMMIT_IDLE)
-        next(f);
+    struct post_commit *p = arg;
+    if (p->state == POST_COMMIT_IDLE)
+        begin_next(p);
 }
 
 /* The ids of those that were verified, as one int8[]. */
-static void on_verified(struct post_commit *f, const PGresult *result)
+static void on_verified(struct post_commit *p, const PGresult *result)
 {
     size_t n = PQntuples(result) == 1 ? column_int8_array_length(result, 0, 0) : SIZE_MAX;
     for (size_t i = 0; n != SIZE_MAX && i < n; i++) {
-        post_commit_queue_hint(&f->queue, column_int8_array_at(result, 0, 0, i), INCIDENT_VERIFIED);
-        f->verified++;
+        post_commit_queue_hint(&p->queue, column_int8_array_at(result, 0, 0, i), INCIDENT_VERIFIED);
+        p->verified++;
     }
 }
 
-static void task_done(struct post_commit *f)
+static void on_task_done(struct post_commit *p)
 {
-    log_recover(&f->limiter, SUBJECT, "verification, hints and device status work again");
-    pgconn_reset_backoff(f->conn);
-    if (f->task == TASK_RULES)
-        f->rules_due = false;
-    else if (f->task == TASK_RECHECK)
-        f->recheck_due = false;
-    else if (f->task == TASK_VERIFY)
-        post_commit_queue_verified(&f->queue);
-    else if (f->task == TASK_ANNOUNCE)
-        post_commit_queue_announced(&f->queue);
-    else if (f->task == TASK_DEVICES)
-        device_status_confirm(f->devices, loop_mono_us(f->loop));
+    log_recover(&p->limiter, SUBJECT, "verification, hints and device status work again");
+    session_reset_backoff(p->session);
+    if (p->task == TASK_RULES)
+        p->rules_due = false;
+    else if (p->task == TASK_RECHECK)
+        p->recheck_due = false;
+    else if (p->task == TASK_VERIFY)
+        post_commit_queue_verified(&p->queue);
+    else if (p->task == TASK_ANNOUNCE)
+        post_commit_queue_announced(&p->queue);
+    else if (p->task == TASK_DEVICES)
+        device_status_confirm(p->devices, loop_mono_us(p->loop));
 }
 
 /* What was on its way is not done: it is due again. */
-static void task_undone(struct post_commit *f)
+static void undo_task(struct post_commit *p)
 {
-    if (f->task == TASK_VERIFY)
-        post_commit_queue_unverified(&f->queue);
-    else if (f->task == TASK_DEVICES)
-        device_status_revert(f->devices);
+    if (p->task == TASK_VERIFY)
+        post_commit_queue_unverified(&p->queue);
+    else if (p->task == TASK_DEVICES)
+        device_status_revert(p->devices);
 }
 
-static void task_failed(struct post_commit *f)
+static void on_task_failed(struct post_commit *p, const struct fault *fault)
 {
-    task_undone(f);
-    if (f->allowed)
-        log_limited(&f->limiter, loop_mono_us(f->loop), LOG_LEVEL_WARNING, SUBJECT,
-                    "%s failed: %s (SQLSTATE %s); trying again", tasks[f->task].name, f->fault.text, f->fault.sqlstate);
-    if (f->fault.class == SQLSTATE_RECONNECT) { /* it follows another server, which is looked for */
-        f->state = POST_COMMIT_DOWN;
-        pgconn_drop(f->conn, f->fault.text);
-    } else {
-        f->after_us = loop_mono_us(f->loop) + RETRY_US;
-        rest(f, RETRY_US);
-    }
+    undo_task(p);
+    if (p->allowed)
+        log_limited(&p->limiter, loop_mono_us(p->loop), LOG_LEVEL_WARNING, SUBJECT,
+                    "%s: failed: %s (SQLSTATE %s); trying again", tasks[p->task].name, fault->text, fault->sqlstate);
+    p->after_us = loop_mono_us(p->loop) + RETRY_US;
+    rest(p, RETRY_US);
+    if (fault->class == SQLSTATE_RECONNECT) /* it follows another server, which is looked for */
+        session_drop(p->session, fault->text);
 }
 
-static void over(struct post_commit *f)
+static void on_end(void *ctx, const struct fault *fault)
 {
-    bool faulty = f->faulty;
-    f->faulty = false;
-    if (f->state == POST_COMMIT_BUSY && faulty) {
-        task_failed(f);
+    struct post_commit *p = ctx;
+    if (fault) {
+        on_task_failed(p, fault);
         return;
     }
-    if (f->state == POST_COMMIT_BUSY)
-        task_done(f);
-    if (f->state == POST_COMMIT_BUSY && f->busy) /* as long as that took, so at most half the time */
-        f->after_us = 2 * loop_mono_us(f->loop) - f->begun_us;
-    next(f);
+    on_task_done(p);
+    if (p->busy) /* as long as that took, so at most half the time */
+        p->after_us = 2 * loop_mono_us(p->loop) - p->begun_us;
+    begin_next(p);
 }
 
-static void result_cb(void *ctx, PGresult *result)
+static void on_result(void *ctx, PGresult *result)
 {
-    struct post_commit *f = ctx;
-    bool verifies = f->state == POST_COMMIT_BUSY && (f->task == TASK_VERIFY || f->task == TASK_RECHECK);
-    if (!result) {
-        over(f);
-    } else if (PQresultStatus(result) == PGRES_FATAL_ERROR) {
-        f->faulty = true;
-        fault_read(&f->fault, result);
-    } else if (PQresultStatus(result) == PGRES_TUPLES_OK && verifies) {
-        on_verified(f, result);
-    }
+    struct post_commit *p = ctx;
+    if (PQresultStatus(result) == PGRES_TUPLES_OK && (p->task == TASK_VERIFY || p->task == TASK_RECHECK))
+        on_verified(p, result);
 }
 
-static void up_cb(void *ctx)
+static void on_ready(void *ctx)
 {
-    struct post_commit *f = ctx;
-    f->state = POST_COMMIT_PREPARING;
-    f->faulty = false;
-    pgconn_query(f->conn, "set client_min_messages = warning; set timezone = 'UTC'; set lock_timeout = '30s'; "
-                          "set idle_in_transaction_session_timeout = 0");
+    set_state(ctx, POST_COMMIT_IDLE, "connected");
+    begin_next(ctx);
 }
 
-static void down(struct post_commit *f)
+static void go_down(struct post_commit *p, const char *reason)
 {
-    if (f->state == POST_COMMIT_BUSY)
-        task_undone(f);
-    f->state = POST_COMMIT_DOWN;
-    evtimer_del(&f->timer);
+    if (p->state == POST_COMMIT_BUSY)
+        undo_task(p);
+    set_state(p, POST_COMMIT_DOWN, reason);
+    evtimer_del(&p->timer);
 }
 
-static void down_cb(void *ctx, const char *why)
+static void on_lost(void *ctx, const char *reason)
 {
-    (void)why;
-    down(ctx);
+    go_down(ctx, reason);
 }
 
-static void waiting_cb(void *ctx, const char *text)
+static void set_rules(struct post_commit *p, const struct writer_options *options)
 {
-    (void)ctx, (void)text;
+    free(p->rules_text);
+    p->rules_text = mem_strdup(options->rules_text);
+    p->has_rules = options->rules != NULL;
+    if (p->has_rules)
+        memcpy(p->rules, options->rules, sizeof(p->rules));
+    p->rules_due = p->has_rules;
 }
 
-static void set_rules(struct post_commit *f, const struct writer_options *options)
-{
-    free(f->rules_text);
-    f->rules_text = mem_strdup(options->rules_text);
-    f->has_rules = options->rules != NULL;
-    if (f->has_rules)
-        memcpy(f->rules, options->rules, sizeof(f->rules));
-    f->rules_due = f->has_rules;
-}
-
-static void configure(struct post_commit *f, const struct writer_options *options)
-{
-    struct buf name = {0};
-    char *conninfo = mem_strdup(options->conninfo), *instance = mem_strdup(options->instance);
-    free(f->conninfo);
-    free(f->instance);
-    f->conninfo = conninfo;
-    f->instance = instance;
-    buf_printf(&name, "mobeyed %s post-commit", instance);
-    pgconn_configure(f->conn, conninfo, name.data);
-    buf_free(&name);
-}
+static const struct session_kind kind = {
+    .name = "post-commit",
+    .subject = SUBJECT,
+    .meanwhile = "incidents are not verified or announced",
+    .settings = "; set lock_timeout = '30s'",
+};
 
 struct post_commit *post_commit_new(struct loop *loop, const struct writer_options *options)
 {
-    static const struct pgconn_calls conn_calls = {
-        .up = up_cb, .down = down_cb, .waiting = waiting_cb, .result = result_cb};
-    struct post_commit *f = mem_zalloc(sizeof(*f));
-    f->loop = loop;
-    f->devices = device_status_new();
-    memcpy(f->journal, options->journal_uuid, sizeof(f->journal));
-    evtimer_assign(&f->timer, loop_base(loop), timer_cb, f);
-    f->conn = pgconn_new(loop, &conn_calls, f);
-    pgconn_set_log_texts(f->conn, SUBJECT, "no incident is verified or announced");
-    pgconn_suppress_log(f->conn, true);
-    set_rules(f, options);
-    configure(f, options);
-    return f;
+    static const struct session_calls session_calls = {
+        .on_ready = on_ready, .on_lost = on_lost, .on_result = on_result, .on_end = on_end};
+    struct post_commit *p = mem_zalloc(sizeof(*p));
+    p->loop = loop;
+    p->devices = device_status_new();
+    memcpy(p->journal, options->journal_uuid, sizeof(p->journal));
+    evtimer_assign(&p->timer, loop_base(loop), timer_cb, p);
+    p->session = session_new(loop, &kind, options->conninfo, options->instance, &session_calls, p);
+    session_suppress_log(p->session, true);
+    set_rules(p, options);
+    return p;
 }
 
-void post_commit_start(struct post_commit *f)
+void post_commit_start(struct post_commit *p)
 {
-    pgconn_start(f->conn);
+    session_start(p->session);
 }
 
 void post_commit_free(struct post_commit **post_commit)
 {
-    struct post_commit *f = *post_commit;
-    if (!f)
+    struct post_commit *p = *post_commit;
+    if (!p)
         return;
-    pgconn_free(&f->conn);
-    event_del(&f->timer);
-    post_commit_queue_free(&f->queue);
-    device_status_free(&f->devices);
-    free(f->conninfo);
-    free(f->instance);
-    free(f->rules_text);
-    free(f);
+    session_free(&p->session);
+    event_del(&p->timer);
+    post_commit_queue_free(&p->queue);
+    device_status_free(&p->devices);
+    free(p->rules_text);
+    free(p);
     *post_commit = NULL;
 }
 
-void post_commit_reconfigure(struct post_commit *f, const struct writer_options *options)
+void post_commit_reconfigure(struct post_commit *p, const struct writer_options *options)
 {
-    if (!options->rules || !f->has_rules || memcmp(options->rules, f->rules, sizeof(f->rules)) != 0)
-        set_rules(f, options);
-    if (strcmp(options->conninfo, f->conninfo) != 0 || strcmp(options->instance, f->instance) != 0) {
-        down(f);
-        configure(f, options);
+    if (!options->rules || !p->has_rules || memcmp(options->rules, p->rules, sizeof(p->rules)) != 0)
+        set_rules(p, options);
+    if (session_differs(p->session, options->conninfo, options->instance)) {
+        go_down(p, "the configuration changed");
+        session_configure(p->session, options->conninfo, options->instance);
     }
-    look_in(f, 0);
+    run_within(p, 0);
 }
 
-void post_commit_set_journal(struct post_commit *f, const uint8_t *journal_uuid)
+void post_commit_set_journal(struct post_commit *p, const uint8_t *journal_uuid)
 {
-    memcpy(f->journal, journal_uuid, sizeof(f->journal));
+    memcpy(p->journal, journal_uuid, sizeof(p->journal));
 }
 
-void post_commit_allow(struct post_commit *f, bool allowed)
+void post_commit_allow(struct post_commit *p, bool allowed)
 {
-    f->allowed = allowed;
-    f->rules_due = f->has_rules;
-    f->recheck_due = true;
-    pgconn_suppress_log(f->conn, !allowed);
-    look_in(f, 0);
+    p->allowed = allowed;
+    p->rules_due = p->has_rules;
+    p->recheck_due = true;
+    session_suppress_log(p->session, !allowed);
+    run_within(p, 0);
 }
 
-void post_commit_batch(struct post_commit *f, struct encoded_batch *encoded, const struct incident_rows *incidents,
+void post_commit_batch(struct post_commit *p, struct encoded_batch *encoded, const struct incident_rows *incidents,
                        bool busy)
 {
     const struct batch *batch = encoded->batch;
     for (size_t i = 0; i < batch->n; i++)
         if (!batch->rows[i].unreadable)
-            device_status_update(f->devices, &batch->rows[i].alert, encoded->status[i] == ROW_STORE);
-    post_commit_queue_batch(&f->queue, batch, encoded_batch_rows_to_store(encoded), incidents);
-    f->busy = busy;
-    look_in(f, 0);
+            device_status_update(p->devices, &batch->rows[i].alert, encoded->status[i] == ROW_STORE);
+    post_commit_queue_batch(&p->queue, batch, encoded_batch_rows_to_store(encoded), incidents);
+    p->busy = busy;
+    run_within(p, 0);
 }
 
-void post_commit_mark_silent(struct post_commit *f, struct str device)
+void post_commit_mark_silent(struct post_commit *p, struct str device)
 {
-    device_status_write_now(f->devices, device);
-    look_in(f, 0);
+    device_status_write_now(p->devices, device);
+    run_within(p, 0);
 }
 
-int64_t post_commit_status_written_until_us(const struct post_commit *f)
+int64_t post_commit_status_written_until_us(const struct post_commit *p)
 {
-    return device_status_written_until_us(f->devices);
+    return device_status_written_until_us(p->devices);
 }
 
-void post_commit_flush_now(struct post_commit *f)
+void post_commit_flush_now(struct post_commit *p)
 {
-    f->hurry = true;
-    look_in(f, 0);
+    p->flush = true;
+    run_within(p, 0);
 }
 
-bool post_commit_drained(const struct post_commit *f)
+bool post_commit_drained(const struct post_commit *p)
 {
-    bool noted = !f->hurry || post_commit_status_written_until_us(f) == INT64_MAX;
-    return !f->allowed || (f->state != POST_COMMIT_BUSY && !waits(f) && noted);
+    bool noted = !p->flush || post_commit_status_written_until_us(p) == INT64_MAX;
+    return !p->allowed || (p->state != POST_COMMIT_BUSY && !waits(p) && noted);
 }
 
-uint64_t post_commit_verified(const struct post_commit *f)
+uint64_t post_commit_verified(const struct post_commit *p)
 {
-    return f->verified;
+    return p->verified;
 }

@@ -1,5 +1,5 @@
 /*
- * An alert in quarantine, tried again.
+ * An alert in quarantine, tried again: by the transaction that the daemon stores batches with.
  */
 #ifndef MOBEYE_STORE_QUARANTINE_RETRY_H
 #define MOBEYE_STORE_QUARANTINE_RETRY_H
@@ -14,7 +14,7 @@
 enum retry_result {
     RETRY_STORED,
     RETRY_DUPLICATE, /* the alert was stored already; its row is taken out of quarantine all the same */
-    RETRY_REFUSED,   /* the database refuses it still; nothing has changed, err says why */
+    RETRY_REFUSED,   /* the database still refuses it; nothing has changed, err says why */
 };
 
 /* As in struct writer_calls, of a batch of one alert. */
@@ -26,7 +26,7 @@ struct retry_calls {
 
 /*
  * In one transaction, blocking: stores the alert, its identity and its incident as the daemon would, and takes the row
- * out of quarantine; then verification and hints. -1 with err set where it could not be tried: there is no such row,
+ * out of quarantine; then verification and hints. -1 with err set where it could not be tried: the row does not exist,
  * its record cannot be read, the connection failed; nothing has changed.
  */
 int retry_quarantined(PGconn *conn, int64_t quarantine_id, const struct retry_calls *calls, void *ctx, struct err *err);

@@ -8,10 +8,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "store/pgconn.h"
 #include "store/pgtype.h"
 #include "store/registry_rows.h"
-#include "store/sqlstate.h"
+#include "store/session.h"
+#include "store/transition.h"
 
 #define SUBJECT "registry"
 
@@ -23,8 +23,7 @@ struct registry_loader {
     struct registry_loader_calls calls;
     void *ctx;
     struct registry *registry;
-    char *conninfo, *instance;
-    struct pgconn *conn;
+    struct session *session;
     enum registry_loader_state state;
     char text[640];
     bool asked; /* something changed, or may have */
@@ -36,22 +35,30 @@ struct registry_loader {
     uint64_t areas_wanted; /* in the database */
     int64_t since_us, took_us;
     unsigned retries;
-    bool quiet;
-    bool faulty;
-    struct fault fault;
+    bool log_suppressed;
     struct event timer; /* ends WAITING, or makes IDLE look at what was asked */
     struct rate_limiter limiter;
+};
+
+#define TO(state) STATE_BIT(REGISTRY_##state)
+
+/* The exits of enum registry_loader_state. */
+static const uint32_t transitions[] = {
+    [REGISTRY_STOPPED] = TO(STOPPED) | TO(CONNECTING),
+    [REGISTRY_CONNECTING] = TO(CONNECTING) | TO(DEVICES),
+    [REGISTRY_DEVICES] = TO(VERSION) | TO(WAITING) | TO(CONNECTING),
+    [REGISTRY_VERSION] = TO(AREAS) | TO(IDLE) | TO(WAITING) | TO(CONNECTING),
+    [REGISTRY_AREAS] = TO(IDLE) | TO(WAITING) | TO(CONNECTING),
+    [REGISTRY_IDLE] = TO(DEVICES) | TO(CONNECTING),
+    [REGISTRY_WAITING] = TO(DEVICES) | TO(CONNECTING),
 };
 
 /* The one place where the state changes. */
 static void set_state(struct registry_loader *l, enum registry_loader_state state, const char *reason)
 {
-    static const char *const names[] = {
-        [REGISTRY_STOPPED] = "stopped", [REGISTRY_CONNECTING] = "connecting", [REGISTRY_LISTENING] = "listening",
-        [REGISTRY_DEVICES] = "devices", [REGISTRY_VERSION] = "version",       [REGISTRY_AREAS] = "areas",
-        [REGISTRY_IDLE] = "idle",       [REGISTRY_WAITING] = "waiting",
-    };
+    static const char *const names[] = {"stopped", "connecting", "devices", "version", "areas", "idle", "waiting"};
     log_debug(SUBJECT, "%s -> %s: %s", names[l->state], names[state], reason);
+    transition_assert(transitions, l->state, state);
     l->state = state;
     snprintf(l->text, sizeof(l->text), "%s", state == REGISTRY_IDLE ? "loaded" : reason);
 }
@@ -61,7 +68,6 @@ static void forget(struct registry_loader *l)
 {
     registry_reader_free(&l->reader);
     area_rows_free(&l->areas);
-    l->faulty = false;
     evtimer_del(&l->timer);
 }
 
@@ -74,7 +80,7 @@ static void disconnected(struct registry_loader *l, const char *why)
 static void idle(struct registry_loader *l)
 {
     l->retries = 0;
-    pgconn_reset_backoff(l->conn);
+    session_reset_backoff(l->session);
     log_recover(&l->limiter, SUBJECT, "loaded again");
     set_state(l, REGISTRY_IDLE, "all is read");
     l->calls.current(l->ctx);
@@ -90,15 +96,15 @@ static void read_areas(struct registry_loader *l)
     }
     set_state(l, REGISTRY_AREAS, "the areas are read");
     l->areas = area_rows_new();
-    pgconn_query_rows(l->conn, AREA_ROWS_SQL, 0, NULL, NULL);
+    session_send_by_row(l->session, AREA_ROWS_SQL, 0, NULL, NULL);
 }
 
-static void areas_result(struct registry_loader *l, PGresult *result)
+static void on_areas_result(struct registry_loader *l, PGresult *result)
 {
     area_rows_take(l->areas, result);
 }
 
-static void areas_over(struct registry_loader *l)
+static void on_areas_end(struct registry_loader *l)
 {
     struct area_rows *rows = l->areas;
     l->areas = NULL;
@@ -111,10 +117,10 @@ static void areas_over(struct registry_loader *l)
 static void read_version(struct registry_loader *l)
 {
     set_state(l, REGISTRY_VERSION, "whether the areas are newer");
-    pgconn_query(l->conn, "select value from mobeye.counter where name = 'areas'");
+    session_send(l->session, "select value from mobeye.counter where name = 'areas'");
 }
 
-static void version_result(struct registry_loader *l, PGresult *result)
+static void on_version_result(struct registry_loader *l, PGresult *result)
 {
     if (PQntuples(result) == 1)
         l->areas_wanted = strtoull(PQgetvalue(result, 0, 0), NULL, 10);
@@ -129,16 +135,16 @@ static void read_devices(struct registry_loader *l)
     l->reader = registry_reader_new(l->registry);
     set_state(l, REGISTRY_DEVICES, l->fresh ? "the registry is read" : "changes of the registry are read");
     buf_be64(&known, l->fresh ? 0 : l->registry->version);
-    pgconn_query_rows(l->conn, REGISTRY_ROWS_SQL, 1, types, &known);
+    session_send_by_row(l->session, REGISTRY_ROWS_SQL, 1, types, &known);
     buf_free(&known);
 }
 
-static void devices_result(struct registry_loader *l, PGresult *result)
+static void on_devices_result(struct registry_loader *l, PGresult *result)
 {
     registry_reader_take(l->reader, result);
 }
 
-static void devices_over(struct registry_loader *l)
+static void on_devices_end(struct registry_loader *l)
 {
     registry_reader_end(l->reader);
     registry_reader_free(&l->reader);
@@ -147,79 +153,72 @@ static void devices_over(struct registry_loader *l)
     read_version(l);
 }
 
-/* A server that only follows another refuses LISTEN: the next one is tried. */
-static void listen_to(struct registry_loader *l)
+/* Everything is read again. */
+static void read_everything(struct registry_loader *l)
 {
     l->fresh = true;
     l->areas_known = false;
-    set_state(l, REGISTRY_LISTENING, "connected");
-    pgconn_query(l->conn, "set client_min_messages = warning; set timezone = 'UTC'; set statement_timeout = '10min'; "
-                          "set lock_timeout = '30s'; listen mobeye_registry; listen mobeye_areas");
+    read_devices(l);
 }
 
-static void failed(struct registry_loader *l)
+static void on_failed(struct registry_loader *l, const struct fault *fault)
 {
     char reason[600];
     forget(l);
-    snprintf(reason, sizeof(reason), "%.500s (SQLSTATE %s)", l->fault.text, l->fault.sqlstate);
-    if (!l->quiet)
+    snprintf(reason, sizeof(reason), "%.500s (SQLSTATE %s)", fault->text, fault->sqlstate);
+    if (!l->log_suppressed)
         log_limited(&l->limiter, loop_mono_us(l->loop), LOG_LEVEL_ERROR, SUBJECT,
                     "devices and areas cannot be read: %s; trying again", reason);
-    if (l->fault.class == SQLSTATE_RECONNECT) {
-        pgconn_drop(l->conn, reason);
+    if (fault->class == SQLSTATE_RECONNECT) {
+        session_drop(l->session, reason);
         return;
     }
     set_state(l, REGISTRY_WAITING, reason);
     loop_arm(&l->timer, WAIT_LEAST_US + pgconn_backoff_us(WAIT_LEAST_US, WAIT_MOST_US, l->retries++));
 }
 
-/* Who takes a result, and the end of the query. */
+/* By state: who takes a result, and the end of what was sent. */
 static const struct {
-    void (*result)(struct registry_loader *l, PGresult *result);
-    void (*over)(struct registry_loader *l);
+    void (*on_result)(struct registry_loader *l, PGresult *result);
+    void (*on_end)(struct registry_loader *l);
 } states[] = {
-    [REGISTRY_STOPPED] = {NULL, NULL},
-    [REGISTRY_LISTENING] = {NULL, read_devices},
-    [REGISTRY_DEVICES] = {devices_result, devices_over},
-    [REGISTRY_VERSION] = {version_result, read_areas},
-    [REGISTRY_AREAS] = {areas_result, areas_over},
-    [REGISTRY_WAITING] = {NULL, NULL},
+    [REGISTRY_DEVICES] = {on_devices_result, on_devices_end},
+    [REGISTRY_VERSION] = {on_version_result, read_areas},
+    [REGISTRY_AREAS] = {on_areas_result, on_areas_end},
 };
 
-static void up_cb(void *ctx)
+static void on_ready(void *ctx)
 {
-    listen_to(ctx);
+    read_everything(ctx);
 }
 
-static void down_cb(void *ctx, const char *why)
+static void on_lost(void *ctx, const char *reason)
 {
-    disconnected(ctx, why);
+    disconnected(ctx, reason);
 }
 
-static void waiting_cb(void *ctx, const char *text)
+static void on_waiting(void *ctx, const char *text)
 {
     set_state(ctx, REGISTRY_CONNECTING, text);
 }
 
-static void result_cb(void *ctx, PGresult *result)
+static void on_result(void *ctx, PGresult *result)
 {
     struct registry_loader *l = ctx;
-    if (result && PQresultStatus(result) == PGRES_FATAL_ERROR) {
-        if (!l->faulty)
-            fault_read(&l->fault, result);
-        l->faulty = true;
-    } else if (result) {
-        if (states[l->state].result)
-            states[l->state].result(l, result);
-    } else if (l->faulty) {
-        failed(l);
-    } else {
-        states[l->state].over(l);
-    }
+    states[l->state].on_result(l, result);
+}
+
+static void on_end(void *ctx, const struct fault *fault)
+{
+    struct registry_loader *l = ctx;
+    if (fault)
+        on_failed(l, fault);
+    else
+        states[l->state].on_end(l);
 }
 
 /* The payload is only a hint: what changed is asked for. */
-static void notified_cb(void *ctx, const char *payload)
+static void on_notify(void *ctx, const char *payload)
 {
     (void)payload;
     registry_loader_refresh(ctx);
@@ -230,7 +229,7 @@ static void timer_cb(evutil_socket_t fd, short what, void *arg)
     (void)fd, (void)what;
     struct registry_loader *l = arg;
     if (l->state == REGISTRY_WAITING)
-        listen_to(l);
+        read_everything(l);
     else if (l->state == REGISTRY_IDLE && l->asked)
         read_devices(l);
 }
@@ -242,10 +241,10 @@ void registry_loader_refresh(struct registry_loader *l)
         loop_arm(&l->timer, 0);
 }
 
-void registry_loader_suppress_log(struct registry_loader *l, bool quiet)
+void registry_loader_suppress_log(struct registry_loader *l, bool suppress)
 {
-    l->quiet = quiet;
-    pgconn_suppress_log(l->conn, quiet);
+    l->log_suppressed = suppress;
+    session_suppress_log(l->session, suppress);
 }
 
 const char *registry_loader_state(const struct registry_loader *l)
@@ -263,31 +262,29 @@ size_t registry_loader_bytes(const struct registry_loader *l)
     return l->areas ? area_rows_bytes(l->areas) : 0;
 }
 
-static void configure(struct registry_loader *l)
-{
-    struct buf name = {0};
-    buf_printf(&name, "mobeyed %s registry", l->instance);
-    pgconn_configure(l->conn, l->conninfo, name.data);
-    buf_free(&name);
-}
+/* A statement that the server never ends must not keep the registry as it was for ever: reading all of the largest
+ * takes seconds. */
+static const struct session_kind kind = {
+    .name = "registry",
+    .subject = SUBJECT,
+    .meanwhile = "devices and areas stay as they are known",
+    .settings = "; set statement_timeout = '10min'; set lock_timeout = '30s'; listen mobeye_registry; "
+                "listen mobeye_areas",
+};
 
 struct registry_loader *registry_loader_new(struct loop *loop, const char *conninfo, const char *instance,
                                             struct registry *registry, const struct registry_loader_calls *calls,
                                             void *ctx)
 {
-    static const struct pgconn_calls conn_calls = {
-        .up = up_cb, .down = down_cb, .waiting = waiting_cb, .result = result_cb, .notified = notified_cb};
+    static const struct session_calls session_calls = {on_ready, on_lost, on_waiting, on_result,
+                                                       on_end,   NULL,    on_notify};
     struct registry_loader *l = mem_zalloc(sizeof(*l));
     l->loop = loop;
     l->calls = *calls;
     l->ctx = ctx;
     l->registry = registry;
-    l->conninfo = mem_strdup(conninfo);
-    l->instance = mem_strdup(instance);
     evtimer_assign(&l->timer, loop_base(loop), timer_cb, l);
-    l->conn = pgconn_new(loop, &conn_calls, l);
-    pgconn_set_log_texts(l->conn, SUBJECT, "devices and areas stay as they are known");
-    configure(l);
+    l->session = session_new(loop, &kind, conninfo, instance, &session_calls, l);
     set_state(l, REGISTRY_STOPPED, "not started");
     return l;
 }
@@ -299,28 +296,19 @@ void registry_loader_free(struct registry_loader **loader)
     if (!l)
         return;
     forget(l);
-    pgconn_free(&l->conn);
-    free(l->conninfo);
-    free(l->instance);
+    session_free(&l->session);
     free(l);
 }
 
 void registry_loader_start(struct registry_loader *l)
 {
     set_state(l, REGISTRY_CONNECTING, "connecting");
-    pgconn_start(l->conn);
+    session_start(l->session);
 }
 
 void registry_loader_reconfigure(struct registry_loader *l, const char *conninfo, const char *instance)
 {
-    if (strcmp(conninfo, l->conninfo) == 0 && strcmp(instance, l->instance) == 0)
-        return;
-    char *old_conninfo = l->conninfo, *old_instance = l->instance;
-    l->conninfo = mem_strdup(conninfo);
-    l->instance = mem_strdup(instance);
-    free(old_conninfo);
-    free(old_instance);
-    if (l->state != REGISTRY_STOPPED)
+    if (l->state != REGISTRY_STOPPED && session_differs(l->session, conninfo, instance))
         disconnected(l, "the configuration changed");
-    configure(l);
+    session_configure(l->session, conninfo, instance);
 }

@@ -18,13 +18,12 @@ struct registry_loader;
 /* From each state of a connection a lost one leads to CONNECTING; a statement that fails to WAITING. */
 enum registry_loader_state {
     REGISTRY_STOPPED,    /* not started. -> CONNECTING */
-    REGISTRY_CONNECTING, /* an attempt, or the pause before one (store/pgconn.h). -> LISTENING */
-    REGISTRY_LISTENING,  /* settings of the session, LISTEN. -> DEVICES */
+    REGISTRY_CONNECTING, /* an attempt, or the pause before one (store/session.h). -> DEVICES */
     REGISTRY_DEVICES,    /* rows of the registry come. -> VERSION */
     REGISTRY_VERSION,    /* are the areas newer than ours? -> AREAS, IDLE */
     REGISTRY_AREAS,      /* rows of the areas come. -> IDLE */
     REGISTRY_IDLE,       /* all is as in the database. Told of a change -> DEVICES */
-    REGISTRY_WAITING,    /* a statement failed: seconds to half a minute. -> LISTENING */
+    REGISTRY_WAITING,    /* a statement failed: seconds to half a minute. -> DEVICES, all again */
 };
 
 /* Both are called from the loop. They may call registry_loader_refresh(), not registry_loader_free(). */

@@ -1,6 +1,7 @@
 #include "store/writer.h"
 
 #include <assert.h>
+#include <event2/event_struct.h>
 #include <inttypes.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -8,281 +9,383 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
-#include "store/writer_parts.h"
+#include "store/journal_session.h"
+#include "store/post_commit.h"
+#include "store/transaction.h"
+#include "store/transition.h"
 
-#define HUNG_US (30 * CLOCK_SECOND)
+#define SUBJECT "database"
 
-/* The word for people, and who takes a result and the end of the query in each state. */
-static const struct {
-    const char *name, *word;
-    void (*result)(struct writer *w, PGresult *result);
-    void (*over)(struct writer *w);
-} states[] = {
-    [WRITER_STOPPED] = {"stopped", "stopped", NULL, NULL},
-    [WRITER_CONNECTING] = {"connecting", "waiting", NULL, NULL},
-    [WRITER_PREPARING] = {"preparing", "checking", writer_prepare_result, writer_prepared},
-    [WRITER_CHECKING] = {"checking", "checking", writer_check_result, writer_checked},
-    [WRITER_WAITING] = {"waiting", "waiting", NULL, NULL},
-    [WRITER_UPKEEP] = {"maintenance", "checking", writer_upkeep_result, writer_upkeep_over},
-    [WRITER_POSITION] = {"position", "checking", writer_position_result, writer_position_over},
-    [WRITER_IDLE] = {"idle", "connected", NULL, NULL},
-    [WRITER_OPENING] = {"opening", "connected", writer_batch_result, writer_opened},
-    [WRITER_IDENTITIES] = {"identities", "connected", writer_batch_result, writer_read_incidents},
-    [WRITER_CLAIMING] = {"claiming", "connected", writer_batch_result, writer_claimed},
-    [WRITER_COMPARING] = {"comparing", "connected", writer_batch_result, writer_compared},
-    [WRITER_READING] = {"reading", "connected", writer_read_result, writer_read_over},
-    [WRITER_STORING] = {"storing", "connected", writer_store_result, writer_store_over},
-    [WRITER_ALERTS] = {"alerts", "connected", writer_batch_result, writer_end},
-    [WRITER_ISOLATING] = {"isolating", "connected", writer_batch_result, writer_piece_stored},
-    [WRITER_ENDING] = {"ending", "connected", writer_batch_result, writer_ended},
-    [WRITER_ROLLBACK] = {"rollback", "connected", NULL, writer_rolled_back},
-    [WRITER_PARTITIONS] = {"partitions", "connected", NULL, writer_partitions_over},
-    [WRITER_PAUSED] = {"paused", "waiting", NULL, NULL},
+#define RETRY_LEAST_US (100 * CLOCK_MS)
+#define STOP_LEAST_US  CLOCK_SECOND
+#define PAUSE_MOST_US  (30 * CLOCK_SECOND)
+
+enum writer_state {
+    WRITER_STOPPED, /* not started, or being freed. -> OFFLINE */
+    WRITER_OFFLINE, /* no session that is of use (store/journal_session.h). -> IDLE */
+    WRITER_IDLE,    /* between transactions; the session may be at its checks. -> STORING; lost -> OFFLINE */
+    WRITER_STORING, /* a transaction (store/transaction.h). -> IDLE, PAUSED; lost -> OFFLINE */
+    WRITER_PAUSED,  /* it failed, and is tried again after a jittered while. -> IDLE; lost -> OFFLINE */
 };
 
-void writer_set_state(struct writer *w, enum writer_state state, const char *reason)
+#define TO(state) STATE_BIT(WRITER_##state)
+
+static const uint32_t transitions[] = {
+    [WRITER_STOPPED] = TO(STOPPED) | TO(OFFLINE),
+    [WRITER_OFFLINE] = TO(OFFLINE) | TO(IDLE) | TO(STOPPED),
+    [WRITER_IDLE] = TO(IDLE) | TO(STORING) | TO(OFFLINE) | TO(STOPPED),
+    [WRITER_STORING] = TO(IDLE) | TO(PAUSED) | TO(OFFLINE) | TO(STOPPED),
+    [WRITER_PAUSED] = TO(IDLE) | TO(OFFLINE) | TO(STOPPED),
+};
+
+struct writer {
+    struct loop *loop;
+    struct writer_calls calls;
+    void *ctx;
+    struct journal_session *session;
+    struct transaction transaction;
+    struct post_commit *post_commit;
+    struct writer_rules {
+        bool known;
+        uint8_t hash[16];
+    } rules;
+    enum writer_state state;
+    char text[640];                  /* PAUSED: writer_state() */
+    struct encoded_batch batches[2]; /* the one in the transaction, and the next */
+    size_t first, n;                 /* index of the first, how many */
+    uint64_t submitted_seq;          /* the next batch follows on it */
+    /* A COMMIT whose answer was lost with the connection: the position that is read next says whether it happened. */
+    struct writer_uncertain {
+        struct writer_stored stored; /* last_seq 0: none */
+        uint64_t checksum;
+    } uncertain;
+    unsigned retries; /* pauses in a row */
+    struct writer_counts counts;
+    struct event pause, wakeup;
+    struct writer_limiters {
+        struct rate_limiter failure, refused, conflict;
+    } limiters;
+};
+
+/* The one place where the state changes. */
+static void set_state(struct writer *w, enum writer_state state, const char *reason)
 {
-    log_debug(WRITER_SUBJECT, "%s -> %s: %s", states[w->state].name, states[state].name, reason);
+    static const char *const names[] = {"stopped", "offline", "idle", "storing", "paused"};
+    log_debug(SUBJECT, "writer: %s -> %s: %s", names[w->state], names[state], reason);
+    transition_assert(transitions, w->state, state);
     w->state = state;
-    bool connected = strcmp(states[state].word, "connected") == 0;
-    if (connected || (w->up && state != WRITER_PAUSED))
-        snprintf(w->text, sizeof(w->text), "connected");
-    else
-        snprintf(w->text, sizeof(w->text), "%s: %s", states[state].word, reason);
+    snprintf(w->text, sizeof(w->text), "waiting: %s", reason);
 }
 
-void writer_tell_up(struct writer *w, bool up)
+static bool is_up(const struct writer *w)
 {
-    if (w->up == up)
-        return;
-    w->up = up;
-    post_commit_allow(w->post_commit, up);
-    w->calls.up(w->ctx, up);
+    return w->state == WRITER_IDLE || w->state == WRITER_STORING || w->state == WRITER_PAUSED;
 }
 
-void writer_forget(struct writer *w)
+static struct encoded_batch *first_batch(struct writer *w)
 {
-    writer_forget_refused(w);
+    return &w->batches[w->first];
+}
+
+static void remove_first(struct writer *w)
+{
+    encoded_batch_clear(first_batch(w));
+    w->first = 1 - w->first;
+    w->n--;
+}
+
+static void forget_batches(struct writer *w)
+{
     while (w->n > 0) {
-        struct batch *batch = writer_batch(w)->batch;
-        encoded_batch_clear(writer_batch(w));
-        w->first = 1 - w->first;
-        w->n--;
-        w->calls.done(w->ctx, batch);
+        struct batch *batch = first_batch(w)->batch;
+        remove_first(w);
+        w->calls.on_done(w->ctx, batch);
     }
 }
 
-static void disconnected(struct writer *w, const char *reason)
+static void report_up(struct writer *w, bool up)
 {
-    evtimer_del(&w->timer);
-    evtimer_del(&w->watch);
-    w->faulty = false;
-    writer_tell_up(w, false);
-    writer_set_state(w, WRITER_CONNECTING, reason);
-    writer_lost(w);
-    writer_forget(w);
+    post_commit_allow(w->post_commit, up);
+    w->calls.on_up(w->ctx, up);
 }
 
-static void configure(struct writer *w)
+static void begin(struct writer *w)
 {
-    struct buf name = {0};
-    buf_printf(&name, "mobeyed %s", w->instance);
-    pgconn_configure(w->conn, w->conninfo, name.data);
-    buf_free(&name);
+    struct buf move = {0};
+    struct encoded_batch *encoded = first_batch(w);
+    journal_session_append_move(w->session, encoded->batch, &move);
+    set_state(w, WRITER_STORING, "a batch");
+    transaction_begin(&w->transaction, encoded, move.data, journal_session_journal(w->session), loop_wall_us(w->loop));
+    buf_free(&move);
 }
 
-static void connect_anew(struct writer *w)
+/* What is due comes before the next batch, and may be done while that is paused. */
+static void run_next(struct writer *w)
 {
-    w->asked_connect = false;
-    disconnected(w, "the configuration changed");
-    configure(w);
+    if (w->state == WRITER_STORING || journal_session_run_due(w->session))
+        return;
+    if (w->state == WRITER_IDLE && w->n > 0 && journal_session_ready(w->session))
+        begin(w);
 }
 
-static void heard(struct writer *w)
+static void wakeup_cb(evutil_socket_t fd, short what, void *arg)
 {
-    w->last_received_us = loop_mono_us(w->loop);
-    if (!evtimer_pending(&w->watch, NULL))
-        loop_arm(&w->watch, HUNG_US);
+    (void)fd, (void)what;
+    struct writer *w = arg;
+    run_next(w);
+    if (w->state == WRITER_STORING && writer_wants(w))
+        w->calls.on_ready(w->ctx);
 }
 
-void writer_query(struct writer *w, const char *sql)
+static void pause_cb(evutil_socket_t fd, short what, void *arg)
 {
-    heard(w);
-    pgconn_query(w->conn, sql);
+    (void)fd, (void)what;
+    struct writer *w = arg;
+    set_state(w, WRITER_IDLE, "trying again");
+    run_next(w);
 }
 
-void writer_query_params(struct writer *w, const char *sql, size_t n, const Oid *types, const struct buf *values)
+static uint64_t count_conflicts(const struct encoded_batch *encoded)
 {
-    heard(w);
-    pgconn_query_params(w->conn, sql, n, types, values);
+    uint64_t count = 0;
+    for (size_t row = 0; (row = encoded_batch_next_conflict(encoded, row)) < encoded->batch->n; row++)
+        count++;
+    return count;
 }
 
-void writer_next(struct writer *w)
+static struct writer_stored count_rows(struct writer *w)
 {
-    if (w->asked_connect)
-        connect_anew(w);
-    else if (w->asked_position)
-        writer_read_position(w);
-    else if (w->upkeep_due)
-        writer_check(w);
-    else if (w->n > 0)
-        writer_begin(w);
+    const struct encoded_batch *encoded = first_batch(w);
+    struct writer_stored stored = {
+        .last_seq = encoded->batch->last_seq,
+        .committed = encoded_batch_count(encoded, ROW_STORE),
+        .quarantined = w->transaction.quarantined,
+        .conflicts = count_conflicts(encoded),
+    };
+    stored.duplicate = encoded->batch->n - stored.committed - stored.quarantined;
+    return stored;
 }
 
-static void up_cb(void *ctx)
+static void log_refusals(struct writer *w, const struct encoded_batch *encoded)
 {
-    writer_prepare(ctx);
+    if (w->transaction.quarantined == 0)
+        return;
+    const char *sqlstate = encoded->refusals[0].sqlstate;
+    log_limited(&w->limiters.refused, loop_mono_us(w->loop), LOG_LEVEL_WARNING, SUBJECT,
+                "alerts are in quarantine, %s%s: mobeyectl quarantine list shows them",
+                *sqlstate ? "refused with SQLSTATE " : "their records are damaged", sqlstate);
 }
 
-static void down_cb(void *ctx, const char *why)
+static void log_conflicts(struct writer *w, const struct encoded_batch *encoded)
 {
-    disconnected(ctx, why);
+    const struct batch *batch = encoded->batch;
+    for (size_t row = 0; (row = encoded_batch_next_conflict(encoded, row)) < batch->n; row++) {
+        const struct alert *alert = &batch->rows[row].alert;
+        log_limited(&w->limiters.conflict, loop_mono_us(w->loop), LOG_LEVEL_WARNING, SUBJECT,
+                    "identity conflict: an alert of device %.*s has the source and id of another device's alert, and "
+                    "is stored as its own; source %.*s, endpoint %.*s",
+                    (int)alert->device.len, alert->device.p, (int)alert->source.len, alert->source.p,
+                    (int)alert->endpoint.len, alert->endpoint.p);
+    }
 }
 
-static void waiting_cb(void *ctx, const char *text)
+/* The next transaction is begun before the owner is called: PostgreSQL works while the owner makes the next batch. */
+static void on_committed(struct writer *w)
 {
-    writer_set_state(ctx, WRITER_CONNECTING, text);
+    struct batch *batch = first_batch(w)->batch;
+    struct writer_stored stored = count_rows(w);
+    log_refusals(w, first_batch(w));
+    log_conflicts(w, first_batch(w));
+    post_commit_batch(w->post_commit, first_batch(w), &w->transaction.incidents, w->n > 1);
+    w->counts.incidents += w->transaction.incidents.n_fresh;
+    log_recover(&w->limiters.failure, SUBJECT, "alerts are stored again");
+    session_reset_backoff(journal_session_session(w->session));
+    journal_session_moved(w->session, batch);
+    remove_first(w);
+    w->retries = 0;
+    set_state(w, WRITER_IDLE, "the batch is stored");
+    if (w->n > 0 && !journal_session_due(w->session))
+        begin(w);
+    else
+        event_active(&w->wakeup, 0, 0);
+    w->calls.on_stored(w->ctx, &stored);
+    w->calls.on_done(w->ctx, batch);
+    if (writer_wants(w))
+        w->calls.on_ready(w->ctx);
 }
 
-static void result_cb(void *ctx, PGresult *result)
+/* The batch is tried again, for ever. */
+static void on_retry_later(struct writer *w)
+{
+    const struct fault *fault = &w->transaction.fault;
+    bool passes = fault->class == SQLSTATE_RETRY;
+    int64_t pause_us = pgconn_backoff_us(passes ? RETRY_LEAST_US : STOP_LEAST_US, PAUSE_MOST_US, w->retries++);
+    log_limited(&w->limiters.failure, loop_mono_us(w->loop), passes ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, SUBJECT,
+                "%s: %s (SQLSTATE %s); alerts stay in the journal", passes ? "trying again" : "alerts cannot be stored",
+                fault->text, fault->sqlstate);
+    set_state(w, WRITER_PAUSED, fault->text);
+    loop_arm(&w->pause, pause_us);
+    event_active(&w->wakeup, 0, 0);
+}
+
+static void on_transaction_over(void *ctx, enum transaction_state outcome)
 {
     struct writer *w = ctx;
-    heard(w);
-    log_recover(&w->hung_complaint, WRITER_SUBJECT, "the server answers again");
-    if (result && PQresultStatus(result) == PGRES_FATAL_ERROR) {
-        if (!w->faulty)
-            fault_read(&w->fault, result);
-        w->faulty = true;
-    } else if (result) {
-        if (states[w->state].result)
-            states[w->state].result(w, result);
-    } else if (w->faulty) {
-        w->faulty = false;
-        writer_fault(w);
-    } else {
-        states[w->state].over(w);
+    if (outcome == TRANSACTION_COMMITTED) {
+        on_committed(w);
+    } else if (outcome == TRANSACTION_RETRY_LATER) {
+        on_retry_later(w);
+    } else if (outcome == TRANSACTION_POSITION_MOVED) {
+        set_state(w, WRITER_IDLE, "the position, the registry or the areas moved");
+        journal_session_read_position(w->session);
     }
 }
 
-static bool chunk_cb(void *ctx, struct str *ret)
+static void on_lost(void *ctx, const char *reason)
 {
     struct writer *w = ctx;
-    heard(w);
-    if (writer_chunk(w, ret))
-        return true;
-    if (w->state == WRITER_ALERTS && !w->server_busy) {
-        w->server_busy = true;
-        event_active(&w->kick, 0, 0);
+    bool was_up = is_up(w);
+    if (w->state == WRITER_STORING && transaction_may_be_committed(&w->transaction)) {
+        w->uncertain.stored = count_rows(w);
+        w->uncertain.checksum = first_batch(w)->batch->last_checksum;
+        log_conflicts(w, first_batch(w));
     }
-    return false;
+    transaction_on_lost(&w->transaction);
+    evtimer_del(&w->pause);
+    set_state(w, WRITER_OFFLINE, reason);
+    if (was_up)
+        report_up(w, false);
+    forget_batches(w);
 }
 
-/* Somebody moved the position of a journal back on purpose. */
-static void notified_cb(void *ctx, const char *payload)
+/* The batch that comes next was made from an older registry, or older areas. */
+static void report_stale(struct writer *w)
+{
+    const struct journal_position *now = journal_session_position(w->session);
+    const struct batch *batch = w->n > 0 ? first_batch(w)->batch : NULL;
+    bool stale = batch && !batch->settled &&
+                 (batch->registry_version != now->registry_version || batch->areas_version != now->areas_version);
+    forget_batches(w);
+    if (!stale)
+        return;
+    w->counts.stale++;
+    w->calls.on_stale(w->ctx, now->registry_version, now->areas_version);
+}
+
+static void resolve_uncertain(struct writer *w, const struct writer_position *position)
+{
+    const struct writer_stored *stored = &w->uncertain.stored;
+    if (position->known && stored->last_seq > 0 && stored->last_seq == position->position &&
+        w->uncertain.checksum == position->checksum)
+        w->calls.on_stored(w->ctx, stored);
+    w->uncertain.stored.last_seq = 0;
+}
+
+static void on_position(void *ctx)
 {
     struct writer *w = ctx;
-    char journal[IDENTITY_TEXT_SIZE];
-    if (strcmp(payload, identity_text(w->journal, journal)) != 0)
-        return;
-    w->asked_position = true;
-    event_active(&w->kick, 0, 0);
-}
-
-static void kick_cb(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd, (void)what;
-    struct writer *w = arg;
-    if (w->state == WRITER_IDLE)
-        writer_next(w);
-    else if (w->asked_connect &&
-             (w->state == WRITER_CONNECTING || w->state == WRITER_WAITING || w->state == WRITER_PAUSED))
-        connect_anew(w);
-    if (w->server_busy && writer_wants(w))
-        w->calls.ready(w->ctx);
-}
-
-static void timer_cb(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd, (void)what;
-    struct writer *w = arg;
-    if (w->asked_connect)
-        connect_anew(w);
-    else if (w->state == WRITER_WAITING)
-        writer_prepare(w);
-    else if (w->state == WRITER_PAUSED)
-        writer_begin(w);
-}
-
-static void minute_cb(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd, (void)what;
-    struct writer *w = arg;
-    w->upkeep_due = true;
-    if (w->state == WRITER_IDLE)
-        writer_next(w);
-}
-
-static bool server_owes_answer(const struct writer *w)
-{
-    return states[w->state].over != NULL;
-}
-
-/* Nothing is cancelled: the server may be within a COMMIT, or wait for its standby. */
-static void watch_cb(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd, (void)what;
-    struct writer *w = arg;
-    int64_t silent_us = loop_mono_us(w->loop) - w->last_received_us;
-    if (!server_owes_answer(w))
-        return;
-    if (silent_us < HUNG_US) {
-        loop_arm(&w->watch, HUNG_US - silent_us);
-        return;
+    struct writer_position position = journal_session_position(w->session)->stored;
+    w->retries = 0;
+    w->transaction.expect_duplicates = false;
+    if (w->state == WRITER_PAUSED) {
+        evtimer_del(&w->pause);
+        set_state(w, WRITER_IDLE, "the batch is forgotten");
     }
-    loop_arm(&w->watch, HUNG_US);
-    log_limited(&w->hung_complaint, loop_mono_us(w->loop), LOG_LEVEL_WARNING, WRITER_SUBJECT,
-                "the server has not answered for more than %d s (%s); alerts stay in the journal",
-                (int)(HUNG_US / CLOCK_SECOND), states[w->state].name);
+    report_stale(w);
+    resolve_uncertain(w, &position);
+    w->submitted_seq = w->calls.on_position(w->ctx, position);
+    log_debug(SUBJECT, "the journal is stored up to %" PRIu64 ", the next batch follows on %" PRIu64, position.position,
+              w->submitted_seq);
+}
+
+static void on_ready(void *ctx)
+{
+    struct writer *w = ctx;
+    if (w->state == WRITER_OFFLINE) {
+        set_state(w, WRITER_IDLE, "the session is ready");
+        report_up(w, true);
+    }
+    event_active(&w->wakeup, 0, 0);
+    if (writer_wants(w))
+        w->calls.on_ready(w->ctx);
+}
+
+static void wake_up(void *ctx)
+{
+    struct writer *w = ctx;
+    event_active(&w->wakeup, 0, 0);
+}
+
+static void on_result(void *ctx, PGresult *result)
+{
+    struct writer *w = ctx;
+    transaction_on_result(&w->transaction, result);
+}
+
+static void on_end(void *ctx, const struct fault *fault)
+{
+    struct writer *w = ctx;
+    transaction_on_end(&w->transaction, fault);
+}
+
+static bool on_chunk(void *ctx, struct str *ret)
+{
+    struct writer *w = ctx;
+    return transaction_on_chunk(&w->transaction, ret);
+}
+
+static void send_sql(void *ctx, const char *sql)
+{
+    struct writer *w = ctx;
+    session_send(journal_session_session(w->session), sql);
+}
+
+static void send_params(void *ctx, const char *sql, size_t n, const Oid *types, const struct buf *values)
+{
+    struct writer *w = ctx;
+    session_send_params(journal_session_session(w->session), sql, n, types, values);
+}
+
+static void drop_session(void *ctx, const char *reason)
+{
+    struct writer *w = ctx;
+    session_drop(journal_session_session(w->session), reason);
+}
+
+static void correlate(void *ctx, struct incident_set *set, struct batch *batch, const uint8_t *store)
+{
+    struct writer *w = ctx;
+    w->calls.correlate(w->ctx, set, batch, store);
 }
 
 static void set_rules(struct writer *w, const struct writer_options *options)
 {
-    w->has_rules = options->rules != NULL;
-    if (w->has_rules)
-        memcpy(w->rules, options->rules, sizeof(w->rules));
+    w->rules.known = options->rules != NULL;
+    if (w->rules.known)
+        memcpy(w->rules.hash, options->rules, sizeof(w->rules.hash));
 }
 
 struct writer *writer_new(struct loop *loop, const struct writer_options *options, const struct writer_calls *calls,
                           void *ctx)
 {
-    static const struct pgconn_calls conn_calls = {
-        .up = up_cb,
-        .down = down_cb,
-        .waiting = waiting_cb,
-        .result = result_cb,
-        .chunk = chunk_cb,
-        .notified = notified_cb,
-    };
+    static const struct journal_session_calls session_calls = {on_position, on_ready, on_lost, wake_up,
+                                                               on_result,   on_end,   on_chunk};
+    static const struct transaction_calls transaction_calls = {send_sql,  send_params, drop_session,
+                                                               correlate, wake_up,     on_transaction_over};
     struct writer *w = mem_zalloc(sizeof(*w));
     if (sodium_init() < 0)
         abort(); /* no source of randomness */
     w->loop = loop;
     w->calls = *calls;
     w->ctx = ctx;
-    w->conninfo = mem_strdup(options->conninfo);
-    w->instance = mem_strdup(options->instance);
-    memcpy(w->journal, options->journal_uuid, sizeof(w->journal));
-    memcpy(w->keep_us, options->keep_us, sizeof(w->keep_us));
     set_rules(w, options);
+    evtimer_assign(&w->pause, loop_base(loop), pause_cb, w);
+    evtimer_assign(&w->wakeup, loop_base(loop), wakeup_cb, w);
     w->post_commit = post_commit_new(loop, options);
-    evtimer_assign(&w->timer, loop_base(loop), timer_cb, w);
-    evtimer_assign(&w->kick, loop_base(loop), kick_cb, w);
-    evtimer_assign(&w->minute, loop_base(loop), minute_cb, w);
-    evtimer_assign(&w->watch, loop_base(loop), watch_cb, w);
-    w->conn = pgconn_new(loop, &conn_calls, w);
-    configure(w);
-    writer_set_state(w, WRITER_STOPPED, "not started");
+    transaction_init(&w->transaction, &transaction_calls, w);
+    w->session = journal_session_new(loop, options, &session_calls, w);
     return w;
 }
 
@@ -291,77 +394,60 @@ void writer_free(struct writer **writer)
     struct writer *w = *writer;
     if (!w)
         return;
-    w->up = false;
-    pgconn_free(&w->conn);
-    event_del(&w->timer);
-    event_del(&w->kick);
-    event_del(&w->minute);
-    event_del(&w->watch);
-    writer_forget(w);
+    set_state(w, WRITER_STOPPED, "freed");
+    forget_batches(w);
+    journal_session_free(&w->session);
+    event_del(&w->pause);
+    event_del(&w->wakeup);
+    transaction_free(&w->transaction);
     encoded_batch_free(&w->batches[0]);
     encoded_batch_free(&w->batches[1]);
-    buf_free(&w->copy);
-    incident_rows_free(&w->incidents);
     post_commit_free(&w->post_commit);
-    free(w->conninfo);
-    free(w->instance);
     free(w);
     *writer = NULL;
 }
 
 void writer_start(struct writer *w)
 {
-    writer_set_state(w, WRITER_CONNECTING, "connecting");
-    pgconn_start(w->conn);
+    set_state(w, WRITER_OFFLINE, "connecting");
+    journal_session_start(w->session);
     post_commit_start(w->post_commit);
 }
 
 bool writer_wants(const struct writer *w)
 {
     /* While rows are being sent the server would wait for what encoding the next batch takes: 5 ms for 5,000 alerts. */
-    bool room = w->n == 0 || (w->n == 1 && w->server_busy);
-    return w->up && w->state != WRITER_POSITION && !w->asked_position && !w->asked_connect && room;
+    bool room = w->n == 0 || (w->n == 1 && transaction_server_busy(&w->transaction));
+    return room && is_up(w) && journal_session_position_holds(w->session);
 }
 
 void writer_submit(struct writer *w, struct batch *batch)
 {
     assert(writer_wants(w) && batch->first_seq <= batch->last_seq);
     if (batch->first_seq != w->submitted_seq + 1) {
-        log_error(WRITER_SUBJECT, "a batch begins with %" PRIu64 ", not after %" PRIu64 "; this is a bug",
-                  batch->first_seq, w->submitted_seq);
+        log_error(SUBJECT, "a batch begins with %" PRIu64 ", not after %" PRIu64 "; this is a bug", batch->first_seq,
+                  w->submitted_seq);
         abort(); /* the position would pass over accepted alerts; after a restart they are read again */
     }
     w->submitted_seq = batch->last_seq;
-    encoded_batch_fill(&w->batches[(w->first + w->n) % 2], batch, w->instance, w->has_rules ? w->rules : NULL);
+    encoded_batch_fill(&w->batches[(w->first + w->n) % 2], batch, session_instance(journal_session_session(w->session)),
+                       w->rules.known ? w->rules.hash : NULL);
     w->n++;
     if (w->state == WRITER_IDLE)
-        event_active(&w->kick, 0, 0);
+        event_active(&w->wakeup, 0, 0);
 }
 
 void writer_set_journal(struct writer *w, const uint8_t *journal_uuid)
 {
-    memcpy(w->journal, journal_uuid, sizeof(w->journal));
+    journal_session_set_journal(w->session, journal_uuid);
     post_commit_set_journal(w->post_commit, journal_uuid);
-    w->asked_position = true;
-    event_active(&w->kick, 0, 0);
 }
 
 void writer_reconfigure(struct writer *w, const struct writer_options *options)
 {
-    memcpy(w->keep_us, options->keep_us, sizeof(w->keep_us));
     set_rules(w, options);
     post_commit_reconfigure(w->post_commit, options);
-    event_active(&w->kick, 0, 0);
-    if (strcmp(options->conninfo, w->conninfo) == 0 && strcmp(options->instance, w->instance) == 0)
-        return;
-    char *old_conninfo = w->conninfo, *old_instance = w->instance;
-    w->conninfo = mem_strdup(options->conninfo);
-    w->instance = mem_strdup(options->instance);
-    free(old_conninfo);
-    free(old_instance);
-    if (w->state == WRITER_STOPPED)
-        configure(w);
-    w->asked_connect = w->state != WRITER_STOPPED;
+    journal_session_reconfigure(w->session, options);
 }
 
 bool writer_idle(const struct writer *w)
@@ -378,6 +464,7 @@ struct writer_counts writer_counts(const struct writer *w)
 {
     struct writer_counts counts = w->counts;
     counts.verified = post_commit_verified(w->post_commit);
+    counts.restarts = w->transaction.restarts_total;
     return counts;
 }
 
@@ -398,10 +485,10 @@ void writer_flush_now(struct writer *w)
 
 const char *writer_state(const struct writer *w)
 {
-    return w->text;
+    return w->state == WRITER_PAUSED ? w->text : journal_session_text(w->session);
 }
 
 int64_t writer_partitions_until_us(const struct writer *w)
 {
-    return w->partitions_until_us;
+    return journal_session_partitions_until_us(w->session);
 }

@@ -22,45 +22,6 @@
 
 struct writer;
 
-/*
- * The state machine, state by state: what it is, and -> where it goes. From every state of a connection a lost one
- * leads to CONNECTING, with all batches forgotten; nothing is doubled or lost by that, since the position in the
- * database, read next, is part of the transaction.
- */
-enum writer_state {
-    WRITER_STOPPED,    /* not started. -> CONNECTING */
-    WRITER_CONNECTING, /* an attempt, or the pause before one (store/pgconn.h). -> PREPARING */
-    WRITER_PREPARING,  /* settings of the session. -> CHECKING; refused -> WAITING */
-    WRITER_CHECKING,   /* is the schema ours? After connecting and once a minute. -> UPKEEP; no -> WAITING */
-    WRITER_WAITING,    /* the schema is not ours or not to be read: seconds to a minute. -> PREPARING */
-    WRITER_UPKEEP,     /* partitions are premade. -> POSITION after connecting, else IDLE */
-    WRITER_POSITION,   /* the journal's position is read, the owner asked. -> IDLE; new journal UUID -> POSITION */
-    WRITER_IDLE,       /* between transactions. -> OPENING, CHECKING, POSITION when asked, CONNECTING when told */
-
-    /* The transaction. Errors that are not named -> ROLLBACK; 25006 -> CONNECTING, with the next server. */
-    WRITER_OPENING,    /* begin, and the position moves. -> IDENTITIES; duplicates are expected, or two devices in the
-                          batch share an identity -> CLAIMING; nothing to store -> ENDING. Not where it was, or made from
-                          an older registry: nothing is stored ->    ROLLBACK -> POSITION */
-    WRITER_IDENTITIES, /* COPY of the identities, as if all were new. -> READING; one is there already -> CLAIMING */
-    WRITER_CLAIMING,   /* insert ... on conflict: the rest are duplicates. -> COMPARING; READING where none is or can be
-                          of another device; all are duplicates -> ENDING */
-    WRITER_COMPARING, /* duplicates of another device than the stored one get an identity of their own. -> READING; none
-                         is to be stored -> ENDING */
-    WRITER_READING, /* incidents that the alerts may join are locked and read. -> STORING; the correlation changed none
-                       -> ALERTS; another daemon made one at this moment -> ROLLBACK -> OPENING */
-    WRITER_STORING, /* those that the correlation made or changed are stored. -> ALERTS; another daemon has made one of
-                       the same key, or condition -> ROLLBACK -> OPENING; they are refused -> ISOLATING, then ROLLBACK
-                       -> OPENING, for ever fewer rows until it is known whose are */
-    WRITER_ALERTS,  /* COPY of the alerts. -> ENDING; no partition -> ROLLBACK; a row is refused -> ISOLATING */
-    WRITER_ISOLATING, /* COPY piece by piece until all refused rows are known. -> ROLLBACK -> OPENING, without them */
-    WRITER_ENDING,    /* refused and unreadable rows go to quarantine; changes of incidents get their numbers; commit,
-                         never cancelled. -> IDLE */
-
-    WRITER_ROLLBACK,   /* the transaction failed. -> PARTITIONS, PAUSED, POSITION, or OPENING again at once */
-    WRITER_PARTITIONS, /* makes those that the batch needs. -> OPENING */
-    WRITER_PAUSED,     /* something that may pass, or that a person must mend: a jittered while. -> OPENING */
-};
-
 struct writer_options {
     const char *conninfo; /* libpq's; several hosts are tried in turn */
     const char *instance;
@@ -72,10 +33,10 @@ struct writer_options {
 
 /* Since the start, of this daemon. */
 struct writer_counts {
-    uint64_t incidents; /* made */
+    uint64_t incidents; /* created */
     uint64_t verified;  /* by a second input or device */
-    uint64_t again;     /* transactions begun anew since another daemon made the same incident */
-    uint64_t stale;     /* batches read again since the registry or the areas had moved on */
+    uint64_t restarts;  /* transactions begun again since another daemon created the same incident */
+    uint64_t stale;     /* batches read again since the registry or the areas had changed */
 };
 
 /* What the database knows of this journal. */
@@ -100,28 +61,28 @@ struct writer_calls {
      * comes next? The owner compares with its journal, calls writer_set_journal() where the journal took a new UUID
      * (the position is then read again), and otherwise returns the number that the next batch starts after. Whatever
      * was submitted before is forgotten. */
-    uint64_t (*position)(void *ctx, struct writer_position position);
+    uint64_t (*on_position)(void *ctx, struct writer_position position);
     /* A batch may be submitted now. */
-    void (*ready)(void *ctx);
-    /* Within the transaction: decides which incidents the rows join or make (enrich/correlate.h). More than once for a
-     * batch whose transaction has to begin anew. */
+    void (*on_ready)(void *ctx);
+    /* Within the transaction: decides which incidents the rows join or make (enrich/fold.h). More than once for a batch
+     * whose transaction has to begin anew. */
     void (*correlate)(void *ctx, struct incident_set *set, struct batch *batch, const uint8_t *store);
     /* The registry or the areas have moved on from what the batch was enriched with. Whatever was submitted is
-     * forgotten; position() comes next. */
-    void (*stale)(void *ctx, uint64_t registry_version, uint64_t areas_version);
+     * forgotten; on_position() comes next. */
+    void (*on_stale)(void *ctx, uint64_t registry_version, uint64_t areas_version);
     /* A batch or a part of it is committed. */
-    void (*stored)(void *ctx, const struct writer_stored *stored);
+    void (*on_stored)(void *ctx, const struct writer_stored *stored);
     /* The writer has no more use for the batch: it is stored, or forgotten (position comes next). */
-    void (*done)(void *ctx, struct batch *batch);
+    void (*on_done)(void *ctx, struct batch *batch);
     /* The connection came up or went down. */
-    void (*up)(void *ctx, bool up);
+    void (*on_up)(void *ctx, bool up);
 };
 
 struct writer *writer_new(struct loop *loop, const struct writer_options *options, const struct writer_calls *calls,
                           void *ctx);
 
 /* Closes the connection at once, whatever is on its way: a server that hangs is not waited for. Batches that it still
- * has are given back by done(). Safe on NULL. */
+ * has are given back by on_done(). Safe on NULL. */
 void writer_free(struct writer **writer);
 
 /* Begins to connect. */
@@ -131,9 +92,9 @@ void writer_start(struct writer *writer);
  * encoded while PostgreSQL works on that). */
 bool writer_wants(const struct writer *writer);
 
-/* Takes the batch until done() is called with it. What the alerts got from enrich is encoded before it returns.
- * first_seq must be one more than the last_seq submitted before, or than what position() returned; else it aborts: the
- * position would pass over accepted alerts. */
+/* Takes the batch until on_done() is called with it. What the alerts got from enrich is encoded before it returns.
+ * first_seq must be one more than the last_seq submitted before, or than what on_position() returned; else it aborts:
+ * the position would pass over accepted alerts. */
 void writer_submit(struct writer *writer, struct batch *batch);
 
 /* The journal took a new UUID (16 bytes, copied). */

@@ -29,7 +29,7 @@ struct writer *writer_new(struct loop *loop, const struct writer_options *option
 void writer_free(struct writer **w)
 {
     if (writer.batch)
-        writer.calls.done(writer.ctx, writer.batch);
+        writer.calls.on_done(writer.ctx, writer.batch);
     *w = NULL;
 }
 
@@ -166,8 +166,8 @@ static void batch_stored(void)
     const struct writer_stored stored = {.last_seq = batch->last_seq, .committed = batch->n};
     writer.batch = NULL;
     writer.wants = true;
-    writer.calls.stored(writer.ctx, &stored);
-    writer.calls.done(writer.ctx, batch);
+    writer.calls.on_stored(writer.ctx, &stored);
+    writer.calls.on_done(writer.ctx, batch);
 }
 
 static void open_all(void)
@@ -182,9 +182,9 @@ static void open_all(void)
     const struct journal_options options = options_of(UINT64_C(64) << 20);
     cr_assert_eq(journal_open(&journal, &options, WALL, &found, &err), 0, "%s", err.text);
     applier = applier_new(rig.loop, &metrics, journal, &conf, &calls, NULL);
-    writer.calls.position(writer.ctx, (struct writer_position){0});
+    writer.calls.on_position(writer.ctx, (struct writer_position){0});
     writer.wants = true;
-    writer.calls.up(writer.ctx, true);
+    writer.calls.on_up(writer.ctx, true);
     /* The first is submitted when the registry is loaded. */
     journal_alerts(1);
     RIG_WAIT(&rig, writer.submitted_seq == 1);
@@ -213,7 +213,7 @@ Test(applier, a_batch_waits_for_a_writer_that_no_longer_wants_it_when_it_is_prep
         loop_turn(rig.loop);
     cr_assert_eq(writer.submitted_seq, 1);
     writer.wants = true;
-    writer.calls.ready(writer.ctx);
+    writer.calls.on_ready(writer.ctx);
     RIG_WAIT(&rig, writer.submitted_seq == 1 + BATCH);
     batch_stored();
     RIG_WAIT(&rig, writer.submitted_seq == 1 + 2 * BATCH);
@@ -228,13 +228,13 @@ Test(applier, a_batch_that_is_being_prepared_is_read_again_after_a_lost_connecti
 {
     journal_alerts((size_t)2 * BATCH);
     writer.wants = false;
-    writer.calls.up(writer.ctx, false);
+    writer.calls.on_up(writer.ctx, false);
     for (size_t i = 0; i < TURNS; i++)
         loop_turn(rig.loop);
-    writer.calls.position(writer.ctx, (struct writer_position){.known = true, .position = 1});
+    writer.calls.on_position(writer.ctx, (struct writer_position){.known = true, .position = 1});
     writer.wants = true;
-    writer.calls.up(writer.ctx, true);
-    writer.calls.ready(writer.ctx);
+    writer.calls.on_up(writer.ctx, true);
+    writer.calls.on_ready(writer.ctx);
     RIG_WAIT(&rig, writer.submitted_seq == 1 + BATCH);
     batch_stored();
     RIG_WAIT(&rig, writer.submitted_seq == 1 + 2 * BATCH);

@@ -249,7 +249,7 @@ static void expect_other_joins(const struct step steps[2])
     rig_sql(&rig, "commit");
     RIG_WAIT(&rig, OWNER_STORED(&one) && OWNER_STORED(&other));
     RIG_EXPECT(&rig, "select concat_ws(' ', count(*), sum(alert_count), sum(active)) from mobeye.incident", "1 2 1");
-    cr_expect_eq(writer_counts(other.writer).again, 1);
+    cr_expect_eq(writer_counts(other.writer).restarts, 1);
     cr_expect_eq(other.folds, 2);
     owner_stop(&one);
     owner_stop(&other);

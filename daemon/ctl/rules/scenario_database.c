@@ -114,13 +114,13 @@ static void on_up(void *ctx, bool up)
 /* By a writer that was started for it: nothing that a daemon remembers can bear on what follows. */
 static int write_batch(struct daemon *daemon, struct batch *batch, struct err *err)
 {
-    static const struct writer_calls calls = {.position = on_position,
-                                              .ready = on_ready,
+    static const struct writer_calls calls = {.on_position = on_position,
+                                              .on_ready = on_ready,
                                               .correlate = on_correlate,
-                                              .stale = on_stale,
-                                              .stored = on_stored,
-                                              .done = on_done,
-                                              .up = on_up};
+                                              .on_stale = on_stale,
+                                              .on_stored = on_stored,
+                                              .on_done = on_done,
+                                              .on_up = on_up};
     struct database *d = daemon->database;
     const struct conf *conf = d->fixture->conf;
     struct writer_options options = {.conninfo = d->server->conninfo,

@@ -1,0 +1,96 @@
+/*
+ * The writer's session with PostgreSQL: one that is of use for storing the journal. The schema is this program's,
+ * partitions are premade, and how far the journal is stored is known. Schema and partitions are checked again once a
+ * minute.
+ */
+#ifndef MOBEYE_STORE_JOURNAL_SESSION_H
+#define MOBEYE_STORE_JOURNAL_SESSION_H
+
+#include "store/session.h"
+#include "store/writer.h"
+
+struct journal_session;
+
+struct journal_position {
+    struct writer_position stored;
+    uint64_t registry_version, areas_version; /* at the time that it was read */
+};
+
+/* From every state but STOPPED a lost connection leads to CONNECTING. */
+enum journal_session_state {
+    JOURNAL_SESSION_STOPPED,    /* not started. -> CONNECTING */
+    JOURNAL_SESSION_CONNECTING, /* an attempt, or the pause before one (store/pgconn.h). -> CHECKING */
+    JOURNAL_SESSION_CHECKING,   /* is the schema this program's? -> PREMAKING; no -> WAITING */
+    JOURNAL_SESSION_WAITING,    /* the schema is another, or cannot be read: seconds to half a minute. -> CHECKING */
+    JOURNAL_SESSION_PREMAKING,  /* partitions are made in advance. -> READING */
+    JOURNAL_SESSION_READING, /* the journal's position is read, the owner asked. -> READY; new journal UUID -> READING
+                              */
+    JOURNAL_SESSION_READY,   /* results are the owner's. -> RECHECKING, READING, CONNECTING when due */
+    JOURNAL_SESSION_RECHECKING,  /* as CHECKING, once a minute. -> REPREMAKING; no -> WAITING */
+    JOURNAL_SESSION_REPREMAKING, /* as PREMAKING. -> READY */
+};
+
+/* All are called from the loop. */
+struct journal_session_calls {
+    /* The position, and the versions of registry and areas, are read: what was known before is void. A call of
+     * journal_session_set_journal() from within leads to another reading; else on_ready follows. */
+    void (*on_position)(void *ctx);
+    /* Ready, and nothing is due: session_send() may be called. */
+    void (*on_ready)(void *ctx);
+    /* The connection is lost, or the schema is no longer this program's. */
+    void (*on_lost)(void *ctx, const char *reason);
+    /* Something is due, which journal_session_run_due() does as soon as no transaction is on its way. */
+    void (*on_due)(void *ctx);
+    /* While ready: as in struct session_calls. */
+    void (*on_result)(void *ctx, PGresult *result);
+    void (*on_end)(void *ctx, const struct fault *fault);
+    bool (*on_chunk)(void *ctx, struct str *ret);
+};
+
+struct journal_session *journal_session_new(struct loop *loop, const struct writer_options *options,
+                                            const struct journal_session_calls *calls, void *ctx);
+void journal_session_free(struct journal_session **session); /* safe on NULL; closes at once */
+void journal_session_start(struct journal_session *session);
+
+/* As writer_reconfigure() and writer_set_journal(). */
+void journal_session_reconfigure(struct journal_session *session, const struct writer_options *options);
+void journal_session_set_journal(struct journal_session *session, const uint8_t *journal_uuid);
+
+/* Begins what is due: connecting again, reading the position, checking. false: nothing is. */
+bool journal_session_run_due(struct journal_session *session);
+
+/* True where something is due. */
+bool journal_session_due(const struct journal_session *session);
+
+/* Reads the position again, while ready. */
+void journal_session_read_position(struct journal_session *session);
+
+/* True where session_send() may be called. */
+bool journal_session_ready(const struct journal_session *session);
+
+/* True where a batch that is submitted now will follow on the position: it is known, and not about to be read. */
+bool journal_session_position_holds(const struct journal_session *session);
+
+/* For what is sent. */
+struct session *journal_session_session(struct journal_session *session);
+
+const uint8_t *journal_session_journal(const struct journal_session *session); /* its UUID, 16 bytes */
+
+/* In the database, as last read or committed. */
+const struct journal_position *journal_session_position(const struct journal_session *session);
+
+/* Appends the statement that moves the position to the end of the batch, for a transaction. It affects no row where the
+ * position is not where it is known to be, as another program or a person moved it; or, but for a batch that is
+ * settled, where registry or areas are no longer those that it was enriched with. */
+void journal_session_append_move(struct journal_session *session, const struct batch *batch, struct buf *sql);
+
+/* The move to the end of that batch is committed. */
+void journal_session_moved(struct journal_session *session, const struct batch *batch);
+
+/* One word and a sentence for people: "connected", "waiting: connection refused, next try in 3 s". */
+const char *journal_session_text(const struct journal_session *session);
+
+/* Wall time until when partitions are premade for alerts of every class; 0: not known yet. */
+int64_t journal_session_partitions_until_us(const struct journal_session *session);
+
+#endif

@@ -1,0 +1,29 @@
+/*
+ * The inside of the transaction, shared by transaction.c (the way to the commit), transaction_faults.c (what refuses a
+ * batch) and transaction_state.c.
+ */
+#ifndef MOBEYE_STORE_TRANSACTION_PARTS_H
+#define MOBEYE_STORE_TRANSACTION_PARTS_H
+
+#include "store/transaction.h"
+
+#define TRANSACTION_SUBJECT "database"
+
+/* The one place where the state changes. The reason goes to the log (debug). */
+void transaction_set_state(struct transaction *t, enum transaction_state state, const char *reason);
+
+/* transaction.c */
+void transaction_open(struct transaction *t, const char *reason);
+void transaction_claim(struct transaction *t);
+void transaction_report(struct transaction *t, enum transaction_state outcome);
+
+/* transaction_faults.c */
+void transaction_on_fault(struct transaction *t, const struct fault *fault);
+void transaction_roll_back(struct transaction *t, enum transaction_state after, const char *reason);
+void transaction_on_abandoned(struct transaction *t);
+void transaction_on_rolled_back(struct transaction *t);
+void transaction_on_piece_stored(struct transaction *t);
+void transaction_on_prefix_stored(struct transaction *t);
+void transaction_on_partitions_made(struct transaction *t);
+
+#endif
