@@ -64,7 +64,7 @@ struct writer_calls {
     uint64_t (*on_position)(void *ctx, struct writer_position position);
     /* A batch may be submitted now. */
     void (*on_ready)(void *ctx);
-    /* Within the transaction: decides which incidents the rows join or make (enrich/fold.h). More than once for a batch
+    /* Within the transaction: decides which incidents the rows join or make (enrich/correlate.h). More than once for a batch
      * whose transaction has to begin anew. */
     void (*correlate)(void *ctx, struct incident_set *set, struct batch *batch, const uint8_t *store);
     /* The registry or the areas have moved on from what the batch was enriched with. Whatever was submitted is

@@ -275,7 +275,7 @@ Test(incidents, a_thread_that_another_daemon_is_making_is_followed)
 }
 
 /* The database is tried again now and then, not without end. */
-Test(incidents, a_thread_to_an_incident_that_was_deleted_by_hand_waits_for_upkeep)
+Test(incidents, a_thread_to_an_incident_that_was_deleted_by_hand_waits_for_maintenance)
 {
     struct owner owner = {.total = 1, .change = play_ours};
     ours = night;
@@ -283,7 +283,7 @@ Test(incidents, a_thread_to_an_incident_that_was_deleted_by_hand_waits_for_upkee
     RIG_WAIT(&rig, OWNER_STORED(&owner));
     rig_sql(&rig, "delete from mobeye.incident");
     owner_more(&owner, 3);
-    RIG_WAIT(&rig, strstr(writer_state(owner.writer), "not there"));
+    RIG_WAIT(&rig, strstr(writer_state(owner.writer), "does not exist"));
     rig_sql(&rig, "select mobeye.tidy('1 year')");
     RIG_WAIT(&rig, OWNER_STORED(&owner));
     owner_stop(&owner);
