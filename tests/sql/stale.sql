@@ -99,11 +99,15 @@ select is(as_login('t_piet', format('select count(*) from patrol.incidents where
 -- Nobody closes what somebody touched.
 create temporary table old (what text primary key, id bigint);
 insert into old select what, make('{"team": "noord", "last_received_at": "2020-01-01", "first_seen": "2020-01-01", "last_seen": "2020-01-01"}')
-  from unnest(array['untouched', 'noted', 'linked', 'verified', 'looked at']) as what;
+  from unnest(array['untouched', 'noted', 'linked', 'verified', 'looked at', 'was linked', 'was attended', 'was verified']) as what;
 select as_login('t_jan', format('select patrol.note(%s, ''x'')', id)) from old where what = 'noted' \g /dev/null
 select as_login('t_jan', format('select patrol.link(%s, ''x'', ''y'')', id)) from old where what = 'linked' \g /dev/null
 select as_login('t_jan', format('select patrol.verify(%s, ''person'')', id)) from old where what = 'verified' \g /dev/null
 select as_login('t_jan', format('select status from patrol.open_incident(%s, ''x'')', id)) from old where what = 'looked at' \g /dev/null
+-- Also where the history no longer says so.
+update mobeye.incident set external_system = 'x', external_ref = 'y' from old where id = incident_id and what = 'was linked';
+update mobeye.incident set on_scene_at = created_at from old where id = incident_id and what = 'was attended';
+update mobeye.incident set verified_by = 'person' from old where id = incident_id and what = 'was verified';
 select mobeye.close_unattended() \g /dev/null
 select is((select string_agg(what, ', ' order by what) from old join mobeye.incident on incident_id = id where status = 'closed'), 'looked at, untouched', 'unattended is what nobody touched');
 
