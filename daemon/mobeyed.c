@@ -297,9 +297,6 @@ static int run(struct daemon *d, struct conf *conf)
         goto tell;
     }
     arm_signals(d);
-#ifdef MOBEYE_SEED_BUG_READY_BEFORE_RECOVERY
-    notify_ready();
-#endif
     d->metrics = pipeline_metrics_new();
     d->pipeline = pipeline_new(d->loop, d->metrics, &conf, &err);
     if (!d->pipeline || open_http(d, &err) != 0)

@@ -13,11 +13,7 @@ static int64_t read_clock(clockid_t id)
 
 int64_t clock_mono_us(void)
 {
-#ifdef MOBEYE_SEED_BUG_WALL_FOR_MONO
-    return read_clock(CLOCK_REALTIME);
-#else
     return read_clock(CLOCK_BOOTTIME);
-#endif
 }
 
 int64_t clock_wall_us(void)

@@ -148,9 +148,6 @@ static bool read_next(struct applier *a)
         return false;
     a->n_spare--;
     a->submitted_seq = batch->last_seq;
-#ifdef MOBEYE_SEED_BUG_SKIP_BETWEEN_BATCHES
-    a->submitted_seq++;
-#endif
     batch->settled = settled && batch->last_seq <= a->stale_seq;
     preparation_begin(a->preparation, batch);
     prepare(a);
@@ -255,9 +252,6 @@ static uint64_t on_position(void *ctx, struct writer_position position)
         check_gap(a, position.position, before_first + 1);
         start = position.position > before_first ? position.position : before_first;
     }
-#ifdef MOBEYE_SEED_BUG_TRUST_COMMIT
-    start = a->submitted_seq > start ? a->submitted_seq : start;
-#endif
     if (start < a->stored_seq)
         log_warning("journal",
                     "alerts from %" PRIu64 " to %" PRIu64

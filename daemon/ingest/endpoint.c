@@ -91,11 +91,7 @@ static int set_security(void *socket, const struct conf_endpoint *conf)
 {
     if (!security_guards(conf))
         return 0;
-#ifdef MOBEYE_SEED_BUG_ZAP_NOT_ENFORCED
-    if (set_text(socket, ZMQ_ZAP_DOMAIN, conf->name) != 0)
-#else
     if (set_text(socket, ZMQ_ZAP_DOMAIN, conf->name) != 0 || set_int(socket, ZAP_ENFORCE_DOMAIN, 1) != 0)
-#endif
         return -1;
     return conf->curve ? set_curve(socket, conf) : 0;
 }

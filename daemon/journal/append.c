@@ -208,9 +208,7 @@ static int write_frame(struct journal *journal, struct frame_header *header, str
         {zeros, ahead},
     };
     int rc = segment_write(journal->fd, iov, sizeof(iov) / sizeof(iov[0]), header->offset);
-#ifndef MOBEYE_SEED_BUG_ACK_BEFORE_SYNC
     rc = rc == 0 ? segment_sync(journal->fd) : rc;
-#endif
     if (rc != 0) {
         journal->failed = true;
         char name[SEGMENT_NAME_SIZE];

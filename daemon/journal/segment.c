@@ -46,11 +46,7 @@ int segment_sync(int fd)
     int rc;
     do
         rc = fdatasync(fd);
-#ifdef MOBEYE_SEED_BUG_RETRY_SYNC
-    while (rc != 0);
-#else
     while (rc != 0 && errno == EINTR);
-#endif
     return rc;
 }
 
@@ -73,10 +69,8 @@ bool segment_parse_name(const char *name, uint64_t *ret_seq)
 /* Whether errno says that the machine is short of something, which may pass: SEGMENT_SHORT, else -1. */
 static int shortage(void)
 {
-#ifndef MOBEYE_SEED_BUG_FULL_IS_FATAL
     if (errno == ENOSPC || errno == EDQUOT || errno == EMFILE || errno == ENFILE || errno == ENOMEM)
         return SEGMENT_SHORT;
-#endif
     return -1;
 }
 
@@ -106,7 +100,6 @@ static int name_file(int dir_fd, const char *name)
     bool replaces = faccessat(dir_fd, name, F_OK, 0) == 0;
     if (renameat(dir_fd, UNFINISHED_NAME, dir_fd, name) != 0)
         return shortage();
-#ifndef MOBEYE_SEED_BUG_SKIP_DIR_SYNC
     if (fsync(dir_fd) != 0) {
         int error = errno, rc = shortage();
         if (replaces || (rc == SEGMENT_SHORT && unlinkat(dir_fd, name, 0) != 0))
@@ -114,7 +107,6 @@ static int name_file(int dir_fd, const char *name)
         errno = error;
         return rc;
     }
-#endif
     return SEGMENT_CREATED;
 }
 
