@@ -86,7 +86,7 @@ static void send_replies(struct receiver *r)
 {
     replies_send(&r->replies);
     for (size_t i = 0; i < endpoint_set_count(r->endpoints); i++)
-        endpoint_settle(endpoint_set_at(r->endpoints, i));
+        endpoint_replied(endpoint_set_at(r->endpoints, i));
 }
 
 /* false: none is in it, since the journal is full or cannot be written. */

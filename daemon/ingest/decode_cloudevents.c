@@ -361,12 +361,6 @@ static void on_close(void *ctx)
 
 /* ---- the decoder ---- */
 
-const char *reject_word(enum reject_code code)
-{
-    static const char *const words[REJECT_COUNT] = {"malformed", "invalid", "too_large", "forbidden"};
-    return words[code];
-}
-
 struct decoder *decoder_new(void)
 {
     struct decoder *decoder = mem_zalloc(sizeof(*decoder));

@@ -9,19 +9,8 @@
 #ifndef MOBEYE_INGEST_DECODE_CLOUDEVENTS_H
 #define MOBEYE_INGEST_DECODE_CLOUDEVENTS_H
 
+#include "ingest/reject.h"
 #include "model/alert.h"
-
-/* In the order of the contract; the words are reject_word()'s. */
-enum reject_code { REJECT_MALFORMED, REJECT_INVALID, REJECT_TOO_LARGE, REJECT_FORBIDDEN, REJECT_COUNT };
-
-struct reject {
-    enum reject_code code;
-    char field[64];   /* "data.device"; empty where the whole message is meant */
-    char reason[192]; /* what is wrong and what is allowed; never the sender's text */
-    struct str id;    /* the alert id where it was readable; a slice like those of struct alert */
-};
-
-const char *reject_word(enum reject_code code);
 
 /* Scratch memory for decoding, reused from message to message. Bounded: a few times ALERT_PAYLOAD_MAX. */
 struct decoder;

@@ -1,9 +1,10 @@
 /*
- * A place where messages come in, joined to the event loop: a ZeroMQ socket, or raw TCP (ingest/tcp.h) in its guise.
+ * An endpoint of the configuration, joined to the event loop: a ZeroMQ socket (endpoint_zmq.c) or raw TCP
+ * (endpoint_tcp.c), behind one interface.
  *
- * ZMQ_FD is edge-triggered: it tells only that something changed. So an endpoint is *ready* from an event on it until a
- * drain has seen EAGAIN with no ZMQ_POLLIN left. The owner is told when it becomes ready, and drains it in its own
- * time, within its budget.
+ * ZMQ_FD is edge-triggered: an event only says that something changed. So an endpoint is *ready* from an event until a
+ * drain has seen EAGAIN with no ZMQ_POLLIN left. ready() reports the change; the owner drains it when it has
+ * time, within a budget.
  */
 #ifndef MOBEYE_INGEST_ENDPOINT_H
 #define MOBEYE_INGEST_ENDPOINT_H
@@ -62,20 +63,19 @@ void endpoint_free(struct endpoint **endpoint);
 bool endpoint_drain(struct endpoint *endpoint, unsigned budget);
 
 /* Sends the three frames of a router's reply, or on tcp the bytes of detail. Never blocks: false where the peer is gone
- * or reads nothing. After the last of several replies comes endpoint_settle(). */
+ * or does not read. Call endpoint_replied() after the last of several replies. */
 bool endpoint_reply(struct endpoint *endpoint, const struct endpoint_peer *peer, struct str word, struct str id,
                     struct str detail);
 
 /* Messages may be waiting: from ready() until a drain found nothing. */
 bool endpoint_is_ready(const struct endpoint *endpoint);
 
-/* Looks whether messages came while replies were sent: sending, too, takes the edge off ZMQ_FD. Calls ready() where
- * they did and the endpoint was not ready. On tcp, closes the connections that have ended: all that was taken from them
- * must have been answered. */
-void endpoint_settle(struct endpoint *endpoint);
+/* To be called after replies. Sending, too, consumes the edge of ZMQ_FD: calls ready() if messages arrived meanwhile.
+ * On tcp, closes the connections that have ended: everything taken from them must have been answered. */
+void endpoint_replied(struct endpoint *endpoint);
 
-/* Closes the socket and opens it anew: frees what peers have piled up in libzmq. -1: it cannot be bound again now; try
- * again later. Not for tcp, where nothing piles up. */
+/* Closes the socket and opens it again: frees what peers have queued in libzmq. -1 with err set: it cannot be bound
+ * now; try later. Not for tcp. */
 int endpoint_rebind(struct endpoint *endpoint, struct err *err);
 
 /* false after a failed endpoint_rebind(). */

@@ -8,7 +8,7 @@
 #include "base/metrics.h"
 #include "conf/conf.h"
 #include "ingest/dc09_crypt.h"
-#include "ingest/decode_cloudevents.h"
+#include "ingest/reject.h"
 #include "ingest/security.h"
 #include "model/alert.h"
 #include "model/record_queue.h"

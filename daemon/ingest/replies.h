@@ -5,6 +5,7 @@
 #define MOBEYE_INGEST_REPLIES_H
 
 #include "base/loop.h"
+#include "ingest/decode_cloudevents.h"
 #include "ingest/endpoint_state.h"
 #include "ingest/reply_queue.h"
 

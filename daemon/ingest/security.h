@@ -19,8 +19,8 @@
 #include "base/err.h"
 #include "base/loop.h"
 #include "conf/conf.h"
-#include "ingest/decode_cloudevents.h"
 #include "ingest/endpoint.h"
+#include "ingest/reject.h"
 
 struct security;
 

@@ -434,7 +434,7 @@ bool tcp_is_ready(const struct tcp *tcp)
     return !TAILQ_EMPTY(&tcp->line);
 }
 
-void tcp_settle(struct tcp *tcp)
+void tcp_replied(struct tcp *tcp)
 {
     struct connection *connection, *next;
     for (int reason = 0; reason < CUT_REASONS; reason++)

@@ -30,10 +30,10 @@ struct tcp *tcp_new(struct loop *loop, const struct conf_endpoint *conf, const s
                     struct err *err);
 void tcp_free(struct tcp **tcp); /* closes every connection; safe on NULL */
 
-/* As endpoint_drain(), endpoint_is_ready(), endpoint_settle(). Connections take turns. */
+/* As endpoint_drain(), endpoint_is_ready(), endpoint_replied(). Connections take turns. */
 bool tcp_drain(struct tcp *tcp, unsigned budget);
 bool tcp_is_ready(const struct tcp *tcp);
-void tcp_settle(struct tcp *tcp);
+void tcp_replied(struct tcp *tcp);
 
 /* Sends bytes. Never blocks: false where the connection is gone, or is closed now since it does not read. */
 bool tcp_reply(struct tcp *tcp, uint64_t connection, struct str bytes);

@@ -118,7 +118,7 @@ static void run_until(int messages)
                 ;
         reply_queue_send(&replies, on_dropped, NULL);
         for (size_t i = 0; i < endpoint_set_count(set); i++)
-            endpoint_settle(endpoint_set_at(set, i));
+            endpoint_replied(endpoint_set_at(set, i));
     }
 }
 

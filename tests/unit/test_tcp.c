@@ -95,7 +95,7 @@ static void run_until(struct tcp *tcp, int count)
         if (!tcp_is_ready(tcp))
             loop_turn(loop);
         tcp_drain(tcp, 100);
-        tcp_settle(tcp);
+        tcp_replied(tcp);
     }
 }
 
@@ -106,7 +106,7 @@ static void run_until_closed(struct tcp *tcp, uint64_t connection)
         if (!tcp_is_ready(tcp))
             loop_turn(loop);
         tcp_drain(tcp, 100);
-        tcp_settle(tcp);
+        tcp_replied(tcp);
     }
 }
 

@@ -1,0 +1,123 @@
+/* An endpoint on raw TCP: ingest/tcp.h, whose connections are the peers. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "ingest/endpoint_transport.h"
+#include "ingest/tcp.h"
+
+struct endpoint_tcp {
+    struct endpoint *endpoint;
+    struct tcp *tcp;
+};
+
+static void on_ready(void *ctx)
+{
+    struct endpoint *endpoint = ctx;
+    endpoint->calls.ready(endpoint->ctx, endpoint);
+}
+
+static bool on_frame(void *ctx, uint64_t connection, const char *address, enum dc09_result result,
+                     const struct dc09_frame *frame)
+{
+    struct endpoint *endpoint = ctx;
+    struct endpoint_message message; /* but for peer.id, which is large */
+    message.peer.id_len = sizeof(connection);
+    message.peer.delimiter = false;
+    memcpy(message.peer.id, &connection, sizeof(connection));
+    message.payload = frame->raw;
+    message.frame = frame;
+    message.result = result;
+    message.address = address;
+    message.user = NULL;
+    message.malformed = NULL;
+    message.too_large = false;
+    return endpoint->calls.message(endpoint->ctx, endpoint, &message);
+}
+
+static void on_cut(void *ctx)
+{
+    struct endpoint *endpoint = ctx;
+    endpoint->calls.cut(endpoint->ctx, endpoint);
+}
+
+static void close_tcp(void *transport)
+{
+    struct endpoint_tcp *t = transport;
+    tcp_free(&t->tcp);
+    free(t);
+}
+
+static void *open_tcp(struct endpoint *endpoint, struct err *err)
+{
+    static const struct tcp_calls calls = {.ready = on_ready, .frame = on_frame, .cut = on_cut};
+    struct endpoint_tcp *t = mem_zalloc(sizeof(*t));
+    t->endpoint = endpoint;
+    t->tcp = tcp_new(endpoint->loop, endpoint->conf, &calls, endpoint, err);
+    if (t->tcp)
+        return t;
+    close_tcp(t);
+    return NULL;
+}
+
+static bool drain(void *transport, unsigned budget)
+{
+    return tcp_drain(((struct endpoint_tcp *)transport)->tcp, budget);
+}
+
+static bool reply(void *transport, const struct endpoint_peer *peer, struct str word, struct str id, struct str detail)
+{
+    uint64_t connection;
+    (void)word;
+    (void)id;
+    memcpy(&connection, peer->id, sizeof(connection));
+    return tcp_reply(((struct endpoint_tcp *)transport)->tcp, connection, detail);
+}
+
+static void replied(void *transport)
+{
+    tcp_replied(((struct endpoint_tcp *)transport)->tcp);
+}
+
+static bool is_ready(const void *transport)
+{
+    return tcp_is_ready(((const struct endpoint_tcp *)transport)->tcp);
+}
+
+static bool is_open(const void *transport)
+{
+    (void)transport;
+    return true;
+}
+
+/* Nothing piles up in a TCP endpoint. */
+static int rebind(void *transport, struct err *err)
+{
+    (void)transport;
+    return err_set(err, "a TCP endpoint is not bound again");
+}
+
+static struct connections *connections_of(const void *transport)
+{
+    (void)transport;
+    return NULL;
+}
+
+static void reconfigure(void *transport)
+{
+    const struct endpoint_tcp *t = transport;
+    tcp_reconfigure(t->tcp, t->endpoint->conf);
+}
+
+const struct endpoint_transport endpoint_tcp = {
+    .open = open_tcp,
+    .close = close_tcp,
+    .drain = drain,
+    .reply = reply,
+    .replied = replied,
+    .is_ready = is_ready,
+    .is_open = is_open,
+    .rebind = rebind,
+    .connections = connections_of,
+    .reconfigure = reconfigure,
+};

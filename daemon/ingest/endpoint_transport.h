@@ -1,0 +1,36 @@
+/*
+ * What an endpoint stands on: a ZeroMQ socket (endpoint_zmq.c) or raw TCP (endpoint_tcp.c). For these and endpoint.c.
+ */
+#ifndef MOBEYE_INGEST_ENDPOINT_TRANSPORT_H
+#define MOBEYE_INGEST_ENDPOINT_TRANSPORT_H
+
+#include "ingest/endpoint.h"
+
+/* Functions do what those of endpoint.h with the same name do; their first argument is what open() returned. */
+struct endpoint_transport {
+    void *(*open)(struct endpoint *endpoint, struct err *err); /* NULL with err set */
+    void (*close)(void *transport);
+    bool (*drain)(void *transport, unsigned budget);
+    bool (*reply)(void *transport, const struct endpoint_peer *peer, struct str word, struct str id, struct str detail);
+    void (*replied)(void *transport);
+    bool (*is_ready)(const void *transport);
+    bool (*is_open)(const void *transport);
+    int (*rebind)(void *transport, struct err *err);
+    struct connections *(*connections)(const void *transport);
+    void (*reconfigure)(void *transport); /* endpoint->conf is newer */
+};
+
+extern const struct endpoint_transport endpoint_zmq, endpoint_tcp;
+
+struct endpoint {
+    struct loop *loop;
+    void *context; /* ZeroMQ's */
+    const struct conf_endpoint *conf;
+    struct endpoint_calls calls;
+    void *ctx;
+    void *user;
+    const struct endpoint_transport *kind;
+    void *transport;
+};
+
+#endif

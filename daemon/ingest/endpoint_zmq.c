@@ -1,0 +1,435 @@
+/* An endpoint on a ZeroMQ socket: router, pull or sub. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <event2/event_struct.h>
+#include <zmq.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "ingest/connections.h"
+#include "ingest/endpoint_transport.h"
+#include "ingest/security.h"
+
+/* Messages that libzmq holds a peer: what is waiting to be read, and replies that wait to be sent. The second is larger
+ * than any sender's window, since a reply that does not fit is lost. */
+#define RECEIVE_HWM       1000
+#define SEND_HWM          10000
+#define LINGER_MS         500
+#define HANDSHAKE_MS      5000
+#define HEARTBEAT_MS      10000
+#define HEARTBEAT_LOST_MS 30000
+#define BACKLOG           1024
+#define BIND_PATIENCE_MS  1000
+#define BIND_RETRY_MS     10
+/* What CURVE adds to a frame: "MESSAGE" and its length 8, nonce 8, flags 1, MAC 16. */
+#define CURVE_FRAME_BYTES 33
+/* ZMQ_ZAP_ENFORCE_DOMAIN: zmq.h holds it back as a draft, the library has it. */
+#define ZAP_ENFORCE_DOMAIN 93
+
+struct endpoint_zmq {
+    struct endpoint *endpoint;
+    void *socket;                    /* NULL after a failed rebind */
+    struct connections *connections; /* of the socket, while it is open */
+    struct event readable;           /* on ZMQ_FD; armed while the socket is open */
+    bool armed;
+    bool guarded;         /* as security_guards() says */
+    bool ready;           /* the owner knows that messages may be waiting */
+    bool draining;        /* guards against message() calling endpoint_drain() */
+    size_t message_bytes; /* of the message at hand, on the wire */
+};
+
+static const int socket_types[] = {[CONF_ROUTER] = ZMQ_ROUTER, [CONF_PULL] = ZMQ_PULL, [CONF_SUB] = ZMQ_SUB};
+
+static int fail(const struct endpoint_zmq *z, struct err *err, const char *what)
+{
+    return err_set(err, "endpoint %s: cannot %s %s: %s", z->endpoint->conf->name, what, z->endpoint->conf->address,
+                   zmq_strerror(zmq_errno()));
+}
+
+static int set_int(void *socket, int option, int value)
+{
+    return zmq_setsockopt(socket, option, &value, sizeof(value));
+}
+
+static int set_text(void *socket, int option, const char *text)
+{
+    return zmq_setsockopt(socket, option, text, strlen(text));
+}
+
+/* What bind is to CURVE: a server, who lets clients in; and connect: a client, with the daemon's own key. */
+static int set_curve(void *socket, const struct conf_endpoint *conf)
+{
+    char public_key[CONF_KEY_LEN + 1];
+    if (!conf->secret || (!conf->bind && !conf->server_key)) {
+        errno = ENOKEY;
+        return -1;
+    }
+    if (conf->bind)
+        return set_int(socket, ZMQ_CURVE_SERVER, 1) != 0 ? -1 : set_text(socket, ZMQ_CURVE_SECRETKEY, conf->secret);
+    if (zmq_curve_public(public_key, conf->secret) != 0 || set_text(socket, ZMQ_CURVE_PUBLICKEY, public_key) != 0 ||
+        set_text(socket, ZMQ_CURVE_SECRETKEY, conf->secret) != 0)
+        return -1;
+    return set_text(socket, ZMQ_CURVE_SERVERKEY, conf->server_key);
+}
+
+/* CURVE fails open: without a domain that is enforced, whoever has any key gets in where no handler is asked. */
+static int set_security(void *socket, const struct conf_endpoint *conf)
+{
+    if (!security_guards(conf))
+        return 0;
+    if (set_text(socket, ZMQ_ZAP_DOMAIN, conf->name) != 0 || set_int(socket, ZAP_ENFORCE_DOMAIN, 1) != 0)
+        return -1;
+    return conf->curve ? set_curve(socket, conf) : 0;
+}
+
+static int set_options(struct endpoint_zmq *z)
+{
+    void *socket = z->socket;
+    static const struct {
+        int option, value;
+    } all[] = {
+        {ZMQ_LINGER, LINGER_MS},
+        {ZMQ_RCVHWM, RECEIVE_HWM},
+        {ZMQ_SNDHWM, SEND_HWM},
+        {ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS},
+        {ZMQ_HEARTBEAT_IVL, HEARTBEAT_MS},
+        {ZMQ_HEARTBEAT_TIMEOUT, HEARTBEAT_LOST_MS},
+        {ZMQ_TCP_KEEPALIVE, 1},
+        {ZMQ_BACKLOG, BACKLOG},
+    };
+    int64_t frame_max = ENDPOINT_FRAME_MAX;
+    if (zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &frame_max, sizeof(frame_max)) != 0)
+        return -1;
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        if (set_int(socket, all[i].option, all[i].value) != 0)
+            return -1;
+    if (set_security(socket, z->endpoint->conf) != 0)
+        return -1;
+    /* Not for a bind to an interface by its name: that would take its IPv6 address alone. */
+    if (!z->endpoint->conf->bind || strpbrk(z->endpoint->conf->address, "[*"))
+        if (set_int(socket, ZMQ_IPV6, 1) != 0)
+            return -1;
+    /* A sender that chose its routing id and connects again while its old connection is not known to be dead would be
+     * read never (of 200 quick reconnects 33 were). It takes the id over instead; nothing but replies goes by it. */
+    if (z->endpoint->conf->socket == CONF_ROUTER &&
+        (set_int(socket, ZMQ_ROUTER_MANDATORY, 1) != 0 || set_int(socket, ZMQ_ROUTER_HANDOVER, 1) != 0))
+        return -1;
+    if (z->endpoint->conf->socket != CONF_SUB)
+        return 0;
+    if (z->endpoint->conf->n_topics == 0)
+        return zmq_setsockopt(socket, ZMQ_SUBSCRIBE, "", 0);
+    for (size_t i = 0; i < z->endpoint->conf->n_topics; i++) {
+        const char *topic = z->endpoint->conf->topics[i];
+        if (zmq_setsockopt(socket, ZMQ_SUBSCRIBE, topic, strlen(topic)) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* libzmq removes whatever is at the path before it binds. A file that is no socket stays; a socket that somebody
+ * listens on is in use. */
+static int claim_ipc(const char *path)
+{
+    struct stat st;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (lstat(path, &st) != 0)
+        return 0;
+    if (!S_ISSOCK(st.st_mode)) {
+        errno = EEXIST;
+        return -1;
+    }
+    strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int rc = fd < 0 ? -1 : connect(fd, (struct sockaddr *)&address, sizeof(address));
+    if (fd >= 0)
+        close(fd);
+    if (rc == 0)
+        errno = EADDRINUSE;
+    return rc == 0 ? -1 : 0;
+}
+
+/* The path of an ipc:// address, NULL for every other and for an abstract one. */
+static const char *ipc_path(const char *address)
+{
+    static const char ipc[] = "ipc://";
+    const char *path = address + sizeof(ipc) - 1;
+    return strncmp(address, ipc, sizeof(ipc) - 1) == 0 && *path != '@' ? path : NULL;
+}
+
+/* The socket's group may connect: the umask, which is for the journal's files, would keep it out. */
+static int bind_once(struct endpoint_zmq *z)
+{
+    const char *path = ipc_path(z->endpoint->conf->address);
+    if (path && claim_ipc(path) != 0)
+        return -1;
+    if (zmq_bind(z->socket, z->endpoint->conf->address) != 0)
+        return -1;
+    return path ? chmod(path, S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP) : 0;
+}
+
+/* A socket that was closed just now still has its address for a moment: libzmq's I/O thread lets go of it. */
+static int bind_patiently(struct endpoint_zmq *z)
+{
+    int rc = 0;
+    for (int waited_ms = 0; (rc = bind_once(z)) != 0 && zmq_errno() == EADDRINUSE && waited_ms < BIND_PATIENCE_MS;
+         waited_ms += BIND_RETRY_MS)
+        zmq_poll(NULL, 0, BIND_RETRY_MS);
+    return rc;
+}
+
+/* Closing the socket without unarming the event first would leave libevent with a closed descriptor. */
+static void close_socket(struct endpoint_zmq *z)
+{
+    if (z->armed)
+        event_del(&z->readable);
+    z->armed = false;
+    connections_free(&z->connections);
+    if (z->socket)
+        zmq_close(z->socket);
+    z->socket = NULL;
+    z->ready = false;
+}
+
+static bool may_receive(struct endpoint_zmq *z)
+{
+    int events = 0;
+    size_t size = sizeof(events);
+    return zmq_getsockopt(z->socket, ZMQ_EVENTS, &events, &size) == 0 && (events & ZMQ_POLLIN);
+}
+
+static void replied(void *transport)
+{
+    struct endpoint_zmq *z = transport;
+    if (z->ready || !z->socket || !may_receive(z))
+        return;
+    z->ready = true;
+    z->endpoint->calls.ready(z->endpoint->ctx, z->endpoint);
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    replied(arg);
+}
+
+static int open_socket(struct endpoint_zmq *z, struct err *err)
+{
+    z->socket = zmq_socket(z->endpoint->context, socket_types[z->endpoint->conf->socket]);
+    if (!z->socket)
+        return fail(z, err, "open a socket for");
+    if (set_options(z) != 0) {
+        fail(z, err, "set the options of");
+        goto undo;
+    }
+    z->connections = connections_new(z->endpoint->loop, z->endpoint->context, z->socket, err);
+    if (!z->connections) {
+        err_prefix(err, "endpoint %s", z->endpoint->conf->name);
+        goto undo;
+    }
+    if (z->endpoint->conf->bind && bind_patiently(z) != 0) {
+        fail(z, err, "bind");
+        goto undo;
+    }
+    if (!z->endpoint->conf->bind && zmq_connect(z->socket, z->endpoint->conf->address) != 0) {
+        fail(z, err, "connect to");
+        goto undo;
+    }
+    int fd = -1;
+    size_t size = sizeof(fd);
+    if (zmq_getsockopt(z->socket, ZMQ_FD, &fd, &size) != 0) {
+        fail(z, err, "watch");
+        goto undo;
+    }
+    event_assign(&z->readable, loop_base(z->endpoint->loop), fd, EV_READ | EV_PERSIST, on_readable, z);
+    event_add(&z->readable, NULL);
+    z->armed = true;
+    return 0;
+
+undo:
+    close_socket(z);
+    return -1;
+}
+
+static bool has_more(zmq_msg_t *frame)
+{
+    return zmq_msg_more(frame) != 0;
+}
+
+/* What a frame takes on the wire: flags and length, with CURVE within another frame that has a name, nonce and MAC. */
+static size_t wire_bytes(const struct endpoint_zmq *z, size_t len)
+{
+    if (z->endpoint->conf->curve)
+        len += CURVE_FRAME_BYTES;
+    return len + (len > UINT8_MAX ? 9 : 2);
+}
+
+/* -1: nothing there. */
+static int receive_frame(struct endpoint_zmq *z, zmq_msg_t *frame)
+{
+    if (zmq_msg_recv(frame, z->socket, ZMQ_DONTWAIT) < 0)
+        return -1;
+    z->message_bytes += wire_bytes(z, zmq_msg_size(frame));
+    return 0;
+}
+
+/* The frames that a message may not have are received and dropped one by one. */
+static int drop_rest(struct endpoint_zmq *z, zmq_msg_t *frame)
+{
+    while (has_more(frame))
+        if (receive_frame(z, frame) < 0)
+            return -1;
+    return 0;
+}
+
+/* The routing id that libzmq puts in front. -1: nothing there. */
+static int receive_peer(struct endpoint_zmq *z, zmq_msg_t *frame, struct endpoint_peer *peer)
+{
+    if (zmq_msg_recv(frame, z->socket, ZMQ_DONTWAIT) < 0)
+        return -1;
+    peer->id_len = (uint8_t)zmq_msg_size(frame);
+    memcpy(peer->id, zmq_msg_data(frame), peer->id_len);
+    return has_more(frame) ? receive_frame(z, frame) : 0;
+}
+
+/*
+ * Receives one message into `frame`. router: routing id, an empty delimiter or none, payload; sub: topic, payload;
+ * pull: payload. -1: nothing there.
+ */
+static int receive(struct endpoint_zmq *z, zmq_msg_t *frame, struct endpoint_message *message)
+{
+    bool router = z->endpoint->conf->socket == CONF_ROUTER;
+    z->message_bytes = 0;
+    if ((router ? receive_peer(z, frame, &message->peer) : receive_frame(z, frame)) < 0)
+        return -1;
+    bool leading = z->endpoint->conf->socket == CONF_SUB || (router && zmq_msg_size(frame) == 0);
+    if (leading) {
+        message->peer.delimiter = router;
+        if (!has_more(frame)) {
+            message->malformed = router ? "no frame after the delimiter" : "no frame after the topic";
+            return 0;
+        }
+        if (receive_frame(z, frame) < 0)
+            return -1;
+    }
+    if (has_more(frame)) {
+        message->malformed = "more frames than a payload";
+        return drop_rest(z, frame);
+    }
+    message->payload = (struct str){zmq_msg_data(frame), zmq_msg_size(frame)};
+    message->too_large = message->payload.len > ALERT_PAYLOAD_MAX;
+    return 0;
+}
+
+static void close_zmq(void *transport)
+{
+    close_socket(transport);
+    free(transport);
+}
+
+static void *open_zmq(struct endpoint *endpoint, struct err *err)
+{
+    struct endpoint_zmq *z = mem_zalloc(sizeof(*z));
+    z->endpoint = endpoint;
+    z->guarded = security_guards(endpoint->conf);
+    if (open_socket(z, err) == 0)
+        return z;
+    close_zmq(z);
+    return NULL;
+}
+
+/* One message, given to the owner. -1: nothing there; else whether the owner goes on. */
+static int drain_message(struct endpoint_zmq *z)
+{
+    zmq_msg_t frame;
+    zmq_msg_init(&frame);
+    struct endpoint_message message; /* but for peer.id, which is large */
+    message.peer.id_len = 0;
+    message.peer.delimiter = false;
+    message.malformed = NULL;
+    message.too_large = false;
+    message.payload = (struct str){NULL, 0};
+    message.frame = NULL;
+    message.user = message.address = NULL;
+    int go_on = receive(z, &frame, &message);
+    if (go_on >= 0) {
+        /* The frame with the routing id carries no properties of the peer. */
+        connections_delivered(z->connections, zmq_msg_get(&frame, ZMQ_SRCFD), z->message_bytes);
+        message.address = zmq_msg_gets(&frame, "Peer-Address");
+        message.user = z->guarded ? zmq_msg_gets(&frame, "User-Id") : NULL;
+        go_on = z->endpoint->calls.message(z->endpoint->ctx, z->endpoint, &message);
+    }
+    zmq_msg_close(&frame);
+    return go_on;
+}
+
+static bool drain(void *transport, unsigned budget)
+{
+    struct endpoint_zmq *z = transport;
+    if (!z->socket || z->draining)
+        return false;
+    z->draining = true;
+    int go_on = 1;
+    for (unsigned n = 0; n < budget && go_on > 0; n++)
+        go_on = drain_message(z);
+    z->draining = false;
+    z->ready = may_receive(z);
+    return z->ready;
+}
+
+static bool reply(void *transport, const struct endpoint_peer *peer, struct str word, struct str id, struct str detail)
+{
+    void *socket = ((struct endpoint_zmq *)transport)->socket;
+    const int flags = ZMQ_DONTWAIT | ZMQ_SNDMORE;
+    return socket && zmq_send(socket, peer->id, peer->id_len, flags) >= 0 &&
+           (!peer->delimiter || zmq_send(socket, "", 0, flags) >= 0) &&
+           zmq_send(socket, word.p, word.len, flags) >= 0 && zmq_send(socket, id.p, id.len, flags) >= 0 &&
+           zmq_send(socket, detail.p, detail.len, ZMQ_DONTWAIT) >= 0;
+}
+
+static bool is_ready(const void *transport)
+{
+    return ((const struct endpoint_zmq *)transport)->ready;
+}
+
+static bool is_open(const void *transport)
+{
+    return ((const struct endpoint_zmq *)transport)->socket;
+}
+
+static int rebind(void *transport, struct err *err)
+{
+    close_socket(transport);
+    return open_socket(transport, err);
+}
+
+static struct connections *connections_of(const void *transport)
+{
+    return ((const struct endpoint_zmq *)transport)->connections;
+}
+
+static void reconfigure(void *transport)
+{
+    struct endpoint_zmq *z = transport;
+    z->guarded = security_guards(z->endpoint->conf);
+}
+
+const struct endpoint_transport endpoint_zmq = {
+    .open = open_zmq,
+    .close = close_zmq,
+    .drain = drain,
+    .reply = reply,
+    .replied = replied,
+    .is_ready = is_ready,
+    .is_open = is_open,
+    .rebind = rebind,
+    .connections = connections_of,
+    .reconfigure = reconfigure,
+};
