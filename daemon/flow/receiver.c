@@ -237,7 +237,7 @@ static bool on_message(void *ctx, struct endpoint *endpoint, const struct endpoi
     return go_on && !turn_slice_is_over(&r->turn, loop_mono_us(r->loop));
 }
 
-static void on_not_let_in(void *ctx, const struct security_refused *refused)
+static void on_denied(void *ctx, const struct security_refused *refused)
 {
     struct receiver *r = ctx;
     replies_denied(&r->replies, state_of_name(r, refused->endpoint), refused);
@@ -398,7 +398,7 @@ struct receiver *receiver_new(struct loop *loop, struct metrics *metrics, struct
     r->session = dc09_session_new();
     evtimer_assign(&r->turn_due, loop_base(loop), on_turn, r);
     evtimer_assign(&r->commit_due, loop_base(loop), on_commit_due, r);
-    r->endpoints = endpoint_set_new(loop, &endpoint_calls, on_not_let_in, r, err);
+    r->endpoints = endpoint_set_new(loop, &endpoint_calls, on_denied, r, err);
     if (!r->endpoints || apply_conf(r, conf, err) != 0) {
         receiver_free(&r);
         return NULL;

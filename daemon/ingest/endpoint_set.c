@@ -24,7 +24,7 @@ struct endpoint_set *endpoint_set_new(struct loop *loop, const struct endpoint_c
 {
     void *context = zmq_ctx_new();
     if (!context) {
-        err_set(err, "cannot make a ZeroMQ context: %s", zmq_strerror(zmq_errno()));
+        err_set(err, "cannot create a ZeroMQ context: %s", zmq_strerror(zmq_errno()));
         return NULL;
     }
     struct endpoint_set *set = mem_zalloc(sizeof(*set));
@@ -53,7 +53,7 @@ static bool same_text(const char *a, const char *b)
     return a == b || (a && b && strcmp(a, b) == 0);
 }
 
-/* What a socket is opened with. */
+/* Whether two configurations open the same socket. */
 static bool same_security(const struct conf_endpoint *a, const struct conf_endpoint *b)
 {
     return a->socket == CONF_TCP || (a->curve == b->curve && security_guards(a) == security_guards(b) &&
@@ -87,8 +87,7 @@ static bool holds(struct endpoint *const *list, size_t n, const struct endpoint 
     return false;
 }
 
-/* Do two bound addresses come into each other's way? Of tcp:// the port alone tells: one host may be within the other.
- */
+/* Whether two bound addresses conflict. For tcp:// only the port counts: one host may include the other. */
 static bool overlap(const struct conf_endpoint *a, const struct conf_endpoint *b)
 {
     const char *port = strrchr(a->address, ':');
@@ -98,7 +97,7 @@ static bool overlap(const struct conf_endpoint *a, const struct conf_endpoint *b
     return strcmp(port, strrchr(b->address, ':')) == 0;
 }
 
-/* Where in the running set an endpoint is bound that goes, and whose address `conf` takes over; -1: nowhere. */
+/* Index of the running endpoint that is going away and whose address conf takes over; -1: none. */
 static int taken_over(const struct endpoint_set *set, struct endpoint *const *next, size_t n_next,
                       const struct conf_endpoint *conf)
 {
@@ -117,13 +116,14 @@ static struct endpoint *open_one(struct endpoint_set *set, const struct conf_end
     return endpoint_new(set->loop, set->context, conf, &set->calls, set->ctx, err);
 }
 
-/* What an endpoint was that had to be closed before its successor could be bound. */
+/* An endpoint that had to be closed before its successor could be bound. */
 struct closed {
     const struct conf_endpoint *conf;
     size_t at;
 };
 
-/* Opens what is new in conf; an endpoint whose address is taken over is closed right before, and noted in closed. */
+/* Opens the new endpoints of conf. An endpoint whose address is taken over is closed just before and recorded in
+ * closed. */
 static int open_new(struct endpoint_set *set, const struct conf *conf, struct endpoint **next, struct closed *closed,
                     size_t *n_closed, struct err *err)
 {
@@ -141,7 +141,7 @@ static int open_new(struct endpoint_set *set, const struct conf *conf, struct en
     return 0;
 }
 
-/* Undoes open_new(): closes what it opened, opens again what it closed. */
+/* Undoes open_new(): closes what it opened, reopens what it closed. */
 static void go_back(struct endpoint_set *set, struct endpoint **next, size_t n_next, const struct closed *closed,
                     size_t n_closed)
 {
@@ -161,12 +161,12 @@ static void go_back(struct endpoint_set *set, struct endpoint **next, size_t n_n
     set->n = kept;
 }
 
-/* Before anything is closed: a key that could not be seen is missed here. */
+/* Before anything is closed: detects a key that is out of reach. */
 static int check_secrets(const struct conf *conf, struct err *err)
 {
     for (size_t i = 0; i < conf->n_endpoints; i++)
         if (conf->endpoints[i].curve && !conf->endpoints[i].secret)
-            return err_set(err, "endpoint %s: cannot speak CURVE, since %s (security.server_key) cannot be seen",
+            return err_set(err, "endpoint %s: cannot use CURVE: %s (security.server_key) is out of reach",
                            conf->endpoints[i].name, conf->security.server_key);
     return 0;
 }

@@ -1,5 +1,5 @@
 /*
- * The endpoints of a configuration, changed as a whole.
+ * The endpoints of a configuration, replaced as a whole.
  */
 #ifndef MOBEYE_INGEST_ENDPOINT_SET_H
 #define MOBEYE_INGEST_ENDPOINT_SET_H
@@ -9,18 +9,19 @@
 
 struct endpoint_set;
 
-/* An empty set with a ZeroMQ context of its own, in which security judges. NULL with err set. */
+/* An empty set with its own ZeroMQ context and security handler. NULL with err set. */
 struct endpoint_set *endpoint_set_new(struct loop *loop, const struct endpoint_calls *calls,
                                       void (*refused)(void *ctx, const struct security_refused *refused), void *ctx,
                                       struct err *err);
 
-/* Closes every endpoint and the context; replies that are on their way get half a second. Safe on NULL. */
+/* Closes every endpoint and the context; replies in flight get half a second. Safe on NULL. */
 void endpoint_set_free(struct endpoint_set **set);
 
 /*
- * Makes the set that of conf: unchanged endpoints stay open and keep their peers, others are opened or closed. All or
- * nothing: -1 with err set leaves the set as it was (an endpoint whose address changes hands is opened again). Replies
- * must have been sent before: endpoints may be freed. conf must live until the next apply or the end of the set.
+ * Makes the set match conf: unchanged endpoints stay open and keep their peers, others are opened or closed. All or
+ * nothing: -1 with err set leaves the set as it was (an endpoint whose address another one takes over is reopened).
+ * Pending replies must have been sent: endpoints may be freed. conf must live until the next apply or the end of the
+ * set.
  */
 int endpoint_set_apply(struct endpoint_set *set, const struct conf *conf, struct err *err);
 

@@ -37,7 +37,7 @@ void endpoint_state_free_all(struct endpoint_state **list)
 static void end_silence_of(struct endpoint_state *state)
 {
     if (state->counters->endpoint_silent > 0)
-        log_info(state->subject, "is no longer silent");
+        log_info(state->subject, "no longer silent");
     state->counters->endpoint_silent = 0;
 }
 
@@ -59,7 +59,7 @@ int64_t endpoint_state_received_us(const struct endpoint_state *list, const char
 static void begin_silence_of(struct endpoint_state *state, int64_t expect_every_us)
 {
     if (state->counters->endpoint_silent == 0)
-        log_warning(state->subject, "is silent: nothing was taken from it for %.0f s (expect_every)",
+        log_warning(state->subject, "silent: no message received for %.0f s (expect_every)",
                     (double)expect_every_us / CLOCK_SECOND);
     state->counters->endpoint_silent = 1;
 }
@@ -67,12 +67,12 @@ static void begin_silence_of(struct endpoint_state *state, int64_t expect_every_
 static void end_limits(struct endpoint_state *state, int64_t mono_us)
 {
     for (int code = 0; code < REJECT_COUNT; code++)
-        log_recover_if_quiet(&state->refused[code], mono_us, state->subject, "no message was refused for a minute (%s)",
+        log_recover_if_quiet(&state->refused[code], mono_us, state->subject, "no message rejected for a minute (%s)",
                              reject_word((enum reject_code)code));
-    log_recover_if_quiet(&state->taken_over, mono_us, state->subject, "no routing id was taken over for a minute");
+    log_recover_if_quiet(&state->taken_over, mono_us, state->subject, "no routing id taken over for a minute");
     for (int reason = 0; reason < SECURITY_REFUSALS; reason++)
-        log_recover_if_quiet(&state->not_let_in[reason], mono_us, state->subject,
-                             "no peer was turned away for a minute (%s)", security_word((enum security_refusal)reason));
+        log_recover_if_quiet(&state->denied[reason], mono_us, state->subject, "no peer denied for a minute (%s)",
+                             security_word((enum security_refusal)reason));
 }
 
 bool endpoint_state_check_silence(struct endpoint_state *state, int64_t expect_every_us, int64_t mono_us)

@@ -21,7 +21,7 @@ static bool on_frame(void *ctx, uint64_t connection, const char *address, enum d
                      const struct dc09_frame *frame)
 {
     struct endpoint *endpoint = ctx;
-    struct endpoint_message message; /* but for peer.id, which is large */
+    struct endpoint_message message; /* initialised except peer.id, which is large */
     message.peer.id_len = sizeof(connection);
     message.peer.delimiter = false;
     memcpy(message.peer.id, &connection, sizeof(connection));
@@ -90,11 +90,11 @@ static bool is_open(const void *transport)
     return true;
 }
 
-/* Nothing piles up in a TCP endpoint. */
+/* TCP endpoints bound their own queues, so the memory watch never asks for this. */
 static int rebind(void *transport, struct err *err)
 {
     (void)transport;
-    return err_set(err, "a TCP endpoint is not bound again");
+    return err_set(err, "a TCP endpoint cannot be rebound");
 }
 
 static struct connections *connections_of(const void *transport)

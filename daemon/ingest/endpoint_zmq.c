@@ -17,8 +17,8 @@
 #include "ingest/endpoint_transport.h"
 #include "ingest/security.h"
 
-/* Messages that libzmq holds a peer: what is waiting to be read, and replies that wait to be sent. The second is larger
- * than any sender's window, since a reply that does not fit is lost. */
+/* Messages that libzmq queues for a peer: received, and replies to send. The second is larger than any sender's window,
+ * because a reply that does not fit is lost. */
 #define RECEIVE_HWM       1000
 #define SEND_HWM          10000
 #define LINGER_MS         500
@@ -30,7 +30,7 @@
 #define BIND_RETRY_MS     10
 /* What CURVE adds to a frame: "MESSAGE" and its length 8, nonce 8, flags 1, MAC 16. */
 #define CURVE_FRAME_BYTES 33
-/* ZMQ_ZAP_ENFORCE_DOMAIN: zmq.h holds it back as a draft, the library has it. */
+/* ZMQ_ZAP_ENFORCE_DOMAIN: a draft option in zmq.h, honoured by the library. */
 #define ZAP_ENFORCE_DOMAIN 93
 
 struct endpoint_zmq {
@@ -63,7 +63,7 @@ static int set_text(void *socket, int option, const char *text)
     return zmq_setsockopt(socket, option, text, strlen(text));
 }
 
-/* What bind is to CURVE: a server, who lets clients in; and connect: a client, with the daemon's own key. */
+/* A bound endpoint is the CURVE server; a connected one is a client with the daemon's own key. */
 static int set_curve(void *socket, const struct conf_endpoint *conf)
 {
     char public_key[CONF_KEY_LEN + 1];
@@ -79,7 +79,7 @@ static int set_curve(void *socket, const struct conf_endpoint *conf)
     return set_text(socket, ZMQ_CURVE_SERVERKEY, conf->server_key);
 }
 
-/* CURVE fails open: without a domain that is enforced, whoever has any key gets in where no handler is asked. */
+/* CURVE fails open: without an enforced domain, any client key is accepted when no handler is bound. */
 static int set_security(void *socket, const struct conf_endpoint *conf)
 {
     if (!security_guards(conf))
@@ -112,12 +112,13 @@ static int set_options(struct endpoint_zmq *z)
             return -1;
     if (set_security(socket, z->endpoint->conf) != 0)
         return -1;
-    /* Not for a bind to an interface by its name: that would take its IPv6 address alone. */
+    /* Not when binding to an interface by name: that would use only its IPv6 address. */
     if (!z->endpoint->conf->bind || strpbrk(z->endpoint->conf->address, "[*"))
         if (set_int(socket, ZMQ_IPV6, 1) != 0)
             return -1;
-    /* A sender that chose its routing id and connects again while its old connection is not known to be dead would be
-     * read never (of 200 quick reconnects 33 were). It takes the id over instead; nothing but replies goes by it. */
+    /* Without handover, a sender that chose its routing id and reconnects before its old connection is known to be dead
+     * is never read (33 of 200 quick reconnects). With it the new connection takes over the id, which only routes
+     * replies. */
     if (z->endpoint->conf->socket == CONF_ROUTER &&
         (set_int(socket, ZMQ_ROUTER_MANDATORY, 1) != 0 || set_int(socket, ZMQ_ROUTER_HANDOVER, 1) != 0))
         return -1;
@@ -133,8 +134,8 @@ static int set_options(struct endpoint_zmq *z)
     return 0;
 }
 
-/* libzmq removes whatever is at the path before it binds. A file that is no socket stays; a socket that somebody
- * listens on is in use. */
+/* libzmq removes any file at the path before it binds. This keeps a file that is not a socket, and a socket that has a
+ * listener. */
 static int claim_ipc(const char *path)
 {
     struct stat st;
@@ -155,7 +156,7 @@ static int claim_ipc(const char *path)
     return rc == 0 ? -1 : 0;
 }
 
-/* The path of an ipc:// address, NULL for every other and for an abstract one. */
+/* The path of an ipc:// address; NULL for others and for abstract ones. */
 static const char *ipc_path(const char *address)
 {
     static const char ipc[] = "ipc://";
@@ -163,7 +164,7 @@ static const char *ipc_path(const char *address)
     return strncmp(address, ipc, sizeof(ipc) - 1) == 0 && *path != '@' ? path : NULL;
 }
 
-/* The socket's group may connect: the umask, which is for the journal's files, would keep it out. */
+/* Lets the socket's group connect: the umask, meant for the journal's files, would exclude it. */
 static int bind_once(struct endpoint_zmq *z)
 {
     const char *path = ipc_path(z->endpoint->conf->address);
@@ -174,7 +175,7 @@ static int bind_once(struct endpoint_zmq *z)
     return path ? chmod(path, S_IRUSR | S_IWUSR | S_IRGRP | S_IWGRP) : 0;
 }
 
-/* A socket that was closed just now still has its address for a moment: libzmq's I/O thread lets go of it. */
+/* libzmq's I/O thread releases the address a moment after zmq_close(). */
 static int bind_patiently(struct endpoint_zmq *z)
 {
     int rc = 0;
@@ -184,7 +185,7 @@ static int bind_patiently(struct endpoint_zmq *z)
     return rc;
 }
 
-/* Closing the socket without unarming the event first would leave libevent with a closed descriptor. */
+/* The event is deleted first: libevent must not keep a closed descriptor. */
 static void close_socket(struct endpoint_zmq *z)
 {
     if (z->armed)
@@ -263,7 +264,7 @@ static bool has_more(zmq_msg_t *frame)
     return zmq_msg_more(frame) != 0;
 }
 
-/* What a frame takes on the wire: flags and length, with CURVE within another frame that has a name, nonce and MAC. */
+/* Bytes of a frame on the wire: flags and length; with CURVE, inside another frame with name, nonce and MAC. */
 static size_t wire_bytes(const struct endpoint_zmq *z, size_t len)
 {
     if (z->endpoint->conf->curve)
@@ -271,7 +272,7 @@ static size_t wire_bytes(const struct endpoint_zmq *z, size_t len)
     return len + (len > UINT8_MAX ? 9 : 2);
 }
 
-/* -1: nothing there. */
+/* -1: nothing to receive. */
 static int receive_frame(struct endpoint_zmq *z, zmq_msg_t *frame)
 {
     if (zmq_msg_recv(frame, z->socket, ZMQ_DONTWAIT) < 0)
@@ -280,7 +281,7 @@ static int receive_frame(struct endpoint_zmq *z, zmq_msg_t *frame)
     return 0;
 }
 
-/* The frames that a message may not have are received and dropped one by one. */
+/* Receives and drops the surplus frames of a message one by one. */
 static int drop_rest(struct endpoint_zmq *z, zmq_msg_t *frame)
 {
     while (has_more(frame))
@@ -289,7 +290,7 @@ static int drop_rest(struct endpoint_zmq *z, zmq_msg_t *frame)
     return 0;
 }
 
-/* The routing id that libzmq puts in front. -1: nothing there. */
+/* The routing id, which libzmq prepends. -1: nothing to receive. */
 static int receive_peer(struct endpoint_zmq *z, zmq_msg_t *frame, struct endpoint_peer *peer)
 {
     if (zmq_msg_recv(frame, z->socket, ZMQ_DONTWAIT) < 0)
@@ -301,7 +302,7 @@ static int receive_peer(struct endpoint_zmq *z, zmq_msg_t *frame, struct endpoin
 
 /*
  * Receives one message into `frame`. router: routing id, an empty delimiter or none, payload; sub: topic, payload;
- * pull: payload. -1: nothing there.
+ * pull: payload. -1: nothing to receive.
  */
 static int receive(struct endpoint_zmq *z, zmq_msg_t *frame, struct endpoint_message *message)
 {
@@ -345,12 +346,12 @@ static void *open_zmq(struct endpoint *endpoint, struct err *err)
     return NULL;
 }
 
-/* One message, given to the owner. -1: nothing there; else whether the owner goes on. */
+/* Passes one message to the owner. -1: nothing to receive; else whether the owner continues. */
 static int drain_message(struct endpoint_zmq *z)
 {
     zmq_msg_t frame;
     zmq_msg_init(&frame);
-    struct endpoint_message message; /* but for peer.id, which is large */
+    struct endpoint_message message; /* initialised except peer.id, which is large */
     message.peer.id_len = 0;
     message.peer.delimiter = false;
     message.malformed = NULL;

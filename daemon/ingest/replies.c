@@ -117,7 +117,7 @@ void replies_denied(struct replies *replies, struct endpoint_state *state, const
         [SECURITY_EXPIRED] = "its key has run out",
     };
     state->counters->handshakes_refused_total[refused->reason]++;
-    log_limited(&state->not_let_in[refused->reason], loop_mono_us(replies->loop), LOG_LEVEL_WARNING, state->subject,
+    log_limited(&state->denied[refused->reason], loop_mono_us(replies->loop), LOG_LEVEL_WARNING, state->subject,
                 "%s from %s is not let in: %s", refused->client ? refused->client : "a peer", refused->address,
                 why[refused->reason]);
 }

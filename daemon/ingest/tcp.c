@@ -21,16 +21,16 @@
 #include "ingest/allow.h"
 #include "ingest/peer_address.h"
 
-/* Read ahead of one connection: two frames, so that one is whole whatever stands before it. */
+/* Bytes read ahead of one connection: two frames, so that one is complete whatever precedes it. */
 #define READ_AHEAD_MAX (2 * DC09_FRAME_MAX)
-/* Replies that a peer leaves unread in our memory; as much again is in the kernel's. An ACK has some 40 bytes. */
+/* Unread replies of a peer in our memory, and as many in the kernel's. An ACK has about 40 bytes. */
 #define UNREAD_MAX   (16 * 1024)
 #define KERNEL_BYTES (16 * 1024)
-/* Frames of one connection before the next has its turn. */
+/* Frames taken from one connection before the next one's turn. */
 #define SHARE       64
 #define BACKLOG     1024
 #define ACCEPT_REST CLOCK_SECOND
-/* An address that ZeroMQ had until just now: its I/O thread lets go of it in a moment. */
+/* libzmq's I/O thread releases an address a moment after zmq_close() or zmq_unbind(). */
 #define BIND_PATIENCE_MS 1000
 #define BIND_RETRY_MS    10
 
@@ -38,8 +38,8 @@ enum cut_reason { CUT_NOT_ALLOWED, CUT_TOO_MANY, CUT_NO_FRAME, CUT_UNREAD, CUT_R
 
 static const char *const cut_texts[CUT_REASONS] = {
     [CUT_NOT_ALLOWED] = "its address is not in allow_from",
-    [CUT_TOO_MANY] = "there are as many as allowed, and it brought no frame for longest",
-    [CUT_NO_FRAME] = "more bytes came than a frame has, and none was in them",
+    [CUT_TOO_MANY] = "the limit on connections is reached, and its last frame is the oldest",
+    [CUT_NO_FRAME] = "it sent more bytes than the largest frame, without a whole one",
     [CUT_UNREAD] = "it does not read its replies",
 };
 
@@ -50,12 +50,12 @@ struct connection {
     struct tcp *tcp;
     struct bufferevent *bev;
     char address[PEER_ADDRESS_SIZE];
-    uint64_t id;      /* CONF_CONNECTIONS_MAX * number of its coming + slot */
-    int64_t frame_us; /* monotonic: when its last whole frame was taken, or it came */
-    size_t noise;     /* bytes that belonged to no frame, since then */
+    uint64_t id;      /* CONF_CONNECTIONS_MAX * serial number + slot */
+    int64_t frame_us; /* monotonic: when its last whole frame was taken, or it connected */
+    size_t noise;     /* bytes outside frames since then */
     bool lined_up;    /* there may be bytes to scan */
-    bool ended;       /* the peer sends nothing more; what it sent is taken and answered before it is closed */
-    bool broken;      /* and cannot be answered */
+    bool ended;       /* the peer has closed its side; what it sent is answered before the close */
+    bool broken;      /* it cannot be answered either */
 };
 
 TAILQ_HEAD(connections, connection);
@@ -67,15 +67,15 @@ struct tcp {
     void *ctx;
     char subject[96];
     struct evconnlistener *listener;
-    struct event accept_again; /* armed while accepting rests */
+    struct event accept_again; /* armed while accepting is paused */
     struct event idle_due;     /* armed while there are connections */
-    struct connections all;    /* the one whose last whole frame is the oldest first */
-    struct connections line;   /* those with bytes to scan, the next first */
+    struct connections all;    /* ordered by last whole frame, oldest first */
+    struct connections line;   /* connections with bytes to scan, next one first */
     struct connections ended;
     size_t n;
     uint64_t comings;
     struct connection *slots[CONF_CONNECTIONS_MAX];
-    uint16_t spare[CONF_CONNECTIONS_MAX]; /* slots that are free */
+    uint16_t spare[CONF_CONNECTIONS_MAX]; /* free slots */
     size_t n_spare;
     struct rate_limiter accept_failed, cuts[CUT_REASONS];
 };
@@ -85,7 +85,7 @@ struct tcp {
 static void count_cut(struct tcp *tcp, enum cut_reason reason, const char *address)
 {
     log_limited(&tcp->cuts[reason], loop_mono_us(tcp->loop), LOG_LEVEL_WARNING, tcp->subject,
-                "the connection from %s is closed: %s", address, cut_texts[reason]);
+                "closed the connection from %s: %s", address, cut_texts[reason]);
     tcp->calls.cut(tcp->ctx);
 }
 
@@ -126,7 +126,7 @@ static void line_up(struct connection *connection)
         tcp->calls.ready(tcp->ctx);
 }
 
-/* At its high watermark libevent would call this again and again until somebody drains, and leave the loop never. */
+/* At its high watermark libevent would call this in an endless loop until the next drain. */
 static void on_read(struct bufferevent *bev, void *arg)
 {
     if (evbuffer_get_length(bufferevent_get_input(bev)) >= READ_AHEAD_MAX)
@@ -134,7 +134,7 @@ static void on_read(struct bufferevent *bev, void *arg)
     line_up(arg);
 }
 
-/* A connection that has ended has waited for this to be closed: it goes once more through drain and settle. */
+/* An ended connection waits for its replies before it is closed: it passes through drain and replied once more. */
 static void on_written(struct bufferevent *bev, void *arg)
 {
     (void)bev;
@@ -205,7 +205,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     (void)listener;
     (void)len;
     struct tcp *tcp = arg;
-    log_recover(&tcp->accept_failed, tcp->subject, "connections are accepted again");
+    log_recover(&tcp->accept_failed, tcp->subject, "accepting connections again");
     if (!allow_sockaddr(tcp->conf, peer)) {
         char address[PEER_ADDRESS_SIZE];
         peer_address_of_socket(fd, address);
@@ -221,7 +221,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
         evutil_closesocket(fd);
 }
 
-/* Mostly for want of descriptors. The connection that waits would wake the loop without end. */
+/* Usually a shortage of descriptors. The pending connection would wake the loop continuously. */
 static void on_accept_failed(struct evconnlistener *listener, void *arg)
 {
     struct tcp *tcp = arg;
@@ -239,7 +239,7 @@ static void on_accept_again(evutil_socket_t fd, short what, void *arg)
     evconnlistener_enable(tcp->listener);
 }
 
-/* Where tcp://HOST:PORT, [IPv6]:PORT or *:PORT binds. -1 with errno, or 0 in it where the text is no such address. */
+/* Resolves tcp://HOST:PORT, [IPv6]:PORT or *:PORT. -1 with errno; errno is 0 if the text is not such an address. */
 static int listen_at(const char *address, const char *any)
 {
     char host[256], *port;
@@ -298,7 +298,7 @@ static int open_listener(struct tcp *tcp, struct err *err)
         return 0;
     }
     err_set(err, "endpoint %s: cannot bind %s: %s", tcp->conf->name, tcp->conf->address,
-            errno ? strerror(errno) : "it is no address");
+            errno ? strerror(errno) : "not an address");
     if (fd >= 0)
         close(fd);
     return -1;
@@ -365,7 +365,7 @@ static void note_frame(struct connection *connection)
     TAILQ_INSERT_TAIL(&tcp->all, connection, by_age);
 }
 
-/* The next frame of what has come in. Noise before it is used up, and becomes a frame that is too long in the end. */
+/* The next frame in the input. Noise before it is consumed; too much of it counts as a frame that is too long. */
 static enum dc09_result next_frame(struct connection *connection, struct str bytes, struct dc09_frame *ret,
                                    size_t *ret_used)
 {
@@ -382,7 +382,8 @@ static enum dc09_result next_frame(struct connection *connection, struct str byt
     return DC09_TOO_LONG;
 }
 
-/* Takes frames of one connection, at most `budget`, and returns how many. Sets *go_on false where the owner says so. */
+/* Takes up to `budget` frames from one connection and returns their number. Clears *go_on if the owner ends the drain.
+ */
 static unsigned drain_connection(struct connection *connection, unsigned budget, bool *go_on)
 {
     struct tcp *tcp = connection->tcp;
@@ -439,7 +440,7 @@ void tcp_replied(struct tcp *tcp)
     struct connection *connection, *next;
     for (int reason = 0; reason < CUT_REASONS; reason++)
         log_recover_if_quiet(&tcp->cuts[reason], loop_mono_us(tcp->loop), tcp->subject,
-                             "for a minute no connection was closed because %s", cut_texts[reason]);
+                             "no connection closed for a minute because %s", cut_texts[reason]);
     for (connection = TAILQ_FIRST(&tcp->ended); connection; connection = next) {
         next = TAILQ_NEXT(connection, among_ended);
         size_t unsent = evbuffer_get_length(bufferevent_get_output(connection->bev));

@@ -379,5 +379,5 @@ def test_an_endpoint_that_brings_nothing_is_told_once_and_again_when_it_speaks(s
         assert portal.ask(build('"XYZ"0001L0#1234[]'))
         assert daemon.metric("endpoint_silent", endpoint="portal") == 1, "what is refused is no sign of life"
         assert portal.ask(build(f'"NULL"0002L0#1234[]{stamp()}')) == ack(2)
-        wait_until(lambda: daemon.lines("portal: is no longer silent"), "the recovery in the log")
-    assert len(daemon.lines("warning endpoint portal: is silent")) == 1
+        wait_until(lambda: daemon.lines("portal: no longer silent"), "the recovery in the log")
+    assert len(daemon.lines("warning endpoint portal: silent")) == 1

@@ -74,7 +74,7 @@ def test_a_panel_is_named(database, daemons):
         name = "127.0.0.1:%d" % portal.socket.getsockname()[1]
         daemon.wait_log(f"endpoint portal: refused a message from {name}: malformed: ")
         portal.socket.sendall(bytes(100000))
-        daemon.wait_log(f"endpoint portal: the connection from {name} is closed: more bytes came than a frame has")
+        daemon.wait_log(f"endpoint portal: closed the connection from {name}: it sent more bytes than the largest frame")
 
 
 def test_many_peers_that_are_refused_do_not_fill_the_log(context, database, daemons):

@@ -264,7 +264,7 @@ def test_out_of_descriptors_it_waits_and_does_not_spin(serve, portals, tmp_path)
     assert out.read_text().count("EMFILE") <= time.monotonic() - begun + 2, "once a second"
     for portal in many:
         portal.close()
-    wait_until(lambda: daemon.lines("endpoint portal: connections are accepted again"), "recovery")
+    wait_until(lambda: daemon.lines("endpoint portal: accepting connections again"), "recovery")
     assert portals(daemon).ask(event(99)) == ack(99)
 
 

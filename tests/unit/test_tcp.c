@@ -123,9 +123,9 @@ Test(tcp, an_address_that_cannot_be_bound_is_an_error_that_names_it)
     static const struct {
         const char *address, *why;
     } bad[] = {
-        {"ipc:///run/x", "it is no address"},         {"tcp://127.0.0.1", "it is no address"},
-        {"tcp://nowhere.invalid:1", "it is no addr"}, {"tcp://127.0.0.1:http", "it is no address"},
-        {"tcp://192.0.2.1:1", "Cannot assign"},       {"tcp://[2001:db8::1]:1", ""},
+        {"ipc:///run/x", "not an address"},         {"tcp://127.0.0.1", "not an address"},
+        {"tcp://nowhere.invalid:1", "not an addr"}, {"tcp://127.0.0.1:http", "not an address"},
+        {"tcp://192.0.2.1:1", "Cannot assign"},     {"tcp://[2001:db8::1]:1", ""},
     };
     char endless[400] = "tcp://";
     memset(endless + 6, '1', sizeof(endless) - 7);
@@ -135,7 +135,7 @@ Test(tcp, an_address_that_cannot_be_bound_is_an_error_that_names_it)
         struct err err = {""};
         cr_expect_null(tcp_new(loop, &conf, &calls, NULL, &err), "%s", address);
         cr_expect_not_null(strstr(err.text, "endpoint portal: cannot bind"), "%s: %s", address, err.text);
-        cr_expect_not_null(strstr(err.text, i < sizeof(bad) / sizeof(bad[0]) ? bad[i].why : "no address"), "%s: %s",
+        cr_expect_not_null(strstr(err.text, i < sizeof(bad) / sizeof(bad[0]) ? bad[i].why : "not an address"), "%s: %s",
                            address, err.text);
     }
 }
