@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/un.h>
 
-static int copy_host(struct address *ret, const char *host, size_t len, struct err *err)
+static int copy_host(struct endpoint_address *ret, const char *host, size_t len, struct err *err)
 {
     if (len == 0)
         return err_set(err, "has no host");
@@ -56,7 +56,7 @@ static bool is_name(const char *host)
 }
 
 /* HOST:PORT, where the port may be a *. */
-static int parse_host_port(const char *text, struct address *ret, struct err *err)
+static int parse_host_port(const char *text, struct endpoint_address *ret, struct err *err)
 {
     struct in_addr addr;
     const char *colon = strrchr(text, ':');
@@ -81,7 +81,7 @@ static int parse_host_port(const char *text, struct address *ret, struct err *er
     return 0;
 }
 
-static int parse_ipc(const char *path, struct address *ret, struct err *err)
+static int parse_ipc(const char *path, struct endpoint_address *ret, struct err *err)
 {
     struct sockaddr_un un;
     ret->kind = ADDRESS_IPC;
@@ -93,9 +93,9 @@ static int parse_ipc(const char *path, struct address *ret, struct err *err)
     return 0;
 }
 
-static int parse_zmq(const char *text, struct address *ret, struct err *err)
+static int parse_zmq(const char *text, struct endpoint_address *ret, struct err *err)
 {
-    *ret = (struct address){0};
+    *ret = (struct endpoint_address){0};
     if (strncmp(text, "ipc://", 6) == 0)
         return parse_ipc(text + 6, ret, err);
     if (strncmp(text, "tcp://", 6) == 0)
@@ -103,7 +103,7 @@ static int parse_zmq(const char *text, struct address *ret, struct err *err)
     return err_set(err, "is no address of ZeroMQ");
 }
 
-int address_bind(const char *text, struct address *ret, struct err *err)
+int address_bind(const char *text, struct endpoint_address *ret, struct err *err)
 {
     if (parse_zmq(text, ret, err) != 0)
         return -1;
@@ -114,7 +114,7 @@ int address_bind(const char *text, struct address *ret, struct err *err)
     return 0;
 }
 
-int address_connect(const char *text, struct address *ret, struct err *err)
+int address_connect(const char *text, struct endpoint_address *ret, struct err *err)
 {
     if (parse_zmq(text, ret, err) != 0)
         return -1;
@@ -123,9 +123,9 @@ int address_connect(const char *text, struct address *ret, struct err *err)
     return 0;
 }
 
-int address_listen(const char *text, struct address *ret, struct err *err)
+int address_listen(const char *text, struct endpoint_address *ret, struct err *err)
 {
-    *ret = (struct address){0};
+    *ret = (struct endpoint_address){0};
     if (parse_host_port(text, ret, err) != 0)
         return -1;
     if (ret->name || strcmp(ret->host, "*") == 0 || strchr(ret->host, '%'))
@@ -169,7 +169,7 @@ int address_network(const char *text, struct conf_network *ret, struct err *err)
     return ends_at(ret->address, ret->bits) ? 0 : err_set(err, "has bits set behind its prefix");
 }
 
-bool address_is_loopback(const struct address *address)
+bool address_is_loopback(const struct endpoint_address *address)
 {
     struct in_addr four;
     struct in6_addr six;
@@ -189,7 +189,7 @@ static bool is_any(const char *host)
     return strcmp(host, "*") == 0 || strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0;
 }
 
-bool address_collides(const struct address *a, const struct address *b)
+bool address_collides(const struct endpoint_address *a, const struct endpoint_address *b)
 {
     if (a->kind != b->kind)
         return false;

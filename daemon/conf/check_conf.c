@@ -7,12 +7,12 @@
 #include "conf/check_rules.h"
 #include "conf/loader.h"
 
-struct check {
+struct conf_check {
     struct diagnostics *diagnostics;
     struct conf *conf;
-    const struct node *endpoints; /* whose items go with conf's; NULL: there is none to check */
-    bool security;                /* the file has such a section, good or not */
-    struct address *bound;        /* of each endpoint; an empty host where it binds nothing */
+    const struct node *endpoints;   /* whose items go with conf's; NULL: there is none to check */
+    bool security;                  /* the file has such a section, good or not */
+    struct endpoint_address *bound; /* of each endpoint; an empty host where it binds nothing */
 };
 
 /* Where the value of a key of an item stands, or the item where it has none. */
@@ -22,7 +22,7 @@ static struct source_pos pos_of(const struct node *item, const char *key)
     return value ? value->pos : item->pos;
 }
 
-static void check_pair(const struct check *check, const struct node *item, const char *path)
+static void check_pair(const struct conf_check *check, const struct node *item, const char *path)
 {
     const struct node *bind = node_key(item, "bind"), *connect = node_key(item, "connect");
     if (!bind && !connect)
@@ -31,7 +31,7 @@ static void check_pair(const struct check *check, const struct node *item, const
         diagnostics_error(check->diagnostics, connect->pos, path, "has two addresses (bind or connect)");
 }
 
-static void check_collision(const struct check *check, size_t i, const char *path)
+static void check_collision(const struct conf_check *check, size_t i, const char *path)
 {
     const struct node *item = check->endpoints->items[i];
     for (size_t other = 0; other < i; other++) {
@@ -44,14 +44,14 @@ static void check_collision(const struct check *check, size_t i, const char *pat
     }
 }
 
-static void check_bind(const struct check *check, size_t i, const char *path)
+static void check_bind(const struct conf_check *check, size_t i, const char *path)
 {
     const struct conf_endpoint *endpoint = &check->conf->endpoints[i];
     const struct node *item = check->endpoints->items[i];
-    struct address *address = &check->bound[i];
+    struct endpoint_address *address = &check->bound[i];
     if (!node_key(item, "bind") || node_key(item, "connect") || !endpoint->address ||
         address_bind(endpoint->address, address, NULL) != 0) {
-        *address = (struct address){0};
+        *address = (struct endpoint_address){0};
         return;
     }
     if (!address_is_loopback(address) && !endpoint->plaintext_allow && !endpoint->curve)
@@ -89,7 +89,7 @@ static bool says_any(const struct node *item, const char *key)
 }
 
 /* Keys that mean something for one kind of endpoint only. A key of a kind that is itself wrong is not told again. */
-static void check_owners(const struct check *check, const struct node *item, const char *path)
+static void check_owners(const struct conf_check *check, const struct node *item, const char *path)
 {
     static const struct {
         const char *name, *socket, *other_socket, *format, *limiter;
@@ -114,11 +114,11 @@ static void check_owners(const struct check *check, const struct node *item, con
 }
 
 /* Raw TCP waits at an address by number, and speaks one format. */
-static void check_tcp(const struct check *check, size_t i, const char *path)
+static void check_tcp(const struct conf_check *check, size_t i, const char *path)
 {
     const struct node *item = check->endpoints->items[i];
     const struct node *connect = node_key(item, "connect"), *format = node_value(item, "format");
-    const struct address *bound = &check->bound[i];
+    const struct endpoint_address *bound = &check->bound[i];
     if (!says(item, "socket", "tcp"))
         return;
     if (connect)
@@ -134,7 +134,7 @@ static void check_tcp(const struct check *check, size_t i, const char *path)
 }
 
 /* What is said of who is at the other end of tcp://. */
-static void check_peers(const struct check *check, size_t i, const char *path)
+static void check_peers(const struct conf_check *check, size_t i, const char *path)
 {
     const struct node *item = check->endpoints->items[i];
     const struct node *server_key = node_key(item, "server_key"), *allow_from = node_key(item, "allow_from");
@@ -154,13 +154,13 @@ static void check_peers(const struct check *check, size_t i, const char *path)
 }
 
 /* Whether the endpoint is one that security has speak CURVE. */
-static bool speaks_curve(const struct check *check, const struct conf_endpoint *endpoint)
+static bool speaks_curve(const struct conf_check *check, const struct conf_endpoint *endpoint)
 {
     return check->security && endpoint->socket != CONF_TCP && !endpoint->plaintext_allow && endpoint->address &&
            strncmp(endpoint->address, "tcp://", 6) == 0;
 }
 
-static void check_endpoint(const struct check *check, size_t i)
+static void check_endpoint(const struct conf_check *check, size_t i)
 {
     const struct node *item = check->endpoints->items[i];
     struct conf_endpoint *endpoint = &check->conf->endpoints[i];
@@ -195,7 +195,7 @@ static void check_security(struct diagnostics *diagnostics, const struct node *r
 
 static void check_http(struct diagnostics *diagnostics, const struct node *root, const struct conf *conf)
 {
-    struct address address;
+    struct endpoint_address address;
     const struct node *listen = node_value(node_value(root, "http"), "listen");
     if (listen && conf->http_listen && address_listen(conf->http_listen, &address, NULL) == 0 &&
         !address_is_loopback(&address))
@@ -226,7 +226,8 @@ static void check_bounds(struct diagnostics *diagnostics, const struct node *roo
 void loader_check(struct diagnostics *diagnostics, const struct node *root, struct conf *conf,
                   const struct conf_names *names)
 {
-    struct check check = {.diagnostics = diagnostics, .conf = conf, .security = node_key(root, "security") != NULL};
+    struct conf_check check = {
+        .diagnostics = diagnostics, .conf = conf, .security = node_key(root, "security") != NULL};
     /* A list that was refused as a whole has not been loaded. */
     if (conf->endpoints)
         check.endpoints = node_value(root, "endpoints");

@@ -87,7 +87,7 @@ static void value_error(const struct loader_place *place, const struct node *nod
 
 static int check_text(const struct schema_key *key, const char *text, struct err *err)
 {
-    struct address address;
+    struct endpoint_address address;
     switch (key->type) {
     case SCHEMA_ZONE:
         return text_check_zone(text, err);

@@ -18,7 +18,7 @@ static struct str account_of(struct str device)
 
 static const struct device *find_by_address(const struct registry *registry, const struct alert *alert)
 {
-    struct address address;
+    struct dc09_address address;
     if (!address_make(&address, account_of(alert->device), alert->input))
         return NULL;
     const struct device *device = registry_find_address(registry, &address);

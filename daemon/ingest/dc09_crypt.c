@@ -13,7 +13,7 @@
 
 enum { BLOCK = 16, HEX_BLOCK = 2 * BLOCK, FILE_MAX_BYTES = 4 << 20 };
 
-struct entry {
+struct account_key {
     char account[DC09_ACCOUNT_MAX + 1]; /* upper case, without leading zeros */
     unsigned line;
     struct dc09_key key;
@@ -21,7 +21,7 @@ struct entry {
 
 /* Sorted by account. */
 struct dc09_keys {
-    struct entry *entries;
+    struct account_key *entries;
     size_t n, cap;
 };
 
@@ -118,12 +118,12 @@ void dc09_encrypt(const struct dc09_key *key, struct str text, const uint8_t pad
 
 static int compare_entries(const void *a, const void *b)
 {
-    const struct entry *left = a, *right = b;
+    const struct account_key *left = a, *right = b;
     return strcmp(left->account, right->account);
 }
 
 /* false: no account. */
-static bool entry_account(struct entry *entry, struct str account)
+static bool entry_account(struct account_key *entry, struct str account)
 {
     if (account.len < 3 || account.len > DC09_ACCOUNT_MAX || !dc09_is_hex(account))
         return false;
@@ -158,7 +158,7 @@ static int read_line(struct dc09_keys *keys, const char *path, unsigned number, 
         return 0;
     struct str key = take_word(&line);
     struct str more = take_word(&line);
-    struct entry entry = {.line = number};
+    struct account_key entry = {.line = number};
     if (!entry_account(&entry, account))
         return err_set(err, "%s:%u: no account at the start of the line (allowed: 3 to 16 hex characters)", path,
                        number);
@@ -167,7 +167,7 @@ static int read_line(struct dc09_keys *keys, const char *path, unsigned number, 
                        entry.account);
     if (keys->n == keys->cap) {
         keys->cap = keys->cap ? keys->cap * 2 : 16;
-        struct entry *grown = mem_realloc(NULL, keys->cap, sizeof(*grown));
+        struct account_key *grown = mem_realloc(NULL, keys->cap, sizeof(*grown));
         if (keys->n > 0)
             memcpy(grown, keys->entries, keys->n * sizeof(*grown));
         OPENSSL_cleanse(keys->entries, keys->n * sizeof(*grown));
@@ -184,7 +184,7 @@ static int sort(struct dc09_keys *keys, const char *path, struct err *err)
     if (keys->n > 0)
         qsort(keys->entries, keys->n, sizeof(*keys->entries), compare_entries);
     for (size_t i = 1; i < keys->n; i++) {
-        const struct entry *a = &keys->entries[i - 1], *b = &keys->entries[i];
+        const struct account_key *a = &keys->entries[i - 1], *b = &keys->entries[i];
         if (compare_entries(a, b) == 0)
             return err_set(err, "%s:%u: account %s has a key on line %u already", path,
                            a->line > b->line ? a->line : b->line, a->account, a->line < b->line ? a->line : b->line);
@@ -230,9 +230,9 @@ void dc09_keys_free(struct dc09_keys **keys)
 
 const struct dc09_key *dc09_keys_find(const struct dc09_keys *keys, struct str account)
 {
-    struct entry wanted;
+    struct account_key wanted;
     if (!keys || keys->n == 0 || !entry_account(&wanted, account))
         return NULL;
-    const struct entry *found = bsearch(&wanted, keys->entries, keys->n, sizeof(wanted), compare_entries);
+    const struct account_key *found = bsearch(&wanted, keys->entries, keys->n, sizeof(wanted), compare_entries);
     return found ? &found->key : NULL;
 }

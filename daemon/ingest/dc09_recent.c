@@ -10,7 +10,7 @@
 
 #define NONE UINT32_MAX
 
-struct entry {
+struct recent_frame {
     uint8_t digest[DC09_DIGEST_SIZE];
     int64_t time_us;
     uint32_t next; /* the one put before it with this hash, or NONE */
@@ -21,7 +21,7 @@ struct dc09_recent {
     uint64_t seed; /* so that no sender can make one long chain */
     uint64_t puts;
     uint32_t chains[DC09_RECENT_MAX];
-    struct entry ring[DC09_RECENT_MAX];
+    struct recent_frame ring[DC09_RECENT_MAX];
 };
 
 struct dc09_recent *dc09_recent_new(void)

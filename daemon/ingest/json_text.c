@@ -12,16 +12,16 @@
 enum { NUMERIC_DECIMALS_MAX = 16383, NUMERIC_EXPONENT_MAX = INT32_MAX / 2 - 1 };
 
 /* A reason and where; an earlier one replaces a later one. */
-struct fault {
+struct json_fault {
     const char *reason;
     size_t offset;
 };
 
-static void fault_set(struct fault *fault, size_t offset, const char *reason)
+static void fault_set(struct json_fault *fault, size_t offset, const char *reason)
 {
     if (fault->reason && fault->offset <= offset)
         return;
-    *fault = (struct fault){reason, offset};
+    *fault = (struct json_fault){reason, offset};
 }
 
 /* Eight bytes at a time: whether any has its high bit set, and whether any is below 0x20. Most messages have neither.
@@ -45,7 +45,7 @@ static void classify(struct str text, bool *ret_high, bool *ret_control)
     *ret_control = control & tops;
 }
 
-static void find_control(struct str text, struct fault *fault)
+static void find_control(struct str text, struct json_fault *fault)
 {
     for (size_t i = 0; i < text.len; i++) {
         unsigned char c = (unsigned char)text.p[i];
@@ -56,7 +56,7 @@ static void find_control(struct str text, struct fault *fault)
     }
 }
 
-static void find_bad_utf8(struct str text, struct fault *fault)
+static void find_bad_utf8(struct str text, struct json_fault *fault)
 {
     const uint8_t *bytes = (const uint8_t *)text.p;
     if (text.len >= 3 && memcmp(bytes, "\xEF\xBB\xBF", 3) == 0)
@@ -96,7 +96,7 @@ static bool is_low_surrogate(int unit)
 }
 
 /* Escapes that are no JSON at all are the parser's to refuse. */
-static void find_bad_escape(struct str text, struct fault *fault)
+static void find_bad_escape(struct str text, struct json_fault *fault)
 {
     const char *end = text.p + text.len, *p = text.p;
     while ((p = memchr(p, '\\', (size_t)(end - p)))) {
@@ -119,7 +119,7 @@ static void find_bad_escape(struct str text, struct fault *fault)
 
 const char *json_text_fault(struct str text, size_t *ret_offset)
 {
-    struct fault fault = {NULL, text.len};
+    struct json_fault fault = {NULL, text.len};
     *ret_offset = text.len;
     if (text.len == 0)
         return NULL;

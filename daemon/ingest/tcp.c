@@ -43,10 +43,10 @@ static const char *const cut_texts[CUT_REASONS] = {
     [CUT_UNREAD] = "it does not read its replies",
 };
 
-struct connection {
-    TAILQ_ENTRY(connection) by_age;
-    TAILQ_ENTRY(connection) in_line;
-    TAILQ_ENTRY(connection) among_ended;
+struct tcp_connection {
+    TAILQ_ENTRY(tcp_connection) by_age;
+    TAILQ_ENTRY(tcp_connection) in_line;
+    TAILQ_ENTRY(tcp_connection) among_ended;
     struct tcp *tcp;
     struct bufferevent *bev;
     char address[PEER_ADDRESS_SIZE];
@@ -58,7 +58,7 @@ struct connection {
     bool broken;      /* it cannot be answered either */
 };
 
-TAILQ_HEAD(connections, connection);
+TAILQ_HEAD(connections, tcp_connection);
 
 struct tcp {
     struct loop *loop;
@@ -74,7 +74,7 @@ struct tcp {
     struct connections ended;
     size_t n;
     uint64_t comings;
-    struct connection *slots[CONF_CONNECTIONS_MAX];
+    struct tcp_connection *slots[CONF_CONNECTIONS_MAX];
     uint16_t spare[CONF_CONNECTIONS_MAX]; /* free slots */
     size_t n_spare;
     struct rate_limiter accept_failed, cuts[CUT_REASONS];
@@ -89,7 +89,7 @@ static void count_cut(struct tcp *tcp, enum cut_reason reason, const char *addre
     tcp->calls.cut(tcp->ctx);
 }
 
-static void drop(struct connection *connection)
+static void drop(struct tcp_connection *connection)
 {
     struct tcp *tcp = connection->tcp;
     uint16_t slot = (uint16_t)(connection->id % CONF_CONNECTIONS_MAX);
@@ -105,7 +105,7 @@ static void drop(struct connection *connection)
     free(connection);
 }
 
-static void cut(struct connection *connection, enum cut_reason reason)
+static void cut(struct tcp_connection *connection, enum cut_reason reason)
 {
     struct tcp *tcp = connection->tcp;
     char address[PEER_ADDRESS_SIZE];
@@ -114,7 +114,7 @@ static void cut(struct connection *connection, enum cut_reason reason)
     count_cut(tcp, reason, address);
 }
 
-static void line_up(struct connection *connection)
+static void line_up(struct tcp_connection *connection)
 {
     struct tcp *tcp = connection->tcp;
     bool was_ready = tcp_is_ready(tcp);
@@ -138,7 +138,7 @@ static void on_read(struct bufferevent *bev, void *arg)
 static void on_written(struct bufferevent *bev, void *arg)
 {
     (void)bev;
-    struct connection *connection = arg;
+    struct tcp_connection *connection = arg;
     if (connection->ended)
         line_up(connection);
 }
@@ -146,7 +146,7 @@ static void on_written(struct bufferevent *bev, void *arg)
 static void on_event(struct bufferevent *bev, short what, void *arg)
 {
     (void)bev;
-    struct connection *connection = arg;
+    struct tcp_connection *connection = arg;
     if (!connection->ended)
         TAILQ_INSERT_TAIL(&connection->tcp->ended, connection, among_ended);
     connection->ended = true;
@@ -156,7 +156,7 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 
 static void arm_idle(struct tcp *tcp)
 {
-    const struct connection *oldest = TAILQ_FIRST(&tcp->all);
+    const struct tcp_connection *oldest = TAILQ_FIRST(&tcp->all);
     if (!oldest)
         return;
     int64_t left_us = oldest->frame_us + tcp->conf->idle_us - loop_mono_us(tcp->loop);
@@ -168,7 +168,7 @@ static void on_idle_due(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     struct tcp *tcp = arg;
-    struct connection *oldest;
+    struct tcp_connection *oldest;
     while ((oldest = TAILQ_FIRST(&tcp->all)) && loop_mono_us(tcp->loop) - oldest->frame_us >= tcp->conf->idle_us)
         drop(oldest);
     arm_idle(tcp);
@@ -182,7 +182,7 @@ static void shrink_to(struct tcp *tcp, size_t most)
 
 static void add_connection(struct tcp *tcp, struct bufferevent *bev)
 {
-    struct connection *connection = mem_zalloc(sizeof(*connection));
+    struct tcp_connection *connection = mem_zalloc(sizeof(*connection));
     uint16_t slot = tcp->spare[--tcp->n_spare];
     tcp->slots[slot] = connection;
     connection->tcp = tcp;
@@ -341,7 +341,7 @@ void tcp_free(struct tcp **tcp)
 
 void tcp_reconfigure(struct tcp *tcp, const struct conf_endpoint *conf)
 {
-    struct connection *connection, *next;
+    struct tcp_connection *connection, *next;
     tcp->conf = conf;
     for (connection = TAILQ_FIRST(&tcp->all); connection; connection = next) {
         struct sockaddr_storage peer = {0};
@@ -357,7 +357,7 @@ void tcp_reconfigure(struct tcp *tcp, const struct conf_endpoint *conf)
 
 /* ---- frames and replies ---- */
 
-static void note_frame(struct connection *connection)
+static void note_frame(struct tcp_connection *connection)
 {
     struct tcp *tcp = connection->tcp;
     connection->frame_us = loop_mono_us(tcp->loop);
@@ -366,7 +366,7 @@ static void note_frame(struct connection *connection)
 }
 
 /* The next frame in the input. Noise before it is consumed; too much of it counts as a frame that is too long. */
-static enum dc09_result next_frame(struct connection *connection, struct str bytes, struct dc09_frame *ret,
+static enum dc09_result next_frame(struct tcp_connection *connection, struct str bytes, struct dc09_frame *ret,
                                    size_t *ret_used)
 {
     enum dc09_result result = dc09_scan(bytes, ret, ret_used);
@@ -384,7 +384,7 @@ static enum dc09_result next_frame(struct connection *connection, struct str byt
 
 /* Takes up to `budget` frames from one connection and returns their number. Clears *go_on if the owner ends the drain.
  */
-static unsigned drain_connection(struct connection *connection, unsigned budget, bool *go_on)
+static unsigned drain_connection(struct tcp_connection *connection, unsigned budget, bool *go_on)
 {
     struct tcp *tcp = connection->tcp;
     struct evbuffer *input = bufferevent_get_input(connection->bev);
@@ -417,8 +417,8 @@ static unsigned drain_connection(struct connection *connection, unsigned budget,
 bool tcp_drain(struct tcp *tcp, unsigned budget)
 {
     bool go_on = true;
-    struct connection *last = TAILQ_LAST(&tcp->line, connections);
-    for (struct connection *first; go_on && budget > 0 && (first = TAILQ_FIRST(&tcp->line));) {
+    struct tcp_connection *last = TAILQ_LAST(&tcp->line, connections);
+    for (struct tcp_connection *first; go_on && budget > 0 && (first = TAILQ_FIRST(&tcp->line));) {
         bool round = first == last;
         TAILQ_REMOVE(&tcp->line, first, in_line);
         first->lined_up = false;
@@ -437,7 +437,7 @@ bool tcp_is_ready(const struct tcp *tcp)
 
 void tcp_replied(struct tcp *tcp)
 {
-    struct connection *connection, *next;
+    struct tcp_connection *connection, *next;
     for (int reason = 0; reason < CUT_REASONS; reason++)
         log_recover_if_quiet(&tcp->cuts[reason], loop_mono_us(tcp->loop), tcp->subject,
                              "no connection closed for a minute because %s", cut_texts[reason]);
@@ -451,7 +451,7 @@ void tcp_replied(struct tcp *tcp)
 
 bool tcp_reply(struct tcp *tcp, uint64_t id, struct str bytes)
 {
-    struct connection *connection = tcp->slots[id % CONF_CONNECTIONS_MAX];
+    struct tcp_connection *connection = tcp->slots[id % CONF_CONNECTIONS_MAX];
     if (!connection || connection->id != id || connection->broken)
         return false;
     if (evbuffer_get_length(bufferevent_get_output(connection->bev)) + bytes.len > UNREAD_MAX) {

@@ -13,7 +13,7 @@
 
 /* An address in the list of its device, and in the table of all. */
 struct device_address {
-    struct address address;
+    struct dc09_address address;
     struct device_address *next;
     struct device *device;
 };
@@ -28,7 +28,7 @@ static uint64_t hash_text(const struct registry *registry, struct str text)
     return XXH3_64bits_withSeed(text.p, text.len, registry->seed);
 }
 
-static uint64_t hash_address(const struct registry *registry, const struct address *address)
+static uint64_t hash_address(const struct registry *registry, const struct dc09_address *address)
 {
     return XXH3_64bits_withSeed(address, sizeof(*address), registry->seed);
 }
@@ -40,7 +40,7 @@ static bool device_is(const void *item, const void *key)
 
 static bool address_is(const void *item, const void *key)
 {
-    return memcmp(&((const struct device_address *)item)->address, key, sizeof(struct address)) == 0;
+    return memcmp(&((const struct device_address *)item)->address, key, sizeof(struct dc09_address)) == 0;
 }
 
 static bool word_is(const void *item, const void *key)
@@ -76,23 +76,23 @@ struct device *registry_find(const struct registry *registry, struct str id)
     return hash_find(&registry->devices, hash_text(registry, id), device_is, &id);
 }
 
-bool address_make(struct address *ret, struct str account, int32_t input)
+bool address_make(struct dc09_address *ret, struct str account, int32_t input)
 {
     while (account.len > 1 && *account.p == '0')
         account = (struct str){account.p + 1, account.len - 1};
-    *ret = (struct address){.len = (uint32_t)account.len, .input = input};
+    *ret = (struct dc09_address){.len = (uint32_t)account.len, .input = input};
     if (account.len == 0 || account.len > REGISTRY_ACCOUNT_MAX)
         return false;
     memcpy(ret->account, account.p, account.len);
     return true;
 }
 
-static struct device_address *find_address(const struct registry *registry, const struct address *address)
+static struct device_address *find_address(const struct registry *registry, const struct dc09_address *address)
 {
     return hash_find(&registry->addresses, hash_address(registry, address), address_is, address);
 }
 
-struct device *registry_find_address(const struct registry *registry, const struct address *address)
+struct device *registry_find_address(const struct registry *registry, const struct dc09_address *address)
 {
     struct device_address *found = find_address(registry, address);
     return found ? found->device : NULL;
@@ -122,7 +122,7 @@ static void drop_address(struct registry *registry, struct device_address *addre
     free(address);
 }
 
-static void add_address(struct registry *registry, struct device *device, const struct address *wanted)
+static void add_address(struct registry *registry, struct device *device, const struct dc09_address *wanted)
 {
     struct device_address *address = find_address(registry, wanted);
     if (address)

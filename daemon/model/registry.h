@@ -39,14 +39,14 @@ struct fix {
 };
 
 /* How DC-09 equipment names itself. No padding, and zeros behind the account: it is compared as bytes. */
-struct address {
+struct dc09_address {
     char account[REGISTRY_ACCOUNT_MAX]; /* without leading zeros, which a spreadsheet takes away: 371 is 0371 */
     uint32_t len;                       /* of the account */
     int32_t input;                      /* ALERT_NO_INT: every input of the account that has no address of its own */
 };
 
 /* false: no account is that long, or that short. */
-bool address_make(struct address *ret, struct str account, int32_t input);
+bool address_make(struct dc09_address *ret, struct str account, int32_t input);
 
 struct device {
     struct str id;
@@ -81,7 +81,7 @@ struct registry_entry {
     struct str group;                   /* a word, as the teams */
     const struct placement *placements; /* by time, not overlapping */
     size_t n_placements;
-    const struct address *addresses; /* one that another device has is taken from it */
+    const struct dc09_address *addresses; /* one that another device has is taken from it */
     size_t n_addresses;
 };
 
@@ -105,7 +105,7 @@ void registry_forget_fix(struct registry *registry, struct str id, int64_t since
 struct device *registry_find(const struct registry *registry, struct str id);
 
 /* The device with exactly this address, or NULL. */
-struct device *registry_find_address(const struct registry *registry, const struct address *address);
+struct device *registry_find_address(const struct registry *registry, const struct dc09_address *address);
 
 /* About how much memory it takes. */
 size_t registry_bytes(const struct registry *registry);

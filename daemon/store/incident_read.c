@@ -45,17 +45,17 @@ enum {
 };
 
 /* One row of the result. */
-struct reader {
+struct result_row {
     const PGresult *result;
     int row;
 };
 
-static bool has(const struct reader *r, int column)
+static bool has(const struct result_row *r, int column)
 {
     return !PQgetisnull(r->result, r->row, column);
 }
 
-static void read_state(const struct reader *r, struct incident *incident)
+static void read_state(const struct result_row *r, struct incident *incident)
 {
     int32_t marks = (int32_t)column_int4(r->result, r->row, READ_MARKS, 0);
     incident->accepting = marks & WAS_ACCEPTING;
@@ -80,7 +80,7 @@ static void read_state(const struct reader *r, struct incident *incident)
     incident->placement_id = column_int8(r->result, r->row, READ_PLACEMENT);
 }
 
-static void read_terms(const struct reader *r, struct incident_terms *terms)
+static void read_terms(const struct result_row *r, struct incident_terms *terms)
 {
     terms->category =
         (int32_t)column_int4(r->result, r->row, READ_MARKS, 0) & WAS_SERVICE ? CATEGORY_SERVICE : CATEGORY_ALARM;
@@ -100,7 +100,7 @@ static struct str keep(struct buf *text_buf, struct str text)
     return kept;
 }
 
-static void read_incident(struct incident_rows *rows, const struct reader *r)
+static void read_incident(struct incident_rows *rows, const struct result_row *r)
 {
     struct incident_set *set = &rows->set;
     size_t i = incident_set_add(set);
@@ -126,7 +126,7 @@ static size_t index_of(const struct incident_set *set, uint64_t id)
     return low < set->n_incidents && set->incidents[low].id == id ? low : NO_INCIDENT;
 }
 
-static bool read_condition(struct incident_rows *rows, const struct reader *r)
+static bool read_condition(struct incident_rows *rows, const struct result_row *r)
 {
     size_t incident = index_of(&rows->set, column_int8(r->result, r->row, READ_ID));
     if (incident == NO_INCIDENT)
@@ -153,7 +153,7 @@ static void note_verified(struct incident_rows *rows)
 
 bool incident_rows_read(struct incident_rows *rows, const PGresult *result)
 {
-    struct reader r = {.result = result};
+    struct result_row r = {.result = result};
     size_t room = 0;
     int n = PQntuples(result);
     for (int row = 0; row < n; row++)

@@ -35,7 +35,7 @@ struct registry_reader {
     char id[ALERT_DEVICE_MAX];
     struct registry_entry entry; /* id.len 0: no device yet; its arrays are those below */
     struct placement *placements;
-    struct address *addresses;
+    struct dc09_address *addresses;
     size_t cap_placements, cap_addresses;
     struct fix fix; /* INT64_MIN: none */
 };

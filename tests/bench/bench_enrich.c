@@ -102,7 +102,7 @@ static void add_devices(struct registry *registry)
 {
     char id[32], account[32];
     for (size_t i = 0; i < sizes.devices; i++) {
-        struct address address;
+        struct dc09_address address;
         snprintf(account, sizeof(account), "%06zX", i);
         address_make(&address, str_from(account), 1);
         struct placement placement = {.id = i + 1,

@@ -23,9 +23,9 @@ static void teardown(void)
 
 TestSuite(registry, .init = setup, .fini = teardown);
 
-static struct address address(const char *account, int32_t input)
+static struct dc09_address address(const char *account, int32_t input)
 {
-    struct address made;
+    struct dc09_address made;
     cr_assert(address_make(&made, str_from(account), input));
     return made;
 }
@@ -39,7 +39,7 @@ static void put(const char *id, const char *group)
 
 static void put_address(const char *id, const char *account, int32_t input)
 {
-    struct address one = address(account, input);
+    struct dc09_address one = address(account, input);
     registry_put(registry,
                  &(struct registry_entry){.id = str_from(id), .registered = true, .addresses = &one, .n_addresses = 1});
 }
@@ -57,7 +57,7 @@ static void fix(const char *id, int64_t at_us, double lon)
 static const char *at_address(const char *account, int32_t input)
 {
     static char id[80];
-    struct address wanted = address(account, input);
+    struct dc09_address wanted = address(account, input);
     struct device *device = registry_find_address(registry, &wanted);
     snprintf(id, sizeof(id), "%.*s", device ? (int)device->id.len : 1, device ? device->id.p : "-");
     return id;
@@ -167,7 +167,7 @@ Test(registry, accounts_are_found_without_leading_zeros)
 
 Test(registry, no_account_is_empty_or_too_long)
 {
-    struct address made;
+    struct dc09_address made;
     cr_expect(!address_make(&made, STR(""), 1));
     cr_expect(address_make(&made, STR("0123456789ABCDEF"), 1));
     cr_expect(!address_make(&made, STR("1123456789ABCDEF0"), 1));

@@ -66,7 +66,7 @@ static const struct device *find(const char *id)
 
 static void expect_address(const char *account, int32_t input, const char *id)
 {
-    struct address address;
+    struct dc09_address address;
     cr_assert(address_make(&address, str_from(account), input));
     const struct device *device = registry_find_address(registry, &address);
     cr_expect(device ? str_is(device->id, id) : id == NULL, "%s/%d", account, (int)input);

@@ -83,7 +83,7 @@ static bool is_socket(const char *host)
 
 bool connect_is_local(const char *conninfo)
 {
-    struct address address = {.kind = ADDRESS_TCP};
+    struct endpoint_address address = {.kind = ADDRESS_TCP};
     char *host = host_of(conninfo);
     snprintf(address.host, sizeof(address.host), "%s", host ? host : "");
     bool local = is_socket(host) || strcmp(host, "localhost") == 0 || address_is_loopback(&address);

@@ -18,8 +18,8 @@
 #define CONNECT_US   (2 * CLOCK_SECOND) /* how long a connection may take where there is another endpoint */
 
 /* A line that is not answered for good: in `due` until it is sent, then in `sent`. */
-struct line {
-    TAILQ_ENTRY(line) entry;
+struct unanswered_line {
+    TAILQ_ENTRY(unanswered_line) entry;
     uint64_t number;
     int64_t at_us;   /* in due: when to send it; in sent: when it was */
     bool sent_once;  /* the next send is another */
@@ -28,7 +28,7 @@ struct line {
     char bytes[]; /* the id, then the text */
 };
 
-TAILQ_HEAD(line_list, line);
+TAILQ_HEAD(line_list, unanswered_line);
 
 struct sender {
     const struct sender_options *options;
@@ -49,7 +49,7 @@ struct sender {
     int64_t quiet_since_us; /* the last reply, or when something came to wait for one */
 };
 
-struct reply {
+struct received_reply {
     zmq_msg_t frame[REPLY_FRAMES];
 };
 
@@ -154,7 +154,7 @@ static int open_socket(struct sender *s, struct err *err)
  */
 static int renew(struct sender *s, struct err *err)
 {
-    struct line *line;
+    struct unanswered_line *line;
     while ((line = TAILQ_LAST(&s->sent, line_list))) {
         TAILQ_REMOVE(&s->sent, line, entry);
         line->at_us = s->now_us;
@@ -195,13 +195,13 @@ static void reject(struct sender *s, uint64_t number, struct str why)
     s->options->rejected(s->options->ctx, number, why);
 }
 
-static struct line *line_new(struct sender *s, const struct line_text *text)
+static struct unanswered_line *line_new(struct sender *s, const struct line_text *text)
 {
     struct alert alert;
     struct reject why;
     bool good = decode_cloudevents(s->decoder, text->text, &alert, &why);
     struct str id = good ? alert.event_id : why.id;
-    struct line *line = mem_zalloc(sizeof(*line) + id.len + text->text.len);
+    struct unanswered_line *line = mem_zalloc(sizeof(*line) + id.len + text->text.len);
     line->number = text->number;
     line->unreadable = !good;
     line->id_len = id.len;
@@ -229,7 +229,7 @@ static bool take_lines(struct sender *s)
             buf_free(&why);
             continue;
         }
-        struct line *line = line_new(s, &text);
+        struct unanswered_line *line = line_new(s, &text);
         line->at_us = s->now_us;
         if (s->held++ == 0)
             s->quiet_since_us = s->now_us;
@@ -242,10 +242,10 @@ static bool take_lines(struct sender *s)
 
 static int send_due(struct sender *s, struct err *err)
 {
-    struct line *line = TAILQ_FIRST(&s->due);
+    struct unanswered_line *line = TAILQ_FIRST(&s->due);
     s->blocked = false;
     while (line) {
-        struct line *next = TAILQ_NEXT(line, entry);
+        struct unanswered_line *next = TAILQ_NEXT(line, entry);
         if (line->at_us <= s->now_us) {
             if (zmq_send(s->socket, line->bytes + line->id_len, line->text_len, ZMQ_DONTWAIT) < 0) {
                 s->blocked = errno == EAGAIN;
@@ -264,13 +264,13 @@ static int send_due(struct sender *s, struct err *err)
 
 /* Replies */
 
-static struct str frame(struct reply *reply, int i)
+static struct str frame(struct received_reply *reply, int i)
 {
     return (struct str){zmq_msg_data(&reply->frame[i]), zmq_msg_size(&reply->frame[i])};
 }
 
 /* The next message of three frames. false: none is there. */
-static bool receive(struct sender *s, struct reply *reply)
+static bool receive(struct sender *s, struct received_reply *reply)
 {
     zmq_msg_t extra;
     zmq_msg_init(&extra);
@@ -292,9 +292,9 @@ static bool receive(struct sender *s, struct reply *reply)
 
 /* A daemon may read an id where this program finds none, or the other way round: then it is the oldest line that is
  * no alert to us. */
-static struct line *find(struct sender *s, struct str id)
+static struct unanswered_line *find(struct sender *s, struct str id)
 {
-    struct line *line;
+    struct unanswered_line *line;
     TAILQ_FOREACH(line, &s->sent, entry)
     if (str_eq(id, (struct str){line->bytes, line->id_len}))
         return line;
@@ -312,13 +312,13 @@ static int64_t retry_us(struct str text)
     return (ms < 1 ? 1 : ms > RETRY_MAX_MS ? RETRY_MAX_MS : ms) * CLOCK_MS;
 }
 
-static void handle(struct sender *s, struct reply *reply)
+static void handle(struct sender *s, struct received_reply *reply)
 {
     struct str word = frame(reply, 0), detail = frame(reply, 2);
     bool ack = str_is(word, "ACK"), retry = str_is(word, "RETRY");
     if (!ack && !retry && !str_is(word, "REJECT"))
         return;
-    struct line *line = find(s, frame(reply, 1));
+    struct unanswered_line *line = find(s, frame(reply, 1));
     if (!line)
         return;
     s->quiet_since_us = s->now_us;
@@ -340,7 +340,7 @@ static void handle(struct sender *s, struct reply *reply)
 
 static void receive_all(struct sender *s)
 {
-    struct reply reply;
+    struct received_reply reply;
     for (int i = 0; i < REPLY_FRAMES; i++)
         zmq_msg_init(&reply.frame[i]);
     while (receive(s, &reply))
@@ -361,7 +361,7 @@ static int64_t next_timer_us(const struct sender *s)
     int64_t next = s->quiet_since_us + s->options->timeout_us;
     if (has_another(s) && !s->connected && s->opened_us + CONNECT_US < next)
         next = s->opened_us + CONNECT_US;
-    const struct line *line = TAILQ_FIRST(&s->sent);
+    const struct unanswered_line *line = TAILQ_FIRST(&s->sent);
     if (line && line->at_us + resend_after_us(s) < next)
         next = line->at_us + resend_after_us(s);
     TAILQ_FOREACH(line, &s->due, entry)
@@ -386,7 +386,7 @@ static int give_up(struct sender *s, struct err *err)
 /* A line that waits for its turn after RETRY is no sign of a silent daemon. */
 static int check_times(struct sender *s, struct err *err)
 {
-    const struct line *oldest = TAILQ_FIRST(&s->sent);
+    const struct unanswered_line *oldest = TAILQ_FIRST(&s->sent);
     if (!oldest && !s->blocked)
         s->quiet_since_us = s->now_us;
     if (s->now_us - s->quiet_since_us >= s->options->timeout_us)
@@ -447,7 +447,7 @@ int sender_run(const struct sender_options *options, struct lines *lines, struct
     }
 
     ret_counts->unanswered = s.held;
-    struct line *line;
+    struct unanswered_line *line;
     TAILQ_CONCAT(&s.due, &s.sent, entry);
     while ((line = TAILQ_FIRST(&s.due))) {
         TAILQ_REMOVE(&s.due, line, entry);

@@ -31,7 +31,7 @@ static const char help[] =
     "      --db CONNINFO  the database, as libpq writes it, instead of that\n"
     "  -h, --help         this text\n";
 
-struct request {
+struct quarantine_request {
     struct ctl_call call;
     char **ids; /* decimal numbers, checked */
     int n_ids;
@@ -42,7 +42,7 @@ struct request {
     "id, " CTL_UTC("quarantined_at") ", instance, journal_seq, endpoint, device_id, source, event_id, sqlstate, "      \
                                      "reason"
 
-static int list(PGconn *conn, const struct request *request)
+static int list(PGconn *conn, const struct quarantine_request *request)
 {
     PGresult *rows = ctl_query(conn, VERB, "list", "select " SUMMARY " from mobeye.quarantine order by id", 0, NULL);
     if (!rows)
@@ -78,7 +78,7 @@ static void print_one(const PGresult *rows)
     buf_free(&out);
 }
 
-static int show(PGconn *conn, const struct request *request)
+static int show(PGconn *conn, const struct quarantine_request *request)
 {
     PGresult *rows = ctl_query(
         conn, VERB, "show",
@@ -129,7 +129,7 @@ static bool retry_one(PGconn *conn, const char *id, struct known *known)
     return false;
 }
 
-static int retry(PGconn *conn, const struct request *request)
+static int retry(PGconn *conn, const struct quarantine_request *request)
 {
     PGresult *rows = request->n_ids == 0
                          ? ctl_query(conn, VERB, "retry", "select id from mobeye.quarantine order by id", 0, NULL)
@@ -151,7 +151,7 @@ static int retry(PGconn *conn, const struct request *request)
 }
 
 /* Only a terminal is asked: in a script the ids say it. */
-static int confirm(const struct request *request)
+static int confirm(const struct quarantine_request *request)
 {
     if (request->call.yes || !isatty(STDIN_FILENO) ||
         ctl_says_yes("Delete %d accepted alert%s for ever?", request->n_ids, request->n_ids == 1 ? "" : "s"))
@@ -160,7 +160,7 @@ static int confirm(const struct request *request)
 }
 
 /* The ids as an array of PostgreSQL's. */
-static char *id_array(const struct request *request)
+static char *id_array(const struct quarantine_request *request)
 {
     struct buf out = {0};
     for (int i = 0; i < request->n_ids; i++)
@@ -169,7 +169,7 @@ static char *id_array(const struct request *request)
     return out.data;
 }
 
-static int discard(PGconn *conn, const struct request *request)
+static int discard(PGconn *conn, const struct quarantine_request *request)
 {
     int status = confirm(request);
     if (status != CTL_OK)
@@ -203,7 +203,7 @@ static bool is_id(const char *text)
 }
 
 /* The configuration, for what it says about places and rules; NULL where it has errors. */
-static struct conf *load_rules(const struct request *request)
+static struct conf *load_rules(const struct quarantine_request *request)
 {
     if (!request->call.db || request->call.file || access(CTL_DEFAULT_FILE, F_OK) == 0) {
         struct conf *conf = ctl_load(request->call.file);
@@ -226,10 +226,10 @@ static const struct ctl_verb actions[] = {
     [DISCARD] = {"discard", .takes = "config db yes", .argument = "ID", .least = 1, .most = INT_MAX},
     {0}};
 static const struct ctl_verb verb = {VERB, .help = help, .actions = actions};
-static int (*const runs[])(PGconn *conn, const struct request *request) = {
+static int (*const runs[])(PGconn *conn, const struct quarantine_request *request) = {
     [LIST] = list, [SHOW] = show, [RETRY] = retry, [DISCARD] = discard};
 
-static int run(struct request *request)
+static int run(struct quarantine_request *request)
 {
     if (request->call.action == RETRY && !(request->conf = load_rules(request)))
         return CTL_FAILED;
@@ -243,7 +243,7 @@ static int run(struct request *request)
 
 int ctl_quarantine(int argc, char **argv)
 {
-    struct request request = {0};
+    struct quarantine_request request = {0};
     const struct ctl_option options[] = {{0}};
     int status = ctl_parse(argc, argv, &verb, options, &request.call);
     if (status != CTL_GO)

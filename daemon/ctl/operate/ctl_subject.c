@@ -38,14 +38,14 @@ static const char help[] =
     "      --db CONNINFO      the database, as libpq writes it, instead of that\n"
     "  -h, --help             this text\n";
 
-struct request {
+struct subject_request {
     struct ctl_call call;
     const char *subject[4]; /* address, device, from, until: as the functions of the database take them */
 };
 
 enum { ADDRESS, DEVICE, FROM, UNTIL };
 
-static int print_export(PGconn *conn, const struct request *request)
+static int print_export(PGconn *conn, const struct subject_request *request)
 {
     PGresult *rows = ctl_query(conn, VERB, "export",
                                "select jsonb_pretty(mobeye.subject_export($1, $2, $3::timestamptz, $4::timestamptz))",
@@ -59,7 +59,7 @@ static int print_export(PGconn *conn, const struct request *request)
     return any ? CTL_OK : ctl_fail(VERB, NOTHING);
 }
 
-static bool confirmed(const struct request *request)
+static bool confirmed(const struct subject_request *request)
 {
     return request->call.yes || !isatty(STDIN_FILENO) ||
            ctl_says_yes("Erase everything that is kept about it, for ever?");
@@ -122,7 +122,7 @@ static bool end_transaction(PGconn *conn, bool commit)
 }
 
 /* What was erased is told before it is final: a log that cannot be written must not be missing later. */
-static int erase(PGconn *conn, const struct request *request)
+static int erase(PGconn *conn, const struct subject_request *request)
 {
     if (!confirmed(request))
         return ctl_fail(VERB, "nothing is erased");
@@ -168,7 +168,7 @@ static int read_log(const char *file, struct buf *out)
     return bad ? ctl_fail(VERB, "%s: cannot be read", file) : CTL_OK;
 }
 
-static int again(PGconn *conn, const struct request *request)
+static int again(PGconn *conn, const struct subject_request *request)
 {
     struct buf log = {0};
     const char *file = request->call.arguments[0];
@@ -194,12 +194,12 @@ static const struct ctl_verb actions[] = {
     [AGAIN] = {"again", .takes = "config db", .argument = "FILE", .least = 1, .most = 1},
     {0}};
 static const struct ctl_verb verb = {VERB, .help = help, .actions = actions};
-static int (*const runs[])(PGconn *conn,
-                           const struct request *request) = {[EXPORT] = print_export, [ERASE] = erase, [AGAIN] = again};
+static int (*const runs[])(PGconn *conn, const struct subject_request *request) = {
+    [EXPORT] = print_export, [ERASE] = erase, [AGAIN] = again};
 
 int ctl_subject(int argc, char **argv)
 {
-    struct request request = {0};
+    struct subject_request request = {0};
     const char **s = request.subject;
     const struct ctl_option options[] = {{"address", .text = &s[ADDRESS]},
                                          {"device", .text = &s[DEVICE]},

@@ -128,7 +128,7 @@ static void ask(struct doctor *d, size_t i, const char *now)
 
 static bool is_local(const char *host)
 {
-    struct address address = {.kind = ADDRESS_TCP};
+    struct endpoint_address address = {.kind = ADDRESS_TCP};
     if (!host || host[0] == '/' || host[0] == '@' || strcmp(host, "localhost") == 0)
         return true;
     snprintf(address.host, sizeof(address.host), "%s", host);

@@ -168,7 +168,7 @@ void doctor_descriptors(struct doctor *d)
 }
 
 /* 0: free. Else an errno, or EAI_NONAME where the host is no number. */
-static int try_bind(const struct address *address)
+static int try_bind(const struct endpoint_address *address)
 {
     struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_PASSIVE, .ai_socktype = SOCK_STREAM}, *found = NULL;
     char port[16];
@@ -187,7 +187,7 @@ static int try_bind(const struct address *address)
     return result;
 }
 
-static void say_port(struct doctor *d, const char *what, const struct address *address)
+static void say_port(struct doctor *d, const char *what, const struct endpoint_address *address)
 {
     int why = try_bind(address);
     if (why == 0 || why == EAI_NONAME)
@@ -202,7 +202,7 @@ static void say_port(struct doctor *d, const char *what, const struct address *a
 
 void doctor_ports(struct doctor *d)
 {
-    struct address address;
+    struct endpoint_address address;
     struct err err;
     unsigned problems = d->told[DOCTOR_PROBLEM];
     if (!d->conf->http_listen)

@@ -8,7 +8,7 @@
 
 #include "base/mem.h"
 
-struct cell {
+struct csv_cell {
     size_t at, len; /* in `text` */
 };
 
@@ -35,7 +35,7 @@ struct csv_reader {
 
     struct buf text; /* of the cells of the row */
     size_t cell_at;  /* where in it the cell begins */
-    struct cell cells[CSV_COLUMNS_MAX];
+    struct csv_cell cells[CSV_COLUMNS_MAX];
     size_t n_cells;           /* of the row, may be more than are kept */
     int map[CSV_COLUMNS_MAX]; /* cell of the row -> column */
     size_t n_map;             /* 0: no header yet */
@@ -72,7 +72,7 @@ uint32_t csv_reader_header(const struct csv_reader *reader)
 
 static struct str cell_text(const struct csv_reader *reader, size_t i)
 {
-    const struct cell *cell = &reader->cells[i];
+    const struct csv_cell *cell = &reader->cells[i];
     return cell->len ? (struct str){reader->text.data + cell->at, cell->len} : STR("");
 }
 
@@ -218,7 +218,7 @@ static void end_cell(struct csv_reader *reader)
     while (reader->state == CSV_IN_CELL && is_blank(reader->text.data[reader->text.len - 1]))
         reader->text.len--;
     if (reader->n_cells < CSV_COLUMNS_MAX)
-        reader->cells[reader->n_cells] = (struct cell){reader->cell_at, reader->text.len - reader->cell_at};
+        reader->cells[reader->n_cells] = (struct csv_cell){reader->cell_at, reader->text.len - reader->cell_at};
     reader->n_cells++;
     reader->cell_at = reader->text.len;
     reader->state = CSV_BEFORE_CELL;

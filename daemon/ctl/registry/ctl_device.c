@@ -29,7 +29,7 @@ static const char help[] =
     "      --anyway           place: outside bounds of the configuration, too\n" CTL_COMMON_HELP
     "\nplace and retrieve take a member of mobeye_registry or mobeye_owner.\n";
 
-struct request {
+struct device_request {
     struct ctl_call call;
     const char *device;
     const char *at, *from, *until, *address, *team, *instructions;
@@ -45,7 +45,8 @@ static void on_notice(void *ctx, const PGresult *notice)
 }
 
 /* Calls a function and prints the row that it gives. */
-static int call(const struct request *request, const char *what, const char *sql, int n, const char *const *values)
+static int call(const struct device_request *request, const char *what, const char *sql, int n,
+                const char *const *values)
 {
     PGconn *conn = ctl_connect(VERB, request->call.file, request->call.db);
     if (!conn)
@@ -75,7 +76,7 @@ static int take_time(const char *option, const char *text, char formatted[CLOCK_
 }
 
 /* Refuses a place outside bounds; asked of the database, which decides it for the imports too. */
-static int check_place(const struct request *request, const char *lon, const char *lat)
+static int check_place(const struct device_request *request, const char *lon, const char *lat)
 {
     char bounds[BOUNDS_SIZE];
     if (bounds_read(&request->call, request->anyway, bounds) != CTL_OK)
@@ -97,7 +98,7 @@ static int check_place(const struct request *request, const char *lon, const cha
     return status;
 }
 
-static int place(const struct request *request)
+static int place(const struct device_request *request)
 {
     struct err err;
     double lon_number, lat_number;
@@ -128,7 +129,7 @@ static int place(const struct request *request)
                 9, values);
 }
 
-static int retrieve(const struct request *request)
+static int retrieve(const struct device_request *request)
 {
     char at_text[CLOCK_RFC3339_SIZE];
     const char *at;
@@ -168,7 +169,7 @@ static const struct section {
 
 #define N_SECTIONS (sizeof(sections) / sizeof(sections[0]))
 
-static int show_tables(PGconn *conn, const struct request *request)
+static int show_tables(PGconn *conn, const struct device_request *request)
 {
     const char *values[] = {request->device};
     for (size_t i = 0; i < N_SECTIONS; i++) {
@@ -184,7 +185,7 @@ static int show_tables(PGconn *conn, const struct request *request)
     return CTL_OK;
 }
 
-static int show_json(PGconn *conn, const struct request *request)
+static int show_json(PGconn *conn, const struct device_request *request)
 {
     struct buf sql = {0};
     const char *values[] = {request->device};
@@ -202,7 +203,7 @@ static int show_json(PGconn *conn, const struct request *request)
     return status;
 }
 
-static int show_of(PGconn *conn, const struct request *request)
+static int show_of(PGconn *conn, const struct device_request *request)
 {
     const char *values[] = {request->device};
     PGresult *known = ctl_query(conn, VERB, "show", "select from mobeye.device where device_id = $1", 1, values);
@@ -217,7 +218,7 @@ static int show_of(PGconn *conn, const struct request *request)
     return request->call.json ? show_json(conn, request) : show_tables(conn, request);
 }
 
-static int show(const struct request *request)
+static int show(const struct device_request *request)
 {
     PGconn *conn = ctl_connect(VERB, request->call.file, request->call.db);
     int status = conn ? show_of(conn, request) : CTL_FAILED;
@@ -234,11 +235,12 @@ static const struct ctl_verb actions[] = {
     [SHOW] = {"show", .takes = "config db json", .argument = "DEVICE", .least = 1, .most = 1},
     {0}};
 static const struct ctl_verb verb = {VERB, .help = help, .actions = actions};
-static int (*const runs[])(const struct request *request) = {[PLACE] = place, [RETRIEVE] = retrieve, [SHOW] = show};
+static int (*const runs[])(const struct device_request *request) = {
+    [PLACE] = place, [RETRIEVE] = retrieve, [SHOW] = show};
 
 int ctl_device(int argc, char **argv)
 {
-    struct request request = {0};
+    struct device_request request = {0};
     const struct ctl_option options[] = {{"at", .text = &request.at},
                                          {"from", .text = &request.from},
                                          {"until", .text = &request.until},

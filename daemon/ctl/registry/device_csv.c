@@ -129,7 +129,7 @@ static int read_yes_no(struct str text, double min, double max, struct buf *out,
 }
 
 /* RD New is for the Netherlands: its bounds, with some of the sea and of the neighbours. */
-static const struct cell {
+static const struct cell_kind {
     read_fn read;
     double min, max;
 } kinds[DEVICE_COLUMNS] = {

@@ -34,7 +34,7 @@ enum part {
 };
 
 /* The part that a member plays in an object that plays one. */
-static const struct member {
+static const struct geojson_member {
     enum part in;
     const char *key;
     enum part part;

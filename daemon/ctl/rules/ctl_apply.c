@@ -31,7 +31,7 @@ static const char help[] =
     "      --db CONNINFO  the database, as libpq writes it, instead of that of the new file\n"
     "  -h, --help         this text\n";
 
-struct request {
+struct apply_request {
     struct ctl_call call;
     const char *target, *unit, *file;
     bool undo, no_replay;
@@ -63,7 +63,7 @@ static int replay_last_days(PGconn *conn, const struct conf *conf)
 }
 
 /* What its rules would have changed. Nobody puts rules in place unseen but by saying so. */
-static int show_replay(const struct request *request, const struct conf *conf)
+static int show_replay(const struct apply_request *request, const struct conf *conf)
 {
     if (request->no_replay)
         return CTL_OK;
@@ -75,7 +75,7 @@ static int show_replay(const struct request *request, const struct conf *conf)
     return rc;
 }
 
-static bool confirmed(const struct request *request)
+static bool confirmed(const struct apply_request *request)
 {
     if (request->call.yes)
         return true;
@@ -111,7 +111,7 @@ static void take_after(int fd, const char *model)
 }
 
 /* Writes the text beside the target, and puts it in its place in one step. */
-static int put_in_place(const struct request *request, const struct buf *text, const char *place)
+static int put_in_place(const struct apply_request *request, const struct buf *text, const char *place)
 {
     char *beside = with_suffix(place, ".XXXXXX");
     int fd = mkostemp(beside, O_CLOEXEC);
@@ -129,7 +129,7 @@ static int put_in_place(const struct request *request, const struct buf *text, c
     return rc;
 }
 
-static int reload(const struct request *request)
+static int reload(const struct apply_request *request)
 {
     const char *const active[] = {"systemctl", "is-active", "--quiet", request->unit, NULL};
     const char *const words[] = {"systemctl", "reload", request->unit, NULL};
@@ -147,7 +147,7 @@ static int reload(const struct request *request)
 }
 
 /* The file as it is now is kept as .previous, where there is one. */
-static int install(const struct request *request, const struct buf *text)
+static int install(const struct apply_request *request, const struct buf *text)
 {
     struct buf before = {0};
     int rc = CTL_OK;
@@ -162,7 +162,7 @@ static int install(const struct request *request, const struct buf *text)
     return rc == CTL_OK ? reload(request) : rc;
 }
 
-static int apply(const struct request *request)
+static int apply(const struct apply_request *request)
 {
     struct buf text = {0};
     const char *from = request->undo ? request->previous : request->file;
@@ -183,7 +183,7 @@ static const struct ctl_verb verb = {VERB, .takes = "config db yes", .argument =
 
 int ctl_apply(int argc, char **argv)
 {
-    struct request request = {.unit = "mobeyed.service"};
+    struct apply_request request = {.unit = "mobeyed.service"};
     const struct ctl_option options[] = {{"undo", .flag = &request.undo},
                                          {"no-replay", .flag = &request.no_replay},
                                          {"unit", .text = &request.unit},

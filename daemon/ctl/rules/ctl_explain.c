@@ -32,13 +32,13 @@ static const char help[] =
     "      --db CONNINFO  the database, as libpq writes it, instead of that\n"
     "  -h, --help         this text\n";
 
-struct request {
+struct explain_request {
     struct ctl_call call;
     const char *incident, *alert;
 };
 
 /* An alert as the rules see it, and what came of it. */
-struct subject {
+struct explained_alert {
     const struct conf *conf;
     struct alert alert;
     bool with_registry;
@@ -104,7 +104,7 @@ static void put_alert(struct buf *out, bool json, const struct alert *alert)
     buf_free(&flags);
 }
 
-static void put_place(struct buf *out, bool json, const struct subject *subject)
+static void put_place(struct buf *out, bool json, const struct explained_alert *subject)
 {
     const struct alert *alert = &subject->alert;
     struct buf areas = {0};
@@ -133,7 +133,7 @@ static void put_key(struct buf *out, bool json, const uint8_t key[16])
     put_text(out, json, "key", "%.8s-%.4s-%.4s-%.4s-%s", text, text + 8, text + 12, text + 16, text + 20);
 }
 
-static void put_decision(struct buf *out, bool json, const struct subject *subject)
+static void put_decision(struct buf *out, bool json, const struct explained_alert *subject)
 {
     const struct alert *alert = &subject->alert;
     const struct incident_terms *terms = alert->terms;
@@ -161,7 +161,7 @@ static void put_decision(struct buf *out, bool json, const struct subject *subje
 }
 
 /* Each rule, up to the one that decides and behind it. */
-static void put_rules(struct buf *out, bool json, const struct subject *subject)
+static void put_rules(struct buf *out, bool json, const struct explained_alert *subject)
 {
     bool decided = false;
     buf_printf(out, json ? ", \"rules\": [" : "\nThe rules in their order:\n");
@@ -191,7 +191,7 @@ static void put_rules(struct buf *out, bool json, const struct subject *subject)
         buf_printf(out, "]");
 }
 
-static void print(const struct subject *subject, bool json)
+static void print(const struct explained_alert *subject, bool json)
 {
     struct buf out = {0};
     if (json)
@@ -217,7 +217,7 @@ static char *ask(PGconn *conn, const char *sql, const char *value)
     return text;
 }
 
-static void ask_team(PGconn *conn, struct subject *subject)
+static void ask_team(PGconn *conn, struct explained_alert *subject)
 {
     struct buf areas = {0};
     for (size_t i = 0; subject->alert.areas && i < subject->alert.areas->n; i++) {
@@ -230,7 +230,7 @@ static void ask_team(PGconn *conn, struct subject *subject)
     buf_free(&areas);
 }
 
-static void ask_accepting(PGconn *conn, struct subject *subject)
+static void ask_accepting(PGconn *conn, struct explained_alert *subject)
 {
     char key[33];
     for (int i = 0; i < 16; i++)
@@ -240,7 +240,7 @@ static void ask_accepting(PGconn *conn, struct subject *subject)
             ask(conn, "select incident_id from mobeye.incident where incident_key = $1::uuid and accepting", key);
 }
 
-static void explain(PGconn *conn, struct known *known, struct subject *subject, bool json)
+static void explain(PGconn *conn, struct known *known, struct explained_alert *subject, bool json)
 {
     enrich_tool_enrich(known, &subject->alert);
     subject->with_incidents = conn && ctl_readable(conn, "mobeye.incident");
@@ -253,7 +253,8 @@ static void explain(PGconn *conn, struct known *known, struct subject *subject, 
     free(subject->accepts);
 }
 
-static int explain_alert(const struct request *request, PGconn *conn, struct known *known, struct subject *subject)
+static int explain_alert(const struct explain_request *request, PGconn *conn, struct known *known,
+                         struct explained_alert *subject)
 {
     struct buf text = {0};
     struct decoder *decoder = decoder_new();
@@ -272,7 +273,8 @@ static int explain_alert(const struct request *request, PGconn *conn, struct kno
     return rc;
 }
 
-static int explain_incident(const struct request *request, PGconn *conn, struct known *known, struct subject *subject)
+static int explain_incident(const struct explain_request *request, PGconn *conn, struct known *known,
+                            struct explained_alert *subject)
 {
     struct err err;
     struct batch *batch = batch_new(1);
@@ -302,7 +304,7 @@ static const struct ctl_verb verb = {VERB, .takes = "config db json", .argument 
 
 int ctl_explain(int argc, char **argv)
 {
-    struct request request = {0};
+    struct explain_request request = {0};
     struct err err;
     struct known known;
     const struct ctl_option options[] = {{"incident", .text = &request.incident}, {0}};
@@ -323,7 +325,7 @@ int ctl_explain(int argc, char **argv)
         PQfinish(conn);
         conn = NULL;
     }
-    struct subject subject = {.conf = conf, .with_registry = conn != NULL};
+    struct explained_alert subject = {.conf = conf, .with_registry = conn != NULL};
     if (!conn)
         enrich_tool_empty(&known, conf);
     if (request.alert)

@@ -15,7 +15,7 @@
 enum { WORDS_MAX = 256 };
 
 /* The line that is being read: its words, and which is next. */
-struct line {
+struct scenario_line {
     struct scenario *scenario;
     const char *file;
     unsigned number;
@@ -25,10 +25,10 @@ struct line {
     bool failed;
 };
 
-static void wrong(struct line *line, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void wrong(struct scenario_line *line, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Only the first complaint of a line. */
-static void wrong(struct line *line, const char *fmt, ...)
+static void wrong(struct scenario_line *line, const char *fmt, ...)
 {
     struct err err;
     va_list args;
@@ -40,12 +40,12 @@ static void wrong(struct line *line, const char *fmt, ...)
     line->failed = true;
 }
 
-static const char *peek(const struct line *line)
+static const char *peek(const struct scenario_line *line)
 {
     return line->words[line->at];
 }
 
-static const char *take(struct line *line, const char *what)
+static const char *take(struct scenario_line *line, const char *what)
 {
     if (peek(line))
         return line->words[line->at++];
@@ -54,14 +54,14 @@ static const char *take(struct line *line, const char *what)
 }
 
 /* The next word, if it is this one, is passed over. */
-static bool take_if(struct line *line, const char *word)
+static bool take_if(struct scenario_line *line, const char *word)
 {
     bool is = peek(line) && strcmp(peek(line), word) == 0;
     line->at += is;
     return is;
 }
 
-static struct written_time take_time(struct line *line)
+static struct written_time take_time(struct scenario_line *line)
 {
     struct written_time time = {0};
     int words = written_time_parse(&time, peek(line), peek(line) ? line->words[line->at + 1] : NULL);
@@ -71,7 +71,7 @@ static struct written_time take_time(struct line *line)
     return time;
 }
 
-static struct written_place take_place(struct line *line)
+static struct written_place take_place(struct scenario_line *line)
 {
     const char *word = take(line, "a place (5.38421,52.19634)");
     struct written_place place = {.given = true};
@@ -86,7 +86,7 @@ static struct written_place take_place(struct line *line)
     return place;
 }
 
-static double take_number(struct line *line)
+static double take_number(struct scenario_line *line)
 {
     struct err err;
     double number = 0;
@@ -96,7 +96,7 @@ static double take_number(struct line *line)
     return number;
 }
 
-static int64_t take_int(struct line *line, int64_t min, int64_t max)
+static int64_t take_int(struct scenario_line *line, int64_t min, int64_t max)
 {
     struct err err;
     int64_t number = min;
@@ -110,7 +110,7 @@ static int64_t take_int(struct line *line, int64_t min, int64_t max)
     return number;
 }
 
-static int64_t take_duration(struct line *line)
+static int64_t take_duration(struct scenario_line *line)
 {
     struct err err;
     int64_t us = 0;
@@ -167,7 +167,7 @@ static const struct option device_options[] = {
     {NULL, IS, 0, 0},
 };
 
-static void take_option(struct line *line, const struct option *option, char *object)
+static void take_option(struct scenario_line *line, const struct option *option, char *object)
 {
     void *member = object + option->offset;
     switch (option->type) {
@@ -195,7 +195,7 @@ static void take_option(struct line *line, const struct option *option, char *ob
     }
 }
 
-static void take_options(struct line *line, const struct option *options, void *object)
+static void take_options(struct scenario_line *line, const struct option *options, void *object)
 {
     while (peek(line) && !line->failed) {
         const struct option *option = options;
@@ -214,7 +214,7 @@ static void take_options(struct line *line, const struct option *options, void *
     }
 }
 
-static const char *take_device_id(struct line *line)
+static const char *take_device_id(struct scenario_line *line)
 {
     const char *id = take(line, "a device");
     if (!line->failed && !validate_device(str_from(id)))
@@ -222,13 +222,13 @@ static const char *take_device_id(struct line *line)
     return id;
 }
 
-static void read_rules(struct line *line, struct step *step)
+static void read_rules(struct scenario_line *line, struct step *step)
 {
     step->kind = STEP_RULES;
     step->word = take(line, "the file of the rules");
 }
 
-static void read_device(struct line *line, struct step *step)
+static void read_device(struct scenario_line *line, struct step *step)
 {
     step->kind = STEP_DEVICE;
     step->device = (struct scenario_device){.input = ALERT_NO_INT};
@@ -236,7 +236,7 @@ static void read_device(struct line *line, struct step *step)
     take_options(line, device_options, &step->device);
 }
 
-static void read_place(struct line *line, struct step *step)
+static void read_place(struct scenario_line *line, struct step *step)
 {
     read_device(line, step);
     step->kind = STEP_PLACE;
@@ -254,7 +254,7 @@ static void add_point(struct scenario *scenario, double lon, double lat)
 }
 
 /* Two places are corners of a box. */
-static void read_area(struct line *line, struct step *step)
+static void read_area(struct scenario_line *line, struct step *step)
 {
     struct scenario *scenario = line->scenario;
     struct written_place corner[2] = {{0}};
@@ -278,7 +278,7 @@ static void read_area(struct line *line, struct step *step)
         wrong(line, "an area has two opposite corners, or three or more places around it");
 }
 
-static void read_team(struct line *line, struct step *step)
+static void read_team(struct scenario_line *line, struct step *step)
 {
     step->kind = STEP_TEAM;
     step->word = take(line, "the team");
@@ -288,7 +288,7 @@ static void read_team(struct line *line, struct step *step)
 }
 
 /* The rest of the line, as it was. */
-static void read_title(struct line *line, struct step *step)
+static void read_title(struct scenario_line *line, struct step *step)
 {
     step->kind = STEP_SCENARIO;
     step->word = take(line, "a title");
@@ -317,7 +317,7 @@ static bool strip(const char *word, char mark)
     return is;
 }
 
-static void read_facts(struct line *line, struct step *step)
+static void read_facts(struct scenario_line *line, struct step *step)
 {
     bool of_incident = take_if(line, "incident");
     if (!of_incident && !take_if(line, "alert")) {
@@ -340,7 +340,7 @@ static void read_facts(struct line *line, struct step *step)
     step->facts.n = line->scenario->n_facts - step->facts.first;
 }
 
-static void read_expect(struct line *line, struct step *step)
+static void read_expect(struct scenario_line *line, struct step *step)
 {
     bool none = take_if(line, "no");
     const char *next = peek(line);
@@ -361,7 +361,7 @@ static const struct {
 } actions[] = {{"close", "as"},    {"acknowledge", NULL}, {"assign", "to"},
                {"on_scene", NULL}, {"reopen", NULL},      {"verify", NULL}};
 
-static bool read_person(struct line *line, struct step *step)
+static bool read_person(struct scenario_line *line, struct step *step)
 {
     for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
         if (!take_if(line, actions[i].action))
@@ -379,12 +379,12 @@ static bool read_person(struct line *line, struct step *step)
     return false;
 }
 
-static const char *take_daemon(struct line *line)
+static const char *take_daemon(struct scenario_line *line)
 {
     return take_if(line, "daemon") ? take(line, "its name") : NULL;
 }
 
-static bool read_machine(struct line *line, struct step *step)
+static bool read_machine(struct scenario_line *line, struct step *step)
 {
     if (take_if(line, "nothing")) {
         step->kind = STEP_NOTHING;
@@ -402,7 +402,7 @@ static bool read_machine(struct line *line, struct step *step)
     return true;
 }
 
-static void read_alert(struct line *line, struct step *step)
+static void read_alert(struct scenario_line *line, struct step *step)
 {
     step->kind = STEP_ALERT;
     step->alert = (struct scenario_alert){.input = ALERT_NO_INT, .score = NAN, .accuracy_m = NAN};
@@ -415,7 +415,7 @@ static void read_alert(struct line *line, struct step *step)
         wrong(line, "daemon \"%s\" (a or b)", step->alert.daemon);
 }
 
-static void read_at(struct line *line, struct step *step)
+static void read_at(struct scenario_line *line, struct step *step)
 {
     step->at = take_time(line);
     if (!line->failed && !read_machine(line, step) && !read_person(line, step))
@@ -424,11 +424,11 @@ static void read_at(struct line *line, struct step *step)
 
 static const struct {
     const char *word;
-    void (*read)(struct line *line, struct step *step);
+    void (*read)(struct scenario_line *line, struct step *step);
 } statements[] = {{"at", read_at},     {"expect", read_expect}, {"device", read_device},  {"place", read_place},
                   {"area", read_area}, {"team", read_team},     {"scenario", read_title}, {"rules", read_rules}};
 
-static void read_line(struct line *line)
+static void read_line(struct scenario_line *line)
 {
     struct scenario *scenario = line->scenario;
     struct step step = {.line = line->number};
@@ -452,7 +452,7 @@ static void read_line(struct line *line)
 }
 
 /* Words end at blanks; a # that begins a word ends the line. */
-static void split(struct line *line, char *text)
+static void split(struct scenario_line *line, char *text)
 {
     size_t n = 0;
     char *rest = NULL;
@@ -480,7 +480,7 @@ bool scenario_parse(struct scenario *scenario, const char *file, struct str text
         next = end ? end + 1 : NULL;
         if (end)
             *end = '\0';
-        struct line line = {.scenario = scenario, .file = file, .number = ++number, .report = report};
+        struct scenario_line line = {.scenario = scenario, .file = file, .number = ++number, .report = report};
         split(&line, at);
         if (line.words[0] && !line.failed)
             read_line(&line);

@@ -56,7 +56,7 @@ static int database_begin(void **ret_backend, void *server, struct fixture *fixt
     d->server = server;
     d->fixture = fixture;
     for (int i = 0; i < DAEMONS; i++) {
-        d->daemons[i] = (struct daemon){.database = d, .instance = i ? "b" : "a"};
+        d->daemons[i] = (struct scenario_daemon){.database = d, .instance = i ? "b" : "a"};
         memset(d->daemons[i].journal, 'a' + i, sizeof(d->daemons[i].journal));
     }
     d->last_received_us = mem_zalloc(fixture->conf->n_endpoints * sizeof(*d->last_received_us));
@@ -71,7 +71,7 @@ static int database_begin(void **ret_backend, void *server, struct fixture *fixt
 
 static uint64_t on_position(void *ctx, struct writer_position position)
 {
-    struct daemon *daemon = ctx;
+    struct scenario_daemon *daemon = ctx;
     daemon->stored = position.known ? position.position : 0;
     return daemon->stored;
 }
@@ -96,7 +96,7 @@ static void on_stale(void *ctx, uint64_t registry_version, uint64_t areas_versio
 
 static void on_stored(void *ctx, const struct writer_stored *stored)
 {
-    ((struct daemon *)ctx)->stored = stored->last_seq;
+    ((struct scenario_daemon *)ctx)->stored = stored->last_seq;
 }
 
 static void on_done(void *ctx, struct batch *batch)
@@ -112,7 +112,7 @@ static void on_up(void *ctx, bool up)
 }
 
 /* By a writer that was started for it: nothing that a daemon remembers can bear on what follows. */
-static int write_batch(struct daemon *daemon, struct batch *batch, struct err *err)
+static int write_batch(struct scenario_daemon *daemon, struct batch *batch, struct err *err)
 {
     static const struct writer_calls calls = {.on_position = on_position,
                                               .on_ready = on_ready,
@@ -145,7 +145,7 @@ static int write_batch(struct daemon *daemon, struct batch *batch, struct err *e
     return rc;
 }
 
-static void number_rows(struct daemon *daemon, struct batch *batch)
+static void number_rows(struct scenario_daemon *daemon, struct batch *batch)
 {
     batch->first_seq = daemon->seq + 1;
     for (size_t i = 0; i < batch->n; i++) {
@@ -189,7 +189,7 @@ static int read_versions(struct database *d, struct batch *batch, struct err *er
     return 0;
 }
 
-static int read_ids(struct daemon *daemon, const struct batch *batch, uint64_t *ids, struct err *err)
+static int read_ids(struct scenario_daemon *daemon, const struct batch *batch, uint64_t *ids, struct err *err)
 {
     char first[32];
     snprintf(first, sizeof(first), "%" PRIu64, batch->first_seq);
@@ -267,7 +267,7 @@ static int database_person(void *backend, const struct scenario_person *person, 
 }
 
 /* A daemon says that it lives, what it has stored, and when its endpoints last heard something. */
-static int report_in(struct database *d, const struct daemon *daemon, int64_t now_us, struct err *err)
+static int report_in(struct database *d, const struct scenario_daemon *daemon, int64_t now_us, struct err *err)
 {
     const struct conf *conf = d->fixture->conf;
     struct buf names = {0}, every = {0}, heard = {0};

@@ -12,14 +12,14 @@
 #include "ctl/rules/scenario_backend.h"
 
 /* What all scenarios of a run share. */
-struct server {
+struct scenario_server {
     PGconn *maintenance; /* to the database that the conninfo names: makes and drops ours */
     PGconn *conn;        /* to ours, as its superuser */
     char name[64];       /* of ours */
     char *conninfo;      /* by which the writer comes into it, as the daemon's role */
 };
 
-struct daemon {
+struct scenario_daemon {
     struct database *database;
     uint8_t journal[16];
     const char *instance;
@@ -28,11 +28,11 @@ struct daemon {
 };
 
 struct database {
-    struct server *server;
+    struct scenario_server *server;
     struct fixture *fixture;
     struct loop *loop;
     struct event tick; /* so that a turn of the loop ends */
-    struct daemon daemons[DAEMONS];
+    struct scenario_daemon daemons[DAEMONS];
     int64_t shift_us;          /* what is added to the scenario's times */
     int64_t *last_received_us; /* of each endpoint of the configuration that there was at first */
     struct buf view;           /* what the last view's strings are slices of */

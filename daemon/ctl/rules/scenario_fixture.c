@@ -47,7 +47,7 @@ static int add_placement(struct fixture *fixture, struct fixture_device *to, con
 
 static int add_device(struct fixture *fixture, const struct scenario_device *device, struct err *err)
 {
-    struct address address;
+    struct dc09_address address;
     if (find_device(fixture, device->id))
         return err_set(err, "%s is there already", device->id);
     if (device->account && !address_make(&address, str_from(device->account), device->input))
@@ -131,7 +131,7 @@ static void register_devices(struct fixture *fixture)
     for (size_t i = 0; i < fixture->n_devices; i++) {
         const struct fixture_device *from = &fixture->devices[i];
         const struct scenario_device *device = from->device;
-        struct address address;
+        struct dc09_address address;
         struct registry_entry entry = {.id = str_from(device->id),
                                        .registered = true,
                                        .group = registry_word(fixture->registry, str_from(device->group)),

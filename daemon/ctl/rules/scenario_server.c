@@ -70,7 +70,7 @@ static PGconn *connect_to(const char *conninfo, struct err *err)
 
 void server_close(void *arg)
 {
-    struct server *server = arg;
+    struct scenario_server *server = arg;
     char sql[128];
     if (!server)
         return;
@@ -84,7 +84,7 @@ void server_close(void *arg)
     free(server);
 }
 
-static int make_database(struct server *server, const char *where, struct err *err)
+static int make_database(struct scenario_server *server, const char *where, struct err *err)
 {
     char sql[128];
     struct buf conninfo = {0};
@@ -110,7 +110,7 @@ static int make_database(struct server *server, const char *where, struct err *e
 
 int server_open(void **ret_server, const char *where, struct err *err)
 {
-    struct server *server = mem_zalloc(sizeof(*server));
+    struct scenario_server *server = mem_zalloc(sizeof(*server));
     log_open(LOG_LEVEL_ERROR);
     server->maintenance = connect_to(where, err);
     if (!server->maintenance || make_database(server, where, err) < 0) {

@@ -21,7 +21,7 @@ static const struct conf_endpoint *door(const struct conf *conf)
 {
     for (size_t i = 0; i < conf->n_endpoints; i++) {
         const struct conf_endpoint *e = &conf->endpoints[i];
-        struct address address;
+        struct endpoint_address address;
         struct err err;
         if (e->socket == CONF_ROUTER && e->format == ALERT_CLOUDEVENTS && e->bind &&
             address_bind(e->address, &address, &err) == 0 && (address.kind == ADDRESS_IPC || address.port != 0))
@@ -33,7 +33,7 @@ static const struct conf_endpoint *door(const struct conf *conf)
 /* What a bind to every address is reached by from here. */
 static void reach(const struct conf_endpoint *e, char to[512])
 {
-    struct address address;
+    struct endpoint_address address;
     struct err err;
     snprintf(to, 512, "%s", e->address);
     if (address_bind(e->address, &address, &err) != 0 || address.kind != ADDRESS_TCP)
