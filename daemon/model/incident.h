@@ -1,6 +1,6 @@
 /*
  * Incidents: what alerts are grouped into for people. The plain structs that enrich/ (which decides) and store/ (which
- * reads and writes) share; what they mean is in enrich/correlate.h and sql/0005_incidents.sql.
+ * reads and writes) share; what they mean is in enrich/correlate.h and sql/code/correlation.sql.
  *
  * Strings are slices of memory that the holder of the struct owns: the configuration's, the batch's or the incident
  * set's.

@@ -13,7 +13,7 @@
 #define NOTES_MAX 500
 #define SLOTS     ((size_t)1 << 18) /* more than twice DEVICE_STATUS_MAX */
 
-const char device_status_sql[] = "select mobeye.note_devices($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+const char device_status_sql[] = "select mobeye.store_device_status($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
 
 const Oid device_status_types[DEVICE_STATUS_PARAMS] = {
     TYPE_TEXT_ARRAY, TYPE_BOOL_ARRAY,        TYPE_TIMESTAMPTZ_ARRAY, TYPE_TIMESTAMPTZ_ARRAY, TYPE_TEXT_ARRAY,

@@ -1,5 +1,5 @@
 /*
- * What the alerts of a batch may join: the parameters of mobeye.read_incidents() (sql/0005_incidents.sql), and which
+ * What the alerts of a batch may join: the parameters of mobeye.read_incidents() (sql/code/correlation.sql), and which
  * alert a condition is of.
  */
 #ifndef MOBEYE_STORE_INCIDENT_LOOKUP_H

@@ -1,6 +1,6 @@
 /*
  * Incidents between the database and the incident set: what mobeye.read_incidents() returns, and what the correlation
- * made of it as parameters of mobeye.store_incidents() (sql/0005_incidents.sql).
+ * made of it as parameters of mobeye.store_incidents() (sql/code/correlation.sql).
  */
 #ifndef MOBEYE_STORE_INCIDENT_ROWS_H
 #define MOBEYE_STORE_INCIDENT_ROWS_H

@@ -128,7 +128,7 @@ static void send_report(struct maintenance *m)
     m->run_soon = false;
     m->report_failed = false;
     m->calls.report(m->ctx, &report);
-    buf_printf(&sql, "select mobeye.report_in('%s', ", identity_text(report.journal_uuid, journal));
+    buf_printf(&sql, "select mobeye.report_daemon('%s', ", identity_text(report.journal_uuid, journal));
     session_append_literal(m->session, m->conf->instance, &sql);
     buf_printf(&sql, ", ");
     append_time(report.accepting_since_us, &sql);

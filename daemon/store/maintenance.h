@@ -1,5 +1,5 @@
 /*
- * Maintenance: what has to be done three times a minute though no alert asks for it (sql/0011_upkeep.sql). Every daemon
+ * Maintenance: what has to be done three times a minute though no alert asks for it (sql/code/maintenance.sql). Every daemon
  * reports that it lives; the rest is done by one of them, the one that holds the advisory lock: silence, overdue and
  * unattended incidents, retention.
  *

@@ -68,7 +68,7 @@ const struct maintenance_job maintenance_jobs[MAINTENANCE_JOBS] = {
     {"retention_identities", "identities", append_erase, HOURLY, MAINTENANCE_ROWS_ERASED},
     {"retention", "select job, ceil(extract(epoch from now() - since) / 3600), n from mobeye.retention_overdue",
      append_check, HOURLY, MAINTENANCE_ROWS_OVERDUE},
-    {"purge", "select mobeye.tidy", append_tidy, HOURLY, MAINTENANCE_ROWS_NONE},
+    {"purge", "select mobeye.purge", append_tidy, HOURLY, MAINTENANCE_ROWS_NONE},
 };
 
 _Static_assert(MAINTENANCE_JOBS <= METRICS_JOBS_MAX, "every job has its metrics");

@@ -143,7 +143,7 @@ static const struct {
     const Oid *types;
     void (*encode)(struct post_commit *p, struct buf *values);
 } tasks[] = {
-    [TASK_RULES] = {"select mobeye.keep_rules($1, $2, $3)", "keeping the rules", 3, rules_types, encode_rules},
+    [TASK_RULES] = {"select mobeye.store_ruleset($1, $2, $3)", "keeping the rules", 3, rules_types, encode_rules},
     [TASK_RECHECK] = {"select mobeye.verify_recent($1)", "verification of what came last before", 1, rules_types,
                       encode_journal},
     [TASK_NUMBER] = {"select mobeye.number_changes()", "numbering people's changes", 0, NULL, encode_nothing},

@@ -12,7 +12,7 @@
 #define HINTS_ONCE   500
 
 const char post_commit_verify_sql[] = "select mobeye.verify_incidents($1, $2, $3, $4, $5)";
-const char post_commit_announce_sql[] = "select mobeye.announce($1, $2)";
+const char post_commit_announce_sql[] = "select mobeye.notify_incidents($1, $2)";
 
 const Oid post_commit_verify_types[POST_COMMIT_VERIFY_PARAMS] = {
     TYPE_INT8_ARRAY, TYPE_TEXT_ARRAY, TYPE_TIMESTAMPTZ_ARRAY, TYPE_TIMESTAMPTZ_ARRAY, TYPE_REAL};

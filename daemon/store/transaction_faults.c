@@ -44,7 +44,7 @@ void transaction_on_abandoned(struct transaction *t)
             .class = SQLSTATE_STOP,
             .sqlstate = "02000",
             .text =
-                "mobeye.incident_thread leads to an incident that does not exist (maintenance deletes such threads)",
+                "mobeye.incident_condition refers to an incident that does not exist (maintenance deletes such conditions)",
         };
         retry_later(t);
     }

@@ -124,7 +124,7 @@ def test_accounts_compare_without_leading_zeros(portal, database, tmp_path):
     path = tmp_path / "devices.csv"
     path.write_text("device_id,account,input\nNL-OTHER,00371,1\n")
     done = mobeyectl("devices", "import", "--db", database.conninfo, path)
-    assert done.returncode == 1 and "account: account 00371 input 1 is that of device NL-EXCEL" in done.stderr
+    assert done.returncode == 1 and "account: account 00371 input 1 belongs to device NL-EXCEL" in done.stderr
 
 
 def test_a_device_that_is_registered_while_it_reports_is_known_from_then_on(portal, database, tmp_path):

@@ -29,7 +29,7 @@ def pooled(database):
         pytest.skip("no pgbouncer")
     login = "desk_" + database.name
     database.execute(f"create role {login} login in role mobeye_patrol")
-    database.execute("insert into mobeye.front_end (login) values (%s)", login)
+    database.execute("insert into mobeye.proxy_login (login) values (%s)", login)
     database.execute("insert into mobeye.person (login, name, all_teams) values ('anna', 'Anna', true), ('bram', 'Bram', true)")
     directory = pathlib.Path(tempfile.mkdtemp(prefix="pgbouncer."))
     server, port = conninfo_to_dict(database.conninfo), free_port()

@@ -122,7 +122,7 @@ def test_every_bad_area_is_named_and_nothing_is_imported(registry):
         ({"code": "D", "name": "d"}, LINE), ({"code": "A", "name": "a"}, square(6))))
     complaints = registry.refused("areas", "import", "--layer", "wijk", file)
     for words in ("feature 2 (b): properties.code: is missing", "feature 3 (C): properties.name: is missing",
-                  "feature 4 (D, d): geometry: is invalid", "feature 5 (A, a): code: is in feature 1 too"):
+                  "feature 4 (D, d): geometry: is invalid", "feature 5 (A, a): code: duplicate of feature 1,"):
         assert sum(words in line for line in complaints) == 1, complaints
     assert "4 errors; nothing is imported" in complaints[-1]
     assert registry.query("select count(*) from mobeye.area") == [(0,)]
@@ -185,10 +185,10 @@ def test_every_bad_row_is_named_by_its_line_and_nothing_is_imported(registry):
         ("g,,,,,,maybe,", "secret: \"maybe\" (yes or no)"),
         ("h,1h,2026-01-01T00:00:00Z,,5,52,,", None),
         ("h,2h,2026-03-01T00:00:00Z,,5,52,,", "heartbeat: device h has"),
-        ("old,,2026-01-15T00:00:00Z,,5,52,,", "placed_from: device old is placed from 2026-01-01T00:00:00Z"),
+        ("old,,2026-01-15T00:00:00Z,,5,52,,", "placed_from: device old is already placed from 2026-01-01T00:00:00Z"),
         ("i,,,,,,,AAAA", None),
-        ("j,,,,,,,aaaa", "account: account AAAA is that of device i in line 13"),
-        ("k,,,2020-01-01T00:00:00Z,5,52,,", "placed_until: is over already"),
+        ("j,,,,,,,aaaa", "account: account AAAA belongs to device i on line 13"),
+        ("k,,,2020-01-01T00:00:00Z,5,52,,", "placed_until: is in the past"),
     ]
     text = "device_id,heartbeat,placed_from,placed_until,lon,lat,secret,account\n" + "\n".join(row for row, _ in rows)
     file = registry.file(text)
@@ -249,7 +249,7 @@ def test_a_device_is_placed_retrieved_and_shown(registry):
     registry.done("device", "retrieve", "NL-2")
     shown, _ = registry.done("device", "show", "NL-2")
     assert shown["device"]["state"] == "stock" and shown["placements"][0]["placed_until"]
-    assert "is not placed" in registry.refused("device", "retrieve", "NL-2")[0]
+    assert "has no placement" in registry.refused("device", "retrieve", "NL-2")[0]
     assert "not registered" in registry.refused("device", "place", "NL-9", "--at", "5,52")[0]
     assert "not registered" in registry.refused("device", "show", "NL-9")[0]
     assert "not degrees" in registry.refused("device", "place", "NL-2", "--at", "155000,463000", status=2)[0]
@@ -352,7 +352,7 @@ def bounded(registry, daemons):
 def test_a_place_outside_bounds_is_refused_and_swapped_ones_are_asked_about(registry, bounded):
     swapped = registry.refused("device", "place", "NL-1", "--at", "52.15,5.38", "-c", bounded)
     assert swapped == ["mobeyectl device: --at: 52.15000 5.38000 lies outside bounds (5.2 52 5.6 52.3): did you swap them? "
-                       "(longitude first, then latitude; --anyway lets it in)"]
+                       "(expected longitude first; --anyway accepts it)"]
     far, = registry.refused("device", "place", "NL-1", "--at", "4.5,51.9", "-c", bounded)
     assert "lies outside bounds" in far and "swap" not in far and "--anyway" in far
     assert registry.query("select count(*) from mobeye.placement") == [(0,)]
@@ -392,8 +392,8 @@ def test_wijk_and_rd_of_what_was_placed_are_told(registry, bounded):
 def test_rows_outside_bounds_are_refused_by_line(registry, bounded):
     lines = registry.refused("devices", "import", "-", "-c", bounded, stdin=PLACES)
     assert lines == ["-:3: lon: 52.15000 5.38000 lies outside bounds (5.2 52 5.6 52.3): did you swap them? "
-                     "(longitude first, then latitude; --anyway lets it in)",
-                     "-:4: lon: 4.50000 51.90000 lies outside bounds (5.2 52 5.6 52.3) (--anyway lets it in)",
+                     "(expected longitude first; --anyway accepts it)",
+                     "-:4: lon: 4.50000 51.90000 lies outside bounds (5.2 52 5.6 52.3) (--anyway accepts it)",
                      "mobeyectl devices: -: 2 errors; nothing is imported"]
     told = registry.run("devices", "import", "-", "-c", bounded, "--anyway", stdin=PLACES).stderr
     assert "-:3: device NL-2 stands in no wijk, outside RD New" in told.splitlines()

@@ -27,8 +27,8 @@ def test_silent_devices_and_new_rules_are_told(daemon, database):
     database.execute(REPORTED, "NL-1", "2026-11-23 21:00:00+00")
     database.execute(REPORTED, "NL-2", None)
     # The daemon puts its own there, once it is connected.
-    wait_until(lambda: database.value("select count(*) from mobeye.rule_file") > 0, "the rules are in the database")
-    database.execute("update mobeye.rule_file set applied_at = now() - interval '2 days'")
+    wait_until(lambda: database.value("select count(*) from mobeye.ruleset") > 0, "the rules are in the database")
+    database.execute("update mobeye.ruleset set applied_at = now() - interval '2 days'")
     seen = status(daemon, database.conninfo)
     assert seen["ok"] and seen["database"]["silent"] == 1
     assert 172800 <= seen["database"]["rules_changed_seconds_ago"] < 180000
@@ -46,7 +46,7 @@ def stranger(database):
 
 
 def test_what_the_role_may_not_read_is_not_known_and_no_failure(daemon, database, stranger):
-    wait_until(lambda: database.value("select count(*) from mobeye.rule_file") > 0, "the daemon is connected")
+    wait_until(lambda: database.value("select count(*) from mobeye.ruleset") > 0, "the daemon is connected")
     done = mobeyectl("status", "-c", daemon.file, "--db", stranger)
     assert done.returncode == 0 and not done.stderr
     assert "unknown to this role: silent" in done.stdout
@@ -58,7 +58,7 @@ def test_the_role_of_the_daemon_knows_all_of_it(daemon, database):
     database.execute("insert into mobeye.mute (device_id, until, reason, muted_by) values ('NL-1', now() + interval '1 hour', 'test', 'me'), "
                      "('NL-2', now() + interval '1 second', 'past', 'me')")
     database.execute("update mobeye.mute set at = at - interval '1 day', until = until - interval '1 day' where device_id = 'NL-2'")
-    wait_until(lambda: database.value("select count(*) from mobeye.rule_file") > 0, "the rules are in the database")
+    wait_until(lambda: database.value("select count(*) from mobeye.ruleset") > 0, "the rules are in the database")
     seen = status(daemon, database.ingest)["database"]
     assert seen["muted"] == 1 and seen["silent"] == 0 and seen["rules_changed_seconds_ago"] >= 0
 

@@ -21,7 +21,7 @@ rules:
 """
 # What schema and rights consist of, but for partitions, whose names and numbers are those of the time.
 SCHEMA = """
-select 'table', c.oid::regclass::text, coalesce(c.relacl::text, ''), c.relkind::text, coalesce(obj_description(c.oid), '')
+select 'table', c.oid::regclass::text, coalesce(c.relacl, acldefault('r', c.relowner))::text, c.relkind::text, coalesce(obj_description(c.oid), '')
   from pg_class c where c.relnamespace in ('mobeye'::regnamespace, 'patrol'::regnamespace) and not c.relispartition
    and not exists (select from pg_index x join pg_class t on t.oid = x.indrelid where x.indexrelid = c.oid and t.relispartition)
 union all
@@ -30,7 +30,7 @@ select 'column', a.attrelid::regclass::text, a.attname, format_type(a.atttypid, 
  where c.relnamespace in ('mobeye'::regnamespace, 'patrol'::regnamespace) and not c.relispartition and c.relkind in ('r', 'p', 'v')
    and a.attnum > 0 and not a.attisdropped
 union all
-select 'function', p.oid::regprocedure::text, coalesce(p.proacl::text, ''), md5(p.prosrc), p.prosecdef::text || coalesce(p.proconfig::text, '')
+select 'function', p.oid::regprocedure::text, coalesce(p.proacl, acldefault('f', p.proowner))::text, md5(p.prosrc), p.prosecdef::text || coalesce(p.proconfig::text, '')
   from pg_proc p where p.pronamespace in ('mobeye'::regnamespace, 'patrol'::regnamespace)
 union all
 select 'trigger', t.tgrelid::regclass::text, pg_get_triggerdef(t.oid), '', '' from pg_trigger t join pg_class c on c.oid = t.tgrelid
@@ -75,9 +75,11 @@ def old(fixture, shared_cluster):
     """The database of that version, brought up to this one's."""
     made = fixture.restore(shared_cluster)
     before = made.value("select max(version) from mobeye.schema_version")
+    # Whether or not its code is this version's, it is applied again.
+    made.execute("update mobeye.schema_code set sha256 = 'another', program = '0.0.1'")
     done = migrate(made.conninfo)
     assert done.returncode == 0, done.stderr
-    newest = max(int(path.name[:4]) for path in ROOT.glob("sql/[0-9]*.sql"))
+    newest = max(int(path.name[:4]) for path in ROOT.glob("sql/migrations/*.sql"))
     assert before <= newest == made.value("select max(version) from mobeye.schema_version")
     yield made
     made.drop()

@@ -48,19 +48,19 @@ select throws_ok(format('select as_login(%L, %L)', login, 'select patrol.' || ca
 -- The tables behind: for nobody here; the daemon's functions are the store's matter.
 select ok(not has_table_privilege(role, 'mobeye.' || relation, 'select, insert, update, delete'), format('%s does not reach mobeye.%s', role, relation))
   from unnest(array['mobeye_patrol', 'mobeye_auditor', 'mobeye_ingest', 't_niemand']) as role,
-       unnest(array['front_end', 'transition', 'mute', 'incident', 'incident_history', 'change', 'incident_full', 'incident_seen']) as relation;
+       unnest(array['proxy_login', 'transition', 'mute', 'incident', 'incident_history', 'change', 'incident_full', 'incident_seen']) as relation;
 select ok(not has_schema_privilege(role, 'mobeye', 'usage'), role || ' has nothing to do in schema mobeye')
   from unnest(array['mobeye_patrol', 'mobeye_auditor', 't_niemand']) as role;
 select throws_ok(format('select as_login(%L, %L)', login, 'select mobeye.' || call), '42501', null, format('%s: mobeye.%s', login, call))
   from unnest(array['t_jan', 't_anna', 't_niemand', 'mobeye_ingest', 't_rik']) as login,
-       unnest(array['step(1, ''close'', null, null)', 'remember(1, ''x'')', 'note_change(1, ''note'')', 'mute_add(''x'', null, now(), ''x'')', 'alerts_of(1, null)']) as call;
+       unnest(array['change_status(1, ''close'', null, null)', 'add_history(1, ''x'')', 'add_change(1, ''note'')', 'add_mute(''x'', null, now(), ''x'')', 'alerts_of(1, null)']) as call;
 select throws_ok(format('select as_login(''t_jan'', %L)', 'select mobeye.' || call), '42501', null, 'not by name: ' || call)
-  from unnest(array['viewer()', 'cell(null)', 'secret_is_theirs(null, null, null)']) as call;
+  from unnest(array['current_viewer()', 'cell(null)', 'may_see_secret(null, null, null)']) as call;
 
 -- The registry reaches the schema, and asks for nobody's incidents by a viewer that it makes up.
 select throws_ok(format('select as_login(''t_rik'', %L)', 'select mobeye.' || call), '42501', null, 'the registry does not ask: ' || call)
-  from unnest(array['secret_is_theirs(''noord'', 1, row(''t_jan'', null, ''noord'', true, true, true, true, true, null, null)::mobeye.who)',
-                    'in_sight(''noord'', null, null, null)', 'mute_applies(1, 1)', 'restored_in_mute(1)']) as call;
+  from unnest(array['may_see_secret(''noord'', 1, row(''t_jan'', null, ''noord'', true, true, true, true, true, null, null)::mobeye.viewer)',
+                    'can_see(''noord'', null, null, null)', 'mute_applies(1, 1)', 'restored_in_mute(1)']) as call;
 select lives_ok(format('select as_login(''t_rik'', %L)', 'select count(*) from patrol.' || relation), 'it reads ' || relation)
   from unnest(array['devices', 'mutes']) as relation;
 

@@ -75,9 +75,9 @@ delete from made;
 -- A second device in an incident is not muted with the first.
 select put('two') \g /dev/null
 select patrol.mute('open-1', clock_timestamp() + interval '1 hour', 'op test') \g /dev/null
-insert into mobeye.incident_thread (thread, incident_id, active, device_id, input) select gen_random_uuid(), id, true, 'open-1', n from made, generate_series(1, 2) n;
+insert into mobeye.incident_condition (condition, incident_id, active, device_id, input) select gen_random_uuid(), id, true, 'open-1', n from made, generate_series(1, 2) n;
 select is(queued(), null, 'two inputs of one device: muted');
-insert into mobeye.incident_thread (thread, incident_id, active, device_id) select gen_random_uuid(), id, true, 'stock-1' from made;
+insert into mobeye.incident_condition (condition, incident_id, active, device_id) select gen_random_uuid(), id, true, 'stock-1' from made;
 select is(queued(), 'two', 'two devices: not');
 delete from mobeye.incident;
 delete from mobeye.mute;
@@ -118,7 +118,7 @@ select results_eq($$select name, assigned_to, team, status from mobeye.incident 
 select is(claim('t_fee', 'zuid'), '2 other', 'a control room takes for any');
 select throws_ok($$select claim('t_jan', 'zuid')$$, '42501', null, 'nobody takes for another team');
 select throws_ok($$select patrol.claim_next('nord', 'x')$$, '22023', null, 'nor for one that is not there');
-select throws_like($$select patrol.claim_next('nord', 'x')$$, 'there is no team "nord"', 'and says so');
+select throws_like($$select patrol.claim_next('nord', 'x')$$, 'team "nord" does not exist', 'and says so');
 select throws_ok(format('select patrol.claim_next(%L, %L)', team, officer), '22023', null, 'takes for somebody')
   from (values ('noord', ''), ('noord', null), ('', 'x'), (null, 'x')) as c(team, officer);
 select put('muted', '{"team": "noord"}') \g /dev/null

@@ -53,7 +53,7 @@ class ErasureTest(RetentionTest):
 
     def thread(self, incident, device, days, active=True):
         self.superuser.execute(
-            "insert into mobeye.incident_thread (thread, incident_id, active, device_id, since)"
+            "insert into mobeye.incident_condition (condition, incident_id, active, device_id, since)"
             " values (gen_random_uuid(), %s, %s, %s, %s)", [incident, active, device, self.ago(f"{days} days")])
 
     def incident_row(self, incident, columns):
@@ -103,7 +103,7 @@ class TwoHomes(ErasureTest):
 
     def too_long(self):
         left = self.value(self.superuser, "select max(placement_id) from mobeye.placement")
-        return f"placement {left} of device d: it lasts beyond the time that was asked for"
+        return f"placement {left} of device d: it extends beyond the requested period"
 
     def test_a_placement_that_lasts_beyond_the_time_is_left_and_told(self):
         self.assertEqual(self.erase(None, "d", 35, 25), (2, [self.too_long()]))
@@ -112,7 +112,7 @@ class TwoHomes(ErasureTest):
     def test_where_a_device_still_stands_is_left_and_told(self):
         here = self.place("neighbour", 10, -10, "Plein 3")
         self.alert("motion", "5 days", "rings", device_id="neighbour", placement_id=here)
-        self.assertEqual(self.erase("Plein 3"), (1, [f"placement {here} of device neighbour: the device still stands there"]))
+        self.assertEqual(self.erase("Plein 3"), (1, [f"placement {here} of device neighbour: the device is still there"]))
         self.assertNotIn("rings", self.events())
 
     def test_nothing_is_nothing_and_leaves_no_log(self):
@@ -193,7 +193,7 @@ class Everything(ErasureTest):
             self.incident_row(incident, "device_id, placement_id, areas, st_x(geom), location_source, accuracy_m, active"),
             ("neighbour", None, ["wijk:WKother"], 5.45, "message", 3, 1))
         self.assertEqual(self.notes(incident), ["bij de buren", None])
-        self.assertEqual(self.superuser.execute("select device_id from mobeye.incident_thread").fetchall(), [("neighbour",)])
+        self.assertEqual(self.superuser.execute("select device_id from mobeye.incident_condition").fetchall(), [("neighbour",)])
 
     def test_its_own_place_stays_with_it(self):
         own = self.point("st_setsrid(st_point(5.45, 52.15), 4326)")
@@ -207,14 +207,14 @@ class Everything(ErasureTest):
         self.note(incident, "bewoner slaapt", 49)
         self.erased()
         self.assertEqual(self.notes(incident), [None])
-        self.assertEqual(self.value(self.superuser, "select count(*) from mobeye.incident_thread"), 0)
+        self.assertEqual(self.value(self.superuser, "select count(*) from mobeye.incident_condition"), 0)
 
     def test_a_held_incident_stays_with_all_its_alerts_whoever_began_it(self):
         incident = self.shared()
         self.alert("motion", "45 days", "not of it", device_id="d")
         self.superuser.execute("select mobeye.hold(%s, true, 'OM')", [incident])
-        left = [f"incident {incident}: it is under a legal hold; it, its alerts and its placement stay",
-                f"placement {self.placement} of device d: an incident under a legal hold names it"]
+        left = [f"incident {incident}: under a legal hold; the incident, its alerts and its placement stay",
+                f"placement {self.placement} of device d: an incident under a legal hold refers to it"]
         self.assertEqual(self.erased(left), 1)
         self.assertEqual(self.events(), ["home's", "neighbour's"])
         self.assertEqual(self.notes(incident)[:2], ["bij de buren", "bewoner slaapt"])
@@ -281,7 +281,7 @@ class Everything(ErasureTest):
         self.erased()
         for days, stays in ((45, False), (35, True)):
             self.ingest.execute(
-                "select mobeye.note_devices(array['d'], array[true], array[now()], array[now()], array['e'], array['s'],"
+                "select mobeye.store_device_status(array['d'], array[true], array[now()], array[now()], array['e'], array['s'],"
                 " array['motion'], array[null::int], array[null::int], array[st_asewkb(%s::geometry)], array[5::real], array[%s],"
                 " array[1::bigint])", [self.point(), self.ago(f"{days} days")])
             self.assertEqual(self.value(self.superuser, "select fix is not null from mobeye.device_status"), stays)

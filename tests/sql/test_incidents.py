@@ -5,18 +5,18 @@ import psycopg
 from support import SchemaTest
 
 KEY = "00000000-0000-0000-0000-00000000000"
-TABLES = ("incident", "incident_thread", "change", "incident_history", "device_status", "rule_file")
+TABLES = ("incident", "incident_condition", "change", "incident_history", "device_status", "ruleset")
 CALLS = (
     "mobeye.read_incidents('{}', '{}', '{}', '{}', '{}', '{}')",
     "mobeye.add_changes('{}', '{}', '{}')",
     "mobeye.verify_incidents('{}', '{}', '{}', '{}', 0)",
     f"mobeye.verify_recent('{KEY}1')",
-    "mobeye.announce('{}', '{}')",
-    "mobeye.note_devices('{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')",
-    f"mobeye.keep_rules('{KEY}1', 'rules: []', 'amersfoort-1')",
+    "mobeye.notify_incidents('{}', '{}')",
+    "mobeye.store_device_status('{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')",
+    f"mobeye.store_ruleset('{KEY}1', 'rules: []', 'amersfoort-1')",
     f"mobeye.store_incidents('{KEY}1'" + ", '{}'" * 54 + ")",
 )
-INSIDE = ("mobeye.close_restored('{}')", "mobeye.team_of(null, null)")
+INSIDE = ("mobeye.close_incident(1, 'restored')", "mobeye.team_of(null, null)")
 INCIDENT = (
     "insert into mobeye.incident (incident_key, category, priority, kind, first_seen, last_seen, last_received_at,"
     " accepting, gap) values (%s, 'alarm', 2, 'motion', %s, %s, %s, %s, '10 minutes') returning incident_id"
@@ -110,7 +110,7 @@ class Incidents(SchemaTest):
     def note(self, devices, registered, received="2026-11-23 18:00:00+00"):
         n = len(devices)
         self.daemon.execute(
-            "select mobeye.note_devices(%s, %s, %s::timestamptz[], %s::timestamptz[], %s, %s, %s, %s::int[],"
+            "select mobeye.store_device_status(%s, %s, %s::timestamptz[], %s::timestamptz[], %s, %s, %s, %s::int[],"
             " %s::int[], %s::bytea[], %s::real[], %s::timestamptz[], %s::bigint[])",
             (devices, [registered] * n, [received] * n, [received] * n, ["e"] * n, ["s"] * n, ["motion"] * n,
              [None] * n, [None] * n, [None] * n, [None] * n, [None] * n, [1] * n),
@@ -150,7 +150,7 @@ class Incidents(SchemaTest):
         hints = []
         self.superuser.add_notify_handler(lambda notify: hints.append(notify.payload))
         self.superuser.execute("listen mobeye_incident")
-        sent = self.value(self.daemon, "select mobeye.announce(array[%s, 0]::bigint[], '{new,new}')", incident)
+        sent = self.value(self.daemon, "select mobeye.notify_incidents(array[%s, 0]::bigint[], '{new,new}')", incident)
         self.assertEqual(sent, 1)
         self.superuser.execute("select 1")
         self.assertEqual(

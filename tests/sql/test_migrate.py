@@ -1,5 +1,6 @@
 """mobeyectl migrate."""
 
+import hashlib
 import pathlib
 import subprocess
 import unittest
@@ -7,9 +8,9 @@ import unittest
 from support import MOBEYECTL, PATIENCE_S, conninfo, connect, create_database, mobeyectl
 
 SQL = pathlib.Path(__file__).parents[2] / "sql"
-NAMES = sorted(path.stem for path in SQL.glob("[0-9]*.sql"))
+NAMES = sorted(path.stem for path in SQL.glob("migrations/*.sql"))
+CODE = {path.stem for path in SQL.glob("code/*.sql")}
 LATEST = len(NAMES)
-APPLIED = "".join(f"{name}: applied\n" for name in NAMES)
 UP_TO_DATE = f"the schema is up to date (version {LATEST})"
 
 
@@ -29,7 +30,10 @@ class Migrate(unittest.TestCase):
         create_database("twice")
         first = mobeyectl("migrate", database="twice")
         self.assertEqual((first.returncode, first.stderr), (0, ""))
-        self.assertEqual(first.stdout, f"{APPLIED}{UP_TO_DATE}\n")
+        lines = first.stdout.splitlines()
+        self.assertEqual(lines[:LATEST], [f"{name}: applied" for name in NAMES])
+        self.assertEqual(set(lines[LATEST:-1]), {f"code/{name}: applied" for name in CODE})
+        self.assertEqual(lines[-1], UP_TO_DATE)
         second = mobeyectl("migrate", database="twice")
         self.assertEqual((second.returncode, second.stdout, second.stderr), (0, UP_TO_DATE + "\n", ""))
         self.assertEqual(versions("twice"), list(range(1, LATEST + 1)))
@@ -67,7 +71,7 @@ class Migrate(unittest.TestCase):
         ]
         outputs = [process.communicate(timeout=PATIENCE_S) for process in running]
         self.assertEqual([process.returncode for process in running], [0] * 6, outputs)
-        self.assertEqual(sum(out.count(": applied") for out, _ in outputs), 2 * LATEST)
+        self.assertEqual(sum(out.count(": applied") for out, _ in outputs), 2 * (LATEST + len(CODE)))
         for name in names:
             self.assertEqual(versions(name), list(range(1, LATEST + 1)))
 
@@ -81,9 +85,9 @@ class Migrate(unittest.TestCase):
 
     def test_a_failed_migration_leaves_nothing_behind(self):
         create_database("failing")
-        with connect("failing") as conn:  # in the way of one of the last statements
-            conn.execute("create schema patrol; create table patrol.alerts (a integer)")
-        self.assert_refused(mobeyectl("migrate", database="failing"), "0001_alerts", "alerts")
+        with connect("failing") as conn:  # in the way, after the migrations
+            conn.execute("create schema patrol")
+        self.assert_refused(mobeyectl("migrate", database="failing"), "owner of schema patrol")
         with connect("failing") as conn:
             self.assertEqual(conn.execute("select to_regnamespace('mobeye')").fetchone(), (None,))
 
@@ -150,6 +154,193 @@ class Migrate(unittest.TestCase):
                       and proowner <> 'mobeye_owner'::regrole"""
             ).fetchall()
         self.assertEqual(strangers, [])
+
+
+
+OBJECTS = """
+select p.oid::regprocedure::text, md5(p.prosrc || coalesce(p.proconfig::text, '')), coalesce(p.proacl::text, '') from pg_proc p
+ where p.pronamespace in ('mobeye'::regnamespace, 'patrol'::regnamespace)
+union all
+select c.oid::regclass::text, coalesce(md5(pg_get_viewdef(c.oid)), ''), coalesce(c.relacl, acldefault('r', c.relowner))::text from pg_class c
+ where c.relnamespace in ('mobeye'::regnamespace, 'patrol'::regnamespace) and c.relkind in ('r', 'p', 'v')
+union all
+select format('%s %s', t.tgrelid::regclass, t.tgname), pg_get_triggerdef(t.oid), '' from pg_trigger t where not t.tgisinternal
+"""
+
+
+class Code(unittest.TestCase):
+    """The files of sql/code: applied again when their text has changed, as if another version had been there."""
+
+    def setUp(self):
+        self.database = "code"
+        create_database(self.database)
+        self.assertEqual(self.migrate().returncode, 0)
+        self.conn = connect(self.database)
+        self.addCleanup(self.conn.close)
+        self.as_new = self.objects()
+        self.assertGreater(len(self.as_new), 150)
+
+    def migrate(self, *arguments):
+        return mobeyectl("migrate", *arguments, database=self.database)
+
+    def objects(self):
+        return sorted(self.conn.execute(OBJECTS).fetchall())
+
+    def other_version(self, *files, program="0.0.1"):
+        """What another version would have recorded of these files."""
+        self.conn.execute(
+            "update mobeye.schema_code set sha256 = 'other', program = %s where file = any (%s)", [program, list(files)]
+        )
+
+    def assert_applied(self, done, *files):
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual(done.stdout, "".join(f"code/{name}: applied\n" for name in files) + UP_TO_DATE + "\n")
+
+    def test_a_function_with_another_text_is_replaced_where_it_is(self):
+        oid = "select 'mobeye.is_placed(text, timestamptz)'::regprocedure::oid"
+        before = self.conn.execute(oid).fetchone()
+        self.conn.execute(
+            "create or replace function mobeye.is_placed(device text, at timestamptz default now()) returns boolean"
+            " language sql stable security definer as 'select true'"
+        )
+        self.other_version("registry_checks")
+        self.assert_applied(self.migrate(), "registry_checks")
+        self.assertEqual(self.objects(), self.as_new)
+        self.assertEqual(self.conn.execute(oid).fetchone(), before, "sessions that call it go on")
+        self.assert_applied(self.migrate())
+
+    def test_what_is_no_longer_in_the_files_is_dropped(self):
+        self.conn.execute(
+            """set role mobeye_owner;
+               create function mobeye.gone(integer) returns integer language sql as 'select 1';
+               create function mobeye.gone() returns trigger language plpgsql as 'begin return null; end';
+               create trigger gone after insert on mobeye.device for each row execute function mobeye.gone();
+               create view patrol.gone as select mobeye.gone(1) as one;
+               create view patrol.gone_too as select one from patrol.gone;
+               reset role;
+               insert into mobeye.schema_code (file, sha256, program) values ('gone', 'x', '0.0.1')"""
+        )
+        done = self.migrate()
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual(done.stdout, f"code/gone: removed\n{UP_TO_DATE}\n")
+        self.assertEqual(self.objects(), self.as_new)
+
+    def test_views_with_other_columns_and_functions_with_other_results_are_created_again(self):
+        self.conn.execute(
+            """set role mobeye_owner;
+               drop view patrol.queue;
+               create view patrol.queue as select 1 as place, 2 as another;
+               drop function mobeye.names_of(text);
+               create function mobeye.names_of(text) returns integer language sql as 'select 1'"""
+        )
+        self.other_version("patrol_incidents", "registry_checks")
+        self.assert_applied(self.migrate(), "registry_checks", "patrol_incidents")
+        self.assertEqual(self.objects(), self.as_new)
+
+    def test_rights_of_other_roles_survive_and_those_of_our_roles_are_the_files(self):
+        self.conn.execute(
+            """drop role if exists code_reader, code_officer;
+               create role code_reader;
+               create role code_officer login;
+               grant mobeye_patrol to code_officer;
+               grant select on patrol.queue to code_reader with grant option;
+               grant execute on function mobeye.rd(public.geometry), patrol.api_version() to code_reader;
+               grant select on mobeye.incident to mobeye_patrol;
+               grant select (address) on mobeye.placement to mobeye_ingest;
+               grant execute on function mobeye.hold(bigint, boolean, text) to mobeye_ingest"""
+        )
+        for statement in ("select", "drop view patrol.queue; create view patrol.queue as select 1 as other;"
+                          " alter view patrol.queue owner to mobeye_owner; grant select on patrol.queue to code_reader"):
+            with self.subTest(statement):
+                self.conn.execute(statement)
+                self.other_version("patrol_incidents")
+                self.assert_applied(self.migrate(), "patrol_incidents")
+                rights = self.conn.execute(
+                    """select has_table_privilege('code_reader', 'patrol.queue', 'select'),
+                              has_function_privilege('code_reader', 'patrol.api_version()', 'execute'),
+                              has_table_privilege('code_officer', 'patrol.queue', 'select'),
+                              has_table_privilege('mobeye_patrol', 'mobeye.incident', 'select'),
+                              has_column_privilege('mobeye_ingest', 'mobeye.placement', 'address', 'select'),
+                              has_function_privilege('mobeye_ingest', 'mobeye.hold(bigint, boolean, text)', 'execute')"""
+                ).fetchone()
+                self.assertEqual(rights, (True, True, True, False, False, False))
+        self.conn.execute("drop owned by code_reader; drop role code_reader, code_officer")
+
+    def test_what_others_own_is_left_alone_and_named_where_it_is_in_the_way(self):
+        self.conn.execute(
+            """create schema reports;
+               create view reports.first as select place from patrol.queue;
+               create function patrol.of_the_administrator() returns integer language sql as 'select 1'"""
+        )
+        self.other_version("patrol_incidents")
+        self.assert_applied(self.migrate(), "patrol_incidents")
+        self.assertEqual(self.conn.execute("select patrol.of_the_administrator()").fetchone(), (1,))
+        self.conn.execute(
+            "drop view reports.first; drop view patrol.queue;"
+            "create view patrol.queue as select 1 as other; alter view patrol.queue owner to mobeye_owner;"
+            "create view reports.first as select other from patrol.queue"
+        )
+        before = self.objects()
+        self.other_version("patrol_incidents")
+        done = self.migrate()
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertIn("reports.first", done.stderr)
+        self.assertEqual(self.objects(), before)
+
+    def test_an_older_program_refuses(self):
+        self.other_version("mutes", program="99.1.0")
+        before = self.objects()
+        done = self.migrate()
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertRegex(done.stderr, r"^mobeyectl migrate: .*99\.1\.0.*newer mobeyectl")
+        self.assertEqual(self.objects(), before)
+
+    def test_a_newer_program_with_the_same_code_is_no_obstacle(self):
+        self.conn.execute("update mobeye.schema_code set program = '99.1.0'")
+        self.assert_applied(self.migrate())
+
+    def test_records_the_program_and_the_hash(self):
+        version = subprocess.run([MOBEYECTL, "--version"], capture_output=True, text=True, check=True).stdout.split()[1]
+        self.other_version("mutes")
+        self.migrate()
+        rows = self.conn.execute("select file, sha256, program from mobeye.schema_code").fetchall()
+        hashes = {path.stem: hashlib.sha256(path.read_bytes()).hexdigest() for path in SQL.glob("code/*.sql")}
+        self.assertEqual({file: sha256 for file, sha256, _ in rows}, hashes)
+        self.assertEqual({program for _, _, program in rows}, {version})
+
+    def test_waits_for_a_reader_and_blocks_nobody_meanwhile(self):
+        self.other_version("patrol_incidents")
+        with connect(self.database) as reader:
+            reader.execute("begin")
+            reader.execute("select from patrol.queue")
+            with subprocess.Popen(
+                [MOBEYECTL, "migrate", "--db", conninfo(self.database)],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            ) as running:
+                self.assertIn("waiting for a lock", running.stderr.readline())
+                self.conn.execute("select from patrol.queue")
+                reader.execute("commit")
+                out, _ = running.communicate(timeout=PATIENCE_S)
+        self.assertEqual((running.returncode, out), (0, f"code/patrol_incidents: applied\n{UP_TO_DATE}\n"))
+
+    def test_check_says_what_there_is_to_do_and_does_nothing(self):
+        done = self.migrate("--check")
+        self.assertEqual((done.returncode, done.stdout), (0, UP_TO_DATE + "\n"))
+        self.other_version("mutes")
+        done = self.migrate("--check")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("differ", done.stdout)
+        self.conn.execute("update mobeye.schema_version set version = 9999 where version = 1")
+        done = self.migrate("--check")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("newer", done.stdout)
+        self.conn.execute("delete from mobeye.schema_version")
+        done = self.migrate("--check")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("older", done.stdout)
+        self.assertEqual(versions(self.database), [])
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ class Retry(SchemaTest):
 
     def setUp(self):
         super().setUp()
-        self.superuser.execute("truncate mobeye.quarantine, mobeye.alert, mobeye.alert_identity, mobeye.incident, mobeye.incident_thread, mobeye.change")
+        self.superuser.execute("truncate mobeye.quarantine, mobeye.alert, mobeye.alert_identity, mobeye.incident, mobeye.incident_condition, mobeye.change")
         file = tempfile.NamedTemporaryFile("w", suffix=".yaml")
         self.addCleanup(file.close)
         file.write(CONFIGURATION.format(conninfo=conninfo(self.database), rules=self.rules))
@@ -140,7 +140,7 @@ class RetryOfIncidents(Retry):
         self.superuser.execute("truncate mobeye.incident")
         done = self.retry(self.set_aside(pack("three")))
         self.assertEqual((done.returncode, self.kept()), (1, 1))
-        self.assertIn("leads to an incident that is not there", done.stderr)
+        self.assertIn("refers to an incident that does not exist", done.stderr)
         self.assertEqual(
             [row[0] for row in self.superuser.execute("select op from mobeye.change order by change_id")], ["new", "alert"]
         )

@@ -31,7 +31,7 @@ class Readme(SchemaTest):
                 exception when duplicate_object then null; end $$;
                 insert into mobeye.team values ('noord', 'Noord');
                 insert into mobeye.person values ('jansen', 'J. Jansen', 'noord');
-                insert into mobeye.front_end values ('portaal', 'web');
+                insert into mobeye.proxy_login values ('portaal', 'web');
                 insert into mobeye.incident (incident_key, category, priority, kind, team, first_seen, last_seen, last_received_at, geom, location_source)
                 select gen_random_uuid(), 'alarm', 2, 'motion', 'noord', now(), now(), now(), 'SRID=4326;POINT(5.38421 52.19634)', 'message'
                   from generate_series(1, 3)"""

@@ -124,7 +124,7 @@ class Versions(RegistryTest):
         with self.superuser.transaction(force_rollback=True):
             self.device("b")
         self.assertEqual(self.version(), before)
-        self.assertEqual(self.value(self.superuser, "select count(*) from mobeye.version_due"), 0)
+        self.assertEqual(self.value(self.superuser, "select count(*) from mobeye.pending_version"), 0)
 
     def test_versions_are_in_the_order_of_commits_and_nobody_waits_for_an_open_transaction(self):
         before = self.version()
@@ -201,7 +201,7 @@ class Placements(RegistryTest):
         with self.assertRaises(psycopg.errors.ExclusionViolation) as caught:
             self.place("a", "2026-01-31Z", "2026-02-01Z", self.registry)
         self.assertEqual(caught.exception.diag.constraint_name, "placement_overlap")
-        self.assertIn("device a is placed from 2026-01-01", caught.exception.diag.message_primary)
+        self.assertIn("device a: already placed from 2026-01-01", caught.exception.diag.message_primary)
 
     def test_of_two_at_once_one_is_refused(self):
         other = self.connect()
@@ -238,7 +238,7 @@ class Placements(RegistryTest):
             ["2026-01-01", "2026-02-01", "2026-02-01", "2026-03-01"],
         )
         overlapping = "select mobeye.device_place('a', 5.4, 52.2, '2026-02-15Z')"
-        self.assert_refused(psycopg.errors.ExclusionViolation, "is placed from 2026-02-01", overlapping)
+        self.assert_refused(psycopg.errors.ExclusionViolation, "already placed from 2026-02-01", overlapping)
         self.assertEqual(len(self.placements("a")), 2)
 
     def test_placing_again_from_the_same_time_corrects_it(self):
@@ -253,7 +253,7 @@ class Placements(RegistryTest):
         self.assert_refused(psycopg.errors.NoDataFound, '"x" is not registered', f"{place}('x', 5, 52)")
         self.assert_refused(psycopg.errors.InvalidParameterValue, "not degrees", f"{place}('a', 155000, 463000)")
         self.assert_refused(psycopg.errors.InvalidParameterValue, "not degrees", f"{place}('a', null, 52)")
-        self.assert_refused(psycopg.errors.InvalidParameterValue, "is none", f"{place}('a', 5, 52, now(), now())")
+        self.assert_refused(psycopg.errors.InvalidParameterValue, "is not valid for a placement", f"{place}('a', 5, 52, now(), now())")
 
     def test_an_unknown_team_is_refused(self):
         self.assert_refused(psycopg.errors.InvalidParameterValue, 'team "noord" does not exist',
@@ -264,7 +264,7 @@ class Placements(RegistryTest):
         self.call("device_place('a', 5, 52, '2026-01-01Z')")
         self.call("device_retrieve('a', '2026-02-01Z')")
         self.assertEqual(self.placements("a")[0][1][:10], "2026-02-01")
-        self.assert_refused(psycopg.errors.NoDataFound, "is not placed at", "select mobeye.device_retrieve('a')")
+        self.assert_refused(psycopg.errors.NoDataFound, "has no placement at", "select mobeye.device_retrieve('a')")
         self.assert_refused(psycopg.errors.NoDataFound, "is not registered", "select mobeye.device_retrieve('x')")
 
     def test_retrieved_at_the_moment_of_placing_it_was_never_there(self):
@@ -301,7 +301,7 @@ class Placements(RegistryTest):
         self.registry.execute("update mobeye.device set state = 'stock'")
         self.call("device_place('a', 5, 52)")
         self.assert_refused(
-            psycopg.errors.ObjectNotInPrerequisiteState, "is placed", "update mobeye.device set state = 'retired'"
+            psycopg.errors.ObjectNotInPrerequisiteState, "has a placement", "update mobeye.device set state = 'retired'"
         )
 
 
@@ -345,7 +345,7 @@ class Rights(RegistryTest):
     WRITES = {"select", "insert", "update", "delete"}
     EDITED = ("device", "device_address", "device_input", "placement", "area")
     READ = ("team", "team_area", "counter", "registry_log", "device_status", "device_unknown")
-    OWN = ("person", "version_due")
+    OWN = ("person", "pending_version")
     FUNCTIONS = {
         "device_place(text,float8,float8,timestamptz,timestamptz,text,text,boolean,text)": {"mobeye_registry"},
         "device_retrieve(text,timestamptz)": {"mobeye_registry"},
@@ -356,8 +356,8 @@ class Rights(RegistryTest):
         "check_devices(float8[])": {"mobeye_registry"},
         "merge_devices(text[])": {"mobeye_registry"},
         "refresh_states(text[])": {"mobeye_registry", "mobeye_ingest"},
-        "take_versions()": set(),
-        "keep_valid(text[])": set(),
+        "assign_versions()": set(),
+        "update_validity(text[])": set(),
     }
 
     def may(self, role, table):

@@ -13,8 +13,8 @@ class RetentionTest(SchemaTest):
     def setUp(self):
         super().setUp()
         self.superuser.execute(
-            "truncate mobeye.incident, mobeye.incident_history, mobeye.change, mobeye.erasure, mobeye.figure,"
-            " mobeye.incident_thread, mobeye.quarantine, mobeye.alert_identity, mobeye.alert, mobeye.device, mobeye.device_status,"
+            "truncate mobeye.incident, mobeye.incident_history, mobeye.change, mobeye.erasure, mobeye.incident_stats,"
+            " mobeye.incident_condition, mobeye.quarantine, mobeye.alert_identity, mobeye.alert, mobeye.device, mobeye.device_status,"
             " mobeye.mute, mobeye.registry_log cascade"
         )
         self.ingest = self.connect("mobeye_ingest")
@@ -96,11 +96,11 @@ class Classes(RetentionTest):
             f"insert into mobeye.incident_history (incident_id, actor, action) values ({gone}, 'a', 'note')"
         )
         self.superuser.execute(
-            "insert into mobeye.incident_thread (thread, incident_id, active, device_id)"
+            "insert into mobeye.incident_condition (condition, incident_id, active, device_id)"
             f" values (gen_random_uuid(), {gone}, true, 'd')"
         )
         self.apply()
-        for table in ("incident_history", "incident_thread"):
+        for table in ("incident_history", "incident_condition"):
             self.assertEqual(self.value(self.superuser, f"select count(*) from mobeye.{table}"), 0)
 
     def test_the_log_of_erasures_says_what_kind_and_how_many(self):
@@ -359,12 +359,12 @@ class Maintenance(RetentionTest):
 
 class Tidy(RetentionTest):
     def tidy(self):
-        return self.value(self.ingest, "select mobeye.tidy('365 days')")
+        return self.value(self.ingest, "select mobeye.purge('365 days')")
 
     def thread(self, incident, active):
         return self.value(
             self.superuser,
-            "insert into mobeye.incident_thread (thread, incident_id, active, device_id)"
+            "insert into mobeye.incident_condition (condition, incident_id, active, device_id)"
             " values (gen_random_uuid(), %s, %s, 'd') returning incident_id",
             incident,
             active,
@@ -382,7 +382,7 @@ class Tidy(RetentionTest):
         )
         fates = {self.thread(self.incident(**row), active): fate for fate, active, row in cases}
         self.assertEqual(self.tidy(), 1)
-        left = {row[0] for row in self.superuser.execute("select incident_id from mobeye.incident_thread")}
+        left = {row[0] for row in self.superuser.execute("select incident_id from mobeye.incident_condition")}
         self.assertEqual(left, {incident for incident, fate in fates.items() if fate == "kept"})
 
     def test_no_thread_leads_to_an_incident_that_was_erased_while_alerts_joined_it(self):
@@ -394,11 +394,11 @@ class Tidy(RetentionTest):
             erased = pool.submit(self.superuser.execute, "select mobeye.erase_incidents(array[%s::bigint])", [incident])
             self.waits(self.superuser)
             daemon.execute(
-                "insert into mobeye.incident_thread (thread, incident_id, active, device_id)"
+                "insert into mobeye.incident_condition (condition, incident_id, active, device_id)"
                 " values (gen_random_uuid(), %s, true, 'd')", [incident])
             daemon.execute("commit")
             erased.result(PATIENCE_S)
-        self.assertEqual(self.value(self.superuser, "select count(*) from mobeye.incident_thread"), 0)
+        self.assertEqual(self.value(self.superuser, "select count(*) from mobeye.incident_condition"), 0)
 
     def test_an_incident_that_somebody_works_on_is_passed_over(self):
         incident = self.incident(ended="2 days")
@@ -446,7 +446,7 @@ class Floor(RetentionTest):
                         self.ingest.execute(f"select mobeye.apply_retention('{job}', {keep})")
         for short in ("0", "23 hours", None):
             with self.assertRaises(psycopg.errors.InvalidParameterValue):
-                self.ingest.execute("select mobeye.tidy(%s::interval)", [short])
+                self.ingest.execute("select mobeye.purge(%s::interval)", [short])
         self.apply("'1 day', '1 day', '1 day', '1 day'")
         self.assertEqual((self.events(), len(self.incidents())), (["young"], 1))
 
@@ -534,7 +534,7 @@ class Locks(RetentionTest):
         for number in (2, 3):
             somebody.execute("select pg_advisory_lock(1297039941, %s)", [number])
         with self.assertRaises(psycopg.errors.InsufficientPrivilege):
-            somebody.execute("select from mobeye.turn for update")
+            somebody.execute("select from mobeye.mutex for update")
         for conn in (self.ingest, self.superuser):
             conn.execute("set statement_timeout = '20s'")
         self.ingest.execute("select mobeye.premake_partitions()")

@@ -41,7 +41,7 @@ class UpkeepTest(SchemaTest):
     def report(self, accepting="10 days", applied="0", journal=JOURNAL, endpoints=(), instance="one"):
         """endpoints: (name, expect_every or None, how long ago it was heard or None)."""
         self.ingest.execute(
-            "select mobeye.report_in(%s, %s, now() - %s::interval, now() - %s::interval, %s, %s::interval[],"
+            "select mobeye.report_daemon(%s, %s, now() - %s::interval, now() - %s::interval, %s, %s::interval[],"
             " (select coalesce(array_agg(now() - a::interval order by i), '{}')"
             "    from unnest(%s::text[]) with ordinality as h (a, i)))",
             [

@@ -57,7 +57,7 @@ Test(incidents, every_column_comes_back)
                "select string_agg(concat_ws(' ', change_id, op, status, priority, category), ';' order by change_id) "
                "from mobeye.change where op = 'new'",
                "1 new new 2 alarm;2 new new 4 service");
-    RIG_WAIT(&rig, rig_number(&rig, "select count(*) from mobeye.rule_file where text = 'rules: []'") == 1);
+    RIG_WAIT(&rig, rig_number(&rig, "select count(*) from mobeye.ruleset where text = 'rules: []'") == 1);
     owner_stop(&owner);
     free(areas_of_play);
 }
@@ -90,7 +90,7 @@ ParameterizedTest(size_t *batch_rows, incidents, a_gap_ends_an_incident_in_one_b
     RIG_WAIT(&rig, OWNER_STORED(&owner));
     RIG_EXPECT(&rig, night_sql, night_expected);
     RIG_EXPECT(&rig, "select string_agg(incident_id::text, ' ' order by journal_seq) from mobeye.alert", "1 1 1 2");
-    RIG_EXPECT(&rig, "select concat_ws(' ', count(*), bool_and(active)) from mobeye.incident_thread", "1 t");
+    RIG_EXPECT(&rig, "select concat_ws(' ', count(*), bool_and(active)) from mobeye.incident_condition", "1 t");
     owner_stop(&owner);
 }
 
@@ -224,7 +224,7 @@ Test(incidents, two_daemons_at_once_make_one_of_each_key)
                "0");
     RIG_EXPECT(&rig, "select count(*) from mobeye.alert where incident_id is null", "0");
     RIG_EXPECT(&rig,
-               "select count(*) from mobeye.incident i where active <> (select count(*) from mobeye.incident_thread t "
+               "select count(*) from mobeye.incident i where active <> (select count(*) from mobeye.incident_condition t "
                "where t.incident_id = i.incident_id and t.active)",
                "0");
     owner_stop(&one);
@@ -284,7 +284,7 @@ Test(incidents, a_thread_to_an_incident_that_was_deleted_by_hand_waits_for_maint
     rig_sql(&rig, "delete from mobeye.incident");
     owner_more(&owner, 3);
     RIG_WAIT(&rig, strstr(writer_state(owner.writer), "does not exist"));
-    rig_sql(&rig, "select mobeye.tidy('1 year')");
+    rig_sql(&rig, "select mobeye.purge('1 year')");
     RIG_WAIT(&rig, OWNER_STORED(&owner));
     owner_stop(&owner);
 }

@@ -130,16 +130,19 @@ static inline void rig_admin(struct rig *rig, const char *conninfo)
 
 static inline void rig_migrate(struct rig *rig)
 {
+    char sql[200];
+    rig_sql(rig, "begin");
     for (size_t i = 0; i < migrations_n; i++) {
-        rig_sql(rig, "begin");
         rig_sql(rig, migrations[i].sql);
         rig_sql(rig, "reset role; reset search_path");
-        char sql[200];
         snprintf(sql, sizeof(sql), "insert into mobeye.schema_version (version, name) values (%d, '%s')",
                  migrations[i].version, migrations[i].name);
         rig_sql(rig, sql);
-        rig_sql(rig, "commit");
     }
+    rig_sql(rig, schema_code_prepare);
+    for (size_t i = 0; i < schema_code_n; i++)
+        rig_sql(rig, schema_code[i].sql);
+    rig_sql(rig, "commit");
 }
 
 /* A new database, with the schema. The daemon's own role uses it. */

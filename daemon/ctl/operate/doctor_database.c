@@ -7,7 +7,7 @@
 #include "conf/address.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/operate/doctor.h"
-#include "store/migrations.h"
+#include "ctl/lib/schema_state.h"
 
 /* Each gives rows of level ('ok', 'warning', 'problem'), text and advice. Where `relation` cannot be read it is left
  * out. */
@@ -163,7 +163,8 @@ static void say_tls(struct doctor *d)
 
 static void say_schema(struct doctor *d)
 {
-    int latest = migrations[migrations_n - 1].version, server = PQserverVersion(d->conn) / 10000;
+    int server = PQserverVersion(d->conn) / 10000;
+    struct schema_state state;
     if (server < 15)
         doctor_say(d, DOCTOR_PROBLEM, "schema", "15 is the least", "the server is PostgreSQL %d", server);
     if (!ctl_readable(d->conn, "mobeye.schema_version")) {
@@ -171,15 +172,19 @@ static void say_schema(struct doctor *d)
                    "there is no schema mobeye in this database, or this role may not see it");
         return;
     }
-    PGresult *rows = PQexec(d->conn, "select coalesce(max(version), 0) from mobeye.schema_version");
-    int version = PQntuples(rows) == 1 ? atoi(PQgetvalue(rows, 0, 0)) : 0;
-    PQclear(rows);
-    if (version == latest)
-        doctor_say(d, DOCTOR_OK, "schema", NULL, "version %d, on PostgreSQL %d", version, server);
+    if (!schema_state_read(d->conn, "doctor", &state))
+        doctor_say(d, DOCTOR_PROBLEM, "schema", "the line before says why", "its state cannot be read");
+    else if (schema_is_current(&state))
+        doctor_say(d, DOCTOR_OK, "schema", NULL, "version %d, on PostgreSQL %d", state.version, server);
+    else if (state.version != schema_latest())
+        doctor_say(d, DOCTOR_PROBLEM, "schema",
+                   state.version < schema_latest() ? "mobeyectl migrate" : "a newer program was here: use that one",
+                   "version %d, and this program wants %d", state.version, schema_latest());
     else
         doctor_say(d, DOCTOR_PROBLEM, "schema",
-                   version < latest ? "mobeyectl migrate" : "a newer program was here: use that one",
-                   "version %d, and this program wants %d", version, latest);
+                   schema_is_newer(&state) ? "a newer program was here: use that one" : "mobeyectl migrate",
+                   "functions, views or rights are not those of this program");
+    schema_state_free(&state);
 }
 
 void doctor_database(struct doctor *d)

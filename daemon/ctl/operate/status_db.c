@@ -21,8 +21,8 @@ static const struct {
      "select count(*) from mobeye.device_status where silent_since is not null"},
     {offsetof(struct status_db, muted), "mobeye.mute",
      "select count(*) from mobeye.mute where until > now() and ended_at is null"},
-    {offsetof(struct status_db, rules_age_s), "mobeye.rule_file",
-     "select extract(epoch from now() - max(applied_at)) from mobeye.rule_file"},
+    {offsetof(struct status_db, rules_age_s), "mobeye.ruleset",
+     "select extract(epoch from now() - max(applied_at)) from mobeye.ruleset"},
 };
 
 #define N_INCIDENT_STATS (sizeof(incident_stats) / sizeof(incident_stats[0]))

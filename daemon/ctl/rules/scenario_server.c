@@ -20,7 +20,7 @@ static const char shift_function[] =
     "        select format('update mobeye.%I set %s', t.relname,\n"
     "                      string_agg(format('%1$I = %1$I + $1', a.attname), ', '))\n"
     "          from pg_class t join pg_attribute a on a.attrelid = t.oid\n"
-    "         where t.relname in ('alert', 'incident', 'incident_thread', 'device_status', 'endpoint_status', "
+    "         where t.relname in ('alert', 'incident', 'incident_condition', 'device_status', 'endpoint_status', "
     "'daemon')\n"
     "           and t.relnamespace = 'mobeye'::regnamespace and a.atttypid = 'timestamptz'::regtype\n"
     "           and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''\n"

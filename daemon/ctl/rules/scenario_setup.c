@@ -15,7 +15,7 @@ static const char clear_statement[] =
     "    execute (select 'truncate ' || string_agg(format('mobeye.%I', t.relname), ', ') || ' cascade'\n"
     "               from pg_class t\n"
     "              where t.relnamespace = 'mobeye'::regnamespace and t.relkind in ('r', 'p') and not t.relispartition\n"
-    "                and t.relname in ('alert', 'alert_identity', 'journal_position', 'incident', 'incident_thread',\n"
+    "                and t.relname in ('alert', 'alert_identity', 'journal_position', 'incident', 'incident_condition',\n"
     "                                  'change', 'incident_history', 'device', 'placement', 'area', 'team', "
     "'team_area',\n"
     "                                  'device_address', 'device_status', 'daemon', 'endpoint_status'));\n"

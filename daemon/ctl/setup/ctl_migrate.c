@@ -1,158 +1,288 @@
-/* mobeyectl migrate: the migrations that the program carries, each in a transaction of its own. */
+/* mobeyectl migrate: the migrations and the code that the program carries, in one transaction. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/options.h"
+#include "ctl/lib/schema_state.h"
 #include "store/migrations.h"
 
 #define VERB "migrate"
 
 enum { SERVER_MIN = 150000 };
 
-#define INSUFFICIENT_PRIVILEGE "42501"
+/* A session that reads a view of schema patrol, or writes to the registry, may hold a lock for a while. Others queue
+ * behind the lock that a migration waits for, so it waits briefly, and more than once. */
+#define LOCK_TIMEOUT "2s"
+enum { LOCK_TRIES = 30, LOCK_PAUSE_US = 500000 };
+
+#define INSUFFICIENT_PRIVILEGE      "42501"
+#define LOCK_NOT_AVAILABLE          "55P03"
+#define DEADLOCK_DETECTED           "40P01"
+#define INVALID_FUNCTION_DEFINITION "42P13"
+#define INVALID_TABLE_DEFINITION    "42P16"
 
 static const char help[] =
-    "Usage: mobeyectl migrate [--db CONNINFO | -c FILE]\n"
-    "Creates the database schema or brings it up to this program's version. Safe to run twice, and while\n"
-    "the daemon runs.\n\n"
-    "The first time it takes a superuser, since it makes the extension postgis. Where that is there, it takes\n"
-    "a role with CREATEROLE and the right to create schemas; afterwards a member of mobeye_owner.\n\n"
+    "Usage: mobeyectl migrate [--check] [--db CONNINFO | -c FILE]\n"
+    "Creates the database schema or upgrades it to this program's version: applies the migrations that the database\n"
+    "lacks, and all functions, views and rights again if their text has changed. All or nothing. Safe to run twice, "
+    "and\n"
+    "while the daemon runs.\n\n"
+    "The first run requires a superuser, to create the extensions postgis and btree_gist. Where they exist, a role "
+    "with\n"
+    "CREATEROLE and the right to create schemas is sufficient; afterwards a member of mobeye_owner.\n\n"
+    "      --check        change nothing; status 1 if there is something to do\n"
     "  -c, --config FILE  configuration to take database.conninfo from, default " CTL_DEFAULT_FILE "\n"
-    "      --db CONNINFO  the database, as libpq writes it, instead of that\n"
-    "  -h, --help         this text\n";
+    "      --db CONNINFO  the database, in libpq syntax, instead of database.conninfo\n"
+    "  -h, --help         show this text\n";
 
-enum step { STEP_APPLIED, STEP_NONE_LEFT, STEP_FAILED };
+/* How a transaction ended. */
+enum attempt {
+    ATTEMPT_DONE,
+    ATTEMPT_FAILED,      /* printed */
+    ATTEMPT_LOCKED,      /* another session holds a lock: try again */
+    ATTEMPT_INCOMPATIBLE /* an object cannot be replaced in place: drop all of them first */
+};
 
-/* Whether the statement worked; else prints why not. */
-static bool check(const char *what, const PGresult *result)
+struct migrate {
+    PGconn *conn;
+    bool from_scratch; /* drop all code before it is applied */
+    enum attempt outcome;
+    struct buf report; /* what the transaction does, for stdout */
+};
+
+static enum attempt classify(const PGresult *result, bool from_scratch)
 {
-    if (PQresultStatus(result) == PGRES_COMMAND_OK || PQresultStatus(result) == PGRES_TUPLES_OK)
-        return true;
+    const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    if (!sqlstate)
+        return ATTEMPT_FAILED;
+    if (strcmp(sqlstate, LOCK_NOT_AVAILABLE) == 0 || strcmp(sqlstate, DEADLOCK_DETECTED) == 0)
+        return ATTEMPT_LOCKED;
+    bool incompatible =
+        strcmp(sqlstate, INVALID_FUNCTION_DEFINITION) == 0 || strcmp(sqlstate, INVALID_TABLE_DEFINITION) == 0;
+    return incompatible && !from_scratch ? ATTEMPT_INCOMPATIBLE : ATTEMPT_FAILED;
+}
+
+static void print_failure(const char *what, const PGresult *result)
+{
     const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     ctl_fail_sql(VERB, what, result);
     if (sqlstate && strcmp(sqlstate, INSUFFICIENT_PRIVILEGE) == 0)
-        fputs("'mobeyectl migrate --help' says which rights it takes.\n", stderr);
-    return false;
+        fputs("'mobeyectl migrate --help' lists the rights that it requires.\n", stderr);
 }
 
-static bool run(PGconn *conn, const char *what, const char *sql)
+/* Whether the statements worked; else sets the outcome. */
+static bool execute_params(struct migrate *m, const char *what, const char *sql, int n, const char *const *values)
 {
-    PGresult *result = PQexec(conn, sql);
-    bool done = check(what, result);
+    PGresult *result = n > 0 ? PQexecParams(m->conn, sql, n, NULL, values, NULL, NULL, 0) : PQexec(m->conn, sql);
+    bool done = PQresultStatus(result) == PGRES_COMMAND_OK || PQresultStatus(result) == PGRES_TUPLES_OK;
+    if (!done) {
+        m->outcome = classify(result, m->from_scratch);
+        if (m->outcome == ATTEMPT_FAILED)
+            print_failure(what, result);
+    }
     PQclear(result);
     return done;
 }
 
-/* The first column of the only row as a number. */
-static bool query_int(PGconn *conn, const char *what, const char *sql, int *ret)
+static bool execute(struct migrate *m, const char *what, const char *sql)
 {
-    PGresult *result = PQexec(conn, sql);
-    bool done = check(what, result);
-    if (done)
-        *ret = atoi(PQgetvalue(result, 0, 0));
-    PQclear(result);
-    return done;
+    return execute_params(m, what, sql, 0, NULL);
 }
 
-static bool current_version(PGconn *conn, int *ret)
+/* Concurrent migrations take turns. Only the owner can take this lock on the table; before there is a table, there is
+ * nobody yet who could misuse an advisory lock. Read committed, or the state would be read as of before the wait. */
+static bool begin(struct migrate *m)
 {
-    int exists;
-    *ret = 0;
-    if (!query_int(conn, "schema version", "select count(to_regclass('mobeye.schema_version'))", &exists))
-        return false;
-    return !exists ||
-           query_int(conn, "schema version", "select coalesce(max(version), 0) from mobeye.schema_version", ret);
+    static const char lock[] = "do $$\n"
+                               "begin\n"
+                               "    if to_regclass('mobeye.schema_version') is null then\n"
+                               "        perform pg_advisory_xact_lock(1297039941, 1);\n"
+                               "    end if;\n"
+                               "    if to_regclass('mobeye.schema_version') is not null then\n"
+                               "        lock table mobeye.schema_version in share row exclusive mode;\n"
+                               "    end if;\n"
+                               "end $$";
+    return execute(m, "begin", "begin isolation level read committed read write") && execute(m, "lock", lock) &&
+           execute(m, "lock", "set local lock_timeout = '" LOCK_TIMEOUT "'");
 }
 
-static bool apply(PGconn *conn, const struct migration *migration)
+static bool apply_migration(struct migrate *m, const struct migration *migration)
 {
     char number[16];
     snprintf(number, sizeof(number), "%d", migration->version);
     const char *values[] = {number, migration->name};
-    if (!run(conn, migration->name, migration->sql))
+    buf_printf(&m->report, "%s: applied\n", migration->name);
+    return execute(m, migration->name, migration->sql) &&
+           execute_params(m, migration->name, "insert into mobeye.schema_version (version, name) values ($1, $2)", 2,
+                          values) &&
+           execute(m, migration->name, "reset role; reset search_path");
+}
+
+static bool record_code(struct migrate *m, const struct schema_code *code)
+{
+    const char *values[] = {code->file, code->sha256, MOBEYE_VERSION};
+    return execute_params(m, code->file,
+                          "insert into mobeye.schema_code (file, sha256, program) values ($1, $2, $3)"
+                          " on conflict (file) do update set sha256 = excluded.sha256, program = excluded.program,"
+                          " applied_at = excluded.applied_at",
+                          3, values);
+}
+
+static bool forget_removed_code(struct migrate *m, const struct schema_state *before)
+{
+    for (int i = 0; i < PQntuples(before->code); i++) {
+        const char *file = PQgetvalue(before->code, i, 0);
+        size_t j = 0;
+        while (j < schema_code_n && strcmp(schema_code[j].file, file) != 0)
+            j++;
+        if (j < schema_code_n)
+            continue;
+        buf_printf(&m->report, "code/%s: removed\n", file);
+        if (!execute_params(m, file, "delete from mobeye.schema_code where file = $1", 1, &file))
+            return false;
+    }
+    return true;
+}
+
+/* All files, whichever changed: they depend on each other. */
+static bool apply_code(struct migrate *m, const struct schema_state *before)
+{
+    if (!execute(m, "code", schema_code_prepare) || (m->from_scratch && !execute(m, "code", schema_code_remove)))
         return false;
-    PGresult *result = PQexecParams(conn, "insert into mobeye.schema_version (version, name) values ($1, $2)", 2, NULL,
-                                    values, NULL, NULL, 0);
-    bool done = check(migration->name, result);
-    PQclear(result);
-    return done;
+    for (size_t i = 0; i < schema_code_n; i++) {
+        const char *hash = schema_applied_hash(before, schema_code[i].file);
+        if (!hash || strcmp(hash, schema_code[i].sha256) != 0)
+            buf_printf(&m->report, "code/%s: applied\n", schema_code[i].file);
+        if (!execute(m, schema_code[i].file, schema_code[i].sql) || !record_code(m, &schema_code[i]))
+            return false;
+    }
+    return forget_removed_code(m, before) && execute(m, "code", schema_code_remove) &&
+           execute(m, "code", schema_code_finish) && execute(m, "code", "reset role; reset search_path");
 }
 
-/* Two at once take turns; the version is read in the turn. Read committed, or it would be read as of the wait. */
-static bool begin(PGconn *conn)
+static bool refuse_newer(struct migrate *m, const struct schema_state *state)
 {
-    return run(conn, "begin", "begin isolation level read committed read write") &&
-           run(conn, "lock", "select pg_advisory_xact_lock(1297039941, 1)");
+    if (!schema_is_newer(state))
+        return false;
+    m->outcome = ATTEMPT_FAILED;
+    if (state->version > schema_latest())
+        ctl_fail(VERB, "the database has schema version %d, newer than this program's %d (use the newer mobeyectl)",
+                 state->version, schema_latest());
+    else
+        ctl_fail(VERB,
+                 "the database has the code of mobeyed %s, newer than this program's " MOBEYE_VERSION
+                 " (use the newer mobeyectl)",
+                 state->program);
+    return true;
 }
 
-static enum step next_step(PGconn *conn, bool quiet, int *ret_version)
+static bool migrate_from(struct migrate *m, const struct schema_state *before)
 {
-    int latest = migrations[migrations_n - 1].version;
-    if (!begin(conn) || !current_version(conn, ret_version))
-        return STEP_FAILED;
-    if (*ret_version > latest) {
-        ctl_fail(VERB, "the database has schema version %d and this program knows up to %d: use the newer mobeyectl",
-                 *ret_version, latest);
-        return STEP_FAILED;
+    if (refuse_newer(m, before))
+        return false;
+    for (size_t i = (size_t)before->version; i < migrations_n; i++)
+        if (!apply_migration(m, &migrations[i]))
+            return false;
+    return (schema_is_current(before) || apply_code(m, before)) && execute(m, "commit", "commit");
+}
+
+static enum attempt attempt(struct migrate *m)
+{
+    struct schema_state before = {0};
+    m->outcome = ATTEMPT_FAILED;
+    m->report.len = 0;
+    bool done = begin(m) && schema_state_read(m->conn, VERB, &before) && migrate_from(m, &before);
+    schema_state_free(&before);
+    if (done)
+        return ATTEMPT_DONE;
+    PQclear(PQexec(m->conn, "rollback"));
+    return m->outcome;
+}
+
+static int migrate(struct migrate *m)
+{
+    enum attempt outcome;
+    unsigned tries = 0;
+    while ((outcome = attempt(m)) != ATTEMPT_DONE) {
+        if (outcome == ATTEMPT_FAILED)
+            return CTL_FAILED;
+        if (outcome == ATTEMPT_INCOMPATIBLE) {
+            m->from_scratch = true;
+            continue;
+        }
+        if (++tries == LOCK_TRIES)
+            return ctl_fail(VERB, "another session holds a lock on the schema (end it, or wait for its transaction)");
+        if (tries == 1)
+            fputs("mobeyectl " VERB ": waiting for a lock that another session holds\n", stderr);
+        usleep(LOCK_PAUSE_US);
     }
-    if (*ret_version == latest)
-        return run(conn, "commit", "commit") ? STEP_NONE_LEFT : STEP_FAILED;
-    const struct migration *migration = &migrations[*ret_version];
-    if (!apply(conn, migration) || !run(conn, migration->name, "commit"))
-        return STEP_FAILED;
-    if (!quiet) {
-        printf("%s: applied\n", migration->name);
-        fflush(stdout);
-    }
-    return STEP_APPLIED;
+    return CTL_OK;
 }
 
 static bool check_server(PGconn *conn)
 {
     const char *encoding = PQparameterStatus(conn, "server_encoding");
     if (PQserverVersion(conn) < SERVER_MIN) {
-        ctl_fail(VERB, "the server is PostgreSQL %s; version %d is the least",
-                 PQparameterStatus(conn, "server_version"), SERVER_MIN / 10000);
+        ctl_fail(VERB, "PostgreSQL %d or later is required; the server is %s", SERVER_MIN / 10000,
+                 PQparameterStatus(conn, "server_version"));
         return false;
     }
     if (!encoding || strcmp(encoding, "UTF8") != 0) {
-        ctl_fail(VERB, "the encoding of the database is %s; alerts need UTF8 (createdb -E UTF8 -T template0)",
+        ctl_fail(VERB, "the encoding of the database is %s (expected UTF8: createdb -E UTF8 -T template0)",
                  encoding ? encoding : "unknown");
         return false;
     }
-    /* "already exists, skipping" helps nobody. */
-    return run(conn, "session", "set client_min_messages = warning; set statement_timeout = 0");
+    return true;
 }
 
 int ctl_migrate_schema(PGconn *conn, bool quiet)
 {
-    int version;
-    enum step step;
-    if (!check_server(conn))
+    struct migrate m = {.conn = conn};
+    /* "already exists, skipping" helps nobody. */
+    if (!check_server(conn) || !execute(&m, "session", "set client_min_messages = warning; set statement_timeout = 0"))
         return CTL_FAILED;
-    do
-        step = next_step(conn, quiet, &version);
-    while (step == STEP_APPLIED);
-    if (step == STEP_FAILED)
-        return CTL_FAILED;
-    if (!quiet)
-        printf("the schema is up to date (version %d)\n", version);
-    return CTL_OK;
+    int status = migrate(&m);
+    if (status == CTL_OK && !quiet)
+        printf("%.*sthe schema is up to date (version %d)\n", (int)m.report.len, m.report.data ? m.report.data : "",
+               schema_latest());
+    buf_free(&m.report);
+    return status;
+}
+
+static int check_schema(PGconn *conn)
+{
+    struct schema_state state;
+    int status = CTL_FAILED;
+    if (!schema_state_read(conn, VERB, &state))
+        ; /* printed */
+    else if (schema_is_current(&state)) {
+        printf("the schema is up to date (version %d)\n", schema_latest());
+        status = CTL_OK;
+    } else if (schema_is_newer(&state))
+        printf("a newer program has migrated the database (use that program)\n");
+    else if (state.version < schema_latest())
+        printf("schema version %d is older than this program's %d: run mobeyectl migrate\n", state.version,
+               schema_latest());
+    else
+        printf("functions, views or rights differ from this program's: run mobeyectl migrate\n");
+    schema_state_free(&state);
+    return status;
 }
 
 static const struct ctl_verb verb = {VERB, .takes = "config db", .help = help};
 
 int ctl_migrate(int argc, char **argv)
 {
-    const struct ctl_option options[] = {{0}};
+    bool only_check = false;
+    const struct ctl_option options[] = {{.name = "check", .flag = &only_check}, {0}};
     struct ctl_call call;
     int status = ctl_parse(argc, argv, &verb, options, &call);
     if (status != CTL_GO)
         return status;
     PGconn *conn = ctl_connect(VERB, call.file, call.db);
-    status = conn ? ctl_migrate_schema(conn, false) : CTL_FAILED;
+    status = !conn ? CTL_FAILED : only_check ? check_schema(conn) : ctl_migrate_schema(conn, false);
     PQfinish(conn);
     return status;
 }

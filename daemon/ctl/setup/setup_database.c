@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "ctl/lib/ctl.h"
+#include "ctl/lib/schema_state.h"
 #include "ctl/setup/setup.h"
 #include "store/conninfo.h"
-#include "store/migrations.h"
 
 static PGconn *connect_admin(const struct setup *s, const char *database)
 {
@@ -75,26 +75,20 @@ static int make_database(struct setup *s)
     return s->dry_run ? 0 : 1;
 }
 
-static int schema_version(PGconn *conn)
-{
-    char *text = ctl_readable(conn, "mobeye.schema_version")
-                     ? setup_query(conn, "select max(version) from mobeye.schema_version", NULL)
-                     : NULL;
-    int version = text ? atoi(text) : 0;
-    free(text);
-    return version;
-}
-
 static int make_schema(struct setup *s)
 {
-    int latest = migrations[migrations_n - 1].version, version = schema_version(s->conn);
-    if (version == latest) {
-        setup_is(s, "the schema has version %d", latest);
+    struct schema_state state;
+    bool read = schema_state_read(s->conn, SETUP_VERB, &state), current = read && schema_is_current(&state);
+    schema_state_free(&state);
+    if (!read)
+        return CTL_FAILED;
+    if (current) {
+        setup_is(s, "the schema has version %d", schema_latest());
         return CTL_OK;
     }
     if (!s->dry_run && ctl_migrate_schema(s->conn, false) != CTL_OK)
         return CTL_FAILED;
-    setup_did(s, "roles and schema, version %d", latest);
+    setup_did(s, "roles and schema, version %d", schema_latest());
     return CTL_OK;
 }
 
@@ -107,7 +101,7 @@ int setup_database(struct setup *s)
     if (there < 0)
         return CTL_FAILED;
     if (there == 0) {
-        setup_did(s, "roles and schema, version %d", migrations[migrations_n - 1].version);
+        setup_did(s, "roles and schema, version %d", schema_latest());
         return CTL_OK;
     }
     PQfinish(s->conn);

@@ -1,140 +1,4 @@
--- Imports of areas and of devices, all or nothing.
--- By hand, backwards: drop the functions below.
-
-set local search_path = pg_catalog, public;
-set local role mobeye_owner;
-
--- Imports --------------------------------------------------------------------------------------------------------
--- Whoever imports fills a temporary table, asks check_... what is wrong with it, and where nothing is, calls merge_...,
--- all in one transaction. What is the same already is not written, so that it makes no version.
-
-create or replace function mobeye.stage_areas() returns void
-language sql
-set search_path = pg_catalog, public, pg_temp
-as $$
-    create temporary table area_import (
-        feature integer, -- number in the file, from 1
-        line bigint,
-        code text,
-        name text,
-        geom geometry(multipolygon, 4326)
-    ) on commit drop
-$$;
-comment on function mobeye.stage_areas() is 'Makes the temporary table area_import, for one transaction.';
-
--- What is good after all is mended in area_import, and is there once.
--- What lies anywhere within the bounds is taken. Without bounds only what would lie in the Netherlands the other way round
--- is doubted: nobody means the sea off Somalia.
-create or replace function mobeye.implausible(geom public.geometry, bounds float8[]) returns text
-language plpgsql immutable
-set search_path = pg_catalog, public, pg_temp
-as $$
-declare
-    box constant geometry := st_makeenvelope(coalesce(bounds[1], 3.2), coalesce(bounds[2], 50.7),
-                                             coalesce(bounds[3], 7.3), coalesce(bounds[4], 53.6), 4326);
-    swapped constant boolean := st_flipcoordinates(geom) && box;
-begin
-    if geom is null or st_isempty(geom) or geom && box or (bounds is null and not swapped) then
-        return null;
-    end if;
-    return format('%s %s lies outside %s%s', round(st_xmin(geom)::numeric, 5), round(st_ymin(geom)::numeric, 5),
-                  coalesce('bounds (' || array_to_string(bounds, ' ') || ')', 'the Netherlands'),
-                  case when swapped then ': did you swap them? (longitude first, then latitude; --anyway lets it in)'
-                       else ' (--anyway lets it in)' end);
-end
-$$;
-comment on function mobeye.implausible(public.geometry, float8[]) is
-    'Why a place is not to be believed: it lies outside bounds (west, south, east, north; null: see there); null: it is.';
-
-create or replace function mobeye.whereabouts(geom public.geometry, at timestamptz)
-returns table (wijk_code text, wijk_name text, rd_x integer, rd_y integer)
-language sql stable security definer
-set search_path = pg_catalog, public, pg_temp
-as $$
-    select w.code, w.name, round(st_x(r.rd))::integer, round(st_y(r.rd))::integer
-      from (select mobeye.rd(whereabouts.geom) as rd) r
-      left join lateral (select a.code, a.name from mobeye.area a
-                          where a.layer = 'wijk' and st_covers(a.geom, whereabouts.geom) and a.valid @> at
-                          order by a.vintage desc nulls last, a.code collate "C" limit 1) w on true
-$$;
-comment on function mobeye.whereabouts(public.geometry, timestamptz) is
-    'The wijk and the RD New coordinates of a place, to be shown to the person who entered it; null where there is none.';
-
-create or replace function mobeye.check_areas(bounds float8[] default null)
-returns table (feature integer, line bigint, code text, name text, warning boolean, message text)
-language plpgsql
-set search_path = pg_catalog, public, pg_temp
-as $$
-declare
-    geom geometry;
-begin
-    create index on pg_temp.area_import (code);
-    create index on pg_temp.area_import (feature);
-    analyze pg_temp.area_import;
-    return query
-    select r.feature, r.line, r.code, r.name, r.same,
-           case when r.same then format('code: was in feature %s with all the same; it counts once', r.first)
-                else format('code: is in feature %s too, with another name or geometry (a code is there once; ogr2ogr '
-                            '-dialect sqlite -sql "select code, name, st_union(geometry) from LAYER group by code" '
-                            'joins parts)', r.first)
-           end
-      from (select i.*, first_value(i.feature) over w as first,
-                   (i.name, i.geom) = (first_value(i.name) over w, first_value(i.geom) over w) as same
-              from pg_temp.area_import i window w as (partition by i.code order by i.feature)) r
-     where r.feature <> r.first;
-    delete from pg_temp.area_import i using pg_temp.area_import f where f.code = i.code and f.feature < i.feature;
-
-    for feature, line, code, name, geom in
-        select i.feature, i.line, i.code, i.name, i.geom from pg_temp.area_import i where not st_isvalid(i.geom)
-    loop
-        update pg_temp.area_import i set geom = mobeye.mend_area(i.geom) where i.feature = check_areas.feature
-        returning not st_isempty(i.geom) into warning;
-        message := format('geometry: is invalid (%s)%s', st_isvalidreason(geom),
-                          case when warning then ' and was repaired' else ' and no polygon remains of it' end);
-        return next;
-    end loop;
-
-    return query
-    select p.feature, p.line, p.code, p.name, false, 'geometry: ' || p.why
-      from (select i.*, mobeye.implausible(i.geom, bounds) as why from pg_temp.area_import i) p where p.why is not null;
-end
-$$;
-comment on function mobeye.check_areas(float8[]) is 'What is wrong with area_import; merge_areas() takes it where all are warnings.';
-
-create or replace function mobeye.merge_areas(layer text, vintage integer)
-returns table (areas bigint, added bigint, changed bigint, removed bigint)
-language plpgsql
-set search_path = pg_catalog, public, pg_temp
-as $$
-#variable_conflict use_column
-begin
-    perform mobeye.lock_areas();
-    delete from mobeye.area a
-     where a.layer = merge_areas.layer and a.vintage is not distinct from merge_areas.vintage
-       and not exists (select from pg_temp.area_import i where i.code = a.code);
-    get diagnostics removed = row_count;
-    update mobeye.area a
-       set name = i.name, geom = i.geom
-      from pg_temp.area_import i
-     where a.layer = merge_areas.layer and a.vintage is not distinct from merge_areas.vintage and a.code = i.code
-       and (a.name, a.geom) is distinct from (i.name, i.geom);
-    get diagnostics changed = row_count;
-    insert into mobeye.area (layer, code, name, vintage, geom)
-    select merge_areas.layer, i.code, i.name, merge_areas.vintage, i.geom
-      from pg_temp.area_import i
-     where not exists (select from mobeye.area a
-                        where a.layer = merge_areas.layer and a.vintage is not distinct from merge_areas.vintage
-                          and a.code = i.code)
-     order by i.feature;
-    get diagnostics added = row_count;
-    select count(*) into areas from mobeye.area a
-     where a.layer = merge_areas.layer and a.vintage is not distinct from merge_areas.vintage;
-    return next;
-end
-$$;
-comment on function mobeye.merge_areas(text, integer) is
-    'Makes the areas of a layer and vintage (null: always) those of area_import; returns how many they are, and of these '
-    'which were added, changed and removed.';
+-- Import of devices, their addresses and placements, in the same steps as areas (import_areas.sql).
 
 create or replace function mobeye.stage_devices() returns void
 language sql
@@ -159,11 +23,11 @@ as $$
         team text,
         secret boolean,
         instructions text,
-        geom public.geometry(point, 4326), -- set by check_devices(), as is:
+        geom public.geometry(point, 4326), -- set by locate_devices(), as is during
         during tstzrange
     ) on commit drop
 $$;
-comment on function mobeye.stage_devices() is 'Makes the temporary table device_import, for one transaction.';
+comment on function mobeye.stage_devices() is 'Creates the temporary table device_import for one transaction.';
 
 create or replace function mobeye.locate_devices() returns void
 language plpgsql
@@ -176,7 +40,7 @@ begin
        set geom = case when lon is not null then st_setsrid(st_makepoint(lon, lat), 4326)
                        else st_transform(st_setsrid(st_makepoint(rd_x, rd_y), 28992), 4326) end
      where lon is not null or rd_x is not null;
-    -- Without a start it is where it stands, if that is the place; else it comes there now.
+    -- Without a start: the start of the current placement if that is the same place, else now.
     update pg_temp.device_import i
        set during = tstzrange(
                coalesce(i.placed_from,
@@ -189,7 +53,7 @@ begin
     analyze pg_temp.device_import;
 end
 $$;
-comment on function mobeye.locate_devices() is 'Sets place and time of the placements in device_import.';
+comment on function mobeye.locate_devices() is 'Sets the place and the period of the placements in device_import.';
 
 create or replace function mobeye.check_devices(bounds float8[] default null)
 returns table (line bigint, warning boolean, "column" text, message text)
@@ -200,7 +64,7 @@ begin
     perform mobeye.locate_devices();
 
     return query -- the rows of a device agree
-    select r.line, false, r.name, format('device %s has "%s" in line %s and "%s" here (its rows must agree)',
+    select r.line, false, r.name, format('device %s has "%s" on line %s and "%s" here (expected the same in all rows of a device)',
                                          r.device_id, r.first_value, r.first_line, r.value)
       from (select i.line, i.device_id, c.name, c.value, first_value(i.line) over w as first_line,
                    first_value(c.value) over w as first_value
@@ -212,9 +76,9 @@ begin
             window w as (partition by i.device_id, c.name order by i.line)) r
      where r.value <> r.first_value;
 
-    return query -- an address is that of one device
-    select i.line, false, 'account'::text, format('account %s%s is that of device %s%s', i.account,
-                                                  ' input ' || i.input, o.device_id, ' in line ' || o.line)
+    return query -- an address belongs to one device
+    select i.line, false, 'account'::text, format('account %s%s belongs to device %s%s', i.account,
+                                                  ' input ' || i.input, o.device_id, ' on line ' || o.line)
       from pg_temp.device_import i
       cross join lateral (
             select f.device_id, f.line from pg_temp.device_import f
@@ -228,7 +92,7 @@ begin
      where i.account is not null;
 
     return query -- a device is in one place at a time
-    select r.line, false, 'placed_from'::text, format('device %s is in another place then, by line %s', r.device_id, r.other)
+    select r.line, false, 'placed_from'::text, format('device %s has another placement then, on line %s', r.device_id, r.other)
       from (select i.line, i.device_id, i.during, lag(i.line) over w as other,
                    max(coalesce(upper(i.during), 'infinity')) over (w rows between unbounded preceding and 1 preceding) as until
               from pg_temp.device_import i where i.during is not null
@@ -236,7 +100,7 @@ begin
      where r.until > lower(r.during);
     return query
     select i.line, false, 'placed_from'::text,
-           format('device %s is placed from %s until %s already (end that placement, or correct it where it is: '
+           format('device %s is already placed from %s until %s (end or correct that placement first: '
                   'mobeyectl device retrieve, QGIS)', i.device_id,
                   to_char(lower(p.during) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
                   coalesce(to_char(upper(p.during) at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), 'further notice'))
@@ -247,28 +111,28 @@ begin
        and not (upper_inf(p.during) and lower(p.during) < lower(i.during));
 
     return query
-    select i.line, false, 'placed_until'::text, 'is over already, and without placed_from it begins now'
+    select i.line, false, 'placed_until'::text, 'is in the past (placed_from is missing, so the placement would begin now)'
       from pg_temp.device_import i where i.geom is not null and i.during is null;
     return query
     select i.line, false, 'device_id'::text,
-           format('device %s is in state "%s", so it cannot be placed (set it to "stock" first)', i.device_id, d.state)
+           format('device %s cannot be placed in state "%s" (set it to "stock" first)', i.device_id, d.state)
       from pg_temp.device_import i join mobeye.device d using (device_id)
      where d.state in ('repair', 'retired') and (upper_inf(i.during) or upper(i.during) > now());
     return query
     select i.line, false, v.column_name, format('is %s (expected %s)', v.what, v.expected)
       from pg_temp.device_import i
      cross join lateral (values
-         ('heartbeat', i.heartbeat not between '1 microsecond' and '366 days', 'not a time to expect reports in', 'at most 366d'),
-         ('grace', i.grace not between '0' and '366 days', 'not a time to wait', 'at most 366d'),
-         ('model', length(i.model) > 200 or i.model ~ '[[:cntrl:]]', 'too long, or has control characters', 'at most 200 characters'),
-         ('group', length(i."group") > 64 or i."group" ~ '[[:cntrl:]]', 'too long, or has control characters',
+         ('heartbeat', i.heartbeat not between '1 microsecond' and '366 days', 'not a valid interval', 'at most 366d'),
+         ('grace', i.grace not between '0' and '366 days', 'not a valid interval', 'at most 366d'),
+         ('model', length(i.model) > 200 or i.model ~ '[[:cntrl:]]', 'too long or has control characters', 'at most 200 characters'),
+         ('group', length(i."group") > 64 or i."group" ~ '[[:cntrl:]]', 'too long or has control characters',
           'at most 64 characters'),
          ('address', length(i.address) > 400, 'too long', 'at most 400 characters'),
          ('instructions', length(i.instructions) > 4000, 'too long', 'at most 4000 characters'))
          as v (column_name, wrong, what, expected)
      where v.wrong;
     return query
-    select i.line, false, 'team'::text, format('team "%s" does not exist (mobeyectl teams import brings teams in)', i.team)
+    select i.line, false, 'team'::text, format('team "%s" does not exist (add it with mobeyectl teams import)', i.team)
       from pg_temp.device_import i
      where i.team is not null and not exists (select from mobeye.team t where t.team = i.team);
     return query
@@ -278,7 +142,7 @@ begin
 end
 $$;
 comment on function mobeye.check_devices(float8[]) is
-    'What is wrong with device_import; merge_devices() takes it where all are warnings.';
+    'Checks device_import; merge_devices() accepts it if there are only warnings.';
 
 create or replace function mobeye.merge_devices(columns text[])
 returns table (devices bigint, devices_added bigint, devices_changed bigint, addresses_changed bigint,
@@ -328,7 +192,7 @@ begin
         addresses_changed := greatest(addresses_changed, n);
     end if;
 
-    update mobeye.placement p -- left for the next place
+    update mobeye.placement p -- open-ended placements end where the next one begins
        set during = tstzrange(lower(p.during), i.next)
       from (select q.placement_id, min(lower(f.during)) as next
               from mobeye.placement q
@@ -366,9 +230,5 @@ begin
 end
 $$;
 comment on function mobeye.merge_devices(text[]) is
-    'Makes devices, addresses and placements those of device_import: what its columns say, empty cells too; what is '
-    'missing among the columns stays. Returns how many devices it names, and how many rows were added and changed.';
-
-grant execute on function mobeye.stage_areas(), mobeye.check_areas(float8[]), mobeye.merge_areas(text, integer),
-    mobeye.stage_devices(), mobeye.locate_devices(), mobeye.check_devices(float8[]),
-    mobeye.implausible(public.geometry, float8[]), mobeye.whereabouts(public.geometry, timestamptz), mobeye.merge_devices(text[]) to mobeye_registry;
+    'Applies device_import to devices, addresses and placements: every column that the file has, empty cells included; other '
+    'columns stay. Returns the number of devices in the file, and of rows added and changed.';

@@ -1,0 +1,83 @@
+-- Placing and retrieving a device.
+
+create or replace function mobeye.device_place(device text, lon float8, lat float8,
+                                               from_at timestamptz default now(), until_at timestamptz default null,
+                                               address text default null, team text default null,
+                                               secret boolean default false, instructions text default null)
+returns bigint
+language plpgsql
+set search_path = pg_catalog, public, pg_temp
+as $$
+declare
+    wanted tstzrange;
+    ret bigint;
+begin
+    perform from mobeye.device d where d.device_id = device for update;
+    if not found then
+        raise exception 'device "%" is not registered', device
+            using errcode = 'no_data_found', hint = 'Register it with mobeyectl devices import.';
+    end if;
+    if (lon between -180 and 180 and lat between -90 and 90) is not true then
+        raise exception 'coordinates % % are not degrees', lon, lat
+            using errcode = 'invalid_parameter_value', hint = 'Expected longitude, then latitude, in WGS84.';
+    end if;
+    if from_at is null or until_at <= from_at then
+        raise exception 'period from % until % is not valid for a placement', from_at, until_at
+            using errcode = 'invalid_parameter_value', hint = 'A placement must end after it begins.';
+    end if;
+    if team is not null and not exists (select from mobeye.team t where t.team = device_place.team) then
+        raise exception 'team "%" does not exist', team
+            using errcode = 'invalid_parameter_value',
+                  hint = coalesce('Teams: ' || (select string_agg(t.team, ', ' order by t.team) from mobeye.team t) || '.',
+                                  'Add teams with mobeyectl teams import.');
+    end if;
+    wanted := tstzrange(from_at, until_at);
+
+    -- The device moves: its open-ended placement ends.
+    update mobeye.placement p set during = tstzrange(lower(p.during), from_at)
+     where p.device_id = device and upper_inf(p.during) and lower(p.during) < from_at;
+    update mobeye.placement p
+       set during = wanted, geom = st_setsrid(st_makepoint(lon, lat), 4326), address = device_place.address,
+           team = device_place.team, secret = device_place.secret, instructions = device_place.instructions
+     where p.device_id = device and lower(p.during) = from_at and upper_inf(p.during)
+    returning p.placement_id into ret;
+    if not found then
+        insert into mobeye.placement as p (device_id, during, geom, address, team, secret, instructions)
+        values (device, wanted, st_setsrid(st_makepoint(lon, lat), 4326), address, team, secret, instructions)
+        returning p.placement_id into ret;
+    end if;
+    return ret;
+end
+$$;
+comment on function mobeye.device_place(text, float8, float8, timestamptz, timestamptz, text, text, boolean, text) is
+    'Places a device from a time on. An open-ended placement of the device ends then; one that begins at the same time is '
+    'corrected. Returns the number of the placement.';
+
+create or replace function mobeye.device_retrieve(device text, at timestamptz default now()) returns bigint
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    current mobeye.placement;
+begin
+    perform from mobeye.device d where d.device_id = device for update;
+    if not found then
+        raise exception 'device "%" is not registered', device
+            using errcode = 'no_data_found', hint = 'Register it with mobeyectl devices import.';
+    end if;
+    select p.* into current from mobeye.placement p where p.device_id = device and p.during @> at;
+    if not found then
+        raise exception 'device "%" has no placement at %', device, at
+            using errcode = 'no_data_found', hint = 'List its placements with mobeyectl device show.';
+    end if;
+    if lower(current.during) = at then -- the device was never there
+        delete from mobeye.placement p where p.placement_id = current.placement_id;
+    else
+        update mobeye.placement p set during = tstzrange(lower(current.during), at)
+         where p.placement_id = current.placement_id;
+    end if;
+    return current.placement_id;
+end
+$$;
+comment on function mobeye.device_retrieve(text, timestamptz) is
+    'Ends the placement of a device at a time; returns its number.';

@@ -1,0 +1,130 @@
+-- What each role may do. Before this file is applied, mobeyectl migrate revokes what these roles were granted before.
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- mobeye_ingest: the daemon
+
+grant usage on schema mobeye to mobeye_ingest;
+grant select on mobeye.schema_version, mobeye.schema_code, mobeye.counter, mobeye.registry_log, mobeye.device,
+    mobeye.device_address, mobeye.area, mobeye.team, mobeye.team_area, mobeye.device_unknown, mobeye.device_status,
+    mobeye.maintenance_state to mobeye_ingest;
+grant select, insert, update on mobeye.journal_position to mobeye_ingest;
+grant select, insert on mobeye.alert_identity to mobeye_ingest;
+grant insert on mobeye.alert to mobeye_ingest;
+-- A retry locks its row (for update), which requires the right to update a column; this column cannot be assigned.
+grant select, insert, delete, update (id) on mobeye.quarantine to mobeye_ingest;
+-- Where a device is placed, but neither its address nor the instructions for patrols.
+grant select (placement_id, device_id, during, geom, team, secret, cell) on mobeye.placement to mobeye_ingest;
+-- For mobeyectl status: the last change of the rules, and the number of mutes.
+grant select (applied_at) on mobeye.ruleset to mobeye_ingest;
+grant select (until, ended_at) on mobeye.mute to mobeye_ingest;
+
+grant execute on function
+    mobeye.add_changes(bigint[], text[], boolean[]),
+    mobeye.apply_retention(text, interval, interval, interval, interval),
+    mobeye.areas_now(),
+    mobeye.claim_conflicts(uuid[], bigint[], uuid[]),
+    mobeye.close_unattended(),
+    mobeye.end_mutes(),
+    mobeye.hide_late(),
+    mobeye.journal_rewind(uuid, bigint, bigint),
+    mobeye.make_partitions(text, timestamptz, timestamptz),
+    mobeye.mark_overdue(),
+    mobeye.notify_incidents(bigint[], text[]),
+    mobeye.number_changes(),
+    mobeye.premake_partitions(interval, interval, interval),
+    mobeye.purge(interval),
+    mobeye.read_incidents(uuid[], uuid[], uuid[], uuid[], timestamptz[], timestamptz[]),
+    mobeye.refresh_states(text[]),
+    mobeye.registry_since(bigint),
+    mobeye.report_daemon(uuid, text, timestamptz, timestamptz, text[], interval[], timestamptz[]),
+    mobeye.report_maintenance(text[], interval[], text[]),
+    mobeye.retention_due(text, interval, interval, interval, interval),
+    mobeye.retention_jobs(),
+    mobeye.retention_overdue(interval, interval, interval, interval),
+    mobeye.store_device_status,
+    mobeye.store_incidents,
+    mobeye.store_ruleset(uuid, text, text),
+    mobeye.verify_incidents(bigint[], text[], timestamptz[], timestamptz[], real),
+    mobeye.verify_recent(uuid),
+    mobeye.watch_devices(),
+    mobeye.watch_endpoints()
+    to mobeye_ingest;
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- mobeye_registry: devices, placements and areas
+
+grant usage on schema mobeye, patrol to mobeye_registry;
+grant select, insert, update, delete on mobeye.device, mobeye.device_address, mobeye.device_input, mobeye.placement,
+    mobeye.area to mobeye_registry;
+grant select on mobeye.counter, mobeye.registry_log, mobeye.team, mobeye.team_area, mobeye.device_status,
+    mobeye.device_unknown to mobeye_registry;
+grant select on patrol.devices, patrol.mutes to mobeye_registry;
+grant execute on function
+    mobeye.check_areas(float8[]),
+    mobeye.check_devices(float8[]),
+    mobeye.device_place(text, float8, float8, timestamptz, timestamptz, text, text, boolean, text),
+    mobeye.device_retrieve(text, timestamptz),
+    mobeye.implausible(public.geometry, float8[]),
+    mobeye.is_named(text, timestamptz),
+    mobeye.is_placed(text, timestamptz),
+    mobeye.locate_devices(),
+    mobeye.lock_areas(),
+    mobeye.merge_areas(text, integer),
+    mobeye.merge_devices(text[]),
+    mobeye.refresh_states(text[]),
+    mobeye.repair_area(public.geometry),
+    mobeye.stage_areas(),
+    mobeye.stage_devices(),
+    mobeye.vintage_start(integer),
+    mobeye.whereabouts(public.geometry, timestamptz),
+    patrol.api_version(),
+    patrol.number_changes()
+    to mobeye_registry;
+-- Called by the views above. This role has usage of schema mobeye: with can_see() and the like it could ask about incidents
+-- in the name of any viewer, so those are not granted.
+grant execute on function mobeye.current_viewer(), mobeye.rd(public.geometry), mobeye.cell(public.geometry)
+    to mobeye_registry;
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- mobeye_patrol: officers; mobeye_auditor: people who check what was done
+
+grant usage on schema patrol to mobeye_patrol, mobeye_auditor;
+grant select on patrol.alerts, patrol.incidents, patrol.queue, patrol.changes, patrol.incident_history, patrol.mutes,
+    patrol.devices, patrol.figures to mobeye_patrol, mobeye_auditor;
+grant execute on function
+    patrol.api_version(),
+    patrol.history_at(float8, float8, integer),
+    patrol.incidents_geojson(float8, float8, float8, float8),
+    patrol.number_changes(),
+    patrol.open_incident(bigint, text)
+    to mobeye_patrol, mobeye_auditor;
+-- A view calls functions with the rights of its reader. Without usage of the schema they cannot be called by name.
+grant execute on function
+    mobeye.area_code(text[], text),
+    mobeye.can_see(text, text[], text, mobeye.viewer),
+    mobeye.cell(public.geometry),
+    mobeye.current_viewer(),
+    mobeye.may_see_secret(text, bigint, mobeye.viewer),
+    mobeye.mute_applies(bigint, bigint),
+    mobeye.rd(public.geometry),
+    mobeye.restored_in_mute(bigint)
+    to mobeye_patrol, mobeye_auditor;
+
+grant execute on function
+    patrol.acknowledge(bigint, text, bigint),
+    patrol.alerts_of(text, timestamptz, timestamptz),
+    patrol.assign(bigint, text, text, bigint),
+    patrol.claim_next(text, text),
+    patrol.close(bigint, text, text, text, bigint),
+    patrol.incidents_at(text),
+    patrol.link(bigint, text, text, text, bigint),
+    patrol.mute(text, timestamptz, text),
+    patrol.mute_area(text, text, timestamptz, text),
+    patrol.mute_until_restored(bigint, timestamptz, text),
+    patrol.note(bigint, text, text, bigint),
+    patrol.on_scene(bigint, text, bigint),
+    patrol.release(bigint, text, bigint),
+    patrol.reopen(bigint, text, text, bigint),
+    patrol.unmute(bigint),
+    patrol.verify(bigint, text, text, bigint)
+    to mobeye_patrol;

@@ -1,0 +1,216 @@
+-- Incidents by place and by address, and the detail of one incident.
+
+create or replace function mobeye.incidents_in(box public.geometry, v mobeye.viewer, open_only boolean) returns bigint[]
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select array(
+        select i.incident_id from mobeye.incident i
+         where not i.secret and i.geom operator(public.&&) box and (not open_only or i.status <> 'closed')
+        union all
+        select i.incident_id from mobeye.incident i
+         where i.cell operator(public.&&) box and (not open_only or i.status <> 'closed')
+        union all
+        select i.incident_id from mobeye.incident i where i.secret and i.team = v.team and i.geom operator(public.&&) box
+        union all
+        select i.incident_id from mobeye.incident i where i.secret and i.secret_team = v.team and i.geom operator(public.&&) box
+        union all
+        select i.incident_id from mobeye.incident i where i.secret and i.assigned_to = v.login and i.geom operator(public.&&) box
+        union all
+        select i.incident_id from mobeye.incident i where v.is_owner and i.secret and i.geom operator(public.&&) box)
+$$;
+comment on function mobeye.incidents_in(public.geometry, mobeye.viewer, boolean) is
+    'The incidents in a box, and some more: secret ones by their cell, and by their place only if the viewer may know it.';
+
+-- Searched in a box that is wider by more than half the diagonal of a cell, and then by the place that is shown: otherwise
+-- a secret place could be found with smaller and smaller boxes.
+create or replace function patrol.history_at(lon float8, lat float8, radius_m integer)
+returns table (incident_id bigint, reference text, distance_m integer, first_seen timestamptz, last_seen timestamptz,
+               category text, priority smallint, kind text, status text, outcome text, verified_by text,
+               alert_count integer, drill boolean, team text, coarse boolean)
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    middle public.geography;
+    around public.geometry;
+    candidates bigint[];
+begin
+    if (lon between -180 and 180 and lat between -85 and 85 and radius_m between 1 and 5000) is not true then
+        raise exception 'radius % m around longitude %, latitude % is not valid', radius_m, lon, lat
+            using errcode = 'invalid_parameter_value',
+                  hint = 'Expected degrees, longitude first, up to 85 north or south, and a radius of 1 to 5000 m.';
+    end if;
+    middle := public.st_setsrid(public.st_makepoint(lon, lat), 4326)::public.geography;
+    around := public.st_expand(middle::public.geometry, (radius_m + 100) / (111000 * cos(radians(lat))),
+                               (radius_m + 100) / 111000.0);
+    candidates := mobeye.incidents_in(around, mobeye.current_viewer(), false);
+    return query
+        select s.incident_id, s.reference, round(d.distance)::integer, s.first_seen, s.last_seen, s.category, s.priority,
+               s.kind, s.status, s.outcome, s.verified_by, s.alert_count, s.drill, s.team, s.coarse
+          from mobeye.incident_seen as s
+         cross join lateral (select public.st_distance(s.seen_geom::public.geography, middle) as distance) as d
+         where s.incident_id = any (candidates) and d.distance <= radius_m
+         order by s.first_seen desc, s.incident_id desc;
+end
+$$;
+comment on function patrol.history_at(float8, float8, integer) is
+    'The incidents that the reader sees within a distance of a place (degrees; up to 5000 m), newest first; secret ones by '
+    'the centre of their cell.';
+
+create or replace function patrol.incidents_geojson(west float8, south float8, east float8, north float8) returns jsonb
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    box public.geometry;
+    features jsonb;
+    candidates bigint[];
+begin
+    if (west between -180 and 180 and east between -180 and 180 and west <= east
+        and south between -90 and 90 and north between -90 and 90 and south <= north) is not true then
+        raise exception 'box west %, south %, east %, north % is not valid', west, south, east, north
+            using errcode = 'invalid_parameter_value', hint = 'Expected degrees in the order west, south, east, north.';
+    end if;
+    box := public.st_makeenvelope(west, south, east, north, 4326);
+    candidates := mobeye.incidents_in(public.st_expand(box, 0.005), mobeye.current_viewer(), true);
+    select coalesce(jsonb_agg(
+               jsonb_build_object(
+                   'type', 'Feature', 'id', s.incident_id,
+                   'geometry', jsonb_build_object(
+                       'type', 'Point',
+                       'coordinates', jsonb_build_array(round(public.st_x(s.seen_geom)::numeric, 7),
+                                                        round(public.st_y(s.seen_geom)::numeric, 7))),
+                   'properties', jsonb_build_object(
+                       'incident_id', s.incident_id, 'reference', s.reference, 'status', s.status,
+                       'category', s.category, 'priority', s.priority, 'kind', s.kind,
+                       'address', case when not s.coarse then s.address end,
+                       'device_id', case when not s.coarse then s.device_id end,
+                       'accuracy_m', case when not s.coarse then s.accuracy_m end,
+                       'location_source', s.location_source, 'coarse', s.coarse, 'team', s.team,
+                       'wijk_code', s.wijk_code, 'verified_by', s.verified_by, 'alert_count', s.alert_count,
+                       'first_seen', s.first_seen, 'last_seen', s.last_seen, 'delayed', s.delayed, 'drill', s.drill,
+                       'muted_until', s.muted_until, 'overdue_since', s.overdue_since, 'assigned_to', s.assigned_to))
+               order by s.incident_id), '[]')
+      into features
+      from mobeye.incident_seen as s
+     where s.incident_id = any (candidates)
+       and s.status <> 'closed' and s.seen_geom operator(public.&&) box;
+    return jsonb_build_object('type', 'FeatureCollection', 'features', features);
+end
+$$;
+comment on function patrol.incidents_geojson(float8, float8, float8, float8) is
+    'The open incidents that the reader sees in a box (degrees: west, south, east, north), as a FeatureCollection (RFC '
+    '7946); secret ones at the centre of their cell.';
+
+create or replace function patrol.incidents_at(address text) returns setof patrol.incidents
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+set enable_seqscan = off -- the number of rows read must not reveal secret placements: see placement_address
+as $$
+declare
+    v mobeye.viewer := mobeye.current_viewer();
+    wanted text := lower(address);
+    placements bigint[];
+    incidents bigint[];
+begin
+    placements := array(
+        select p.placement_id from mobeye.placement p where lower(p.address) = wanted and not p.secret
+        union all
+        select p.placement_id from mobeye.placement p
+         where lower(p.address) = wanted and p.secret and (v.is_owner or p.team = v.team));
+    incidents := array(
+        select i.incident_id from mobeye.incident i where i.placement_id = any (placements)
+        union all
+        select i.incident_id from mobeye.incident i join mobeye.placement p on p.placement_id = i.placement_id
+         where i.secret and i.team = v.team and lower(p.address) = wanted
+        union all
+        select i.incident_id from mobeye.incident i join mobeye.placement p on p.placement_id = i.placement_id
+         where i.secret and i.assigned_to = v.login and lower(p.address) = wanted);
+    return query
+        select s.* from patrol.incidents s where s.incident_id = any (incidents) and not s.coarse
+         order by s.incident_id desc;
+end
+$$;
+comment on function patrol.incidents_at(text) is
+    'The incidents at an address (in full; case does not matter), newest first, as far as the reader sees them exactly.';
+
+create or replace function mobeye.alerts_of(incident_id bigint, v mobeye.viewer) returns jsonb
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    from_at timestamptz;
+    until_at timestamptz;
+begin
+    select i.first_seen - coalesce(i.gap, '0'), i.last_seen + coalesce(i.gap, '0') into from_at, until_at
+      from mobeye.incident i where i.incident_id = alerts_of.incident_id;
+    return (select coalesce(jsonb_agg(l.alert order by l.occurred_at, l.journal_seq), '[]') from (
+        select a.occurred_at, a.journal_seq,
+               jsonb_build_object(
+                   'occurred_at', a.occurred_at, 'received_at', a.received_at, 'endpoint', a.endpoint, 'kind', a.kind,
+                   'phase', a.phase, 'input', a.input, 'flags', a.flags, 'rule', a.rule,
+                   'location_source', a.location_source)
+               || case when v.is_auditor
+                            or not a.secret or mobeye.may_see_secret(a.team, a.incident_id, v) then
+                   jsonb_build_object(
+                       'source', a.source, 'event_id', a.event_id, 'device_id', a.device_id, 'payload', a.payload,
+                       'accuracy_m', a.accuracy_m, 'geometry', public.st_asgeojson(a.geom, 7)::jsonb)
+                  else '{}' end as alert
+          from mobeye.alert a
+         where a.incident_id = alerts_of.incident_id and a.occurred_at between from_at and until_at
+         order by a.occurred_at desc, a.journal_seq desc
+         limit 1000) as l);
+end
+$$;
+comment on function mobeye.alerts_of(bigint, mobeye.viewer) is
+    'The last 1000 alerts of an incident, without what is secret to the viewer; an auditor sees everything.';
+
+create or replace function patrol.open_incident(id bigint, reason text)
+returns table (incident_id bigint, reference text, status text, category text, priority smallint, kind text,
+               device_id text, address text, instructions text, geom public.geometry, rd_x float8, rd_y float8,
+               location_source text, accuracy_m real, wijk_code text, wijk_name text, buurt_code text, team text,
+               verified_by text, alert_count integer, first_seen timestamptz, last_seen timestamptz,
+               assigned_to text, outcome text, external_ref text, coarse boolean, alerts jsonb, history jsonb)
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+    v mobeye.viewer := mobeye.current_viewer();
+    actor text := mobeye.actor();
+    i mobeye.incident_full;
+    seen boolean;
+    place public.geometry;
+begin
+    perform mobeye.require_text('the reason', reason);
+    select * into i from mobeye.incident_full f where f.incident_id = id;
+    if i.incident_id is null or not mobeye.can_see(i.team, i.areas, i.assigned_to, v) then
+        raise exception 'incident % does not exist or belongs to another team', coalesce(id::text, 'null')
+            using errcode = 'no_data_found', hint = 'patrol.incidents lists the incidents that you see.';
+    end if;
+    perform mobeye.add_history(id, 'look', reason);
+    -- The server's log keeps a look even if its transaction is rolled back.
+    raise log 'mobeyed: % looked at incident %', actor, id;
+    seen := v.is_auditor or not i.secret or coalesce(v.team in (i.team, i.secret_team) or i.assigned_to = v.login, false);
+    place := case when seen then i.rd else public.st_transform(i.cell, 28992) end;
+    return query
+        select i.incident_id, i.reference, i.status, i.category, i.priority, i.kind,
+               case when seen then i.device_id end, case when seen then i.address end,
+               case when seen then i.instructions end,
+               case when seen then i.geom else public.st_transform(place, 4326) end,
+               round(public.st_x(place)::numeric, 2)::float8, round(public.st_y(place)::numeric, 2)::float8,
+               i.location_source, case when seen then i.accuracy_m end, i.wijk_code, i.wijk_name, i.buurt_code, i.team,
+               i.verified_by, i.alert_count, i.first_seen, i.last_seen, i.assigned_to, i.outcome,
+               case when seen then i.external_ref end,
+               not seen,
+               mobeye.alerts_of(id, v),
+               (select coalesce(jsonb_agg(to_jsonb(h) - 'incident_id'
+                                          || case when seen then '{}' else '{"note": null}'::jsonb end
+                                          order by h.entry), '[]')
+                  from mobeye.incident_history h where h.incident_id = id);
+end
+$$;
+comment on function patrol.open_incident(bigint, text) is
+    'The detail of an incident with its last 1000 alerts and its history. The look, its time and reason are recorded in the '
+    'history. Auditors see the exact place only here; a secret place stays coarse to other teams.';

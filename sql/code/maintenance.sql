@@ -1,0 +1,128 @@
+-- Maintenance: incidents that wait for people, and rows that are of no further use.
+
+create or replace function mobeye.mark_overdue() returns bigint
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    overdue_id bigint;
+    n bigint := 0;
+begin
+    for overdue_id in
+        update mobeye.incident i set overdue_since = now()
+         where i.incident_id in (
+               select w.incident_id from mobeye.incident w
+                where w.status in ('new', 'reopened') and w.overdue is not null and w.overdue_since is null
+                  and w.created_at + w.overdue < now()
+                order by w.incident_id for update skip locked)
+        returning i.incident_id
+    loop
+        perform mobeye.add_change(overdue_id, 'overdue');
+        n := n + 1;
+    end loop;
+    return n;
+end
+$$;
+comment on function mobeye.mark_overdue() is
+    'Marks the incidents that nobody acknowledged within the time that their rule allows; returns how many.';
+
+create or replace function mobeye.close_unattended() returns bigint
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    unattended bigint;
+    n bigint := 0;
+begin
+    for unattended in
+        select i.incident_id from mobeye.incident i
+         where i.status = 'new' and i.last_received_at < now() - interval '7 days' and i.alert_count > 0
+           and i.verified_by is distinct from 'person' and i.on_scene_at is null and i.external_ref is null
+           and not exists (select from mobeye.incident_history h
+                            where h.incident_id = i.incident_id and h.actor <> 'mobeyed' and h.action <> 'look')
+         order by i.incident_id limit 1000
+         for update skip locked
+    loop
+        perform mobeye.close_incident(unattended, 'unattended');
+        n := n + 1;
+    end loop;
+    return n;
+end
+$$;
+comment on function mobeye.close_unattended() is
+    'Closes as unattended the incidents that nobody touched (verified, noted, linked, muted or held) and that had no alert '
+    'for 7 days; returns how many. A silence, which has no alerts, stays open until it ends.';
+
+create or replace function mobeye.purge(alarm interval) returns bigint
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    n bigint;
+    total bigint := 0;
+begin
+    perform mobeye.check_keep(array[alarm]);
+    -- Once it is past its gap, nothing joins an incident that no longer accepts alerts. Conditions of open incidents stay:
+    -- they may still be restored, and tell whether other devices than a muted one joined.
+    delete from mobeye.incident_condition c
+     using (select o.condition, o.incident_id
+              from mobeye.incident_condition o
+              join mobeye.incident i on i.incident_id = o.incident_id
+             where not i.accepting and i.last_seen + coalesce(i.gap, '0') < now() - interval '1 day'
+               and i.status = 'closed'
+             order by i.incident_id limit 100000
+               for update of i skip locked) as done
+     where c.condition = done.condition and c.incident_id = done.incident_id;
+    get diagnostics n = row_count;
+    total := total + n;
+    -- No alert could be stored whose condition refers to an incident that was deleted by hand.
+    delete from mobeye.incident_condition c
+     where not exists (select from mobeye.incident i where i.incident_id = c.incident_id);
+    get diagnostics n = row_count;
+    total := total + n;
+    -- Whole versions: a daemon that knows only an older one reads everything.
+    delete from mobeye.registry_log l
+     where l.at < now() - interval '90 days'
+       and l.version < coalesce((select min(k.version) from mobeye.registry_log k
+                                  where k.at >= now() - interval '90 days'), 9223372036854775807);
+    get diagnostics n = row_count;
+    total := total + n;
+    delete from mobeye.change c
+     where c.entry in (select o.entry from mobeye.change o order by o.entry limit 100000) and c.at < now() - alarm;
+    get diagnostics n = row_count;
+    return total + n;
+end
+$$;
+comment on function mobeye.purge(interval) is
+    'Deletes the conditions of incidents that are over, versions of the registry older than 90 days, and changes of '
+    'incidents older than the retention of alarms; at most 100,000 rows each. Returns how many rows.';
+
+create or replace view mobeye.maintenance_state as
+select job, every, succeeded_at, error,
+       coalesce(succeeded_at, first_at) < now() - greatest(3 * every, interval '10 minutes') as late,
+       coalesce(succeeded_at, first_at) < now() - interval '1 day' as day_late
+  from mobeye.maintenance;
+comment on view mobeye.maintenance_state is
+    'The jobs of maintenance; late: the last success is three intervals, and at least 10 minutes, ago.';
+
+-- The arrays belong together and name every job. errors: null if the job did not run this time, empty if it succeeded.
+create or replace function mobeye.report_maintenance(jobs text[], every interval[], errors text[])
+returns setof mobeye.maintenance_state
+language sql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+    insert into mobeye.maintenance as m (job, every, succeeded_at, failed_at, error)
+    select j.job, j.every, case when j.error = '' then now() end, case when j.error <> '' then now() end,
+           nullif(j.error, '')
+      from unnest(jobs, report_maintenance.every, errors) as j (job, every, error)
+     where j.error is not null
+    on conflict (job) do update
+       set every = excluded.every,
+           succeeded_at = coalesce(excluded.succeeded_at, m.succeeded_at),
+           failed_at = coalesce(excluded.failed_at, m.failed_at),
+           error = excluded.error;
+    delete from mobeye.maintenance m where m.job <> all (jobs);
+    select * from mobeye.maintenance_state;
+$$;
+comment on function mobeye.report_maintenance(text[], interval[], text[]) is
+    'Records which jobs ran and how each ended; deletes jobs that no longer exist. Returns the state of all jobs.';

@@ -1,0 +1,306 @@
+-- Mutes: devices and areas whose incidents are kept out of the queue for a time.
+
+create or replace function mobeye.is_mutable(i mobeye.incident) returns boolean
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return not i.urgent and i.verified_by is null and i.assigned_to is null;
+end
+$$;
+comment on function mobeye.is_mutable(mobeye.incident) is
+    'Whether an incident may be muted: not if a panic or holdup joined, nor if it is verified or assigned.';
+
+-- A mute of a device applies only at the placement where it was muted, and not to an incident that other devices joined; a
+-- mute of an area only to incidents of the team of the person who muted it, or of no team.
+create or replace function mobeye.mute_applies(mute_id bigint, incident_id bigint) returns boolean
+language plpgsql stable security definer cost 1000
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    m mobeye.mute;
+    i mobeye.incident;
+begin
+    select * into m from mobeye.mute t where t.mute_id = mute_applies.mute_id;
+    select * into i from mobeye.incident t where t.incident_id = mute_applies.incident_id;
+    if not mobeye.is_mutable(i) then
+        return false;
+    end if;
+    if m.area is not null then
+        return m.area = any (i.areas) and (m.team is null or i.team is null or i.team = m.team);
+    end if;
+    return m.device_id = i.device_id and m.placement_id is not distinct from i.placement_id
+       and not exists (select from mobeye.incident_condition c
+                        where c.incident_id = i.incident_id and c.device_id <> i.device_id);
+end
+$$;
+comment on function mobeye.mute_applies(bigint, bigint) is
+    'Whether a mute keeps an incident out of the queue while it is active.';
+
+create or replace view mobeye.active_mute as
+select m.* from mobeye.mute m
+ where m.until > now() and m.ended_at is null
+   and (m.incident_id is null
+        or exists (select from mobeye.incident i
+                    where i.incident_id = m.incident_id and i.active > 0 and i.status <> 'closed'));
+comment on view mobeye.active_mute is 'The mutes that are active now.';
+
+create or replace function mobeye.restored_in_mute(incident_id bigint) returns boolean
+language sql stable security definer cost 1000
+set search_path = pg_catalog, pg_temp
+as $$
+    select exists (select from mobeye.incident i
+                     join mobeye.mute m on m.device_id = i.device_id or m.area = any (i.areas)
+                    where i.incident_id = restored_in_mute.incident_id and i.restored_at is not null
+                      and (i.created_at >= m.at or i.incident_id = m.incident_id)
+                      and i.last_received_at < least(m.until, m.ended_at)
+                      and mobeye.mute_applies(m.mute_id, i.incident_id))
+$$;
+comment on function mobeye.restored_in_mute(bigint) is
+    'Whether an incident began and was restored while a mute was active, or was restored while it was muted until then: it '
+    'does not appear when the mute ends.';
+
+create or replace view patrol.mutes with (security_barrier) as
+select m.mute_id, case when x.seen then m.device_id end as device_id,
+       split_part(m.area, ':', 1) as layer, substr(m.area, strpos(m.area, ':') + 1) as code, m.at, m.until,
+       case when x.seen or m.area is not null then m.reason end as reason,
+       m.muted_by, m.ended_at, m.ended_by, m.ended_at is null and m.until > now() as active,
+       case when x.seen then m.incident_id end as incident_id
+  from mobeye.current_viewer() as v
+ cross join mobeye.mute as m
+ cross join lateral (
+       select v.is_owner or v.is_registrar
+              or v.is_officer and (coalesce(m.team = v.team, false)
+                                or not m.secret and (v.all_teams or m.team is null and v.team is not null)) as seen
+       offset 0) as x
+ where v.all_teams or v.is_registrar or v.team is not null;
+comment on view patrol.mutes is 'Devices and areas that are or were kept out of the queue.';
+comment on column patrol.mutes.mute_id is 'Its number, for patrol.unmute().';
+comment on column patrol.mutes.device_id is 'The device; null for an area, and if the reader may not see it.';
+comment on column patrol.mutes.layer is 'Layer of the area; null for a device.';
+comment on column patrol.mutes.code is 'Code of the area; null for a device.';
+comment on column patrol.mutes.at is 'Start of the mute.';
+comment on column patrol.mutes.until is 'End of the mute at the latest.';
+comment on column patrol.mutes.reason is 'The reason; null if the reader may not see the device.';
+comment on column patrol.mutes.muted_by is 'Login of the person who muted it.';
+comment on column patrol.mutes.ended_at is 'When a person ended it before its time; null if nobody did.';
+comment on column patrol.mutes.ended_by is 'Login of that person.';
+comment on column patrol.mutes.active is 'Whether it is active now.';
+comment on column patrol.mutes.incident_id is 'The incident whose restoration ends it; null for a mute for a time.';
+
+-- A mute ends with the placement: when a device is moved, it does not apply to the next home.
+create or replace function mobeye.add_mute(device text, area text, until timestamptz, reason text,
+                                           incident_id bigint default null) returns bigint
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    at timestamptz := clock_timestamp();
+    p mobeye.placement;
+    added bigint;
+begin
+    if (until > at and until <= at + interval '366 days') is not true then
+        raise exception 'mute: cannot last until %', coalesce(until::text, 'an unknown time')
+            using errcode = 'invalid_parameter_value', hint = 'Expected an end in the future, within a year.';
+    end if;
+    select * into p from mobeye.placement t where t.device_id = device and t.during @> now();
+    insert into mobeye.mute (device_id, area, at, until, reason, muted_by, placement_id, team, secret, incident_id)
+    values (device, add_mute.area, at, least(until, upper(p.during)), mobeye.require_text('the reason', reason), mobeye.actor(),
+            p.placement_id, case when device is null then (mobeye.current_viewer()).team else p.team end,
+            coalesce(p.secret, false), add_mute.incident_id)
+    returning mute_id into added;
+    perform mobeye.announce_mute(added, 'muted: ' || reason);
+    return added;
+end
+$$;
+comment on function mobeye.add_mute(text, text, timestamptz, text, bigint) is
+    'Adds a mute and records it for every open incident that it applies to.';
+
+create or replace function mobeye.muted_incidents(mute_id bigint) returns setof bigint
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select i.incident_id
+      from mobeye.mute m
+      join mobeye.incident i on m.device_id = i.device_id or m.area = any (i.areas)
+     where m.mute_id = muted_incidents.mute_id and i.status <> 'closed'
+       and mobeye.mute_applies(m.mute_id, i.incident_id)
+     order by i.incident_id
+$$;
+comment on function mobeye.muted_incidents(bigint) is 'The open incidents that a mute applies to.';
+
+create or replace function mobeye.announce_mute(mute_id bigint, note text, actor text default null) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    affected bigint;
+begin
+    for affected in select mobeye.muted_incidents(mute_id) loop
+        perform mobeye.add_change(affected, 'mute');
+        perform mobeye.add_history(affected, 'mute', note, actor => actor);
+    end loop;
+end
+$$;
+comment on function mobeye.announce_mute(bigint, text, text) is
+    'Adds the beginning or end of a mute to the changes and the history of every open incident that it applies to.';
+
+create or replace function mobeye.check_mute(device text, area text, whose text) returns void
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v mobeye.viewer := mobeye.current_viewer();
+begin
+    if not v.all_teams
+       and (v.team is null or device is not null and whose <> v.team
+            or device is null and not area = any (v.areas) and whose is distinct from v.team) then
+        raise exception '% "%" does not belong to your team', case when device is null then 'area' else 'device' end,
+            coalesce(device, area)
+            using errcode = 'insufficient_privilege',
+                  hint = 'A team may mute devices placed with it or with no team, and its own areas.';
+    end if;
+end
+$$;
+comment on function mobeye.check_mute(text, text, text) is
+    'Refuses to mute or unmute what belongs to another team; whose: the team of the device, or of the mute.';
+
+create or replace function patrol.mute(device text, until timestamptz, reason text) returns bigint
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v mobeye.viewer := mobeye.current_viewer();
+    p mobeye.placement;
+begin
+    perform mobeye.check_mute(device, null, null);
+    select * into p from mobeye.placement t where t.device_id = device and t.during @> now();
+    -- A home that is secret to the person must not be revealed by the existence of its device either.
+    if p.secret and not v.is_owner and not coalesce(p.team = v.team, false)
+       or not exists (select from mobeye.device d where d.device_id = device)
+          and not exists (select from mobeye.device_status s where s.device_id = device)
+          and not exists (select from mobeye.incident i where i.device_id = device and not i.secret) then
+        raise exception 'device "%" does not exist', coalesce(device, '')
+            using errcode = 'no_data_found', hint = 'patrol.devices lists the registered devices.';
+    end if;
+    perform mobeye.check_mute(device, null, p.team);
+    return mobeye.add_mute(device, null, until, reason);
+end
+$$;
+comment on function patrol.mute(text, timestamptz, text) is
+    'Keeps the incidents of a device out of the queue for a time; its alerts are stored and grouped all the same. Panic and '
+    'holdup are never muted. Returns the number of the mute.';
+
+create or replace function patrol.mute_area(layer text, code text, until timestamptz, reason text) returns bigint
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if not exists (select from mobeye.area a where a.layer = mute_area.layer and a.code = mute_area.code) then
+        raise exception 'area "%" does not exist in layer "%"', code, layer
+            using errcode = 'no_data_found',
+                  hint = coalesce('Layers: ' || (select string_agg(distinct a.layer, ', ') from mobeye.area a) || '.',
+                                  'No areas have been imported.');
+    end if;
+    perform mobeye.check_mute(null, layer || ':' || code, '');
+    return mobeye.add_mute(null, layer || ':' || code, until, reason);
+end
+$$;
+comment on function patrol.mute_area(text, text, timestamptz, text) is
+    'As patrol.mute(), for all incidents in an area.';
+
+create or replace function patrol.mute_until_restored(id bigint, at_most timestamptz, reason text) returns bigint
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    i mobeye.incident := mobeye.lock_incident(id);
+begin
+    if not mobeye.is_mutable(i) then
+        raise exception 'incident %: cannot be muted, it is %', mobeye.reference(id),
+            case when i.urgent then 'a panic or holdup alarm' when i.verified_by is not null then 'verified'
+                 else 'assigned to ' || i.assigned_to end
+            using errcode = 'object_not_in_prerequisite_state', detail = i.status;
+    end if;
+    if i.device_id is null or i.active = 0 or i.status = 'closed' then
+        raise exception 'incident %: no condition is active, so there is nothing to wait for', mobeye.reference(id)
+            using errcode = 'object_not_in_prerequisite_state', detail = i.status,
+                  hint = 'Use patrol.mute() to mute a device for a time.';
+    end if;
+    perform mobeye.check_mute(i.device_id, null, (select p.team from mobeye.placement p
+                                                   where p.device_id = i.device_id and p.during @> now()));
+    return mobeye.add_mute(i.device_id, null, at_most, reason, id);
+end
+$$;
+comment on function patrol.mute_until_restored(bigint, timestamptz, text) is
+    'Mutes the device of an incident until every condition of that incident is restored, until at_most at the latest; an '
+    'incident still active then enters the queue again. Refused for panic and holdup, and for verified or assigned '
+    'incidents. Returns the number of the mute.';
+
+create or replace function patrol.unmute(mute_id bigint) returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    m mobeye.mute;
+begin
+    select * into m from mobeye.mute t where t.mute_id = unmute.mute_id for update;
+    if m.mute_id is null or m.ended_at is not null or m.until <= clock_timestamp() then
+        raise exception 'mute % does not exist or is over', coalesce(mute_id::text, 'null')
+            using errcode = 'no_data_found', hint = 'patrol.mutes lists the active mutes.';
+    end if;
+    perform mobeye.check_mute(m.device_id, m.area, m.team);
+    update mobeye.mute t set ended_at = clock_timestamp(), ended_by = mobeye.actor() where t.mute_id = unmute.mute_id;
+    perform mobeye.announce_mute(unmute.mute_id, 'unmuted');
+end
+$$;
+comment on function patrol.unmute(bigint) is
+    'Ends a mute before its time. Incidents that are still active appear in the queue, as when the time is over.';
+
+create or replace function mobeye.end_mutes() returns bigint
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    ended record;
+    n bigint := 0;
+begin
+    for ended in
+        select m.mute_id, m.ended_at from mobeye.mute m
+         where not m.over and not exists (select from mobeye.active_mute a where a.mute_id = m.mute_id)
+         order by m.mute_id for update of m skip locked
+    loop
+        update mobeye.mute m set over = true, until = least(m.until, clock_timestamp()) where m.mute_id = ended.mute_id;
+        if ended.ended_at is null then -- else patrol.unmute() has announced it
+            perform mobeye.announce_mute(ended.mute_id, 'the mute is over', 'mobeyed');
+            n := n + 1;
+        end if;
+    end loop;
+    return n;
+end
+$$;
+comment on function mobeye.end_mutes() is
+    'Announces, for each open incident under a mute whose time is over, that it is back; returns how many mutes ended.';
+
+create or replace function mobeye.end_placement_mutes() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    ends timestamptz := now(); -- of a deleted placement
+begin
+    if tg_op = 'UPDATE' then
+        ends := upper(new.during);
+    end if;
+    update mobeye.mute m set until = greatest(ends, m.at + interval '1 microsecond')
+     where m.placement_id = old.placement_id and m.ended_at is null and m.until > ends;
+    return null;
+end
+$$;
+comment on function mobeye.end_placement_mutes() is 'Ends the mutes of a placement when it ends.';
+
+create or replace trigger end_mutes_update after update of during on mobeye.placement
+    for each row when (not upper_inf(new.during)) execute function mobeye.end_placement_mutes();
+
+create or replace trigger end_mutes_delete after delete on mobeye.placement
+    for each row execute function mobeye.end_placement_mutes();

@@ -1,0 +1,274 @@
+-- What people write to the registry: corrected, refused, or followed by what depends on it.
+
+-- A view: a device that was registered after its last report is no longer listed.
+create or replace view mobeye.device_unknown as
+select s.device_id, s.first_received_at, s.last_received_at, s.kind, s.endpoint, s.source, s.alerts
+  from mobeye.device_status s
+ where not s.registered
+   and not exists (select from mobeye.device d where d.device_id = s.device_id)
+   and not exists (select from mobeye.device_address a
+                    where s.device_id ~ '^dc09:[0-9A-F]{3,}'
+                      and ltrim(a.account, '0') = ltrim(split_part(substr(s.device_id, 6), '/', 1), '0')
+                      and (a.input is null or a.input::text = split_part(s.device_id, '/', 2)));
+comment on view mobeye.device_unknown is 'Senders that reported and are not registered.';
+comment on column mobeye.device_unknown.device_id is 'As it names itself; dc09:ACCOUNT/INPUT for SIA DC-09.';
+comment on column mobeye.device_unknown.first_received_at is 'When it was first heard.';
+comment on column mobeye.device_unknown.last_received_at is 'When it was last heard.';
+comment on column mobeye.device_unknown.kind is 'Kind of its last alert.';
+comment on column mobeye.device_unknown.endpoint is 'The endpoint that its last alert came in by.';
+comment on column mobeye.device_unknown.source is 'The sender of its last alert.';
+comment on column mobeye.device_unknown.alerts is 'How many alerts of it were stored.';
+
+create or replace function mobeye.repair_area(geom public.geometry) returns public.geometry
+language sql immutable strict parallel safe
+set search_path = pg_catalog, public, pg_temp
+as $$ select st_multi(st_collectionextract(case when st_isvalid(geom) then geom else st_makevalid(geom) end, 3)) $$;
+comment on function mobeye.repair_area(public.geometry) is
+    'The geometry as a valid multipolygon, repaired as by ST_MakeValid if necessary; empty if no polygon remains.';
+
+create or replace function mobeye.check_area() returns trigger
+language plpgsql
+set search_path = pg_catalog, public, pg_temp
+as $$
+declare
+    given geometry := new.geom;
+begin
+    if (st_xmin(given) >= -180 and st_xmax(given) <= 180 and st_ymin(given) >= -90 and st_ymax(given) <= 90) is false then
+        raise exception 'area % of layer %: coordinates % % are not degrees',
+                        new.code, new.layer, st_xmin(given), st_ymin(given)
+            using errcode = 'invalid_parameter_value',
+                  hint = 'Expected longitude and latitude in WGS84; to convert RD New: st_transform(st_setsrid(geom, 28992), 4326).';
+    end if;
+    new.geom := mobeye.repair_area(given);
+    if st_isempty(new.geom) then
+        raise exception 'area % of layer %: geometry (%) has no polygon', new.code, new.layer, geometrytype(given)
+            using errcode = 'invalid_parameter_value', hint = 'Expected a polygon or a multipolygon.';
+    end if;
+    if not st_isvalid(given) then
+        raise warning 'area % of layer %: geometry was invalid (%) and has been repaired',
+                      new.code, new.layer, st_isvalidreason(given);
+    end if;
+    return new;
+end
+$$;
+comment on function mobeye.check_area() is 'Turns the geometry of an area into a valid multipolygon in degrees, or refuses it.';
+
+create or replace trigger check_area before insert or update of geom on mobeye.area
+    for each row execute function mobeye.check_area();
+
+create or replace function mobeye.is_placed(device text, at timestamptz default now()) returns boolean
+language sql stable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+    select exists (select from mobeye.placement p
+                    where p.device_id = device and lower(p.during) <= at and (upper(p.during) > at or upper_inf(p.during)))
+$$;
+comment on function mobeye.is_placed(text, timestamptz) is 'Whether a placement of the device holds at that time.';
+
+create or replace function mobeye.check_placement() returns trigger
+language plpgsql
+set search_path = pg_catalog, public, pg_temp
+as $$
+declare
+    device_state text;
+    other tstzrange;
+begin
+    if st_isempty(new.geom) or st_x(new.geom) not between -180 and 180 or st_y(new.geom) not between -90 and 90 then
+        raise exception 'placement of %: coordinates (%) are not degrees', new.device_id, st_astext(new.geom)
+            using errcode = 'invalid_parameter_value',
+                  hint = 'Expected longitude and latitude in WGS84; to convert RD New: st_transform(st_setsrid(geom, 28992), 4326).';
+    end if;
+    if upper_inf(new.during) or upper(new.during) > now() then
+        select d.state into device_state from mobeye.device d where d.device_id = new.device_id;
+        if device_state in ('repair', 'retired') then
+            raise exception 'device %: cannot be placed in state "%"', new.device_id, device_state
+                using errcode = 'object_not_in_prerequisite_state',
+                      hint = 'Set mobeye.device.state to "stock" first.';
+        end if;
+    end if;
+    select p.during into other from mobeye.placement p
+     where p.device_id = new.device_id and p.during && new.during and p.placement_id <> new.placement_id
+     order by lower(p.during) limit 1;
+    if found then
+        raise exception 'device %: already placed from % until %', new.device_id, lower(other),
+                        coalesce(upper(other)::text, 'further notice')
+            using errcode = 'exclusion_violation', constraint = 'placement_overlap',
+                  hint = 'A device has one placement at a time: end that placement first, or choose another time.';
+    end if;
+    return new;
+end
+$$;
+comment on function mobeye.check_placement() is 'Refuses a placement with a clear reason.';
+
+create or replace trigger check_placement before insert or update on mobeye.placement
+    for each row execute function mobeye.check_placement();
+
+create or replace function mobeye.check_state() returns trigger
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if new.state in ('stock', 'placed') then
+        new.state := case when mobeye.is_placed(new.device_id) then 'placed' else 'stock' end;
+    elsif exists (select from mobeye.placement p
+                   where p.device_id = new.device_id and (upper_inf(p.during) or upper(p.during) > now())) then
+        raise exception 'device %: state cannot be "%" while it has a placement', new.device_id, new.state
+            using errcode = 'object_not_in_prerequisite_state',
+                  hint = 'Retrieve it first: mobeyectl device retrieve.';
+    end if;
+    return new;
+end
+$$;
+comment on function mobeye.check_state() is 'Sets placed or stock according to the placements; refuses repair and retired while there is one.';
+
+create or replace trigger check_state before insert or update of state on mobeye.device
+    for each row execute function mobeye.check_state();
+
+create or replace function mobeye.refresh_placed() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    moved text[];
+begin
+    if tg_op = 'INSERT' then
+        moved := array(select distinct n.device_id from new_rows n);
+    elsif tg_op = 'DELETE' then
+        moved := array(select distinct o.device_id from old_rows o);
+    elsif tg_op = 'UPDATE' then
+        moved := array(select o.device_id from old_rows o union select n.device_id from new_rows n);
+    end if; -- truncated: null, which means all devices
+    perform mobeye.refresh_states(moved);
+    return null;
+end
+$$;
+comment on function mobeye.refresh_placed() is 'Updates the states of the devices whose placements changed.';
+
+create or replace function mobeye.refresh_states(devices text[] default null) returns bigint
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    refreshed bigint;
+begin
+    if devices is null then
+        devices := array(
+            select d.device_id
+              from mobeye.device d
+              left join mobeye.placement p on p.device_id = d.device_id and p.during @> now()
+             where d.state in ('stock', 'placed') and (d.state = 'placed') <> (p.device_id is not null)
+             order by d.device_id);
+    end if;
+    update mobeye.device d
+       set state = 'stock' -- or placed: check_state() decides
+     where d.state in ('stock', 'placed') and d.device_id = any (devices)
+       and (d.state = 'placed') <> mobeye.is_placed(d.device_id);
+    get diagnostics refreshed = row_count;
+    return refreshed;
+end
+$$;
+comment on function mobeye.refresh_states(text[]) is
+    'Sets which devices (null: all) are placed and which are in stock; a placement may have begun or ended by itself. '
+    'Returns how many devices changed.';
+
+do $$
+declare
+    event record;
+begin
+    for event in
+        select * from (values ('insert', 'new table as new_rows'), ('delete', 'old table as old_rows'),
+                              ('update', 'old table as old_rows new table as new_rows')) as e(name, tables)
+    loop
+        execute format('create or replace trigger state_%s after %s on mobeye.placement referencing %s '
+                       'for each statement execute function mobeye.refresh_placed()',
+                       event.name, event.name, event.tables);
+    end loop;
+end
+$$;
+create or replace trigger state_truncate after truncate on mobeye.placement
+    for each statement execute function mobeye.refresh_placed();
+
+-- The areas of a place: of each layer the one of the newest vintage that holds at that time, on a border the lowest code.
+create or replace function mobeye.areas_at(geom public.geometry, at timestamptz) returns text[]
+language sql stable
+set search_path = pg_catalog, public, pg_temp
+as $$
+    select coalesce(array_agg(layer || ':' || code order by layer), '{}')
+      from (select distinct on (a.layer) a.layer, a.code
+              from mobeye.area a
+             where st_covers(a.geom, areas_at.geom) and a.valid @> at
+             order by a.layer, a.vintage desc nulls last, a.code collate "C") as found
+$$;
+comment on function mobeye.areas_at(public.geometry, timestamptz) is
+    'The areas that cover a place, as layer:code, at most one a layer.';
+
+create or replace function mobeye.area_code(areas text[], layer text) returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $$ select substr(a, length(layer) + 2) from unnest(areas) as a where starts_with(a, layer || ':') limit 1 $$;
+comment on function mobeye.area_code(text[], text) is 'The code of a layer among areas written as layer:code; null: none.';
+
+create or replace function mobeye.record_rename() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    insert into mobeye.device_renamed (earlier_id, device_id) values (old.device_id, new.device_id)
+        on conflict (device_id, earlier_id) do update set at = excluded.at;
+    return null;
+end
+$$;
+comment on function mobeye.record_rename() is 'Records the earlier name of a device, under which its alerts are stored.';
+
+create or replace trigger record_rename after update of device_id on mobeye.device
+    for each row when (old.device_id <> new.device_id) execute function mobeye.record_rename();
+
+create or replace function mobeye.names_of(device_id text) returns setof text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select device_id
+    union
+    select r.earlier_id from mobeye.device_renamed r where r.device_id = names_of.device_id
+$$;
+comment on function mobeye.names_of(text) is 'The name of a device, and its earlier names.';
+
+create or replace function mobeye.refuse_named_placement() returns trigger
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    from_at timestamptz; -- start of the placement; null: any placement of the device
+begin
+    if tg_table_name = 'placement' then
+        from_at := lower(old.during);
+    end if;
+    if not pg_has_role(current_user, 'mobeye_owner', 'member') and mobeye.is_named(old.device_id, from_at) then
+        raise exception 'device %: % cannot be deleted, incidents refer to it', old.device_id,
+                        case tg_table_name when 'placement' then 'the placement' else 'a placement' end
+            using errcode = 'object_in_use',
+                  hint = 'End the placement instead (mobeyectl device retrieve), and set the state of the device to "retired".';
+    end if;
+    return old;
+end
+$$;
+comment on function mobeye.refuse_named_placement() is
+    'Keeps the registry from deleting a placement that incidents refer to. Erasure and retention may delete it.';
+
+create or replace function mobeye.is_named(device_id text, from_at timestamptz) returns boolean
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+    select exists (select from mobeye.placement p
+                     join mobeye.incident i on i.placement_id = p.placement_id
+                    where p.device_id = is_named.device_id and (from_at is null or lower(p.during) = from_at))
+$$;
+comment on function mobeye.is_named(text, timestamptz) is
+    'Whether incidents refer to a placement of the device: the one that starts at from_at, or (null) any.';
+
+-- On the device too: rows deleted by a cascade are deleted on behalf of the owner of the tables.
+create or replace trigger keep_named before delete on mobeye.placement
+    for each row execute function mobeye.refuse_named_placement();
+
+create or replace trigger keep_named before delete on mobeye.device
+    for each row execute function mobeye.refuse_named_placement();

@@ -1,0 +1,96 @@
+-- Secrecy of what is stored: an incident or alert at a placement that becomes secret later becomes secret too.
+
+-- Everything that was stored at the placement: by its number, by device and time, and what was located afterwards by a fix
+-- that was taken there (a last known place is used for a day). Safe to repeat: rows that are secret already are left alone.
+create or replace function mobeye.hide_placements(placements bigint[]) returns bigint
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    p mobeye.placement;
+    incidents bigint[];
+    hidden bigint := 0;
+    n bigint;
+begin
+    for p in select * from mobeye.placement t where t.placement_id = any (placements) and t.secret loop
+        with hidden as (
+            update mobeye.alert a
+               set secret = true, placement_id = p.placement_id, team = p.team
+              from mobeye.names_of(p.device_id) as name
+             where a.device_id = name and not a.secret and a.occurred_at >= lower(p.during)
+               and (a.occurred_at < coalesce(upper(p.during), 'infinity')
+                    or a.location_source = 'last_known' and a.occurred_at < upper(p.during) + interval '25 hours')
+            returning a.incident_id)
+        select coalesce(array_agg(distinct h.incident_id) filter (where h.incident_id is not null), '{}'), count(*)
+          into incidents, n from hidden h;
+        hidden := hidden + n;
+        -- If another secret placement is in the incident as well, no single team may know the place.
+        update mobeye.incident i
+           set secret = true,
+               secret_team = case when i.secret and i.secret_team is distinct from p.team then null else p.team end,
+               cell = coalesce(i.cell, p.cell)
+         where i.incident_id = any (incidents) or i.placement_id = p.placement_id and not i.secret;
+        get diagnostics n = row_count;
+        hidden := hidden + n;
+        update mobeye.device_status s
+           set fix = null, fix_accuracy_m = null, fix_at = null
+         where s.device_id = p.device_id and p.during @> s.fix_at;
+    end loop;
+    return hidden;
+end
+$$;
+comment on function mobeye.hide_placements(bigint[]) is
+    'Makes the alerts and incidents secret that were stored before their placement became secret; returns how many rows it '
+    'changed.';
+
+-- For a placement that begins now or later, nothing is stored yet.
+create or replace function mobeye.hide_changed() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    perform mobeye.hide_placements(array(
+        select n.placement_id from new_rows n where n.secret and lower(n.during) < now() - interval '1 second'));
+    return null;
+end
+$$;
+comment on function mobeye.hide_changed() is 'Hides what is stored for placements that are secret from an earlier time on.';
+
+create or replace trigger hide_insert after insert on mobeye.placement referencing new table as new_rows
+    for each statement execute function mobeye.hide_changed();
+
+create or replace trigger hide_update after update on mobeye.placement referencing new table as new_rows
+    for each statement execute function mobeye.hide_changed();
+
+-- A batch that was being stored while a placement became secret was stored as it was before.
+create or replace function mobeye.hide_late() returns bigint
+language sql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+    select mobeye.hide_placements(coalesce(array_agg(p.placement_id), '{}'))
+      from mobeye.placement p
+     where p.secret and lower(p.during) < now()
+       and p.device_id in (select l.device_id from mobeye.registry_log l where l.at > now() - interval '10 minutes')
+$$;
+comment on function mobeye.hide_late() is
+    'Hides again what changes of placements within the last ten minutes made secret, including batches that were being '
+    'stored at the time.';
+
+create or replace function mobeye.reveal(incident_id bigint, reason text) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    perform mobeye.require_text('the reason', reason);
+    update mobeye.incident i set secret = false, secret_team = null, cell = null
+     where i.incident_id = reveal.incident_id and i.secret;
+    if not found then
+        raise exception 'incident % is not secret or does not exist', coalesce(incident_id::text, 'null')
+            using errcode = 'no_data_found';
+    end if;
+    update mobeye.alert a set secret = false where a.incident_id = reveal.incident_id and a.secret;
+    perform mobeye.add_history(reveal.incident_id, 'reveal', reason, actor => session_user::text);
+end
+$$;
+comment on function mobeye.reveal(bigint, text) is
+    'For the owner only: an incident at a secret place is no longer secret, nor are its alerts. Recorded in its history.';

@@ -1,0 +1,231 @@
+-- A person's request: erasing it.
+
+-- An incident that others began stays, with what belongs to the others. Which home a note is about is not known: the notes
+-- since the device joined are erased.
+create or replace function mobeye.remove_from_incident(s mobeye.subject_scope, incident_id bigint) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    i mobeye.incident := (select t from mobeye.incident t where t.incident_id = remove_from_incident.incident_id);
+    joined_at timestamptz := (select min(least(a.occurred_at, a.received_at)) from mobeye.subject_alerts(s) a
+                               where a.incident_id = i.incident_id);
+    other record;
+    n bigint;
+begin
+    update mobeye.incident_history h set note = null
+     where h.incident_id = i.incident_id and h.note is not null and h.action <> 'verified'
+       and (joined_at is null or h.at >= joined_at);
+    if i.placement_id = any (s.placements)
+       or exists (select from mobeye.subject_alerts(s) a
+                   where a.incident_id = i.incident_id and a.geom operator(public.=) i.geom)
+       or exists (select from mobeye.placement p
+                   where p.placement_id = any (s.placements)
+                     and (p.geom operator(public.=) i.geom or p.cell operator(public.=) i.cell)) then
+        select a.geom, a.accuracy_m, a.location_source, a.placement_id,
+               array_remove(array['buurt:' || a.buurt_code, 'wijk:' || a.wijk_code], null) as areas,
+               (select p.cell from mobeye.placement p where p.placement_id = a.placement_id and i.secret) as cell
+          into other from mobeye.alert a
+         where a.incident_id = i.incident_id and a.occurred_at between i.first_seen and i.last_seen
+           and a.geom is not null and a.device_id <> all (s.names)
+         order by a.occurred_at limit 1;
+        update mobeye.incident t
+           set geom = other.geom, accuracy_m = other.accuracy_m,
+               location_source = coalesce(other.location_source, 'none'), placement_id = other.placement_id,
+               areas = coalesce(other.areas, '{}'), cell = other.cell
+         where t.incident_id = i.incident_id;
+    end if;
+    with gone as (
+        delete from mobeye.incident_condition c
+         where c.incident_id = i.incident_id and c.device_id = any (s.names)
+           and (c.since is null or s.during @> c.since)
+        returning c.active)
+    select count(*) into n from gone where active;
+    update mobeye.incident t set active = greatest(t.active - n, 0) where t.incident_id = i.incident_id and n > 0;
+end
+$$;
+comment on function mobeye.remove_from_incident(mobeye.subject_scope, bigint) is
+    'Removes a device from an incident that another device began: the place and areas if they are those of the device, the '
+    'notes since it joined, and its conditions.';
+
+-- A device is assumed to be at its last fix for a day: alerts after the period may still show the home.
+create or replace function mobeye.erase_last_known(s mobeye.subject_scope) returns bigint
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    n bigint;
+    total bigint;
+begin
+    update mobeye.alert a
+       set geom = null, accuracy_m = null, location_source = 'none', wijk_code = null, buurt_code = null, areas = null
+     where a.device_id = any (s.names) and a.location_source = 'last_known'
+       and a.occurred_at >= upper(s.during) and a.occurred_at < upper(s.during) + interval '25 hours'
+       and mobeye.is_held(a.incident_id) is not true
+       and not exists (select from mobeye.alert later
+                        where later.device_id = any (s.names) and later.location_source = 'message'
+                          and later.occurred_at >= upper(s.during) and later.occurred_at < upper(s.during) + interval '50 hours'
+                          and later.geom operator(public.=) a.geom);
+    get diagnostics total = row_count;
+    update mobeye.incident i
+       set geom = null, accuracy_m = null, location_source = 'none', areas = '{}'
+     where i.device_id = any (s.names) and i.location_source = 'last_known' and not i.legal_hold
+       and i.first_seen >= upper(s.during) and i.first_seen < upper(s.during) + interval '25 hours'
+       and not exists (select from mobeye.alert later
+                        where later.device_id = any (s.names) and later.location_source = 'message'
+                          and later.occurred_at >= upper(s.during) and later.occurred_at < upper(s.during) + interval '50 hours'
+                          and later.geom operator(public.=) i.geom);
+    get diagnostics n = row_count;
+    return total + n;
+end
+$$;
+comment on function mobeye.erase_last_known(mobeye.subject_scope) is
+    'Erases the places of alerts and incidents of the day after the period that come from a fix within it; returns how many '
+    'rows it changed.';
+
+-- The identities of quarantined alerts stay stored, or the journal would bring the alerts back.
+create or replace function mobeye.erase_quarantine(ids bigint[]) returns bigint
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+    with gone as (delete from mobeye.quarantine q where q.id = any (ids) returning q.identity),
+         known as (insert into mobeye.alert_identity (id, device) select identity, 0 from gone where identity is not null
+                   on conflict do nothing)
+    select count(*) from gone
+$$;
+comment on function mobeye.erase_quarantine(bigint[]) is
+    'Erases alerts in quarantine, and keeps their identities so that a journal does not bring them back; returns how many.';
+
+create or replace function mobeye.erase_registered(s mobeye.subject_scope) returns bigint
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    held bigint[] := mobeye.subject_held(s);
+    n bigint;
+    total bigint;
+begin
+    delete from mobeye.mute m
+     where m.mute_id in (select t.mute_id from mobeye.subject_mutes(s) t)
+       and not exists (select from mobeye.active_mute a where a.mute_id = m.mute_id);
+    get diagnostics total = row_count;
+    update mobeye.mute m set reason = 'erased'
+     where m.mute_id in (select t.mute_id from mobeye.subject_mutes(s) t) and m.reason <> 'erased';
+    get diagnostics n = row_count;
+    total := total + n;
+    delete from mobeye.placement p
+     where p.placement_id = any (s.placements) and upper(p.during) <= now()
+       and not exists (select from mobeye.incident i where i.placement_id = p.placement_id and i.incident_id = any (held))
+       and not exists (select from mobeye.subject_alerts(s) a
+                        where a.placement_id = p.placement_id and a.incident_id = any (held));
+    get diagnostics n = row_count;
+    total := total + n;
+    return total;
+end
+$$;
+comment on function mobeye.erase_registered(mobeye.subject_scope) is
+    'Erases the mutes and placements of a request that are over, and the reasons of mutes that are active. Returns how many '
+    'rows it erased or changed.';
+
+-- They have no time: which home they are about is not known.
+create or replace function mobeye.erase_labels(device text) returns bigint
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+    with labels as (delete from mobeye.device_input i where i.device_id = device returning 1),
+         notes as (update mobeye.device d set note = null where d.device_id = device and d.note is not null returning 1)
+    select (select count(*) from labels) + (select count(*) from notes)
+$$;
+comment on function mobeye.erase_labels(text) is 'Erases the labels and the note of a device; returns how many there were.';
+
+-- At most until five minutes from now: the clock of a sender may be that far ahead; what comes later is about another home.
+create or replace function mobeye.erase_device(device text, during tstzrange, out n bigint, out remaining text[])
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    until tstzrange := during * tstzrange(null, now() + interval '5 minutes');
+    s mobeye.subject_scope := mobeye.subject_scope(device, until);
+    held bigint[];
+    one bigint;
+    rows bigint;
+begin
+    -- From here on no alert joins them, and nobody puts them under a legal hold.
+    perform from mobeye.incident i where i.incident_id = any (s.own || s.joined) order by i.incident_id for update;
+    s := mobeye.subject_scope(device, until);
+    held := mobeye.subject_held(s);
+    n := 0;
+    for one in select t.id from unnest(s.joined) as t(id) where t.id <> all (held) order by t.id loop
+        perform mobeye.remove_from_incident(s, one);
+        n := n + 1;
+    end loop;
+    n := n + mobeye.erase_quarantine(mobeye.subject_quarantine(s));
+    n := n + mobeye.erase_registered(s);
+    n := n + mobeye.erase_last_known(s);
+    -- As mobeye.subject_alerts(). The identities stay: alerts that a journal still holds are not stored again.
+    delete from mobeye.alert a
+     where a.device_id = any (s.names) and (s.during @> a.occurred_at or a.placement_id = any (s.placements))
+       and not exists (select from mobeye.placement p
+                        where p.placement_id = a.placement_id and p.device_id <> s.device_id)
+       and (a.incident_id is null or a.incident_id <> all (held));
+    get diagnostics rows = row_count;
+    n := n + rows + mobeye.erase_incidents(array(select t.id from unnest(s.own) as t(id) where t.id <> all (held)))
+           + mobeye.forget_fixes(s.names, s.during);
+    remaining := mobeye.subject_remaining(s);
+    if n > 0 then
+        n := n + mobeye.erase_labels(s.device_id);
+        insert into mobeye.erasure (what, device_id, during, n) values ('subject', s.device_id, s.during, erase_device.n);
+    end if;
+end
+$$;
+comment on function mobeye.erase_device(text, tstzrange) is
+    'Erases what is stored about a device in a period, under all its names, and logs the erasure. Returns how many rows, and '
+    'what remains and why.';
+
+create or replace function mobeye.erase_devices(devices text[], periods tstzrange[], out n bigint, out remaining text[])
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    erased record;
+begin
+    n := 0;
+    remaining := '{}';
+    for erased in
+        select e.* from unnest(devices, periods) as d (device_id, during)
+         cross join lateral mobeye.erase_device(d.device_id, d.during) e
+    loop
+        n := n + erased.n;
+        remaining := remaining || erased.remaining;
+    end loop;
+end
+$$;
+comment on function mobeye.erase_devices(text[], tstzrange[]) is
+    'Erases what is stored about devices, each in a period. Returns how many rows, and what remains and why.';
+
+create or replace function mobeye.subject_erase(address text, device text, from_at timestamptz, until_at timestamptz,
+                                                out n bigint, out remaining text[])
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+    select e.n, e.remaining
+      from (select array_agg(s.device_id) as devices, array_agg(s.during) as periods
+              from mobeye.subject(address, device, from_at, until_at) s) as scope
+     cross join lateral mobeye.erase_devices(scope.devices, scope.periods) e
+$$;
+comment on function mobeye.subject_erase(text, text, timestamptz, timestamptz) is
+    'Erases everything that is stored about an address, or about a device in a period. Returns how many rows, and what '
+    'remains and why.';
+
+create or replace function mobeye.erase_again(log jsonb, out n bigint, out remaining text[])
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+    select e.n, e.remaining
+      from (select array_agg(l ->> 'device_id') as devices, array_agg((l ->> 'during')::tstzrange) as periods
+              from jsonb_array_elements(log) as l) as scope
+     cross join lateral mobeye.erase_devices(scope.devices, scope.periods) e
+$$;
+comment on function mobeye.erase_again(jsonb) is
+    'Erases again what a log of erasures (device_id and during) lists, after a backup from before them was restored. Returns '
+    'how many rows, and what remains and why.';

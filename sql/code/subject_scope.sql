@@ -1,0 +1,165 @@
+-- A person's request: what is stored about a home, or about a device in a period.
+
+create or replace function mobeye.subject(address text, device text, from_at timestamptz, until_at timestamptz)
+returns table (device_id text, during tstzrange)
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    with wanted (device_id) as (
+        select coalesce((select d.device_id from mobeye.device d where d.device_id = device),
+                        (select r.device_id from mobeye.device_renamed r where r.earlier_id = device
+                          order by r.at desc limit 1), device))
+    select p.device_id, p.during * tstzrange(from_at, until_at)
+      from mobeye.placement p cross join wanted w
+     where lower(trim(p.address)) = lower(trim(subject.address))
+       and (w.device_id is null or p.device_id = w.device_id)
+       and p.during && tstzrange(from_at, until_at)
+    union all
+    select w.device_id, tstzrange(from_at, until_at)
+      from wanted w
+     where subject.address is null and w.device_id is not null and from_at is not null and until_at is not null
+$$;
+comment on function mobeye.subject(text, text, timestamptz, timestamptz) is
+    'The devices and periods that a request is about: by the address where they were placed, or by the device.';
+
+create or replace function mobeye.subject_alerts(s mobeye.subject_scope) returns setof mobeye.alert
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select a.* from mobeye.alert a
+     where a.device_id = any (s.names) and (s.during @> a.occurred_at or a.placement_id = any (s.placements))
+       and not exists (select from mobeye.placement p
+                        where p.placement_id = a.placement_id and p.device_id <> s.device_id)
+$$;
+comment on function mobeye.subject_alerts(mobeye.subject_scope) is 'The alerts that a request is about.';
+
+create or replace function mobeye.subject_scope(device text, during tstzrange) returns mobeye.subject_scope
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    s mobeye.subject_scope;
+begin
+    s.device_id := device;
+    s.during := subject_scope.during;
+    s.names := array(select mobeye.names_of(device));
+    s.placements := array(select p.placement_id from mobeye.placement p
+                           where p.device_id = s.device_id and p.during <@ s.during);
+    s.own := array(select i.incident_id from mobeye.incident i
+                    where i.device_id = any (s.names)
+                      and (s.during @> i.first_seen or i.placement_id = any (s.placements)));
+    s.joined := array(
+        select a.incident_id from mobeye.subject_alerts(s) a where a.incident_id is not null
+        union
+        select c.incident_id
+          from mobeye.incident_condition c
+          join mobeye.incident i on i.incident_id = c.incident_id
+         where c.device_id = any (s.names)
+           and (s.during @> c.since or c.since is null and s.during && tstzrange(i.first_seen, i.last_seen, '[]'))
+        union
+        select i.incident_id from mobeye.incident i where i.placement_id = any (s.placements)
+        except
+        select unnest(s.own));
+    return s;
+end
+$$;
+comment on function mobeye.subject_scope(text, tstzrange) is 'The scope of a request about a device in a period.';
+
+create or replace function mobeye.subject_held(s mobeye.subject_scope) returns bigint[]
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select array(select i.incident_id from mobeye.incident i
+                  where i.incident_id = any (s.own || s.joined) and i.legal_hold order by i.incident_id)
+$$;
+comment on function mobeye.subject_held(mobeye.subject_scope) is
+    'The incidents of a request that are under a legal hold.';
+
+-- Records that cannot be read have no device: those of the period belong to it. For 31 days after the period (an alert may
+-- be that late), so do those that contain a name of the device, and those of the device outside any placement.
+create or replace function mobeye.subject_quarantine(s mobeye.subject_scope) returns bigint[]
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select array(
+        select q.id
+          from mobeye.quarantine q
+         cross join lateral (select coalesce(q.received_at, q.quarantined_at) as at) r
+         where (q.device_id is null or q.device_id = any (s.names))
+           and (s.during @> r.at
+                or r.at >= upper(s.during) and r.at < upper(s.during) + interval '31 days'
+                   and case when q.device_id is null
+                            then exists (select from unnest(s.names) as name
+                                          where position(convert_to(name, 'UTF8') in q.record) > 0)
+                            else not exists (select from mobeye.placement p
+                                              where p.device_id = s.device_id and p.during @> r.at) end))
+$$;
+comment on function mobeye.subject_quarantine(mobeye.subject_scope) is
+    'The ids of the alerts in quarantine that a request is about.';
+
+create or replace function mobeye.subject_mutes(s mobeye.subject_scope) returns setof mobeye.mute
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select m.* from mobeye.mute m
+     where m.placement_id = any (s.placements) or m.device_id = any (s.names) and s.during @> m.at
+$$;
+comment on function mobeye.subject_mutes(mobeye.subject_scope) is 'The mutes that a request is about.';
+
+-- For incidents that others began only their numbers: the rest is about others as well.
+create or replace function mobeye.subject_export(address text, device text, from_at timestamptz, until_at timestamptz)
+returns jsonb
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select coalesce(jsonb_agg(jsonb_build_object(
+        'device', s.device_id, 'from', lower(s.during), 'until', upper(s.during), 'names', s.names,
+        'registered', (select to_jsonb(d) from mobeye.device d where d.device_id = s.device_id),
+        'inputs', (select coalesce(jsonb_agg(to_jsonb(n) order by n.input), '[]') from mobeye.device_input n
+                    where n.device_id = s.device_id),
+        'last_fix', (select to_jsonb(t) from mobeye.device_status t
+                      where t.device_id = s.device_id and s.during @> t.fix_at),
+        'placements', (select coalesce(jsonb_agg(to_jsonb(p) order by p.during), '[]') from mobeye.placement p
+                        where p.device_id = s.device_id and p.during && s.during),
+        'mutes', (select coalesce(jsonb_agg(to_jsonb(m) order by m.mute_id), '[]') from mobeye.subject_mutes(s) m),
+        'quarantine', (select coalesce(jsonb_agg(to_jsonb(q) order by q.id), '[]') from mobeye.quarantine q
+                        where q.id = any (mobeye.subject_quarantine(s))),
+        'alerts', (select coalesce(jsonb_agg(to_jsonb(a) order by a.occurred_at), '[]') from mobeye.subject_alerts(s) a),
+        'joined_incidents', s.joined,
+        'incidents', (select coalesce(jsonb_agg(to_jsonb(i) || jsonb_build_object('history',
+                        (select coalesce(jsonb_agg(to_jsonb(h) order by h.entry), '[]') from mobeye.incident_history h
+                          where h.incident_id = i.incident_id)) order by i.incident_id), '[]')
+                        from mobeye.incident i where i.incident_id = any (s.own)))), '[]')
+      from mobeye.subject(address, device, from_at, until_at) w
+     cross join lateral mobeye.subject_scope(w.device_id, w.during) s
+     where cardinality(s.placements || s.own || s.joined || mobeye.subject_quarantine(s)) > 0
+        or exists (select from mobeye.subject_alerts(s)) or exists (select from mobeye.subject_mutes(s))
+        or exists (select from mobeye.placement p where p.device_id = s.device_id and p.during && s.during)
+        or exists (select from mobeye.device_status t where t.device_id = s.device_id and s.during @> t.fix_at)
+$$;
+comment on function mobeye.subject_export(text, text, timestamptz, timestamptz) is
+    'Everything that is stored about an address, or about a device in a period, as JSON; an empty array if nothing is.';
+
+create or replace function mobeye.subject_remaining(s mobeye.subject_scope) returns text[]
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select array(
+        select format('incident %s: under a legal hold; the incident, its alerts and its placement stay', h)
+          from unnest(mobeye.subject_held(s)) as h
+        union all
+        select format('placement %s of device %s: %s', p.placement_id, p.device_id,
+                      case when upper_inf(p.during) or upper(p.during) > now() then 'the device is still there'
+                           when not p.during <@ s.during then 'it extends beyond the requested period'
+                           else 'an incident under a legal hold refers to it' end)
+          from mobeye.placement p
+         where p.device_id = s.device_id and p.during && s.during
+        union all
+        select format('alerts that %s received after %s are not stored yet; erase again once they are',
+                      d.instance, to_char(d.applied_until at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
+          from mobeye.daemon d
+         where d.alive_at > now() - interval '1 day'
+           and d.applied_until < least(upper(s.during), now() - interval '2 minutes'))
+$$;
+comment on function mobeye.subject_remaining(mobeye.subject_scope) is
+    'What cannot be erased for a request, or not yet, and why: one line each.';

@@ -1,0 +1,62 @@
+-- Teams that are renamed or deleted, and people who leave.
+
+create or replace function mobeye.rename_team() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    renamed text := case when tg_op = 'UPDATE' then new.team end; -- null for a deleted team
+begin
+    update mobeye.incident i set team = renamed where i.team = old.team;
+    update mobeye.incident i set secret_team = renamed where i.secret_team = old.team;
+    update mobeye.alert a set team = renamed where a.team = old.team;
+    return null;
+end
+$$;
+comment on function mobeye.rename_team() is 'Renames a team in incidents and alerts, so that its members see the same as before; a deleted team leaves them without a team.';
+
+create or replace trigger rename_team after update of team on mobeye.team
+    for each row when (old.team <> new.team) execute function mobeye.rename_team();
+
+create or replace trigger delete_team after delete on mobeye.team
+    for each row execute function mobeye.rename_team();
+
+-- With the rights of the caller, who must be allowed to change roles: usually a superuser.
+create or replace function mobeye.remove_person(login text) returns text
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    registered boolean;
+    groups text;
+    sessions bigint := 0;
+    outcome text;
+begin
+    delete from mobeye.person p where p.login = remove_person.login;
+    registered := found;
+    select string_agg(quote_ident(g.rolname), ', ') into groups
+      from pg_auth_members m join pg_roles g on g.oid = m.roleid
+     where m.member = to_regrole(quote_ident(login)) and g.rolname like 'mobeye\_%';
+    if not registered and groups is null then
+        raise exception 'person "%" does not exist', login
+            using errcode = 'no_data_found', hint = 'mobeye.person lists the people.';
+    end if;
+    if groups is null then
+        return case when to_regrole(quote_ident(login)) is null then 'person removed; there was no database login'
+                    else 'person removed; the database login has no rights here and was left alone' end;
+    end if;
+    execute format('revoke %s from %I', groups, login);
+    execute format('alter role %I nologin', login);
+    select count(pg_terminate_backend(a.pid)) into sessions
+      from pg_stat_activity a where a.usename = login and a.pid <> pg_backend_pid();
+    begin
+        execute format('drop role %I', login);
+        outcome := 'login dropped';
+    exception when dependent_objects_still_exist then
+        outcome := 'login disabled (it owns objects, so it was not dropped)';
+    end;
+    return format('%s; %s; %s sessions ended', case when registered then 'person removed' else 'was not a registered person' end, outcome, sessions);
+end
+$$;
+comment on function mobeye.remove_person(text) is
+    'Removes a person who leaves: the person, the database login with its rights, and its sessions. Returns what was done.';

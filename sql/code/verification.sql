@@ -1,0 +1,185 @@
+-- Verification by a second input or device. It runs after the commit, because two daemons that store one alert each see
+-- each other's only then. It is judged by the rows of the alerts, so that it may run twice, or late.
+
+create or replace function mobeye.inputs_agree(
+    incident bigint, device text, from_at timestamptz, until_at timestamptz, within interval) returns boolean
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    -- If two alerts of different inputs lie within the time, so do two that follow each other.
+    return exists (
+        select from (
+            select a.input, a.occurred_at, lag(a.input) over later as input_before,
+                   lag(a.occurred_at) over later as occurred_before
+              from mobeye.alert a
+             where a.device_id = device and a.occurred_at between from_at - within and until_at + within
+               and a.phase = 'raise' and a.incident_id = incident and a.input is not null
+            window later as (order by a.occurred_at)) as pair
+         where pair.input <> pair.input_before and pair.occurred_at - pair.occurred_before <= within);
+end
+$$;
+comment on function mobeye.inputs_agree(bigint, text, timestamptz, timestamptz, interval) is
+    'Whether two inputs of a device raised alarms in an incident within a time of each other.';
+
+create or replace function mobeye.verified_by_input(
+    incidents bigint[], devices text[], raised_from timestamptz[], raised_until timestamptz[])
+returns bigint[]
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    one record;
+    verified bigint[] := '{}';
+begin
+    for one in
+        select r.incident_id, r.device_id, r.from_at, r.until_at, i.verify_within
+          from unnest(incidents, devices, raised_from, raised_until) as r (incident_id, device_id, from_at, until_at)
+          join mobeye.incident i on i.incident_id = r.incident_id
+         where i.category = 'alarm' and not i.drill and i.status <> 'closed'
+           and i.verified_by is null and i.verify_within is not null
+           and (select min(c.input) < max(c.input) from mobeye.incident_condition c
+                 where c.incident_id = r.incident_id and c.device_id = r.device_id)
+    loop
+        if one.incident_id <> all (verified)
+           and mobeye.inputs_agree(one.incident_id, one.device_id, one.from_at, one.until_at, one.verify_within) then
+            verified := verified || one.incident_id;
+        end if;
+    end loop;
+    return verified;
+end
+$$;
+comment on function mobeye.verified_by_input(bigint[], text[], timestamptz[], timestamptz[]) is
+    'The incidents among those that raised something in which two inputs of the device agree.';
+
+-- Pairs of a raise and a device that raised something nearby at about that time, then judged by their alerts: do both lie
+-- within the time and the distance that the rule of the one, or of the other, asks for? Latitudes, which are cheap to
+-- compare, rule out most pairs.
+create or replace function mobeye.verified_by_device(
+    incidents bigint[], devices text[], raised_from timestamptz[], raised_until timestamptz[], reach_m real)
+returns bigint[]
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return array(
+        with near as materialized (
+            select r.incident_id, r.device_id, r.from_at, r.until_at, i.verify_within, i.verify_radius_m,
+                   i.verify_radius_m > 0 and i.verified_by is null and i.status <> 'closed' as wanted,
+                   j.incident_id as other_id, o.device_id as other, j.verify_within as other_within,
+                   j.verify_radius_m as other_radius_m,
+                   j.verify_radius_m > 0 and j.verified_by is null and j.status <> 'closed' as other_wanted
+              from unnest(incidents, devices, raised_from, raised_until)
+                   as r (incident_id, device_id, from_at, until_at)
+              join mobeye.incident i on i.incident_id = r.incident_id
+             cross join lateral (
+                select public.st_expand(i.geom, metres / (111000 * cos(radians(public.st_y(i.geom)))), metres / 111000)
+                  from greatest(reach_m, i.verify_radius_m) as reach (metres)) as around (box)
+             cross join lateral (
+                select n.* from mobeye.incident n
+                 where n.accepting and n.category = 'alarm' and not n.drill
+                   and n.geom operator(public.&&) around.box
+                union all
+                select n.* from mobeye.incident n
+                 where n.status = 'closed' and n.closed_at > now() - interval '1 hour'
+                   and n.category = 'alarm' and not n.drill and n.geom operator(public.&&) around.box
+                union all
+                select i.*) as j
+             cross join lateral (
+                select distinct c.device_id from mobeye.incident_condition c
+                 where c.incident_id = j.incident_id and c.device_id <> r.device_id) as o
+             where i.category = 'alarm' and not i.drill and i.geom is not null
+               and (i.verified_by is null and i.verify_radius_m > 0 or j.verified_by is null and j.verify_radius_m > 0)
+               and j.first_seen - greatest(i.verify_within, j.verify_within) <= r.until_at
+               and j.last_seen + greatest(i.verify_within, j.verify_within) >= r.from_at
+        )
+        select n.incident_id from near n
+         where n.wanted and exists (
+            select from mobeye.alert a
+              join mobeye.alert b
+                on b.device_id = n.other
+               and b.occurred_at between a.occurred_at - n.verify_within and a.occurred_at + n.verify_within
+               and abs(public.st_y(a.geom) - public.st_y(b.geom)) < n.verify_radius_m / 110000
+               and public.st_dwithin(a.geom::public.geography, b.geom::public.geography, n.verify_radius_m)
+              join mobeye.incident k on k.incident_id = b.incident_id
+             where a.device_id = n.device_id and a.occurred_at between n.from_at and n.until_at
+               and a.phase = 'raise' and a.incident_id = n.incident_id and a.geom is not null
+               and b.occurred_at between n.from_at - n.verify_within and n.until_at + n.verify_within
+               and b.phase = 'raise' and not b.drill and b.geom is not null and k.category = 'alarm')
+        union
+        select n.other_id from near n
+         where n.other_wanted and exists (
+            select from mobeye.alert a
+              join mobeye.alert b
+                on b.device_id = n.other
+               and b.occurred_at between a.occurred_at - n.other_within and a.occurred_at + n.other_within
+               and abs(public.st_y(a.geom) - public.st_y(b.geom)) < n.other_radius_m / 110000
+               and public.st_dwithin(a.geom::public.geography, b.geom::public.geography, n.other_radius_m)
+             where a.device_id = n.device_id and a.occurred_at between n.from_at and n.until_at
+               and a.phase = 'raise' and a.incident_id = n.incident_id and a.geom is not null
+               and b.occurred_at between n.from_at - n.other_within and n.until_at + n.other_within
+               and b.phase = 'raise' and b.incident_id = n.other_id and b.geom is not null));
+end
+$$;
+comment on function mobeye.verified_by_device(bigint[], text[], timestamptz[], timestamptz[], real) is
+    'The incidents, those that raised something and those near them, in which two devices agree. reach_m is the largest '
+    'radius of any rule.';
+
+-- The arrays belong together: incident, device, times of the first and last raise.
+create or replace function mobeye.verify_incidents(
+    incidents bigint[], devices text[], raised_from timestamptz[], raised_until timestamptz[], reach_m real)
+returns bigint[]
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+-- One plan, whatever the statistics say: a few index look-ups per raise, candidate and alert.
+set enable_seqscan = off -- the tables are empty on the first day and large soon after
+set enable_hashjoin = off -- would read a whole table
+set enable_mergejoin = off -- likewise
+set enable_material = off -- likewise, for a nested loop
+set enable_bitmapscan = off -- each look-up returns few rows, in order
+set max_parallel_workers_per_gather = 0 -- starting a worker takes longer than the statement
+set jit = off -- compiling takes longer than the statement
+set plan_cache_mode = force_generic_plan -- planning for each batch takes longer than the statement
+as $$
+declare
+    by_input bigint[] := mobeye.verified_by_input(incidents, devices, raised_from, raised_until);
+    by_device bigint[] := mobeye.verified_by_device(incidents, devices, raised_from, raised_until, reach_m);
+    verified bigint[];
+begin
+    if cardinality(by_input || by_device) = 0 then
+        return '{}';
+    end if;
+    verified := array(
+        select i.incident_id from mobeye.incident i
+         where i.incident_id = any (by_input || by_device) and i.verified_by is null and i.status <> 'closed'
+         order by i.incident_id for update);
+    update mobeye.incident i
+       set verified_by = case when i.incident_id = any (by_input) then 'second_input' else 'second_device' end,
+           priority = least(i.priority, i.verify_priority)
+     where i.incident_id = any (verified);
+    -- The daemon notifies listeners itself, after the commit.
+    perform mobeye.add_history(i.incident_id, 'verified', i.verified_by, actor => 'mobeyed'),
+            mobeye.add_change(i.incident_id, 'verified', notify => false)
+       from unnest(verified) as v (id)
+       join mobeye.incident i on i.incident_id = v.id;
+    return verified;
+end
+$$;
+comment on function mobeye.verify_incidents(bigint[], text[], timestamptz[], timestamptz[], real) is
+    'Verifies incidents by a second input or device: those that raised something, and those near them. Returns the ids of '
+    'the incidents that it verified.';
+
+-- After a crash between a commit and its verification, which follows within a minute.
+create or replace function mobeye.verify_recent(journal uuid) returns bigint[]
+language sql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+    select mobeye.verify_incidents(coalesce(array_agg(i.incident_id), '{}'), array_agg(i.device_id),
+                                   array_agg(i.first_seen), array_agg(i.last_seen), 0)
+      from mobeye.incident i
+      join mobeye.journal_position p on p.journal = verify_recent.journal
+     where i.accepting and i.category = 'alarm' and not i.drill and i.verified_by is null
+       and i.stored_at >= p.updated_at - i.verify_within - interval '1 minute'
+$$;
+comment on function mobeye.verify_recent(uuid) is
+    'Verifies the incidents of the alerts that were stored within a minute before the last of the journal.';
