@@ -12,7 +12,7 @@ static int copy_host(struct endpoint_address *ret, const char *host, size_t len,
     if (len == 0)
         return err_set(err, "has no host");
     if (len > ADDRESS_HOST_MAX)
-        return err_set(err, "has a host of more than %d characters", ADDRESS_HOST_MAX);
+        return err_set(err, "has a host longer than %d characters", ADDRESS_HOST_MAX);
     memcpy(ret->host, host, len);
     ret->host[len] = '\0';
     return 0;
@@ -24,9 +24,9 @@ static int parse_port(const char *text, int *ret, struct err *err)
     if (len == 0)
         return err_set(err, "has no port");
     if (text[strspn(text, "0123456789")] || (text[0] == '0' && len > 1))
-        return err_set(err, "has a port that is no number");
+        return err_set(err, "has a port that is not a number");
     *ret = len > 5 ? 65536 : atoi(text);
-    return *ret <= 65535 ? 0 : err_set(err, "has a port beyond 65535");
+    return *ret <= 65535 ? 0 : err_set(err, "has a port above 65535");
 }
 
 static bool is_ipv6(const char *host)
@@ -43,7 +43,7 @@ static bool is_ipv6(const char *host)
     return inet_pton(AF_INET6, text, &addr) == 1;
 }
 
-/* A word that could name a machine or an interface; not 1.2.3, which looks like an address that is none. */
+/* Whether the host could name a machine or an interface. A mistyped IPv4 address such as 1.2.3 could not. */
 static bool is_name(const char *host)
 {
     bool letter = false;
@@ -55,7 +55,7 @@ static bool is_name(const char *host)
     return letter && host[0] != '-' && host[0] != '.';
 }
 
-/* HOST:PORT, where the port may be a *. */
+/* HOST:PORT, where PORT may be *, which gives -1. */
 static int parse_host_port(const char *text, struct endpoint_address *ret, struct err *err)
 {
     struct in_addr addr;
@@ -64,7 +64,7 @@ static int parse_host_port(const char *text, struct endpoint_address *ret, struc
         return err_set(err, "has no port");
     if (text[0] == '[') {
         if (colon[-1] != ']' || copy_host(ret, text + 1, (size_t)(colon - text - 2), err) != 0 || !is_ipv6(ret->host))
-            return err_set(err, "has no IPv6 address in its brackets");
+            return err_set(err, "does not have an IPv6 address in its brackets");
     } else {
         if (copy_host(ret, text, (size_t)(colon - text), err) != 0)
             return -1;
@@ -72,7 +72,7 @@ static int parse_host_port(const char *text, struct endpoint_address *ret, struc
             return err_set(err, "has an IPv6 address without brackets");
         ret->name = strcmp(ret->host, "*") != 0 && inet_pton(AF_INET, ret->host, &addr) != 1;
         if (ret->name && !is_name(ret->host))
-            return err_set(err, "has a host that is no address and no name");
+            return err_set(err, "has a host that is neither an address nor a name");
     }
     if (strcmp(colon + 1, "*") == 0)
         ret->port = -1;
@@ -88,7 +88,7 @@ static int parse_ipc(const char *path, struct endpoint_address *ret, struct err 
     if (path[0] != '/' || path[1] == '\0')
         return err_set(err, "has no absolute path");
     if (strlen(path) > sizeof(un.sun_path) - 1)
-        return err_set(err, "has a path of more than %zu bytes", sizeof(un.sun_path) - 1);
+        return err_set(err, "has a path longer than %zu bytes", sizeof(un.sun_path) - 1);
     memcpy(ret->host, path, strlen(path) + 1);
     return 0;
 }
@@ -100,7 +100,7 @@ static int parse_zmq(const char *text, struct endpoint_address *ret, struct err 
         return parse_ipc(text + 6, ret, err);
     if (strncmp(text, "tcp://", 6) == 0)
         return parse_host_port(text + 6, ret, err);
-    return err_set(err, "is no address of ZeroMQ");
+    return err_set(err, "is not a ZeroMQ address");
 }
 
 int address_bind(const char *text, struct endpoint_address *ret, struct err *err)
@@ -108,7 +108,7 @@ int address_bind(const char *text, struct endpoint_address *ret, struct err *err
     if (parse_zmq(text, ret, err) != 0)
         return -1;
     if (ret->name && (strcmp(ret->host, "localhost") == 0 || strlen(ret->host) >= IFNAMSIZ))
-        return err_set(err, "has a host name, which ZeroMQ does not look up to bind it");
+        return err_set(err, "has a host name, which ZeroMQ does not resolve when binding");
     if (ret->port == -1)
         ret->port = 0;
     return 0;
@@ -119,7 +119,7 @@ int address_connect(const char *text, struct endpoint_address *ret, struct err *
     if (parse_zmq(text, ret, err) != 0)
         return -1;
     if (ret->kind == ADDRESS_TCP && (ret->port <= 0 || strcmp(ret->host, "*") == 0))
-        return err_set(err, "does not say where to connect to");
+        return err_set(err, "does not name a peer to connect to");
     return 0;
 }
 
@@ -129,14 +129,14 @@ int address_listen(const char *text, struct endpoint_address *ret, struct err *e
     if (parse_host_port(text, ret, err) != 0)
         return -1;
     if (ret->name || strcmp(ret->host, "*") == 0 || strchr(ret->host, '%'))
-        return err_set(err, "has a host that is no address");
+        return err_set(err, "has a host that is not an address");
     if (ret->port == -1)
-        return err_set(err, "has a port that is no number");
+        return err_set(err, "has a port that is not a number");
     return 0;
 }
 
-/* Bits of the address from there on are 0. */
-static bool ends_at(const uint8_t address[16], unsigned bits)
+/* Whether all bits of the address after the prefix are 0. */
+static bool has_only_prefix(const uint8_t address[16], unsigned bits)
 {
     for (unsigned bit = bits; bit < 128; bit++)
         if (address[bit / 8] & (0x80 >> (bit % 8)))
@@ -150,23 +150,23 @@ int address_network(const char *text, struct conf_network *ret, struct err *err)
     char host[INET6_ADDRSTRLEN];
     size_t len = strcspn(text, "/");
     if (len >= sizeof(host))
-        return err_set(err, "is no network");
+        return err_set(err, "is not a network");
     memcpy(host, text, len);
     host[len] = '\0';
     bool four = inet_pton(AF_INET, host, ret->address + 12) == 1;
     if (four)
         memcpy(ret->address, mapped, sizeof(mapped));
     else if (inet_pton(AF_INET6, host, ret->address) != 1)
-        return err_set(err, "is no network");
+        return err_set(err, "is not a network");
     ret->bits = 128;
     if (text[len] == '\0')
         return 0;
     const char *bits = text + len + 1;
-    unsigned most = four ? 32 : 128;
-    if (!*bits || strlen(bits) > 3 || bits[strspn(bits, "0123456789")] || (unsigned)atoi(bits) > most)
-        return err_set(err, "has a prefix that is no number from 0 to %u", most);
+    unsigned max = four ? 32 : 128;
+    if (!*bits || strlen(bits) > 3 || bits[strspn(bits, "0123456789")] || (unsigned)atoi(bits) > max)
+        return err_set(err, "has a prefix length that is not a number from 0 to %u", max);
     ret->bits = (unsigned)atoi(bits) + (four ? 96 : 0);
-    return ends_at(ret->address, ret->bits) ? 0 : err_set(err, "has bits set behind its prefix");
+    return has_only_prefix(ret->address, ret->bits) ? 0 : err_set(err, "has bits set after its prefix");
 }
 
 bool address_is_loopback(const struct endpoint_address *address)

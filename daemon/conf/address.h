@@ -1,5 +1,5 @@
 /*
- * Addresses of sockets, as text. Errors as in conf/value.h.
+ * Socket addresses as text. Errors as in conf/value.h.
  */
 #ifndef MOBEYE_CONF_ADDRESS_H
 #define MOBEYE_CONF_ADDRESS_H
@@ -15,25 +15,25 @@ enum address_kind { ADDRESS_TCP, ADDRESS_IPC };
 
 struct endpoint_address {
     enum address_kind kind;
-    char host[ADDRESS_HOST_MAX + 1]; /* of tcp: without brackets, "*" for any; of ipc: the path */
-    int port;                        /* of tcp; 0: a free one */
-    bool name;                       /* the host is no number and no * */
+    char host[ADDRESS_HOST_MAX + 1]; /* tcp: without brackets, "*" for any; ipc: the path */
+    int port;                        /* tcp only; 0: a free port */
+    bool name;                       /* the host is neither an IP address nor * */
 };
 
-/* What libzmq binds: tcp://HOST:PORT with an IPv4 address, [IPv6], the name of an interface or *, a port or 0 or * for
- * a free one; ipc:///path. It looks no host names up for a bind. */
+/* An address that libzmq can bind: tcp://HOST:PORT, where HOST is an IPv4 address, [IPv6], an interface or * and PORT
+ * is a number, or 0 or * for a free port; or ipc:///path. libzmq does not resolve host names when binding. */
 int address_bind(const char *text, struct endpoint_address *ret, struct err *err);
 
-/* What it connects to: the same with host names, without * and without port 0. */
+/* An address that libzmq can connect to: the same, but with host names and without * and port 0. */
 int address_connect(const char *text, struct endpoint_address *ret, struct err *err);
 
-/* ADDRESS:PORT by number, [IPv6]:PORT; port 0 is a free one. */
+/* ADDRESS:PORT with an IPv4 address or [IPv6]; port 0 stands for a free port. */
 int address_listen(const char *text, struct endpoint_address *ret, struct err *err);
 
-/* ADDRESS/BITS, IPv4 or IPv6, or an ADDRESS alone. */
+/* ADDRESS/BITS or ADDRESS, IPv4 or IPv6. */
 int address_network(const char *text, struct conf_network *ret, struct err *err);
 
-/* Whether other machines cannot reach it: 127.0.0.0/8, ::1, interface lo, ipc. */
+/* Whether only this machine can reach it: 127.0.0.0/8, ::1, interface lo, ipc. */
 bool address_is_loopback(const struct endpoint_address *address);
 
 /* Whether two binds cannot both succeed. Free ports never collide. */

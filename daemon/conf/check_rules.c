@@ -21,15 +21,16 @@ static void check_endpoint(struct diagnostics *diagnostics, const struct conf *c
     for (size_t i = 0; i < conf->n_endpoints && names.len < 200; i++)
         if (conf->endpoints[i].name)
             buf_printf(&names, "%s%s", names.len ? ", " : "", conf->endpoints[i].name);
-    diagnostics_error(diagnostics, name->pos, loader_path_key(path, "match.endpoint").text, "%s is no endpoint (%.*s)",
-                      quoted(name->text).text, (int)names.len, names.len ? names.data : "");
+    diagnostics_error(diagnostics, name->pos, loader_path_key(path, "match.endpoint").text,
+                      "%s is not an endpoint (expected %.*s)", quoted(name->text).text, (int)names.len,
+                      names.len ? names.data : "");
     buf_free(&names);
 }
 
 static void check_endpoints(struct diagnostics *diagnostics, const struct conf *conf, const struct node *root,
                             const struct node *named, const char *path)
 {
-    /* A list that was refused as a whole has not been loaded. */
+    /* A list that was rejected as a whole has not been loaded. */
     const struct node *endpoints = conf->endpoints ? node_value(root, "endpoints") : NULL;
     if (!named || !endpoints)
         return;
@@ -39,15 +40,15 @@ static void check_endpoints(struct diagnostics *diagnostics, const struct conf *
         check_endpoint(diagnostics, conf, endpoints, named->items[i], path);
 }
 
-/* Either this or that: a rule that says neither or both is a slip. */
+/* A rule needs exactly one of action and incident. */
 static void check_decision(struct diagnostics *diagnostics, const struct node *item, const char *path)
 {
     const struct node *action = node_key(item, "action"), *incident = node_key(item, "incident");
     if (!action && !incident)
-        diagnostics_error(diagnostics, item->pos, path, "does nothing (action: store, or an incident)");
+        diagnostics_error(diagnostics, item->pos, path, "has no effect (expected action: store, or an incident)");
     if (action && incident)
         diagnostics_error(diagnostics, incident->pos, loader_path_key(path, "incident").text,
-                          "stands beside an action (action: store, or an incident)");
+                          "cannot be combined with action (expected action: store, or an incident)");
 }
 
 static void check_rule(struct diagnostics *diagnostics, const struct conf *conf, const struct node *root,
@@ -64,7 +65,7 @@ static void check_rule(struct diagnostics *diagnostics, const struct conf *conf,
     check_endpoints(diagnostics, conf, root, node_value(match, "endpoint"), path.text);
     if (score && score->kind == NODE_MAP && loaded->score_min >= loaded->score_below)
         diagnostics_error(diagnostics, score->pos, loader_path_key(path.text, "match.score").text,
-                          "matches no score (min lower than below)");
+                          "matches no score (expected min lower than below)");
 }
 
 void check_rules(struct diagnostics *diagnostics, const struct node *root, const struct conf *conf,

@@ -1,19 +1,20 @@
 /*
- * What only several keys of the rules together show.
+ * Checks across the keys of the rules.
  */
 #ifndef MOBEYE_CONF_CHECK_RULES_H
 #define MOBEYE_CONF_CHECK_RULES_H
 
 #include "conf/loader.h"
 
-/* Errors; and, where there are none in the whole file, warnings. names: as for conf_load_whole(). */
+/* Reports errors and, if the whole file has none, warnings. names: as for conf_load_whole(). */
 void check_rules(struct diagnostics *diagnostics, const struct node *root, const struct conf *conf,
                  const struct conf_names *names);
 
-/* Warnings about rules that are without errors, and go with the items of the list (NULL: the file has none). */
+/* Warns about rules that are valid but probably not what was meant. list: the nodes of conf->rules, in the same order;
+ * NULL if the file has no rules. */
 void warn_rules(struct diagnostics *diagnostics, const struct node *list, const struct conf *conf);
 
-/* Warnings about names in the rules that the database does not know. */
+/* Warns about names in the rules that the database does not know. */
 void warn_names(struct diagnostics *diagnostics, const struct node *list, const struct conf *conf,
                 const struct conf_names *names);
 

@@ -1,6 +1,6 @@
 /*
- * The configuration as plain structs. Loading and checking are in conf/load.h; what every key means, its type, range
- * and default is the table in conf/schema.c.
+ * The configuration as plain structs. Loading and checking are in conf/load.h; the meaning, type, range and default of
+ * every key are in the table in conf/schema.c.
  */
 #ifndef MOBEYE_CONF_CONF_H
 #define MOBEYE_CONF_CONF_H
@@ -13,20 +13,20 @@
 
 /* The largest database.batch_max, in alerts. */
 #define CONF_BATCH_MAX 20000
-/* What endpoints[].connections may be at most. */
+/* The largest endpoints[].connections. */
 #define CONF_CONNECTIONS_MAX 4096
-/* Characters of a key of CURVE, 32 bytes in Z85. */
+/* Characters of a CURVE key: 32 bytes in Z85. */
 #define CONF_KEY_LEN 40
 
 enum conf_socket { CONF_ROUTER, CONF_PULL, CONF_SUB, CONF_TCP };
 
-/* A network by its first address; one of IPv4 as IPv6 sees it (::ffff:a.b.c.d), with 96 bits more. */
+/* A network: its first address and prefix length. IPv4 is mapped to IPv6 (::ffff:a.b.c.d), which adds 96 bits. */
 struct conf_network {
     uint8_t address[16];
     unsigned bits;
 };
 
-/* A line of a file and the character in it, both from 1: for diagnostics about what the file names. */
+/* A position in a file: line, and column in characters, both counted from 1. */
 struct source_pos {
     size_t line, col;
 };
@@ -37,34 +37,34 @@ struct conf_endpoint {
     bool bind;     /* else connect */
     enum conf_socket socket;
     enum alert_format format;
-    char **topics; /* of sub; none given: n_topics is 0 and everything is wanted */
+    char **topics; /* sub only; n_topics is 0 if not given: subscribe to everything */
     size_t n_topics;
     bool plaintext_allow;
-    bool curve;                      /* it speaks CURVE, and nothing else */
-    char *server_key;                /* of connect with CURVE: the public key of who is there */
+    bool curve;                      /* accepts CURVE only */
+    char *server_key;                /* connect with CURVE: the public key of the server */
     struct source_pos pos;           /* of server_key, or of the endpoint */
-    const char *secret;              /* with CURVE: that of security; NULL after conf_load() */
-    struct conf_network *allow_from; /* none given: n_allow_from is 0 and everybody may connect */
+    const char *secret;              /* with CURVE: the secret of security; NULL after conf_load() */
+    struct conf_network *allow_from; /* n_allow_from is 0 if not given: everyone may connect */
     size_t n_allow_from;
-    uint32_t connections; /* of tcp: at once */
-    int64_t idle_us;      /* of tcp: how long a connection may bring no frame */
-    int check_time;       /* of sia-dc09: 0 no, 1 yes; as the next */
+    uint32_t connections; /* tcp only: at the same time */
+    int64_t idle_us;      /* tcp only: how long a connection may go without a frame */
+    int check_time;       /* sia-dc09 only: 0 no, 1 yes; likewise the next */
     int require_encryption;
-    char *dc09_keys;                 /* the file of keys; NULL: none */
-    struct source_pos dc09_keys_pos; /* of the name of that file */
+    char *dc09_keys;                 /* the key file; NULL: none */
+    struct source_pos dc09_keys_pos; /* where that file is named */
     int64_t expect_every_us;         /* 0: not given */
 };
 
-/* A window of local time, minutes since midnight, end excluded; over midnight where until <= from. */
+/* A window of local time in minutes since midnight, end excluded. It spans midnight if until <= from. */
 struct conf_hours {
     int from_min, until_min;
 };
 
-/* What must hold for a rule to match. A member that is not given matches everything. */
+/* The conditions of a rule, all of which must hold. A member that is not given matches everything. */
 struct conf_match {
     uint32_t kinds;  /* bit (1 << enum alert_kind); 0: not given */
     uint32_t phases; /* bit (1 << enum alert_phase); 0: not given */
-    char **devices;  /* globs, as of fnmatch(3) without flags */
+    char **devices;  /* globs, as for fnmatch(3) without flags */
     size_t n_devices;
     char **endpoints;
     size_t n_endpoints;
@@ -72,12 +72,12 @@ struct conf_match {
     size_t n_labels;
     char **camera_zones;
     size_t n_camera_zones;
-    char **groups; /* of devices */
+    char **groups; /* device groups */
     size_t n_groups;
-    char *area_layer;  /* the place is in an area of this layer; NULL: not given */
-    char **area_codes; /* and that is one of these; none: any */
+    char *area_layer;  /* the location is in an area of this layer; NULL: not given */
+    char **area_codes; /* and in one of these areas; none given: any */
     size_t n_area_codes;
-    int registered; /* -1 not given, 0 no, 1 yes; as the next two */
+    int registered; /* -1 not given, 0 no, 1 yes; likewise the next two */
     int located;
     int drill;
     double score_min;   /* score >= this; NAN: not given */
@@ -87,8 +87,8 @@ struct conf_match {
     uint32_t days; /* bit 0 Monday .. bit 6 Sunday; 0: not given */
 };
 
-/* Whether local time (day 0 is Monday, minute of the day) is in the hours and days of a match. A window over midnight
- * belongs to the day it starts on. */
+/* Whether a local time (day 0 is Monday, minute of the day) is in the hours and days of a match. A window that spans
+ * midnight belongs to the day on which it starts. */
 static inline bool conf_time_matches(const struct conf_match *match, int day, int minute)
 {
     const struct conf_hours *hours = &match->hours;
@@ -103,7 +103,7 @@ static inline bool conf_time_matches(const struct conf_match *match, int day, in
     return !match->days || match->days & (1u << day);
 }
 
-/* What tells incidents of a category apart. */
+/* What distinguishes incidents of one category. */
 enum conf_group_by {
     GROUP_DEVICE = 1u << 0,
     GROUP_KIND = 1u << 1,
@@ -112,40 +112,40 @@ enum conf_group_by {
     GROUP_ENDPOINT = 1u << 4,
 };
 
-/* Either `action: store` (the alert is stored, nothing more) or an `incident`. */
+/* Either `action: store` (the alert is only stored) or an `incident`. */
 struct conf_rule {
     char *name;
     struct conf_match match;
-    bool makes_incident;         /* the rest is valid then */
+    bool makes_incident;         /* if true, the members below are valid */
     struct incident_terms terms; /* rule and team are slices of name and team */
     char *team;
     uint32_t group_by;   /* GROUP_... */
-    char **group_layers; /* layers whose code tells them apart as well, sorted, each once */
+    char **group_layers; /* layers whose area codes also distinguish incidents; sorted, unique */
     size_t n_group_layers;
 };
 
-/* Who may send over CURVE. */
+/* A client that may send over CURVE. */
 struct conf_client {
     char *name;
     char *key;      /* public */
-    char **devices; /* globs, as of fnmatch(3) without flags: what it may report for */
+    char **devices; /* globs, as for fnmatch(3) without flags: the devices it may report for */
     size_t n_devices;
-    char **sources; /* globs: the sources that it may use in CloudEvents */
+    char **sources; /* globs: the CloudEvents sources it may use */
     size_t n_sources;
-    uint32_t until; /* the last local day on which the key holds, 20271231; 0: for ever */
+    uint32_t until; /* the last local day on which the key is valid, as 20271231; 0: no limit */
 };
 
 struct conf {
-    char *file; /* as it was named to conf_load() */
+    char *file; /* as passed to conf_load() */
     char *instance;
     char *timezone; /* IANA name */
     bool has_bounds;
     double bounds[4]; /* west south east north, degrees */
     struct {
         char *conninfo;
-        struct source_pos pos; /* of the conninfo, which only libpq can judge */
-        uint32_t batch_max;    /* alerts a transaction */
-        int64_t batch_wait_us; /* how long an alert may wait for company */
+        struct source_pos pos; /* of the conninfo, which only libpq can validate */
+        uint32_t batch_max;    /* alerts per transaction */
+        int64_t batch_wait_us; /* how long an alert may wait for others */
     } database;
     struct {
         char *directory;
@@ -159,29 +159,29 @@ struct conf {
     struct conf_endpoint *endpoints;
     size_t n_endpoints;
     struct {
-        char *server_key; /* where the secret is, see base/secret.h; NULL: no security section, nobody speaks CURVE */
-        char *clients;    /* the file of clients */
+        char *server_key; /* the source of the secret (base/secret.h); NULL: no security section, no CURVE */
+        char *clients;    /* the file of the client list */
         struct source_pos server_key_pos, clients_pos;
-        char *secret; /* the key; NULL after conf_load(), as the clients are none */
+        char *secret; /* the key; NULL after conf_load(), which loads no clients either */
     } security;
-    struct conf_client *clients; /* sorted by key, each once */
+    struct conf_client *clients; /* sorted by key, unique */
     size_t n_clients;
     char *http_listen; /* NULL: off */
     struct conf_rule *rules;
     size_t n_rules;
-    char *rules_text;       /* timezone and the rules section as written: what the hash is of, and what is kept */
-    uint8_t rules_hash[16]; /* BLAKE2b of it */
+    char *rules_text;       /* timezone and the rules section as written: what is hashed and stored */
+    uint8_t rules_hash[16]; /* BLAKE2b of rules_text */
 };
 
-/* What in the rules is the name of something that only the database has. */
+/* Names in the rules that only the database can check. */
 enum conf_name { CONF_NAME_LAYER, CONF_NAME_AREA, CONF_NAME_GROUP, CONF_NAME_TEAM };
 
-/* Whoever knows those names. layer: of CONF_NAME_AREA, else NULL. */
+/* Looks such names up. layer: for CONF_NAME_AREA, else NULL. */
 struct conf_names {
     bool (*known)(void *ctx, enum conf_name what, const char *name, const char *layer);
     void *ctx;
 };
 
-void conf_free(struct conf **conf); /* safe on NULL and on a half-built one */
+void conf_free(struct conf **conf); /* safe on NULL and on a partly built one */
 
 #endif

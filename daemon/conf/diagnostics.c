@@ -7,8 +7,9 @@
 
 #include "base/mem.h"
 
-__attribute__((format(printf, 5, 0))) static void add(struct diagnostics *diagnostics, struct source_pos pos,
-                                                      bool warning, const char *subject, const char *fmt, va_list args)
+__attribute__((format(printf, 5, 0))) static void append(struct diagnostics *diagnostics, struct source_pos pos,
+                                                         bool warning, const char *subject, const char *fmt,
+                                                         va_list args)
 {
     if (!warning)
         diagnostics->bad = true;
@@ -30,7 +31,7 @@ void diagnostics_error(struct diagnostics *diagnostics, struct source_pos pos, c
 {
     va_list args;
     va_start(args, fmt);
-    add(diagnostics, pos, false, subject, fmt, args);
+    append(diagnostics, pos, false, subject, fmt, args);
     va_end(args);
 }
 
@@ -39,7 +40,7 @@ void diagnostics_warning(struct diagnostics *diagnostics, struct source_pos pos,
 {
     va_list args;
     va_start(args, fmt);
-    add(diagnostics, pos, true, subject, fmt, args);
+    append(diagnostics, pos, true, subject, fmt, args);
     va_end(args);
 }
 
@@ -48,7 +49,7 @@ static int compare(size_t a, size_t b)
     return (a > b) - (a < b);
 }
 
-static int by_place(const void *left, const void *right)
+static int by_position(const void *left, const void *right)
 {
     const struct diagnostic *a = left, *b = right;
     int order = compare(a->pos.line, b->pos.line);
@@ -60,16 +61,16 @@ static int by_place(const void *left, const void *right)
 void diagnostics_write(struct diagnostics *diagnostics, const char *file, struct buf *out)
 {
     if (diagnostics->n > 0)
-        qsort(diagnostics->list, diagnostics->n, sizeof(*diagnostics->list), by_place);
+        qsort(diagnostics->list, diagnostics->n, sizeof(*diagnostics->list), by_position);
     struct source_pos last = {1, 1};
     for (size_t i = 0; i < diagnostics->n; i++) {
-        const struct diagnostic *c = &diagnostics->list[i];
-        buf_printf(out, "%s:%zu:%zu: %s%s\n", file, c->pos.line, c->pos.col, c->warning ? "warning: " : "", c->text);
-        last = c->pos;
+        const struct diagnostic *d = &diagnostics->list[i];
+        buf_printf(out, "%s:%zu:%zu: %s%s\n", file, d->pos.line, d->pos.col, d->warning ? "warning: " : "", d->text);
+        last = d->pos;
     }
     if (diagnostics->more)
-        buf_printf(out, "%s:%zu:%zu: file: there is more wrong than these %d complaints\n", file, last.line, last.col,
-                   DIAGNOSTICS_MAX);
+        buf_printf(out, "%s:%zu:%zu: file: more than %d errors and warnings; the rest are not shown\n", file, last.line,
+                   last.col, DIAGNOSTICS_MAX);
 }
 
 void diagnostics_free(struct diagnostics *diagnostics)

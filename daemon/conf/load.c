@@ -33,7 +33,7 @@ struct loader_path loader_path_item(const char *list, const struct node *item, s
     return path;
 }
 
-/* Only so much of an unknown key is repeated as could be a name: a misplaced value stays unsaid. */
+/* Repeats only the part of an unknown key that could be a name: it may be a misplaced secret. */
 static void unknown_key_error(struct diagnostics *diagnostics, const char *scope, const char *path,
                               const struct node *key)
 {
@@ -50,102 +50,103 @@ static void unknown_key_error(struct diagnostics *diagnostics, const char *scope
     if (meant && !schema_in_scope(meant, scope, &own))
         own = meant->path;
     schema_names(scope, "or", &allowed);
-    diagnostics_error(diagnostics, key->pos, loader_path_key(path, *name ? name : "?").text, "unknown key%s%s%s (%.*s)",
-                      meant ? ", did you mean " : "", meant ? own : "", meant ? "?" : "", (int)allowed.len,
-                      allowed.data);
+    diagnostics_error(diagnostics, key->pos, loader_path_key(path, *name ? name : "?").text,
+                      "unknown key%s%s%s (expected %.*s)", meant ? ", did you mean " : "", meant ? own : "",
+                      meant ? "?" : "", (int)allowed.len, allowed.data);
     buf_free(&allowed);
 }
 
-static void item_error(const struct loader_place *list, const char *path, struct source_pos pos)
+static void item_error(const struct loader_target *list, const char *path, struct source_pos pos)
 {
     struct buf names = {0};
     schema_names(schema_scope(list->key).text, "and", &names);
-    diagnostics_error(list->diagnostics, pos, path, "is no mapping (a mapping: %.*s)", (int)names.len, names.data);
+    diagnostics_error(list->diagnostics, pos, path, "is not a mapping (expected a mapping; keys: %.*s)", (int)names.len,
+                      names.data);
     buf_free(&names);
 }
 
-static void load_list(const struct loader_place *place, const struct node *list)
+static void load_list(const struct loader_target *target, const struct node *list)
 {
-    const struct schema_key *key = place->key;
+    const struct schema_key *key = target->key;
     size_t n = list->n;
     if ((int64_t)n < key->min || (int64_t)n > key->max) {
-        loader_error(place, list->pos, "has %zu items", n);
+        loader_error(target, list->pos, "has %zu items", n);
         return;
     }
     char *items = mem_zalloc(n * key->item_size);
-    *(char **)(place->base + key->offset) = items;
-    *(size_t *)(place->base + key->beside) = n;
+    *(char **)(target->base + key->offset) = items;
+    *(size_t *)(target->base + key->beside) = n;
     for (size_t i = 0; i < n; i++) {
         const struct node *item = list->items[i];
-        struct loader_path path = loader_path_item(place->path, item, i);
+        struct loader_path path = loader_path_item(target->path, item, i);
         if (item->kind == NODE_MAP)
-            loader_map(place->diagnostics, schema_scope(key).text, path.text, item->pos, item,
+            loader_map(target->diagnostics, schema_scope(key).text, path.text, item->pos, item,
                        items + i * key->item_size);
         else if (item->kind != NODE_REFUSED)
-            item_error(place, path.text, item->pos);
+            item_error(target, path.text, item->pos);
     }
 }
 
-static void load_key(const struct loader_place *place, const struct node *value)
+static void load_key(const struct loader_target *target, const struct node *value)
 {
-    enum schema_type type = place->key->type;
+    enum schema_type type = target->key->type;
     enum node_kind wanted = type == SCHEMA_LIST ? NODE_LIST : NODE_MAP;
     if (type != SCHEMA_SECTION && type != SCHEMA_LIST) {
-        loader_set(place, value);
+        loader_set(target, value);
         return;
     }
     if (value->kind == NODE_REFUSED)
         return;
     if (value->kind != wanted) {
-        loader_error(place, value->pos, "%s",
+        loader_error(target, value->pos, "%s",
                      node_is_null(value)        ? "has no value"
                      : value->kind == NODE_TEXT ? "is text"
                      : value->kind == NODE_LIST ? "is a list"
                                                 : "is a mapping");
     } else if (type == SCHEMA_LIST) {
-        load_list(place, value);
+        load_list(target, value);
     } else {
-        loader_there(place);
-        loader_map(place->diagnostics, place->key->path, place->path, value->pos, value, place->base);
+        loader_set_present(target);
+        loader_map(target->diagnostics, target->key->path, target->path, value->pos, value, target->base);
     }
 }
 
-/* All below an optional section that is not there. */
-static void unset_below(const struct loader_place *section)
+/* Unsets every key of an optional section that is absent. */
+static void unset_below(const struct loader_target *section)
 {
     const struct schema_key *key;
     const char *name;
     for (size_t i = 0; (key = schema_key(i)); i++) {
         if (!schema_in_scope(key, section->key->path, &name))
             continue;
-        const struct loader_place place = {section->diagnostics, key, section->path, section->base};
+        const struct loader_target target = {section->diagnostics, key, section->path, section->base};
         if (key->type == SCHEMA_SECTION)
-            unset_below(&place);
+            unset_below(&target);
         else
-            loader_unset(&place);
+            loader_unset(&target);
     }
 }
 
-/* mark: where the key would belong. */
-static void load_absent(const struct loader_place *place, struct source_pos pos)
+/* pos: the position of the mapping that lacks the key. */
+static void load_absent(const struct loader_target *target, struct source_pos pos)
 {
-    const struct schema_key *key = place->key;
+    const struct schema_key *key = target->key;
     if (key->required) {
-        loader_error(place, pos, "is missing");
+        loader_error(target, pos, "is missing");
     } else if (key->optional) {
-        unset_below(place);
+        unset_below(target);
     } else if (key->type == SCHEMA_SECTION) {
-        loader_map(place->diagnostics, key->path, place->path, pos, NULL, place->base);
+        loader_map(target->diagnostics, key->path, target->path, pos, NULL, target->base);
     } else if (key->fallback) {
         char text[64];
         snprintf(text, sizeof(text), "%s", key->fallback);
-        loader_set(place, &(struct node){.kind = NODE_TEXT, .pos = pos, .plain = true, .text = text});
+        loader_set(target, &(struct node){.kind = NODE_TEXT, .pos = pos, .plain = true, .text = text});
     } else {
-        loader_unset(place);
+        loader_unset(target);
     }
 }
 
-/* The keys that it has, then those that it does not have. */
+/* Loads the keys that the mapping has, then those that it lacks. */
 void loader_map(struct diagnostics *diagnostics, const char *scope, const char *path, struct source_pos pos,
                 const struct node *map, char *base)
 {
@@ -159,20 +160,20 @@ void loader_map(struct diagnostics *diagnostics, const char *scope, const char *
         if (!key)
             unknown_key_error(diagnostics, scope, path, word);
         else if (first != word)
-            diagnostics_error(diagnostics, word->pos, full.text, "is here again, first in line %zu (each key once)",
+            diagnostics_error(diagnostics, word->pos, full.text, "duplicate key, first defined on line %zu",
                               first->pos.line);
         else
-            load_key(&(struct loader_place){diagnostics, key, full.text, base}, map->items[i + 1]);
+            load_key(&(struct loader_target){diagnostics, key, full.text, base}, map->items[i + 1]);
     }
     for (size_t i = 0; (key = schema_key(i)); i++) {
         if (!schema_in_scope(key, scope, &name) || node_key(map, name))
             continue;
         struct loader_path full = loader_path_key(path, name);
-        load_absent(&(struct loader_place){diagnostics, key, full.text, base}, pos);
+        load_absent(&(struct loader_target){diagnostics, key, full.text, base}, pos);
     }
 }
 
-/* The terms of each rule name it and its team. */
+/* Fills in the names of the rule and its team in the terms of each rule. */
 static void name_terms(struct conf *conf)
 {
     for (size_t i = 0; i < conf->n_rules; i++) {
@@ -182,7 +183,7 @@ static void name_terms(struct conf *conf)
     }
 }
 
-/* What decides about alerts, and nothing else of the file: that may hold what is not for everybody. */
+/* Keeps the part of the file that decides about alerts; the rest may be confidential. */
 static void keep_rules(struct conf *conf, const struct node *root, struct str text)
 {
     struct buf kept = {0};
@@ -201,11 +202,12 @@ static struct conf *load_tree(const char *file, const struct node *root, const s
 {
     static const struct source_pos top = {1, 1};
     if (root->kind != NODE_MAP && !node_is_null(root)) {
-        diagnostics_error(diagnostics, root->pos, "file", "holds no sections (a mapping of keys to values)");
+        diagnostics_error(diagnostics, root->pos, "file", "is not a mapping (expected keys with values)");
         return NULL;
     }
     if (root->kind != NODE_MAP) {
-        diagnostics_error(diagnostics, top, "file", "is empty (instance, database, journal and endpoints at least)");
+        diagnostics_error(diagnostics, top, "file",
+                          "is empty (expected at least instance, database, journal and endpoints)");
         return NULL;
     }
     struct conf *conf = mem_zalloc(sizeof(*conf));
@@ -220,14 +222,14 @@ static struct conf *load_tree(const char *file, const struct node *root, const s
     return conf;
 }
 
-/* What can be loaded of the text; NULL: nothing. */
+/* Loads as much of the text as possible; NULL: nothing. */
 static struct conf *load_text(const char *file, struct str text, const struct conf_names *names,
                               struct diagnostics *diagnostics)
 {
     static const struct source_pos top = {1, 1};
     struct conf *conf = NULL;
     if (text.len > LOADER_FILE_MAX) {
-        diagnostics_error(diagnostics, top, "file", "is too large (1 MiB)");
+        diagnostics_error(diagnostics, top, "file", "is too large (expected at most 1 MiB)");
         return NULL;
     }
     struct node *root = tree_parse(text.p, text.len, diagnostics);
@@ -236,13 +238,15 @@ static struct conf *load_text(const char *file, struct str text, const struct co
     if (conf && !diagnostics->bad)
         keep_rules(conf, root, text);
     else if (!diagnostics->bad)
-        diagnostics_error(diagnostics, top, "file", "is empty (instance, database, journal and endpoints at least)");
+        diagnostics_error(diagnostics, top, "file",
+                          "is empty (expected at least instance, database, journal and endpoints)");
     node_free(&root);
     return conf;
 }
 
-/* With what the file names for security where `whole`. */
-static struct conf *load(const char *file, struct str text, bool whole, const struct conf_names *names, struct buf *out)
+/* whole: also loads the files that the security section names. */
+static struct conf *load_with_security(const char *file, struct str text, bool whole, const struct conf_names *names,
+                                       struct buf *out)
 {
     struct diagnostics diagnostics = {0};
     struct buf clients = {0};
@@ -259,7 +263,7 @@ static struct conf *load(const char *file, struct str text, bool whole, const st
 
 struct conf *conf_parse(const char *file, const char *text, size_t len, struct buf *out)
 {
-    return load(file, (struct str){text, len}, false, NULL, out);
+    return load_with_security(file, (struct str){text, len}, false, NULL, out);
 }
 
 int loader_read(const char *file, struct buf *ret)
@@ -284,9 +288,9 @@ static struct conf *load_file(const char *file, bool whole, const struct conf_na
     struct buf text = {0};
     struct conf *conf = NULL;
     if (loader_read(file, &text) == 0)
-        conf = load(file, buf_str(&text), whole, names, out);
+        conf = load_with_security(file, buf_str(&text), whole, names, out);
     else
-        buf_printf(out, "%s:1:1: file: cannot be read: %s (a file of YAML)\n", file, strerror(errno));
+        buf_printf(out, "%s:1:1: file: cannot be read: %s (expected a YAML file)\n", file, strerror(errno));
     buf_free(&text);
     return conf;
 }
@@ -308,12 +312,12 @@ bool conf_needs_restart(const struct conf *running, const struct conf *loaded, s
     for (size_t i = 0; (key = schema_key(i)); i++) {
         if (!key->restart)
             continue;
-        /* Keys that need a restart are texts: tests/unit/test_conf_docs.c holds the table to that. */
+        /* Keys that need a restart are texts, which tests/unit/test_conf_docs.c checks. */
         const char *was = *(char *const *)((const char *)running + key->offset);
         const char *is = *(char *const *)((const char *)loaded + key->offset);
         if (was == is || (was && is && strcmp(was, is) == 0))
             continue;
-        buf_printf(out, "%s: stays %s until a restart (the file says %s)\n", key->path, was ? was : "off",
+        buf_printf(out, "%s: change requires a restart (running: %s, file: %s)\n", key->path, was ? was : "off",
                    is ? is : "off");
         differs = true;
     }

@@ -1,4 +1,4 @@
-/* What a configuration names for security: the daemon's secret key, and the list of clients. */
+/* The files that the security section names: the daemon's secret key and the client list. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,13 +11,13 @@
 #include "conf/loader.h"
 #include "conf/text.h"
 
-/* A key and an end of line, and as much again for a mistake to be told from a wrong file. */
+/* A key and a line end, with room to spare: a longer file is certainly the wrong one. */
 #define KEY_FILE_MAX 128
 
 /* ---- the key ---- */
 
-/* The one line of a file of a secret key. -1 with err set, which repeats nothing of it. */
-static int take_key(const char *source, const struct buf *text, char **ret, struct err *err)
+/* Extracts the key from the text of a secret key file. -1 with err set, which contains nothing of the text. */
+static int parse_key_file(const char *source, const struct buf *text, char **ret, struct err *err)
 {
     size_t len = text->len;
     while (len > 0 && strchr(" \t\r\n", text->data[len - 1]) && text->data[len - 1])
@@ -27,7 +27,7 @@ static int take_key(const char *source, const struct buf *text, char **ret, stru
     char *key = mem_strndup(text->data, len);
     if (strlen(key) != len || text_check_key(key, err) != 0) {
         secret_free_text(&key);
-        return err_set(err, "%s: holds no key", source);
+        return err_set(err, "%s: does not contain a key", source);
     }
     *ret = key;
     return 0;
@@ -38,25 +38,25 @@ int conf_read_key(const char *source, char **ret, struct err *err)
     struct buf text = {0};
     int rc = secret_read(source, KEY_FILE_MAX, &text, err);
     if (rc == 0)
-        rc = take_key(source, &text, ret, err);
+        rc = parse_key_file(source, &text, ret, err);
     secret_free(&text);
     return rc;
 }
 
-/* A credential that is out of reach is missed when a socket is opened, not by who looks at the file only. */
+/* An unreachable credential is only a warning here: it is missed when a socket is opened. */
 static void load_key(struct conf *conf, struct diagnostics *diagnostics)
 {
     struct err err;
     const char *source = conf->security.server_key;
     if (secret_out_of_reach(source)) {
         diagnostics_warning(diagnostics, conf->security.server_key_pos, "security.server_key",
-                            "%s cannot be seen here (systemd shows it to the service itself)", source);
+                            "%s is not available here (systemd passes it to the service only)", source);
     } else if (conf_read_key(source, &conf->security.secret, &err) != 0) {
-        /* One key in 85 begins as a path does. */
+        /* One key in 85 begins like a path. */
         if (text_check_key(source, NULL) == 0 && access(source, F_OK) != 0)
-            err_set(&err, "is no file, but looks like the key itself");
+            err_set(&err, "is not a file; it looks like the key itself");
         diagnostics_error(diagnostics, conf->security.server_key_pos, "security.server_key",
-                          "%s (the file of the secret key that mobeyectl keygen wrote)", err.text);
+                          "%s (expected the secret key file that mobeyectl keygen wrote)", err.text);
     }
     for (size_t i = 0; i < conf->n_endpoints; i++)
         if (conf->endpoints[i].curve)
@@ -65,7 +65,7 @@ static void load_key(struct conf *conf, struct diagnostics *diagnostics)
 
 /* ---- the clients ---- */
 
-/* A value of a client, and which client it is of. */
+/* A value, and the client that it belongs to. */
 struct value {
     const struct node *node;
     const struct node *item;
@@ -79,8 +79,8 @@ static int by_text(const void *left, const void *right)
     return order ? order : (a->i > b->i) - (a->i < b->i);
 }
 
-/* Complains where the value of a key that each client has for itself is here again. */
-static void check_own(struct diagnostics *diagnostics, const struct node *list, const char *name, const char *what)
+/* Reports values that more than one client has. */
+static void check_unique(struct diagnostics *diagnostics, const struct node *list, const char *name, const char *what)
 {
     struct value *values = mem_zalloc((list->n + 1) * sizeof(*values));
     size_t n = 0;
@@ -97,7 +97,7 @@ static void check_own(struct diagnostics *diagnostics, const struct node *list, 
         }
         struct loader_path path = loader_path_item("clients", values[i].item, values[i].i);
         diagnostics_error(diagnostics, values[i].node->pos, loader_path_key(path.text, name).text,
-                          "is that of another in line %zu (a %s of its own)", values[first].node->pos.line, what);
+                          "is already used on line %zu (expected a unique %s)", values[first].node->pos.line, what);
     }
     free(values);
 }
@@ -110,8 +110,8 @@ static bool only_dc09(const struct conf_client *client)
     return true;
 }
 
-/* Identity is source and id: a client that may use any source can take the ids of another's next alerts. */
-static void warn_of_sources(const struct conf *conf, const struct node *list, struct diagnostics *diagnostics)
+/* An alert is identified by source and id: a client that may use any source can use up the ids of another's alerts. */
+static void warn_missing_sources(const struct conf *conf, const struct node *list, struct diagnostics *diagnostics)
 {
     for (size_t i = 0; i < conf->n_clients; i++) {
         const struct node *item = list->items[i];
@@ -120,7 +120,7 @@ static void warn_of_sources(const struct conf *conf, const struct node *list, st
         struct loader_path path = loader_path_item("clients", item, i);
         diagnostics_warning(
             diagnostics, item->pos, loader_path_key(path.text, "sources").text,
-            "not set, so it may use the source of any other sender (its own, such as \"/gateway-1/*\")");
+            "is not set: the client may use the source of any sender (expected its own, such as \"/gateway-1/*\")");
     }
 }
 
@@ -128,19 +128,19 @@ static void load_clients(struct conf *conf, const struct node *root, struct diag
 {
     static const struct source_pos top = {1, 1};
     if (root->kind != NODE_MAP) {
-        diagnostics_error(diagnostics, root->pos, "file", "is no list of clients (clients: a list)");
+        diagnostics_error(diagnostics, root->pos, "file", "is not a client list (expected clients: and a list)");
         return;
     }
     loader_map(diagnostics, SCHEMA_CLIENTS, "", top, root, (char *)conf);
     const struct node *list = node_value(root, "clients");
     if (!list || list->kind != NODE_LIST)
         return;
-    check_own(diagnostics, list, "name", "name");
-    check_own(diagnostics, list, "key", "key");
+    check_unique(diagnostics, list, "name", "name");
+    check_unique(diagnostics, list, "key", "key");
     if (!diagnostics->bad)
-        warn_of_sources(conf, list, diagnostics);
+        warn_missing_sources(conf, list, diagnostics);
     if (list->n == 0)
-        diagnostics_warning(diagnostics, list->pos, "clients", "nobody is on the list, so nobody may send over CURVE");
+        diagnostics_warning(diagnostics, list->pos, "clients", "is empty: no client may send over CURVE");
 }
 
 static int by_key(const void *left, const void *right)
@@ -161,7 +161,7 @@ int conf_parse_clients(struct conf *conf, const char *file, const char *text, si
     if (root)
         load_clients(conf, root, &diagnostics);
     else if (!diagnostics.bad)
-        diagnostics_error(&diagnostics, top, "file", "is empty (clients: a list)");
+        diagnostics_error(&diagnostics, top, "file", "is empty (expected clients: and a list)");
     if (!diagnostics.bad && conf->n_clients > 0)
         qsort(conf->clients, conf->n_clients, sizeof(*conf->clients), by_key);
     int rc = diagnostics.bad ? -1 : 0;
@@ -171,15 +171,14 @@ int conf_parse_clients(struct conf *conf, const char *file, const char *text, si
     return rc;
 }
 
-/* The list is no secret, but who can write to it lets anybody in. */
+/* The list is not secret, but anyone who can write to it can admit clients. */
 static int read_clients(const char *file, struct buf *ret, struct err *err)
 {
     struct stat st;
     if (loader_read(file, ret) != 0 || stat(file, &st) != 0)
         return err_set(err, "%s: %s", file, strerror(errno));
     if (st.st_mode & S_IWOTH)
-        return err_set(err, "%s: its mode is %04o, so that anybody may write to it", file,
-                       (unsigned)(st.st_mode & 07777));
+        return err_set(err, "%s: mode %04o lets every user write to it", file, (unsigned)(st.st_mode & 07777));
     return 0;
 }
 
@@ -191,14 +190,14 @@ static bool is_listed(const struct conf *conf, const char *key)
     return false;
 }
 
-/* What comes from a server that the daemon goes to is judged by the list, too. */
+/* The client list also applies to servers that the daemon connects to. */
 static void warn_of_unregistered(const struct conf *conf, struct diagnostics *diagnostics)
 {
     for (size_t i = 0; i < conf->n_endpoints; i++) {
         const struct conf_endpoint *endpoint = &conf->endpoints[i];
         if (endpoint->server_key && endpoint->name && !is_listed(conf, endpoint->server_key))
             diagnostics_warning(diagnostics, endpoint->pos, loader_path_key("endpoints", endpoint->name).text,
-                                "nothing that comes from there is taken, since no client in %s has its server_key",
+                                "its messages will not be accepted: no client in %s has its server_key",
                                 conf->security.clients);
     }
 }
@@ -211,7 +210,8 @@ int loader_security(struct conf *conf, struct diagnostics *diagnostics, struct b
     if (conf->security.server_key)
         load_key(conf, diagnostics);
     if (conf->security.clients && read_clients(conf->security.clients, &text, &err) != 0)
-        diagnostics_error(diagnostics, conf->security.clients_pos, "security.clients", "%s (a file of YAML)", err.text);
+        diagnostics_error(diagnostics, conf->security.clients_pos, "security.clients", "%s (expected a YAML file)",
+                          err.text);
     else if (conf->security.clients)
         rc = conf_parse_clients(conf, conf->security.clients, text.data, text.len, out);
     if (rc == 0 && !diagnostics->bad)

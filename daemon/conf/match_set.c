@@ -27,7 +27,7 @@ static bool has_text(char *const *texts, size_t n, const char *wanted)
     return false;
 }
 
-/* None given is everything. */
+/* An empty list matches everything. */
 static bool texts_cover(char *const *wide, size_t n_wide, char *const *narrow, size_t n_narrow)
 {
     if (n_wide == 0)
@@ -47,8 +47,8 @@ static bool endpoints_cover(const struct conf *conf, const struct conf_match *wi
            texts_cover(wide->endpoints, wide->n_endpoints, narrow->endpoints, narrow->n_endpoints);
 }
 
-/* A glob whose only special character is * also matches what other globs stand for, where it matches their text: no
- * letter of its own can stand for what varies in them. */
+/* A glob whose only wildcard is * and which matches the text of another glob also matches everything that the other one
+ * matches: none of its literal characters can have matched a wildcard. */
 static bool glob_covers(const char *wide, const char *narrow)
 {
     if (strcmp(wide, "*") == 0 || strcmp(wide, narrow) == 0)
@@ -78,7 +78,7 @@ static bool area_covers(const struct conf_match *wide, const struct conf_match *
            texts_cover(wide->area_codes, wide->n_area_codes, narrow->area_codes, narrow->n_area_codes);
 }
 
-/* A device of a group is registered, and what is in an area has a place. */
+/* A device in a group is registered, and an alert in an area has a location. */
 static bool flags_cover(const struct conf_match *wide, const struct conf_match *narrow)
 {
     int registered = narrow->n_groups > 0 ? 1 : narrow->registered;
@@ -88,27 +88,28 @@ static bool flags_cover(const struct conf_match *wide, const struct conf_match *
 }
 
 /* Scores are never below 0. */
-static double least(const struct conf_match *match)
+static double score_from(const struct conf_match *match)
 {
     return isnan(match->score_min) ? 0 : match->score_min;
 }
 
-static double bound(const struct conf_match *match)
+static double score_until(const struct conf_match *match)
 {
     return isnan(match->score_below) ? INFINITY : match->score_below;
 }
 
-static bool asks_score(const struct conf_match *match)
+static bool has_score(const struct conf_match *match)
 {
     return !isnan(match->score_min) || !isnan(match->score_below);
 }
 
 static bool score_covers(const struct conf_match *wide, const struct conf_match *narrow)
 {
-    return !asks_score(wide) || (asks_score(narrow) && least(narrow) >= least(wide) && bound(narrow) <= bound(wide));
+    return !has_score(wide) ||
+           (has_score(narrow) && score_from(narrow) >= score_from(wide) && score_until(narrow) <= score_until(wide));
 }
 
-/* Between these minutes nothing changes on any day. */
+/* On each day the result can only change at these minutes. */
 static bool time_covers(const struct conf_match *wide, const struct conf_match *narrow)
 {
     const int edges[] = {0, wide->hours.from_min, wide->hours.until_min, narrow->hours.from_min,

@@ -1,4 +1,4 @@
-/* The table in words: names, scopes, and what is allowed. */
+/* Text from the table of keys: names, scopes, and what each key expects. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,7 +32,7 @@ struct schema_scope schema_scope(const struct schema_key *key)
     return scope;
 }
 
-/* One item of "a, b or c", where last is "or". */
+/* Appends one item of "a, b or c"; last is "or". */
 static void append_item(struct buf *out, const char *item, bool first, bool last_one, const char *last)
 {
     if (!first && last_one)
@@ -70,70 +70,74 @@ static void append_words(const struct schema_key *key, struct buf *out)
 static void append_range(const struct schema_key *key, struct buf *out)
 {
     if (key->type == SCHEMA_DISTANCE)
-        buf_printf(out, ", %s to %s", value_distance_text(key->min).text, value_distance_text(key->max).text);
+        buf_printf(out, "%s to %s", value_distance_text(key->min).text, value_distance_text(key->max).text);
     else if (key->type == SCHEMA_DURATION)
-        buf_printf(out, ", %s to %s", value_duration_text(key->min).text, value_duration_text(key->max).text);
+        buf_printf(out, "%s to %s", value_duration_text(key->min).text, value_duration_text(key->max).text);
     else if (key->type == SCHEMA_SIZE)
-        buf_printf(out, ", %s to %s", value_size_text(key->min).text, value_size_text(key->max).text);
+        buf_printf(out, "%s to %s", value_size_text(key->min).text, value_size_text(key->max).text);
+    else if (key->type == SCHEMA_LIST && key->min == 0)
+        buf_printf(out, "at most %" PRId64, key->max);
     else
-        buf_printf(out, ", %" PRId64 " to %" PRId64, key->min, key->max);
+        buf_printf(out, "%" PRId64 " to %" PRId64, key->min, key->max);
 }
 
-/* What every key of a type takes; NULL: the key has words of its own. */
-static const char *const types[SCHEMA_TYPES] = {
-    [SCHEMA_SECTION] = "a mapping: ",
-    [SCHEMA_LIST] = "a list of mappings: ",
-    [SCHEMA_TEXT] = "text",
-    [SCHEMA_ZONE] = "an IANA time zone in /usr/share/zoneinfo, such as Europe/Amsterdam",
-    [SCHEMA_CONNINFO] = "a connection string of libpq: keyword=value ... or postgresql://...",
-    [SCHEMA_PATH] = "an absolute path of at most 1024 bytes",
-    [SCHEMA_SECRET] = "an absolute path of at most 1024 bytes, or credential:NAME for one of systemd's",
-    [SCHEMA_KEY] = "a public key: 40 characters of Z85 in quotes, as mobeyectl keygen prints it",
+/* What every key of a type expects: text before the range of the key, if it has one, and after it. */
+static const struct {
+    const char *before, *after;
+} types[SCHEMA_TYPES] = {
+    [SCHEMA_SECTION] = {"a mapping", "; keys: "},
+    [SCHEMA_LIST] = {"a list of ", " mappings; keys: "},
+    [SCHEMA_TEXT] = {"text of ", " printable characters"},
+    [SCHEMA_ZONE] = {"an IANA time zone in /usr/share/zoneinfo, such as Europe/Amsterdam", ""},
+    [SCHEMA_CONNINFO] = {"a libpq connection string: keyword=value ... or postgresql://...", ""},
+    [SCHEMA_PATH] = {"an absolute path of at most 1024 bytes", ""},
+    [SCHEMA_SECRET] = {"an absolute path of at most 1024 bytes, or credential:NAME for a systemd credential", ""},
+    [SCHEMA_KEY] = {"a public key: 40 Z85 characters in quotes, as printed by mobeyectl keygen", ""},
     [SCHEMA_BIND] =
-        "tcp://HOST:PORT with an IPv4 address, [IPv6], interface or *, and a port from 1 to 65535 or * for a "
-        "free one; or ipc:///PATH of at most 107 bytes",
-    [SCHEMA_CONNECT] = ("tcp://HOST:PORT with a name, an IPv4 address or [IPv6], and a port from 1 to 65535; or "
-                        "ipc:///PATH of at most 107 bytes"),
-    [SCHEMA_LISTEN] = "ADDRESS:PORT with an IPv4 address or [IPv6], and a port from 0 to 65535, where 0 is a free one",
-    [SCHEMA_TEXTS] = "one text or a list of texts",
-    [SCHEMA_GLOBS] = "one device id or a list, with * ? [...] for what varies",
-    [SCHEMA_NETWORKS] = "one network or a list of them, such as 10.20.0.0/16, 2001:db8::/32 or 10.20.0.7",
-    [SCHEMA_WORDS] = "one or a list of: ",
-    [SCHEMA_DAYS] = "one or a list of: mon, tue, wed, thu, fri, sat or sun, or from-until such as mon-fri",
-    [SCHEMA_HOURS] = "\"HH:MM-HH:MM\", such as \"22:00-06:00\"",
-    [SCHEMA_BOOL] = "true or false",
-    [SCHEMA_NUMBER] = "a number",
-    [SCHEMA_BOX] = "[west, south, east, north] in degrees, west < east, south < north",
-    [SCHEMA_INT] = "a whole number",
-    [SCHEMA_DATE] = "a day such as 2027-12-31",
-    [SCHEMA_DURATION] = "a duration such as 500ms, 20s, 5m, 4h30m or 7d",
-    [SCHEMA_LAYER] = "the name of a layer: a small letter, then up to 31 of a-z 0-9 _ -",
-    [SCHEMA_GROUPING] = "one or a list of layers of areas and of: ",
-    [SCHEMA_DISTANCE] = "a distance such as 150m or 1.5km",
-    [SCHEMA_SIZE] = "a size such as 64KiB, 4GiB or a number of bytes",
+        {"tcp://HOST:PORT, where HOST is an IPv4 address, [IPv6], an interface or * and PORT is 1 to 65535 or * "
+         "for a free port; or ipc:///PATH of at most 107 bytes",
+         ""},
+    [SCHEMA_CONNECT] = {"tcp://HOST:PORT, where HOST is a name, an IPv4 address or [IPv6] and PORT is 1 to 65535; or "
+                        "ipc:///PATH of at most 107 bytes",
+                        ""},
+    [SCHEMA_LISTEN] =
+        {"ADDRESS:PORT, where ADDRESS is an IPv4 address or [IPv6] and PORT is 1 to 65535 or 0 for a free port", ""},
+    [SCHEMA_TEXTS] = {"one text or a list of texts, each of ", " printable characters"},
+    [SCHEMA_GLOBS] = {"one device ID or a list of them, each of ", " printable characters; wildcards: * ? [...]"},
+    [SCHEMA_NETWORKS] = {"one network or a list of networks, such as 10.20.0.0/16, 2001:db8::/32 or 10.20.0.7", ""},
+    [SCHEMA_WORD] = {"", ""},
+    [SCHEMA_WORDS] = {"one word or a list of words: ", ""},
+    [SCHEMA_DAYS] = {"one day or a list of days: mon, tue, wed, thu, fri, sat, sun or a range such as mon-fri", ""},
+    [SCHEMA_HOURS] = {"\"HH:MM-HH:MM\", such as \"22:00-06:00\"", ""},
+    [SCHEMA_BOOL] = {"true or false", ""},
+    [SCHEMA_NUMBER] = {"a number from ", ""},
+    [SCHEMA_BOX] = {"[west, south, east, north] in degrees, west < east, south < north", ""},
+    [SCHEMA_INT] = {"", ""},
+    [SCHEMA_DATE] = {"a date such as 2027-12-31", ""},
+    [SCHEMA_DURATION] = {"a duration from ", "; units: d, h, m, s and ms"},
+    [SCHEMA_LAYER] = {"a layer name: a lowercase letter, then up to 31 of a-z 0-9 _ -", ""},
+    [SCHEMA_GROUPING] = {"one word or a list of words: a layer name, ", ""},
+    [SCHEMA_DISTANCE] = {"a distance from ", "; units: m and km"},
+    [SCHEMA_SIZE] = {"a size from ", "; units: KiB, MiB, GiB and TiB, or bytes without one"},
 };
 
-void schema_allowed(const struct schema_key *key, struct buf *out)
+void schema_expected(const struct schema_key *key, struct buf *out)
 {
-    if (types[key->type])
-        buf_printf(out, "%s", types[key->type]);
+    buf_printf(out, "%s", types[key->type].before);
+    if (key->max > 0)
+        append_range(key, out);
     if (key->unit)
-        buf_printf(out, " of %s", key->unit);
+        buf_printf(out, " %s", key->unit);
+    buf_printf(out, "%s", types[key->type].after);
     if (key->type == SCHEMA_SECTION || key->type == SCHEMA_LIST)
         schema_names(schema_scope(key).text, "and", out);
     if (key->word)
         append_words(key, out);
-    if (key->max > 0)
-        append_range(key, out);
-    if (key->type == SCHEMA_TEXT || key->type == SCHEMA_TEXTS || key->type == SCHEMA_GLOBS)
-        buf_printf(out, " printable characters");
-    if (key->type == SCHEMA_LIST)
-        buf_printf(out, " of them");
 }
 
 #define NAME_MAX_COMPARED 64
 
-unsigned schema_changes(const char *a, const char *b)
+unsigned schema_distance(const char *a, const char *b)
 {
     size_t n = strlen(a), m = strlen(b);
     unsigned d[NAME_MAX_COMPARED + 1][NAME_MAX_COMPARED + 1];
@@ -158,8 +162,8 @@ unsigned schema_changes(const char *a, const char *b)
     return d[n][m];
 }
 
-/* Whether a path or scope is of the file of clients. */
-static bool of_clients(const char *path)
+/* Whether a path or scope belongs to the client list. */
+static bool is_of_clients(const char *path)
 {
     return strncmp(path, SCHEMA_CLIENTS, sizeof(SCHEMA_CLIENTS) - 1) == 0;
 }
@@ -172,14 +176,15 @@ const struct schema_key *schema_meant(const char *scope, const char *name)
     for (size_t i = 0; (key = schema_key(i)); i++) {
         if (!schema_in_scope(key, scope, &own))
             continue;
-        unsigned changes = schema_changes(name, own);
-        if (changes < least) {
-            least = changes;
+        unsigned distance = schema_distance(name, own);
+        if (distance < least) {
+            least = distance;
             meant = key;
         }
     }
     for (size_t i = 0; !meant && (key = schema_key(i)); i++)
-        if (of_clients(key->path) == of_clients(scope) && !schema_in_scope(key, scope, &own) && strcmp(own, name) == 0)
+        if (is_of_clients(key->path) == is_of_clients(scope) && !schema_in_scope(key, scope, &own) &&
+            strcmp(own, name) == 0)
             meant = key;
     return meant;
 }

@@ -14,7 +14,7 @@ static int check_no_control(const char *text, struct err *err)
 {
     for (; *text; text++)
         if (control_len(text))
-            return err_set(err, "has a control character");
+            return err_set(err, "contains a control character");
     return 0;
 }
 
@@ -34,7 +34,7 @@ int text_check_glob(const char *text, int64_t min, int64_t max, struct err *err)
         return -1;
     for (const char *p = text; *p; p++)
         if (!isalnum((unsigned char)*p) && !strchr("._:/-*?[]!^\\", *p))
-            return err_set(err, "has a character that no device id has");
+            return err_set(err, "contains a character that is not allowed in a device ID");
     return 0;
 }
 
@@ -42,7 +42,7 @@ int text_check_layer(const char *text, struct err *err)
 {
     if (!islower((unsigned char)text[0]) || strlen(text) > 32 ||
         text[strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_-")])
-        return err_set(err, "is no name of a layer");
+        return err_set(err, "is not a layer name");
     return 0;
 }
 
@@ -52,18 +52,18 @@ int text_check_zone(const char *text, struct err *err)
     char magic[4] = {0};
     for (const char *p = text; *p; p++)
         if (!isalnum((unsigned char)*p) && !strchr("_+-/", *p))
-            return err_set(err, "is no time zone");
+            return err_set(err, "is not a time zone");
     if (!isalpha((unsigned char)text[0]) || snprintf(path, sizeof(path), ZONEINFO "/%s", text) >= (int)sizeof(path))
-        return err_set(err, "is no time zone");
+        return err_set(err, "is not a time zone");
     FILE *file = fopen(path, "re");
     if (!file)
-        return err_set(err, "is no time zone of this machine");
+        return err_set(err, "is not installed on this machine");
     size_t got = fread(magic, 1, sizeof(magic), file);
     fclose(file);
-    return got == 4 && memcmp(magic, "TZif", 4) == 0 ? 0 : err_set(err, "is no time zone");
+    return got == 4 && memcmp(magic, "TZif", 4) == 0 ? 0 : err_set(err, "is not a time zone");
 }
 
-/* Past a value, with its quotes and backslashes; NULL where it does not end. */
+/* Skips a value with its quotes and backslashes; NULL if a quote is not closed. */
 static const char *skip_value(const char *p)
 {
     bool quote = *p == '\'';
@@ -95,10 +95,10 @@ int text_check_conninfo(const char *text, struct err *err)
         size_t word = strspn(p, "abcdefghijklmnopqrstuvwxyz_");
         p = skip_space(p + word);
         if (word == 0 || *p != '=')
-            return err_set(err, "has something else where a keyword and = belong");
+            return err_set(err, "does not consist of keyword=value pairs");
         p = skip_value(skip_space(p + 1));
         if (!p)
-            return err_set(err, "has a quote that does not end");
+            return err_set(err, "has an unclosed quote");
         p = skip_space(p);
     }
     return 0;
@@ -107,7 +107,7 @@ int text_check_conninfo(const char *text, struct err *err)
 int text_check_path(const char *text, struct err *err)
 {
     if (text[0] != '/')
-        return err_set(err, "is no absolute path");
+        return err_set(err, "is not an absolute path");
     if (strlen(text) > 1024)
         return err_set(err, "is too long");
     return check_no_control(text, err);
@@ -120,7 +120,7 @@ int text_check_secret(const char *text, struct err *err)
     if (strncmp(text, SECRET_CREDENTIAL, sizeof(SECRET_CREDENTIAL) - 1) != 0)
         return text_check_path(text, err);
     if (!*name || name[strspn(name, letters)] || name[0] == '.' || strlen(name) > NAME_MAX)
-        return err_set(err, "is no name of a credential");
+        return err_set(err, "is not a credential name");
     return 0;
 }
 
@@ -133,10 +133,10 @@ int text_check_key(const char *text, struct err *err)
     for (size_t i = 0; i < CONF_KEY_LEN; i++) {
         const char *digit = strchr(z85, text[i]);
         if (!digit)
-            return err_set(err, "has a character that is not of Z85");
+            return err_set(err, "contains a character that is not in Z85");
         group = (i % 5 == 0 ? 0 : group) * 85 + (uint64_t)(digit - z85);
         if (group > UINT32_MAX)
-            return err_set(err, "is no number in Z85");
+            return err_set(err, "is not valid Z85");
     }
     return 0;
 }

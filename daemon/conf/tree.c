@@ -8,27 +8,27 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-/* One reading of one text. */
-struct reading {
+/* The state of parsing one text. */
+struct parser {
     yaml_parser_t yaml;
     struct diagnostics *diagnostics;
     const char *text;
     size_t len;
-    bool broken; /* a syntax error or a limit: nothing behind it can be trusted */
+    bool broken; /* a syntax error or a limit: nothing after it can be trusted */
 };
 
-/* May stand before the text. */
+/* Byte order mark, allowed at the start of the text. */
 static const char bom[] = "\xef\xbb\xbf";
 
-static struct node *parse_node(struct reading *r, const yaml_event_t *event, unsigned depth);
+static struct node *parse_node(struct parser *r, const yaml_event_t *event, unsigned depth);
 
-static struct source_pos mark_of(yaml_mark_t pos)
+static struct source_pos pos_of(yaml_mark_t mark)
 {
-    return (struct source_pos){pos.line + 1, pos.column + 1};
+    return (struct source_pos){mark.line + 1, mark.column + 1};
 }
 
-/* The place of a byte. */
-static struct source_pos mark_at(const struct reading *r, size_t offset)
+/* The position of a byte. */
+static struct source_pos pos_at(const struct parser *r, size_t offset)
 {
     struct source_pos pos = {1, 1};
     for (size_t i = 0; i < offset && i < r->len; i++) {
@@ -41,8 +41,8 @@ static struct source_pos mark_at(const struct reading *r, size_t offset)
     return pos;
 }
 
-/* Whether the line is indented with a tab, the mistake that libyaml explains least. */
-static bool has_tab(const struct reading *r, size_t line)
+/* Whether the line is indented with a tab, a mistake for which libyaml has no clear message. */
+static bool has_tab(const struct parser *r, size_t line)
 {
     const char *p = r->text, *end = r->text + r->len;
     for (size_t i = 1; i < line && p; i++) {
@@ -56,11 +56,11 @@ static bool has_tab(const struct reading *r, size_t line)
 
 static void no_memory(void)
 {
-    log_error("memory", "cannot allocate what libyaml needs");
+    log_error("memory", "libyaml cannot allocate memory");
     abort();
 }
 
-static void syntax_error(struct reading *r)
+static void syntax_error(struct parser *r)
 {
     yaml_parser_t *y = &r->yaml;
     r->broken = true;
@@ -68,32 +68,32 @@ static void syntax_error(struct reading *r)
         no_memory();
     if (y->error == YAML_READER_ERROR) {
         size_t at = y->problem_offset;
-        diagnostics_error(r->diagnostics, mark_at(r, at), "yaml", "%s, byte 0x%02x (UTF-8 text)", y->problem,
+        diagnostics_error(r->diagnostics, pos_at(r, at), "yaml", "%s, byte 0x%02x (expected UTF-8 text)", y->problem,
                           at < r->len ? (unsigned char)r->text[at] : 0u);
         return;
     }
-    struct source_pos at = mark_of(y->problem_mark);
+    struct source_pos at = pos_of(y->problem_mark);
     if (has_tab(r, at.line))
-        diagnostics_error(r->diagnostics, at, "yaml", "a tab in the indentation (spaces)");
+        diagnostics_error(r->diagnostics, at, "yaml", "tab in the indentation (expected spaces)");
     else if (y->context && memcmp(&y->context_mark, &y->problem_mark, sizeof(y->problem_mark)) != 0)
         diagnostics_error(
             r->diagnostics, at, "yaml",
-            "%s %s that began at %zu:%zu (YAML 1.1; look between the two for a quote or bracket left open, or "
-            "other indentation)",
+            "%s %s that began at %zu:%zu (look between the two positions for an unclosed quote or bracket, or "
+            "inconsistent indentation)",
             y->problem, y->context, y->context_mark.line + 1, y->context_mark.column + 1);
     else
-        diagnostics_error(r->diagnostics, at, "yaml", "%s (YAML 1.1)", y->problem);
+        diagnostics_error(r->diagnostics, at, "yaml", "%s (expected YAML 1.1)", y->problem);
 }
 
-static void give_up(struct reading *r, struct source_pos pos, const char *why)
+static void stop_parsing(struct parser *r, struct source_pos pos, const char *why)
 {
     if (!r->broken)
         diagnostics_error(r->diagnostics, pos, "yaml", "%s", why);
     r->broken = true;
 }
 
-/* False: broken, and there is no event to delete. */
-static bool next_event(struct reading *r, yaml_event_t *ret_event)
+/* False: parsing has stopped, and there is no event to delete. */
+static bool next_event(struct parser *r, yaml_event_t *ret_event)
 {
     if (r->broken)
         return false;
@@ -107,13 +107,13 @@ static struct node *node_new(enum node_kind kind, const yaml_event_t *event)
 {
     struct node *node = mem_zalloc(sizeof(*node));
     node->kind = kind;
-    node->pos = mark_of(event->start_mark);
+    node->pos = pos_of(event->start_mark);
     node->from = event->start_mark.index;
     node->until = event->end_mark.index;
     return node;
 }
 
-/* Replaces what the node holds by nothing. */
+/* Empties the node and makes it NODE_REFUSED. */
 static void refuse(struct node *node)
 {
     for (size_t i = 0; i < node->n; i++)
@@ -132,25 +132,27 @@ void node_free(struct node **node)
     *node = NULL;
 }
 
-/* Anchors and tags may stand before any node. */
-static void check_properties(struct reading *r, struct node *node, const yaml_char_t *anchor, const yaml_char_t *tag)
+/* Reports anchors and tags, which may precede any node. */
+static void check_properties(struct parser *r, struct node *node, const yaml_char_t *anchor, const yaml_char_t *tag)
 {
     if (anchor)
-        diagnostics_error(r->diagnostics, node->pos, "yaml", "an anchor, %s (write the value out where it is used)",
+        diagnostics_error(r->diagnostics, node->pos, "yaml",
+                          "anchor %s is not supported (expected the value itself where it is used)",
                           quoted((const char *)anchor).text);
     if (tag)
-        diagnostics_error(r->diagnostics, node->pos, "yaml", "a tag, %s (leave it out; quote what is text)",
+        diagnostics_error(r->diagnostics, node->pos, "yaml",
+                          "tag %s is not supported (expected none; put text in quotes)",
                           quoted((const char *)tag).text);
 }
 
-static struct node *parse_scalar(struct reading *r, const yaml_event_t *event)
+static struct node *parse_scalar(struct parser *r, const yaml_event_t *event)
 {
     struct node *node = node_new(NODE_TEXT, event);
     const char *text = (const char *)event->data.scalar.value;
     size_t len = event->data.scalar.length;
     check_properties(r, node, event->data.scalar.anchor, event->data.scalar.tag);
     if (memchr(text, '\0', len)) {
-        diagnostics_error(r->diagnostics, node->pos, "yaml", "a text with U+0000 in it (printable characters)");
+        diagnostics_error(r->diagnostics, node->pos, "yaml", "text contains U+0000 (expected printable characters)");
         refuse(node);
         return node;
     }
@@ -163,8 +165,8 @@ static struct node *parse_scalar(struct reading *r, const yaml_event_t *event)
     return node;
 }
 
-/* A list or a map in brackets ends with them, one in lines with its last item: only behind that the parser knows that
- * no more comes. */
+/* A list or map in brackets ends with its bracket. One without brackets ends with its last item: the end event comes
+ * only with the text that follows. */
 static size_t end_of(const struct node *node, const yaml_event_t *end)
 {
     if (end->end_mark.index > end->start_mark.index)
@@ -172,8 +174,8 @@ static size_t end_of(const struct node *node, const yaml_event_t *end)
     return node->n > 0 ? node->items[node->n - 1]->until : node->until;
 }
 
-/* Reads on to the end of a list or a map. */
-static void parse_items(struct reading *r, struct node *node, yaml_event_type_t end, size_t max, unsigned depth)
+/* Parses up to the end of a list or a map. */
+static void parse_items(struct parser *r, struct node *node, yaml_event_type_t end, size_t max, unsigned depth)
 {
     yaml_event_t event;
     size_t cap = 0;
@@ -184,9 +186,9 @@ static void parse_items(struct reading *r, struct node *node, yaml_event_type_t 
             return;
         }
         if (node->n == max)
-            give_up(r, mark_of(event.start_mark),
-                    end == YAML_MAPPING_END_EVENT ? "more than 256 keys in a mapping (256)"
-                                                  : "more than 4096 items in a list (4096)");
+            stop_parsing(r, pos_of(event.start_mark),
+                         end == YAML_MAPPING_END_EVENT ? "too many keys in a mapping (expected at most 256)"
+                                                       : "too many items in a list (expected at most 4096)");
         struct node *item = r->broken ? NULL : parse_node(r, &event, depth);
         yaml_event_delete(&event);
         if (!item)
@@ -207,8 +209,8 @@ static void drop_pair(struct node *map, size_t i)
     map->n -= 2;
 }
 
-/* Leaves only pairs with a word for a key. */
-static void check_keys(struct reading *r, struct node *map)
+/* Removes pairs whose key is not text. */
+static void check_keys(struct parser *r, struct node *map)
 {
     for (size_t i = 0; i + 1 < map->n;) {
         const struct node *key = map->items[i];
@@ -219,20 +221,21 @@ static void check_keys(struct reading *r, struct node *map)
         }
         if (key->kind != NODE_REFUSED)
             diagnostics_error(r->diagnostics, key->pos, "yaml", "%s",
-                              merge ? "a merge key, << (write the keys out)" : "a key that is no word (a word)");
+                              merge ? "merge key << is not supported (expected the keys themselves)"
+                                    : "key is not text (expected text)");
         drop_pair(map, i);
     }
 }
 
-static struct node *parse_container(struct reading *r, const yaml_event_t *event, unsigned depth)
+static struct node *parse_container(struct parser *r, const yaml_event_t *event, unsigned depth)
 {
     bool map = event->type == YAML_MAPPING_START_EVENT;
     struct node *node = node_new(map ? NODE_MAP : NODE_LIST, event);
-    /* The two events name their anchor and tag alike, in two members of a union. */
+    /* Both events have an anchor and a tag, in two members of a union. */
     check_properties(r, node, map ? event->data.mapping_start.anchor : event->data.sequence_start.anchor,
                      map ? event->data.mapping_start.tag : event->data.sequence_start.tag);
     if (depth == TREE_DEPTH_MAX)
-        give_up(r, node->pos, "nested deeper than 16 levels (16)");
+        stop_parsing(r, node->pos, "nested too deeply (expected at most 16 levels)");
     else
         parse_items(r, node, map ? YAML_MAPPING_END_EVENT : YAML_SEQUENCE_END_EVENT,
                     map ? 2 * TREE_KEYS_MAX : TREE_ITEMS_MAX, depth + 1);
@@ -241,20 +244,20 @@ static struct node *parse_container(struct reading *r, const yaml_event_t *event
     return node;
 }
 
-static struct node *parse_node(struct reading *r, const yaml_event_t *event, unsigned depth)
+static struct node *parse_node(struct parser *r, const yaml_event_t *event, unsigned depth)
 {
     if (event->type == YAML_SCALAR_EVENT)
         return parse_scalar(r, event);
     if (event->type != YAML_ALIAS_EVENT)
         return parse_container(r, event, depth);
     struct node *node = node_new(NODE_REFUSED, event);
-    diagnostics_error(r->diagnostics, node->pos, "yaml", "an alias, %s (write the value out)",
+    diagnostics_error(r->diagnostics, node->pos, "yaml", "alias %s is not supported (expected the value itself)",
                       quoted((const char *)event->data.alias.anchor).text);
     return node;
 }
 
-/* The root, and what may stand around it: one document in one stream. */
-static struct node *parse_stream(struct reading *r)
+/* Parses the stream, which must hold one document, and returns its root. */
+static struct node *parse_stream(struct parser *r)
 {
     struct node *root = NULL;
     yaml_event_t event;
@@ -270,7 +273,7 @@ static struct node *parse_stream(struct reading *r)
             break;
         case YAML_DOCUMENT_START_EVENT:
             if (++documents > 1)
-                give_up(r, mark_of(event.start_mark), "a second document (one document)");
+                stop_parsing(r, pos_of(event.start_mark), "second document (expected one document)");
             break;
         default:
             root = parse_node(r, &event, 0);
@@ -288,7 +291,7 @@ struct node *tree_parse(const char *text, size_t len, struct diagnostics *diagno
         text += 3;
         len -= 3;
     }
-    struct reading r = {.diagnostics = diagnostics, .text = text, .len = len};
+    struct parser r = {.diagnostics = diagnostics, .text = text, .len = len};
     if (!yaml_parser_initialize(&r.yaml))
         no_memory();
     yaml_parser_set_encoding(&r.yaml, YAML_UTF8_ENCODING);
@@ -298,7 +301,7 @@ struct node *tree_parse(const char *text, size_t len, struct diagnostics *diagno
     return root;
 }
 
-static size_t find(const struct node *map, const char *key)
+static size_t find_key(const struct node *map, const char *key)
 {
     if (!map || map->kind != NODE_MAP)
         return SIZE_MAX;
@@ -310,17 +313,17 @@ static size_t find(const struct node *map, const char *key)
 
 const struct node *node_value(const struct node *map, const char *key)
 {
-    size_t i = find(map, key);
+    size_t i = find_key(map, key);
     return i == SIZE_MAX ? NULL : map->items[i + 1];
 }
 
 const struct node *node_key(const struct node *map, const char *key)
 {
-    size_t i = find(map, key);
+    size_t i = find_key(map, key);
     return i == SIZE_MAX ? NULL : map->items[i];
 }
 
-/* Where so many characters are over. */
+/* The text after the given number of characters. */
 static const char *skip_chars(struct str text, size_t chars)
 {
     const char *p = text.p, *end = text.p + text.len;

@@ -1,4 +1,4 @@
-/* A node becomes a member, by the type of its key. */
+/* Converts nodes to members, by the type of the key. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
@@ -14,75 +14,76 @@
 
 #define N(array) (sizeof(array) / sizeof((array)[0]))
 
-void loader_error(const struct loader_place *place, struct source_pos pos, const char *fmt, ...)
+void loader_error(const struct loader_target *target, struct source_pos pos, const char *fmt, ...)
 {
     char what[512];
-    struct buf allowed = {0};
+    struct buf expected = {0};
     va_list args;
     va_start(args, fmt);
     vsnprintf(what, sizeof(what), fmt, args);
     va_end(args);
-    schema_allowed(place->key, &allowed);
-    diagnostics_error(place->diagnostics, pos, place->path, "%s (%.*s)", what, (int)allowed.len, allowed.data);
-    buf_free(&allowed);
+    schema_expected(target->key, &expected);
+    diagnostics_error(target->diagnostics, pos, target->path, "%s (expected %.*s)", what, (int)expected.len,
+                      expected.data);
+    buf_free(&expected);
 }
 
-static void *member(const struct loader_place *place)
+static void *member(const struct loader_target *target)
 {
-    return place->base + place->key->offset;
+    return target->base + target->key->offset;
 }
 
-static void *beside(const struct loader_place *place)
+static void *beside(const struct loader_target *target)
 {
-    return place->base + place->key->beside;
+    return target->base + target->key->beside;
 }
 
-/* By the size of the member: enums, bools, numbers. */
-static void store_int(const struct loader_place *place, uint64_t value)
+/* Stores an enum, a bool or a number by the size of its member. */
+static void store_int(const struct loader_target *target, uint64_t value)
 {
-    switch (place->key->size) {
+    switch (target->key->size) {
     case sizeof(bool):
-        *(bool *)member(place) = value;
+        *(bool *)member(target) = value;
         break;
     case sizeof(uint32_t):
-        *(uint32_t *)member(place) = (uint32_t)value;
+        *(uint32_t *)member(target) = (uint32_t)value;
         break;
     case sizeof(uint64_t):
-        *(uint64_t *)member(place) = value;
+        *(uint64_t *)member(target) = value;
         break;
     }
 }
 
-/* The text of a node that should have one; NULL: complained about, now or before. */
-static const char *scalar(const struct loader_place *place, const struct node *node)
+/* The text of a node that must be text; NULL: an error was reported, now or before. */
+static const char *scalar(const struct loader_target *target, const struct node *node)
 {
     if (node->kind == NODE_TEXT && !node_is_null(node))
         return node->text;
     if (node->kind == NODE_TEXT)
-        loader_error(place, node->pos, "has no value");
+        loader_error(target, node->pos, "has no value");
     else if (node->kind != NODE_REFUSED)
-        loader_error(place, node->pos, "%s", node->kind == NODE_LIST ? "is a list" : "is a mapping");
+        loader_error(target, node->pos, "%s", node->kind == NODE_LIST ? "is a list" : "is a mapping");
     return NULL;
 }
 
-/* As scalar(), for what is no text in YAML: it has no quotes. */
-static const char *plain_scalar(const struct loader_place *place, const struct node *node)
+/* As scalar(), for values that are not text in YAML and must not be quoted. */
+static const char *plain_scalar(const struct loader_target *target, const struct node *node)
 {
-    const char *text = scalar(place, node);
+    const char *text = scalar(target, node);
     if (text && !node->plain) {
-        loader_error(place, node->pos, "%s is text because of its quotes", quoted(text).text);
+        loader_error(target, node->pos, "%s is text because it is quoted", quoted(text).text);
         return NULL;
     }
     return text;
 }
 
-static void value_error(const struct loader_place *place, const struct node *node, const struct err *err)
+static void value_error(const struct loader_target *target, const struct node *node, const struct err *err)
 {
-    enum schema_type type = place->key->type;
+    enum schema_type type = target->key->type;
     if (type == SCHEMA_CONNINFO || type == SCHEMA_SECRET || type == SCHEMA_KEY)
-        loader_error(place, node->pos, "%s", err->text);
+        loader_error(target, node->pos, "%s", err->text);
     else
-        loader_error(place, node->pos, "%s %s", quoted(node->text).text, err->text);
+        loader_error(target, node->pos, "%s %s", quoted(node->text).text, err->text);
 }
 
 static int check_text(const struct schema_key *key, const char *text, struct err *err)
@@ -114,44 +115,45 @@ static int check_text(const struct schema_key *key, const char *text, struct err
     }
 }
 
-/* A copy of a text that is fit for the key; NULL: complained about. Free text (that with a length) must be text to YAML
- * too; what has a form of its own is known by that form. */
-static char *take_text(const struct loader_place *place, const struct node *node)
+/* A copy of a text that is valid for the key; NULL: an error was reported. Free text (a key with a length) must be text
+ * to YAML too; other types are recognized by their form. */
+static char *copy_text(const struct loader_target *target, const struct node *node)
 {
     struct err err;
-    const char *text = scalar(place, node);
+    const char *text = scalar(target, node);
     if (!text)
         return NULL;
-    const char *other = node->plain && place->key->max > 0 ? value_not_text(text) : NULL;
+    const char *other = node->plain && target->key->max > 0 ? value_not_text(text) : NULL;
     if (other) {
-        loader_error(place, node->pos, "%.48s is %s unless it stands in quotes", text, other);
+        loader_error(target, node->pos, "%.48s is %s unless it is quoted", text, other);
         return NULL;
     }
-    if (check_text(place->key, text, &err) != 0) {
-        value_error(place, node, &err);
+    if (check_text(target->key, text, &err) != 0) {
+        value_error(target, node, &err);
         return NULL;
     }
     return mem_strdup(text);
 }
 
-static void set_text(const struct loader_place *place, const struct node *node)
+static void set_text(const struct loader_target *target, const struct node *node)
 {
-    char **at = member(place);
-    char *text = take_text(place, node);
+    char **at = member(target);
+    char *text = copy_text(target, node);
     if (!text)
         return;
     free(*at);
     *at = text;
 }
 
-static void set_bind(const struct loader_place *place, const struct node *node)
+static void set_bind(const struct loader_target *target, const struct node *node)
 {
-    *(bool *)beside(place) = true;
-    set_text(place, node);
+    *(bool *)beside(target) = true;
+    set_text(target, node);
 }
 
-/* What a list key holds: its items, or the one value that stands for a list of one. 0: complained about. */
-static size_t items(const struct loader_place *place, const struct node *const *value, const struct node *const **ret)
+/* The items of a list, or a single value as a list of one; returns their number. 0: an error was reported. */
+static size_t list_items(const struct loader_target *target, const struct node *const *value,
+                         const struct node *const **ret)
 {
     const struct node *node = *value;
     if (node->kind != NODE_LIST) {
@@ -160,93 +162,93 @@ static size_t items(const struct loader_place *place, const struct node *const *
     }
     *ret = (const struct node *const *)node->items;
     if (node->n == 0)
-        loader_error(place, node->pos, "is an empty list");
+        loader_error(target, node->pos, "is an empty list");
     return node->n;
 }
 
-static void set_texts(const struct loader_place *place, const struct node *value)
+static void set_texts(const struct loader_target *target, const struct node *value)
 {
     const struct node *const *item;
-    char ***at = member(place);
-    size_t *count = beside(place);
-    size_t n = items(place, &value, &item);
+    char ***at = member(target);
+    size_t *count = beside(target);
+    size_t n = list_items(target, &value, &item);
     *at = mem_zalloc(n * sizeof(char *));
     for (size_t i = 0; i < n; i++) {
-        char *text = take_text(place, item[i]);
+        char *text = copy_text(target, item[i]);
         if (text)
             (*at)[(*count)++] = text;
     }
 }
 
-static void set_networks(const struct loader_place *place, const struct node *value)
+static void set_networks(const struct loader_target *target, const struct node *value)
 {
     const struct node *const *item;
-    struct conf_network **at = member(place);
-    size_t *count = beside(place);
-    size_t n = items(place, &value, &item);
+    struct conf_network **at = member(target);
+    size_t *count = beside(target);
+    size_t n = list_items(target, &value, &item);
     *at = mem_zalloc(n * sizeof(**at));
     for (size_t i = 0; i < n; i++) {
         struct err err;
-        const char *text = scalar(place, item[i]);
+        const char *text = scalar(target, item[i]);
         if (text && address_network(text, &(*at)[*count], &err) != 0)
-            value_error(place, item[i], &err);
+            value_error(target, item[i], &err);
         else if (text)
             (*count)++;
     }
 }
 
-/* -1: complained about. */
-static int take_word(const struct loader_place *place, const struct node *node, unsigned *ret_value)
+/* -1: an error was reported. */
+static int parse_word(const struct loader_target *target, const struct node *node, unsigned *ret_value)
 {
-    const char *text = scalar(place, node), *word;
+    const char *text = scalar(target, node), *word;
     if (!text)
         return -1;
-    for (unsigned i = 0; (word = place->key->word(i, ret_value)); i++)
+    for (unsigned i = 0; (word = target->key->word(i, ret_value)); i++)
         if (strcmp(word, text) == 0)
             return 0;
-    loader_error(place, node->pos, "%s is not allowed", quoted(text).text);
+    loader_error(target, node->pos, "%s is not allowed", quoted(text).text);
     return -1;
 }
 
-static void set_word(const struct loader_place *place, const struct node *node)
+static void set_word(const struct loader_target *target, const struct node *node)
 {
     unsigned value;
-    if (take_word(place, node, &value) == 0)
-        store_int(place, value);
+    if (parse_word(target, node, &value) == 0)
+        store_int(target, value);
 }
 
-static void set_words(const struct loader_place *place, const struct node *value)
+static void set_words(const struct loader_target *target, const struct node *value)
 {
     const struct node *const *item;
     uint32_t bits = 0;
     unsigned bit;
-    size_t n = items(place, &value, &item);
+    size_t n = list_items(target, &value, &item);
     for (size_t i = 0; i < n; i++)
-        if (take_word(place, item[i], &bit) == 0)
+        if (parse_word(target, item[i], &bit) == 0)
             bits |= 1u << bit;
-    store_int(place, bits);
+    store_int(target, bits);
 }
 
-/* Adds a word or a layer to what the rule groups by, each once. */
-static void add_grouping(const struct loader_place *place, struct conf_rule *rule, const struct node *node)
+/* Adds a word or a layer name to the grouping of the rule; reports duplicates. */
+static void add_grouping(const struct loader_target *target, struct conf_rule *rule, const struct node *node)
 {
     struct err err;
     unsigned bit;
-    const char *text = scalar(place, node), *word;
-    bool again = false;
+    const char *text = scalar(target, node), *word;
+    bool duplicate = false;
     if (!text)
         return;
-    for (unsigned i = 0; (word = place->key->word(i, &bit)); i++)
+    for (unsigned i = 0; (word = target->key->word(i, &bit)); i++)
         if (strcmp(word, text) == 0)
             break;
     for (size_t i = 0; i < rule->n_group_layers; i++)
-        again = again || strcmp(rule->group_layers[i], text) == 0;
-    if (again || (word && rule->group_by & bit))
-        loader_error(place, node->pos, "%s is here twice", quoted(text).text);
+        duplicate = duplicate || strcmp(rule->group_layers[i], text) == 0;
+    if (duplicate || (word && rule->group_by & bit))
+        loader_error(target, node->pos, "%s is listed twice", quoted(text).text);
     else if (word)
         rule->group_by |= bit;
     else if (text_check_layer(text, &err) != 0)
-        loader_error(place, node->pos, "%s %s and none of the words", quoted(text).text, err.text);
+        loader_error(target, node->pos, "%s %s", quoted(text).text, err.text);
     else
         rule->group_layers[rule->n_group_layers++] = mem_strdup(text);
 }
@@ -256,118 +258,119 @@ static int by_name(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* Of a rule alone: it has two members for it. */
-static void set_grouping(const struct loader_place *place, const struct node *value)
+/* For rules only: the values go to two members of struct conf_rule. */
+static void set_grouping(const struct loader_target *target, const struct node *value)
 {
     const struct node *const *item;
-    struct conf_rule *rule = (struct conf_rule *)place->base;
-    size_t n = items(place, &value, &item);
+    struct conf_rule *rule = (struct conf_rule *)target->base;
+    size_t n = list_items(target, &value, &item);
     rule->group_layers = mem_zalloc(n * sizeof(char *));
     for (size_t i = 0; i < n; i++)
-        add_grouping(place, rule, item[i]);
+        add_grouping(target, rule, item[i]);
     qsort(rule->group_layers, rule->n_group_layers, sizeof(char *), by_name);
 }
 
-static void set_days(const struct loader_place *place, const struct node *value)
+static void set_days(const struct loader_target *target, const struct node *value)
 {
     const struct node *const *item;
     uint32_t all = 0;
-    size_t n = items(place, &value, &item);
+    size_t n = list_items(target, &value, &item);
     for (size_t i = 0; i < n; i++) {
         struct err err;
         uint32_t days = 0;
-        const char *text = scalar(place, item[i]);
+        const char *text = scalar(target, item[i]);
         if (text && value_days(text, &days, &err) != 0)
-            value_error(place, item[i], &err);
+            value_error(target, item[i], &err);
         all |= days;
     }
-    store_int(place, all);
+    store_int(target, all);
 }
 
-static void set_hours(const struct loader_place *place, const struct node *node)
+static void set_hours(const struct loader_target *target, const struct node *node)
 {
     struct err err;
-    const char *text = scalar(place, node);
+    const char *text = scalar(target, node);
     if (!text)
         return;
-    if (value_hours(text, member(place), &err) != 0)
-        value_error(place, node, &err);
+    if (value_hours(text, member(target), &err) != 0)
+        value_error(target, node, &err);
     else
-        *(bool *)beside(place) = true;
+        *(bool *)beside(target) = true;
 }
 
-static void set_bool(const struct loader_place *place, const struct node *node)
+static void set_bool(const struct loader_target *target, const struct node *node)
 {
     struct err err;
     bool value;
-    const char *text = plain_scalar(place, node);
+    const char *text = plain_scalar(target, node);
     if (!text)
         return;
     if (value_bool(text, &value, &err) != 0)
-        value_error(place, node, &err);
+        value_error(target, node, &err);
     else
-        store_int(place, value);
+        store_int(target, value);
 }
 
-/* -1: complained about. */
-static int take_number(const struct loader_place *place, const struct node *node, double min, double max, double *ret)
+/* -1: an error was reported. */
+static int parse_number(const struct loader_target *target, const struct node *node, double min, double max,
+                        double *ret)
 {
     struct err err;
-    const char *text = plain_scalar(place, node);
+    const char *text = plain_scalar(target, node);
     if (!text)
         return -1;
     int rc = value_number(text, ret, &err);
     if (rc == 0 && (*ret < min || *ret > max))
         rc = err_set(&err, "is out of range");
     if (rc != 0)
-        value_error(place, node, &err);
+        value_error(target, node, &err);
     return rc;
 }
 
-static void set_number(const struct loader_place *place, const struct node *node)
+static void set_number(const struct loader_target *target, const struct node *node)
 {
     double value;
-    if (take_number(place, node, (double)place->key->min, (double)place->key->max, &value) == 0)
-        *(double *)member(place) = value;
+    if (parse_number(target, node, (double)target->key->min, (double)target->key->max, &value) == 0)
+        *(double *)member(target) = value;
 }
 
-static void set_box(const struct loader_place *place, const struct node *node)
+static void set_box(const struct loader_target *target, const struct node *node)
 {
-    double *box = member(place);
+    double *box = member(target);
     bool good = true;
     if (node->kind != NODE_LIST || node->n != 4) {
         if (node->kind != NODE_REFUSED)
-            loader_error(place, node->pos, "is no list of four numbers");
+            loader_error(target, node->pos, "is not a list of four numbers");
         return;
     }
     for (size_t i = 0; i < 4; i++) {
-        double most = i % 2 == 0 ? 180 : 90;
-        good = take_number(place, node->items[i], -most, most, &box[i]) == 0 && good;
+        double max = i % 2 == 0 ? 180 : 90;
+        good = parse_number(target, node->items[i], -max, max, &box[i]) == 0 && good;
     }
     for (size_t i = 0; good && i < 2; i++)
         if (box[i] >= box[i + 2])
-            loader_error(place, node->items[i + 2]->pos, "%s is not %s of %s", node->items[i + 2]->text,
+            loader_error(target, node->items[i + 2]->pos, "%s is not %s of %s", node->items[i + 2]->text,
                          i == 0 ? "east" : "north", node->items[i]->text);
-    *(bool *)beside(place) = true;
+    *(bool *)beside(target) = true;
 }
 
-static void set_distance(const struct loader_place *place, const struct node *node)
+static void set_distance(const struct loader_target *target, const struct node *node)
 {
     struct err err;
     double metres;
-    const char *text = scalar(place, node);
+    const char *text = scalar(target, node);
     if (!text)
         return;
     int rc = value_distance(text, &metres, &err);
-    if (rc == 0 && (metres < (double)place->key->min || metres > (double)place->key->max))
+    if (rc == 0 && (metres < (double)target->key->min || metres > (double)target->key->max))
         rc = err_set(&err, "is out of range");
     if (rc != 0)
-        value_error(place, node, &err);
+        value_error(target, node, &err);
     else
-        *(double *)member(place) = metres;
+        *(double *)member(target) = metres;
 }
 
-static void set_amount(const struct loader_place *place, const struct node *node,
+static void set_amount(const struct loader_target *target, const struct node *node,
                        int (*parse)(const char *, int64_t *, struct err *), const char *text)
 {
     struct err err;
@@ -375,43 +378,43 @@ static void set_amount(const struct loader_place *place, const struct node *node
     if (!text)
         return;
     int rc = parse(text, &value, &err);
-    if (rc == 0 && (value < place->key->min || value > place->key->max))
+    if (rc == 0 && (value < target->key->min || value > target->key->max))
         rc = err_set(&err, "is out of range");
     if (rc != 0)
-        value_error(place, node, &err);
+        value_error(target, node, &err);
     else
-        store_int(place, (uint64_t)value);
+        store_int(target, (uint64_t)value);
 }
 
-static void set_int(const struct loader_place *place, const struct node *node)
+static void set_int(const struct loader_target *target, const struct node *node)
 {
-    set_amount(place, node, value_int, plain_scalar(place, node));
+    set_amount(target, node, value_int, plain_scalar(target, node));
 }
 
-static void set_date(const struct loader_place *place, const struct node *node)
+static void set_date(const struct loader_target *target, const struct node *node)
 {
     struct err err;
     uint32_t day;
-    const char *text = scalar(place, node);
+    const char *text = scalar(target, node);
     if (!text)
         return;
     if (value_date(text, &day, &err) != 0)
-        value_error(place, node, &err);
+        value_error(target, node, &err);
     else
-        store_int(place, day);
+        store_int(target, day);
 }
 
-static void set_duration(const struct loader_place *place, const struct node *node)
+static void set_duration(const struct loader_target *target, const struct node *node)
 {
-    set_amount(place, node, value_duration, scalar(place, node));
+    set_amount(target, node, value_duration, scalar(target, node));
 }
 
-static void set_size(const struct loader_place *place, const struct node *node)
+static void set_size(const struct loader_target *target, const struct node *node)
 {
-    set_amount(place, node, value_size, scalar(place, node));
+    set_amount(target, node, value_size, scalar(target, node));
 }
 
-static void (*const setters[SCHEMA_TYPES])(const struct loader_place *, const struct node *) = {
+static void (*const setters[SCHEMA_TYPES])(const struct loader_target *, const struct node *) = {
     [SCHEMA_TEXT] = set_text,         [SCHEMA_ZONE] = set_text,         [SCHEMA_CONNINFO] = set_text,
     [SCHEMA_PATH] = set_text,         [SCHEMA_BIND] = set_bind,         [SCHEMA_CONNECT] = set_text,
     [SCHEMA_LISTEN] = set_text,       [SCHEMA_TEXTS] = set_texts,       [SCHEMA_GLOBS] = set_texts,
@@ -423,22 +426,22 @@ static void (*const setters[SCHEMA_TYPES])(const struct loader_place *, const st
     [SCHEMA_KEY] = set_text,          [SCHEMA_DATE] = set_date,
 };
 
-void loader_there(const struct loader_place *place)
+void loader_set_present(const struct loader_target *target)
 {
-    if (place->key->size > 0)
-        store_int(place, true);
+    if (target->key->size > 0)
+        store_int(target, true);
 }
 
-void loader_unset(const struct loader_place *place)
+void loader_unset(const struct loader_target *target)
 {
-    if (place->key->type == SCHEMA_BOOL)
-        *(int *)member(place) = -1;
-    else if (place->key->type == SCHEMA_NUMBER)
-        *(double *)member(place) = NAN;
+    if (target->key->type == SCHEMA_BOOL)
+        *(int *)member(target) = -1;
+    else if (target->key->type == SCHEMA_NUMBER)
+        *(double *)member(target) = NAN;
 }
 
-void loader_set(const struct loader_place *place, const struct node *value)
+void loader_set(const struct loader_target *target, const struct node *value)
 {
-    loader_unset(place);
-    setters[place->key->type](place, value);
+    loader_unset(target);
+    setters[target->key->type](target, value);
 }

@@ -27,8 +27,8 @@ static const struct unit sizes[] = {
 };
 static const char *const days[] = {"mon", "tue", "wed", "thu", "fri", "sat", "sun"};
 
-/* Digits at *p. False: there are none, or they are more than an int64_t holds. */
-static bool take_digits(const char **p, int64_t *ret)
+/* Reads the digits at *p and moves past them. False: no digits, or the number does not fit an int64_t. */
+static bool read_digits(const char **p, int64_t *ret)
 {
     char *end;
     if (!isdigit((unsigned char)**p))
@@ -41,12 +41,15 @@ static bool take_digits(const char **p, int64_t *ret)
 
 int value_int(const char *text, int64_t *ret, struct err *err)
 {
+    double number;
     const char *p = text + (*text == '-');
-    /* YAML 1.1 reads 010 as 8: nobody means that. */
-    if (p[0] == '0' && p[1])
-        return err_set(err, "is no whole number");
+    if (value_number(text, &number, NULL) != 0)
+        return err_set(err, "is not a number");
     if (!isdigit((unsigned char)*p) || p[strspn(p, "0123456789")])
-        return err_set(err, "is no whole number");
+        return err_set(err, "is not a whole number");
+    /* To YAML 1.1, 010 is 8, which is not what its author meant. */
+    if (p[0] == '0' && p[1])
+        return err_set(err, "has a leading zero");
     errno = 0;
     *ret = strtoll(text, NULL, 10);
     return errno == 0 ? 0 : err_set(err, "is out of range");
@@ -56,10 +59,10 @@ int value_number(const char *text, double *ret, struct err *err)
 {
     char *end;
     if (!*text || text[strspn(text, "0123456789.eE+-")])
-        return err_set(err, "is no number");
+        return err_set(err, "is not a number");
     *ret = strtod(text, &end);
     if (*end || !isfinite(*ret))
-        return err_set(err, "is no number");
+        return err_set(err, "is not a number");
     return 0;
 }
 
@@ -79,22 +82,22 @@ int value_duration(const char *text, int64_t *ret_us, struct err *err)
 {
     const char *p = text;
     int64_t sum = 0, number, part;
-    size_t next = 0; /* units come in this order, each once at most */
+    size_t next = 0; /* units come in this order, each at most once */
     if (strcmp(text, "0") == 0) {
         *ret_us = 0;
         return 0;
     }
     do {
         if (!isdigit((unsigned char)*p))
-            return err_set(err, "is no duration");
-        if (!take_digits(&p, &number))
+            return err_set(err, "is not a duration");
+        if (!read_digits(&p, &number))
             return err_set(err, "is out of range");
         size_t len = strcspn(p, "0123456789");
         while (next < N(durations) &&
                (strlen(durations[next].name) != len || memcmp(durations[next].name, p, len) != 0))
             next++;
         if (next == N(durations))
-            return err_set(err, "is no duration");
+            return err_set(err, "is not a duration");
         if (__builtin_mul_overflow(number, durations[next++].factor, &part) || __builtin_add_overflow(sum, part, &sum))
             return err_set(err, "is out of range");
         p += len;
@@ -108,8 +111,8 @@ int value_size(const char *text, int64_t *ret_bytes, struct err *err)
     const char *p = text;
     int64_t number, factor = 0;
     if (!isdigit((unsigned char)*p))
-        return err_set(err, "is no size");
-    if (!take_digits(&p, &number))
+        return err_set(err, "is not a size");
+    if (!read_digits(&p, &number))
         return err_set(err, "is out of range");
     if (!*p)
         factor = 1;
@@ -117,7 +120,7 @@ int value_size(const char *text, int64_t *ret_bytes, struct err *err)
         if (strcmp(p, sizes[i].name) == 0)
             factor = sizes[i].factor;
     if (factor == 0)
-        return err_set(err, "is no size");
+        return err_set(err, "is not a size");
     return __builtin_mul_overflow(number, factor, ret_bytes) ? err_set(err, "is out of range") : 0;
 }
 
@@ -133,13 +136,13 @@ int value_distance(const char *text, double *ret_m, struct err *err)
     }
     bool metres = strcmp(p, "m") == 0;
     if (!good || (!metres && strcmp(p, "km") != 0))
-        return err_set(err, "is no distance");
+        return err_set(err, "is not a distance");
     *ret_m = strtod(text, NULL) * (metres ? 1 : 1000);
     return 0;
 }
 
-/* "HH:MM" at *p, 24:00 included. */
-static bool take_clock(const char **p, int *ret_min)
+/* Reads "HH:MM" at *p, up to 24:00. */
+static bool read_time(const char **p, int *ret_min)
 {
     const char *t = *p;
     for (size_t i = 0; i < 5; i++)
@@ -154,11 +157,11 @@ static bool take_clock(const char **p, int *ret_min)
 int value_hours(const char *text, struct conf_hours *ret, struct err *err)
 {
     const char *p = text;
-    if (!take_clock(&p, &ret->from_min) || *p++ != '-' || !take_clock(&p, &ret->until_min) || *p ||
+    if (!read_time(&p, &ret->from_min) || *p++ != '-' || !read_time(&p, &ret->until_min) || *p ||
         ret->from_min == 24 * 60)
-        return err_set(err, "is no time from and until");
+        return err_set(err, "is not a time range");
     if (ret->from_min == ret->until_min)
-        return err_set(err, "ends when it begins");
+        return err_set(err, "ends when it starts");
     return 0;
 }
 
@@ -169,7 +172,7 @@ int value_date(const char *text, uint32_t *ret_day, struct err *err)
     for (size_t i = 0; i < 10; i++) {
         bool dash = i == 4 || i == 7;
         if (dash ? text[i] != '-' : !isdigit((unsigned char)text[i]))
-            return err_set(err, "is no day");
+            return err_set(err, "is not a date");
         if (!dash)
             number = number * 10 + (uint32_t)(text[i] - '0');
     }
@@ -177,7 +180,7 @@ int value_date(const char *text, uint32_t *ret_day, struct err *err)
     bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     if (text[10] || month < 1 || month > 12 || day < 1 || day > lengths[month - 1] ||
         (month == 2 && day == 29 && !leap))
-        return err_set(err, "is no day");
+        return err_set(err, "is not a date");
     *ret_day = number;
     return 0;
 }
@@ -196,7 +199,7 @@ int value_days(const char *text, uint32_t *ret_days, struct err *err)
     int from = day_from(text, len);
     int until = text[len] ? day_from(text + len + 1, strlen(text + len + 1)) : from;
     if (from < 0 || until < 0)
-        return err_set(err, "is no day");
+        return err_set(err, "is not a day");
     *ret_days = 0;
     for (int day = from;; day = (day + 1) % (int)N(days)) {
         *ret_days |= 1u << day;

@@ -1,7 +1,7 @@
 /*
- * What the words of the file mean. Pure functions of text. Each returns 0 and the value, or -1 with err set to what is
- * wrong with the text ("is no duration", "has a port beyond 65535"): the caller puts the text before it and what is
- * allowed behind it.
+ * Parsers for the values of a configuration; pure functions of text. Each returns 0 and the value, or -1 with err set
+ * to what is wrong ("is not a duration", "has a port above 65535"): the caller puts the text before it and what is
+ * expected after it.
  */
 #ifndef MOBEYE_CONF_VALUE_H
 #define MOBEYE_CONF_VALUE_H
@@ -23,7 +23,7 @@ int value_hours(const char *text, struct conf_hours *ret, struct err *err); /* 2
 int value_date(const char *text, uint32_t *ret_day, struct err *err);       /* 2027-12-31: 20271231 */
 int value_days(const char *text, uint32_t *ret_days, struct err *err);      /* sat, mon-fri, fri-mon */
 
-/* The shortest way to write a duration, a size or a distance that means the same. */
+/* The shortest notation of a duration, a size or a distance. */
 struct value_text {
     char text[64];
 };
@@ -31,7 +31,7 @@ struct value_text value_duration_text(int64_t us);
 struct value_text value_size_text(int64_t bytes);
 struct value_text value_distance_text(int64_t m);
 
-/* What YAML 1.1 would take a word without quotes for: "a number", "true or false"; NULL: text. */
+/* What an unquoted word is to YAML 1.1: "a number" or "true or false"; NULL: text. */
 const char *value_not_text(const char *text);
 
 /* Characters of UTF-8 text. */

@@ -191,7 +191,7 @@ def test_check_warns_of_a_client_that_may_use_any_source(site):
     site.clients.file.write_text(f'clients: [{{name: gw, key: "{gateway.public}", devices: ["NL-*"]}}]\n')
     done = subprocess.run([MOBEYED, "--check", "-c", site.daemon.file], capture_output=True, text=True, check=False)
     assert done.returncode == 0
-    assert f"{site.clients.file}:1:11: warning: clients.gw.sources: not set" in done.stdout + done.stderr
+    assert f"{site.clients.file}:1:11: warning: clients.gw.sources: is not set" in done.stdout + done.stderr
 
 
 def test_what_is_malformed_is_told_as_such(context, site):
@@ -262,7 +262,7 @@ def test_where_the_daemon_connects_it_is_a_client_and_judges_by_the_list(context
     wait_until(lambda: published("bad", "NL-9999-1", "rejected_total", code="forbidden"), "and nothing else")
     before = site.daemon.metric("rejected_total")
     site.reload()
-    assert site.daemon.lines("warning: endpoints.hub: nothing that comes from there is taken")
+    assert site.daemon.lines("warning: endpoints.hub: its messages will not be accepted")
     wait_until(lambda: published("gone", "NL-0307-1", "received_total") and
                site.daemon.metric("rejected_total") > before + 1, "nothing of it once it is off the list")
     site.daemon.wait_drained()

@@ -1,4 +1,4 @@
-/* Every case of tests/conf/: what is complained about, and exactly where. tests/conf/README.md has the format. */
+/* Every case of tests/conf/: the diagnostics and their exact positions. tests/conf/README.md has the format. */
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 
 #define FOLDER MOBEYE_SOURCE "/tests/conf"
 
-/* Put behind a case that does not say it itself. */
+/* Appended to a case that does not set the key itself. */
 static const struct {
     const char *key, *line;
 } defaults[] = {
@@ -66,21 +66,21 @@ static void run_case(const char *file, struct test_case *c)
     struct conf *conf =
         c->clients ? parse_clients(&c->yaml, &report) : conf_parse("", c->yaml.data, c->yaml.len, &report);
 
-    /* The name of the file is empty, so each line starts with a colon. */
+    /* The file name is empty, so each line starts with a colon. */
     struct buf got = {0};
     bool bad = false;
     for (const char *line = report.data; line && line < report.data + report.len;) {
         const char *end = memchr(line, '\n', (size_t)(report.data + report.len - line));
-        cr_assert_not_null(end, "%s: %s: a complaint without its line feed", file, c->title);
+        cr_assert_not_null(end, "%s: %s: a diagnostic without its line feed", file, c->title);
         buf_append(&got, line + 1, (size_t)(end - line));
         bad = bad || !memmem(line, (size_t)(end - line), ": warning: ", 11);
         line = end + 1;
     }
     cr_expect(str_eq(buf_str(&got), buf_str(&c->expected)), "%s: %s\nexpected:\n%.*sgot:\n%.*s", file, c->title,
               (int)c->expected.len, c->expected.len ? c->expected.data : "", (int)got.len, got.len ? got.data : "");
-    cr_expect(got.len == 0 || !memmem(got.data, got.len, "verysecret", 10), "%s: %s: a password is told", file,
+    cr_expect(got.len == 0 || !memmem(got.data, got.len, "verysecret", 10), "%s: %s: a password is repeated", file,
               c->title);
-    cr_expect_eq(conf == NULL, bad, "%s: %s: loaded and errors do not agree", file, c->title);
+    cr_expect_eq(conf == NULL, bad, "%s: %s: loaded despite errors, or not loaded without", file, c->title);
     conf_free(&conf);
     buf_free(&got);
     buf_free(&report);
@@ -121,7 +121,7 @@ static unsigned run_file(const char *name)
     return cases;
 }
 
-Test(conf_cases, every_complaint_is_told_at_its_place)
+Test(conf_cases, every_diagnostic_has_its_text_and_position)
 {
     DIR *folder = opendir(FOLDER);
     unsigned cases = 0;
@@ -130,5 +130,5 @@ Test(conf_cases, every_complaint_is_told_at_its_place)
         if (strstr(entry->d_name, ".cases"))
             cases += run_file(entry->d_name);
     closedir(folder);
-    cr_expect_geq(cases, 60, "only %u cases were found", cases);
+    cr_expect_geq(cases, 60, "found only %u cases", cases);
 }

@@ -1,4 +1,4 @@
-/* The reference, the man page and the sample tell what the table of keys tells: every key, and no other. */
+/* The reference, the man page and the samples match the table of keys: every key, and no other. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,19 +29,19 @@ static char *read_text(const char *path)
     return text.data;
 }
 
-/* As the documents call it: a key of the list of clients by its name in that file. */
+/* The name in the documents: a key of the client list without its scope. */
 static const char *shown(const struct schema_key *key)
 {
     size_t len = sizeof(SCHEMA_CLIENTS ".") - 1;
     return strncmp(key->path, SCHEMA_CLIENTS ".", len) == 0 ? key->path + len : key->path;
 }
 
-/* The row of the reference that is due for a key. free() it. */
+/* The row of the reference expected for a key. free() it. */
 static char *row_of(const struct schema_key *key)
 {
     struct buf row = {0};
     buf_printf(&row, "| `%s` | ", shown(key));
-    schema_allowed(key, &row);
+    schema_expected(key, &row);
     if (key->type == SCHEMA_SECTION)
         buf_printf(&row, " | |");
     else if (key->fallback)
@@ -78,12 +78,12 @@ Test(conf_docs, the_reference_has_no_other_rows)
         bool known = false;
         for (size_t i = 0; (key = schema_key(i)); i++)
             known = known || strcmp(shown(key), path) == 0;
-        cr_expect(known, "config/README.md explains %s, which is no key", path);
+        cr_expect(known, "config/README.md explains %s, which is not a key", path);
     }
     free(text);
 }
 
-/* What the man page says about a key: the text from its .It to the next. free() it. */
+/* The entry of a key in the man page: the text from its .It to the next. free() it. */
 static char *man_item(const char *text, const char *path)
 {
     char head[128];
@@ -128,12 +128,12 @@ Test(conf_docs, the_man_page_has_no_other_keys)
         bool known = false;
         for (size_t i = 0; (key = schema_key(i)); i++)
             known = known || strcmp(shown(key), path) == 0;
-        cr_expect(known, "mobeyed.yaml.5 explains %s, which is no key", path);
+        cr_expect(known, "mobeyed.yaml.5 explains %s, which is not a key", path);
     }
     free(text);
 }
 
-static void expect_no_complaint(const char *what, struct conf *conf, struct buf *diagnostics)
+static void expect_no_diagnostics(const char *what, struct conf *conf, struct buf *diagnostics)
 {
     cr_expect_not_null(conf, "%s", what);
     cr_expect_eq(diagnostics->len, 0, "%s:\n%.*s", what, (int)diagnostics->len,
@@ -142,7 +142,7 @@ static void expect_no_complaint(const char *what, struct conf *conf, struct buf 
     buf_free(diagnostics);
 }
 
-/* The sample with every setting that is off set: a # that no space follows is taken away. free() it. */
+/* The sample with every setting enabled: each # that is not followed by a space is removed. free() it. */
 static char *all_set(const char *file)
 {
     char *text = read_text(file), *to = text;
@@ -161,10 +161,10 @@ Test(conf_docs, the_sample_loads_as_it_is_shipped)
 {
     struct buf diagnostics = {0};
     struct conf *conf = conf_load(SAMPLE, &diagnostics);
-    expect_no_complaint("as shipped", conf, &diagnostics);
+    expect_no_diagnostics("as shipped", conf, &diagnostics);
 }
 
-/* Its [] is taken away, as the file says. free() it. */
+/* Without its [], as the file instructs. free() it. */
 static char *clients_with_all_set(void)
 {
     char *text = all_set(CLIENTS), *empty = strstr(text, "clients: []");
@@ -180,7 +180,7 @@ Test(conf_docs, the_sample_of_clients_loads)
     char *text = clients_with_all_set();
     cr_expect_eq(conf_parse_clients(conf, "clients", text, strlen(text), &diagnostics), 0);
     cr_expect_eq(conf->n_clients, 2);
-    expect_no_complaint("clients with all set", conf, &diagnostics);
+    expect_no_diagnostics("clients with all set", conf, &diagnostics);
     free(text);
     conf = mem_zalloc(sizeof(*conf));
     text = read_text(CLIENTS);
@@ -196,13 +196,14 @@ Test(conf_docs, the_sample_loads_with_all_set)
     struct buf diagnostics = {0};
     char *text = all_set(SAMPLE);
     struct conf *conf = conf_parse("sample", text, strlen(text), &diagnostics);
-    expect_no_complaint("with all set", conf, &diagnostics);
+    expect_no_diagnostics("with all set", conf, &diagnostics);
     free(text);
 }
 
 #define KEYS_MAX 256
 
-/* Marks the keys that stand in a mapping and below; a default must be the table's. A list is none. */
+/* Marks the keys found in a mapping and below it. A value that is a default must equal the one in the table; lists have
+ * no defaults. */
 static void walk(const struct node *map, const char *scope, bool seen[KEYS_MAX])
 {
     const struct schema_key *key;
@@ -243,7 +244,7 @@ Test(conf_docs, the_sample_has_every_key_with_its_default)
     free(text);
 }
 
-Test(conf_table, what_needs_a_restart_is_a_text)
+Test(conf_table, keys_that_need_a_restart_are_texts)
 {
     const struct schema_key *key;
     for (size_t i = 0; (key = schema_key(i)); i++)
@@ -251,12 +252,12 @@ Test(conf_table, what_needs_a_restart_is_a_text)
             cr_expect(key->size == sizeof(char *) && !strchr(key->path, '['), "%s: conf_needs_restart()", key->path);
 }
 
-Test(conf_table, parents_stand_before_their_keys_and_each_key_once)
+Test(conf_table, sections_come_before_their_keys_and_each_key_once)
 {
     const struct schema_key *key, *other;
     for (size_t i = 0; (key = schema_key(i)); i++) {
         const char *dot = strrchr(key->path, '.');
-        bool parent = !dot || strcmp(key->path, SCHEMA_CLIENTS ".clients") == 0; /* the top of another file */
+        bool parent = !dot || strcmp(key->path, SCHEMA_CLIENTS ".clients") == 0; /* the root of another file */
         for (size_t k = 0; k < i && (other = schema_key(k)); k++) {
             cr_expect_str_neq(key->path, other->path);
             struct schema_scope scope = schema_scope(other);
@@ -264,6 +265,6 @@ Test(conf_table, parents_stand_before_their_keys_and_each_key_once)
                                 strncmp(scope.text, key->path, strlen(scope.text)) == 0);
         }
         cr_expect(parent, "%s has no section before it", key->path);
-        cr_expect_eq(key->about[strlen(key->about) - 1], '.', "%s: one sentence", key->path);
+        cr_expect_eq(key->about[strlen(key->about) - 1], '.', "%s: does not end with a full stop", key->path);
     }
 }

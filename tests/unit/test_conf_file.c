@@ -1,5 +1,5 @@
-/* Files as they come: bytes that are no YAML, files that are none, files that are too much; and what needs a restart.
- */
+/* Invalid input: bytes that are not YAML, files that cannot be read, files that are too large; and which changes need a
+ * restart. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,7 +37,7 @@ static void remove_folder(void)
 
 TestSuite(conf_file, .init = make_folder, .fini = remove_folder);
 
-/* The report about bytes, as a C string; free() it. */
+/* The diagnostics for some bytes, as a C string; free() it. */
 static char *report_of(const char *bytes, size_t len, bool *ret_good)
 {
     struct buf report = {0};
@@ -60,52 +60,57 @@ static void expect_report(const char *bytes, size_t len, const char *expected)
 
 #define EXPECT_REPORT(literal, expected) expect_report(literal, sizeof(literal) - 1, expected)
 
-Test(conf_bytes, text_that_is_not_utf8_is_told_at_its_place)
+Test(conf_bytes, invalid_utf8_is_reported_with_its_position)
 {
     EXPECT_REPORT("# \xc3\xa9\xc3\xa9\ninstance: caf\xe9\n",
-                  "f:2:14: yaml: incomplete UTF-8 octet sequence, byte 0xe9 (UTF-8 text)\n");
-    EXPECT_REPORT("# \xc3\xa9\xc3\xa9 \xff\n", "f:1:6: yaml: invalid leading UTF-8 octet, byte 0xff (UTF-8 text)\n");
-    EXPECT_REPORT("a: \xed\xa0\x80\n", "f:1:4: yaml: invalid Unicode character, byte 0xed (UTF-8 text)\n");
-    EXPECT_REPORT("a: b\r\nc: \xc0\x80\n", "f:2:4: yaml: invalid length of a UTF-8 sequence, byte 0xc0 (UTF-8 text)\n");
+                  "f:2:14: yaml: incomplete UTF-8 octet sequence, byte 0xe9 (expected UTF-8 text)\n");
+    EXPECT_REPORT("# \xc3\xa9\xc3\xa9 \xff\n",
+                  "f:1:6: yaml: invalid leading UTF-8 octet, byte 0xff (expected UTF-8 text)\n");
+    EXPECT_REPORT("a: \xed\xa0\x80\n", "f:1:4: yaml: invalid Unicode character, byte 0xed (expected UTF-8 text)\n");
+    EXPECT_REPORT("a: b\r\nc: \xc0\x80\n",
+                  "f:2:4: yaml: invalid length of a UTF-8 sequence, byte 0xc0 (expected UTF-8 text)\n");
 }
 
 Test(conf_bytes, utf16_is_not_utf8)
 {
     EXPECT_REPORT("\xff\xfe"
                   "a\0:\0",
-                  "f:1:1: yaml: invalid leading UTF-8 octet, byte 0xff (UTF-8 text)\n");
+                  "f:1:1: yaml: invalid leading UTF-8 octet, byte 0xff (expected UTF-8 text)\n");
 }
 
 Test(conf_bytes, a_nul_byte_does_not_end_the_file)
 {
-    EXPECT_REPORT("a: b\n\0c: d\n", "f:2:1: yaml: control characters are not allowed, byte 0x00 (UTF-8 text)\n");
+    EXPECT_REPORT("a: b\n\0c: d\n",
+                  "f:2:1: yaml: control characters are not allowed, byte 0x00 (expected UTF-8 text)\n");
 }
 
-Test(conf_bytes, a_byte_order_mark_is_passed_over)
+Test(conf_bytes, a_byte_order_mark_is_skipped)
 {
     EXPECT_REPORT("\xef\xbb\xbf" GOOD, "");
-    EXPECT_REPORT("\xef\xbb\xbf" GOOD "x: 1\n", "f:6:1: x: unknown key (instance, timezone, bounds, database, journal, "
-                                                "endpoints, security, http, retention or rules)\n");
+    EXPECT_REPORT("\xef\xbb\xbf" GOOD "x: 1\n",
+                  "f:6:1: x: unknown key (expected instance, timezone, bounds, database, journal, "
+                  "endpoints, security, http, retention or rules)\n");
 }
 
 Test(conf_bytes, lines_may_end_as_in_windows)
 {
-    EXPECT_REPORT("instance: i\r\ndatabase: {conninfo: \"host=a\"}\r\njournal: {directory: j}\r\n"
-                  "endpoints: [{name: e, bind: \"ipc:///e\", socket: router, format: cloudevents}]\r\n",
-                  "f:3:22: journal.directory: \"j\" is no absolute path (an absolute path of at most 1024 bytes)\n");
+    EXPECT_REPORT(
+        "instance: i\r\ndatabase: {conninfo: \"host=a\"}\r\njournal: {directory: j}\r\n"
+        "endpoints: [{name: e, bind: \"ipc:///e\", socket: router, format: cloudevents}]\r\n",
+        "f:3:22: journal.directory: \"j\" is not an absolute path (expected an absolute path of at most 1024 bytes)\n");
 }
 
-Test(conf_bytes, the_end_may_come_without_a_line_feed)
+Test(conf_bytes, the_last_line_may_lack_a_line_feed)
 {
     EXPECT_REPORT(GOOD "timezone: UTC", "");
 }
 
-Test(conf_bytes, nothing_at_all)
+Test(conf_bytes, an_empty_text)
 {
-    expect_report(NULL, 0, "f:1:1: file: is empty (instance, database, journal and endpoints at least)\n");
+    expect_report(NULL, 0, "f:1:1: file: is empty (expected at least instance, database, journal and endpoints)\n");
 }
 
-/* A head, and count times a number between two texts. */
+/* A head, then count numbered lines. */
 static struct buf repeated(const char *head, const char *before, const char *after, unsigned count)
 {
     struct buf out = {0};
@@ -123,19 +128,19 @@ static unsigned lines(const char *text)
     return n;
 }
 
-Test(conf_bytes, a_thousand_complaints_are_enough)
+Test(conf_bytes, at_most_a_thousand_diagnostics)
 {
     bool good;
     struct buf text = repeated(REQUIRED "rules:\n", "  - {name: r", ", action: drop}\n", 1024);
     char *report = report_of(text.data, text.len, &good);
     cr_expect_not(good);
     cr_expect_eq(lines(report), DIAGNOSTICS_MAX + 1);
-    cr_expect_not_null(strstr(report, "f:1005:26: file: there is more wrong than these 1000 complaints\n"));
+    cr_expect_not_null(strstr(report, "f:1005:26: file: more than 1000 errors and warnings; the rest are not shown\n"));
     free(report);
     buf_free(&text);
 }
 
-Test(conf_bytes, a_mapping_has_256_keys_at_most)
+Test(conf_bytes, a_mapping_has_at_most_256_keys)
 {
     bool good;
     struct buf text = repeated("", "k", ": 1\n", 256);
@@ -145,24 +150,24 @@ Test(conf_bytes, a_mapping_has_256_keys_at_most)
     buf_free(&text);
 
     text = repeated("", "k", ": 1\n", 257);
-    expect_report(text.data, text.len, "f:257:1: yaml: more than 256 keys in a mapping (256)\n");
+    expect_report(text.data, text.len, "f:257:1: yaml: too many keys in a mapping (expected at most 256)\n");
     buf_free(&text);
 }
 
-Test(conf_bytes, a_list_has_4096_items_at_most)
+Test(conf_bytes, a_list_has_at_most_4096_items)
 {
     struct buf text = repeated(REQUIRED "rules:\n", "  - ", "\n", 4097);
-    expect_report(text.data, text.len, "f:4102:5: yaml: more than 4096 items in a list (4096)\n");
+    expect_report(text.data, text.len, "f:4102:5: yaml: too many items in a list (expected at most 4096)\n");
     buf_free(&text);
 
     text = repeated(REQUIRED "rules:\n", "  - ", "\n", 4096);
-    expect_report(
-        text.data, text.len,
-        "f:6:3: rules: has 4096 items (a list of mappings: name, match, action and incident, 0 to 1024 of them)\n");
+    expect_report(text.data, text.len,
+                  "f:6:3: rules: has 4096 items (expected a list of at most 1024 mappings; keys: name, match, action "
+                  "and incident)\n");
     buf_free(&text);
 }
 
-Test(conf_bytes, a_mebibyte_is_enough)
+Test(conf_bytes, at_most_one_mebibyte)
 {
     struct buf text = {0};
     buf_printf(&text, "%s#", GOOD);
@@ -171,7 +176,7 @@ Test(conf_bytes, a_mebibyte_is_enough)
     text.len += fill;
     expect_report(text.data, text.len, "");
     text.len++;
-    expect_report(text.data, text.len, "f:1:1: file: is too large (1 MiB)\n");
+    expect_report(text.data, text.len, "f:1:1: file: is too large (expected at most 1 MiB)\n");
     buf_free(&text);
 }
 
@@ -197,35 +202,35 @@ static void write_file(char path[64], const char *text, size_t len)
     cr_assert_eq(fclose(file), 0);
 }
 
-Test(conf_file, a_good_file)
+Test(conf_file, a_valid_file)
 {
     char path[64];
     write_file(path, GOOD, sizeof(GOOD) - 1);
     expect_load(path, "");
 }
 
-Test(conf_file, no_file)
+Test(conf_file, a_missing_file)
 {
     char path[64];
     snprintf(path, sizeof(path), "%s/conf.yaml", folder);
-    expect_load(path, ":1:1: file: cannot be read: No such file or directory (a file of YAML)\n");
+    expect_load(path, ":1:1: file: cannot be read: No such file or directory (expected a YAML file)\n");
 }
 
-Test(conf_file, a_folder)
+Test(conf_file, a_directory)
 {
-    expect_load(folder, ":1:1: file: cannot be read: Is a directory (a file of YAML)\n");
+    expect_load(folder, ":1:1: file: cannot be read: Is a directory (expected a YAML file)\n");
 }
 
-Test(conf_file, a_file_without_end)
+Test(conf_file, an_endless_file)
 {
-    expect_load("/dev/zero", ":1:1: file: is too large (1 MiB)\n");
+    expect_load("/dev/zero", ":1:1: file: is too large (expected at most 1 MiB)\n");
 }
 
 Test(conf_file, an_empty_file)
 {
     char path[64];
     write_file(path, "", 0);
-    expect_load(path, ":1:1: file: is empty (instance, database, journal and endpoints at least)\n");
+    expect_load(path, ":1:1: file: is empty (expected at least instance, database, journal and endpoints)\n");
 }
 
 static struct conf *parse(const char *text)
@@ -257,7 +262,7 @@ static void expect_restart(const char *running, const char *loaded, const char *
     "endpoints: [{name: f, connect: \"ipc:///f\", socket: sub, format: cloudevents}]\n"                                \
     "rules: [{name: a, action: store}]\n"
 
-Test(conf_restart, what_can_be_reloaded_needs_none)
+Test(conf_restart, reloadable_keys_need_none)
 {
     expect_restart(GOOD, GOOD, "");
     expect_restart(GOOD, OTHER "journal: {directory: /j, max_size: 1GiB, keep: 1h}\n", "");
@@ -266,8 +271,8 @@ Test(conf_restart, what_can_be_reloaded_needs_none)
 Test(conf_restart, each_key_that_cannot_change_is_named)
 {
     expect_restart(GOOD, OTHER "journal: {directory: /k}\nhttp: {listen: \"127.0.0.1:1\"}\n",
-                   "journal.directory: stays /j until a restart (the file says /k)\n"
-                   "http.listen: stays off until a restart (the file says 127.0.0.1:1)\n");
+                   "journal.directory: change requires a restart (running: /j, file: /k)\n"
+                   "http.listen: change requires a restart (running: off, file: 127.0.0.1:1)\n");
     expect_restart(GOOD "http: {listen: \"127.0.0.1:1\"}\n", GOOD,
-                   "http.listen: stays 127.0.0.1:1 until a restart (the file says off)\n");
+                   "http.listen: change requires a restart (running: 127.0.0.1:1, file: off)\n");
 }

@@ -1,4 +1,4 @@
-/* What is kept of the rules: their text as it stands, the time zone, and nothing else of the file. */
+/* What is stored of the rules: their text as written and the time zone, and nothing else of the file. */
 #include <string.h>
 
 #include <criterion/criterion.h>
@@ -29,7 +29,7 @@ static void expect_text(const char *file, const char *kept)
     conf_free(&conf);
 }
 
-Test(conf_rules_text, is_what_stands_in_the_file_with_its_comments)
+Test(conf_rules_text, is_the_text_of_the_file_with_its_comments)
 {
     expect_text(HEAD "timezone: UTC\n"
                      "# before\n"
@@ -54,7 +54,7 @@ Test(conf_rules_text, is_what_stands_in_the_file_with_its_comments)
                 "     action: store}  # last\n");
 }
 
-Test(conf_rules_text, is_the_same_wherever_the_rules_stand)
+Test(conf_rules_text, does_not_depend_on_where_the_rules_are)
 {
     static const char kept[] = "timezone: Europe/Amsterdam\nrules: [{name: a, action: store}]\n";
     expect_text(HEAD "rules: [{name: a, action: store}]", kept);
@@ -67,7 +67,7 @@ Test(conf_rules_text, is_the_same_wherever_the_rules_stand)
                 kept);
 }
 
-Test(conf_rules_text, ends_where_the_last_value_does)
+Test(conf_rules_text, ends_with_the_last_value)
 {
     expect_text(HEAD "rules:\n- name: a\n  action:\n    store\n\n\n# password=verysecret\n\n",
                 "timezone: Europe/Amsterdam\nrules:\n- name: a\n  action:\n    store\n");
@@ -89,7 +89,7 @@ static void expect_hash(const char *one, const char *other, bool same)
     conf_free(&b);
 }
 
-Test(conf_rules_text, its_hash_changes_with_it_alone)
+Test(conf_rules_text, its_hash_depends_on_nothing_else)
 {
     static const char rules[] = HEAD "rules: [{name: a, action: store}]\n";
     expect_hash(rules, rules, true);

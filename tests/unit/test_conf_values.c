@@ -1,4 +1,4 @@
-/* What a good file becomes. */
+/* The structs that a valid file is loaded into. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -77,7 +77,7 @@ static struct conf *parse(const char *text)
     return conf;
 }
 
-Test(conf_values, what_is_left_out_has_its_default)
+Test(conf_values, keys_that_are_left_out_have_their_defaults)
 {
     struct conf *conf = parse(minimal);
     cr_expect_str_eq(conf->file, "test.yaml");
@@ -101,7 +101,7 @@ Test(conf_values, what_is_left_out_has_its_default)
     conf_free(&conf);
 }
 
-Test(conf_values, every_section_becomes_its_members)
+Test(conf_values, every_section_sets_its_members)
 {
     struct conf *conf = parse(full);
     cr_expect_str_eq(conf->instance, "amersfoort-1");
@@ -125,7 +125,7 @@ Test(conf_values, every_section_becomes_its_members)
     conf_free(&conf);
 }
 
-Test(conf_values, every_endpoint_becomes_its_members)
+Test(conf_values, every_endpoint_sets_its_members)
 {
     struct conf *conf = parse(full);
     cr_assert_eq(conf->n_endpoints, 2);
@@ -146,7 +146,7 @@ Test(conf_values, every_endpoint_becomes_its_members)
     conf_free(&conf);
 }
 
-Test(conf_values, every_key_of_match_becomes_its_member)
+Test(conf_values, every_key_of_match_sets_its_member)
 {
     struct conf *conf = parse(full);
     cr_assert_eq(conf->n_rules, 3);
@@ -179,7 +179,7 @@ Test(conf_values, every_key_of_match_becomes_its_member)
     conf_free(&conf);
 }
 
-Test(conf_values, every_key_of_incident_becomes_its_member)
+Test(conf_values, every_key_of_incident_sets_its_member)
 {
     struct conf *conf = parse(full);
     const struct conf_rule *rule = &conf->rules[0];
@@ -202,7 +202,7 @@ Test(conf_values, every_key_of_incident_becomes_its_member)
     conf_free(&conf);
 }
 
-Test(conf_values, an_incident_without_the_keys_that_may_be_left_out)
+Test(conf_values, an_incident_without_its_optional_keys)
 {
     struct conf *conf = parse(full);
     const struct conf_rule *rule = &conf->rules[1];
@@ -221,7 +221,7 @@ Test(conf_values, an_incident_without_the_keys_that_may_be_left_out)
     conf_free(&conf);
 }
 
-Test(conf_values, a_rule_without_match_asks_nothing)
+Test(conf_values, a_rule_without_match_has_no_conditions)
 {
     struct conf *conf = parse(full);
     const struct conf_match *m = &conf->rules[2].match;
@@ -239,7 +239,7 @@ Test(conf_values, a_rule_without_match_asks_nothing)
     conf_free(&conf);
 }
 
-Test(conf_values, a_score_with_one_bound_leaves_the_other_open)
+Test(conf_values, a_score_may_have_one_bound_only)
 {
     char text[1024];
     snprintf(text, sizeof(text),
@@ -254,7 +254,7 @@ Test(conf_values, durations)
 {
     static const struct {
         const char *text;
-        int64_t us; /* -1: none */
+        int64_t us; /* -1: invalid */
     } cases[] = {
         {"500ms", SECOND / 2},
         {"20s", 20 * SECOND},
@@ -296,7 +296,7 @@ Test(conf_values, distances)
 {
     static const struct {
         const char *text;
-        double m; /* -1: none */
+        double m; /* -1: invalid */
     } cases[] = {
         {"150m", 150}, {"1km", 1000}, {"1.5km", 1500}, {"0.25m", 0.25}, {"0m", 0},     {"010m", 10},
         {"150", -1},   {"m", -1},     {"km", -1},      {"", -1},        {"1 m", -1},   {"1M", -1},
@@ -316,7 +316,7 @@ Test(conf_values, sizes)
 {
     static const struct {
         const char *text;
-        int64_t bytes; /* -1: none */
+        int64_t bytes; /* -1: invalid */
     } cases[] = {
         {"64KiB", 65536},
         {"4GiB", INT64_C(4) << 30},
@@ -345,7 +345,7 @@ Test(conf_values, sizes)
     }
 }
 
-Test(conf_values, amounts_are_written_as_one_would)
+Test(conf_values, amounts_are_written_in_the_shortest_way)
 {
     cr_expect_str_eq(value_duration_text(0).text, "0s");
     cr_expect_str_eq(value_duration_text(20000).text, "20ms");
@@ -356,7 +356,7 @@ Test(conf_values, amounts_are_written_as_one_would)
     cr_expect_str_eq(value_size_text(INT64_C(4) << 30).text, "4GiB");
 }
 
-Test(conf_values, days_may_run_over_the_end_of_the_week)
+Test(conf_values, a_range_of_days_may_span_the_end_of_the_week)
 {
     uint32_t days = 0;
     cr_expect_eq(value_days("fri-mon", &days, NULL), 0);
@@ -367,17 +367,17 @@ Test(conf_values, days_may_run_over_the_end_of_the_week)
     cr_expect_eq(days, 1u << 2);
 }
 
-Test(conf_values, a_value_in_a_complaint_is_short_and_harmless)
+Test(conf_values, a_quoted_value_is_short_and_has_no_control_characters)
 {
     cr_expect_str_eq(quoted("").text, "\"\"");
     cr_expect_str_eq(quoted("a\x1b[31m\x7f").text, "\"a?[31m?\"");
-    /* U+009B, which some terminals take for ESC [. */
+    /* U+009B, which some terminals interpret as ESC [. */
     cr_expect_str_eq(quoted("a\xc2\x9b!").text, "\"a?!\"");
     cr_expect_str_eq(quoted("01234567890123456789012345678901234567890123456789").text,
                      "\"01234567890123456789012345678901234567890123456789\"");
     cr_expect_str_eq(quoted("012345678901234567890123456789012345678901234567890").text,
                      "\"01234567890123456789012345678901234567890123456789...\"");
-    /* Never in the middle of a character: byte 50 is the second of its three. */
+    /* Never cut in the middle of a character: byte 50 is the second of three. */
     cr_expect_str_eq(quoted("0123456789012345678901234567890123456789012345678\xe2\x82\xac").text,
                      "\"0123456789012345678901234567890123456789012345678...\"");
 }

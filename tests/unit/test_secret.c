@@ -136,10 +136,10 @@ Test(secret, a_key_stands_alone_in_its_file)
     expect_key(KEY " \r\n\n", NULL);
     expect_key("", "is empty");
     expect_key("\n", "is empty");
-    expect_key("verysecret\n", "holds no key");
-    expect_key(KEY "\n" KEY "\n", "holds no key");
-    expect_key("secret-key = \"" KEY "\"\n", "holds no key");
-    expect_key(" " KEY "\n", "holds no key");
+    expect_key("verysecret\n", "does not contain a key");
+    expect_key(KEY "\n" KEY "\n", "does not contain a key");
+    expect_key("secret-key = \"" KEY "\"\n", "does not contain a key");
+    expect_key(" " KEY "\n", "does not contain a key");
 }
 
 /* One secret key in 85 begins as a path does: it must not be told in a complaint. */

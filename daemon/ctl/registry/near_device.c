@@ -33,7 +33,7 @@ static const char *without_zeros(const char *account)
 static unsigned distance(const char *a, const char *b, unsigned most)
 {
     size_t n = strlen(a), m = strlen(b);
-    unsigned changes = n > m + most || m > n + most ? FAR : schema_changes(a, b);
+    unsigned changes = n > m + most || m > n + most ? FAR : schema_distance(a, b);
     return changes <= most ? changes : FAR;
 }
 
