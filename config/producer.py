@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Sends one alert to mobeyed and waits until it is safe: producer.py ENDPOINT[,ENDPOINT]... [DEVICE [KIND]]
-Of several daemons the next one is tried where one does not answer or has no room: they share a database."""
+"""Sends one alert to mobeyed and waits until it is accepted: producer.py ENDPOINT[,ENDPOINT]... [DEVICE [KIND]]
+If a daemon does not reply or its journal is full, the next one is tried: they share a database."""
 import datetime
 import itertools
 import sys
@@ -14,7 +14,7 @@ endpoints = sys.argv[1].split(",")
 device = sys.argv[2] if len(sys.argv) > 2 else "NL-0307-00042"
 kind = sys.argv[3] if len(sys.argv) > 3 else "motion"
 now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds")
-# Source and id are its identity: however often it is sent, and to whom, it is one alert.
+# Source and id identify the alert: it is stored once, however often and to whichever daemon it is sent.
 alert = {"specversion": "1.0", "type": "mobeye.alert.v1", "source": "/example/producer", "id": str(uuid.uuid4()),
          "time": now, "data": {"device": device, "kind": kind, "phase": "raise", "text": "Beweging hal"}}
 context = zmq.Context()
@@ -24,12 +24,12 @@ for turn, endpoint in enumerate(itertools.cycle(endpoints), 1):
         socket.connect(endpoint)
         socket.send_json(alert)
         if not socket.poll(10_000):  # milliseconds
-            continue  # no reply: send it again, to the next one
+            continue  # no reply: resend it, to the next one
         answer, alert_id, detail = socket.recv_multipart()
     if answer == b"ACK":
-        print(f"accepted: {alert_id.decode()} is number {detail.decode()} in the journal of {endpoint}")
+        print(f"accepted: {alert_id.decode()} has number {detail.decode()} in the journal of {endpoint}")
         break
     if answer == b"REJECT":
-        sys.exit(f"refused for good: {detail.decode()}")
+        sys.exit(f"rejected: {detail.decode()}")
     if turn % len(endpoints) == 0:
-        time.sleep(int(detail) / 1000)  # RETRY: not stored, and nowhere else to go; come back later
+        time.sleep(int(detail) / 1000)  # RETRY: no daemon has stored it; try again later
