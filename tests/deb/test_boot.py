@@ -1,4 +1,4 @@
-"""The administrator's guide, as it stands there, on a Debian that boots; and what befalls a machine afterwards (in-debian)."""
+"""The administrator's guide, executed on a Debian that boots, and what happens to a machine afterwards (in-debian)."""
 import re
 import subprocess
 
@@ -11,9 +11,9 @@ HEADING_OR_BLOCK = re.compile(r"^## ([^\n]*)$|^```sh run\n(.*?)^```$", re.M | re
 
 
 def commands():
-    """The blocks that are to be run, each under its heading."""
+    """The blocks marked run, each after its heading."""
     heading = ""
-    for title, block in HEADING_OR_BLOCK.findall((ROOT / "systemd/README.md").read_text()):
+    for title, block in HEADING_OR_BLOCK.findall((ROOT / "systemd/GUIDE.md").read_text()):
         if block:
             yield f"echo {repr('--- guide: ' + heading)}\n{block}"
         else:
@@ -22,7 +22,7 @@ def commands():
 
 def test_the_guide_works_on_a_debian_that_boots(package, tmp_path):
     blocks = list(commands())
-    assert len(blocks) >= 12, "the guide has fewer commands to run than it had"
+    assert len(blocks) >= 12, "the guide has fewer blocks to run than before"
     guide = tmp_path / "guide.sh"
     guide.write_text("\n".join(blocks))
     done = subprocess.run([HERE / "boot", "--limit", "900", package, HERE / "in-debian", guide], text=True,

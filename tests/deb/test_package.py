@@ -96,7 +96,7 @@ def test_everything_is_in_it(package):
               "usr/share/mobeyed/prometheus/mobeyed.rules.yml", "usr/share/doc/mobeyed/copyright",
               "usr/share/doc/mobeyed/changelog.gz", "usr/share/bash-completion/completions/mobeyectl",
               "usr/share/bash-completion/completions/mobeyed"}
-    wanted |= {f"usr/share/doc/mobeyed/{name}.md.gz" for name in ("README", "config", "sql", "metrics")}
+    wanted |= {f"usr/share/doc/mobeyed/{name}.md.gz" for name in ("GUIDE", "config", "sql", "metrics")}
     wanted |= {f"usr/share/man/man{page.suffix[1:]}/{page.name}.gz" for page in (ROOT / "config/man").iterdir()}
     wanted |= {f"usr/share/mobeyed/sql/{file.name}" for file in (ROOT / "sql").glob("[0-9]*.sql")}
     assert wanted - paths == set()
