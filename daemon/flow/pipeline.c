@@ -241,7 +241,7 @@ struct pipeline *pipeline_new(struct loop *loop, struct metrics *metrics, struct
     static const struct receiver_calls receiver_calls = {.synced = on_synced, .failed = on_failed};
     static const struct applier_calls applier_calls = {
         .stored = on_stored, .failed = on_failed, .salvaged = on_salvaged};
-    static const struct maintenance_calls maintenance_calls = {.report = on_report, .silent = on_silent};
+    static const struct maintenance_calls maintenance_calls = {.on_report = on_report, .on_silent = on_silent};
     struct pipeline *p = mem_zalloc(sizeof(*p));
     p->loop = loop;
     p->metrics = metrics;

@@ -189,7 +189,7 @@ static void look_cb(evutil_socket_t fd, short what, void *arg)
 struct reference_data *reference_data_new(struct loop *loop, const struct conf *conf, reference_data_fn current,
                                           void *ctx)
 {
-    static const struct registry_loader_calls calls = {.areas = on_areas, .current = on_current};
+    static const struct registry_loader_calls calls = {.on_areas = on_areas, .on_current = on_current};
     struct reference_data *a = mem_zalloc(sizeof(*a));
     a->loop = loop;
     a->current = current;

@@ -1,6 +1,6 @@
 /*
- * Finds the rows of a batch that the database refuses, by trying parts of it. Pure: it says what to try next and is
- * told how that ended; store/transaction.h does the trying.
+ * Finds the rows of a batch that the database refuses, by trying parts of it. Pure: it decides what to try next, from
+ * the results so far; store/transaction.h does the trying.
  *
  * First the alerts: pieces of the batch are stored one after the other until every refused row is known. Where the
  * batch is refused without them all the same, its incidents are to blame: then prefixes of the batch are tried, each in
@@ -26,7 +26,7 @@ struct bisect {
     size_t base, good,
         stop;           /* ROWS: rows before base are stored, those before good would be, those before stop are tried */
     size_t step;        /* how many rows beyond good the next piece takes */
-    size_t good_prefix; /* so many rows' incidents are stored without complaint */
+    size_t good_prefix; /* so many rows' incidents can be stored */
     size_t bad_prefix;  /* and those of so many are refused */
     size_t prefix;      /* INCIDENTS: so many are tried; else n: all are */
 };
@@ -45,7 +45,7 @@ void bisect_piece_stored(struct bisect *bisect);
 /* One row of the piece is to blame, and is left out from now on. */
 void bisect_piece_refused(struct bisect *bisect, size_t row);
 
-/* The piece, of two rows at least, was refused, and nothing tells by which row. */
+/* The piece, of at least two rows, was refused, and the row to blame is unknown. */
 void bisect_halve_piece(struct bisect *bisect);
 
 enum bisect_verdict {
@@ -54,7 +54,7 @@ enum bisect_verdict {
     BISECT_NO_ROW,     /* no row is to blame */
 };
 
-/* KNOWN, INCIDENTS: how the incidents of the first `prefix` rows fared. */
+/* KNOWN, INCIDENTS: the incidents of the first `prefix` rows are stored, or refused. */
 enum bisect_verdict bisect_prefix_stored(struct bisect *bisect);
 enum bisect_verdict bisect_prefix_refused(struct bisect *bisect);
 

@@ -21,7 +21,7 @@ int conninfo_check(const char *conninfo, struct err *err)
         return 0;
     }
     if (!why || strcasestr(conninfo, "pass") || strstr(conninfo, "://"))
-        err_set(err, "not a conninfo that libpq can read (keyword=value ..., with quotes around a value that has "
+        err_set(err, "not a conninfo (expected keyword=value ..., with quotes around a value that contains "
                      "spaces, or postgresql://...)");
     else
         err_set(err, "not a conninfo: %.*s", (int)strcspn(why, "\n"), why);

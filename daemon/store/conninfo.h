@@ -7,8 +7,8 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-/* Whether libpq can read it: a list of keyword=value, a URI, or the name of a database. -1: no, and err says why,
- * without quoting what may be part of a password. */
+/* Whether libpq can read it: a list of keyword=value, a URI, or the name of a database. -1: no; err says why, without
+ * quoting what may be part of a password. */
 int conninfo_check(const char *conninfo, struct err *err);
 
 /* Appends the conninfo as keyword=value, with asterisks for every password; "(unreadable)" where libpq cannot read it.

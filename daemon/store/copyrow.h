@@ -16,7 +16,10 @@ extern const struct str copyrow_header, copyrow_trailer;
     "kind, phase, input, drill, flags, geom, accuracy_m, location_source, rule, payload, wijk_code, buurt_code, "      \
     "rules, placement_id, team, secret, incident_id, areas"
 
-enum { COPYROW_RULES_BYTES = 16 };
+enum {
+    COPYROW_RULES_BYTES = 16,
+    COPYROW_CHUNK_BYTES = 64 * 1024, /* of a COPY that is sent at once: senders wait for replies meanwhile */
+};
 
 /* Statements that the data of the functions below goes into. */
 #define COPYROW_ALERT_SQL    "copy mobeye.alert (" COPYROW_ALERT_COLUMNS ") from stdin (format binary)"

@@ -1,6 +1,6 @@
 /*
- * The names in the rules that only the database has: layers, areas, groups of devices, teams. Asked one by one and
- * waited for, so for checking a file, not for the running daemon.
+ * Whether names in the rules exist in the database: layers, areas, groups of devices, teams. One blocking query per
+ * name: for checking a file, not for the running daemon.
  */
 #ifndef MOBEYE_STORE_DATABASE_NAMES_H
 #define MOBEYE_STORE_DATABASE_NAMES_H
@@ -14,10 +14,10 @@ struct database_names;
 struct database_names *database_names_new(const char *conninfo, struct err *err);
 void database_names_free(struct database_names **names);
 
-/* What asks it; lives as long as it does. A name counts as known where the database could not be asked. */
+/* The lookup for the validator; valid as long as the names are. A name counts as known where the query failed. */
 struct conf_names database_names_asker(struct database_names *names);
 
-/* -1: a question failed since; err has the first failure. */
+/* -1: a query failed since; err has the first failure. */
 int database_names_failed(const struct database_names *names, struct err *err);
 
 #endif

@@ -10,8 +10,6 @@
 #include "store/copyrow.h"
 #include "store/param.h"
 
-#define CHUNK_BYTES ((size_t)64 * 1024)
-
 static int compare_identity(const struct row_identity *x, const struct row_identity *y)
 {
     if (x->high != y->high)
@@ -44,7 +42,7 @@ static void id_to(const struct row_identity *id, uint8_t ret[IDENTITY_BYTES])
     memcpy(ret, halves, sizeof(halves));
 }
 
-static void make_room(struct encoded_batch *encoded, size_t n)
+static void reserve_rows(struct encoded_batch *encoded, size_t n)
 {
     if (n <= encoded->cap)
         return;
@@ -77,7 +75,7 @@ static int compare_devices(const void *a, const void *b, void *encoded)
     return x->row < y->row ? -1 : x->row > y->row;
 }
 
-/* Of n rows that share an identity leaves one a device: the earliest. Returns how many, in the order of rows. */
+/* Keeps one row per device of n rows that share an identity: the earliest. Returns how many, in the order of rows. */
 static size_t keep_devices(struct encoded_batch *encoded, struct row_identity *id, size_t n)
 {
     size_t kept = 0;
@@ -110,7 +108,7 @@ static void sort_identities(struct encoded_batch *encoded)
 void encoded_batch_fill(struct encoded_batch *encoded, struct batch *batch, const char *instance, const uint8_t *rules)
 {
     encoded_batch_clear(encoded);
-    make_room(encoded, batch->n ? batch->n : 1);
+    reserve_rows(encoded, batch->n ? batch->n : 1);
     encoded->batch = batch;
     encoded->instance = mem_strdup(instance);
     encoded->has_rules = rules != NULL;
@@ -363,7 +361,7 @@ static bool next_rows(struct encoded_batch *encoded, struct str *ret)
         size_t row = encoded->next, len = start[row + 1] - start[row];
         if (encoded->status[row] != ROW_STORE)
             continue;
-        if (chunk->len > 0 && chunk->len + len > CHUNK_BYTES)
+        if (chunk->len > 0 && chunk->len + len > COPYROW_CHUNK_BYTES)
             break;
         append_row(encoded, row, chunk);
         copyrow_incident(chunk, &encoded->batch->rows[row].alert, incident_of(encoded, row));

@@ -1,5 +1,5 @@
 /*
- * A batch made ready for the database: encoded rows, identities, and what became of each row.
+ * A batch encoded for the database: rows, identities, and the status of each row.
  */
 #ifndef MOBEYE_STORE_ENCODED_BATCH_H
 #define MOBEYE_STORE_ENCODED_BATCH_H
@@ -12,7 +12,7 @@
 enum row_status {
     ROW_STORE,      /* goes into mobeye.alert */
     ROW_DUPLICATE,  /* the same alert of the same device is stored, or came earlier in the batch */
-    ROW_REFUSED,    /* the database takes it not: quarantine */
+    ROW_REFUSED,    /* the database refuses it: quarantine */
     ROW_UNREADABLE, /* the record could not be unpacked: quarantine */
 };
 
@@ -30,19 +30,19 @@ struct row_refusal {
 };
 
 struct encoded_batch {
-    struct batch *batch; /* the owner's; NULL: the encoded is empty */
+    struct batch *batch; /* the owner's; NULL: none */
     char *instance;
     bool has_rules;
     uint8_t rules[16];       /* hash of those that the alerts were judged by, valid where has_rules is set */
-    struct buf rows;         /* COPY rows of mobeye.alert but for their last column, one behind the other */
+    struct buf rows;         /* COPY rows of mobeye.alert without their last columns, one after the other */
     size_t *start;           /* n + 1 offsets into rows; an unreadable row has no bytes */
     uint8_t *status;         /* n of enum row_status */
     uint8_t *conflict;       /* by row: not 0 where an alert of another device has its identity */
     uint8_t *stored;         /* of encoded_batch_rows_to_store() */
-    struct row_identity *id; /* sorted, so that two daemons never wait for each other in a circle */
+    struct row_identity *id; /* sorted: with a consistent lock order, concurrent daemons cannot deadlock */
     size_t ids, cap;
     uint8_t (*own)[IDENTITY_BYTES]; /* by row: identity_own(), of CloudEvents */
-    bool shared;                    /* two devices within the batch have one identity */
+    bool shared;                    /* two devices in the batch share an identity */
     struct row_refusal *refusals;   /* one each for rows that are refused or unreadable */
     size_t refused, refused_cap;
     struct incident_lookup lookup;  /* what its alerts may join */
@@ -52,7 +52,7 @@ struct encoded_batch {
     bool headed, ended;
 };
 
-/* Encodes the batch. The memory of an earlier use is used again. rules: 16 bytes, or NULL. */
+/* Encodes the batch, and reuses the memory of an earlier one. rules: 16 bytes, or NULL. */
 void encoded_batch_fill(struct encoded_batch *encoded, struct batch *batch, const char *instance, const uint8_t *rules);
 
 /* Empties it; the memory is kept. */
@@ -60,10 +60,10 @@ void encoded_batch_clear(struct encoded_batch *encoded);
 
 void encoded_batch_free(struct encoded_batch *encoded);
 
-/* Back to what encoded_batch_fill() made of it: the transaction begins anew. */
+/* Back to the state after encoded_batch_fill(): the transaction is restarted. */
 void encoded_batch_reset(struct encoded_batch *encoded);
 
-/* The same, but what was refused stays so. */
+/* The same, but refused rows stay refused. */
 void encoded_batch_reset_keeping_refused(struct encoded_batch *encoded);
 
 /* By row: not 0 where it is to be stored. Valid until the next call. */
@@ -83,8 +83,8 @@ void encoded_batch_claim_encode(const struct encoded_batch *encoded, struct buf 
  */
 void encoded_batch_resolve_duplicates(struct encoded_batch *encoded, const PGresult *added);
 
-/* Which of the duplicates are another device's than the stored alert: parameters of encoded_batch_conflict_sql, and its
- * result, by which those are to be stored, in conflict. false: there is no duplicate that could be. */
+/* The duplicates that may be of another device than the stored alert: parameters of encoded_batch_conflict_sql, and its
+ * result, which names those that are to be stored, in conflict. false: no duplicate can be. */
 enum { ENCODED_BATCH_CONFLICT_PARAMS = 3 };
 extern const char encoded_batch_conflict_sql[];
 extern const Oid encoded_batch_conflict_types[ENCODED_BATCH_CONFLICT_PARAMS];

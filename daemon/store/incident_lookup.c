@@ -70,7 +70,7 @@ static bool asks_for_all_of_source(const struct batch_row *row)
     return !row->unreadable && (row->alert.phase == PHASE_RESTORE || (row->alert.flags & FLAG_CANCEL));
 }
 
-/* The devices and kinds of which a restore may end more than its own thread, and a cancel speak of another one. */
+/* The devices and kinds of which a restore may end more than its own condition, and a cancel may mean another one. */
 static void put_families(struct incident_lookup *lookup, const struct batch *batch)
 {
     struct lookup_id *family = mem_realloc(NULL, batch->n ? batch->n : 1, sizeof(*family));

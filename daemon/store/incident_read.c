@@ -92,7 +92,7 @@ static void read_terms(const struct result_row *r, struct incident_terms *terms)
     terms->moved_over_m = has(r, READ_MOVED_OVER) ? (double)column_real(r->result, r->row, READ_MOVED_OVER) : 0;
 }
 
-/* Room for the text of all rows was made before. */
+/* Memory for the text of all rows is reserved before. */
 static struct str keep(struct buf *text_buf, struct str text)
 {
     struct str kept = {text_buf->data + text_buf->len, text.len};

@@ -24,7 +24,7 @@ enum {
 };
 
 /* Parameters of mobeye.store_incidents(): those of incidents that the database has, then the same of new ones, and what
- * is settled when they are made, then those of conditions. */
+ * is fixed when they are created, then those of conditions. */
 enum { STATE = 17, RULES = 0, OLD, NEW = OLD + STATE, NEW_ONLY = NEW + STATE, CONDITIONS = NEW_ONLY + 13 };
 _Static_assert(CONDITIONS + 7 == INCIDENT_STORE_PARAMS, "as many as the function has");
 
@@ -135,7 +135,7 @@ static void put_state(const struct incident *incident, bool verified, struct buf
     put_id_or_null(&values[15], incident->secret_placement_id);
 }
 
-/* What is settled when it is made. */
+/* What is fixed when it is created. */
 static void put_new(const struct incident *incident, struct buf *values)
 {
     const struct incident_terms *terms = &incident->terms;

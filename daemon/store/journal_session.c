@@ -18,7 +18,7 @@
 #define WAIT_MOST_US  (30 * CLOCK_SECOND)
 #define HUNG_US       (30 * CLOCK_SECOND)
 
-/* How far back partitions are premade for a class without a retention of its own. */
+/* How far back partitions are created in advance for a class without a retention of its own. */
 #define KEEP_DEFAULT_US (31 * CLOCK_DAY)
 
 #define NO_SCHEMA (-1)
@@ -160,7 +160,7 @@ static void on_schema_end(struct journal_session *j, const struct fault *fault)
         wait_for_schema(j, reason);
         return;
     }
-    log_recover(&j->schema_limiter, SUBJECT, "the schema can be used now");
+    log_recover(&j->schema_limiter, SUBJECT, "the schema version matches now");
     j->due &= ~(unsigned)DUE_CHECK;
     loop_arm(&j->minute, CLOCK_MINUTE);
     set_state(j, again ? JOURNAL_SESSION_REPREMAKING : JOURNAL_SESSION_PREMAKING, "the schema is this program's");
@@ -195,7 +195,7 @@ static void become_ready(struct journal_session *j, const char *reason)
         j->calls.on_ready(j->ctx);
 }
 
-/* A failure is no reason to stop: a partition that is missing is made when an alert needs it. */
+/* Goes on after a failure too: a missing partition is created when an alert needs it. */
 static void on_premade_end(struct journal_session *j, const struct fault *fault)
 {
     if (fault)
@@ -297,7 +297,7 @@ static bool on_session_chunk(void *ctx, struct str *ret)
     return j->calls.on_chunk(j->ctx, ret);
 }
 
-/* Somebody moved the position of a journal back on purpose. */
+/* Somebody moved the position of a journal back on purpose (mobeyectl journal replay). */
 static void on_session_notify(void *ctx, const char *payload)
 {
     struct journal_session *j = ctx;
@@ -353,7 +353,8 @@ void journal_session_read_position(struct journal_session *j)
     journal_session_run_due(j);
 }
 
-/* Statements may take as long as they do; waiting for a lock may not: whoever holds it may be hung. */
+/* No limit on statements: a large batch takes as long as it takes. Waiting for a lock is limited, since the session
+ * that holds it may hang. */
 static const struct session_kind kind = {
     .name = "",
     .subject = SUBJECT,

@@ -22,7 +22,7 @@ enum journal_session_state {
     JOURNAL_SESSION_CONNECTING, /* an attempt, or the pause before one (store/pgconn.h). -> CHECKING */
     JOURNAL_SESSION_CHECKING,   /* is the schema this program's? -> PREMAKING; no -> WAITING */
     JOURNAL_SESSION_WAITING,    /* the schema is another, or cannot be read: seconds to half a minute. -> CHECKING */
-    JOURNAL_SESSION_PREMAKING,  /* partitions are made in advance. -> READING */
+    JOURNAL_SESSION_PREMAKING,  /* partitions are created in advance. -> READING */
     JOURNAL_SESSION_READING, /* the journal's position is read, the owner asked. -> READY; new journal UUID -> READING
                               */
     JOURNAL_SESSION_READY,   /* results are the owner's. -> RECHECKING, READING, CONNECTING when due */

@@ -18,13 +18,14 @@
 
 #define CYCLE_US (20 * CLOCK_SECOND)
 
-/* The database counts the silence of an endpoint from when it was told of it, which is after the daemon began to. */
+/* The database measures the silence of an endpoint from its first report, which is later than the daemon does. */
 #define RUN_SOON_US CLOCK_SECOND
 
-/* An hourly job that failed is tried again by then. */
+/* An hourly job that failed is retried after so many cycles. */
 #define RETRY_CYCLES 15
 
-/* Which daemon does what only one needs to do: held by the session, so that another takes over when it dies. */
+/* The daemon that holds the lock does the jobs. The session holds it, so another daemon takes over when this one dies.
+ */
 #define LEAD_SQL "select pg_try_advisory_lock(1297039941, 4)"
 
 /* From every state a lost connection leads to DOWN. */
@@ -127,7 +128,7 @@ static void send_report(struct maintenance *m)
     char journal[IDENTITY_TEXT_SIZE];
     m->run_soon = false;
     m->report_failed = false;
-    m->calls.report(m->ctx, &report);
+    m->calls.on_report(m->ctx, &report);
     buf_printf(&sql, "select mobeye.report_daemon('%s', ", identity_text(report.journal_uuid, journal));
     session_append_literal(m->session, m->conf->instance, &sql);
     buf_printf(&sql, ", ");
@@ -151,7 +152,7 @@ static void try_to_lead(struct maintenance *m)
 static void end_cycle(struct maintenance *m)
 {
     if (!m->report_failed)
-        log_recover(&m->limiter, SUBJECT, "reporting works again");
+        log_recover(&m->limiter, SUBJECT, "reports are stored again");
     set_state(m, MAINTENANCE_WAITING, "the cycle is over");
     loop_arm(&m->timer, m->run_soon ? RUN_SOON_US : CYCLE_US);
 }
@@ -226,14 +227,14 @@ static void note_failure(struct maintenance *m, const struct fault *fault)
     }
     m->report_failed = true;
     if (!m->log_suppressed)
-        log_limited(&m->limiter, loop_mono_us(m->loop), LOG_LEVEL_WARNING, SUBJECT, "reporting: %s (SQLSTATE %s)",
+        log_limited(&m->limiter, loop_mono_us(m->loop), LOG_LEVEL_WARNING, SUBJECT, "report failed: %s (SQLSTATE %s)",
                     fault->text, fault->sqlstate);
 }
 
 static void report_silent(struct maintenance *m, const PGresult *result)
 {
     for (int i = 0; i < PQntuples(result); i++)
-        m->calls.silent(m->ctx, (struct str){PQgetvalue(result, i, 0), (size_t)PQgetlength(result, i, 0)});
+        m->calls.on_silent(m->ctx, (struct str){PQgetvalue(result, i, 0), (size_t)PQgetlength(result, i, 0)});
 }
 
 static void on_job_result(struct maintenance *m, const PGresult *result)
@@ -286,7 +287,8 @@ static void on_result(void *ctx, PGresult *result)
         on_states(m, result);
 }
 
-/* A failed statement is no reason not to try the next, but the report is, which needs no more than the schema. */
+/* A failed statement does not keep the next from being tried. A failed report ends the cycle: it needs only the schema.
+ */
 static void on_end(void *ctx, const struct fault *fault)
 {
     struct maintenance *m = ctx;

@@ -1,7 +1,7 @@
 /*
- * The jobs of the maintenance: a statement each, one after the other. What is erased by age is a job for each class, in
- * a transaction of its own, so that one that fails stops no other; the job "retention" after them looks whether
- * anything is a day overdue all the same.
+ * The maintenance jobs: a statement each, one after the other. What is erased by age is a job for each class, in
+ * a transaction of its own, so that a failure affects no other; the job "retention" after them checks whether anything
+ * is overdue by a day all the same.
  */
 #ifndef MOBEYE_STORE_MAINTENANCE_JOBS_H
 #define MOBEYE_STORE_MAINTENANCE_JOBS_H
@@ -21,16 +21,16 @@ enum maintenance_rows {
 };
 
 struct maintenance_job {
-    const char *word; /* as the log and the metrics call it */
+    const char *word; /* its name in the log and in metrics */
     const char *sql;  /* a call up to its arguments */
     void (*append)(const char *sql, const struct conf *conf, struct buf *out);
-    unsigned every; /* rounds */
+    unsigned every; /* cycles */
     enum maintenance_rows rows;
 };
 
 extern const struct maintenance_job maintenance_jobs[MAINTENANCE_JOBS];
 
-/* Did the job fail though its statement did not? Appends why to ret_why, a sentence without line feeds. */
+/* Whether the job failed although its statement did not. Appends why to ret_why, a sentence without line feeds. */
 bool maintenance_rows_fail(const struct maintenance_job *job, const PGresult *rows, struct buf *ret_why);
 
 #endif

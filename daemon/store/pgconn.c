@@ -16,9 +16,10 @@
 #define SUBJECT   "database"
 #define MEANWHILE "alerts stay in the journal"
 
+/* A server that restarts is back within seconds; one that stays away is asked twice a minute. */
 #define BACKOFF_LEAST_US (100 * CLOCK_MS)
 #define BACKOFF_MOST_US  (30 * CLOCK_SECOND)
-#define WORTHY_US        (60 * CLOCK_SECOND) /* a connection that held this long begins the backoff anew */
+#define WORTHY_US        (60 * CLOCK_SECOND) /* a connection that lasted this long resets the backoff */
 
 enum stage {
     STAGE_STOPPED,   /* not started */
@@ -33,7 +34,7 @@ struct pgconn {
     struct pgconn_calls calls;
     void *ctx;
     const char *subject, *meanwhile; /* of what is logged */
-    bool quiet;
+    bool log_suppressed;
     char *application_name;
     struct pgtargets targets;
     struct rate_limiter limiter; /* about what is not one server's: the conninfo, a loss */
@@ -101,7 +102,7 @@ static void attempt_failed(struct pgconn *c, const char *why)
     keep_why(c, why);
     close_all(c);
     pgtarget_describe(target, name, sizeof(name));
-    if (!c->quiet)
+    if (!c->log_suppressed)
         log_limited(&target->limiter, loop_mono_us(c->loop), LOG_LEVEL_ERROR, c->subject, "%s cannot be used: %s; %s",
                     name, c->why, c->meanwhile);
     c->at = (c->at + 1) % c->targets.n;
@@ -115,13 +116,13 @@ static void lost(struct pgconn *c, const char *why)
     close_all(c);
     if (loop_mono_us(c->loop) - c->open_us >= WORTHY_US)
         c->rounds = 0;
-    if (!c->quiet)
+    if (!c->log_suppressed)
         log_limited(&c->limiter, loop_mono_us(c->loop), LOG_LEVEL_WARNING, c->subject, "connection lost: %s", c->why);
     c->calls.on_down(c->ctx, c->why);
     pause_for(c, pgconn_backoff_us(BACKOFF_LEAST_US, BACKOFF_MOST_US, c->rounds++), c->why);
 }
 
-/* Sending failed: told from the loop, so that no call of the owner's runs within another. */
+/* Sending failed: reported from the loop, so that no callback runs within another. */
 static void broken(struct pgconn *c)
 {
     c->broken = true;
@@ -191,8 +192,8 @@ static void dispatch_results(struct pgconn *c)
     }
 }
 
-/* Hands out what has come. libpq sees a notice that came behind a result only when the result was taken, and the socket
- * tells nothing of it any more. */
+/* Hands out what has come. libpq sees a notification that came after a result only when the result was read, and the
+ * socket no longer signals it. */
 static void dispatch(struct pgconn *c)
 {
     dispatch_notices(c);
@@ -200,7 +201,7 @@ static void dispatch(struct pgconn *c)
     dispatch_notices(c);
 }
 
-/* What has come is handed out, and a connection that is lost is told. libpq reads ahead while it sends, so this follows
+/* What has come is handed out, and a lost connection is reported. libpq reads ahead while it sends, so this follows
  * on sending too. */
 static void proceed(struct pgconn *c, bool alive)
 {
@@ -256,7 +257,7 @@ static void opened(struct pgconn *c)
 
 static void poll_cb(evutil_socket_t fd, short what, void *arg);
 
-/* libpq may have closed its socket for another, under the same number too: the event is made anew each time. */
+/* libpq may have closed its socket for another, under the same number too: the event is assigned again each time. */
 static void poll_when(struct pgconn *c, short what)
 {
     event_assign(&c->read, loop_base(c->loop), PQsocket(c->pq), what, poll_cb, c);
@@ -357,9 +358,9 @@ void pgconn_set_log_texts(struct pgconn *c, const char *subject, const char *mea
     c->meanwhile = meanwhile;
 }
 
-void pgconn_suppress_log(struct pgconn *c, bool quiet)
+void pgconn_suppress_log(struct pgconn *c, bool suppress)
 {
-    c->quiet = quiet;
+    c->log_suppressed = suppress;
 }
 
 void pgconn_free(struct pgconn **conn)

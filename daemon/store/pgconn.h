@@ -1,5 +1,5 @@
 /*
- * One connection to PostgreSQL on the loop: made, kept, made again, for ever. Nothing here blocks.
+ * One connection to PostgreSQL on the loop, which reconnects indefinitely. Nothing here blocks.
  *
  * An attempt is one server of the conninfo with a time limit of its own, so that one that does not answer costs its
  * attempt and no more. When all have failed, it waits with full-jitter exponential backoff, 100 ms to 30 s.
@@ -15,8 +15,8 @@
 
 struct pgconn;
 
-/* All are called from the loop and may call every function below but pgconn_free(). Who sends no COPY FROM STDIN needs
- * no chunk, and who sends no LISTEN no notified. */
+/* All are called from the loop and may call every function below but pgconn_free(). on_chunk may be NULL
+ * where no COPY FROM STDIN is sent, on_notify where no LISTEN is. */
 struct pgconn_calls {
     /* Connected: pgconn_query() may be called. */
     void (*on_up)(void *ctx);
@@ -29,19 +29,18 @@ struct pgconn_calls {
     /* After a result of status PGRES_COPY_IN: the next bytes for the server, which stay as they are until the next
      * call. false: that was all. */
     bool (*on_chunk)(void *ctx, struct str *ret);
-    /* Another session said NOTIFY, on a channel that was listened to. */
+    /* A notification, on a channel that was listened to. */
     void (*on_notify)(void *ctx, const char *payload);
 };
 
 /* Before it is started it needs pgconn_configure(). */
 struct pgconn *pgconn_new(struct loop *loop, const struct pgconn_calls *calls, void *ctx);
 
-/* How the log speaks of it: the subject, and what follows for people while it is not connected. Static texts; without
- * it those of the writer. */
+/* The subject of what is logged, and the consequence of not being connected. Static texts. Default: the writer's. */
 void pgconn_set_log_texts(struct pgconn *conn, const char *subject, const char *meanwhile);
 
-/* While it is quiet it does not complain: another one tells the same of the same servers. */
-void pgconn_suppress_log(struct pgconn *conn, bool quiet);
+/* While suppressed, failures to connect are not logged: another connection logs the same about the same servers. */
+void pgconn_suppress_log(struct pgconn *conn, bool suppress);
 
 /* Closes at once, whatever is on its way. Safe on NULL. */
 void pgconn_free(struct pgconn **conn);
@@ -53,10 +52,10 @@ void pgconn_start(struct pgconn *conn);
  * is not called) and connects at once. */
 void pgconn_configure(struct pgconn *conn, const char *conninfo, const char *application_name);
 
-/* This server will not do: closes the connection, calls down, and goes on with the next server. */
+/* This server is of no use: closes the connection, calls down, and goes on with the next server. */
 void pgconn_drop(struct pgconn *conn, const char *why);
 
-/* The connection has proved its worth: the backoff begins anew. */
+/* The connection has proved usable: the backoff begins again at its least. */
 void pgconn_reset_backoff(struct pgconn *conn);
 
 /* Sends statements (no parameters), or one with n binary parameters and a binary result. One at a time: the results

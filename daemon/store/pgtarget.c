@@ -46,13 +46,14 @@ static int split(struct pgtargets *targets, struct err *err)
     const char *port = option(targets->options, "port");
     size_t hosts = count(host), addresses = count(hostaddr), ports = count(port);
     if (hosts > 0 && addresses > 0 && hosts != addresses)
-        return err_set(err, "%zu hosts and %zu values of hostaddr (as many of both, or one of them)", hosts, addresses);
+        return err_set(err, "%zu hosts and %zu values of hostaddr (expected as many of both, or one of them only)",
+                       hosts, addresses);
     size_t n = hosts > addresses ? hosts : addresses;
     targets->n = n > 0 ? n : 1;
     if (ports > 1 && ports != targets->n)
-        return err_set(err, "%zu hosts and %zu ports (one port, or as many as hosts)", targets->n, ports);
+        return err_set(err, "%zu hosts and %zu ports (expected one port, or one per host)", targets->n, ports);
     if (targets->n > PGTARGET_MAX)
-        return err_set(err, "%zu hosts (at most %d)", targets->n, PGTARGET_MAX);
+        return err_set(err, "%zu hosts (expected at most %d)", targets->n, PGTARGET_MAX);
     for (size_t i = 0; i < targets->n; i++) {
         targets->target[i].host = element(host, i);
         targets->target[i].hostaddr = element(hostaddr, i);
@@ -66,7 +67,8 @@ int pgtargets_parse(struct pgtargets *ret, const char *conninfo, struct err *err
     *ret = (struct pgtargets){.timeout_us = TIMEOUT_US};
     ret->options = PQconninfoParse(conninfo, NULL);
     if (!ret->options)
-        return err_set(err, "not a conninfo (\"key=value ...\" or \"postgresql://...\", as libpq's manual has it)");
+        return err_set(
+            err, "not a conninfo (expected \"key=value ...\" or \"postgresql://...\", as in the manual of libpq)");
     const char *timeout = option(ret->options, "connect_timeout");
     if (timeout && atoi(timeout) > 0)
         ret->timeout_us = atoi(timeout) * CLOCK_SECOND;
@@ -104,13 +106,13 @@ void pgtarget_describe(const struct pgtarget *target, char *out, size_t size)
     snprintf(out, size, "%s%s%s", host, target->port ? " port " : "", target->port ? target->port : "");
 }
 
-/* What libpq is told, in the order of its arrays. */
+/* The parameters of libpq, as its two arrays. */
 struct params {
     const char *keys[64], *values[64];
     size_t n;
 };
 
-static void tell(struct params *params, const char *key, const char *value)
+static void add_param(struct params *params, const char *key, const char *value)
 {
     if (!value)
         return;
@@ -119,9 +121,9 @@ static void tell(struct params *params, const char *key, const char *value)
     params->values[params->n++] = value;
 }
 
-/* What the conninfo does not say. A server that is gone is found by keepalives where nothing is on its way to it, and
- * by tcp_user_timeout where something is. */
-static void tell_defaults(struct params *params, const PQconninfoOption *options, const char *application_name)
+/* Defaults for what the conninfo does not set. Keepalives detect a dead server while nothing is being sent to it,
+ * tcp_user_timeout while something is. */
+static void add_defaults(struct params *params, const PQconninfoOption *options, const char *application_name)
 {
     const char *const defaults[][2] = {
         {"target_session_attrs", "read-write"}, {"keepalives_idle", "30"},
@@ -130,8 +132,8 @@ static void tell_defaults(struct params *params, const PQconninfoOption *options
     };
     for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++)
         if (!option(options, defaults[i][0]))
-            tell(params, defaults[i][0], defaults[i][1]);
-    tell(params, "client_encoding", "UTF8");
+            add_param(params, defaults[i][0], defaults[i][1]);
+    add_param(params, "client_encoding", "UTF8");
 }
 
 /* Appends to a comma-separated list. */
@@ -151,17 +153,17 @@ PGconn *pgtarget_connect(const struct pgtargets *targets, const struct pgtarget 
         for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
             left_out |= strcmp(at->keyword, ours[i]) == 0;
         if (!left_out)
-            tell(&params, at->keyword, at->val);
+            add_param(&params, at->keyword, at->val);
     }
     /* The name once an address: libpq tries them one after the other, and checks certificates against the name. */
     for (size_t i = 0; i < n; i++) {
         list_add(&hosts, target->host);
         list_add(&hostaddrs, addresses[i]);
     }
-    tell(&params, "host", n > 0 ? hosts.data : target->host);
-    tell(&params, "hostaddr", n > 0 ? hostaddrs.data : target->hostaddr);
-    tell(&params, "port", target->port);
-    tell_defaults(&params, targets->options, application_name);
+    add_param(&params, "host", n > 0 ? hosts.data : target->host);
+    add_param(&params, "hostaddr", n > 0 ? hostaddrs.data : target->hostaddr);
+    add_param(&params, "port", target->port);
+    add_defaults(&params, targets->options, application_name);
     PGconn *conn = PQconnectStartParams(params.keys, params.values, 0);
     if (!conn)
         abort(); /* out of memory, the only reason */

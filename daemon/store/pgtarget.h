@@ -1,5 +1,5 @@
 /*
- * A conninfo taken apart: the servers that it names, and what libpq is told for one of them.
+ * The servers that a conninfo names, and a connection attempt to one of them.
  */
 #ifndef MOBEYE_STORE_PGTARGET_H
 #define MOBEYE_STORE_PGTARGET_H
@@ -25,7 +25,7 @@ struct pgtargets {
     int64_t timeout_us; /* of one attempt */
 };
 
-/* -1: not a conninfo, or a list that does not fit. The error quotes nothing of it: it may hold a password. */
+/* -1: not a conninfo, or its lists do not match. The error quotes nothing from it, since it may contain a password. */
 int pgtargets_parse(struct pgtargets *ret, const char *conninfo, struct err *err);
 void pgtargets_free(struct pgtargets *targets);
 

@@ -16,19 +16,19 @@
 
 #define SUBJECT "post-commit"
 
-/* What failed is tried again after so long. */
+/* A failed task is retried after so long. */
 #define RETRY_US (5 * CLOCK_SECOND)
-/* People's changes get their numbers once in this time. */
+/* People's changes are numbered this often: their own transactions must not hold the counter. */
 #define NUMBER_EVERY_US CLOCK_SECOND
 
-/* What follows, in this order. */
+/* The work, in this order. */
 enum task {
-    TASK_RULES,   /* the text of the rules is kept: when the writer has connected, and when they change */
+    TASK_RULES,   /* the text of the rules is stored: when the writer has connected, and when they change */
     TASK_RECHECK, /* verification of what was stored before a crash, or a lost answer: when the writer has connected */
     TASK_NUMBER, /* people's changes get their numbers, once a second: their own transactions do not hold the counter */
     TASK_ANNOUNCE, /* NOTIFY */
     TASK_VERIFY,   /* incidents of which something was raised; what is verified by it is announced, too */
-    TASK_DEVICES,  /* what devices were last heard to say */
+    TASK_DEVICES,  /* device status */
     TASK_NONE,
 };
 
@@ -62,7 +62,7 @@ struct post_commit {
     uint64_t verified;
     bool busy;          /* batches come without end: the server's time is theirs first */
     int64_t begun_us;   /* monotonic: the task on its way */
-    int64_t after_us;   /* monotonic: nothing begins before then, unless in a hurry */
+    int64_t after_us;   /* monotonic: nothing begins before then, unless flushed now */
     int64_t number_us;  /* monotonic: people's changes are numbered then */
     struct event timer; /* something may be due */
     struct rate_limiter limiter;
@@ -138,7 +138,7 @@ static void encode_devices(struct post_commit *p, struct buf *values)
 static const Oid rules_types[] = {TYPE_UUID, TYPE_TEXT, TYPE_TEXT};
 
 static const struct {
-    const char *sql, *name; /* the name as a complaint says it */
+    const char *sql, *name; /* the name, for the log */
     size_t n;
     const Oid *types;
     void (*encode)(struct post_commit *p, struct buf *values);

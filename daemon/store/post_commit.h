@@ -1,9 +1,9 @@
 /*
- * What follows on commits, on a connection of its own, so that storing does not wait for it: the rules are kept,
- * incidents are verified, people's changes get their numbers, what happened is announced, device status is written.
- * Each is a transaction of its own, which may be lost or done twice without harm.
+ * Work after commits, on a connection of its own, so that storing does not wait for it: stores the text of the rules,
+ * verifies incidents, numbers people's changes, announces what happened, writes device status. Each is a transaction of
+ * its own, which may be lost or repeated without harm.
  *
- * It works while the writer is connected, and pauses while that is not.
+ * It works while the writer is connected, and pauses while it is not.
  */
 #ifndef MOBEYE_STORE_POST_COMMIT_H
 #define MOBEYE_STORE_POST_COMMIT_H
@@ -28,7 +28,7 @@ void post_commit_start(struct post_commit *post_commit);
 void post_commit_reconfigure(struct post_commit *post_commit, const struct writer_options *options);
 void post_commit_set_journal(struct post_commit *post_commit, const uint8_t *journal_uuid);
 
-/* The writer is connected to a database with our schema, or no longer. */
+/* Whether the writer is connected to a database with this program's schema. */
 void post_commit_allow(struct post_commit *post_commit, bool allowed);
 
 /* The encoded's batch is committed with these incidents. busy: the next one is on its way already. */
@@ -40,7 +40,7 @@ void post_commit_mark_silent(struct post_commit *post_commit, struct str device)
 int64_t post_commit_status_written_until_us(const struct post_commit *post_commit);
 void post_commit_flush_now(struct post_commit *post_commit);
 
-/* True where nothing waits, or nothing can be done: it has to rest. What devices said may wait, unless in a hurry. */
+/* True where nothing waits, or nothing can be done now. Device status may wait, unless flushed now. */
 bool post_commit_drained(const struct post_commit *post_commit);
 
 /* Incidents verified since the start. */

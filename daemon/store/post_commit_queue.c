@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "store/param.h"
 
+/* Bounds of memory: some MiB of raises. Hints are best effort; those above are dropped. */
 #define RAISES_MAX   50000
 #define HINTS_MAX    2000
 #define HINTS_ALERTS 1000 /* of them for alerts that joined: each replaces the one before it */

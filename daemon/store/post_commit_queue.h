@@ -1,6 +1,6 @@
 /*
- * What follows on commits: raises whose incidents are to be verified, and what is to be announced. Bounded; what does
- * not fit is left out, but for raises, of which the latest are.
+ * The queue of the post-commit work: raises whose incidents are to be verified, and hints to be announced. Bounded:
+ * what does not fit is dropped.
  */
 #ifndef MOBEYE_STORE_POST_COMMIT_QUEUE_H
 #define MOBEYE_STORE_POST_COMMIT_QUEUE_H
@@ -36,15 +36,15 @@ struct post_commit_queue {
 
 void post_commit_queue_free(struct post_commit_queue *queue);
 
-/* A batch is committed: stored is encoded_batch_rows_to_store() of it. */
+/* A batch is committed. stored: encoded_batch_rows_to_store() of it. */
 void post_commit_queue_batch(struct post_commit_queue *queue, const struct batch *batch, const uint8_t *stored,
                              const struct incident_rows *rows);
 
 /* To be announced. */
 void post_commit_queue_hint(struct post_commit_queue *queue, uint64_t incident, enum incident_op op);
 
-/* Append some of what is due to the bufs of values, which are empty; more may come until the next call says what
- * became of it. Raises are done, or due again; hints are done, or encoded again. */
+/* Append some of what is due to the bufs of values, which are empty; more may be queued until the next call
+ * reports the outcome. Raises are done, or due again; hints are done, or encoded again. */
 void post_commit_queue_encode_raises(struct post_commit_queue *queue, struct buf values[POST_COMMIT_VERIFY_PARAMS]);
 void post_commit_queue_verified(struct post_commit_queue *queue);
 void post_commit_queue_unverified(struct post_commit_queue *queue);

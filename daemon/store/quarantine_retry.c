@@ -138,19 +138,18 @@ static void run_post_commit(struct quarantine_retry *r, struct encoded_batch *en
     post_commit_queue_free(&queue);
 }
 
-static int fail_of(const struct fault *fault, struct err *err)
+static int set_fault(const struct fault *fault, struct err *err)
 {
     return fault->sqlstate[0] ? err_set(err, "%s (SQLSTATE %s)", fault->text, fault->sqlstate)
                               : err_set(err, "%s", fault->text);
 }
 
-static int not_there(int64_t quarantine_id, struct err *err)
+static int not_in_quarantine(int64_t quarantine_id, struct err *err)
 {
-    return err_set(err, "there is no %" PRId64 " in quarantine", quarantine_id);
+    return err_set(err, "%" PRId64 " is not in quarantine", quarantine_id);
 }
 
-/* What became of it, and why. */
-static int judge(struct quarantine_retry *r, struct encoded_batch *encoded, int64_t quarantine_id)
+static int result_of(struct quarantine_retry *r, struct encoded_batch *encoded, int64_t quarantine_id)
 {
     switch (r->outcome) {
     case TRANSACTION_COMMITTED:
@@ -159,12 +158,12 @@ static int judge(struct quarantine_retry *r, struct encoded_batch *encoded, int6
         run_post_commit(r, encoded);
         return RETRY_STORED;
     case TRANSACTION_REFUSED:
-        fail_of(&r->transaction.fault, r->err);
+        set_fault(&r->transaction.fault, r->err);
         return RETRY_REFUSED;
     case TRANSACTION_RETRY_LATER:
-        return fail_of(&r->transaction.fault, r->err);
+        return set_fault(&r->transaction.fault, r->err);
     case TRANSACTION_POSITION_MOVED:
-        return not_there(quarantine_id, r->err);
+        return not_in_quarantine(quarantine_id, r->err);
     default:
         return -1;
     }
@@ -184,7 +183,7 @@ static int unpack(const PGresult *row, struct batch *batch, struct err *err)
     return 0;
 }
 
-/* The row as it is in quarantine, or NULL with err set. */
+/* The row in quarantine, or NULL with err set. */
 static PGresult *read_row(PGconn *conn, int64_t quarantine_id, struct err *err)
 {
     char text[24];
@@ -197,10 +196,10 @@ static PGresult *read_row(PGconn *conn, int64_t quarantine_id, struct err *err)
         return row;
     struct fault fault;
     if (PQresultStatus(row) == PGRES_TUPLES_OK) {
-        not_there(quarantine_id, err);
+        not_in_quarantine(quarantine_id, err);
     } else {
         fault_read(&fault, row);
-        fail_of(&fault, err);
+        set_fault(&fault, err);
     }
     PQclear(row);
     return NULL;
@@ -215,7 +214,7 @@ static int retry_row(struct quarantine_retry *r, const PGresult *row, int64_t qu
         r->calls->enrich(r->ctx, batch);
         encoded_batch_fill(&encoded, batch, PQgetvalue(row, 0, 2), r->calls->rules);
         run_transaction(r, &encoded, quarantine_id);
-        rc = judge(r, &encoded, quarantine_id);
+        rc = result_of(r, &encoded, quarantine_id);
     }
     encoded_batch_free(&encoded);
     batch_free(&batch);

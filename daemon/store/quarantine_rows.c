@@ -4,14 +4,15 @@
 
 #include "store/param.h"
 
+/* Bounds what one statement takes in memory, here and in the server. */
 #define STATEMENT_BYTES ((size_t)4 * 1024 * 1024)
 
 /* Without a target ON CONFLICT covers both unique indexes: the identity, and (journal, journal_seq) of records without
  * one. */
 const char quarantine_sql[] =
     "insert into mobeye.quarantine (instance, journal, journal_seq, identity, endpoint, received_at, device_id, "
-    "source, "
-    "event_id, sqlstate, reason, record, payload) select $1, $2, q.* from unnest($3::bigint[], $4::uuid[], $5::text[], "
+    "source, event_id, sqlstate, reason, record, payload) select $1, $2, q.* from unnest($3::bigint[], $4::uuid[], "
+    "$5::text[], "
     "$6::timestamptz[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::bytea[], $13::bytea[]) as q "
     "on conflict do nothing";
 

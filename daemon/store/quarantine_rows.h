@@ -1,5 +1,5 @@
 /*
- * What is set aside, as the parameters of one INSERT into mobeye.quarantine.
+ * Refused and unreadable rows, as the parameters of one INSERT into mobeye.quarantine.
  */
 #ifndef MOBEYE_STORE_QUARANTINE_ROWS_H
 #define MOBEYE_STORE_QUARANTINE_ROWS_H
@@ -13,7 +13,7 @@ extern const Oid quarantine_types[QUARANTINE_PARAMS];
 
 /*
  * Encodes refusals from `first` on, at most some MiB of them; returns the number of the first that is left. `bare`
- * leaves out what describes the alert, for a database that refuses even that; the record has all of it.
+ * leaves out the columns that describe the alert, for a database that refuses those too; the record has everything.
  * Appends to the bufs of values, which are empty.
  */
 size_t quarantine_encode(const struct encoded_batch *encoded, size_t first, const uint8_t journal[16], bool bare,

@@ -83,7 +83,7 @@ static void idle(struct registry_loader *l)
     session_reset_backoff(l->session);
     log_recover(&l->limiter, SUBJECT, "loaded again");
     set_state(l, REGISTRY_IDLE, "all is read");
-    l->calls.current(l->ctx);
+    l->calls.on_current(l->ctx);
     if (l->asked)
         loop_arm(&l->timer, 0);
 }
@@ -110,7 +110,7 @@ static void on_areas_end(struct registry_loader *l)
     l->areas = NULL;
     l->areas_known = true;
     l->areas_version = rows->version;
-    l->calls.areas(l->ctx, rows);
+    l->calls.on_areas(l->ctx, rows);
     idle(l);
 }
 
@@ -262,7 +262,7 @@ size_t registry_loader_bytes(const struct registry_loader *l)
     return l->areas ? area_rows_bytes(l->areas) : 0;
 }
 
-/* A statement that the server never ends must not keep the registry as it was for ever: reading all of the largest
+/* A statement that the server never ends must not block the registry for good: reading all of the largest
  * takes seconds. */
 static const struct session_kind kind = {
     .name = "registry",

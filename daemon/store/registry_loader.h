@@ -1,8 +1,8 @@
 /*
- * The registry and the areas, read from PostgreSQL on a connection of their own, and kept as they are there: everything
- * after connecting, then what has changed whenever the database says that something has (NOTIFY).
+ * Reads the registry and the areas from PostgreSQL, on a connection of its own, and keeps them current: everything
+ * after connecting, then the changes whenever the database notifies of them (NOTIFY).
  *
- * It reconnects by itself for ever. What is known stays in use meanwhile; nothing waits for it but what asks current().
+ * It reconnects by itself indefinitely. Meanwhile what was read last stays in use.
  */
 #ifndef MOBEYE_STORE_REGISTRY_LOADER_H
 #define MOBEYE_STORE_REGISTRY_LOADER_H
@@ -20,19 +20,19 @@ enum registry_loader_state {
     REGISTRY_STOPPED,    /* not started. -> CONNECTING */
     REGISTRY_CONNECTING, /* an attempt, or the pause before one (store/session.h). -> DEVICES */
     REGISTRY_DEVICES,    /* rows of the registry come. -> VERSION */
-    REGISTRY_VERSION,    /* are the areas newer than ours? -> AREAS, IDLE */
+    REGISTRY_VERSION,    /* are the areas in the database newer? -> AREAS, IDLE */
     REGISTRY_AREAS,      /* rows of the areas come. -> IDLE */
-    REGISTRY_IDLE,       /* all is as in the database. Told of a change -> DEVICES */
+    REGISTRY_IDLE,       /* everything is current. Notified of a change -> DEVICES */
     REGISTRY_WAITING,    /* a statement failed: seconds to half a minute. -> DEVICES, all again */
 };
 
 /* Both are called from the loop. They may call registry_loader_refresh(), not registry_loader_free(). */
 struct registry_loader_calls {
-    /* All areas, which are the owner's from now on. */
-    void (*areas)(void *ctx, struct area_rows *rows);
-    /* The registry is as the database had it just now, and so are the areas that were handed over. Until the next one
-     * the registry may change, device by device; while registry.loading is set it is of no use. */
-    void (*current)(void *ctx);
+    /* All areas, owned by the callee from now on. */
+    void (*on_areas)(void *ctx, struct area_rows *rows);
+    /* The registry, and the areas that were handed over, are current. Until the next call the registry may change,
+     * device by device; while registry.loading is set it must not be used. */
+    void (*on_current)(void *ctx);
 };
 
 /* The registry (the owner's, which outlives the loader) is written to from the loop. Texts are copied. */
@@ -44,19 +44,19 @@ void registry_loader_free(struct registry_loader **loader); /* safe on NULL */
 /* Begins to connect. */
 void registry_loader_start(struct registry_loader *loader);
 
-/* New conninfo or instance: connects anew where they differ. */
+/* New conninfo or instance: reconnects where they differ. */
 void registry_loader_reconfigure(struct registry_loader *loader, const char *conninfo, const char *instance);
 
-/* While it is quiet it does not complain: the writer tells what is wrong with the database. */
-void registry_loader_suppress_log(struct registry_loader *loader, bool quiet);
+/* While suppressed, failures are not logged: the writer logs what is wrong with the database. */
+void registry_loader_suppress_log(struct registry_loader *loader, bool suppress);
 
-/* Asks the database for what is newer: current() follows, where it is connected at once. */
+/* Reads what is newer in the database; on_current() follows, at once where it is connected. */
 void registry_loader_refresh(struct registry_loader *loader);
 
 /* For people: why it is not loaded, or "loaded". */
 const char *registry_loader_state(const struct registry_loader *loader);
 
-/* Memory that areas take which are not handed over yet. */
+/* Memory of the areas that are not handed over yet. */
 size_t registry_loader_bytes(const struct registry_loader *loader);
 
 /* How long the last reading of devices took. */

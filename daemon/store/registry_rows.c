@@ -73,7 +73,7 @@ static void take_device(struct registry_reader *r, const PGresult *result, int r
     r->entry.group = registry_word(r->registry, column_text(result, row, REGISTRY_NAME));
 }
 
-/* The row of a device that is no more says nothing: without a row `device` it is not registered. */
+/* The row of a deleted device has no effect: without a row `device` it is not registered. */
 static void take_gone(struct registry_reader *r, const PGresult *result, int row)
 {
     (void)r, (void)result, (void)row;

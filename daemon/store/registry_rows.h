@@ -22,7 +22,7 @@ void registry_reader_free(
     struct registry_reader **reader); /* safe on NULL; what it had read of a device is forgotten */
 
 /* Takes all rows of the result. Devices change one by one; the registry's version is that before until
- * registry_reader_end(), and it is `loading` where everything is read anew. */
+ * registry_reader_end(), and it is `loading` where everything is read again. */
 void registry_reader_take(struct registry_reader *reader, const PGresult *result);
 
 /* All rows have come: the registry has the database's version. */
@@ -31,7 +31,7 @@ void registry_reader_end(struct registry_reader *reader);
 /* Appends all rows of the result, and sets the version. */
 void area_rows_take(struct area_rows *rows, const PGresult *result);
 
-/* Both at once, blocking: for programs without a loop. The registry is a new one. -1: err says why not. */
+/* Both at once, blocking: for programs without a loop. The registry must be new. -1: failed, err says why. */
 int registry_read(PGconn *conn, struct registry *registry, struct area_rows *areas, struct err *err);
 
 #endif

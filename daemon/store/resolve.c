@@ -12,7 +12,7 @@ struct resolve {
     struct evdns_base *dns;
     struct evdns_getaddrinfo_request *request; /* NULL: none is on its way */
     struct event over;                         /* the answer is in, outside evdns's own dispatch */
-    resolve_fn done;                           /* NULL: the caller has gone */
+    resolve_fn done;                           /* NULL: freed by the caller */
     void *ctx;
     int error;
     size_t n;
@@ -66,7 +66,7 @@ struct resolve *resolve_start(struct loop *loop, const char *host, resolve_fn do
     resolve->dns = evdns_base_new(loop_base(loop), EVDNS_BASE_DISABLE_WHEN_INACTIVE);
     if (!resolve->dns)
         abort(); /* out of memory, the only reason without EVDNS_BASE_INITIALIZE_NAMESERVERS */
-    /* Read anew each time, since networks change. Without the file /etc/hosts is used all the same. */
+    /* Read again each time, since networks change. Without the file /etc/hosts is still used. */
     evdns_base_resolv_conf_parse(resolve->dns, DNS_OPTIONS_ALL, "/etc/resolv.conf");
     struct evutil_addrinfo hints = {.ai_family = AF_UNSPEC,
                                     .ai_socktype = SOCK_STREAM,

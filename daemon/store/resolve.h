@@ -13,7 +13,7 @@
 
 struct resolve;
 
-/* n addresses as text, 1 to RESOLVE_MAX; or n is 0 and why says what is wrong. The strings live during the call.
+/* n addresses as text, 1 to RESOLVE_MAX; or n is 0 and why says what is wrong. The strings are valid during the call.
  * It may call resolve_free(). */
 typedef void (*resolve_fn)(void *ctx, const char *const *addresses, size_t n, const char *why);
 

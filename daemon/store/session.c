@@ -9,8 +9,8 @@
 #include "base/mem.h"
 #include "store/transition.h"
 
-/* Notices are of no interest. Times as text, and the days of partitions, are in UTC. The server must not end a session
- * that is busy elsewhere in the middle of a transaction. */
+/* Notices are only logged for debugging. UTC: times as text, and the days of partitions. No limit on idling within a
+ * transaction: between two statements the daemon may be busy with other work. */
 #define SETTINGS "set client_min_messages = warning; set timezone = 'UTC'; set idle_in_transaction_session_timeout = 0"
 
 enum session_state {
@@ -107,7 +107,7 @@ static void on_settings_end(struct session *s)
         session_drop(s, s->fault.text);
         return;
     }
-    set_state(s, SESSION_READY, "the settings are made");
+    set_state(s, SESSION_READY, "the settings are applied");
     s->calls.on_ready(s->ctx);
 }
 

@@ -1,6 +1,6 @@
 /*
- * A session with PostgreSQL: a connection that is kept for ever (store/pgconn.h), with the settings that all sessions
- * of the daemon share, one exchange of statements and results at a time, and the first failure of each.
+ * A session with PostgreSQL: a connection that reconnects by itself (store/pgconn.h), with the settings that all
+ * sessions of the daemon share, one exchange of statements and results at a time, and the first failure of each.
  */
 #ifndef MOBEYE_STORE_SESSION_H
 #define MOBEYE_STORE_SESSION_H

@@ -1,5 +1,5 @@
 /*
- * What went wrong in the database, and what that means for the batch.
+ * Failures of the database, classified by what they mean for a batch.
  */
 #ifndef MOBEYE_STORE_SQLSTATE_H
 #define MOBEYE_STORE_SQLSTATE_H
@@ -8,11 +8,11 @@
 #include <stddef.h>
 
 enum sqlstate_class {
-    SQLSTATE_RETRY,     /* 08, 40, 53, 55, 57: passes by itself, try the same again */
-    SQLSTATE_RECONNECT, /* 25006, or no answer of the server at all: another server may take it */
+    SQLSTATE_RETRY,     /* 08, 40, 53, 55, 57: passes by itself, retry */
+    SQLSTATE_RECONNECT, /* 25006, or no answer from the server: another server may accept it */
     SQLSTATE_PARTITION, /* 23514 without a constraint: no partition holds the row */
-    SQLSTATE_REFUSED,   /* 22, other 23: a row that will never be taken */
-    SQLSTATE_STOP,      /* everything else (42, 28, 3D, XX ...): a person has to look at it */
+    SQLSTATE_REFUSED,   /* 22, other 23: a row that will never be accepted */
+    SQLSTATE_STOP,      /* everything else (42, 28, 3D, XX ...): a person has to act */
 };
 
 /* Either may be NULL or empty. */
@@ -20,7 +20,7 @@ enum sqlstate_class sqlstate_class(const char *sqlstate, const char *constraint)
 
 struct fault {
     enum sqlstate_class class;
-    char sqlstate[6]; /* empty: the server said nothing */
+    char sqlstate[6]; /* empty: none from the server */
     char text[512];   /* the primary message, one line */
     size_t line;      /* of the COPY of mobeye.alert that failed, from 1; 0: unknown */
 };

@@ -1,4 +1,4 @@
-/* The way of a batch from its opening to its commit. */
+/* A batch from its opening to its commit. */
 #include "store/transaction.h"
 
 #include <stdlib.h>
@@ -8,8 +8,6 @@
 #include "store/copyrow.h"
 #include "store/quarantine_rows.h"
 #include "store/transaction_parts.h"
-
-#define CHUNK_BYTES ((size_t)64 * 1024)
 
 /* So many rows of incidents take PostgreSQL longer to store than the next batch takes to be encoded. */
 #define ROWS_BUSY 500
@@ -75,7 +73,7 @@ void transaction_open(struct transaction *t, const char *reason)
     buf_free(&sql);
 }
 
-/* Changes are numbered last: whoever needs the next numbers waits from there to the commit. */
+/* Changes are numbered last: other transactions that need numbers wait from there to the commit. */
 static void append_commit(const struct transaction *t, struct buf *sql)
 {
     if (t->incidents.n_changes > 0) {
@@ -302,10 +300,10 @@ static void on_quarantining_result(struct transaction *t, PGresult *result)
 static void on_committing_result(struct transaction *t, PGresult *result)
 {
     if (is_tag(result, "COMMIT"))
-        transaction_set_state(t, TRANSACTION_COMMITTED, "the server says so");
+        transaction_set_state(t, TRANSACTION_COMMITTED, "the server confirms it");
 }
 
-/* What it was called with may be used for the next batch at once. */
+/* The callee may begin the next batch. */
 void transaction_report(struct transaction *t, enum transaction_state outcome)
 {
     transaction_set_state(t, TRANSACTION_NONE, "the outcome is reported");
@@ -363,7 +361,8 @@ void transaction_on_end(struct transaction *t, const struct fault *fault)
 static bool next_identities(struct transaction *t, struct str *ret)
 {
     size_t left = t->identities.len - t->identities_sent;
-    *ret = (struct str){t->identities.data + t->identities_sent, left < CHUNK_BYTES ? left : CHUNK_BYTES};
+    *ret =
+        (struct str){t->identities.data + t->identities_sent, left < COPYROW_CHUNK_BYTES ? left : COPYROW_CHUNK_BYTES};
     t->identities_sent += ret->len;
     return left > 0;
 }

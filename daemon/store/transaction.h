@@ -62,8 +62,8 @@ struct transaction_calls {
      * transaction_on_result(), its end to transaction_on_end(). */
     void (*send)(void *ctx, const char *sql);
     void (*send_params)(void *ctx, const char *sql, size_t n, const Oid *types, const struct buf *values);
-    /* The server did what it cannot do, or another one is needed: the connection is to be closed, which must lead to
-     * transaction_on_lost(). */
+    /* The server answered what it cannot answer, or another one is needed: the connection is to be closed, which must
+     * lead to transaction_on_lost(). */
     void (*drop)(void *ctx, const char *reason);
     /* Decides which incidents the rows join or create. More than once for a batch that has to begin again. */
     void (*correlate)(void *ctx, struct incident_set *set, struct batch *batch, const uint8_t *store);
@@ -77,13 +77,14 @@ struct transaction {
     struct transaction_calls calls;
     void *ctx;
     enum transaction_state state;
-    bool expect_duplicates; /* the last batch had some: a COPY that fails costs more than claiming at once */
+    bool expect_duplicates; /* the last batch had some: claiming at once costs less than a COPY that fails and is undone
+                             */
     uint64_t restarts_total;
 
     /* Of the batch, in all its attempts. */
     struct encoded_batch *encoded;
     char *guard;
-    const uint8_t *journal;       /* 16 bytes, for quarantine; NULL: a refused row is no quarantine's but ends it */
+    const uint8_t *journal;       /* 16 bytes, for quarantine; NULL: a refused row ends it as REFUSED */
     struct bisect bisect;         /* refused rows */
     unsigned restarts;            /* in a row, because of other daemons */
     bool partitions_made;         /* once a batch: a row that still has none is refused */

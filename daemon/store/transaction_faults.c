@@ -1,4 +1,4 @@
-/* What refuses a batch, and how it is stored all the same. */
+/* Failures of a transaction, and how the batch is stored all the same. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,8 +8,8 @@
 #include "store/copyrow.h"
 #include "store/transaction_parts.h"
 
-/* Where another daemon creates the same incidents at the same time, the transaction begins again: once is enough as a
- * rule, since the other one is over then. More often, and somebody has deleted an incident by hand. */
+/* Where another daemon creates the same incidents at the same time, the transaction begins again: once is usually
+ * enough, since the other one is over then. Where it is not, somebody has deleted an incident by hand. */
 #define RESTARTS_MAX 5
 
 #define UNIQUE_VIOLATION "23505"
@@ -98,7 +98,7 @@ static void make_partitions(struct transaction *t)
 void transaction_on_partitions_made(struct transaction *t)
 {
     t->partitions_made = true;
-    transaction_open(t, "partitions are made");
+    transaction_open(t, "partitions are created");
 }
 
 static void end_with(struct transaction *t, enum transaction_state outcome)
@@ -152,7 +152,7 @@ static void begin_bisecting(struct transaction *t)
     try_next_piece(t, "rollback to savepoint identities; savepoint alerts");
 }
 
-/* A COPY of alerts was refused. The server says by which line, as a rule; else the piece is halved. */
+/* A COPY of alerts was refused. The server usually names the line; otherwise the piece is halved. */
 static void on_piece_refused(struct transaction *t)
 {
     struct encoded_batch *encoded = t->encoded;
@@ -208,7 +208,7 @@ static void on_incidents_refused(struct transaction *t)
     }
 }
 
-/* A row, or what describes it in quarantine, is refused for good. Anywhere else that is no row's fault. */
+/* A row, or its description in quarantine, is refused for good. In any other state no row is to blame. */
 static void on_refused(struct transaction *t)
 {
     bool taken = strcmp(t->fault.sqlstate, UNIQUE_VIOLATION) == 0;

@@ -121,7 +121,7 @@ static void begin(struct writer *w)
     buf_free(&move);
 }
 
-/* What is due comes before the next batch, and may be done while that is paused. */
+/* What the session has due comes before the next batch, and may be done while that is paused. */
 static void run_next(struct writer *w)
 {
     if (w->state == WRITER_STORING || journal_session_run_due(w->session))
@@ -191,7 +191,7 @@ static void log_conflicts(struct writer *w, const struct encoded_batch *encoded)
     }
 }
 
-/* The next transaction is begun before the owner is called: PostgreSQL works while the owner makes the next batch. */
+/* The next transaction begins before the owner is called: PostgreSQL works while the owner prepares the next batch. */
 static void on_committed(struct writer *w)
 {
     struct batch *batch = first_batch(w)->batch;
@@ -216,7 +216,7 @@ static void on_committed(struct writer *w)
         w->calls.on_ready(w->ctx);
 }
 
-/* The batch is tried again, for ever. */
+/* The batch is retried until it succeeds. */
 static void on_retry_later(struct writer *w)
 {
     const struct fault *fault = &w->transaction.fault;
@@ -260,7 +260,7 @@ static void on_lost(void *ctx, const char *reason)
     forget_batches(w);
 }
 
-/* The batch that comes next was made from an older registry, or older areas. */
+/* The next batch was enriched with an older registry, or older areas. */
 static void report_stale(struct writer *w)
 {
     const struct journal_position *now = journal_session_position(w->session);

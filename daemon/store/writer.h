@@ -1,11 +1,10 @@
 /*
- * The writer: batches of alerts into PostgreSQL, each exactly once, by one non-blocking state machine.
+ * The writer: stores batches of alerts in PostgreSQL, each alert exactly once, without blocking.
  *
- * A batch is one transaction: the journal's position, the identities, the incidents, the alerts (sql/README.md has the
- * tables). What follows on its commit (verification, hints, what devices were last heard to say) is post_commit's
- * (store/post_commit.h), on a connection of its own, and holds up no batch. The writer reconnects by itself for ever,
- * with full-jitter backoff. It never gives a batch up: alerts that the database refuses go to mobeye.quarantine one by
- * one, with their bytes.
+ * It schedules: a session of use for storing (store/journal_session.h), one transaction per batch
+ * (store/transaction.h), and after each commit the work that delays no batch (store/post_commit.h, on a connection of
+ * its own). It reconnects by itself indefinitely, with full-jitter backoff, and never gives up a batch: alerts that the
+ * database refuses go to mobeye.quarantine one by one, with their bytes.
  */
 #ifndef MOBEYE_STORE_WRITER_H
 #define MOBEYE_STORE_WRITER_H
@@ -26,7 +25,7 @@ struct writer_options {
     const char *conninfo; /* libpq's; several hosts are tried in turn */
     const char *instance;
     const uint8_t *journal_uuid; /* 16 bytes */
-    const uint8_t *rules;        /* 16 bytes: hash of the rules; NULL: not known */
+    const uint8_t *rules;        /* 16 bytes: hash of the rules; NULL: unknown */
     const char *rules_text;
     int64_t keep_us[CLASS_COUNT]; /* how long alerts are kept: partitions are premade as far back; 0: 31 days */
 };
@@ -42,12 +41,12 @@ struct writer_counts {
 /* What the database knows of this journal. */
 struct writer_position {
     bool known;        /* false: the database has never seen this journal's UUID */
-    uint64_t position; /* the last number that is stored */
+    uint64_t position; /* sequence number of the last stored record */
     uint64_t checksum; /* of that record */
 };
 
-/* How a part of a batch ended, after its COMMIT. committed + duplicate + quarantined rows make the part; conflicts are
- * among those that are committed. */
+/* The outcome of a batch, after its COMMIT. committed, duplicate and quarantined rows add up to the batch; conflicts
+ * are among the committed ones. */
 struct writer_stored {
     uint64_t last_seq;
     uint64_t committed, duplicate, quarantined;
@@ -57,22 +56,22 @@ struct writer_stored {
 /* All are called from the loop. They may call writer_submit(), writer_set_journal() and writer_reconfigure(), not
  * writer_free(). */
 struct writer_calls {
-    /* After connecting, and whenever the position in the database turned out to be another than expected: which number
-     * comes next? The owner compares with its journal, calls writer_set_journal() where the journal took a new UUID
-     * (the position is then read again), and otherwise returns the number that the next batch starts after. Whatever
-     * was submitted before is forgotten. */
+    /* After connecting, and whenever the position in the database differs from the expected one. The owner compares it
+     * with its journal, calls writer_set_journal() where the journal took a new UUID
+     * (the position is then read again), and otherwise returns the number after which the next batch starts. Batches
+     * submitted before are forgotten. */
     uint64_t (*on_position)(void *ctx, struct writer_position position);
     /* A batch may be submitted now. */
     void (*on_ready)(void *ctx);
-    /* Within the transaction: decides which incidents the rows join or make (enrich/correlate.h). More than once for a batch
-     * whose transaction has to begin anew. */
+    /* Within the transaction: decides which incidents the rows join or create (enrich/correlate.h). Called again for a
+     * batch whose transaction is restarted. */
     void (*correlate)(void *ctx, struct incident_set *set, struct batch *batch, const uint8_t *store);
-    /* The registry or the areas have moved on from what the batch was enriched with. Whatever was submitted is
-     * forgotten; on_position() comes next. */
+    /* The registry or the areas are newer than those that the batch was enriched with. Submitted batches are forgotten;
+     * on_position() comes next. */
     void (*on_stale)(void *ctx, uint64_t registry_version, uint64_t areas_version);
-    /* A batch or a part of it is committed. */
+    /* A batch is committed. */
     void (*on_stored)(void *ctx, const struct writer_stored *stored);
-    /* The writer has no more use for the batch: it is stored, or forgotten (position comes next). */
+    /* The writer is done with the batch: it is stored, or forgotten (on_position() comes next). */
     void (*on_done)(void *ctx, struct batch *batch);
     /* The connection came up or went down. */
     void (*on_up)(void *ctx, bool up);
@@ -81,18 +80,18 @@ struct writer_calls {
 struct writer *writer_new(struct loop *loop, const struct writer_options *options, const struct writer_calls *calls,
                           void *ctx);
 
-/* Closes the connection at once, whatever is on its way: a server that hangs is not waited for. Batches that it still
- * has are given back by on_done(). Safe on NULL. */
+/* Closes the connection at once, even within a transaction: it does not wait for a server that hangs. Batches that it
+ * still holds are returned by on_done(). Safe on NULL. */
 void writer_free(struct writer **writer);
 
 /* Begins to connect. */
 void writer_start(struct writer *writer);
 
-/* True where writer_submit() would take a batch: connected, checked, and at most one batch on its way (the next one is
- * encoded while PostgreSQL works on that). */
+/* True where writer_submit() accepts a batch: connected, checked, and at most one batch in progress (the next is
+ * encoded while PostgreSQL works on that one). */
 bool writer_wants(const struct writer *writer);
 
-/* Takes the batch until on_done() is called with it. What the alerts got from enrich is encoded before it returns.
+/* Holds the batch until on_done() is called with it. The results of enrichment are encoded before it returns.
  * first_seq must be one more than the last_seq submitted before, or than what on_position() returned; else it aborts:
  * the position would pass over accepted alerts. */
 void writer_submit(struct writer *writer, struct batch *batch);
@@ -101,22 +100,22 @@ void writer_submit(struct writer *writer, struct batch *batch);
 void writer_set_journal(struct writer *writer, const uint8_t *journal_uuid);
 
 /* New options, copied, but for journal_uuid, which stays: reconnects where conninfo or instance differ, after the
- * transaction that is on its way. Batches that it has keep the rules that they were judged by. */
+ * transaction in progress. Batches already submitted keep the rules that they were judged by. */
 void writer_reconfigure(struct writer *writer, const struct writer_options *options);
 
-/* True where no batch is on its way. */
+/* True where no batch is in progress. */
 bool writer_idle(const struct writer *writer);
 
-/* The device was found silent: what is next heard of it is told to the database at once. */
+/* The device was found silent: the status from its next alert is written at once. */
 void writer_mark_silent(struct writer *writer, struct str device);
 
-/* Wall time of the first receipt that is stored but not yet noted as a device's sign of life; INT64_MAX: none. */
+/* Wall time of the first stored receipt that is not yet part of a device's status in the database; INT64_MAX: none. */
 int64_t writer_status_written_until_us(const struct writer *writer);
 
-/* For an orderly stop: what devices said is noted now, not within a minute. */
+/* For an orderly stop: device status is written now, not within a minute. */
 void writer_flush_now(struct writer *writer);
 
-/* True where nothing waits to follow on commits either. What devices said may wait, unless in a hurry. */
+/* True where no batch is in progress and no post-commit work waits. Device status may wait, unless flushed now. */
 bool writer_drained(const struct writer *writer);
 
 struct writer_counts writer_counts(const struct writer *writer);
