@@ -16,7 +16,7 @@ enum {
 const struct str copyrow_header = {"PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0", 19};
 const struct str copyrow_trailer = {"\377\377", 2};
 
-static char *put(char *p, const void *bytes, size_t len)
+static char *put_bytes(char *p, const void *bytes, size_t len)
 {
     if (len > 0)
         memcpy(p, bytes, len);
@@ -26,13 +26,13 @@ static char *put(char *p, const void *bytes, size_t len)
 static char *put16(char *p, uint16_t v)
 {
     v = htobe16(v);
-    return put(p, &v, sizeof(v));
+    return put_bytes(p, &v, sizeof(v));
 }
 
 static char *put64(char *p, uint64_t v)
 {
     v = htobe64(v);
-    return put(p, &v, sizeof(v));
+    return put_bytes(p, &v, sizeof(v));
 }
 
 static char *put_null(char *p)
@@ -42,7 +42,7 @@ static char *put_null(char *p)
 
 static char *put_text(char *p, struct str text)
 {
-    return put(pgtype_put32(p, (uint32_t)text.len), text.p, text.len);
+    return put_bytes(pgtype_put32(p, (uint32_t)text.len), text.p, text.len);
 }
 
 static char *put_word(char *p, const char *word)
@@ -92,7 +92,7 @@ static char *put_place(char *p, const struct alert *alert)
     if (alert->location_source == LOCATION_NONE)
         return put_null(p);
     pgtype_point(point, alert->place_lon, alert->place_lat);
-    return put(pgtype_put32(p, sizeof(point)), point, sizeof(point));
+    return put_bytes(pgtype_put32(p, sizeof(point)), point, sizeof(point));
 }
 
 /* "layer:code" of each. */
@@ -103,7 +103,7 @@ static char *put_areas(char *p, const struct alert_areas *areas)
     for (size_t i = 0; i < areas->n; i++) {
         const struct alert_area *area = &areas->area[i];
         p = pgtype_put32(p, (uint32_t)(area->layer.len + 1 + area->code.len));
-        p = put(put(put(p, area->layer.p, area->layer.len), ":", 1), area->code.p, area->code.len);
+        p = put_bytes(put_bytes(put_bytes(p, area->layer.p, area->layer.len), ":", 1), area->code.p, area->code.len);
     }
     pgtype_put32(len, (uint32_t)(p - len - 4));
     return p;
@@ -134,7 +134,7 @@ static char *put_jsonb(char *p, struct str json)
 {
     p = pgtype_put32(p, (uint32_t)json.len + 1);
     *p++ = 1; /* version of the format */
-    return put(p, json.p, json.len);
+    return put_bytes(p, json.p, json.len);
 }
 
 void copyrow_alert(struct buf *out, const struct alert *alert, struct str instance, const uint8_t *rules)
@@ -158,7 +158,7 @@ void copyrow_alert(struct buf *out, const struct alert *alert, struct str instan
     p = put_word(p, alert_kind_word(alert->kind));
     p = put_word(p, alert_phase_word(alert->phase));
     p = alert->input == ALERT_NO_INT ? put_null(p) : pgtype_put32(pgtype_put32(p, 4), (uint32_t)alert->input);
-    p = put(pgtype_put32(p, 1), alert->drill ? "\1" : "\0", 1);
+    p = put_bytes(pgtype_put32(p, 1), alert->drill ? "\1" : "\0", 1);
     p = put_flags(p, alert->flags);
     p = put_place(p, alert);
     p = alert->location_source == LOCATION_NONE ? put_null(p) : put_real(p, alert->place_accuracy_m);
@@ -167,10 +167,10 @@ void copyrow_alert(struct buf *out, const struct alert *alert, struct str instan
     p = put_jsonb(p, alert->payload);
     p = put_text_or_null(p, wijk);
     p = put_text_or_null(p, buurt);
-    p = rules ? put(pgtype_put32(p, COPYROW_RULES_BYTES), rules, COPYROW_RULES_BYTES) : put_null(p);
+    p = rules ? put_bytes(pgtype_put32(p, COPYROW_RULES_BYTES), rules, COPYROW_RULES_BYTES) : put_null(p);
     p = alert->placement_id == 0 ? put_null(p) : put_int8(p, alert->placement_id);
     p = put_text_or_null(p, alert->placement_team);
-    p = put(pgtype_put32(p, 1), alert->secret ? "\1" : "\0", 1);
+    p = put_bytes(pgtype_put32(p, 1), alert->secret ? "\1" : "\0", 1);
     out->len = (size_t)(p - out->data);
 }
 
@@ -186,7 +186,7 @@ void copyrow_incident(struct buf *out, const struct alert *alert, uint64_t incid
 void copyrow_identity(struct buf *out, const uint8_t id[IDENTITY_BYTES], uint64_t device, int64_t wall_us)
 {
     char *p = buf_reserve(out, 2 + 4 + IDENTITY_BYTES + 4 + 8 + 4 + 4);
-    p = put(pgtype_put32(put16(p, 3), IDENTITY_BYTES), id, IDENTITY_BYTES);
+    p = put_bytes(pgtype_put32(put16(p, 3), IDENTITY_BYTES), id, IDENTITY_BYTES);
     p = put_int8(p, device);
     p = pgtype_put32(pgtype_put32(p, 4), (uint32_t)(int32_t)(wall_us / CLOCK_DAY - PGTYPE_EPOCH_DAYS));
     out->len = (size_t)(p - out->data);

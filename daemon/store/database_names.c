@@ -15,7 +15,7 @@ struct database_names {
 };
 
 /* The first line: libpq says more in further ones. */
-static int fail(struct err *err, const char *what, const char *why)
+static int set_failure(struct err *err, const char *what, const char *why)
 {
     return err_set(err, "%s: %.*s", what, (int)strcspn(why, "\n"), why);
 }
@@ -30,7 +30,7 @@ struct database_names *database_names_new(const char *conninfo, struct err *err)
     names->conn = PQconnectdbParams(keys, values, 1);
     if (PQstatus(names->conn) == CONNECTION_OK)
         return names;
-    fail(err, "cannot connect to the database", PQerrorMessage(names->conn));
+    set_failure(err, "cannot connect to the database", PQerrorMessage(names->conn));
     database_names_free(&names);
     return NULL;
 }
@@ -44,7 +44,7 @@ void database_names_free(struct database_names **names)
     *names = NULL;
 }
 
-static bool known(void *ctx, enum conf_name what, const char *name, const char *layer)
+static bool name_exists(void *ctx, enum conf_name what, const char *name, const char *layer)
 {
     static const char *const questions[] = {
         [CONF_NAME_LAYER] = "select exists (select from mobeye.area where layer = $1)",
@@ -60,14 +60,14 @@ static bool known(void *ctx, enum conf_name what, const char *name, const char *
     names->failed = PQresultStatus(answer) != PGRES_TUPLES_OK;
     bool is_known = names->failed || *PQgetvalue(answer, 0, 0) == 't';
     if (names->failed)
-        fail(&names->err, "cannot ask the database for the names in the rules", PQresultErrorMessage(answer));
+        set_failure(&names->err, "cannot ask the database for the names in the rules", PQresultErrorMessage(answer));
     PQclear(answer);
     return is_known;
 }
 
 struct conf_names database_names_asker(struct database_names *names)
 {
-    return (struct conf_names){known, names};
+    return (struct conf_names){name_exists, names};
 }
 
 int database_names_failed(const struct database_names *names, struct err *err)

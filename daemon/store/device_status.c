@@ -221,7 +221,7 @@ bool device_status_due(struct device_status *d, int64_t mono_us)
     return false;
 }
 
-static void encode(const struct device_update *update, struct buf values[DEVICE_STATUS_PARAMS])
+static void encode_update(const struct device_update *update, struct buf values[DEVICE_STATUS_PARAMS])
 {
     const char *endpoint = update->text.data + update->device_len, *source = endpoint + update->endpoint_len;
     param_text(&values[0], device_of(update));
@@ -247,7 +247,7 @@ static struct device_update *next_due(struct device_update *update, int64_t mono
 {
     while (update && is_due(update, mono_us) && !update->changed)
         update = TAILQ_NEXT(update, entry);
-    return update && is_due(update, mono_us) ? note : NULL;
+    return update && is_due(update, mono_us) ? update : NULL;
 }
 
 void device_status_encode(struct device_status *d, int64_t mono_us, struct buf values[DEVICE_STATUS_PARAMS])
@@ -264,7 +264,7 @@ void device_status_encode(struct device_status *d, int64_t mono_us, struct buf v
         param_array(&values[i], types[i], d->n_sent);
     for (size_t i = 0; i < d->n_sent; i++) {
         update = d->sent[i];
-        encode(update, values);
+        encode_update(update, values);
         update->sent = true;
         update->sent_since_us = update->since_us;
         update->sent_alerts = update->alerts;

@@ -165,7 +165,7 @@ void encoded_batch_free(struct encoded_batch *encoded)
     *encoded = (struct encoded_batch){0};
 }
 
-static void refuse(struct encoded_batch *encoded, size_t row, const char *sqlstate, const char *reason)
+static void add_refusal(struct encoded_batch *encoded, size_t row, const char *sqlstate, const char *reason)
 {
     if (encoded->refused == encoded->refused_cap) {
         encoded->refused_cap = encoded->refused_cap ? 2 * encoded->refused_cap : 16;
@@ -179,7 +179,7 @@ static void refuse(struct encoded_batch *encoded, size_t row, const char *sqlsta
 void encoded_batch_refuse(struct encoded_batch *encoded, size_t row, const struct fault *fault)
 {
     encoded->status[row] = ROW_REFUSED;
-    refuse(encoded, row, fault->sqlstate, fault->text);
+    add_refusal(encoded, row, fault->sqlstate, fault->text);
 }
 
 void encoded_batch_reset(struct encoded_batch *encoded)
@@ -190,7 +190,7 @@ void encoded_batch_reset(struct encoded_batch *encoded)
     for (size_t i = 0; i < batch->n; i++) {
         encoded->status[i] = batch->rows[i].unreadable ? ROW_UNREADABLE : ROW_DUPLICATE;
         if (batch->rows[i].unreadable)
-            refuse(encoded, i, "", batch->rows[i].unreadable);
+            add_refusal(encoded, i, "", batch->rows[i].unreadable);
     }
     for (size_t i = 0; i < encoded->ids; i++)
         encoded->status[encoded->id[i].row] = ROW_STORE;

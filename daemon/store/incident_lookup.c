@@ -13,7 +13,7 @@ const char incident_lookup_sql[] = "select * from mobeye.read_incidents($1, $2, 
 const Oid incident_lookup_types[INCIDENT_LOOKUP_PARAMS] = {
     TYPE_UUID_ARRAY, TYPE_UUID_ARRAY, TYPE_UUID_ARRAY, TYPE_UUID_ARRAY, TYPE_TIMESTAMPTZ_ARRAY, TYPE_TIMESTAMPTZ_ARRAY};
 
-static int compare(const void *a, const void *b)
+static int compare_ids(const void *a, const void *b)
 {
     const struct lookup_id *x = a, *y = b;
     int by_id = memcmp(x->id, y->id, sizeof(x->id));
@@ -21,31 +21,31 @@ static int compare(const void *a, const void *b)
 }
 
 /* Sorts, and leaves one of each, with the times of all. Returns how many those are. */
-static size_t sort(struct lookup_id *asked, size_t n)
+static size_t sort_unique(struct lookup_id *ids, size_t n)
 {
     size_t kept = 0;
     if (n > 0)
-        qsort(asked, n, sizeof(*asked), compare);
+        qsort(ids, n, sizeof(*ids), compare_ids);
     for (size_t i = 0; i < n; i++) {
-        struct lookup_id *last = kept > 0 ? &asked[kept - 1] : NULL;
-        if (!last || memcmp(last->id, asked[i].id, sizeof(last->id)) != 0) {
-            asked[kept++] = asked[i];
+        struct lookup_id *last = kept > 0 ? &ids[kept - 1] : NULL;
+        if (!last || memcmp(last->id, ids[i].id, sizeof(last->id)) != 0) {
+            ids[kept++] = ids[i];
             continue;
         }
-        last->from_us = asked[i].from_us < last->from_us ? asked[i].from_us : last->from_us;
-        last->until_us = asked[i].until_us > last->until_us ? asked[i].until_us : last->until_us;
+        last->from_us = ids[i].from_us < last->from_us ? ids[i].from_us : last->from_us;
+        last->until_us = ids[i].until_us > last->until_us ? ids[i].until_us : last->until_us;
     }
     return kept;
 }
 
-static struct lookup_id asked(const uint8_t id[INCIDENT_KEY_BYTES], size_t row, int64_t occurred_us)
+static struct lookup_id lookup_id(const uint8_t id[INCIDENT_KEY_BYTES], size_t row, int64_t occurred_us)
 {
     struct lookup_id one = {.row = (uint32_t)row, .from_us = occurred_us, .until_us = occurred_us};
     memcpy(one.id, id, sizeof(one.id));
     return one;
 }
 
-static void collect(struct incident_lookup *lookup, const struct batch *batch)
+static void collect_ids(struct incident_lookup *lookup, const struct batch *batch)
 {
     if (batch->n > lookup->cap) {
         lookup->cap = batch->n;
@@ -57,15 +57,15 @@ static void collect(struct incident_lookup *lookup, const struct batch *batch)
         const struct alert *alert = &batch->rows[i].alert;
         if (batch->rows[i].unreadable)
             continue;
-        lookup->conditions[lookup->n_conditions++] = asked(alert->condition, i, alert->occurred_us);
+        lookup->conditions[lookup->n_conditions++] = lookup_id(alert->condition, i, alert->occurred_us);
         if (alert->terms)
-            lookup->keys[lookup->n_keys++] = asked(alert->key, i, alert->occurred_us);
+            lookup->keys[lookup->n_keys++] = lookup_id(alert->key, i, alert->occurred_us);
     }
-    lookup->n_conditions = sort(lookup->conditions, lookup->n_conditions);
-    lookup->n_keys = sort(lookup->keys, lookup->n_keys);
+    lookup->n_conditions = sort_unique(lookup->conditions, lookup->n_conditions);
+    lookup->n_keys = sort_unique(lookup->keys, lookup->n_keys);
 }
 
-static bool asks_for_all_of_source(const struct batch_row *row)
+static bool concerns_all_of_source(const struct batch_row *row)
 {
     return !row->unreadable && (row->alert.phase == PHASE_RESTORE || (row->alert.flags & FLAG_CANCEL));
 }
@@ -76,11 +76,11 @@ static void put_families(struct incident_lookup *lookup, const struct batch *bat
     struct lookup_id *family = mem_realloc(NULL, batch->n ? batch->n : 1, sizeof(*family));
     size_t n = 0;
     for (size_t i = 0; i < batch->n; i++)
-        if (asks_for_all_of_source(&batch->rows[i])) {
-            family[n] = asked(batch->rows[i].alert.condition, i, 0);
+        if (concerns_all_of_source(&batch->rows[i])) {
+            family[n] = lookup_id(batch->rows[i].alert.condition, i, 0);
             memset(family[n++].id + CONDITION_SOURCE_BYTES, 0, CONDITION_SOURCE_BYTES);
         }
-    n = sort(family, n);
+    n = sort_unique(family, n);
     param_array(&lookup->values[1], TYPE_UUID, n);
     param_array(&lookup->values[2], TYPE_UUID, n);
     for (size_t i = 0; i < n; i++) {
@@ -93,7 +93,7 @@ static void put_families(struct incident_lookup *lookup, const struct batch *bat
 
 void incident_lookup_fill(struct incident_lookup *lookup, const struct batch *batch)
 {
-    collect(lookup, batch);
+    collect_ids(lookup, batch);
     for (size_t i = 0; i < INCIDENT_LOOKUP_PARAMS; i++)
         lookup->values[i].len = 0;
     param_array(&lookup->values[0], TYPE_UUID, lookup->n_conditions);

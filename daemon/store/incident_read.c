@@ -93,7 +93,7 @@ static void read_terms(const struct result_row *r, struct incident_terms *terms)
 }
 
 /* Memory for the text of all rows is reserved before. */
-static struct str keep(struct buf *text_buf, struct str text)
+static struct str copy_text(struct buf *text_buf, struct str text)
 {
     struct str kept = {text_buf->data + text_buf->len, text.len};
     buf_append_str(text_buf, text);
@@ -108,7 +108,7 @@ static void read_incident(struct incident_rows *rows, const struct result_row *r
     incident->id = column_int8(r->result, r->row, READ_ID);
     memcpy(incident->key, PQgetvalue(r->result, r->row, READ_KEY), sizeof(incident->key));
     incident->kind = alert_kind_from(column_text(r->result, r->row, READ_KIND));
-    incident->device = keep(&set->text, column_text(r->result, r->row, READ_DEVICE));
+    incident->device = copy_text(&set->text, column_text(r->result, r->row, READ_DEVICE));
     read_state(r, incident);
     read_terms(r, &incident->terms);
 }

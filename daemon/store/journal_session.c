@@ -78,7 +78,7 @@ static const struct {
 static void set_state(struct journal_session *j, enum journal_session_state state, const char *reason)
 {
     log_debug(SUBJECT, "journal session: %s -> %s: %s", words[j->state].name, words[state].name, reason);
-    transition_assert(transitions, j->state, state);
+    transition_check(transitions, j->state, state, "journal_session");
     j->state = state;
     if (words[state].word)
         snprintf(j->text, sizeof(j->text), "%s: %s", words[state].word, reason);

@@ -85,7 +85,7 @@ static void set_state(struct maintenance *m, enum maintenance_state state, const
     static const char *const names[] = {"down",    "waiting", "reporting", "reading",
                                         "leading", "chosen",  "working",   "noting"};
     log_debug(SUBJECT, "%s -> %s: %s", names[m->state], names[state], reason);
-    transition_assert(transitions, m->state, state);
+    transition_check(transitions, m->state, state, "maintenance");
     m->state = state;
 }
 

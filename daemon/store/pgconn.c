@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "store/pgtarget.h"
 #include "store/resolve.h"
+#include "store/transition.h"
 
 #define SUBJECT   "database"
 #define MEANWHILE "alerts stay in the journal"
@@ -21,12 +22,22 @@
 #define BACKOFF_MOST_US  (30 * CLOCK_SECOND)
 #define WORTHY_US        (60 * CLOCK_SECOND) /* a connection that lasted this long resets the backoff */
 
-enum stage {
-    STAGE_STOPPED,   /* not started */
-    STAGE_PAUSE,     /* until the timer ends: the next attempt */
-    STAGE_RESOLVING, /* the server's name is looked up; the timer limits the attempt */
-    STAGE_POLLING,   /* libpq connects; the timer limits the attempt */
-    STAGE_OPEN,
+enum pgconn_stage {
+    STAGE_STOPPED,   /* not started. -> PAUSE */
+    STAGE_PAUSE,     /* until the timer ends. -> RESOLVING; no name to look up -> POLLING */
+    STAGE_RESOLVING, /* the server's name is looked up; the timer limits the attempt. -> POLLING; failed -> PAUSE */
+    STAGE_POLLING,   /* libpq connects; the timer limits the attempt. -> OPEN; failed -> PAUSE */
+    STAGE_OPEN,      /* connected. -> PAUSE */
+};
+
+/* pgconn_configure() leads from each to PAUSE and STOPPED. */
+static const uint32_t transitions[] = {
+    [STAGE_STOPPED] = STATE_BIT(STAGE_STOPPED) | STATE_BIT(STAGE_PAUSE),
+    [STAGE_PAUSE] =
+        STATE_BIT(STAGE_PAUSE) | STATE_BIT(STAGE_RESOLVING) | STATE_BIT(STAGE_POLLING) | STATE_BIT(STAGE_STOPPED),
+    [STAGE_RESOLVING] = STATE_BIT(STAGE_POLLING) | STATE_BIT(STAGE_PAUSE),
+    [STAGE_POLLING] = STATE_BIT(STAGE_OPEN) | STATE_BIT(STAGE_PAUSE),
+    [STAGE_OPEN] = STATE_BIT(STAGE_PAUSE),
 };
 
 struct pgconn {
@@ -38,7 +49,7 @@ struct pgconn {
     char *application_name;
     struct pgtargets targets;
     struct rate_limiter limiter; /* about what is not one server's: the conninfo, a loss */
-    enum stage stage;
+    enum pgconn_stage stage;
     size_t at;       /* the target of this attempt */
     unsigned rounds; /* rounds of all targets that failed in a row */
     int64_t open_us; /* monotonic: since when it is open */
@@ -57,6 +68,15 @@ int64_t pgconn_backoff_us(int64_t least_us, int64_t most_us, unsigned round)
     evutil_secure_rng_get_bytes(&random, sizeof(random));
     int64_t bound = round < 20 && (least_us << round) < most_us ? least_us << round : most_us;
     return (int64_t)(random % (uint64_t)(bound + 1));
+}
+
+/* The one place where the stage changes. */
+static void set_stage(struct pgconn *c, enum pgconn_stage stage, const char *reason)
+{
+    static const char *const names[] = {"stopped", "pause", "resolving", "polling", "open"};
+    log_debug(c->subject, "connection: %s -> %s: %s", names[c->stage], names[stage], reason);
+    transition_check(transitions, c->stage, stage, "pgconn");
+    c->stage = stage;
 }
 
 /* libpq's messages have several lines and end in a line feed. */
@@ -80,13 +100,13 @@ static void close_all(struct pgconn *c)
     PQfinish(c->pq);
     c->pq = NULL;
     c->querying = c->copying = c->broken = false;
-    c->stage = STAGE_PAUSE;
+    set_stage(c, STAGE_PAUSE, "closed");
 }
 
 static void pause_for(struct pgconn *c, int64_t us, const char *why)
 {
     char text[640];
-    c->stage = STAGE_PAUSE;
+    set_stage(c, STAGE_PAUSE, why);
     loop_arm(&c->timer, us);
     if (us < CLOCK_SECOND)
         snprintf(text, sizeof(text), "%s; next try at once", why);
@@ -95,7 +115,7 @@ static void pause_for(struct pgconn *c, int64_t us, const char *why)
     c->calls.on_waiting(c->ctx, text);
 }
 
-static void attempt_failed(struct pgconn *c, const char *why)
+static void on_attempt_failed(struct pgconn *c, const char *why)
 {
     char name[300];
     struct pgtarget *target = &c->targets.target[c->at];
@@ -110,7 +130,7 @@ static void attempt_failed(struct pgconn *c, const char *why)
     pause_for(c, pause_us, c->why);
 }
 
-static void lost(struct pgconn *c, const char *why)
+static void on_connection_lost(struct pgconn *c, const char *why)
 {
     keep_why(c, why);
     close_all(c);
@@ -123,24 +143,24 @@ static void lost(struct pgconn *c, const char *why)
 }
 
 /* Sending failed: reported from the loop, so that no callback runs within another. */
-static void broken(struct pgconn *c)
+static void report_broken(struct pgconn *c)
 {
     c->broken = true;
     event_active(&c->read, EV_READ, 0);
 }
 
-static void flush(struct pgconn *c)
+static void flush_output(struct pgconn *c)
 {
     int rc = PQflush(c->pq);
     if (rc < 0)
-        broken(c);
+        report_broken(c);
     else if (rc > 0)
         event_add(&c->write, NULL);
 }
 
 /* The next chunk is asked for when libpq has handed the last one to the kernel: its buffer would grow without bound.
  * One a turn of the loop: a batch has some MiB, and senders wait for their replies. */
-static void feed(struct pgconn *c)
+static void send_chunks(struct pgconn *c)
 {
     for (bool fed = false; c->copying; fed = true) {
         struct str chunk;
@@ -157,11 +177,11 @@ static void feed(struct pgconn *c)
         }
         if (rc < 0) {
             c->copying = false;
-            broken(c);
+            report_broken(c);
             return;
         }
     }
-    flush(c);
+    flush_output(c);
 }
 
 /* An owner's call may have dropped the connection at any time. */
@@ -188,7 +208,7 @@ static void dispatch_results(struct pgconn *c)
         c->calls.on_result(c->ctx, result);
         PQclear(result);
         if (copying && c->pq)
-            feed(c);
+            send_chunks(c);
     }
 }
 
@@ -203,7 +223,7 @@ static void dispatch(struct pgconn *c)
 
 /* What has come is handed out, and a lost connection is reported. libpq reads ahead while it sends, so this follows
  * on sending too. */
-static void proceed(struct pgconn *c, bool alive)
+static void dispatch_and_check(struct pgconn *c, bool alive)
 {
     dispatch(c);
     if (!c->pq)
@@ -211,9 +231,9 @@ static void proceed(struct pgconn *c, bool alive)
     if (!alive || PQstatus(c->pq) == CONNECTION_BAD) {
         char why[sizeof(c->why)];
         snprintf(why, sizeof(why), "%s", c->why[0] ? c->why : PQerrorMessage(c->pq));
-        lost(c, why);
+        on_connection_lost(c, why);
     } else if (!c->copying) {
-        flush(c);
+        flush_output(c);
     }
 }
 
@@ -223,7 +243,7 @@ static void read_cb(evutil_socket_t fd, short what, void *arg)
     struct pgconn *c = arg;
     c->why[0] = '\0';
     bool alive = PQconsumeInput(c->pq) == 1 && !c->broken;
-    proceed(c, alive);
+    dispatch_and_check(c, alive);
 }
 
 static void write_cb(evutil_socket_t fd, short what, void *arg)
@@ -231,18 +251,18 @@ static void write_cb(evutil_socket_t fd, short what, void *arg)
     (void)fd, (void)what;
     struct pgconn *c = arg;
     if (c->copying)
-        feed(c);
+        send_chunks(c);
     else
-        flush(c);
-    proceed(c, true);
+        flush_output(c);
+    dispatch_and_check(c, true);
 }
 
-static void opened(struct pgconn *c)
+static void on_opened(struct pgconn *c)
 {
     char name[300];
     int fd = PQsocket(c->pq);
     event_del(&c->timer);
-    c->stage = STAGE_OPEN;
+    set_stage(c, STAGE_OPEN, "connected");
     c->open_us = loop_mono_us(c->loop);
     PQsetnonblocking(c->pq, 1);
     event_assign(&c->read, loop_base(c->loop), fd, EV_READ | EV_PERSIST, read_cb, c);
@@ -277,10 +297,10 @@ static void poll_cb(evutil_socket_t fd, short what, void *arg)
         poll_when(c, EV_WRITE);
         break;
     case PGRES_POLLING_OK:
-        opened(c);
+        on_opened(c);
         break;
     default:
-        attempt_failed(c, PQerrorMessage(c->pq));
+        on_attempt_failed(c, PQerrorMessage(c->pq));
     }
 }
 
@@ -292,10 +312,10 @@ static void ignore_notice(void *arg, const char *message)
 
 static void connect_to(struct pgconn *c, const char *const *addresses, size_t n)
 {
-    c->stage = STAGE_POLLING;
+    set_stage(c, STAGE_POLLING, "the server is known");
     c->pq = pgtarget_connect(&c->targets, &c->targets.target[c->at], addresses, n, c->application_name);
     if (PQstatus(c->pq) == CONNECTION_BAD) {
-        attempt_failed(c, PQerrorMessage(c->pq));
+        on_attempt_failed(c, PQerrorMessage(c->pq));
         return;
     }
     PQsetNoticeProcessor(c->pq, ignore_notice, c);
@@ -308,21 +328,21 @@ static void resolved(void *ctx, const char *const *addresses, size_t n, const ch
     char text[256];
     if (n == 0) {
         snprintf(text, sizeof(text), "the name cannot be resolved: %s", why);
-        attempt_failed(c, text);
+        on_attempt_failed(c, text);
         return;
     }
     connect_to(c, addresses, n);
     resolve_free(&c->resolve);
 }
 
-static void attempt(struct pgconn *c)
+static void start_attempt(struct pgconn *c)
 {
     const struct pgtarget *target = &c->targets.target[c->at];
     const char *name = pgtarget_name(target);
     c->why[0] = '\0';
     loop_arm(&c->timer, c->targets.timeout_us);
     if (name) {
-        c->stage = STAGE_RESOLVING;
+        set_stage(c, STAGE_RESOLVING, name);
         c->resolve = resolve_start(c->loop, name, resolved, c);
     } else {
         connect_to(c, NULL, 0);
@@ -334,9 +354,9 @@ static void timer_cb(evutil_socket_t fd, short what, void *arg)
     (void)fd, (void)what;
     struct pgconn *c = arg;
     if (c->stage == STAGE_PAUSE)
-        attempt(c);
+        start_attempt(c);
     else
-        attempt_failed(c, c->stage == STAGE_RESOLVING ? "the name servers do not answer" : "no answer in time");
+        on_attempt_failed(c, c->stage == STAGE_RESOLVING ? "the name servers do not answer" : "no answer in time");
 }
 
 struct pgconn *pgconn_new(struct loop *loop, const struct pgconn_calls *calls, void *ctx)
@@ -377,7 +397,7 @@ void pgconn_free(struct pgconn **conn)
 
 void pgconn_start(struct pgconn *c)
 {
-    c->stage = STAGE_PAUSE;
+    set_stage(c, STAGE_PAUSE, "started");
     if (c->targets.n > 0) {
         loop_arm(&c->timer, 0);
         return;
@@ -396,7 +416,7 @@ void pgconn_configure(struct pgconn *c, const char *conninfo, const char *applic
     free(c->application_name);
     c->application_name = name;
     c->at = c->rounds = 0;
-    c->stage = STAGE_STOPPED;
+    set_stage(c, STAGE_STOPPED, "the configuration");
     if (pgtargets_parse(&c->targets, conninfo, &err) < 0)
         snprintf(c->why, sizeof(c->why), "database.conninfo: %.400s", err.text);
     if (started)
@@ -408,7 +428,7 @@ void pgconn_drop(struct pgconn *c, const char *why)
     char text[sizeof(c->why)];
     snprintf(text, sizeof(text), "%s", why);
     c->at = (c->at + 1) % c->targets.n;
-    lost(c, text);
+    on_connection_lost(c, text);
 }
 
 void pgconn_reset_backoff(struct pgconn *c)
@@ -422,9 +442,9 @@ void pgconn_query(struct pgconn *c, const char *sql)
     assert(c->stage == STAGE_OPEN && !c->querying);
     c->querying = true;
     if (!PQsendQuery(c->pq, sql))
-        broken(c);
+        report_broken(c);
     else
-        flush(c);
+        flush_output(c);
 }
 
 static bool send_params(struct pgconn *c, const char *sql, size_t n, const Oid *types, const struct buf *values)
@@ -445,17 +465,17 @@ static bool send_params(struct pgconn *c, const char *sql, size_t n, const Oid *
 void pgconn_query_params(struct pgconn *c, const char *sql, size_t n, const Oid *types, const struct buf *values)
 {
     if (send_params(c, sql, n, types, values))
-        flush(c);
+        flush_output(c);
     else
-        broken(c);
+        report_broken(c);
 }
 
 void pgconn_query_rows(struct pgconn *c, const char *sql, size_t n, const Oid *types, const struct buf *values)
 {
     if (send_params(c, sql, n, types, values) && PQsetSingleRowMode(c->pq) == 1)
-        flush(c);
+        flush_output(c);
     else
-        broken(c);
+        report_broken(c);
 }
 
 bool pgconn_querying(const struct pgconn *c)

@@ -12,7 +12,7 @@
 
 #define TIMEOUT_US (10 * CLOCK_SECOND)
 
-static const char *option(const PQconninfoOption *options, const char *keyword)
+static const char *option_value(const PQconninfoOption *options, const char *keyword)
 {
     for (; options->keyword; options++)
         if (strcmp(options->keyword, keyword) == 0)
@@ -20,7 +20,7 @@ static const char *option(const PQconninfoOption *options, const char *keyword)
     return NULL;
 }
 
-static size_t count(const char *list)
+static size_t count_elements(const char *list)
 {
     size_t n = list ? 1 : 0;
     for (; list && *list; list++)
@@ -29,7 +29,7 @@ static size_t count(const char *list)
 }
 
 /* Element i of a comma-separated list; NULL where the list or the element is empty. */
-static char *element(const char *list, size_t i)
+static char *list_element(const char *list, size_t i)
 {
     if (!list)
         return NULL;
@@ -39,12 +39,12 @@ static char *element(const char *list, size_t i)
     return len > 0 ? mem_strndup(list, len) : NULL;
 }
 
-static int split(struct pgtargets *targets, struct err *err)
+static int split_hosts(struct pgtargets *targets, struct err *err)
 {
-    const char *host = option(targets->options, "host");
-    const char *hostaddr = option(targets->options, "hostaddr");
-    const char *port = option(targets->options, "port");
-    size_t hosts = count(host), addresses = count(hostaddr), ports = count(port);
+    const char *host = option_value(targets->options, "host");
+    const char *hostaddr = option_value(targets->options, "hostaddr");
+    const char *port = option_value(targets->options, "port");
+    size_t hosts = count_elements(host), addresses = count_elements(hostaddr), ports = count_elements(port);
     if (hosts > 0 && addresses > 0 && hosts != addresses)
         return err_set(err, "%zu hosts and %zu values of hostaddr (expected as many of both, or one of them only)",
                        hosts, addresses);
@@ -55,9 +55,9 @@ static int split(struct pgtargets *targets, struct err *err)
     if (targets->n > PGTARGET_MAX)
         return err_set(err, "%zu hosts (expected at most %d)", targets->n, PGTARGET_MAX);
     for (size_t i = 0; i < targets->n; i++) {
-        targets->target[i].host = element(host, i);
-        targets->target[i].hostaddr = element(hostaddr, i);
-        targets->target[i].port = element(port, ports == 1 ? 0 : i);
+        targets->target[i].host = list_element(host, i);
+        targets->target[i].hostaddr = list_element(hostaddr, i);
+        targets->target[i].port = list_element(port, ports == 1 ? 0 : i);
     }
     return 0;
 }
@@ -69,10 +69,10 @@ int pgtargets_parse(struct pgtargets *ret, const char *conninfo, struct err *err
     if (!ret->options)
         return err_set(
             err, "not a conninfo (expected \"key=value ...\" or \"postgresql://...\", as in the manual of libpq)");
-    const char *timeout = option(ret->options, "connect_timeout");
+    const char *timeout = option_value(ret->options, "connect_timeout");
     if (timeout && atoi(timeout) > 0)
         ret->timeout_us = atoi(timeout) * CLOCK_SECOND;
-    if (split(ret, err) < 0) {
+    if (split_hosts(ret, err) < 0) {
         pgtargets_free(ret);
         return -1;
     }
@@ -131,7 +131,7 @@ static void add_defaults(struct params *params, const PQconninfoOption *options,
         {"tcp_user_timeout", "30000"},          {"application_name", application_name},
     };
     for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++)
-        if (!option(options, defaults[i][0]))
+        if (!option_value(options, defaults[i][0]))
             add_param(params, defaults[i][0], defaults[i][1]);
     add_param(params, "client_encoding", "UTF8");
 }

@@ -73,7 +73,7 @@ static void set_state(struct post_commit *p, enum post_commit_state state, const
 {
     static const char *const names[] = {"down", "idle", "busy"};
     log_debug(SUBJECT, "%s -> %s: %s", names[p->state], names[state], reason);
-    transition_assert(transitions, p->state, state);
+    transition_check(transitions, p->state, state, "post_commit");
     p->state = state;
 }
 
@@ -83,7 +83,7 @@ static int64_t now_us(const struct post_commit *p)
     return p->flush ? DEVICE_STATUS_ALL : loop_mono_us(p->loop);
 }
 
-static bool waits(const struct post_commit *p)
+static bool work_waits(const struct post_commit *p)
 {
     return p->rules_due || p->recheck_due || p->queue.n_hints > 0 || p->queue.n_raises > 0;
 }
@@ -155,7 +155,7 @@ static const struct {
                       encode_devices},
 };
 
-static void rest(struct post_commit *p, int64_t us)
+static void rest_for(struct post_commit *p, int64_t us)
 {
     int64_t number_us = p->number_us - loop_mono_us(p->loop);
     set_state(p, POST_COMMIT_IDLE, "nothing is due");
@@ -178,7 +178,7 @@ static void begin_next(struct post_commit *p)
     if (p->task == TASK_NUMBER)
         p->number_us = loop_mono_us(p->loop) + NUMBER_EVERY_US;
     if (p->task == TASK_NONE) {
-        rest(p, CLOCK_MINUTE);
+        rest_for(p, CLOCK_MINUTE);
         return;
     }
     set_state(p, POST_COMMIT_BUSY, tasks[p->task].name);
@@ -246,7 +246,7 @@ static void on_task_failed(struct post_commit *p, const struct fault *fault)
         log_limited(&p->limiter, loop_mono_us(p->loop), LOG_LEVEL_WARNING, SUBJECT,
                     "%s: failed: %s (SQLSTATE %s); trying again", tasks[p->task].name, fault->text, fault->sqlstate);
     p->after_us = loop_mono_us(p->loop) + RETRY_US;
-    rest(p, RETRY_US);
+    rest_for(p, RETRY_US);
     if (fault->class == SQLSTATE_RECONNECT) /* it follows another server, which is looked for */
         session_drop(p->session, fault->text);
 }
@@ -398,7 +398,7 @@ void post_commit_flush_now(struct post_commit *p)
 bool post_commit_drained(const struct post_commit *p)
 {
     bool noted = !p->flush || post_commit_status_written_until_us(p) == INT64_MAX;
-    return !p->allowed || (p->state != POST_COMMIT_BUSY && !waits(p) && noted);
+    return !p->allowed || (p->state != POST_COMMIT_BUSY && !work_waits(p) && noted);
 }
 
 uint64_t post_commit_verified(const struct post_commit *p)

@@ -37,12 +37,12 @@ void post_commit_queue_hint(struct post_commit_queue *queue, uint64_t incident, 
     queue->hints[queue->n_hints++] = (struct incident_change){.id = incident, .op = op};
 }
 
-static bool same(const struct queued_raise *x, uint64_t incident, struct str device)
+static bool is_of_incident_and_device(const struct queued_raise *x, uint64_t incident, struct str device)
 {
     return x->incident == incident && str_eq((struct str){x->device, x->device_len}, device);
 }
 
-static void widen(struct queued_raise *raise, int64_t from_us, int64_t until_us)
+static void widen_times(struct queued_raise *raise, int64_t from_us, int64_t until_us)
 {
     raise->from_us = from_us < raise->from_us ? from_us : raise->from_us;
     raise->until_us = until_us > raise->until_us ? until_us : raise->until_us;
@@ -62,8 +62,8 @@ static void keep_raise(struct post_commit_queue *queue, const struct queued_rais
 /* `last` is where the incident's last raise of this batch is, from 1; 0: it has none yet. */
 static void add_raise(struct post_commit_queue *queue, const struct alert *alert, uint64_t incident, uint32_t *last)
 {
-    if (*last > 0 && same(&queue->raises[*last - 1], incident, alert->device)) {
-        widen(&queue->raises[*last - 1], alert->occurred_us, alert->occurred_us);
+    if (*last > 0 && is_of_incident_and_device(&queue->raises[*last - 1], incident, alert->device)) {
+        widen_times(&queue->raises[*last - 1], alert->occurred_us, alert->occurred_us);
         return;
     }
     struct queued_raise raise = {incident, alert->occurred_us, alert->occurred_us, (uint8_t)alert->device.len, {0}};
@@ -117,7 +117,7 @@ static void merge_raises(struct post_commit_queue *queue)
     for (size_t i = 0; i < queue->n_raises; i++) {
         struct queued_raise *raise = &queue->raises[i];
         if (kept > 0 && compare_raises(&queue->raises[kept - 1], raise) == 0)
-            widen(&queue->raises[kept - 1], raise->from_us, raise->until_us);
+            widen_times(&queue->raises[kept - 1], raise->from_us, raise->until_us);
         else
             queue->raises[kept++] = *raise;
     }

@@ -58,7 +58,7 @@ static void set_state(struct registry_loader *l, enum registry_loader_state stat
 {
     static const char *const names[] = {"stopped", "connecting", "devices", "version", "areas", "idle", "waiting"};
     log_debug(SUBJECT, "%s -> %s: %s", names[l->state], names[state], reason);
-    transition_assert(transitions, l->state, state);
+    transition_check(transitions, l->state, state, "registry_loader");
     l->state = state;
     snprintf(l->text, sizeof(l->text), "%s", state == REGISTRY_IDLE ? "loaded" : reason);
 }

@@ -19,7 +19,7 @@ struct resolve {
     char addresses[RESOLVE_MAX][64];
 };
 
-static void destroy(struct resolve *resolve)
+static void destroy_request(struct resolve *resolve)
 {
     event_del(&resolve->over);
     evdns_base_free(resolve->dns, 0);
@@ -31,7 +31,7 @@ static void over_cb(evutil_socket_t fd, short what, void *arg)
     (void)fd, (void)what;
     struct resolve *resolve = arg;
     if (!resolve->done) {
-        destroy(resolve);
+        destroy_request(resolve);
         return;
     }
     const char *addresses[RESOLVE_MAX];
@@ -88,5 +88,5 @@ void resolve_free(struct resolve **resolve)
     if (r->request)
         evdns_getaddrinfo_cancel(r->request);
     else
-        destroy(r);
+        destroy_request(r);
 }

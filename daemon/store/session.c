@@ -44,7 +44,7 @@ static void set_state(struct session *s, enum session_state state, const char *r
 {
     static const char *const names[] = {"down", "settings", "ready"};
     log_debug(s->kind->subject, "session: %s -> %s: %s", names[s->state], names[state], reason);
-    transition_assert(transitions, s->state, state);
+    transition_check(transitions, s->state, state, "session");
     s->state = state;
 }
 

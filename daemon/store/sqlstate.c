@@ -33,7 +33,7 @@ static size_t copy_line(const char *context)
 }
 
 /* One line of valid UTF-8, also where the copy was cut within a character. */
-static void trim(char *text, size_t size)
+static void cut_to_one_line(char *text, size_t size)
 {
     size_t len = strcspn(text, "\n");
     if (len == size - 1) {
@@ -54,5 +54,5 @@ void fault_read(struct fault *fault, const PGresult *result)
     };
     snprintf(fault->sqlstate, sizeof(fault->sqlstate), "%s", sqlstate ? sqlstate : "");
     snprintf(fault->text, sizeof(fault->text), "%s", text ? text : PQresultErrorMessage(result));
-    trim(fault->text, sizeof(fault->text));
+    cut_to_one_line(fault->text, sizeof(fault->text));
 }

@@ -102,7 +102,7 @@ static void send_quarantine(struct transaction *t)
 }
 
 /* All rows have their status. */
-static void finish(struct transaction *t)
+static void quarantine_and_commit(struct transaction *t)
 {
     if (nothing_to_quarantine(t)) {
         send_commit(t);
@@ -164,7 +164,7 @@ static void on_opened(struct transaction *t)
     if (encoded_batch_count(t->encoded, ROW_STORE) > 0)
         transaction_claim(t);
     else
-        finish(t);
+        quarantine_and_commit(t);
 }
 
 void transaction_claim(struct transaction *t)
@@ -194,7 +194,7 @@ static void read_incidents(struct transaction *t)
 static void on_compared(struct transaction *t)
 {
     if (encoded_batch_count(t->encoded, ROW_STORE) == 0)
-        finish(t);
+        quarantine_and_commit(t);
     else
         read_incidents(t);
 }
@@ -333,7 +333,7 @@ static const struct {
     [TRANSACTION_READING] = {on_reading_result, on_read},
     [TRANSACTION_STORING] = {on_storing_result, send_alerts},
     [TRANSACTION_PROBING] = {on_storing_result, transaction_on_prefix_stored},
-    [TRANSACTION_AWAITING] = {on_awaiting_result, finish},
+    [TRANSACTION_AWAITING] = {on_awaiting_result, quarantine_and_commit},
     [TRANSACTION_BISECTING] = {NULL, transaction_on_piece_stored},
     [TRANSACTION_QUARANTINING] = {on_quarantining_result, on_quarantined},
     [TRANSACTION_COMMITTING] = {on_committing_result, on_not_committed},

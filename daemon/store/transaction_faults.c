@@ -26,7 +26,7 @@ static void retry_later(struct transaction *t)
     transaction_roll_back(t, TRANSACTION_RETRY_LATER, t->fault.text);
 }
 
-static void restart(struct transaction *t, const char *reason)
+static void restart_transaction(struct transaction *t, const char *reason)
 {
     t->restarts++;
     t->restarts_total++;
@@ -38,7 +38,7 @@ void transaction_on_abandoned(struct transaction *t)
     if (t->after == TRANSACTION_POSITION_MOVED) {
         transaction_roll_back(t, TRANSACTION_POSITION_MOVED, "the guard affected no row");
     } else if (t->restarts < RESTARTS_MAX) {
-        restart(t, "another daemon created an incident at this moment");
+        restart_transaction(t, "another daemon created an incident at this moment");
     } else {
         t->fault = (struct fault){
             .class = SQLSTATE_STOP,
@@ -241,7 +241,7 @@ static void on_open_fault(struct transaction *t)
         transaction_set_state(t, TRANSACTION_UNDOING, "some are duplicates");
         t->calls.send(t->ctx, "rollback to savepoint identities");
     } else if (in_incidents && taken && t->restarts < RESTARTS_MAX) {
-        restart(t, "another daemon created an incident of the same key or condition");
+        restart_transaction(t, "another daemon created an incident of the same key or condition");
     } else if (fault->class == SQLSTATE_PARTITION && in_rows && !t->partitions_made) {
         transaction_roll_back(t, TRANSACTION_MAKING_PARTITIONS, "a partition is missing");
     } else if (fault->class == SQLSTATE_REFUSED || fault->class == SQLSTATE_PARTITION) {

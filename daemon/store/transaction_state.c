@@ -63,7 +63,7 @@ static const uint32_t transitions[] = {
 void transaction_set_state(struct transaction *t, enum transaction_state state, const char *reason)
 {
     log_debug(TRANSACTION_SUBJECT, "transaction: %s -> %s: %s", names[t->state], names[state], reason);
-    transition_assert(transitions, t->state, state);
+    transition_check(transitions, t->state, state, "transaction");
     t->state = state;
 }
 

@@ -74,7 +74,7 @@ static void set_state(struct writer *w, enum writer_state state, const char *rea
 {
     static const char *const names[] = {"stopped", "offline", "idle", "storing", "paused"};
     log_debug(SUBJECT, "writer: %s -> %s: %s", names[w->state], names[state], reason);
-    transition_assert(transitions, w->state, state);
+    transition_check(transitions, w->state, state, "writer");
     w->state = state;
     snprintf(w->text, sizeof(w->text), "waiting: %s", reason);
 }
@@ -111,7 +111,7 @@ static void report_up(struct writer *w, bool up)
     w->calls.on_up(w->ctx, up);
 }
 
-static void begin(struct writer *w)
+static void begin_transaction(struct writer *w)
 {
     struct buf move = {0};
     struct encoded_batch *encoded = first_batch(w);
@@ -127,7 +127,7 @@ static void run_next(struct writer *w)
     if (w->state == WRITER_STORING || journal_session_run_due(w->session))
         return;
     if (w->state == WRITER_IDLE && w->n > 0 && journal_session_ready(w->session))
-        begin(w);
+        begin_transaction(w);
 }
 
 static void wakeup_cb(evutil_socket_t fd, short what, void *arg)
@@ -207,7 +207,7 @@ static void on_committed(struct writer *w)
     w->retries = 0;
     set_state(w, WRITER_IDLE, "the batch is stored");
     if (w->n > 0 && !journal_session_due(w->session))
-        begin(w);
+        begin_transaction(w);
     else
         event_active(&w->wakeup, 0, 0);
     w->calls.on_stored(w->ctx, &stored);
