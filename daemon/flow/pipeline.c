@@ -327,7 +327,7 @@ int pipeline_ready(const struct pipeline *p, struct err *err)
         return err_set(err, "the journal has failed");
     if (p->stop_at_us > 0)
         return err_set(err, "stopping");
-    int rc = journal_look_for_room(p->journal, loop_wall_us(p->loop), err);
+    int rc = journal_check_space(p->journal, loop_wall_us(p->loop), err);
     return rc == 0 ? 0 : err_prefix(err, "the journal is full");
 }
 

@@ -15,14 +15,15 @@
 #define SEGMENT_BYTES_ALIGN UINT64_C(4096)
 #define SEGMENT_BYTES_USUAL (UINT64_C(1) << 20)
 
-#define ZERO_AHEAD_BYTES (UINT32_C(256) << 10)
+#define ZERO_AHEAD_BYTES (UINT32_C(256) << 10) /* see zeros_ahead() */
 
-/* After a shortage (a full disk, no descriptors), how long until the next attempt to create a segment. */
+/* After a shortage (a full disk, no descriptors), the delay before the next attempt to create a segment. */
 #define SHORTAGE_PAUSE_US (100 * CLOCK_MS)
-/* How long after that there is no room, whatever it looks like: quotas and descriptors show in a failure alone. */
+/* After a shortage journal_check_space() fails for this long: only an attempt shows a quota or a lack of descriptors.
+ */
 #define SHORTAGE_LASTS_US (5 * CLOCK_SECOND)
 
-/* A sixteenth of max_size, so that removing whole segments is fine-grained; with little room, a quarter. */
+/* A sixteenth of max_size, so that space is freed in small steps; a quarter if max_size is small. */
 static uint32_t segment_bytes(uint64_t max_size_bytes)
 {
     uint64_t bytes = max_size_bytes / 16;
@@ -53,8 +54,9 @@ bool append_drop_stored(struct journal *journal)
     return true;
 }
 
-/* Is there room within max_size? The last segment does not count where it will be removed next. */
-static bool make_room(struct journal *journal, uint32_t bytes)
+/* Removes stored segments until `bytes` fit within max_size; false: they do not. The last segment does not count if it
+ * is stored, since it is removed next. */
+static bool free_space(struct journal *journal, uint32_t bytes)
 {
     if (journal->chain.n == 0)
         return true;
@@ -65,7 +67,7 @@ static bool make_room(struct journal *journal, uint32_t bytes)
     return stays + bytes <= journal->max_size_bytes;
 }
 
-static struct frame_header header_of(const struct journal *journal, uint16_t flags)
+static struct frame_header header_of_pending(const struct journal *journal, uint16_t flags)
 {
     struct frame_header header = {
         .flags = flags,
@@ -89,9 +91,9 @@ static int create_segment(struct journal *journal, struct frame_header *first, i
     char name[SEGMENT_NAME_SIZE];
     bool replaces = journal->chain.n > 0 && journal_last(journal)->seq == first->segment_seq;
     if (!replaces && faccessat(journal->dir_fd, segment_name(first->segment_seq, name), F_OK, 0) == 0)
-        return err_set(err, "segment %s: a file that is not of this journal has its name", name);
+        return err_set(err, "segment %s: a file of this name exists that does not belong to this journal", name);
     if (getrandom(&first->nonce, sizeof(first->nonce), 0) != sizeof(first->nonce))
-        return err_set(err, "no random numbers: %s", strerror(errno));
+        return err_set(err, "cannot get random numbers: %s", strerror(errno));
     first->nonce |= 1;
     frame_seal(first, NULL);
     do {
@@ -102,7 +104,7 @@ static int create_segment(struct journal *journal, struct frame_header *first, i
     return rc;
 }
 
-void append_know_tail(struct journal *journal)
+void append_remember_tail(struct journal *journal)
 {
     struct stat st = {0};
     fstat(journal->fd, &st);
@@ -119,12 +121,12 @@ bool append_tail_is_ours(const struct journal *journal)
            st.st_ino == journal->tail_inode && st.st_nlink == 1;
 }
 
-static void take_segment(struct journal *journal, const struct frame_header *first, int fd)
+static void append_to_segment(struct journal *journal, const struct frame_header *first, int fd)
 {
     if (journal->fd >= 0)
         close(journal->fd);
     journal->fd = fd;
-    append_know_tail(journal);
+    append_remember_tail(journal);
     journal->tail_flags = first->flags;
     journal->tail_stored_seq = first->stored_seq;
     journal->zeroed = 0;
@@ -147,18 +149,18 @@ int append_rotate(struct journal *journal, uint64_t need_bytes, int64_t wall_us,
     int fd = -1;
     int64_t since_us = wall_us - journal->shortage_us;
     if (journal->shortage != 0 && !force && since_us >= 0 && since_us < SHORTAGE_PAUSE_US) {
-        err_set(err, "a segment cannot be created: %s", strerror(journal->shortage));
+        err_set(err, "cannot create a segment: %s", strerror(journal->shortage));
         return JOURNAL_FULL;
     }
     uint32_t bytes = segment_bytes(journal->max_size_bytes);
     need_bytes += FRAME_BLOCK + APPEND_RESERVE_BYTES;
     if (need_bytes > bytes)
         bytes = (uint32_t)((need_bytes + SEGMENT_BYTES_ALIGN - 1) / SEGMENT_BYTES_ALIGN * SEGMENT_BYTES_ALIGN);
-    if (!make_room(journal, bytes) && !force) {
-        err_set(err, "journal.max_size is reached by alerts that are not yet in the database");
+    if (!free_space(journal, bytes) && !force) {
+        err_set(err, "journal.max_size reached by alerts not yet in the database");
         return JOURNAL_FULL;
     }
-    struct frame_header first = header_of(journal, FRAME_OPEN);
+    struct frame_header first = header_of_pending(journal, FRAME_OPEN);
     first.segment_bytes = bytes;
     first.segment_seq = first.first_seq;
     first.wall_us = wall_us;
@@ -170,13 +172,13 @@ int append_rotate(struct journal *journal, uint64_t need_bytes, int64_t wall_us,
     journal->shortage_us = wall_us;
     if (rc == SEGMENT_SHORT)
         return JOURNAL_FULL;
-    take_segment(journal, &first, fd);
+    append_to_segment(journal, &first, fd);
     return JOURNAL_APPENDED;
 }
 
 /*
  * The first write to a preallocated block costs the file system a transaction of its own in the sync: 0.17 ms instead
- * of 0.11 ms on ext4. So small frames bring zeros along for those behind them; large frames would write twice as much.
+ * of 0.11 ms on ext4. So a small frame also writes zeros for those after it; a large frame would write twice as much.
  */
 static size_t zeros_ahead(const struct journal *journal, const struct frame_header *header)
 {
@@ -226,7 +228,7 @@ int append_flush(struct journal *journal, struct err *err)
 {
     if (journal->count == 0)
         return 0;
-    struct frame_header header = header_of(journal, 0);
+    struct frame_header header = header_of_pending(journal, 0);
     if (write_frame(journal, &header, err) != 0)
         return -1;
     struct segment *last = journal_last(journal);
@@ -243,9 +245,9 @@ int append_flush(struct journal *journal, struct err *err)
     return 0;
 }
 
-int append_mark(struct journal *journal, uint16_t flags, struct err *err)
+int append_empty_frame(struct journal *journal, uint16_t flags, struct err *err)
 {
-    struct frame_header header = header_of(journal, flags);
+    struct frame_header header = header_of_pending(journal, flags);
     return write_frame(journal, &header, err);
 }
 
@@ -256,7 +258,7 @@ static size_t bytes_in_frame(const struct journal_message *message, size_t i)
     return i > 0 && message->shared_bytes > 0 ? bytes + sizeof(struct frame_shared) - message->shared_bytes : bytes;
 }
 
-/* How long the frame that gathers would be with the message. */
+/* The length of the pending frame with the message added. */
 static uint64_t length_with(const struct journal *journal, const struct journal_message *message)
 {
     size_t bytes = journal->records.len;
@@ -265,14 +267,14 @@ static uint64_t length_with(const struct journal *journal, const struct journal_
     return frame_length(journal->count + message->n, bytes);
 }
 
-static bool fits(const struct journal *journal, uint64_t length)
+static bool fits_segment(const struct journal *journal, uint64_t length)
 {
     const struct segment *last = journal_last(journal);
     return length <= FRAME_BYTES_MAX && last->used + length + (uint64_t)APPEND_RESERVE_BYTES <= last->bytes;
 }
 
-/* As make_room(), but for what is there: nothing is removed. */
-static bool has_room_within_max(const struct journal *journal, uint32_t bytes)
+/* As free_space(), but removes nothing. */
+static bool could_free_space(const struct journal *journal, uint32_t bytes)
 {
     uint64_t stays = 0;
     for (size_t i = 0; i < journal->chain.n; i++)
@@ -280,30 +282,30 @@ static bool has_room_within_max(const struct journal *journal, uint32_t bytes)
     return stays + bytes <= journal->max_size_bytes;
 }
 
-static int look_for_disk_room(const struct journal *journal, uint32_t bytes, int64_t wall_us, struct err *err)
+static int check_disk_space(const struct journal *journal, uint32_t bytes, int64_t wall_us, struct err *err)
 {
     struct statvfs fs;
     int64_t since_us = wall_us - journal->shortage_us;
     if (journal->shortage != 0 && since_us >= 0 && since_us < SHORTAGE_LASTS_US)
-        return err_set(err, "a segment cannot be created: %s", strerror(journal->shortage));
+        return err_set(err, "cannot create a segment: %s", strerror(journal->shortage));
     if (fstatvfs(journal->dir_fd, &fs) != 0)
-        return err_set(err, "the file system cannot be examined: %s", strerror(errno));
+        return err_set(err, "cannot read the free space of the file system: %s", strerror(errno));
     uint64_t blocks = geteuid() == 0 ? fs.f_bfree : fs.f_bavail;
     return blocks * fs.f_frsize >= bytes ? 0 : err_set(err, "the disk is full");
 }
 
-int journal_look_for_room(const struct journal *journal, int64_t wall_us, struct err *err)
+int journal_check_space(const struct journal *journal, int64_t wall_us, struct err *err)
 {
     uint32_t bytes = segment_bytes(journal->max_size_bytes);
     if (journal->failed)
-        return err_set(err, "the journal failed before");
-    if (fits(journal, frame_length(journal->count + UINT64_C(1), journal->records.len + RECORD_MAX)))
+        return err_set(err, "the journal has failed earlier");
+    if (fits_segment(journal, frame_length(journal->count + UINT64_C(1), journal->records.len + RECORD_MAX)))
         return 0;
-    if (!has_room_within_max(journal, bytes))
-        return err_set(err, "journal.max_size is reached by alerts that are not yet in the database");
+    if (!could_free_space(journal, bytes))
+        return err_set(err, "journal.max_size reached by alerts not yet in the database");
     if (journal->chain.n > 1 && is_stored(journal, &journal->chain.segments[0]))
         return 0;
-    return look_for_disk_room(journal, bytes, wall_us, err);
+    return check_disk_space(journal, bytes, wall_us, err);
 }
 
 static int check_message(const struct journal_message *message, struct err *err)
@@ -311,14 +313,15 @@ static int check_message(const struct journal_message *message, struct err *err)
     size_t end = message->shared_offset + message->shared_bytes, bytes = 0;
     for (size_t i = 0; i < message->n; i++) {
         if (message->records[i].len > RECORD_MAX)
-            return err_set(err, "a record of %zu bytes is too large (at most %d)", message->records[i].len, RECORD_MAX);
+            return err_set(err, "record too large: %zu bytes (at most %d)", message->records[i].len, RECORD_MAX);
         if (message->records[i].len < end)
-            return err_set(err, "a record of %zu bytes has no %zu to share", message->records[i].len, end);
+            return err_set(err, "record too short: %zu bytes (its shared bytes end at %zu)", message->records[i].len,
+                           end);
         bytes += bytes_in_frame(message, i);
     }
     if (message->n > JOURNAL_MESSAGE_RECORDS || bytes > JOURNAL_MESSAGE_BYTES)
-        return err_set(err, "a message of %zu records and %zu bytes is too large (at most %d and %d)", message->n,
-                       bytes, JOURNAL_MESSAGE_RECORDS, JOURNAL_MESSAGE_BYTES);
+        return err_set(err, "message too large: %zu records, %zu bytes (at most %d and %d)", message->n, bytes,
+                       JOURNAL_MESSAGE_RECORDS, JOURNAL_MESSAGE_BYTES);
     return 0;
 }
 
@@ -327,7 +330,7 @@ static void add_record(struct journal *journal, const struct journal_message *me
     uint64_t nonce = journal_last(journal)->nonce;
     struct str record = message->records[i];
     size_t at = journal->records.len, end = message->shared_offset + message->shared_bytes;
-    uint32_t marks = 0;
+    uint32_t shares = 0;
     if (i > 0 && message->shared_bytes > 0) {
         const char *bytes = message->records[0].p + message->shared_offset;
         struct frame_shared shared = {frame_record_checksum(nonce, bytes, message->shared_bytes),
@@ -336,17 +339,18 @@ static void add_record(struct journal *journal, const struct journal_message *me
         buf_append(&journal->records, &shared, sizeof(shared));
         buf_append(&journal->records, record.p, message->shared_offset);
         record = (struct str){record.p + end, record.len - end};
-        marks = ENTRY_SHARES;
+        shares = ENTRY_SHARES;
     }
     buf_append_str(&journal->records, record);
     uint32_t len = (uint32_t)(journal->records.len - at);
-    struct frame_entry entry = {frame_record_checksum(nonce, journal->records.data + at, len), len | marks};
+    struct frame_entry entry = {frame_record_checksum(nonce, journal->records.data + at, len), len | shares};
     buf_append(&journal->table, &entry, sizeof(entry));
     journal->count++;
     journal->next_seq++;
 }
 
-/* A link that is made while a frame gathers comes too late for it. It does no harm: its owner copies before writing. */
+/* A link created while a frame is pending is noticed only after it. That is harmless: a daemon that opens the link
+ * copies the segment before it writes. */
 static bool must_leave_tail(const struct journal *journal)
 {
     return journal_last(journal)->unreadable || !append_tail_is_ours(journal);
@@ -356,13 +360,13 @@ int journal_append_message(struct journal *journal, const struct journal_message
                            uint64_t *ret_seq, struct err *err)
 {
     if (journal->failed)
-        return err_set(err, "the journal failed before");
+        return err_set(err, "the journal has failed earlier");
     if (check_message(message, err) != 0)
         return -1;
-    if (!fits(journal, length_with(journal, message)) && append_flush(journal, err) != 0)
+    if (!fits_segment(journal, length_with(journal, message)) && append_flush(journal, err) != 0)
         return -1;
     uint64_t length = length_with(journal, message);
-    if (!fits(journal, length) || (journal->count == 0 && must_leave_tail(journal))) {
+    if (!fits_segment(journal, length) || (journal->count == 0 && must_leave_tail(journal))) {
         int rc = append_rotate(journal, length, wall_us, false, err);
         if (rc != JOURNAL_APPENDED)
             return rc;
@@ -383,6 +387,6 @@ int journal_append(struct journal *journal, struct str record, int64_t wall_us, 
 int journal_sync(struct journal *journal, struct err *err)
 {
     if (journal->failed)
-        return err_set(err, "the journal failed before");
+        return err_set(err, "the journal has failed earlier");
     return append_flush(journal, err);
 }

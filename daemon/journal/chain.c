@@ -10,7 +10,7 @@
 
 #include "base/mem.h"
 
-/* One file, before it is known which journal is ours. */
+/* A segment file, before it is known which journal is ours. */
 struct candidate {
     struct segment segment;
     uint8_t origin[16];
@@ -66,7 +66,7 @@ void chain_free(struct chain *chain)
     *chain = (struct chain){0};
 }
 
-static bool of_later_version(struct window *window, uint32_t limit)
+static bool is_later_version(struct window *window, uint32_t limit)
 {
     struct frame_header header;
     const char *block = limit < FRAME_BLOCK ? NULL : window_get(window, 0, FRAME_BLOCK, limit, NULL);
@@ -76,8 +76,8 @@ static bool of_later_version(struct window *window, uint32_t limit)
     return frame_is_later_version(&header);
 }
 
-/* Fills ret from the first frame that can be recognised. Returns NULL, or why the file is no segment of ours. */
-static const char *look_into(int fd, struct window *window, uint64_t seq, struct candidate *ret)
+/* Fills ret from the first recognisable frame. Returns NULL, or why the file is not a segment that can be used. */
+static const char *identify_segment(int fd, struct window *window, uint64_t seq, struct candidate *ret)
 {
     struct stat st;
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
@@ -87,22 +87,21 @@ static const char *look_into(int fd, struct window *window, uint64_t seq, struct
     struct frame_header header;
     window_reset(window, fd);
     if (segment_find_frame(window, 0, 0, 0, limit, &header, NULL) != 1)
-        return of_later_version(window, limit) ? "of a later version of the format"
-                                               : "no frame can be recognised in it";
+        return is_later_version(window, limit) ? "later format version" : "no recognisable frame";
     if (header.segment_seq != seq)
-        return "its name is not the number it begins with";
+        return "its name differs from the number of its first record";
     *ret = (struct candidate){.segment = {.seq = seq, .nonce = header.nonce}};
     ret->segment.bytes = limit > header.segment_bytes ? limit : header.segment_bytes;
     memcpy(ret->origin, header.origin, sizeof(ret->origin));
     return NULL;
 }
 
-static int look_at(struct chain *chain, struct candidates *all, struct window *window, int dir_fd, const char *name,
-                   struct err *err)
+static int add_candidate(struct chain *chain, struct candidates *all, struct window *window, int dir_fd,
+                         const char *name, struct err *err)
 {
     uint64_t seq;
     if (!segment_parse_name(name, &seq)) {
-        chain_add_foreign(chain, name, "its name is not that of a segment");
+        chain_add_foreign(chain, name, "not a segment name");
         return 0;
     }
     int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -118,7 +117,7 @@ static int look_at(struct chain *chain, struct candidates *all, struct window *w
         all->cap = all->cap ? 2 * all->cap : 32;
         all->list = mem_realloc(all->list, all->cap, sizeof(*all->list));
     }
-    const char *why = look_into(fd, window, seq, &all->list[all->n]);
+    const char *why = identify_segment(fd, window, seq, &all->list[all->n]);
     if (why)
         chain_add_foreign(chain, name, why);
     else
@@ -133,7 +132,7 @@ static bool is_segment_file(const char *name)
     return len > 4 && name[0] != '.' && strcmp(name + len - 4, ".seg") == 0;
 }
 
-static int look_at_all(struct chain *chain, struct candidates *all, int dir_fd, struct err *err)
+static int list_candidates(struct chain *chain, struct candidates *all, int dir_fd, struct err *err)
 {
     int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
@@ -152,7 +151,7 @@ static int look_at_all(struct chain *chain, struct candidates *all, int dir_fd, 
             break;
         }
         if (is_segment_file(entry->d_name))
-            rc = look_at(chain, all, &window, dir_fd, entry->d_name, err);
+            rc = add_candidate(chain, all, &window, dir_fd, entry->d_name, err);
     }
     window_free(&window);
     closedir(dir);
@@ -193,7 +192,7 @@ int chain_load(struct chain *chain, int dir_fd, const uint8_t *origin, struct er
 {
     struct candidates all = {0};
     *chain = (struct chain){0};
-    int rc = look_at_all(chain, &all, dir_fd, err);
+    int rc = list_candidates(chain, &all, dir_fd, err);
     const uint8_t *ours = rc == 0 ? choose_origin(&all, origin) : NULL;
     if (ours && all.n > 0) {
         memcpy(chain->origin, ours, sizeof(chain->origin));

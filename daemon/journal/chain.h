@@ -1,6 +1,5 @@
 /*
- * The segments of a journal, oldest first, as they are found in its directory; read-only, so that it serves the tools
- * beside a running daemon as well.
+ * The segments of a journal as found in its directory, oldest first. Read-only: tools use it beside a running daemon.
  */
 #ifndef MOBEYE_JOURNAL_CHAIN_H
 #define MOBEYE_JOURNAL_CHAIN_H
@@ -11,7 +10,7 @@
 #include "base/err.h"
 #include "journal/segment.h"
 
-/* A segment file that is not of this journal: never read, never removed. */
+/* A segment file that does not belong to this journal: never read, never removed. */
 struct foreign_segment {
     char *name;
     const char *why; /* static */
@@ -22,22 +21,23 @@ struct chain {
     size_t n, cap;
     struct foreign_segment *foreign;
     size_t n_foreign;
-    uint8_t origin[16]; /* of all segments; zeros where there is none */
+    uint8_t origin[16]; /* of all segments; zeros: there are none */
 };
 
-/* Looks at every segment file. Where files of several journals lie together, those of `origin` are taken, or, where
- * that is NULL or has none, those of the journal with the most files. Only seq, nonce and bytes of the segments are
- * filled; check_chain() fills the rest. */
+/* Examines every segment file. If there are files of several journals, those of `origin` are taken; if it is NULL or
+ * has none, those of the journal with the most files. Fills only seq, nonce and bytes of the segments; check_chain()
+ * fills the rest. -1 with err: the directory or a file cannot be read. */
 int chain_load(struct chain *chain, int dir_fd, const uint8_t *origin, struct err *err);
 void chain_free(struct chain *chain);
 
-/* Makes room for one more at the end and returns it, zeroed. */
+/* Appends a zeroed segment and returns it; invalidates pointers into segments. */
 struct segment *chain_add(struct chain *chain);
 void chain_remove(struct chain *chain, size_t i);
 
-/* The segment that seq is in or, where none holds it, the next one; NULL: seq lies behind the last. */
+/* The segment that holds seq, else the next one; NULL: seq is after the last. */
 const struct segment *chain_find(const struct chain *chain, uint64_t seq);
 
+/* Copies the name; why: static. */
 void chain_add_foreign(struct chain *chain, const char *name, const char *why);
 
 #endif

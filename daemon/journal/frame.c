@@ -7,7 +7,7 @@
 
 static const char magic[8] = "mobeyeJ\n";
 
-/* Any constant will do: it keeps a header from being a valid record and the other way round. */
+/* Any constant will do: it keeps a header from being a valid record, and a record from being a valid header. */
 #define HEADER_SEED UINT64_C(0x6d6f626579656864)
 
 uint64_t frame_length(uint64_t count, uint64_t record_bytes)
@@ -72,32 +72,32 @@ static bool table_ok(const struct frame_header *header, const struct frame_entry
     return sum == header->record_bytes;
 }
 
-/* Would the record at `offset` of the records check with this entry? */
-static bool entry_checks(const struct frame_view *view, struct frame_entry entry, uint32_t offset)
+/* Whether the record at `offset` of the records has the checksum of this entry. */
+static bool entry_matches(const struct frame_view *view, struct frame_entry entry, uint32_t offset)
 {
     uint32_t len = frame_entry_bytes(entry);
     return offset <= view->header.record_bytes && len <= view->header.record_bytes - offset &&
            frame_record_checksum(view->header.nonce, view->records + offset, len) == entry.checksum;
 }
 
-/* The entry of two that is the more credible: it checks, or with its length the entry behind it does. A record that
- * checks was never set aside, whatever a damaged entry says. */
+/* The more credible of two entries: its checksum is right, or with its length the next entry's is. A record whose
+ * checksum is right was never salvaged, whatever a damaged entry says. */
 static struct frame_entry merge_entry(const struct frame_view *view, const struct frame_entry *front,
                                       const struct frame_entry *rear, uint32_t i, uint32_t offset)
 {
-    bool front_checks = entry_checks(view, front[i], offset);
-    if (front_checks || entry_checks(view, rear[i], offset)) {
-        struct frame_entry entry = front_checks ? front[i] : rear[i];
-        entry.length &= ~ENTRY_MARKS;
+    bool front_matches = entry_matches(view, front[i], offset);
+    if (front_matches || entry_matches(view, rear[i], offset)) {
+        struct frame_entry entry = front_matches ? front[i] : rear[i];
+        entry.length &= ~ENTRY_DAMAGED;
         return entry;
     }
     if (i + 1 == view->header.count)
         return front[i];
     uint32_t next = offset + frame_entry_bytes(front[i]);
-    return entry_checks(view, front[i + 1], next) || entry_checks(view, rear[i + 1], next) ? front[i] : rear[i];
+    return entry_matches(view, front[i + 1], next) || entry_matches(view, rear[i + 1], next) ? front[i] : rear[i];
 }
 
-/* Both tables are damaged: takes what is good in either. Lengths stay within the records. */
+/* Both tables are damaged: takes what is good in either. Lengths are kept within the records. */
 static void merge_tables(struct frame_view *view, const struct frame_entry *front, const struct frame_entry *rear)
 {
     view->merged.len = 0;
@@ -123,7 +123,7 @@ static const struct frame_entry *table_at(const char *bytes)
     return (const struct frame_entry *)(const void *)bytes;
 }
 
-/* Is it of the same frame? Recovery changes nothing in a header but the table's checksum. */
+/* Whether both are of the same frame. Recovery changes only the table's checksum in a header. */
 static bool is_copy(const struct frame_header *copy, const struct frame_header *header)
 {
     return frame_header_ok(copy, header->offset) && copy->nonce == header->nonce && copy->length == header->length &&
@@ -144,7 +144,7 @@ void frame_view_open(struct frame_view *view, char *bytes, const struct frame_he
     const struct frame_entry *rear_table = table_at(bytes + header->length - frame_front_bytes(&view->header));
     bool front_table_ok = table_ok(&view->header, front_table);
     if (!front_table_ok && front_header && rear_header && memcmp(&front, &rear, sizeof(front)) != 0) {
-        /* Recovery was interrupted while it rewrote the front: the rear is still as it was. */
+        /* Recovery was interrupted while it rewrote the front: the rear is still the old one. */
         view->header = rear;
         rear_table = table_at(bytes + header->length - frame_front_bytes(&rear));
         front_table_ok = table_ok(&rear, front_table);

@@ -16,7 +16,7 @@
 #include "journal/lock.h"
 #include "journal/recovery.h"
 
-/* A segment that is not full yet is closed only to let go of what it holds, and not more often than this. */
+/* A segment that is not full is closed only so that its stored records can expire, and not more often than this. */
 #define IDLE_ROTATION_US CLOCK_HOUR
 
 static int sync_parent(const char *directory)
@@ -34,9 +34,9 @@ static int open_directory(const char *directory, struct err *err)
 {
     if (mkdir(directory, 0750) == 0) {
         if (sync_parent(directory) != 0)
-            return err_set(err, "the folder above it cannot be synced: %s", strerror(errno));
+            return err_set(err, "cannot sync the parent directory: %s", strerror(errno));
     } else if (errno != EEXIST) {
-        return err_set(err, "cannot be made: %s", strerror(errno));
+        return err_set(err, "cannot be created: %s", strerror(errno));
     }
     int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     return fd >= 0 ? fd : err_set(err, "cannot be opened: %s", strerror(errno));
@@ -45,24 +45,24 @@ static int open_directory(const char *directory, struct err *err)
 static int random_uuid(uint8_t uuid[JOURNAL_UUID_BYTES], struct err *err)
 {
     if (getrandom(uuid, JOURNAL_UUID_BYTES, 0) != JOURNAL_UUID_BYTES)
-        return err_set(err, "no random numbers: %s", strerror(errno));
+        return err_set(err, "cannot get random numbers: %s", strerror(errno));
     uuid[6] = (uint8_t)((uuid[6] & 0x0f) | 0x40);
     uuid[8] = (uint8_t)((uuid[8] & 0x3f) | 0x80);
     return 0;
 }
 
-static int begin_journal(struct journal *journal, int64_t wall_us, struct err *err)
+static int create_journal(struct journal *journal, int64_t wall_us, struct err *err)
 {
     journal->next_seq = 1;
     if (random_uuid(journal->uuid, err) != 0)
         return -1;
     memcpy(journal->chain.origin, journal->uuid, sizeof(journal->chain.origin));
     int rc = append_rotate(journal, 0, wall_us, true, err);
-    return rc == JOURNAL_FULL ? err_prefix(err, "no room for the first segment") : rc;
+    return rc == JOURNAL_FULL ? err_prefix(err, "no space for the first segment") : rc;
 }
 
-static int recover(struct journal *journal, const char *directory, int64_t wall_us, struct journal_recovery *report,
-                   struct err *err)
+static int recover_journal(struct journal *journal, const char *directory, int64_t wall_us,
+                           struct journal_recovery *report, struct err *err)
 {
     struct recovered found;
     int rc = recovery_run(journal->dir_fd, directory, wall_us, &found, report, err);
@@ -70,10 +70,10 @@ static int recover(struct journal *journal, const char *directory, int64_t wall_
     journal->fd = found.fd;
     if (rc != 0)
         return -1;
-    append_know_tail(journal);
+    append_remember_tail(journal);
     report->fresh = found.chain.n == 0;
     if (report->fresh)
-        return begin_journal(journal, wall_us, err);
+        return create_journal(journal, wall_us, err);
     memcpy(journal->uuid, found.tail.uuid, sizeof(journal->uuid));
     journal->tail_flags = found.tail.flags;
     journal->tail_stored_seq = found.tail.stored_seq;
@@ -88,8 +88,8 @@ static int recover(struct journal *journal, const char *directory, int64_t wall_
     return 0;
 }
 
-static int open_all(struct journal *journal, const char *directory, int64_t wall_us, struct journal_recovery *report,
-                    struct err *err)
+static int open_and_recover(struct journal *journal, const char *directory, int64_t wall_us,
+                            struct journal_recovery *report, struct err *err)
 {
     journal->dir_fd = open_directory(directory, err);
     if (journal->dir_fd < 0)
@@ -98,7 +98,7 @@ static int open_all(struct journal *journal, const char *directory, int64_t wall
     if (journal->lock_fd < 0)
         return -1;
     journal->reader.dir_fd = journal->dir_fd;
-    if (recover(journal, directory, wall_us, report, err) != 0)
+    if (recover_journal(journal, directory, wall_us, report, err) != 0)
         return -1;
     lock_write(journal->lock_fd, journal->chain.origin);
     return 0;
@@ -112,7 +112,7 @@ int journal_open(struct journal **ret, const struct journal_options *options, in
     journal->wall_us = wall_us;
     *ret_recovery = (struct journal_recovery){0};
     journal_configure(journal, options);
-    if (open_all(journal, options->directory, wall_us, ret_recovery, err) != 0) {
+    if (open_and_recover(journal, options->directory, wall_us, ret_recovery, err) != 0) {
         journal_free(&journal);
         return err_prefix(err, "journal %s", options->directory);
     }
@@ -149,7 +149,7 @@ int journal_close(struct journal *journal, struct err *err)
     if ((journal->tail_flags & FRAME_CLEAN && journal->tail_stored_seq == journal->stored_seq) ||
         last->used + FRAME_BLOCK > last->bytes || !append_tail_is_ours(journal))
         return 0;
-    return append_mark(journal, FRAME_CLEAN, err);
+    return append_empty_frame(journal, FRAME_CLEAN, err);
 }
 
 void journal_configure(struct journal *journal, const struct journal_options *options)
@@ -191,7 +191,7 @@ uint64_t journal_bytes(const struct journal *journal)
     return bytes;
 }
 
-/* Of a segment that is stored in part, that part of it. */
+/* The used bytes of the segment in proportion to its records that are not stored. */
 static double not_stored_bytes(const struct journal *journal, const struct segment *segment)
 {
     uint64_t first = segment->seq > journal->stored_seq ? segment->seq : journal->stored_seq + 1;
@@ -240,10 +240,10 @@ int journal_new_uuid(struct journal *journal, struct err *err)
         return -1;
     const struct segment *last = journal_last(journal);
     if (last->used + APPEND_RESERVE_BYTES <= last->bytes && append_tail_is_ours(journal))
-        return append_mark(journal, FRAME_UUID, err);
+        return append_empty_frame(journal, FRAME_UUID, err);
     int rc = append_rotate(journal, 0, journal->wall_us, true, err);
     journal->failed = rc != JOURNAL_APPENDED;
-    return rc == JOURNAL_FULL ? err_prefix(err, "no room for a segment with a new UUID") : rc;
+    return rc == JOURNAL_FULL ? err_prefix(err, "no space for a segment with a new UUID") : rc;
 }
 
 int journal_read(struct journal *journal, uint64_t from_seq, size_t max_records, size_t max_bytes, struct batch *batch,
@@ -258,30 +258,30 @@ int journal_salvage(struct journal *journal, uint64_t seq, int64_t wall_us, stru
     const struct segment *found = chain_find(&journal->chain, seq);
     *ret_found = (struct journal_recovery){0};
     if (!found)
-        return err_set(err, "no segment holds %" PRIu64, seq);
+        return err_set(err, "no segment holds record %" PRIu64, seq);
     if (recovery_salvage(journal->dir_fd, found, seq, wall_us, ret_found, err) != 0)
         return -1;
     journal->chain.segments[found - journal->chain.segments].unreadable = true;
     return 0;
 }
 
-/* How old a segment becomes that does not fill. */
-static int64_t rest_us(int64_t keep_us)
+/* The age at which a segment that does not fill is closed. */
+static int64_t idle_rotation_us(int64_t keep_us)
 {
     return keep_us > IDLE_ROTATION_US ? keep_us : IDLE_ROTATION_US;
 }
 
 int64_t journal_held_until_us(int64_t keep_us, int64_t wall_us)
 {
-    return wall_us + rest_us(keep_us) + keep_us;
+    return wall_us + idle_rotation_us(keep_us) + keep_us;
 }
 
-/* What stays in a segment that never fills would stay for ever. */
+/* Records in a segment that never fills would never expire. */
 static bool is_idle(const struct journal *journal, int64_t wall_us)
 {
     const struct segment *last = journal_last(journal);
     return journal->count == 0 && last->next_seq > last->seq && last->next_seq <= journal->stored_seq + 1 &&
-           wall_us - last->first_wall_us >= rest_us(journal->keep_us);
+           wall_us - last->first_wall_us >= idle_rotation_us(journal->keep_us);
 }
 
 void journal_stored(struct journal *journal, uint64_t seq, int64_t wall_us)

@@ -24,7 +24,7 @@ static void read_file(int fd, char text[96])
     text[got > 0 ? got : 0] = '\0';
 }
 
-/* -1 with errno: also where it is a link, or no regular file. */
+/* -1 with errno, also if it is a link or not a regular file. */
 static int open_lock(int dir_fd, int flags)
 {
     struct stat st;
@@ -41,8 +41,8 @@ static int lock_directory(int dir_fd, struct err *err)
     if (flock(dir_fd, LOCK_EX | LOCK_NB) == 0)
         return 0;
     if (errno == EWOULDBLOCK)
-        return err_set(err, "another process has this directory open, without its lock file (was that removed?)");
-    return err_set(err, "the directory cannot be locked: %s", strerror(errno));
+        return err_set(err, "another process has this directory open, without its lock file (was it removed?)");
+    return err_set(err, "cannot lock the directory: %s", strerror(errno));
 }
 
 int lock_take(int dir_fd, struct err *err)
@@ -51,7 +51,7 @@ int lock_take(int dir_fd, struct err *err)
     struct flock lock;
     int fd = open_lock(dir_fd, O_RDWR | O_CREAT);
     if (fd < 0)
-        return err_set(err, "the lock file cannot be opened: %s (expected a regular file)", strerror(errno));
+        return err_set(err, "cannot open the lock file: %s (must be a regular file)", strerror(errno));
     if (try_lock(fd, F_OFD_SETLK, &lock) == 0) {
         if (lock_directory(dir_fd, err) == 0)
             return fd;
@@ -60,9 +60,9 @@ int lock_take(int dir_fd, struct err *err)
     }
     if (errno == EAGAIN || errno == EACCES) {
         read_file(fd, text);
-        err_set(err, "process %ld has this journal open; a directory belongs to one daemon at a time", atol(text));
+        err_set(err, "process %ld has this journal open (one daemon per directory)", atol(text));
     } else {
-        err_set(err, "cannot be locked: %s", strerror(errno));
+        err_set(err, "cannot lock the lock file: %s", strerror(errno));
     }
     close(fd);
     return -1;

@@ -7,7 +7,7 @@
 
 #include "model/record.h"
 
-/* Of bytes in which no frame is recognised, as much as goes along with the first of their numbers. */
+/* How much of the bytes without a recognisable frame is delivered, with the first of their numbers. */
 #define LOST_BYTES_MAX (UINT32_C(64) << 10)
 
 static void close_segment(struct reader *reader)
@@ -40,8 +40,7 @@ static int open_segment(struct reader *reader, const struct segment *segment, st
     return 0;
 }
 
-/* Goes past the record at hand. */
-static void step(struct reader *reader)
+static void skip_record(struct reader *reader)
 {
     struct frame_entry entry = reader->view.table[reader->index++];
     uint32_t len = frame_entry_bytes(entry);
@@ -60,7 +59,7 @@ static int enter_frame(struct reader *reader, const struct frame_header *header,
     reader->whole = (struct str){NULL, 0};
     while (reader->index < reader->view.header.count &&
            reader->view.header.first_seq + reader->index < reader->next_seq)
-        step(reader);
+        skip_record(reader);
     if (reader->next_seq < reader->view.header.first_seq)
         reader->next_seq = reader->view.header.first_seq;
     reader->offset = header->offset;
@@ -68,15 +67,15 @@ static int enter_frame(struct reader *reader, const struct frame_header *header,
     return 0;
 }
 
-static void lose(struct reader *reader, uint32_t offset, uint32_t length, uint64_t until)
+static void set_lost_range(struct reader *reader, uint32_t offset, uint32_t length, uint64_t until)
 {
     reader->lost_until = until;
     reader->lost_offset = offset;
     reader->lost_length = length < LOST_BYTES_MAX ? length : LOST_BYTES_MAX;
 }
 
-/* Goes to the next frame of this segment that has a number to read. 1: in a frame, or there is something lost to tell
- * of, 0: the end of the segment. */
+/* Goes to the next frame of this segment that has a number to read. 1: in a frame, or there is a lost range to report;
+ * 0: the end of the segment. */
 static int next_frame(struct reader *reader, const struct segment *segment, struct err *err)
 {
     struct frame_header header;
@@ -88,7 +87,7 @@ static int next_frame(struct reader *reader, const struct segment *segment, stru
         uint64_t known_until = rc == 0 ? segment->next_seq : header.first_seq;
         reader->offset = rc == 0 ? segment->used : header.offset;
         if (reader->offset > from && reader->next_seq < known_until) {
-            lose(reader, from, reader->offset - from, known_until);
+            set_lost_range(reader, from, reader->offset - from, known_until);
             return 1;
         }
         if (rc == 0)
@@ -115,7 +114,7 @@ static int advance(struct reader *reader, const struct chain *chain, struct err 
         if (reader->next_seq < segment->seq)
             reader->next_seq = segment->seq;
         if (reader->fd < 0) {
-            lose(reader, 0, 0, segment->next_seq);
+            set_lost_range(reader, 0, 0, segment->next_seq);
             return 1;
         }
         int rc = next_frame(reader, segment, err);
@@ -136,13 +135,13 @@ static void seek(struct reader *reader, uint64_t seq)
     reader->next_seq = seq;
 }
 
-/* A record that shares nothing is all front. */
+/* A record that shares nothing has only a front. */
 struct record_bytes {
     struct str front, shared, rear;
-    bool lost; /* the shared bytes are damaged: spaces stand for them */
+    bool lost; /* the shared bytes are damaged: spaces replace them */
 };
 
-/* Appends a row, its bytes behind those of the row before; where they are is filled in when no more come. */
+/* Appends a row, its bytes after those of the row before; point_rows() fills in where they are. */
 static void add_row(struct batch *batch, uint64_t seq, uint64_t checksum, const struct record_bytes *bytes,
                     const char *unreadable)
 {
@@ -175,7 +174,8 @@ static int add_lost(struct reader *reader, struct batch *batch, struct err *err)
     return 0;
 }
 
-/* Puts what a record shares back between its own bytes. false: they cannot be those of a record that shares. */
+/* Inserts the shared bytes of a record between its own. false: its own bytes cannot be those of a record that shares.
+ */
 static bool join_shared(const struct reader *reader, struct record_bytes *bytes)
 {
     struct frame_shared head;
@@ -198,7 +198,7 @@ static bool join_shared(const struct reader *reader, struct record_bytes *bytes)
     return true;
 }
 
-/* false: it would be too much for this batch. */
+/* false: the batch is full. */
 static bool add_record(struct reader *reader, size_t max_bytes, struct batch *batch)
 {
     const struct frame_view *view = &reader->view;
@@ -212,7 +212,7 @@ static bool add_record(struct reader *reader, size_t max_bytes, struct batch *ba
             return false;
         add_row(batch, reader->next_seq, entry.checksum, &bytes, ok ? NULL : "its bytes in the journal are damaged");
     }
-    step(reader);
+    skip_record(reader);
     reader->next_seq++;
     return true;
 }
@@ -226,7 +226,7 @@ static void point_rows(struct batch *batch)
     }
 }
 
-/* 1: go on, 0: that is all for now, -1 with err. */
+/* 1: call again, 0: nothing more for now, -1 with err. */
 static int read_step(struct reader *reader, const struct chain *chain, size_t max_bytes, struct batch *batch,
                      struct err *err)
 {

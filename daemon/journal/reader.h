@@ -1,5 +1,5 @@
 /*
- * Reads records in order. Keeps its place, so that reading on costs no search.
+ * Reads records in order. Remembers its position, so that continuing needs no search.
  */
 #ifndef MOBEYE_JOURNAL_READER_H
 #define MOBEYE_JOURNAL_READER_H
@@ -11,30 +11,30 @@
 #include "journal/chain.h"
 #include "model/batch.h"
 
-/* {.dir_fd = ..., .fd = -1} is one that has not begun. */
+/* Initially {.dir_fd = ..., .fd = -1}. */
 struct reader {
     int dir_fd;          /* the caller's */
-    int fd;              /* of the segment at hand; -1: none */
-    uint64_t nonce;      /* which segment that is */
-    uint64_t next_seq;   /* what comes next, */
-    uint64_t resume_seq; /* where the caller goes on with this number */
-    uint32_t offset;     /* of the frame at hand, or of the next one where none is */
+    int fd;              /* of the current segment; -1: none */
+    uint64_t nonce;      /* of the current segment */
+    uint64_t next_seq;   /* the next record, if the caller continues ... */
+    uint64_t resume_seq; /* ... with this number */
+    uint32_t offset;     /* of the current frame, or of the next one */
     bool in_frame;
     struct window window;
     struct frame_view view;
-    uint32_t index, record; /* in the frame at hand: which comes next, and where it begins among the records */
-    struct str whole;       /* the nearest one before it that shares nothing */
-    uint64_t lost_until;    /* numbers below it have no frame that can be recognised ... */
-    uint32_t lost_offset, lost_length; /* ... any more; these bytes are where it was */
+    uint32_t index, record; /* of the next record in the current frame: its index, its offset among the records */
+    struct str whole;       /* the nearest record before it that shares nothing */
+    uint64_t lost_until;    /* numbers below this one have no recognisable frame ... */
+    uint32_t lost_offset, lost_length; /* ... which was in these bytes */
 };
 
 void reader_free(struct reader *reader);
 
-/* As journal_read(); reads what lies below `used` of the segments. */
+/* As journal_read(); reads each segment up to `used`. */
 int reader_read(struct reader *reader, const struct chain *chain, uint64_t from_seq, size_t max_records,
                 size_t max_bytes, struct batch *batch, struct err *err);
 
-/* The checksum that the table of its frame says a record has. false: no segment holds it, or its frame is damaged. */
+/* The checksum of a record according to the table of its frame. false: no segment holds it, or its frame is damaged. */
 bool reader_checksum(struct reader *reader, const struct chain *chain, uint64_t seq, uint64_t *ret);
 
 #endif

@@ -10,38 +10,38 @@
 #include "journal/lock.h"
 #include "journal/salvage.h"
 
-struct keeper {
+struct salvager {
     struct salvage salvage;
     struct journal_recovery *report;
 };
 
-static bool keep_damage(void *ctx, int fd, const struct damage *damage)
+static bool on_damage(void *ctx, int fd, const struct damage *damage)
 {
-    struct keeper *keeper = ctx;
-    bool kept = salvage_copy(&keeper->salvage, fd, damage->segment_seq, damage->offset, damage->length);
+    struct salvager *salvager = ctx;
+    bool kept = salvage_copy(&salvager->salvage, fd, damage->segment_seq, damage->offset, damage->length);
     if (!kept)
-        keeper->report->unsaved_bytes += damage->length;
+        salvager->report->unsaved_bytes += damage->length;
     if (!damage->synced)
-        keeper->report->torn_bytes += damage->length;
+        salvager->report->torn_bytes += damage->length;
     else if (damage->count > 0)
-        keeper->report->damaged += damage->count;
+        salvager->report->damaged += damage->count;
     else
-        keeper->report->repaired++;
+        salvager->report->repaired++;
     return kept;
 }
 
-/* A name that stays in the way is found out when a segment of that name is to be made. */
-static void move_foreign(struct keeper *keeper, const struct chain *chain)
+/* Failures are ignored: a file that stays is noticed when a segment of its name must be created. */
+static void move_foreign(struct salvager *salvager, const struct chain *chain)
 {
     for (size_t i = 0; i < chain->n_foreign; i++)
-        salvage_move(&keeper->salvage, chain->foreign[i].name);
-    keeper->report->foreign = chain->n_foreign;
+        salvage_move(&salvager->salvage, chain->foreign[i].name);
+    salvager->report->foreign = chain->n_foreign;
 }
 
-/* The page cache may show a last frame that a failed sync or a dying machine never brought to the disk. */
+/* The page cache may hold a last frame that never reached the disk, after a failed sync. */
 static int rewrite_tail(int fd, const struct frame_header *tail, struct err *err)
 {
-    struct window window = {.salvage = true}; /* what cannot be read of it is marked by now */
+    struct window window = {.salvage = true}; /* unreadable records are marked by now */
     window_reset(&window, fd);
     int rc = -1;
     uint32_t part = tail->flags & FRAME_GAP ? (uint32_t)sizeof(*tail) : tail->length;
@@ -49,14 +49,14 @@ static int rewrite_tail(int fd, const struct frame_header *tail, struct err *err
     if (iov.iov_base) {
         rc = segment_write(fd, &iov, 1, tail->offset) != 0 || segment_sync(fd) != 0 ? -1 : 0;
         if (rc != 0)
-            err_set(err, "the last frame cannot be written anew: %s", strerror(errno));
+            err_set(err, "cannot rewrite the last frame: %s", strerror(errno));
     }
     window_free(&window);
     return rc;
 }
 
-/* A copied journal has holes where the original was preallocated. On a full disk xfs has no room to preallocate even
- * what is there already. */
+/* A copied journal has holes where the original was preallocated. On a full disk xfs fails even to preallocate blocks
+ * that are already there. */
 static int fill_holes(int fd, uint32_t bytes)
 {
     struct stat st;
@@ -69,7 +69,7 @@ static int fill_holes(int fd, uint32_t bytes)
     return -1;
 }
 
-/* Makes the last segment of the chain, as far as it is known, one that may be written to. -1 with err. */
+/* Opens the last segment of the chain, as known so far, for writing. -1 with err. */
 static int own_tail(int dir_fd, struct recovered *ret, uint64_t *owned_seq, struct err *err)
 {
     const struct segment *last = &ret->chain.segments[ret->chain.n - 1];
@@ -88,7 +88,7 @@ static int prepare_tail(int dir_fd, struct recovered *ret, struct err *err)
     char name[SEGMENT_NAME_SIZE];
     segment_name(last->seq, name);
     if (fill_holes(ret->fd, last->bytes) != 0)
-        return err_set(err, "segment %s: no room on the disk for all of it: %s", name, strerror(errno));
+        return err_set(err, "segment %s: no space on the disk for its full size: %s", name, strerror(errno));
     if (rewrite_tail(ret->fd, &ret->tail, err) != 0)
         return err_prefix(err, "segment %s", name);
     if (fsync(ret->fd) != 0 || fsync(dir_fd) != 0)
@@ -96,7 +96,7 @@ static int prepare_tail(int dir_fd, struct recovered *ret, struct err *err)
     return 0;
 }
 
-/* Is it the file that cannot be opened, and not this process that is short of something or may not? */
+/* Whether the file itself cannot be opened; else this process lacks resources or permissions. */
 static bool is_damage(int error)
 {
     return error != EMFILE && error != ENFILE && error != ENOMEM && error != EACCES && error != EPERM;
@@ -105,17 +105,17 @@ static bool is_damage(int error)
 int recovery_salvage(int dir_fd, const struct segment *segment, uint64_t from_seq, int64_t wall_us,
                      struct journal_recovery *report, struct err *err)
 {
-    struct keeper keeper = {{dir_fd, -1, wall_us}, report};
-    struct check check = {.found = keep_damage, .ctx = &keeper};
+    struct salvager salvager = {{dir_fd, -1, wall_us}, report};
+    struct check check = {.on_damage = on_damage, .ctx = &salvager};
     *report = (struct journal_recovery){0};
     int rc = check_synced(&check, segment, dir_fd, err);
     if (rc != 0 && errno != 0 && is_damage(errno)) {
         report->damaged = segment->next_seq - (from_seq > segment->seq ? from_seq : segment->seq);
         rc = 0;
     }
-    if (keeper.salvage.fd >= 0) {
+    if (salvager.salvage.fd >= 0) {
         snprintf(report->salvaged, sizeof(report->salvaged), SALVAGE_FOLDER);
-        close(keeper.salvage.fd);
+        close(salvager.salvage.fd);
     }
     return rc;
 }
@@ -134,8 +134,8 @@ int recovery_run(int dir_fd, const char *directory, int64_t wall_us, struct reco
 {
     uint8_t origin[16];
     uint64_t owned_seq = 0;
-    struct keeper keeper = {{dir_fd, -1, wall_us}, report};
-    struct check check = {.repair = true, .found = keep_damage, .ctx = &keeper};
+    struct salvager salvager = {{dir_fd, -1, wall_us}, report};
+    struct check check = {.repair = true, .on_damage = on_damage, .ctx = &salvager};
     *ret = (struct recovered){.fd = -1};
     *report = (struct journal_recovery){0};
     segment_remove_unfinished(dir_fd);
@@ -144,7 +144,7 @@ int recovery_run(int dir_fd, const char *directory, int64_t wall_us, struct reco
     if (ret->chain.n > 0 && own_tail(dir_fd, ret, &owned_seq, err) != 0)
         return -1;
     int rc = check_chain(&check, &ret->chain, dir_fd, err);
-    move_foreign(&keeper, &ret->chain);
+    move_foreign(&salvager, &ret->chain);
     ret->tail = check.tail;
     ret->last_checksum = check.last_checksum;
     ret->last_seq = check.last_seq;
@@ -154,9 +154,9 @@ int recovery_run(int dir_fd, const char *directory, int64_t wall_us, struct reco
         rc = prepare_tail(dir_fd, ret, err);
     count_records(&ret->chain, report);
     report->clean = check.tail.flags & FRAME_CLEAN && report->torn_bytes == 0;
-    if (keeper.salvage.fd >= 0) {
+    if (salvager.salvage.fd >= 0) {
         snprintf(report->salvaged, sizeof(report->salvaged), "%s/" SALVAGE_FOLDER, directory);
-        close(keeper.salvage.fd);
+        close(salvager.salvage.fd);
     }
     return rc;
 }

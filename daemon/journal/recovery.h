@@ -1,5 +1,5 @@
 /*
- * Opens what is in the directory: checks everything, sets aside what is damaged, and leaves segments that can be
+ * Recovers the segments in the directory: checks everything, salvages what is damaged, and leaves segments that can be
  * read and appended to.
  */
 #ifndef MOBEYE_JOURNAL_RECOVERY_H
@@ -13,20 +13,20 @@
 #include "journal/verify.h"
 
 struct recovered {
-    struct chain chain;       /* the caller's from now on */
+    struct chain chain;       /* owned by the caller */
     struct frame_header tail; /* the last frame; version 0: the directory held no journal */
     uint64_t last_checksum;   /* as of struct check, and the next one */
     uint64_t last_seq;
     int fd; /* of the last segment, for writing; -1: there is none */
 };
 
-/* The directory is locked by the caller. report->salvaged is filled with `directory` in front. -1 with err. */
+/* The caller has locked the directory. `directory` is its path, for report->salvaged. -1 with err. */
 int recovery_run(int dir_fd, const char *directory, int64_t wall_us, struct recovered *ret,
                  struct journal_recovery *report, struct err *err);
 
-/* Checks a segment of the open journal that could not be read: copies of what is damaged are set aside and counted in
- * `report`; nothing in the segment is changed. A file that the disk cannot open is damage from from_seq on. -1 with
- * err: it cannot be opened for another reason (descriptors, rights): try again later. */
+/* Checks a segment of the open journal that could not be read: copies of damaged bytes are salvaged and counted in
+ * `report`; the segment is not changed. If the disk cannot open the file, everything from from_seq on counts as
+ * damaged. -1 with err: it cannot be opened for another reason (descriptors, permissions): try again later. */
 int recovery_salvage(int dir_fd, const struct segment *segment, uint64_t from_seq, int64_t wall_us,
                      struct journal_recovery *report, struct err *err);
 

@@ -13,9 +13,9 @@ static bool open_folder(struct salvage *salvage)
 {
     if (salvage->fd >= 0)
         return true;
-    bool made = mkdirat(salvage->dir_fd, SALVAGE_FOLDER, 0750) == 0;
+    bool created = mkdirat(salvage->dir_fd, SALVAGE_FOLDER, 0750) == 0;
     salvage->fd = openat(salvage->dir_fd, SALVAGE_FOLDER, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return salvage->fd >= 0 && (!made || fsync(salvage->dir_fd) == 0);
+    return salvage->fd >= 0 && (!created || fsync(salvage->dir_fd) == 0);
 }
 
 bool salvage_copy(struct salvage *salvage, int segment_fd, uint64_t segment_seq, uint32_t offset, uint32_t length)

@@ -14,7 +14,7 @@
 /* How much is read at once where frames are small. */
 #define WINDOW_CHUNK (UINT32_C(1) << 20)
 
-/* What a disk loses is a sector, of this size at most on what is sold today. */
+/* Disks fail by the sector; 4096 bytes is the largest sector size in use. */
 #define SALVAGE_BLOCK 4096u
 
 #define UNFINISHED_NAME "unfinished"
@@ -66,8 +66,8 @@ bool segment_parse_name(const char *name, uint64_t *ret_seq)
     return errno == 0 && *ret_seq > 0 && strcmp(segment_name(*ret_seq, again), name) == 0;
 }
 
-/* Whether errno says that the machine is short of something, which may pass: SEGMENT_SHORT, else -1. */
-static int shortage(void)
+/* SEGMENT_SHORT if errno is a shortage that may pass, else -1. */
+static int create_failure(void)
 {
     if (errno == ENOSPC || errno == EDQUOT || errno == EMFILE || errno == ENFILE || errno == ENOMEM)
         return SEGMENT_SHORT;
@@ -92,16 +92,15 @@ int segment_preallocate(int fd, uint32_t bytes)
     return rc;
 }
 
-/* The directory entry must be on stable storage before the first record of the segment is acknowledged. Where it is
- * not, the name is taken back; one that replaced another file cannot be. Returns enum segment_create or -1 with errno.
- */
-static int name_file(int dir_fd, const char *name)
+/* The directory entry must be on stable storage before the first record of the segment is acknowledged. If it is not,
+ * the file is removed, unless it replaced another one. Returns enum segment_create or -1 with errno. */
+static int rename_unfinished(int dir_fd, const char *name)
 {
     bool replaces = faccessat(dir_fd, name, F_OK, 0) == 0;
     if (renameat(dir_fd, UNFINISHED_NAME, dir_fd, name) != 0)
-        return shortage();
+        return create_failure();
     if (fsync(dir_fd) != 0) {
-        int error = errno, rc = shortage();
+        int error = errno, rc = create_failure();
         if (replaces || (rc == SEGMENT_SHORT && unlinkat(dir_fd, name, 0) != 0))
             rc = -1;
         errno = error;
@@ -110,7 +109,7 @@ static int name_file(int dir_fd, const char *name)
     return SEGMENT_CREATED;
 }
 
-/* Held by the process that appends to the file. */
+/* The process that appends to the file holds this lock. */
 static int lock_file(int fd)
 {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
@@ -130,12 +129,12 @@ static int open_unfinished(int dir_fd)
     return -1;
 }
 
-/* A write or fdatasync() that fails is final, also here: the file system has promised the room. */
-static int make_file(int dir_fd, int fd, const struct frame_header *first, const char *name)
+/* A failed write or fdatasync() is final here too: the file system has reserved the space. */
+static int fill_unfinished(int dir_fd, int fd, const struct frame_header *first, const char *name)
 {
     if (fd < 0 || segment_preallocate(fd, first->segment_bytes) != 0)
-        return shortage();
-    return begin_file(fd, first) == 0 ? name_file(dir_fd, name) : -1;
+        return create_failure();
+    return begin_file(fd, first) == 0 ? rename_unfinished(dir_fd, name) : -1;
 }
 
 int segment_create(int dir_fd, const struct frame_header *first, int *ret_fd, struct err *err)
@@ -143,7 +142,7 @@ int segment_create(int dir_fd, const struct frame_header *first, int *ret_fd, st
     char name[SEGMENT_NAME_SIZE];
     segment_name(first->segment_seq, name);
     int fd = open_unfinished(dir_fd);
-    int rc = make_file(dir_fd, fd, first, name);
+    int rc = fill_unfinished(dir_fd, fd, first, name);
     if (rc == SEGMENT_CREATED) {
         *ret_fd = fd;
         return rc;
@@ -153,7 +152,7 @@ int segment_create(int dir_fd, const struct frame_header *first, int *ret_fd, st
         close(fd);
     segment_remove_unfinished(dir_fd);
     if (error == EOPNOTSUPP)
-        err_set(err, "segment %s: this file system cannot preallocate (ext4, xfs, btrfs and tmpfs can)", name);
+        err_set(err, "segment %s: the file system cannot preallocate (expected ext4, xfs, btrfs or tmpfs)", name);
     else
         err_set(err, "segment %s: cannot be created: %s", name, strerror(error));
     errno = error;
@@ -178,7 +177,7 @@ void window_free(struct window *window)
     window->cap = window->len = 0;
 }
 
-/* Reads until the end of the file; what lies behind it is zeros. */
+/* Reads up to the end of the file; beyond it gives zeros. */
 static int read_all(int fd, char *out, size_t len, uint64_t offset)
 {
     while (len > 0) {
@@ -236,11 +235,11 @@ char *window_get(struct window *window, uint32_t offset, uint32_t len, uint32_t 
     return window->data;
 }
 
-struct wanted {
+struct frame_wanted {
     uint64_t nonce, min_seq;
 };
 
-static bool header_at(const char *bytes, struct wanted wanted, struct frame_header *ret)
+static bool header_at(const char *bytes, struct frame_wanted wanted, struct frame_header *ret)
 {
     memcpy(ret, bytes, sizeof(*ret));
     return frame_header_ok(ret, ret->offset) && ret->first_seq >= wanted.min_seq &&
@@ -250,7 +249,7 @@ static bool header_at(const char *bytes, struct wanted wanted, struct frame_head
 int segment_find_frame(struct window *window, uint64_t nonce, uint64_t min_seq, uint32_t offset, uint32_t limit,
                        struct frame_header *ret, struct err *err)
 {
-    struct wanted wanted = {nonce, min_seq};
+    struct frame_wanted wanted = {nonce, min_seq};
     for (uint32_t at = offset; at + FRAME_BLOCK <= limit; at += FRAME_BLOCK) {
         const char *block = window_get(window, at, FRAME_BLOCK, limit, err);
         if (!block)
@@ -308,17 +307,17 @@ static int copy_segment(int dir_fd, int from_fd, const struct segment *segment, 
     bool ok =
         fd >= 0 && fstat(from_fd, &st) == 0 && segment_preallocate(fd, segment->bytes) == 0 &&
         segment_copy_bytes(from_fd, fd, 0, (uint32_t)(st.st_size < segment->bytes ? st.st_size : segment->bytes)) &&
-        name_file(dir_fd, name) == SEGMENT_CREATED;
+        rename_unfinished(dir_fd, name) == SEGMENT_CREATED;
     if (ok)
         return fd;
-    err_set(err, "segment %s: has another name too and cannot be copied: %s", name, strerror(errno));
+    err_set(err, "segment %s: has another hard link and cannot be copied: %s", name, strerror(errno));
     if (fd >= 0)
         close(fd);
     segment_remove_unfinished(dir_fd);
     return -1;
 }
 
-/* Has the file that is open another name than this one? */
+/* Whether the open file has another name than this one. */
 static bool is_linked(int dir_fd, int fd, const char *name)
 {
     struct stat file, entry;
@@ -341,7 +340,7 @@ int segment_open_own(int dir_fd, const struct segment *segment, struct err *err)
     if (lock_file(fd) == 0)
         return fd;
     if (errno == EAGAIN || errno == EACCES)
-        err_set(err, "segment %s: another process is appending to it; a journal belongs to one daemon at a time", name);
+        err_set(err, "segment %s: another process is appending to it (one daemon per journal)", name);
     else
         err_set(err, "segment %s: cannot be locked: %s", name, strerror(errno));
     close(fd);

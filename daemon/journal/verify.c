@@ -12,13 +12,13 @@ struct walk {
     struct segment *segment;
     int fd;
     bool repair;
-    bool last;         /* nothing that follows proves that its tail was synced */
-    uint64_t next_seq; /* what the following segment begins with, where there is one */
-    uint32_t limit;    /* nothing is looked at from here on */
+    bool last;         /* no later segment proves that its tail was synced */
+    uint64_t next_seq; /* first number of the following segment, if any */
+    uint32_t limit;    /* nothing from here on is examined */
     uint32_t tail;     /* offset of the last frame of the last segment; UINT32_MAX elsewhere */
     struct window window;
     struct frame_view view;
-    struct buf marked; /* the table of the frame at hand, with the marks */
+    struct buf marked; /* the table of the current frame, damaged records marked */
 };
 
 static int write_at(struct walk *walk, const void *bytes, size_t len, uint32_t offset)
@@ -27,25 +27,24 @@ static int write_at(struct walk *walk, const void *bytes, size_t len, uint32_t o
     return segment_write(walk->fd, &iov, 1, offset);
 }
 
-/* Mending is a courtesy on what is only read, and a must where records will be appended. */
-static int repaired(const struct walk *walk, int rc, struct err *err)
+/* A repair may fail in a segment that is only read; the last one, which is appended to, must be repaired. */
+static int require_repair(const struct walk *walk, int rc, struct err *err)
 {
     if (rc == 0 || !walk->last)
         return 0;
     char name[SEGMENT_NAME_SIZE];
-    return err_set(err, "segment %s: damage cannot be mended: %s", segment_name(walk->segment->seq, name),
+    return err_set(err, "segment %s: cannot repair damage: %s", segment_name(walk->segment->seq, name),
                    strerror(errno));
 }
 
-static bool report(struct walk *walk, enum damage_kind kind, uint32_t offset, uint32_t length, uint64_t first_seq,
-                   uint64_t count, bool synced)
+static bool report_damage(struct walk *walk, enum damage_kind kind, uint32_t offset, uint32_t length,
+                          uint64_t first_seq, uint64_t count, bool synced)
 {
     struct damage damage = {kind, walk->segment->seq, offset, length, first_seq, count, synced};
-    return walk->check->found(walk->check->ctx, walk->fd, &damage);
+    return walk->check->on_damage(walk->check->ctx, walk->fd, &damage);
 }
 
-/* Writes frame headers at both ends of [from, until) that say: nothing to be read here. What a neighbour says of the
- * journal holds for it too. */
+/* Makes [from, until) a gap frame: a header at each end. What a neighbour's header says about the journal applies. */
 static int write_gap(struct walk *walk, uint32_t from, uint32_t until, uint64_t count,
                      const struct frame_header *neighbour)
 {
@@ -80,23 +79,23 @@ static int write_zeros(struct walk *walk, uint32_t from, uint32_t until)
     return segment_sync(walk->fd);
 }
 
-/* Bytes before a later frame: they were synced, and whatever they held is lost. */
-static int lost_region(struct walk *walk, uint32_t from, uint32_t until, uint64_t next_seq,
+/* Bytes before a later frame: they were synced, and everything in them is lost. */
+static int lose_region(struct walk *walk, uint32_t from, uint32_t until, uint64_t next_seq,
                        const struct frame_header *neighbour, struct err *err)
 {
     uint64_t count = next_seq - walk->segment->next_seq;
-    report(walk, DAMAGE_REGION, from, until - from, walk->segment->next_seq, count, true);
+    report_damage(walk, DAMAGE_REGION, from, until - from, walk->segment->next_seq, count, true);
     walk->segment->used = until;
     if (walk->repair)
-        return repaired(walk, write_gap(walk, from, until, count, neighbour), err);
+        return require_repair(walk, write_gap(walk, from, until, count, neighbour), err);
     return 0;
 }
 
-/* Reports runs of records that do not check, marks them in `marked`, counts the others. Returns whether there were. */
+/* Reports runs of damaged records, marks them in `marked`, counts the others. Returns whether any was damaged. */
 static bool check_records(struct walk *walk, bool synced)
 {
     const struct frame_view *view = &walk->view;
-    /* With both ends on the disk the frame was written whole, whether or not its sync came back. */
+    /* With both ends on the disk all of the frame was written, whether or not its sync returned. */
     uint32_t mark = synced || (view->front_ok && view->rear_ok) ? ENTRY_SALVAGED : ENTRY_TORN;
     const struct frame_header *header = &view->header;
     walk->marked.len = 0;
@@ -106,10 +105,10 @@ static bool check_records(struct walk *walk, bool synced)
     uint32_t bad_from = 0;
     bool any = false;
     for (uint32_t i = 0; i <= header->count; i++) {
-        bool ends = i == header->count || marked[i].length & ENTRY_MARKS || frame_record_ok(view, i, record);
+        bool ends = i == header->count || marked[i].length & ENTRY_DAMAGED || frame_record_ok(view, i, record);
         if (ends && bad) {
-            report(walk, DAMAGE_RECORDS, header->offset + (uint32_t)(bad - view->bytes), (uint32_t)(record - bad),
-                   header->first_seq + bad_from, i - bad_from, synced);
+            report_damage(walk, DAMAGE_RECORDS, header->offset + (uint32_t)(bad - view->bytes),
+                          (uint32_t)(record - bad), header->first_seq + bad_from, i - bad_from, synced);
             bad = NULL;
         }
         if (i == header->count)
@@ -119,7 +118,7 @@ static bool check_records(struct walk *walk, bool synced)
             bad = bad ? bad : record;
             any = true;
         }
-        walk->segment->records += ends && !(marked[i].length & ENTRY_MARKS);
+        walk->segment->records += ends && !(marked[i].length & ENTRY_DAMAGED);
         record += frame_entry_bytes(marked[i]);
         marked[i].length |= ends ? 0 : mark;
         if (!(marked[i].length & ENTRY_TORN))
@@ -134,14 +133,15 @@ static void report_copies(struct walk *walk, bool synced)
     uint32_t begin = view->header.offset, end = begin + view->header.length;
     uint32_t ends = frame_front_bytes(&view->header), records = ends + view->header.record_bytes;
     if (!view->front_ok)
-        report(walk, DAMAGE_COPY, begin, ends, view->header.first_seq, 0, synced);
+        report_damage(walk, DAMAGE_COPY, begin, ends, view->header.first_seq, 0, synced);
     if (!view->padding_ok)
-        report(walk, DAMAGE_COPY, begin + records, end - ends - begin - records, view->header.first_seq, 0, synced);
+        report_damage(walk, DAMAGE_COPY, begin + records, end - ends - begin - records, view->header.first_seq, 0,
+                      synced);
     if (!view->rear_ok)
-        report(walk, DAMAGE_COPY, end - ends, ends, view->header.first_seq, 0, synced);
+        report_damage(walk, DAMAGE_COPY, end - ends, ends, view->header.first_seq, 0, synced);
 }
 
-/* One end after the other, so that whenever this is interrupted one of them holds. */
+/* One end after the other, so that one of them is valid whenever this is interrupted. */
 static int rewrite_frame(struct walk *walk)
 {
     struct frame_view *view = &walk->view;
@@ -156,21 +156,21 @@ static int rewrite_frame(struct walk *walk)
     return segment_sync(walk->fd);
 }
 
-/* Of a frame that was torn before any of its records came to the disk nothing is worth keeping. */
+/* A frame torn before any of its records reached the disk is not worth keeping. */
 static bool is_torn_off(const struct frame_view *view)
 {
     const char *record = view->records;
     if (view->front_ok && view->rear_ok)
         return false;
     for (uint32_t i = 0; i < view->header.count; i++) {
-        if (view->table[i].length & ENTRY_MARKS || frame_record_ok(view, i, record))
+        if (view->table[i].length & ENTRY_DAMAGED || frame_record_ok(view, i, record))
             return false;
         record += frame_entry_bytes(view->table[i]);
     }
     return view->header.count > 0;
 }
 
-static void take_in(struct walk *walk, const struct frame_header *header, uint64_t last_checksum)
+static void extend_segment(struct walk *walk, const struct frame_header *header, uint64_t last_checksum)
 {
     struct segment *segment = walk->segment;
     if (header->offset == 0 && header->first_seq == segment->seq)
@@ -190,24 +190,24 @@ static int check_gap(struct walk *walk, const struct frame_header *header, struc
 {
     uint32_t rear = header->offset + header->length - (uint32_t)sizeof(*header);
     uint32_t places[] = {header->offset, rear};
-    take_in(walk, header, 0);
+    extend_segment(walk, header, 0);
     for (int i = 0; i < 2; i++) {
         const char *copy = window_get(&walk->window, places[i], sizeof(*header), walk->limit, err);
         if (!copy)
             return -1;
         if (memcmp(copy, header, sizeof(*header)) == 0)
             continue;
-        report(walk, DAMAGE_COPY, places[i], sizeof(*header), header->first_seq, 0, true);
+        report_damage(walk, DAMAGE_COPY, places[i], sizeof(*header), header->first_seq, 0, true);
         if (walk->repair) {
             int rc = write_at(walk, header, sizeof(*header), places[i]) != 0 ? -1 : segment_sync(walk->fd);
-            if (repaired(walk, rc, err) != 0)
+            if (require_repair(walk, rc, err) != 0)
                 return -1;
         }
     }
     return 0;
 }
 
-/* 1: the frame is in, 0: it was torn off and is none, -1 with err. */
+/* 1: the frame counts, 0: it was torn off and does not, -1 with err. */
 static int check_frame(struct walk *walk, const struct frame_header *header, struct err *err)
 {
     bool synced = header->offset != walk->tail;
@@ -224,13 +224,13 @@ static int check_frame(struct walk *walk, const struct frame_header *header, str
     report_copies(walk, synced);
     uint64_t last_checksum = view->header.count ? view->table[view->header.count - 1].checksum : 0;
     if (walk->repair && (damaged || !view->front_ok || !view->rear_ok || !view->padding_ok) &&
-        repaired(walk, rewrite_frame(walk), err) != 0)
+        require_repair(walk, rewrite_frame(walk), err) != 0)
         return -1;
-    take_in(walk, &view->header, last_checksum);
+    extend_segment(walk, &view->header, last_checksum);
     return 1;
 }
 
-/* What lies behind the last frame ought to be zeros. */
+/* Everything after the last frame must be zeros. */
 static int check_remainder(struct walk *walk, struct err *err)
 {
     uint32_t from, until, used = walk->segment->used;
@@ -239,18 +239,18 @@ static int check_remainder(struct walk *walk, struct err *err)
         return rc;
     if (!walk->last) {
         bool lost = walk->next_seq > walk->segment->next_seq;
-        return lost_region(walk, used, until, lost ? walk->next_seq : walk->segment->next_seq, &walk->check->tail, err);
+        return lose_region(walk, used, until, lost ? walk->next_seq : walk->segment->next_seq, &walk->check->tail, err);
     }
-    bool kept = report(walk, DAMAGE_REGION, from, until - from, walk->segment->next_seq, 0, false);
+    bool kept = report_damage(walk, DAMAGE_REGION, from, until - from, walk->segment->next_seq, 0, false);
     if (!walk->repair)
         return 0;
     if (kept)
-        return repaired(walk, write_zeros(walk, from, until), err);
+        return require_repair(walk, write_zeros(walk, from, until), err);
     walk->segment->used = until;
-    return repaired(walk, write_gap(walk, used, until, 0, &walk->check->tail), err);
+    return require_repair(walk, write_gap(walk, used, until, 0, &walk->check->tail), err);
 }
 
-/* Where is the last frame? It alone may be one that was never synced. */
+/* Finds the last frame, the only one that may never have been synced. */
 static int find_tail(struct walk *walk, struct err *err)
 {
     struct frame_header header;
@@ -278,7 +278,7 @@ static int walk_segment(struct walk *walk, struct err *err)
     while ((rc = segment_find_frame(&walk->window, segment->nonce, segment->next_seq, segment->used, walk->limit,
                                     &header, err)) == 1) {
         if (header.offset > segment->used &&
-            lost_region(walk, segment->used, header.offset, header.first_seq, &header, err) != 0)
+            lose_region(walk, segment->used, header.offset, header.first_seq, &header, err) != 0)
             return -1;
         rc = check_frame(walk, &header, err);
         if (rc != 1)
@@ -287,7 +287,7 @@ static int walk_segment(struct walk *walk, struct err *err)
     return rc < 0 ? -1 : check_remainder(walk, err);
 }
 
-/* -1 with err; with errno where the file cannot be opened, else 0 in it. */
+/* -1 with err, and with errno if the file cannot be opened, else errno is 0. */
 static int walk_file(struct walk *walk, int dir_fd, struct err *err)
 {
     struct stat st;
@@ -300,7 +300,7 @@ static int walk_file(struct walk *walk, int dir_fd, struct err *err)
         errno = error;
         return -1;
     }
-    /* One with another name too is a copy that somebody wants as it is. The last one has been given its own file. */
+    /* A file with another name too is somebody's copy and is not changed. The last segment has its own file by now. */
     walk->repair = walk->check->repair && fstat(walk->fd, &st) == 0 && st.st_nlink == 1;
     walk->window.salvage = true;
     window_reset(&walk->window, walk->fd);
@@ -314,7 +314,7 @@ static int walk_file(struct walk *walk, int dir_fd, struct err *err)
     return rc;
 }
 
-/* 1: checked, 0: it is gone, -1 with err. */
+/* 1: checked, 0: it has disappeared, -1 with err. */
 static int check_segment(struct check *check, struct chain *chain, size_t i, int dir_fd, struct err *err)
 {
     struct walk walk = {.check = check, .segment = &chain->segments[i], .tail = UINT32_MAX};
@@ -345,7 +345,7 @@ int check_chain(struct check *check, struct chain *chain, int dir_fd, struct err
         bool taken = chain->segments[i].seq < next_seq;
         if (taken)
             chain_add_foreign(chain, segment_name(chain->segments[i].seq, name),
-                              "another segment has its numbers already");
+                              "another segment has the same numbers");
         int rc = taken ? 0 : check_segment(check, chain, i, dir_fd, err);
         if (rc < 0)
             return -1;
@@ -353,8 +353,8 @@ int check_chain(struct check *check, struct chain *chain, int dir_fd, struct err
             chain_remove(chain, i);
         else
             next_seq = chain->segments[i++].next_seq;
-        if (check->progress)
-            check->progress(check->ctx, i, chain->n);
+        if (check->on_progress)
+            check->on_progress(check->ctx, i, chain->n);
     }
     return 0;
 }

@@ -1,9 +1,9 @@
 /*
- * What travels: one alert, from its decoding to its row in the database.
+ * One alert, from its decoding to its row in the database.
  *
- * A struct alert owns nothing. Its slices point into the message it was decoded from, or into the journal record that
- * it was unpacked from; they live as long as those bytes do. What enrich adds lives as long as the batch (batch_copy()
- * and the like): registry, areas and configuration may change while the batch is on its way.
+ * A struct alert owns nothing. Its slices point into the message it was decoded from, or into the journal record it was
+ * unpacked from, and are valid as long as those bytes. What enrich adds is valid as long as the batch (batch_copy() and
+ * the like): the registry, the areas and the configuration may change while the batch is being stored.
  */
 #ifndef MOBEYE_MODEL_ALERT_H
 #define MOBEYE_MODEL_ALERT_H
@@ -23,13 +23,13 @@ enum {
     ALERT_PAYLOAD_MAX = 65536,
 };
 
-/* Ranges of the numbers below; the lower end is 0 where none is given. A decoder keeps to them, since record_unpack()
- * takes nothing else. */
+/* Ranges of the numbers below; the lower bound is 0 where none is given. Decoders must keep to them: record_unpack()
+ * rejects anything else. */
 #define ALERT_INPUT_MAX      65535
 #define ALERT_SIGNAL_MIN_DBM (-200)
 #define ALERT_ACCURACY_MAX_M 1e7f
 
-/* What source and device of a DC-09 alert begin with; the source of no other alert does. */
+/* Prefix of the source and the device of DC-09 alerts, reserved for them. */
 #define ALERT_DC09_PREFIX "dc09:"
 
 /* The numbers are written to the journal: never renumber, only append. */
@@ -58,21 +58,21 @@ enum alert_kind {
 
 enum alert_phase { PHASE_RAISE = 0, PHASE_RESTORE, PHASE_UPDATE, PHASE_COUNT };
 
-/* Where the alert's place comes from; the words are those of patrol.alerts. */
+/* Where the alert's location comes from; the words are those of patrol.alerts. */
 enum location_source { LOCATION_NONE = 0, LOCATION_MESSAGE, LOCATION_PLACEMENT, LOCATION_LAST_KNOWN, LOCATION_COUNT };
 
-/* Which partition and which time of keeping an alert falls under. */
+/* Determines the partition and the retention of an alert. */
 enum retention_class { CLASS_ALARM = 0, CLASS_CAMERA, CLASS_SERVICE, CLASS_COUNT };
 
 /*
- * What is odd about an alert that is kept all the same. Bit numbers are written to the journal: never renumber, only
- * append. FLAG_BAD_x: the member was out of range or of the wrong type, is ignored, and stays in the payload.
+ * Oddities of an alert that is accepted nevertheless. Bit numbers are written to the journal: never renumber, only
+ * append. FLAG_BAD_x: the member was out of range or of the wrong type; it is ignored and stays in the payload.
  */
 #define ALERT_FLAGS(F)                                                                                                 \
-    F(0, CLOCK, "clock") /* time absent, unreadable or implausible: receipt is used */                                 \
+    F(0, CLOCK, "clock") /* time absent, unreadable or implausible: the receive time is used */                        \
     F(1, BAD_PHASE, "bad_phase")                                                                                       \
     F(2, BAD_INPUT, "bad_input")                                                                                       \
-    F(3, BAD_LOCATION, "bad_location") /* impossible, or no GeoJSON Point */                                           \
+    F(3, BAD_LOCATION, "bad_location") /* impossible, or not a GeoJSON Point */                                        \
     F(4, BAD_ACCURACY, "bad_accuracy_m")                                                                               \
     F(5, BAD_FIX_TIME, "bad_fix_time")                                                                                 \
     F(6, BAD_BATTERY, "bad_battery_pct")                                                                               \
@@ -85,14 +85,14 @@ enum retention_class { CLASS_ALARM = 0, CLASS_CAMERA, CLASS_SERVICE, CLASS_COUNT
     F(13, BAD_BOX, "bad_box")                                                                                          \
     F(14, BAD_TRACK, "bad_track")                                                                                      \
     F(15, BAD_CAMERA_ZONE, "bad_camera_zone")                                                                          \
-    F(16, NULL_ISLAND, "null_island") /* implausible places: kept in the payload, not used */                          \
+    F(16, NULL_ISLAND, "null_island") /* implausible locations: kept in the payload, not used */                       \
     F(17, SWAPPED, "swapped")         /* latitude first */                                                             \
     F(18, OUTSIDE_BOUNDS, "outside_bounds")                                                                            \
     F(19, STALE_FIX, "stale_fix")                                                                                      \
     F(20, INACCURATE, "inaccurate")                                                                                    \
     F(21, STALE, "stale")                         /* DC-09: sent again unchanged after a NAK for its time */           \
     F(22, VERIFIED, "verified")                   /* a second detection has confirmed the alarm */                     \
-    F(23, CANCEL, "cancel")                       /* a user has called the alarm off: noted, closes nothing */         \
+    F(23, CANCEL, "cancel")                       /* a user has cancelled the alarm: recorded, closes nothing */       \
     F(24, IDENTITY_CONFLICT, "identity_conflict") /* another device's alert has its identity; never in the journal */
 
 #define ALERT_FLAG_BIT(bit, name, word) FLAG_##name = 1u << (bit),
@@ -106,7 +106,7 @@ enum alert_flag { ALERT_FLAGS(ALERT_FLAG_BIT) };
 #define ALERT_NO_TIME INT64_MIN
 #define ALERT_NO_INT  INT32_MIN
 
-/* The areas that a place is in, at most one a layer, sorted by layer. */
+/* The areas that contain a location, at most one per layer, sorted by layer. */
 struct alert_area {
     struct str layer, code;
 };
@@ -131,8 +131,8 @@ struct alert {
     bool drill;
     uint32_t flags;      /* FLAG_... */
     int64_t occurred_us; /* wall time; that of receipt where FLAG_CLOCK is set */
-    int64_t skew_us;     /* the sender's clock minus ours, ALERT_NO_TIME: it gave no readable time */
-    bool has_location;   /* the message gave a possible one, which need not be plausible */
+    int64_t skew_us;     /* the sender's clock minus ours, ALERT_NO_TIME: it sent no readable time */
+    bool has_location;   /* the message has a possible one, which need not be plausible */
     double lon, lat;     /* degrees WGS84 */
     float accuracy_m;    /* NAN: not given */
     int64_t fix_us;      /* ALERT_NO_TIME: not given */
@@ -142,7 +142,7 @@ struct alert {
     struct str label;    /* of camera; empty: not given, as for the next two */
     struct str track;
     struct str camera_zone;
-    struct str payload; /* the message as it came; valid UTF-8 JSON that PostgreSQL's jsonb takes */
+    struct str payload; /* the message as received; valid UTF-8 JSON that PostgreSQL's jsonb accepts */
 
     /* From the receipt. */
     int64_t received_us;
@@ -157,17 +157,17 @@ struct alert {
     double place_lon, place_lat;        /* valid unless LOCATION_NONE */
     float place_accuracy_m;             /* NAN: unknown */
     struct str rule;                    /* name of the rule that decided; empty: none */
-    bool registered;                    /* the registry has the device; `device` is then the id that it has there */
+    bool registered;                    /* the registry has the device; `device` is then its id there */
     struct str group;                   /* the device's; empty: none */
     uint64_t placement_id;              /* the device's when it occurred; 0: none */
     struct str placement_team;          /* that placement's; empty: none */
-    bool secret;                        /* that placement is: only its team may know where the alert is from */
-    const struct alert_areas *areas;    /* of the place, or of a secret placement; NULL: no place is known */
-    const struct incident_terms *terms; /* what its rule wants made of it; NULL: it is stored, nothing more */
+    bool secret;                        /* that placement is secret: only its team may know where the alert is from */
+    const struct alert_areas *areas;    /* of the location, or of a secret placement; NULL: no location is known */
+    const struct incident_terms *terms; /* the incident of its rule; NULL: the alert is only stored */
     uint8_t condition[16];              /* model/incident.h: struct condition */
-    uint8_t key[16];                    /* of the incident that its rule means; valid where terms is set */
+    uint8_t key[16];                    /* of the incident of its rule; valid where terms is set */
 
-    /* From the correlation, within the transaction that stores it. */
+    /* From the correlation, inside the transaction that stores it. */
     size_t incident; /* index into the incident set; NO_INCIDENT (SIZE_MAX): none */
 };
 
@@ -176,10 +176,10 @@ const char *alert_phase_word(enum alert_phase phase);
 const char *alert_location_word(enum location_source source);
 const char *alert_class_word(enum retention_class retention);
 
-/* KIND_UNKNOWN for any word that is not in the table ("unknown" too). */
+/* KIND_UNKNOWN for any word that is not in the table, and for "unknown". */
 enum alert_kind alert_kind_from(struct str word);
 
-/* -1 where the word is none. */
+/* -1: not a phase. */
 int alert_phase_from(struct str word);
 
 enum retention_class alert_class(enum alert_kind kind);

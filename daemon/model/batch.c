@@ -18,7 +18,7 @@ void batch_free(struct batch **batch)
     if (!*batch)
         return;
     buf_free(&(*batch)->bytes);
-    arena_free(&(*batch)->notes);
+    arena_free(&(*batch)->arena);
     free((*batch)->rows);
     free(*batch);
     *batch = NULL;
@@ -30,17 +30,17 @@ void batch_clear(struct batch *batch)
     batch->n = 0;
     batch->first_seq = batch->last_seq = batch->last_checksum = 0;
     batch->settled = false;
-    arena_clear(&batch->notes);
+    arena_clear(&batch->arena);
 }
 
 void *batch_alloc(struct batch *batch, size_t len)
 {
-    return arena_alloc(&batch->notes, len);
+    return arena_alloc(&batch->arena, len);
 }
 
 void *batch_copy(struct batch *batch, const void *bytes, size_t len)
 {
-    void *copy = arena_alloc(&batch->notes, len);
+    void *copy = arena_alloc(&batch->arena, len);
     if (len > 0)
         memcpy(copy, bytes, len);
     return copy;

@@ -1,5 +1,5 @@
 /*
- * A run of journal records on its way to the database. The batch owns the bytes; the alerts are slices of them.
+ * Consecutive journal records on their way to the database. The batch owns the bytes; the alerts are slices of them.
  */
 #ifndef MOBEYE_MODEL_BATCH_H
 #define MOBEYE_MODEL_BATCH_H
@@ -14,23 +14,23 @@ struct batch_row {
 };
 
 struct batch {
-    struct buf bytes; /* not to be appended to once rows point into it */
+    struct buf bytes; /* must not grow once rows point into it */
     struct batch_row *rows;
     size_t n, cap;
-    uint64_t first_seq, last_seq; /* what the journal position goes from (exclusive: first_seq - 1) and to. Equal to
-                                     the rows' unless the journal had to leave out damaged records. */
+    uint64_t first_seq, last_seq; /* the journal position moves from first_seq - 1 to last_seq. Equal to the rows'
+                                     numbers unless the journal had to skip damaged records. */
     uint64_t last_checksum;       /* of the record last_seq */
-    uint64_t registry_version;    /* what it was enriched with; the database says whether that still holds */
+    uint64_t registry_version;    /* used to enrich it; the database says whether they are still current */
     uint64_t areas_version;
-    bool settled; /* what it was enriched with was read after all of it was received: newer versions are no matter */
-    struct arena notes; /* what enrich added to the alerts */
+    bool settled; /* that reference data was read after the last record was received: newer versions do not matter */
+    struct arena arena; /* what enrich added to the alerts */
 };
 
 struct batch *batch_new(size_t cap);
 void batch_free(struct batch **batch); /* safe on NULL */
 void batch_clear(struct batch *batch); /* empties it, keeps the memory */
 
-/* Memory that lives until batch_clear(), aligned for any type: not initialized; a copy of the bytes; a copy of text. */
+/* Memory valid until batch_clear(), aligned for any type: uninitialized; a copy of the bytes; a copy of the text. */
 void *batch_alloc(struct batch *batch, size_t len);
 void *batch_copy(struct batch *batch, const void *bytes, size_t len);
 struct str batch_copy_str(struct batch *batch, struct str text);

@@ -12,7 +12,7 @@ const char *incident_category_word(enum incident_category category)
     return words[category];
 }
 
-static size_t more(size_t cap)
+static size_t grown_cap(size_t cap)
 {
     return cap ? 2 * cap : 64;
 }
@@ -20,7 +20,7 @@ static size_t more(size_t cap)
 size_t incident_set_add(struct incident_set *set)
 {
     if (set->n_incidents == set->cap_incidents) {
-        set->cap_incidents = more(set->cap_incidents);
+        set->cap_incidents = grown_cap(set->cap_incidents);
         set->incidents = mem_realloc(set->incidents, set->cap_incidents, sizeof(*set->incidents));
     }
     set->incidents[set->n_incidents] = (struct incident){
@@ -38,7 +38,7 @@ size_t incident_set_add(struct incident_set *set)
 size_t incident_set_add_condition(struct incident_set *set)
 {
     if (set->n_conditions == set->cap_conditions) {
-        set->cap_conditions = more(set->cap_conditions);
+        set->cap_conditions = grown_cap(set->cap_conditions);
         set->conditions = mem_realloc(set->conditions, set->cap_conditions, sizeof(*set->conditions));
     }
     set->conditions[set->n_conditions] = (struct condition){.incident = NO_INCIDENT, .since_us = ALERT_NO_TIME};

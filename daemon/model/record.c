@@ -85,7 +85,8 @@ static const struct str *string_of(const struct alert *alert, size_t i)
     return (const struct str *)((const char *)alert + strings[i].member);
 }
 
-/* Writes the strings that do not lie in the payload to `extra`, and where each is to `fixed`. Returns the end. */
+/* Writes the strings that are not in the payload to `extra`, and all offsets and lengths to `fixed`. Returns the end.
+ */
 static char *pack_strings(struct fixed *fixed, const struct alert *alert, char *extra)
 {
     const struct str payload = alert->payload;
@@ -163,7 +164,7 @@ static bool skew_ok(int64_t us)
            (us >= CLOCK_WALL_MIN_US - CLOCK_WALL_MAX_US && us <= CLOCK_WALL_MAX_US - CLOCK_WALL_MIN_US);
 }
 
-/* What is wrong with a number or an enum; NULL: nothing. */
+/* The first number or enum that is out of range; NULL: none. */
 static const char *fixed_fault(const struct fixed *fixed, const struct alert *alert)
 {
     if (fixed->format != ALERT_CLOUDEVENTS && fixed->format != ALERT_SIA_DC09)
@@ -204,7 +205,7 @@ static int unpack_strings(const struct fixed *fixed, struct str area, struct ale
     for (size_t i = 0; i < STRINGS; i++) {
         size_t offset = le32toh(fixed->offsets[i]), len = le16toh(fixed->lens[i]);
         if (len < strings[i].min_bytes || len > strings[i].max_bytes || offset > area.len || len > area.len - offset)
-            return err_set(err, "damaged record: %s (offset %zu, %zu bytes) lies outside or is not of %u to %u bytes",
+            return err_set(err, "damaged record: %s: offset %zu, %zu bytes (expected %u to %u bytes within the record)",
                            strings[i].name, offset, len, strings[i].min_bytes, strings[i].max_bytes);
         *(struct str *)((char *)ret + strings[i].member) = (struct str){area.p + offset, len};
     }
@@ -217,15 +218,15 @@ int record_unpack(struct str bytes, struct alert *ret, struct err *err)
     if (bytes.len == 0)
         return err_set(err, "damaged record: empty");
     if (*bytes.p != VERSION)
-        return err_set(err, "record of version %u, this program reads version %d", (unsigned char)*bytes.p, VERSION);
+        return err_set(err, "unsupported record version %u (expected %d)", (unsigned char)*bytes.p, VERSION);
     if (bytes.len < sizeof(fixed))
-        return err_set(err, "damaged record: %zu bytes, at least %zu expected", bytes.len, sizeof(fixed));
+        return err_set(err, "damaged record: %zu bytes (expected at least %zu)", bytes.len, sizeof(fixed));
     memcpy(&fixed, bytes.p, sizeof(fixed));
 
     struct str area = {bytes.p + sizeof(fixed), bytes.len - sizeof(fixed)};
     uint64_t payload_len = le32toh(fixed.payload_len), extra_len = le32toh(fixed.extra_len);
     if (payload_len == 0 || payload_len > ALERT_PAYLOAD_MAX || payload_len + extra_len != area.len)
-        return err_set(err, "damaged record: payload of %llu and extra of %llu bytes in %zu",
+        return err_set(err, "damaged record: payload of %llu and extra of %llu bytes (expected %zu in all)",
                        (unsigned long long)payload_len, (unsigned long long)extra_len, area.len);
     *ret = (struct alert){
         .format = (enum alert_format)fixed.format,

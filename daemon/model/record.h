@@ -1,9 +1,9 @@
 /*
- * An accepted alert as the bytes of one journal record.
+ * An accepted alert as one journal record.
  *
- * The decoded fields travel with the payload, so that a message is decoded once (a second decoding would take a quarter
- * of the CPU budget of 5 us an alert) and so that what is stored is what was accepted, whatever the program, the keys
- * or the configuration have become since.
+ * The decoded fields are stored with the payload, so that a message is decoded once (decoding it again would take a
+ * quarter of the CPU budget of 5 us per alert) and what reaches the database is what was accepted, even if the program,
+ * the keys or the configuration have changed since.
  *
  * Version 1, little-endian, without gaps: a fixed part, then the payload, then the extra bytes.
  *
@@ -33,9 +33,9 @@
  *      136      bytes payload
  *                     extra
  *
- * A string offset counts from the start of the payload and may run on into the extra bytes: a string that stands in the
- * payload as it is costs nothing, any other is in the extra bytes. An empty string has offset 0. The record ends where
- * the extra bytes end.
+ * A string offset is relative to the start of the payload and may point into the extra bytes: a string that occurs
+ * literally in the payload takes no space, any other is in the extra bytes. An empty string has offset 0. The record
+ * ends with the extra bytes.
  */
 #ifndef MOBEYE_MODEL_RECORD_H
 #define MOBEYE_MODEL_RECORD_H
@@ -43,18 +43,18 @@
 #include "base/err.h"
 #include "model/alert.h"
 
-/* Where the payload begins. */
+/* Offset of the payload. */
 #define RECORD_PAYLOAD_OFFSET 136
 
 /* Upper bound of a packed record, in bytes. */
 #define RECORD_MAX (ALERT_PAYLOAD_MAX + 8192)
 
-/* Appends the record: everything of "from the message" and "from the receipt", within the limits of alert.h and of the
- * layout above. */
+/* Appends the record: the fields "from the message" and "from the receipt", which must be within the limits of alert.h
+ * and of the layout above. */
 void record_pack(struct buf *out, const struct alert *alert);
 
 /* The slices of ret point into bytes. Fields of later stages are zeroed, ret->place_accuracy_m is NAN. -1: damaged or
- * of a later version; every offset, number and enum is checked, no input can make it read outside bytes. */
+ * of another version. Every offset, number and enum is checked; no input can make it read outside bytes. */
 int record_unpack(struct str bytes, struct alert *ret, struct err *err);
 
 #endif

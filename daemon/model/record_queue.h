@@ -1,5 +1,5 @@
 /*
- * The journal records of one message: one of CloudEvents, one for each event of DC-09.
+ * The journal records of one message: one for CloudEvents, one per event for DC-09.
  */
 #ifndef MOBEYE_MODEL_RECORD_QUEUE_H
 #define MOBEYE_MODEL_RECORD_QUEUE_H
@@ -16,13 +16,13 @@ struct record_queue {
     struct buf bytes; /* the records, one after the other */
     size_t n;
     size_t len[RECORD_QUEUE_MAX];
-    size_t shared_offset, shared_bytes; /* what all records have in common, as in struct journal_message */
+    size_t shared_offset, shared_bytes; /* bytes that all records have in common, as in struct journal_message */
     struct client_share *share;         /* of the client that sent the message; NULL: not listed */
 };
 
 void record_queue_clear(struct record_queue *records);
 
-/* At most RECORD_QUEUE_MAX. */
+/* Appends the alert's record. At most RECORD_QUEUE_MAX records. */
 void record_queue_add(struct record_queue *records, const struct alert *alert);
 
 #endif

@@ -9,7 +9,7 @@
 
 #include "base/mem.h"
 
-#define ALLOCATIONS_BYTES 64 /* what comes to an item beyond its struct */
+#define ALLOCATIONS_BYTES 64 /* per item beyond its struct: its strings and the allocator's overhead (an estimate) */
 
 /* An address in the list of its device, and in the table of all. */
 struct device_address {
@@ -100,7 +100,7 @@ struct device *registry_find_address(const struct registry *registry, const stru
 
 static const struct fix no_fix = {.at_us = INT64_MIN, .accuracy_m = NAN};
 
-/* A device and its id are one piece of memory. */
+/* A device and its id share one allocation. */
 static struct device *add_device(struct registry *registry, struct str id)
 {
     struct device *device = mem_zalloc(sizeof(*device) + id.len);
@@ -133,8 +133,8 @@ static void add_address(struct registry *registry, struct device *device, const 
     hash_add(&registry->addresses, hash_address(registry, wanted), address);
 }
 
-/* Leaves what it has said itself. */
-static void strip(struct registry *registry, struct device *device)
+/* Drops everything but the fix, which the device itself reported. */
+static void clear_registration(struct registry *registry, struct device *device)
 {
     while (device->addresses)
         drop_address(registry, device->addresses);
@@ -148,19 +148,19 @@ static void strip(struct registry *registry, struct device *device)
 
 static void drop_device(struct registry *registry, struct device *device)
 {
-    strip(registry, device);
+    clear_registration(registry, device);
     hash_remove(&registry->devices, hash_text(registry, device->id), device);
     free(device);
 }
 
 static void unregister(struct registry *registry, struct device *device)
 {
-    strip(registry, device);
+    clear_registration(registry, device);
     if (device->fix.at_us == INT64_MIN)
         drop_device(registry, device);
 }
 
-static bool taken_in_secret(const struct device *device, int64_t at_us)
+static bool taken_at_secret_placement(const struct device *device, int64_t at_us)
 {
     const struct placement *placement = device_placement(device, at_us);
     return placement && placement->secret;
@@ -175,7 +175,7 @@ void registry_put(struct registry *registry, const struct registry_entry *entry)
         return;
     }
     if (device)
-        strip(registry, device);
+        clear_registration(registry, device);
     else
         device = add_device(registry, entry->id);
     device->registered = true;
@@ -186,14 +186,14 @@ void registry_put(struct registry *registry, const struct registry_entry *entry)
         device->n_placements = entry->n_placements;
         device->placements = memcpy(mem_realloc(NULL, bytes, 1), entry->placements, bytes);
     }
-    if (taken_in_secret(device, device->fix.at_us))
+    if (taken_at_secret_placement(device, device->fix.at_us))
         device->fix = no_fix;
     for (size_t i = 0; i < entry->n_addresses; i++)
         add_address(registry, device, &entry->addresses[i]);
     registry->n_registered++;
 }
 
-/* Calls for every device that is wanted. What is dropped moves others within the table, so they are gathered first. */
+/* Calls for every device that is wanted. Dropping one moves others in the table, so they are collected first. */
 static void each_device(struct registry *registry, bool (*wanted)(const struct device *device, int64_t arg),
                         int64_t arg, void (*call)(struct registry *registry, struct device *device))
 {
@@ -214,13 +214,13 @@ static bool not_of_load(const struct device *device, int64_t load)
     return device->registered && device->load != load;
 }
 
-static bool is_foreign(const struct device *device, int64_t arg)
+static bool is_unregistered(const struct device *device, int64_t arg)
 {
     (void)arg;
     return !device->registered;
 }
 
-static bool any(const struct device *device, int64_t arg)
+static bool every_device(const struct device *device, int64_t arg)
 {
     (void)device, (void)arg;
     return true;
@@ -238,7 +238,7 @@ void registry_load_end(struct registry *registry)
     registry->loading = false;
 }
 
-static size_t strangers(const struct registry *registry)
+static size_t count_unregistered(const struct registry *registry)
 {
     return registry->devices.n - registry->n_registered;
 }
@@ -247,11 +247,11 @@ void registry_put_fix(struct registry *registry, struct str id, const struct fix
 {
     struct device *device = registry_find(registry, id);
     if (!device) {
-        if (strangers(registry) >= REGISTRY_UNREGISTERED_MAX)
-            each_device(registry, is_foreign, 0, drop_device);
+        if (count_unregistered(registry) >= REGISTRY_UNREGISTERED_MAX)
+            each_device(registry, is_unregistered, 0, drop_device);
         device = add_device(registry, id);
     }
-    if (fix->at_us >= device->fix.at_us && !taken_in_secret(device, fix->at_us))
+    if (fix->at_us >= device->fix.at_us && !taken_at_secret_placement(device, fix->at_us))
         device->fix = *fix;
 }
 
@@ -265,7 +265,7 @@ void registry_forget_fix(struct registry *registry, struct str id, int64_t since
         drop_device(registry, device);
 }
 
-/* With what the allocator adds; a device has one placement as a rule. */
+/* Assumes one placement per device, as is usual. */
 size_t registry_bytes(const struct registry *registry)
 {
     size_t slots = registry->devices.cap + registry->addresses.cap + registry->words.cap;
@@ -274,7 +274,7 @@ size_t registry_bytes(const struct registry *registry)
            slots * sizeof(struct hash_slot);
 }
 
-/* The last that began by then is the only one that may still hold. */
+/* Only the last placement that began by then can still be in force. */
 const struct placement *device_placement(const struct device *device, int64_t at_us)
 {
     size_t low = 0, high = device->n_placements;
@@ -295,7 +295,7 @@ void registry_free(struct registry **registry)
     *registry = NULL;
     if (!r)
         return;
-    each_device(r, any, 0, drop_device);
+    each_device(r, every_device, 0, drop_device);
     for (size_t at = 0; at < r->words.cap; at++)
         free(r->words.slots[at].item);
     hash_free(&r->devices);

@@ -1,9 +1,9 @@
 /*
- * The registry in memory: which devices there are, by which addresses they report, where they stood when, and where
- * they last said that they were. store/ fills it from the database, enrich/ looks things up in it.
+ * The registry in memory: the devices, the addresses they report by, their placements and their last fixes. store/
+ * fills it from the database, enrich/ looks things up in it.
  *
- * It owns all that it holds. Words (groups, teams) stay where they are as long as it lives, also when no device has
- * them any more; everything else may change with the next call that changes it.
+ * It owns all that it holds. Words (groups, teams) are never moved or freed before the registry is, even when no device
+ * uses them any more; anything else is valid until the next call that changes the registry.
  */
 #ifndef MOBEYE_MODEL_REGISTRY_H
 #define MOBEYE_MODEL_REGISTRY_H
@@ -17,9 +17,7 @@
 
 #define REGISTRY_ACCOUNT_MAX 16 /* bytes of a DC-09 account */
 
-/* Of devices that are not registered the last fixes are remembered as well, of so many; then all of those are
- * forgotten.
- */
+/* The last fixes of unregistered devices are kept too, up to this many devices; beyond that all of them are dropped. */
 #define REGISTRY_UNREGISTERED_MAX 100000
 
 /* The device stood here. */
@@ -31,86 +29,86 @@ struct placement {
     bool secret;               /* only its team may know the place */
 };
 
-/* The device said that it was here. */
+/* Where the device itself reported to be. */
 struct fix {
-    int64_t at_us; /* wall time; INT64_MIN: it never did */
+    int64_t at_us; /* wall time; INT64_MIN: never */
     double lon, lat;
-    float accuracy_m; /* NAN: it did not say */
+    float accuracy_m; /* NAN: not reported */
 };
 
-/* How DC-09 equipment names itself. No padding, and zeros behind the account: it is compared as bytes. */
+/* How DC-09 equipment identifies itself. No padding, and zeros after the account: it is compared as bytes. */
 struct dc09_address {
-    char account[REGISTRY_ACCOUNT_MAX]; /* without leading zeros, which a spreadsheet takes away: 371 is 0371 */
+    char account[REGISTRY_ACCOUNT_MAX]; /* without leading zeros, which spreadsheets drop: 0371 is stored as 371 */
     uint32_t len;                       /* of the account */
-    int32_t input;                      /* ALERT_NO_INT: every input of the account that has no address of its own */
+    int32_t input;                      /* ALERT_NO_INT: every input of the account without an address of its own */
 };
 
-/* false: no account is that long, or that short. */
+/* false: the account is empty or too long. */
 bool address_make(struct dc09_address *ret, struct str account, int32_t input);
 
 struct device {
     struct str id;
-    bool registered;              /* else it is known for its fix alone */
+    bool registered;              /* else only its fix is known */
     struct str group;             /* empty: none */
     struct fix fix;               /* the last plausible one */
     struct placement *placements; /* by time, not overlapping */
     size_t n_placements;
-    struct device_address *addresses; /* a list; model/registry.c has the struct */
-    uint32_t load;                    /* the load of everything that saw it last */
+    struct device_address *addresses; /* a list; the struct is private to model/registry.c */
+    uint32_t load;                    /* the last full load that contained it */
 };
 
 struct registry {
-    uint64_t version; /* of the database that it is equal to; the holder's to set */
-    bool loading;     /* between registry_load_begin() and registry_load_end(): it is equal to nothing */
+    uint64_t version; /* the database version that it equals; set by its user */
+    bool loading;     /* between registry_load_begin() and registry_load_end(): it equals no version */
     struct hash devices, addresses, words;
     size_t n_registered;
-    uint64_t seed; /* of the hashes: who sends alerts cannot choose ids that collide */
+    uint64_t seed; /* of the hashes: senders cannot choose ids that collide */
     uint32_t load;
 };
 
 struct registry *registry_new(void);
 void registry_free(struct registry **registry); /* safe on NULL */
 
-/* The text as one that stays as long as the registry lives. */
+/* A copy of the text that is valid as long as the registry; equal texts share one. */
 struct str registry_word(struct registry *registry, struct str text);
 
-/* What the registry is told about a device. Copied, but for the words. */
+/* The definition of a device. Copied, except for the words. */
 struct registry_entry {
     struct str id;
-    bool registered;                    /* false: it is not, or no longer; the rest is not read */
-    struct str group;                   /* a word, as the teams */
+    bool registered;                    /* false: not or no longer registered; the rest is not read */
+    struct str group;                   /* from registry_word(), like the teams */
     const struct placement *placements; /* by time, not overlapping */
     size_t n_placements;
-    const struct dc09_address *addresses; /* one that another device has is taken from it */
+    const struct dc09_address *addresses; /* an address that another device has moves to this one */
     size_t n_addresses;
 };
 
-/* From now on this is the device, entirely; its fix stays, unless it was taken at a secret placement. */
+/* Replaces the definition of the device; keeps its fix, unless that was taken at a secret placement. */
 void registry_put(struct registry *registry, const struct registry_entry *entry);
 
-/* Between these two registry_put() is called for every device that there is: afterwards no other is registered. A load
- * that was broken off may be begun again. */
+/* A full load: begin, registry_put() for every device, end. End unregisters every other device. An interrupted load may
+ * be begun again. */
 void registry_load_begin(struct registry *registry);
 void registry_load_end(struct registry *registry);
 
-/* A plausible fix, of a device that need not be registered; an older one than it has is ignored, and so is one that was
- * taken at a secret placement: it would show the place to others once the device has left it. */
+/* A plausible fix, of a device that need not be registered. Ignored if older than the current fix, or taken at a secret
+ * placement: it would reveal the place to others once the device has left it. */
 void registry_put_fix(struct registry *registry, struct str id, const struct fix *fix);
 
-/* The last fix of the device is forgotten where it was taken from since_us until before until_us. A device that is not
- * registered is then not known any more. */
+/* Drops the last fix of the device if it was taken at or after since_us and before until_us. An unregistered device is
+ * then unknown. */
 void registry_forget_fix(struct registry *registry, struct str id, int64_t since_us, int64_t until_us);
 
-/* NULL: not known. A device that is known need not be registered. */
+/* NULL: unknown. A known device need not be registered. */
 struct device *registry_find(const struct registry *registry, struct str id);
 
 /* The device with exactly this address, or NULL. */
 struct device *registry_find_address(const struct registry *registry, const struct dc09_address *address);
 
-/* About how much memory it takes. */
+/* Approximate memory in use, in bytes. */
 size_t registry_bytes(const struct registry *registry);
 
-/* Where the device stood at that time; NULL: nowhere. */
+/* The device's placement at that time; NULL: none. */
 const struct placement *device_placement(const struct device *device, int64_t at_us);
 
 #endif

@@ -1,4 +1,4 @@
-"""The disk does not read the journal back: it is tried again, then what can be had is delivered and the rest set aside."""
+"""The disk cannot read the journal: it is retried, then what is readable is delivered and the rest quarantined."""
 import pytest
 
 from faults import skip_if_sanitized
@@ -78,7 +78,7 @@ def test_a_part_that_stays_unreadable_costs_its_alerts_and_what_is_behind_goes_o
     assert reading.metric("journal_damaged_total") == lost
     assert database.value("select count(*) from mobeye.quarantine") == lost
     assert reading.lines(rf"error +journal: a segment cannot be read and is given up: {lost:.0f} of its records")
-    assert list((reading.conf.journal / "set-aside").iterdir()), "what could be read of them is kept"
+    assert list((reading.conf.journal / "salvaged").iterdir()), "what could be read of them is kept"
     accept(dealer, 60, 70)
     reading.wait_drained()
     assert reading.metric("quarantined_total") == lost, "nothing more was appended to that segment"

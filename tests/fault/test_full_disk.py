@@ -1,4 +1,4 @@
-"""A full disk: RETRY, no ACK, no end of the daemon, and it mends by itself."""
+"""A full disk: RETRY, no ACK, no end of the daemon, and it recovers by itself."""
 import pytest
 
 from disk import disk  # noqa: F401 (a fixture)
@@ -56,7 +56,7 @@ def test_a_full_disk_answers_retry_and_resumes_when_there_is_room(disk, cluster,
 
 
 @on("ext4", "xfs")
-def test_a_disk_that_is_full_at_start_loses_nothing_and_mends(disk, cluster, database, daemons, context):  # noqa: F811
+def test_a_disk_that_is_full_at_start_loses_nothing_and_recovers(disk, cluster, database, daemons, context):  # noqa: F811
     daemon = daemons(database.ingest, journal=disk.path / "journal", max_size="64MiB").start()
     cluster.stop()
     sender = Sender(context, daemon)

@@ -1,4 +1,4 @@
-"""Damage in the journal: found, set aside, told; everything else is delivered, and the daemon starts."""
+"""Damage in the journal: found, salvaged, reported; everything else is delivered, and the daemon starts."""
 from psycopg.conninfo import make_conninfo
 
 import pytest
@@ -43,7 +43,7 @@ def waiting(context, database, daemons):
     return daemon, dealer
 
 
-def test_a_flipped_byte_costs_one_alert_which_is_set_aside(waiting, database):
+def test_a_flipped_byte_costs_one_alert_which_is_quarantined(waiting, database):
     daemon, _ = waiting
     daemon.write()
     assert daemon.ctl("journal", "verify").returncode == 0
@@ -56,15 +56,15 @@ def test_a_flipped_byte_costs_one_alert_which_is_set_aside(waiting, database):
     daemon.wait_drained()
     stored = {event for _, event in database.identities()}
     assert stored == {f"waiting-{n:06}" for n in range(100) if n != 50}
-    assert daemon.lines(r"(?i)journal.*(damage|aside)"), daemon.log()
+    assert daemon.lines(r"(?i)journal.*(damage|salvage)"), daemon.log()
     kept = database.value("select count(*) from mobeye.quarantine where record like '%%Waiting-000050%%'::bytea")
-    assert find(daemon.conf.journal, b"Waiting-000050") or kept, "its bytes are set aside"
+    assert find(daemon.conf.journal, b"Waiting-000050") or kept, "its bytes are salvaged"
     daemon.restart()
     assert database.stored() == 99
 
 
 @pytest.mark.parametrize("tenth", range(10))
-def test_one_bad_byte_anywhere_costs_at_most_one_alert_and_is_told(waiting, database, tenth):
+def test_one_bad_byte_anywhere_costs_at_most_one_alert_and_is_reported(waiting, database, tenth):
     daemon, _ = waiting
     segment, _ = find(daemon.conf.journal, b"waiting-000050")[0]
     data = segment.read_bytes()
@@ -89,10 +89,10 @@ def test_a_hole_of_zeroes_costs_only_what_it_hit(waiting, database):
     expected = {f"waiting-{n:06}" for n in range(100)}
     assert stored <= expected
     assert expected - stored <= {f"waiting-{n:06}" for n in range(20, 31)}
-    assert daemon.lines(r"(?i)journal.*(damage|aside|missing)"), daemon.log()
+    assert daemon.lines(r"(?i)journal.*(damage|salvage|missing)"), daemon.log()
 
 
-def test_garbage_behind_the_end_is_cut(waiting, database, context):
+def test_garbage_after_the_end_is_cut(waiting, database, context):
     daemon, dealer = waiting
     daemon.start()
     daemon.wait_drained()

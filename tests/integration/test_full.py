@@ -31,8 +31,8 @@ def test_a_full_journal_answers_retry_and_is_freed_by_the_database(cluster, data
     assert daemon.metric("journal_bytes") <= 8 << 20
     assert daemon.metric("retry_total", endpoint="door") == 1
     assert dealer.ask(b"nonsense").word == b"REJECT"
-    assert daemon.get("/readyz") == (503, "not ready: the journal is full: journal.max_size is reached by"
-                                            " alerts that are not yet in the database\n")
+    assert daemon.get("/readyz") == (503, "not ready: the journal is full: journal.max_size reached by"
+                                            " alerts not yet in the database\n")
     assert daemon.get("/healthz")[0] == 200
     cluster.start()
     wait_until(lambda: daemon.get("/readyz") == (200, "ok\n"), "ready without anybody sending")

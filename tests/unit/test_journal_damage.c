@@ -74,22 +74,22 @@ static void make_image(unsigned frames, bool clean)
 
 static void put_image(const char *bytes, size_t len)
 {
-    remove_tree(in_dir("journal/set-aside"));
+    remove_tree(in_dir("journal/salvaged"));
     save_file(image_path, bytes, len);
 }
 
 /* Is the byte at `at` of the damaged file in a file of the folder, with all its neighbours there? */
-static bool is_set_aside(uint32_t at)
+static bool is_salvaged(uint32_t at)
 {
     static char kept[IMAGE_BYTES];
     bool found = false;
-    DIR *dir = opendir(in_dir("journal/set-aside"));
+    DIR *dir = opendir(in_dir("journal/salvaged"));
     for (struct dirent *entry; dir && (entry = readdir(dir));) {
         uint64_t segment;
         uint32_t offset;
         if (sscanf(entry->d_name, "%" SCNu64 "-%" SCNu32 "-", &segment, &offset) != 2)
             continue;
-        size_t len = load_file(in_dir("journal/set-aside/%s", entry->d_name), kept, sizeof(kept));
+        size_t len = load_file(in_dir("journal/salvaged/%s", entry->d_name), kept, sizeof(kept));
         cr_assert_leq(offset + len, sizeof(damaged));
         cr_assert_arr_eq(kept, damaged + offset, len);
         found = found || (offset <= at && at < offset + len);
@@ -100,7 +100,7 @@ static bool is_set_aside(uint32_t at)
 }
 
 /* After a recovery nothing is found any more, the same is read, and the journal goes on. */
-static void assert_mended(uint64_t records, uint64_t next_seq)
+static void assert_repaired(uint64_t records, uint64_t next_seq)
 {
     struct journal_recovery found;
     struct journal *journal = open_journal(SMALL, &found);
@@ -132,10 +132,10 @@ static void flip_and_recover(uint32_t at, bool clean)
     cr_assert_gt(found.damaged + found.repaired + found.torn_bytes, 0, "byte %u is passed over", at);
     if (n < image_records)
         cr_assert_gt(found.damaged + found.torn_bytes, 0);
-    cr_assert_str_eq(found.salvaged, in_dir("journal/set-aside"));
-    cr_assert(is_set_aside(at), "byte %u is not set aside", at);
+    cr_assert_str_eq(found.salvaged, in_dir("journal/salvaged"));
+    cr_assert(is_salvaged(at), "byte %u is not salvaged", at);
     journal_free(&journal);
-    assert_mended(n, next_seq);
+    assert_repaired(n, next_seq);
     damaged[at] = image[at];
 }
 
@@ -182,7 +182,7 @@ Test(journal_damage, any_flipped_byte_in_an_older_segment_costs_one_record_at_mo
         cr_assert_eq(found.damaged, all - n, "byte %u", at);
         cr_assert_gt(found.damaged + found.repaired, 0, "byte %u", at);
         cr_assert_eq(found.torn_bytes + found.missing + found.foreign, 0);
-        cr_assert(is_set_aside(at), "byte %u", at);
+        cr_assert(is_salvaged(at), "byte %u", at);
         journal_free(&journal);
         damaged[at] = image[at];
     }
@@ -208,7 +208,7 @@ Test(journal_damage, a_journal_cut_anywhere_keeps_every_whole_record)
         cr_assert_eq(found.records, n);
         uint64_t next_seq = journal_next_seq(journal);
         journal_free(&journal);
-        assert_mended(n, next_seq);
+        assert_repaired(n, next_seq);
     }
 }
 
@@ -237,7 +237,7 @@ Test(journal_damage, a_torn_frame_never_costs_what_was_synced_before)
         cr_assert((found.torn_bytes == 0) == (present == 0 || present + 1 == 1u << blocks));
         uint64_t next_seq = journal_next_seq(journal);
         journal_free(&journal);
-        assert_mended(n, next_seq);
+        assert_repaired(n, next_seq);
     }
 }
 
@@ -256,9 +256,9 @@ Test(journal_damage, stale_frames_of_another_segment_behind_the_tail_are_not_tak
     cr_assert_eq(journal_next_seq(journal), image_records + 1);
     cr_assert_gt(found.torn_bytes, 0);
     cr_assert_eq(found.damaged, 0);
-    cr_assert(is_set_aside(image_used));
+    cr_assert(is_salvaged(image_used));
     journal_free(&journal);
-    assert_mended(image_records, image_records + 1);
+    assert_repaired(image_records, image_records + 1);
 }
 
 Test(journal_damage, a_frame_that_a_sender_put_into_its_record_is_not_taken_for_one)
@@ -298,13 +298,13 @@ Test(journal_damage, a_destroyed_frame_costs_its_records_and_no_other)
         cr_assert_eq(found.damaged, i);
         cr_assert_eq(found.repaired, i == 0);
         cr_assert_eq(found.missing + found.torn_bytes + found.foreign, 0);
-        cr_assert(is_set_aside(offsets[i]) && is_set_aside(offsets[i + 1] - 1));
+        cr_assert(is_salvaged(offsets[i]) && is_salvaged(offsets[i + 1] - 1));
         journal_free(&journal);
-        assert_mended(image_records - i, image_records + 1);
+        assert_repaired(image_records - i, image_records + 1);
     }
 }
 
-Test(journal_damage, what_was_made_a_gap_is_checked_and_mended_as_well)
+Test(journal_damage, what_became_a_gap_is_checked_and_repaired_too)
 {
     make_image(6, true);
     uint32_t offsets[64];
@@ -325,10 +325,10 @@ Test(journal_damage, what_was_made_a_gap_is_checked_and_mended_as_well)
             journal = open_journal(SMALL, &found);
             cr_assert_eq(found.repaired, 1, "byte %u", i);
             cr_assert_eq(found.damaged + found.missing + found.torn_bytes, 0);
-            cr_assert(is_set_aside(ends[end] + i));
+            cr_assert(is_salvaged(ends[end] + i));
             cr_assert_eq(read_usual(journal, 1, NULL, 0), image_records - 4);
             journal_free(&journal);
-            assert_mended(image_records - 4, image_records + 1);
+            assert_repaired(image_records - 4, image_records + 1);
             damaged[ends[end] + i] = image[ends[end] + i];
         }
 }
@@ -427,7 +427,7 @@ Test(journal_damage, bytes_that_become_unreadable_while_open_come_as_unreadable)
     journal_free(&journal);
 }
 
-Test(journal_damage, set_aside_records_stay_set_aside_and_keep_their_checksums)
+Test(journal_damage, salvaged_records_stay_salvaged_and_keep_their_checksums)
 {
     make_image(3, true);
     uint32_t offsets[64];
@@ -444,7 +444,7 @@ Test(journal_damage, set_aside_records_stay_set_aside_and_keep_their_checksums)
     cr_assert_eq(read_usual(journal, 1, NULL, 0), 5);
     cr_assert(journal_checksum(journal, 4, &again) && again == sum);
     journal_free(&journal);
-    assert_mended(5, 7);
+    assert_repaired(5, 7);
 }
 
 /* ---- files that are not of this journal ---- */
@@ -477,8 +477,8 @@ static void assert_stranger(const char *name, const char *bytes, size_t len)
     cr_assert_eq(journal_next_seq(journal), image_records + 1);
     journal_free(&journal);
     cr_assert_eq(access(in_dir("journal/%s", name), F_OK), -1, "it is moved away");
-    cr_assert_eq(count_in(in_dir("journal/set-aside")), 1);
-    remove_tree(in_dir("journal/set-aside"));
+    cr_assert_eq(count_in(in_dir("journal/salvaged")), 1);
+    remove_tree(in_dir("journal/salvaged"));
 }
 
 Test(journal_damage, files_that_are_not_of_this_journal_are_moved_aside)
@@ -527,7 +527,7 @@ Test(journal_damage, a_journal_of_a_later_version_is_left_whole_and_a_new_one_be
     cr_assert_eq(journal_next_seq(journal), 1);
     journal_free(&journal);
     char kept[8192];
-    snprintf(kept, sizeof(kept), "journal/set-aside/%020d.seg-%" PRId64, 1, WALL);
+    snprintf(kept, sizeof(kept), "journal/salvaged/%020d.seg-%" PRId64, 1, WALL);
     static char bytes[IMAGE_BYTES];
     cr_assert_eq(load_file(in_dir("%s", kept), bytes, sizeof(bytes)), sizeof(bytes));
     cr_assert_arr_eq(bytes, damaged, sizeof(bytes));

@@ -256,10 +256,10 @@ Test(journal_links, a_lock_that_is_no_file_is_refused_and_nothing_is_written_thr
     cr_assert_eq(mkdir(in_dir("journal"), 0700), 0);
     save_file(in_dir("precious"), "precious", 8);
     cr_assert_eq(symlink(in_dir("precious"), in_dir("journal/lock")), 0);
-    assert_refused("journal", "expected a regular file");
+    assert_refused("journal", "must be a regular file");
     cr_assert_eq(load_file(in_dir("precious"), text, sizeof(text)), 8);
     cr_assert_eq(memcmp(text, "precious", 8), 0);
     cr_assert_eq(unlink(in_dir("journal/lock")), 0);
     cr_assert_eq(mkfifo(in_dir("journal/lock"), 0600), 0);
-    assert_refused("journal", "expected a regular file");
+    assert_refused("journal", "must be a regular file");
 }

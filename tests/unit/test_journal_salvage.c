@@ -97,9 +97,9 @@ Test(journal_salvage, blocks_that_cannot_be_read_cost_their_records_only)
     struct journal_recovery found = salvage(journal, 1);
     cr_assert(found.damaged > 0 && found.damaged < 60, "%" PRIu64, found.damaged);
     cr_assert_eq(read_usual(journal, 1, NULL, 0), 200 - found.damaged);
-    cr_assert_eq(read_unreadable, found.damaged, "each of them comes, to be set aside");
+    cr_assert_eq(read_unreadable, found.damaged, "each of them comes, to be quarantined");
     cr_assert_eq(read_last, 200);
-    cr_assert_eq(access(in_dir("journal/set-aside"), F_OK), 0);
+    cr_assert_eq(access(in_dir("journal/salvaged"), F_OK), 0);
 
     append_usual(journal, 100);
     sync_journal(journal);

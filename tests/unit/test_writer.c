@@ -265,7 +265,7 @@ static void before_computers(struct batch_row *row, uint64_t seq)
         row->alert.occurred_us = -CLOCK_DAY;
 }
 
-Test(writer, an_alert_that_no_partition_can_be_made_for_is_set_aside)
+Test(writer, an_alert_that_no_partition_can_be_made_for_is_quarantined)
 {
     struct owner owner = {.total = 20, .change = before_computers};
     owner_start(&owner, &rig, "a", rig.conninfo);

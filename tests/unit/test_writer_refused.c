@@ -39,7 +39,7 @@ struct poison_case {
     uint64_t seqs[16];
 };
 
-ParameterizedTestParameters(refused, only_the_refused_are_set_aside)
+ParameterizedTestParameters(refused, only_the_refused_are_quarantined)
 {
     static struct poison_case cases[] = {
         {{1}},
@@ -75,7 +75,7 @@ static void expect_all_but_poison(struct owner *owner)
     }
 }
 
-ParameterizedTest(struct poison_case *one, refused, only_the_refused_are_set_aside)
+ParameterizedTest(struct poison_case *one, refused, only_the_refused_are_quarantined)
 {
     struct owner owner = {.total = 250, .change = poisoned};
     memcpy(poison, one->seqs, sizeof(one->seqs));
@@ -95,13 +95,13 @@ static void poisoned_incident(struct batch_row *row, uint64_t seq)
     incident_key_of_rule(&row->alert, &default_rule);
 }
 
-ParameterizedTestParameters(refused, what_an_incident_refuses_is_set_aside)
+ParameterizedTestParameters(refused, what_an_incident_refuses_is_quarantined)
 {
     static struct poison_case cases[] = {{{1}}, {{100}}, {{99, 100, 101}}, {{3, 13, 14, 60}}};
     return cr_make_param_array(struct poison_case, cases, sizeof(cases) / sizeof(cases[0]));
 }
 
-ParameterizedTest(struct poison_case *one, refused, what_an_incident_refuses_is_set_aside)
+ParameterizedTest(struct poison_case *one, refused, what_an_incident_refuses_is_quarantined)
 {
     struct owner owner = {.total = 250, .change = poisoned_incident};
     memcpy(poison, one->seqs, sizeof(one->seqs));
