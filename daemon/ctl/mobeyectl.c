@@ -10,27 +10,9 @@ static const struct {
     int (*run)(int argc, char **argv);
     const char *summary;
 } verbs[] = {
-    {"setup", ctl_setup, "make database, configuration and the way in between, and try it by a drill"},
-    {"migrate", ctl_migrate, "create or upgrade the database schema"},
-    {"send", ctl_send, "send alerts to a daemon and wait for every reply"},
-    {"keygen", ctl_keygen, "make a key pair of CURVE"},
-    {"status", ctl_status, "one screen: how the daemon, its journal and the database are"},
-    {"doctor", ctl_doctor, "look at the machine and the database, with advice"},
-    {"journal", ctl_journal, "list, verify, dump or replay the journal"},
-    {"quarantine", ctl_quarantine, "list, show, retry or discard what the database refused"},
-    {"areas", ctl_areas, "import areas: districts, neighbourhoods, hotspots"},
-    {"devices", ctl_devices, "import devices and placements; list unknown senders"},
-    {"device", ctl_device, "place, retrieve or show one device"},
-    {"people", ctl_people, "import people"},
-    {"teams", ctl_teams, "import teams and their areas"},
-    {"watch", ctl_watch, "follow what happens to incidents: to a pipe, a command or a webhook"},
-    {"retention", ctl_retention, "what is past its time of keeping; erase it"},
-    {"subject", ctl_subject, "a person's request: export or erase what is kept about a home"},
-    {"dc09", ctl_dc09, "write, read and send SIA DC-09 frames: a test dialler"},
-    {"explain", ctl_explain, "what the rules make of an alert or an incident, and why"},
-    {"replay", ctl_replay, "what other rules would have made of the alerts that are stored"},
-    {"apply", ctl_apply, "check rules, show what they would change, install them and reload"},
-    {"test-rules", ctl_test_rules, "play scenarios against rules: do the incidents come out as expected?"},
+#define CTL_VERB(name, run, summary) {name, run, summary},
+#include "ctl/lib/verbs.def"
+#undef CTL_VERB
 };
 
 #define N_VERBS (sizeof(verbs) / sizeof(verbs[0]))

@@ -19,27 +19,10 @@ enum { CTL_OK = 0, CTL_FAILED = 1, CTL_USAGE = 2 };
 
 #define CTL_DEFAULT_FILE "/etc/mobeyed/mobeyed.yaml"
 
-int ctl_migrate(int argc, char **argv);
-int ctl_send(int argc, char **argv);
-int ctl_status(int argc, char **argv);
-int ctl_doctor(int argc, char **argv);
-int ctl_setup(int argc, char **argv);
-int ctl_journal(int argc, char **argv);
-int ctl_quarantine(int argc, char **argv);
-int ctl_keygen(int argc, char **argv);
-int ctl_dc09(int argc, char **argv);
-int ctl_watch(int argc, char **argv);
-int ctl_retention(int argc, char **argv);
-int ctl_subject(int argc, char **argv);
-int ctl_areas(int argc, char **argv);
-int ctl_devices(int argc, char **argv);
-int ctl_device(int argc, char **argv);
-int ctl_people(int argc, char **argv);
-int ctl_teams(int argc, char **argv);
-int ctl_test_rules(int argc, char **argv);
-int ctl_explain(int argc, char **argv);
-int ctl_replay(int argc, char **argv);
-int ctl_apply(int argc, char **argv);
+/* What main() is to a program, for each verb. */
+#define CTL_VERB(name, run, summary) int run(int argc, char **argv);
+#include "ctl/lib/verbs.def"
+#undef CTL_VERB
 
 /* "mobeyectl VERB: text" on stderr. Returns CTL_FAILED. */
 int ctl_fail(const char *verb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
