@@ -398,7 +398,8 @@ bool transaction_may_be_committed(const struct transaction *t)
 bool transaction_server_busy(const struct transaction *t)
 {
     const struct incident_set *set = &t->incidents.set;
+    bool many_incidents = set->n_incidents + set->n_conditions >= ROWS_BUSY;
+    bool storing = t->state == TRANSACTION_STORING || t->state == TRANSACTION_SENDING;
     return t->state == TRANSACTION_AWAITING || t->state == TRANSACTION_QUARANTINING ||
-           t->state == TRANSACTION_COMMITTING || t->state == TRANSACTION_COMMITTED ||
-           (t->state == TRANSACTION_STORING && set->n_incidents + set->n_conditions >= ROWS_BUSY);
+           t->state == TRANSACTION_COMMITTING || t->state == TRANSACTION_COMMITTED || (storing && many_incidents);
 }
