@@ -8,7 +8,13 @@
 
 #define CONDITION_SOURCE_BYTES (INCIDENT_KEY_BYTES / 2)
 
-const char incident_lookup_sql[] = "select * from mobeye.read_incidents($1, $2, $3, $4, $5, $6)";
+/* The rows of read_incidents(), then those of read_conditions() in their first two columns and two more. */
+const char incident_lookup_sql[] =
+    "select i.*, null::boolean, null::timestamptz from mobeye.read_incidents($1, $2, $3, $4, $5, $6) i"
+    " union all "
+    "select c.incident_id, c.condition, null, null, null, null, null, null, null, null, null, null, null, null, null,"
+    " null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, c.active, c.since"
+    "  from mobeye.read_conditions($1, $2, $3) c";
 
 const Oid incident_lookup_types[INCIDENT_LOOKUP_PARAMS] = {
     TYPE_UUID_ARRAY, TYPE_UUID_ARRAY, TYPE_UUID_ARRAY, TYPE_UUID_ARRAY, TYPE_TIMESTAMPTZ_ARRAY, TYPE_TIMESTAMPTZ_ARRAY};

@@ -5,11 +5,18 @@
 #include "store/column.h"
 #include "store/incident_rows.h"
 
-/* Columns of mobeye.read_incidents(). */
+/* Columns of mobeye.read_incidents(), then of mobeye.read_conditions(). */
 enum {
     READ_ID,
     READ_KEY,
-    READ_MARKS,
+    READ_ACCEPTING,
+    READ_CLOSED,
+    READ_CLOSED_BY_PERSON,
+    READ_URGENT,
+    READ_VERIFIED,
+    READ_DRILL,
+    READ_CATEGORY,
+    READ_LOCATION_SOURCE,
     READ_PRIORITY,
     READ_VERIFY_PRIORITY,
     READ_KIND,
@@ -17,7 +24,7 @@ enum {
     READ_FIRST_SEEN,
     READ_LAST_SEEN,
     READ_LAST_RECEIVED,
-    READ_CLOSED,
+    READ_CLOSED_AT,
     READ_RESTORED,
     READ_CANCELLED,
     READ_ALERTS,
@@ -30,18 +37,8 @@ enum {
     READ_GEOM,
     READ_ACCURACY,
     READ_PLACEMENT,
-};
-
-/* Its marks. */
-enum {
-    WAS_ACCEPTING = 1,
-    WAS_CLOSED = 2,
-    WAS_CLOSED_BY_PERSON = 4,
-    WAS_URGENT = 8,
-    WAS_VERIFIED = 16,
-    WAS_DRILL = 32,
-    WAS_SERVICE = 64,
-    WAS_PLACED_SHIFT = 8,
+    READ_CONDITION_ACTIVE,
+    READ_CONDITION_SINCE,
 };
 
 /* One row of the result. */
@@ -55,21 +52,33 @@ static bool has(const struct result_row *r, int column)
     return !PQgetisnull(r->result, r->row, column);
 }
 
+static bool is(const struct result_row *r, int column)
+{
+    return has(r, column) && *PQgetvalue(r->result, r->row, column) != 0;
+}
+
+static enum location_source location_source(struct str word)
+{
+    for (enum location_source source = LOCATION_NONE; source < LOCATION_COUNT; source++)
+        if (str_is(word, alert_location_word(source)))
+            return source;
+    return LOCATION_NONE;
+}
+
 static void read_state(const struct result_row *r, struct incident *incident)
 {
-    int32_t marks = (int32_t)column_int4(r->result, r->row, READ_MARKS, 0);
-    incident->accepting = marks & WAS_ACCEPTING;
-    incident->closed = marks & WAS_CLOSED;
-    incident->by_person = marks & WAS_CLOSED_BY_PERSON;
-    incident->urgent = marks & WAS_URGENT;
-    incident->verified = marks & WAS_VERIFIED;
-    incident->drill = marks & WAS_DRILL;
-    incident->location_source = (enum location_source)(marks >> WAS_PLACED_SHIFT & 3);
+    incident->accepting = is(r, READ_ACCEPTING);
+    incident->closed = is(r, READ_CLOSED);
+    incident->by_person = is(r, READ_CLOSED_BY_PERSON);
+    incident->urgent = is(r, READ_URGENT);
+    incident->verified = is(r, READ_VERIFIED);
+    incident->drill = is(r, READ_DRILL);
+    incident->location_source = location_source(column_text(r->result, r->row, READ_LOCATION_SOURCE));
     incident->priority = column_int2(r->result, r->row, READ_PRIORITY);
     incident->first_seen_us = column_time(r->result, r->row, READ_FIRST_SEEN, ALERT_NO_TIME);
     incident->last_seen_us = column_time(r->result, r->row, READ_LAST_SEEN, ALERT_NO_TIME);
     incident->last_received_us = column_time(r->result, r->row, READ_LAST_RECEIVED, ALERT_NO_TIME);
-    incident->closed_us = column_time(r->result, r->row, READ_CLOSED, ALERT_NO_TIME);
+    incident->closed_us = column_time(r->result, r->row, READ_CLOSED_AT, ALERT_NO_TIME);
     incident->restored_us = column_time(r->result, r->row, READ_RESTORED, ALERT_NO_TIME);
     incident->cancelled_us = column_time(r->result, r->row, READ_CANCELLED, ALERT_NO_TIME);
     incident->alert_count = (int32_t)column_int4(r->result, r->row, READ_ALERTS, 0);
@@ -83,7 +92,7 @@ static void read_state(const struct result_row *r, struct incident *incident)
 static void read_terms(const struct result_row *r, struct incident_terms *terms)
 {
     terms->category =
-        (int32_t)column_int4(r->result, r->row, READ_MARKS, 0) & WAS_SERVICE ? CATEGORY_SERVICE : CATEGORY_ALARM;
+        str_is(column_text(r->result, r->row, READ_CATEGORY), "service") ? CATEGORY_SERVICE : CATEGORY_ALARM;
     terms->priority = column_int2(r->result, r->row, READ_PRIORITY);
     terms->verify_priority = column_int2(r->result, r->row, READ_VERIFY_PRIORITY);
     terms->gap_us = column_interval_us(r->result, r->row, READ_GAP);
@@ -135,8 +144,8 @@ static bool read_condition(struct incident_rows *rows, const struct result_row *
     struct condition *condition = &rows->set.conditions[t];
     memcpy(condition->id, PQgetvalue(r->result, r->row, READ_KEY), sizeof(condition->id));
     condition->incident = incident;
-    condition->active = (int32_t)column_int4(r->result, r->row, READ_MARKS, 0) != 0;
-    condition->since_us = column_time(r->result, r->row, READ_FIRST_SEEN, ALERT_NO_TIME);
+    condition->active = is(r, READ_CONDITION_ACTIVE);
+    condition->since_us = column_time(r->result, r->row, READ_CONDITION_SINCE, ALERT_NO_TIME);
     return true;
 }
 

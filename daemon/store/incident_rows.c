@@ -12,54 +12,36 @@
 
 #define AREA_SEPARATOR '\x1f'
 
-/* The marks of mobeye.store_incidents(). */
-enum {
-    IS_ACCEPTING = 1,
-    IS_URGENT = 2,
-    IS_VERIFIED = 4,
-    IS_RESTORED = 8,
-    IS_DRILL = 16,
-    IS_SERVICE = 32,
-    IS_SECRET_OF_SEVERAL = 64
-};
+#define PARAM(number, name, type) ", " #name " => $" #number
+const char incident_store_sql[] = "select mobeye.store_incidents(rules => $1"
+#include "store/store_incidents.def"
+                                  ")";
+#undef PARAM
 
-/* Parameters of mobeye.store_incidents(): those of incidents that the database has, then the same of new ones, and what
- * is fixed when they are created, then those of conditions. */
-enum { STATE = 17, RULES = 0, OLD, NEW = OLD + STATE, NEW_ONLY = NEW + STATE, CONDITIONS = NEW_ONLY + 13 };
-_Static_assert(CONDITIONS + 7 == INCIDENT_STORE_PARAMS, "as many as the function has");
-
-/* Elements of the arrays, from OLD or NEW on: id or key, and what alerts change. */
-static const uint32_t state_types[STATE] = {
-    TYPE_INT8,        TYPE_INT4,        TYPE_INT4, TYPE_TIMESTAMPTZ, TYPE_TIMESTAMPTZ, TYPE_TIMESTAMPTZ,
-    TYPE_TIMESTAMPTZ, TYPE_TIMESTAMPTZ, TYPE_INT4, TYPE_INT4,        TYPE_INT4,        TYPE_BYTEA,
-    TYPE_REAL,        TYPE_TEXT,        TYPE_TEXT, TYPE_INT8,        TYPE_INT8,
-};
-
-static const uint32_t new_types[13] = {
-    TYPE_TEXT,     TYPE_TEXT, TYPE_TEXT,     TYPE_TEXT, TYPE_INTERVAL, TYPE_INTERVAL, TYPE_INTERVAL,
-    TYPE_INTERVAL, TYPE_REAL, TYPE_INTERVAL, TYPE_REAL, TYPE_INT4,     TYPE_INT8,
-};
-
-static const uint32_t condition_types[7] = {TYPE_UUID, TYPE_INT8, TYPE_BOOL, TYPE_TIMESTAMPTZ,
-                                            TYPE_TEXT, TYPE_INT4, TYPE_BOOL};
-
-const char incident_store_sql[] =
-    "select mobeye.store_incidents($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, "
-    "$19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, "
-    "$41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51, $52, $53, $54, $55)";
-
-#define STATE_ARRAYS                                                                                                   \
-    TYPE_INT4_ARRAY, TYPE_INT4_ARRAY, TYPE_TIMESTAMPTZ_ARRAY, TYPE_TIMESTAMPTZ_ARRAY, TYPE_TIMESTAMPTZ_ARRAY,          \
-        TYPE_TIMESTAMPTZ_ARRAY, TYPE_TIMESTAMPTZ_ARRAY, TYPE_INT4_ARRAY, TYPE_INT4_ARRAY, TYPE_INT4_ARRAY,             \
-        TYPE_BYTEA_ARRAY, TYPE_REAL_ARRAY, TYPE_TEXT_ARRAY, TYPE_TEXT_ARRAY, TYPE_INT8_ARRAY, TYPE_INT8_ARRAY
-
+#define PARAM(number, name, type) TYPE_##type##_ARRAY,
 const Oid incident_store_types[INCIDENT_STORE_PARAMS] = {
-    TYPE_UUID,           TYPE_INT8_ARRAY,        STATE_ARRAYS,        TYPE_UUID_ARRAY, STATE_ARRAYS,
-    TYPE_TEXT_ARRAY,     TYPE_TEXT_ARRAY,        TYPE_TEXT_ARRAY,     TYPE_TEXT_ARRAY, TYPE_INTERVAL_ARRAY,
-    TYPE_INTERVAL_ARRAY, TYPE_INTERVAL_ARRAY,    TYPE_INTERVAL_ARRAY, TYPE_REAL_ARRAY, TYPE_INTERVAL_ARRAY,
-    TYPE_REAL_ARRAY,     TYPE_INT4_ARRAY,        TYPE_INT8_ARRAY,     TYPE_UUID_ARRAY, TYPE_INT8_ARRAY,
-    TYPE_BOOL_ARRAY,     TYPE_TIMESTAMPTZ_ARRAY, TYPE_TEXT_ARRAY,     TYPE_INT4_ARRAY, TYPE_BOOL_ARRAY,
+    TYPE_UUID,
+#include "store/store_incidents.def"
 };
+#undef PARAM
+
+#define PARAM(number, name, type) TYPE_##type,
+static const uint32_t element_types[INCIDENT_STORE_PARAMS] = {
+    0,
+#include "store/store_incidents.def"
+};
+#undef PARAM
+
+#define PARAM(number, name, type) STORE_##name = (number)-1,
+enum {
+    STORE_rules,
+#include "store/store_incidents.def"
+    STORE_PARAMS
+};
+#undef PARAM
+
+_Static_assert((int)STORE_PARAMS == (int)INCIDENT_STORE_PARAMS, "as many as in the list");
+_Static_assert(STORE_new_secret - STORE_new_accepting == STORE_old_secret - STORE_old_accepting, "one state, twice");
 
 void incident_rows_free(struct incident_rows *rows)
 {
@@ -74,14 +56,6 @@ void incident_rows_clear(struct incident_rows *rows)
 {
     incident_set_clear(&rows->set);
     rows->n_known = rows->n_fresh = rows->n_changes = 0;
-}
-
-static int32_t marks_of(const struct incident *incident)
-{
-    return (incident->accepting ? IS_ACCEPTING : 0) | (incident->urgent ? IS_URGENT : 0) |
-           (incident->restored ? IS_RESTORED : 0) | (incident->drill ? IS_DRILL : 0) |
-           (incident->terms.category == CATEGORY_SERVICE ? IS_SERVICE : 0) |
-           (incident->secret_of_several ? IS_SECRET_OF_SEVERAL : 0);
 }
 
 /* NULL areas: as they were. */
@@ -111,47 +85,53 @@ static void put_id_or_null(struct buf *array, uint64_t id)
         param_null(array);
 }
 
-/* What alerts change, from the marks on. */
+/* What alerts change: from old_accepting or new_accepting on. */
 static void put_state(const struct incident *incident, bool verified, struct buf *values)
 {
-    param_int4(&values[0], marks_of(incident) | (verified ? IS_VERIFIED : 0));
-    param_int4(&values[1], incident->priority);
-    param_time(&values[2], incident->first_seen_us);
-    param_time(&values[3], incident->last_seen_us);
-    param_time(&values[4], incident->last_received_us);
-    param_time(&values[5], incident->restored_us);
-    param_time(&values[6], incident->cancelled_us);
-    param_int4(&values[7], incident->alert_count);
-    param_int4(&values[8], incident->active);
-    param_int4(&values[9], incident->flaps);
+    param_bool(values++, incident->accepting);
+    param_bool(values++, incident->urgent);
+    param_bool(values++, verified);
+    param_bool(values++, incident->restored);
+    param_bool(values++, incident->secret_of_several);
+    param_int4(values++, incident->priority);
+    param_time(values++, incident->first_seen_us);
+    param_time(values++, incident->last_seen_us);
+    param_time(values++, incident->last_received_us);
+    param_time(values++, incident->restored_us);
+    param_time(values++, incident->cancelled_us);
+    param_int4(values++, incident->alert_count);
+    param_int4(values++, incident->active);
+    param_int4(values++, incident->flaps);
     if (incident->location_source == LOCATION_NONE)
-        param_null(&values[10]);
+        param_null(values++);
     else
-        param_point(&values[10], incident->lon, incident->lat);
-    param_real(&values[11], incident->accuracy_m);
-    param_text(&values[12], str_from(alert_location_word(incident->location_source)));
-    put_areas(&values[13], incident->areas);
-    put_id_or_null(&values[14], incident->placement_id);
-    put_id_or_null(&values[15], incident->secret_placement_id);
+        param_point(values++, incident->lon, incident->lat);
+    param_real(values++, incident->accuracy_m);
+    param_text(values++, str_from(alert_location_word(incident->location_source)));
+    put_areas(values++, incident->areas);
+    put_id_or_null(values++, incident->placement_id);
+    put_id_or_null(values++, incident->secret_placement_id);
 }
 
-/* What is fixed when it is created. */
+/* What is fixed when it is created: from new_drill on. */
 static void put_new(const struct incident *incident, struct buf *values)
 {
     const struct incident_terms *terms = &incident->terms;
-    param_text(&values[0], str_from(alert_kind_word(incident->kind)));
-    param_text(&values[1], incident->device);
-    param_text(&values[2], terms->rule);
-    param_text_or_null(&values[3], terms->team);
-    param_interval(&values[4], terms->gap_us);
-    param_interval(&values[5], terms->max_age_us);
-    param_interval(&values[6], terms->settle_us);
-    param_interval(&values[7], terms->overdue_us);
-    param_real(&values[8], terms->moved_over_m > 0 ? (float)terms->moved_over_m : NAN);
-    param_interval(&values[9], terms->verify_within_us);
-    param_real(&values[10], terms->verify_radius_m > 0 ? (float)terms->verify_radius_m : NAN);
-    param_int4(&values[11], terms->verify_priority > 0 ? terms->verify_priority : ALERT_NO_INT);
-    put_id_or_null(&values[12], incident->previous_id);
+    param_bool(values++, incident->drill);
+    param_text(values++, terms->category == CATEGORY_SERVICE ? STR("service") : STR("alarm"));
+    param_text(values++, str_from(alert_kind_word(incident->kind)));
+    param_text(values++, incident->device);
+    param_text(values++, terms->rule);
+    param_text_or_null(values++, terms->team);
+    param_interval(values++, terms->gap_us);
+    param_interval(values++, terms->max_age_us);
+    param_interval(values++, terms->settle_us);
+    param_interval(values++, terms->overdue_us);
+    param_real(values++, terms->moved_over_m > 0 ? (float)terms->moved_over_m : NAN);
+    param_interval(values++, terms->verify_within_us);
+    param_real(values++, terms->verify_radius_m > 0 ? (float)terms->verify_radius_m : NAN);
+    param_int4(values++, terms->verify_priority > 0 ? terms->verify_priority : ALERT_NO_INT);
+    put_id_or_null(values++, incident->previous_id);
 }
 
 static int compare_keys(const void *a, const void *b, void *arg)
@@ -183,10 +163,11 @@ static size_t find_fresh(struct incident_rows *rows, size_t *ret_changed, size_t
     return *ret_changed + *ret_conditions + rows->n_fresh;
 }
 
-static void begin_arrays(struct buf *values, const uint32_t *types, size_t n_arrays, size_t n)
+/* Those of the parameters from first to last, each with n elements. */
+static void begin_arrays(struct buf *values, size_t first, size_t last, size_t n)
 {
-    for (size_t i = 0; i < n_arrays; i++)
-        param_array(&values[i], types[i], n);
+    for (size_t i = first; i <= last; i++)
+        param_array(&values[i], element_types[i], n);
 }
 
 static void put_incidents(const struct incident_rows *rows, struct buf *values)
@@ -194,14 +175,14 @@ static void put_incidents(const struct incident_rows *rows, struct buf *values)
     const struct incident *incidents = rows->set.incidents;
     for (size_t i = 0; i < rows->n_known; i++)
         if (incidents[i].changed) {
-            param_int8(&values[OLD], (int64_t)incidents[i].id);
-            put_state(&incidents[i], incidents[i].verified && !rows->was_verified[i], &values[OLD + 1]);
+            param_int8(&values[STORE_old_id], (int64_t)incidents[i].id);
+            put_state(&incidents[i], incidents[i].verified && !rows->was_verified[i], &values[STORE_old_accepting]);
         }
     for (size_t i = 0; i < rows->n_fresh; i++) {
         const struct incident *incident = &incidents[rows->fresh[i]];
-        param_bytes(&values[NEW], incident->key, sizeof(incident->key));
-        put_state(incident, incident->verified, &values[NEW + 1]);
-        put_new(incident, &values[NEW_ONLY]);
+        param_bytes(&values[STORE_new_key], incident->key, sizeof(incident->key));
+        put_state(incident, incident->verified, &values[STORE_new_accepting]);
+        put_new(incident, &values[STORE_new_drill]);
     }
 }
 
@@ -244,15 +225,12 @@ bool incident_rows_encode(struct incident_rows *rows, const struct incident_look
     for (size_t i = 0; i < rows->n_fresh; i++)
         rows->set.incidents[rows->fresh[i]].id = (uint64_t) - (int64_t)(i + 1);
     if (rules)
-        buf_append(&values[RULES], rules, COPYROW_RULES_BYTES);
-    begin_arrays(&values[OLD], state_types, STATE, changed);
-    begin_arrays(&values[NEW], state_types, STATE, rows->n_fresh);
-    values[NEW].len = 0;
-    param_array(&values[NEW], TYPE_UUID, rows->n_fresh);
-    begin_arrays(&values[NEW_ONLY], new_types, 13, rows->n_fresh);
-    begin_arrays(&values[CONDITIONS], condition_types, 7, conditions);
+        buf_append(&values[STORE_rules], rules, COPYROW_RULES_BYTES);
+    begin_arrays(values, STORE_old_id, STORE_old_secret, changed);
+    begin_arrays(values, STORE_new_key, STORE_new_previous, rows->n_fresh);
+    begin_arrays(values, STORE_condition_id, STORE_condition_fresh, conditions);
     put_incidents(rows, values);
-    put_conditions(rows, lookup, batch, conditions, &values[CONDITIONS]);
+    put_conditions(rows, lookup, batch, conditions, &values[STORE_condition_id]);
     return true;
 }
 

@@ -449,7 +449,7 @@ void pgconn_query(struct pgconn *c, const char *sql)
 
 static bool send_params(struct pgconn *c, const char *sql, size_t n, const Oid *types, const struct buf *values)
 {
-    enum { PARAMS_MAX = 64 };
+    enum { PARAMS_MAX = 80 };
     const char *data[PARAMS_MAX];
     int lengths[PARAMS_MAX], formats[PARAMS_MAX];
     assert(c->stage == STAGE_OPEN && !c->querying && n <= PARAMS_MAX);

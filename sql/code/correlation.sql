@@ -1,20 +1,20 @@
 -- Correlation: which incidents the alerts of a batch may join, and what the daemon decided about them.
 
--- Rows of two kinds: first the incidents (id is the key), then the conditions (id is the condition, first_seen the time
--- since which its state holds, marks 1 if it is active; priority is null).
+-- Both functions are called in one statement, in this order: the conditions are read while the incidents are locked, when
+-- nobody else can change them. A condition that another daemon inserts at this moment is not seen; the unique indexes
+-- detect that.
 --   conditions              of the alerts
 --   same_kind_from, _until  bounds of the conditions of a device and kind, of which the active ones are wanted: a restore
 --   keys                    of the alerts whose rule makes incidents, with the times of the first and last occurrence
 -- The incidents are those of the conditions; for each key the accepting one; and if alerts of the key are too early for
 -- that one, or there is none, the latest others that lie no further than their gap from the alerts.
--- The conditions are read while the incidents are locked: nobody else can change them then. A condition that another
--- daemon inserts at this moment is not seen; the unique indexes detect that.
 create or replace function mobeye.read_incidents(
     conditions uuid[], same_kind_from uuid[], same_kind_until uuid[],
     keys uuid[], key_from timestamptz[], key_until timestamptz[])
 returns table (
-    incident_id bigint, id uuid, marks integer, priority smallint, verify_priority smallint, kind text, device_id text,
-    first_seen timestamptz, last_seen timestamptz, last_received_at timestamptz, closed_at timestamptz,
+    incident_id bigint, incident_key uuid, accepting boolean, closed boolean, closed_by_person boolean, urgent boolean,
+    verified boolean, drill boolean, category text, location_source text, priority smallint, verify_priority smallint,
+    kind text, device_id text, first_seen timestamptz, last_seen timestamptz, last_received_at timestamptz, closed_at timestamptz,
     restored_at timestamptz, cancelled_at timestamptz, alert_count integer, active integer, flaps integer,
     gap interval, max_age interval, settle interval, moved_over_m real, geom public.geometry, accuracy_m real,
     placement_id bigint)
@@ -59,12 +59,8 @@ begin
                               order by o.incident_id desc limit 64) as o
          where (k.incident_id is null or k.from_at < k.since) and o.since <= k.until_at and o.until >= k.from_at
     )
-    select i.incident_id, i.incident_key,
-           i.accepting::integer + (i.status = 'closed')::integer * 2 + i.closed_by_person::integer * 4
-           + i.urgent::integer * 8 + (i.verified_by is not null)::integer * 16 + i.drill::integer * 32
-           + (i.category = 'service')::integer * 64 + (i.verify_within is not null)::integer * 128
-           + case i.location_source when 'message' then 256 when 'placement' then 512 when 'last_known' then 768
-             else 0 end,
+    select i.incident_id, i.incident_key, i.accepting, i.status = 'closed', i.closed_by_person, i.urgent,
+           i.verified_by is not null, i.drill, i.category, i.location_source,
            i.priority, i.verify_priority, i.kind, i.device_id, i.first_seen, i.last_seen, i.last_received_at,
            i.closed_at, i.restored_at, i.cancelled_at, i.alert_count, i.active, i.flaps, i.gap, i.max_age, i.settle,
            i.moved_over_m, i.geom, i.accuracy_m, i.placement_id
@@ -72,24 +68,40 @@ begin
      where i.incident_id in (select w.incident_id from wanted w)
      order by i.incident_id
        for update of i;
-
-    return query
-    select c.incident_id, c.condition, c.active::integer, null::smallint, null::smallint, null::text, null::text,
-           c.since, null::timestamptz, null::timestamptz, null::timestamptz, null::timestamptz,
-           null::timestamptz, null::integer, null::integer, null::integer, null::interval, null::interval,
-           null::interval, null::real, null::public.geometry, null::real, null::bigint
-      from (select c.incident_id, c.condition, c.active, c.since
-              from mobeye.incident_condition c
-             where c.condition = any (conditions)
-            union
-            select c.incident_id, c.condition, c.active, c.since
-              from unnest(same_kind_from, same_kind_until) as f (first_condition, last_condition)
-              join mobeye.incident_condition c
-                on c.condition between f.first_condition and f.last_condition and c.active) as c;
 end
 $$;
 comment on function mobeye.read_incidents(uuid[], uuid[], uuid[], uuid[], timestamptz[], timestamptz[]) is
-    'Locks the incidents that alerts may join, in the order of incident_id, and returns them and their conditions.';
+    'Locks the incidents that alerts may join, in the order of incident_id, and returns them.';
+
+create or replace function mobeye.read_conditions(conditions uuid[], same_kind_from uuid[], same_kind_until uuid[])
+returns table (incident_id bigint, condition uuid, active boolean, since timestamptz)
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+-- One plan, whatever the statistics say: a few index look-ups per alert of the batch.
+set enable_seqscan = off -- the tables are empty on the first day and large soon after
+set enable_hashjoin = off -- would read a whole table
+set enable_mergejoin = off -- likewise
+set enable_material = off -- likewise, for a nested loop
+set enable_bitmapscan = off -- each look-up returns few rows, in order
+set max_parallel_workers_per_gather = 0 -- starting a worker takes longer than the statement
+set jit = off -- compiling takes longer than the statement
+set plan_cache_mode = force_generic_plan -- planning for each batch takes longer than the statement
+as $$
+#variable_conflict use_column
+begin
+    return query
+    select c.incident_id, c.condition, c.active, c.since
+      from mobeye.incident_condition c
+     where c.condition = any (conditions)
+    union
+    select c.incident_id, c.condition, c.active, c.since
+      from unnest(same_kind_from, same_kind_until) as f (first_condition, last_condition)
+      join mobeye.incident_condition c
+        on c.condition between f.first_condition and f.last_condition and c.active;
+end
+$$;
+comment on function mobeye.read_conditions(uuid[], uuid[], uuid[]) is
+    'Returns the conditions of alerts, and the active ones of a device and kind. After read_incidents(), in the same statement.';
 
 create or replace function mobeye.team_of(placement_id bigint, areas text) returns text
 language sql stable
@@ -109,28 +121,29 @@ comment on function mobeye.team_of(bigint, text) is
 -- The incidents that read_incidents() returned (old_...), new ones (new_...), and the conditions of both (condition_...;
 -- condition_incident is an incident_id, or minus the position of a new incident, from 1). Returns the ids of the new
 -- incidents, which are in the order of their keys: a consistent lock order, so that concurrent daemons cannot deadlock.
--- marks: 1 accepting, 2 urgent, 4 verified by a second input, 8 no condition of a service incident is active any more,
--- 16 a drill, 32 category service, 64 its secret placements are of several teams. old_secret, new_secret: the first
--- secret placement among the alerts of this batch, null if there is none. A null geom leaves geom, accuracy, source and
--- areas as they are. areas are 'layer:code', separated by U+001F. A condition that is "fresh" did not exist when it was
--- read: if it exists by now, another daemon has inserted it, and that is a unique violation, as for an accepting key.
+-- ..._verified: by a second input, in this batch. ..._closing: a service incident of which no condition is active any
+-- more. ..._secret: the first secret placement among the alerts of this batch, null if there is none; ..._several_teams:
+-- there are more, of other teams. A null geom leaves geom, accuracy, source and areas as they are. areas are
+-- 'layer:code', separated by U+001F. A condition that is "fresh" did not exist when it was read: if it exists by now,
+-- another daemon has inserted it, and that is a unique violation, as for an accepting key.
+-- The names and types of the parameters are in daemon/store/store_incidents.def too, from which the daemon calls it.
 create or replace function mobeye.store_incidents(
     rules uuid,
-    old_id bigint[], old_marks integer[], old_priority integer[],
-    old_first timestamptz[], old_last timestamptz[], old_received timestamptz[], old_restored timestamptz[],
-    old_cancelled timestamptz[], old_alerts integer[], old_active integer[], old_flaps integer[],
-    old_geom bytea[], old_accuracy real[], old_source text[], old_areas text[], old_placement bigint[],
-    old_secret bigint[],
-    new_key uuid[], new_marks integer[], new_priority integer[],
-    new_first timestamptz[], new_last timestamptz[], new_received timestamptz[], new_restored timestamptz[],
-    new_cancelled timestamptz[], new_alerts integer[], new_active integer[], new_flaps integer[],
-    new_geom bytea[], new_accuracy real[], new_source text[], new_areas text[], new_placement bigint[],
-    new_secret bigint[],
-    new_kind text[], new_device text[], new_rule text[], new_team text[],
-    new_gap interval[], new_max_age interval[], new_settle interval[], new_overdue interval[], new_moved_over real[],
-    new_verify_within interval[], new_verify_radius real[], new_verify_priority integer[], new_previous bigint[],
-    condition_id uuid[], condition_incident bigint[], condition_active boolean[], condition_since timestamptz[],
-    condition_device text[], condition_input integer[], condition_fresh boolean[])
+    old_id bigint[], old_accepting boolean[], old_urgent boolean[], old_verified boolean[], old_closing boolean[],
+    old_several_teams boolean[], old_priority integer[], old_first timestamptz[], old_last timestamptz[],
+    old_received timestamptz[], old_restored timestamptz[], old_cancelled timestamptz[], old_alerts integer[],
+    old_active integer[], old_flaps integer[], old_geom bytea[], old_accuracy real[], old_source text[],
+    old_areas text[], old_placement bigint[], old_secret bigint[], new_key uuid[], new_accepting boolean[],
+    new_urgent boolean[], new_verified boolean[], new_closing boolean[], new_several_teams boolean[],
+    new_priority integer[], new_first timestamptz[], new_last timestamptz[], new_received timestamptz[],
+    new_restored timestamptz[], new_cancelled timestamptz[], new_alerts integer[], new_active integer[],
+    new_flaps integer[], new_geom bytea[], new_accuracy real[], new_source text[], new_areas text[],
+    new_placement bigint[], new_secret bigint[], new_drill boolean[], new_category text[], new_kind text[],
+    new_device text[], new_rule text[], new_team text[], new_gap interval[], new_max_age interval[],
+    new_settle interval[], new_overdue interval[], new_moved_over real[], new_verify_within interval[],
+    new_verify_radius real[], new_verify_priority integer[], new_previous bigint[], condition_id uuid[],
+    condition_incident bigint[], condition_active boolean[], condition_since timestamptz[], condition_device text[],
+    condition_input integer[], condition_fresh boolean[])
 returns bigint[]
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -149,8 +162,8 @@ declare
 begin
     if cardinality(old_id) > 0 then
         update mobeye.incident i
-           set accepting = n.marks & 1 > 0 and i.status <> 'closed', urgent = n.marks & 2 > 0, priority = n.priority,
-               verified_by = coalesce(i.verified_by, case when n.marks & 4 > 0 then 'second_input' end),
+           set accepting = n.accepting and i.status <> 'closed', urgent = n.urgent, priority = n.priority,
+               verified_by = coalesce(i.verified_by, case when n.verified then 'second_input' end),
                stored_at = now(), first_seen = n.first_seen, last_seen = n.last_seen,
                last_received_at = n.last_received_at, restored_at = n.restored_at, cancelled_at = n.cancelled_at,
                alert_count = n.alert_count, active = n.active, flaps = n.flaps,
@@ -163,18 +176,18 @@ begin
                secret = i.secret or n.secret_placement_id is not null,
                secret_team = case
                    when n.secret_placement_id is null then i.secret_team
-                   when n.marks & 64 = 0 then (select p.team from mobeye.placement p
+                   when not n.several_teams then (select p.team from mobeye.placement p
                                                 where p.placement_id = n.secret_placement_id
                                                   and (not i.secret or p.team = i.secret_team)) end,
                cell = case when n.secret_placement_id is null or i.secret then i.cell
                            else (select p.cell from mobeye.placement p
                                   where p.placement_id = n.secret_placement_id) end
-          from unnest(old_id, old_marks, old_priority, old_first, old_last, old_received, old_restored, old_cancelled,
-                      old_alerts, old_active, old_flaps, old_geom, old_accuracy, old_source, old_areas, old_placement,
-                      old_secret)
-               as n (incident_id, marks, priority, first_seen, last_seen, last_received_at, restored_at, cancelled_at,
-                     alert_count, active, flaps, geom, accuracy_m, location_source, areas, placement_id,
-                     secret_placement_id)
+          from unnest(old_id, old_accepting, old_urgent, old_verified, old_closing, old_several_teams, old_priority,
+                      old_first, old_last, old_received, old_restored, old_cancelled, old_alerts, old_active,
+                      old_flaps, old_geom, old_accuracy, old_source, old_areas, old_placement, old_secret)
+               as n (incident_id, accepting, urgent, verified, closing, several_teams, priority, first_seen,
+                     last_seen, last_received_at, restored_at, cancelled_at, alert_count, active, flaps, geom,
+                     accuracy_m, location_source, areas, placement_id, secret_placement_id)
          where i.incident_id = n.incident_id;
     end if;
 
@@ -186,9 +199,8 @@ begin
             location_source, areas, placement_id, kind, device_id, rule, rules, team, gap, max_age, settle, overdue,
             moved_over_m, verify_within, verify_radius_m, verify_priority, previous_id, delayed, secret, secret_team,
             cell)
-        select n.incident_id, n.incident_key, n.marks & 1 > 0, n.marks & 2 > 0, n.marks & 16 > 0,
-               case when n.marks & 32 > 0 then 'service' else 'alarm' end,
-               case when n.marks & 4 > 0 then 'second_input' end, n.priority, n.first_seen, n.last_seen,
+        select n.incident_id, n.incident_key, n.accepting, n.urgent, n.drill, n.category,
+               case when n.verified then 'second_input' end, n.priority, n.first_seen, n.last_seen,
                n.last_received_at, n.restored_at, n.cancelled_at, n.alert_count, n.active, n.flaps,
                public.st_geomfromewkb(n.geom), n.accuracy_m, n.location_source,
                coalesce(string_to_array(n.areas, e'\x1f'), '{}'), n.placement_id, n.kind, n.device_id, n.rule,
@@ -199,18 +211,20 @@ begin
                n.gap, n.max_age, n.settle, n.overdue, n.moved_over_m, n.verify_within, n.verify_radius_m,
                n.verify_priority, n.previous_id, now() > n.first_seen + interval '5 minutes',
                n.secret_placement_id is not null,
-               case when n.secret_placement_id is not null and n.marks & 64 = 0
+               case when n.secret_placement_id is not null and not n.several_teams
                     then (select p.team from mobeye.placement p where p.placement_id = n.secret_placement_id) end,
                case when n.secret_placement_id is not null
                     then (select p.cell from mobeye.placement p where p.placement_id = n.secret_placement_id) end
-          from unnest(new_id, new_key, new_marks, new_priority, new_first, new_last, new_received, new_restored,
-                      new_cancelled, new_alerts, new_active, new_flaps, new_geom, new_accuracy, new_source, new_areas,
-                      new_placement, new_secret, new_kind, new_device, new_rule, new_team, new_gap, new_max_age, new_settle,
-                      new_overdue, new_moved_over, new_verify_within, new_verify_radius, new_verify_priority,
-                      new_previous)
-               as n (incident_id, incident_key, marks, priority, first_seen, last_seen, last_received_at, restored_at,
-                     cancelled_at, alert_count, active, flaps, geom, accuracy_m, location_source, areas, placement_id,
-                     secret_placement_id, kind, device_id, rule, team, gap, max_age, settle, overdue, moved_over_m, verify_within,
+          from unnest(new_id, new_key, new_accepting, new_urgent, new_verified, new_closing, new_several_teams,
+                      new_priority, new_first, new_last, new_received, new_restored, new_cancelled, new_alerts,
+                      new_active, new_flaps, new_geom, new_accuracy, new_source, new_areas, new_placement,
+                      new_secret, new_drill, new_category, new_kind, new_device, new_rule, new_team, new_gap,
+                      new_max_age, new_settle, new_overdue, new_moved_over, new_verify_within, new_verify_radius,
+                      new_verify_priority, new_previous)
+               as n (incident_id, incident_key, accepting, urgent, verified, closing, several_teams, priority,
+                     first_seen, last_seen, last_received_at, restored_at, cancelled_at, alert_count, active, flaps,
+                     geom, accuracy_m, location_source, areas, placement_id, secret_placement_id, drill, category,
+                     kind, device_id, rule, team, gap, max_age, settle, overdue, moved_over_m, verify_within,
                      verify_radius_m, verify_priority, previous_id);
     end if;
 
@@ -234,12 +248,12 @@ begin
     end if;
 
     perform mobeye.close_incident(i.incident_id, 'restored', add_change => false)
-       from unnest(old_id || new_id, old_marks || new_marks) as n (id, marks)
+       from unnest(old_id || new_id, old_closing || new_closing) as n (id, closing)
        join mobeye.incident i on i.incident_id = n.id
-      where n.marks & 8 > 0 and i.category = 'service';
+      where n.closing and i.category = 'service';
     perform mobeye.add_history(n.id, 'verified', 'second_input', actor => 'mobeyed')
-       from unnest(old_id || new_id, old_marks || new_marks) as n (id, marks)
-      where n.marks & 4 > 0;
+       from unnest(old_id || new_id, old_verified || new_verified) as n (id, verified)
+      where n.verified;
     return coalesce(new_id, '{}');
 end
 $$;

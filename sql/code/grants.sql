@@ -33,6 +33,7 @@ grant execute on function
     mobeye.number_changes(),
     mobeye.premake_partitions(interval, interval, interval),
     mobeye.purge(interval),
+    mobeye.read_conditions(uuid[], uuid[], uuid[]),
     mobeye.read_incidents(uuid[], uuid[], uuid[], uuid[], timestamptz[], timestamptz[]),
     mobeye.refresh_states(text[]),
     mobeye.registry_since(bigint),

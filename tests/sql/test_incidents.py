@@ -7,6 +7,7 @@ from support import SchemaTest
 KEY = "00000000-0000-0000-0000-00000000000"
 TABLES = ("incident", "incident_condition", "change", "incident_history", "device_status", "ruleset")
 CALLS = (
+    "mobeye.read_conditions('{}', '{}', '{}')",
     "mobeye.read_incidents('{}', '{}', '{}', '{}', '{}', '{}')",
     "mobeye.add_changes('{}', '{}', '{}')",
     "mobeye.verify_incidents('{}', '{}', '{}', '{}', 0)",
@@ -14,7 +15,7 @@ CALLS = (
     "mobeye.notify_incidents('{}', '{}')",
     "mobeye.store_device_status('{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')",
     f"mobeye.store_ruleset('{KEY}1', 'rules: []', 'amersfoort-1')",
-    f"mobeye.store_incidents('{KEY}1'" + ", '{}'" * 54 + ")",
+    f"mobeye.store_incidents('{KEY}1'" + ", '{}'" * 64 + ")",
 )
 INSIDE = ("mobeye.close_incident(1, 'restored')", "mobeye.team_of(null, null)")
 INCIDENT = (
