@@ -237,7 +237,7 @@ static bool read_array(struct json_reader *reader, ondemand::array array)
     reader->depth++;
     for (auto next : array) {
         ondemand::value value;
-        if (std::move(next).get(value))
+        if (std::move(next).get(value)) // NOLINT(performance-move-const-arg): trivial in some implementations alone
             return stop(reader, not_json, reader->last);
         if (!read_value(reader, value, token_of(reader, value.raw_json_token())))
             return false;

@@ -1,5 +1,6 @@
 #include "ingest/tcp.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
@@ -107,6 +108,7 @@ static void drop(struct tcp_connection *connection)
 
 static void cut(struct tcp_connection *connection, enum cut_reason reason)
 {
+    assert(connection);
     struct tcp *tcp = connection->tcp;
     char address[PEER_ADDRESS_SIZE];
     memcpy(address, connection->address, sizeof(address));

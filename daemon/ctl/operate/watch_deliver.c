@@ -77,6 +77,7 @@ static enum delivery_result send_line(struct str event, struct err *err)
 }
 
 /* Both of header lines and of the body: counts them, and ends the transfer where they are too many. */
+/* NOLINTNEXTLINE(readability-non-const-parameter): as libcurl has it */
 static size_t on_answer(char *data, size_t size, size_t n, void *ctx)
 {
     size_t *read = ctx;

@@ -1,6 +1,7 @@
 /* mobeyectl replay: what other rules would have made of the alerts that are stored. */
 #include "ctl/rules/replay.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -60,6 +61,7 @@ static void put_row(struct buf *out, const struct row *row)
     char when[32];
     struct buf priority = {0};
     struct str device = device_of(row), rule = rule_of(row);
+    assert(row->made || row->stored);
     format_time(row->made ? row->made->first_seen_us : row->stored->first_seen_us, when);
     put_priority(&priority, row->stored, row->stored ? row->stored->priority : 0);
     buf_append_str(&priority, STR(" -> "));
@@ -77,6 +79,7 @@ static void put_json(struct buf *out, const struct row *row)
 {
     char when[CLOCK_RFC3339_SIZE];
     const struct replay_incident *stored = row->stored;
+    assert(row->made || stored);
     clock_format_rfc3339(row->made ? row->made->first_seen_us : stored->first_seen_us, 0, when);
     ctl_json_comma(out);
     buf_printf(out, "{");
