@@ -24,9 +24,8 @@
 /* An hourly job that failed is retried after so many cycles. */
 #define RETRY_CYCLES 15
 
-/* The daemon that holds the lock does the jobs. The session holds it, so another daemon takes over when this one dies.
- */
-#define LEAD_SQL "select pg_try_advisory_lock(1297039941, 4)"
+/* The daemon whose session leads does the jobs. Another daemon takes over when that session ends. */
+#define LEAD_SQL "select mobeye.try_to_lead()"
 
 /* From every state a lost connection leads to DOWN. */
 enum maintenance_state {

@@ -1,6 +1,6 @@
 /*
  * Maintenance: jobs that no alert triggers, in cycles of 20 seconds (sql/code/maintenance.sql). Every daemon reports
- * that it is alive; the one that holds the advisory lock does the rest: silence, overdue and unattended incidents,
+ * that it is alive; the one whose session leads (mobeye.leader) does the rest: silence, overdue and unattended incidents,
  * retention.
  *
  * On a connection of its own: a job that takes long, or fails, delays no alert, and the other jobs are done all the

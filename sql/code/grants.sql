@@ -10,6 +10,7 @@ grant select on mobeye.schema_version, mobeye.schema_code, mobeye.counter, mobey
 grant select, insert, update on mobeye.journal_position to mobeye_ingest;
 grant select, insert on mobeye.alert_identity to mobeye_ingest;
 grant insert on mobeye.alert to mobeye_ingest;
+grant select, update on mobeye.leader to mobeye_ingest;
 -- A retry locks its row (for update), which requires the right to update a column; this column cannot be assigned.
 grant select, insert, delete, update (id) on mobeye.quarantine to mobeye_ingest;
 -- Where a device is placed, but neither its address nor the instructions for patrols.
@@ -45,6 +46,7 @@ grant execute on function
     mobeye.store_device_status,
     mobeye.store_incidents,
     mobeye.store_ruleset(uuid, text, text),
+    mobeye.try_to_lead(),
     mobeye.verify_incidents(bigint[], text[], timestamptz[], timestamptz[], real),
     mobeye.verify_recent(uuid),
     mobeye.watch_devices(),

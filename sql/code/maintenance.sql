@@ -1,5 +1,24 @@
 -- Maintenance: incidents that wait for people, and rows that are of no further use.
 
+-- With the rights of the daemon, which sees when sessions of its own role began. For others only the pid is visible.
+create or replace function mobeye.try_to_lead() returns boolean
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    update mobeye.leader l set pid = a.pid, backend_start = a.backend_start, since = now()
+      from pg_stat_activity a
+     where l.name = 'maintenance' and a.pid = pg_backend_pid()
+       and not exists (select from pg_stat_activity o
+                        where o.pid = l.pid and coalesce(o.backend_start = l.backend_start, true));
+    return exists (select from mobeye.leader l
+                     join pg_stat_activity a on a.pid = l.pid and a.backend_start = l.backend_start
+                    where l.name = 'maintenance' and a.pid = pg_backend_pid());
+end
+$$;
+comment on function mobeye.try_to_lead() is
+    'Whether this session leads maintenance. It does so until it ends; if the last leader has ended, it takes over.';
+
 create or replace function mobeye.mark_overdue() returns bigint
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp

@@ -155,3 +155,9 @@ comment on column mobeye.schema_code.applied_at is 'When it was last applied.';
 comment on function mobeye.rd(public.geometry) is
     'A WGS84 point in RD New (EPSG:28992); null outside the Netherlands and its surroundings, where that has no meaning.';
 comment on function mobeye.cell(public.geometry) is 'The centre of the 125 m cell of a point in RD New.';
+
+comment on table mobeye.leader is 'The session of the daemon that does the maintenance for all.';
+comment on column mobeye.leader.name is 'maintenance.';
+comment on column mobeye.leader.pid is 'Process of its session.';
+comment on column mobeye.leader.backend_start is 'When that session began.';
+comment on column mobeye.leader.since is 'Since when it leads.';

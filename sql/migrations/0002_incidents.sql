@@ -256,6 +256,15 @@ create table if not exists mobeye.endpoint_status (
     primary key (instance, endpoint)
 );
 
+-- The session that leads. Not an advisory lock: any login can take those, and would stop maintenance.
+create table if not exists mobeye.leader (
+    name text primary key,
+    pid integer,
+    backend_start timestamptz,
+    since timestamptz
+);
+insert into mobeye.leader values ('maintenance') on conflict do nothing;
+
 -- How each job last ended, for the metrics of every daemon, mobeyectl status and doctor.
 create table if not exists mobeye.maintenance (
     job text primary key,

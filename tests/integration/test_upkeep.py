@@ -3,6 +3,8 @@ import json
 import re
 
 import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
 
 from harness.alerts import alert
 from harness.peers import Dealer
@@ -15,6 +17,9 @@ insert into mobeye.placement (device_id, during, geom)
 insert into mobeye.daemon values (gen_random_uuid(), 'gone', now() - interval '2 hours', now() - interval '2 hours',
                                   now() - interval '5 days');
 """
+
+LEADERS = """select count(*) from mobeye.leader l
+             join pg_stat_activity a on a.pid = l.pid and a.backend_start = l.backend_start"""
 
 STATUS = "select status, outcome, device_id from mobeye.incident where kind = 'comms' order by incident_id"
 
@@ -75,7 +80,7 @@ def test_what_is_past_its_time_is_erased(database, daemons):
 
 def test_who_changes_areas_does_not_wait_for_the_daemon_that_looks_after_it_all(database, daemons):
     daemons(database.ingest).start()
-    wait_until(lambda: database.value("select count(*) from pg_locks where locktype = 'advisory'") == 1, "it leads")
+    wait_until(lambda: database.value(LEADERS) == 1, "it leads")
     with psycopg.connect(database.conninfo, autocommit=True) as staff:
         staff.execute("set lock_timeout = '10s'")
         staff.execute("insert into mobeye.area (layer, code, name, geom) values"
@@ -105,15 +110,27 @@ def test_a_device_that_was_missed_is_back_at_once(database, daemons, context):
     assert database.value("select alerts from mobeye.device_status where device_id = 'NL-2'") == 1
 
 
+def test_no_login_keeps_the_daemon_from_leading(database, daemons):
+    database.execute("drop role if exists somebody; create role somebody login")
+    with psycopg.connect(make_conninfo(database.conninfo, user="somebody"), autocommit=True) as somebody:
+        for number in range(1, 10):
+            somebody.execute("select pg_advisory_lock(1297039941, %s)", [number])
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            somebody.execute("select from mobeye.leader for update")
+        daemons(database.ingest).start()
+        wait_until(lambda: database.value(LEADERS) == 1, "it leads")
+    database.execute("drop role somebody")
+
+
 def test_two_daemons_take_it_in_turns(database, daemons):
-    holders = "select count(*) from pg_locks where locktype = 'advisory' and classid = 1297039941 and objid = 4"
     first = daemons(database.ingest, instance="one").start()
-    wait_until(lambda: database.value(holders) == 1, "one has the lock")
+    wait_until(lambda: database.value(LEADERS) == 1, "one leads")
+    leader = database.value("select pid from mobeye.leader")
     second = daemons(database.ingest, instance="two").start()
     wait_until(lambda: database.value("select count(*) from mobeye.daemon") == 2, "both report")
-    assert database.value(holders) == 1
+    assert database.value("select pid from mobeye.leader") == leader
     first.kill()
-    wait_until(lambda: database.value(holders) == 0, "the lock went with its session")
+    wait_until(lambda: database.value(LEADERS) == 0, "it leads no more")
     assert second.running()
 
 
