@@ -1,4 +1,4 @@
-/* The daemon: arguments, build, run, unwind in mirror order. */
+/* The daemon: parses arguments, builds everything, runs the loop, tears down in reverse order. */
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,12 +21,13 @@
 #include "base/log.h"
 #include "base/notify.h"
 #include "conf/load.h"
+#include "flow/check_external.h"
 #include "flow/pipeline.h"
 #include "ingest/json_read.h"
 #include "store/database_names.h"
 
 #define DEFAULT_FILE "/etc/mobeyed/mobeyed.yaml"
-/* A stop ends within 10 s: this long for storing what waits, the rest for closing. */
+/* A stop takes at most 10 s: this long for storing alerts, the rest for closing. */
 #define STOP_GIVE_UP_US (6 * CLOCK_SECOND)
 #define STATUS_EVERY_US (5 * CLOCK_SECOND)
 
@@ -46,14 +47,15 @@ static const char usage[] =
     "Usage: mobeyed [OPTION]...\n"
     "Receives alarm alerts over ZeroMQ and raw TCP (SIA DC-09), journals them, and writes them to PostgreSQL, each "
     "exactly once.\n\n"
-    "  -c, --config FILE  the configuration, " DEFAULT_FILE " unless given\n"
-    "      --check        check the configuration, print everything that is wrong with it, and exit\n"
-    "      --db CONNINFO  with --check: look the layers, areas, groups and teams of the rules up there\n"
-    "      --debug        log more\n"
-    "  -V, --version      the version, and those of the libraries it runs with\n"
-    "  -h, --help         this text\n\n"
+    "  -c, --config FILE  configuration file (default: " DEFAULT_FILE ")\n"
+    "      --check        check the configuration, print every error in it, and exit\n"
+    "      --db CONNINFO  with --check: look up the layers, areas, groups and teams of the rules in this database\n"
+    "      --debug        log debug messages\n"
+    "  -V, --version      print the version, and the versions of the libraries in use\n"
+    "  -h, --help         print this help\n\n"
     "Signals: HUP reloads the configuration, TERM and INT stop.\n"
-    "Exit status: 0 stopped as asked, 1 fatal error, 2 bad configuration or usage. See mobeyed(8), mobeyed.yaml(5).\n";
+    "Exit status: 0 stopped by a signal, 1 fatal error, 2 bad configuration or usage. See mobeyed(8), "
+    "mobeyed.yaml(5).\n";
 
 static void print_version(void)
 {
@@ -72,11 +74,12 @@ static void print_version(void)
            GEOSversion());
 }
 
-/* The file and what it names; complaints are appended. names: NULL, or whom to ask for names in the rules. */
-static struct conf *load_all(const char *file, const struct conf_names *names, struct buf *report)
+/* Loads the file and checks what it refers to; appends diagnostics to the report. names: to look up the names in the
+ * rules, or NULL. */
+static struct conf *load_and_check(const char *file, const struct conf_names *names, struct buf *report)
 {
     struct conf *conf = conf_load_whole(file, names, report);
-    if (conf && pipeline_check(conf, report) != 0)
+    if (conf && check_external(conf, report) != 0)
         conf_free(&conf);
     return conf;
 }
@@ -90,11 +93,11 @@ static void log_report(enum log_level level, const char *subject, struct buf *re
             log_line(level, subject, "%s", line);
 }
 
-/* Loads the file; its complaints go to stderr as they are, or to the journal with their priority. */
-static struct conf *load(const char *file, const struct conf_names *names)
+/* Loads the file; diagnostics go to stderr as they are, or to journald with their priority. */
+static struct conf *load_and_report(const char *file, const struct conf_names *names)
 {
     struct buf report = {0};
-    struct conf *conf = load_all(file, names, &report);
+    struct conf *conf = load_and_check(file, names, &report);
     if (log_is_journal())
         log_report(conf ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, "configuration", &report);
     else if (report.len > 0)
@@ -103,25 +106,25 @@ static struct conf *load(const char *file, const struct conf_names *names)
     return conf;
 }
 
-/* Tells why the program cannot do what it was asked for. */
-static int fatal(const struct err *err)
+/* Prints the error; returns the exit status. */
+static int print_fatal(const struct err *err)
 {
     fprintf(stderr, "mobeyed: %s\n", err->text);
     return EXIT_FATAL;
 }
 
-/* --check: the exit status. db: NULL, or the database to ask for names in the rules. */
+/* --check: returns the exit status. db: the database to look up the names in the rules, or NULL. */
 static int check_file(const char *file, const char *db)
 {
     struct err err;
     struct database_names *names = db ? database_names_new(db, &err) : NULL;
     if (db && !names)
-        return fatal(&err);
+        return print_fatal(&err);
     const struct conf_names asker = database_names_asker(names);
-    struct conf *conf = load(file, db ? &asker : NULL);
+    struct conf *conf = load_and_report(file, db ? &asker : NULL);
     int status = conf ? EXIT_SUCCESS : EXIT_CONFIGURATION;
     if (db && database_names_failed(names, &err) != 0)
-        status = fatal(&err);
+        status = print_fatal(&err);
     conf_free(&conf);
     database_names_free(&names);
     return status;
@@ -135,7 +138,7 @@ static int answer_metrics(void *ctx, struct buf *ret_body)
     pipeline_gauges(d->pipeline);
     struct buf why = {0};
     if (!metrics_balanced(d->metrics, &why))
-        log_error("metrics", "the books do not balance: %.*s", (int)why.len, why.data);
+        log_error("metrics", "the counters do not balance: %.*s", (int)why.len, why.data);
     buf_free(&why);
     metrics_write(d->metrics, ret_body);
     return 200;
@@ -148,7 +151,7 @@ static int answer_ok(void *ctx, struct buf *ret_body)
     return 200;
 }
 
-/* Before sockets are bound and the journal is recovered nothing answers here. */
+/* The HTTP port opens only after the journal is recovered and the sockets are bound. */
 static int answer_ready(void *ctx, struct buf *ret_body)
 {
     struct daemon *d = ctx;
@@ -186,11 +189,11 @@ static void on_stop(evutil_socket_t signal_number, short what, void *arg)
     pipeline_stop(d->pipeline, STOP_GIVE_UP_US);
 }
 
-static void reload(struct daemon *d)
+static void reload_conf(struct daemon *d)
 {
     struct err err;
     struct buf report = {0};
-    struct conf *conf = load_all(d->file, NULL, &report);
+    struct conf *conf = load_and_check(d->file, NULL, &report);
     log_report(conf ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, "reload", &report);
     report.len = 0;
     if (conf && conf_needs_restart(pipeline_conf(d->pipeline), conf, &report))
@@ -200,9 +203,9 @@ static void reload(struct daemon *d)
     if (applied)
         log_info("reload", "%s is in force", d->file);
     else if (conf)
-        log_error("reload", "%s; nothing was changed", err.text);
+        log_error("reload", "%s; keeping the previous configuration", err.text);
     else
-        log_error("reload", "%s has errors; nothing was changed", d->file);
+        log_error("reload", "%s has errors; keeping the previous configuration", d->file);
     conf_free(&conf);
     d->metrics->config_last_reload_successful = applied;
     if (applied)
@@ -217,7 +220,7 @@ static void on_reload(evutil_socket_t signal_number, short what, void *arg)
     if (d->stopping)
         return;
     notify_reloading();
-    reload(d);
+    reload_conf(d);
     notify_ready();
 }
 
@@ -241,7 +244,7 @@ static void on_status(evutil_socket_t fd, short what, void *arg)
     loop_arm(&d->status, STATUS_EVERY_US);
 }
 
-/* Before the journal is recovered, which may take long: a signal waits for the loop and kills nobody. */
+/* Called before the journal is recovered, which may take long: a signal then waits for the loop. */
 static void arm_signals(struct daemon *d)
 {
     struct event_base *base = loop_base(d->loop);
@@ -263,7 +266,7 @@ static void arm_timers(struct daemon *d)
     loop_arm(&d->status, 0);
 }
 
-static void disarm(struct daemon *d)
+static void disarm_events(struct daemon *d)
 {
     if (!d->loop)
         return;
@@ -276,7 +279,7 @@ static void disarm(struct daemon *d)
     }
 }
 
-/* As many descriptors as are allowed: each connection takes one. Where that fails, accepting rests now and then. */
+/* Each connection takes a descriptor. Failure is harmless: at the limit new connections wait. */
 static void raise_descriptor_limit(void)
 {
     struct rlimit limit;
@@ -286,21 +289,21 @@ static void raise_descriptor_limit(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/* Builds, runs, unwinds. Takes over conf. */
-static int run(struct daemon *d, struct conf *conf)
+/* Takes ownership of conf. Returns the exit status. */
+static int run_daemon(struct daemon *d, struct conf *conf)
 {
     struct err err = {""};
     int status = EXIT_FATAL;
     d->loop = loop_new(&err);
     if (!d->loop) {
         conf_free(&conf);
-        goto tell;
+        goto report;
     }
     arm_signals(d);
     d->metrics = pipeline_metrics_new();
     d->pipeline = pipeline_new(d->loop, d->metrics, &conf, &err);
     if (!d->pipeline || open_http(d, &err) != 0)
-        goto tell;
+        goto report;
     double now_s = (double)loop_wall_us(d->loop) / 1e6;
     d->metrics->start_timestamp_seconds = d->metrics->config_last_reload_timestamp_seconds = now_s;
     d->metrics->config_last_reload_successful = 1;
@@ -311,15 +314,15 @@ static int run(struct daemon *d, struct conf *conf)
     if (pipeline_failed(d->pipeline))
         goto undo;
     if (pipeline_close(d->pipeline, &err) != 0)
-        goto tell;
+        goto report;
     log_info("mobeyed", "stopped");
     status = EXIT_SUCCESS;
     goto undo;
 
-tell:
+report:
     log_error("mobeyed", "%s", err.text);
 undo:
-    disarm(d);
+    disarm_events(d);
     http_free(&d->http);
     pipeline_free(&d->pipeline);
     metrics_free(&d->metrics);
@@ -368,7 +371,7 @@ int main(int argc, char **argv)
         }
     }
     if (db && !check) {
-        fputs("mobeyed: --db goes with --check; the daemon's database is database.conninfo\n", stderr);
+        fputs("mobeyed: --db requires --check; the daemon uses database.conninfo\n", stderr);
         return EXIT_CONFIGURATION;
     }
     if (optind < argc) {
@@ -378,10 +381,10 @@ int main(int argc, char **argv)
     log_open(level);
     if (check)
         return check_file(d.file, db);
-    struct conf *conf = load(d.file, NULL);
+    struct conf *conf = load_and_report(d.file, NULL);
     if (!conf)
         return EXIT_CONFIGURATION;
     signal(SIGPIPE, SIG_IGN);
     raise_descriptor_limit();
-    return run(&d, conf);
+    return run_daemon(&d, conf);
 }

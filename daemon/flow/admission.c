@@ -5,7 +5,8 @@
 
 #include "base/mem.h"
 
-/* What a record takes in a segment beside its bytes, and what a frame takes: headers, tables, padding (FORMAT.md). */
+/* Bytes in a segment in addition to the records: per record, and per frame (headers, tables, padding; see FORMAT.md).
+ */
 #define RECORD_OVERHEAD 40
 #define FRAME_OVERHEAD  768
 
@@ -16,7 +17,8 @@ uint64_t admission_uncounted(const struct admission *admission)
     return journal_next_seq(admission->journal) - 1 - admission->counted_seq;
 }
 
-static int append(struct admission *admission, const struct record_queue *records, uint64_t *ret_seq, struct err *err)
+static int append_message(struct admission *admission, const struct record_queue *records, uint64_t *ret_seq,
+                          struct err *err)
 {
     struct str each[RECORD_QUEUE_MAX];
     const char *at = records->bytes.data;
@@ -69,10 +71,10 @@ enum admission_result admission_add(struct admission *admission, struct record_q
         update_shares(admission);
     if (!client_share_allows(&admission->shares, records->share, in_segment, loop_mono_us(admission->loop)))
         return ADMISSION_FULL;
-    int rc = append(admission, records, ret_seq, err);
+    int rc = append_message(admission, records, ret_seq, err);
     if (rc == JOURNAL_FULL) {
         log_limited(&admission->full, loop_mono_us(admission->loop), LOG_LEVEL_ERROR, "journal",
-                    "full: %s; senders get RETRY, or on tcp no answer; pull and sub endpoints are not read", err->text);
+                    "full: %s; senders get RETRY (on tcp no reply), pull and sub endpoints are not read", err->text);
         return ADMISSION_FULL;
     }
     if (rc != JOURNAL_APPENDED)
@@ -81,7 +83,7 @@ enum admission_result admission_add(struct admission *admission, struct record_q
         admission->group_since_us = loop_mono_us(admission->loop);
     admission->bytes += bytes;
     client_share_add(&admission->shares, records->share, *ret_seq, in_segment);
-    log_recover(&admission->full, "journal", "there is room again");
+    log_recover(&admission->full, "journal", "has space again");
     record_queue_clear(records);
-    return ADMISSION_TAKEN;
+    return ADMISSION_ADMITTED;
 }

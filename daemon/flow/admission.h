@@ -1,6 +1,6 @@
 /*
- * A message's records into the journal's next group, and the complaint where there is no room for them: none in the
- * journal, or none in the client's share of it (client_share.h).
+ * Admits the records of a message to the journal's next group commit, if the journal and the client's share of it
+ * (client_share.h) have space for them; else logs why not.
  */
 #ifndef MOBEYE_FLOW_ADMISSION_H
 #define MOBEYE_FLOW_ADMISSION_H
@@ -12,37 +12,37 @@
 
 struct admission {
     struct loop *loop;
-    struct journal *journal; /* the caller's */
-    uint64_t counted_seq;    /* the last record that is counted as journaled */
-    int64_t group_since_us;  /* monotonic: receipt of the first record that is not */
-    size_t bytes;            /* that went into the journal since the start */
+    struct journal *journal; /* owned by the caller */
+    uint64_t counted_seq;    /* the last record counted as journaled */
+    int64_t group_since_us;  /* monotonic: receipt of the first record not yet counted */
+    size_t bytes;            /* appended to the journal since the start */
     struct rate_limiter full;
     struct client_shares shares;
     uint64_t max_size_bytes;           /* of the journal */
-    int64_t keep_us[CLASS_COUNT];      /* how long alerts of each class are kept */
-    const struct conf_client *clients; /* that are listed; the configuration's */
+    int64_t keep_us[CLASS_COUNT];      /* retention of each class */
+    const struct conf_client *clients; /* the listed ones; owned by the configuration */
     size_t n_clients;
-    struct client_share **by_client; /* the share of each; NULL: nothing came from it yet */
+    struct client_share **by_client; /* the share of each; NULL: it has sent nothing yet */
 };
 
-/* Before the first message, and with every new configuration, which must live until the next. */
+/* To be called before the first message and for every new configuration, which must stay valid until the next one. */
 void admission_configure(struct admission *admission, const struct conf *conf);
-void admission_free(struct admission *admission); /* what it has; {0} may be freed */
+void admission_free(struct admission *admission); /* frees what it owns; safe on {0} */
 
 enum admission_result {
-    ADMISSION_TAKEN,
-    ADMISSION_FULL,   /* none is in it: try again later, maybe others are let in */
-    ADMISSION_FAILED, /* err says why; final, as journal_append() */
+    ADMISSION_ADMITTED,
+    ADMISSION_FULL,   /* nothing was admitted: try again later; records of other clients may be admitted */
+    ADMISSION_FAILED, /* the reason is in err; final, as with journal_append() */
 };
 
-/* Admits the records of a message, one at least, all or none, and clears them. ret_seq: the number of the last. */
+/* Admits the records of a message (at least one), all or none, and clears them. ret_seq: the number of the last one. */
 enum admission_result admission_add(struct admission *admission, struct record_queue *records, uint64_t *ret_seq,
                                     struct err *err);
 
-/* The share of the client, for records->share; NULL for NULL. */
+/* The share of the client, for records->share. NULL for NULL. */
 struct client_share *admission_share(struct admission *admission, const struct conf_client *client);
 
-/* Records that are not counted yet. The journal may have synced some of them already, where they filled a frame. */
+/* The number of records not yet counted. The journal may have synced some of them already, if they filled a frame. */
 uint64_t admission_uncounted(const struct admission *admission);
 
 #endif

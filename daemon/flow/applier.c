@@ -17,8 +17,8 @@
 
 #define BATCH_BYTES (4 * 1024 * 1024)
 #define BATCHES     3 /* one in its transaction, one encoded, one being prepared */
-/* After a failed read of the journal: the pause before the next, which doubles, and how long until its segment is given
- * up. That takes longer than the loss of one path to a disk lasts, and others wait behind it. */
+/* After a failed read of the journal: the delay before the next attempt, which doubles, and the time until the segment
+ * is given up, which is longer than a disk takes to fail over to another path; the other alerts wait meanwhile. */
 #define READ_PAUSE_LEAST_US (100 * CLOCK_MS)
 #define READ_PAUSE_MOST_US  (5 * CLOCK_SECOND)
 #define SALVAGE_AFTER_US    (20 * CLOCK_SECOND)
@@ -32,36 +32,36 @@ struct applier {
     void *ctx;
     struct writer *writer;
     struct reference_data *reference;
-    struct preparation *preparation; /* of the batch that is the writer's next */
+    struct preparation *preparation; /* of the next batch for the writer */
     struct event feed_due;           /* the end of database.batch_wait, or of read_pause_us */
     int64_t feed_since_us;           /* monotonic: when records began to wait for a batch; 0: none wait */
-    uint64_t submitted_seq;          /* the last record that the writer was given */
-    uint64_t stored_seq;             /* the last record that is in the database, as far as known */
-    /* The versions that the database had when these records were received, at the least: what is newer is no matter to
-     * them, or alerts would wait as long as somebody edits without end. stale_seq 0: nothing is known. */
+    uint64_t submitted_seq;          /* the last record passed to the writer, or being prepared for it */
+    uint64_t stored_seq;             /* the last record in the database, as far as known */
+    /* Records up to stale_seq need reference data of at least these versions. Newer versions do not matter to them:
+     * otherwise alerts would wait as long as someone keeps editing. stale_seq 0: nothing is known. */
     uint64_t stale_seq, stale_registry, stale_areas;
-    uint64_t empty;      /* numbers of a torn frame before the next record, which are not in the books yet */
-    uint64_t gap_seq;    /* the first record behind a gap that was told, until something is stored; 0: none */
+    uint64_t empty;      /* numbers of a torn frame before the next record, not yet counted */
+    uint64_t gap_seq;    /* the first record after a gap that was logged, until something is stored; 0: none */
     bool renewed;        /* the journal has a UUID that the database has never seen */
-    uint64_t oldest_seq; /* the record whose receipt oldest_us is */
+    uint64_t oldest_seq; /* the record received at oldest_us */
     int64_t oldest_us;
-    int64_t submitted_us; /* receipt of the last record that the writer was given and that could be read; 0: none was */
+    int64_t submitted_us; /* receipt of the last readable record passed to the writer; 0: none */
     struct batch *spare[BATCHES];
     size_t n_spare;
     bool database_up;
     struct rate_limiter unreadable;
-    int64_t unreadable_since_us; /* monotonic: the first of the failed reads; 0: the last one went well */
-    int64_t read_pause_us;       /* after the last of them */
+    int64_t unreadable_since_us; /* monotonic: the first of the failed reads; 0: the last read succeeded */
+    int64_t read_pause_us;       /* the current delay */
     bool read_pauses;            /* nothing is read until feed_due */
 };
 
-/* The records that come next are among those of stale_seq. */
+/* Whether the next records are covered by stale_seq. */
 static bool is_settled(const struct applier *a)
 {
     return a->stale_seq > a->submitted_seq;
 }
 
-/* Are devices and areas here as the next records need them? Without a mark the transaction finds out. */
+/* Whether devices and areas are as new as the next records need. If that is not known, the transaction finds out. */
 static bool has_enrich_context(const struct applier *a)
 {
     if (!reference_data_usable(a->reference))
@@ -70,8 +70,8 @@ static bool has_enrich_context(const struct applier *a)
                               reference_data_areas_version(a->reference) >= a->stale_areas);
 }
 
-/* The segment that cannot be read is given up, as at the start. false: it is not. */
-static bool salvage(struct applier *a)
+/* Gives up the segment that cannot be read. false: the disk is not the cause. */
+static bool salvage_segment(struct applier *a)
 {
     struct err err;
     struct journal_recovery found;
@@ -80,7 +80,7 @@ static bool salvage(struct applier *a)
         return false;
     }
     a->metrics->journal_damaged_total += found.damaged;
-    a->calls.salvaged(a->ctx, &found);
+    a->calls.on_salvaged(a->ctx, &found);
     return true;
 }
 
@@ -94,7 +94,7 @@ static void on_read_failed(struct applier *a, const struct err *err)
     a->metrics->journal_read_failures_total++;
     log_limited(&a->unreadable, now_us, LOG_LEVEL_ERROR, "journal", "%s; trying again", err->text);
     a->read_pause_us = pause_us < READ_PAUSE_MOST_US ? pause_us : READ_PAUSE_MOST_US;
-    bool salvaged = now_us - a->unreadable_since_us >= SALVAGE_AFTER_US && salvage(a);
+    bool salvaged = now_us - a->unreadable_since_us >= SALVAGE_AFTER_US && salvage_segment(a);
     a->read_pauses = true;
     loop_arm(&a->feed_due, salvaged ? 0 : a->read_pause_us);
 }
@@ -114,12 +114,12 @@ static void note_receipt(struct applier *a, const struct batch *batch)
         }
 }
 
-/* The next rows of the batch that is being prepared; with the last it is the writer's. A writer that no longer wants it
- * calls back: ready, done, or after a lost connection position, which gives the batch up and reads again. */
-static void prepare(struct applier *a)
+/* Prepares the next rows of the batch, and submits it when complete. A writer that no longer wants it calls back:
+ * on_ready(), on_done(), or after a lost connection on_position(), which drops the batch and reads again. */
+static void prepare_step(struct applier *a)
 {
     if (!reference_data_usable(a->reference) || !writer_wants(a->writer))
-        return; /* on_current(), on_ready(), on_done() go on */
+        return; /* on_usable(), on_ready() or on_done() continues */
     struct batch *batch = preparation_step(a->preparation);
     loop_arm(&a->feed_due, 0);
     if (!batch)
@@ -128,8 +128,8 @@ static void prepare(struct applier *a)
     writer_submit(a->writer, batch);
 }
 
-/* Reads the next batch and begins to prepare it. false: there is none now. */
-static bool read_next(struct applier *a)
+/* Reads the next batch and starts preparing it. false: there is none now. */
+static bool read_next_batch(struct applier *a)
 {
     struct err err;
     struct batch *batch = a->spare[a->n_spare - 1];
@@ -143,23 +143,23 @@ static bool read_next(struct applier *a)
         return false;
     }
     a->unreadable_since_us = 0;
-    log_recover(&a->unreadable, "journal", "is read again");
+    log_recover(&a->unreadable, "journal", "is readable again");
     if (batch->n == 0)
         return false;
     a->n_spare--;
     a->submitted_seq = batch->last_seq;
     batch->settled = settled && batch->last_seq <= a->stale_seq;
     preparation_begin(a->preparation, batch);
-    prepare(a);
+    prepare_step(a);
     return true;
 }
 
 /*
- * Hands batches to the writer: a full one at once, a smaller one when the writer has nothing else to do and its alerts
- * have waited for company as long as they may. While the writer is busy, small ones gather. One step of one batch a
- * turn of the loop: senders wait for their replies.
+ * Passes batches to the writer: a full one immediately, a smaller one when the writer is idle and its alerts have
+ * waited for database.batch_wait. While the writer is busy, records collect. At most one step of one batch per
+ * iteration of the loop: senders are waiting for their replies.
  */
-static void feed(struct applier *a)
+static void start_batch_if_due(struct applier *a)
 {
     if (preparation_busy(a->preparation)) {
         loop_arm(&a->feed_due, 0);
@@ -180,7 +180,7 @@ static void feed(struct applier *a)
                 loop_arm(&a->feed_due, due_us);
             return;
         }
-        if (read_next(a))
+        if (read_next_batch(a))
             a->feed_since_us = 0;
     }
 }
@@ -192,12 +192,12 @@ static void on_feed_due(evutil_socket_t fd, short what, void *arg)
     struct applier *a = arg;
     a->read_pauses = false;
     if (preparation_busy(a->preparation))
-        prepare(a);
+        prepare_step(a);
     else
-        feed(a);
+        start_batch_if_due(a);
 }
 
-/* Moves the mark between what is stored and what waits, in either direction, and keeps the books. */
+/* Moves the position up to which alerts are stored, in either direction, and adjusts the counters. */
 static void set_stored(struct applier *a, uint64_t seq)
 {
     if (seq < a->stored_seq)
@@ -208,7 +208,7 @@ static void set_stored(struct applier *a, uint64_t seq)
     journal_stored(a->journal, seq, loop_wall_us(a->loop));
 }
 
-/* Is this the journal whose alerts the database has stored up to there? */
+/* Whether this is the journal whose alerts the database has stored up to that position. */
 static bool position_fits(struct applier *a, const struct writer_position *position)
 {
     if (position->position > journal_synced_seq(a->journal))
@@ -217,7 +217,7 @@ static bool position_fits(struct applier *a, const struct writer_position *posit
     return !journal_checksum(a->journal, position->position, &checksum) || checksum == position->checksum;
 }
 
-/* A journal that has just taken a new UUID was another before: what it no longer keeps, the database has of that one.
+/* If the journal has just taken a new UUID there is no gap: the database has what it no longer keeps under the old one.
  */
 static void check_gap(struct applier *a, uint64_t position, uint64_t first)
 {
@@ -227,8 +227,8 @@ static void check_gap(struct applier *a, uint64_t position, uint64_t first)
     a->gap_seq = first;
     a->metrics->journal_gaps_total++;
     log_error("journal",
-              "gap: the database has alerts up to %" PRIu64 ", the journal keeps them from %" PRIu64
-              " on; those between are missing in this database",
+              "gap: the database has alerts up to %" PRIu64 ", the journal from %" PRIu64
+              " on; those between are missing from this database",
               position, first);
 }
 
@@ -241,10 +241,10 @@ static uint64_t on_position(void *ctx, struct writer_position position)
         struct err err;
         log_warning("journal",
                     "the database has another history of this journal (position %" PRIu64
-                    "); it goes on as a new one, and every kept alert is applied again",
+                    "); taking a new UUID and applying every kept alert again",
                     position.position);
         if (journal_new_uuid(a->journal, &err) != 0)
-            a->calls.failed(a->ctx, &err);
+            a->calls.on_failed(a->ctx, &err);
         else
             writer_set_journal(a->writer, journal_uuid(a->journal));
         a->renewed = true;
@@ -254,8 +254,7 @@ static uint64_t on_position(void *ctx, struct writer_position position)
     }
     if (start < a->stored_seq)
         log_warning("journal",
-                    "alerts from %" PRIu64 " to %" PRIu64
-                    " are applied again: the position in the database is %" PRIu64,
+                    "applying alerts %" PRIu64 " to %" PRIu64 " again: the position in the database is %" PRIu64,
                     start + 1, a->stored_seq, position.position);
     set_stored(a, start);
     a->submitted_seq = start;
@@ -269,7 +268,7 @@ static void on_stored(void *ctx, const struct writer_stored *stored)
     a->metrics->committed_total += stored->committed;
     a->metrics->identity_conflict_total += stored->conflicts;
     a->metrics->duplicate_total += stored->duplicate;
-    /* stored->quarantined, and numbers without a record: those were set aside when the journal was recovered. */
+    /* stored->quarantined, and numbers without a record, which recovery has salvaged. */
     uint64_t numbers = stored->last_seq - a->stored_seq;
     a->metrics->quarantined_total += numbers - stored->committed - stored->duplicate;
     a->stored_seq = stored->last_seq;
@@ -277,7 +276,7 @@ static void on_stored(void *ctx, const struct writer_stored *stored)
     a->renewed = false;
     journal_stored(a->journal, stored->last_seq, loop_wall_us(a->loop));
     reference_data_confirmed(a->reference);
-    a->calls.stored(a->ctx);
+    a->calls.on_stored(a->ctx);
 }
 
 static void on_correlate(void *ctx, struct incident_set *set, struct batch *batch, const uint8_t *store)
@@ -286,12 +285,12 @@ static void on_correlate(void *ctx, struct incident_set *set, struct batch *batc
     correlate(set, batch, store);
 }
 
-/* The batch is read from the journal again, when what is newer is here. */
+/* The batch is read from the journal again, once the newer data is loaded. */
 static void on_stale(void *ctx, uint64_t registry_version, uint64_t areas_version)
 {
     struct applier *a = ctx;
-    log_debug("registry", "the database has version %" PRIu64 " of the devices and %" PRIu64 " of the areas",
-              registry_version, areas_version);
+    log_debug("registry", "the database has devices version %" PRIu64 ", areas version %" PRIu64, registry_version,
+              areas_version);
     a->stale_seq = journal_synced_seq(a->journal);
     a->stale_registry = registry_version;
     a->stale_areas = areas_version;
@@ -302,17 +301,17 @@ static void on_done(void *ctx, struct batch *batch)
 {
     struct applier *a = ctx;
     spare_batch(a, batch);
-    feed(a);
+    start_batch_if_due(a);
 }
 
 static void on_ready(void *ctx)
 {
-    feed(ctx);
+    start_batch_if_due(ctx);
 }
 
-static void on_current(void *ctx)
+static void on_usable(void *ctx)
 {
-    feed(ctx);
+    start_batch_if_due(ctx);
 }
 
 static void on_up(void *ctx, bool up)
@@ -359,10 +358,10 @@ struct applier *applier_new(struct loop *loop, struct metrics *metrics, struct j
     a->empty = journal_next_seq(journal) - 1 - journal_synced_seq(journal);
     evtimer_assign(&a->feed_due, loop_base(loop), on_feed_due, a);
     for (a->n_spare = 0; a->n_spare < BATCHES; a->n_spare++)
-        a->spare[a->n_spare] = batch_new(CONF_BATCH_MAX); /* memory that no row uses is never touched */
+        a->spare[a->n_spare] = batch_new(CONF_BATCH_MAX); /* pages of unused rows are never touched */
     struct writer_options options = writer_options(conf);
     options.journal_uuid = journal_uuid(journal);
-    a->reference = reference_data_new(loop, conf, on_current, a);
+    a->reference = reference_data_new(loop, conf, on_usable, a);
     a->preparation = preparation_new(a->reference, conf);
     a->writer = writer_new(loop, &options, &writer_calls, a);
     writer_start(a->writer);
@@ -395,10 +394,10 @@ void applier_reload(struct applier *a, const struct conf *conf)
 
 void applier_feed(struct applier *a)
 {
-    /* The first record that is synced brings the empty numbers before it along. */
+    /* The empty numbers before the first record are counted when it is synced. */
     a->metrics->recovered_total += a->empty;
     a->empty = 0;
-    feed(a);
+    start_batch_if_due(a);
 }
 
 bool applier_done(const struct applier *a)
@@ -416,9 +415,8 @@ void applier_purge_segments(struct applier *a)
     journal_stored(a->journal, a->stored_seq, loop_wall_us(a->loop));
 }
 
-/* When the oldest alert that waits was received, 0: none waits. Where it cannot be read, when the one before it
- * was: not later than that. Read once for each: looking it up takes the journal's reader away from where the next
- * batch begins. */
+/* The receive time of the oldest alert not yet stored; 0: none. If it cannot be read, that of the one before it, which
+ * is not later. Read only once per alert: it moves the journal's reader away from the next batch. */
 static int64_t oldest_waiting_us(struct applier *a)
 {
     if (a->stored_seq == journal_synced_seq(a->journal))

@@ -7,11 +7,11 @@
 
 #include "base/mem.h"
 
-/* So many marks tell, of a client that has all it may, what is stored and what is not: by one part in so many. */
-enum { MARKS = 64, KEY_SIZE = 41 };
+/* A client's use is released in steps of 1/64 of its limit: precise enough, at 1 kB per client. */
+enum { CHARGES = 64, KEY_SIZE = 41 };
 
-/* Messages up to seq that are not in the mark before. */
-struct mark {
+/* The messages up to seq that are not in an earlier charge. */
+struct share_charge {
     uint64_t seq, bytes;
 };
 
@@ -19,9 +19,9 @@ struct client_share {
     struct client_share *next;
     char key[KEY_SIZE];
     char subject[96]; /* "client NAME", for the log */
-    uint64_t bytes;   /* of all marks */
-    struct mark marks[MARKS];
-    size_t first, n; /* a ring of them, the oldest first */
+    uint64_t bytes;   /* of all charges */
+    struct share_charge charges[CHARGES];
+    size_t first, n; /* of the ring of charges, the oldest first */
     struct rate_limiter over;
 };
 
@@ -46,11 +46,11 @@ struct client_share *client_share_of(struct client_shares *shares, const char *k
     return shares->list = share;
 }
 
-static void drop_stored(struct client_share *share, uint64_t stored_seq)
+static void release_stored(struct client_share *share, uint64_t stored_seq)
 {
-    while (share->n > 0 && share->marks[share->first].seq <= stored_seq) {
-        share->bytes -= share->marks[share->first].bytes;
-        share->first = (share->first + 1) % MARKS;
+    while (share->n > 0 && share->charges[share->first].seq <= stored_seq) {
+        share->bytes -= share->charges[share->first].bytes;
+        share->first = (share->first + 1) % CHARGES;
         share->n--;
     }
 }
@@ -60,7 +60,7 @@ void client_shares_update(struct client_shares *shares, bool several, uint64_t m
 {
     uint64_t clients_bytes = 0;
     for (struct client_share *share = shares->list; share; share = share->next) {
-        drop_stored(share, stored_seq);
+        release_stored(share, stored_seq);
         clients_bytes += share->bytes;
     }
     uint64_t others_bytes = waiting_bytes > clients_bytes ? waiting_bytes - clients_bytes : 0;
@@ -71,13 +71,13 @@ bool client_share_allows(const struct client_shares *shares, struct client_share
                          int64_t mono_us)
 {
     if (!share || share->bytes + bytes <= shares->limit_bytes) {
-        if (share && share->bytes <= shares->limit_bytes / 4 * 3) /* not with each batch that is stored */
-            log_recover(&share->over, share->subject, "is within its half of the journal again");
+        if (share && share->bytes <= shares->limit_bytes / 4 * 3) /* hysteresis: not after each stored batch */
+            log_recover(&share->over, share->subject, "uses less than its half of the journal again");
         return true;
     }
-    log_limited(&share->over, mono_us, LOG_LEVEL_ERROR, share->subject,
-                "its alerts that wait for the database fill half of journal.max_size; it gets RETRY, the other clients "
-                "do not");
+    log_limited(
+        &share->over, mono_us, LOG_LEVEL_ERROR, share->subject,
+        "its alerts not yet in the database fill half of journal.max_size; it gets RETRY, other clients do not");
     return false;
 }
 
@@ -85,9 +85,9 @@ void client_share_add(const struct client_shares *shares, struct client_share *s
 {
     if (!share)
         return;
-    struct mark *last = share->n > 0 ? &share->marks[(share->first + share->n - 1) % MARKS] : NULL;
-    if (!last || (last->bytes >= shares->limit_bytes / MARKS && share->n < MARKS)) {
-        last = &share->marks[(share->first + share->n++) % MARKS];
+    struct share_charge *last = share->n > 0 ? &share->charges[(share->first + share->n - 1) % CHARGES] : NULL;
+    if (!last || (last->bytes >= shares->limit_bytes / CHARGES && share->n < CHARGES)) {
+        last = &share->charges[(share->first + share->n++) % CHARGES];
         last->bytes = 0;
     }
     last->seq = seq;

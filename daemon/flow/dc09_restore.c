@@ -5,10 +5,10 @@
 
 #define RESTORE_ROWS  4096
 #define RESTORE_BYTES (4 * 1024 * 1024)
-/* If the time of receipt of a record cannot be read, that of one of this many after it is used. */
+/* If the receive time of a record cannot be read, that of one of the next ones is used, up to this many. */
 #define PROBE_ROWS 16
 
-/* When the first readable record from seq on was received; INT64_MAX where none of some is, or they cannot be read. */
+/* The receive time of the first readable record from seq on; INT64_MAX: none of the next PROBE_ROWS is readable. */
 static int64_t received_from(struct journal *journal, uint64_t seq, struct batch *batch)
 {
     struct alert alert;
@@ -21,7 +21,7 @@ static int64_t received_from(struct journal *journal, uint64_t seq, struct batch
     return INT64_MAX;
 }
 
-/* The first record that was received at since_us or later: they stand in that order. */
+/* The first record received at since_us or later. Records are in the order of their receipt. */
 static uint64_t find_since(struct journal *journal, int64_t since_us, struct batch *batch)
 {
     uint64_t from = journal_first_seq(journal), until = journal_synced_seq(journal) + 1;
@@ -53,6 +53,6 @@ void dc09_restore(struct dc09_session *session, struct journal *journal, int64_t
         seq = batch->last_seq + 1;
     }
     if (rc != 0)
-        log_warning("journal", "%s; DC-09 frames without a time that come again may be stored twice", err.text);
+        log_warning("journal", "%s; repeated DC-09 frames without a timestamp may be stored twice", err.text);
     batch_free(&batch);
 }

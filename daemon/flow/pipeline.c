@@ -1,6 +1,5 @@
 #include "flow/pipeline.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -9,19 +8,17 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/secret.h"
 #include "flow/applier.h"
+#include "flow/journal_report.h"
 #include "flow/receiver.h"
 #include "ingest/decode_cloudevents.h"
 #include "ingest/endpoint_state.h"
 #include "journal/journal.h"
-#include "store/conninfo.h"
 #include "store/maintenance.h"
-#include "store/pgtarget.h"
 
-/* Held records are tried again, a stop is looked after. */
+/* How often queued records are tried again and a stop is checked for its end. */
 #define TICK_US (250 * CLOCK_MS)
-/* Old segments are looked for. */
+/* How often expired segments are removed. */
 #define PURGE_EVERY_US (10 * CLOCK_SECOND)
 
 struct pipeline {
@@ -32,11 +29,11 @@ struct pipeline {
     struct receiver *receiver; /* messages -> journal -> replies */
     struct applier *applier;   /* journal -> database */
     struct maintenance *maintenance;
-    struct maintenance_endpoint *endpoints; /* of the last report to maintenance */
-    int64_t accepting_since_us;             /* wall */
+    struct maintenance_endpoint *endpoints; /* passed with the last report to maintenance */
+    int64_t accepting_since_us;             /* wall time */
     struct event tick;
     int64_t purged_us;  /* monotonic, as the next */
-    int64_t stop_at_us; /* when a stop waits no longer; 0: not stopping */
+    int64_t stop_at_us; /* when a stop stops waiting for the database; 0: not stopping */
     bool failed;
 };
 
@@ -44,7 +41,7 @@ static void on_failed(void *ctx, const struct err *err)
 {
     struct pipeline *p = ctx;
     if (!p->failed)
-        log_error("journal", "%s; nothing more is accepted, stopping", err->text);
+        log_error("journal", "%s; stopping, no more alerts are accepted", err->text);
     p->failed = true;
     loop_stop(p->loop);
 }
@@ -64,15 +61,7 @@ static void on_stored(void *ctx)
 static void on_salvaged(void *ctx, const struct journal_recovery *found)
 {
     struct pipeline *p = ctx;
-    log_error("journal",
-              "a segment cannot be read and is given up: %" PRIu64 " of its records do not check and go to quarantine, "
-              "the others are delivered",
-              found->damaged);
-    if (*found->salvaged)
-        log_error("journal", "copies of what is damaged are in %s/%s", p->conf->journal.directory, found->salvaged);
-    if (found->unsaved_bytes > 0)
-        log_error("journal", "%" PRIu64 " damaged bytes could not be copied there (no room on the disk)",
-                  found->unsaved_bytes);
+    journal_report_salvage(p->conf->journal.directory, found);
 }
 
 static void on_report(void *ctx, struct maintenance_report *ret)
@@ -100,7 +89,7 @@ static void on_silent(void *ctx, struct str device)
     applier_mark_silent(p->applier, device);
 }
 
-static void look_after_stop(struct pipeline *p, int64_t now_us)
+static void end_stop_if_done(struct pipeline *p, int64_t now_us)
 {
     if (applier_done(p->applier) || !applier_database_up(p->applier) || now_us >= p->stop_at_us)
         loop_stop(p->loop);
@@ -118,7 +107,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     receiver_set_own_memory(p->receiver, applier_bytes(p->applier));
     maintenance_suppress_log(p->maintenance, !applier_database_up(p->applier));
     if (p->stop_at_us > 0)
-        look_after_stop(p, now_us);
+        end_stop_if_done(p, now_us);
     if (now_us - p->purged_us >= PURGE_EVERY_US) {
         p->purged_us = now_us;
         applier_purge_segments(p->applier);
@@ -135,31 +124,6 @@ static struct journal_options journal_options(const struct conf *conf)
     };
 }
 
-static void log_recovery(const struct pipeline *p, const struct journal_recovery *found)
-{
-    if (found->damaged > 0 || found->missing > 0 || found->foreign > 0)
-        log_error("journal",
-                  "damage: %" PRIu64 " records no longer check, %" PRIu64 " numbers are in no segment, %" PRIu64
-                  " files are no segments of this journal; what is left of them is in %s",
-                  found->damaged, found->missing, found->foreign, found->salvaged);
-    if (found->repaired > 0)
-        log_warning("journal", "damage: %" PRIu64 " places by which no record was lost; they were mended, see %s",
-                    found->repaired, found->salvaged);
-    if (found->torn_bytes > 0)
-        log_warning("journal", "the last write was cut off: %" PRIu64 " bytes, nothing proves them synced, are in %s",
-                    found->torn_bytes, found->salvaged);
-    if (found->unsaved_bytes > 0)
-        log_error("journal", "%" PRIu64 " damaged bytes stay in their segments: the disk has no room to set them aside",
-                  found->unsaved_bytes);
-    if (found->fresh)
-        log_info("journal", "%s: a new journal", p->conf->journal.directory);
-    else
-        log_info("journal",
-                 "%s: %" PRIu64 " alerts kept, %" PRIu64 " of them not known to be stored; the last stop was %s",
-                 p->conf->journal.directory, found->records,
-                 journal_synced_seq(p->journal) - journal_stored_seq(p->journal), found->clean ? "clean" : "not clean");
-}
-
 static int open_journal(struct pipeline *p, struct err *err)
 {
     struct journal_options options = journal_options(p->conf);
@@ -167,7 +131,7 @@ static int open_journal(struct pipeline *p, struct err *err)
     if (journal_open(&p->journal, &options, loop_wall_us(p->loop), &found, err) != 0)
         return -1;
     p->metrics->journal_damaged_total = found.damaged;
-    log_recovery(p, &found);
+    journal_report_recovery(p->journal, p->conf->journal.directory, &found);
     return 0;
 }
 
@@ -190,57 +154,11 @@ struct metrics *pipeline_metrics_new(void)
                        (struct metrics_words){jobs, MAINTENANCE_JOBS});
 }
 
-/* What only libpq can tell of database.conninfo. */
-static int check_conninfo(const struct conf *conf, struct buf *out)
-{
-    struct err err;
-    struct pgtargets targets = {0};
-    int rc = conninfo_check(conf->database.conninfo, &err);
-    if (rc == 0)
-        rc = pgtargets_parse(&targets, conf->database.conninfo, &err);
-    if (rc != 0)
-        buf_printf(out, "%s:%zu:%zu: database.conninfo: %s (what libpq takes)\n", conf->file, conf->database.pos.line,
-                   conf->database.pos.col, err.text);
-    pgtargets_free(&targets);
-    return rc;
-}
-
-/* A credential that is out of reach is missed when the endpoints are opened, as the key of security is. */
-static int check_keys_of(const struct conf *conf, const struct conf_endpoint *endpoint, struct buf *out)
-{
-    struct err err;
-    bool unseen = secret_out_of_reach(endpoint->dc09_keys);
-    struct dc09_keys *keys = unseen ? NULL : dc09_keys_load(endpoint->dc09_keys, &err);
-    if (unseen)
-        err_set(&err, "%s cannot be seen here (systemd shows it to the service itself)", endpoint->dc09_keys);
-    if (!keys)
-        buf_printf(out, "%s:%zu:%zu: %sendpoints.%s.dc09_keys: %s\n", conf->file, endpoint->dc09_keys_pos.line,
-                   endpoint->dc09_keys_pos.col, unseen ? "warning: " : "", endpoint->name, err.text);
-    bool good = keys || unseen;
-    dc09_keys_free(&keys);
-    return good ? 0 : -1;
-}
-
-static int check_keys(const struct conf *conf, struct buf *out)
-{
-    int rc = 0;
-    for (size_t i = 0; i < conf->n_endpoints; i++)
-        if (conf->endpoints[i].dc09_keys && check_keys_of(conf, &conf->endpoints[i], out) != 0)
-            rc = -1;
-    return rc;
-}
-
-int pipeline_check(const struct conf *conf, struct buf *out)
-{
-    int conninfo = check_conninfo(conf, out), keys = check_keys(conf, out);
-    return conninfo == 0 && keys == 0 ? 0 : -1;
-}
-
 struct pipeline *pipeline_new(struct loop *loop, struct metrics *metrics, struct conf **conf, struct err *err)
 {
-    static const struct receiver_calls receiver_calls = {.synced = on_synced, .failed = on_failed};
+    static const struct receiver_calls receiver_calls = {.on_synced = on_synced, .on_failed = on_failed};
     static const struct applier_calls applier_calls = {
-        .stored = on_stored, .failed = on_failed, .salvaged = on_salvaged};
+        .on_stored = on_stored, .on_failed = on_failed, .on_salvaged = on_salvaged};
     static const struct maintenance_calls maintenance_calls = {.on_report = on_report, .on_silent = on_silent};
     struct pipeline *p = mem_zalloc(sizeof(*p));
     p->loop = loop;

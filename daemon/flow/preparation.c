@@ -6,16 +6,16 @@
 #include "enrich/enrich.h"
 #include "model/record.h"
 
-/* Alerts a step. */
+/* Alerts per step: about a millisecond. */
 #define STEP_ALERTS 512
 
 struct preparation {
     struct reference_data *reference;
     const struct conf *conf;
     struct enrich *enrich;
-    struct batch *batch;          /* NULL: none */
-    size_t done;                  /* its first rows, enriched with `around` */
-    struct enrich_context around; /* valid where done > 0 */
+    struct batch *batch;           /* NULL: none */
+    size_t done;                   /* rows enriched so far, with `context` */
+    struct enrich_context context; /* valid if done > 0 */
 };
 
 struct preparation *preparation_new(struct reference_data *reference, const struct conf *conf)
@@ -57,11 +57,11 @@ bool preparation_busy(const struct preparation *p)
 
 static bool is_current(const struct preparation *p, const struct enrich_context *now)
 {
-    return p->done > 0 && now->registry == p->around.registry && now->areas == p->around.areas &&
-           now->areas_version == p->around.areas_version && now->registry->version == p->batch->registry_version;
+    return p->done > 0 && now->registry == p->context.registry && now->areas == p->context.areas &&
+           now->areas_version == p->context.areas_version && now->registry->version == p->batch->registry_version;
 }
 
-static void look_around(struct preparation *p)
+static void refresh_context(struct preparation *p)
 {
     const struct enrich_context now = {
         .conf = p->conf,
@@ -72,7 +72,7 @@ static void look_around(struct preparation *p)
     if (is_current(p, &now))
         return;
     p->done = 0;
-    p->around = now;
+    p->context = now;
     enrich_begin(p->enrich, &now, p->batch);
 }
 
@@ -80,7 +80,7 @@ static void prepare_row(struct preparation *p, struct batch_row *row)
 {
     uint64_t seq = row->alert.seq, checksum = row->alert.checksum;
     if (!row->unreadable && record_unpack(row->record, &row->alert, NULL) != 0)
-        row->unreadable = "the record is of no version that this program knows";
+        row->unreadable = "damaged record, or unsupported record version";
     row->alert.seq = seq;
     row->alert.checksum = checksum;
     if (!row->unreadable)
@@ -89,7 +89,7 @@ static void prepare_row(struct preparation *p, struct batch_row *row)
 
 struct batch *preparation_step(struct preparation *p)
 {
-    look_around(p);
+    refresh_context(p);
     size_t stop = p->batch->n - p->done > STEP_ALERTS ? p->done + STEP_ALERTS : p->batch->n;
     for (; p->done < stop; p->done++)
         prepare_row(p, &p->batch->rows[p->done]);

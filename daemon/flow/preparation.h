@@ -1,6 +1,6 @@
 /*
- * A batch between the journal and the writer: its records are unpacked and enriched, some at a time, so that senders
- * need not wait for all of them. Begins again where registry, areas or rules change in between.
+ * Prepares a batch between the journal and the writer: unpacks and enriches its records in steps, so that senders need
+ * not wait for all of them. Starts over if the registry, the areas or the rules change meanwhile.
  */
 #ifndef MOBEYE_FLOW_PREPARATION_H
 #define MOBEYE_FLOW_PREPARATION_H
@@ -11,24 +11,24 @@
 
 struct preparation;
 
-/* Borrows atlas and conf. */
+/* The caller owns reference and conf, which must stay valid. Never NULL. */
 struct preparation *preparation_new(struct reference_data *reference, const struct conf *conf);
 void preparation_free(struct preparation **preparation); /* safe on NULL; a batch in it is freed */
 
-/* Another configuration, whose rules hold for the whole batch. */
+/* Another configuration, whose rules apply to the whole batch. */
 void preparation_reload(struct preparation *preparation, const struct conf *conf);
 
-/* Takes a batch as journal_read() filled it. There is none in it yet. */
+/* Takes ownership of a batch as filled by journal_read(). Must not be busy. */
 void preparation_begin(struct preparation *preparation, struct batch *batch);
 
-/* Whether there is one in it. */
+/* Whether it has a batch. */
 bool preparation_busy(const struct preparation *preparation);
 
-/* Prepares the next rows, about a millisecond's; the reference data must be usable. Returns the batch, which is the
- * caller's again, once all of it is prepared; else NULL. */
+/* Prepares the next rows, for about a millisecond; the reference data must be usable. Returns the batch to the caller
+ * once it is complete; else NULL. */
 struct batch *preparation_step(struct preparation *preparation);
 
-/* Gives the batch back unfinished; NULL: there was none. */
+/* Returns the incomplete batch to the caller; NULL: there was none. */
 struct batch *preparation_abandon(struct preparation *preparation);
 
 #endif

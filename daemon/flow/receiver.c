@@ -20,24 +20,24 @@
 #include "ingest/replies.h"
 #include "ingest/validate.h"
 
-/* Messages of one endpoint before the next one is looked at. */
-#define SHARE 16
-/* What a message costs beside its bytes; and how many are taken without a look at the clock. */
+/* Messages read from one endpoint before the next one: enough to make the round cheap, few enough to delay nobody. */
+#define DRAIN_MESSAGES 16
+/* The cost of a message in addition to its bytes, and the cost after which the clock is read again. */
 #define MESSAGE_BYTES 64
 #define CLOCK_BYTES   (16 * 1024)
-/* In a journal over half full, a group waits this long to fill its frame: frames are padded to 512 bytes. */
+/* In a journal more than half full a group waits to fill its frame (padded to 512 bytes), up to this time and size. */
 #define FILL_WAIT_US  (10 * CLOCK_MS)
 #define FILL_ENOUGH   (64 * 1024)
 #define RETRY_FULL_MS "1000"
 #define RETRY_STOP_MS "2000"
 #define RETRY_NAK_MS  "1000"
-/* What peers may pile up in libzmq, beyond what the process has after its start and its own buffers. */
+/* What peers may queue in libzmq: far below the unit's MemoryMax, so that a peer without end is cut off before that. */
 #define PEER_BACKLOG_MAX_BYTES (128u * 1024 * 1024)
 
 enum receiver_state {
     RECEIVER_RUNNING,
-    RECEIVER_STOPPING, /* RETRY to everybody */
-    RECEIVER_FAILED,   /* the journal cannot be written: no reply, no record, nothing is read */
+    RECEIVER_STOPPING, /* every alert gets RETRY; until the process ends */
+    RECEIVER_FAILED,   /* the journal cannot be written: nothing is read, appended or replied to; final */
 };
 
 struct receiver {
@@ -51,23 +51,23 @@ struct receiver {
     struct memory_watch *memory_watch;
     struct decoder *decoder;
     struct dc09_session *session;
-    bool dc09_restored; /* the journal was searched for what the session must remember */
+    bool dc09_restored; /* the session has been restored from the journal */
     struct endpoint_state *states;
     struct event turn_due; /* drains, commits, replies */
     struct turn turn;
     struct event commit_due;     /* the end of FILL_WAIT_US */
-    struct record_queue records; /* of the message at hand */
+    struct record_queue records; /* of the current message */
     struct replies replies;      /* of this group */
-    uint64_t acks;               /* among them */
+    uint64_t acks;               /* number of ACKs among them */
     struct admission admission;
-    unsigned rotation; /* which endpoint is drained first */
+    unsigned rotation; /* determines which endpoint is drained first */
     uint64_t progress_seen;
 };
 
-static void fail(struct receiver *r, const struct err *err)
+static void enter_failed(struct receiver *r, const struct err *err)
 {
     r->state = RECEIVER_FAILED;
-    r->calls.failed(r->ctx, err);
+    r->calls.on_failed(r->ctx, err);
 }
 
 static struct endpoint_state *state_of_name(struct receiver *r, const char *name)
@@ -89,25 +89,25 @@ static void send_replies(struct receiver *r)
         endpoint_replied(endpoint_set_at(r->endpoints, i));
 }
 
-/* false: none is in it, since the journal is full or cannot be written. */
-static bool admit(struct receiver *r, struct record_queue *records, uint64_t *ret_seq)
+/* false: nothing was appended, since the journal is full or cannot be written. */
+static bool admit_records(struct receiver *r, struct record_queue *records, uint64_t *ret_seq)
 {
     struct err err;
     enum admission_result result = admission_add(&r->admission, records, ret_seq, &err);
     if (result == ADMISSION_FAILED)
-        fail(r, &err);
-    return result == ADMISSION_TAKEN;
+        enter_failed(r, &err);
+    return result == ADMISSION_ADMITTED;
 }
 
-/* The message is alerts, in r->records: accept them, or have the sender or the endpoint wait. */
-static bool take(struct receiver *r, struct endpoint *endpoint, const struct endpoint_peer *peer, struct str id,
-                 struct str tcp_reply)
+/* Accepts the alerts in r->records, else makes the sender or the endpoint wait. false: stop reading the endpoint. */
+static bool accept_records(struct receiver *r, struct endpoint *endpoint, const struct endpoint_peer *peer,
+                           struct str id, struct str tcp_reply)
 {
     struct endpoint_state *state = state_of(r, endpoint);
     enum conf_socket socket = endpoint_conf(endpoint)->socket;
     uint64_t seq = 0;
     endpoint_state_received(state, loop_mono_us(r->loop), loop_wall_us(r->loop));
-    if (admit(r, &r->records, &seq)) {
+    if (admit_records(r, &r->records, &seq)) {
         replies_ack(&r->replies, endpoint, peer, id, seq, tcp_reply);
         r->acks++;
         return true;
@@ -130,12 +130,12 @@ static bool on_cloudevent(struct receiver *r, struct endpoint *endpoint, const s
     struct alert alert;
     struct reject reject;
     int64_t now_us = loop_wall_us(r->loop);
-    if (!decode_cloudevents(r->decoder, message->payload, &alert, &reject)) {
-        replies_reject(&r->replies, endpoint, message, &reject, STR(""));
-        return true;
-    }
-    if (!security_allows(client, &alert, &reject)) {
+    bool good = decode_cloudevents(r->decoder, message->payload, &alert, &reject);
+    if (good && !security_allows(client, &alert, &reject)) {
+        good = false;
         reject.id = alert.event_id;
+    }
+    if (!good) {
         replies_reject(&r->replies, endpoint, message, &reject, STR(""));
         return true;
     }
@@ -148,7 +148,7 @@ static bool on_cloudevent(struct receiver *r, struct endpoint *endpoint, const s
     record_queue_clear(&r->records);
     record_queue_add(&r->records, &alert);
     r->records.share = admission_share(&r->admission, client);
-    return take(r, endpoint, &message->peer, alert.event_id, STR(""));
+    return accept_records(r, endpoint, &message->peer, alert.event_id, STR(""));
 }
 
 static void reject_dc09_frame(struct receiver *r, struct endpoint *endpoint, const struct endpoint_message *message,
@@ -192,10 +192,11 @@ static bool on_dc09_frame(struct receiver *r, struct endpoint *endpoint, const s
                          &r->records);
     r->records.share = admission_share(&r->admission, client);
     state->counters->received_total += r->records.n - 1;
-    return take(r, endpoint, peer, frame.frame.seq, dc09_session_reply(r->session, &frame, DC09_SAY_ACK, now_us));
+    return accept_records(r, endpoint, peer, frame.frame.seq,
+                          dc09_session_reply(r->session, &frame, DC09_SAY_ACK, now_us));
 }
 
-static bool take_message(struct receiver *r, struct endpoint *endpoint, const struct endpoint_message *message)
+static bool handle_message(struct receiver *r, struct endpoint *endpoint, const struct endpoint_message *message)
 {
     const struct conf_endpoint *conf = endpoint_conf(endpoint);
     const struct conf_client *client = NULL;
@@ -219,7 +220,7 @@ static uint64_t peer_hash(const struct endpoint *endpoint, const struct endpoint
     return XXH3_64bits_withSeed(peer->id, peer->id_len, (uintptr_t)endpoint);
 }
 
-/* Ends the drain with the slice. */
+/* Returns false at the end of the slice, which ends the drain. */
 static bool on_message(void *ctx, struct endpoint *endpoint, const struct endpoint_message *message)
 {
     struct receiver *r = ctx;
@@ -228,10 +229,10 @@ static bool on_message(void *ctx, struct endpoint *endpoint, const struct endpoi
     uint64_t seq_before = journal_next_seq(r->journal);
     counters->received_total++;
     counters->last_received_timestamp_seconds = (double)loop_wall_us(r->loop) / 1e6;
-    bool go_on = take_message(r, endpoint, message);
+    bool go_on = handle_message(r, endpoint, message);
     uint64_t records = journal_next_seq(r->journal) - seq_before;
-    turn_took(&r->turn, peer_hash(endpoint, &message->peer),
-              MESSAGE_BYTES + message->payload.len + r->admission.bytes - bytes_before, records > 0 ? records : 1);
+    turn_count(&r->turn, peer_hash(endpoint, &message->peer),
+               MESSAGE_BYTES + message->payload.len + r->admission.bytes - bytes_before, records > 0 ? records : 1);
     if (r->turn.slice_bytes / CLOCK_BYTES > slice_before / CLOCK_BYTES)
         loop_refresh(r->loop);
     return go_on && !turn_slice_is_over(&r->turn, loop_mono_us(r->loop));
@@ -239,8 +240,7 @@ static bool on_message(void *ctx, struct endpoint *endpoint, const struct endpoi
 
 static void on_denied(void *ctx, const struct security_refused *refused)
 {
-    struct receiver *r = ctx;
-    replies_denied(&r->replies, state_of_name(r, refused->endpoint), refused);
+    replies_denied(&((struct receiver *)ctx)->replies, state_of_name(ctx, refused->endpoint), refused);
 }
 
 static void on_cut(void *ctx, struct endpoint *endpoint)
@@ -250,12 +250,11 @@ static void on_cut(void *ctx, struct endpoint *endpoint)
 
 static void on_ready(void *ctx, struct endpoint *endpoint)
 {
-    struct receiver *r = ctx;
     (void)endpoint;
-    loop_arm(&r->turn_due, 0);
+    loop_arm(&((struct receiver *)ctx)->turn_due, 0);
 }
 
-/* An endpoint is read unless it holds a record that found the journal full, or the sender cannot be told to wait. */
+/* An endpoint is read unless its records wait for space in the journal, or, during a stop, it cannot reply RETRY. */
 static bool may_read(struct receiver *r, struct endpoint *endpoint)
 {
     if (!endpoint_is_ready(endpoint) || r->state == RECEIVER_FAILED || state_of(r, endpoint)->held.n > 0)
@@ -270,7 +269,7 @@ static void commit_now(struct receiver *r)
     if (records > 0) {
         struct err err;
         if (journal_sync(r->journal, &err) != 0) {
-            fail(r, &err);
+            enter_failed(r, &err);
             return;
         }
         r->metrics->journaled_total += records;
@@ -282,10 +281,10 @@ static void commit_now(struct receiver *r)
     send_replies(r);
     turn_end(&r->turn);
     if (records > 0)
-        r->calls.synced(r->ctx);
+        r->calls.on_synced(r->ctx);
 }
 
-/* A frame was full: its records are to be answered, and counted. */
+/* A full frame has been synced: its records must be replied to and counted. */
 static bool is_part_synced(const struct receiver *r)
 {
     return journal_synced_seq(r->journal) > r->admission.counted_seq;
@@ -301,7 +300,7 @@ static void commit_group(struct receiver *r)
         commit_now(r);
 }
 
-/* Drains each endpoint by its share. Returns whether more may be waiting in one of them. */
+/* Reads up to DRAIN_MESSAGES from each endpoint. Returns whether one of them may have more. */
 static bool drain_each(struct receiver *r)
 {
     bool more = false;
@@ -311,19 +310,18 @@ static bool drain_each(struct receiver *r)
         struct endpoint *endpoint = endpoint_set_at(r->endpoints, (i + r->rotation) % n);
         bool over = turn_slice_is_over(&r->turn, loop_mono_us(r->loop));
         if (may_read(r, endpoint))
-            more |= over || (endpoint_drain(endpoint, SHARE) && may_read(r, endpoint));
+            more |= over || (endpoint_drain(endpoint, DRAIN_MESSAGES) && may_read(r, endpoint));
     }
     return more && r->state != RECEIVER_FAILED;
 }
 
-/* Takes a slice, and commits what came with the last one of the turn. */
+/* Receives a slice, and commits if it is the last one of the turn. */
 static void on_turn(evutil_socket_t fd, short what, void *arg)
 {
-    (void)fd;
-    (void)what;
+    (void)fd, (void)what;
     struct receiver *r = arg;
     bool more;
-    loop_refresh(r->loop); /* what came before it in this turn of the loop may have taken long */
+    loop_refresh(r->loop); /* earlier events in this iteration of the loop may have taken long */
     turn_slice(&r->turn, loop_mono_us(r->loop));
     do
         more = drain_each(r);
@@ -337,8 +335,7 @@ static void on_turn(evutil_socket_t fd, short what, void *arg)
 
 static void on_commit_due(evutil_socket_t fd, short what, void *arg)
 {
-    (void)fd;
-    (void)what;
+    (void)fd, (void)what;
     struct receiver *r = arg;
     if (r->state != RECEIVER_FAILED)
         commit_now(r);
@@ -350,7 +347,7 @@ static void on_memory_freed(void *ctx, struct endpoint *endpoint, bool rebound)
     ++*(rebound ? &counters->rebinds_total : &counters->memory_cuts_total);
 }
 
-/* Every endpoint shows in the metrics from its start, not from its first message. Takes the keys over. */
+/* Every endpoint appears in the metrics from its start, not from its first message. Takes ownership of the keys. */
 static void create_states(struct receiver *r, struct dc09_keys ***keys)
 {
     bool dc09 = false;
@@ -368,7 +365,7 @@ static void create_states(struct receiver *r, struct dc09_keys ***keys)
     r->dc09_restored |= dc09;
 }
 
-/* All or nothing. */
+/* Applies all of conf, or changes nothing: -1. */
 static int apply_conf(struct receiver *r, const struct conf *conf, struct err *err)
 {
     struct dc09_keys **keys = endpoint_state_load_keys(conf, err);
@@ -428,7 +425,7 @@ void receiver_free(struct receiver **receiver)
 
 int receiver_reload(struct receiver *r, const struct conf *conf, struct err *err)
 {
-    /* Replies refer to endpoints, which may go: they are sent first. */
+    /* Replies refer to endpoints, which may be removed: they are sent first. */
     commit_now(r);
     if (r->state == RECEIVER_FAILED)
         return err_set(err, "the journal cannot be written");
@@ -449,7 +446,7 @@ void receiver_retry_held(struct receiver *r)
 {
     for (struct endpoint_state *state = r->states; state && r->state == RECEIVER_RUNNING; state = state->next) {
         uint64_t seq = 0;
-        if (state->held.n > 0 && admit(r, &state->held, &seq))
+        if (state->held.n > 0 && admit_records(r, &state->held, &seq))
             loop_arm(&r->turn_due, 0);
     }
 }
@@ -459,9 +456,8 @@ bool receiver_check_silence(struct receiver *r)
     bool changed = false;
     for (size_t i = 0; i < endpoint_set_count(r->endpoints); i++) {
         struct endpoint *endpoint = endpoint_set_at(r->endpoints, i);
-        if (endpoint_state_check_silence(state_of(r, endpoint), endpoint_conf(endpoint)->expect_every_us,
-                                         loop_mono_us(r->loop)))
-            changed = true;
+        int64_t expect_every_us = endpoint_conf(endpoint)->expect_every_us;
+        changed |= endpoint_state_check_silence(state_of(r, endpoint), expect_every_us, loop_mono_us(r->loop));
     }
     return changed;
 }

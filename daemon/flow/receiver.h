@@ -1,9 +1,8 @@
 /*
- * The way in: endpoint -> decode -> validate -> journal, and after the sync, and only then, the reply.
+ * endpoint -> decode -> validate -> journal, and after the sync, and only then, the reply.
  *
- * One turn (turn.h) drains the ready endpoints, each its share, appends what is an alert to the journal, syncs once,
- * and sends the replies of the whole group in the order of their messages. While fdatasync() runs the next group
- * gathers in ZeroMQ.
+ * One turn (turn.h) drains the ready endpoints in rounds, appends the alerts to the journal, syncs once, and sends the
+ * replies of the whole group in the order of their messages. While fdatasync() runs, the next group collects in ZeroMQ.
  */
 #ifndef MOBEYE_FLOW_RECEIVER_H
 #define MOBEYE_FLOW_RECEIVER_H
@@ -17,42 +16,42 @@
 struct receiver;
 
 struct receiver_calls {
-    void (*synced)(void *ctx);                        /* new records are on stable storage */
-    void (*failed)(void *ctx, const struct err *err); /* the journal cannot be written: nothing more is taken */
+    void (*on_synced)(void *ctx);                        /* new records are on stable storage */
+    void (*on_failed)(void *ctx, const struct err *err); /* the journal cannot be written; nothing more is accepted */
 };
 
-/* Opens the endpoints of conf, which must live until the next receiver_reload() or receiver_free(). The journal stays
- * the caller's. NULL with err set. */
+/* Opens the endpoints of conf, which must stay valid until the next receiver_reload() or receiver_free(). The caller
+ * owns the journal. NULL with err set. */
 struct receiver *receiver_new(struct loop *loop, struct metrics *metrics, struct journal *journal,
                               const struct conf *conf, const struct receiver_calls *calls, void *ctx, struct err *err);
 void receiver_free(struct receiver **receiver); /* safe on NULL */
 
-/* All or nothing, as endpoint_set_apply(). */
+/* Applies all of conf, or changes nothing: -1 with err set. */
 int receiver_reload(struct receiver *receiver, const struct conf *conf, struct err *err);
 
-/* From now on routers answer RETRY, and the other endpoints are not read. */
+/* From now on routers reply RETRY, and the other endpoints are not read. */
 void receiver_stop(struct receiver *receiver);
 
-/* The journal may have room again: records that are held for it are tried. */
+/* The journal may have space again: tries to append the records that wait for it. */
 void receiver_retry_held(struct receiver *receiver);
 
-/* Looks which endpoints are silent; called every now and then. True where one has become so, or is no longer. */
+/* Checks which endpoints are silent; to be called regularly. True: one has become silent, or is no longer. */
 bool receiver_check_silence(struct receiver *receiver);
 
-/* Wall time when the endpoint last took a message that was not refused; ALERT_NO_TIME: not since the start. */
+/* Wall time when the endpoint last received a message that was not rejected; ALERT_NO_TIME: not since the start. */
 int64_t receiver_received_us(const struct receiver *receiver, const char *endpoint);
 
-/* So many bytes were taken by other parts since the start: they are not what peers pile up. */
+/* Memory allocated by other parts of the daemon since the start: not counted as queued by peers. */
 void receiver_set_own_memory(struct receiver *receiver, size_t bytes);
 
-/* Commits a group that the journal has synced in part between two turns, where held records or a new UUID took another
- * frame: before the books are looked at, which count the one half as waiting for the database. */
+/* Commits a group that the journal has partly synced between two turns (queued records or a new UUID needed another
+ * frame). To be called before the counters are read, which must balance. */
 void receiver_commit_synced(struct receiver *receiver);
 
-/* Messages received, and neither answered nor journaled yet. */
+/* Messages received, but neither replied to nor journaled yet. */
 uint64_t receiver_in_flight(const struct receiver *receiver);
 
-/* False where messages wait and none was taken since the last call. */
+/* False: messages are waiting and none was read since the last call. */
 bool receiver_progresses(struct receiver *receiver);
 
 #endif

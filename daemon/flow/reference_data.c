@@ -12,41 +12,41 @@
 
 #define AREAS "areas"
 
-/* The second look in a row waits so long, each further one twice as long, up to the most. */
+/* Delay of the second refresh in a row; it doubles with each further one, up to the maximum. */
 #define STALE_LEAST_US (20 * CLOCK_MS)
 #define STALE_MOST_US  (2 * CLOCK_SECOND)
-/* When there is no thread to be had. */
+/* Delay before another attempt to start a thread. */
 #define WORKER_AGAIN_US CLOCK_SECOND
-/* So many areas that are left out are named in the log. */
+/* How many unusable areas are named in the log. */
 #define DIAGNOSTICS_MAX 20
 
-/* What the worker is given: rows to build a set of, which it frees, or a set to take apart, which takes as long. */
+/* A job for the worker: build a set from rows, which it frees, or free a set, which takes as long. */
 struct area_job {
-    struct reference_data *reference; /* not touched by the thread */
+    struct reference_data *reference; /* not used by the thread */
     struct area_rows *rows;
     struct area_set *set;
     uint64_t version, digest; /* of the rows */
-    size_t bytes;             /* that the set takes */
+    size_t bytes;             /* memory of the set */
 };
 
 struct reference_data {
     struct loop *loop;
-    reference_data_fn current;
+    reference_data_fn on_usable;
     void *ctx;
     struct registry *registry;
     struct registry_loader *loader;
-    bool told;         /* by the loader, that all is as in the database; and by nobody since that it is not */
-    unsigned stale;    /* how often in a row it was not */
-    struct event look; /* to ask the loader for what is newer */
+    bool loaded;    /* the loader has reported that all is up to date, and no transaction has found it stale */
+    unsigned stale; /* how often in a row it was stale */
+    struct event refresh_due; /* asks the loader for newer data */
     struct worker *worker;
-    struct event work; /* to give the worker what there is to do */
+    struct event work_due; /* starts the worker's next job */
     struct area_job job;
     bool building;
     struct area_rows *rows; /* the next to be built; NULL: none */
-    struct area_set *areas; /* NULL: none yet */
-    struct area_set *old;   /* to be taken apart; NULL: none */
+    struct area_set *areas; /* in use; NULL: none yet */
+    struct area_set *old;   /* to be freed; NULL: none */
     uint64_t areas_version, areas_digest;
-    /* Memory: of the set in use, of one that is being taken apart, of one that is being built and its rows. */
+    /* Memory: of the set in use, of one being freed, of one being built with its rows. */
     size_t areas_bytes, old_bytes, building_bytes;
     int64_t areas_since_us, areas_took_us;
     struct rate_limiter limiter;
@@ -54,18 +54,18 @@ struct reference_data {
 
 bool reference_data_current(const struct reference_data *a)
 {
-    return a->told && !a->registry->loading && a->areas && !a->rows && !a->building;
+    return a->loaded && !a->registry->loading && a->areas && !a->rows && !a->building;
 }
 
 bool reference_data_usable(const struct reference_data *a)
 {
-    return a->told && !a->registry->loading && a->areas;
+    return a->loaded && !a->registry->loading && a->areas;
 }
 
-static void tell(struct reference_data *a)
+static void call_if_usable(struct reference_data *a)
 {
     if (reference_data_usable(a))
-        a->current(a->ctx);
+        a->on_usable(a->ctx);
 }
 
 static void report_left_out(const struct area_set *set)
@@ -74,12 +74,12 @@ static void report_left_out(const struct area_set *set)
     size_t n = 0;
     for (; (line = area_set_left_out(set, n)) != NULL; n++)
         if (n < DIAGNOSTICS_MAX)
-            log_error(AREAS, "%s is left out: GEOS cannot use its polygon", line);
+            log_error(AREAS, "%s: ignored, GEOS cannot use its polygon", line);
     if (n > DIAGNOSTICS_MAX)
-        log_error(AREAS, "%zu more are left out", n - DIAGNOSTICS_MAX);
+        log_error(AREAS, "%zu more are ignored", n - DIAGNOSTICS_MAX);
 }
 
-static void build(void *arg)
+static void build_area_set(void *arg)
 {
     struct area_job *job = arg;
     job->set = area_set_build(job->rows);
@@ -89,28 +89,28 @@ static void build(void *arg)
     area_rows_free(&job->rows);
 }
 
-static void take_apart(void *arg)
+static void free_area_set(void *arg)
 {
     struct area_job *job = arg;
     area_set_free(&job->set);
 }
 
-/* With the set that is to be built of them. */
+/* Memory of the rows and of the set to be built from them. */
 static size_t rows_bytes(const struct area_rows *rows)
 {
     return rows ? area_rows_bytes(rows) + area_set_bytes(rows) : 0;
 }
 
-static void give_work(struct reference_data *a);
+static void start_work(struct reference_data *a);
 
-static void taken_apart(void *arg)
+static void on_area_set_freed(void *arg)
 {
     struct area_job *job = arg;
     job->reference->old_bytes = 0;
-    give_work(job->reference);
+    start_work(job->reference);
 }
 
-static void built(void *arg)
+static void on_area_set_built(void *arg)
 {
     struct area_job *job = arg;
     struct reference_data *a = job->reference;
@@ -125,12 +125,12 @@ static void built(void *arg)
     a->areas_digest = job->digest;
     a->areas_took_us = loop_mono_us(a->loop) - a->areas_since_us;
     report_left_out(a->areas);
-    log_info(AREAS, "%zu areas are in use", area_set_count(a->areas));
-    give_work(a);
-    tell(a);
+    log_info(AREAS, "%zu areas loaded", area_set_count(a->areas));
+    start_work(a);
+    call_if_usable(a);
 }
 
-static void give_work(struct reference_data *a)
+static void start_work(struct reference_data *a)
 {
     struct err err;
     if (worker_busy(a->worker) || (!a->old && !a->rows))
@@ -138,12 +138,13 @@ static void give_work(struct reference_data *a)
     bool builds = !a->old;
     size_t bytes = builds ? rows_bytes(a->rows) : 0;
     a->job = (struct area_job){.reference = a, .set = a->old, .rows = builds ? a->rows : NULL};
-    if (worker_run(a->worker, builds ? build : take_apart, builds ? built : taken_apart, &a->job, &err) != 0) {
+    if (worker_run(a->worker, builds ? build_area_set : free_area_set, builds ? on_area_set_built : on_area_set_freed,
+                   &a->job, &err) != 0) {
         log_limited(&a->limiter, loop_mono_us(a->loop), LOG_LEVEL_ERROR, AREAS, "%s; trying again", err.text);
-        loop_arm(&a->work, WORKER_AGAIN_US);
+        loop_arm(&a->work_due, WORKER_AGAIN_US);
         return;
     }
-    log_recover(&a->limiter, AREAS, "a thread was started again");
+    log_recover(&a->limiter, AREAS, "worker thread started");
     a->building = builds;
     a->building_bytes = bytes;
     if (builds)
@@ -151,13 +152,13 @@ static void give_work(struct reference_data *a)
     a->old = NULL;
 }
 
-static void work_cb(evutil_socket_t fd, short what, void *arg)
+static void on_work_due(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
-    give_work(arg);
+    start_work(arg);
 }
 
-/* After a lost connection they come again, and are mostly those that there are. */
+/* After a lost connection the areas are read again, and are usually unchanged. */
 static void on_areas(void *ctx, struct area_rows *rows)
 {
     struct reference_data *a = ctx;
@@ -169,35 +170,35 @@ static void on_areas(void *ctx, struct area_rows *rows)
         return;
     }
     a->rows = rows;
-    give_work(a);
+    start_work(a);
 }
 
 static void on_current(void *ctx)
 {
     struct reference_data *a = ctx;
-    a->told = true;
-    tell(a);
+    a->loaded = true;
+    call_if_usable(a);
 }
 
-static void look_cb(evutil_socket_t fd, short what, void *arg)
+static void on_refresh_due(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
     struct reference_data *a = arg;
     registry_loader_refresh(a->loader);
 }
 
-struct reference_data *reference_data_new(struct loop *loop, const struct conf *conf, reference_data_fn current,
+struct reference_data *reference_data_new(struct loop *loop, const struct conf *conf, reference_data_fn on_usable,
                                           void *ctx)
 {
     static const struct registry_loader_calls calls = {.on_areas = on_areas, .on_current = on_current};
     struct reference_data *a = mem_zalloc(sizeof(*a));
     a->loop = loop;
-    a->current = current;
+    a->on_usable = on_usable;
     a->ctx = ctx;
     a->registry = registry_new();
     a->worker = worker_new(loop);
-    evtimer_assign(&a->look, loop_base(loop), look_cb, a);
-    evtimer_assign(&a->work, loop_base(loop), work_cb, a);
+    evtimer_assign(&a->refresh_due, loop_base(loop), on_refresh_due, a);
+    evtimer_assign(&a->work_due, loop_base(loop), on_work_due, a);
     a->loader = registry_loader_new(loop, conf->database.conninfo, conf->instance, a->registry, &calls, a);
     registry_loader_suppress_log(a->loader, true);
     registry_loader_start(a->loader);
@@ -211,8 +212,8 @@ void reference_data_free(struct reference_data **reference)
     if (!a)
         return;
     registry_loader_free(&a->loader);
-    event_del(&a->look);
-    event_del(&a->work);
+    event_del(&a->refresh_due);
+    event_del(&a->work_due);
     worker_free(&a->worker);
     area_rows_free(&a->job.rows);
     area_set_free(&a->job.set);
@@ -237,8 +238,8 @@ void reference_data_stale(struct reference_data *a)
 {
     int64_t wait_us = a->stale > 0 ? STALE_LEAST_US << (a->stale < 8 ? a->stale : 8) : 0;
     a->stale++;
-    a->told = false;
-    loop_arm(&a->look, wait_us < STALE_MOST_US ? wait_us : STALE_MOST_US);
+    a->loaded = false;
+    loop_arm(&a->refresh_due, wait_us < STALE_MOST_US ? wait_us : STALE_MOST_US);
 }
 
 void reference_data_confirmed(struct reference_data *a)

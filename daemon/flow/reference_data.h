@@ -1,6 +1,6 @@
 /*
- * The registry and the areas as they are in memory, kept as they are in the database: read by store/registry_loader.h,
- * the index of the areas built by a worker thread and exchanged when it is finished.
+ * The registry and the areas in memory, kept up to date with the database: store/registry_loader.h reads them, a worker
+ * thread builds the index of the areas, which replaces the old one when it is complete.
  */
 #ifndef MOBEYE_FLOW_REFERENCE_DATA_H
 #define MOBEYE_FLOW_REFERENCE_DATA_H
@@ -13,46 +13,45 @@
 
 struct reference_data;
 
-/* Calls back from the loop, when reference_data_usable() has become true, or what is used is newer; not
- * reference_data_free() in it. */
+/* Called from the loop when reference_data_usable() has become true, or the data is newer. Must not call
+ * reference_data_free(). */
 typedef void (*reference_data_fn)(void *ctx);
 
-/* Begins to connect to the database of the configuration, which is not kept. */
-struct reference_data *reference_data_new(struct loop *loop, const struct conf *conf, reference_data_fn current,
+/* Starts connecting to the database of the configuration; keeps no pointer to conf. Never NULL. */
+struct reference_data *reference_data_new(struct loop *loop, const struct conf *conf, reference_data_fn on_usable,
                                           void *ctx);
 void reference_data_free(struct reference_data **reference); /* waits for the worker; safe on NULL */
 
 void reference_data_reload(struct reference_data *reference, const struct conf *conf);
 
-/* The writer's connection came up or went down. While it is down the writer tells why, and the reference data does not.
- */
+/* The writer's connection came up or went down. While it is down, only the writer logs why. */
 void reference_data_database_up(struct reference_data *reference, bool up);
 
-/* Registry and areas are loaded, and nothing newer is known of. */
+/* Whether registry and areas are loaded and no newer version is known. */
 bool reference_data_current(const struct reference_data *reference);
 
-/* The same, but for areas that are read already and still being built. */
+/* Like reference_data_current(), but also while an index of newer areas is being built. */
 bool reference_data_usable(const struct reference_data *reference);
 
-/* A transaction has seen other versions than those of the last batch: not current until what is newer is here. Where
- * that happens again and again, the next look takes its time. */
+/* A transaction has found other versions than those of the last batch: not current until the newer data is loaded. If
+ * this happens repeatedly, each further refresh is delayed. */
 void reference_data_stale(struct reference_data *reference);
 
 /* A batch was stored: the versions are those of the database. */
 void reference_data_confirmed(struct reference_data *reference);
 
-/* The reference data's own; the set may be another after each turn of the loop. Only where reference_data_current(). */
+/* Owned by the reference data; the set may change after each iteration of the loop. Only if reference_data_usable(). */
 struct registry *reference_data_registry(struct reference_data *reference);
 const struct area_set *reference_data_areas(const struct reference_data *reference);
 uint64_t reference_data_areas_version(const struct reference_data *reference);
 
-/* About how much memory all of it takes. */
+/* Approximate memory in use, in bytes. */
 size_t reference_data_bytes(const struct reference_data *reference);
 
 /* Writes the gauges of registry and areas. */
 void reference_data_gauges(const struct reference_data *reference, struct metrics *metrics);
 
-/* For people: "loaded", or why it is not. */
+/* For people: "loaded", or why not. */
 const char *reference_data_state(const struct reference_data *reference);
 
 #endif

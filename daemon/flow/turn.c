@@ -10,7 +10,7 @@ void turn_slice(struct turn *turn, int64_t now_us)
     turn->slice_records = turn->slice_bytes = 0;
 }
 
-void turn_took(struct turn *turn, uint64_t peer, size_t bytes, size_t records)
+void turn_count(struct turn *turn, uint64_t peer, size_t bytes, size_t records)
 {
     turn->records += records;
     turn->bytes += bytes;
@@ -25,7 +25,7 @@ bool turn_slice_is_over(const struct turn *turn, int64_t now_us)
            now_us - turn->slice_since_us >= TURN_SLICE_US;
 }
 
-static bool somebody_sent_little(const struct turn *turn)
+static bool a_peer_sent_little(const struct turn *turn)
 {
     uint32_t least = UINT32_MAX, most = 0;
     for (size_t i = 0; i < TURN_PEERS; i++) {
@@ -40,7 +40,7 @@ static bool somebody_sent_little(const struct turn *turn)
 bool turn_is_over(const struct turn *turn, int64_t now_us)
 {
     return turn->records >= TURN_RECORDS || turn->bytes >= TURN_BYTES ||
-           (turn->records > 0 && now_us - turn->since_us >= TURN_US) || somebody_sent_little(turn);
+           (turn->records > 0 && now_us - turn->since_us >= TURN_US) || a_peer_sent_little(turn);
 }
 
 void turn_end(struct turn *turn)

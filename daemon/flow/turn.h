@@ -1,10 +1,10 @@
 /*
- * How much is taken before its replies go out: a turn is one group commit, taken in slices.
+ * Limits how much is received before the replies are sent: a turn is one group commit, received in slices.
  *
- * A slice is what is taken in one go of the event loop, so that a flood holds up neither other events nor messages that
- * come meanwhile. A turn ends when nothing more waits, when it is full, or at the end of a slice in which somebody has
- * sent little and somebody else much: who sends little does not wait for the rest of a flood. Bytes count as received
- * and again as journaled: libzmq takes one message of each peer in its turn, however large it is.
+ * A slice is what is received in one iteration of the event loop, so that a flood delays neither other events nor new
+ * messages. A turn ends when no more messages wait, when it is full, or at the end of a slice in which one peer has
+ * sent little and another one much: a peer that sends little does not wait for the rest of a flood. Bytes count once as
+ * received and once more as journaled: libzmq reads one message from each peer in turn, whatever their size.
  *
  * Pure: no clock, no memory of its own.
  */
@@ -15,37 +15,41 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TURN_RECORDS       4096
-#define TURN_BYTES         (2 * 1024 * 1024)
-#define TURN_US            20000
+/* A turn is large enough that one fdatasync() (0.1 ms and more) is shared by thousands of records, and small enough
+ * that no sender waits noticeably longer than for a slow disk. */
+#define TURN_RECORDS 4096
+#define TURN_BYTES   (2 * 1024 * 1024)
+#define TURN_US      20000
+/* A slice delays other events by about a millisecond. */
 #define TURN_SLICE_RECORDS 256
 #define TURN_SLICE_BYTES   (256 * 1024)
 #define TURN_SLICE_US      1000
-/* Somebody who sent less than the most busy one divided by this sent little. */
+/* A peer has sent little if the busiest one has sent more than this many times as much: enough that peers of similar
+ * load still share a group commit. */
 #define TURN_LITTLE 8
-/* Peers are told apart by a hash: two that share a place count as one. */
+/* Peers are distinguished by a hash: two with the same slot count as one. */
 #define TURN_PEERS 256
 
-/* {0} has taken nothing. */
+/* Initially {0}. */
 struct turn {
     size_t records, bytes;
-    size_t slice_records, slice_bytes; /* of them in this slice */
-    int64_t since_us, slice_since_us;  /* monotonic; since_us holds where records > 0 */
-    uint32_t peers[TURN_PEERS];        /* bytes of each */
+    size_t slice_records, slice_bytes; /* of the current slice */
+    int64_t since_us, slice_since_us;  /* monotonic; since_us is valid if records > 0 */
+    uint32_t peers[TURN_PEERS];        /* bytes from each */
 };
 
-/* Begins a slice at now_us, and a turn where there is none. */
+/* Begins a slice at now_us, and a turn if none has begun. */
 void turn_slice(struct turn *turn, int64_t now_us);
 
-/* A message of the peer (any hash of it) was taken: bytes received and journaled, records journaled or, of one that was
- * refused, 1. */
-void turn_took(struct turn *turn, uint64_t peer, size_t bytes, size_t records);
+/* Counts a message of the peer (any hash of its identity): bytes received and journaled; records journaled, or 1 if it
+ * was refused. */
+void turn_count(struct turn *turn, uint64_t peer, size_t bytes, size_t records);
 
-/* More of it were too much for this slice; for this turn. */
+/* Whether this slice, or this turn, has reached a limit. */
 bool turn_slice_is_over(const struct turn *turn, int64_t now_us);
 bool turn_is_over(const struct turn *turn, int64_t now_us);
 
-/* The replies are out. */
+/* The replies have been sent. */
 void turn_end(struct turn *turn);
 
 #endif

@@ -60,7 +60,7 @@ def test_a_read_that_failed_is_tried_again_without_another_alert(reading, databa
     reading.wait_drained()
     assert database.stored() == 3
     assert len(reading.lines("error +journal:")) == 1, "one line for all of them"
-    assert reading.lines("info +journal: is read again")
+    assert reading.lines("info +journal: is readable again")
     assert reading.metric("quarantined_total") == 0
 
 
@@ -77,7 +77,7 @@ def test_a_part_that_stays_unreadable_costs_its_alerts_and_what_is_behind_goes_o
     assert {f"read-{n:06}" for n in (*range(10), *range(50, 60))} <= stored(database)
     assert reading.metric("journal_damaged_total") == lost
     assert database.value("select count(*) from mobeye.quarantine") == lost
-    assert reading.lines(rf"error +journal: a segment cannot be read and is given up: {lost:.0f} of its records")
+    assert reading.lines(rf"error +journal: damage: gave up an unreadable segment: {lost:.0f} of its records")
     assert list((reading.conf.journal / "salvaged").iterdir()), "what could be read of them is kept"
     accept(dealer, 60, 70)
     reading.wait_drained()

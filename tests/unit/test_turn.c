@@ -16,37 +16,37 @@ Test(turn, nothing_taken_is_no_reason_to_end_whatever_the_time)
     struct turn turn = begun();
     cr_assert_not(turn_is_over(&turn, NOW + 10 * TURN_US));
     turn_slice(&turn, NOW + 20 * TURN_US);
-    turn_took(&turn, 1, 100, 1);
+    turn_count(&turn, 1, 100, 1);
     cr_assert_not(turn_is_over(&turn, NOW + 20 * TURN_US + 1), "its time begins with what was taken first");
 }
 
 Test(turn, ends_by_records_by_bytes_or_by_time)
 {
     struct turn turn = begun();
-    turn_took(&turn, 1, 1, TURN_RECORDS - 1);
+    turn_count(&turn, 1, 1, TURN_RECORDS - 1);
     cr_assert_not(turn_is_over(&turn, NOW));
-    turn_took(&turn, 1, 1, 1);
+    turn_count(&turn, 1, 1, 1);
     cr_assert(turn_is_over(&turn, NOW));
 
     turn = begun();
-    turn_took(&turn, 1, TURN_BYTES - 1, 1);
+    turn_count(&turn, 1, TURN_BYTES - 1, 1);
     cr_assert_not(turn_is_over(&turn, NOW + TURN_US - 1));
     cr_assert(turn_is_over(&turn, NOW + TURN_US));
-    turn_took(&turn, 1, 1, 1);
+    turn_count(&turn, 1, 1, 1);
     cr_assert(turn_is_over(&turn, NOW));
 }
 
 Test(turn, a_slice_ends_by_records_by_bytes_or_by_time_and_the_turn_goes_on)
 {
     struct turn turn = begun();
-    turn_took(&turn, 1, 10, TURN_SLICE_RECORDS - 1);
+    turn_count(&turn, 1, 10, TURN_SLICE_RECORDS - 1);
     cr_assert_not(turn_slice_is_over(&turn, NOW + TURN_SLICE_US - 1));
     cr_assert(turn_slice_is_over(&turn, NOW + TURN_SLICE_US));
-    turn_took(&turn, 1, 10, 1);
+    turn_count(&turn, 1, 10, 1);
     cr_assert(turn_slice_is_over(&turn, NOW));
     turn_slice(&turn, NOW + TURN_SLICE_US);
     cr_assert_not(turn_slice_is_over(&turn, NOW + TURN_SLICE_US));
-    turn_took(&turn, 1, TURN_SLICE_BYTES, 1);
+    turn_count(&turn, 1, TURN_SLICE_BYTES, 1);
     cr_assert(turn_slice_is_over(&turn, NOW + TURN_SLICE_US));
     cr_assert_not(turn_is_over(&turn, NOW + TURN_SLICE_US));
     cr_assert_eq(turn.records, TURN_SLICE_RECORDS + 1);
@@ -55,17 +55,17 @@ Test(turn, a_slice_ends_by_records_by_bytes_or_by_time_and_the_turn_goes_on)
 Test(turn, one_who_sends_little_does_not_wait_for_one_who_sends_much)
 {
     struct turn turn = begun();
-    turn_took(&turn, 1, TURN_LITTLE * 300, 1);
+    turn_count(&turn, 1, TURN_LITTLE * 300, 1);
     cr_assert_not(turn_is_over(&turn, NOW), "somebody alone");
-    turn_took(&turn, 2, 300, 1);
+    turn_count(&turn, 2, 300, 1);
     cr_assert_not(turn_is_over(&turn, NOW), "not yet that much");
-    turn_took(&turn, 1, TURN_LITTLE - 1, 1);
+    turn_count(&turn, 1, TURN_LITTLE - 1, 1);
     cr_assert_not(turn_is_over(&turn, NOW));
-    turn_took(&turn, 1, TURN_LITTLE * 300, 1);
+    turn_count(&turn, 1, TURN_LITTLE * 300, 1);
     cr_assert(turn_is_over(&turn, NOW));
     turn_end(&turn);
     turn_slice(&turn, NOW);
-    turn_took(&turn, 1, TURN_LITTLE * 3000, 1);
+    turn_count(&turn, 1, TURN_LITTLE * 3000, 1);
     cr_assert_not(turn_is_over(&turn, NOW), "the next turn knows nothing of the one before");
 }
 
@@ -74,6 +74,6 @@ Test(turn, those_who_send_alike_share_a_whole_turn)
     struct turn turn = begun();
     for (uint64_t round = 0; round < 10; round++)
         for (uint64_t peer = 0; peer < 100; peer++)
-            turn_took(&turn, peer, 300 + peer, 1);
+            turn_count(&turn, peer, 300 + peer, 1);
     cr_assert_not(turn_is_over(&turn, NOW + TURN_US - 1));
 }
