@@ -58,13 +58,13 @@ void metrics_ack(struct metrics *metrics, int64_t took_us, uint64_t times)
     metrics->ack_sum_us += (uint64_t)(took_us > 0 ? took_us : 0) * times;
 }
 
-static void head(struct buf *out, const char *name, const char *type, const char *help)
+static void write_head(struct buf *out, const char *name, const char *type, const char *help)
 {
     buf_printf(out, "# HELP mobeyed_%s %s\n# TYPE mobeyed_%s %s\n", name, help, name, type);
 }
 
-/* A label value: backslash, quote and line feed are escaped. */
-static void label(struct buf *out, const char *value)
+/* Writes a label value with backslash, quote and line feed escaped. */
+static void write_label(struct buf *out, const char *value)
 {
     for (; *value; value++) {
         if (*value == '\n')
@@ -76,19 +76,19 @@ static void label(struct buf *out, const char *value)
     }
 }
 
-static void number_counter(struct buf *out, uint64_t value)
+static void write_counter(struct buf *out, uint64_t value)
 {
     buf_printf(out, " %" PRIu64 "\n", value);
 }
 
-static void number_gauge(struct buf *out, double value)
+static void write_gauge(struct buf *out, double value)
 {
     buf_printf(out, " %.17g\n", value);
 }
 
 static void write_histogram(const struct metrics *metrics, struct buf *out)
 {
-    head(out, "ack_seconds", "histogram", "From the receipt of an alert to its ACK.");
+    write_head(out, "ack_seconds", "histogram", "Time from the receipt of an alert to its ACK.");
     uint64_t count = 0;
     for (size_t i = 0; i < METRICS_ACK_BUCKETS - 1; i++) {
         count += metrics->ack_buckets[i];
@@ -103,36 +103,36 @@ static void write_histogram(const struct metrics *metrics, struct buf *out)
 void metrics_write(const struct metrics *metrics, struct buf *out)
 {
 #define SCALAR(type, name, help, advice)                                                                               \
-    head(out, #name, #type, help);                                                                                     \
+    write_head(out, #name, #type, help);                                                                               \
     buf_printf(out, "mobeyed_" #name);                                                                                 \
-    number_##type(out, metrics->name);
+    write_##type(out, metrics->name);
 #define ENDPOINT(type, metric, help, advice)                                                                           \
-    head(out, #metric, #type, help);                                                                                   \
+    write_head(out, #metric, #type, help);                                                                             \
     for (const struct metrics_endpoint *e = metrics->endpoints; e; e = e->next) {                                      \
         buf_printf(out, "mobeyed_" #metric "{endpoint=\"");                                                            \
-        label(out, e->name);                                                                                           \
+        write_label(out, e->name);                                                                                     \
         buf_printf(out, "\"}");                                                                                        \
-        number_##type(out, e->metric);                                                                                 \
+        write_##type(out, e->metric);                                                                                  \
     }
 #define ENDPOINT_CODE(type, metric, help, advice)                                                                      \
-    head(out, #metric, #type, help);                                                                                   \
+    write_head(out, #metric, #type, help);                                                                             \
     LABELLED(type, metric, code, metrics->codes, metrics->n_codes)
 #define ENDPOINT_REASON(type, metric, help, advice)                                                                    \
-    head(out, #metric, #type, help);                                                                                   \
+    write_head(out, #metric, #type, help);                                                                             \
     LABELLED(type, metric, reason, metrics->reasons, metrics->n_reasons)
 #define JOB(type, metric, help, advice)                                                                                \
-    head(out, #metric, #type, help);                                                                                   \
+    write_head(out, #metric, #type, help);                                                                             \
     for (size_t i = 0; i < metrics->n_jobs; i++) {                                                                     \
         buf_printf(out, "mobeyed_" #metric "{job=\"%s\"}", metrics->jobs[i]);                                          \
-        number_##type(out, metrics->metric[i]);                                                                        \
+        write_##type(out, metrics->metric[i]);                                                                         \
     }
 #define LABELLED(type, metric, key, words, n)                                                                          \
     for (const struct metrics_endpoint *e = metrics->endpoints; e; e = e->next)                                        \
         for (size_t i = 0; i < n; i++) {                                                                               \
             buf_printf(out, "mobeyed_" #metric "{endpoint=\"");                                                        \
-            label(out, e->name);                                                                                       \
+            write_label(out, e->name);                                                                                 \
             buf_printf(out, "\"," #key "=\"%s\"}", words[i]);                                                          \
-            number_##type(out, e->metric[i]);                                                                          \
+            write_##type(out, e->metric[i]);                                                                           \
         }
 #include "base/metrics.def"
 #undef SCALAR
@@ -154,19 +154,19 @@ bool metrics_balanced(const struct metrics *metrics, struct buf *ret_why)
             rejected += e->rejected_total[code];
     }
     uint64_t in_flight = (uint64_t)metrics->in_flight, pending = (uint64_t)metrics->journal_pending;
-    bool state = received == rejected + retry + metrics->journaled_total + in_flight;
+    bool accepting = received == rejected + retry + metrics->journaled_total + in_flight;
     bool storing = metrics->journaled_total + metrics->recovered_total ==
                    metrics->committed_total + metrics->duplicate_total + metrics->quarantined_total + pending;
-    if (ret_why && !state)
+    if (ret_why && !accepting)
         buf_printf(ret_why,
-                   "received %" PRIu64 " is not rejected %" PRIu64 " + retry %" PRIu64 " + journaled %" PRIu64
+                   "received %" PRIu64 " differs from rejected %" PRIu64 " + retry %" PRIu64 " + journaled %" PRIu64
                    " + in flight %" PRIu64 "\n",
                    received, rejected, retry, metrics->journaled_total, in_flight);
     if (ret_why && !storing)
         buf_printf(ret_why,
-                   "journaled %" PRIu64 " + recovered %" PRIu64 " is not committed %" PRIu64 " + duplicate %" PRIu64
-                   " + quarantined %" PRIu64 " + pending %" PRIu64 "\n",
+                   "journaled %" PRIu64 " + recovered %" PRIu64 " differs from committed %" PRIu64
+                   " + duplicate %" PRIu64 " + quarantined %" PRIu64 " + pending %" PRIu64 "\n",
                    metrics->journaled_total, metrics->recovered_total, metrics->committed_total,
                    metrics->duplicate_total, metrics->quarantined_total, pending);
-    return state && storing;
+    return accepting && storing;
 }

@@ -1,6 +1,6 @@
 /*
- * The counters of the daemon, for Prometheus (text format 0.0.4). What each means is in base/metrics.def.
- * They are plain members: who counts adds to them.
+ * The metrics of the daemon, for Prometheus (text format 0.0.4). base/metrics.def describes each of them. They are
+ * plain members, which the code that counts increments.
  */
 #ifndef MOBEYE_BASE_METRICS_H
 #define MOBEYE_BASE_METRICS_H
@@ -53,28 +53,28 @@ struct metrics {
 #undef ENDPOINT_CODE
 #undef ENDPOINT_REASON
 #undef JOB
-    struct metrics_endpoint *endpoints; /* in the order they were first seen; a removed endpoint's stay */
+    struct metrics_endpoint *endpoints; /* in the order in which they were created; those of removed endpoints stay */
     const char *codes[METRICS_CODES_MAX];
     size_t n_codes;
     const char *reasons[METRICS_REASONS_MAX];
     size_t n_reasons;
     const char *jobs[METRICS_JOBS_MAX];
     size_t n_jobs;
-    uint64_t ack_buckets[METRICS_ACK_BUCKETS]; /* mobeyed_ack_seconds: receipt to reply */
+    uint64_t ack_buckets[METRICS_ACK_BUCKETS]; /* mobeyed_ack_seconds: from receipt to reply */
     uint64_t ack_sum_us;
 };
 
-/* The values of a label, static words. */
+/* The values of a label; the words must be static. */
 struct metrics_words {
     const char *const *words;
     size_t n;
 };
 
-/* Of the labels code, reason and job; at most METRICS_CODES_MAX and so on. */
+/* The values of the labels code, reason and job; at most METRICS_CODES_MAX etc. of each. */
 struct metrics *metrics_new(struct metrics_words codes, struct metrics_words reasons, struct metrics_words jobs);
 void metrics_free(struct metrics **metrics);
 
-/* The counters of an endpoint by its name: found or made. They stay for the life of the metrics. */
+/* The metrics of the endpoint with this name, created if necessary. They live as long as the metrics. */
 struct metrics_endpoint *metrics_endpoint(struct metrics *metrics, const char *name);
 
 void metrics_ack(struct metrics *metrics, int64_t took_us, uint64_t times);
@@ -82,7 +82,7 @@ void metrics_ack(struct metrics *metrics, int64_t took_us, uint64_t times);
 /* Appends the text format. */
 void metrics_write(const struct metrics *metrics, struct buf *out);
 
-/* Do the laws hold? Where not, ret_why (may be NULL) gets a line with the numbers. */
+/* Whether the laws hold. If not, appends a line with the numbers to ret_why (may be NULL). */
 bool metrics_balanced(const struct metrics *metrics, struct buf *ret_why);
 
 #endif
