@@ -1,6 +1,6 @@
 /*
- * Memory that is freed all at once. An allocation moves a pointer within a chunk; a chunk that is too small is followed
- * by a larger one. Zero-initialised, an arena is empty and owns nothing.
+ * A memory arena: allocations are freed all at once. An allocation advances a pointer within a chunk; when a chunk is
+ * full, a larger one is added. A zero-initialised arena is empty and owns nothing.
  */
 #ifndef MOBEYE_BASE_ARENA_H
 #define MOBEYE_BASE_ARENA_H

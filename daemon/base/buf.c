@@ -64,15 +64,15 @@ void buf_printf(struct buf *buf, const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
-    va_list again;
-    va_copy(again, args);
+    va_list args_copy;
+    va_copy(args_copy, args);
     int len = vsnprintf(NULL, 0, fmt, args);
     va_end(args);
     if (len > 0) {
-        vsnprintf(buf_reserve(buf, (size_t)len + 1), (size_t)len + 1, fmt, again);
+        vsnprintf(buf_reserve(buf, (size_t)len + 1), (size_t)len + 1, fmt, args_copy);
         buf->len += (size_t)len;
     }
-    va_end(again);
+    va_end(args_copy);
 }
 
 struct str buf_str(const struct buf *buf)

@@ -1,5 +1,5 @@
 /*
- * Bytes: a slice that somebody else owns (struct str), and a buffer that grows (struct buf).
+ * Byte strings: a slice owned by someone else (struct str), and a growing buffer (struct buf).
  */
 #ifndef MOBEYE_BASE_BUF_H
 #define MOBEYE_BASE_BUF_H
@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Bytes with a length, never a C string. p may be NULL only where len is 0. */
+/* Bytes with a length, not a C string. p may be NULL only if len is 0. */
 struct str {
     const char *p;
     size_t len;
@@ -28,14 +28,14 @@ struct buf {
     size_t cap;
 };
 
-void buf_free(struct buf *buf);                  /* leaves an empty buffer */
-char *buf_reserve(struct buf *buf, size_t room); /* where the next `room` bytes may be written; len is unchanged */
+void buf_free(struct buf *buf);                  /* the buffer is empty afterwards */
+char *buf_reserve(struct buf *buf, size_t room); /* space for `room` more bytes; len is unchanged */
 void buf_append(struct buf *buf, const void *bytes, size_t len);
 void buf_append_str(struct buf *buf, struct str str);
 void buf_printf(struct buf *buf, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 struct str buf_str(const struct buf *buf);
 
-/* Big-endian, as PostgreSQL's binary formats want them. */
+/* Big-endian, as in the binary formats of PostgreSQL. */
 void buf_be16(struct buf *buf, uint16_t v);
 void buf_be32(struct buf *buf, uint32_t v);
 void buf_be64(struct buf *buf, uint64_t v);

@@ -39,8 +39,8 @@ static int days_in_month(int year, int month)
     return month == 2 && leap ? 29 : days[month - 1];
 }
 
-/* Reads n digits at *p and moves on; -1 where they are not digits. */
-static int digits(const char **p, const char *end, int n)
+/* Reads n digits at *p and moves past them; -1 if they are not digits. */
+static int read_digits(const char **p, const char *end, int n)
 {
     if (end - *p < n)
         return -1;
@@ -55,7 +55,7 @@ static int digits(const char **p, const char *end, int n)
     return value;
 }
 
-static bool skip(const char **p, const char *end, const char *one_of)
+static bool skip_char(const char **p, const char *end, const char *one_of)
 {
     if (*p == end || **p == '\0' || !strchr(one_of, **p))
         return false;
@@ -63,10 +63,10 @@ static bool skip(const char **p, const char *end, const char *one_of)
     return true;
 }
 
-/* ".25" to microseconds; further decimals are cut off. -1: a point without digits. */
-static int fraction_us(const char **p, const char *end)
+/* Reads ".25" as microseconds, truncating further decimals. -1: a point without digits. */
+static int read_fraction_us(const char **p, const char *end)
 {
-    if (!skip(p, end, "."))
+    if (!skip_char(p, end, "."))
         return 0;
     const char *first = *p;
     int us = 0;
@@ -75,18 +75,18 @@ static int fraction_us(const char **p, const char *end)
     return *p == first ? -1 : us;
 }
 
-static bool offset_minutes(const char **p, const char *end, int *ret)
+static bool read_offset(const char **p, const char *end, int *ret)
 {
     *ret = 0;
-    if (skip(p, end, "Zz"))
+    if (skip_char(p, end, "Zz"))
         return true;
     bool west = *p < end && **p == '-';
-    if (!skip(p, end, "+-"))
+    if (!skip_char(p, end, "+-"))
         return false;
-    int hours = digits(p, end, 2);
-    if (hours < 0 || hours > 23 || !skip(p, end, ":"))
+    int hours = read_digits(p, end, 2);
+    if (hours < 0 || hours > 23 || !skip_char(p, end, ":"))
         return false;
-    int minutes = digits(p, end, 2);
+    int minutes = read_digits(p, end, 2);
     if (minutes < 0 || minutes > 59)
         return false;
     *ret = (west ? -1 : 1) * (hours * 60 + minutes);
@@ -98,27 +98,27 @@ bool clock_parse_rfc3339(struct str text, int64_t *ret_wall_us)
     if (text.len == 0)
         return false;
     const char *p = text.p, *end = text.p + text.len;
-    int year = digits(&p, end, 4);
-    if (year < 1 || !skip(&p, end, "-"))
+    int year = read_digits(&p, end, 4);
+    if (year < 1 || !skip_char(&p, end, "-"))
         return false;
-    int month = digits(&p, end, 2);
-    if (month < 1 || month > 12 || !skip(&p, end, "-"))
+    int month = read_digits(&p, end, 2);
+    if (month < 1 || month > 12 || !skip_char(&p, end, "-"))
         return false;
-    int day = digits(&p, end, 2);
-    if (day < 1 || day > days_in_month(year, month) || !skip(&p, end, "Tt "))
+    int day = read_digits(&p, end, 2);
+    if (day < 1 || day > days_in_month(year, month) || !skip_char(&p, end, "Tt "))
         return false;
-    int hour = digits(&p, end, 2);
-    if (hour < 0 || hour > 23 || !skip(&p, end, ":"))
+    int hour = read_digits(&p, end, 2);
+    if (hour < 0 || hour > 23 || !skip_char(&p, end, ":"))
         return false;
-    int minute = digits(&p, end, 2);
-    if (minute < 0 || minute > 59 || !skip(&p, end, ":"))
+    int minute = read_digits(&p, end, 2);
+    if (minute < 0 || minute > 59 || !skip_char(&p, end, ":"))
         return false;
-    int second = digits(&p, end, 2);
+    int second = read_digits(&p, end, 2);
     if (second < 0 || second > 60)
         return false;
-    int us = fraction_us(&p, end);
+    int us = read_fraction_us(&p, end);
     int offset = 0;
-    if (us < 0 || !offset_minutes(&p, end, &offset) || p != end)
+    if (us < 0 || !read_offset(&p, end, &offset) || p != end)
         return false;
     int64_t seconds = days_from_civil(year, month, day) * 86400 + hour * 3600 + (minute - offset) * 60 + second;
     *ret_wall_us = seconds * CLOCK_SECOND + us;

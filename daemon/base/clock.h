@@ -1,6 +1,6 @@
 /*
  * Time as numbers. All times are microseconds: wall time since 1970-01-01 UTC, monotonic time since boot.
- * Only base/loop.c reads the clocks while the daemon runs; everybody else is given a time.
+ * Only base/loop.c reads the clocks while the daemon runs; other code is passed the time.
  */
 #ifndef MOBEYE_BASE_CLOCK_H
 #define MOBEYE_BASE_CLOCK_H
@@ -16,20 +16,20 @@
 #define CLOCK_HOUR   (60 * CLOCK_MINUTE)
 #define CLOCK_DAY    (24 * CLOCK_HOUR)
 
-/* Every time that clock_parse_rfc3339() gives lies in these: the years 1 to 9999 and a day on either side. */
+/* The range of clock_parse_rfc3339(): years 1 to 9999, with a day on either side for the offset. */
 #define CLOCK_WALL_MIN_US (-INT64_C(719163) * CLOCK_DAY)
 #define CLOCK_WALL_MAX_US (INT64_C(2932898) * CLOCK_DAY)
 
 int64_t clock_mono_us(void);
 int64_t clock_wall_us(void);
 
-/* Reads an RFC 3339 date-time: any offset, upper or lower case, a space for the T, any number of decimals (cut to
- * microseconds), a leap second counted as the second after it. Years 0001 to 9999. false: not one. */
+/* Parses an RFC 3339 date-time: any offset, upper or lower case, a space instead of T, any number of decimals
+ * (truncated to microseconds), a leap second as the second after it. Years 0001 to 9999. false: not a date-time. */
 bool clock_parse_rfc3339(struct str text, int64_t *ret_wall_us);
 
 #define CLOCK_RFC3339_SIZE sizeof("2026-11-23T21:04:11.250000Z")
 
-/* Writes UTC with as many decimals as `decimals` says (0, 3 or 6). Returns out. */
+/* Formats a time in UTC with 0, 3 or 6 decimals. Returns out. */
 char *clock_format_rfc3339(int64_t wall_us, int decimals, char out[CLOCK_RFC3339_SIZE]);
 
 #endif

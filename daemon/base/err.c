@@ -8,7 +8,7 @@ int err_set(struct err *err, const char *fmt, ...)
 {
     if (!err)
         return -1;
-    /* Formatted aside first: the arguments may be of err itself. */
+    /* Formatted separately first: the arguments may point into err itself. */
     char text[sizeof(err->text)];
     va_list args;
     va_start(args, fmt);

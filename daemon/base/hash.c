@@ -5,14 +5,14 @@
 
 #include "base/mem.h"
 
-#define CAP_LEAST 64
+#define CAP_MIN 64
 
-static size_t home(const struct hash *table, uint64_t hash)
+static size_t home_slot(const struct hash *table, uint64_t hash)
 {
     return (size_t)hash & (table->cap - 1);
 }
 
-static size_t next(const struct hash *table, size_t at)
+static size_t next_slot(const struct hash *table, size_t at)
 {
     return (at + 1) & (table->cap - 1);
 }
@@ -21,27 +21,27 @@ void *hash_find(const struct hash *table, uint64_t hash, hash_is is, const void 
 {
     if (table->n == 0)
         return NULL;
-    for (size_t at = home(table, hash); table->slots[at].item; at = next(table, at))
+    for (size_t at = home_slot(table, hash); table->slots[at].item; at = next_slot(table, at))
         if (table->slots[at].hash == hash && is(table->slots[at].item, key))
             return table->slots[at].item;
     return NULL;
 }
 
-static void put(struct hash *table, uint64_t hash, void *item)
+static void insert(struct hash *table, uint64_t hash, void *item)
 {
-    size_t at = home(table, hash);
+    size_t at = home_slot(table, hash);
     while (table->slots[at].item)
-        at = next(table, at);
+        at = next_slot(table, at);
     table->slots[at] = (struct hash_slot){hash, item};
 }
 
 static void grow(struct hash *table)
 {
-    struct hash larger = {.n = table->n, .cap = table->cap ? 2 * table->cap : CAP_LEAST};
+    struct hash larger = {.n = table->n, .cap = table->cap ? 2 * table->cap : CAP_MIN};
     larger.slots = mem_zalloc(larger.cap * sizeof(*larger.slots));
     for (size_t at = 0; at < table->cap; at++)
         if (table->slots[at].item)
-            put(&larger, table->slots[at].hash, table->slots[at].item);
+            insert(&larger, table->slots[at].hash, table->slots[at].item);
     free(table->slots);
     *table = larger;
 }
@@ -50,15 +50,15 @@ void hash_add(struct hash *table, uint64_t hash, void *item)
 {
     if (table->n + 1 > table->cap / 4 * 3)
         grow(table);
-    put(table, hash, item);
+    insert(table, hash, item);
     table->n++;
 }
 
-/* Items that were pushed on over the freed slot move back, so that no search ends too early. */
+/* Moves items back that had been placed after the freed slot because of it, so that searches still find them. */
 static void close_gap(struct hash *table, size_t gap)
 {
-    for (size_t at = next(table, gap); table->slots[at].item; at = next(table, at)) {
-        size_t wanted = home(table, table->slots[at].hash);
+    for (size_t at = next_slot(table, gap); table->slots[at].item; at = next_slot(table, at)) {
+        size_t wanted = home_slot(table, table->slots[at].hash);
         bool stays = gap <= at ? gap < wanted && wanted <= at : gap < wanted || wanted <= at;
         if (stays)
             continue;
@@ -70,10 +70,10 @@ static void close_gap(struct hash *table, size_t gap)
 
 void hash_remove(struct hash *table, uint64_t hash, const void *item)
 {
-    size_t at = home(table, hash);
+    size_t at = home_slot(table, hash);
     while (table->slots[at].item != item) {
         assert(table->slots[at].item);
-        at = next(table, at);
+        at = next_slot(table, at);
     }
     table->slots[at].item = NULL;
     table->n--;

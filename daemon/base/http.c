@@ -21,7 +21,7 @@
 
 #define CONNECTIONS_MAX 32
 #define REQUEST_MAX     4096
-/* What comes behind a request and is thrown away, so that closing does not take the answer from the peer. */
+/* Data after a request is discarded up to this limit: closing with unread data could destroy the response. */
 #define DISCARD_MAX     (64 * 1024)
 #define DEADLINE_US     (10 * CLOCK_SECOND)
 #define ACCEPT_PAUSE_US CLOCK_SECOND
@@ -35,9 +35,9 @@ struct path {
 };
 
 enum http_state {
-    HTTP_READING,   /* the request is not whole yet -> HTTP_ANSWERING */
-    HTTP_ANSWERING, /* nothing is read until the answer is with the kernel -> HTTP_ENDING */
-    HTTP_ENDING,    /* nothing more is sent; what the peer sends is thrown away until it closes */
+    HTTP_READING,   /* the request is incomplete -> HTTP_ANSWERING */
+    HTTP_ANSWERING, /* nothing is read until the kernel has the response -> HTTP_ENDING */
+    HTTP_ENDING,    /* nothing more is sent; input is discarded until the peer closes */
 };
 
 struct http_connection {
@@ -54,16 +54,16 @@ TAILQ_HEAD(http_connections, http_connection);
 struct http {
     struct loop *loop;
     struct evconnlistener *listener;
-    struct event accept_again;           /* armed while no connection is accepted */
-    struct http_connections connections; /* the oldest first */
+    struct event accept_again;           /* armed while accepting is paused */
+    struct http_connections connections; /* oldest first */
     size_t n;
-    unsigned accepted; /* since the loop had its turn, at least */
+    unsigned accepted; /* since accepting was last paused */
     struct path *paths;
     uint16_t port;
     struct rate_limiter accept_failed, too_many;
 };
 
-static void drop(struct http_connection *connection)
+static void close_connection(struct http_connection *connection)
 {
     struct http *http = connection->http;
     TAILQ_REMOVE(&http->connections, connection, by_age);
@@ -73,7 +73,7 @@ static void drop(struct http_connection *connection)
     free(connection);
 }
 
-/* ---- the answer ---- */
+/* ---- the response ---- */
 
 static const char *reason_of(int status)
 {
@@ -93,7 +93,7 @@ static const char *reason_of(int status)
     }
 }
 
-static void reply(struct http_connection *connection, int status, struct str body, bool head_only)
+static void write_response(struct http_connection *connection, int status, struct str body, bool head_only)
 {
     char date[64];
     struct tm tm;
@@ -111,53 +111,53 @@ static void reply(struct http_connection *connection, int status, struct str bod
         evbuffer_add(out, body.p, body.len);
 }
 
-static void answer_path(struct http_connection *connection, const char *name, bool head_only)
+static void respond_to_path(struct http_connection *connection, const char *name, bool head_only)
 {
     for (struct path *path = connection->http->paths; path; path = path->next) {
         if (strcmp(path->name, name) != 0)
             continue;
         struct buf body = {0};
         int status = path->answer(path->ctx, &body);
-        reply(connection, status, buf_str(&body), head_only);
+        write_response(connection, status, buf_str(&body), head_only);
         buf_free(&body);
         return;
     }
-    reply(connection, 404, STR("not found (expected /metrics, /healthz or /readyz)\n"), head_only);
+    write_response(connection, 404, STR("not found (expected /metrics, /healthz or /readyz)\n"), head_only);
 }
 
-/* The request line, without its line end: "GET /metrics HTTP/1.1". Header fields change nothing here. */
-static void answer_line(struct http_connection *connection, char *line)
+/* line: the request line without its line end, "GET /metrics HTTP/1.1". Header fields are ignored. */
+static void respond_to_line(struct http_connection *connection, char *line)
 {
     char *rest = line, *method = strsep(&rest, " "), *target = strsep(&rest, " ");
     if (!target || !rest || strncmp(rest, "HTTP/1.", 7) != 0) {
-        reply(connection, 400, STR("not an HTTP/1 request\n"), false);
+        write_response(connection, 400, STR("not an HTTP/1 request\n"), false);
         return;
     }
     bool head = strcmp(method, "HEAD") == 0;
     target[strcspn(target, "?")] = '\0';
     if (head || strcmp(method, "GET") == 0)
-        answer_path(connection, target, head);
+        respond_to_path(connection, target, head);
     else
-        reply(connection, 405, STR("method not allowed (expected GET or HEAD)\n"), false);
+        write_response(connection, 405, STR("method not allowed (expected GET or HEAD)\n"), false);
 }
 
 /* ---- the life of a connection ---- */
 
-static bool is_whole(struct evbuffer *in)
+static bool is_complete(struct evbuffer *in)
 {
     return evbuffer_search(in, "\r\n\r\n", 4, NULL).pos >= 0 || evbuffer_search(in, "\n\n", 2, NULL).pos >= 0;
 }
 
 static void read_request(struct http_connection *connection, struct evbuffer *in)
 {
-    if (!is_whole(in)) {
+    if (!is_complete(in)) {
         if (evbuffer_get_length(in) >= REQUEST_MAX)
-            reply(connection, 431, STR("the request is too long (at most 4096 bytes)\n"), false);
+            write_response(connection, 431, STR("request too long (expected at most 4096 bytes)\n"), false);
         return;
     }
     char *line = evbuffer_readln(in, NULL, EVBUFFER_EOL_CRLF);
     if (line)
-        answer_line(connection, line);
+        respond_to_line(connection, line);
     free(line);
 }
 
@@ -172,7 +172,7 @@ static void on_read(struct bufferevent *bev, void *arg)
     connection->discarded += evbuffer_get_length(in);
     evbuffer_drain(in, evbuffer_get_length(in));
     if (connection->discarded > DISCARD_MAX)
-        drop(connection);
+        close_connection(connection);
 }
 
 static void on_written(struct bufferevent *bev, void *arg)
@@ -189,14 +189,14 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 {
     (void)bev;
     (void)what;
-    drop(arg);
+    close_connection(arg);
 }
 
 static void on_deadline(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
-    drop(arg);
+    close_connection(arg);
 }
 
 static void add_connection(struct http *http, struct bufferevent *bev)
@@ -237,13 +237,13 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
     (void)peer;
     (void)len;
     struct http *http = arg;
-    log_recover(&http->accept_failed, "http", "connections are accepted again");
+    log_recover(&http->accept_failed, "http", "accepting connections again");
     if (++http->accepted % CONNECTIONS_MAX == 0)
         pause_accepting(http, 0);
     if (http->n == CONNECTIONS_MAX) {
         log_limited(&http->too_many, loop_mono_us(http->loop), LOG_LEVEL_WARNING, "http",
-                    "more than %d connections (the oldest is closed)", CONNECTIONS_MAX);
-        drop(TAILQ_FIRST(&http->connections));
+                    "more than %d connections; closed the oldest", CONNECTIONS_MAX);
+        close_connection(TAILQ_FIRST(&http->connections));
     }
     struct bufferevent *bev = bufferevent_socket_new(loop_base(http->loop), fd, BEV_OPT_CLOSE_ON_FREE);
     if (bev)
@@ -252,17 +252,17 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
         evutil_closesocket(fd);
 }
 
-/* Mostly for want of descriptors. The connection that waits would wake the loop without end. */
+/* Usually because no descriptors are left. Pauses, since the waiting connection would wake the loop endlessly. */
 static void on_accept_failed(struct evconnlistener *listener, void *arg)
 {
     (void)listener;
     struct http *http = arg;
     log_limited(&http->accept_failed, loop_mono_us(http->loop), LOG_LEVEL_ERROR, "http",
-                "cannot accept a connection: %s; trying again every second", strerror(errno));
+                "cannot accept a connection: %s; retrying every second", strerror(errno));
     pause_accepting(http, ACCEPT_PAUSE_US);
 }
 
-/* "ADDRESS:PORT" or "[ADDRESS]:PORT". libevent's own parser refuses port 0, which takes a free one. */
+/* Parses "ADDRESS:PORT" or "[ADDRESS]:PORT". libevent's own parser rejects port 0, which stands for a free port. */
 static bool parse_address(const char *listen, struct sockaddr_storage *ret, int *ret_len)
 {
     char host[64];
@@ -299,7 +299,7 @@ struct http *http_new(struct loop *loop, const char *listen, struct err *err)
     struct sockaddr_storage address;
     int len = 0;
     if (!parse_address(listen, &address, &len)) {
-        err_set(err, "http.listen: \"%s\" is no ADDRESS:PORT", listen);
+        err_set(err, "http.listen: \"%s\" is not an address (expected ADDRESS:PORT)", listen);
         return NULL;
     }
     struct http *http = mem_zalloc(sizeof(*http));
@@ -327,7 +327,7 @@ void http_free(struct http **http)
     if ((*http)->listener)
         evconnlistener_free((*http)->listener);
     while (!TAILQ_EMPTY(&(*http)->connections))
-        drop(TAILQ_FIRST(&(*http)->connections));
+        close_connection(TAILQ_FIRST(&(*http)->connections));
     for (struct path *path = (*http)->paths, *next; path; path = next) {
         next = path->next;
         free(path);

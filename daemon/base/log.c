@@ -10,15 +10,15 @@
 #include "base/clock.h"
 
 #define REPEAT_EVERY_US (60 * CLOCK_SECOND)
-#define REPEAT_MOST     10
+#define LINES_MAX       10
 
-/* The only state: where lines go is one thing for the whole process. */
+/* The only global state: the whole process has one log. */
 static struct {
     enum log_level highest;
     bool journal;
 } sink = {LOG_LEVEL_INFO, false};
 
-/* A terminal that a service opened has inherited the variable, but not the stream: systemd.exec(5). */
+/* JOURNAL_STREAM may be inherited although stderr is something else, hence the comparison: systemd.exec(5). */
 static bool stderr_is_journal(void)
 {
     const char *stream = getenv("JOURNAL_STREAM");
@@ -39,7 +39,7 @@ bool log_is_journal(void)
     return sink.journal;
 }
 
-/* One write() a line, so that lines of several processes do not mix. Control characters become '?'. */
+/* One write() per line, so that lines of several processes do not mix. Control characters become '?'. */
 static void write_line(enum log_level level, const char *subject, const char *text)
 {
     static const char *const words[] = {"error", "warning", "info", "debug"};
@@ -57,7 +57,7 @@ static void write_line(enum log_level level, const char *subject, const char *te
         if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
             line[i] = '?';
     line[len++] = '\n';
-    /* Nobody is left to tell when stderr is gone. */
+    /* A failure cannot be reported anywhere. */
     if (write(STDERR_FILENO, line, (size_t)len) < 0)
         return;
 }
@@ -84,28 +84,28 @@ void log_limited(struct rate_limiter *limiter, int64_t mono_us, enum log_level l
     va_end(args);
     limiter->last_us = mono_us;
     bool within = limiter->since_us != 0 && mono_us - limiter->since_us < REPEAT_EVERY_US;
-    if (within && (limiter->logged >= REPEAT_MOST || strcmp(text, limiter->text) == 0)) {
-        limiter->held_back++;
+    if (within && (limiter->logged >= LINES_MAX || strcmp(text, limiter->text) == 0)) {
+        limiter->suppressed++;
         return;
     }
-    if (limiter->held_back > 0)
-        log_line(level, subject, "%s (%llu more of these were not logged)", text,
-                 (unsigned long long)limiter->held_back);
+    if (limiter->suppressed > 0)
+        log_line(level, subject, "%s (%llu similar messages suppressed)", text,
+                 (unsigned long long)limiter->suppressed);
     else
         log_line(level, subject, "%s", text);
     if (!within)
         *limiter = (struct rate_limiter){.since_us = mono_us > 0 ? mono_us : 1, .last_us = mono_us};
     memcpy(limiter->text, text, sizeof(text));
     limiter->logged++;
-    limiter->held_back = 0;
+    limiter->suppressed = 0;
 }
 
-static void recover(struct rate_limiter *limiter, const char *subject, const char *fmt, va_list args)
+static void log_recovery(struct rate_limiter *limiter, const char *subject, const char *fmt, va_list args)
 {
     char text[512];
     vsnprintf(text, sizeof(text), fmt, args);
-    if (limiter->held_back > 0)
-        log_info(subject, "%s (%llu complaints were not logged)", text, (unsigned long long)limiter->held_back);
+    if (limiter->suppressed > 0)
+        log_info(subject, "%s (%llu messages suppressed)", text, (unsigned long long)limiter->suppressed);
     else
         log_info(subject, "%s", text);
     *limiter = (struct rate_limiter){0};
@@ -117,7 +117,7 @@ void log_recover(struct rate_limiter *limiter, const char *subject, const char *
         return;
     va_list args;
     va_start(args, fmt);
-    recover(limiter, subject, fmt, args);
+    log_recovery(limiter, subject, fmt, args);
     va_end(args);
 }
 
@@ -127,6 +127,6 @@ void log_recover_if_quiet(struct rate_limiter *limiter, int64_t mono_us, const c
         return;
     va_list args;
     va_start(args, fmt);
-    recover(limiter, subject, fmt, args);
+    log_recovery(limiter, subject, fmt, args);
     va_end(args);
 }

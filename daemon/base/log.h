@@ -1,7 +1,7 @@
 /*
- * One line a happening, its subject first: "endpoint cameras: ...". To stderr; with a syslog priority in front where
- * systemd's journal reads it, with a time in front elsewhere. Never personal data: no text, address or
- * coordinate of a home, no password (the caller's duty).
+ * The log: one line per event, its subject first: "endpoint cameras: ...". Lines go to stderr, prefixed with a syslog
+ * priority if that is systemd's journal, else with the time. Callers must not log personal data (texts, addresses or
+ * coordinates of homes) or passwords.
  */
 #ifndef MOBEYE_BASE_LOG_H
 #define MOBEYE_BASE_LOG_H
@@ -11,10 +11,10 @@
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
-/* Finds out once, by JOURNAL_STREAM, whether stderr is the journal. */
+/* Determines, by JOURNAL_STREAM, whether stderr is the journal. */
 void log_open(enum log_level highest);
 
-/* Whether lines go to systemd's journal; false before log_open(). */
+/* Whether stderr is systemd's journal; false before log_open(). */
 bool log_is_journal(void);
 
 void log_line(enum log_level level, const char *subject, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
@@ -25,26 +25,27 @@ void log_line(enum log_level level, const char *subject, const char *fmt, ...) _
 #define log_debug(subject, ...)   log_line(LOG_LEVEL_DEBUG, subject, __VA_ARGS__)
 
 /*
- * A complaint that may repeat: the first is logged, the same within 60 s are counted, and the count is told with the
- * next one or with the recovery. Another text is logged at once, up to ten within 60 s: a peer that can vary the text
- * cannot fill the log. {0} is a quiet complaint. Times are the loop's monotonic ones.
+ * Limits messages that may repeat: the first is logged, the same text within 60 s is only counted, and the count is
+ * logged with the next message or the recovery. A different text is logged at once, but at most ten within 60 s, so
+ * that a peer that can vary the text cannot fill the log. {0} is the initial state. Times are monotonic times of the
+ * loop.
  */
 struct rate_limiter {
-    int64_t since_us; /* when the 60 s began; 0: no complaint since the last recovery */
-    int64_t last_us;  /* the last complaint */
-    unsigned logged;  /* in the 60 s */
-    uint64_t held_back;
+    int64_t since_us; /* start of the 60 s; 0: no message since the last recovery */
+    int64_t last_us;  /* of the last message */
+    unsigned logged;  /* lines logged in the 60 s */
+    uint64_t suppressed;
     char text[256];
 };
 
 void log_limited(struct rate_limiter *limiter, int64_t mono_us, enum log_level level, const char *subject,
                  const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
-/* Logs the line at info if there was a complaint since the last recovery; else does nothing. */
+/* Logs the line at info if there was a message since the last recovery. */
 void log_recover(struct rate_limiter *limiter, const char *subject, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* The same where the last complaint is 60 s old: for what is over when it does not happen again. */
+/* The same, if the last message is at least 60 s old: for conditions that end when they no longer occur. */
 void log_recover_if_quiet(struct rate_limiter *limiter, int64_t mono_us, const char *subject, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 

@@ -11,11 +11,11 @@
 struct loop {
     struct event_base *base;
     int64_t mono_us, wall_us;
-    bool read; /* the clocks were read in this turn */
+    bool read; /* the clocks have been read in this turn */
     bool stop;
 };
 
-/* libevent has one log for the whole process. What it says of a descriptor it may say without end. */
+/* libevent has one log for the whole process, and may repeat a message about a descriptor endlessly. */
 static void on_libevent_log(int severity, const char *text)
 {
     static struct rate_limiter limiter;
@@ -29,7 +29,7 @@ struct loop *loop_new(struct err *err)
     event_set_log_callback(on_libevent_log);
     struct event_base *base = event_base_new();
     if (!base) {
-        err_set(err, "libevent finds no way to wait for events on this system");
+        err_set(err, "libevent has no usable event backend on this system");
         return NULL;
     }
     struct loop *loop = mem_zalloc(sizeof(*loop));

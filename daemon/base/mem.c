@@ -9,7 +9,7 @@
 
 #include "base/log.h"
 
-static void *checked(void *memory, size_t size)
+static void *abort_if_null(void *memory, size_t size)
 {
     if (!memory) {
         log_error("memory", "cannot allocate %zu bytes", size);
@@ -20,15 +20,15 @@ static void *checked(void *memory, size_t size)
 
 void *mem_zalloc(size_t size)
 {
-    return checked(calloc(1, size ? size : 1), size);
+    return abort_if_null(calloc(1, size ? size : 1), size);
 }
 
 void *mem_realloc(void *old, size_t count, size_t size)
 {
     size_t bytes = 0;
     if (__builtin_mul_overflow(count, size, &bytes))
-        return checked(NULL, SIZE_MAX);
-    return checked(realloc(old, bytes ? bytes : 1), bytes);
+        return abort_if_null(NULL, SIZE_MAX);
+    return abort_if_null(realloc(old, bytes ? bytes : 1), bytes);
 }
 
 char *mem_strdup(const char *text)
@@ -47,7 +47,7 @@ char *mem_strndup(const char *bytes, size_t len)
 
 size_t mem_resident_bytes(void)
 {
-    /* Stays open: the memory watch must work when no descriptors are left. */
+    /* Stays open: the memory limit must work even when no descriptors are left. */
     static int fd = -1;
     char text[128];
     if (fd < 0)

@@ -12,11 +12,11 @@
 
 #include "base/clock.h"
 
-/* libsystemd's sd_notify() waits where nobody reads the socket, and the loop with it. This one does not: what does not
- * fit is lost. */
-static void notify(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* libsystemd's sd_notify() blocks when the socket is not read, and the event loop with it. This function drops the
+ * message instead. */
+static void send_state(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-static void notify(const char *fmt, ...)
+static void send_state(const char *fmt, ...)
 {
     const char *path = getenv("NOTIFY_SOCKET");
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -36,7 +36,7 @@ static void notify(const char *fmt, ...)
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return;
-    /* Nothing can be done about a manager that does not listen, and nothing depends on it. */
+    /* A failure cannot be remedied, and nothing depends on it. */
     (void)sendto(fd, text, (size_t)text_len, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&address,
                  (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
     close(fd);
@@ -44,24 +44,24 @@ static void notify(const char *fmt, ...)
 
 void notify_ready(void)
 {
-    notify("READY=1");
+    send_state("READY=1");
 }
 
 void notify_reloading(void)
 {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now); /* the clock that systemd compares with */
-    notify("RELOADING=1\nMONOTONIC_USEC=%lld", (long long)(now.tv_sec * CLOCK_SECOND + now.tv_nsec / 1000));
+    clock_gettime(CLOCK_MONOTONIC, &now); /* the clock that systemd uses */
+    send_state("RELOADING=1\nMONOTONIC_USEC=%lld", (long long)(now.tv_sec * CLOCK_SECOND + now.tv_nsec / 1000));
 }
 
 void notify_stopping(void)
 {
-    notify("STOPPING=1");
+    send_state("STOPPING=1");
 }
 
 void notify_watchdog(void)
 {
-    notify("WATCHDOG=1");
+    send_state("WATCHDOG=1");
 }
 
 void notify_status(const char *fmt, ...)
@@ -71,7 +71,7 @@ void notify_status(const char *fmt, ...)
     va_start(args, fmt);
     vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
-    notify("STATUS=%s", text);
+    send_state("STATUS=%s", text);
 }
 
 int64_t notify_watchdog_interval_us(void)

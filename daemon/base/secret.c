@@ -14,14 +14,15 @@ static bool is_credential(const char *source)
     return strncmp(source, SECRET_CREDENTIAL, sizeof(SECRET_CREDENTIAL) - 1) == 0;
 }
 
-/* Where the source is on disk. */
-static int find(const char *source, char path[PATH_MAX], struct err *err)
+/* The path of the source. */
+static int resolve_path(const char *source, char path[PATH_MAX], struct err *err)
 {
     const char *name = source + sizeof(SECRET_CREDENTIAL) - 1, *directory = getenv("CREDENTIALS_DIRECTORY");
     bool credential = is_credential(source);
     if (credential && !directory)
-        return err_set(err, "%s: systemd hands no credentials to this process (LoadCredential=%s:FILE in the unit)",
-                       source, name);
+        return err_set(
+            err, "%s: systemd passes no credentials to this process (expected LoadCredential=%s:FILE in the unit)",
+            source, name);
     int len = credential ? snprintf(path, PATH_MAX, "%s/%s", directory, name) : snprintf(path, PATH_MAX, "%s", source);
     return len < PATH_MAX ? 0 : err_set(err, "%s: %s", source, strerror(ENAMETOOLONG));
 }
@@ -32,10 +33,10 @@ static int check_rights(const char *source, const struct stat *st, struct err *e
     if (is_credential(source))
         return 0;
     if (st->st_mode & (S_IRWXG | S_IRWXO))
-        return err_set(err, "%s: its mode is %04o, so that others may use it (allowed: 0600 or 0400)", source,
+        return err_set(err, "%s: mode %04o gives other users access (expected 0600 or 0400)", source,
                        (unsigned)(st->st_mode & 07777));
     if (user != 0 && st->st_uid != 0 && st->st_uid != user)
-        return err_set(err, "%s: it belongs to user %u (allowed: root or user %u, who reads it)", source,
+        return err_set(err, "%s: owned by user %u (expected root or user %u, which reads it)", source,
                        (unsigned)st->st_uid, (unsigned)user);
     return 0;
 }
@@ -54,7 +55,7 @@ int secret_read(const char *source, size_t max_bytes, struct buf *ret, struct er
     char path[PATH_MAX];
     struct stat st;
     int rc = -1;
-    if (find(source, path, err) != 0)
+    if (resolve_path(source, path, err) != 0)
         return -1;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0)
@@ -62,9 +63,9 @@ int secret_read(const char *source, size_t max_bytes, struct buf *ret, struct er
     if (fstat(fd, &st) != 0)
         err_set(err, "%s: %s", source, strerror(errno));
     else if (!S_ISREG(st.st_mode))
-        err_set(err, "%s: not a regular file", source);
+        err_set(err, "%s: is not a regular file", source);
     else if ((size_t)st.st_size > max_bytes)
-        err_set(err, "%s: larger than %zu bytes", source, max_bytes);
+        err_set(err, "%s: is too large (expected at most %zu bytes)", source, max_bytes);
     else if (check_rights(source, &st, err) == 0)
         rc = read_all(source, fd, (size_t)st.st_size, ret, err);
     close(fd);
@@ -74,7 +75,7 @@ int secret_read(const char *source, size_t max_bytes, struct buf *ret, struct er
 bool secret_out_of_reach(const char *source)
 {
     char path[PATH_MAX];
-    return is_credential(source) && (find(source, path, NULL) != 0 || access(path, F_OK) != 0);
+    return is_credential(source) && (resolve_path(source, path, NULL) != 0 || access(path, F_OK) != 0);
 }
 
 void secret_free(struct buf *secret)

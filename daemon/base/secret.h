@@ -1,5 +1,5 @@
 /*
- * Secrets, read from files that nobody else may read, or from the credentials that systemd hands a service.
+ * Reads secrets from files with restricted permissions, or from systemd credentials.
  */
 #ifndef MOBEYE_BASE_SECRET_H
 #define MOBEYE_BASE_SECRET_H
@@ -14,21 +14,21 @@
 #define SECRET_CREDENTIAL "credential:"
 
 /*
- * Appends all of it to `ret`, which should be empty: no copy is left behind by growing. It must be a regular file of at
- * most max_bytes that neither group nor others have any right to, and that belongs to root or to the user of this
- * process (root may read anybody's). systemd sees to the rights of a credential. -1 with err set, naming the source and
- * nothing that is in it.
+ * Appends the secret to `ret`, which should be empty, so that growing leaves no copy in memory. The file must be a
+ * regular file of at most max_bytes, without permissions for group and others, owned by root or by the user of this
+ * process (root may read the files of any user). systemd sets the permissions of credentials. -1 with err set, which
+ * names the source and contains nothing of the secret.
  */
 int secret_read(const char *source, size_t max_bytes, struct buf *ret, struct err *err);
 
-/* Whether the source is a credential that this process cannot see. That need not be a mistake: systemd shows them to
- * the service itself, but not to what ExecReload= runs, nor to a shell. */
+/* Whether the source is a credential that is not available to this process. That need not be an error: systemd passes
+ * credentials to the service itself, but not to ExecReload= commands or to a shell. */
 bool secret_out_of_reach(const char *source);
 
 /* Wipes and frees. */
 void secret_free(struct buf *secret);
 
-/* Wipes and frees a text; safe on NULL. Sets it to NULL. */
+/* Wipes and frees a text and sets it to NULL; safe on NULL. */
 void secret_free_text(char **secret);
 
 #endif

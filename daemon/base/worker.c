@@ -14,7 +14,7 @@
 #include "base/mem.h"
 
 struct worker {
-    struct event finished; /* the eventfd can be read */
+    struct event finished; /* the eventfd is readable */
     int fd;
     bool busy;
     pthread_t thread;
@@ -23,7 +23,7 @@ struct worker {
     void *job;
 };
 
-static void *run(void *arg)
+static void *thread_main(void *arg)
 {
     struct worker *worker = arg;
     uint64_t one = 1;
@@ -33,7 +33,7 @@ static void *run(void *arg)
     return NULL;
 }
 
-static void finished_cb(evutil_socket_t fd, short what, void *arg)
+static void on_finished(evutil_socket_t fd, short what, void *arg)
 {
     (void)what;
     struct worker *worker = arg;
@@ -50,8 +50,8 @@ struct worker *worker_new(struct loop *loop)
     struct worker *worker = mem_zalloc(sizeof(*worker));
     worker->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (worker->fd < 0)
-        abort(); /* no descriptor is left at the start */
-    event_assign(&worker->finished, loop_base(loop), worker->fd, EV_READ | EV_PERSIST, finished_cb, worker);
+        abort(); /* out of descriptors at start */
+    event_assign(&worker->finished, loop_base(loop), worker->fd, EV_READ | EV_PERSIST, on_finished, worker);
     event_add(&worker->finished, NULL);
     return worker;
 }
@@ -74,7 +74,7 @@ bool worker_busy(const struct worker *worker)
     return worker->busy;
 }
 
-/* Signals are the loop's: the thread takes none. */
+/* The thread blocks all signals: the loop handles them. */
 int worker_run(struct worker *worker, void (*work)(void *job), void (*done)(void *job), void *job, struct err *err)
 {
     sigset_t all, before;
@@ -84,8 +84,8 @@ int worker_run(struct worker *worker, void (*work)(void *job), void (*done)(void
     worker->job = job;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int rc = pthread_create(&worker->thread, NULL, run, worker);
+    int rc = pthread_create(&worker->thread, NULL, thread_main, worker);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     worker->busy = rc == 0;
-    return rc == 0 ? 0 : err_set(err, "a thread cannot be started: %s", strerror(rc));
+    return rc == 0 ? 0 : err_set(err, "cannot start a thread: %s", strerror(rc));
 }

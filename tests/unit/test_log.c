@@ -1,4 +1,4 @@
-/* One line a happening: what reaches stderr, and what is held back. */
+/* The log: one line per event, and which lines are suppressed. */
 #include <criterion/criterion.h>
 #include <criterion/redirect.h>
 #include <stdlib.h>
@@ -55,7 +55,7 @@ Test(log, below_the_level_nothing_is_written)
     cr_assert_str_eq(take_stderr(), "<6>x: loud\n");
 }
 
-Test(log, a_complaint_that_repeats_is_held_back_for_a_minute_and_counted)
+Test(log, a_repeated_message_is_suppressed_for_a_minute_and_counted)
 {
     struct rate_limiter limiter = {0};
     for (int i = 0; i < 10; i++)
@@ -64,11 +64,11 @@ Test(log, a_complaint_that_repeats_is_held_back_for_a_minute_and_counted)
     log_recover(&limiter, "database", "connected");
     log_recover(&limiter, "database", "connected");
     cr_assert_str_eq(take_stderr(), "<3>database: refused\n"
-                                    "<3>database: refused (9 more of these were not logged)\n"
+                                    "<3>database: refused (9 similar messages suppressed)\n"
                                     "<6>database: connected\n");
 }
 
-Test(log, another_complaint_is_logged_at_once)
+Test(log, a_different_message_is_logged_at_once)
 {
     struct rate_limiter limiter = {0};
     log_limited(&limiter, 1, LOG_LEVEL_ERROR, "database", "refused");
@@ -76,17 +76,17 @@ Test(log, another_complaint_is_logged_at_once)
     cr_assert_eq(lines(take_stderr()), 2);
 }
 
-Test(log, complaints_that_vary_cannot_fill_the_log)
+Test(log, messages_that_vary_cannot_fill_the_log)
 {
     struct rate_limiter limiter = {0};
     for (int i = 0; i < 1000; i++)
         log_limited(&limiter, CLOCK_SECOND, LOG_LEVEL_WARNING, "endpoint", "near byte %d", i);
     cr_assert_eq(lines(take_stderr()), 10);
     log_limited(&limiter, 62 * CLOCK_SECOND, LOG_LEVEL_WARNING, "endpoint", "near byte 1");
-    cr_assert_str_eq(take_stderr(), "<4>endpoint: near byte 1 (990 more of these were not logged)\n");
+    cr_assert_str_eq(take_stderr(), "<4>endpoint: near byte 1 (990 similar messages suppressed)\n");
 }
 
-Test(log, what_does_not_happen_again_is_over_after_a_minute)
+Test(log, a_condition_that_does_not_recur_is_over_after_a_minute)
 {
     struct rate_limiter limiter = {0};
     log_recover_if_quiet(&limiter, CLOCK_HOUR, "endpoint", "over");

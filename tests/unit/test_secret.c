@@ -68,14 +68,14 @@ Test(secret, a_file_that_others_may_use_is_refused)
     static const mode_t modes[] = {0640, 0604, 0620, 0601, 0660, 0644, 0777};
     for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
         put("secret", modes[i]);
-        expect_refusal(path, "so that others may use it");
+        expect_refusal(path, "gives other users access");
     }
 }
 
 Test(secret, what_is_no_small_file_is_refused)
 {
     put("seventeen letters", 0600);
-    expect_refusal(path, "larger than 16 bytes");
+    expect_refusal(path, "is too large (expected at most 16 bytes)");
     expect_refusal(folder, "not a regular file");
     expect_refusal("/nonexistent/key", "No such file");
 }
