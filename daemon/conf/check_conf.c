@@ -182,7 +182,7 @@ static void check_endpoint(const struct conf_check *check, size_t i)
     endpoint->dc09_keys_pos = pos_of(item, "dc09_keys");
 }
 
-/* Both keys are required: CURVE without a client list would admit nobody, or everybody. */
+/* Both keys are required: CURVE without a client list would admit no client, or any client. */
 static void check_security(struct diagnostics *diagnostics, const struct node *root, struct conf *conf)
 {
     const struct node *key = node_key(root, "security"), *section = node_value(root, "security");

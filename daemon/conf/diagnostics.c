@@ -44,7 +44,7 @@ void diagnostics_warning(struct diagnostics *diagnostics, struct source_pos pos,
     va_end(args);
 }
 
-static int compare(size_t a, size_t b)
+static int compare_sizes(size_t a, size_t b)
 {
     return (a > b) - (a < b);
 }
@@ -52,10 +52,10 @@ static int compare(size_t a, size_t b)
 static int by_position(const void *left, const void *right)
 {
     const struct diagnostic *a = left, *b = right;
-    int order = compare(a->pos.line, b->pos.line);
+    int order = compare_sizes(a->pos.line, b->pos.line);
     if (order == 0)
-        order = compare(a->pos.col, b->pos.col);
-    return order ? order : compare(a->order, b->order);
+        order = compare_sizes(a->pos.col, b->pos.col);
+    return order ? order : compare_sizes(a->order, b->order);
 }
 
 void diagnostics_write(struct diagnostics *diagnostics, const char *file, struct buf *out)

@@ -75,7 +75,7 @@ static void load_list(const struct loader_target *target, const struct node *lis
     }
     char *items = mem_zalloc(n * key->item_size);
     *(char **)(target->base + key->offset) = items;
-    *(size_t *)(target->base + key->beside) = n;
+    *(size_t *)(target->base + key->second) = n;
     for (size_t i = 0; i < n; i++) {
         const struct node *item = list->items[i];
         struct loader_path path = loader_path_item(target->path, item, i);
@@ -184,7 +184,7 @@ static void name_terms(struct conf *conf)
 }
 
 /* Keeps the part of the file that decides about alerts; the rest may be confidential. */
-static void keep_rules(struct conf *conf, const struct node *root, struct str text)
+static void set_rules_text(struct conf *conf, const struct node *root, struct str text)
 {
     struct buf kept = {0};
     struct str rules = node_text(root, "rules", text);
@@ -236,7 +236,7 @@ static struct conf *load_text(const char *file, struct str text, const struct co
     if (root)
         conf = load_tree(file, root, names, diagnostics);
     if (conf && !diagnostics->bad)
-        keep_rules(conf, root, text);
+        set_rules_text(conf, root, text);
     else if (!diagnostics->bad)
         diagnostics_error(diagnostics, top, "file",
                           "is empty (expected at least instance, database, journal and endpoints)");

@@ -12,30 +12,30 @@
 #define TIB    (INT64_C(1) << 40)
 
 /* The member that holds the value, and the second member. */
-#define IN(type, member)     .offset = offsetof(type, member), .size = sizeof(((type *)0)->member)
-#define BESIDE(type, member) .beside = offsetof(type, member)
-#define CONF(member)         IN(struct conf, member)
-#define ENDPOINT(member)     IN(struct conf_endpoint, member)
-#define CLIENT(member)       IN(struct conf_client, member)
-#define RULE(member)         IN(struct conf_rule, member)
+#define IN(type, member)   .offset = offsetof(type, member), .size = sizeof(((type *)0)->member)
+#define WITH(type, member) .second = offsetof(type, member)
+#define CONF(member)       IN(struct conf, member)
+#define ENDPOINT(member)   IN(struct conf_endpoint, member)
+#define CLIENT(member)     IN(struct conf_client, member)
+#define RULE(member)       IN(struct conf_rule, member)
 #define LIST(member, count, item)                                                                                      \
-    .offset = offsetof(struct conf, member), BESIDE(struct conf, count), .item_size = sizeof(item)
-#define MATCH(member)                    RULE(match.member)
-#define MATCH_BESIDE(member, beside_one) MATCH(member), BESIDE(struct conf_rule, match.beside_one)
+    .offset = offsetof(struct conf, member), WITH(struct conf, count), .item_size = sizeof(item)
+#define MATCH(member)                     RULE(match.member)
+#define MATCH_WITH(member, second_member) MATCH(member), WITH(struct conf_rule, match.second_member)
 
-static const char *kind(unsigned i, unsigned *ret_value)
+static const char *kind_word(unsigned i, unsigned *ret_value)
 {
     *ret_value = i;
     return i < KIND_COUNT ? alert_kind_word((enum alert_kind)i) : NULL;
 }
 
-static const char *phase(unsigned i, unsigned *ret_value)
+static const char *phase_word(unsigned i, unsigned *ret_value)
 {
     *ret_value = i;
     return i < PHASE_COUNT ? alert_phase_word((enum alert_phase)i) : NULL;
 }
 
-static const char *socket_type(unsigned i, unsigned *ret_value)
+static const char *socket_word(unsigned i, unsigned *ret_value)
 {
     static const char *const words[] = {
         [CONF_ROUTER] = "router", [CONF_PULL] = "pull", [CONF_SUB] = "sub", [CONF_TCP] = "tcp"};
@@ -43,7 +43,7 @@ static const char *socket_type(unsigned i, unsigned *ret_value)
     return i < N(words) ? words[i] : NULL;
 }
 
-static const char *format(unsigned i, unsigned *ret_value)
+static const char *format_word(unsigned i, unsigned *ret_value)
 {
     static const char *const words[] = {"cloudevents", "sia-dc09"};
     static const enum alert_format formats[] = {ALERT_CLOUDEVENTS, ALERT_SIA_DC09};
@@ -53,19 +53,19 @@ static const char *format(unsigned i, unsigned *ret_value)
     return words[i];
 }
 
-static const char *allow(unsigned i, unsigned *ret_value)
+static const char *allow_word(unsigned i, unsigned *ret_value)
 {
     *ret_value = true;
     return i == 0 ? "allow" : NULL;
 }
 
-static const char *category(unsigned i, unsigned *ret_value)
+static const char *category_word(unsigned i, unsigned *ret_value)
 {
     *ret_value = i;
     return i < CATEGORY_COUNT ? incident_category_word((enum incident_category)i) : NULL;
 }
 
-static const char *grouping(unsigned i, unsigned *ret_value)
+static const char *grouping_word(unsigned i, unsigned *ret_value)
 {
     static const char *const words[] = {"device", "kind", "input", "track", "endpoint"};
     static const enum conf_group_by bits[] = {GROUP_DEVICE, GROUP_KIND, GROUP_INPUT, GROUP_TRACK, GROUP_ENDPOINT};
@@ -75,7 +75,7 @@ static const char *grouping(unsigned i, unsigned *ret_value)
     return words[i];
 }
 
-static const char *action(unsigned i, unsigned *ret_value)
+static const char *action_word(unsigned i, unsigned *ret_value)
 {
     *ret_value = 0;
     return i == 0 ? "store" : NULL;
@@ -88,7 +88,7 @@ static const struct schema_key keys[] = {
      .about = "A label for this daemon, shown in the database and the log."},
     {.path = "timezone", .type = SCHEMA_ZONE, .fallback = "Europe/Amsterdam", CONF(timezone),
      .about = "The local time zone, which the hours and days of rules refer to."},
-    {.path = "bounds", .type = SCHEMA_BOX, CONF(bounds), BESIDE(struct conf, has_bounds),
+    {.path = "bounds", .type = SCHEMA_BOX, CONF(bounds), WITH(struct conf, has_bounds),
      .about = "A location outside this box is considered implausible."},
 
     {.path = "database", .type = SCHEMA_SECTION, .about = "The database in which alerts are stored."},
@@ -109,7 +109,7 @@ static const struct schema_key keys[] = {
      CONF(journal.max_size_bytes),
      .about = "The maximum size of all segments. When the journal is full of alerts not yet in the database, "
               "senders get RETRY; "
-              "with several listed clients, each of them does at half of it."},
+              "with several listed clients, one gets RETRY once it has filled half of it."},
     {.path = "journal.keep", .type = SCHEMA_DURATION, .min = 0, .max = 3650 * DAY, .fallback = "24h",
      CONF(journal.keep_us),
      .about = "How long segments are kept after they have been stored in the database, within max_size."},
@@ -119,26 +119,26 @@ static const struct schema_key keys[] = {
      .about = "The sockets on which alerts are received."},
     {.path = "endpoints[].name", .type = SCHEMA_TEXT, .min = 1, .max = 64, .required = true, ENDPOINT(name),
      .about = "A unique name, used in the log, the metrics, the database and the rules."},
-    {.path = "endpoints[].bind", .type = SCHEMA_BIND, ENDPOINT(address), BESIDE(struct conf_endpoint, bind),
+    {.path = "endpoints[].bind", .type = SCHEMA_BIND, ENDPOINT(address), WITH(struct conf_endpoint, bind),
      .about = "The address to listen on. Either bind or connect."},
     {.path = "endpoints[].connect", .type = SCHEMA_CONNECT, ENDPOINT(address),
      .about = "The address to connect to. Either bind or connect."},
-    {.path = "endpoints[].socket", .type = SCHEMA_WORD, .word = socket_type, .required = true, ENDPOINT(socket),
+    {.path = "endpoints[].socket", .type = SCHEMA_WORD, .word = socket_word, .required = true, ENDPOINT(socket),
      .about = "The socket type: router replies ACK, REJECT or RETRY; pull and sub do not reply; tcp is raw TCP, not "
               "ZeroMQ."},
-    {.path = "endpoints[].format", .type = SCHEMA_WORD, .word = format, .required = true, ENDPOINT(format),
+    {.path = "endpoints[].format", .type = SCHEMA_WORD, .word = format_word, .required = true, ENDPOINT(format),
      .about = "The format of the alerts. tcp supports sia-dc09 only."},
     {.path = "endpoints[].topics", .type = SCHEMA_TEXTS, .min = 1, .max = 255,
-     ENDPOINT(topics), BESIDE(struct conf_endpoint, n_topics),
+     ENDPOINT(topics), WITH(struct conf_endpoint, n_topics),
      .about = "Topic prefixes to subscribe to (sub only). Default: all."},
-    {.path = "endpoints[].plaintext", .type = SCHEMA_WORD, .word = allow, ENDPOINT(plaintext_allow),
+    {.path = "endpoints[].plaintext", .type = SCHEMA_WORD, .word = allow_word, ENDPOINT(plaintext_allow),
      .about = "Do not use CURVE, even if security is set. Required to bind tcp:// to a non-loopback address without "
               "CURVE."},
     {.path = "endpoints[].server_key", .type = SCHEMA_KEY, ENDPOINT(server_key),
      .about = "The public key of the server (connect with CURVE only). The client list must contain it too, with "
               "the devices it may report for."},
     {.path = "endpoints[].allow_from", .type = SCHEMA_NETWORKS, ENDPOINT(allow_from),
-     BESIDE(struct conf_endpoint, n_allow_from),
+     WITH(struct conf_endpoint, n_allow_from),
      .about = "Addresses from which peers may connect (tcp:// only). Default: all."},
     {.path = "endpoints[].connections", .type = SCHEMA_INT, .min = 1, .max = CONF_CONNECTIONS_MAX, .fallback = "1024",
      .unit = "connections", ENDPOINT(connections),
@@ -191,13 +191,13 @@ static const struct schema_key keys[] = {
      .about = "A unique name, used in the log and the database."},
     {.path = "rules[].match", .type = SCHEMA_SECTION,
      .about = "The conditions of the rule, all of which must hold. Default: every alert matches."},
-    {.path = "rules[].match.kind", .type = SCHEMA_WORDS, .word = kind, MATCH(kinds),
+    {.path = "rules[].match.kind", .type = SCHEMA_WORDS, .word = kind_word, MATCH(kinds),
      .about = "The kind of the alert. unknown stands for any word that is not one of the others."},
-    {.path = "rules[].match.phase", .type = SCHEMA_WORDS, .word = phase, MATCH(phases),
+    {.path = "rules[].match.phase", .type = SCHEMA_WORDS, .word = phase_word, MATCH(phases),
      .about = "Whether a condition is raised, restored or updated."},
-    {.path = "rules[].match.device", .type = SCHEMA_GLOBS, .min = 1, .max = 256, MATCH_BESIDE(devices, n_devices),
+    {.path = "rules[].match.device", .type = SCHEMA_GLOBS, .min = 1, .max = 256, MATCH_WITH(devices, n_devices),
      .about = "The ID of the device."},
-    {.path = "rules[].match.group", .type = SCHEMA_TEXTS, .min = 1, .max = 64, MATCH_BESIDE(groups, n_groups),
+    {.path = "rules[].match.group", .type = SCHEMA_TEXTS, .min = 1, .max = 64, MATCH_WITH(groups, n_groups),
      .about = "The group of the device in the registry."},
     {.path = "rules[].match.registered", .type = SCHEMA_BOOL, MATCH(registered),
      .about = "Whether the device is in the registry."},
@@ -207,9 +207,9 @@ static const struct schema_key keys[] = {
      .about = "The area of the location. An alert without a location does not match."},
     {.path = "rules[].match.area.layer", .type = SCHEMA_LAYER, .required = true, MATCH(area_layer),
      .about = "The location is in an area of this layer."},
-    {.path = "rules[].match.area.code", .type = SCHEMA_TEXTS, .min = 1, .max = 64, MATCH_BESIDE(area_codes, n_area_codes),
+    {.path = "rules[].match.area.code", .type = SCHEMA_TEXTS, .min = 1, .max = 64, MATCH_WITH(area_codes, n_area_codes),
      .about = "The location is in one of these areas of the layer. Default: any area."},
-    {.path = "rules[].match.hours", .type = SCHEMA_HOURS, MATCH_BESIDE(hours, has_hours),
+    {.path = "rules[].match.hours", .type = SCHEMA_HOURS, MATCH_WITH(hours, has_hours),
      .about = "Local time of occurrence, end excluded. A range over midnight belongs to the day on which it starts."},
     {.path = "rules[].match.days", .type = SCHEMA_DAYS, MATCH(days),
      .about = "Local day of occurrence. Hours over midnight belong to the day on which they start."},
@@ -219,24 +219,24 @@ static const struct schema_key keys[] = {
      .about = "The score is at least this."},
     {.path = "rules[].match.score.below", .type = SCHEMA_NUMBER, .min = 0, .max = 1, MATCH(score_below),
      .about = "The score is less than this."},
-    {.path = "rules[].match.label", .type = SCHEMA_TEXTS, .min = 1, .max = 255, MATCH_BESIDE(labels, n_labels),
+    {.path = "rules[].match.label", .type = SCHEMA_TEXTS, .min = 1, .max = 255, MATCH_WITH(labels, n_labels),
      .about = "The label of what the camera detected."},
     {.path = "rules[].match.camera_zone", .type = SCHEMA_TEXTS, .min = 1, .max = 255,
-     MATCH_BESIDE(camera_zones, n_camera_zones),
+     MATCH_WITH(camera_zones, n_camera_zones),
      .about = "The zone of the camera image in which it was detected."},
     {.path = "rules[].match.drill", .type = SCHEMA_BOOL, MATCH(drill), .about = "Whether the alert is a drill."},
-    {.path = "rules[].match.endpoint", .type = SCHEMA_TEXTS, .min = 1, .max = 64, MATCH_BESIDE(endpoints, n_endpoints),
+    {.path = "rules[].match.endpoint", .type = SCHEMA_TEXTS, .min = 1, .max = 64, MATCH_WITH(endpoints, n_endpoints),
      .about = "The name of the endpoint that received the alert."},
-    {.path = "rules[].action", .type = SCHEMA_WORD, .word = action,
+    {.path = "rules[].action", .type = SCHEMA_WORD, .word = action_word,
      .about = "store: the alert is only stored. Either action or incident."},
     {.path = "rules[].incident", .type = SCHEMA_SECTION, .optional = true, RULE(makes_incident),
      .about = "The alert joins an incident or creates one. Either action or incident."},
-    {.path = "rules[].incident.category", .type = SCHEMA_WORD, .word = category, .required = true, RULE(terms.category),
+    {.path = "rules[].incident.category", .type = SCHEMA_WORD, .word = category_word, .required = true, RULE(terms.category),
      .about = "Who handles the incident: a patrol (alarm) or equipment maintenance (service)."},
     {.path = "rules[].incident.priority", .type = SCHEMA_INT, .min = PRIORITY_HIGHEST, .max = PRIORITY_LOWEST,
      .required = true, RULE(terms.priority),
      .about = "The priority of the incident; 1 is the highest."},
-    {.path = "rules[].incident.group_by", .type = SCHEMA_GROUPING, .word = grouping, .required = true, RULE(group_by),
+    {.path = "rules[].incident.group_by", .type = SCHEMA_GROUPING, .word = grouping_word, .required = true, RULE(group_by),
      .about = "Alerts that differ in one of these belong to different incidents."},
     {.path = "rules[].incident.gap", .type = SCHEMA_DURATION, .min = MS, .max = 3650 * DAY, .required = true,
      RULE(terms.gap_us),
@@ -272,11 +272,11 @@ static const struct schema_key keys[] = {
     {.path = SCHEMA_CLIENTS ".clients[].key", .type = SCHEMA_KEY, .required = true, CLIENT(key),
      .about = "The public key of the client, unique."},
     {.path = SCHEMA_CLIENTS ".clients[].devices", .type = SCHEMA_GLOBS, .min = 1, .max = 256, .required = true,
-     CLIENT(devices), BESIDE(struct conf_client, n_devices),
+     CLIENT(devices), WITH(struct conf_client, n_devices),
      .about = "The devices that the client may report for. In sia-dc09, a device is named dc09:ACCOUNT or "
               "dc09:ACCOUNT/INPUT."},
     {.path = SCHEMA_CLIENTS ".clients[].sources", .type = SCHEMA_TEXTS, .min = 1, .max = 256, .fallback = "*",
-     CLIENT(sources), BESIDE(struct conf_client, n_sources),
+     CLIENT(sources), WITH(struct conf_client, n_sources),
      .about = "The CloudEvents sources that the client may use; wildcards: * ? [...]."},
     {.path = SCHEMA_CLIENTS ".clients[].until", .type = SCHEMA_DATE, CLIENT(until),
      .about = "The last local day on which the client may send. Default: no limit."},

@@ -56,7 +56,7 @@ struct schema_key {
     const char *unit;     /* of a number; NULL: none, or part of the value */
     const char *(*word)(unsigned i, unsigned *ret_value); /* the i-th word and its value; NULL after the last */
     size_t offset, size; /* of the member in struct conf or in the item's struct; size 0: no member */
-    size_t beside;       /* offset of a second member: the number of values, or whether there is one */
+    size_t second;       /* offset of a second member: the number of values, or whether there is one */
     size_t item_size;    /* SCHEMA_LIST: size of an item's struct */
     const char *about;   /* what the key is for, for the reference */
 };

@@ -20,7 +20,7 @@ struct parser {
 /* Byte order mark, allowed at the start of the text. */
 static const char bom[] = "\xef\xbb\xbf";
 
-static struct node *parse_node(struct parser *r, const yaml_event_t *event, unsigned depth);
+static struct node *parse_node(struct parser *parser, const yaml_event_t *event, unsigned depth);
 
 static struct source_pos pos_of(yaml_mark_t mark)
 {
@@ -28,23 +28,24 @@ static struct source_pos pos_of(yaml_mark_t mark)
 }
 
 /* The position of a byte. */
-static struct source_pos pos_at(const struct parser *r, size_t offset)
+static struct source_pos pos_at(const struct parser *parser, size_t offset)
 {
     struct source_pos pos = {1, 1};
-    for (size_t i = 0; i < offset && i < r->len; i++) {
-        bool feed = r->text[i] == '\n' || (r->text[i] == '\r' && (i + 1 == r->len || r->text[i + 1] != '\n'));
+    for (size_t i = 0; i < offset && i < parser->len; i++) {
+        bool feed = parser->text[i] == '\n' ||
+                    (parser->text[i] == '\r' && (i + 1 == parser->len || parser->text[i + 1] != '\n'));
         if (feed)
             pos = (struct source_pos){pos.line + 1, 1};
-        else if (((unsigned char)r->text[i] & 0xc0) != 0x80)
+        else if (((unsigned char)parser->text[i] & 0xc0) != 0x80)
             pos.col++;
     }
     return pos;
 }
 
 /* Whether the line is indented with a tab, a mistake for which libyaml has no clear message. */
-static bool has_tab(const struct parser *r, size_t line)
+static bool has_tab(const struct parser *parser, size_t line)
 {
-    const char *p = r->text, *end = r->text + r->len;
+    const char *p = parser->text, *end = parser->text + parser->len;
     for (size_t i = 1; i < line && p; i++) {
         p = memchr(p, '\n', (size_t)(end - p));
         p = p ? p + 1 : NULL;
@@ -60,46 +61,46 @@ static void no_memory(void)
     abort();
 }
 
-static void syntax_error(struct parser *r)
+static void syntax_error(struct parser *parser)
 {
-    yaml_parser_t *y = &r->yaml;
-    r->broken = true;
+    yaml_parser_t *y = &parser->yaml;
+    parser->broken = true;
     if (y->error == YAML_MEMORY_ERROR)
         no_memory();
     if (y->error == YAML_READER_ERROR) {
         size_t at = y->problem_offset;
-        diagnostics_error(r->diagnostics, pos_at(r, at), "yaml", "%s, byte 0x%02x (expected UTF-8 text)", y->problem,
-                          at < r->len ? (unsigned char)r->text[at] : 0u);
+        diagnostics_error(parser->diagnostics, pos_at(parser, at), "yaml", "%s, byte 0x%02x (expected UTF-8 text)",
+                          y->problem, at < parser->len ? (unsigned char)parser->text[at] : 0u);
         return;
     }
     struct source_pos at = pos_of(y->problem_mark);
-    if (has_tab(r, at.line))
-        diagnostics_error(r->diagnostics, at, "yaml", "tab in the indentation (expected spaces)");
+    if (has_tab(parser, at.line))
+        diagnostics_error(parser->diagnostics, at, "yaml", "tab in the indentation (expected spaces)");
     else if (y->context && memcmp(&y->context_mark, &y->problem_mark, sizeof(y->problem_mark)) != 0)
         diagnostics_error(
-            r->diagnostics, at, "yaml",
+            parser->diagnostics, at, "yaml",
             "%s %s that began at %zu:%zu (look between the two positions for an unclosed quote or bracket, or "
             "inconsistent indentation)",
             y->problem, y->context, y->context_mark.line + 1, y->context_mark.column + 1);
     else
-        diagnostics_error(r->diagnostics, at, "yaml", "%s (expected YAML 1.1)", y->problem);
+        diagnostics_error(parser->diagnostics, at, "yaml", "%s (expected YAML 1.1)", y->problem);
 }
 
-static void stop_parsing(struct parser *r, struct source_pos pos, const char *why)
+static void stop_parsing(struct parser *parser, struct source_pos pos, const char *why)
 {
-    if (!r->broken)
-        diagnostics_error(r->diagnostics, pos, "yaml", "%s", why);
-    r->broken = true;
+    if (!parser->broken)
+        diagnostics_error(parser->diagnostics, pos, "yaml", "%s", why);
+    parser->broken = true;
 }
 
 /* False: parsing has stopped, and there is no event to delete. */
-static bool next_event(struct parser *r, yaml_event_t *ret_event)
+static bool next_event(struct parser *parser, yaml_event_t *ret_event)
 {
-    if (r->broken)
+    if (parser->broken)
         return false;
-    if (yaml_parser_parse(&r->yaml, ret_event))
+    if (yaml_parser_parse(&parser->yaml, ret_event))
         return true;
-    syntax_error(r);
+    syntax_error(parser);
     return false;
 }
 
@@ -114,7 +115,7 @@ static struct node *node_new(enum node_kind kind, const yaml_event_t *event)
 }
 
 /* Empties the node and makes it NODE_REFUSED. */
-static void refuse(struct node *node)
+static void set_refused(struct node *node)
 {
     for (size_t i = 0; i < node->n; i++)
         node_free(&node->items[i]);
@@ -127,37 +128,39 @@ void node_free(struct node **node)
 {
     if (!*node)
         return;
-    refuse(*node);
+    set_refused(*node);
     free(*node);
     *node = NULL;
 }
 
 /* Reports anchors and tags, which may precede any node. */
-static void check_properties(struct parser *r, struct node *node, const yaml_char_t *anchor, const yaml_char_t *tag)
+static void check_properties(struct parser *parser, struct node *node, const yaml_char_t *anchor,
+                             const yaml_char_t *tag)
 {
     if (anchor)
-        diagnostics_error(r->diagnostics, node->pos, "yaml",
+        diagnostics_error(parser->diagnostics, node->pos, "yaml",
                           "anchor %s is not supported (expected the value itself where it is used)",
                           quoted((const char *)anchor).text);
     if (tag)
-        diagnostics_error(r->diagnostics, node->pos, "yaml",
+        diagnostics_error(parser->diagnostics, node->pos, "yaml",
                           "tag %s is not supported (expected none; put text in quotes)",
                           quoted((const char *)tag).text);
 }
 
-static struct node *parse_scalar(struct parser *r, const yaml_event_t *event)
+static struct node *parse_scalar(struct parser *parser, const yaml_event_t *event)
 {
     struct node *node = node_new(NODE_TEXT, event);
     const char *text = (const char *)event->data.scalar.value;
     size_t len = event->data.scalar.length;
-    check_properties(r, node, event->data.scalar.anchor, event->data.scalar.tag);
+    check_properties(parser, node, event->data.scalar.anchor, event->data.scalar.tag);
     if (memchr(text, '\0', len)) {
-        diagnostics_error(r->diagnostics, node->pos, "yaml", "text contains U+0000 (expected printable characters)");
-        refuse(node);
+        diagnostics_error(parser->diagnostics, node->pos, "yaml",
+                          "text contains U+0000 (expected printable characters)");
+        set_refused(node);
         return node;
     }
     if (event->data.scalar.tag) {
-        refuse(node);
+        set_refused(node);
         return node;
     }
     node->plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
@@ -175,21 +178,21 @@ static size_t end_of(const struct node *node, const yaml_event_t *end)
 }
 
 /* Parses up to the end of a list or a map. */
-static void parse_items(struct parser *r, struct node *node, yaml_event_type_t end, size_t max, unsigned depth)
+static void parse_items(struct parser *parser, struct node *node, yaml_event_type_t end, size_t max, unsigned depth)
 {
     yaml_event_t event;
     size_t cap = 0;
-    while (next_event(r, &event)) {
+    while (next_event(parser, &event)) {
         if (event.type == end) {
             node->until = end_of(node, &event);
             yaml_event_delete(&event);
             return;
         }
         if (node->n == max)
-            stop_parsing(r, pos_of(event.start_mark),
+            stop_parsing(parser, pos_of(event.start_mark),
                          end == YAML_MAPPING_END_EVENT ? "too many keys in a mapping (expected at most 256)"
                                                        : "too many items in a list (expected at most 4096)");
-        struct node *item = r->broken ? NULL : parse_node(r, &event, depth);
+        struct node *item = parser->broken ? NULL : parse_node(parser, &event, depth);
         yaml_event_delete(&event);
         if (!item)
             return;
@@ -210,7 +213,7 @@ static void drop_pair(struct node *map, size_t i)
 }
 
 /* Removes pairs whose key is not text. */
-static void check_keys(struct parser *r, struct node *map)
+static void check_keys(struct parser *parser, struct node *map)
 {
     for (size_t i = 0; i + 1 < map->n;) {
         const struct node *key = map->items[i];
@@ -220,50 +223,50 @@ static void check_keys(struct parser *r, struct node *map)
             continue;
         }
         if (key->kind != NODE_REFUSED)
-            diagnostics_error(r->diagnostics, key->pos, "yaml", "%s",
+            diagnostics_error(parser->diagnostics, key->pos, "yaml", "%s",
                               merge ? "merge key << is not supported (expected the keys themselves)"
                                     : "key is not text (expected text)");
         drop_pair(map, i);
     }
 }
 
-static struct node *parse_container(struct parser *r, const yaml_event_t *event, unsigned depth)
+static struct node *parse_container(struct parser *parser, const yaml_event_t *event, unsigned depth)
 {
     bool map = event->type == YAML_MAPPING_START_EVENT;
     struct node *node = node_new(map ? NODE_MAP : NODE_LIST, event);
     /* Both events have an anchor and a tag, in two members of a union. */
-    check_properties(r, node, map ? event->data.mapping_start.anchor : event->data.sequence_start.anchor,
+    check_properties(parser, node, map ? event->data.mapping_start.anchor : event->data.sequence_start.anchor,
                      map ? event->data.mapping_start.tag : event->data.sequence_start.tag);
     if (depth == TREE_DEPTH_MAX)
-        stop_parsing(r, node->pos, "nested too deeply (expected at most 16 levels)");
+        stop_parsing(parser, node->pos, "nested too deeply (expected at most 16 levels)");
     else
-        parse_items(r, node, map ? YAML_MAPPING_END_EVENT : YAML_SEQUENCE_END_EVENT,
+        parse_items(parser, node, map ? YAML_MAPPING_END_EVENT : YAML_SEQUENCE_END_EVENT,
                     map ? 2 * TREE_KEYS_MAX : TREE_ITEMS_MAX, depth + 1);
-    if (map && !r->broken)
-        check_keys(r, node);
+    if (map && !parser->broken)
+        check_keys(parser, node);
     return node;
 }
 
-static struct node *parse_node(struct parser *r, const yaml_event_t *event, unsigned depth)
+static struct node *parse_node(struct parser *parser, const yaml_event_t *event, unsigned depth)
 {
     if (event->type == YAML_SCALAR_EVENT)
-        return parse_scalar(r, event);
+        return parse_scalar(parser, event);
     if (event->type != YAML_ALIAS_EVENT)
-        return parse_container(r, event, depth);
+        return parse_container(parser, event, depth);
     struct node *node = node_new(NODE_REFUSED, event);
-    diagnostics_error(r->diagnostics, node->pos, "yaml", "alias %s is not supported (expected the value itself)",
+    diagnostics_error(parser->diagnostics, node->pos, "yaml", "alias %s is not supported (expected the value itself)",
                       quoted((const char *)event->data.alias.anchor).text);
     return node;
 }
 
 /* Parses the stream, which must hold one document, and returns its root. */
-static struct node *parse_stream(struct parser *r)
+static struct node *parse_stream(struct parser *parser)
 {
     struct node *root = NULL;
     yaml_event_t event;
     bool end = false;
     unsigned documents = 0;
-    while (!end && next_event(r, &event)) {
+    while (!end && next_event(parser, &event)) {
         switch (event.type) {
         case YAML_STREAM_START_EVENT:
         case YAML_DOCUMENT_END_EVENT:
@@ -273,14 +276,14 @@ static struct node *parse_stream(struct parser *r)
             break;
         case YAML_DOCUMENT_START_EVENT:
             if (++documents > 1)
-                stop_parsing(r, pos_of(event.start_mark), "second document (expected one document)");
+                stop_parsing(parser, pos_of(event.start_mark), "second document (expected one document)");
             break;
         default:
-            root = parse_node(r, &event, 0);
+            root = parse_node(parser, &event, 0);
         }
         yaml_event_delete(&event);
     }
-    if (r->broken)
+    if (parser->broken)
         node_free(&root);
     return root;
 }
@@ -291,13 +294,13 @@ struct node *tree_parse(const char *text, size_t len, struct diagnostics *diagno
         text += 3;
         len -= 3;
     }
-    struct parser r = {.diagnostics = diagnostics, .text = text, .len = len};
-    if (!yaml_parser_initialize(&r.yaml))
+    struct parser parser = {.diagnostics = diagnostics, .text = text, .len = len};
+    if (!yaml_parser_initialize(&parser.yaml))
         no_memory();
-    yaml_parser_set_encoding(&r.yaml, YAML_UTF8_ENCODING);
-    yaml_parser_set_input_string(&r.yaml, (const unsigned char *)(text ? text : ""), len);
-    struct node *root = parse_stream(&r);
-    yaml_parser_delete(&r.yaml);
+    yaml_parser_set_encoding(&parser.yaml, YAML_UTF8_ENCODING);
+    yaml_parser_set_input_string(&parser.yaml, (const unsigned char *)(text ? text : ""), len);
+    struct node *root = parse_stream(&parser);
+    yaml_parser_delete(&parser.yaml);
     return root;
 }
 

@@ -28,14 +28,14 @@ void loader_error(const struct loader_target *target, struct source_pos pos, con
     buf_free(&expected);
 }
 
-static void *member(const struct loader_target *target)
+static void *member_of(const struct loader_target *target)
 {
     return target->base + target->key->offset;
 }
 
-static void *beside(const struct loader_target *target)
+static void *second_member(const struct loader_target *target)
 {
-    return target->base + target->key->beside;
+    return target->base + target->key->second;
 }
 
 /* Stores an enum, a bool or a number by the size of its member. */
@@ -43,13 +43,13 @@ static void store_int(const struct loader_target *target, uint64_t value)
 {
     switch (target->key->size) {
     case sizeof(bool):
-        *(bool *)member(target) = value;
+        *(bool *)member_of(target) = value;
         break;
     case sizeof(uint32_t):
-        *(uint32_t *)member(target) = (uint32_t)value;
+        *(uint32_t *)member_of(target) = (uint32_t)value;
         break;
     case sizeof(uint64_t):
-        *(uint64_t *)member(target) = value;
+        *(uint64_t *)member_of(target) = value;
         break;
     }
 }
@@ -137,7 +137,7 @@ static char *copy_text(const struct loader_target *target, const struct node *no
 
 static void set_text(const struct loader_target *target, const struct node *node)
 {
-    char **at = member(target);
+    char **at = member_of(target);
     char *text = copy_text(target, node);
     if (!text)
         return;
@@ -147,7 +147,7 @@ static void set_text(const struct loader_target *target, const struct node *node
 
 static void set_bind(const struct loader_target *target, const struct node *node)
 {
-    *(bool *)beside(target) = true;
+    *(bool *)second_member(target) = true;
     set_text(target, node);
 }
 
@@ -169,8 +169,8 @@ static size_t list_items(const struct loader_target *target, const struct node *
 static void set_texts(const struct loader_target *target, const struct node *value)
 {
     const struct node *const *item;
-    char ***at = member(target);
-    size_t *count = beside(target);
+    char ***at = member_of(target);
+    size_t *count = second_member(target);
     size_t n = list_items(target, &value, &item);
     *at = mem_zalloc(n * sizeof(char *));
     for (size_t i = 0; i < n; i++) {
@@ -183,8 +183,8 @@ static void set_texts(const struct loader_target *target, const struct node *val
 static void set_networks(const struct loader_target *target, const struct node *value)
 {
     const struct node *const *item;
-    struct conf_network **at = member(target);
-    size_t *count = beside(target);
+    struct conf_network **at = member_of(target);
+    size_t *count = second_member(target);
     size_t n = list_items(target, &value, &item);
     *at = mem_zalloc(n * sizeof(**at));
     for (size_t i = 0; i < n; i++) {
@@ -292,10 +292,10 @@ static void set_hours(const struct loader_target *target, const struct node *nod
     const char *text = scalar(target, node);
     if (!text)
         return;
-    if (value_hours(text, member(target), &err) != 0)
+    if (value_hours(text, member_of(target), &err) != 0)
         value_error(target, node, &err);
     else
-        *(bool *)beside(target) = true;
+        *(bool *)second_member(target) = true;
 }
 
 static void set_bool(const struct loader_target *target, const struct node *node)
@@ -331,12 +331,12 @@ static void set_number(const struct loader_target *target, const struct node *no
 {
     double value;
     if (parse_number(target, node, (double)target->key->min, (double)target->key->max, &value) == 0)
-        *(double *)member(target) = value;
+        *(double *)member_of(target) = value;
 }
 
 static void set_box(const struct loader_target *target, const struct node *node)
 {
-    double *box = member(target);
+    double *box = member_of(target);
     bool good = true;
     if (node->kind != NODE_LIST || node->n != 4) {
         if (node->kind != NODE_REFUSED)
@@ -351,7 +351,7 @@ static void set_box(const struct loader_target *target, const struct node *node)
         if (box[i] >= box[i + 2])
             loader_error(target, node->items[i + 2]->pos, "%s is not %s of %s", node->items[i + 2]->text,
                          i == 0 ? "east" : "north", node->items[i]->text);
-    *(bool *)beside(target) = true;
+    *(bool *)second_member(target) = true;
 }
 
 static void set_distance(const struct loader_target *target, const struct node *node)
@@ -367,7 +367,7 @@ static void set_distance(const struct loader_target *target, const struct node *
     if (rc != 0)
         value_error(target, node, &err);
     else
-        *(double *)member(target) = metres;
+        *(double *)member_of(target) = metres;
 }
 
 static void set_amount(const struct loader_target *target, const struct node *node,
@@ -435,9 +435,9 @@ void loader_set_present(const struct loader_target *target)
 void loader_unset(const struct loader_target *target)
 {
     if (target->key->type == SCHEMA_BOOL)
-        *(int *)member(target) = -1;
+        *(int *)member_of(target) = -1;
     else if (target->key->type == SCHEMA_NUMBER)
-        *(double *)member(target) = NAN;
+        *(double *)member_of(target) = NAN;
 }
 
 void loader_set(const struct loader_target *target, const struct node *value)
