@@ -57,7 +57,7 @@ struct http {
     struct event accept_again;           /* armed while accepting is paused */
     struct http_connections connections; /* oldest first */
     size_t n;
-    unsigned accepted; /* since accepting was last paused */
+    unsigned accepted; /* in all; after every CONNECTIONS_MAX of them accepting pauses */
     struct path *paths;
     uint16_t port;
     struct rate_limiter accept_failed, too_many;
@@ -230,7 +230,7 @@ static void on_accept_again(evutil_socket_t fd, short what, void *arg)
     evconnlistener_enable(http->listener);
 }
 
-/* The listener accepts as long as a peer waits: one that connects without end must not stop the loop. */
+/* The listener accepts until no peer waits: without a pause, a peer that keeps connecting would block the loop. */
 static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *peer, int len, void *arg)
 {
     (void)listener;

@@ -43,7 +43,7 @@ int conf_read_key(const char *source, char **ret, struct err *err)
     return rc;
 }
 
-/* An unreachable credential is only a warning here: it is missed when a socket is opened. */
+/* An unavailable credential is only a warning here, and an error when a socket is opened. */
 static void load_key(struct conf *conf, struct diagnostics *diagnostics)
 {
     struct err err;
