@@ -24,7 +24,7 @@ struct area {
 
 struct area_set {
     GEOSContextHandle_t geos;
-    char why[200];      /* what GEOS complained about last */
+    char why[200];      /* GEOS's last error message */
     struct area *areas; /* by layer; in a layer that which is to be taken first is first */
     size_t n, n_layers;
     char *text;        /* of layers and codes */
@@ -67,8 +67,7 @@ static void leave_out(struct area_set *set, const struct area_rows *rows, size_t
     buf_free(&line);
 }
 
-/* What is asked at the first use of a prepared geometry makes it build its index: a place within the envelope, or the
- * envelope answers alone. */
+/* The first query of a prepared geometry builds its index, if the point is within the envelope. */
 static bool warm(struct area_set *set, const struct area *area)
 {
     double west, south, east, north;
@@ -86,7 +85,7 @@ static bool is_polygonal(struct area_set *set, const GEOSGeometry *outline)
     int type = GEOSGeomTypeId_r(set->geos, outline);
     bool fits = (type == GEOS_POLYGON || type == GEOS_MULTIPOLYGON) && GEOSisEmpty_r(set->geos, outline) == 0;
     if (!fits)
-        snprintf(set->why, sizeof(set->why), "there is no polygon in it");
+        snprintf(set->why, sizeof(set->why), "has no polygon");
     return fits;
 }
 
@@ -127,7 +126,7 @@ static void prepare_all(struct area_set *set, const struct area_rows *rows)
     GEOSWKBReader_destroy_r(set->geos, reader);
 }
 
-/* The rows go; what is still named of them is copied into one piece of memory. */
+/* The rows are freed; the texts still needed are copied into one allocation. */
 static void own_text(struct area_set *set)
 {
     size_t len = 0;

@@ -1,8 +1,8 @@
 /*
- * Which areas a place is in: of every layer at most one. GEOS does the geometry.
+ * Finds the areas that contain a location, at most one per layer. GEOS does the geometry.
  *
- * A place on the edge is inside. Of the areas of a layer that have it and hold at that time, the one of the newest
- * vintage is taken, and of those the one with the lowest code, byte by byte: so is one of two on their shared border.
+ * A location on the edge is inside. If several areas of a layer contain it and are valid at that time, the newest
+ * vintage wins, then the lowest code, byte by byte, which also decides on a shared border.
  */
 #ifndef MOBEYE_ENRICH_AREAS_H
 #define MOBEYE_ENRICH_AREAS_H
@@ -10,34 +10,34 @@
 #include "model/area_rows.h"
 #include "model/batch.h"
 
-struct area_set; /* does not change any more; may be used by any condition, by one at a time */
+struct area_set; /* immutable; may be used by any thread, but by only one at a time */
 
-/* Takes long where there are many: for a worker thread. Everything that GEOS would work out at the first use is worked
- * out. Never NULL. */
+/* Slow if there are many areas: for a worker thread. Also does the work that GEOS would defer to the first use. Never
+ * NULL. */
 struct area_set *area_set_build(const struct area_rows *rows);
 
-/* Takes long as well. Safe on NULL. */
+/* Slow too. Safe on NULL. */
 void area_set_free(struct area_set **set);
 
 size_t area_set_count(const struct area_set *set);
 size_t area_set_n_left_out(const struct area_set *set);
 
-/* Areas that GEOS cannot use, which are left out: "layer/code: why", NULL past the last. */
+/* Areas that are ignored because GEOS cannot use them: "layer/code: why"; NULL past the last. */
 const char *area_set_left_out(const struct area_set *set, size_t i);
 
-/* About how much memory the set takes that is built of the rows. */
+/* Approximate memory of a set built from the rows, in bytes. */
 size_t area_set_bytes(const struct area_rows *rows);
 
-/* What areas_find() has found for the batch, so that what many alerts have in common is kept once. */
+/* The combinations of areas that areas_find() has found for the batch: each is stored once. */
 struct area_memo;
 
 struct area_memo *area_memo_new(void);
 void area_memo_free(struct area_memo **memo); /* safe on NULL */
 
-/* Before the first areas_find() for a batch, and where the set is another: forgets the one before. */
+/* To be called before the first areas_find() for a batch, and when the set has changed. */
 void area_memo_clear(struct area_memo *memo);
 
-/* The areas that have the place (degrees WGS84) at that time, kept in the batch. */
+/* The areas that contain the location (degrees WGS84) at that time; valid as long as the batch. */
 const struct alert_areas *areas_find(const struct area_set *set, struct area_memo *memo, struct batch *batch,
                                      double lon, double lat, int64_t at_us);
 

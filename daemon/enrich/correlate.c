@@ -12,7 +12,7 @@ struct correlation {
     struct correlate_index index;
 };
 
-/* What an alert joins, or, where that is nothing and a new one is made, what a person had closed before. */
+/* The incident that an alert joins, or, if a new one must be created, the one that a person had closed before. */
 struct choice {
     size_t incident; /* NO_INCIDENT: none */
     size_t previous; /* the same */
@@ -38,8 +38,7 @@ static int64_t most(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
-/* No silence between them longer than the gap, and the whole no older than max_age; both ways, since alerts come late.
- */
+/* Within the gap, and within max_age of the whole; in both directions, since alerts arrive late. */
 static bool in_time(const struct incident *incident, int64_t occurred_us)
 {
     const struct incident_terms *terms = &incident->terms;
@@ -49,7 +48,7 @@ static bool in_time(const struct incident *incident, int64_t occurred_us)
                                       incident->last_seen_us - occurred_us <= terms->max_age_us);
 }
 
-/* Only the device that it began with can move away from an incident. */
+/* Only the device that began the incident can move away from it. */
 static bool moved_away(const struct incident *incident, const struct alert *alert)
 {
     double limit_m = incident->terms.moved_over_m;
@@ -63,7 +62,7 @@ static bool belongs(const struct incident *incident, const struct alert *alert)
     return in_time(incident, alert->occurred_us) && !moved_away(incident, alert);
 }
 
-/* A raise whose rule says alarm is for a patrol: it is not hidden among service. */
+/* A raise whose rule says alarm is for a patrol: it must not be hidden in a service incident. */
 static bool accepts(const struct incident *incident, const struct alert *alert)
 {
     bool hidden = alert->phase == PHASE_RAISE && alert->terms && alert->terms->category == CATEGORY_ALARM &&
@@ -71,7 +70,7 @@ static bool accepts(const struct incident *incident, const struct alert *alert)
     return incident->accepting && !hidden && belongs(incident, alert);
 }
 
-/* Does it still count on the incident that a person has closed? Panic and holdup are always news. */
+/* Whether `settle` lets it join the incident that a person has closed. Never for panic and holdup. */
 static bool counts_on_closed(const struct incident *incident, const struct alert *alert)
 {
     bool news = alert->phase != PHASE_RESTORE && (alert->kind == KIND_PANIC || alert->kind == KIND_HOLDUP);
@@ -89,7 +88,7 @@ static bool is_general(const struct alert *alert)
     return alert->input == ALERT_NO_INT && alert->track.len == 0;
 }
 
-/* Of an incident that no longer accepts, and that the system has not closed: the better choice, if it is one. */
+/* Considers an incident that no longer accepts and was not closed by the system. */
 static void consider(const struct correlation *f, const struct alert *alert, size_t i, struct choice *choice)
 {
     const struct incident *incident = incident_at(f, i);
@@ -102,8 +101,8 @@ static void consider(const struct correlation *f, const struct alert *alert, siz
         *best = i;
 }
 
-/* The one of the key that accepts; else, for an alert that is not later than all of that, or where none accepts, the
- * nearest that once did. */
+/* The accepting incident of the key; if there is none, or it is later than the alert, the nearest that once accepted.
+ */
 static struct choice choose_by_key(struct correlation *f, const struct alert *alert)
 {
     struct choice choice = {NO_INCIDENT, NO_INCIDENT};
@@ -122,8 +121,8 @@ static struct choice choose_by_key(struct correlation *f, const struct alert *al
     return choice;
 }
 
-/* What a restore without input, or a cancel, speaks of: the latest incident that has something of its device and kind
- * active. */
+/* The incident meant by a restore without input, or by a cancel: the latest with an active condition of its device and
+ * kind. */
 static size_t latest_active(struct correlation *f, const struct alert *alert)
 {
     size_t latest = NO_INCIDENT;
@@ -136,7 +135,7 @@ static size_t latest_active(struct correlation *f, const struct alert *alert)
     return latest;
 }
 
-/* The number behind a cancel is the input of the alarm from some panels, that of the user from others. */
+/* The number after a cancel is the input of the alarm from some panels, the number of the user from others. */
 static size_t choose_cancelled(struct correlation *f, const struct alert *alert, size_t condition, size_t own)
 {
     if (own != NO_INCIDENT && condition_at(f, condition)->active)
@@ -178,7 +177,7 @@ static struct choice choose(struct correlation *f, const struct alert *alert, si
     return choice;
 }
 
-/* An alert that is late may begin an episode that is over already: a later one of its key accepts. */
+/* A late alert may begin an episode that is already over: a later incident of its key accepts. */
 static bool is_over(struct correlation *f, const struct alert *alert)
 {
     struct key_incidents *key = index_key(&f->index, alert->key);
@@ -193,29 +192,29 @@ static bool is_over(struct correlation *f, const struct alert *alert)
     return false;
 }
 
-static size_t make(struct correlation *f, const struct alert *alert, size_t previous)
+static size_t create_incident(struct correlation *f, const struct alert *alert, size_t previous)
 {
     bool over = is_over(f, alert);
     size_t i = incident_set_add(f->set);
-    struct incident *made = incident_at(f, i);
-    memcpy(made->key, alert->key, sizeof(made->key));
-    made->terms = *alert->terms;
-    if (made->terms.team.len == 0)
-        made->terms.team = alert->placement_team;
-    made->priority = made->terms.priority;
-    made->drill = alert->drill;
-    made->accepting = !over;
-    made->kind = alert->kind;
-    made->device = alert->device;
-    made->first_seen_us = made->last_seen_us = alert->occurred_us;
-    made->last_received_us = alert->received_us;
-    made->previous_id = previous == NO_INCIDENT ? 0 : incident_at(f, previous)->id;
-    made->fresh = true;
+    struct incident *fresh = incident_at(f, i);
+    memcpy(fresh->key, alert->key, sizeof(fresh->key));
+    fresh->terms = *alert->terms;
+    if (fresh->terms.team.len == 0)
+        fresh->terms.team = alert->placement_team;
+    fresh->priority = fresh->terms.priority;
+    fresh->drill = alert->drill;
+    fresh->accepting = !over;
+    fresh->kind = alert->kind;
+    fresh->device = alert->device;
+    fresh->first_seen_us = fresh->last_seen_us = alert->occurred_us;
+    fresh->last_received_us = alert->received_us;
+    fresh->previous_id = previous == NO_INCIDENT ? 0 : incident_at(f, previous)->id;
+    fresh->fresh = true;
     index_add_incident(&f->index, i);
     return i;
 }
 
-/* A fix is better than a placement, that than the last known place; then the more accurate; else the first stays. */
+/* A fix beats a placement, a placement the last known location; then the more accurate wins, else the first stays. */
 static bool better_place(const struct alert *alert, const struct incident *incident)
 {
     static const int rank[] = {[LOCATION_LAST_KNOWN] = 1, [LOCATION_PLACEMENT] = 2, [LOCATION_MESSAGE] = 3};
@@ -238,7 +237,7 @@ static void note_place(struct incident *incident, const struct alert *alert)
     incident->areas = alert->areas;
 }
 
-/* An incident is secret once an alert of it is. */
+/* An incident is secret once one of its alerts is. */
 static void note_secret(struct incident *incident, const struct alert *alert)
 {
     if (!alert->secret)
@@ -264,7 +263,7 @@ static void end_condition(struct correlation *f, size_t t, const struct alert *r
         incident->restored_us = restore->occurred_us;
 }
 
-/* Once nothing of it is active any more, a service incident has nothing left to be done about. */
+/* A service incident is closed as restored when none of its conditions is active any more. */
 static void close_if_restored(struct incident *incident, const struct alert *restore)
 {
     if (incident->active > 0 || incident->terms.category != CATEGORY_SERVICE || incident->closed)
@@ -276,7 +275,7 @@ static void close_if_restored(struct incident *incident, const struct alert *res
     incident->closed_us = restore->received_us;
 }
 
-/* Ends a condition that the restore speaks of, also in an incident that it came too late to join. */
+/* Ends a condition that the restore refers to, even in an incident that it is too late to join. */
 static void restore_condition(struct correlation *f, size_t t, const struct alert *restore)
 {
     struct incident *incident = incident_at(f, condition_at(f, t)->incident);
@@ -293,7 +292,7 @@ static void restore_all(struct correlation *f, const struct alert *restore)
             restore_condition(f, t, restore);
 }
 
-static void restore(struct correlation *f, const struct alert *alert, size_t condition, size_t general)
+static void apply_restore(struct correlation *f, const struct alert *alert, size_t condition, size_t general)
 {
     if (is_general(alert))
         restore_all(f, alert);
@@ -316,8 +315,8 @@ static size_t begin_condition(struct correlation *f, const struct alert *alert)
     return t;
 }
 
-/* The condition leads to another incident from now on, and is nothing of the one before. */
-static void lead(struct correlation *f, struct condition *condition, size_t i)
+/* From now on the condition belongs to another incident. */
+static void move_condition(struct correlation *f, struct condition *condition, size_t i)
 {
     struct incident *before = incident_at(f, condition->incident);
     before->active -= condition->active;
@@ -342,9 +341,9 @@ static void activate(struct correlation *f, size_t t, const struct alert *alert,
     index_activated(&f->index, t);
 }
 
-/* Its condition leads to the incident from now on, and is active there; but a late alert of an older episode does not
- * lead away from an incident that accepts. Returns whether the incident had nothing of the condition yet. */
-static bool follow(struct correlation *f, const struct alert *alert, size_t t)
+/* From now on its condition belongs to the incident and is active there; but a late alert of an older episode does not
+ * take it from an accepting incident. Returns whether the condition is new to the incident. */
+static bool activate_condition(struct correlation *f, const struct alert *alert, size_t t)
 {
     bool is_new = t == NO_INCIDENT;
     if (is_new)
@@ -354,19 +353,19 @@ static bool follow(struct correlation *f, const struct alert *alert, size_t t)
         is_new = true;
         if (incident_at(f, condition->incident)->accepting && !incident_at(f, alert->incident)->accepting)
             return true;
-        lead(f, condition, alert->incident);
+        move_condition(f, condition, alert->incident);
     }
     activate(f, t, alert, !is_new);
     return is_new;
 }
 
-/* Drills verify nothing and are verified by nothing. */
-static void note_raise(struct incident *incident, const struct alert *alert, bool made)
+/* Drills neither verify nor are verified. */
+static void note_raise(struct incident *incident, const struct alert *alert, bool first)
 {
     bool urgent = alert->kind == KIND_PANIC || alert->kind == KIND_HOLDUP;
     incident->urgent = incident->urgent || urgent;
-    incident->began_urgent = incident->began_urgent || (urgent && made);
-    incident->urgent_joined = incident->urgent_joined || (urgent && !made);
+    incident->began_urgent = incident->began_urgent || (urgent && first);
+    incident->urgent_joined = incident->urgent_joined || (urgent && !first);
     if (alert->drill)
         return;
     incident->raised = true;
@@ -377,20 +376,21 @@ static void note_raise(struct incident *incident, const struct alert *alert, boo
         incident->priority = incident->terms.verify_priority;
 }
 
-/* A raise or an update. Raises count; of a track only its first alert does. What an incident is made of counts. */
-static void occur(struct correlation *f, const struct alert *alert, size_t condition, bool made)
+/* A raise or an update. Raises count, of a track only the first alert; the first alert of an incident always does. */
+static void apply_raise(struct correlation *f, const struct alert *alert, size_t condition, bool first)
 {
     struct incident *incident = incident_at(f, alert->incident);
-    bool is_new = follow(f, alert, condition);
+    bool is_new = activate_condition(f, alert, condition);
     bool raise = alert->phase == PHASE_RAISE;
-    incident->alert_count += made || (alert->track.len > 0 ? is_new : raise);
+    incident->alert_count += first || (alert->track.len > 0 ? is_new : raise);
     if (alert->terms && alert->terms->category == incident->terms.category)
         incident->priority = (int)least(incident->priority, alert->terms->priority);
     if (raise)
-        note_raise(incident, alert, made);
+        note_raise(incident, alert, first);
 }
 
-static void join(struct correlation *f, const struct alert *alert, size_t condition, size_t general, bool made)
+static void join_incident(struct correlation *f, const struct alert *alert, size_t condition, size_t general,
+                          bool first)
 {
     struct incident *incident = incident_at(f, alert->incident);
     incident->joined = incident->changed = true;
@@ -401,9 +401,9 @@ static void join(struct correlation *f, const struct alert *alert, size_t condit
     if (alert->flags & FLAG_CANCEL)
         incident->cancelled_us = most(incident->cancelled_us, alert->occurred_us);
     else if (alert->phase == PHASE_RESTORE)
-        restore(f, alert, condition, general);
+        apply_restore(f, alert, condition, general);
     else
-        occur(f, alert, condition, made);
+        apply_raise(f, alert, condition, first);
 }
 
 static void correlate_alert(struct correlation *f, struct alert *alert)
@@ -416,14 +416,14 @@ static void correlate_alert(struct correlation *f, struct alert *alert)
     }
     struct choice choice = choose(f, alert, condition, general);
     alert->incident = choice.incident;
-    bool makes = alert->incident == NO_INCIDENT && alert->terms && alert->phase != PHASE_RESTORE &&
-                 !(alert->flags & FLAG_CANCEL);
-    if (makes)
-        alert->incident = make(f, alert, choice.previous);
+    bool creates = alert->incident == NO_INCIDENT && alert->terms && alert->phase != PHASE_RESTORE &&
+                   !(alert->flags & FLAG_CANCEL);
+    if (creates)
+        alert->incident = create_incident(f, alert, choice.previous);
     if (alert->incident != NO_INCIDENT)
-        join(f, alert, condition, general, makes);
+        join_incident(f, alert, condition, general, creates);
     else if (alert->phase == PHASE_RESTORE)
-        restore(f, alert, condition, general);
+        apply_restore(f, alert, condition, general);
 }
 
 void correlate(struct incident_set *set, struct batch *batch, const uint8_t *store)

@@ -1,12 +1,14 @@
 /*
- * Which incident an alert joins or makes. Pure: no clock, no configuration, no database; it sees the incidents that it
- * is given in the incident set, and leaves there what became of them.
+ * Decides which incident an alert joins or creates. Pure: no clock, no configuration, no database; it reads and updates
+ * the incident set it is given.
  *
- * The incident set holds, of the batch's alerts: the condition of each that the database has, with its incident; of
- * each restore also the general condition of its device and kind (incident_key_general_condition()), and of one that is
- * general itself, having no input and no track, all conditions of its device and kind; and of each key its accepting
- * incident, and every other one whose time, its gap on both sides, touches the times of occurrence of the key's alerts.
- * Conditions that are not there are new.
+ * The incident set must contain, for the alerts of the batch and as far as the database has them:
+ * - the condition of each alert, with its incident;
+ * - for each restore also the general condition of its device and kind (incident_key_general_condition()); for a
+ * general restore, which has no input and no track, all conditions of its device and kind;
+ * - for each incident key the accepting incident, and every other one whose time, extended by its gap on both sides,
+ *   touches the times of occurrence of the key's alerts.
+ * Conditions that are not in the set are new.
  */
 #ifndef MOBEYE_ENRICH_CORRELATE_H
 #define MOBEYE_ENRICH_CORRELATE_H
@@ -14,9 +16,9 @@
 #include "model/batch.h"
 #include "model/incident.h"
 
-/* Goes through the rows of the batch in their order; row i is left out (its alert.incident is NO_INCIDENT) where
- * store[i] is 0. Sets alert.incident of every other, adds incidents and conditions to the incident set, and marks what
- * changed. Strings of what it adds are the batch's. */
+/* Processes the rows of the batch in order; skips row i if store[i] is 0 (its alert.incident is NO_INCIDENT). Sets
+ * alert.incident of the others, adds incidents and conditions to the set, and marks what changed. Strings of what it
+ * adds belong to the batch. */
 void correlate(struct incident_set *set, struct batch *batch, const uint8_t *store);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * Which device of the registry an alert is from.
+ * Identifies the device of an alert in the registry.
  */
 #ifndef MOBEYE_ENRICH_DEVICE_H
 #define MOBEYE_ENRICH_DEVICE_H
@@ -8,12 +8,12 @@
 #include "model/registry.h"
 
 /*
- * A CloudEvents alert names its device. A DC-09 alert has an account and perhaps an input: the device with that
- * address (accounts compare without leading zeros), else the one that has the account, else the one that is registered
- * as the alert calls it (dc09:ACCOUNT/INPUT).
+ * A CloudEvents alert names its device. A DC-09 alert has an account and possibly an input: its device is the one with
+ * that address (accounts compare without leading zeros), else the one with the account, else the one registered under
+ * the name of the alert (dc09:ACCOUNT/INPUT).
  *
- * Sets registered, group, and of a registered device its id there as alert->device (kept in the batch). Returns the
- * device, which is one that is not registered where that has once said where it is, or NULL.
+ * Sets registered and group, and for a registered device its registered id as alert->device (valid as long as the
+ * batch). Returns the device, also an unregistered one with a known fix; NULL: unknown.
  */
 const struct device *device_identify(const struct registry *registry, struct batch *batch, struct alert *alert);
 

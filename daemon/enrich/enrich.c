@@ -17,7 +17,7 @@ struct enrich {
     size_t n_rules;
 };
 
-/* What of a rule was copied into the batch. */
+/* The parts of a rule copied into the batch. */
 struct kept_rule {
     struct str name; /* empty: nothing yet */
     const struct incident_terms *terms;
@@ -76,7 +76,7 @@ static const struct kept_rule *keep_rule(struct enrich *e, const struct conf_rul
     return kept;
 }
 
-/* Where a device says that it is holds for its next alerts too, but not after it was in a secret place. */
+/* A device's fix also applies to its later alerts, but not if it was taken at a secret placement. */
 static void note_fix(struct registry *registry, const struct alert *alert)
 {
     if (alert->location_source != LOCATION_MESSAGE || alert->secret)
@@ -95,8 +95,8 @@ static void apply_rule(struct enrich *e, struct alert *alert)
         incident_key_of_rule(alert, rule);
 }
 
-/* Everything at a secret placement is in the placement's areas: the areas of many inexact fixes, which others may see,
- * would enclose it ever more closely. */
+/* All alerts at a secret placement get the placement's areas: those of many inexact fixes, which others may see, would
+ * narrow down its location. */
 static void find_areas(struct enrich *e, struct alert *alert, const struct placement *placement)
 {
     alert->areas = NULL;

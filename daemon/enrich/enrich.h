@@ -1,5 +1,5 @@
 /*
- * What an alert is given on its way: device, place, areas, rule, and what its incident goes by.
+ * Enriches alerts: device, location, areas, rule, and the keys of condition and incident.
  */
 #ifndef MOBEYE_ENRICH_ENRICH_H
 #define MOBEYE_ENRICH_ENRICH_H
@@ -9,10 +9,10 @@
 #include "model/batch.h"
 #include "model/registry.h"
 
-/* What is known at the moment; the holder's, and as it was from enrich_begin() on while alerts are enriched. */
+/* The data to enrich with. Owned by the caller; must not change while the alerts of a batch are enriched. */
 struct enrich_context {
     const struct conf *conf;
-    struct registry *registry; /* last fixes of devices are noted in it */
+    struct registry *registry; /* updated with the last fixes of devices */
     const struct area_set *areas;
     uint64_t areas_version;
 };
@@ -22,11 +22,12 @@ struct enrich;
 struct enrich *enrich_new(void);
 void enrich_free(struct enrich **enrich); /* safe on NULL */
 
-/* Another batch. Writes the versions of registry and areas into it. */
+/* Starts another batch and sets its versions of registry and areas. */
 void enrich_begin(struct enrich *enrich, const struct enrich_context *context, struct batch *batch);
 
-/* One unpacked alert of that batch: fills all that struct alert lists under "From enrich". Local time in rules is by
- * conf->timezone: the caller has set TZ to it and called tzset(). What is added lives as long as the batch. */
+/* Enriches one unpacked alert of that batch: fills the fields of struct alert under "From enrich". Local time in rules
+ * uses the process's time zone: the caller has set TZ to conf->timezone and called tzset(). What is added is valid as
+ * long as the batch. */
 void enrich_alert(struct enrich *enrich, struct alert *alert);
 
 #endif

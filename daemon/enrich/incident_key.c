@@ -6,17 +6,17 @@
 #include <sodium.h>
 
 /*
- * What is hashed: fields one behind the other, each its length (4 bytes, big-endian) and its bytes, so that no two
- * rows of fields are the same bytes. The database keeps the hashes: what a field says, and their order, stay for ever.
+ * Hashes a sequence of fields, each as its length (4 bytes, big-endian) and its bytes, so that different sequences
+ * never give the same bytes. The database stores the hashes: never change the content or the order of the fields.
  */
 #define HASH_BYTES 16
 
-static void begin(crypto_generichash_state *hash)
+static void hash_begin(crypto_generichash_state *hash)
 {
     crypto_generichash_init(hash, NULL, 0, HASH_BYTES);
 }
 
-static void put(crypto_generichash_state *hash, struct str field)
+static void hash_field(crypto_generichash_state *hash, struct str field)
 {
     uint32_t len = htobe32((uint32_t)field.len);
     crypto_generichash_update(hash, (const unsigned char *)&len, sizeof(len));
@@ -26,29 +26,29 @@ static void put(crypto_generichash_state *hash, struct str field)
 
 static void put_named(crypto_generichash_state *hash, struct str name, struct str value)
 {
-    put(hash, name);
-    put(hash, value);
+    hash_field(hash, name);
+    hash_field(hash, value);
 }
 
 static void put_bool(crypto_generichash_state *hash, bool value)
 {
-    put(hash, value ? STR("1") : STR("0"));
+    hash_field(hash, value ? STR("1") : STR("0"));
 }
 
-/* Nothing where there is none. */
+/* Empty if there is no input. */
 static struct str input_bytes(int32_t input, uint32_t *buffer)
 {
     *buffer = htobe32((uint32_t)input);
     return input == ALERT_NO_INT ? (struct str){0} : (struct str){(const char *)buffer, sizeof(*buffer)};
 }
 
-/* A word that is none of the known kinds stands for itself. */
+/* The word itself if it is not a known kind. */
 static struct str kind_text(const struct alert *alert)
 {
     return alert->kind == KIND_UNKNOWN ? alert->kind_word : str_from(alert_kind_word(alert->kind));
 }
 
-static void end(crypto_generichash_state *hash, uint8_t *ret, size_t size)
+static void hash_end(crypto_generichash_state *hash, uint8_t *ret, size_t size)
 {
     uint8_t whole[HASH_BYTES];
     crypto_generichash_final(hash, whole, sizeof(whole));
@@ -58,21 +58,21 @@ static void end(crypto_generichash_state *hash, uint8_t *ret, size_t size)
 static void hash_sender(const struct alert *alert, uint8_t ret[8])
 {
     crypto_generichash_state hash;
-    begin(&hash);
-    put(&hash, alert->device);
-    put(&hash, kind_text(alert));
+    hash_begin(&hash);
+    hash_field(&hash, alert->device);
+    hash_field(&hash, kind_text(alert));
     put_bool(&hash, alert->drill);
-    end(&hash, ret, 8);
+    hash_end(&hash, ret, 8);
 }
 
 static void hash_input_and_track(int32_t input, struct str track, uint8_t ret[8])
 {
     crypto_generichash_state hash;
     uint32_t buffer;
-    begin(&hash);
-    put(&hash, input_bytes(input, &buffer));
-    put(&hash, track);
-    end(&hash, ret, 8);
+    hash_begin(&hash);
+    hash_field(&hash, input_bytes(input, &buffer));
+    hash_field(&hash, track);
+    hash_end(&hash, ret, 8);
 }
 
 void incident_key_condition(struct alert *alert)
@@ -87,7 +87,7 @@ void incident_key_general_condition(const struct alert *alert, uint8_t ret[16])
     hash_input_and_track(ALERT_NO_INT, (struct str){0}, ret + 8);
 }
 
-/* Of each layer the code of the area that the alert is in. */
+/* The code of the alert's area in each layer. */
 static void put_layers(crypto_generichash_state *hash, const struct alert_areas *areas, const struct conf_rule *rule)
 {
     for (size_t i = 0; i < rule->n_group_layers; i++) {
@@ -95,7 +95,7 @@ static void put_layers(crypto_generichash_state *hash, const struct alert_areas 
         for (size_t k = 0; areas && k < areas->n && code.len == 0; k++)
             if (str_eq(areas->area[k].layer, layer))
                 code = areas->area[k].code;
-        put(hash, STR("area"));
+        hash_field(hash, STR("area"));
         put_named(hash, layer, code);
     }
 }
@@ -114,12 +114,12 @@ void incident_key_of_rule(struct alert *alert, const struct conf_rule *rule)
         {GROUP_TRACK, STR("track"), alert->track},
         {GROUP_ENDPOINT, STR("endpoint"), alert->endpoint},
     };
-    begin(&hash);
-    put(&hash, str_from(incident_category_word(rule->terms.category)));
+    hash_begin(&hash);
+    hash_field(&hash, str_from(incident_category_word(rule->terms.category)));
     put_bool(&hash, alert->drill);
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
         if (rule->group_by & fields[i].bit)
             put_named(&hash, fields[i].name, fields[i].value);
     put_layers(&hash, alert->areas, rule);
-    end(&hash, alert->key, sizeof(alert->key));
+    hash_end(&hash, alert->key, sizeof(alert->key));
 }

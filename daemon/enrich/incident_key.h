@@ -1,5 +1,5 @@
 /*
- * What tells incidents apart: the condition that an alert follows, and the key that its rule gives it.
+ * The keys that determine the incident of an alert: its condition, and the incident key of its rule.
  */
 #ifndef MOBEYE_ENRICH_INCIDENT_KEY_H
 #define MOBEYE_ENRICH_INCIDENT_KEY_H
@@ -12,11 +12,11 @@
  */
 void incident_key_condition(struct alert *alert);
 
-/* The condition of an alert of the same device and kind that has no input and no track. */
+/* The condition of an alert of the same device and kind without input and track. */
 void incident_key_general_condition(const struct alert *alert, uint8_t ret[16]);
 
-/* alert->key: BLAKE2b over category, drill, and the name and value of everything in group_by, in the order device kind
- * input track endpoint, then the layers by name. What the alert does not have counts as empty. */
+/* alert->key: BLAKE2b over category, drill, and the name and value of each item of group_by, in the order device, kind,
+ * input, track, endpoint, then the layers by name. A missing value counts as empty. */
 void incident_key_of_rule(struct alert *alert, const struct conf_rule *rule);
 
 #endif

@@ -4,9 +4,9 @@
 
 #include "base/clock.h"
 
-/* Around 0 degrees north, 0 east, where receivers without a fix say they are: about 100 m. */
+/* About 100 m around 0 degrees north, 0 east, which receivers without a fix report. */
 #define NULL_ISLAND_DEGREES 0.001
-/* A fix may seem to be from after the alert by this much: clocks differ. */
+/* A fix may appear to be this much later than the alert: clocks differ. */
 #define FIX_FUTURE_MAX_US (5 * CLOCK_MINUTE)
 
 static bool within(const double bounds[4], double lon, double lat)
@@ -57,7 +57,7 @@ static bool place_by_message(struct alert *alert, const struct conf *conf)
     return true;
 }
 
-/* The bounds may have become others since. */
+/* The bounds may have changed since the fix was recorded. */
 static bool place_by_last_fix(struct alert *alert, const struct conf *conf, const struct device *device)
 {
     if (!device || device->fix.at_us == INT64_MIN)
@@ -75,7 +75,7 @@ static bool place_by_last_fix(struct alert *alert, const struct conf *conf, cons
     return true;
 }
 
-/* A time in whole seconds, as panels give it, means any moment of that second: also one after a set was placed in it.
+/* A time in whole seconds, as panels send it, is any moment of that second, even after a device was placed during it.
  */
 static const struct placement *placement_of(const struct device *device, int64_t occurred_us)
 {

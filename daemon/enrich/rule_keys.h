@@ -1,5 +1,5 @@
 /*
- * The keys of a match, one by one: whether an alert has what each wants. For rules_match(), where they are inlined, and
+ * The keys of a match, one by one: whether an alert satisfies each. For rules_match(), where they are inlined, and
  * rules_explain().
  */
 #ifndef MOBEYE_ENRICH_RULE_KEYS_H
@@ -15,7 +15,7 @@ struct local_time {
     int day;    /* 0 Monday to 6 Sunday */
 };
 
-/* An alert while rules are tried. What costs something is worked out when the first rule asks for it. */
+/* An alert while rules are tried. Expensive values are computed when the first rule needs them. */
 struct subject {
     const struct alert *alert;
     char device[ALERT_DEVICE_MAX + 1]; /* empty: not copied yet */
@@ -27,15 +27,15 @@ struct subject {
         .alert = (the_alert), .time = {.minute = -1 }                                                                  \
     }
 
-/* When it occurred. */
+/* The local time of occurrence. */
 struct local_time subject_time(struct subject *subject);
 
 const char *subject_device(struct subject *subject);
 
-/* The code of the area of a layer that its place is in; empty: it is in none. */
+/* The code of the area of a layer that contains its location; empty: none. */
 struct str subject_area(const struct subject *subject, const char *layer);
 
-/* No words are given: everything is one of them. */
+/* true if no words are given. */
 static inline bool is_one_of(struct str s, char *const *words, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -69,7 +69,7 @@ static inline bool key_drill(const struct conf_match *match, struct subject *sub
     return match->drill < 0 || match->drill == subject->alert->drill;
 }
 
-/* Scores are kept as floats, and compared as such: 0.7 is not below 0.7. */
+/* Scores are stored as floats, so compared as floats: 0.7 is not below 0.7. */
 static inline bool key_score(const struct conf_match *match, struct subject *subject)
 {
     float score = subject->alert->score;

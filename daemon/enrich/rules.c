@@ -36,7 +36,7 @@ struct str subject_area(const struct subject *subject, const char *layer)
     return (struct str){0};
 }
 
-/* What is told apart fastest, and most often, first. */
+/* Cheapest and most selective checks first. */
 static bool rule_matches(const struct conf_match *match, struct subject *subject)
 {
     return key_kind(match, subject) && key_phase(match, subject) && key_registered(match, subject) &&

@@ -1,5 +1,5 @@
 /*
- * Which rule decides about an alert: the first that matches.
+ * Finds the rule for an alert: the first that matches.
  */
 #ifndef MOBEYE_ENRICH_RULES_H
 #define MOBEYE_ENRICH_RULES_H
@@ -7,12 +7,12 @@
 #include "conf/conf.h"
 #include "model/alert.h"
 
-/* The first rule of the configuration that matches an alert, or NULL. The alert has its device, group, place and areas
- * already. Local time is by conf->timezone: the caller has set TZ to it and called tzset(). */
+/* The first rule of the configuration that matches an alert, or NULL. The alert must have its device, group, location
+ * and areas. Local time uses the process's time zone: the caller has set TZ to conf->timezone and called tzset(). */
 const struct conf_rule *rules_match(const struct conf *conf, const struct alert *alert);
 
-/* The same of one rule; where it does not match, appends to `why` all that keeps it from it, each as "what the alert
- * has, and what the rule wants", with "; " between. */
+/* Whether one rule matches; if not, appends every reason to `why`, as "what the alert has, the rule wants what",
+ * separated by "; ". */
 bool rules_explain(const struct conf_match *match, const struct alert *alert, struct buf *why);
 
 #endif

@@ -71,7 +71,7 @@ static void why_located(const struct conf_match *match, struct subject *subject,
 static void why_drill(const struct conf_match *match, struct subject *subject, struct buf *out)
 {
     (void)subject;
-    buf_printf(out, match->drill ? "it is no drill, the rule wants one" : "it is a drill, the rule wants none");
+    buf_printf(out, match->drill ? "it is not a drill, the rule wants one" : "it is a drill, the rule wants none");
 }
 
 static void why_score(const struct conf_match *match, struct subject *subject, struct buf *out)

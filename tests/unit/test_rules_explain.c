@@ -88,10 +88,10 @@ static const struct {
     {"{score: {min: 0.5, below: 0.75}}", "score is 0.25, the rule wants 0.5 or more and below 0.75"},
     {"{label: [car, bike]}", "label is person, the rule wants car or bike"},
     {"{camera_zone: oprit}", "it has no camera_zone, the rule wants oprit"},
-    {"{drill: true}", "it is no drill, the rule wants one"},
+    {"{drill: true}", "it is not a drill, the rule wants one"},
     {"{endpoint: portal}", "endpoint is cameras, the rule wants portal"},
     {"{kind: fire, score: {min: 0.5}, drill: true}",
-     "kind is camera, the rule wants fire; score is 0.25, the rule wants 0.5 or more; it is no drill, the rule wants "
+     "kind is camera, the rule wants fire; score is 0.25, the rule wants 0.5 or more; it is not a drill, the rule wants "
      "one"},
 };
 
