@@ -20,14 +20,15 @@ static const struct {
 static void help(FILE *out)
 {
     fputs("Usage: mobeyectl VERB [OPTION]... [ARGUMENT]...\n"
-          "Works with mobeyed, the alarm-ingest daemon, and its database.\n\nVerbs:\n",
+          "Administers mobeyed, the alarm-ingest daemon, and its database.\n\nVerbs:\n",
           out);
     for (size_t i = 0; i < N_VERBS; i++)
         fprintf(out, "  %-12s %s\n", verbs[i].name, verbs[i].summary);
-    fputs("\n  -h, --help     this text; after a verb, that verb's\n"
-          "  -V, --version  the version\n\n"
-          "Verbs read " CTL_DEFAULT_FILE " unless -c FILE says otherwise; --db CONNINFO goes before the\n"
-          "database in it. Exit status: 0 done, 1 failed, 2 wrong usage. See mobeyectl(1).\n",
+    fputs("\n  -h, --help     print this help; after a verb, the help of that verb\n"
+          "  -V, --version  print the version\n\n"
+          "Verbs read " CTL_DEFAULT_FILE " unless -c FILE is given; --db CONNINFO overrides the\n"
+          "database in it.\n\n"
+          "Exit status: 0 success, 1 failure, 2 usage error. See mobeyectl(1).\n",
           out);
 }
 
@@ -50,6 +51,6 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < N_VERBS; i++)
         if (strcmp(word, verbs[i].name) == 0)
             return verbs[i].run(argc - 1, argv + 1);
-    fprintf(stderr, "mobeyectl: no verb \"%s\"; 'mobeyectl --help' lists them\n", word);
+    fprintf(stderr, "mobeyectl: unknown verb \"%s\"; 'mobeyectl --help' lists the verbs\n", word);
     return CTL_USAGE;
 }

@@ -140,7 +140,9 @@ def test_status_does_not_leave_it_at_the_mistakes_of_a_bad_file(conf, tmp_path):
     file.write_text(conf.text().replace("batch_max: 5000", "batch_max: lots"))
     done = mobeyectl("status", "-c", file)
     assert done.returncode == 1 and "database.batch_max" in done.stderr
-    assert done.stderr.splitlines()[-1].startswith("mobeyectl status: nothing was asked: ")
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(f"mobeyectl status: {file}: cannot be read, see above; daemon, journal and endpoints are not shown")
+    assert "--db CONNINFO" in last
 
 
 def test_the_journal_of_another_program_changes_nothing(conf, tmp_path, monkeypatch):

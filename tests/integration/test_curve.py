@@ -399,7 +399,7 @@ def test_send_over_curve(context, site, database, tmp_path):
     assert done.returncode == 0, done.stderr
     database.wait_stored(50)
     done = mobeyectl("send", *to, "--client-key", strangers, "--timeout", "6", input=lines)
-    assert done.returncode == 1 and "does not let this client in" in done.stderr
+    assert done.returncode == 1 and "does not admit this client" in done.stderr
     done = mobeyectl("send", "--to", site.daemon.address(), "--timeout", "1", input=lines)
     assert done.returncode == 1 and "--server-key and --client-key" in done.stderr
     assert mobeyectl("send", *to, input=lines).returncode == 2

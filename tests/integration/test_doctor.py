@@ -73,7 +73,7 @@ def test_a_port_that_somebody_has_is_a_problem(asleep, database):
     with socket.create_server(("127.0.0.1", 0)) as other:
         asleep.conf.set(port=other.getsockname()[1])
         seen = examine(asleep, database.ingest)
-    assert "ports" in seen.at("problem") and "http cannot have" in seen.text("ports", "problem")
+    assert "ports" in seen.at("problem") and "http cannot bind" in seen.text("ports", "problem")
     asleep.conf.set(port=free_port())
     assert "ports" not in examine(asleep, database.ingest).at("problem")
 
@@ -146,7 +146,7 @@ def test_heartbeats_that_mean_nothing_are_told(asleep, database):
     seen = examine(asleep, database.conninfo)
     assert "4 devices are placed" in seen.text("heartbeats", "ok")
     told = seen.text("heartbeats", "warning")
-    assert "1 placed devices have no heartbeat" in told and "longer than they stand there" in told and "8 days" in told
+    assert "1 placed devices have no heartbeat" in told and "longer than their placement" in told and "8 days" in told
 
 
 def test_a_database_that_is_away_is_a_problem(asleep, tmp_path):

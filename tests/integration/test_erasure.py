@@ -75,7 +75,7 @@ def test_nothing_of_a_home_remains(database, daemons, context):
     assert traces(journal_bytes(daemon))
 
     asked_at = now()
-    done = mobeyectl("subject", "erase", "--device", "NL-home", "--from", "2000-01-01T00:00:00Z", "--until",
+    done = mobeyectl("subject", "erase", "--yes", "--device", "NL-home", "--from", "2000-01-01T00:00:00Z", "--until",
                      "2100-01-01T00:00:00Z", "-c", daemon.file, "--db", database.conninfo)
     assert done.returncode == 0, done.stderr
     assert traces(dump(database)) == []
@@ -106,12 +106,12 @@ def test_nothing_of_a_home_remains(database, daemons, context):
 def test_what_remains_and_that_nothing_was_found_is_the_status(database):
     database.execute(HOME)
     whose = ("--address", "zonnehof 271", "--db", database.conninfo)
-    left = mobeyectl("subject", "erase", *whose)
-    assert left.returncode == 1 and "not erased: placement " in left.stderr and "still stands there" in left.stderr
-    for verb in ("erase", "export"):
-        nothing = mobeyectl("subject", verb, "--address", "Nergens 1", "--db", database.conninfo)
-        assert nothing.returncode == 1 and "nothing is kept about it" in nothing.stderr
+    left = mobeyectl("subject", "erase", "--yes", *whose)
+    assert left.returncode == 1 and "not erased: placement " in left.stderr and "the device is still there" in left.stderr
+    for verb in (("erase", "--yes"), ("export",)):
+        nothing = mobeyectl("subject", *verb, "--address", "Nergens 1", "--db", database.conninfo)
+        assert nothing.returncode == 1 and "no data found" in nothing.stderr
     database.execute("select mobeye.device_retrieve('NL-home')")
     assert mobeyectl("subject", "export", *whose).returncode == 0
-    assert mobeyectl("subject", "erase", *whose).returncode == 0
-    assert mobeyectl("subject", "erase", *whose).returncode == 1
+    assert mobeyectl("subject", "erase", "--yes", *whose).returncode == 0
+    assert mobeyectl("subject", "erase", "--yes", *whose).returncode == 1

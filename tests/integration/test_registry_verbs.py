@@ -124,7 +124,7 @@ def test_every_bad_area_is_named_and_nothing_is_imported(registry):
     for words in ("feature 2 (b): properties.code: is missing", "feature 3 (C): properties.name: is missing",
                   "feature 4 (D, d): geometry: is invalid", "feature 5 (A, a): code: duplicate of feature 1,"):
         assert sum(words in line for line in complaints) == 1, complaints
-    assert "4 errors; nothing is imported" in complaints[-1]
+    assert "4 errors; nothing was imported" in complaints[-1]
     assert registry.query("select count(*) from mobeye.area") == [(0,)]
 
 
@@ -175,14 +175,14 @@ def test_every_bad_row_is_named_by_its_line_and_nothing_is_imported(registry):
                                                   "old,5,52,2026-01-01T00:00:00Z,2026-02-01T00:00:00Z,AAAA\n")
     registry.query("update mobeye.device set state = 'stock' returning 1")
     rows = [
-        ("NL 1,,,,,,,", "device_id: \"NL 1\" is no device id"),
-        ("a,x,,,,,,", "heartbeat: \"x\" is no duration"),
-        ("b,,2026-01-01,,5,52,,", "placed_from: \"2026-01-01\" is no time"),
+        ("NL 1,,,,,,,", "device_id: \"NL 1\" is not a device id"),
+        ("a,x,,,,,,", "heartbeat: \"x\" is not a valid duration"),
+        ("b,,2026-01-01,,5,52,,", "placed_from: \"2026-01-01\" is not a time"),
         ('c,,,,"5,3",52,,', "lon: \"5,3\" has a decimal comma"),
         ("d,,,,5,,,", "lon: without lat"),
-        ("e,,2026-01-01T00:00:00Z,2026-01-01T00:00:00Z,5,52,,", "placed_until: is not after placed_from"),
-        ("f,1h", "has 2 cells (the header has 8)"),
-        ("g,,,,,,maybe,", "secret: \"maybe\" (yes or no)"),
+        ("e,,2026-01-01T00:00:00Z,2026-01-01T00:00:00Z,5,52,,", "placed_until: must be after placed_from"),
+        ("f,1h", "the row has 2 cells (expected 8, as in the header)"),
+        ("g,,,,,,maybe,", "secret: \"maybe\" is not a valid value (expected yes or no)"),
         ("h,1h,2026-01-01T00:00:00Z,,5,52,,", None),
         ("h,2h,2026-03-01T00:00:00Z,,5,52,,", "heartbeat: device h has"),
         ("old,,2026-01-15T00:00:00Z,,5,52,,", "placed_from: device old is already placed from 2026-01-01T00:00:00Z"),
@@ -228,7 +228,7 @@ def test_swapped_accounts_are_swapped(registry):
 
 def test_semicolons_and_an_unknown_column_are_told(registry):
     assert "separated by semicolons" in registry.refused("devices", "import", "-", stdin="device_id;model\nx;y\n")[0]
-    assert "no column \"modle\" (the columns are device_id," in registry.refused("devices", "import", "-",
+    assert "unknown column \"modle\" (expected device_id," in registry.refused("devices", "import", "-",
                                                                               stdin="device_id,modle\nx,y\n")[0]
 
 
@@ -252,7 +252,7 @@ def test_a_device_is_placed_retrieved_and_shown(registry):
     assert "has no placement" in registry.refused("device", "retrieve", "NL-2")[0]
     assert "not registered" in registry.refused("device", "place", "NL-9", "--at", "5,52")[0]
     assert "not registered" in registry.refused("device", "show", "NL-9")[0]
-    assert "not degrees" in registry.refused("device", "place", "NL-2", "--at", "155000,463000", status=2)[0]
+    assert "out of range" in registry.refused("device", "place", "NL-2", "--at", "155000,463000", status=2)[0]
     text = registry.run("device", "show", "NL-1")
     assert text.returncode == 0 and "Straat 1, Amersfoort" in text.stdout and "AB12" in text.stdout
 
@@ -270,19 +270,19 @@ def test_unknown_senders_are_listed(registry):
 def test_people_and_teams(registry):
     people = "login,name,team\njan,Jan,noord\nmobeye_ingest,Ien,*\nkim,Kim,\n"
     complaints = registry.refused("people", "import", "-", stdin=people)
-    assert '-:2: team: "noord" does not exist (mobeyectl teams import brings teams in)' in complaints
+    assert '-:2: team: "noord" does not exist (mobeyectl teams import creates teams)' in complaints
     registry.add_team("noord")
     counts, complaints = registry.done("people", "import", "-", stdin=people)
     assert counts == [{"people": 3, "stored": 3}]
     assert registry.query("select login, team, all_teams from mobeye.person order by 1") == [
         ("jan", "noord", False), ("kim", None, False), ("mobeye_ingest", None, True)]
-    assert '-:4: warning: team: is empty, so "kim" sees no incidents (* for those of all teams)' in complaints
-    assert '-:2: warning: login: there is no database login "jan"' in complaints
+    assert '-:4: warning: team: is empty, so "kim" sees no incidents (use * to see those of all teams)' in complaints
+    assert '-:2: warning: login: database login "jan" does not exist' in complaints
     assert "-:3" not in complaints
     assert registry.done("people", "import", "-", stdin=people)[0] == [{"people": 3, "stored": 0}]
     counts, complaints = registry.done("teams", "import", "-", stdin="team,layer,code\nnoord,wijk,A\nzuid,,\n")
     assert counts == [{"teams": 2, "made": 1, "areas_added": 1, "areas_removed": 0}]
-    assert "-:2: warning: code: there is no area A in layer wijk yet" in complaints
+    assert "-:2: warning: code: area A does not exist in layer wijk yet" in complaints
     counts, _ = registry.done("teams", "import", "-", stdin="team,layer,code\nnoord,wijk,B\n")
     assert counts == [{"teams": 1, "made": 0, "areas_added": 1, "areas_removed": 1}]
     assert registry.query("select count(*) from pg_roles where rolname = 'jan'") == [(0,)]
@@ -315,7 +315,7 @@ def test_a_leaver_is_taken_away_with_login_and_sessions(registry, database):
 def test_bad_people_and_teams_are_named_by_line(registry):
     complaints = registry.refused("people", "import", "-", stdin="login,name,team\njan,,\njan,Jan,\njan,Jan,\n")
     assert [line for line in complaints if line.startswith("-:2: name: is empty")]
-    assert [line for line in complaints if line.startswith('-:4: login: "jan" is in line 3 too')]
+    assert [line for line in complaints if line.startswith('-:4: login: duplicate "jan", first used on line 3')]
     complaints = registry.refused("teams", "import", "-", stdin="team,layer,code\nnoord,wijk,\n,wijk,A\n")
     assert [line for line in complaints if line.startswith("-:2: code: is empty")]
     assert [line for line in complaints if line.startswith("-:3: team: is empty")]
@@ -394,7 +394,7 @@ def test_rows_outside_bounds_are_refused_by_line(registry, bounded):
     assert lines == ["-:3: lon: 52.15000 5.38000 lies outside bounds (5.2 52 5.6 52.3): did you swap them? "
                      "(expected longitude first; --anyway accepts it)",
                      "-:4: lon: 4.50000 51.90000 lies outside bounds (5.2 52 5.6 52.3) (--anyway accepts it)",
-                     "mobeyectl devices: -: 2 errors; nothing is imported"]
+                     "mobeyectl devices: -: 2 errors; nothing was imported"]
     told = registry.run("devices", "import", "-", "-c", bounded, "--anyway", stdin=PLACES).stderr
     assert "-:3: device NL-2 stands in no wijk, outside RD New" in told.splitlines()
     assert registry.query("select count(*) from mobeye.placement") == [(4,)]

@@ -46,7 +46,7 @@ def test_it_is_caught_up_and_what_was_erased_stays_erased(database, daemons, con
     backup = dump(database)
     dealer.deliver(alerts(100, "after") + home("home-after"))
     daemon.wait_drained()
-    erased = mobeyectl("subject", "erase", *HOME, "--db", database.conninfo)
+    erased = mobeyectl("subject", "erase", "--yes", *HOME, "--db", database.conninfo)
     assert erased.returncode == 0 and about_home(database) == 0, erased.stderr
     log = tmp_path / "erased.log"
     log.write_text(erased.stdout)

@@ -60,7 +60,10 @@ def test_a_home_is_exported_erased_and_erased_again(database, ctl):
     whose = ("--address", "kerkstraat 1")
     (export,) = json.loads(ctl("subject", "export", *whose).stdout)
     assert export["alerts"][0]["payload"] == {"secret": "in bed"}
-    erased = ctl("subject", "erase", *whose)
+    refused = ctl("subject", "erase", *whose)
+    assert refused.returncode == 1 and "not a terminal; use --yes to skip the confirmation" in refused.stderr
+    assert database.value("select count(*) from mobeye.alert") == 1
+    erased = ctl("subject", "erase", "--yes", *whose)
     assert erased.returncode == 0 and "2 rows erased" in erased.stderr
     assert "Kerkstraat" not in erased.stdout and json.loads(erased.stdout)["device_id"] == "NL-1"
     assert database.value("select count(*) from mobeye.alert") == 0

@@ -75,7 +75,7 @@ def test_a_login_that_does_not_see_incidents_is_told_so(daemons, database, conte
     file.write_text(json.dumps(alert("five", kind="power")))
     done = daemon.ctl("explain", "--json", "--db", database.ingest, file)  # as the daemon
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["team"].startswith("not known")
+    assert json.loads(done.stdout)["team"].startswith("unknown: ")
     for refused in (daemon.ctl("explain", "--incident", "1", "--db", database.ingest),
                     daemon.ctl("replay", "--since", "1h", "--db", database.ingest)):
         assert (refused.returncode, refused.stdout) == (1, "")
@@ -89,7 +89,7 @@ def test_without_a_database_an_alert_is_explained_all_the_same(daemons, database
     file.write_text(json.dumps(alert("four", kind="power")))
     done = daemon.ctl("explain", "--db", f"host={tmp_path}", file)
     assert done.returncode == 0
-    assert "-> power" in done.stdout and "no database was asked" in done.stdout
+    assert "-> power" in done.stdout and "unknown: no database" in done.stdout
     file.write_text("{}")
     assert daemon.ctl("explain", "--db", f"host={tmp_path}", file).returncode == 1
 

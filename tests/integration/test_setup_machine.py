@@ -43,7 +43,7 @@ def stat(machine, *names):
 
 def check(machine, output, *more):
     """All is as setup should leave it."""
-    assert "a drill alert, sent to" in output
+    assert "send a drill alert to" in output
     assert machine.sql("select count(*) > 0 from patrol.alerts where drill and device_id = 'drill'") == "t"
     assert {file.name for file in machine.etc.iterdir()} == {"mobeyed.yaml", "clients.yaml", "pgpass", *more}
     modes = ["640 root:mobeyed", "640 root:mobeyed", "600 mobeyed:mobeyed", "600 mobeyed:mobeyed", "600 root:root"]
@@ -58,7 +58,7 @@ def test_one_command_leads_to_a_drill_alert_in_the_database(machine):
     # Sent, and nothing else done.
     assert "1 changes would be made" in machine.must("mobeyectl", "setup", "--dry-run")
     (drill,) = does(machine.must("mobeyectl", "setup", "--yes"))
-    assert drill.startswith("a drill alert")
+    assert drill.startswith("send a drill alert")
     assert machine.run("mobeyectl", "doctor").returncode == 0
 
 

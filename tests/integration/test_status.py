@@ -1,5 +1,6 @@
 """mobeyectl status: what it knows of the daemon, of the database, and of neither."""
 import json
+import re
 import uuid
 
 import pytest
@@ -49,7 +50,7 @@ def test_what_the_role_may_not_read_is_not_known_and_no_failure(daemon, database
     wait_until(lambda: database.value("select count(*) from mobeye.ruleset") > 0, "the daemon is connected")
     done = mobeyectl("status", "-c", daemon.file, "--db", stranger)
     assert done.returncode == 0 and not done.stderr
-    assert "unknown to this role: silent" in done.stdout
+    assert "silent: unknown" in done.stdout
     seen = status(daemon, stranger)
     assert seen["ok"] and seen["database"]["silent"] is None and seen["database"]["quarantined"] == 0
 
@@ -75,3 +76,16 @@ def test_the_last_message_outlives_the_daemon(daemon, database, dealer):
     daemon.start()
     # Nothing has come since it started: it is the database that remembers.
     assert status(daemon, database.conninfo)["endpoints"][0]["last_received"] > 0
+
+
+def test_without_a_configuration_the_database_is_shown(daemon, database, dealer, tmp_path):
+    dealer.deliver(alerts(3))
+    database.wait_stored(3)
+    file = tmp_path / "bad.yaml"
+    file.write_text("nonsense: 1\n")
+    done = mobeyectl("status", "-c", file, "--db", database.conninfo)
+    assert done.returncode == 1 and "daemon, journal and endpoints are not shown" in done.stderr
+    assert "not shown: the configuration file cannot be read" in done.stdout
+    assert re.search(r"last stored \d+ s ago\n +0 in quarantine\n", done.stdout) and "endpoint" not in done.stdout, done.stdout
+    seen = json.loads(mobeyectl("status", "-c", file, "--db", database.conninfo, "--json").stdout)
+    assert not seen["ok"] and not seen["daemon"]["up"] and seen["database"]["up"] and seen["endpoints"] == []

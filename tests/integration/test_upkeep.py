@@ -176,16 +176,16 @@ def test_a_class_that_is_a_day_overdue_is_an_error_and_stops_no_other(database, 
     seen = json.loads(daemon.ctl("status", "--json").stdout)["maintenance"]
     assert {job["job"] for job in seen if not job["ok"]} == {"retention", "retention_camera"}
     shown = daemon.ctl("status").stdout
-    assert f"upkeep    {len(seen) - 2} of {len(seen)} jobs done in time" in shown and "retention_camera FAILS: mobeye.alert_camera_" in shown
+    assert f"maintenance  {len(seen) - 2} of {len(seen)} jobs done in time" in shown and "retention_camera FAILS: mobeye.alert_camera_" in shown
     found = {(one["level"], one["text"].split(" ")[0]) for one in map(json.loads, daemon.ctl("doctor", "--json").stdout.splitlines())
-             if one["check"] == "upkeep"}
+             if one["check"] == "maintenance"}
     assert {("problem", "retention"), ("warning", "retention_camera"), ("ok", str(len(seen) - 2))} == found
     database.execute("drop view public.hangs_on_it")
     daemon.restart()
     wait_until(lambda: ended(daemon, "retention")[0] > 0 and ended(daemon, "retention_camera")[0] > 0, "it is erased")
     assert database.value("select count(*) from mobeye.alert") == 0
     shown = daemon.ctl("status").stdout
-    assert f"upkeep    {len(seen)} of {len(seen)} jobs done in time; nothing was kept too long 0 s ago" in re.sub(r"\d+ s ago$", "0 s ago", shown, flags=re.M)
+    assert f"maintenance  {len(seen)} of {len(seen)} jobs done in time; retention last succeeded 0 s ago" in re.sub(r"\d+ s ago$", "0 s ago", shown, flags=re.M)
 
 
 def test_a_job_that_fails_stops_no_other_and_is_told_once_it_goes_on(database, daemons):

@@ -83,7 +83,7 @@ class Retry(SchemaTest):
         self.retry(self.set_aside(pack("one")))
         id = self.set_aside(pack("one"))
         done = self.retry(id)
-        self.assertEqual((done.returncode, done.stdout), (0, f"{id}: was stored already\n"))
+        self.assertEqual((done.returncode, done.stdout), (0, f"{id}: already stored\n"))
         self.assertEqual((len(self.stored()), self.kept()), (1, 0))
 
     def test_what_is_refused_still_stays_and_the_others_go_on(self):
@@ -216,10 +216,11 @@ class Quarantine(SchemaTest):
         self.assertIn("999999", done.stderr)
         self.assertEqual(self.kept(), 2)
 
-    def test_discard_in_a_script_asks_nobody(self):
+    def test_discard_without_a_terminal_needs_yes(self):
         done = self.run_verb("discard", self.readable, stdin=subprocess.DEVNULL)
-        self.assertEqual((done.returncode, done.stdout), (0, f"{self.readable}: deleted\n"))
-        self.assertEqual(self.kept(), 1)
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertIn("not a terminal; use --yes to skip the confirmation", done.stderr)
+        self.assertEqual(self.kept(), 2)
 
     def discard_answering(self, answer):
         ours, theirs = pty.openpty()

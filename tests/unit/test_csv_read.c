@@ -94,25 +94,25 @@ Test(csv_read, quotes_marks_and_line_ends_of_spreadsheets)
 
 Test(csv_read, a_wrong_header_ends_it)
 {
-    REFUSED("", 0, "has no header (id,text,more)", false);
-    REFUSED("id,what\na,b\n", 1, "there is no column \"what\" (the columns are id,text,more)", false);
-    REFUSED("id,id\n", 1, "id: the column is there twice", false);
-    REFUSED("text\nx\n", 1, "id: the header lacks this column", false);
+    REFUSED("", 0, "the file has no header (expected id,text,more)", false);
+    REFUSED("id,what\na,b\n", 1, "unknown column \"what\" (expected id,text,more)", false);
+    REFUSED("id,id\n", 1, "id: duplicate column", false);
+    REFUSED("text\nx\n", 1, "id: required column is missing", false);
     REFUSED("id;text\na;b\n", 1, "separated by semicolons", false);
     REFUSED("id\ttext\n", 1, "separated by tabs", false);
-    REFUSED("id,\"te", 1, "a quote is never closed", false);
+    REFUSED("id,\"te", 1, "a quote is not closed", false);
     REFUSED("\xFF\xFEi\0d\0", 1, "is UTF-16", false);
 }
 
 Test(csv_read, a_bad_row_is_named_and_the_next_is_read)
 {
-    REFUSED("id,text\na\n", 2, "has 1 cell (the header has 2)", true);
+    REFUSED("id,text\na\n", 2, "the row has 1 cell (expected 2, as in the header)", true);
     REFUSED("id,text\na,b,c\n", 2, "has 3 cells", true);
     REFUSED("id,text\n,b\n", 2, "id: is empty", true);
     REFUSED("id,text\na,\xE9\n", 2, "text: is not UTF-8", true);
-    REFUSED("id,text\na,b\0c\n", 2, "text: has a zero byte", true);
-    REFUSED("id,text\na,b\"c\n", 2, "a quote stands where none can be", true);
-    REFUSED("id,text\na,b\nc,\"d\n", 3, "a quote is never closed", true);
+    REFUSED("id,text\na,b\0c\n", 2, "text: contains a zero byte", true);
+    REFUSED("id,text\na,b\"c\n", 2, "misplaced quote", true);
+    REFUSED("id,text\na,b\nc,\"d\n", 3, "a quote is not closed", true);
     const char text[] = "id,text\na,b\"c\nd,e\nf\ng,h\n";
     struct heard heard = read_text(text, sizeof(text) - 1, 3);
     cr_assert_eq(heard.line_diagnostics.n, 2);

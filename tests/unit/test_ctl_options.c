@@ -79,7 +79,8 @@ Test(ctl_options, an_option_may_be_given_again, .init = cr_redirect_stderr)
     cr_expect_str_eq(seen.names[1], "b");
     cr_expect_str_eq(seen.since, "y");
     cr_expect_eq(PARSE(&one, &seen, "--name", "a", "--name", "b", "--name", "c"), CTL_USAGE);
-    cr_assert_stderr_eq_str("mobeyectl one: --name: 2 at most\n'mobeyectl one --help' says more.\n");
+    cr_assert_stderr_eq_str("mobeyectl one: --name: given too often (expected at most 2)\nTry 'mobeyectl one --help' "
+                            "for more information.\n");
 }
 
 Test(ctl_options, help_is_printed_whatever_else_is_missing, .init = cr_redirect_stdout)
@@ -89,7 +90,7 @@ Test(ctl_options, help_is_printed_whatever_else_is_missing, .init = cr_redirect_
     cr_assert_stdout_eq_str("the help\n");
 }
 
-#define HELP "'mobeyectl thing --help' says more.\n"
+#define HELP "Try 'mobeyectl thing --help' for more information.\n"
 
 struct wrong {
     const char *words[6];
@@ -97,14 +98,14 @@ struct wrong {
 };
 
 static const struct wrong wrong[] = {
-    {{NULL}, "mobeyectl thing: say what to do: look ID or mend ID\n" HELP},
-    {{"burn"}, "mobeyectl thing: there is no \"burn\" (allowed: look ID or mend ID)\n" HELP},
+    {{NULL}, "mobeyectl thing: missing action (expected look ID or mend ID)\n" HELP},
+    {{"burn"}, "mobeyectl thing: unknown action \"burn\" (expected look ID or mend ID)\n" HELP},
     {{"look"}, "mobeyectl thing: look takes one ID\n" HELP},
     {{"mend"}, "mobeyectl thing: mend takes one ID or more\n" HELP},
     {{"look", "1", "2"}, "mobeyectl thing: \"2\": look takes one ID\n" HELP},
-    {{"look", "1", "--yes"}, "mobeyectl thing: --yes is no option of look (allowed: --config, --json, ID)\n" HELP},
+    {{"look", "1", "--yes"}, "mobeyectl thing: --yes is not an option of look (allowed: --config, --json, ID)\n" HELP},
     {{"look", "1", "--since", "x"},
-     "mobeyectl thing: --since is no option of look (allowed: --config, --json, ID)\n" HELP},
+     "mobeyectl thing: --since is not an option of look (allowed: --config, --json, ID)\n" HELP},
     {{"look", "1", "--db", "x"}, "thing: unrecognized option '--db'\n"},
 };
 

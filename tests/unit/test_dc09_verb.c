@@ -56,7 +56,7 @@ Test(dc09_verb, decode_reads_a_stream_and_says_what_is_wrong_with_it, .init = re
     cr_assert_stdout_eq_str("{\"good\":false,\"result\":\"the ID is not known, or the header is not readable (allowed: "
                             "SIA-DCS, ADM-CID, NULL)\",\"frame\":\"EB400012\\\"XYZ\\\"0001L0#1234[]\","
                             "\"answer\":\"251F0012\\\"DUH\\\"0001L0#1234[]\",\"alerts\":[]}\n");
-    cr_assert_stderr_eq_str("mobeyectl dc09: the last frame has no end (allowed: LF ... CR)\n");
+    cr_assert_stderr_eq_str("mobeyectl dc09: the last frame is incomplete (expected LF ... CR)\n");
     buf_free(&stream);
 }
 

@@ -71,27 +71,27 @@ Test(device_csv, what_is_wrong_is_told_with_what_is_allowed)
     static const struct {
         const char *cells, *words;
     } cases[] = {
-        {"device_id=a b", "device_id: \"a b\" is no device id (1 to 64 of"},
+        {"device_id=a b", "device_id: \"a b\" is not a device id (expected 1 to 64 of"},
         {"account=xyz", "account: \"xyz\" is not an account (expected 1 to 16 of 0-9 A-F)"},
         {"account=12345678901234567", "account: \"12345678901234567\""},
-        {"account=1234;input=65536", "input: 65536 is out of range (0 to 65535)"},
-        {"account=1234;input=-1", "input: \"-1\" is no whole number"},
+        {"account=1234;input=65536", "input: 65536 is out of range (expected 0 to 65535)"},
+        {"account=1234;input=-1", "input: \"-1\" is not an integer"},
         {"input=1", "input: without account"},
-        {"heartbeat=1", "heartbeat: \"1\" is no duration"},
-        {"heartbeat=0s", "heartbeat: \"0s\" is no duration here (above 0"},
+        {"heartbeat=1", "heartbeat: \"1\" is not a valid duration"},
+        {"heartbeat=0s", "heartbeat: \"0s\" is not a valid duration (expected more than 0"},
         {"lon=5", "lon: without lat"},
         {"rd_y=463000", "rd_y: without rd_x"},
         {"lon=5;lat=52;rd_x=155000;rd_y=463000", "lon: with rd_x"},
-        {"lon=181;lat=52", "lon: 181 is out of range (-180 to 180)"},
+        {"lon=181;lat=52", "lon: 181 is out of range (expected -180 to 180)"},
         {"lon=5,3;lat=52", "lon: \"5,3\" has a decimal comma"},
-        {"lon=nan;lat=52", "lon: \"nan\" is no number"},
-        {"lon=5e1;lat=52", "lon: \"5e1\" is no number"},
-        {"rd_x=5.3;rd_y=52.1", "rd_y: 52.1 is out of range (280000 to 640000)"},
-        {"lon=5;lat=52;placed_from=2026-01-01", "placed_from: \"2026-01-01\" is no time (RFC 3339"},
+        {"lon=nan;lat=52", "lon: \"nan\" is not a number"},
+        {"lon=5e1;lat=52", "lon: \"5e1\" is not a number"},
+        {"rd_x=5.3;rd_y=52.1", "rd_y: 52.1 is out of range (expected 280000 to 640000)"},
+        {"lon=5;lat=52;placed_from=2026-01-01", "placed_from: \"2026-01-01\" is not a time (expected RFC 3339"},
         {"lon=5;lat=52;placed_from=2026-01-01T00:00:00Z;placed_until=2026-01-01T01:00:00+01:00",
-         "placed_until: is not after"},
-        {"placed_from=2026-01-01T00:00:00Z", "placed_from: says nothing without a place"},
-        {"secret=ja", "secret: \"ja\" (yes or no)"},
+         "placed_until: must be after"},
+        {"placed_from=2026-01-01T00:00:00Z", "placed_from: has no meaning without a place"},
+        {"secret=ja", "secret: \"ja\" is not a valid value (expected yes or no)"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         assert_found(cases[i].cells, cases[i].words, false);
@@ -99,8 +99,8 @@ Test(device_csv, what_is_wrong_is_told_with_what_is_allowed)
 
 Test(device_csv, what_would_be_lost_is_a_warning)
 {
-    assert_found("address=Straat 1", "address: says nothing without a place", true);
-    assert_found("team=noord", "team: says nothing without a place", true);
+    assert_found("address=Straat 1", "address: has no meaning without a place", true);
+    assert_found("team=noord", "team: has no meaning without a place", true);
 }
 
 Test(device_csv, places_on_the_command_line)

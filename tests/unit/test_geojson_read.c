@@ -127,15 +127,16 @@ Test(geojson_read, what_no_area_can_be_made_of_is_refused_by_name_and_the_rest_i
         const char *geometry, *words;
     } cases[] = {
         {FEATURE("null"), "feature 1 (C, N): geometry: is missing"},
-        {FEATURE("{\"type\":\"Point\",\"coordinates\":[1,1]}"), "geometry: a Point without a polygon"},
-        {FEATURE("{\"type\":\"MultiLineString\",\"coordinates\":" TRIANGLE "}"), "a MultiLineString without a polygon"},
-        {FEATURE("{\"type\":\"Polygon\",\"coordinates\":[]}"), "a Polygon without a polygon"},
-        {FEATURE("{\"type\":\"MultiPolygon\",\"coordinates\":" TRIANGLE "}"), "not nested as those of its type"},
+        {FEATURE("{\"type\":\"Point\",\"coordinates\":[1,1]}"), "geometry: Point without a polygon"},
+        {FEATURE("{\"type\":\"MultiLineString\",\"coordinates\":" TRIANGLE "}"), "MultiLineString without a polygon"},
+        {FEATURE("{\"type\":\"Polygon\",\"coordinates\":[]}"), "Polygon without a polygon"},
+        {FEATURE("{\"type\":\"MultiPolygon\",\"coordinates\":" TRIANGLE "}"),
+         "nesting of coordinates does not match its type"},
         {FEATURE("{\"type\":\"Polygon\",\"coordinates\":[[[0,0],[1,[0]],[0,1]]]}"), "nested unevenly"},
-        {FEATURE("{\"type\":\"Polygon\",\"coordinates\":[[[0,0],[1],[0,1]]]}"), "less than two numbers"},
-        {FEATURE("{\"type\":\"Polygon\",\"coordinates\":[[[0,0],[\"1\",0],[0,1]]]}"), "coordinates hold a text"},
+        {FEATURE("{\"type\":\"Polygon\",\"coordinates\":[[[0,0],[1],[0,1]]]}"), "fewer than two numbers"},
+        {FEATURE("{\"type\":\"Polygon\",\"coordinates\":[[[0,0],[\"1\",0],[0,1]]]}"), "coordinates contain a string"},
         {FEATURE("{\"type\":\"Polygon\",\"coordinates\":[[[0,0],[null,0],[0,1]]]}"), "a value that is not a number"},
-        {FEATURE("{\"type\":\"Polygon\",\"coordinates\":[[{}]]}"), "coordinates hold an object"},
+        {FEATURE("{\"type\":\"Polygon\",\"coordinates\":[[{}]]}"), "coordinates contain an object"},
         {FEATURE("{\"coordinates\":" TRIANGLE "}"), "its type is missing"},
         {"{\"properties\":{\"name\":\"N\"},\"geometry\":{\"type\":\"Polygon\",\"coordinates\":" TRIANGLE "}}",
          "feature 1 (N): properties.code: is missing"},
@@ -172,9 +173,9 @@ Test(geojson_read, what_is_no_feature_collection_is_refused)
 {
     assert_refused("", 1, "not JSON", false);
     assert_refused("{\"type\":\"FeatureCollection\",\n\"features\":[\n}", 3, "not JSON", false);
-    assert_refused("{\"type\":\"Feature\"}", 0, "its type is \"Feature\" (a GeoJSON FeatureCollection)", false);
+    assert_refused("{\"type\":\"Feature\"}", 0, "the type is \"Feature\" (expected FeatureCollection)", false);
     assert_refused("[1]", 1, "not an object", false);
-    assert_refused("{}", 0, "its type is \"\"", false);
+    assert_refused("{}", 0, "the type is \"\"", false);
     assert_refused(COLLECTION(""), 0, "has no features", false);
     assert_refused("{\"type\":\"FeatureCollection\"}", 0, "has no features", false);
 }

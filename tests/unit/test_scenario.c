@@ -26,30 +26,31 @@ Test(scenario, what_is_not_understood_is_told_with_its_line)
         const char *text, *limiter;
     } cases[] = {
         {"# nothing\n\nwhen 21:00 D motion",
-         "x.scn:3: \"when\" begins no statement (at, expect, device, place, area, team, scenario, rules)\n"},
-        {"at noon D motion", "x.scn:1: \"noon\" is no time (2026-11-23 21:04, 21:04:11, 02:30+02:00)\n"},
-        {"at 24:00 D motion", "x.scn:1: \"24:00\" is no time (2026-11-23 21:04, 21:04:11, 02:30+02:00)\n"},
+         "x.scn:3: \"when\" is not a statement (expected at, expect, device, place, area, team, scenario, rules)\n"},
+        {"at noon D motion", "x.scn:1: \"noon\" is not a time (expected 2026-11-23 21:04, 21:04:11, 02:30+02:00)\n"},
+        {"at 24:00 D motion", "x.scn:1: \"24:00\" is not a time (expected 2026-11-23 21:04, 21:04:11, 02:30+02:00)\n"},
         {"at 2026-11-23 21:00 D", "x.scn:1: the kind of the alert is missing\n"},
-        {"at 21:00 D* motion", "x.scn:1: \"D*\" is no device id (1 to 64 of A-Za-z0-9._:/-)\n"},
-        {"at 21:00 D motion input 70000", "x.scn:1: 70000 is out of range (0 to 65535)\n"},
+        {"at 21:00 D* motion", "x.scn:1: \"D*\" is not a device id (expected 1 to 64 of A-Za-z0-9._:/-)\n"},
+        {"at 21:00 D motion input 70000", "x.scn:1: 70000 is out of range (expected 0 to 65535)\n"},
         {"at 21:00 D motion input one", "x.scn:1: \"one\" is not a number\n"},
         {"at 21:00 D motion at 52,200",
-         "x.scn:1: \"52,200\" is no place (longitude,latitude in degrees: 5.38421,52.19634)\n"},
-        {"at 21:00 D motion daemon c", "x.scn:1: daemon \"c\" (a or b)\n"},
-        {"at 21:00 close 0 as no_trace", "x.scn:1: 0 is out of range (1 to 1000000)\n"},
+         "x.scn:1: \"52,200\" is not a place (expected longitude,latitude in degrees, such as 5.38421,52.19634)\n"},
+        {"at 21:00 D motion daemon c", "x.scn:1: daemon \"c\" is unknown (expected a or b)\n"},
+        {"at 21:00 close 0 as no_trace", "x.scn:1: 0 is out of range (expected 1 to 1000000)\n"},
         {"at 21:00 close 1", "x.scn:1: \"as\" is missing\n"},
-        {"at 21:00 nothing more", "x.scn:1: \"more\" is too much\n"},
-        {"device D heartbeat soon", "x.scn:1: \"soon\" is not a duration (500ms, 20s, 5m, 4h30m, 7d)\n"},
+        {"at 21:00 nothing more", "x.scn:1: unexpected \"more\" at the end\n"},
+        {"device D heartbeat soon", "x.scn:1: \"soon\" is not a duration (expected 500ms, 20s, 5m, 4h30m, 7d)\n"},
         {"place D team x", "x.scn:1: at LON,LAT is missing\n"},
-        {"area hotspot H 5,52", "x.scn:1: an area has two opposite corners, or three or more places around it\n"},
+        {"area hotspot H 5,52",
+         "x.scn:1: too few places for an area (expected two opposite corners, or three or more places around it)\n"},
         {"team noord", "x.scn:1: \"covers LAYER CODE\" is missing\n"},
-        {"expect incident 1 priority 1", "x.scn:1: a colon is missing behind \"1\"\n"},
+        {"expect incident 1 priority 1", "x.scn:1: missing colon after \"1\"\n"},
         {"expect incident one: priority 1",
-         "x.scn:1: \"one\" is no number of an incident (1, 2, ... in the order they were made)\n"},
+         "x.scn:1: \"one\" is not an incident number (expected 1, 2, ... in the order of creation)\n"},
         {"expect incident 1: priority", "x.scn:1: its value is missing\n"},
         {"expect 2 accidents", "x.scn:1: \"incidents\" is missing\n"},
-        {"expect that it works",
-         "x.scn:1: what is expected? (N incidents; no incidents; incident N: FACT VALUE, ...; alert N: ...)\n"},
+        {"expect that it works", "x.scn:1: missing expectation (expected N incidents; no incidents; incident N: FACT "
+                                 "VALUE, ...; alert N: ...)\n"},
         {"device\nteam\n", "x.scn:1: a device is missing\nx.scn:2: the team is missing\n"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -119,7 +120,8 @@ static char *played(const char *text)
 {
     struct scenario scenario;
     struct buf report = {0}, out = {0};
-    const struct scenario_options options = {.ops = &backend_in_memory, .rules_file = RULES, .told = told, .ctx = &out};
+    const struct scenario_options options = {
+        .ops = &backend_in_memory, .rules_file = RULES, .on_result = told, .ctx = &out};
     cr_assert(scenario_parse(&scenario, "x.scn", str_from(text), &report));
     scenario_run(&scenario, "x.scn", &options);
     scenario_free(&scenario);
@@ -140,23 +142,24 @@ Test(scenario, what_does_not_hold_is_told)
                 "expect incident 2: priority 1\nexpect alert 1: rule camera, incident none\nexpect alert 2: rule x\n"
                 "expect incident 1: colour red",
          "x.scn, 8 expectations\n"
-         "x.scn:3: there are 1 incidents, expected 2\n"
-         "x.scn:4: incident 1: priority is 2, expected 1\n"
-         "x.scn:4: incident 1: kind is motion, expected fire\n"
-         "x.scn:5: there is no incident 2\n"
-         "x.scn:6: alert 1: rule is default, expected camera\n"
-         "x.scn:6: alert 1: incident is 1, expected none\n"
-         "x.scn:7: there is no alert 2\n"
-         "x.scn:8: incident 1 has no fact \"colour\" (category kind device rule status outcome verified_by team place "
+         "x.scn:3: found 1 incidents (expected 2)\n"
+         "x.scn:4: incident 1: priority is 2 (expected 1)\n"
+         "x.scn:4: incident 1: kind is motion (expected fire)\n"
+         "x.scn:5: incident 2 does not exist\n"
+         "x.scn:6: alert 1: rule is default (expected camera)\n"
+         "x.scn:6: alert 1: incident is 1 (expected none)\n"
+         "x.scn:7: alert 2 does not exist\n"
+         "x.scn:8: incident 1: unknown fact \"colour\" (expected category kind device rule status outcome verified_by "
+         "team place "
          "priority alerts active flaps accepting drill urgent first last restored cancelled overdue previous merged "
          "areas)\n"},
         {DEVICE "scenario One\nat 2026-11-23 21:00 D motion\nexpect no incidents\nscenario Two\nexpect no incidents",
-         "One, 1 expectations\nx.scn:4: there are 1 incidents, expected 0\nTwo, 1 expectations\n"},
+         "One, 1 expectations\nx.scn:4: found 1 incidents (expected 0)\nTwo, 1 expectations\n"},
         {DEVICE "at 2026-11-23 21:00 close 1 as no_trace\nexpect no incidents",
-         "x.scn, 0 expectations\nx.scn:2: there is no incident 1 (0 were made)\n"},
+         "x.scn, 0 expectations\nx.scn:2: incident 1 does not exist (0 were created)\n"},
         {DEVICE "at 2026-11-23 21:00 D motion as first\nat 21:01 reopen 1\nexpect alert first: incident 1",
-         "x.scn, 0 expectations\nx.scn:3: incident 1 is new, so it cannot take \"reopen\"\n"},
-        {DEVICE DEVICE "at 2026-11-23 21:00 D motion", "x.scn, 0 expectations\nx.scn:2: D is there already\n"},
+         "x.scn, 0 expectations\nx.scn:3: incident 1 is new, which does not allow \"reopen\"\n"},
+        {DEVICE DEVICE "at 2026-11-23 21:00 D motion", "x.scn, 0 expectations\nx.scn:2: D: duplicate device\n"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char *out = played(cases[i].text);

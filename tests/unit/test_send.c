@@ -387,7 +387,7 @@ Test(send, gives_up_where_nobody_listens)
     char address[128];
     snprintf(address, sizeof(address), "ipc://%s/none", directory);
     cr_assert_eq(run_send("--timeout", "1", "--to", address, path_in), CTL_FAILED);
-    assert_says(path_err, "there is no connection to it");
+    assert_says(path_err, "cannot connect");
     assert_says(path_out, "1 unanswered; 0 sent again");
 }
 
@@ -453,7 +453,7 @@ Test(send, sends_the_largest_alert_and_rejects_what_is_larger)
     peer_start(&peer, acks_the_largest);
     cr_assert_eq(run_send("--to", peer.address, path_in), CTL_FAILED);
     peer_stop(&peer);
-    assert_says(path_err, "in:1: too_large: message: the line has 65537 bytes, at most 65536 are allowed");
+    assert_says(path_err, "in:1: too_large: message: the line has 65537 bytes (expected at most 65536)");
     assert_says(path_out, "2 lines: 1 accepted, 1 rejected");
 }
 
@@ -480,13 +480,13 @@ struct usage {
 ParameterizedTestParameters(send, refuses_a_wrong_command_line)
 {
     static struct usage cases[] = {
-        {{"file"}, CTL_USAGE, "--to ENDPOINT is missing"},
-        {{"--format", "xml", "--dry-run"}, CTL_USAGE, "\"xml\" is unknown (cloudevents)"},
+        {{"file"}, CTL_USAGE, "missing option --to ENDPOINT"},
+        {{"--format", "xml", "--dry-run"}, CTL_USAGE, "\"xml\" is unknown (expected cloudevents)"},
         {{"--timeout", "0", "--dry-run"}, CTL_USAGE, "--timeout \"0\""},
         {{"--timeout", "1x", "--dry-run"}, CTL_USAGE, "--timeout \"1x\""},
         {{"--dry-run", "one", "two"}, CTL_USAGE, "\"two\""},
         {{"--dry-run", "/no/such/file"}, CTL_FAILED, "/no/such/file: No such file"},
-        {{"--to", "nowhere", "/dev/null"}, CTL_FAILED, "\"nowhere\" is no endpoint"},
+        {{"--to", "nowhere", "/dev/null"}, CTL_FAILED, "\"nowhere\" is not an endpoint"},
     };
     return cr_make_param_array(struct usage, cases, sizeof(cases) / sizeof(cases[0]));
 }

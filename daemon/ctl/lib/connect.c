@@ -14,7 +14,7 @@
 
 enum { GROUPS_MAX = 256 };
 
-/* What root was before it was somebody else. */
+/* The credentials of root, to be restored. */
 struct root {
     gid_t groups[GROUPS_MAX];
     int n_groups;
@@ -25,7 +25,7 @@ struct root {
 static void be_root_again(struct root *root)
 {
     if (seteuid(0) != 0 || setegid(root->gid) != 0 || setgroups((size_t)root->n_groups, root->groups) != 0)
-        abort(); /* the rest would be done with the rights of somebody else */
+        abort(); /* otherwise the rest would run with another user's rights */
     if (root->home)
         setenv("HOME", root->home, 1);
     else
@@ -33,8 +33,8 @@ static void be_root_again(struct root *root)
     free(root->home);
 }
 
-/* With all the groups that the user is in, and the home that libpq looks for files in. false: nothing changed, since
- * we are not root or there is no such user. */
+/* Takes the user's groups, and the home directory in which libpq looks for files. false: nothing changed, since we are
+ * not root or there is no such user. */
 static bool become(const char *name, struct root *root)
 {
     const struct passwd *user = name && geteuid() == 0 ? getpwnam(name) : NULL;
@@ -54,8 +54,8 @@ static PGconn *open_as(const char *user, const char *verb, const char *conninfo,
     char name[64];
     struct root root;
     snprintf(name, sizeof(name), "mobeyectl %s", verb);
-    /* Of two that say the same the later one counts, and NULL is not said: the conninfo may choose its timeout, and
-     * nothing behind it. */
+    /* The later of two equal keys counts, and NULL values are ignored: the conninfo can override the timeout, but not
+     * the keys after it. */
     const char *keys[] = {"connect_timeout", "dbname", "dbname", "application_name", "client_encoding", NULL};
     const char *values[] = {"10", conninfo, database, name, "UTF8", NULL};
     bool became = become(user, &root);
@@ -65,7 +65,7 @@ static PGconn *open_as(const char *user, const char *verb, const char *conninfo,
     return conn;
 }
 
-/* The address of its server, as libpq chooses it; NULL: the default, a Unix socket. The caller frees it. */
+/* The host that libpq would choose; NULL: the default, a Unix socket. The caller frees it. */
 static char *host_of(const char *conninfo)
 {
     char *host = conninfo_value(conninfo, "hostaddr");
@@ -107,7 +107,7 @@ PGconn *connect_as_daemon(const char *verb, const char *conninfo)
     return open_as(CONNECT_DAEMON_USER, verb, conninfo, NULL);
 }
 
-/* By the Unix socket, where peer authentication knows who we are. */
+/* Uses the Unix socket, where peer authentication applies. */
 static void append_local(struct buf *out, const char *conninfo)
 {
     static const char *const left_out[] = {"user", "password", "passfile", "host", "hostaddr", NULL};

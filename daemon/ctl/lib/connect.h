@@ -1,7 +1,7 @@
 /*
- * Connections of the verbs, and as whom. PostgreSQL's peer authentication, and who may read a password file, go by the
- * users of this machine; root may be any of them. What is returned is never NULL; whether it is connected, and why not,
- * libpq says: PQstatus(), PQerrorMessage(). PQfinish() it.
+ * Database connections of the verbs, and the user each is opened as. Peer authentication and access to password files
+ * depend on the operating system user; root can act as any of them. The result is never NULL; PQstatus() and
+ * PQerrorMessage() tell whether it is connected. PQfinish() it.
  */
 #ifndef MOBEYE_CTL_LIB_CONNECT_H
 #define MOBEYE_CTL_LIB_CONNECT_H
@@ -12,18 +12,18 @@
 
 #include "base/buf.h"
 
-#define CONNECT_DAEMON_USER "mobeyed" /* who runs the daemon */
+#define CONNECT_DAEMON_USER "mobeyed" /* the user that runs the daemon */
 
-/* As the conninfo says. Root, over a Unix socket, is the user of this machine whom the role is named after, where there
- * is one. database: instead of the conninfo's; NULL: that one. */
+/* Connects with the conninfo. Over a Unix socket root acts as the operating system user with the name of the role, if
+ * there is one. database: overrides that of the conninfo; NULL: does not. */
 PGconn *connect_open(const char *verb, const char *conninfo, const char *database);
 
-/* The same as the daemon would: root is the daemon's user with its groups, where it is there. */
+/* Connects as the daemon would: root acts as the daemon's user, with its groups, if that user exists. */
 PGconn *connect_as_daemon(const char *verb, const char *conninfo);
 
-/* Appends, with a NUL at the end, how whoever runs the verb gets into the daemon's database without the daemon's role:
- * root as user postgres of this machine, others under their own name; by the Unix socket where the server is on this
- * machine. false: root, and the server is elsewhere, so that nobody says who that is there (PGUSER does). */
+/* Appends, with a NUL at the end, the conninfo by which the user who runs the verb connects to the daemon's database in
+ * his own right: root as user postgres, others under their own name; over the Unix socket if the server is on this
+ * machine. false: root, and the server is remote, so that the role is unknown (PGUSER sets it). */
 bool connect_own(struct buf *out, const char *conninfo);
 
 /* Whether the server of the conninfo is on this machine. */

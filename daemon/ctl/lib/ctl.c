@@ -1,4 +1,4 @@
-/* What the verbs share: complaints, the configuration, the connection, the progress bar. */
+/* What the verbs share: messages, configuration, connection, progress bar. */
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -17,7 +17,7 @@
 #include "journal/lock.h"
 #include "store/conninfo.h"
 
-static void complain(const char *verb, const char *fmt, va_list args)
+static void print_message(const char *verb, const char *fmt, va_list args)
 {
     fprintf(stderr, "mobeyectl %s: ", verb);
     vfprintf(stderr, fmt, args);
@@ -28,7 +28,7 @@ int ctl_fail(const char *verb, const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
-    complain(verb, fmt, args);
+    print_message(verb, fmt, args);
     va_end(args);
     return CTL_FAILED;
 }
@@ -37,9 +37,9 @@ int ctl_usage(const char *verb, const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
-    complain(verb, fmt, args);
+    print_message(verb, fmt, args);
     va_end(args);
-    fprintf(stderr, "'mobeyectl %s --help' says more.\n", verb);
+    fprintf(stderr, "Try 'mobeyectl %s --help' for more information.\n", verb);
     return CTL_USAGE;
 }
 
@@ -49,7 +49,7 @@ int ctl_fail_sql(const char *verb, const char *what, const PGresult *result)
     const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
     const char *hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
     if (!primary) {
-        /* libpq's own, as of a lost connection: lines, the first of which says what happened. */
+        /* An error of libpq itself, such as a lost connection: only the first line matters. */
         const char *text = PQresultErrorMessage(result);
         return ctl_fail(verb, "%s: %.*s", what, (int)strcspn(text, "\n"), text);
     }
@@ -61,14 +61,14 @@ struct conf *ctl_load(const char *file)
 {
     struct buf report = {0};
     struct conf *conf = conf_load(file ? file : CTL_DEFAULT_FILE, &report);
-    /* Warnings are for who checks the file, not for who uses it. */
+    /* Warnings are for the person who checks the file, not for one who uses it. */
     if (!conf)
         fwrite(report.data, 1, report.len, stderr);
     buf_free(&report);
     return conf;
 }
 
-/* libpq says it in lines, one for each host that it tried. */
+/* libpq's message has one line for each host that it tried. */
 static void print_connection_error(const char *verb, const char *conninfo, const PGconn *conn)
 {
     struct buf masked = {0};
@@ -99,7 +99,8 @@ static PGconn *connect_to(const char *verb, const char *conninfo)
     return NULL;
 }
 
-/* To the database of the file: as the user, who may do more than the daemon, or else as the daemon. */
+/* Connects to the database of the file: as the user, who may have more rights than the daemon, otherwise as the daemon.
+ */
 static PGconn *connect_to_daemons(const char *verb, const char *conninfo)
 {
     struct buf own = {0};
@@ -155,10 +156,14 @@ PGresult *ctl_query(PGconn *conn, const char *verb, const char *what, const char
     return NULL;
 }
 
-bool ctl_says_yes(const char *fmt, ...)
+bool ctl_confirm(const char *verb, const char *fmt, ...)
 {
     char answer[16];
     va_list args;
+    if (!isatty(STDIN_FILENO)) {
+        ctl_fail(verb, "not a terminal; use --yes to skip the confirmation");
+        return false;
+    }
     va_start(args, fmt);
     vfprintf(stderr, fmt, args);
     va_end(args);
@@ -166,7 +171,7 @@ bool ctl_says_yes(const char *fmt, ...)
     return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
 }
 
-/* -1 with errno set. */
+/* Returns -1 with errno set. */
 static int read_whole(int fd, size_t max, struct buf *text)
 {
     enum { CHUNK = 65536 };
@@ -227,7 +232,7 @@ pid_t ctl_daemon(const struct conf *conf)
 const char *ctl_owner_hint(const PGresult *result)
 {
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-    return state && strcmp(state, "42501") == 0 ? " (it takes root, or a member of mobeye_owner: --db CONNINFO)" : "";
+    return state && strcmp(state, "42501") == 0 ? " (requires root or a member of mobeye_owner: --db CONNINFO)" : "";
 }
 
 bool ctl_readable(PGconn *conn, const char *relation)

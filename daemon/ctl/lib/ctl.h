@@ -1,6 +1,6 @@
 /*
- * mobeyectl: a verb a file. A verb is int ctl_VERB(int argc, char **argv) with argv[0] the verb; it returns the
- * exit status: 0 done, 1 it failed (one line on stderr says why), 2 the command line is wrong.
+ * mobeyectl: one verb per file. A verb is int ctl_VERB(int argc, char **argv), where argv[0] is the verb; it returns
+ * the exit status: 0 success, 1 failure (one line on stderr gives the reason), 2 usage error.
  * Data goes to stdout, everything else to stderr.
  */
 #ifndef MOBEYE_CTL_LIB_CTL_H
@@ -27,72 +27,74 @@ enum { CTL_OK = 0, CTL_FAILED = 1, CTL_USAGE = 2 };
 /* "mobeyectl VERB: text" on stderr. Returns CTL_FAILED. */
 int ctl_fail(const char *verb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* "mobeyectl VERB: text", then where to find help. Returns CTL_USAGE. */
+/* "mobeyectl VERB: text" on stderr, then where to find help. Returns CTL_USAGE. */
 int ctl_usage(const char *verb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* The same as ctl_fail() for a statement that the database refused: what was tried, its words, detail and hint. */
+/* Like ctl_fail(), for a statement that the database refused: what was tried, then message, detail and hint. */
 int ctl_fail_sql(const char *verb, const char *what, const PGresult *result);
 
-/* Loads the file (CTL_DEFAULT_FILE where NULL), printing its complaints to stderr where it has errors: NULL. */
+/* Loads the configuration file; NULL means CTL_DEFAULT_FILE. Returns NULL if it has errors, which are printed on
+ * stderr. conf_free() it. */
 struct conf *ctl_load(const char *file);
 
-/* A blocking connection for a verb: to `db` where given; else to the database of the file (NULL: the default one), as
- * whoever runs the verb (connect_own()) or, where the database does not know that one, as the daemon. application_name
- * is "mobeyectl VERB". Prints why not, passwords masked, and returns NULL. PQfinish() it. */
+/* Opens a blocking connection for a verb: to `db` if given; otherwise to the database of the file (NULL: the default
+ * file), as the user who runs the verb (connect_own()) or, if the database does not accept that user, as the daemon.
+ * application_name is "mobeyectl VERB". On failure prints the reason with passwords masked and returns NULL.
+ * PQfinish() it. */
 PGconn *ctl_connect(const char *verb, const char *file, const char *db);
 
-/* The same with the configuration at hand. */
+/* The same for a configuration that is already loaded. */
 PGconn *ctl_connect_to(const char *verb, const struct conf *conf, const char *db);
 
-/* The same, as the daemon. */
+/* The same, but always as the daemon. */
 PGconn *ctl_connect_daemon(const char *verb, const struct conf *conf);
 
-/* What the statement gives; NULL: it was refused, which is printed as of `what`. PQclear() it. */
+/* Runs the statement. Returns NULL if it was refused; the error is printed with `what` as its subject. PQclear() it. */
 PGresult *ctl_query(PGconn *conn, const char *verb, const char *what, const char *sql, int n,
                     const char *const *values);
 
-/* Whether the person at the terminal says yes to the question. */
-bool ctl_says_yes(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* Asks the question on the terminal and returns whether the answer is yes. Without a terminal on standard input prints
+ * that --yes skips the confirmation and returns false. */
+bool ctl_confirm(const char *verb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Appends the whole file, - for standard input. CTL_FAILED: printed why not, as where it is longer than max bytes. */
+/* Appends the whole file, - meaning standard input. CTL_FAILED: the reason is printed; a file of more than max bytes
+ * is an error. */
 int ctl_read(const char *verb, const char *file, size_t max, struct buf *text);
 
-/* What was renamed or made in the directory of the file is on the disk. */
+/* Flushes the directory of the file, so that a created or renamed file survives a power cut. */
 void ctl_sync_directory(const char *file);
 
-/* Runs systemctl with these words, of which the first is its own name and the last NULL. Its status; -1: there is none.
+/* Runs systemctl; words[0] is "systemctl" and the last one is NULL. Returns its exit status; -1: it could not be run.
  */
 int ctl_systemctl(const char *const *words);
 
-/* The process that has the journal open. 0: none has, or errno is set: the directory cannot be looked into. */
+/* The process that has the journal open. 0: none, or, if errno is set, the directory cannot be read. */
 pid_t ctl_daemon(const struct conf *conf);
 
-/* Whether SCHEMA.NAME is there and the role may read any of it; asked without an error in the server's log. */
+/* Whether SCHEMA.NAME exists and the role may read at least one column; causes no error in the server's log. */
 bool ctl_readable(PGconn *conn, const char *relation);
 
 /* A timestamptz column of a select list as RFC 3339 text in UTC, under its own name. */
 #define CTL_UTC(column) "to_char(" column " at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') as " column
 
-/* What to do about a refusal of the database to show what only its owner sees; "" for every other failure. */
+/* Advice for an "insufficient privilege" error of the database; "" for every other failure. */
 const char *ctl_owner_hint(const PGresult *result);
 
-/* Brings the schema up; says on stderr why it cannot, and what it does on stdout unless it is to be quiet. */
+/* Creates or upgrades the schema. Prints each migration on stdout unless quiet; prints errors on stderr. */
 int ctl_migrate_schema(PGconn *conn, bool quiet);
 
-/* Prints the rows as a table that people can read: header, columns aligned (numbers to the right), control bytes
- * escaped; or, as JSON, an array of objects, a number or boolean where the column has such a type, null where it is
- * null. Bytes (bytea) are printed as the text that they are meant to be. */
+/* Prints the rows as a table: header, aligned columns (numbers to the right), control bytes escaped. With json, prints
+ * an array of objects; numbers, booleans and nulls keep their type. bytea is printed as the text that it holds. */
 void ctl_print_rows(const PGresult *rows, bool json);
 
-/* Appends text for a terminal: control characters and bytes that are not UTF-8 become \xNN; `lines` leaves line feeds
- * and tabs as they are. */
+/* Appends text for a terminal: control characters and bytes that are not UTF-8 become \xNN; with `lines`, line feeds
+ * and tabs are kept. */
 void ctl_escape(struct buf *out, struct str text, bool lines);
 
-/* A progress bar on stderr where that is a terminal; else nothing. Call with done == total to end its line. */
+/* Draws a progress bar on stderr if that is a terminal. Call with done == total to end its line. */
 void ctl_progress(const char *what, unsigned long done, unsigned long total);
 
-/* Appends text as a JSON string with its quotes; control characters are escaped, bytes that are not UTF-8 become
- * U+FFFD. */
+/* Appends text as a quoted JSON string; control characters are escaped, bytes that are not UTF-8 become U+FFFD. */
 void ctl_json_string(struct buf *out, struct str text);
 
 #endif

@@ -14,7 +14,7 @@ int curve_load(const char *file, struct curve *ret, struct err *err)
         return -1;
     memcpy(ret->secret_key, secret, sizeof(ret->secret_key));
     secret_free_text(&secret);
-    return zmq_curve_public(ret->public_key, ret->secret_key) == 0 ? 0 : err_set(err, "%s: holds no key", file);
+    return zmq_curve_public(ret->public_key, ret->secret_key) == 0 ? 0 : err_set(err, "%s: not a CURVE key", file);
 }
 
 void curve_wipe(struct curve *pair)

@@ -1,5 +1,6 @@
 /*
- * JSON objects, member by member. A comma goes in front of each that does not come right behind { or [.
+ * JSON objects, member by member. A comma is written before each member or element that does not directly follow { or
+ * [.
  */
 #ifndef MOBEYE_CTL_LIB_JSON_H
 #define MOBEYE_CTL_LIB_JSON_H
@@ -9,13 +10,13 @@
 
 #include "base/buf.h"
 
-/* Appends a comma where one is due, as before an element that the caller writes. */
+/* Appends a comma if one is needed before an element that the caller writes. */
 void ctl_json_comma(struct buf *out);
 
-/* Appends the name of a member, whose value the caller writes. */
+/* Appends the name of a member; the caller writes its value. */
 void ctl_json_name(struct buf *out, const char *name);
 
-/* Appends a member. Names need no escapes. */
+/* Append a member. Names are not escaped. */
 void ctl_json_text(struct buf *out, const char *name, struct str value);
 void ctl_json_count(struct buf *out, const char *name, uint64_t value);
 void ctl_json_number(struct buf *out, const char *name, double value); /* NAN is null */

@@ -6,8 +6,8 @@
 
 #define READ_BYTES 65536
 
-/* Takes len bytes and the line feed behind them. */
-static void take(struct lines *lines, size_t len, bool feed, struct line_text *ret)
+/* Consumes len bytes and, with `feed`, the line feed after them. */
+static void take_line(struct lines *lines, size_t len, bool feed, struct line_text *ret)
 {
     struct str text = {lines->in.data + lines->at, len};
     lines->at += len + feed;
@@ -24,14 +24,14 @@ bool lines_next(struct lines *lines, struct line_text *ret)
     size_t left = lines->in.len - lines->at;
     const char *feed = left > 0 ? memchr(lines->in.data + lines->at, '\n', left) : NULL;
     if (feed) {
-        take(lines, (size_t)(feed - lines->in.data) - lines->at, true, ret);
+        take_line(lines, (size_t)(feed - lines->in.data) - lines->at, true, ret);
         return true;
     }
     if (lines->end && (left > 0 || lines->passed > 0)) {
-        take(lines, left, false, ret);
+        take_line(lines, left, false, ret);
         return true;
     }
-    if (left > lines->max + 1) { /* the last byte may be a carriage return of its end */
+    if (left > lines->max + 1) { /* the last byte may be the carriage return of a CR LF */
         lines->passed += left - 1;
         lines->at += left - 1;
     }

@@ -9,8 +9,8 @@
 
 enum { OPTIONS_MAX = 24, FIRST = 256 };
 
-/* The options as getopt_long() wants them, and which of them were given. */
-struct table {
+/* The options in the form that getopt_long() needs, and which of them were given. */
+struct option_table {
     struct ctl_option options[OPTIONS_MAX];
     struct option longs[OPTIONS_MAX + 1];
     char letters[2 * OPTIONS_MAX + 1];
@@ -27,8 +27,8 @@ static bool has_word(const char *words, const char *word)
     return false;
 }
 
-/* Whether the verb takes the option for anything that it does. */
-static bool takes(const struct ctl_verb *verb, const char *option)
+/* Whether the verb, or any of its actions, takes the option. */
+static bool verb_takes(const struct ctl_verb *verb, const char *option)
 {
     if (!verb->actions)
         return has_word(verb->takes, option);
@@ -38,7 +38,7 @@ static bool takes(const struct ctl_verb *verb, const char *option)
     return false;
 }
 
-static void add(struct table *table, struct ctl_option option)
+static void add_option(struct option_table *table, struct ctl_option option)
 {
     int has_value = option.text ? required_argument : no_argument;
     int answer = option.letter ? option.letter : FIRST + table->n;
@@ -49,7 +49,7 @@ static void add(struct table *table, struct ctl_option option)
     table->options[table->n++] = option;
 }
 
-static int row_of(const struct table *table, int answer)
+static int row_of(const struct option_table *table, int answer)
 {
     int row = 0;
     while (table->longs[row].val != answer)
@@ -57,10 +57,10 @@ static int row_of(const struct table *table, int answer)
     return row;
 }
 
-static int take(const char *verb, const struct ctl_option *option)
+static int store_option(const char *verb, const struct ctl_option *option)
 {
     if (option->n && *option->n == option->most)
-        return ctl_usage(verb, "--%s: %zu at most", option->name, option->most);
+        return ctl_usage(verb, "--%s: given too often (expected at most %zu)", option->name, option->most);
     if (option->n)
         option->text[(*option->n)++] = optarg;
     else if (option->text)
@@ -70,11 +70,11 @@ static int take(const char *verb, const struct ctl_option *option)
     return CTL_GO;
 }
 
-/* CTL_GO; CTL_OK: the help was asked for; CTL_USAGE: a complaint is printed. */
-static int read_options(int argc, char **argv, const char *verb, struct table *table)
+/* Returns CTL_GO; CTL_OK if --help was given; CTL_USAGE after printing an error. */
+static int read_options(int argc, char **argv, const char *verb, struct option_table *table)
 {
     int answer;
-    optind = 0; /* GNU: forget an earlier command line, as of a verb that runs another */
+    optind = 0; /* GNU: start over, since a verb may run another one */
     while ((answer = getopt_long(argc, argv, table->letters, table->longs, NULL)) != -1) {
         if (answer == '?')
             return CTL_USAGE;
@@ -82,7 +82,7 @@ static int read_options(int argc, char **argv, const char *verb, struct table *t
             return CTL_OK;
         int row = row_of(table, answer);
         table->given[row] = true;
-        if (take(verb, &table->options[row]) != CTL_GO)
+        if (store_option(verb, &table->options[row]) != CTL_GO)
             return CTL_USAGE;
     }
     return CTL_GO;
@@ -98,7 +98,7 @@ static void list_actions(const struct ctl_verb *actions, struct buf *out)
                    actions[i].name, actions[i].argument ? " " : "", actions[i].argument ? actions[i].argument : "");
 }
 
-/* Takes the word that names the action. */
+/* Consumes the word that names the action. */
 static int find_action(const struct ctl_verb *verb, struct ctl_call *call)
 {
     struct buf can = {0};
@@ -112,8 +112,8 @@ static int find_action(const struct ctl_verb *verb, struct ctl_call *call)
         return CTL_GO;
     }
     list_actions(verb->actions, &can);
-    int status = word ? ctl_usage(verb->name, "there is no \"%s\" (allowed: %.*s)", word, (int)can.len, can.data)
-                      : ctl_usage(verb->name, "say what to do: %.*s", (int)can.len, can.data);
+    int status = word ? ctl_usage(verb->name, "unknown action \"%s\" (expected %.*s)", word, (int)can.len, can.data)
+                      : ctl_usage(verb->name, "missing action (expected %.*s)", (int)can.len, can.data);
     buf_free(&can);
     return status;
 }
@@ -126,13 +126,14 @@ static int refuse_option(const char *verb, const struct ctl_verb *action, const 
         buf_printf(&allowed, "%s--%.*s", allowed.len ? ", " : "", (int)len, at);
         at += len;
     }
-    int status = ctl_usage(verb, "--%s is no option of %s (allowed: %.*s%s%s)", option, action->name, (int)allowed.len,
-                           allowed.data, action->argument ? ", " : "", action->argument ? action->argument : "");
+    int status =
+        ctl_usage(verb, "--%s is not an option of %s (allowed: %.*s%s%s)", option, action->name, (int)allowed.len,
+                  allowed.data, action->argument ? ", " : "", action->argument ? action->argument : "");
     buf_free(&allowed);
     return status;
 }
 
-static int check_options(const char *verb, const struct ctl_verb *action, const struct table *table)
+static int check_options(const char *verb, const struct ctl_verb *action, const struct option_table *table)
 {
     for (int i = 0; i < table->n; i++)
         if (table->given[i] && !has_word(action->takes, table->options[i].name))
@@ -151,7 +152,7 @@ static int check_arguments(const char *verb, const struct ctl_verb *action, cons
     return CTL_GO;
 }
 
-static int check(const struct ctl_verb *verb, const struct table *table, struct ctl_call *call)
+static int check_call(const struct ctl_verb *verb, const struct option_table *table, struct ctl_call *call)
 {
     int status = verb->actions ? find_action(verb, call) : CTL_GO;
     const struct ctl_verb *action = verb->actions ? &verb->actions[call->action] : verb;
@@ -167,18 +168,18 @@ int ctl_parse(int argc, char **argv, const struct ctl_verb *verb, const struct c
                                         {"json", .flag = &ret->json},
                                         {"yes", .flag = &ret->yes},
                                         {0}};
-    struct table table = {0};
+    struct option_table table = {0};
     *ret = (struct ctl_call){0};
-    add(&table, (struct ctl_option){"help", .letter = 'h'});
+    add_option(&table, (struct ctl_option){"help", .letter = 'h'});
     for (const struct ctl_option *option = common; option->name; option++)
-        if (takes(verb, option->name))
-            add(&table, *option);
+        if (verb_takes(verb, option->name))
+            add_option(&table, *option);
     for (; own->name; own++)
-        add(&table, *own);
+        add_option(&table, *own);
     int status = read_options(argc, argv, verb->name, &table);
     if (status == CTL_OK)
         fputs(verb->help, stdout);
     ret->arguments = argv + optind;
     ret->n_arguments = argc - optind;
-    return status == CTL_GO ? check(verb, &table, ret) : status;
+    return status == CTL_GO ? check_call(verb, &table, ret) : status;
 }

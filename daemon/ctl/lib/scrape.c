@@ -23,7 +23,7 @@
 
 struct fetch {
     struct buf *text;
-    int status; /* of HTTP; 0: no answer */
+    int status; /* HTTP status; 0: no answer */
 };
 
 static void on_answer(struct evhttp_request *request, void *arg)
@@ -38,7 +38,7 @@ static void on_answer(struct evhttp_request *request, void *arg)
     fetch->text->len += len;
 }
 
-static void get(const char *host, uint16_t port, struct fetch *fetch)
+static void fetch_metrics(const char *host, uint16_t port, struct fetch *fetch)
 {
     struct event_base *base = event_base_new();
     struct evhttp_connection *connection = evhttp_connection_base_new(base, NULL, host, port);
@@ -58,7 +58,7 @@ static int parse_listen(const char *listen, char host[INET6_ADDRSTRLEN], uint16_
     struct sockaddr_storage address = {0};
     int len = sizeof(address);
     if (evutil_parse_sockaddr_port(listen, (struct sockaddr *)&address, &len) != 0)
-        return err_set(err, "http.listen: \"%s\" is no ADDRESS:PORT that could be asked", listen);
+        return err_set(err, "http.listen: \"%s\" is not an address to connect to (expected ADDRESS:PORT)", listen);
     const struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&address;
     const struct sockaddr_in *v4 = (struct sockaddr_in *)&address;
     bool is_v6 = address.ss_family == AF_INET6;
@@ -75,12 +75,13 @@ int scrape_fetch(const char *listen, struct scrape *ret, struct err *err)
     if (parse_listen(listen, host, &port, err) != 0)
         return -1;
     struct fetch fetch = {.text = &ret->text};
-    get(host, port, &fetch);
+    fetch_metrics(host, port, &fetch);
     ret->mono_us = clock_mono_us();
     if (fetch.status == 0)
-        return err_set(err, "no answer from http://%s/metrics; is it running?", listen);
+        return err_set(err, "no answer from http://%s/metrics (is the daemon running?)", listen);
     if (fetch.status != 200 || !memmem(ret->text.data, ret->text.len, PREFIX, strlen(PREFIX)))
-        return err_set(err, "http://%s is not a mobeyed: it has no metrics of one (status %d)", listen, fetch.status);
+        return err_set(err, "http://%s is not a mobeyed daemon: no mobeyed metrics in its answer (status %d)", listen,
+                       fetch.status);
     buf_append(&ret->text, "", 1);
     ret->text.len--;
     return 0;
@@ -94,7 +95,7 @@ struct sample {
     double value;
 };
 
-/* The next sample of ours from *at on. false: there are no more. */
+/* The next sample of a mobeyed metric from *at on. false: there are no more. */
 static bool next_sample(const char **at, struct sample *ret)
 {
     for (const char *line = *at; *line; line = *at) {

@@ -12,17 +12,17 @@
 
 struct scrape {
     struct buf text; /* Prometheus text format; buf_free() it */
-    int64_t mono_us; /* when it came */
+    int64_t mono_us; /* when it was received */
 };
 
-/* From http.listen of the configuration, ADDRESS:PORT. -1 with err set: nobody answers there, or no metrics. */
+/* Fetches from http.listen of the configuration, ADDRESS:PORT. -1 with err set: no answer, or no metrics. */
 int scrape_fetch(const char *listen, struct scrape *ret, struct err *err);
 
-/* The sum of mobeyed_NAME over all label values, or of one endpoint (as scrape_endpoint() gives it; NULL: all). NAN
- * where there is none. */
+/* The sum of mobeyed_NAME over all label values, or for one endpoint (as returned by scrape_endpoint(); NULL: all). NAN
+ * if there is no such sample. */
 double scrape_value(const struct scrape *scrape, const char *name, const struct str *endpoint);
 
-/* The i-th endpoint's name, in the escapes of the format, which are those of JSON too. false: there are no more. */
+/* The i-th endpoint's name, escaped as in the text format, which is also valid in JSON. false: there are no more. */
 bool scrape_endpoint(const struct scrape *scrape, size_t i, struct str *ret);
 
 #endif

@@ -15,20 +15,20 @@
 
 #define RETRY_MAX_MS 60000
 #define REPLY_FRAMES 3
-#define CONNECT_US   (2 * CLOCK_SECOND) /* how long a connection may take where there is another endpoint */
+#define CONNECT_US   (2 * CLOCK_SECOND) /* how long a connection may take if there is another endpoint */
 
-/* A line that is not answered for good: in `due` until it is sent, then in `sent`. */
-struct unanswered_line {
-    TAILQ_ENTRY(unanswered_line) entry;
+/* A line without a final answer: in `due` until it is sent, then in `sent`. */
+struct sender_line {
+    TAILQ_ENTRY(sender_line) entry;
     uint64_t number;
-    int64_t at_us;   /* in due: when to send it; in sent: when it was */
-    bool sent_once;  /* the next send is another */
-    bool unreadable; /* no alert to this program */
+    int64_t at_us;   /* in due: when to send it; in sent: when it was sent */
+    bool sent_once;  /* the next send is a resend */
+    bool unreadable; /* this program cannot decode it */
     size_t id_len, text_len;
     char bytes[]; /* the id, then the text */
 };
 
-TAILQ_HEAD(line_list, unanswered_line);
+TAILQ_HEAD(line_list, sender_line);
 
 struct sender {
     const struct sender_options *options;
@@ -37,19 +37,19 @@ struct sender {
     struct decoder *decoder;
     void *context, *socket, *monitor;
     unsigned sockets;  /* opened so far */
-    size_t at;         /* the endpoint of this socket */
-    int64_t opened_us; /* monotonic: when this socket was */
+    size_t at;         /* index of this socket's endpoint */
+    int64_t opened_us; /* monotonic: when this socket was opened */
     bool turned_away;  /* this endpoint has answered RETRY */
     struct line_list due, sent;
-    unsigned held;          /* lines in both */
-    bool blocked;           /* the socket takes nothing now */
-    bool connected;         /* the handshake of this socket is done */
-    bool handshake_failed;  /* somebody is there, and is no router for us */
+    unsigned held;          /* number of lines in both */
+    bool blocked;           /* the socket accepts nothing at present */
+    bool connected;         /* the handshake of this socket has succeeded */
+    bool handshake_failed;  /* a peer answered, but the handshake failed */
     int64_t now_us;         /* monotonic, of this turn */
-    int64_t quiet_since_us; /* the last reply, or when something came to wait for one */
+    int64_t quiet_since_us; /* the last reply, or when a line first waited for one */
 };
 
-struct received_reply {
+struct sender_reply {
     zmq_msg_t frame[REPLY_FRAMES];
 };
 
@@ -63,7 +63,7 @@ bool sender_blank(struct str line)
 
 void sender_too_large(uint64_t len, struct buf *out)
 {
-    buf_printf(out, "%s: message: the line has %llu bytes, at most %d are allowed", reject_word(REJECT_TOO_LARGE),
+    buf_printf(out, "%s: message: the line has %llu bytes (expected at most %d)", reject_word(REJECT_TOO_LARGE),
                (unsigned long long)len, ALERT_PAYLOAD_MAX);
 }
 
@@ -83,7 +83,7 @@ static int64_t resend_after_us(const struct sender *s)
     return s->options->timeout_us / 6;
 }
 
-static const struct sender_endpoint *endpoint(const struct sender *s)
+static const struct sender_endpoint *current_endpoint(const struct sender *s)
 {
     return &s->options->endpoints[s->at];
 }
@@ -99,7 +99,7 @@ static void close_socket(struct sender *s)
     s->monitor = s->socket = NULL;
 }
 
-/* Under a name of its own: that of a socket just closed is free only some time later. */
+/* Each monitor gets a new name: that of a socket just closed is not free at once. */
 static int open_monitor(struct sender *s)
 {
     char address[64];
@@ -115,12 +115,12 @@ static int open_monitor(struct sender *s)
 static int set_curve(struct sender *s)
 {
     const struct curve *curve = s->options->curve;
-    if (!endpoint(s)->server_key)
+    if (!current_endpoint(s)->server_key)
         return 0;
     if (zmq_setsockopt(s->socket, ZMQ_CURVE_PUBLICKEY, curve->public_key, CONF_KEY_LEN) != 0 ||
         zmq_setsockopt(s->socket, ZMQ_CURVE_SECRETKEY, curve->secret_key, CONF_KEY_LEN) != 0)
         return -1;
-    return zmq_setsockopt(s->socket, ZMQ_CURVE_SERVERKEY, endpoint(s)->server_key, CONF_KEY_LEN);
+    return zmq_setsockopt(s->socket, ZMQ_CURVE_SERVERKEY, current_endpoint(s)->server_key, CONF_KEY_LEN);
 }
 
 /* A new socket is a new peer to the daemon: no reply to an older one can reach it. ZMQ_IMMEDIATE keeps lines out of a
@@ -139,22 +139,21 @@ static int open_socket(struct sender *s, struct err *err)
     zmq_setsockopt(s->socket, ZMQ_RECONNECT_IVL_MAX, &longest_ms, sizeof(longest_ms));
     zmq_setsockopt(s->socket, ZMQ_HANDSHAKE_IVL, &handshake_ms, sizeof(handshake_ms));
     if (set_curve(s) != 0)
-        return err_set(err, "a key is none of CURVE: %s", zmq_strerror(errno));
+        return err_set(err, "not a CURVE key: %s", zmq_strerror(errno));
     if (open_monitor(s) != 0)
-        return err_set(err, "the socket cannot be watched: %s", zmq_strerror(errno));
-    if (zmq_connect(s->socket, endpoint(s)->to) != 0)
-        return err_set(err, "\"%s\" is no endpoint to connect to (tcp://HOST:PORT or ipc://PATH): %s", endpoint(s)->to,
-                       zmq_strerror(errno));
+        return err_set(err, "cannot monitor the socket: %s", zmq_strerror(errno));
+    if (zmq_connect(s->socket, current_endpoint(s)->to) != 0)
+        return err_set(err, "\"%s\" is not an endpoint to connect to (expected tcp://HOST:PORT or ipc://PATH): %s",
+                       current_endpoint(s)->to, zmq_strerror(errno));
     s->blocked = s->connected = s->turned_away = false;
     s->opened_us = s->now_us;
     return 0;
 }
 
-/* Everything that is on its way is to be sent again, to the next endpoint, in its order, before what was not sent yet.
- */
-static int renew(struct sender *s, struct err *err)
+/* Queues everything in flight to be resent to the next endpoint, in order, before what was not sent yet. */
+static int resend_on_new_socket(struct sender *s, struct err *err)
 {
-    struct unanswered_line *line;
+    struct sender_line *line;
     while ((line = TAILQ_LAST(&s->sent, line_list))) {
         TAILQ_REMOVE(&s->sent, line, entry);
         line->at_us = s->now_us;
@@ -164,7 +163,7 @@ static int renew(struct sender *s, struct err *err)
     return open_socket(s, err);
 }
 
-static int watch(struct sender *s, struct err *err)
+static int read_monitor(struct sender *s, struct err *err)
 {
     bool lost = false;
     zmq_msg_t msg;
@@ -184,24 +183,24 @@ static int watch(struct sender *s, struct err *err)
             s->handshake_failed = true;
     }
     zmq_msg_close(&msg);
-    return lost ? renew(s, err) : 0;
+    return lost ? resend_on_new_socket(s, err) : 0;
 }
 
 /* Lines in */
 
-static void reject(struct sender *s, uint64_t number, struct str why)
+static void report_reject(struct sender *s, uint64_t number, struct str why)
 {
     s->counts->rejected++;
     s->options->rejected(s->options->ctx, number, why);
 }
 
-static struct unanswered_line *line_new(struct sender *s, const struct line_text *text)
+static struct sender_line *line_new(struct sender *s, const struct line_text *text)
 {
     struct alert alert;
     struct reject why;
     bool good = decode_cloudevents(s->decoder, text->text, &alert, &why);
     struct str id = good ? alert.event_id : why.id;
-    struct unanswered_line *line = mem_zalloc(sizeof(*line) + id.len + text->text.len);
+    struct sender_line *line = mem_zalloc(sizeof(*line) + id.len + text->text.len);
     line->number = text->number;
     line->unreadable = !good;
     line->id_len = id.len;
@@ -212,7 +211,7 @@ static struct unanswered_line *line_new(struct sender *s, const struct line_text
     return line;
 }
 
-/* Takes lines while the window has room. Returns whether the file has more to be waited for. */
+/* Reads lines while the window has room. Returns whether the file may have more. */
 static bool take_lines(struct sender *s)
 {
     struct line_text text;
@@ -225,11 +224,11 @@ static bool take_lines(struct sender *s)
         if (text.len > s->lines->max) {
             struct buf why = {0};
             sender_too_large(text.len, &why);
-            reject(s, text.number, buf_str(&why));
+            report_reject(s, text.number, buf_str(&why));
             buf_free(&why);
             continue;
         }
-        struct unanswered_line *line = line_new(s, &text);
+        struct sender_line *line = line_new(s, &text);
         line->at_us = s->now_us;
         if (s->held++ == 0)
             s->quiet_since_us = s->now_us;
@@ -242,10 +241,10 @@ static bool take_lines(struct sender *s)
 
 static int send_due(struct sender *s, struct err *err)
 {
-    struct unanswered_line *line = TAILQ_FIRST(&s->due);
+    struct sender_line *line = TAILQ_FIRST(&s->due);
     s->blocked = false;
     while (line) {
-        struct unanswered_line *next = TAILQ_NEXT(line, entry);
+        struct sender_line *next = TAILQ_NEXT(line, entry);
         if (line->at_us <= s->now_us) {
             if (zmq_send(s->socket, line->bytes + line->id_len, line->text_len, ZMQ_DONTWAIT) < 0) {
                 s->blocked = errno == EAGAIN;
@@ -264,13 +263,13 @@ static int send_due(struct sender *s, struct err *err)
 
 /* Replies */
 
-static struct str frame(struct received_reply *reply, int i)
+static struct str reply_frame(struct sender_reply *reply, int i)
 {
     return (struct str){zmq_msg_data(&reply->frame[i]), zmq_msg_size(&reply->frame[i])};
 }
 
-/* The next message of three frames. false: none is there. */
-static bool receive(struct sender *s, struct received_reply *reply)
+/* Receives the next message of three frames. false: there is none. */
+static bool receive_reply(struct sender *s, struct sender_reply *reply)
 {
     zmq_msg_t extra;
     zmq_msg_init(&extra);
@@ -290,11 +289,11 @@ static bool receive(struct sender *s, struct received_reply *reply)
     return true;
 }
 
-/* A daemon may read an id where this program finds none, or the other way round: then it is the oldest line that is
- * no alert to us. */
-static struct unanswered_line *find(struct sender *s, struct str id)
+/* If no line has the id, the reply belongs to the oldest line that this program cannot decode: daemon and program may
+ * disagree about the id of such a line. */
+static struct sender_line *find_line(struct sender *s, struct str id)
 {
-    struct unanswered_line *line;
+    struct sender_line *line;
     TAILQ_FOREACH(line, &s->sent, entry)
     if (str_eq(id, (struct str){line->bytes, line->id_len}))
         return line;
@@ -312,13 +311,13 @@ static int64_t retry_us(struct str text)
     return (ms < 1 ? 1 : ms > RETRY_MAX_MS ? RETRY_MAX_MS : ms) * CLOCK_MS;
 }
 
-static void handle(struct sender *s, struct received_reply *reply)
+static void handle_reply(struct sender *s, struct sender_reply *reply)
 {
-    struct str word = frame(reply, 0), detail = frame(reply, 2);
+    struct str word = reply_frame(reply, 0), detail = reply_frame(reply, 2);
     bool ack = str_is(word, "ACK"), retry = str_is(word, "RETRY");
     if (!ack && !retry && !str_is(word, "REJECT"))
         return;
-    struct unanswered_line *line = find(s, frame(reply, 1));
+    struct sender_line *line = find_line(s, reply_frame(reply, 1));
     if (!line)
         return;
     s->quiet_since_us = s->now_us;
@@ -332,7 +331,7 @@ static void handle(struct sender *s, struct received_reply *reply)
     if (ack)
         s->counts->accepted++;
     else
-        reject(s, line->number, detail);
+        report_reject(s, line->number, detail);
     free(line);
     s->held--;
     show_progress(s);
@@ -340,11 +339,11 @@ static void handle(struct sender *s, struct received_reply *reply)
 
 static void receive_all(struct sender *s)
 {
-    struct received_reply reply;
+    struct sender_reply reply;
     for (int i = 0; i < REPLY_FRAMES; i++)
         zmq_msg_init(&reply.frame[i]);
-    while (receive(s, &reply))
-        handle(s, &reply);
+    while (receive_reply(s, &reply))
+        handle_reply(s, &reply);
     for (int i = 0; i < REPLY_FRAMES; i++)
         zmq_msg_close(&reply.frame[i]);
 }
@@ -361,7 +360,7 @@ static int64_t next_timer_us(const struct sender *s)
     int64_t next = s->quiet_since_us + s->options->timeout_us;
     if (has_another(s) && !s->connected && s->opened_us + CONNECT_US < next)
         next = s->opened_us + CONNECT_US;
-    const struct unanswered_line *line = TAILQ_FIRST(&s->sent);
+    const struct sender_line *line = TAILQ_FIRST(&s->sent);
     if (line && line->at_us + resend_after_us(s) < next)
         next = line->at_us + resend_after_us(s);
     TAILQ_FOREACH(line, &s->due, entry)
@@ -372,28 +371,28 @@ static int64_t next_timer_us(const struct sender *s)
 
 static int give_up(struct sender *s, struct err *err)
 {
-    const char *why = s->connected           ? "it is connected, but does not answer"
-                      : !s->handshake_failed ? "there is no connection to it"
-                      : endpoint(s)->server_key
-                          ? "somebody is there, but does not let this client in: its key is not on the list of clients "
-                            "or has run out, or --server-key is not the daemon's"
-                          : "somebody is there, but speaks no ZeroMQ or wants CURVE: --server-key and --client-key";
-    return err_set(err, "no reply from %s%s for %lld s (%s): %u of the lines read are unanswered", endpoint(s)->to,
-                   has_another(s) ? " or another endpoint" : "", (long long)(s->options->timeout_us / CLOCK_SECOND),
-                   why, s->held);
+    const char *why = s->connected           ? "connected, but it does not answer"
+                      : !s->handshake_failed ? "cannot connect"
+                      : current_endpoint(s)->server_key
+                          ? "the peer does not admit this client: its key is not on the client list or has expired, or "
+                            "--server-key is not that of the daemon"
+                          : "the peer does not speak ZeroMQ, or requires CURVE: --server-key and --client-key";
+    return err_set(err, "no reply from %s%s for %lld s (%s): %u of the lines read were not answered",
+                   current_endpoint(s)->to, has_another(s) ? " or another endpoint" : "",
+                   (long long)(s->options->timeout_us / CLOCK_SECOND), why, s->held);
 }
 
-/* A line that waits for its turn after RETRY is no sign of a silent daemon. */
+/* A line that waits because of RETRY does not mean that the daemon is silent. */
 static int check_times(struct sender *s, struct err *err)
 {
-    const struct unanswered_line *oldest = TAILQ_FIRST(&s->sent);
+    const struct sender_line *oldest = TAILQ_FIRST(&s->sent);
     if (!oldest && !s->blocked)
         s->quiet_since_us = s->now_us;
     if (s->now_us - s->quiet_since_us >= s->options->timeout_us)
         return give_up(s, err);
     bool away = !oldest && s->turned_away, late = !s->connected && s->now_us - s->opened_us >= CONNECT_US;
     if ((oldest && s->now_us - oldest->at_us >= resend_after_us(s)) || (has_another(s) && (away || late)))
-        return renew(s, err);
+        return resend_on_new_socket(s, err);
     return 0;
 }
 
@@ -413,18 +412,18 @@ static int wait_and_read(struct sender *s, bool more_lines, struct err *err)
         return err_set(err, "zmq_poll: %s", zmq_strerror(errno));
     s->now_us = clock_mono_us();
     if (more_lines && items[2].revents && lines_read(s->lines) != 0)
-        return err_set(err, "reading it failed: %s", strerror(errno));
+        return err_set(err, "cannot read: %s", strerror(errno));
     return 0;
 }
 
-static int turn(struct sender *s, bool more_lines, struct err *err)
+static int send_and_receive(struct sender *s, bool more_lines, struct err *err)
 {
     if (send_due(s, err) != 0 || wait_and_read(s, more_lines, err) != 0)
         return -1;
     receive_all(s);
     if (check_times(s, err) != 0)
         return -1;
-    return watch(s, err);
+    return read_monitor(s, err);
 }
 
 int sender_run(const struct sender_options *options, struct lines *lines, struct sender_counts *ret_counts,
@@ -443,11 +442,11 @@ int sender_run(const struct sender_options *options, struct lines *lines, struct
         bool more_lines = take_lines(&s);
         if (!more_lines && s.held == 0)
             break;
-        status = turn(&s, more_lines, err);
+        status = send_and_receive(&s, more_lines, err);
     }
 
     ret_counts->unanswered = s.held;
-    struct unanswered_line *line;
+    struct sender_line *line;
     TAILQ_CONCAT(&s.due, &s.sent, entry);
     while ((line = TAILQ_FIRST(&s.due))) {
         TAILQ_REMOVE(&s.due, line, entry);

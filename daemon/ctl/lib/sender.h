@@ -1,12 +1,13 @@
 /*
- * Lines to a daemon's router endpoint, each until it is answered.
+ * Sends lines to a daemon's router endpoint and resends each until it is answered.
  *
- * At most SENDER_WINDOW lines are on their way. Each send gets one reply, and those for equal ids come in the order
- * sent, so a reply belongs to the oldest line on its way with that id. Replies to what was sent on a connection that
- * broke are lost, so a new socket then sends all unanswered lines again: their identity makes that harmless.
+ * At most SENDER_WINDOW lines are in flight. Each send gets one reply, and replies for equal ids arrive in the order
+ * sent, so a reply belongs to the oldest line in flight with that id. When a connection breaks, the replies to what was
+ * sent on it are lost; a new socket then resends all unanswered lines, which their identity makes harmless.
  *
- * Where several daemons take the same alerts, one at a time is spoken to: the next one when the connection breaks, does
- * not come about or nothing is answered, and when all that was sent is answered and some of it by RETRY.
+ * If several daemons accept the same alerts, one at a time is used. The sender moves on to the next one if the
+ * connection breaks or cannot be established, if nothing is answered, and if all that was sent is answered and some of
+ * it with RETRY.
  */
 #ifndef MOBEYE_CTL_LIB_SENDER_H
 #define MOBEYE_CTL_LIB_SENDER_H
@@ -30,9 +31,9 @@ struct sender_endpoint {
 struct sender_options {
     const struct sender_endpoint *endpoints;
     size_t n_endpoints;        /* at least one */
-    const struct curve *curve; /* with a server_key: the sender's own */
-    int64_t timeout_us;        /* how long no reply at all is waited for; after a sixth of it a line is sent again */
-    uint64_t total;            /* lines that will come, for the progress bar; 0: unknown, no bar */
+    const struct curve *curve; /* the sender's own keys, if an endpoint has a server_key */
+    int64_t timeout_us;        /* gives up after this long without any reply; resends a line after a sixth of it */
+    uint64_t total;            /* number of lines to come, for the progress bar; 0: unknown, no bar */
     void (*rejected)(void *ctx, uint64_t number, struct str why); /* why: "code: field: reason" */
     void *ctx;
 };
@@ -43,16 +44,16 @@ struct sender_counts {
     uint64_t resent; /* sends beyond the first of a line */
 };
 
-/* Sends every line that is not blank, to the end. The lines' max must be ALERT_PAYLOAD_MAX; what is longer is rejected
- * here. -1: gave up, what is left is unanswered (of the lines that were read), or the endpoint is none, or the file
- * cannot be read. ret_counts is filled in any case. */
+/* Sends every line that is not blank. The lines' max must be ALERT_PAYLOAD_MAX; longer lines are rejected here. -1 with
+ * err set: gave up, leaving some of the lines that were read unanswered; or an endpoint is not valid; or the file
+ * cannot be read. ret_counts is always filled. */
 int sender_run(const struct sender_options *options, struct lines *lines, struct sender_counts *ret_counts,
                struct err *err);
 
-/* True where the line holds nothing but white space. */
+/* Whether the line is empty or white space only. */
 bool sender_blank(struct str line);
 
-/* "too_large: message: ..." for a line of len bytes. */
+/* Appends "too_large: message: ..." for a line of len bytes. */
 void sender_too_large(uint64_t len, struct buf *out);
 
 #endif

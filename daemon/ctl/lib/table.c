@@ -1,4 +1,4 @@
-/* Rows of the database for people and for programs. */
+/* Prints rows of the database, as a table or as JSON. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +21,7 @@ enum {
     OID_JSONB = 3802
 };
 
-/* C0, DEL and C1: a terminal acts on them. */
+/* C0, DEL and C1, which a terminal would interpret. */
 static bool is_control(ucs4_t c)
 {
     return c < 0x20 || (c >= 0x7f && c < 0xa0);
@@ -64,7 +64,7 @@ void ctl_json_string(struct buf *out, struct str text)
             buf_append(out, p, (size_t)n);
         p += n;
         left -= (size_t)n;
-        /* What is not UTF-8 is one U+FFFD, however many bytes this version of the library takes it for. */
+        /* One U+FFFD per malformed sequence, independent of how many bytes this version of the library skips. */
         for (; c == 0xfffd && left > 0 && (*p & 0xc0) == 0x80; p++)
             left--;
     }
@@ -77,7 +77,7 @@ static bool is_number(Oid type)
            type == OID_NUMERIC;
 }
 
-/* The value as the bytes to print: bytea without PostgreSQL's escapes. */
+/* The bytes to print; bytea without PostgreSQL's escapes. */
 static void value_of(struct buf *ret, const PGresult *rows, int row, int column)
 {
     const char *text = PQgetvalue(rows, row, column);
@@ -94,7 +94,7 @@ static void value_of(struct buf *ret, const PGresult *rows, int row, int column)
     PQfreemem(bytes);
 }
 
-static void json_value(struct buf *out, const PGresult *rows, int row, int column, struct buf *scratch)
+static void json_value(struct buf *out, const PGresult *rows, int row, int column, struct buf *value)
 {
     Oid type = PQftype(rows, column);
     const char *text = PQgetvalue(rows, row, column);
@@ -103,16 +103,16 @@ static void json_value(struct buf *out, const PGresult *rows, int row, int colum
     else if (type == OID_BOOL)
         buf_append_str(out, *text == 't' ? STR("true") : STR("false"));
     else if (type == OID_JSON || type == OID_JSONB || (is_number(type) && !strpbrk(text, "NI")))
-        buf_append_str(out, str_from(text)); /* NaN and Infinity are no JSON numbers */
+        buf_append_str(out, str_from(text)); /* NaN and Infinity are not JSON numbers */
     else {
-        value_of(scratch, rows, row, column);
-        ctl_json_string(out, buf_str(scratch));
+        value_of(value, rows, row, column);
+        ctl_json_string(out, buf_str(value));
     }
 }
 
 static void print_json(const PGresult *rows)
 {
-    struct buf out = {0}, scratch = {0};
+    struct buf out = {0}, value = {0};
     for (int row = 0; row < PQntuples(rows); row++) {
         buf_append_str(&out, row ? STR(",\n {") : STR("\n {"));
         for (int column = 0; column < PQnfields(rows); column++) {
@@ -120,16 +120,16 @@ static void print_json(const PGresult *rows)
                 buf_append_str(&out, STR(", "));
             ctl_json_string(&out, str_from(PQfname(rows, column)));
             buf_append_str(&out, STR(": "));
-            json_value(&out, rows, row, column, &scratch);
+            json_value(&out, rows, row, column, &value);
         }
         buf_append_str(&out, STR("}"));
     }
     printf("[%.*s%s]\n", (int)out.len, out.data ? out.data : "", out.len ? "\n" : "");
     buf_free(&out);
-    buf_free(&scratch);
+    buf_free(&value);
 }
 
-/* How many columns of a terminal the text takes; it has been through ctl_escape(). */
+/* Display width of the text, which has been through ctl_escape(). */
 static int width_of(struct str text)
 {
     int utf8 = pg_char_to_encoding("UTF8"), width = 0;
@@ -148,7 +148,7 @@ static void print_cell(struct str text, int width, bool right, bool last)
     fputs(last ? "\n" : "  ", stdout);
 }
 
-/* The text of a cell; row -1 is the header. Valid until the next one. */
+/* The text of a cell; row -1 is the header. Valid until the next call. */
 static struct str cell(const PGresult *rows, int row, int column, struct buf *value, struct buf *ret)
 {
     ret->len = 0;

@@ -1,4 +1,4 @@
-/* mobeyectl doctor: is this machine, and is the database, what mobeyed counts on? */
+/* mobeyectl doctor: checks whether this machine and the database meet the requirements of mobeyed. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,14 +12,17 @@
 
 static const char help[] =
     "Usage: mobeyectl doctor [OPTION]...\n"
-    "Looks at the machine and the database: clock, permissions, disk, descriptors, ports, the unit, supervision, and\n"
-    "the settings of PostgreSQL. One line each, ok, warning or problem, with advice. It changes nothing; run it as\n"
-    "root, or it can see less.\n\n"
-    "  -c, --config FILE  configuration of the daemon, default " CTL_DEFAULT_FILE "\n"
-    "      --db CONNINFO  the database, as libpq writes it, instead of that in FILE\n"
-    "      --json         one JSON object a line\n"
-    "  -h, --help         this text\n\n"
-    "Exit status: 0 no problem (there may be warnings), 1 problems, 2 wrong usage.\n";
+    "Checks the machine and the database, and gives advice.\n\n"
+    "Checks clock, permissions, disk, file descriptors, ports, the systemd unit, supervision and the settings of\n"
+    "PostgreSQL. Prints one line per check: ok, warning or problem, with advice. It changes nothing. Run it as root;\n"
+    "otherwise some checks are limited.\n\n"
+    "      --json         print one JSON object per line\n"
+    "  -c, --config FILE  configuration file (default: " CTL_DEFAULT_FILE ")\n"
+    "      --db CONNINFO  libpq connection string; overrides database.conninfo\n"
+    "  -h, --help         print this help\n\n"
+    "Example:\n"
+    "  # mobeyectl doctor\n\n"
+    "Exit status: 0 no problems (there may be warnings), 1 problems found, 2 usage error.\n";
 
 static void say_json(enum doctor_level level, const char *check, const char *text, const char *advice)
 {
@@ -45,7 +48,7 @@ void doctor_say(struct doctor *d, enum doctor_level level, const char *check, co
     va_end(args);
     if (len < 0)
         return;
-    d->told[level]++;
+    d->printed[level]++;
     if (d->json)
         say_json(level, check, text, advice);
     else
@@ -75,7 +78,7 @@ int ctl_doctor(int argc, char **argv)
     struct doctor d = {.file = call.file, .json = call.json};
     struct conf *conf = ctl_load(d.file);
     if (!conf) {
-        doctor_say(&d, DOCTOR_PROBLEM, "file", "mobeyed --check names every mistake", "%s is no configuration",
+        doctor_say(&d, DOCTOR_PROBLEM, "file", "run mobeyed --check", "%s is not a valid configuration",
                    d.file ? d.file : CTL_DEFAULT_FILE);
         return CTL_FAILED;
     }
@@ -85,8 +88,8 @@ int ctl_doctor(int argc, char **argv)
     d.conn = call.db ? ctl_connect(VERB, d.file, call.db) : ctl_connect_daemon(VERB, conf);
     examine(&d);
     if (!d.json)
-        printf("%u problems, %u warnings\n", d.told[DOCTOR_PROBLEM], d.told[DOCTOR_WARNING]);
+        printf("%u problems, %u warnings\n", d.printed[DOCTOR_PROBLEM], d.printed[DOCTOR_WARNING]);
     PQfinish(d.conn);
     conf_free(&conf);
-    return d.told[DOCTOR_PROBLEM] > 0 ? CTL_FAILED : CTL_OK;
+    return d.printed[DOCTOR_PROBLEM] > 0 ? CTL_FAILED : CTL_OK;
 }

@@ -1,4 +1,4 @@
-/* mobeyectl journal: looks at a journal, also beside the daemon that writes it, and has it applied again. */
+/* mobeyectl journal: inspects a journal, also while the daemon writes it, and has its records applied again. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -23,18 +23,20 @@ static const char help[] =
     "       mobeyectl journal verify [OPTION]...\n"
     "       mobeyectl journal dump [--from N] [--to N] [OPTION]...\n"
     "       mobeyectl journal replay [--from N] [OPTION]...\n"
-    "The journal of accepted alerts: list its segments, check every byte of it (exit status 1: damage, each place on "
-    "a\n"
-    "line), print its records, or have the daemon apply those from N on to the database again, which stores none "
-    "twice.\n"
-    "The daemon may be running; list, verify and dump change nothing.\n\n"
-    "      --from N         first record; replay: the oldest that is kept where not given\n"
-    "      --to N           last record\n"
-    "      --json           list: as JSON; verify, dump: a JSON object a line\n"
-    "      --directory DIR  the journal, instead of journal.directory of the file\n"
-    "  -c, --config FILE    configuration, default " CTL_DEFAULT_FILE "\n"
-    "      --db CONNINFO    list, replay: the database, instead of database.conninfo of the file\n"
-    "  -h, --help           this text\n";
+    "Lists, verifies, dumps or replays the journal of accepted alerts.\n\n"
+    "list prints its segments; verify checks every byte and prints one line per damaged region; dump prints its\n"
+    "records; replay has the daemon apply the records from N on to the database again, which stores none twice.\n"
+    "The daemon may be running. list, verify and dump change nothing.\n\n"
+    "      --from N         first record (replay: default is the oldest record that is kept)\n"
+    "      --to N           dump: last record\n"
+    "      --directory DIR  the journal; overrides journal.directory\n"
+    "      --json           list: print JSON; verify, dump: print one JSON object per line\n"
+    "  -c, --config FILE    configuration file (default: " CTL_DEFAULT_FILE ")\n"
+    "      --db CONNINFO    list, replay: libpq connection string; overrides database.conninfo\n"
+    "  -h, --help           print this help\n\n"
+    "Example:\n"
+    "  $ mobeyectl journal dump --from 1000 --to 1010\n\n"
+    "Exit status: 0 success, 1 failure or damage found, 2 usage error.\n";
 
 /* ---- list ---- */
 
@@ -48,7 +50,7 @@ static const struct {
 
 enum { N_COLUMNS = sizeof(columns) / sizeof(columns[0]) };
 
-/* How far the database has this journal; -1: not known. */
+/* The database's position in this journal; -1: unknown. */
 static int64_t ask_position(const struct journal_view *view)
 {
     const struct journal_request *request = view->request;
@@ -98,7 +100,7 @@ static void list_row(PGresult *rows, int row, const struct segment *segment, int
     set_text(rows, row, 7, position < 0 ? NULL : segment->next_seq <= (uint64_t)position + 1 ? "t" : "f");
 }
 
-static int list(const struct journal_request *request)
+static int list_segments(const struct journal_request *request)
 {
     struct journal_view view;
     int status = journal_view_open(&view, request, false);
@@ -116,7 +118,7 @@ static int list(const struct journal_request *request)
         ctl_print_rows(rows, request->call.json);
         PQclear(rows);
         if (view.damaged > 0)
-            fprintf(stderr, "%lu damaged places: 'mobeyectl journal verify' names them\n", view.damaged);
+            fprintf(stderr, "%lu damaged regions; 'mobeyectl journal verify' lists them\n", view.damaged);
     }
     journal_view_close(&view);
     return status;
@@ -133,12 +135,12 @@ static void print_missing(struct journal_view *view)
         if (from >= until)
             continue;
         view->damaged++;
-        snprintf(what, sizeof(what), "records %" PRIu64 " to %" PRIu64 " before it are in no segment", from, until - 1);
-        journal_view_tell(view, segment_name(until, name), "", what);
+        snprintf(what, sizeof(what), "records %" PRIu64 " to %" PRIu64 " before it are missing", from, until - 1);
+        journal_view_print(view, segment_name(until, name), "", what);
     }
 }
 
-static int verify(const struct journal_request *request)
+static int verify_journal(const struct journal_request *request)
 {
     struct journal_view view;
     int status = journal_view_open(&view, request, true);
@@ -148,12 +150,12 @@ static int verify(const struct journal_request *request)
             records += view.chain.segments[i].records;
         print_missing(&view);
         for (size_t i = 0; i < view.chain.n_foreign; i++)
-            journal_view_tell(&view, view.chain.foreign[i].name, "", view.chain.foreign[i].why);
+            journal_view_print(&view, view.chain.foreign[i].name, "", view.chain.foreign[i].why);
         view.damaged += view.chain.n_foreign;
-        fprintf(stderr, "%zu segments, %" PRIu64 " records that check, %lu damaged places\n", view.chain.n, records,
+        fprintf(stderr, "%zu segments, %" PRIu64 " valid records, %lu damaged regions\n", view.chain.n, records,
                 view.damaged);
         if (faccessat(view.dir_fd, SALVAGE_FOLDER, F_OK, 0) == 0)
-            fputs("Bytes of earlier damage are in the folder " SALVAGE_FOLDER ".\n", stderr);
+            fputs("The bytes of earlier damage are in the directory " SALVAGE_FOLDER ".\n", stderr);
         status = view.damaged > 0 ? CTL_FAILED : CTL_OK;
     }
     journal_view_close(&view);
@@ -239,7 +241,7 @@ static int dump_rows(const struct journal_view *view, struct reader *reader, str
     return rc == 0 ? CTL_OK : ctl_fail(VERB, "%s", err.text);
 }
 
-static int dump(const struct journal_request *request)
+static int dump_records(const struct journal_request *request)
 {
     struct journal_view view;
     int status = journal_view_open(&view, request, false);
@@ -258,7 +260,7 @@ static int dump(const struct journal_request *request)
 
 /* ---- replay ---- */
 
-/* The checksum of the record before `from`, with which the database's position is set. */
+/* The checksum of the record before `from`, which the database's position must have. */
 static bool checksum_before(const struct journal_view *view, uint64_t from, uint64_t *ret)
 {
     const struct segment *oldest = view->chain.n > 0 ? &view->chain.segments[0] : NULL;
@@ -289,26 +291,28 @@ static int rewind_database(const struct journal_view *view, uint64_t from, uint6
     PGresult *rows =
         ctl_query(conn, VERB, "replay", "select mobeye.journal_rewind($1::uuid, $2::bigint, $3::bigint)", 3, values);
     if (rows)
-        printf("journal %s: records %" PRIu64 " to %s are applied again\n", uuid, from, PQgetvalue(rows, 0, 0));
+        printf("journal %s: records %" PRIu64 " to %s will be applied again\n", uuid, from, PQgetvalue(rows, 0, 0));
     PQclear(rows);
     PQfinish(conn);
     return rows ? CTL_OK : CTL_FAILED;
 }
 
-static int replay(const struct journal_request *request)
+static int replay_records(const struct journal_request *request)
 {
     struct journal_view view;
     uint64_t checksum;
     int status = journal_view_open(&view, request, false);
     if (status == CTL_OK && view.chain.n == 0)
-        status = ctl_fail(VERB, "there is no journal that can be read");
+        status = ctl_fail(VERB, "no readable journal found");
     if (status == CTL_OK) {
         uint64_t oldest = view.chain.segments[0].seq, from = request->from ? request->from : oldest;
         if (from < oldest || from > view.check.last_seq + 1)
-            status = ctl_fail(VERB, "record %" PRIu64 " is not kept (from %" PRIu64 " to %" PRIu64 " are)", from,
-                              oldest, view.check.last_seq);
+            status = ctl_fail(VERB, "record %" PRIu64 " is not in the journal (expected %" PRIu64 " to %" PRIu64 ")",
+                              from, oldest, view.check.last_seq);
         else if (!checksum_before(&view, from, &checksum))
-            status = ctl_fail(VERB, "record %" PRIu64 " before it is lost; take another one to begin with", from - 1);
+            status =
+                ctl_fail(VERB, "cannot start at record %" PRIu64 ": record %" PRIu64 " is lost (choose another one)",
+                         from, from - 1);
         else
             status = rewind_database(&view, from, checksum);
     }
@@ -327,10 +331,10 @@ static const struct ctl_verb actions[] = {[LIST] = {"list", .takes = "directory 
                                           {0}};
 static const struct ctl_verb verb = {VERB, .help = help, .actions = actions};
 static int (*const runs[])(const struct journal_request *request) = {
-    [LIST] = list, [VERIFY] = verify, [DUMP] = dump, [REPLAY] = replay};
+    [LIST] = list_segments, [VERIFY] = verify_journal, [DUMP] = dump_records, [REPLAY] = replay_records};
 
-/* CTL_GO where the option is not given (text is NULL) or is the number of a record. */
-static int take_seq(const char *text, uint64_t *ret)
+/* CTL_GO if the option is not given (text is NULL) or is the number of a record. */
+static int parse_seq(const char *text, uint64_t *ret)
 {
     char *end;
     if (!text)
@@ -339,7 +343,7 @@ static int take_seq(const char *text, uint64_t *ret)
     *ret = strtoull(text, &end, 10);
     if (*text >= '0' && *text <= '9' && !*end && errno == 0 && *ret >= 1 && *ret <= INT64_MAX)
         return CTL_GO;
-    return ctl_usage(VERB, "\"%s\" is not the number of a record (1, 2, ...)", text);
+    return ctl_usage(VERB, "\"%s\" is not a record number (expected 1, 2, ...)", text);
 }
 
 int ctl_journal(int argc, char **argv)
@@ -350,8 +354,8 @@ int ctl_journal(int argc, char **argv)
         {"from", .text = &from}, {"to", .text = &to}, {"directory", .text = &request.directory}, {0}};
     int status = ctl_parse(argc, argv, &verb, options, &request.call);
     if (status == CTL_GO)
-        status = take_seq(from, &request.from);
+        status = parse_seq(from, &request.from);
     if (status == CTL_GO)
-        status = take_seq(to, &request.to);
+        status = parse_seq(to, &request.to);
     return status == CTL_GO ? runs[request.call.action](&request) : status;
 }

@@ -1,4 +1,4 @@
-/* mobeyectl quarantine: what the database refused, and what people decide about it. */
+/* mobeyectl quarantine: lists, retries or discards accepted alerts that the database refused. */
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -9,7 +9,7 @@
 
 #include "base/mem.h"
 #include "ctl/lib/ctl.h"
-#include "ctl/lib/enrich_context.h"
+#include "ctl/lib/enrich_tool.h"
 #include "ctl/lib/options.h"
 #include "enrich/correlate.h"
 #include "store/quarantine_retry.h"
@@ -21,28 +21,33 @@ static const char help[] =
     "       mobeyectl quarantine show [OPTION]... ID\n"
     "       mobeyectl quarantine retry [OPTION]... [ID...]\n"
     "       mobeyectl quarantine discard [OPTION]... [--yes] ID...\n"
-    "Accepted alerts that the database refused are kept with their bytes and the reason. Once the cause is mended,\n"
-    "retry stores them, those named or every one, as the daemon would now, by the bounds and rules of the\n"
-    "configuration and the devices and areas of the database; discard deletes them for ever, all of those named or "
-    "none.\n\n"
-    "      --json         list, show: as JSON\n"
-    "      --yes          discard: without asking on a terminal\n"
-    "  -c, --config FILE  configuration to take database.conninfo from, default " CTL_DEFAULT_FILE "\n"
-    "      --db CONNINFO  the database, as libpq writes it, instead of that\n"
-    "  -h, --help         this text\n";
+    "Lists, shows, retries or discards accepted alerts that the database refused.\n\n"
+    "They are kept with their bytes and the reason. After the cause has been corrected, retry stores the alerts with\n"
+    "the given IDs, or all of them, as the daemon would do now: with the bounds and rules of the configuration and "
+    "the\n"
+    "devices and areas of the database. discard deletes the given ones permanently, either all or none of them. It\n"
+    "asks for confirmation and requires --yes if standard input is not a terminal.\n\n"
+    "      --json         list, show: print JSON\n"
+    "      --yes          discard: do not ask for confirmation\n"
+    "  -c, --config FILE  configuration file (default: " CTL_DEFAULT_FILE ")\n"
+    "      --db CONNINFO  libpq connection string; overrides database.conninfo\n"
+    "  -h, --help         print this help\n\n"
+    "Examples:\n"
+    "  $ mobeyectl quarantine list\n"
+    "  $ mobeyectl quarantine discard --yes 17 18\n\n" CTL_EXIT_HELP;
 
 struct quarantine_request {
     struct ctl_call call;
-    char **ids; /* decimal numbers, checked */
+    char **ids; /* valid decimal numbers */
     int n_ids;
-    struct conf *conf; /* of retry, else NULL */
+    struct conf *conf; /* for retry, otherwise NULL */
 };
 
 #define SUMMARY                                                                                                        \
     "id, " CTL_UTC("quarantined_at") ", instance, journal_seq, endpoint, device_id, source, event_id, sqlstate, "      \
                                      "reason"
 
-static int list(PGconn *conn, const struct quarantine_request *request)
+static int list_records(PGconn *conn, const struct quarantine_request *request)
 {
     PGresult *rows = ctl_query(conn, VERB, "list", "select " SUMMARY " from mobeye.quarantine order by id", 0, NULL);
     if (!rows)
@@ -52,7 +57,7 @@ static int list(PGconn *conn, const struct quarantine_request *request)
     return CTL_OK;
 }
 
-/* A line a column that has a value; then the message as it came or, where it cannot be read, the journal's record. */
+/* Prints each column that has a value on a line; then the payload or, if the record is not readable, its bytes. */
 static void print_one(const PGresult *rows)
 {
     int record = PQnfields(rows) - 1, payload = record - 1;
@@ -78,7 +83,7 @@ static void print_one(const PGresult *rows)
     buf_free(&out);
 }
 
-static int show(PGconn *conn, const struct quarantine_request *request)
+static int show_record(PGconn *conn, const struct quarantine_request *request)
 {
     PGresult *rows = ctl_query(
         conn, VERB, "show",
@@ -89,7 +94,7 @@ static int show(PGconn *conn, const struct quarantine_request *request)
         return CTL_FAILED;
     int status = CTL_OK;
     if (PQntuples(rows) == 0)
-        status = ctl_fail(VERB, "there is no %s in quarantine", request->ids[0]);
+        status = ctl_fail(VERB, "%s is not in quarantine", request->ids[0]);
     else if (request->call.json)
         ctl_print_rows(rows, true);
     else
@@ -109,18 +114,18 @@ static void correlate_cb(void *ctx, struct incident_set *set, struct batch *batc
     correlate(set, batch, store);
 }
 
-/* false: it is refused still. */
-static bool retry_one(PGconn *conn, const char *id, struct known *known)
+/* false: it is still refused. */
+static bool retry_one(PGconn *conn, const char *id, struct enrich_tool *tool)
 {
-    const struct conf *conf = known->around.conf;
+    const struct conf *conf = tool->context.conf;
     const struct retry_calls calls = {enrich_cb, correlate_cb, conf->rules_text ? conf->rules_hash : NULL};
     struct err err;
-    switch (retry_quarantined(conn, strtoll(id, NULL, 10), &calls, known, &err)) {
+    switch (retry_quarantined(conn, strtoll(id, NULL, 10), &calls, tool, &err)) {
     case RETRY_STORED:
         printf("%s: stored\n", id);
         return true;
     case RETRY_DUPLICATE:
-        printf("%s: was stored already\n", id);
+        printf("%s: already stored\n", id);
         return true;
     case RETRY_REFUSED:
         break;
@@ -129,7 +134,7 @@ static bool retry_one(PGconn *conn, const char *id, struct known *known)
     return false;
 }
 
-static int retry(PGconn *conn, const struct quarantine_request *request)
+static int retry_records(PGconn *conn, const struct quarantine_request *request)
 {
     PGresult *rows = request->n_ids == 0
                          ? ctl_query(conn, VERB, "retry", "select id from mobeye.quarantine order by id", 0, NULL)
@@ -137,29 +142,28 @@ static int retry(PGconn *conn, const struct quarantine_request *request)
     if (request->n_ids == 0 && !rows)
         return CTL_FAILED;
     struct err err;
-    struct known known;
+    struct enrich_tool tool;
     int n = rows ? PQntuples(rows) : request->n_ids, refused = 0;
-    if (enrich_tool_load(&known, conn, request->conf, &err) != 0) {
+    if (enrich_tool_load(&tool, conn, request->conf, &err) != 0) {
         PQclear(rows);
         return ctl_fail(VERB, "%s", err.text);
     }
     for (int i = 0; i < n && PQstatus(conn) == CONNECTION_OK; i++)
-        refused += !retry_one(conn, rows ? PQgetvalue(rows, i, 0) : request->ids[i], &known);
-    enrich_tool_free(&known);
+        refused += !retry_one(conn, rows ? PQgetvalue(rows, i, 0) : request->ids[i], &tool);
+    enrich_tool_free(&tool);
     PQclear(rows);
     return refused ? CTL_FAILED : CTL_OK;
 }
 
-/* Only a terminal is asked: in a script the ids say it. */
 static int confirm(const struct quarantine_request *request)
 {
-    if (request->call.yes || !isatty(STDIN_FILENO) ||
-        ctl_says_yes("Delete %d accepted alert%s for ever?", request->n_ids, request->n_ids == 1 ? "" : "s"))
+    if (request->call.yes ||
+        ctl_confirm(VERB, "Permanently delete %d accepted alert%s?", request->n_ids, request->n_ids == 1 ? "" : "s"))
         return CTL_OK;
-    return ctl_fail(VERB, "nothing is deleted");
+    return ctl_fail(VERB, "nothing was deleted");
 }
 
-/* The ids as an array of PostgreSQL's. */
+/* The ids as a PostgreSQL array literal. */
 static char *id_array(const struct quarantine_request *request)
 {
     struct buf out = {0};
@@ -169,7 +173,7 @@ static char *id_array(const struct quarantine_request *request)
     return out.data;
 }
 
-static int discard(PGconn *conn, const struct quarantine_request *request)
+static int discard_records(PGconn *conn, const struct quarantine_request *request)
 {
     int status = confirm(request);
     if (status != CTL_OK)
@@ -189,7 +193,7 @@ static int discard(PGconn *conn, const struct quarantine_request *request)
         if (*PQgetvalue(rows, i, 1) == 't')
             printf("%s: deleted\n", PQgetvalue(rows, i, 0));
         else
-            status = ctl_fail(VERB, "there is no %s in quarantine; nothing is deleted", PQgetvalue(rows, i, 0));
+            status = ctl_fail(VERB, "%s is not in quarantine; nothing was deleted", PQgetvalue(rows, i, 0));
     }
     PQclear(rows);
     return status;
@@ -202,18 +206,19 @@ static bool is_id(const char *text)
     return *text >= '1' && *text <= '9' && strtoll(text, &end, 10) > 0 && !*end && errno == 0;
 }
 
-/* The configuration, for what it says about places and rules; NULL where it has errors. */
+/* Loads the configuration for its bounds and rules; NULL if it has errors. */
 static struct conf *load_rules(const struct quarantine_request *request)
 {
     if (!request->call.db || request->call.file || access(CTL_DEFAULT_FILE, F_OK) == 0) {
         struct conf *conf = ctl_load(request->call.file);
         if (conf) {
-            setenv("TZ", conf->timezone, 1); /* as rules_match() wants it */
+            setenv("TZ", conf->timezone, 1); /* rules_match() uses local time */
             tzset();
         }
         return conf;
     }
-    ctl_fail(VERB, "warning: there is no " CTL_DEFAULT_FILE " and no -c: without bounds for places, and without rules");
+    ctl_fail(VERB,
+             "warning: no configuration (neither " CTL_DEFAULT_FILE " nor -c): no bounds and no rules are applied");
     return mem_zalloc(sizeof(struct conf));
 }
 
@@ -227,9 +232,9 @@ static const struct ctl_verb actions[] = {
     {0}};
 static const struct ctl_verb verb = {VERB, .help = help, .actions = actions};
 static int (*const runs[])(PGconn *conn, const struct quarantine_request *request) = {
-    [LIST] = list, [SHOW] = show, [RETRY] = retry, [DISCARD] = discard};
+    [LIST] = list_records, [SHOW] = show_record, [RETRY] = retry_records, [DISCARD] = discard_records};
 
-static int run(struct quarantine_request *request)
+static int run_quarantine(struct quarantine_request *request)
 {
     if (request->call.action == RETRY && !(request->conf = load_rules(request)))
         return CTL_FAILED;
@@ -252,6 +257,6 @@ int ctl_quarantine(int argc, char **argv)
     request.n_ids = request.call.n_arguments;
     for (int i = 0; i < request.n_ids; i++)
         if (!is_id(request.ids[i]))
-            return ctl_usage(VERB, "\"%s\" is not an ID; 'mobeyectl quarantine list' has them", request.ids[i]);
-    return run(&request);
+            return ctl_usage(VERB, "\"%s\" is not an ID ('mobeyectl quarantine list' prints them)", request.ids[i]);
+    return run_quarantine(&request);
 }

@@ -1,4 +1,4 @@
-/* mobeyectl retention: what is past its time of keeping. The daemon erases it by itself, once an hour. */
+/* mobeyectl retention: shows or erases what is past its retention time. The daemon does the latter once an hour. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,19 +10,21 @@
 
 static const char help[] =
     "Usage: mobeyectl retention [OPTION]...\n"
-    "Erases what is past the times of the section retention of the configuration, as the daemon does once an hour, or\n"
-    "shows it. Incidents under a legal hold stay, with their alerts. What is erased is logged without what it said. "
-    "Each class is a transaction of its own: one\n"
-    "that fails is told and stops no other.\n\n"
-    "      --dry-run      show what is due, and erase nothing\n"
-    "      --json         --dry-run: as JSON\n"
-    "  -c, --config FILE  the configuration, default " CTL_DEFAULT_FILE "\n"
-    "      --db CONNINFO  the database, as libpq writes it, instead of database.conninfo\n"
-    "  -h, --help         this text\n";
+    "Erases what is past its retention time, as the daemon does once an hour, or shows it.\n\n"
+    "The times are those of the section retention of the configuration. Incidents under a legal hold are kept, with\n"
+    "their alerts. Each erasure is logged without its contents. Each class is erased in its own transaction: if one\n"
+    "fails, the error is printed and the others are still erased.\n\n"
+    "      --dry-run      show what is due; erase nothing\n"
+    "      --json         with --dry-run: print JSON\n"
+    "  -c, --config FILE  configuration file (default: " CTL_DEFAULT_FILE ")\n"
+    "      --db CONNINFO  libpq connection string; overrides database.conninfo\n"
+    "  -h, --help         print this help\n\n"
+    "Example:\n"
+    "  $ mobeyectl retention --dry-run\n\n" CTL_EXIT_HELP;
 
 struct times {
     char text[4][40];
-    const char *values[5]; /* the job, for those that take one, then camera, alarm, service, incident */
+    const char *values[5]; /* the job, for functions that take one; then camera, alarm, service, incident */
 };
 
 static void read_times(const struct conf *conf, struct times *ret)
@@ -35,9 +37,9 @@ static void read_times(const struct conf *conf, struct times *ret)
     }
 }
 
-static int show(PGconn *conn, const struct times *times, bool json)
+static int print_due(PGconn *conn, const struct times *times, bool json)
 {
-    PGresult *rows = ctl_query(conn, VERB, "what is due",
+    PGresult *rows = ctl_query(conn, VERB, "query what is due",
                                "select d.what, d.class, d.until, d.n as rows"
                                "  from unnest(mobeye.retention_jobs()) with ordinality as j(job, i)"
                                " cross join lateral mobeye.retention_due(j.job, $1::interval, $2::interval, "
@@ -49,8 +51,8 @@ static int show(PGconn *conn, const struct times *times, bool json)
     return rows ? CTL_OK : CTL_FAILED;
 }
 
-/* One job; what it could not erase is told, and what others can is erased all the same. */
-static int erase(PGconn *conn, struct times *times, const char *job, int64_t *erased)
+/* Runs one job; prints what could not be erased. */
+static int erase_class(PGconn *conn, struct times *times, const char *job, int64_t *erased)
 {
     times->values[0] = job;
     PGresult *rows = ctl_query(conn, VERB, job,
@@ -72,10 +74,10 @@ static int erase(PGconn *conn, struct times *times, const char *job, int64_t *er
 static int erase_all(PGconn *conn, struct times *times)
 {
     int64_t erased = 0;
-    PGresult *jobs = ctl_query(conn, VERB, "what there is to erase", "select unnest(mobeye.retention_jobs())", 0, NULL);
+    PGresult *jobs = ctl_query(conn, VERB, "query the jobs", "select unnest(mobeye.retention_jobs())", 0, NULL);
     int status = jobs ? CTL_OK : CTL_FAILED;
     for (int i = 0; i < PQntuples(jobs); i++)
-        if (erase(conn, times, PQgetvalue(jobs, i, 0), &erased) != CTL_OK)
+        if (erase_class(conn, times, PQgetvalue(jobs, i, 0), &erased) != CTL_OK)
             status = CTL_FAILED;
     if (jobs)
         printf("%" PRId64 " rows erased\n", erased);
@@ -83,11 +85,11 @@ static int erase_all(PGconn *conn, struct times *times)
     return status;
 }
 
-static int run(PGconn *conn, const struct conf *conf, bool dry_run, bool json)
+static int run_retention(PGconn *conn, const struct conf *conf, bool dry_run, bool json)
 {
     struct times times;
     read_times(conf, &times);
-    return dry_run ? show(conn, &times, json) : erase_all(conn, &times);
+    return dry_run ? print_due(conn, &times, json) : erase_all(conn, &times);
 }
 
 static const struct ctl_verb verb = {VERB, .takes = "config db json", .help = help};
@@ -101,10 +103,10 @@ int ctl_retention(int argc, char **argv)
     if (status != CTL_GO)
         return status;
     if (call.json && !dry_run)
-        return ctl_usage(VERB, "--json goes with --dry-run");
+        return ctl_usage(VERB, "--json requires --dry-run");
     struct conf *conf = ctl_load(call.file);
     PGconn *conn = conf ? ctl_connect_to(VERB, conf, call.db) : NULL;
-    status = conn ? run(conn, conf, dry_run, call.json) : CTL_FAILED;
+    status = conn ? run_retention(conn, conf, dry_run, call.json) : CTL_FAILED;
     PQfinish(conn);
     conf_free(&conf);
     return status;

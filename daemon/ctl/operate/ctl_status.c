@@ -1,4 +1,4 @@
-/* mobeyectl status: the daemon by its metrics, the database by a connection of our own. */
+/* mobeyectl status: the daemon by its metrics, the database by a connection of the verb. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,32 +16,39 @@
 
 static const char help[] =
     "Usage: mobeyectl status [OPTION]...\n"
-    "One screen: how the daemon is, by its /metrics, seen twice a second apart for the rates; its journal; and the\n"
-    "database, by a connection of its own.\n\n"
-    "  -c, --config FILE  configuration of the daemon, default " CTL_DEFAULT_FILE "\n"
-    "      --db CONNINFO  the database, as libpq writes it, instead of that in FILE\n"
-    "      --json         as JSON\n"
-    "  -h, --help         this text\n\n"
-    "Exit status: 0 all is up, 1 the daemon or its database is not, 2 wrong usage.\n";
+    "Shows the state of the daemon, its journal and the database on one screen.\n\n"
+    "The daemon is queried by its metrics (http.listen), twice within a second to compute rates; the database by a\n"
+    "connection of its own. If the configuration cannot be read, only the database given by --db is shown.\n\n"
+    "      --json         print JSON\n"
+    "  -c, --config FILE  configuration file (default: " CTL_DEFAULT_FILE ")\n"
+    "      --db CONNINFO  libpq connection string; overrides database.conninfo\n"
+    "  -h, --help         print this help\n\n"
+    "Example:\n"
+    "  $ mobeyectl status --json | jq .ok\n\n"
+    "Exit status: 0 everything is up, 1 the daemon or its database is not, 2 usage error.\n";
 
 struct status {
-    const struct conf *conf;
+    const struct conf *conf; /* NULL: the file cannot be read */
 
     bool daemon_up;
     struct err daemon_err;
     struct scrape before, after;
     double now_s; /* wall time of the second scrape, or of its failure */
 
-    struct status_db db_says;
+    struct status_db db;
 };
 
-/* Asking */
+/* Collecting */
 
 static void scrape_twice(struct status *s)
 {
     s->now_s = (double)clock_wall_us() / 1e6;
+    if (!s->conf) {
+        err_set(&s->daemon_err, "not shown: the configuration file cannot be read");
+        return;
+    }
     if (!s->conf->http_listen) {
-        err_set(&s->daemon_err, "http.listen is not set in %s, so its metrics cannot be seen", s->conf->file);
+        err_set(&s->daemon_err, "not shown: http.listen is not set in %s", s->conf->file);
         return;
     }
     s->daemon_up = scrape_fetch(s->conf->http_listen, &s->before, &s->daemon_err) == 0;
@@ -52,10 +59,10 @@ static void scrape_twice(struct status *s)
     s->now_s = (double)clock_wall_us() / 1e6;
 }
 
-static void ask_database(struct status *s, const char *db)
+static void query_database(struct status *s, const char *db)
 {
-    PGconn *conn = ctl_connect_to(VERB, s->conf, db);
-    status_db_ask(&s->db_says, conn, VERB, s->conf->instance);
+    PGconn *conn = s->conf || db ? ctl_connect_to(VERB, s->conf, db) : NULL;
+    status_db_query(&s->db, conn, VERB, s->conf ? s->conf->instance : NULL);
     PQfinish(conn);
 }
 
@@ -68,15 +75,15 @@ static double rate(const struct status *s, const char *name, const struct str *e
 {
     double more = scrape_value(&s->after, name, endpoint) - scrape_value(&s->before, name, endpoint);
     double seconds = (double)(s->after.mono_us - s->before.mono_us) / 1e6;
-    return more > 0 ? more / seconds : 0; /* less than before: it was restarted in between */
+    return more > 0 ? more / seconds : 0; /* negative if the daemon was restarted in between */
 }
 
 static bool all_is_up(const struct status *s)
 {
-    return s->daemon_up && s->db_says.up && value(s, "database_up") == 1;
+    return s->daemon_up && s->db.up && value(s, "database_up") == 1;
 }
 
-/* For people */
+/* The screen */
 
 static void print_age(double seconds)
 {
@@ -91,7 +98,7 @@ static void print_age(double seconds)
         printf("%ld d %ld h", s / 86400, s / 3600 % 24);
 }
 
-/* For a Unix time, where 0 says never. */
+/* at_s: Unix time; 0 means never. */
 static void print_ago(const struct status *s, double at_s)
 {
     if (!(at_s > 0)) {
@@ -111,11 +118,12 @@ static void print_bytes(double bytes)
     printf("%.*f %s", unit > 0, bytes, units[unit]);
 }
 
-/* Unix time of the endpoint's last message: since the daemon started by its metrics, before that by the database. */
+/* Unix time of the endpoint's last message: from the metrics, or from the database if none came since the daemon
+ * started. */
 static double last_message(const struct status *s, struct str endpoint)
 {
     double last = s->daemon_up ? scrape_value(&s->after, "last_received_timestamp_seconds", &endpoint) : 0;
-    double age = status_db_last(&s->db_says, endpoint);
+    double age = status_db_last(&s->db, endpoint);
     if (last > 0 || isnan(age))
         return last;
     return s->now_s - age;
@@ -135,8 +143,8 @@ static void print_endpoints(const struct status *s)
     }
 }
 
-/* Of a daemon that does not answer: what the file names and the database remembers. */
-static void print_known_endpoints(const struct status *s)
+/* If the daemon does not answer: the endpoints of the file, with their last message in the database. */
+static void print_configured_endpoints(const struct status *s)
 {
     printf("  %-20s %s\n", "endpoint", "last message in the database");
     for (size_t i = 0; i < s->conf->n_endpoints; i++) {
@@ -149,16 +157,16 @@ static void print_known_endpoints(const struct status *s)
 static void print_daemon(const struct status *s)
 {
     if (!s->daemon_up) {
-        printf("daemon    %s: %s\n", s->conf->instance, s->daemon_err.text);
+        printf("daemon       %s%s%s\n", s->conf ? s->conf->instance : "", s->conf ? ": " : "", s->daemon_err.text);
         return;
     }
-    printf("daemon    %s: up for ", s->conf->instance);
+    printf("daemon       %s: up for ", s->conf->instance);
     print_age(s->now_s - value(s, "start_timestamp_seconds"));
-    printf(", %.1f accepted/s\n          configuration applied ", rate(s, "journaled_total", NULL));
+    printf(", %.1f accepted/s\n             configuration applied ", rate(s, "journaled_total", NULL));
     print_ago(s, value(s, "config_last_reload_timestamp_seconds"));
     if (value(s, "config_last_reload_successful") == 0)
-        fputs("; the last reload was refused: mobeyed --check says why", stdout);
-    printf("\njournal   %.0f waiting for the database, the oldest for ", value(s, "journal_pending"));
+        fputs("; the last reload was REFUSED (see mobeyed --check)", stdout);
+    printf("\njournal      %.0f alerts waiting for the database, the oldest for ", value(s, "journal_pending"));
     print_age(value(s, "commit_lag_seconds"));
     fputs("; ", stdout);
     print_bytes(value(s, "journal_bytes"));
@@ -170,33 +178,33 @@ static void print_daemon(const struct status *s)
 static void print_count(double count, const char *what)
 {
     if (isnan(count))
-        printf("unknown to this role: %s", what);
+        printf("%s: unknown (this role may not read it)", what);
     else
         printf("%.0f %s", count, what);
 }
 
 static void print_database(const struct status *s)
 {
-    const struct status_db *db = &s->db_says;
-    fputs("database  ", stdout);
+    const struct status_db *db = &s->db;
+    fputs("database     ", stdout);
     if (s->daemon_up)
         printf("%s the daemon, %.1f stored/s; ", value(s, "database_up") == 1 ? "connected to" : "NOT CONNECTED to",
                rate(s, "committed_total", NULL));
     if (!db->up) {
-        puts("it does NOT ANSWER us");
+        puts("NOT REACHABLE from here");
         return;
     }
-    fputs("it answers us; last stored ", stdout);
+    fputs("reachable from here; last stored ", stdout);
     print_ago(s, isnan(db->stored_age_s) ? 0 : s->now_s - db->stored_age_s);
-    printf("\n          %.0f in quarantine%s\n", db->quarantined,
-           db->quarantined > 0 ? ": mobeyectl quarantine list says why" : "");
-    fputs("devices   ", stdout);
+    printf("\n             %.0f in quarantine%s\n", db->quarantined,
+           db->quarantined > 0 ? " (see mobeyectl quarantine list)" : "");
+    fputs("devices      ", stdout);
     print_count(db->silent, "silent");
     fputs(", ", stdout);
     print_count(db->muted, "muted (devices and areas)");
-    fputs("\nrules     last changed ", stdout);
+    fputs("\nrules        last changed ", stdout);
     if (isnan(db->rules_age_s)) {
-        puts("never, or unknown to this role");
+        puts("never, or unknown (this role may not read it)");
         return;
     }
     print_age(db->rules_age_s);
@@ -205,11 +213,11 @@ static void print_database(const struct status *s)
 
 static void print_job(const PGresult *jobs, int row)
 {
-    printf("          %s %s: ", PQgetvalue(jobs, row, 0), PQgetisnull(jobs, row, 2) ? "is LATE" : "FAILS");
+    printf("             %s %s: ", PQgetvalue(jobs, row, 0), PQgetisnull(jobs, row, 2) ? "is LATE" : "FAILS");
     if (!PQgetisnull(jobs, row, 2))
         printf("%s; ", PQgetvalue(jobs, row, 2));
     if (PQgetisnull(jobs, row, 1)) {
-        puts("it has never succeeded");
+        puts("never succeeded");
         return;
     }
     fputs("last succeeded ", stdout);
@@ -221,15 +229,15 @@ static void print_jobs(const PGresult *jobs)
 {
     int n = PQntuples(jobs), good = 0;
     if (n == 0) {
-        puts(jobs ? "upkeep    no daemon has done anything yet" : "upkeep    unknown to this role");
+        puts(jobs ? "maintenance  no daemon has run any job yet" : "maintenance  unknown (this role may not read it)");
         return;
     }
     for (int row = 0; row < n; row++)
         good += status_job_good(jobs, row);
-    printf("upkeep    %d of %d jobs done in time", good, n);
+    printf("maintenance  %d of %d jobs done in time", good, n);
     for (int row = 0; row < n; row++)
         if (strcmp(PQgetvalue(jobs, row, 0), "retention") == 0 && !PQgetisnull(jobs, row, 1)) {
-            fputs("; nothing was kept too long ", stdout);
+            fputs("; retention last succeeded ", stdout);
             print_age(strtod(PQgetvalue(jobs, row, 1), NULL));
             fputs(" ago", stdout);
         }
@@ -243,11 +251,14 @@ static void print_screen(const struct status *s)
 {
     print_daemon(s);
     print_database(s);
-    print_jobs(s->db_says.jobs);
-    (s->daemon_up ? print_endpoints : print_known_endpoints)(s);
+    print_jobs(s->db.jobs);
+    if (s->daemon_up)
+        print_endpoints(s);
+    else if (s->conf)
+        print_configured_endpoints(s);
 }
 
-/* For programs */
+/* JSON */
 
 static void put_endpoints(struct buf *out, const struct status *s)
 {
@@ -328,10 +339,11 @@ static void print_json(const struct status *s)
     struct buf out = {0};
     buf_append_str(&out, STR("{"));
     ctl_json_bool(&out, "ok", all_is_up(s));
-    ctl_json_text(&out, "instance", str_from(s->conf->instance));
+    if (s->conf)
+        ctl_json_text(&out, "instance", str_from(s->conf->instance));
     put_daemon(&out, s);
-    put_database(&out, &s->db_says);
-    put_jobs(&out, s->db_says.jobs);
+    put_database(&out, &s->db);
+    put_jobs(&out, s->db.jobs);
     put_endpoints(&out, s);
     printf("%.*s}\n", (int)out.len, out.data);
     buf_free(&out);
@@ -347,21 +359,24 @@ int ctl_status(int argc, char **argv)
     if (result != CTL_GO)
         return result;
     struct conf *conf = ctl_load(call.file);
-    if (!conf) {
+    if (!conf)
         ctl_fail(VERB,
-                 "nothing was asked: the file says where the daemon is, and cannot be read (a daemon that runs goes on "
-                 "with what it read before: systemctl status mobeyed)");
+                 "%s: cannot be read, see above; daemon, journal and endpoints are not shown, since the file has their "
+                 "addresses%s (a running daemon continues with the configuration that it read before: systemctl status "
+                 "mobeyed)",
+                 call.file ? call.file : CTL_DEFAULT_FILE,
+                 call.db ? "" : ", nor is the database (use --db CONNINFO to show it)");
+    if (!conf && !call.db)
         return CTL_FAILED;
-    }
     struct status s = {.conf = conf};
     scrape_twice(&s);
-    ask_database(&s, call.db);
+    query_database(&s, call.db);
     if (call.json)
         print_json(&s);
     else
         print_screen(&s);
     result = all_is_up(&s) ? CTL_OK : CTL_FAILED;
-    status_db_clear(&s.db_says);
+    status_db_clear(&s.db);
     buf_free(&s.before.text);
     buf_free(&s.after.text);
     conf_free(&conf);

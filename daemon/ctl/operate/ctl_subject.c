@@ -1,4 +1,4 @@
-/* mobeyectl subject: a person asks what is kept about a home, or wants it erased. */
+/* mobeyectl subject: exports or erases the data about a home, at a person's request. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,9 +11,9 @@
 
 #define VERB "subject"
 
-#define NOTHING "nothing is kept about it"
+#define NOTHING "no data found for this address or device"
 
-/* Of mobeye.subject_erase() and mobeye.erase_again(): what remains is one line each. */
+/* Result of mobeye.subject_erase() and mobeye.erase_again(); remaining has one line for each thing left. */
 #define ERASED_COLUMNS "n, array_to_string(remaining, E'\\n') as remaining"
 
 static const char help[] =
@@ -21,22 +21,25 @@ static const char help[] =
     "       mobeyectl subject erase (--address ADDRESS | --device DEVICE --from TIME --until TIME) [--yes] "
     "[OPTION]...\n"
     "       mobeyectl subject again [OPTION]... FILE\n"
-    "export writes everything that is kept about a home, or about a device in a time, as JSON: placements, alerts,\n"
-    "incidents with their history, mutes, labels. erase erases it permanently, and writes what was erased, without "
-    "what "
-    "it\n"
-    "said, to standard output: keep these lines outside the database. After a backup from before was restored, again\n"
-    "erases what they list. What cannot be erased is listed on standard error: what is under a legal hold, and a\n"
-    "placement where the device still stands. Status 1: nothing was found, or something was left. The journal holds\n"
-    "what was erased for a while longer; erase says until when. For the owner of the schema.\n\n"
-    "      --address ADDRESS  as it stands at the placements\n"
-    "      --device DEVICE    with --from and --until, or with --address for one device of it\n"
-    "      --from TIME        RFC 3339; without --address both are needed\n"
-    "      --until TIME       end excluded\n"
-    "      --yes              erase without asking on a terminal\n"
-    "  -c, --config FILE      configuration to take database.conninfo from, default " CTL_DEFAULT_FILE "\n"
-    "      --db CONNINFO      the database, as libpq writes it, instead of that\n"
-    "  -h, --help             this text\n";
+    "Exports or erases the data about a home, or about a device in a period, at a person's request.\n\n"
+    "export prints everything that is kept as JSON: placements, alerts, incidents with their history, mutes, labels.\n"
+    "erase erases it permanently. It asks for confirmation, and requires --yes if standard input is not a terminal.\n"
+    "It prints a log of what was erased, without the contents, on standard output: keep these lines outside the\n"
+    "database. After an older backup has been restored, again erases what FILE, such a log, lists. What cannot be\n"
+    "erased is listed on standard error: data under a legal hold, and placements where the device still stands. The\n"
+    "journal keeps the erased data for some time longer; erase prints until when.\n\n"
+    "      --address ADDRESS  address as it is registered at the placements\n"
+    "      --device DEVICE    with --from and --until; or with --address, for one device at that address\n"
+    "      --from TIME        start of the period, RFC 3339; required without --address\n"
+    "      --until TIME       end of the period, excluded; required without --address\n"
+    "      --yes              erase: do not ask for confirmation\n"
+    "  -c, --config FILE      configuration file (default: " CTL_DEFAULT_FILE ")\n"
+    "      --db CONNINFO      libpq connection string; overrides database.conninfo\n"
+    "  -h, --help             print this help\n\n"
+    "Example:\n"
+    "  $ mobeyectl subject erase --address \"Kerkstraat 1\" >> erased.log\n\n"
+    "Requires the owner of the schema.\n"
+    "Exit status: 0 success, 1 failure, nothing found, or data left; 2 usage error.\n";
 
 struct subject_request {
     struct ctl_call call;
@@ -61,8 +64,7 @@ static int print_export(PGconn *conn, const struct subject_request *request)
 
 static bool confirmed(const struct subject_request *request)
 {
-    return request->call.yes || !isatty(STDIN_FILENO) ||
-           ctl_says_yes("Erase everything that is kept about it, for ever?");
+    return request->call.yes || ctl_confirm(VERB, "Permanently erase all data about it?");
 }
 
 /* Returns CTL_FAILED where something remains. */
@@ -76,23 +78,24 @@ static int print_remaining(const char *lines)
     return status;
 }
 
-/* Of this machine, where its configuration is at hand. */
+/* Prints how long the journal keeps the data; exactly if the configuration is at hand. */
 static void print_journal(const struct ctl_call *call)
 {
     struct conf *conf = call->db && !call->file ? NULL : ctl_load(call->file);
     if (conf) {
         char until[CLOCK_RFC3339_SIZE];
         clock_format_rfc3339(journal_held_until_us(conf->journal.keep_us, clock_wall_us()), 0, until);
-        fprintf(stderr,
-                "this machine's journal holds it until %s at the latest, while the daemon runs (journal.keep)\n",
-                until);
+        fprintf(
+            stderr,
+            "the journal of this machine keeps the data until %s at the latest, if the daemon runs (journal.keep)\n",
+            until);
     } else {
-        fputs("the journals of the daemons hold it as long as journal.keep of each says\n", stderr);
+        fputs("the journals of the daemons keep the data for the time of their journal.keep\n", stderr);
     }
     conf_free(&conf);
 }
 
-/* What was erased since, a line each: false: they could not be written. */
+/* Prints what was erased since, one line each. false: the lines could not be written. */
 static bool print_log(PGconn *conn, const char *since)
 {
     PGresult *log = ctl_query(conn, VERB, "the log",
@@ -107,7 +110,7 @@ static bool print_log(PGconn *conn, const char *since)
     PQclear(log);
     if (fflush(stdout) == 0)
         return true;
-    ctl_fail(VERB, "standard output: %s; nothing is erased", strerror(errno));
+    ctl_fail(VERB, "standard output: %s; nothing was erased", strerror(errno));
     return false;
 }
 
@@ -121,11 +124,11 @@ static bool end_transaction(PGconn *conn, bool commit)
     return done && commit;
 }
 
-/* What was erased is told before it is final: a log that cannot be written must not be missing later. */
-static int erase(PGconn *conn, const struct subject_request *request)
+/* Writes the log before the commit: if it cannot be written, nothing is erased. */
+static int erase_subject(PGconn *conn, const struct subject_request *request)
 {
     if (!confirmed(request))
-        return ctl_fail(VERB, "nothing is erased");
+        return ctl_fail(VERB, "nothing was erased");
     PGresult *begun = PQexec(conn, "begin");
     PQclear(begun);
     PGresult *rows =
@@ -134,8 +137,8 @@ static int erase(PGconn *conn, const struct subject_request *request)
                   " select before, " ERASED_COLUMNS " from done cross join lateral"
                   " mobeye.subject_erase($1, $2, $3::timestamptz, $4::timestamptz)",
                   4, request->subject);
-    bool told = rows && print_log(conn, PQgetvalue(rows, 0, 0));
-    int status = end_transaction(conn, told) ? CTL_OK : CTL_FAILED;
+    bool logged = rows && print_log(conn, PQgetvalue(rows, 0, 0));
+    int status = end_transaction(conn, logged) ? CTL_OK : CTL_FAILED;
     if (status == CTL_OK) {
         bool any = strcmp(PQgetvalue(rows, 0, 1), "0") != 0;
         status = print_remaining(PQgetvalue(rows, 0, 2));
@@ -150,7 +153,7 @@ static int erase(PGconn *conn, const struct subject_request *request)
     return status;
 }
 
-/* The lines of the log as one JSON array. */
+/* Appends the lines of the log as one JSON array. */
 static int read_log(const char *file, struct buf *out)
 {
     char line[4096];
@@ -168,7 +171,7 @@ static int read_log(const char *file, struct buf *out)
     return bad ? ctl_fail(VERB, "%s: cannot be read", file) : CTL_OK;
 }
 
-static int again(PGconn *conn, const struct subject_request *request)
+static int erase_again(PGconn *conn, const struct subject_request *request)
 {
     struct buf log = {0};
     const char *file = request->call.arguments[0];
@@ -195,7 +198,7 @@ static const struct ctl_verb actions[] = {
     {0}};
 static const struct ctl_verb verb = {VERB, .help = help, .actions = actions};
 static int (*const runs[])(PGconn *conn, const struct subject_request *request) = {
-    [EXPORT] = print_export, [ERASE] = erase, [AGAIN] = again};
+    [EXPORT] = print_export, [ERASE] = erase_subject, [AGAIN] = erase_again};
 
 int ctl_subject(int argc, char **argv)
 {
@@ -210,7 +213,7 @@ int ctl_subject(int argc, char **argv)
     if (status != CTL_GO)
         return status;
     if (request.call.action != AGAIN && !s[ADDRESS] && !(s[DEVICE] && s[FROM] && s[UNTIL]))
-        return ctl_usage(VERB, "say whose: --address, or --device with --from and --until");
+        return ctl_usage(VERB, "missing subject (expected --address, or --device with --from and --until)");
     PGconn *conn = ctl_connect(VERB, request.call.file, request.call.db);
     status = conn ? runs[request.call.action](conn, &request) : CTL_FAILED;
     PQfinish(conn);

@@ -1,4 +1,4 @@
-/* mobeyectl watch: follows what happens to incidents, and tells somebody. */
+/* mobeyectl watch: delivers every change of an incident to standard output, a command or a webhook. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -23,46 +23,47 @@
 
 #define VERB "watch"
 
-/* NOTIFY is a hint: without one it looks this often. */
+/* NOTIFY is only a hint: without one, changes are queried this often. */
 #define LOOK_US        (30 * CLOCK_SECOND)
 #define RETRY_LEAST_US CLOCK_SECOND
 #define RETRY_MOST_US  (5 * CLOCK_MINUTE)
 #define GIVE_UP_US     (10 * CLOCK_MINUTE)
-/* An event whose time is over already when its turn comes is tried once, and not for long. Where two in a row got no
- * answer the receiver is down: such events are given up untried, but for one now and then. */
+/* An event whose time is over when its turn comes is tried once, with a short timeout. If two in a row got no answer,
+ * the receiver is considered down: such events are then given up untried, except for a probe now and then. */
 #define LATE_TIMEOUT_S 5
 #define DOWN_EVENTS    2
 #define DOWN_PROBE_US  (30 * CLOCK_SECOND)
 
 static const char help[] =
     "Usage: mobeyectl watch [OPTION]...\n"
-    "Follows patrol.changes and hands on every change of an incident as a CloudEvent in JSON: a line on standard "
-    "output,\n"
-    "or to a command or a webhook. Nothing is left out: what is not taken is tried again before the next, and after a\n"
-    "time becomes a dead letter. After a crash the last one may come twice; its id is the same.\n\n"
-    "      --after N         begin after change N; without it where the cursor is, else with what happens from now on\n"
-    "      --cursor FILE     keep there how far it is; default $STATE_DIRECTORY/cursor where systemd gives one\n"
-    "      --team TEAM       only incidents of that team and those of nobody's\n"
-    "      --exec COMMAND    run COMMAND by sh for each, the event on its standard input; it is taken when that ends "
-    "with 0\n"
-    "      --webhook URL     POST it there; it is taken when the answer is 2xx\n"
+    "Delivers every change of an incident as a CloudEvent in JSON to standard output, a command or a webhook.\n\n"
+    "It follows patrol.changes and skips nothing: an event that is not accepted is tried again before the next one,\n"
+    "and after some time becomes a dead letter. After a crash the last event may be delivered twice, with the same "
+    "id.\n\n"
+    "      --after N         start after change N (default: at the cursor, otherwise with the next change)\n"
+    "      --cursor FILE     store the position in FILE (default: $STATE_DIRECTORY/cursor if systemd sets it)\n"
+    "      --team TEAM       only incidents of TEAM and incidents without a team\n"
+    "      --exec COMMAND    run COMMAND with sh for each event, which is its standard input; exit status 0 accepts "
+    "it\n"
+    "      --webhook URL     POST each event to URL; a 2xx answer accepts it\n"
     "      --webhook-file SOURCE\n"
-    "                        the same, where URL or header fields are secret: the first line is the URL, the others "
-    "are\n"
-    "                        fields (Authorization: Bearer ...); of mode 0600, or credential:NAME of systemd\n"
-    "      --secret SOURCE   sign: header Mobeye-Signature is sha256=HMAC of the body; as above, 16 bytes or more\n"
+    "                        like --webhook, for a secret URL or secret header fields: the first line is the URL, the\n"
+    "                        others are fields (Authorization: Bearer ...); a file of mode 0600, or credential:NAME\n"
+    "      --secret SOURCE   sign events: Mobeye-Signature is sha256=HMAC of the body; SOURCE, as above, has the key,\n"
+    "                        at least 16 bytes\n"
     "      --dead-letter FILE\n"
-    "                        where an event goes that is not taken; default $STATE_DIRECTORY/dead-letter where "
-    "systemd\n"
-    "                        gives one; without it, it is tried until it is delivered\n"
-    "      --give-up TIME    after so long, default 10m\n"
-    "      --retry           hand on the dead letters, those that are taken leave the file, and end\n"
-    "      --metrics FILE    how it goes, for the textfile collector of node_exporter\n"
-    "      --heartbeat TIME  say every TIME that it lives (type mobeye.watch.heartbeat.v1), for a dead man's switch\n"
-    "      --once            end when there is nothing more\n"
-    "  -c, --config FILE     configuration to take database.conninfo from, default " CTL_DEFAULT_FILE "\n"
-    "      --db CONNINFO     the database, as libpq writes it, instead of that\n"
-    "  -h, --help            this text\n";
+    "                        append events that are not accepted in time (default: $STATE_DIRECTORY/dead-letter if\n"
+    "                        systemd sets it; otherwise an event is tried until it is accepted)\n"
+    "      --give-up TIME    how long to try an event before it becomes a dead letter (default: 10m)\n"
+    "      --retry           try the dead letters once, remove those that are accepted from the file, and exit\n"
+    "      --metrics FILE    write metrics for the textfile collector of node_exporter\n"
+    "      --heartbeat TIME  send a heartbeat event (mobeye.watch.heartbeat.v1) every TIME, for a dead man's switch\n"
+    "      --once            exit when there are no more changes\n"
+    "  -c, --config FILE     configuration file (default: " CTL_DEFAULT_FILE ")\n"
+    "      --db CONNINFO     libpq connection string; overrides database.conninfo\n"
+    "  -h, --help            print this help\n\n"
+    "Example:\n"
+    "  $ mobeyectl watch --cursor /var/tmp/cursor --webhook https://example.org/incidents\n\n" CTL_EXIT_HELP;
 
 struct watch {
     struct ctl_call call;
@@ -71,11 +72,11 @@ struct watch {
     struct watch_metrics metrics;
     int64_t heartbeat_us; /* 0: none */
     int64_t give_up_us;
-    unsigned unanswered;  /* events given up in a row for which nobody answered */
-    int64_t probe_due_us; /* when the receiver is tried again where that is many */
+    unsigned unanswered;  /* number of events given up in a row without any answer */
+    int64_t probe_due_us; /* when a receiver that is down is tried again */
     bool once, retry;
     bool has_after;
-    int64_t after; /* the last change that was taken */
+    int64_t after; /* the last change that was delivered */
     PGconn *conn;
     int64_t beat_due_us;
 };
@@ -88,7 +89,7 @@ static void on_signal(int signal)
     stopping = 1;
 }
 
-/* Signals come only in here, so none is missed between a look at `stopping` and the wait. */
+/* Signals are unblocked only here, so that none is missed between the check of `stopping` and the wait. */
 static void wait_us(int fd, int64_t us)
 {
     struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
@@ -109,7 +110,7 @@ static int read_cursor(struct watch *w)
     w->has_after = fscanf(file, "%" SCNd64, &w->after) == 1 && w->after >= 0;
     fclose(file);
     return w->has_after ? CTL_OK
-                        : ctl_fail(VERB, "%s: holds no number of a change (--after N, or remove it)", w->cursor);
+                        : ctl_fail(VERB, "%s: not a change number (use --after N, or remove the file)", w->cursor);
 }
 
 static bool write_all(int fd, const char *text)
@@ -117,8 +118,8 @@ static bool write_all(int fd, const char *text)
     return write(fd, text, strlen(text)) == (ssize_t)strlen(text) && fsync(fd) == 0;
 }
 
-/* Whole or not at all. */
-static int keep_cursor(struct watch *w)
+/* Replaces the file atomically. */
+static int store_cursor(struct watch *w)
 {
     char path[4096], text[32];
     if (!w->cursor)
@@ -134,8 +135,8 @@ static int keep_cursor(struct watch *w)
     return CTL_OK;
 }
 
-/* What it cannot write is complained of, and no reason to stop. */
-static void tell_metrics(struct watch *w, int64_t waiting_us)
+/* If the metrics cannot be written, this is logged and does not stop the verb. */
+static void write_metrics(struct watch *w, int64_t waiting_us)
 {
     struct err err;
     w->metrics.waiting_us = waiting_us;
@@ -143,7 +144,7 @@ static void tell_metrics(struct watch *w, int64_t waiting_us)
         ctl_fail(VERB, "%s", err.text);
 }
 
-/* One try, of an event that is given up in left_us. */
+/* One attempt to deliver an event that will be given up in left_us. */
 static bool try_to_deliver(struct watch *w, struct str event, int64_t left_us, struct err *err)
 {
     int64_t timeout_s = DELIVERY_TIMEOUT_S;
@@ -161,7 +162,7 @@ static bool try_to_deliver(struct watch *w, struct str event, int64_t left_us, s
     return result == DELIVERY_TAKEN;
 }
 
-/* The event becomes a dead letter. false: it could not be written, the event must wait. */
+/* Makes the event a dead letter. false: it could not be written, so the event must wait. */
 static bool give_up(struct watch *w, struct str event, const char *why)
 {
     struct err err;
@@ -171,36 +172,37 @@ static bool give_up(struct watch *w, struct str event, const char *why)
     }
     w->metrics.dead++;
     w->unanswered++;
-    ctl_fail(VERB, "%s; given up, see %s", why, w->dead_letter);
+    ctl_fail(VERB, "%s; event given up (see %s)", why, w->dead_letter);
     return true;
 }
 
-/* Tries until it is taken, its time is over or we are told to stop (false). It was ready to be handed on at due_us. */
+/* Tries until the event is accepted or its time is over. false: a signal stopped it. due_us: when the event became due.
+ */
 static bool deliver(struct watch *w, struct str event, int64_t due_us)
 {
-    struct err err = {"nobody answers"};
-    for (unsigned round = 0; !stopping; round++) {
+    struct err err = {"no answer"};
+    for (unsigned attempt = 0; !stopping; attempt++) {
         int64_t left_us = due_us + w->give_up_us - clock_mono_us();
         bool down = w->dead_letter && left_us <= 0 && w->unanswered >= DOWN_EVENTS && clock_mono_us() < w->probe_due_us;
         if (!down && try_to_deliver(w, event, left_us, &err))
             return true;
         int64_t now_us = clock_mono_us();
         left_us = due_us + w->give_up_us - now_us;
-        tell_metrics(w, now_us - due_us);
+        write_metrics(w, now_us - due_us);
         if (w->dead_letter && left_us <= 0 && give_up(w, event, err.text))
             return true;
-        int64_t pause_us = RETRY_LEAST_US + pgconn_backoff_us(RETRY_LEAST_US, RETRY_MOST_US, round);
+        int64_t pause_us = RETRY_LEAST_US + pgconn_backoff_us(RETRY_LEAST_US, RETRY_MOST_US, attempt);
         if (w->dead_letter && left_us > 0 && left_us < pause_us)
             pause_us = left_us;
         if (!down)
             ctl_fail(VERB, "%s; trying again in %.0f s", err.text, (double)pause_us / 1e6);
-        notify_status("not taken: %s", err.text);
+        notify_status("not delivered: %s", err.text);
         wait_us(-1, pause_us);
     }
     return false;
 }
 
-static void beat(struct watch *w)
+static void send_heartbeat(struct watch *w)
 {
     char now[CLOCK_RFC3339_SIZE];
     struct buf event = {0};
@@ -229,7 +231,7 @@ static bool connected(struct watch *w)
     return listens != NULL;
 }
 
-/* The events are made by the database: nothing in them but numbers and words of its own. */
+/* The database builds the events, which contain only numbers and words of its own. */
 #define CHANGES_SQL                                                                                                    \
     "select c.change_id, $2::text is null or exists (select from patrol.incidents i where i.incident_id = "            \
     "c.incident_id and (i.team is null or i.team = $2)),"                                                              \
@@ -242,10 +244,10 @@ static bool connected(struct watch *w)
 
 static PGresult *query(struct watch *w, const char *sql, int n, const char *const *values)
 {
-    return ctl_query(w->conn, VERB, "the changes cannot be read", sql, n, values);
+    return ctl_query(w->conn, VERB, "cannot read the changes", sql, n, values);
 }
 
-/* People's changes get their numbers; a daemon, which does it each second, need not be up. */
+/* Assigns numbers to people's changes, as a daemon does every second; none need be running. */
 static bool number_changes(struct watch *w)
 {
     PGresult *numbered = query(w, "select patrol.number_changes()", 0, NULL);
@@ -253,7 +255,7 @@ static bool number_changes(struct watch *w)
     return numbered != NULL;
 }
 
-/* Where nobody said where to begin: after what has happened so far. */
+/* Without a starting point: starts after the latest change. */
 static bool begin_now(struct watch *w)
 {
     PGresult *rows =
@@ -261,14 +263,14 @@ static bool begin_now(struct watch *w)
     if (rows) {
         w->after = strtoll(PQgetvalue(rows, 0, 0), NULL, 10);
         w->has_after = true;
-        keep_cursor(w);
+        store_cursor(w);
     }
     PQclear(rows);
     return rows != NULL;
 }
 
-/* The number of changes that were there; -1: none could be read. */
-static int follow(struct watch *w)
+/* Returns the number of changes read; -1: they could not be read. */
+static int deliver_changes(struct watch *w)
 {
     char after[24];
     snprintf(after, sizeof(after), "%" PRId64, w->after);
@@ -282,7 +284,7 @@ static int follow(struct watch *w)
         if (wanted && !deliver(w, (struct str){PQgetvalue(rows, i, 2), (size_t)PQgetlength(rows, i, 2)}, due_us))
             break;
         w->after = strtoll(PQgetvalue(rows, i, 0), NULL, 10);
-        if ((wanted || i + 1 == n) && keep_cursor(w) != CTL_OK)
+        if ((wanted || i + 1 == n) && store_cursor(w) != CTL_OK)
             n = -1;
     }
     PQclear(rows);
@@ -297,8 +299,8 @@ static void drop_notifies(struct watch *w)
         PQfreemem(notify);
 }
 
-/* Until something may have happened. */
-static void idle(struct watch *w)
+/* Waits for a notification, the next query or the next heartbeat. */
+static void wait_for_changes(struct watch *w)
 {
     int64_t us = LOOK_US;
     if (w->heartbeat_us > 0 && w->beat_due_us - clock_mono_us() < us)
@@ -307,12 +309,12 @@ static void idle(struct watch *w)
     drop_notifies(w);
 }
 
-static int run(struct watch *w)
+static int run_watch(struct watch *w)
 {
     for (unsigned failures = 0; !stopping;) {
-        int n = connected(w) && (w->has_after || begin_now(w)) ? follow(w) : -1;
+        int n = connected(w) && (w->has_after || begin_now(w)) ? deliver_changes(w) : -1;
         if (w->heartbeat_us > 0 && clock_mono_us() >= w->beat_due_us && n >= 0)
-            beat(w);
+            send_heartbeat(w);
         notify_watchdog();
         if (n < 0 && w->once)
             return CTL_FAILED;
@@ -322,16 +324,16 @@ static int run(struct watch *w)
         }
         failures = 0;
         notify_status("after change %" PRId64, w->after);
-        tell_metrics(w, 0);
+        write_metrics(w, 0);
         if (n == 0 && w->once)
             return CTL_OK;
         if (n == 0)
-            idle(w);
+            wait_for_changes(w);
     }
     return CTL_OK;
 }
 
-/* Signals are blocked but while it waits; commands get them unblocked. */
+/* Signals are blocked except during waits; commands run with them unblocked. */
 static void catch_signals(void)
 {
     struct sigaction action = {.sa_handler = on_signal};
@@ -344,41 +346,44 @@ static void catch_signals(void)
     sigaction(SIGINT, &action, NULL);
 }
 
-/* Both: CTL_GO where the option is good, or not given (text is NULL). */
-static int take_after(struct watch *w, const char *text)
+/* This and the following: CTL_GO if the option is valid or not given (text is NULL). */
+static int parse_after(struct watch *w, const char *text)
 {
     struct err err;
     if (text && (value_int(text, &w->after, &err) != 0 || w->after < 0))
-        return ctl_usage(VERB, "--after %s: is no number of a change", text);
+        return ctl_usage(VERB, "--after %s: not a change number (expected 0, 1, 2, ...)", text);
     w->has_after = text != NULL;
     return CTL_GO;
 }
 
-static int take_heartbeat(struct watch *w, const char *text)
+static int parse_heartbeat(struct watch *w, const char *text)
 {
     struct err err;
     if (text && value_duration(text, &w->heartbeat_us, &err) != 0)
-        return ctl_usage(VERB, "--heartbeat %s: %s (60s, 5m)", text, err.text);
-    return !text || w->heartbeat_us >= CLOCK_SECOND ? CTL_GO : ctl_usage(VERB, "--heartbeat %s: at least 1s", text);
+        return ctl_usage(VERB, "--heartbeat %s: %s (expected 60s, 5m)", text, err.text);
+    return !text || w->heartbeat_us >= CLOCK_SECOND
+               ? CTL_GO
+               : ctl_usage(VERB, "--heartbeat %s: out of range (expected at least 1s)", text);
 }
 
-static int take_give_up(struct watch *w, const char *text)
+static int parse_give_up(struct watch *w, const char *text)
 {
     struct err err;
     w->give_up_us = GIVE_UP_US;
     if (text && value_duration(text, &w->give_up_us, &err) != 0)
-        return ctl_usage(VERB, "--give-up %s: %s (30s, 10m)", text, err.text);
-    return w->give_up_us >= CLOCK_SECOND ? CTL_GO : ctl_usage(VERB, "--give-up %s: at least 1s", text);
+        return ctl_usage(VERB, "--give-up %s: %s (expected 30s, 10m)", text, err.text);
+    return w->give_up_us >= CLOCK_SECOND ? CTL_GO
+                                         : ctl_usage(VERB, "--give-up %s: out of range (expected at least 1s)", text);
 }
 
-/* Everybody on the machine sees arguments. */
+/* Command lines are visible to every user of the machine. */
 static int refuse_secret_url(const char *url)
 {
     const char *host = url ? strstr(url, "://") : NULL;
     const char *user = host ? strchr(host, '@') : NULL;
     if (host && (user || strchr(host, '?')))
         return ctl_usage(VERB,
-                         "--webhook: the URL has a user or a query (what may be secret is read from --webhook-file)");
+                         "--webhook: the URL contains a user or a query, which may be secret (use --webhook-file)");
     return CTL_GO;
 }
 
@@ -386,18 +391,18 @@ static int check_options(const struct watch *w, const char *give_up)
 {
     int ways = (w->delivery.command != NULL) + (w->delivery.url != NULL) + (w->webhook_source != NULL);
     if (ways > 1)
-        return ctl_usage(VERB, "either --exec, --webhook or --webhook-file");
+        return ctl_usage(VERB, "more than one receiver (expected one of --exec, --webhook, --webhook-file)");
     if (w->secret_source && !w->delivery.url && !w->webhook_source)
-        return ctl_usage(VERB, "--secret signs what goes to a webhook (expected --webhook or --webhook-file)");
+        return ctl_usage(VERB, "--secret requires a webhook (expected --webhook or --webhook-file)");
     if ((give_up || w->retry) && !w->dead_letter)
-        return ctl_usage(VERB, "%s: no file of dead letters (expected --dead-letter)",
+        return ctl_usage(VERB, "%s requires a dead-letter file (expected --dead-letter)",
                          w->retry ? "--retry" : "--give-up");
     return refuse_secret_url(w->delivery.url);
 }
 
 static const struct ctl_verb verb = {VERB, .takes = "config db", .help = help};
 
-/* FILE of this name in the state directory that systemd gives; NULL: it gives none. */
+/* Path of the file in the state directory of systemd; NULL: $STATE_DIRECTORY is not set. */
 static const char *in_state_directory(const char *name, char path[PATH_MAX])
 {
     const char *directory = getenv("STATE_DIRECTORY");
@@ -406,7 +411,7 @@ static const char *in_state_directory(const char *name, char path[PATH_MAX])
     return path;
 }
 
-static int parse(struct watch *w, int argc, char **argv)
+static int parse_watch(struct watch *w, int argc, char **argv)
 {
     static char cursor[PATH_MAX], dead_letter[PATH_MAX];
     const char *after = NULL, *heartbeat = NULL, *give_up = NULL;
@@ -430,11 +435,11 @@ static int parse(struct watch *w, int argc, char **argv)
     if (!w->dead_letter)
         w->dead_letter = in_state_directory("dead-letter", dead_letter);
     if (status == CTL_GO)
-        status = take_after(w, after);
+        status = parse_after(w, after);
     if (status == CTL_GO)
-        status = take_heartbeat(w, heartbeat);
+        status = parse_heartbeat(w, heartbeat);
     if (status == CTL_GO)
-        status = take_give_up(w, give_up);
+        status = parse_give_up(w, give_up);
     return status == CTL_GO ? check_options(w, give_up) : status;
 }
 
@@ -453,7 +458,7 @@ static int retry_dead_letters(struct watch *w)
     size_t taken, left;
     if (dead_retry(w->dead_letter, &w->delivery, &taken, &left, &err) != 0)
         return ctl_fail(VERB, "%s", err.text);
-    fprintf(stderr, "%zu taken, %zu left\n", taken, left);
+    fprintf(stderr, "%zu delivered, %zu left\n", taken, left);
     return left == 0 ? CTL_OK : CTL_FAILED;
 }
 
@@ -463,13 +468,13 @@ static int follow_changes(struct watch *w)
         return CTL_FAILED;
     catch_signals();
     notify_ready();
-    return run(w);
+    return run_watch(w);
 }
 
 int ctl_watch(int argc, char **argv)
 {
     struct watch w = {0};
-    int status = parse(&w, argc, argv);
+    int status = parse_watch(&w, argc, argv);
     if (status != CTL_GO)
         return status;
     status = read_secrets(&w);

@@ -1,5 +1,5 @@
 /*
- * What mobeyectl doctor finds: one line each, with advice where something is wrong.
+ * The checks of mobeyectl doctor: each prints one line or more, with advice if something is wrong.
  */
 #ifndef MOBEYE_CTL_OPERATE_DOCTOR_H
 #define MOBEYE_CTL_OPERATE_DOCTOR_H
@@ -13,25 +13,25 @@
 
 enum doctor_level {
     DOCTOR_OK,
-    DOCTOR_WARNING, /* it works, until something happens */
-    DOCTOR_PROBLEM, /* alerts are, or will be, late or lost; makes the exit status 1 */
+    DOCTOR_WARNING, /* works at present, but is at risk */
+    DOCTOR_PROBLEM, /* alerts are, or will be, late or lost; sets the exit status to 1 */
 };
 
 struct doctor {
-    const char *file; /* as given; NULL: the default one */
+    const char *file; /* as given; NULL: the default file */
     const struct conf *conf;
-    const char *conninfo; /* the database of the file, or that of --db */
-    PGconn *conn;         /* NULL: it does not answer */
-    pid_t daemon;         /* that has the journal open; 0: none, or it cannot be seen */
+    const char *conninfo; /* the database of --db, otherwise that of the file */
+    PGconn *conn;         /* NULL: cannot connect */
+    pid_t daemon;         /* the process that has the journal open; 0: none, or unknown */
     bool json;
-    unsigned told[DOCTOR_PROBLEM + 1];
+    unsigned printed[DOCTOR_PROBLEM + 1]; /* number of diagnostics of each level */
 };
 
-/* Prints one finding. advice: what to do, NULL where it is ok. */
+/* Prints one diagnostic. advice: what to do, NULL for DOCTOR_OK. */
 void doctor_say(struct doctor *d, enum doctor_level level, const char *check, const char *advice, const char *fmt, ...)
     __attribute__((format(printf, 5, 6)));
 
-/* The checks. Each says at least one line. */
+/* The checks. Each prints at least one line. */
 void doctor_clock(struct doctor *d);
 void doctor_files(struct doctor *d);
 void doctor_disk(struct doctor *d);

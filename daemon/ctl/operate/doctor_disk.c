@@ -1,4 +1,4 @@
-/* Of mobeyectl doctor: the disk that the journal is on, and whether it tells the truth about flushes. */
+/* mobeyectl doctor: the disk of the journal, and whether it really flushes. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -34,20 +34,19 @@ static const struct filesystem {
     {BTRFS_SUPER_MAGIC, "btrfs", DOCTOR_OK, NULL},
     {ZFS_MAGIC, "zfs", DOCTOR_OK, NULL},
     {TMPFS_MAGIC, "tmpfs", DOCTOR_PROBLEM,
-     "this is memory, a power cut takes accepted alerts: put journal.directory on a disk"},
+     "a power cut loses accepted alerts, since this is memory: put journal.directory on a disk"},
     {RAMFS, "ramfs", DOCTOR_PROBLEM,
-     "this is memory, a power cut takes accepted alerts: put journal.directory on a disk"},
+     "a power cut loses accepted alerts, since this is memory: put journal.directory on a disk"},
     {OVERLAYFS_SUPER_MAGIC, "overlayfs", DOCTOR_WARNING,
-     "the image of a container goes with the container: give the journal a volume"},
+     "the file system is deleted with its container: put the journal on a volume"},
     {NFS_SUPER_MAGIC, "NFS", DOCTOR_WARNING,
-     "locks and flushes are the server's word, and it may be away: use a local disk"},
-    {CIFS_MAGIC, "SMB", DOCTOR_WARNING,
-     "locks and flushes are the server's word, and it may be away: use a local disk"},
+     "locks and flushes depend on the server and the network: use a local disk"},
+    {CIFS_MAGIC, "SMB", DOCTOR_WARNING, "locks and flushes depend on the server and the network: use a local disk"},
     {FUSE_MAGIC, "FUSE", DOCTOR_WARNING,
-     "whether a flush reaches a disk is up to a program: use a file system of the kernel"},
+     "a user program decides whether a flush reaches the disk: use a file system of the kernel"},
 };
 
-/* The directory, or, where it is still to be made, what it will be made in. */
+/* Opens the directory or, if it does not exist yet, the directory in which it will be created. */
 static int open_directory(const struct doctor *d, char path[PATH_MAX])
 {
     snprintf(path, PATH_MAX, "%s", d->conf->journal.directory);
@@ -84,12 +83,13 @@ static void say_space(struct doctor *d, int fd, const char *path)
     uint64_t ours = strcmp(path, d->conf->journal.directory) == 0 ? bytes_in(fd) : 0;
     double mib = 1 << 20;
     if (room < SEGMENT_MAX)
-        doctor_say(d, DOCTOR_PROBLEM, "space", "make room, senders get RETRY when it is gone",
+        doctor_say(d, DOCTOR_PROBLEM, "space", "free space; senders get RETRY when the disk is full",
                    "%.0f MiB are free in %s", (double)room / mib, path);
     else if (room + ours < max)
-        doctor_say(
-            d, DOCTOR_WARNING, "space", "a long outage of the database would fill the disk: lower it or make room",
-            "%.0f MiB are free in %s and journal.max_size is %.0f MiB", (double)room / mib, path, (double)max / mib);
+        doctor_say(d, DOCTOR_WARNING, "space",
+                   "a long outage of the database would fill the disk: lower journal.max_size or free space",
+                   "%.0f MiB are free in %s, but journal.max_size is %.0f MiB", (double)room / mib, path,
+                   (double)max / mib);
     else
         doctor_say(d, DOCTOR_OK, "space", NULL, "%.0f MiB are free, journal.max_size is %.0f MiB", (double)room / mib,
                    (double)max / mib);
@@ -106,8 +106,8 @@ static void say_filesystem(struct doctor *d, int fd, const char *path)
                        filesystems[i].name);
             return;
         }
-    doctor_say(d, DOCTOR_WARNING, "filesystem", "it is tested on ext4 and xfs", "%s is on a file system of type 0x%lx",
-               path, (unsigned long)fs.f_type);
+    doctor_say(d, DOCTOR_WARNING, "filesystem", "use ext4 or xfs, which are tested",
+               "%s is on a file system of type 0x%lx", path, (unsigned long)fs.f_type);
 }
 
 void doctor_disk(struct doctor *d)
@@ -196,13 +196,15 @@ static int64_t median_sync_us(int dir_fd)
 static void say_sync(struct doctor *d, int64_t us)
 {
     if (us < 0)
-        doctor_say(d, DOCTOR_WARNING, "flush", "run doctor as root while the journal's disk has room",
-                   "how long a flush takes could not be measured");
+        doctor_say(d, DOCTOR_WARNING, "flush", "run doctor as root while the journal's disk has free space",
+                   "the duration of a flush could not be measured");
     else if (us < 10)
-        doctor_say(d, DOCTOR_WARNING, "flush", "no disk is that fast; try it by a power cut before you rely on it",
+        doctor_say(d, DOCTOR_WARNING, "flush",
+                   "this is too fast for a disk: test it with a power cut before relying on it",
                    "a block is written and flushed in %" PRId64 " us", us);
     else if (us > 20000)
-        doctor_say(d, DOCTOR_WARNING, "flush", "every acknowledgement waits for it: give the journal a faster disk",
+        doctor_say(d, DOCTOR_WARNING, "flush",
+                   "every acknowledgement waits for a flush: use a faster disk for the journal",
                    "a block is written and flushed in %" PRId64 " ms", us / 1000);
     else
         doctor_say(d, DOCTOR_OK, "flush", NULL, "a block is written and flushed in %" PRId64 " us", us);
@@ -216,11 +218,11 @@ void doctor_flush(struct doctor *d)
     if (fd < 0 || fstat(fd, &st) < 0)
         return;
     if (mounted_without_barriers(st.st_dev))
-        doctor_say(d, DOCTOR_PROBLEM, "flush", "take nobarrier out of /etc/fstab",
-                   "%s is mounted without barriers: a power cut takes accepted alerts", path);
+        doctor_say(d, DOCTOR_PROBLEM, "flush", "remove nobarrier from /etc/fstab",
+                   "%s is mounted without barriers: a power cut loses accepted alerts", path);
     if (write_cache(st.st_dev, cache))
-        doctor_say(d, DOCTOR_OK, "flush", NULL, "the kernel takes the disk's cache for \"%s\"%s", cache,
-                   strcmp(cache, "write back") == 0 ? " and flushes it" : ", which needs no flush if it is true");
+        doctor_say(d, DOCTOR_OK, "flush", NULL, "the kernel considers the disk's cache \"%s\"%s", cache,
+                   strcmp(cache, "write back") == 0 ? " and flushes it" : " and does not flush it");
     say_sync(d, median_sync_us(fd));
     close(fd);
 }

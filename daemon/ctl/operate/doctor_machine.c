@@ -1,4 +1,4 @@
-/* Of mobeyectl doctor: clock, files, descriptors, ports, the unit, and what of supervision stands in the file. */
+/* mobeyectl doctor: clock, files, descriptors, ports, the unit, and supervision as configured in the file. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <grp.h>
@@ -24,16 +24,16 @@ void doctor_clock(struct doctor *d)
     struct timex now = {0};
     int state = adjtimex(&now);
     if (state < 0)
-        doctor_say(d, DOCTOR_WARNING, "clock", "see timedatectl",
-                   "the kernel does not say whether it is synchronised (%s)", strerror(errno));
+        doctor_say(d, DOCTOR_WARNING, "clock", "see timedatectl", "cannot tell whether the clock is synchronised (%s)",
+                   strerror(errno));
     else if (state == TIME_ERROR || (now.status & STA_UNSYNC))
-        doctor_say(d, DOCTOR_WARNING, "clock", "run systemd-timesyncd or chrony; alerts are judged by this clock",
-                   "it is not synchronised");
+        doctor_say(d, DOCTOR_WARNING, "clock", "run systemd-timesyncd or chrony; the times of alerts depend on it",
+                   "not synchronised");
     else
-        doctor_say(d, DOCTOR_OK, "clock", NULL, "synchronised, wrong by at most %ld ms", now.maxerror / 1000);
+        doctor_say(d, DOCTOR_OK, "clock", NULL, "synchronised, off by at most %ld ms", now.maxerror / 1000);
 }
 
-/* Whether a user with these groups may read the file, by its mode alone. */
+/* Whether the mode of the file lets the user read it. */
 static bool may_read(const struct stat *st, const struct passwd *user)
 {
     gid_t groups[64];
@@ -52,18 +52,18 @@ static void say_secret(struct doctor *d, const char *what, const char *path)
 {
     struct stat st;
     if (strncmp(path, SECRET_CREDENTIAL, strlen(SECRET_CREDENTIAL)) == 0)
-        return; /* systemd sees to it */
+        return; /* systemd protects credentials */
     if (stat(path, &st) < 0)
-        doctor_say(d, DOCTOR_PROBLEM, "files", "see the name in the configuration", "%s %s: %s", what, path,
+        doctor_say(d, DOCTOR_PROBLEM, "files", "check the name in the configuration", "%s %s: %s", what, path,
                    strerror(errno));
     else if (st.st_mode & 077)
-        doctor_say(d, DOCTOR_PROBLEM, "files", "chmod 0600 it; neither group nor others may have any right to it",
-                   "%s %s has mode %04o", what, path, st.st_mode & 07777);
+        doctor_say(d, DOCTOR_PROBLEM, "files", "chmod 0600 it; only its owner may have access", "%s %s has mode %04o",
+                   what, path, st.st_mode & 07777);
     else
-        doctor_say(d, DOCTOR_OK, "files", NULL, "%s %s is its owner's alone", what, path);
+        doctor_say(d, DOCTOR_OK, "files", NULL, "%s %s is accessible to its owner only", what, path);
 }
 
-/* password and passfile of the conninfo; libpq leaves a passfile out that others may read. */
+/* Checks password and passfile of the conninfo; libpq ignores a passfile that others may read. */
 static bool has_password(struct doctor *d)
 {
     bool password = false;
@@ -85,15 +85,16 @@ static void say_file(struct doctor *d, const struct passwd *user)
     const char *path = d->conf->file;
     bool secret = has_password(d);
     if (stat(path, &st) < 0)
-        doctor_say(d, DOCTOR_PROBLEM, "files", "see its directory", "%s: %s", path, strerror(errno));
+        doctor_say(d, DOCTOR_PROBLEM, "files", "check its directory", "%s: %s", path, strerror(errno));
     else if (user && !may_read(&st, user))
-        doctor_say(d, DOCTOR_PROBLEM, "files", "chown root:" USER " it, chmod 0640", "the user " USER " cannot read %s",
-                   path);
+        doctor_say(d, DOCTOR_PROBLEM, "files", "chown root:" USER " and chmod 0640 it",
+                   "the user " USER " cannot read %s", path);
     else if (st.st_mode & S_IWOTH || (secret && st.st_mode & S_IROTH))
-        doctor_say(d, DOCTOR_PROBLEM, "files", "chown root:" USER " it, chmod 0640; passwords belong in a passfile",
+        doctor_say(d, DOCTOR_PROBLEM, "files", "chown root:" USER " and chmod 0640 it; passwords belong in a passfile",
                    "%s has mode %04o%s", path, st.st_mode & 07777, secret ? " and a password in it" : "");
     else if (st.st_mode & S_IROTH)
-        doctor_say(d, DOCTOR_WARNING, "files", "chown root:" USER " it, chmod 0640", "everybody can read %s", path);
+        doctor_say(d, DOCTOR_WARNING, "files", "chown root:" USER " and chmod 0640 it", "%s is readable by everybody",
+                   path);
     else
         doctor_say(d, DOCTOR_OK, "files", NULL, "%s has mode %04o", path, st.st_mode & 07777);
 }
@@ -104,13 +105,13 @@ static void say_journal(struct doctor *d, const struct passwd *user)
     const char *path = d->conf->journal.directory;
     if (stat(path, &st) < 0)
         doctor_say(d, errno == ENOENT ? DOCTOR_WARNING : DOCTOR_PROBLEM, "files",
-                   errno == ENOENT ? "the daemon makes it at its first start" : "see its directories", "%s: %s", path,
-                   strerror(errno));
+                   errno == ENOENT ? "the daemon creates it when it first starts" : "check its directories", "%s: %s",
+                   path, strerror(errno));
     else if (st.st_mode & 07)
-        doctor_say(d, DOCTOR_PROBLEM, "files", "chmod 0750 it; it holds what alarms say of homes", "%s has mode %04o",
-                   path, st.st_mode & 07777);
+        doctor_say(d, DOCTOR_PROBLEM, "files", "chmod 0750 it; it contains alarms of homes", "%s has mode %04o", path,
+                   st.st_mode & 07777);
     else if (user && st.st_uid != user->pw_uid)
-        doctor_say(d, DOCTOR_WARNING, "files", "chown -R " USER ": it, if that is who runs the daemon",
+        doctor_say(d, DOCTOR_WARNING, "files", "chown -R " USER ": it, if the daemon runs as that user",
                    "%s does not belong to the user " USER, path);
     else
         doctor_say(d, DOCTOR_OK, "files", NULL, "%s has mode %04o", path, st.st_mode & 07777);
@@ -120,8 +121,8 @@ void doctor_files(struct doctor *d)
 {
     const struct passwd *user = getpwnam(USER);
     if (!user)
-        doctor_say(d, DOCTOR_WARNING, "files", "systemd-sysusers makes it, from the package's mobeyed.conf",
-                   "there is no user " USER);
+        doctor_say(d, DOCTOR_WARNING, "files", "run systemd-sysusers, which creates it from the package's mobeyed.conf",
+                   "the user " USER " does not exist");
     say_file(d, user);
     say_journal(d, user);
     if (d->conf->security.server_key)
@@ -131,7 +132,7 @@ void doctor_files(struct doctor *d)
             say_secret(d, "the key file", d->conf->endpoints[i].dc09_keys);
 }
 
-/* The soft limit of a process; -1: not known. */
+/* The soft limit of a process; -1: unknown. */
 static long descriptor_limit(pid_t pid)
 {
     char path[64], line[256];
@@ -153,7 +154,7 @@ void doctor_descriptors(struct doctor *d)
     for (size_t i = 0; i < d->conf->n_endpoints; i++)
         needed += d->conf->endpoints[i].socket == CONF_TCP ? d->conf->endpoints[i].connections : 0;
     if (d->daemon == 0) {
-        doctor_say(d, DOCTOR_OK, "descriptors", NULL, "the daemon does not run; it will need at least %ld", needed);
+        doctor_say(d, DOCTOR_OK, "descriptors", NULL, "the daemon is not running; it will need at least %ld", needed);
         return;
     }
     long limit = descriptor_limit(d->daemon);
@@ -161,13 +162,14 @@ void doctor_descriptors(struct doctor *d)
         doctor_say(d, DOCTOR_WARNING, "descriptors", "run doctor as root", "the limit of process %d cannot be read",
                    d->daemon);
     else if (limit < needed)
-        doctor_say(d, DOCTOR_PROBLEM, "descriptors", "raise LimitNOFILE of the unit (65536), restart",
-                   "the daemon may open %ld, and %ld may be needed", limit, needed);
+        doctor_say(d, DOCTOR_PROBLEM, "descriptors", "raise LimitNOFILE of the unit (65536) and restart",
+                   "the daemon may open %ld, but up to %ld may be needed", limit, needed);
     else
-        doctor_say(d, DOCTOR_OK, "descriptors", NULL, "the daemon may open %ld, and %ld may be needed", limit, needed);
+        doctor_say(d, DOCTOR_OK, "descriptors", NULL, "the daemon may open %ld; up to %ld may be needed", limit,
+                   needed);
 }
 
-/* 0: free. Else an errno, or EAI_NONAME where the host is no number. */
+/* 0: free. Otherwise an errno, or EAI_NONAME if the host is not numeric. */
 static int try_bind(const struct endpoint_address *address)
 {
     struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_PASSIVE, .ai_socktype = SOCK_STREAM}, *found = NULL;
@@ -177,7 +179,7 @@ static int try_bind(const struct endpoint_address *address)
     if (getaddrinfo(host, port, &hints, &found) != 0)
         return EAI_NONAME;
     int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)); /* past connections of the daemon do not count */
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)); /* ignores old connections of the daemon */
     int result = fd >= 0 && bind(fd, found->ai_addr, found->ai_addrlen) == 0 ? 0 : errno;
     if (result == 0 && listen(fd, 1) < 0)
         result = errno;
@@ -192,11 +194,12 @@ static void say_port(struct doctor *d, const char *what, const struct endpoint_a
     int why = try_bind(address);
     if (why == 0 || why == EAI_NONAME)
         return;
-    const char *advice = why == EADDRINUSE      ? "ss -ltnp shows who has it"
+    const char *advice = why == EADDRINUSE      ? "ss -ltnp shows the process that uses it"
                          : why == EADDRNOTAVAIL ? "no interface of this machine has that address"
-                         : why == EACCES ? "ports below 1024 take CAP_NET_BIND_SERVICE, which the unit does not give"
-                                         : "see the address";
-    doctor_say(d, DOCTOR_PROBLEM, "ports", advice, "%s cannot have %s port %d (%s)", what, address->host, address->port,
+                         : why == EACCES
+                             ? "ports below 1024 require CAP_NET_BIND_SERVICE, which the unit does not grant"
+                             : "check the address";
+    doctor_say(d, DOCTOR_PROBLEM, "ports", advice, "%s cannot bind %s port %d (%s)", what, address->host, address->port,
                strerror(why));
 }
 
@@ -204,13 +207,13 @@ void doctor_ports(struct doctor *d)
 {
     struct endpoint_address address;
     struct err err;
-    unsigned problems = d->told[DOCTOR_PROBLEM];
+    unsigned problems = d->printed[DOCTOR_PROBLEM];
     if (!d->conf->http_listen)
         doctor_say(d, DOCTOR_WARNING, "ports",
-                   "nobody is told when alarms are late: set it, and scrape it with Prometheus",
-                   "there is no http.listen");
+                   "without metrics nobody notices when alarms are late: set it, and scrape it with Prometheus",
+                   "http.listen is not set");
     if (d->daemon != 0) {
-        doctor_say(d, DOCTOR_OK, "ports", NULL, "the daemon (process %d) has them", d->daemon);
+        doctor_say(d, DOCTOR_OK, "ports", NULL, "in use by the daemon (process %d)", d->daemon);
         return;
     }
     for (size_t i = 0; i < d->conf->n_endpoints; i++)
@@ -219,11 +222,11 @@ void doctor_ports(struct doctor *d)
             say_port(d, d->conf->endpoints[i].name, &address);
     if (d->conf->http_listen && address_listen(d->conf->http_listen, &address, &err) == 0)
         say_port(d, "http", &address);
-    if (d->told[DOCTOR_PROBLEM] == problems)
-        doctor_say(d, DOCTOR_OK, "ports", NULL, "the daemon does not run, and all are free for it");
+    if (d->printed[DOCTOR_PROBLEM] == problems)
+        doctor_say(d, DOCTOR_OK, "ports", NULL, "the daemon is not running; all its ports are free");
 }
 
-static bool within(const struct conf_network *inner, const struct conf_network *outer)
+static bool is_within(const struct conf_network *inner, const struct conf_network *outer)
 {
     unsigned whole = outer->bits / 8, rest = outer->bits % 8;
     if (inner->bits < outer->bits || memcmp(inner->address, outer->address, whole) != 0)
@@ -231,14 +234,14 @@ static bool within(const struct conf_network *inner, const struct conf_network *
     return rest == 0 || (inner->address[whole] ^ outer->address[whole]) >> (8 - rest) == 0;
 }
 
-/* IPAddressAllow of the unit that runs the daemon, as `systemctl show` writes it: networks with a space between. */
+/* allowed: IPAddressAllow of the daemon's unit as printed by `systemctl show`, networks separated by spaces. */
 static bool unit_allows(char *allowed, const struct conf_network *network)
 {
     char *save = NULL;
     for (char *word = strtok_r(allowed, " \n", &save); word; word = strtok_r(NULL, " \n", &save)) {
         struct conf_network one;
         struct err err;
-        if (address_network(word, &one, &err) == 0 && within(network, &one))
+        if (address_network(word, &one, &err) == 0 && is_within(network, &one))
             return true;
     }
     return false;
@@ -251,8 +254,8 @@ static void say_networks(struct doctor *d, const char *allowed)
             char *copy = strdup(allowed);
             if (copy && !unit_allows(copy, &d->conf->endpoints[i].allow_from[j]))
                 doctor_say(d, DOCTOR_PROBLEM, "unit",
-                           "systemctl edit " USER ", and put it into [Service] IPAddressAllow=",
-                           "allow_from of endpoint %s names a network that the unit keeps out (its number %zu)",
+                           "systemctl edit " USER ", and add it to IPAddressAllow= in [Service]",
+                           "allow_from of endpoint %s has a network that the unit blocks (entry %zu)",
                            d->conf->endpoints[i].name, j + 1);
             free(copy);
         }
@@ -261,7 +264,7 @@ static void say_networks(struct doctor *d, const char *allowed)
 void doctor_unit(struct doctor *d)
 {
     char line[4096], allowed[4096] = "", denied[4096] = "";
-    unsigned problems = d->told[DOCTOR_PROBLEM];
+    unsigned problems = d->printed[DOCTOR_PROBLEM];
     FILE *pipe = popen("systemctl show " USER ".service -p IPAddressAllow -p IPAddressDeny 2> /dev/null", "re");
     while (pipe && fgets(line, sizeof(line), pipe)) {
         if (strncmp(line, "IPAddressAllow=", 15) == 0)
@@ -270,29 +273,29 @@ void doctor_unit(struct doctor *d)
             strcpy(denied, line + 14);
     }
     if (!pipe || pclose(pipe) != 0) {
-        doctor_say(d, DOCTOR_OK, "unit", NULL, "systemd does not run here, or not for us");
+        doctor_say(d, DOCTOR_OK, "unit", NULL, "not checked: systemd is not running, or not accessible");
         return;
     }
     if (strspn(denied, " \n") != strlen(denied))
         say_networks(d, allowed);
-    if (d->told[DOCTOR_PROBLEM] == problems)
-        doctor_say(d, DOCTOR_OK, "unit", NULL, "it keeps out no network of an allow_from");
+    if (d->printed[DOCTOR_PROBLEM] == problems)
+        doctor_say(d, DOCTOR_OK, "unit", NULL, "it blocks no network of an allow_from");
 }
 
 void doctor_supervision(struct doctor *d)
 {
-    unsigned warnings = d->told[DOCTOR_WARNING];
+    unsigned warnings = d->printed[DOCTOR_WARNING];
     for (size_t i = 0; i < d->conf->n_endpoints; i++) {
         const struct conf_endpoint *e = &d->conf->endpoints[i];
         if (e->format == ALERT_SIA_DC09 && e->expect_every_us == 0)
             doctor_say(d, DOCTOR_WARNING, "silence",
-                       "let the portal send a test message daily, and say expect_every: 26h",
+                       "have the portal send a test message daily, and set expect_every: 26h",
                        "endpoint %s has no expect_every: nobody notices when its line is down", e->name);
         else if (e->expect_every_us > 7 * CLOCK_DAY)
-            doctor_say(d, DOCTOR_WARNING, "silence", "a day is usual towards a receiving centre",
-                       "endpoint %s may be dead for %.0f days before anybody hears of it", e->name,
+            doctor_say(d, DOCTOR_WARNING, "silence", "one day is usual for a receiving centre",
+                       "endpoint %s may be down for %.0f days before it is reported", e->name,
                        (double)e->expect_every_us / CLOCK_DAY);
     }
-    if (d->told[DOCTOR_WARNING] == warnings)
-        doctor_say(d, DOCTOR_OK, "silence", NULL, "no sia-dc09 endpoint is without expect_every");
+    if (d->printed[DOCTOR_WARNING] == warnings)
+        doctor_say(d, DOCTOR_OK, "silence", NULL, "every sia-dc09 endpoint has expect_every");
 }

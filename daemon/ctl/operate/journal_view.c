@@ -15,22 +15,21 @@
 
 #define VERB "journal"
 
-static const char *explain(const struct damage *damage, char *out, size_t size)
+static const char *describe_damage(const struct damage *damage, char *out, size_t size)
 {
     uint64_t last = damage->first_seq + damage->count - 1;
     if (damage->kind == DAMAGE_COPY)
-        snprintf(out, size, "a header, table or padding is damaged; its copy holds");
+        snprintf(out, size, "a header, table or padding is damaged; its copy is valid");
     else if (damage->kind == DAMAGE_RECORDS)
-        snprintf(out, size, "records %" PRIu64 " to %" PRIu64 " do not check", damage->first_seq, last);
+        snprintf(out, size, "records %" PRIu64 " to %" PRIu64 " have wrong checksums", damage->first_seq, last);
     else if (damage->count > 0)
-        snprintf(out, size, "no frame can be recognised; records %" PRIu64 " to %" PRIu64 " were there",
-                 damage->first_seq, last);
+        snprintf(out, size, "no frame recognised; it held records %" PRIu64 " to %" PRIu64, damage->first_seq, last);
     else
-        snprintf(out, size, "no frame can be recognised behind record %" PRIu64, damage->first_seq - 1);
+        snprintf(out, size, "no frame recognised after record %" PRIu64, damage->first_seq - 1);
     return out;
 }
 
-void journal_view_tell(const struct journal_view *view, const char *file, const char *place, const char *what)
+void journal_view_print(const struct journal_view *view, const char *file, const char *place, const char *what)
 {
     if (!view->request->call.json) {
         printf("%s%s: %s\n", file, place, what);
@@ -44,7 +43,7 @@ void journal_view_tell(const struct journal_view *view, const char *file, const 
     buf_free(&out);
 }
 
-/* What a running daemon writes just now looks torn; it is not damage. */
+/* A frame that a running daemon is writing looks incomplete; it is not damage. */
 static bool note_damage(void *ctx, int fd, const struct damage *damage)
 {
     struct journal_view *view = ctx;
@@ -55,19 +54,20 @@ static bool note_damage(void *ctx, int fd, const struct damage *damage)
     view->damaged++;
     snprintf(place, sizeof(place), " bytes %" PRIu32 " to %" PRIu32 "%s", damage->offset,
              damage->offset + damage->length - 1, damage->synced ? "" : " (tail)");
-    if (view->tell)
-        journal_view_tell(view, segment_name(damage->segment_seq, name), place, explain(damage, what, sizeof(what)));
+    if (view->verbose)
+        journal_view_print(view, segment_name(damage->segment_seq, name), place,
+                           describe_damage(damage, what, sizeof(what)));
     return true;
 }
 
 static void note_progress(void *ctx, size_t done, size_t total)
 {
     const struct journal_view *view = ctx;
-    if (view->tell)
+    if (view->verbose)
         ctl_progress("segments", done, total);
 }
 
-/* The directory of the request, or that of the configuration; free() it. NULL: printed why. */
+/* The directory of the request, otherwise that of the configuration; free() it. NULL: the error was printed. */
 static char *directory_of(const struct journal_request *request)
 {
     if (request->directory)
@@ -85,11 +85,11 @@ void journal_view_close(struct journal_view *view)
         close(view->dir_fd);
 }
 
-int journal_view_open(struct journal_view *view, const struct journal_request *request, bool tell)
+int journal_view_open(struct journal_view *view, const struct journal_request *request, bool verbose)
 {
     uint8_t origin[16];
     struct err err;
-    *view = (struct journal_view){.request = request, .dir_fd = -1, .tell = tell};
+    *view = (struct journal_view){.request = request, .dir_fd = -1, .verbose = verbose};
     char *directory = directory_of(request);
     if (!directory)
         return CTL_FAILED;
@@ -97,13 +97,13 @@ int journal_view_open(struct journal_view *view, const struct journal_request *r
     int status = view->dir_fd < 0 ? ctl_fail(VERB, "%s: %s", directory, strerror(errno)) : CTL_OK;
     if (status == CTL_OK) {
         view->writer = lock_holder(view->dir_fd);
-        view->check =
-            (struct check){.live = view->writer != 0, .on_damage = note_damage, .on_progress = note_progress, .ctx = view};
+        view->check = (struct check){
+            .live = view->writer != 0, .on_damage = note_damage, .on_progress = note_progress, .ctx = view};
         if (chain_load(&view->chain, view->dir_fd, lock_origin(view->dir_fd, origin) ? origin : NULL, &err) != 0 ||
             check_chain(&view->check, &view->chain, view->dir_fd, &err) != 0)
             status = ctl_fail(VERB, "%s: %s", directory, err.text);
         else if (view->chain.n == 0 && view->chain.n_foreign == 0)
-            status = ctl_fail(VERB, "%s: there is no journal in it", directory);
+            status = ctl_fail(VERB, "%s: directory contains no journal", directory);
     }
     free(directory);
     return status;

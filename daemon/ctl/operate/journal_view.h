@@ -1,5 +1,5 @@
 /*
- * A journal as mobeyectl looks at it: read-only, also beside the daemon that writes it.
+ * Read-only access to a journal, also while the daemon writes it.
  */
 #ifndef MOBEYE_CTL_OPERATE_JOURNAL_VIEW_H
 #define MOBEYE_CTL_OPERATE_JOURNAL_VIEW_H
@@ -19,20 +19,20 @@ struct journal_request {
 struct journal_view {
     const struct journal_request *request;
     int dir_fd;
-    pid_t writer; /* 0: nobody has it open */
+    pid_t writer; /* the process that has it open; 0: none */
     struct chain chain;
     struct check check;
-    bool tell;
-    unsigned long damaged;
+    bool verbose;
+    unsigned long damaged; /* number of damaged regions */
 };
 
-/* Opens and checks the journal; `tell` prints what is damaged, and how far it is. Not CTL_OK: printed why. Closing it
- * is the caller's, in either case. */
-int journal_view_open(struct journal_view *view, const struct journal_request *request, bool tell);
+/* Opens and checks the journal; `verbose` prints damage and progress. If not CTL_OK, the error was printed. The caller
+ * closes it in either case. */
+int journal_view_open(struct journal_view *view, const struct journal_request *request, bool verbose);
 void journal_view_close(struct journal_view *view);
 
-/* Prints one finding: "FILEPLACE: what", or as JSON without the place. */
-void journal_view_tell(const struct journal_view *view, const char *file, const char *place, const char *what);
+/* Prints one diagnostic: "FILEPLACE: what", or as JSON without the place. */
+void journal_view_print(const struct journal_view *view, const char *file, const char *place, const char *what);
 
 /* The journal's UUID as text. */
 void journal_view_uuid(const struct journal_view *view, char out[37]);

@@ -1,4 +1,4 @@
-/* The figures of mobeyectl status that the database has. */
+/* The part of mobeyectl status that comes from the database. */
 #include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -7,15 +7,16 @@
 #include "ctl/lib/ctl.h"
 #include "ctl/operate/status_db.h"
 
-/* Each a number of one row. What ctl_readable() does not find is not asked for. */
+/* Each query returns one number. It is skipped if ctl_readable() does not find its relation. */
 static const struct {
     size_t offset;
     const char *relation;
     const char *sql;
-} incident_stats[] = {
+} numbers[] = {
     {offsetof(struct status_db, quarantined), "mobeye.quarantine", "select count(*) from mobeye.quarantine"},
     {offsetof(struct status_db, stored_age_s), "mobeye.journal_position",
-     "select extract(epoch from now() - max(updated_at)) from mobeye.journal_position where instance = $1 and position "
+     "select extract(epoch from now() - max(updated_at)) from mobeye.journal_position where instance = coalesce($1, "
+     "instance) and position "
      "> 0"},
     {offsetof(struct status_db, silent), "mobeye.device_status",
      "select count(*) from mobeye.device_status where silent_since is not null"},
@@ -25,11 +26,11 @@ static const struct {
      "select extract(epoch from now() - max(applied_at)) from mobeye.ruleset"},
 };
 
-#define N_INCIDENT_STATS (sizeof(incident_stats) / sizeof(incident_stats[0]))
+#define N_NUMBERS (sizeof(numbers) / sizeof(numbers[0]))
 
-static double *incident_stat(struct status_db *db, size_t i)
+static double *number_at(struct status_db *db, size_t i)
 {
-    return (double *)((char *)db + incident_stats[i].offset);
+    return (double *)((char *)db + numbers[i].offset);
 }
 
 static double number_of(const PGresult *rows)
@@ -38,8 +39,8 @@ static double number_of(const PGresult *rows)
     return one ? strtod(PQgetvalue(rows, 0, 0), NULL) : NAN;
 }
 
-/* The figure, or NAN; $1 is given to those that want it. */
-static double ask(PGconn *conn, const char *sql, const char *instance)
+/* Returns the number, or NAN; passes the instance to queries that contain $1. */
+static double query_number(PGconn *conn, const char *sql, const char *instance)
 {
     PGresult *rows = PQexecParams(conn, sql, strstr(sql, "$1") ? 1 : 0, NULL, &instance, NULL, NULL, 0);
     double number = number_of(rows);
@@ -47,7 +48,7 @@ static double ask(PGconn *conn, const char *sql, const char *instance)
     return number;
 }
 
-static PGresult *ask_rows(PGconn *conn, const char *relation, const char *sql)
+static PGresult *query_rows(PGconn *conn, const char *relation, const char *sql)
 {
     if (!ctl_readable(conn, relation))
         return NULL;
@@ -58,27 +59,28 @@ static PGresult *ask_rows(PGconn *conn, const char *relation, const char *sql)
     return NULL;
 }
 
-void status_db_ask(struct status_db *ret, PGconn *conn, const char *verb, const char *instance)
+void status_db_query(struct status_db *ret, PGconn *conn, const char *verb, const char *instance)
 {
     *ret = (struct status_db){0};
-    for (size_t i = 0; i < N_INCIDENT_STATS; i++)
-        *incident_stat(ret, i) = NAN;
+    for (size_t i = 0; i < N_NUMBERS; i++)
+        *number_at(ret, i) = NAN;
     if (!conn)
         return;
-    for (size_t i = 0; i < N_INCIDENT_STATS; i++)
-        if (ctl_readable(conn, incident_stats[i].relation))
-            *incident_stat(ret, i) = ask(conn, incident_stats[i].sql, instance);
-    ret->endpoints = ask_rows(conn, "mobeye.device_status",
-                              "select endpoint, extract(epoch from now() - max(last_received_at)) "
-                              "from mobeye.device_status group by endpoint");
-    ret->jobs = ask_rows(conn, "mobeye.maintenance_state",
-                         "select job, extract(epoch from now() - succeeded_at), error, late "
-                         "from mobeye.maintenance_state order by job");
+    for (size_t i = 0; i < N_NUMBERS; i++)
+        if (ctl_readable(conn, numbers[i].relation))
+            *number_at(ret, i) = query_number(conn, numbers[i].sql, instance);
+    ret->endpoints = query_rows(conn, "mobeye.device_status",
+                                "select endpoint, extract(epoch from now() - max(last_received_at)) "
+                                "from mobeye.device_status group by endpoint");
+    ret->jobs = query_rows(conn, "mobeye.maintenance_state",
+                           "select job, extract(epoch from now() - succeeded_at), error, late "
+                           "from mobeye.maintenance_state order by job");
     ret->up = PQstatus(conn) == CONNECTION_OK && !isnan(ret->quarantined);
     if (!ret->up)
-        ctl_fail(verb, "the database has no answer: %s",
-                 PQstatus(conn) == CONNECTION_OK ? "there is no mobeye.quarantine for this role (mobeyectl migrate)"
-                                                 : PQerrorMessage(conn));
+        ctl_fail(verb, "cannot query the database: %s",
+                 PQstatus(conn) == CONNECTION_OK
+                     ? "this role cannot read mobeye.quarantine (is the schema migrated? mobeyectl migrate)"
+                     : PQerrorMessage(conn));
 }
 
 void status_db_clear(struct status_db *db)

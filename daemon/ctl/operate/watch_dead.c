@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Does the name still lead to the file that is open? */
+/* Whether the path still refers to the open file. */
 static bool is_same(const char *path, int fd)
 {
     struct stat named, opened;
@@ -19,7 +19,7 @@ static bool is_same(const char *path, int fd)
            named.st_dev == opened.st_dev;
 }
 
-/* Opens and locks the file that has the name at that moment: a process that renames it has the lock too. */
+/* Opens the file and locks it; retries if it was renamed in between. A process that renames it holds the lock. */
 static int open_locked(const char *file, int flags)
 {
     for (;;) {
@@ -51,7 +51,7 @@ int dead_append(const char *file, struct str event, struct err *err)
     return ok ? 0 : err_set(err, "%s: %s", file, strerror(error));
 }
 
-/* Takes the letters away under another name, unless an earlier run left some there. 1: there are some, 0: none. */
+/* Renames the file, unless an earlier run left the renamed one. 1: there are letters; 0: none; -1 with err set. */
 static int take_away(const char *file, const char *taken, struct err *err)
 {
     if (access(taken, F_OK) == 0)

@@ -76,8 +76,8 @@ static enum delivery_result send_line(struct str event, struct err *err)
     return DELIVERY_REFUSED;
 }
 
-/* Both of header lines and of the body: counts them, and ends the transfer where they are too many. */
-/* NOLINTNEXTLINE(readability-non-const-parameter): as libcurl has it */
+/* Counts the bytes of header lines and body, and ends the transfer if there are too many. */
+/* NOLINTNEXTLINE(readability-non-const-parameter): as libcurl declares it */
 static size_t on_answer(char *data, size_t size, size_t n, void *ctx)
 {
     size_t *read = ctx;
@@ -107,8 +107,8 @@ static struct curl_slist *header_fields(const struct delivery *delivery, struct 
     return fields;
 }
 
-static enum delivery_result post(CURL *curl, const struct delivery *delivery, struct str event, int timeout_s,
-                                 struct err *err)
+static enum delivery_result post_event(CURL *curl, const struct delivery *delivery, struct str event, int timeout_s,
+                                       struct err *err)
 {
     struct curl_slist *fields = header_fields(delivery, event);
     char why[CURL_ERROR_SIZE] = "";
@@ -130,14 +130,14 @@ static enum delivery_result post(CURL *curl, const struct delivery *delivery, st
     CURLcode code = curl_easy_perform(curl);
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
     curl_slist_free_all(fields);
-    /* Who sends more than anybody reads has said whether it took the event. */
+    /* A server that sends more than is read has already sent its status. */
     bool answered = code == CURLE_OK || (read > ANSWER_MOST_BYTES && status > 0);
     if (answered && status >= 200 && status < 300)
         return DELIVERY_TAKEN;
     if (answered)
-        err_set(err, "the webhook answered %ld", status);
+        err_set(err, "the webhook answered with status %ld (expected 2xx)", status);
     else
-        err_set(err, "the webhook: %s", why[0] ? why : curl_easy_strerror(code));
+        err_set(err, "webhook: %s", why[0] ? why : curl_easy_strerror(code));
     return answered ? DELIVERY_REFUSED : DELIVERY_UNANSWERED;
 }
 
@@ -146,10 +146,10 @@ static enum delivery_result send_webhook(const struct delivery *delivery, struct
 {
     CURL *curl = curl_easy_init();
     if (!curl) {
-        err_set(err, "the webhook: libcurl cannot be used");
+        err_set(err, "webhook: cannot initialise libcurl");
         return DELIVERY_UNANSWERED;
     }
-    enum delivery_result result = post(curl, delivery, event, timeout_s, err);
+    enum delivery_result result = post_event(curl, delivery, event, timeout_s, err);
     curl_easy_cleanup(curl);
     return result;
 }
@@ -167,7 +167,7 @@ static void run_command(const char *command, int in)
     _exit(127);
 }
 
-/* A command that reads nothing is no failure, so neither is a pipe that it closed. */
+/* A command need not read the event, so a closed pipe is not an error. */
 static void write_event(int fd, struct str event)
 {
     for (size_t at = 0; at < event.len;) {
@@ -195,9 +195,9 @@ static enum delivery_result wait_for(pid_t pid, int timeout_s, struct err *err)
     if (!ended)
         err_set(err, "the command took longer than %d s", timeout_s);
     else if (WIFSIGNALED(status))
-        err_set(err, "the command was ended by signal %d", WTERMSIG(status));
+        err_set(err, "the command was terminated by signal %d", WTERMSIG(status));
     else if (WEXITSTATUS(status) != 0)
-        err_set(err, "the command ended with %d", WEXITSTATUS(status));
+        err_set(err, "the command exited with status %d (expected 0)", WEXITSTATUS(status));
     else
         return DELIVERY_TAKEN;
     return ended ? DELIVERY_REFUSED : DELIVERY_UNANSWERED;
@@ -208,10 +208,10 @@ static enum delivery_result send_command(const struct delivery *delivery, struct
 {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0) {
-        err_set(err, "the command: %s", strerror(errno));
+        err_set(err, "command: %s", strerror(errno));
         return DELIVERY_UNANSWERED;
     }
-    /* An event fits the pipe: writing it waits for nobody. */
+    /* An event fits into the pipe, so that writing it does not block. */
     fcntl(ends[1], F_SETFL, O_NONBLOCK);
     pid_t pid = fork();
     if (pid == 0)
@@ -222,7 +222,7 @@ static enum delivery_result send_command(const struct delivery *delivery, struct
     close(ends[1]);
     if (pid > 0)
         return wait_for(pid, timeout_s, err);
-    err_set(err, "the command: %s", strerror(errno));
+    err_set(err, "command: %s", strerror(errno));
     return DELIVERY_UNANSWERED;
 }
 

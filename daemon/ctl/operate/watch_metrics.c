@@ -22,14 +22,14 @@ static void write_all(FILE *out, const struct watch_metrics *metrics, const char
 {
     const char *slash = strrchr(file, '/'), *watch = slash ? slash + 1 : file;
     int len = (int)strcspn(watch, ".\"\\");
-    write_one(out, watch, len, "counter", "taken_total", "Events that were taken.", (double)metrics->taken);
-    write_one(out, watch, len, "counter", "failed_total", "Tries to hand on an event that failed.",
+    write_one(out, watch, len, "counter", "taken_total", "Events that were delivered.", (double)metrics->taken);
+    write_one(out, watch, len, "counter", "failed_total", "Attempts to deliver an event that failed.",
               (double)metrics->failed);
-    write_one(out, watch, len, "counter", "dead_letters_total", "Events that were given up and are dead letters now.",
+    write_one(out, watch, len, "counter", "dead_letters_total", "Events that were given up and became dead letters.",
               (double)metrics->dead);
     write_one(out, watch, len, "gauge", "waiting_seconds",
-              "How long the event at hand has not been taken; 0: none waits.", (double)metrics->waiting_us / 1e6);
-    write_one(out, watch, len, "gauge", "last_taken_timestamp_seconds", "When the last event was taken; 0: none was.",
+              "How long the current event has waited for delivery; 0: none waits.", (double)metrics->waiting_us / 1e6);
+    write_one(out, watch, len, "gauge", "last_taken_timestamp_seconds", "When the last event was delivered; 0: never.",
               (double)metrics->taken_wall_us / 1e6);
 }
 

@@ -1,5 +1,5 @@
 /*
- * Which places are not to be believed when somebody enters them: those outside `bounds` of the configuration.
+ * The bounds outside which a place that is entered is refused: `bounds` of the configuration.
  */
 #ifndef MOBEYE_CTL_REGISTRY_BOUNDS_H
 #define MOBEYE_CTL_REGISTRY_BOUNDS_H
@@ -10,15 +10,15 @@
 
 #define BOUNDS_SIZE 128
 
-/* Writes the bounds as a literal of PostgreSQL's float8[] for mobeye.implausible(), without quotes. Empty, for null:
- * there are none, in the file or since --db was given and no file, which is then not read; places that would lie in the
- * Netherlands with longitude and latitude swapped are refused all the same. anyway: all degrees are within. An exit
- * status; what is wrong with the file is printed. */
+/* Writes the bounds as an unquoted float8[] literal for mobeye.implausible(). It is empty, meaning null, if the file
+ * has none, or if --db was given without a file, which is then not read; places that would lie in the Netherlands with
+ * longitude and latitude swapped are still refused. anyway: the bounds are the whole world. Returns an exit status;
+ * errors in the file are printed. */
 int bounds_read(const struct ctl_call *call, bool anyway, char ret[BOUNDS_SIZE]);
 
-/* The same as an SQL expression. */
+/* Like bounds_read(), but writes an SQL expression. */
 int bounds_expression(const struct ctl_call *call, bool anyway, char ret[BOUNDS_SIZE + 16]);
 
-#define BOUNDS_HELP "      --anyway           take places outside bounds of the configuration, too\n"
+#define BOUNDS_HELP "      --anyway           accept places outside the bounds of the configuration\n"
 
 #endif

@@ -1,4 +1,5 @@
-/* Line by line, so that each row is known by the line that it begins on; in a line byte by byte, by enum csv_state. */
+/* Reads line by line, so that each row has the number of the line it begins on; within a line byte by byte, driven by
+ * enum csv_state. */
 #include "ctl/registry/csv_read.h"
 
 #include <stdlib.h>
@@ -13,11 +14,11 @@ struct csv_cell {
 };
 
 enum csv_state {
-    CSV_BEFORE_CELL, /* nothing but blanks; a quote: CSV_IN_QUOTES, other text: CSV_IN_CELL */
+    CSV_BEFORE_CELL, /* only blanks so far; a quote: CSV_IN_QUOTES, other text: CSV_IN_CELL */
     CSV_IN_CELL,     /* text without quotes; a comma or the end of the line: CSV_BEFORE_CELL */
     CSV_IN_QUOTES,   /* a quote: CSV_AFTER_QUOTE; commas and line feeds are text */
-    CSV_AFTER_QUOTE, /* a quote: it was doubled, CSV_IN_QUOTES; else as CSV_AFTER_CELL */
-    CSV_AFTER_CELL,  /* blanks behind the closing quote; a comma or the end of the line: CSV_BEFORE_CELL */
+    CSV_AFTER_QUOTE, /* a quote: it was doubled, CSV_IN_QUOTES; otherwise like CSV_AFTER_CELL */
+    CSV_AFTER_CELL,  /* blanks after the closing quote; a comma or the end of the line: CSV_BEFORE_CELL */
 };
 
 struct csv_reader {
@@ -27,16 +28,16 @@ struct csv_reader {
     struct line_diagnostics *line_diagnostics;
 
     enum csv_state state;
-    struct buf line_text; /* of a line whose end has not come */
-    uint64_t line;        /* number of the line that comes next */
+    struct buf line_text; /* an incomplete line */
+    uint64_t line;        /* number of the next line */
     uint64_t row_line;    /* the line that the row begins on */
     size_t row_bytes;
-    bool in_row; /* a quoted line feed: the row goes on */
+    bool in_row; /* the row continues after a quoted line feed */
 
     struct buf text; /* of the cells of the row */
-    size_t cell_at;  /* where in it the cell begins */
+    size_t cell_at;  /* where in `text` the cell begins */
     struct csv_cell cells[CSV_COLUMNS_MAX];
-    size_t n_cells;           /* of the row, may be more than are kept */
+    size_t n_cells;           /* of the row; may be more than fit into `cells` */
     int map[CSV_COLUMNS_MAX]; /* cell of the row -> column */
     size_t n_map;             /* 0: no header yet */
     uint32_t header;
@@ -83,13 +84,13 @@ static void list_columns(const struct csv_columns *columns, struct buf *out)
 }
 
 /* Always false: nothing more is read. */
-static bool die(struct csv_reader *reader)
+static bool stop_reading(struct csv_reader *reader)
 {
     reader->dead = true;
     return false;
 }
 
-/* What Excel makes with Dutch settings, and what it calls "Unicode text". */
+/* Detects what Excel writes with Dutch settings, and what it calls "Unicode text". */
 static bool separated_otherwise(struct csv_reader *reader)
 {
     struct str text = cell_text(reader, 0);
@@ -98,7 +99,7 @@ static bool separated_otherwise(struct csv_reader *reader)
         return false;
     line_diagnostics_add(
         reader->line_diagnostics, reader->row_line, false,
-        "the columns are separated by %s (commas are; a spreadsheet with Dutch settings writes semicolons and "
+        "the columns are separated by %s (expected commas; a spreadsheet with Dutch settings writes semicolons and "
         "decimal commas: set its region to English, or save with the field separator \",\" and decimal points)",
         by);
     return true;
@@ -120,10 +121,10 @@ static bool map_column(struct csv_reader *reader, size_t cell)
     list_columns(reader->columns, &allowed);
     if (column < 0)
         line_diagnostics_add(reader->line_diagnostics, reader->row_line, false,
-                             "there is no column \"%.*s\" (the columns are %.*s)", (int)name.len, name.p,
-                             (int)allowed.len, allowed.data);
+                             "unknown column \"%.*s\" (expected %.*s)", (int)name.len, name.p, (int)allowed.len,
+                             allowed.data);
     else if (reader->header & UINT32_C(1) << column)
-        line_diagnostics_add(reader->line_diagnostics, reader->row_line, false, "%s: the column is there twice",
+        line_diagnostics_add(reader->line_diagnostics, reader->row_line, false, "%s: duplicate column",
                              reader->columns->names[column]);
     buf_free(&allowed);
     if (column < 0 || reader->header & UINT32_C(1) << column)
@@ -139,7 +140,7 @@ static bool read_header(struct csv_reader *reader)
         return false;
     if (reader->n_cells > CSV_COLUMNS_MAX) {
         line_diagnostics_add(reader->line_diagnostics, reader->row_line, false,
-                             "the header has %zu columns (at most %zu)", reader->n_cells, reader->columns->n);
+                             "the header has %zu columns (expected at most %zu)", reader->n_cells, reader->columns->n);
         return false;
     }
     bool good = true;
@@ -148,7 +149,7 @@ static bool read_header(struct csv_reader *reader)
     for (size_t i = 0; i < reader->columns->n; i++) {
         if (!(reader->columns->required & ~reader->header & UINT32_C(1) << i))
             continue;
-        line_diagnostics_add(reader->line_diagnostics, reader->row_line, false, "%s: the header lacks this column",
+        line_diagnostics_add(reader->line_diagnostics, reader->row_line, false, "%s: required column is missing",
                              reader->columns->names[i]);
         good = false;
     }
@@ -159,9 +160,9 @@ static bool read_header(struct csv_reader *reader)
 static const char *bad_text(struct str text)
 {
     if (text.len > 0 && memchr(text.p, '\0', text.len))
-        return "has a zero byte";
+        return "contains a zero byte";
     if (u8_check((const uint8_t *)text.p, text.len))
-        return "is not UTF-8 (in a spreadsheet: save as CSV UTF-8)";
+        return "is not UTF-8 (in a spreadsheet, save as CSV UTF-8)";
     return NULL;
 }
 
@@ -184,8 +185,9 @@ static void read_row(struct csv_reader *reader)
     if (reader->text.len == 0)
         return; /* rows of commas at the end of a sheet */
     if (reader->n_cells != reader->n_map) {
-        line_diagnostics_add(reader->line_diagnostics, reader->row_line, false, "has %zu cell%s (the header has %zu)",
-                             reader->n_cells, reader->n_cells == 1 ? "" : "s", reader->n_map);
+        line_diagnostics_add(reader->line_diagnostics, reader->row_line, false,
+                             "the row has %zu cell%s (expected %zu, as in the header)", reader->n_cells,
+                             reader->n_cells == 1 ? "" : "s", reader->n_map);
         return;
     }
     for (size_t i = 0; i < reader->n_cells; i++)
@@ -230,7 +232,7 @@ static void end_row(struct csv_reader *reader)
     if (!reader->dead && reader->n_map > 0)
         read_row(reader);
     else if (!reader->dead && !read_header(reader))
-        die(reader);
+        stop_reading(reader);
     forget_row(reader);
 }
 
@@ -240,7 +242,7 @@ static bool before_row(const struct csv_reader *reader)
     return reader->state == CSV_BEFORE_CELL && reader->n_cells == 0;
 }
 
-/* Text of a cell. false: a quote stands where none can be, or text where a cell has ended. */
+/* Consumes text of a cell. false: a misplaced quote, or text after the closing quote. */
 static bool take_text(struct csv_reader *reader, char c)
 {
     switch (reader->state) {
@@ -290,14 +292,13 @@ static bool is_blank_line(const char *bytes, size_t len)
     return true;
 }
 
-/* The row cannot be read: the next line begins another. */
+/* The row cannot be read; the next line begins another one. */
 static void quotes_are_wrong(struct csv_reader *reader, const char *what)
 {
     line_diagnostics_add(reader->line_diagnostics, reader->row_line, false,
-                         "%s (a cell with a comma, quote or line feed stands in quotes, and a quote in it is doubled)",
-                         what);
+                         "%s (a cell with a comma, quote or line feed must be quoted, and quotes in it doubled)", what);
     forget_row(reader);
-    reader->dead = reader->n_map == 0; /* of a header that cannot be read nothing follows */
+    reader->dead = reader->n_map == 0; /* without a header no row can be read */
 }
 
 static void feed_line(struct csv_reader *reader, const char *bytes, size_t len)
@@ -315,7 +316,7 @@ static void feed_line(struct csv_reader *reader, const char *bytes, size_t len)
     reader->in_row = true;
     for (size_t i = 0; i < len; i++)
         if (!take_byte(reader, bytes[i])) {
-            quotes_are_wrong(reader, "a quote stands where none can be");
+            quotes_are_wrong(reader, "misplaced quote");
             return;
         }
 }
@@ -325,7 +326,7 @@ static bool too_long(struct csv_reader *reader)
     if (reader->row_bytes + reader->line_text.len <= CSV_ROW_MAX)
         return false;
     line_diagnostics_add(reader->line_diagnostics, reader->in_row ? reader->row_line : reader->line, false,
-                         "the row is longer than %d bytes (is a quote never closed?)", CSV_ROW_MAX);
+                         "the row is longer than %d bytes (is a quote not closed?)", CSV_ROW_MAX);
     return true;
 }
 
@@ -338,8 +339,9 @@ static bool is_utf16(const struct csv_reader *reader, const char *bytes, size_t 
 bool csv_reader_feed(struct csv_reader *reader, const char *bytes, size_t len)
 {
     if (is_utf16(reader, bytes, len)) {
-        line_diagnostics_add(reader->line_diagnostics, 1, false, "is UTF-16 (in a spreadsheet: save as CSV UTF-8)");
-        return die(reader);
+        line_diagnostics_add(reader->line_diagnostics, 1, false,
+                             "the file is UTF-16 (in a spreadsheet, save as CSV UTF-8)");
+        return stop_reading(reader);
     }
     while (len > 0 && !reader->dead) {
         const char *feed = memchr(bytes, '\n', len);
@@ -348,7 +350,7 @@ bool csv_reader_feed(struct csv_reader *reader, const char *bytes, size_t len)
         bytes += part;
         len -= part;
         if (too_long(reader))
-            return die(reader);
+            return stop_reading(reader);
         if (feed) {
             feed_line(reader, reader->line_text.data, reader->line_text.len);
             reader->line_text.len = 0;
@@ -363,15 +365,16 @@ bool csv_reader_finish(struct csv_reader *reader)
         feed_line(reader, reader->line_text.data, reader->line_text.len);
     reader->line_text.len = 0;
     if (!reader->dead && reader->state == CSV_IN_QUOTES)
-        quotes_are_wrong(reader, "a quote is never closed");
+        quotes_are_wrong(reader, "a quote is not closed");
     else if (!reader->dead && !before_row(reader))
         end_row(reader);
     if (!reader->dead && reader->n_map == 0) {
         struct buf names = {0};
         list_columns(reader->columns, &names);
-        line_diagnostics_add(reader->line_diagnostics, 0, false, "has no header (%.*s)", (int)names.len, names.data);
+        line_diagnostics_add(reader->line_diagnostics, 0, false, "the file has no header (expected %.*s)",
+                             (int)names.len, names.data);
         buf_free(&names);
-        die(reader);
+        stop_reading(reader);
     }
     return !reader->dead;
 }

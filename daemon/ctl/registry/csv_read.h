@@ -1,6 +1,6 @@
 /*
- * CSV with a header, as spreadsheets write it (RFC 4180; a byte order mark and CR LF are taken), in UTF-8. The header
- * names columns of a table, in any order and in either case. Pure: bytes in, rows and complaints out.
+ * CSV with a header, as spreadsheets write it (RFC 4180; a byte order mark and CR LF are accepted), in UTF-8. The
+ * header names columns of a table, in any order, ignoring case. Pure: bytes in, rows and diagnostics out.
  */
 #ifndef MOBEYE_CTL_REGISTRY_CSV_READ_H
 #define MOBEYE_CTL_REGISTRY_CSV_READ_H
@@ -13,27 +13,27 @@
 #include "ctl/lib/line_diagnostics.h"
 
 #define CSV_COLUMNS_MAX 32
-#define CSV_ROW_MAX     (1 << 20) /* bytes of a row */
+#define CSV_ROW_MAX     (1 << 20) /* the longest row in bytes */
 
 struct csv_columns {
     const char *const *names; /* in lower case */
     size_t n;                 /* <= CSV_COLUMNS_MAX */
-    uint32_t required;        /* bit i: the header must have column i, and no row may leave it empty */
+    uint32_t required;        /* bit i: the header must have column i, and its cells must not be empty */
 };
 
-/* A row that has as many cells as the header and is not empty altogether. cells[i] is column i's, valid during the
- * call; empty where the header lacks it. */
+/* Called for each row that has as many cells as the header and is not empty. cells[i] is the cell of column i, empty if
+ * the header lacks that column; valid during the call. */
 typedef void (*csv_row_fn)(void *ctx, uint64_t line, const struct str *cells);
 
-/* `columns` and `findings` outlive the reader, whatever is wrong is added there. */
+/* Errors are added to line_diagnostics; it and `columns` must outlive the reader. */
 struct csv_reader *csv_reader_new(const struct csv_columns *columns, csv_row_fn row, void *ctx,
                                   struct line_diagnostics *line_diagnostics);
 void csv_reader_free(struct csv_reader **reader);
 
-/* The next bytes, in pieces of any size. false: the rest will not be read (the header is wrong, or a row too long). */
+/* Reads the next bytes, in chunks of any size. false: the rest is ignored (the header is wrong, or a row too long). */
 bool csv_reader_feed(struct csv_reader *reader, const char *bytes, size_t len);
 
-/* After the last byte. false: as of feed, or there was no header. */
+/* Call after the last byte. false: as for csv_reader_feed(), or there was no header. */
 bool csv_reader_finish(struct csv_reader *reader);
 
 /* Bit i: the header has column i. */

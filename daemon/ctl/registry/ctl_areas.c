@@ -1,4 +1,4 @@
-/* mobeyectl areas: imports a layer of areas. */
+/* mobeyectl areas: imports the areas of a layer. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,16 +13,19 @@ enum { LAYER_MAX = 32, VINTAGE_MIN = 1900, VINTAGE_MAX = 2999 };
 
 static const char help[] =
     "Usage: mobeyectl areas import --layer LAYER [--vintage YEAR] [OPTION]... FILE.geojson\n"
-    "Makes the areas of a layer and vintage those of a file, - for stdin, all of it or nothing. The file is GeoJSON\n"
-    "(RFC 7946): a FeatureCollection of polygons in degrees, each with properties.code and properties.name. A\n"
-    "geometry that is not valid is repaired, with a warning. One that lies outside bounds of the configuration as a\n"
-    "whole is refused. The same file twice changes nothing.\n\n"
-    "ogr2ogr makes such a file of others, as from RD New:\n"
-    "  ogr2ogr -f GeoJSON -t_srs EPSG:4326 -s_srs EPSG:28992 \\\n"
-    "    -sql \"select wijkcode as code, wijknaam as name from wijken\" wijken.geojson wijkenbuurten.gpkg\n\n"
-    "      --layer LAYER      as wijk, buurt, beat, hotspot: a lower-case letter, then at most 31 of a-z 0-9 _ -\n"
-    "      --vintage YEAR     they hold from 1 January of YEAR until the layer's next vintage; without it: "
-    "always\n" BOUNDS_HELP CTL_COMMON_HELP "\nIt takes a member of mobeye_registry or mobeye_owner.\n";
+    "Replaces the areas of a layer and vintage by those of a file, completely or not at all.\n\n"
+    "The file (- for standard input) is GeoJSON (RFC 7946): a FeatureCollection of polygons in degrees, each with\n"
+    "properties.code and properties.name. Invalid geometries are repaired, with a warning. An area that lies entirely\n"
+    "outside the bounds of the configuration is refused. Importing the same file twice changes nothing.\n\n"
+    "      --layer LAYER      name of the layer, such as wijk, buurt, beat, hotspot: a lower-case letter, then at "
+    "most\n"
+    "                         31 of a-z 0-9 _ -\n"
+    "      --vintage YEAR     the areas are valid from 1 January of YEAR until the layer's next vintage (default:\n"
+    "                         always)\n" BOUNDS_HELP CTL_COMMON_HELP "\nExample, converting from RD New first:\n"
+    "  $ ogr2ogr -f GeoJSON -t_srs EPSG:4326 -s_srs EPSG:28992 \\\n"
+    "      -sql \"select wijkcode as code, wijknaam as name from wijken\" wijken.geojson wijkenbuurten.gpkg\n"
+    "  $ mobeyectl areas import --layer wijk --vintage 2022 wijken.geojson\n\n"
+    "Requires a member of mobeye_registry or mobeye_owner.\n" CTL_EXIT_HELP;
 
 struct area_import {
     struct import import;
@@ -50,17 +53,17 @@ static void on_area(void *ctx, const struct geojson_area *area)
     import_end_row(&areas->import);
 }
 
-static bool feed(void *ctx, const char *bytes, size_t len)
+static bool feed_geojson(void *ctx, const char *bytes, size_t len)
 {
     struct area_import *areas = ctx;
     return geojson_reader_feed(areas->reader, bytes, len);
 }
 
-static int store(struct area_import *areas, const char *layer, const char *vintage, const char *bounds)
+static int store_areas(struct area_import *areas, const char *layer, const char *vintage, const char *bounds)
 {
     char check[BOUNDS_SIZE + 192];
     const char *values[] = {layer, vintage};
-    int status = import_read(&areas->import, feed, areas);
+    int status = import_read(&areas->import, feed_geojson, areas);
     if (status != CTL_OK)
         return status;
     areas->import.whole = geojson_reader_finish(areas->reader);
@@ -81,7 +84,7 @@ static int import_areas(const struct ctl_call *call, const char *layer, const ch
     int status = import_open(&areas.import, "select mobeye.stage_areas()",
                              "copy pg_temp.area_import (feature, line, code, name, geom) from stdin");
     if (status == CTL_OK)
-        status = store(&areas, layer, vintage, bounds);
+        status = store_areas(&areas, layer, vintage, bounds);
     geojson_reader_free(&areas.reader);
     buf_free(&areas.hex);
     import_close(&areas.import);
@@ -115,10 +118,11 @@ int ctl_areas(int argc, char **argv)
     if (status != CTL_GO)
         return status;
     if (!layer)
-        return ctl_usage(VERB, "--layer says which layer the areas are of");
+        return ctl_usage(VERB, "missing option --layer LAYER");
     if (!is_layer(layer))
-        return ctl_usage(VERB, "--layer %s: a lower-case letter, then at most 31 of a-z 0-9 _ -", layer);
+        return ctl_usage(
+            VERB, "--layer %s: not a layer name (expected a lower-case letter, then at most 31 of a-z 0-9 _ -)", layer);
     if (vintage && !is_vintage(vintage))
-        return ctl_usage(VERB, "--vintage %s: a year from %d to %d", vintage, VINTAGE_MIN, VINTAGE_MAX);
+        return ctl_usage(VERB, "--vintage %s: not a year (expected %d to %d)", vintage, VINTAGE_MIN, VINTAGE_MAX);
     return import_areas(&call, layer, vintage, anyway);
 }

@@ -13,21 +13,23 @@ static const char help[] =
     "Usage: mobeyectl device place DEVICE --at LON,LAT [OPTION]...\n"
     "       mobeyectl device retrieve DEVICE [--at TIME] [OPTION]...\n"
     "       mobeyectl device show DEVICE [OPTION]...\n"
-    "place says where a device stands from now on, or between two times; where it stood until further notice it\n"
-    "then stands no more. It tells the wijk and RD New of the place. retrieve ends the placement that holds. show "
-    "tells all that is registered of a device,\n"
-    "and what it was last heard to say.\n\n"
-    "      --at LON,LAT       place: degrees, WGS84, as 5.38421,52.19634\n"
-    "      --at TIME          retrieve: when, instead of now\n"
-    "      --from TIME        place: since when, instead of now; RFC 3339, as 2026-11-23T21:00:00+01:00\n"
-    "      --until TIME       place: until before then\n"
+    "Places, retrieves or shows one device.\n\n"
+    "place records where a device stands from now on, or during a period, and ends its open placement. It prints the\n"
+    "wijk and the RD New coordinates of the place. retrieve ends the current placement. show prints everything that\n"
+    "is registered about a device, and its last message.\n\n"
+    "      --at LON,LAT       place: position in degrees (WGS84), such as 5.38421,52.19634\n"
+    "      --at TIME          retrieve: end of the placement (default: now)\n"
+    "      --from TIME        place: start, RFC 3339, such as 2026-11-23T21:00:00+01:00 (default: now)\n"
+    "      --until TIME       place: end, excluded (default: until further notice)\n"
     "      --address TEXT     place: its address\n"
-    "      --team TEAM        place: whose it is, whatever the area\n"
-    "      --secret           place: only its team may know the place\n"
+    "      --team TEAM        place: the team of the placement; overrides the team of the area\n"
+    "      --secret           place: show the place to its team only\n"
     "      --instructions TEXT\n"
-    "                         place: what a patrol should know before it goes there\n"
-    "      --anyway           place: outside bounds of the configuration, too\n" CTL_COMMON_HELP
-    "\nplace and retrieve take a member of mobeye_registry or mobeye_owner.\n";
+    "                         place: what a patrol should know before going there\n"
+    "      --anyway           place: accept a place outside the bounds of the configuration\n" CTL_COMMON_HELP
+    "\nExample:\n"
+    "  $ mobeyectl device place NL-0307-00042 --at 5.38421,52.19634 --address \"Kerkstraat 1\"\n\n"
+    "place and retrieve require a member of mobeye_registry or mobeye_owner.\n" CTL_EXIT_HELP;
 
 struct device_request {
     struct ctl_call call;
@@ -36,7 +38,7 @@ struct device_request {
     bool secret, anyway;
 };
 
-/* A warning of the server, as of a team that is not there. */
+/* A warning of the server, such as that a team does not exist. */
 static void on_notice(void *ctx, const PGresult *notice)
 {
     const char *text = PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY);
@@ -44,9 +46,9 @@ static void on_notice(void *ctx, const PGresult *notice)
     ctl_fail(VERB, "warning: %s", text ? text : "");
 }
 
-/* Calls a function and prints the row that it gives. */
-static int call(const struct device_request *request, const char *what, const char *sql, int n,
-                const char *const *values)
+/* Calls an SQL function and prints the row that it returns. */
+static int call_function(const struct device_request *request, const char *what, const char *sql, int n,
+                         const char *const *values)
 {
     PGconn *conn = ctl_connect(VERB, request->call.file, request->call.db);
     if (!conn)
@@ -61,8 +63,8 @@ static int call(const struct device_request *request, const char *what, const ch
     return status;
 }
 
-/* CTL_OK where the option is not given (ret_text is NULL) or is a time. */
-static int take_time(const char *option, const char *text, char formatted[CLOCK_RFC3339_SIZE], const char **ret_text)
+/* CTL_OK if the option is not given (ret_text is then NULL) or is a valid time. */
+static int parse_time(const char *option, const char *text, char formatted[CLOCK_RFC3339_SIZE], const char **ret_text)
 {
     struct err err;
     int64_t us;
@@ -75,7 +77,7 @@ static int take_time(const char *option, const char *text, char formatted[CLOCK_
     return CTL_OK;
 }
 
-/* Refuses a place outside bounds; asked of the database, which decides it for the imports too. */
+/* Refuses a place outside the bounds. The database decides, as for the imports. */
 static int check_place(const struct device_request *request, const char *lon, const char *lat)
 {
     char bounds[BOUNDS_SIZE];
@@ -98,19 +100,19 @@ static int check_place(const struct device_request *request, const char *lon, co
     return status;
 }
 
-static int place(const struct device_request *request)
+static int place_device(const struct device_request *request)
 {
     struct err err;
     double lon_number, lat_number;
     char lon[32], lat[32], from_text[CLOCK_RFC3339_SIZE], until_text[CLOCK_RFC3339_SIZE];
     const char *from, *until;
     if (!request->at)
-        return ctl_usage(VERB, "place needs --at LON,LAT");
+        return ctl_usage(VERB, "missing option --at LON,LAT");
     if (device_lon_lat(str_from(request->at), &lon_number, &lat_number, &err) < 0)
         return ctl_usage(VERB, "--at: %s", err.text);
-    int status = take_time("--from", request->from, from_text, &from);
+    int status = parse_time("--from", request->from, from_text, &from);
     if (status == CTL_OK)
-        status = take_time("--until", request->until, until_text, &until);
+        status = parse_time("--until", request->until, until_text, &until);
     if (status != CTL_OK)
         return status;
     snprintf(lon, sizeof(lon), "%.17g", lon_number);
@@ -121,28 +123,30 @@ static int place(const struct device_request *request)
     const char *values[] = {
         request->device,      lon, lat, from, until, request->address, request->team, request->secret ? "t" : "f",
         request->instructions};
-    return call(request, "place",
-                "select p.placement_id, $1 as device_id, w.*"
-                "  from mobeye.device_place($1, $2, $3, coalesce($4::timestamptz, now()), $5, $6, $7, $8, $9) as "
-                "p(placement_id), mobeye.whereabouts(public.st_setsrid(public.st_makepoint($2, $3), 4326), "
-                "coalesce($4::timestamptz, now())) as w",
-                9, values);
+    return call_function(
+        request, "place",
+        "select p.placement_id, $1 as device_id, w.*"
+        "  from mobeye.device_place($1, $2, $3, coalesce($4::timestamptz, now()), $5, $6, $7, $8, $9) as "
+        "p(placement_id), mobeye.whereabouts(public.st_setsrid(public.st_makepoint($2, $3), 4326), "
+        "coalesce($4::timestamptz, now())) as w",
+        9, values);
 }
 
-static int retrieve(const struct device_request *request)
+static int retrieve_device(const struct device_request *request)
 {
     char at_text[CLOCK_RFC3339_SIZE];
     const char *at;
-    int status = take_time("--at", request->at, at_text, &at);
+    int status = parse_time("--at", request->at, at_text, &at);
     if (status != CTL_OK)
         return status;
     const char *values[] = {request->device, at};
-    return call(request, "retrieve",
-                "select mobeye.device_retrieve($1, coalesce($2::timestamptz, now())) as placement_id, $1 as device_id",
-                2, values);
+    return call_function(
+        request, "retrieve",
+        "select mobeye.device_retrieve($1, coalesce($2::timestamptz, now())) as placement_id, $1 as device_id", 2,
+        values);
 }
 
-/* What is shown of a device, $1. */
+/* The sections that show prints about device $1. */
 static const struct section {
     const char *name;
     bool many;
@@ -203,7 +207,7 @@ static int show_json(PGconn *conn, const struct device_request *request)
     return status;
 }
 
-static int show_of(PGconn *conn, const struct device_request *request)
+static int show_registered(PGconn *conn, const struct device_request *request)
 {
     const char *values[] = {request->device};
     PGresult *known = ctl_query(conn, VERB, "show", "select from mobeye.device where device_id = $1", 1, values);
@@ -213,15 +217,15 @@ static int show_of(PGconn *conn, const struct device_request *request)
         return CTL_FAILED;
     if (n == 0)
         return ctl_fail(VERB,
-                        "device \"%s\" is not registered ('mobeyectl devices unknown' lists who reports all the same)",
+                        "device \"%s\" is not registered ('mobeyectl devices unknown' lists unregistered senders)",
                         request->device);
     return request->call.json ? show_json(conn, request) : show_tables(conn, request);
 }
 
-static int show(const struct device_request *request)
+static int show_device(const struct device_request *request)
 {
     PGconn *conn = ctl_connect(VERB, request->call.file, request->call.db);
-    int status = conn ? show_of(conn, request) : CTL_FAILED;
+    int status = conn ? show_registered(conn, request) : CTL_FAILED;
     PQfinish(conn);
     return status;
 }
@@ -236,7 +240,7 @@ static const struct ctl_verb actions[] = {
     {0}};
 static const struct ctl_verb verb = {VERB, .help = help, .actions = actions};
 static int (*const runs[])(const struct device_request *request) = {
-    [PLACE] = place, [RETRIEVE] = retrieve, [SHOW] = show};
+    [PLACE] = place_device, [RETRIEVE] = retrieve_device, [SHOW] = show_device};
 
 int ctl_device(int argc, char **argv)
 {

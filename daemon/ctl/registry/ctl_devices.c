@@ -1,4 +1,4 @@
-/* mobeyectl devices: imports the registry of devices; lists who reports without being in it. */
+/* mobeyectl devices: imports the registry of devices; lists unregistered senders. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -13,20 +13,22 @@
 static const char help[] =
     "Usage: mobeyectl devices import [OPTION]... FILE.csv\n"
     "       mobeyectl devices unknown [OPTION]...\n"
-    "import registers devices and their placements from a file, - for stdin, all of it or nothing; every bad row is\n"
-    "named by its line. The header names the columns, of which only device_id must be there:\n"
+    "Imports devices and their placements, or lists unregistered senders.\n\n"
+    "import reads a CSV file (- for standard input), completely or not at all; every error is printed with its line.\n"
+    "The header names the columns, of which only device_id is required:\n"
     "  device_id,model,group,account,input,heartbeat,grace,placed_from,placed_until,address,lon,lat,rd_x,rd_y,\n"
     "  team,secret,instructions\n"
-    "A row is one placement, or a device that has none; several rows of a device say the same of it. The place is\n"
-    "lon and lat in degrees or rd_x and rd_y in RD New. It holds from placed_from (empty: from now, or since it\n"
-    "stands there) until before placed_until (empty: until further notice): RFC 3339, as\n"
-    "2026-11-23T21:00:00+01:00. heartbeat and grace as 26h or 7d. secret is yes or no.\n"
-    "What a column of the file says holds, empty cells too; of what no column speaks, all stays as it is. A\n"
-    "placement without end is ended by a later one. The same file twice changes nothing. The wijk and RD New of each\n"
-    "place are told; one outside bounds of the configuration is refused.\n\n"
-    "unknown lists the senders that reported and are not registered; near names a registered device whose account or\n"
-    "id is close to theirs.\n\n" BOUNDS_HELP CTL_COMMON_HELP
-    "\nIt takes a member of mobeye_registry or mobeye_owner.\n";
+    "A row is one placement, or a device without one; several rows of a device must agree about the device. The place\n"
+    "is lon and lat in degrees or rd_x and rd_y in RD New. The placement starts at placed_from (empty: now, or when\n"
+    "the device came to that place) and ends before placed_until (empty: until further notice); both are RFC 3339,\n"
+    "such as 2026-11-23T21:00:00+01:00. heartbeat and grace are durations such as 26h or 7d; secret is yes or no.\n"
+    "Columns in the file replace the stored values, also with empty cells; columns that are missing change nothing. A\n"
+    "later placement ends one without an end. Importing the same file twice changes nothing. The wijk and the RD New\n"
+    "coordinates of each place are printed; a place outside the bounds of the configuration is refused.\n\n"
+    "unknown lists senders that have reported but are not registered; the column near names a registered device with\n"
+    "a similar account or id.\n\n" BOUNDS_HELP CTL_COMMON_HELP "\nExample:\n"
+    "  $ mobeyectl devices import devices.csv\n\n"
+    "Requires a member of mobeye_registry or mobeye_owner.\n" CTL_EXIT_HELP;
 
 struct device_import {
     struct import import;
@@ -53,13 +55,13 @@ static void on_row(void *ctx, uint64_t line, const struct str *cells)
     import_end_row(&devices->import);
 }
 
-static bool feed(void *ctx, const char *bytes, size_t len)
+static bool feed_csv(void *ctx, const char *bytes, size_t len)
 {
     struct device_import *devices = ctx;
     return csv_reader_feed(devices->reader, bytes, len);
 }
 
-/* The columns of the file as an array of PostgreSQL's. */
+/* The columns of the file as a PostgreSQL array literal. */
 static void list_header(const struct csv_reader *reader, struct buf *out)
 {
     for (size_t i = 0; i < device_columns.n; i++)
@@ -74,10 +76,10 @@ static const char placed_sql[] = "select i.line, 'device ' || i.device_id || ' s
                                  "  from pg_temp.device_import i, lateral mobeye.whereabouts(i.geom, lower(i.during)) w"
                                  " where i.geom is not null order by i.line";
 
-static int store(struct device_import *devices, const char *bounds)
+static int store_devices(struct device_import *devices, const char *bounds)
 {
     char check[BOUNDS_SIZE + 128];
-    int status = import_read(&devices->import, feed, devices);
+    int status = import_read(&devices->import, feed_csv, devices);
     if (status != CTL_OK)
         return status;
     struct buf header = {0};
@@ -101,7 +103,7 @@ static int import_file(const struct ctl_call *call, bool anyway)
     devices.reader = csv_reader_new(&device_columns, on_row, &devices, &devices.import.line_diagnostics);
     int status = import_open(&devices.import, "select mobeye.stage_devices()", copy);
     if (status == CTL_OK)
-        status = store(&devices, bounds);
+        status = store_devices(&devices, bounds);
     csv_reader_free(&devices.reader);
     buf_free(&devices.text);
     import_close(&devices.import);
@@ -122,7 +124,7 @@ static const char *value_or_null(const PGresult *rows, int row, int column)
     return PQgetisnull(rows, row, column) ? NULL : PQgetvalue(rows, row, column);
 }
 
-/* "NL-HOME (account 3071 input 1)" */
+/* Appends "NL-HOME (account 3071 input 1)". */
 static void describe(const struct near_candidate *near, struct buf *out)
 {
     buf_printf(out, "%s", near->device_id);
@@ -131,7 +133,7 @@ static void describe(const struct near_candidate *near, struct buf *out)
                    near->input ? near->input : "");
 }
 
-/* Two text arrays: the unknown ids that are near to a registered device, and what that is. */
+/* Builds two text arrays: the unknown ids that resemble a registered device, and that device. */
 static void find_near(const PGresult *unknown, const PGresult *registered, struct buf *ids, struct buf *nears)
 {
     size_t n = (size_t)PQntuples(registered);
@@ -145,7 +147,7 @@ static void find_near(const PGresult *unknown, const PGresult *registered, struc
         if (!near)
             continue;
         describe(near, &text);
-        /* Neither ids nor accounts have a quote or a backslash. */
+        /* Ids and accounts contain neither quotes nor backslashes. */
         buf_printf(ids, "%s\"%s\"", ids->len ? "," : "{", PQgetvalue(unknown, i, 0));
         buf_printf(nears, "%s\"%s\"", nears->len ? "," : "{", text.data);
         buf_free(&text);

@@ -1,10 +1,10 @@
-/* mobeyectl people, mobeyectl teams: imports who works with incidents, and which areas their teams look after. */
+/* mobeyectl people, mobeyectl teams: imports the people who handle incidents, and the areas of their teams. */
 #include <stdio.h>
 
 #include "ctl/registry/csv_read.h"
 #include "ctl/registry/import.h"
 
-/* What makes an import of one table of texts. */
+/* The description of an import into one table of texts. */
 struct texts {
     struct ctl_verb verb;
     struct csv_columns columns;
@@ -14,20 +14,28 @@ struct texts {
 static const char people_help[] =
     "Usage: mobeyectl people import [OPTION]... FILE.csv\n"
     "       mobeyectl people remove [OPTION]... LOGIN\n"
-    "Adds and changes people: a file with the header login,name,team, - for stdin, all of it or nothing. Those who "
-    "are\n"
-    "not in it stay. A team must exist (mobeyectl teams import); team * is a control room, which sees all teams, and "
+    "Imports people, or removes one.\n\n"
+    "import adds and changes people from a CSV file (- for standard input) with the header login,name,team, "
+    "completely\n"
+    "or not at all. People who are not in the file are kept. The team must exist (mobeyectl teams import); team * is "
     "a\n"
-    "person without a team sees no incidents. No database login is created; where one is missing the line is "
-    "named.\n\n" CTL_COMMON_HELP
-    "\nremove takes a leaver away: the person, the database login with its rights, and its live sessions.\n\n"
-    "It takes a member of mobeye_owner; remove one who may change roles, as root and postgres may.\n";
+    "control room, which sees the incidents of all teams; a person without a team sees none. No database login is\n"
+    "created; if one is missing, its line is printed with a warning.\n"
+    "remove removes a person, the database login with its rights, and its live sessions.\n\n" CTL_COMMON_HELP
+    "\nExamples:\n"
+    "  $ mobeyectl people import people.csv\n"
+    "  $ mobeyectl people remove jansen\n\n"
+    "Requires a member of mobeye_owner; remove requires a role that may drop roles, such as that of root or "
+    "postgres.\n" CTL_EXIT_HELP;
 
 static const char teams_help[] =
     "Usage: mobeyectl teams import [OPTION]... FILE.csv\n"
-    "Adds teams, and makes the areas of each those of the file: header team,layer,code, a row an area, - for stdin,\n"
-    "all of it or nothing. A row with the team alone is a team without areas. Teams that are not in it stay as they\n"
-    "are.\n\n" CTL_COMMON_HELP "\nIt takes a member of mobeye_owner.\n";
+    "Imports teams and their areas.\n\n"
+    "The CSV file (- for standard input) has the header team,layer,code and one row per area; it is imported\n"
+    "completely or not at all. The areas of each team in the file are replaced; a row with only a team is a team\n"
+    "without areas. Teams that are not in the file are kept unchanged.\n\n" CTL_COMMON_HELP "\nExample:\n"
+    "  $ mobeyectl teams import teams.csv\n\n"
+    "Requires a member of mobeye_owner.\n" CTL_EXIT_HELP;
 
 static const char *const people_columns[] = {"login", "name", "team"};
 static const char *const team_columns[] = {"team", "layer", "code"};
@@ -46,22 +54,24 @@ static const struct texts people = {
     {people_columns, 3, 3},
     "create temporary table person_import (line bigint, login text, name text, team text) on commit drop",
     "copy pg_temp.person_import from stdin",
-    "select i.line, false, format('login: \"%s\" is in line %s too', i.login, f.line)"
+    "select i.line, false, format('login: duplicate \"%s\", first used on line %s', i.login, f.line)"
     " from pg_temp.person_import i join lateral (select line from pg_temp.person_import e"
     " where e.login = i.login and e.line < i.line order by 1 limit 1) f on true"
-    " union all select line, false, 'login: is longer than 63 bytes' from pg_temp.person_import"
+    " union all select line, false, 'login: is too long (expected at most 63 bytes)' from pg_temp.person_import"
     " where octet_length(login) > 63"
-    " union all select line, false, 'login: has control characters' from pg_temp.person_import"
+    " union all select line, false, 'login: contains control characters' from pg_temp.person_import"
     " where login ~ '[[:cntrl:]]'"
-    " union all select line, false, 'name: is longer than 200 characters, or has control characters'"
+    " union all select line, false, 'name: is too long or contains control characters (expected at most 200 "
+    "characters)'"
     " from pg_temp.person_import where length(name) > 200 or name ~ '[[:cntrl:]]'"
-    " union all select line, true, format('login: there is no database login \"%s\" (create role %1$I login in role"
+    " union all select line, true, format('login: database login \"%s\" does not exist (create role %1$I login in role"
     " mobeye_patrol)', login) from pg_temp.person_import i"
     " where not exists (select from pg_roles r where r.rolname = i.login and r.rolcanlogin)"
-    " union all select line, false, format('team: \"%s\" does not exist (mobeyectl teams import brings teams in)', "
+    " union all select line, false, format('team: \"%s\" does not exist (mobeyectl teams import creates teams)', "
     "team)"
     " from pg_temp.person_import i where team <> '*' and not exists (select from mobeye.team t where t.team = i.team)"
-    " union all select line, true, format('team: is empty, so \"%s\" sees no incidents (* for those of all teams)', "
+    " union all select line, true, format('team: is empty, so \"%s\" sees no incidents (use * to see those of all "
+    "teams)', "
     "login)"
     " from pg_temp.person_import where team is null",
     "with stored as (insert into mobeye.person as p (login, name, team, all_teams)"
@@ -77,15 +87,18 @@ static const struct texts teams = {
     {team_columns, 3, 1},
     "create temporary table team_import (line bigint, team text, layer text, code text) on commit drop",
     "copy pg_temp.team_import from stdin",
-    "select line, false, 'team: must be 1 to 64 characters, none of them a control character, and not *'"
+    "select line, false, 'team: is not a team name (expected 1 to 64 characters without control characters, and not *)'"
     " from pg_temp.team_import where length(team) > 64 or team ~ '[[:cntrl:]]' or team = '*'"
-    " union all select line, false, 'layer: must be a lower-case letter and at most 31 of a-z 0-9 _ -'"
+    " union all select line, false, 'layer: is not a layer name (expected a lower-case letter, then at most 31 of a-z "
+    "0-9 _ -)'"
     " from pg_temp.team_import where layer !~ '^[a-z][a-z0-9_-]{0,31}$'"
-    " union all select line, false, 'code: must be at most 64 characters, none of them a control character'"
+    " union all select line, false, 'code: is not an area code (expected at most 64 characters without control "
+    "characters)'"
     " from pg_temp.team_import where length(code) > 64 or code ~ '[[:cntrl:]]'"
-    " union all select line, false, case when layer is null then 'layer: is empty, and the code is not'"
-    " else 'code: is empty, and the layer is not' end from pg_temp.team_import where (layer is null) <> (code is null)"
-    " union all select line, true, format('code: there is no area %s in layer %s yet (mobeyectl areas import)', code, "
+    " union all select line, false, case when layer is null then 'layer: is empty, but code is not'"
+    " else 'code: is empty, but layer is not' end from pg_temp.team_import where (layer is null) <> (code is null)"
+    " union all select line, true, format('code: area %s does not exist in layer %s yet (mobeyectl areas import)', "
+    "code, "
     "layer)"
     " from pg_temp.team_import i where layer is not null and code is not null"
     " and not exists (select from mobeye.area a where a.layer = i.layer and a.code = i.code)",
@@ -117,7 +130,7 @@ static void on_row(void *ctx, uint64_t line, const struct str *cells)
     import_end_row(&texts->import);
 }
 
-static bool feed(void *ctx, const char *bytes, size_t len)
+static bool feed_texts(void *ctx, const char *bytes, size_t len)
 {
     struct text_import *texts = ctx;
     return csv_reader_feed(texts->reader, bytes, len);
@@ -130,7 +143,7 @@ static int import_texts(const struct texts *texts, const struct ctl_call *call)
     importing.reader = csv_reader_new(&texts->columns, on_row, &importing, &importing.import.line_diagnostics);
     int status = import_open(&importing.import, texts->stage, texts->copy);
     if (status == CTL_OK)
-        status = import_read(&importing.import, feed, &importing);
+        status = import_read(&importing.import, feed_texts, &importing);
     if (status == CTL_OK) {
         importing.import.whole = csv_reader_finish(importing.reader);
         status = import_finish(&importing.import, texts->check, texts->merge, 0, NULL);
@@ -154,7 +167,7 @@ static int remove_person(const struct ctl_call *call)
     return status;
 }
 
-static int run(const struct texts *texts, int argc, char **argv)
+static int run_import(const struct texts *texts, int argc, char **argv)
 {
     const struct ctl_option options[] = {{0}};
     struct ctl_call call;
@@ -166,10 +179,10 @@ static int run(const struct texts *texts, int argc, char **argv)
 
 int ctl_people(int argc, char **argv)
 {
-    return run(&people, argc, argv);
+    return run_import(&people, argc, argv);
 }
 
 int ctl_teams(int argc, char **argv)
 {
-    return run(&teams, argc, argv);
+    return run_import(&teams, argc, argv);
 }

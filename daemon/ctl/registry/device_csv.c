@@ -14,19 +14,20 @@
 
 enum { ACCOUNT_MIN = 1, ACCOUNT_MAX = 16, NUMBER_MAX = 32, DURATION_MAX = 32 };
 
-/* Reads a cell that is not empty; appends what PostgreSQL is to read. 0, or -1 with what is wrong. */
+/* Reads a cell that is not empty and appends it in a form that PostgreSQL accepts. 0, or -1 with err set. */
 typedef int (*read_fn)(struct str text, double min, double max, struct buf *out, struct err *err);
 
 static int read_id(struct str text, double min, double max, struct buf *out, struct err *err)
 {
     (void)min, (void)max;
     if (!validate_device(text))
-        return err_set(err, "\"%.*s\" is no device id (1 to 64 of A-Z a-z 0-9 . _ : / -)", (int)text.len, text.p);
+        return err_set(err, "\"%.*s\" is not a device id (expected 1 to 64 of A-Z a-z 0-9 . _ : / -)", (int)text.len,
+                       text.p);
     buf_append_str(out, text);
     return 0;
 }
 
-/* Line feeds within it become those of Unix. */
+/* CR LF becomes LF. */
 static int read_text(struct str text, double min, double max, struct buf *out, struct err *err)
 {
     (void)min, (void)max, (void)err;
@@ -58,14 +59,14 @@ static int parse_number(struct str text, double *ret, struct err *err)
 {
     char copy[NUMBER_MAX + 1];
     if (memchr(text.p, ',', text.len))
-        return err_set(err, "\"%.*s\" has a decimal comma (a decimal point)", (int)text.len, text.p);
+        return err_set(err, "\"%.*s\" has a decimal comma (expected a decimal point)", (int)text.len, text.p);
     if (text.len == 0 || text.len > NUMBER_MAX || !has_only(text, "0123456789.+-"))
-        return err_set(err, "\"%.*s\" is no number (decimal, as 5.38421)", (int)text.len, text.p);
+        return err_set(err, "\"%.*s\" is not a number (expected a decimal such as 5.38421)", (int)text.len, text.p);
     memcpy(copy, text.p, text.len);
     copy[text.len] = '\0';
     char *end;
     *ret = strtod(copy, &end);
-    return *end || end == copy ? err_set(err, "\"%s\" is no number (decimal, as 5.38421)", copy) : 0;
+    return *end || end == copy ? err_set(err, "\"%s\" is not a number (expected a decimal such as 5.38421)", copy) : 0;
 }
 
 static int read_number(struct str text, double min, double max, struct buf *out, struct err *err)
@@ -74,7 +75,7 @@ static int read_number(struct str text, double min, double max, struct buf *out,
     if (parse_number(text, &number, err) < 0)
         return -1;
     if (!(number >= min && number <= max))
-        return err_set(err, "%.*s is out of range (%.0f to %.0f)", (int)text.len, text.p, min, max);
+        return err_set(err, "%.*s is out of range (expected %.0f to %.0f)", (int)text.len, text.p, min, max);
     buf_append_str(out, text);
     return 0;
 }
@@ -82,7 +83,7 @@ static int read_number(struct str text, double min, double max, struct buf *out,
 static int read_integer(struct str text, double min, double max, struct buf *out, struct err *err)
 {
     if (text.len > 9 || !has_only(text, "0123456789"))
-        return err_set(err, "\"%.*s\" is no whole number (%.0f to %.0f)", (int)text.len, text.p, min, max);
+        return err_set(err, "\"%.*s\" is not an integer (expected %.0f to %.0f)", (int)text.len, text.p, min, max);
     return read_number(text, min, max, out, err);
 }
 
@@ -93,8 +94,8 @@ static int read_duration(struct str text, double min, double max, struct buf *ou
     if (text.len <= DURATION_MAX)
         memcpy(copy, text.p, text.len);
     if (text.len > DURATION_MAX || value_duration(copy, &us, err) < 0 || (double)us < min || (double)us > max)
-        return err_set(err, "\"%.*s\" is no duration here (%sas 500ms, 20s, 4h30m, 7d)", (int)text.len, text.p,
-                       min > 0 ? "above 0, " : "");
+        return err_set(err, "\"%.*s\" is not a valid duration (expected %s500ms, 20s, 4h30m or 7d)", (int)text.len,
+                       text.p, min > 0 ? "more than 0, such as " : "");
     buf_printf(out, "%lld microseconds", (long long)us);
     return 0;
 }
@@ -103,8 +104,8 @@ int device_time(struct str text, int64_t *ret_us, struct err *err)
 {
     if (clock_parse_rfc3339(text, ret_us))
         return 0;
-    return err_set(err, "\"%.*s\" is no time (RFC 3339 with its offset, as 2026-11-23T21:00:00+01:00)", (int)text.len,
-                   text.p);
+    return err_set(err, "\"%.*s\" is not a time (expected RFC 3339 with offset, such as 2026-11-23T21:00:00+01:00)",
+                   (int)text.len, text.p);
 }
 
 static int read_time(struct str text, double min, double max, struct buf *out, struct err *err)
@@ -123,12 +124,12 @@ static int read_yes_no(struct str text, double min, double max, struct buf *out,
     (void)min, (void)max;
     bool yes = text.len == 3 && strncasecmp(text.p, "yes", 3) == 0;
     if (!yes && !(text.len == 2 && strncasecmp(text.p, "no", 2) == 0))
-        return err_set(err, "\"%.*s\" (yes or no)", (int)text.len, text.p);
+        return err_set(err, "\"%.*s\" is not a valid value (expected yes or no)", (int)text.len, text.p);
     buf_append_str(out, yes ? STR("t") : STR("f"));
     return 0;
 }
 
-/* RD New is for the Netherlands: its bounds, with some of the sea and of the neighbours. */
+/* The range of RD New is that of the Netherlands, with parts of the sea and the neighbouring countries. */
 static const struct cell_kind {
     read_fn read;
     double min, max;
@@ -174,21 +175,21 @@ static const char *const names[DEVICE_COLUMNS] = {
 
 const struct csv_columns device_columns = {names, DEVICE_COLUMNS, UINT32_C(1) << DEVICE_ID};
 
-/* Of a cell that is there, which others must, or must not, be there too. */
+/* If `cell` is present, `other` must be (wanted) or must not be present. */
 static const struct partner {
     enum device_column cell, other;
     bool wanted;
     const char *why;
 } partners[] = {
-    {DEVICE_INPUT, DEVICE_ACCOUNT, true, "an input is that of an account"},
-    {DEVICE_LON, DEVICE_LAT, true, "a place has both"},
-    {DEVICE_LAT, DEVICE_LON, true, "a place has both"},
-    {DEVICE_RD_X, DEVICE_RD_Y, true, "a place has both"},
-    {DEVICE_RD_Y, DEVICE_RD_X, true, "a place has both"},
-    {DEVICE_LON, DEVICE_RD_X, false, "a place is given in degrees or in RD New, not both"},
+    {DEVICE_INPUT, DEVICE_ACCOUNT, true, "an input belongs to an account"},
+    {DEVICE_LON, DEVICE_LAT, true, "a place needs both"},
+    {DEVICE_LAT, DEVICE_LON, true, "a place needs both"},
+    {DEVICE_RD_X, DEVICE_RD_Y, true, "a place needs both"},
+    {DEVICE_RD_Y, DEVICE_RD_X, true, "a place needs both"},
+    {DEVICE_LON, DEVICE_RD_X, false, "a place is either in degrees or in RD New"},
 };
 
-/* What says nothing without a place. */
+/* Cells that have no meaning without a place. */
 static const struct {
     enum device_column cell;
     bool warning;
@@ -242,7 +243,7 @@ static bool check_place(uint64_t line, const struct str *cells, struct line_diag
         if (cells[of_a_place[i].cell].len == 0)
             continue;
         line_diagnostics_add(line_diagnostics, line, of_a_place[i].warning,
-                             "%s: says nothing without a place (lon and lat, or rd_x and rd_y)",
+                             "%s: has no meaning without a place (expected lon and lat, or rd_x and rd_y)",
                              names[of_a_place[i].cell]);
         good &= of_a_place[i].warning;
     }
@@ -255,7 +256,8 @@ static bool check_times(uint64_t line, const struct str *cells, struct line_diag
     if (!clock_parse_rfc3339(cells[DEVICE_PLACED_FROM], &from) ||
         !clock_parse_rfc3339(cells[DEVICE_PLACED_UNTIL], &until) || from < until)
         return true;
-    line_diagnostics_add(line_diagnostics, line, false, "placed_until: is not after placed_from (the end is excluded)");
+    line_diagnostics_add(line_diagnostics, line, false,
+                         "placed_until: must be after placed_from (the end is excluded)");
     return false;
 }
 
@@ -273,13 +275,14 @@ int device_lon_lat(struct str text, double *ret_lon, double *ret_lat, struct err
 {
     const char *comma = text.len > 0 ? memchr(text.p, ',', text.len) : NULL;
     if (!comma)
-        return err_set(err, "\"%.*s\" is no place (LON,LAT in degrees, as 5.38421,52.19634)", (int)text.len, text.p);
+        return err_set(err, "\"%.*s\" is not a place (expected LON,LAT in degrees, such as 5.38421,52.19634)",
+                       (int)text.len, text.p);
     struct str lon = {text.p, (size_t)(comma - text.p)};
     struct str lat = {comma + 1, text.len - lon.len - 1};
     if (parse_number(lon, ret_lon, err) < 0 || parse_number(lat, ret_lat, err) < 0)
         return -1;
     if (fabs(*ret_lon) > 180 || fabs(*ret_lat) > 90)
-        return err_set(err, "\"%.*s\" are not degrees (longitude -180 to 180, then latitude -90 to 90)", (int)text.len,
-                       text.p);
+        return err_set(err, "\"%.*s\" is out of range (expected longitude -180 to 180, then latitude -90 to 90)",
+                       (int)text.len, text.p);
     return 0;
 }

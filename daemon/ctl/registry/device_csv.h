@@ -1,5 +1,5 @@
 /*
- * A row of a file of devices: what its cells mean, and which go together. Pure.
+ * A row of a device file: the meaning of its cells, and which belong together. Pure.
  */
 #ifndef MOBEYE_CTL_REGISTRY_DEVICE_CSV_H
 #define MOBEYE_CTL_REGISTRY_DEVICE_CSV_H
@@ -30,15 +30,15 @@ enum device_column {
 
 extern const struct csv_columns device_columns;
 
-/* Reads the cells of a row into the texts that PostgreSQL takes for the columns of device_import: they are in `text`,
- * empty for null. false: something is wrong, and added to findings. */
+/* Reads the cells of a row into texts that PostgreSQL accepts for the columns of device_import; they are stored in
+ * `text` and empty for null. false: errors were added to line_diagnostics. */
 bool device_row(uint64_t line, const struct str *cells, struct line_diagnostics *line_diagnostics, struct buf *text,
                 struct str ret_values[DEVICE_COLUMNS]);
 
-/* A time as RFC 3339 has it, or why the text is none. 0 or -1. */
+/* Parses an RFC 3339 time. 0, or -1 with err set. */
 int device_time(struct str text, int64_t *ret_us, struct err *err);
 
-/* "5.38,52.15": longitude and latitude in degrees. 0 or -1. */
+/* Parses "5.38,52.15", longitude and latitude in degrees. 0, or -1 with err set. */
 int device_lon_lat(struct str text, double *ret_lon, double *ret_lat, struct err *err);
 
 #endif

@@ -6,7 +6,7 @@
 
 enum { CODE_MAX = 64 };
 
-/* Nations' grids by what their coordinates in the Netherlands look like. */
+/* Coordinate systems, recognised by their range of coordinates in the Netherlands. */
 static const struct grid {
     double x_min, x_max, y_min, y_max;
     const char *name;
@@ -34,8 +34,9 @@ void geojson_feature_bad_geometry(struct geojson_feature *feature, const char *w
         snprintf(feature->bad_geometry, sizeof(feature->bad_geometry), "%s", what);
 }
 
-/* "feature 3 (CODE, NAME): what", as far as they are known. */
-static void complain(const struct geojson_feature *feature, struct line_diagnostics *line_diagnostics, const char *what)
+/* Adds "feature 3 (CODE, NAME): what", as far as code and name have been read. */
+static void add_error(const struct geojson_feature *feature, struct line_diagnostics *line_diagnostics,
+                      const char *what)
 {
     struct buf who = {0};
     buf_append_str(&who, buf_str(&feature->code));
@@ -48,7 +49,7 @@ static void complain(const struct geojson_feature *feature, struct line_diagnost
     buf_free(&who);
 }
 
-/* NULL: none of those that are known. */
+/* NULL: not recognised. */
 static const char *guess_grid(double x, double y, const char *crs)
 {
     if (strstr(crs, "28992"))
@@ -66,11 +67,11 @@ void geojson_feature_not_degrees(const struct geojson_feature *feature, double x
     const char *grid = guess_grid(x, y, crs);
     buf_printf(
         &what,
-        "geometry: the coordinates, as %.10g %.10g, are not degrees (longitude and latitude; this makes them so%s: "
-        "ogr2ogr -f GeoJSON -t_srs EPSG:4326 -s_srs %s degrees.geojson '%s')",
-        x, y, grid ? "" : ", with the EPSG code of theirs", grid ? grid : "EPSG:CODE", file);
+        "geometry: the coordinates, such as %.10g %.10g, are not degrees (expected longitude and latitude; convert the "
+        "file%s: ogr2ogr -f GeoJSON -t_srs EPSG:4326 -s_srs %s degrees.geojson '%s')",
+        x, y, grid ? "" : ", using its EPSG code", grid ? grid : "EPSG:CODE", file);
     buf_append(&what, "", 1);
-    complain(feature, line_diagnostics, what.data);
+    add_error(feature, line_diagnostics, what.data);
     buf_free(&what);
 }
 
@@ -88,12 +89,13 @@ static bool check_texts(struct geojson_feature *feature, struct line_diagnostics
                *bad_name = bad_text(buf_str(&feature->name), 0);
     if (bad_code) {
         feature->code.len = 0;
-        snprintf(what, sizeof(what), "properties.code: %s (a text of 1 to %d characters)", bad_code, CODE_MAX);
-        complain(feature, line_diagnostics, what);
+        snprintf(what, sizeof(what), "properties.code: %s (expected a string of 1 to %d characters)", bad_code,
+                 CODE_MAX);
+        add_error(feature, line_diagnostics, what);
     }
     if (bad_name) {
-        snprintf(what, sizeof(what), "properties.name: %s (a text)", bad_name);
-        complain(feature, line_diagnostics, what);
+        snprintf(what, sizeof(what), "properties.name: %s (expected a string)", bad_name);
+        add_error(feature, line_diagnostics, what);
     }
     return !bad_code && !bad_name;
 }
@@ -102,15 +104,15 @@ static bool check_geometry(struct geojson_feature *feature, struct line_diagnost
 {
     char what[320];
     if (feature->bad_geometry[0])
-        snprintf(what, sizeof(what), "geometry: %s (a Polygon or MultiPolygon)", feature->bad_geometry);
+        snprintf(what, sizeof(what), "geometry: %s (expected a Polygon or MultiPolygon)", feature->bad_geometry);
     else if (!feature->geometry_type[0])
-        snprintf(what, sizeof(what), "geometry: is missing (a Polygon or MultiPolygon)");
+        snprintf(what, sizeof(what), "geometry: is missing (expected a Polygon or MultiPolygon)");
     else if (feature->shape.n_polygons == 0)
-        snprintf(what, sizeof(what), "geometry: a %s without a polygon (a Polygon or MultiPolygon)",
+        snprintf(what, sizeof(what), "geometry: %s without a polygon (expected a Polygon or MultiPolygon)",
                  feature->geometry_type);
     else
         return true;
-    complain(feature, line_diagnostics, what);
+    add_error(feature, line_diagnostics, what);
     return false;
 }
 

@@ -1,5 +1,5 @@
 /*
- * What is known of one feature of a GeoJSON file while it is read, and whether it is an area.
+ * One feature of a GeoJSON file while it is read, and the check whether it is an area.
  */
 #ifndef MOBEYE_CTL_REGISTRY_GEOJSON_FEATURE_H
 #define MOBEYE_CTL_REGISTRY_GEOJSON_FEATURE_H
@@ -11,29 +11,29 @@
 #include "ctl/lib/line_diagnostics.h"
 #include "ctl/registry/geojson_shape.h"
 
-enum { GEOJSON_WORD_MAX = 64 }; /* bytes of a type that are kept, with the NUL */
+enum { GEOJSON_WORD_MAX = 64 }; /* size of a type that is kept, including the NUL */
 
 struct geojson_feature {
-    uint64_t number; /* in the file, from 1; 0: none has begun */
-    uint64_t line;   /* that it begins on */
+    uint64_t number; /* in the file, from 1; 0: none yet */
+    uint64_t line;   /* the line it begins on */
     struct buf code, name;
     char geometry_type[GEOJSON_WORD_MAX]; /* of the outermost geometry; empty: none */
-    char bad_geometry[160];               /* what is wrong with it; empty: nothing */
+    char bad_geometry[160];               /* error in the geometry; empty: none */
     struct shape shape;
 };
 
-/* The next one, of which nothing is known yet. */
+/* Starts the next feature. */
 void geojson_feature_begin(struct geojson_feature *feature, uint64_t line);
 
-/* Only the first of several counts. */
+/* Records an error in the geometry; only the first one is kept. */
 void geojson_feature_bad_geometry(struct geojson_feature *feature, const char *what);
 
-/* Adds that x and y are not degrees, and the ogr2ogr command that makes them so; `crs` is what the file says of them.
- */
+/* Adds the error that x and y are not degrees, with the ogr2ogr command that converts them; `crs` is the reference
+ * system named in the file. */
 void geojson_feature_not_degrees(const struct geojson_feature *feature, double x, double y, const char *crs,
                                  const char *file, struct line_diagnostics *line_diagnostics);
 
-/* Whether it has a code, a name and a polygon; what is wrong is added to findings. */
+/* Whether it has a code, a name and a polygon; errors are added to line_diagnostics. */
 bool geojson_feature_check(struct geojson_feature *feature, struct line_diagnostics *line_diagnostics);
 
 void geojson_feature_free(struct geojson_feature *feature);

@@ -1,5 +1,5 @@
-/* geojson_split gives the outline and the features, one text each. Within a text: a stack of the containers that are
- * open, each with the part that it plays; the rest is passed over. */
+/* geojson_split yields the outline and the features, one text each. Within a text, a stack holds the open containers
+ * with their roles; everything else is skipped. */
 #include "ctl/registry/geojson_read.h"
 
 #include <math.h>
@@ -15,7 +15,7 @@
 enum { DEPTH_MAX = 64, MARK_BYTES = 3 };
 
 enum part {
-    NOTHING, /* what nobody asks for, with all that is in it */
+    NOTHING, /* ignored, with all its contents */
     ROOT,
     FEATURES, /* array of FEATURE */
     FEATURE,
@@ -23,7 +23,7 @@ enum part {
     GEOMETRY,
     GEOMETRIES,  /* array of GEOMETRY */
     COORDINATES, /* array of arrays of numbers */
-    CRS,         /* as older files have it */
+    CRS,         /* in older files */
     CRS_PROPERTIES,
     /* texts */
     ROOT_TYPE,
@@ -33,7 +33,7 @@ enum part {
     CRS_NAME,
 };
 
-/* The part that a member plays in an object that plays one. */
+/* The role of a member, by the role of its object. */
 static const struct geojson_member {
     enum part in;
     const char *key;
@@ -57,7 +57,7 @@ struct frame {
     enum part part;
     bool is_array;
     char type[GEOJSON_WORD_MAX]; /* of a geometry */
-    unsigned nesting;            /* of a geometry: arrays around a number of its coordinates; 0: none seen */
+    unsigned nesting;            /* of a geometry: depth of arrays around its numbers; 0: no number yet */
     struct shape_mark mark;
 };
 
@@ -69,17 +69,17 @@ struct geojson_reader {
     struct geojson_split split;
     struct json_reader *json;
     bool dead;
-    size_t mark; /* bytes of a byte order mark that were seen; all of them once the text has begun */
+    size_t mark; /* bytes of the byte order mark read so far; MARK_BYTES once the text has begun */
 
     struct frame stack[DEPTH_MAX];
     size_t depth;
-    enum part next; /* what the value of the member that was named plays */
+    enum part next; /* role of the value of the last name */
 
-    /* Of the outline, as far as it was read. */
+    /* From the outline, as far as it has been read. */
     char root_type[GEOJSON_WORD_MAX];
     char crs[GEOJSON_WORD_MAX];
     bool has_features;
-    enum part last_array; /* what the last array of the outermost object plays */
+    enum part last_array; /* role of the last array of the outermost object */
 
     struct geojson_feature feature;
     double ordinate[2];
@@ -88,7 +88,7 @@ struct geojson_reader {
 };
 
 /* Always false: nothing more is read. */
-static bool die(struct geojson_reader *reader)
+static bool stop_reading(struct geojson_reader *reader)
 {
     reader->dead = true;
     return false;
@@ -116,17 +116,17 @@ static unsigned coordinate_depth(const struct geojson_reader *reader)
     return depth;
 }
 
-/* What a value plays that begins now: a member of an object, or an element of an array. */
+/* The role of the value that begins now, a member of an object or an element of an array. */
 static enum part take_part(struct geojson_reader *reader)
 {
-    const struct frame *around = top(reader);
+    const struct frame *container = top(reader);
     enum part part = reader->next;
     reader->next = NOTHING;
-    if (!around)
+    if (!container)
         return ROOT;
-    if (!around->is_array)
+    if (!container->is_array)
         return part;
-    switch (around->part) {
+    switch (container->part) {
     case FEATURES:
         return FEATURE;
     case GEOMETRIES:
@@ -143,7 +143,7 @@ static void push(struct geojson_reader *reader, bool is_array)
     enum part part = take_part(reader);
     bool array_part = part == FEATURES || part == GEOMETRIES || part == COORDINATES;
     if (part == COORDINATES && !is_array)
-        geojson_feature_bad_geometry(&reader->feature, "coordinates hold an object");
+        geojson_feature_bad_geometry(&reader->feature, "coordinates contain an object");
     if (part > CRS_PROPERTIES || array_part != is_array)
         part = NOTHING;
     if (reader->depth == 1 && is_array)
@@ -200,7 +200,7 @@ static void take_text(struct geojson_reader *reader, enum part part, struct str 
         set_word(reader->crs, text);
         break;
     case COORDINATES:
-        geojson_feature_bad_geometry(&reader->feature, "coordinates hold a text");
+        geojson_feature_bad_geometry(&reader->feature, "coordinates contain a string");
         break;
     default:
         break;
@@ -253,15 +253,15 @@ static void end_position(struct geojson_reader *reader)
 {
     double x = reader->ordinate[0], y = reader->ordinate[1];
     if (reader->n_ordinates < 2)
-        geojson_feature_bad_geometry(&reader->feature, "a position has less than two numbers");
+        geojson_feature_bad_geometry(&reader->feature, "a position has fewer than two numbers");
     else if (!(fabs(x) <= 180 && fabs(y) <= 90)) {
         geojson_feature_not_degrees(&reader->feature, x, y, reader->crs, reader->file, reader->line_diagnostics);
-        die(reader);
+        stop_reading(reader);
     } else
         shape_position(&reader->feature.shape, x, y);
 }
 
-/* Which of position, ring and polygon ends tells how deep it is. */
+/* The depth determines whether a position, a ring or a polygon ends. */
 static void end_coordinates(struct geojson_reader *reader)
 {
     const struct frame *geometry = geometry_of(reader);
@@ -275,14 +275,15 @@ static void end_coordinates(struct geojson_reader *reader)
     reader->n_ordinates = 0;
 }
 
-/* Kinds of geometry: how deep their coordinates are nested. Others have no area, or are collections. */
+/* Checks how deep the coordinates of a Polygon or MultiPolygon are nested. Other geometries have no area, or are
+ * collections. */
 static void end_geometry(struct geojson_reader *reader)
 {
     const struct frame *geometry = top(reader);
     bool polygon = strcmp(geometry->type, "Polygon") == 0, multi = strcmp(geometry->type, "MultiPolygon") == 0;
     if ((polygon && geometry->nesting != 0 && geometry->nesting != 3) ||
         (multi && geometry->nesting != 0 && geometry->nesting != 4))
-        geojson_feature_bad_geometry(&reader->feature, "coordinates are not nested as those of its type");
+        geojson_feature_bad_geometry(&reader->feature, "the nesting of coordinates does not match its type");
     else if (!polygon && !multi && geometry->nesting != 0)
         shape_back(&reader->feature.shape, geometry->mark);
     if (!geometry->type[0])
@@ -314,7 +315,7 @@ static void on_close(void *ctx)
     reader->depth--;
 }
 
-/* Reads a text whose outermost object plays `part`. */
+/* Reads a text whose outermost object has the role `part`. */
 static bool read_json(struct geojson_reader *reader, enum part part, struct str text, uint64_t line)
 {
     static const struct json_calls calls = {on_name, on_value, on_close};
@@ -328,7 +329,7 @@ static bool read_json(struct geojson_reader *reader, enum part part, struct str 
     for (size_t i = 0; i < offset; i++)
         line += text.p[i] == '\n';
     line_diagnostics_add(reader->line_diagnostics, line, false, "%s", fault);
-    return die(reader);
+    return stop_reading(reader);
 }
 
 static bool read_outline(void *ctx, struct str outline)
@@ -379,18 +380,18 @@ void geojson_reader_free(struct geojson_reader **reader)
     *reader = NULL;
 }
 
-static bool split(struct geojson_reader *reader, const char *bytes, size_t len)
+static bool feed_split(struct geojson_reader *reader, const char *bytes, size_t len)
 {
     if (geojson_split_feed(&reader->split, bytes, len) == GEOJSON_SPLIT_TOO_LARGE) {
         line_diagnostics_add(reader->line_diagnostics, reader->split.lines + 1, false,
-                             "a feature, or what is around the features, is too large (at most %d MiB)",
+                             "a feature, or the text outside the features, is too large (expected at most %d MiB)",
                              GEOJSON_PART_MAX >> 20);
-        die(reader);
+        stop_reading(reader);
     }
     return !reader->dead;
 }
 
-/* A byte order mark is passed over; the beginning of one is what it is. */
+/* Skips a byte order mark; an incomplete one is part of the text. */
 bool geojson_reader_feed(struct geojson_reader *reader, const char *bytes, size_t len)
 {
     static const char mark[] = "\xEF\xBB\xBF";
@@ -400,7 +401,7 @@ bool geojson_reader_feed(struct geojson_reader *reader, const char *bytes, size_
         return !reader->dead;
     size_t held = reader->mark < MARK_BYTES ? reader->mark : 0;
     reader->mark = MARK_BYTES;
-    return (held == 0 || split(reader, mark, held)) && split(reader, bytes, len);
+    return (held == 0 || feed_split(reader, mark, held)) && feed_split(reader, bytes, len);
 }
 
 bool geojson_reader_finish(struct geojson_reader *reader)
@@ -408,12 +409,12 @@ bool geojson_reader_finish(struct geojson_reader *reader)
     if (reader->dead || !read_outline(reader, geojson_split_outline(&reader->split)))
         return false;
     if (strcmp(reader->root_type, "FeatureCollection") != 0)
-        line_diagnostics_add(reader->line_diagnostics, 0, false, "its type is \"%s\" (a GeoJSON FeatureCollection)",
+        line_diagnostics_add(reader->line_diagnostics, 0, false, "the type is \"%s\" (expected FeatureCollection)",
                              reader->root_type);
     else if (!reader->has_features || reader->feature.number == 0)
         line_diagnostics_add(reader->line_diagnostics, 0, false,
-                             "has no features (to take a layer away, delete it from mobeye.area)");
+                             "the file has no features (to remove a layer, delete it from mobeye.area)");
     else
         return true;
-    return die(reader);
+    return stop_reading(reader);
 }

@@ -1,7 +1,7 @@
 /*
- * Areas of a GeoJSON FeatureCollection (RFC 7946), feature by feature, so that a file may be of any size; a feature of
- * at most GEOJSON_PART_MAX. Pure: bytes in, areas and complaints out. A polygon that is not valid is given as it is;
- * only what no polygon can be made of is refused.
+ * Reads the areas of a GeoJSON FeatureCollection (RFC 7946) feature by feature, so that a file may be of any size, and
+ * a feature of at most GEOJSON_PART_MAX. Pure: bytes in, areas and diagnostics out. Invalid polygons are passed on as
+ * they are; only a geometry that yields no polygon is refused.
  */
 #ifndef MOBEYE_CTL_REGISTRY_GEOJSON_READ_H
 #define MOBEYE_CTL_REGISTRY_GEOJSON_READ_H
@@ -15,7 +15,7 @@
 
 struct geojson_area {
     uint64_t feature; /* number in the file, from 1 */
-    uint64_t line;    /* that it begins on */
+    uint64_t line;    /* the line it begins on */
     struct str code;  /* properties.code, 1 to 64 characters */
     struct str name;  /* properties.name */
     struct str ewkb;  /* MultiPolygon, SRID 4326; rings are closed and have 4 positions or more */
@@ -30,10 +30,10 @@ struct geojson_reader *geojson_reader_new(const char *file, geojson_area_fn area
                                           struct line_diagnostics *line_diagnostics);
 void geojson_reader_free(struct geojson_reader **reader);
 
-/* The next bytes, in pieces of any size. false: the rest will not be read, since it is not JSON or not in degrees. */
+/* Reads the next bytes, in chunks of any size. false: the rest is ignored, since it is not JSON or not in degrees. */
 bool geojson_reader_feed(struct geojson_reader *reader, const char *bytes, size_t len);
 
-/* After the last byte. false: as of feed, or it is no FeatureCollection, or has no features. */
+/* Call after the last byte. false: as for geojson_reader_feed(); or it is not a FeatureCollection, or is empty. */
 bool geojson_reader_finish(struct geojson_reader *reader);
 
 #endif

@@ -9,7 +9,7 @@ enum { WKB_POLYGON = 3, WKB_MULTIPOLYGON = 6, SRID = 4326, RING_MIN = 4 };
 
 #define WKB_HAS_SRID UINT32_C(0x20000000)
 
-static void *room(void *list, size_t n, size_t *cap, size_t size)
+static void *grow_list(void *list, size_t n, size_t *cap, size_t size)
 {
     if (n < *cap)
         return list;
@@ -19,7 +19,7 @@ static void *room(void *list, size_t n, size_t *cap, size_t size)
 
 void shape_position(struct shape *shape, double x, double y)
 {
-    shape->positions = room(shape->positions, shape->n_positions, &shape->cap_positions, 2 * sizeof(double));
+    shape->positions = grow_list(shape->positions, shape->n_positions, &shape->cap_positions, 2 * sizeof(double));
     shape->positions[2 * shape->n_positions] = x;
     shape->positions[2 * shape->n_positions + 1] = y;
     shape->n_positions++;
@@ -30,7 +30,7 @@ void shape_end_ring(struct shape *shape)
     size_t from = shape->n_rings ? shape->ring_ends[shape->n_rings - 1] : 0;
     if (shape->n_positions == from)
         return;
-    shape->ring_ends = room(shape->ring_ends, shape->n_rings, &shape->cap_rings, sizeof(size_t));
+    shape->ring_ends = grow_list(shape->ring_ends, shape->n_rings, &shape->cap_rings, sizeof(size_t));
     shape->ring_ends[shape->n_rings++] = shape->n_positions;
 }
 
@@ -39,7 +39,7 @@ void shape_end_polygon(struct shape *shape)
     size_t from = shape->n_polygons ? shape->polygon_ends[shape->n_polygons - 1] : 0;
     if (shape->n_rings == from)
         return;
-    shape->polygon_ends = room(shape->polygon_ends, shape->n_polygons, &shape->cap_polygons, sizeof(size_t));
+    shape->polygon_ends = grow_list(shape->polygon_ends, shape->n_polygons, &shape->cap_polygons, sizeof(size_t));
     shape->polygon_ends[shape->n_polygons++] = shape->n_rings;
 }
 

@@ -1,5 +1,5 @@
 /*
- * The polygons of one feature while its coordinates come in, and as EWKB.
+ * The polygons of one feature while its coordinates are read, and their EWKB.
  */
 #ifndef MOBEYE_CTL_REGISTRY_GEOJSON_SHAPE_H
 #define MOBEYE_CTL_REGISTRY_GEOJSON_SHAPE_H
@@ -9,7 +9,7 @@
 
 #include "base/buf.h"
 
-/* {0} is empty. Ends are counts of what is before them: positions of a ring, rings of a polygon. */
+/* {0} is empty. An end is the count of positions up to the end of a ring, or of rings up to the end of a polygon. */
 struct shape {
     double *positions; /* x, y */
     size_t n_positions, cap_positions;
@@ -19,14 +19,14 @@ struct shape {
     size_t n_polygons, cap_polygons;
 };
 
-/* How much there was; going back to it forgets what came since. */
+/* A state to which shape_back() returns, dropping what was added since. */
 struct shape_mark {
     size_t positions, rings, polygons;
 };
 
 void shape_position(struct shape *shape, double x, double y);
-void shape_end_ring(struct shape *shape);    /* one without positions is none */
-void shape_end_polygon(struct shape *shape); /* one without rings is none */
+void shape_end_ring(struct shape *shape);    /* ignores a ring without positions */
+void shape_end_polygon(struct shape *shape); /* ignores a polygon without rings */
 
 struct shape_mark shape_mark(const struct shape *shape);
 void shape_back(struct shape *shape, struct shape_mark mark);

@@ -8,18 +8,18 @@ void geojson_split_free(struct geojson_split *split)
     buf_free(&split->object);
 }
 
-/* The bytes from *run to `end` go where the text is now. */
-static void flush(struct geojson_split *split, const char **run, const char *end)
+/* Appends the bytes from *run to `end` to the object or to the outline. */
+static void flush_run(struct geojson_split *split, const char **run, const char *end)
 {
     buf_append(split->in_object ? &split->object : &split->outline, *run, (size_t)(end - *run));
     *run = end;
 }
 
-static bool tell_array(struct geojson_split *split)
+static bool announce_array(struct geojson_split *split)
 {
-    if (split->array_told)
+    if (split->array_announced)
         return true;
-    split->array_told = true;
+    split->array_announced = true;
     size_t len = split->outline.len;
     buf_append_str(&split->outline, STR("]}"));
     bool go_on = split->calls->array(split->ctx, buf_str(&split->outline));
@@ -32,7 +32,7 @@ static bool begin_object(struct geojson_split *split)
     buf_append_str(&split->outline, STR("{}"));
     split->in_object = true;
     split->object_lines = split->lines;
-    return tell_array(split);
+    return announce_array(split);
 }
 
 static bool end_object(struct geojson_split *split)
@@ -50,13 +50,13 @@ static bool open_bracket(struct geojson_split *split, const char **run, const ch
 {
     bool go_on = true;
     if (*at == '{' && split->depth == 2 && split->open[0] == '{' && split->open[1] == '[') {
-        flush(split, run, at);
+        flush_run(split, run, at);
         go_on = begin_object(split);
     }
     if (split->depth < 2)
         split->open[split->depth] = *at;
     if (split->depth == 1)
-        split->array_told = false;
+        split->array_announced = false;
     split->depth++;
     return go_on;
 }
@@ -67,7 +67,7 @@ static bool close_bracket(struct geojson_split *split, const char **run, const c
         split->depth--;
     if (!split->in_object || split->depth != 2)
         return true;
-    flush(split, run, at + 1);
+    flush_run(split, run, at + 1);
     return end_object(split);
 }
 
@@ -97,7 +97,7 @@ enum geojson_split_result geojson_split_feed(struct geojson_split *split, const 
         if ((*at == '}' || *at == ']') && !close_bracket(split, &run, at))
             return GEOJSON_SPLIT_STOPPED;
     }
-    flush(split, &run, bytes + len);
+    flush_run(split, &run, bytes + len);
     bool too_large = split->outline.len > GEOJSON_PART_MAX || split->object.len > GEOJSON_PART_MAX;
     return too_large ? GEOJSON_SPLIT_TOO_LARGE : GEOJSON_SPLIT_OK;
 }

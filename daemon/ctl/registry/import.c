@@ -9,7 +9,7 @@
 
 enum { CHUNK_BYTES = 65536 };
 
-static bool ran(const struct import *import, const char *what, const PGresult *result)
+static bool check_result(const struct import *import, const char *what, const PGresult *result)
 {
     ExecStatusType status = PQresultStatus(result);
     if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_COPY_IN)
@@ -18,10 +18,10 @@ static bool ran(const struct import *import, const char *what, const PGresult *r
     return false;
 }
 
-static bool run(const struct import *import, const char *what, const char *sql)
+static bool run_sql(const struct import *import, const char *what, const char *sql)
 {
     PGresult *result = PQexec(import->conn, sql);
-    bool done = ran(import, what, result);
+    bool done = check_result(import, what, result);
     PQclear(result);
     return done;
 }
@@ -29,21 +29,21 @@ static bool run(const struct import *import, const char *what, const char *sql)
 int import_open(struct import *import, const char *stage, const char *copy)
 {
     import->conn = ctl_connect(import->verb, import->call->file, import->call->db);
-    bool open = import->conn && run(import, "session", "set client_min_messages = warning") &&
-                run(import, "begin", "begin isolation level read committed read write") &&
-                run(import, "prepare", stage) && run(import, "copy", copy);
+    bool open = import->conn && run_sql(import, "session", "set client_min_messages = warning") &&
+                run_sql(import, "begin", "begin isolation level read committed read write") &&
+                run_sql(import, "prepare", stage) && run_sql(import, "copy", copy);
     return open ? CTL_OK : CTL_FAILED;
 }
 
 static int send_rows(struct import *import)
 {
     if (import->rows.len > 0 && PQputCopyData(import->conn, import->rows.data, (int)import->rows.len) != 1)
-        return ctl_fail(import->verb, "the connection to the database is lost: %s", PQerrorMessage(import->conn));
+        return ctl_fail(import->verb, "lost the connection to the database: %s", PQerrorMessage(import->conn));
     import->rows.len = 0;
     return CTL_OK;
 }
 
-/* How COPY wants the character; NULL: as it is. */
+/* The escape sequence that COPY needs for the character; NULL: none. */
 static const char *escaped(char c)
 {
     switch (c) {
@@ -126,13 +126,13 @@ int import_read(struct import *import, bool (*feed)(void *ctx, const char *bytes
     return status;
 }
 
-/* What the server said of the rows, then of the end of the command. */
+/* Ends the COPY and reads the results of the server. */
 static bool end_copy(struct import *import)
 {
     bool done = send_rows(import) == CTL_OK && PQputCopyEnd(import->conn, NULL) == 1;
     PGresult *result;
     while ((result = PQgetResult(import->conn))) {
-        done = done && ran(import, "copy", result);
+        done = done && check_result(import, "copy", result);
         PQclear(result);
     }
     return done;
@@ -141,7 +141,7 @@ static bool end_copy(struct import *import)
 static bool check_rows(struct import *import, const char *check)
 {
     PGresult *rows = PQexec(import->conn, check);
-    bool done = ran(import, "check", rows);
+    bool done = check_result(import, "check", rows);
     for (int row = 0; done && row < PQntuples(rows); row++)
         line_diagnostics_add(&import->line_diagnostics, strtoull(PQgetvalue(rows, row, 0), NULL, 10),
                              *PQgetvalue(rows, row, 1) == 't', "%s", PQgetvalue(rows, row, 2));
@@ -159,12 +159,12 @@ static int merge_rows(struct import *import, const char *merge, int n_values, co
 {
     PGresult *row = PQexecParams(import->conn, merge, n_values, NULL, values, NULL, NULL, 0);
     PGresult *notes = NULL;
-    bool good = ran(import, "import", row);
+    bool good = check_result(import, "import", row);
     if (good && import->notes && !import->call->json) {
         notes = PQexec(import->conn, import->notes);
-        good = ran(import, "what was imported", notes);
+        good = check_result(import, "query the imported rows", notes);
     }
-    int status = good && run(import, "commit", "commit") ? CTL_OK : CTL_FAILED;
+    int status = good && run_sql(import, "commit", "commit") ? CTL_OK : CTL_FAILED;
     if (status == CTL_OK) {
         print_notes(import, notes);
         ctl_print_rows(row, import->call->json);
@@ -180,7 +180,7 @@ int import_finish(struct import *import, const char *check, const char *merge, i
         return CTL_FAILED;
     line_diagnostics_print(&import->line_diagnostics, import->file);
     if (import->line_diagnostics.errors > 0)
-        return ctl_fail(import->verb, "%s: %zu error%s; nothing is imported", import->file,
+        return ctl_fail(import->verb, "%s: %zu error%s; nothing was imported", import->file,
                         import->line_diagnostics.errors, import->line_diagnostics.errors == 1 ? "" : "s");
     return merge_rows(import, merge, n_values, values);
 }

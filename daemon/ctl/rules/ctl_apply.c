@@ -1,4 +1,4 @@
-/* mobeyectl apply: a new configuration into place. */
+/* mobeyectl apply: installs a new configuration. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -20,16 +20,20 @@ enum { FILE_MAX = 16 * 1024 * 1024 };
 static const char help[] =
     "Usage: mobeyectl apply [OPTION]... FILE\n"
     "       mobeyectl apply [OPTION]... --undo\n"
-    "Checks FILE as the daemon would, tells what its rules would have made of the last 7 days (see mobeyectl replay),\n"
-    "asks, puts it in the place of the configuration in one step, and has the daemon reload. What was there is kept\n"
-    "beside it as .previous; --undo exchanges the two. Where the replay fails, nothing is changed.\n\n"
-    "      --undo         go back to what was there before\n"
-    "      --no-replay    do without the replay, as while the database is away\n"
-    "      --yes          do not ask\n"
-    "      --unit NAME    the unit to reload (default mobeyed.service); none: do not\n"
-    "  -c, --config FILE  the configuration that is replaced (default " CTL_DEFAULT_FILE ")\n"
-    "      --db CONNINFO  the database, as libpq writes it, instead of that of the new file\n"
-    "  -h, --help         this text\n";
+    "Installs a new configuration, or restores the previous one.\n\n"
+    "Checks FILE as the daemon would, shows what its rules would have made of the last 7 days (see mobeyectl replay),\n"
+    "asks for confirmation, replaces the configuration atomically, and has the daemon reload. The old file is kept as\n"
+    ".previous next to it; --undo exchanges the two. If the replay fails, nothing is changed.\n\n"
+    "      --undo         restore the previous configuration\n"
+    "      --no-replay    skip the replay, for example while the database is down\n"
+    "      --yes          do not ask for confirmation\n"
+    "      --unit NAME    systemd unit to reload (default: mobeyed.service); none: do not reload\n"
+    "  -c, --config FILE  configuration file to replace (default: " CTL_DEFAULT_FILE ")\n"
+    "      --db CONNINFO  libpq connection string; overrides that of the new file\n"
+    "  -h, --help         print this help\n\n"
+    "Examples:\n"
+    "  # mobeyectl apply new.yaml\n"
+    "  # mobeyectl apply --undo\n\n" CTL_EXIT_HELP;
 
 struct apply_request {
     struct ctl_call call;
@@ -62,7 +66,7 @@ static int replay_last_days(PGconn *conn, const struct conf *conf)
     return rc;
 }
 
-/* What its rules would have changed. Nobody puts rules in place unseen but by saying so. */
+/* Shows the effect of the rules; without it they are only installed with --no-replay. */
 static int show_replay(const struct apply_request *request, const struct conf *conf)
 {
     if (request->no_replay)
@@ -71,19 +75,14 @@ static int show_replay(const struct apply_request *request, const struct conf *c
     int rc = conn ? replay_last_days(conn, conf) : CTL_FAILED;
     PQfinish(conn);
     if (rc != CTL_OK)
-        ctl_fail(VERB, "nothing was changed: the effect of the rules cannot be shown (--no-replay: apply without it)");
+        ctl_fail(VERB, "nothing was changed: cannot show the effect of the rules (use --no-replay to skip this)");
     return rc;
 }
 
 static bool confirmed(const struct apply_request *request)
 {
-    if (request->call.yes)
-        return true;
-    if (!isatty(STDIN_FILENO)) {
-        ctl_fail(VERB, "nobody is there to ask; --yes does without");
-        return false;
-    }
-    return ctl_says_yes("%s %s?", request->undo ? "go back to what was before in" : "replace", request->target);
+    return request->call.yes ||
+           ctl_confirm(VERB, "%s %s?", request->undo ? "Restore the previous version of" : "Replace", request->target);
 }
 
 static bool write_whole(int fd, const struct buf *text)
@@ -97,7 +96,7 @@ static bool write_whole(int fd, const struct buf *text)
     return fsync(fd) == 0;
 }
 
-/* As the file that it takes the place of: who may read it, and whose it is. */
+/* Gives the file the owner and mode of the one that it replaces. */
 static void take_after(int fd, const char *model)
 {
     struct stat st;
@@ -107,10 +106,10 @@ static void take_after(int fd, const char *model)
     }
     fchmod(fd, st.st_mode & 07777);
     if (fchown(fd, st.st_uid, st.st_gid) != 0 && fchown(fd, (uid_t)-1, st.st_gid) != 0)
-        fprintf(stderr, "mobeyectl " VERB ": %s keeps its owner no longer: %s\n", model, strerror(errno));
+        fprintf(stderr, "mobeyectl " VERB ": %s: cannot keep its owner: %s\n", model, strerror(errno));
 }
 
-/* Writes the text beside the target, and puts it in its place in one step. */
+/* Replaces the file atomically. */
 static int put_in_place(const struct apply_request *request, const struct buf *text, const char *place)
 {
     char *beside = with_suffix(place, ".XXXXXX");
@@ -129,25 +128,26 @@ static int put_in_place(const struct apply_request *request, const struct buf *t
     return rc;
 }
 
-static int reload(const struct apply_request *request)
+static int reload_unit(const struct apply_request *request)
 {
     const char *const active[] = {"systemctl", "is-active", "--quiet", request->unit, NULL};
     const char *const words[] = {"systemctl", "reload", request->unit, NULL};
     if (strcmp(request->unit, "none") == 0)
         return CTL_OK;
     if (ctl_systemctl(active) != 0) {
-        fprintf(stderr, "%s does not run here under systemd: a daemon takes the file when it gets SIGHUP\n",
+        fprintf(stderr, "%s is not running under systemd: send SIGHUP to the daemon to apply the file\n",
                 request->unit);
         return CTL_OK;
     }
     if (ctl_systemctl(words) != 0)
-        return ctl_fail(VERB, "%s did not take it, and goes on as it was; its log says why", request->unit);
-    fprintf(stderr, "%s has it\n", request->unit);
+        return ctl_fail(VERB, "%s refused the file and continues with the old configuration (see its log)",
+                        request->unit);
+    fprintf(stderr, "%s reloaded\n", request->unit);
     return CTL_OK;
 }
 
-/* The file as it is now is kept as .previous, where there is one. */
-static int install(const struct apply_request *request, const struct buf *text)
+/* Keeps the present file, if there is one, as .previous. */
+static int install_file(const struct apply_request *request, const struct buf *text)
 {
     struct buf before = {0};
     int rc = CTL_OK;
@@ -159,10 +159,10 @@ static int install(const struct apply_request *request, const struct buf *text)
     if (rc == CTL_OK)
         rc = put_in_place(request, text, request->target);
     buf_free(&before);
-    return rc == CTL_OK ? reload(request) : rc;
+    return rc == CTL_OK ? reload_unit(request) : rc;
 }
 
-static int apply(const struct apply_request *request)
+static int apply_file(const struct apply_request *request)
 {
     struct buf text = {0};
     const char *from = request->undo ? request->previous : request->file;
@@ -173,7 +173,7 @@ static int apply(const struct apply_request *request)
     if (rc == CTL_OK)
         rc = show_replay(request, conf);
     if (rc == CTL_OK)
-        rc = confirmed(request) ? install(request, &text) : CTL_FAILED;
+        rc = confirmed(request) ? install_file(request, &text) : CTL_FAILED;
     conf_free(&conf);
     buf_free(&text);
     return rc;
@@ -193,10 +193,10 @@ int ctl_apply(int argc, char **argv)
         return status;
     request.file = request.call.arguments[0];
     if ((request.file != NULL) == request.undo)
-        return ctl_usage(VERB, "one FILE, or --undo");
+        return ctl_usage(VERB, "expected either one FILE or --undo");
     request.target = request.call.file ? request.call.file : CTL_DEFAULT_FILE;
     request.previous = with_suffix(request.target, ".previous");
-    status = apply(&request);
+    status = apply_file(&request);
     free(request.previous);
     return status;
 }

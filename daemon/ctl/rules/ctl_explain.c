@@ -1,4 +1,4 @@
-/* mobeyectl explain: what the rules make of an alert, and why. */
+/* mobeyectl explain: how the rules treat an alert, and why. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "ctl/lib/ctl.h"
-#include "ctl/lib/enrich_context.h"
+#include "ctl/lib/enrich_tool.h"
 #include "ctl/lib/json.h"
 #include "ctl/lib/options.h"
 #include "ctl/rules/stored_alerts.h"
@@ -20,36 +20,37 @@
 static const char help[] =
     "Usage: mobeyectl explain [OPTION]... ALERT.json\n"
     "       mobeyectl explain [OPTION]... --incident ID\n"
-    "Tells what the rules make of an alert (a CloudEvents document, - for standard input; without time it occurs "
-    "now),\n"
-    "or of the alert that began an incident: device, place, areas, the rule that decides and why each other one does\n"
-    "not match, the key that tells its incident apart, priority and team. Nothing is stored.\n\n"
-    "Devices, placements and areas are those of the database. Where that cannot be reached an ALERT.json is explained\n"
-    "without them.\n\n"
-    "      --incident ID  the incident\n"
-    "      --json         as one JSON object\n"
-    "  -c, --config FILE  rules, and the database (default " CTL_DEFAULT_FILE ")\n"
-    "      --db CONNINFO  the database, as libpq writes it, instead of that\n"
-    "  -h, --help         this text\n";
+    "Explains how the rules treat an alert, or the first alert of an incident.\n\n"
+    "The alert is a CloudEvents document (- for standard input); without a time it occurs now. Prints device, place,\n"
+    "areas, the rule that decides, why each other rule does not match, the incident key, priority and team. Nothing\n"
+    "is stored. Devices, placements and areas are read from the database; if it cannot be reached, ALERT.json is\n"
+    "explained without them.\n\n"
+    "      --incident ID  explain the first alert of this incident\n"
+    "      --json         print one JSON object\n"
+    "  -c, --config FILE  configuration file with the rules (default: " CTL_DEFAULT_FILE ")\n"
+    "      --db CONNINFO  libpq connection string; overrides database.conninfo\n"
+    "  -h, --help         print this help\n\n"
+    "Example:\n"
+    "  $ mobeyectl explain --incident 4711\n\n" CTL_EXIT_HELP;
 
 struct explain_request {
     struct ctl_call call;
     const char *incident, *alert;
 };
 
-/* An alert as the rules see it, and what came of it. */
-struct explained_alert {
+/* An alert as the rules see it, and the result. */
+struct explanation {
     const struct conf *conf;
     struct alert alert;
     bool with_registry;
-    bool with_incidents; /* the login sees them: team and accepts are known */
-    char *team;          /* of its areas, by the database; NULL: none */
-    char *accepts;       /* the incident of its key that accepts alerts, by the database; NULL: none */
-    char *incident;      /* the one that was asked for; NULL: none was */
+    bool with_incidents; /* the role may read incidents, so that team and accepts are set */
+    char *team;          /* the team of its areas, from the database; NULL: none */
+    char *accepts;       /* the incident of its key that accepts alerts, from the database; NULL: none */
+    char *incident;      /* the incident of --incident; NULL: not given */
 };
 
-/* A line of the answer: its name, and the value. */
-static void put(struct buf *out, bool json, const char *name, struct str value)
+/* Appends a line of the output: name and value. */
+static void put_value(struct buf *out, bool json, const char *name, struct str value)
 {
     if (json) {
         ctl_json_text(out, name, value);
@@ -70,7 +71,7 @@ static void put_text(struct buf *out, bool json, const char *name, const char *f
     va_start(args, fmt);
     vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
-    put(out, json, name, str_from(text));
+    put_value(out, json, name, str_from(text));
 }
 
 static void put_number(struct buf *out, bool json, const char *name, int value)
@@ -88,8 +89,9 @@ static void put_alert(struct buf *out, bool json, const struct alert *alert)
     char when[64];
     localtime_r(&seconds, &tm);
     strftime(when, sizeof(when), "%a %Y-%m-%d %H:%M:%S %z", &tm);
-    put(out, json, "device", alert->device);
-    put(out, json, "kind", alert->kind == KIND_UNKNOWN ? alert->kind_word : str_from(alert_kind_word(alert->kind)));
+    put_value(out, json, "device", alert->device);
+    put_value(out, json, "kind",
+              alert->kind == KIND_UNKNOWN ? alert->kind_word : str_from(alert_kind_word(alert->kind)));
     put_text(out, json, "phase", "%s", alert_phase_word(alert->phase));
     if (alert->input != ALERT_NO_INT)
         put_number(out, json, "input", alert->input);
@@ -100,16 +102,16 @@ static void put_alert(struct buf *out, bool json, const struct alert *alert)
         if (alert->flags & (1u << bit))
             buf_printf(&flags, "%s%s", flags.len ? ", " : "", word);
     if (flags.len > 0)
-        put(out, json, "flags", buf_str(&flags));
+        put_value(out, json, "flags", buf_str(&flags));
     buf_free(&flags);
 }
 
-static void put_place(struct buf *out, bool json, const struct explained_alert *subject)
+static void put_place(struct buf *out, bool json, const struct explanation *explanation)
 {
-    const struct alert *alert = &subject->alert;
+    const struct alert *alert = &explanation->alert;
     struct buf areas = {0};
-    if (!subject->with_registry)
-        put_text(out, json, "registry", "not known: no database was asked");
+    if (!explanation->with_registry)
+        put_text(out, json, "registry", "unknown: no database");
     else
         put_text(out, json, "registry", "%s%s%.*s", alert->registered ? "registered" : "not registered",
                  alert->group.len ? ", group " : "", (int)alert->group.len, alert->group.p ? alert->group.p : "");
@@ -121,7 +123,7 @@ static void put_place(struct buf *out, bool json, const struct explained_alert *
     for (size_t i = 0; alert->areas && i < alert->areas->n; i++)
         buf_printf(&areas, "%s%.*s %.*s", i ? ", " : "", (int)alert->areas->area[i].layer.len,
                    alert->areas->area[i].layer.p, (int)alert->areas->area[i].code.len, alert->areas->area[i].code.p);
-    put(out, json, "areas", areas.len ? buf_str(&areas) : STR("none"));
+    put_value(out, json, "areas", areas.len ? buf_str(&areas) : STR("none"));
     buf_free(&areas);
 }
 
@@ -133,11 +135,11 @@ static void put_key(struct buf *out, bool json, const uint8_t key[16])
     put_text(out, json, "key", "%.8s-%.4s-%.4s-%.4s-%s", text, text + 8, text + 12, text + 16, text + 20);
 }
 
-static void put_decision(struct buf *out, bool json, const struct explained_alert *subject)
+static void put_decision(struct buf *out, bool json, const struct explanation *explanation)
 {
-    const struct alert *alert = &subject->alert;
+    const struct alert *alert = &explanation->alert;
     const struct incident_terms *terms = alert->terms;
-    put(out, json, "rule", alert->rule.len ? alert->rule : STR("none: it is stored, nothing more"));
+    put_value(out, json, "rule", alert->rule.len ? alert->rule : STR("none: the alert is stored only"));
     if (!terms) {
         if (alert->rule.len)
             put_text(out, json, "action", "store");
@@ -147,30 +149,31 @@ static void put_decision(struct buf *out, bool json, const struct explained_aler
     put_number(out, json, "priority", terms->priority);
     put_key(out, json, alert->key);
     struct str team = terms->team.len ? terms->team : alert->placement_team;
-    struct str unseen = subject->with_registry ? STR("not known: that of its areas takes a member of mobeye_owner")
-                                               : STR("not known: no database was asked");
-    put(out, json, "team",
-        team.len                  ? team
-        : subject->team           ? str_from(subject->team)
-        : subject->with_incidents ? STR("none")
-                                  : unseen);
+    struct str unseen = explanation->with_registry
+                            ? STR("unknown: reading the team of its areas requires a member of mobeye_owner")
+                            : STR("unknown: no database");
+    put_value(out, json, "team",
+              team.len                      ? team
+              : explanation->team           ? str_from(explanation->team)
+              : explanation->with_incidents ? STR("none")
+                                            : unseen);
     if (alert->phase == PHASE_RESTORE)
-        put_text(out, json, "makes", "nothing: a restore joins what is there");
-    if (subject->accepts)
-        put_text(out, json, "joins", "incident %s, which accepts alerts of this key", subject->accepts);
+        put_text(out, json, "makes", "nothing: a restore only joins an existing incident");
+    if (explanation->accepts)
+        put_text(out, json, "joins", "incident %s, which accepts alerts of this key", explanation->accepts);
 }
 
-/* Each rule, up to the one that decides and behind it. */
-static void put_rules(struct buf *out, bool json, const struct explained_alert *subject)
+/* Every rule, before and after the one that decides. */
+static void put_rules(struct buf *out, bool json, const struct explanation *explanation)
 {
     bool decided = false;
-    buf_printf(out, json ? ", \"rules\": [" : "\nThe rules in their order:\n");
-    for (size_t i = 0; i < subject->conf->n_rules; i++) {
-        const struct conf_rule *rule = &subject->conf->rules[i];
+    buf_printf(out, json ? ", \"rules\": [" : "\nRules, in order:\n");
+    for (size_t i = 0; i < explanation->conf->n_rules; i++) {
+        const struct conf_rule *rule = &explanation->conf->rules[i];
         struct buf why = {0};
-        bool matches = rules_explain(&rule->match, &subject->alert, &why);
+        bool matches = rules_explain(&rule->match, &explanation->alert, &why);
         if (matches)
-            buf_printf(&why, decided ? "would match too, but an earlier one decides" : "matches, and decides");
+            buf_printf(&why, decided ? "matches, but an earlier rule decides" : "matches and decides");
         if (json) {
             ctl_json_comma(out);
             buf_printf(out, "{");
@@ -191,24 +194,24 @@ static void put_rules(struct buf *out, bool json, const struct explained_alert *
         buf_printf(out, "]");
 }
 
-static void print(const struct explained_alert *subject, bool json)
+static void print_explanation(const struct explanation *explanation, bool json)
 {
     struct buf out = {0};
     if (json)
         buf_printf(&out, "{");
-    if (subject->incident)
-        put(&out, json, "incident", str_from(subject->incident));
-    put_alert(&out, json, &subject->alert);
-    put_place(&out, json, subject);
-    put_decision(&out, json, subject);
-    put_rules(&out, json, subject);
+    if (explanation->incident)
+        put_value(&out, json, "incident", str_from(explanation->incident));
+    put_alert(&out, json, &explanation->alert);
+    put_place(&out, json, explanation);
+    put_decision(&out, json, explanation);
+    put_rules(&out, json, explanation);
     buf_printf(&out, json ? "}\n" : "");
     fwrite(out.data, 1, out.len, stdout);
     buf_free(&out);
 }
 
-/* One text of the database, to be freed; NULL: none, or it cannot say. */
-static char *ask(PGconn *conn, const char *sql, const char *value)
+/* Returns one text from the database; NULL: none, or the query failed. The caller frees it. */
+static char *query_text(PGconn *conn, const char *sql, const char *value)
 {
     PGresult *result = PQexecParams(conn, sql, 1, NULL, &value, NULL, NULL, 0);
     bool has = PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1 && !PQgetisnull(result, 0, 0);
@@ -217,64 +220,64 @@ static char *ask(PGconn *conn, const char *sql, const char *value)
     return text;
 }
 
-static void ask_team(PGconn *conn, struct explained_alert *subject)
+static void ask_team(PGconn *conn, struct explanation *explanation)
 {
     struct buf areas = {0};
-    for (size_t i = 0; subject->alert.areas && i < subject->alert.areas->n; i++) {
-        const struct alert_area *area = &subject->alert.areas->area[i];
+    for (size_t i = 0; explanation->alert.areas && i < explanation->alert.areas->n; i++) {
+        const struct alert_area *area = &explanation->alert.areas->area[i];
         buf_printf(&areas, "%s%.*s:%.*s", i ? "\x1f" : "", (int)area->layer.len, area->layer.p, (int)area->code.len,
                    area->code.p);
     }
     buf_append(&areas, "", 1);
-    subject->team = ask(conn, "select mobeye.team_of(null, nullif($1, ''))", areas.data);
+    explanation->team = query_text(conn, "select mobeye.team_of(null, nullif($1, ''))", areas.data);
     buf_free(&areas);
 }
 
-static void ask_accepting(PGconn *conn, struct explained_alert *subject)
+static void ask_accepting(PGconn *conn, struct explanation *explanation)
 {
     char key[33];
     for (int i = 0; i < 16; i++)
-        sprintf(key + 2 * i, "%02x", subject->alert.key[i]);
-    if (subject->alert.terms)
-        subject->accepts =
-            ask(conn, "select incident_id from mobeye.incident where incident_key = $1::uuid and accepting", key);
+        sprintf(key + 2 * i, "%02x", explanation->alert.key[i]);
+    if (explanation->alert.terms)
+        explanation->accepts = query_text(
+            conn, "select incident_id from mobeye.incident where incident_key = $1::uuid and accepting", key);
 }
 
-static void explain(PGconn *conn, struct known *known, struct explained_alert *subject, bool json)
+static void enrich_and_explain(PGconn *conn, struct enrich_tool *tool, struct explanation *explanation, bool json)
 {
-    enrich_tool_enrich(known, &subject->alert);
-    subject->with_incidents = conn && ctl_readable(conn, "mobeye.incident");
-    if (subject->with_incidents) {
-        ask_team(conn, subject);
-        ask_accepting(conn, subject);
+    enrich_tool_enrich(tool, &explanation->alert);
+    explanation->with_incidents = conn && ctl_readable(conn, "mobeye.incident");
+    if (explanation->with_incidents) {
+        ask_team(conn, explanation);
+        ask_accepting(conn, explanation);
     }
-    print(subject, json);
-    free(subject->team);
-    free(subject->accepts);
+    print_explanation(explanation, json);
+    free(explanation->team);
+    free(explanation->accepts);
 }
 
-static int explain_alert(const struct explain_request *request, PGconn *conn, struct known *known,
-                         struct explained_alert *subject)
+static int explain_alert(const struct explain_request *request, PGconn *conn, struct enrich_tool *tool,
+                         struct explanation *explanation)
 {
     struct buf text = {0};
     struct decoder *decoder = decoder_new();
     struct reject reject;
     int rc = ctl_read(VERB, request->alert, 2 * ALERT_PAYLOAD_MAX, &text);
-    if (rc == CTL_OK && !decode_cloudevents(decoder, buf_str(&text), &subject->alert, &reject))
+    if (rc == CTL_OK && !decode_cloudevents(decoder, buf_str(&text), &explanation->alert, &reject))
         rc = ctl_fail(VERB, "%s: %s: %s%s%s", request->alert, reject_word(reject.code), reject.field,
                       *reject.field ? ": " : "", reject.reason);
     if (rc == CTL_OK) {
-        subject->alert.endpoint = str_from(subject->conf->endpoints[0].name);
-        validate_time(&subject->alert, clock_wall_us(), subject->conf->retention.class_us);
-        explain(conn, known, subject, request->call.json);
+        explanation->alert.endpoint = str_from(explanation->conf->endpoints[0].name);
+        validate_time(&explanation->alert, clock_wall_us(), explanation->conf->retention.class_us);
+        enrich_and_explain(conn, tool, explanation, request->call.json);
     }
     decoder_free(&decoder);
     buf_free(&text);
     return rc;
 }
 
-static int explain_incident(const struct explain_request *request, PGconn *conn, struct known *known,
-                            struct explained_alert *subject)
+static int explain_incident(const struct explain_request *request, PGconn *conn, struct enrich_tool *tool,
+                            struct explanation *explanation)
 {
     struct err err;
     struct batch *batch = batch_new(1);
@@ -283,16 +286,17 @@ static int explain_incident(const struct explain_request *request, PGconn *conn,
     struct stored *stored = stored_open(conn, request->incident, NULL, &err);
     int rc = stored && stored_next(stored, batch, &incident, &err) == 0 ? CTL_OK : ctl_fail(VERB, "%s", err.text);
     if (rc == CTL_OK && batch->n == 0)
-        rc = ctl_fail(VERB, "there is no incident %s with alerts", request->incident);
+        rc = ctl_fail(VERB, "incident %s does not exist or has no alerts", request->incident);
     if (rc == CTL_OK) {
-        subject->alert = batch->rows[0].alert;
-        subject->incident = ask(conn,
-                                "select format('%s: %s, %s, priority %s, rule %s, team %s, %s alerts', incident_id, "
-                                "category, status, priority, coalesce(rule, 'none'), coalesce(team, 'none'), "
-                                "alert_count) from mobeye.incident where incident_id = $1::bigint",
-                                request->incident);
-        explain(conn, known, subject, request->call.json);
-        free(subject->incident);
+        explanation->alert = batch->rows[0].alert;
+        explanation->incident =
+            query_text(conn,
+                       "select format('%s: %s, %s, priority %s, rule %s, team %s, %s alerts', incident_id, "
+                       "category, status, priority, coalesce(rule, 'none'), coalesce(team, 'none'), "
+                       "alert_count) from mobeye.incident where incident_id = $1::bigint",
+                       request->incident);
+        enrich_and_explain(conn, tool, explanation, request->call.json);
+        free(explanation->incident);
     }
     stored_close(&stored);
     batch_free(&batch);
@@ -306,33 +310,33 @@ int ctl_explain(int argc, char **argv)
 {
     struct explain_request request = {0};
     struct err err;
-    struct known known;
+    struct enrich_tool tool;
     const struct ctl_option options[] = {{"incident", .text = &request.incident}, {0}};
     int rc = ctl_parse(argc, argv, &verb, options, &request.call);
     if (rc != CTL_GO)
         return rc;
     request.alert = request.call.arguments[0];
     if ((request.alert != NULL) == (request.incident != NULL))
-        return ctl_usage(VERB, "one ALERT.json, or --incident ID");
+        return ctl_usage(VERB, "expected either one ALERT.json or --incident ID");
     struct conf *conf = ctl_load(request.call.file);
     if (!conf)
         return CTL_FAILED;
     setenv("TZ", conf->timezone, 1);
     tzset();
     PGconn *conn = ctl_connect_to(VERB, conf, request.call.db);
-    if (conn && enrich_tool_load(&known, conn, conf, &err) != 0) {
+    if (conn && enrich_tool_load(&tool, conn, conf, &err) != 0) {
         ctl_fail(VERB, "%s", err.text);
         PQfinish(conn);
         conn = NULL;
     }
-    struct explained_alert subject = {.conf = conf, .with_registry = conn != NULL};
+    struct explanation explanation = {.conf = conf, .with_registry = conn != NULL};
     if (!conn)
-        enrich_tool_empty(&known, conf);
+        enrich_tool_empty(&tool, conf);
     if (request.alert)
-        rc = explain_alert(&request, conn, &known, &subject);
+        rc = explain_alert(&request, conn, &tool, &explanation);
     else
-        rc = conn ? explain_incident(&request, conn, &known, &subject) : CTL_FAILED;
-    enrich_tool_free(&known);
+        rc = conn ? explain_incident(&request, conn, &tool, &explanation) : CTL_FAILED;
+    enrich_tool_free(&tool);
     PQfinish(conn);
     conf_free(&conf);
     return rc;

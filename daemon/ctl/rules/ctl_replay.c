@@ -1,4 +1,4 @@
-/* mobeyectl replay: what other rules would have made of the alerts that are stored. */
+/* mobeyectl replay: shows what other rules would have replayed of stored alerts. */
 #include "ctl/rules/replay.h"
 
 #include <assert.h>
@@ -17,30 +17,33 @@
 
 static const char help[] =
     "Usage: mobeyectl replay [OPTION]... [--since 7d]\n"
-    "Tells what the rules of a file would have made of the alerts that were received lately: incidents that would be\n"
-    "there and are not (gained), that are there and would not be (lost), and those of another priority. What people\n"
-    "closed is closed at the same time; devices, placements and areas are those of now. Nothing is changed.\n\n"
-    "      --since TIME   so far back (default 7d)\n"
-    "      --json         as one JSON object\n"
-    "  -c, --config FILE  the rules, and the database (default " CTL_DEFAULT_FILE ")\n"
-    "      --db CONNINFO  the database, as libpq writes it, instead of that\n"
-    "  -h, --help         this text\n";
+    "Shows what the rules of a configuration would have replayed of the alerts that were received recently.\n\n"
+    "Lists incidents that would be created additionally (gained), stored incidents that would not be created (lost),\n"
+    "and incidents that would have another priority. Incidents that people closed are closed at the same time;\n"
+    "devices, placements and areas are the present ones. Nothing is changed.\n\n"
+    "      --since TIME   how far to go back (default: 7d)\n"
+    "      --json         print one JSON object\n"
+    "  -c, --config FILE  configuration file with the rules (default: " CTL_DEFAULT_FILE ")\n"
+    "      --db CONNINFO  libpq connection string; overrides database.conninfo\n"
+    "  -h, --help         print this help\n\n"
+    "Example:\n"
+    "  $ mobeyectl replay -c new.yaml --since 30d\n\n" CTL_EXIT_HELP;
 
-/* A difference: which, and the incident before and after. */
+/* A difference: its kind, and the incident before and after. */
 struct row {
     const char *change;
     const struct replay_incident *stored; /* NULL: gained */
-    const struct incident *made;          /* NULL: lost */
+    const struct incident *replayed;      /* NULL: lost */
 };
 
 static struct str rule_of(const struct row *row)
 {
-    return row->made ? row->made->terms.rule : str_from(row->stored->rule);
+    return row->replayed ? row->replayed->terms.rule : str_from(row->stored->rule);
 }
 
 static struct str device_of(const struct row *row)
 {
-    return row->made ? row->made->device : str_from(row->stored->device);
+    return row->replayed ? row->replayed->device : str_from(row->stored->device);
 }
 
 static void format_time(int64_t us, char out[32])
@@ -61,11 +64,11 @@ static void put_row(struct buf *out, const struct row *row)
     char when[32];
     struct buf priority = {0};
     struct str device = device_of(row), rule = rule_of(row);
-    assert(row->made || row->stored);
-    format_time(row->made ? row->made->first_seen_us : row->stored->first_seen_us, when);
+    assert(row->replayed || row->stored);
+    format_time(row->replayed ? row->replayed->first_seen_us : row->stored->first_seen_us, when);
     put_priority(&priority, row->stored, row->stored ? row->stored->priority : 0);
     buf_append_str(&priority, STR(" -> "));
-    put_priority(&priority, row->made, row->made ? row->made->priority : 0);
+    put_priority(&priority, row->replayed, row->replayed ? row->replayed->priority : 0);
     buf_printf(out, "%-11s %s  %-11s %-8.*s ", row->change, when, row->stored ? row->stored->reference : "-",
                (int)priority.len, priority.data);
     ctl_escape(out, device, false);
@@ -79,8 +82,8 @@ static void put_json(struct buf *out, const struct row *row)
 {
     char when[CLOCK_RFC3339_SIZE];
     const struct replay_incident *stored = row->stored;
-    assert(row->made || stored);
-    clock_format_rfc3339(row->made ? row->made->first_seen_us : stored->first_seen_us, 0, when);
+    assert(row->replayed || stored);
+    clock_format_rfc3339(row->replayed ? row->replayed->first_seen_us : stored->first_seen_us, 0, when);
     ctl_json_comma(out);
     buf_printf(out, "{");
     ctl_json_text(out, "change", str_from(row->change));
@@ -90,7 +93,7 @@ static void put_json(struct buf *out, const struct row *row)
     else
         ctl_json_number(out, "incident_id", NAN);
     ctl_json_number(out, "priority_stored", stored ? stored->priority : NAN);
-    ctl_json_number(out, "priority", row->made ? row->made->priority : NAN);
+    ctl_json_number(out, "priority", row->replayed ? row->replayed->priority : NAN);
     ctl_json_text(out, "device", device_of(row));
     ctl_json_text(out, "rule", rule_of(row));
     buf_printf(out, "}");
@@ -100,19 +103,20 @@ static void put_rows(const struct replay *replay, bool json, struct buf *out)
 {
     void (*put)(struct buf *, const struct row *) = json ? put_json : put_row;
     for (size_t i = 0; i < replay->store.set.n_incidents; i++) {
-        const struct incident *made = &replay->store.set.incidents[i];
+        const struct incident *replayed = &replay->store.set.incidents[i];
         const struct replay_incident *stored = replay_same(replay, i);
         if (!stored)
-            put(out, &(struct row){"gained", NULL, made});
-        else if (stored->priority != made->priority)
-            put(out, &(struct row){made->priority < stored->priority ? "more urgent" : "less urgent", stored, made});
+            put(out, &(struct row){"gained", NULL, replayed});
+        else if (stored->priority != replayed->priority)
+            put(out,
+                &(struct row){replayed->priority < stored->priority ? "more urgent" : "less urgent", stored, replayed});
     }
     for (size_t i = 0; i < replay->n_stored; i++)
         if (replay_lost(replay, &replay->stored[i]))
             put(out, &(struct row){"lost", &replay->stored[i], NULL});
 }
 
-static void print(const struct replay *replay, bool json)
+static void print_replay(const struct replay *replay, bool json)
 {
     struct buf out = {0}, rows = {0};
     struct replay_counts counts = replay_count(replay);
@@ -143,7 +147,7 @@ static void print(const struct replay *replay, bool json)
     buf_free(&out);
 }
 
-static int run(const struct ctl_call *call, int64_t since_us)
+static int replay_rules(const struct ctl_call *call, int64_t since_us)
 {
     struct err err;
     struct replay replay;
@@ -154,7 +158,7 @@ static int run(const struct ctl_call *call, int64_t since_us)
     int rc = conn ? CTL_OK : CTL_FAILED;
     if (conn) {
         if (replay_run(&replay, conn, conf, since_us, &err) == 0)
-            print(&replay, call->json);
+            print_replay(&replay, call->json);
         else
             rc = ctl_fail(VERB, "%s", err.text);
         replay_free(&replay);
@@ -177,6 +181,6 @@ int ctl_replay(int argc, char **argv)
     if (status != CTL_GO)
         return status;
     if (since && value_duration(since, &since_us, &err) < 0)
-        return ctl_usage(VERB, "--since: \"%s\" %s (20s, 5m, 4h30m, 7d)", since, err.text);
-    return run(&call, since_us);
+        return ctl_usage(VERB, "--since: \"%s\" %s (expected 20s, 5m, 4h30m, 7d)", since, err.text);
+    return replay_rules(&call, since_us);
 }

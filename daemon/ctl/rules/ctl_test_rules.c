@@ -1,4 +1,4 @@
-/* mobeyectl test-rules: plays scenarios against rules. */
+/* mobeyectl test-rules: plays scenarios against rules and checks their expectations. */
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,21 +12,22 @@
 
 static const char help[] =
     "Usage: mobeyectl test-rules [OPTION]... FILE.scn...\n"
-    "Plays scenarios against rules: alerts at times, what people do in between, and the incidents that should come\n"
-    "of it. Nothing that is stored is touched, and no daemon is asked. Every expectation that does not hold is "
-    "printed\n"
-    "with its file and line.\n\n"
+    "Plays scenarios against rules and checks the expected incidents.\n\n"
+    "A scenario consists of alerts at given times, what people do in between, and the incidents that should result.\n"
+    "No stored data is touched, and no daemon is involved. Each expectation that fails is printed with its file and\n"
+    "line. The language is described in mobeyectl(1).\n\n"
+    "  -v, --verbose      print all scenarios, not only those that fail\n"
+    "      --json         print one JSON object per scenario\n"
+    "      --db CONNINFO  play them with the daemon's writer in a database that is created on this server and dropped\n"
+    "                     afterwards; requires a superuser\n"
+    "  -c, --config FILE  configuration file with the rules, for scenarios that name none (default:\n"
+    "                     " CTL_DEFAULT_FILE ")\n"
+    "  -h, --help         print this help\n\n"
+    "Example of a scenario:\n"
     "  at 2026-11-23 21:04 NL-0307-00042 motion input 1\n"
     "  at 21:06 NL-0307-00042 motion input 2\n"
     "  expect incident 1: priority 1, alerts 2, verified_by second_input\n\n"
-    "  -v, --verbose      print every scenario, not only those that fail\n"
-    "      --json         one JSON object a scenario\n"
-    "      --db CONNINFO  play them in a database that is made on that server for the run, by the daemon's own "
-    "writer,\n"
-    "                     and that is dropped afterwards; it takes a superuser\n"
-    "  -c, --config FILE  the rules, for files that name none themselves (default " CTL_DEFAULT_FILE ")\n"
-    "  -h, --help         this text\n\n"
-    "The language is described in mobeyectl(1). Exit status: 0 all hold, 1 one does not, 2 wrong usage.\n";
+    "Exit status: 0 all expectations hold, 1 failure, or one does not hold; 2 usage error.\n";
 
 struct tally {
     bool verbose, json;
@@ -57,7 +58,7 @@ static void print_json(const struct scenario_result *result)
     buf_free(&out);
 }
 
-static void told(void *ctx, const struct scenario_result *result)
+static void on_result(void *ctx, const struct scenario_result *result)
 {
     struct tally *tally = ctx;
     tally->scenarios++;
@@ -115,12 +116,12 @@ int ctl_test_rules(int argc, char **argv)
     tally.json = call.json;
     struct scenario_options options = {.ops = call.db ? &backend_in_database : &backend_in_memory,
                                        .rules_file = call.file ? call.file : CTL_DEFAULT_FILE,
-                                       .told = told,
+                                       .on_result = on_result,
                                        .ctx = &tally};
     struct err err;
-    if (options.ops->open(&options.server, call.db, &err) < 0)
+    if (options.ops->open_server(&options.server, call.db, &err) < 0)
         return ctl_fail(VERB, "%s", err.text);
     rc = play_files(call.arguments, &options, &tally);
-    options.ops->close(options.server);
+    options.ops->close_server(options.server);
     return rc;
 }

@@ -9,7 +9,7 @@
 
 void memory_store_init(struct memory_store *store)
 {
-    *store = (struct memory_store){.kept = batch_new(1)};
+    *store = (struct memory_store){.arena = batch_new(1)};
 }
 
 void memory_store_free(struct memory_store *store)
@@ -18,7 +18,7 @@ void memory_store_free(struct memory_store *store)
     free(store->state);
     free(store->raises);
     free(store->teams);
-    batch_free(&store->kept);
+    batch_free(&store->arena);
 }
 
 static void begin_state(struct memory_store *store, size_t i, int64_t now_us)
@@ -52,14 +52,14 @@ void memory_store_close(struct memory_store *store, size_t i, const char *outcom
     incident->closed_us = now_us;
 }
 
-static const struct alert_areas *keep_areas(struct batch *kept, const struct alert_areas *areas)
+static const struct alert_areas *keep_areas(struct batch *arena, const struct alert_areas *areas)
 {
     if (!areas)
         return NULL;
-    struct alert_areas *copy = batch_copy(kept, areas, sizeof(*areas) + areas->n * sizeof(areas->area[0]));
+    struct alert_areas *copy = batch_copy(arena, areas, sizeof(*areas) + areas->n * sizeof(areas->area[0]));
     for (size_t i = 0; i < areas->n; i++) {
-        copy->area[i].layer = batch_copy_str(kept, areas->area[i].layer);
-        copy->area[i].code = batch_copy_str(kept, areas->area[i].code);
+        copy->area[i].layer = batch_copy_str(arena, areas->area[i].layer);
+        copy->area[i].code = batch_copy_str(arena, areas->area[i].code);
     }
     return copy;
 }
@@ -78,15 +78,15 @@ static void take_in(struct memory_store *store, size_t i, int64_t now_us)
 {
     struct incident *incident = &store->set.incidents[i];
     incident->id = i + 1;
-    incident->device = batch_copy_str(store->kept, incident->device);
-    incident->terms.rule = batch_copy_str(store->kept, incident->terms.rule);
-    incident->terms.team = batch_copy_str(store->kept, incident->terms.team);
+    incident->device = batch_copy_str(store->arena, incident->device);
+    incident->terms.rule = batch_copy_str(store->arena, incident->terms.rule);
+    incident->terms.team = batch_copy_str(store->arena, incident->terms.team);
     if (incident->terms.team.len == 0)
         incident->terms.team = memory_store_team_of(store, incident->areas);
     begin_state(store, i, now_us);
 }
 
-/* Where the raise belongs: behind all that occurred no later. */
+/* The position of the raise: after all that did not occur later. */
 static size_t raise_place(const struct memory_store *store, int64_t occurred_us)
 {
     size_t low = 0, high = store->n_raises;
@@ -110,7 +110,7 @@ static void note_raise(struct memory_store *store, const struct alert *alert)
     struct memory_raise *raise = &store->raises[at];
     memmove(raise + 1, raise, (store->n_raises++ - at) * sizeof(*raise));
     *raise = (struct memory_raise){.incident = alert->incident,
-                                   .device = batch_copy_str(store->kept, alert->device),
+                                   .device = batch_copy_str(store->arena, alert->device),
                                    .input = alert->input,
                                    .occurred_us = alert->occurred_us,
                                    .placed = alert->location_source != LOCATION_NONE,
@@ -118,7 +118,7 @@ static void note_raise(struct memory_store *store, const struct alert *alert)
                                    .lat = alert->place_lat};
 }
 
-static void verify(struct memory_store *store, size_t i, const char *how)
+static void verify_incident(struct memory_store *store, size_t i, const char *how)
 {
     struct incident *incident = &store->set.incidents[i];
     int priority = incident->terms.verify_priority;
@@ -130,8 +130,8 @@ static void verify(struct memory_store *store, size_t i, const char *how)
         incident->priority = priority;
 }
 
-/* Does raise b verify the incident of a? */
-static void agree(struct memory_store *store, const struct memory_raise *a, const struct memory_raise *b)
+/* Lets raise b verify the incident of raise a, if they agree. */
+static void verify_if_near(struct memory_store *store, const struct memory_raise *a, const struct memory_raise *b)
 {
     const struct incident_terms *terms = &store->set.incidents[a->incident].terms;
     int64_t apart_us = llabs(a->occurred_us - b->occurred_us);
@@ -139,14 +139,14 @@ static void agree(struct memory_store *store, const struct memory_raise *a, cons
         return;
     if (str_eq(a->device, b->device)) {
         if (a->incident == b->incident && a->input != ALERT_NO_INT && b->input != ALERT_NO_INT && a->input != b->input)
-            verify(store, a->incident, "second_input");
+            verify_incident(store, a->incident, "second_input");
     } else if (terms->verify_radius_m > 0 && a->placed && b->placed &&
                distance_m(a->lon, a->lat, b->lon, b->lat) <= terms->verify_radius_m) {
-        verify(store, a->incident, "second_device");
+        verify_incident(store, a->incident, "second_device");
     }
 }
 
-/* All that occurred near the time of a raise, by inputs first. */
+/* Checks the raises near the time of a raise against it, those of the same device first. */
 static void verify_around(struct memory_store *store, const struct alert *alert, int64_t reach_us)
 {
     for (int devices = 0; devices < 2; devices++)
@@ -162,8 +162,8 @@ static void verify_around(struct memory_store *store, const struct alert *alert,
                                         .lat = alert->place_lat};
             if (str_eq(other->device, alert->device) == (devices == 1))
                 continue;
-            agree(store, &ours, other);
-            agree(store, other, &ours);
+            verify_if_near(store, &ours, other);
+            verify_if_near(store, other, &ours);
         }
 }
 
@@ -193,14 +193,14 @@ static void verify_batch(struct memory_store *store, const struct batch *batch)
             verify_around(store, &batch->rows[i].alert, reach_us);
 }
 
-/* What the correlation left at an incident. */
-static void settle(struct memory_store *store, size_t i, int64_t now_us)
+/* Applies the changes that the correlation made to an incident. */
+static void apply_correlation(struct memory_store *store, size_t i, int64_t now_us)
 {
     struct incident *incident = &store->set.incidents[i];
     if (incident->fresh)
         take_in(store, i, now_us);
     if (incident->areas != store->state[i].areas)
-        incident->areas = store->state[i].areas = keep_areas(store->kept, incident->areas);
+        incident->areas = store->state[i].areas = keep_areas(store->arena, incident->areas);
     if (incident->verified && !store->state[i].verified_by)
         store->state[i].verified_by = "second_input";
     if (incident->restored)
@@ -217,7 +217,7 @@ void memory_store_batch(struct memory_store *store, struct batch *batch, int64_t
     free(all);
     for (size_t i = 0; i < store->set.n_incidents; i++)
         if (store->set.incidents[i].changed)
-            settle(store, i, now_us);
+            apply_correlation(store, i, now_us);
     for (size_t i = 0; i < store->set.n_conditions; i++)
         store->set.conditions[i].fresh = store->set.conditions[i].changed = false;
     verify_batch(store, batch);

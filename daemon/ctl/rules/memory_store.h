@@ -1,6 +1,6 @@
 /*
- * What the database would make of alerts, in memory: incidents, their conditions, verification. For scenarios and
- * replays; nothing of it lasts. Which incident an alert joins is decided by the daemon's own fold.
+ * The incidents of scenarios and replays, in memory: what the database would make of alerts, with conditions and
+ * verification. Which incident an alert joins is decided by the daemon's own correlation.
  */
 #ifndef MOBEYE_CTL_RULES_MEMORY_STORE_H
 #define MOBEYE_CTL_RULES_MEMORY_STORE_H
@@ -8,18 +8,18 @@
 #include "model/batch.h"
 #include "model/incident.h"
 
-/* What people and the system made of an incident. */
+/* The part of an incident that people and maintenance change. */
 struct memory_state {
     const char *status;              /* new acknowledged assigned on_scene closed reopened */
     const char *outcome;             /* NULL: none */
-    const char *verified_by;         /* NULL: not */
-    const struct alert_areas *areas; /* those of the incident, where they are kept already */
+    const char *verified_by;         /* NULL: not verified */
+    const struct alert_areas *areas; /* the incident's areas as last copied to the arena */
     int64_t created_us;
-    int64_t overdue_us; /* since when it is; ALERT_NO_TIME: it is not */
+    int64_t overdue_us; /* since when it is overdue; ALERT_NO_TIME: it is not */
     size_t merged_into; /* NO_INCIDENT: none */
 };
 
-/* A raise of an alarm: it may verify other incidents. */
+/* A raise of an alarm, which may verify other incidents. */
 struct memory_raise {
     size_t incident;
     struct str device;
@@ -29,37 +29,37 @@ struct memory_raise {
     double lon, lat;
 };
 
-/* Which team an area is of. */
+/* The team of an area. */
 struct memory_team {
     struct str team, layer, code;
 };
 
 struct memory_store {
     struct incident_set set;    /* all incidents and conditions; the id of incident i is i + 1 */
-    struct memory_state *state; /* of each incident */
+    struct memory_state *state; /* one for each incident */
     size_t cap_state;
     struct memory_raise *raises; /* by time of occurrence */
     size_t n_raises, cap_raises;
-    struct memory_team *teams; /* in the order of their names */
+    struct memory_team *teams; /* ordered by name */
     size_t n_teams;
-    struct batch *kept; /* holds what the strings are slices of */
+    struct batch *arena; /* memory of the strings */
 };
 
-/* Zeroed memory is empty but for its first use. */
+/* Initialises an empty store. */
 void memory_store_init(struct memory_store *store);
 void memory_store_free(struct memory_store *store);
 
-/* Stores an enriched batch, as one transaction at that time; alert.incident is an index into book.incidents, for good.
- * Nothing refers to the batch afterwards. */
+/* Stores an enriched batch, as one transaction at now_us. Sets alert.incident to a permanent index into set.incidents.
+ * The store does not refer to the batch afterwards. */
 void memory_store_batch(struct memory_store *store, struct batch *batch, int64_t now_us);
 
-/* A new incident that is of no alert, with its state; its strings are not copied. */
+/* Adds an incident without alerts, with its state; its strings are not copied. */
 size_t memory_store_add(struct memory_store *store, int64_t now_us);
 
-/* Whose an incident in these areas is: the first of them that some team has; empty: nobody's. */
+/* The team of an incident in these areas: that of the first area that belongs to a team; empty: none. */
 struct str memory_store_team_of(const struct memory_store *store, const struct alert_areas *areas);
 
-/* Closes it, if it is not closed already. A static word. */
+/* Closes the incident unless it is closed already. outcome: a static string. */
 void memory_store_close(struct memory_store *store, size_t incident, const char *outcome, bool by_person,
                         int64_t now_us);
 

@@ -1,5 +1,5 @@
 /*
- * What other rules would have made of the alerts that are stored.
+ * Replays stored alerts with other rules.
  */
 #ifndef MOBEYE_CTL_RULES_REPLAY_H
 #define MOBEYE_CTL_RULES_REPLAY_H
@@ -10,34 +10,34 @@
 #include "conf/conf.h"
 #include "ctl/rules/memory_store.h"
 
-/* An incident as it is stored, as far as alerts of the time concern it. */
+/* A stored incident, as far as alerts of the period concern it. */
 struct replay_incident {
     uint64_t id;
     char *reference, *device, *rule; /* texts for people */
     enum incident_category category;
     int priority;
     int64_t first_seen_us;
-    int64_t closed_us; /* by a person; ALERT_NO_TIME: not */
+    int64_t closed_us; /* when a person closed it; ALERT_NO_TIME: none did */
     bool verified_by_person;
-    bool has_alerts; /* of the time; the rest does not count */
-    size_t replayed; /* index into scratch.book.incidents: the first that its alerts make now; NO_INCIDENT: none */
+    bool has_alerts; /* it has alerts of the period; incidents without are ignored */
+    size_t replayed; /* index into store.set.incidents: the first one that its alerts create now; NO_INCIDENT: none */
 };
 
-/* An incident that the rules make is the same as a stored one where the first alert of each is in the other. */
+/* A replayed incident is the same as a stored one if the first alert of each belongs to the other. */
 struct replay {
     struct memory_store store;
-    uint64_t *stored_of; /* of each of its incidents: the id of the stored one that its first alert is in; 0: none */
+    uint64_t *stored_of; /* for each replayed incident: id of the stored incident of its first alert; 0: none */
     size_t cap_stored_of;
     struct replay_incident *stored; /* by id */
     size_t n_stored;
-    size_t *closings; /* of those that a person closed, by when */
+    size_t *closings; /* indexes of the incidents that a person closed, ordered by time */
     size_t n_closings, closed;
     uint64_t alerts;
 };
 
-/* Reads what was received since that long before now, in a transaction of its own that changes nothing, and applies the
- * rules of conf, with the registry and areas of now; what people closed is closed at the same time. TZ is conf's.
- * Progress on stderr. -1: err says why not; the replay is to be freed either way. */
+/* Reads the alerts received in the last since_us, in a read-only transaction, and applies the rules of conf with the
+ * present registry and areas; incidents that people closed are closed at the same time. Sets TZ to that of conf. Shows
+ * progress on stderr. -1 with err set; replay_free() it in either case. */
 int replay_run(struct replay *replay, PGconn *conn, const struct conf *conf, int64_t since_us, struct err *err);
 void replay_free(struct replay *replay);
 
@@ -46,13 +46,13 @@ struct replay_counts {
 };
 struct replay_counts replay_count(const struct replay *replay);
 
-/* NULL: it is gained. */
+/* The stored incident that is the same; NULL: the replayed one is gained. */
 const struct replay_incident *replay_same(const struct replay *replay, size_t incident);
 
-/* Is it lost? */
+/* Whether the stored incident is lost. */
 bool replay_lost(const struct replay *replay, const struct replay_incident *stored);
 
-/* "12345 alerts since ...: 120 incidents stored, 131 by these rules: ..." */
+/* Appends "12345 alerts; incidents: 120 stored, 131 by these rules; ..." */
 void replay_summary(const struct replay *replay, struct buf *out);
 
 #endif

@@ -6,7 +6,7 @@
 
 #include "base/mem.h"
 #include "ctl/lib/ctl.h"
-#include "ctl/lib/enrich_context.h"
+#include "ctl/lib/enrich_tool.h"
 #include "ctl/rules/replay.h"
 #include "ctl/rules/stored_alerts.h"
 
@@ -112,22 +112,22 @@ static void link_up(struct replay *replay, const struct batch *part, const uint6
         memset(replay->stored_of + before, 0, (replay->cap_stored_of - before) * sizeof(*replay->stored_of));
     }
     for (size_t i = 0; i < part->n; i++) {
-        size_t made = part->rows[i].alert.incident;
+        size_t replayed = part->rows[i].alert.incident;
         struct replay_incident *stored = find_stored(replay, ids[i]);
         if (stored)
             stored->has_alerts = true;
-        if (made == NO_INCIDENT || !stored)
+        if (replayed == NO_INCIDENT || !stored)
             continue;
-        if (replay->stored_of[made] == 0)
-            replay->stored_of[made] = stored->id;
+        if (replay->stored_of[replayed] == 0)
+            replay->stored_of[replayed] = stored->id;
         if (stored->replayed == NO_INCIDENT)
-            stored->replayed = made;
+            stored->replayed = replayed;
         if (stored->verified_by_person)
-            person_verified(&replay->store, made);
+            person_verified(&replay->store, replayed);
     }
 }
 
-/* The batch in parts, between which people closed something. */
+/* Applies the batch in parts, split where people closed an incident. */
 static void apply_batch(struct replay *replay, struct batch *batch, const uint64_t *ids)
 {
     for (size_t i = 0; i < batch->n;) {
@@ -145,7 +145,7 @@ static void apply_batch(struct replay *replay, struct batch *batch, const uint64
     }
 }
 
-static int replay_alerts(struct replay *replay, struct known *known, struct stored *stored, struct err *err)
+static int replay_alerts(struct replay *replay, struct enrich_tool *tool, struct stored *stored, struct err *err)
 {
     struct batch *batch = batch_new(BATCH);
     uint64_t *ids = mem_realloc(NULL, BATCH, sizeof(*ids));
@@ -153,9 +153,9 @@ static int replay_alerts(struct replay *replay, struct known *known, struct stor
     do {
         batch_clear(batch);
         rc = stored_next(stored, batch, ids, err);
-        enrich_begin(known->enrich, &known->around, batch);
+        enrich_begin(tool->enrich, &tool->context, batch);
         for (size_t i = 0; i < batch->n; i++)
-            enrich_alert(known->enrich, &batch->rows[i].alert);
+            enrich_alert(tool->enrich, &batch->rows[i].alert);
         apply_batch(replay, batch, ids);
         replay->alerts += batch->n;
         if (batch->n > 0)
@@ -168,21 +168,21 @@ static int replay_alerts(struct replay *replay, struct known *known, struct stor
 
 int replay_run(struct replay *replay, PGconn *conn, const struct conf *conf, int64_t since_us, struct err *err)
 {
-    struct known known;
+    struct enrich_tool tool;
     char since[64];
     *replay = (struct replay){0};
     memory_store_init(&replay->store);
     snprintf(since, sizeof(since), "%" PRId64 " microseconds", since_us);
     setenv("TZ", conf->timezone, 1);
     tzset();
-    if (enrich_tool_load(&known, conn, conf, err) < 0)
+    if (enrich_tool_load(&tool, conn, conf, err) < 0)
         return -1;
     PQclear(PQexec(conn, "begin isolation level repeatable read read only"));
     struct stored *stored = read_incidents(replay, conn, since, err) < 0 ? NULL : stored_open(conn, NULL, since, err);
-    int rc = stored ? replay_alerts(replay, &known, stored, err) : -1;
+    int rc = stored ? replay_alerts(replay, &tool, stored, err) : -1;
     stored_close(&stored);
     PQclear(PQexec(conn, "rollback"));
-    enrich_tool_free(&known);
+    enrich_tool_free(&tool);
     return rc;
 }
 

@@ -1,4 +1,4 @@
-/* Text of scenarios -> steps. */
+/* Parses the text of scenarios into steps. */
 #include "ctl/rules/scenario.h"
 
 #include <math.h>
@@ -14,21 +14,21 @@
 
 enum { WORDS_MAX = 256 };
 
-/* The line that is being read: its words, and which is next. */
+/* The line being parsed: its words, and the index of the next one. */
 struct scenario_line {
     struct scenario *scenario;
     const char *file;
     unsigned number;
-    char *words[WORDS_MAX + 2]; /* behind the last, NULL */
+    char *words[WORDS_MAX + 2]; /* ends with NULL */
     size_t at;
     struct buf *report;
     bool failed;
 };
 
-static void wrong(struct scenario_line *line, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void add_error(struct scenario_line *line, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Only the first complaint of a line. */
-static void wrong(struct scenario_line *line, const char *fmt, ...)
+/* Reports only the first error of a line. */
+static void add_error(struct scenario_line *line, const char *fmt, ...)
 {
     struct err err;
     va_list args;
@@ -40,23 +40,23 @@ static void wrong(struct scenario_line *line, const char *fmt, ...)
     line->failed = true;
 }
 
-static const char *peek(const struct scenario_line *line)
+static const char *peek_word(const struct scenario_line *line)
 {
     return line->words[line->at];
 }
 
-static const char *take(struct scenario_line *line, const char *what)
+static const char *take_word(struct scenario_line *line, const char *what)
 {
-    if (peek(line))
+    if (peek_word(line))
         return line->words[line->at++];
-    wrong(line, "%s is missing", what);
+    add_error(line, "%s is missing", what);
     return "";
 }
 
-/* The next word, if it is this one, is passed over. */
+/* Skips the next word if it is this one, and returns whether it was. */
 static bool take_if(struct scenario_line *line, const char *word)
 {
-    bool is = peek(line) && strcmp(peek(line), word) == 0;
+    bool is = peek_word(line) && strcmp(peek_word(line), word) == 0;
     line->at += is;
     return is;
 }
@@ -64,16 +64,17 @@ static bool take_if(struct scenario_line *line, const char *word)
 static struct written_time take_time(struct scenario_line *line)
 {
     struct written_time time = {0};
-    int words = written_time_parse(&time, peek(line), peek(line) ? line->words[line->at + 1] : NULL);
+    int words = written_time_parse(&time, peek_word(line), peek_word(line) ? line->words[line->at + 1] : NULL);
     if (words == 0)
-        wrong(line, "\"%s\" is no time (2026-11-23 21:04, 21:04:11, 02:30+02:00)", peek(line) ? peek(line) : "");
+        add_error(line, "\"%s\" is not a time (expected 2026-11-23 21:04, 21:04:11, 02:30+02:00)",
+                  peek_word(line) ? peek_word(line) : "");
     line->at += (size_t)words;
     return time;
 }
 
 static struct written_place take_place(struct scenario_line *line)
 {
-    const char *word = take(line, "a place (5.38421,52.19634)");
+    const char *word = take_word(line, "a place (5.38421,52.19634)");
     struct written_place place = {.given = true};
     char *comma = NULL, *end = NULL;
     place.lon = strtod(word, &comma);
@@ -82,7 +83,8 @@ static struct written_place take_place(struct scenario_line *line)
         place.lat = strtod(comma + 1, &end);
     good = good && end != comma + 1 && *end == '\0' && fabs(place.lon) <= 180 && fabs(place.lat) <= 90;
     if (!good)
-        wrong(line, "\"%s\" is no place (longitude,latitude in degrees: 5.38421,52.19634)", word);
+        add_error(line, "\"%s\" is not a place (expected longitude,latitude in degrees, such as 5.38421,52.19634)",
+                  word);
     return place;
 }
 
@@ -90,9 +92,9 @@ static double take_number(struct scenario_line *line)
 {
     struct err err;
     double number = 0;
-    const char *word = take(line, "a number");
+    const char *word = take_word(line, "a number");
     if (!line->failed && value_number(word, &number, &err) < 0)
-        wrong(line, "\"%s\" %s", word, err.text);
+        add_error(line, "\"%s\" %s", word, err.text);
     return number;
 }
 
@@ -100,13 +102,13 @@ static int64_t take_int(struct scenario_line *line, int64_t min, int64_t max)
 {
     struct err err;
     int64_t number = min;
-    const char *word = take(line, "a number");
+    const char *word = take_word(line, "a number");
     if (line->failed)
         return min;
     if (value_int(word, &number, &err) < 0)
-        wrong(line, "\"%s\" %s", word, err.text);
+        add_error(line, "\"%s\" %s", word, err.text);
     else if (number < min || number > max)
-        wrong(line, "%s is out of range (%lld to %lld)", word, (long long)min, (long long)max);
+        add_error(line, "%s is out of range (expected %lld to %lld)", word, (long long)min, (long long)max);
     return number;
 }
 
@@ -114,13 +116,13 @@ static int64_t take_duration(struct scenario_line *line)
 {
     struct err err;
     int64_t us = 0;
-    const char *word = take(line, "a duration (24h)");
+    const char *word = take_word(line, "a duration (24h)");
     if (!line->failed && value_duration(word, &us, &err) < 0)
-        wrong(line, "\"%s\" %s (500ms, 20s, 5m, 4h30m, 7d)", word, err.text);
+        add_error(line, "\"%s\" %s (expected 500ms, 20s, 5m, 4h30m, 7d)", word, err.text);
     return us;
 }
 
-/* The words that may follow a statement, in any order, and what each sets in its struct. */
+/* The options that may follow a statement, in any order, and the member that each sets. */
 struct option {
     const char *word;
     enum { IS, WORD, INPUT, NUMBER, DURATION, TIME, PLACE } type;
@@ -175,7 +177,7 @@ static void take_option(struct scenario_line *line, const struct option *option,
         *(int *)member = option->value;
         return;
     case WORD:
-        *(const char **)member = take(line, option->word);
+        *(const char **)member = take_word(line, option->word);
         return;
     case INPUT:
         *(int *)member = (int)take_int(line, 0, ALERT_INPUT_MAX);
@@ -197,15 +199,16 @@ static void take_option(struct scenario_line *line, const struct option *option,
 
 static void take_options(struct scenario_line *line, const struct option *options, void *object)
 {
-    while (peek(line) && !line->failed) {
+    while (peek_word(line) && !line->failed) {
         const struct option *option = options;
-        while (option->word && strcmp(option->word, peek(line)) != 0)
+        while (option->word && strcmp(option->word, peek_word(line)) != 0)
             option++;
         if (!option->word) {
             struct buf allowed = {0};
             for (option = options; option->word; option++)
                 buf_printf(&allowed, " %s", option->word);
-            wrong(line, "\"%s\" is not known here (%.*s)", peek(line), (int)allowed.len - 1, allowed.data + 1);
+            add_error(line, "\"%s\" is not an option of this statement (expected %.*s)", peek_word(line),
+                      (int)allowed.len - 1, allowed.data + 1);
             buf_free(&allowed);
             return;
         }
@@ -216,16 +219,16 @@ static void take_options(struct scenario_line *line, const struct option *option
 
 static const char *take_device_id(struct scenario_line *line)
 {
-    const char *id = take(line, "a device");
+    const char *id = take_word(line, "a device");
     if (!line->failed && !validate_device(str_from(id)))
-        wrong(line, "\"%s\" is no device id (1 to 64 of A-Za-z0-9._:/-)", id);
+        add_error(line, "\"%s\" is not a device id (expected 1 to 64 of A-Za-z0-9._:/-)", id);
     return id;
 }
 
 static void read_rules(struct scenario_line *line, struct step *step)
 {
     step->kind = STEP_RULES;
-    step->word = take(line, "the file of the rules");
+    step->word = take_word(line, "the file of the rules");
 }
 
 static void read_device(struct scenario_line *line, struct step *step)
@@ -241,7 +244,7 @@ static void read_place(struct scenario_line *line, struct step *step)
     read_device(line, step);
     step->kind = STEP_PLACE;
     if (!step->device.place.given)
-        wrong(line, "at LON,LAT is missing");
+        add_error(line, "at LON,LAT is missing");
 }
 
 static void add_point(struct scenario *scenario, double lon, double lat)
@@ -253,16 +256,16 @@ static void add_point(struct scenario *scenario, double lon, double lat)
     scenario->points[scenario->n_points++] = (struct written_place){true, lon, lat};
 }
 
-/* Two places are corners of a box. */
+/* Two places are opposite corners of a box. */
 static void read_area(struct scenario_line *line, struct step *step)
 {
     struct scenario *scenario = line->scenario;
     struct written_place corner[2] = {{0}};
     step->kind = STEP_AREA;
-    step->area.layer = take(line, "the layer");
-    step->area.code = take(line, "the code");
+    step->area.layer = take_word(line, "the layer");
+    step->area.code = take_word(line, "the code");
     step->area.first_point = scenario->n_points;
-    while (peek(line) && !line->failed) {
+    while (peek_word(line) && !line->failed) {
         struct written_place place = take_place(line);
         corner[scenario->n_points > step->area.first_point] = place;
         add_point(scenario, place.lon, place.lat);
@@ -275,24 +278,25 @@ static void read_area(struct scenario_line *line, struct step *step)
         step->area.n_points = 4;
     }
     if (step->area.n_points < 3)
-        wrong(line, "an area has two opposite corners, or three or more places around it");
+        add_error(line,
+                  "too few places for an area (expected two opposite corners, or three or more places around it)");
 }
 
 static void read_team(struct scenario_line *line, struct step *step)
 {
     step->kind = STEP_TEAM;
-    step->word = take(line, "the team");
+    step->word = take_word(line, "the team");
     if (!take_if(line, "covers"))
-        wrong(line, "\"covers LAYER CODE\" is missing");
-    step->area = (struct scenario_area){.layer = take(line, "the layer"), .code = take(line, "the code")};
+        add_error(line, "\"covers LAYER CODE\" is missing");
+    step->area = (struct scenario_area){.layer = take_word(line, "the layer"), .code = take_word(line, "the code")};
 }
 
-/* The rest of the line, as it was. */
+/* The title is the rest of the line. */
 static void read_title(struct scenario_line *line, struct step *step)
 {
     step->kind = STEP_SCENARIO;
-    step->word = take(line, "a title");
-    for (; peek(line); line->at++) {
+    step->word = take_word(line, "a title");
+    for (; peek_word(line); line->at++) {
         char *before = line->words[line->at - 1];
         before[strlen(before)] = ' ';
     }
@@ -307,8 +311,8 @@ static void add_fact(struct scenario *scenario, const char *name, const char *va
     scenario->facts[scenario->n_facts++] = (struct scenario_fact){name, value};
 }
 
-/* Takes a mark like , or : off the end of a word. Was it there? */
-static bool strip(const char *word, char mark)
+/* Removes a final mark such as , or : from a word, and returns whether it was there. */
+static bool strip_mark(const char *word, char mark)
 {
     size_t len = strlen(word);
     bool is = len > 1 && word[len - 1] == mark;
@@ -321,20 +325,23 @@ static void read_facts(struct scenario_line *line, struct step *step)
 {
     bool of_incident = take_if(line, "incident");
     if (!of_incident && !take_if(line, "alert")) {
-        wrong(line, "what is expected? (N incidents; no incidents; incident N: FACT VALUE, ...; alert N: ...)");
+        add_error(
+            line,
+            "missing expectation (expected N incidents; no incidents; incident N: FACT VALUE, ...; alert N: ...)");
         return;
     }
     step->kind = STEP_EXPECT_FACTS;
-    step->facts = (struct scenario_facts){.alert = take(line, "its number"), .first = line->scenario->n_facts};
-    if (!strip(step->facts.alert, ':'))
-        wrong(line, "a colon is missing behind \"%s\"", step->facts.alert);
+    step->facts = (struct scenario_facts){.alert = take_word(line, "its number"), .first = line->scenario->n_facts};
+    if (!strip_mark(step->facts.alert, ':'))
+        add_error(line, "missing colon after \"%s\"", step->facts.alert);
     step->facts.incident = of_incident ? strtoul(step->facts.alert, NULL, 10) : 0;
     if (of_incident && step->facts.incident == 0)
-        wrong(line, "\"%s\" is no number of an incident (1, 2, ... in the order they were made)", step->facts.alert);
+        add_error(line, "\"%s\" is not an incident number (expected 1, 2, ... in the order of creation)",
+                  step->facts.alert);
     bool more = true;
     while (more && !line->failed) {
-        const char *name = take(line, "a fact"), *value = take(line, "its value");
-        more = strip(value, ',');
+        const char *name = take_word(line, "a fact"), *value = take_word(line, "its value");
+        more = strip_mark(value, ',');
         add_fact(line->scenario, name, value);
     }
     step->facts.n = line->scenario->n_facts - step->facts.first;
@@ -343,7 +350,7 @@ static void read_facts(struct scenario_line *line, struct step *step)
 static void read_expect(struct scenario_line *line, struct step *step)
 {
     bool none = take_if(line, "no");
-    const char *next = peek(line);
+    const char *next = peek_word(line);
     if (!none && (!next || next[0] < '0' || next[0] > '9')) {
         read_facts(line, step);
         return;
@@ -351,10 +358,10 @@ static void read_expect(struct scenario_line *line, struct step *step)
     step->kind = STEP_EXPECT_COUNT;
     step->count = none ? 0 : (size_t)take_int(line, 0, 1000000);
     if (!take_if(line, "incidents") && !take_if(line, "incident"))
-        wrong(line, "\"incidents\" is missing");
+        add_error(line, "\"incidents\" is missing");
 }
 
-/* What people do, and whether it has an outcome or a name behind it. */
+/* The actions of people, and the word before their outcome or name. */
 static const struct {
     const char *action;
     const char *preposition;
@@ -372,8 +379,8 @@ static bool read_person(struct scenario_line *line, struct step *step)
         if (!actions[i].preposition)
             return true;
         if (!take_if(line, actions[i].preposition))
-            wrong(line, "\"%s\" is missing", actions[i].preposition);
-        step->person.outcome = take(line, "what follows");
+            add_error(line, "\"%s\" is missing", actions[i].preposition);
+        step->person.outcome = take_word(line, "the value");
         return true;
     }
     return false;
@@ -381,7 +388,7 @@ static bool read_person(struct scenario_line *line, struct step *step)
 
 static const char *take_daemon(struct scenario_line *line)
 {
-    return take_if(line, "daemon") ? take(line, "its name") : NULL;
+    return take_if(line, "daemon") ? take_word(line, "its name") : NULL;
 }
 
 static bool read_machine(struct scenario_line *line, struct step *step)
@@ -407,12 +414,12 @@ static void read_alert(struct scenario_line *line, struct step *step)
     step->kind = STEP_ALERT;
     step->alert = (struct scenario_alert){.input = ALERT_NO_INT, .score = NAN, .accuracy_m = NAN};
     step->alert.device = take_device_id(line);
-    step->alert.kind = take(line, "the kind of the alert");
+    step->alert.kind = take_word(line, "the kind of the alert");
     if (strlen(step->alert.kind) > ALERT_KIND_MAX)
-        wrong(line, "\"%s\" is longer than %d bytes", step->alert.kind, ALERT_KIND_MAX);
+        add_error(line, "\"%s\" is longer than %d bytes", step->alert.kind, ALERT_KIND_MAX);
     take_options(line, alert_options, &step->alert);
     if (step->alert.daemon && strcmp(step->alert.daemon, "a") != 0 && strcmp(step->alert.daemon, "b") != 0)
-        wrong(line, "daemon \"%s\" (a or b)", step->alert.daemon);
+        add_error(line, "daemon \"%s\" is unknown (expected a or b)", step->alert.daemon);
 }
 
 static void read_at(struct scenario_line *line, struct step *step)
@@ -432,16 +439,17 @@ static void read_line(struct scenario_line *line)
 {
     struct scenario *scenario = line->scenario;
     struct step step = {.line = line->number};
-    const char *word = take(line, "a statement");
+    const char *word = take_word(line, "a statement");
     size_t i = 0;
     while (i < sizeof(statements) / sizeof(statements[0]) && strcmp(statements[i].word, word) != 0)
         i++;
     if (i == sizeof(statements) / sizeof(statements[0]))
-        wrong(line, "\"%s\" begins no statement (at, expect, device, place, area, team, scenario, rules)", word);
+        add_error(line, "\"%s\" is not a statement (expected at, expect, device, place, area, team, scenario, rules)",
+                  word);
     else
         statements[i].read(line, &step);
-    if (peek(line))
-        wrong(line, "\"%s\" is too much", peek(line));
+    if (peek_word(line))
+        add_error(line, "unexpected \"%s\" at the end", peek_word(line));
     if (line->failed)
         return;
     if (scenario->n == scenario->cap) {
@@ -451,14 +459,14 @@ static void read_line(struct scenario_line *line)
     scenario->steps[scenario->n++] = step;
 }
 
-/* Words end at blanks; a # that begins a word ends the line. */
-static void split(struct scenario_line *line, char *text)
+/* Words are separated by blanks; a # at the beginning of a word starts a comment. */
+static void split_words(struct scenario_line *line, char *text)
 {
     size_t n = 0;
     char *rest = NULL;
     for (char *word = strtok_r(text, " \t\r", &rest); word && *word != '#'; word = strtok_r(NULL, " \t\r", &rest)) {
         if (n == WORDS_MAX) {
-            wrong(line, "more than %d words", WORDS_MAX);
+            add_error(line, "too many words (expected at most %d)", WORDS_MAX);
             break;
         }
         line->words[n++] = word;
@@ -472,7 +480,7 @@ bool scenario_parse(struct scenario *scenario, const char *file, struct str text
     size_t reported = report->len;
     unsigned number = 0;
     if (strlen(scenario->text) != text.len) {
-        buf_printf(report, "%s:1: is not text\n", file);
+        buf_printf(report, "%s:1: not a text file\n", file);
         return false;
     }
     for (char *at = scenario->text, *next; at; at = next) {
@@ -481,7 +489,7 @@ bool scenario_parse(struct scenario *scenario, const char *file, struct str text
         if (end)
             *end = '\0';
         struct scenario_line line = {.scenario = scenario, .file = file, .number = ++number, .report = report};
-        split(&line, at);
+        split_words(&line, at);
         if (line.words[0] && !line.failed)
             read_line(&line);
     }

@@ -1,6 +1,6 @@
 /*
- * Scenarios: what happens, and which incidents should come of it, in lines that people of the field read and write.
- * config/README.md describes the language. This is the text as plain structs; ctl/rules/scenario_run.h plays it.
+ * Scenarios: what happens, and the incidents that should result, in a language for domain experts, described in
+ * mobeyectl(1). This module parses the text into plain structs; ctl/rules/scenario_run.h plays it.
  */
 #ifndef MOBEYE_CTL_RULES_SCENARIO_H
 #define MOBEYE_CTL_RULES_SCENARIO_H
@@ -18,7 +18,7 @@
 /* A time as it is written: local, or with an offset. */
 struct written_time {
     bool given;
-    bool has_date; /* else the date is that of the time before */
+    bool has_date; /* otherwise the date is that of the previous time */
     bool has_offset;
     int year, month, day, hour, minute, second;
     int offset_min; /* east of UTC */
@@ -33,7 +33,7 @@ struct written_place {
 struct scenario_alert {
     const char *device;
     const char *kind;
-    const char *name;     /* as the expectations call it; NULL: by its number alone */
+    const char *name;     /* for expectations; NULL: it has only its number */
     const char *endpoint; /* NULL: "cameras" */
     const char *label, *track, *zone;
     int phase; /* enum alert_phase */
@@ -46,7 +46,7 @@ struct scenario_alert {
     const char *daemon; /* "a" (NULL) or "b" */
 };
 
-/* A device, and where it stands from when until when. */
+/* A device, with its place and period. */
 struct scenario_device {
     const char *id, *model, *group, *team, *account;
     int input;
@@ -58,7 +58,7 @@ struct scenario_device {
 
 struct scenario_area {
     const char *layer, *code;
-    size_t first_point, n_points; /* a ring that is not closed */
+    size_t first_point, n_points; /* a ring, not closed */
 };
 
 struct scenario_person {
@@ -73,32 +73,32 @@ struct scenario_fact {
 };
 
 struct scenario_facts {
-    size_t incident;   /* 1, 2, ...; 0: it is an alert's */
-    const char *alert; /* its number or name */
+    size_t incident;   /* 1, 2, ...; 0: facts of an alert */
+    const char *alert; /* the alert's number or name */
     size_t first, n;   /* in scenario.facts */
 };
 
 enum step_kind {
-    STEP_SCENARIO, /* begins a scenario; word is its title */
-    STEP_RULES,    /* word is the file; timed: a reload */
+    STEP_SCENARIO, /* begins a scenario; word: its title */
+    STEP_RULES,    /* word: the file; with a time: a reload */
     STEP_DEVICE,
-    STEP_PLACE, /* of a device that is there already */
+    STEP_PLACE, /* another placement of a device that was declared before */
     STEP_AREA,
-    STEP_TEAM, /* word covers area */
+    STEP_TEAM, /* word: the team that covers the area */
     STEP_ALERT,
     STEP_PERSON,
     STEP_NOTHING,      /* time passes */
-    STEP_RESTART,      /* of daemon `word`: no world lets a daemon remember anything, so it is time that passes */
-    STEP_OUTAGE,       /* of the database, as daemon `word` sees it; NULL: all of them */
-    STEP_OUTAGE_OVER,  /* the same */
-    STEP_EXPECT_COUNT, /* so many incidents */
+    STEP_RESTART,      /* of daemon `word`; time passes, since no backend keeps state in a daemon */
+    STEP_OUTAGE,       /* daemon `word` cannot reach the database; NULL: no daemon can */
+    STEP_OUTAGE_OVER,  /* the end of an outage */
+    STEP_EXPECT_COUNT, /* expected number of incidents */
     STEP_EXPECT_FACTS,
 };
 
 struct step {
     enum step_kind kind;
     unsigned line;
-    struct written_time at; /* where it is something that happens */
+    struct written_time at; /* given for events */
     const char *word;
     union {
         struct scenario_alert alert;
@@ -110,9 +110,9 @@ struct step {
     };
 };
 
-/* A file. What comes before its first `scenario` line holds for each of them. */
+/* A parsed file. What precedes its first `scenario` line applies to all of its scenarios. */
 struct scenario {
-    char *text; /* what the words are slices of */
+    char *text; /* memory of the words */
     struct step *steps;
     size_t n, cap;
     struct scenario_fact *facts;
@@ -121,19 +121,19 @@ struct scenario {
     size_t n_points, cap_points;
 };
 
-/* Takes the text apart. Every line that is not understood appends "FILE:LINE: what is wrong (what is allowed)" to
- * report. The scenario is to be freed either way. false: there was one. */
+/* Parses the text. Each line with an error appends "FILE:LINE: what is wrong (what is expected)" to report. false:
+ * there were errors. scenario_free() it in either case. */
 bool scenario_parse(struct scenario *scenario, const char *file, struct str text, struct buf *report);
 void scenario_free(struct scenario *scenario);
 
-/* "2026-11-23 21:04:11+01:00", where date, seconds and offset, or all but the date, may be left out; of one word or
- * two: how many of them it was, 0: it is no time. */
+/* Parses "2026-11-23 21:04:11+01:00"; date, seconds and offset, or everything but the date, may be omitted. Returns the
+ * number of words used, 1 or 2; 0: not a time. */
 int written_time_parse(struct written_time *ret, const char *word, const char *next);
 
 /*
- * Microseconds since 1970 UTC. Local times are those of TZ; of the hour that an autumn night has twice the first one
- * (an offset says which is meant). Where the time has no date it gets that of `before`, which is updated. -1: there is
- * no date yet, or the local time does not exist (the hour that a spring night leaves out).
+ * Converts to microseconds since 1970 UTC. Local times are those of TZ; an ambiguous time, when summer time ends, means
+ * the first of the two unless it has an offset. A time without a date gets that of `before`, which is updated. -1 with
+ * err set: no date yet, or the local time does not exist, when summer time begins.
  */
 int written_time_us(const struct written_time *time, struct written_time *before, int64_t *ret_us, struct err *err);
 

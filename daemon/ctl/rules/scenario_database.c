@@ -1,9 +1,9 @@
 /*
- * The world in a database: what the daemon's writer and the functions of the schema really make of a scenario.
+ * The database backend: what the daemon's writer and the functions of the schema really make of a scenario.
  *
- * Functions of the database go by its clock. So that a scenario may play at any time, its times are moved before each
- * step, by as much as makes the scenario's present the real one. What is judged by local time (hours of rules) is
- * judged before that, as it is written.
+ * Functions of the database use its clock. So that a scenario can play at any time, all stored times are shifted before
+ * each step so that the scenario's present is the server's. What depends on local time (hours of rules) is evaluated
+ * before that, with the times as written.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -17,8 +17,8 @@
 #include "store/writer.h"
 
 #define WAIT_US (60 * CLOCK_SECOND)
-/* The upkeep, which runs every minute, runs so long before the time that a scenario names: what has come by then has
- * come, what comes then has not, however slow the machine is. */
+/* Maintenance, which runs every minute, runs this long before the time of a step: what is due earlier is then due, and
+ * what is due at that very time is not, however slow the machine is. */
 #define BEFORE_US (20 * CLOCK_SECOND)
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
@@ -30,7 +30,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
 static void database_end(void *backend)
 {
-    struct database *d = backend;
+    struct scenario_database *d = backend;
     event_del(&d->tick);
     loop_free(&d->loop);
     buf_free(&d->view);
@@ -39,7 +39,7 @@ static void database_end(void *backend)
     free(d);
 }
 
-static int begin_parts(struct database *d, struct err *err)
+static int begin_parts(struct scenario_database *d, struct err *err)
 {
     d->loop = loop_new(err);
     if (!d->loop)
@@ -52,7 +52,7 @@ static int begin_parts(struct database *d, struct err *err)
 
 static int database_begin(void **ret_backend, void *server, struct fixture *fixture, struct err *err)
 {
-    struct database *d = mem_zalloc(sizeof(*d));
+    struct scenario_database *d = mem_zalloc(sizeof(*d));
     d->server = server;
     d->fixture = fixture;
     for (int i = 0; i < DAEMONS; i++) {
@@ -111,7 +111,7 @@ static void on_up(void *ctx, bool up)
     (void)up;
 }
 
-/* By a writer that was started for it: nothing that a daemon remembers can bear on what follows. */
+/* Uses a new writer for each batch, so that no state of a daemon affects later batches. */
 static int write_batch(struct scenario_daemon *daemon, struct batch *batch, struct err *err)
 {
     static const struct writer_calls calls = {.on_position = on_position,
@@ -121,7 +121,7 @@ static int write_batch(struct scenario_daemon *daemon, struct batch *batch, stru
                                               .on_stored = on_stored,
                                               .on_done = on_done,
                                               .on_up = on_up};
-    struct database *d = daemon->database;
+    struct scenario_database *d = daemon->database;
     const struct conf *conf = d->fixture->conf;
     struct writer_options options = {.conninfo = d->server->conninfo,
                                      .instance = daemon->instance,
@@ -166,7 +166,7 @@ static void shift_rows(struct batch *batch, int64_t by_us)
     }
 }
 
-static void hear(struct database *d, const struct batch *batch)
+static void note_received(struct scenario_database *d, const struct batch *batch)
 {
     for (size_t i = 0; i < batch->n; i++)
         for (size_t k = 0; k < d->fixture->conf->n_endpoints; k++)
@@ -175,12 +175,12 @@ static void hear(struct database *d, const struct batch *batch)
                 d->last_received_us[k] = batch->rows[i].alert.received_us;
 }
 
-static int read_versions(struct database *d, struct batch *batch, struct err *err)
+static int read_versions(struct scenario_database *d, struct batch *batch, struct err *err)
 {
-    PGresult *rows = server_ask(d->server->conn, "versions",
-                                "select (select value from mobeye.counter where name = 'registry'), "
-                                "(select value from mobeye.counter where name = 'areas')",
-                                0, NULL, err);
+    PGresult *rows = server_query(d->server->conn, "versions",
+                                  "select (select value from mobeye.counter where name = 'registry'), "
+                                  "(select value from mobeye.counter where name = 'areas')",
+                                  0, NULL, err);
     if (!rows)
         return -1;
     batch->registry_version = strtoull(PQgetvalue(rows, 0, 0), NULL, 10);
@@ -194,10 +194,10 @@ static int read_ids(struct scenario_daemon *daemon, const struct batch *batch, u
     char first[32];
     snprintf(first, sizeof(first), "%" PRIu64, batch->first_seq);
     const char *values[] = {daemon->instance, first};
-    PGresult *rows = server_ask(daemon->database->server->conn, "the alerts",
-                                "select journal_seq, coalesce(incident_id, 0) from mobeye.alert "
-                                "where instance = $1 and journal_seq >= $2::bigint order by journal_seq",
-                                2, values, err);
+    PGresult *rows = server_query(daemon->database->server->conn, "the alerts",
+                                  "select journal_seq, coalesce(incident_id, 0) from mobeye.alert "
+                                  "where instance = $1 and journal_seq >= $2::bigint order by journal_seq",
+                                  2, values, err);
     if (!rows)
         return -1;
     int n = PQntuples(rows), rc = 0;
@@ -209,10 +209,10 @@ static int read_ids(struct scenario_daemon *daemon, const struct batch *batch, u
     return rc;
 }
 
-static int database_store(void *backend, struct batch *batch, int daemon, int64_t now_us, uint64_t *ids,
-                          struct err *err)
+static int database_store_batch(void *backend, struct batch *batch, int daemon, int64_t now_us, uint64_t *ids,
+                                struct err *err)
 {
-    struct database *d = backend;
+    struct scenario_database *d = backend;
     char now[32];
     if (database_set_now(d, now_us, err) < 0 || read_versions(d, batch, err) < 0)
         return -1;
@@ -221,8 +221,8 @@ static int database_store(void *backend, struct batch *batch, int daemon, int64_
     shift_rows(batch, by_us);
     int rc = write_batch(&d->daemons[daemon], batch, err);
     shift_rows(batch, -by_us);
-    hear(d, batch);
-    /* Storing took a moment; by the scenario it took none. */
+    note_received(d, batch);
+    /* Storing takes time, but none in the scenario. */
     const char *values[] = {database_time(d, now_us, now)};
     if (rc == 0)
         rc = server_run(d->server->conn, "incidents",
@@ -244,10 +244,10 @@ static const struct {
     {"verify", "select patrol.verify($1::bigint, 'person')", false},
 };
 
-static int database_person(void *backend, const struct scenario_person *person, uint64_t id, int64_t now_us,
-                           struct err *err)
+static int database_act(void *backend, const struct scenario_person *person, uint64_t id, int64_t now_us,
+                        struct err *err)
 {
-    struct database *d = backend;
+    struct scenario_database *d = backend;
     char number[32], now[32];
     size_t s = 0;
     if (database_set_now(d, now_us, err) < 0)
@@ -266,11 +266,11 @@ static int database_person(void *backend, const struct scenario_person *person, 
                       2, times, err);
 }
 
-/* A daemon says that it lives, what it has stored, and when its endpoints last heard something. */
-static int report_in(struct database *d, const struct scenario_daemon *daemon, int64_t now_us, struct err *err)
+/* Reports, as a daemon does, that it is alive, and when its endpoints last received something. */
+static int report_in(struct scenario_database *d, const struct scenario_daemon *daemon, int64_t now_us, struct err *err)
 {
     const struct conf *conf = d->fixture->conf;
-    struct buf names = {0}, every = {0}, heard = {0};
+    struct buf names = {0}, every = {0}, received = {0};
     char journal[33], since[32], now[32], time[32];
     for (int i = 0; i < 16; i++)
         sprintf(journal + 2 * i, "%02x", daemon->journal[i]);
@@ -282,18 +282,18 @@ static int report_in(struct database *d, const struct scenario_daemon *daemon, i
         else
             buf_printf(&every, "%snull", comma);
         int64_t last_us = d->last_received_us[i];
-        buf_printf(&heard, "%s%s", comma, last_us ? database_time(d, last_us, time) : "null");
+        buf_printf(&received, "%s%s", comma, last_us ? database_time(d, last_us, time) : "null");
     }
     buf_append(&names, "", 1);
     buf_append(&every, "", 1);
-    buf_append(&heard, "", 1);
+    buf_append(&received, "", 1);
     const char *values[] = {journal,
                             daemon->instance,
                             database_time(d, d->fixture->begin_us, since),
                             database_time(d, now_us, now),
                             names.data,
                             every.data,
-                            heard.data};
+                            received.data};
     int rc = server_run(d->server->conn, "a daemon reports",
                         "select mobeye.report_daemon($1::uuid, $2, to_timestamp($3::float8), to_timestamp($4::float8), "
                         "string_to_array($5, ','), string_to_array($6, ',', 'null')::interval[], "
@@ -301,20 +301,20 @@ static int report_in(struct database *d, const struct scenario_daemon *daemon, i
                         7, values, err);
     buf_free(&names);
     buf_free(&every);
-    buf_free(&heard);
+    buf_free(&received);
     return rc;
 }
 
-static int database_watch(void *backend, int64_t now_us, struct err *err)
+static int database_maintain(void *backend, int64_t now_us, struct err *err)
 {
-    static const char *const upkeep[] = {"watch_endpoints", "watch_devices", "mark_overdue", "close_unattended"};
-    struct database *d = backend;
+    static const char *const jobs[] = {"watch_endpoints", "watch_devices", "mark_overdue", "close_unattended"};
+    struct scenario_database *d = backend;
     char sql[64], now[32];
     if (database_set_now(d, now_us - BEFORE_US, err) < 0 || report_in(d, &d->daemons[0], now_us, err) < 0)
         return -1;
-    for (size_t i = 0; i < sizeof(upkeep) / sizeof(upkeep[0]); i++) {
-        snprintf(sql, sizeof(sql), "select mobeye.%s()", upkeep[i]);
-        if (server_run(d->server->conn, upkeep[i], sql, 0, NULL, err) < 0)
+    for (size_t i = 0; i < sizeof(jobs) / sizeof(jobs[0]); i++) {
+        snprintf(sql, sizeof(sql), "select mobeye.%s()", jobs[i]);
+        if (server_run(d->server->conn, jobs[i], sql, 0, NULL, err) < 0)
             return -1;
     }
     const char *values[] = {database_time(d, now_us, now)};
@@ -325,13 +325,13 @@ static int database_watch(void *backend, int64_t now_us, struct err *err)
 }
 
 const struct backend_ops backend_in_database = {
-    .open = server_open,
-    .close = server_close,
+    .open_server = database_open_server,
+    .close_server = database_close_server,
     .begin = database_begin,
     .end = database_end,
-    .store = database_store,
-    .person = database_person,
-    .watch = database_watch,
-    .list = database_list,
-    .view = database_view,
+    .store_batch = database_store_batch,
+    .act = database_act,
+    .maintain = database_maintain,
+    .list_incidents = database_list_incidents,
+    .view_incident = database_view_incident,
 };

@@ -1,6 +1,6 @@
 /*
- * The parts of the world in a database: the server that it is on, what is written there before, how it is looked at.
- * For scenario_database.c and its neighbours alone.
+ * The parts of the database backend: the server, the initial state, the view. Private to scenario_database.c,
+ * scenario_server.c, scenario_setup.c and scenario_view.c.
  */
 #ifndef MOBEYE_CTL_RULES_SCENARIO_DATABASE_H
 #define MOBEYE_CTL_RULES_SCENARIO_DATABASE_H
@@ -11,54 +11,54 @@
 #include "base/loop.h"
 #include "ctl/rules/scenario_backend.h"
 
-/* What all scenarios of a run share. */
+/* The part that all scenarios of a run share. */
 struct scenario_server {
-    PGconn *maintenance; /* to the database that the conninfo names: makes and drops ours */
-    PGconn *conn;        /* to ours, as its superuser */
-    char name[64];       /* of ours */
-    char *conninfo;      /* by which the writer comes into it, as the daemon's role */
+    PGconn *admin;  /* to the database of the conninfo; creates and drops the temporary one */
+    PGconn *conn;   /* to the temporary database, as superuser */
+    char name[64];  /* of the temporary database */
+    char *conninfo; /* of the temporary database, for the writer, with the daemon's role */
 };
 
 struct scenario_daemon {
-    struct database *database;
+    struct scenario_database *database;
     uint8_t journal[16];
     const char *instance;
     uint64_t seq;    /* of its last alert */
-    uint64_t stored; /* the last that the database has */
+    uint64_t stored; /* of its last alert in the database */
 };
 
-struct database {
+struct scenario_database {
     struct scenario_server *server;
     struct fixture *fixture;
     struct loop *loop;
-    struct event tick; /* so that a turn of the loop ends */
+    struct event tick; /* ends a turn of the loop */
     struct scenario_daemon daemons[DAEMONS];
-    int64_t shift_us;          /* what is added to the scenario's times */
-    int64_t *last_received_us; /* of each endpoint of the configuration that there was at first */
-    struct buf view;           /* what the last view's strings are slices of */
+    int64_t shift_us;          /* added to the scenario's times */
+    int64_t *last_received_us; /* for each endpoint of the first configuration */
+    struct buf view;           /* memory of the strings of the last view */
     struct alert_areas *areas;
 };
 
-/* Parameters as text. The rows are to be cleared; NULL: err says why there are none. */
-PGresult *server_ask(PGconn *conn, const char *what, const char *sql, int n, const char *const *values,
-                     struct err *err);
+/* Runs a statement with parameters in text format. PQclear() the result; NULL with err set. */
+PGresult *server_query(PGconn *conn, const char *what, const char *sql, int n, const char *const *values,
+                       struct err *err);
 int server_run(PGconn *conn, const char *what, const char *sql, int n, const char *const *values, struct err *err);
 
-/* Makes the database, with the schema, and drops it. */
-int server_open(void **ret_server, const char *where, struct err *err);
-void server_close(void *server);
+/* Creates the database with the schema; drops it. */
+int database_open_server(void **ret_server, const char *where, struct err *err);
+void database_close_server(void *server);
 
-/* A time of the scenario for to_timestamp(); NULL where it is none or without end. */
-const char *database_time(const struct database *d, int64_t us, char out[32]);
+/* Formats a time of the scenario for to_timestamp(); NULL for no time or infinity. */
+const char *database_time(const struct scenario_database *d, int64_t us, char out[32]);
 
-/* Nothing of the scenario before is there any more, and what the setting says is. */
-int database_set_up(struct database *d, struct err *err);
+/* Removes everything of the previous scenario and writes the fixture. */
+int database_set_up(struct scenario_database *d, struct err *err);
 
-/* The scenario's present becomes the real one. */
-int database_set_now(struct database *d, int64_t now_us, struct err *err);
+/* Shifts all times so that now_us is the server's present time. */
+int database_set_now(struct scenario_database *d, int64_t now_us, struct err *err);
 
-/* As the world's. */
-int database_list(void *backend, uint64_t **ret_ids, size_t *ret_n, struct err *err);
-int database_view(void *backend, uint64_t id, struct incident_view *ret, struct err *err);
+/* See struct backend_ops. */
+int database_list_incidents(void *backend, uint64_t **ret_ids, size_t *ret_n, struct err *err);
+int database_view_incident(void *backend, uint64_t id, struct incident_view *ret, struct err *err);
 
 #endif

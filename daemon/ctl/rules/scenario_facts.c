@@ -1,4 +1,4 @@
-/* Facts of incidents and alerts, as expectations name and write them. */
+/* Facts of incidents and alerts, by name and in the notation of expectations. */
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -74,7 +74,7 @@ static void put_incident(struct buf *text, const struct numbering *numbering, ui
         buf_printf(text, "none");
 }
 
-/* As precise as what it is compared with: seconds where either has them, the offset where that has one. */
+/* Writes the time as precisely as the expected one: with seconds if either has them, with offset if that has one. */
 static void put_time(struct buf *text, int64_t us, const char *like)
 {
     if (us == ALERT_NO_TIME) {

@@ -1,4 +1,4 @@
-/* What is there before a scenario begins: the registry and the areas, as the daemon has them in memory. */
+/* The state before a scenario begins: registry and areas, in the form that the daemon keeps in memory. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "ctl/rules/scenario_backend.h"
 
-/* For whom `from` is not given. */
+/* The default of `from`. */
 #define LONG_AGO_US (30 * 365 * CLOCK_DAY)
 
 static int time_of(const struct written_time *time, int64_t otherwise_us, int64_t *ret_us, struct err *err)
@@ -42,14 +42,14 @@ static int add_placement(struct fixture *fixture, struct fixture_device *to, con
     to->placements[at] = added;
     bool overlaps = (at > 0 && to->placements[at - 1].until_us > added.from_us) ||
                     (at + 1 < to->n_placements && to->placements[at + 1].from_us < added.until_us);
-    return overlaps ? err_set(err, "%s would stand at two places at a time", device->id) : 0;
+    return overlaps ? err_set(err, "%s has overlapping placements", device->id) : 0;
 }
 
 static int add_device(struct fixture *fixture, const struct scenario_device *device, struct err *err)
 {
     struct dc09_address address;
     if (find_device(fixture, device->id))
-        return err_set(err, "%s is there already", device->id);
+        return err_set(err, "%s: duplicate device", device->id);
     if (device->account && !address_make(&address, str_from(device->account), device->input))
         return err_set(err, "\"%s\" is not an account (expected 1 to 16 hexadecimal digits)", device->account);
     fixture->devices = mem_realloc(fixture->devices, fixture->n_devices + 1, sizeof(*fixture->devices));
@@ -65,8 +65,8 @@ static void put_u32(struct buf *buf, uint32_t v)
     buf_append(buf, &v, sizeof(v));
 }
 
-/* Well-known binary, in the byte order of this machine, of one ring. */
-static void polygon(struct buf *wkb, const struct written_place *points, size_t n)
+/* Appends one ring as well-known binary, in the byte order of this machine. */
+static void append_polygon(struct buf *wkb, const struct written_place *points, size_t n)
 {
     const uint8_t little = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__;
     buf_append(wkb, &little, 1);
@@ -82,14 +82,14 @@ static void polygon(struct buf *wkb, const struct written_place *points, size_t 
 static void add_area(struct fixture *fixture, const struct scenario *scenario, const struct scenario_area *area)
 {
     struct buf wkb = {0};
-    polygon(&wkb, scenario->points + area->first_point, area->n_points);
+    append_polygon(&wkb, scenario->points + area->first_point, area->n_points);
     area_rows_add(fixture->area_rows,
                   (struct area_row){.vintage = INT32_MIN, .from_us = INT64_MIN, .until_us = INT64_MAX},
                   str_from(area->layer), str_from(area->code), buf_str(&wkb));
     buf_free(&wkb);
 }
 
-/* By the names of the teams. */
+/* Keeps the teams ordered by name. */
 static void add_team(struct fixture *fixture, const struct step *step)
 {
     size_t at = fixture->n_teams++;
@@ -112,7 +112,7 @@ static int read_step(struct fixture *fixture, const struct scenario *scenario, c
     case STEP_PLACE:
         device = find_device(fixture, step->device.id);
         if (!device)
-            return err_set(err, "there is no device %s", step->device.id);
+            return err_set(err, "device %s does not exist (expected one declared before)", step->device.id);
         return add_placement(fixture, device, &step->device, err);
     case STEP_AREA:
         add_area(fixture, scenario, &step->area);

@@ -1,6 +1,6 @@
 /*
- * The world in memory: incidents in a scratch, and the little of people and of upkeep that bears on which incident an
- * alert joins. The world in a database runs the real thing; scenarios must come out the same in both.
+ * The memory backend: incidents in a memory store, with the actions of people and the maintenance that affect which
+ * incident an alert joins. The database backend runs the real code; scenarios must have the same result in both.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,30 +12,30 @@
 
 #define UNATTENDED_US (7 * CLOCK_DAY)
 
-/* Something that is supervised: a device of the setting, or an endpoint of the configuration. */
-struct heard {
+/* Something that is supervised: a device of the fixture, or an endpoint of the configuration. */
+struct supervised {
     struct str name;
-    int64_t last_us;    /* receipt of its last alert; INT64_MIN: never */
-    int64_t back_us;    /* of an endpoint: when its last silence ended */
-    struct str through; /* of a device: the endpoint of its last alert */
-    size_t silence;     /* its incident; NO_INCIDENT: it is not silent */
-    bool merged;        /* that went into the endpoint's */
+    int64_t last_us;     /* receipt of its last alert; INT64_MIN: never */
+    int64_t back_us;     /* endpoints only: when its last silence ended */
+    struct str endpoint; /* devices only: the endpoint of its last alert */
+    size_t silence;      /* the incident of its silence; NO_INCIDENT: it is not silent */
+    bool merged;         /* that incident was merged into the endpoint's */
 };
 
 struct memory {
     struct fixture *fixture;
     struct memory_store store;
-    struct heard *devices;
-    struct heard *endpoints;
+    struct supervised *devices;
+    struct supervised *endpoints;
     size_t n_endpoints;
 };
 
-static struct heard nothing_heard(struct str name)
+static struct supervised new_supervised(struct str name)
 {
-    return (struct heard){.name = name, .last_us = INT64_MIN, .back_us = INT64_MIN, .silence = NO_INCIDENT};
+    return (struct supervised){.name = name, .last_us = INT64_MIN, .back_us = INT64_MIN, .silence = NO_INCIDENT};
 }
 
-static int memory_open(void **ret_server, const char *where, struct err *err)
+static int memory_open_server(void **ret_server, const char *where, struct err *err)
 {
     (void)where;
     (void)err;
@@ -43,7 +43,7 @@ static int memory_open(void **ret_server, const char *where, struct err *err)
     return 0;
 }
 
-static void memory_close(void *server)
+static void memory_close_server(void *server)
 {
     (void)server;
 }
@@ -57,11 +57,11 @@ static int memory_begin(void **ret_backend, void *server, struct fixture *fixtur
     memory_store_init(&m->store);
     m->devices = mem_zalloc(fixture->n_devices * sizeof(*m->devices));
     for (size_t i = 0; i < fixture->n_devices; i++)
-        m->devices[i] = nothing_heard(str_from(fixture->devices[i].device->id));
+        m->devices[i] = new_supervised(str_from(fixture->devices[i].device->id));
     m->n_endpoints = fixture->conf->n_endpoints;
     m->endpoints = mem_zalloc(m->n_endpoints * sizeof(*m->endpoints));
     for (size_t i = 0; i < m->n_endpoints; i++)
-        m->endpoints[i] = nothing_heard(batch_copy_str(m->store.kept, str_from(fixture->conf->endpoints[i].name)));
+        m->endpoints[i] = new_supervised(batch_copy_str(m->store.arena, str_from(fixture->conf->endpoints[i].name)));
     m->store.teams = mem_zalloc(fixture->n_teams * sizeof(*m->store.teams));
     m->store.n_teams = fixture->n_teams;
     for (size_t i = 0; i < fixture->n_teams; i++)
@@ -80,7 +80,7 @@ static void memory_end(void *backend)
     free(m);
 }
 
-static struct heard *find(struct heard *all, size_t n, struct str name)
+static struct supervised *find_supervised(struct supervised *all, size_t n, struct str name)
 {
     for (size_t i = 0; i < n; i++)
         if (str_eq(all[i].name, name))
@@ -88,52 +88,53 @@ static struct heard *find(struct heard *all, size_t n, struct str name)
     return NULL;
 }
 
-/* It is heard again. */
-static void end_silence(struct memory *m, struct heard *heard, int64_t received_us, int64_t now_us)
+/* An alert was received again. */
+static void end_silence(struct memory *m, struct supervised *supervised, int64_t received_us, int64_t now_us)
 {
-    if (heard->silence == NO_INCIDENT)
+    if (supervised->silence == NO_INCIDENT)
         return;
-    struct incident *incident = &m->store.set.incidents[heard->silence];
+    struct incident *incident = &m->store.set.incidents[supervised->silence];
     if (!incident->closed) {
         incident->restored_us = received_us;
         incident->active = 0;
     }
-    memory_store_close(&m->store, heard->silence, "restored", false, now_us);
-    heard->silence = NO_INCIDENT;
+    memory_store_close(&m->store, supervised->silence, "restored", false, now_us);
+    supervised->silence = NO_INCIDENT;
 }
 
-/* A device is back with its alert, an endpoint when the upkeep looks. */
-static void hear(struct memory *m, const struct alert *alert, int64_t now_us)
+/* Ends the silence of a device; that of an endpoint ends in maintenance. */
+static void note_alert(struct memory *m, const struct alert *alert, int64_t now_us)
 {
-    struct heard *device = find(m->devices, m->fixture->n_devices, alert->device);
-    struct heard *endpoint = find(m->endpoints, m->n_endpoints, alert->endpoint);
+    struct supervised *device = find_supervised(m->devices, m->fixture->n_devices, alert->device);
+    struct supervised *endpoint = find_supervised(m->endpoints, m->n_endpoints, alert->endpoint);
     if (endpoint && alert->received_us > endpoint->last_us)
         endpoint->last_us = alert->received_us;
     if (!device)
         return;
     if (alert->received_us > device->last_us)
         device->last_us = alert->received_us;
-    device->through = endpoint ? endpoint->name : (struct str){0};
+    device->endpoint = endpoint ? endpoint->name : (struct str){0};
     device->merged = false;
     end_silence(m, device, alert->received_us, now_us);
 }
 
-static int memory_batch(void *backend, struct batch *batch, int daemon, int64_t now_us, uint64_t *ids, struct err *err)
+static int memory_backend_store(void *backend, struct batch *batch, int daemon, int64_t now_us, uint64_t *ids,
+                                struct err *err)
 {
     (void)daemon;
     (void)err;
     struct memory *m = backend;
     memory_store_batch(&m->store, batch, now_us);
     for (size_t i = 0; i < batch->n; i++) {
-        hear(m, &batch->rows[i].alert, now_us);
+        note_alert(m, &batch->rows[i].alert, now_us);
         ids[i] = batch->rows[i].alert.incident == NO_INCIDENT ? 0 : batch->rows[i].alert.incident + 1;
     }
     return 0;
 }
 
-static int no_such_step(const struct scenario_person *person, const struct memory_state *state, struct err *err)
+static int refuse_action(const struct scenario_person *person, const struct memory_state *state, struct err *err)
 {
-    return err_set(err, "incident %zu is %s, so it cannot take \"%s\"", person->incident, state->status,
+    return err_set(err, "incident %zu is %s, which does not allow \"%s\"", person->incident, state->status,
                    person->action);
 }
 
@@ -149,7 +150,7 @@ static void reopen(struct memory *m, size_t i)
     m->store.state[i].outcome = NULL;
 }
 
-/* Each step of people, from which states it may be taken (the first letters of those), and what the status is then. */
+/* Each action of people, the states that allow it (by first letter), and the new status. */
 static const struct {
     const char *action, *from, *status;
 } person_steps[] = {
@@ -157,9 +158,8 @@ static const struct {
     {"close", "nraso", "closed"},          {"reopen", "c", "reopened"},     {"verify", "nraso", NULL},
 };
 
-/* assigned and acknowledged begin alike; both may be taken from there but by `acknowledge`. */
-static int memory_person(void *backend, const struct scenario_person *person, uint64_t id, int64_t now_us,
-                         struct err *err)
+/* assigned and acknowledged share a first letter; both allow the same actions. */
+static int memory_act(void *backend, const struct scenario_person *person, uint64_t id, int64_t now_us, struct err *err)
 {
     struct memory *m = backend;
     size_t i = id - 1, s = 0;
@@ -168,7 +168,7 @@ static int memory_person(void *backend, const struct scenario_person *person, ui
     while (strcmp(person_steps[s].action, person->action) != 0)
         s++;
     if (!strchr(person_steps[s].from, state->status[0]))
-        return no_such_step(person, state, err);
+        return refuse_action(person, state, err);
     if (strcmp(person->action, "close") == 0) {
         memory_store_close(&m->store, i, person->outcome, true, now_us);
     } else if (strcmp(person->action, "verify") == 0) {
@@ -189,7 +189,7 @@ static void put_placement(struct memory *m, struct incident *incident, const str
 {
     struct area_memo *memo = area_memo_new();
     incident->location_source = LOCATION_PLACEMENT;
-    incident->areas = areas_find(m->fixture->areas, memo, m->store.kept, placement->lon, placement->lat, now_us);
+    incident->areas = areas_find(m->fixture->areas, memo, m->store.arena, placement->lon, placement->lat, now_us);
     incident->terms.team = placement->team.len ? placement->team : memory_store_team_of(&m->store, incident->areas);
     area_memo_free(&memo);
 }
@@ -199,7 +199,7 @@ static size_t begin_silence(struct memory *m, struct str device, const struct pl
 {
     size_t i = memory_store_add(&m->store, now_us);
     struct incident *incident = &m->store.set.incidents[i];
-    memcpy(incident->key, &i, sizeof(i)); /* no alert has it */
+    memcpy(incident->key, &i, sizeof(i)); /* a key that no alert has */
     memset(incident->key + sizeof(i), 0xff, sizeof(incident->key) - sizeof(i));
     incident->terms.category = CATEGORY_SERVICE;
     incident->terms.priority = incident->priority = 4;
@@ -214,7 +214,7 @@ static size_t begin_silence(struct memory *m, struct str device, const struct pl
     return i;
 }
 
-static int64_t latest(const int64_t *times, size_t n)
+static int64_t latest_time(const int64_t *times, size_t n)
 {
     int64_t most = INT64_MIN;
     for (size_t i = 0; i < n; i++)
@@ -222,11 +222,11 @@ static int64_t latest(const int64_t *times, size_t n)
     return most;
 }
 
-static void merge_devices(struct memory *m, const struct heard *endpoint, int64_t now_us)
+static void merge_devices(struct memory *m, const struct supervised *endpoint, int64_t now_us)
 {
     for (size_t i = 0; i < m->fixture->n_devices; i++) {
-        struct heard *device = &m->devices[i];
-        if (device->silence == NO_INCIDENT || !str_eq(device->through, endpoint->name))
+        struct supervised *device = &m->devices[i];
+        if (device->silence == NO_INCIDENT || !str_eq(device->endpoint, endpoint->name))
             continue;
         m->store.state[device->silence].merged_into = endpoint->silence;
         memory_store_close(&m->store, device->silence, "merged", false, now_us);
@@ -234,21 +234,21 @@ static void merge_devices(struct memory *m, const struct heard *endpoint, int64_
     }
 }
 
-/* Its devices are judged anew from now on. */
-static void endpoint_back(struct memory *m, struct heard *endpoint, int64_t now_us)
+/* Ends the silence of an endpoint; the silence of its devices is determined from now on. */
+static void endpoint_back(struct memory *m, struct supervised *endpoint, int64_t now_us)
 {
     end_silence(m, endpoint, endpoint->last_us, now_us);
     endpoint->back_us = now_us;
     for (size_t i = 0; i < m->fixture->n_devices; i++) {
-        struct heard *device = &m->devices[i];
-        if (!device->merged || !str_eq(device->through, endpoint->name))
+        struct supervised *device = &m->devices[i];
+        if (!device->merged || !str_eq(device->endpoint, endpoint->name))
             continue;
         device->merged = false;
         device->silence = NO_INCIDENT;
     }
 }
 
-static int64_t expect_every_us(const struct memory *m, const struct heard *endpoint)
+static int64_t expect_every_us(const struct memory *m, const struct supervised *endpoint)
 {
     const struct conf *conf = m->fixture->conf;
     for (size_t i = 0; i < conf->n_endpoints; i++)
@@ -257,10 +257,10 @@ static int64_t expect_every_us(const struct memory *m, const struct heard *endpo
     return 0;
 }
 
-static void watch_endpoint(struct memory *m, struct heard *endpoint, int64_t now_us)
+static void watch_endpoint(struct memory *m, struct supervised *endpoint, int64_t now_us)
 {
     int64_t every_us = expect_every_us(m, endpoint);
-    int64_t since_us = latest((int64_t[]){endpoint->last_us, m->fixture->begin_us}, 2) + every_us;
+    int64_t since_us = latest_time((int64_t[]){endpoint->last_us, m->fixture->begin_us}, 2) + every_us;
     if (endpoint->silence != NO_INCIDENT && endpoint->last_us > m->store.set.incidents[endpoint->silence].first_seen_us)
         endpoint_back(m, endpoint, now_us);
     if (every_us == 0 || endpoint->silence != NO_INCIDENT || since_us >= now_us)
@@ -280,22 +280,22 @@ static const struct placement *placement_at(const struct fixture_device *device,
 static void watch_device(struct memory *m, size_t i, int64_t now_us)
 {
     const struct fixture_device *device = &m->fixture->devices[i];
-    struct heard *heard = &m->devices[i];
+    struct supervised *supervised = &m->devices[i];
     const struct placement *placement = placement_at(device, now_us);
-    const struct heard *endpoint = find(m->endpoints, m->n_endpoints, heard->through);
-    if (heard->silence != NO_INCIDENT && !placement)
-        end_silence(m, heard, now_us, now_us);
+    const struct supervised *endpoint = find_supervised(m->endpoints, m->n_endpoints, supervised->endpoint);
+    if (supervised->silence != NO_INCIDENT && !placement)
+        end_silence(m, supervised, now_us, now_us);
     bool endpoint_silent = endpoint && endpoint->silence != NO_INCIDENT;
-    if (device->device->heartbeat_us == 0 || !placement || heard->silence != NO_INCIDENT || endpoint_silent)
+    if (device->device->heartbeat_us == 0 || !placement || supervised->silence != NO_INCIDENT || endpoint_silent)
         return;
-    int64_t times[] = {heard->last_us, device->registered_us, placement->from_us,
+    int64_t times[] = {supervised->last_us, device->registered_us, placement->from_us,
                        endpoint ? endpoint->back_us : INT64_MIN, m->fixture->begin_us};
-    int64_t since_us = latest(times, 5) + device->device->heartbeat_us + device->device->grace_us;
+    int64_t since_us = latest_time(times, 5) + device->device->heartbeat_us + device->device->grace_us;
     if (since_us < now_us)
-        heard->silence = begin_silence(m, heard->name, placement, since_us, now_us);
+        supervised->silence = begin_silence(m, supervised->name, placement, since_us, now_us);
 }
 
-static int memory_watch(void *backend, int64_t now_us, struct err *err)
+static int memory_maintain(void *backend, int64_t now_us, struct err *err)
 {
     (void)err;
     struct memory *m = backend;
@@ -317,7 +317,7 @@ static int memory_watch(void *backend, int64_t now_us, struct err *err)
     return 0;
 }
 
-static int memory_list(void *backend, uint64_t **ret_ids, size_t *ret_n, struct err *err)
+static int memory_list_incidents(void *backend, uint64_t **ret_ids, size_t *ret_n, struct err *err)
 {
     (void)err;
     struct memory *m = backend;
@@ -328,7 +328,7 @@ static int memory_list(void *backend, uint64_t **ret_ids, size_t *ret_n, struct 
     return 0;
 }
 
-static int memory_view(void *backend, uint64_t id, struct incident_view *ret, struct err *err)
+static int memory_view_incident(void *backend, uint64_t id, struct incident_view *ret, struct err *err)
 {
     (void)err;
     struct memory *m = backend;
@@ -364,13 +364,13 @@ static int memory_view(void *backend, uint64_t id, struct incident_view *ret, st
 }
 
 const struct backend_ops backend_in_memory = {
-    .open = memory_open,
-    .close = memory_close,
+    .open_server = memory_open_server,
+    .close_server = memory_close_server,
     .begin = memory_begin,
     .end = memory_end,
-    .store = memory_batch,
-    .person = memory_person,
-    .watch = memory_watch,
-    .list = memory_list,
-    .view = memory_view,
+    .store_batch = memory_backend_store,
+    .act = memory_act,
+    .maintain = memory_maintain,
+    .list_incidents = memory_list_incidents,
+    .view_incident = memory_view_incident,
 };

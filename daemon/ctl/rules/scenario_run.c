@@ -24,14 +24,14 @@ struct play {
     const struct scenario *scenario;
     const char *file;
     const struct scenario_options *options;
-    void *backend; /* NULL: it could not begin, or broke off */
+    void *backend; /* NULL: it did not begin, or was aborted */
     struct fixture fixture;
-    struct conf **confs; /* all that were loaded: rules stay as long as alerts speak of them */
+    struct conf **confs; /* all that were loaded; alerts refer to their rules */
     size_t n_confs;
     struct enrich *enrich;
-    struct batch **batches; /* the same */
+    struct batch **batches; /* all of them; alerts refer to their memory */
     size_t n_batches;
-    size_t *waiting[DAEMONS]; /* alerts that a daemon has received and not stored */
+    size_t *waiting[DAEMONS]; /* alerts that a daemon has received but not stored */
     size_t n_waiting[DAEMONS];
     bool outage[DAEMONS];
     struct played_alert *alerts;
@@ -56,8 +56,8 @@ static void fail(struct play *play, const struct step *step, const char *fmt, ..
     buf_printf(&play->failures, "%s:%u: %s\n", play->file, step->line, text);
 }
 
-/* Nothing of the scenario can be told any more. */
-static void break_off(struct play *play, const struct step *step, const struct err *err)
+/* Ends the scenario, since its results are no longer meaningful. */
+static void abort_play(struct play *play, const struct step *step, const struct err *err)
 {
     fail(play, step, "%s", err->text);
     if (play->backend)
@@ -65,7 +65,7 @@ static void break_off(struct play *play, const struct step *step, const struct e
     play->backend = NULL;
 }
 
-/* A file beside the scenario's. */
+/* Path of a file, relative to the directory of the scenario. */
 static char *beside(const char *file, const char *name)
 {
     const char *slash = strrchr(file, '/');
@@ -101,12 +101,12 @@ static int load_named_rules(struct play *play, const char *name, struct err *err
     return rc;
 }
 
-/* Incidents are numbered as they are first met: by the alerts in their order, then those that no alert made. */
+/* Numbers the incidents: first those of alerts, in the order of the alerts, then those without alerts. */
 static int number_incidents(struct play *play, struct err *err)
 {
     uint64_t *ids;
     size_t n;
-    if (play->options->ops->list(play->backend, &ids, &n, err) < 0)
+    if (play->options->ops->list_incidents(play->backend, &ids, &n, err) < 0)
         return -1;
     struct numbering *numbering = &play->numbering;
     numbering->ids = mem_realloc(numbering->ids, n + 1, sizeof(uint64_t));
@@ -120,11 +120,11 @@ static int number_incidents(struct play *play, struct err *err)
     return 0;
 }
 
-/* A daemon stores all that waits, as one batch. */
-static int store(struct play *play, int daemon, struct err *err)
+/* A daemon stores all its waiting alerts as one batch. */
+static int store_pending(struct play *play, int daemon, struct err *err)
 {
     size_t n = play->n_waiting[daemon];
-    const struct enrich_context around = {
+    const struct enrich_context context = {
         .conf = play->fixture.conf, .registry = play->fixture.registry, .areas = play->fixture.areas};
     if (n == 0)
         return 0;
@@ -132,13 +132,13 @@ static int store(struct play *play, int daemon, struct err *err)
     uint64_t *ids = mem_zalloc(n * sizeof(*ids));
     play->batches = mem_realloc(play->batches, play->n_batches + 1, sizeof(struct batch *));
     play->batches[play->n_batches++] = batch;
-    enrich_begin(play->enrich, &around, batch);
+    enrich_begin(play->enrich, &context, batch);
     for (size_t i = 0; i < n; i++) {
         batch->rows[i] = (struct batch_row){.alert = play->alerts[play->waiting[daemon][i]].alert};
         enrich_alert(play->enrich, &batch->rows[i].alert);
     }
     batch->n = n;
-    int rc = play->options->ops->store(play->backend, batch, daemon, play->now_us, ids, err);
+    int rc = play->options->ops->store_batch(play->backend, batch, daemon, play->now_us, ids, err);
     for (size_t i = 0; i < n && rc == 0; i++) {
         struct played_alert *played = &play->alerts[play->waiting[daemon][i]];
         played->alert = batch->rows[i].alert;
@@ -149,14 +149,14 @@ static int store(struct play *play, int daemon, struct err *err)
     return rc < 0 ? rc : number_incidents(play, err);
 }
 
-/* Upkeep runs every minute, where the database is there and every daemon has stored what it received. */
+/* Advances the time and runs maintenance, unless a daemon is cut off from the database. */
 static int advance(struct play *play, int64_t now_us, struct err *err)
 {
     if (now_us > play->now_us)
         play->now_us = now_us;
     if (play->outage[0] || play->outage[1])
         return 0;
-    if (play->options->ops->watch(play->backend, play->now_us, err) < 0)
+    if (play->options->ops->maintain(play->backend, play->now_us, err) < 0)
         return -1;
     return number_incidents(play, err);
 }
@@ -166,7 +166,7 @@ static int step_time(struct play *play, const struct step *step, int64_t *ret_us
     return written_time_us(&step->at, &play->date, ret_us, err);
 }
 
-/* "dc09:1234/1" is how DC-09 equipment is called that nobody has registered. */
+/* A device id such as "dc09:1234/1" is that of unregistered DC-09 equipment. */
 static void fill_sender(struct alert *alert)
 {
     struct str device = alert->device;
@@ -228,16 +228,15 @@ static int play_alert(struct play *play, const struct step *step, struct err *er
     play->alerts[play->n_alerts] = (struct played_alert){.name = from->name, .alert = alert};
     play->waiting[daemon] = mem_realloc(play->waiting[daemon], play->n_waiting[daemon] + 1, sizeof(size_t));
     play->waiting[daemon][play->n_waiting[daemon]++] = play->n_alerts++;
-    return play->outage[daemon] ? 0 : store(play, daemon, err);
+    return play->outage[daemon] ? 0 : store_pending(play, daemon, err);
 }
 
 static int play_person(struct play *play, const struct step *step, struct err *err)
 {
     const struct scenario_person *person = &step->person;
     if (person->incident > play->numbering.n)
-        return err_set(err, "there is no incident %zu (%zu were made)", person->incident, play->numbering.n);
-    return play->options->ops->person(play->backend, person, play->numbering.ids[person->incident - 1], play->now_us,
-                                      err);
+        return err_set(err, "incident %zu does not exist (%zu were created)", person->incident, play->numbering.n);
+    return play->options->ops->act(play->backend, person, play->numbering.ids[person->incident - 1], play->now_us, err);
 }
 
 static int daemon_number(const char *word)
@@ -252,7 +251,7 @@ static int play_outage(struct play *play, const struct step *step, struct err *e
         if (which != ALL_DAEMONS && which != d)
             continue;
         play->outage[d] = step->kind == STEP_OUTAGE;
-        if (!play->outage[d] && store(play, d, err) < 0)
+        if (!play->outage[d] && store_pending(play, d, err) < 0)
             return -1;
     }
     return advance(play, play->now_us, err);
@@ -262,18 +261,19 @@ static void expect_count(struct play *play, const struct step *step)
 {
     play->expectations++;
     if (play->numbering.n != step->count)
-        fail(play, step, "there are %zu incidents, expected %zu", play->numbering.n, step->count);
+        fail(play, step, "found %zu incidents (expected %zu)", play->numbering.n, step->count);
 }
 
-static void judge(struct play *play, const struct step *step, bool known, const struct scenario_fact *fact,
-                  const struct buf *is)
+static void check_fact(struct play *play, const struct step *step, bool known, const struct scenario_fact *fact,
+                       const struct buf *is)
 {
     play->expectations++;
     const char *of = step->facts.incident ? "incident" : "alert";
     if (!known)
-        fail(play, step, "%s %s has no fact \"%s\" (%.*s)", of, step->facts.alert, fact->name, (int)is->len, is->data);
+        fail(play, step, "%s %s: unknown fact \"%s\" (expected %.*s)", of, step->facts.alert, fact->name, (int)is->len,
+             is->data);
     else if (!str_is(buf_str(is), fact->value))
-        fail(play, step, "%s %s: %s is %.*s, expected %s", of, step->facts.alert, fact->name, (int)is->len, is->data,
+        fail(play, step, "%s %s: %s is %.*s (expected %s)", of, step->facts.alert, fact->name, (int)is->len, is->data,
              fact->value);
 }
 
@@ -296,11 +296,11 @@ static int expect_facts(struct play *play, const struct step *step, struct err *
     struct incident_view view;
     if (facts->incident ? facts->incident > play->numbering.n : !played) {
         play->expectations++;
-        fail(play, step, "there is no %s %s", facts->incident ? "incident" : "alert", facts->alert);
+        fail(play, step, "%s %s does not exist", facts->incident ? "incident" : "alert", facts->alert);
         return 0;
     }
     if (facts->incident &&
-        play->options->ops->view(play->backend, play->numbering.ids[facts->incident - 1], &view, err) < 0)
+        play->options->ops->view_incident(play->backend, play->numbering.ids[facts->incident - 1], &view, err) < 0)
         return -1;
     for (size_t i = 0; i < facts->n; i++) {
         const struct scenario_fact *fact = &play->scenario->facts[facts->first + i];
@@ -308,7 +308,7 @@ static int expect_facts(struct play *play, const struct step *step, struct err *
         bool known = played
                          ? alert_fact(&played->alert, played->incident, &play->numbering, fact->name, fact->value, &is)
                          : incident_fact(&view, &play->numbering, fact->name, fact->value, &is);
-        judge(play, step, known, fact, &is);
+        check_fact(play, step, known, fact, &is);
         buf_free(&is);
     }
     return 0;
@@ -342,7 +342,7 @@ static int play_step(struct play *play, const struct step *step, struct err *err
     }
 }
 
-/* The rules that hold at the beginning: the scenario's, else those of the whole file, else the option's. */
+/* Loads the initial rules: those of the scenario, otherwise those of the whole file, otherwise those of the option. */
 static int first_rules(struct play *play, size_t first, size_t end, struct err *err)
 {
     const struct step *steps = play->scenario->steps;
@@ -356,11 +356,11 @@ static int first_rules(struct play *play, size_t first, size_t end, struct err *
     if (name)
         return load_named_rules(play, name, err);
     if (!play->options->rules_file)
-        return err_set(err, "which rules? (rules FILE, or the option -c FILE)");
+        return err_set(err, "no rules (expected rules FILE, or the option -c FILE)");
     return load_rules(play, play->options->rules_file, err);
 }
 
-/* The first thing that happens, as far as silence is concerned. */
+/* Finds the first event, from which silence is counted. */
 static int find_begin(struct play *play, size_t first, size_t end, const struct step **ret_step, struct err *err)
 {
     struct written_time date = {0};
@@ -375,8 +375,8 @@ static int find_begin(struct play *play, size_t first, size_t end, const struct 
     return 0;
 }
 
-/* -1: err says what is wrong at the step. */
-static int begin(struct play *play, size_t first, size_t end, const struct step **ret_step, struct err *err)
+/* -1 with err set about *ret_step. */
+static int begin_play(struct play *play, size_t first, size_t end, const struct step **ret_step, struct err *err)
 {
     const struct conf *conf;
     if (first_rules(play, first, end, err) < 0)
@@ -415,17 +415,17 @@ static void play_scenario(const struct scenario *scenario, const char *file, siz
     struct play play = {.scenario = scenario, .file = file, .options = options};
     const struct step *head = &scenario->steps[first], *at = head;
     struct err err;
-    if (begin(&play, first, end, &at, &err) < 0)
-        break_off(&play, at, &err);
+    if (begin_play(&play, first, end, &at, &err) < 0)
+        abort_play(&play, at, &err);
     for (size_t i = first; i < end && play.backend; i++)
         if (play_step(&play, &scenario->steps[i], &err) < 0)
-            break_off(&play, &scenario->steps[i], &err);
+            abort_play(&play, &scenario->steps[i], &err);
     struct scenario_result result = {.file = file,
                                      .title = head->kind == STEP_SCENARIO ? head->word : file,
                                      .line = head->line,
                                      .expectations = play.expectations,
                                      .failures = buf_str(&play.failures)};
-    options->told(options->ctx, &result);
+    options->on_result(options->ctx, &result);
     finish(&play);
 }
 

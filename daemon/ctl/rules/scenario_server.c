@@ -1,4 +1,4 @@
-/* The server of the world in a database: the database that is made for a run. */
+/* The database backend: the temporary database of a run. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 #include "ctl/rules/scenario_database.h"
 #include "store/conninfo.h"
 
-/* Adds to every time of what alerts and the upkeep have written. Placements and devices are written anew instead. */
+/* Shifts every time that alerts and maintenance have written. Placements and devices are rewritten instead. */
 static const char shift_function[] =
     "create function pg_temp.shift(by interval) returns void language plpgsql as $$\n"
     "declare one text;\n"
@@ -41,7 +41,8 @@ static int fail_sql(PGconn *conn, const char *what, PGresult *result, struct err
     return -1;
 }
 
-PGresult *server_ask(PGconn *conn, const char *what, const char *sql, int n, const char *const *values, struct err *err)
+PGresult *server_query(PGconn *conn, const char *what, const char *sql, int n, const char *const *values,
+                       struct err *err)
 {
     PGresult *result = n ? PQexecParams(conn, sql, n, NULL, values, NULL, NULL, 0) : PQexec(conn, sql);
     ExecStatusType status = PQresultStatus(result);
@@ -53,7 +54,7 @@ PGresult *server_ask(PGconn *conn, const char *what, const char *sql, int n, con
 
 int server_run(PGconn *conn, const char *what, const char *sql, int n, const char *const *values, struct err *err)
 {
-    PGresult *result = server_ask(conn, what, sql, n, values, err);
+    PGresult *result = server_query(conn, what, sql, n, values, err);
     PQclear(result);
     return result ? 0 : -1;
 }
@@ -68,18 +69,18 @@ static PGconn *connect_to(const char *conninfo, struct err *err)
     return NULL;
 }
 
-void server_close(void *arg)
+void database_close_server(void *arg)
 {
     struct scenario_server *server = arg;
     char sql[128];
     if (!server)
         return;
     PQfinish(server->conn);
-    if (server->maintenance && server->name[0]) {
+    if (server->admin && server->name[0]) {
         snprintf(sql, sizeof(sql), "drop database if exists %s with (force)", server->name);
-        PQclear(PQexec(server->maintenance, sql));
+        PQclear(PQexec(server->admin, sql));
     }
-    PQfinish(server->maintenance);
+    PQfinish(server->admin);
     free(server->conninfo);
     free(server);
 }
@@ -90,12 +91,12 @@ static int make_database(struct scenario_server *server, const char *where, stru
     struct buf conninfo = {0};
     snprintf(server->name, sizeof(server->name), "mobeye_scenario_%d", (int)getpid());
     snprintf(sql, sizeof(sql), "create database %s encoding 'UTF8' template template0", server->name);
-    if (server_run(server->maintenance, "create a database", sql, 0, NULL, err) < 0) {
+    if (server_run(server->admin, "create a database", sql, 0, NULL, err) < 0) {
         server->name[0] = '\0';
         return -1;
     }
     if (conninfo_for_database(&conninfo, where, server->name) < 0)
-        return err_set(err, "libpq cannot read the conninfo");
+        return err_set(err, "not a valid connection string");
     buf_append(&conninfo, "", 1);
     server->conn = connect_to(conninfo.data, err);
     conninfo.len--;
@@ -104,17 +105,17 @@ static int make_database(struct scenario_server *server, const char *where, stru
     if (!server->conn)
         return -1;
     if (ctl_migrate_schema(server->conn, true) != CTL_OK)
-        return err_set(err, "the schema cannot be made");
+        return err_set(err, "cannot create the schema");
     return server_run(server->conn, "prepare the database", shift_function, 0, NULL, err);
 }
 
-int server_open(void **ret_server, const char *where, struct err *err)
+int database_open_server(void **ret_server, const char *where, struct err *err)
 {
     struct scenario_server *server = mem_zalloc(sizeof(*server));
     log_open(LOG_LEVEL_ERROR);
-    server->maintenance = connect_to(where, err);
-    if (!server->maintenance || make_database(server, where, err) < 0) {
-        server_close(server);
+    server->admin = connect_to(where, err);
+    if (!server->admin || make_database(server, where, err) < 0) {
+        database_close_server(server);
         return -1;
     }
     *ret_server = server;

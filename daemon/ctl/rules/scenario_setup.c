@@ -1,4 +1,4 @@
-/* What is in the database before a scenario begins, and when it is there. */
+/* The database backend: writes the state before a scenario begins, and shifts times. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,20 +8,21 @@
 #include "base/mem.h"
 #include "ctl/rules/scenario_database.h"
 
-/* Everything of the scenario before. What the migrations wrote stays. */
+/* Removes everything of the previous scenario, but nothing that the migrations wrote. */
 static const char clear_statement[] =
     "do $$\n"
     "begin\n"
     "    execute (select 'truncate ' || string_agg(format('mobeye.%I', t.relname), ', ') || ' cascade'\n"
     "               from pg_class t\n"
     "              where t.relnamespace = 'mobeye'::regnamespace and t.relkind in ('r', 'p') and not t.relispartition\n"
-    "                and t.relname in ('alert', 'alert_identity', 'journal_position', 'incident', 'incident_condition',\n"
+    "                and t.relname in ('alert', 'alert_identity', 'journal_position', 'incident', "
+    "'incident_condition',\n"
     "                                  'change', 'incident_history', 'device', 'placement', 'area', 'team', "
     "'team_area',\n"
     "                                  'device_address', 'device_status', 'daemon', 'endpoint_status'));\n"
     "end $$";
 
-const char *database_time(const struct database *d, int64_t us, char out[32])
+const char *database_time(const struct scenario_database *d, int64_t us, char out[32])
 {
     if (us == INT64_MAX || us == ALERT_NO_TIME)
         return NULL;
@@ -30,8 +31,8 @@ const char *database_time(const struct database *d, int64_t us, char out[32])
     return out;
 }
 
-static int write_placement(struct database *d, const struct scenario_device *device, const struct placement *placement,
-                           struct err *err)
+static int write_placement(struct scenario_database *d, const struct scenario_device *device,
+                           const struct placement *placement, struct err *err)
 {
     char id[32], lon[32], lat[32], from[32], until[32], team[ALERT_DEVICE_MAX + 1];
     snprintf(id, sizeof(id), "%" PRIu64, placement->id);
@@ -49,8 +50,8 @@ static int write_placement(struct database *d, const struct scenario_device *dev
         7, values, err);
 }
 
-/* Anew where they are, by the time of the scenario. */
-static int write_devices(struct database *d, struct err *err)
+/* Rewrites devices and placements with shifted times. */
+static int write_devices(struct scenario_database *d, struct err *err)
 {
     if (server_run(d->server->conn, "devices", "delete from mobeye.placement", 0, NULL, err) < 0)
         return -1;
@@ -78,7 +79,7 @@ static int write_devices(struct database *d, struct err *err)
     return 0;
 }
 
-static int write_team(struct database *d, const char *team, const struct scenario_area *area, struct err *err)
+static int write_team(struct scenario_database *d, const char *team, const struct scenario_area *area, struct err *err)
 {
     const char *values[] = {team, area ? area->layer : NULL, area ? area->code : NULL};
     if (server_run(d->server->conn, "a team", "insert into mobeye.team (team) values ($1) on conflict do nothing", 1,
@@ -89,7 +90,7 @@ static int write_team(struct database *d, const char *team, const struct scenari
                 : 0;
 }
 
-static int write_team_of(struct database *d, struct str team, struct err *err)
+static int write_team_of(struct scenario_database *d, struct str team, struct err *err)
 {
     char *name = mem_strndup(team.p ? team.p : "", team.len);
     int rc = team.len > 0 ? write_team(d, name, NULL, err) : 0;
@@ -97,8 +98,8 @@ static int write_team_of(struct database *d, struct str team, struct err *err)
     return rc;
 }
 
-/* Those of areas, of placements and of rules. */
-static int write_teams(struct database *d, struct err *err)
+/* Writes the teams of areas, placements and rules. */
+static int write_teams(struct scenario_database *d, struct err *err)
 {
     for (size_t i = 0; i < d->fixture->n_teams; i++)
         if (write_team(d, d->fixture->team_names[i], d->fixture->teams[i], err) < 0)
@@ -113,7 +114,7 @@ static int write_teams(struct database *d, struct err *err)
     return 0;
 }
 
-static int write_areas(struct database *d, struct err *err)
+static int write_areas(struct scenario_database *d, struct err *err)
 {
     const struct area_rows *rows = d->fixture->area_rows;
     int rc = 0;
@@ -134,7 +135,7 @@ static int write_areas(struct database *d, struct err *err)
     return rc;
 }
 
-int database_set_now(struct database *d, int64_t now_us, struct err *err)
+int database_set_now(struct scenario_database *d, int64_t now_us, struct err *err)
 {
     char by[48];
     int64_t shift_us = clock_wall_us() - now_us;
@@ -146,7 +147,7 @@ int database_set_now(struct database *d, int64_t now_us, struct err *err)
     return write_devices(d, err);
 }
 
-int database_set_up(struct database *d, struct err *err)
+int database_set_up(struct scenario_database *d, struct err *err)
 {
     bool good = server_run(d->server->conn, "clear the database", clear_statement, 0, NULL, err) == 0 &&
                 write_teams(d, err) == 0 && write_devices(d, err) == 0 && write_areas(d, err) == 0;

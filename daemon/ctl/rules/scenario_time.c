@@ -15,7 +15,7 @@ static bool read_date(struct written_time *time, const char *word)
            time->day <= 31;
 }
 
-/* Behind the clock: nothing, Z, or +HH:MM. */
+/* Parses what follows the time of day: nothing, Z, or +HH:MM. */
 static bool read_offset(struct written_time *time, const char *text)
 {
     if (*text == '\0')
@@ -67,7 +67,7 @@ static int64_t days_since_1970(int year, int month, int day)
     return (int64_t)timegm(&tm) / 86400;
 }
 
-/* Of the two that an autumn night may have, the first. */
+/* Returns the first of two possible times when summer time ends. */
 static int local_seconds(const struct written_time *time, int64_t *ret)
 {
     for (int summer = 1; summer >= 0; summer--) {

@@ -1,4 +1,4 @@
-/* How the world in a database is looked at. */
+/* The database backend: lists and views incidents. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,11 +7,11 @@
 #include "base/mem.h"
 #include "ctl/rules/scenario_database.h"
 
-int database_list(void *backend, uint64_t **ret_ids, size_t *ret_n, struct err *err)
+int database_list_incidents(void *backend, uint64_t **ret_ids, size_t *ret_n, struct err *err)
 {
-    struct database *d = backend;
-    PGresult *rows = server_ask(d->server->conn, "the incidents",
-                                "select incident_id from mobeye.incident order by incident_id", 0, NULL, err);
+    struct scenario_database *d = backend;
+    PGresult *rows = server_query(d->server->conn, "the incidents",
+                                  "select incident_id from mobeye.incident order by incident_id", 0, NULL, err);
     if (!rows)
         return -1;
     *ret_n = (size_t)PQntuples(rows);
@@ -52,7 +52,7 @@ enum view_column {
 
 #define MICROSECONDS(column) "(extract(epoch from " column ") * 1000000)::bigint"
 
-static int64_t view_time(const struct database *d, const PGresult *rows, enum view_column column)
+static int64_t view_time(const struct scenario_database *d, const PGresult *rows, enum view_column column)
 {
     const char *text = PQgetvalue(rows, 0, (int)column);
     return *text ? strtoll(text, NULL, 10) - d->shift_us : ALERT_NO_TIME;
@@ -63,8 +63,8 @@ static uint64_t view_id(const PGresult *rows, enum view_column column)
     return strtoull(PQgetvalue(rows, 0, (int)column), NULL, 10);
 }
 
-/* "layer:code", by commas, in text that stays. */
-static void view_areas(struct database *d, char *text)
+/* Splits "layer:code,layer:code" in place; the areas refer to the text. */
+static void view_areas(struct scenario_database *d, char *text)
 {
     size_t n = 0;
     char *rest = NULL;
@@ -77,8 +77,8 @@ static void view_areas(struct database *d, char *text)
     d->areas->n = n;
 }
 
-/* The rows stay as long as the strings of the view have been copied. */
-static void fill_view(struct database *d, const PGresult *rows, struct incident_view *ret)
+/* Copies the strings to d->view, so that the rows can be cleared afterwards. */
+static void fill_view(struct scenario_database *d, const PGresult *rows, struct incident_view *ret)
 {
     struct str *words[] = {
         [CATEGORY] = &ret->category, [KIND] = &ret->kind,       [DEVICE] = &ret->device,           [RULE] = &ret->rule,
@@ -110,13 +110,13 @@ static void fill_view(struct database *d, const PGresult *rows, struct incident_
     ret->areas = d->areas;
 }
 
-int database_view(void *backend, uint64_t id, struct incident_view *ret, struct err *err)
+int database_view_incident(void *backend, uint64_t id, struct incident_view *ret, struct err *err)
 {
-    struct database *d = backend;
+    struct scenario_database *d = backend;
     char number[32];
     snprintf(number, sizeof(number), "%" PRIu64, id);
     const char *values[] = {number};
-    PGresult *rows = server_ask(
+    PGresult *rows = server_query(
         d->server->conn, "the incident",
         "select category, kind, device_id, rule, status, outcome, verified_by, team, location_source, priority,"
         " alert_count, active, flaps, accepting, drill, urgent, " MICROSECONDS("first_seen") ", " MICROSECONDS(

@@ -15,7 +15,7 @@ struct stored {
     uint64_t count;
 };
 
-/* What placing an alert finds, and finds anew. */
+/* Flags that locating an alert sets, so that they are determined again. */
 #define PLACE_FLAGS (FLAG_NULL_ISLAND | FLAG_SWAPPED | FLAG_OUTSIDE_BOUNDS | FLAG_STALE_FIX | FLAG_INACCURATE)
 
 #define MICROSECONDS(column) "(extract(epoch from " column ") * 1000000)::bigint"
@@ -66,7 +66,7 @@ static int count_all(struct stored *stored, const char *condition, const char *v
     return 0;
 }
 
-static int declare(struct stored *stored, const char *condition, const char *value, struct err *err)
+static int declare_cursor(struct stored *stored, const char *condition, const char *value, struct err *err)
 {
     struct buf sql = {0};
     buf_printf(&sql, "declare stored no scroll cursor for %s %s order by received_at, instance, journal_seq%c",
@@ -86,7 +86,7 @@ struct stored *stored_open(PGconn *conn, const char *incident, const char *since
     const char *value = incident ? incident : since;
     stored->conn = conn;
     stored->decoder = decoder_new();
-    if (count_all(stored, condition, value, err) < 0 || declare(stored, condition, value, err) < 0)
+    if (count_all(stored, condition, value, err) < 0 || declare_cursor(stored, condition, value, err) < 0)
         stored_close(&stored);
     return stored;
 }
@@ -105,7 +105,7 @@ uint64_t stored_count(const struct stored *stored)
     return stored->count;
 }
 
-static struct str text(const PGresult *rows, int row, enum column column)
+static struct str text_column(const PGresult *rows, int row, enum column column)
 {
     return (struct str){PQgetvalue(rows, row, column), (size_t)PQgetlength(rows, row, column)};
 }
@@ -123,7 +123,7 @@ static uint32_t flags_of(const char *words)
     return flags & ~PLACE_FLAGS;
 }
 
-/* What only the message says, of CloudEvents. That of an alarm panel says nothing more than its columns. */
+/* Decodes what only the payload of a CloudEvents alert has. For an alarm panel the columns have everything. */
 static struct alert read_message(struct stored *stored, struct str payload, bool panel)
 {
     struct alert alert = {.accuracy_m = NAN,
@@ -138,29 +138,29 @@ static struct alert read_message(struct stored *stored, struct str payload, bool
     return decoded;
 }
 
-static double number(const PGresult *rows, int row, enum column column, double otherwise)
+static double number_column(const PGresult *rows, int row, enum column column, double otherwise)
 {
     return PQgetisnull(rows, row, (int)column) ? otherwise : atof(PQgetvalue(rows, row, (int)column));
 }
 
 static void read_row(struct stored *stored, const PGresult *rows, int row, struct batch *batch)
 {
-    struct str source = text(rows, row, SOURCE);
+    struct str source = text_column(rows, row, SOURCE);
     bool panel = source.len > 5 && memcmp(source.p, "dc09:", 5) == 0;
-    struct alert alert = read_message(stored, text(rows, row, PAYLOAD), panel);
-    int phase = alert_phase_from(text(rows, row, PHASE));
+    struct alert alert = read_message(stored, text_column(rows, row, PAYLOAD), panel);
+    int phase = alert_phase_from(text_column(rows, row, PHASE));
     alert.format = panel ? ALERT_SIA_DC09 : ALERT_CLOUDEVENTS;
     alert.source = batch_copy_str(batch, source);
-    alert.event_id = batch_copy_str(batch, text(rows, row, EVENT_ID));
-    alert.device = batch_copy_str(batch, text(rows, row, DEVICE));
-    alert.kind = alert_kind_from(text(rows, row, KIND));
-    alert.kind_word = batch_copy_str(batch, alert.kind_word.len ? alert.kind_word : text(rows, row, KIND));
+    alert.event_id = batch_copy_str(batch, text_column(rows, row, EVENT_ID));
+    alert.device = batch_copy_str(batch, text_column(rows, row, DEVICE));
+    alert.kind = alert_kind_from(text_column(rows, row, KIND));
+    alert.kind_word = batch_copy_str(batch, alert.kind_word.len ? alert.kind_word : text_column(rows, row, KIND));
     alert.phase = phase < 0 ? PHASE_RAISE : (enum alert_phase)phase;
     alert.input = PQgetisnull(rows, row, INPUT) ? ALERT_NO_INT : atoi(PQgetvalue(rows, row, INPUT));
     alert.drill = *PQgetvalue(rows, row, DRILL) == 't';
     alert.occurred_us = strtoll(PQgetvalue(rows, row, OCCURRED), NULL, 10);
     alert.received_us = strtoll(PQgetvalue(rows, row, RECEIVED), NULL, 10);
-    alert.endpoint = batch_copy_str(batch, text(rows, row, ENDPOINT));
+    alert.endpoint = batch_copy_str(batch, text_column(rows, row, ENDPOINT));
     alert.flags = flags_of(PQgetvalue(rows, row, FLAGS));
     alert.label = batch_copy_str(batch, alert.label);
     alert.track = batch_copy_str(batch, alert.track);
@@ -168,9 +168,9 @@ static void read_row(struct stored *stored, const PGresult *rows, int row, struc
     alert.payload = (struct str){0};
     if (panel && !PQgetisnull(rows, row, LON)) {
         alert.has_location = true;
-        alert.lon = number(rows, row, LON, 0);
-        alert.lat = number(rows, row, LAT, 0);
-        alert.accuracy_m = (float)number(rows, row, ACCURACY, NAN);
+        alert.lon = number_column(rows, row, LON, 0);
+        alert.lat = number_column(rows, row, LAT, 0);
+        alert.accuracy_m = (float)number_column(rows, row, ACCURACY, NAN);
     }
     batch->rows[batch->n++] = (struct batch_row){.alert = alert};
 }

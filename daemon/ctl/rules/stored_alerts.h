@@ -1,5 +1,5 @@
 /*
- * Alerts that are in the database, read back as the daemon had them before it enriched them.
+ * Reads stored alerts from the database, as the daemon had them before enriching them.
  */
 #ifndef MOBEYE_CTL_RULES_STORED_ALERTS_H
 #define MOBEYE_CTL_RULES_STORED_ALERTS_H
@@ -11,16 +11,16 @@
 
 struct stored; /* a reader */
 
-/* Of an incident, or (incident NULL) what was received since an interval before now ("7 days"); in the order of
- * receipt. Begins no transaction: there must be one. NULL: err says why not. */
+/* Opens a reader for the alerts of an incident or, if that is NULL, for those received within the interval `since` ("7
+ * days"), in the order of receipt. Must be called in a transaction. NULL with err set. */
 struct stored *stored_open(PGconn *conn, const char *incident, const char *since, struct err *err);
 void stored_close(struct stored **stored); /* safe on NULL */
 
-/* The next ones: fills the emptied batch (up to its cap), and the id of the incident of each (0: none). n 0: that was
- * all. */
+/* Reads the next alerts into the empty batch, up to its cap, and the id of the incident of each (0: none). Leaves n at
+ * 0 after the last one. */
 int stored_next(struct stored *stored, struct batch *batch, uint64_t *ret_incidents, struct err *err);
 
-/* How many there are in all. */
+/* The total number of alerts. */
 uint64_t stored_count(const struct stored *stored);
 
 #endif

@@ -1,4 +1,4 @@
-/* mobeyectl dc09: writes, reads and sends SIA DC-09 frames. */
+/* mobeyectl dc09: encodes, decodes and sends SIA DC-09 frames. */
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -28,26 +28,31 @@ static const char help[] = "Usage: mobeyectl dc09 encode [--keys FILE] [--binary
                            "       mobeyectl dc09 decode [--keys FILE] [--json] [FRAME]...\n"
                            "       mobeyectl dc09 send --to HOST:PORT [--keys FILE] [--binary-crc]\n"
                            "                           [--timeout SECONDS] [--tries N] [SCENARIO]\n"
-                           "Writes, reads and sends frames of SIA DC-09, the language of alarm equipment.\n\n"
-                           "encode makes frames of lines, decode tells what frames say, each from its\n"
-                           "arguments or from standard input (none, or -). send is a panel: it sends the lines of a\n"
-                           "file (- or none: standard input) one by one, waits for each answer, sends again\n"
-                           "what is not answered ACK or DUH, and shows what came back.\n\n"
-                           "A line is a frame from its first quote on; CRC and length are computed. _now at\n"
-                           "its end is the present time, _now-60s, _now+5m another. With a star in the ID it\n"
-                           "is encrypted. A line that begins otherwise is sent as it stands; # is a comment.\n"
+                           "Encodes, decodes and sends frames of SIA DC-09, the protocol of alarm equipment.\n\n"
+                           "encode converts lines to frames; decode prints the contents of frames. Both read their\n"
+                           "arguments, or standard input if there are none or the argument is -. send acts as a\n"
+                           "panel: it sends the lines of a file (standard input if missing or -) one by one, waits\n"
+                           "for each answer, sends a frame again unless the answer is ACK or DUH, and prints the\n"
+                           "answers.\n\n"
+                           "A line is a frame from its first quote on; CRC and length are computed. _now at its end\n"
+                           "is the current time; _now-60s and _now+5m are relative to it. With an asterisk in the ID\n"
+                           "the frame is encrypted. A line with any other beginning is sent unchanged; # begins a\n"
+                           "comment.\n"
                            "  \"SIA-DCS\"0001L0#1234[#1234|Nri1/BA001]_now\n"
                            "  \"*ADM-CID\"0002L0#1234[#1234|1130 01 001]_now\n\n"
-                           "      --keys FILE        lines ACCOUNT HEXKEY, readable by its owner only\n"
+                           "      --keys FILE        file of lines ACCOUNT HEXKEY, accessible to its owner only\n"
                            "      --binary-crc       write the CRC as 2 raw bytes\n"
-                           "      --json             one JSON object a frame\n"
-                           "      --to HOST:PORT     the receiver\n"
-                           "      --timeout SECONDS  wait this long for an answer (default 5)\n"
-                           "      --tries N          send a frame at most so often (default 3)\n"
-                           "  -h, --help             this text\n\n"
-                           "Exit status: 0 every frame was good (send: answered ACK), 1 one was not, 2 usage.\n";
+                           "      --json             decode: print one JSON object per frame\n"
+                           "      --to HOST:PORT     send: the receiver\n"
+                           "      --timeout SECONDS  send: how long to wait for an answer (default: 5)\n"
+                           "      --tries N          send: how often to send a frame at most (default: 3)\n"
+                           "  -h, --help             print this help\n\n"
+                           "Example:\n"
+                           "  $ mobeyectl dc09 send --to 127.0.0.1:5556 evening.dc09\n\n"
+                           "Exit status: 0 every frame is valid (send: acknowledged), 1 failure, or a frame is not;\n"
+                           "2 usage error.\n";
 
-/* Called with each piece of input; false: it is a bad one. */
+/* Called with each item of input; false: it is not valid. */
 typedef bool (*input_fn)(const struct options *options, struct str piece);
 
 static int each_line(const struct options *options, struct str text, input_fn piece)
@@ -80,14 +85,14 @@ static bool encode_line(const struct options *options, struct str line)
     struct buf frame = {0};
     bool ok = make_frame(options, line, &frame);
     if (ok && frame.len > 0 && isatty(STDOUT_FILENO))
-        buf_append(&frame, "\n", 1); /* or what comes next overwrites it there */
+        buf_append(&frame, "\n", 1); /* a frame ends with CR, so that further output would overwrite it */
     if (ok && frame.len > 0)
         fwrite(frame.data, 1, frame.len, stdout);
     buf_free(&frame);
     return ok;
 }
 
-/* LF and CR do not show; a binary CRC shows as 4 hex characters. */
+/* Appends a frame without LF and CR; a binary CRC as 4 hex characters. */
 static void append_visible(struct buf *out, const struct dc09_frame *frame)
 {
     struct str text =
@@ -103,7 +108,7 @@ static void append_visible(struct buf *out, const struct dc09_frame *frame)
     }
 }
 
-/* What a daemon without check_time and require_encryption answers; empty for silence. */
+/* Appends the answer of a daemon without check_time and require_encryption; nothing for silence. */
 static void append_answer(struct buf *out, enum dc09_result result, const struct dc09_frame *frame,
                           const struct dc09_message *message)
 {
@@ -206,7 +211,7 @@ static bool show_frame(const struct options *options, enum dc09_result result, c
     struct dc09_decoder *decoder = dc09_decoder_new();
     struct dc09_message message = {0};
     if (result == DC09_GARBLED && frame->raw.len > 0 && frame->raw.p[0] == '"')
-        message.reason = "there are no CRC and length in front of it (mobeyectl dc09 encode adds them)";
+        message.reason = "CRC and length before the first quote are missing (mobeyectl dc09 encode adds them)";
     if (result == DC09_COMPLETE)
         result = decode_dc09(decoder, frame, options->keys, &message);
     if (options->call.json)
@@ -228,7 +233,7 @@ static bool decode_input(const struct options *options, struct str piece)
 static int decode_stream(const struct options *options, struct str bytes)
 {
     if (bytes.len > 0 && !memchr(bytes.p, '\r', bytes.len))
-        return each_line(options, bytes, decode_input); /* frames as a person writes them down */
+        return each_line(options, bytes, decode_input); /* frames written by a person, one per line */
     int rc = CTL_OK;
     for (;;) {
         struct dc09_frame frame;
@@ -240,10 +245,10 @@ static int decode_stream(const struct options *options, struct str bytes)
         if (!show_frame(options, result, &frame))
             rc = CTL_FAILED;
     }
-    return bytes.len > 0 ? ctl_fail(VERB, "the last frame has no end (allowed: LF ... CR)") : rc;
+    return bytes.len > 0 ? ctl_fail(VERB, "the last frame is incomplete (expected LF ... CR)") : rc;
 }
 
-/* What the panel makes of an answer. true: ACK. */
+/* Prints the answer; returns whether it acknowledges the frame. */
 static bool print_reply(const struct options *options, const struct dc09_frame *sent, const struct dc09_frame *reply,
                         enum dc09_result result)
 {
@@ -261,16 +266,16 @@ static bool print_reply(const struct options *options, const struct dc09_frame *
         if (key && dc09_decrypt(key, reply->content, &plain))
             printf("  decrypted: %.*s\n", (int)plain.len, plain.data);
         else
-            printf("  this answer cannot be decrypted\n");
+            printf("  cannot decrypt this answer\n");
         buf_free(&plain);
     }
     bool ours = str_eq(reply->seq, sent->seq) && str_eq(reply->account, sent->account);
     if (reply->id == DC09_ID_ACK && !ours)
-        printf("  this answers another frame\n");
+        printf("  this is the answer to another frame\n");
     return reply->id == DC09_ID_ACK && ours;
 }
 
-/* One time. *ret_final: sending it again is of no use. */
+/* Sends the frame once; returns whether it was acknowledged. *ret_final: sending it again is useless. */
 static bool send_once(const struct options *options, struct dial *dial, struct str bytes, bool *ret_final)
 {
     struct dc09_frame sent, reply;
@@ -356,7 +361,7 @@ static const struct ctl_verb actions[] = {
     {0}};
 static const struct ctl_verb verb = {VERB, .help = help, .actions = actions};
 
-static int run(const struct options *options)
+static int run_action(const struct options *options)
 {
     char **arguments = options->call.arguments;
     bool encode = options->call.action == ENCODE;
@@ -368,7 +373,7 @@ static int run(const struct options *options)
     return run_input(options, NULL, encode ? encode_stream : decode_stream);
 }
 
-/* CTL_GO where the option is not given (text is NULL), or a whole number from 1 to max. */
+/* CTL_GO if the option is not given (text is NULL) or is an integer from 1 to max. */
 static int take_number(const char *option, const char *text, int max, const char *unit, int *ret)
 {
     char *end = NULL;
@@ -377,7 +382,7 @@ static int take_number(const char *option, const char *text, int max, const char
     errno = 0;
     long value = strtol(text, &end, 10);
     if (end == text || *end != '\0' || errno != 0 || value < 1 || value > max)
-        return ctl_usage(VERB, "--%s %s: no such number (allowed: 1 to %d%s)", option, text, max, unit);
+        return ctl_usage(VERB, "--%s %s: not a number in range (expected 1 to %d%s)", option, text, max, unit);
     *ret = (int)value;
     return CTL_GO;
 }
@@ -389,7 +394,7 @@ static int load_keys(const char *file, struct options *ret)
     return !file || ret->keys ? CTL_GO : ctl_fail(VERB, "%s", err.text);
 }
 
-static int parse(int argc, char **argv, struct options *ret)
+static int parse_options(int argc, char **argv, struct options *ret)
 {
     const char *keys = NULL, *timeout = NULL, *tries = NULL;
     const struct ctl_option options[] = {{"keys", .text = &keys},   {"binary-crc", .flag = &ret->crc_binary},
@@ -399,13 +404,13 @@ static int parse(int argc, char **argv, struct options *ret)
     bool option_first = argc > 1 && argv[1][0] == '-';
     int status = ctl_parse(argc, argv, &verb, options, &ret->call);
     if (status == CTL_GO && option_first)
-        status = ctl_usage(VERB, "options come behind encode, decode or send");
+        status = ctl_usage(VERB, "options must follow encode, decode or send");
     if (status == CTL_GO)
         status = take_number("timeout", timeout, 3600, " seconds", &seconds);
     if (status == CTL_GO)
         status = take_number("tries", tries, TRIES_MAX, "", &ret->tries);
     if (status == CTL_GO && ret->call.action == SEND && !ret->to)
-        status = ctl_usage(VERB, "send needs --to HOST:PORT");
+        status = ctl_usage(VERB, "missing option --to HOST:PORT");
     ret->timeout_ms = seconds * 1000;
     return status == CTL_GO ? load_keys(keys, ret) : status;
 }
@@ -413,9 +418,9 @@ static int parse(int argc, char **argv, struct options *ret)
 int ctl_dc09(int argc, char **argv)
 {
     struct options options = {.tries = 3};
-    int rc = parse(argc, argv, &options);
+    int rc = parse_options(argc, argv, &options);
     if (rc == CTL_GO)
-        rc = run(&options);
+        rc = run_action(&options);
     dc09_keys_free(&options.keys);
     return rc;
 }

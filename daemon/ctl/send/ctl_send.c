@@ -1,4 +1,4 @@
-/* mobeyectl send: the command line, and what is printed. How lines travel is in sender.c. */
+/* mobeyectl send: the command line and the output. sender.c sends the lines. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -29,7 +29,7 @@ struct send {
     struct sender_endpoint endpoints[SENDER_ENDPOINTS_MAX];
     size_t n_endpoints;
     const char *file, *client_key;
-    const char *name; /* of the file, for people */
+    const char *name; /* of the file, in messages */
     struct ctl_call call;
     bool dry_run;
     long timeout_s;
@@ -40,19 +40,23 @@ struct send {
 
 static const char help[] =
     "Usage: mobeyectl send --to ENDPOINT [OPTION]... [FILE]\n"
-    "Sends alerts, one JSON document a line, and waits for every reply. FILE is - or not given: stdin.\n"
-    "What got RETRY, or no reply, is sent again. Each REJECT is printed as FILE:LINE: code: field: reason.\n\n"
-    "      --to ENDPOINT    the daemon's router endpoint, tcp://HOST:PORT or ipc://PATH; given again, that of\n"
-    "                       another daemon, to go to when this one does not answer or has no room\n"
-    "      --format FORMAT  of the alerts: cloudevents (the default, and the only one)\n"
-    "      --server-key KEY the daemon's public key, for an endpoint that speaks CURVE: one for all, or one for\n"
-    "                       each --to, in their order; with\n"
-    "      --client-key FILE  this sender's secret key, as mobeyectl keygen wrote it\n"
-    "      --dry-run        send nothing: say what a daemon would answer\n"
-    "      --timeout SECS   give up when nothing was answered for so long (default 60)\n"
-    "      --json           the summary as JSON\n"
-    "  -h, --help           this text\n\n"
-    "Exit status: 0 every line is accepted, 1 not so, 2 wrong usage.\n";
+    "Sends alerts, one JSON document per line, and waits for every reply.\n\n"
+    "Reads standard input if FILE is - or missing. Lines that get RETRY or no reply are sent again. Each REJECT is\n"
+    "printed as FILE:LINE: code: field: reason.\n\n"
+    "      --to ENDPOINT      router endpoint of the daemon, tcp://HOST:PORT or ipc://PATH; may be repeated with "
+    "other\n"
+    "                         daemons, to be used if one does not answer or has no room\n"
+    "      --format FORMAT    format of the alerts: cloudevents (the default, and the only one)\n"
+    "      --server-key KEY   public key of the daemon, if the endpoint uses CURVE; one for all endpoints, or one for\n"
+    "                         each --to, in the same order; requires --client-key\n"
+    "      --client-key FILE  secret key of this sender, written by mobeyectl keygen\n"
+    "      --dry-run          send nothing; print what a daemon would answer\n"
+    "      --timeout SECONDS  give up after this time without any reply (default: 60)\n"
+    "      --json             print the summary as JSON\n"
+    "  -h, --help             print this help\n\n"
+    "Example:\n"
+    "  $ mobeyectl send --to tcp://127.0.0.1:5555 alerts.jsonl\n\n"
+    "Exit status: 0 every line was accepted, 1 failure, or a line was not accepted; 2 usage error.\n";
 
 static const struct ctl_verb verb = {VERB, .takes = "json", .argument = "FILE", .most = 1, .help = help};
 
@@ -61,27 +65,27 @@ static int take_timeout(const char *text, long *ret)
     char *end;
     *ret = text ? strtol(text, &end, 10) : TIMEOUT_DEFAULT_S;
     if (text && (*end != '\0' || *ret < 1 || *ret > TIMEOUT_MAX_S))
-        return ctl_usage(VERB, "--timeout \"%s\" is no number of seconds from 1 to %d", text, TIMEOUT_MAX_S);
+        return ctl_usage(VERB, "--timeout \"%s\" is not a number of seconds (expected 1 to %d)", text, TIMEOUT_MAX_S);
     return CTL_GO;
 }
 
-/* One key is that of all endpoints. */
+/* A single key applies to all endpoints. */
 static int take_keys(struct send *send, const char *const *keys, size_t n_keys)
 {
     struct err err;
     for (size_t i = 0; i < n_keys; i++)
         if (text_check_key(keys[i], &err) != 0)
-            return ctl_usage(VERB, "--server-key %s (a public key: 40 characters of Z85)", err.text);
+            return ctl_usage(VERB, "--server-key %s (expected a public key, 40 characters of Z85)", err.text);
     if ((n_keys > 0) != (send->client_key != NULL))
-        return ctl_usage(VERB, "--server-key and --client-key go together");
+        return ctl_usage(VERB, "--server-key and --client-key must be used together");
     if (n_keys > 1 && n_keys != send->n_endpoints)
-        return ctl_usage(VERB, "--server-key: one for all endpoints, or as many as --to");
+        return ctl_usage(VERB, "--server-key: wrong number of keys (expected one, or as many as --to)");
     for (size_t i = 0; n_keys > 0 && i < send->n_endpoints; i++)
         send->endpoints[i].server_key = keys[n_keys == 1 ? 0 : i];
     return CTL_GO;
 }
 
-static int parse(int argc, char **argv, struct send *send)
+static int parse_send(int argc, char **argv, struct send *send)
 {
     const char *format = "cloudevents", *timeout = NULL;
     const char *to[SENDER_ENDPOINTS_MAX], *keys[SENDER_ENDPOINTS_MAX];
@@ -100,14 +104,14 @@ static int parse(int argc, char **argv, struct send *send)
         send->endpoints[i].to = to[i];
     send->file = send->call.n_arguments > 0 ? send->call.arguments[0] : "-";
     if (strcmp(format, "cloudevents") != 0)
-        return ctl_usage(VERB, "--format \"%s\" is unknown (cloudevents)", format);
+        return ctl_usage(VERB, "--format \"%s\" is unknown (expected cloudevents)", format);
     if (send->n_endpoints == 0 && !send->dry_run)
-        return ctl_usage(VERB, "--to ENDPOINT is missing");
+        return ctl_usage(VERB, "missing option --to ENDPOINT");
     status = take_timeout(timeout, &send->timeout_s);
     return status == CTL_GO ? take_keys(send, keys, n_keys) : status;
 }
 
-/* Another's text on a terminal, without what a terminal obeys. */
+/* Prints untrusted text with control characters escaped. */
 static void print_text(FILE *out, struct str text)
 {
     struct buf escaped = {0};
@@ -158,7 +162,7 @@ static void print_summary(const struct send *send)
                c->lines, c->accepted, c->rejected, c->unanswered, c->resent);
 }
 
-/* For the progress bar: how many lines a regular file has; 0 where that is not known or nobody looks. */
+/* The number of lines of a regular file, for the progress bar; 0 if unknown, or if there is no terminal. */
 static uint64_t count_lines(int fd)
 {
     struct stat stat;
@@ -192,7 +196,7 @@ static void print_accepted(const struct send *send, uint64_t number, const struc
     putchar('\n');
 }
 
-static void judge(struct send *send, struct decoder *decoder, const struct line_text *line)
+static void check_line(struct send *send, struct decoder *decoder, const struct line_text *line)
 {
     struct alert alert;
     struct reject why;
@@ -222,18 +226,18 @@ static int dry_run(struct send *send, struct err *err)
     while (status == 0) {
         if (lines_next(&send->lines, &line)) {
             if (line.len > send->lines.max || !sender_blank(line.text))
-                judge(send, decoder, &line);
+                check_line(send, decoder, &line);
         } else if (send->lines.end) {
             break;
         } else if (lines_read(&send->lines) != 0) {
-            status = err_set(err, "reading it failed: %s", strerror(errno));
+            status = err_set(err, "cannot read: %s", strerror(errno));
         }
     }
     decoder_free(&decoder);
     return status;
 }
 
-static int run(struct send *send, struct err *err)
+static int send_or_check(struct send *send, struct err *err)
 {
     if (send->dry_run)
         return dry_run(send, err);
@@ -254,7 +258,7 @@ static int run(struct send *send, struct err *err)
 int ctl_send(int argc, char **argv)
 {
     struct send send = {.lines = {.max = ALERT_PAYLOAD_MAX}};
-    int status = parse(argc, argv, &send);
+    int status = parse_send(argc, argv, &send);
     if (status != CTL_GO)
         return status;
 
@@ -264,7 +268,7 @@ int ctl_send(int argc, char **argv)
     if (send.lines.fd < 0)
         return ctl_fail(VERB, "%s: %s", send.file, strerror(errno));
     struct err err;
-    status = run(&send, &err);
+    status = send_or_check(&send, &err);
     clear_progress();
     if (status != 0)
         ctl_fail(VERB, "%s: %s", send.name, err.text);

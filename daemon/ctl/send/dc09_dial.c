@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Reads +60s, -5m, nothing at all. */
+/* Parses +60s, -5m, or nothing. */
 static bool parse_shift(struct str text, int64_t *ret_us)
 {
     *ret_us = 0;
@@ -30,7 +30,7 @@ static bool parse_shift(struct str text, int64_t *ret_us)
     return true;
 }
 
-/* Appends the line with its _now made a time. */
+/* Appends the line with _now replaced by a time. */
 static int fill_in_time(struct str line, int64_t now_us, struct buf *out, struct err *err)
 {
     static const char word[] = "]_now";
@@ -42,27 +42,27 @@ static int fill_in_time(struct str line, int64_t now_us, struct buf *out, struct
     size_t at = (size_t)(found - line.p) + 1;
     int64_t shift_us = 0;
     if (!parse_shift((struct str){line.p + at + 4, line.len - at - 4}, &shift_us))
-        return err_set(err, "no time behind the last ']' (allowed: _now, _now-60s, _now+5m, _now+1h)");
+        return err_set(err, "not a time after the last ']' (expected _now, _now-60s, _now+5m, _now+1h)");
     char time[DC09_TIME_SIZE];
     buf_append(out, line.p, at);
     buf_printf(out, "_%s", dc09_time_format(now_us + shift_us, time));
     return 0;
 }
 
-/* The account between '#' and '['; empty where there is none. */
+/* The account between '#' and '['; empty if there is none. */
 static struct str header_account(struct str header)
 {
     const char *hash = memrchr(header.p, '#', header.len);
     return hash ? (struct str){hash + 1, header.len - (size_t)(hash + 1 - header.p)} : (struct str){0};
 }
 
-/* Replaces what follows the '[' by its ciphertext. */
+/* Replaces what follows '[' by its ciphertext. */
 static int encrypt_body(struct buf *body, const struct dc09_keys *keys, const uint8_t pad[DC09_PAD_MAX],
                         struct err *err)
 {
     const char *bracket = memchr(body->data, '[', body->len);
     if (!bracket)
-        return err_set(err, "no '[' to encrypt behind");
+        return err_set(err, "no '[' in an encrypted frame");
     size_t header_len = (size_t)(bracket - body->data);
     const struct dc09_key *key = dc09_keys_find(keys, header_account((struct str){body->data, header_len}));
     if (!key)
@@ -86,7 +86,7 @@ static struct str trim(struct str line)
     return line;
 }
 
-/* Whether the line is a frame whose quotes a shell has taken. */
+/* Whether the line is a frame whose quotes a shell has removed. */
 static bool lacks_quotes(struct str line)
 {
     static const char *const ids[] = {"SIA-DCS", "ADM-CID", "NULL"};
@@ -117,7 +117,7 @@ int dial_frame(struct str line, const struct dc09_keys *keys, bool crc_binary, i
     if (rc == 0 && body.len > 1 && body.data[1] == '*')
         rc = encrypt_body(&body, keys, pad, err);
     if (rc == 0 && body.len > DC09_BODY_MAX)
-        rc = err_set(err, "longer than a frame can be (allowed: %d bytes from the first quote)", DC09_BODY_MAX);
+        rc = err_set(err, "the frame is too long (expected at most %d bytes from the first quote)", DC09_BODY_MAX);
     if (rc == 0)
         dc09_build(out, buf_str(&body), crc_binary);
     buf_free(&body);
@@ -125,11 +125,11 @@ int dial_frame(struct str line, const struct dc09_keys *keys, bool crc_binary, i
 }
 
 /* Splits HOST:PORT in place. */
-static int split(char *to, const char **ret_host, const char **ret_port, struct err *err)
+static int split_address(char *to, const char **ret_host, const char **ret_port, struct err *err)
 {
     char *colon = strrchr(to, ':');
     if (!colon || colon == to || colon[1] == '\0')
-        return err_set(err, "%s: no address (allowed: HOST:PORT, [IPV6]:PORT)", to);
+        return err_set(err, "%s: not an address (expected HOST:PORT or [IPV6]:PORT)", to);
     *colon = '\0';
     if (to[0] == '[' && colon[-1] == ']') {
         colon[-1] = '\0';
@@ -140,7 +140,7 @@ static int split(char *to, const char **ret_host, const char **ret_port, struct 
     return 0;
 }
 
-/* A connected socket to the address, -1 with errno. */
+/* Returns a socket connected to the address; -1 with errno set. */
 static int connect_to(const struct addrinfo *address, int timeout_ms)
 {
     int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -167,7 +167,7 @@ static int open_connection(struct dial *dial, struct err *err)
     char to[300];
     const char *host = NULL, *port = NULL;
     snprintf(to, sizeof(to), "%s", strncmp(dial->to, "tcp://", 6) == 0 ? dial->to + 6 : dial->to);
-    if (split(to, &host, &port, err) != 0)
+    if (split_address(to, &host, &port, err) != 0)
         return -1;
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found = NULL;
     int problem = getaddrinfo(host, port, &hints, &found);
@@ -188,7 +188,7 @@ void dial_close(struct dial *dial)
     buf_free(&dial->in);
 }
 
-/* Milliseconds until `end`, 0 where it is past. */
+/* Milliseconds until end_us; 0 if it has passed. */
 static int left_ms(int64_t end_us)
 {
     int64_t left_us = end_us - clock_mono_us();
@@ -240,6 +240,6 @@ enum dial_answer dial_send(struct dial *dial, struct str frame, struct dc09_fram
     if (answer == DIAL_REPLY)
         answer = read_reply(dial, ret, ret_result, end_us);
     if (answer != DIAL_REPLY)
-        dial_close(dial); /* an answer that comes too late must not be taken for one to the next frame */
+        dial_close(dial); /* a late answer must not be taken for that to the next frame */
     return answer;
 }

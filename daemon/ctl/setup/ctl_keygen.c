@@ -1,4 +1,4 @@
-/* mobeyectl keygen: a key pair of CURVE. */
+/* mobeyectl keygen: generates a CURVE key pair. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -17,23 +17,23 @@
 static const char help[] =
     "Usage: mobeyectl keygen [FILE]\n"
     "       mobeyectl keygen --public FILE\n"
-    "Makes a key pair of CURVE. The secret key goes to FILE, which is made with mode 0600 and must not be there "
-    "yet; "
-    "the public key, for the list of clients or for senders, goes to stdout. Without FILE both do, a line each: "
-    "the public key, then the secret key.\n\n"
-    "      --public  print the public key that belongs to the secret key in FILE\n"
-    "  -h, --help    this text\n\n"
-    "Exit status: 0 done, 1 failed, 2 wrong usage.\n";
+    "Generates a CURVE key pair.\n\n"
+    "The secret key is written to FILE, which is created with mode 0600 and must not exist yet. The public key, for\n"
+    "the client list or for senders, is written to standard output. Without FILE both keys are written there, one\n"
+    "per line: first the public key, then the secret key.\n\n"
+    "      --public FILE  print the public key that belongs to the secret key in FILE\n"
+    "  -h, --help         print this help\n\n"
+    "Example:\n"
+    "  $ mobeyectl keygen /etc/mobeyed/server.key\n\n" CTL_EXIT_HELP;
 
-/* Nothing is there under the name unless all of it is on the disk. */
+/* On failure no file is left under the name. */
 static int write_key(const char *file, const char *secret)
 {
     char line[CONF_KEY_LEN + 2];
     int len = snprintf(line, sizeof(line), "%s\n", secret);
     int fd = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
-        return ctl_fail(VERB, "%s: %s", file,
-                        errno == EEXIST ? "is there already, and stays as it is" : strerror(errno));
+        return ctl_fail(VERB, "%s: %s", file, errno == EEXIST ? "file exists (expected a new file)" : strerror(errno));
     bool good = write(fd, line, (size_t)len) == len && fsync(fd) == 0;
     int why = errno;
     close(fd);
@@ -44,11 +44,11 @@ static int write_key(const char *file, const char *secret)
     return ctl_fail(VERB, "%s: %s", file, strerror(why));
 }
 
-static int make(const char *file)
+static int create_pair(const char *file)
 {
     struct curve pair;
     if (zmq_curve_keypair(pair.public_key, pair.secret_key) != 0)
-        return ctl_fail(VERB, "libzmq makes no keys: %s", zmq_strerror(errno));
+        return ctl_fail(VERB, "libzmq cannot generate keys: %s", zmq_strerror(errno));
     int status = file ? write_key(file, pair.secret_key) : CTL_OK;
     if (status == CTL_OK)
         puts(pair.public_key);
@@ -58,7 +58,7 @@ static int make(const char *file)
     return status;
 }
 
-static int show(const char *file)
+static int print_public_key(const char *file)
 {
     struct err err;
     struct curve pair;
@@ -80,6 +80,6 @@ int ctl_keygen(int argc, char **argv)
     if (status != CTL_GO)
         return status;
     if (public_of && call.n_arguments > 0)
-        return ctl_usage(VERB, "one FILE at a time, not \"%s\" as well", call.arguments[0]);
-    return public_of ? show(public_of) : make(call.arguments[0]);
+        return ctl_usage(VERB, "\"%s\": unexpected argument (--public already names a file)", call.arguments[0]);
+    return public_of ? print_public_key(public_of) : create_pair(call.arguments[0]);
 }

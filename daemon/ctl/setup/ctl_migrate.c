@@ -25,17 +25,18 @@ enum { LOCK_TRIES = 30, LOCK_PAUSE_US = 500000 };
 
 static const char help[] =
     "Usage: mobeyectl migrate [--check] [--db CONNINFO | -c FILE]\n"
-    "Creates the database schema or upgrades it to this program's version: applies the migrations that the database\n"
-    "lacks, and all functions, views and rights again if their text has changed. All or nothing. Safe to run twice, "
-    "and\n"
-    "while the daemon runs.\n\n"
-    "The first run requires a superuser, to create the extensions postgis and btree_gist. Where they exist, a role "
-    "with\n"
-    "CREATEROLE and the right to create schemas is sufficient; afterwards a member of mobeye_owner.\n\n"
-    "      --check        change nothing; status 1 if there is something to do\n"
-    "  -c, --config FILE  configuration to take database.conninfo from, default " CTL_DEFAULT_FILE "\n"
-    "      --db CONNINFO  the database, in libpq syntax, instead of database.conninfo\n"
-    "  -h, --help         show this text\n";
+    "Creates the database schema or upgrades it to the version of this program.\n\n"
+    "Applies the migrations that the database lacks, and all functions, views and rights if their text has changed,\n"
+    "completely or not at all. It is safe to run repeatedly and while the daemon runs. A database that is newer than\n"
+    "this program is refused.\n\n"
+    "The first run requires a superuser, to create the extensions postgis and btree_gist. If they exist, a role with\n"
+    "CREATEROLE and the right to create schemas is sufficient; later runs require a member of mobeye_owner.\n\n"
+    "      --check        change nothing; exit with status 1 if there is something to do\n"
+    "  -c, --config FILE  configuration file (default: " CTL_DEFAULT_FILE ")\n"
+    "      --db CONNINFO  libpq connection string; overrides database.conninfo\n"
+    "  -h, --help         print this help\n\n"
+    "Example:\n"
+    "  $ mobeyectl migrate --db \"host=/run/postgresql dbname=mobeye user=postgres\"\n\n" CTL_EXIT_HELP;
 
 /* How a transaction ended. */
 enum attempt {

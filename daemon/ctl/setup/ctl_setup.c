@@ -1,4 +1,4 @@
-/* mobeyectl setup: from an installed package to a drill alert in the database. */
+/* mobeyectl setup: takes an installed package to the point where a drill alert is stored in the database. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,29 +12,29 @@
 
 static const char help[] =
     "Usage: mobeyectl setup [OPTION]...\n"
-    "Makes the database with its roles and schema, gives the daemon's role a way in, writes the configuration, starts\n"
-    "or reloads the daemon where systemd runs it, and sends a drill alert through it to the database. Asks on a\n"
-    "terminal for what is not given. What is there is left as it is, so it can be run again at any time, also where "
-    "it\n"
-    "was interrupted. Run it as root on the machine of the daemon.\n\n"
-    "      --admin CONNINFO     a superuser of PostgreSQL; by default user postgres of this machine\n"
-    "      --database NAME      the database, default mobeye, or that of the file\n"
-    "      --instance NAME      what this daemon is called in the database and the log\n"
-    "      --conninfo CONNINFO  how the daemon gets in; by default as the file says or, where that does not work, by "
-    "a\n"
-    "                           password over TCP, in a file pgpass beside the configuration\n"
-    "      --curve              CURVE: makes the daemon's key, and one that only a drill may use\n"
-    "      --replace            change a configuration that was changed by hand (the old one is kept); without it, "
-    "and\n"
-    "                           where nobody can be asked, the new one is put beside it\n"
-    "      --no-drill           send none\n"
-    "      --dry-run            change nothing: say what would be done\n"
-    "      --yes                ask nothing\n"
-    "  -c, --config FILE        the configuration, default " CTL_DEFAULT_FILE "\n"
-    "  -h, --help               this text\n\n"
-    "Exit status: 0 all is as it should be, 1 not so, 2 wrong usage.\n";
+    "Sets up database, configuration and daemon, and sends a drill alert.\n\n"
+    "Creates the database with its roles and schema, lets the daemon's role connect, writes the configuration, starts\n"
+    "or reloads the daemon if systemd manages it, and sends a drill alert through the daemon to the database. On a\n"
+    "terminal it asks for what is not given. Existing objects are left unchanged, so it can be run again at any time,\n"
+    "also after an interruption. Run it as root on the machine of the daemon.\n\n"
+    "      --admin CONNINFO     connection string of a PostgreSQL superuser (default: user postgres on this machine)\n"
+    "      --database NAME      name of the database (default: that of the file, or mobeye)\n"
+    "      --instance NAME      name of this daemon in the database and the log\n"
+    "      --conninfo CONNINFO  connection string of the daemon (default: that of the file; if that does not work, a\n"
+    "                           password over TCP, stored in the file pgpass next to the configuration)\n"
+    "      --curve              use CURVE: create a key for the daemon and one that is valid for drills only\n"
+    "      --replace            replace a configuration that was edited by hand (the old one is kept); otherwise,\n"
+    "                           and without a terminal, the new one is written next to it\n"
+    "      --no-drill           do not send a drill alert\n"
+    "      --dry-run            change nothing; print what would be done\n"
+    "      --yes                do not ask questions\n"
+    "  -c, --config FILE        configuration file (default: " CTL_DEFAULT_FILE ")\n"
+    "  -h, --help               print this help\n\n"
+    "Examples:\n"
+    "  # mobeyectl setup --dry-run\n"
+    "  # mobeyectl setup --yes --curve\n\n" CTL_EXIT_HELP;
 
-static void tell(const char *what, const char *fmt, va_list args)
+static void print_step(const char *what, const char *fmt, va_list args)
 {
     printf("%-14s ", what);
     vprintf(fmt, args);
@@ -46,7 +46,7 @@ void setup_did(struct setup *s, const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
-    tell(s->dry_run ? "would be done:" : "done:", fmt, args);
+    print_step(s->dry_run ? "would be done:" : "done:", fmt, args);
     va_end(args);
     s->changes++;
 }
@@ -56,7 +56,7 @@ void setup_is(struct setup *s, const char *fmt, ...)
     (void)s;
     va_list args;
     va_start(args, fmt);
-    tell("is so:", fmt, args);
+    print_step("unchanged:", fmt, args);
     va_end(args);
 }
 
@@ -65,8 +65,8 @@ static bool interactive(const struct setup *s)
     return !s->yes && !s->dry_run && isatty(STDIN_FILENO);
 }
 
-/* The answer, or `preset` where it is empty or nobody can be asked. The caller frees it. */
-static char *ask(const struct setup *s, const char *question, const char *preset)
+/* Returns the answer, or `preset` if it is empty or there is no terminal. The caller frees it. */
+static char *ask_text(const struct setup *s, const char *question, const char *preset)
 {
     char *line = NULL;
     size_t size = 0;
@@ -86,37 +86,37 @@ bool setup_ask_yes(const struct setup *s, const char *about, const char *questio
 {
     char both[4096 + 256];
     snprintf(both, sizeof(both), "%s %s", about, question);
-    char *answer = ask(s, both, "no");
+    char *answer = ask_text(s, both, "no");
     bool yes = answer && (answer[0] == 'y' || answer[0] == 'Y');
     free(answer);
     return yes;
 }
 
-/* What the file is like, and its conninfo. */
-static int look(struct setup *s)
+/* Reads the existing configuration file: whether it is still the sample, and its conninfo. */
+static int read_configuration(struct setup *s)
 {
     struct buf text = {0};
     int there = setup_read(s->file, &text);
     s->fresh = there == 0 || setup_is_sample(buf_str(&text));
     struct conf *conf = there > 0 ? ctl_load(s->file) : NULL;
-    s->known = conf ? strdup(conf->database.conninfo) : NULL;
+    s->file_conninfo = conf ? strdup(conf->database.conninfo) : NULL;
     conf_free(&conf);
     buf_free(&text);
     return there < 0 ? CTL_FAILED : CTL_OK;
 }
 
-/* Of a file that somebody has set nothing is asked that it says. */
+/* What an edited configuration file already answers is not asked. */
 static void ask_what_is_not_given(struct setup *s)
 {
     char host[64] = "mobeyed", preset[80];
     if (!s->database && !s->fresh)
-        s->database = s->known ? conninfo_value(s->known, "dbname") : NULL;
+        s->database = s->file_conninfo ? conninfo_value(s->file_conninfo, "dbname") : NULL;
     if (!s->database)
-        s->database = ask(s, "Name of the database", "mobeye");
+        s->database = ask_text(s, "Name of the database", "mobeye");
     if (!s->instance && s->fresh) {
         gethostname(host, sizeof(host) - 1);
         snprintf(preset, sizeof(preset), "%.60s-1", host);
-        s->instance = ask(s, "Name of this daemon, as the database and the log show it", preset);
+        s->instance = ask_text(s, "Name of this daemon in the database and the log", preset);
     }
 }
 
@@ -143,7 +143,7 @@ static char *copy_of(const char *text)
     return text ? strdup(text) : NULL;
 }
 
-static int parse(int argc, char **argv, struct setup *s)
+static int parse_setup(int argc, char **argv, struct setup *s)
 {
     const char *database = NULL, *instance = NULL, *conninfo = NULL;
     bool no_drill = false;
@@ -165,20 +165,20 @@ static int parse(int argc, char **argv, struct setup *s)
 int ctl_setup(int argc, char **argv)
 {
     struct setup s = {0};
-    int status = parse(argc, argv, &s);
+    int status = parse_setup(argc, argv, &s);
     bool go = status == CTL_GO;
     if (go)
-        status = look(&s);
+        status = read_configuration(&s);
     if (go && status == CTL_OK) {
         ask_what_is_not_given(&s);
         status = set_up(&s);
     }
     if (go && status == CTL_OK && s.dry_run)
-        printf("%lu changes would be made, and none was\n", s.changes);
+        printf("%lu changes would be made; nothing was changed\n", s.changes);
     PQfinish(s.conn);
     free(s.database);
     free(s.instance);
-    free(s.known);
+    free(s.file_conninfo);
     free(s.conninfo);
     free(s.server_key);
     free(s.clients);

@@ -1,7 +1,7 @@
 /*
- * mobeyectl setup in parts: the database, keys, the configuration, the daemon, the drill. Each part looks first, says
- * what is so already, and does the rest; with dry_run it says what it would do. A part that was interrupted, by
- * whatever and wherever, is completed when setup runs again. All that return int return CTL_OK or have printed why not.
+ * The parts of mobeyectl setup: the database, keys, the configuration, the daemon, the drill. Each part first checks
+ * what exists, reports it as unchanged, and does the rest; with dry_run it reports what it would do. A part that was
+ * interrupted is completed when setup runs again. Functions that return int return CTL_OK, or have printed the reason.
  */
 #ifndef MOBEYE_CTL_SETUP_SETUP_H
 #define MOBEYE_CTL_SETUP_SETUP_H
@@ -19,78 +19,78 @@
 #define SETUP_ROLE "mobeye_ingest"
 
 struct setup {
-    const char *file;  /* of the configuration */
-    const char *admin; /* conninfo of a superuser, without a database; NULL: user postgres of this machine */
-    char *database;    /* its name */
-    char *instance;    /* NULL: that of the file */
-    char *known;       /* the conninfo of the file as it is; NULL: there is none */
-    char *conninfo;    /* the daemon's; NULL: that of the file where it works, else one with a password */
-    bool dry_run, yes; /* yes: asks nothing */
-    bool fresh;        /* there is no file yet, or it is as it was shipped */
-    bool replace;      /* an existing file may be replaced; the old one is kept beside it */
-    bool drill;        /* send one in the end */
-    bool curve;        /* CURVE is wanted */
-    char *server_key;  /* with curve: the file of the daemon's secret key */
-    char *clients;     /* with curve: the list of clients */
-    char *drill_key;   /* with curve: the file of the drill's */
-    PGconn *conn;      /* the superuser's, to the database itself once that is there */
+    const char *file;    /* of the configuration */
+    const char *admin;   /* conninfo of a superuser, without a database; NULL: user postgres of this machine */
+    char *database;      /* its name */
+    char *instance;      /* NULL: that of the file */
+    char *file_conninfo; /* the conninfo in the existing file; NULL: none */
+    char *conninfo;      /* the daemon's; NULL: that of the file if it works, otherwise one with a password */
+    bool dry_run, yes;   /* yes: do not ask */
+    bool fresh;          /* the file does not exist yet, or is the sample as shipped */
+    bool replace;        /* an existing file may be replaced; the old one is kept */
+    bool drill;          /* send a drill alert at the end */
+    bool curve;          /* set up CURVE */
+    char *server_key;    /* with curve: file of the daemon's secret key */
+    char *clients;       /* with curve: the client list */
+    char *drill_key;     /* with curve: file of the drill's secret key */
+    PGconn *conn;        /* the superuser's connection, to the database itself as soon as it exists */
     unsigned long changes;
 };
 
-/* "done: ..." or, with dry_run, "would be done: ..."; "is so: ..." for what was found as it should be. */
+/* Prints "done: ..." or, with dry_run, "would be done: ..."; setup_is() prints "unchanged: ...". */
 void setup_did(struct setup *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void setup_is(struct setup *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Whether a person says so; false where nobody can be asked. */
+/* Asks a yes-or-no question; false without a terminal. */
 bool setup_ask_yes(const struct setup *s, const char *about, const char *question);
 
-/* NAME beside the configuration, absolute. The caller frees it. */
+/* Absolute path of NAME in the directory of the configuration. The caller frees it. */
 char *setup_beside(const struct setup *s, const char *name);
 
-/* Appends the whole file. 1: read; 0: there is none; -1: printed why not. */
+/* Appends the whole file. 1: read; 0: it does not exist; -1: the error was printed. */
 int setup_read(const char *path, struct buf *ret);
 
-/* Makes the file, or replaces it, as a whole: for the daemon's group to read; secret: for the daemon's user alone. */
+/* Creates or replaces the file atomically, readable by the daemon's group; secret: by the daemon's user only. */
 int setup_write(const char *path, struct str text, bool secret);
 
-/* A file as it is and as it should be. */
+/* A file: its present and its desired text. */
 struct setup_file {
     const char *path;
-    const struct buf *old;           /* NULL: there is none */
-    bool shipped;                    /* the old one is the package's, which nobody has changed */
-    const struct buf *text;          /* what it should be */
-    bool (*check)(const char *path); /* whether a file of that name is good, and prints why not; NULL: it is */
+    const struct buf *old;           /* NULL: the file does not exist */
+    bool shipped;                    /* the old text is that of the package, unchanged */
+    const struct buf *text;          /* the desired text */
+    bool (*check)(const char *path); /* returns whether the file is valid and prints errors; NULL: not checked */
 };
 
-/* Writes it. One that somebody has changed is changed only with --replace or where a person says so, and the old one
- * kept; else the new one is put beside it. */
+/* Writes the file. A file that was edited by hand is replaced only with --replace or after confirmation, and the old
+ * one is kept; otherwise the new one is written next to it. */
 int setup_put(struct setup *s, const struct setup_file *file);
 
-/* Connects as the superuser, makes database and schema. */
+/* Connects as the superuser; creates database and schema. */
 int setup_database(struct setup *s);
 
-/* One column of one row as text; NULL: none. The caller frees it. */
+/* The only column of the only row as text; NULL: none. The caller frees it. */
 char *setup_query(PGconn *conn, const char *sql, const char *value);
 bool setup_run(PGconn *conn, const char *what, const char *sql);
 
-/* Sees to it that the daemon gets in: by the conninfo that was given or that the file has, or else by a password of its
- * role, in a passfile beside the configuration; s->conninfo is then what uses it. */
+/* Makes sure that the daemon can connect: with the conninfo that was given or that the file has, otherwise with a
+ * password for its role, stored in a passfile next to the configuration; s->conninfo then uses it. */
 int setup_way_in(struct setup *s);
 
-/* With curve: makes the keys of the daemon and of the drill and puts the latter on the list of clients. */
+/* With curve: creates the keys of the daemon and of the drill and adds the latter to the client list. */
 int setup_curve(struct setup *s);
 
-/* Makes the file of its sample, or brings instance and conninfo of an existing one up to date. */
+/* Creates the configuration from the sample, or updates instance and conninfo of an existing one. */
 int setup_configuration(struct setup *s);
 
-/* Whether the text is the sample of the configuration. */
+/* Whether the text is the sample configuration. */
 bool setup_is_sample(struct str text);
 
-/* Has systemd start the daemon, or reload it where what runs is older than its files. Where systemd does not run, or
- * the file is no unit's, nothing is done. */
+/* Has systemd start the daemon, or reload it if it has not read the present files. Does nothing if systemd does not run
+ * or no unit uses the file. */
 int setup_daemon(struct setup *s);
 
-/* Sends one and waits until it is in the database. */
+/* Sends a drill alert and waits until it is stored in the database. */
 int setup_drill(struct setup *s);
 
 #endif

@@ -1,4 +1,4 @@
-/* Of mobeyectl setup: the daemon takes up what was made. */
+/* mobeyectl setup: starts or reloads the daemon. */
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -17,7 +17,7 @@
 
 enum { PATIENCE_S = 15 };
 
-/* The unit that runs with this file. false: none does, or systemd does not run here, or not for us. */
+/* The unit that uses this file. false: none does, systemd does not run, or we are not root. */
 static bool unit_of(const char *file, char unit[256])
 {
     if (access("/run/systemd/system", F_OK) != 0 || geteuid() != 0)
@@ -33,15 +33,15 @@ static bool unit_of(const char *file, char unit[256])
     return true;
 }
 
-/* When the file, or what was moved there in its place, came to be as it is; 0: there is none. */
+/* When the file was last changed or replaced; 0: it does not exist. */
 static double changed_at(const char *path)
 {
     struct stat st;
     return path && stat(path, &st) == 0 ? (double)st.st_ctim.tv_sec + (double)st.st_ctim.tv_nsec / 1e9 : 0;
 }
 
-/* When the daemon last took its configuration up; NAN: it does not say. */
-static double taken_up_at(const struct conf *conf)
+/* When the daemon last applied its configuration; NAN: unknown. */
+static double applied_at(const struct conf *conf)
 {
     struct err err;
     struct scrape scrape = {0};
@@ -54,12 +54,12 @@ static double taken_up_at(const struct conf *conf)
 
 static bool is_up_to_date(const struct setup *s, const struct conf *conf)
 {
-    double taken_up = taken_up_at(conf);
+    double taken_up = applied_at(conf);
     return taken_up > changed_at(s->file) && taken_up > changed_at(conf->security.clients) &&
            taken_up > changed_at(conf->security.server_key);
 }
 
-/* The signal that a reload is has no answer. false: it is not up to date in good time. */
+/* A reload is a signal and gives no reply, so this polls. false: timed out. */
 static bool wait_up_to_date(const struct setup *s, const struct conf *conf)
 {
     int64_t until = clock_mono_us() + PATIENCE_S * CLOCK_SECOND;
@@ -69,11 +69,11 @@ static bool wait_up_to_date(const struct setup *s, const struct conf *conf)
     return done;
 }
 
-static int call(struct setup *s, const char *what, const char *unit)
+static int call_systemctl(struct setup *s, const char *what, const char *unit)
 {
     const char *const words[] = {"systemctl", what, unit, NULL};
     if (!s->dry_run && ctl_systemctl(words) != 0)
-        return ctl_fail(SETUP_VERB, "systemctl %s %s failed; journalctl -u %s says why", what, unit, unit);
+        return ctl_fail(SETUP_VERB, "systemctl %s %s failed (see journalctl -u %s)", what, unit, unit);
     setup_did(s, "systemctl %s %s", what, unit);
     return CTL_OK;
 }
@@ -84,16 +84,16 @@ static bool is_active(const char *unit)
     return ctl_systemctl(words) == 0;
 }
 
-static int take_up(struct setup *s, const struct conf *conf, const char *unit)
+static int reload_or_restart(struct setup *s, const struct conf *conf, const char *unit)
 {
     bool active = is_active(unit);
     if (active && is_up_to_date(s, conf)) {
-        setup_is(s, "%s runs with these files", unit);
+        setup_is(s, "%s uses the present files", unit);
         return CTL_OK;
     }
-    int status = call(s, active ? "reload" : "restart", unit);
+    int status = call_systemctl(s, active ? "reload" : "restart", unit);
     if (status == CTL_OK && active && !s->dry_run && conf->http_listen && !wait_up_to_date(s, conf))
-        status = ctl_fail(SETUP_VERB, "%s has not taken the files up; journalctl -u %s says why", unit, unit);
+        status = ctl_fail(SETUP_VERB, "%s has not applied the files (see journalctl -u %s)", unit, unit);
     return status;
 }
 
@@ -102,10 +102,10 @@ int setup_daemon(struct setup *s)
     char unit[256];
     if (!unit_of(s->file, unit))
         return CTL_OK;
-    if (s->dry_run && s->changes > 0) /* the file may not even be there */
-        return call(s, is_active(unit) ? "reload" : "restart", unit);
+    if (s->dry_run && s->changes > 0) /* the file may not exist yet */
+        return call_systemctl(s, is_active(unit) ? "reload" : "restart", unit);
     struct conf *conf = ctl_load(s->file);
-    int status = conf ? take_up(s, conf, unit) : CTL_FAILED;
+    int status = conf ? reload_or_restart(s, conf, unit) : CTL_FAILED;
     conf_free(&conf);
     return status;
 }

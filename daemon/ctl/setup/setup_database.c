@@ -1,4 +1,4 @@
-/* Of mobeyectl setup: the database and its schema. */
+/* mobeyectl setup: the database and its schema. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,30 +33,29 @@ char *setup_query(PGconn *conn, const char *sql, const char *value)
 
 static int connect_server(struct setup *s)
 {
-    if (!s->admin && s->known && !connect_is_local(s->known))
+    if (!s->admin && s->file_conninfo && !connect_is_local(s->file_conninfo))
         return ctl_fail(SETUP_VERB,
-                        "the database of %s is on another machine: --admin says how a superuser gets in there",
-                        s->file);
+                        "the database of %s is on another machine (expected --admin with a superuser there)", s->file);
     s->conn = connect_admin(s, "postgres");
     if (PQstatus(s->conn) != CONNECTION_OK) {
         fputs(PQerrorMessage(s->conn), stderr);
         return ctl_fail(SETUP_VERB,
-                        "no superuser of PostgreSQL answers; is it installed (postgresql, postgresql-postgis)? "
-                        "--admin says how to get in");
+                        "cannot connect to PostgreSQL as a superuser (install postgresql and postgresql-postgis, or "
+                        "give --admin)");
     }
     char *super = setup_query(s->conn, "select 1 from pg_roles where rolname = current_user and rolsuper", NULL);
     if (!super)
-        return ctl_fail(SETUP_VERB, "\"%s\" is no superuser, which the extension postgis takes", PQuser(s->conn));
+        return ctl_fail(SETUP_VERB, "\"%s\" is not a superuser (the extension postgis requires one)", PQuser(s->conn));
     free(super);
     return CTL_OK;
 }
 
-/* 1: there; 0: it would be made; -1: printed why not. */
+/* 1: it exists; 0: it would be created; -1: the error was printed. */
 static int make_database(struct setup *s)
 {
     char *there = setup_query(s->conn, "select 1 from pg_database where datname = $1", s->database);
     if (there) {
-        setup_is(s, "the database %s is there", s->database);
+        setup_is(s, "the database %s exists", s->database);
         free(there);
         return 1;
     }
@@ -71,7 +70,7 @@ static int make_database(struct setup *s)
         if (!made)
             return -1;
     }
-    setup_did(s, "the database %s, in UTF8", s->database);
+    setup_did(s, "create the database %s, encoding UTF8", s->database);
     return s->dry_run ? 0 : 1;
 }
 
@@ -83,12 +82,12 @@ static int make_schema(struct setup *s)
     if (!read)
         return CTL_FAILED;
     if (current) {
-        setup_is(s, "the schema has version %d", schema_latest());
+        setup_is(s, "the schema is at version %d", schema_latest());
         return CTL_OK;
     }
     if (!s->dry_run && ctl_migrate_schema(s->conn, false) != CTL_OK)
         return CTL_FAILED;
-    setup_did(s, "roles and schema, version %d", schema_latest());
+    setup_did(s, "create roles and schema, version %d", schema_latest());
     return CTL_OK;
 }
 
@@ -101,7 +100,7 @@ int setup_database(struct setup *s)
     if (there < 0)
         return CTL_FAILED;
     if (there == 0) {
-        setup_did(s, "roles and schema, version %d", schema_latest());
+        setup_did(s, "create roles and schema, version %d", schema_latest());
         return CTL_OK;
     }
     PQfinish(s->conn);

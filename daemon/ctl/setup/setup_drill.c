@@ -1,4 +1,4 @@
-/* Of mobeyectl setup: a drill alert, through the daemon to the database. */
+/* mobeyectl setup: a drill alert, through the daemon to the database. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,8 +16,8 @@
 
 enum { PATIENCE_S = 30 };
 
-/* Where alerts can be sent to and are answered; NULL: nowhere. */
-static const struct conf_endpoint *door(const struct conf *conf)
+/* The first endpoint that accepts CloudEvents; NULL: none. */
+static const struct conf_endpoint *find_drill_endpoint(const struct conf *conf)
 {
     for (size_t i = 0; i < conf->n_endpoints; i++) {
         const struct conf_endpoint *e = &conf->endpoints[i];
@@ -30,8 +30,8 @@ static const struct conf_endpoint *door(const struct conf *conf)
     return NULL;
 }
 
-/* What a bind to every address is reached by from here. */
-static void reach(const struct conf_endpoint *e, char to[512])
+/* The address to connect to from this machine; for an endpoint bound to every address, the loopback one. */
+static void reachable_address(const struct conf_endpoint *e, char to[512])
 {
     struct endpoint_address address;
     struct err err;
@@ -48,10 +48,10 @@ static void print_reject(void *ctx, uint64_t number, struct str why)
 {
     (void)ctx;
     (void)number;
-    ctl_fail(SETUP_VERB, "the daemon refused the drill: %.*s", (int)why.len, why.p);
+    ctl_fail(SETUP_VERB, "the daemon rejected the drill alert: %.*s", (int)why.len, why.p);
 }
 
-/* Over CURVE where both are given. */
+/* Uses CURVE if both keys are given. */
 static int send_alert(const char *to, const char *server_key, const struct curve *curve, const char *id)
 {
     char line[512], now[CLOCK_RFC3339_SIZE];
@@ -65,7 +65,7 @@ static int send_alert(const char *to, const char *server_key, const struct curve
     struct err err;
     struct lines lines = {.fd = memfd_create("drill", MFD_CLOEXEC), .max = ALERT_PAYLOAD_MAX};
     if (lines.fd < 0 || write(lines.fd, line, (size_t)len) != len || lseek(lines.fd, 0, SEEK_SET) < 0)
-        return ctl_fail(SETUP_VERB, "the drill: %s", strerror(errno));
+        return ctl_fail(SETUP_VERB, "drill alert: %s", strerror(errno));
     const struct sender_endpoint endpoint = {to, server_key};
     struct sender_options options = {.endpoints = &endpoint,
                                      .n_endpoints = 1,
@@ -77,7 +77,7 @@ static int send_alert(const char *to, const char *server_key, const struct curve
     close(lines.fd);
     buf_free(&lines.in);
     if (sent != 0)
-        return ctl_fail(SETUP_VERB, "the daemon does not accept the drill at %s: %s", to, err.text);
+        return ctl_fail(SETUP_VERB, "the daemon did not accept the drill alert at %s: %s", to, err.text);
     return counts.accepted == 1 ? CTL_OK : CTL_FAILED;
 }
 
@@ -107,50 +107,54 @@ static int load_keys(const struct setup *s, const struct conf *conf, struct curv
     char *path = setup_beside(s, "drill.key");
     int status = CTL_OK;
     if (curve_load(conf->security.server_key, server, &err) != 0 || curve_load(path, ours, &err) != 0)
-        status = ctl_fail(SETUP_VERB, "no drill: %s (--curve makes its key, or mobeyectl send with that of a client)",
+        status = ctl_fail(SETUP_VERB,
+                          "no drill alert was sent: %s (--curve creates the key; or use mobeyectl send with the key of "
+                          "a client)",
                           err.text);
     free(path);
     return status;
 }
 
-static int drill_at(struct setup *s, const char *to, const char *server_key, const struct curve *curve)
+static int send_drill(struct setup *s, const char *to, const char *server_key, const struct curve *curve)
 {
     char id[64];
     snprintf(id, sizeof(id), "drill-%lld-%d", (long long)clock_wall_us(), getpid());
     int64_t start = clock_mono_us();
     if (send_alert(to, server_key, curve, id) != CTL_OK)
-        return ctl_fail(SETUP_VERB,
-                        "no drill. Does the daemon run, with this configuration? systemctl restart " SETUP_USER
-                        ", then mobeyectl setup again");
+        return ctl_fail(
+            SETUP_VERB,
+            "no drill alert was stored; is the daemon running with this configuration? (systemctl restart " SETUP_USER
+            ", then run mobeyectl setup again)");
     if (!wait_stored(s->conn, id))
         return ctl_fail(SETUP_VERB,
-                        "the daemon accepted the drill, and it is not in the database after %d s: mobeyectl status, "
-                        "journalctl -u " SETUP_USER,
+                        "the daemon accepted the drill alert, but it is not in the database after %d s (see mobeyectl "
+                        "status and journalctl -u " SETUP_USER ")",
                         PATIENCE_S);
-    setup_did(s, "a drill alert, sent to %s and in the database after %lld ms", to,
+    setup_did(s, "send a drill alert to %s; stored in the database after %lld ms", to,
               (long long)(clock_mono_us() - start) / 1000);
     return CTL_OK;
 }
 
-static int drill(struct setup *s, const struct conf *conf)
+static int run_drill(struct setup *s, const struct conf *conf)
 {
     char to[512];
-    const struct conf_endpoint *e = door(conf);
+    const struct conf_endpoint *e = find_drill_endpoint(conf);
     if (!e) {
-        setup_is(s, "no router endpoint for cloudevents, so no drill; mobeyectl dc09 send makes one for a panel");
+        setup_is(s,
+                 "no drill alert: there is no router endpoint for cloudevents (mobeyectl dc09 send tests a panel's)");
         return CTL_OK;
     }
     errno = 0;
     if (ctl_daemon(conf) == 0 && (errno == 0 || errno == ENOENT))
-        return ctl_fail(SETUP_VERB, "all is made, and the daemon does not run: systemctl restart " SETUP_USER
-                                    ", then mobeyectl setup again, for a drill");
-    reach(e, to);
+        return ctl_fail(SETUP_VERB, "setup is complete, but the daemon does not run, so no drill alert was sent "
+                                    "(systemctl restart " SETUP_USER ", then run mobeyectl setup again)");
+    reachable_address(e, to);
     if (!e->curve)
-        return drill_at(s, to, NULL, NULL);
+        return send_drill(s, to, NULL, NULL);
     struct curve server, ours;
     int status = load_keys(s, conf, &server, &ours);
     if (status == CTL_OK)
-        status = drill_at(s, to, server.public_key, &ours);
+        status = send_drill(s, to, server.public_key, &ours);
     curve_wipe(&server);
     curve_wipe(&ours);
     return status;
@@ -159,11 +163,11 @@ static int drill(struct setup *s, const struct conf *conf)
 int setup_drill(struct setup *s)
 {
     if (s->dry_run) {
-        setup_did(s, "a drill alert, sent through the daemon to the database");
+        setup_did(s, "send a drill alert through the daemon to the database");
         return CTL_OK;
     }
     struct conf *conf = ctl_load(s->file);
-    int status = conf ? drill(s, conf) : CTL_FAILED;
+    int status = conf ? run_drill(s, conf) : CTL_FAILED;
     conf_free(&conf);
     return status;
 }

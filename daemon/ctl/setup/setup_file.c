@@ -1,4 +1,4 @@
-/* Of mobeyectl setup: the configuration, of which a few lines are its own. */
+/* mobeyectl setup: the configuration file, in which it sets a few lines. */
 #include <string.h>
 
 #include "ctl/lib/ctl.h"
@@ -10,16 +10,16 @@ bool setup_is_sample(struct str text)
     return str_eq(text, (struct str){setup_sample, setup_sample_len});
 }
 
-/* A line KEY: VALUE that is to be set, or to be made one by taking its # away. */
-struct setting {
+/* A line KEY: VALUE to set; a key that begins with # is a commented-out line to enable. */
+struct config_edit {
     const char *key;
-    size_t indent, indent_max; /* how far in it stands */
-    const char *value;         /* NULL: the line ends behind the key */
+    size_t indent, indent_max; /* allowed indentation */
+    const char *value;         /* NULL: the line ends after the key */
     bool wanted, found;
 };
 
-/* The one that the line is; NULL: none. */
-static struct setting *fixture_of(struct setting *settings, size_t n, struct str line)
+/* The edit that applies to the line; NULL: none. */
+static struct config_edit *edit_of_line(struct config_edit *settings, size_t n, struct str line)
 {
     size_t indent = 0;
     while (indent < line.len && line.p[indent] == ' ')
@@ -33,7 +33,7 @@ static struct setting *fixture_of(struct setting *settings, size_t n, struct str
     return NULL;
 }
 
-static void append_fixture(struct buf *out, struct str line, const struct setting *setting)
+static void append_edit(struct buf *out, struct str line, const struct config_edit *setting)
 {
     buf_append(out, line.p, strspn(line.p, " "));
     buf_append_str(out, str_from(setting->key + (setting->key[0] == '#')));
@@ -43,16 +43,16 @@ static void append_fixture(struct buf *out, struct str line, const struct settin
     }
 }
 
-/* The text with the settings in it. false: not each of them has a line. */
-static bool edit(struct setting *settings, size_t n, struct str text, struct buf *out)
+/* Appends the text with the edits applied. false: a wanted edit found no line. */
+static bool apply_edits(struct config_edit *settings, size_t n, struct str text, struct buf *out)
 {
     bool all = true;
     for (size_t at = 0; at < text.len;) {
         const char *end = memchr(text.p + at, '\n', text.len - at);
         struct str line = {text.p + at, (end ? (size_t)(end - text.p) : text.len) - at};
-        struct setting *setting = fixture_of(settings, n, line);
+        struct config_edit *setting = edit_of_line(settings, n, line);
         if (setting) {
-            append_fixture(out, line, setting);
+            append_edit(out, line, setting);
             setting->found = true;
         } else {
             buf_append_str(out, line);
@@ -66,7 +66,7 @@ static bool edit(struct setting *settings, size_t n, struct str text, struct buf
     return all;
 }
 
-/* Whether there is a section `security` already. */
+/* Whether the text has a section `security`. */
 static bool is_secured(struct str text)
 {
     return text.len > 10 && (memcmp(text.p, "security:", 9) == 0 || memmem(text.p, text.len, "\nsecurity:", 10));
@@ -75,18 +75,18 @@ static bool is_secured(struct str text)
 static bool edit_file(const struct setup *s, struct str text, struct buf *out)
 {
     bool curve = s->server_key && !is_secured(text);
-    struct setting settings[] = {
+    struct config_edit settings[] = {
         {"instance:", 0, 0, s->instance, s->instance != NULL, false},
         {"conninfo:", 1, 8, s->conninfo, s->conninfo != NULL, false},
         {"#security:", 0, 0, NULL, curve, false},
         {"#server_key:", 2, 2, s->server_key, curve, false},
         {"#clients:", 2, 2, s->clients, curve, false},
     };
-    return edit(settings, sizeof(settings) / sizeof(settings[0]), text, out);
+    return apply_edits(settings, sizeof(settings) / sizeof(settings[0]), text, out);
 }
 
-/* Whether the daemon would take it; complaints are printed by their line. */
-static bool check(const char *path)
+/* Whether the daemon would accept the file; errors are printed with their line. */
+static bool check_configuration(const char *path)
 {
     struct conf *conf = ctl_load(path);
     bool good = conf != NULL;
@@ -100,17 +100,17 @@ int setup_configuration(struct setup *s)
     int there = setup_read(s->file, &old), status = CTL_FAILED;
     if (there == 0)
         buf_append(&old, setup_sample, setup_sample_len);
-    buf_append(&old, "", 1); /* for strspn(), which wants an end */
+    buf_append(&old, "", 1); /* strspn() needs a terminator */
     old.len--;
     const struct setup_file file = {.path = s->file,
                                     .old = there ? &old : NULL,
                                     .shipped = setup_is_sample(buf_str(&old)),
                                     .text = &text,
-                                    .check = check};
+                                    .check = check_configuration};
     if (there >= 0 && edit_file(s, buf_str(&old), &text))
         status = setup_put(s, &file);
     else if (there >= 0)
-        ctl_fail(SETUP_VERB, "%s has not the lines of the sample for instance, conninfo%s; set them by hand", s->file,
+        ctl_fail(SETUP_VERB, "%s lacks the sample's lines for instance, conninfo%s (set them by hand)", s->file,
                  s->server_key ? " and security" : "");
     buf_free(&old);
     buf_free(&text);

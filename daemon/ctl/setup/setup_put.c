@@ -1,4 +1,4 @@
-/* Of mobeyectl setup: files, of which none is replaced in silence. */
+/* mobeyectl setup: writes files; none is replaced silently. */
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
@@ -44,10 +44,10 @@ static bool hand_over(int fd, bool secret)
 {
     const struct passwd *user = geteuid() == 0 ? getpwnam(SETUP_USER) : NULL;
     return (!user || fchown(fd, secret ? user->pw_uid : 0, user->pw_gid) == 0) &&
-           fchmod(fd, secret ? 0600 : 0640) == 0; /* whatever the umask */
+           fchmod(fd, secret ? 0600 : 0640) == 0; /* independent of the umask */
 }
 
-/* One of an earlier run is replaced. */
+/* Replaces a file left by an earlier run. */
 static int write_file(const char *path, struct str text, bool secret)
 {
     unlink(path);
@@ -59,7 +59,7 @@ static int write_file(const char *path, struct str text, bool secret)
     return good ? CTL_OK : ctl_fail(SETUP_VERB, "%s: %s", path, strerror(why));
 }
 
-static int move(const char *made, const char *path)
+static int move_into_place(const char *made, const char *path)
 {
     if (rename(made, path) < 0)
         return ctl_fail(SETUP_VERB, "%s: %s", path, strerror(errno));
@@ -77,7 +77,7 @@ int setup_write(const char *path, struct str text, bool secret)
     char made[4096];
     name_beside(made, path);
     int status = write_file(made, text, secret);
-    return status == CTL_OK ? move(made, path) : status;
+    return status == CTL_OK ? move_into_place(made, path) : status;
 }
 
 static bool is_same(const char *a, const char *b)
@@ -86,7 +86,7 @@ static bool is_same(const char *a, const char *b)
     return stat(a, &one) == 0 && stat(b, &other) == 0 && one.st_dev == other.st_dev && one.st_ino == other.st_ino;
 }
 
-/* The old one stays under a name that is not taken yet, unless an interrupted run has seen to that. */
+/* Links the old file to an unused name, unless an interrupted run has done so. */
 static int keep_old(const char *path, char before[4096])
 {
     int linked = -1;
@@ -104,13 +104,13 @@ static int keep_old(const char *path, char before[4096])
 static int replace_changed(struct setup *s, const char *path, const char *made)
 {
     char before[4096];
-    if (keep_old(path, before) != CTL_OK || move(made, path) != CTL_OK)
+    if (keep_old(path, before) != CTL_OK || move_into_place(made, path) != CTL_OK)
         return CTL_FAILED;
-    setup_did(s, "%s, changed; it was %s", path, before);
+    setup_did(s, "change %s; the old file is %s", path, before);
     return CTL_OK;
 }
 
-static int put(struct setup *s, const struct setup_file *file)
+static int put_file(struct setup *s, const struct setup_file *file)
 {
     char made[4096];
     name_beside(made, file->path);
@@ -120,18 +120,19 @@ static int put(struct setup *s, const struct setup_file *file)
     if (file->check && !file->check(made))
         return ctl_fail(SETUP_VERB, "%s has errors, see above", made);
     if (!file->old || file->shipped) {
-        status = move(made, file->path);
+        status = move_into_place(made, file->path);
         if (status == CTL_OK)
-            setup_did(s, "%s", file->path);
+            setup_did(s, "write %s", file->path);
         return status;
     }
-    if (s->replace || setup_ask_yes(s, file->path, "is there, and has to be changed. Change it (the old one is kept)?"))
+    if (s->replace || setup_ask_yes(s, file->path, "exists and must be changed. Change it (the old one is kept)?"))
         return replace_changed(s, file->path, made);
-    setup_did(s, "%s", made);
-    return ctl_fail(SETUP_VERB,
-                    "%s was changed by hand, and stays as it is; diff it with %s, and move that over it, or say "
-                    "--replace",
-                    file->path, made);
+    setup_did(s, "write %s", made);
+    return ctl_fail(
+        SETUP_VERB,
+        "%s was edited by hand and is left unchanged (compare it with %s and move that file over it, or use "
+        "--replace)",
+        file->path, made);
 }
 
 int setup_put(struct setup *s, const struct setup_file *file)
@@ -139,14 +140,14 @@ int setup_put(struct setup *s, const struct setup_file *file)
     if (file->old && str_eq(buf_str(file->old), buf_str(file->text))) {
         char made[4096];
         name_beside(made, file->path);
-        unlink(made); /* that of a run which was interrupted, or refused */
-        setup_is(s, "%s says so", file->path);
+        unlink(made); /* left by a run that was interrupted or refused */
+        setup_is(s, "%s is up to date", file->path);
         return !file->check || file->check(file->path) ? CTL_OK
                                                        : ctl_fail(SETUP_VERB, "%s has errors, see above", file->path);
     }
     if (s->dry_run) {
-        setup_did(s, "%s%s", file->path, file->old && !file->shipped ? ", changed, where --replace says so" : "");
+        setup_did(s, "write %s%s", file->path, file->old && !file->shipped ? " (requires --replace)" : "");
         return CTL_OK;
     }
-    return put(s, file);
+    return put_file(s, file);
 }

@@ -1,5 +1,5 @@
 /*
- * config/mobeyed.yaml and config/clients.yaml, as they were when the program was built.
+ * config/mobeyed.yaml and config/clients.yaml, embedded when the program was built.
  */
 #ifndef MOBEYE_CTL_SETUP_SETUP_SAMPLE_H
 #define MOBEYE_CTL_SETUP_SETUP_SAMPLE_H

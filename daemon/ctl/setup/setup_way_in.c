@@ -1,4 +1,4 @@
-/* Of mobeyectl setup: how the daemon gets into the database. */
+/* mobeyectl setup: how the daemon connects to the database. */
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 
 enum { PASSWORD_BYTES = 24 };
 
-/* Why the daemon, with this conninfo, would not get in: libpq's own words. NULL: it gets in. The caller frees it. */
+/* Why the daemon cannot connect with this conninfo: libpq's message. NULL: it can. The caller frees it. */
 static char *refusal(const struct setup *s, const char *conninfo)
 {
     char *why = NULL, *in = NULL;
@@ -36,7 +36,7 @@ static char *refusal(const struct setup *s, const char *conninfo)
     return why;
 }
 
-/* The server keeps a verifier only, and its log sees nothing else. */
+/* Only the verifier reaches the server and its log. */
 static bool give_password(PGconn *conn, const char *password)
 {
     char *verifier = PQencryptPasswordConn(conn, password, SETUP_ROLE, "scram-sha-256");
@@ -51,23 +51,23 @@ static bool give_password(PGconn *conn, const char *password)
     return given;
 }
 
-/* Where the daemon goes for it: the superuser's server, but by TCP, where a password counts. */
-struct server {
+/* Where the daemon connects with its password: the superuser's server, but over TCP, where passwords apply. */
+struct password_server {
     const char *host, *port;
     char *passfile;
-    char start[512]; /* of its line in the passfile */
+    char start[512]; /* beginning of its line in the passfile */
 };
 
-static void find_server(const struct setup *s, struct server *ret)
+static void find_server(const struct setup *s, struct password_server *ret)
 {
     const char *host = PQhost(s->conn);
     bool over_socket = !host || !*host || host[0] == '/' || host[0] == '@';
-    *ret = (struct server){.host = over_socket ? "127.0.0.1" : host, .port = PQport(s->conn)};
+    *ret = (struct password_server){.host = over_socket ? "127.0.0.1" : host, .port = PQport(s->conn)};
     ret->passfile = setup_beside(s, "pgpass");
     snprintf(ret->start, sizeof(ret->start), "%s:%s:*:" SETUP_ROLE ":", ret->host, ret->port);
 }
 
-static char *conninfo_of(const struct setup *s, const struct server *server)
+static char *conninfo_of(const struct setup *s, const struct password_server *server)
 {
     struct buf conninfo = {0};
     conninfo_append(&conninfo, "host", server->host);
@@ -79,8 +79,8 @@ static char *conninfo_of(const struct setup *s, const struct server *server)
     return conninfo.data;
 }
 
-/* The password in the line of the passfile for this server; NULL: there is no such line. The caller frees it. */
-static char *password_in(struct str text, const struct server *server)
+/* The password in the passfile's line for this server; NULL: no such line. The caller frees it. */
+static char *password_in(struct str text, const struct password_server *server)
 {
     size_t start = strlen(server->start);
     for (size_t at = 0; at < text.len;) {
@@ -103,13 +103,14 @@ static char *new_password(void)
     return sodium_bin2hex(password, 2 * PASSWORD_BYTES + 1, bytes, sizeof(bytes));
 }
 
-/* The file first, then the role: whenever this is interrupted, the file has the password that the role is to have. */
-static int give(struct setup *s, const struct server *server, const struct buf *old)
+/* Writes the file first, then the role: after an interruption the file holds the password that the role will get. */
+static int set_password(struct setup *s, const struct password_server *server, const struct buf *old)
 {
     char *password = old ? password_in(buf_str(old), server) : new_password();
     struct buf line = {0};
     if (!password)
-        return ctl_fail(SETUP_VERB, "%s has no line that begins with %s: add it, or move the file away for a new one",
+        return ctl_fail(SETUP_VERB,
+                        "%s has no line that begins with %s (add one, or move the file away to get a new one)",
                         server->passfile, server->start);
     if (old)
         buf_append_str(&line, buf_str(old));
@@ -125,8 +126,9 @@ static int give(struct setup *s, const struct server *server, const struct buf *
     return status;
 }
 
-/* Whether daemons of other machines are in by the password that the role has; printed, since they would be shut out. */
-static bool is_used_elsewhere(const struct setup *s, const struct server *server)
+/* Whether daemons on other machines are connected with the role's present password; prints so, since a new password
+ * would lock them out. */
+static bool is_used_elsewhere(const struct setup *s, const struct password_server *server)
 {
     char *from =
         setup_query(s->conn,
@@ -135,39 +137,40 @@ static bool is_used_elsewhere(const struct setup *s, const struct server *server
                     SETUP_ROLE);
     if (from)
         ctl_fail(SETUP_VERB,
-                 "a new password of " SETUP_ROLE " would shut out who uses it at %s (copy the password file from there "
-                 "to %s, or stop the daemon there)",
+                 "a new password for " SETUP_ROLE " would lock out the daemon at %s (copy its password file to %s, or "
+                 "stop that daemon)",
                  from, server->passfile);
     bool used = from != NULL;
     free(from);
     return used;
 }
 
-static int fail_refused(const struct setup *s, const struct server *server, const char *why)
+static int fail_refused(const struct setup *s, const struct password_server *server, const char *why)
 {
-    ctl_fail(SETUP_VERB, "the daemon does not get in with %s: %s", server->passfile, why);
+    ctl_fail(SETUP_VERB, "the daemon cannot connect with %s: %s", server->passfile, why);
     if (strstr(why, "pg_hba.conf"))
         fprintf(stderr, "pg_hba.conf needs a line: host %s " SETUP_ROLE " %s scram-sha-256\n", s->database,
                 strcmp(server->host, "127.0.0.1") == 0 ? "127.0.0.1/32" : "ADDRESS-OF-THIS-MACHINE");
     return CTL_FAILED;
 }
 
-static int by_password(struct setup *s, const struct server *server)
+static int set_up_password(struct setup *s, const struct password_server *server)
 {
     struct buf old = {0};
     int there = setup_read(server->passfile, &old), status = there < 0 ? CTL_FAILED : CTL_OK;
     char *why = there > 0 ? refusal(s, s->conninfo) : NULL;
     if (there > 0 && !why) {
-        setup_is(s, "the daemon's role gets in, with the password in %s", server->passfile);
+        setup_is(s, "the daemon can connect with the password in %s", server->passfile);
     } else if (there >= 0) {
         free(why);
         why = NULL;
         if (there == 0 && is_used_elsewhere(s, server))
             status = CTL_FAILED;
         else if (!s->dry_run)
-            status = give(s, server, there > 0 ? &old : NULL);
+            status = set_password(s, server, there > 0 ? &old : NULL);
         if (status == CTL_OK)
-            setup_did(s, "a password of " SETUP_ROLE ", %s %s", there > 0 ? "as it is in" : "in", server->passfile);
+            setup_did(s, "set the password of " SETUP_ROLE " %s %s", there > 0 ? "to the one in" : "and write it to",
+                      server->passfile);
         if (status == CTL_OK && !s->dry_run && (why = refusal(s, s->conninfo)))
             status = fail_refused(s, server, why);
     }
@@ -180,18 +183,18 @@ static int by_password(struct setup *s, const struct server *server)
 
 int setup_way_in(struct setup *s)
 {
-    const char *known = s->conninfo ? s->conninfo : s->known;
-    char *why = known ? refusal(s, known) : NULL;
+    const char *conninfo = s->conninfo ? s->conninfo : s->file_conninfo;
+    char *why = conninfo ? refusal(s, conninfo) : NULL;
     int status = CTL_OK;
-    if (known && !why) {
-        setup_is(s, "the daemon's role gets in");
+    if (conninfo && !why) {
+        setup_is(s, "the daemon can connect to the database");
     } else if (s->conninfo && !s->dry_run) {
-        status = ctl_fail(SETUP_VERB, "the daemon does not get in with --conninfo: %s", why);
+        status = ctl_fail(SETUP_VERB, "the daemon cannot connect with --conninfo: %s", why);
     } else if (!s->conninfo) {
-        struct server server;
+        struct password_server server;
         find_server(s, &server);
         s->conninfo = conninfo_of(s, &server);
-        status = by_password(s, &server);
+        status = set_up_password(s, &server);
         free(server.passfile);
     }
     free(why);
