@@ -8,10 +8,10 @@
 
 #include "conf/conf.h"
 
-/* Everybody may where the endpoint has no allow_from, else what has an address of IP in it. */
+/* true if the endpoint has no allow_from, or if the peer has an IP address in it. */
 bool allow_sockaddr(const struct conf_endpoint *conf, const struct sockaddr *peer);
 
-/* The same of an address by number, as ZeroMQ tells it: 10.0.0.7, ::ffff:10.0.0.7, fe80::1%eth0. NULL is none. */
+/* The same for a numeric address as ZeroMQ reports it: 10.0.0.7, ::ffff:10.0.0.7, fe80::1%eth0. NULL: no address. */
 bool allow_text(const struct conf_endpoint *conf, const char *peer);
 
 #endif

@@ -163,7 +163,7 @@ static int read_line(struct dc09_keys *keys, const char *path, unsigned number, 
         return err_set(err, "%s:%u: no account at the start of the line (allowed: 3 to 16 hex characters)", path,
                        number);
     if (more.len > 0 || !dc09_key_parse(key, &entry.key))
-        return err_set(err, "%s:%u: no key behind account %s (allowed: 32, 48 or 64 hex characters)", path, number,
+        return err_set(err, "%s:%u: no key after account %s (allowed: 32, 48 or 64 hex characters)", path, number,
                        entry.account);
     if (keys->n == keys->cap) {
         keys->cap = keys->cap ? keys->cap * 2 : 16;

@@ -1,8 +1,8 @@
 /*
  * The encryption of SIA DC-09: AES-128/192/256 in CBC mode with a zero IV, in hex, by libcrypto; and the file of keys.
  *
- * What is encrypted is pad, '|', data, ']', extended data and timestamp; the pad (any bytes but '|', '[' and ']') makes
- * it a multiple of 16. CBC authenticates nothing: that a key is the right one shows in a readable plaintext only.
+ * Encrypted are pad, '|', data, ']', extended data and timestamp; the pad (any bytes except '|', '[' and ']') makes
+ * them a multiple of 16. CBC does not authenticate: only a readable plaintext shows that the key is right.
  */
 #ifndef MOBEYE_INGEST_DC09_CRYPT_H
 #define MOBEYE_INGEST_DC09_CRYPT_H
@@ -27,23 +27,23 @@ struct dc09_key {
 /* 32, 48 or 64 hex characters. */
 bool dc09_key_parse(struct str hex, struct dc09_key *ret);
 
-/* Replaces `out` by the plaintext behind the pad and its '|'. A ']' at the end of the hex is passed over. false: no hex
- * of whole blocks, no '|', or control characters in the plaintext: the key is another one. */
+/* Replaces `out` by the plaintext after the pad and its '|'. Ignores a ']' at the end of the hex. false: not hex of
+ * whole blocks, or no '|' or control characters in the plaintext, which means a wrong key. */
 bool dc09_decrypt(const struct dc09_key *key, struct str hex, struct buf *out);
 
-/* Appends the hex of pad, '|' and text. `pad` is what the pad is made of: random bytes in service, fixed ones where the
- * same bytes are wanted again; any value will do, it is mapped to letters. */
+/* Appends the hex of pad, '|' and text. `pad`: random bytes, or fixed ones for reproducible output; any value is mapped
+ * to letters. */
 void dc09_encrypt(const struct dc09_key *key, struct str text, const uint8_t pad[DC09_PAD_MAX], struct buf *out);
 
 /* The keys of all accounts. */
 struct dc09_keys;
 
-/* Reads lines "ACCOUNT HEXKEY" from a secret (base/secret.h) of at most 4 MiB; '#' begins a comment. NULL with err set,
- * naming source and line and never the key. */
+/* Reads lines "ACCOUNT HEXKEY" from a secret (base/secret.h) of at most 4 MiB; '#' starts a comment. NULL with err set,
+ * which names the source and the line, never the key. */
 struct dc09_keys *dc09_keys_load(const char *source, struct err *err);
 void dc09_keys_free(struct dc09_keys **keys); /* wipes them; safe on NULL */
 
-/* NULL: none for this account (3 to 16 hex characters, in either case and with or without leading zeros). Safe on NULL
+/* NULL: no key for this account (3 to 16 hex characters, in either case, with or without leading zeros). Safe on NULL
  * keys. */
 const struct dc09_key *dc09_keys_find(const struct dc09_keys *keys, struct str account);
 

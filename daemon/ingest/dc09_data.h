@@ -1,12 +1,12 @@
 /*
- * What stands in the brackets of a DC-09 frame: SIA events, Contact-ID events, coordinates. Pure; slices of the text.
+ * The contents of the brackets of a DC-09 frame: SIA events, Contact-ID events, coordinates. Pure; slices of the text.
  *
  * SIA:        #1234|Nri1/BA001/BA002|Atext   N (new) or O (old), modifiers (ri area, id, ti time of day), events of two
  *             letters and a zone, each under the modifiers before it; a text block belongs to the events before it
  * Contact-ID: #1234|1130 01 001              qualifier and event, partition, zone
  *
- * The number behind a code is the input, whatever the code: that is how the Mobeye portal uses it. (Panels give the
- * user's number with OP, CL and 401.) 0 stands for the set as a whole.
+ * The number after a code is the input, whatever the code, as the Mobeye portal uses it. (Panels send the user's number
+ * with OP, CL and 401.) 0 means the set as a whole.
  */
 #ifndef MOBEYE_INGEST_DC09_DATA_H
 #define MOBEYE_INGEST_DC09_DATA_H
@@ -17,12 +17,12 @@
 
 /* Slices are empty where the part is absent. */
 struct dc09_event {
-    struct str raw;   /* as it stands */
-    struct str code;  /* "BA", "130"; empty: of no known form */
-    char qualifier;   /* 'N', 'O' or the Contact-ID digit; 0: of no known form */
-    struct str zone;  /* as it stands: "001" */
-    int32_t input;    /* the zone's number; ALERT_NO_INT: none, 0, or no number */
-    bool bad_zone;    /* there is one, and it is not a number up to ALERT_INPUT_MAX */
+    struct str raw;   /* as received */
+    struct str code;  /* "BA", "130"; empty: unknown form */
+    char qualifier;   /* 'N', 'O' or the Contact-ID digit; 0: unknown form */
+    struct str zone;  /* as received: "001" */
+    int32_t input;    /* the zone's number; ALERT_NO_INT: none, 0, or not a number */
+    bool bad_zone;    /* there is a zone, and it is not a number up to ALERT_INPUT_MAX */
     struct str area;  /* ri, or the Contact-ID partition */
     struct str user;  /* id */
     struct str clock; /* ti, HH:MM[:SS]: the panel's own, without date or zone, so no time of occurrence */
@@ -30,22 +30,22 @@ struct dc09_event {
     struct dc09_meaning meaning;
 };
 
-/* Reads the data of a SIA-DCS or ADM-CID frame. Returns how many events there are, of which the first `max` are in
- * `events`. What has no known form counts as an event of KIND_UNKNOWN; 0: there is nothing at all. `*ret_account` is
- * that of the prefix #acct|, empty without one. */
+/* Reads the data of a SIA-DCS or ADM-CID frame. Returns the number of events, the first `max` of which are in `events`.
+ * Data of an unknown form counts as an event of KIND_UNKNOWN; 0: the data is empty. `*ret_account` is that of the
+ * prefix #acct|, empty without one. */
 size_t dc09_events(enum dc09_id id, struct str data, struct dc09_event *events, size_t max, struct str *ret_account);
 
 /* The value of an X (axis 'X') or Y field, in degrees, east and north positive: 005E22.800 (degrees, half, minutes),
- * or decimal degrees with a sign or with the half before or behind (-5.38, 5.38E, E5.38). */
+ * or decimal degrees with a sign, or with the half before or after them (-5.38, 5.38E, E5.38). */
 bool dc09_coordinate(char axis, struct str value, double *ret_degrees);
 
-/* Whether X and Y are given once each and are possible: 1 yes, 0 neither is given, -1 given and bad. */
+/* 1: X and Y are each given once and are possible; 0: neither is given; -1: anything else. */
 int dc09_location(const struct dc09_content *content, double *ret_lon, double *ret_lat);
 
-/* When it happened: H where it is given and readable, else the time of sending, else ALERT_NO_TIME. */
+/* The time of occurrence: H if given and readable, else the time of sending, else ALERT_NO_TIME. */
 int64_t dc09_occurred_us(const struct dc09_content *content);
 
-/* What an extended data field is called in a payload; "other" for those that are kept raw. */
+/* The name of an extended data field in a payload; "other" for those that are stored raw. */
 const char *dc09_field_word(char id);
 
 #endif

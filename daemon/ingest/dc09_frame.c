@@ -29,7 +29,7 @@ const char *dc09_result_text(enum dc09_result result)
     case DC09_INCOMPLETE:
         return "the frame is not complete";
     case DC09_GARBLED:
-        return "this is no DC-09 frame (allowed: LF CRC 0LLL \"ID\"... CR)";
+        return "not a DC-09 frame (expected LF CRC 0LLL \"ID\"... CR)";
     case DC09_TOO_LONG:
         return "no CR within the longest frame (allowed: 4095 bytes from the first quote)";
     case DC09_BAD_LENGTH:

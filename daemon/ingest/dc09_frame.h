@@ -22,11 +22,11 @@ enum {
 /* What a run of bytes is, in the order of the checks. */
 enum dc09_result {
     DC09_INCOMPLETE,     /* no frame yet: wait for more bytes */
-    DC09_GARBLED,        /* begun by LF and ended by CR or the next LF, but not CRC 0LLL " in between: silence */
-    DC09_TOO_LONG,       /* more bytes than a frame can have, and no CR: silence, close the connection */
+    DC09_GARBLED,        /* from LF to CR or the next LF, but without CRC 0LLL " in between: silence */
+    DC09_TOO_LONG,       /* no CR within the longest possible frame: silence, close the connection */
     DC09_BAD_LENGTH,     /* LLL is not the length: silence */
     DC09_BAD_CRC,        /* silence */
-    DC09_NOT_UNDERSTOOD, /* well-formed, but of no known ID, or not readable within: DUH */
+    DC09_NOT_UNDERSTOOD, /* well-formed, but with an unknown ID or unreadable contents: DUH */
     DC09_COMPLETE,
 };
 
@@ -52,7 +52,7 @@ struct dc09_field {
     struct str value;
 };
 
-/* What stands between '[' and CR, decrypted. */
+/* The text between '[' and CR, decrypted. */
 struct dc09_content {
     struct str whole; /* without pad */
     struct str data;  /* to before the first ']' */
@@ -66,10 +66,10 @@ const char *dc09_result_text(enum dc09_result result);
 
 uint16_t dc09_crc(struct str bytes);
 
-/* Takes the first frame off a stream. `*ret_used` bytes are done with (for DC09_INCOMPLETE: noise before a LF; what is
- * left is shorter than DC09_FRAME_MAX); slices of ret point into `bytes`, so drop them after ret. Call again with the
- * rest until DC09_INCOMPLETE. Never uses 0 bytes with another result, so a caller always gets on.
- * A LF within a frame begins a new one, a CR ends it, whatever LLL says: a lie holds up no later frame. */
+/* Reads the first frame of a stream. `*ret_used` bytes are consumed (for DC09_INCOMPLETE: noise before an LF; the rest
+ * is shorter than DC09_FRAME_MAX); slices of ret point into `bytes`, so drop those after using ret. Call again with the
+ * rest until DC09_INCOMPLETE; any other result consumes at least one byte. An LF within a frame begins a new one, a CR
+ * ends it, whatever LLL says: a wrong length delays no later frame. */
 enum dc09_result dc09_scan(struct str bytes, struct dc09_frame *ret, size_t *ret_used);
 
 /* A message that is one frame, as on a ZeroMQ socket; LF and CR may be missing. Never DC09_INCOMPLETE. */

@@ -1,4 +1,4 @@
-/* The answer that equipment gets: decode_dc09.h has its contract. */
+/* Replies to DC-09 equipment; decode_dc09.h has the contract. */
 #include "ingest/decode_dc09.h"
 
 #include <string.h>

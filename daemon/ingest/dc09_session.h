@@ -1,6 +1,6 @@
 /*
- * What becomes of a DC-09 frame from an alarm panel or its portal: what it says, whether it is stored, what it is
- * answered. Holds what has to be remembered from frame to frame.
+ * Processes DC-09 frames from alarm panels and portals: their contents, whether they are stored, and the reply. Keeps
+ * the state needed from frame to frame.
  */
 #ifndef MOBEYE_INGEST_DC09_SESSION_H
 #define MOBEYE_INGEST_DC09_SESSION_H
@@ -15,7 +15,7 @@ struct dc09_session;
 struct dc09_session *dc09_session_new(void);
 void dc09_session_free(struct dc09_session **session); /* safe on NULL */
 
-/* Slices hold until the next frame, and as long as the endpoint's message does. */
+/* Slices are valid until the next frame, and as long as the endpoint's message. */
 struct dc09_session_frame {
     struct dc09_frame frame;
     enum dc09_result result;
@@ -23,25 +23,25 @@ struct dc09_session_frame {
     enum dc09_verdict verdict;
 };
 
-/* Reads a frame off tcp, or the payload of a ZeroMQ message, and judges it. One that is to be answered NAK is
- * remembered. keys may be NULL. */
+/* Reads a frame from tcp, or the payload of a ZeroMQ message, and decides its verdict. Remembers a frame that gets NAK.
+ * keys may be NULL. */
 void dc09_session_read(struct dc09_session *session, const struct endpoint_message *message,
                        const struct conf_endpoint *conf, const struct dc09_keys *keys, int64_t wall_us,
                        struct dc09_session_frame *ret);
 
-/* Whether the client (NULL: anybody) may report for every device that the frame speaks of: half a frame is never taken.
- * false: ret_reject is filled. */
+/* Whether the client (NULL: no restriction) may report for every device in the frame: a frame is accepted whole or not
+ * at all. false: ret_reject is filled. */
 bool dc09_session_allows(const struct dc09_session_frame *frame, const struct conf_client *client,
                          struct reject *ret_reject);
 
-/* Appends the alerts of a frame that is to be stored. keep_us as of validate_time(). */
+/* Appends the alerts of a frame that is to be stored. keep_us: as for validate_time(). */
 void dc09_session_records(struct dc09_session *session, struct dc09_session_frame *frame, struct str endpoint,
                           int64_t wall_us, const int64_t keep_us[CLASS_COUNT], struct record_queue *out);
 
-/* Why a frame is refused: static text. */
+/* Why a frame is rejected: static text. */
 const char *dc09_session_reason(const struct dc09_session_frame *frame);
 
-/* The reply as it goes over tcp: DC09_SAY_ACK, DC09_SAY_NAK or DC09_SAY_DUH; empty for other verdicts. Holds until the
+/* The reply as sent on tcp, for DC09_SAY_ACK, DC09_SAY_NAK or DC09_SAY_DUH; empty for other verdicts. Valid until the
  * next call. */
 struct str dc09_session_reply(struct dc09_session *session, const struct dc09_session_frame *frame,
                               enum dc09_verdict say, int64_t wall_us);

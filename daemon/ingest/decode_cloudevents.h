@@ -1,5 +1,5 @@
 /*
- * CloudEvents 1.0 JSON -> struct alert. Pure: the same bytes give the same answer; no clock, no configuration.
+ * CloudEvents 1.0 JSON -> struct alert. Pure: the result depends on the bytes alone; no clock, no configuration.
  *
  * JSON is read by json_read (simdjson: 0.76 us for 250 bytes with all that is done here, 1.13 with yajl before it;
  * jansson takes 3 to 6, json-c 2, and neither is as strict). Refused beyond what is not JSON: a byte order mark,
@@ -12,14 +12,14 @@
 #include "ingest/reject.h"
 #include "model/alert.h"
 
-/* Scratch memory for decoding, reused from message to message. Bounded: a few times ALERT_PAYLOAD_MAX. */
+/* Memory for decoding, reused from message to message. Bounded: a few times ALERT_PAYLOAD_MAX. */
 struct decoder;
 struct decoder *decoder_new(void);
 void decoder_free(struct decoder **decoder);
 
-/* true: ret is filled ("from the message", but for occurred_us and skew_us, which validate_time() sets: occurred_us
- * holds the sender's time or ALERT_NO_TIME). false: ret_reject is filled. Slices point into payload or into the
- * decoder, and hold until its next message. */
+/* true: ret is filled ("from the message", except occurred_us and skew_us, which validate_time() sets: occurred_us is
+ * the sender's time or ALERT_NO_TIME). false: ret_reject is filled. Slices point into payload or into the decoder, and
+ * are valid until its next message. */
 bool decode_cloudevents(struct decoder *decoder, struct str payload, struct alert *ret, struct reject *ret_reject);
 
 #endif

@@ -237,7 +237,7 @@ enum dc09_result decode_dc09(struct dc09_decoder *decoder, const struct dc09_fra
         set_null_event(decoder, frame);
         break;
     default:
-        return not_understood(ret, "the ID is none of an event (allowed: SIA-DCS, ADM-CID, NULL)");
+        return not_understood(ret, "the ID is not that of an event (expected SIA-DCS, ADM-CID, NULL)");
     }
     if (n == 0)
         return not_understood(ret, "the data holds no event");

@@ -6,10 +6,10 @@
 
 #include "ingest/endpoint.h"
 
-/* Routing ids whose last sender is remembered; a newer one may take the place of an older one. */
+/* Number of routing ids whose last sender is remembered; a newer one may replace an older one. */
 #define REPLY_QUEUE_SENDERS 4096
 
-/* {0} is an empty queue. Free it with buf_free(&queue.bytes). */
+/* Initially {0}. Free it with buf_free(&queue.bytes). */
 struct reply_queue {
     struct buf bytes;
     struct {
@@ -17,16 +17,16 @@ struct reply_queue {
     } senders[REPLY_QUEUE_SENDERS];
 };
 
-/* A message of the peer came from the client with this key. True: the last one with its routing id came from another
- * client. Replies that wait for that one are dropped, since they would go to this one. */
+/* A message of the peer was received from the client with this key. True: the last one with its routing id was from
+ * another client, whose waiting replies are dropped, since this client would receive them. */
 bool reply_queue_sender(struct reply_queue *queue, const struct endpoint *endpoint, const struct endpoint_peer *peer,
                         const char *key);
 
-/* Copies everything but word, which is static. pull and sub endpoints answer nothing: nothing is queued. */
+/* Copies everything except word, which is static. Queues nothing for pull and sub endpoints, which do not reply. */
 void reply_queue_add(struct reply_queue *queue, struct endpoint *endpoint, const struct endpoint_peer *peer,
                      const char *word, struct str id, struct str detail);
 
-/* Sends all and empties the queue; dropped() for each that its peer does not take. */
+/* Sends all replies and empties the queue; calls dropped() for each that could not be sent. */
 void reply_queue_send(struct reply_queue *queue, void (*dropped)(void *ctx, struct endpoint *endpoint), void *ctx);
 
 #endif

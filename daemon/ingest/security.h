@@ -1,17 +1,17 @@
 /*
- * Who may send: the ZAP handler of libzmq, which judges a connection, and the judge of every message.
+ * Access control: the ZAP handler of libzmq, which checks connections, and the check of every message.
  *
- * libzmq asks the handler when a peer connects to an endpoint that is guarded: one that speaks CURVE, or one with
- * allow_from. Two things make that fail closed: the endpoint has a ZAP domain (its name), and the domain is enforced,
- * so that without a handler nobody gets in. ZAP asks at the connect only; so each message is judged again, by the list
- * as it is now: a key that was taken off it, or has run out, is refused on connections that are open already.
+ * libzmq calls the handler when a peer connects to a guarded endpoint: one that speaks CURVE, or one with allow_from.
+ * It fails closed because the endpoint has a ZAP domain (its name) and enforces it: without a handler no peer is
+ * admitted. ZAP only checks at connection time, so each message is checked again by the current list: a removed or
+ * expired key is rejected on open connections too.
  *
- * A client is known by its key, never by a name that it gives itself or by its routing id. What it hands over to each
- * message as User-Id is "KEY NAME": the name is for the log where the key is no longer on the list.
+ * A client is identified by its key, never by a name it chooses or by its routing id. The handler sets the User-Id of
+ * its messages to "KEY NAME": the name is for the log, in case the key is no longer on the list.
  *
- * A peer that is refused is left without an answer until the handshake has taken too long (libzmq's status 300, not
- * 400): told that it is refused, libzmq never connects again, and a device whose key is renewed at night would have to
- * be visited. It comes back every few seconds instead, with what it has to say.
+ * Denied peers get no reply, so that the handshake times out (libzmq's status 300, not 400): after an explicit denial
+ * libzmq never reconnects, and a device whose key is renewed at night would have to be visited. This way it reconnects
+ * every few seconds, with its messages.
  */
 #ifndef MOBEYE_INGEST_SECURITY_H
 #define MOBEYE_INGEST_SECURITY_H
@@ -24,25 +24,25 @@
 
 struct security;
 
-/* Why a peer is not let in. */
+/* Why a peer is denied. */
 enum security_refusal {
-    SECURITY_ADDRESS, /* it is not in allow_from */
+    SECURITY_ADDRESS, /* its address is not in allow_from */
     SECURITY_UNKNOWN, /* its key is not on the list */
-    SECURITY_EXPIRED, /* its key has run out */
+    SECURITY_EXPIRED, /* its key has expired */
     SECURITY_REFUSALS
 };
 
-/* The word of it in the metrics. */
+/* The label value in the metrics. */
 const char *security_word(enum security_refusal refusal);
 
-/* The client's name in a message's User-Id, as it was when it connected. NULL: none is in it. */
+/* The client's name in a message's User-Id, as of its connection. NULL: none. */
 const char *security_client_name(const char *user);
 
 struct security_refused {
     enum security_refusal reason;
     const char *endpoint; /* its name */
     const char *client;   /* the name of the client; NULL: unknown */
-    const char *address;  /* where it connects from */
+    const char *address;  /* of the peer */
 };
 
 /* Binds the handler: before any endpoint of the context is opened, and until all are closed. refused() is called for
@@ -55,7 +55,7 @@ void security_free(struct security **security); /* safe on NULL */
 /* What holds from now on; conf must live until the next. Before the first nobody gets in. */
 void security_use(struct security *security, const struct conf *conf);
 
-/* Whether the handler is asked about the peers of the endpoint. */
+/* Whether the handler checks the peers of the endpoint. */
 bool security_guards(const struct conf_endpoint *conf);
 
 /* Who sent a message on an endpoint that is guarded: *ret_client, NULL where it speaks no CURVE. false: it may not send
