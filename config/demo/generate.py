@@ -1,10 +1,11 @@
 #!/usr/bin/python3
-"""Writes the night that the demo plays: the *.jsonl and *.dc09 files beside this script, and expected.json, what must
-come of them.
+"""Writes the night that the demo plays: the *.jsonl and *.dc09 files next to this script, and expected.json with the
+expected result.
 
-The same files every time, from what devices.csv says of the sets. `play` puts the times in: "@23:14:05" is of last night
-(counted on from 18:00, so 02:00 comes after 23:00), "@now-01:30:00" so long before now, "@now" now.
-generate.py [DIRECTORY]
+The output is always the same, and based on the sets in devices.csv. `play` fills in the times: "@23:14:05" is a time of
+last night (which begins at 18:00, so that 02:00 follows 23:00), "@now-01:30:00" is relative to the present, "@now" is
+the present.
+Usage: generate.py [DIRECTORY]
 """
 import collections
 import copy

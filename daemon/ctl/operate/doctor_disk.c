@@ -124,7 +124,7 @@ void doctor_disk(struct doctor *d)
     close(fd);
 }
 
-/* Whether the mount that the device number belongs to has been told to leave flushes out. */
+/* Whether the mount that the device number belongs to was mounted with an option that disables flushes. */
 static bool mounted_without_barriers(dev_t dev)
 {
     char wanted[32], *line = NULL;

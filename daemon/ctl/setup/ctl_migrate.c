@@ -13,7 +13,7 @@
 enum { SERVER_MIN = 150000 };
 
 /* A session that reads a view of schema patrol, or writes to the registry, may hold a lock for a while. Others queue
- * behind the lock that a migration waits for, so it waits briefly, and more than once. */
+ * after the lock that a migration waits for, so it waits briefly, and more than once. */
 #define LOCK_TIMEOUT "2s"
 enum { LOCK_TRIES = 30, LOCK_PAUSE_US = 500000 };
 

@@ -15,18 +15,18 @@
 static int make_key_file(char *path, bool for_daemon)
 {
     const struct passwd *user = for_daemon && geteuid() == 0 ? getpwnam(SETUP_USER) : NULL;
-    struct buf made = {0};
+    struct buf temp = {0};
     char verb[] = "keygen", *argv[] = {verb, NULL, NULL};
-    buf_printf(&made, "%s.setup%c", path, 0);
-    argv[1] = made.data;
-    unlink(made.data); /* left by an interrupted run */
+    buf_printf(&temp, "%s.setup%c", path, 0);
+    argv[1] = temp.data;
+    unlink(temp.data); /* left by an interrupted run */
     printf("%-14s ", "public key:");
     fflush(stdout);
     int status = ctl_keygen(2, argv);
-    if (status == CTL_OK && ((user && chown(made.data, user->pw_uid, user->pw_gid) < 0) || rename(made.data, path) < 0))
+    if (status == CTL_OK && ((user && chown(temp.data, user->pw_uid, user->pw_gid) < 0) || rename(temp.data, path) < 0))
         status = ctl_fail(SETUP_VERB, "%s: %s", path, strerror(errno));
     ctl_sync_directory(path);
-    buf_free(&made);
+    buf_free(&temp);
     return status;
 }
 

@@ -64,10 +64,10 @@ static int make_database(struct setup *s)
         struct buf sql = {0};
         buf_printf(&sql, "create database %s encoding 'UTF8' template template0", name);
         buf_append(&sql, "", 1);
-        bool made = setup_run(s->conn, s->database, sql.data);
+        bool created = setup_run(s->conn, s->database, sql.data);
         buf_free(&sql);
         PQfreemem(name);
-        if (!made)
+        if (!created)
             return -1;
     }
     setup_did(s, "create the database %s, encoding UTF8", s->database);

@@ -59,25 +59,25 @@ static int write_file(const char *path, struct str text, bool secret)
     return good ? CTL_OK : ctl_fail(SETUP_VERB, "%s: %s", path, strerror(why));
 }
 
-static int move_into_place(const char *made, const char *path)
+static int move_into_place(const char *temp, const char *path)
 {
-    if (rename(made, path) < 0)
+    if (rename(temp, path) < 0)
         return ctl_fail(SETUP_VERB, "%s: %s", path, strerror(errno));
     ctl_sync_directory(path);
     return CTL_OK;
 }
 
-static void name_beside(char made[4096], const char *path)
+static void name_beside(char temp[4096], const char *path)
 {
-    snprintf(made, 4096, "%s.setup", path);
+    snprintf(temp, 4096, "%s.setup", path);
 }
 
 int setup_write(const char *path, struct str text, bool secret)
 {
-    char made[4096];
-    name_beside(made, path);
-    int status = write_file(made, text, secret);
-    return status == CTL_OK ? move_into_place(made, path) : status;
+    char temp[4096];
+    name_beside(temp, path);
+    int status = write_file(temp, text, secret);
+    return status == CTL_OK ? move_into_place(temp, path) : status;
 }
 
 static bool is_same(const char *a, const char *b)
@@ -101,10 +101,10 @@ static int keep_old(const char *path, char before[4096])
     return linked == 0 ? CTL_OK : ctl_fail(SETUP_VERB, "%s: %s", before, strerror(errno));
 }
 
-static int replace_changed(struct setup *s, const char *path, const char *made)
+static int replace_changed(struct setup *s, const char *path, const char *temp)
 {
     char before[4096];
-    if (keep_old(path, before) != CTL_OK || move_into_place(made, path) != CTL_OK)
+    if (keep_old(path, before) != CTL_OK || move_into_place(temp, path) != CTL_OK)
         return CTL_FAILED;
     setup_did(s, "change %s; the old file is %s", path, before);
     return CTL_OK;
@@ -112,35 +112,35 @@ static int replace_changed(struct setup *s, const char *path, const char *made)
 
 static int put_file(struct setup *s, const struct setup_file *file)
 {
-    char made[4096];
-    name_beside(made, file->path);
-    int status = write_file(made, buf_str(file->text), false);
+    char temp[4096];
+    name_beside(temp, file->path);
+    int status = write_file(temp, buf_str(file->text), false);
     if (status != CTL_OK)
         return status;
-    if (file->check && !file->check(made))
-        return ctl_fail(SETUP_VERB, "%s has errors, see above", made);
+    if (file->check && !file->check(temp))
+        return ctl_fail(SETUP_VERB, "%s has errors, see above", temp);
     if (!file->old || file->shipped) {
-        status = move_into_place(made, file->path);
+        status = move_into_place(temp, file->path);
         if (status == CTL_OK)
             setup_did(s, "write %s", file->path);
         return status;
     }
     if (s->replace || setup_ask_yes(s, file->path, "exists and must be changed. Change it (the old one is kept)?"))
-        return replace_changed(s, file->path, made);
-    setup_did(s, "write %s", made);
+        return replace_changed(s, file->path, temp);
+    setup_did(s, "write %s", temp);
     return ctl_fail(
         SETUP_VERB,
         "%s was edited by hand and is left unchanged (compare it with %s and move that file over it, or use "
         "--replace)",
-        file->path, made);
+        file->path, temp);
 }
 
 int setup_put(struct setup *s, const struct setup_file *file)
 {
     if (file->old && str_eq(buf_str(file->old), buf_str(file->text))) {
-        char made[4096];
-        name_beside(made, file->path);
-        unlink(made); /* left by a run that was interrupted or refused */
+        char temp[4096];
+        name_beside(temp, file->path);
+        unlink(temp); /* left by a run that was interrupted or refused */
         setup_is(s, "%s is up to date", file->path);
         return !file->check || file->check(file->path) ? CTL_OK
                                                        : ctl_fail(SETUP_VERB, "%s has errors, see above", file->path);
