@@ -7,7 +7,7 @@
 static const char *const names[] = {"id", "text", "more"};
 static const struct csv_columns columns = {names, 3, 1};
 
-struct heard {
+struct seen {
     struct buf rows; /* "LINE:ID|TEXT|MORE;" each */
     struct line_diagnostics line_diagnostics;
     uint32_t header;
@@ -16,57 +16,57 @@ struct heard {
 
 static void on_row(void *ctx, uint64_t line, const struct str *cells)
 {
-    struct heard *heard = ctx;
-    buf_printf(&heard->rows, "%u:", (unsigned)line);
+    struct seen *seen = ctx;
+    buf_printf(&seen->rows, "%u:", (unsigned)line);
     for (size_t i = 0; i < columns.n; i++)
-        buf_printf(&heard->rows, "%.*s%s", (int)cells[i].len, cells[i].len ? cells[i].p : "", i < 2 ? "|" : ";");
+        buf_printf(&seen->rows, "%.*s%s", (int)cells[i].len, cells[i].len ? cells[i].p : "", i < 2 ? "|" : ";");
 }
 
-static struct heard read_text(const char *text, size_t len, size_t piece)
+static struct seen read_text(const char *text, size_t len, size_t piece)
 {
-    struct heard heard = {0};
-    struct csv_reader *reader = csv_reader_new(&columns, on_row, &heard, &heard.line_diagnostics);
+    struct seen seen = {0};
+    struct csv_reader *reader = csv_reader_new(&columns, on_row, &seen, &seen.line_diagnostics);
     bool more = true;
     for (size_t at = 0; at < len && more; at += piece)
         more = csv_reader_feed(reader, text + at, len - at < piece ? len - at : piece);
-    heard.whole = csv_reader_finish(reader);
-    heard.header = csv_reader_header(reader);
+    seen.whole = csv_reader_finish(reader);
+    seen.header = csv_reader_header(reader);
     csv_reader_free(&reader);
     cr_assert_null(reader);
-    return heard;
+    return seen;
 }
 
-static void forget(struct heard *heard)
+static void forget(struct seen *seen)
 {
-    buf_free(&heard->rows);
-    line_diagnostics_free(&heard->line_diagnostics);
+    buf_free(&seen->rows);
+    line_diagnostics_free(&seen->line_diagnostics);
 }
 
 static void assert_rows(const char *text, const char *rows)
 {
     size_t len = strlen(text);
     for (size_t piece = 1; piece <= len; piece++) {
-        struct heard heard = read_text(text, len, piece);
-        cr_assert(heard.whole);
-        cr_assert_eq(heard.line_diagnostics.n, 0, "%s",
-                     heard.line_diagnostics.n ? heard.line_diagnostics.list[0].text : "");
-        cr_assert(str_is(buf_str(&heard.rows), rows), "%.*s, in pieces of %zu", (int)heard.rows.len, heard.rows.data,
+        struct seen seen = read_text(text, len, piece);
+        cr_assert(seen.whole);
+        cr_assert_eq(seen.line_diagnostics.n, 0, "%s",
+                     seen.line_diagnostics.n ? seen.line_diagnostics.list[0].text : "");
+        cr_assert(str_is(buf_str(&seen.rows), rows), "%.*s, in pieces of %zu", (int)seen.rows.len, seen.rows.data,
                   piece);
-        forget(&heard);
+        forget(&seen);
     }
 }
 
 /* The first complaint. */
 static void assert_refused(const char *text, size_t len, uint64_t line, const char *words, bool whole)
 {
-    struct heard heard = read_text(text, len, 7);
-    cr_assert_gt(heard.line_diagnostics.n, 0, "%s", text);
-    cr_assert_eq(heard.line_diagnostics.errors, heard.line_diagnostics.n);
-    cr_assert_eq(heard.line_diagnostics.list[0].line, line, "%s: line %u", text,
-                 (unsigned)heard.line_diagnostics.list[0].line);
-    cr_assert(strstr(heard.line_diagnostics.list[0].text, words), "%s", heard.line_diagnostics.list[0].text);
-    cr_assert_eq(heard.whole, whole, "%s", text);
-    forget(&heard);
+    struct seen seen = read_text(text, len, 7);
+    cr_assert_gt(seen.line_diagnostics.n, 0, "%s", text);
+    cr_assert_eq(seen.line_diagnostics.errors, seen.line_diagnostics.n);
+    cr_assert_eq(seen.line_diagnostics.list[0].line, line, "%s: line %u", text,
+                 (unsigned)seen.line_diagnostics.list[0].line);
+    cr_assert(strstr(seen.line_diagnostics.list[0].text, words), "%s", seen.line_diagnostics.list[0].text);
+    cr_assert_eq(seen.whole, whole, "%s", text);
+    forget(&seen);
 }
 
 #define REFUSED(text, line, words, whole) assert_refused(text, sizeof(text) - 1, line, words, whole)
@@ -80,9 +80,9 @@ Test(csv_read, rows_have_the_line_that_they_begin_on)
 Test(csv_read, columns_come_in_any_order_and_case)
 {
     assert_rows("More, ID\n1,2\n", "2:2||1;");
-    struct heard heard = read_text("more,id\n", 8, 8);
-    cr_assert_eq(heard.header, 5);
-    forget(&heard);
+    struct seen seen = read_text("more,id\n", 8, 8);
+    cr_assert_eq(seen.header, 5);
+    forget(&seen);
 }
 
 Test(csv_read, quotes_marks_and_line_ends_of_spreadsheets)
@@ -114,11 +114,11 @@ Test(csv_read, a_bad_row_is_named_and_the_next_is_read)
     REFUSED("id,text\na,b\"c\n", 2, "misplaced quote", true);
     REFUSED("id,text\na,b\nc,\"d\n", 3, "a quote is not closed", true);
     const char text[] = "id,text\na,b\"c\nd,e\nf\ng,h\n";
-    struct heard heard = read_text(text, sizeof(text) - 1, 3);
-    cr_assert_eq(heard.line_diagnostics.n, 2);
-    cr_assert_eq(heard.line_diagnostics.list[1].line, 4);
-    cr_assert(str_is(buf_str(&heard.rows), "3:d|e|;5:g|h|;"), "%.*s", (int)heard.rows.len, heard.rows.data);
-    forget(&heard);
+    struct seen seen = read_text(text, sizeof(text) - 1, 3);
+    cr_assert_eq(seen.line_diagnostics.n, 2);
+    cr_assert_eq(seen.line_diagnostics.list[1].line, 4);
+    cr_assert(str_is(buf_str(&seen.rows), "3:d|e|;5:g|h|;"), "%.*s", (int)seen.rows.len, seen.rows.data);
+    forget(&seen);
 }
 
 Test(csv_read, a_row_without_end_is_cut_off)
@@ -127,10 +127,10 @@ Test(csv_read, a_row_without_end_is_cut_off)
     buf_printf(&text, "id\n\"");
     memset(buf_reserve(&text, CSV_ROW_MAX), 'x', CSV_ROW_MAX);
     text.len += CSV_ROW_MAX;
-    struct heard heard = read_text(text.data, text.len, 65536);
-    cr_assert_not(heard.whole);
-    cr_assert_eq(heard.line_diagnostics.n, 1);
-    cr_assert_eq(heard.line_diagnostics.list[0].line, 2);
-    forget(&heard);
+    struct seen seen = read_text(text.data, text.len, 65536);
+    cr_assert_not(seen.whole);
+    cr_assert_eq(seen.line_diagnostics.n, 1);
+    cr_assert_eq(seen.line_diagnostics.list[0].line, 2);
+    forget(&seen);
     buf_free(&text);
 }

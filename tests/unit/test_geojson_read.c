@@ -4,7 +4,7 @@
 
 #include "ctl/registry/geojson_read.h"
 
-struct heard {
+struct seen {
     struct buf areas; /* "FEATURE@LINE CODE NAME HEX;" each */
     struct line_diagnostics line_diagnostics;
     bool whole;
@@ -12,32 +12,32 @@ struct heard {
 
 static void on_area(void *ctx, const struct geojson_area *area)
 {
-    struct heard *heard = ctx;
-    buf_printf(&heard->areas, "%u@%u %.*s %.*s ", (unsigned)area->feature, (unsigned)area->line, (int)area->code.len,
+    struct seen *seen = ctx;
+    buf_printf(&seen->areas, "%u@%u %.*s %.*s ", (unsigned)area->feature, (unsigned)area->line, (int)area->code.len,
                area->code.p, (int)area->name.len, area->name.p);
     for (size_t i = 0; i < area->ewkb.len; i++)
-        buf_printf(&heard->areas, "%02X", (unsigned char)area->ewkb.p[i]);
-    buf_printf(&heard->areas, ";");
+        buf_printf(&seen->areas, "%02X", (unsigned char)area->ewkb.p[i]);
+    buf_printf(&seen->areas, ";");
 }
 
-static struct heard read_text(const char *text, size_t piece)
+static struct seen read_text(const char *text, size_t piece)
 {
-    struct heard heard = {0};
+    struct seen seen = {0};
     size_t len = strlen(text);
-    struct geojson_reader *reader = geojson_reader_new("x.geojson", on_area, &heard, &heard.line_diagnostics);
+    struct geojson_reader *reader = geojson_reader_new("x.geojson", on_area, &seen, &seen.line_diagnostics);
     bool more = true;
     for (size_t at = 0; at < len && more; at += piece)
         more = geojson_reader_feed(reader, text + at, len - at < piece ? len - at : piece);
-    heard.whole = geojson_reader_finish(reader);
+    seen.whole = geojson_reader_finish(reader);
     geojson_reader_free(&reader);
     cr_assert_null(reader);
-    return heard;
+    return seen;
 }
 
-static void forget(struct heard *heard)
+static void forget(struct seen *seen)
 {
-    buf_free(&heard->areas);
-    line_diagnostics_free(&heard->line_diagnostics);
+    buf_free(&seen->areas);
+    line_diagnostics_free(&seen->line_diagnostics);
 }
 
 #define COLLECTION(features) "{\"type\":\"FeatureCollection\",\"features\":[" features "]}"
@@ -55,27 +55,27 @@ static void forget(struct heard *heard)
 static void assert_areas(const char *text, const char *areas)
 {
     for (size_t piece = 1; piece <= strlen(text); piece += 1 + piece / 8) {
-        struct heard heard = read_text(text, piece);
-        cr_assert(heard.whole);
-        cr_assert_eq(heard.line_diagnostics.n, 0, "%s",
-                     heard.line_diagnostics.n ? heard.line_diagnostics.list[0].text : "");
-        cr_assert(str_is(buf_str(&heard.areas), areas), "%.*s, in pieces of %zu", (int)heard.areas.len,
-                  heard.areas.data, piece);
-        forget(&heard);
+        struct seen seen = read_text(text, piece);
+        cr_assert(seen.whole);
+        cr_assert_eq(seen.line_diagnostics.n, 0, "%s",
+                     seen.line_diagnostics.n ? seen.line_diagnostics.list[0].text : "");
+        cr_assert(str_is(buf_str(&seen.areas), areas), "%.*s, in pieces of %zu", (int)seen.areas.len, seen.areas.data,
+                  piece);
+        forget(&seen);
     }
 }
 
 /* The first complaint; nothing of it is an area. */
 static void assert_refused(const char *text, uint64_t line, const char *words, bool whole)
 {
-    struct heard heard = read_text(text, 5);
-    cr_assert_gt(heard.line_diagnostics.n, 0, "%s", text);
-    cr_assert(strstr(heard.line_diagnostics.list[0].text, words), "%s", heard.line_diagnostics.list[0].text);
-    cr_assert_eq(heard.line_diagnostics.list[0].line, line, "%s: line %u", text,
-                 (unsigned)heard.line_diagnostics.list[0].line);
-    cr_assert_eq(heard.whole, whole, "%s", text);
-    cr_assert_eq(heard.areas.len, 0);
-    forget(&heard);
+    struct seen seen = read_text(text, 5);
+    cr_assert_gt(seen.line_diagnostics.n, 0, "%s", text);
+    cr_assert(strstr(seen.line_diagnostics.list[0].text, words), "%s", seen.line_diagnostics.list[0].text);
+    cr_assert_eq(seen.line_diagnostics.list[0].line, line, "%s: line %u", text,
+                 (unsigned)seen.line_diagnostics.list[0].line);
+    cr_assert_eq(seen.whole, whole, "%s", text);
+    cr_assert_eq(seen.areas.len, 0);
+    forget(&seen);
 }
 
 Test(geojson_read, a_polygon_is_a_multipolygon_of_one)
@@ -206,11 +206,11 @@ Test(geojson_read, a_file_is_json_as_a_whole)
         struct buf text = {0};
         buf_printf(&text, "{\"type\":\"FeatureCollection\",\"features\":[%s%s%s%s%c", feature, cases[i][0], feature,
                    cases[i][1], '\0');
-        struct heard heard = read_text(text.data, 7);
-        cr_expect_not(heard.whole, "%s", text.data);
-        cr_expect_eq(heard.line_diagnostics.n, 1, "%s", text.data);
-        cr_expect_str_eq(heard.line_diagnostics.list[0].text, "not JSON");
-        forget(&heard);
+        struct seen seen = read_text(text.data, 7);
+        cr_expect_not(seen.whole, "%s", text.data);
+        cr_expect_eq(seen.line_diagnostics.n, 1, "%s", text.data);
+        cr_expect_str_eq(seen.line_diagnostics.list[0].text, "not JSON");
+        forget(&seen);
         buf_free(&text);
     }
     assert_refused(COLLECTION("{\"type\":\"Feature\",\n\"a\":[}}"), 2, "not JSON", false);
