@@ -15,14 +15,14 @@ static const struct {
     char code[4];
     enum alert_kind kind;
     enum phase_rule rule;
-    unsigned marks;
+    uint32_t flags;
 } table[] = {
     /* Burglary */
     {"BA", KIND_INTRUSION, RAISES, 0},
-    {"BV", KIND_INTRUSION, RAISES, DC09_VERIFIED},
+    {"BV", KIND_INTRUSION, RAISES, FLAG_VERIFIED},
     {"BR", KIND_INTRUSION, RESTORES, 0},
     {"BH", KIND_INTRUSION, RESTORES, 0},
-    {"BC", KIND_INTRUSION, CANCELS, DC09_CANCEL},
+    {"BC", KIND_INTRUSION, CANCELS, FLAG_CANCEL},
     {"130", KIND_INTRUSION, QUALIFIED, 0},
     {"131", KIND_INTRUSION, QUALIFIED, 0},
     {"132", KIND_INTRUSION, QUALIFIED, 0},
@@ -119,7 +119,7 @@ static struct dc09_meaning look_up(struct str code, size_t code_len, enum alert_
     if (code.len == code_len)
         for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
             if (memcmp(code.p, table[i].code, code_len) == 0 && table[i].code[code_len] == '\0')
-                return (struct dc09_meaning){table[i].kind, phase_of(table[i].rule, qualified), table[i].marks};
+                return (struct dc09_meaning){table[i].kind, phase_of(table[i].rule, qualified), table[i].flags};
     struct dc09_meaning meaning = unknown;
     meaning.phase = qualified;
     return meaning;

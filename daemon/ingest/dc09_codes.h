@@ -7,16 +7,10 @@
 
 #include "model/alert.h"
 
-/* What is to be noted on the incident beside kind and phase. */
-enum dc09_mark {
-    DC09_VERIFIED = 1 << 0, /* a second detection has confirmed the alarm (BV) */
-    DC09_CANCEL = 1 << 1,   /* a user has called the alarm off (BC): noted, closes nothing, hence PHASE_UPDATE */
-};
-
 struct dc09_meaning {
     enum alert_kind kind;
     enum alert_phase phase;
-    unsigned marks; /* DC09_VERIFIED | DC09_CANCEL */
+    uint32_t flags; /* FLAG_VERIFIED (BV); FLAG_CANCEL (BC), which closes nothing, hence PHASE_UPDATE; or 0 */
 };
 
 struct dc09_meaning dc09_code_sia(struct str code);

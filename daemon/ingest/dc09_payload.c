@@ -141,9 +141,9 @@ static void event_object(struct buf *out, const struct dc09_event *event, size_t
     member(out, "user", cut(event->user, DC09_MODIFIER_MAX));
     member(out, "clock", cut(event->clock, DC09_MODIFIER_MAX));
     member(out, "text", cut(event->text, DC09_TEXT_MAX));
-    if (event->meaning.marks & DC09_VERIFIED)
+    if (event->meaning.flags & FLAG_VERIFIED)
         put(out, ",\"verified\":true");
-    if (event->meaning.marks & DC09_CANCEL)
+    if (event->meaning.flags & FLAG_CANCEL)
         put(out, ",\"cancel\":true");
     put(out, "}");
 }

@@ -78,11 +78,6 @@ bool dc09_session_allows(const struct dc09_session_frame *frame, const struct co
     return true;
 }
 
-static uint32_t flags_of(unsigned marks)
-{
-    return (marks & DC09_VERIFIED ? FLAG_VERIFIED : 0) | (marks & DC09_CANCEL ? FLAG_CANCEL : 0);
-}
-
 void dc09_session_records(struct dc09_session *session, struct dc09_session_frame *frame, struct str endpoint,
                           int64_t wall_us, const int64_t keep_us[CLASS_COUNT], struct record_queue *out)
 {
@@ -94,7 +89,7 @@ void dc09_session_records(struct dc09_session *session, struct dc09_session_fram
         struct alert *alert = &message->alerts[i];
         validate_time(alert, wall_us, keep_us);
         alert->skew_us = sent_us == ALERT_NO_TIME ? ALERT_NO_TIME : sent_us - wall_us;
-        alert->flags |= flags_of(message->marks[i]) | (frame->verdict == DC09_STORE_STALE ? FLAG_STALE : 0);
+        alert->flags |= frame->verdict == DC09_STORE_STALE ? FLAG_STALE : 0;
         alert->endpoint = endpoint;
         record_queue_add(out, alert);
     }

@@ -22,7 +22,6 @@ struct dc09_decoder {
     char source[sizeof(ALERT_DC09_PREFIX) + DC09_ACCOUNT_MAX];
     struct dc09_event events[DC09_EVENTS_MAX];
     struct alert alerts[DC09_EVENTS_MAX];
-    unsigned marks[DC09_EVENTS_MAX];
     char event_ids[DC09_EVENTS_MAX][ALERT_ID_MAX];
     char devices[DC09_EVENTS_MAX][ALERT_DEVICE_MAX];
     char words[DC09_EVENTS_MAX][ALERT_KIND_MAX];
@@ -183,7 +182,7 @@ static void set_event(struct dc09_decoder *decoder, size_t i, const struct dc09_
     alert->input = event->input;
     if (event->bad_zone)
         alert->flags |= FLAG_BAD_INPUT;
-    decoder->marks[i] = event->meaning.marks;
+    alert->flags |= event->meaning.flags;
 }
 
 static void set_payloads(struct dc09_decoder *decoder, const struct dc09_frame *frame, struct dc09_message *message)
@@ -223,7 +222,7 @@ static void set_null_event(struct dc09_decoder *decoder, const struct dc09_frame
 enum dc09_result decode_dc09(struct dc09_decoder *decoder, const struct dc09_frame *frame, const struct dc09_keys *keys,
                              struct dc09_message *ret)
 {
-    *ret = (struct dc09_message){.alerts = decoder->alerts, .marks = decoder->marks};
+    *ret = (struct dc09_message){.alerts = decoder->alerts};
     if (read_content(decoder, frame, keys, ret) != DC09_COMPLETE)
         return DC09_NOT_UNDERSTOOD;
     size_t n = 1;

@@ -11,7 +11,7 @@
  *      DC09_STORE, DC09_STORE_STALE: if message.undated, look up the digest among the undated frames of the last
  *        DC09_UNDATED_WINDOW_US, and call dc09_set_identity() with the receipt of the first of them, or, if there is
  *        none, with this receipt (and remember it); then each of the message.n alerts is validated (validate_time(),
- *        then set skew_us from content.time_us, since occurred_us may be H), flagged (message.marks; stale) and
+ *        then set skew_us from content.time_us, since occurred_us may be H), flagged stale if it is and
  *        journaled, all of them or none. dc09_reply() DC09_SAY_ACK is built immediately, since its slices become
  *        invalid; it is sent after the sync. If the journal is full, nothing is sent. A duplicate is journaled too: it
  *        is a sign of life, and its identity resolves it.
@@ -47,8 +47,7 @@ struct dc09_message {
     struct dc09_content content;
     const struct dc09_key *key; /* one of the keys passed; NULL: the frame is plain */
     struct alert *alerts;       /* "from the message", occurred_us and skew_us as decode_cloudevents() leaves them */
-    const unsigned *marks;      /* of each alert: DC09_VERIFIED, DC09_CANCEL */
-    size_t n;                   /* of both, 1 to DC09_EVENTS_MAX */
+    size_t n;                   /* 1 to DC09_EVENTS_MAX */
     size_t shared_offset, shared_bytes; /* of each payload: members that are the same in all; with spaces in their
                                            place it is still JSON */
     bool undated;                       /* no timestamp: dc09_set_identity() it before storing */

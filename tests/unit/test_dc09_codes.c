@@ -22,7 +22,7 @@ static void check_sia(const char *word, enum alert_kind kind, bool restores)
     bool verified = word[2] == '!', cancels = word[2] == '~';
     cr_expect_eq(meaning.kind, kind, "%s", word);
     cr_expect_eq(meaning.phase, restores ? PHASE_RESTORE : cancels ? PHASE_UPDATE : PHASE_RAISE, "%s", word);
-    cr_expect_eq(meaning.marks, (verified ? DC09_VERIFIED : 0u) | (cancels ? DC09_CANCEL : 0u), "%s", word);
+    cr_expect_eq(meaning.flags, (verified ? FLAG_VERIFIED : 0u) | (cancels ? FLAG_CANCEL : 0u), "%s", word);
 }
 
 static void check_cid(const char *word, enum alert_kind kind)
@@ -36,7 +36,7 @@ static void check_cid(const char *word, enum alert_kind kind)
     cr_expect_eq(dc09_code_cid('6', event).kind, kind, "%s", word);
     cr_expect_eq(dc09_code_cid('6', event).phase, PHASE_UPDATE, "%s", word);
     cr_expect_eq(dc09_code_cid('2', event).kind, KIND_UNKNOWN, "%s", word);
-    cr_expect_eq(dc09_code_cid('1', event).marks, 0u, "%s", word);
+    cr_expect_eq(dc09_code_cid('1', event).flags, 0u, "%s", word);
 }
 
 static void read_line(char *line, struct known *known)

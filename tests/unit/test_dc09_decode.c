@@ -11,15 +11,15 @@
 static const uint8_t zero_pad[DC09_PAD_MAX];
 
 /* The alert as a line of the table. */
-static char *alert_line(const struct alert *alert, unsigned marks)
+static char *alert_line(const struct alert *alert)
 {
     char occurred[CLOCK_RFC3339_SIZE] = "-", place[64] = "-";
     if (alert->occurred_us != ALERT_NO_TIME)
         clock_format_rfc3339(alert->occurred_us, 0, occurred);
     if (alert->has_location)
         snprintf(place, sizeof(place), "%.6f,%.6f", alert->lon, alert->lat);
-    const char *notes = marks & DC09_VERIFIED               ? "verified"
-                        : marks & DC09_CANCEL               ? "cancel"
+    const char *notes = alert->flags & FLAG_VERIFIED        ? "verified"
+                        : alert->flags & FLAG_CANCEL        ? "cancel"
                         : alert->flags == FLAG_BAD_INPUT    ? "bad_input"
                         : alert->flags == FLAG_BAD_LOCATION ? "bad_location"
                         : alert->flags == 0                 ? "-"
@@ -97,7 +97,7 @@ static void check_case(const struct frame_case *c, struct dc09_decoder *decoder,
     cr_expect_eq(message.n, c->n_alerts, "line %u: %zu alerts", c->line, message.n);
     check_shared(&message, c->line);
     for (size_t i = 0; i < message.n && i < c->n_alerts; i++) {
-        char *line = alert_line(&message.alerts[i], message.marks[i]);
+        char *line = alert_line(&message.alerts[i]);
         cr_expect_str_eq(line, c->alerts[i], "line %u", c->line);
         free(line);
         check_payload(message.alerts[i].payload, c->line);

@@ -176,11 +176,11 @@ static void print_json(enum dc09_result result, const struct dc09_frame *frame, 
     buf_free(&out);
 }
 
-static void print_alert(const struct alert *alert, unsigned marks)
+static void print_alert(const struct alert *alert)
 {
     printf("  %s %s", alert_kind_word(alert->kind), alert_phase_word(alert->phase));
-    printf("%s%s (%.*s)", marks & DC09_VERIFIED ? ", verified" : "", marks & DC09_CANCEL ? ", cancelled" : "",
-           (int)alert->kind_word.len, alert->kind_word.p);
+    printf("%s%s (%.*s)", alert->flags & FLAG_VERIFIED ? ", verified" : "",
+           alert->flags & FLAG_CANCEL ? ", cancelled" : "", (int)alert->kind_word.len, alert->kind_word.p);
     printf("  %.*s", (int)alert->device.len, alert->device.p);
     char occurred[CLOCK_RFC3339_SIZE];
     if (alert->occurred_us != ALERT_NO_TIME)
@@ -199,7 +199,7 @@ static void print_text(enum dc09_result result, const struct dc09_frame *frame, 
         buf_printf(&text, "  %s\n", why(result, message));
     printf("%.*s", (int)text.len, text.data);
     for (size_t i = 0; i < message->n; i++)
-        print_alert(&message->alerts[i], message->marks[i]);
+        print_alert(&message->alerts[i]);
     text.len = 0;
     append_answer(&text, result, frame, message);
     printf("  answer: %.*s\n", text.len > 0 ? (int)text.len : 4, text.len > 0 ? text.data : "none");
