@@ -19,7 +19,7 @@
 #define BUDGET 1024
 
 struct connection {
-    uint64_t cookie;   /* 0: this descriptor is no connection */
+    uint64_t cookie;   /* 0: this descriptor is not a connection */
     int64_t delivered; /* bytes since it was opened */
     int64_t base;      /* what it had received beyond that at the last connections_rebase() */
     uint64_t waiting;  /* of ipc: bytes that waited at the looks since its last delivery */

@@ -93,8 +93,8 @@ static int hex4(const char *p)
     return value;
 }
 
-/* Of CRC and 0LLL in front of the first quote; 0: there is no such head. A text CRC has a hex digit where a binary one
- * has the quote, so no line can be both. */
+/* The length of CRC and 0LLL before the first quote; 0: they are not there. A text CRC has a hex digit where a binary
+ * one has the quote, so no line can be both. */
 static size_t head_size(struct str line)
 {
     if (line.len > HEAD_BINARY && line.p[HEAD_BINARY] == '"' && line.p[2] == '0' && hex4(line.p + 2) >= 0)
@@ -216,7 +216,7 @@ enum dc09_result dc09_scan(struct str bytes, struct dc09_frame *ret, size_t *ret
         if (!lf)
             return DC09_INCOMPLETE;
         struct str line = {lf + 1, bytes.len - at - 1};
-        /* A binary CRC may hold LF and CR itself: what it is shows with the quote behind the length. */
+        /* A binary CRC may hold LF and CR itself: the quote after the length shows which it is. */
         if (line.len <= HEAD_BINARY)
             return DC09_INCOMPLETE;
         size_t end = find_end(line, head_size(line) == HEAD_BINARY ? 2 : 0);
@@ -255,7 +255,7 @@ enum dc09_result dc09_whole(struct str message, struct dc09_frame *ret)
     return parse_line(line, ret);
 }
 
-/* Takes [Iv...] off the front. false: what is there is no closed field. */
+/* Takes [Iv...] off the front. false: not a closed field. */
 static bool take_field(struct str *rest, struct dc09_content *ret)
 {
     const char *end = rest->len > 0 && rest->p[0] == '[' ? memchr(rest->p, ']', rest->len) : NULL;

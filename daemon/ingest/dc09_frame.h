@@ -15,7 +15,7 @@
 enum {
     DC09_BODY_MAX = 0xFFF,                         /* what LLL can count */
     DC09_FRAME_MAX = 1 + 4 + 4 + 0xFFF + 1,        /* LF to CR, both included */
-    DC09_FIELDS_MAX = 32,                          /* extended data fields told apart; further ones stay in the text */
+    DC09_FIELDS_MAX = 32,                          /* extended data fields parsed; more stay in the text */
     DC09_TIME_SIZE = sizeof("21:15:00,12-01-2018") /* with the NUL */
 };
 

@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 
-/* One character that stands for byte `c`, which is no part of UTF-8 or a control character. */
+/* One character that stands for byte `c`, which is not valid UTF-8, or is a control character. */
 static void append_stand_in(struct buf *out, unsigned char c)
 {
     uint8_t utf8[4];
@@ -119,7 +119,7 @@ void dc09_payload_frame(struct buf *out, const struct dc09_frame *frame, const s
     extended(out, content);
 }
 
-/* At most so many bytes of it, and no part of a character. */
+/* Cuts the text to a maximum of bytes, at a character boundary. */
 static struct str cut(struct str text, size_t most)
 {
     if (text.len <= most)

@@ -16,7 +16,7 @@ enum { LEVELS_MAX = 16 };
 /* Which object or array of the message is being read. */
 enum context { IN_OTHER, IN_TOP, IN_DATA, IN_LOCATION, IN_CAMERA, IN_COORDINATES, IN_BOX };
 
-/* In the order in which they are complained about. */
+/* In the order in which they are reported. */
 enum required {
     REQUIRED_NONE,
     REQUIRED_SPECVERSION,
@@ -45,7 +45,7 @@ static const struct {
 struct list {
     double numbers[4];
     unsigned n;  /* also those beyond numbers[] */
-    bool broken; /* an element is no number */
+    bool broken; /* an element is not a number */
 };
 
 struct decoder {
@@ -268,7 +268,7 @@ static void on_name(void *ctx, struct str name)
     decoder->member = i < n ? &members_of[context].all[i] : NULL;
 }
 
-/* A value for decoder->member: stored, or complained about. */
+/* A value for decoder->member: stored, or flagged. */
 static bool take(struct decoder *decoder, const struct json_value *value)
 {
     const struct member *member = decoder->member;
@@ -325,7 +325,7 @@ static void box_done(struct decoder *decoder)
         decoder->alert->flags |= FLAG_BAD_BOX;
 }
 
-/* A location that is no Point takes its accuracy and time of fix with it. */
+/* A location that is not a Point loses its accuracy and time of fix too. */
 static void location_done(struct decoder *decoder)
 {
     struct alert *alert = decoder->alert;

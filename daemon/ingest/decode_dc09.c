@@ -18,7 +18,7 @@ struct dc09_decoder {
     EVP_MD *sha256; /* looked up once: that takes as long as hashing does */
     EVP_MD_CTX *hash;
     struct buf plain; /* decrypted content */
-    struct buf json;  /* the payloads, one behind the other */
+    struct buf json;  /* the payloads, one after the other */
     char source[sizeof(ALERT_DC09_PREFIX) + DC09_ACCOUNT_MAX];
     struct dc09_event events[DC09_EVENTS_MAX];
     struct alert alerts[DC09_EVENTS_MAX];
@@ -62,7 +62,7 @@ static enum dc09_result read_content(struct dc09_decoder *decoder, const struct 
     if (frame->encrypted) {
         ret->key = dc09_keys_find(keys, frame->account);
         if (!ret->key)
-            return not_understood(ret, "the frame is encrypted, and there is no key for its account");
+            return not_understood(ret, "the frame is encrypted, but its account has no key");
         if (!dc09_decrypt(ret->key, text, &decoder->plain))
             return not_understood(ret, "the frame cannot be decrypted with the key of its account");
         text = buf_str(&decoder->plain);
@@ -112,7 +112,7 @@ static void set_digest(const struct dc09_decoder *decoder, const struct dc09_fra
     memcpy(ret->digest, hash, DC09_DIGEST_SIZE);
 }
 
-/* Writes the event ids, with `suffix` behind each. */
+/* Writes the event ids, each with `suffix` appended. */
 static void set_event_ids(struct dc09_decoder *decoder, struct str seq, const struct dc09_message *message,
                           const char *suffix)
 {

@@ -1,6 +1,6 @@
 /*
  * simdjson's On-Demand interface checks a value when it is visited, and what is skipped hardly at all: every value is
- * visited here. It wants readable bytes behind the text, so the text is copied; slices that callers see are of the
+ * visited here. It needs readable bytes after the text, so the text is copied; slices that callers see are of the
  * text itself.
  */
 #include <cassert>
@@ -22,7 +22,7 @@ namespace ondemand = simdjson::ondemand;
 
 static const char *const not_json = JSON_NOT_JSON;
 
-/* What read_front() may write, and simdjson read, behind the text. */
+/* What read_front() may write, and simdjson read, after the text. */
 enum { BEHIND_BYTES = 3 + simdjson::SIMDJSON_PADDING };
 
 struct json_reader {
@@ -35,7 +35,7 @@ struct json_reader {
 
     /* One text. */
     struct str text;
-    size_t end; /* a value that ends behind it has not come whole */
+    size_t end; /* a value that ends after it is incomplete */
     bool has_escapes;
     const struct json_calls *calls;
     void *ctx;

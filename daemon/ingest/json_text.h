@@ -13,9 +13,9 @@ const char *json_text_fault(struct str text, size_t *ret_offset);
 
 #define JSON_NOT_JSON "not JSON"
 
-/* The value of a token that should be a number, as strtod() has it; the byte behind it is readable and no part of a
- * number. Returns NULL, or why it is refused: no JSON number, beyond an IEEE double, or of more decimals or a greater
- * exponent than PostgreSQL's numeric has. A number too small for a double is 0. */
+/* The value of a token that should be a number, as strtod() has it; the byte after it must be readable and not part of
+ * a number. Returns NULL, or why it is refused: not a JSON number, beyond an IEEE double, or of more decimals or a
+ * greater exponent than PostgreSQL's numeric has. A number too small for a double is 0. */
 const char *json_number(struct str token, double *ret);
 
 #endif

@@ -85,7 +85,7 @@ static void for_each(struct memory_watch *watch, void (*call)(struct connections
     }
 }
 
-/* Has it senders that cannot be told to wait? */
+/* Whether its senders cannot get RETRY. */
 static bool has_queues(struct memory_watch *watch)
 {
     for (size_t i = 0; i < endpoint_set_count(watch->set); i++) {

@@ -35,7 +35,7 @@ struct security {
     uint32_t today;  /* as conf_client.until */
 };
 
-/* A frame as text too: there is a NUL behind it. */
+/* A frame as text: a NUL follows it. */
 struct zap_frame {
     char bytes[FRAME_MAX + 1];
     size_t len;
