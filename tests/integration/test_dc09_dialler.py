@@ -94,4 +94,4 @@ def test_a_slip_at_the_shell_is_told():
     unquoted = run("encode", "NULL0001L0#1234[]_now")
     assert unquoted.returncode == 1 and unquoted.stdout == b"" and b"quotes" in unquoted.stderr
     other = run("decode", "--to", "localhost:1", "x")
-    assert other.returncode == 2 and b"--to is no option of decode" in other.stderr
+    assert other.returncode == 2 and b"--to is not an option of decode" in other.stderr

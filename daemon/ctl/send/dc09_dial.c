@@ -105,7 +105,7 @@ int dial_frame(struct str line, const struct dc09_keys *keys, bool crc_binary, i
     if (line.len == 0 || line.p[0] == '#')
         return 0;
     if (lacks_quotes(line))
-        return err_set(err, "no quotes around the ID (in a shell: '\"SIA-DCS\"0001L0#1234[#1234|Nri1/BA001]_now')");
+        return err_set(err, "the ID has no quotes (in a shell, use '\"SIA-DCS\"0001L0#1234[#1234|Nri1/BA001]_now')");
     if (line.p[0] != '"') {
         buf_append(out, "\n", 1);
         buf_append_str(out, line);
