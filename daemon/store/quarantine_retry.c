@@ -97,8 +97,14 @@ static void hand_over_results(struct quarantine_retry *r)
 
 static void run_transaction(struct quarantine_retry *r, struct encoded_batch *encoded, int64_t quarantine_id)
 {
-    char guard[100];
-    snprintf(guard, sizeof(guard), "delete from mobeye.quarantine where id = %" PRId64, quarantine_id);
+    char guard[100], release[150], text[IDENTITY_TEXT_SIZE];
+    uint8_t identity[IDENTITY_BYTES];
+    const struct alert *alert = &encoded->batch->rows[0].alert;
+    identity_of(alert->source, alert->event_id, identity);
+    snprintf(guard, sizeof(guard), "select from mobeye.quarantine where id = %" PRId64 " for update", quarantine_id);
+    snprintf(release, sizeof(release), "select mobeye.release_quarantined(%" PRId64 ", '%s')", quarantine_id,
+             identity_text(identity, text));
+    r->transaction.before_commit = release;
     r->transaction.expect_duplicates = true; /* one row: claiming it costs no more than a COPY */
     transaction_begin(&r->transaction, encoded, guard, NULL, clock_wall_us());
     while (r->pending)

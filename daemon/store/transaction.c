@@ -76,6 +76,8 @@ void transaction_open(struct transaction *t, const char *reason)
 /* Changes are numbered last: other transactions that need numbers wait from there to the commit. */
 static void append_commit(const struct transaction *t, struct buf *sql)
 {
+    if (t->before_commit)
+        buf_printf(sql, "%s; ", t->before_commit);
     if (t->incidents.n_changes > 0) {
         buf_printf(sql, "select mobeye.add_changes(");
         incident_rows_print_changes(&t->incidents, sql);
@@ -138,12 +140,12 @@ static void copy_identities(struct transaction *t)
     transaction_set_state(t, TRANSACTION_COPYING_IDENTITIES, "as if all were new");
 }
 
-/* The guard is an update, an insert or a delete. */
+/* The guard is an update, an insert or a select. */
 static void on_opening_result(struct transaction *t, PGresult *result)
 {
     if (PQresultStatus(result) == PGRES_COPY_IN)
         copy_identities(t);
-    else if ((is_tag(result, "UPDATE") || is_tag(result, "INSERT") || is_tag(result, "DELETE")) &&
+    else if ((is_tag(result, "UPDATE") || is_tag(result, "INSERT") || is_tag(result, "SELECT")) &&
              strcmp(PQcmdTuples(result), "1") != 0)
         abandon(t, TRANSACTION_POSITION_MOVED, "the guard affected no row");
 }

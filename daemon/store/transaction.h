@@ -79,6 +79,7 @@ struct transaction {
     enum transaction_state state;
     bool expect_duplicates; /* the last batch had some: claiming at once costs less than a COPY that fails and is undone
                              */
+    const char *before_commit; /* the owner's: SQL that runs once all rows have their status; NULL: none */
     uint64_t restarts_total;
 
     /* Of the batch, in all its attempts. */

@@ -11,8 +11,9 @@ grant select, insert, update on mobeye.journal_position to mobeye_ingest;
 grant select, insert on mobeye.alert_identity to mobeye_ingest;
 grant insert on mobeye.alert to mobeye_ingest;
 grant select, update on mobeye.leader to mobeye_ingest;
--- A retry locks its row (for update), which requires the right to update a column; this column cannot be assigned.
-grant select, insert, delete, update (id) on mobeye.quarantine to mobeye_ingest;
+-- A retry locks its row (for update), which requires the right to update a column; this column cannot be assigned. It deletes
+-- the row by release_quarantined().
+grant select, insert, update (id) on mobeye.quarantine to mobeye_ingest;
 -- Where a device is placed, but neither its address nor the instructions for patrols.
 grant select (placement_id, device_id, during, geom, team, secret, cell) on mobeye.placement to mobeye_ingest;
 -- For mobeyectl status: the last change of the rules, and the number of mutes.
@@ -38,6 +39,7 @@ grant execute on function
     mobeye.read_incidents(uuid[], uuid[], uuid[], uuid[], timestamptz[], timestamptz[]),
     mobeye.refresh_states(text[]),
     mobeye.registry_since(bigint),
+    mobeye.release_quarantined(bigint, uuid),
     mobeye.report_daemon(uuid, text, timestamptz, timestamptz, text[], interval[], timestamptz[]),
     mobeye.report_maintenance(text[], interval[], text[]),
     mobeye.retention_due(text, interval, interval, interval, interval),

@@ -34,6 +34,29 @@ comment on function mobeye.claim_conflicts(uuid[], bigint[], uuid[]) is
     'For alerts whose identities are stored already: the positions in the arrays of those that belong to another device than '
     'the stored alert and whose own identities are new.';
 
+-- An alert in quarantine has its own identity. It may be stored under another one, that of (source, event_id); the hash of
+-- the device beside that one is the first 64 bits of its own.
+create or replace function mobeye.release_quarantined(quarantine_id bigint, identity uuid) returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    delete from mobeye.quarantine q
+     where q.id = quarantine_id
+       and exists (select from mobeye.alert_identity a
+                    where a.id in (q.identity, release_quarantined.identity)
+                      and (q.identity is null or a.id = q.identity
+                           or a.device = ('x' || left(replace(q.identity::text, '-', ''), 16))::bit(64)::bigint));
+    if not found then
+        raise exception 'quarantine: % cannot be released: its alert is not stored', quarantine_id
+            using errcode = 'no_data_found';
+    end if;
+end
+$$;
+comment on function mobeye.release_quarantined(bigint, uuid) is
+    'Deletes an alert from quarantine whose identity is stored. If its record could not be read, no identity is known, and '
+    'that of (source, event_id) as the caller names it must be stored.';
+
 create or replace function mobeye.journal_rewind(journal uuid, "position" bigint, checksum bigint) returns bigint
 language plpgsql
 set search_path = pg_catalog, pg_temp

@@ -1,4 +1,4 @@
-"""mobeyectl quarantine, as the daemon's role."""
+"""mobeyectl quarantine: as the daemon's role, except discard, which is the owner's."""
 
 import json
 import os
@@ -7,6 +7,8 @@ import struct
 import subprocess
 import tempfile
 import time
+
+import psycopg
 
 from support import MOBEYECTL, PATIENCE_S, SchemaTest, conninfo, mobeyectl
 
@@ -205,19 +207,31 @@ class Quarantine(SchemaTest):
         self.assertEqual((done.returncode, done.stdout), (1, ""))
         self.assertIn("999999", done.stderr)
 
+    def discard(self, *arguments, user="curator", **options):
+        """As a member of the owner."""
+        self.superuser.execute("create role curator login in role mobeye_owner")
+        self.addCleanup(self.superuser.execute, "drop role curator")
+        return mobeyectl("quarantine", "discard", *arguments, database=self.database, user=user, **options)
+
+    def test_the_daemons_login_discards_nothing(self):
+        done = self.discard(self.readable, "--yes", user="mobeye_ingest")
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertIn("permission denied", done.stderr)
+        self.assertEqual(self.kept(), 2)
+
     def test_discard_deletes_those_named(self):
-        done = self.run_verb("discard", self.readable, "--yes")
+        done = self.discard(self.readable, "--yes")
         self.assertEqual((done.returncode, done.stdout), (0, f"{self.readable}: deleted\n"))
         self.assertEqual(self.kept(), 1)
 
     def test_discard_is_all_or_nothing(self):
-        done = self.run_verb("discard", self.readable, "999999", "--yes")
+        done = self.discard(self.readable, "999999", "--yes")
         self.assertEqual((done.returncode, done.stdout), (1, ""))
         self.assertIn("999999", done.stderr)
         self.assertEqual(self.kept(), 2)
 
     def test_discard_without_a_terminal_needs_yes(self):
-        done = self.run_verb("discard", self.readable, stdin=subprocess.DEVNULL)
+        done = self.discard(self.readable, stdin=subprocess.DEVNULL)
         self.assertEqual((done.returncode, done.stdout), (1, ""))
         self.assertIn("not a terminal; use --yes to skip the confirmation", done.stderr)
         self.assertEqual(self.kept(), 2)
@@ -239,6 +253,42 @@ class Quarantine(SchemaTest):
         self.assertEqual(self.discard_answering(b"no\n"), 1)
         self.assertEqual(self.kept(), 2)
         self.assertEqual(self.discard_answering(b"y\n"), 0)
+        self.assertEqual(self.kept(), 1)
+
+    def identity(self, id, device):
+        self.superuser.execute("insert into mobeye.alert_identity (id, device) values (%s, %s)", [id, device])
+        self.addCleanup(self.superuser.execute, "delete from mobeye.alert_identity where id = %s", [id])
+
+    def release(self, quarantine_id, identity):
+        self.connect("mobeye_ingest").execute("select mobeye.release_quarantined(%s, %s)", [quarantine_id, identity])
+
+    def test_the_daemon_releases_only_what_is_stored(self):
+        own, base, other = ("%08d-0000-0000-0000-000000000001" % n for n in (12345678, 2, 3))
+        self.superuser.execute("update mobeye.quarantine set identity = %s where id = %s", [own, self.readable])
+        self.identity(other, 7)
+        for identity in (base, other):  # not stored; that of another alert
+            with self.assertRaises(psycopg.errors.NoDataFound):
+                self.release(self.readable, identity)
+        with self.assertRaises(psycopg.errors.NoDataFound):
+            self.release("999999", other)
+        self.assertEqual(self.kept(), 2)
+        self.identity(base, 0x1234567800000000)
+        self.release(self.readable, base)
+        self.assertEqual(self.kept(), 1)
+
+    def test_an_alert_stored_under_the_identity_in_quarantine_is_released(self):
+        own = "87654321-0000-0000-0000-000000000001"
+        self.superuser.execute("update mobeye.quarantine set identity = %s where id = %s", [own, self.readable])
+        self.identity(own, 0)
+        self.release(self.readable, "00000000-0000-0000-0000-000000000009")
+        self.assertEqual(self.kept(), 1)
+
+    def test_of_a_record_without_identity_the_identity_that_is_named_must_be_stored(self):
+        identity = "00000000-0000-0000-0000-000000000004"
+        with self.assertRaises(psycopg.errors.NoDataFound):
+            self.release(self.unreadable, identity)
+        self.identity(identity, 5)
+        self.release(self.unreadable, identity)
         self.assertEqual(self.kept(), 1)
 
     def test_a_wrong_command_line_is_status_2(self):

@@ -14,7 +14,7 @@ NEEDS = {  # what a role may do with each table or view; everything else is refu
         "mobeye.journal_position": {"select", "insert", "update"},
         "mobeye.alert_identity": {"select", "insert"},
         "mobeye.alert": {"insert"},
-        "mobeye.quarantine": {"select", "insert", "delete"},
+        "mobeye.quarantine": {"select", "insert"},
     },
     "mobeye_patrol": {"patrol.alerts": {"select"}},
     "mobeye_auditor": {"patrol.alerts": {"select"}},
@@ -34,6 +34,7 @@ EXECUTES = {
     "mobeye.report_maintenance('{}', '{}', '{}')": {"mobeye_ingest"},
     "mobeye.journal_rewind('00000000-0000-0000-0000-000000000001', 0, 0)": {"mobeye_ingest"},
     "mobeye.claim_conflicts('{}', '{}', '{}')": {"mobeye_ingest"},
+    "mobeye.release_quarantined(1, '00000000-0000-0000-0000-000000000001')": {"mobeye_ingest"},
     "patrol.api_version()": {"mobeye_patrol", "mobeye_auditor", "mobeye_registry"},
 }
 STATEMENTS = {
