@@ -71,3 +71,16 @@ void conf_free(struct conf **conf)
     free(c);
     *conf = NULL;
 }
+
+bool conf_verifies(const struct conf *conf, double *ret_radius_m)
+{
+    bool verifies = false;
+    *ret_radius_m = 0;
+    for (size_t i = 0; i < conf->n_rules; i++) {
+        const struct incident_terms *terms = &conf->rules[i].terms;
+        verifies |= terms->verify_within_us > 0;
+        if (terms->verify_within_us > 0 && terms->verify_radius_m > *ret_radius_m)
+            *ret_radius_m = terms->verify_radius_m;
+    }
+    return verifies;
+}

@@ -184,4 +184,7 @@ struct conf_names {
 
 void conf_free(struct conf **conf); /* safe on NULL and on a partly built one */
 
+/* Whether a rule has verify_by. ret_radius_m: the largest radius of those rules; 0: none has one. */
+bool conf_verifies(const struct conf *conf, double *ret_radius_m);
+
 #endif

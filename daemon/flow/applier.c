@@ -330,6 +330,7 @@ static struct writer_options writer_options(const struct conf *conf)
         .rules = conf->rules_text ? conf->rules_hash : NULL,
         .rules_text = conf->rules_text,
     };
+    options.verifies = conf_verifies(conf, &options.verify_radius_m);
     memcpy(options.keep_us, conf->retention.class_us, sizeof(options.keep_us));
     return options;
 }

@@ -16,7 +16,8 @@
 /* In one statement: some ms for PostgreSQL, so that other post-commit work does not wait long. */
 #define UPDATES_MAX 500
 
-const char device_status_sql[] = "select mobeye.store_device_status($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+const char device_status_sql[] =
+    "select mobeye.store_device_status($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
 
 const Oid device_status_types[DEVICE_STATUS_PARAMS] = {
     TYPE_TEXT_ARRAY, TYPE_BOOL_ARRAY,        TYPE_TIMESTAMPTZ_ARRAY, TYPE_TIMESTAMPTZ_ARRAY, TYPE_TEXT_ARRAY,

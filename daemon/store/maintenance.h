@@ -1,7 +1,7 @@
 /*
  * Maintenance: jobs that no alert triggers, in cycles of 20 seconds (sql/code/maintenance.sql). Every daemon reports
- * that it is alive; the one whose session leads (mobeye.leader) does the rest: silence, overdue and unattended incidents,
- * retention.
+ * that it is alive; the one whose session leads (mobeye.leader) does the rest: silence, overdue and unattended
+ * incidents, retention.
  *
  * On a connection of its own: a job that takes long, or fails, delays no alert, and the other jobs are done all the
  * same. It is retried when it is next due. mobeye.maintenance records how each job last ended; metrics, mobeyectl

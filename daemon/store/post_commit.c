@@ -319,6 +319,7 @@ struct post_commit *post_commit_new(struct loop *loop, const struct writer_optio
     p->session = session_new(loop, &kind, options->conninfo, options->instance, &session_calls, p);
     session_suppress_log(p->session, true);
     set_rules(p, options);
+    post_commit_queue_widen(&p->queue, options->verifies, options->verify_radius_m);
     return p;
 }
 
@@ -345,6 +346,7 @@ void post_commit_reconfigure(struct post_commit *p, const struct writer_options 
 {
     if (!options->rules || !p->has_rules || memcmp(options->rules, p->rules, sizeof(p->rules)) != 0)
         set_rules(p, options);
+    post_commit_queue_widen(&p->queue, options->verifies, options->verify_radius_m);
     if (session_differs(p->session, options->conninfo, options->instance)) {
         go_down(p, "the configuration changed");
         session_configure(p->session, options->conninfo, options->instance);

@@ -72,12 +72,10 @@ static void add_raise(struct post_commit_queue *queue, const struct alert *alert
     *last = (uint32_t)queue->n_raises;
 }
 
-static void note_terms(struct post_commit_queue *queue, const struct incident_terms *terms)
+void post_commit_queue_widen(struct post_commit_queue *queue, bool verifies, double radius_m)
 {
-    if (!terms || terms->verify_within_us == 0)
-        return;
-    queue->verifies = true;
-    queue->reach_m = terms->verify_radius_m > queue->reach_m ? terms->verify_radius_m : queue->reach_m;
+    queue->verifies |= verifies;
+    queue->reach_m = radius_m > queue->reach_m ? radius_m : queue->reach_m;
 }
 
 void post_commit_queue_batch(struct post_commit_queue *queue, const struct batch *batch, const uint8_t *stored,
@@ -94,7 +92,6 @@ void post_commit_queue_batch(struct post_commit_queue *queue, const struct batch
         if (!stored[i] || alert->incident == NO_INCIDENT || alert->phase != PHASE_RAISE)
             continue;
         const struct incident *incident = &set->incidents[alert->incident];
-        note_terms(queue, alert->terms);
         if (queue->verifies && incident->raised && incident->terms.category == CATEGORY_ALARM && !incident->drill)
             add_raise(queue, alert, incident->id, &last[alert->incident]);
     }

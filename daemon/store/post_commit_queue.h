@@ -30,11 +30,14 @@ struct post_commit_queue {
     size_t n_sent;
     struct incident_change *hints;
     size_t n_hints, cap_hints, encoded_hints;
-    bool verifies;  /* some rule has verify_by */
-    double reach_m; /* the largest radius of those */
+    bool verifies;  /* a rule has, or had, verify_by: raises are to be queued */
+    double reach_m; /* the largest radius of those rules */
 };
 
 void post_commit_queue_free(struct post_commit_queue *queue);
+
+/* What the rules of the moment say of verification; those of before still hold for their incidents. */
+void post_commit_queue_widen(struct post_commit_queue *queue, bool verifies, double radius_m);
 
 /* A batch is committed. stored: encoded_batch_rows_to_store() of it. */
 void post_commit_queue_batch(struct post_commit_queue *queue, const struct batch *batch, const uint8_t *stored,

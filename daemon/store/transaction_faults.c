@@ -43,8 +43,8 @@ void transaction_on_abandoned(struct transaction *t)
         t->fault = (struct fault){
             .class = SQLSTATE_STOP,
             .sqlstate = "02000",
-            .text =
-                "mobeye.incident_condition refers to an incident that does not exist (maintenance deletes such conditions)",
+            .text = "mobeye.incident_condition refers to an incident that does not exist (maintenance deletes such "
+                    "conditions)",
         };
         retry_later(t);
     }

@@ -27,6 +27,8 @@ struct writer_options {
     const uint8_t *journal_uuid; /* 16 bytes */
     const uint8_t *rules;        /* 16 bytes: hash of the rules; NULL: unknown */
     const char *rules_text;
+    bool verifies;                /* a rule has verify_by */
+    double verify_radius_m;       /* the largest radius of those rules */
     int64_t keep_us[CLASS_COUNT]; /* how long alerts are kept: partitions are premade as far back; 0: 31 days */
 };
 

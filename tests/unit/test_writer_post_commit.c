@@ -113,6 +113,29 @@ Test(follow, two_daemons_with_one_alert_each_verify_both)
     owner_stop(&other);
 }
 
+/* The other daemon has looked at what was stored before, and has met no rule with verify_by yet. */
+Test(follow, a_raise_whose_rule_verifies_nothing_verifies_that_of_another_daemon)
+{
+    static const struct step steps[] = {
+        {0, "NL-1", KIND_MOTION, PHASE_RAISE, 1, &default_rule, 5.38, 52.190, 0},
+        {10, "CAM-1", KIND_CAMERA, PHASE_RAISE, 1, &plain_rule, 5.38, 52.191, 0},
+    };
+    struct owner one = {.total = 1, .change = play_ours};
+    struct owner other = {.change = play_theirs, .journal = {9, 1}};
+    ours = steps;
+    theirs = steps + 1;
+    owner_start(&other, &rig, "other", rig.conninfo);
+    RIG_WAIT(&rig, other.up && writer_drained(other.writer));
+    owner_start(&one, &rig, "one", rig.conninfo);
+    RIG_WAIT(&rig, OWNER_STORED(&one) && writer_drained(one.writer));
+    owner_stop(&one);
+    other.total = 1;
+    owner_feed(&other);
+    RIG_WAIT(&rig, OWNER_STORED(&other) && writer_drained(other.writer));
+    RIG_EXPECT(&rig, verified_sql, "NL-1 second_device 1");
+    owner_stop(&other);
+}
+
 Test(follow, what_a_crash_left_unverified_is_verified_after_it)
 {
     static const struct step steps[] = {

@@ -361,15 +361,21 @@ static inline void owner_start(struct owner *owner, struct rig *rig, const char 
                                      .instance = owner->instance ? owner->instance : "amersfoort-1",
                                      .journal_uuid = owner->journal,
                                      .rules = rig_rules,
-                                     .rules_text = "rules: []"};
+                                     .rules_text = "rules: []",
+                                     .verifies = true,
+                                     .verify_radius_m = 150};
     owner->writer = writer_new(rig->loop, &options, &calls, owner);
     writer_start(owner->writer);
 }
 
 static inline void rig_reconfigure(struct owner *owner, const char *conninfo, const char *instance)
 {
-    struct writer_options options = {
-        .conninfo = conninfo, .instance = instance, .rules = rig_rules, .rules_text = "rules: []"};
+    struct writer_options options = {.conninfo = conninfo,
+                                     .instance = instance,
+                                     .rules = rig_rules,
+                                     .rules_text = "rules: []",
+                                     .verifies = true,
+                                     .verify_radius_m = 150};
     writer_reconfigure(owner->writer, &options);
 }
 

@@ -128,6 +128,7 @@ static int write_batch(struct scenario_daemon *daemon, struct batch *batch, stru
                                      .journal_uuid = daemon->journal,
                                      .rules = conf->rules_hash,
                                      .rules_text = conf->rules_text};
+    options.verifies = conf_verifies(conf, &options.verify_radius_m);
     int64_t until_us = clock_mono_us() + WAIT_US;
     bool given = false;
     struct writer *writer = writer_new(d->loop, &options, &calls, daemon);
