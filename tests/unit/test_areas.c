@@ -193,11 +193,11 @@ static void *build_aside(void *arg)
 
 Test(areas, a_set_that_another_thread_built_is_used_here)
 {
-    pthread_t condition;
+    pthread_t thread;
     void *built;
     area_rig_always(rows, "wijk", "WK1", SQUARE);
-    cr_assert_eq(pthread_create(&condition, NULL, build_aside, rows), 0);
-    cr_assert_eq(pthread_join(condition, &built), 0);
+    cr_assert_eq(pthread_create(&thread, NULL, build_aside, rows), 0);
+    cr_assert_eq(pthread_join(thread, &built), 0);
     set = built;
     area_rows_free(&rows);
     expect(2, 2, "wijk=WK1");

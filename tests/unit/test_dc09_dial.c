@@ -108,7 +108,7 @@ struct receiver {
     const char *const *script; /* what to send back; "": nothing; NULL: close, and be done after the last */
     size_t steps;
     struct buf got;
-    pthread_t condition;
+    pthread_t thread;
 };
 
 /* Reads to the CR. false: the panel has closed. */
@@ -163,12 +163,12 @@ static void start(struct receiver *receiver, const char *const *script, size_t s
     cr_assert_eq(listen(receiver->listener, 8), 0);
     cr_assert_eq(getsockname(receiver->listener, (struct sockaddr *)&any, &len), 0);
     snprintf(receiver->address, sizeof(receiver->address), "127.0.0.1:%u", ntohs(any.sin_port));
-    cr_assert_eq(pthread_create(&receiver->condition, NULL, receive, receiver), 0);
+    cr_assert_eq(pthread_create(&receiver->thread, NULL, receive, receiver), 0);
 }
 
 static void stop(struct receiver *receiver)
 {
-    pthread_join(receiver->condition, NULL);
+    pthread_join(receiver->thread, NULL);
     close(receiver->listener);
     buf_free(&receiver->got);
 }

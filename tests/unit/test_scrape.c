@@ -18,7 +18,7 @@
 struct server {
     struct loop *loop;
     struct http *http;
-    pthread_t condition;
+    pthread_t thread;
     const char *text;
     int status;
     char listen[32];
@@ -69,12 +69,12 @@ static int fetch(const char *text, int status, struct scrape *ret, struct err *e
     struct event stop;
     event_assign(&stop, loop_base(server.loop), pipe_fds[0], EV_READ, on_stop, server.loop);
     event_add(&stop, NULL);
-    pthread_create(&server.condition, NULL, serve, &server);
+    pthread_create(&server.thread, NULL, serve, &server);
 
     int result = scrape_fetch(server.listen, ret, err);
 
     close(pipe_fds[1]);
-    pthread_join(server.condition, NULL);
+    pthread_join(server.thread, NULL);
     event_del(&stop);
     close(pipe_fds[0]);
     http_free(&server.http);

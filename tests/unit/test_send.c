@@ -17,11 +17,11 @@
 
 #define PATIENCE_MS 60000
 
-/* The other side: a condition with a ROUTER, which plays a script. */
+/* The other side: a thread with a ROUTER, which plays a script. */
 struct peer {
     void *context, *socket;
     char address[128];
-    pthread_t condition;
+    pthread_t thread;
     void (*script)(struct peer *peer);
     unsigned received;
 };
@@ -73,12 +73,12 @@ static void peer_start(struct peer *peer, void (*script)(struct peer *peer))
 {
     *peer = (struct peer){.context = zmq_ctx_new(), .script = script};
     peer_bind(peer, "tcp://127.0.0.1:*");
-    pthread_create(&peer->condition, NULL, peer_thread, peer);
+    pthread_create(&peer->thread, NULL, peer_thread, peer);
 }
 
 static void peer_stop(struct peer *peer)
 {
-    pthread_join(peer->condition, NULL);
+    pthread_join(peer->thread, NULL);
     zmq_close(peer->socket);
     zmq_ctx_term(peer->context);
 }
