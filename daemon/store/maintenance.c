@@ -25,7 +25,7 @@
 #define RETRY_CYCLES 15
 
 /* The daemon whose session leads does the jobs. Another daemon takes over when that session ends. */
-#define LEAD_SQL "select mobeye.try_to_lead()"
+#define LEAD_SQL "select mobeye.is_led(); select mobeye.try_to_lead()"
 
 /* From every state a lost connection leads to DOWN. */
 enum maintenance_state {
@@ -76,6 +76,8 @@ struct maintenance {
     struct event timer;
     struct rate_limiter limiter;
     bool log_suppressed;
+    bool led; /* by any daemon, as last read */
+    struct rate_limiter lead_limiter;
 };
 
 /* The one place where the state changes. */
@@ -144,6 +146,7 @@ static void send_report(struct maintenance *m)
 
 static void try_to_lead(struct maintenance *m)
 {
+    m->led = false;
     set_state(m, MAINTENANCE_LEADING, "the states of the jobs are read");
     session_send(m->session, LEAD_SQL);
 }
@@ -275,11 +278,31 @@ static void on_states(struct maintenance *m, const PGresult *result)
             }
 }
 
+static void on_leading_result(struct maintenance *m, const PGresult *result)
+{
+    if (PQntuples(result) != 1)
+        return;
+    bool yes = PQgetvalue(result, 0, 0)[0] == 't';
+    if (strcmp(PQfname(result, 0), "is_led") == 0)
+        m->led = yes;
+    else if (yes)
+        set_state(m, MAINTENANCE_CHOSEN, "this session leads");
+}
+
+static void on_leading_end(struct maintenance *m)
+{
+    if (m->state == MAINTENANCE_CHOSEN || m->led)
+        log_recover(&m->lead_limiter, SUBJECT, "a daemon leads again");
+    else if (!m->log_suppressed)
+        log_limited(&m->lead_limiter, loop_mono_us(m->loop), LOG_LEVEL_WARNING, SUBJECT,
+                    "no daemon has led for 5 minutes (expected one; mobeye.leader names its session, which may hang)");
+}
+
 static void on_result(void *ctx, PGresult *result)
 {
     struct maintenance *m = ctx;
-    if (m->state == MAINTENANCE_LEADING && PQntuples(result) == 1 && PQgetvalue(result, 0, 0)[0] == 't')
-        set_state(m, MAINTENANCE_CHOSEN, "this session holds the lock");
+    if (m->state == MAINTENANCE_LEADING)
+        on_leading_result(m, result);
     else if (m->state == MAINTENANCE_WORKING)
         on_job_result(m, result);
     else if (m->state == MAINTENANCE_READING || m->state == MAINTENANCE_NOTING)
@@ -295,6 +318,8 @@ static void on_end(void *ctx, const struct fault *fault)
         note_failure(m, fault);
     if (m->state == MAINTENANCE_WORKING)
         on_job_end(m);
+    else if (m->state == MAINTENANCE_LEADING || m->state == MAINTENANCE_CHOSEN)
+        on_leading_end(m);
     if (fault && fault->class == SQLSTATE_RECONNECT) /* it follows another server, which is looked for */
         session_drop(m->session, fault->text);
     else if (m->state == MAINTENANCE_REPORTING && !fault)

@@ -28,6 +28,7 @@ grant execute on function
     mobeye.close_unattended(),
     mobeye.end_mutes(),
     mobeye.hide_late(),
+    mobeye.is_led(),
     mobeye.journal_rewind(uuid, bigint, bigint),
     mobeye.make_partitions(text, timestamptz, timestamptz),
     mobeye.mark_overdue(),

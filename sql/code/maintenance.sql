@@ -19,6 +19,21 @@ $$;
 comment on function mobeye.try_to_lead() is
     'Whether this session leads maintenance. It does so until it ends; if the last leader has ended, it takes over.';
 
+-- A long job is not reported before it ends, but its session is active.
+create or replace function mobeye.is_led() returns boolean
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select coalesce(greatest((select l.since from mobeye.leader l where l.name = 'maintenance'),
+                             (select max(s.succeeded_at) from mobeye.maintenance_state s)) > now() - interval '5 minutes',
+                    false)
+           or exists (select from mobeye.leader l
+                        join pg_stat_activity a on a.pid = l.pid and a.backend_start = l.backend_start
+                       where l.name = 'maintenance' and a.state = 'active')
+$$;
+comment on function mobeye.is_led() is
+    'Whether a daemon took the lead or did a job of maintenance within the last 5 minutes, or is doing one.';
+
 create or replace function mobeye.mark_overdue() returns bigint
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp

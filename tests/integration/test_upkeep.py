@@ -122,6 +122,30 @@ def test_no_login_keeps_the_daemon_from_leading(database, daemons):
     database.execute("drop role somebody")
 
 
+UNLED = "update mobeye.leader set pid = %s, backend_start = (select backend_start from pg_stat_activity where pid = %s), since = now() - interval '6 minutes'"
+
+
+def test_a_leader_that_does_nothing_is_warned_of(database, daemons):
+    with psycopg.connect(database.ingest, autocommit=True) as hung:
+        pid = hung.info.backend_pid
+        database.execute(UNLED, pid, pid)
+        daemon = daemons(database.ingest).start()
+        daemon.wait_log("warning.* maintenance: no daemon has led for 5 minutes")
+        assert database.value("select pid from mobeye.leader") == pid
+    database.disconnect_all()  # the next cycle begins with the next connection
+    daemon.wait_log("maintenance: a daemon leads again")
+
+
+def test_a_lead_that_cannot_be_taken_is_warned_of(database, daemons):
+    database.execute(UNLED, None, None)
+    with psycopg.connect(database.conninfo) as owner:
+        owner.execute("select from mobeye.leader for update")
+        daemon = daemons(database.ingest).start()
+        daemon.wait_log("warning.* maintenance: no daemon has led for 5 minutes")
+    database.disconnect_all()
+    daemon.wait_log("maintenance: a daemon leads again")
+
+
 def test_two_daemons_take_it_in_turns(database, daemons):
     first = daemons(database.ingest, instance="one").start()
     wait_until(lambda: database.value(LEADERS) == 1, "one leads")

@@ -33,6 +33,7 @@ EXECUTES = {
     "mobeye.erase_due('devices', now())": set(),
     "mobeye.report_maintenance('{}', '{}', '{}')": {"mobeye_ingest"},
     "mobeye.journal_rewind('00000000-0000-0000-0000-000000000001', 0, 0)": {"mobeye_ingest"},
+    "mobeye.is_led()": {"mobeye_ingest"},
     "mobeye.claim_conflicts('{}', '{}', '{}')": {"mobeye_ingest"},
     "mobeye.release_quarantined(1, '00000000-0000-0000-0000-000000000001')": {"mobeye_ingest"},
     "patrol.api_version()": {"mobeye_patrol", "mobeye_auditor", "mobeye_registry"},

@@ -298,3 +298,27 @@ class Waiting(UpkeepTest):
             ).fetchall(),
             [(old, "unattended", False)],
         )
+
+
+class Leader(UpkeepTest):
+    def led(self):
+        return self.value(self.ingest, "select mobeye.is_led()")
+
+    def test_it_is_led_while_its_leader_took_over_worked_or_succeeded_within_5_minutes(self):
+        self.superuser.execute("truncate mobeye.maintenance; update mobeye.leader set pid = null, backend_start = null, since = null")
+        self.addCleanup(self.superuser.execute, "truncate mobeye.maintenance; update mobeye.leader set pid = null, backend_start = null, since = null")
+        self.assertFalse(self.led())
+        self.superuser.execute("update mobeye.leader set since = now() - interval '4 minutes'")
+        self.assertTrue(self.led())
+        self.superuser.execute("update mobeye.leader set since = now() - interval '6 minutes'")
+        self.assertFalse(self.led())
+        self.superuser.execute("insert into mobeye.maintenance (job, every, succeeded_at) values ('a', '20 s', now() - interval '4 minutes')")
+        self.assertTrue(self.led())
+        self.superuser.execute("update mobeye.maintenance set succeeded_at = now() - interval '6 minutes'")
+        self.assertFalse(self.led())
+        self.superuser.execute(
+            "update mobeye.leader l set pid = a.pid, backend_start = a.backend_start from pg_stat_activity a where a.pid = %s",
+            [self.ingest.info.backend_pid],
+        )
+        self.assertTrue(self.led())  # its session is the one that works at this moment
+        self.assertFalse(self.value(self.connect("mobeye_ingest"), "select mobeye.is_led()"))  # it is idle
