@@ -124,7 +124,7 @@ static int set_up(struct setup *s)
 {
     int status = setup_database(s);
     if (status == CTL_OK)
-        status = setup_way_in(s);
+        status = setup_daemon_login(s);
     if (status == CTL_OK && s->curve)
         status = setup_curve(s);
     if (status == CTL_OK)

@@ -75,7 +75,7 @@ bool setup_run(PGconn *conn, const char *what, const char *sql);
 
 /* Makes sure that the daemon can connect: with the conninfo that was given or that the file has, otherwise with a
  * password for its role, stored in a passfile next to the configuration; s->conninfo then uses it. */
-int setup_way_in(struct setup *s);
+int setup_daemon_login(struct setup *s);
 
 /* With curve: creates the keys of the daemon and of the drill and adds the latter to the client list. */
 int setup_curve(struct setup *s);

@@ -181,7 +181,7 @@ static int set_up_password(struct setup *s, const struct password_server *server
     return status;
 }
 
-int setup_way_in(struct setup *s)
+int setup_daemon_login(struct setup *s)
 {
     const char *conninfo = s->conninfo ? s->conninfo : s->file_conninfo;
     char *why = conninfo ? refusal(s, conninfo) : NULL;
