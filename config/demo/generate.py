@@ -2,7 +2,7 @@
 """Writes the night that the demo plays: the *.jsonl and *.dc09 files next to this script, and expected.json with the
 expected result.
 
-The output is always the same, and based on the sets in devices.csv. `play` fills in the times: "@23:14:05" is a time of
+The output is always the same; it uses the sets in devices.csv. `play` fills in the times: "@23:14:05" is a time of
 last night (which begins at 18:00, so that 02:00 follows 23:00), "@now-01:30:00" is relative to the present, "@now" is
 the present.
 Usage: generate.py [DIRECTORY]
@@ -21,7 +21,7 @@ rng = random.Random(307)
 
 
 class Device:
-    """A row of devices.csv. At the Mobeye portal a set is an account of its own, or an input of a shared one."""
+    """A row of devices.csv. At the Mobeye portal a set has its own account, or an input of a shared one."""
 
     def __init__(self, row):
         self.name = row["device_id"]
@@ -38,7 +38,7 @@ def devices():
 
 
 class Night:
-    """The files, as lists of lines, and what must come of them."""
+    """The files, as lists of lines, and the expected result."""
 
     def __init__(self):
         self.files = collections.defaultdict(list)
@@ -67,7 +67,7 @@ class Night:
         return self.add("3-gateways.jsonl", self.alert(device.source, at, device.name, kind, phase, **data))
 
     def frame(self, file, at, account, data, kind, phase="raise", word="SIA-DCS", flags=()):
-        """One of DC-09, without CRC and length, which mobeyectl dc09 send puts in front."""
+        """A DC-09 frame, without the CRC and length that mobeyectl dc09 send adds."""
         self.ids[account] += 1
         time = at if at.startswith("_now") else f"_@{at}"
         self.files[file].append(f'"{word}"{self.ids[account]:04d}L0#{account}[{data}]{time}')
@@ -75,7 +75,7 @@ class Night:
         self.flags.update(flags)
 
     def event(self, file, at, device, code, kind, phase="raise", zone=None, text=None, flags=()):
-        """Of a set: no place is sent, the portal knows none."""
+        """An event of a set, without a location: the portal does not know it."""
         block = f"|A{text}" if text else ""
         self.frame(file, at, device.account,
                    f"#{device.account}|Nri1/{code}{device.input if zone is None else zone:03d}{block}", kind, phase,
@@ -86,7 +86,7 @@ class Night:
         self.rejected[code] += 1
 
     def incident(self, what, device=None, find=(), **facts):
-        """One that must come of it: found by its device and what else tells it apart, columns of patrol.incidents."""
+        """An expected incident: columns of patrol.incidents that identify it (the device, and find) and those that are checked."""
         self.incidents.append({"what": what, "find": {**({"device_id": device.name} if device else {}), **dict(find)},
                                "is": facts})
 
@@ -96,14 +96,14 @@ def point(device, **more):
 
 
 def order(line):
-    """Times of the night as they come; others stay where they are, after them."""
+    """Sorts by the time of the night; lines with other times stay in their order, at the end."""
     time = json.loads(line)["time"] if line.startswith("{") else line.rsplit("_", 1)[1]
     time = time.removeprefix("@")
     return "~" if not time[0].isdigit() else ("0" if time >= "18" else "1") + time
 
 
 def signs_of_life(night, sets):
-    """Who goes to bed sets the alarm; every set that is well reports every two hours."""
+    """Residents arm their sets at bedtime; every working set reports every two hours."""
     file = "1-evening.dc09"
     for name in ("00042", "00043", "00044", "00045", "00047", "00048", "00049", "00056", "00057"):
         night.event(file, f"22:{rng.randint(0, 59):02d}:{rng.randint(0, 59):02d}", sets[name], "CL", "arm")
@@ -111,23 +111,23 @@ def signs_of_life(night, sets):
             night.event(file, f"{hour}:{rng.randint(20, 29)}:{rng.randint(0, 59):02d}", sets[name], "RP", "keepalive")
     for account in ("3071", "3072", "3073"):
         night.frame(file, "00:00:00", account, "", "keepalive", word="NULL")
-    night.incident("a set from which nothing comes is missed: for service, no patrol is sent", sets["00046"],
+    night.incident("a set that does not report: a service incident, no patrol is sent", sets["00046"],
                    category="service", status="new", kind="comms", priority=4, alert_count=0)
 
 
 def service(night, sets):
     file = "1-evening.dc09"
     night.event(file, "20:41:00", sets["00047"], "YT", "battery", text="Batterij bijna leeg")
-    night.incident("a battery runs low: for service", sets["00047"], category="service", kind="battery",
+    night.incident("a low battery: a service incident", sets["00047"], category="service", kind="battery",
                    rule="technical", alert_count=1)
     night.event(file, "21:12:30", sets["00048"], "AT", "power", text="Netspanning weg")
     night.event(file, "21:37:30", sets["00048"], "AR", "power", "restore", text="Netspanning terug")
-    night.incident("mains fail and return: for service, closed by itself", sets["00048"], category="service",
-                   kind="power", status="closed", outcome="restored")
+    night.incident("mains power fails and returns: a service incident, closed by the restore", sets["00048"],
+                   category="service", kind="power", status="closed", outcome="restored")
 
 
 def through_the_portal(night, sets):
-    """Burglaries by SIA DC-09, as the Mobeye portal hands them on."""
+    """Burglaries by SIA DC-09, as the Mobeye portal forwards them."""
     file = "2-night.dc09"
     moved, secret, by_camera, cancelled, burgled = (sets[name] for name in ("00044", "00045", "00049", "00056", "00043"))
 
@@ -135,12 +135,12 @@ def through_the_portal(night, sets):
     night.incident("a set at the home where it stood until the evening: outside the hotspot, team zuid", moved,
                    {"address": moved.address}, priority=2, rule="default", team="zuid", wijk_name="Hoogland")
     night.event(file, "23:50:00", moved, "BA", "intrusion", text="Beweging hal")
-    night.incident("the same set, moved: an incident of its own, at its new home in the hotspot, team noord", moved,
+    night.incident("the same set, moved: a separate incident at its new home in the hotspot, team noord", moved,
                    {"address": "Proefweg 64"}, priority=1, rule="hotspot-night", team="noord", wijk_name="Nieuwland")
 
-    for time in ("22:20:11", "02:20:14"):  # what stays active is told again after four hours
+    for time in ("22:20:11", "02:20:14"):  # an active condition is reported again after four hours
         night.event(file, time, secret, "BA", "intrusion", text="Beweging schuur")
-    night.incident("a set repeats after four hours what stays active: one incident, two alerts", secret, alert_count=2,
+    night.incident("a set repeats an active alarm after four hours: one incident, two alerts", secret, alert_count=2,
                    priority=1, rule="hotspot-night", verified_by=None, delayed=True)
 
     night.event(file, "01:14:05", burgled, "BA", "intrusion", zone=1, text="Beweging achterdeur")
@@ -151,26 +151,26 @@ def through_the_portal(night, sets):
                    location_source="placement", team="noord")
 
     night.event(file, "03:05:10", by_camera, "BA", "intrusion", text="Beweging voordeur")
-    night.incident("a burglary that a camera sees too: verified by the second device", by_camera, priority=1,
+    night.incident("a burglary that a camera also sees: verified by the second device", by_camera, priority=1,
                    rule="hotspot-night", verified_by="second_device", alert_count=1)
 
     night.event(file, "04:10:00", cancelled, "BA", "intrusion", zone=1, text="Beweging hal")
     night.event(file, "04:11:30", cancelled, "BC", "intrusion", "update", zone=1, flags=["cancel"])
-    night.incident("an alarm that is called off on the panel stays open, with a note of it", cancelled, status="new",
+    night.incident("an alarm that is cancelled on the panel: stays open, marked as cancelled", cancelled, status="new",
                    cancelled=True, alert_count=1, verified_by=None)
 
     for zone in (1, 2):
         night.frame(file, f"02:44:0{zone}", "9ABC", f"#9ABC|Nri1/BA{zone:03d}", "intrusion")
-    night.incident("an unknown sender is stored all the same: one incident for service", find={"rule": "strangers"},
+    night.incident("alerts of an unknown sender: stored too, as one service incident", find={"rule": "strangers"},
                    category="service", priority=4, alert_count=2, location_source="none")
 
 
 def through_gateways(night, sets):
-    """Sets that send where they are."""
+    """Sets that send their location."""
     home, garden, panic, drill, fire = (sets[name] for name in ("00050", "00051", "00052", "00053", "00054"))
     for number, time, room in ((1, "00:31:00", "keuken"), (2, "00:32:20", "hal"), (3, "00:33:05", "slaapkamer")):
         night.gateway(time, home, "motion", input=number, text=f"Beweging {room}", location=point(home))
-    night.incident("from room to room outside the hotspot: priority 2, 1 when a second input verifies it", home,
+    night.incident("motion from room to room outside the hotspot: priority 2, then 1 as a second input verifies it", home,
                    priority=1, rule="default", verified_by="second_input", alert_count=3, location_source="message",
                    wijk_name="Kattenbroek")
     for minute in range(4):
@@ -184,13 +184,13 @@ def through_gateways(night, sets):
     night.incident("a drill: in the queue, marked, never in a report", drill, drill=True, kind="holdup", verified_by=None)
     night.gateway("19:02:00", fire, "fire", text="Rook keuken")
     night.gateway("19:05:30", fire, "fire", "restore", text="Rook weg")
-    night.incident("smoke, and its restore, which closes no alarm", fire, kind="fire", status="new", restored=True)
+    night.incident("smoke and its restore, which does not close an alarm", fire, kind="fire", status="new", restored=True)
     for device in home, garden, panic, drill, fire:
         night.gateway("18:30:00", device, "keepalive")
 
 
 def cameras(night, sets):
-    """A recorder tells one object many times: it comes, its score rises, it goes."""
+    """A recorder reports one object many times: it appears, its score rises, it leaves."""
     def track(device, hour, minute, label, scores, number):
         phases = ["raise"] + ["update"] * (len(scores) - 2) + ["restore"]
         for step, (phase, score) in enumerate(zip(phases, scores)):
@@ -202,36 +202,36 @@ def cameras(night, sets):
 
     mast, park = sets["CAM-NIEUWLAND-1"], sets["CAM-HOOGLAND-1"]
     track(mast, 3, 6, "person", [0.61, 0.66, 0.71, 0.78, 0.84, 0.84], 31)
-    night.incident("the camera across the street: told six times, counted once by its track", mast, priority=1,
+    night.incident("the camera across the street: reported six times, counted once by its track", mast, priority=1,
                    verified_by="second_device", alert_count=1)
     track(park, 22, 15, "person", [0.58, 0.63, 0.7, 0.74, 0.8, 0.8, 0.81, 0.81], 32)
-    night.incident("a camera outside the hotspot: told eight times, counted once, priority 3", park, priority=3,
+    night.incident("a camera outside the hotspot: reported eight times, counted once, priority 3", park, priority=3,
                    rule="camera", alert_count=1, verified_by=None)
     track(park, 2, 3, "dog", [0.41, 0.44, 0.44], 33)  # weak-camera: stored, no incident
-    for size in ("@pad:70000", "@pad:200000"):  # a picture in the message: too large to be taken
+    for size in ("@pad:70000", "@pad:200000"):  # a picture in the message: too large to be accepted
         night.add_bad("4-cameras.jsonl", night.alert("/mobeye/cameras", "04:00:00", mast.name, "camera", picture=size),
                       "too_large")
 
 
 def portal(night, sets):
     """Sets of another supplier, published by its portal."""
-    def tell(time, device, kind, text):
+    def publish(time, device, kind, text):
         night.add("5-portal.jsonl", night.alert("/portal/alarmcentrale", time, device.name, kind, text=text))
 
     home, shed = sets["00061"], sets["00062"]
     for device in home, shed:
         for time in ("20:00:00", "23:00:00", "02:00:00"):
-            tell(time, device, "keepalive", "Testmelding")
-    tell("00:40:00", home, "motion", "Beweging hal")
-    night.incident("a set of another supplier, which the registry places", home, priority=2,
+            publish(time, device, "keepalive", "Testmelding")
+    publish("00:40:00", home, "motion", "Beweging hal")
+    night.incident("a set of another supplier, located by the registry", home, priority=2,
                    location_source="placement", address=home.address)
-    tell("21:50:00", shed, "tamper", "Behuizing open")
-    night.incident("a casing is opened", shed, kind="tamper", priority=2)
+    publish("21:50:00", shed, "tamper", "Behuizing open")
+    night.incident("the casing of a set is opened", shed, kind="tamper", priority=2)
 
 
 def resends(night):
-    """Gateways that missed an ACK send again; one of them has changed the text meanwhile: it is still the same alert. A
-    portal does so every few seconds."""
+    """Gateways that missed an ACK send again. One alert has another text by then; it is still the same alert. The Mobeye
+    portal sends its frames twice more."""
     again = [json.loads(line) for name in ("3-gateways.jsonl", "5-portal.jsonl") for line in night.files[name]]
     again[0]["data"]["text"] = "Herhaald bericht"
     night.files["6-resends.jsonl"] = [json.dumps(alert, ensure_ascii=False) for alert in again]
@@ -240,7 +240,7 @@ def resends(night):
 
 
 def oddities(night, device):
-    """Odd, and kept all the same: what is wrong with each is flagged. Of a set in the workshop, which is muted."""
+    """Alerts of a muted set in the workshop, each with something wrong: they are stored and flagged."""
     file = "7-odd.jsonl"
 
     def odd(flags, kind="motion", stored_kind=None, time=None, **data):
@@ -271,14 +271,14 @@ def oddities(night, device):
     odd(["clock"], time="@now-960:00:00")
     odd(["clock"], time="vannacht")
     odd([], "glasbreuk", "unknown", text="Glasbreuk voorraam")
-    # A code that nobody knows, of a panel.
+    # An unknown event code from a panel.
     night.event("7-odd.dc09", "_now", device, "QQ", "unknown", text="Onbekende code")
     night.incident("a set in the workshop, which is muted: stored and grouped, not queued", device, muted=True,
                    category="alarm", alert_count=20)
 
 
 def bad_ones(night, device):
-    """Refused for good, by code."""
+    """Invalid alerts, each with the code of its REJECT."""
     file = "8-bad.jsonl"
     good = night.alert(device.source, "01:00:00", device.name, "motion", text="Beweging hal")
     text = json.dumps(good, ensure_ascii=False)
@@ -308,17 +308,17 @@ def bad_ones(night, device):
     without("id", value="x" * 129)
     without("data", "device", value="Kerkstraat 12, Amersfoort")
     without("data", "kind", value=7)
-    # A damaged frame is met with silence, an unknown protocol with DUH.
+    # A damaged frame gets no reply; an unknown protocol gets DUH.
     night.add_bad("8-bad.dc09", '00000029"SIA-DCS"0001L0#43A1[#43A1|NBA001]', "malformed")
     night.add_bad("8-bad.dc09", '"XYZ-ABC"0002L0#43A1[#43A1|NBA001]', "malformed")
 
 
 def now(night, sets):
-    """While the night is told late, something happens: it goes before."""
+    """Live alerts, which go before the delayed ones of the night."""
     device = sets["00057"]
     night.event("9-now.dc09", "_now-60s", device, "BA", "intrusion", zone=1, text="Beweging voordeur")
     night.event("9-now.dc09", "_now", device, "BA", "intrusion", zone=2, text="Beweging hal")
-    night.incident("a burglary at this moment, seen by two inputs: live, so it is the first of the queue", device,
+    night.incident("a burglary at this moment, seen by two inputs: live, so it is first in the queue", device,
                    delayed=False, verified_by="second_input", priority=1, rule="default", place=1)
     night.stored["motion raise"] += 1  # config/producer.py
     night.incident("the alert of config/producer.py", sets["00042"], delayed=False, priority=2, alert_count=1)
