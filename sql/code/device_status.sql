@@ -9,7 +9,7 @@ set search_path = pg_catalog, pg_temp
 set enable_seqscan = off -- the table is empty on the first day and large soon after
 as $$
 declare
-    -- Of devices that are not registered 10,000 are kept: invented names cannot fill the table.
+    -- At most 10,000 unregistered devices are kept, so that invented names cannot fill the table.
     vacancies bigint := 10000;
     returned record;
 begin

@@ -51,7 +51,7 @@ set enable_material = off -- likewise, for a nested loop
 set enable_bitmapscan = off -- each look-up returns one row
 set max_parallel_workers_per_gather = 0 -- starting a worker takes longer than the statement
 set jit = off -- compiling takes longer than the statement
-set plan_cache_mode = force_generic_plan -- planning anew for each batch takes longer than the statement
+set plan_cache_mode = force_generic_plan -- planning for each batch takes longer than the statement
 as $$
 declare
     last bigint;

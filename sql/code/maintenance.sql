@@ -32,7 +32,7 @@ as $$
                        where l.name = 'maintenance' and a.state = 'active')
 $$;
 comment on function mobeye.is_led() is
-    'Whether a daemon took the lead or did a job of maintenance within the last 5 minutes, or is doing one.';
+    'Whether a daemon took the lead or finished a maintenance job within the last 5 minutes, or is running one.';
 
 create or replace function mobeye.mark_overdue() returns bigint
 language plpgsql security definer
@@ -96,8 +96,8 @@ declare
     total bigint := 0;
 begin
     perform mobeye.check_keep(array[alarm]);
-    -- Once it is past its gap, nothing joins an incident that no longer accepts alerts. Conditions of open incidents stay:
-    -- they may still be restored, and tell whether other devices than a muted one joined.
+    -- No alert joins an incident that no longer accepts alerts once its gap has passed. Conditions of open incidents stay:
+    -- they may still be restored, and they show whether devices other than a muted one joined.
     delete from mobeye.incident_condition c
      using (select o.condition, o.incident_id
               from mobeye.incident_condition o
@@ -109,7 +109,7 @@ begin
      where c.condition = done.condition and c.incident_id = done.incident_id;
     get diagnostics n = row_count;
     total := total + n;
-    -- No alert could be stored whose condition refers to an incident that was deleted by hand.
+    -- Alerts whose condition refers to an incident that was deleted by hand could not be stored.
     delete from mobeye.incident_condition c
      where not exists (select from mobeye.incident i where i.incident_id = c.incident_id);
     get diagnostics n = row_count;

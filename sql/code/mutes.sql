@@ -80,7 +80,7 @@ comment on column patrol.mutes.device_id is 'The device; null for an area, and i
 comment on column patrol.mutes.layer is 'Layer of the area; null for a device.';
 comment on column patrol.mutes.code is 'Code of the area; null for a device.';
 comment on column patrol.mutes.at is 'Start of the mute.';
-comment on column patrol.mutes.until is 'End of the mute at the latest.';
+comment on column patrol.mutes.until is 'Latest end of the mute.';
 comment on column patrol.mutes.reason is 'The reason; null if the reader may not see the device.';
 comment on column patrol.mutes.muted_by is 'Login of the person who muted it.';
 comment on column patrol.mutes.ended_at is 'When a person ended it before its time; null if nobody did.';

@@ -34,7 +34,7 @@ begin
         upper_end := lower_end + ('1 ' || unit)::interval;
         partition := parent || '_' || to_char(lower_end, suffix);
         if to_regclass('mobeye.' || partition) is null then
-            -- Created apart and then attached: inserts do not wait for it, nor it for inserts.
+            -- Created separately and then attached: neither inserts nor this function wait for the other.
             execute format('create table mobeye.%I (like mobeye.%I including defaults including constraints)', partition, parent);
             execute format('alter table mobeye.%I attach partition mobeye.%I for values from (%L) to (%L)',
                            parent, partition, lower_end, upper_end);

@@ -1,7 +1,8 @@
--- What enforcement sees of alerts and devices.
+-- Alerts and devices as patrols and auditors see them.
 
--- Not a barrier itself: the views that roles read are. An alert of an incident is seen as the incident is, any other alert
--- by the team of its placement, else by its areas. A viewer who sees nothing gets that answer without reading any alert.
+-- Not a barrier itself: the views that roles read are. An alert of an incident is visible to those who see the incident, any
+-- other alert to the team of its placement, else by its areas. A viewer who sees nothing gets that answer without reading any
+-- alert.
 create or replace view mobeye.alert_seen as
 select a.*, x.exact
   from mobeye.alert as a
@@ -21,7 +22,7 @@ comment on view mobeye.alert_seen is 'The alerts that the viewer sees, each with
 
 -- What may have to be hidden is computed: a condition on it is evaluated on what the reader sees, and neither an index nor
 -- an estimate nor "rows removed" reveals anything about the rest. A condition on device_id therefore reads all alerts in
--- sight; patrol.alerts_of() uses the index. LIMIT knows only the order that a barrier is written with.
+-- sight; patrol.alerts_of() uses the index. LIMIT can only use the order that the barrier itself has.
 create or replace view patrol.alerts with (security_barrier) as
 select case when exact then source end as source, case when exact then event_id end as event_id, instance,
        journal_seq, case when exact then device_id end collate "C" as device_id, endpoint, kind, phase, input, drill,

@@ -1,4 +1,4 @@
--- What enforcement sees of incidents.
+-- Incidents as patrols and auditors see them.
 
 -- Everything that belongs to an incident, with nothing hidden: for the views and functions below, never for a role. Whether
 -- anything is muted at all is looked up once per query. Secrecy and its team are what was stored with the incident.
@@ -29,7 +29,7 @@ comment on view mobeye.incident_full is 'Incidents with their place, areas, mute
 
 -- Not a barrier itself: the functions of incident_search.sql search it by place, and the views that roles read are barriers.
 -- The viewer is looked up in scalar sub-selects, once per query: a join would hide the order of an index from LIMIT, which
--- for a barrier knows only the order that it is written with.
+-- can only use the order that the barrier itself has.
 create or replace view mobeye.incident_seen as
 select f.*, not x.exact as coarse,
        case when x.exact then f.geom

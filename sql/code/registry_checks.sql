@@ -1,4 +1,4 @@
--- What people write to the registry: corrected, refused, or followed by what depends on it.
+-- What people write to the registry is corrected or refused, and what depends on it is updated.
 
 -- A view: a device that was registered after its last report is no longer listed.
 create or replace view mobeye.device_unknown as
@@ -12,12 +12,12 @@ select s.device_id, s.first_received_at, s.last_received_at, s.kind, s.endpoint,
                       and (a.input is null or a.input::text = split_part(s.device_id, '/', 2)));
 comment on view mobeye.device_unknown is 'Senders that reported and are not registered.';
 comment on column mobeye.device_unknown.device_id is 'As it names itself; dc09:ACCOUNT/INPUT for SIA DC-09.';
-comment on column mobeye.device_unknown.first_received_at is 'When it was first heard.';
-comment on column mobeye.device_unknown.last_received_at is 'When it was last heard.';
+comment on column mobeye.device_unknown.first_received_at is 'When it first reported.';
+comment on column mobeye.device_unknown.last_received_at is 'When it last reported.';
 comment on column mobeye.device_unknown.kind is 'Kind of its last alert.';
-comment on column mobeye.device_unknown.endpoint is 'The endpoint that its last alert came in by.';
+comment on column mobeye.device_unknown.endpoint is 'The endpoint that received its last alert.';
 comment on column mobeye.device_unknown.source is 'The sender of its last alert.';
-comment on column mobeye.device_unknown.alerts is 'How many alerts of it were stored.';
+comment on column mobeye.device_unknown.alerts is 'Number of its alerts that were stored.';
 
 create or replace function mobeye.repair_area(geom public.geometry) returns public.geometry
 language sql immutable strict parallel safe
@@ -63,7 +63,7 @@ as $$
     select exists (select from mobeye.placement p
                     where p.device_id = device and lower(p.during) <= at and (upper(p.during) > at or upper_inf(p.during)))
 $$;
-comment on function mobeye.is_placed(text, timestamptz) is 'Whether a placement of the device holds at that time.';
+comment on function mobeye.is_placed(text, timestamptz) is 'Whether the device is placed at that time.';
 
 create or replace function mobeye.check_placement() returns trigger
 language plpgsql
@@ -137,7 +137,7 @@ begin
         moved := array(select distinct o.device_id from old_rows o);
     elsif tg_op = 'UPDATE' then
         moved := array(select o.device_id from old_rows o union select n.device_id from new_rows n);
-    end if; -- truncated: null, which means all devices
+    end if; -- after TRUNCATE: null, which means all devices
     perform mobeye.refresh_states(moved);
     return null;
 end
@@ -188,7 +188,7 @@ $$;
 create or replace trigger state_truncate after truncate on mobeye.placement
     for each statement execute function mobeye.refresh_placed();
 
--- The areas of a place: of each layer the one of the newest vintage that holds at that time, on a border the lowest code.
+-- The areas of a place: in each layer the one of the newest vintage valid at that time; on a border, the lowest code.
 create or replace function mobeye.areas_at(geom public.geometry, at timestamptz) returns text[]
 language sql stable
 set search_path = pg_catalog, public, pg_temp
@@ -200,13 +200,13 @@ as $$
              order by a.layer, a.vintage desc nulls last, a.code collate "C") as found
 $$;
 comment on function mobeye.areas_at(public.geometry, timestamptz) is
-    'The areas that cover a place, as layer:code, at most one a layer.';
+    'The areas that cover a place, as layer:code, at most one per layer.';
 
 create or replace function mobeye.area_code(areas text[], layer text) returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $$ select substr(a, length(layer) + 2) from unnest(areas) as a where starts_with(a, layer || ':') limit 1 $$;
-comment on function mobeye.area_code(text[], text) is 'The code of a layer among areas written as layer:code; null: none.';
+comment on function mobeye.area_code(text[], text) is 'The code of a layer among areas written as layer:code; null if there is none.';
 
 create or replace function mobeye.record_rename() returns trigger
 language plpgsql security definer

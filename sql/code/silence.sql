@@ -1,5 +1,5 @@
--- Silence: daemons report how far they are, and devices and endpoints that have not been heard from for too long get an
--- incident.
+-- Silence: daemons report until when they have stored what they received, and devices and endpoints that have not reported
+-- for too long get an incident.
 
 -- The arrays belong together: endpoints, expect_every (null: not supervised) and last_received (null: nothing since the
 -- daemon started). Endpoints that the daemon no longer has are deleted.

@@ -1,4 +1,4 @@
--- A person's request: erasing it.
+-- A person's request: erasing what is stored.
 
 -- An incident that others began stays, with what belongs to the others. Which home a note is about is not known: the notes
 -- since the device joined are erased.

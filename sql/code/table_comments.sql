@@ -18,7 +18,7 @@ comment on table mobeye.quarantine is
 comment on column mobeye.quarantine.identity is
     'A hash of (source, event_id), and for CloudEvents of the device; null if the record cannot be read.';
 comment on column mobeye.quarantine.sqlstate is 'SQLSTATE of the refusal; null if the record cannot be read.';
-comment on table mobeye.mutex is 'Rows that serve as locks: of the creation and dropping of partitions, and of changes of the vintages of areas.';
+comment on table mobeye.mutex is 'Rows that serve as locks: for creating and dropping partitions, and for changing vintages of areas.';
 comment on table mobeye.counter is
     'Numbers assigned in commit order: versions of the registry and of the areas, changes of incidents.';
 comment on column mobeye.counter.name is 'registry, areas or changes.';
@@ -41,7 +41,7 @@ comment on column mobeye.device.device_id is 'As the device names itself in aler
 comment on column mobeye.device.model is 'Model, as CM4000.';
 comment on column mobeye.device.device_group is 'Group, which rules can match.';
 comment on column mobeye.device.state is
-    'placed while there is a current placement, else stock; repair and retired are set by people, and take no placement.';
+    'placed while there is a current placement, else stock; people set repair and retired, which exclude a placement.';
 comment on column mobeye.device.heartbeat is 'How often it reports at least; null if its silence is not an incident.';
 comment on column mobeye.device.grace is 'How much later than its heartbeat it may report before it counts as silent.';
 comment on column mobeye.device.registered_at is 'When it was registered.';

@@ -1,5 +1,5 @@
 -- Verification by a second input or device. It runs after the commit, because two daemons that store one alert each see
--- each other's only then. It is judged by the rows of the alerts, so that it may run twice, or late.
+-- each other's only then. It reads the stored alerts, so that it may run twice, or late.
 
 create or replace function mobeye.inputs_agree(
     incident bigint, device text, from_at timestamptz, until_at timestamptz, within interval) returns boolean
@@ -52,9 +52,9 @@ $$;
 comment on function mobeye.verified_by_input(bigint[], text[], timestamptz[], timestamptz[]) is
     'The incidents among those that raised something in which two inputs of the device agree.';
 
--- Pairs of a raise and a device that raised something nearby at about that time, then judged by their alerts: do both lie
--- within the time and the distance that the rule of the one, or of the other, asks for? Latitudes, which are cheap to
--- compare, rule out most pairs.
+-- Pairs of a raise and a device that raised something nearby at about that time. Their alerts then decide: both must lie
+-- within the time and the distance that the rule of either one requires. Latitudes, which are cheap to compare, rule out
+-- most pairs.
 create or replace function mobeye.verified_by_device(
     incidents bigint[], devices text[], raised_from timestamptz[], raised_until timestamptz[], reach_m real)
 returns bigint[]

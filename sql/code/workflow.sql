@@ -128,7 +128,7 @@ begin
 end
 $$;
 comment on function mobeye.change_status(bigint, text, text, bigint, text, text, text, text) is
-    'Takes an incident along a transition of mobeye.transition, with history and change; returns the new status.';
+    'Moves an incident along a transition of mobeye.transition, with history and change; returns the new status.';
 
 create or replace function mobeye.require_text(what text, value text) returns text
 language plpgsql immutable
@@ -174,7 +174,7 @@ language sql security definer
 set search_path = pg_catalog, pg_temp
 as $$ select mobeye.change_status(id, 'on_scene', expected_status, expected_change) $$;
 comment on function patrol.on_scene(bigint, text, bigint) is
-    'An officer has arrived. An incident that nobody had is assigned to the viewer.';
+    'An officer has arrived. An unassigned incident is assigned to the viewer.';
 
 create or replace function patrol.close(
     id bigint, outcome text, note text default null, expected_status text default null,
@@ -220,7 +220,7 @@ begin
 end
 $$;
 comment on function patrol.reopen(bigint, text, text, bigint) is
-    'Opens a closed incident again, as new. It accepts alerts again unless another incident of its key does by now.';
+    'Opens a closed incident again, as new. It accepts alerts again unless another incident of its key already does.';
 
 create or replace function patrol.verify(
     id bigint, how text, expected_status text default null, expected_change bigint default null) returns text
@@ -368,5 +368,5 @@ begin
 end
 $$;
 comment on function patrol.claim_next(text, text) is
-    'Assigns to an officer the first incident of the queue that nobody has yet and that is of the team, or has no team and '
-    'lies in its areas: it then gets the team. Returns its id, null if there is none. No two callers get the same one.';
+    'Assigns to an officer the first unassigned incident of the queue that belongs to the team, or has no team and lies in '
+    'its areas: it then gets the team. Returns its id, null if there is none. No two callers get the same one.';

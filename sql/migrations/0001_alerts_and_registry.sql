@@ -159,11 +159,11 @@ create table if not exists mobeye.alert (
     rules uuid, -- the ruleset that was applied
     incident_id bigint,
     payload jsonb not null,
-    -- What decides who may see it, stored with it and never looked up later.
+    -- These decide who may see the alert; stored with it and never looked up later.
     placement_id bigint,
     team text, -- the team of that placement
     secret boolean not null default false, -- the placement was secret, or has become secret since
-    areas text[] -- 'layer:code' of each layer; only of alerts that have neither an incident nor a team
+    areas text[] -- 'layer:code' of each layer; only for alerts that have neither an incident nor a team
 ) partition by list (class);
 create table if not exists mobeye.alert_camera partition of mobeye.alert for values in ('camera')
     partition by range (occurred_at);

@@ -58,7 +58,7 @@ create table if not exists mobeye.incident (
     location_source text not null default 'none',
     areas text[] not null default '{}', -- 'layer:code' of each layer
     placement_id bigint,
-    -- An alert came from a secret placement: of this team (null: of none, or of several), in this 125 m cell.
+    -- An alert came from a secret placement of this team (null: of no team, or of several), in this 125 m cell.
     secret boolean not null default false,
     secret_team text,
     cell public.geometry(point, 4326),
@@ -178,13 +178,13 @@ insert into mobeye.transition values
     ('reopen', 'closed', 'reopened')
 on conflict do nothing;
 
--- A mute is of a device at its placement, or of an area. Its end is no event: it is over once "until" has passed.
+-- A mute applies to a device at its placement, or to an area. Its end is not an event: it is over once "until" has passed.
 create table if not exists mobeye.mute (
     mute_id bigint generated always as identity primary key,
     device_id text collate "C",
     area text, -- 'layer:code', as in mobeye.incident.areas
-    placement_id bigint, -- of the device at that time; null: it was not placed
-    team text, -- the placement's; for an area, the team of the person who muted it, null: of all teams
+    placement_id bigint, -- that of the device at that time; null: it was not placed
+    team text, -- that of the placement; for an area, that of the person who muted it; null: all teams
     secret boolean not null default false, -- the placement was secret
     incident_id bigint, -- ends when every condition of this incident is restored
     at timestamptz not null default clock_timestamp(),

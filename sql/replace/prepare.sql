@@ -6,7 +6,7 @@ set local role mobeye_owner;
 set local check_function_bodies = off;
 
 -- The objects of the program in its schemas. Functions that a stored column depends on belong to the migrations. "place" is
--- that of the row in the catalog: it changes when the object is replaced.
+-- the location of its row in the catalog: it changes when the object is replaced.
 create temporary view code_object as
 select 'function' as type, p.oid::regprocedure::text as name, p.tableoid as catalog, p.oid, p.ctid as place, p.proacl as acl
   from pg_proc p

@@ -1,5 +1,5 @@
--- Drops the objects that have not been replaced since prepare.sql: after the files of sql/code those that are no longer in
--- them, before the files all of them.
+-- Drops the objects that have not been replaced since prepare.sql: run after the files of sql/code, those that are no longer
+-- in the files; run before them, all objects.
 do $$
 declare
     object record;
