@@ -171,7 +171,7 @@ static const struct schema_key keys[] = {
 
     {.path = "retention", .type = SCHEMA_SECTION,
      .about = "How long stored data is kept, counted from the time of occurrence."},
-    {.path = "retention.camera", .type = SCHEMA_DURATION, .min = DAY, .max = 36500 * DAY, .fallback = "28d",
+    {.path = "retention.camera", .type = SCHEMA_DURATION, .min = 2 * DAY, .max = 36500 * DAY, .fallback = "28d",
      CONF(retention.class_us[CLASS_CAMERA]),
      .about = "Alerts of kind camera. Deleted by whole days when the start of the day is this old, so none is kept longer."},
     {.path = "retention.alarm", .type = SCHEMA_DURATION, .min = DAY, .max = 36500 * DAY, .fallback = "365d",

@@ -95,7 +95,7 @@ declare
     n bigint;
     total bigint := 0;
 begin
-    perform mobeye.check_keep(array[alarm]);
+    perform mobeye.check_keep(array[alarm], '1 day');
     -- No alert joins an incident that no longer accepts alerts once its gap has passed. Conditions of open incidents stay:
     -- they may still be restored, and they show whether devices other than a muted one joined.
     delete from mobeye.incident_condition c

@@ -235,19 +235,20 @@ $$;
 comment on function mobeye.erase_due(text, timestamptz) is
     'Erases what is older, for a retention job that is not about alerts; returns how many rows.';
 
--- The login of the daemon could call these functions with any interval. One day is also the minimum in the configuration.
-create or replace function mobeye.check_keep(keep interval[]) returns void
+-- The login of the daemon could call these functions with any interval. These are also the minimums in the configuration:
+-- a day of camera alerts goes when its start is past the retention, so two days keep each alert for one at least.
+create or replace function mobeye.check_keep(keep interval[], minimum interval) returns void
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    if (interval '1 day' <= all (keep)) is not true then
-        raise exception 'retention %: must be 1 day or more', keep
+    if (minimum <= all (keep)) is not true then
+        raise exception 'retention %: must be % or more', keep, minimum
             using errcode = 'invalid_parameter_value', hint = 'Nothing younger than a day is erased.';
     end if;
 end
 $$;
-comment on function mobeye.check_keep(interval[]) is 'Refuses a retention of less than a day.';
+comment on function mobeye.check_keep(interval[], interval) is 'Refuses a retention shorter than the minimum.';
 
 -- While a partition is being dropped no alert of its class can be stored. So partitions are dropped last, the lock is waited
 -- for only briefly, and a session that creates partitions, which may take long, is waited for before that lock is taken.
@@ -260,7 +261,8 @@ as $$
 declare
     due record;
 begin
-    perform mobeye.check_keep(array[camera, alarm, service, incident]);
+    perform mobeye.check_keep(array[camera], '2 days');
+    perform mobeye.check_keep(array[alarm, service, incident], '1 day');
     for due in
         select d.* from mobeye.retention_due(job, camera, alarm, service, incident) d
          order by case when d.whole then not mobeye.held_alerts(d.partition) else false end, d.until

@@ -53,6 +53,7 @@ def test_an_endpoint_that_moves_answers_at_its_new_address(context, daemon, data
     push = Dealer(context, daemon.address())  # a DEALER reaches no PULL; once libzmq knows, it takes no message for it
     with contextlib.suppress(zmq.Again):
         push.socket.send(encode(alert("never")), zmq.DONTWAIT)
+    push.socket.close(linger=0)  # or it would reach the ROUTER that comes next
     daemon.reload(endpoints=[daemon.conf.endpoint("door")])
     assert Dealer(context, daemon.address()).ask(alert("back")).seq == 2
 
