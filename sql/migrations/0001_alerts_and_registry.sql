@@ -43,6 +43,16 @@ begin
     if not pg_has_role('mobeye_owner', 'usage') then
         execute format('grant mobeye_owner to %I', current_user);
     end if;
+    -- To see and end the sessions that keep retention from dropping a partition.
+    begin
+        grant pg_signal_backend, pg_read_all_stats to mobeye_owner;
+    exception
+        when unique_violation then
+            null;
+        when insufficient_privilege then
+            raise notice 'mobeye_owner: pg_signal_backend and pg_read_all_stats cannot be granted'
+                using hint = 'Open readers of alerts may delay retention.';
+    end;
 end
 $$;
 

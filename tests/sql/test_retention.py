@@ -1,10 +1,11 @@
 """How long things are kept: erasure by class, legal holds, figures."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 
-from support import PATIENCE_S, SchemaTest, insert_alert, insert_incident
+from support import PATIENCE_S, SchemaTest, conninfo, insert_alert, insert_incident
 
 KEEP = "'28 days', '365 days', '90 days', '1825 days'"
 
@@ -449,6 +450,46 @@ class Floor(RetentionTest):
                 self.ingest.execute("select mobeye.purge(%s::interval)", [short])
         self.apply("'2 days', '1 day', '1 day', '1 day'")
         self.assertEqual((self.events(), len(self.incidents())), (["young"], 1))
+
+
+class Readers(RetentionTest):
+    def reader(self, role):
+        """A session, idle in a transaction that has read alerts."""
+        self.superuser.execute(f"create role sitting login in role {role}")
+        self.addCleanup(self.superuser.execute, "drop role sitting")
+        conn = psycopg.connect(conninfo(self.database), user="sitting")
+        self.addCleanup(conn.close)
+        conn.execute("select count(*) from patrol.alerts")
+        return conn
+
+    def wait_a_minute(self, conn):
+        started = "select now() - xact_start > interval '1 minute' from pg_stat_activity where pid = %s"
+        deadline = time.monotonic() + PATIENCE_S
+        while not self.value(self.superuser, started, conn.info.backend_pid):
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.1)
+
+    def test_a_reader_of_over_a_minute_is_ended_so_that_a_partition_can_be_dropped(self):
+        self.alert("camera", "30 days")
+        reader = self.reader("mobeye_patrol")
+        self.assertEqual([bool(error) for *_, error in self.apply_jobs()], [True])  # it has just begun
+        self.assertEqual(reader.execute("select 1").fetchone(), (1,))
+        self.wait_a_minute(reader)
+        self.assertEqual(self.apply(), 1)
+        with self.assertRaises(psycopg.OperationalError):
+            reader.execute("select 1")
+
+    def test_only_people_who_hold_the_partition_are_ended(self):
+        self.alert("camera", "30 days")
+        partition = self.value(self.superuser, "select tableoid::regclass::text from mobeye.alert")
+        owner = self.reader("mobeye_owner, mobeye_patrol")
+        end = "select mobeye.end_readers(%s::regclass, '0')"
+        self.assertEqual(self.value(self.superuser, end, partition), 0)
+        owner.rollback()
+        self.superuser.execute("revoke mobeye_owner from sitting")
+        self.assertEqual(self.value(self.superuser, end, partition), 0)  # it holds nothing
+        owner.execute("select count(*) from patrol.alerts")
+        self.assertEqual(self.value(self.superuser, end, partition), 1)
 
 
 class Holds(RetentionTest):
