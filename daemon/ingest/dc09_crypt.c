@@ -160,11 +160,10 @@ static int read_line(struct dc09_keys *keys, const char *path, unsigned number, 
     struct str more = take_word(&line);
     struct account_key entry = {.line = number};
     if (!entry_account(&entry, account))
-        return err_set(err, "%s:%u: no account at the start of the line (allowed: 3 to 16 hex characters)", path,
-                       number);
+        return err_set(err, "%s:%u: account is not valid (expected 3 to 16 hexadecimal characters)", path, number);
     if (more.len > 0 || !dc09_key_parse(key, &entry.key))
-        return err_set(err, "%s:%u: no key after account %s (allowed: 32, 48 or 64 hex characters)", path, number,
-                       entry.account);
+        return err_set(err, "%s:%u: key of account %s is not valid (expected only 32, 48 or 64 hexadecimal characters)",
+                       path, number, entry.account);
     if (keys->n == keys->cap) {
         keys->cap = keys->cap ? keys->cap * 2 : 16;
         struct account_key *grown = mem_realloc(NULL, keys->cap, sizeof(*grown));
@@ -186,7 +185,7 @@ static int sort(struct dc09_keys *keys, const char *path, struct err *err)
     for (size_t i = 1; i < keys->n; i++) {
         const struct account_key *a = &keys->entries[i - 1], *b = &keys->entries[i];
         if (compare_entries(a, b) == 0)
-            return err_set(err, "%s:%u: account %s has a key on line %u already", path,
+            return err_set(err, "%s:%u: duplicate account %s, first defined on line %u", path,
                            a->line > b->line ? a->line : b->line, a->account, a->line < b->line ? a->line : b->line);
     }
     return 0;
@@ -198,7 +197,7 @@ static int read_lines(struct dc09_keys *keys, const char *path, struct str text,
         const char *end = memchr(text.p, '\n', text.len);
         struct str line = {text.p, end ? (size_t)(end - text.p) : text.len};
         if (memchr(line.p, '\0', line.len))
-            return err_set(err, "%s:%u: a NUL byte (allowed: text)", path, number);
+            return err_set(err, "%s:%u: contains a NUL byte (expected text)", path, number);
         if (read_line(keys, path, number, line, err) != 0)
             return -1;
         size_t used = line.len + (end != NULL);

@@ -27,17 +27,17 @@ const char *dc09_result_text(enum dc09_result result)
 {
     switch (result) {
     case DC09_INCOMPLETE:
-        return "the frame is not complete";
+        return "the frame is incomplete";
     case DC09_GARBLED:
         return "not a DC-09 frame (expected LF CRC 0LLL \"ID\"... CR)";
     case DC09_TOO_LONG:
-        return "no CR within the longest frame (allowed: 4095 bytes from the first quote)";
+        return "the frame is too long (expected a CR within 4095 bytes of the first quote)";
     case DC09_BAD_LENGTH:
-        return "the length is not that of the frame";
+        return "the length does not match the frame";
     case DC09_BAD_CRC:
-        return "the CRC is not that of the frame";
+        return "the CRC does not match the frame";
     case DC09_NOT_UNDERSTOOD:
-        return "the ID is not known, or the header is not readable (allowed: SIA-DCS, ADM-CID, NULL)";
+        return "unknown ID or unreadable header (expected SIA-DCS, ADM-CID or NULL)";
     case DC09_COMPLETE:
         return "complete";
     }

@@ -100,7 +100,7 @@ void dc09_session_records(struct dc09_session *session, struct dc09_session_fram
 const char *dc09_session_reason(const struct dc09_session_frame *frame)
 {
     if (frame->result == DC09_COMPLETE)
-        return "the frame is not encrypted (require_encryption)";
+        return "the frame is not encrypted (require_encryption is set)";
     return frame->message.reason ? frame->message.reason : dc09_result_text(frame->result);
 }
 

@@ -37,7 +37,7 @@ static const struct {
     [REQUIRED_SOURCE] = {"source", "a string of 1 to 256 bytes"},
     [REQUIRED_TYPE] = {"type", "the string \"mobeye.alert.v1\""},
     [REQUIRED_DATA] = {"data", "an object"},
-    [REQUIRED_DEVICE] = {"data.device", "a string of 1 to 64 of A-Z a-z 0-9 . _ : / -"},
+    [REQUIRED_DEVICE] = {"data.device", "a string of 1 to 64 characters from A-Z a-z 0-9 . _ : / -"},
     [REQUIRED_KIND] = {"data.kind", "a string of 1 to 32 bytes"},
 };
 
@@ -412,8 +412,8 @@ bool decode_cloudevents(struct decoder *decoder, struct str payload, struct aler
 {
     static const struct json_calls calls = {on_name, on_value, on_close};
     if (payload.len > ALERT_PAYLOAD_MAX)
-        return refuse(ret_reject, REJECT_TOO_LARGE, (struct str){0}, "", "at most %d bytes are allowed",
-                      ALERT_PAYLOAD_MAX);
+        return refuse(ret_reject, REJECT_TOO_LARGE, (struct str){0}, "",
+                      "the payload has %zu bytes (expected at most %d)", payload.len, ALERT_PAYLOAD_MAX);
     start(decoder, payload, ret);
     size_t offset;
     const char *fault = json_read(decoder->reader, payload, &calls, decoder, &offset);
@@ -421,7 +421,7 @@ bool decode_cloudevents(struct decoder *decoder, struct str payload, struct aler
         return refuse(ret_reject, REJECT_MALFORMED, ret->event_id, "", "%s, near byte %zu", fault, offset);
     for (int i = 1; i < REQUIRED_COUNT; i++)
         if (!decoder->right[i])
-            return refuse(ret_reject, REJECT_INVALID, ret->event_id, required[i].field, "%s, must be %s",
+            return refuse(ret_reject, REJECT_INVALID, ret->event_id, required[i].field, "is %s (expected %s)",
                           decoder->seen[i] ? "not allowed" : "missing", required[i].allowed);
     if (str_starts(ret->source, ALERT_DC09_PREFIX))
         return refuse(ret_reject, REJECT_FORBIDDEN, ret->event_id, "source", "must not begin with " ALERT_DC09_PREFIX);

@@ -68,7 +68,7 @@ static enum dc09_result read_content(struct dc09_decoder *decoder, const struct 
         text = buf_str(&decoder->plain);
     }
     if (!dc09_content_parse(text, &ret->content))
-        return not_understood(ret, "the data has no end (allowed: [data])");
+        return not_understood(ret, "the data is not terminated (expected [data])");
     return DC09_COMPLETE;
 }
 
@@ -236,12 +236,12 @@ enum dc09_result decode_dc09(struct dc09_decoder *decoder, const struct dc09_fra
         set_null_event(decoder, frame);
         break;
     default:
-        return not_understood(ret, "the ID is not that of an event (expected SIA-DCS, ADM-CID, NULL)");
+        return not_understood(ret, "the ID is not that of an event (expected SIA-DCS, ADM-CID or NULL)");
     }
     if (n == 0)
-        return not_understood(ret, "the data holds no event");
+        return not_understood(ret, "the data contains no event");
     if (n > DC09_EVENTS_MAX)
-        return not_understood(ret, "the data holds more than 64 events");
+        return not_understood(ret, "the data contains more than 64 events");
     set_source(decoder, frame->account, data_account);
     ret->n = n;
     ret->undated = !ret->content.has_time;

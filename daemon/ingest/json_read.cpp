@@ -31,7 +31,7 @@ struct json_reader {
     char *copy; /* of `text`, with BEHIND_BYTES */
     size_t copy_bytes;
     struct json_names *names; /* NULL: a name may be there twice */
-    char levels_fault[40];
+    char levels_fault[64];
 
     /* One text. */
     struct str text;
@@ -212,7 +212,7 @@ static bool read_member(struct json_reader *reader, uint32_t object, ondemand::f
             reader, name, [&] { return field.unescaped_key(); }, &name))
         return false;
     if (reader->names && !json_names_add(reader->names, object, name))
-        return stop(reader, "an object has a member name twice", reader->last);
+        return stop(reader, "duplicate member name", reader->last);
     reader->calls->name(reader->ctx, name);
     return read_value(reader, value, token);
 }
@@ -357,7 +357,8 @@ struct json_reader *json_reader_new(const struct json_limits *limits)
     reader->copy_bytes = limits->at_once + BEHIND_BYTES;
     reader->copy = (char *)mem_realloc(NULL, reader->copy_bytes, 1);
     reader->names = limits->unique_names ? json_names_new() : NULL;
-    snprintf(reader->levels_fault, sizeof(reader->levels_fault), "more than %u levels", limits->levels);
+    snprintf(reader->levels_fault, sizeof(reader->levels_fault), "nested too deeply (expected at most %u levels)",
+             limits->levels);
     return reader;
 }
 

@@ -6,7 +6,7 @@
 #include <unistr.h>
 
 #define NUL_REASON       "U+0000 is not allowed"
-#define SURROGATE_REASON "a surrogate without its other half is not allowed"
+#define SURROGATE_REASON "a lone surrogate is not allowed"
 
 /* PostgreSQL 15: NUMERIC_DSCALE_MASK, and the bound on exponents in set_var_from_str(). */
 enum { NUMERIC_DECIMALS_MAX = 16383, NUMERIC_EXPONENT_MAX = INT32_MAX / 2 - 1 };
@@ -197,10 +197,10 @@ static const char *any_number(struct str token, double *ret)
     int64_t exp = e < end ? exponent(e + 1, end) : 0;
     int64_t decimals = (point ? e - point : 0) - exp;
     if (decimals > NUMERIC_DECIMALS_MAX)
-        return "a number has more than 16383 decimals";
+        return "a number has more than 16383 decimal places";
     *ret = strtod(token.p, NULL);
     if (!isfinite(*ret) || exp > NUMERIC_EXPONENT_MAX)
-        return "a number is beyond an IEEE double";
+        return "a number is out of range for an IEEE double";
     return NULL;
 }
 

@@ -190,8 +190,8 @@ static void close_next(struct memory_watch *watch, size_t resident, size_t limit
         return;
     }
     log_limited(&watch->over, now_us, LOG_LEVEL_WARNING, "memory",
-                "%zu MiB resident, over the limit of %zu MiB, and no connection accounts for it: endpoint %s is closed "
-                "and bound again",
+                "%zu MiB resident, over the limit of %zu MiB, and no connection accounts for it: closing endpoint %s "
+                "and binding it again",
                 resident >> 20, limit >> 20, endpoint_conf(endpoint)->name);
     rebind(watch, endpoint);
     watch->tried++;

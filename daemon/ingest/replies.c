@@ -79,10 +79,10 @@ void replies_reject_frames(struct replies *replies, struct endpoint *endpoint, c
 {
     struct reject reject = {.code = message->malformed ? REJECT_MALFORMED : REJECT_TOO_LARGE};
     if (message->malformed)
-        snprintf(reject.reason, sizeof(reject.reason), "%s; a message is an optional empty frame and one payload frame",
-                 message->malformed);
+        snprintf(reject.reason, sizeof(reject.reason),
+                 "%s (expected one payload frame and, for CloudEvents, an optional image)", message->malformed);
     else
-        snprintf(reject.reason, sizeof(reject.reason), "the payload has %zu bytes, at most %d are allowed",
+        snprintf(reject.reason, sizeof(reject.reason), "the payload has %zu bytes (expected at most %d)",
                  message->payload.len, ALERT_PAYLOAD_MAX);
     replies_reject(replies, endpoint, message, &reject, STR(""));
 }
@@ -113,13 +113,13 @@ void replies_denied(struct replies *replies, struct endpoint_state *state, const
 {
     static const char *const why[SECURITY_REFUSALS] = {
         [SECURITY_ADDRESS] = "its address is not in allow_from",
-        [SECURITY_UNKNOWN] = "its key is not on the list of clients",
-        [SECURITY_EXPIRED] = "its key has run out",
+        [SECURITY_UNKNOWN] = "its key is not on the client list",
+        [SECURITY_EXPIRED] = "its key has expired",
     };
     state->counters->handshakes_refused_total[refused->reason]++;
     log_limited(&state->denied[refused->reason], loop_mono_us(replies->loop), LOG_LEVEL_WARNING, state->subject,
-                "%s from %s is not let in: %s", refused->client ? refused->client : "a peer", refused->address,
-                why[refused->reason]);
+                "denied %s%s from %s: %s", refused->client ? "client " : "a peer",
+                refused->client ? refused->client : "", refused->address, why[refused->reason]);
 }
 
 static void on_dropped(void *ctx, struct endpoint *endpoint)
@@ -128,7 +128,7 @@ static void on_dropped(void *ctx, struct endpoint *endpoint)
     struct endpoint_state *state = replies_state(endpoint);
     state->counters->replies_dropped_total++;
     log_limited(&state->unread, loop_mono_us(replies->loop), LOG_LEVEL_INFO, state->subject,
-                "a peer is gone or does not read its replies; they are dropped");
+                "dropped replies to a peer that has gone or does not read them");
 }
 
 void replies_send(struct replies *replies)

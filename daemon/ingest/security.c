@@ -205,7 +205,7 @@ static int open_socket(struct security *security, void *context, struct err *err
     security->socket = zmq_socket(context, ZMQ_REP);
     if (!security->socket || zmq_setsockopt(security->socket, ZMQ_LINGER, &none, sizeof(none)) != 0 ||
         zmq_bind(security->socket, ADDRESS) != 0 || zmq_getsockopt(security->socket, ZMQ_FD, &fd, &size) != 0)
-        return err_set(err, "cannot judge who connects (ZAP): %s", zmq_strerror(zmq_errno()));
+        return err_set(err, "cannot open the ZAP handler, which checks peers: %s", zmq_strerror(zmq_errno()));
     event_assign(&security->readable, loop_base(security->loop), fd, EV_READ | EV_PERSIST, on_request, security);
     evtimer_assign(&security->again, loop_base(security->loop), on_request, security);
     event_add(&security->readable, NULL);
@@ -275,18 +275,18 @@ bool security_admits(struct security *security, const struct conf_endpoint *conf
 {
     *ret_client = NULL;
     if (!allow_text(conf, message->address))
-        return forbid(ret, "address", "it is not in allow_from");
+        return forbid(ret, "address", "not in allow_from");
     if (!conf->curve)
         return true;
     /* Who the daemon went to is known by the key that it asked for. */
     const char *user = conf->bind ? message->user : conf->server_key;
     if (!user)
-        return forbid(ret, "client", "it has shown no key");
+        return forbid(ret, "client", "no CURVE key was presented");
     *ret_client = find_client(security, user);
     if (!*ret_client)
-        return forbid(ret, "client", "the key of %s is not on the list", name_then(user));
+        return forbid(ret, "client", "the key of %s is not on the client list", name_then(user));
     if (has_run_out(security, *ret_client))
-        return forbid(ret, "client", "the key of %s has run out", (*ret_client)->name);
+        return forbid(ret, "client", "the key of %s has expired", (*ret_client)->name);
     return true;
 }
 
@@ -305,8 +305,8 @@ bool security_allows(const struct conf_client *client, const struct alert *alert
     if (!client)
         return true;
     if (!matches_any(client->devices, client->n_devices, alert->device))
-        return forbid(ret, "device", "%s may not report for it", client->name);
+        return forbid(ret, "device", "%s may not report for this device", client->name);
     if (alert->format == ALERT_CLOUDEVENTS && !matches_any(client->sources, client->n_sources, alert->source))
-        return forbid(ret, "source", "%s may not use it", client->name);
+        return forbid(ret, "source", "%s may not use this source", client->name);
     return true;
 }

@@ -82,7 +82,7 @@ def test_a_key_that_is_not_on_the_list_gets_nothing_in(context, site):
     assert Dealer(context, site.daemon.address(), curve=good).ask(alert("good")).word == b"ACK"
     stays_unheard(outside, site.daemon)
     assert site.daemon.metric("received_total") == 1
-    assert site.daemon.wait_log("a peer from .*127.0.0.1 is not let in: its key is not on the list")
+    assert site.daemon.wait_log("denied a peer from .*127.0.0.1: its key is not on the client list")
 
 
 def test_neither_plain_peers_nor_another_server_key_get_in(context, site):
@@ -114,7 +114,7 @@ def test_a_key_that_is_revoked_is_refused_on_its_live_connection(context, site, 
     assert stays.ask(alert("one")).word == b"ACK" and goes.ask(alert("two")).word == b"ACK"
     site.reload(kept=(kept, ALL))
     reply = goes.ask(alert("three"))
-    assert reply == (b"REJECT", b"three", b"forbidden: client: the key of revoked is not on the list")
+    assert reply == (b"REJECT", b"three", b"forbidden: client: the key of revoked is not on the client list")
     assert goes.ask(b"nonsense").word == b"REJECT"
     assert stays.ask(alert("four")).word == b"ACK"
     assert site.daemon.metric("rejected_total", code="forbidden") == 2
@@ -145,10 +145,10 @@ def test_a_key_holds_until_the_end_of_its_last_day(context, site):
     late = Dealer(context, site.daemon.address(), curve=over)
     late.send(alert("over"))
     site.refused(reason="expired")
-    assert site.daemon.wait_log("over from .* is not let in: its key has run out")
+    assert site.daemon.wait_log("denied client over from .*: its key has expired")
     site.reload(last=(last, ALL, today), live=(live, ALL, yesterday))
     reply = connected.ask(alert("late"))
-    assert reply == (b"REJECT", b"late", b"forbidden: client: the key of live has run out")
+    assert reply == (b"REJECT", b"late", b"forbidden: client: the key of live has expired")
 
 
 def test_a_client_reports_for_its_own_devices_only(context, site, database):
@@ -159,7 +159,7 @@ def test_a_client_reports_for_its_own_devices_only(context, site, database):
                          ("NL-0308-00042", b"REJECT"), ("XNL-0307-1", b"REJECT")):
         reply = dealer.ask(alert(device, device=device))
         assert (reply.word, reply.id) == (word, device.encode())
-        assert word == b"ACK" or reply.detail == b"forbidden: device: gateway may not report for it"
+        assert word == b"ACK" or reply.detail == b"forbidden: device: gateway may not report for this device"
     site.reload(gateway=(gateway, ["NL-0308-*"]))
     assert dealer.ask(alert("moved", device="NL-0308-00042")).word == b"ACK"
     assert dealer.ask(alert("gone", device="NL-0307-00042")).word == b"REJECT"
@@ -180,7 +180,7 @@ def test_a_client_uses_its_own_sources_only(context, site, database):
     site.clients.sources["gateway"] = ["/gw-9"]
     site.reload(gateway=(gateway, ALL))
     assert dealer.ask(alert("now", source="/gw-9")).word == b"ACK"
-    assert dealer.ask(alert("gone", source="/gw-8")).detail == b"forbidden: source: gateway may not use it"
+    assert dealer.ask(alert("gone", source="/gw-8")).detail == b"forbidden: source: gateway may not use this source"
     site.daemon.wait_drained()
     assert database.stored() == 3
 
@@ -215,7 +215,7 @@ def test_dc09_frames_are_for_accounts_and_inputs(context, site, database):
     for body in ('"SIA-DCS"0003L0#1234[#1234|Nri1/BA003]', '"SIA-DCS"0003L0#9999[#9999|Nri1/BA001]',
                  '"SIA-DCS"0003L0#1234[#1234|Nri1/BA001/BA003]'):
         reply = dealer.ask(frame_of(body))
-        assert reply == (b"REJECT", b"0003", b"forbidden: device: panels may not report for it"), body
+        assert reply == (b"REJECT", b"0003", b"forbidden: device: panels may not report for this device"), body
     site.reload()
     assert dealer.ask(frame_of('"NULL"0004L0#1234[]'))[:2] == (b"REJECT", b"0004")
     site.daemon.wait_drained()
@@ -312,7 +312,7 @@ def test_allow_from_limits_zeromq_too(context, site, secured):
     stays_unheard(outside, site.daemon)
     site.daemon.reload(endpoints=[{**here, "allow_from": ["10.0.0.0/8"]}, elsewhere])
     assert site.reloaded()
-    assert inside.ask(alert("late")) == (b"REJECT", b"late", b"forbidden: address: it is not in allow_from")
+    assert inside.ask(alert("late")) == (b"REJECT", b"late", b"forbidden: address: not in allow_from")
     site.daemon.reload(endpoints=[here, {**elsewhere, "allow_from": ["127.0.0.1"]}])
     assert outside.reply().word == b"ACK"
 

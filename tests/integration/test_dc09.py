@@ -135,7 +135,7 @@ def test_an_encrypted_frame_gets_an_ack_in_its_key(serve, database, keys, frame)
         # As the body of an event it can be read with the key, and holds none.
         as_event = build(answer[answer.index(b'"'):].replace(b'"*ACK"', b'"*SIA-DCS"'))
         said = mobeyectl("dc09", "decode", "--keys", keys, as_event.decode())
-        assert "the data holds no event" in said.stdout, said
+        assert "the data contains no event" in said.stdout, said
         plain = portal.ask(event(5, account="1128"))
         assert b'"DUH"0005' in plain, "it is plain, and that is not allowed"
     database.wait_stored(1)

@@ -43,7 +43,7 @@ def test_a_client_is_named(context, database, daemons):
     daemon.wait_log("endpoint door: refused a message from 127.0.0.1, client gate: forbidden: ")
     turned_away = Dealer(context, daemon.address(), curve=stranger)
     turned_away.send(alert("two"))
-    daemon.wait_log("endpoint door: a peer from 127.0.0.1 is not let in: ")
+    daemon.wait_log("endpoint door: denied a peer from 127.0.0.1: ")
 
 
 def test_a_client_that_takes_anothers_routing_id_is_named_and_counted(context, database, daemons):

@@ -157,13 +157,13 @@ Test(dc09_crypt, a_bad_file_of_keys_is_refused_with_the_place_and_without_the_ke
         const char *text;
         const char *part; /* of the message */
     } bad[] = {
-        {"1234 " KEY "\nxyz " KEY "\n", ":2: no account"},
-        {"12 " KEY "\n", ":1: no account"},
-        {"1234\n", ":1: no key"},
-        {"1234 0011\n", ":1: no key"},
-        {"1234 " KEY "00\n", ":1: no key"},
-        {"1234 " KEY " " KEY "\n", ":1: no key"},
-        {"12ab " KEY "\n5678 " KEY "\n12AB " KEY "\n", ":3: account 12AB has a key on line 1"},
+        {"1234 " KEY "\nxyz " KEY "\n", ":2: account is not valid"},
+        {"12 " KEY "\n", ":1: account is not valid"},
+        {"1234\n", ":1: key of account 1234 is not valid"},
+        {"1234 0011\n", ":1: key of account 1234 is not valid"},
+        {"1234 " KEY "00\n", ":1: key of account 1234 is not valid"},
+        {"1234 " KEY " " KEY "\n", ":1: key of account 1234 is not valid"},
+        {"12ab " KEY "\n5678 " KEY "\n12AB " KEY "\n", ":3: duplicate account 12AB, first defined on line 1"},
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct err err = {{0}};
@@ -174,7 +174,7 @@ Test(dc09_crypt, a_bad_file_of_keys_is_refused_with_the_place_and_without_the_ke
     char *path = private_file("1234 " KEY "\n\0\n", 39, 0600);
     struct err err;
     cr_expect_null(dc09_keys_load(path, &err));
-    cr_expect_not_null(strstr(err.text, ":2: a NUL byte"), "%s", err.text);
+    cr_expect_not_null(strstr(err.text, ":2: contains a NUL byte"), "%s", err.text);
     unlink(path);
     free(path);
 }

@@ -53,8 +53,8 @@ Test(dc09_verb, decode_reads_a_stream_and_says_what_is_wrong_with_it, .init = re
     free(path);
     cr_assert_not_null(input);
     cr_expect_eq(RUN("decode", "--json"), CTL_FAILED);
-    cr_assert_stdout_eq_str("{\"good\":false,\"result\":\"the ID is not known, or the header is not readable (allowed: "
-                            "SIA-DCS, ADM-CID, NULL)\",\"frame\":\"EB400012\\\"XYZ\\\"0001L0#1234[]\","
+    cr_assert_stdout_eq_str("{\"good\":false,\"result\":\"unknown ID or unreadable header (expected "
+                            "SIA-DCS, ADM-CID or NULL)\",\"frame\":\"EB400012\\\"XYZ\\\"0001L0#1234[]\","
                             "\"answer\":\"251F0012\\\"DUH\\\"0001L0#1234[]\",\"alerts\":[]}\n");
     cr_assert_stderr_eq_str("mobeyectl dc09: the last frame is incomplete (expected LF ... CR)\n");
     buf_free(&stream);

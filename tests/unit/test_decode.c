@@ -310,11 +310,12 @@ Test(decode, a_reason_never_repeats_the_sender)
 Test(decode, a_reason_says_what_is_allowed)
 {
     cr_assert(!decode(HEAD ",\"data\":{\"device\":\"\",\"kind\":\"motion\"}}"));
-    cr_expect_str_eq(reject.reason, "not allowed, must be a string of 1 to 64 of A-Z a-z 0-9 . _ : / -");
+    cr_expect_str_eq(reject.reason,
+                     "is not allowed (expected a string of 1 to 64 characters from A-Z a-z 0-9 . _ : / -)");
     cr_assert(!decode("{\"specversion\":\"1.0\"}"));
-    cr_expect_str_eq(reject.reason, "missing, must be a string of 1 to 128 bytes");
+    cr_expect_str_eq(reject.reason, "is missing (expected a string of 1 to 128 bytes)");
     cr_assert(!decode("{\"a\":1e999}"));
-    cr_expect_str_eq(reject.reason, "a number is beyond an IEEE double, near byte 5");
+    cr_expect_str_eq(reject.reason, "a number is out of range for an IEEE double, near byte 5");
     cr_assert(!decode("{\"a\":\"\\u0000\"}"));
     cr_expect_str_eq(reject.reason, "U+0000 is not allowed, near byte 6");
 }

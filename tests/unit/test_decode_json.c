@@ -86,10 +86,10 @@ Test(decode_json, numbers_that_postgresql_or_a_double_cannot_hold_are_refused)
     expect_refused("-1.8e308", "IEEE double");
     expect_refused("1e999999999999999999999999", "IEEE double");
     expect_refused("0e1073741823", "IEEE double");
-    expect_refused("1e-16384", "decimals");
-    expect_refused("0.1e-16383", "decimals");
-    expect_refused("0e-16384", "decimals");
-    expect_refused("1e-999999999999999999999999", "decimals");
+    expect_refused("1e-16384", "16383 decimal places");
+    expect_refused("0.1e-16383", "16383 decimal places");
+    expect_refused("0e-16384", "16383 decimal places");
+    expect_refused("1e-999999999999999999999999", "16383 decimal places");
 }
 
 Test(decode_json, what_is_not_a_number_of_json_is_refused)

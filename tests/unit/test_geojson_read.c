@@ -189,10 +189,10 @@ Test(geojson_read, depth_is_bounded)
     memset(nested + DEPTH, ']', DEPTH);
     nested[2 * DEPTH] = '\0';
     buf_printf(&text, "{\"type\":\"FeatureCollection\",\"x\":%s}%c", nested, '\0');
-    assert_refused(text.data, 1, "more than 64 levels", false);
+    assert_refused(text.data, 1, "nested too deeply (expected at most 64 levels)", false);
     text.len = 0;
     buf_printf(&text, "{\"type\":\"FeatureCollection\",\"features\":[\n{\"x\":%s}]}%c", nested, '\0');
-    assert_refused(text.data, 2, "more than 64 levels", false);
+    assert_refused(text.data, 2, "nested too deeply (expected at most 64 levels)", false);
     buf_free(&text);
 }
 

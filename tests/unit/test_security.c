@@ -329,7 +329,7 @@ Test(security, globs_say_which_devices)
     cr_expect(allows(NULL, STR("NL-9999-1"), STR("/gw"), &reject), "a plain endpoint asks nobody");
     cr_expect_not(allows(&client, STR("NL-0308-00042"), STR("/gw"), &reject));
     cr_expect_str_eq(reject.field, "device");
-    cr_expect_str_eq(reject.reason, "gateway may not report for it");
+    cr_expect_str_eq(reject.reason, "gateway may not report for this device");
     cr_expect_not(allows(&client, (struct str){"NL-0307-1xNL-9999", 5}, STR("/gw"), &reject), "not beyond its end");
     devices[0] = any;
     cr_expect(allows(&client, STR("dc09:1234/1"), STR("/gw"), &reject));
@@ -352,7 +352,7 @@ Test(security, globs_say_which_sources)
     cr_expect_not(allows(&own, STR("NL-0307-1"), STR("/gw-8/1"), &reject));
     cr_expect_not(allows(&own, STR("NL-0307-1"), STR("/gw-9"), &reject));
     cr_expect_str_eq(reject.field, "source");
-    cr_expect_str_eq(reject.reason, "gateway may not use it");
+    cr_expect_str_eq(reject.reason, "gateway may not use this source");
     struct alert frame = {.format = ALERT_SIA_DC09, .device = STR("NL-0307-1"), .source = STR("dc09:1234")};
     cr_expect(security_allows(&own, &frame, &reject), "of DC-09 the device says it");
 }
