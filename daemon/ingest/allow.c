@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* IPv4 as IPv6 sees it. */
-static void map(const struct in_addr *four, uint8_t ret[16])
+/* The IPv4-mapped IPv6 address. */
+static void map_to_ipv6(const struct in_addr *four, uint8_t ret[16])
 {
     static const uint8_t prefix[12] = {[10] = 0xFF, [11] = 0xFF};
     memcpy(ret, prefix, sizeof(prefix));
@@ -34,7 +34,7 @@ bool allow_sockaddr(const struct conf_endpoint *conf, const struct sockaddr *pee
     if (conf->n_allow_from == 0)
         return true;
     if (peer->sa_family == AF_INET)
-        map(&((const struct sockaddr_in *)(const void *)peer)->sin_addr, address);
+        map_to_ipv6(&((const struct sockaddr_in *)(const void *)peer)->sin_addr, address);
     else if (peer->sa_family == AF_INET6)
         memcpy(address, &((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr, 16);
     else
@@ -51,10 +51,10 @@ bool allow_text(const struct conf_endpoint *conf, const char *peer)
         return true;
     if (!peer)
         return false;
-    /* Without the scope of an address of the link. */
+    /* Without the scope of a link-local address. */
     snprintf(text, sizeof(text), "%.*s", (int)strcspn(peer, "%"), peer);
     if (inet_pton(AF_INET, text, &four) == 1)
-        map(&four, address);
+        map_to_ipv6(&four, address);
     else if (inet_pton(AF_INET6, text, address) != 1)
         return false;
     return is_listed(conf, address);

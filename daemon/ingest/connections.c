@@ -15,23 +15,23 @@
 
 #include "base/mem.h"
 
-/* Events of the monitor taken in one turn of the loop. */
-#define BUDGET 1024
+/* Monitor events received in one turn of the loop. */
+#define EVENTS_PER_TURN 1024
 
 struct connection {
     uint64_t cookie;   /* 0: this descriptor is not a connection */
-    int64_t delivered; /* bytes since it was opened */
-    int64_t base;      /* what it had received beyond that at the last connections_rebase() */
-    uint64_t waiting;  /* of ipc: bytes that waited at the looks since its last delivery */
+    int64_t delivered; /* bytes since the connection was opened */
+    int64_t base;      /* TCP: bytes received and not delivered at the last connections_rebase() */
+    uint64_t waiting;  /* ipc: sum of the bytes that connections_suspect() found waiting since the last delivery */
     bool tcp;
-    bool cut; /* and not yet known to be gone */
+    bool cut; /* shut down, and not yet reported as disconnected */
 };
 
 struct connections {
     struct loop *loop;
     void *socket;  /* the owner's */
-    void *monitor; /* the other end of what libzmq tells */
-    struct event readable, again;
+    void *monitor; /* receives libzmq's events about that socket */
+    struct event readable, more;
     struct connection *by_fd;
     size_t n_fds, count;
 };
@@ -51,7 +51,7 @@ static uint64_t cookie_of(int fd)
     return getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &size) == 0 ? cookie : 0;
 }
 
-static void forget(struct connections *connections, int fd)
+static void remove_connection(struct connections *connections, int fd)
 {
     if ((size_t)fd >= connections->n_fds || connections->by_fd[fd].cookie == 0)
         return;
@@ -59,10 +59,10 @@ static void forget(struct connections *connections, int fd)
     connections->count--;
 }
 
-static void remember(struct connections *connections, int fd)
+static void add_connection(struct connections *connections, int fd)
 {
     size_t need = (size_t)fd + 1;
-    forget(connections, fd);
+    remove_connection(connections, fd);
     if (need > connections->n_fds) {
         size_t room = need + need / 2 + 64;
         connections->by_fd = mem_realloc(connections->by_fd, room, sizeof(*connections->by_fd));
@@ -76,7 +76,7 @@ static void remember(struct connections *connections, int fd)
     connections->count++;
 }
 
-/* Two frames: number of the event and value; the endpoint. false: nothing is there. */
+/* An event has two frames: its number and value, and the endpoint. false: no event is waiting. */
 static bool receive_event(struct connections *connections)
 {
     struct __attribute__((packed)) {
@@ -88,9 +88,9 @@ static bool receive_event(struct connections *connections)
     if (len < 0 || zmq_recv(connections->monitor, address, sizeof(address), ZMQ_DONTWAIT) < 0)
         return false;
     if (len == (int)sizeof(event) && event.number == ZMQ_EVENT_DISCONNECTED)
-        forget(connections, (int)event.value);
+        remove_connection(connections, (int)event.value);
     else if (len == (int)sizeof(event))
-        remember(connections, (int)event.value);
+        add_connection(connections, (int)event.value);
     return true;
 }
 
@@ -99,14 +99,14 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     struct connections *connections = arg;
-    for (unsigned n = 0; n < BUDGET; n++)
+    for (unsigned n = 0; n < EVENTS_PER_TURN; n++)
         if (!receive_event(connections))
             return;
-    loop_arm(&connections->again, 0);
+    loop_arm(&connections->more, 0);
 }
 
-/* Without a high-water mark: libzmq's I/O thread would wait for this loop. ACCEPT_FAILED is not asked for: without
- * descriptors libzmq tries in a tight loop. */
+/* Without a high-water mark, at which libzmq's I/O thread would wait for this loop, and without ACCEPT_FAILED: when
+ * descriptors run out, libzmq retries in a tight loop. */
 static int open_monitor(struct connections *connections, void *context)
 {
     static unsigned serial;
@@ -125,9 +125,9 @@ static int open_monitor(struct connections *connections, void *context)
         return -1;
     struct event_base *base = loop_base(connections->loop);
     event_assign(&connections->readable, base, fd, EV_READ | EV_PERSIST, on_event, connections);
-    evtimer_assign(&connections->again, base, on_event, connections);
+    evtimer_assign(&connections->more, base, on_event, connections);
     event_add(&connections->readable, NULL);
-    loop_arm(&connections->again, 0);
+    loop_arm(&connections->more, 0);
     return 0;
 }
 
@@ -150,7 +150,7 @@ void connections_free(struct connections **connections)
         return;
     if (event_initialized(&c->readable)) {
         event_del(&c->readable);
-        event_del(&c->again);
+        event_del(&c->more);
     }
     zmq_socket_monitor(c->socket, NULL, 0);
     if (c->monitor)
@@ -180,7 +180,7 @@ static int64_t unread_bytes(int fd)
     return ioctl(fd, FIONREAD, &unread) == 0 ? unread : 0;
 }
 
-/* Of TCP: what libzmq has read and the owner was not given. */
+/* TCP: bytes that libzmq has read and not yet delivered to the owner. */
 static int64_t undelivered_bytes(int fd, const struct connection *connection)
 {
     struct tcp_info info = {0};
@@ -224,15 +224,15 @@ size_t connections_loads(struct connections *connections, void *owner, struct co
     return n;
 }
 
-/* The duplicate keeps the socket that it is checked to be: libzmq's I/O thread may close the original at any time, and
- * its number be given to another. */
+/* Uses a duplicate of the descriptor, which stays with the socket that was checked: libzmq's I/O thread may close the
+ * original at any time, and its number may be reused. */
 bool connections_cut(struct connections *connections, const struct connection_load *load,
                      char ret_address[PEER_ADDRESS_SIZE])
 {
     int fd = fcntl(load->fd, F_DUPFD_CLOEXEC, 0);
     bool same = fd >= 0 && cookie_of(fd) == load->cookie;
     if (same) {
-        /* The peer hears of it (RST) also while it waits for room to send. */
+        /* Reset, so that the peer notices even while it is blocked in a send. */
         struct linger none = {.l_onoff = 1};
         peer_address_of_socket(fd, ret_address);
         setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));

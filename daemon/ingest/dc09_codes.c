@@ -2,13 +2,13 @@
 
 #include <string.h>
 
-/* How an entry's phase comes about. */
+/* What determines the phase of an event. */
 enum phase_rule {
     RAISES,
     RESTORES,
     CANCELS,
     QUALIFIED, /* by the Contact-ID qualifier */
-    STATES     /* the qualifier tells which of two states (401: 1 open, 3 closed), so each is a raise */
+    STATES     /* the qualifier names one of two states (401: 1 open, 3 closed), so each is a raise */
 };
 
 static const struct {
@@ -16,7 +16,7 @@ static const struct {
     enum alert_kind kind;
     enum phase_rule rule;
     uint32_t flags;
-} table[] = {
+} codes[] = {
     /* Burglary */
     {"BA", KIND_INTRUSION, RAISES, 0},
     {"BV", KIND_INTRUSION, RAISES, FLAG_VERIFIED},
@@ -67,7 +67,7 @@ static const struct {
     {"WH", KIND_WATER, RESTORES, 0},
     {"113", KIND_WATER, QUALIFIED, 0},
 
-    /* The set itself */
+    /* The alarm set itself */
     {"AT", KIND_POWER, RAISES, 0},
     {"AR", KIND_POWER, RESTORES, 0},
     {"301", KIND_POWER, QUALIFIED, 0},
@@ -114,12 +114,12 @@ static enum alert_phase phase_of(enum phase_rule rule, enum alert_phase qualifie
     return PHASE_RAISE;
 }
 
-static struct dc09_meaning look_up(struct str code, size_t code_len, enum alert_phase qualified)
+static struct dc09_meaning find_meaning(struct str code, size_t code_len, enum alert_phase qualified)
 {
     if (code.len == code_len)
-        for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
-            if (memcmp(code.p, table[i].code, code_len) == 0 && table[i].code[code_len] == '\0')
-                return (struct dc09_meaning){table[i].kind, phase_of(table[i].rule, qualified), table[i].flags};
+        for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
+            if (memcmp(code.p, codes[i].code, code_len) == 0 && codes[i].code[code_len] == '\0')
+                return (struct dc09_meaning){codes[i].kind, phase_of(codes[i].rule, qualified), codes[i].flags};
     struct dc09_meaning meaning = unknown;
     meaning.phase = qualified;
     return meaning;
@@ -127,18 +127,18 @@ static struct dc09_meaning look_up(struct str code, size_t code_len, enum alert_
 
 struct dc09_meaning dc09_code_sia(struct str code)
 {
-    return look_up(code, 2, PHASE_RAISE);
+    return find_meaning(code, 2, PHASE_RAISE);
 }
 
 struct dc09_meaning dc09_code_cid(char qualifier, struct str event)
 {
     switch (qualifier) {
     case '1':
-        return look_up(event, 3, PHASE_RAISE);
+        return find_meaning(event, 3, PHASE_RAISE);
     case '3':
-        return look_up(event, 3, PHASE_RESTORE);
+        return find_meaning(event, 3, PHASE_RESTORE);
     case '6':
-        return look_up(event, 3, PHASE_UPDATE);
+        return find_meaning(event, 3, PHASE_UPDATE);
     default:
         return unknown;
     }

@@ -37,8 +37,8 @@ static const EVP_CIPHER *cipher_of(const struct dc09_key *key)
     }
 }
 
-/* In place, whole blocks. false: libcrypto refuses, as for want of memory. */
-static bool cbc(const struct dc09_key *key, bool encrypt, unsigned char *bytes, size_t len)
+/* In place; whole blocks. false: libcrypto failed, as it does when memory runs out. */
+static bool crypt_cbc(const struct dc09_key *key, bool encrypt, unsigned char *bytes, size_t len)
 {
     static const unsigned char zero_iv[BLOCK];
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
@@ -50,7 +50,7 @@ static bool cbc(const struct dc09_key *key, bool encrypt, unsigned char *bytes, 
     return ok;
 }
 
-/* The byte of 2 hex characters that are known to be such. */
+/* The byte given by 2 hexadecimal characters, which the caller has checked. */
 static uint8_t hex_byte(const char *p)
 {
     unsigned value = 0;
@@ -88,7 +88,7 @@ bool dc09_decrypt(const struct dc09_key *key, struct str hex, struct buf *out)
     char *bytes = buf_reserve(out, len);
     for (size_t i = 0; i < len; i++)
         bytes[i] = (char)hex_byte(hex.p + 2 * i);
-    if (!cbc(key, false, (unsigned char *)bytes, len))
+    if (!crypt_cbc(key, false, (unsigned char *)bytes, len))
         return false;
     const char *bar = memchr(bytes, '|', len);
     if (!bar)
@@ -109,8 +109,8 @@ void dc09_encrypt(const struct dc09_key *key, struct str text, const uint8_t pad
         buf_append(&plain, &(char){(char)('A' + pad[i] % 26)}, 1);
     buf_append(&plain, "|", 1);
     buf_append_str(&plain, text);
-    if (!cbc(key, true, (unsigned char *)plain.data, plain.len))
-        abort(); /* as for any other want of memory */
+    if (!crypt_cbc(key, true, (unsigned char *)plain.data, plain.len))
+        abort(); /* out of memory */
     for (size_t i = 0; i < plain.len; i++)
         buf_printf(out, "%02X", (unsigned char)plain.data[i]);
     buf_free(&plain);
@@ -122,7 +122,7 @@ static int compare_entries(const void *a, const void *b)
     return strcmp(left->account, right->account);
 }
 
-/* false: no account. */
+/* false: not an account. */
 static bool entry_account(struct account_key *entry, struct str account)
 {
     if (account.len < 3 || account.len > DC09_ACCOUNT_MAX || !dc09_is_hex(account))
@@ -136,7 +136,7 @@ static bool entry_account(struct account_key *entry, struct str account)
 }
 
 /* The next word of a line; empty at its end or at a comment. */
-static struct str take_word(struct str *line)
+static struct str next_word(struct str *line)
 {
     while (line->len > 0 && strchr(" \t\r", line->p[0])) {
         line->p++;
@@ -153,15 +153,15 @@ static struct str take_word(struct str *line)
 
 static int read_line(struct dc09_keys *keys, const char *path, unsigned number, struct str line, struct err *err)
 {
-    struct str account = take_word(&line);
+    struct str account = next_word(&line);
     if (account.len == 0)
         return 0;
-    struct str key = take_word(&line);
-    struct str more = take_word(&line);
+    struct str key = next_word(&line);
+    struct str extra = next_word(&line);
     struct account_key entry = {.line = number};
     if (!entry_account(&entry, account))
         return err_set(err, "%s:%u: account is not valid (expected 3 to 16 hexadecimal characters)", path, number);
-    if (more.len > 0 || !dc09_key_parse(key, &entry.key))
+    if (extra.len > 0 || !dc09_key_parse(key, &entry.key))
         return err_set(err, "%s:%u: key of account %s is not valid (expected only 32, 48 or 64 hexadecimal characters)",
                        path, number, entry.account);
     if (keys->n == keys->cap) {
@@ -178,7 +178,7 @@ static int read_line(struct dc09_keys *keys, const char *path, unsigned number, 
     return 0;
 }
 
-static int sort(struct dc09_keys *keys, const char *path, struct err *err)
+static int sort_entries(struct dc09_keys *keys, const char *path, struct err *err)
 {
     if (keys->n > 0)
         qsort(keys->entries, keys->n, sizeof(*keys->entries), compare_entries);
@@ -203,7 +203,7 @@ static int read_lines(struct dc09_keys *keys, const char *path, struct str text,
         size_t used = line.len + (end != NULL);
         text = (struct str){text.p + used, text.len - used};
     }
-    return sort(keys, path, err);
+    return sort_entries(keys, path, err);
 }
 
 struct dc09_keys *dc09_keys_load(const char *path, struct err *err)

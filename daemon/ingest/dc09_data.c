@@ -18,22 +18,22 @@ static bool is_lower(char c)
     return c >= 'a' && c <= 'z';
 }
 
-static struct str tail(struct str text, size_t from)
+static struct str str_tail(struct str text, size_t from)
 {
     return (struct str){text.p + from, text.len - from};
 }
 
-/* Takes what goes to before `mark`, and the mark. */
-static struct str take_until(struct str *rest, char mark)
+/* Removes the text up to `mark`, and the mark, from rest and returns that text; without a mark, all of rest. */
+static struct str next_until(struct str *rest, char mark)
 {
     const char *end = rest->len > 0 ? memchr(rest->p, mark, rest->len) : NULL;
     struct str piece = {rest->p, end ? (size_t)(end - rest->p) : rest->len};
-    *rest = tail(*rest, piece.len + (end != NULL));
+    *rest = str_tail(*rest, piece.len + (end != NULL));
     return piece;
 }
 
-/* The next part of a SIA block. Text between two ^ may hold a slash; a ^ without a second one quotes nothing. */
-static struct str take_part(struct str *rest)
+/* Removes the next part of a SIA block. Text between two ^ may contain a slash; a single ^ quotes nothing. */
+static struct str next_part(struct str *rest)
 {
     size_t len = 0;
     while (len < rest->len && rest->p[len] != '/') {
@@ -41,7 +41,7 @@ static struct str take_part(struct str *rest)
         len = close ? (size_t)(close - rest->p) + 1 : len + 1;
     }
     struct str part = {rest->p, len};
-    *rest = tail(*rest, len + (len < rest->len));
+    *rest = str_tail(*rest, len + (len < rest->len));
     return part;
 }
 
@@ -58,26 +58,26 @@ static void set_zone(struct dc09_event *event, struct str zone)
         event->input = number;
 }
 
-/* Where events go. */
-struct sink {
+/* The events found; n also counts those beyond max. */
+struct event_list {
     struct dc09_event *events;
     size_t n, max;
 };
 
-static void add(struct sink *sink, const struct dc09_event *event)
+static void add_event(struct event_list *list, const struct dc09_event *event)
 {
-    if (sink->n < sink->max)
-        sink->events[sink->n] = *event;
-    sink->n++;
+    if (list->n < list->max)
+        list->events[list->n] = *event;
+    list->n++;
 }
 
-static void add_unreadable(struct sink *sink, struct str raw)
+static void add_unreadable(struct event_list *list, struct str raw)
 {
-    add(sink, &(struct dc09_event){.raw = raw, .input = ALERT_NO_INT});
+    add_event(list, &(struct dc09_event){.raw = raw, .input = ALERT_NO_INT});
 }
 
-/* Two letters, zone, text. */
-static void sia_event(struct sink *sink, const struct dc09_event *modifiers, struct str part)
+/* A part of two letters, zone and text. */
+static void add_sia_event(struct event_list *list, const struct dc09_event *modifiers, struct str part)
 {
     struct dc09_event event = *modifiers;
     event.raw = part;
@@ -87,13 +87,13 @@ static void sia_event(struct sink *sink, const struct dc09_event *modifiers, str
     while (end < part.len && (is_digit(part.p[end]) || is_upper(part.p[end])))
         end++;
     set_zone(&event, (struct str){part.p + 2, end - 2});
-    event.text = tail(part, end);
-    add(sink, &event);
+    event.text = str_tail(part, end);
+    add_event(list, &event);
 }
 
 static void set_modifier(struct dc09_event *modifiers, struct str part)
 {
-    struct str name = {part.p, 2}, value = tail(part, 2);
+    struct str name = {part.p, 2}, value = str_tail(part, 2);
     if (str_is(name, "ri"))
         modifiers->area = value;
     else if (str_is(name, "id"))
@@ -102,91 +102,91 @@ static void set_modifier(struct dc09_event *modifiers, struct str part)
         modifiers->clock = value;
 }
 
-/* N or O and what follows. Modifiers that are not known are passed over: they stay in the frame. */
-static void sia_function_block(struct sink *sink, struct str block)
+/* A block that begins with N or O. Unknown modifiers are skipped: the stored frame keeps them. */
+static void add_function_block(struct event_list *list, struct str block)
 {
     struct dc09_event modifiers = {.qualifier = block.p[0], .input = ALERT_NO_INT};
-    struct str rest = tail(block, 1);
-    size_t before = sink->n;
+    struct str rest = str_tail(block, 1);
+    size_t before = list->n;
     while (rest.len > 0) {
-        struct str part = take_part(&rest);
+        struct str part = next_part(&rest);
         if (part.len >= 2 && is_upper(part.p[0]) && is_upper(part.p[1]))
-            sia_event(sink, &modifiers, part);
+            add_sia_event(list, &modifiers, part);
         else if (part.len >= 2 && is_lower(part.p[0]) && is_lower(part.p[1]))
             set_modifier(&modifiers, part);
         else if (part.len > 0)
-            add_unreadable(sink, part);
+            add_unreadable(list, part);
     }
-    if (sink->n == before)
-        add_unreadable(sink, block);
+    if (list->n == before)
+        add_unreadable(list, block);
 }
 
-static void sia_blocks(struct sink *sink, struct str data)
+static void add_sia_blocks(struct event_list *list, struct str data)
 {
-    size_t first = 0; /* of the events that a text block belongs to */
+    size_t first = 0; /* the first of the events to which a text block applies */
     struct str other = {0};
     while (data.len > 0) {
-        struct str block = take_until(&data, '|');
+        struct str block = next_until(&data, '|');
         if (block.len == 0)
             continue;
         if (block.p[0] == 'N' || block.p[0] == 'O') {
-            first = sink->n;
-            sia_function_block(sink, block);
-        } else if (block.p[0] == 'A' && sink->n > 0) {
-            for (size_t i = first; i < sink->n && i < sink->max; i++)
-                sink->events[i].text = tail(block, 1);
+            first = list->n;
+            add_function_block(list, block);
+        } else if (block.p[0] == 'A' && list->n > 0) {
+            for (size_t i = first; i < list->n && i < list->max; i++)
+                list->events[i].text = str_tail(block, 1);
         } else if (other.len == 0) {
             other = block;
         }
     }
-    if (sink->n == 0 && other.len > 0)
-        add_unreadable(sink, other);
+    if (list->n == 0 && other.len > 0)
+        add_unreadable(list, other);
 }
 
 /* The next word of a Contact-ID block. */
-static struct str take_word(struct str *rest)
+static struct str next_word(struct str *rest)
 {
     while (rest->len > 0 && rest->p[0] == ' ')
-        *rest = tail(*rest, 1);
-    return take_until(rest, ' ');
+        *rest = str_tail(*rest, 1);
+    return next_until(rest, ' ');
 }
 
-static void cid_block(struct sink *sink, struct str block)
+static void add_cid_block(struct event_list *list, struct str block)
 {
     struct str rest = block;
-    struct str word = take_word(&rest);
+    struct str word = next_word(&rest);
     if (word.len != 4 || !is_digit(word.p[0]) || !dc09_is_hex(word)) {
-        add_unreadable(sink, block);
+        add_unreadable(list, block);
         return;
     }
-    struct dc09_event event = {.raw = block, .code = tail(word, 1), .qualifier = word.p[0]};
-    event.area = take_word(&rest);
-    set_zone(&event, take_word(&rest));
+    struct dc09_event event = {.raw = block, .code = str_tail(word, 1), .qualifier = word.p[0]};
+    event.area = next_word(&rest);
+    set_zone(&event, next_word(&rest));
     event.text = rest;
     event.meaning = dc09_code_cid(event.qualifier, event.code);
-    add(sink, &event);
+    add_event(list, &event);
 }
 
 size_t dc09_events(enum dc09_id id, struct str data, struct dc09_event *events, size_t max, struct str *ret_account)
 {
     *ret_account = (struct str){0};
     if (data.len > 0 && data.p[0] == '#')
-        *ret_account = tail(take_until(&data, '|'), 1);
-    struct sink sink = {.events = events, .max = max};
+        *ret_account = str_tail(next_until(&data, '|'), 1);
+    struct event_list list = {.events = events, .max = max};
     if (id == DC09_ID_SIA_DCS) {
-        sia_blocks(&sink, data);
-        return sink.n;
+        add_sia_blocks(&list, data);
+        return list.n;
     }
     while (data.len > 0) {
-        struct str block = take_until(&data, '|');
+        struct str block = next_until(&data, '|');
         if (block.len > 0)
-            cid_block(&sink, block);
+            add_cid_block(&list, block);
     }
-    return sink.n;
+    return list.n;
 }
 
-/* Digits with at most one point among them, to a number. false: anything else, or none. */
-static bool decimal(struct str text, double *ret)
+/* Parses digits with at most one decimal point. false: anything else, or no digit. */
+static bool parse_decimal(struct str text, double *ret)
 {
     char digits[32];
     size_t points = 0;
@@ -203,37 +203,37 @@ static bool decimal(struct str text, double *ret)
     return points <= 1 && text.len > points;
 }
 
-/* Where the letter of the half stands, len: nowhere. */
-static size_t find_half(struct str text, const char *halves)
+/* Offset of the letter of the hemisphere; text.len: there is none. */
+static size_t find_hemisphere(struct str text, const char *hemispheres)
 {
     size_t at = 0;
-    while (at < text.len && text.p[at] != halves[0] && text.p[at] != halves[1])
+    while (at < text.len && text.p[at] != hemispheres[0] && text.p[at] != hemispheres[1])
         at++;
     return at;
 }
 
 bool dc09_coordinate(char axis, struct str value, double *ret_degrees)
 {
-    const char *halves = axis == 'X' ? "EW" : "NS"; /* the positive one first */
-    double most = axis == 'X' ? 180 : 90;
+    const char *hemispheres = axis == 'X' ? "EW" : "NS"; /* the positive one first */
+    double max_degrees = axis == 'X' ? 180 : 90;
     double degrees = 0, minutes = 0;
-    size_t at = find_half(value, halves);
-    bool negative = at < value.len && value.p[at] == halves[1];
+    size_t at = find_hemisphere(value, hemispheres);
+    bool negative = at < value.len && value.p[at] == hemispheres[1];
     struct str before = {value.p, at};
-    struct str behind = at < value.len ? tail(value, at + 1) : (struct str){0};
+    struct str after = at < value.len ? str_tail(value, at + 1) : (struct str){0};
     if (at == value.len && at > 0 && (value.p[0] == '-' || value.p[0] == '+')) {
         negative = value.p[0] == '-';
-        before = tail(value, 1);
+        before = str_tail(value, 1);
     }
-    if (before.len > 0 && behind.len > 0) {
-        if (memchr(before.p, '.', before.len) || !decimal(before, &degrees) || !decimal(behind, &minutes) ||
+    if (before.len > 0 && after.len > 0) {
+        if (memchr(before.p, '.', before.len) || !parse_decimal(before, &degrees) || !parse_decimal(after, &minutes) ||
             minutes >= 60)
             return false;
-    } else if (!decimal(before.len > 0 ? before : behind, &degrees)) {
+    } else if (!parse_decimal(before.len > 0 ? before : after, &degrees)) {
         return false;
     }
     degrees += minutes / 60;
-    if (!(degrees <= most))
+    if (!(degrees <= max_degrees))
         return false;
     *ret_degrees = negative ? -degrees : degrees;
     return true;
@@ -262,7 +262,7 @@ int64_t dc09_occurred_us(const struct dc09_content *content)
         if (content->fields[i].id != 'H')
             continue;
         if (value.len > 0 && value.p[0] == '_')
-            value = tail(value, 1);
+            value = str_tail(value, 1);
         if (dc09_time_parse(value, &occurred_us))
             return occurred_us;
     }

@@ -46,7 +46,7 @@ const char *dc09_result_text(enum dc09_result result)
 
 uint16_t dc09_crc(struct str bytes)
 {
-    /* What four bits become. */
+    /* The CRC of each 4-bit value. */
     static const uint16_t table[16] = {
         0x0000, 0xCC01, 0xD801, 0x1400, 0xF001, 0x3C00, 0x2800, 0xE401,
         0xA001, 0x6C00, 0x7800, 0xB401, 0x5000, 0x9C01, 0x8801, 0x4400,
@@ -60,7 +60,7 @@ uint16_t dc09_crc(struct str bytes)
     return (uint16_t)crc;
 }
 
-/* Of one hex character, -1: none. */
+/* The value of a hexadecimal character; -1: it is not one. */
 static int hex_value(char c)
 {
     if (c >= '0' && c <= '9')
@@ -80,7 +80,7 @@ bool dc09_is_hex(struct str text)
     return text.len > 0;
 }
 
-/* Of 4 hex characters, -1: they are none. */
+/* The value of 4 hexadecimal characters; -1: they are not. */
 static int hex4(const char *p)
 {
     int value = 0;
@@ -93,8 +93,8 @@ static int hex4(const char *p)
     return value;
 }
 
-/* The length of CRC and 0LLL before the first quote; 0: they are not there. A text CRC has a hex digit where a binary
- * one has the quote, so no line can be both. */
+/* The length of CRC and 0LLL before the first quote; 0: the line does not begin with them. A text CRC has a hexadecimal
+ * digit where a binary one has the quote, so no line can be both. */
 static size_t head_size(struct str line)
 {
     if (line.len > HEAD_BINARY && line.p[HEAD_BINARY] == '"' && line.p[2] == '0' && hex4(line.p + 2) >= 0)
@@ -105,8 +105,9 @@ static size_t head_size(struct str line)
     return 0;
 }
 
-/* Takes the run of up to `max` hex characters that follows `mark`. true: there was no mark, or 1 to max characters. */
-static bool take_hex(struct str *rest, char mark, size_t min, size_t max, struct str *ret)
+/* Removes `mark` and the hexadecimal characters after it from rest. true: there was no mark, or min to max characters.
+ */
+static bool parse_hex_field(struct str *rest, char mark, size_t min, size_t max, struct str *ret)
 {
     if (rest->len == 0 || rest->p[0] != mark)
         return true;
@@ -122,7 +123,7 @@ static bool take_hex(struct str *rest, char mark, size_t min, size_t max, struct
 }
 
 /* "ID" or "*ID". false: no closing quote. */
-static bool take_id(struct str *rest, struct dc09_frame *ret)
+static bool parse_id(struct str *rest, struct dc09_frame *ret)
 {
     const char *end = memchr(rest->p + 1, '"', rest->len - 1);
     if (!end)
@@ -140,7 +141,7 @@ static bool take_id(struct str *rest, struct dc09_frame *ret)
     return true;
 }
 
-static bool take_seq(struct str *rest, struct str *ret)
+static bool parse_seq(struct str *rest, struct str *ret)
 {
     if (rest->len < 4)
         return false;
@@ -153,12 +154,12 @@ static bool take_seq(struct str *rest, struct str *ret)
     return true;
 }
 
-/* A NAK's account is A0, which reads as a part of its line number: L0A0. */
-static bool take_addresses(struct str *rest, struct dc09_frame *ret)
+/* The account of a NAK is A0, which is parsed as part of its line number: L0A0. */
+static bool parse_addresses(struct str *rest, struct dc09_frame *ret)
 {
-    if (!take_hex(rest, 'R', 1, 6, &ret->receiver) || rest->len == 0 || rest->p[0] != 'L' ||
-        !take_hex(rest, 'L', 1, 6, &ret->line) || !take_hex(rest, '#', 3, 16, &ret->account) || rest->len == 0 ||
-        rest->p[0] != '[')
+    if (!parse_hex_field(rest, 'R', 1, 6, &ret->receiver) || rest->len == 0 || rest->p[0] != 'L' ||
+        !parse_hex_field(rest, 'L', 1, 6, &ret->line) || !parse_hex_field(rest, '#', 3, 16, &ret->account) ||
+        rest->len == 0 || rest->p[0] != '[')
         return false;
     ret->content = (struct str){rest->p + 1, rest->len - 1};
     return true;
@@ -167,10 +168,10 @@ static bool take_addresses(struct str *rest, struct dc09_frame *ret)
 static enum dc09_result parse_body(struct dc09_frame *ret)
 {
     struct str rest = ret->body;
-    if (!take_id(&rest, ret))
+    if (!parse_id(&rest, ret))
         return DC09_NOT_UNDERSTOOD;
     struct dc09_frame addressed = *ret;
-    if (!take_seq(&rest, &addressed.seq) || !take_addresses(&rest, &addressed))
+    if (!parse_seq(&rest, &addressed.seq) || !parse_addresses(&rest, &addressed))
         return DC09_NOT_UNDERSTOOD;
     *ret = addressed;
     return ret->id == DC09_ID_OTHER ? DC09_NOT_UNDERSTOOD : DC09_COMPLETE;
@@ -197,7 +198,7 @@ static enum dc09_result parse_line(struct str line, struct dc09_frame *ret)
     return parse_body(ret);
 }
 
-/* The first CR or LF at or after `from`; len where there is none. */
+/* The first CR or LF at or after `from`; text.len: there is none. */
 static size_t find_end(struct str text, size_t from)
 {
     while (from < text.len && text.p[from] != '\r' && text.p[from] != '\n')
@@ -216,7 +217,7 @@ enum dc09_result dc09_scan(struct str bytes, struct dc09_frame *ret, size_t *ret
         if (!lf)
             return DC09_INCOMPLETE;
         struct str line = {lf + 1, bytes.len - at - 1};
-        /* A binary CRC may hold LF and CR itself: the quote after the length shows which it is. */
+        /* A binary CRC may itself contain LF or CR: the quote after the length tells the two forms apart. */
         if (line.len <= HEAD_BINARY)
             return DC09_INCOMPLETE;
         size_t end = find_end(line, head_size(line) == HEAD_BINARY ? 2 : 0);
@@ -255,8 +256,8 @@ enum dc09_result dc09_whole(struct str message, struct dc09_frame *ret)
     return parse_line(line, ret);
 }
 
-/* Takes [Iv...] off the front. false: not a closed field. */
-static bool take_field(struct str *rest, struct dc09_content *ret)
+/* Removes [Iv...] from the front of rest. false: it does not begin with a complete field. */
+static bool parse_field(struct str *rest, struct dc09_content *ret)
 {
     const char *end = rest->len > 0 && rest->p[0] == '[' ? memchr(rest->p, ']', rest->len) : NULL;
     if (!end)
@@ -277,7 +278,7 @@ bool dc09_content_parse(struct str text, struct dc09_content *ret)
         return false;
     ret->data = (struct str){text.p, (size_t)(end - text.p)};
     struct str rest = {end + 1, text.len - ret->data.len - 1};
-    while (take_field(&rest, ret))
+    while (parse_field(&rest, ret))
         ;
     ret->has_time = rest.len > 0 && rest.p[0] == '_';
     if (ret->has_time && !dc09_time_parse((struct str){rest.p + 1, rest.len - 1}, &ret->time_us))

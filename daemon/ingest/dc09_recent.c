@@ -13,13 +13,13 @@
 struct recent_frame {
     uint8_t digest[DC09_DIGEST_SIZE];
     int64_t time_us;
-    uint32_t next; /* the one put before it with this hash, or NONE */
+    uint32_t next; /* the next older entry of its chain, or NONE */
 };
 
-/* Entries are put in a ring, so the one that is overwritten is the last of its chain. */
+/* Entries are added to a ring, so the one that is overwritten is the oldest, and the last of its chain. */
 struct dc09_recent {
-    uint64_t seed; /* so that no sender can make one long chain */
-    uint64_t puts;
+    uint64_t seed; /* random, so that no sender can cause long chains */
+    uint64_t n_added;
     uint32_t chains[DC09_RECENT_MAX];
     struct recent_frame ring[DC09_RECENT_MAX];
 };
@@ -44,7 +44,7 @@ static uint32_t chain_of(const struct dc09_recent *recent, const uint8_t digest[
     return XXH3_64bits_withSeed(digest, DC09_DIGEST_SIZE, recent->seed) % DC09_RECENT_MAX;
 }
 
-static void forget(struct dc09_recent *recent, uint32_t at)
+static void unlink_entry(struct dc09_recent *recent, uint32_t at)
 {
     uint32_t *link = &recent->chains[chain_of(recent, recent->ring[at].digest)];
     while (*link != at)
@@ -52,8 +52,8 @@ static void forget(struct dc09_recent *recent, uint32_t at)
     *link = NONE;
 }
 
-/* NONE: unknown. */
-static uint32_t find(const struct dc09_recent *recent, const uint8_t digest[DC09_DIGEST_SIZE])
+/* NONE: not found. */
+static uint32_t find_entry(const struct dc09_recent *recent, const uint8_t digest[DC09_DIGEST_SIZE])
 {
     uint32_t at = recent->chains[chain_of(recent, digest)];
     while (at != NONE && memcmp(recent->ring[at].digest, digest, DC09_DIGEST_SIZE) != 0)
@@ -61,12 +61,12 @@ static uint32_t find(const struct dc09_recent *recent, const uint8_t digest[DC09
     return at;
 }
 
-static uint32_t add(struct dc09_recent *recent, const uint8_t digest[DC09_DIGEST_SIZE])
+static uint32_t add_entry(struct dc09_recent *recent, const uint8_t digest[DC09_DIGEST_SIZE])
 {
-    uint32_t at = recent->puts % DC09_RECENT_MAX, chain = chain_of(recent, digest);
-    if (recent->puts >= DC09_RECENT_MAX)
-        forget(recent, at);
-    recent->puts++;
+    uint32_t at = recent->n_added % DC09_RECENT_MAX, chain = chain_of(recent, digest);
+    if (recent->n_added >= DC09_RECENT_MAX)
+        unlink_entry(recent, at);
+    recent->n_added++;
     memcpy(recent->ring[at].digest, digest, DC09_DIGEST_SIZE);
     recent->ring[at].next = recent->chains[chain];
     recent->chains[chain] = at;
@@ -75,15 +75,15 @@ static uint32_t add(struct dc09_recent *recent, const uint8_t digest[DC09_DIGEST
 
 void dc09_recent_put(struct dc09_recent *recent, const uint8_t digest[DC09_DIGEST_SIZE], int64_t time_us)
 {
-    uint32_t at = find(recent, digest);
+    uint32_t at = find_entry(recent, digest);
     if (at == NONE)
-        at = add(recent, digest);
+        at = add_entry(recent, digest);
     recent->ring[at].time_us = time_us;
 }
 
 bool dc09_recent_get(const struct dc09_recent *recent, const uint8_t digest[DC09_DIGEST_SIZE], int64_t *ret_us)
 {
-    uint32_t at = find(recent, digest);
+    uint32_t at = find_entry(recent, digest);
     if (at == NONE)
         return false;
     *ret_us = recent->ring[at].time_us;

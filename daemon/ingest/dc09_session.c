@@ -10,12 +10,12 @@
 #include "ingest/validate.h"
 #include "model/record.h"
 
-_Static_assert((int)DC09_EVENTS_MAX <= RECORD_QUEUE_MAX, "a frame is one message");
+_Static_assert((int)DC09_EVENTS_MAX <= RECORD_QUEUE_MAX, "the events of one frame fit in the queue");
 
 struct dc09_session {
     struct dc09_decoder *decoder;
     struct dc09_recent *nacked;  /* frames that were answered NAK */
-    struct dc09_recent *undated; /* frames without a time, with the receipt of the first of them */
+    struct dc09_recent *undated; /* frames without a timestamp, and when the first of each was received */
     struct buf reply;
 };
 
@@ -110,7 +110,7 @@ struct str dc09_session_reply(struct dc09_session *session, const struct dc09_se
     const struct dc09_key *key = frame->result == DC09_COMPLETE ? frame->message.key : NULL;
     uint8_t pad[DC09_PAD_MAX] = {0};
     if (key && RAND_bytes(pad, sizeof(pad)) != 1)
-        abort(); /* libcrypto fails at this for want of memory only */
+        abort(); /* libcrypto fails here only when memory runs out */
     session->reply.len = 0;
     dc09_reply(&session->reply, say, &frame->frame, key, wall_us, pad);
     return buf_str(&session->reply);

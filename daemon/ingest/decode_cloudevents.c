@@ -10,7 +10,7 @@
 #include "ingest/json_read.h"
 #include "ingest/validate.h"
 
-/* Objects and arrays within each other, the outermost object included. */
+/* Nested objects and arrays, including the outermost object. */
 enum { LEVELS_MAX = 16 };
 
 /* Which object or array of the message is being read. */
@@ -41,10 +41,10 @@ static const struct {
     [REQUIRED_KIND] = {"data.kind", "a string of 1 to 32 bytes"},
 };
 
-/* The elements of the array of numbers that is being read. */
-struct list {
+/* The array of numbers that is being read. */
+struct number_list {
     double numbers[4];
-    unsigned n;  /* also those beyond numbers[] */
+    unsigned n;  /* elements, including those beyond numbers[] */
     bool broken; /* an element is not a number */
 };
 
@@ -53,21 +53,22 @@ struct decoder {
     struct alert *alert;
     enum context contexts[LEVELS_MAX];
     unsigned depth;              /* invariant: contexts[depth - 1] is the innermost open one */
-    const struct member *member; /* whose value comes next; NULL: nobody's */
-    bool seen[REQUIRED_COUNT];   /* present, with whatever value */
-    bool right[REQUIRED_COUNT];  /* present, with an allowed value */
-    struct list list;
+    const struct member *member; /* the one whose value comes next; NULL: not one that is read */
+    bool seen[REQUIRED_COUNT];   /* present, with any value */
+    bool valid[REQUIRED_COUNT];  /* present, with an allowed value */
+    struct number_list list;
     bool is_point, has_coordinates;
 };
 
-/* A member that is read; any other is skipped. */
+/* A member that is read; all others are skipped. */
 struct member {
     struct str name;
     enum json_type type;
-    uint32_t flag; /* of one that is not required: of a wrong type or out of range */
-    bool (*take)(struct decoder *decoder, const struct json_value *value); /* false: out of range; NULL: never */
-    enum context opens;                                                    /* of an object or array */
-    enum required required;                                                /* else REQUIRED_NONE */
+    uint32_t flag;          /* set where a member that is not required has a wrong type or is out of range */
+    enum context opens;     /* for an object or array */
+    enum required required; /* REQUIRED_NONE: optional */
+    /* false: out of range; NULL: every value is valid. */
+    bool (*read)(struct decoder *decoder, const struct json_value *value);
 };
 
 static bool set_string(struct str *ret, struct str s, size_t min_bytes, size_t max_bytes)
@@ -83,45 +84,45 @@ static bool in_range(double v, double min, double max)
     return v >= min && v <= max;
 }
 
-static bool take_specversion(struct decoder *decoder, const struct json_value *value)
+static bool read_specversion(struct decoder *decoder, const struct json_value *value)
 {
     (void)decoder;
     return str_is(value->string, "1.0");
 }
 
-static bool take_id(struct decoder *decoder, const struct json_value *value)
+static bool read_id(struct decoder *decoder, const struct json_value *value)
 {
     return set_string(&decoder->alert->event_id, value->string, 1, ALERT_ID_MAX);
 }
 
-static bool take_source(struct decoder *decoder, const struct json_value *value)
+static bool read_source(struct decoder *decoder, const struct json_value *value)
 {
     return set_string(&decoder->alert->source, value->string, 1, ALERT_SOURCE_MAX);
 }
 
-static bool take_type(struct decoder *decoder, const struct json_value *value)
+static bool read_type(struct decoder *decoder, const struct json_value *value)
 {
     (void)decoder;
     return str_is(value->string, "mobeye.alert.v1");
 }
 
-static bool take_time(struct decoder *decoder, const struct json_value *value)
+static bool read_time(struct decoder *decoder, const struct json_value *value)
 {
     return clock_parse_rfc3339(value->string, &decoder->alert->occurred_us);
 }
 
-static bool take_device(struct decoder *decoder, const struct json_value *value)
+static bool read_device(struct decoder *decoder, const struct json_value *value)
 {
     return validate_device(value->string) && set_string(&decoder->alert->device, value->string, 1, ALERT_DEVICE_MAX);
 }
 
-static bool take_kind(struct decoder *decoder, const struct json_value *value)
+static bool read_kind(struct decoder *decoder, const struct json_value *value)
 {
     decoder->alert->kind = alert_kind_from(value->string);
     return set_string(&decoder->alert->kind_word, value->string, 1, ALERT_KIND_MAX);
 }
 
-static bool take_phase(struct decoder *decoder, const struct json_value *value)
+static bool read_phase(struct decoder *decoder, const struct json_value *value)
 {
     int phase = alert_phase_from(value->string);
     if (phase >= 0)
@@ -129,7 +130,7 @@ static bool take_phase(struct decoder *decoder, const struct json_value *value)
     return phase >= 0;
 }
 
-static bool take_input(struct decoder *decoder, const struct json_value *value)
+static bool read_input(struct decoder *decoder, const struct json_value *value)
 {
     if (!in_range(value->number, 0, ALERT_INPUT_MAX) || value->number != floor(value->number))
         return false;
@@ -137,7 +138,7 @@ static bool take_input(struct decoder *decoder, const struct json_value *value)
     return true;
 }
 
-static bool take_battery(struct decoder *decoder, const struct json_value *value)
+static bool read_battery(struct decoder *decoder, const struct json_value *value)
 {
     if (!in_range(value->number, 0, 100))
         return false;
@@ -145,7 +146,7 @@ static bool take_battery(struct decoder *decoder, const struct json_value *value
     return true;
 }
 
-static bool take_signal(struct decoder *decoder, const struct json_value *value)
+static bool read_signal(struct decoder *decoder, const struct json_value *value)
 {
     if (!in_range(value->number, ALERT_SIGNAL_MIN_DBM, 0))
         return false;
@@ -153,19 +154,19 @@ static bool take_signal(struct decoder *decoder, const struct json_value *value)
     return true;
 }
 
-static bool take_drill(struct decoder *decoder, const struct json_value *value)
+static bool read_drill(struct decoder *decoder, const struct json_value *value)
 {
     decoder->alert->drill = value->boolean;
     return true;
 }
 
-static bool take_point(struct decoder *decoder, const struct json_value *value)
+static bool read_point(struct decoder *decoder, const struct json_value *value)
 {
     decoder->is_point = str_is(value->string, "Point");
     return decoder->is_point;
 }
 
-static bool take_accuracy(struct decoder *decoder, const struct json_value *value)
+static bool read_accuracy(struct decoder *decoder, const struct json_value *value)
 {
     if (!in_range(value->number, 0, ALERT_ACCURACY_MAX_M))
         return false;
@@ -173,17 +174,17 @@ static bool take_accuracy(struct decoder *decoder, const struct json_value *valu
     return true;
 }
 
-static bool take_fix_time(struct decoder *decoder, const struct json_value *value)
+static bool read_fix_time(struct decoder *decoder, const struct json_value *value)
 {
     return clock_parse_rfc3339(value->string, &decoder->alert->fix_us);
 }
 
-static bool take_label(struct decoder *decoder, const struct json_value *value)
+static bool read_label(struct decoder *decoder, const struct json_value *value)
 {
     return set_string(&decoder->alert->label, value->string, 0, ALERT_TEXT_MAX);
 }
 
-static bool take_score(struct decoder *decoder, const struct json_value *value)
+static bool read_score(struct decoder *decoder, const struct json_value *value)
 {
     if (!in_range(value->number, 0, 1))
         return false;
@@ -191,12 +192,12 @@ static bool take_score(struct decoder *decoder, const struct json_value *value)
     return true;
 }
 
-static bool take_track(struct decoder *decoder, const struct json_value *value)
+static bool read_track(struct decoder *decoder, const struct json_value *value)
 {
     return set_string(&decoder->alert->track, value->string, 0, ALERT_TEXT_MAX);
 }
 
-static bool take_camera_zone(struct decoder *decoder, const struct json_value *value)
+static bool read_camera_zone(struct decoder *decoder, const struct json_value *value)
 {
     return set_string(&decoder->alert->camera_zone, value->string, 0, ALERT_TEXT_MAX);
 }
@@ -207,40 +208,40 @@ static bool take_camera_zone(struct decoder *decoder, const struct json_value *v
     }
 
 static const struct member top_members[] = {
-    {NAME("specversion"), JSON_STRING, .take = take_specversion, .required = REQUIRED_SPECVERSION},
-    {NAME("id"), JSON_STRING, .take = take_id, .required = REQUIRED_ID},
-    {NAME("source"), JSON_STRING, .take = take_source, .required = REQUIRED_SOURCE},
-    {NAME("type"), JSON_STRING, .take = take_type, .required = REQUIRED_TYPE},
-    {NAME("time"), JSON_STRING, .take = take_time}, /* validate_time() flags it */
+    {NAME("specversion"), JSON_STRING, .read = read_specversion, .required = REQUIRED_SPECVERSION},
+    {NAME("id"), JSON_STRING, .read = read_id, .required = REQUIRED_ID},
+    {NAME("source"), JSON_STRING, .read = read_source, .required = REQUIRED_SOURCE},
+    {NAME("type"), JSON_STRING, .read = read_type, .required = REQUIRED_TYPE},
+    {NAME("time"), JSON_STRING, .read = read_time}, /* validate_time() flags it */
     {NAME("data"), JSON_OBJECT, .opens = IN_DATA, .required = REQUIRED_DATA},
 };
 
 static const struct member data_members[] = {
-    {NAME("device"), JSON_STRING, .take = take_device, .required = REQUIRED_DEVICE},
-    {NAME("kind"), JSON_STRING, .take = take_kind, .required = REQUIRED_KIND},
-    {NAME("phase"), JSON_STRING, .take = take_phase, .flag = FLAG_BAD_PHASE},
-    {NAME("input"), JSON_NUMBER, .take = take_input, .flag = FLAG_BAD_INPUT},
+    {NAME("device"), JSON_STRING, .read = read_device, .required = REQUIRED_DEVICE},
+    {NAME("kind"), JSON_STRING, .read = read_kind, .required = REQUIRED_KIND},
+    {NAME("phase"), JSON_STRING, .read = read_phase, .flag = FLAG_BAD_PHASE},
+    {NAME("input"), JSON_NUMBER, .read = read_input, .flag = FLAG_BAD_INPUT},
     {NAME("location"), JSON_OBJECT, .opens = IN_LOCATION, .flag = FLAG_BAD_LOCATION},
-    {NAME("battery_pct"), JSON_NUMBER, .take = take_battery, .flag = FLAG_BAD_BATTERY},
-    {NAME("signal_dbm"), JSON_NUMBER, .take = take_signal, .flag = FLAG_BAD_SIGNAL},
+    {NAME("battery_pct"), JSON_NUMBER, .read = read_battery, .flag = FLAG_BAD_BATTERY},
+    {NAME("signal_dbm"), JSON_NUMBER, .read = read_signal, .flag = FLAG_BAD_SIGNAL},
     {NAME("text"), JSON_STRING, .flag = FLAG_BAD_TEXT},
-    {NAME("drill"), JSON_BOOLEAN, .take = take_drill, .flag = FLAG_BAD_DRILL},
+    {NAME("drill"), JSON_BOOLEAN, .read = read_drill, .flag = FLAG_BAD_DRILL},
     {NAME("camera"), JSON_OBJECT, .opens = IN_CAMERA, .flag = FLAG_BAD_CAMERA},
 };
 
 static const struct member location_members[] = {
-    {NAME("type"), JSON_STRING, .take = take_point, .flag = FLAG_BAD_LOCATION},
+    {NAME("type"), JSON_STRING, .read = read_point, .flag = FLAG_BAD_LOCATION},
     {NAME("coordinates"), JSON_ARRAY, .opens = IN_COORDINATES, .flag = FLAG_BAD_LOCATION},
-    {NAME("accuracy_m"), JSON_NUMBER, .take = take_accuracy, .flag = FLAG_BAD_ACCURACY},
-    {NAME("fix_time"), JSON_STRING, .take = take_fix_time, .flag = FLAG_BAD_FIX_TIME},
+    {NAME("accuracy_m"), JSON_NUMBER, .read = read_accuracy, .flag = FLAG_BAD_ACCURACY},
+    {NAME("fix_time"), JSON_STRING, .read = read_fix_time, .flag = FLAG_BAD_FIX_TIME},
 };
 
 static const struct member camera_members[] = {
-    {NAME("label"), JSON_STRING, .take = take_label, .flag = FLAG_BAD_LABEL},
-    {NAME("score"), JSON_NUMBER, .take = take_score, .flag = FLAG_BAD_SCORE},
+    {NAME("label"), JSON_STRING, .read = read_label, .flag = FLAG_BAD_LABEL},
+    {NAME("score"), JSON_NUMBER, .read = read_score, .flag = FLAG_BAD_SCORE},
     {NAME("box"), JSON_ARRAY, .opens = IN_BOX, .flag = FLAG_BAD_BOX},
-    {NAME("track"), JSON_STRING, .take = take_track, .flag = FLAG_BAD_TRACK},
-    {NAME("camera_zone"), JSON_STRING, .take = take_camera_zone, .flag = FLAG_BAD_CAMERA_ZONE},
+    {NAME("track"), JSON_STRING, .read = read_track, .flag = FLAG_BAD_TRACK},
+    {NAME("camera_zone"), JSON_STRING, .read = read_camera_zone, .flag = FLAG_BAD_CAMERA_ZONE},
 };
 
 #define MEMBERS(array)                                                                                                 \
@@ -268,19 +269,19 @@ static void on_name(void *ctx, struct str name)
     decoder->member = i < n ? &members_of[context].all[i] : NULL;
 }
 
-/* A value for decoder->member: stored, or flagged. */
-static bool take(struct decoder *decoder, const struct json_value *value)
+/* Stores the value of decoder->member, or flags it. Returns whether it is valid. */
+static bool read_member(struct decoder *decoder, const struct json_value *value)
 {
     const struct member *member = decoder->member;
-    bool right = value->type == member->type && (!member->take || member->take(decoder, value));
+    bool valid = value->type == member->type && (!member->read || member->read(decoder, value));
     decoder->seen[member->required] = true;
-    decoder->right[member->required] = right;
-    if (!right)
+    decoder->valid[member->required] = valid;
+    if (!valid)
         decoder->alert->flags |= member->flag;
-    return right;
+    return valid;
 }
 
-static void add_to_list(struct list *list, const struct json_value *value)
+static void add_number(struct number_list *list, const struct json_value *value)
 {
     if (value->type != JSON_NUMBER)
         list->broken = true;
@@ -294,20 +295,20 @@ static void on_value(void *ctx, const struct json_value *value)
     struct decoder *decoder = ctx;
     enum context within = decoder->contexts[decoder->depth - 1], opens = IN_OTHER;
     if (within == IN_COORDINATES || within == IN_BOX)
-        add_to_list(&decoder->list, value);
-    else if (decoder->member && take(decoder, value))
+        add_number(&decoder->list, value);
+    else if (decoder->member && read_member(decoder, value))
         opens = decoder->member->opens;
     if (value->type != JSON_OBJECT && value->type != JSON_ARRAY)
         return;
     decoder->contexts[decoder->depth++] = opens;
     decoder->member = NULL;
     if (opens == IN_COORDINATES || opens == IN_BOX)
-        decoder->list = (struct list){0};
+        decoder->list = (struct number_list){0};
 }
 
-static void coordinates_done(struct decoder *decoder)
+static void end_coordinates(struct decoder *decoder)
 {
-    const struct list *list = &decoder->list;
+    const struct number_list *list = &decoder->list;
     if (list->broken || list->n < 2 || list->n > 3 || fabs(list->numbers[0]) > 180 || fabs(list->numbers[1]) > 90)
         return;
     decoder->has_coordinates = true;
@@ -315,18 +316,18 @@ static void coordinates_done(struct decoder *decoder)
     decoder->alert->lat = list->numbers[1];
 }
 
-static void box_done(struct decoder *decoder)
+static void end_box(struct decoder *decoder)
 {
-    const struct list *list = &decoder->list;
-    bool right = !list->broken && list->n == 4;
-    for (unsigned i = 0; right && i < 4; i++)
-        right = in_range(list->numbers[i], 0, 1);
-    if (!right)
+    const struct number_list *list = &decoder->list;
+    bool valid = !list->broken && list->n == 4;
+    for (unsigned i = 0; valid && i < 4; i++)
+        valid = in_range(list->numbers[i], 0, 1);
+    if (!valid)
         decoder->alert->flags |= FLAG_BAD_BOX;
 }
 
-/* A location that is not a Point loses its accuracy and time of fix too. */
-static void location_done(struct decoder *decoder)
+/* Without a valid Point, accuracy and time of the fix are dropped too. */
+static void end_location(struct decoder *decoder)
 {
     struct alert *alert = decoder->alert;
     alert->has_location = decoder->is_point && decoder->has_coordinates;
@@ -343,13 +344,13 @@ static void on_close(void *ctx)
     struct decoder *decoder = ctx;
     switch (decoder->contexts[--decoder->depth]) {
     case IN_COORDINATES:
-        coordinates_done(decoder);
+        end_coordinates(decoder);
         break;
     case IN_BOX:
-        box_done(decoder);
+        end_box(decoder);
         break;
     case IN_LOCATION:
-        location_done(decoder);
+        end_location(decoder);
         break;
     case IN_OTHER:
     case IN_TOP:
@@ -378,7 +379,7 @@ void decoder_free(struct decoder **decoder)
     *decoder = NULL;
 }
 
-static void start(struct decoder *decoder, struct str payload, struct alert *alert)
+static void reset_decoder(struct decoder *decoder, struct str payload, struct alert *alert)
 {
     *alert = (struct alert){
         .format = ALERT_CLOUDEVENTS,
@@ -396,8 +397,8 @@ static void start(struct decoder *decoder, struct str payload, struct alert *ale
     *decoder = (struct decoder){.reader = decoder->reader, .alert = alert, .contexts = {IN_TOP}, .depth = 1};
 }
 
-__attribute__((format(printf, 5, 6))) static bool refuse(struct reject *ret, enum reject_code code, struct str id,
-                                                         const char *field, const char *fmt, ...)
+__attribute__((format(printf, 5, 6))) static bool set_reject(struct reject *ret, enum reject_code code, struct str id,
+                                                             const char *field, const char *fmt, ...)
 {
     *ret = (struct reject){.code = code, .id = id};
     snprintf(ret->field, sizeof(ret->field), "%s", field);
@@ -412,18 +413,19 @@ bool decode_cloudevents(struct decoder *decoder, struct str payload, struct aler
 {
     static const struct json_calls calls = {on_name, on_value, on_close};
     if (payload.len > ALERT_PAYLOAD_MAX)
-        return refuse(ret_reject, REJECT_TOO_LARGE, (struct str){0}, "",
-                      "the payload has %zu bytes (expected at most %d)", payload.len, ALERT_PAYLOAD_MAX);
-    start(decoder, payload, ret);
+        return set_reject(ret_reject, REJECT_TOO_LARGE, (struct str){0}, "",
+                          "the payload has %zu bytes (expected at most %d)", payload.len, ALERT_PAYLOAD_MAX);
+    reset_decoder(decoder, payload, ret);
     size_t offset;
     const char *fault = json_read(decoder->reader, payload, &calls, decoder, &offset);
     if (fault)
-        return refuse(ret_reject, REJECT_MALFORMED, ret->event_id, "", "%s, near byte %zu", fault, offset);
+        return set_reject(ret_reject, REJECT_MALFORMED, ret->event_id, "", "%s, near byte %zu", fault, offset);
     for (int i = 1; i < REQUIRED_COUNT; i++)
-        if (!decoder->right[i])
-            return refuse(ret_reject, REJECT_INVALID, ret->event_id, required[i].field, "is %s (expected %s)",
-                          decoder->seen[i] ? "not allowed" : "missing", required[i].allowed);
+        if (!decoder->valid[i])
+            return set_reject(ret_reject, REJECT_INVALID, ret->event_id, required[i].field, "is %s (expected %s)",
+                              decoder->seen[i] ? "not allowed" : "missing", required[i].allowed);
     if (str_starts(ret->source, ALERT_DC09_PREFIX))
-        return refuse(ret_reject, REJECT_FORBIDDEN, ret->event_id, "source", "must not begin with " ALERT_DC09_PREFIX);
+        return set_reject(ret_reject, REJECT_FORBIDDEN, ret->event_id, "source",
+                          "must not begin with " ALERT_DC09_PREFIX);
     return true;
 }

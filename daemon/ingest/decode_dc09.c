@@ -12,10 +12,10 @@
 #include "base/mem.h"
 #include "ingest/dc09_payload.h"
 
-#define NO_ACCOUNT "0" /* no account can be this: they have 3 characters or more */
+#define NO_ACCOUNT "0" /* not a valid account: those have at least 3 characters */
 
 struct dc09_decoder {
-    EVP_MD *sha256; /* looked up once: that takes as long as hashing does */
+    EVP_MD *sha256; /* fetched once: fetching takes as long as hashing */
     EVP_MD_CTX *hash;
     struct buf plain; /* decrypted content */
     struct buf json;  /* the payloads, one after the other */
@@ -33,7 +33,7 @@ struct dc09_decoder *dc09_decoder_new(void)
     decoder->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
     decoder->hash = EVP_MD_CTX_new();
     if (!decoder->sha256 || !decoder->hash)
-        abort(); /* libcrypto fails at this for want of memory only */
+        abort(); /* libcrypto fails here only when memory runs out */
     return decoder;
 }
 
@@ -72,7 +72,7 @@ static enum dc09_result read_content(struct dc09_decoder *decoder, const struct 
     return DC09_COMPLETE;
 }
 
-/* Sets source, from the header's account or, failing that, the data's. */
+/* Sets the source from the account of the header or, if that has none, of the data. */
 static void set_source(struct dc09_decoder *decoder, struct str account, struct str data_account)
 {
     if (account.len == 0)
@@ -86,7 +86,7 @@ static void set_source(struct dc09_decoder *decoder, struct str account, struct 
     decoder->source[prefix + account.len] = '\0';
 }
 
-/* Each part ends in a NUL; only the last of them, the content, can hold one itself. */
+/* A NUL ends each part; only the last, the content, may itself contain one. */
 static void hash_part(EVP_MD_CTX *ctx, struct str part)
 {
     if (EVP_DigestUpdate(ctx, part.p, part.len) != 1 || EVP_DigestUpdate(ctx, "", 1) != 1)
@@ -135,7 +135,7 @@ static struct str set_device(struct dc09_decoder *decoder, size_t i, int32_t inp
     return (struct str){out, (size_t)len};
 }
 
-/* The sender's word: the code, or of what has no known form its beginning, in plain ASCII. */
+/* The sender's word for the kind, in printable ASCII: the code or, if the event could not be read, its beginning. */
 static struct str set_word(struct dc09_decoder *decoder, size_t i, struct str text)
 {
     size_t len = text.len < ALERT_KIND_MAX ? text.len : ALERT_KIND_MAX;
@@ -154,7 +154,7 @@ static void set_location(struct alert *alert, const struct dc09_content *content
         alert->flags |= FLAG_BAD_LOCATION;
 }
 
-/* What all alerts of a frame have in common. */
+/* The fields that all alerts of a frame share. */
 static struct alert common_alert(const struct dc09_decoder *decoder, const struct dc09_content *content)
 {
     struct alert alert = {
@@ -197,7 +197,7 @@ static void set_payloads(struct dc09_decoder *decoder, const struct dc09_frame *
     for (size_t i = 0; i < message->n; i++) {
         from[i] = i == 0 ? 0 : json->len;
         if (i > 0) {
-            buf_reserve(json, shared); /* first, as this may move what is copied */
+            buf_reserve(json, shared); /* before the copy, since it may move the source */
             buf_append(json, json->data, shared);
         }
         dc09_payload_event(json, frame->id == DC09_ID_NULL ? NULL : &decoder->events[i], i + 1, message->n);
@@ -209,7 +209,7 @@ static void set_payloads(struct dc09_decoder *decoder, const struct dc09_frame *
     }
 }
 
-/* A link test: a sign of life of the whole account. */
+/* A link test: a sign of life from the whole account. */
 static void set_null_event(struct dc09_decoder *decoder, const struct dc09_frame *frame)
 {
     decoder->events[0] = (struct dc09_event){

@@ -17,8 +17,8 @@ struct name {
     uint32_t object;
 };
 
-/* Open addressing. A slot holds 1 + an index of `all`, 0: empty. Invariant: n <= n_slots / 2; n_slots is a power of
- * two. A message starts with few slots, so that little memory is touched. */
+/* Open addressing. A slot holds 1 + an index into `all`; 0: empty. Invariant: n <= n_slots / 2; n_slots is a power of
+ * two. Each message starts with few slots, so that little memory is touched. */
 struct json_names {
     uint64_t seed;
     size_t n, n_slots;
@@ -40,7 +40,7 @@ void json_names_free(struct json_names **names)
     *names = NULL;
 }
 
-static void use_slots(struct json_names *names, size_t n_slots)
+static void set_slots(struct json_names *names, size_t n_slots)
 {
     names->n_slots = n_slots;
     memset(names->slots, 0, n_slots * sizeof(names->slots[0]));
@@ -49,10 +49,10 @@ static void use_slots(struct json_names *names, size_t n_slots)
 void json_names_clear(struct json_names *names)
 {
     names->n = 0;
-    use_slots(names, SLOTS_MIN);
+    set_slots(names, SLOTS_MIN);
 }
 
-static bool same(const struct name *a, const struct name *b)
+static bool same_name(const struct name *a, const struct name *b)
 {
     return a->hash == b->hash && a->object == b->object && str_eq(a->text, b->text);
 }
@@ -63,14 +63,14 @@ static uint16_t *find_slot(struct json_names *names, const struct name *name)
     size_t mask = names->n_slots - 1;
     for (size_t i = name->hash & mask;; i = (i + 1) & mask) {
         uint16_t *slot = &names->slots[i];
-        if (*slot == 0 || same(&names->all[*slot - 1], name))
+        if (*slot == 0 || same_name(&names->all[*slot - 1], name))
             return slot;
     }
 }
 
-static void grow(struct json_names *names)
+static void double_slots(struct json_names *names)
 {
-    use_slots(names, names->n_slots * 2);
+    set_slots(names, names->n_slots * 2);
     for (size_t i = 0; i < names->n; i++)
         *find_slot(names, &names->all[i]) = (uint16_t)(i + 1);
 }
@@ -79,7 +79,7 @@ bool json_names_add(struct json_names *names, uint32_t object, struct str text)
 {
     const struct name name = {XXH3_64bits_withSeed(text.p, text.len, names->seed + object), text, object};
     if (names->n == names->n_slots / 2)
-        grow(names);
+        double_slots(names);
     uint16_t *slot = find_slot(names, &name);
     if (*slot)
         return false;

@@ -1,7 +1,7 @@
 /*
- * simdjson's On-Demand interface checks a value when it is visited, and what is skipped hardly at all: every value is
- * visited here. It needs readable bytes after the text, so the text is copied; slices that callers see are of the
- * text itself.
+ * simdjson's On-Demand interface validates a value when it is visited and hardly checks what is skipped, so every value
+ * is visited here. It needs readable bytes after the text, so the text is copied; the slices that callers receive point
+ * into the original text.
  */
 #include <cassert>
 #include <cstdio>
@@ -22,18 +22,18 @@ namespace ondemand = simdjson::ondemand;
 
 static const char *const not_json = JSON_NOT_JSON;
 
-/* What read_front() may write, and simdjson read, after the text. */
-enum { BEHIND_BYTES = 3 + simdjson::SIMDJSON_PADDING };
+/* Bytes after the text that read_front() may write and simdjson may read. */
+enum { PADDING_BYTES = 3 + simdjson::SIMDJSON_PADDING };
 
 struct json_reader {
     struct json_limits limits;
     ondemand::parser parser;
-    char *copy; /* of `text`, with BEHIND_BYTES */
+    char *copy; /* of `text`, with PADDING_BYTES */
     size_t copy_bytes;
-    struct json_names *names; /* NULL: a name may be there twice */
+    struct json_names *names; /* NULL: duplicate names are allowed */
     char levels_fault[64];
 
-    /* One text. */
+    /* The text being read. */
     struct str text;
     size_t end; /* a value that ends after it is incomplete */
     bool has_escapes;
@@ -41,12 +41,12 @@ struct json_reader {
     void *ctx;
     unsigned depth;
     uint32_t objects; /* seen so far */
-    size_t last;      /* where the value or name that was read last begins */
+    size_t last;      /* where the last value or name that was read begins */
     const char *fault;
     size_t fault_offset;
 };
 
-/* ---- what a token is ---- */
+/* ---- tokens ---- */
 
 static bool is_white_space(char c)
 {
@@ -58,7 +58,7 @@ static size_t offset_of(const struct json_reader *reader, const char *p)
     return (size_t)(p - reader->copy);
 }
 
-/* The bytes of the text that are the token: simdjson's reaches to where the next one begins. */
+/* The token in the text: simdjson's extends to the beginning of the next one. */
 static struct str token_of(const struct json_reader *reader, std::string_view raw)
 {
     size_t len = raw.size();
@@ -67,37 +67,37 @@ static struct str token_of(const struct json_reader *reader, std::string_view ra
     return {reader->text.p + offset_of(reader, raw.data()), len};
 }
 
-static bool stop(struct json_reader *reader, const char *fault, size_t offset)
+static bool set_fault(struct json_reader *reader, const char *fault, size_t offset)
 {
     reader->fault = fault;
     reader->fault_offset = offset < reader->text.len ? offset : reader->text.len;
     return false;
 }
 
-static bool stop_at(struct json_reader *reader, const char *fault, struct str token)
+static bool set_fault_at(struct json_reader *reader, const char *fault, struct str token)
 {
-    return stop(reader, fault, (size_t)(token.p - reader->text.p));
+    return set_fault(reader, fault, (size_t)(token.p - reader->text.p));
 }
 
 /* ---- values ---- */
 
-static void tell(struct json_reader *reader, const struct json_value &value)
+static void report_value(struct json_reader *reader, const struct json_value &value)
 {
     reader->calls->value(reader->ctx, &value);
 }
 
-/* What is between the quotes of a token. `unescape` gives it as simdjson reads it. */
+/* The text between the quotes of a token. `unescape` returns it with escapes resolved by simdjson. */
 template <typename Unescape>
 static bool read_string(struct json_reader *reader, struct str token, Unescape unescape, struct str *ret)
 {
     if (token.len < 2 || token.p[token.len - 1] != '"')
-        return stop_at(reader, not_json, token);
+        return set_fault_at(reader, not_json, token);
     *ret = {token.p + 1, token.len - 2};
     if (!reader->has_escapes || !memchr(ret->p, '\\', ret->len))
         return true;
     std::string_view plain;
     if (unescape().get(plain))
-        return stop_at(reader, not_json, token);
+        return set_fault_at(reader, not_json, token);
     *ret = {plain.data(), plain.size()};
     return true;
 }
@@ -106,25 +106,25 @@ static bool read_text(struct json_reader *reader, ondemand::value &value, struct
 {
     struct json_value v = {JSON_STRING, false, 0, {NULL, 0}};
     ondemand::raw_json_string raw;
-    /* The copy made by get_string() also takes the token, as get_raw_json_string() does. */
+    /* simdjson expects each token to be consumed: get_string() does so, otherwise get_raw_json_string() must. */
     if (!read_string(
             reader, token, [&] { return value.get_string(); }, &v.string))
         return false;
-    bool taken = v.string.p != token.p + 1;
-    if (!taken && value.get_raw_json_string().get(raw))
-        return stop_at(reader, not_json, token);
-    tell(reader, v);
+    bool consumed = v.string.p != token.p + 1;
+    if (!consumed && value.get_raw_json_string().get(raw))
+        return set_fault_at(reader, not_json, token);
+    report_value(reader, v);
     return true;
 }
 
-/* Not by simdjson, which refuses some valid ones: 1e0000000000000000000. It passes over what was not taken. */
+/* Not by simdjson, which refuses some valid numbers (1e0000000000000000000). It skips a number that is not consumed. */
 static bool read_number(struct json_reader *reader, struct str token)
 {
     struct json_value v = {JSON_NUMBER, false, 0, token};
     const char *fault = json_number(token, &v.number);
     if (fault)
-        return stop_at(reader, fault, token);
-    tell(reader, v);
+        return set_fault_at(reader, fault, token);
+    report_value(reader, v);
     return true;
 }
 
@@ -132,8 +132,8 @@ static bool read_boolean(struct json_reader *reader, ondemand::value &value, str
 {
     struct json_value v = {JSON_BOOLEAN, false, 0, {NULL, 0}};
     if (value.get_bool().get(v.boolean))
-        return stop_at(reader, not_json, token);
-    tell(reader, v);
+        return set_fault_at(reader, not_json, token);
+    report_value(reader, v);
     return true;
 }
 
@@ -141,24 +141,24 @@ static bool read_null(struct json_reader *reader, ondemand::value &value, struct
 {
     bool is_null;
     if (simdjson::simdjson_result<bool>(value.is_null()).get(is_null) || !is_null)
-        return stop_at(reader, not_json, token);
-    tell(reader, {JSON_NULL, false, 0, {NULL, 0}});
+        return set_fault_at(reader, not_json, token);
+    report_value(reader, {JSON_NULL, false, 0, {NULL, 0}});
     return true;
 }
 
 static bool read_object(struct json_reader *reader, ondemand::object object);
 static bool read_array(struct json_reader *reader, ondemand::array array);
 
-static bool read_level(struct json_reader *reader, ondemand::value &value, struct str token)
+static bool read_nested(struct json_reader *reader, ondemand::value &value, struct str token)
 {
     bool is_object = token.p[0] == '{';
     ondemand::object object;
     ondemand::array array;
     if (reader->depth == reader->limits.levels)
-        return stop_at(reader, reader->levels_fault, token);
-    tell(reader, {is_object ? JSON_OBJECT : JSON_ARRAY, false, 0, {NULL, 0}});
+        return set_fault_at(reader, reader->levels_fault, token);
+    report_value(reader, {is_object ? JSON_OBJECT : JSON_ARRAY, false, 0, {NULL, 0}});
     if (is_object ? value.get_object().get(object) : value.get_array().get(array))
-        return stop_at(reader, not_json, token);
+        return set_fault_at(reader, not_json, token);
     if (is_object ? !read_object(reader, object) : !read_array(reader, array))
         return false;
     reader->calls->close(reader->ctx);
@@ -169,11 +169,11 @@ static bool read_value(struct json_reader *reader, ondemand::value &value, struc
 {
     reader->last = (size_t)(token.p - reader->text.p);
     if (token.len == 0 || reader->last + token.len > reader->end)
-        return stop_at(reader, not_json, token);
+        return set_fault_at(reader, not_json, token);
     switch (token.p[0]) {
     case '{':
     case '[':
-        return read_level(reader, value, token);
+        return read_nested(reader, value, token);
     case '"':
         return read_text(reader, value, token);
     case 't':
@@ -182,14 +182,15 @@ static bool read_value(struct json_reader *reader, ondemand::value &value, struc
     case 'n':
         return read_null(reader, value, token);
     default:
-        /* Of a number that the end cuts off nobody knows how it goes on. */
-        return reader->last + token.len < reader->end ? read_number(reader, token) : stop_at(reader, not_json, token);
+        /* A number at the very end may be incomplete. */
+        return reader->last + token.len < reader->end ? read_number(reader, token)
+                                                      : set_fault_at(reader, not_json, token);
     }
 }
 
 /* ---- objects and arrays ---- */
 
-/* The token of a member's name, before that of its value: simdjson has seen the colon between them. */
+/* The token of a member's name, which precedes that of its value: simdjson has checked the colon between them. */
 static struct str name_token(const struct json_reader *reader, const char *name, struct str value)
 {
     const char *start = reader->text.p + offset_of(reader, name) - 1, *end = value.p;
@@ -207,12 +208,12 @@ static bool read_member(struct json_reader *reader, uint32_t object, ondemand::f
     struct str name = name_token(reader, field.key().raw(), token);
     reader->last = (size_t)(name.p - reader->text.p);
     if (reader->last + name.len > reader->end)
-        return stop_at(reader, not_json, name);
+        return set_fault_at(reader, not_json, name);
     if (!read_string(
             reader, name, [&] { return field.unescaped_key(); }, &name))
         return false;
     if (reader->names && !json_names_add(reader->names, object, name))
-        return stop(reader, "duplicate member name", reader->last);
+        return set_fault(reader, "duplicate member name", reader->last);
     reader->calls->name(reader->ctx, name);
     return read_value(reader, value, token);
 }
@@ -224,7 +225,7 @@ static bool read_object(struct json_reader *reader, ondemand::object object)
     for (auto next : object) {
         ondemand::field field;
         if (std::move(next).get(field))
-            return stop(reader, not_json, reader->last);
+            return set_fault(reader, not_json, reader->last);
         if (!read_member(reader, number, field))
             return false;
     }
@@ -238,7 +239,7 @@ static bool read_array(struct json_reader *reader, ondemand::array array)
     for (auto next : array) {
         ondemand::value value;
         if (std::move(next).get(value)) // NOLINT(performance-move-const-arg): trivial in some implementations alone
-            return stop(reader, not_json, reader->last);
+            return set_fault(reader, not_json, reader->last);
         if (!read_value(reader, value, token_of(reader, value.raw_json_token())))
             return false;
     }
@@ -248,7 +249,7 @@ static bool read_array(struct json_reader *reader, ondemand::array array)
 
 /* ---- a text ---- */
 
-/* Reads `len` bytes of the copy. false without a fault: simdjson refused it before the first value. */
+/* Reads `len` bytes of the copy. false without a fault: simdjson refused the text before the first value. */
 static bool read_document(struct json_reader *reader, size_t len)
 {
     ondemand::document document;
@@ -265,12 +266,12 @@ static bool read_document(struct json_reader *reader, size_t len)
         return false;
     if (!read_object(reader, object))
         return false;
-    return document.current_location().get(rest) ? true : stop(reader, not_json, offset_of(reader, rest));
+    return document.current_location().get(rest) ? true : set_fault(reader, not_json, offset_of(reader, rest));
 }
 
-/* How much of a text that is not JSON can be read: up to a control character within a string, or a backslash outside,
- * or a string that does not end. */
-static size_t readable(struct str text, bool *ret_in_string)
+/* The length of the front of an invalid text that can still be read: up to a control character within a string, or a
+ * backslash outside one, or the end of the text. */
+static size_t readable_bytes(struct str text, bool *ret_in_string)
 {
     bool in_string = false;
     size_t i = 0;
@@ -289,19 +290,19 @@ static size_t readable(struct str text, bool *ret_in_string)
     return i;
 }
 
-/* simdjson looks at all of a text before it gives the first value. Where that fails, the front of the text is closed as
- * an object is, and read: a reject names the alert whose id could be read. */
+/* simdjson checks the whole text before it returns the first value. If that fails, the readable front is terminated as
+ * an object and read, so that a reject can name the alert if its id was readable. */
 static void read_front(struct json_reader *reader, size_t end)
 {
     bool in_string;
-    size_t len = reader->end = readable({reader->text.p, end}, &in_string);
+    size_t len = reader->end = readable_bytes({reader->text.p, end}, &in_string);
     if (in_string)
         reader->copy[len++] = '"';
     reader->copy[len++] = '}';
     reader->copy[len] = '\0';
     read_document(reader, len);
     if (!reader->fault)
-        stop(reader, not_json, reader->end);
+        set_fault(reader, not_json, reader->end);
 }
 
 static bool is_other_value(struct str text)
@@ -314,14 +315,14 @@ static bool is_other_value(struct str text)
 
 static void copy_text(struct json_reader *reader, struct str text)
 {
-    if (reader->copy_bytes < text.len + BEHIND_BYTES) {
+    if (reader->copy_bytes < text.len + PADDING_BYTES) {
         free(reader->copy);
-        reader->copy_bytes = text.len + BEHIND_BYTES;
+        reader->copy_bytes = text.len + PADDING_BYTES;
         reader->copy = (char *)mem_realloc(NULL, reader->copy_bytes, 1);
     }
     if (text.len > 0)
         memcpy(reader->copy, text.p, text.len);
-    memset(reader->copy + text.len, 0, BEHIND_BYTES);
+    memset(reader->copy + text.len, 0, PADDING_BYTES);
 }
 
 const char *json_read(struct json_reader *reader, struct str text, const struct json_calls *calls, void *ctx,
@@ -354,7 +355,7 @@ struct json_reader *json_reader_new(const struct json_limits *limits)
     if (!reader || reader->parser.allocate(limits->at_once))
         abort(); /* out of memory */
     reader->limits = *limits;
-    reader->copy_bytes = limits->at_once + BEHIND_BYTES;
+    reader->copy_bytes = limits->at_once + PADDING_BYTES;
     reader->copy = (char *)mem_realloc(NULL, reader->copy_bytes, 1);
     reader->names = limits->unique_names ? json_names_new() : NULL;
     snprintf(reader->levels_fault, sizeof(reader->levels_fault), "nested too deeply (expected at most %u levels)",

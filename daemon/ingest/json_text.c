@@ -11,7 +11,7 @@
 /* PostgreSQL 15: NUMERIC_DSCALE_MASK, and the bound on exponents in set_var_from_str(). */
 enum { NUMERIC_DECIMALS_MAX = 16383, NUMERIC_EXPONENT_MAX = INT32_MAX / 2 - 1 };
 
-/* A reason and where; an earlier one replaces a later one. */
+/* Why a text is refused, and where; an earlier fault replaces a later one. */
 struct json_fault {
     const char *reason;
     size_t offset;
@@ -24,8 +24,8 @@ static void fault_set(struct json_fault *fault, size_t offset, const char *reaso
     *fault = (struct json_fault){reason, offset};
 }
 
-/* Eight bytes at a time: whether any has its high bit set, and whether any is below 0x20. Most messages have neither.
- */
+/* Whether any byte has its high bit set, and whether any is below 0x20, eight bytes at a time. Most messages have
+ * neither. */
 static void classify(struct str text, bool *ret_high, bool *ret_control)
 {
     const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
@@ -66,7 +66,7 @@ static void find_bad_utf8(struct str text, struct json_fault *fault)
         fault_set(fault, (size_t)(bad - bytes), "not UTF-8");
 }
 
-/* The code unit of \uXXXX at p, -1 where there is none. */
+/* The code unit of \uXXXX at p; -1: there is no such escape. */
 static int escaped_unit(const char *p, const char *end)
 {
     if (end - p < 6 || p[0] != '\\' || p[1] != 'u')
@@ -95,7 +95,7 @@ static bool is_low_surrogate(int unit)
     return unit >= 0xDC00 && unit <= 0xDFFF;
 }
 
-/* Escapes that are no JSON at all are the parser's to refuse. */
+/* Escapes that are not valid JSON are left to the parser. */
 static void find_bad_escape(struct str text, struct json_fault *fault)
 {
     const char *end = text.p + text.len, *p = text.p;
@@ -134,8 +134,8 @@ const char *json_text_fault(struct str text, size_t *ret_offset)
     return fault.reason;
 }
 
-/* The digits after "e", cut off at a number far beyond any bound. */
-static int64_t exponent(const char *p, const char *end)
+/* The number after "e", limited to a value far beyond any bound. */
+static int64_t parse_exponent(const char *p, const char *end)
 {
     bool negative = p < end && *p == '-';
     if (p < end && (*p == '-' || *p == '+'))
@@ -151,8 +151,8 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* Passes one digit or more. */
-static bool pass_digits(const char **p, const char *end)
+/* Skips digits. false: there was none. */
+static bool skip_digits(const char **p, const char *end)
 {
     const char *start = *p;
     while (*p < end && is_digit(**p))
@@ -160,7 +160,7 @@ static bool pass_digits(const char **p, const char *end)
     return *p > start;
 }
 
-static bool pass_one_of(const char **p, const char *end, char a, char b)
+static bool skip_one_of(const char **p, const char *end, char a, char b)
 {
     if (*p == end || (**p != a && **p != b))
         return false;
@@ -171,21 +171,21 @@ static bool pass_one_of(const char **p, const char *end, char a, char b)
 /* RFC 8259: [ minus ] int [ frac ] [ exp ] */
 static bool is_number(const char *p, const char *end)
 {
-    pass_one_of(&p, end, '-', '-');
+    skip_one_of(&p, end, '-', '-');
     const char *start = p;
-    if (!pass_digits(&p, end) || (*start == '0' && p > start + 1))
+    if (!skip_digits(&p, end) || (*start == '0' && p > start + 1))
         return false;
-    if (pass_one_of(&p, end, '.', '.') && !pass_digits(&p, end))
+    if (skip_one_of(&p, end, '.', '.') && !skip_digits(&p, end))
         return false;
-    if (pass_one_of(&p, end, 'e', 'E')) {
-        pass_one_of(&p, end, '+', '-');
-        if (!pass_digits(&p, end))
+    if (skip_one_of(&p, end, 'e', 'E')) {
+        skip_one_of(&p, end, '+', '-');
+        if (!skip_digits(&p, end))
             return false;
     }
     return p == end;
 }
 
-static const char *any_number(struct str token, double *ret)
+static const char *parse_any_number(struct str token, double *ret)
 {
     const char *end = token.p + token.len;
     if (!is_number(token.p, end))
@@ -194,7 +194,7 @@ static const char *any_number(struct str token, double *ret)
     for (; e < end && (*e | 0x20) != 'e'; e++)
         if (*e == '.')
             point = e + 1;
-    int64_t exp = e < end ? exponent(e + 1, end) : 0;
+    int64_t exp = e < end ? parse_exponent(e + 1, end) : 0;
     int64_t decimals = (point ? e - point : 0) - exp;
     if (decimals > NUMERIC_DECIMALS_MAX)
         return "a number has more than 16383 decimal places";
@@ -214,7 +214,7 @@ const char *json_number(struct str token, double *ret)
     bool negative = p < end && *p == '-';
     p += negative;
     if (p == end || end - p > 16 || !is_digit(end[-1]) || *p == '.' || (*p == '0' && end - p > 1 && p[1] != '.'))
-        return any_number(token, ret);
+        return parse_any_number(token, ret);
     uint64_t digits = 0;
     for (; p < end; p++) {
         if (is_digit(*p))
@@ -222,7 +222,7 @@ const char *json_number(struct str token, double *ret)
         else if (*p == '.' && point == end)
             point = p + 1;
         else
-            return any_number(token, ret);
+            return parse_any_number(token, ret);
     }
     double value = (double)digits / powers[end - point];
     *ret = negative ? -value : value;

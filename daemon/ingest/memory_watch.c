@@ -10,44 +10,44 @@
 #include "base/mem.h"
 #include "ingest/connections.h"
 
-/* On loopback up to 1 GB arrives a second, so every look later is 50 MB more. */
-#define LOOK_EVERY_US (50 * CLOCK_MS)
-/* Where a round over all endpoints has freed nothing the memory is not the peers'. The next round begins when there is
- * this much more of it: an endpoint that is closed again and again would answer nobody. */
+/* On loopback up to 1 GB arrives per second: 50 MB between two checks. */
+#define CHECK_EVERY_US (50 * CLOCK_MS)
+/* If rebinding every endpoint has freed nothing, the memory is not the peers'. Endpoints are rebound again only when it
+ * has grown by this much: one that is rebound continually would serve nobody. */
 #define GROWTH_BYTES ((size_t)64 * 1024 * 1024)
 /* Of an idle connection with CURVE, measured over 10,000. */
 #define CONNECTION_BYTES ((size_t)24 * 1024)
-/* For whole messages in the queues of pull and sub: a full journal has them wait, and their senders, who may be gone by
- * then, are not to blame. */
+/* For whole messages in the queues of pull and sub: they wait there while the journal is full, and their senders, which
+ * may have disconnected by then, are not to blame. */
 #define QUEUES_BYTES ((size_t)256 * 1024 * 1024)
-/* A connection that holds less is not cut: it may be one message that is on its way. */
-#define HELD_LEAST ((uint64_t)256 * 1024)
-/* libzmq's I/O thread frees what a cut connection held, in its own time; until then nobody else is blamed. */
+/* A connection that holds less is not cut: it may be receiving a single message. */
+#define CUT_MIN_BYTES ((uint64_t)256 * 1024)
+/* libzmq's I/O thread frees what a connection held some time after the cut; until then no endpoint is rebound. */
 #define FREEING_US CLOCK_SECOND
-/* Over the limit for so long, and no connection to blame, endpoints are closed: what waits in ipc connections is first
- * looked at some times. */
+/* Endpoints are rebound only after this long over the limit without a connection to blame: it takes several checks to
+ * see which ipc connections are suspect. */
 #define SEARCH_US (200 * CLOCK_MS)
-/* How often, while there is little memory in use, connections are taken to hold nothing. */
+/* How often connections are assumed to hold nothing, while little memory is in use. */
 #define REBASE_EVERY_US CLOCK_MINUTE
 
 struct memory_watch {
     struct loop *loop;
     struct endpoint_set *set;
-    void (*freed)(void *ctx, struct endpoint *endpoint, bool rebound);
+    void (*on_freed)(void *ctx, struct endpoint *endpoint, bool rebound);
     void *ctx;
     struct event timer;
-    size_t start_bytes; /* what the process had then */
+    size_t start_bytes; /* resident at the start */
     size_t room_bytes;  /* for peers */
     size_t own_bytes;
-    size_t extra_bytes;        /* beyond the limit, after a round that freed nothing */
-    size_t turn;               /* whose turn it is to be closed */
-    size_t tried;              /* endpoints that were closed in this round */
-    int64_t since_us;          /* monotonic, as the next: over the limit without a break; 0: it is not */
-    int64_t cut_us, rebase_us; /* the last cut and rebase */
+    size_t extra_bytes;        /* allowed beyond the limit after rebinding every endpoint freed nothing */
+    size_t next;               /* number of the endpoint to be rebound next, modulo their count */
+    size_t tried;              /* endpoints rebound in this pass over all of them */
+    int64_t since_us;          /* monotonic, like the next two: over the limit since then; 0: it is not */
+    int64_t cut_us, rebase_us; /* of the last cut and rebase */
     struct rate_limiter over, unbound;
 };
 
-static void rebind(struct memory_watch *watch, struct endpoint *endpoint)
+static void rebind_endpoint(struct memory_watch *watch, struct endpoint *endpoint)
 {
     struct err err;
     if (endpoint_rebind(endpoint, &err) != 0)
@@ -55,17 +55,17 @@ static void rebind(struct memory_watch *watch, struct endpoint *endpoint)
                     err.text);
     else
         log_recover(&watch->unbound, "memory", "endpoint %s is bound again", endpoint_conf(endpoint)->name);
-    watch->freed(watch->ctx, endpoint, true);
+    watch->on_freed(watch->ctx, endpoint, true);
 }
 
 static void reopen_closed(struct memory_watch *watch)
 {
     for (size_t i = 0; i < endpoint_set_count(watch->set); i++)
         if (!endpoint_is_open(endpoint_set_at(watch->set, i)))
-            rebind(watch, endpoint_set_at(watch->set, i));
+            rebind_endpoint(watch, endpoint_set_at(watch->set, i));
 }
 
-/* Of all endpoints of ZeroMQ. */
+/* Over all ZeroMQ endpoints. */
 static size_t count_connections(struct memory_watch *watch)
 {
     size_t n = 0;
@@ -76,7 +76,7 @@ static size_t count_connections(struct memory_watch *watch)
     return n;
 }
 
-static void for_each(struct memory_watch *watch, void (*call)(struct connections *connections))
+static void for_each_connections(struct memory_watch *watch, void (*call)(struct connections *connections))
 {
     for (size_t i = 0; i < endpoint_set_count(watch->set); i++) {
         struct connections *connections = endpoint_connections(endpoint_set_at(watch->set, i));
@@ -85,7 +85,7 @@ static void for_each(struct memory_watch *watch, void (*call)(struct connections
     }
 }
 
-/* Whether its senders cannot get RETRY. */
+/* Whether an endpoint is pull or sub, whose senders get no RETRY. */
 static bool has_queues(struct memory_watch *watch)
 {
     for (size_t i = 0; i < endpoint_set_count(watch->set); i++) {
@@ -104,7 +104,7 @@ static size_t limit_bytes(struct memory_watch *watch)
 
 /* ---- cutting one connection ---- */
 
-/* What is counted before what is suspected, the most first. */
+/* Counted loads before suspected ones, the largest first. */
 static int compare_loads(const void *left, const void *right)
 {
     const struct connection_load *a = left, *b = right;
@@ -125,8 +125,9 @@ static size_t gather_loads(struct memory_watch *watch, struct connection_load *r
     return n;
 }
 
-/* Returns what it held; 0: it is gone already. */
-static uint64_t cut(struct memory_watch *watch, const struct connection_load *load, size_t resident, size_t limit)
+/* Returns the bytes that it held; 0: it has already disconnected. */
+static uint64_t cut_connection(struct memory_watch *watch, const struct connection_load *load, size_t resident,
+                               size_t limit)
 {
     char address[PEER_ADDRESS_SIZE], held[48] = "is sending a message that does not end";
     struct endpoint *endpoint = load->owner;
@@ -137,12 +138,12 @@ static uint64_t cut(struct memory_watch *watch, const struct connection_load *lo
     log_limited(&watch->over, loop_mono_us(watch->loop), LOG_LEVEL_WARNING, "memory",
                 "%zu MiB resident, over the limit of %zu MiB: endpoint %s: cut the connection from %s, which %s",
                 resident >> 20, limit >> 20, endpoint_conf(endpoint)->name, address, held);
-    watch->freed(watch->ctx, endpoint, false);
+    watch->on_freed(watch->ctx, endpoint, false);
     return load->held_bytes;
 }
 
-/* Cuts the connections whose load accounts for the memory over the limit. Where what is counted is little beside the
- * room that is used up, the most suspect is cut. Returns how many were. */
+/* Cuts the connections whose load accounts for the memory over the limit; if the counted loads are small compared with
+ * the allowance for peers, the most suspect one. Returns the number of connections cut. */
 static size_t cut_heaviest(struct memory_watch *watch, size_t resident, size_t limit)
 {
     struct connection_load *loads = mem_zalloc((count_connections(watch) + 1) * sizeof(*loads));
@@ -151,10 +152,10 @@ static size_t cut_heaviest(struct memory_watch *watch, size_t resident, size_t l
     for (; counted < n && loads[counted].counted; counted++)
         held += loads[counted].held_bytes;
     if (counted < n && held < watch->room_bytes / 2)
-        cuts = cut(watch, &loads[counted], resident, limit) > 0;
+        cuts = cut_connection(watch, &loads[counted], resident, limit) > 0;
     else
-        for (size_t i = 0; i < counted && freed < resident - limit && loads[i].held_bytes >= HELD_LEAST; i++) {
-            uint64_t one = cut(watch, &loads[i], resident, limit);
+        for (size_t i = 0; i < counted && freed < resident - limit && loads[i].held_bytes >= CUT_MIN_BYTES; i++) {
+            uint64_t one = cut_connection(watch, &loads[i], resident, limit);
             freed += one;
             cuts += one > 0;
         }
@@ -164,20 +165,20 @@ static size_t cut_heaviest(struct memory_watch *watch, size_t resident, size_t l
 
 /* ---- closing endpoints ---- */
 
-/* Whose turn it is; NULL: none is of ZeroMQ. */
+/* The endpoint to be rebound next; NULL: there is no ZeroMQ endpoint. */
 static struct endpoint *next_endpoint(struct memory_watch *watch)
 {
     size_t n = endpoint_set_count(watch->set);
     for (size_t i = 0; i < n; i++) {
-        struct endpoint *endpoint = endpoint_set_at(watch->set, watch->turn++ % n);
+        struct endpoint *endpoint = endpoint_set_at(watch->set, watch->next++ % n);
         if (endpoint_conf(endpoint)->socket != CONF_TCP)
             return endpoint;
     }
     return NULL;
 }
 
-/* What a closed socket held is freed by libzmq's I/O thread in its own time, as a rule before the next look. */
-static void close_next(struct memory_watch *watch, size_t resident, size_t limit)
+/* libzmq's I/O thread frees what the closed socket held, usually before the next check. */
+static void rebind_next(struct memory_watch *watch, size_t resident, size_t limit)
 {
     struct endpoint *endpoint = next_endpoint(watch);
     int64_t now_us = loop_mono_us(watch->loop);
@@ -193,20 +194,20 @@ static void close_next(struct memory_watch *watch, size_t resident, size_t limit
                 "%zu MiB resident, over the limit of %zu MiB, and no connection accounts for it: closing endpoint %s "
                 "and binding it again",
                 resident >> 20, limit >> 20, endpoint_conf(endpoint)->name);
-    rebind(watch, endpoint);
+    rebind_endpoint(watch, endpoint);
     watch->tried++;
 }
 
-static void cut_off(struct memory_watch *watch, size_t resident, size_t limit)
+static void cut_or_rebind(struct memory_watch *watch, size_t resident, size_t limit)
 {
     int64_t now_us = loop_mono_us(watch->loop);
     if (cut_heaviest(watch, resident, limit) > 0)
         watch->cut_us = now_us;
     else if (now_us - watch->since_us >= SEARCH_US && now_us - watch->cut_us >= FREEING_US)
-        close_next(watch, resident, limit);
+        rebind_next(watch, resident, limit);
 }
 
-static void be_calm(struct memory_watch *watch, size_t resident)
+static void note_recovery(struct memory_watch *watch, size_t resident)
 {
     watch->extra_bytes = watch->tried = 0;
     watch->since_us = 0;
@@ -214,7 +215,7 @@ static void be_calm(struct memory_watch *watch, size_t resident)
                          resident >> 20);
 }
 
-static void look(struct memory_watch *watch)
+static void check_memory(struct memory_watch *watch)
 {
     reopen_closed(watch);
     size_t resident = mem_resident_bytes(), limit = limit_bytes(watch), act = limit + watch->extra_bytes;
@@ -226,15 +227,15 @@ static void look(struct memory_watch *watch)
     if (resident > act) {
         if (watch->since_us == 0)
             watch->since_us = now_us;
-        cut_off(watch, resident, limit);
+        cut_or_rebind(watch, resident, limit);
     } else if (resident <= limit) {
-        be_calm(watch, resident);
+        note_recovery(watch, resident);
     }
     if (resident + watch->room_bytes / 2 > limit)
-        for_each(watch, connections_suspect);
+        for_each_connections(watch, connections_suspect);
     else if (resident + watch->room_bytes / 4 * 3 < limit && now_us - watch->rebase_us >= REBASE_EVERY_US) {
         watch->rebase_us = now_us;
-        for_each(watch, connections_rebase);
+        for_each_connections(watch, connections_rebase);
     }
 }
 
@@ -243,24 +244,24 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     struct memory_watch *watch = arg;
-    look(watch);
-    loop_arm(&watch->timer, LOOK_EVERY_US);
+    check_memory(watch);
+    loop_arm(&watch->timer, CHECK_EVERY_US);
 }
 
 struct memory_watch *memory_watch_new(struct loop *loop, struct endpoint_set *set, size_t room_bytes,
-                                      void (*freed)(void *ctx, struct endpoint *endpoint, bool rebound), void *ctx)
+                                      void (*on_freed)(void *ctx, struct endpoint *endpoint, bool rebound), void *ctx)
 {
     struct memory_watch *watch = mem_zalloc(sizeof(*watch));
     watch->loop = loop;
     watch->set = set;
-    watch->freed = freed;
+    watch->on_freed = on_freed;
     watch->ctx = ctx;
     watch->start_bytes = mem_resident_bytes();
     watch->room_bytes = room_bytes;
     watch->cut_us = loop_mono_us(loop) - CLOCK_HOUR;
     watch->rebase_us = loop_mono_us(loop);
     evtimer_assign(&watch->timer, loop_base(loop), on_timer, watch);
-    loop_arm(&watch->timer, LOOK_EVERY_US);
+    loop_arm(&watch->timer, CHECK_EVERY_US);
     return watch;
 }
 

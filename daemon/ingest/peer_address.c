@@ -28,7 +28,7 @@ void peer_address_of_socket(int fd, char ret[PEER_ADDRESS_SIZE])
     }
 }
 
-/* Of ipc it is HOST:UID:GID:PID. */
+/* For ipc the property is HOST:UID:GID:PID. */
 void peer_address_of_property(const char *property, char ret[PEER_ADDRESS_SIZE])
 {
     unsigned uid, gid, pid;

@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "ingest/peer_address.h"
 
-/* An address and the name of a client. */
+/* An address and a client name. */
 #define SENDER_SIZE 192
 
 struct endpoint_state *replies_state(const struct endpoint *endpoint)
@@ -19,9 +19,9 @@ static bool is_tcp(const struct endpoint *endpoint)
     return endpoint_conf(endpoint)->socket == CONF_TCP;
 }
 
-/* On tcp, detail alone goes out, and nothing where it is empty. */
-static void add(struct replies *replies, struct endpoint *endpoint, const struct endpoint_peer *peer, const char *word,
-                struct str id, struct str detail)
+/* On tcp only the detail is sent, and nothing if it is empty. */
+static void queue_reply(struct replies *replies, struct endpoint *endpoint, const struct endpoint_peer *peer,
+                        const char *word, struct str id, struct str detail)
 {
     if (detail.len > 0)
         reply_queue_add(&replies->queue, endpoint, peer, word, id, detail);
@@ -32,7 +32,7 @@ void replies_ack(struct replies *replies, struct endpoint *endpoint, const struc
 {
     char number[24];
     int len = snprintf(number, sizeof(number), "%" PRIu64, seq);
-    add(replies, endpoint, peer, "ACK", id, is_tcp(endpoint) ? tcp_reply : (struct str){number, (size_t)len});
+    queue_reply(replies, endpoint, peer, "ACK", id, is_tcp(endpoint) ? tcp_reply : (struct str){number, (size_t)len});
 }
 
 /* "10.0.0.7", or "10.0.0.7, client gate-1". */
@@ -56,8 +56,8 @@ void replies_reject(struct replies *replies, struct endpoint *endpoint, const st
     name_sender(message, sender);
     log_limited(&state->refused[reject->code], loop_mono_us(replies->loop), LOG_LEVEL_WARNING, state->subject,
                 "refused a message from %s: %s", sender, detail);
-    add(replies, endpoint, &message->peer, "REJECT", reject->id,
-        is_tcp(endpoint) ? tcp_reply : (struct str){detail, (size_t)len});
+    queue_reply(replies, endpoint, &message->peer, "REJECT", reject->id,
+                is_tcp(endpoint) ? tcp_reply : (struct str){detail, (size_t)len});
 }
 
 void replies_forbid(struct replies *replies, struct endpoint *endpoint, const struct endpoint_message *message,
@@ -106,7 +106,7 @@ void replies_retry(struct replies *replies, struct endpoint *endpoint, const str
                    struct str id, struct str wait_ms, struct str tcp_reply)
 {
     replies_state(endpoint)->counters->retry_total += n;
-    add(replies, endpoint, peer, "RETRY", id, is_tcp(endpoint) ? tcp_reply : wait_ms);
+    queue_reply(replies, endpoint, peer, "RETRY", id, is_tcp(endpoint) ? tcp_reply : wait_ms);
 }
 
 void replies_denied(struct replies *replies, struct endpoint_state *state, const struct security_refused *refused)

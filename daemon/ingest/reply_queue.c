@@ -6,14 +6,14 @@
 
 #include "conf/conf.h"
 
-/* Behind it: peer id, alert id, detail. */
+/* Followed by peer id, alert id and detail. */
 struct reply {
     struct endpoint *endpoint;
     const char *word;
     uint8_t peer_len;
     bool delimiter;
     uint16_t id_len, detail_len;
-    uint64_t key; /* of the client that it answers, as in senders; 0: not known */
+    uint64_t key; /* of the client to which it replies, as in senders; 0: unknown */
 };
 
 static uint64_t hash_id(const struct endpoint *endpoint, const struct endpoint_peer *peer)
@@ -21,7 +21,7 @@ static uint64_t hash_id(const struct endpoint *endpoint, const struct endpoint_p
     return XXH3_64bits_withSeed(peer->id, peer->id_len, (uintptr_t)endpoint) | 1;
 }
 
-/* 0: not known. */
+/* Of the last client that used the routing id; 0: unknown. */
 static uint64_t last_key(const struct reply_queue *queue, uint64_t id)
 {
     size_t slot = (id >> 1) % REPLY_QUEUE_SENDERS;
@@ -57,7 +57,7 @@ void reply_queue_add(struct reply_queue *queue, struct endpoint *endpoint, const
     buf_append_str(&queue->bytes, detail);
 }
 
-void reply_queue_send(struct reply_queue *queue, void (*dropped)(void *ctx, struct endpoint *endpoint), void *ctx)
+void reply_queue_send(struct reply_queue *queue, void (*on_dropped)(void *ctx, struct endpoint *endpoint), void *ctx)
 {
     for (size_t at = 0; at < queue->bytes.len;) {
         struct reply reply;
@@ -72,7 +72,7 @@ void reply_queue_send(struct reply_queue *queue, void (*dropped)(void *ctx, stru
         uint64_t key = reply.key ? last_key(queue, hash_id(reply.endpoint, &peer)) : 0;
         bool taken_over = key != 0 && key != reply.key;
         if (taken_over || !endpoint_reply(reply.endpoint, &peer, str_from(reply.word), id, detail))
-            dropped(ctx, reply.endpoint);
+            on_dropped(ctx, reply.endpoint);
         at += sizeof(reply) + reply.peer_len + id.len + detail.len;
     }
     queue->bytes.len = 0;

@@ -26,7 +26,7 @@ bool reply_queue_sender(struct reply_queue *queue, const struct endpoint *endpoi
 void reply_queue_add(struct reply_queue *queue, struct endpoint *endpoint, const struct endpoint_peer *peer,
                      const char *word, struct str id, struct str detail);
 
-/* Sends all replies and empties the queue; calls dropped() for each that could not be sent. */
-void reply_queue_send(struct reply_queue *queue, void (*dropped)(void *ctx, struct endpoint *endpoint), void *ctx);
+/* Sends all replies and empties the queue; calls on_dropped() for each that could not be sent. */
+void reply_queue_send(struct reply_queue *queue, void (*on_dropped)(void *ctx, struct endpoint *endpoint), void *ctx);
 
 #endif

@@ -15,9 +15,9 @@
 #include "ingest/allow.h"
 
 #define ADDRESS "inproc://zeromq.zap.01"
-/* Peers judged a turn of the loop. */
-#define BUDGET 64
-/* Frames of a request that are looked at, and bytes of each; libzmq keeps to 255. */
+/* Requests processed in one turn of the loop. */
+#define REQUESTS_PER_TURN 64
+/* Frames of a request that are read, and bytes of each; libzmq sends at most 255. */
 #define FRAMES_MAX 7
 #define FRAME_MAX  256
 
@@ -27,15 +27,15 @@ struct security {
     struct loop *loop;
     void *socket;
     struct event readable; /* on ZMQ_FD */
-    struct event again;    /* requests are left over */
+    struct event more;     /* armed while requests are waiting */
     const struct conf *conf;
-    void (*refused)(void *ctx, const struct security_refused *refused);
+    void (*on_refused)(void *ctx, const struct security_refused *refused);
     void *ctx;
-    int64_t today_s; /* the second that today was read in */
-    uint32_t today;  /* as conf_client.until */
+    int64_t today_s; /* the second at which `today` was read */
+    uint32_t today;  /* in the form of conf_client.until */
 };
 
-/* A frame as text: a NUL follows it. */
+/* A frame, terminated by a NUL. */
 struct zap_frame {
     char bytes[FRAME_MAX + 1];
     size_t len;
@@ -58,14 +58,14 @@ bool security_guards(const struct conf_endpoint *conf)
     return conf->curve || conf->n_allow_from > 0;
 }
 
-/* ---- the list ---- */
+/* ---- the client list ---- */
 
 static int compare_key(const void *key, const void *client)
 {
     return strncmp(key, ((const struct conf_client *)client)->key, CONF_KEY_LEN);
 }
 
-/* The client whose key the text begins with. */
+/* The client with whose key the text begins. */
 static const struct conf_client *find_client(const struct security *security, const char *key)
 {
     const struct conf *conf = security->conf;
@@ -75,7 +75,7 @@ static const struct conf_client *find_client(const struct security *security, co
 }
 
 /* The local day. Read once a second: the time zone may change at a reload, and clocks step. */
-static uint32_t today(struct security *security)
+static uint32_t local_day(struct security *security)
 {
     struct tm tm;
     time_t now_s = (time_t)(loop_wall_us(security->loop) / CLOCK_SECOND);
@@ -86,9 +86,9 @@ static uint32_t today(struct security *security)
     return security->today;
 }
 
-static bool has_run_out(struct security *security, const struct conf_client *client)
+static bool has_expired(struct security *security, const struct conf_client *client)
 {
-    return client->until > 0 && today(security) > client->until;
+    return client->until > 0 && local_day(security) > client->until;
 }
 
 /* ---- connections ---- */
@@ -101,7 +101,7 @@ static const struct conf_endpoint *find_endpoint(const struct security *security
     return NULL;
 }
 
-/* The frame is 32 bytes of a key: its client. */
+/* The client whose key, of 32 bytes, is in the frame. */
 static const struct conf_client *client_of(const struct security *security, const struct zap_frame *credentials)
 {
     char key[CONF_KEY_LEN + 1];
@@ -110,9 +110,9 @@ static const struct conf_client *client_of(const struct security *security, cons
     return find_client(security, key);
 }
 
-/* SECURITY_REFUSALS: it is let in. */
-static enum security_refusal judge(struct security *security, const struct conf_endpoint *endpoint,
-                                   const struct zap_request *request, const struct conf_client **ret_client)
+/* SECURITY_REFUSALS: the peer is admitted. */
+static enum security_refusal check_peer(struct security *security, const struct conf_endpoint *endpoint,
+                                        const struct zap_request *request, const struct conf_client **ret_client)
 {
     *ret_client = NULL;
     if (!allow_text(endpoint, request->frame[PEER].bytes))
@@ -124,27 +124,28 @@ static enum security_refusal judge(struct security *security, const struct conf_
     *ret_client = client_of(security, &request->frame[CREDENTIALS]);
     if (!*ret_client)
         return SECURITY_UNKNOWN;
-    return has_run_out(security, *ret_client) ? SECURITY_EXPIRED : SECURITY_REFUSALS;
+    return has_expired(security, *ret_client) ? SECURITY_EXPIRED : SECURITY_REFUSALS;
 }
 
-/* A peer of an endpoint that was closed just now is refused without a word. */
-static bool lets_in(struct security *security, const struct zap_request *request, const struct conf_client **ret_client)
+/* A peer of an endpoint that has just been closed is denied without being reported. */
+static bool admits_peer(struct security *security, const struct zap_request *request,
+                        const struct conf_client **ret_client)
 {
     const char *domain = request->frame[DOMAIN].bytes, *peer = request->frame[PEER].bytes;
     const struct conf_endpoint *endpoint = request->n > MECHANISM ? find_endpoint(security, domain) : NULL;
     *ret_client = NULL;
     if (!endpoint)
         return false;
-    enum security_refusal refusal = judge(security, endpoint, request, ret_client);
+    enum security_refusal refusal = check_peer(security, endpoint, request, ret_client);
     const char *name = *ret_client ? (*ret_client)->name : NULL;
     if (refusal == SECURITY_REFUSALS)
         return true;
-    security->refused(security->ctx, &(struct security_refused){refusal, endpoint->name, name, peer});
+    security->on_refused(security->ctx, &(struct security_refused){refusal, endpoint->name, name, peer});
     return false;
 }
 
-/* false: nothing is there. */
-static bool receive(struct security *security, struct zap_request *ret)
+/* false: no request is waiting. */
+static bool receive_request(struct security *security, struct zap_request *ret)
 {
     struct zap_frame extra;
     int more = 1;
@@ -168,12 +169,12 @@ static void send_frame(struct security *security, const char *bytes, size_t len,
     zmq_send(security->socket, bytes, len, ZMQ_DONTWAIT | flags);
 }
 
-static void answer(struct security *security, const struct zap_request *request)
+static void reply_to_request(struct security *security, const struct zap_request *request)
 {
     const struct conf_client *client;
     const struct zap_frame *id = &request->frame[REQUEST];
     char user[CONF_KEY_LEN + FRAME_MAX + 2] = "";
-    bool in = lets_in(security, request, &client);
+    bool in = admits_peer(security, request, &client);
     int len = in && client ? snprintf(user, sizeof(user), "%s %s", client->key, client->name) : 0;
     send_frame(security, "1.0", 3, ZMQ_SNDMORE);
     send_frame(security, id->bytes, request->n > REQUEST ? id->len : 0, ZMQ_SNDMORE);
@@ -183,19 +184,20 @@ static void answer(struct security *security, const struct zap_request *request)
     send_frame(security, "", 0, 0);
 }
 
-/* Sending takes the edge off ZMQ_FD, so only an empty socket ends it, or the budget, and then it goes on by itself. */
+/* Sending may consume the edge of ZMQ_FD, so requests are read until the socket is empty or the turn has had its share;
+ * then the event continues by itself. */
 static void on_request(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
     struct security *security = arg;
     struct zap_request request;
-    for (unsigned n = 0; n < BUDGET; n++) {
-        if (!receive(security, &request))
+    for (unsigned n = 0; n < REQUESTS_PER_TURN; n++) {
+        if (!receive_request(security, &request))
             return;
-        answer(security, &request);
+        reply_to_request(security, &request);
     }
-    loop_arm(&security->again, 0);
+    loop_arm(&security->more, 0);
 }
 
 static int open_socket(struct security *security, void *context, struct err *err)
@@ -207,18 +209,18 @@ static int open_socket(struct security *security, void *context, struct err *err
         zmq_bind(security->socket, ADDRESS) != 0 || zmq_getsockopt(security->socket, ZMQ_FD, &fd, &size) != 0)
         return err_set(err, "cannot open the ZAP handler, which checks peers: %s", zmq_strerror(zmq_errno()));
     event_assign(&security->readable, loop_base(security->loop), fd, EV_READ | EV_PERSIST, on_request, security);
-    evtimer_assign(&security->again, loop_base(security->loop), on_request, security);
+    evtimer_assign(&security->more, loop_base(security->loop), on_request, security);
     event_add(&security->readable, NULL);
-    loop_arm(&security->again, 0);
+    loop_arm(&security->more, 0);
     return 0;
 }
 
 struct security *security_new(struct loop *loop, void *context,
-                              void (*refused)(void *ctx, const struct security_refused *refused), void *ctx,
+                              void (*on_refused)(void *ctx, const struct security_refused *refused), void *ctx,
                               struct err *err)
 {
     struct security *security = mem_zalloc(sizeof(*security));
-    *security = (struct security){.loop = loop, .refused = refused, .ctx = ctx};
+    *security = (struct security){.loop = loop, .on_refused = on_refused, .ctx = ctx};
     if (open_socket(security, context, err) != 0)
         security_free(&security);
     return security;
@@ -231,7 +233,7 @@ void security_free(struct security **security)
         return;
     if (event_initialized(&s->readable)) {
         event_del(&s->readable);
-        event_del(&s->again);
+        event_del(&s->more);
     }
     if (s->socket)
         zmq_close(s->socket);
@@ -263,8 +265,8 @@ const char *security_client_name(const char *user)
     return user && strlen(user) > CONF_KEY_LEN + 1 ? user + CONF_KEY_LEN + 1 : NULL;
 }
 
-/* The client's name when it connected. */
-static const char *name_then(const char *user)
+/* The name that the client had when it connected. */
+static const char *name_when_connected(const char *user)
 {
     const char *name = security_client_name(user);
     return name ? name : "the server";
@@ -278,14 +280,14 @@ bool security_admits(struct security *security, const struct conf_endpoint *conf
         return forbid(ret, "address", "not in allow_from");
     if (!conf->curve)
         return true;
-    /* Who the daemon went to is known by the key that it asked for. */
+    /* A peer that the daemon connected to has the key that the daemon required of it. */
     const char *user = conf->bind ? message->user : conf->server_key;
     if (!user)
         return forbid(ret, "client", "no CURVE key was presented");
     *ret_client = find_client(security, user);
     if (!*ret_client)
-        return forbid(ret, "client", "the key of %s is not on the client list", name_then(user));
-    if (has_run_out(security, *ret_client))
+        return forbid(ret, "client", "the key of %s is not on the client list", name_when_connected(user));
+    if (has_expired(security, *ret_client))
         return forbid(ret, "client", "the key of %s has expired", (*ret_client)->name);
     return true;
 }

@@ -45,10 +45,10 @@ struct security_refused {
     const char *address;  /* of the peer */
 };
 
-/* Binds the handler: before any endpoint of the context is opened, and until all are closed. refused() is called for
- * each peer that is not let in. NULL with err set. */
+/* Binds the handler: before any endpoint of the context is opened, and until all are closed. on_refused() is called for
+ * each peer that is denied. NULL with err set. */
 struct security *security_new(struct loop *loop, void *context,
-                              void (*refused)(void *ctx, const struct security_refused *refused), void *ctx,
+                              void (*on_refused)(void *ctx, const struct security_refused *refused), void *ctx,
                               struct err *err);
 void security_free(struct security **security); /* safe on NULL */
 
