@@ -17,26 +17,26 @@ struct area {
     struct str layer, code;
     int32_t vintage;
     int64_t from_us, until_us;
-    uint32_t layer_number, number; /* in the order of layers; in the set */
+    uint32_t layer_number, number; /* from 0, in the order of the layers; in the set */
     GEOSGeometry *outline;
     const GEOSPreparedGeometry *prepared;
 };
 
 struct area_set {
     GEOSContextHandle_t geos;
-    char why[200];      /* GEOS's last error message */
-    struct area *areas; /* by layer; in a layer that which is to be taken first is first */
+    char error[200];    /* GEOS's last error message */
+    struct area *areas; /* by layer; within a layer in order of preference, best first */
     size_t n, n_layers;
-    char *text;        /* of layers and codes */
+    char *text;        /* of the layers and codes */
     GEOSSTRtree *tree; /* NULL: there are no areas */
     char **left_out;
     size_t n_left_out;
 };
 
-static void keep_why(const char *message, void *arg)
+static void on_geos_error(const char *message, void *arg)
 {
     struct area_set *set = arg;
-    snprintf(set->why, sizeof(set->why), "%s", message);
+    snprintf(set->error, sizeof(set->error), "%s", message);
 }
 
 static int compare_str(struct str a, struct str b)
@@ -55,20 +55,20 @@ static int compare_areas(const void *left, const void *right)
                                     : compare_str(a->code, b->code);
 }
 
-static void leave_out(struct area_set *set, const struct area_rows *rows, size_t i)
+static void add_left_out(struct area_set *set, const struct area_rows *rows, size_t i)
 {
     struct buf line = {0};
     buf_append_str(&line, area_row_layer(rows, i));
     buf_append_str(&line, STR("/"));
     buf_append_str(&line, area_row_code(rows, i));
-    buf_printf(&line, ": %s", set->why);
+    buf_printf(&line, ": %s", set->error);
     set->left_out = mem_realloc(set->left_out, set->n_left_out + 1, sizeof(*set->left_out));
     set->left_out[set->n_left_out++] = mem_strndup(line.data, line.len);
     buf_free(&line);
 }
 
 /* The first query of a prepared geometry builds its index, if the point is within the envelope. */
-static bool warm(struct area_set *set, const struct area *area)
+static bool warm_up(struct area_set *set, const struct area *area)
 {
     double west, south, east, north;
     if (!GEOSGeom_getXMin_r(set->geos, area->outline, &west) || !GEOSGeom_getYMin_r(set->geos, area->outline, &south) ||
@@ -85,27 +85,27 @@ static bool is_polygonal(struct area_set *set, const GEOSGeometry *outline)
     int type = GEOSGeomTypeId_r(set->geos, outline);
     bool fits = (type == GEOS_POLYGON || type == GEOS_MULTIPOLYGON) && GEOSisEmpty_r(set->geos, outline) == 0;
     if (!fits)
-        snprintf(set->why, sizeof(set->why), "has no polygon");
+        snprintf(set->error, sizeof(set->error), "has no polygon");
     return fits;
 }
 
-/* false: set->why says why it cannot be used. */
-static bool prepare(struct area_set *set, GEOSWKBReader *reader, struct str wkb, struct area *area)
+/* false: the area cannot be used; set->error says why. */
+static bool prepare_area(struct area_set *set, GEOSWKBReader *reader, struct str wkb, struct area *area)
 {
     area->outline = GEOSWKBReader_read_r(set->geos, reader, (const unsigned char *)wkb.p, wkb.len);
     if (!area->outline || !is_polygonal(set, area->outline))
         return false;
     area->prepared = GEOSPrepare_r(set->geos, area->outline);
-    return area->prepared && warm(set, area);
+    return area->prepared && warm_up(set, area);
 }
 
-static void drop(struct area_set *set, struct area *area)
+static void free_area(struct area_set *set, struct area *area)
 {
     GEOSPreparedGeom_destroy_r(set->geos, area->prepared);
     GEOSGeom_destroy_r(set->geos, area->outline);
 }
 
-static void prepare_all(struct area_set *set, const struct area_rows *rows)
+static void prepare_areas(struct area_set *set, const struct area_rows *rows)
 {
     GEOSWKBReader *reader = GEOSWKBReader_create_r(set->geos);
     for (size_t i = 0; i < rows->n; i++) {
@@ -116,18 +116,18 @@ static void prepare_all(struct area_set *set, const struct area_rows *rows)
                               .vintage = row->vintage,
                               .from_us = row->from_us,
                               .until_us = row->until_us};
-        if (prepare(set, reader, area_row_wkb(rows, i), area)) {
+        if (prepare_area(set, reader, area_row_wkb(rows, i), area)) {
             set->n++;
         } else {
-            leave_out(set, rows, i);
-            drop(set, area);
+            add_left_out(set, rows, i);
+            free_area(set, area);
         }
     }
     GEOSWKBReader_destroy_r(set->geos, reader);
 }
 
 /* The rows are freed; the texts still needed are copied into one allocation. */
-static void own_text(struct area_set *set)
+static void copy_text(struct area_set *set)
 {
     size_t len = 0;
     for (size_t i = 0; i < set->n; i++)
@@ -143,7 +143,7 @@ static void own_text(struct area_set *set)
     }
 }
 
-static void number(struct area_set *set)
+static void number_areas(struct area_set *set)
 {
     for (size_t i = 0; i < set->n; i++) {
         if (i == 0 || !str_eq(set->areas[i].layer, set->areas[i - 1].layer))
@@ -153,33 +153,33 @@ static void number(struct area_set *set)
     }
 }
 
-static void ignore(void *item, void *arg)
+static void on_item_ignored(void *item, void *arg)
 {
     (void)item, (void)arg;
 }
 
 /* The tree is built at its first query. */
-static void plant(struct area_set *set)
+static void build_tree(struct area_set *set)
 {
     if (set->n == 0)
         return;
     set->tree = GEOSSTRtree_create_r(set->geos, NODE_CAPACITY);
     for (size_t i = 0; i < set->n; i++)
         GEOSSTRtree_insert_r(set->geos, set->tree, set->areas[i].outline, &set->areas[i]);
-    GEOSSTRtree_query_r(set->geos, set->tree, set->areas[0].outline, ignore, NULL);
+    GEOSSTRtree_query_r(set->geos, set->tree, set->areas[0].outline, on_item_ignored, NULL);
 }
 
 struct area_set *area_set_build(const struct area_rows *rows)
 {
     struct area_set *set = mem_zalloc(sizeof(*set));
     set->geos = GEOS_init_r();
-    GEOSContext_setErrorMessageHandler_r(set->geos, keep_why, set);
+    GEOSContext_setErrorMessageHandler_r(set->geos, on_geos_error, set);
     set->areas = mem_realloc(NULL, rows->n, sizeof(*set->areas));
-    prepare_all(set, rows);
-    own_text(set);
+    prepare_areas(set, rows);
+    copy_text(set);
     qsort(set->areas, set->n, sizeof(*set->areas), compare_areas);
-    number(set);
-    plant(set);
+    number_areas(set);
+    build_tree(set);
     return set;
 }
 
@@ -192,7 +192,7 @@ void area_set_free(struct area_set **set)
     if (s->tree)
         GEOSSTRtree_destroy_r(s->geos, s->tree);
     for (size_t i = 0; i < s->n; i++)
-        drop(s, &s->areas[i]);
+        free_area(s, &s->areas[i]);
     for (size_t i = 0; i < s->n_left_out; i++)
         free(s->left_out[i]);
     GEOS_finish_r(s->geos);
@@ -223,15 +223,15 @@ size_t area_set_bytes(const struct area_rows *rows)
     return rows->n * 1536 + rows->bytes.len * 5;
 }
 
-/* A combination of areas that was found before in this batch. */
+/* A combination of areas that was already found in this batch. */
 struct memo_entry {
     const struct alert_areas *areas; /* NULL: free */
-    const uint32_t *numbers;         /* of its areas; both in the batch */
+    const uint32_t *numbers;         /* of its areas; both are in the memory of the batch */
 };
 
 struct area_memo {
     struct memo_entry entries[MEMO_ENTRIES];
-    uint32_t *best; /* of each layer the number of the area that was found, and then those that were */
+    uint32_t *best; /* for each layer the number of the area found; after the search only those found */
     size_t n_layers;
 };
 
@@ -265,32 +265,32 @@ void area_memo_clear(struct area_memo *memo)
 
 #define NO_AREA UINT32_MAX
 
-struct search {
+struct area_search {
     const struct area_set *set;
     GEOSGeometry *place;
     int64_t at_us;
     uint32_t *best;
 };
 
-/* For a point "intersects" is the same as "covers", and GEOS has a shorter way to it. */
-static void try_area(void *item, void *arg)
+/* For a point "intersects" is the same as "covers", and faster in GEOS. */
+static void on_area_near(void *item, void *arg)
 {
     const struct area *area = item;
-    struct search *search = arg;
+    struct area_search *search = arg;
     uint32_t *best = &search->best[area->layer_number];
     if (area->number < *best && area->from_us <= search->at_us && search->at_us < area->until_us &&
         GEOSPreparedIntersects_r(search->set->geos, area->prepared, search->place) == 1)
         *best = area->number;
 }
 
-static size_t search_all(const struct area_set *set, struct area_memo *memo, double lon, double lat, int64_t at_us)
+static size_t search_areas(const struct area_set *set, struct area_memo *memo, double lon, double lat, int64_t at_us)
 {
     if (set->n == 0)
         return 0;
     reserve_layers(memo, set->n_layers);
     memset(memo->best, 0xFF, set->n_layers * sizeof(*memo->best));
-    struct search search = {set, GEOSGeom_createPointFromXY_r(set->geos, lon, lat), at_us, memo->best};
-    GEOSSTRtree_query_r(set->geos, set->tree, search.place, try_area, &search);
+    struct area_search search = {set, GEOSGeom_createPointFromXY_r(set->geos, lon, lat), at_us, memo->best};
+    GEOSSTRtree_query_r(set->geos, set->tree, search.place, on_area_near, &search);
     GEOSGeom_destroy_r(set->geos, search.place);
     size_t n = 0;
     for (size_t layer = 0; layer < set->n_layers; layer++)
@@ -299,8 +299,8 @@ static size_t search_all(const struct area_set *set, struct area_memo *memo, dou
     return n;
 }
 
-static const struct alert_areas *keep(const struct area_set *set, struct batch *batch, const uint32_t *numbers,
-                                      size_t n)
+static const struct alert_areas *copy_areas(const struct area_set *set, struct batch *batch, const uint32_t *numbers,
+                                            size_t n)
 {
     struct alert_areas *areas = batch_alloc(batch, sizeof(*areas) + n * sizeof(areas->area[0]));
     areas->n = n;
@@ -313,11 +313,11 @@ static const struct alert_areas *keep(const struct area_set *set, struct batch *
 const struct alert_areas *areas_find(const struct area_set *set, struct area_memo *memo, struct batch *batch,
                                      double lon, double lat, int64_t at_us)
 {
-    size_t n = search_all(set, memo, lon, lat, at_us), bytes = n * sizeof(*memo->best);
+    size_t n = search_areas(set, memo, lon, lat, at_us), bytes = n * sizeof(*memo->best);
     struct memo_entry *entry = &memo->entries[XXH3_64bits(memo->best, bytes) % MEMO_ENTRIES];
     if (!entry->areas || entry->areas->n != n || memcmp(entry->numbers, memo->best, bytes) != 0) {
         entry->numbers = batch_copy(batch, memo->best, bytes);
-        entry->areas = keep(set, batch, memo->best, n);
+        entry->areas = copy_areas(set, batch, memo->best, n);
     }
     return entry->areas;
 }

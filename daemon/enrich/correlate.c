@@ -15,31 +15,31 @@ struct correlation {
 /* The incident that an alert joins, or, if a new one must be created, the one that a person had closed before. */
 struct choice {
     size_t incident; /* NO_INCIDENT: none */
-    size_t previous; /* the same */
+    size_t previous; /* NO_INCIDENT: none */
 };
 
-static struct incident *incident_at(const struct correlation *f, size_t i)
+static struct incident *incident_at(const struct correlation *correlation, size_t i)
 {
-    return &f->set->incidents[i];
+    return &correlation->set->incidents[i];
 }
 
-static struct condition *condition_at(const struct correlation *f, size_t i)
+static struct condition *condition_at(const struct correlation *correlation, size_t i)
 {
-    return &f->set->conditions[i];
+    return &correlation->set->conditions[i];
 }
 
-static int64_t least(int64_t a, int64_t b)
+static int64_t min_i64(int64_t a, int64_t b)
 {
     return a < b ? a : b;
 }
 
-static int64_t most(int64_t a, int64_t b)
+static int64_t max_i64(int64_t a, int64_t b)
 {
     return a > b ? a : b;
 }
 
-/* Within the gap, and within max_age of the whole; in both directions, since alerts arrive late. */
-static bool in_time(const struct incident *incident, int64_t occurred_us)
+/* Within the gap, with the whole incident within max_age; in both directions, since alerts may arrive late. */
+static bool within_gap(const struct incident *incident, int64_t occurred_us)
 {
     const struct incident_terms *terms = &incident->terms;
     if (occurred_us < incident->first_seen_us - terms->gap_us || occurred_us > incident->last_seen_us + terms->gap_us)
@@ -48,7 +48,7 @@ static bool in_time(const struct incident *incident, int64_t occurred_us)
                                       incident->last_seen_us - occurred_us <= terms->max_age_us);
 }
 
-/* Only the device that began the incident can move away from it. */
+/* Only the device with which the incident began can move away from it. */
 static bool moved_away(const struct incident *incident, const struct alert *alert)
 {
     double limit_m = incident->terms.moved_over_m;
@@ -59,132 +59,140 @@ static bool moved_away(const struct incident *incident, const struct alert *aler
 
 static bool belongs(const struct incident *incident, const struct alert *alert)
 {
-    return in_time(incident, alert->occurred_us) && !moved_away(incident, alert);
+    return within_gap(incident, alert->occurred_us) && !moved_away(incident, alert);
 }
 
-/* A raise whose rule says alarm is for a patrol: it must not be hidden in a service incident. */
-static bool accepts(const struct incident *incident, const struct alert *alert)
+/* A raise whose rule has category alarm is for a patrol: it must not be hidden in a service incident. */
+static bool accepts_alert(const struct incident *incident, const struct alert *alert)
 {
     bool hidden = alert->phase == PHASE_RAISE && alert->terms && alert->terms->category == CATEGORY_ALARM &&
                   incident->terms.category == CATEGORY_SERVICE;
     return incident->accepting && !hidden && belongs(incident, alert);
 }
 
-/* Whether `settle` lets it join the incident that a person has closed. Never for panic and holdup. */
-static bool counts_on_closed(const struct incident *incident, const struct alert *alert)
+/* Whether `settle` lets the alert join an incident that a person has closed. Panic and holdup never do. */
+static bool joins_closed(const struct incident *incident, const struct alert *alert)
 {
-    bool news = alert->phase != PHASE_RESTORE && (alert->kind == KIND_PANIC || alert->kind == KIND_HOLDUP);
-    return !news && alert->received_us <= incident->closed_us + incident->terms.settle_us;
+    bool urgent = alert->phase != PHASE_RESTORE && (alert->kind == KIND_PANIC || alert->kind == KIND_HOLDUP);
+    return !urgent && alert->received_us <= incident->closed_us + incident->terms.settle_us;
 }
 
 static int64_t time_between(const struct incident *incident, int64_t occurred_us)
 {
-    return most(0, most(incident->first_seen_us - occurred_us, occurred_us - incident->last_seen_us));
+    return max_i64(0, max_i64(incident->first_seen_us - occurred_us, occurred_us - incident->last_seen_us));
 }
 
-/* A general alert is one of a device and kind, of no input and no track. */
+/* A general alert is about a device and kind as a whole: it has no input and no track. */
 static bool is_general(const struct alert *alert)
 {
     return alert->input == ALERT_NO_INT && alert->track.len == 0;
 }
 
-/* Considers an incident that no longer accepts and was not closed by the system. */
-static void consider(const struct correlation *f, const struct alert *alert, size_t i, struct choice *choice)
+/* Chooses the incident if it is nearer than the one chosen so far. It no longer accepts, and the system did not close
+ * it. */
+static void consider_past_incident(const struct correlation *correlation, const struct alert *alert, size_t i,
+                                   struct choice *choice)
 {
-    const struct incident *incident = incident_at(f, i);
+    const struct incident *incident = incident_at(correlation, i);
     if (incident->accepting || !belongs(incident, alert))
         return;
-    bool joins = !incident->closed || counts_on_closed(incident, alert);
+    bool joins = !incident->closed || joins_closed(incident, alert);
     size_t *best = joins ? &choice->incident : &choice->previous;
     if (*best == NO_INCIDENT ||
-        time_between(incident, alert->occurred_us) < time_between(incident_at(f, *best), alert->occurred_us))
+        time_between(incident, alert->occurred_us) < time_between(incident_at(correlation, *best), alert->occurred_us))
         *best = i;
 }
 
-/* The accepting incident of the key; if there is none, or it is later than the alert, the nearest that once accepted.
- */
-static struct choice choose_by_key(struct correlation *f, const struct alert *alert)
+/* The accepting incident of the key; if there is none, or it is later than the alert, the nearest one that used to
+ * accept. */
+static struct choice choose_by_key(struct correlation *correlation, const struct alert *alert)
 {
     struct choice choice = {NO_INCIDENT, NO_INCIDENT};
-    struct key_incidents *key = alert->terms ? index_key(&f->index, alert->key) : NULL;
+    struct key_incidents *key = alert->terms ? index_key(&correlation->index, alert->key) : NULL;
     if (!key)
         return choice;
-    size_t accepting = index_accepting(&f->index, key);
-    if (accepting != NO_INCIDENT && accepts(incident_at(f, accepting), alert))
+    size_t accepting = index_accepting(&correlation->index, key);
+    if (accepting != NO_INCIDENT && accepts_alert(incident_at(correlation, accepting), alert))
         return (struct choice){accepting, NO_INCIDENT};
-    if (accepting != NO_INCIDENT && alert->occurred_us >= incident_at(f, accepting)->last_seen_us)
+    if (accepting != NO_INCIDENT && alert->occurred_us >= incident_at(correlation, accepting)->last_seen_us)
         return choice;
     size_t n;
-    const incident_link *around = index_near(&f->index, key, alert->occurred_us, &n);
+    const incident_link *around = index_near(&correlation->index, key, alert->occurred_us, &n);
     for (size_t i = 0; i < n; i++)
-        consider(f, alert, around[i] - 1, &choice);
+        consider_past_incident(correlation, alert, around[i] - 1, &choice);
     return choice;
 }
 
-/* The incident meant by a restore without input, or by a cancel: the latest with an active condition of its device and
- * kind. */
-static size_t latest_active(struct correlation *f, const struct alert *alert)
+/* The incident to which a restore without input, or a cancel, refers: the latest with an active condition of its device
+ * and kind. */
+static size_t latest_active(struct correlation *correlation, const struct alert *alert)
 {
     size_t latest = NO_INCIDENT;
-    for (size_t t = index_active(&f->index, alert->condition); t != NO_INCIDENT; t = index_next_active(&f->index, t)) {
-        size_t i = condition_at(f, t)->incident;
-        if (accepts(incident_at(f, i), alert) &&
-            (latest == NO_INCIDENT || incident_at(f, i)->last_seen_us > incident_at(f, latest)->last_seen_us))
+    for (size_t t = index_active(&correlation->index, alert->condition); t != NO_INCIDENT;
+         t = index_next_active(&correlation->index, t)) {
+        size_t i = condition_at(correlation, t)->incident;
+        if (accepts_alert(incident_at(correlation, i), alert) &&
+            (latest == NO_INCIDENT ||
+             incident_at(correlation, i)->last_seen_us > incident_at(correlation, latest)->last_seen_us))
             latest = i;
     }
     return latest;
 }
 
-/* The number after a cancel is the input of the alarm from some panels, the number of the user from others. */
-static size_t choose_cancelled(struct correlation *f, const struct alert *alert, size_t condition, size_t own)
+/* From some panels the number of a cancel is the input of the alarm, from others the number of the user. */
+static size_t choose_by_cancel(struct correlation *correlation, const struct alert *alert, size_t condition, size_t own)
 {
-    if (own != NO_INCIDENT && condition_at(f, condition)->active)
+    if (own != NO_INCIDENT && condition_at(correlation, condition)->active)
         return own;
-    size_t latest = latest_active(f, alert);
+    size_t latest = latest_active(correlation, alert);
     return latest != NO_INCIDENT ? latest : own;
 }
 
-static size_t choose_by_condition(struct correlation *f, const struct alert *alert, size_t condition, size_t general)
+static size_t choose_by_condition(struct correlation *correlation, const struct alert *alert, size_t condition,
+                                  size_t general)
 {
     size_t own = NO_INCIDENT;
-    if (condition != NO_INCIDENT && accepts(incident_at(f, condition_at(f, condition)->incident), alert))
-        own = condition_at(f, condition)->incident;
+    if (condition != NO_INCIDENT &&
+        accepts_alert(incident_at(correlation, condition_at(correlation, condition)->incident), alert))
+        own = condition_at(correlation, condition)->incident;
     if (alert->flags & FLAG_CANCEL)
-        return choose_cancelled(f, alert, condition, own);
+        return choose_by_cancel(correlation, alert, condition, own);
     if (own != NO_INCIDENT)
         return own;
     if (alert->phase != PHASE_RESTORE)
         return NO_INCIDENT;
     if (is_general(alert))
-        return latest_active(f, alert);
-    if (general != NO_INCIDENT && condition_at(f, general)->active &&
-        accepts(incident_at(f, condition_at(f, general)->incident), alert))
-        return condition_at(f, general)->incident;
+        return latest_active(correlation, alert);
+    if (general != NO_INCIDENT && condition_at(correlation, general)->active &&
+        accepts_alert(incident_at(correlation, condition_at(correlation, general)->incident), alert))
+        return condition_at(correlation, general)->incident;
     return NO_INCIDENT;
 }
 
-static struct choice choose(struct correlation *f, const struct alert *alert, size_t condition, size_t general)
+static struct choice choose_incident(struct correlation *correlation, const struct alert *alert, size_t condition,
+                                     size_t general)
 {
-    struct choice choice = {choose_by_condition(f, alert, condition, general), NO_INCIDENT};
+    struct choice choice = {choose_by_condition(correlation, alert, condition, general), NO_INCIDENT};
     if (choice.incident == NO_INCIDENT)
-        choice = choose_by_key(f, alert);
+        choice = choose_by_key(correlation, alert);
     if (choice.incident != NO_INCIDENT || condition == NO_INCIDENT)
         return choice;
-    size_t last = condition_at(f, condition)->incident;
-    const struct incident *closed = incident_at(f, last);
+    size_t last = condition_at(correlation, condition)->incident;
+    const struct incident *closed = incident_at(correlation, last);
     if (closed->closed && closed->by_person)
-        consider(f, alert, last, &choice);
+        consider_past_incident(correlation, alert, last, &choice);
     return choice;
 }
 
-/* A late alert may begin an episode that is already over: a later incident of its key accepts. */
-static bool is_over(struct correlation *f, const struct alert *alert)
+/* A late alert begins an episode that is already over if a later incident of its key accepts. An earlier one stops
+ * accepting. */
+static bool is_over(struct correlation *correlation, const struct alert *alert)
 {
-    struct key_incidents *key = index_key(&f->index, alert->key);
-    size_t i = key ? index_accepting(&f->index, key) : NO_INCIDENT;
+    struct key_incidents *key = index_key(&correlation->index, alert->key);
+    size_t i = key ? index_accepting(&correlation->index, key) : NO_INCIDENT;
     if (i == NO_INCIDENT)
         return false;
-    struct incident *accepting = incident_at(f, i);
+    struct incident *accepting = incident_at(correlation, i);
     if (alert->occurred_us < accepting->last_seen_us)
         return true;
     accepting->accepting = false;
@@ -192,11 +200,11 @@ static bool is_over(struct correlation *f, const struct alert *alert)
     return false;
 }
 
-static size_t create_incident(struct correlation *f, const struct alert *alert, size_t previous)
+static size_t create_incident(struct correlation *correlation, const struct alert *alert, size_t previous)
 {
-    bool over = is_over(f, alert);
-    size_t i = incident_set_add(f->set);
-    struct incident *fresh = incident_at(f, i);
+    bool over = is_over(correlation, alert);
+    size_t i = incident_set_add(correlation->set);
+    struct incident *fresh = incident_at(correlation, i);
     memcpy(fresh->key, alert->key, sizeof(fresh->key));
     fresh->terms = *alert->terms;
     if (fresh->terms.team.len == 0)
@@ -208,13 +216,14 @@ static size_t create_incident(struct correlation *f, const struct alert *alert, 
     fresh->device = alert->device;
     fresh->first_seen_us = fresh->last_seen_us = alert->occurred_us;
     fresh->last_received_us = alert->received_us;
-    fresh->previous_id = previous == NO_INCIDENT ? 0 : incident_at(f, previous)->id;
+    fresh->previous_id = previous == NO_INCIDENT ? 0 : incident_at(correlation, previous)->id;
     fresh->fresh = true;
-    index_add_incident(&f->index, i);
+    index_add_incident(&correlation->index, i);
     return i;
 }
 
-/* A fix beats a placement, a placement the last known location; then the more accurate wins, else the first stays. */
+/* A fix is better than a placement, a placement better than the last known location; then the more accurate is better;
+ * otherwise the first stays. */
 static bool better_place(const struct alert *alert, const struct incident *incident)
 {
     static const int rank[] = {[LOCATION_LAST_KNOWN] = 1, [LOCATION_PLACEMENT] = 2, [LOCATION_MESSAGE] = 3};
@@ -225,7 +234,7 @@ static bool better_place(const struct alert *alert, const struct incident *incid
                           (isnan(incident->accuracy_m) && !isnan(alert->place_accuracy_m)));
 }
 
-static void note_place(struct incident *incident, const struct alert *alert)
+static void update_place(struct incident *incident, const struct alert *alert)
 {
     if (!better_place(alert, incident))
         return;
@@ -237,8 +246,8 @@ static void note_place(struct incident *incident, const struct alert *alert)
     incident->areas = alert->areas;
 }
 
-/* An incident is secret once one of its alerts is. */
-static void note_secret(struct incident *incident, const struct alert *alert)
+/* An incident is secret as soon as one of its alerts is. */
+static void update_secrecy(struct incident *incident, const struct alert *alert)
 {
     if (!alert->secret)
         return;
@@ -250,10 +259,10 @@ static void note_secret(struct incident *incident, const struct alert *alert)
     }
 }
 
-static void end_condition(struct correlation *f, size_t t, const struct alert *restore)
+static void end_condition(struct correlation *correlation, size_t t, const struct alert *restore)
 {
-    struct condition *condition = condition_at(f, t);
-    struct incident *incident = incident_at(f, condition->incident);
+    struct condition *condition = condition_at(correlation, t);
+    struct incident *incident = incident_at(correlation, condition->incident);
     condition->active = false;
     condition->since_us = restore->occurred_us;
     condition->changed = true;
@@ -263,7 +272,7 @@ static void end_condition(struct correlation *f, size_t t, const struct alert *r
         incident->restored_us = restore->occurred_us;
 }
 
-/* A service incident is closed as restored when none of its conditions is active any more. */
+/* A service incident is closed as restored once none of its conditions is active. */
 static void close_if_restored(struct incident *incident, const struct alert *restore)
 {
     if (incident->active > 0 || incident->terms.category != CATEGORY_SERVICE || incident->closed)
@@ -275,50 +284,51 @@ static void close_if_restored(struct incident *incident, const struct alert *res
     incident->closed_us = restore->received_us;
 }
 
-/* Ends a condition that the restore refers to, even in an incident that it is too late to join. */
-static void restore_condition(struct correlation *f, size_t t, const struct alert *restore)
+/* Ends a condition to which the restore refers, even if it comes too late to join the incident. */
+static void restore_condition(struct correlation *correlation, size_t t, const struct alert *restore)
 {
-    struct incident *incident = incident_at(f, condition_at(f, t)->incident);
-    if (restore->occurred_us < condition_at(f, t)->since_us)
+    struct incident *incident = incident_at(correlation, condition_at(correlation, t)->incident);
+    if (restore->occurred_us < condition_at(correlation, t)->since_us)
         return;
-    end_condition(f, t, restore);
+    end_condition(correlation, t, restore);
     close_if_restored(incident, restore);
 }
 
-static void restore_all(struct correlation *f, const struct alert *restore)
+static void restore_all(struct correlation *correlation, const struct alert *restore)
 {
-    for (size_t t = index_active(&f->index, restore->condition); t != NO_INCIDENT; t = index_next_active(&f->index, t))
-        if (restore->incident == NO_INCIDENT || restore->incident == condition_at(f, t)->incident)
-            restore_condition(f, t, restore);
+    for (size_t t = index_active(&correlation->index, restore->condition); t != NO_INCIDENT;
+         t = index_next_active(&correlation->index, t))
+        if (restore->incident == NO_INCIDENT || restore->incident == condition_at(correlation, t)->incident)
+            restore_condition(correlation, t, restore);
 }
 
-static void apply_restore(struct correlation *f, const struct alert *alert, size_t condition, size_t general)
+static void apply_restore(struct correlation *correlation, const struct alert *alert, size_t condition, size_t general)
 {
     if (is_general(alert))
-        restore_all(f, alert);
-    if (condition != NO_INCIDENT && condition_at(f, condition)->active)
-        restore_condition(f, condition, alert);
-    if (general != NO_INCIDENT && condition_at(f, general)->active)
-        restore_condition(f, general, alert);
+        restore_all(correlation, alert);
+    if (condition != NO_INCIDENT && condition_at(correlation, condition)->active)
+        restore_condition(correlation, condition, alert);
+    if (general != NO_INCIDENT && condition_at(correlation, general)->active)
+        restore_condition(correlation, general, alert);
     if (alert->incident != NO_INCIDENT)
-        close_if_restored(incident_at(f, alert->incident), alert);
+        close_if_restored(incident_at(correlation, alert->incident), alert);
 }
 
-static size_t begin_condition(struct correlation *f, const struct alert *alert)
+static size_t begin_condition(struct correlation *correlation, const struct alert *alert)
 {
-    size_t t = incident_set_add_condition(f->set);
-    struct condition *condition = condition_at(f, t);
+    size_t t = incident_set_add_condition(correlation->set);
+    struct condition *condition = condition_at(correlation, t);
     memcpy(condition->id, alert->condition, sizeof(condition->id));
     condition->incident = alert->incident;
     condition->fresh = true;
-    index_add_condition(&f->index, t);
+    index_add_condition(&correlation->index, t);
     return t;
 }
 
-/* From now on the condition belongs to another incident. */
-static void move_condition(struct correlation *f, struct condition *condition, size_t i)
+/* Moves the condition to incident i; it is not active there yet. */
+static void move_condition(struct correlation *correlation, struct condition *condition, size_t i)
 {
-    struct incident *before = incident_at(f, condition->incident);
+    struct incident *before = incident_at(correlation, condition->incident);
     before->active -= condition->active;
     before->changed = before->changed || condition->active;
     condition->active = false;
@@ -327,10 +337,10 @@ static void move_condition(struct correlation *f, struct condition *condition, s
     condition->changed = true;
 }
 
-static void activate(struct correlation *f, size_t t, const struct alert *alert, bool again)
+static void make_active(struct correlation *correlation, size_t t, const struct alert *alert, bool again)
 {
-    struct condition *condition = condition_at(f, t);
-    struct incident *incident = incident_at(f, alert->incident);
+    struct condition *condition = condition_at(correlation, t);
+    struct incident *incident = incident_at(correlation, alert->incident);
     if (condition->active || alert->occurred_us < condition->since_us)
         return;
     incident->flaps += again && alert->phase == PHASE_RAISE;
@@ -338,29 +348,30 @@ static void activate(struct correlation *f, size_t t, const struct alert *alert,
     incident->restored_us = ALERT_NO_TIME;
     condition->active = condition->changed = true;
     condition->since_us = alert->occurred_us;
-    index_activated(&f->index, t);
+    index_activated(&correlation->index, t);
 }
 
-/* From now on its condition belongs to the incident and is active there; but a late alert of an older episode does not
- * take it from an accepting incident. Returns whether the condition is new to the incident. */
-static bool activate_condition(struct correlation *f, const struct alert *alert, size_t t)
+/* Makes the condition of the alert active in its incident, and moves it there; but a late alert of an older episode
+ * does not take it from an accepting incident. Returns whether the condition is new to the incident. */
+static bool activate_condition(struct correlation *correlation, const struct alert *alert, size_t t)
 {
     bool is_new = t == NO_INCIDENT;
     if (is_new)
-        t = begin_condition(f, alert);
-    struct condition *condition = condition_at(f, t);
+        t = begin_condition(correlation, alert);
+    struct condition *condition = condition_at(correlation, t);
     if (condition->incident != alert->incident) {
         is_new = true;
-        if (incident_at(f, condition->incident)->accepting && !incident_at(f, alert->incident)->accepting)
+        if (incident_at(correlation, condition->incident)->accepting &&
+            !incident_at(correlation, alert->incident)->accepting)
             return true;
-        move_condition(f, condition, alert->incident);
+        move_condition(correlation, condition, alert->incident);
     }
-    activate(f, t, alert, !is_new);
+    make_active(correlation, t, alert, !is_new);
     return is_new;
 }
 
 /* Drills neither verify nor are verified. */
-static void note_raise(struct incident *incident, const struct alert *alert, bool first)
+static void record_raise(struct incident *incident, const struct alert *alert, bool first)
 {
     bool urgent = alert->kind == KIND_PANIC || alert->kind == KIND_HOLDUP;
     incident->urgent = incident->urgent || urgent;
@@ -376,64 +387,64 @@ static void note_raise(struct incident *incident, const struct alert *alert, boo
         incident->priority = incident->terms.verify_priority;
 }
 
-/* A raise or an update. Raises count, of a track only the first alert; the first alert of an incident always does. */
-static void apply_raise(struct correlation *f, const struct alert *alert, size_t condition, bool first)
+/* A raise or an update. The first alert of an incident counts, and then every raise, but only the first of a track. */
+static void apply_raise(struct correlation *correlation, const struct alert *alert, size_t condition, bool first)
 {
-    struct incident *incident = incident_at(f, alert->incident);
-    bool is_new = activate_condition(f, alert, condition);
+    struct incident *incident = incident_at(correlation, alert->incident);
+    bool is_new = activate_condition(correlation, alert, condition);
     bool raise = alert->phase == PHASE_RAISE;
     incident->alert_count += first || (alert->track.len > 0 ? is_new : raise);
     if (alert->terms && alert->terms->category == incident->terms.category)
-        incident->priority = (int)least(incident->priority, alert->terms->priority);
+        incident->priority = (int)min_i64(incident->priority, alert->terms->priority);
     if (raise)
-        note_raise(incident, alert, first);
+        record_raise(incident, alert, first);
 }
 
-static void join_incident(struct correlation *f, const struct alert *alert, size_t condition, size_t general,
+static void join_incident(struct correlation *correlation, const struct alert *alert, size_t condition, size_t general,
                           bool first)
 {
-    struct incident *incident = incident_at(f, alert->incident);
+    struct incident *incident = incident_at(correlation, alert->incident);
     incident->joined = incident->changed = true;
-    incident->last_received_us = most(incident->last_received_us, alert->received_us);
-    index_extend(&f->index, alert->incident, alert->occurred_us);
-    note_place(incident, alert);
-    note_secret(incident, alert);
+    incident->last_received_us = max_i64(incident->last_received_us, alert->received_us);
+    index_extend(&correlation->index, alert->incident, alert->occurred_us);
+    update_place(incident, alert);
+    update_secrecy(incident, alert);
     if (alert->flags & FLAG_CANCEL)
-        incident->cancelled_us = most(incident->cancelled_us, alert->occurred_us);
+        incident->cancelled_us = max_i64(incident->cancelled_us, alert->occurred_us);
     else if (alert->phase == PHASE_RESTORE)
-        apply_restore(f, alert, condition, general);
+        apply_restore(correlation, alert, condition, general);
     else
-        apply_raise(f, alert, condition, first);
+        apply_raise(correlation, alert, condition, first);
 }
 
-static void correlate_alert(struct correlation *f, struct alert *alert)
+static void correlate_alert(struct correlation *correlation, struct alert *alert)
 {
-    size_t condition = index_condition(&f->index, alert->condition), general = NO_INCIDENT;
+    size_t condition = index_condition(&correlation->index, alert->condition), general = NO_INCIDENT;
     if (alert->phase == PHASE_RESTORE && !is_general(alert)) {
         uint8_t id[INCIDENT_KEY_BYTES];
         incident_key_general_condition(alert, id);
-        general = index_condition(&f->index, id);
+        general = index_condition(&correlation->index, id);
     }
-    struct choice choice = choose(f, alert, condition, general);
+    struct choice choice = choose_incident(correlation, alert, condition, general);
     alert->incident = choice.incident;
     bool creates = alert->incident == NO_INCIDENT && alert->terms && alert->phase != PHASE_RESTORE &&
                    !(alert->flags & FLAG_CANCEL);
     if (creates)
-        alert->incident = create_incident(f, alert, choice.previous);
+        alert->incident = create_incident(correlation, alert, choice.previous);
     if (alert->incident != NO_INCIDENT)
-        join_incident(f, alert, condition, general, creates);
+        join_incident(correlation, alert, condition, general, creates);
     else if (alert->phase == PHASE_RESTORE)
-        apply_restore(f, alert, condition, general);
+        apply_restore(correlation, alert, condition, general);
 }
 
 void correlate(struct incident_set *set, struct batch *batch, const uint8_t *store)
 {
-    struct correlation f = {.set = set};
-    index_open(&f.index, set, batch->n);
+    struct correlation correlation = {.set = set};
+    index_open(&correlation.index, set, batch->n);
     for (size_t i = 0; i < batch->n; i++) {
         batch->rows[i].alert.incident = NO_INCIDENT;
         if (store[i])
-            correlate_alert(&f, &batch->rows[i].alert);
+            correlate_alert(&correlation, &batch->rows[i].alert);
     }
-    index_close(&f.index);
+    index_close(&correlation.index);
 }

@@ -5,50 +5,51 @@
 
 #include "base/mem.h"
 
-static uint64_t word(const uint8_t *bytes)
+static uint64_t word_at(const uint8_t *bytes)
 {
     uint64_t w;
     memcpy(&w, bytes, sizeof(w));
     return w;
 }
 
-/* Where the search in a table begins. The ids are good hashes already; the product takes care of any that are not. */
-static size_t place(const struct correlate_index *index, uint64_t hash)
+/* The slot where the search in a table begins. The ids are good hashes already; the product mixes those that are not.
+ */
+static size_t first_slot(const struct correlate_index *index, uint64_t hash)
 {
     return (size_t)((hash * UINT64_C(0x9E3779B97F4A7C15)) >> index->shift);
 }
 
 static uint64_t hash_of(const uint8_t id[INCIDENT_KEY_BYTES])
 {
-    return word(id) ^ (word(id + 8) << 1 | word(id + 8) >> 63);
+    return word_at(id) ^ (word_at(id + 8) << 1 | word_at(id + 8) >> 63);
 }
 
-static size_t element(incident_link l)
+static size_t index_of(incident_link link)
 {
-    return l == 0 ? NO_INCIDENT : l - 1;
+    return link == 0 ? NO_INCIDENT : link - 1;
 }
 
-/* The condition's place in its table, or the free one where it belongs. */
-static incident_link *condition_place(const struct correlate_index *index, const uint8_t *id)
+/* The slot of the condition, or the free one where it belongs. */
+static incident_link *condition_slot(const struct correlate_index *index, const uint8_t *id)
 {
-    size_t at = place(index, hash_of(id));
+    size_t at = first_slot(index, hash_of(id));
     while (index->conditions[at] &&
            memcmp(index->set->conditions[index->conditions[at] - 1].id, id, INCIDENT_KEY_BYTES) != 0)
         at = (at + 1) & index->mask;
     return &index->conditions[at];
 }
 
-static struct source_conditions *sender_place(const struct correlate_index *index, const uint8_t *id)
+static struct source_conditions *sender_slot(const struct correlate_index *index, const uint8_t *id)
 {
-    size_t at = place(index, word(id));
-    while (index->senders[at].any && word(index->set->conditions[index->senders[at].any - 1].id) != word(id))
+    size_t at = first_slot(index, word_at(id));
+    while (index->senders[at].any && word_at(index->set->conditions[index->senders[at].any - 1].id) != word_at(id))
         at = (at + 1) & index->mask;
     return &index->senders[at];
 }
 
-static struct key_incidents *key_place(const struct correlate_index *index, const uint8_t *key)
+static struct key_incidents *key_slot(const struct correlate_index *index, const uint8_t *key)
 {
-    size_t at = place(index, hash_of(key));
+    size_t at = first_slot(index, hash_of(key));
     while (index->keys[at].any &&
            memcmp(index->set->incidents[index->keys[at].any - 1].key, key, INCIDENT_KEY_BYTES) != 0)
         at = (at + 1) & index->mask;
@@ -86,22 +87,22 @@ void index_close(struct correlate_index *index)
 
 size_t index_condition(const struct correlate_index *index, const uint8_t id[INCIDENT_KEY_BYTES])
 {
-    return element(*condition_place(index, id));
+    return index_of(*condition_slot(index, id));
 }
 
-/* Takes conditions that are no longer active out of the chain, up to the first that is. */
+/* Removes conditions that are no longer active from the chain, up to the first that is active. */
 static size_t first_active(struct correlate_index *index, incident_link *chain)
 {
     while (*chain && !index->set->conditions[*chain - 1].active) {
         index->listed[*chain - 1] = false;
         *chain = index->next_condition[*chain - 1];
     }
-    return element(*chain);
+    return index_of(*chain);
 }
 
 size_t index_active(struct correlate_index *index, const uint8_t id[INCIDENT_KEY_BYTES])
 {
-    return first_active(index, &sender_place(index, id)->active);
+    return first_active(index, &sender_slot(index, id)->active);
 }
 
 size_t index_next_active(struct correlate_index *index, size_t condition)
@@ -111,13 +112,13 @@ size_t index_next_active(struct correlate_index *index, size_t condition)
 
 struct key_incidents *index_key(const struct correlate_index *index, const uint8_t key[INCIDENT_KEY_BYTES])
 {
-    struct key_incidents *found = key_place(index, key);
+    struct key_incidents *found = key_slot(index, key);
     return found->any ? found : NULL;
 }
 
 size_t index_accepting(const struct correlate_index *index, const struct key_incidents *key)
 {
-    size_t incident = element(key->accepting);
+    size_t incident = index_of(key->accepting);
     return incident != NO_INCIDENT && index->set->incidents[incident].accepting ? incident : NO_INCIDENT;
 }
 
@@ -126,20 +127,20 @@ static bool closed_by_system(const struct incident *incident)
     return incident->closed && !incident->by_person;
 }
 
-static incident_link *list_of(struct key_incidents *key)
+static incident_link *incidents_of(struct key_incidents *key)
 {
     return key->cap > 0 ? key->list : &key->only;
 }
 
-static int64_t first_seen(const struct correlate_index *index, incident_link l)
+static int64_t first_seen(const struct correlate_index *index, incident_link link)
 {
-    return index->set->incidents[l - 1].first_seen_us;
+    return index->set->incidents[link - 1].first_seen_us;
 }
 
-/* The first in the list that begins no earlier. */
+/* The position of the first incident in the list that does not begin before first_us. */
 static size_t lower_bound(const struct correlate_index *index, struct key_incidents *key, int64_t first_us)
 {
-    const incident_link *list = list_of(key);
+    const incident_link *list = incidents_of(key);
     size_t low = 0, high = key->n;
     while (low < high) {
         size_t middle = (low + high) / 2;
@@ -158,7 +159,7 @@ static void widen_reach(struct key_incidents *key, const struct incident *incide
     key->reach_us = reach_us > key->reach_us ? reach_us : key->reach_us;
 }
 
-static void insert(struct correlate_index *index, struct key_incidents *key, size_t incident)
+static void add_to_key(struct correlate_index *index, struct key_incidents *key, size_t incident)
 {
     if (key->n == (key->cap ? key->cap : 1)) {
         uint32_t cap = key->cap ? 2 * key->cap : 4;
@@ -170,17 +171,17 @@ static void insert(struct correlate_index *index, struct key_incidents *key, siz
     }
     const struct incident *inserted = &index->set->incidents[incident];
     size_t at = lower_bound(index, key, inserted->first_seen_us);
-    incident_link *list = list_of(key);
+    incident_link *list = incidents_of(key);
     memmove(list + at + 1, list + at, (key->n - at) * sizeof(*list));
     list[at] = (incident_link)(incident + 1);
     key->n++;
     widen_reach(key, inserted);
 }
 
-/* false: it has dropped out. */
-static bool take_out(struct correlate_index *index, struct key_incidents *key, size_t incident)
+/* false: it is no longer in the list. */
+static bool remove_from_key(struct correlate_index *index, struct key_incidents *key, size_t incident)
 {
-    incident_link *list = list_of(key);
+    incident_link *list = incidents_of(key);
     size_t at = lower_bound(index, key, index->set->incidents[incident].first_seen_us);
     while (at < key->n && list[at] != incident + 1)
         at++;
@@ -193,7 +194,7 @@ static bool take_out(struct correlate_index *index, struct key_incidents *key, s
 
 const incident_link *index_near(struct correlate_index *index, struct key_incidents *key, int64_t at_us, size_t *ret_n)
 {
-    incident_link *list = list_of(key);
+    incident_link *list = incidents_of(key);
     size_t from = lower_bound(index, key, at_us - key->reach_us), kept = from, to = from;
     for (; to < key->n && first_seen(index, list[to]) <= at_us + key->gap_us; to++)
         if (!closed_by_system(&index->set->incidents[list[to] - 1]))
@@ -211,33 +212,33 @@ void index_extend(struct correlate_index *index, size_t incident, int64_t at_us)
     struct incident *extended = &index->set->incidents[incident];
     if (at_us >= extended->first_seen_us && at_us <= extended->last_seen_us)
         return;
-    struct key_incidents *key = key_place(index, extended->key);
+    struct key_incidents *key = key_slot(index, extended->key);
     if (at_us > extended->last_seen_us) {
         extended->last_seen_us = at_us;
         widen_reach(key, extended);
         return;
     }
-    bool listed = take_out(index, key, incident);
+    bool listed = remove_from_key(index, key, incident);
     extended->first_seen_us = at_us;
     if (listed)
-        insert(index, key, incident);
+        add_to_key(index, key, incident);
 }
 
 void index_add_incident(struct correlate_index *index, size_t incident)
 {
     const struct incident *added = &index->set->incidents[incident];
-    struct key_incidents *key = key_place(index, added->key);
-    incident_link l = (incident_link)(incident + 1);
-    key->any = key->any ? key->any : l;
-    key->accepting = added->accepting ? l : key->accepting;
-    insert(index, key, incident);
+    struct key_incidents *key = key_slot(index, added->key);
+    incident_link link = (incident_link)(incident + 1);
+    key->any = key->any ? key->any : link;
+    key->accepting = added->accepting ? link : key->accepting;
+    add_to_key(index, key, incident);
 }
 
 void index_add_condition(struct correlate_index *index, size_t condition)
 {
     const struct condition *added = &index->set->conditions[condition];
-    struct source_conditions *sender = sender_place(index, added->id);
-    *condition_place(index, added->id) = (incident_link)(condition + 1);
+    struct source_conditions *sender = sender_slot(index, added->id);
+    *condition_slot(index, added->id) = (incident_link)(condition + 1);
     sender->any = sender->any ? sender->any : (incident_link)(condition + 1);
     if (added->active)
         index_activated(index, condition);
@@ -247,7 +248,7 @@ void index_activated(struct correlate_index *index, size_t condition)
 {
     if (index->listed[condition])
         return;
-    struct source_conditions *sender = sender_place(index, index->set->conditions[condition].id);
+    struct source_conditions *sender = sender_slot(index, index->set->conditions[condition].id);
     index->listed[condition] = true;
     index->next_condition[condition] = sender->active;
     sender->active = (incident_link)(condition + 1);

@@ -1,6 +1,9 @@
 /*
  * Index of the incident set for correlate.c: a condition by its id, the active conditions of a device and kind, the
  * incidents of a key. Ids and keys are hashes; a lookup takes the same time however large the set is.
+ *
+ * It has hash tables of its own because base/hash holds pointers to items, and these items are elements of arrays that
+ * move while they grow, so they are found by their index.
  */
 #ifndef MOBEYE_ENRICH_CORRELATE_INDEX_H
 #define MOBEYE_ENRICH_CORRELATE_INDEX_H

@@ -106,7 +106,7 @@ int recovery_salvage(int dir_fd, const struct segment *segment, uint64_t from_se
                      struct journal_recovery *report, struct err *err)
 {
     struct salvager salvager = {{dir_fd, -1, wall_us}, report};
-    struct check check = {.on_damage = on_damage, .ctx = &salvager};
+    struct chain_check check = {.on_damage = on_damage, .ctx = &salvager};
     *report = (struct journal_recovery){0};
     int rc = check_synced(&check, segment, dir_fd, err);
     if (rc != 0 && errno != 0 && is_damage(errno)) {
@@ -135,7 +135,7 @@ int recovery_run(int dir_fd, const char *directory, int64_t wall_us, struct reco
     uint8_t origin[16];
     uint64_t owned_seq = 0;
     struct salvager salvager = {{dir_fd, -1, wall_us}, report};
-    struct check check = {.repair = true, .on_damage = on_damage, .ctx = &salvager};
+    struct chain_check check = {.repair = true, .on_damage = on_damage, .ctx = &salvager};
     *ret = (struct recovered){.fd = -1};
     *report = (struct journal_recovery){0};
     segment_remove_unfinished(dir_fd);

@@ -15,7 +15,7 @@
 struct recovered {
     struct chain chain;       /* owned by the caller */
     struct frame_header tail; /* the last frame; version 0: the directory held no journal */
-    uint64_t last_checksum;   /* as of struct check, and the next one */
+    uint64_t last_checksum;   /* as of struct chain_check, and the next one */
     uint64_t last_seq;
     int fd; /* of the last segment, for writing; -1: there is none */
 };

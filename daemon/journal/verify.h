@@ -28,7 +28,7 @@ struct damage {
     bool synced; /* false: in a tail that nothing proves to have been synced */
 };
 
-struct check {
+struct chain_check {
     bool repair;
     bool live; /* a daemon is writing: nothing after the last frame found at first is examined */
     /* Called for each damage, with the segment file open. Returns whether the bytes were copied elsewhere. */
@@ -45,10 +45,10 @@ struct check {
 /* Checks and fills all segments of the chain. A segment whose numbers an earlier one has becomes a foreign one; one
  * that has disappeared is dropped. -1: a segment cannot be opened, or the last one cannot be repaired (a failed repair
  * of another one is tried again by the next recovery). */
-int check_chain(struct check *check, struct chain *chain, int dir_fd, struct err *err);
+int check_chain(struct chain_check *check, struct chain *chain, int dir_fd, struct err *err);
 
 /* Checks one segment of an open journal: all of it up to `used` was synced, and its fields are known. Without `repair`.
  * -1 with err: it cannot be opened (with errno), or cannot be read (errno 0). */
-int check_synced(struct check *check, const struct segment *segment, int dir_fd, struct err *err);
+int check_synced(struct chain_check *check, const struct segment *segment, int dir_fd, struct err *err);
 
 #endif

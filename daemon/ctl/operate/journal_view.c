@@ -97,7 +97,7 @@ int journal_view_open(struct journal_view *view, const struct journal_request *r
     int status = view->dir_fd < 0 ? ctl_fail(VERB, "%s: %s", directory, strerror(errno)) : CTL_OK;
     if (status == CTL_OK) {
         view->writer = lock_holder(view->dir_fd);
-        view->check = (struct check){
+        view->check = (struct chain_check){
             .live = view->writer != 0, .on_damage = note_damage, .on_progress = note_progress, .ctx = view};
         if (chain_load(&view->chain, view->dir_fd, lock_origin(view->dir_fd, origin) ? origin : NULL, &err) != 0 ||
             check_chain(&view->check, &view->chain, view->dir_fd, &err) != 0)

@@ -21,7 +21,7 @@ struct journal_view {
     int dir_fd;
     pid_t writer; /* the process that has it open; 0: none */
     struct chain chain;
-    struct check check;
+    struct chain_check check;
     bool verbose;
     unsigned long damaged; /* number of damaged regions */
 };
