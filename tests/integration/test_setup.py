@@ -78,6 +78,23 @@ def test_it_makes_all_and_then_nothing(server, place, name):
     assert {file.name for file in place.iterdir()} == {"mobeyed.yaml", "pgpass"}
 
 
+def test_peoples_logins_get_timeouts_once(server, place, name):
+    ready(server, place, name)
+    settings = ("select unnest(s.setconfig) from pg_db_role_setting s join pg_database d on d.oid = s.setdatabase"
+                " where s.setrole = 'limited'::regrole and d.datname = %s order by 1")
+    with psycopg.connect(server.conninfo, dbname=name, autocommit=True) as connection:
+        connection.execute("create role limited login in role mobeye_patrol; create role elsewhere login;"
+                           "create role own login in role mobeye_auditor; alter role own set statement_timeout = '1h'")
+        try:
+            done = does(ready(server, place, name))
+            assert len(done) == 1 and re.fullmatch("limit statements .* for limited", done[0]), done
+            assert [row[0] for row in connection.execute(settings, [name])] == [
+                "idle_in_transaction_session_timeout=5min", "statement_timeout=2min"]
+            assert not does(ready(server, place, name))
+        finally:
+            connection.execute("drop role limited, elsewhere, own")
+
+
 def test_the_files_of_the_package_are_filled_in(server, place, name):
     for file in "mobeyed.yaml", "clients.yaml":
         shutil.copy(ROOT / "config" / file, place)

@@ -91,6 +91,40 @@ static int make_schema(struct setup *s)
     return CTL_OK;
 }
 
+/* People's logins without a statement_timeout of their own: a session that hangs in a transaction holds up others. A
+ * login does not inherit the settings of its groups, so each gets them. */
+#define LOGINS_TO_LIMIT                                                                                                \
+    "from pg_roles r where r.rolcanlogin and not r.rolsuper"                                                           \
+    " and (pg_has_role(r.oid, 'mobeye_patrol', 'member') or pg_has_role(r.oid, 'mobeye_auditor', 'member'))"           \
+    " and not pg_has_role(r.oid, 'mobeye_owner', 'member') and not pg_has_role(r.oid, 'mobeye_ingest', 'member')"      \
+    " and not exists (select from pg_db_role_setting g where g.setrole = r.oid"                                        \
+    " and (g.setdatabase = 0 or g.setdatabase = (select d.oid from pg_database d where d.datname = "                   \
+    "current_database()))"                                                                                             \
+    " and g.setconfig::text like '%statement_timeout=%')"
+
+static int limit_logins(struct setup *s)
+{
+    static const char limit[] =
+        "do $$\n"
+        "declare\n"
+        "    login name;\n"
+        "begin\n"
+        "    for login in select r.rolname " LOGINS_TO_LIMIT "\n"
+        "    loop\n"
+        "        execute format('alter role %I in database %I set statement_timeout = %L', login,\n"
+        "                       current_database(), '2min');\n"
+        "        execute format('alter role %I in database %I set idle_in_transaction_session_timeout = %L',\n"
+        "                       login, current_database(), '5min');\n"
+        "    end loop;\n"
+        "end $$";
+    char *logins = setup_query(s->conn, "select string_agg(r.rolname, ', ' order by r.rolname) " LOGINS_TO_LIMIT, NULL);
+    bool done = !logins || s->dry_run || setup_run(s->conn, "timeouts of people's logins", limit);
+    if (logins && done)
+        setup_did(s, "limit statements to 2 minutes, and idle transactions to 5, for %s", logins);
+    free(logins);
+    return done ? CTL_OK : CTL_FAILED;
+}
+
 int setup_database(struct setup *s)
 {
     int status = connect_server(s);
@@ -107,5 +141,6 @@ int setup_database(struct setup *s)
     s->conn = connect_admin(s, s->database);
     if (PQstatus(s->conn) != CONNECTION_OK)
         return ctl_fail(SETUP_VERB, "%s", PQerrorMessage(s->conn));
-    return make_schema(s);
+    status = make_schema(s);
+    return status == CTL_OK ? limit_logins(s) : status;
 }
