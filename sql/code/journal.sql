@@ -34,6 +34,7 @@ comment on function mobeye.claim_conflicts(uuid[], bigint[], uuid[]) is
     'For alerts whose identities are stored already: the positions in the arrays of those that belong to another device than '
     'the stored alert and whose own identities are new.';
 
+-- Guards against mistakes, not against a login of the daemon that is misused: that may insert identities too.
 -- An alert in quarantine has its own identity. It may be stored under another one, that of (source, event_id); the hash of
 -- the device beside that one is the first 64 bits of its own.
 create or replace function mobeye.release_quarantined(quarantine_id bigint, identity uuid) returns void

@@ -1,6 +1,8 @@
 -- Maintenance: incidents that wait for people, and rows that are of no further use.
 
--- With the rights of the daemon, which sees when sessions of its own role began. For others only the pid is visible.
+-- With the rights of the daemon, which sees when sessions of its own role began. The row outlives the server, and a pid is
+-- used again: by a process of the server, or by a person's session, neither of which leads. Of a session whose begin is not
+-- visible only one that may be another daemon's counts.
 create or replace function mobeye.try_to_lead() returns boolean
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -10,7 +12,11 @@ begin
       from pg_stat_activity a
      where l.name = 'maintenance' and a.pid = pg_backend_pid()
        and not exists (select from pg_stat_activity o
-                        where o.pid = l.pid and coalesce(o.backend_start = l.backend_start, true));
+                        where o.pid = l.pid
+                          and coalesce(o.backend_start = l.backend_start,
+                                       exists (select from pg_roles r
+                                                where r.oid = o.usesysid and not r.rolsuper
+                                                  and pg_has_role(r.oid, 'mobeye_ingest', 'member'))));
     return exists (select from mobeye.leader l
                      join pg_stat_activity a on a.pid = l.pid and a.backend_start = l.backend_start
                     where l.name = 'maintenance' and a.pid = pg_backend_pid());

@@ -11,6 +11,7 @@ create temporary view code_object as
 select 'function' as type, p.oid::regprocedure::text as name, p.tableoid as catalog, p.oid, p.ctid as place, p.proacl as acl
   from pg_proc p
  where p.pronamespace in ('mobeye'::regnamespace, 'patrol'::regnamespace) and p.proowner = to_regrole('mobeye_owner')
+   and p.prokind = 'f'
    and not exists (select from pg_depend d
                     where d.refclassid = 'pg_proc'::regclass and d.refobjid = p.oid and d.classid = 'pg_attrdef'::regclass)
 union all
@@ -48,17 +49,20 @@ begin
                 union all
                 select 'function', p.oid::regprocedure::text, a.grantee
                   from pg_proc p cross join lateral aclexplode(p.proacl) a
-                 where p.pronamespace in ('mobeye'::regnamespace, 'patrol'::regnamespace)
+                 where p.pronamespace in ('mobeye'::regnamespace, 'patrol'::regnamespace) and p.prokind = 'f'
+                   and p.proowner = to_regrole('mobeye_owner')
                 union all
                 select 'table', c.oid::regclass::text, a.grantee
                   from pg_class c cross join lateral aclexplode(c.relacl) a
                  where c.relnamespace in ('mobeye'::regnamespace, 'patrol'::regnamespace)
+                   and c.relowner = to_regrole('mobeye_owner')
                 union all
                 select 'table', c.oid::regclass::text, a.grantee
                   from pg_class c
                   join pg_attribute t on t.attrelid = c.oid
                  cross join lateral aclexplode(t.attacl) a
-                 where c.relnamespace in ('mobeye'::regnamespace, 'patrol'::regnamespace)) g
+                 where c.relnamespace in ('mobeye'::regnamespace, 'patrol'::regnamespace)
+                   and c.relowner = to_regrole('mobeye_owner')) g
          where g.grantee in ('mobeye_ingest'::regrole, 'mobeye_patrol'::regrole, 'mobeye_registry'::regrole,
                              'mobeye_auditor'::regrole)
     loop

@@ -154,7 +154,7 @@ def test_remove_leaves_the_settings_and_purge_leaves_alerts(debian, package):
     assert debian.has(FILE) and not debian.has("usr/sbin/mobeyed") and not debian.has("lib/systemd/system/mobeyed.service")
     said = debian.run("dpkg", "-P", "mobeyed")
     assert not debian.has(FILE) and segment.exists() and debian.has("etc/mobeyed/server.key")
-    assert "/var/lib/mobeyed stays" in said and "/etc/mobeyed stays" in said
+    assert "/var/lib/mobeyed was not removed" in said and "/etc/mobeyed was not removed" in said
     assert not debian.has("etc/systemd/system/multi-user.target.wants/mobeyed.service")
     # And it comes back on top of it.
     debian.install(package)

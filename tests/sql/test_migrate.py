@@ -186,6 +186,9 @@ class Code(unittest.TestCase):
     def objects(self):
         return sorted(self.conn.execute(OBJECTS).fetchall())
 
+    def one(self, sql):
+        return self.conn.execute(sql).fetchone()[0]
+
     def other_version(self, *files, program="0.0.1"):
         """What another version would have recorded of these files."""
         self.conn.execute(
@@ -272,11 +275,16 @@ class Code(unittest.TestCase):
         self.conn.execute(
             """create schema reports;
                create view reports.first as select place from patrol.queue;
-               create function patrol.of_the_administrator() returns integer language sql as 'select 1'"""
+               create function patrol.of_the_administrator() returns integer language sql as 'select 1';
+               create procedure patrol.also_of_the_administrator() language sql as 'select 1';
+               create view patrol.weekly as select 1 as n;
+               grant select on patrol.weekly to mobeye_patrol;
+               grant execute on procedure patrol.also_of_the_administrator() to mobeye_patrol"""
         )
         self.other_version("patrol_incidents")
         self.assert_applied(self.migrate(), "patrol_incidents")
         self.assertEqual(self.conn.execute("select patrol.of_the_administrator()").fetchone(), (1,))
+        self.assertEqual(self.one("select has_table_privilege('mobeye_patrol', 'patrol.weekly', 'select')"), True)
         self.conn.execute(
             "drop view reports.first; drop view patrol.queue;"
             "create view patrol.queue as select 1 as other; alter view patrol.queue owner to mobeye_owner;"
@@ -288,6 +296,13 @@ class Code(unittest.TestCase):
         self.assertEqual((done.returncode, done.stdout), (1, ""))
         self.assertIn("reports.first", done.stderr)
         self.assertEqual(self.objects(), before)
+
+    def test_a_function_that_had_other_parameters_is_dropped(self):
+        self.conn.execute("create function mobeye.store_device_status(text) returns void language sql as 'select';"
+                          "alter function mobeye.store_device_status(text) owner to mobeye_owner")
+        self.other_version("device_status")
+        self.assert_applied(self.migrate(), "device_status")
+        self.assertEqual(self.one("select count(*) from pg_proc where proname = 'store_device_status'"), 1)
 
     def test_an_older_program_refuses(self):
         self.other_version("mutes", program="99.1.0")

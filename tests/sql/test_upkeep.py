@@ -304,6 +304,16 @@ class Leader(UpkeepTest):
     def led(self):
         return self.value(self.ingest, "select mobeye.is_led()")
 
+    def test_a_pid_that_another_process_has_by_now_leads_no_more(self):
+        """The row outlives the server, is replicated, and comes back with a backup."""
+        self.addCleanup(self.superuser.execute, "update mobeye.leader set pid = null, backend_start = null, since = null")
+        for process in ("backend_type = 'checkpointer'", f"pid = {self.superuser.info.backend_pid}"):
+            with self.subTest(process):
+                self.superuser.execute(
+                    f"update mobeye.leader set pid = (select pid from pg_stat_activity where {process}),"
+                    " backend_start = now() - interval '1 year'")
+                self.assertTrue(self.value(self.ingest, "select mobeye.try_to_lead()"))
+
     def test_it_is_led_while_its_leader_took_over_worked_or_succeeded_within_5_minutes(self):
         self.superuser.execute("truncate mobeye.maintenance; update mobeye.leader set pid = null, backend_start = null, since = null")
         self.addCleanup(self.superuser.execute, "truncate mobeye.maintenance; update mobeye.leader set pid = null, backend_start = null, since = null")

@@ -22,6 +22,7 @@ enum { LOCK_TRIES = 30, LOCK_PAUSE_US = 500000 };
 #define DEADLOCK_DETECTED           "40P01"
 #define INVALID_FUNCTION_DEFINITION "42P13"
 #define INVALID_TABLE_DEFINITION    "42P16"
+#define AMBIGUOUS_FUNCTION          "42725" /* other parameters: the new function stands beside the old one */
 
 static const char help[] =
     "Usage: mobeyectl migrate [--check] [--db CONNINFO | -c FILE]\n"
@@ -60,8 +61,8 @@ static enum attempt classify(const PGresult *result, bool from_scratch)
         return ATTEMPT_FAILED;
     if (strcmp(sqlstate, LOCK_NOT_AVAILABLE) == 0 || strcmp(sqlstate, DEADLOCK_DETECTED) == 0)
         return ATTEMPT_LOCKED;
-    bool incompatible =
-        strcmp(sqlstate, INVALID_FUNCTION_DEFINITION) == 0 || strcmp(sqlstate, INVALID_TABLE_DEFINITION) == 0;
+    bool incompatible = strcmp(sqlstate, INVALID_FUNCTION_DEFINITION) == 0 ||
+                        strcmp(sqlstate, INVALID_TABLE_DEFINITION) == 0 || strcmp(sqlstate, AMBIGUOUS_FUNCTION) == 0;
     return incompatible && !from_scratch ? ATTEMPT_INCOMPATIBLE : ATTEMPT_FAILED;
 }
 
