@@ -374,8 +374,8 @@ void applier_free(struct applier **applier)
     struct applier *a = *applier;
     if (!a)
         return;
+    writer_free(&a->writer); /* gives batches back, which arms the timer */
     event_del(&a->feed_due);
-    writer_free(&a->writer);
     preparation_free(&a->preparation);
     reference_data_free(&a->reference);
     for (size_t i = 0; i < a->n_spare; i++)

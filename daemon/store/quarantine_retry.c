@@ -91,7 +91,7 @@ static void hand_over_results(struct quarantine_retry *r)
         if (status == PGRES_COPY_IN)
             send_copy(r);
     }
-    if (PQstatus(r->conn) == CONNECTION_OK)
+    if (r->outcome == TRANSACTION_NONE && PQstatus(r->conn) == CONNECTION_OK)
         transaction_on_end(&r->transaction, failed ? &fault : NULL);
 }
 
@@ -113,6 +113,9 @@ static void run_transaction(struct quarantine_retry *r, struct encoded_batch *en
         err_set(r->err, "%s", PQerrorMessage(r->conn));
         transaction_on_lost(&r->transaction);
     }
+    /* The next alert comes on this connection: what is left of this one must not be committed with it. */
+    if (PQtransactionStatus(r->conn) != PQTRANS_IDLE)
+        PQclear(PQexec(r->conn, "rollback"));
 }
 
 static void execute(PGconn *conn, const char *sql, size_t n, const Oid *types, const struct buf *values)
@@ -128,6 +131,7 @@ static void run_post_commit(struct quarantine_retry *r, struct encoded_batch *en
 {
     struct post_commit_queue queue = {0};
     struct buf hints[POST_COMMIT_ANNOUNCE_PARAMS] = {0}, raises[POST_COMMIT_VERIFY_PARAMS] = {0};
+    post_commit_queue_widen(&queue, r->calls->verifies, r->calls->verify_radius_m);
     post_commit_queue_batch(&queue, encoded->batch, encoded_batch_rows_to_store(encoded), &r->transaction.incidents);
     if (queue.n_hints > 0) {
         post_commit_queue_encode_hints(&queue, hints);

@@ -22,6 +22,8 @@ struct retry_calls {
     void (*enrich)(void *ctx, struct batch *batch);
     void (*correlate)(void *ctx, struct incident_set *set, struct batch *batch, const uint8_t *store);
     const uint8_t *rules; /* 16 bytes: hash of the rules; NULL: not known */
+    bool verifies;        /* as in struct writer_options */
+    double verify_radius_m;
 };
 
 /*

@@ -254,7 +254,9 @@ static void on_open_fault(struct transaction *t)
 void transaction_on_fault(struct transaction *t, const struct fault *fault)
 {
     t->fault = *fault;
-    if (fault->class == SQLSTATE_RECONNECT || t->state == TRANSACTION_ROLLING_BACK)
+    /* After the COMMIT the server may still fail at reading notifications: the position tells what is stored. */
+    bool committed = t->state == TRANSACTION_COMMITTED;
+    if (committed || fault->class == SQLSTATE_RECONNECT || t->state == TRANSACTION_ROLLING_BACK)
         t->calls.drop(t->ctx, fault->text);
     else if (t->state == TRANSACTION_ABANDONING)
         transaction_on_abandoned(t);

@@ -1,6 +1,7 @@
 /* What was set aside is tried again. */
 #include "store/quarantine_retry.h"
 #include "writer_rig.h"
+#include "writer_steps.h"
 
 static struct rig rig;
 static PGconn *conn;
@@ -87,7 +88,7 @@ static void correlate_cb(void *ctx, struct incident_set *set, struct batch *batc
     correlate(set, batch, store);
 }
 
-static const struct retry_calls calls = {by_rule, correlate_cb, rig_rules};
+static const struct retry_calls calls = {.enrich = by_rule, .correlate = correlate_cb, .rules = rig_rules};
 static char rule[] = "mended";
 
 Test(retry, stores_what_the_database_takes_now)
@@ -112,6 +113,33 @@ Test(retry, stores_what_the_database_takes_now)
     RIG_WAIT(&rig, OWNER_STORED(&owner));
     cr_expect_eq(owner.duplicate, 3);
     owner_stop(&owner);
+}
+
+static void by_default_rule(void *ctx, struct batch *batch)
+{
+    (void)ctx;
+    struct alert *alert = &batch->rows[0].alert;
+    alert->rule = default_rule.terms.rule;
+    alert->terms = &default_rule.terms;
+    incident_key_of_rule(alert, &default_rule);
+    incident_key_condition(alert);
+}
+
+Test(retry, verifies_the_incident_as_the_daemon_would)
+{
+    static const struct step steps[] = {{0, "POISON", KIND_MOTION, PHASE_RAISE, 2, &default_rule, 0, 0, 0}};
+    static const struct retry_calls verify = {
+        .enrich = by_default_rule, .correlate = correlate_cb, .rules = rig_rules, .verifies = true};
+    struct err err;
+    int64_t id = set_one_aside();
+    rig_sql(&rig, "alter table mobeye.alert drop constraint no_poison");
+    struct owner owner = {.total = 1, .change = play_ours, .journal = {9}};
+    ours = steps;
+    owner_start(&owner, &rig, "b", rig.conninfo);
+    RIG_WAIT(&rig, OWNER_STORED(&owner) && writer_drained(owner.writer));
+    owner_stop(&owner);
+    cr_expect_eq(retry_quarantined(conn, id, &verify, NULL, &err), RETRY_STORED, "%s", err.text);
+    RIG_EXPECT(&rig, "select concat_ws(' ', alert_count, verified_by) from mobeye.incident", "2 second_input");
 }
 
 Test(retry, takes_out_what_is_stored_already)

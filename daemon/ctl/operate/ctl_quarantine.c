@@ -119,7 +119,9 @@ static void correlate_cb(void *ctx, struct incident_set *set, struct batch *batc
 static bool retry_one(PGconn *conn, const char *id, struct enrich_tool *tool)
 {
     const struct conf *conf = tool->context.conf;
-    const struct retry_calls calls = {enrich_cb, correlate_cb, conf->rules_text ? conf->rules_hash : NULL};
+    struct retry_calls calls = {
+        .enrich = enrich_cb, .correlate = correlate_cb, .rules = conf->rules_text ? conf->rules_hash : NULL};
+    calls.verifies = conf_verifies(conf, &calls.verify_radius_m);
     struct err err;
     switch (retry_quarantined(conn, strtoll(id, NULL, 10), &calls, tool, &err)) {
     case RETRY_STORED:
