@@ -286,7 +286,7 @@ static void on_leading_result(struct maintenance *m, const PGresult *result)
     if (strcmp(PQfname(result, 0), "is_led") == 0)
         m->led = yes;
     else if (yes)
-        set_state(m, MAINTENANCE_CHOSEN, "this session leads");
+        set_state(m, MAINTENANCE_CHOSEN, "leading");
 }
 
 static void on_leading_end(struct maintenance *m)

@@ -23,7 +23,7 @@ begin
 end
 $$;
 comment on function mobeye.try_to_lead() is
-    'Whether this session leads maintenance. It does so until it ends; if the last leader has ended, it takes over.';
+    'Whether the calling connection leads maintenance. It leads until it ends; if the last leader has ended, it takes over.';
 
 -- A long job is not reported before it ends, but its session is active.
 create or replace function mobeye.is_led() returns boolean
