@@ -91,7 +91,7 @@ static struct str device_of(const struct device_update *update)
     return (struct str){update->text.data, update->device_len};
 }
 
-/* FNV-1a: names are short, and whoever could make them collide is registered or limited in number. */
+/* FNV-1a: names are short, and devices that could make them collide are registered or limited in number. */
 static uint64_t hash_of(struct str device)
 {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);

@@ -23,10 +23,10 @@ const Oid quarantine_types[QUARANTINE_PARAMS] = {
 };
 
 /* What describes the alert: endpoint, received_at, device_id, source, event_id. */
-static void add_description(const struct batch_row *row, bool bare, struct buf *values)
+static void add_description(const struct batch_row *row, bool record_only, struct buf *values)
 {
     const struct alert *alert = &row->alert;
-    if (bare || row->unreadable) {
+    if (record_only || row->unreadable) {
         for (size_t i = 0; i < 5; i++)
             param_null(&values[i]);
         return;
@@ -38,7 +38,7 @@ static void add_description(const struct batch_row *row, bool bare, struct buf *
     param_text(&values[4], alert->event_id);
 }
 
-static void add_refusal(const struct encoded_batch *encoded, const struct row_refusal *refusal, bool bare,
+static void add_refusal(const struct encoded_batch *encoded, const struct row_refusal *refusal, bool record_only,
                         struct buf *values)
 {
     const struct batch_row *row = &encoded->batch->rows[refusal->row];
@@ -56,7 +56,7 @@ static void add_refusal(const struct encoded_batch *encoded, const struct row_re
         param_text(&values[9], str_from(refusal->sqlstate));
         param_text(&values[12], row->alert.payload);
     }
-    add_description(row, bare, &values[4]);
+    add_description(row, record_only, &values[4]);
     param_text(&values[10], str_from(refusal->reason));
     param_text(&values[11], row->record);
 }
@@ -70,7 +70,7 @@ static size_t how_many(const struct encoded_batch *encoded, size_t first)
     return end - first;
 }
 
-size_t quarantine_encode(const struct encoded_batch *encoded, size_t first, const uint8_t journal[16], bool bare,
+size_t quarantine_encode(const struct encoded_batch *encoded, size_t first, const uint8_t journal[16], bool record_only,
                          struct buf values[QUARANTINE_PARAMS])
 {
     static const uint32_t elements[QUARANTINE_PARAMS] = {
@@ -83,6 +83,6 @@ size_t quarantine_encode(const struct encoded_batch *encoded, size_t first, cons
     for (size_t i = 2; i < QUARANTINE_PARAMS; i++)
         param_array(&values[i], elements[i], n);
     for (size_t i = first; i < first + n; i++)
-        add_refusal(encoded, &encoded->refusals[i], bare, values);
+        add_refusal(encoded, &encoded->refusals[i], record_only, values);
     return first + n;
 }

@@ -2,125 +2,14 @@
 #include "ctl/rules/scenario.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
-#include "conf/value.h"
+#include "ctl/rules/scenario_line.h"
 #include "ingest/validate.h"
 #include "model/alert.h"
-
-enum { WORDS_MAX = 256 };
-
-/* The line being parsed: its words, and the index of the next one. */
-struct scenario_line {
-    struct scenario *scenario;
-    const char *file;
-    unsigned number;
-    char *words[WORDS_MAX + 2]; /* ends with NULL */
-    size_t at;
-    struct buf *report;
-    bool failed;
-};
-
-static void add_error(struct scenario_line *line, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-/* Reports only the first error of a line. */
-static void add_error(struct scenario_line *line, const char *fmt, ...)
-{
-    struct err err;
-    va_list args;
-    va_start(args, fmt);
-    vsnprintf(err.text, sizeof(err.text), fmt, args);
-    va_end(args);
-    if (!line->failed)
-        buf_printf(line->report, "%s:%u: %s\n", line->file, line->number, err.text);
-    line->failed = true;
-}
-
-static const char *peek_word(const struct scenario_line *line)
-{
-    return line->words[line->at];
-}
-
-static const char *take_word(struct scenario_line *line, const char *what)
-{
-    if (peek_word(line))
-        return line->words[line->at++];
-    add_error(line, "%s is missing", what);
-    return "";
-}
-
-/* Skips the next word if it is this one, and returns whether it was. */
-static bool take_if(struct scenario_line *line, const char *word)
-{
-    bool is = peek_word(line) && strcmp(peek_word(line), word) == 0;
-    line->at += is;
-    return is;
-}
-
-static struct written_time take_time(struct scenario_line *line)
-{
-    struct written_time time = {0};
-    int words = written_time_parse(&time, peek_word(line), peek_word(line) ? line->words[line->at + 1] : NULL);
-    if (words == 0)
-        add_error(line, "\"%s\" is not a time (expected 2026-11-23 21:04, 21:04:11, 02:30+02:00)",
-                  peek_word(line) ? peek_word(line) : "");
-    line->at += (size_t)words;
-    return time;
-}
-
-static struct written_place take_place(struct scenario_line *line)
-{
-    const char *word = take_word(line, "a place (5.38421,52.19634)");
-    struct written_place place = {.given = true};
-    char *comma = NULL, *end = NULL;
-    place.lon = strtod(word, &comma);
-    bool good = comma != word && *comma == ',';
-    if (good)
-        place.lat = strtod(comma + 1, &end);
-    good = good && end != comma + 1 && *end == '\0' && fabs(place.lon) <= 180 && fabs(place.lat) <= 90;
-    if (!good)
-        add_error(line, "\"%s\" is not a place (expected longitude,latitude in degrees, such as 5.38421,52.19634)",
-                  word);
-    return place;
-}
-
-static double take_number(struct scenario_line *line)
-{
-    struct err err;
-    double number = 0;
-    const char *word = take_word(line, "a number");
-    if (!line->failed && value_number(word, &number, &err) < 0)
-        add_error(line, "\"%s\" %s", word, err.text);
-    return number;
-}
-
-static int64_t take_int(struct scenario_line *line, int64_t min, int64_t max)
-{
-    struct err err;
-    int64_t number = min;
-    const char *word = take_word(line, "a number");
-    if (line->failed)
-        return min;
-    if (value_int(word, &number, &err) < 0)
-        add_error(line, "\"%s\" %s", word, err.text);
-    else if (number < min || number > max)
-        add_error(line, "%s is out of range (expected %lld to %lld)", word, (long long)min, (long long)max);
-    return number;
-}
-
-static int64_t take_duration(struct scenario_line *line)
-{
-    struct err err;
-    int64_t us = 0;
-    const char *word = take_word(line, "a duration (24h)");
-    if (!line->failed && value_duration(word, &us, &err) < 0)
-        add_error(line, "\"%s\" %s (expected 500ms, 20s, 5m, 4h30m, 7d)", word, err.text);
-    return us;
-}
 
 /* The options that may follow a statement, in any order, and the member that each sets. */
 struct option {
@@ -177,38 +66,38 @@ static void take_option(struct scenario_line *line, const struct option *option,
         *(int *)member = option->value;
         return;
     case WORD:
-        *(const char **)member = take_word(line, option->word);
+        *(const char **)member = line_word(line, option->word);
         return;
     case INPUT:
-        *(int *)member = (int)take_int(line, 0, ALERT_INPUT_MAX);
+        *(int *)member = (int)line_int(line, 0, ALERT_INPUT_MAX);
         return;
     case NUMBER:
-        *(double *)member = take_number(line);
+        *(double *)member = line_number(line);
         return;
     case DURATION:
-        *(int64_t *)member = take_duration(line);
+        *(int64_t *)member = line_duration(line);
         return;
     case TIME:
-        *(struct written_time *)member = take_time(line);
+        *(struct written_time *)member = line_time(line);
         return;
     case PLACE:
-        *(struct written_place *)member = take_place(line);
+        *(struct written_place *)member = line_place(line);
         return;
     }
 }
 
 static void take_options(struct scenario_line *line, const struct option *options, void *object)
 {
-    while (peek_word(line) && !line->failed) {
+    while (line_peek(line) && !line->failed) {
         const struct option *option = options;
-        while (option->word && strcmp(option->word, peek_word(line)) != 0)
+        while (option->word && strcmp(option->word, line_peek(line)) != 0)
             option++;
         if (!option->word) {
             struct buf allowed = {0};
             for (option = options; option->word; option++)
                 buf_printf(&allowed, " %s", option->word);
-            add_error(line, "\"%s\" is not an option of this statement (expected %.*s)", peek_word(line),
-                      (int)allowed.len - 1, allowed.data + 1);
+            line_error(line, "\"%s\" is not an option of this statement (expected %.*s)", line_peek(line),
+                       (int)allowed.len - 1, allowed.data + 1);
             buf_free(&allowed);
             return;
         }
@@ -219,16 +108,16 @@ static void take_options(struct scenario_line *line, const struct option *option
 
 static const char *take_device_id(struct scenario_line *line)
 {
-    const char *id = take_word(line, "a device");
+    const char *id = line_word(line, "a device");
     if (!line->failed && !validate_device(str_from(id)))
-        add_error(line, "\"%s\" is not a device id (expected 1 to 64 of A-Za-z0-9._:/-)", id);
+        line_error(line, "\"%s\" is not a device id (expected 1 to 64 of A-Za-z0-9._:/-)", id);
     return id;
 }
 
 static void read_rules(struct scenario_line *line, struct step *step)
 {
     step->kind = STEP_RULES;
-    step->word = take_word(line, "the file of the rules");
+    step->word = line_word(line, "the file of the rules");
 }
 
 static void read_device(struct scenario_line *line, struct step *step)
@@ -244,7 +133,7 @@ static void read_place(struct scenario_line *line, struct step *step)
     read_device(line, step);
     step->kind = STEP_PLACE;
     if (!step->device.place.given)
-        add_error(line, "at LON,LAT is missing");
+        line_error(line, "at LON,LAT is missing");
 }
 
 static void add_point(struct scenario *scenario, double lon, double lat)
@@ -262,11 +151,11 @@ static void read_area(struct scenario_line *line, struct step *step)
     struct scenario *scenario = line->scenario;
     struct written_place corner[2] = {{0}};
     step->kind = STEP_AREA;
-    step->area.layer = take_word(line, "the layer");
-    step->area.code = take_word(line, "the code");
+    step->area.layer = line_word(line, "the layer");
+    step->area.code = line_word(line, "the code");
     step->area.first_point = scenario->n_points;
-    while (peek_word(line) && !line->failed) {
-        struct written_place place = take_place(line);
+    while (line_peek(line) && !line->failed) {
+        struct written_place place = line_place(line);
         corner[scenario->n_points > step->area.first_point] = place;
         add_point(scenario, place.lon, place.lat);
     }
@@ -278,25 +167,25 @@ static void read_area(struct scenario_line *line, struct step *step)
         step->area.n_points = 4;
     }
     if (step->area.n_points < 3)
-        add_error(line,
-                  "too few places for an area (expected two opposite corners, or three or more places around it)");
+        line_error(line,
+                   "too few places for an area (expected two opposite corners, or three or more places around it)");
 }
 
 static void read_team(struct scenario_line *line, struct step *step)
 {
     step->kind = STEP_TEAM;
-    step->word = take_word(line, "the team");
-    if (!take_if(line, "covers"))
-        add_error(line, "\"covers LAYER CODE\" is missing");
-    step->area = (struct scenario_area){.layer = take_word(line, "the layer"), .code = take_word(line, "the code")};
+    step->word = line_word(line, "the team");
+    if (!line_skip(line, "covers"))
+        line_error(line, "\"covers LAYER CODE\" is missing");
+    step->area = (struct scenario_area){.layer = line_word(line, "the layer"), .code = line_word(line, "the code")};
 }
 
 /* The title is the rest of the line. */
 static void read_title(struct scenario_line *line, struct step *step)
 {
     step->kind = STEP_SCENARIO;
-    step->word = take_word(line, "a title");
-    for (; peek_word(line); line->at++) {
+    step->word = line_word(line, "a title");
+    for (; line_peek(line); line->at++) {
         char *before = line->words[line->at - 1];
         before[strlen(before)] = ' ';
     }
@@ -323,24 +212,24 @@ static bool strip_mark(const char *word, char mark)
 
 static void read_facts(struct scenario_line *line, struct step *step)
 {
-    bool of_incident = take_if(line, "incident");
-    if (!of_incident && !take_if(line, "alert")) {
-        add_error(
+    bool of_incident = line_skip(line, "incident");
+    if (!of_incident && !line_skip(line, "alert")) {
+        line_error(
             line,
             "missing expectation (expected N incidents; no incidents; incident N: FACT VALUE, ...; alert N: ...)");
         return;
     }
     step->kind = STEP_EXPECT_FACTS;
-    step->facts = (struct scenario_facts){.alert = take_word(line, "its number"), .first = line->scenario->n_facts};
+    step->facts = (struct scenario_facts){.alert = line_word(line, "its number"), .first = line->scenario->n_facts};
     if (!strip_mark(step->facts.alert, ':'))
-        add_error(line, "missing colon after \"%s\"", step->facts.alert);
+        line_error(line, "missing colon after \"%s\"", step->facts.alert);
     step->facts.incident = of_incident ? strtoul(step->facts.alert, NULL, 10) : 0;
     if (of_incident && step->facts.incident == 0)
-        add_error(line, "\"%s\" is not an incident number (expected 1, 2, ... in the order of creation)",
-                  step->facts.alert);
+        line_error(line, "\"%s\" is not an incident number (expected 1, 2, ... in the order of creation)",
+                   step->facts.alert);
     bool more = true;
     while (more && !line->failed) {
-        const char *name = take_word(line, "a fact"), *value = take_word(line, "its value");
+        const char *name = line_word(line, "a fact"), *value = line_word(line, "its value");
         more = strip_mark(value, ',');
         add_fact(line->scenario, name, value);
     }
@@ -349,16 +238,16 @@ static void read_facts(struct scenario_line *line, struct step *step)
 
 static void read_expect(struct scenario_line *line, struct step *step)
 {
-    bool none = take_if(line, "no");
-    const char *next = peek_word(line);
+    bool none = line_skip(line, "no");
+    const char *next = line_peek(line);
     if (!none && (!next || next[0] < '0' || next[0] > '9')) {
         read_facts(line, step);
         return;
     }
     step->kind = STEP_EXPECT_COUNT;
-    step->count = none ? 0 : (size_t)take_int(line, 0, 1000000);
-    if (!take_if(line, "incidents") && !take_if(line, "incident"))
-        add_error(line, "\"incidents\" is missing");
+    step->count = none ? 0 : (size_t)line_int(line, 0, 1000000);
+    if (!line_skip(line, "incidents") && !line_skip(line, "incident"))
+        line_error(line, "\"incidents\" is missing");
 }
 
 /* The actions of people, and the word before their outcome or name. */
@@ -371,16 +260,16 @@ static const struct {
 static bool read_person(struct scenario_line *line, struct step *step)
 {
     for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
-        if (!take_if(line, actions[i].action))
+        if (!line_skip(line, actions[i].action))
             continue;
         step->kind = STEP_PERSON;
         step->person = (struct scenario_person){.action = actions[i].action};
-        step->person.incident = (size_t)take_int(line, 1, 1000000);
+        step->person.incident = (size_t)line_int(line, 1, 1000000);
         if (!actions[i].preposition)
             return true;
-        if (!take_if(line, actions[i].preposition))
-            add_error(line, "\"%s\" is missing", actions[i].preposition);
-        step->person.outcome = take_word(line, "the value");
+        if (!line_skip(line, actions[i].preposition))
+            line_error(line, "\"%s\" is missing", actions[i].preposition);
+        step->person.outcome = line_word(line, "the value");
         return true;
     }
     return false;
@@ -388,20 +277,20 @@ static bool read_person(struct scenario_line *line, struct step *step)
 
 static const char *take_daemon(struct scenario_line *line)
 {
-    return take_if(line, "daemon") ? take_word(line, "its name") : NULL;
+    return line_skip(line, "daemon") ? line_word(line, "its name") : NULL;
 }
 
 static bool read_machine(struct scenario_line *line, struct step *step)
 {
-    if (take_if(line, "nothing")) {
+    if (line_skip(line, "nothing")) {
         step->kind = STEP_NOTHING;
-    } else if (take_if(line, "rules")) {
+    } else if (line_skip(line, "rules")) {
         read_rules(line, step);
-    } else if (take_if(line, "restart")) {
+    } else if (line_skip(line, "restart")) {
         step->kind = STEP_RESTART;
         step->word = take_daemon(line);
-    } else if (take_if(line, "outage")) {
-        step->kind = take_if(line, "over") ? STEP_OUTAGE_OVER : STEP_OUTAGE;
+    } else if (line_skip(line, "outage")) {
+        step->kind = line_skip(line, "over") ? STEP_OUTAGE_OVER : STEP_OUTAGE;
         step->word = take_daemon(line);
     } else {
         return false;
@@ -414,17 +303,17 @@ static void read_alert(struct scenario_line *line, struct step *step)
     step->kind = STEP_ALERT;
     step->alert = (struct scenario_alert){.input = ALERT_NO_INT, .score = NAN, .accuracy_m = NAN};
     step->alert.device = take_device_id(line);
-    step->alert.kind = take_word(line, "the kind of the alert");
+    step->alert.kind = line_word(line, "the kind of the alert");
     if (strlen(step->alert.kind) > ALERT_KIND_MAX)
-        add_error(line, "\"%s\" is longer than %d bytes", step->alert.kind, ALERT_KIND_MAX);
+        line_error(line, "\"%s\" is longer than %d bytes", step->alert.kind, ALERT_KIND_MAX);
     take_options(line, alert_options, &step->alert);
     if (step->alert.daemon && strcmp(step->alert.daemon, "a") != 0 && strcmp(step->alert.daemon, "b") != 0)
-        add_error(line, "daemon \"%s\" is unknown (expected a or b)", step->alert.daemon);
+        line_error(line, "daemon \"%s\" is unknown (expected a or b)", step->alert.daemon);
 }
 
 static void read_at(struct scenario_line *line, struct step *step)
 {
-    step->at = take_time(line);
+    step->at = line_time(line);
     if (!line->failed && !read_machine(line, step) && !read_person(line, step))
         read_alert(line, step);
 }
@@ -439,17 +328,17 @@ static void read_line(struct scenario_line *line)
 {
     struct scenario *scenario = line->scenario;
     struct step step = {.line = line->number};
-    const char *word = take_word(line, "a statement");
+    const char *word = line_word(line, "a statement");
     size_t i = 0;
     while (i < sizeof(statements) / sizeof(statements[0]) && strcmp(statements[i].word, word) != 0)
         i++;
     if (i == sizeof(statements) / sizeof(statements[0]))
-        add_error(line, "\"%s\" is not a statement (expected at, expect, device, place, area, team, scenario, rules)",
-                  word);
+        line_error(line, "\"%s\" is not a statement (expected at, expect, device, place, area, team, scenario, rules)",
+                   word);
     else
         statements[i].read(line, &step);
-    if (peek_word(line))
-        add_error(line, "unexpected \"%s\" at the end", peek_word(line));
+    if (line_peek(line))
+        line_error(line, "unexpected \"%s\" at the end", line_peek(line));
     if (line->failed)
         return;
     if (scenario->n == scenario->cap) {
@@ -457,21 +346,6 @@ static void read_line(struct scenario_line *line)
         scenario->steps = mem_realloc(scenario->steps, scenario->cap, sizeof(*scenario->steps));
     }
     scenario->steps[scenario->n++] = step;
-}
-
-/* Words are separated by blanks; a # at the beginning of a word starts a comment. */
-static void split_words(struct scenario_line *line, char *text)
-{
-    size_t n = 0;
-    char *rest = NULL;
-    for (char *word = strtok_r(text, " \t\r", &rest); word && *word != '#'; word = strtok_r(NULL, " \t\r", &rest)) {
-        if (n == WORDS_MAX) {
-            add_error(line, "too many words (expected at most %d)", WORDS_MAX);
-            break;
-        }
-        line->words[n++] = word;
-    }
-    line->words[n] = line->words[n + 1] = NULL;
 }
 
 bool scenario_parse(struct scenario *scenario, const char *file, struct str text, struct buf *report)
@@ -489,7 +363,7 @@ bool scenario_parse(struct scenario *scenario, const char *file, struct str text
         if (end)
             *end = '\0';
         struct scenario_line line = {.scenario = scenario, .file = file, .number = ++number, .report = report};
-        split_words(&line, at);
+        line_split(&line, at);
         if (line.words[0] && !line.failed)
             read_line(&line);
     }
