@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/buf.h"
+#include "model/image.h"
 
 /* Limits of the contract, in bytes. */
 enum {
@@ -93,7 +93,8 @@ enum retention_class { CLASS_ALARM = 0, CLASS_CAMERA, CLASS_SERVICE, CLASS_COUNT
     F(21, STALE, "stale")                         /* DC-09: sent again unchanged after a NAK for its time */           \
     F(22, VERIFIED, "verified")                   /* a second detection has confirmed the alarm */                     \
     F(23, CANCEL, "cancel")                       /* a user has cancelled the alarm: recorded, closes nothing */       \
-    F(24, IDENTITY_CONFLICT, "identity_conflict") /* another device's alert has its identity; never in the journal */
+    F(24, IDENTITY_CONFLICT, "identity_conflict") /* another device's alert has its identity; never in the journal */  \
+    F(25, BAD_IMAGE, "bad_image")                 /* too large, or not a JPEG, PNG or WebP: dropped */
 
 #define ALERT_FLAG_BIT(bit, name, word) FLAG_##name = 1u << (bit),
 enum alert_flag { ALERT_FLAGS(ALERT_FLAG_BIT) };
@@ -143,6 +144,7 @@ struct alert {
     struct str track;
     struct str camera_zone;
     struct str payload; /* the message as received; valid UTF-8 JSON that PostgreSQL's jsonb accepts */
+    struct image image; /* {0}: none */
 
     /* From the receipt. */
     int64_t received_us;

@@ -12,7 +12,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "ctl/lib/ctl.h"
-#include "ctl/lib/sender.h"
+#include "ctl/lib/sender_file.h"
 #include "model/alert.h"
 
 #define PATIENCE_MS 60000
@@ -28,10 +28,13 @@ struct peer {
 
 struct message {
     zmq_msg_t from, payload;
+    bool has_image;
+    char image[64]; /* how it begins */
+    size_t image_len;
 };
 
 static char directory[] = "/tmp/test_send.XXXXXX";
-static char path_in[64], path_out[64], path_err[64];
+static char path_in[64], path_out[64], path_err[64], path_image[64];
 
 static void setup(void)
 {
@@ -39,6 +42,7 @@ static void setup(void)
     snprintf(path_in, sizeof(path_in), "%s/in", directory);
     snprintf(path_out, sizeof(path_out), "%s/out", directory);
     snprintf(path_err, sizeof(path_err), "%s/err", directory);
+    snprintf(path_image, sizeof(path_image), "%s/image", directory);
 }
 
 static void teardown(void)
@@ -46,6 +50,7 @@ static void teardown(void)
     unlink(path_in);
     unlink(path_out);
     unlink(path_err);
+    unlink(path_image);
     rmdir(directory);
 }
 
@@ -91,7 +96,17 @@ static bool peer_receive(struct peer *peer, struct message *ret, int flags)
         return false;
     cr_assert(zmq_msg_more(&ret->from));
     cr_assert_geq(zmq_msg_recv(&ret->payload, peer->socket, 0), 0);
-    cr_assert_not(zmq_msg_more(&ret->payload), "one payload frame");
+    ret->has_image = zmq_msg_more(&ret->payload);
+    if (ret->has_image) {
+        zmq_msg_t image;
+        zmq_msg_init(&image);
+        cr_assert_geq(zmq_msg_recv(&image, peer->socket, 0), 0);
+        cr_assert_not(zmq_msg_more(&image), "at most two frames");
+        ret->image_len = zmq_msg_size(&image);
+        memcpy(ret->image, zmq_msg_data(&image),
+               ret->image_len < sizeof(ret->image) ? ret->image_len : sizeof(ret->image));
+        zmq_msg_close(&image);
+    }
     peer->received++;
     return true;
 }
@@ -471,6 +486,137 @@ Test(send, says_in_a_dry_run_what_a_daemon_would_answer)
     assert_says(path_err, "in:3: too_large: ");
 }
 
+#define JPEG       "\xff\xd8\xff\xe0 not decoded"
+#define JPEG_BYTES (sizeof(JPEG) - 1)
+
+static void write_image(const char *bytes, size_t len)
+{
+    FILE *file = fopen(path_image, "w");
+    cr_assert_not_null(file);
+    cr_assert_eq(fwrite(bytes, 1, len, file), len);
+    fclose(file);
+}
+
+static void expect_image(const struct message *message, bool expected)
+{
+    cr_assert_eq(message->has_image, expected);
+    cr_assert(!expected || (message->image_len == JPEG_BYTES && memcmp(message->image, JPEG, JPEG_BYTES) == 0));
+}
+
+/* The first one is to come again, whole. */
+static void takes_an_image_for_the_first(struct peer *peer)
+{
+    struct message first = peer_next(peer), second = peer_next(peer);
+    expect_image(&first, true);
+    expect_image(&second, false);
+    reply(peer, &first, "RETRY", "a", "1");
+    reply(peer, &second, "ACK", "b", "1");
+    first = peer_next(peer);
+    cr_assert(holds(&first, "\"id\":\"a\""));
+    expect_image(&first, true);
+    reply(peer, &first, "ACK", "a", "2");
+}
+
+static void write_two_alerts(void)
+{
+    FILE *file = input();
+    write_alert(file, "a", "");
+    write_alert(file, "b", "");
+    fclose(file);
+}
+
+Test(send, sends_an_image_with_its_alert_and_again_with_it)
+{
+    struct peer peer;
+    write_two_alerts();
+    write_image(JPEG, JPEG_BYTES);
+    peer_start(&peer, takes_an_image_for_the_first);
+    cr_assert_eq(run_send("--to", peer.address, "--image", path_image, path_in), CTL_OK);
+    peer_stop(&peer);
+    assert_says(path_out, "2 lines: 2 accepted, 0 rejected, 0 unanswered; 1 sent again");
+}
+
+Test(send, says_in_a_dry_run_which_image_would_be_dropped)
+{
+    write_two_alerts();
+    write_image("GIF89a", 6);
+    cr_assert_eq(run_send("--dry-run", "--image", path_image, path_in), CTL_OK);
+    assert_says(path_out, "in:1: ACK a flagged clock,bad_image\n");
+    assert_says(path_out, "in:2: ACK b flagged clock\n");
+}
+
+Test(send, fails_where_an_image_has_no_alert)
+{
+    write_two_alerts();
+    write_image(JPEG, JPEG_BYTES);
+    cr_assert_eq(run_send("--dry-run", "--image", path_image, "--image", path_image, "--image", path_image, path_in),
+                 CTL_FAILED);
+    assert_says(path_err, "3 images for 2 alerts");
+}
+
+static void acks_with_flags(struct peer *peer)
+{
+    for (int i = 0; i < 2; i++) {
+        struct message message = peer_next(peer);
+        zmq_send(peer->socket, zmq_msg_data(&message.from), zmq_msg_size(&message.from), ZMQ_SNDMORE);
+        zmq_send(peer->socket, "ACK", 3, ZMQ_SNDMORE);
+        zmq_send(peer->socket, i == 0 ? "a" : "b", 1, ZMQ_SNDMORE);
+        zmq_send(peer->socket, "7", 1, ZMQ_SNDMORE);
+        zmq_send(peer->socket, "clock bad_image", 15, 0);
+        zmq_msg_close(&message.from);
+        zmq_msg_close(&message.payload);
+    }
+}
+
+Test(send, understands_an_ack_with_flags)
+{
+    struct peer peer;
+    write_two_alerts();
+    peer_start(&peer, acks_with_flags);
+    cr_assert_eq(run_send("--to", peer.address, path_in), CTL_OK);
+    peer_stop(&peer);
+    assert_says(path_out, "2 lines: 2 accepted");
+}
+
+/* The window is one of bytes too: what does not fit is sent when replies make room. */
+#define LARGE_BYTES (1 << 20)
+#define LARGE       24
+
+static void watches_the_bytes(struct peer *peer)
+{
+    struct message waiting[LARGE];
+    unsigned n = 0, answered = 0;
+    while (answered < LARGE) {
+        while (n < LARGE && peer_receive(peer, &waiting[n], answered == n ? 0 : ZMQ_DONTWAIT))
+            n++;
+        cr_assert_leq(n - answered, SENDER_WINDOW_BYTES / LARGE_BYTES + 1);
+        char id[16];
+        snprintf(id, sizeof(id), "n%u", answered);
+        reply(peer, &waiting[answered++], "ACK", id, "1");
+    }
+}
+
+Test(send, keeps_its_window_of_bytes)
+{
+    static char image[LARGE_BYTES] = {'\xff', '\xd8', '\xff'};
+    const char *argv[4 + 2 * LARGE + 1] = {"send", path_in, "--to"};
+    FILE *file = input();
+    for (int i = 0; i < LARGE; i++) {
+        char id[16];
+        snprintf(id, sizeof(id), "n%d", i);
+        write_alert(file, id, "");
+        argv[4 + 2 * i] = "--image";
+        argv[5 + 2 * i] = path_image;
+    }
+    fclose(file);
+    write_image(image, sizeof(image));
+    struct peer peer;
+    peer_start(&peer, watches_the_bytes);
+    argv[3] = peer.address;
+    cr_assert_eq(run_argv(argv), CTL_OK);
+    peer_stop(&peer);
+}
+
 struct usage {
     char args[3][32];
     int status;
@@ -486,6 +632,7 @@ ParameterizedTestParameters(send, refuses_a_wrong_command_line)
         {{"--timeout", "1x", "--dry-run"}, CTL_USAGE, "--timeout \"1x\""},
         {{"--dry-run", "one", "two"}, CTL_USAGE, "\"two\""},
         {{"--dry-run", "/no/such/file"}, CTL_FAILED, "/no/such/file: No such file"},
+        {{"--dry-run", "--image", "/no/such/file"}, CTL_FAILED, "/no/such/file: No such file"},
         {{"--to", "nowhere", "/dev/null"}, CTL_FAILED, "\"nowhere\" is not an endpoint"},
     };
     return cr_make_param_array(struct usage, cases, sizeof(cases) / sizeof(cases[0]));

@@ -10,77 +10,54 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "ctl/lib/ctl.h"
+#include "ingest/decode_cloudevents.h"
 #include "model/alert.h"
 
 #define RETRY_MAX_MS 60000
 #define REPLY_FRAMES 3
-#define CONNECT_US   (2 * CLOCK_SECOND) /* how long a connection may take if there is another endpoint */
+#define CONNECT_US   (2 * CLOCK_SECOND)  /* how long a connection may take if there is another endpoint */
+#define RESEND_US    (10 * CLOCK_SECOND) /* where the sender never gives up */
 
-/* A line without a final answer: in `due` until it is sent, then in `sent`. */
-struct sender_line {
-    TAILQ_ENTRY(sender_line) entry;
+/* An alert without a final answer: in `due` until it is sent, then in `sent`. */
+struct sender_item {
+    TAILQ_ENTRY(sender_item) entry;
     uint64_t number;
     int64_t at_us;   /* in due: when to send it; in sent: when it was sent */
     bool sent_once;  /* the next send is a resend */
     bool unreadable; /* this program cannot decode it */
-    size_t id_len, text_len;
-    char bytes[]; /* the id, then the text */
+    bool has_image;
+    size_t id_len, payload_len, image_len;
+    char bytes[]; /* the id, the payload, the image */
 };
 
-TAILQ_HEAD(line_list, sender_line);
+TAILQ_HEAD(item_list, sender_item);
 
 struct sender {
     const struct sender_options *options;
-    struct sender_counts *counts;
-    struct lines *lines;
+    struct sender_counts counts;
     struct decoder *decoder;
     void *context, *socket, *monitor;
     unsigned sockets;  /* opened so far */
     size_t at;         /* index of this socket's endpoint */
     int64_t opened_us; /* monotonic: when this socket was opened */
     bool turned_away;  /* this endpoint has answered RETRY */
-    struct line_list due, sent;
-    unsigned held;          /* number of lines in both */
+    struct item_list due, sent;
+    unsigned held;          /* number of alerts in both */
+    size_t held_bytes;      /* of payloads and images in both */
     bool blocked;           /* the socket accepts nothing at present */
     bool connected;         /* the handshake of this socket has succeeded */
     bool handshake_failed;  /* a peer answered, but the handshake failed */
     int64_t now_us;         /* monotonic, of this turn */
-    int64_t quiet_since_us; /* the last reply, or when a line first waited for one */
+    int64_t quiet_since_us; /* the last reply, or when an alert first waited for one */
 };
 
 struct sender_reply {
     zmq_msg_t frame[REPLY_FRAMES];
 };
 
-bool sender_blank(struct str line)
-{
-    for (size_t i = 0; i < line.len; i++)
-        if (!strchr(" \t\r\v\f", line.p[i]) || line.p[i] == '\0')
-            return false;
-    return true;
-}
-
-void sender_too_large(uint64_t len, struct buf *out)
-{
-    buf_printf(out, "%s: message: the line has %llu bytes (expected at most %d)", reject_word(REJECT_TOO_LARGE),
-               (unsigned long long)len, ALERT_PAYLOAD_MAX);
-}
-
-static uint64_t answered(const struct sender *s)
-{
-    return s->counts->accepted + s->counts->rejected;
-}
-
-static void show_progress(struct sender *s)
-{
-    if (s->options->total > 0)
-        ctl_progress("send", answered(s), s->options->total);
-}
-
 static int64_t resend_after_us(const struct sender *s)
 {
-    return s->options->timeout_us / 6;
+    return s->options->timeout_us > 0 ? s->options->timeout_us / 6 : RESEND_US;
 }
 
 static const struct sender_endpoint *current_endpoint(const struct sender *s)
@@ -153,11 +130,11 @@ static int open_socket(struct sender *s, struct err *err)
 /* Queues everything in flight to be resent to the next endpoint, in order, before what was not sent yet. */
 static int resend_on_new_socket(struct sender *s, struct err *err)
 {
-    struct sender_line *line;
-    while ((line = TAILQ_LAST(&s->sent, line_list))) {
-        TAILQ_REMOVE(&s->sent, line, entry);
-        line->at_us = s->now_us;
-        TAILQ_INSERT_HEAD(&s->due, line, entry);
+    struct sender_item *item;
+    while ((item = TAILQ_LAST(&s->sent, item_list))) {
+        TAILQ_REMOVE(&s->sent, item, entry);
+        item->at_us = s->now_us;
+        TAILQ_INSERT_HEAD(&s->due, item, entry);
     }
     s->at = (s->at + 1) % s->options->n_endpoints;
     return open_socket(s, err);
@@ -186,77 +163,98 @@ static int read_monitor(struct sender *s, struct err *err)
     return lost ? resend_on_new_socket(s, err) : 0;
 }
 
-/* Lines in */
+/* Alerts in */
 
 static void report_reject(struct sender *s, uint64_t number, struct str why)
 {
-    s->counts->rejected++;
+    s->counts.rejected++;
     s->options->rejected(s->options->ctx, number, why);
 }
 
-static struct sender_line *line_new(struct sender *s, const struct line_text *text)
+static size_t item_bytes(const struct sender_item *item)
+{
+    return item->payload_len + item->image_len;
+}
+
+static void append(struct sender_item *item, size_t *at, struct str bytes)
+{
+    if (bytes.len > 0)
+        memcpy(item->bytes + *at, bytes.p, bytes.len);
+    *at += bytes.len;
+}
+
+static struct sender_item *item_new(struct sender *s, const struct sender_message *message)
 {
     struct alert alert;
     struct reject why;
-    bool good = decode_cloudevents(s->decoder, text->text, &alert, &why);
+    size_t at = 0;
+    bool good = decode_cloudevents(s->decoder, message->payload, &alert, &why);
     struct str id = good ? alert.event_id : why.id;
-    struct sender_line *line = mem_zalloc(sizeof(*line) + id.len + text->text.len);
-    line->number = text->number;
-    line->unreadable = !good;
-    line->id_len = id.len;
-    line->text_len = text->text.len;
-    if (id.len > 0)
-        memcpy(line->bytes, id.p, id.len);
-    memcpy(line->bytes + id.len, text->text.p, text->text.len);
-    return line;
+    struct sender_item *item = mem_zalloc(sizeof(*item) + id.len + message->payload.len + message->image.len);
+    item->number = message->number;
+    item->unreadable = !good;
+    item->has_image = message->has_image;
+    item->id_len = id.len;
+    item->payload_len = message->payload.len;
+    item->image_len = message->image.len;
+    append(item, &at, id);
+    append(item, &at, message->payload);
+    append(item, &at, message->image);
+    return item;
 }
 
-/* Reads lines while the window has room. Returns whether the file may have more. */
-static bool take_lines(struct sender *s)
+bool sender_has_room(const struct sender *s)
 {
-    struct line_text text;
-    while (s->held < SENDER_WINDOW) {
-        if (!lines_next(s->lines, &text))
-            return !s->lines->end;
-        if (text.len <= s->lines->max && sender_blank(text.text))
-            continue;
-        s->counts->lines++;
-        if (text.len > s->lines->max) {
-            struct buf why = {0};
-            sender_too_large(text.len, &why);
-            report_reject(s, text.number, buf_str(&why));
-            buf_free(&why);
-            continue;
-        }
-        struct sender_line *line = line_new(s, &text);
-        line->at_us = s->now_us;
-        if (s->held++ == 0)
-            s->quiet_since_us = s->now_us;
-        TAILQ_INSERT_TAIL(&s->due, line, entry);
-    }
-    return false;
+    return s->held < SENDER_WINDOW && s->held_bytes < SENDER_WINDOW_BYTES;
 }
 
-/* Lines out */
+void sender_add(struct sender *s, const struct sender_message *message)
+{
+    struct sender_item *item = item_new(s, message);
+    item->at_us = s->now_us;
+    s->counts.alerts++;
+    s->held_bytes += item_bytes(item);
+    if (s->held++ == 0)
+        s->quiet_since_us = s->now_us;
+    TAILQ_INSERT_TAIL(&s->due, item, entry);
+}
+
+void sender_refuse(struct sender *s, uint64_t number, struct str why)
+{
+    s->counts.alerts++;
+    report_reject(s, number, why);
+}
+
+/* Alerts out */
+
+/* All frames or none: libzmq takes back the first one if it cannot take the second. */
+static int send_item(struct sender *s, const struct sender_item *item)
+{
+    const char *payload = item->bytes + item->id_len, *image = payload + item->payload_len;
+    int more = item->has_image ? ZMQ_SNDMORE : 0;
+    if (zmq_send(s->socket, payload, item->payload_len, ZMQ_DONTWAIT | more) < 0)
+        return -1;
+    return item->has_image && zmq_send(s->socket, image, item->image_len, ZMQ_DONTWAIT) < 0 ? -1 : 0;
+}
 
 static int send_due(struct sender *s, struct err *err)
 {
-    struct sender_line *line = TAILQ_FIRST(&s->due);
+    struct sender_item *item = TAILQ_FIRST(&s->due);
     s->blocked = false;
-    while (line) {
-        struct sender_line *next = TAILQ_NEXT(line, entry);
-        if (line->at_us <= s->now_us) {
-            if (zmq_send(s->socket, line->bytes + line->id_len, line->text_len, ZMQ_DONTWAIT) < 0) {
+    while (item) {
+        struct sender_item *next = TAILQ_NEXT(item, entry);
+        if (item->at_us <= s->now_us) {
+            if (send_item(s, item) != 0) {
                 s->blocked = errno == EAGAIN;
                 return s->blocked ? 0 : err_set(err, "zmq_send: %s", zmq_strerror(errno));
             }
-            s->counts->resent += line->sent_once;
-            line->sent_once = true;
-            line->at_us = s->now_us;
-            TAILQ_REMOVE(&s->due, line, entry);
-            TAILQ_INSERT_TAIL(&s->sent, line, entry);
+            s->counts.resent += item->sent_once;
+            item->sent_once = true;
+            item->at_us = s->now_us;
+            TAILQ_REMOVE(&s->due, item, entry);
+            TAILQ_INSERT_TAIL(&s->sent, item, entry);
         }
-        line = next;
+        item = next;
     }
     return 0;
 }
@@ -268,7 +266,7 @@ static struct str reply_frame(struct sender_reply *reply, int i)
     return (struct str){zmq_msg_data(&reply->frame[i]), zmq_msg_size(&reply->frame[i])};
 }
 
-/* Receives the next message of three frames. false: there is none. */
+/* Receives the next message of three frames or more (an ACK may have the flags of the alert). false: there is none. */
 static bool receive_reply(struct sender *s, struct sender_reply *reply)
 {
     zmq_msg_t extra;
@@ -284,22 +282,22 @@ static bool receive_reply(struct sender *s, struct sender_reply *reply)
             more = zmq_msg_more(msg);
             n++;
         }
-    } while (n != REPLY_FRAMES);
+    } while (n < REPLY_FRAMES);
     zmq_msg_close(&extra);
     return true;
 }
 
-/* If no line has the id, the reply belongs to the oldest line that this program cannot decode: daemon and program may
- * disagree about the id of such a line. */
-static struct sender_line *find_line(struct sender *s, struct str id)
+/* If no item has the id, the reply belongs to the oldest item that this program cannot decode: daemon and program may
+ * disagree about the id of such a item. */
+static struct sender_item *find_item(struct sender *s, struct str id)
 {
-    struct sender_line *line;
-    TAILQ_FOREACH(line, &s->sent, entry)
-    if (str_eq(id, (struct str){line->bytes, line->id_len}))
-        return line;
-    TAILQ_FOREACH(line, &s->sent, entry)
-    if (line->unreadable)
-        return line;
+    struct sender_item *item;
+    TAILQ_FOREACH(item, &s->sent, entry)
+    if (str_eq(id, (struct str){item->bytes, item->id_len}))
+        return item;
+    TAILQ_FOREACH(item, &s->sent, entry)
+    if (item->unreadable)
+        return item;
     return NULL;
 }
 
@@ -317,24 +315,25 @@ static void handle_reply(struct sender *s, struct sender_reply *reply)
     bool ack = str_is(word, "ACK"), retry = str_is(word, "RETRY");
     if (!ack && !retry && !str_is(word, "REJECT"))
         return;
-    struct sender_line *line = find_line(s, reply_frame(reply, 1));
-    if (!line)
+    struct sender_item *item = find_item(s, reply_frame(reply, 1));
+    if (!item)
         return;
     s->quiet_since_us = s->now_us;
-    TAILQ_REMOVE(&s->sent, line, entry);
+    TAILQ_REMOVE(&s->sent, item, entry);
     if (retry) {
         s->turned_away = true;
-        line->at_us = s->now_us + retry_us(detail);
-        TAILQ_INSERT_TAIL(&s->due, line, entry);
+        item->at_us = s->now_us + retry_us(detail);
+        TAILQ_INSERT_TAIL(&s->due, item, entry);
         return;
     }
-    if (ack)
-        s->counts->accepted++;
-    else
-        report_reject(s, line->number, detail);
-    free(line);
     s->held--;
-    show_progress(s);
+    s->held_bytes -= item_bytes(item);
+    if (!ack)
+        report_reject(s, item->number, detail);
+    s->counts.accepted += ack;
+    if (ack && s->options->accepted)
+        s->options->accepted(s->options->ctx, item->number);
+    free(item);
 }
 
 static void receive_all(struct sender *s)
@@ -357,15 +356,15 @@ static bool has_another(const struct sender *s)
 
 static int64_t next_timer_us(const struct sender *s)
 {
-    int64_t next = s->quiet_since_us + s->options->timeout_us;
+    int64_t next = s->options->timeout_us > 0 ? s->quiet_since_us + s->options->timeout_us : INT64_MAX;
     if (has_another(s) && !s->connected && s->opened_us + CONNECT_US < next)
         next = s->opened_us + CONNECT_US;
-    const struct sender_line *line = TAILQ_FIRST(&s->sent);
-    if (line && line->at_us + resend_after_us(s) < next)
-        next = line->at_us + resend_after_us(s);
-    TAILQ_FOREACH(line, &s->due, entry)
-    if (line->at_us > s->now_us && line->at_us < next)
-        next = line->at_us;
+    const struct sender_item *item = TAILQ_FIRST(&s->sent);
+    if (item && item->at_us + resend_after_us(s) < next)
+        next = item->at_us + resend_after_us(s);
+    TAILQ_FOREACH(item, &s->due, entry)
+    if ((item->at_us > s->now_us || !s->blocked) && item->at_us < next)
+        next = item->at_us;
     return next;
 }
 
@@ -377,18 +376,18 @@ static int give_up(struct sender *s, struct err *err)
                           ? "the peer does not admit this client: its key is not on the client list or has expired, or "
                             "--server-key is not that of the daemon"
                           : "the peer does not speak ZeroMQ, or requires CURVE: --server-key and --client-key";
-    return err_set(err, "no reply from %s%s for %lld s (%s): %u of the lines read were not answered",
-                   current_endpoint(s)->to, has_another(s) ? " or another endpoint" : "",
-                   (long long)(s->options->timeout_us / CLOCK_SECOND), why, s->held);
+    return err_set(err, "no reply from %s%s for %lld s (%s): %u alerts were not answered", current_endpoint(s)->to,
+                   has_another(s) ? " or another endpoint" : "", (long long)(s->options->timeout_us / CLOCK_SECOND),
+                   why, s->held);
 }
 
-/* A line that waits because of RETRY does not mean that the daemon is silent. */
+/* A item that waits because of RETRY does not mean that the daemon is silent. */
 static int check_times(struct sender *s, struct err *err)
 {
-    const struct sender_line *oldest = TAILQ_FIRST(&s->sent);
+    const struct sender_item *oldest = TAILQ_FIRST(&s->sent);
     if (!oldest && !s->blocked)
         s->quiet_since_us = s->now_us;
-    if (s->now_us - s->quiet_since_us >= s->options->timeout_us)
+    if (s->options->timeout_us > 0 && s->now_us - s->quiet_since_us >= s->options->timeout_us)
         return give_up(s, err);
     bool away = !oldest && s->turned_away, late = !s->connected && s->now_us - s->opened_us >= CONNECT_US;
     if ((oldest && s->now_us - oldest->at_us >= resend_after_us(s)) || (has_another(s) && (away || late)))
@@ -396,64 +395,94 @@ static int check_times(struct sender *s, struct err *err)
     return 0;
 }
 
-static int wait_and_read(struct sender *s, bool more_lines, struct err *err)
+/* Receiving, too, may find that the socket accepts messages again, and consumes the edge of its descriptor. */
+static bool may_send(const struct sender *s)
 {
-    zmq_pollitem_t items[] = {
-        {.socket = s->socket, .events = s->blocked ? ZMQ_POLLIN | ZMQ_POLLOUT : ZMQ_POLLIN},
-        {.socket = s->monitor, .events = ZMQ_POLLIN},
-        {.fd = s->lines->fd, .events = ZMQ_POLLIN},
-    };
-    long ms = -1;
-    if (s->held > 0) {
-        int64_t us = next_timer_us(s) - s->now_us;
-        ms = us <= 0 ? 0 : (long)(us / CLOCK_MS + 1);
-    }
-    if (zmq_poll(items, more_lines ? 3 : 2, ms) < 0 && errno != EINTR)
-        return err_set(err, "zmq_poll: %s", zmq_strerror(errno));
+    int events = 0;
+    size_t size = sizeof(events);
+    return zmq_getsockopt(s->socket, ZMQ_EVENTS, &events, &size) == 0 && (events & ZMQ_POLLOUT);
+}
+
+int sender_step(struct sender *s, struct err *err)
+{
     s->now_us = clock_mono_us();
-    if (more_lines && items[2].revents && lines_read(s->lines) != 0)
-        return err_set(err, "cannot read: %s", strerror(errno));
+    receive_all(s);
+    if (check_times(s, err) != 0 || read_monitor(s, err) != 0)
+        return -1;
+    do {
+        if (send_due(s, err) != 0)
+            return -1;
+        receive_all(s);
+    } while (s->blocked && may_send(s));
     return 0;
 }
 
-static int send_and_receive(struct sender *s, bool more_lines, struct err *err)
+int64_t sender_due_us(const struct sender *s)
 {
-    if (send_due(s, err) != 0 || wait_and_read(s, more_lines, err) != 0)
-        return -1;
-    receive_all(s);
-    if (check_times(s, err) != 0)
-        return -1;
-    return read_monitor(s, err);
+    return s->held > 0 ? next_timer_us(s) : INT64_MAX;
 }
 
-int sender_run(const struct sender_options *options, struct lines *lines, struct sender_counts *ret_counts,
-               struct err *err)
+void sender_poll_items(const struct sender *s, zmq_pollitem_t ret[SENDER_POLL_ITEMS])
 {
-    *ret_counts = (struct sender_counts){0};
-    struct sender s = {.options = options, .counts = ret_counts, .lines = lines};
-    TAILQ_INIT(&s.due);
-    TAILQ_INIT(&s.sent);
-    s.decoder = decoder_new();
-    s.context = zmq_ctx_new();
-    s.now_us = s.quiet_since_us = clock_mono_us();
+    ret[0] = (zmq_pollitem_t){.socket = s->socket, .events = s->blocked ? ZMQ_POLLIN | ZMQ_POLLOUT : ZMQ_POLLIN};
+    ret[1] = (zmq_pollitem_t){.socket = s->monitor, .events = ZMQ_POLLIN};
+}
 
-    int status = open_socket(&s, err);
-    while (status == 0) {
-        bool more_lines = take_lines(&s);
-        if (!more_lines && s.held == 0)
-            break;
-        status = send_and_receive(&s, more_lines, err);
+void sender_fds(const struct sender *s, int ret[SENDER_POLL_ITEMS])
+{
+    void *sockets[SENDER_POLL_ITEMS] = {s->socket, s->monitor};
+    for (size_t i = 0; i < SENDER_POLL_ITEMS; i++) {
+        size_t size = sizeof(ret[i]);
+        if (zmq_getsockopt(sockets[i], ZMQ_FD, &ret[i], &size) != 0)
+            ret[i] = -1;
     }
+}
 
-    ret_counts->unanswered = s.held;
-    struct sender_line *line;
-    TAILQ_CONCAT(&s.due, &s.sent, entry);
-    while ((line = TAILQ_FIRST(&s.due))) {
-        TAILQ_REMOVE(&s.due, line, entry);
-        free(line);
+unsigned sender_sockets(const struct sender *s)
+{
+    return s->sockets;
+}
+
+struct sender_counts sender_counts(const struct sender *s)
+{
+    struct sender_counts counts = s->counts;
+    counts.unanswered = s->held;
+    return counts;
+}
+
+bool sender_connected(const struct sender *s)
+{
+    return s->connected;
+}
+
+struct sender *sender_new(const struct sender_options *options, struct err *err)
+{
+    struct sender *s = mem_zalloc(sizeof(*s));
+    s->options = options;
+    TAILQ_INIT(&s->due);
+    TAILQ_INIT(&s->sent);
+    s->decoder = decoder_new();
+    s->context = zmq_ctx_new();
+    s->now_us = s->quiet_since_us = clock_mono_us();
+    if (open_socket(s, err) != 0)
+        sender_free(&s);
+    return s;
+}
+
+void sender_free(struct sender **sender)
+{
+    struct sender *s = *sender;
+    struct sender_item *item;
+    *sender = NULL;
+    if (!s)
+        return;
+    TAILQ_CONCAT(&s->due, &s->sent, entry);
+    while ((item = TAILQ_FIRST(&s->due))) {
+        TAILQ_REMOVE(&s->due, item, entry);
+        free(item);
     }
-    close_socket(&s);
-    zmq_ctx_term(s.context);
-    decoder_free(&s.decoder);
-    return status;
+    close_socket(s);
+    zmq_ctx_term(s->context);
+    decoder_free(&s->decoder);
+    free(s);
 }

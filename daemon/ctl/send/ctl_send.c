@@ -1,4 +1,4 @@
-/* mobeyectl send: the command line and the output. sender.c sends the lines. */
+/* mobeyectl send: the command line and the output. sender_file.c sends the lines. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -13,10 +13,11 @@
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/curve.h"
 #include "ctl/lib/json.h"
-#include "ctl/lib/lines.h"
 #include "ctl/lib/options.h"
-#include "ctl/lib/sender.h"
+#include "ctl/lib/sender_file.h"
 #include "ingest/decode_cloudevents.h"
+#include "ingest/endpoint.h"
+#include "ingest/image_header.h"
 #include "ingest/validate.h"
 #include "model/alert.h"
 
@@ -24,6 +25,7 @@
 
 #define TIMEOUT_DEFAULT_S 60
 #define TIMEOUT_MAX_S     86400
+#define IMAGES_MAX        64
 
 struct send {
     struct sender_endpoint endpoints[SENDER_ENDPOINTS_MAX];
@@ -35,6 +37,9 @@ struct send {
     long timeout_s;
     struct curve curve; /* of client_key */
     struct lines lines;
+    const char *image_files[IMAGES_MAX];
+    struct buf images[IMAGES_MAX];
+    size_t n_images;
     struct sender_counts counts;
 };
 
@@ -50,6 +55,8 @@ static const char help[] =
     "      --server-key KEY   public key of the daemon, if the endpoint uses CURVE; one for all endpoints, or one for\n"
     "                         each --to, in the same order; requires --client-key\n"
     "      --client-key FILE  secret key of this sender, written by mobeyectl keygen\n"
+    "      --image FILE       image (JPEG, PNG or WebP) to send with the first alert; if repeated, with the second, "
+    "...\n"
     "      --dry-run          send nothing; print what a daemon would answer\n"
     "      --timeout SECONDS  give up after this time without any reply (default: 60)\n"
     "      --json             print the summary as JSON\n"
@@ -94,6 +101,7 @@ static int parse_send(int argc, char **argv, struct send *send)
                                          {"server-key", .text = keys, .n = &n_keys, .most = SENDER_ENDPOINTS_MAX},
                                          {"format", .text = &format},
                                          {"client-key", .text = &send->client_key},
+                                         {"image", .text = send->image_files, .n = &send->n_images, .most = IMAGES_MAX},
                                          {"dry-run", .flag = &send->dry_run},
                                          {"timeout", .text = &timeout},
                                          {0}};
@@ -139,7 +147,7 @@ static void print_json(const struct sender_counts *counts)
 {
     struct buf out = {0};
     buf_append_str(&out, STR("{"));
-    ctl_json_count(&out, "lines", counts->lines);
+    ctl_json_count(&out, "lines", counts->alerts);
     ctl_json_count(&out, "accepted", counts->accepted);
     ctl_json_count(&out, "rejected", counts->rejected);
     ctl_json_count(&out, "unanswered", counts->unanswered);
@@ -154,12 +162,12 @@ static void print_summary(const struct send *send)
     if (send->call.json)
         print_json(c);
     else if (send->dry_run)
-        printf("%" PRIu64 " lines: %" PRIu64 " would be accepted, %" PRIu64 " rejected\n", c->lines, c->accepted,
+        printf("%" PRIu64 " lines: %" PRIu64 " would be accepted, %" PRIu64 " rejected\n", c->alerts, c->accepted,
                c->rejected);
     else
         printf("%" PRIu64 " lines: %" PRIu64 " accepted, %" PRIu64 " rejected, %" PRIu64 " unanswered; %" PRIu64
                " sent again\n",
-               c->lines, c->accepted, c->rejected, c->unanswered, c->resent);
+               c->alerts, c->accepted, c->rejected, c->unanswered, c->resent);
 }
 
 /* The number of lines of a regular file, for the progress bar; 0 if unknown, or if there is no terminal. */
@@ -174,7 +182,7 @@ static uint64_t count_lines(int fd)
     off_t at = lseek(fd, 0, SEEK_CUR);
     do
         while (lines_next(&lines, &line))
-            count += line.len > lines.max || !sender_blank(line.text);
+            count += line.len > lines.max || !sender_file_blank(line.text);
     while (!lines.end && lines_read(&lines) == 0);
     lseek(fd, at, SEEK_SET);
     buf_free(&lines.in);
@@ -199,13 +207,16 @@ static void print_accepted(const struct send *send, uint64_t number, const struc
 static void check_line(struct send *send, struct decoder *decoder, const struct line_text *line)
 {
     struct alert alert;
+    struct image image;
     struct reject why;
     struct buf text = {0};
-    send->counts.lines++;
+    size_t at = send->counts.alerts++;
     if (line->len > send->lines.max) {
-        sender_too_large(line->len, &text);
+        sender_file_too_large(line->len, &text);
     } else if (decode_cloudevents(decoder, line->text, &alert, &why)) {
         validate_time(&alert, clock_wall_us(), NULL);
+        if (at < send->n_images && !image_read(buf_str(&send->images[at]), &image))
+            alert.flags |= FLAG_BAD_IMAGE;
         send->counts.accepted++;
         print_accepted(send, line->number, &alert);
     } else {
@@ -225,7 +236,7 @@ static int dry_run(struct send *send, struct err *err)
     int status = 0;
     while (status == 0) {
         if (lines_next(&send->lines, &line)) {
-            if (line.len > send->lines.max || !sender_blank(line.text))
+            if (line.len > send->lines.max || !sender_file_blank(line.text))
                 check_line(send, decoder, &line);
         } else if (send->lines.end) {
             break;
@@ -248,11 +259,66 @@ static int send_or_check(struct send *send, struct err *err)
         .n_endpoints = send->n_endpoints,
         .curve = &send->curve,
         .timeout_us = send->timeout_s * CLOCK_SECOND,
-        .total = count_lines(send->lines.fd),
         .rejected = print_rejected,
         .ctx = send,
     };
-    return sender_run(&options, &send->lines, &send->counts, err);
+    const struct sender_file file = {&send->lines, send->images, send->n_images, count_lines(send->lines.fd)};
+    return sender_file_send(&options, &file, &send->counts, err);
+}
+
+/* What the daemon would drop is sent all the same, and flagged there. */
+static int read_image(const char *path, struct buf *ret)
+{
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return ctl_fail(VERB, "%s: %s", path, strerror(errno));
+    ret->len = fread(buf_reserve(ret, ENDPOINT_FRAME_MAX + 1), 1, ENDPOINT_FRAME_MAX + 1, file);
+    int failed = ferror(file) ? errno : 0;
+    fclose(file);
+    if (failed)
+        return ctl_fail(VERB, "%s: %s", path, strerror(failed));
+    if (ret->len > ENDPOINT_FRAME_MAX)
+        return ctl_fail(VERB, "%s: too large for an image (expected at most %d bytes)", path, IMAGE_BYTES_MAX);
+    return CTL_GO;
+}
+
+static int read_images(struct send *send)
+{
+    int status = CTL_GO;
+    for (size_t i = 0; i < send->n_images && status == CTL_GO; i++)
+        status = read_image(send->image_files[i], &send->images[i]);
+    return status;
+}
+
+/* false: the caller meant other alerts. */
+static bool all_images_sent(const struct send *send)
+{
+    if (send->counts.alerts >= send->n_images)
+        return true;
+    ctl_fail(VERB, "%zu images for %" PRIu64 " alerts (expected at most one image per alert)", send->n_images,
+             send->counts.alerts);
+    return false;
+}
+
+static int send_file(struct send *send)
+{
+    struct err err;
+    bool is_stdin = strcmp(send->file, "-") == 0;
+    send->name = is_stdin ? "stdin" : send->file;
+    send->lines.fd = is_stdin ? STDIN_FILENO : open(send->file, O_RDONLY | O_CLOEXEC);
+    if (send->lines.fd < 0)
+        return ctl_fail(VERB, "%s: %s", send->file, strerror(errno));
+    int status = send_or_check(send, &err);
+    clear_progress();
+    if (status != 0)
+        ctl_fail(VERB, "%s: %s", send->name, err.text);
+    curve_wipe(&send->curve);
+    print_summary(send);
+    buf_free(&send->lines.in);
+    if (!is_stdin)
+        close(send->lines.fd);
+    bool all = all_images_sent(send) && send->counts.accepted == send->counts.alerts;
+    return status == 0 && all ? CTL_OK : CTL_FAILED;
 }
 
 int ctl_send(int argc, char **argv)
@@ -262,20 +328,10 @@ int ctl_send(int argc, char **argv)
     if (status != CTL_GO)
         return status;
 
-    bool is_stdin = strcmp(send.file, "-") == 0;
-    send.name = is_stdin ? "stdin" : send.file;
-    send.lines.fd = is_stdin ? STDIN_FILENO : open(send.file, O_RDONLY | O_CLOEXEC);
-    if (send.lines.fd < 0)
-        return ctl_fail(VERB, "%s: %s", send.file, strerror(errno));
-    struct err err;
-    status = send_or_check(&send, &err);
-    clear_progress();
-    if (status != 0)
-        ctl_fail(VERB, "%s: %s", send.name, err.text);
-    curve_wipe(&send.curve);
-    print_summary(&send);
-    buf_free(&send.lines.in);
-    if (!is_stdin)
-        close(send.lines.fd);
-    return status == 0 && send.counts.accepted == send.counts.lines ? CTL_OK : CTL_FAILED;
+    status = read_images(&send);
+    if (status == CTL_GO)
+        status = send_file(&send);
+    for (size_t i = 0; i < send.n_images; i++)
+        buf_free(&send.images[i]);
+    return status;
 }

@@ -11,7 +11,7 @@
 #include "conf/address.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/curve.h"
-#include "ctl/lib/sender.h"
+#include "ctl/lib/sender_file.h"
 #include "ctl/setup/setup.h"
 
 enum { PATIENCE_S = 30 };
@@ -73,7 +73,7 @@ static int send_alert(const char *to, const char *server_key, const struct curve
                                      .timeout_us = PATIENCE_S * CLOCK_SECOND,
                                      .rejected = print_reject};
     struct sender_counts counts;
-    int sent = sender_run(&options, &lines, &counts, &err);
+    int sent = sender_file_send(&options, &(struct sender_file){.lines = &lines}, &counts, &err);
     close(lines.fd);
     buf_free(&lines.in);
     if (sent != 0)

@@ -1,0 +1,15 @@
+/*
+ * What the first bytes of an image say: its kind, and its size in pixels. Nothing is decoded. Pure.
+ */
+#ifndef MOBEYE_INGEST_IMAGE_HEADER_H
+#define MOBEYE_INGEST_IMAGE_HEADER_H
+
+#include <stdbool.h>
+
+#include "model/image.h"
+
+/* false: not a JPEG, PNG or WebP of 1 to IMAGE_BYTES_MAX bytes; *ret is then {0}. A size that cannot be read is left
+ * unknown. Reads at most a few hundred bytes, whatever they are. ret->bytes is `bytes`. */
+bool image_read(struct str bytes, struct image *ret);
+
+#endif
