@@ -91,6 +91,16 @@ begin
              limit 1) o
      where i.account is not null;
 
+    return query -- a spreadsheet drops leading zeros
+    select i.line, true, 'account'::text,
+           format('%s has fewer digits than %s on line %s (a spreadsheet drops leading zeros; accounts are compared '
+                  'without them)', i.account, l.account, l.line)
+      from pg_temp.device_import i,
+           (select f.account, f.line from pg_temp.device_import f
+             where f.account ~ '^[0-9]+$' order by length(f.account) desc, f.line limit 1) l
+     where i.account ~ '^[1-9][0-9]*$' and length(i.account) < length(l.account)
+     order by i.line limit 1;
+
     return query -- a device is in one place at a time
     select r.line, false, 'placed_from'::text, format('device %s has another placement then, on line %s', r.device_id, r.other)
       from (select i.line, i.device_id, i.during, lag(i.line) over w as other,

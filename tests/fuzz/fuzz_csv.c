@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ctl/registry/csv_decode.h"
 #include "ctl/registry/device_csv.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -23,10 +24,10 @@ static void on_row(void *ctx, uint64_t line, const struct str *cells)
         buf_append_str(&heard->rows, values[i]);
 }
 
-static struct heard read_in_two(const char *bytes, size_t size, size_t first)
+static struct heard read_in_two(const char *bytes, size_t size, size_t first, char separator)
 {
     struct heard heard = {0};
-    struct csv_reader *reader = csv_reader_new(&device_columns, on_row, &heard, &heard.line_diagnostics);
+    struct csv_reader *reader = csv_reader_new(&device_columns, separator, on_row, &heard, &heard.line_diagnostics);
     if (csv_reader_feed(reader, bytes, first))
         csv_reader_feed(reader, bytes + first, size - first);
     if (!csv_reader_finish(reader) && heard.line_diagnostics.errors == 0)
@@ -45,11 +46,22 @@ static void forget(struct heard *heard)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const char *bytes = size ? (const char *)data : "";
-    struct heard whole = read_in_two(bytes, size, size);
-    struct heard halves = read_in_two(bytes, size, size > 2 ? size / 2 + 1 : size);
+    struct line_diagnostics unread = {0};
+    struct buf text = {0};
+    char separator = ',';
+    if (csv_decode((struct str){bytes, size}, &text, &separator, &unread)) {
+        bytes = text.len ? text.data : "";
+        size = text.len;
+    } else if (unread.errors == 0) {
+        abort();
+    }
+    struct heard whole = read_in_two(bytes, size, size, separator);
+    struct heard halves = read_in_two(bytes, size, size > 2 ? size / 2 + 1 : size, separator);
     if (whole.line_diagnostics.n != halves.line_diagnostics.n || !str_eq(buf_str(&whole.rows), buf_str(&halves.rows)))
         abort();
     forget(&whole);
     forget(&halves);
+    buf_free(&text);
+    line_diagnostics_free(&unread);
     return 0;
 }

@@ -177,8 +177,8 @@ def test_every_bad_row_is_named_by_its_line_and_nothing_is_imported(registry):
     rows = [
         ("NL 1,,,,,,,", "device_id: \"NL 1\" is not a device id"),
         ("a,x,,,,,,", "heartbeat: \"x\" is not a valid duration"),
-        ("b,,2026-01-01,,5,52,,", "placed_from: \"2026-01-01\" is not a time"),
-        ('c,,,,"5,3",52,,', "lon: \"5,3\" has a decimal comma"),
+        ("b,,2026-13-01,,5,52,,", "placed_from: \"2026-13-01\" is not a time"),
+        ('c,,,,"5,3,1",52,,', "lon: \"5,3,1\" is not a number"),
         ("d,,,,5,,,", "lon: without lat"),
         ("e,,2026-01-01T00:00:00Z,2026-01-01T00:00:00Z,5,52,,", "placed_until: must be after placed_from"),
         ("f,1h", "the row has 2 cells (expected 8, as in the header)"),
@@ -226,10 +226,85 @@ def test_swapped_accounts_are_swapped(registry):
     assert rows == [("a", "BBBB"), ("b", "AAAA")]
 
 
-def test_semicolons_and_an_unknown_column_are_told(registry):
-    assert "separated by semicolons" in registry.refused("devices", "import", "-", stdin="device_id;model\nx;y\n")[0]
+def test_an_unknown_column_is_told(registry):
     assert "unknown column \"modle\" (expected device_id," in registry.refused("devices", "import", "-",
                                                                               stdin="device_id,modle\nx,y\n")[0]
+
+
+DUTCH = """\
+Device ID;Model;Account;RD X;RD Y;Placed from;Secret;Address;;
+NL-1;MiniPir café;0042;155990,61;464256,19;28-11-2026 14:00;ja;"Straat 1; achter";;
+NL-2;MiniPir;3071;155.990,61;464.256,19;28-11-2026 15:00;nee;Straat 2;;
+;;;;;;;;;
+"""
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-8-sig", "utf-16"])
+def test_a_sheet_is_taken_as_a_dutch_spreadsheet_saves_it(registry, encoding):
+    file = registry.file(DUTCH.replace("\n", "\r\n").encode(encoding), "sets.csv")
+    counts, notes = registry.done("devices", "import", file)
+    assert counts[0]["devices_added"] == 2 and counts[0]["placements_added"] == 2
+    assert f"{file}: note: columns are separated by semicolons\n" in notes
+    assert (f"{file}:2: note: is not UTF-8, so the file is read as Windows-1252\n" in notes) == (encoding == "cp1252")
+    assert f'{file}:2: note: rd_x: "155990,61" read as 155990.61 (decimal comma) (and 1 more)\n' in notes
+    assert f'{file}:2: note: secret: "ja" read as yes (and 1 more)\n' in notes
+    assert f'{file}:2: note: placed_from: "28-11-2026 14:00" read as 2026-11-28T14:00:00+0000 (' in notes
+    rows = registry.query("select d.model, a.account, address, secret, lower(during) = '2026-11-28 14:00Z', round(st_x("
+                          "st_transform(geom, 28992))::numeric, 2) from mobeye.device d join mobeye.device_address a"
+                          " using (device_id) join mobeye.placement using (device_id) where device_id = 'NL-1'")
+    assert [(*row[:5], float(row[5])) for row in rows] == [
+        ("MiniPir café", "0042", "Straat 1; achter", True, True, 155990.61)]
+
+
+def test_times_of_a_sheet_are_in_the_time_zone_of_the_configuration(registry, bounded):
+    text = "device_id,lon,lat,placed_from\nNL-1,5.38,52.15,28-11-2026 14:00\n"
+    _, notes = registry.done("devices", "import", "-", "-c", bounded, stdin=text)
+    assert '-:2: note: placed_from: "28-11-2026 14:00" read as 2026-11-28T14:00:00+0100 (Europe/Amsterdam)' in notes
+    registry.done("device", "place", "NL-1", "--at", "5.38,52.16", "-c", bounded, "--from", "28-11-2026 15:00")
+    assert registry.query("select lower(during) = '2026-11-28 14:00Z' from mobeye.placement where upper_inf(during)") == [
+        (True,)]
+    line, = registry.refused("device", "place", "NL-1", "--at", "5.38,52.16", "-c", bounded, "--from",
+                             "25-10-2026 02:30", status=2)[:1]
+    assert "exists twice in Europe/Amsterdam" in line
+
+
+def test_a_device_is_placed_in_rd_new(registry):
+    registry.done("devices", "import", "-", stdin="device_id\nNL-1\n")
+    row, _ = registry.done("device", "place", "NL-1", "--at", "155990.61 464256.19")
+    assert (row[0]["rd_x"], row[0]["rd_y"]) == (155991, 464256)
+
+
+def test_a_workbook_is_named_as_such(registry):
+    line = registry.refused("devices", "import", registry.file(b"PK\3\4\0\0", "sets.xlsx"))[0]
+    assert "sets.xlsx: is a workbook (.xlsx or .ods), not CSV (in the spreadsheet, save the sheet as CSV UTF-8)" in line
+
+
+def test_accounts_that_lost_their_zeros_are_warned_of(registry):
+    text = "device_id,account\nNL-1,3071\nNL-2,42\nNL-3,0043\nNL-4,44\n"
+    _, notes = registry.done("devices", "import", "-", stdin=text)
+    assert notes == ("-:3: warning: account: 42 has fewer digits than 3071 on line 2 (a spreadsheet drops leading zeros; "
+                     "accounts are compared without them)\n")
+    assert registry.query("select account from mobeye.device_address order by device_id") == [
+        ("3071",), ("42",), ("0043",), ("44",)]
+
+
+def test_a_dry_run_shows_the_first_rows_and_stores_nothing(registry):
+    registry.done("teams", "import", "-", stdin="team;layer;code\nnoord;;\n")
+    before = registry.state()
+    ran = registry.run("devices", "import", "-", "--dry-run", stdin=DUTCH)
+    assert ran.returncode == 0, ran.stderr
+    assert "The first rows, as they were understood:\n" in ran.stdout and "Nothing was stored" in ran.stdout
+    row = next(line.split() for line in ran.stdout.splitlines() if " NL-1 " in line)
+    assert {"0042", "5.40168", "52.16646", "t"} <= set(row)
+    counts, _ = registry.done("devices", "import", "-", "--dry-run", stdin=DUTCH)
+    assert counts[0]["devices_added"] == 2
+    ran = registry.run("people", "import", "-", "--dry-run", stdin="Login;Name;Team\njan;Jan;noord\n")
+    assert "jan" in ran.stdout and ran.returncode == 0
+    assert "zuid" in registry.run("teams", "import", "-", "--dry-run", stdin="team,layer,code\nzuid,,\n").stdout
+    assert registry.state() == before
+    assert registry.query("select count(*) from mobeye.person") == [(0,)]
+    assert registry.query("select team from mobeye.team") == [("noord",)]
+    assert "does not exist" in registry.refused("people", "import", "-", "--dry-run", stdin="login,name,team\na,A,oost\n")[0]
 
 
 def test_a_device_is_placed_retrieved_and_shown(registry):
@@ -252,7 +327,7 @@ def test_a_device_is_placed_retrieved_and_shown(registry):
     assert "has no placement" in registry.refused("device", "retrieve", "NL-2")[0]
     assert "not registered" in registry.refused("device", "place", "NL-9", "--at", "5,52")[0]
     assert "not registered" in registry.refused("device", "show", "NL-9")[0]
-    assert "out of range" in registry.refused("device", "place", "NL-2", "--at", "155000,463000", status=2)[0]
+    assert "out of range" in registry.refused("device", "place", "NL-2", "--at", "155000,63000", status=2)[0]
     text = registry.run("device", "show", "NL-1")
     assert text.returncode == 0 and "Straat 1, Amersfoort" in text.stdout and "AB12" in text.stdout
 

@@ -1,7 +1,9 @@
 /* What the cells of a device mean, and which go together. */
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "ctl/registry/device_csv.h"
 
@@ -47,7 +49,7 @@ static void assert_found(const char *text, const char *words, bool warning)
     struct str values[DEVICE_COLUMNS];
     cr_assert_eq(device_row(2, cells.list, &line_diagnostics, &buf, values), warning, "%s", text);
     cr_assert_eq(line_diagnostics.n, 1, "%s: %zu", text, line_diagnostics.n);
-    cr_assert_eq(line_diagnostics.errors, !warning);
+    cr_assert_eq(line_diagnostics.errors, (size_t)!warning);
     cr_assert(strstr(line_diagnostics.list[0].text, words), "%s", line_diagnostics.list[0].text);
     line_diagnostics_free(&line_diagnostics);
     buf_free(&buf);
@@ -83,15 +85,15 @@ Test(device_csv, what_is_wrong_is_told_with_what_is_allowed)
         {"rd_y=463000", "rd_y: without rd_x"},
         {"lon=5;lat=52;rd_x=155000;rd_y=463000", "lon: with rd_x"},
         {"lon=181;lat=52", "lon: 181 is out of range (expected -180 to 180)"},
-        {"lon=5,3;lat=52", "lon: \"5,3\" has a decimal comma"},
         {"lon=nan;lat=52", "lon: \"nan\" is not a number"},
         {"lon=5e1;lat=52", "lon: \"5e1\" is not a number"},
         {"rd_x=5.3;rd_y=52.1", "rd_y: 52.1 is out of range (expected 280000 to 640000)"},
-        {"lon=5;lat=52;placed_from=2026-01-01", "placed_from: \"2026-01-01\" is not a time (expected RFC 3339"},
+        {"lon=5;lat=52;placed_from=2026-13-01", "placed_from: \"2026-13-01\" is not a time (expected RFC 3339"},
         {"lon=5;lat=52;placed_from=2026-01-01T00:00:00Z;placed_until=2026-01-01T01:00:00+01:00",
          "placed_until: must be after"},
         {"placed_from=2026-01-01T00:00:00Z", "placed_from: has no meaning without a place"},
-        {"secret=ja", "secret: \"ja\" is not a valid value (expected yes or no)"},
+        {"secret=maybe", "secret: \"maybe\" is not a valid value (expected yes or no)"},
+        {"account=1,23E+11", "account: \"1,23E+11\" was rounded by a spreadsheet"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         assert_found(cases[i].cells, cases[i].words, false);
@@ -103,14 +105,37 @@ Test(device_csv, what_would_be_lost_is_a_warning)
     assert_found("team=noord", "team: has no meaning without a place", true);
 }
 
-Test(device_csv, places_on_the_command_line)
+Test(device_csv, what_is_assumed_is_noted_once_a_column)
 {
-    static const char *const bad[] = {"", "5", "5,", ",52", "5;52", "155000,463000", "52.1,95", "5,52,1", "x,y"};
-    double lon, lat;
-    struct err err;
-    cr_assert_eq(device_lon_lat(STR("5.38421,52.19634"), &lon, &lat, &err), 0);
-    cr_assert_eq(lon, 5.38421);
-    cr_assert_eq(lat, 52.19634);
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-        cr_assert_lt(device_lon_lat(str_from(bad[i]), &lon, &lat, &err), 0, "%s", bad[i]);
+    struct line_diagnostics line_diagnostics = {0};
+    struct buf buf = {0};
+    struct str values[DEVICE_COLUMNS];
+    setenv("TZ", "Europe/Amsterdam", 1);
+    tzset();
+    for (uint64_t line = 2; line < 5; line++) {
+        struct cells cells =
+            row("rd_x=155.990,61;rd_y=464256,19;placed_from=28-11-2026 14:00;placed_until=29-11-2026;secret=Ja");
+        cr_assert(device_row(line, cells.list, &line_diagnostics, &buf, values));
+        cr_assert(str_is(values[DEVICE_RD_X], "155990.60999999999"), "%.*s", (int)values[DEVICE_RD_X].len,
+                  values[DEVICE_RD_X].p);
+        cr_assert(str_is(values[DEVICE_PLACED_FROM], "2026-11-28T13:00:00.000000Z"));
+        cr_assert(str_is(values[DEVICE_PLACED_UNTIL], "2026-11-28T23:00:00.000000Z"));
+        cr_assert(str_is(values[DEVICE_SECRET], "t"));
+    }
+    static const char *const notes[] = {
+        "placed_from: \"28-11-2026 14:00\" read as 2026-11-28T14:00:00+0100 (Europe/Amsterdam)",
+        "placed_until: \"29-11-2026\" read as 2026-11-29T00:00:00+0100 (Europe/Amsterdam)",
+        "rd_x: \"155.990,61\" read as 155990.61 (decimal comma)",
+        "rd_y: \"464256,19\" read as 464256.19 (decimal comma)",
+        "secret: \"Ja\" read as yes",
+    };
+    cr_assert_eq(line_diagnostics.n, 5);
+    cr_assert_eq(line_diagnostics.errors, 0);
+    for (size_t i = 0; i < 5; i++) {
+        cr_assert_str_eq(line_diagnostics.list[i].text, notes[i]);
+        cr_assert_eq(line_diagnostics.list[i].line, 2);
+        cr_assert_eq(line_diagnostics.list[i].more, 2);
+    }
+    line_diagnostics_free(&line_diagnostics);
+    buf_free(&buf);
 }

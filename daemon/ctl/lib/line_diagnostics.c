@@ -7,23 +7,52 @@
 #include "base/mem.h"
 #include "ctl/lib/ctl.h"
 
-void line_diagnostics_add(struct line_diagnostics *line_diagnostics, uint64_t line, bool warning, const char *fmt, ...)
+static struct line_diagnostic *append(struct line_diagnostics *line_diagnostics, uint64_t line,
+                                      enum line_severity severity, const char *fmt, va_list args)
 {
     char *text = NULL;
-    va_list args;
-    va_start(args, fmt);
     if (vasprintf(&text, fmt, args) < 0)
         text = NULL;
-    va_end(args);
     if (line_diagnostics->n == line_diagnostics->cap) {
         line_diagnostics->cap = line_diagnostics->cap ? 2 * line_diagnostics->cap : 16;
         line_diagnostics->list =
             mem_realloc(line_diagnostics->list, line_diagnostics->cap, sizeof(*line_diagnostics->list));
     }
-    line_diagnostics->list[line_diagnostics->n] =
-        (struct line_diagnostic){line, line_diagnostics->n, warning, text ? text : mem_strdup("out of memory")};
-    line_diagnostics->n++;
-    line_diagnostics->errors += !warning;
+    struct line_diagnostic *added = &line_diagnostics->list[line_diagnostics->n];
+    *added = (struct line_diagnostic){line, .order = line_diagnostics->n++, .severity = severity,
+                                      .text = text ? text : mem_strdup("out of memory")};
+    line_diagnostics->errors += severity == LINE_ERROR;
+    return added;
+}
+
+void line_diagnostics_add(struct line_diagnostics *line_diagnostics, uint64_t line, bool warning, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    append(line_diagnostics, line, warning ? LINE_WARNING : LINE_ERROR, fmt, args);
+    va_end(args);
+}
+
+void line_diagnostics_note(struct line_diagnostics *line_diagnostics, uint64_t line, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    append(line_diagnostics, line, LINE_NOTE, fmt, args);
+    va_end(args);
+}
+
+void line_diagnostics_assume(struct line_diagnostics *line_diagnostics, uint64_t line, const char *topic,
+                             const char *fmt, ...)
+{
+    for (size_t i = 0; i < line_diagnostics->n; i++)
+        if (line_diagnostics->list[i].topic == topic) {
+            line_diagnostics->list[i].more++;
+            return;
+        }
+    va_list args;
+    va_start(args, fmt);
+    append(line_diagnostics, line, LINE_NOTE, fmt, args)->topic = topic;
+    va_end(args);
 }
 
 static int by_line(const void *a, const void *b)
@@ -36,6 +65,8 @@ static int by_line(const void *a, const void *b)
 
 void line_diagnostics_print(struct line_diagnostics *line_diagnostics, const char *file)
 {
+    static const struct str words[] = {
+        [LINE_ERROR] = {" ", 1}, [LINE_WARNING] = {" warning: ", 10}, [LINE_NOTE] = {" note: ", 7}};
     struct buf out = {0};
     if (line_diagnostics->n > 1)
         qsort(line_diagnostics->list, line_diagnostics->n, sizeof(*line_diagnostics->list), by_line);
@@ -44,8 +75,10 @@ void line_diagnostics_print(struct line_diagnostics *line_diagnostics, const cha
         buf_printf(&out, "%s:", file);
         if (line_diagnostic->line)
             buf_printf(&out, "%llu:", (unsigned long long)line_diagnostic->line);
-        buf_append_str(&out, line_diagnostic->warning ? STR(" warning: ") : STR(" "));
+        buf_append_str(&out, words[line_diagnostic->severity]);
         ctl_escape(&out, str_from(line_diagnostic->text), false);
+        if (line_diagnostic->more)
+            buf_printf(&out, " (and %zu more)", line_diagnostic->more);
         buf_append(&out, "\n", 1);
     }
     if (out.len > 0)

@@ -2,9 +2,9 @@
  * enum csv_state. */
 #include "ctl/registry/csv_read.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistr.h>
 
 #include "base/mem.h"
@@ -15,10 +15,10 @@ struct csv_cell {
 
 enum csv_state {
     CSV_BEFORE_CELL, /* only blanks so far; a quote: CSV_IN_QUOTES, other text: CSV_IN_CELL */
-    CSV_IN_CELL,     /* text without quotes; a comma or the end of the line: CSV_BEFORE_CELL */
-    CSV_IN_QUOTES,   /* a quote: CSV_AFTER_QUOTE; commas and line feeds are text */
+    CSV_IN_CELL,     /* text without quotes; a separator or the end of the line: CSV_BEFORE_CELL */
+    CSV_IN_QUOTES,   /* a quote: CSV_AFTER_QUOTE; separators and line feeds are text */
     CSV_AFTER_QUOTE, /* a quote: it was doubled, CSV_IN_QUOTES; otherwise like CSV_AFTER_CELL */
-    CSV_AFTER_CELL,  /* blanks after the closing quote; a comma or the end of the line: CSV_BEFORE_CELL */
+    CSV_AFTER_CELL,  /* blanks after the closing quote; a separator or the end of the line: CSV_BEFORE_CELL */
 };
 
 struct csv_reader {
@@ -26,6 +26,7 @@ struct csv_reader {
     csv_row_fn row;
     void *ctx;
     struct line_diagnostics *line_diagnostics;
+    char separator;
 
     enum csv_state state;
     struct buf line_text; /* an incomplete line */
@@ -38,17 +39,18 @@ struct csv_reader {
     size_t cell_at;  /* where in `text` the cell begins */
     struct csv_cell cells[CSV_COLUMNS_MAX];
     size_t n_cells;           /* of the row; may be more than fit into `cells` */
-    int map[CSV_COLUMNS_MAX]; /* cell of the row -> column */
+    int map[CSV_COLUMNS_MAX]; /* cell of the row -> column; -1: a column without a name */
     size_t n_map;             /* 0: no header yet */
     uint32_t header;
     bool dead;
 };
 
-struct csv_reader *csv_reader_new(const struct csv_columns *columns, csv_row_fn row, void *ctx,
+struct csv_reader *csv_reader_new(const struct csv_columns *columns, char separator, csv_row_fn row, void *ctx,
                                   struct line_diagnostics *line_diagnostics)
 {
     struct csv_reader *reader = mem_zalloc(sizeof(*reader));
     reader->columns = columns;
+    reader->separator = separator;
     reader->row = row;
     reader->ctx = ctx;
     reader->line_diagnostics = line_diagnostics;
@@ -90,54 +92,59 @@ static bool stop_reading(struct csv_reader *reader)
     return false;
 }
 
-/* Detects what Excel writes with Dutch settings, and what it calls "Unicode text". */
-static bool separated_otherwise(struct csv_reader *reader)
+/* Appends the name as the columns are written: in lower case, words joined by underscores. */
+static void normalize_name(struct str name, struct buf *out)
 {
-    struct str text = cell_text(reader, 0);
-    const char *by = memchr(text.p, ';', text.len) ? "semicolons" : memchr(text.p, '\t', text.len) ? "tabs" : NULL;
-    if (reader->n_cells != 1 || !by)
-        return false;
-    line_diagnostics_add(
-        reader->line_diagnostics, reader->row_line, false,
-        "the columns are separated by %s (expected commas; a spreadsheet with Dutch settings writes semicolons and "
-        "decimal commas: set its region to English, or save with the field separator \",\" and decimal points)",
-        by);
-    return true;
+    for (size_t i = 0; i < name.len; i++) {
+        bool no_break = name.p[i] == '\xC2' && i + 1 < name.len && name.p[i + 1] == '\xA0';
+        i += no_break;
+        char c = no_break || strchr(" -\t", name.p[i]) ? '_' : (char)tolower((unsigned char)name.p[i]);
+        buf_append(out, &c, 1);
+    }
 }
 
 static int find_column(const struct csv_columns *columns, struct str name)
 {
+    struct buf normal = {0};
+    int column = -1;
+    normalize_name(name, &normal);
     for (size_t i = 0; i < columns->n; i++)
-        if (strlen(columns->names[i]) == name.len && strncasecmp(columns->names[i], name.p, name.len) == 0)
-            return (int)i;
-    return -1;
+        if (str_is(buf_str(&normal), columns->names[i]))
+            column = (int)i;
+    buf_free(&normal);
+    return column;
+}
+
+static void refuse_column(struct csv_reader *reader, struct str name)
+{
+    struct buf allowed = {0};
+    list_columns(reader->columns, &allowed);
+    line_diagnostics_add(reader->line_diagnostics, reader->row_line, false, "unknown column \"%.*s\" (expected %.*s)",
+                         (int)name.len, name.p, (int)allowed.len, allowed.data);
+    buf_free(&allowed);
 }
 
 static bool map_column(struct csv_reader *reader, size_t cell)
 {
     struct str name = cell_text(reader, cell);
-    int column = find_column(reader->columns, name);
-    struct buf allowed = {0};
-    list_columns(reader->columns, &allowed);
-    if (column < 0)
-        line_diagnostics_add(reader->line_diagnostics, reader->row_line, false,
-                             "unknown column \"%.*s\" (expected %.*s)", (int)name.len, name.p, (int)allowed.len,
-                             allowed.data);
-    else if (reader->header & UINT32_C(1) << column)
+    int column = name.len ? find_column(reader->columns, name) : -1;
+    reader->map[cell] = column;
+    if (column < 0 && name.len > 0) {
+        refuse_column(reader, name);
+        return false;
+    }
+    if (column >= 0 && reader->header & UINT32_C(1) << column) {
         line_diagnostics_add(reader->line_diagnostics, reader->row_line, false, "%s: duplicate column",
                              reader->columns->names[column]);
-    buf_free(&allowed);
-    if (column < 0 || reader->header & UINT32_C(1) << column)
         return false;
-    reader->map[cell] = column;
-    reader->header |= UINT32_C(1) << column;
+    }
+    if (column >= 0)
+        reader->header |= UINT32_C(1) << column;
     return true;
 }
 
 static bool read_header(struct csv_reader *reader)
 {
-    if (separated_otherwise(reader))
-        return false;
     if (reader->n_cells > CSV_COLUMNS_MAX) {
         line_diagnostics_add(reader->line_diagnostics, reader->row_line, false,
                              "the header has %zu columns (expected at most %zu)", reader->n_cells, reader->columns->n);
@@ -162,7 +169,7 @@ static const char *bad_text(struct str text)
     if (text.len > 0 && memchr(text.p, '\0', text.len))
         return "contains a zero byte";
     if (u8_check((const uint8_t *)text.p, text.len))
-        return "is not UTF-8 (in a spreadsheet, save as CSV UTF-8)";
+        return "is not UTF-8";
     return NULL;
 }
 
@@ -178,20 +185,47 @@ static bool take_cell(struct csv_reader *reader, size_t i, struct str *ret)
     return !bad;
 }
 
+/* The row has text in a cell to which no column belongs. */
+static bool has_stray_text(struct csv_reader *reader, size_t *ret_cell)
+{
+    for (size_t i = 0; i < reader->n_cells && i < CSV_COLUMNS_MAX; i++)
+        if ((i >= reader->n_map || reader->map[i] < 0) && reader->cells[i].len > 0) {
+            *ret_cell = i + 1;
+            return true;
+        }
+    return false;
+}
+
+/* Extra cells are allowed if they are empty. */
+static bool check_length(struct csv_reader *reader)
+{
+    size_t stray;
+    bool longer = reader->n_cells > reader->n_map, strays = has_stray_text(reader, &stray);
+    if (reader->n_cells < reader->n_map || (longer && strays) || reader->n_cells > CSV_COLUMNS_MAX)
+        line_diagnostics_add(
+            reader->line_diagnostics, reader->row_line, false,
+            "the row has %zu cell%s (expected %zu, as in the header%s)", reader->n_cells,
+            reader->n_cells == 1 ? "" : "s", reader->n_map,
+            longer && reader->separator == ',' ? "; a cell with a comma, such as a decimal comma, must be quoted" : "");
+    else if (strays)
+        line_diagnostics_add(reader->line_diagnostics, reader->row_line, false,
+                             "cell %zu has text, but its column has no name", stray);
+    else
+        return true;
+    return false;
+}
+
 static void read_row(struct csv_reader *reader)
 {
     struct str cells[CSV_COLUMNS_MAX] = {0};
     bool good = true;
     if (reader->text.len == 0)
-        return; /* rows of commas at the end of a sheet */
-    if (reader->n_cells != reader->n_map) {
-        line_diagnostics_add(reader->line_diagnostics, reader->row_line, false,
-                             "the row has %zu cell%s (expected %zu, as in the header)", reader->n_cells,
-                             reader->n_cells == 1 ? "" : "s", reader->n_map);
+        return; /* rows of separators at the end of a sheet */
+    if (!check_length(reader))
         return;
-    }
-    for (size_t i = 0; i < reader->n_cells; i++)
-        good &= take_cell(reader, i, &cells[reader->map[i]]);
+    for (size_t i = 0; i < reader->n_map; i++)
+        if (reader->map[i] >= 0)
+            good &= take_cell(reader, i, &cells[reader->map[i]]);
     if (good)
         reader->row(reader->ctx, reader->row_line, cells);
 }
@@ -275,9 +309,9 @@ static bool take_text(struct csv_reader *reader, char c)
 
 static bool take_byte(struct csv_reader *reader, char c)
 {
-    if (reader->state == CSV_IN_QUOTES || !(c == ',' || is_line_end(c)))
+    if (reader->state == CSV_IN_QUOTES || !(c == reader->separator || is_line_end(c)))
         return take_text(reader, c);
-    if (c == ',')
+    if (c == reader->separator)
         end_cell(reader);
     else if (!before_row(reader))
         end_row(reader);
@@ -296,7 +330,8 @@ static bool is_blank_line(const char *bytes, size_t len)
 static void quotes_are_wrong(struct csv_reader *reader, const char *what)
 {
     line_diagnostics_add(reader->line_diagnostics, reader->row_line, false,
-                         "%s (a cell with a comma, quote or line feed must be quoted, and quotes in it doubled)", what);
+                         "%s (a cell with a separator, quote or line feed must be quoted, and quotes in it doubled)",
+                         what);
     forget_row(reader);
     reader->dead = reader->n_map == 0; /* without a header no row can be read */
 }
@@ -304,10 +339,6 @@ static void quotes_are_wrong(struct csv_reader *reader, const char *what)
 static void feed_line(struct csv_reader *reader, const char *bytes, size_t len)
 {
     uint64_t line = reader->line++;
-    if (line == 1 && len >= 3 && memcmp(bytes, "\xEF\xBB\xBF", 3) == 0) {
-        bytes += 3;
-        len -= 3;
-    }
     if (!reader->in_row && is_blank_line(bytes, len))
         return;
     if (!reader->in_row)
@@ -330,19 +361,8 @@ static bool too_long(struct csv_reader *reader)
     return true;
 }
 
-static bool is_utf16(const struct csv_reader *reader, const char *bytes, size_t len)
-{
-    return reader->line == 1 && reader->line_text.len == 0 && len >= 2 &&
-           (memcmp(bytes, "\xFF\xFE", 2) == 0 || memcmp(bytes, "\xFE\xFF", 2) == 0);
-}
-
 bool csv_reader_feed(struct csv_reader *reader, const char *bytes, size_t len)
 {
-    if (is_utf16(reader, bytes, len)) {
-        line_diagnostics_add(reader->line_diagnostics, 1, false,
-                             "the file is UTF-16 (in a spreadsheet, save as CSV UTF-8)");
-        return stop_reading(reader);
-    }
     while (len > 0 && !reader->dead) {
         const char *feed = memchr(bytes, '\n', len);
         size_t part = feed ? (size_t)(feed - bytes) + 1 : len;

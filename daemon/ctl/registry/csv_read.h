@@ -1,6 +1,7 @@
 /*
- * CSV with a header, as spreadsheets write it (RFC 4180; a byte order mark and CR LF are accepted), in UTF-8. The
- * header names columns of a table, in any order, ignoring case. Pure: bytes in, rows and diagnostics out.
+ * CSV with a header, as spreadsheets write it (RFC 4180, with any separator), in UTF-8; csv_decode.h makes that of a
+ * file. The header names columns of a table, in any order and case, with spaces or hyphens for underscores. Columns
+ * without a name must be empty. Pure: bytes in, rows and diagnostics out.
  */
 #ifndef MOBEYE_CTL_REGISTRY_CSV_READ_H
 #define MOBEYE_CTL_REGISTRY_CSV_READ_H
@@ -21,12 +22,12 @@ struct csv_columns {
     uint32_t required;        /* bit i: the header must have column i, and its cells must not be empty */
 };
 
-/* Called for each row that has as many cells as the header and is not empty. cells[i] is the cell of column i, empty if
- * the header lacks that column; valid during the call. */
+/* Called for each row that has as many cells as the header, or further empty ones, and is not empty. cells[i] is the
+ * cell of column i, empty if the header lacks that column; valid during the call. */
 typedef void (*csv_row_fn)(void *ctx, uint64_t line, const struct str *cells);
 
 /* Errors are added to line_diagnostics; it and `columns` must outlive the reader. */
-struct csv_reader *csv_reader_new(const struct csv_columns *columns, csv_row_fn row, void *ctx,
+struct csv_reader *csv_reader_new(const struct csv_columns *columns, char separator, csv_row_fn row, void *ctx,
                                   struct line_diagnostics *line_diagnostics);
 void csv_reader_free(struct csv_reader **reader);
 

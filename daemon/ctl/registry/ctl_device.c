@@ -5,7 +5,8 @@
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/options.h"
 #include "ctl/registry/bounds.h"
-#include "ctl/registry/device_csv.h"
+#include "ctl/registry/cell_read.h"
+#include "ctl/registry/local_zone.h"
 
 #define VERB "device"
 
@@ -17,9 +18,11 @@ static const char help[] =
     "place records where a device stands from now on, or during a period, and ends its open placement. It prints the\n"
     "wijk and the RD New coordinates of the place. retrieve ends the current placement. show prints everything that\n"
     "is registered about a device, and its last message.\n\n"
-    "      --at LON,LAT       place: position in degrees (WGS84), such as 5.38421,52.19634\n"
+    "      --at LON,LAT       place: position in degrees (WGS84), such as 5.38421,52.19634; or in RD New, such as\n"
+    "                         \"155990.61 464256.19\"\n"
     "      --at TIME          retrieve: end of the placement (default: now)\n"
-    "      --from TIME        place: start, RFC 3339, such as 2026-11-23T21:00:00+01:00 (default: now)\n"
+    "      --from TIME        place: start, RFC 3339, such as 2026-11-23T21:00:00+01:00, or local time, such as\n"
+    "                         \"23-11-2026 21:00\" (default: now)\n"
     "      --until TIME       place: end, excluded (default: until further notice)\n"
     "      --address TEXT     place: its address\n"
     "      --team TEAM        place: the team of the placement; overrides the team of the area\n"
@@ -33,6 +36,7 @@ static const char help[] =
 
 struct device_request {
     struct ctl_call call;
+    PGconn *conn;
     const char *device;
     const char *at, *from, *until, *address, *team, *instructions;
     bool secret, anyway;
@@ -50,29 +54,31 @@ static void on_notice(void *ctx, const PGresult *notice)
 static int call_function(const struct device_request *request, const char *what, const char *sql, int n,
                          const char *const *values)
 {
-    PGconn *conn = ctl_connect(VERB, request->call.file, request->call.db);
-    if (!conn)
-        return CTL_FAILED;
-    PQsetNoticeReceiver(conn, on_notice, NULL);
-    PGresult *row = ctl_query(conn, VERB, what, sql, n, values);
+    PGresult *row = ctl_query(request->conn, VERB, what, sql, n, values);
     int status = row ? CTL_OK : CTL_FAILED;
     if (row)
         ctl_print_rows(row, request->call.json);
     PQclear(row);
-    PQfinish(conn);
     return status;
 }
 
-/* CTL_OK if the option is not given (ret_text is then NULL) or is a valid time. */
-static int parse_time(const char *option, const char *text, char formatted[CLOCK_RFC3339_SIZE], const char **ret_text)
+/* CTL_OK if the option is not given (ret_text is then NULL) or is a valid time. What was assumed is printed. */
+static int parse_time(const struct device_request *request, const char *option, const char *text,
+                      char formatted[CLOCK_RFC3339_SIZE], const char **ret_text)
 {
     struct err err;
+    struct buf assumed = {0};
     int64_t us;
     *ret_text = NULL;
     if (!text)
         return CTL_OK;
-    if (device_time(str_from(text), &us, &err) < 0)
+    if (local_zone_set(VERB, &request->call, request->conn) != CTL_OK)
+        return CTL_FAILED;
+    if (cell_time(str_from(text), &us, &assumed, &err) < 0)
         return ctl_usage(VERB, "%s: %s", option, err.text);
+    if (assumed.len > 0)
+        fprintf(stderr, "mobeyectl " VERB ": note: %s: %.*s\n", option, (int)assumed.len, assumed.data);
+    buf_free(&assumed);
     *ret_text = clock_format_rfc3339(us, 6, formatted);
     return CTL_OK;
 }
@@ -83,12 +89,9 @@ static int check_place(const struct device_request *request, const char *lon, co
     char bounds[BOUNDS_SIZE];
     if (bounds_read(&request->call, request->anyway, bounds) != CTL_OK)
         return CTL_FAILED;
-    PGconn *conn = ctl_connect(VERB, request->call.file, request->call.db);
-    if (!conn)
-        return CTL_FAILED;
     const char *values[] = {lon, lat, bounds[0] ? bounds : NULL};
     PGresult *why =
-        ctl_query(conn, VERB, "place",
+        ctl_query(request->conn, VERB, "place",
                   "select mobeye.implausible(public.st_setsrid(public.st_makepoint($1::float8, $2::float8), "
                   "4326), $3::float8[])",
                   3, values);
@@ -96,32 +99,64 @@ static int check_place(const struct device_request *request, const char *lon, co
     if (why && !PQgetisnull(why, 0, 0))
         status = ctl_fail(VERB, "--at: %s", PQgetvalue(why, 0, 0));
     PQclear(why);
-    PQfinish(conn);
     return status;
+}
+
+struct position {
+    char lon[32], lat[32];
+};
+
+/* Converts RD New to degrees, as PostGIS does for imports. */
+static int convert_rd(const struct device_request *request, double x, double y, struct position *ret)
+{
+    char x_text[32], y_text[32];
+    snprintf(x_text, sizeof(x_text), "%.17g", x);
+    snprintf(y_text, sizeof(y_text), "%.17g", y);
+    const char *values[] = {x_text, y_text};
+    PGresult *row = ctl_query(request->conn, VERB, "--at",
+                              "select public.st_x(g), public.st_y(g) from public.st_transform(public.st_setsrid("
+                              "public.st_makepoint($1::float8, $2::float8), 28992), 4326) as g",
+                              2, values);
+    if (!row)
+        return CTL_FAILED;
+    snprintf(ret->lon, sizeof(ret->lon), "%s", PQgetvalue(row, 0, 0));
+    snprintf(ret->lat, sizeof(ret->lat), "%s", PQgetvalue(row, 0, 1));
+    PQclear(row);
+    return CTL_OK;
+}
+
+static int find_position(const struct device_request *request, struct position *ret)
+{
+    struct err err;
+    double x, y;
+    bool rd;
+    if (!request->at)
+        return ctl_usage(VERB, "missing option --at LON,LAT");
+    if (cell_position(str_from(request->at), &x, &y, &rd, &err) < 0)
+        return ctl_usage(VERB, "--at: %s", err.text);
+    if (rd)
+        return convert_rd(request, x, y, ret);
+    snprintf(ret->lon, sizeof(ret->lon), "%.17g", x);
+    snprintf(ret->lat, sizeof(ret->lat), "%.17g", y);
+    return CTL_OK;
 }
 
 static int place_device(const struct device_request *request)
 {
-    struct err err;
-    double lon_number, lat_number;
-    char lon[32], lat[32], from_text[CLOCK_RFC3339_SIZE], until_text[CLOCK_RFC3339_SIZE];
+    struct position at;
+    char from_text[CLOCK_RFC3339_SIZE], until_text[CLOCK_RFC3339_SIZE];
     const char *from, *until;
-    if (!request->at)
-        return ctl_usage(VERB, "missing option --at LON,LAT");
-    if (device_lon_lat(str_from(request->at), &lon_number, &lat_number, &err) < 0)
-        return ctl_usage(VERB, "--at: %s", err.text);
-    int status = parse_time("--from", request->from, from_text, &from);
+    int status = find_position(request, &at);
     if (status == CTL_OK)
-        status = parse_time("--until", request->until, until_text, &until);
-    if (status != CTL_OK)
-        return status;
-    snprintf(lon, sizeof(lon), "%.17g", lon_number);
-    snprintf(lat, sizeof(lat), "%.17g", lat_number);
-    status = check_place(request, lon, lat);
+        status = parse_time(request, "--from", request->from, from_text, &from);
+    if (status == CTL_OK)
+        status = parse_time(request, "--until", request->until, until_text, &until);
+    if (status == CTL_OK)
+        status = check_place(request, at.lon, at.lat);
     if (status != CTL_OK)
         return status;
     const char *values[] = {
-        request->device,      lon, lat, from, until, request->address, request->team, request->secret ? "t" : "f",
+        request->device,      at.lon, at.lat, from, until, request->address, request->team, request->secret ? "t" : "f",
         request->instructions};
     return call_function(
         request, "place",
@@ -136,7 +171,7 @@ static int retrieve_device(const struct device_request *request)
 {
     char at_text[CLOCK_RFC3339_SIZE];
     const char *at;
-    int status = parse_time("--at", request->at, at_text, &at);
+    int status = parse_time(request, "--at", request->at, at_text, &at);
     if (status != CTL_OK)
         return status;
     const char *values[] = {request->device, at};
@@ -173,11 +208,11 @@ static const struct section {
 
 #define N_SECTIONS (sizeof(sections) / sizeof(sections[0]))
 
-static int show_tables(PGconn *conn, const struct device_request *request)
+static int show_tables(const struct device_request *request)
 {
     const char *values[] = {request->device};
     for (size_t i = 0; i < N_SECTIONS; i++) {
-        PGresult *rows = ctl_query(conn, VERB, sections[i].name, sections[i].sql, 1, values);
+        PGresult *rows = ctl_query(request->conn, VERB, sections[i].name, sections[i].sql, 1, values);
         if (!rows)
             return CTL_FAILED;
         if (PQntuples(rows) > 0) {
@@ -189,7 +224,7 @@ static int show_tables(PGconn *conn, const struct device_request *request)
     return CTL_OK;
 }
 
-static int show_json(PGconn *conn, const struct device_request *request)
+static int show_json(const struct device_request *request)
 {
     struct buf sql = {0};
     const char *values[] = {request->device};
@@ -198,7 +233,7 @@ static int show_json(PGconn *conn, const struct device_request *request)
         buf_printf(&sql, "%s'%s', (select %s from (%s) x)", i ? ", " : "", sections[i].name,
                    sections[i].many ? "coalesce(jsonb_agg(to_jsonb(x)), '[]')" : "to_jsonb(x)", sections[i].sql);
     buf_append(&sql, "))", sizeof("))"));
-    PGresult *row = ctl_query(conn, VERB, "show", sql.data, 1, values);
+    PGresult *row = ctl_query(request->conn, VERB, "show", sql.data, 1, values);
     if (row)
         puts(PQgetvalue(row, 0, 0));
     int status = row ? CTL_OK : CTL_FAILED;
@@ -207,10 +242,11 @@ static int show_json(PGconn *conn, const struct device_request *request)
     return status;
 }
 
-static int show_registered(PGconn *conn, const struct device_request *request)
+static int show_device(const struct device_request *request)
 {
     const char *values[] = {request->device};
-    PGresult *known = ctl_query(conn, VERB, "show", "select from mobeye.device where device_id = $1", 1, values);
+    PGresult *known =
+        ctl_query(request->conn, VERB, "show", "select from mobeye.device where device_id = $1", 1, values);
     int n = known ? PQntuples(known) : -1;
     PQclear(known);
     if (n < 0)
@@ -219,15 +255,7 @@ static int show_registered(PGconn *conn, const struct device_request *request)
         return ctl_fail(VERB,
                         "device \"%s\" is not registered ('mobeyectl devices unknown' lists unregistered senders)",
                         request->device);
-    return request->call.json ? show_json(conn, request) : show_tables(conn, request);
-}
-
-static int show_device(const struct device_request *request)
-{
-    PGconn *conn = ctl_connect(VERB, request->call.file, request->call.db);
-    int status = conn ? show_registered(conn, request) : CTL_FAILED;
-    PQfinish(conn);
-    return status;
+    return request->call.json ? show_json(request) : show_tables(request);
 }
 
 enum { PLACE, RETRIEVE, SHOW };
@@ -258,5 +286,11 @@ int ctl_device(int argc, char **argv)
     if (status != CTL_GO)
         return status;
     request.device = request.call.arguments[0];
-    return runs[request.call.action](&request);
+    request.conn = ctl_connect(VERB, request.call.file, request.call.db);
+    if (!request.conn)
+        return CTL_FAILED;
+    PQsetNoticeReceiver(request.conn, on_notice, NULL);
+    status = runs[request.call.action](&request);
+    PQfinish(request.conn);
+    return status;
 }

@@ -21,18 +21,19 @@ static const char help[] =
     "A row is one placement, or a device without one; several rows of a device must agree about the device. The place\n"
     "is lon and lat in degrees or rd_x and rd_y in RD New. The placement starts at placed_from (empty: now, or when\n"
     "the device came to that place) and ends before placed_until (empty: until further notice); both are RFC 3339,\n"
-    "such as 2026-11-23T21:00:00+01:00. heartbeat and grace are durations such as 26h or 7d; secret is yes or no.\n"
+    "such as 2026-11-23T21:00:00+01:00, or local time, such as 23-11-2026 21:00, in the time zone of the "
+    "configuration\n"
+    "(with --db alone: of the database). heartbeat and grace are durations such as 26h or 7d; secret is yes or no.\n"
     "Columns in the file replace the stored values, also with empty cells; columns that are missing change nothing. A\n"
     "later placement ends one without an end. Importing the same file twice changes nothing. The wijk and the RD New\n"
-    "coordinates of each place are printed; a place outside the bounds of the configuration is refused.\n\n"
+    "coordinates of each place are printed; a place outside the bounds of the configuration is refused.\n" CSV_HELP "\n"
     "unknown lists senders that have reported but are not registered; the column near names a registered device with\n"
-    "a similar account or id.\n\n" BOUNDS_HELP CTL_COMMON_HELP "\nExample:\n"
+    "a similar account or id.\n\n" BOUNDS_HELP CSV_DRY_RUN_HELP CTL_COMMON_HELP "\nExample:\n"
     "  $ mobeyectl devices import devices.csv\n\n"
     "Requires a member of mobeye_registry or mobeye_owner.\n" CTL_EXIT_HELP;
 
 struct device_import {
     struct import import;
-    struct csv_reader *reader;
     struct buf text;
 };
 
@@ -55,17 +56,11 @@ static void on_row(void *ctx, uint64_t line, const struct str *cells)
     import_end_row(&devices->import);
 }
 
-static bool feed_csv(void *ctx, const char *bytes, size_t len)
-{
-    struct device_import *devices = ctx;
-    return csv_reader_feed(devices->reader, bytes, len);
-}
-
 /* The columns of the file as a PostgreSQL array literal. */
-static void list_header(const struct csv_reader *reader, struct buf *out)
+static void list_header(uint32_t header, struct buf *out)
 {
     for (size_t i = 0; i < device_columns.n; i++)
-        if (csv_reader_header(reader) & UINT32_C(1) << i)
+        if (header & UINT32_C(1) << i)
             buf_printf(out, "%s%s", out->len ? "," : "{", device_columns.names[i]);
     buf_append(out, "}", sizeof("}"));
 }
@@ -76,15 +71,21 @@ static const char placed_sql[] = "select i.line, 'device ' || i.device_id || ' s
                                  "  from pg_temp.device_import i, lateral mobeye.whereabouts(i.geom, lower(i.during)) w"
                                  " where i.geom is not null order by i.line";
 
+static const char first_sql[] =
+    "select line, device_id, model, \"group\", account, input, heartbeat::text, grace::text, lower(during)::text as "
+    "placed_from, upper(during)::text as placed_until, address, round(public.st_x(geom)::numeric, 5) as lon,"
+    " round(public.st_y(geom)::numeric, 5) as lat, team, secret, instructions"
+    "  from pg_temp.device_import order by line limit 5";
+
 static int store_devices(struct device_import *devices, const char *bounds)
 {
     char check[BOUNDS_SIZE + 128];
-    int status = import_read(&devices->import, feed_csv, devices);
+    uint32_t columns = 0;
+    int status = import_csv(&devices->import, &device_columns, on_row, devices, &columns);
     if (status != CTL_OK)
         return status;
     struct buf header = {0};
-    devices->import.whole = csv_reader_finish(devices->reader);
-    list_header(devices->reader, &header);
+    list_header(columns, &header);
     const char *values[] = {header.data};
     snprintf(check, sizeof(check), "select line, warning, \"column\" || ': ' || message from mobeye.check_devices(%s)",
              bounds);
@@ -93,18 +94,21 @@ static int store_devices(struct device_import *devices, const char *bounds)
     return status;
 }
 
-static int import_file(const struct ctl_call *call, bool anyway)
+static int import_file(const struct ctl_call *call, bool anyway, bool dry_run)
 {
     char bounds[BOUNDS_SIZE + 16];
     if (bounds_expression(call, anyway, bounds) != CTL_OK)
         return CTL_FAILED;
-    struct device_import devices = {
-        .import = {.verb = VERB, .file = call->arguments[0], .call = call, .notes = placed_sql}};
-    devices.reader = csv_reader_new(&device_columns, on_row, &devices, &devices.import.line_diagnostics);
+    struct device_import devices = {.import = {.verb = VERB,
+                                               .file = call->arguments[0],
+                                               .call = call,
+                                               .notes = placed_sql,
+                                               .first = first_sql,
+                                               .dry_run = dry_run,
+                                               .local_times = true}};
     int status = import_open(&devices.import, "select mobeye.stage_devices()", copy);
     if (status == CTL_OK)
         status = store_devices(&devices, bounds);
-    csv_reader_free(&devices.reader);
     buf_free(&devices.text);
     import_close(&devices.import);
     return status;
@@ -189,18 +193,18 @@ static int list_unknown(const struct ctl_call *call)
 enum { IMPORT, UNKNOWN };
 
 static const struct ctl_verb actions[] = {
-    [IMPORT] = {"import", .takes = "anyway config db json", .argument = "FILE.csv", .least = 1, .most = 1},
+    [IMPORT] = {"import", .takes = "anyway dry-run config db json", .argument = "FILE.csv", .least = 1, .most = 1},
     [UNKNOWN] = {"unknown", .takes = "config db json"},
     {0}};
 static const struct ctl_verb verb = {VERB, .help = help, .actions = actions};
 
 int ctl_devices(int argc, char **argv)
 {
-    bool anyway = false;
-    const struct ctl_option options[] = {{"anyway", .flag = &anyway}, {0}};
+    bool anyway = false, dry_run = false;
+    const struct ctl_option options[] = {{"anyway", .flag = &anyway}, {"dry-run", .flag = &dry_run}, {0}};
     struct ctl_call call;
     int status = ctl_parse(argc, argv, &verb, options, &call);
     if (status != CTL_GO)
         return status;
-    return call.action == IMPORT ? import_file(&call, anyway) : list_unknown(&call);
+    return call.action == IMPORT ? import_file(&call, anyway, dry_run) : list_unknown(&call);
 }

@@ -1,14 +1,13 @@
 /* mobeyectl people, mobeyectl teams: imports the people who handle incidents, and the areas of their teams. */
 #include <stdio.h>
 
-#include "ctl/registry/csv_read.h"
 #include "ctl/registry/import.h"
 
 /* The description of an import into one table of texts. */
 struct texts {
     struct ctl_verb verb;
     struct csv_columns columns;
-    const char *stage, *copy, *check, *merge;
+    const char *stage, *copy, *check, *merge, *first;
 };
 
 static const char people_help[] =
@@ -21,8 +20,8 @@ static const char people_help[] =
     "a\n"
     "control room, which sees the incidents of all teams; a person without a team sees none. No database login is\n"
     "created; if one is missing, its line is printed with a warning.\n"
-    "remove removes a person, the database login with its rights, and its live sessions.\n\n" CTL_COMMON_HELP
-    "\nExamples:\n"
+    "remove removes a person, the database login with its rights, and its live sessions.\n" CSV_HELP
+    "\n" CSV_DRY_RUN_HELP CTL_COMMON_HELP "\nExamples:\n"
     "  $ mobeyectl people import people.csv\n"
     "  $ mobeyectl people remove jansen\n\n"
     "Requires a member of mobeye_owner; remove requires a role that may drop roles, such as that of root or "
@@ -33,7 +32,8 @@ static const char teams_help[] =
     "Imports teams and their areas.\n\n"
     "The CSV file (- for standard input) has the header team,layer,code and one row per area; it is imported\n"
     "completely or not at all. The areas of each team in the file are replaced; a row with only a team is a team\n"
-    "without areas. Teams that are not in the file are kept unchanged.\n\n" CTL_COMMON_HELP "\nExample:\n"
+    "without areas. Teams that are not in the file are kept unchanged.\n" CSV_HELP "\n" CSV_DRY_RUN_HELP CTL_COMMON_HELP
+    "\nExample:\n"
     "  $ mobeyectl teams import teams.csv\n\n"
     "Requires a member of mobeye_owner.\n" CTL_EXIT_HELP;
 
@@ -43,9 +43,9 @@ static const char *const team_columns[] = {"team", "layer", "code"};
 enum { IMPORT, REMOVE };
 
 static const struct ctl_verb team_actions[] = {
-    [IMPORT] = {"import", .takes = "config db json", .argument = "FILE.csv", .least = 1, .most = 1}, {0}};
+    [IMPORT] = {"import", .takes = "dry-run config db json", .argument = "FILE.csv", .least = 1, .most = 1}, {0}};
 static const struct ctl_verb people_actions[] = {
-    [IMPORT] = {"import", .takes = "config db json", .argument = "FILE.csv", .least = 1, .most = 1},
+    [IMPORT] = {"import", .takes = "dry-run config db json", .argument = "FILE.csv", .least = 1, .most = 1},
     [REMOVE] = {"remove", .takes = "config db", .argument = "LOGIN", .least = 1, .most = 1},
     {0}};
 
@@ -80,6 +80,7 @@ static const struct texts people = {
     " where (p.name, p.team, p.all_teams) is distinct from (excluded.name, excluded.team, excluded.all_teams)"
     " returning 1)"
     " select (select count(*) from pg_temp.person_import) as people, (select count(*) from stored) as stored",
+    "select * from pg_temp.person_import order by line limit 5",
 };
 
 static const struct texts teams = {
@@ -111,12 +112,12 @@ static const struct texts teams = {
     " from pg_temp.team_import where layer is not null on conflict do nothing returning 1)"
     " select (select count(distinct team) from pg_temp.team_import) as teams, (select count(*) from made) as made,"
     " (select count(*) from added) as areas_added, (select count(*) from removed) as areas_removed",
+    "select * from pg_temp.team_import order by line limit 5",
 };
 
 struct text_import {
     struct import import;
     const struct texts *texts;
-    struct csv_reader *reader;
 };
 
 static void on_row(void *ctx, uint64_t line, const struct str *cells)
@@ -130,25 +131,20 @@ static void on_row(void *ctx, uint64_t line, const struct str *cells)
     import_end_row(&texts->import);
 }
 
-static bool feed_texts(void *ctx, const char *bytes, size_t len)
+static int import_texts(const struct texts *texts, const struct ctl_call *call, bool dry_run)
 {
-    struct text_import *texts = ctx;
-    return csv_reader_feed(texts->reader, bytes, len);
-}
-
-static int import_texts(const struct texts *texts, const struct ctl_call *call)
-{
-    struct text_import importing = {.import = {.verb = texts->verb.name, .file = call->arguments[0], .call = call},
+    uint32_t header = 0;
+    struct text_import importing = {.import = {.verb = texts->verb.name,
+                                               .file = call->arguments[0],
+                                               .call = call,
+                                               .first = texts->first,
+                                               .dry_run = dry_run},
                                     .texts = texts};
-    importing.reader = csv_reader_new(&texts->columns, on_row, &importing, &importing.import.line_diagnostics);
     int status = import_open(&importing.import, texts->stage, texts->copy);
     if (status == CTL_OK)
-        status = import_read(&importing.import, feed_texts, &importing);
-    if (status == CTL_OK) {
-        importing.import.whole = csv_reader_finish(importing.reader);
+        status = import_csv(&importing.import, &texts->columns, on_row, &importing, &header);
+    if (status == CTL_OK)
         status = import_finish(&importing.import, texts->check, texts->merge, 0, NULL);
-    }
-    csv_reader_free(&importing.reader);
     import_close(&importing.import);
     return status;
 }
@@ -169,12 +165,13 @@ static int remove_person(const struct ctl_call *call)
 
 static int run_import(const struct texts *texts, int argc, char **argv)
 {
-    const struct ctl_option options[] = {{0}};
+    bool dry_run = false;
+    const struct ctl_option options[] = {{"dry-run", .flag = &dry_run}, {0}};
     struct ctl_call call;
     int status = ctl_parse(argc, argv, &texts->verb, options, &call);
     if (status != CTL_GO)
         return status;
-    return call.action == REMOVE ? remove_person(&call) : import_texts(texts, &call);
+    return call.action == REMOVE ? remove_person(&call) : import_texts(texts, &call, dry_run);
 }
 
 int ctl_people(int argc, char **argv)

@@ -1,25 +1,23 @@
 #include "ctl/registry/device_csv.h"
 
 #include <ctype.h>
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
 #include "conf/value.h"
+#include "ctl/registry/cell_read.h"
 #include "ingest/validate.h"
 
-enum { ACCOUNT_MIN = 1, ACCOUNT_MAX = 16, NUMBER_MAX = 32, DURATION_MAX = 32 };
+enum { ACCOUNT_MIN = 1, ACCOUNT_MAX = 16, DURATION_MAX = 32 };
 
-/* Reads a cell that is not empty and appends it in a form that PostgreSQL accepts. 0, or -1 with err set. */
-typedef int (*read_fn)(struct str text, double min, double max, struct buf *out, struct err *err);
+/* Reads a cell that is not empty and appends it in a form that PostgreSQL accepts. 0, or -1 with err set. What had to
+ * be assumed is appended to `assumed`. */
+typedef int (*read_fn)(struct str text, double min, double max, struct buf *out, struct buf *assumed, struct err *err);
 
-static int read_id(struct str text, double min, double max, struct buf *out, struct err *err)
+static int read_id(struct str text, double min, double max, struct buf *out, struct buf *assumed, struct err *err)
 {
-    (void)min, (void)max;
+    (void)min, (void)max, (void)assumed;
     if (!validate_device(text))
         return err_set(err, "\"%.*s\" is not a device id (expected 1 to 64 of A-Z a-z 0-9 . _ : / -)", (int)text.len,
                        text.p);
@@ -28,67 +26,49 @@ static int read_id(struct str text, double min, double max, struct buf *out, str
 }
 
 /* CR LF becomes LF. */
-static int read_text(struct str text, double min, double max, struct buf *out, struct err *err)
+static int read_text(struct str text, double min, double max, struct buf *out, struct buf *assumed, struct err *err)
 {
-    (void)min, (void)max, (void)err;
+    (void)min, (void)max, (void)assumed, (void)err;
     for (size_t i = 0; i < text.len; i++)
         if (text.p[i] != '\r' || i + 1 == text.len || text.p[i + 1] != '\n')
             buf_append(out, text.p + i, 1);
     return 0;
 }
 
-static bool has_only(struct str text, const char *characters)
+static int read_account(struct str text, double min, double max, struct buf *out, struct buf *assumed, struct err *err)
 {
-    for (size_t i = 0; i < text.len; i++)
-        if (text.p[i] == '\0' || !strchr(characters, text.p[i]))
-            return false;
-    return true;
-}
-
-static int read_account(struct str text, double min, double max, struct buf *out, struct err *err)
-{
-    (void)min, (void)max;
-    if (text.len < ACCOUNT_MIN || text.len > ACCOUNT_MAX || !has_only(text, "0123456789ABCDEFabcdef"))
+    (void)min, (void)max, (void)assumed;
+    if (memchr(text.p, '+', text.len))
+        return err_set(err, "\"%.*s\" was rounded by a spreadsheet (format the column as text, and enter it again)",
+                       (int)text.len, text.p);
+    if (text.len < ACCOUNT_MIN || text.len > ACCOUNT_MAX || !cell_has_only(text, "0123456789ABCDEFabcdef"))
         return err_set(err, "\"%.*s\" is not an account (expected 1 to 16 of 0-9 A-F)", (int)text.len, text.p);
     for (size_t i = 0; i < text.len; i++)
         buf_printf(out, "%c", toupper((unsigned char)text.p[i]));
     return 0;
 }
 
-static int parse_number(struct str text, double *ret, struct err *err)
-{
-    char copy[NUMBER_MAX + 1];
-    if (memchr(text.p, ',', text.len))
-        return err_set(err, "\"%.*s\" has a decimal comma (expected a decimal point)", (int)text.len, text.p);
-    if (text.len == 0 || text.len > NUMBER_MAX || !has_only(text, "0123456789.+-"))
-        return err_set(err, "\"%.*s\" is not a number (expected a decimal such as 5.38421)", (int)text.len, text.p);
-    memcpy(copy, text.p, text.len);
-    copy[text.len] = '\0';
-    char *end;
-    *ret = strtod(copy, &end);
-    return *end || end == copy ? err_set(err, "\"%s\" is not a number (expected a decimal such as 5.38421)", copy) : 0;
-}
-
-static int read_number(struct str text, double min, double max, struct buf *out, struct err *err)
+static int read_number(struct str text, double min, double max, struct buf *out, struct buf *assumed, struct err *err)
 {
     double number;
-    if (parse_number(text, &number, err) < 0)
+    if (cell_number(text, &number, assumed, err) < 0)
         return -1;
     if (!(number >= min && number <= max))
         return err_set(err, "%.*s is out of range (expected %.0f to %.0f)", (int)text.len, text.p, min, max);
-    buf_append_str(out, text);
+    buf_printf(out, "%.17g", number);
     return 0;
 }
 
-static int read_integer(struct str text, double min, double max, struct buf *out, struct err *err)
+static int read_integer(struct str text, double min, double max, struct buf *out, struct buf *assumed, struct err *err)
 {
-    if (text.len > 9 || !has_only(text, "0123456789"))
+    if (text.len > 9 || !cell_has_only(text, "0123456789"))
         return err_set(err, "\"%.*s\" is not an integer (expected %.0f to %.0f)", (int)text.len, text.p, min, max);
-    return read_number(text, min, max, out, err);
+    return read_number(text, min, max, out, assumed, err);
 }
 
-static int read_duration(struct str text, double min, double max, struct buf *out, struct err *err)
+static int read_duration(struct str text, double min, double max, struct buf *out, struct buf *assumed, struct err *err)
 {
+    (void)assumed;
     char copy[DURATION_MAX + 1] = "";
     int64_t us = -1;
     if (text.len <= DURATION_MAX)
@@ -100,31 +80,23 @@ static int read_duration(struct str text, double min, double max, struct buf *ou
     return 0;
 }
 
-int device_time(struct str text, int64_t *ret_us, struct err *err)
-{
-    if (clock_parse_rfc3339(text, ret_us))
-        return 0;
-    return err_set(err, "\"%.*s\" is not a time (expected RFC 3339 with offset, such as 2026-11-23T21:00:00+01:00)",
-                   (int)text.len, text.p);
-}
-
-static int read_time(struct str text, double min, double max, struct buf *out, struct err *err)
+static int read_time(struct str text, double min, double max, struct buf *out, struct buf *assumed, struct err *err)
 {
     (void)min, (void)max;
     int64_t us;
     char formatted[CLOCK_RFC3339_SIZE];
-    if (device_time(text, &us, err) < 0)
+    if (cell_time(text, &us, assumed, err) < 0)
         return -1;
     buf_append_str(out, str_from(clock_format_rfc3339(us, 6, formatted)));
     return 0;
 }
 
-static int read_yes_no(struct str text, double min, double max, struct buf *out, struct err *err)
+static int read_yes_no(struct str text, double min, double max, struct buf *out, struct buf *assumed, struct err *err)
 {
     (void)min, (void)max;
-    bool yes = text.len == 3 && strncasecmp(text.p, "yes", 3) == 0;
-    if (!yes && !(text.len == 2 && strncasecmp(text.p, "no", 2) == 0))
-        return err_set(err, "\"%.*s\" is not a valid value (expected yes or no)", (int)text.len, text.p);
+    bool yes;
+    if (cell_yes_no(text, &yes, assumed, err) < 0)
+        return -1;
     buf_append_str(out, yes ? STR("t") : STR("f"));
     return 0;
 }
@@ -206,15 +178,21 @@ static bool read_cells(uint64_t line, const struct str *cells, struct line_diagn
 {
     size_t ends[DEVICE_COLUMNS], from = 0;
     bool good = true;
+    struct buf assumed = {0};
     text->len = 0;
     for (int i = 0; i < DEVICE_COLUMNS; i++) {
         struct err err;
-        if (cells[i].len > 0 && kinds[i].read(cells[i], kinds[i].min, kinds[i].max, text, &err) < 0) {
+        assumed.len = 0;
+        if (cells[i].len > 0 && kinds[i].read(cells[i], kinds[i].min, kinds[i].max, text, &assumed, &err) < 0) {
             line_diagnostics_add(line_diagnostics, line, false, "%s: %s", names[i], err.text);
             good = false;
+        } else if (assumed.len > 0) {
+            line_diagnostics_assume(line_diagnostics, line, names[i], "%s: %.*s", names[i], (int)assumed.len,
+                                    assumed.data);
         }
         ends[i] = text->len;
     }
+    buf_free(&assumed);
     for (int i = 0; i < DEVICE_COLUMNS; from = ends[i++])
         ret[i] = ends[i] > from ? (struct str){text->data + from, ends[i] - from} : STR("");
     return good;
@@ -250,11 +228,11 @@ static bool check_place(uint64_t line, const struct str *cells, struct line_diag
     return good;
 }
 
-static bool check_times(uint64_t line, const struct str *cells, struct line_diagnostics *line_diagnostics)
+static bool check_times(uint64_t line, const struct str *values, struct line_diagnostics *line_diagnostics)
 {
     int64_t from, until;
-    if (!clock_parse_rfc3339(cells[DEVICE_PLACED_FROM], &from) ||
-        !clock_parse_rfc3339(cells[DEVICE_PLACED_UNTIL], &until) || from < until)
+    if (!clock_parse_rfc3339(values[DEVICE_PLACED_FROM], &from) ||
+        !clock_parse_rfc3339(values[DEVICE_PLACED_UNTIL], &until) || from < until)
         return true;
     line_diagnostics_add(line_diagnostics, line, false,
                          "placed_until: must be after placed_from (the end is excluded)");
@@ -267,22 +245,6 @@ bool device_row(uint64_t line, const struct str *cells, struct line_diagnostics 
     bool good = read_cells(line, cells, line_diagnostics, text, ret_values);
     good &= check_partners(line, cells, line_diagnostics);
     good &= check_place(line, cells, line_diagnostics);
-    good &= check_times(line, cells, line_diagnostics);
+    good &= check_times(line, ret_values, line_diagnostics);
     return good;
-}
-
-int device_lon_lat(struct str text, double *ret_lon, double *ret_lat, struct err *err)
-{
-    const char *comma = text.len > 0 ? memchr(text.p, ',', text.len) : NULL;
-    if (!comma)
-        return err_set(err, "\"%.*s\" is not a place (expected LON,LAT in degrees, such as 5.38421,52.19634)",
-                       (int)text.len, text.p);
-    struct str lon = {text.p, (size_t)(comma - text.p)};
-    struct str lat = {comma + 1, text.len - lon.len - 1};
-    if (parse_number(lon, ret_lon, err) < 0 || parse_number(lat, ret_lat, err) < 0)
-        return -1;
-    if (fabs(*ret_lon) > 180 || fabs(*ret_lat) > 90)
-        return err_set(err, "\"%.*s\" is out of range (expected longitude -180 to 180, then latitude -90 to 90)",
-                       (int)text.len, text.p);
-    return 0;
 }

@@ -4,7 +4,6 @@
 #ifndef MOBEYE_CTL_REGISTRY_DEVICE_CSV_H
 #define MOBEYE_CTL_REGISTRY_DEVICE_CSV_H
 
-#include "base/err.h"
 #include "ctl/registry/csv_read.h"
 
 enum device_column {
@@ -31,14 +30,9 @@ enum device_column {
 extern const struct csv_columns device_columns;
 
 /* Reads the cells of a row into texts that PostgreSQL accepts for the columns of device_import; they are stored in
- * `text` and empty for null. false: errors were added to line_diagnostics. */
+ * `text` and empty for null. false: errors were added to line_diagnostics. Local times are in the process's time zone
+ * (cell_read.h). */
 bool device_row(uint64_t line, const struct str *cells, struct line_diagnostics *line_diagnostics, struct buf *text,
                 struct str ret_values[DEVICE_COLUMNS]);
-
-/* Parses an RFC 3339 time. 0, or -1 with err set. */
-int device_time(struct str text, int64_t *ret_us, struct err *err);
-
-/* Parses "5.38,52.15", longitude and latitude in degrees. 0, or -1 with err set. */
-int device_lon_lat(struct str text, double *ret_lon, double *ret_lat, struct err *err);
 
 #endif

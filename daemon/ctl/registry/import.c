@@ -7,6 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "ctl/registry/csv_decode.h"
+#include "ctl/registry/local_zone.h"
+
 enum { CHUNK_BYTES = 65536 };
 
 static bool check_result(const struct import *import, const char *what, const PGresult *result)
@@ -29,6 +32,8 @@ static bool run_sql(const struct import *import, const char *what, const char *s
 int import_open(struct import *import, const char *stage, const char *copy)
 {
     import->conn = ctl_connect(import->verb, import->call->file, import->call->db);
+    if (import->conn && import->local_times && local_zone_set(import->verb, import->call, import->conn) != CTL_OK)
+        return CTL_FAILED;
     bool open = import->conn && run_sql(import, "session", "set client_min_messages = warning") &&
                 run_sql(import, "begin", "begin isolation level read committed read write") &&
                 run_sql(import, "prepare", stage) && run_sql(import, "copy", copy);
@@ -126,6 +131,26 @@ int import_read(struct import *import, bool (*feed)(void *ctx, const char *bytes
     return status;
 }
 
+int import_csv(struct import *import, const struct csv_columns *columns, csv_row_fn on_row, void *ctx,
+               uint32_t *ret_header)
+{
+    struct buf bytes = {0}, text = {0};
+    char separator;
+    int status = ctl_read(import->verb, import->file, CSV_FILE_MAX, &bytes);
+    import->whole = status == CTL_OK && csv_decode(buf_str(&bytes), &text, &separator, &import->line_diagnostics);
+    if (import->whole) {
+        struct csv_reader *reader = csv_reader_new(columns, separator, on_row, ctx, &import->line_diagnostics);
+        if (text.len > 0)
+            csv_reader_feed(reader, text.data, text.len);
+        import->whole = csv_reader_finish(reader);
+        *ret_header = csv_reader_header(reader);
+        csv_reader_free(&reader);
+    }
+    buf_free(&bytes);
+    buf_free(&text);
+    return status == CTL_OK ? send_rows(import) : status;
+}
+
 /* Ends the COPY and reads the results of the server. */
 static bool end_copy(struct import *import)
 {
@@ -155,23 +180,39 @@ static void print_notes(const struct import *import, const PGresult *notes)
         fprintf(stderr, "%s:%s: %s\n", import->file, PQgetvalue(notes, row, 0), PQgetvalue(notes, row, 1));
 }
 
+/* A query that is run for what it prints. false: it failed; *ret is NULL if there is none to run. */
+static bool query_more(const struct import *import, const char *sql, PGresult **ret)
+{
+    *ret = sql ? PQexec(import->conn, sql) : NULL;
+    return !sql || check_result(import, "query the imported rows", *ret);
+}
+
+static void print_first(const struct import *import, const PGresult *first)
+{
+    if (!first || import->call->json)
+        return;
+    printf("The first rows, as they were understood:\n");
+    ctl_print_rows(first, false);
+    printf("\nNothing was stored; this would be the result:\n");
+}
+
 static int merge_rows(struct import *import, const char *merge, int n_values, const char *const *values)
 {
+    PGresult *notes = NULL, *first = NULL;
     PGresult *row = PQexecParams(import->conn, merge, n_values, NULL, values, NULL, NULL, 0);
-    PGresult *notes = NULL;
-    bool good = check_result(import, "import", row);
-    if (good && import->notes && !import->call->json) {
-        notes = PQexec(import->conn, import->notes);
-        good = check_result(import, "query the imported rows", notes);
-    }
-    int status = good && run_sql(import, "commit", "commit") ? CTL_OK : CTL_FAILED;
-    if (status == CTL_OK) {
+    bool good = check_result(import, "import", row) &&
+                query_more(import, import->call->json ? NULL : import->notes, &notes) &&
+                query_more(import, import->dry_run ? import->first : NULL, &first);
+    good = good && run_sql(import, "commit", import->dry_run ? "rollback" : "commit");
+    if (good) {
         print_notes(import, notes);
+        print_first(import, first);
         ctl_print_rows(row, import->call->json);
     }
+    PQclear(first);
     PQclear(notes);
     PQclear(row);
-    return status;
+    return good ? CTL_OK : CTL_FAILED;
 }
 
 int import_finish(struct import *import, const char *check, const char *merge, int n_values, const char *const *values)

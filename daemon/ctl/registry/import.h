@@ -8,6 +8,14 @@
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/line_diagnostics.h"
 #include "ctl/lib/options.h"
+#include "ctl/registry/csv_read.h"
+
+#define CSV_HELP                                                                                                       \
+    "\nThe file may be as a spreadsheet saves it: separated by commas, semicolons or tabs; in UTF-8, UTF-16 or\n"      \
+    "Windows-1252; with decimal commas; column names in any case, with spaces for underscores. Everything that was\n"  \
+    "assumed is printed.\n"
+#define CSV_DRY_RUN_HELP                                                                                               \
+    "      --dry-run          import: check everything, print the first rows as understood, and store nothing\n"
 
 struct import {
     const char *verb;
@@ -16,6 +24,9 @@ struct import {
     struct line_diagnostics line_diagnostics; /* errors and warnings so far */
     bool whole;                               /* the whole file could be read, with or without errors */
     const char *notes; /* a query for information about the imported rows: line, text; NULL: none */
+    const char *first; /* a query for the first rows as they were understood, for --dry-run */
+    bool dry_run;      /* check and count, print the first rows, store nothing */
+    bool local_times;  /* the file may have times without an offset: see local_zone.h */
     PGconn *conn;
     struct buf rows; /* rows to be sent, in COPY format */
 };
@@ -32,8 +43,14 @@ void import_end_row(struct import *import);
  * status: CTL_FAILED if reading or sending failed; the error is printed. */
 int import_read(struct import *import, bool (*feed)(void *ctx, const char *bytes, size_t len), void *ctx);
 
+/* Reads the whole file as CSV and passes its rows to on_row. Sets `whole`, and *ret_header as csv_reader_header().
+ * Returns an exit status: CTL_FAILED if reading or sending failed; the error is printed. */
+int import_csv(struct import *import, const struct csv_columns *columns, csv_row_fn on_row, void *ctx,
+               uint32_t *ret_header);
+
 /* Ends the COPY, runs the query `check` for diagnostics (line, whether it is a warning, text) and prints all of them.
- * Without errors runs `merge` with the parameters `values`, commits and prints its row. Returns an exit status. */
+ * Without errors runs `merge` with the parameters `values`, commits (unless it is a dry run) and prints its row.
+ * Returns an exit status. */
 int import_finish(struct import *import, const char *check, const char *merge, int n_values, const char *const *values);
 
 void import_close(struct import *import);
