@@ -4,7 +4,7 @@
 
 #include "base/secret.h"
 
-static void free_texts(char **texts, size_t n)
+void conf_free_texts(char **texts, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         free(texts[i]);
@@ -15,7 +15,7 @@ static void free_endpoint(struct conf_endpoint *endpoint)
 {
     free(endpoint->name);
     free(endpoint->address);
-    free_texts(endpoint->topics, endpoint->n_topics);
+    conf_free_texts(endpoint->topics, endpoint->n_topics);
     free(endpoint->server_key);
     free(endpoint->allow_from);
     free(endpoint->dc09_keys);
@@ -25,23 +25,23 @@ static void free_client(struct conf_client *client)
 {
     free(client->name);
     free(client->key);
-    free_texts(client->devices, client->n_devices);
-    free_texts(client->sources, client->n_sources);
+    conf_free_texts(client->devices, client->n_devices);
+    conf_free_texts(client->sources, client->n_sources);
 }
 
 static void free_rule(struct conf_rule *rule)
 {
     struct conf_match *match = &rule->match;
     free(rule->name);
-    free_texts(match->devices, match->n_devices);
-    free_texts(match->endpoints, match->n_endpoints);
-    free_texts(match->labels, match->n_labels);
-    free_texts(match->camera_zones, match->n_camera_zones);
-    free_texts(match->groups, match->n_groups);
+    conf_free_texts(match->devices, match->n_devices);
+    conf_free_texts(match->endpoints, match->n_endpoints);
+    conf_free_texts(match->labels, match->n_labels);
+    conf_free_texts(match->camera_zones, match->n_camera_zones);
+    conf_free_texts(match->groups, match->n_groups);
     free(match->area_layer);
-    free_texts(match->area_codes, match->n_area_codes);
+    conf_free_texts(match->area_codes, match->n_area_codes);
     free(rule->team);
-    free_texts(rule->group_layers, rule->n_group_layers);
+    conf_free_texts(rule->group_layers, rule->n_group_layers);
 }
 
 void conf_free(struct conf **conf)

@@ -182,6 +182,7 @@ struct conf_names {
     void *ctx;
 };
 
+void conf_free_texts(char **texts, size_t n);
 void conf_free(struct conf **conf); /* safe on NULL and on a partly built one */
 
 /* Whether a rule has verify_by. ret_radius_m: the largest radius of those rules; 0: none has one. */

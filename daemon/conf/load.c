@@ -20,14 +20,20 @@ struct loader_path loader_path_key(const char *parent, const char *name)
     return path;
 }
 
+/* Whether a name can be part of a path as it is. */
+static bool is_usable(const char *name)
+{
+    bool usable = *name && strlen(name) <= 64;
+    for (const char *p = name; usable && *p; p++)
+        usable = isalnum((unsigned char)*p) || strchr("_-", *p);
+    return usable;
+}
+
 struct loader_path loader_path_item(const char *list, const struct node *item, size_t i)
 {
     struct loader_path path;
     const struct node *name = node_value(item, "name");
-    bool usable = name && name->kind == NODE_TEXT && *name->text && strlen(name->text) <= 64;
-    for (const char *p = usable ? name->text : ""; *p; p++)
-        usable = usable && (isalnum((unsigned char)*p) || strchr("_-", *p));
-    if (usable)
+    if (name && name->kind == NODE_TEXT && is_usable(name->text))
         return loader_path_key(list, name->text);
     snprintf(path.text, sizeof(path.text), "%s[%zu]", list, i + 1);
     return path;
@@ -65,17 +71,27 @@ static void item_error(const struct loader_target *list, const char *path, struc
     buf_free(&names);
 }
 
-static void load_list(const struct loader_target *target, const struct node *list)
+/* Allocates the array of structs for n items. NULL: an error was reported. */
+static char *new_items(const struct loader_target *target, struct source_pos pos, size_t n)
 {
     const struct schema_key *key = target->key;
-    size_t n = list->n;
     if ((int64_t)n < key->min || (int64_t)n > key->max) {
-        loader_error(target, list->pos, "has %zu items", n);
-        return;
+        loader_error(target, pos, "has %zu items", n);
+        return NULL;
     }
     char *items = mem_zalloc(n * key->item_size);
     *(char **)(target->base + key->offset) = items;
     *(size_t *)(target->base + key->second) = n;
+    return items;
+}
+
+static void load_list(const struct loader_target *target, const struct node *list)
+{
+    const struct schema_key *key = target->key;
+    size_t n = list->n;
+    char *items = new_items(target, list->pos, n);
+    if (!items)
+        return;
     for (size_t i = 0; i < n; i++) {
         const struct node *item = list->items[i];
         struct loader_path path = loader_path_item(target->path, item, i);
@@ -87,11 +103,33 @@ static void load_list(const struct loader_target *target, const struct node *lis
     }
 }
 
+static void load_named(const struct loader_target *target, const struct node *map)
+{
+    const struct schema_key *key = target->key;
+    char *items = new_items(target, map->pos, map->n / 2);
+    if (!items)
+        return;
+    for (size_t i = 0; i < map->n; i += 2) {
+        const struct node *name = map->items[i], *item = map->items[i + 1], *first = node_key(map, name->text);
+        char *base = items + i / 2 * key->item_size;
+        struct loader_path path =
+            loader_path_key(target->path, is_usable(name->text) ? name->text : quoted(name->text).text);
+        *(char **)base = mem_strdup(name->text);
+        if (first != name)
+            diagnostics_error(target->diagnostics, name->pos, path.text, "duplicate key, first defined on line %zu",
+                              first->pos.line);
+        else if (item->kind == NODE_MAP)
+            loader_map(target->diagnostics, schema_scope(key).text, path.text, item->pos, item, base);
+        else if (item->kind != NODE_REFUSED)
+            item_error(target, path.text, item->pos);
+    }
+}
+
 static void load_key(const struct loader_target *target, const struct node *value)
 {
     enum schema_type type = target->key->type;
     enum node_kind wanted = type == SCHEMA_LIST ? NODE_LIST : NODE_MAP;
-    if (type != SCHEMA_SECTION && type != SCHEMA_LIST) {
+    if (type != SCHEMA_SECTION && type != SCHEMA_LIST && type != SCHEMA_NAMED) {
         loader_set(target, value);
         return;
     }
@@ -105,6 +143,8 @@ static void load_key(const struct loader_target *target, const struct node *valu
                                                 : "is a mapping");
     } else if (type == SCHEMA_LIST) {
         load_list(target, value);
+    } else if (type == SCHEMA_NAMED) {
+        load_named(target, value);
     } else {
         loader_set_present(target);
         loader_map(target->diagnostics, target->key->path, target->path, value->pos, value, target->base);
@@ -310,7 +350,7 @@ bool conf_needs_restart(const struct conf *running, const struct conf *loaded, s
     const struct schema_key *key;
     bool differs = false;
     for (size_t i = 0; (key = schema_key(i)); i++) {
-        if (!key->restart)
+        if (!key->restart || *schema_file(key->path))
             continue;
         /* Keys that need a restart are texts, which tests/unit/test_conf_docs.c checks. */
         const char *was = *(char *const *)((const char *)running + key->offset);

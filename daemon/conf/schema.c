@@ -285,5 +285,12 @@ static const struct schema_key keys[] = {
 
 const struct schema_key *schema_key(size_t i)
 {
-    return i < N(keys) ? &keys[i] : NULL;
+    static const struct schema_table own = {keys, N(keys)};
+    static const struct schema_table *const tables[] = {&own, &schema_frigate};
+    for (size_t t = 0; t < N(tables); t++) {
+        if (i < tables[t]->n)
+            return &tables[t]->keys[i];
+        i -= tables[t]->n;
+    }
+    return NULL;
 }

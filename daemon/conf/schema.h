@@ -15,6 +15,7 @@
 enum schema_type {
     SCHEMA_SECTION,  /* a mapping of further keys; no member, or a bool: present */
     SCHEMA_LIST,     /* a list of mappings; an array of structs */
+    SCHEMA_NAMED,    /* a mapping of names to mappings; an array of structs, whose first member is the name, char * */
     SCHEMA_TEXT,     /* min to max printable characters; char * */
     SCHEMA_ZONE,     /* char *, likewise the next ones */
     SCHEMA_CONNINFO, /* never repeated in a diagnostic */
@@ -23,7 +24,11 @@ enum schema_type {
     SCHEMA_KEY,    /* a public key */
     SCHEMA_BIND,
     SCHEMA_CONNECT,
+    SCHEMA_CONNECTS, /* one address or a list of them; char ** */
+    SCHEMA_KEYS,     /* one public key or a list of them; char ** */
     SCHEMA_LISTEN,
+    SCHEMA_URL,      /* http:// or https://; never repeated in a diagnostic */
+    SCHEMA_DEVICE,   /* a device ID, or the start of one */
     SCHEMA_TEXTS,    /* one text or a list of them; char ** */
     SCHEMA_GLOBS,    /* the same, of globs for device IDs */
     SCHEMA_LAYER,    /* a layer name; char * */
@@ -57,15 +62,27 @@ struct schema_key {
     const char *(*word)(unsigned i, unsigned *ret_value); /* the i-th word and its value; NULL after the last */
     size_t offset, size; /* of the member in struct conf or in the item's struct; size 0: no member */
     size_t second;       /* offset of a second member: the number of values, or whether there is one */
-    size_t item_size;    /* SCHEMA_LIST: size of an item's struct */
+    size_t item_size;    /* SCHEMA_LIST, SCHEMA_NAMED: size of an item's struct */
     const char *about;   /* what the key is for, for the reference */
 };
 
-/* The scope of the client list; that of the configuration is "". */
+/* Scopes of the files: the configuration of mobeyed, its client list, and the configuration of mobeye-frigate. */
+#define SCHEMA_MOBEYED ""
 #define SCHEMA_CLIENTS "client-list"
+#define SCHEMA_FRIGATE "mobeye-frigate"
 
-/* The i-th key; NULL after the last. Sections come before their keys. */
+/* The keys of one file, or a part of them. */
+struct schema_table {
+    const struct schema_key *keys;
+    size_t n;
+};
+extern const struct schema_table schema_frigate; /* schema_frigate.c */
+
+/* The i-th key of all files; NULL after the last. Sections come before their keys. */
 const struct schema_key *schema_key(size_t i);
+
+/* The scope of the file that a path or a scope belongs to. */
+const char *schema_file(const char *path);
 
 /* The key `name` of the mapping `scope` (such as "", "endpoints[]" or "rules[].match"); NULL if there is none. */
 const struct schema_key *schema_find(const char *scope, const char *name);
@@ -73,7 +90,7 @@ const struct schema_key *schema_find(const char *scope, const char *name);
 /* Whether the key is directly in the scope. *ret_name is its name without the scope. */
 bool schema_in_scope(const struct schema_key *key, const char *scope, const char **ret_name);
 
-/* The scope of the keys below a section or a list. */
+/* The scope of the keys below a section, a list or a mapping of names. */
 struct schema_scope {
     char text[64];
 };

@@ -28,7 +28,8 @@ const struct schema_key *schema_find(const char *scope, const char *name)
 struct schema_scope schema_scope(const struct schema_key *key)
 {
     struct schema_scope scope;
-    snprintf(scope.text, sizeof(scope.text), "%s%s", key->path, key->type == SCHEMA_LIST ? "[]" : "");
+    snprintf(scope.text, sizeof(scope.text), "%s%s", key->path,
+             key->type == SCHEMA_LIST || key->type == SCHEMA_NAMED ? "[]" : "");
     return scope;
 }
 
@@ -75,7 +76,7 @@ static void append_range(const struct schema_key *key, struct buf *out)
         buf_printf(out, "%s to %s", value_duration_text(key->min).text, value_duration_text(key->max).text);
     else if (key->type == SCHEMA_SIZE)
         buf_printf(out, "%s to %s", value_size_text(key->min).text, value_size_text(key->max).text);
-    else if (key->type == SCHEMA_LIST && key->min == 0)
+    else if ((key->type == SCHEMA_LIST || key->type == SCHEMA_NAMED) && key->min == 0)
         buf_printf(out, "at most %" PRId64, key->max);
     else
         buf_printf(out, "%" PRId64 " to %" PRId64, key->min, key->max);
@@ -87,6 +88,7 @@ static const struct {
 } types[SCHEMA_TYPES] = {
     [SCHEMA_SECTION] = {"a mapping", "; keys: "},
     [SCHEMA_LIST] = {"a list of ", " mappings; keys: "},
+    [SCHEMA_NAMED] = {"a mapping of ", " names to mappings; keys: "},
     [SCHEMA_TEXT] = {"text of ", " printable characters"},
     [SCHEMA_ZONE] = {"an IANA time zone in /usr/share/zoneinfo, such as Europe/Amsterdam", ""},
     [SCHEMA_CONNINFO] = {"a libpq connection string: keyword=value ... or postgresql://...", ""},
@@ -100,6 +102,10 @@ static const struct {
     [SCHEMA_CONNECT] = {"tcp://HOST:PORT, where HOST is a name, an IPv4 address or [IPv6] and PORT is 1 to 65535; or "
                         "ipc:///PATH of at most 107 bytes",
                         ""},
+    [SCHEMA_CONNECTS] = {"one address or a list of addresses: tcp://HOST:PORT or ipc:///PATH of at most 107 bytes", ""},
+    [SCHEMA_KEYS] = {"one public key, or a list with one for each address: 40 Z85 characters in quotes", ""},
+    [SCHEMA_URL] = {"http://HOST[:PORT][/PATH] or https://HOST[:PORT][/PATH], without user, password and query", ""},
+    [SCHEMA_DEVICE] = {"", " characters of A-Z a-z 0-9 . _ : / -"},
     [SCHEMA_LISTEN] =
         {"ADDRESS:PORT, where ADDRESS is an IPv4 address or [IPv6] and PORT is 1 to 65535 or 0 for a free port", ""},
     [SCHEMA_TEXTS] = {"one text or a list of texts, each of ", " printable characters"},
@@ -129,7 +135,7 @@ void schema_expected(const struct schema_key *key, struct buf *out)
     if (key->unit)
         buf_printf(out, " %s", key->unit);
     buf_printf(out, "%s", types[key->type].after);
-    if (key->type == SCHEMA_SECTION || key->type == SCHEMA_LIST)
+    if (key->type == SCHEMA_SECTION || key->type == SCHEMA_LIST || key->type == SCHEMA_NAMED)
         schema_names(schema_scope(key).text, "and", out);
     if (key->word)
         append_words(key, out);
@@ -162,10 +168,15 @@ unsigned schema_distance(const char *a, const char *b)
     return d[n][m];
 }
 
-/* Whether a path or scope belongs to the client list. */
-static bool is_of_clients(const char *path)
+const char *schema_file(const char *path)
 {
-    return strncmp(path, SCHEMA_CLIENTS, sizeof(SCHEMA_CLIENTS) - 1) == 0;
+    static const char *const scopes[] = {SCHEMA_CLIENTS, SCHEMA_FRIGATE};
+    for (size_t i = 0; i < sizeof(scopes) / sizeof(scopes[0]); i++) {
+        size_t len = strlen(scopes[i]);
+        if (strncmp(path, scopes[i], len) == 0 && (path[len] == '.' || path[len] == '\0'))
+            return scopes[i];
+    }
+    return SCHEMA_MOBEYED;
 }
 
 const struct schema_key *schema_meant(const char *scope, const char *name)
@@ -183,7 +194,7 @@ const struct schema_key *schema_meant(const char *scope, const char *name)
         }
     }
     for (size_t i = 0; !meant && (key = schema_key(i)); i++)
-        if (is_of_clients(key->path) == is_of_clients(scope) && !schema_in_scope(key, scope, &own) &&
+        if (strcmp(schema_file(key->path), schema_file(scope)) == 0 && !schema_in_scope(key, scope, &own) &&
             strcmp(own, name) == 0)
             meant = key;
     return meant;

@@ -38,6 +38,33 @@ int text_check_glob(const char *text, int64_t min, int64_t max, struct err *err)
     return 0;
 }
 
+int text_check_device(const char *text, int64_t min, int64_t max, struct err *err)
+{
+    if (text_check_printable(text, min, max, err) != 0)
+        return -1;
+    for (const char *p = text; *p; p++)
+        if (!isalnum((unsigned char)*p) && !strchr("._:/-", *p))
+            return err_set(err, "contains a character that is not allowed in a device ID");
+    return 0;
+}
+
+int text_check_url(const char *text, struct err *err)
+{
+    const char *host = strncmp(text, "http://", 7) == 0    ? text + 7
+                       : strncmp(text, "https://", 8) == 0 ? text + 8
+                                                           : NULL;
+    if (!host || !*host || *host == '/' || *host == ':')
+        return err_set(err, "is not a URL");
+    if (strchr(host, '@'))
+        return err_set(err, "contains a user or a password");
+    for (const char *p = host; *p; p++)
+        if (*p <= ' ' || *p == 0x7f || strchr("?#\"\\", *p))
+            return err_set(err, "contains a character that is not allowed");
+    if (strlen(text) > 1024)
+        return err_set(err, "is too long");
+    return 0;
+}
+
 int text_check_layer(const char *text, struct err *err)
 {
     if (!islower((unsigned char)text[0]) || strlen(text) > 32 ||

@@ -16,6 +16,12 @@ int text_check_printable(const char *text, int64_t min, int64_t max, struct err 
 /* A glob that can match a device ID. */
 int text_check_glob(const char *text, int64_t min, int64_t max, struct err *err);
 
+/* min to max characters that a device ID may have. */
+int text_check_device(const char *text, int64_t min, int64_t max, struct err *err);
+
+/* An http or https URL without user, password, query and fragment. */
+int text_check_url(const char *text, struct err *err);
+
 /* A layer name. */
 int text_check_layer(const char *text, struct err *err);
 

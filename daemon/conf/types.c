@@ -80,7 +80,8 @@ static const char *plain_scalar(const struct loader_target *target, const struct
 static void value_error(const struct loader_target *target, const struct node *node, const struct err *err)
 {
     enum schema_type type = target->key->type;
-    if (type == SCHEMA_CONNINFO || type == SCHEMA_SECRET || type == SCHEMA_KEY)
+    if (type == SCHEMA_CONNINFO || type == SCHEMA_SECRET || type == SCHEMA_KEY || type == SCHEMA_KEYS ||
+        type == SCHEMA_URL)
         loader_error(target, node->pos, "%s", err->text);
     else
         loader_error(target, node->pos, "%s %s", quoted(node->text).text, err->text);
@@ -99,10 +100,16 @@ static int check_text(const struct schema_key *key, const char *text, struct err
     case SCHEMA_SECRET:
         return text_check_secret(text, err);
     case SCHEMA_KEY:
+    case SCHEMA_KEYS:
         return text_check_key(text, err);
+    case SCHEMA_URL:
+        return text_check_url(text, err);
+    case SCHEMA_DEVICE:
+        return text_check_device(text, key->min, key->max, err);
     case SCHEMA_BIND:
         return address_bind(text, &address, err);
     case SCHEMA_CONNECT:
+    case SCHEMA_CONNECTS:
         return address_connect(text, &address, err);
     case SCHEMA_LAYER:
         return text_check_layer(text, err);
@@ -423,7 +430,8 @@ static void (*const setters[SCHEMA_TYPES])(const struct loader_target *, const s
     [SCHEMA_BOX] = set_box,           [SCHEMA_INT] = set_int,           [SCHEMA_DURATION] = set_duration,
     [SCHEMA_SIZE] = set_size,         [SCHEMA_NETWORKS] = set_networks, [SCHEMA_LAYER] = set_text,
     [SCHEMA_GROUPING] = set_grouping, [SCHEMA_DISTANCE] = set_distance, [SCHEMA_SECRET] = set_text,
-    [SCHEMA_KEY] = set_text,          [SCHEMA_DATE] = set_date,
+    [SCHEMA_KEY] = set_text,          [SCHEMA_DATE] = set_date,         [SCHEMA_CONNECTS] = set_texts,
+    [SCHEMA_KEYS] = set_texts,        [SCHEMA_URL] = set_text,          [SCHEMA_DEVICE] = set_text,
 };
 
 void loader_set_present(const struct loader_target *target)

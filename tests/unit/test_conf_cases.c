@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "conf/conf_frigate.h"
 #include "conf/load.h"
 
 #define FOLDER MOBEYE_SOURCE "/tests/conf"
@@ -27,7 +28,7 @@ static const struct {
 struct test_case {
     char title[256];
     struct buf yaml, expected;
-    bool alone, clients;
+    bool alone, clients, frigate;
 };
 
 static bool starts(const char *text, const char *with)
@@ -56,15 +57,29 @@ static struct conf *parse_clients(const struct buf *yaml, struct buf *report)
     return conf;
 }
 
+/* Whether the case's text loads as the kind of file that it is; appends the diagnostics. */
+static bool load_case(const struct test_case *c, struct buf *report)
+{
+    struct conf *conf = NULL;
+    struct conf_frigate *frigate = NULL;
+    if (c->frigate)
+        frigate = conf_frigate_parse("", buf_str(&c->yaml), report);
+    else
+        conf = c->clients ? parse_clients(&c->yaml, report) : conf_parse("", c->yaml.data, c->yaml.len, report);
+    bool loaded = conf || frigate;
+    conf_free(&conf);
+    conf_frigate_free(&frigate);
+    return loaded;
+}
+
 static void run_case(const char *file, struct test_case *c)
 {
     struct buf report = {0};
-    if (!c->alone && !c->clients)
+    if (!c->alone && !c->clients && !c->frigate)
         for (size_t i = 0; i < sizeof(defaults) / sizeof(defaults[0]); i++)
             if (!has_line(&c->yaml, defaults[i].key))
                 buf_printf(&c->yaml, "%s", defaults[i].line);
-    struct conf *conf =
-        c->clients ? parse_clients(&c->yaml, &report) : conf_parse("", c->yaml.data, c->yaml.len, &report);
+    bool loaded = load_case(c, &report);
 
     /* The file name is empty, so each line starts with a colon. */
     struct buf got = {0};
@@ -80,8 +95,7 @@ static void run_case(const char *file, struct test_case *c)
               (int)c->expected.len, c->expected.len ? c->expected.data : "", (int)got.len, got.len ? got.data : "");
     cr_expect(got.len == 0 || !memmem(got.data, got.len, "verysecret", 10), "%s: %s: a password is repeated", file,
               c->title);
-    cr_expect_eq(conf == NULL, bad, "%s: %s: loaded despite errors, or not loaded without", file, c->title);
-    conf_free(&conf);
+    cr_expect_eq(!loaded, bad, "%s: %s: loaded despite errors, or not loaded without", file, c->title);
     buf_free(&got);
     buf_free(&report);
     buf_free(&c->yaml);
@@ -103,7 +117,9 @@ static unsigned run_file(const char *name)
         if (starts(line, "== ")) {
             if (cases++ > 0)
                 run_case(name, &c);
-            c = (struct test_case){.alone = strstr(line, "(alone)"), .clients = strstr(line, "(clients)")};
+            c = (struct test_case){.alone = strstr(line, "(alone)"),
+                                   .clients = strstr(line, "(clients)"),
+                                   .frigate = strstr(line, "(frigate)")};
             snprintf(c.title, sizeof(c.title), "%.*s", (int)strcspn(line, "\n"), line);
             in_expected = false;
         } else if (cases > 0 && strcmp(line, "--\n") == 0) {

@@ -7,15 +7,42 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "conf/conf_frigate.h"
 #include "conf/diagnostics.h"
 #include "conf/load.h"
 #include "conf/schema.h"
 #include "conf/tree.h"
 
+static bool loads_frigate(const char *file, struct str text, struct buf *diagnostics)
+{
+    struct conf_frigate *conf = conf_frigate_parse(file, text, diagnostics);
+    bool good = conf != NULL;
+    conf_frigate_free(&conf);
+    return good;
+}
+
 #define SAMPLE    MOBEYE_SOURCE "/config/mobeyed.yaml"
 #define CLIENTS   MOBEYE_SOURCE "/config/clients.yaml"
 #define REFERENCE MOBEYE_SOURCE "/config/README.md"
 #define MAN       MOBEYE_SOURCE "/config/man/mobeyed.yaml.5"
+
+/* The other programs that have a configuration: the scope of its keys, its man page and its sample, and whether that
+ * loads. They read it at start only, so that their rows of the reference do not say when a change takes effect. */
+static const struct {
+    const char *scope, *man, *sample;
+    bool (*loads)(const char *file, struct str text, struct buf *diagnostics);
+} others[] = {
+    {SCHEMA_FRIGATE, MOBEYE_SOURCE "/config/man/mobeye-frigate.8", MOBEYE_SOURCE "/config/mobeye-frigate.yaml",
+     loads_frigate},
+};
+#define N_OTHERS (sizeof(others) / sizeof(others[0]))
+
+/* Whether a key is described in the man page of mobeyed.yaml. */
+static bool is_of_mobeyed(const struct schema_key *key)
+{
+    const char *file = schema_file(key->path);
+    return strcmp(file, SCHEMA_MOBEYED) == 0 || strcmp(file, SCHEMA_CLIENTS) == 0;
+}
 
 static char *read_text(const char *path)
 {
@@ -29,11 +56,11 @@ static char *read_text(const char *path)
     return text.data;
 }
 
-/* The name in the documents: a key of the client list without its scope. */
+/* The name in the documents: a key without the scope of its file. */
 static const char *shown(const struct schema_key *key)
 {
-    size_t len = sizeof(SCHEMA_CLIENTS ".") - 1;
-    return strncmp(key->path, SCHEMA_CLIENTS ".", len) == 0 ? key->path + len : key->path;
+    size_t len = strlen(schema_file(key->path));
+    return len > 0 ? key->path + len + 1 : key->path;
 }
 
 /* The row of the reference expected for a key. free() it. */
@@ -48,9 +75,9 @@ static char *row_of(const struct schema_key *key)
         buf_printf(&row, " | `%s` |", key->fallback);
     else
         buf_printf(&row, " | %s |", key->required ? "required" : "none");
-    if (key->type == SCHEMA_SECTION)
+    if (key->type == SCHEMA_SECTION && is_of_mobeyed(key))
         buf_printf(&row, " |");
-    else
+    else if (is_of_mobeyed(key))
         buf_printf(&row, " %s |", key->restart ? "restart" : "reload");
     buf_printf(&row, " %s |\n%c", key->about, '\0');
     return row.data;
@@ -97,40 +124,65 @@ static char *man_item(const char *text, const char *path)
     return end ? mem_strndup(at, (size_t)(end - at)) : mem_strdup(at);
 }
 
-Test(conf_docs, the_man_page_has_every_key_with_its_default)
+/* The man page at `page` describes a key: that of its own program. */
+static bool is_of_page(const struct schema_key *key, const char *page)
+{
+    for (size_t i = 0; i < N_OTHERS; i++)
+        if (strcmp(others[i].scope, schema_file(key->path)) == 0)
+            return strcmp(page, others[i].man) == 0;
+    return strcmp(page, MAN) == 0;
+}
+
+static void expect_keys_on_page(const char *page)
 {
     const struct schema_key *key;
-    char *text = read_text(MAN);
+    char *text = read_text(page);
     for (size_t i = 0; (key = schema_key(i)); i++) {
         char expected[128] = "";
+        if (!is_of_page(key, page))
+            continue;
         char *item = man_item(text, shown(key));
-        cr_expect_not_null(item, "mobeyed.yaml.5 lacks %s", key->path);
+        cr_expect_not_null(item, "%s lacks %s", page, key->path);
         if (!item)
             continue;
         if (key->fallback)
             snprintf(expected, sizeof(expected), "Default: %s.", key->fallback);
         else if (key->required)
             snprintf(expected, sizeof(expected), "Required.");
-        cr_expect_not_null(strstr(item, expected), "mobeyed.yaml.5, %s: lacks \"%s\"", key->path, expected);
-        cr_expect_eq(key->restart, strstr(item, "needs a restart") != NULL, "mobeyed.yaml.5, %s", key->path);
+        cr_expect_not_null(strstr(item, expected), "%s, %s: lacks \"%s\"", page, key->path, expected);
+        cr_expect_eq(key->restart, strstr(item, "needs a restart") != NULL, "%s, %s", page, key->path);
         free(item);
     }
     free(text);
 }
 
-Test(conf_docs, the_man_page_has_no_other_keys)
+Test(conf_docs, the_man_pages_have_every_key_with_its_default)
+{
+    expect_keys_on_page(MAN);
+    for (size_t i = 0; i < N_OTHERS; i++)
+        expect_keys_on_page(others[i].man);
+}
+
+static void expect_no_other_keys_on_page(const char *page)
 {
     const struct schema_key *key;
-    char *text = read_text(MAN);
+    char *text = read_text(page);
     for (char *at = text; (at = strstr(at, "\n.It Cm ")); at++) {
         char path[128] = "";
         sscanf(at + 8, "%127s", path);
         bool known = false;
         for (size_t i = 0; (key = schema_key(i)); i++)
-            known = known || strcmp(shown(key), path) == 0;
-        cr_expect(known, "mobeyed.yaml.5 explains %s, which is not a key", path);
+            known = known || (is_of_page(key, page) && strcmp(shown(key), path) == 0);
+        cr_expect(known, "%s explains %s, which is not a key", page, path);
     }
     free(text);
+}
+
+Test(conf_docs, the_man_pages_have_no_other_keys)
+{
+    expect_no_other_keys_on_page(MAN);
+    for (size_t i = 0; i < N_OTHERS; i++)
+        expect_no_other_keys_on_page(others[i].man);
 }
 
 static void expect_no_diagnostics(const char *what, struct conf *conf, struct buf *diagnostics)
@@ -200,6 +252,20 @@ Test(conf_docs, the_sample_loads_with_all_set)
     free(text);
 }
 
+Test(conf_docs, the_samples_of_the_other_programs_load_as_shipped_and_with_all_set)
+{
+    for (size_t i = 0; i < N_OTHERS; i++) {
+        struct buf diagnostics = {0};
+        char *shipped = read_text(others[i].sample), *all = all_set(others[i].sample);
+        cr_expect(others[i].loads("shipped", str_from(shipped), &diagnostics));
+        cr_expect(others[i].loads("all set", str_from(all), &diagnostics));
+        cr_expect_eq(diagnostics.len, 0, "%.*s", (int)diagnostics.len, diagnostics.len ? diagnostics.data : "");
+        buf_free(&diagnostics);
+        free(shipped);
+        free(all);
+    }
+}
+
 #define KEYS_MAX 256
 
 /* Marks the keys found in a mapping and below it. A value that is a default must equal the one in the table; lists have
@@ -219,6 +285,8 @@ static void walk(const struct node *map, const char *scope, bool seen[KEYS_MAX])
             walk(value, schema_scope(key).text, seen);
         for (size_t k = 0; key->type == SCHEMA_LIST && k < value->n; k++)
             walk(value->items[k], schema_scope(key).text, seen);
+        for (size_t k = 1; key->type == SCHEMA_NAMED && k < value->n; k += 2)
+            walk(value->items[k], schema_scope(key).text, seen);
     }
 }
 
@@ -233,6 +301,14 @@ Test(conf_docs, the_sample_has_every_key_with_its_default)
     cr_assert(root && list);
     walk(root, "", seen);
     walk(list, SCHEMA_CLIENTS, seen);
+    for (size_t i = 0; i < N_OTHERS; i++) {
+        char *other = all_set(others[i].sample);
+        struct node *tree = tree_parse(other, strlen(other), &diagnostics);
+        cr_assert_not_null(tree);
+        walk(tree, others[i].scope, seen);
+        node_free(&tree);
+        free(other);
+    }
     for (size_t i = 0; (key = schema_key(i)); i++) {
         cr_assert_lt(i, KEYS_MAX);
         cr_expect(seen[i], "the samples lack %s", key->path);
@@ -257,7 +333,7 @@ Test(conf_table, sections_come_before_their_keys_and_each_key_once)
     const struct schema_key *key, *other;
     for (size_t i = 0; (key = schema_key(i)); i++) {
         const char *dot = strrchr(key->path, '.');
-        bool parent = !dot || strcmp(key->path, SCHEMA_CLIENTS ".clients") == 0; /* the root of another file */
+        bool parent = !strpbrk(shown(key), ".");
         for (size_t k = 0; k < i && (other = schema_key(k)); k++) {
             cr_expect_str_neq(key->path, other->path);
             struct schema_scope scope = schema_scope(other);

@@ -1,0 +1,277 @@
+/* Loads the configuration of mobeye-frigate and checks what its table of keys cannot. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/secret.h"
+#include "conf/address.h"
+#include "conf/conf_frigate.h"
+#include "conf/load.h"
+#include "conf/loader.h"
+
+#define PASSWORD_MAX 1024
+
+struct frigate_check {
+    struct diagnostics *diagnostics;
+    const struct node *root;
+    struct conf_frigate *conf;
+    bool whole; /* also reads the files that are named */
+};
+
+static void free_login(struct conf_frigate_login *login)
+{
+    free(login->user);
+    free(login->password_file);
+    free(login->ca_file);
+    secret_free_text(&login->password);
+}
+
+void conf_frigate_free(struct conf_frigate **conf)
+{
+    struct conf_frigate *c = *conf;
+    if (!c)
+        return;
+    for (size_t i = 0; i < c->n_cameras; i++) {
+        free(c->cameras[i].name);
+        free(c->cameras[i].device);
+    }
+    conf_free_texts(c->to, c->n_to);
+    conf_free_texts(c->server_keys, c->n_server_keys);
+    conf_free_texts(c->labels, c->n_labels);
+    free_login(&c->mqtt.login);
+    free_login(&c->api.login);
+    free(c->cameras);
+    free(c->name);
+    free(c->mqtt.host);
+    free(c->mqtt.topic_prefix);
+    free(c->api.url);
+    free(c->client_key);
+    free(c->state);
+    free(c->http_listen);
+    free(c);
+    *conf = NULL;
+}
+
+const struct conf_frigate_camera *conf_frigate_camera(const struct conf_frigate *conf, struct str name)
+{
+    for (size_t i = 0; i < conf->n_cameras; i++)
+        if (str_is(name, conf->cameras[i].name))
+            return &conf->cameras[i];
+    return NULL;
+}
+
+/* The position of a value, or of the section or file that lacks it. */
+static struct source_pos pos_of(const struct frigate_check *check, const char *section, const char *key)
+{
+    const struct node *map = section ? node_value(check->root, section) : check->root;
+    const struct node *value = map ? node_value(map, key) : NULL;
+    return value ? value->pos : map ? map->pos : check->root->pos;
+}
+
+/* Reads the first line of a password file. */
+static int read_password(const char *source, char **ret, struct err *err)
+{
+    struct buf text = {0};
+    int rc = secret_read(source, PASSWORD_MAX, &text, err);
+    size_t len = 0;
+    while (rc == 0 && len < text.len && !strchr("\r\n", text.data[len]))
+        len++;
+    if (rc == 0 && len == 0)
+        rc = err_set(err, "%s: the first line is empty", source);
+    if (rc == 0)
+        *ret = mem_strndup(text.data, len);
+    secret_free(&text);
+    return rc;
+}
+
+static void check_password(const struct frigate_check *check, const char *section, struct conf_frigate_login *login)
+{
+    struct err err;
+    struct loader_path path = loader_path_key(section, "password_file");
+    struct source_pos pos = pos_of(check, section, "password_file");
+    if (secret_out_of_reach(login->password_file))
+        diagnostics_warning(check->diagnostics, pos, path.text,
+                            "%s is not available here (systemd passes it to the service only)", login->password_file);
+    else if (read_password(login->password_file, &login->password, &err) != 0)
+        diagnostics_error(check->diagnostics, pos, path.text, "%s (expected a file with the password)", err.text);
+}
+
+static void check_login(const struct frigate_check *check, const char *section, struct conf_frigate_login *login)
+{
+    bool user = login->user != NULL, password = login->password_file != NULL;
+    if (user != password)
+        diagnostics_error(check->diagnostics, pos_of(check, section, user ? "user" : "password_file"),
+                          loader_path_key(section, user ? "user" : "password_file").text,
+                          "is set without %s (expected both or neither)", user ? "password_file" : "user");
+    if (!check->whole)
+        return;
+    if (password)
+        check_password(check, section, login);
+    if (login->ca_file && access(login->ca_file, R_OK) != 0)
+        diagnostics_error(check->diagnostics, pos_of(check, section, "ca_file"),
+                          loader_path_key(section, "ca_file").text, "cannot be read: %s (expected a PEM file)",
+                          strerror(errno));
+}
+
+static void check_mqtt(const struct frigate_check *check)
+{
+    struct conf_frigate *conf = check->conf;
+    const char *prefix = conf->mqtt.topic_prefix;
+    if (!conf->mqtt.given)
+        return;
+    if (prefix && (strpbrk(prefix, "+#") || *prefix == '/' || prefix[strlen(prefix) - 1] == '/'))
+        diagnostics_error(check->diagnostics, pos_of(check, "mqtt", "topic_prefix"), "mqtt.topic_prefix",
+                          "%s is not a topic prefix (expected a topic without + and #, and without / at either end)",
+                          quoted(prefix).text);
+    if (conf->mqtt.host && strpbrk(conf->mqtt.host, " /[]@"))
+        diagnostics_error(check->diagnostics, pos_of(check, "mqtt", "host"), "mqtt.host",
+                          "%s is not a host (expected a name or an address, without port and scheme)",
+                          quoted(conf->mqtt.host).text);
+    check_login(check, "mqtt", &conf->mqtt.login);
+}
+
+/* Whether the URL is http:// and names another machine. */
+static bool is_plain_and_remote(const char *url)
+{
+    static const char *const loopback[] = {"127.", "localhost", "[::1]"};
+    if (strncmp(url, "http://", 7) != 0)
+        return false;
+    for (size_t i = 0; i < sizeof(loopback) / sizeof(loopback[0]); i++)
+        if (strncmp(url + 7, loopback[i], strlen(loopback[i])) == 0)
+            return false;
+    return true;
+}
+
+static void check_api(const struct frigate_check *check)
+{
+    struct conf_frigate *conf = check->conf;
+    size_t len = conf->api.url ? strlen(conf->api.url) : 0;
+    while (len > 0 && conf->api.url[len - 1] == '/')
+        conf->api.url[--len] = '\0';
+    if (conf->api.login.user && conf->api.url && is_plain_and_remote(conf->api.url))
+        diagnostics_warning(check->diagnostics, pos_of(check, "api", "url"), "api.url",
+                            "the password is sent unencrypted (expected https://)");
+    check_login(check, "api", &conf->api.login);
+}
+
+/* A tcp:// address beyond this machine without CURVE: anyone on the way can read and send alerts. */
+static void warn_of_plaintext(const struct frigate_check *check)
+{
+    for (size_t i = 0; i < check->conf->n_to; i++) {
+        struct endpoint_address address;
+        if (check->conf->n_server_keys > 0 || address_connect(check->conf->to[i], &address, NULL) != 0 ||
+            address_is_loopback(&address) || strcmp(address.host, "localhost") == 0)
+            continue;
+        diagnostics_warning(check->diagnostics, pos_of(check, NULL, "to"), "to",
+                            "%s is not a loopback address and not encrypted (expected server_key and client_key)",
+                            quoted(check->conf->to[i]).text);
+    }
+}
+
+static void check_client_key(const struct frigate_check *check)
+{
+    struct err err;
+    char *secret = NULL;
+    struct source_pos pos = pos_of(check, NULL, "client_key");
+    const char *source = check->conf->client_key;
+    if (secret_out_of_reach(source))
+        diagnostics_warning(check->diagnostics, pos, "client_key",
+                            "%s is not available here (systemd passes it to the service only)", source);
+    else if (conf_read_key(source, &secret, &err) != 0)
+        diagnostics_error(check->diagnostics, pos, "client_key",
+                          "%s (expected the secret key file that mobeyectl keygen wrote)", err.text);
+    secret_free_text(&secret);
+}
+
+static void check_targets(const struct frigate_check *check)
+{
+    const struct conf_frigate *conf = check->conf;
+    bool server = node_value(check->root, "server_key") != NULL, client = node_value(check->root, "client_key") != NULL;
+    if (conf->n_to > CONF_FRIGATE_TARGETS_MAX)
+        diagnostics_error(check->diagnostics, pos_of(check, NULL, "to"), "to", "has %zu addresses (expected 1 to %d)",
+                          conf->n_to, CONF_FRIGATE_TARGETS_MAX);
+    if (server != client)
+        diagnostics_error(check->diagnostics, pos_of(check, NULL, server ? "server_key" : "client_key"),
+                          server ? "server_key" : "client_key", "is set without %s (expected both or neither)",
+                          server ? "client_key" : "server_key");
+    if (conf->n_server_keys > 1 && conf->n_server_keys != conf->n_to)
+        diagnostics_error(check->diagnostics, pos_of(check, NULL, "server_key"), "server_key",
+                          "has %zu keys for %zu addresses (expected one, or one for each)", conf->n_server_keys,
+                          conf->n_to);
+    warn_of_plaintext(check);
+    if (check->whole && conf->client_key)
+        check_client_key(check);
+}
+
+static void check_cameras(const struct frigate_check *check)
+{
+    if (check->conf->name && strncmp(check->conf->name, ALERT_DC09_PREFIX, strlen(ALERT_DC09_PREFIX)) == 0)
+        diagnostics_error(check->diagnostics, pos_of(check, NULL, "name"), "name",
+                          "%s begins with dc09: (expected the name of a server)", quoted(check->conf->name).text);
+    const struct node *cameras = node_value(check->root, "cameras");
+    for (size_t i = 0; i < check->conf->n_cameras; i++) {
+        const struct conf_frigate_camera *camera = &check->conf->cameras[i];
+        if (camera->device && strncmp(camera->device, ALERT_DC09_PREFIX, strlen(ALERT_DC09_PREFIX)) == 0)
+            diagnostics_error(check->diagnostics, cameras->items[2 * i + 1]->pos,
+                              loader_path_key("cameras", camera->name).text,
+                              "device %s begins with dc09: (expected the ID of a camera)", quoted(camera->device).text);
+    }
+}
+
+static struct conf_frigate *load_tree(const struct node *root, bool whole, struct diagnostics *diagnostics)
+{
+    static const struct source_pos top = {1, 1};
+    if (!root || root->kind != NODE_MAP) {
+        if (!diagnostics->bad)
+            diagnostics_error(diagnostics, root ? root->pos : top, "file", "%s (expected at least name, api and to)",
+                              !root || node_is_null(root) ? "is empty" : "is not a mapping");
+        return NULL;
+    }
+    struct conf_frigate *conf = mem_zalloc(sizeof(*conf));
+    const struct frigate_check check = {diagnostics, root, conf, whole};
+    loader_map(diagnostics, SCHEMA_FRIGATE, "", top, root, (char *)conf);
+    check_mqtt(&check);
+    check_api(&check);
+    check_targets(&check);
+    check_cameras(&check);
+    return conf;
+}
+
+static struct conf_frigate *load_text(const char *file, struct str text, bool whole, struct buf *out)
+{
+    static const struct source_pos top = {1, 1};
+    struct diagnostics diagnostics = {0};
+    struct conf_frigate *conf = NULL;
+    struct node *root = NULL;
+    if (text.len > LOADER_FILE_MAX)
+        diagnostics_error(&diagnostics, top, "file", "is too large (expected at most 1 MiB)");
+    else
+        root = tree_parse(text.p, text.len, &diagnostics);
+    if (text.len <= LOADER_FILE_MAX)
+        conf = load_tree(root, whole, &diagnostics);
+    if (diagnostics.bad)
+        conf_frigate_free(&conf);
+    diagnostics_write(&diagnostics, file, out);
+    diagnostics_free(&diagnostics);
+    node_free(&root);
+    return conf;
+}
+
+struct conf_frigate *conf_frigate_parse(const char *file, struct str text, struct buf *out)
+{
+    return load_text(file, text, false, out);
+}
+
+struct conf_frigate *conf_frigate_load(const char *file, struct buf *out)
+{
+    struct buf text = {0};
+    struct conf_frigate *conf = NULL;
+    if (loader_read(file, &text) == 0)
+        conf = load_text(file, buf_str(&text), true, out);
+    else
+        buf_printf(out, "%s:1:1: file: cannot be read: %s (expected a YAML file)\n", file, strerror(errno));
+    buf_free(&text);
+    return conf;
+}
