@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ctl/lib/ctl.h"
+#include "ctl/lib/nearest.h"
 
 static const struct {
     const char *name;
@@ -32,6 +33,12 @@ static void help(FILE *out)
           out);
 }
 
+static const char *verb_name(const void *ctx, size_t i)
+{
+    (void)ctx;
+    return i < N_VERBS ? verbs[i].name : NULL;
+}
+
 int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN);
@@ -51,6 +58,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < N_VERBS; i++)
         if (strcmp(word, verbs[i].name) == 0)
             return verbs[i].run(argc - 1, argv + 1);
-    fprintf(stderr, "mobeyectl: unknown verb \"%s\"; 'mobeyectl --help' lists the verbs\n", word);
+    fprintf(stderr, "mobeyectl: unknown verb \"%s\"%s; 'mobeyectl --help' lists the verbs\n", word,
+            nearest_hint(word, verb_name, NULL).text);
     return CTL_USAGE;
 }

@@ -10,6 +10,7 @@ set search_path = pg_catalog, public, pg_temp
 as $$
 declare
     wanted tstzrange;
+    ended bigint;
     ret bigint;
 begin
     perform from mobeye.device d where d.device_id = device for update;
@@ -35,15 +36,16 @@ begin
 
     -- The device moves: its open-ended placement ends.
     update mobeye.placement p set during = tstzrange(lower(p.during), from_at)
-     where p.device_id = device and upper_inf(p.during) and lower(p.during) < from_at;
+     where p.device_id = device and upper_inf(p.during) and lower(p.during) < from_at
+    returning p.placement_id into ended;
     update mobeye.placement p
        set during = wanted, geom = st_setsrid(st_makepoint(lon, lat), 4326), address = device_place.address,
            team = device_place.team, secret = device_place.secret, instructions = device_place.instructions
      where p.device_id = device and lower(p.during) = from_at and upper_inf(p.during)
     returning p.placement_id into ret;
     if not found then
-        insert into mobeye.placement as p (device_id, during, geom, address, team, secret, instructions)
-        values (device, wanted, st_setsrid(st_makepoint(lon, lat), 4326), address, team, secret, instructions)
+        insert into mobeye.placement as p (device_id, during, geom, address, team, secret, instructions, moved_from)
+        values (device, wanted, st_setsrid(st_makepoint(lon, lat), 4326), address, team, secret, instructions, ended)
         returning p.placement_id into ret;
     end if;
     return ret;
@@ -81,3 +83,31 @@ end
 $$;
 comment on function mobeye.device_retrieve(text, timestamptz) is
     'Ends the placement of a device at a time; returns its number.';
+
+create or replace function mobeye.device_undo(device text)
+returns table (removed bigint, open_again bigint)
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    newest mobeye.placement;
+begin
+    perform from mobeye.device d where d.device_id = device for update;
+    if not found then
+        raise exception 'device "%" is not registered', device
+            using errcode = 'no_data_found', hint = 'Register it with mobeyectl devices import.';
+    end if;
+    select p.* into newest from mobeye.placement p where p.device_id = device order by p.placement_id desc limit 1;
+    if not found then
+        raise exception 'device "%" has no placement', device using errcode = 'no_data_found';
+    end if;
+    delete from mobeye.placement p where p.placement_id = newest.placement_id;
+    update mobeye.placement p set during = tstzrange(lower(p.during), null)
+     where p.placement_id = newest.moved_from and upper(p.during) = lower(newest.during)
+    returning p.placement_id into open_again;
+    removed := newest.placement_id;
+    return next;
+end
+$$;
+comment on function mobeye.device_undo(text) is
+    'Deletes the placement of a device that was made last; the one that it ended is open-ended again. Returns the numbers of both.';

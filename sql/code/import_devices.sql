@@ -202,7 +202,10 @@ begin
         addresses_changed := greatest(addresses_changed, n);
     end if;
 
-    update mobeye.placement p -- open-ended placements end where the next one begins
+    -- open-ended placements end where the next one begins
+    create temporary table placement_ended (placement_id bigint, device_id text collate "C", at timestamptz) on commit drop;
+    with ended as (
+    update mobeye.placement p
        set during = tstzrange(lower(p.during), i.next)
       from (select q.placement_id, min(lower(f.during)) as next
               from mobeye.placement q
@@ -211,7 +214,9 @@ begin
                and not exists (select from pg_temp.device_import e
                                 where e.device_id = q.device_id and lower(e.during) = lower(q.during))
              group by q.placement_id) i
-     where p.placement_id = i.placement_id;
+     where p.placement_id = i.placement_id
+    returning p.placement_id, p.device_id, i.next)
+    insert into pg_temp.placement_ended select * from ended;
     get diagnostics placements_changed = row_count;
     update mobeye.placement p
        set during = i.during, geom = i.geom,
@@ -228,14 +233,15 @@ begin
             or 'instructions' = any (columns) and p.instructions is distinct from i.instructions);
     get diagnostics n = row_count;
     placements_changed := placements_changed + n;
-    insert into mobeye.placement (device_id, during, geom, address, team, secret, instructions)
-    select i.device_id, i.during, i.geom, i.address, i.team, coalesce(i.secret, false), i.instructions
+    insert into mobeye.placement (device_id, during, geom, address, team, secret, instructions, moved_from)
+    select i.device_id, i.during, i.geom, i.address, i.team, coalesce(i.secret, false), i.instructions,
+           (select e.placement_id from pg_temp.placement_ended e where e.device_id = i.device_id and e.at = lower(i.during))
       from pg_temp.device_import i
      where i.during is not null
        and not exists (select from mobeye.placement p
                         where p.device_id = i.device_id and lower(p.during) = lower(i.during));
     get diagnostics placements_added = row_count;
-    drop table pg_temp.device_merge;
+    drop table pg_temp.device_merge, pg_temp.placement_ended;
     return next;
 end
 $$;

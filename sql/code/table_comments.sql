@@ -66,6 +66,8 @@ comment on column mobeye.placement.bag_id is 'Number in the register of addresse
 comment on column mobeye.placement.team is 'Team of the placement, whatever the area; null if the area decides.';
 comment on column mobeye.placement.secret is 'Whether only its team may know the place.';
 comment on column mobeye.placement.instructions is 'What a patrol should know on arrival.';
+comment on column mobeye.placement.moved_from is
+    'The open-ended placement that this one ended when it was made; null if it ended none.';
 comment on column mobeye.placement.cell is
     'Centre of its 125 m cell, WGS84: all that others see of a secret place. Null outside the Netherlands.';
 comment on table mobeye.device_status is

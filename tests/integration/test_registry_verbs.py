@@ -6,6 +6,7 @@ import psycopg
 import pytest
 
 from harness.paths import MOBEYECTL, ROOT
+from harness.registry import collection, square
 
 DISTRICTS = ROOT.parent / "shared" / "data" / "amersfoort-wijken-2014.geojson"
 HAND_DRAWN = ROOT / "tests" / "areas" / "hand-drawn.geojson"
@@ -18,59 +19,6 @@ NL-1,CM4000,woning,ab12,1,26h,2h,2026-03-01T00:00:00+01:00,,Straat 2,,,155990.61
 twice"
 NL-2,iCM41,,,,7d,,,,,,,,,,,
 """
-
-
-class Registry:
-    def __init__(self, database, directory):
-        self.database, self.directory = database, directory
-
-    def run(self, *arguments, stdin=None):
-        return subprocess.run([MOBEYECTL, *map(str, arguments), "--db", self.database.conninfo], input=stdin,
-                              capture_output=True, text=True, timeout=120)
-
-    def done(self, *arguments, stdin=None):
-        """Its --json, and what it complained of."""
-        ran = self.run(*arguments, "--json", stdin=stdin)
-        assert ran.returncode == 0, ran.stderr
-        return json.loads(ran.stdout), ran.stderr
-
-    def refused(self, *arguments, stdin=None, status=1):
-        """Its complaints, by line."""
-        before = self.state()
-        ran = self.run(*arguments, stdin=stdin)
-        assert ran.returncode == status, (ran.stdout, ran.stderr)
-        assert ran.stdout == ""
-        assert self.state() == before
-        return ran.stderr.splitlines()
-
-    def query(self, sql):
-        return self.database.rows(sql)
-
-    def add_team(self, team):
-        self.done("teams", "import", "-", stdin=f"team,layer,code\n{team},,\n")
-
-    def state(self):
-        return self.query("select name, value from mobeye.counter order by 1")
-
-    def file(self, text, name="file.csv"):
-        path = self.directory / name
-        path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return path
-
-
-@pytest.fixture
-def registry(database, tmp_path):
-    return Registry(database, tmp_path)
-
-
-def collection(*features):
-    return json.dumps({"type": "FeatureCollection", "features": [
-        {"type": "Feature", "properties": properties, "geometry": {"type": "Polygon", "coordinates": [ring]}}
-        for properties, ring in features]}, indent=1)
-
-
-def square(x=5.0, y=52.0):
-    return [[x, y], [x + 0.1, y], [x + 0.1, y + 0.1], [x, y + 0.1], [x, y]]
 
 
 BOW_TIE = [[5, 52], [5.1, 52.1], [5.1, 52], [5, 52.1], [5, 52]]

@@ -375,7 +375,7 @@ class Rights(RegistryTest):
             [row[0] for row in self.superuser.execute(
                 "select attname from pg_attribute where attrelid = 'mobeye.placement'::regclass and attnum > 0"
                 " and not has_column_privilege('mobeye_ingest', attrelid, attnum, 'select') order by attname")],
-            ["address", "bag_id", "instructions"])
+            ["address", "bag_id", "instructions", "moved_from"])
         wanted |= {table: {"mobeye_registry": {"select"}, "mobeye_ingest": {"select"}} for table in self.READ}
         wanted |= {table: {} for table in self.OWN}
         wanted |= {table: {"mobeye_registry": set()} for table in ("incident", "alert", "quarantine")}

@@ -106,7 +106,14 @@ static const struct wrong wrong[] = {
     {{"look", "1", "--yes"}, "mobeyectl thing: --yes is not an option of look (allowed: --config, --json, ID)\n" HELP},
     {{"look", "1", "--since", "x"},
      "mobeyectl thing: --since is not an option of look (allowed: --config, --json, ID)\n" HELP},
-    {{"look", "1", "--db", "x"}, "thing: unrecognized option '--db'\n"},
+    {{"mnd", "1"}, "mobeyectl thing: unknown action \"mnd\" (did you mean mend?)\n" HELP},
+    {{"look", "1", "--db", "x"}, "mobeyectl thing: unknown option --db\n" HELP},
+    {{"look", "1", "--jsno"}, "mobeyectl thing: unknown option --jsno (did you mean --json?)\n" HELP},
+    {{"look", "1", "--cnofig=x"}, "mobeyectl thing: unknown option --cnofig (did you mean --config?)\n" HELP},
+    {{"look", "1", "-x"}, "mobeyectl thing: unknown option -x\n" HELP},
+    {{"look", "1", "--json=x"}, "mobeyectl thing: --json: takes no value\n" HELP},
+    {{"look", "1", "--since"}, "mobeyectl thing: --since: value is missing\n" HELP},
+    {{"look", "1", "-c"}, "mobeyectl thing: -c: value is missing\n" HELP},
 };
 
 /* The number of a row: pointers do not reach the process of the test. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "ctl/lib/ctl.h"
+#include "ctl/lib/nearest.h"
 
 enum { OPTIONS_MAX = 24, FIRST = 256 };
 
@@ -13,7 +14,7 @@ enum { OPTIONS_MAX = 24, FIRST = 256 };
 struct option_table {
     struct ctl_option options[OPTIONS_MAX];
     struct option longs[OPTIONS_MAX + 1];
-    char letters[2 * OPTIONS_MAX + 1];
+    char letters[2 * OPTIONS_MAX + 2];
     bool given[OPTIONS_MAX];
     int n;
 };
@@ -70,14 +71,38 @@ static int store_option(const char *verb, const struct ctl_option *option)
     return CTL_GO;
 }
 
+static const char *option_name(const void *ctx, size_t i)
+{
+    const struct option_table *table = ctx;
+    return i < (size_t)table->n ? table->options[i].name : NULL;
+}
+
+/* Prints what is wrong with the argument that getopt_long() has just refused. */
+static int refuse_argument(const char *verb, const struct option_table *table, int answer, char *const *argv)
+{
+    const char *word = argv[optind - 1];
+    if (answer == ':')
+        return ctl_usage(verb, "%s: value is missing", word);
+    if (strncmp(word, "--", 2) != 0)
+        return ctl_usage(verb, "unknown option -%c", optopt);
+    char name[64] = "";
+    snprintf(name, sizeof(name), "%.*s", (int)strcspn(word + 2, "="), word + 2);
+    if (optopt != 0)
+        return ctl_usage(verb, "--%s: takes no value", name);
+    const char *nearest = nearest_word(name, option_name, table);
+    return nearest ? ctl_usage(verb, "unknown option --%s (did you mean --%s?)", name, nearest)
+                   : ctl_usage(verb, "unknown option --%s", name);
+}
+
 /* Returns CTL_GO; CTL_OK if --help was given; CTL_USAGE after printing an error. */
 static int read_options(int argc, char **argv, const char *verb, struct option_table *table)
 {
     int answer;
+    opterr = 0;
     optind = 0; /* GNU: start over, since a verb may run another one */
     while ((answer = getopt_long(argc, argv, table->letters, table->longs, NULL)) != -1) {
-        if (answer == '?')
-            return CTL_USAGE;
+        if (answer == '?' || answer == ':')
+            return refuse_argument(verb, table, answer, argv);
         if (answer == 'h')
             return CTL_OK;
         int row = row_of(table, answer);
@@ -98,6 +123,12 @@ static void list_actions(const struct ctl_verb *actions, struct buf *out)
                    actions[i].name, actions[i].argument ? " " : "", actions[i].argument ? actions[i].argument : "");
 }
 
+static const char *action_name(const void *ctx, size_t i)
+{
+    const struct ctl_verb *actions = ctx;
+    return actions[i].name;
+}
+
 /* Consumes the word that names the action. */
 static int find_action(const struct ctl_verb *verb, struct ctl_call *call)
 {
@@ -112,8 +143,10 @@ static int find_action(const struct ctl_verb *verb, struct ctl_call *call)
         return CTL_GO;
     }
     list_actions(verb->actions, &can);
-    int status = word ? ctl_usage(verb->name, "unknown action \"%s\" (expected %.*s)", word, (int)can.len, can.data)
-                      : ctl_usage(verb->name, "missing action (expected %.*s)", (int)can.len, can.data);
+    const char *nearest = word ? nearest_word(word, action_name, verb->actions) : NULL;
+    int status = nearest ? ctl_usage(verb->name, "unknown action \"%s\" (did you mean %s?)", word, nearest)
+                 : word  ? ctl_usage(verb->name, "unknown action \"%s\" (expected %.*s)", word, (int)can.len, can.data)
+                         : ctl_usage(verb->name, "missing action (expected %.*s)", (int)can.len, can.data);
     buf_free(&can);
     return status;
 }
@@ -168,7 +201,7 @@ int ctl_parse(int argc, char **argv, const struct ctl_verb *verb, const struct c
                                         {"json", .flag = &ret->json},
                                         {"yes", .flag = &ret->yes},
                                         {0}};
-    struct option_table table = {0};
+    struct option_table table = {.letters = ":"};
     *ret = (struct ctl_call){0};
     add_option(&table, (struct ctl_option){"help", .letter = 'h'});
     for (const struct ctl_option *option = common; option->name; option++)

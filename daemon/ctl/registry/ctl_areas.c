@@ -1,4 +1,4 @@
-/* mobeyectl areas: imports the areas of a layer. */
+/* mobeyectl areas: the areas of the layers. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,6 +6,7 @@
 #include "ctl/registry/bounds.h"
 #include "ctl/registry/geojson_read.h"
 #include "ctl/registry/import.h"
+#include "ctl/registry/registry_verb.h"
 
 #define VERB "areas"
 
@@ -13,15 +14,25 @@ enum { LAYER_MAX = 32, VINTAGE_MIN = 1900, VINTAGE_MAX = 2999 };
 
 static const char help[] =
     "Usage: mobeyectl areas import --layer LAYER [--vintage YEAR] [OPTION]... FILE.geojson\n"
-    "Replaces the areas of a layer and vintage by those of a file, completely or not at all.\n\n"
-    "The file (- for standard input) is GeoJSON (RFC 7946): a FeatureCollection of polygons in degrees, each with\n"
+    "       mobeyectl areas list [--layer LAYER] [--vintage YEAR] [OPTION]...\n"
+    "       mobeyectl areas show --layer LAYER [--vintage YEAR] [OPTION]... CODE\n"
+    "       mobeyectl areas export --layer LAYER [--vintage YEAR] [OPTION]...\n"
+    "       mobeyectl areas remove --layer LAYER [--vintage YEAR] [OPTION]... [CODE]\n"
+    "Imports, lists, shows, exports or removes areas.\n\n"
+    "import replaces the areas of a layer and vintage by those of a file, completely or not at all. The file (- for "
+    "standard input) is GeoJSON (RFC 7946): a FeatureCollection of polygons in degrees, each with\n"
     "properties.code and properties.name. Invalid geometries are repaired, with a warning. An area that lies entirely\n"
-    "outside the bounds of the configuration is refused. Importing the same file twice changes nothing.\n\n"
+    "outside the bounds of the configuration is refused. Importing the same file twice changes nothing.\n"
+    "list prints the layers, or the areas of one. export prints the areas of a layer that are valid now, or those of "
+    "a\n"
+    "vintage, as GeoJSON, which import accepts. remove removes one area, or all of a layer and vintage.\n\n"
     "      --layer LAYER      name of the layer, such as wijk, buurt, beat, hotspot: a lower-case letter, then at "
     "most\n"
     "                         31 of a-z 0-9 _ -\n"
     "      --vintage YEAR     the areas are valid from 1 January of YEAR until the layer's next vintage (default:\n"
-    "                         always)\n" BOUNDS_HELP CTL_COMMON_HELP "\nExample, converting from RD New first:\n"
+    "                         always)\n" BOUNDS_HELP
+    "      --yes              remove: do not ask for confirmation\n" CTL_COMMON_HELP
+    "\nExample, converting from RD New first:\n"
     "  $ ogr2ogr -f GeoJSON -t_srs EPSG:4326 -s_srs EPSG:28992 \\\n"
     "      -sql \"select wijkcode as code, wijknaam as name from wijken\" wijken.geojson wijkenbuurten.gpkg\n"
     "  $ mobeyectl areas import --layer wijk --vintage 2022 wijken.geojson\n\n"
@@ -103,26 +114,139 @@ static bool is_vintage(const char *text)
            atoi(text) <= VINTAGE_MAX;
 }
 
+/* What the options select: a layer, all vintages or one, all areas or one. */
+struct area_choice {
+    const char *layer, *vintage, *code;
+};
+
+#define CHOSEN                                                                                                         \
+    " ($1::text is null or layer = $1) and ($2::int is null or vintage = $2) and ($3::text is null or code = $3)"
+
+static const char layers_sql[] =
+    "select layer, vintage, count(*) as areas, to_char(min(lower(valid)), 'YYYY-MM-DD') as valid_from,"
+    " to_char(max(upper(valid)), 'YYYY-MM-DD') as valid_until, bool_or(valid @> now()) as now from mobeye.area"
+    " where" CHOSEN " group by 1, 2 order by 1, 2 nulls first";
+
+#define AREA_COLUMNS                                                                                                   \
+    "select layer, code, name, vintage, valid @> now() as now,"                                                        \
+    " round((public.st_area(geom::public.geography) / 1e6)::numeric, 2) as km2"
+
+static const char areas_sql[] = AREA_COLUMNS " from mobeye.area where" CHOSEN " order by layer, code, vintage";
+
+static const struct registry_section sections[] = {
+    {"areas", true, AREA_COLUMNS " from mobeye.area where" CHOSEN " order by layer, code, vintage"},
+    {"teams", true,
+     "select distinct team from mobeye.team_area where layer = $1 and code = $3 and ($2::int is null or true) order by "
+     "1"},
+    {"placements", true,
+     "select device_id, address, team from mobeye.placement where during @> now() and exists (select from mobeye.area a"
+     " where" CHOSEN " and a.valid @> now() and public.st_covers(a.geom, placement.geom)) order by 1"},
+    {0}};
+
+/* Without a vintage: what is valid now. All decimals, so that an import changes nothing. */
+static const char export_sql[] =
+    "select jsonb_build_object('type', 'Feature', 'properties', jsonb_build_object('code', code, 'name', name),"
+    " 'geometry', public.st_asgeojson(geom, 17)::jsonb)::text from mobeye.area"
+    " where" CHOSEN " and ($2::int is not null or valid @> now()) order by code";
+
+static int list_areas(const struct ctl_call *call, const struct area_choice *choice)
+{
+    const char *values[] = {choice->layer, choice->vintage, choice->code};
+    const struct registry_query query = {choice->layer ? areas_sql : layers_sql, 3, values};
+    return registry_list(VERB, call, &query);
+}
+
+static int export_areas(PGconn *conn, const struct area_choice *choice)
+{
+    const char *values[] = {choice->layer, choice->vintage, choice->code};
+    PGresult *rows = ctl_query(conn, VERB, "export", export_sql, 3, values);
+    if (rows)
+        puts("{\"type\": \"FeatureCollection\", \"features\": [");
+    for (int row = 0; row < PQntuples(rows); row++)
+        printf("%s%s\n", PQgetvalue(rows, row, 0), row + 1 < PQntuples(rows) ? "," : "");
+    if (rows)
+        puts("]}");
+    int status = rows ? CTL_OK : CTL_FAILED;
+    PQclear(rows);
+    return status;
+}
+
+static int remove_areas(PGconn *conn, const struct ctl_call *call, const struct area_choice *choice)
+{
+    const char *values[] = {choice->layer, choice->vintage, choice->code};
+    const struct registry_query query = {"with removed as (delete from mobeye.area where" CHOSEN
+                                         " returning 1) select count(*) as removed from removed",
+                                         3, values};
+    if (!call->yes && !ctl_confirm(VERB, "Remove %s%s of layer %s%s%s?", choice->code ? "area " : "all areas",
+                                   choice->code ? choice->code : "", choice->layer, choice->vintage ? ", vintage " : "",
+                                   choice->vintage ? choice->vintage : ""))
+        return CTL_FAILED;
+    return registry_change(VERB, conn, call->json, "remove", &query);
+}
+
+static bool choice_exists(PGconn *conn, const struct area_choice *choice)
+{
+    const char *values[] = {choice->layer, choice->vintage, choice->code};
+    if (!registry_exists(VERB, conn, "layer", choice->layer, "select from mobeye.area where layer = $1",
+                         "select distinct layer from mobeye.area order by 1"))
+        return false;
+    PGresult *rows = ctl_query(conn, VERB, "areas", "select from mobeye.area where" CHOSEN " limit 1", 3, values);
+    bool exist = PQntuples(rows) > 0;
+    if (rows && !exist && choice->code)
+        registry_missing(VERB, conn, "area", choice->code, "does not exist",
+                         "select distinct code from mobeye.area order by 1");
+    else if (rows && !exist)
+        ctl_fail(VERB, "layer %s has no vintage %s (mobeyectl areas list)", choice->layer, choice->vintage);
+    PQclear(rows);
+    return exist;
+}
+
+enum { IMPORT, LIST, SHOW, EXPORT, REMOVE };
+
+static int run_on_choice(const struct ctl_call *call, const struct area_choice *choice)
+{
+    const char *values[] = {choice->layer, choice->vintage, choice->code};
+    PGconn *conn = ctl_connect(VERB, call->file, call->db);
+    int status = CTL_FAILED;
+    if (conn && choice_exists(conn, choice))
+        status = call->action == SHOW     ? registry_show(VERB, conn, call->json, sections, 3, values)
+                 : call->action == EXPORT ? export_areas(conn, choice)
+                                          : remove_areas(conn, call, choice);
+    PQfinish(conn);
+    return status;
+}
+
 static const struct ctl_verb actions[] = {
-    {"import", .takes = "layer vintage anyway config db json", .argument = "FILE.geojson", .least = 1, .most = 1}, {0}};
+    [IMPORT] = {"import", .takes = "layer vintage anyway config db json", .argument = "FILE.geojson", .least = 1,
+                .most = 1},
+    [LIST] = {"list", .takes = "layer vintage config db json"},
+    [SHOW] = {"show", .takes = "layer vintage config db json", .argument = "CODE", .least = 1, .most = 1},
+    [EXPORT] = {"export", .takes = "layer vintage config db"},
+    [REMOVE] = {"remove", .takes = "layer vintage yes config db json", .argument = "CODE", .most = 1},
+    {0}};
 static const struct ctl_verb verb = {VERB, .help = help, .actions = actions};
 
 int ctl_areas(int argc, char **argv)
 {
-    const char *layer = NULL, *vintage = NULL;
+    struct area_choice choice = {0};
     bool anyway = false;
     const struct ctl_option options[] = {
-        {"layer", .text = &layer}, {"vintage", .text = &vintage}, {"anyway", .flag = &anyway}, {0}};
+        {"layer", .text = &choice.layer}, {"vintage", .text = &choice.vintage}, {"anyway", .flag = &anyway}, {0}};
     struct ctl_call call;
     int status = ctl_parse(argc, argv, &verb, options, &call);
     if (status != CTL_GO)
         return status;
-    if (!layer)
+    if (!choice.layer && call.action != LIST)
         return ctl_usage(VERB, "missing option --layer LAYER");
-    if (!is_layer(layer))
-        return ctl_usage(
-            VERB, "--layer %s: not a layer name (expected a lower-case letter, then at most 31 of a-z 0-9 _ -)", layer);
-    if (vintage && !is_vintage(vintage))
-        return ctl_usage(VERB, "--vintage %s: not a year (expected %d to %d)", vintage, VINTAGE_MIN, VINTAGE_MAX);
-    return import_areas(&call, layer, vintage, anyway);
+    if (choice.layer && !is_layer(choice.layer))
+        return ctl_usage(VERB,
+                         "--layer %s: not a layer name (expected a lower-case letter, then at most 31 of a-z 0-9 _ -)",
+                         choice.layer);
+    if (choice.vintage && !is_vintage(choice.vintage))
+        return ctl_usage(VERB, "--vintage %s: not a year (expected %d to %d)", choice.vintage, VINTAGE_MIN,
+                         VINTAGE_MAX);
+    choice.code = call.action == IMPORT ? NULL : call.arguments[0];
+    if (call.action == IMPORT)
+        return import_areas(&call, choice.layer, choice.vintage, anyway);
+    return call.action == LIST ? list_areas(&call, &choice) : run_on_choice(&call, &choice);
 }

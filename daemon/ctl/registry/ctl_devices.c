@@ -1,19 +1,22 @@
-/* mobeyectl devices: imports the registry of devices; lists unregistered senders. */
+/* mobeyectl devices: imports, lists and exports the registry of devices. */
 #include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
 
-#include "base/mem.h"
+#include "ctl/lib/nearest.h"
 #include "ctl/registry/bounds.h"
 #include "ctl/registry/device_csv.h"
+#include "ctl/registry/devices_unknown.h"
 #include "ctl/registry/import.h"
-#include "ctl/registry/near_device.h"
+#include "ctl/registry/registry_verb.h"
 
 #define VERB "devices"
 
 static const char help[] =
     "Usage: mobeyectl devices import [OPTION]... FILE.csv\n"
+    "       mobeyectl devices list [--state STATE] [--team TEAM] [OPTION]...\n"
+    "       mobeyectl devices export [OPTION]...\n"
     "       mobeyectl devices unknown [OPTION]...\n"
-    "Imports devices and their placements, or lists unregistered senders.\n\n"
+    "Imports, lists or exports devices and their placements, or lists unregistered senders.\n\n"
     "import reads a CSV file (- for standard input), completely or not at all; every error is printed with its line.\n"
     "The header names the columns, of which only device_id is required:\n"
     "  device_id,model,group,account,input,heartbeat,grace,placed_from,placed_until,address,lon,lat,rd_x,rd_y,\n"
@@ -27,8 +30,12 @@ static const char help[] =
     "Columns in the file replace the stored values, also with empty cells; columns that are missing change nothing. A\n"
     "later placement ends one without an end. Importing the same file twice changes nothing. The wijk and the RD New\n"
     "coordinates of each place are printed; a place outside the bounds of the configuration is refused.\n" CSV_HELP "\n"
-    "unknown lists senders that have reported but are not registered; the column near names a registered device with\n"
-    "a similar account or id.\n\n" BOUNDS_HELP CSV_DRY_RUN_HELP CTL_COMMON_HELP "\nExample:\n"
+    "list prints each device with its state, its place and its last message. export prints all devices and placements\n"
+    "as CSV, which import accepts. unknown lists senders that have reported but are not registered; the column near "
+    "names a registered device with\n"
+    "a similar account or id.\n\n" BOUNDS_HELP CSV_DRY_RUN_HELP
+    "      --state STATE      list: only devices that are placed, stock, repair or retired\n"
+    "      --team TEAM        list: only devices that are placed for this team\n" CTL_COMMON_HELP "\nExample:\n"
     "  $ mobeyectl devices import devices.csv\n\n"
     "Requires a member of mobeye_registry or mobeye_owner.\n" CTL_EXIT_HELP;
 
@@ -114,86 +121,91 @@ static int import_file(const struct ctl_call *call, bool anyway, bool dry_run)
     return status;
 }
 
-static const char registered_sql[] =
-    "select d.device_id, a.account, a.input from mobeye.device d left join mobeye.device_address a using (device_id) "
-    "order by 1, 2, 3 nulls first";
+static const char list_sql[] =
+    "select d.device_id, d.model, d.device_group as \"group\", a.account, a.input, d.state, p.address, p.team,"
+    " to_char(s.last_received_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') as last_received_at,"
+    " s.silent_since is not null as silent from mobeye.device d"
+    " left join lateral (select account, input from mobeye.device_address a where a.device_id = d.device_id"
+    "   order by 1, 2 nulls first limit 1) a on true"
+    " left join mobeye.placement p on p.device_id = d.device_id and p.during @> now()"
+    " left join mobeye.device_status s on s.device_id = d.device_id"
+    " where ($1::text is null or d.state = $1) and ($2::text is null or p.team = $2) order by 1";
 
-static const char unknown_sql[] =
-    "select u.device_id, " CTL_UTC("last_received_at") ", kind, endpoint, source, alerts, " CTL_UTC(
-        "first_received_at") ", n.near from mobeye.device_unknown u left join unnest($1::text[], $2::text[]) "
-                             "as n (device_id, near) on n.device_id = u.device_id order by 2 desc, 1";
+/* Durations as the import reads them. */
+#define DURATION(column)                                                                                               \
+    "case when mod(extract(epoch from " column ") * 1000, 1000) <> 0 then trunc(extract(epoch from " column            \
+    ") * 1000) || 'ms' when mod(extract(epoch from " column "), 3600) = 0 then trunc(extract(epoch from " column       \
+    ") / 3600) || 'h' else trunc(extract(epoch from " column ")) || 's' end as " column
 
-static const char *value_or_null(const PGresult *rows, int row, int column)
-{
-    return PQgetisnull(rows, row, column) ? NULL : PQgetvalue(rows, row, column);
-}
+static const char export_sql[] =
+    "select d.device_id, d.model, d.device_group as \"group\", a.account, a.input, " DURATION(
+        "heartbeat") ", " DURATION("grace") ","
+                                            " to_char(lower(p.during) at time zone 'UTC', "
+                                            "'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') as placed_from,"
+                                            " to_char(upper(p.during) at time zone 'UTC', "
+                                            "'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') as placed_until,"
+                                            " p.address, public.st_x(p.geom) as lon, public.st_y(p.geom) as lat, "
+                                            "p.team,"
+                                            " case p.secret when true then 'yes' when false then 'no' end as secret, "
+                                            "p.instructions"
+                                            " from mobeye.device d"
+                                            " left join lateral (select account, input from mobeye.device_address a "
+                                            "where a.device_id ="
+                                            "   d.device_id order by 1, 2 nulls first limit 1) a on true"
+                                            " left join mobeye.placement p on p.device_id = d.device_id order by "
+                                            "d.device_id, lower(p.during)";
 
-/* Appends "NL-HOME (account 3071 input 1)". */
-static void describe(const struct near_candidate *near, struct buf *out)
-{
-    buf_printf(out, "%s", near->device_id);
-    if (near->account)
-        buf_printf(out, " (account %s%s%s)", near->account, near->input ? " input " : "",
-                   near->input ? near->input : "");
-}
+static const char addresses_sql[] =
+    "select device_id, count(*) from mobeye.device_address group by 1 having count(*) > 1 order by 1";
 
-/* Builds two text arrays: the unknown ids that resemble a registered device, and that device. */
-static void find_near(const PGresult *unknown, const PGresult *registered, struct buf *ids, struct buf *nears)
-{
-    size_t n = (size_t)PQntuples(registered);
-    struct near_candidate *candidates = mem_zalloc((n + 1) * sizeof(*candidates));
-    for (size_t i = 0; i < n; i++)
-        candidates[i] = (struct near_candidate){PQgetvalue(registered, (int)i, 0), value_or_null(registered, (int)i, 1),
-                                                value_or_null(registered, (int)i, 2)};
-    for (int i = 0; i < PQntuples(unknown); i++) {
-        const struct near_candidate *near = near_device(PQgetvalue(unknown, i, 0), candidates, n);
-        struct buf text = {0};
-        if (!near)
-            continue;
-        describe(near, &text);
-        /* Ids and accounts contain neither quotes nor backslashes. */
-        buf_printf(ids, "%s\"%s\"", ids->len ? "," : "{", PQgetvalue(unknown, i, 0));
-        buf_printf(nears, "%s\"%s\"", nears->len ? "," : "{", text.data);
-        buf_free(&text);
-    }
-    buf_printf(ids, ids->len ? "}" : "{}");
-    buf_printf(nears, nears->len ? "}" : "{}");
-    free(candidates);
-}
-
-static PGresult *query_unknown(PGconn *conn)
-{
-    struct buf ids = {0}, nears = {0};
-    PGresult *unknown = ctl_query(conn, VERB, "unknown", "select device_id from mobeye.device_unknown", 0, NULL);
-    PGresult *registered = unknown ? ctl_query(conn, VERB, "unknown", registered_sql, 0, NULL) : NULL;
-    PGresult *rows = NULL;
-    if (registered) {
-        find_near(unknown, registered, &ids, &nears);
-        const char *values[] = {ids.data, nears.data};
-        rows = ctl_query(conn, VERB, "unknown", unknown_sql, 2, values);
-    }
-    PQclear(unknown);
-    PQclear(registered);
-    buf_free(&ids);
-    buf_free(&nears);
-    return rows;
-}
-
-static int list_unknown(const struct ctl_call *call)
+/* The file has one account per device. */
+static int warn_of_addresses(const struct ctl_call *call)
 {
     PGconn *conn = ctl_connect(VERB, call->file, call->db);
-    PGresult *rows = conn ? query_unknown(conn) : NULL;
-    if (rows)
-        ctl_print_rows(rows, call->json);
+    PGresult *rows = conn ? ctl_query(conn, VERB, "export", addresses_sql, 0, NULL) : NULL;
+    int status = rows ? CTL_OK : CTL_FAILED;
+    for (int row = 0; rows && row < PQntuples(rows); row++)
+        ctl_fail(VERB,
+                 "warning: device %s has %s accounts; the first is exported, and importing the file removes the others",
+                 PQgetvalue(rows, row, 0), PQgetvalue(rows, row, 1));
     PQclear(rows);
     PQfinish(conn);
-    return rows ? CTL_OK : CTL_FAILED;
+    return status;
 }
 
-enum { IMPORT, UNKNOWN };
+static int export_devices(const struct ctl_call *call)
+{
+    const struct registry_query query = {export_sql, 0, NULL};
+    int status = warn_of_addresses(call);
+    return status == CTL_OK ? registry_export(VERB, call, &query) : status;
+}
+
+static const char *state_word(const void *ctx, size_t i)
+{
+    static const char *const words[] = {"placed", "stock", "repair", "retired"};
+    (void)ctx;
+    return i < sizeof(words) / sizeof(words[0]) ? words[i] : NULL;
+}
+
+static int list_devices(const struct ctl_call *call, const char *state, const char *team)
+{
+    const char *values[] = {state, team};
+    const struct registry_query query = {list_sql, 2, values};
+    bool known = !state;
+    for (size_t i = 0; !known && state_word(NULL, i); i++)
+        known = strcmp(state, state_word(NULL, i)) == 0;
+    if (!known)
+        return ctl_usage(VERB, "--state \"%s\" is not a state%s (expected placed, stock, repair or retired)", state,
+                         nearest_hint(state, state_word, NULL).text);
+    return registry_list(VERB, call, &query);
+}
+
+enum { IMPORT, LIST, EXPORT, UNKNOWN };
 
 static const struct ctl_verb actions[] = {
     [IMPORT] = {"import", .takes = "anyway dry-run config db json", .argument = "FILE.csv", .least = 1, .most = 1},
+    [LIST] = {"list", .takes = "state team config db json"},
+    [EXPORT] = {"export", .takes = "config db"},
     [UNKNOWN] = {"unknown", .takes = "config db json"},
     {0}};
 static const struct ctl_verb verb = {VERB, .help = help, .actions = actions};
@@ -201,10 +213,24 @@ static const struct ctl_verb verb = {VERB, .help = help, .actions = actions};
 int ctl_devices(int argc, char **argv)
 {
     bool anyway = false, dry_run = false;
-    const struct ctl_option options[] = {{"anyway", .flag = &anyway}, {"dry-run", .flag = &dry_run}, {0}};
+    const char *state = NULL, *team = NULL;
+    const struct ctl_option options[] = {{"anyway", .flag = &anyway},
+                                         {"dry-run", .flag = &dry_run},
+                                         {"state", .text = &state},
+                                         {"team", .text = &team},
+                                         {0}};
     struct ctl_call call;
     int status = ctl_parse(argc, argv, &verb, options, &call);
     if (status != CTL_GO)
         return status;
-    return call.action == IMPORT ? import_file(&call, anyway, dry_run) : list_unknown(&call);
+    switch (call.action) {
+    case IMPORT:
+        return import_file(&call, anyway, dry_run);
+    case LIST:
+        return list_devices(&call, state, team);
+    case EXPORT:
+        return export_devices(&call);
+    default:
+        return devices_unknown(&call);
+    }
 }

@@ -1,25 +1,24 @@
-/* mobeyectl people, mobeyectl teams: imports the people who handle incidents, and the areas of their teams. */
+/* mobeyectl people: the people who handle incidents. */
 #include <stdio.h>
 
 #include "ctl/registry/import.h"
+#include "ctl/registry/registry_verb.h"
+#include "ctl/registry/text_import.h"
 
-/* The description of an import into one table of texts. */
-struct texts {
-    struct ctl_verb verb;
-    struct csv_columns columns;
-    const char *stage, *copy, *check, *merge, *first;
-};
+#define VERB "people"
 
-static const char people_help[] =
+static const char help[] =
     "Usage: mobeyectl people import [OPTION]... FILE.csv\n"
+    "       mobeyectl people list [OPTION]...\n"
+    "       mobeyectl people show [OPTION]... LOGIN\n"
+    "       mobeyectl people export [OPTION]...\n"
     "       mobeyectl people remove [OPTION]... LOGIN\n"
-    "Imports people, or removes one.\n\n"
-    "import adds and changes people from a CSV file (- for standard input) with the header login,name,team, "
-    "completely\n"
-    "or not at all. People who are not in the file are kept. The team must exist (mobeyectl teams import); team * is "
-    "a\n"
-    "control room, which sees the incidents of all teams; a person without a team sees none. No database login is\n"
-    "created; if one is missing, its line is printed with a warning.\n"
+    "Imports, lists, shows, exports or removes the people who handle incidents.\n\n"
+    "import adds and changes people from a CSV file (- for standard input) with the header login,name,team,\n"
+    "completely or not at all. People who are not in the file are kept. The team must exist (mobeyectl teams import);\n"
+    "team * is a control room, which sees the incidents of all teams; a person without a team sees none. No database\n"
+    "login is created; if one is missing, its line is printed with a warning.\n"
+    "export prints all people as CSV, which import accepts.\n"
     "remove removes a person, the database login with its rights, and its live sessions.\n" CSV_HELP
     "\n" CSV_DRY_RUN_HELP CTL_COMMON_HELP "\nExamples:\n"
     "  $ mobeyectl people import people.csv\n"
@@ -27,30 +26,10 @@ static const char people_help[] =
     "Requires a member of mobeye_owner; remove requires a role that may drop roles, such as that of root or "
     "postgres.\n" CTL_EXIT_HELP;
 
-static const char teams_help[] =
-    "Usage: mobeyectl teams import [OPTION]... FILE.csv\n"
-    "Imports teams and their areas.\n\n"
-    "The CSV file (- for standard input) has the header team,layer,code and one row per area; it is imported\n"
-    "completely or not at all. The areas of each team in the file are replaced; a row with only a team is a team\n"
-    "without areas. Teams that are not in the file are kept unchanged.\n" CSV_HELP "\n" CSV_DRY_RUN_HELP CTL_COMMON_HELP
-    "\nExample:\n"
-    "  $ mobeyectl teams import teams.csv\n\n"
-    "Requires a member of mobeye_owner.\n" CTL_EXIT_HELP;
-
 static const char *const people_columns[] = {"login", "name", "team"};
-static const char *const team_columns[] = {"team", "layer", "code"};
 
-enum { IMPORT, REMOVE };
-
-static const struct ctl_verb team_actions[] = {
-    [IMPORT] = {"import", .takes = "dry-run config db json", .argument = "FILE.csv", .least = 1, .most = 1}, {0}};
-static const struct ctl_verb people_actions[] = {
-    [IMPORT] = {"import", .takes = "dry-run config db json", .argument = "FILE.csv", .least = 1, .most = 1},
-    [REMOVE] = {"remove", .takes = "config db", .argument = "LOGIN", .least = 1, .most = 1},
-    {0}};
-
-static const struct texts people = {
-    {"people", .help = people_help, .actions = people_actions},
+static const struct text_import import = {
+    VERB,
     {people_columns, 3, 3},
     "create temporary table person_import (line bigint, login text, name text, team text) on commit drop",
     "copy pg_temp.person_import from stdin",
@@ -83,103 +62,86 @@ static const struct texts people = {
     "select * from pg_temp.person_import order by line limit 5",
 };
 
-static const struct texts teams = {
-    {"teams", .help = teams_help, .actions = team_actions},
-    {team_columns, 3, 1},
-    "create temporary table team_import (line bigint, team text, layer text, code text) on commit drop",
-    "copy pg_temp.team_import from stdin",
-    "select line, false, 'team: is not a team name (expected 1 to 64 characters without control characters, and not *)'"
-    " from pg_temp.team_import where length(team) > 64 or team ~ '[[:cntrl:]]' or team = '*'"
-    " union all select line, false, 'layer: is not a layer name (expected a lower-case letter, then at most 31 of a-z "
-    "0-9 _ -)'"
-    " from pg_temp.team_import where layer !~ '^[a-z][a-z0-9_-]{0,31}$'"
-    " union all select line, false, 'code: is not an area code (expected at most 64 characters without control "
-    "characters)'"
-    " from pg_temp.team_import where length(code) > 64 or code ~ '[[:cntrl:]]'"
-    " union all select line, false, case when layer is null then 'layer: is empty, but code is not'"
-    " else 'code: is empty, but layer is not' end from pg_temp.team_import where (layer is null) <> (code is null)"
-    " union all select line, true, format('code: area %s does not exist in layer %s yet (mobeyectl areas import)', "
-    "code, "
-    "layer)"
-    " from pg_temp.team_import i where layer is not null and code is not null"
-    " and not exists (select from mobeye.area a where a.layer = i.layer and a.code = i.code)",
-    "with made as (insert into mobeye.team (team) select distinct team from pg_temp.team_import on conflict do nothing"
-    " returning 1),"
-    " removed as (delete from mobeye.team_area a where a.team in (select team from pg_temp.team_import)"
-    " and not exists (select from pg_temp.team_import i where (i.team, i.layer, i.code) = (a.team, a.layer, a.code))"
-    " returning 1),"
-    " added as (insert into mobeye.team_area (team, layer, code) select distinct team, layer, code"
-    " from pg_temp.team_import where layer is not null on conflict do nothing returning 1)"
-    " select (select count(distinct team) from pg_temp.team_import) as teams, (select count(*) from made) as made,"
-    " (select count(*) from added) as areas_added, (select count(*) from removed) as areas_removed",
-    "select * from pg_temp.team_import order by line limit 5",
-};
+#define PERSON                                                                                                         \
+    "select p.login, p.name, case when p.all_teams then '*' else p.team end as team, exists (select from pg_roles r"   \
+    " where r.rolname = p.login and r.rolcanlogin) as has_login from mobeye.person p"
 
-struct text_import {
-    struct import import;
-    const struct texts *texts;
-};
+static const struct registry_query list = {PERSON " order by 1", 0, NULL};
+static const struct registry_query export = {
+    "select login, name, case when all_teams then '*' else team end as team from mobeye.person order by 1", 0, NULL};
 
-static void on_row(void *ctx, uint64_t line, const struct str *cells)
+static const struct registry_section sections[] = {
+    {"person", false, PERSON " where p.login = $1"},
+    {"roles", true,
+     "select g.rolname as role from pg_auth_members m join pg_roles g on g.oid = m.roleid join pg_roles r on r.oid ="
+     " m.member where r.rolname = $1 and g.rolname like 'mobeye\\_%' order by 1"},
+    {"open_incidents", true,
+     "select reference, status, priority, kind, device_id from patrol.incidents where assigned_to = $1 and status <>"
+     " 'closed' order by 1"},
+    {0}};
+
+static const char exists_sql[] = "select from mobeye.person where login = $1";
+static const char names_sql[] = "select login from mobeye.person";
+
+static int show_person(const struct ctl_call *call)
 {
-    struct text_import *texts = ctx;
-    char number[24];
-    snprintf(number, sizeof(number), "%llu", (unsigned long long)line);
-    import_cell(&texts->import, str_from(number));
-    for (size_t i = 0; i < texts->texts->columns.n; i++)
-        import_cell(&texts->import, cells[i]);
-    import_end_row(&texts->import);
-}
-
-static int import_texts(const struct texts *texts, const struct ctl_call *call, bool dry_run)
-{
-    uint32_t header = 0;
-    struct text_import importing = {.import = {.verb = texts->verb.name,
-                                               .file = call->arguments[0],
-                                               .call = call,
-                                               .first = texts->first,
-                                               .dry_run = dry_run},
-                                    .texts = texts};
-    int status = import_open(&importing.import, texts->stage, texts->copy);
-    if (status == CTL_OK)
-        status = import_csv(&importing.import, &texts->columns, on_row, &importing, &header);
-    if (status == CTL_OK)
-        status = import_finish(&importing.import, texts->check, texts->merge, 0, NULL);
-    import_close(&importing.import);
+    const char *login = call->arguments[0];
+    PGconn *conn = ctl_connect(VERB, call->file, call->db);
+    int status = conn && registry_exists(VERB, conn, "person", login, exists_sql, names_sql)
+                     ? registry_show(VERB, conn, call->json, sections, 1, &login)
+                     : CTL_FAILED;
+    PQfinish(conn);
     return status;
 }
 
 static int remove_person(const struct ctl_call *call)
 {
-    const char *values[] = {call->arguments[0]};
-    PGconn *conn = ctl_connect(people.verb.name, call->file, call->db);
+    const char *login = call->arguments[0];
+    PGconn *conn = ctl_connect(VERB, call->file, call->db);
     PGresult *row =
-        conn ? ctl_query(conn, people.verb.name, "remove", "select mobeye.remove_person($1)", 1, values) : NULL;
+        conn && registry_exists(VERB, conn, "person", login,
+                                "select from mobeye.person where login = $1 union all select from pg_roles where"
+                                " rolname = $1",
+                                names_sql)
+            ? ctl_query(conn, VERB, "remove", "select mobeye.remove_person($1)", 1, &login)
+            : NULL;
     if (row)
-        printf("%s: %s\n", call->arguments[0], PQgetvalue(row, 0, 0));
+        printf("%s: %s\n", login, PQgetvalue(row, 0, 0));
     int status = row ? CTL_OK : CTL_FAILED;
     PQclear(row);
     PQfinish(conn);
     return status;
 }
 
-static int run_import(const struct texts *texts, int argc, char **argv)
+enum { IMPORT, LIST, SHOW, EXPORT, REMOVE };
+
+static const struct ctl_verb actions[] = {
+    [IMPORT] = {"import", .takes = "dry-run config db json", .argument = "FILE.csv", .least = 1, .most = 1},
+    [LIST] = {"list", .takes = "config db json"},
+    [SHOW] = {"show", .takes = "config db json", .argument = "LOGIN", .least = 1, .most = 1},
+    [EXPORT] = {"export", .takes = "config db"},
+    [REMOVE] = {"remove", .takes = "config db", .argument = "LOGIN", .least = 1, .most = 1},
+    {0}};
+static const struct ctl_verb verb = {VERB, .help = help, .actions = actions};
+
+int ctl_people(int argc, char **argv)
 {
     bool dry_run = false;
     const struct ctl_option options[] = {{"dry-run", .flag = &dry_run}, {0}};
     struct ctl_call call;
-    int status = ctl_parse(argc, argv, &texts->verb, options, &call);
+    int status = ctl_parse(argc, argv, &verb, options, &call);
     if (status != CTL_GO)
         return status;
-    return call.action == REMOVE ? remove_person(&call) : import_texts(texts, &call, dry_run);
-}
-
-int ctl_people(int argc, char **argv)
-{
-    return run_import(&people, argc, argv);
-}
-
-int ctl_teams(int argc, char **argv)
-{
-    return run_import(&teams, argc, argv);
+    switch (call.action) {
+    case IMPORT:
+        return text_import_run(&import, &call, dry_run);
+    case LIST:
+        return registry_list(VERB, &call, &list);
+    case SHOW:
+        return show_person(&call);
+    case EXPORT:
+        return registry_export(VERB, &call, &export);
+    default:
+        return remove_person(&call);
+    }
 }

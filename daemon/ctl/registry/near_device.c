@@ -1,26 +1,13 @@
 #include "ctl/registry/near_device.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "conf/schema.h"
+#include "ctl/lib/nearest.h"
 #include "model/alert.h"
 
 enum { FAR = 3, LONG_ID = 8 };
-
-/* A lower-case copy, truncated if too long. */
-struct lowered {
-    char text[ALERT_DEVICE_MAX + 1];
-};
-
-static struct lowered lower_copy(const char *text)
-{
-    struct lowered ret = {""};
-    for (size_t i = 0; text[i] && i < ALERT_DEVICE_MAX; i++)
-        ret.text[i] = (char)tolower((unsigned char)text[i]);
-    return ret;
-}
 
 static const char *without_zeros(const char *account)
 {
@@ -38,27 +25,27 @@ static unsigned distance(const char *a, const char *b, unsigned most)
 }
 
 /* The account of "dc09:ACCOUNT/INPUT", in lower case. false: another form of name, or no account. */
-static bool read_account(const char *unknown, struct lowered *ret)
+static bool read_account(const char *unknown, struct lower_word *ret)
 {
     if (!str_starts(str_from(unknown), ALERT_DC09_PREFIX) || strcmp(unknown, ALERT_DC09_PREFIX "0") == 0)
         return false;
-    *ret = lower_copy(unknown + sizeof(ALERT_DC09_PREFIX) - 1);
+    *ret = lower_word(unknown + sizeof(ALERT_DC09_PREFIX) - 1);
     ret->text[strcspn(ret->text, "/")] = '\0';
     return true;
 }
 
 const struct near_candidate *near_device(const char *unknown, const struct near_candidate *candidates, size_t n)
 {
-    struct lowered account, id = lower_copy(unknown);
+    struct lower_word account, id = lower_word(unknown);
     bool has_account = read_account(unknown, &account);
     unsigned least = FAR, most = strlen(unknown) >= LONG_ID ? 2 : 1;
     const struct near_candidate *nearest = NULL;
     for (size_t i = 0; i < n; i++) {
         unsigned changes = FAR;
         if (!has_account)
-            changes = distance(id.text, lower_copy(candidates[i].device_id).text, most);
+            changes = distance(id.text, lower_word(candidates[i].device_id).text, most);
         else if (candidates[i].account)
-            changes = distance(without_zeros(account.text), without_zeros(lower_copy(candidates[i].account).text), 1);
+            changes = distance(without_zeros(account.text), without_zeros(lower_word(candidates[i].account).text), 1);
         if (changes < least) {
             least = changes;
             nearest = &candidates[i];

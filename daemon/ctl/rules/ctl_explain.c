@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/enrich_tool.h"
+#include "ctl/lib/incident_reference.h"
 #include "ctl/lib/json.h"
 #include "ctl/lib/options.h"
 #include "ctl/rules/stored_alerts.h"
@@ -19,13 +20,15 @@
 
 static const char help[] =
     "Usage: mobeyectl explain [OPTION]... ALERT.json\n"
-    "       mobeyectl explain [OPTION]... --incident ID\n"
+    "       mobeyectl explain [OPTION]... --incident ID | --reference REFERENCE\n"
     "Explains how the rules treat an alert, or the first alert of an incident.\n\n"
     "The alert is a CloudEvents document (- for standard input); without a time it occurs now. Prints device, place,\n"
     "areas, the rule that decides, why each other rule does not match, the incident key, priority and team. Nothing\n"
     "is stored. Devices, placements and areas are read from the database; if it cannot be reached, ALERT.json is\n"
     "explained without them.\n\n"
     "      --incident ID  explain the first alert of this incident\n"
+    "      --reference REFERENCE\n"
+    "                     the same, by the number used on the radio, such as 2026-000010\n"
     "      --json         print one JSON object\n"
     "  -c, --config FILE  configuration file with the rules (default: " CTL_DEFAULT_FILE ")\n"
     "      --db CONNINFO  libpq connection string; overrides database.conninfo\n"
@@ -35,7 +38,7 @@ static const char help[] =
 
 struct explain_request {
     struct ctl_call call;
-    const char *incident, *alert;
+    const char *incident, *reference, *alert;
 };
 
 /* An alert as the rules see it, and the result. */
@@ -311,13 +314,14 @@ int ctl_explain(int argc, char **argv)
     struct explain_request request = {0};
     struct err err;
     struct enrich_tool tool;
-    const struct ctl_option options[] = {{"incident", .text = &request.incident}, {0}};
+    const struct ctl_option options[] = {
+        {"incident", .text = &request.incident}, {"reference", .text = &request.reference}, {0}};
     int rc = ctl_parse(argc, argv, &verb, options, &request.call);
     if (rc != CTL_GO)
         return rc;
     request.alert = request.call.arguments[0];
-    if ((request.alert != NULL) == (request.incident != NULL))
-        return ctl_usage(VERB, "expected either one ALERT.json or --incident ID");
+    if ((request.alert != NULL) + (request.incident != NULL) + (request.reference != NULL) != 1)
+        return ctl_usage(VERB, "expected one of ALERT.json, --incident ID and --reference REFERENCE");
     struct conf *conf = ctl_load(request.call.file);
     if (!conf)
         return CTL_FAILED;
@@ -332,10 +336,12 @@ int ctl_explain(int argc, char **argv)
     struct explanation explanation = {.conf = conf, .with_registry = conn != NULL};
     if (!conn)
         enrich_tool_empty(&tool, conf);
+    if (!request.alert && conn)
+        request.incident = incident_find(VERB, conn, request.incident, request.reference);
     if (request.alert)
         rc = explain_alert(&request, conn, &tool, &explanation);
     else
-        rc = conn ? explain_incident(&request, conn, &tool, &explanation) : CTL_FAILED;
+        rc = conn && request.incident ? explain_incident(&request, conn, &tool, &explanation) : CTL_FAILED;
     enrich_tool_free(&tool);
     PQfinish(conn);
     conf_free(&conf);

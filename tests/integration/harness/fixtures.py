@@ -9,6 +9,7 @@ from .cluster import Cluster
 from .daemon import Daemon
 from .paths import CLIENT, MOBEYECTL, MOBEYED, ROOT
 from .peers import Dealer
+from .registry import Registry
 
 
 @pytest.fixture(scope="session")
@@ -42,6 +43,11 @@ def database(request):
     if name == "cluster":
         made.cluster.recover()
     made.drop()
+
+
+@pytest.fixture
+def registry(database, tmp_path):
+    return Registry(database, tmp_path)
 
 
 @pytest.fixture

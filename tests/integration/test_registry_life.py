@@ -1,0 +1,193 @@
+"""The registry as it is lived with: listed, shown, exported and imported again, undone, taken out of use, removed."""
+import pytest
+
+from harness.alerts import alert
+from harness.peers import Dealer
+from harness.registry import collection, square
+from harness.wait import wait_until
+
+FULL = """\
+device_id,model,group,account,input,heartbeat,grace,placed_from,placed_until,address,lon,lat,team,secret,instructions
+NL-1,CM4000,woning,00AB,1,26h,90s,2026-01-01T00:00:00Z,2026-03-01T00:00:00Z,"Straat 1, achter",5.38421,52.19634,noord,yes,
+NL-1,CM4000,woning,00AB,1,26h,90s,2026-03-01T00:00:00Z,,Straat 2,5.4,52.2,noord,no,"say ""hello""
+twice"
+NL-2,iCM41,,,,500ms,,,,,,,,,
+"""
+
+
+@pytest.fixture
+def filled(registry):
+    registry.done("areas", "import", "--layer", "wijk", "-", stdin=collection(
+        ({"code": "WK01", "name": "Centrum"}, square(5.3, 52.1)), ({"code": "WK02", "name": "Oost"}, square(5.4, 52.1))))
+    registry.done("teams", "import", "-", stdin="team,layer,code\nnoord,wijk,WK01\nzuid,,\n")
+    registry.done("people", "import", "-", stdin='login,name,team\njan,"Jansen, Jan",noord\nkim,Kim,*\npiet,Piet,\n')
+    registry.done("devices", "import", "-", stdin=FULL)
+    return registry
+
+
+def exported(registry, *arguments):
+    ran = registry.run(*arguments)
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+def test_what_is_exported_imports_back_and_changes_nothing(filled, database):
+    areas = exported(filled, "areas", "export", "--layer", "wijk")
+    files = {verb: exported(filled, verb, "export") for verb in ("teams", "people", "devices")}
+    before = filled.state()
+    assert set(filled.done("devices", "import", "-", stdin=files["devices"])[0][0].values()) == {0, 2}
+    assert filled.done("people", "import", "-", stdin=files["people"])[0][0]["stored"] == 0
+    assert filled.done("teams", "import", "-", stdin=files["teams"])[0][0] == {
+        "teams": 2, "made": 0, "areas_added": 0, "areas_removed": 0}
+    counts = filled.done("areas", "import", "--layer", "wijk", "-", stdin=areas)[0]
+    assert counts == [{"areas": 2, "added": 0, "changed": 0, "removed": 0}]
+    assert filled.state() == before
+    for table in "device", "placement", "person", "team", "area":
+        database.execute(f"delete from mobeye.{table}")
+    filled.done("areas", "import", "--layer", "wijk", "-", stdin=areas)
+    for verb in files:
+        filled.done(verb, "import", "-", stdin=files[verb])
+    assert {verb: exported(filled, verb, "export") for verb in files} == files
+    assert exported(filled, "areas", "export", "--layer", "wijk") == areas
+
+
+def test_an_export_warns_of_what_the_file_cannot_hold(filled, database):
+    database.execute("insert into mobeye.device_address values ('BB', null, 'NL-1')")
+    warned = filled.run("devices", "export").stderr
+    assert warned == ("mobeyectl devices: warning: device NL-1 has 2 accounts; the first is exported, and importing the "
+                      "file removes the others\n")
+
+
+def test_lists_and_pages(filled, database):
+    rows = filled.done("devices", "list")[0]
+    assert [(row["device_id"], row["state"], row["account"], row["address"]) for row in rows] == [
+        ("NL-1", "placed", "00AB", "Straat 2"), ("NL-2", "stock", None, None)]
+    assert [row["device_id"] for row in filled.done("devices", "list", "--state", "stock")[0]] == ["NL-2"]
+    assert [row["device_id"] for row in filled.done("devices", "list", "--team", "noord")[0]] == ["NL-1"]
+    assert 'is not a state (did you mean stock?)' in filled.refused("devices", "list", "--state", "stok", status=2)[0]
+    database.execute("create role jan login in role mobeye_patrol")
+    people = filled.done("people", "list")[0]
+    assert [tuple(row.values()) for row in people] == [
+        ("jan", "Jansen, Jan", "noord", True), ("kim", "Kim", "*", False), ("piet", "Piet", None, False)]
+    shown = filled.done("people", "show", "jan")[0]
+    assert shown == {"person": people[0], "roles": [{"role": "mobeye_patrol"}], "open_incidents": []}
+    assert [tuple(row.values()) for row in filled.done("teams", "list")[0]] == [("noord", 1, 1, 1), ("zuid", 0, 0, 0)]
+    team = filled.done("teams", "show", "noord")[0]
+    assert team["areas"] == [{"code": "WK01", "layer": "wijk", "name": "Centrum"}]
+    assert [row["device_id"] for row in team["placements"]] == ["NL-1"]
+    assert [(row["layer"], row["vintage"], row["areas"]) for row in filled.done("areas", "list")[0]] == [("wijk", None, 2)]
+    assert [row["code"] for row in filled.done("areas", "list", "--layer", "wijk")[0]] == ["WK01", "WK02"]
+    area = filled.done("areas", "show", "--layer", "wijk", "WK01")[0]
+    assert area["teams"] == [{"team": "noord"}] and area["areas"][0]["name"] == "Centrum"
+    for verb in ("devices", "list"), ("people", "show", "jan"), ("teams", "show", "noord"), ("areas", "list"):
+        ran = filled.run(*verb)
+        assert ran.returncode == 0 and "---" in ran.stdout, ran.stderr
+
+
+@pytest.mark.parametrize("arguments, words", [
+    (["people", "show", "jna"], 'person "jna" does not exist (did you mean jan?)'),
+    (["people", "remove", "kmi"], 'person "kmi" does not exist (did you mean kim?)'),
+    (["teams", "show", "nord"], 'team "nord" does not exist (did you mean noord?)'),
+    (["teams", "remove", "--yes", "Zuid"], 'team "Zuid" does not exist (did you mean zuid?)'),
+    (["areas", "show", "--layer", "wjik", "WK01"], 'layer "wjik" does not exist (did you mean wijk?)'),
+    (["areas", "remove", "--yes", "--layer", "wijk", "WK03"], 'area "WK03" does not exist (did you mean WK01?)'),
+    (["areas", "export", "--layer", "wijk", "--vintage", "2014"], "layer wijk has no vintage 2014"),
+    (["device", "show", "NL1"], 'device "NL1" is not registered (did you mean NL-1?)'),
+    (["device", "show", "quite-else"], 'device "quite-else" is not registered'),
+])
+def test_a_name_that_does_not_exist_is_answered_with_one_that_does(filled, arguments, words):
+    assert words in filled.refused(*arguments)[0]
+
+
+def test_did_you_mean(registry):
+    for arguments, words in ((["devcies"], 'unknown verb "devcies" (did you mean devices?)'),
+                             (["device", "shwo", "x"], 'unknown action "shwo" (did you mean show?)'),
+                             (["status", "--jsno"], "unknown option --jsno (did you mean --json?)")):
+        assert words in registry.run(*arguments).stderr
+
+
+@pytest.mark.parametrize("name", ["NL-1", "nl-1", "AB", "00ab", "ab/1", "dc09:AB/1"])
+def test_a_device_is_found_as_people_write_it(filled, name):
+    shown, said = filled.done("device", "show", name)
+    assert shown["device"]["device_id"] == "NL-1"
+    assert said == ("" if name == "NL-1" else f"mobeyectl device: note: {name} is device NL-1\n")
+
+
+def test_a_name_of_several_devices_is_refused(filled):
+    filled.done("devices", "import", "-", stdin="device_id,account,input\nNL-3,AB,2\n")
+    assert '"AB" is more than one device (NL-1, NL-3)' in filled.refused("device", "show", "ab".upper())[0]
+    assert filled.done("device", "show", "AB/2")[0]["device"]["device_id"] == "NL-3"
+
+
+def test_a_device_is_placed_at_an_address_or_an_incident(filled, database):
+    row, said = filled.done("device", "place", "NL-2", "--at", "straat 2")
+    assert "straat 2 is 5.4,52.2, where NL-1 was placed on 2026-03-01" in said
+    assert filled.query("select address, st_x(geom), st_y(geom) from mobeye.placement where device_id = 'NL-2'") == [
+        ("Straat 2", 5.4, 52.2)]
+    assert "no device stands or stood at \"Straat 9\"" in filled.refused("device", "place", "NL-2", "--at", "Straat 9")[0]
+    assert "is not a place" in filled.refused("device", "place", "NL-2", "--at", "5.4", status=2)[0]
+    filled.done("device", "place", "NL-2", "--at", "5.5,52.3", "--address", "Straat 2")
+    assert "is the address of more than one place" in filled.refused("device", "place", "NL-1", "--at", "Straat 2")[0]
+    assert "incident 2026-000010 does not exist" in filled.refused("device", "place", "NL-1", "--at", "2026-10")[0]
+
+
+def test_the_last_placement_is_undone(filled):
+    def placements():
+        return filled.query("select address, upper_inf(during) from mobeye.placement where device_id = 'NL-1'"
+                            " order by lower(during)")
+    stood = [("Straat 1, achter", False), ("Straat 2", True)]
+    assert placements() == stood
+    filled.done("device", "place", "NL-1", "--at", "5.5,52.3", "--address", "wrong")
+    assert placements() == [("Straat 1, achter", False), ("Straat 2", False), ("wrong", True)]
+    undone = filled.done("device", "undo", "NL-1")[0]
+    assert placements() == stood and undone[0]["open_again"] is not None
+    filled.done("devices", "import", "-", stdin="device_id,lon,lat,placed_from\nNL-1,5.5,52.3,2026-05-01T00:00:00Z\n")
+    filled.done("device", "undo", "NL-1")
+    assert placements() == stood
+    undone = filled.done("device", "undo", "NL-1")[0]  # the end of the first one was given: it stays
+    assert undone[0]["open_again"] is None and placements() == [("Straat 1, achter", False)]
+    filled.done("device", "undo", "NL-1")
+    assert 'device "NL-1" has no placement' in filled.refused("device", "undo", "NL-1")[0]
+
+
+def test_a_device_goes_to_repair_and_comes_back(filled):
+    assert "Retrieve it first" in filled.refused("device", "repair", "NL-1")[0]
+    filled.done("device", "retrieve", "NL-1")
+    for action, state in ("repair", "repair"), ("retire", "retired"):
+        assert filled.done("device", action, "NL-1")[0] == [{"device_id": "NL-1", "state": state}]
+        assert "cannot be placed" in filled.refused("device", "place", "NL-1", "--at", "5.5,52.3")[0]
+    assert filled.done("device", "stock", "NL-1")[0] == [{"device_id": "NL-1", "state": "stock"}]
+    filled.done("device", "place", "NL-1", "--at", "5.5,52.3")
+
+
+def test_nothing_is_removed_without_a_yes(filled):
+    for arguments in (["device", "remove", "NL-1"], ["teams", "remove", "noord"], ["areas", "remove", "--layer", "wijk"]):
+        assert "use --yes to skip the confirmation" in filled.refused(*arguments, stdin="")[0]
+    assert filled.done("device", "remove", "--yes", "NL-1")[0] == [{"device_id": "NL-1", "placements": 2}]
+    assert filled.done("teams", "remove", "--yes", "noord")[0] == [
+        {"team": "noord", "people_without_team": 1, "placements_without_team": 0, "incidents_without_team": 0}]
+    assert filled.done("areas", "remove", "--yes", "--layer", "wijk", "WK01")[0] == [{"removed": 1}]
+    assert filled.done("areas", "remove", "--yes", "--layer", "wijk")[0] == [{"removed": 1}]
+    assert filled.query("select (select count(*) from mobeye.area), (select count(*) from mobeye.team)") == [(0, 1)]
+
+
+def test_a_device_that_an_incident_names_is_kept(filled, daemons, context):
+    daemon = daemons(filled.database.ingest)
+    daemon.conf.set(more="rules:\n  - {name: all, incident: {category: alarm, priority: 2, group_by: [device], gap: 4h}}\n")
+    daemon.start()
+    peer = Dealer(context, daemon.conf.address())
+    peer.ask(alert("x1", device="NL-1"))
+    peer.close()
+    wait_until(lambda: filled.query("select count(*) from mobeye.incident") == [(1,)], "the incident")
+    (reference,), = filled.query("select reference from mobeye.incident")
+    for action in ["undo"], ["remove", "--yes"]:
+        assert "incidents refer to it" in filled.run("device", *action, "NL-1", role="mobeye_registry").stderr
+    year, number = reference.split("-")
+    explained = [filled.run("explain", "-c", daemon.file, *option).stdout for option in (
+        ["--reference", reference], ["--reference", f"{year}-{int(number)}"], ["--incident", reference],
+        ["--incident", str(int(number))])]
+    assert "rule" in explained[0] and len(set(explained)) == 1
+    assert "does not exist" in filled.run("explain", "-c", daemon.file, "--reference", "2020-000001").stderr
+    assert "is not a reference" in filled.run("explain", "-c", daemon.file, "--reference", "x").stderr
+    _, said = filled.done("device", "place", "NL-2", "--at", reference)
+    assert f"{reference} is 5.4,52.2, the place of its device NL-1" in said
