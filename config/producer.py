@@ -25,9 +25,10 @@ for turn, endpoint in enumerate(itertools.cycle(endpoints), 1):
         socket.send_json(alert)
         if not socket.poll(10_000):  # milliseconds
             continue  # no reply: resend it, to the next one
-        answer, alert_id, detail = socket.recv_multipart()
+        answer, alert_id, detail, *flags = socket.recv_multipart()
     if answer == b"ACK":
-        print(f"accepted: {alert_id.decode()} has number {detail.decode()} in the journal of {endpoint}")
+        odd = f", flagged {flags[0].decode()}" if flags and flags[0] else ""  # where the endpoint says reply_flags
+        print(f"accepted: {alert_id.decode()} has number {detail.decode()} in the journal of {endpoint}{odd}")
         break
     if answer == b"REJECT":
         sys.exit(f"rejected: {detail.decode()}")

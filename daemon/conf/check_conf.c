@@ -98,6 +98,7 @@ static void check_restricted_keys(const struct conf_check *check, const struct n
         {"topics", "sub", NULL, NULL, "is not allowed with this socket (expected socket: sub)"},
         {"connections", "tcp", NULL, NULL, "is not allowed with this socket (expected socket: tcp)"},
         {"idle", "tcp", NULL, NULL, "is not allowed with this socket (expected socket: tcp)"},
+        {"reply_flags", "router", NULL, NULL, "is not allowed with this socket (expected socket: router)"},
         {"check_time", "tcp", "router", NULL, "is not allowed with this socket (expected socket: tcp or router)"},
         {"check_time", NULL, NULL, "sia-dc09", "is not allowed with this format (expected format: sia-dc09)"},
         {"require_encryption", NULL, NULL, "sia-dc09", "is not allowed with this format (expected format: sia-dc09)"},

@@ -53,6 +53,7 @@ struct conf_endpoint {
     char *dc09_keys;                 /* the key file; NULL: none */
     struct source_pos dc09_keys_pos; /* where that file is named */
     int64_t expect_every_us;         /* 0: not given */
+    int reply_flags;                 /* router only: 1: an ACK has the flags of the alert as its fourth frame */
 };
 
 /* A window of local time in minutes since midnight, end excluded. It spans midnight if until <= from. */

@@ -99,16 +99,17 @@ static bool admit_records(struct receiver *r, struct record_queue *records, uint
     return result == ADMISSION_ADMITTED;
 }
 
-/* Accepts the alerts in r->records, else makes the sender or the endpoint wait. false: stop reading the endpoint. */
+/* Accepts the alerts in r->records, which have these flags, else makes the sender or the endpoint wait. false: stop
+ * reading the endpoint. */
 static bool accept_records(struct receiver *r, struct endpoint *endpoint, const struct endpoint_peer *peer,
-                           struct str id, struct str tcp_reply)
+                           struct str id, uint32_t flags, struct str tcp_reply)
 {
     struct endpoint_state *state = state_of(r, endpoint);
     enum conf_socket socket = endpoint_conf(endpoint)->socket;
     uint64_t seq = 0;
     endpoint_state_received(state, loop_mono_us(r->loop), loop_wall_us(r->loop));
     if (admit_records(r, &r->records, &seq)) {
-        replies_ack(&r->replies, endpoint, peer, id, seq, tcp_reply);
+        replies_ack(&r->replies, endpoint, peer, id, seq, flags, tcp_reply);
         r->acks++;
         return true;
     }
@@ -148,7 +149,7 @@ static bool on_cloudevent(struct receiver *r, struct endpoint *endpoint, const s
     record_queue_clear(&r->records);
     record_queue_add(&r->records, &alert);
     r->records.share = admission_share(&r->admission, client);
-    return accept_records(r, endpoint, &message->peer, alert.event_id, STR(""));
+    return accept_records(r, endpoint, &message->peer, alert.event_id, alert.flags, STR(""));
 }
 
 static void reject_dc09_frame(struct receiver *r, struct endpoint *endpoint, const struct endpoint_message *message,
@@ -192,7 +193,7 @@ static bool on_dc09_frame(struct receiver *r, struct endpoint *endpoint, const s
                          &r->records);
     r->records.share = admission_share(&r->admission, client);
     state->counters->received_total += r->records.n - 1;
-    return accept_records(r, endpoint, peer, frame.frame.seq,
+    return accept_records(r, endpoint, peer, frame.frame.seq, dc09_session_flags(&frame),
                           dc09_session_reply(r->session, &frame, DC09_SAY_ACK, now_us));
 }
 

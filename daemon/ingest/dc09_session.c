@@ -97,6 +97,14 @@ void dc09_session_records(struct dc09_session *session, struct dc09_session_fram
     out->shared_bytes = message->shared_bytes;
 }
 
+uint32_t dc09_session_flags(const struct dc09_session_frame *frame)
+{
+    uint32_t flags = 0;
+    for (size_t i = 0; i < frame->message.n; i++)
+        flags |= frame->message.alerts[i].flags;
+    return flags;
+}
+
 const char *dc09_session_reason(const struct dc09_session_frame *frame)
 {
     if (frame->result == DC09_COMPLETE)

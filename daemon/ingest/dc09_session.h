@@ -38,6 +38,9 @@ bool dc09_session_allows(const struct dc09_session_frame *frame, const struct co
 void dc09_session_records(struct dc09_session *session, struct dc09_session_frame *frame, struct str endpoint,
                           int64_t wall_us, const int64_t keep_us[CLASS_COUNT], struct record_queue *out);
 
+/* The flags of all alerts of a frame, after dc09_session_records(). */
+uint32_t dc09_session_flags(const struct dc09_session_frame *frame);
+
 /* Why a frame is rejected: static text. */
 const char *dc09_session_reason(const struct dc09_session_frame *frame);
 

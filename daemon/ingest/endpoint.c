@@ -33,9 +33,9 @@ bool endpoint_drain(struct endpoint *endpoint, unsigned budget)
 }
 
 bool endpoint_reply(struct endpoint *endpoint, const struct endpoint_peer *peer, struct str word, struct str id,
-                    struct str detail)
+                    struct str detail, const struct str *flags)
 {
-    return endpoint->kind->reply(endpoint->transport, peer, word, id, detail);
+    return endpoint->kind->reply(endpoint->transport, peer, word, id, detail, flags);
 }
 
 void endpoint_replied(struct endpoint *endpoint)

@@ -62,10 +62,10 @@ void endpoint_free(struct endpoint **endpoint);
  * ready, and ready() is not called again for it. May be called at any time, but not from its own message(). */
 bool endpoint_drain(struct endpoint *endpoint, unsigned budget);
 
-/* Sends the three frames of a router's reply, or on tcp the bytes of detail. Never blocks: false where the peer is gone
- * or does not read. Call endpoint_replied() after the last of several replies. */
+/* Sends the three frames of a router's reply, and flags as a fourth (NULL: none), or on tcp the bytes of detail. Never
+ * blocks: false where the peer is gone or does not read. Call endpoint_replied() after the last of several replies. */
 bool endpoint_reply(struct endpoint *endpoint, const struct endpoint_peer *peer, struct str word, struct str id,
-                    struct str detail);
+                    struct str detail, const struct str *flags);
 
 /* Messages may be waiting: from ready() until a drain found nothing. */
 bool endpoint_is_ready(const struct endpoint *endpoint);

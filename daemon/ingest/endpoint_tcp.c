@@ -65,11 +65,11 @@ static bool drain(void *transport, unsigned budget)
     return tcp_drain(((struct endpoint_tcp *)transport)->tcp, budget);
 }
 
-static bool reply(void *transport, const struct endpoint_peer *peer, struct str word, struct str id, struct str detail)
+static bool reply(void *transport, const struct endpoint_peer *peer, struct str word, struct str id, struct str detail,
+                  const struct str *flags)
 {
     uint64_t connection;
-    (void)word;
-    (void)id;
+    (void)word, (void)id, (void)flags;
     memcpy(&connection, peer->id, sizeof(connection));
     return tcp_reply(((struct endpoint_tcp *)transport)->tcp, connection, detail);
 }

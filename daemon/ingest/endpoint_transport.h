@@ -11,7 +11,8 @@ struct endpoint_transport {
     void *(*open)(struct endpoint *endpoint, struct err *err); /* NULL with err set */
     void (*close)(void *transport);
     bool (*drain)(void *transport, unsigned budget);
-    bool (*reply)(void *transport, const struct endpoint_peer *peer, struct str word, struct str id, struct str detail);
+    bool (*reply)(void *transport, const struct endpoint_peer *peer, struct str word, struct str id, struct str detail,
+                  const struct str *flags);
     void (*replied)(void *transport);
     bool (*is_ready)(const void *transport);
     bool (*is_open)(const void *transport);

@@ -385,14 +385,16 @@ static bool drain(void *transport, unsigned budget)
     return z->ready;
 }
 
-static bool reply(void *transport, const struct endpoint_peer *peer, struct str word, struct str id, struct str detail)
+static bool reply(void *transport, const struct endpoint_peer *peer, struct str word, struct str id, struct str detail,
+                  const struct str *flags)
 {
     void *socket = ((struct endpoint_zmq *)transport)->socket;
-    const int flags = ZMQ_DONTWAIT | ZMQ_SNDMORE;
-    return socket && zmq_send(socket, peer->id, peer->id_len, flags) >= 0 &&
-           (!peer->delimiter || zmq_send(socket, "", 0, flags) >= 0) &&
-           zmq_send(socket, word.p, word.len, flags) >= 0 && zmq_send(socket, id.p, id.len, flags) >= 0 &&
-           zmq_send(socket, detail.p, detail.len, ZMQ_DONTWAIT) >= 0;
+    const int more = ZMQ_DONTWAIT | ZMQ_SNDMORE;
+    return socket && zmq_send(socket, peer->id, peer->id_len, more) >= 0 &&
+           (!peer->delimiter || zmq_send(socket, "", 0, more) >= 0) && zmq_send(socket, word.p, word.len, more) >= 0 &&
+           zmq_send(socket, id.p, id.len, more) >= 0 &&
+           zmq_send(socket, detail.p, detail.len, flags ? more : ZMQ_DONTWAIT) >= 0 &&
+           (!flags || zmq_send(socket, flags->p, flags->len, ZMQ_DONTWAIT) >= 0);
 }
 
 static bool is_ready(const void *transport)

@@ -24,14 +24,26 @@ static void queue_reply(struct replies *replies, struct endpoint *endpoint, cons
                         const char *word, struct str id, struct str detail)
 {
     if (detail.len > 0)
-        reply_queue_add(&replies->queue, endpoint, peer, word, id, detail);
+        reply_queue_add(&replies->queue, endpoint, peer, word, id, detail, NULL);
+}
+
+static void ack_with_flags(struct replies *replies, struct endpoint *endpoint, const struct endpoint_peer *peer,
+                           struct str id, struct str seq, uint32_t flags)
+{
+    char bytes[ALERT_FLAG_WORDS_SIZE];
+    struct str words = {bytes, alert_flag_words(flags, ' ', bytes)};
+    reply_queue_add(&replies->queue, endpoint, peer, "ACK", id, seq, &words);
 }
 
 void replies_ack(struct replies *replies, struct endpoint *endpoint, const struct endpoint_peer *peer, struct str id,
-                 uint64_t seq, struct str tcp_reply)
+                 uint64_t seq, uint32_t flags, struct str tcp_reply)
 {
     char number[24];
     int len = snprintf(number, sizeof(number), "%" PRIu64, seq);
+    if (endpoint_conf(endpoint)->reply_flags == 1) {
+        ack_with_flags(replies, endpoint, peer, id, (struct str){number, (size_t)len}, flags);
+        return;
+    }
     queue_reply(replies, endpoint, peer, "ACK", id, is_tcp(endpoint) ? tcp_reply : (struct str){number, (size_t)len});
 }
 

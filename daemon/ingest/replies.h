@@ -18,9 +18,10 @@ struct replies {
 /* The state of the endpoint, as set by its owner. */
 struct endpoint_state *replies_state(const struct endpoint *endpoint);
 
-/* tcp_reply, here and below: the bytes to send on tcp; empty: no reply. Elsewhere three frames are sent. */
+/* tcp_reply, here and below: the bytes to send on tcp; empty: no reply. Elsewhere three frames are sent, where the
+ * endpoint says so a fourth with the words of flags (FLAG_...). */
 void replies_ack(struct replies *replies, struct endpoint *endpoint, const struct endpoint_peer *peer, struct str id,
-                 uint64_t seq, struct str tcp_reply);
+                 uint64_t seq, uint32_t flags, struct str tcp_reply);
 void replies_reject(struct replies *replies, struct endpoint *endpoint, const struct endpoint_message *message,
                     const struct reject *reject, struct str tcp_reply);
 

@@ -6,14 +6,17 @@
 
 #include "conf/conf.h"
 
-/* Followed by peer id, alert id and detail. */
+#define NO_FLAGS UINT16_MAX
+
+/* Followed by peer id, alert id, detail and flags. */
 struct reply {
     struct endpoint *endpoint;
     const char *word;
     uint8_t peer_len;
     bool delimiter;
     uint16_t id_len, detail_len;
-    uint64_t key; /* of the client to which it replies, as in senders; 0: unknown */
+    uint16_t flags_len; /* NO_FLAGS: no such frame */
+    uint64_t key;       /* of the client to which it replies, as in senders; 0: unknown */
 };
 
 static uint64_t hash_id(const struct endpoint *endpoint, const struct endpoint_peer *peer)
@@ -39,7 +42,7 @@ bool reply_queue_sender(struct reply_queue *queue, const struct endpoint *endpoi
 }
 
 void reply_queue_add(struct reply_queue *queue, struct endpoint *endpoint, const struct endpoint_peer *peer,
-                     const char *word, struct str id, struct str detail)
+                     const char *word, struct str id, struct str detail, const struct str *flags)
 {
     enum conf_socket socket = endpoint_conf(endpoint)->socket;
     if (socket != CONF_ROUTER && socket != CONF_TCP)
@@ -50,11 +53,14 @@ void reply_queue_add(struct reply_queue *queue, struct endpoint *endpoint, const
                           peer->delimiter,
                           (uint16_t)id.len,
                           (uint16_t)detail.len,
+                          flags ? (uint16_t)flags->len : NO_FLAGS,
                           last_key(queue, hash_id(endpoint, peer))};
     buf_append(&queue->bytes, &reply, sizeof(reply));
     buf_append(&queue->bytes, peer->id, peer->id_len);
     buf_append_str(&queue->bytes, id);
     buf_append_str(&queue->bytes, detail);
+    if (flags)
+        buf_append_str(&queue->bytes, *flags);
 }
 
 void reply_queue_send(struct reply_queue *queue, void (*on_dropped)(void *ctx, struct endpoint *endpoint), void *ctx)
@@ -69,11 +75,14 @@ void reply_queue_send(struct reply_queue *queue, void (*on_dropped)(void *ctx, s
         memcpy(peer.id, bytes, reply.peer_len);
         struct str id = {bytes + reply.peer_len, reply.id_len};
         struct str detail = {id.p + id.len, reply.detail_len};
+        bool has_flags = reply.flags_len != NO_FLAGS;
+        struct str flags = {detail.p + detail.len, has_flags ? reply.flags_len : 0};
         uint64_t key = reply.key ? last_key(queue, hash_id(reply.endpoint, &peer)) : 0;
         bool taken_over = key != 0 && key != reply.key;
-        if (taken_over || !endpoint_reply(reply.endpoint, &peer, str_from(reply.word), id, detail))
+        if (taken_over ||
+            !endpoint_reply(reply.endpoint, &peer, str_from(reply.word), id, detail, has_flags ? &flags : NULL))
             on_dropped(ctx, reply.endpoint);
-        at += sizeof(reply) + reply.peer_len + id.len + detail.len;
+        at += sizeof(reply) + reply.peer_len + id.len + detail.len + flags.len;
     }
     queue->bytes.len = 0;
 }

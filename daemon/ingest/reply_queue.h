@@ -22,9 +22,10 @@ struct reply_queue {
 bool reply_queue_sender(struct reply_queue *queue, const struct endpoint *endpoint, const struct endpoint_peer *peer,
                         const char *key);
 
-/* Copies everything except word, which is static. Queues nothing for pull and sub endpoints, which do not reply. */
+/* Copies everything except word, which is static. flags: a further frame; NULL: none. Queues nothing for pull and sub
+ * endpoints, which do not reply. */
 void reply_queue_add(struct reply_queue *queue, struct endpoint *endpoint, const struct endpoint_peer *peer,
-                     const char *word, struct str id, struct str detail);
+                     const char *word, struct str id, struct str detail, const struct str *flags);
 
 /* Sends all replies and empties the queue; calls on_dropped() for each that could not be sent. */
 void reply_queue_send(struct reply_queue *queue, void (*on_dropped)(void *ctx, struct endpoint *endpoint), void *ctx);

@@ -1,6 +1,7 @@
 #include "model/alert.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #define N(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -35,6 +36,10 @@ static const char *const classes[CLASS_COUNT] = {"alarm", "camera", "service"};
 #define FLAG_WORD(bit, name, word) [bit] = (word),
 static const char *const flags[] = {ALERT_FLAGS(FLAG_WORD)};
 #undef FLAG_WORD
+
+#define FLAG_LENGTH(bit, name, word) +sizeof(word)
+_Static_assert(0 ALERT_FLAGS(FLAG_LENGTH) < ALERT_FLAG_WORDS_SIZE, "the words of all flags, each with one byte more");
+#undef FLAG_LENGTH
 
 const char *alert_kind_word(enum alert_kind kind)
 {
@@ -80,4 +85,20 @@ enum retention_class alert_class(enum alert_kind kind)
 const char *alert_flag_word(unsigned bit)
 {
     return bit < N(flags) ? flags[bit] : NULL;
+}
+
+size_t alert_flag_words(uint32_t bits, char between, char out[ALERT_FLAG_WORDS_SIZE])
+{
+    size_t len = 0;
+    for (unsigned bit = 0; alert_flag_word(bit); bit++) {
+        size_t word = strlen(alert_flag_word(bit));
+        if (!(bits & 1u << bit))
+            continue;
+        if (len > 0)
+            out[len++] = between;
+        memcpy(out + len, alert_flag_word(bit), word);
+        len += word;
+    }
+    out[len] = '\0';
+    return len;
 }

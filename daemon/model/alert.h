@@ -189,4 +189,8 @@ enum retention_class alert_class(enum alert_kind kind);
 /* The word of flag bit 0, 1, ...; NULL past the last. */
 const char *alert_flag_word(unsigned bit);
 
+/* Writes the words of the flags, with `between` between them and a NUL at the end. Returns the length. */
+#define ALERT_FLAG_WORDS_SIZE 512
+size_t alert_flag_words(uint32_t flags, char between, char out[ALERT_FLAG_WORDS_SIZE]);
+
 #endif

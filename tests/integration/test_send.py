@@ -2,9 +2,12 @@
 import json
 import subprocess
 
+import pytest
+
 from harness.alerts import alert, alerts, encode, padded
 from harness.daemon import mobeyectl
 from harness.paths import MOBEYECTL, ROOT, free_port
+from harness.peers import Dealer
 from harness.wait import wait_until
 
 PRODUCER = ROOT / "config" / "producer.py"
@@ -115,3 +118,88 @@ def test_the_producer_of_the_manual_is_accepted(daemon, database):
     done = subprocess.run(["/usr/bin/python3", PRODUCER, daemon.address()], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     wait_until(lambda: database.stored() >= 1, "its alert is stored")
+
+
+def odd(event_id, **changes):
+    message = alert(event_id)
+    for name, value in changes.items():
+        (message if name == "time" else message["data"])[name] = value
+    return message
+
+
+ODD = [
+    (odd("1"), b""),
+    (odd("2", time="yesterday"), b"clock"),
+    (odd("3", battery_pct=300, input="x"), b"bad_input bad_battery_pct"),
+    (odd("4", location={"type": "Point", "coordinates": [500, 2]}), b"bad_location"),
+]
+
+
+def test_an_endpoint_with_reply_flags_tells_what_was_odd(database, daemons, context):
+    daemon = daemons(database.ingest)
+    daemon.conf.endpoints = [daemon.conf.endpoint("door", reply_flags=True), daemon.conf.endpoint("plain"),
+                             {**daemon.conf.endpoint("panel", reply_flags=True), "format": "sia-dc09"}]
+    daemon.start()
+    for name, delimiter in (("door", False), ("door", True), ("plain", False)):
+        peer = Dealer(context, daemon.address(name), delimiter=delimiter)
+        for message, flags in ODD:
+            peer.send(message)
+            frames = peer.frames()[delimiter:]
+            assert frames[:2] == [b"ACK", message["id"].encode()]
+            assert frames[3:] == ([flags] if name == "door" else [])
+        peer.send(b"nonsense")
+        assert len(peer.frames()[delimiter:]) == 3, "a REJECT has three frames"
+        peer.close()
+    peer = Dealer(context, daemon.address("panel"))
+    peer.send(b'\nCE110032"SIA-DCS"9876R579BDFL789ABC#12345A[#12345A|NFA129]\r')
+    frames = peer.frames()
+    assert frames[:2] == [b"ACK", b"9876"] and frames[3] == b"clock"
+    peer.close()
+
+
+def test_reply_flags_are_switched_by_a_reload(daemon, context):
+    peer = Dealer(context, daemon.address())
+    for wanted in (True, False):
+        daemon.conf.endpoints = [daemon.conf.endpoint("door", reply_flags=wanted)]
+        daemon.write()
+        daemon.reload()
+        peer.send(odd("x", input="x"))
+        assert peer.frames()[3:] == ([b"bad_input"] if wanted else [])
+    peer.close()
+
+
+@pytest.mark.parametrize("reply_flags", [True, False])
+def test_what_was_odd_is_told_with_its_reason(database, daemons, tmp_path, reply_flags):
+    daemon = daemons(database.ingest)
+    daemon.conf.endpoints = [daemon.conf.endpoint("door", reply_flags=reply_flags)]
+    daemon.start()
+    file = tmp_path / "alerts.jsonl"
+    undated, late = odd("5"), odd("6", time="2020-01-01T00:00:00Z")
+    del undated["time"]
+    file.write_text(lines([message for message, _ in ODD] + [undated, late, odd("3")]))
+    done = mobeyectl("send", "--to", daemon.address(), file)
+    assert done.returncode == 0
+    assert done.stderr.splitlines() == [
+        f"{file}:2: accepted; flagged clock (time: not RFC 3339; the receive time is used)",
+        f"{file}:3: accepted; flagged bad_input (data.input: out of range or of the wrong type; ignored), bad_battery_pct"
+        " (data.battery_pct: out of range or of the wrong type; ignored)",
+        f"{file}:4: accepted; flagged bad_location (data.location: out of range or of the wrong type; ignored)",
+        f"{file}:5: accepted; flagged clock (time: missing; the receive time is used)",
+        f"{file}:6: accepted; flagged clock (time: more than 31 days in the past; the receive time is used)",
+        f"{file}:7: accepted; known already: same source and id as on line 3",
+    ]
+    database.wait_stored(6)
+    dry = mobeyectl("send", "--dry-run", file)
+    assert f"{file}:2: ACK 2 flagged clock (time: not RFC 3339; the receive time is used)" in dry.stdout.splitlines()
+
+
+@pytest.mark.parametrize("text", [
+    lambda messages: "\n".join(json.dumps(message, indent=2) for message in messages),
+    lambda messages: json.dumps(messages, indent=2),
+    lambda messages: json.dumps(messages),
+], ids=["pretty", "array", "array-on-one-line"])
+def test_pretty_printed_documents_are_understood(daemon, database, text):
+    done = mobeyectl("send", "--to", daemon.address(), input=text([json.loads(encode(m)) for m in alerts(20)]))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("20 lines: 20 accepted")
+    database.wait_stored(20)

@@ -268,6 +268,12 @@ Test(conf_docs, the_samples_of_the_other_programs_load_as_shipped_and_with_all_s
 
 #define KEYS_MAX 256
 
+/* Whoever starts from the sample is told what is odd about the first alerts. */
+static bool differs_on_purpose(const struct schema_key *key)
+{
+    return strcmp(key->path, "endpoints[].reply_flags") == 0;
+}
+
 /* Marks the keys found in a mapping and below it. A value that is a default must equal the one in the table; lists have
  * no defaults. */
 static void walk(const struct node *map, const char *scope, bool seen[KEYS_MAX])
@@ -279,7 +285,7 @@ static void walk(const struct node *map, const char *scope, bool seen[KEYS_MAX])
         if (!value)
             continue;
         seen[i] = true;
-        if (key->fallback && value->kind == NODE_TEXT)
+        if (key->fallback && value->kind == NODE_TEXT && !differs_on_purpose(key))
             cr_expect_str_eq(value->text, key->fallback, "%s", key->path);
         if (key->type == SCHEMA_SECTION)
             walk(value, schema_scope(key).text, seen);

@@ -252,10 +252,12 @@ Test(send, gives_replies_for_equal_ids_to_lines_in_the_order_sent)
     peer_start(&peer, answers_out_of_order);
     cr_assert_eq(run_send("--to", peer.address, path_in), CTL_FAILED);
     peer_stop(&peer);
-    char expected[256];
+    char expected[512];
     snprintf(expected, sizeof(expected),
-             "%s:3: invalid: data.kind: is missing\n%s:4: forbidden: data.device: not \\x1b[31mthis\\x0a one\n",
-             path_in, path_in);
+             "%s:3: invalid: data.kind: is missing\n"
+             "%s:1: accepted; flagged clock (time: missing; the receive time is used)\n"
+             "%s:4: forbidden: data.device: not \\x1b[31mthis\\x0a one\n",
+             path_in, path_in, path_in);
     cr_assert_str_eq(slurp(path_err), expected);
     assert_says(path_out, "3 lines: 1 accepted, 2 rejected");
 }
@@ -468,7 +470,7 @@ Test(send, sends_the_largest_alert_and_rejects_what_is_larger)
     peer_start(&peer, acks_the_largest);
     cr_assert_eq(run_send("--to", peer.address, path_in), CTL_FAILED);
     peer_stop(&peer);
-    assert_says(path_err, "in:1: too_large: message: the line has 65537 bytes (expected at most 65536)");
+    assert_says(path_err, "in:1: too_large: message: the document has 65537 bytes (expected at most 65536)");
     assert_says(path_out, "2 lines: 1 accepted, 1 rejected");
 }
 
@@ -480,7 +482,7 @@ Test(send, says_in_a_dry_run_what_a_daemon_would_answer)
     write_alert_of(file, ALERT_PAYLOAD_MAX + 1);
     fclose(file);
     cr_assert_eq(run_send("--dry-run", path_in), CTL_FAILED);
-    assert_says(path_out, "in:1: ACK a flagged clock\n");
+    assert_says(path_out, "in:1: ACK a flagged clock (time: missing; the receive time is used)\n");
     assert_says(path_out, "3 lines: 1 would be accepted, 2 rejected");
     assert_says(path_err, "in:2: malformed: ");
     assert_says(path_err, "in:3: too_large: ");
@@ -541,8 +543,10 @@ Test(send, says_in_a_dry_run_which_image_would_be_dropped)
     write_two_alerts();
     write_image("GIF89a", 6);
     cr_assert_eq(run_send("--dry-run", "--image", path_image, path_in), CTL_OK);
-    assert_says(path_out, "in:1: ACK a flagged clock,bad_image\n");
-    assert_says(path_out, "in:2: ACK b flagged clock\n");
+    assert_says(path_out,
+                "in:1: ACK a flagged clock (time: missing; the receive time is used), bad_image (image: too large, "
+                "or not a JPEG, PNG or WebP; dropped)\n");
+    assert_says(path_out, "in:2: ACK b flagged clock (time: missing; the receive time is used)\n");
 }
 
 Test(send, fails_where_an_image_has_no_alert)

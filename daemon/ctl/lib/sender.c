@@ -13,10 +13,11 @@
 #include "ingest/decode_cloudevents.h"
 #include "model/alert.h"
 
-#define RETRY_MAX_MS 60000
-#define REPLY_FRAMES 3
-#define CONNECT_US   (2 * CLOCK_SECOND)  /* how long a connection may take if there is another endpoint */
-#define RESEND_US    (10 * CLOCK_SECOND) /* where the sender never gives up */
+#define RETRY_MAX_MS     60000
+#define REPLY_FRAMES     3
+#define REPLY_FRAMES_MAX 4
+#define CONNECT_US       (2 * CLOCK_SECOND)  /* how long a connection may take if there is another endpoint */
+#define RESEND_US        (10 * CLOCK_SECOND) /* where the sender never gives up */
 
 /* An alert without a final answer: in `due` until it is sent, then in `sent`. */
 struct sender_item {
@@ -52,7 +53,8 @@ struct sender {
 };
 
 struct sender_reply {
-    zmq_msg_t frame[REPLY_FRAMES];
+    zmq_msg_t frame[REPLY_FRAMES_MAX];
+    int n;
 };
 
 static int64_t resend_after_us(const struct sender *s)
@@ -276,13 +278,14 @@ static bool receive_reply(struct sender *s, struct sender_reply *reply)
         n = 0;
         bool more = true;
         while (more) {
-            zmq_msg_t *msg = n < REPLY_FRAMES ? &reply->frame[n] : &extra;
+            zmq_msg_t *msg = n < REPLY_FRAMES_MAX ? &reply->frame[n] : &extra;
             if (zmq_msg_recv(msg, s->socket, n == 0 ? ZMQ_DONTWAIT : 0) < 0)
                 return false;
             more = zmq_msg_more(msg);
             n++;
         }
     } while (n < REPLY_FRAMES);
+    reply->n = n;
     zmq_msg_close(&extra);
     return true;
 }
@@ -309,6 +312,16 @@ static int64_t retry_us(struct str text)
     return (ms < 1 ? 1 : ms > RETRY_MAX_MS ? RETRY_MAX_MS : ms) * CLOCK_MS;
 }
 
+static void report_ack(struct sender *s, const struct sender_item *item, struct sender_reply *reply)
+{
+    struct str payload = {item->bytes + item->id_len, item->payload_len};
+    struct str flags = reply->n > REPLY_FRAMES ? reply_frame(reply, REPLY_FRAMES) : (struct str){0};
+    if (s->options->accepted)
+        s->options->accepted(s->options->ctx, item->number);
+    if (s->options->accepted_with)
+        s->options->accepted_with(s->options->ctx, item->number, payload, reply->n > REPLY_FRAMES ? &flags : NULL);
+}
+
 static void handle_reply(struct sender *s, struct sender_reply *reply)
 {
     struct str word = reply_frame(reply, 0), detail = reply_frame(reply, 2);
@@ -331,19 +344,19 @@ static void handle_reply(struct sender *s, struct sender_reply *reply)
     if (!ack)
         report_reject(s, item->number, detail);
     s->counts.accepted += ack;
-    if (ack && s->options->accepted)
-        s->options->accepted(s->options->ctx, item->number);
+    if (ack)
+        report_ack(s, item, reply);
     free(item);
 }
 
 static void receive_all(struct sender *s)
 {
     struct sender_reply reply;
-    for (int i = 0; i < REPLY_FRAMES; i++)
+    for (int i = 0; i < REPLY_FRAMES_MAX; i++)
         zmq_msg_init(&reply.frame[i]);
     while (receive_reply(s, &reply))
         handle_reply(s, &reply);
-    for (int i = 0; i < REPLY_FRAMES; i++)
+    for (int i = 0; i < REPLY_FRAMES_MAX; i++)
         zmq_msg_close(&reply.frame[i]);
 }
 

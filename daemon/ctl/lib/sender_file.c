@@ -8,21 +8,13 @@
 #include "ingest/reject.h"
 #include "model/alert.h"
 
-bool sender_file_blank(struct str line)
-{
-    for (size_t i = 0; i < line.len; i++)
-        if (!strchr(" \t\r\v\f", line.p[i]) || line.p[i] == '\0')
-            return false;
-    return true;
-}
-
 void sender_file_too_large(uint64_t len, struct buf *out)
 {
-    buf_printf(out, "%s: message: the line has %llu bytes (expected at most %d)", reject_word(REJECT_TOO_LARGE),
+    buf_printf(out, "%s: message: the document has %llu bytes (expected at most %d)", reject_word(REJECT_TOO_LARGE),
                (unsigned long long)len, ALERT_PAYLOAD_MAX);
 }
 
-static void refuse_long_line(struct sender *sender, const struct line_text *line)
+static void refuse_long_document(struct sender *sender, const struct line_text *line)
 {
     struct buf why = {0};
     sender_file_too_large(line->len, &why);
@@ -30,16 +22,16 @@ static void refuse_long_line(struct sender *sender, const struct line_text *line
     buf_free(&why);
 }
 
-/* Reads lines while the window has room. Returns whether the file may have more. */
+/* Reads documents while the window has room. Returns whether the file may have more. */
 static bool take_lines(struct sender *sender, const struct sender_file *file)
 {
     struct line_text line;
     while (sender_has_room(sender)) {
-        if (!lines_next(file->lines, &line))
-            return !file->lines->end;
-        if (line.len > file->lines->max) {
-            refuse_long_line(sender, &line);
-        } else if (!sender_file_blank(line.text)) {
+        if (!documents_next(file->documents, &line))
+            return !file->documents->lines->end;
+        if (line.len > file->documents->lines->max) {
+            refuse_long_document(sender, &line);
+        } else {
             uint64_t alerts = sender_counts(sender).alerts;
             struct sender_message message = {.payload = line.text, .number = line.number};
             if (alerts < file->n_images) {
@@ -85,7 +77,7 @@ static int send_lines(struct sender *sender, const struct sender_file *file, str
             return -1;
         show_progress(sender, file->total);
         bool go_on = full ? sender_has_room(sender) : !more_lines && sender_counts(sender).unanswered == 0;
-        if (!go_on && wait_and_read(sender, file->lines, more_lines, err) != 0)
+        if (!go_on && wait_and_read(sender, file->documents->lines, more_lines, err) != 0)
             return -1;
     }
 }

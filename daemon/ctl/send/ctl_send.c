@@ -15,6 +15,8 @@
 #include "ctl/lib/json.h"
 #include "ctl/lib/options.h"
 #include "ctl/lib/sender_file.h"
+#include "ctl/send/flag_reason.h"
+#include "ctl/send/sent.h"
 #include "ingest/decode_cloudevents.h"
 #include "ingest/endpoint.h"
 #include "ingest/image_header.h"
@@ -37,17 +39,21 @@ struct send {
     long timeout_s;
     struct curve curve; /* of client_key */
     struct lines lines;
+    struct documents documents;
+    struct sent sent;
     const char *image_files[IMAGES_MAX];
     struct buf images[IMAGES_MAX];
     size_t n_images;
+    struct decoder *decoder; /* of what was accepted */
     struct sender_counts counts;
 };
 
 static const char help[] =
     "Usage: mobeyectl send --to ENDPOINT [OPTION]... [FILE]\n"
     "Sends alerts, one JSON document per line, and waits for every reply.\n\n"
-    "Reads standard input if FILE is - or missing. Lines that get RETRY or no reply are sent again. Each REJECT is\n"
-    "printed as FILE:LINE: code: field: reason.\n\n"
+    "A document may also extend over several lines, and all of them may be in one array. Reads standard input if FILE\n"
+    "is - or missing. What gets RETRY or no reply is sent again. Each REJECT is printed as FILE:LINE: code: field:\n"
+    "reason. What was odd about an accepted alert is printed too, and whether it was sent before.\n\n"
     "      --to ENDPOINT      router endpoint of the daemon, tcp://HOST:PORT or ipc://PATH; may be repeated with "
     "other\n"
     "                         daemons, to be used if one does not answer or has no room\n"
@@ -177,31 +183,77 @@ static uint64_t count_lines(int fd)
     if (!isatty(STDERR_FILENO) || fstat(fd, &stat) != 0 || !S_ISREG(stat.st_mode))
         return 0;
     struct lines lines = {.fd = fd, .max = ALERT_PAYLOAD_MAX};
+    struct documents documents = {.lines = &lines};
     struct line_text line;
     uint64_t count = 0;
     off_t at = lseek(fd, 0, SEEK_CUR);
     do
-        while (lines_next(&lines, &line))
-            count += line.len > lines.max || !sender_file_blank(line.text);
+        while (documents_next(&documents, &line))
+            count++;
     while (!lines.end && lines_read(&lines) == 0);
     lseek(fd, at, SEEK_SET);
+    documents_free(&documents);
     buf_free(&lines.in);
     return count;
 }
 
-static void print_accepted(const struct send *send, uint64_t number, const struct alert *alert)
+/* "FILE:LINE: accepted; WHAT", unless the summary alone is wanted as JSON. */
+static void print_note(const struct send *send, uint64_t number, struct str what)
 {
-    if (send->call.json)
+    clear_progress();
+    fprintf(stderr, "%s:%" PRIu64 ": accepted; ", send->name, number);
+    print_text(stderr, what);
+    fputc('\n', stderr);
+}
+
+/* An alert whose identity was sent before is stored once. */
+static void append_known(struct send *send, uint64_t number, const struct alert *alert, struct buf *out)
+{
+    uint64_t before = sent_add(&send->sent, alert, number);
+    if (before > 0)
+        buf_printf(out, "%sknown already: same source and id as on line %" PRIu64, out->len ? "; " : "", before);
+}
+
+/* Prints what was odd about an accepted alert: by the daemon's word, or, if the endpoint does not reply with flags, by
+ * what this program finds. */
+static void print_odd(void *ctx, uint64_t number, struct str payload, const struct str *flags)
+{
+    struct send *send = ctx;
+    char bytes[ALERT_FLAG_WORDS_SIZE];
+    struct buf reasons = {0}, what = {0};
+    struct alert alert;
+    struct reject why;
+    if (!decode_cloudevents(send->decoder, payload, &alert, &why))
         return;
-    printf("%s:%" PRIu64 ": ACK ", send->name, number);
-    print_text(stdout, alert->event_id);
-    const char *before = " flagged ";
-    for (unsigned bit = 0; alert_flag_word(bit); bit++)
-        if (alert->flags & 1u << bit) {
-            printf("%s%s", before, alert_flag_word(bit));
-            before = ",";
-        }
-    putchar('\n');
+    validate_time(&alert, clock_wall_us(), NULL);
+    struct str own = {bytes, alert_flag_words(alert.flags, ' ', bytes)};
+    flag_reasons(flags ? *flags : own, &alert, &reasons);
+    if (reasons.len > 0)
+        buf_printf(&what, "flagged %.*s", (int)reasons.len, reasons.data);
+    append_known(send, number, &alert, &what);
+    if (what.len > 0)
+        print_note(send, number, buf_str(&what));
+    buf_free(&reasons);
+    buf_free(&what);
+}
+
+static void print_would_accept(struct send *send, uint64_t number, const struct alert *alert)
+{
+    char bytes[ALERT_FLAG_WORDS_SIZE];
+    struct buf reasons = {0}, what = {0};
+    struct str own = {bytes, alert_flag_words(alert->flags, ' ', bytes)};
+    flag_reasons(own, alert, &reasons);
+    if (reasons.len > 0)
+        buf_printf(&what, " flagged %.*s", (int)reasons.len, reasons.data);
+    append_known(send, number, alert, &what);
+    if (!send->call.json) {
+        printf("%s:%" PRIu64 ": ACK ", send->name, number);
+        print_text(stdout, alert->event_id);
+        print_text(stdout, buf_str(&what));
+        putchar('\n');
+    }
+    buf_free(&reasons);
+    buf_free(&what);
 }
 
 static void check_line(struct send *send, struct decoder *decoder, const struct line_text *line)
@@ -218,7 +270,7 @@ static void check_line(struct send *send, struct decoder *decoder, const struct 
         if (at < send->n_images && !image_read(buf_str(&send->images[at]), &image))
             alert.flags |= FLAG_BAD_IMAGE;
         send->counts.accepted++;
-        print_accepted(send, line->number, &alert);
+        print_would_accept(send, line->number, &alert);
     } else {
         buf_printf(&text, "%s: %s: %s", reject_word(why.code), why.field[0] ? why.field : "message", why.reason);
     }
@@ -235,9 +287,8 @@ static int dry_run(struct send *send, struct err *err)
     struct line_text line;
     int status = 0;
     while (status == 0) {
-        if (lines_next(&send->lines, &line)) {
-            if (line.len > send->lines.max || !sender_file_blank(line.text))
-                check_line(send, decoder, &line);
+        if (documents_next(&send->documents, &line)) {
+            check_line(send, decoder, &line);
         } else if (send->lines.end) {
             break;
         } else if (lines_read(&send->lines) != 0) {
@@ -260,10 +311,14 @@ static int send_or_check(struct send *send, struct err *err)
         .curve = &send->curve,
         .timeout_us = send->timeout_s * CLOCK_SECOND,
         .rejected = print_rejected,
+        .accepted_with = print_odd,
         .ctx = send,
     };
-    const struct sender_file file = {&send->lines, send->images, send->n_images, count_lines(send->lines.fd)};
-    return sender_file_send(&options, &file, &send->counts, err);
+    const struct sender_file file = {&send->documents, send->images, send->n_images, count_lines(send->lines.fd)};
+    send->decoder = decoder_new();
+    int status = sender_file_send(&options, &file, &send->counts, err);
+    decoder_free(&send->decoder);
+    return status;
 }
 
 /* What the daemon would drop is sent all the same, and flagged there. */
@@ -304,6 +359,7 @@ static int send_file(struct send *send)
 {
     struct err err;
     bool is_stdin = strcmp(send->file, "-") == 0;
+    send->documents.lines = &send->lines;
     send->name = is_stdin ? "stdin" : send->file;
     send->lines.fd = is_stdin ? STDIN_FILENO : open(send->file, O_RDONLY | O_CLOEXEC);
     if (send->lines.fd < 0)
@@ -314,6 +370,8 @@ static int send_file(struct send *send)
         ctl_fail(VERB, "%s: %s", send->name, err.text);
     curve_wipe(&send->curve);
     print_summary(send);
+    sent_free(&send->sent);
+    documents_free(&send->documents);
     buf_free(&send->lines.in);
     if (!is_stdin)
         close(send->lines.fd);

@@ -73,8 +73,10 @@ static int send_alert(const char *to, const char *server_key, const struct curve
                                      .timeout_us = PATIENCE_S * CLOCK_SECOND,
                                      .rejected = print_reject};
     struct sender_counts counts;
-    int sent = sender_file_send(&options, &(struct sender_file){.lines = &lines}, &counts, &err);
+    struct documents documents = {.lines = &lines};
+    int sent = sender_file_send(&options, &(struct sender_file){.documents = &documents}, &counts, &err);
     close(lines.fd);
+    documents_free(&documents);
     buf_free(&lines.in);
     if (sent != 0)
         return ctl_fail(SETUP_VERB, "the daemon did not accept the drill alert at %s: %s", to, err.text);
