@@ -16,9 +16,12 @@
 #include "conf/value.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/options.h"
+#include "ctl/operate/watch_changes.h"
+#include "ctl/operate/watch_cursor.h"
 #include "ctl/operate/watch_dead.h"
 #include "ctl/operate/watch_deliver.h"
 #include "ctl/operate/watch_metrics.h"
+#include "ctl/operate/watch_template.h"
 #include "store/pgconn.h"
 
 #define VERB "watch"
@@ -43,6 +46,12 @@ static const char help[] =
     "      --after N         start after change N (default: at the cursor, otherwise with the next change)\n"
     "      --cursor FILE     store the position in FILE (default: $STATE_DIRECTORY/cursor if systemd sets it)\n"
     "      --team TEAM       only incidents of TEAM and incidents without a team\n"
+    "      --only OP,...     only changes of these kinds: new alert status verified overdue mute note link\n"
+    "      --include NAME,... add to the data of the event: reference kind wijk buurt team verified_by drill "
+    "first_seen\n"
+    "                        overdue_step\n"
+    "      --template FILE   send this message with {{name}} filled in instead of the event; see mobeyectl(1) and the\n"
+    "                        templates for ntfy, Slack, GoAlert and e-mail in /usr/share/mobeyed/watch\n"
     "      --exec COMMAND    run COMMAND with sh for each event, which is its standard input; exit status 0 accepts "
     "it\n"
     "      --webhook URL     POST each event to URL; a 2xx answer accepts it\n"
@@ -63,11 +72,14 @@ static const char help[] =
     "      --db CONNINFO     libpq connection string; overrides database.conninfo\n"
     "  -h, --help            print this help\n\n"
     "Example:\n"
-    "  $ mobeyectl watch --cursor /var/tmp/cursor --webhook https://example.org/incidents\n\n" CTL_EXIT_HELP;
+    "  $ mobeyectl watch --cursor /var/tmp/cursor --webhook https://example.org/incidents\n"
+    "  $ mobeyectl watch --only new,overdue --include reference,kind,wijk,team \\\n"
+    "      --template /usr/share/mobeyed/watch/mail.template --exec '/usr/sbin/sendmail -t'\n\n" CTL_EXIT_HELP;
 
 struct watch {
     struct ctl_call call;
-    const char *team, *cursor, *secret_source, *webhook_source, *dead_letter, *metrics_file;
+    const char *team, *cursor, *secret_source, *webhook_source, *dead_letter, *metrics_file, *template_file;
+    const char *include, *only; /* words separated by commas; NULL: not given */
     struct delivery delivery;
     struct watch_metrics metrics;
     int64_t heartbeat_us; /* 0: none */
@@ -100,39 +112,10 @@ static void wait_us(int fd, int64_t us)
         ppoll(&poll_fd, fd >= 0 ? 1 : 0, &time, &none);
 }
 
-static int read_cursor(struct watch *w)
-{
-    FILE *file = fopen(w->cursor, "re");
-    if (!file && errno == ENOENT)
-        return CTL_OK;
-    if (!file)
-        return ctl_fail(VERB, "%s: %s", w->cursor, strerror(errno));
-    w->has_after = fscanf(file, "%" SCNd64, &w->after) == 1 && w->after >= 0;
-    fclose(file);
-    return w->has_after ? CTL_OK
-                        : ctl_fail(VERB, "%s: not a change number (use --after N, or remove the file)", w->cursor);
-}
-
-static bool write_all(int fd, const char *text)
-{
-    return write(fd, text, strlen(text)) == (ssize_t)strlen(text) && fsync(fd) == 0;
-}
-
-/* Replaces the file atomically. */
 static int store_cursor(struct watch *w)
 {
-    char path[4096], text[32];
-    if (!w->cursor)
-        return CTL_OK;
-    snprintf(path, sizeof(path), "%s.new", w->cursor);
-    snprintf(text, sizeof(text), "%" PRId64 "\n", w->after);
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    bool kept = fd >= 0 && write_all(fd, text);
-    if (fd >= 0)
-        close(fd);
-    if (!kept || rename(path, w->cursor) != 0)
-        return ctl_fail(VERB, "%s: %s", w->cursor, strerror(errno));
-    return CTL_OK;
+    struct err err;
+    return !w->cursor || cursor_store(w->cursor, w->after, &err) == 0 ? CTL_OK : ctl_fail(VERB, "%s", err.text);
 }
 
 /* If the metrics cannot be written, this is logged and does not stop the verb. */
@@ -231,17 +214,6 @@ static bool connected(struct watch *w)
     return listens != NULL;
 }
 
-/* The database builds the events, which contain only numbers and words of its own. */
-#define CHANGES_SQL                                                                                                    \
-    "select c.change_id, $2::text is null or exists (select from patrol.incidents i where i.incident_id = "            \
-    "c.incident_id and (i.team is null or i.team = $2)),"                                                              \
-    " jsonb_build_object('specversion', '1.0', 'id', c.change_id::text,"                                               \
-    " 'source', '/mobeyed/' || current_database(), 'type', 'mobeye.incident.' || c.op || '.v1',"                       \
-    " 'subject', c.incident_id::text, 'time', to_char(c.at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"'),"  \
-    " 'data', jsonb_build_object('change_id', c.change_id, 'incident_id', c.incident_id, 'op', c.op,"                  \
-    " 'status', c.status, 'priority', c.priority, 'category', c.category))"                                            \
-    " from patrol.changes c where c.change_id > $1::bigint order by c.change_id limit 500"
-
 static PGresult *query(struct watch *w, const char *sql, int n, const char *const *values)
 {
     return ctl_query(w->conn, VERB, "cannot read the changes", sql, n, values);
@@ -274,8 +246,8 @@ static int deliver_changes(struct watch *w)
 {
     char after[24];
     snprintf(after, sizeof(after), "%" PRId64, w->after);
-    const char *values[] = {after, w->team};
-    PGresult *rows = number_changes(w) ? query(w, CHANGES_SQL, 2, values) : NULL;
+    const char *values[] = {after, w->team, w->include, w->only};
+    PGresult *rows = number_changes(w) ? query(w, CHANGES_SQL, 4, values) : NULL;
     int n = rows ? PQntuples(rows) : -1;
     int64_t due_us = clock_mono_us();
     for (int i = 0; i < n && !stopping; i++) {
@@ -387,6 +359,21 @@ static int refuse_secret_url(const char *url)
     return CTL_GO;
 }
 
+/* CTL_GO if each word of the list is one of the words, which are separated by spaces. */
+static int check_list(const char *option, const char *list, const char *words)
+{
+    for (const char *at = list; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
+        size_t len = strcspn(at, ",");
+        bool known = false;
+        for (const char *word = words; *word && !known; word += strcspn(word, " "), word += *word == ' ')
+            known = len > 0 && strcspn(word, " ") == len && strncmp(word, at, len) == 0;
+        if (!known)
+            return ctl_usage(VERB, "%s: \"%.*s\" is not allowed (expected some of %s, separated by commas)", option,
+                             (int)len, at, words);
+    }
+    return CTL_GO;
+}
+
 static int check_options(const struct watch *w, const char *give_up)
 {
     int ways = (w->delivery.command != NULL) + (w->delivery.url != NULL) + (w->webhook_source != NULL);
@@ -397,6 +384,9 @@ static int check_options(const struct watch *w, const char *give_up)
     if ((give_up || w->retry) && !w->dead_letter)
         return ctl_usage(VERB, "%s requires a dead-letter file (expected --dead-letter)",
                          w->retry ? "--retry" : "--give-up");
+    if (check_list("--include", w->include, INCLUDE_NAMES) != CTL_GO ||
+        check_list("--only", w->only, OP_NAMES) != CTL_GO)
+        return CTL_USAGE;
     return refuse_secret_url(w->delivery.url);
 }
 
@@ -426,6 +416,9 @@ static int parse_watch(struct watch *w, int argc, char **argv)
                                          {"give-up", .text = &give_up},
                                          {"retry", .flag = &w->retry},
                                          {"metrics", .text = &w->metrics_file},
+                                         {"include", .text = &w->include},
+                                         {"only", .text = &w->only},
+                                         {"template", .text = &w->template_file},
                                          {"heartbeat", .text = &heartbeat},
                                          {"once", .flag = &w->once},
                                          {0}};
@@ -443,9 +436,11 @@ static int parse_watch(struct watch *w, int argc, char **argv)
     return status == CTL_GO ? check_options(w, give_up) : status;
 }
 
-static int read_secrets(struct watch *w)
+static int read_files(struct watch *w)
 {
     struct err err;
+    if (w->template_file && !(w->delivery.message = watch_template_read(w->template_file, w->include, &err)))
+        return ctl_fail(VERB, "%s", err.text);
     if ((w->webhook_source && delivery_read_webhook(&w->delivery, w->webhook_source, &err) != 0) ||
         (w->secret_source && delivery_read_secret(&w->delivery, w->secret_source, &err) != 0))
         return ctl_fail(VERB, "%s", err.text);
@@ -464,8 +459,9 @@ static int retry_dead_letters(struct watch *w)
 
 static int follow_changes(struct watch *w)
 {
-    if (w->cursor && !w->has_after && read_cursor(w) != CTL_OK)
-        return CTL_FAILED;
+    struct err err;
+    if (w->cursor && !w->has_after && cursor_read(w->cursor, &w->has_after, &w->after, &err) != 0)
+        return ctl_fail(VERB, "%s", err.text);
     catch_signals();
     notify_ready();
     return run_watch(w);
@@ -477,7 +473,7 @@ int ctl_watch(int argc, char **argv)
     int status = parse_watch(&w, argc, argv);
     if (status != CTL_GO)
         return status;
-    status = read_secrets(&w);
+    status = read_files(&w);
     if (status == CTL_OK)
         status = w.retry ? retry_dead_letters(&w) : follow_changes(&w);
     PQfinish(w.conn);

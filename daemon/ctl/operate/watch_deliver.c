@@ -54,6 +54,7 @@ void delivery_free(struct delivery *delivery)
 {
     secret_free(&delivery->webhook);
     secret_free(&delivery->secret);
+    watch_template_free(&delivery->message);
 }
 
 void delivery_sign(struct str secret, struct str body, struct buf *out)
@@ -86,17 +87,10 @@ static size_t on_answer(char *data, size_t size, size_t n, void *ctx)
     return *read <= ANSWER_MOST_BYTES ? size * n : 0;
 }
 
-static struct curl_slist *header_fields(const struct delivery *delivery, struct str event)
+static struct curl_slist *append_fields(struct curl_slist *fields, const char *lines)
 {
-    struct curl_slist *fields = curl_slist_append(NULL, "Content-Type: application/cloudevents+json; charset=UTF-8");
     struct buf line = {0};
-    if (delivery->secret.len > 0) {
-        buf_printf(&line, "Mobeye-Signature: ");
-        delivery_sign(buf_str(&delivery->secret), event, &line);
-        buf_append(&line, "", 1);
-        fields = curl_slist_append(fields, line.data);
-    }
-    for (const char *at = delivery->fields; at && *at; at += strcspn(at, "\n"), at += *at == '\n') {
+    for (const char *at = lines; at && *at; at += strcspn(at, "\n"), at += *at == '\n') {
         line.len = 0;
         buf_append(&line, at, strcspn(at, "\n"));
         buf_append(&line, "", 1);
@@ -107,10 +101,26 @@ static struct curl_slist *header_fields(const struct delivery *delivery, struct 
     return fields;
 }
 
-static enum delivery_result post_event(CURL *curl, const struct delivery *delivery, struct str event, int timeout_s,
-                                       struct err *err)
+/* own: the fields of the template; NULL: there is none. */
+static struct curl_slist *header_fields(const struct delivery *delivery, const char *own, struct str body)
 {
-    struct curl_slist *fields = header_fields(delivery, event);
+    struct curl_slist *fields =
+        append_fields(NULL, own ? own : "Content-Type: application/cloudevents+json; charset=UTF-8");
+    if (delivery->secret.len > 0) {
+        struct buf line = {0};
+        buf_printf(&line, "Mobeye-Signature: ");
+        delivery_sign(buf_str(&delivery->secret), body, &line);
+        buf_append(&line, "", 1);
+        fields = curl_slist_append(fields, line.data);
+        buf_free(&line);
+    }
+    return append_fields(fields, delivery->fields);
+}
+
+static enum delivery_result post_event(CURL *curl, const struct delivery *delivery, const char *own, struct str event,
+                                       int timeout_s, struct err *err)
+{
+    struct curl_slist *fields = header_fields(delivery, own, event);
     char why[CURL_ERROR_SIZE] = "";
     size_t read = 0;
     long status = 0;
@@ -141,15 +151,15 @@ static enum delivery_result post_event(CURL *curl, const struct delivery *delive
     return answered ? DELIVERY_REFUSED : DELIVERY_UNANSWERED;
 }
 
-static enum delivery_result send_webhook(const struct delivery *delivery, struct str event, int timeout_s,
-                                         struct err *err)
+static enum delivery_result send_webhook(const struct delivery *delivery, const char *own, struct str event,
+                                         int timeout_s, struct err *err)
 {
     CURL *curl = curl_easy_init();
     if (!curl) {
         err_set(err, "webhook: cannot initialise libcurl");
         return DELIVERY_UNANSWERED;
     }
-    enum delivery_result result = post_event(curl, delivery, event, timeout_s, err);
+    enum delivery_result result = post_event(curl, delivery, own, event, timeout_s, err);
     curl_easy_cleanup(curl);
     return result;
 }
@@ -228,9 +238,24 @@ static enum delivery_result send_command(const struct delivery *delivery, struct
 
 enum delivery_result delivery_send(const struct delivery *delivery, struct str event, int timeout_s, struct err *err)
 {
-    if (delivery->url)
-        return send_webhook(delivery, event, timeout_s, err);
-    if (delivery->command)
-        return send_command(delivery, event, timeout_s, err);
-    return send_line(event, err);
+    struct buf fields = {0}, body = {0};
+    enum delivery_result result = DELIVERY_REFUSED;
+    if (delivery->message && watch_template_fill(delivery->message, event, &fields, &body, err) != 0)
+        goto out;
+    if (!delivery->message)
+        buf_append_str(&body, event);
+    if (delivery->url) {
+        buf_append(&fields, "", 1);
+        result = send_webhook(delivery, delivery->message ? fields.data : NULL, buf_str(&body), timeout_s, err);
+        goto out;
+    }
+    if (delivery->message)
+        buf_append_str(&fields, STR("\n"));
+    buf_append_str(&fields, buf_str(&body));
+    result =
+        delivery->command ? send_command(delivery, buf_str(&fields), timeout_s, err) : send_line(buf_str(&fields), err);
+out:
+    buf_free(&fields);
+    buf_free(&body);
+    return result;
 }

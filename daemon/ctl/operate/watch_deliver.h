@@ -8,13 +8,15 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "ctl/operate/watch_template.h"
 
 struct delivery {
     const char *command; /* run by sh with the event on its standard input; NULL: none */
     const char *url;     /* http:// or https://; NULL: none. Without command and url, events go to standard output */
-    const char *fields;  /* header fields for the webhook, one per line; NULL: none */
+    const char *fields;  /* further header fields for the webhook, one per line; NULL: none */
     struct buf webhook;  /* memory of url and fields if delivery_read_webhook() read them */
-    struct buf secret;   /* key of the webhook's signatures; empty: none */
+    struct watch_template *message; /* what is sent instead of the event; NULL: the event */
+    struct buf secret;              /* key of the webhook's signatures; empty: none */
 };
 
 /* The longest time in seconds that a delivery may take; after it the event counts as not delivered. */
@@ -33,7 +35,8 @@ int delivery_read_secret(struct delivery *delivery, const char *source, struct e
 /* Reads the webhook's URL and header fields, one per line, from such a source. */
 int delivery_read_webhook(struct delivery *delivery, const char *source, struct err *err);
 
-/* Delivers the event, a JSON document. At most 64 KiB of the answer are read. Sets err unless DELIVERY_TAKEN. */
+/* Delivers the event, a JSON document, or the message that the template makes of it. At most 64 KiB of the answer are
+ * read. Sets err unless DELIVERY_TAKEN. */
 enum delivery_result delivery_send(const struct delivery *delivery, struct str event, int timeout_s, struct err *err);
 
 /* Appends "sha256=" and the HMAC-SHA256 of the body in hex, the value of the header Mobeye-Signature. */

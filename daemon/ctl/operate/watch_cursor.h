@@ -1,0 +1,19 @@
+/*
+ * The cursor of mobeyectl watch: the number of the last change that was delivered, in a file.
+ */
+#ifndef MOBEYE_CTL_OPERATE_WATCH_CURSOR_H
+#define MOBEYE_CTL_OPERATE_WATCH_CURSOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+/* A file that does not exist is no error: *ret_found is false. -1 with err set: it cannot be read or holds no number.
+ */
+int cursor_read(const char *file, bool *ret_found, int64_t *ret_after, struct err *err);
+
+/* Replaces the file atomically. -1 with err set. */
+int cursor_store(const char *file, int64_t after, struct err *err);
+
+#endif
