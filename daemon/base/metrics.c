@@ -126,6 +126,12 @@ void metrics_write(const struct metrics *metrics, struct buf *out)
         buf_printf(out, "mobeyed_" #metric "{job=\"%s\"}", metrics->jobs[i]);                                          \
         write_##type(out, metrics->metric[i]);                                                                         \
     }
+#define PRIORITY(type, metric, help, advice)                                                                           \
+    write_head(out, #metric, #type, help);                                                                             \
+    for (int i = 0; i < METRICS_PRIORITIES; i++) {                                                                     \
+        buf_printf(out, "mobeyed_" #metric "{priority=\"%d\"}", i + 1);                                                \
+        write_##type(out, metrics->metric[i]);                                                                         \
+    }
 #define LABELLED(type, metric, key, words, n)                                                                          \
     for (const struct metrics_endpoint *e = metrics->endpoints; e; e = e->next)                                        \
         for (size_t i = 0; i < n; i++) {                                                                               \
@@ -140,6 +146,7 @@ void metrics_write(const struct metrics *metrics, struct buf *out)
 #undef ENDPOINT_CODE
 #undef ENDPOINT_REASON
 #undef JOB
+#undef PRIORITY
 #undef LABELLED
     write_histogram(metrics, out);
 }

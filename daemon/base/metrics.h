@@ -14,6 +14,7 @@
 #define METRICS_CODES_MAX   8
 #define METRICS_REASONS_MAX 4
 #define METRICS_JOBS_MAX    24
+#define METRICS_PRIORITIES  5
 
 typedef uint64_t metrics_counter;
 typedef double metrics_gauge;
@@ -26,12 +27,14 @@ struct metrics_endpoint {
 #define ENDPOINT_CODE(type, name, help, advice)   metrics_##type name[METRICS_CODES_MAX];
 #define ENDPOINT_REASON(type, name, help, advice) metrics_##type name[METRICS_REASONS_MAX];
 #define JOB(type, name, help, advice)
+#define PRIORITY(type, name, help, advice)
 #include "base/metrics.def"
 #undef SCALAR
 #undef ENDPOINT
 #undef ENDPOINT_CODE
 #undef ENDPOINT_REASON
 #undef JOB
+#undef PRIORITY
 };
 
 /* Upper bounds in microseconds; the last bucket has none. */
@@ -46,13 +49,15 @@ struct metrics {
 #define ENDPOINT(type, name, help, advice)
 #define ENDPOINT_CODE(type, name, help, advice)
 #define ENDPOINT_REASON(type, name, help, advice)
-#define JOB(type, name, help, advice) metrics_##type name[METRICS_JOBS_MAX];
+#define JOB(type, name, help, advice)      metrics_##type name[METRICS_JOBS_MAX];
+#define PRIORITY(type, name, help, advice) metrics_##type name[METRICS_PRIORITIES]; /* of priority 1 first */
 #include "base/metrics.def"
 #undef SCALAR
 #undef ENDPOINT
 #undef ENDPOINT_CODE
 #undef ENDPOINT_REASON
 #undef JOB
+#undef PRIORITY
     struct metrics_endpoint *endpoints; /* in the order in which they were created; those of removed endpoints stay */
     const char *codes[METRICS_CODES_MAX];
     size_t n_codes;

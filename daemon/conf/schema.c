@@ -264,8 +264,9 @@ static const struct schema_key keys[] = {
     {.path = "rules[].incident.verify_by.priority", .type = SCHEMA_INT, .min = PRIORITY_HIGHEST, .max = PRIORITY_LOWEST,
      RULE(terms.verify_priority),
      .about = "The priority of a verified incident. Default: unchanged."},
-    {.path = "rules[].incident.overdue", .type = SCHEMA_DURATION, .min = MS, .max = 3650 * DAY, RULE(terms.overdue_us),
-     .about = "An incident that stays unacknowledged this long is marked as overdue and announced again."},
+    {.path = "rules[].incident.overdue", .type = SCHEMA_STEPS, .min = MS, .max = 3650 * DAY, RULE(terms.overdue_us),
+     .about = "An incident that stays unacknowledged this long is marked as overdue and announced again; with a list, "
+              "at each of these times."},
 
     {.path = SCHEMA_CLIENTS ".clients", .type = SCHEMA_LIST, .min = 0, .max = 4096, .required = true,
      LIST(clients, n_clients, struct conf_client),

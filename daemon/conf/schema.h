@@ -44,6 +44,7 @@ enum schema_type {
     SCHEMA_INT,      /* uint32_t */
     SCHEMA_DATE,     /* uint32_t: 20271231; 0: not given */
     SCHEMA_DURATION, /* int64_t, microseconds */
+    SCHEMA_STEPS,    /* one duration or an ascending list of them; int64_t[OVERDUE_STEPS], 0 after the last */
     SCHEMA_SIZE,     /* uint64_t, bytes */
     SCHEMA_DISTANCE, /* double, metres */
     SCHEMA_TYPES

@@ -72,7 +72,7 @@ static void append_range(const struct schema_key *key, struct buf *out)
 {
     if (key->type == SCHEMA_DISTANCE)
         buf_printf(out, "%s to %s", value_distance_text(key->min).text, value_distance_text(key->max).text);
-    else if (key->type == SCHEMA_DURATION)
+    else if (key->type == SCHEMA_DURATION || key->type == SCHEMA_STEPS)
         buf_printf(out, "%s to %s", value_duration_text(key->min).text, value_duration_text(key->max).text);
     else if (key->type == SCHEMA_SIZE)
         buf_printf(out, "%s to %s", value_size_text(key->min).text, value_size_text(key->max).text);
@@ -121,6 +121,7 @@ static const struct {
     [SCHEMA_INT] = {"", ""},
     [SCHEMA_DATE] = {"a date such as 2027-12-31", ""},
     [SCHEMA_DURATION] = {"a duration from ", "; units: d, h, m, s and ms"},
+    [SCHEMA_STEPS] = {"one duration or an ascending list of at most 8, each from ", "; units: d, h, m, s and ms"},
     [SCHEMA_LAYER] = {"a layer name: a lowercase letter, then up to 31 of a-z 0-9 _ -", ""},
     [SCHEMA_GROUPING] = {"one word or a list of words: a layer name, ", ""},
     [SCHEMA_DISTANCE] = {"a distance from ", "; units: m and km"},

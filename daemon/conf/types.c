@@ -411,6 +411,31 @@ static void set_date(const struct loader_target *target, const struct node *node
         store_int(target, day);
 }
 
+static void set_steps(const struct loader_target *target, const struct node *value)
+{
+    const struct node *const *item;
+    int64_t *steps = member_of(target), step;
+    size_t n = list_items(target, &value, &item);
+    if (n > OVERDUE_STEPS)
+        loader_error(target, value->pos, "has %zu items", n);
+    for (size_t i = 0; i < n && n <= OVERDUE_STEPS; i++) {
+        struct err err;
+        const char *text = scalar(target, item[i]);
+        if (!text)
+            return;
+        int rc = value_duration(text, &step, &err);
+        if (rc == 0 && (step < target->key->min || step > target->key->max))
+            rc = err_set(&err, "is out of range");
+        else if (rc == 0 && i > 0 && step <= steps[i - 1])
+            rc = err_set(&err, "is not longer than the step before it");
+        if (rc != 0) {
+            value_error(target, item[i], &err);
+            return;
+        }
+        steps[i] = step;
+    }
+}
+
 static void set_duration(const struct loader_target *target, const struct node *node)
 {
     set_amount(target, node, value_duration, scalar(target, node));
@@ -432,6 +457,7 @@ static void (*const setters[SCHEMA_TYPES])(const struct loader_target *, const s
     [SCHEMA_GROUPING] = set_grouping, [SCHEMA_DISTANCE] = set_distance, [SCHEMA_SECRET] = set_text,
     [SCHEMA_KEY] = set_text,          [SCHEMA_DATE] = set_date,         [SCHEMA_CONNECTS] = set_texts,
     [SCHEMA_KEYS] = set_texts,        [SCHEMA_URL] = set_text,          [SCHEMA_DEVICE] = set_text,
+    [SCHEMA_STEPS] = set_steps,
 };
 
 void loader_set_present(const struct loader_target *target)

@@ -317,6 +317,8 @@ static void on_usable(void *ctx)
 static void on_up(void *ctx, bool up)
 {
     struct applier *a = ctx;
+    if (up != a->database_up)
+        a->metrics->database_changed_timestamp_seconds = (double)loop_wall_us(a->loop) / 1e6;
     a->database_up = up;
     a->stale_seq = 0; /* the next server may be another, with other versions */
     reference_data_database_up(a->reference, up);

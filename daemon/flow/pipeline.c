@@ -253,6 +253,7 @@ void pipeline_gauges(struct pipeline *p)
 {
     receiver_commit_synced(p->receiver);
     applier_gauges(p->applier);
+    maintenance_gauges(p->maintenance);
     p->metrics->in_flight = (double)receiver_in_flight(p->receiver);
     p->metrics->resident_bytes = (double)mem_resident_bytes();
 }

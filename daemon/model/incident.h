@@ -17,6 +17,9 @@ enum incident_category { CATEGORY_ALARM = 0, CATEGORY_SERVICE, CATEGORY_COUNT };
 
 enum { PRIORITY_HIGHEST = 1, PRIORITY_LOWEST = 5 };
 
+/* The most times that an unacknowledged incident is announced as overdue. */
+#define OVERDUE_STEPS 8
+
 /* The `incident` of a rule. Times in microseconds; 0: not given. */
 struct incident_terms {
     struct str rule; /* its name */
@@ -25,9 +28,9 @@ struct incident_terms {
     int64_t gap_us;
     int64_t max_age_us;
     int64_t settle_us;
-    int64_t overdue_us;
-    double moved_over_m;      /* 0: not given */
-    int64_t verify_within_us; /* 0: no verify_by */
+    int64_t overdue_us[OVERDUE_STEPS]; /* ascending; 0 from the first that is not given */
+    double moved_over_m;               /* 0: not given */
+    int64_t verify_within_us;          /* 0: no verify_by */
     double verify_radius_m;
     int verify_priority; /* 0: unchanged */
     struct str team;     /* empty: the placement's, else the area's */

@@ -113,6 +113,22 @@ static void put_state(const struct incident *incident, bool verified, struct buf
     put_id_or_null(values++, incident->secret_placement_id);
 }
 
+/* As interval[] in text form, since the steps of rows differ in number. */
+static void put_steps(struct buf *array, const int64_t *steps_us)
+{
+    char text[OVERDUE_STEPS * 40];
+    int len = 0;
+    for (size_t i = 0; i < OVERDUE_STEPS && steps_us[i] > 0; i++)
+        len +=
+            snprintf(text + len, sizeof(text) - (size_t)len, "%c%" PRId64 " microseconds", i ? ',' : '{', steps_us[i]);
+    if (len == 0)
+        param_null(array);
+    else {
+        text[len++] = '}';
+        param_text(array, (struct str){text, (size_t)len});
+    }
+}
+
 /* What is fixed when it is created: from new_drill on. */
 static void put_new(const struct incident *incident, struct buf *values)
 {
@@ -126,7 +142,7 @@ static void put_new(const struct incident *incident, struct buf *values)
     param_interval(values++, terms->gap_us);
     param_interval(values++, terms->max_age_us);
     param_interval(values++, terms->settle_us);
-    param_interval(values++, terms->overdue_us);
+    put_steps(values++, terms->overdue_us);
     param_real(values++, terms->moved_over_m > 0 ? (float)terms->moved_over_m : NAN);
     param_interval(values++, terms->verify_within_us);
     param_real(values++, terms->verify_radius_m > 0 ? (float)terms->verify_radius_m : NAN);

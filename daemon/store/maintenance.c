@@ -78,6 +78,7 @@ struct maintenance {
     bool log_suppressed;
     bool led; /* by any daemon, as last read */
     struct rate_limiter lead_limiter;
+    int64_t waiting_since_us; /* of the incident in the queue that has waited longest; ALERT_NO_TIME: none waits */
 };
 
 /* The one place where the state changes. */
@@ -159,13 +160,17 @@ static void end_cycle(struct maintenance *m)
     loop_arm(&m->timer, m->run_soon ? RUN_SOON_US : CYCLE_US);
 }
 
+/* With every read of the states: the queue, by priority. */
+#define QUEUE_SQL                                                                                                      \
+    "; select priority, incidents, overdue, extract(epoch from waiting_since) * 1000000 from mobeye.queue_state()"
+
 #define STATES_SQL "select job, coalesce(extract(epoch from succeeded_at), 0), day_late from mobeye."
 
 static void read_states(struct maintenance *m)
 {
     session_reset_backoff(m->session);
     set_state(m, MAINTENANCE_READING, "reported");
-    session_send(m->session, STATES_SQL "maintenance_state");
+    session_send(m->session, STATES_SQL "maintenance_state" QUEUE_SQL);
 }
 
 /* As the arrays of mobeye.report_maintenance(). */
@@ -183,8 +188,8 @@ static void report_jobs(struct maintenance *m)
         else
             buf_printf(&errors, "null");
     }
-    buf_printf(&sql, STATES_SQL "report_maintenance(array[%.*s], array[%.*s], array[%.*s]::text[])", (int)jobs.len,
-               jobs.data, (int)every.len, every.data, (int)errors.len, errors.data);
+    buf_printf(&sql, STATES_SQL "report_maintenance(array[%.*s], array[%.*s], array[%.*s]::text[])" QUEUE_SQL,
+               (int)jobs.len, jobs.data, (int)every.len, every.data, (int)errors.len, errors.data);
     set_state(m, MAINTENANCE_NOTING, "all that are due are done");
     session_send(m->session, sql.data);
     buf_free(&jobs);
@@ -278,6 +283,22 @@ static void on_states(struct maintenance *m, const PGresult *result)
             }
 }
 
+static void on_queue(struct maintenance *m, const PGresult *result)
+{
+    m->waiting_since_us = ALERT_NO_TIME;
+    m->metrics->queue_overdue = 0;
+    memset(m->metrics->queue_open, 0, sizeof(m->metrics->queue_open));
+    for (int row = 0; row < PQntuples(result); row++) {
+        int priority = atoi(PQgetvalue(result, row, 0));
+        int64_t since_us = strtoll(PQgetvalue(result, row, 3), NULL, 10);
+        if (priority >= 1 && priority <= METRICS_PRIORITIES)
+            m->metrics->queue_open[priority - 1] = strtod(PQgetvalue(result, row, 1), NULL);
+        m->metrics->queue_overdue += strtod(PQgetvalue(result, row, 2), NULL);
+        if (!PQgetisnull(result, row, 3) && (m->waiting_since_us == ALERT_NO_TIME || since_us < m->waiting_since_us))
+            m->waiting_since_us = since_us;
+    }
+}
+
 static void on_leading_result(struct maintenance *m, const PGresult *result)
 {
     if (PQntuples(result) != 1)
@@ -305,8 +326,10 @@ static void on_result(void *ctx, PGresult *result)
         on_leading_result(m, result);
     else if (m->state == MAINTENANCE_WORKING)
         on_job_result(m, result);
-    else if (m->state == MAINTENANCE_READING || m->state == MAINTENANCE_NOTING)
-        on_states(m, result);
+    else if (m->state == MAINTENANCE_READING || m->state == MAINTENANCE_NOTING) {
+        bool queue = PQnfields(result) > 0 && strcmp(PQfname(result, 0), "priority") == 0;
+        (queue ? on_queue : on_states)(m, result);
+    }
 }
 
 /* A failed statement does not keep the next from being tried. A failed report ends the cycle: it needs only the schema.
@@ -369,6 +392,12 @@ void maintenance_run_soon(struct maintenance *m)
         loop_arm(&m->timer, RUN_SOON_US);
 }
 
+void maintenance_gauges(struct maintenance *m)
+{
+    int64_t waits_us = m->waiting_since_us == ALERT_NO_TIME ? 0 : loop_wall_us(m->loop) - m->waiting_since_us;
+    m->metrics->queue_oldest_seconds = waits_us > 0 ? (double)waits_us / 1e6 : 0;
+}
+
 void maintenance_suppress_log(struct maintenance *m, bool suppress)
 {
     m->log_suppressed = suppress;
@@ -386,6 +415,7 @@ struct maintenance *maintenance_new(struct loop *loop, struct metrics *metrics, 
     m->conf = conf;
     m->calls = *calls;
     m->ctx = ctx;
+    m->waiting_since_us = ALERT_NO_TIME;
     evtimer_assign(&m->timer, loop_base(loop), timer_cb, m);
     m->session = session_new(loop, &kind, conf->database.conninfo, conf->instance, &session_calls, m);
     maintenance_suppress_log(m, true);

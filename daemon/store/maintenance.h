@@ -54,6 +54,9 @@ void maintenance_suppress_log(struct maintenance *maintenance, bool suppress);
  * current one. */
 void maintenance_run_soon(struct maintenance *maintenance);
 
+/* Updates queue_oldest_seconds, which rises between two reads of the queue. */
+void maintenance_gauges(struct maintenance *maintenance);
+
 /* Another configuration; reconnects where conninfo or instance differ. */
 void maintenance_reload(struct maintenance *maintenance, const struct conf *conf);
 

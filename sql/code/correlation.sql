@@ -140,7 +140,7 @@ create or replace function mobeye.store_incidents(
     new_flaps integer[], new_geom bytea[], new_accuracy real[], new_source text[], new_areas text[],
     new_placement bigint[], new_secret bigint[], new_drill boolean[], new_category text[], new_kind text[],
     new_device text[], new_rule text[], new_team text[], new_gap interval[], new_max_age interval[],
-    new_settle interval[], new_overdue interval[], new_moved_over real[], new_verify_within interval[],
+    new_settle interval[], new_overdue text[], new_moved_over real[], new_verify_within interval[],
     new_verify_radius real[], new_verify_priority integer[], new_previous bigint[], condition_id uuid[],
     condition_incident bigint[], condition_active boolean[], condition_since timestamptz[], condition_device text[],
     condition_input integer[], condition_fresh boolean[])
@@ -208,7 +208,7 @@ begin
                coalesce((select t.team from mobeye.team t where t.team = n.team),
                         case when n.placement_id is not null or n.areas is not null
                              then mobeye.team_of(n.placement_id, n.areas) end),
-               n.gap, n.max_age, n.settle, n.overdue, n.moved_over_m, n.verify_within, n.verify_radius_m,
+               n.gap, n.max_age, n.settle, n.overdue::interval[], n.moved_over_m, n.verify_within, n.verify_radius_m,
                n.verify_priority, n.previous_id, now() > n.first_seen + interval '5 minutes',
                n.secret_placement_id is not null,
                case when n.secret_placement_id is not null and not n.several_teams

@@ -49,12 +49,16 @@ declare
     n bigint := 0;
 begin
     for overdue_id in
-        update mobeye.incident i set overdue_since = now()
-         where i.incident_id in (
-               select w.incident_id from mobeye.incident w
-                where w.status in ('new', 'reopened') and w.overdue is not null and w.overdue_since is null
-                  and w.created_at + w.overdue < now()
-                order by w.incident_id for update skip locked)
+        update mobeye.incident i
+           set overdue_since = coalesce(i.overdue_since, now()), overdue_step = w.passed
+          from (select o.incident_id,
+                       (select count(*) from unnest(o.overdue) as step
+                         where coalesce(o.reopened_at, o.created_at) + step < now()) as passed
+                  from mobeye.incident o
+                 where o.status in ('new', 'reopened')
+                   and coalesce(o.reopened_at, o.created_at) + o.overdue[o.overdue_step + 1] < now()
+                 order by o.incident_id for update skip locked) as w
+         where i.incident_id = w.incident_id
         returning i.incident_id
     loop
         perform mobeye.add_change(overdue_id, 'overdue');
@@ -64,7 +68,8 @@ begin
 end
 $$;
 comment on function mobeye.mark_overdue() is
-    'Marks the incidents that nobody acknowledged within the time that their rule allows; returns how many.';
+    'Marks the incidents that nobody acknowledged within the time that their rule allows, and announces each further step '
+    'of it that has passed; returns how many.';
 
 create or replace function mobeye.close_unattended() returns bigint
 language plpgsql security definer

@@ -1,5 +1,30 @@
 -- Incidents as patrols and auditors see them.
 
+-- For views that have established that the reader sees the incident exactly. The latest alert is looked up by the devices of
+-- the incident, through their index; nothing is stored with the incident, which is kept longer than its alerts.
+create or replace function mobeye.latest_alert(incident_id bigint, out text text, out input_label text)
+language sql stable security definer cost 1000
+set search_path = pg_catalog, pg_temp
+as $$
+    select coalesce(a.payload #>> '{data,text}', a.payload #>> '{event,text}',
+                    (select e.value ->> 'value' from jsonb_array_elements(a.payload -> 'extended') as e
+                      where e.value ->> 'id' = 'I' limit 1)),
+           (select n.label from mobeye.device_input n where n.device_id = a.device_id and n.input = a.input)
+      from mobeye.incident i
+     cross join lateral (select i.device_id union
+                         select c.device_id from mobeye.incident_condition c where c.incident_id = i.incident_id) as d
+     cross join lateral (
+           select a.occurred_at, a.journal_seq, a.device_id, a.input, a.payload::jsonb as payload from mobeye.alert a
+            where a.device_id = d.device_id and a.occurred_at between i.first_seen and i.last_seen
+              and a.incident_id = i.incident_id
+            order by a.occurred_at desc, a.journal_seq desc limit 1) as a
+     where i.incident_id = latest_alert.incident_id
+     order by a.occurred_at desc, a.journal_seq desc
+     limit 1
+$$;
+comment on function mobeye.latest_alert(bigint) is
+    'Of the latest alert of an incident: its text and the label of its input, each null if there is none.';
+
 -- Everything that belongs to an incident, with nothing hidden: for the views and functions below, never for a role. Whether
 -- anything is muted at all is looked up once per query. Secrecy and its team are what was stored with the incident.
 create or replace view mobeye.incident_full as
@@ -10,7 +35,7 @@ select i.incident_id, i.reference, i.status, i.category, i.priority, i.kind, i.d
        a.buurt_code, i.team, i.rule, i.verified_by, i.alert_count, i.first_seen, i.last_seen, i.restored_at, i.delayed,
        i.drill, m.muted_until, i.overdue_since, i.assigned_to, i.acknowledged_at, i.on_scene_at, i.closed_at, i.outcome, i.previous_id,
        i.external_ref, i.external_system, i.cancelled_at, i.flaps, i.merged_into, i.urgent, i.created_at,
-       i.last_received_at, i.areas, i.secret, i.secret_team, i.cell
+       i.last_received_at, i.areas, i.secret, i.secret_team, i.cell, i.reopened_at, i.overdue_step
   from mobeye.incident i
   left join lateral (select p.address, p.instructions from mobeye.placement p
                       where p.placement_id = i.placement_id offset 0) as p on true
@@ -62,7 +87,9 @@ select incident_id, reference, status, category, priority, kind,
        wijk_code, wijk_name, buurt_code, team, rule, verified_by, alert_count, first_seen, last_seen, restored_at,
        delayed, drill, muted_until, overdue_since, assigned_to, acknowledged_at, on_scene_at, closed_at, outcome,
        previous_id, case when not coarse then external_ref end as external_ref,
-       case when not coarse then external_system end as external_system, cancelled_at, flaps, merged_into, urgent, created_at, coarse
+       case when not coarse then external_system end as external_system, cancelled_at, flaps, merged_into, urgent, created_at,
+       reopened_at, overdue_step, case when not coarse then (mobeye.latest_alert(incident_id)).text end as text,
+       case when not coarse then (mobeye.latest_alert(incident_id)).input_label end as input_label, coarse
   from mobeye.incident_seen
  order by incident_id desc;
 comment on view patrol.incidents is
@@ -112,30 +139,15 @@ comment on column patrol.incidents.flaps is 'Raises of a condition that had been
 comment on column patrol.incidents.merged_into is 'The incident that it was merged into (outcome merged).';
 comment on column patrol.incidents.urgent is 'A panic or holdup is among its raises: never muted.';
 comment on column patrol.incidents.created_at is 'When it was created.';
+comment on column patrol.incidents.reopened_at is 'When it was last reopened; null if it never was.';
+comment on column patrol.incidents.overdue_step is
+    'How many steps of "overdue" in its rule have passed without anybody acknowledging it; 0 if none.';
+comment on column patrol.incidents.text is
+    'Text of its latest alert; null if that has none, or if coarse. Like input_label looked up for each row: name the columns '
+    'that you need where you read many incidents.';
+comment on column patrol.incidents.input_label is
+    'What is connected to the input of its latest alert, as registered; null if unknown or coarse.';
 comment on column patrol.incidents.coarse is 'Whether its place is hidden from the reader: see geom.';
-
-create or replace view patrol.queue with (security_barrier) as
-select i.*, row_number() over (order by i.delayed, i.priority, i.verified_by is null, i.first_seen, i.incident_id) as place
-  from patrol.incidents as i
- where i.status <> 'closed' and i.category = 'alarm' and i.muted_until is null
-   and (i.restored_at is null or not mobeye.restored_in_mute(i.incident_id))
- order by place;
-comment on view patrol.queue is
-    'The open alarm incidents that are not muted, in the order in which a patrol takes them: live before delayed, then '
-    'priority, then verified, then oldest. Drills are included; incidents that began and were restored under a mute are not.';
-do $$
-declare
-    this record;
-begin
-    for this in
-        select a.attname, col_description(a.attrelid, a.attnum) as text from pg_attribute a
-         where a.attrelid = 'patrol.incidents'::regclass and a.attnum > 0
-    loop
-        execute format('comment on column patrol.queue.%I is %L', this.attname, this.text);
-    end loop;
-end
-$$;
-comment on column patrol.queue.place is 'Position in the queue of this reader: 1 is next.';
 
 -- Scalar sub-selects here and in the history: the planner may turn EXISTS into a list of all incidents in sight.
 create or replace view patrol.changes with (security_barrier) as

@@ -119,6 +119,8 @@ begin
            closed_by_person = target = 'closed',
            outcome = change_status.outcome,
            overdue_since = null,
+           overdue_step = 0,
+           reopened_at = case action when 'reopen' then at else t.reopened_at end,
            merged_into = null
      where t.incident_id = id;
     perform mobeye.add_change(id, 'status', i);

@@ -31,7 +31,7 @@ create table if not exists mobeye.incident (
     max_age interval,
     moved_over_m real,
     settle interval,
-    overdue interval,
+    overdue interval[], -- steps, ascending
     verify_within interval,
     verify_radius_m real,
     verify_priority smallint check (verify_priority between 1 and 5),
@@ -42,6 +42,7 @@ create table if not exists mobeye.incident (
     reference text not null generated always as (
         extract(year from created_at at time zone 'Europe/Amsterdam')::integer::text || '-'
         || lpad(incident_id::text, greatest(6, length(incident_id::text)), '0')) stored,
+    reopened_at timestamptz, -- last
     stored_at timestamptz not null default now(), -- when the daemon last stored an alert that joined it
     first_seen timestamptz not null,
     last_seen timestamptz not null,
@@ -75,6 +76,7 @@ create table if not exists mobeye.incident (
                                     'unattended', 'restored', 'merged')),
     closed_by_person boolean not null default false,
     overdue_since timestamptz,
+    overdue_step smallint not null default 0, -- steps of overdue that have passed
     previous_id bigint,
     merged_into bigint,
     external_system text,

@@ -244,19 +244,58 @@ class Waiting(UpkeepTest):
         return self.value(self.superuser, "select now() - %s::interval", interval)
 
     def test_overdue_is_what_nobody_acknowledged_in_time(self):
-        late = self.incident(overdue="15 minutes", created_at=self.ago("16 minutes"))
-        self.incident(overdue="15 minutes", created_at=self.ago("14 minutes"))
+        late = self.incident(overdue="{15 minutes}", created_at=self.ago("16 minutes"))
+        self.incident(overdue="{15 minutes}", created_at=self.ago("14 minutes"))
         self.incident(created_at=self.ago("1 day"))
-        self.incident(overdue="15 minutes", created_at=self.ago("1 day"), status="acknowledged")
+        self.incident(overdue="{15 minutes}", created_at=self.ago("1 day"), status="acknowledged")
         self.assertEqual(self.value(self.ingest, "select mobeye.mark_overdue()"), 1)
         self.assertEqual(self.value(self.ingest, "select mobeye.mark_overdue()"), 0)
         self.assertEqual(
             self.superuser.execute("select incident_id, op from mobeye.change").fetchall(), [(late, "overdue")]
         )
 
+    def test_each_step_is_announced_once(self):
+        late = self.incident(overdue="{5 minutes,15 minutes,30 minutes}", created_at=self.ago("6 minutes"))
+
+        def marked(minutes):
+            self.superuser.execute("update mobeye.incident set created_at = %s", [self.ago(f"{minutes} minutes")])
+            n = self.value(self.ingest, "select mobeye.mark_overdue()")
+            return (n, *self.superuser.execute("select overdue_step, overdue_since from mobeye.incident").fetchone())
+
+        n, step, since = marked(6)
+        self.assertEqual((n, step), (1, 1))
+        self.assertEqual(marked(7), (0, 1, since))
+        # A daemon that was away announces what it missed as one.
+        self.assertEqual(marked(31), (1, 3, since))
+        self.assertEqual(marked(1000), (0, 3, since))
+        self.assertEqual(
+            self.superuser.execute("select incident_id, op from mobeye.change order by entry").fetchall(), [(late, "overdue")] * 2
+        )
+
+    def test_the_queue_is_counted_by_priority(self):
+        def state():
+            rows = self.ingest.execute("select priority, incidents, overdue, waiting_since from mobeye.queue_state()").fetchall()
+            return {row[0]: row[1:] for row in rows}
+
+        self.assertEqual(state(), {})
+        long_ago, lately = self.ago("1 hour"), self.ago("10 minutes")
+        first = self.incident(priority=1, created_at=long_ago, overdue_since=lately)
+        self.incident(priority=1, created_at=lately)
+        self.incident(priority=3, created_at=long_ago, status="assigned", assigned_to="jan")
+        self.incident(priority=4, category="service")
+        self.incident(device_id="muted")
+        self.superuser.execute("insert into mobeye.mute (device_id, placement_id, at, until, reason, muted_by) "
+                               "values ('muted', null, now() - interval '1 hour', now() + interval '1 hour', 'test', 'me')")
+        self.assertEqual(state(), {1: (2, 1, long_ago), 3: (1, 0, None)})
+        self.assertEqual(self.value(self.superuser, "select count(*) from patrol.queue"), 3)
+        # Reopened: it waits since then.
+        self.superuser.execute("select patrol.close(%s, 'no_trace')", [first])
+        self.superuser.execute("select patrol.reopen(%s, 'again')", [first])
+        self.assertEqual(state()[1], (2, 0, lately))
+
     def test_one_that_somebody_works_on_at_this_moment_is_marked_later(self):
-        held = self.incident(overdue="15 minutes", created_at=self.ago("16 minutes"))
-        late = self.incident(overdue="15 minutes", created_at=self.ago("16 minutes"))
+        held = self.incident(overdue="{15 minutes}", created_at=self.ago("16 minutes"))
+        late = self.incident(overdue="{15 minutes}", created_at=self.ago("16 minutes"))
         person = self.connect()
         with person.transaction(force_rollback=True):
             person.execute("select from mobeye.incident where incident_id = %s for update", [held])

@@ -197,7 +197,7 @@ Test(conf_values, every_key_of_incident_sets_its_member)
     cr_expect_eq(terms->moved_over_m, 1500);
     cr_expect_eq(terms->settle_us, HOUR / 6);
     cr_expect(str_is(terms->team, "north"));
-    cr_expect_eq(terms->overdue_us, HOUR / 4);
+    cr_expect(terms->overdue_us[0] == HOUR / 4 && terms->overdue_us[1] == 0);
     cr_expect_eq(terms->verify_within_us, 0);
     conf_free(&conf);
 }
@@ -211,7 +211,7 @@ Test(conf_values, an_incident_without_its_optional_keys)
     cr_expect_eq(terms->category, CATEGORY_ALARM);
     cr_expect_eq(rule->group_by, GROUP_ENDPOINT);
     cr_expect_eq(rule->n_group_layers, 0);
-    cr_expect_eq(terms->max_age_us + terms->settle_us + terms->overdue_us, 0);
+    cr_expect_eq(terms->max_age_us + terms->settle_us + terms->overdue_us[0], 0);
     cr_expect_eq(terms->moved_over_m, 0);
     cr_expect_eq(terms->team.len, 0);
     cr_expect_eq(terms->verify_within_us, HOUR / 12);

@@ -151,7 +151,8 @@ Test(scenario, what_does_not_hold_is_told)
          "x.scn:7: alert 2 does not exist\n"
          "x.scn:8: incident 1: unknown fact \"colour\" (expected category kind device rule status outcome verified_by "
          "team place "
-         "priority alerts active flaps accepting drill urgent first last restored cancelled overdue previous merged "
+         "priority alerts active flaps overdue_step accepting drill urgent first last restored cancelled overdue "
+         "previous merged "
          "areas)\n"},
         {DEVICE "scenario One\nat 2026-11-23 21:00 D motion\nexpect no incidents\nscenario Two\nexpect no incidents",
          "One, 1 expectations\nx.scn:4: found 1 incidents (expected 0)\nTwo, 1 expectations\n"},

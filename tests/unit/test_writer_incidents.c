@@ -39,7 +39,8 @@ Test(incidents, every_column_comes_back)
                "{\"accepting\":true,\"category\":\"alarm\",\"priority\":2,\"kind\":\"panic\",\"device_id\":\"NL-1\","
                "\"drill\":false,\"rule\":\"default\",\"rules\":\"rules of the rig\",\"team\":\"noord\","
                "\"gap\":\"04:30:00\",\"max_age\":null,\"moved_over_m\":null,\"settle\":\"00:10:00\","
-               "\"overdue\":\"00:15:00\",\"verify_within\":\"00:05:00\",\"verify_radius_m\":150,\"verify_priority\":1,"
+               "\"overdue\":[\"00:15:00\",\"01:00:00\"],\"verify_within\":\"00:05:00\",\"verify_radius_m\":150,"
+               "\"verify_priority\":1,"
                "\"first_seen\":\"2026-11-23T21:04:11+00:00\",\"last_seen\":\"2026-11-23T21:04:11+00:00\","
                "\"last_received_at\":\"2026-11-23T21:04:11+00:00\",\"urgent\":true,\"alert_count\":1,\"active\":1,"
                "\"flaps\":0,\"geom\":\"SRID=4326;POINT(5.38421 52.19634)\",\"accuracy_m\":10,"
@@ -223,10 +224,11 @@ Test(incidents, two_daemons_at_once_make_one_of_each_key)
                "a.incident_id = i.incident_id and phase = 'raise')",
                "0");
     RIG_EXPECT(&rig, "select count(*) from mobeye.alert where incident_id is null", "0");
-    RIG_EXPECT(&rig,
-               "select count(*) from mobeye.incident i where active <> (select count(*) from mobeye.incident_condition t "
-               "where t.incident_id = i.incident_id and t.active)",
-               "0");
+    RIG_EXPECT(
+        &rig,
+        "select count(*) from mobeye.incident i where active <> (select count(*) from mobeye.incident_condition t "
+        "where t.incident_id = i.incident_id and t.active)",
+        "0");
     owner_stop(&one);
     owner_stop(&other);
 }

@@ -28,7 +28,7 @@ static void begin_state(struct memory_store *store, size_t i, int64_t now_us)
         store->state = mem_realloc(store->state, store->cap_state, sizeof(*store->state));
     }
     store->state[i] = (struct memory_state){
-        .status = "new", .created_us = now_us, .overdue_us = ALERT_NO_TIME, .merged_into = NO_INCIDENT};
+        .status = "new", .waiting_us = now_us, .overdue_us = ALERT_NO_TIME, .merged_into = NO_INCIDENT};
 }
 
 size_t memory_store_add(struct memory_store *store, int64_t now_us)

@@ -14,9 +14,10 @@ struct memory_state {
     const char *outcome;             /* NULL: none */
     const char *verified_by;         /* NULL: not verified */
     const struct alert_areas *areas; /* the incident's areas as last copied to the arena */
-    int64_t created_us;
-    int64_t overdue_us; /* since when it is overdue; ALERT_NO_TIME: it is not */
-    size_t merged_into; /* NO_INCIDENT: none */
+    int64_t waiting_us;              /* since when it waits for a person: created, or last reopened */
+    int64_t overdue_us;              /* since when it is overdue; ALERT_NO_TIME: it is not */
+    size_t overdue_step;             /* steps of `overdue` that have passed */
+    size_t merged_into;              /* NO_INCIDENT: none */
 };
 
 /* A raise of an alarm, which may verify other incidents. */

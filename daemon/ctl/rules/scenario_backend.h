@@ -38,7 +38,7 @@ struct fixture {
 struct incident_view {
     struct str category, kind, device, rule, status, outcome, verified_by, team, place;
     const struct alert_areas *areas; /* NULL: none */
-    int priority, alerts, active, flaps;
+    int priority, alerts, active, flaps, overdue_step;
     bool accepting, drill, urgent;
     int64_t first_us, last_us, restored_us, cancelled_us, overdue_us; /* ALERT_NO_TIME: never */
     uint64_t previous_id, merged_id;                                  /* 0: none */

@@ -37,6 +37,7 @@ static const struct fact incident_facts[] = {
     OF_INCIDENT("alerts", NUMBER, alerts),
     OF_INCIDENT("active", NUMBER, active),
     OF_INCIDENT("flaps", NUMBER, flaps),
+    OF_INCIDENT("overdue_step", NUMBER, overdue_step),
     OF_INCIDENT("accepting", YES, accepting),
     OF_INCIDENT("drill", YES, drill),
     OF_INCIDENT("urgent", YES, urgent),

@@ -138,7 +138,7 @@ static int refuse_action(const struct scenario_person *person, const struct memo
                    person->action);
 }
 
-static void reopen(struct memory *m, size_t i)
+static void reopen(struct memory *m, size_t i, int64_t now_us)
 {
     struct incident_set *set = &m->store.set;
     bool taken = false;
@@ -148,6 +148,7 @@ static void reopen(struct memory *m, size_t i)
     set->incidents[i].closed = false;
     set->incidents[i].accepting = !taken;
     m->store.state[i].outcome = NULL;
+    m->store.state[i].waiting_us = now_us;
 }
 
 /* Each action of people, the states that allow it (by first letter), and the new status. */
@@ -178,8 +179,10 @@ static int memory_act(void *backend, const struct scenario_person *person, uint6
         incident->priority = priority > 0 && priority < incident->priority ? priority : incident->priority;
     } else {
         if (strcmp(person->action, "reopen") == 0)
-            reopen(m, i);
+            reopen(m, i, now_us);
         state->status = person_steps[s].status;
+        state->overdue_us = ALERT_NO_TIME;
+        state->overdue_step = 0;
     }
     return 0;
 }
@@ -295,6 +298,16 @@ static void watch_device(struct memory *m, size_t i, int64_t now_us)
         supervised->silence = begin_silence(m, supervised->name, placement, since_us, now_us);
 }
 
+static void mark_overdue(struct memory_state *state, const struct incident_terms *terms, int64_t now_us)
+{
+    if (strcmp(state->status, "new") != 0 && strcmp(state->status, "reopened") != 0)
+        return;
+    while (state->overdue_step < OVERDUE_STEPS && terms->overdue_us[state->overdue_step] > 0 &&
+           state->waiting_us + terms->overdue_us[state->overdue_step] < now_us) {
+        state->overdue_us = state->overdue_step++ == 0 ? now_us : state->overdue_us;
+    }
+}
+
 static int memory_maintain(void *backend, int64_t now_us, struct err *err)
 {
     (void)err;
@@ -306,10 +319,7 @@ static int memory_maintain(void *backend, int64_t now_us, struct err *err)
     for (size_t i = 0; i < m->store.set.n_incidents; i++) {
         const struct incident *incident = &m->store.set.incidents[i];
         struct memory_state *state = &m->store.state[i];
-        bool waits = strcmp(state->status, "new") == 0 || strcmp(state->status, "reopened") == 0;
-        if (waits && incident->terms.overdue_us > 0 && state->overdue_us == ALERT_NO_TIME &&
-            state->created_us + incident->terms.overdue_us < now_us)
-            state->overdue_us = now_us;
+        mark_overdue(state, &incident->terms, now_us);
         if (strcmp(state->status, "new") == 0 && incident->alert_count > 0 &&
             incident->last_received_us < now_us - UNATTENDED_US)
             memory_store_close(&m->store, i, "unattended", false, now_us);
@@ -349,6 +359,7 @@ static int memory_view_incident(void *backend, uint64_t id, struct incident_view
         .alerts = incident->alert_count,
         .active = incident->active,
         .flaps = incident->flaps,
+        .overdue_step = (int)state->overdue_step,
         .accepting = incident->accepting,
         .drill = incident->drill,
         .urgent = incident->urgent,

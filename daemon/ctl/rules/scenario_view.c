@@ -45,6 +45,7 @@ enum view_column {
     RESTORED,
     CANCELLED,
     OVERDUE,
+    OVERDUE_STEP,
     PREVIOUS,
     MERGED,
     AREAS,
@@ -103,6 +104,7 @@ static void fill_view(struct scenario_database *d, const PGresult *rows, struct 
     ret->last_us = view_time(d, rows, LAST);
     ret->restored_us = view_time(d, rows, RESTORED);
     ret->cancelled_us = view_time(d, rows, CANCELLED);
+    ret->overdue_step = atoi(PQgetvalue(rows, 0, OVERDUE_STEP));
     ret->overdue_us = view_time(d, rows, OVERDUE);
     ret->previous_id = view_id(rows, PREVIOUS);
     ret->merged_id = view_id(rows, MERGED);
@@ -110,53 +112,63 @@ static void fill_view(struct scenario_database *d, const PGresult *rows, struct 
     ret->areas = d->areas;
 }
 
+/* In the order of enum view_column. */
+static const char view_sql[] =
+    "select category, kind, device_id, rule, status, outcome, verified_by, team, location_source, priority, "
+    "alert_count,"
+    " active, flaps, accepting, drill, urgent, " MICROSECONDS("first_seen") ", " MICROSECONDS(
+        "last_seen") ", " MICROSECONDS("restored_at") ", " MICROSECONDS("cancelled_at") ", " MICROSECONDS("overdue_"
+                                                                                                          "since") ", "
+                                                                                                                   "ove"
+                                                                                                                   "rdu"
+                                                                                                                   "e_"
+                                                                                                                   "ste"
+                                                                                                                   "p, "
+                                                                                                                   "pre"
+                                                                                                                   "vio"
+                                                                                                                   "us_"
+                                                                                                                   "id,"
+                                                                                                                   " me"
+                                                                                                                   "rge"
+                                                                                                                   "d_"
+                                                                                                                   "int"
+                                                                                                                   "o, "
+                                                                                                                   "arr"
+                                                                                                                   "ay_"
+                                                                                                                   "to_"
+                                                                                                                   "str"
+                                                                                                                   "ing"
+                                                                                                                   "(ar"
+                                                                                                                   "eas"
+                                                                                                                   ", "
+                                                                                                                   "','"
+                                                                                                                   ")"
+                                                                                                                   " fr"
+                                                                                                                   "om "
+                                                                                                                   "mob"
+                                                                                                                   "eye"
+                                                                                                                   ".in"
+                                                                                                                   "cid"
+                                                                                                                   "ent"
+                                                                                                                   " wh"
+                                                                                                                   "ere"
+                                                                                                                   " in"
+                                                                                                                   "cid"
+                                                                                                                   "ent"
+                                                                                                                   "_id"
+                                                                                                                   " = "
+                                                                                                                   "$1:"
+                                                                                                                   ":bi"
+                                                                                                                   "gin"
+                                                                                                                   "t";
+
 int database_view_incident(void *backend, uint64_t id, struct incident_view *ret, struct err *err)
 {
     struct scenario_database *d = backend;
     char number[32];
     snprintf(number, sizeof(number), "%" PRIu64, id);
     const char *values[] = {number};
-    PGresult *rows = server_query(
-        d->server->conn, "the incident",
-        "select category, kind, device_id, rule, status, outcome, verified_by, team, location_source, priority,"
-        " alert_count, active, flaps, accepting, drill, urgent, " MICROSECONDS("first_seen") ", " MICROSECONDS(
-            "last_"
-            "seen") ", " MICROSECONDS("restored_at") ", " MICROSECONDS("cancelled_at") ", " MICROSECONDS("overdue_"
-                                                                                                         "since") ", "
-                                                                                                                  "prev"
-                                                                                                                  "ious"
-                                                                                                                  "_id,"
-                                                                                                                  " "
-                                                                                                                  "merg"
-                                                                                                                  "ed_"
-                                                                                                                  "into"
-                                                                                                                  ", "
-                                                                                                                  "arra"
-                                                                                                                  "y_"
-                                                                                                                  "to_"
-                                                                                                                  "stri"
-                                                                                                                  "ng("
-                                                                                                                  "area"
-                                                                                                                  "s,"
-                                                                                                                  " ','"
-                                                                                                                  ")"
-                                                                                                                  " fro"
-                                                                                                                  "m "
-                                                                                                                  "mobe"
-                                                                                                                  "ye."
-                                                                                                                  "inci"
-                                                                                                                  "dent"
-                                                                                                                  " "
-                                                                                                                  "wher"
-                                                                                                                  "e "
-                                                                                                                  "inci"
-                                                                                                                  "dent"
-                                                                                                                  "_id "
-                                                                                                                  "= "
-                                                                                                                  "$1::"
-                                                                                                                  "bigi"
-                                                                                                                  "nt",
-        1, values, err);
+    PGresult *rows = server_query(d->server->conn, "the incident", view_sql, 1, values, err);
     if (!rows)
         return -1;
     int rc = PQntuples(rows) == 1 ? 0 : err_set(err, "incident %s is gone", number);
