@@ -68,11 +68,17 @@ struct conf *ctl_load(const char *file)
     return conf;
 }
 
-/* libpq's message has one line for each host that it tried. */
-static void print_connection_error(const char *verb, const char *conninfo, const PGconn *conn)
+/* libpq's message has one line for each host that it tried. ret_why: for it as one line; NULL: it is printed. */
+static void report_connection_error(const char *verb, const char *conninfo, const PGconn *conn, struct buf *ret_why)
 {
     struct buf masked = {0};
     const char *text = PQerrorMessage(conn);
+    for (const char *at = text; ret_why && *at; at += strcspn(at, "\n"), at += strspn(at, "\n\t ")) {
+        buf_printf(ret_why, "%s", ret_why->len > 0 ? "; " : "");
+        ctl_escape(ret_why, (struct str){at, strcspn(at, "\n")}, false);
+    }
+    if (ret_why)
+        return;
     conninfo_mask(&masked, conninfo);
     ctl_fail(verb, "cannot connect to the database (%.*s):", (int)masked.len, masked.data);
     fprintf(stderr, "%s%s", text, *text && text[strlen(text) - 1] == '\n' ? "" : "\n");
@@ -84,24 +90,27 @@ static bool connected(const PGconn *conn)
     return PQstatus(conn) == CONNECTION_OK;
 }
 
-static PGconn *connect_to(const char *verb, const char *conninfo)
+static PGconn *connect_to(const char *verb, const char *conninfo, struct buf *ret_why)
 {
     struct err err;
     if (conninfo_check(conninfo, &err) < 0) {
-        ctl_fail(verb, "%s", err.text);
+        if (ret_why)
+            buf_printf(ret_why, "%s", err.text);
+        else
+            ctl_fail(verb, "%s", err.text);
         return NULL;
     }
     PGconn *conn = connect_open(verb, conninfo, NULL);
     if (connected(conn))
         return conn;
-    print_connection_error(verb, conninfo, conn);
+    report_connection_error(verb, conninfo, conn, ret_why);
     PQfinish(conn);
     return NULL;
 }
 
 /* Connects to the database of the file: as the user, who may have more rights than the daemon, otherwise as the daemon.
  */
-static PGconn *connect_to_daemons(const char *verb, const char *conninfo)
+static PGconn *connect_to_daemons(const char *verb, const char *conninfo, struct buf *ret_why)
 {
     struct buf own = {0};
     PGconn *as_own = connect_own(&own, conninfo) ? connect_open(verb, own.data, NULL) : NULL;
@@ -110,8 +119,8 @@ static PGconn *connect_to_daemons(const char *verb, const char *conninfo)
         conn = connect_as_daemon(verb, conninfo);
     if (!connected(conn)) {
         if (as_own)
-            print_connection_error(verb, own.data, as_own);
-        print_connection_error(verb, conninfo, conn);
+            report_connection_error(verb, own.data, as_own, ret_why);
+        report_connection_error(verb, conninfo, conn, ret_why);
         PQfinish(conn);
         conn = NULL;
     }
@@ -124,16 +133,21 @@ static PGconn *connect_to_daemons(const char *verb, const char *conninfo)
 PGconn *ctl_connect(const char *verb, const char *file, const char *db)
 {
     if (db)
-        return connect_to(verb, db);
+        return connect_to(verb, db, NULL);
     struct conf *conf = ctl_load(file);
-    PGconn *conn = conf ? connect_to_daemons(verb, conf->database.conninfo) : NULL;
+    PGconn *conn = conf ? connect_to_daemons(verb, conf->database.conninfo, NULL) : NULL;
     conf_free(&conf);
     return conn;
 }
 
 PGconn *ctl_connect_to(const char *verb, const struct conf *conf, const char *db)
 {
-    return db ? connect_to(verb, db) : connect_to_daemons(verb, conf->database.conninfo);
+    return ctl_try_connect(verb, conf, db, NULL);
+}
+
+PGconn *ctl_try_connect(const char *verb, const struct conf *conf, const char *db, struct buf *ret_why)
+{
+    return db ? connect_to(verb, db, ret_why) : connect_to_daemons(verb, conf->database.conninfo, ret_why);
 }
 
 PGconn *ctl_connect_daemon(const char *verb, const struct conf *conf)
@@ -141,7 +155,7 @@ PGconn *ctl_connect_daemon(const char *verb, const struct conf *conf)
     PGconn *conn = connect_as_daemon(verb, conf->database.conninfo);
     if (connected(conn))
         return conn;
-    print_connection_error(verb, conf->database.conninfo, conn);
+    report_connection_error(verb, conf->database.conninfo, conn, NULL);
     PQfinish(conn);
     return NULL;
 }

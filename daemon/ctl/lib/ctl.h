@@ -46,6 +46,9 @@ PGconn *ctl_connect(const char *verb, const char *file, const char *db);
 /* The same for a configuration that is already loaded. */
 PGconn *ctl_connect_to(const char *verb, const struct conf *conf, const char *db);
 
+/* The same, but appends the reason to ret_why, as one line, instead of printing it (NULL: prints it). */
+PGconn *ctl_try_connect(const char *verb, const struct conf *conf, const char *db, struct buf *ret_why);
+
 /* The same, but always as the daemon. */
 PGconn *ctl_connect_daemon(const char *verb, const struct conf *conf);
 
@@ -86,6 +89,10 @@ int ctl_migrate_schema(PGconn *conn, bool quiet);
 /* Prints the rows as a table: header, aligned columns (numbers to the right), control bytes escaped. With json, prints
  * an array of objects; numbers, booleans and nulls keep their type. bytea is printed as the text that it holds. */
 void ctl_print_rows(const PGresult *rows, bool json);
+
+/* Prints only the first columns as such a table; styles: the escape sequence that begins each row (NULL: none), or
+ * NULL. */
+void ctl_print_columns(const PGresult *rows, int columns, const char *const *styles);
 
 /* Appends text for a terminal: control characters and bytes that are not UTF-8 become \xNN; with `lines`, line feeds
  * and tabs are kept. */

@@ -145,7 +145,7 @@ static void print_cell(struct str text, int width, bool right, bool last)
 {
     int pad = width - width_of(text);
     printf("%*s%.*s%*s", right ? pad : 0, "", (int)text.len, text.p, right || last ? 0 : pad, "");
-    fputs(last ? "\n" : "  ", stdout);
+    fputs(last ? "" : "  ", stdout);
 }
 
 /* The text of a cell; row -1 is the header. Valid until the next call. */
@@ -161,29 +161,42 @@ static struct str cell(const PGresult *rows, int row, int column, struct buf *va
     return buf_str(ret);
 }
 
-static void print_table(const PGresult *rows)
+static void print_row(const PGresult *rows, int row, int columns, const int *widths, const char *style)
 {
     struct buf value = {0}, text = {0};
-    int columns = PQnfields(rows);
+    fputs(style ? style : "", stdout);
+    for (int column = 0; column < columns; column++)
+        print_cell(cell(rows, row, column, &value, &text), widths[column], is_number(PQftype(rows, column)),
+                   column == columns - 1);
+    fputs(style ? "\033[0m\n" : "\n", stdout);
+    buf_free(&value);
+    buf_free(&text);
+}
+
+static int *measure_columns(const PGresult *rows, int columns)
+{
+    struct buf value = {0}, text = {0};
     int *widths = mem_zalloc((size_t)columns * sizeof(*widths));
     for (int column = 0; column < columns; column++)
         for (int row = -1; row < PQntuples(rows); row++) {
             int width = width_of(cell(rows, row, column, &value, &text));
             widths[column] = width > widths[column] ? width : widths[column];
         }
-    for (int row = -1; row < PQntuples(rows); row++) {
-        for (int column = 0; column < columns; column++)
-            print_cell(cell(rows, row, column, &value, &text), widths[column], is_number(PQftype(rows, column)),
-                       column == columns - 1);
-        if (row >= 0)
-            continue;
-        for (int column = 0; column < columns; column++)
-            for (int i = 0; i < widths[column] + (column < columns - 1 ? 2 : 1); i++)
-                putchar(i < widths[column] ? '-' : column < columns - 1 ? ' ' : '\n');
-    }
-    free(widths);
     buf_free(&value);
     buf_free(&text);
+    return widths;
+}
+
+void ctl_print_columns(const PGresult *rows, int columns, const char *const *styles)
+{
+    int *widths = measure_columns(rows, columns);
+    print_row(rows, -1, columns, widths, NULL);
+    for (int column = 0; column < columns; column++)
+        for (int i = 0; i < widths[column] + (column < columns - 1 ? 2 : 1); i++)
+            putchar(i < widths[column] ? '-' : column < columns - 1 ? ' ' : '\n');
+    for (int row = 0; row < PQntuples(rows); row++)
+        print_row(rows, row, columns, widths, styles ? styles[row] : NULL);
+    free(widths);
 }
 
 void ctl_print_rows(const PGresult *rows, bool json)
@@ -191,5 +204,5 @@ void ctl_print_rows(const PGresult *rows, bool json)
     if (json)
         print_json(rows);
     else
-        print_table(rows);
+        ctl_print_columns(rows, PQnfields(rows), NULL);
 }

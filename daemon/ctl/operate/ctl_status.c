@@ -4,13 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "ctl/lib/ctl.h"
-#include "ctl/lib/json.h"
 #include "ctl/lib/options.h"
-#include "ctl/lib/scrape.h"
-#include "ctl/operate/status_db.h"
+#include "ctl/operate/status.h"
 
 #define VERB "status"
 
@@ -19,6 +18,8 @@ static const char help[] =
     "Shows the state of the daemon, its journal and the database on one screen.\n\n"
     "The daemon is queried by its metrics (http.listen), twice within a second to compute rates; the database by a\n"
     "connection of its own. If the configuration cannot be read, only the database given by --db is shown.\n\n"
+    "      --watch        show it again every two seconds, until Ctrl-C\n"
+    "      --state DIR    state directories of mobeyectl-watch@ units (default: " STATUS_WATCH_STATE ")\n"
     "      --json         print JSON\n"
     "  -c, --config FILE  configuration file (default: " CTL_DEFAULT_FILE ")\n"
     "      --db CONNINFO  libpq connection string; overrides database.conninfo\n"
@@ -26,17 +27,6 @@ static const char help[] =
     "Example:\n"
     "  $ mobeyectl status --json | jq .ok\n\n"
     "Exit status: 0 everything is up, 1 the daemon or its database is not, 2 usage error.\n";
-
-struct status {
-    const struct conf *conf; /* NULL: the file cannot be read */
-
-    bool daemon_up;
-    struct err daemon_err;
-    struct scrape before, after;
-    double now_s; /* wall time of the second scrape, or of its failure */
-
-    struct status_db db;
-};
 
 /* Collecting */
 
@@ -59,28 +49,21 @@ static void scrape_twice(struct status *s)
     s->now_s = (double)clock_wall_us() / 1e6;
 }
 
-static void query_database(struct status *s, const char *db)
-{
-    PGconn *conn = s->conf || db ? ctl_connect_to(VERB, s->conf, db) : NULL;
-    status_db_query(&s->db, conn, VERB, s->conf ? s->conf->instance : NULL);
-    PQfinish(conn);
-}
-
-static double value(const struct status *s, const char *name)
+double status_value(const struct status *s, const char *name)
 {
     return scrape_value(&s->after, name, NULL);
 }
 
-static double rate(const struct status *s, const char *name, const struct str *endpoint)
+double status_rate(const struct status *s, const char *name, const struct str *endpoint)
 {
     double more = scrape_value(&s->after, name, endpoint) - scrape_value(&s->before, name, endpoint);
     double seconds = (double)(s->after.mono_us - s->before.mono_us) / 1e6;
     return more > 0 ? more / seconds : 0; /* negative if the daemon was restarted in between */
 }
 
-static bool all_is_up(const struct status *s)
+bool status_all_is_up(const struct status *s)
 {
-    return s->daemon_up && s->db.up && value(s, "database_up") == 1;
+    return s->daemon_up && s->db.up && status_value(s, "database_up") == 1;
 }
 
 /* The screen */
@@ -118,9 +101,7 @@ static void print_bytes(double bytes)
     printf("%.*f %s", unit > 0, bytes, units[unit]);
 }
 
-/* Unix time of the endpoint's last message: from the metrics, or from the database if none came since the daemon
- * started. */
-static double last_message(const struct status *s, struct str endpoint)
+double status_last_message(const struct status *s, struct str endpoint)
 {
     double last = s->daemon_up ? scrape_value(&s->after, "last_received_timestamp_seconds", &endpoint) : 0;
     double age = status_db_last(&s->db, endpoint);
@@ -135,10 +116,10 @@ static void print_endpoints(const struct status *s)
     printf("  %-20s %10s %12s %10s %10s  %s\n", "endpoint", "received/s", "received", "rejected", "retry",
            "last message");
     for (size_t i = 0; scrape_endpoint(&s->after, i, &name); i++) {
-        printf("  %-20.*s %10.1f %12.0f %10.0f %10.0f  ", (int)name.len, name.p, rate(s, "received_total", &name),
-               scrape_value(&s->after, "received_total", &name), scrape_value(&s->after, "rejected_total", &name),
-               scrape_value(&s->after, "retry_total", &name));
-        print_ago(s, last_message(s, name));
+        printf("  %-20.*s %10.1f %12.0f %10.0f %10.0f  ", (int)name.len, name.p,
+               status_rate(s, "received_total", &name), scrape_value(&s->after, "received_total", &name),
+               scrape_value(&s->after, "rejected_total", &name), scrape_value(&s->after, "retry_total", &name));
+        print_ago(s, status_last_message(s, name));
         puts(scrape_value(&s->after, "endpoint_silent", &name) == 1 ? ", SILENT" : "");
     }
 }
@@ -149,7 +130,7 @@ static void print_configured_endpoints(const struct status *s)
     printf("  %-20s %s\n", "endpoint", "last message in the database");
     for (size_t i = 0; i < s->conf->n_endpoints; i++) {
         printf("  %-20s ", s->conf->endpoints[i].name);
-        print_ago(s, last_message(s, str_from(s->conf->endpoints[i].name)));
+        print_ago(s, status_last_message(s, str_from(s->conf->endpoints[i].name)));
         putchar('\n');
     }
 }
@@ -158,20 +139,64 @@ static void print_daemon(const struct status *s)
 {
     if (!s->daemon_up) {
         printf("daemon       %s%s%s\n", s->conf ? s->conf->instance : "", s->conf ? ": " : "", s->daemon_err.text);
+        if (!isnan(s->db.alive_age_s)) {
+            fputs("             it last reported to the database ", stdout);
+            print_ago(s, s->now_s - s->db.alive_age_s);
+            putchar('\n');
+        }
         return;
     }
     printf("daemon       %s: up for ", s->conf->instance);
-    print_age(s->now_s - value(s, "start_timestamp_seconds"));
-    printf(", %.1f accepted/s\n             configuration applied ", rate(s, "journaled_total", NULL));
-    print_ago(s, value(s, "config_last_reload_timestamp_seconds"));
-    if (value(s, "config_last_reload_successful") == 0)
+    print_age(s->now_s - status_value(s, "start_timestamp_seconds"));
+    printf(", %.1f accepted/s\n             configuration applied ", status_rate(s, "journaled_total", NULL));
+    print_ago(s, status_value(s, "config_last_reload_timestamp_seconds"));
+    if (status_value(s, "config_last_reload_successful") == 0)
         fputs("; the last reload was REFUSED (see mobeyed --check)", stdout);
-    printf("\njournal      %.0f alerts waiting for the database, the oldest for ", value(s, "journal_pending"));
-    print_age(value(s, "commit_lag_seconds"));
-    fputs("; ", stdout);
-    print_bytes(value(s, "journal_bytes"));
-    fputs(" of ", stdout);
-    print_bytes(value(s, "journal_max_bytes"));
+    putchar('\n');
+}
+
+double status_full_in_s(const struct status *s)
+{
+    double fill = status_value(s, "journal_fill_ratio"),
+           since_s = status_value(s, "database_changed_timestamp_seconds");
+    double per_s = status_rate(s, "journal_fill_ratio", NULL);
+    if (status_value(s, "database_up") == 0)
+        per_s = fill / (s->now_s - (since_s > 0 ? since_s : status_value(s, "start_timestamp_seconds")));
+    return per_s > 0 && fill < 1 ? (1 - fill) / per_s : NAN;
+}
+
+static void print_journal(const struct status *s)
+{
+    double fill = status_value(s, "journal_fill_ratio"), full_s = status_full_in_s(s);
+    printf("journal      %.0f alerts waiting for the database, the oldest for ", status_value(s, "journal_pending"));
+    print_age(status_value(s, "commit_lag_seconds"));
+    printf("\n             %.0f %% full", fill * 100);
+    if (fill >= 1)
+        fputs(": senders get RETRY", stdout);
+    else if (!isnan(full_s)) {
+        fputs(", at this rate completely in ", stdout);
+        print_age(full_s);
+    }
+    fputs(" (of ", stdout);
+    print_bytes(status_value(s, "journal_max_bytes"));
+    fputs("); ", stdout);
+    print_bytes(status_value(s, "journal_bytes"));
+    fputs(" on disk, with stored alerts and preallocated space\n", stdout);
+}
+
+static void print_queue(const struct status *s)
+{
+    if (isnan(s->db.open)) {
+        if (s->db.up)
+            puts("queue        unknown (this role may not read it)");
+        return;
+    }
+    printf("queue        %.0f open, %.0f overdue", s->db.open, s->db.overdue);
+    if (!isnan(s->db.waiting_s)) {
+        fputs("; the oldest has waited ", stdout);
+        print_age(s->db.waiting_s);
+        fputs(" to be acknowledged", stdout);
+    }
     putchar('\n');
 }
 
@@ -187,11 +212,17 @@ static void print_database(const struct status *s)
 {
     const struct status_db *db = &s->db;
     fputs("database     ", stdout);
-    if (s->daemon_up)
-        printf("%s the daemon, %.1f stored/s; ", value(s, "database_up") == 1 ? "connected to" : "NOT CONNECTED to",
-               rate(s, "committed_total", NULL));
+    if (s->daemon_up && status_value(s, "database_up") == 1)
+        printf("connected to the daemon, %.1f stored/s; ", status_rate(s, "committed_total", NULL));
+    else if (s->daemon_up) {
+        double since_s = status_value(s, "database_changed_timestamp_seconds");
+        fputs("NOT CONNECTED to the daemon for ", stdout);
+        print_age(s->now_s - (since_s > 0 ? since_s : status_value(s, "start_timestamp_seconds")));
+        fputs("; ", stdout);
+    }
     if (!db->up) {
-        puts("NOT REACHABLE from here");
+        printf("NOT REACHABLE from here%s%.*s\n", db->why.len > 0 ? ":\n             " : "", (int)db->why.len,
+               db->why.data);
         return;
     }
     fputs("reachable from here; last stored ", stdout);
@@ -247,113 +278,69 @@ static void print_jobs(const PGresult *jobs)
             print_job(jobs, row);
 }
 
+static void print_watches(const struct status_watches *watches)
+{
+    for (size_t i = 0; i < watches->n; i++) {
+        const struct status_watch *w = &watches->list[i];
+        printf("%-12s %s: ", i == 0 ? "watch" : "", w->name);
+        if (!w->readable) {
+            puts("unknown (its state can be read by root and mobeyed-watch only)");
+            continue;
+        }
+        if (isnan(w->behind))
+            fputs("progress unknown", stdout);
+        else
+            printf(w->behind > 0 ? "%.0f changes behind" : "up to date", w->behind);
+        if (w->dead > 0)
+            printf(", %zu DEAD LETTERS (when its receiver works again: mobeyectl watch --retry)", w->dead);
+        putchar('\n');
+    }
+}
+
 static void print_screen(const struct status *s)
 {
     print_daemon(s);
+    if (s->daemon_up)
+        print_journal(s);
+    print_queue(s);
     print_database(s);
     print_jobs(s->db.jobs);
+    print_watches(&s->watches);
     if (s->daemon_up)
         print_endpoints(s);
     else if (s->conf)
         print_configured_endpoints(s);
 }
 
-/* JSON */
-
-static void put_endpoints(struct buf *out, const struct status *s)
-{
-    struct str name;
-    ctl_json_name(out, "endpoints");
-    buf_append_str(out, STR("["));
-    for (size_t i = 0; s->daemon_up && scrape_endpoint(&s->after, i, &name); i++) {
-        double last = last_message(s, name);
-        ctl_json_comma(out);
-        buf_append_str(out, STR("{"));
-        ctl_json_text(out, "name", name);
-        ctl_json_number(out, "received_per_second", rate(s, "received_total", &name));
-        ctl_json_number(out, "received", scrape_value(&s->after, "received_total", &name));
-        ctl_json_number(out, "rejected", scrape_value(&s->after, "rejected_total", &name));
-        ctl_json_number(out, "retry", scrape_value(&s->after, "retry_total", &name));
-        ctl_json_number(out, "last_received", last > 0 ? last : NAN);
-        buf_append_str(out, STR("}"));
-    }
-    buf_append_str(out, STR("]"));
-}
-
-static void put_daemon(struct buf *out, const struct status *s)
-{
-    ctl_json_name(out, "daemon");
-    buf_append_str(out, STR("{"));
-    ctl_json_bool(out, "up", s->daemon_up);
-    if (!s->daemon_up) {
-        buf_append_str(out, STR("}, \"journal\": null"));
-        return;
-    }
-    ctl_json_number(out, "started", value(s, "start_timestamp_seconds"));
-    ctl_json_number(out, "accepted_per_second", rate(s, "journaled_total", NULL));
-    ctl_json_number(out, "stored_per_second", rate(s, "committed_total", NULL));
-    ctl_json_number(out, "database_up", value(s, "database_up"));
-    ctl_json_number(out, "rules_applied", value(s, "config_last_reload_timestamp_seconds"));
-    ctl_json_number(out, "last_reload_successful", value(s, "config_last_reload_successful"));
-    buf_append_str(out, STR("}, \"journal\": {"));
-    ctl_json_number(out, "pending", value(s, "journal_pending"));
-    ctl_json_number(out, "lag_seconds", value(s, "commit_lag_seconds"));
-    ctl_json_number(out, "bytes", value(s, "journal_bytes"));
-    ctl_json_number(out, "max_bytes", value(s, "journal_max_bytes"));
-    buf_append_str(out, STR("}"));
-}
-
-static void put_database(struct buf *out, const struct status_db *db)
-{
-    ctl_json_name(out, "database");
-    buf_append_str(out, STR("{"));
-    ctl_json_bool(out, "up", db->up);
-    ctl_json_number(out, "quarantined", db->quarantined);
-    ctl_json_number(out, "stored_seconds_ago", db->stored_age_s);
-    ctl_json_number(out, "silent", db->silent);
-    ctl_json_number(out, "muted", db->muted);
-    ctl_json_number(out, "rules_changed_seconds_ago", db->rules_age_s);
-    buf_append_str(out, STR("}"));
-}
-
-static void put_jobs(struct buf *out, const PGresult *jobs)
-{
-    ctl_json_name(out, "maintenance");
-    buf_append_str(out, STR("["));
-    for (int row = 0; row < PQntuples(jobs); row++) {
-        ctl_json_comma(out);
-        buf_append_str(out, STR("{"));
-        ctl_json_text(out, "job", str_from(PQgetvalue(jobs, row, 0)));
-        ctl_json_bool(out, "ok", status_job_good(jobs, row));
-        ctl_json_number(out, "succeeded_seconds_ago",
-                        PQgetisnull(jobs, row, 1) ? NAN : strtod(PQgetvalue(jobs, row, 1), NULL));
-        if (!PQgetisnull(jobs, row, 2))
-            ctl_json_text(out, "error", str_from(PQgetvalue(jobs, row, 2)));
-        buf_append_str(out, STR("}"));
-    }
-    buf_append_str(out, STR("]"));
-}
-
-static void print_json(const struct status *s)
-{
-    struct buf out = {0};
-    buf_append_str(&out, STR("{"));
-    ctl_json_bool(&out, "ok", all_is_up(s));
-    if (s->conf)
-        ctl_json_text(&out, "instance", str_from(s->conf->instance));
-    put_daemon(&out, s);
-    put_database(&out, &s->db);
-    put_jobs(&out, s->db.jobs);
-    put_endpoints(&out, s);
-    printf("%.*s}\n", (int)out.len, out.data);
-    buf_free(&out);
-}
-
 static const struct ctl_verb verb = {VERB, .takes = "config db json", .help = help};
+
+/* Collects and shows once; CTL_FAILED: something is not up. */
+static int show_status(const struct conf *conf, const struct ctl_call *call, const char *state, bool in_place)
+{
+    struct status s = {.conf = conf};
+    scrape_twice(&s);
+    status_db_query(&s.db, VERB, conf, call->db);
+    status_watches_read(&s.watches, state, s.db.last_change);
+    if (in_place)
+        fputs("\033[H\033[2J", stdout);
+    if (call->json)
+        status_print_json(&s);
+    else
+        print_screen(&s);
+    fflush(stdout);
+    int result = status_all_is_up(&s) ? CTL_OK : CTL_FAILED;
+    status_db_clear(&s.db);
+    free(s.watches.list);
+    buf_free(&s.before.text);
+    buf_free(&s.after.text);
+    return result;
+}
 
 int ctl_status(int argc, char **argv)
 {
-    const struct ctl_option options[] = {{0}};
+    bool watch = false;
+    const char *state = STATUS_WATCH_STATE;
+    const struct ctl_option options[] = {{"watch", .flag = &watch}, {"state", .text = &state}, {0}};
     struct ctl_call call;
     int result = ctl_parse(argc, argv, &verb, options, &call);
     if (result != CTL_GO)
@@ -368,17 +355,12 @@ int ctl_status(int argc, char **argv)
                  call.db ? "" : ", nor is the database (use --db CONNINFO to show it)");
     if (!conf && !call.db)
         return CTL_FAILED;
-    struct status s = {.conf = conf};
-    scrape_twice(&s);
-    query_database(&s, call.db);
-    if (call.json)
-        print_json(&s);
-    else
-        print_screen(&s);
-    result = all_is_up(&s) ? CTL_OK : CTL_FAILED;
-    status_db_clear(&s.db);
-    buf_free(&s.before.text);
-    buf_free(&s.after.text);
+    bool in_place = watch && !call.json && isatty(STDOUT_FILENO);
+    do {
+        result = show_status(conf, &call, state, in_place);
+        if (watch)
+            nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
+    } while (watch && !ferror(stdout));
     conf_free(&conf);
     return result;
 }

@@ -24,6 +24,10 @@ static const struct {
      "select count(*) from mobeye.mute where until > now() and ended_at is null"},
     {offsetof(struct status_db, rules_age_s), "mobeye.ruleset",
      "select extract(epoch from now() - max(applied_at)) from mobeye.ruleset"},
+    {offsetof(struct status_db, last_change), "mobeye.counter",
+     "select value from mobeye.counter where name = 'changes'"},
+    {offsetof(struct status_db, alive_age_s), "mobeye.daemon",
+     "select extract(epoch from now() - max(alive_at)) from mobeye.daemon where instance = coalesce($1, instance)"},
 };
 
 #define N_NUMBERS (sizeof(numbers) / sizeof(numbers[0]))
@@ -59,16 +63,32 @@ static PGresult *query_rows(PGconn *conn, const char *relation, const char *sql)
     return NULL;
 }
 
-void status_db_query(struct status_db *ret, PGconn *conn, const char *verb, const char *instance)
+/* Skipped if this role may not call the function, so that the server logs no error. */
+static void query_queue(struct status_db *ret, PGconn *conn)
 {
-    *ret = (struct status_db){0};
-    for (size_t i = 0; i < N_NUMBERS; i++)
-        *number_at(ret, i) = NAN;
-    if (!conn)
-        return;
+    PGresult *rows = query_rows(conn, "mobeye.counter",
+                                "select has_function_privilege(p.oid, 'execute') from pg_proc p where p.oid = "
+                                "to_regprocedure('mobeye.queue_state()')");
+    bool callable = PQntuples(rows) == 1 && *PQgetvalue(rows, 0, 0) == 't';
+    PQclear(rows);
+    rows = callable ? query_rows(conn, "mobeye.counter",
+                                 "select coalesce(sum(incidents), 0), coalesce(sum(overdue), 0), "
+                                 "extract(epoch from now() - min(waiting_since)) from mobeye.queue_state()")
+                    : NULL;
+    if (rows) {
+        ret->open = strtod(PQgetvalue(rows, 0, 0), NULL);
+        ret->overdue = strtod(PQgetvalue(rows, 0, 1), NULL);
+        ret->waiting_s = PQgetisnull(rows, 0, 2) ? NAN : strtod(PQgetvalue(rows, 0, 2), NULL);
+    }
+    PQclear(rows);
+}
+
+static void query_all(struct status_db *ret, PGconn *conn, const char *instance)
+{
     for (size_t i = 0; i < N_NUMBERS; i++)
         if (ctl_readable(conn, numbers[i].relation))
             *number_at(ret, i) = query_number(conn, numbers[i].sql, instance);
+    query_queue(ret, conn);
     ret->endpoints = query_rows(conn, "mobeye.device_status",
                                 "select endpoint, extract(epoch from now() - max(last_received_at)) "
                                 "from mobeye.device_status group by endpoint");
@@ -76,17 +96,30 @@ void status_db_query(struct status_db *ret, PGconn *conn, const char *verb, cons
                            "select job, extract(epoch from now() - succeeded_at), error, late "
                            "from mobeye.maintenance_state order by job");
     ret->up = PQstatus(conn) == CONNECTION_OK && !isnan(ret->quarantined);
-    if (!ret->up)
-        ctl_fail(verb, "cannot query the database: %s",
-                 PQstatus(conn) == CONNECTION_OK
-                     ? "this role cannot read mobeye.quarantine (is the schema migrated? mobeyectl migrate)"
-                     : PQerrorMessage(conn));
+    if (ret->up)
+        return;
+    if (PQstatus(conn) == CONNECTION_OK)
+        buf_printf(&ret->why, "this role cannot read mobeye.quarantine (is the schema migrated? mobeyectl migrate)");
+    else
+        ctl_escape(&ret->why, (struct str){PQerrorMessage(conn), strcspn(PQerrorMessage(conn), "\n")}, false);
+}
+
+void status_db_query(struct status_db *ret, const char *verb, const struct conf *conf, const char *db)
+{
+    *ret = (struct status_db){.open = NAN, .overdue = NAN, .waiting_s = NAN};
+    for (size_t i = 0; i < N_NUMBERS; i++)
+        *number_at(ret, i) = NAN;
+    PGconn *conn = conf || db ? ctl_try_connect(verb, conf, db, &ret->why) : NULL;
+    if (conn)
+        query_all(ret, conn, conf ? conf->instance : NULL);
+    PQfinish(conn);
 }
 
 void status_db_clear(struct status_db *db)
 {
     PQclear(db->endpoints);
     PQclear(db->jobs);
+    buf_free(&db->why);
     db->endpoints = db->jobs = NULL;
 }
 

@@ -10,21 +10,27 @@
 #include <libpq-fe.h>
 
 #include "base/buf.h"
+#include "conf/conf.h"
 
 struct status_db {
-    bool up;             /* connected and readable */
-    double quarantined;  /* NAN: unknown; likewise for the numbers below */
-    double stored_age_s; /* since this instance last stored */
-    double silent;       /* devices */
-    double muted;        /* devices and areas */
-    double rules_age_s;  /* since any daemon first applied new rules */
-    PGresult *endpoints; /* name and age in seconds of the last alert; NULL: unknown */
-    PGresult *jobs;      /* maintenance: job, age in seconds of the last success, error, late; NULL: unknown */
+    bool up;              /* connected and readable */
+    double quarantined;   /* NAN: unknown; likewise for the numbers below */
+    double stored_age_s;  /* since this instance last stored */
+    double silent;        /* devices */
+    double muted;         /* devices and areas */
+    double rules_age_s;   /* since any daemon first applied new rules */
+    double alive_age_s;   /* since a daemon of this instance last reported that it is alive */
+    double open, overdue; /* incidents in the queue of all teams, and those that are overdue */
+    double waiting_s;     /* how long the incident that has waited longest has not been acknowledged; NAN also: none */
+    double last_change;   /* its number */
+    struct buf why;       /* why it is not up, on one line */
+    PGresult *endpoints;  /* name and age in seconds of the last alert; NULL: unknown */
+    PGresult *jobs;       /* maintenance: job, age in seconds of the last success, error, late; NULL: unknown */
 };
 
-/* Queries the status of one instance (NULL: of all); conn NULL: everything is unknown. Prints an error if the database
- * cannot be read. status_db_clear() the result in any case. */
-void status_db_query(struct status_db *ret, PGconn *conn, const char *verb, const char *instance);
+/* Connects (ctl_try_connect()) and queries the status of one instance; conf and db NULL: everything is unknown. If the
+ * database cannot be read, ret->why says why. status_db_clear() the result in any case. */
+void status_db_query(struct status_db *ret, const char *verb, const struct conf *conf, const char *db);
 void status_db_clear(struct status_db *db);
 
 /* Whether the job of this row last succeeded, and in time. */

@@ -1,0 +1,41 @@
+/*
+ * What mobeyectl status has collected, for the screen and for JSON.
+ */
+#ifndef MOBEYE_CTL_OPERATE_STATUS_H
+#define MOBEYE_CTL_OPERATE_STATUS_H
+
+#include "conf/conf.h"
+#include "ctl/lib/scrape.h"
+#include "ctl/operate/status_db.h"
+#include "ctl/operate/status_watch.h"
+
+struct status {
+    const struct conf *conf; /* NULL: the file cannot be read */
+
+    bool daemon_up;
+    struct err daemon_err;
+    struct scrape before, after;
+    double now_s; /* wall time of the second scrape, or of its failure */
+
+    struct status_db db;
+    struct status_watches watches;
+};
+
+/* A metric of the daemon, in the second scrape. */
+double status_value(const struct status *s, const char *name);
+
+/* How much a counter rose in a second between the scrapes; of one endpoint, or of all (NULL). */
+double status_rate(const struct status *s, const char *name, const struct str *endpoint);
+
+/* Unix time of the last message of the endpoint, from the metrics or the database; 0 or NAN: none. */
+double status_last_message(const struct status *s, struct str endpoint);
+
+/* Seconds until the journal is full: as fast as it has filled since the database went away, or else in the last second.
+ * NAN: never. */
+double status_full_in_s(const struct status *s);
+
+bool status_all_is_up(const struct status *s);
+
+void status_print_json(const struct status *s);
+
+#endif

@@ -1,0 +1,68 @@
+#include "ctl/operate/status_watch.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "ctl/operate/watch_cursor.h"
+
+/* The number of lines of a file; 0 if there is none. */
+static size_t count_lines(const char *file)
+{
+    char *line = NULL;
+    size_t cap = 0, n = 0;
+    FILE *in = fopen(file, "re");
+    while (in && getline(&line, &cap, in) > 1)
+        n++;
+    free(line);
+    if (in)
+        fclose(in);
+    return n;
+}
+
+static void read_one(struct status_watch *ret, const char *directory, const char *name, double last_change)
+{
+    char path[PATH_MAX];
+    struct err err;
+    int64_t after;
+    bool found = false;
+    *ret = (struct status_watch){.after = NAN, .behind = NAN};
+    snprintf(ret->name, sizeof(ret->name), "%s", name);
+    snprintf(path, sizeof(path), "%s/%s", directory, name);
+    ret->readable = access(path, R_OK | X_OK) == 0;
+    snprintf(path, sizeof(path), "%s/%s/dead-letter", directory, name);
+    ret->dead = count_lines(path);
+    snprintf(path, sizeof(path), "%s/%s/cursor", directory, name);
+    if (cursor_read(path, &found, &after, &err) == 0 && found) {
+        ret->after = (double)after;
+        ret->behind = last_change < ret->after ? 0 : last_change - ret->after;
+    }
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct status_watch *)a)->name, ((const struct status_watch *)b)->name);
+}
+
+void status_watches_read(struct status_watches *ret, const char *directory, double last_change)
+{
+    const struct dirent *entry;
+    DIR *dir = opendir(directory);
+    *ret = (struct status_watches){0};
+    while (dir && (entry = readdir(dir))) {
+        if (entry->d_name[0] == '.')
+            continue;
+        ret->list = mem_realloc(ret->list, ret->n + 1, sizeof(*ret->list));
+        read_one(&ret->list[ret->n++], directory, entry->d_name, last_change);
+    }
+    if (dir)
+        closedir(dir);
+    if (ret->n > 0)
+        qsort(ret->list, ret->n, sizeof(*ret->list), by_name);
+}

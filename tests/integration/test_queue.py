@@ -1,0 +1,161 @@
+"""The queue: mobeyectl queue, its metrics, and what status says of it."""
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import threading
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from harness.alerts import alert
+from harness.daemon import mobeyectl
+from harness.paths import MOBEYECTL
+from harness.wait import wait_until
+
+RULES = """
+rules:
+  - name: panic
+    match: {kind: panic}
+    incident: {category: alarm, priority: 1, group_by: [device], gap: 4h, overdue: [1s, 2s]}
+  - name: default
+    incident: {category: alarm, priority: 2, group_by: [device], gap: 4h}
+"""
+
+
+@pytest.fixture
+def alarms(daemon, database, dealer):
+    """A daemon with a panic of NL-2, which nobody acknowledges, and a motion of NL-1 of team noord."""
+    daemon.conf.more = RULES
+    daemon.restart()
+    database.execute("insert into mobeye.team values ('noord'), ('zuid')")
+    database.execute("insert into mobeye.device (device_id) values ('NL-1'); "
+                     "insert into mobeye.device_input values ('NL-1', 1, 'Hal')")
+    database.execute("insert into mobeye.placement (device_id, during, geom, address, team) values "
+                     "('NL-1', tstzrange(now() - interval '1 day', null), 'srid=4326;point(5.38 52.19)', 'Dorpsstraat 1', 'noord')")
+    dealer.deliver([alert("a", device="NL-1", input=1, text="Beweging hal"), alert("b", device="NL-2", kind="panic")])
+    wait_until(lambda: database.value("select count(*) from patrol.queue") == 2, "both are in the queue")
+    return daemon
+
+
+def queue(database, *options):
+    return mobeyectl("queue", "--db", database.conninfo, *options)
+
+
+def test_the_queue_is_shown_in_its_order_with_what_happened_and_where(alarms, database):
+    done = queue(database)
+    assert done.returncode == 0 and not done.stderr and "\033" not in done.stdout
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("2 incidents in the queue")
+    assert lines[1].split() == ["#", "reference", "prio", "since", "kind", "what", "where", "status"]
+    assert "panic" in lines[3] and "motion" in lines[4]
+    assert "Beweging hal" in lines[4] and "Dorpsstraat 1" in lines[4]
+    assert max(map(len, lines)) <= 120
+
+
+def test_of_a_team(alarms, database):
+    assert "Dorpsstraat" in queue(database, "--team", "noord").stdout
+    done = queue(database, "--team", "zuid")
+    assert done.stdout.startswith("1 incident in the queue of zuid") and "panic" in done.stdout and "motion" not in done.stdout
+
+
+def test_as_json(alarms, database):
+    rows = json.loads(queue(database, "--json").stdout)
+    assert [row["place"] for row in rows] == [1, 2]
+    assert rows[1]["text"] == "Beweging hal" and rows[1]["input_label"] == "Hal" and rows[1]["device_id"] == "NL-1"
+    assert "geom" not in rows[0] and re.match(r"\d{4}-\d{6}$", rows[0]["reference"])
+    database.execute("delete from mobeye.incident")
+    assert json.loads(queue(database, "--json").stdout) == []
+    assert queue(database).stdout.startswith("0 incidents in the queue")
+
+
+def test_the_text_is_that_of_the_latest_alert_of_any_device(alarms, database, dealer):
+    number = database.value("select incident_id from patrol.queue where kind = 'motion'")
+    dealer.deliver([alert("c", device="NL-1", input=2, text="Beweging keuken")])
+    wait_until(lambda: database.value("select text from patrol.incidents where incident_id = %s", number) == "Beweging keuken", "it joined")
+    assert database.value("select input_label from patrol.incidents where incident_id = %s", number) is None
+    # An auditor sees neither.
+    database.execute("create role eve login; grant mobeye_auditor to eve")
+    try:
+        with psycopg.connect(make_conninfo(database.conninfo, user="eve")) as eve:
+            assert eve.execute("select text, input_label from patrol.incidents where incident_id = %s", [number]).fetchall() == [(None, None)]
+    finally:
+        database.execute("drop owned by eve; drop role eve")
+
+
+def test_a_missing_database_is_a_failure(tmp_path):
+    done = mobeyectl("queue", "--db", f"host={tmp_path} dbname=none")
+    assert done.returncode == 1 and not done.stdout and "cannot connect" in done.stderr
+
+
+def test_followed_through_a_pipe_it_is_printed_again_after_a_change(alarms, database):
+    process = subprocess.Popen([MOBEYECTL, "queue", "--follow", "--json", "--db", database.conninfo],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        first = json.loads(process.stdout.readline())
+        number = first[1]["incident_id"]
+        database.execute("select patrol.close(%s, 'no_trace')", number)
+        # The panic becomes overdue meanwhile, which is a change as well.
+        while any(row["incident_id"] == number for row in json.loads(process.stdout.readline())):
+            pass
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0 and process.stderr.read() == ""
+    finally:
+        process.kill()
+        process.wait(60)
+
+
+def test_on_a_terminal_it_is_redrawn_and_what_is_overdue_is_red(alarms, database):
+    wait_until(lambda: database.value("select count(overdue_since) from patrol.queue") == 1, "the panic is overdue")
+    leader, follower = pty.openpty()
+    process = subprocess.Popen([MOBEYECTL, "queue", "--follow", "--db", database.conninfo], stdout=follower, env={
+        **os.environ, "TERM": "xterm", "NO_COLOR": ""})
+    os.close(follower)
+    seen = bytearray()
+
+    def read():
+        try:
+            while data := os.read(leader, 65536):
+                seen.extend(data)
+        except OSError:
+            return  # the terminal's end
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        wait_until(lambda: re.search(rb"\033\[1;31m[^\n]*panic[^\n]*OVERDUE[^\n]*\033\[0m", seen), "the panic is red")
+        assert b"\033[H\033[2J" in seen
+        database.execute("select patrol.acknowledge(incident_id) from patrol.queue where kind = 'panic'")
+        wait_until(lambda: re.search(rb"\n1 [^\n]*panic[^\n]*acknowledged[^\n\033]*\r\n", bytes(seen)), "it is neither bold nor red")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        process.wait(60)
+        reader.join(60)
+        os.close(leader)
+
+
+def test_metrics_count_what_waits(alarms, database):
+    wait_until(lambda: alarms.metrics().total("queue_overdue") == 1, "a panic that nobody acknowledged is overdue")
+    seen = alarms.metrics()
+    assert [seen.total("queue_open", priority=str(p)) for p in (1, 2, 3, 4, 5)] == [1, 1, 0, 0, 0]
+    assert seen.total("queue_oldest_seconds") > 0
+    # Both steps were announced.
+    wait_until(lambda: database.value("select max(overdue_step) from patrol.queue") == 2, "the second step has passed")
+    wait_until(lambda: database.value("select count(*) from patrol.changes where op = 'overdue'") in (1, 2), "announced")
+    database.execute("select patrol.acknowledge(incident_id) from patrol.queue")
+    wait_until(lambda: alarms.metrics().total("queue_oldest_seconds") == 0, "nothing waits")
+    seen = alarms.metrics()
+    assert seen.total("queue_overdue") == 0 and seen.total("queue_open") == 2
+
+
+def test_status_says_how_many_wait(alarms, database):
+    wait_until(lambda: database.value("select count(overdue_since) from patrol.queue") == 1, "the panic is overdue")
+    done = mobeyectl("status", "-c", alarms.file, "--db", database.conninfo)
+    assert re.search(r"^queue +2 open, 1 overdue; the oldest has waited .* to be acknowledged$", done.stdout, re.M), done.stdout
+    seen = json.loads(mobeyectl("status", "-c", alarms.file, "--db", database.ingest, "--json").stdout)
+    assert seen["queue"]["open"] == 2 and seen["queue"]["overdue"] == 1 and seen["queue"]["oldest_seconds"] >= 0
