@@ -65,7 +65,7 @@ grant select, insert, update, delete on mobeye.device, mobeye.device_address, mo
     mobeye.area to mobeye_registry;
 grant select on mobeye.counter, mobeye.registry_log, mobeye.team, mobeye.team_area, mobeye.device_status,
     mobeye.device_unknown to mobeye_registry;
-grant select on patrol.devices, patrol.mutes to mobeye_registry;
+grant select on patrol.devices, patrol.mutes, patrol.incidents, patrol.changes, patrol.incident_history to mobeye_registry;
 grant execute on function
     mobeye.check_areas(float8[]),
     mobeye.check_devices(float8[]),
@@ -88,9 +88,10 @@ grant execute on function
     patrol.api_version(),
     patrol.number_changes()
     to mobeye_registry;
--- Called by the views above. This role has usage of schema mobeye: with can_see() and the like it could ask about incidents
--- in the name of any viewer, so those are not granted.
-grant execute on function mobeye.current_viewer(), mobeye.rd(public.geometry), mobeye.cell(public.geometry)
+-- Called by the views above. This role has usage of schema mobeye, so it can call them by name: those that read something
+-- ask who is looking (is_closed_to_viewer()). may_see_secret() answers for any viewer, so it is not granted.
+grant execute on function mobeye.current_viewer(), mobeye.rd(public.geometry), mobeye.cell(public.geometry),
+    mobeye.can_see(text, text[], text, mobeye.viewer), mobeye.latest_alert(bigint), mobeye.mute_applies(bigint, bigint)
     to mobeye_registry;
 
 -- ---------------------------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ declare
 begin
     select * into m from mobeye.mute t where t.mute_id = mute_applies.mute_id;
     select * into i from mobeye.incident t where t.incident_id = mute_applies.incident_id;
-    if not mobeye.is_mutable(i) then
+    if not mobeye.is_mutable(i) or mobeye.is_closed_to_viewer(i.category) then
         return false;
     end if;
     if m.area is not null then

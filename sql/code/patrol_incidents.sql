@@ -18,7 +18,7 @@ as $$
             where a.device_id = d.device_id and a.occurred_at between i.first_seen and i.last_seen
               and a.incident_id = i.incident_id
             order by a.occurred_at desc, a.journal_seq desc limit 1) as a
-     where i.incident_id = latest_alert.incident_id
+     where i.incident_id = latest_alert.incident_id and not mobeye.is_closed_to_viewer(i.category)
      order by a.occurred_at desc, a.journal_seq desc
      limit 1
 $$;
@@ -69,10 +69,13 @@ select f.*, not x.exact as coarse,
               or (select (mobeye.current_viewer()).is_officer)
                  and (not f.secret
                       or coalesce((select (mobeye.current_viewer()).team) in (f.team, f.secret_team), false)
-                      or coalesce(f.assigned_to = (select (mobeye.current_viewer()).login), false)) as exact
+                      or coalesce(f.assigned_to = (select (mobeye.current_viewer()).login), false))
+              or f.category = 'service' and (select (mobeye.current_viewer()).is_registrar) as exact
        offset 0) as x
- where (select (mobeye.current_viewer()).all_teams or (mobeye.current_viewer()).team is not null)
-   and ((select (mobeye.current_viewer()).all_teams) or mobeye.can_see(f.team, f.areas, f.assigned_to, (select mobeye.current_viewer())));
+ where (select (mobeye.current_viewer()).all_teams or (mobeye.current_viewer()).team is not null
+               or (mobeye.current_viewer()).is_registrar)
+   and ((select (mobeye.current_viewer()).all_teams) or mobeye.can_see(f.team, f.areas, f.assigned_to, (select mobeye.current_viewer()))
+        or f.category = 'service' and (select (mobeye.current_viewer()).is_registrar));
 comment on view mobeye.incident_seen is 'The incidents that the viewer sees, each with whether it is coarse and the place to show.';
 
 create or replace view patrol.incidents with (security_barrier) as
@@ -94,7 +97,8 @@ select incident_id, reference, status, category, priority, kind,
  order by incident_id desc;
 comment on view patrol.incidents is
     'The incidents that the reader sees: those of the reader''s team, and those without a team in its areas or in no team''s '
-    'areas; of every team for a control room (person.all_teams) and for auditors. Secret places of others are coarse; for '
+    'areas; of every team for a control room (person.all_teams) and for auditors; those of category service for '
+    'mobeye_registry. Secret places of others are coarse; for '
     'auditors, all places are.';
 comment on column patrol.incidents.incident_id is 'Its number.';
 comment on column patrol.incidents.reference is 'Its number for the radio: year of creation in Amsterdam, and incident_id.';
@@ -155,6 +159,7 @@ select c.change_id, c.at, c.incident_id, c.op, c.status, c.priority, c.category
   from mobeye.change as c
  where c.change_id is not null
    and ((select (mobeye.current_viewer()).all_teams)
+        or c.category = 'service' and (select (mobeye.current_viewer()).is_registrar)
         or (select mobeye.can_see(i.team, i.areas, i.assigned_to, (select mobeye.current_viewer()))
                    or c.moved and mobeye.can_see(c.team_before, i.areas, c.assigned_before, (select mobeye.current_viewer()))
               from mobeye.incident i where i.incident_id = c.incident_id))
@@ -177,7 +182,8 @@ select h.entry, h.incident_id, h.at, h.actor, h.via, h.action, h.from_status, h.
             then h.note end as note
   from mobeye.incident_history as h
  where (select (mobeye.current_viewer()).all_teams)
-    or (select mobeye.can_see(i.team, i.areas, i.assigned_to, (select mobeye.current_viewer())) from mobeye.incident i
+    or (select mobeye.can_see(i.team, i.areas, i.assigned_to, (select mobeye.current_viewer()))
+               or i.category = 'service' and (select (mobeye.current_viewer()).is_registrar) from mobeye.incident i
          where i.incident_id = h.incident_id);
 comment on view patrol.incident_history is 'What was done to the incidents that the reader sees, by whom, and who looked at them.';
 comment on column patrol.incident_history.entry is 'Its number.';

@@ -46,6 +46,16 @@ end
 $$;
 comment on function mobeye.current_viewer() is 'The person who is looking, with team and rights.';
 
+-- Device managers, unlike officers, may call functions of schema mobeye by name.
+create or replace function mobeye.is_closed_to_viewer(category text) returns boolean
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+    select category <> 'service' and v.is_registrar and not (v.is_officer or v.is_auditor) from mobeye.current_viewer() as v
+$$;
+comment on function mobeye.is_closed_to_viewer(text) is
+    'Whether the viewer, as a device manager and nothing else, may know nothing about incidents of this category.';
+
 create or replace function mobeye.can_see(team text, areas text[], assigned_to text, v mobeye.viewer) returns boolean
 language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp

@@ -195,6 +195,10 @@ select unnest(objects), who, seen from (values
     ('{alerts,incidents,incident_history}', '{t_anna}', 'cccccccccccc'),
     ('{alerts,incidents,incident_history}', '{t_baas}', 'eeeeeeeeeeee'),
 
+    -- A device manager: what is the matter with the equipment.
+    ('{incidents,incident_history}', '{t_rik}',        '..e.........'),
+    ('{changes}', '{t_rik}',                           '..c.........'),
+
     ('{queue}', '{t_jan,t_desk for t_jan}',            'e..ee..eec..'),
     ('{queue}', '{t_piet}',                            '.....eee..ec'),
     ('{queue}', '{t_fee}',                             'e..ececcecec'),
@@ -268,7 +272,7 @@ select unnest(objects), who, seen from (values
     ('{claim_next,mute,unmute,mute_area}', '{t_leeg,t_gast,t_desk,t_desk for t_leeg}', 'x'),
 
     -- Who has nothing to do here.
-    ('{alerts,incidents,queue,changes,incident_history,alerts_of,incidents_at,history_at,"history_at, at home",incidents_geojson,"incidents_geojson, at home",open_incident}',
+    ('{alerts,queue,alerts_of,incidents_at,history_at,"history_at, at home",incidents_geojson,"incidents_geojson, at home",open_incident}',
      '{t_rik}',                                        'x'),
     (array(select object from asked), '{mobeye_ingest,t_niemand}', 'x')) as m(objects, who, seen);
 
