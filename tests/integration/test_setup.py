@@ -61,21 +61,33 @@ def does(output):
 def test_a_dry_run_changes_nothing(server, place, name):
     done = set_up(server, place, name, "--dry-run")
     assert done.returncode == 0, done.stderr
-    assert "5 changes would be made; nothing was changed" in done.stdout, done.stdout
+    assert "6 changes would be made; nothing was changed" in done.stdout, done.stdout
     assert not list(place.iterdir())
     with psycopg.connect(server.conninfo, dbname="postgres") as connection:
         assert not connection.execute("select 1 from pg_database where datname = %s", [name]).fetchone()
 
 
 def test_it_makes_all_and_then_nothing(server, place, name):
-    assert len(does(ready(server, place, name))) == 4
+    assert len(does(ready(server, place, name))) == 5
     text = (place / "mobeyed.yaml").read_text()
     assert 'instance: "leusden-1"' in text and f"dbname={name} " in text and "# A label for this daemon" in text
     assert (place / "mobeyed.yaml").stat().st_mode & 0o777 == 0o640
     again = ready(server, place, name)
-    assert not does(again) and again.count("unchanged:") == 4, again
+    assert not does(again) and again.count("unchanged:") == 5, again
     assert (place / "mobeyed.yaml").read_text() == text
     assert {file.name for file in place.iterdir()} == {"mobeyed.yaml", "pgpass"}
+
+
+def test_people_see_the_time_of_the_configuration(server, place, name):
+    assert any("time zone of the database to Europe/Amsterdam" in line for line in does(ready(server, place, name)))
+    with psycopg.connect(server.conninfo, dbname=name) as connection:
+        assert connection.execute("select to_char(timestamptz '2026-01-01 21:00Z', 'HH24:MI TZ')").fetchone() == ("22:00 CET",)
+    file = place / "mobeyed.yaml"
+    file.write_text(re.sub(r"^#? *timezone: .*$", "timezone: America/Curacao", file.read_text(), count=1, flags=re.M))
+    assert does(ready(server, place, name)) == ["set the time zone of the database to America/Curacao, for all who connect from now on"]
+    with psycopg.connect(server.conninfo, dbname=name) as connection:
+        assert connection.execute("show timezone").fetchone() == ("America/Curacao",)
+    assert does(ready(server, place, name)) == []
 
 
 def test_peoples_logins_get_timeouts_once(server, place, name):

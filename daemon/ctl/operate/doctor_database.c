@@ -163,6 +163,19 @@ static void say_tls(struct doctor *d)
         doctor_say(d, DOCTOR_OK, "tls", NULL, "the connection to %s is encrypted and verified", host);
 }
 
+static void say_timezone(struct doctor *d)
+{
+    PGresult *rows = PQexec(d->conn, "select reset_val from pg_settings where name = 'TimeZone'");
+    const char *zone = PQntuples(rows) == 1 ? PQgetvalue(rows, 0, 0) : "unknown";
+    if (!d->conf || strcmp(zone, d->conf->timezone) == 0)
+        doctor_say(d, DOCTOR_OK, "time zone", NULL, "people see times of %s", zone);
+    else
+        doctor_say(d, DOCTOR_WARNING, "time zone",
+                   "run mobeyectl setup, or alter database ... set timezone; a role may have one of its own",
+                   "people see times of %s, but the configuration says %s", zone, d->conf->timezone);
+    PQclear(rows);
+}
+
 static void say_schema(struct doctor *d)
 {
     int server = PQserverVersion(d->conn) / 10000;
@@ -201,6 +214,7 @@ void doctor_database(struct doctor *d)
     char now[32];
     say_schema(d);
     say_tls(d);
+    say_timezone(d);
     for (size_t i = 0; i < N_QUESTIONS; i++) {
         snprintf(now, sizeof(now), "%.6f", (double)clock_wall_us() / 1e6);
         run_check(d, i, now);

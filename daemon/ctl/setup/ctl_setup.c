@@ -13,8 +13,9 @@
 static const char help[] =
     "Usage: mobeyectl setup [OPTION]...\n"
     "Sets up database, configuration and daemon, and sends a drill alert.\n\n"
-    "Creates the database with its roles and schema, lets the daemon's role connect, writes the configuration, starts\n"
-    "or reloads the daemon if systemd manages it, and sends a drill alert through the daemon to the database. On a\n"
+    "Creates the database with its roles and schema, lets the daemon's role connect, writes the configuration, sets\n"
+    "the time zone of the database to that of the configuration, starts or reloads the daemon if systemd manages it,\n"
+    "and sends a drill alert through the daemon to the database. On a\n"
     "terminal it asks for what is not given. Existing objects are left unchanged, so it can be run again at any time,\n"
     "also after an interruption. Run it as root on the machine of the daemon.\n\n"
     "      --admin CONNINFO     connection string of a PostgreSQL superuser (default: user postgres on this machine)\n"
@@ -129,6 +130,8 @@ static int set_up(struct setup *s)
         status = setup_curve(s);
     if (status == CTL_OK)
         status = setup_configuration(s);
+    if (status == CTL_OK)
+        status = setup_timezone(s);
     if (status == CTL_OK)
         status = setup_daemon(s);
     if (status == CTL_OK && s->drill)

@@ -86,6 +86,9 @@ int setup_configuration(struct setup *s);
 /* Whether the text is the sample configuration. */
 bool setup_is_sample(struct str text);
 
+/* Sets the time zone of the database to that of the configuration. */
+int setup_timezone(struct setup *s);
+
 /* Has systemd start the daemon, or reload it if it has not read the present files. Does nothing if systemd does not run
  * or no unit uses the file. */
 int setup_daemon(struct setup *s);
