@@ -39,10 +39,10 @@ insert into mobeye.alert (class, occurred_at, received_at, source, event_id, ins
                           accuracy_m, location_source, incident_id, placement_id, team, secret, areas, payload)
 select 'alarm', i.first_seen, now(), 'bron-' || device(place), 'event-' || device(place), 'i', place + m * 100, 'e', device(place), 'motion', 'raise', false, '{}',
        i.geom, 7000.25 + place, 'placement', case m when 0 then i.incident_id end, i.placement_id, k.team, k.secret,
-       case when m = 1 and k.team is null then i.areas end, jsonb_build_object('text', 'tekst-' || device(place))
+       case when m = 1 and k.team is null then i.areas end, jsonb_build_object('data', jsonb_build_object('text', 'tekst-' || device(place)))
   from kind k join mobeye.incident i on incident_id = id cross join generate_series(0, 1) as m;
 insert into mobeye.incident_history (incident_id, actor, action, note) select id, 't_x', 'note', 'notitie-' || device(place) from kind;
-insert into mobeye.change (change_id, incident_id, op, status, priority, category) select place, id, 'note', 'new', 2, 'alarm' from kind;
+insert into mobeye.change (change_id, incident_id, op, status, priority, category) select place, id, 'note', 'new', 2, coalesce(columns ->> 'category', 'alarm') from kind;
 with m as (
     insert into mobeye.mute (device_id, placement_id, team, secret, incident_id, at, until, reason, muted_by)
     select device_id, -placement_id, team, secret, (select id from kind where device(place) = device_id), now() - interval '1 hour', now() + interval '1 hour', 'reden-' || device_id, 't_x'
@@ -283,6 +283,15 @@ select is_empty($$select relname::text from pg_class where relnamespace = 'patro
 select is(f.seen, e.seen, format('%s of %s', f.who, object)) from found f join expected e using (object) where f.who = any (e.who) and object <> 'figures';
 -- Counts of everybody, for whom it is granted to.
 select matches(seen, '^[cx]$', who || ' of figures') from found where object = 'figures';
+
+-- A device manager, who may call these by name, learns from them what the views show and no more.
+select is((rows_of('t_rik', filled('select to_jsonb(coalesce((mobeye.latest_alert({id})).text, ''nothing''))', k))).rows[1],
+          to_jsonb(case when k.columns ->> 'category' = 'service' then 'tekst-' || device(place) else 'nothing' end), 't_rik of the text: ' || name)
+  from kind k;
+insert into mobeye.mute (device_id, placement_id, until, reason, muted_by)
+select device_id, placement_id, now() + interval '1 hour', 'x', 't_x' from mobeye.placement where device_id = device(1);
+select is((rows_of(who, filled('select to_jsonb(mobeye.mute_applies((select max(mute_id) from patrol.mutes), {id}))', k))).rows[1], to_jsonb(applies), who || ' of the mute')
+  from kind k, (values ('postgres', true), ('t_rik', false)) as w(who, applies) where place = 1;
 
 select * from finish();
 rollback;
