@@ -97,7 +97,8 @@ def test_everything_is_in_it(package):
               "usr/share/doc/mobeyed/changelog.gz", "usr/share/bash-completion/completions/mobeyectl",
               "usr/share/bash-completion/completions/mobeyed"}
     wanted |= {f"usr/share/doc/mobeyed/{name}.md.gz" for name in ("GUIDE", "config", "sql", "metrics")}
-    wanted |= {f"usr/share/man/man{page.suffix[1:]}/{page.name}.gz" for page in (ROOT / "config/man").iterdir()}
+    wanted |= {f"usr/share/man/man{page.suffix[1:]}/{page.name}.gz" for page in (ROOT / "config/man").iterdir()
+               if page.stem in ("mobeyed", "mobeyectl", "mobeyed.yaml")}
     wanted |= {f"usr/share/mobeyed/sql/{file.name}" for file in (ROOT / "sql").glob("[0-9]*.sql")}
     assert wanted - paths == set()
     assert not [path for path in paths if path.startswith(("usr/include", "usr/local", "usr/lib/x86"))]

@@ -8,6 +8,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 BUILD = pathlib.Path(os.environ.get("MOBEYE_BUILD", ROOT / "build")).resolve()
 MOBEYED = BUILD / "mobeyed"
 MOBEYECTL = BUILD / "mobeyectl"
+BRIDGE = BUILD / "mobeye-frigate"
 CLIENT = BUILD / "tests" / "integration_client"
 WITH_POSTGRES = ROOT / "tests" / "with-postgres"
 MESSAGES = ROOT / "tests" / "messages"

@@ -14,5 +14,5 @@ def wait_until(condition, what="", timeout=TIMEOUT_S, every=0.02):
         if answer:
             return answer
         if time.monotonic() > end:
-            raise AssertionError(f"not within {timeout} s: {what or condition}")
+            raise AssertionError(f"not within {timeout} s: {(what() if callable(what) else what) or condition}")
         pause.wait(every)

@@ -1,0 +1,311 @@
+#include "frigate/bridge.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include <event2/event_struct.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "frigate/availability.h"
+#include "frigate/catch_up.h"
+#include "frigate/event_intake.h"
+#include "frigate/mqtt_client.h"
+#include "frigate/outbox.h"
+#include "frigate/snapshot_fetch.h"
+#include "frigate/state_file.h"
+
+#define TICK_US CLOCK_SECOND
+
+struct bridge {
+    struct loop *loop;
+    const struct conf_frigate *conf;
+    struct frigate_metrics *metrics;
+    struct state_file file;
+    struct tracks tracks;
+    struct availability availability;
+    struct frigate_reader *reader;
+    struct event_intake intake;
+    struct outbox *outbox;
+    struct rest_client *rest;
+    struct snapshot_fetch *snapshots;
+    struct catch_up *catch_up;
+    struct mqtt_client *mqtt;
+    struct event tick;
+    bool failed;
+    struct rate_limiter write_failures, malformed;
+};
+
+static struct intake_time now(const struct bridge *bridge)
+{
+    return (struct intake_time){loop_wall_us(bridge->loop), loop_mono_us(bridge->loop)};
+}
+
+/* ---- the state ---- */
+
+static void write_state(struct bridge *bridge)
+{
+    struct err err;
+    struct buf text = {0};
+    const struct tracks_extra extra = {bridge->availability.offline, bridge->availability.offline_by_mqtt};
+    tracks_write(&bridge->tracks, &extra, &text);
+    if (state_file_write(&bridge->file, buf_str(&text), &err) == 0) {
+        bridge->tracks.dirty = false;
+        log_recover(&bridge->write_failures, "state", "can be written again");
+    } else {
+        bridge->metrics->state_failures_total++;
+        log_limited(&bridge->write_failures, loop_mono_us(bridge->loop), LOG_LEVEL_ERROR, "state", "%s", err.text);
+    }
+    buf_free(&text);
+}
+
+static int read_state(struct bridge *bridge, struct err *err)
+{
+    struct buf text = {0};
+    struct tracks_extra extra;
+    if (state_file_read(&bridge->file, &text, err) != 0) {
+        buf_free(&text);
+        return -1;
+    }
+    unsigned skipped = tracks_read(&bridge->tracks, &extra, buf_str(&text), loop_mono_us(bridge->loop) - 1);
+    buf_free(&text);
+    if (skipped > 0)
+        log_warning("state", "%u lines cannot be read; their events are sent again, and stored once", skipped);
+    bridge->availability.offline = extra.offline;
+    bridge->availability.offline_by_mqtt = extra.offline_by_mqtt && bridge->conf->mqtt.given;
+    return 0;
+}
+
+/* ---- availability ---- */
+
+static void check_availability(struct bridge *bridge)
+{
+    struct frigate_alert_text text;
+    enum availability_change change = availability_check(&bridge->availability, loop_mono_us(bridge->loop));
+    bool offline = change == AVAILABILITY_OFFLINE;
+    if (change == AVAILABILITY_SAME)
+        return;
+    frigate_comms_write(bridge->conf, offline, loop_wall_us(bridge->loop), &text);
+    if (!outbox_add_comms(bridge->outbox, &text)) {
+        buf_free(&text.payload);
+        return;
+    }
+    bridge->availability.offline = offline;
+    bridge->tracks.dirty = true;
+    if (offline)
+        log_warning("frigate", "is offline");
+    else
+        log_info("frigate", "is online");
+}
+
+static void on_http(void *ctx, bool answers, const char *why)
+{
+    (void)why;
+    struct bridge *bridge = ctx;
+    availability_http(&bridge->availability, answers, loop_mono_us(bridge->loop));
+    check_availability(bridge);
+}
+
+/* ---- what MQTT says ---- */
+
+static void on_mqtt_connected(void *ctx)
+{
+    struct bridge *bridge = ctx;
+    catch_up_start(bridge->catch_up);
+}
+
+static void on_mqtt_available(void *ctx, bool online)
+{
+    struct bridge *bridge = ctx;
+    bool back = online && bridge->availability.offline_by_mqtt;
+    bridge->availability.offline_by_mqtt = !online;
+    check_availability(bridge);
+    if (back)
+        catch_up_start(bridge->catch_up);
+}
+
+static void on_mqtt_event(void *ctx, struct str text)
+{
+    struct bridge *bridge = ctx;
+    struct frigate_event event;
+    if (!frigate_read_message(bridge->reader, text, &event)) {
+        bridge->metrics->malformed_total++;
+        log_limited(&bridge->malformed, loop_mono_us(bridge->loop), LOG_LEVEL_WARNING, "mqtt",
+                    "a message about an event cannot be read (expected JSON with after.id)");
+        return;
+    }
+    if (!isnan(event.frame_s))
+        catch_up_frame_time(bridge->catch_up, event.frame_s);
+    if (!intake_event(&bridge->intake, &event, now(bridge)))
+        bridge->metrics->no_room_total++;
+}
+
+/* ---- what mobeyed answers ---- */
+
+static void on_answered(void *ctx)
+{
+    struct bridge *bridge = ctx;
+    bridge->tracks.dirty = true;
+    catch_up_answered(bridge->catch_up);
+    if (bridge->snapshots)
+        snapshot_fetch_wake(bridge->snapshots);
+}
+
+static void on_outbox_failed(void *ctx, const struct err *err)
+{
+    struct bridge *bridge = ctx;
+    log_error("mobeyed", "%s", err->text);
+    bridge->failed = true;
+    loop_stop(bridge->loop);
+}
+
+static void on_cursor(void *ctx)
+{
+    struct bridge *bridge = ctx;
+    write_state(bridge);
+}
+
+/* ---- alerts and images ---- */
+
+static bool send_alert(void *ctx, struct track *track, enum frigate_alert alert, struct frigate_alert_text *text)
+{
+    struct bridge *bridge = ctx;
+    return outbox_add(bridge->outbox, track, alert, text);
+}
+
+static void want_image(void *ctx, struct track *track, enum frigate_alert alert)
+{
+    struct bridge *bridge = ctx;
+    snapshot_fetch_add(bridge->snapshots, track, alert);
+}
+
+static bool has_image_room(void *ctx)
+{
+    const struct bridge *bridge = ctx;
+    return outbox_has_image_room(bridge->outbox);
+}
+
+static bool on_image(void *ctx, struct track *track, enum frigate_alert alert, struct buf *image)
+{
+    struct bridge *bridge = ctx;
+    struct frigate_alert_text text;
+    intake_image_text(&bridge->intake, track, alert, now(bridge), &text);
+    bool taken = outbox_add_image(bridge->outbox, track, alert, &text, image);
+    buf_free(&text.payload);
+    return taken;
+}
+
+static void on_no_image(void *ctx, struct track *track, enum frigate_alert alert)
+{
+    struct bridge *bridge = ctx;
+    track->settled |= intake_bit(alert);
+    bridge->tracks.dirty = true;
+}
+
+/* ---- the interface ---- */
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct bridge *bridge = arg;
+    check_availability(bridge);
+    if (bridge->tracks.dirty)
+        write_state(bridge);
+    loop_arm(&bridge->tick, TICK_US);
+}
+
+static int open_parts(struct bridge *bridge, struct err *err)
+{
+    struct loop *loop = bridge->loop;
+    const struct conf_frigate *conf = bridge->conf;
+    const struct outbox_calls outbox_calls = {on_answered, on_outbox_failed, bridge};
+    const struct snapshot_calls snapshot_calls = {has_image_room, on_image, on_no_image, bridge};
+    const struct catch_up_calls catch_up_calls = {on_http, on_cursor, bridge};
+    const struct mqtt_calls mqtt_calls = {on_mqtt_connected, on_mqtt_event, on_mqtt_available, bridge};
+    if (state_file_open(&bridge->file, conf->state, err) != 0 || read_state(bridge, err) != 0)
+        return -1;
+    bridge->outbox = outbox_new(loop, conf, bridge->metrics, &outbox_calls, err);
+    if (!bridge->outbox)
+        return -1;
+    bridge->rest = rest_client_new(loop, conf, err);
+    if (!bridge->rest)
+        return -1;
+    if (conf->images.given)
+        bridge->snapshots = snapshot_fetch_new(loop, conf, bridge->rest, bridge->metrics, &snapshot_calls);
+    const struct catch_up_parts parts = {loop,           conf,           bridge->rest,   &bridge->intake,
+                                         bridge->outbox, bridge->reader, bridge->metrics};
+    bridge->catch_up = catch_up_new(&parts, &catch_up_calls);
+    if (!conf->mqtt.given)
+        return 0;
+    bridge->mqtt = mqtt_client_new(loop, conf, bridge->metrics, &mqtt_calls, err);
+    return bridge->mqtt ? 0 : -1;
+}
+
+struct bridge *bridge_new(struct loop *loop, const struct conf_frigate *conf, struct frigate_metrics *metrics,
+                          struct err *err)
+{
+    struct track *track;
+    struct bridge *bridge = mem_zalloc(sizeof(*bridge));
+    bridge->loop = loop;
+    bridge->conf = conf;
+    bridge->metrics = metrics;
+    bridge->file.dir_fd = -1;
+    tracks_init(&bridge->tracks, conf->images.given);
+    bridge->availability.http_good_us = loop_mono_us(loop);
+    bridge->reader = frigate_reader_new();
+    bridge->intake.conf = conf;
+    bridge->intake.tracks = &bridge->tracks;
+    bridge->intake.sink = (struct intake_sink){send_alert, want_image, bridge};
+    evtimer_assign(&bridge->tick, loop_base(loop), on_tick, bridge);
+    if (open_parts(bridge, err) != 0) {
+        bridge_free(&bridge);
+        return NULL;
+    }
+    TAILQ_FOREACH(track, &bridge->tracks.list, entry)
+    intake_resume(&bridge->intake, track);
+    loop_arm(&bridge->tick, TICK_US);
+    return bridge;
+}
+
+void bridge_free(struct bridge **bridge)
+{
+    struct bridge *b = *bridge;
+    if (!b)
+        return;
+    event_del(&b->tick);
+    if (b->catch_up && b->tracks.dirty)
+        write_state(b);
+    mqtt_client_free(&b->mqtt);
+    catch_up_free(&b->catch_up);
+    snapshot_fetch_free(&b->snapshots);
+    rest_client_free(&b->rest);
+    outbox_free(&b->outbox);
+    frigate_reader_free(&b->reader);
+    tracks_clear(&b->tracks);
+    state_file_close(&b->file);
+    free(b);
+    *bridge = NULL;
+}
+
+bool bridge_failed(const struct bridge *bridge)
+{
+    return bridge->failed;
+}
+
+void bridge_gauges(const struct bridge *bridge)
+{
+    outbox_gauges(bridge->outbox);
+    bridge->metrics->frigate_online = !bridge->availability.offline;
+    bridge->metrics->tracks = (double)bridge->tracks.n;
+    bridge->metrics->cursor_timestamp_seconds = isnan(bridge->tracks.cursor_s) ? 0 : bridge->tracks.cursor_s;
+}
+
+void bridge_status(const struct bridge *bridge, struct buf *out)
+{
+    bridge_gauges(bridge);
+    buf_printf(out, "%.0f alerts wait; Frigate %s; mobeyed %s", bridge->metrics->waiting,
+               bridge->availability.offline ? "offline" : "online",
+               bridge->metrics->mobeyed_connected > 0 ? "connected" : "not connected");
+}

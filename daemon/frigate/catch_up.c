@@ -1,0 +1,381 @@
+#include "frigate/catch_up.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/event_struct.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+#define EVERY_US        CLOCK_MINUTE
+#define RETRY_US        (5 * CLOCK_SECOND)
+#define CONFIG_EVERY_US CLOCK_HOUR
+#define PAGE            100
+#define IN_PROGRESS     1000
+#define SINGLES_MAX     100
+#define VANISHED_US     (5 * CLOCK_MINUTE)
+#define BACK_MAX_S      (31 * 86400.0)
+#define BEFORE_START_S  60.0 /* pre-capture: REST's start_time is earlier than MQTT's */
+
+enum catch_up_state {
+    CATCH_IDLE,        /* until the timer; then config */
+    CATCH_CONFIG,      /* the resolution of the cameras; then in progress */
+    CATCH_IN_PROGRESS, /* what is in progress; then singles, idle on failure */
+    CATCH_SINGLES,     /* open events that were not listed, one by one; then listing, idle on failure */
+    CATCH_LISTING,     /* a page of a slice; then listing, answers, idle on failure or for want of room */
+    CATCH_ANSWERS,     /* until all that was listed is answered; then listing, idle */
+    CATCH_STATES
+};
+
+static const char *const state_words[CATCH_STATES] = {"idle", "config", "in progress", "singles", "listing", "answers"};
+
+static const unsigned allowed_next[CATCH_STATES] = {
+    [CATCH_IDLE] = 1u << CATCH_CONFIG,
+    [CATCH_CONFIG] = 1u << CATCH_IN_PROGRESS,
+    [CATCH_IN_PROGRESS] = 1u << CATCH_SINGLES | 1u << CATCH_IDLE,
+    [CATCH_SINGLES] = 1u << CATCH_LISTING | 1u << CATCH_IDLE,
+    [CATCH_LISTING] = 1u << CATCH_LISTING | 1u << CATCH_ANSWERS | 1u << CATCH_IDLE,
+    [CATCH_ANSWERS] = 1u << CATCH_LISTING | 1u << CATCH_IDLE,
+};
+
+struct catch_up {
+    struct catch_up_parts parts;
+    struct catch_up_calls calls;
+    enum catch_up_state state;
+    struct event timer;
+    bool again;                   /* another cycle was asked for */
+    int64_t began_us;             /* monotonic: of this cycle */
+    int64_t config_us;            /* monotonic: of the last config; 0: none */
+    double offset_s;              /* Frigate's clock minus ours */
+    bool offset_by_frame;         /* by a message of MQTT, which is exact; else by the Date of an answer */
+    char single[FRIGATE_ID_SIZE]; /* asked for */
+    unsigned singles;             /* asked for in this cycle */
+    double from_s, until_s;       /* the slice; until_s is INFINITY in the last */
+    double before_s;              /* the next page ends here */
+    unsigned page;                /* events in a page */
+    double least_s;               /* the earliest start in the page */
+    bool room;                    /* all of the page could be taken */
+    uint64_t barrier;             /* the last alert of the slice */
+    struct rate_limiter failures;
+};
+
+static void set_state(struct catch_up *c, enum catch_up_state state, const char *why)
+{
+    if (!(allowed_next[c->state] & 1u << state))
+        abort();
+    log_debug("catch-up", "%s -> %s: %s", state_words[c->state], state_words[state], why);
+    c->state = state;
+}
+
+static struct intake_time now(const struct catch_up *c)
+{
+    return (struct intake_time){loop_wall_us(c->parts.loop), loop_mono_us(c->parts.loop)};
+}
+
+static double frigate_now_s(const struct catch_up *c)
+{
+    return (double)loop_wall_us(c->parts.loop) / 1e6 + c->offset_s;
+}
+
+static void get(struct catch_up *c, const char *path, rest_done_fn done)
+{
+    c->parts.metrics->http_requests_total++;
+    rest_get(c->parts.rest, path, FRIGATE_LIST_MAX, done, c);
+}
+
+/* ---- the end of a cycle ---- */
+
+static void end_cycle(struct catch_up *c, int64_t next_us, const char *why)
+{
+    set_state(c, CATCH_IDLE, why);
+    loop_arm(&c->timer, c->again ? 0 : next_us > 0 ? next_us : 0);
+    c->again = false;
+}
+
+static void end_good_cycle(struct catch_up *c, const char *why)
+{
+    end_cycle(c, c->began_us + EVERY_US - loop_mono_us(c->parts.loop), why);
+}
+
+/* Frigate gives no usable answer: soon again. */
+static void end_failed_cycle(struct catch_up *c, const char *what, const char *why)
+{
+    c->parts.metrics->http_failures_total++;
+    log_limited(&c->failures, loop_mono_us(c->parts.loop), LOG_LEVEL_WARNING, "frigate", "%s: %s", what, why);
+    c->again = false;
+    end_cycle(c, RETRY_US, why);
+    c->calls.on_http(c->calls.ctx, false, why);
+}
+
+/* ---- reading lists ---- */
+
+static void on_listed(void *ctx, const struct frigate_event *event)
+{
+    struct catch_up *c = ctx;
+    if (event->start_s < c->least_s)
+        c->least_s = event->start_s;
+    if (c->state == CATCH_LISTING && event->start_s < c->from_s - BEFORE_START_S)
+        return;
+    if (c->state == CATCH_IN_PROGRESS && event->ended && !tracks_find(c->parts.intake->tracks, event->id))
+        return;
+    c->room = intake_event(c->parts.intake, event, now(c)) && c->room;
+}
+
+/* false: the answer is not usable, and the cycle has ended. */
+static bool take_list(struct catch_up *c, const char *what, const struct rest_answer *answer, size_t *ret_n)
+{
+    c->least_s = INFINITY;
+    c->room = true;
+    if (answer->why) {
+        end_failed_cycle(c, what, answer->why);
+        return false;
+    }
+    if (answer->date_us > 0 && !c->offset_by_frame)
+        c->offset_s = (double)(answer->date_us - loop_wall_us(c->parts.loop)) / 1e6;
+    if (!frigate_read_list(c->parts.reader, answer->body, on_listed, c, ret_n)) {
+        c->parts.metrics->malformed_total++;
+        end_failed_cycle(c, what, "the answer is not a list of events (expected JSON)");
+        return false;
+    }
+    if (!c->room)
+        c->parts.metrics->no_room_total++;
+    return true;
+}
+
+/* ---- slices ---- */
+
+static void on_page(void *ctx, const struct rest_answer *answer);
+
+static void ask_page(struct catch_up *c)
+{
+    char path[256];
+    int len = snprintf(path, sizeof(path), "/api/events?include_thumbnails=0&limit=%u&after=%.6f", c->page,
+                       c->from_s - BEFORE_START_S);
+    if (!isinf(c->before_s))
+        snprintf(path + len, sizeof(path) - (size_t)len, "&before=%.6f", c->before_s);
+    get(c, path, on_page);
+}
+
+static void start_slice(struct catch_up *c, double from_s)
+{
+    set_state(c, CATCH_LISTING, "next slice");
+    c->from_s = from_s;
+    c->until_s = from_s + CATCH_UP_SLICE_S;
+    /* The last one is open, for events that a clock has put into the future. */
+    if (c->until_s > frigate_now_s(c) - CATCH_UP_SLICE_S)
+        c->until_s = INFINITY;
+    c->before_s = c->until_s;
+    c->page = PAGE;
+    ask_page(c);
+}
+
+static void finish_slice(struct catch_up *c)
+{
+    struct tracks *tracks = c->parts.intake->tracks;
+    double reached_s = isinf(c->until_s) ? frigate_now_s(c) : c->until_s;
+    if (tracks->cursor_s != reached_s) {
+        tracks->cursor_s = reached_s;
+        tracks->dirty = true;
+        tracks_prune(tracks, reached_s - CATCH_UP_SLICE_S - BEFORE_START_S);
+        c->calls.on_cursor(c->calls.ctx);
+    }
+    if (isinf(c->until_s)) {
+        c->parts.metrics->http_last_success_timestamp_seconds = (double)loop_wall_us(c->parts.loop) / 1e6;
+        end_good_cycle(c, "all is accepted");
+    } else {
+        start_slice(c, c->until_s);
+    }
+}
+
+static void check_answers(struct catch_up *c)
+{
+    if (outbox_is_answered(c->parts.outbox, c->barrier))
+        finish_slice(c);
+}
+
+static void end_listing(struct catch_up *c)
+{
+    set_state(c, CATCH_ANSWERS, "listed");
+    c->barrier = outbox_last_number(c->parts.outbox);
+    loop_arm(&c->timer, EVERY_US);
+    check_answers(c);
+}
+
+static void on_page(void *ctx, const struct rest_answer *answer)
+{
+    struct catch_up *c = ctx;
+    size_t n;
+    if (answer->too_large && c->page > 1) {
+        c->page = c->page > 10 ? 10 : 1;
+        ask_page(c);
+        return;
+    }
+    if (!take_list(c, "/api/events", answer, &n))
+        return;
+    if (!c->room) {
+        end_good_cycle(c, "no room");
+        return;
+    }
+    /* Newest first: the next page ends where this one began. */
+    double next_s = c->least_s + 0.000002;
+    if (n < c->page || !(next_s < c->before_s)) {
+        end_listing(c);
+        return;
+    }
+    c->before_s = next_s;
+    ask_page(c);
+}
+
+static void start_listing(struct catch_up *c)
+{
+    double now_s = frigate_now_s(c), cursor_s = c->parts.intake->tracks->cursor_s;
+    double from_s = (isnan(cursor_s) || cursor_s > now_s ? now_s : cursor_s) - CATCH_UP_SLICE_S;
+    start_slice(c, from_s < now_s - BACK_MAX_S ? now_s - BACK_MAX_S : from_s);
+}
+
+/* ---- open events that are not listed as in progress ---- */
+
+static void on_single(void *ctx, const struct rest_answer *answer);
+
+/* The next open event that nothing was heard of in this cycle. */
+static const struct track *next_single(const struct catch_up *c)
+{
+    const struct track *track;
+    TAILQ_FOREACH(track, &c->parts.intake->tracks->list, entry)
+    if (track->queued & TRACK_NEW && !(track->queued & TRACK_END) && track->seen_us < c->began_us &&
+        track->asked_us < c->began_us)
+        return track;
+    return NULL;
+}
+
+static void ask_single(struct catch_up *c)
+{
+    char path[128];
+    const struct track *track = c->singles < SINGLES_MAX ? next_single(c) : NULL;
+    if (!track) {
+        start_listing(c);
+        return;
+    }
+    c->singles++;
+    snprintf(c->single, sizeof(c->single), "%s", track->last.id);
+    tracks_find(c->parts.intake->tracks, c->single)->asked_us = loop_mono_us(c->parts.loop);
+    snprintf(path, sizeof(path), "/api/events/%s", c->single);
+    get(c, path, on_single);
+}
+
+static void on_single(void *ctx, const struct rest_answer *answer)
+{
+    struct catch_up *c = ctx;
+    struct track *track = tracks_find(c->parts.intake->tracks, c->single);
+    size_t n;
+    if (answer->status == 404) {
+        if (track && loop_mono_us(c->parts.loop) - track->seen_us >= VANISHED_US)
+            intake_vanished(c->parts.intake, track, now(c));
+    } else if ((answer->status == 200 || answer->status == 0 || answer->status == 401) &&
+               !take_list(c, "/api/events/ID", answer, &n)) {
+        return;
+    }
+    ask_single(c);
+}
+
+/* ---- the beginning of a cycle ---- */
+
+static void on_in_progress(void *ctx, const struct rest_answer *answer)
+{
+    struct catch_up *c = ctx;
+    size_t n;
+    if (!take_list(c, "/api/events", answer, &n))
+        return;
+    log_recover(&c->failures, "frigate", "answers again");
+    c->calls.on_http(c->calls.ctx, true, NULL);
+    set_state(c, CATCH_SINGLES, "listed");
+    c->singles = 0;
+    ask_single(c);
+}
+
+static void ask_in_progress(struct catch_up *c, const char *why)
+{
+    char path[128];
+    set_state(c, CATCH_IN_PROGRESS, why);
+    snprintf(path, sizeof(path), "/api/events?include_thumbnails=0&limit=%d&in_progress=1", IN_PROGRESS);
+    get(c, path, on_in_progress);
+}
+
+static void on_camera(void *ctx, const char *name, double width, double height)
+{
+    struct catch_up *c = ctx;
+    intake_resolution(c->parts.intake, name, (struct frigate_resolution){width, height});
+}
+
+/* Without it boxes are left out; the lists decide whether Frigate answers. */
+static void on_config(void *ctx, const struct rest_answer *answer)
+{
+    struct catch_up *c = ctx;
+    if (!answer->why && frigate_read_config(c->parts.reader, answer->body, on_camera, c))
+        c->config_us = loop_mono_us(c->parts.loop);
+    ask_in_progress(c, answer->why ? answer->why : "read");
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct catch_up *c = arg;
+    int64_t now_us = loop_mono_us(c->parts.loop);
+    if (c->state == CATCH_ANSWERS)
+        set_state(c, CATCH_IDLE, "not answered in time");
+    if (c->state != CATCH_IDLE)
+        return;
+    c->began_us = now_us;
+    c->again = false;
+    set_state(c, CATCH_CONFIG, "time for a cycle");
+    if (c->config_us > 0 && now_us - c->config_us < CONFIG_EVERY_US)
+        ask_in_progress(c, "known");
+    else
+        get(c, "/api/config", on_config);
+}
+
+/* ---- the interface ---- */
+
+struct catch_up *catch_up_new(const struct catch_up_parts *parts, const struct catch_up_calls *calls)
+{
+    struct catch_up *c = mem_zalloc(sizeof(*c));
+    c->parts = *parts;
+    c->calls = *calls;
+    evtimer_assign(&c->timer, loop_base(parts->loop), on_timer, c);
+    loop_arm(&c->timer, 0);
+    return c;
+}
+
+void catch_up_free(struct catch_up **catch_up)
+{
+    if (!*catch_up)
+        return;
+    event_del(&(*catch_up)->timer);
+    free(*catch_up);
+    *catch_up = NULL;
+}
+
+void catch_up_start(struct catch_up *c)
+{
+    if (c->state == CATCH_IDLE || c->state == CATCH_ANSWERS)
+        loop_arm(&c->timer, 0);
+    else
+        c->again = true;
+}
+
+void catch_up_answered(struct catch_up *c)
+{
+    if (c->state == CATCH_ANSWERS)
+        check_answers(c);
+}
+
+void catch_up_frame_time(struct catch_up *c, double frame_s)
+{
+    c->offset_s = frame_s - (double)loop_wall_us(c->parts.loop) / 1e6;
+    c->offset_by_frame = true;
+}

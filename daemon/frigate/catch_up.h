@@ -1,0 +1,49 @@
+/*
+ * Lists over HTTP what Frigate knows, in cycles: at start, when asked to, and every minute. A cycle asks for the events
+ * in progress, for open ones that are not among them, and for what began since an hour before the cursor; the cursor
+ * moves on when all of that has been answered by mobeyed.
+ */
+#ifndef MOBEYE_FRIGATE_CATCH_UP_H
+#define MOBEYE_FRIGATE_CATCH_UP_H
+
+#include "base/loop.h"
+#include "frigate/event_intake.h"
+#include "frigate/frigate_metrics.h"
+#include "frigate/outbox.h"
+#include "frigate/rest_client.h"
+
+#define CATCH_UP_SLICE_S 3600.0 /* how far back of the cursor, and how much at once */
+
+struct catch_up;
+
+struct catch_up_calls {
+    /* Whether Frigate answered: after each listing. */
+    void (*on_http)(void *ctx, bool answers, const char *why);
+    void (*on_cursor)(void *ctx); /* the cursor has moved */
+    void *ctx;
+};
+
+struct catch_up_parts {
+    struct loop *loop;
+    const struct conf_frigate *conf;
+    struct rest_client *rest;
+    struct event_intake *intake;
+    struct outbox *outbox;
+    struct frigate_reader *reader;
+    struct frigate_metrics *metrics;
+};
+
+/* Begins with a cycle. The parts must outlive it. */
+struct catch_up *catch_up_new(const struct catch_up_parts *parts, const struct catch_up_calls *calls);
+void catch_up_free(struct catch_up **catch_up); /* safe on NULL; before the rest client */
+
+/* A cycle, now or after the one under way: something may have been lost. */
+void catch_up_start(struct catch_up *catch_up);
+
+/* mobeyed has answered something. */
+void catch_up_answered(struct catch_up *catch_up);
+
+/* MQTT has delivered an event of this frame time: what Frigate's clock says. */
+void catch_up_frame_time(struct catch_up *catch_up, double frame_s);
+
+#endif

@@ -1,0 +1,137 @@
+#include "frigate/event_intake.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+unsigned intake_bit(enum frigate_alert alert)
+{
+    static const unsigned bits[FRIGATE_ALERTS] = {TRACK_NEW, 0, TRACK_END, TRACK_IMAGE, TRACK_IMAGE_END};
+    return bits[alert];
+}
+
+static struct frigate_resolution resolution_of(const struct event_intake *intake, const char *camera)
+{
+    for (size_t i = 0; i < intake->n_cameras; i++)
+        if (strcmp(intake->cameras[i].name, camera) == 0)
+            return intake->cameras[i].resolution;
+    return (struct frigate_resolution){0};
+}
+
+void intake_resolution(struct event_intake *intake, const char *camera, struct frigate_resolution resolution)
+{
+    struct intake_camera *slot = NULL;
+    for (size_t i = 0; i < intake->n_cameras && !slot; i++)
+        if (strcmp(intake->cameras[i].name, camera) == 0)
+            slot = &intake->cameras[i];
+    if (!slot && intake->n_cameras == INTAKE_CAMERAS_MAX)
+        return;
+    if (!slot)
+        slot = &intake->cameras[intake->n_cameras++];
+    snprintf(slot->name, sizeof(slot->name), "%s", camera);
+    slot->resolution = resolution;
+}
+
+/* Completes what Frigate says now by what it said before: the camera and the start stay, zones and score only grow. */
+static struct frigate_event merge(const struct frigate_event *last, const struct frigate_event *event)
+{
+    struct frigate_event merged = *event;
+    if (*last->camera)
+        memcpy(merged.camera, last->camera, sizeof(merged.camera));
+    if (!*merged.label)
+        memcpy(merged.label, last->label, sizeof(merged.label));
+    if (!isnan(last->start_s))
+        merged.start_s = last->start_s;
+    if (merged.n_zones < last->n_zones) {
+        merged.n_zones = last->n_zones;
+        memcpy(merged.zone, last->zone, sizeof(merged.zone));
+    }
+    if (isnan(merged.top_score) || merged.top_score < last->top_score)
+        merged.top_score = last->top_score;
+    if (merged.stationary == TRI_UNKNOWN)
+        merged.stationary = last->stationary;
+    return merged;
+}
+
+static bool send_alert(struct event_intake *intake, struct track *track, enum frigate_alert alert,
+                       const struct frigate_event *event, struct intake_time now)
+{
+    struct frigate_alert_text text;
+    frigate_alert_write(intake->conf, alert, event, resolution_of(intake, event->camera), now.wall_us, &text);
+    struct track_report before = track->sent;
+    track->sent = track_report_of(event);
+    if (!intake->sink.send(intake->sink.ctx, track, alert, &text)) {
+        track->sent = before;
+        buf_free(&text.payload);
+        return false;
+    }
+    track->queued |= intake_bit(alert);
+    return true;
+}
+
+/* Asks for the image, unless Frigate says that there will be none. */
+static void want_image(struct event_intake *intake, struct track *track, enum frigate_alert alert)
+{
+    unsigned bit = intake_bit(alert);
+    if (!intake->tracks->images || track->queued & bit)
+        return;
+    track->queued |= bit;
+    if (track->last.ended && track->last.has_snapshot == TRI_NO) {
+        track->settled |= bit;
+        return;
+    }
+    intake->sink.want_image(intake->sink.ctx, track, alert);
+}
+
+bool intake_event(struct event_intake *intake, const struct frigate_event *event, struct intake_time now)
+{
+    struct track *track = tracks_find(intake->tracks, event->id);
+    if (!track && (!frigate_wanted(intake->conf, event) || event->false_positive == TRI_YES))
+        return true;
+    if (!track)
+        track = tracks_add(intake->tracks, event, now.mono_us);
+    if (!track)
+        return false;
+    track->seen_us = now.mono_us;
+    if (track->queued & TRACK_END)
+        return true;
+    struct frigate_event merged = merge(&track->last, event);
+    if (!(track->queued & TRACK_NEW)) {
+        if (!send_alert(intake, track, FRIGATE_NEW, &merged, now))
+            return false;
+    } else if (!merged.ended && track_has_news(track, &merged)) {
+        if (!send_alert(intake, track, FRIGATE_UPDATE, &merged, now))
+            return false;
+    }
+    track->last = merged;
+    intake->tracks->dirty = true;
+    if (merged.ended && !send_alert(intake, track, FRIGATE_END, &merged, now))
+        return false;
+    want_image(intake, track, FRIGATE_IMAGE);
+    if (merged.ended && track->queued & TRACK_LIVE)
+        want_image(intake, track, FRIGATE_IMAGE_END);
+    return true;
+}
+
+bool intake_vanished(struct event_intake *intake, struct track *track, struct intake_time now)
+{
+    struct frigate_event event = track->last;
+    event.ended = true;
+    event.has_snapshot = TRI_NO;
+    return intake_event(intake, &event, now);
+}
+
+void intake_image_text(const struct event_intake *intake, const struct track *track, enum frigate_alert alert,
+                       struct intake_time now, struct frigate_alert_text *ret)
+{
+    const struct frigate_event *last = &track->last;
+    frigate_alert_write(intake->conf, alert, last, resolution_of(intake, last->camera), now.wall_us, ret);
+}
+
+void intake_resume(struct event_intake *intake, struct track *track)
+{
+    if (track->settled & TRACK_NEW)
+        want_image(intake, track, FRIGATE_IMAGE);
+    if (track->settled & TRACK_END && track->settled & TRACK_LIVE)
+        want_image(intake, track, FRIGATE_IMAGE_END);
+}

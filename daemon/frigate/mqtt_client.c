@@ -1,0 +1,317 @@
+#include "frigate/mqtt_client.h"
+
+#include <errno.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <event2/event_struct.h>
+#include <mosquitto.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/worker.h"
+#include "frigate/frigate_event.h"
+
+#define KEEPALIVE_S  30
+#define ANSWER_US    (15 * CLOCK_SECOND) /* from the connection to the answer to the subscription */
+#define TICK_US      CLOCK_SECOND
+#define RETRY_MIN_US CLOCK_SECOND
+#define RETRY_MAX_US (30 * CLOCK_SECOND)
+#define PACKETS_MAX  100
+/* libmosquitto allocates what the broker announces, up to 256 MiB: a broker that sends this much without completing a
+ * message is left. */
+#define UNREAD_MAX_BYTES (4u << 20)
+
+enum mqtt_state {
+    MQTT_WAITING,   /* for the next attempt; then resolving */
+    MQTT_RESOLVING, /* the worker looks the name up, which may block, and begins to connect; then connecting, waiting */
+    MQTT_CONNECTING,  /* until the answer to CONNECT; then subscribing, waiting */
+    MQTT_SUBSCRIBING, /* until the answer to SUBSCRIBE; then following, waiting */
+    MQTT_FOLLOWING,   /* until the connection is lost; then waiting */
+    MQTT_STATES
+};
+
+static const char *const state_words[MQTT_STATES] = {"waiting", "resolving", "connecting", "subscribing", "following"};
+
+/* A bit for each state that may come next. */
+static const unsigned allowed_next[MQTT_STATES] = {
+    [MQTT_WAITING] = 1u << MQTT_RESOLVING,
+    [MQTT_RESOLVING] = 1u << MQTT_CONNECTING | 1u << MQTT_WAITING,
+    [MQTT_CONNECTING] = 1u << MQTT_SUBSCRIBING | 1u << MQTT_WAITING,
+    [MQTT_SUBSCRIBING] = 1u << MQTT_FOLLOWING | 1u << MQTT_WAITING,
+    [MQTT_FOLLOWING] = 1u << MQTT_WAITING,
+};
+
+struct mqtt_client {
+    struct loop *loop;
+    const struct conf_frigate *conf;
+    struct frigate_metrics *metrics;
+    struct mqtt_calls calls;
+    struct mosquitto *mosq;
+    struct worker *worker;
+    enum mqtt_state state;
+    int connect_rc;      /* of the worker */
+    int64_t since_us;    /* monotonic: of the state */
+    int64_t retry_us;    /* until the next attempt */
+    uint64_t read_bytes; /* received by the connection when the last message was complete */
+    struct event readable, writable, timer;
+    int fd; /* that is watched; -1: none */
+    char events_topic[160], available_topic[160];
+    char lost_why[256]; /* why the connection is to be left after this callback; empty: it stays */
+    struct rate_limiter failures;
+};
+
+static void set_state(struct mqtt_client *client, enum mqtt_state state, const char *why)
+{
+    if (!(allowed_next[client->state] & 1u << state))
+        abort();
+    log_debug("mqtt", "%s -> %s: %s", state_words[client->state], state_words[state], why);
+    client->state = state;
+    client->since_us = loop_mono_us(client->loop);
+    client->metrics->mqtt_connected = state == MQTT_FOLLOWING;
+}
+
+static void unwatch(struct mqtt_client *client)
+{
+    if (client->fd < 0)
+        return;
+    event_del(&client->readable);
+    event_del(&client->writable);
+    client->fd = -1;
+}
+
+/* Leaves the connection, and tries again later. */
+static void lose(struct mqtt_client *client, const char *why)
+{
+    unwatch(client);
+    mosquitto_disconnect(client->mosq);
+    log_limited(&client->failures, loop_mono_us(client->loop), LOG_LEVEL_WARNING, "mqtt", "%s:%u: %s",
+                client->conf->mqtt.host, client->conf->mqtt.port, why);
+    set_state(client, MQTT_WAITING, why);
+    client->lost_why[0] = '\0';
+    loop_arm(&client->timer, client->retry_us);
+    client->retry_us = client->retry_us * 2 < RETRY_MAX_US ? client->retry_us * 2 : RETRY_MAX_US;
+}
+
+static bool has_connection(const struct mqtt_client *client)
+{
+    return client->state >= MQTT_CONNECTING;
+}
+
+/* ---- callbacks of libmosquitto, during its functions: they only note what is to be done ---- */
+
+static void on_connack(struct mosquitto *mosq, void *ctx, int rc)
+{
+    struct mqtt_client *client = ctx;
+    char *const topics[] = {client->available_topic, client->events_topic};
+    if (client->state != MQTT_CONNECTING)
+        return;
+    if (rc != 0)
+        snprintf(client->lost_why, sizeof(client->lost_why), "refused: %s", mosquitto_connack_string(rc));
+    else if (mosquitto_subscribe_multiple(mosq, NULL, 2, topics, 0, 0, NULL) != MOSQ_ERR_SUCCESS)
+        snprintf(client->lost_why, sizeof(client->lost_why), "cannot subscribe");
+    else
+        set_state(client, MQTT_SUBSCRIBING, "connected");
+}
+
+static void on_suback(struct mosquitto *mosq, void *ctx, int mid, int n, const int *qos)
+{
+    (void)mosq;
+    (void)mid;
+    struct mqtt_client *client = ctx;
+    if (client->state != MQTT_SUBSCRIBING)
+        return;
+    for (int i = 0; i < n; i++)
+        if (qos[i] > 2) {
+            snprintf(client->lost_why, sizeof(client->lost_why), "may not subscribe to %s (expected read access)",
+                     i == 0 ? client->available_topic : client->events_topic);
+            return;
+        }
+    set_state(client, MQTT_FOLLOWING, "subscribed");
+    client->retry_us = RETRY_MIN_US;
+    client->metrics->mqtt_connections_total++;
+    log_recover(&client->failures, "mqtt", "connected again");
+    client->calls.on_connected(client->calls.ctx);
+}
+
+static uint64_t received_bytes(const struct mqtt_client *client)
+{
+    struct tcp_info info;
+    socklen_t len = sizeof(info);
+    if (client->fd < 0 || getsockopt(client->fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0)
+        return 0;
+    return info.tcpi_bytes_received;
+}
+
+static void on_message(struct mosquitto *mosq, void *ctx, const struct mosquitto_message *message)
+{
+    (void)mosq;
+    struct mqtt_client *client = ctx;
+    struct str text = {message->payload, (size_t)message->payloadlen};
+    client->read_bytes = received_bytes(client);
+    if (strcmp(message->topic, client->events_topic) == 0) {
+        client->metrics->mqtt_events_total++;
+        client->calls.on_event(client->calls.ctx, text);
+    } else if (strcmp(message->topic, client->available_topic) == 0) {
+        if (str_is(text, "online") || str_is(text, "offline"))
+            client->calls.on_available(client->calls.ctx, str_is(text, "online"));
+    }
+}
+
+/* ---- the connection ---- */
+
+static void on_writable(evutil_socket_t fd, short what, void *arg);
+
+/* What every use of the connection ends with: leaves it if it is lost, else watches what libmosquitto waits for. */
+static void after_use(struct mqtt_client *client, int rc)
+{
+    if (!has_connection(client))
+        return;
+    if (rc != MOSQ_ERR_SUCCESS)
+        lose(client, rc == MOSQ_ERR_ERRNO ? strerror(errno) : mosquitto_strerror(rc));
+    else if (client->lost_why[0])
+        lose(client, client->lost_why);
+    else if (received_bytes(client) > client->read_bytes + UNREAD_MAX_BYTES)
+        lose(client, "sends a message without end");
+    else if (mosquitto_want_write(client->mosq))
+        event_add(&client->writable, NULL);
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct mqtt_client *client = arg;
+    after_use(client, mosquitto_loop_read(client->mosq, PACKETS_MAX));
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct mqtt_client *client = arg;
+    after_use(client, mosquitto_loop_write(client->mosq, PACKETS_MAX));
+}
+
+static void watch(struct mqtt_client *client)
+{
+    struct event_base *base = loop_base(client->loop);
+    client->fd = mosquitto_socket(client->mosq);
+    client->read_bytes = 0;
+    event_assign(&client->readable, base, client->fd, EV_READ | EV_PERSIST, on_readable, client);
+    event_assign(&client->writable, base, client->fd, EV_WRITE, on_writable, client);
+    event_add(&client->readable, NULL);
+    event_add(&client->writable, NULL);
+}
+
+/* On the worker's thread, while nothing else uses mosq: only the look-up of the name blocks. */
+static void connect_on_thread(void *job)
+{
+    struct mqtt_client *client = job;
+    client->connect_rc =
+        mosquitto_connect_async(client->mosq, client->conf->mqtt.host, (int)client->conf->mqtt.port, KEEPALIVE_S);
+}
+
+static void on_connecting(void *job)
+{
+    struct mqtt_client *client = job;
+    int rc = client->connect_rc;
+    if (rc != MOSQ_ERR_SUCCESS || mosquitto_socket(client->mosq) < 0) {
+        lose(client, rc == MOSQ_ERR_EAI     ? "cannot look up the name of the broker"
+                     : rc == MOSQ_ERR_ERRNO ? strerror(errno)
+                                            : mosquitto_strerror(rc));
+        return;
+    }
+    set_state(client, MQTT_CONNECTING, "resolved");
+    watch(client);
+    loop_arm(&client->timer, TICK_US);
+}
+
+static void start_connecting(struct mqtt_client *client)
+{
+    struct err err;
+    set_state(client, MQTT_RESOLVING, "time to try");
+    if (worker_run(client->worker, connect_on_thread, on_connecting, client, &err) != 0)
+        lose(client, err.text);
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct mqtt_client *client = arg;
+    if (client->state == MQTT_WAITING)
+        start_connecting(client);
+    if (!has_connection(client))
+        return;
+    loop_arm(&client->timer, TICK_US);
+    if (client->state != MQTT_FOLLOWING && loop_mono_us(client->loop) - client->since_us >= ANSWER_US)
+        lose(client, "does not answer");
+    else
+        after_use(client, mosquitto_loop_misc(client->mosq));
+}
+
+/* ---- the interface ---- */
+
+static int set_options(struct mqtt_client *client, struct err *err)
+{
+    const struct conf_frigate_login *login = &client->conf->mqtt.login;
+    int rc = MOSQ_ERR_SUCCESS;
+    if (login->user)
+        rc = mosquitto_username_pw_set(client->mosq, login->user, login->password);
+    if (rc == MOSQ_ERR_SUCCESS && login->ca_file)
+        rc = mosquitto_tls_set(client->mosq, login->ca_file, NULL, NULL, NULL, NULL);
+    if (rc != MOSQ_ERR_SUCCESS)
+        return err_set(err, "mqtt: %s", mosquitto_strerror(rc));
+    mosquitto_connect_callback_set(client->mosq, on_connack);
+    mosquitto_subscribe_callback_set(client->mosq, on_suback);
+    mosquitto_message_callback_set(client->mosq, on_message);
+    return 0;
+}
+
+struct mqtt_client *mqtt_client_new(struct loop *loop, const struct conf_frigate *conf, struct frigate_metrics *metrics,
+                                    const struct mqtt_calls *calls, struct err *err)
+{
+    char id[64];
+    mosquitto_lib_init();
+    struct mqtt_client *client = mem_zalloc(sizeof(*client));
+    *client = (struct mqtt_client){
+        .loop = loop, .conf = conf, .metrics = metrics, .calls = *calls, .retry_us = RETRY_MIN_US, .fd = -1};
+    snprintf(client->events_topic, sizeof(client->events_topic), "%s/events", conf->mqtt.topic_prefix);
+    snprintf(client->available_topic, sizeof(client->available_topic), "%s/available", conf->mqtt.topic_prefix);
+    snprintf(id, sizeof(id), "mobeye-frigate-%s", conf->name);
+    evtimer_assign(&client->timer, loop_base(loop), on_tick, client);
+    client->worker = worker_new(loop);
+    client->mosq = mosquitto_new(id, true, client);
+    if (!client->mosq) {
+        err_set(err, "mqtt: cannot initialise libmosquitto");
+        mqtt_client_free(&client);
+    } else if (set_options(client, err) != 0) {
+        mqtt_client_free(&client);
+    } else {
+        loop_arm(&client->timer, 0);
+    }
+    return client;
+}
+
+void mqtt_client_free(struct mqtt_client **client)
+{
+    struct mqtt_client *c = *client;
+    if (!c)
+        return;
+    event_del(&c->timer);
+    unwatch(c);
+    worker_free(&c->worker);
+    if (c->mosq) {
+        mosquitto_disconnect(c->mosq);
+        mosquitto_destroy(c->mosq);
+    }
+    free(c);
+    *client = NULL;
+    mosquitto_lib_cleanup();
+}

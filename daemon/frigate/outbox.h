@@ -1,0 +1,54 @@
+/*
+ * The alerts that mobeyed has not answered yet, on their way to it.
+ *
+ * Alerts of one event are sent one after the other, each when the one before is answered, so that neither RETRY nor a
+ * lost connection can put a restore before its raise. Images wait for the raise only, and nothing waits for an image.
+ */
+#ifndef MOBEYE_FRIGATE_OUTBOX_H
+#define MOBEYE_FRIGATE_OUTBOX_H
+
+#include "base/err.h"
+#include "base/loop.h"
+#include "frigate/frigate_alert.h"
+#include "frigate/frigate_metrics.h"
+#include "frigate/tracks.h"
+
+/* Beyond these bounds events wait in Frigate. */
+#define OUTBOX_ALERTS_MAX 5000
+#define OUTBOX_IMAGES_MAX 8
+
+struct outbox;
+
+struct outbox_calls {
+    void (*on_answered)(void *ctx);                      /* at least one alert was accepted or rejected */
+    void (*on_failed)(void *ctx, const struct err *err); /* cannot go on */
+    void *ctx;
+};
+
+/* NULL with err set: a key cannot be read, or an address is not valid. conf and metrics must outlive it. */
+struct outbox *outbox_new(struct loop *loop, const struct conf_frigate *conf, struct frigate_metrics *metrics,
+                          const struct outbox_calls *calls, struct err *err);
+void outbox_free(struct outbox **outbox); /* safe on NULL; tracks are no longer used */
+
+/* Adds the alert of a track, which reports track->sent, and takes its payload over; false: there is no room. */
+bool outbox_add(struct outbox *outbox, struct track *track, enum frigate_alert alert, struct frigate_alert_text *text);
+
+/* The same for an alert with an image, which is taken over too. */
+bool outbox_add_image(struct outbox *outbox, struct track *track, enum frigate_alert alert,
+                      struct frigate_alert_text *text, struct buf *image);
+bool outbox_has_image_room(const struct outbox *outbox);
+
+/* The same for an alert that belongs to no event. */
+bool outbox_add_comms(struct outbox *outbox, struct frigate_alert_text *text);
+
+/* Alerts are numbered 1, 2, ... as they are added. */
+uint64_t outbox_last_number(const struct outbox *outbox);
+
+/* Whether every alert up to this number is answered, apart from images. */
+bool outbox_is_answered(const struct outbox *outbox, uint64_t number);
+bool outbox_has_room(const struct outbox *outbox);
+
+/* Sets the gauges. */
+void outbox_gauges(const struct outbox *outbox);
+
+#endif

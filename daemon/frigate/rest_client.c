@@ -1,0 +1,510 @@
+#include "frigate/rest_client.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/queue.h>
+
+#include <curl/curl.h>
+#include <event2/event_struct.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "ctl/lib/json.h"
+#include "frigate/frigate_event.h"
+
+#define CONNECT_TIMEOUT_S 5
+#define HEADER_MAX_BYTES  (64 * 1024)
+#define TOKEN_SIZE        4096
+#define LOGIN_EVERY_US    (5 * CLOCK_SECOND)
+#define CONNECTIONS_MAX   4L
+
+enum call_state {
+    CALL_WAITING, /* for a token; then asked, or failed with the login */
+    CALL_ASKED,   /* libcurl has it; then done, or waiting again after a 401 */
+    CALL_FAILED,  /* is to be called back from the loop */
+};
+
+struct rest_call {
+    TAILQ_ENTRY(rest_call) entry;
+    struct rest_client *client;
+    enum call_state state;
+    CURL *easy;
+    struct curl_slist *headers;
+    char *url;
+    char *post; /* the login; NULL: GET */
+    struct buf body;
+    size_t max_bytes, header_bytes;
+    bool too_large, retried;
+    int64_t date_us;
+    char why[CURL_ERROR_SIZE];
+    rest_done_fn done;
+    void *ctx;
+};
+
+TAILQ_HEAD(call_list, rest_call);
+
+struct rest_socket {
+    TAILQ_ENTRY(rest_socket) entry;
+    struct rest_client *client;
+    struct event event;
+    curl_socket_t fd;
+};
+
+TAILQ_HEAD(socket_list, rest_socket);
+
+struct rest_client {
+    struct loop *loop;
+    const struct conf_frigate *conf;
+    CURLM *multi;
+    struct event timer, wake;
+    struct call_list calls;
+    struct socket_list sockets;
+    char token[TOKEN_SIZE];  /* of the login; empty: none */
+    char cookie[TOKEN_SIZE]; /* NAME=VALUE of the last Set-Cookie of a login */
+    struct rest_call *login;
+    int64_t login_us; /* monotonic: of the last login; 0: none */
+    char login_why[256];
+};
+
+/* ---- libcurl on the loop ---- */
+
+static void finish_calls(struct rest_client *client);
+
+static void on_socket_ready(evutil_socket_t fd, short what, void *arg)
+{
+    struct rest_socket *socket = arg;
+    struct rest_client *client = socket->client;
+    int running, action = (what & EV_READ ? CURL_CSELECT_IN : 0) | (what & EV_WRITE ? CURL_CSELECT_OUT : 0);
+    curl_multi_socket_action(client->multi, fd, action, &running);
+    finish_calls(client);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct rest_client *client = arg;
+    int running;
+    curl_multi_socket_action(client->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    finish_calls(client);
+}
+
+static int on_timer_wanted(CURLM *multi, long ms, void *ctx)
+{
+    (void)multi;
+    struct rest_client *client = ctx;
+    if (ms < 0)
+        event_del(&client->timer);
+    else
+        loop_arm(&client->timer, ms * CLOCK_MS);
+    return 0;
+}
+
+static int on_socket_wanted(CURL *easy, curl_socket_t fd, int what, void *ctx, void *known)
+{
+    (void)easy;
+    struct rest_client *client = ctx;
+    struct rest_socket *socket = known;
+    if (socket)
+        event_del(&socket->event);
+    if (what == CURL_POLL_REMOVE) {
+        if (socket)
+            TAILQ_REMOVE(&client->sockets, socket, entry);
+        free(socket);
+        return 0;
+    }
+    if (!socket) {
+        socket = mem_zalloc(sizeof(*socket));
+        socket->client = client;
+        socket->fd = fd;
+        TAILQ_INSERT_TAIL(&client->sockets, socket, entry);
+        curl_multi_assign(client->multi, fd, socket);
+    }
+    short events = EV_PERSIST;
+    events |= what & CURL_POLL_IN ? EV_READ : 0;
+    events |= what & CURL_POLL_OUT ? EV_WRITE : 0;
+    event_assign(&socket->event, loop_base(client->loop), fd, events, on_socket_ready, socket);
+    event_add(&socket->event, NULL);
+    return 0;
+}
+
+/* ---- one call ---- */
+
+static size_t on_body(char *data, size_t size, size_t n, void *ctx)
+{
+    struct rest_call *call = ctx;
+    size_t bytes = size * n;
+    if (bytes > call->max_bytes - call->body.len) {
+        call->too_large = true;
+        return 0;
+    }
+    buf_append(&call->body, data, bytes);
+    return bytes;
+}
+
+/* The value of a header field with this name, without white space around it; empty: it is another. */
+static struct str header_value(struct str line, const char *name)
+{
+    size_t len = strlen(name);
+    if (line.len <= len || strncasecmp(line.p, name, len) != 0 || line.p[len] != ':')
+        return (struct str){0};
+    line.p += len + 1;
+    line.len -= len + 1;
+    while (line.len > 0 && (*line.p == ' ' || *line.p == '\t')) {
+        line.p++;
+        line.len--;
+    }
+    while (line.len > 0 && strchr(" \t\r\n", line.p[line.len - 1]))
+        line.len--;
+    return line;
+}
+
+static size_t on_header(char *data, size_t size, size_t n, void *ctx)
+{
+    struct rest_call *call = ctx;
+    struct str line = {data, size * n};
+    char date[64];
+    call->header_bytes += line.len;
+    if (call->header_bytes > HEADER_MAX_BYTES)
+        return 0;
+    struct str value = header_value(line, "date");
+    if (value.len > 0 && value.len < sizeof(date)) {
+        snprintf(date, sizeof(date), "%.*s", (int)value.len, value.p);
+        time_t at = curl_getdate(date, NULL);
+        call->date_us = at > 0 ? (int64_t)at * CLOCK_SECOND : 0;
+    }
+    value = header_value(line, "set-cookie");
+    size_t len = 0;
+    while (len < value.len && value.p[len] != ';')
+        len++;
+    if (call->post && len > 0 && len < TOKEN_SIZE && memchr(value.p, '=', len))
+        snprintf(call->client->cookie, TOKEN_SIZE, "%.*s", (int)len, value.p);
+    return line.len;
+}
+
+static void call_free(struct rest_call *call)
+{
+    struct rest_client *client = call->client;
+    if (call->easy) {
+        curl_multi_remove_handle(client->multi, call->easy);
+        curl_easy_cleanup(call->easy);
+    }
+    TAILQ_REMOVE(&client->calls, call, entry);
+    curl_slist_free_all(call->headers);
+    free(call->url);
+    if (call->post)
+        explicit_bzero(call->post, strlen(call->post));
+    free(call->post);
+    buf_free(&call->body);
+    free(call);
+}
+
+static void add_headers(struct rest_call *call)
+{
+    const struct rest_client *client = call->client;
+    struct buf line = {0};
+    if (call->post)
+        call->headers = curl_slist_append(call->headers, "Content-Type: application/json");
+    if (!call->post && *client->token) {
+        buf_printf(&line, "Authorization: Bearer %s%c", client->token, '\0');
+        call->headers = curl_slist_append(call->headers, line.data);
+    }
+    buf_free(&line);
+}
+
+static void set_options(struct rest_call *call)
+{
+    const struct rest_client *client = call->client;
+    const struct conf_frigate_login *login = &client->conf->api.login;
+    CURL *easy = call->easy;
+    curl_easy_setopt(easy, CURLOPT_URL, call->url);
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT, (long)REST_TIMEOUT_S);
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_TIMEOUT_S);
+    curl_easy_setopt(easy, CURLOPT_USERAGENT, "mobeye-frigate/" MOBEYE_VERSION);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->why);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
+    curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, call->headers);
+    if (login->ca_file)
+        curl_easy_setopt(easy, CURLOPT_CAINFO, login->ca_file);
+    if (call->post)
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, call->post);
+    else if (*client->token && *client->cookie)
+        curl_easy_setopt(easy, CURLOPT_COOKIE, client->cookie);
+}
+
+static void start_call(struct rest_call *call)
+{
+    call->easy = curl_easy_init();
+    if (!call->easy) {
+        call->state = CALL_FAILED;
+        snprintf(call->why, sizeof(call->why), "cannot initialise libcurl");
+        loop_arm(&call->client->wake, 0);
+        return;
+    }
+    call->body.len = 0;
+    call->header_bytes = 0;
+    call->why[0] = '\0';
+    add_headers(call);
+    set_options(call);
+    call->state = CALL_ASKED;
+    curl_multi_add_handle(call->client->multi, call->easy);
+}
+
+/* Ends a transfer; the call stays. */
+static void stop_call(struct rest_call *call)
+{
+    curl_multi_remove_handle(call->client->multi, call->easy);
+    curl_easy_cleanup(call->easy);
+    curl_slist_free_all(call->headers);
+    call->easy = NULL;
+    call->headers = NULL;
+}
+
+static struct rest_call *call_new(struct rest_client *client, const char *path, size_t max_bytes, rest_done_fn done,
+                                  void *ctx)
+{
+    struct rest_call *call = mem_zalloc(sizeof(*call));
+    struct buf url = {0};
+    buf_printf(&url, "%s%s%c", client->conf->api.url, path, '\0');
+    *call = (struct rest_call){.client = client, .url = url.data, .max_bytes = max_bytes, .done = done, .ctx = ctx};
+    TAILQ_INSERT_TAIL(&client->calls, call, entry);
+    return call;
+}
+
+/* ---- login ---- */
+
+/* Ends what waits for a token: with one it is asked, without it fails. */
+static void release_waiting(struct rest_client *client)
+{
+    struct rest_call *call;
+    TAILQ_FOREACH(call, &client->calls, entry)
+    {
+        if (call->state != CALL_WAITING || call == client->login)
+            continue;
+        if (*client->token) {
+            start_call(call);
+            continue;
+        }
+        call->state = CALL_FAILED;
+        snprintf(call->why, sizeof(call->why), "%s", client->login_why);
+        loop_arm(&client->wake, 0);
+    }
+}
+
+/* Frigate returns the token as a cookie; a proxy before it may return it in the body. */
+static bool read_token(struct rest_client *client, struct str body)
+{
+    const char *value = strchr(client->cookie, '=');
+    if (value && value[1]) {
+        snprintf(client->token, sizeof(client->token), "%s", value + 1);
+        return true;
+    }
+    struct frigate_reader *reader = frigate_reader_new();
+    bool found = frigate_read_text(reader, body, "access_token", client->token, sizeof(client->token)) ||
+                 frigate_read_text(reader, body, "token", client->token, sizeof(client->token));
+    frigate_reader_free(&reader);
+    /* It becomes a part of a header line. */
+    for (const char *p = client->token; *p; p++)
+        found = found && *p > ' ' && *p <= '~';
+    if (!found)
+        client->token[0] = '\0';
+    return found;
+}
+
+static void on_login(void *ctx, const struct rest_answer *answer)
+{
+    struct rest_client *client = ctx;
+    client->login = NULL;
+    client->token[0] = '\0';
+    if (answer->status == 200 && read_token(client, answer->body))
+        client->login_why[0] = '\0';
+    else if (answer->status == 200)
+        snprintf(client->login_why, sizeof(client->login_why), "the login returned no token");
+    else if (answer->status == 401)
+        snprintf(client->login_why, sizeof(client->login_why), "Frigate refused the login of api.user");
+    else
+        snprintf(client->login_why, sizeof(client->login_why), "login: %.200s", answer->why);
+    release_waiting(client);
+}
+
+/* Logs in, unless that is under way or has just failed. */
+static void ensure_login(struct rest_client *client)
+{
+    const struct conf_frigate_login *login = &client->conf->api.login;
+    int64_t now_us = loop_mono_us(client->loop);
+    struct buf body = {0};
+    if (client->login)
+        return;
+    if (client->login_us > 0 && now_us - client->login_us < LOGIN_EVERY_US) {
+        release_waiting(client);
+        return;
+    }
+    client->login_us = now_us;
+    client->cookie[0] = '\0';
+    buf_append_str(&body, STR("{"));
+    ctl_json_text(&body, "user", str_from(login->user));
+    ctl_json_text(&body, "password", str_from(login->password));
+    buf_append_str(&body, STR("}"));
+    struct rest_call *call = call_new(client, "/api/login", 65536, on_login, client);
+    call->post = mem_strndup(body.data, body.len);
+    explicit_bzero(body.data, body.len);
+    buf_free(&body);
+    client->login = call;
+    start_call(call);
+}
+
+static void ask_or_wait(struct rest_call *call)
+{
+    struct rest_client *client = call->client;
+    if (!client->conf->api.login.user || *client->token) {
+        start_call(call);
+        return;
+    }
+    call->state = CALL_WAITING;
+    ensure_login(client);
+}
+
+/* ---- answers ---- */
+
+static void call_back(struct rest_call *call, const struct rest_answer *answer)
+{
+    rest_done_fn done = call->done;
+    void *ctx = call->ctx;
+    struct buf body = call->body;
+    struct rest_answer kept = *answer;
+    char why[CURL_ERROR_SIZE];
+    snprintf(why, sizeof(why), "%s", answer->why ? answer->why : "");
+    kept.why = answer->why ? why : NULL;
+    call->body = (struct buf){0};
+    call_free(call);
+    done(ctx, &kept);
+    buf_free(&body);
+}
+
+static void finish_call(struct rest_call *call, CURLcode code)
+{
+    struct rest_client *client = call->client;
+    struct rest_answer answer = {.too_large = call->too_large, .date_us = call->date_us};
+    curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &answer.status);
+    bool renew = answer.status == 401 && !call->post && client->conf->api.login.user && !call->retried;
+    if (renew) {
+        stop_call(call);
+        call->retried = true;
+        client->token[0] = '\0';
+        ask_or_wait(call);
+        return;
+    }
+    char status[64];
+    if (call->too_large) {
+        answer.why = "the answer is too large";
+    } else if (code != CURLE_OK) {
+        answer.status = 0;
+        answer.why = call->why[0] ? call->why : curl_easy_strerror(code);
+    } else if (answer.status != 200) {
+        snprintf(status, sizeof(status), "status %ld (expected 200)", answer.status);
+        answer.why = status;
+    } else {
+        answer.body = buf_str(&call->body);
+    }
+    call_back(call, &answer);
+}
+
+static void finish_calls(struct rest_client *client)
+{
+    CURLMsg *msg;
+    int left;
+    while ((msg = curl_multi_info_read(client->multi, &left))) {
+        struct rest_call *call = NULL;
+        if (msg->msg != CURLMSG_DONE)
+            continue;
+        CURLcode code = msg->data.result;
+        curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, (char **)&call);
+        finish_call(call, code);
+    }
+}
+
+/* Calls back what failed before it was asked. */
+static void on_wake(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct rest_client *client = arg;
+    struct rest_call *call;
+    TAILQ_FOREACH(call, &client->calls, entry)
+    if (call->state == CALL_FAILED) {
+        const struct rest_answer answer = {.why = call->why};
+        loop_arm(&client->wake, 0);
+        call_back(call, &answer);
+        return;
+    }
+}
+
+/* ---- the interface ---- */
+
+struct rest_client *rest_client_new(struct loop *loop, const struct conf_frigate *conf, struct err *err)
+{
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+        err_set(err, "cannot initialise libcurl");
+        return NULL;
+    }
+    struct rest_client *client = mem_zalloc(sizeof(*client));
+    client->loop = loop;
+    client->conf = conf;
+    client->multi = curl_multi_init();
+    TAILQ_INIT(&client->calls);
+    TAILQ_INIT(&client->sockets);
+    evtimer_assign(&client->timer, loop_base(loop), on_timer, client);
+    evtimer_assign(&client->wake, loop_base(loop), on_wake, client);
+    if (!client->multi) {
+        err_set(err, "cannot initialise libcurl");
+        rest_client_free(&client);
+        return NULL;
+    }
+    curl_multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, on_socket_wanted);
+    curl_multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client);
+    curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, on_timer_wanted);
+    curl_multi_setopt(client->multi, CURLMOPT_TIMERDATA, client);
+    curl_multi_setopt(client->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, CONNECTIONS_MAX);
+    return client;
+}
+
+void rest_client_free(struct rest_client **client)
+{
+    struct rest_client *c = *client;
+    struct rest_call *call;
+    struct rest_socket *socket;
+    if (!c)
+        return;
+    while ((call = TAILQ_FIRST(&c->calls)))
+        call_free(call);
+    if (c->multi)
+        curl_multi_cleanup(c->multi);
+    while ((socket = TAILQ_FIRST(&c->sockets))) {
+        event_del(&socket->event);
+        TAILQ_REMOVE(&c->sockets, socket, entry);
+        free(socket);
+    }
+    event_del(&c->timer);
+    event_del(&c->wake);
+    explicit_bzero(c->token, sizeof(c->token));
+    explicit_bzero(c->cookie, sizeof(c->cookie));
+    free(c);
+    *client = NULL;
+    curl_global_cleanup();
+}
+
+struct rest_call *rest_get(struct rest_client *client, const char *path, size_t max_bytes, rest_done_fn done, void *ctx)
+{
+    struct rest_call *call = call_new(client, path, max_bytes, done, ctx);
+    ask_or_wait(call);
+    return call;
+}

@@ -1,0 +1,202 @@
+#include "frigate/snapshot_fetch.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/event_struct.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "model/image.h"
+
+#define AT_ONCE      2
+#define DELAY_MIN_US CLOCK_SECOND
+#define DELAY_MAX_US (15 * CLOCK_SECOND)
+#define HEIGHT_MIN   90
+
+struct snapshot_request {
+    TAILQ_ENTRY(snapshot_request) entry;
+    struct snapshot_fetch *fetch;
+    struct track *track;
+    enum frigate_alert alert;
+    uint32_t height;
+    int64_t next_us, until_us, delay_us; /* monotonic */
+    bool asked;
+};
+
+TAILQ_HEAD(request_list, snapshot_request);
+
+struct snapshot_fetch {
+    struct loop *loop;
+    const struct conf_frigate *conf;
+    struct rest_client *rest;
+    struct frigate_metrics *metrics;
+    struct snapshot_calls calls;
+    struct request_list requests;
+    unsigned asked;
+    struct event timer;
+    struct rate_limiter failures;
+};
+
+static void ask_due(struct snapshot_fetch *fetch);
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    ask_due(arg);
+}
+
+static void remove_request(struct snapshot_request *request)
+{
+    TAILQ_REMOVE(&request->fetch->requests, request, entry);
+    request->fetch->metrics->images_wanted--;
+    request->track->users--;
+    free(request);
+}
+
+static void give_up(struct snapshot_request *request, const char *why)
+{
+    struct snapshot_fetch *fetch = request->fetch;
+    struct track *track = request->track;
+    enum frigate_alert alert = request->alert;
+    fetch->metrics->images_missing_total++;
+    log_debug("image", "%s: given up: %s", track->last.id, why);
+    remove_request(request);
+    fetch->calls.on_none(fetch->calls.ctx, track, alert);
+}
+
+static bool is_image(struct str body)
+{
+    static const struct {
+        const char *bytes;
+        size_t len;
+    } starts[] = {{"\xff\xd8\xff", 3}, {"\x89PNG\r\n\x1a\n", 8}, {"RIFF", 4}};
+    for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++)
+        if (body.len > starts[i].len && memcmp(body.p, starts[i].bytes, starts[i].len) == 0)
+            return true;
+    return false;
+}
+
+/* Asks again later, or gives up. While Frigate does not answer at all, its time does not count. */
+static void ask_again(struct snapshot_request *request, const struct rest_answer *answer)
+{
+    struct snapshot_fetch *fetch = request->fetch;
+    int64_t now_us = loop_mono_us(fetch->loop);
+    const char *why = answer->why ? answer->why : "the answer is not an image";
+    if (answer->status == 0 || answer->status == 401)
+        request->until_us = now_us + fetch->conf->images.retry_for_us;
+    if (answer->status != 404 && answer->status != 0)
+        log_limited(&fetch->failures, now_us, LOG_LEVEL_WARNING, "image", "%s", why);
+    if (now_us + request->delay_us > request->until_us) {
+        give_up(request, why);
+        return;
+    }
+    request->next_us = now_us + request->delay_us;
+    request->delay_us = request->delay_us * 2 < DELAY_MAX_US ? request->delay_us * 2 : DELAY_MAX_US;
+}
+
+static void hand_on(struct snapshot_request *request, struct str body)
+{
+    struct snapshot_fetch *fetch = request->fetch;
+    struct buf image = {0};
+    buf_append_str(&image, body);
+    if (!fetch->calls.on_image(fetch->calls.ctx, request->track, request->alert, &image)) {
+        buf_free(&image);
+        request->next_us = loop_mono_us(fetch->loop) + DELAY_MIN_US;
+        return;
+    }
+    fetch->metrics->images_total++;
+    remove_request(request);
+}
+
+static void on_answer(void *ctx, const struct rest_answer *answer)
+{
+    struct snapshot_request *request = ctx;
+    struct snapshot_fetch *fetch = request->fetch;
+    request->asked = false;
+    fetch->asked--;
+    if (answer->too_large && request->height / 2 >= HEIGHT_MIN)
+        request->height /= 2;
+    else if (answer->too_large)
+        give_up(request, answer->why);
+    else if (!answer->why && is_image(answer->body))
+        hand_on(request, answer->body);
+    else
+        ask_again(request, answer);
+    ask_due(fetch);
+}
+
+static void ask(struct snapshot_request *request)
+{
+    char path[256];
+    /* An ID needs no escaping in a path: frigate_event.h. */
+    snprintf(path, sizeof(path), "/api/events/%s/snapshot.jpg?h=%u", request->track->last.id, request->height);
+    request->asked = true;
+    request->fetch->asked++;
+    request->fetch->metrics->http_requests_total++;
+    rest_get(request->fetch->rest, path, IMAGE_BYTES_MAX, on_answer, request);
+}
+
+static void ask_due(struct snapshot_fetch *fetch)
+{
+    struct snapshot_request *request;
+    int64_t now_us = loop_mono_us(fetch->loop), next_us = INT64_MAX;
+    TAILQ_FOREACH(request, &fetch->requests, entry)
+    {
+        if (request->asked)
+            continue;
+        if (request->next_us > now_us)
+            next_us = request->next_us < next_us ? request->next_us : next_us;
+        else if (fetch->asked < AT_ONCE && fetch->calls.has_room(fetch->calls.ctx))
+            ask(request);
+    }
+    if (next_us != INT64_MAX)
+        loop_arm(&fetch->timer, next_us - now_us + CLOCK_MS);
+}
+
+struct snapshot_fetch *snapshot_fetch_new(struct loop *loop, const struct conf_frigate *conf, struct rest_client *rest,
+                                          struct frigate_metrics *metrics, const struct snapshot_calls *calls)
+{
+    struct snapshot_fetch *fetch = mem_zalloc(sizeof(*fetch));
+    *fetch = (struct snapshot_fetch){.loop = loop, .conf = conf, .rest = rest, .metrics = metrics, .calls = *calls};
+    TAILQ_INIT(&fetch->requests);
+    evtimer_assign(&fetch->timer, loop_base(loop), on_timer, fetch);
+    return fetch;
+}
+
+void snapshot_fetch_free(struct snapshot_fetch **fetch)
+{
+    struct snapshot_request *request;
+    if (!*fetch)
+        return;
+    event_del(&(*fetch)->timer);
+    while ((request = TAILQ_FIRST(&(*fetch)->requests)))
+        remove_request(request);
+    free(*fetch);
+    *fetch = NULL;
+}
+
+void snapshot_fetch_add(struct snapshot_fetch *fetch, struct track *track, enum frigate_alert alert)
+{
+    struct snapshot_request *request = mem_zalloc(sizeof(*request));
+    int64_t now_us = loop_mono_us(fetch->loop);
+    *request = (struct snapshot_request){.fetch = fetch,
+                                         .track = track,
+                                         .alert = alert,
+                                         .height = fetch->conf->images.height,
+                                         .next_us = now_us,
+                                         .until_us = now_us + fetch->conf->images.retry_for_us,
+                                         .delay_us = DELAY_MIN_US};
+    track->users++;
+    TAILQ_INSERT_TAIL(&fetch->requests, request, entry);
+    fetch->metrics->images_wanted++;
+    loop_arm(&fetch->timer, 0);
+}
+
+void snapshot_fetch_wake(struct snapshot_fetch *fetch)
+{
+    ask_due(fetch);
+}

@@ -1,0 +1,111 @@
+#include "frigate/tracks.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+void tracks_init(struct tracks *tracks, bool images)
+{
+    *tracks = (struct tracks){.cursor_s = NAN, .images = images};
+    TAILQ_INIT(&tracks->list);
+}
+
+static uint64_t hash_of(const char *id)
+{
+    uint64_t hash = UINT64_C(14695981039346656037);
+    for (; *id; id++)
+        hash = (hash ^ (unsigned char)*id) * UINT64_C(1099511628211);
+    return hash;
+}
+
+static bool has_id(const void *item, const void *key)
+{
+    return strcmp(((const struct track *)item)->last.id, key) == 0;
+}
+
+struct track *tracks_find(const struct tracks *tracks, const char *id)
+{
+    return hash_find(&tracks->by_id, hash_of(id), has_id, id);
+}
+
+void tracks_remove(struct tracks *tracks, struct track *track)
+{
+    TAILQ_REMOVE(&tracks->list, track, entry);
+    hash_remove(&tracks->by_id, track->hash, track);
+    tracks->n--;
+    tracks->dirty = true;
+    free(track);
+}
+
+void tracks_clear(struct tracks *tracks)
+{
+    struct track *track;
+    while ((track = TAILQ_FIRST(&tracks->list)))
+        tracks_remove(tracks, track);
+    hash_free(&tracks->by_id);
+}
+
+bool track_is_done(const struct tracks *tracks, const struct track *track)
+{
+    unsigned need = TRACK_NEW | TRACK_END;
+    if (tracks->images)
+        need |= TRACK_IMAGE | (track->settled & TRACK_LIVE ? TRACK_IMAGE_END : 0);
+    return track->users == 0 && (track->settled & need) == need;
+}
+
+static void forget_oldest(struct tracks *tracks)
+{
+    struct track *track;
+    TAILQ_FOREACH(track, &tracks->list, entry)
+    if (track_is_done(tracks, track)) {
+        tracks_remove(tracks, track);
+        return;
+    }
+}
+
+struct track *tracks_add(struct tracks *tracks, const struct frigate_event *event, int64_t mono_us)
+{
+    if (tracks->n >= TRACKS_MAX)
+        forget_oldest(tracks);
+    if (tracks->n >= TRACKS_MAX)
+        return NULL;
+    struct track *track = mem_zalloc(sizeof(*track));
+    track->last = *event;
+    track->hash = hash_of(event->id);
+    track->seen_us = mono_us;
+    track->sent.top_score = track->accepted.top_score = NAN;
+    track->settled = track->queued = event->ended ? 0 : TRACK_LIVE;
+    TAILQ_INSERT_TAIL(&tracks->list, track, entry);
+    hash_add(&tracks->by_id, track->hash, track);
+    tracks->n++;
+    return track;
+}
+
+void tracks_prune(struct tracks *tracks, double before_s)
+{
+    struct track *track = TAILQ_FIRST(&tracks->list), *next;
+    for (; track; track = next) {
+        next = TAILQ_NEXT(track, entry);
+        if (!(track->last.start_s >= before_s) && track_is_done(tracks, track))
+            tracks_remove(tracks, track);
+    }
+}
+
+/* Decimal fractions are not exact: 0.85 - 0.75 is less than 0.1. */
+bool track_has_news(const struct track *track, const struct frigate_event *event)
+{
+    const struct track_report *sent = &track->sent;
+    if (event->n_zones > sent->n_zones)
+        return true;
+    if (event->stationary != TRI_UNKNOWN && sent->stationary != TRI_UNKNOWN && event->stationary != sent->stationary)
+        return true;
+    double before = isnan(sent->top_score) ? 0 : sent->top_score;
+    return !isnan(event->top_score) && event->top_score - before >= TRACK_SCORE_STEP - 1e-9;
+}
+
+struct track_report track_report_of(const struct frigate_event *event)
+{
+    return (struct track_report){event->n_zones, event->top_score, event->stationary};
+}

@@ -1,0 +1,91 @@
+/*
+ * The events that are in progress or were so lately: what has been sent of each, and what of that has been accepted.
+ *
+ * Identity makes a second sending harmless, so this is not what keeps alerts single. It decides whether a change is
+ * worth an update, and spares the daemon and Frigate what is done.
+ */
+#ifndef MOBEYE_FRIGATE_TRACKS_H
+#define MOBEYE_FRIGATE_TRACKS_H
+
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "base/buf.h"
+#include "base/hash.h"
+#include "frigate/frigate_event.h"
+
+#define TRACKS_MAX 8192
+
+/* A rise of top_score that is worth an update. */
+#define TRACK_SCORE_STEP 0.1
+
+/* What the daemon was last told of an event. */
+struct track_report {
+    unsigned n_zones;
+    double top_score; /* NAN: none */
+    enum frigate_tri stationary;
+};
+
+enum track_bit {
+    TRACK_NEW = 1u << 0,
+    TRACK_END = 1u << 1,
+    TRACK_IMAGE = 1u << 2, /* sent, or given up */
+    TRACK_IMAGE_END = 1u << 3,
+    TRACK_LIVE = 1u << 4, /* was seen before its end: has an image of its own at the end */
+    TRACK_BITS = (1u << 5) - 1
+};
+
+struct track {
+    TAILQ_ENTRY(track) entry; /* in order of being seen first */
+    uint64_t hash;
+    struct frigate_event last; /* what Frigate said last */
+    struct track_report sent, accepted;
+    unsigned queued;    /* bits: have been handed to the outbox, or need not be */
+    unsigned settled;   /* bits: have been answered, or need not be sent */
+    unsigned in_flight; /* alerts other than images that are sent and not answered */
+    unsigned users;     /* messages and image requests that refer to it */
+    int64_t seen_us;    /* monotonic: when Frigate last said something about it */
+    int64_t asked_us;   /* monotonic: when it was last asked for by its ID; 0: never */
+};
+
+TAILQ_HEAD(track_list, track);
+
+struct tracks {
+    struct track_list list;
+    struct hash by_id;
+    size_t n;
+    double cursor_s; /* every event that began before, as far as Frigate knows it, is accepted; NAN: not known yet */
+    bool images;     /* whether images are sent at all */
+    bool dirty;      /* differs from what was last written */
+};
+
+void tracks_init(struct tracks *tracks, bool images);
+void tracks_clear(struct tracks *tracks);
+
+struct track *tracks_find(const struct tracks *tracks, const char *id);
+
+/* Adds the track of an event, which is not there yet. If the table is full, forgets the oldest that is done. NULL: none
+ * is. */
+struct track *tracks_add(struct tracks *tracks, const struct frigate_event *event, int64_t mono_us);
+void tracks_remove(struct tracks *tracks, struct track *track); /* has no users */
+
+/* Whether all of it has been accepted and nothing more is to come. */
+bool track_is_done(const struct tracks *tracks, const struct track *track);
+
+/* Forgets what is done and began before the given time. */
+void tracks_prune(struct tracks *tracks, double before_s);
+
+/* Whether the event differs from what the daemon was told in a way that is worth an update. */
+bool track_has_news(const struct track *track, const struct frigate_event *event);
+struct track_report track_report_of(const struct frigate_event *event);
+
+/* Appends the cursor and the tracks as lines of text, and reads them back; what cannot be read is skipped, and its
+ * number returned: the events are then sent again. offline: mobeyed was told that Frigate is offline. */
+struct tracks_extra {
+    bool offline;
+    bool offline_by_mqtt;
+};
+void tracks_write(const struct tracks *tracks, const struct tracks_extra *extra, struct buf *out);
+unsigned tracks_read(struct tracks *tracks, struct tracks_extra *ret_extra, struct str text, int64_t mono_us);
+
+#endif

@@ -1,0 +1,107 @@
+/* What Frigate says, whatever that is: everything that comes of it must be an alert that mobeyed accepts. The first
+ * byte chooses the document: a message of MQTT, a list of REST, a configuration, or a state file. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "frigate/event_intake.h"
+#include "ingest/decode_cloudevents.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static const struct intake_time now = {INT64_C(1795467600) * CLOCK_SECOND, CLOCK_SECOND};
+
+struct fuzz_sink {
+    struct event_intake *intake;
+    struct decoder *decoder;
+};
+
+static void check_alert(struct fuzz_sink *sink, struct frigate_alert_text *text)
+{
+    struct alert alert;
+    struct reject why;
+    if (text->payload.len > ALERT_PAYLOAD_MAX ||
+        !decode_cloudevents(sink->decoder, buf_str(&text->payload), &alert, &why))
+        abort();
+    buf_free(&text->payload);
+}
+
+static bool on_send(void *ctx, struct track *track, enum frigate_alert alert, struct frigate_alert_text *text)
+{
+    check_alert(ctx, text);
+    track->settled |= intake_bit(alert);
+    track->accepted = track->sent;
+    return true;
+}
+
+static void on_want_image(void *ctx, struct track *track, enum frigate_alert alert)
+{
+    struct fuzz_sink *sink = ctx;
+    struct frigate_alert_text text;
+    intake_image_text(sink->intake, track, alert, now, &text);
+    check_alert(sink, &text);
+}
+
+static void on_event(void *ctx, const struct frigate_event *event)
+{
+    struct fuzz_sink *sink = ctx;
+    intake_event(sink->intake, event, now);
+}
+
+static void on_camera(void *ctx, const char *name, double width, double height)
+{
+    struct fuzz_sink *sink = ctx;
+    intake_resolution(sink->intake, name, (struct frigate_resolution){width, height});
+}
+
+/* What was written must read back without a line skipped. */
+static void read_state(struct tracks *tracks, struct str text)
+{
+    struct tracks again;
+    struct tracks_extra extra;
+    struct buf written = {0};
+    tracks_read(tracks, &extra, text, 1);
+    tracks_write(tracks, &extra, &written);
+    tracks_init(&again, true);
+    if (tracks_read(&again, &extra, buf_str(&written), 1) != 0)
+        abort();
+    tracks_clear(&again);
+    buf_free(&written);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static char name[] = "noord";
+    static struct conf_frigate conf = {.name = name, .keep = FRIGATE_KEEP_PLATE | FRIGATE_KEEP_SUB_LABEL};
+    static struct frigate_reader *reader;
+    static struct fuzz_sink sink;
+    struct frigate_event event;
+    struct tracks tracks;
+    size_t n;
+    if (size == 0)
+        return 0;
+    if (!reader) {
+        reader = frigate_reader_new();
+        sink = (struct fuzz_sink){mem_zalloc(sizeof(struct event_intake)), decoder_new()};
+    }
+    struct str text = {(const char *)data + 1, size - 1};
+    tracks_init(&tracks, true);
+    *sink.intake = (struct event_intake){&conf, &tracks, {on_send, on_want_image, &sink}, .n_cameras = 0};
+    switch (data[0]) {
+    case 'm':
+        if (frigate_read_message(reader, text, &event))
+            on_event(&sink, &event);
+        break;
+    case 'l':
+        frigate_read_list(reader, text, on_event, &sink, &n);
+        break;
+    case 'c':
+        frigate_read_config(reader, text, on_camera, &sink);
+        break;
+    default:
+        read_state(&tracks, text);
+    }
+    tracks_clear(&tracks);
+    return 0;
+}
