@@ -125,6 +125,9 @@ static int check_file(const char *file, const char *db)
     int status = conf ? EXIT_SUCCESS : EXIT_CONFIGURATION;
     if (db && database_names_failed(names, &err) != 0)
         status = print_fatal(&err);
+    if (status == EXIT_SUCCESS)
+        printf("%s: good%s\n", file,
+               db ? "" : " (groups, layers, areas and teams of the rules were not looked up; --db does)");
     conf_free(&conf);
     database_names_free(&names);
     return status;

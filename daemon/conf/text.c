@@ -131,6 +131,30 @@ int text_check_conninfo(const char *text, struct err *err)
     return 0;
 }
 
+static bool url_has_password(const char *text)
+{
+    const char *user = strstr(text, "://") + 3, *end = user + strcspn(user, "/?"),
+               *at = memchr(user, '@', (size_t)(end - user));
+    bool before_at = at && memchr(user, ':', (size_t)(at - user));
+    return before_at || strstr(end, "?password=") || strstr(end, "&password=");
+}
+
+bool text_conninfo_has_password(const char *text)
+{
+    static const char name[] = "password";
+    if (strstr(text, "://"))
+        return url_has_password(text);
+    for (const char *p = skip_space(text); p && *p;) {
+        size_t word = strspn(p, "abcdefghijklmnopqrstuvwxyz_");
+        if (word == 0 || (word == sizeof(name) - 1 && memcmp(p, name, word) == 0))
+            return word > 0;
+        p = skip_space(p + word);
+        p = *p == '=' ? skip_value(skip_space(p + 1)) : NULL;
+        p = p ? skip_space(p) : NULL;
+    }
+    return false;
+}
+
 int text_check_path(const char *text, struct err *err)
 {
     if (text[0] != '/')

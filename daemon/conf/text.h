@@ -4,6 +4,7 @@
 #ifndef MOBEYE_CONF_TEXT_H
 #define MOBEYE_CONF_TEXT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -30,6 +31,9 @@ int text_check_zone(const char *text, struct err *err);
 
 /* A connection string that libpq can parse; only libpq knows whether it is valid. The error contains nothing of it. */
 int text_check_conninfo(const char *text, struct err *err);
+
+/* Whether a valid connection string contains a password. */
+bool text_conninfo_has_password(const char *text);
 
 /* A path, or credential:NAME. */
 int text_check_secret(const char *text, struct err *err);

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "conf/yaml_slip.h"
 
 /* The state of parsing one text. */
 struct parser {
@@ -42,23 +43,21 @@ static struct source_pos pos_at(const struct parser *parser, size_t offset)
     return pos;
 }
 
-/* Whether the line is indented with a tab, a mistake for which libyaml has no clear message. */
-static bool has_tab(const struct parser *parser, size_t line)
-{
-    const char *p = parser->text, *end = parser->text + parser->len;
-    for (size_t i = 1; i < line && p; i++) {
-        p = memchr(p, '\n', (size_t)(end - p));
-        p = p ? p + 1 : NULL;
-    }
-    while (p && p < end && *p == ' ')
-        p++;
-    return p && p < end && *p == '\t';
-}
-
 static void no_memory(void)
 {
     log_error("memory", "libyaml cannot allocate memory");
     abort();
+}
+
+/* The byte at a position of the text; a space beyond its end. */
+static char char_at(const struct parser *parser, struct source_pos pos)
+{
+    size_t line = 1, i = 0;
+    for (; i < parser->len && line < pos.line; i++)
+        line += parser->text[i] == '\n';
+    for (size_t col = 1; i < parser->len && col < pos.col; i++)
+        col += i + 1 == parser->len || ((unsigned char)parser->text[i + 1] & 0xc0) != 0x80;
+    return i < parser->len ? parser->text[i] : ' ';
 }
 
 static void syntax_error(struct parser *parser)
@@ -69,13 +68,25 @@ static void syntax_error(struct parser *parser)
         no_memory();
     if (y->error == YAML_READER_ERROR) {
         size_t at = y->problem_offset;
-        diagnostics_error(parser->diagnostics, pos_at(parser, at), "yaml", "%s, byte 0x%02x (expected UTF-8 text)",
-                          y->problem, at < parser->len ? (unsigned char)parser->text[at] : 0u);
+        bool utf16 = at == 0 && parser->len > 1 &&
+                     (memcmp(parser->text, "\xff\xfe", 2) == 0 || memcmp(parser->text, "\xfe\xff", 2) == 0);
+        if (utf16)
+            diagnostics_error(parser->diagnostics, pos_at(parser, 0), "yaml", "file is UTF-16 (expected UTF-8 text)");
+        else
+            diagnostics_error(parser->diagnostics, pos_at(parser, at), "yaml", "%s, byte 0x%02x (expected UTF-8 text)",
+                              y->problem, at < parser->len ? (unsigned char)parser->text[at] : 0u);
         return;
     }
     struct source_pos at = pos_of(y->problem_mark);
-    if (has_tab(parser, at.line))
-        diagnostics_error(parser->diagnostics, at, "yaml", "tab in the indentation (expected spaces)");
+    struct yaml_slip slip;
+    if (yaml_slip_find((struct str){parser->text, parser->len}, at.line, &slip))
+        diagnostics_error(parser->diagnostics, slip.pos, "yaml", "%s", slip.what);
+    else if (strcmp(y->problem, "found character that cannot start any token") == 0)
+        diagnostics_error(parser->diagnostics, at, "yaml", "%c cannot begin a value (expected it in quotes)",
+                          char_at(parser, at));
+    else if (y->context && strcmp(y->context, "while scanning an alias") == 0)
+        diagnostics_error(parser->diagnostics, pos_of(y->context_mark), "yaml",
+                          "* begins an alias of YAML (expected it in quotes, as \"*\")");
     else if (y->context && memcmp(&y->context_mark, &y->problem_mark, sizeof(y->problem_mark)) != 0)
         diagnostics_error(
             parser->diagnostics, at, "yaml",
@@ -147,6 +158,26 @@ static void check_properties(struct parser *parser, struct node *node, const yam
                           quoted((const char *)tag).text);
 }
 
+/* Text without quotes that has what its author took for a space or a quote. */
+static bool check_plain(struct parser *parser, const struct node *node, const char *text, size_t len)
+{
+    const char *what = NULL;
+    size_t char_len;
+    for (size_t i = 0; i < len && !what; i++)
+        what = yaml_slip_space(text + i, len - i, &char_len);
+    if (what)
+        diagnostics_error(parser->diagnostics, node->pos, "yaml",
+                          "%s in text without quotes (expected an ordinary space, or none)", what);
+    else if (yaml_slip_quote(text, len) > 0)
+        diagnostics_error(parser->diagnostics, node->pos, "yaml", "typographic quote (expected \" or ')");
+    else if (len > 1 && text[len - 1] == '"' && !memchr(text, '"', len - 1))
+        diagnostics_error(parser->diagnostics, node->pos, "yaml",
+                          "quote is closed but was not opened (expected \" before)");
+    else
+        return true;
+    return false;
+}
+
 static struct node *parse_scalar(struct parser *parser, const yaml_event_t *event)
 {
     struct node *node = node_new(NODE_TEXT, event);
@@ -164,6 +195,10 @@ static struct node *parse_scalar(struct parser *parser, const yaml_event_t *even
         return node;
     }
     node->plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+    if (node->plain && !check_plain(parser, node, text, len)) {
+        set_refused(node);
+        return node;
+    }
     node->text = mem_strndup(text, len);
     return node;
 }
@@ -212,17 +247,32 @@ static void drop_pair(struct node *map, size_t i)
     map->n -= 2;
 }
 
+/* What a key without a value was meant to be; NULL: just that. */
+static const char *misread_key(const struct node *key, const struct node *value)
+{
+    if (key->kind != NODE_TEXT || !key->plain || !node_is_null(value))
+        return NULL;
+    const char *colon = strchr(key->text, ':');
+    size_t digits = strspn(key->text, "0123456789");
+    if (colon && colon > key->text && colon[1] && strncmp(colon, "://", 3) != 0)
+        return "missing space after the colon (expected KEY: VALUE)";
+    return digits > 0 && strlen(key->text + digits) < 3 ? "decimal comma (expected a decimal point)" : NULL;
+}
+
 /* Removes pairs whose key is not text. */
 static void check_keys(struct parser *parser, struct node *map)
 {
     for (size_t i = 0; i + 1 < map->n;) {
         const struct node *key = map->items[i];
+        const char *misread = misread_key(key, map->items[i + 1]);
         bool merge = key->kind == NODE_TEXT && key->plain && strcmp(key->text, "<<") == 0;
-        if (key->kind == NODE_TEXT && !merge) {
+        if (misread)
+            diagnostics_error(parser->diagnostics, key->pos, "yaml", "%s", misread);
+        if (key->kind == NODE_TEXT && !merge && !misread) {
             i += 2;
             continue;
         }
-        if (key->kind != NODE_REFUSED)
+        if (key->kind != NODE_REFUSED && !misread)
             diagnostics_error(parser->diagnostics, key->pos, "yaml", "%s",
                               merge ? "merge key << is not supported (expected the keys themselves)"
                                     : "key is not text (expected text)");

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "conf/address.h"
 #include "conf/loader.h"
+#include "conf/near_value.h"
 #include "conf/text.h"
 #include "conf/value.h"
 
@@ -83,8 +84,12 @@ static void value_error(const struct loader_target *target, const struct node *n
     if (type == SCHEMA_CONNINFO || type == SCHEMA_SECRET || type == SCHEMA_KEY || type == SCHEMA_KEYS ||
         type == SCHEMA_URL)
         loader_error(target, node->pos, "%s", err->text);
-    else
-        loader_error(target, node->pos, "%s %s", quoted(node->text).text, err->text);
+    else {
+        struct buf near = {0};
+        near_value(target->key, node->text, &near);
+        loader_error(target, node->pos, "%s %s%.*s", quoted(node->text).text, err->text, (int)near.len, near.data);
+        buf_free(&near);
+    }
 }
 
 static int check_text(const struct schema_key *key, const char *text, struct err *err)
@@ -213,7 +218,7 @@ static int parse_word(const struct loader_target *target, const struct node *nod
     for (unsigned i = 0; (word = target->key->word(i, ret_value)); i++)
         if (strcmp(word, text) == 0)
             return 0;
-    loader_error(target, node->pos, "%s is not allowed", quoted(text).text);
+    value_error(target, node, &(struct err){"is not allowed"});
     return -1;
 }
 
@@ -347,7 +352,8 @@ static void set_box(const struct loader_target *target, const struct node *node)
     bool good = true;
     if (node->kind != NODE_LIST || node->n != 4) {
         if (node->kind != NODE_REFUSED)
-            loader_error(target, node->pos, "is not a list of four numbers");
+            loader_error(target, node->pos, "is not a list of four numbers%s",
+                         node->kind == NODE_LIST && node->n == 8 ? ": it has eight, so there are decimal commas" : "");
         return;
     }
     for (size_t i = 0; i < 4; i++) {

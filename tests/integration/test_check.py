@@ -20,12 +20,16 @@ def run(*args):
 def conf(tmp_path):
     return Config(tmp_path, "host=/nonexistent dbname=mobeye")
 
+NOT_LOOKED_UP = " (groups, layers, areas and teams of the rules were not looked up; --db does)"
+
 
 def check(tmp_path, text, *options):
     file = tmp_path / "mobeyed.yaml"
     file.write_text(text)
     done = run("--check", "-c", file, *options)
-    places = [PLACE.match(line) for line in (done.stdout + done.stderr).splitlines()]
+    good = f"{file}: good" + ("" if "--db" in options else NOT_LOOKED_UP) + "\n"
+    assert done.stdout == (good if done.returncode == 0 else ""), "a good file gets one line"
+    places = [PLACE.match(line) for line in done.stderr.splitlines()]
     assert all(place and place["file"] == str(file) for place in places), done.stdout + done.stderr
     return done.returncode, [(int(place["line"]), int(place["col"]), place["rest"]) for place in places]
 

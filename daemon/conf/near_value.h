@@ -1,0 +1,14 @@
+/*
+ * "Did you mean", for values: what a value that is not accepted was probably meant to be. Pure, except that it looks at
+ * the names of time zones.
+ */
+#ifndef MOBEYE_CONF_NEAR_VALUE_H
+#define MOBEYE_CONF_NEAR_VALUE_H
+
+#include "base/buf.h"
+#include "conf/schema.h"
+
+/* Appends ", did you mean 24h?" or the like; nothing if there is no such value. */
+void near_value(const struct schema_key *key, const char *text, struct buf *out);
+
+#endif
