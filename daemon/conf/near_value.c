@@ -219,6 +219,7 @@ void near_value(const struct schema_key *key, const char *text, struct buf *out)
         near_word(key, text, out);
         break;
     case SCHEMA_DURATION:
+    case SCHEMA_STEPS:
     case SCHEMA_SIZE:
         near_amount(key, text, out);
         break;
