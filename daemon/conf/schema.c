@@ -109,7 +109,8 @@ static const struct schema_key keys[] = {
      CONF(journal.max_size_bytes),
      .about = "The maximum size of all segments. When the journal is full of alerts not yet in the database, "
               "senders get RETRY; "
-              "with several listed clients, one gets RETRY once it has filled half of it."},
+              "with several listed clients, one gets RETRY once it has filled half of it. "
+              "Images larger than an eighth of it are dropped."},
     {.path = "journal.keep", .type = SCHEMA_DURATION, .min = 0, .max = 3650 * DAY, .fallback = "24h",
      CONF(journal.keep_us),
      .about = "How long segments are kept after they have been stored in the database, within max_size."},

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include <event2/event_struct.h>
-#include <xxhash.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -145,6 +144,8 @@ static bool on_cloudevent(struct receiver *r, struct endpoint *endpoint, const s
         return true;
     }
     validate_time(&alert, now_us, r->admission.keep_us);
+    if (message->has_image)
+        validate_image(&alert, message->image, r->admission.keep_us[CLASS_CAMERA], r->admission.max_size_bytes / 8);
     alert.endpoint = str_from(state_of(r, endpoint)->counters->name);
     record_queue_clear(&r->records);
     record_queue_add(&r->records, &alert);
@@ -216,11 +217,6 @@ static bool handle_message(struct receiver *r, struct endpoint *endpoint, const 
                                           : on_cloudevent(r, endpoint, message, client);
 }
 
-static uint64_t peer_hash(const struct endpoint *endpoint, const struct endpoint_peer *peer)
-{
-    return XXH3_64bits_withSeed(peer->id, peer->id_len, (uintptr_t)endpoint);
-}
-
 /* Returns false at the end of the slice, which ends the drain. */
 static bool on_message(void *ctx, struct endpoint *endpoint, const struct endpoint_message *message)
 {
@@ -232,8 +228,9 @@ static bool on_message(void *ctx, struct endpoint *endpoint, const struct endpoi
     counters->last_received_timestamp_seconds = (double)loop_wall_us(r->loop) / 1e6;
     bool go_on = handle_message(r, endpoint, message);
     uint64_t records = journal_next_seq(r->journal) - seq_before;
-    turn_count(&r->turn, peer_hash(endpoint, &message->peer),
-               MESSAGE_BYTES + message->payload.len + r->admission.bytes - bytes_before, records > 0 ? records : 1);
+    turn_count(&r->turn, turn_peer(endpoint, message->peer.id, message->peer.id_len),
+               MESSAGE_BYTES + message->payload.len + message->image.len + r->admission.bytes - bytes_before,
+               records > 0 ? records : 1);
     if (r->turn.slice_bytes / CLOCK_BYTES > slice_before / CLOCK_BYTES)
         loop_refresh(r->loop);
     return go_on && !turn_slice_is_over(&r->turn, loop_mono_us(r->loop));

@@ -36,7 +36,9 @@ struct endpoint_peer {
 /* One message, or what is wrong with its frames. */
 struct endpoint_message {
     struct endpoint_peer peer;      /* of router and tcp; unset elsewhere */
-    struct str payload;             /* valid until the callback returns */
+    struct str payload;             /* valid until the callback returns, as is the image */
+    struct str image;               /* the frame after it, of CloudEvents; may have no bytes */
+    bool has_image;                 /* there is such a frame */
     const struct dc09_frame *frame; /* of tcp: what was taken off the stream; NULL elsewhere */
     enum dc09_result result;        /* and what it is */
     const char *user;               /* of a guarded endpoint (ingest/security.h): what ZAP said of the peer, or NULL */

@@ -26,6 +26,8 @@ static bool on_frame(void *ctx, uint64_t connection, const char *address, enum d
     message.peer.delimiter = false;
     memcpy(message.peer.id, &connection, sizeof(connection));
     message.payload = frame->raw;
+    message.image = (struct str){NULL, 0};
+    message.has_image = false;
     message.frame = frame;
     message.result = result;
     message.address = address;

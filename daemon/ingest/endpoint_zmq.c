@@ -300,11 +300,31 @@ static int receive_peer(struct endpoint_zmq *z, zmq_msg_t *frame, struct endpoin
     return has_more(frame) ? receive_frame(z, frame) : 0;
 }
 
+/* What follows the payload: nothing, or the image of a CloudEvents alert. -1: nothing to receive. */
+static int receive_image(struct endpoint_zmq *z, zmq_msg_t *frame, zmq_msg_t *image, struct endpoint_message *message)
+{
+    if (!has_more(frame))
+        return 0;
+    if (z->endpoint->conf->format != ALERT_CLOUDEVENTS) {
+        message->malformed = "more frames than a payload";
+        return drop_rest(z, frame);
+    }
+    if (receive_frame(z, image) < 0)
+        return -1;
+    if (has_more(image)) {
+        message->malformed = "more frames than a payload and an image";
+        return drop_rest(z, image);
+    }
+    message->has_image = true;
+    message->image = (struct str){zmq_msg_data(image), zmq_msg_size(image)};
+    return 0;
+}
+
 /*
- * Receives one message into `frame`. router: routing id, an empty delimiter or none, payload; sub: topic, payload;
- * pull: payload. -1: nothing to receive.
+ * Receives one message. router: routing id, an empty delimiter or none, payload; sub: topic, payload; pull: payload;
+ * then, of CloudEvents, an image or none. -1: nothing to receive.
  */
-static int receive(struct endpoint_zmq *z, zmq_msg_t *frame, struct endpoint_message *message)
+static int receive(struct endpoint_zmq *z, zmq_msg_t *frame, zmq_msg_t *image, struct endpoint_message *message)
 {
     bool router = z->endpoint->conf->socket == CONF_ROUTER;
     z->message_bytes = 0;
@@ -320,10 +340,10 @@ static int receive(struct endpoint_zmq *z, zmq_msg_t *frame, struct endpoint_mes
         if (receive_frame(z, frame) < 0)
             return -1;
     }
-    if (has_more(frame)) {
-        message->malformed = "more frames than a payload";
-        return drop_rest(z, frame);
-    }
+    if (receive_image(z, frame, image, message) < 0)
+        return -1;
+    if (message->malformed)
+        return 0;
     message->payload = (struct str){zmq_msg_data(frame), zmq_msg_size(frame)};
     message->too_large = message->payload.len > ALERT_PAYLOAD_MAX;
     return 0;
@@ -349,17 +369,19 @@ static void *open_zmq(struct endpoint *endpoint, struct err *err)
 /* Passes one message to the owner. -1: nothing to receive; else whether the owner continues. */
 static int drain_message(struct endpoint_zmq *z)
 {
-    zmq_msg_t frame;
+    zmq_msg_t frame, image;
     zmq_msg_init(&frame);
+    zmq_msg_init(&image);
     struct endpoint_message message; /* initialised except peer.id, which is large */
     message.peer.id_len = 0;
     message.peer.delimiter = false;
     message.malformed = NULL;
     message.too_large = false;
-    message.payload = (struct str){NULL, 0};
+    message.payload = message.image = (struct str){NULL, 0};
+    message.has_image = false;
     message.frame = NULL;
     message.user = message.address = NULL;
-    int go_on = receive(z, &frame, &message);
+    int go_on = receive(z, &frame, &image, &message);
     if (go_on >= 0) {
         /* The frame with the routing id carries no properties of the peer. */
         connections_delivered(z->connections, zmq_msg_get(&frame, ZMQ_SRCFD), z->message_bytes);
@@ -368,6 +390,7 @@ static int drain_message(struct endpoint_zmq *z)
         go_on = z->endpoint->calls.message(z->endpoint->ctx, z->endpoint, &message);
     }
     zmq_msg_close(&frame);
+    zmq_msg_close(&image);
     return go_on;
 }
 

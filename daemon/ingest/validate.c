@@ -1,5 +1,7 @@
 #include "ingest/validate.h"
 
+#include "ingest/image_header.h"
+
 static bool is_device_byte(char c)
 {
     return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
@@ -27,4 +29,14 @@ void validate_time(struct alert *alert, int64_t received_us, const int64_t keep_
         return;
     alert->occurred_us = received_us;
     alert->flags |= FLAG_CLOCK;
+}
+
+void validate_image(struct alert *alert, struct str bytes, int64_t keep_us, uint64_t most_bytes)
+{
+    if (bytes.len > most_bytes || !image_read(bytes, &alert->image)) {
+        alert->flags |= FLAG_BAD_IMAGE;
+        alert->image = (struct image){0};
+    } else if (alert->received_us - alert->occurred_us >= keep_us) {
+        alert->image = (struct image){0};
+    }
 }

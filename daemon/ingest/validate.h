@@ -19,4 +19,9 @@ bool validate_device(struct str device);
  * retention of each class; NULL: longer than VALIDATE_PAST_MAX_US. */
 void validate_time(struct alert *alert, int64_t received_us, const int64_t keep_us[CLASS_COUNT]);
 
+/* Gives the alert its image, or drops it: FLAG_BAD_IMAGE if it is not a JPEG, PNG or WebP, or has more bytes than
+ * IMAGE_BYTES_MAX or most_bytes; no flag if the alert is so old that an image would be erased at once (keep_us, the
+ * retention of class camera). After validate_time(). */
+void validate_image(struct alert *alert, struct str bytes, int64_t keep_us, uint64_t most_bytes);
+
 #endif

@@ -11,7 +11,8 @@
 #include "journal/internal.h"
 #include "model/record.h"
 
-#define SEGMENT_BYTES_LEAST (UINT64_C(128) << 10) /* holds the largest record */
+#define SEGMENT_BYTES_LEAST                                                                                            \
+    (UINT64_C(128) << 10) /* holds the largest record without an image; one that needs more gets a larger segment */
 #define SEGMENT_BYTES_ALIGN UINT64_C(4096)
 #define SEGMENT_BYTES_USUAL (UINT64_C(1) << 20)
 
@@ -299,7 +300,7 @@ int journal_check_space(const struct journal *journal, int64_t wall_us, struct e
     uint32_t bytes = segment_bytes(journal->max_size_bytes);
     if (journal->failed)
         return err_set(err, "the journal has failed earlier");
-    if (fits_segment(journal, frame_length(journal->count + UINT64_C(1), journal->records.len + RECORD_MAX)))
+    if (fits_segment(journal, frame_length(journal->count + UINT64_C(1), journal->records.len + RECORD_PLAIN_MAX)))
         return 0;
     if (!could_free_space(journal, bytes))
         return err_set(err, "journal.max_size reached by alerts not yet in the database");
@@ -307,6 +308,10 @@ int journal_check_space(const struct journal *journal, int64_t wall_us, struct e
         return 0;
     return check_disk_space(journal, bytes, wall_us, err);
 }
+
+_Static_assert(JOURNAL_MESSAGE_BYTES >= RECORD_MAX, "a record with the largest image is a message");
+_Static_assert(JOURNAL_MESSAGE_BYTES + JOURNAL_MESSAGE_RECORDS * 64 + 2 * FRAME_BLOCK <= FRAME_BYTES_MAX,
+               "a message is one frame at most");
 
 static int check_message(const struct journal_message *message, struct err *err)
 {

@@ -76,7 +76,7 @@ struct journal_message {
 };
 #define JOURNAL_MESSAGE_RECORDS 64
 /* Maximum size of all its records, the shared bytes counted once. */
-#define JOURNAL_MESSAGE_BYTES (240 * 1024)
+#define JOURNAL_MESSAGE_BYTES (1200 * 1024)
 
 /* Adds all records of the message to the next group commit, or none; they are not on disk before journal_sync().
  * Returns enum journal_append (JOURNAL_FULL with the reason in err), or -1: final. If they need another frame or
@@ -88,8 +88,8 @@ int journal_append_message(struct journal *journal, const struct journal_message
 /* A message of one record. */
 int journal_append(struct journal *journal, struct str record, int64_t wall_us, uint64_t *ret_seq, struct err *err);
 
-/* Whether the largest record could be appended now, as far as can be determined without trying; changes nothing. -1
- * with the reason in err: journal_append() would return JOURNAL_FULL. */
+/* Whether the largest record without an image could be appended now, as far as can be determined without trying;
+ * changes nothing. -1 with the reason in err: journal_append() would return JOURNAL_FULL. */
 int journal_check_space(const struct journal *journal, int64_t wall_us, struct err *err);
 
 /* Writes what was appended as one frame and syncs it to stable storage. No-op if nothing was appended. -1: final. */

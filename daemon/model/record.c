@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 
-enum { VERSION = 1, BIT_DRILL = 1, BIT_LOCATION = 2, BITS_ALL = BIT_DRILL | BIT_LOCATION };
+enum { VERSION_PLAIN = 1, VERSION_IMAGE = 2, BIT_DRILL = 1, BIT_LOCATION = 2, BITS_ALL = BIT_DRILL | BIT_LOCATION };
 
 /* The strings of an alert in the order of the record, and how long each may be. */
 static const struct {
@@ -27,7 +27,7 @@ enum { STRINGS = sizeof(strings) / sizeof(strings[0]) };
 
 /* The fixed part as it lies in the record, every member little-endian. */
 struct fixed {
-    uint8_t version, format, kind, phase, bits, zero[3];
+    uint8_t version, format, kind, phase, bits, image_kind, zero[2];
     uint32_t flags, input, battery_pct, signal_dbm;
     uint64_t occurred_us, skew_us, fix_us, received_us;
     uint64_t lon, lat;
@@ -37,8 +37,14 @@ struct fixed {
     uint16_t lens[STRINGS];
 };
 _Static_assert(sizeof(struct fixed) == RECORD_PAYLOAD_OFFSET, "the layout in record.h, without padding");
-_Static_assert(RECORD_MAX > sizeof(struct fixed) + ALERT_PAYLOAD_MAX + (size_t)STRINGS * ALERT_TEXT_MAX,
-               "RECORD_MAX is an upper bound");
+
+/* Before the bytes of the image. */
+struct image_head {
+    uint32_t width, height, length;
+};
+_Static_assert(RECORD_MAX - RECORD_PLAIN_MAX == sizeof(struct image_head) + IMAGE_BYTES_MAX, "with the largest image");
+_Static_assert(RECORD_PLAIN_MAX > sizeof(struct fixed) + ALERT_PAYLOAD_MAX + (size_t)STRINGS * ALERT_TEXT_MAX,
+               "RECORD_PLAIN_MAX is an upper bound");
 
 static uint32_t float_bits(float v)
 {
@@ -108,19 +114,32 @@ static char *pack_strings(struct fixed *fixed, const struct alert *alert, char *
     return end;
 }
 
+/* Returns the end. */
+static char *pack_image(const struct image *image, char *at)
+{
+    const struct image_head head = {htole32(image->width), htole32(image->height), htole32((uint32_t)image->bytes.len)};
+    memcpy(at, &head, sizeof(head));
+    memcpy(at + sizeof(head), image->bytes.p, image->bytes.len);
+    return at + sizeof(head) + image->bytes.len;
+}
+
 void record_pack(struct buf *out, const struct alert *alert)
 {
+    bool has_image = alert->image.kind != IMAGE_NONE;
     size_t most = sizeof(struct fixed) + alert->payload.len;
+    if (has_image)
+        most += sizeof(struct image_head) + alert->image.bytes.len;
     for (size_t i = 0; i < STRINGS; i++)
         most += string_of(alert, i)->len;
     char *start = buf_reserve(out, most);
     char *payload = start + sizeof(struct fixed), *extra = payload + alert->payload.len;
 
     struct fixed fixed = {
-        .version = VERSION,
+        .version = has_image ? VERSION_IMAGE : VERSION_PLAIN,
         .format = (uint8_t)alert->format,
         .kind = (uint8_t)alert->kind,
         .phase = (uint8_t)alert->phase,
+        .image_kind = (uint8_t)alert->image.kind,
         .bits = (uint8_t)((alert->drill ? BIT_DRILL : 0) | (alert->has_location ? BIT_LOCATION : 0)),
         .flags = htole32(alert->flags),
         .input = htole32((uint32_t)alert->input),
@@ -138,6 +157,8 @@ void record_pack(struct buf *out, const struct alert *alert)
     };
     char *end = pack_strings(&fixed, alert, extra);
     fixed.extra_len = htole32((uint32_t)(end - extra));
+    if (has_image)
+        end = pack_image(&alert->image, end);
     memcpy(start, &fixed, sizeof(fixed));
     memcpy(payload, alert->payload.p, alert->payload.len);
     out->len += (size_t)(end - start);
@@ -173,7 +194,9 @@ static const char *fixed_fault(const struct fixed *fixed, const struct alert *al
         return "kind";
     if (fixed->phase >= PHASE_COUNT)
         return "phase";
-    if (fixed->bits & ~BITS_ALL || fixed->zero[0] || fixed->zero[1] || fixed->zero[2])
+    if ((fixed->version == VERSION_IMAGE) != (fixed->image_kind != IMAGE_NONE) || fixed->image_kind >= IMAGE_KINDS)
+        return "image kind";
+    if (fixed->bits & ~BITS_ALL || fixed->zero[0] || fixed->zero[1])
         return "bits";
     if (alert->flags & ~ALERT_FLAGS_ALL)
         return "flags";
@@ -212,22 +235,53 @@ static int unpack_strings(const struct fixed *fixed, struct str area, struct ale
     return 0;
 }
 
+static bool side_ok(uint32_t width, uint32_t height)
+{
+    return width <= IMAGE_SIDE_MAX && height <= IMAGE_SIDE_MAX && (width == 0) == (height == 0);
+}
+
+/* area: what follows the extra bytes. */
+static int unpack_image(const struct fixed *fixed, struct str area, struct image *ret, struct err *err)
+{
+    struct image_head head;
+    if (fixed->version == VERSION_PLAIN)
+        return area.len == 0
+                   ? 0
+                   : err_set(err, "damaged record: %zu bytes after the extra bytes (expected none)", area.len);
+    if (area.len < sizeof(head))
+        return err_set(err, "damaged record: image cut short");
+    memcpy(&head, area.p, sizeof(head));
+    *ret = (struct image){
+        .bytes = {area.p + sizeof(head), area.len - sizeof(head)},
+        .kind = (enum image_kind)fixed->image_kind,
+        .width = le32toh(head.width),
+        .height = le32toh(head.height),
+    };
+    if (le32toh(head.length) != ret->bytes.len || ret->bytes.len == 0 || ret->bytes.len > IMAGE_BYTES_MAX)
+        return err_set(err, "damaged record: image of %u bytes (expected %zu, 1 to %d)", le32toh(head.length),
+                       ret->bytes.len, IMAGE_BYTES_MAX);
+    return side_ok(ret->width, ret->height) ? 0 : err_set(err, "damaged record: size of the image is out of range");
+}
+
 int record_unpack(struct str bytes, struct alert *ret, struct err *err)
 {
     struct fixed fixed;
     if (bytes.len == 0)
         return err_set(err, "damaged record: empty");
-    if (*bytes.p != VERSION)
-        return err_set(err, "unsupported record version %u (expected %d)", (unsigned char)*bytes.p, VERSION);
+    if (*bytes.p != VERSION_PLAIN && *bytes.p != VERSION_IMAGE)
+        return err_set(err, "unsupported record version %u (expected %d or %d)", (unsigned char)*bytes.p, VERSION_PLAIN,
+                       VERSION_IMAGE);
     if (bytes.len < sizeof(fixed))
         return err_set(err, "damaged record: %zu bytes (expected at least %zu)", bytes.len, sizeof(fixed));
     memcpy(&fixed, bytes.p, sizeof(fixed));
 
     struct str area = {bytes.p + sizeof(fixed), bytes.len - sizeof(fixed)};
     uint64_t payload_len = le32toh(fixed.payload_len), extra_len = le32toh(fixed.extra_len);
-    if (payload_len == 0 || payload_len > ALERT_PAYLOAD_MAX || payload_len + extra_len != area.len)
-        return err_set(err, "damaged record: payload of %llu and extra of %llu bytes (expected %zu in all)",
+    if (payload_len == 0 || payload_len > ALERT_PAYLOAD_MAX || payload_len + extra_len > area.len)
+        return err_set(err, "damaged record: payload of %llu and extra of %llu bytes (expected at most %zu in all)",
                        (unsigned long long)payload_len, (unsigned long long)extra_len, area.len);
+    struct str rest = {area.p + payload_len + extra_len, area.len - (size_t)(payload_len + extra_len)};
+    area.len -= rest.len;
     *ret = (struct alert){
         .format = (enum alert_format)fixed.format,
         .kind = (enum alert_kind)fixed.kind,
@@ -252,5 +306,7 @@ int record_unpack(struct str bytes, struct alert *ret, struct err *err)
     const char *fault = fixed_fault(&fixed, ret);
     if (fault)
         return err_set(err, "damaged record: %s is out of range", fault);
+    if (unpack_image(&fixed, rest, &ret->image, err) != 0)
+        return -1;
     return unpack_strings(&fixed, area, ret, err);
 }

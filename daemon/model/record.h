@@ -8,7 +8,7 @@
  * Version 1, little-endian, without gaps: a fixed part, then the payload, then the extra bytes.
  *
  *   offset size type  field
- *        0    1 u8    version: 1
+ *        0    1 u8    version: 1, or 2 with an image
  *        1    1 u8    format: enum alert_format
  *        2    1 u8    kind: enum alert_kind
  *        3    1 u8    phase: enum alert_phase
@@ -33,9 +33,12 @@
  *      136      bytes payload
  *                     extra
  *
+ * Version 2 is version 1 with an image: offset 5 has its enum image_kind, and after the extra bytes come three u32, its
+ * width and height (both 0: unknown) and its length (1 to 1,000,000), then its bytes, up to the end of the record.
+ *
  * A string offset is relative to the start of the payload and may point into the extra bytes: a string that occurs
- * literally in the payload takes no space, any other is in the extra bytes. An empty string has offset 0. The record
- * ends with the extra bytes.
+ * literally in the payload takes no space, any other is in the extra bytes. An empty string has offset 0. A record
+ * of version 1 ends with the extra bytes.
  */
 #ifndef MOBEYE_MODEL_RECORD_H
 #define MOBEYE_MODEL_RECORD_H
@@ -46,8 +49,9 @@
 /* Offset of the payload. */
 #define RECORD_PAYLOAD_OFFSET 136
 
-/* Upper bound of a packed record, in bytes. */
-#define RECORD_MAX (ALERT_PAYLOAD_MAX + 8192)
+/* Upper bounds of a packed record, in bytes: without an image, and of any. */
+#define RECORD_PLAIN_MAX (ALERT_PAYLOAD_MAX + 8192)
+#define RECORD_MAX       (RECORD_PLAIN_MAX + 12 + IMAGE_BYTES_MAX)
 
 /* Appends the record: the fields "from the message" and "from the receipt", which must be within the limits of alert.h
  * and of the layout above. */

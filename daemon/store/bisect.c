@@ -56,6 +56,12 @@ void bisect_halve_piece(struct bisect *b)
     b->good = b->base;
 }
 
+void bisect_row_known(struct bisect *b)
+{
+    b->phase = BISECT_KNOWN;
+    b->base = b->good = b->stop = b->n;
+}
+
 /* Half way between what is stored and what is not. */
 static enum bisect_verdict narrow_prefix(struct bisect *b)
 {

@@ -13,7 +13,7 @@
 #include <stddef.h>
 
 enum bisect_phase {
-    BISECT_OFF,       /* nothing was refused, or all of it is forgotten. -> ROWS */
+    BISECT_OFF,       /* nothing was refused, or all of it is forgotten. -> ROWS, KNOWN */
     BISECT_ROWS,      /* pieces are stored until all refused rows are known. -> KNOWN */
     BISECT_KNOWN,     /* refused rows are known, the rest is stored as usual. -> INCIDENTS */
     BISECT_INCIDENTS, /* the incidents of a prefix are tried. -> KNOWN with one more refused row */
@@ -47,6 +47,9 @@ void bisect_piece_refused(struct bisect *bisect, size_t row);
 
 /* The piece, of at least two rows, was refused, and the row to blame is unknown. */
 void bisect_halve_piece(struct bisect *bisect);
+
+/* A row is refused, as its owner found out without a search, and is left out from now on: KNOWN. */
+void bisect_row_known(struct bisect *bisect);
 
 enum bisect_verdict {
     BISECT_TRY_PREFIX, /* try the incidents of the first `prefix` rows */

@@ -8,7 +8,7 @@
 #include "store/pgtype.h"
 
 enum {
-    ALERT_COLUMNS = 28,
+    ALERT_COLUMNS = 29,
     FIXED_MAX = 256,      /* all lengths, numbers and words of a row */
     FLAG_BYTES_MAX = 640, /* all flags at once */
 };
@@ -174,12 +174,13 @@ void copyrow_alert(struct buf *out, const struct alert *alert, struct str instan
     out->len = (size_t)(p - out->data);
 }
 
-void copyrow_incident(struct buf *out, const struct alert *alert, uint64_t incident_id)
+void copyrow_incident(struct buf *out, const struct alert *alert, uint64_t incident_id, const uint8_t *image_id)
 {
     bool by_areas = incident_id == 0 && alert->placement_team.len == 0 && alert->areas;
-    char *p = buf_reserve(out, 4 + 8 + (by_areas ? areas_room(alert->areas) : 4));
+    char *p = buf_reserve(out, 4 + 8 + (by_areas ? areas_room(alert->areas) : 4) + 4 + IDENTITY_BYTES);
     p = incident_id == 0 ? put_null(p) : put_int8(p, incident_id);
     p = by_areas ? put_areas(p, alert->areas) : put_null(p);
+    p = image_id ? put_bytes(pgtype_put32(p, IDENTITY_BYTES), image_id, IDENTITY_BYTES) : put_null(p);
     out->len = (size_t)(p - out->data);
 }
 

@@ -14,7 +14,7 @@ extern const struct str copyrow_header, copyrow_trailer;
 #define COPYROW_ALERT_COLUMNS                                                                                          \
     "class, occurred_at, received_at, clock_skew, source, event_id, instance, journal_seq, endpoint, device_id, "      \
     "kind, phase, input, drill, flags, geom, accuracy_m, location_source, rule, payload, wijk_code, buurt_code, "      \
-    "rules, placement_id, team, secret, incident_id, areas"
+    "rules, placement_id, team, secret, incident_id, areas, image_id"
 
 enum {
     COPYROW_RULES_BYTES = 16,
@@ -25,12 +25,13 @@ enum {
 #define COPYROW_ALERT_SQL    "copy mobeye.alert (" COPYROW_ALERT_COLUMNS ") from stdin (format binary)"
 #define COPYROW_IDENTITY_SQL "copy mobeye.alert_identity (id, device, stored_on) from stdin (format binary)"
 
-/* A row but for its last two columns. rules: the hash of the rules that it was judged by, 16 bytes, or NULL. */
+/* A row but for its last three columns. rules: the hash of the rules that it was judged by, 16 bytes, or NULL. */
 void copyrow_alert(struct buf *out, const struct alert *alert, struct str instance, const uint8_t *rules);
 
-/* The last two columns, which are known last: the incident (0: none), and the areas of an alert that has neither an
- * incident nor a placement's team by which it could be seen. */
-void copyrow_incident(struct buf *out, const struct alert *alert, uint64_t incident_id);
+/* The last three columns: the incident (0: none), and the areas of an alert that has neither an incident nor a
+ * placement's team by which it could be seen, which are known last; and the number of its image, which is its own
+ * identity (NULL: it has none). */
+void copyrow_incident(struct buf *out, const struct alert *alert, uint64_t incident_id, const uint8_t *image_id);
 
 /* device: of identity_device(), or 0. stored_on is the day of wall_us, UTC. */
 void copyrow_identity(struct buf *out, const uint8_t id[IDENTITY_BYTES], uint64_t device, int64_t wall_us);

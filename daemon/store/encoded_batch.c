@@ -363,8 +363,9 @@ static bool next_rows(struct encoded_batch *encoded, struct str *ret)
             continue;
         if (chunk->len > 0 && chunk->len + len > COPYROW_CHUNK_BYTES)
             break;
+        const struct alert *alert = &encoded->batch->rows[row].alert;
         append_row(encoded, row, chunk);
-        copyrow_incident(chunk, &encoded->batch->rows[row].alert, incident_of(encoded, row));
+        copyrow_incident(chunk, alert, incident_of(encoded, row), alert->image.kind ? encoded->own[row] : NULL);
     }
     *ret = buf_str(chunk);
     return chunk->len > 0;

@@ -57,6 +57,7 @@ const struct maintenance_job maintenance_jobs[MAINTENANCE_JOBS] = {
     {"mutes", "select mobeye.end_mutes", append_plain, 1, MAINTENANCE_ROWS_NONE},
     {"secrecy", "select mobeye.hide_late", append_plain, 3, MAINTENANCE_ROWS_NONE},
     {"retention_camera", "camera", append_erase, HOURLY, MAINTENANCE_ROWS_ERASED},
+    {"retention_images", "images", append_erase, HOURLY, MAINTENANCE_ROWS_ERASED},
     {"retention_alarm", "alarm", append_erase, HOURLY, MAINTENANCE_ROWS_ERASED},
     {"retention_service", "service", append_erase, HOURLY, MAINTENANCE_ROWS_ERASED},
     {"retention_incident", "incident", append_erase, HOURLY, MAINTENANCE_ROWS_ERASED},

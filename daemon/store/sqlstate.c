@@ -25,6 +25,8 @@ static size_t copy_line(const char *context)
 {
     const char *at = context ? strstr(context, "COPY alert,") : NULL;
     if (!at)
+        at = context ? strstr(context, "COPY snapshot,") : NULL;
+    if (!at)
         return 0;
     at += strlen("COPY alert,");
     while (*at && *at != '\n' && !isdigit((unsigned char)*at))

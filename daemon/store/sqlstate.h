@@ -22,7 +22,7 @@ struct fault {
     enum sqlstate_class class;
     char sqlstate[6]; /* empty: none from the server */
     char text[512];   /* the primary message, one line */
-    size_t line;      /* of the COPY of mobeye.alert that failed, from 1; 0: unknown */
+    size_t line;      /* of the COPY of mobeye.alert or mobeye.snapshot that failed, from 1; 0: unknown */
 };
 
 /* The result is of status PGRES_FATAL_ERROR. */

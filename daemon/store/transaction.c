@@ -29,6 +29,7 @@ void transaction_free(struct transaction *t)
     free(t->guard);
     buf_free(&t->identities);
     incident_rows_free(&t->incidents);
+    image_rows_free(&t->images);
     *t = (struct transaction){0};
 }
 
@@ -49,6 +50,12 @@ void transaction_begin(struct transaction *t, struct encoded_batch *encoded, con
 static bool nothing_to_quarantine(const struct transaction *t)
 {
     return t->encoded->refused == 0;
+}
+
+/* The commit follows on the COPY of alerts without a round trip. */
+static bool commits_with_alerts(const struct transaction *t)
+{
+    return nothing_to_quarantine(t) && !image_rows_any(t->encoded);
 }
 
 /* Minimise round trips: one per COPY, and one per step of the incidents, in the normal case. */
@@ -245,7 +252,7 @@ static void send_alerts(struct transaction *t)
     struct buf sql = {0};
     encoded_batch_copy_begin(encoded, 0, encoded->batch->n, &t->incidents.set);
     buf_printf(&sql, COPYROW_ALERT_SQL);
-    if (nothing_to_quarantine(t)) {
+    if (commits_with_alerts(t)) {
         buf_printf(&sql, "; ");
         append_commit(t, &sql);
     }
@@ -289,8 +296,20 @@ static void on_storing_result(struct transaction *t, PGresult *result)
 /* COPY is the last statement, or the first before those of the commit. */
 static void on_awaiting_result(struct transaction *t, PGresult *result)
 {
-    if (is_tag(result, "COPY") && nothing_to_quarantine(t))
+    if (is_tag(result, "COPY") && commits_with_alerts(t))
         transaction_set_state(t, TRANSACTION_COMMITTING, "the alerts are stored");
+}
+
+/* Images come after the alerts: their partition may be missing when those of the alerts exist. */
+static void on_alerts_stored(struct transaction *t)
+{
+    if (image_rows_any(t->encoded)) {
+        image_rows_begin(&t->images, t->encoded, &t->incidents.set);
+        transaction_set_state(t, TRANSACTION_SENDING_IMAGES, "alerts of the batch have images");
+        t->calls.send(t->ctx, IMAGE_ROWS_SQL);
+    } else {
+        quarantine_and_commit(t);
+    }
 }
 
 static void on_quarantining_result(struct transaction *t, PGresult *result)
@@ -335,7 +354,8 @@ static const struct {
     [TRANSACTION_READING] = {on_reading_result, on_read},
     [TRANSACTION_STORING] = {on_storing_result, send_alerts},
     [TRANSACTION_PROBING] = {on_storing_result, transaction_on_prefix_stored},
-    [TRANSACTION_AWAITING] = {on_awaiting_result, quarantine_and_commit},
+    [TRANSACTION_AWAITING] = {on_awaiting_result, on_alerts_stored},
+    [TRANSACTION_SENDING_IMAGES] = {NULL, quarantine_and_commit},
     [TRANSACTION_BISECTING] = {NULL, transaction_on_piece_stored},
     [TRANSACTION_QUARANTINING] = {on_quarantining_result, on_quarantined},
     [TRANSACTION_COMMITTING] = {on_committing_result, on_not_committed},
@@ -373,6 +393,8 @@ bool transaction_on_chunk(struct transaction *t, struct str *ret)
 {
     if (t->state == TRANSACTION_COPYING_IDENTITIES || t->state == TRANSACTION_ABANDONING)
         return next_identities(t, ret);
+    if (t->state == TRANSACTION_SENDING_IMAGES)
+        return image_rows_next_chunk(&t->images, ret);
     if (encoded_batch_next_chunk(t->encoded, ret))
         return true;
     if (t->state == TRANSACTION_SENDING) {
@@ -394,7 +416,7 @@ bool transaction_may_be_committed(const struct transaction *t)
 {
     bool sending = t->state == TRANSACTION_SENDING || t->state == TRANSACTION_AWAITING;
     return t->state == TRANSACTION_COMMITTING || t->state == TRANSACTION_COMMITTED ||
-           (sending && nothing_to_quarantine(t));
+           (sending && commits_with_alerts(t));
 }
 
 bool transaction_server_busy(const struct transaction *t)

@@ -4,14 +4,15 @@
  * the daemon's loop (store/writer.h) and a blocking program (store/quarantine_retry.h) drive the same one.
  *
  * The transaction moves the journal's position, claims the identities, reads, correlates and stores the incidents,
- * copies the alerts, puts what the database refuses into quarantine, and numbers the changes (sql/README.md has the
- * tables).
+ * copies the alerts and their images, puts what the database refuses into quarantine, and numbers the changes
+ * (sql/README.md has the tables).
  */
 #ifndef MOBEYE_STORE_TRANSACTION_H
 #define MOBEYE_STORE_TRANSACTION_H
 
 #include "store/bisect.h"
 #include "store/encoded_batch.h"
+#include "store/image_rows.h"
 #include "store/incident_rows.h"
 
 /*
@@ -38,10 +39,12 @@ enum transaction_state {
                               -> ROLLING_BACK */
     TRANSACTION_SENDING,   /* the rows of the COPY of alerts are being sent. -> AWAITING; no partition -> ROLLING_BACK;
                               a row is refused -> BISECTING */
-    TRANSACTION_AWAITING,  /* all rows are sent, and the commit with them where nothing goes to quarantine. ->
-                              COMMITTING, QUARANTINING; otherwise as SENDING */
-    TRANSACTION_BISECTING, /* COPY piece by piece, until all refused rows are known. -> ROLLING_BACK, to begin again
-                              without them */
+    TRANSACTION_AWAITING,  /* all rows are sent, and the commit with them where there is no image and nothing goes to
+                              quarantine. -> SENDING_IMAGES, COMMITTING, QUARANTINING; otherwise as SENDING */
+    TRANSACTION_SENDING_IMAGES, /* COPY of the images. -> COMMITTING, QUARANTINING; no partition, or one is refused (its
+                                   alert goes to quarantine with it) -> ROLLING_BACK */
+    TRANSACTION_BISECTING,    /* COPY piece by piece, until all refused rows are known. -> ROLLING_BACK, to begin again
+                                 without them */
     TRANSACTION_QUARANTINING, /* refused and unreadable rows go to quarantine. -> COMMITTING */
     TRANSACTION_COMMITTING,   /* changes of incidents get their numbers; commit, never cancelled. -> COMMITTED */
 
@@ -97,6 +100,7 @@ struct transaction {
 
     /* Of this attempt. */
     struct incident_rows incidents;
+    struct image_rows images;
     struct buf identities;  /* what the COPY of identities sends */
     size_t identities_sent; /* bytes of them */
     size_t quarantine_sent; /* refusals */

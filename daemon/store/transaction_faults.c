@@ -51,35 +51,38 @@ void transaction_on_abandoned(struct transaction *t)
 }
 
 struct partition_day {
-    enum retention_class class;
-    int64_t day; /* since 1970 */
+    const char *class; /* of mobeye.make_partitions() */
+    int64_t day;       /* since 1970 */
 };
 
 static int compare_days(const void *a, const void *b)
 {
     const struct partition_day *x = a, *y = b;
-    if (x->class != y->class)
-        return x->class < y->class ? -1 : 1;
-    return x->day < y->day ? -1 : x->day > y->day;
+    int by_class = strcmp(x->class, y->class);
+    return by_class ? by_class : x->day < y->day ? -1 : x->day > y->day;
 }
 
-/* The days that the batch's alerts fall on, as calls of mobeye.make_partitions(), which takes no time before 1970. */
+/* The days that the batch's alerts and images fall on, as calls of mobeye.make_partitions(), which takes no time before
+ * 1970. */
 static void append_partitions(const struct encoded_batch *encoded, struct buf *sql)
 {
     const struct batch *batch = encoded->batch;
-    struct partition_day *days = mem_realloc(NULL, batch->n, sizeof(*days));
+    struct partition_day *days = mem_realloc(NULL, 2 * batch->n, sizeof(*days));
     size_t n = 0;
     for (size_t i = 0; i < batch->n; i++) {
         const struct alert *alert = &batch->rows[i].alert;
-        if (encoded->status[i] == ROW_STORE && alert->occurred_us >= 0)
-            days[n++] = (struct partition_day){alert_class(alert->kind), alert->occurred_us / CLOCK_DAY};
+        if (encoded->status[i] != ROW_STORE || alert->occurred_us < 0)
+            continue;
+        days[n++] = (struct partition_day){alert_class_word(alert_class(alert->kind)), alert->occurred_us / CLOCK_DAY};
+        if (alert->image.kind != IMAGE_NONE)
+            days[n++] = (struct partition_day){"images", alert->occurred_us / CLOCK_DAY};
     }
     qsort(days, n, sizeof(*days), compare_days);
     for (size_t i = 0; i < n; i++)
         if (i == 0 || compare_days(&days[i - 1], &days[i]) != 0)
             buf_printf(sql,
                        "select mobeye.make_partitions('%s', to_timestamp(%" PRId64 "), to_timestamp(%" PRId64 "));",
-                       alert_class_word(days[i].class), days[i].day * 86400, (days[i].day + 1) * 86400);
+                       days[i].class, days[i].day * 86400, (days[i].day + 1) * 86400);
     free(days);
 }
 
@@ -208,6 +211,19 @@ static void on_incidents_refused(struct transaction *t)
     }
 }
 
+/* The server names the line; else no image is to blame. */
+static void on_image_refused(struct transaction *t)
+{
+    size_t row = t->fault.line > 0 ? image_rows_nth_row(t->encoded, t->fault.line) : t->encoded->batch->n;
+    if (row == t->encoded->batch->n) {
+        retry_later(t);
+        return;
+    }
+    encoded_batch_refuse(t->encoded, row, &t->fault);
+    bisect_row_known(&t->bisect);
+    transaction_roll_back(t, TRANSACTION_OPENING, "an image is refused");
+}
+
 /* A row, or its description in quarantine, is refused for good. In any other state no row is to blame. */
 static void on_refused(struct transaction *t)
 {
@@ -215,8 +231,11 @@ static void on_refused(struct transaction *t)
     bool of_rows =
         t->state == TRANSACTION_SENDING || t->state == TRANSACTION_AWAITING || t->state == TRANSACTION_BISECTING;
     bool of_incidents = (t->state == TRANSACTION_STORING || t->state == TRANSACTION_PROBING) && !taken;
-    if ((of_rows || of_incidents) && !t->journal) {
+    bool of_images = t->state == TRANSACTION_SENDING_IMAGES;
+    if ((of_rows || of_incidents || of_images) && !t->journal) {
         transaction_roll_back(t, TRANSACTION_REFUSED, t->fault.text);
+    } else if (of_images) {
+        on_image_refused(t);
     } else if (of_rows) {
         on_piece_refused(t);
     } else if (of_incidents) {
@@ -232,8 +251,8 @@ static void on_refused(struct transaction *t)
 static void on_open_fault(struct transaction *t)
 {
     const struct fault *fault = &t->fault;
-    bool in_rows =
-        t->state == TRANSACTION_SENDING || t->state == TRANSACTION_AWAITING || t->state == TRANSACTION_BISECTING;
+    bool in_rows = t->state == TRANSACTION_SENDING || t->state == TRANSACTION_AWAITING ||
+                   t->state == TRANSACTION_SENDING_IMAGES || t->state == TRANSACTION_BISECTING;
     bool in_incidents = t->state == TRANSACTION_STORING || t->state == TRANSACTION_PROBING;
     bool taken = strcmp(fault->sqlstate, UNIQUE_VIOLATION) == 0;
     if (t->state == TRANSACTION_COPYING_IDENTITIES && taken) {

@@ -9,7 +9,7 @@ grant select on mobeye.schema_version, mobeye.schema_code, mobeye.counter, mobey
     mobeye.maintenance_state to mobeye_ingest;
 grant select, insert, update on mobeye.journal_position to mobeye_ingest;
 grant select, insert on mobeye.alert_identity to mobeye_ingest;
-grant insert on mobeye.alert to mobeye_ingest;
+grant insert on mobeye.alert, mobeye.snapshot to mobeye_ingest;
 grant select, update on mobeye.leader to mobeye_ingest;
 -- A retry locks its row (for update), which requires the right to update a column; this column cannot be assigned. It deletes
 -- the row by release_quarantined().
@@ -98,13 +98,14 @@ grant execute on function mobeye.current_viewer(), mobeye.rd(public.geometry), m
 -- mobeye_patrol: officers; mobeye_auditor: people who check what was done
 
 grant usage on schema patrol to mobeye_patrol, mobeye_auditor;
-grant select on patrol.alerts, patrol.incidents, patrol.queue, patrol.changes, patrol.incident_history, patrol.mutes,
+grant select on patrol.alerts, patrol.images, patrol.incidents, patrol.queue, patrol.changes, patrol.incident_history, patrol.mutes,
     patrol.devices, patrol.figures to mobeye_patrol, mobeye_auditor;
 grant execute on function
     patrol.api_version(),
     patrol.history_at(float8, float8, integer),
     patrol.incidents_geojson(float8, float8, float8, float8),
     patrol.number_changes(),
+    patrol.open_image(uuid, text),
     patrol.open_incident(bigint, text)
     to mobeye_patrol, mobeye_auditor;
 -- A view calls functions with the rights of its reader. Without usage of the schema they cannot be called by name.

@@ -111,7 +111,7 @@ comment on function mobeye.add_change(bigint, text, mobeye.incident, boolean) is
 create or replace function mobeye.add_history(
     incident_id bigint, action text, note text default null, from_status text default null,
     to_status text default null, outcome text default null, assigned_to text default null,
-    actor text default null) returns void
+    actor text default null, image_id uuid default null) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -124,12 +124,12 @@ begin
         last_change := (select max(c.entry) from mobeye.change c where c.incident_id = add_history.incident_id);
     end if;
     insert into mobeye.incident_history
-           (incident_id, at, actor, via, action, from_status, to_status, outcome, assigned_to, note, last_change)
+           (incident_id, at, actor, via, action, from_status, to_status, outcome, assigned_to, note, last_change, image_id)
     values (incident_id, clock_timestamp(), coalesce(actor, mobeye.actor()), via, action, from_status, to_status,
-            outcome, assigned_to, note, last_change);
+            outcome, assigned_to, note, last_change, image_id);
 end
 $$;
-comment on function mobeye.add_history(bigint, text, text, text, text, text, text, text) is
+comment on function mobeye.add_history(bigint, text, text, text, text, text, text, text, uuid) is
     'Adds an entry to the history of an incident. The actor is the current viewer unless given: mobeyed for the system.';
 
 create or replace function mobeye.close_incident(

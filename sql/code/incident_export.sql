@@ -25,7 +25,7 @@ begin
                      from patrol.alerts a
                     where a.incident_id = id and a.occurred_at between i.first_seen - coalesce(i.gap, '0')
                                                                    and i.last_seen + coalesce(i.gap, '0')),
-        'images', '[]'::jsonb,
+        'images', mobeye.images_of(id, pixels => true),
         'history', (select coalesce(jsonb_agg(to_jsonb(h) - '{incident_id,last_change}'::text[] order by h.entry), '[]')
                       from mobeye.incident_history h where h.incident_id = id),
         'changes', (select coalesce(jsonb_agg(to_jsonb(c) - '{incident_id,entry}'::text[] order by c.entry), '[]')
@@ -36,5 +36,5 @@ begin
 end
 $$;
 comment on function mobeye.incident_export(bigint, text) is
-    'An incident with its alerts, history, changes and the rules that created it, as a JSON document, and the SHA-256 of the '
+    'An incident with its alerts, images (in base64), history, changes and the rules that created it, as a JSON document, and the SHA-256 of the '
     'document with a final line feed. Both the look and the hash are recorded in its history. For the owner.';

@@ -171,7 +171,8 @@ returns table (incident_id bigint, reference text, status text, category text, p
                device_id text, address text, instructions text, geom public.geometry, rd_x float8, rd_y float8,
                location_source text, accuracy_m real, wijk_code text, wijk_name text, buurt_code text, team text,
                verified_by text, alert_count integer, first_seen timestamptz, last_seen timestamptz,
-               assigned_to text, outcome text, external_ref text, coarse boolean, alerts jsonb, history jsonb)
+               assigned_to text, outcome text, external_ref text, coarse boolean, alerts jsonb, history jsonb,
+               image_id uuid, images jsonb)
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
@@ -192,7 +193,7 @@ begin
     perform mobeye.add_history(id, 'look', reason);
     -- The server's log keeps a look even if its transaction is rolled back.
     raise log 'mobeyed: % looked at incident %', actor, id;
-    seen := v.is_auditor or not i.secret or coalesce(v.team in (i.team, i.secret_team) or i.assigned_to = v.login, false);
+    seen := mobeye.sees_exactly(i, v);
     place := case when seen then i.rd else public.st_transform(i.cell, 28992) end;
     return query
         select i.incident_id, i.reference, i.status, i.category, i.priority, i.kind,
@@ -206,11 +207,12 @@ begin
                not seen,
                mobeye.alerts_of(id, v),
                (select coalesce(jsonb_agg(to_jsonb(h) - 'incident_id'
-                                          || case when seen then '{}' else '{"note": null}'::jsonb end
+                                          || case when seen then '{}' else '{"note": null, "image_id": null}'::jsonb end
                                           order by h.entry), '[]')
-                  from mobeye.incident_history h where h.incident_id = id);
+                  from mobeye.incident_history h where h.incident_id = id),
+               case when seen then i.image_id end, case when seen then mobeye.images_of(id) else '[]' end;
 end
 $$;
 comment on function patrol.open_incident(bigint, text) is
-    'The detail of an incident with its last 1000 alerts and its history. The look, its time and reason are recorded in the '
+    'The detail of an incident with its last 1000 alerts, its history and its images. The look, its time and reason are recorded in the '
     'history. Auditors see the exact place only here; a secret place stays coarse to other teams.';

@@ -35,7 +35,11 @@ select i.incident_id, i.reference, i.status, i.category, i.priority, i.kind, i.d
        a.buurt_code, i.team, i.rule, i.verified_by, i.alert_count, i.first_seen, i.last_seen, i.restored_at, i.delayed,
        i.drill, m.muted_until, i.overdue_since, i.assigned_to, i.acknowledged_at, i.on_scene_at, i.closed_at, i.outcome, i.previous_id,
        i.external_ref, i.external_system, i.cancelled_at, i.flaps, i.merged_into, i.urgent, i.created_at,
-       i.last_received_at, i.areas, i.secret, i.secret_team, i.cell, i.reopened_at, i.overdue_step
+       i.last_received_at, i.areas, i.secret, i.secret_team, i.cell, i.reopened_at, i.overdue_step,
+       -- Its alerts, and so their images, are within these times.
+       (select s.image_id from mobeye.snapshot s
+         where s.incident_id = i.incident_id and s.occurred_at between i.first_seen and i.last_seen
+         order by s.score desc nulls last, s.occurred_at desc, s.image_id limit 1) as image_id
   from mobeye.incident i
   left join lateral (select p.address, p.instructions from mobeye.placement p
                       where p.placement_id = i.placement_id offset 0) as p on true
@@ -92,7 +96,8 @@ select incident_id, reference, status, category, priority, kind,
        previous_id, case when not coarse then external_ref end as external_ref,
        case when not coarse then external_system end as external_system, cancelled_at, flaps, merged_into, urgent, created_at,
        reopened_at, overdue_step, case when not coarse then (mobeye.latest_alert(incident_id)).text end as text,
-       case when not coarse then (mobeye.latest_alert(incident_id)).input_label end as input_label, coarse
+       case when not coarse then (mobeye.latest_alert(incident_id)).input_label end as input_label, coarse,
+       case when not coarse then image_id end as image_id
   from mobeye.incident_seen
  order by incident_id desc;
 comment on view patrol.incidents is
@@ -152,6 +157,8 @@ comment on column patrol.incidents.text is
 comment on column patrol.incidents.input_label is
     'What is connected to the input of its latest alert, as registered; null if unknown or coarse.';
 comment on column patrol.incidents.coarse is 'Whether its place is hidden from the reader: see geom.';
+comment on column patrol.incidents.image_id is
+    'Its best image: of the highest score, then the latest; null if it has none, or if coarse. See patrol.images.';
 
 -- Scalar sub-selects here and in the history: the planner may turn EXISTS into a list of all incidents in sight.
 create or replace view patrol.changes with (security_barrier) as
@@ -179,7 +186,9 @@ comment on column patrol.changes.category is 'alarm or service.';
 create or replace view patrol.incident_history with (security_barrier) as
 select h.entry, h.incident_id, h.at, h.actor, h.via, h.action, h.from_status, h.to_status, h.outcome, h.assigned_to,
        case when (select not s.coarse from mobeye.incident_seen s where s.incident_id = h.incident_id)
-            then h.note end as note
+            then h.note end as note,
+       case when (select not s.coarse from mobeye.incident_seen s where s.incident_id = h.incident_id)
+            then h.image_id end as image_id
   from mobeye.incident_history as h
  where (select (mobeye.current_viewer()).all_teams)
     or (select mobeye.can_see(i.team, i.areas, i.assigned_to, (select mobeye.current_viewer()))
@@ -198,10 +207,12 @@ comment on column patrol.incident_history.outcome is 'Outcome with which it was 
 comment on column patrol.incident_history.assigned_to is 'Officer to whom it was assigned.';
 comment on column patrol.incident_history.note is
     'Note, reason of a look or a mute, or number in the other system; null if the incident is coarse to the reader.';
+comment on column patrol.incident_history.image_id is
+    'The image that was looked at; null if it was the incident, or if that is coarse to the reader.';
 
 create or replace function patrol.api_version() returns integer
 language sql immutable parallel safe
 set search_path = pg_catalog, pg_temp
-as 'select 2';
+as 'select 3';
 comment on function patrol.api_version() is
     'Version of the schema patrol. It rises with each addition; nothing is ever renamed or removed.';

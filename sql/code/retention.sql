@@ -17,13 +17,14 @@ begin
        set incidents = f.incidents + excluded.incidents, alerts = f.alerts + excluded.alerts;
     delete from mobeye.incident_history h where h.incident_id = any (ids);
     delete from mobeye.incident_condition c where c.incident_id = any (ids);
+    delete from mobeye.snapshot s where s.incident_id = any (ids);
     delete from mobeye.incident i where i.incident_id = any (ids);
     get diagnostics n = row_count;
     return n;
 end
 $$;
 comment on function mobeye.erase_incidents(bigint[]) is
-    'Erases incidents with their history after adding them to the statistics; returns how many there were. Their changes, '
+    'Erases incidents with their history and images after adding them to the statistics; returns how many there were. Their changes, '
     'which say nothing about a person, are deleted with age (mobeye.purge()).';
 
 create or replace function mobeye.held_alerts(partition regclass) returns boolean
@@ -38,7 +39,7 @@ begin
     return found_one;
 end
 $$;
-comment on function mobeye.held_alerts(regclass) is 'Whether a partition holds alerts of an incident under a legal hold.';
+comment on function mobeye.held_alerts(regclass) is 'Whether a partition holds alerts or images of an incident under a legal hold.';
 
 create or replace function mobeye.is_held(incident_id bigint) returns boolean
 language sql stable
@@ -49,11 +50,11 @@ comment on function mobeye.is_held(bigint) is 'Whether an incident is under a le
 create or replace function mobeye.retention_jobs() returns text[]
 language sql immutable
 set search_path = pg_catalog, pg_temp
-as $$ select array['camera', 'alarm', 'service', 'incident', 'quarantine', 'devices', 'fixes', 'mutes', 'placements', 'identities'] $$;
+as $$ select array['camera', 'images', 'alarm', 'service', 'incident', 'quarantine', 'devices', 'fixes', 'mutes', 'placements', 'identities'] $$;
 comment on function mobeye.retention_jobs() is
     'What is erased by age, each in a transaction of its own: a job that fails does not stop the others.';
 
--- A day of camera alerts is erased as a whole when its start is past the retention. The other classes are erased by alert,
+-- A day of camera alerts, or of images, is erased as a whole when its start is past the retention. The other classes are erased by alert,
 -- and a month that is past the retention as a whole is dropped.
 create or replace function mobeye.alerts_due(class text, keep interval)
 returns table (partition regclass, whole boolean, until timestamptz, since timestamptz, n bigint)
@@ -61,7 +62,7 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    by_day boolean := alerts_due.class = 'camera';
+    by_day boolean := alerts_due.class in ('camera', 'images');
     part record;
 begin
     for part in
@@ -81,7 +82,7 @@ begin
 end
 $$;
 comment on function mobeye.alerts_due(text, interval) is
-    'The partitions of a class with alerts past their retention (until), since when, and how many of them are not under a '
+    'The partitions of a class with alerts, or of images, past their retention (until), since when, and how many of them are not under a '
     'legal hold.';
 
 -- The list that apply_retention() works off is also what mobeyectl retention --dry-run shows.
@@ -91,7 +92,7 @@ language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    keep interval := case job when 'camera' then camera when 'alarm' then alarm when 'service' then service
+    keep interval := case job when 'camera' then camera when 'images' then camera when 'alarm' then alarm when 'service' then service
                               when 'incident' then incident when 'quarantine' then least(camera, alarm, service)
                               when 'devices' then service
                               when 'mutes' then incident
@@ -104,8 +105,8 @@ begin
     what := job;
     until := now() - keep;
     case job
-    when 'camera', 'alarm', 'service' then
-        return query select 'alerts', job, d.until, d.since, d.partition, d.whole, d.n from mobeye.alerts_due(job, keep) d;
+    when 'camera', 'images', 'alarm', 'service' then
+        return query select case job when 'images' then job else 'alerts' end, job, d.until, d.since, d.partition, d.whole, d.n from mobeye.alerts_due(job, keep) d;
         return;
     when 'incident' then
         what := 'incidents';
@@ -172,7 +173,7 @@ begin
 end
 $$;
 comment on function mobeye.erase_alerts(regclass, boolean, timestamptz) is
-    'Drops a partition that is past its retention as a whole, or deletes what is older; alerts under a legal hold stay.';
+    'Drops a partition that is past its retention as a whole, or deletes what is older; alerts, or images, under a legal hold stay.';
 
 -- Daemons hold fixes in memory too: with the next version of the registry they forget those of the period, and
 -- store_device_status() rejects such a fix from then on.
@@ -297,7 +298,7 @@ begin
         n := due.n;
         error := null;
         begin
-            if due.what = 'alerts' then
+            if due.what in ('alerts', 'images') then
                 if due.whole then
                     perform set_config('lock_timeout', '30s', true);
                     perform mobeye.lock_partitions();
@@ -345,4 +346,4 @@ begin
 end
 $$;
 comment on function mobeye.hold(bigint, boolean, text) is
-    'Puts an incident under a legal hold, or ends it: an incident under a legal hold is not erased, nor are its alerts.';
+    'Puts an incident under a legal hold, or ends it: an incident under a legal hold is not erased, nor are its alerts and images.';

@@ -162,6 +162,12 @@ begin
     n := n + mobeye.erase_quarantine(mobeye.subject_quarantine(s));
     n := n + mobeye.erase_registered(s);
     n := n + mobeye.erase_last_known(s);
+    delete from mobeye.snapshot i
+     using mobeye.subject_images(s) m
+     where i.image_id = m.image_id and i.occurred_at = m.occurred_at
+       and (i.incident_id is null or i.incident_id <> all (held));
+    get diagnostics rows = row_count;
+    n := n + rows;
     -- As mobeye.subject_alerts(). The identities stay: alerts that a journal still holds are not stored again.
     delete from mobeye.alert a
      where a.device_id = any (s.names) and (s.during @> a.occurred_at or a.placement_id = any (s.placements))

@@ -33,6 +33,22 @@ as $$
 $$;
 comment on function mobeye.subject_alerts(mobeye.subject_scope) is 'The alerts that a request is about.';
 
+create or replace function mobeye.subject_images(s mobeye.subject_scope)
+returns table (image_id uuid, device_id text, occurred_at timestamptz, incident_id bigint, media_type text, width integer,
+               height integer, bytes integer, sha256 text)
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select i.image_id, i.device_id, i.occurred_at, i.incident_id, i.media_type, i.width, i.height, i.bytes,
+           encode(i.sha256, 'hex')
+      from mobeye.snapshot i
+     where i.device_id = any (s.names) and (s.during @> i.occurred_at or i.placement_id = any (s.placements))
+       and not exists (select from mobeye.placement p
+                        where p.placement_id = i.placement_id and p.device_id <> s.device_id)
+$$;
+comment on function mobeye.subject_images(mobeye.subject_scope) is
+    'The images that a request is about, without their pixels: patrol.open_image() returns those.';
+
 create or replace function mobeye.subject_scope(device text, during tstzrange) returns mobeye.subject_scope
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
@@ -125,6 +141,7 @@ as $$
         'quarantine', (select coalesce(jsonb_agg(to_jsonb(q) order by q.id), '[]') from mobeye.quarantine q
                         where q.id = any (mobeye.subject_quarantine(s))),
         'alerts', (select coalesce(jsonb_agg(to_jsonb(a) order by a.occurred_at), '[]') from mobeye.subject_alerts(s) a),
+        'images', (select coalesce(jsonb_agg(to_jsonb(m) order by m.occurred_at), '[]') from mobeye.subject_images(s) m),
         'joined_incidents', s.joined,
         'incidents', (select coalesce(jsonb_agg(to_jsonb(i) || jsonb_build_object('history',
                         (select coalesce(jsonb_agg(to_jsonb(h) order by h.entry), '[]') from mobeye.incident_history h
@@ -145,7 +162,7 @@ language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
     select array(
-        select format('incident %s: under a legal hold; the incident, its alerts and its placement stay', h)
+        select format('incident %s: under a legal hold; the incident, its alerts, images and placement stay', h)
           from unnest(mobeye.subject_held(s)) as h
         union all
         select format('placement %s of device %s: %s', p.placement_id, p.device_id,

@@ -13,6 +13,22 @@ comment on table mobeye.alert is 'Alerts, partitioned by retention class and tim
 comment on table mobeye.alert_camera is 'Alerts of kind camera, one partition per day.';
 comment on table mobeye.alert_alarm is 'Alerts of all other kinds, one partition per month.';
 comment on table mobeye.alert_service is 'Alerts about the equipment itself, one partition per month.';
+comment on table mobeye.snapshot is
+    'Images of alerts, one partition per day; of retention class camera, whatever the kind of their alert. The daemon appends '
+    'by COPY.';
+comment on column mobeye.snapshot.image_id is 'Its number: a hash of source, event_id and device of its alert.';
+comment on column mobeye.snapshot.occurred_at is 'When its alert occurred.';
+comment on column mobeye.snapshot.device_id is 'The device of its alert.';
+comment on column mobeye.snapshot.placement_id is 'The placement of that device at the time; null if none.';
+comment on column mobeye.snapshot.incident_id is 'The incident that its alert joined; null if none.';
+comment on column mobeye.snapshot.stored_at is 'When it was stored.';
+comment on column mobeye.snapshot.score is 'The score of its alert; null if the camera gave none.';
+comment on column mobeye.snapshot.media_type is 'By its first bytes: image/jpeg, image/png or image/webp.';
+comment on column mobeye.snapshot.width is 'In pixels, as its header says; null if that cannot be read.';
+comment on column mobeye.snapshot.height is 'In pixels, as its header says; null if that cannot be read.';
+comment on column mobeye.snapshot.bytes is 'Its size.';
+comment on column mobeye.snapshot.sha256 is 'SHA-256 of its bytes.';
+comment on column mobeye.snapshot.image is 'The image as it was received.';
 comment on table mobeye.quarantine is
     'Accepted alerts that the database refused: the journal record, the reason, and what could be decoded.';
 comment on column mobeye.quarantine.identity is

@@ -173,7 +173,8 @@ create table if not exists mobeye.alert (
     placement_id bigint,
     team text, -- the team of that placement
     secret boolean not null default false, -- the placement was secret, or has become secret since
-    areas text[] -- 'layer:code' of each layer; only for alerts that have neither an incident nor a team
+    areas text[], -- 'layer:code' of each layer; only for alerts that have neither an incident nor a team
+    image_id uuid -- its image in mobeye.snapshot, which is erased by itself; null: it came without one
 ) partition by list (class);
 create table if not exists mobeye.alert_camera partition of mobeye.alert for values in ('camera')
     partition by range (occurred_at);
@@ -190,6 +191,30 @@ create index if not exists alert_received on mobeye.alert (received_at);
 -- times of the incident: 1 to 2 ms, 10 ms for an incident of three weeks; without times, over all partitions, 10 ms.
 create index if not exists alert_incident on mobeye.alert
     using brin (incident_id int8_minmax_multi_ops) with (pages_per_range = 32, autosummarize = on);
+
+-- Images of alerts, whatever the kind of their alert, by day. JPEG, PNG and WebP are compressed already: stored outside the
+-- row as they are, so that a look at size or hash reads none of the image.
+create table if not exists mobeye.snapshot (
+    image_id uuid not null,
+    occurred_at timestamptz not null, -- of the alert, as the next
+    device_id text collate "C" not null,
+    placement_id bigint,
+    incident_id bigint,
+    stored_at timestamptz not null default now(),
+    score real,
+    media_type text not null,
+    width integer,
+    height integer,
+    bytes integer not null generated always as (octet_length(image)) stored,
+    sha256 bytea not null generated always as (sha256(image)) stored,
+    image bytea not null
+) partition by range (occurred_at);
+alter table mobeye.snapshot alter column image set storage external;
+create index if not exists snapshot_image on mobeye.snapshot (image_id);
+create index if not exists snapshot_device on mobeye.snapshot (device_id, occurred_at);
+-- The best image of an incident comes first.
+create index if not exists snapshot_incident
+    on mobeye.snapshot (incident_id, score desc nulls last, occurred_at desc, image_id);
 
 create table if not exists mobeye.quarantine (
     id bigint generated always as identity primary key,

@@ -158,7 +158,8 @@ create table if not exists mobeye.incident_history (
     via text, -- the login, if it acted for another person
     -- The last change of the incident at that time. Changes of one incident are written under its lock, so their entries
     -- are in order.
-    last_change bigint
+    last_change bigint,
+    image_id uuid -- of a look at an image
 );
 create index if not exists incident_history_incident on mobeye.incident_history (incident_id, entry);
 
@@ -282,7 +283,7 @@ create table if not exists mobeye.erasure (
     erasure_id bigint generated always as identity primary key,
     at timestamptz not null default now(),
     actor text not null default session_user,
-    what text not null, -- alerts incidents quarantine devices fixes mutes placements identities subject
+    what text not null, -- alerts images incidents quarantine devices fixes mutes placements identities subject
     class text,
     until timestamptz, -- everything of the class before this time
     device_id text, -- for a person's request, with the period

@@ -35,7 +35,7 @@ insert into may_call values
     ('history_at(float8, float8, integer)', '{mobeye_patrol,mobeye_auditor}'),
     ('incidents_geojson(float8, float8, float8, float8)', '{mobeye_patrol,mobeye_auditor}'),
     ('number_changes()', '{mobeye_patrol,mobeye_auditor,mobeye_registry}'),
-    ('open_incident(bigint, text)', '{mobeye_patrol,mobeye_auditor}'), ('api_version()', '{mobeye_patrol,mobeye_auditor,mobeye_registry}');
+    ('open_incident(bigint, text)', '{mobeye_patrol,mobeye_auditor}'), ('open_image(uuid, text)', '{mobeye_patrol,mobeye_auditor}'), ('api_version()', '{mobeye_patrol,mobeye_auditor,mobeye_registry}');
 select is(has_function_privilege(role, ('patrol.' || call)::regprocedure, 'execute'), role = any (m.roles), format('%s calls %s: %s', role, call, role = any (m.roles)))
   from roles, may_call m;
 select bag_has($$select ('patrol.' || call)::regprocedure::oid from may_call$$,

@@ -41,6 +41,10 @@ select 'alarm', i.first_seen, now(), 'bron-' || device(place), 'event-' || devic
        i.geom, 7000.25 + place, 'placement', case m when 0 then i.incident_id end, i.placement_id, k.team, k.secret,
        case when m = 1 and k.team is null then i.areas end, jsonb_build_object('data', jsonb_build_object('text', 'tekst-' || device(place)))
   from kind k join mobeye.incident i on incident_id = id cross join generate_series(0, 1) as m;
+create function image(place integer) returns uuid language sql as $$ select md5('beeld-' || place)::uuid $$;
+insert into mobeye.snapshot (image_id, occurred_at, device_id, placement_id, incident_id, media_type, image)
+select image(place), i.first_seen, device(place), i.placement_id, id, 'image/jpeg', convert_to('pixels-' || device(place), 'UTF8')
+  from kind k join mobeye.incident i on incident_id = id;
 insert into mobeye.incident_history (incident_id, actor, action, note) select id, 't_x', 'note', 'notitie-' || device(place) from kind;
 insert into mobeye.change (change_id, incident_id, op, status, priority, category) select place, id, 'note', 'new', 2, coalesce(columns ->> 'category', 'alarm') from kind;
 with m as (
@@ -53,7 +57,7 @@ update mobeye.counter set value = 1000 where name = 'changes';
 -- What a reader to whom a row is coarse must not find in it in any form: what bears the device's name, the accuracy, the
 -- place in degrees (4 digits) and in metres.
 create temporary table hidden as
-select place, unnest(array[device(place), (7000.25 + place)::text, trunc(st_x(home(place))::numeric, 4)::text,
+select place, unnest(array[device(place), image(place)::text, (7000.25 + place)::text, trunc(st_x(home(place))::numeric, 4)::text,
                            trunc(st_y(home(place))::numeric, 4)::text, trunc(st_x(st_transform(home(place), 28992)))::text || '.',
                            trunc(st_y(st_transform(home(place), 28992)))::text || '.']) as text
   from kind;
@@ -66,6 +70,8 @@ select place, unnest(array[device(place), (7000.25 + place)::text, trunc(st_x(ho
 create temporary table asked (object text, each boolean, query text);
 insert into asked values
     ('alerts', false, 'select to_jsonb(t) from patrol.alerts t'),
+    ('images', false, 'select to_jsonb(t) from patrol.images t'),
+    ('open_image', true, 'select to_jsonb(convert_from(patrol.open_image(''{image}'', ''proef''), ''UTF8''))'),
     ('incidents', false, 'select to_jsonb(t) from patrol.incidents t'),
     ('queue', false, 'select to_jsonb(t) from patrol.queue t'),
     ('changes', false, 'select to_jsonb(t) from patrol.changes t'),
@@ -146,7 +152,7 @@ begin
 end
 $$;
 create function filled(query text, k kind) returns text language sql as $$
-    select replace(replace(replace(replace(replace(query, '{id}', k.id::text), '{device}', device(k.place)), '{mute}', k.mute_id::text),
+    select replace(replace(replace(replace(replace(replace(query, '{image}', image(k.place)::text), '{id}', k.id::text), '{device}', device(k.place)), '{mute}', k.mute_id::text),
                            '{lon}', st_x(home(k.place))::text), '{lat}', st_y(home(k.place))::text)
 $$;
 create function seen(who text, q asked) returns text language plpgsql as $$
@@ -223,6 +229,13 @@ select unnest(objects), who, seen from (values
     ('{"history_at, at home"}', '{t_anna}',            '............'),
     ('{alerts_of,incidents_at}', '{t_anna}',                        'x'),
 
+    ('{images,open_image}', '{t_jan,t_desk for t_jan}', 'eeeee..ee...'),
+    ('{images,open_image}', '{t_piet}',                '.....eee..e.'),
+    ('{images,open_image}', '{t_fee}',                 'eeee.e..e.e.'),
+    ('{images}', '{t_anna}',                           '............'),
+    ('{open_image}', '{t_anna}',                       'eeeeeeeeeeee'),
+    ('{images,open_image}', '{t_baas}',                'eeeeeeeeeeee'),
+
     ('{open_incident}', '{t_jan,t_desk for t_jan}',    'eeeee..eec..'),
     ('{open_incident}', '{t_piet}',                    '.....eee..ec'),
     ('{open_incident}', '{t_fee}',                     'eeeececcecec'),
@@ -263,16 +276,16 @@ select unnest(objects), who, seen from (values
     ('{api_version,number_changes}', '{t_jan,t_piet,t_fee,t_leeg,t_gast,t_desk,t_desk for t_jan,t_desk for t_leeg,t_anna,t_rik,t_baas}', 'c'),
 
     -- Nobody here, or of no team.
-    ('{alerts,incidents,queue,changes,incident_history,mutes,devices,alerts_of,incidents_at,history_at,"history_at, at home",incidents_geojson,"incidents_geojson, at home"}',
+    ('{alerts,images,incidents,queue,changes,incident_history,mutes,devices,alerts_of,incidents_at,history_at,"history_at, at home",incidents_geojson,"incidents_geojson, at home"}',
      '{t_leeg,t_gast,t_desk,t_desk for t_leeg}',       '............'),
-    ('{open_incident,acknowledge,assign,release,on_scene,close,reopen,verify,note,link,mute_until_restored}',
+    ('{open_image,open_incident,acknowledge,assign,release,on_scene,close,reopen,verify,note,link,mute_until_restored}',
      '{t_leeg,t_gast,t_desk for t_leeg}',              '............'),
-    ('{open_incident,acknowledge,assign,release,on_scene,close,reopen,verify,note,link,mute_until_restored}',
+    ('{open_image,open_incident,acknowledge,assign,release,on_scene,close,reopen,verify,note,link,mute_until_restored}',
      '{t_desk}',                                       'x'),
     ('{claim_next,mute,unmute,mute_area}', '{t_leeg,t_gast,t_desk,t_desk for t_leeg}', 'x'),
 
     -- Who has nothing to do here.
-    ('{alerts,queue,alerts_of,incidents_at,history_at,"history_at, at home",incidents_geojson,"incidents_geojson, at home",open_incident}',
+    ('{alerts,images,queue,alerts_of,incidents_at,history_at,"history_at, at home",incidents_geojson,"incidents_geojson, at home",open_incident,open_image}',
      '{t_rik}',                                        'x'),
     (array(select object from asked), '{mobeye_ingest,t_niemand}', 'x')) as m(objects, who, seen);
 

@@ -213,7 +213,7 @@ class Everything(ErasureTest):
         incident = self.shared()
         self.alert("motion", "45 days", "not of it", device_id="d")
         self.superuser.execute("select mobeye.hold(%s, true, 'OM')", [incident])
-        left = [f"incident {incident}: under a legal hold; the incident, its alerts and its placement stay",
+        left = [f"incident {incident}: under a legal hold; the incident, its alerts, images and placement stay",
                 f"placement {self.placement} of device d: an incident under a legal hold refers to it"]
         self.assertEqual(self.erased(left), 1)
         self.assertEqual(self.events(), ["home's", "neighbour's"])

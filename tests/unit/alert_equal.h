@@ -45,6 +45,10 @@ static inline const char *alert_difference(const struct alert *a, const struct a
     SAME_STR(payload);
     SAME_NUMBER(received_us);
     SAME_STR(endpoint);
+    SAME_STR(image.bytes);
+    SAME_NUMBER(image.kind);
+    SAME_NUMBER(image.width);
+    SAME_NUMBER(image.height);
     return NULL;
 #undef SAME
 #undef SAME_NUMBER

@@ -198,7 +198,8 @@ Test(endpoint, other_frames_make_no_message)
     run_until(1);
     cr_assert_eq(malformed, 1);
     zmq_send(dealer, "a", 1, ZMQ_SNDMORE);
-    zmq_send(dealer, "b", 1, 0);
+    zmq_send(dealer, "b", 1, ZMQ_SNDMORE);
+    zmq_send(dealer, "c", 1, 0);
     run_until(2);
     cr_assert_eq(malformed, 2);
     zmq_send(dealer, "", 0, ZMQ_SNDMORE);

@@ -2,6 +2,8 @@
  */
 #include "test_journal_support.h"
 
+#include "model/record.h"
+
 #include <dirent.h>
 
 TestSuite(journal, .init = test_dir_make, .fini = test_dir_remove);
@@ -132,7 +134,7 @@ Test(journal, records_of_any_size_come_back)
 
 Test(journal, a_record_above_the_limit_is_refused)
 {
-    static char record[100000];
+    static char record[RECORD_MAX + 1];
     struct journal *journal = open_journal(SMALL, NULL);
     uint64_t seq;
     struct err err;

@@ -207,14 +207,16 @@ static uint64_t float_bits(float v)
 
 Test(record, every_enum_and_number_is_checked)
 {
-    expect_refused(0, 1, 2, "version 2");
+    expect_refused(0, 1, 2, "image kind"); /* version 2 without an image */
+    expect_refused(0, 1, 3, "version 3");
     expect_refused(0, 1, 0, "version 0");
     expect_refused(1, 1, 0, "format");
     expect_refused(1, 1, 3, "format");
     expect_refused(2, 1, KIND_COUNT, "kind");
     expect_refused(3, 1, PHASE_COUNT, "phase");
     expect_refused(4, 1, 4, "bits");
-    expect_refused(5, 1, 1, "bits");
+    expect_refused(5, 1, 1, "image kind"); /* version 1 with one */
+    expect_refused(6, 1, 1, "bits");
     expect_refused(7, 1, 1, "bits");
     expect_refused(8, 4, ALERT_FLAGS_ALL + 1, "flags");
     expect_refused(12, 4, 65536, "input");
@@ -259,6 +261,62 @@ Test(record, every_string_is_checked)
     }
 }
 
+/* ---- images ---- */
+
+static struct alert with_image(void)
+{
+    struct alert alert = sample();
+    alert.image = (struct image){STR("\xff\xd8\xff pixels"), IMAGE_JPEG, 1280, 720};
+    return alert;
+}
+
+static struct buf packed_with_image(void)
+{
+    struct alert alert = with_image();
+    struct buf record = {0};
+    record_pack(&record, &alert);
+    return record;
+}
+
+Test(record, an_image_comes_back)
+{
+    struct alert alert = with_image();
+    expect_round_trip(&alert);
+    alert.image.width = alert.image.height = 0;
+    expect_round_trip(&alert);
+    static char largest[IMAGE_BYTES_MAX] = {1, 2, 3};
+    alert.image.bytes = (struct str){largest, sizeof(largest)};
+    expect_round_trip(&alert);
+}
+
+Test(record, one_with_an_image_that_is_cut_short_or_too_long_is_refused)
+{
+    struct buf record = packed_with_image();
+    struct err err;
+    cr_expect_eq(unpack_exact(record.data, record.len, &err), 0);
+    for (size_t len = 0; len < record.len; len++)
+        cr_expect_eq(unpack_exact(record.data, len, &err), -1, "%zu bytes", len);
+    buf_append(&record, "", 1);
+    cr_expect_eq(unpack_exact(record.data, record.len, &err), -1);
+    buf_free(&record);
+}
+
+Test(record, what_is_said_of_an_image_is_checked)
+{
+    struct buf record = packed_with_image();
+    struct err err;
+    char *head = record.data + record.len - with_image().image.bytes.len - 12;
+    record.data[5] = IMAGE_KINDS;
+    cr_expect_eq(unpack_exact(record.data, record.len, &err), -1, "kind");
+    record.data[5] = IMAGE_JPEG;
+    head[3] = 1;
+    cr_expect_eq(unpack_exact(record.data, record.len, &err), -1, "a width beyond all images");
+    head[0] = head[1] = head[3] = 0;
+    cr_expect_eq(unpack_exact(record.data, record.len, &err), -1, "a height without a width");
+    cr_expect(strstr(err.text, "size of the image"), "%s", err.text);
+    buf_free(&record);
+}
+
 /* The layout of record.h, byte by byte: journals outlive programs. */
 Test(record, version_1_is_laid_out_as_documented)
 {
@@ -274,5 +332,18 @@ Test(record, version_1_is_laid_out_as_documented)
     cr_expect_eq(memcmp(b + 136, payload, sizeof(payload) - 1), 0);
     cr_expect_eq(memcmp(b + 136 + sizeof(payload) - 1, "person1732394651.2-x9opritcameras", 33), 0);
     cr_expect_eq(record.len, 136 + sizeof(payload) - 1 + 33);
+    buf_free(&record);
+}
+
+Test(record, version_2_is_laid_out_as_documented)
+{
+    struct buf plain = packed(), record = packed_with_image();
+    static const unsigned char start[] = {2, 1, 2, 1, 3, 1, 0, 0},
+                               image[] = {0, 5, 0, 0, 0xD0, 2, 0, 0, 10, 0, 0, 0, 0xFF, 0xD8, 0xFF};
+    cr_expect_arr_eq(record.data, start, sizeof(start));
+    cr_expect_arr_eq(record.data + 8, plain.data + 8, plain.len - 8);
+    cr_expect_arr_eq(record.data + plain.len, image, sizeof(image));
+    cr_expect_eq(record.len, plain.len + 12 + 10);
+    buf_free(&plain);
     buf_free(&record);
 }

@@ -164,6 +164,19 @@ static int verify_journal(const struct journal_request *request)
 
 /* ---- dump ---- */
 
+static void dump_image(struct buf *out, const struct image *image)
+{
+    ctl_json_name(out, "image");
+    buf_append_str(out, STR("{"));
+    ctl_json_text(out, "media_type", str_from(image_media_type(image->kind)));
+    if (image->width > 0) {
+        ctl_json_count(out, "width", image->width);
+        ctl_json_count(out, "height", image->height);
+    }
+    ctl_json_count(out, "bytes", image->bytes.len);
+    buf_append_str(out, STR("}"));
+}
+
 static void dump_json(struct buf *out, const struct batch_row *row, const struct alert *alert, const char *unreadable)
 {
     char time[CLOCK_RFC3339_SIZE];
@@ -181,6 +194,8 @@ static void dump_json(struct buf *out, const struct batch_row *row, const struct
         ctl_json_text(out, "kind", str_from(alert_kind_word(alert->kind)));
         ctl_json_text(out, "phase", str_from(alert_phase_word(alert->phase)));
         ctl_json_text(out, "payload", alert->payload);
+        if (alert->image.kind != IMAGE_NONE)
+            dump_image(out, &alert->image);
     }
     buf_append_str(out, STR("}\n"));
 }
@@ -204,6 +219,8 @@ static void dump_text(struct buf *out, const struct batch_row *row, const struct
         buf_append_str(out, STR("  "));
         ctl_escape(out, words[i], false);
     }
+    if (alert->image.kind != IMAGE_NONE)
+        buf_printf(out, "  %s, %zu bytes", image_media_type(alert->image.kind), alert->image.bytes.len);
     buf_append_str(out, STR("\n"));
 }
 
