@@ -143,6 +143,7 @@ static void check_peers(const struct conf_check *check, size_t i, const char *pa
 {
     const struct node *item = check->endpoints->items[i];
     const struct node *server_key = node_key(item, "server_key"), *allow_from = node_key(item, "allow_from");
+    const struct node *secret_key = node_key(item, "secret_key");
     const struct conf_endpoint *endpoint = &check->conf->endpoints[i];
     bool connects = node_key(item, "connect") != NULL;
     if (!endpoint->address)
@@ -154,6 +155,9 @@ static void check_peers(const struct conf_check *check, size_t i, const char *pa
         diagnostics_error(
             check->diagnostics, server_key->pos, loader_path_key(path, "server_key").text,
             "is not allowed here (expected connect to tcp://, a security section and no plaintext: allow)");
+    if (secret_key && !endpoint->curve)
+        diagnostics_error(check->diagnostics, secret_key->pos, loader_path_key(path, "secret_key").text,
+                          "is not allowed here (expected tcp://, a security section and no plaintext: allow)");
     if (!server_key && endpoint->curve && connects)
         diagnostics_error(check->diagnostics, item->pos, loader_path_key(path, "server_key").text,
                           "is missing (expected the public key of the server, or plaintext: allow)");
@@ -181,6 +185,7 @@ static void check_endpoint(const struct conf_check *check, size_t i)
     check_tcp(check, i, path.text);
     check_peers(check, i, path.text);
     endpoint->pos = pos_of(item, "server_key");
+    endpoint->secret_key_pos = pos_of(item, "secret_key");
     endpoint->dc09_keys_pos = pos_of(item, "dc09_keys");
 }
 

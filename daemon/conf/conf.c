@@ -17,6 +17,8 @@ static void free_endpoint(struct conf_endpoint *endpoint)
     free(endpoint->address);
     conf_free_texts(endpoint->topics, endpoint->n_topics);
     free(endpoint->server_key);
+    free(endpoint->secret_key);
+    secret_free_text(&endpoint->own_secret);
     free(endpoint->allow_from);
     free(endpoint->dc09_keys);
 }

@@ -43,7 +43,10 @@ struct conf_endpoint {
     bool curve;                      /* accepts CURVE only */
     char *server_key;                /* connect with CURVE: the public key of the server */
     struct source_pos pos;           /* of server_key, or of the endpoint */
-    const char *secret;              /* with CURVE: the secret of security; NULL after conf_load() */
+    char *secret_key;                /* the source of a secret key of its own; NULL: that of security */
+    struct source_pos secret_key_pos;
+    char *own_secret;                /* read from secret_key; NULL: none */
+    const char *secret;              /* with CURVE: own_secret or the secret of security; NULL: out of reach */
     struct conf_network *allow_from; /* n_allow_from is 0 if not given: everyone may connect */
     size_t n_allow_from;
     uint32_t connections; /* tcp only: at the same time */

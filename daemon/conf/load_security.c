@@ -1,5 +1,6 @@
 /* The files that the security section names: the daemon's secret key and the client list. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -44,23 +45,35 @@ int conf_read_key(const char *source, char **ret, struct err *err)
 }
 
 /* An unavailable credential is only a warning here, and an error when a socket is opened. */
-static void load_key(struct conf *conf, struct diagnostics *diagnostics)
+static void load_key(const char *source, struct source_pos pos, const char *path, char **ret,
+                     struct diagnostics *diagnostics)
 {
     struct err err;
-    const char *source = conf->security.server_key;
     if (secret_out_of_reach(source)) {
-        diagnostics_warning(diagnostics, conf->security.server_key_pos, "security.server_key",
-                            "%s is not available here (systemd passes it to the service only)", source);
-    } else if (conf_read_key(source, &conf->security.secret, &err) != 0) {
+        diagnostics_warning(diagnostics, pos, path, "%s is not available here (systemd passes it to the service only)",
+                            source);
+    } else if (conf_read_key(source, ret, &err) != 0) {
         /* One key in 85 begins like a path. */
         if (text_check_key(source, NULL) == 0 && access(source, F_OK) != 0)
             err_set(&err, "is not a file; it looks like the key itself");
-        diagnostics_error(diagnostics, conf->security.server_key_pos, "security.server_key",
-                          "%s (expected the secret key file that mobeyectl keygen wrote)", err.text);
+        diagnostics_error(diagnostics, pos, path, "%s (expected the secret key file that mobeyectl keygen wrote)",
+                          err.text);
     }
-    for (size_t i = 0; i < conf->n_endpoints; i++)
-        if (conf->endpoints[i].curve)
-            conf->endpoints[i].secret = conf->security.secret;
+}
+
+static void load_keys(struct conf *conf, struct diagnostics *diagnostics)
+{
+    load_key(conf->security.server_key, conf->security.server_key_pos, "security.server_key", &conf->security.secret,
+             diagnostics);
+    for (size_t i = 0; i < conf->n_endpoints; i++) {
+        struct conf_endpoint *endpoint = &conf->endpoints[i];
+        char path[128];
+        snprintf(path, sizeof(path), "endpoints.%s.secret_key", endpoint->name ? endpoint->name : "");
+        if (endpoint->curve && endpoint->secret_key)
+            load_key(endpoint->secret_key, endpoint->secret_key_pos, path, &endpoint->own_secret, diagnostics);
+        if (endpoint->curve)
+            endpoint->secret = endpoint->secret_key ? endpoint->own_secret : conf->security.secret;
+    }
 }
 
 /* ---- the clients ---- */
@@ -208,7 +221,7 @@ int loader_security(struct conf *conf, struct diagnostics *diagnostics, struct b
     struct buf text = {0};
     int rc = 0;
     if (conf->security.server_key)
-        load_key(conf, diagnostics);
+        load_keys(conf, diagnostics);
     if (conf->security.clients && read_clients(conf->security.clients, &text, &err) != 0)
         diagnostics_error(diagnostics, conf->security.clients_pos, "security.clients", "%s (expected a YAML file)",
                           err.text);

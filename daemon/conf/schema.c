@@ -138,6 +138,9 @@ static const struct schema_key keys[] = {
     {.path = "endpoints[].server_key", .type = SCHEMA_KEY, ENDPOINT(server_key),
      .about = "The public key of the server (connect with CURVE only). The client list must contain it too, with "
               "the devices it may report for."},
+    {.path = "endpoints[].secret_key", .type = SCHEMA_SECRET, ENDPOINT(secret_key),
+     .about = "The file of a secret key for this endpoint alone (CURVE only): while the daemon's key is rotated, the old and "
+              "the new one are in use at the same time. Default: security.server_key."},
     {.path = "endpoints[].allow_from", .type = SCHEMA_NETWORKS, ENDPOINT(allow_from),
      WITH(struct conf_endpoint, n_allow_from),
      .about = "Addresses from which peers may connect (tcp:// only). Default: all."},

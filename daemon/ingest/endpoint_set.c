@@ -166,8 +166,8 @@ static int check_secrets(const struct conf *conf, struct err *err)
 {
     for (size_t i = 0; i < conf->n_endpoints; i++)
         if (conf->endpoints[i].curve && !conf->endpoints[i].secret)
-            return err_set(err, "endpoint %s: cannot use CURVE: %s (security.server_key) is out of reach",
-                           conf->endpoints[i].name, conf->security.server_key);
+            return err_set(err, "endpoint %s: cannot use CURVE: %s is out of reach", conf->endpoints[i].name,
+                           conf->endpoints[i].secret_key ? conf->endpoints[i].secret_key : conf->security.server_key);
     return 0;
 }
 
