@@ -283,7 +283,7 @@ def bad_ones(night, device):
     good = night.alert(device.source, "01:00:00", device.name, "motion", text="Beweging hal")
     text = json.dumps(good, ensure_ascii=False)
     night.add_bad(file, "Beweging hal, Nieuwland", "malformed")
-    night.add_bad(file, text[:-1], "malformed")
+    night.add_bad(file, text + "}", "malformed")
     night.add_bad(file, "[" + text + "]", "malformed")
     night.add_bad(file, text.replace("Beweging hal", "Beweging\\u0000hal"), "malformed")
     night.add_bad(file, text.replace("Beweging hal", "Beweging \\ud83d hal"), "malformed")

@@ -56,9 +56,10 @@ static void on_signal(int signal)
 static const char table_sql[] =
     "select place as \"#\", reference, priority as prio,"
     " case when first_seen > now() - interval '20 hours' then to_char(first_seen, 'HH24:MI')"
+    "      when first_seen > now() - interval '6 days' then to_char(first_seen, 'Dy HH24:MI')"
     "      else to_char(first_seen, 'DD-MM HH24:MI') end as since,"
     " concat_ws(' ', kind, case when verified_by is not null then 'verified' end, case when drill then 'DRILL' end,"
-    "           case when delayed then 'delayed' end) as kind, " CUT(
+    "           case when delayed then 'late' end) as kind, " CUT(
         "coalesce(text, input_label, '')",
         "24") " as what, " CUT("concat_ws(', ', address, coalesce(wijk_name, wijk_code))",
                                "32") " as \"where\","
