@@ -49,24 +49,22 @@ static void on_signal(int signal)
 
 #define OF_TEAM " from patrol.queue where $1::text is null or team is null or team = $1"
 
-#define CUT(text, length)                                                                                              \
-    "case when length(" text ") > " length " then left(" text ", " length " - 1) || '…' else " text " end"
-
 /* The last two columns are not printed: whether it waits, and whether it is overdue. */
+/* clang-format off */
 static const char table_sql[] =
     "select place as \"#\", reference, priority as prio,"
     " case when first_seen > now() - interval '20 hours' then to_char(first_seen, 'HH24:MI')"
     "      when first_seen > now() - interval '6 days' then to_char(first_seen, 'Dy HH24:MI')"
     "      else to_char(first_seen, 'DD-MM HH24:MI') end as since,"
     " concat_ws(' ', kind, case when verified_by is not null then 'verified' end, case when drill then 'DRILL' end,"
-    "           case when delayed then 'late' end) as kind, " CUT(
-        "coalesce(text, input_label, '')",
-        "24") " as what, " CUT("concat_ws(', ', address, coalesce(wijk_name, wijk_code))",
-                               "32") " as \"where\","
-                                     " concat_ws(' ', status, assigned_to, case when overdue_since is not null then "
-                                     "'OVERDUE' end) as status,"
-                                     " status in ('new', 'reopened') as waits, overdue_since is not null as "
-                                     "overdue" OF_TEAM " order by queue.place";
+    "           case when delayed then 'late' end) as kind,"
+    " case when length(said) > 18 then left(said, 17) || '…' else said end as what,"
+    " case when length(at) > 24 then left(at, 23) || '…' else at end as \"where\","
+    " concat_ws(' ', status, assigned_to, case when overdue_since is not null then 'OVERDUE' end) as status,"
+    " status in ('new', 'reopened') as waits, overdue_since is not null as overdue"
+    " from (select *, coalesce(text, input_label, '') as said, coalesce(address, wijk_name, wijk_code, '') as at"
+            OF_TEAM ") as queue order by queue.place";
+/* clang-format on */
 
 static const char json_sql[] =
     "select coalesce(jsonb_agg(to_jsonb(q) - 'geom' order by q.place), '[]') from (select *" OF_TEAM ") as q";
