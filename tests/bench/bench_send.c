@@ -1,36 +1,35 @@
 /*
  * A load of alerts for the benchmark: DEALER senders with a window each, in one condition. Prints one JSON line.
  *
- *   bench_send --to ENDPOINT --count N [--senders 2] [--window 1000] [--run WORD] [--rate PER_SECOND]
+ *   bench_send --to ENDPOINT --count N [--senders 2] [--window 1000] [--run WORD] [--first N] [--devices 20000]
+ *              [--zipf 1.1] [--rate PER_SECOND [--times FILE] | --push]
+ *   bench_send --print --count N …
  *
- * The alerts are made before the clock starts: about 300 bytes each, 20,000 devices by Zipf (s = 1.1), 70 % alarm
- * kinds, 20 % updates of camera tracks, 10 % keepalives, a quarter with coordinates: each device has its place, give or
- * take some metres. --rate sends one at a time on a schedule and reports the latency from send to ACK instead of the
- * throughput.
+ * The alerts are generated before the clock starts (bench_alerts.h).
+ *   --rate   sends one at a time on a schedule and reports the latency from send to ACK instead of the throughput;
+ *            --times writes for each alert its journal sequence number and the monotonic times of send and ACK
+ *   --push   by one PUSH socket, to a peer that sends no replies: done when all are handed to libzmq
+ *   --print  writes the alerts to stdout, one a line, and sends nothing
  */
 #include <getopt.h>
-#include <inttypes.h>
-#include <math.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <zmq.h>
 
-#define DEVICES     20000
-#define ZIPF_S      1.1
-#define MESSAGE_MAX 640
+#include "bench_alerts.h"
+
+#define SENDERS_MAX 16
+#define PATIENCE_S  60 /* without any reply */
 
 struct options {
-    const char *to, *run;
-    long count, senders, window, rate;
-};
-
-struct message {
-    char *text;
-    size_t len;
+    struct bench_mix mix;
+    const char *to, *times;
+    long senders, window, rate;
+    bool push, print;
 };
 
 static double now_s(void)
@@ -46,151 +45,110 @@ static void die(const char *what)
     exit(1);
 }
 
-/* The same alerts in every run: xorshift64*. */
-static uint64_t state = 0x9e3779b97f4a7c15;
-
-static double uniform(void)
+static void give_up(const struct options *o)
 {
-    state ^= state >> 12;
-    state ^= state << 25;
-    state ^= state >> 27;
-    return (double)((state * 0x2545f4914f6cdd1d) >> 11) / 9007199254740992.0;
+    fprintf(stderr, "bench_send: %s: no reply for %d s\n", o->to, PATIENCE_S);
+    exit(1);
 }
 
-static double zipf_cdf[DEVICES];
-
-static void zipf_init(void)
+static void *connect_socket(void *context, int type, const char *to)
 {
-    double sum = 0;
-    for (int i = 0; i < DEVICES; i++)
-        zipf_cdf[i] = sum += 1.0 / pow(i + 1, ZIPF_S);
-    for (int i = 0; i < DEVICES; i++)
-        zipf_cdf[i] /= sum;
-}
-
-static int zipf_device(void)
-{
-    double u = uniform();
-    int low = 0, high = DEVICES - 1;
-    while (low < high) {
-        int middle = (low + high) / 2;
-        if (zipf_cdf[middle] < u)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-static struct message make(const char *run, long i, const char *time)
-{
-    static const char *const alarms[] = {"motion", "intrusion", "tamper", "panic", "fire", "water", "holdup"};
-    char text[MESSAGE_MAX], location[128] = "", kind[160];
-    int device = zipf_device();
-    double which = uniform();
-    if (which < 0.7)
-        snprintf(kind, sizeof(kind), "\"kind\":\"%s\",\"phase\":\"%s\",\"input\":%d,\"text\":\"Beweging hal\"",
-                 alarms[(int)(uniform() * 7)], uniform() < 0.8 ? "raise" : "restore", 1 + device % 4);
-    else if (which < 0.9)
-        snprintf(kind, sizeof(kind),
-                 "\"kind\":\"camera\",\"phase\":\"update\",\"camera\":{\"label\":\"person\",\"score\":%.2f,"
-                 "\"track\":\"1732394651.%d-x9\",\"camera_zone\":\"oprit\"}",
-                 0.5 + uniform() / 2, device % 97);
-    else
-        snprintf(kind, sizeof(kind), "\"kind\":\"keepalive\"");
-    if (uniform() < 0.25)
-        snprintf(location, sizeof(location),
-                 ",\"location\":{\"type\":\"Point\",\"coordinates\":[%.5f,%.5f],\"accuracy_m\":12}",
-                 5.33 + device * 7919 % DEVICES * (0.12 / DEVICES) + uniform() * 1e-4,
-                 52.12 + device * 104729L % DEVICES * (0.09 / DEVICES) + uniform() * 1e-4);
-    int len = snprintf(text, sizeof(text),
-                       "{\"specversion\":\"1.0\",\"id\":\"%s-%08ld\",\"source\":\"/mobeye/gateway-%d\","
-                       "\"type\":\"mobeye.alert.v1\",\"time\":\"%s\",\"data\":{\"device\":\"NL-0307-%05d\",%s%s,"
-                       "\"battery_pct\":%d,\"signal_dbm\":-%d}}",
-                       run, i, device % 16, time, device, kind, location, 20 + device % 80, 60 + device % 50);
-    struct message message = {malloc((size_t)len), (size_t)len};
-    if (!message.text)
-        die("memory");
-    memcpy(message.text, text, (size_t)len);
-    return message;
-}
-
-static struct message *make_all(const struct options *o, double *ret_mean_bytes)
-{
-    char time_text[32];
-    time_t now = time(NULL);
-    strftime(time_text, sizeof(time_text), "%Y-%m-%dT%H:%M:%SZ", gmtime(&now));
-    struct message *messages = calloc((size_t)o->count, sizeof(*messages));
-    if (!messages)
-        die("memory");
-    size_t bytes = 0;
-    zipf_init();
-    for (long i = 0; i < o->count; i++) {
-        messages[i] = make(o->run, i, time_text);
-        bytes += messages[i].len;
-    }
-    *ret_mean_bytes = (double)bytes / (double)o->count;
-    return messages;
-}
-
-static void *dealer(void *context, const struct options *o)
-{
-    void *socket = zmq_socket(context, ZMQ_DEALER);
-    int hwm = 0, linger = 0;
+    void *socket = zmq_socket(context, type);
+    int hwm = type == ZMQ_PUSH ? 1000 : 0, linger = type == ZMQ_PUSH ? -1 : 0;
     if (!socket || zmq_setsockopt(socket, ZMQ_SNDHWM, &hwm, sizeof(hwm)) != 0 ||
         zmq_setsockopt(socket, ZMQ_RCVHWM, &hwm, sizeof(hwm)) != 0 ||
-        zmq_setsockopt(socket, ZMQ_LINGER, &linger, sizeof(linger)) != 0 || zmq_connect(socket, o->to) != 0)
-        die(o->to);
+        zmq_setsockopt(socket, ZMQ_LINGER, &linger, sizeof(linger)) != 0 || zmq_connect(socket, to) != 0)
+        die(to);
     return socket;
 }
 
-/* One reply: 1 ACK, 0 anything else, -1 none there. ret_index is the number behind the dash of the alert id. */
-static int receive_reply(void *socket, int flags, long *ret_index)
+struct reply {
+    bool ack;
+    long number; /* of the alert: what follows the last dash of its id; -1 none */
+    long seq;    /* in the journal, of an ACK */
+};
+
+/* False: none is there. */
+static bool receive_reply(void *socket, struct reply *ret_reply)
 {
     char word[16], id[160], detail[256];
-    int len = zmq_recv(socket, word, sizeof(word) - 1, flags);
+    int len = zmq_recv(socket, word, sizeof(word) - 1, ZMQ_DONTWAIT);
     if (len < 0)
-        return -1;
+        return false;
     word[len] = '\0';
     int id_len = zmq_recv(socket, id, sizeof(id) - 1, 0);
     int detail_len = zmq_recv(socket, detail, sizeof(detail) - 1, 0);
     if (id_len < 0 || detail_len < 0)
         die("reply");
-    id[id_len] = '\0';
+    id[id_len] = detail[detail_len < (int)sizeof(detail) - 1 ? detail_len : (int)sizeof(detail) - 1] = '\0';
     const char *dash = strrchr(id, '-');
-    *ret_index = dash ? strtol(dash + 1, NULL, 10) : -1;
-    return strcmp(word, "ACK") == 0;
+    *ret_reply = (struct reply){.ack = strcmp(word, "ACK") == 0,
+                                .number = dash ? strtol(dash + 1, NULL, 10) : -1,
+                                .seq = strtol(detail, NULL, 10)};
+    return true;
 }
 
-static int throughput(const struct options *o, const struct message *messages, double mean_bytes)
+static int send_throughput(const struct options *o, const struct bench_message *messages, double mean_bytes)
 {
     void *context = zmq_ctx_new();
-    void *sockets[16];
-    zmq_pollitem_t items[16];
-    long in_flight[16] = {0}, sent = 0, acked = 0, other = 0, index = 0;
+    void *sockets[SENDERS_MAX];
+    zmq_pollitem_t items[SENDERS_MAX];
+    long in_flight[SENDERS_MAX] = {0}, sent = 0, acked = 0, other = 0, count = o->mix.count;
+    struct reply reply;
     for (long s = 0; s < o->senders; s++) {
-        sockets[s] = dealer(context, o);
+        sockets[s] = connect_socket(context, ZMQ_DEALER, o->to);
         items[s] = (zmq_pollitem_t){.socket = sockets[s], .events = ZMQ_POLLIN};
     }
     double start = now_s();
-    while (acked + other < o->count) {
+    while (acked + other < count) {
         for (long s = 0; s < o->senders; s++) {
-            for (int got; (got = receive_reply(sockets[s], ZMQ_DONTWAIT, &index)) >= 0; in_flight[s]--) {
-                acked += got;
-                other += !got;
+            for (; receive_reply(sockets[s], &reply); in_flight[s]--) {
+                acked += reply.ack;
+                other += !reply.ack;
             }
-            for (; sent < o->count && in_flight[s] < o->window; sent++, in_flight[s]++)
+            for (; sent < count && in_flight[s] < o->window; sent++, in_flight[s]++)
                 if (zmq_send(sockets[s], messages[sent].text, messages[sent].len, 0) < 0)
                     die("send");
         }
-        if (acked + other < o->count)
-            zmq_poll(items, (int)o->senders, 60000);
+        if (acked + other < count && zmq_poll(items, (int)o->senders, PATIENCE_S * 1000) == 0)
+            give_up(o);
     }
-    double seconds = now_s() - start;
     printf(
         "{\"count\": %ld, \"acked\": %ld, \"other\": %ld, \"seconds\": %.4f, \"start\": %.6f, \"mean_bytes\": %.1f}\n",
-        o->count, acked, other, seconds, start, mean_bytes);
+        count, acked, other, now_s() - start, start, mean_bytes);
     return other > 0;
+}
+
+static int send_push(const struct options *o, const struct bench_message *messages, double mean_bytes)
+{
+    void *context = zmq_ctx_new();
+    void *socket = connect_socket(context, ZMQ_PUSH, o->to);
+    double start = now_s();
+    for (long i = 0; i < o->mix.count; i++)
+        if (zmq_send(socket, messages[i].text, messages[i].len, 0) < 0)
+            die("send");
+    zmq_close(socket);
+    zmq_ctx_term(context);
+    printf("{\"count\": %ld, \"seconds\": %.4f, \"start\": %.6f, \"mean_bytes\": %.1f}\n", o->mix.count,
+           now_s() - start, start, mean_bytes);
+    return 0;
+}
+
+/* What happened to one alert. */
+struct journey {
+    double sent, acked; /* monotonic seconds */
+    long seq;
+};
+
+static void write_times(const char *path, const struct journey *journeys, long count)
+{
+    FILE *file = fopen(path, "w");
+    if (!file)
+        die(path);
+    for (long i = 0; i < count; i++)
+        fprintf(file, "%ld %.6f %.6f\n", journeys[i].seq, journeys[i].sent, journeys[i].acked);
+    if (fclose(file) != 0)
+        die(path);
 }
 
 static int compare(const void *a, const void *b)
@@ -199,83 +157,160 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static int latency(const struct options *o, const struct message *messages, double mean_bytes)
+static void print_latency(const struct options *o, const struct journey *journeys, double mean_bytes)
 {
-    void *context = zmq_ctx_new();
-    void *socket = dealer(context, o);
-    double *sent_at = calloc((size_t)o->count, sizeof(double)), *took = calloc((size_t)o->count, sizeof(double));
-    if (!sent_at || !took)
+    long count = o->mix.count;
+    double *took = calloc((size_t)count, sizeof(*took));
+    if (!took)
         die("memory");
-    zmq_pollitem_t item = {.socket = socket, .events = ZMQ_POLLIN};
-    long sent = 0, acked = 0, index = 0;
+    for (long i = 0; i < count; i++)
+        took[i] = (journeys[i].acked - journeys[i].sent) * 1e6;
+    qsort(took, (size_t)count, sizeof(*took), compare);
+    printf(
+        "{\"count\": %ld, \"rate\": %ld, \"p50_us\": %.0f, \"p99_us\": %.0f, \"max_us\": %.0f, \"mean_bytes\": %.1f}\n",
+        count, o->rate, took[count / 2], took[count * 99 / 100], took[count - 1], mean_bytes);
+    free(took);
+}
+
+/* Until a reply may be there, or the time has come: false. The caller has just received all that there were. */
+static bool wait_for_reply(void *socket, double until)
+{
+    struct pollfd fd = {.events = POLLIN};
+    size_t size = sizeof(fd.fd);
+    if (zmq_getsockopt(socket, ZMQ_FD, &fd.fd, &size) != 0)
+        die("ZMQ_FD");
+    double pause = until - now_s();
+    if (pause <= 0)
+        return false;
+    struct timespec timeout = {(time_t)pause, (long)((pause - (double)(time_t)pause) * 1e9)};
+    return ppoll(&fd, 1, &timeout, NULL) > 0;
+}
+
+static int send_on_schedule(const struct options *o, const struct bench_message *messages, double mean_bytes)
+{
+    void *socket = connect_socket(zmq_ctx_new(), ZMQ_DEALER, o->to);
+    long sent = 0, acked = 0, count = o->mix.count;
+    struct journey *journeys = calloc((size_t)count, sizeof(*journeys));
+    struct reply reply;
+    if (!journeys)
+        die("memory");
     double start = now_s();
-    while (acked < o->count) {
-        double due = start + (double)sent / (double)o->rate, now = now_s();
-        if (sent < o->count && now >= due) {
-            sent_at[sent] = now_s();
+    while (acked < count) {
+        double due = start + (double)sent / (double)o->rate;
+        if (sent < count && now_s() >= due) {
+            journeys[sent].sent = now_s();
             if (zmq_send(socket, messages[sent].text, messages[sent].len, 0) < 0)
                 die("send");
             sent++;
             continue;
         }
-        for (int got; (got = receive_reply(socket, ZMQ_DONTWAIT, &index)) >= 0;) {
-            if (!got || index < 0 || index >= o->count)
+        while (receive_reply(socket, &reply)) {
+            long i = reply.number - o->mix.first;
+            if (!reply.ack || i < 0 || i >= count)
                 die("not an ACK");
-            took[acked++] = now_s() - sent_at[index];
+            journeys[i].acked = now_s();
+            journeys[i].seq = reply.seq;
+            acked++;
         }
-        if (sent == o->count)
-            zmq_poll(&item, 1, 60000);
+        if (acked < count && !wait_for_reply(socket, sent < count ? due : now_s() + PATIENCE_S) && sent == count)
+            give_up(o);
     }
-    qsort(took, (size_t)o->count, sizeof(double), compare);
-    printf(
-        "{\"count\": %ld, \"rate\": %ld, \"p50_us\": %.0f, \"p99_us\": %.0f, \"max_us\": %.0f, \"mean_bytes\": %.1f}\n",
-        o->count, o->rate, took[o->count / 2] * 1e6, took[o->count * 99 / 100] * 1e6, took[o->count - 1] * 1e6,
-        mean_bytes);
+    if (o->times)
+        write_times(o->times, journeys, count);
+    print_latency(o, journeys, mean_bytes);
+    free(journeys);
     return 0;
 }
 
-int main(int argc, char **argv)
+static int print_alerts(const struct options *o, const struct bench_message *messages)
 {
-    static const struct option options[] = {
+    for (long i = 0; i < o->mix.count; i++) {
+        fwrite(messages[i].text, 1, messages[i].len, stdout);
+        putchar('\n');
+    }
+    return fflush(stdout) != 0;
+}
+
+static bool read_options(int argc, char **argv, struct options *o)
+{
+    static const struct option long_options[] = {
         {"to", required_argument, NULL, 't'},
         {"count", required_argument, NULL, 'n'},
         {"senders", required_argument, NULL, 's'},
         {"window", required_argument, NULL, 'w'},
         {"run", required_argument, NULL, 'r'},
+        {"first", required_argument, NULL, 'f'},
+        {"devices", required_argument, NULL, 'd'},
+        {"zipf", required_argument, NULL, 'z'},
         {"rate", required_argument, NULL, 'R'},
+        {"times", required_argument, NULL, 'T'},
+        {"push", no_argument, NULL, 'p'},
+        {"print", no_argument, NULL, 'P'},
         {NULL, 0, NULL, 0},
     };
-    struct options o = {.run = "run", .count = 500000, .senders = 2, .window = 1000};
-    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+    for (int option; (option = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {
+        long number = optarg ? strtol(optarg, NULL, 10) : 0;
         switch (option) {
         case 't':
-            o.to = optarg;
+            o->to = optarg;
             break;
         case 'n':
-            o.count = strtol(optarg, NULL, 10);
+            o->mix.count = number;
             break;
         case 's':
-            o.senders = strtol(optarg, NULL, 10);
+            o->senders = number;
             break;
         case 'w':
-            o.window = strtol(optarg, NULL, 10);
+            o->window = number;
             break;
         case 'r':
-            o.run = optarg;
+            o->mix.run = optarg;
+            break;
+        case 'f':
+            o->mix.first = number;
+            break;
+        case 'd':
+            o->mix.devices = number;
+            break;
+        case 'z':
+            o->mix.zipf = strtod(optarg, NULL);
             break;
         case 'R':
-            o.rate = strtol(optarg, NULL, 10);
+            o->rate = number;
+            break;
+        case 'T':
+            o->times = optarg;
+            break;
+        case 'p':
+            o->push = true;
+            break;
+        case 'P':
+            o->print = true;
             break;
         default:
-            return 2;
+            return false;
         }
     }
-    if (!o.to || o.count < 1 || o.senders < 1 || o.senders > 16 || o.window < 1) {
-        fputs("usage: bench_send --to ENDPOINT --count N [--senders 1..16] [--window N] [--run WORD] [--rate N]\n",
+    return (o->to || o->print) && o->mix.count >= 1 && o->mix.devices >= 1 && o->senders >= 1 &&
+           o->senders <= SENDERS_MAX && o->window >= 1;
+}
+
+int main(int argc, char **argv)
+{
+    struct options o = {.mix = {.run = "run", .count = 500000, .devices = 20000, .zipf = 1.1, .now = time(NULL)},
+                        .senders = 2,
+                        .window = 1000};
+    if (!read_options(argc, argv, &o)) {
+        fputs("usage: bench_send (--to ENDPOINT | --print) --count N [--senders 1..16] [--window N] [--run WORD]\n"
+              "                  [--first N] [--devices N] [--zipf S] [--rate N [--times FILE] | --push]\n",
               stderr);
         return 2;
     }
     double mean_bytes = 0;
-    struct message *messages = make_all(&o, &mean_bytes);
-    return o.rate > 0 ? latency(&o, messages, mean_bytes) : throughput(&o, messages, mean_bytes);
+    struct bench_message *messages = bench_alerts(&o.mix, &mean_bytes);
+    if (o.print)
+        return print_alerts(&o, messages);
+    if (o.push)
+        return send_push(&o, messages, mean_bytes);
+    return o.rate > 0 ? send_on_schedule(&o, messages, mean_bytes) : send_throughput(&o, messages, mean_bytes);
 }

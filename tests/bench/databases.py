@@ -1,0 +1,77 @@
+"""The databases of a run: each measurement has an empty one, copied from one that has the schema, devices and areas."""
+import os
+import pathlib
+import subprocess
+
+import mix
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+BUILD = pathlib.Path(os.environ.get("MOBEYE_BUILD", ROOT / "build"))
+TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
+# What tests/with-postgres migrated; nothing is ever stored in it.
+TEMPLATE = "mobeye"
+
+
+def conninfo(database, user="mobeye_ingest"):
+    """The daemon's login by default."""
+    return f"host={os.environ['PGHOST']} port={os.environ['PGPORT']} dbname={database} user={user}"
+
+
+def psql(database, *commands, script=None):
+    arguments = ["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", conninfo(database, "postgres")]
+    for command in commands:
+        arguments += ["-c", command]
+    if script:
+        arguments += ["-f", str(script)]
+    environment = {**os.environ, "PGOPTIONS": "-c client_min_messages=warning"}
+    return subprocess.run(arguments, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout.strip()
+
+
+def import_areas(database, directory, country):
+    for layer, file in mix.write_areas(directory, country).items():
+        mobeyectl("areas", "import", "--db", conninfo(database, "postgres"), "--layer", layer, file)
+
+
+def import_devices(database, directory, count):
+    """Those that are there already stay as they are."""
+    mix.write_devices(directory / "devices.csv", count)
+    mobeyectl("devices", "import", "--db", conninfo(database, "postgres"), directory / "devices.csv")
+
+
+def mobeyectl(*arguments):
+    done = subprocess.run([BUILD / "mobeyectl", *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode != 0:
+        raise SystemExit(f"bench: mobeyectl {' '.join(map(str, arguments[:2]))} failed:\n{done.stdout[-1000:]}")
+
+
+def create(name, template=TEMPLATE):
+    """An empty database, and nothing that the server still has to write from before."""
+    drop(name)
+    psql("postgres", f"create database {name} template {template}", "checkpoint")
+    return name
+
+
+def drop(name):
+    psql("postgres", f"drop database if exists {name} with (force)")
+
+
+def server(action):
+    """start, stop or restart."""
+    subprocess.run([os.environ["MOBEYE_PG_CTL"], action], check=True)
+
+
+def _stat(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except OSError:
+        return None
+
+
+def server_cpu_s():
+    """CPU of the whole server: the sessions that have ended, and the processes that live."""
+    postmaster = int(pathlib.Path(os.environ["MOBEYE_PG_DATA"], "postmaster.pid").read_text().split("\n", 1)[0])
+    ticks = sum(map(int, _stat(postmaster)[11:15]))
+    for child in pathlib.Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split():
+        fields = _stat(child)
+        ticks += sum(map(int, fields[11:13])) if fields else 0
+    return ticks / TICKS_A_SECOND

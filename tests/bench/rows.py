@@ -1,0 +1,90 @@
+"""The rows of the table: which measurements each needs, and what it makes of them."""
+import dataclasses
+import typing
+
+import backlog
+import latency
+import throughput
+
+MEASUREMENTS = {**throughput.MEASUREMENTS, **backlog.MEASUREMENTS, **latency.MEASUREMENTS}
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    needs: tuple
+    lines: typing.Callable  # (result of each of needs) → [(what, measured, reference, ratio, goal)]
+    by_default: bool = True
+
+
+def a_second(rate):
+    return f"{rate:,.0f}/s"
+
+
+def milliseconds(us):
+    return f"{us / 1000:.1f} ms"
+
+
+def ratio(value, reference):
+    return f"{value / reference:.2f}"
+
+
+def against_copy(what, goal, key="rate"):
+    def lines(measured, copy):
+        return [(what, a_second(measured[key]), f"{a_second(copy['rate'])} bare COPY", ratio(measured[key], copy["rate"]), goal)]
+
+    return lines
+
+
+def against_peer(what, name, goal):
+    def lines(measured, peer):
+        return [(what, a_second(measured["rate"]), f"{a_second(peer['rate'])} {name}",
+                 f"{measured['rate'] / peer['rate']:.1f} x", goal)]  # fmt: skip
+
+    return lines
+
+
+def cpu(measured, copy):
+    return [("CPU of the daemon an alert, with incidents", f"{measured['cpu_us']:.1f} us",
+             f"{copy['server_cpu_us']:.1f} us server, COPY", ratio(measured["cpu_us"], copy["server_cpu_us"]), "<= 0.6")]  # fmt: skip
+
+
+def enrich(measured):
+    return [("  of it device, place, areas and rule", f"{measured['alert_us']:.2f} us", "", "", "")]
+
+
+def accept(measured):
+    return [("accepted, database down", a_second(measured["accept_rate"]), f"{a_second(measured['synced_rate'])} synced writes",
+             ratio(measured["accept_rate"], measured["synced_rate"]), ">= 0.5, 200,000/s")]  # fmt: skip
+
+
+def memory(measured):
+    return [("memory, 100,000 devices, 2,731 areas, backlog waiting", f"{measured['waiting_mib']:.0f} MiB", "", "", "<= 96 MiB"),
+            ("  while it drains", f"{measured['drain_mib']:.0f} MiB", f"{measured['first_half_mib']:.0f} MiB in the first half",
+             ratio(measured["drain_mib"], measured["first_half_mib"]), "<= 96 MiB")]  # fmt: skip
+
+
+def ack(measured):
+    disk = measured["fdatasync_us"]
+    return [(f"sent to ACK at 1,000/s, {name}", milliseconds(measured[f"ack_{name}_us"]), f"{milliseconds(disk)} one fdatasync",
+             f"{measured[f'ack_{name}_us'] / disk:.1f}", goal) for name, goal in (("p50", "<= 2.5"), ("p99", "<= 8"))]  # fmt: skip
+
+
+def visible(measured):
+    return [(f"sent to visible in patrol.alerts at 1,000/s, {name}", milliseconds(measured[f"visible_{name}_us"]), "", "", goal)
+            for name, goal in (("p50", ""), ("p99", "<= 50 ms"))]  # fmt: skip
+
+
+ROWS = {
+    "incidents": Row(("incidents", "copy"), against_copy("end to end, with incidents, place and areas", ">= 0.5")),
+    "store": Row(("store", "copy"), against_copy("end to end, store only", ">= 0.8")),
+    "cpu": Row(("incidents", "copy"), cpu),
+    "enrich": Row(("enrich",), enrich),
+    "python-incidents": Row(("incidents", "python"), against_peer("end to end, with incidents", "Python", ">= 3 x")),
+    "python-store": Row(("store", "python"), against_peer("end to end, store only", "Python", ">= 5 x")),
+    "rsyslog": Row(("incidents", "rsyslog"), against_peer("end to end, with incidents", "rsyslog", ">= 5 x")),
+    "accept": Row(("backlog",), accept),
+    "drain": Row(("backlog", "copy"), against_copy("drain of a backlog, with incidents", ">= 0.5", "drain_rate")),
+    "memory": Row(("backlog",), memory),
+    "ack": Row(("latency",), ack),
+    "visible": Row(("latency",), visible),
+}
