@@ -81,9 +81,10 @@ struct conf_match {
     char *area_layer;  /* the location is in an area of this layer; NULL: not given */
     char **area_codes; /* and in one of these areas; none given: any */
     size_t n_area_codes;
-    int registered; /* -1 not given, 0 no, 1 yes; likewise the next two */
+    int registered; /* -1 not given, 0 no, 1 yes; likewise the next three */
     int located;
     int drill;
+    int image;
     double score_min;   /* score >= this; NAN: not given */
     double score_below; /* score < this; NAN: not given */
     bool has_hours;

@@ -84,7 +84,8 @@ static bool flags_cover(const struct conf_match *wide, const struct conf_match *
     int registered = narrow->n_groups > 0 ? 1 : narrow->registered;
     int located = narrow->area_layer ? 1 : narrow->located;
     return (wide->registered < 0 || wide->registered == registered) &&
-           (wide->located < 0 || wide->located == located) && (wide->drill < 0 || wide->drill == narrow->drill);
+           (wide->located < 0 || wide->located == located) && (wide->drill < 0 || wide->drill == narrow->drill) &&
+           (wide->image < 0 || wide->image == narrow->image);
 }
 
 /* Scores are never below 0. */

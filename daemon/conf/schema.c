@@ -232,6 +232,8 @@ static const struct schema_key keys[] = {
      MATCH_WITH(camera_zones, n_camera_zones),
      .about = "The zone of the camera image in which it was detected."},
     {.path = "rules[].match.drill", .type = SCHEMA_BOOL, MATCH(drill), .about = "Whether the alert is a drill."},
+    {.path = "rules[].match.image", .type = SCHEMA_BOOL, MATCH(image),
+     .about = "Whether the alert came with an image (one that was not dropped)."},
     {.path = "rules[].match.endpoint", .type = SCHEMA_TEXTS, .min = 1, .max = 64, MATCH_WITH(endpoints, n_endpoints),
      .about = "The name of the endpoint that received the alert."},
     {.path = "rules[].action", .type = SCHEMA_WORD, .word = action_word,

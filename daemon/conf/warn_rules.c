@@ -97,8 +97,8 @@ static void warn_times(const struct incident_rule *checked)
 {
     const struct incident_terms *terms = &checked->rule->terms;
     const struct conf_match *match = &checked->rule->match;
-    bool of_cameras =
-        match->n_labels || match->n_camera_zones || !isnan(match->score_min) || !isnan(match->score_below);
+    bool of_cameras = match->n_labels || match->n_camera_zones || match->image == 1 || !isnan(match->score_min) ||
+                      !isnan(match->score_below);
     const struct node *gap = node_value(checked->incident, "gap"), *max_age = node_value(checked->incident, "max_age");
     if (terms->gap_us <= REPEAT_US && match_kinds(match) & KINDS_REPEATED && !of_cameras)
         warn(
@@ -232,7 +232,7 @@ static void warn_unmatched(struct diagnostics *diagnostics, const struct node *l
 {
     static const struct source_pos top = {1, 1};
     static const struct conf_match all = {
-        .registered = -1, .located = -1, .drill = -1, .score_min = NAN, .score_below = NAN};
+        .registered = -1, .located = -1, .drill = -1, .image = -1, .score_min = NAN, .score_below = NAN};
     uint32_t kinds = 0;
     for (size_t i = 0; i < conf->n_rules; i++)
         if (match_covers(conf, &conf->rules[i].match, &all))

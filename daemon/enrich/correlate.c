@@ -417,6 +417,13 @@ static void join_incident(struct correlation *correlation, const struct alert *a
         apply_raise(correlation, alert, condition, first);
 }
 
+/* A restore, a cancel, and an image that follows its alert refer to an incident that exists. */
+static bool may_create(const struct alert *alert)
+{
+    bool late_image = alert->phase == PHASE_UPDATE && alert->image.kind != IMAGE_NONE;
+    return alert->terms && alert->phase != PHASE_RESTORE && !(alert->flags & FLAG_CANCEL) && !late_image;
+}
+
 static void correlate_alert(struct correlation *correlation, struct alert *alert)
 {
     size_t condition = index_condition(&correlation->index, alert->condition), general = NO_INCIDENT;
@@ -427,8 +434,7 @@ static void correlate_alert(struct correlation *correlation, struct alert *alert
     }
     struct choice choice = choose_incident(correlation, alert, condition, general);
     alert->incident = choice.incident;
-    bool creates = alert->incident == NO_INCIDENT && alert->terms && alert->phase != PHASE_RESTORE &&
-                   !(alert->flags & FLAG_CANCEL);
+    bool creates = alert->incident == NO_INCIDENT && may_create(alert);
     if (creates)
         alert->incident = create_incident(correlation, alert, choice.previous);
     if (alert->incident != NO_INCIDENT)

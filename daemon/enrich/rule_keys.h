@@ -69,6 +69,11 @@ static inline bool key_drill(const struct conf_match *match, struct subject *sub
     return match->drill < 0 || match->drill == subject->alert->drill;
 }
 
+static inline bool key_image(const struct conf_match *match, struct subject *subject)
+{
+    return match->image < 0 || match->image == (subject->alert->image.kind != IMAGE_NONE);
+}
+
 /* Scores are stored as floats, so compared as floats: 0.7 is not below 0.7. */
 static inline bool key_score(const struct conf_match *match, struct subject *subject)
 {

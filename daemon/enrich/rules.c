@@ -40,10 +40,10 @@ struct str subject_area(const struct subject *subject, const char *layer)
 static bool rule_matches(const struct conf_match *match, struct subject *subject)
 {
     return key_kind(match, subject) && key_phase(match, subject) && key_registered(match, subject) &&
-           key_located(match, subject) && key_drill(match, subject) && key_score(match, subject) &&
-           key_endpoint(match, subject) && key_group(match, subject) && key_label(match, subject) &&
-           key_camera_zone(match, subject) && key_area(match, subject) && key_device(match, subject) &&
-           key_time(match, subject);
+           key_located(match, subject) && key_drill(match, subject) && key_image(match, subject) &&
+           key_score(match, subject) && key_endpoint(match, subject) && key_group(match, subject) &&
+           key_label(match, subject) && key_camera_zone(match, subject) && key_area(match, subject) &&
+           key_device(match, subject) && key_time(match, subject);
 }
 
 const struct conf_rule *rules_match(const struct conf *conf, const struct alert *alert)

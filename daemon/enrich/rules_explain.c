@@ -74,6 +74,12 @@ static void why_drill(const struct conf_match *match, struct subject *subject, s
     buf_printf(out, match->drill ? "it is not a drill, the rule wants one" : "it is a drill, the rule wants none");
 }
 
+static void why_image(const struct conf_match *match, struct subject *subject, struct buf *out)
+{
+    (void)subject;
+    buf_printf(out, match->image ? "it has no image, the rule wants one" : "it has an image, the rule wants none");
+}
+
 static void why_score(const struct conf_match *match, struct subject *subject, struct buf *out)
 {
     float score = subject->alert->score;
@@ -158,7 +164,7 @@ bool rules_explain(const struct conf_match *match, const struct alert *alert, st
         {key_group, why_group},       {key_located, why_located}, {key_registered, why_registered},
         {key_area, why_area},         {key_time, why_time},       {key_score, why_score},
         {key_label, why_label},       {key_drill, why_drill},     {key_camera_zone, why_camera_zone},
-        {key_endpoint, why_endpoint},
+        {key_endpoint, why_endpoint}, {key_image, why_image},
     };
     struct subject subject = SUBJECT(alert);
     bool matches = true;

@@ -68,7 +68,7 @@ static const struct {
 } cases[] = {
     {"{}", ""},
     {"{kind: camera, phase: raise, device: \"NL-*\", group: tents, registered: true, located: true, label: person, "
-     "area: {layer: hotspot}, hours: \"14:00-15:00\", days: mon, score: {min: 0.25}, drill: false, endpoint: cameras}",
+     "area: {layer: hotspot}, hours: \"14:00-15:00\", days: mon, score: {min: 0.25}, drill: false, image: false, endpoint: cameras}",
      ""},
     {"{kind: fire}", "kind is camera, the rule wants fire"},
     {"{kind: [fire, heat, unknown]}", "kind is camera, the rule wants unknown, fire or heat"},
@@ -83,6 +83,7 @@ static const struct {
     {"{hours: \"22:00-06:00\"}", "it occurred on mon at 14:03 local time, the rule wants 22:00-06:00"},
     {"{days: [sat, sun]}", "it occurred on mon at 14:03 local time, the rule wants sat or sun"},
     {"{days: tue, hours: \"14:00-14:05\"}", "it occurred on mon at 14:03 local time, the rule wants tue, 14:00-14:05"},
+    {"{image: true}", "it has no image, the rule wants one"},
     {"{score: {min: 0.5}}", "score is 0.25, the rule wants 0.5 or more"},
     {"{score: {below: 0.25}}", "score is 0.25, the rule wants below 0.25"},
     {"{score: {min: 0.5, below: 0.75}}", "score is 0.25, the rule wants 0.5 or more and below 0.75"},

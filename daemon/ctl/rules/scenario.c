@@ -27,6 +27,7 @@ static const struct option alert_options[] = {
     {"restore", IS, OF_ALERT(phase), PHASE_RESTORE},
     {"update", IS, OF_ALERT(phase), PHASE_UPDATE},
     {"drill", IS, OF_ALERT(drill), 1},
+    {"image", IS, OF_ALERT(image), 1},
     {"verified", IS, OF_ALERT(verified), 1},
     {"cancelled", IS, OF_ALERT(cancelled), 1},
     {"input", INPUT, OF_ALERT(input), 0},

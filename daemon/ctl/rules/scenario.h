@@ -42,7 +42,7 @@ struct scenario_alert {
     struct written_place place;
     double accuracy_m; /* NAN: not given */
     struct written_time received;
-    int drill, verified, cancelled;
+    int drill, image, verified, cancelled;
     const char *daemon; /* "a" (NULL) or "b" */
 };
 

@@ -204,6 +204,8 @@ static struct alert make_alert(const struct scenario_alert *from)
                           .payload = STR("{}"),
                           .endpoint = str_from(from->endpoint ? from->endpoint : "cameras"),
                           .incident = NO_INCIDENT};
+    if (from->image)
+        alert.image = (struct image){STR("not decoded"), IMAGE_JPEG, 0, 0};
     fill_sender(&alert);
     return alert;
 }

@@ -37,13 +37,15 @@ enum column {
     LON,
     LAT,
     ACCURACY,
+    HAS_IMAGE,
 };
 
 static const char select_text[] =
     "select source, event_id, device_id, kind, phase, input, drill, " MICROSECONDS("occurred_at") ", " MICROSECONDS(
         "received_at") ", endpoint, array_to_string(flags, ','), payload::text, coalesce(incident_id, 0),"
                        " case when location_source = 'message' then public.st_x(geom) end,"
-                       " case when location_source = 'message' then public.st_y(geom) end, accuracy_m"
+                       " case when location_source = 'message' then public.st_y(geom) end, accuracy_m, image_id is not "
+                       "null"
                        " from mobeye.alert where ";
 
 static int fail_sql(struct err *err, const char *what, PGresult *result)
@@ -166,6 +168,7 @@ static void read_row(struct stored *stored, const PGresult *rows, int row, struc
     alert.track = batch_copy_str(batch, alert.track);
     alert.camera_zone = batch_copy_str(batch, alert.camera_zone);
     alert.payload = (struct str){0};
+    alert.image.kind = *PQgetvalue(rows, row, HAS_IMAGE) == 't' ? IMAGE_JPEG : IMAGE_NONE; /* of whatever kind */
     if (panel && !PQgetisnull(rows, row, LON)) {
         alert.has_location = true;
         alert.lon = number_column(rows, row, LON, 0);
