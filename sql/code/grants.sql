@@ -62,7 +62,7 @@ grant execute on function
 
 grant usage on schema mobeye, patrol to mobeye_registry;
 grant select, insert, update, delete on mobeye.device, mobeye.device_address, mobeye.device_input, mobeye.placement,
-    mobeye.area to mobeye_registry;
+    mobeye.placement_edit, mobeye.area to mobeye_registry;
 grant select on mobeye.counter, mobeye.registry_log, mobeye.team, mobeye.team_area, mobeye.device_status,
     mobeye.device_unknown to mobeye_registry;
 grant select on patrol.devices, patrol.mutes, patrol.incidents, patrol.changes, patrol.incident_history to mobeye_registry;

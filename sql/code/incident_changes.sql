@@ -72,6 +72,8 @@ create or replace function mobeye.notify_incidents(incidents bigint[], ops text[
 language sql security definer
 set search_path = pg_catalog, pg_temp
 as $$
+    -- QGIS has a channel of its own, and draws its map again; not for each alert that joins.
+    select pg_notify('qgis', 'mobeye_incident') where pg_notification_queue_usage() < 0.5 and not ops <@ '{alert}';
     select count(pg_notify('mobeye_incident', hint.text))
       from (select json_build_object('incident_id', i.incident_id, 'op', n.op, 'priority', i.priority,
                                      'category', i.category)::text

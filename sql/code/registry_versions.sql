@@ -15,13 +15,14 @@ begin
         if counter_name = 'registry' then
             update mobeye.registry_log set version = assigned where version is null and xid = pg_current_xact_id();
         end if;
-        perform pg_notify('mobeye_' || counter_name, assigned::text);
+        perform pg_notify('mobeye_' || counter_name, assigned::text), pg_notify('qgis', 'mobeye_' || counter_name);
     end loop;
     return null;
 end
 $$;
 comment on function mobeye.assign_versions() is
-    'At the commit: assigns the transaction its versions and notifies the listeners of mobeye_registry and mobeye_areas.';
+    'At the commit: assigns the transaction its versions and notifies the listeners of mobeye_registry and mobeye_areas, '
+    'and QGIS, whose channel is qgis.';
 
 drop trigger if exists version_at_commit on mobeye.pending_version;
 
