@@ -114,16 +114,19 @@ static void note_receipt(struct applier *a, const struct batch *batch)
         }
 }
 
-/* Prepares the next rows of the batch, and submits it when complete. A writer that no longer wants it calls back:
- * on_ready(), on_done(), or after a lost connection on_position(), which drops the batch and reads again. */
+/* Prepares the next rows of the batch, also while the writer wants none, so that it is ready when the writer does; then
+ * submits it. A writer that does not want it calls back: on_ready(), on_done(), or after a lost connection
+ * on_position(), which drops the batch and reads again. */
 static void prepare_step(struct applier *a)
 {
-    if (!reference_data_usable(a->reference) || !writer_wants(a->writer))
-        return; /* on_usable(), on_ready() or on_done() continues */
-    struct batch *batch = preparation_step(a->preparation);
-    loop_arm(&a->feed_due, 0);
-    if (!batch)
+    if (!reference_data_usable(a->reference))
+        return; /* on_usable() continues */
+    bool complete = preparation_step(a->preparation), wanted = writer_wants(a->writer);
+    if (!complete || wanted)
+        loop_arm(&a->feed_due, 0);
+    if (!complete || !wanted)
         return;
+    struct batch *batch = preparation_take(a->preparation);
     note_receipt(a, batch);
     writer_submit(a->writer, batch);
 }
@@ -236,7 +239,7 @@ static uint64_t on_position(void *ctx, struct writer_position position)
 {
     struct applier *a = ctx;
     uint64_t before_first = journal_first_seq(a->journal) - 1, start = before_first;
-    spare_batch(a, preparation_abandon(a->preparation));
+    spare_batch(a, preparation_take(a->preparation));
     if (position.known && !position_fits(a, &position)) {
         struct err err;
         log_warning("journal",

@@ -87,16 +87,16 @@ static void prepare_row(struct preparation *p, struct batch_row *row)
         enrich_alert(p->enrich, &row->alert);
 }
 
-struct batch *preparation_step(struct preparation *p)
+bool preparation_step(struct preparation *p)
 {
     refresh_context(p);
     size_t stop = p->batch->n - p->done > STEP_ALERTS ? p->done + STEP_ALERTS : p->batch->n;
     for (; p->done < stop; p->done++)
         prepare_row(p, &p->batch->rows[p->done]);
-    return p->done == p->batch->n ? preparation_abandon(p) : NULL;
+    return p->done == p->batch->n;
 }
 
-struct batch *preparation_abandon(struct preparation *p)
+struct batch *preparation_take(struct preparation *p)
 {
     struct batch *batch = p->batch;
     p->batch = NULL;

@@ -24,11 +24,11 @@ void preparation_begin(struct preparation *preparation, struct batch *batch);
 /* Whether it has a batch. */
 bool preparation_busy(const struct preparation *preparation);
 
-/* Prepares the next rows, for about a millisecond; the reference data must be usable. Returns the batch to the caller
- * once it is complete; else NULL. */
-struct batch *preparation_step(struct preparation *preparation);
+/* Prepares the next rows, for about a millisecond; the reference data must be usable. Returns whether the batch is
+ * complete. A complete one may wait here: the next call starts over if anything has changed since. */
+bool preparation_step(struct preparation *preparation);
 
-/* Returns the incomplete batch to the caller; NULL: there was none. */
-struct batch *preparation_abandon(struct preparation *preparation);
+/* Returns the batch to the caller, complete or not; NULL: there was none. */
+struct batch *preparation_take(struct preparation *preparation);
 
 #endif

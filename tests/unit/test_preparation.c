@@ -69,6 +69,7 @@ static void open_all(void)
 
 static void close_all(void)
 {
+    preparation_take(preparation); /* the batch is ours */
     preparation_free(&preparation);
     reference_data_free(&reference);
     batch_free(&batch);
@@ -83,7 +84,7 @@ static size_t finish(void)
     size_t steps = 1;
     for (; !preparation_step(preparation); steps++)
         cr_assert_lt(steps, (size_t)ALERTS);
-    cr_assert(!preparation_busy(preparation));
+    cr_assert(preparation_busy(preparation), "a complete batch waits to be taken");
     return steps;
 }
 
@@ -102,16 +103,26 @@ Test(preparation, takes_several_steps_and_keeps_the_numbers)
 
 Test(preparation, begins_again_with_other_rules)
 {
-    cr_expect_null(preparation_step(preparation));
+    cr_expect_not(preparation_step(preparation));
     size_t whole = 3;
     preparation_reload(preparation, &after);
     cr_expect_eq(finish(), whole);
     expect_rules("after");
 }
 
+Test(preparation, begins_again_with_other_rules_while_it_waits_complete)
+{
+    finish();
+    expect_rules("before");
+    preparation_reload(preparation, &after);
+    finish();
+    expect_rules("after");
+    cr_expect_eq(preparation_take(preparation), batch);
+}
+
 Test(preparation, begins_again_with_another_registry)
 {
-    cr_expect_null(preparation_step(preparation));
+    cr_expect_not(preparation_step(preparation));
     struct registry *registry = reference_data_registry(reference);
     registry_put(registry, &(struct registry_entry){.id = STR("d"), .registered = true});
     registry->version++;
@@ -123,8 +134,8 @@ Test(preparation, begins_again_with_another_registry)
 
 Test(preparation, gives_a_batch_back_unfinished)
 {
-    cr_expect_null(preparation_step(preparation));
-    cr_expect_eq(preparation_abandon(preparation), batch);
+    cr_expect_not(preparation_step(preparation));
+    cr_expect_eq(preparation_take(preparation), batch);
     cr_expect(!preparation_busy(preparation));
-    cr_expect_null(preparation_abandon(preparation));
+    cr_expect_null(preparation_take(preparation));
 }
