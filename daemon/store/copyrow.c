@@ -8,9 +8,8 @@
 #include "store/pgtype.h"
 
 enum {
-    ALERT_COLUMNS = 29,
-    FIXED_MAX = 256,      /* all lengths, numbers and words of a row */
-    FLAG_BYTES_MAX = 640, /* all flags at once */
+    ALERT_COLUMNS = 26,
+    FIXED_MAX = 256, /* all lengths and numbers of a row */
 };
 
 const struct str copyrow_header = {"PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0", 19};
@@ -45,9 +44,19 @@ static char *put_text(char *p, struct str text)
     return put_bytes(pgtype_put32(p, (uint32_t)text.len), text.p, text.len);
 }
 
-static char *put_word(char *p, const char *word)
+static char *put_int2(char *p, int v)
 {
-    return put_text(p, str_from(word));
+    return put16(pgtype_put32(p, 2), (uint16_t)v);
+}
+
+static char *put_int4(char *p, uint32_t v)
+{
+    return pgtype_put32(pgtype_put32(p, 4), v);
+}
+
+static char *put_bool(char *p, bool v)
+{
+    return put_bytes(pgtype_put32(p, 1), v ? "\1" : "\0", 1);
 }
 
 static char *put_int8(char *p, uint64_t v)
@@ -74,16 +83,6 @@ static char *put_real(char *p, float v)
         return put_null(p);
     memcpy(&bits, &v, sizeof(bits));
     return pgtype_put32(pgtype_put32(p, 4), bits);
-}
-
-static char *put_flags(char *p, uint32_t flags)
-{
-    char *len = p;
-    p = pgtype_put_array(p + 4, TYPE_TEXT, (size_t)__builtin_popcount(flags));
-    for (; flags; flags &= flags - 1)
-        p = put_word(p, alert_flag_word((unsigned)__builtin_ctz(flags)));
-    pgtype_put32(len, (uint32_t)(p - len - 4));
-    return p;
 }
 
 static char *put_place(char *p, const struct alert *alert)
@@ -130,47 +129,36 @@ static char *put_text_or_null(char *p, struct str text)
     return text.len == 0 ? put_null(p) : put_text(p, text);
 }
 
-static char *put_jsonb(char *p, struct str json)
-{
-    p = pgtype_put32(p, (uint32_t)json.len + 1);
-    *p++ = 1; /* version of the format */
-    return put_bytes(p, json.p, json.len);
-}
-
-void copyrow_alert(struct buf *out, const struct alert *alert, struct str instance, const uint8_t *rules)
+void copyrow_alert(struct buf *out, const struct alert *alert, uint64_t origin)
 {
     struct str wijk = area_code(alert, "wijk"), buurt = area_code(alert, "buurt");
-    size_t room = FIXED_MAX + FLAG_BYTES_MAX + alert->source.len + alert->event_id.len + instance.len +
-                  alert->endpoint.len + alert->device.len + alert->rule.len + alert->payload.len + wijk.len +
-                  buurt.len + alert->placement_team.len;
+    size_t room = FIXED_MAX + alert->source.len + alert->event_id.len + alert->device.len + alert->payload.len +
+                  wijk.len + buurt.len + alert->placement_team.len;
     char *p = buf_reserve(out, room);
     p = put16(p, ALERT_COLUMNS);
-    p = put_word(p, alert_class_word(alert_class(alert->kind)));
+    p = put_int2(p, (int)alert_class(alert->kind));
+    p = put_int2(p, (int)alert->kind);
+    p = put_int2(p, (int)alert->phase);
+    p = put_int2(p, (int)alert->location_source);
     p = put_time(p, alert->occurred_us);
     p = put_time(p, alert->received_us);
-    p = put_interval(p, alert->skew_us);
-    p = put_text(p, alert->source);
-    p = put_text(p, alert->event_id);
-    p = put_text(p, instance);
     p = put_int8(p, alert->seq);
-    p = put_text(p, alert->endpoint);
-    p = put_text(p, alert->device);
-    p = put_word(p, alert_kind_word(alert->kind));
-    p = put_word(p, alert_phase_word(alert->phase));
-    p = alert->input == ALERT_NO_INT ? put_null(p) : pgtype_put32(pgtype_put32(p, 4), (uint32_t)alert->input);
-    p = put_bytes(pgtype_put32(p, 1), alert->drill ? "\1" : "\0", 1);
-    p = put_flags(p, alert->flags);
-    p = put_place(p, alert);
+    p = put_int8(p, origin);
+    p = put_interval(p, alert->skew_us);
+    p = put_int4(p, alert->flags);
+    p = alert->input == ALERT_NO_INT ? put_null(p) : put_int4(p, (uint32_t)alert->input);
     p = alert->location_source == LOCATION_NONE ? put_null(p) : put_real(p, alert->place_accuracy_m);
-    p = put_word(p, alert_location_word(alert->location_source));
-    p = put_text_or_null(p, alert->rule);
-    p = put_jsonb(p, alert->payload);
-    p = put_text_or_null(p, wijk);
-    p = put_text_or_null(p, buurt);
-    p = rules ? put_bytes(pgtype_put32(p, COPYROW_RULES_BYTES), rules, COPYROW_RULES_BYTES) : put_null(p);
+    p = put_bool(p, alert->drill);
+    p = put_bool(p, alert->secret);
     p = alert->placement_id == 0 ? put_null(p) : put_int8(p, alert->placement_id);
     p = put_text_or_null(p, alert->placement_team);
-    p = put_bytes(pgtype_put32(p, 1), alert->secret ? "\1" : "\0", 1);
+    p = put_place(p, alert);
+    p = put_text_or_null(p, wijk);
+    p = put_text_or_null(p, buurt);
+    p = put_text(p, alert->device);
+    p = put_text(p, alert->source);
+    p = put_text(p, alert->event_id);
+    p = put_text(p, alert->payload);
     out->len = (size_t)(p - out->data);
 }
 

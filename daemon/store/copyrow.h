@@ -12,12 +12,11 @@ extern const struct str copyrow_header, copyrow_trailer;
 
 /* The columns of a row of mobeye.alert as copyrow_alert() writes it. stored_at has a default. */
 #define COPYROW_ALERT_COLUMNS                                                                                          \
-    "class, occurred_at, received_at, clock_skew, source, event_id, instance, journal_seq, endpoint, device_id, "      \
-    "kind, phase, input, drill, flags, geom, accuracy_m, location_source, rule, payload, wijk_code, buurt_code, "      \
-    "rules, placement_id, team, secret, incident_id, areas, image_id"
+    "class, kind, phase, location_source, occurred_at, received_at, journal_seq, origin, clock_skew, flags, input, "   \
+    "accuracy_m, drill, secret, placement_id, team, geom, wijk_code, buurt_code, device_id, source, event_id, "        \
+    "payload, incident_id, areas, image_id"
 
 enum {
-    COPYROW_RULES_BYTES = 16,
     COPYROW_CHUNK_BYTES = 64 * 1024, /* of a COPY that is sent at once: senders wait for replies meanwhile */
 };
 
@@ -25,8 +24,8 @@ enum {
 #define COPYROW_ALERT_SQL    "copy mobeye.alert (" COPYROW_ALERT_COLUMNS ") from stdin (format binary)"
 #define COPYROW_IDENTITY_SQL "copy mobeye.alert_identity (id, device, stored_on) from stdin (format binary)"
 
-/* A row but for its last three columns. rules: the hash of the rules that it was judged by, 16 bytes, or NULL. */
-void copyrow_alert(struct buf *out, const struct alert *alert, struct str instance, const uint8_t *rules);
+/* A row but for its last three columns. The number of its origin is that of origin_of(). */
+void copyrow_alert(struct buf *out, const struct alert *alert, uint64_t origin);
 
 /* The last three columns: the incident (0: none), and the areas of an alert that has neither an incident nor a
  * placement's team by which it could be seen, which are known last; and the number of its image, which is its own

@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "store/copyrow.h"
+#include "store/origin.h"
 #include "store/param.h"
 
 static int compare_identity(const struct row_identity *x, const struct row_identity *y)
@@ -51,6 +52,7 @@ static void reserve_rows(struct encoded_batch *encoded, size_t n)
     encoded->conflict = mem_realloc(encoded->conflict, n, sizeof(*encoded->conflict));
     encoded->own = mem_realloc(encoded->own, n, sizeof(*encoded->own));
     encoded->stored = mem_realloc(encoded->stored, n, sizeof(*encoded->stored));
+    encoded->origin = mem_realloc(encoded->origin, n, sizeof(*encoded->origin));
     encoded->id = mem_realloc(encoded->id, n, sizeof(*encoded->id));
     encoded->cap = n;
 }
@@ -124,7 +126,8 @@ void encoded_batch_fill(struct encoded_batch *encoded, struct batch *batch, cons
         if (row->alert.format == ALERT_CLOUDEVENTS)
             identity_own(id, row->alert.device, encoded->own[i]);
         encoded->id[encoded->ids++] = id_from(id, (uint32_t)i);
-        copyrow_alert(&encoded->rows, &row->alert, str_from(instance), rules);
+        encoded->origin[i] = origin_of(&row->alert, str_from(instance), rules);
+        copyrow_alert(&encoded->rows, &row->alert, encoded->origin[i]);
     }
     encoded->start[batch->n] = encoded->rows.len;
     sort_identities(encoded);
@@ -159,6 +162,7 @@ void encoded_batch_free(struct encoded_batch *encoded)
     free(encoded->status);
     free(encoded->conflict);
     free(encoded->own);
+    free(encoded->origin);
     free(encoded->stored);
     free(encoded->id);
     free(encoded->refusals);
@@ -318,6 +322,56 @@ void encoded_batch_resolve_conflicts(struct encoded_batch *encoded, const PGresu
     free(rows);
 }
 
+/* Sorts by number. */
+static int compare_origins(const void *a, const void *b, void *arg)
+{
+    const uint64_t *origin = ((const struct encoded_batch *)arg)->origin;
+    uint64_t x = origin[*(const uint32_t *)a], y = origin[*(const uint32_t *)b];
+    return x < y ? -1 : x > y;
+}
+
+/* One row each of those origins that the cache does not have. Returns how many. */
+static size_t find_unknown_origins(struct encoded_batch *encoded, const struct origin_cache *known, uint32_t *rows)
+{
+    size_t found = 0, kept = 0;
+    for (size_t i = 0; i < encoded->batch->n; i++)
+        if (!encoded->batch->rows[i].unreadable && !origin_cache_has(known, encoded->origin[i]))
+            rows[found++] = (uint32_t)i;
+    qsort_r(rows, found, sizeof(*rows), compare_origins, encoded);
+    for (size_t i = 0; i < found; i++)
+        if (i == 0 || encoded->origin[rows[i]] != encoded->origin[rows[kept - 1]])
+            rows[kept++] = rows[i];
+    return kept;
+}
+
+bool encoded_batch_encode_origins(struct encoded_batch *encoded, const struct origin_cache *known,
+                                  struct buf values[ORIGIN_ADD_PARAMS])
+{
+    uint32_t *rows = mem_realloc(NULL, encoded->batch->n ? encoded->batch->n : 1, sizeof(*rows));
+    size_t n = find_unknown_origins(encoded, known, rows);
+    param_array(&values[0], TYPE_INT8, n);
+    param_array(&values[1], TYPE_TEXT, n);
+    param_array(&values[2], TYPE_TEXT, n);
+    for (size_t i = 0; i < n; i++) {
+        const struct alert *alert = &encoded->batch->rows[rows[i]].alert;
+        param_int8(&values[0], (int64_t)encoded->origin[rows[i]]);
+        param_text(&values[1], alert->endpoint);
+        param_text_or_null(&values[2], alert->rule);
+    }
+    buf_append_str(&values[3], str_from(encoded->instance));
+    if (encoded->has_rules)
+        buf_append(&values[4], encoded->rules, sizeof(encoded->rules));
+    free(rows);
+    return n > 0;
+}
+
+void encoded_batch_note_origins(const struct encoded_batch *encoded, struct origin_cache *known)
+{
+    for (size_t i = 0; i < encoded->batch->n; i++)
+        if (!encoded->batch->rows[i].unreadable)
+            origin_cache_add(known, encoded->origin[i]);
+}
+
 size_t encoded_batch_next_conflict(const struct encoded_batch *encoded, size_t first)
 {
     size_t row = first;
@@ -345,7 +399,7 @@ static void append_row(const struct encoded_batch *encoded, size_t row, struct b
     if (encoded->conflict[row]) {
         struct alert alert = encoded->batch->rows[row].alert;
         alert.flags |= FLAG_IDENTITY_CONFLICT;
-        copyrow_alert(out, &alert, str_from(encoded->instance), encoded->has_rules ? encoded->rules : NULL);
+        copyrow_alert(out, &alert, encoded->origin[row]);
     } else {
         buf_append(out, encoded->rows.data + encoded->start[row], encoded->start[row + 1] - encoded->start[row]);
     }

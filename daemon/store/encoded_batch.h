@@ -7,6 +7,7 @@
 #include "model/batch.h"
 #include "store/identity.h"
 #include "store/incident_lookup.h"
+#include "store/origin.h"
 #include "store/sqlstate.h"
 
 enum row_status {
@@ -33,7 +34,7 @@ struct encoded_batch {
     struct batch *batch; /* the owner's; NULL: none */
     char *instance;
     bool has_rules;
-    uint8_t rules[16];       /* hash of those that the alerts were judged by, valid where has_rules is set */
+    uint8_t rules[ORIGIN_RULES_BYTES]; /* hash of those that the alerts were judged by, valid where has_rules is set */
     struct buf rows;         /* COPY rows of mobeye.alert without their last columns, one after the other */
     size_t *start;           /* n + 1 offsets into rows; an unreadable row has no bytes */
     uint8_t *status;         /* n of enum row_status */
@@ -42,6 +43,7 @@ struct encoded_batch {
     struct row_identity *id; /* sorted: with a consistent lock order, concurrent daemons cannot deadlock */
     size_t ids, cap;
     uint8_t (*own)[IDENTITY_BYTES]; /* by row: identity_own(), of CloudEvents */
+    uint64_t *origin;               /* by row: origin_of() */
     bool shared;                    /* two devices in the batch share an identity */
     struct row_refusal *refusals;   /* one each for rows that are refused or unreadable */
     size_t refused, refused_cap;
@@ -70,6 +72,14 @@ void encoded_batch_reset_keeping_refused(struct encoded_batch *encoded);
 uint8_t *encoded_batch_rows_to_store(struct encoded_batch *encoded);
 
 size_t encoded_batch_count(const struct encoded_batch *encoded, enum row_status status);
+
+/* The origins that the database does not have, as far as is known: the parameters of origin_add_sql. false: it has all.
+ */
+bool encoded_batch_encode_origins(struct encoded_batch *encoded, const struct origin_cache *known,
+                                  struct buf values[ORIGIN_ADD_PARAMS]);
+
+/* The database has them now. */
+void encoded_batch_note_origins(const struct encoded_batch *encoded, struct origin_cache *known);
 
 /* The identities of rows that are to be stored: data of COPYROW_IDENTITY_SQL (not where they are shared), or the
  * parameters of encoded_batch_claim_sql. */

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "store/column.h"
 #include "store/copyrow.h"
+#include "store/origin.h"
 #include "store/param.h"
 
 #define AREA_SEPARATOR '\x1f'
@@ -241,7 +242,7 @@ bool incident_rows_encode(struct incident_rows *rows, const struct incident_look
     for (size_t i = 0; i < rows->n_fresh; i++)
         rows->set.incidents[rows->fresh[i]].id = (uint64_t) - (int64_t)(i + 1);
     if (rules)
-        buf_append(&values[STORE_rules], rules, COPYROW_RULES_BYTES);
+        buf_append(&values[STORE_rules], rules, ORIGIN_RULES_BYTES);
     begin_arrays(values, STORE_old_id, STORE_old_secret, changed);
     begin_arrays(values, STORE_new_key, STORE_new_previous, rows->n_fresh);
     begin_arrays(values, STORE_condition_id, STORE_condition_fresh, conditions);

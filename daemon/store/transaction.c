@@ -27,10 +27,24 @@ void transaction_init(struct transaction *t, const struct transaction_calls *cal
 void transaction_free(struct transaction *t)
 {
     free(t->guard);
+    origin_cache_clear(&t->origins);
     buf_free(&t->identities);
     incident_rows_free(&t->incidents);
     image_rows_free(&t->images);
     *t = (struct transaction){0};
+}
+
+/* Origins are few, and new ones rare. */
+static void begin_with_origins(struct transaction *t)
+{
+    struct buf values[ORIGIN_ADD_PARAMS] = {0};
+    if (encoded_batch_encode_origins(t->encoded, &t->origins, values)) {
+        transaction_set_state(t, TRANSACTION_ADDING_ORIGINS, "an origin may be new");
+        t->calls.send_params(t->ctx, origin_add_sql, ORIGIN_ADD_PARAMS, origin_add_types, values);
+    } else {
+        transaction_open(t, "a batch");
+    }
+    free_values(values, ORIGIN_ADD_PARAMS);
 }
 
 void transaction_begin(struct transaction *t, struct encoded_batch *encoded, const char *guard, const uint8_t *journal,
@@ -44,7 +58,13 @@ void transaction_begin(struct transaction *t, struct encoded_batch *encoded, con
     bisect_reset(&t->bisect, encoded->batch->n);
     t->restarts = 0;
     t->partitions_made = t->record_only = false;
-    transaction_open(t, "a batch");
+    begin_with_origins(t);
+}
+
+static void on_origins_added(struct transaction *t)
+{
+    encoded_batch_note_origins(t->encoded, &t->origins);
+    transaction_open(t, "its origins are stored");
 }
 
 static bool nothing_to_quarantine(const struct transaction *t)
@@ -346,6 +366,7 @@ static const struct {
     void (*on_result)(struct transaction *t, PGresult *result);
     void (*on_end)(struct transaction *t);
 } states[] = {
+    [TRANSACTION_ADDING_ORIGINS] = {NULL, on_origins_added},
     [TRANSACTION_OPENING] = {on_opening_result, on_opened},
     [TRANSACTION_COPYING_IDENTITIES] = {NULL, read_incidents},
     [TRANSACTION_UNDOING] = {NULL, transaction_claim},
@@ -406,6 +427,7 @@ bool transaction_on_chunk(struct transaction *t, struct str *ret)
 
 void transaction_on_lost(struct transaction *t)
 {
+    origin_cache_clear(&t->origins); /* the next server may be another */
     if (t->state == TRANSACTION_NONE)
         return;
     transaction_set_state(t, TRANSACTION_LOST, "the connection is lost");

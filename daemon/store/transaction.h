@@ -20,7 +20,9 @@
  * state but NONE to LOST.
  */
 enum transaction_state {
-    TRANSACTION_NONE,    /* no batch. -> OPENING */
+    TRANSACTION_NONE,           /* no batch. -> OPENING; an origin of its alerts may be new -> ADDING_ORIGINS */
+    TRANSACTION_ADDING_ORIGINS, /* in a transaction of its own: what is added twice, or in vain, does no harm.
+                                   -> OPENING; any failure -> RETRY_LATER */
     TRANSACTION_OPENING, /* begin, and the guard: the one statement that must affect one row, such as the journal's
                             position. -> COPYING_IDENTITIES; duplicates are expected, or two devices in the batch share
                             an identity -> CLAIMING; nothing to store -> QUARANTINING, COMMITTING; the guard affected no
@@ -82,7 +84,8 @@ struct transaction {
     enum transaction_state state;
     bool expect_duplicates; /* the last batch had some: claiming at once costs less than a COPY that fails and is undone
                              */
-    const char *before_commit; /* the owner's: SQL that runs once all rows have their status; NULL: none */
+    const char *before_commit;   /* the owner's: SQL that runs once all rows have their status; NULL: none */
+    struct origin_cache origins; /* of this connection */
     uint64_t restarts_total;
 
     /* Of the batch, in all its attempts. */

@@ -279,6 +279,8 @@ void transaction_on_fault(struct transaction *t, const struct fault *fault)
         t->calls.drop(t->ctx, fault->text);
     else if (t->state == TRANSACTION_ABANDONING)
         transaction_on_abandoned(t);
+    else if (t->state == TRANSACTION_ADDING_ORIGINS)
+        end_with(t, TRANSACTION_RETRY_LATER);
     else if (t->state != TRANSACTION_MAKING_PARTITIONS)
         on_open_fault(t);
     else if (fault->class == SQLSTATE_REFUSED)

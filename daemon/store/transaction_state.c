@@ -9,6 +9,7 @@
 
 static const char *const names[] = {
     [TRANSACTION_NONE] = "none",
+    [TRANSACTION_ADDING_ORIGINS] = "adding origins",
     [TRANSACTION_OPENING] = "opening",
     [TRANSACTION_COPYING_IDENTITIES] = "copying identities",
     [TRANSACTION_UNDOING] = "undoing",
@@ -35,7 +36,8 @@ static const char *const names[] = {
 
 /* The exits of enum transaction_state. */
 static const uint32_t transitions[] = {
-    [TRANSACTION_NONE] = TO(OPENING),
+    [TRANSACTION_NONE] = TO(OPENING) | TO(ADDING_ORIGINS),
+    [TRANSACTION_ADDING_ORIGINS] = TO(OPENING) | TO(RETRY_LATER) | TO(LOST),
     [TRANSACTION_OPENING] =
         TO(COPYING_IDENTITIES) | TO(CLAIMING) | TO(QUARANTINING) | TO(COMMITTING) | TO(ABANDONING) | TO_FAILURE,
     [TRANSACTION_COPYING_IDENTITIES] = TO(READING) | TO(UNDOING) | TO_FAILURE,

@@ -9,7 +9,7 @@ grant select on mobeye.schema_version, mobeye.schema_code, mobeye.counter, mobey
     mobeye.maintenance_state to mobeye_ingest;
 grant select, insert, update on mobeye.journal_position to mobeye_ingest;
 grant select, insert on mobeye.alert_identity to mobeye_ingest;
-grant insert on mobeye.alert, mobeye.snapshot to mobeye_ingest;
+grant insert on mobeye.alert, mobeye.alert_origin, mobeye.snapshot to mobeye_ingest;
 grant select, update on mobeye.leader to mobeye_ingest;
 -- A retry locks its row (for update), which requires the right to update a column; this column cannot be assigned. It deletes
 -- the row by release_quarantined().

@@ -157,7 +157,7 @@ begin
                        'source', a.source, 'event_id', a.event_id, 'device_id', a.device_id, 'payload', a.payload,
                        'accuracy_m', a.accuracy_m, 'geometry', public.st_asgeojson(a.geom, 7)::jsonb)
                   else '{}' end as alert
-          from mobeye.alert a
+          from mobeye.alert_decoded a
          where a.incident_id = alerts_of.incident_id and a.occurred_at between from_at and until_at
          order by a.occurred_at desc, a.journal_seq desc
          limit 1000) as l);

@@ -5,7 +5,7 @@
 -- alert.
 create or replace view mobeye.alert_seen as
 select a.*, x.exact
-  from mobeye.alert as a
+  from mobeye.alert_decoded as a
  cross join lateral (
        select (select (mobeye.current_viewer()).is_owner)
               or (select (mobeye.current_viewer()).is_officer)

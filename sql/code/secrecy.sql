@@ -19,7 +19,8 @@ begin
               from mobeye.names_of(p.device_id) as name
              where a.device_id = name and not a.secret and a.occurred_at >= lower(p.during)
                and (a.occurred_at < coalesce(upper(p.during), 'infinity')
-                    or a.location_source = 'last_known' and a.occurred_at < upper(p.during) + interval '25 hours')
+                    or a.location_source = 3 -- last_known
+                        and a.occurred_at < upper(p.during) + interval '25 hours')
             returning a.incident_id)
         select coalesce(array_agg(distinct h.incident_id) filter (where h.incident_id is not null), '{}'), count(*)
           into incidents, n from hidden h;

@@ -25,7 +25,7 @@ begin
         select a.geom, a.accuracy_m, a.location_source, a.placement_id,
                array_remove(array['buurt:' || a.buurt_code, 'wijk:' || a.wijk_code], null) as areas,
                (select p.cell from mobeye.placement p where p.placement_id = a.placement_id and i.secret) as cell
-          into other from mobeye.alert a
+          into other from mobeye.alert_decoded a
          where a.incident_id = i.incident_id and a.occurred_at between i.first_seen and i.last_seen
            and a.geom is not null and a.device_id <> all (s.names)
          order by a.occurred_at limit 1;
@@ -58,12 +58,12 @@ declare
     total bigint;
 begin
     update mobeye.alert a
-       set geom = null, accuracy_m = null, location_source = 'none', wijk_code = null, buurt_code = null, areas = null
-     where a.device_id = any (s.names) and a.location_source = 'last_known'
+       set geom = null, accuracy_m = null, location_source = 0 /* none */, wijk_code = null, buurt_code = null, areas = null
+     where a.device_id = any (s.names) and a.location_source = 3 -- last_known
        and a.occurred_at >= upper(s.during) and a.occurred_at < upper(s.during) + interval '25 hours'
        and mobeye.is_held(a.incident_id) is not true
        and not exists (select from mobeye.alert later
-                        where later.device_id = any (s.names) and later.location_source = 'message'
+                        where later.device_id = any (s.names) and later.location_source = 1 -- message
                           and later.occurred_at >= upper(s.during) and later.occurred_at < upper(s.during) + interval '50 hours'
                           and later.geom operator(public.=) a.geom);
     get diagnostics total = row_count;
@@ -72,7 +72,7 @@ begin
      where i.device_id = any (s.names) and i.location_source = 'last_known' and not i.legal_hold
        and i.first_seen >= upper(s.during) and i.first_seen < upper(s.during) + interval '25 hours'
        and not exists (select from mobeye.alert later
-                        where later.device_id = any (s.names) and later.location_source = 'message'
+                        where later.device_id = any (s.names) and later.location_source = 1 -- message
                           and later.occurred_at >= upper(s.during) and later.occurred_at < upper(s.during) + interval '50 hours'
                           and later.geom operator(public.=) i.geom);
     get diagnostics n = row_count;

@@ -22,11 +22,11 @@ $$;
 comment on function mobeye.subject(text, text, timestamptz, timestamptz) is
     'The devices and periods that a request is about: by the address where they were placed, or by the device.';
 
-create or replace function mobeye.subject_alerts(s mobeye.subject_scope) returns setof mobeye.alert
+create or replace function mobeye.subject_alerts(s mobeye.subject_scope) returns setof mobeye.alert_decoded
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
-    select a.* from mobeye.alert a
+    select a.* from mobeye.alert_decoded a
      where a.device_id = any (s.names) and (s.during @> a.occurred_at or a.placement_id = any (s.placements))
        and not exists (select from mobeye.placement p
                         where p.placement_id = a.placement_id and p.device_id <> s.device_id)

@@ -9,7 +9,16 @@ comment on table mobeye.alert_identity is
     'The identities of stored alerts: a 128-bit hash of (source, event_id), kept at least as long as any alert.';
 comment on column mobeye.alert_identity.device is
     'A hash of the identity and of the device as the message names it; 0 for SIA DC-09, where it does not matter.';
-comment on table mobeye.alert is 'Alerts, partitioned by retention class and time of occurrence; the daemon appends by COPY.';
+comment on table mobeye.alert is
+    'Alerts as they are stored, partitioned by retention class and time of occurrence; the daemon appends by COPY. '
+    'Read mobeye.alert_decoded, or outside the program patrol.alerts.';
+comment on table mobeye.alert_origin is
+    'Where alerts came in, and what they were judged by; the daemon adds a row before the first alert that refers to it.';
+comment on column mobeye.alert_origin.origin is 'A hash of the other columns.';
+comment on column mobeye.alert_origin.instance is 'The daemon that accepted them.';
+comment on column mobeye.alert_origin.endpoint is 'The endpoint that received them.';
+comment on column mobeye.alert_origin.rule is 'The rule that matched; null if none did.';
+comment on column mobeye.alert_origin.rules is 'The ruleset, in mobeye.ruleset; null if the daemon has no rules.';
 comment on table mobeye.alert_camera is 'Alerts of kind camera, one partition per day.';
 comment on table mobeye.alert_alarm is 'Alerts of all other kinds, one partition per month.';
 comment on table mobeye.alert_service is 'Alerts about the equipment itself, one partition per month.';

@@ -14,7 +14,7 @@ begin
                    lag(a.occurred_at) over later as occurred_before
               from mobeye.alert a
              where a.device_id = device and a.occurred_at between from_at - within and until_at + within
-               and a.phase = 'raise' and a.incident_id = incident and a.input is not null
+               and a.phase = 0 /* raise */ and a.incident_id = incident and a.input is not null
             window later as (order by a.occurred_at)) as pair
          where pair.input <> pair.input_before and pair.occurred_at - pair.occurred_before <= within);
 end
@@ -35,7 +35,10 @@ begin
     for one in
         select r.incident_id, r.device_id, r.from_at, r.until_at, i.verify_within
           from unnest(incidents, devices, raised_from, raised_until) as r (incident_id, device_id, from_at, until_at)
-          join mobeye.incident i on i.incident_id = r.incident_id
+          -- The offset keeps the planner from reading all open incidents for each raise, which looks cheap to it while
+          -- the table is empty: half of what a batch cost.
+         cross join lateral (
+            select t.* from mobeye.incident t where t.incident_id = r.incident_id offset 0) as i
          where i.category = 'alarm' and not i.drill and i.status <> 'closed'
            and i.verified_by is null and i.verify_within is not null
            and (select min(c.input) < max(c.input) from mobeye.incident_condition c
@@ -71,7 +74,8 @@ begin
                    j.verify_radius_m > 0 and j.verified_by is null and j.status <> 'closed' as other_wanted
               from unnest(incidents, devices, raised_from, raised_until)
                    as r (incident_id, device_id, from_at, until_at)
-              join mobeye.incident i on i.incident_id = r.incident_id
+             cross join lateral (
+                select t.* from mobeye.incident t where t.incident_id = r.incident_id offset 0) as i
              cross join lateral (
                 select public.st_expand(i.geom, metres / (111000 * cos(radians(public.st_y(i.geom)))), metres / 111000)
                   from greatest(reach_m, i.verify_radius_m) as reach (metres)) as around (box)
@@ -103,9 +107,9 @@ begin
                and public.st_dwithin(a.geom::public.geography, b.geom::public.geography, n.verify_radius_m)
               join mobeye.incident k on k.incident_id = b.incident_id
              where a.device_id = n.device_id and a.occurred_at between n.from_at and n.until_at
-               and a.phase = 'raise' and a.incident_id = n.incident_id and a.geom is not null
+               and a.phase = 0 /* raise */ and a.incident_id = n.incident_id and a.geom is not null
                and b.occurred_at between n.from_at - n.verify_within and n.until_at + n.verify_within
-               and b.phase = 'raise' and not b.drill and b.geom is not null and k.category = 'alarm')
+               and b.phase = 0 /* raise */ and not b.drill and b.geom is not null and k.category = 'alarm')
         union
         select n.other_id from near n
          where n.other_wanted and exists (
@@ -116,9 +120,9 @@ begin
                and abs(public.st_y(a.geom) - public.st_y(b.geom)) < n.other_radius_m / 110000
                and public.st_dwithin(a.geom::public.geography, b.geom::public.geography, n.other_radius_m)
              where a.device_id = n.device_id and a.occurred_at between n.from_at and n.until_at
-               and a.phase = 'raise' and a.incident_id = n.incident_id and a.geom is not null
+               and a.phase = 0 /* raise */ and a.incident_id = n.incident_id and a.geom is not null
                and b.occurred_at between n.from_at - n.other_within and n.until_at + n.other_within
-               and b.phase = 'raise' and b.incident_id = n.other_id and b.geom is not null));
+               and b.phase = 0 /* raise */ and b.incident_id = n.other_id and b.geom is not null));
 end
 $$;
 comment on function mobeye.verified_by_device(bigint[], text[], timestamptz[], timestamptz[], real) is

@@ -141,46 +141,56 @@ create table if not exists mobeye.alert_identity (
 );
 create index if not exists alert_identity_stored_on on mobeye.alert_identity using brin (stored_on);
 
+-- Where alerts came in and what they were judged by: repeated by so many that each alert stores only the number. The daemon
+-- takes the number from a hash of the rest, and adds the row before the first alert that has it.
+create table if not exists mobeye.alert_origin (
+    origin bigint primary key,
+    instance text not null,
+    endpoint text not null,
+    rule text,
+    rules uuid -- the ruleset that was applied
+);
+
+-- Alerts as they are stored; mobeye.alert_decoded shows them in words. Words are codes here, those of daemon/model/alert.h, and the
+-- payload is the text that came, which the daemon has checked: of the time that a COPY takes, jsonb was a quarter, and
+-- words, text[] and repeated texts were a tenth, and a quarter of the bytes.
 -- No unique index: alert_identity decides what is a duplicate. No DEFAULT partition: an alert without a partition is
 -- refused (23514), and the writer then creates the partition.
 create table if not exists mobeye.alert (
-    class text collate "C" not null,
+    class smallint not null, -- 0 alarm, 1 camera, 2 service
+    kind smallint not null,
+    phase smallint not null,
+    location_source smallint not null, -- 0 none, 1 message, 2 placement, 3 last_known
     occurred_at timestamptz not null,
     received_at timestamptz not null,
     stored_at timestamptz not null default now(),
-    clock_skew interval,
-    source text not null,
-    event_id text not null,
-    instance text not null,
     journal_seq bigint not null,
-    endpoint text not null,
-    device_id text collate "C" not null,
-    kind text not null,
-    phase text not null,
-    input integer,
-    drill boolean not null,
-    flags text[] not null,
-    geom geometry(point, 4326),
-    accuracy_m real,
-    location_source text not null,
-    wijk_code text,
-    buurt_code text,
-    rule text,
-    rules uuid, -- the ruleset that was applied
+    origin bigint not null, -- in mobeye.alert_origin, without a foreign key: checking it would take as long as the rest
     incident_id bigint,
-    payload jsonb not null,
+    clock_skew interval,
+    flags integer not null, -- a bit for each
+    input integer,
+    accuracy_m real,
+    drill boolean not null,
     -- These decide who may see the alert; stored with it and never looked up later.
+    secret boolean not null default false, -- the placement was secret, or has become secret since
     placement_id bigint,
     team text, -- the team of that placement
-    secret boolean not null default false, -- the placement was secret, or has become secret since
     areas text[], -- 'layer:code' of each layer; only for alerts that have neither an incident nor a team
-    image_id uuid -- its image in mobeye.snapshot, which is erased by itself; null: it came without one
+    geom geometry(point, 4326),
+    wijk_code text,
+    buurt_code text,
+    image_id uuid, -- its image in mobeye.snapshot, which is erased by itself; null: it came without one
+    device_id text collate "C" not null,
+    source text not null,
+    event_id text not null,
+    payload text not null
 ) partition by list (class);
-create table if not exists mobeye.alert_camera partition of mobeye.alert for values in ('camera')
+create table if not exists mobeye.alert_alarm partition of mobeye.alert for values in (0)
     partition by range (occurred_at);
-create table if not exists mobeye.alert_alarm partition of mobeye.alert for values in ('alarm')
+create table if not exists mobeye.alert_camera partition of mobeye.alert for values in (1)
     partition by range (occurred_at);
-create table if not exists mobeye.alert_service partition of mobeye.alert for values in ('service')
+create table if not exists mobeye.alert_service partition of mobeye.alert for values in (2)
     partition by range (occurred_at);
 create index if not exists alert_device on mobeye.alert (device_id, occurred_at);
 -- Times of receipt rise, so this index grows at its right edge only and costs the COPY next to nothing.

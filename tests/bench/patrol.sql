@@ -51,12 +51,13 @@ select m.incident_id, gen_random_uuid(), m.open, case m.kind when 'battery' then
  order by m.incident_id;
 
 drop index mobeye.alert_device, mobeye.alert_incident;
+insert into mobeye.alert_origin (origin, instance, endpoint, rule) values (1, 'bench', 'cameras', 'default');
 insert into mobeye.alert
-       (class, occurred_at, received_at, stored_at, source, event_id, instance, journal_seq, endpoint, device_id, kind, phase,
-        drill, flags, geom, accuracy_m, location_source, rule, incident_id, payload, wijk_code)
-select case kind when 'camera' then 'camera' when 'battery' then 'service' else 'alarm' end, at, at, at, '/bench', n, 'bench', n,
-       'cameras', 'NL-' || lpad(device::text, 5, '0'), kind, 'raise', false, '{}',
-       st_setsrid(st_makepoint(5.4, 52.2), 4326), 20, 'placement', 'default', incident_id,
+       (class, occurred_at, received_at, stored_at, source, event_id, origin, journal_seq, device_id, kind, phase, drill, flags,
+        geom, accuracy_m, location_source, incident_id, payload, wijk_code)
+select case kind when 'camera' then 1 when 'battery' then 2 else 0 end, at, at, at, '/bench', n, 1, n,
+       'NL-' || lpad(device::text, 5, '0'), case kind when 'camera' then 10 when 'battery' then 12 else 1 end, 0, false, 0,
+       st_setsrid(st_makepoint(5.4, 52.2), 4326), 20, 2, incident_id,
        '{"device": "NL-00001", "kind": "motion", "battery_pct": 88}', 'WK0307' || lpad((device % 20)::text, 2, '0')
   from (select m.*, least(m.began + m.took * (k / (:alerts / :incidents)::float8), now()) as at,
                row_number() over () as n

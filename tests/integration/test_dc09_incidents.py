@@ -85,7 +85,7 @@ def test_the_device_is_that_of_account_and_input_then_that_of_the_account(portal
     database.wait_stored(10)
     home, shop, nowhere = ("placement", *HOME, "WK030710"), ("placement", *SHOP, None), ("none", None, None, None)
     assert database.rows("select device_id, input, location_source, st_x(geom), st_y(geom), wijk_code "
-                         "from mobeye.alert order by journal_seq") == [
+                         "from mobeye.alert_decoded order by journal_seq") == [
         ("NL-HOME", 1, *home), ("NL-SHOP", 2, *shop), ("NL-PANEL", 3, *home), ("NL-PANEL", 4, *home),
         ("NL-ZONE-7", 7, *nowhere), ("NL-PANEL", None, *home),
         ("dc09:3071/9", 9, *nowhere), ("dc09:3071", None, *nowhere),

@@ -11,10 +11,9 @@ insert into mobeye.device (device_id) values ('NL-1');
 insert into mobeye.placement (device_id, during, geom, address)
     values ('NL-1', tstzrange('2026-10-01', '2026-10-15'), st_setsrid(st_point(5.38, 52.19), 4326), 'Kerkstraat 1');
 select mobeye.make_partitions('alarm', '2026-10-05', '2026-10-06');
-insert into mobeye.alert (class, occurred_at, received_at, source, event_id, instance, journal_seq, endpoint, device_id,
-                          kind, phase, drill, flags, location_source, payload)
-    values ('alarm', '2026-10-05', '2026-10-05', '/s', 'home', 'one', 1, 'door', 'NL-1', 'motion', 'raise', false, '{}',
-            'none', '{"secret": "in bed"}');
+insert into mobeye.alert (class, kind, phase, location_source, occurred_at, received_at, journal_seq, origin, flags, drill,
+                          source, event_id, device_id, payload)
+    values (0, 2, 0, 0, '2026-10-05', '2026-10-05', 1, 1, 0, false, '/s', 'home', 'NL-1', '{"secret": "in bed"}');
 """
 
 

@@ -160,9 +160,9 @@ def test_two_daemons_take_it_in_turns(database, daemons):
 
 STUCK = """
 select mobeye.make_partitions('camera', now() - interval '30 days', now() - interval '30 days' + interval '1 minute');
-insert into mobeye.alert (class, occurred_at, received_at, stored_at, source, event_id, instance, journal_seq, endpoint, device_id,
-                          kind, phase, drill, flags, location_source, payload)
-    select 'camera', at, at, at, '/s', 'old', 'one', 1, 'door', 'NL-1', 'camera', 'raise', false, '{}', 'none', '{}'
+insert into mobeye.alert (class, kind, phase, location_source, occurred_at, received_at, stored_at, journal_seq, origin,
+                          flags, drill, source, event_id, device_id, payload)
+    select 1, 10, 0, 0, at, at, at, 1, 1, 0, false, '/s', 'old', 'NL-1', '{}'
       from (select now() - interval '30 days' as at) as t;
 select mobeye.make_partitions('service', now() - interval '200 days', now() - interval '199 days');
 do $$ begin execute format('create view public.hangs_on_it as select * from %s',

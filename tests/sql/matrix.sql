@@ -35,7 +35,7 @@ insert into mobeye.placement (device_id, during, geom, address, team, secret, in
 select device(place), '[2020-01-01,)', home(place), 'adres-' || device(place), team, secret, 'achterom-' || device(place) from kind;
 update kind set id = make(jsonb_build_object('device_id', device(place), 'team', team, 'areas', array['wijk:' || area], 'accuracy_m', 7000.25 + place,
                                              'external_system', 'ams', 'external_ref', 'ref-' || device(place)) || columns);
-insert into mobeye.alert (class, occurred_at, received_at, source, event_id, instance, journal_seq, endpoint, device_id, kind, phase, drill, flags, geom,
+insert into mobeye.alert_decoded (class, occurred_at, received_at, source, event_id, instance, journal_seq, endpoint, device_id, kind, phase, drill, flags, geom,
                           accuracy_m, location_source, incident_id, placement_id, team, secret, areas, payload)
 select 'alarm', i.first_seen, now(), 'bron-' || device(place), 'event-' || device(place), 'i', place + m * 100, 'e', device(place), 'motion', 'raise', false, '{}',
        i.geom, 7000.25 + place, 'placement', case m when 0 then i.incident_id end, i.placement_id, k.team, k.secret,

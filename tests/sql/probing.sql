@@ -8,7 +8,7 @@ select mobeye.premake_partitions() \g /dev/null
 
 select make('{"team": "noord", "device_id": "geheim-1"}') as ours, make('{"device_id": "geheim-0"}') as nobodys \g /dev/null
 select make(jsonb_build_object('team', 'noord', 'geom', st_setsrid(st_makepoint(5 + n * 0.001, 52.5), 4326))) from generate_series(1, 500) as n \g /dev/null
-insert into mobeye.alert (class, occurred_at, received_at, source, event_id, instance, journal_seq, endpoint, device_id, kind, phase, drill, flags, geom,
+insert into mobeye.alert_decoded (class, occurred_at, received_at, source, event_id, instance, journal_seq, endpoint, device_id, kind, phase, drill, flags, geom,
                           accuracy_m, location_source, incident_id, placement_id, team, secret, payload)
 select 'alarm', i.first_seen, now(), 'bron', 'event-' || i.incident_id, 'i', 1, 'e', i.device_id, 'motion', 'raise', false, '{}', i.geom, 5, 'placement',
        i.incident_id, i.placement_id, i.secret_team, true, '{"text": "Geheim 1"}'

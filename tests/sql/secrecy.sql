@@ -13,7 +13,7 @@ insert into made values
     ('secret', make('{"team": "noord", "device_id": "geheim-1"}')), ('secret-free', make('{"device_id": "geheim-0"}')),
     ('secret-fix', make('{"device_id": "geheim-1", "placement_id": null, "location_source": "message"}'));
 grant select on made to public;
-insert into mobeye.alert (class, occurred_at, received_at, source, event_id, instance, journal_seq, endpoint, device_id, kind, phase,
+insert into mobeye.alert_decoded (class, occurred_at, received_at, source, event_id, instance, journal_seq, endpoint, device_id, kind, phase,
                           drill, flags, geom, accuracy_m, location_source, incident_id, placement_id, team, secret, payload)
 select 'alarm', first_seen, first_seen, 'dc09:1234', name, 'i', 1, 'e', i.device_id, 'motion', 'raise', false, '{}', i.geom, 5, 'placement', id,
        p.placement_id, p.team, p.secret, '{"text": "Geheim 1"}'

@@ -8,7 +8,7 @@ select mobeye.premake_partitions() \g /dev/null
 -- Alerts as the daemon stores them: of a device where it stands, or stood.
 create function store(device text, event text, fix geometry default null, source text default 'placement', at timestamptz default now(), incident bigint default null)
 returns void language sql as $$
-    insert into mobeye.alert (class, occurred_at, received_at, source, event_id, instance, journal_seq, endpoint, device_id, kind, phase, drill, flags, geom,
+    insert into mobeye.alert_decoded (class, occurred_at, received_at, source, event_id, instance, journal_seq, endpoint, device_id, kind, phase, drill, flags, geom,
                               accuracy_m, location_source, incident_id, placement_id, team, secret, payload)
     select 'alarm', at, at, '/x', event, 'i', 1, 'e', device, 'arm', 'raise', false, '{}', coalesce(fix, p.geom), 5, source, incident,
            p.placement_id, p.team, coalesce(p.secret, false), '{}'
@@ -102,7 +102,7 @@ select results_eq(format('select actor, action, note from mobeye.incident_histor
 
 -- Alerts without an incident belong to their placement's team, else to their areas of every layer.
 insert into mobeye.team_area values ('zuid', 'beat', 'B7');
-insert into mobeye.alert (class, occurred_at, received_at, source, event_id, instance, journal_seq, endpoint, device_id, kind, phase, drill, flags, location_source, team, areas, payload)
+insert into mobeye.alert_decoded (class, occurred_at, received_at, source, event_id, instance, journal_seq, endpoint, device_id, kind, phase, drill, flags, location_source, team, areas, payload)
 select 'alarm', now(), now() + n * interval '1 ms', '/x', name, 'i', 2, 'e', 'd', 'arm', 'raise', false, '{}', 'none', team, areas, '{}'
   from (values (1, 'of noord', 'noord', null::text[]), (2, 'in the beat', null, '{beat:B7}'), (3, 'in noord''s wijk', null, '{beat:B9,wijk:WK1}'), (4, 'nowhere', null, '{wijk:WK9}'))
        as v(n, name, team, areas);

@@ -11,11 +11,19 @@ CONNINFO = os.environ["MOBEYE_TEST_CONNINFO"]
 MOBEYECTL = os.path.join(os.environ["MOBEYE_BUILD"], "mobeyectl")
 PATIENCE_S = 120
 
-# What the daemon writes of an alert.
+# What the daemon writes of an alert, and its codes for words.
 ALERT_COLUMNS = (
-    "class, occurred_at, received_at, clock_skew, source, event_id, instance, journal_seq, endpoint, device_id, kind, "
-    "phase, input, drill, flags, geom, accuracy_m, location_source, rule, incident_id, payload"
+    "class, kind, phase, location_source, occurred_at, received_at, journal_seq, origin, clock_skew, flags, input, "
+    "accuracy_m, drill, secret, placement_id, team, geom, wijk_code, buurt_code, device_id, source, event_id, payload, "
+    "incident_id, areas, image_id"
 )
+CODES = {
+    "class": ["alarm", "camera", "service"],
+    "kind": "unknown intrusion motion panic holdup tamper fire heat cold water camera power battery comms keepalive arm bypass"
+            .split(),
+    "phase": ["raise", "restore", "update"],
+    "location_source": ["none", "message", "placement", "last_known"],
+}
 
 
 def conninfo(database):
@@ -43,28 +51,31 @@ def mobeyectl(*arguments, database=None, user="postgres", **options):
 
 
 def insert_alert(conn, kind="motion", occurred_at="2026-11-23 21:04:11+00", **columns):
-    """A row as the daemon writes it; gives the partition that it is in."""
-    alert_class = {"camera": "camera", "battery": "service"}.get(kind, "alarm")
+    """A row as the daemon writes it, in words."""
     row = {
-        "class": alert_class,
+        "class": {"camera": "camera", "battery": "service"}.get(kind, "alarm"),
+        "kind": kind,
+        "phase": "raise",
+        "location_source": "none",
         "occurred_at": occurred_at,
         "received_at": occurred_at,
         "source": "/mobeye/gateway-1",
         "event_id": "7f1c-000123",
-        "instance": "amersfoort-1",
         "journal_seq": 1,
-        "endpoint": "cameras",
+        "origin": conn.info.backend_pid,  # its own: transactions that are open together must not wait for each other
         "device_id": "NL-0307-00042",
-        "kind": kind,
-        "phase": "raise",
         "drill": False,
-        "flags": [],
-        "location_source": "none",
+        "flags": 0,
         "payload": "{}",
         **columns,
     }
-    names, marks = ", ".join(row), ", ".join(["%s"] * len(row))
-    conn.execute(f"insert into mobeye.alert ({names}) values ({marks})", list(row.values()))
+    conn.execute(
+        "insert into mobeye.alert_origin (origin, instance, endpoint, rule) values (%s, 'amersfoort-1', 'cameras', %s)"
+        " on conflict do nothing",
+        [conn.info.backend_pid, row.pop("rule", None)],
+    )
+    values = [CODES[name].index(value) if name in CODES else value for name, value in row.items()]
+    conn.execute(f"insert into mobeye.alert ({', '.join(row)}) values ({', '.join(['%s'] * len(row))})", values)
 
 
 def insert_incident(conn, seen_at="now", **columns):

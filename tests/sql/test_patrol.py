@@ -29,7 +29,7 @@ class Patrol(SchemaTest):
             now,
             event_id="one",
             geom="SRID=4326;POINT(5.38421 52.19634)",
-            flags=["clock"],
+            flags=1,
             rule="r",
         )
         row = self.superuser.execute(

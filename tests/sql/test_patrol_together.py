@@ -242,9 +242,9 @@ class Together(SchemaTest):
         daemon = self.connect()
         with daemon.transaction():  # it has read the registry already
             daemon.execute(
-                "insert into mobeye.alert (class, occurred_at, received_at, source, event_id, instance, journal_seq, endpoint,"
-                " device_id, kind, phase, drill, flags, location_source, payload) select 'alarm', now(), now(), '/x', 'late', 'i', 1,"
-                " 'e', 'late-1', 'arm', 'raise', false, '{}', 'none', '{}' from mobeye.premake_partitions()"
+                "insert into mobeye.alert (class, kind, phase, location_source, occurred_at, received_at, journal_seq, origin,"
+                " flags, drill, source, event_id, device_id, payload)"
+                " select 0, 15, 0, 0, now(), now(), 1, 1, 0, false, '/x', 'late', 'late-1', '{}' from mobeye.premake_partitions()"
             )
             conn.execute("update mobeye.placement set secret = true where device_id = 'late-1'")
         secret = "select secret from mobeye.alert where event_id = 'late'"

@@ -14,6 +14,7 @@ NEEDS = {  # what a role may do with each table or view; everything else is refu
         "mobeye.journal_position": {"select", "insert", "update"},
         "mobeye.alert_identity": {"select", "insert"},
         "mobeye.alert": {"insert"},
+        "mobeye.alert_origin": {"insert"},
         "mobeye.quarantine": {"select", "insert"},
     },
     "mobeye_patrol": {"patrol.alerts": {"select"}},
@@ -169,7 +170,7 @@ class Roles(SchemaTest):
         self.assertEqual(came_back, [("11111111-0000-0000-0000-000000000002",)])
         stored = self.superuser.execute(
             "select st_x(geom), st_srid(geom), clock_skew, flags, payload, stored_at is not null"
-            " from mobeye.alert where event_id = 'batch'"
+            " from mobeye.alert_decoded where event_id = 'batch'"
         ).fetchone()
         self.assertEqual(
             (stored[0], stored[1], str(stored[2]), *stored[3:]),
@@ -178,8 +179,8 @@ class Roles(SchemaTest):
 
     def row(self, conn):
         at = self.value(conn, "select now()")
-        return ("alarm", at, at, "1.5 s", "/s", "batch", "i", 1, "e", "d", "motion", "raise", None, False, ["clock"],
-                "SRID=4326;POINT(5.38421 52.19634)", 12.0, "message", "default", None, '{"a": 1}')  # fmt: skip
+        return (0, 2, 0, 1, at, at, 1, 1, "1.5 s", 1, None, 12.0, False, False, None, None,
+                "SRID=4326;POINT(5.38421 52.19634)", None, None, "d", "/s", "batch", '{"a": 1}', None, None, None)  # fmt: skip
 
     def test_the_daemon_sets_a_refused_alert_aside_once(self):
         conn = self.connect("mobeye_ingest")

@@ -45,7 +45,7 @@ Test(writer, every_field_comes_back)
         &rig,
         "select row_to_json(t) from (select class, occurred_at, received_at, clock_skew, source, event_id, "
         "instance, journal_seq, endpoint, device_id, kind, phase, input, drill, flags, st_asewkt(geom) as geom, "
-        "accuracy_m, location_source, rule, incident_id, payload from mobeye.alert where journal_seq = 1) t",
+        "accuracy_m, location_source, rule, incident_id, payload from mobeye.alert_decoded where journal_seq = 1) t",
         "{\"class\":\"alarm\",\"occurred_at\":\"2026-11-23T21:04:11.000001+00:00\","
         "\"received_at\":\"2026-11-23T21:04:11.000001+00:00\",\"clock_skew\":\"-25:01:01.000001\","
         "\"source\":\"/mobeye/gateway-a\",\"event_id\":\"000001\",\"instance\":\"amersfoort-1\",\"journal_seq\":1,"
@@ -55,7 +55,7 @@ Test(writer, every_field_comes_back)
         "\"rule\":\"hotspot-night\",\"incident_id\":null,\"payload\":{\"a\": [1, \"\xc3\xa9\xc3\xa9\", null]}}");
     RIG_EXPECT(&rig,
                "select row_to_json(t) from (select class, occurred_at, clock_skew, phase, input, drill, flags, "
-               "accuracy_m, location_source, rule from mobeye.alert where journal_seq = 2) t",
+               "accuracy_m, location_source, rule from mobeye.alert_decoded where journal_seq = 2) t",
                "{\"class\":\"camera\",\"occurred_at\":\"2026-11-20T21:04:11+00:00\",\"clock_skew\":null,"
                "\"phase\":\"update\",\"input\":null,\"drill\":false,\"flags\":[],\"accuracy_m\":null,"
                "\"location_source\":\"last_known\",\"rule\":null}");
@@ -67,6 +67,36 @@ Test(writer, every_field_comes_back)
                "11223344-5566-7788-99aa-bbccddeeff01 amersfoort-1 3 -2691343689449507777");
     RIG_EXPECT(&rig, "select count(*) from mobeye.alert_identity where stored_on = (now() at time zone 'utc')::date",
                "3");
+}
+
+static void every_word(struct batch_row *row, uint64_t seq)
+{
+    struct alert *alert = &row->alert;
+    alert->kind = (enum alert_kind)(seq % KIND_COUNT);
+    alert->phase = (enum alert_phase)(seq % PHASE_COUNT);
+    alert->location_source = (enum location_source)(seq % LOCATION_COUNT);
+    alert->flags = alert_flag_word(seq % 32) ? 1u << seq % 32 : 0;
+}
+
+/* The schema has the words in mobeye.alert_decoded. */
+Test(writer, every_code_is_shown_as_its_word)
+{
+    char sql[400];
+    struct owner owner = {.total = 64, .change = every_word};
+    owner_start(&owner, &rig, "a", rig.conninfo);
+    RIG_WAIT(&rig, OWNER_STORED(&owner));
+    owner_stop(&owner);
+    for (uint64_t seq = 1; seq <= owner.total; seq++) {
+        struct batch_row row = {0};
+        every_word(&row, seq);
+        snprintf(sql, sizeof(sql),
+                 "select class = '%s' and kind = '%s' and phase = '%s' and location_source = '%s' and flags = '{%s}' "
+                 "from mobeye.alert_decoded where journal_seq = %d",
+                 alert_class_word(alert_class(row.alert.kind)), alert_kind_word(row.alert.kind),
+                 alert_phase_word(row.alert.phase), alert_location_word(row.alert.location_source),
+                 row.alert.flags ? alert_flag_word(seq % 32) : "", (int)seq);
+        RIG_EXPECT(&rig, sql, "t");
+    }
 }
 
 /* Every third record is about the event of the record before it. */
@@ -341,7 +371,7 @@ Test(writer, another_database_is_used_after_the_transaction_on_its_way)
     RIG_WAIT(&rig, owner.stored_seq >= 300);
     rig_reconfigure(&owner, other.conninfo, "amersfoort-2");
     RIG_WAIT(&rig, owner.positions == 2 && OWNER_STORED(&owner));
-    RIG_EXPECT(&other, "select concat_ws(' ', count(*), min(instance), max(instance)) from mobeye.alert",
+    RIG_EXPECT(&other, "select concat_ws(' ', count(*), min(instance), max(instance)) from mobeye.alert_decoded",
                "1000 amersfoort-2 amersfoort-2");
     RIG_EXPECT(&other,
                "select application_name from pg_stat_activity where usename = 'mobeye_ingest' and datname = "

@@ -52,7 +52,7 @@ Test(incidents, every_column_comes_back)
                "service 4 battery t none t 24:00:00");
     RIG_EXPECT(&rig,
                "select string_agg(concat_ws(' ', i.device_id, wijk_code, buurt_code, a.rules = i.rules), ';' order by "
-               "a.device_id) from mobeye.alert a join mobeye.incident i using (incident_id)",
+               "a.device_id) from mobeye.alert_decoded a join mobeye.incident i using (incident_id)",
                "NL-1 WK030701 BU03070101 t;NL-2 WK030701 BU03070101 t");
     RIG_EXPECT(&rig,
                "select string_agg(concat_ws(' ', change_id, op, status, priority, category), ';' order by change_id) "
@@ -221,7 +221,7 @@ Test(incidents, two_daemons_at_once_make_one_of_each_key)
     RIG_EXPECT(&rig, "select concat_ws(' ', count(*), bool_and(accepting)) from mobeye.incident", "10 t");
     RIG_EXPECT(&rig,
                "select count(*) from mobeye.incident i where alert_count <> (select count(*) from mobeye.alert a where "
-               "a.incident_id = i.incident_id and phase = 'raise')",
+               "a.incident_id = i.incident_id and phase = 0 /* raise */)",
                "0");
     RIG_EXPECT(&rig, "select count(*) from mobeye.alert where incident_id is null", "0");
     RIG_EXPECT(

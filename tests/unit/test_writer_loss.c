@@ -170,7 +170,7 @@ static void expect_pairs_once(const struct owner *owner)
     char sql[300];
     snprintf(sql, sizeof(sql),
              "select count(*) = %llu and count(distinct (event_id, device_id)) = %llu and "
-             "count(*) filter (where flags = '{identity_conflict}') = %llu from mobeye.alert",
+             "count(*) filter (where flags = '{identity_conflict}') = %llu from mobeye.alert_decoded",
              (unsigned long long)owner->total, (unsigned long long)owner->total, (unsigned long long)owner->total / 2);
     RIG_EXPECT(&rig, sql, "t");
     cr_expect_eq(owner->committed, owner->total, "a COMMIT whose answer was lost is counted, too");

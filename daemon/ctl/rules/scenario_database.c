@@ -196,7 +196,7 @@ static int read_ids(struct scenario_daemon *daemon, const struct batch *batch, u
     snprintf(first, sizeof(first), "%" PRIu64, batch->first_seq);
     const char *values[] = {daemon->instance, first};
     PGresult *rows = server_query(daemon->database->server->conn, "the alerts",
-                                  "select journal_seq, coalesce(incident_id, 0) from mobeye.alert "
+                                  "select journal_seq, coalesce(incident_id, 0) from mobeye.alert_decoded "
                                   "where instance = $1 and journal_seq >= $2::bigint order by journal_seq",
                                   2, values, err);
     if (!rows)

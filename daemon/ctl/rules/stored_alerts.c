@@ -46,7 +46,7 @@ static const char select_text[] =
                        " case when location_source = 'message' then public.st_x(geom) end,"
                        " case when location_source = 'message' then public.st_y(geom) end, accuracy_m, image_id is not "
                        "null"
-                       " from mobeye.alert where ";
+                       " from mobeye.alert_decoded where ";
 
 static int fail_sql(struct err *err, const char *what, PGresult *result)
 {
@@ -59,7 +59,7 @@ static int fail_sql(struct err *err, const char *what, PGresult *result)
 static int count_all(struct stored *stored, const char *condition, const char *value, struct err *err)
 {
     char sql[256];
-    snprintf(sql, sizeof(sql), "select count(*) from mobeye.alert where %s", condition);
+    snprintf(sql, sizeof(sql), "select count(*) from mobeye.alert_decoded where %s", condition);
     PGresult *result = PQexecParams(stored->conn, sql, 1, NULL, &value, NULL, NULL, 0);
     if (PQresultStatus(result) != PGRES_TUPLES_OK)
         return fail_sql(err, "count the alerts", result);
