@@ -148,6 +148,8 @@ void metrics_write(const struct metrics *metrics, struct buf *out)
 #undef JOB
 #undef PRIORITY
 #undef LABELLED
+    write_head(out, "build_info", "gauge", "The version of the program; the value is always 1.");
+    buf_printf(out, "mobeyed_build_info{version=\"" MOBEYE_VERSION "\"} 1\n");
     write_histogram(metrics, out);
 }
 

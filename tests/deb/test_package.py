@@ -99,6 +99,12 @@ def test_everything_is_in_it(package):
     wanted |= {f"usr/share/doc/mobeyed/{name}.md.gz" for name in ("GUIDE", "config", "sql", "metrics")}
     wanted |= {f"usr/share/man/man{page.suffix[1:]}/{page.name}.gz" for page in (ROOT / "config/man").iterdir()
                if page.stem in ("mobeyed", "mobeyectl", "mobeyed.yaml")}
+    wanted |= {f"usr/share/doc/mobeyed/examples/scenarios/{file.name}"
+               for pattern in ("*.scn", "*.yaml") for file in (ROOT / "tests/scenario").glob(pattern)}
+    wanted |= {f"usr/share/doc/mobeyed/examples/registry/{name}"
+               for name in ("people.csv", "teams.csv", "wijken.geojson", "beats.geojson", "hotspots.geojson")}
+    wanted |= {"usr/share/mobeyed/qgis/patrol.qgz", "usr/share/doc/mobeyed/producer.py",
+               "usr/share/mobeyed/watch/ntfy.template", "usr/share/mobeyed/grafana/mobeyed.json"}
     wanted |= {f"usr/share/mobeyed/sql/{file.name}" for file in (ROOT / "sql").glob("[0-9]*.sql")}
     assert wanted - paths == set()
     assert not [path for path in paths if path.startswith(("usr/include", "usr/local", "usr/lib/x86"))]
