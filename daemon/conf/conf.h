@@ -179,7 +179,7 @@ struct conf {
 };
 
 /* Names in the rules that only the database can check. */
-enum conf_name { CONF_NAME_LAYER, CONF_NAME_AREA, CONF_NAME_GROUP, CONF_NAME_TEAM };
+enum conf_name { CONF_NAME_LAYER, CONF_NAME_AREA, CONF_NAME_GROUP, CONF_NAME_TEAM, CONF_NAME_VIEWED_TEAM };
 
 /* Looks such names up. layer: for CONF_NAME_AREA, else NULL. */
 struct conf_names {

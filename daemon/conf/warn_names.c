@@ -15,10 +15,16 @@ static void warn_if_unknown(const struct name_check *check, const char *key, enu
     static const char *const expected[] = {[CONF_NAME_LAYER] = "expected a layer with areas in the database",
                                            [CONF_NAME_AREA] = "expected an area of that layer in the database",
                                            [CONF_NAME_GROUP] = "expected a group with devices in the database",
-                                           [CONF_NAME_TEAM] = "expected a team in the database"};
+                                           [CONF_NAME_TEAM] = "expected a team in the database",
+                                           [CONF_NAME_VIEWED_TEAM] = "expected a person of this team, or of all teams"};
+    static const char *const wrong[] = {[CONF_NAME_LAYER] = "is unknown: it has 0 areas",
+                                        [CONF_NAME_AREA] = "is unknown",
+                                        [CONF_NAME_GROUP] = "is unknown",
+                                        [CONF_NAME_TEAM] = "is unknown",
+                                        [CONF_NAME_VIEWED_TEAM] = "may be seen by no person"};
     if (!check->names->known(check->names->ctx, what, node->text, layer))
-        diagnostics_warning(check->diagnostics, node->pos, loader_path_key(check->path.text, key).text,
-                            "%s is unknown (%s)", quoted(node->text).text, expected[what]);
+        diagnostics_warning(check->diagnostics, node->pos, loader_path_key(check->path.text, key).text, "%s %s (%s)",
+                            quoted(node->text).text, wrong[what], expected[what]);
 }
 
 /* Checks a text, or each text of a list. */
@@ -54,6 +60,7 @@ void warn_names(struct diagnostics *diagnostics, const struct node *list, const 
         warn_each_unknown(&check, "match.area.layer", CONF_NAME_LAYER, node_value(area, "layer"), NULL);
         warn_each_unknown(&check, "match.area.code", CONF_NAME_AREA, node_value(area, "code"), rule->match.area_layer);
         warn_each_unknown(&check, "incident.team", CONF_NAME_TEAM, node_value(incident, "team"), NULL);
+        warn_each_unknown(&check, "incident.team", CONF_NAME_VIEWED_TEAM, node_value(incident, "team"), NULL);
         warn_unknown_layers(&check, rule, node_value(incident, "group_by"));
     }
 }

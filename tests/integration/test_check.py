@@ -82,6 +82,7 @@ NAMES = """rules:
 def test_names_that_the_database_does_not_have_are_warned_of(database, tmp_path):
     database.execute("""
         insert into mobeye.team (team) values ('north');
+            insert into mobeye.person (login, name, team) values ('jan', 'Jan', 'north');
         insert into mobeye.device (device_id, device_group) values ('d1', 'lent');
         insert into mobeye.area (layer, code, name, geom) values
             ('wijk', 'W1', 'One', st_multi(st_geomfromtext('polygon((5 52, 5.1 52, 5.1 52.1, 5 52))', 4326)))""")

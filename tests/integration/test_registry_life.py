@@ -1,7 +1,14 @@
 """The registry as it is lived with: listed, shown, exported and imported again, undone, taken out of use, removed."""
+import base64
+import hashlib
+import hmac
+import re
+import subprocess
+
 import pytest
 
 from harness.alerts import alert
+from harness.paths import MOBEYED
 from harness.peers import Dealer
 from harness.registry import collection, square
 from harness.wait import wait_until
@@ -191,3 +198,57 @@ def test_a_device_that_an_incident_names_is_kept(filled, daemons, context):
     assert "is not a reference" in filled.run("explain", "-c", daemon.file, "--reference", "x").stderr
     _, said = filled.done("device", "place", "NL-2", "--at", reference)
     assert f"{reference} is 5.4,52.2, the place of its device NL-1" in said
+
+
+PEOPLE = "login,name,team\nlotte,Lotte,noord\nkarel,Karel,*\n"
+
+
+def passwords(ran):
+    assert ran.returncode == 0, ran.stderr
+    return dict(line.split() for line in ran.stdout.splitlines() if re.fullmatch(r"\w+ [a-z0-9-]{23}", line))
+
+
+def test_logins_are_made_with_passwords_that_are_printed_once(filled, database):
+    dry = filled.run("people", "import", "-", "--make-logins", "--dry-run", stdin=PEOPLE)
+    assert passwords(dry) == {} and filled.query("select count(*) from pg_roles where rolname in ('lotte', 'karel')") == [(0,)]
+    database.execute("create role karel login")
+    ran = filled.run("people", "import", "-", "--make-logins", stdin=PEOPLE)
+    made = passwords(ran)
+    assert set(made) == {"lotte"} and "hostssl mobeye +mobeye_patrol" in ran.stderr and "warning" not in ran.stderr
+    assert made["lotte"] not in ran.stderr
+    (verifier,), = filled.query("select rolpassword from pg_authid where rolname = 'lotte'")
+    kind, rest = verifier.split("$", 1)
+    (iterations, salt), (stored, _) = (part.split(":") for part in rest.split("$"))
+    salted = hashlib.pbkdf2_hmac("sha256", made["lotte"].encode(), base64.b64decode(salt), int(iterations))
+    key = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
+    assert kind == "SCRAM-SHA-256" and base64.b64encode(key).decode() == stored, "the password is that of the login"
+    assert filled.query("select pg_has_role('lotte', 'mobeye_patrol', 'member'), pg_has_role('karel', 'mobeye_patrol', 'member')") == [
+        (True, True)]
+    assert passwords(filled.run("people", "import", "-", "--make-logins", stdin=PEOPLE)) == {}
+
+
+def test_a_file_with_errors_makes_no_login(filled):
+    filled.refused("people", "import", "-", "--make-logins", stdin="login,name,team\nbart,Bart,noord\nels,Els,oost\n")
+    assert filled.query("select count(*) from pg_roles where rolname in ('bart', 'els')") == [(0,)]
+
+
+def test_what_the_rules_and_the_teams_lack_is_named(filled, daemons):
+    filled.done("people", "import", "-", stdin="login,name,team\ndora,Dora,noord\n")
+    daemon = daemons(filled.database.ingest)
+    daemon.write(more="""rules:
+  - {name: spot, match: {area: {layer: hotspot}}, action: store}
+  - {name: all, incident: {category: alarm, priority: 2, group_by: [device], gap: 4h, team: zuid}}
+""")
+    said = filled.run("doctor", "-c", daemon.file).stdout
+    assert "rules name layer hotspot: 0 areas" in said
+    assert "person dora has no database login" in said and "no person may see" not in said  # kim sees all teams
+    assert "team zuid has no area and no placement" in said
+    checked = subprocess.run([MOBEYED, "--check", "-c", daemon.file, "--db", filled.database.conninfo], capture_output=True,
+                             text=True, timeout=60)
+    assert 'warning: rules.spot.match.area.layer: "hotspot" is unknown: it has 0 areas (expected' in checked.stderr
+    assert "no person" not in checked.stderr and checked.stdout == f"{daemon.file}: good\n"
+    filled.query("delete from mobeye.person where all_teams returning 1")
+    assert "no person may see team zuid" in filled.run("doctor", "-c", daemon.file).stdout
+    checked = subprocess.run([MOBEYED, "--check", "-c", daemon.file, "--db", filled.database.conninfo], capture_output=True,
+                             text=True, timeout=60)
+    assert 'warning: rules.all.incident.team: "zuid" may be seen by no person (expected' in checked.stderr

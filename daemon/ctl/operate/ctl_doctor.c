@@ -60,7 +60,7 @@ static void examine(struct doctor *d)
 {
     static void (*const checks[])(struct doctor *) = {
         doctor_clock, doctor_files, doctor_disk,        doctor_flush,    doctor_descriptors,
-        doctor_ports, doctor_unit,  doctor_supervision, doctor_database,
+        doctor_ports, doctor_unit,  doctor_supervision, doctor_database, doctor_registry,
     };
     for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
         checks[i](d);

@@ -41,5 +41,6 @@ void doctor_ports(struct doctor *d);
 void doctor_unit(struct doctor *d);
 void doctor_supervision(struct doctor *d);
 void doctor_database(struct doctor *d);
+void doctor_registry(struct doctor *d);
 
 #endif

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "ctl/registry/import.h"
+#include "ctl/registry/make_logins.h"
 #include "ctl/registry/registry_verb.h"
 #include "ctl/registry/text_import.h"
 
@@ -17,13 +18,17 @@ static const char help[] =
     "import adds and changes people from a CSV file (- for standard input) with the header login,name,team,\n"
     "completely or not at all. People who are not in the file are kept. The team must exist (mobeyectl teams import);\n"
     "team * is a control room, which sees the incidents of all teams; a person without a team sees none. No database\n"
-    "login is created; if one is missing, its line is printed with a warning.\n"
+    "login is created; if one is missing, its line is printed with a warning, unless --make-logins creates it and\n"
+    "prints its password once.\n"
     "export prints all people as CSV, which import accepts.\n"
     "remove removes a person, the database login with its rights, and its live sessions.\n" CSV_HELP
-    "\n" CSV_DRY_RUN_HELP CTL_COMMON_HELP "\nExamples:\n"
+    "\n" CSV_DRY_RUN_HELP "      --make-logins      import: create the missing database logins, as members of "
+                          "mobeye_patrol, and print their\n"
+    "                         passwords\n" CTL_COMMON_HELP "\nExamples:\n"
     "  $ mobeyectl people import people.csv\n"
     "  $ mobeyectl people remove jansen\n\n"
-    "Requires a member of mobeye_owner; remove requires a role that may drop roles, such as that of root or "
+    "Requires a member of mobeye_owner; remove and --make-logins require a role that may create and drop roles, such "
+    "as that of root or "
     "postgres.\n" CTL_EXIT_HELP;
 
 static const char *const people_columns[] = {"login", "name", "team"};
@@ -113,10 +118,19 @@ static int remove_person(const struct ctl_call *call)
     return status;
 }
 
+static int import_people(const struct ctl_call *call, bool dry_run, bool make)
+{
+    int status = text_import_run(&import, call, dry_run, make ? make_logins : NULL);
+    if (make && status == CTL_OK && !dry_run)
+        make_logins_print(call->json);
+    make_logins_forget();
+    return status;
+}
+
 enum { IMPORT, LIST, SHOW, EXPORT, REMOVE };
 
 static const struct ctl_verb actions[] = {
-    [IMPORT] = {"import", .takes = "dry-run config db json", .argument = "FILE.csv", .least = 1, .most = 1},
+    [IMPORT] = {"import", .takes = "dry-run make-logins config db json", .argument = "FILE.csv", .least = 1, .most = 1},
     [LIST] = {"list", .takes = "config db json"},
     [SHOW] = {"show", .takes = "config db json", .argument = "LOGIN", .least = 1, .most = 1},
     [EXPORT] = {"export", .takes = "config db"},
@@ -126,15 +140,15 @@ static const struct ctl_verb verb = {VERB, .help = help, .actions = actions};
 
 int ctl_people(int argc, char **argv)
 {
-    bool dry_run = false;
-    const struct ctl_option options[] = {{"dry-run", .flag = &dry_run}, {0}};
+    bool dry_run = false, make = false;
+    const struct ctl_option options[] = {{"dry-run", .flag = &dry_run}, {"make-logins", .flag = &make}, {0}};
     struct ctl_call call;
     int status = ctl_parse(argc, argv, &verb, options, &call);
     if (status != CTL_GO)
         return status;
     switch (call.action) {
     case IMPORT:
-        return text_import_run(&import, &call, dry_run);
+        return import_people(&call, dry_run, make);
     case LIST:
         return registry_list(VERB, &call, &list);
     case SHOW:

@@ -217,7 +217,8 @@ static int merge_rows(struct import *import, const char *merge, int n_values, co
 
 int import_finish(struct import *import, const char *check, const char *merge, int n_values, const char *const *values)
 {
-    if (!end_copy(import) || (import->whole && !check_rows(import, check)))
+    if (!end_copy(import) || (import->whole && import->before_check && !import->before_check(import)) ||
+        (import->whole && !check_rows(import, check)))
         return CTL_FAILED;
     line_diagnostics_print(&import->line_diagnostics, import->file);
     if (import->line_diagnostics.errors > 0)

@@ -2,8 +2,6 @@
 
 #include <stdio.h>
 
-#include "ctl/registry/import.h"
-
 struct text_rows {
     struct import import;
     size_t n_columns;
@@ -20,14 +18,16 @@ static void on_row(void *ctx, uint64_t line, const struct str *cells)
     import_end_row(&rows->import);
 }
 
-int text_import_run(const struct text_import *text_import, const struct ctl_call *call, bool dry_run)
+int text_import_run(const struct text_import *text_import, const struct ctl_call *call, bool dry_run,
+                    bool (*before_check)(struct import *import))
 {
     uint32_t header = 0;
     struct text_rows rows = {.import = {.verb = text_import->verb,
                                         .file = call->arguments[0],
                                         .call = call,
                                         .first = text_import->first,
-                                        .dry_run = dry_run},
+                                        .dry_run = dry_run,
+                                        .before_check = before_check},
                              .n_columns = text_import->columns.n};
     int status = import_open(&rows.import, text_import->stage, text_import->copy);
     if (status == CTL_OK)

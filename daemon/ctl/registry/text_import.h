@@ -5,7 +5,7 @@
 #define MOBEYE_CTL_REGISTRY_TEXT_IMPORT_H
 
 #include "ctl/lib/options.h"
-#include "ctl/registry/csv_read.h"
+#include "ctl/registry/import.h"
 
 struct text_import {
     const char *verb;
@@ -13,7 +13,9 @@ struct text_import {
     const char *stage, *copy, *check, *merge, *first; /* see import.h; all cells are texts, the line comes first */
 };
 
-/* Imports the file that is the call's argument. Returns an exit status; errors are printed. */
-int text_import_run(const struct text_import *text_import, const struct ctl_call *call, bool dry_run);
+/* Imports the file that is the call's argument; before_check: see import.h. Returns an exit status; errors are printed.
+ */
+int text_import_run(const struct text_import *text_import, const struct ctl_call *call, bool dry_run,
+                    bool (*before_check)(struct import *import));
 
 #endif

@@ -1,0 +1,104 @@
+#include "ctl/registry/make_logins.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <sodium.h>
+
+enum { PASSWORD_BYTES = 15, PASSWORD_SIZE = 2 * PASSWORD_BYTES };
+
+/* What is printed after the commit. */
+static struct buf created;
+
+static const char wanted_sql[] =
+    "select distinct i.login, r.rolname is null as missing from pg_temp.person_import i left join pg_roles r"
+    " on r.rolname = i.login where octet_length(i.login) <= 63 and i.login !~ '[[:cntrl:]]' and (r.rolname is null or "
+    "not"
+    " pg_has_role(r.rolname, 'mobeye_patrol', 'member')) order by 1";
+
+static bool run_statement(const struct import *import, const char *login, const struct buf *sql)
+{
+    PGresult *result = ctl_query(import->conn, import->verb, login, sql->data, 0, NULL);
+    bool done = result != NULL;
+    PQclear(result);
+    return done;
+}
+
+/* Without characters that are mistaken for others. */
+static void make_password(char ret[PASSWORD_SIZE])
+{
+    static const char letters[] = "abcdefghijkmnpqrstuvwxyz23456789";
+    size_t n = 0;
+    for (size_t i = 0; i < 20; i++) {
+        if (i > 0 && i % 5 == 0)
+            ret[n++] = '-';
+        ret[n++] = letters[randombytes_uniform(sizeof(letters) - 1)];
+    }
+    ret[n] = '\0';
+}
+
+static bool create_login(const struct import *import, const char *login)
+{
+    char password[PASSWORD_SIZE];
+    make_password(password);
+    char *name = PQescapeIdentifier(import->conn, login, strlen(login));
+    char *verifier = PQencryptPasswordConn(import->conn, password, login, "scram-sha-256");
+    char *literal = verifier ? PQescapeLiteral(import->conn, verifier, strlen(verifier)) : NULL;
+    struct buf sql = {0};
+    buf_printf(&sql, "create role %s login password %s in role mobeye_patrol", name ? name : "",
+               literal ? literal : "");
+    buf_append(&sql, "", 1);
+    if (!name || !literal)
+        ctl_fail(import->verb, "%s: %s", login, PQerrorMessage(import->conn));
+    bool done = name && literal && run_statement(import, login, &sql);
+    if (done)
+        buf_printf(&created, "%s %s\n", login, password);
+    sodium_memzero(password, sizeof(password));
+    buf_free(&sql);
+    PQfreemem(literal);
+    PQfreemem(verifier);
+    PQfreemem(name);
+    return done;
+}
+
+static bool grant_role(const struct import *import, const char *login)
+{
+    char *name = PQescapeIdentifier(import->conn, login, strlen(login));
+    struct buf sql = {0};
+    buf_printf(&sql, "grant mobeye_patrol to %s", name ? name : "");
+    buf_append(&sql, "", 1);
+    bool done = name && run_statement(import, login, &sql);
+    buf_free(&sql);
+    PQfreemem(name);
+    return done;
+}
+
+bool make_logins(struct import *import)
+{
+    PGresult *rows = ctl_query(import->conn, import->verb, "logins", wanted_sql, 0, NULL);
+    bool done = rows != NULL;
+    for (int row = 0; done && row < PQntuples(rows); row++) {
+        const char *login = PQgetvalue(rows, row, 0);
+        done = *PQgetvalue(rows, row, 1) == 't' ? create_login(import, login) : grant_role(import, login);
+    }
+    PQclear(rows);
+    return done;
+}
+
+void make_logins_print(bool json)
+{
+    if (created.len == 0)
+        return;
+    fwrite(created.data, 1, created.len, json ? stderr : stdout);
+    fputs("These passwords are not shown again: pass each to its owner, who may change it in psql with \\password.\n"
+          "PostgreSQL lets them in over the network with TLS by a line in pg_hba.conf such as\n"
+          "  hostssl mobeye +mobeye_patrol 10.20.0.0/16 scram-sha-256\n",
+          stderr);
+}
+
+void make_logins_forget(void)
+{
+    if (created.len > 0)
+        sodium_memzero(created.data, created.len);
+    buf_free(&created);
+}
