@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "base/notify.h"
 #include "conf/load.h"
+#include "conf/text.h"
 #include "flow/check_external.h"
 #include "flow/pipeline.h"
 #include "ingest/json_read.h"
@@ -113,6 +114,17 @@ static int print_fatal(const struct err *err)
     return EXIT_FATAL;
 }
 
+/* Advice for the person who checks the file, not for each start. */
+static void warn_of_password(const char *file, const struct conf *conf)
+{
+    if (text_conninfo_has_password(conf->database.conninfo))
+        fprintf(
+            stderr,
+            "%s:%zu:%zu: warning: database.conninfo: contains a password, which everyone who may read this file sees "
+            "(expected passfile=FILE, or peer authentication)\n",
+            file, conf->database.pos.line, conf->database.pos.col);
+}
+
 /* --check: returns the exit status. db: the database to look up the names in the rules, or NULL. */
 static int check_file(const char *file, const char *db)
 {
@@ -125,6 +137,8 @@ static int check_file(const char *file, const char *db)
     int status = conf ? EXIT_SUCCESS : EXIT_CONFIGURATION;
     if (db && database_names_failed(names, &err) != 0)
         status = print_fatal(&err);
+    if (conf)
+        warn_of_password(file, conf);
     if (status == EXIT_SUCCESS)
         printf("%s: good%s\n", file,
                db ? "" : " (groups, layers, areas and teams of the rules were not looked up; --db does)");

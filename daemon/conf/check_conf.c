@@ -235,16 +235,6 @@ static void check_bounds(struct diagnostics *diagnostics, const struct node *roo
                             "(expected [west, south, east, north])");
 }
 
-static void check_password(struct diagnostics *diagnostics, const struct node *root, const struct conf *conf)
-{
-    const struct node *conninfo = node_value(node_value(root, "database"), "conninfo");
-    if (conninfo && conf->database.conninfo && text_conninfo_has_password(conf->database.conninfo))
-        diagnostics_warning(
-            diagnostics, conninfo->pos, "database.conninfo",
-            "contains a password, which everyone who may read this file sees (expected passfile=FILE, or "
-            "peer authentication)");
-}
-
 void loader_check(struct diagnostics *diagnostics, const struct node *root, struct conf *conf,
                   const struct conf_names *names)
 {
@@ -258,7 +248,6 @@ void loader_check(struct diagnostics *diagnostics, const struct node *root, stru
         check_endpoint(&check, i);
     check_security(diagnostics, root, conf);
     check_http(diagnostics, root, conf);
-    check_password(diagnostics, root, conf);
     check_bounds(diagnostics, root, conf);
     check_rules(diagnostics, root, conf, names);
     free(check.bound);
