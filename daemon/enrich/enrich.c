@@ -95,7 +95,8 @@ static void apply_rule(struct enrich *e, struct alert *alert)
         incident_key_of_rule(alert, rule);
 }
 
-/* All alerts at a secret placement get the placement's areas: those of many inexact fixes, which others may see, would
+/* A device that moves leaves an area only by more than the accuracy of its fix, or noise would take it in and out.
+ * All alerts at a secret placement get the placement's areas: those of many inexact fixes, which others may see, would
  * narrow down its location. */
 static void find_areas(struct enrich *e, struct alert *alert, const struct placement *placement)
 {
@@ -104,6 +105,13 @@ static void find_areas(struct enrich *e, struct alert *alert, const struct place
         return;
     double lon = alert->secret ? placement->lon : alert->place_lon;
     double lat = alert->secret ? placement->lat : alert->place_lat;
+    const struct device *device = alert->secret || alert->location_source == LOCATION_PLACEMENT
+                                      ? NULL
+                                      : registry_find(e->around.registry, alert->device);
+    if (device && device_is_settled(device, lon, lat, alert->place_accuracy_m)) {
+        lon = device->settled_lon;
+        lat = device->settled_lat;
+    }
     alert->areas = areas_find(e->around.areas, e->memo, e->batch, lon, lat, alert->occurred_us);
 }
 

@@ -8,6 +8,7 @@
 #include <xxhash.h>
 
 #include "base/mem.h"
+#include "model/distance.h"
 
 #define ALLOCATIONS_BYTES 64 /* per item beyond its struct: its strings and the allocator's overhead (an estimate) */
 
@@ -243,6 +244,12 @@ static size_t count_unregistered(const struct registry *registry)
     return registry->devices.n - registry->n_registered;
 }
 
+bool device_is_settled(const struct device *device, double lon, double lat, float accuracy_m)
+{
+    return device->fix.at_us != INT64_MIN &&
+           (double)accuracy_m >= distance_m(device->settled_lon, device->settled_lat, lon, lat);
+}
+
 void registry_put_fix(struct registry *registry, struct str id, const struct fix *fix)
 {
     struct device *device = registry_find(registry, id);
@@ -251,8 +258,13 @@ void registry_put_fix(struct registry *registry, struct str id, const struct fix
             each_device(registry, is_unregistered, 0, drop_device);
         device = add_device(registry, id);
     }
-    if (fix->at_us >= device->fix.at_us && !taken_at_secret_placement(device, fix->at_us))
-        device->fix = *fix;
+    if (fix->at_us < device->fix.at_us || taken_at_secret_placement(device, fix->at_us))
+        return;
+    if (!device_is_settled(device, fix->lon, fix->lat, fix->accuracy_m)) {
+        device->settled_lon = fix->lon;
+        device->settled_lat = fix->lat;
+    }
+    device->fix = *fix;
 }
 
 void registry_forget_fix(struct registry *registry, struct str id, int64_t since_us, int64_t until_us)

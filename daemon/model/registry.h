@@ -48,10 +48,12 @@ bool address_make(struct dc09_address *ret, struct str account, int32_t input);
 
 struct device {
     struct str id;
-    bool registered;              /* else only its fix is known */
-    struct str group;             /* empty: none */
-    struct fix fix;               /* the last plausible one */
-    struct placement *placements; /* by time, not overlapping */
+    bool registered;                 /* else only its fix is known */
+    struct str group;                /* empty: none */
+    struct fix fix;                  /* the last plausible one */
+    double settled_lon, settled_lat; /* the last fix that was farther than its accuracy from the one kept here before;
+                                        valid where there is a fix */
+    struct placement *placements;    /* by time, not overlapping */
     size_t n_placements;
     struct device_address *addresses; /* a list; the struct is private to model/registry.c */
     uint32_t load;                    /* the last full load that contained it */
@@ -94,6 +96,10 @@ void registry_load_end(struct registry *registry);
 /* A plausible fix, of a device that need not be registered. Ignored if older than the current fix, or taken at a secret
  * placement: it would reveal the place to others once the device has left it. */
 void registry_put_fix(struct registry *registry, struct str id, const struct fix *fix);
+
+/* Whether a place of the device that is known to accuracy_m (NAN: unknown) may be the one where it has settled: it has
+ * not left the areas of that one. */
+bool device_is_settled(const struct device *device, double lon, double lat, float accuracy_m);
 
 /* Drops the last fix of the device if it was taken at or after since_us and before until_us. An unregistered device is
  * then unknown. */

@@ -151,11 +151,14 @@ static void keep_values(struct device_update *update, const struct alert *alert)
         update->signal_dbm = alert->signal_dbm;
     if (alert->location_source != LOCATION_MESSAGE || alert->secret)
         return;
+    int64_t fix_us = alert->fix_us == ALERT_NO_TIME ? alert->occurred_us : alert->fix_us;
+    if (update->has_fix && fix_us < update->fix_us)
+        return; /* fixes that were buffered come in any order */
     update->has_fix = true;
     update->lon = alert->place_lon;
     update->lat = alert->place_lat;
     update->accuracy_m = alert->place_accuracy_m;
-    update->fix_us = alert->fix_us == ALERT_NO_TIME ? alert->occurred_us : alert->fix_us;
+    update->fix_us = fix_us;
 }
 
 void device_status_update(struct device_status *d, const struct alert *alert, bool fresh)

@@ -39,9 +39,12 @@ begin
        set registered = excluded.registered, last_received_at = greatest(s.last_received_at, excluded.last_received_at),
            last_occurred_at = excluded.last_occurred_at, endpoint = excluded.endpoint, source = excluded.source,
            kind = excluded.kind, battery_pct = coalesce(excluded.battery_pct, s.battery_pct),
-           signal_dbm = coalesce(excluded.signal_dbm, s.signal_dbm), fix = coalesce(excluded.fix, s.fix),
-           fix_accuracy_m = case when excluded.fix is null then s.fix_accuracy_m else excluded.fix_accuracy_m end,
-           fix_at = coalesce(excluded.fix_at, s.fix_at), alerts = s.alerts + excluded.alerts;
+           signal_dbm = coalesce(excluded.signal_dbm, s.signal_dbm), alerts = s.alerts + excluded.alerts,
+           (fix, fix_accuracy_m, fix_at) = (
+               select f.fix, f.fix_accuracy_m, f.fix_at
+                 from (values (excluded.fix, excluded.fix_accuracy_m, excluded.fix_at), (s.fix, s.fix_accuracy_m, s.fix_at))
+                      as f (fix, fix_accuracy_m, fix_at)
+                order by f.fix_at desc nulls last limit 1);
     for returned in -- in the order in which watch_devices() locks them
         select s.device_id, s.last_received_at from mobeye.device_status s
          where s.device_id = any (devices) and s.silent_since < s.last_received_at

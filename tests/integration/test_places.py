@@ -289,3 +289,24 @@ def test_alerts_are_stored_though_somebody_edits_without_end(edit, database, dae
         finally:
             staff.cancel()
             thread.join()
+
+
+def test_fixes_that_arrive_newest_first_are_ordered_by_their_own_time(database, daemons, context):
+    daemon = daemons(database.ingest).start()
+    dealer = Dealer(context, daemon.address())
+    known = "select st_x(fix), fix_accuracy_m from mobeye.device_status where device_id = 'TRAILER'"
+
+    def report(event, minutes_ago, lon):
+        place = {"type": "Point", "coordinates": [lon, 52.19634], "accuracy_m": 10 + minutes_ago, "fix_time": now(minutes_ago)}
+        assert dealer.ask(alert(event, device="TRAILER", kind="camera", location=place)).word == b"ACK"
+
+    report("newest", 1, 5.3801)
+    wait_until(lambda: database.rows(known) == [(5.3801, 11)], "the fix is known")
+    report("older", 3, 5.3803)
+    report("oldest", 5, 5.3805)
+    daemon.wait_drained()
+    daemon.stop()  # writes what it knows of the devices
+    assert database.rows(known) == [(5.3801, 11)]
+    daemon.start()
+    report("next", 0, 5.3800)
+    wait_until(lambda: database.rows(known) == [(5.38, 10)], "a newer fix is known")
