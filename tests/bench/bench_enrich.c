@@ -10,7 +10,7 @@
 #include <string.h>
 #include <time.h>
 
-#include <geos_c.h>
+#include "bench_reference.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -20,106 +20,9 @@
 #define BATCH 5000
 #define NOW   INT64_C(1795467851000000)
 
-/* Where the areas and the devices are, in degrees. */
-#define WEST  4.0
-#define SOUTH 51.0
-#define SIZE  2.0
-
-static const char rules[] =
-    "instance: bench\n"
-    "database: {conninfo: \"host=/tmp\"}\n"
-    "journal: {directory: /tmp/j}\n"
-    "endpoints: [{name: e, bind: \"ipc:///tmp/e\", socket: router, format: cloudevents}]\n"
-    "bounds: [3.2, 50.7, 7.3, 53.6]\n"
-    "rules:\n"
-    "  - {name: signs-of-life, match: {kind: [keepalive, arm, bypass]}, action: store}\n"
-    "  - {name: strangers, match: {registered: false}, incident: {category: service, priority: 4, group_by: "
-    "[endpoint], "
-    "gap: 24h}}\n"
-    "  - {name: technical, match: {kind: [power, battery, comms]}, incident: {category: service, priority: 4, "
-    "group_by: "
-    "[device, kind], gap: 24h}}\n"
-    "  - {name: weak-camera, match: {kind: camera, score: {below: 0.5}}, action: store}\n"
-    "  - {name: hotspot-night, match: {kind: [intrusion, motion, camera], area: {layer: hotspot}, hours: "
-    "\"22:00-06:00\"}, incident: {category: alarm, priority: 1, group_by: [device], gap: 4h30m}}\n"
-    "  - {name: camera, match: {kind: camera}, incident: {category: alarm, priority: 3, group_by: [device], gap: "
-    "10m}}\n"
-    "  - {name: default, incident: {category: alarm, priority: 2, group_by: [device], gap: 4h30m}}\n";
-
 static struct {
     size_t alerts, devices, areas, points;
 } sizes = {2000000, 100000, 2700, 10};
-
-static void put32(struct buf *out, uint32_t v)
-{
-    buf_append(out, &v, sizeof(v));
-}
-
-/* A ring around a middle, as little-endian WKB. */
-static void ring(struct buf *wkb, double lon, double lat, double radius, size_t points)
-{
-    wkb->len = 0;
-    buf_append(wkb, "\1", 1);
-    put32(wkb, 3);
-    put32(wkb, 1);
-    put32(wkb, (uint32_t)points + 1);
-    for (size_t i = 0; i <= points; i++) {
-        double angle = 2 * M_PI * (double)(i % points) / (double)points;
-        double xy[2] = {lon + radius * cos(angle), lat + radius * sin(angle)};
-        buf_append(wkb, xy, sizeof(xy));
-    }
-}
-
-/* Areas that overlap a little, row by row. */
-static void add_areas(struct area_rows *rows, const char *layer, size_t n, double west, double south, double size)
-{
-    struct buf wkb = {0}, code = {0};
-    size_t side = (size_t)ceil(sqrt((double)n));
-    double step = size / (double)side;
-    for (size_t i = 0; i < n; i++) {
-        code.len = 0;
-        buf_printf(&code, "%.2s%08zu", layer, i);
-        ring(&wkb, west + step * ((double)(i % side) + 0.5), south + step * ((double)(i / side) + 0.5), step * 0.6,
-             sizes.points);
-        struct area_row row = {.vintage = 2026, .from_us = INT64_MIN, .until_us = INT64_MAX};
-        area_rows_add(rows, row, str_from(layer), buf_str(&code), buf_str(&wkb));
-    }
-    buf_free(&wkb);
-    buf_free(&code);
-}
-
-static double place_of(size_t i, double start)
-{
-    return start + SIZE * (double)((i * 2654435761u) % 1000003) / 1000003;
-}
-
-static size_t device_id(char *out, size_t size, size_t i)
-{
-    return (size_t)snprintf(out, size, "NL-0307-%06zu", i);
-}
-
-static void add_devices(struct registry *registry)
-{
-    char id[32], account[32];
-    for (size_t i = 0; i < sizes.devices; i++) {
-        struct dc09_address address;
-        snprintf(account, sizeof(account), "%06zX", i);
-        address_make(&address, str_from(account), 1);
-        struct placement placement = {.id = i + 1,
-                                      .from_us = 0,
-                                      .until_us = INT64_MAX,
-                                      .lon = place_of(i, WEST),
-                                      .lat = place_of(i * 7 + 3, SOUTH),
-                                      .team = registry_word(registry, STR("oost"))};
-        registry_put(registry, &(struct registry_entry){.id = {id, device_id(id, sizeof(id), i)},
-                                                        .registered = true,
-                                                        .group = registry_word(registry, STR("loan")),
-                                                        .placements = &placement,
-                                                        .n_placements = 1,
-                                                        .addresses = &address,
-                                                        .n_addresses = 1});
-    }
-}
 
 /* 20,000 of the devices, some far more often than others. */
 static size_t pick_device(void)
@@ -138,7 +41,7 @@ static void fill(struct batch *batch, size_t round)
     for (size_t i = 0; i < BATCH; i++) {
         struct batch_row *row = &batch->rows[batch->n++];
         size_t device = pick_device();
-        struct str name = batch_copy_str(batch, (struct str){id, device_id(id, sizeof(id), device)});
+        struct str name = batch_copy_str(batch, (struct str){id, bench_device_id(id, sizeof(id), device)});
         *row = (struct batch_row){.alert = {.format = ALERT_CLOUDEVENTS,
                                             .device = name,
                                             .kind = kinds[i % 10],
@@ -152,8 +55,8 @@ static void fill(struct batch *batch, size_t round)
                                             .score = 0.8f}};
         if (i % 4 == 0) {
             row->alert.has_location = true;
-            row->alert.lon = place_of(device + i, WEST);
-            row->alert.lat = place_of(device * 3 + i, SOUTH);
+            row->alert.lon = bench_place(device + i, BENCH_WEST);
+            row->alert.lat = bench_place(device * 3 + i, BENCH_SOUTH);
         }
     }
 }
@@ -192,18 +95,19 @@ int main(int argc, char **argv)
     read_options(argc, argv);
     setenv("TZ", "Europe/Amsterdam", 1);
     tzset();
-    struct conf *conf = conf_parse("bench", rules, strlen(rules), &report);
+    struct conf *conf = conf_parse("bench", bench_rules, strlen(bench_rules), &report);
     if (!conf) {
         fprintf(stderr, "%.*s", (int)report.len, report.data);
         return 1;
     }
     double before = used_mib();
     struct registry *registry = registry_new();
-    add_devices(registry);
+    bench_add_devices(registry, sizes.devices);
     double devices_mib = used_mib() - before;
     struct area_rows *rows = area_rows_new();
-    add_areas(rows, "buurt", sizes.areas, WEST, SOUTH, SIZE);
-    add_areas(rows, "wijk", 31, WEST + SIZE / 2, SOUTH + SIZE / 2, SIZE / 10);
+    bench_add_areas(rows, "buurt", sizes.areas, sizes.points, BENCH_WEST, BENCH_SOUTH, BENCH_SIZE);
+    bench_add_areas(rows, "wijk", 31, sizes.points, BENCH_WEST + BENCH_SIZE / 2, BENCH_SOUTH + BENCH_SIZE / 2,
+                    BENCH_SIZE / 10);
     before = used_mib();
     int64_t start = cpu_ns();
     struct area_set *areas = area_set_build(rows);
