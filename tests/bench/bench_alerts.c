@@ -117,3 +117,10 @@ struct bench_message *bench_alerts(const struct bench_mix *mix, double *ret_mean
     *ret_mean_bytes = (double)bytes / (double)mix->count;
     return messages;
 }
+
+void bench_alerts_free(struct bench_message *messages, long count)
+{
+    for (long i = 0; i < count; i++)
+        free(messages[i].text);
+    free(messages);
+}

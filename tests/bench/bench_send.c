@@ -308,9 +308,10 @@ int main(int argc, char **argv)
     }
     double mean_bytes = 0;
     struct bench_message *messages = bench_alerts(&o.mix, &mean_bytes);
-    if (o.print)
-        return print_alerts(&o, messages);
-    if (o.push)
-        return send_push(&o, messages, mean_bytes);
-    return o.rate > 0 ? send_on_schedule(&o, messages, mean_bytes) : send_throughput(&o, messages, mean_bytes);
+    int status = o.print      ? print_alerts(&o, messages)
+                 : o.push     ? send_push(&o, messages, mean_bytes)
+                 : o.rate > 0 ? send_on_schedule(&o, messages, mean_bytes)
+                              : send_throughput(&o, messages, mean_bytes);
+    bench_alerts_free(messages, o.mix.count);
+    return status;
 }

@@ -168,9 +168,7 @@ static void open_stages(struct stages *s, const char *directory)
 
 static void close_stages(struct stages *s)
 {
-    for (size_t i = 0; i < BATCH * BATCHES; i++)
-        free(s->messages[i].text);
-    free(s->messages);
+    bench_alerts_free(s->messages, BATCH * BATCHES);
     for (size_t i = 0; i < INCIDENT_STORE_PARAMS; i++)
         buf_free(&s->values[i]);
     buf_free(&s->record);
