@@ -4,20 +4,22 @@ import os
 import pathlib
 import resource
 import socket
+import subprocess
 import tempfile
 
 import pytest
 
 from harness.daemon import mobeyectl
-from harness.paths import free_port
+from harness.paths import BRIDGE, free_port
+from harness.wait import wait_until
 
 # The cluster of the tests leaves flushes out.
 OF_THE_TESTS = {"durability"}
 
 
 class Findings:
-    def __init__(self, file, conninfo, **how):
-        done = mobeyectl("doctor", "-c", file, "--db", str(conninfo), "--json", **how)
+    def __init__(self, file, conninfo, *options, **how):
+        done = mobeyectl("doctor", "-c", file, "--db", str(conninfo), "--json", *options, **how)
         self.all = [json.loads(line) for line in done.stdout.splitlines()]
         assert self.all, done.stderr
         self.returncode = done.returncode
@@ -159,3 +161,25 @@ def test_a_bad_file_is_told_by_line(tmp_path):
     file.write_text("instance: x\nnonsense: 1\n")
     done = mobeyectl("doctor", "-c", file)
     assert done.returncode == 1 and "bad.yaml:2:" in done.stderr and "PROBLEM" in done.stdout
+
+
+def test_a_bridge_to_frigate_is_examined(daemon, database, tmp_path):
+    file = tmp_path / "mobeye-frigate.yaml"
+
+    def seen(**more):
+        file.write_text(json.dumps({"name": "noord", "api": {"url": "http://127.0.0.1:1"}, "to": daemon.address(),
+                                    "state": str(tmp_path), **more}))
+        return Findings(daemon.file, database.ingest, "--frigate", str(file))
+    assert "not checked" in Findings(daemon.file, database.ingest, "--frigate", str(file)).text("frigate", "ok")
+    assert "not a valid configuration" in seen(lables=["person"]).text("frigate", "problem")
+    port = free_port()
+    http = {"listen": f"127.0.0.1:{port}"}
+    assert "does not run" in seen(http=http).text("frigate", "warning")
+    bridge = subprocess.Popen([BRIDGE, "-c", file], stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: "does not run" not in seen(http=http).text("frigate", "warning"), "the bridge")
+        wait_until(lambda: "connected to mobeyed" not in seen(http=http).text("frigate", "warning"), "it is connected")
+        assert "does not answer at http://127.0.0.1:1" in seen(http=http).text("frigate", "warning")
+    finally:
+        bridge.terminate()
+        bridge.wait(30)

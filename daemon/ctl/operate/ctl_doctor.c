@@ -10,12 +10,16 @@
 
 #define VERB "doctor"
 
+#define FRIGATE_FILE "/etc/mobeye-frigate/mobeye-frigate.yaml"
+
 static const char help[] =
     "Usage: mobeyectl doctor [OPTION]...\n"
     "Checks the machine and the database, and gives advice.\n\n"
     "Checks clock, permissions, disk, file descriptors, ports, the systemd unit, supervision and the settings of\n"
-    "PostgreSQL. Prints one line per check: ok, warning or problem, with advice. It changes nothing. Run it as root;\n"
+    "PostgreSQL, and mobeye-frigate. Prints one line per check: ok, warning or problem, with advice. It changes "
+    "nothing. Run it as root;\n"
     "otherwise some checks are limited.\n\n"
+    "      --frigate FILE configuration of mobeye-frigate (default: " FRIGATE_FILE ")\n"
     "      --json         print one JSON object per line\n"
     "  -c, --config FILE  configuration file (default: " CTL_DEFAULT_FILE ")\n"
     "      --db CONNINFO  libpq connection string; overrides database.conninfo\n"
@@ -59,8 +63,8 @@ void doctor_say(struct doctor *d, enum doctor_level level, const char *check, co
 static void examine(struct doctor *d)
 {
     static void (*const checks[])(struct doctor *) = {
-        doctor_clock, doctor_files, doctor_disk,        doctor_flush,    doctor_descriptors,
-        doctor_ports, doctor_unit,  doctor_supervision, doctor_database, doctor_registry,
+        doctor_clock, doctor_files,       doctor_disk,    doctor_flush,    doctor_descriptors, doctor_ports,
+        doctor_unit,  doctor_supervision, doctor_frigate, doctor_database, doctor_registry,
     };
     for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
         checks[i](d);
@@ -70,12 +74,13 @@ static const struct ctl_verb verb = {VERB, .takes = "config db json", .help = he
 
 int ctl_doctor(int argc, char **argv)
 {
-    const struct ctl_option options[] = {{0}};
+    const char *frigate = FRIGATE_FILE;
+    const struct ctl_option options[] = {{"frigate", .text = &frigate}, {0}};
     struct ctl_call call;
     int status = ctl_parse(argc, argv, &verb, options, &call);
     if (status != CTL_GO)
         return status;
-    struct doctor d = {.file = call.file, .json = call.json};
+    struct doctor d = {.file = call.file, .frigate_file = frigate, .json = call.json};
     struct conf *conf = ctl_load(d.file);
     if (!conf) {
         doctor_say(&d, DOCTOR_PROBLEM, "file", "run mobeyed --check", "%s is not a valid configuration",

@@ -18,7 +18,8 @@ enum doctor_level {
 };
 
 struct doctor {
-    const char *file; /* as given; NULL: the default file */
+    const char *file;         /* as given; NULL: the default file */
+    const char *frigate_file; /* the configuration of mobeye-frigate; need not exist */
     const struct conf *conf;
     const char *conninfo; /* the database of --db, otherwise that of the file */
     PGconn *conn;         /* NULL: cannot connect */
@@ -40,6 +41,7 @@ void doctor_descriptors(struct doctor *d);
 void doctor_ports(struct doctor *d);
 void doctor_unit(struct doctor *d);
 void doctor_supervision(struct doctor *d);
+void doctor_frigate(struct doctor *d);
 void doctor_database(struct doctor *d);
 void doctor_registry(struct doctor *d);
 

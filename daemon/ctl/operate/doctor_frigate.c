@@ -1,0 +1,76 @@
+/* mobeyectl doctor: mobeye-frigate on this machine, by its file and its metrics. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "conf/conf_frigate.h"
+#include "ctl/lib/scrape.h"
+#include "ctl/operate/doctor.h"
+
+#define CHECK "frigate"
+
+/* The value of a metric without labels; 0: there is none. */
+static double metric(const struct scrape *scrape, const char *name)
+{
+    char line[128];
+    double value = 0;
+    snprintf(line, sizeof(line), "\nmobeye_frigate_%s ", name);
+    const char *at = memmem(scrape->text.data, scrape->text.len, line, strlen(line));
+    if (at)
+        sscanf(at + strlen(line), "%63lf", &value);
+    return value;
+}
+
+static void say_state(struct doctor *d, const struct conf_frigate *conf, const struct scrape *scrape)
+{
+    unsigned warnings = d->printed[DOCTOR_WARNING];
+    if (metric(scrape, "mobeyed_connected") == 0)
+        doctor_say(d, DOCTOR_WARNING, CHECK, "compare to:, server_key and the client list with the endpoint of mobeyed",
+                   "%s is not connected to mobeyed; %.0f alerts wait", conf->name, metric(scrape, "waiting"));
+    if (metric(scrape, "frigate_online") == 0 || metric(scrape, "http_last_success_timestamp_seconds") == 0)
+        doctor_say(d, DOCTOR_WARNING, CHECK, "see journalctl -u mobeye-frigate and the log of Frigate",
+                   "Frigate %s does not answer at %s", conf->name, conf->api.url);
+    if (conf->mqtt.given && metric(scrape, "mqtt_connected") == 0)
+        doctor_say(d, DOCTOR_WARNING, CHECK,
+                   "see journalctl -u mobeye-frigate; until then events are up to a minute late",
+                   "%s does not follow the broker %s:%u", conf->name, conf->mqtt.host, conf->mqtt.port);
+    if (metric(scrape, "rejected_total") > 0)
+        doctor_say(d, DOCTOR_WARNING, CHECK, "add its devices and the source /frigate/NAME to the client list",
+                   "mobeyed rejected %.0f alerts of %s, which are lost", metric(scrape, "rejected_total"), conf->name);
+    if (d->printed[DOCTOR_WARNING] == warnings)
+        doctor_say(d, DOCTOR_OK, CHECK, NULL, "%s follows Frigate; %.0f alerts wait", conf->name,
+                   metric(scrape, "waiting"));
+}
+
+static void examine_bridge(struct doctor *d, const struct conf_frigate *conf)
+{
+    struct err err;
+    struct scrape scrape = {0};
+    if (!conf->http_listen)
+        doctor_say(d, DOCTOR_WARNING, CHECK, "set http.listen in its configuration", "%s cannot be asked how it does",
+                   conf->name);
+    else if (scrape_fetch(conf->http_listen, &scrape, &err) != 0)
+        doctor_say(d, DOCTOR_WARNING, CHECK, "systemctl status mobeye-frigate", "%s does not run: %s", conf->name,
+                   err.text);
+    else
+        say_state(d, conf, &scrape);
+    buf_free(&scrape.text);
+}
+
+void doctor_frigate(struct doctor *d)
+{
+    struct buf report = {0};
+    if (access(d->frigate_file, R_OK) != 0) {
+        doctor_say(d, DOCTOR_OK, CHECK, NULL, "not checked: %s: %s", d->frigate_file, strerror(errno));
+        return;
+    }
+    struct conf_frigate *conf = conf_frigate_load(d->frigate_file, &report);
+    if (conf)
+        examine_bridge(d, conf);
+    else
+        doctor_say(d, DOCTOR_PROBLEM, CHECK, "run mobeye-frigate --check", "%s is not a valid configuration",
+                   d->frigate_file);
+    conf_frigate_free(&conf);
+    buf_free(&report);
+}
