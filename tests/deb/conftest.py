@@ -17,13 +17,24 @@ def run(*command, **options):
 
 
 @pytest.fixture(scope="session")
-def package(tmp_path_factory):
-    """The .deb of this checkout; making it fails where lintian finds something wrong."""
+def packages(tmp_path_factory):
+    """The directory of the .debs of this checkout; making them fails where lintian finds something wrong."""
     directory = pathlib.Path(MADE) if MADE else tmp_path_factory.mktemp("deb")
     if not MADE:
         for tool in "dpkg-buildpackage", "dh", "lintian":
             if not shutil.which(tool):
                 pytest.skip(f"there is no {tool}")
         run(ROOT / "config/debian/build", directory, env={**os.environ, "MOBEYE_JOBS": "2", "DEB_BUILD_OPTIONS": "noautodbgsym"})
-    (deb,) = directory.glob("mobeyed_*.deb")
+    return directory
+
+
+@pytest.fixture(scope="session")
+def package(packages):
+    (deb,) = packages.glob("mobeyed_*.deb")
+    return deb
+
+
+@pytest.fixture(scope="session")
+def frigate_package(packages):
+    (deb,) = packages.glob("mobeyed-frigate_*.deb")
     return deb

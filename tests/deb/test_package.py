@@ -110,6 +110,17 @@ def test_everything_is_in_it(package):
     assert not [path for path in paths if path.startswith(("usr/include", "usr/local", "usr/lib/x86"))]
 
 
+def test_what_belongs_to_frigate_is_in_a_package_of_its_own(package, frigate_package):
+    def files(deb):
+        return {line.split(None, 5)[5].removeprefix("./") for line in run("dpkg-deb", "-c", deb).splitlines()}
+    wanted = {"usr/sbin/mobeye-frigate", "etc/mobeye-frigate/mobeye-frigate.yaml", "lib/systemd/system/mobeye-frigate.service",
+              "usr/lib/sysusers.d/mobeye-frigate.conf", "usr/share/man/man8/mobeye-frigate.8.gz",
+              "usr/share/bash-completion/completions/mobeye-frigate", "usr/share/doc/mobeyed-frigate/copyright"}
+    assert wanted - files(frigate_package) == set()
+    assert not [path for path in files(package) if "mobeye-frigate" in path]
+    assert "mobeyed" not in run("dpkg-deb", "-f", frigate_package, "Depends")  # it may run on a machine without it
+
+
 def test_a_fresh_install_is_ready_to_run(debian, package):
     debian.install(package)
     assert debian.run("id", "-un", "mobeyed").strip() == "mobeyed"
