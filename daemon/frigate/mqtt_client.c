@@ -172,10 +172,10 @@ static void after_use(struct mqtt_client *client, int rc)
 {
     if (!has_connection(client))
         return;
-    if (rc != MOSQ_ERR_SUCCESS)
-        lose(client, rc == MOSQ_ERR_ERRNO ? strerror(errno) : mosquitto_strerror(rc));
-    else if (client->lost_why[0])
+    if (client->lost_why[0])
         lose(client, client->lost_why);
+    else if (rc != MOSQ_ERR_SUCCESS)
+        lose(client, rc == MOSQ_ERR_ERRNO ? strerror(errno) : mosquitto_strerror(rc));
     else if (received_bytes(client) > client->read_bytes + UNREAD_MAX_BYTES)
         lose(client, "sends a message without end");
     else if (mosquitto_want_write(client->mosq))

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from harness.frigate import JPEG, Bridge, Broker, FrigateServer, Receiver, event
+from harness.frigate import JPEG, Bridge, Broker, EndlessBroker, FrigateServer, Receiver, event
 from harness.wait import wait_until
 
 pytestmark = pytest.mark.skipif(not shutil.which("mosquitto"), reason="there is no mosquitto")
@@ -403,6 +403,39 @@ def test_a_broker_that_says_nothing_is_left_and_http_goes_on(bridges, frigate, r
         bridge = bridges(broker=None, mqtt={"host": "127.0.0.1", "port": silent.getsockname()[1]}).start()
         receiver.wait(f"{one['id']}:end")
         wait_until(lambda: "does not answer" in bridge.log(), "the broker is left")
+
+
+def test_a_broker_that_sends_a_message_without_end_is_left(bridges, frigate, receiver):
+    endless = EndlessBroker()
+    try:
+        bridge = bridges(broker=endless).start()
+        wait_until(lambda: "sends a message without end" in bridge.log(), "the broker is left")
+        one = event(1, start=time.time() - 60, end=time.time() - 50)
+        frigate.know(one)
+        receiver.wait(f"{one['id']}:end")
+    finally:
+        endless.close()
+
+
+@pytest.mark.skipif(not shutil.which("mosquitto_passwd") or not shutil.which("openssl"), reason="no mosquitto_passwd or openssl")
+def test_a_broker_with_tls_and_a_login_is_followed(bridges, receiver, tmp_path):
+    broker = Broker(login=True)
+    password = tmp_path / "password"
+    password.write_text("secret\n")
+    password.chmod(0o600)
+    login = {"user": "mobeye", "password_file": str(password), "ca_file": str(broker.ca), "port": broker.secure_port}
+    try:
+        bridge = bridges(broker=broker, mqtt=login).start()
+        bridge.wait_following()
+        one = event(1)
+        broker.tell("new", one)
+        receiver.wait(f"{one['id']}:new")
+        password.write_text("wrong\n")
+        refused = bridges(broker=broker, mqtt=login).start()
+        wait_until(lambda: "refused: " in refused.log(), "the broker refuses it")
+        assert "secret" not in bridge.log() and "wrong" not in refused.log()
+    finally:
+        broker.close()
 
 
 def test_a_login_is_renewed_when_its_token_is_refused(bridges, frigate, receiver, tmp_path):

@@ -1,4 +1,5 @@
 """A Frigate server with its broker, as mobeye-frigate sees it, and the bridge itself as a process."""
+import contextlib
 import http.server
 import json
 import os
@@ -161,14 +162,32 @@ def _packet(kind, body):
 class Broker:
     """Debian's mosquitto, and a publisher."""
 
-    def __init__(self):
+    def __init__(self, login=False):
         self.port = free_port()
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="mobeye."))
         self.file = self.directory / "mosquitto.conf"
         # Publishers send more at once than a slow reader's queue would hold.
-        self.file.write_text(f"listener {self.port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\n")
+        self.file.write_text(f"per_listener_settings true\nmax_queued_messages 0\nlistener {self.port} 127.0.0.1\n"
+                             "allow_anonymous true\n")
+        if login:
+            self._add_login()
         self.process = self.publisher = None
         self.start()
+
+    def _add_login(self):
+        """A second listener, with TLS and a password."""
+        self.secure_port, self.ca, key = free_port(), self.directory / "ca.pem", self.directory / "key.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                        "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", self.ca],
+                       check=True, capture_output=True)
+        users = self.directory / "users"
+        users.write_text("mobeye:secret\n")
+        subprocess.run(["mosquitto_passwd", "-U", users], check=True)
+        for file in self.directory, self.ca, key, users:
+            file.chmod(0o755)  # it drops root
+        with self.file.open("a") as file:
+            file.write(f"listener {self.secure_port} 127.0.0.1\nallow_anonymous false\npassword_file {users}\n"
+                       f"certfile {self.ca}\nkeyfile {key}\n")
 
     def start(self):
         self.process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "mosquitto", "-c", self.file],
@@ -200,6 +219,33 @@ class Broker:
     def close(self):
         self.stop()
         shutil.rmtree(self.directory)
+
+
+class EndlessBroker:
+    """Lets anybody in and subscribe, and then sends one message of 250 MB."""
+
+    def __init__(self):
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.port = self.server.getsockname()[1]
+        self.sent = 0
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                peer, _ = self.server.accept()
+                with contextlib.suppress(OSError), peer:
+                    peer.recv(1000)
+                    peer.sendall(b"\x20\x02\x00\x00")
+                    subscribe = peer.recv(1000)
+                    peer.sendall(b"\x90\x04" + subscribe[2:4] + b"\x00\x00")
+                    peer.sendall(b"\x30" + b"\x80\xe5\x9a\x77" + _text("frigate/events"))
+                    for _ in range(240):
+                        peer.sendall(b" " * (1 << 20))
+                        self.sent += 1 << 20
+
+    def close(self):
+        self.server.close()
 
 
 class Receiver:

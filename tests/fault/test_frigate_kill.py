@@ -1,0 +1,102 @@
+"""Frigate, its broker, mobeye-frigate and mobeyed are killed at random while events come and go: what Frigate still knows
+is in the database, once.
+
+MOBEYE_CYCLES is the number of kills (10 unless given), MOBEYE_SEED makes a run's moments those of an earlier one."""
+import contextlib
+import random
+import shutil
+import threading
+import time
+
+import pytest
+
+from faults import CYCLES, SEED
+from harness.frigate import JPEG, Bridge, Broker, FrigateServer, event
+from harness.wait import wait_until
+
+pytestmark = pytest.mark.skipif(not shutil.which("mosquitto"), reason="there is no mosquitto")
+
+
+class Traffic:
+    """Events that begin and end, known to Frigate and published where the broker is there."""
+
+    def __init__(self, frigate, broker, chance):
+        self.frigate, self.broker, self.chance = frigate, broker, chance
+        self.made = 0
+        self.open = []
+        self.ended = []
+        self.ending = threading.Event()
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def _tell(self, kind, one):
+        self.frigate.know(one)
+        self.frigate.images[one["id"]] = JPEG + one["id"].encode()
+        with contextlib.suppress(OSError):
+            self.broker.tell(kind, one)
+
+    def _run(self):
+        while not self.ending.wait(0.005):
+            if len(self.open) < 20:
+                self.made += 1
+                self.open.append(event(self.made, start=time.time() - 1))
+                self._tell("new", self.open[-1])
+            else:
+                one = self.open.pop(self.chance.randrange(len(self.open)))
+                self.ended.append({**one, "end_time": time.time()})
+                self._tell("end", self.ended[-1])
+
+    def stop(self):
+        self.ending.set()
+        self.thread.join(30)
+        for one in self.open:
+            self.ended.append({**one, "end_time": time.time()})
+            self.frigate.know(self.ended[-1])
+
+
+def test_whoever_is_killed_nothing_is_lost_or_doubled(database, daemons):
+    chance = random.Random(SEED)
+    daemon = daemons(database.ingest).start()
+    frigate, broker = FrigateServer(), Broker()
+    bridge = Bridge([daemon.address()], frigate, broker, images={}).start()
+    traffic = Traffic(frigate, broker, chance)
+    try:
+        for _ in range(CYCLES):
+            enough = traffic.made + chance.randrange(5, 60)
+            wait_until(lambda: traffic.made > enough, "more events")
+            victim = chance.choice(["bridge", "daemon", "broker", "frigate", "both"])
+            if victim in ("bridge", "both"):
+                bridge.kill()
+            if victim in ("daemon", "both"):
+                daemon.kill()
+                daemon.start()
+            if victim in ("bridge", "both"):
+                bridge.start()
+            if victim == "broker":
+                broker.stop()
+                broker.start()
+            if victim == "frigate":
+                frigate.stop()
+                frigate.start()
+        traffic.stop()
+        # A restart is what finds all at once; a cycle of its own would take a minute.
+        bridge.stop()
+        bridge.start()
+        wanted = {f"{one['id']}:{what}" for one in traffic.ended for what in ("new", "end", "image")}
+
+        def stored():
+            return {row[0] for row in database.rows("select event_id from patrol.alerts where event_id !~ ':update:|line:|:image:end'")}
+        wait_until(lambda: wanted <= stored(), lambda: f"{sorted(wanted - stored())[:5]} of {len(wanted)}", timeout=120)
+        assert stored() == wanted
+        lacking = database.value("select count(*) from patrol.alerts where event_id like '%:image' and image_bytes is null")
+        assert lacking == 0
+        doubles = database.rows("select event_id from patrol.alerts group by source, event_id having count(*) > 1")
+        assert not doubles
+        assert database.value("select count(*) from patrol.alerts where 'identity_conflict' = any(flags)") == 0
+        print(f"{len(wanted)} alerts, seed {SEED}")
+    finally:
+        traffic.ending.set()
+        wrong = bridge.dispose()
+        broker.close()
+        frigate.stop()
+    assert not wrong
