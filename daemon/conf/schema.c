@@ -296,7 +296,7 @@ static const struct schema_key keys[] = {
 const struct schema_key *schema_key(size_t i)
 {
     static const struct schema_table own = {keys, N(keys)};
-    static const struct schema_table *const tables[] = {&own, &schema_frigate};
+    static const struct schema_table *const tables[] = {&own, &schema_frigate, &schema_board};
     for (size_t t = 0; t < N(tables); t++) {
         if (i < tables[t]->n)
             return &tables[t]->keys[i];

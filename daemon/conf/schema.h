@@ -67,10 +67,11 @@ struct schema_key {
     const char *about;   /* what the key is for, for the reference */
 };
 
-/* Scopes of the files: the configuration of mobeyed, its client list, and the configuration of mobeye-frigate. */
+/* Scopes of the files: the configuration of mobeyed, its client list, and the configurations of mobeye-frigate and mobeye-board. */
 #define SCHEMA_MOBEYED ""
 #define SCHEMA_CLIENTS "client-list"
 #define SCHEMA_FRIGATE "mobeye-frigate"
+#define SCHEMA_BOARD   "mobeye-board"
 
 /* The keys of one file, or a part of them. */
 struct schema_table {
@@ -78,6 +79,7 @@ struct schema_table {
     size_t n;
 };
 extern const struct schema_table schema_frigate; /* schema_frigate.c */
+extern const struct schema_table schema_board;   /* schema_board.c */
 
 /* The i-th key of all files; NULL after the last. Sections come before their keys. */
 const struct schema_key *schema_key(size_t i);

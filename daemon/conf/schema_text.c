@@ -171,7 +171,7 @@ unsigned schema_distance(const char *a, const char *b)
 
 const char *schema_file(const char *path)
 {
-    static const char *const scopes[] = {SCHEMA_CLIENTS, SCHEMA_FRIGATE};
+    static const char *const scopes[] = {SCHEMA_CLIENTS, SCHEMA_FRIGATE, SCHEMA_BOARD};
     for (size_t i = 0; i < sizeof(scopes) / sizeof(scopes[0]); i++) {
         size_t len = strlen(scopes[i]);
         if (strncmp(path, scopes[i], len) == 0 && (path[len] == '.' || path[len] == '\0'))

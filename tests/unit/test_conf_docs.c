@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "conf/conf_board.h"
 #include "conf/conf_frigate.h"
 #include "conf/diagnostics.h"
 #include "conf/load.h"
@@ -18,6 +19,14 @@ static bool loads_frigate(const char *file, struct str text, struct buf *diagnos
     struct conf_frigate *conf = conf_frigate_parse(file, text, diagnostics);
     bool good = conf != NULL;
     conf_frigate_free(&conf);
+    return good;
+}
+
+static bool loads_board(const char *file, struct str text, struct buf *diagnostics)
+{
+    struct conf_board *conf = conf_board_parse(file, text, diagnostics);
+    bool good = conf != NULL;
+    conf_board_free(&conf);
     return good;
 }
 
@@ -34,6 +43,7 @@ static const struct {
 } others[] = {
     {SCHEMA_FRIGATE, MOBEYE_SOURCE "/config/man/mobeye-frigate.8", MOBEYE_SOURCE "/config/mobeye-frigate.yaml",
      loads_frigate},
+    {SCHEMA_BOARD, MOBEYE_SOURCE "/config/man/mobeye-board.8", MOBEYE_SOURCE "/config/mobeye-board.yaml", loads_board},
 };
 #define N_OTHERS (sizeof(others) / sizeof(others[0]))
 
@@ -296,6 +306,13 @@ static void walk(const struct node *map, const char *scope, bool seen[KEYS_MAX])
     }
 }
 
+/* Cannot stand in a file beside what the sample has: shown there as a comment. */
+static bool is_alternative(const struct schema_key *key)
+{
+    return strncmp(key->path, SCHEMA_BOARD ".identity.secret", strlen(SCHEMA_BOARD ".identity.secret")) == 0 ||
+           strcmp(key->path, SCHEMA_BOARD ".identity.fixed") == 0;
+}
+
 Test(conf_docs, the_sample_has_every_key_with_its_default)
 {
     const struct schema_key *key;
@@ -317,7 +334,7 @@ Test(conf_docs, the_sample_has_every_key_with_its_default)
     }
     for (size_t i = 0; (key = schema_key(i)); i++) {
         cr_assert_lt(i, KEYS_MAX);
-        cr_expect(seen[i], "the samples lack %s", key->path);
+        cr_expect(seen[i] || is_alternative(key), "the samples lack %s", key->path);
     }
     node_free(&root);
     node_free(&list);

@@ -1,0 +1,300 @@
+/* Loads the configuration of mobeye-board and checks what its table of keys cannot. */
+#include <ctype.h>
+#include <errno.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/secret.h"
+#include "conf/address.h"
+#include "conf/conf_board.h"
+#include "conf/loader.h"
+
+#define SECRET_MAX      1024
+#define SECRET_LEAST    16
+#define SOCKET_PATH_MAX 107
+#define UNIX            "unix:"
+
+struct board_check {
+    struct diagnostics *diagnostics;
+    const struct node *root;
+    struct conf_board *conf;
+    bool whole; /* also looks at what the file names */
+};
+
+void conf_board_free(struct conf_board **conf)
+{
+    struct conf_board *c = *conf;
+    if (!c)
+        return;
+    conf_free_texts(c->identity.peers, c->identity.n_peers);
+    free(c->identity.peer_uids);
+    free(c->identity.header);
+    free(c->identity.fixed);
+    free(c->identity.secret_header);
+    free(c->identity.secret_file);
+    secret_free_text(&c->identity.secret);
+    free(c->listen);
+    free(c->origin);
+    free(c->database.conninfo);
+    free(c->tiles.url);
+    free(c->tiles.attribution);
+    free(c->http_listen);
+    free(c);
+    *conf = NULL;
+}
+
+/* The map below these sections; NULL: there is none. */
+static const struct node *section_of(const struct board_check *check, const char *section, const char *below)
+{
+    const struct node *map = section ? node_value(check->root, section) : check->root;
+    return map && below ? node_value(map, below) : map;
+}
+
+/* The position of a value, else of what should hold it. */
+static struct source_pos pos_of(const struct board_check *check, const char *section, const char *key)
+{
+    const struct node *map = section_of(check, section, NULL);
+    const struct node *value = map ? node_value(map, key) : NULL;
+    return value ? value->pos : map ? map->pos : check->root->pos;
+}
+
+/* ---- listen ---- */
+
+static void check_listen(const struct board_check *check)
+{
+    static const char expected[] =
+        "(expected unix:PATH with an absolute path of at most 107 bytes, or ADDRESS:PORT of the "
+        "loopback interface, such as 127.0.0.1:8080)";
+    struct conf_board *conf = check->conf;
+    struct endpoint_address address;
+    struct err err;
+    if (!conf->listen)
+        return;
+    if (strncmp(conf->listen, UNIX, strlen(UNIX)) == 0) {
+        conf->socket_path = conf->listen + strlen(UNIX);
+        if (*conf->socket_path != '/' || strlen(conf->socket_path) > SOCKET_PATH_MAX)
+            diagnostics_error(check->diagnostics, pos_of(check, NULL, "listen"), "listen", "%s is not a socket %s",
+                              quoted(conf->listen).text, expected);
+    } else if (address_listen(conf->listen, &address, &err) != 0) {
+        diagnostics_error(check->diagnostics, pos_of(check, NULL, "listen"), "listen", "%s %s %s",
+                          quoted(conf->listen).text, err.text, expected);
+    } else if (!address_is_loopback(&address)) {
+        diagnostics_error(check->diagnostics, pos_of(check, NULL, "listen"), "listen",
+                          "%s can be reached from other machines %s", quoted(conf->listen).text, expected);
+    }
+}
+
+/* ---- identity ---- */
+
+/* A name as RFC 9110 has it, but for _: that of a header that is told apart from X-Remote_User. */
+static bool is_header_name(const char *text)
+{
+    for (const char *p = text; *p; p++)
+        if (!isalnum((unsigned char)*p) && *p != '-')
+            return false;
+    return isalpha((unsigned char)*text);
+}
+
+static void check_header(const struct board_check *check, const char *section, const char *subject, const char *name)
+{
+    const struct node *map = section_of(check, "identity", section);
+    if (name && map && !is_header_name(name))
+        diagnostics_error(check->diagnostics, node_value(map, "header")->pos, subject,
+                          "%s is not a header that can be told apart (expected letters, digits and -)",
+                          quoted(name).text);
+}
+
+static void identity_error(const struct board_check *check, const char *key, const char *what)
+{
+    const char *subject = key ? loader_path_key("identity", key).text : "identity";
+    diagnostics_error(check->diagnostics, pos_of(check, "identity", key ? key : "?"), subject, "%s", what);
+}
+
+/* Only the reverse proxy may say who the person is, so it must be told from everybody else on this machine. */
+static void check_proof(const struct board_check *check)
+{
+    const struct conf_board *conf = check->conf;
+    const struct node *identity = section_of(check, "identity", NULL);
+    bool peers = identity && node_key(identity, "peers"), secret = identity && node_key(identity, "secret");
+    bool header = conf->identity.header, socket = conf->socket_path;
+    if (header && socket && !peers)
+        identity_error(check, "header",
+                       "is believed from every user of this machine (expected peers: the users that may connect)");
+    if (header && !socket && !secret)
+        identity_error(check, "header",
+                       "is believed from every user of this machine (expected secret: a header and a file)");
+    if (secret && (socket || !header))
+        identity_error(check, "secret",
+                       socket ? "is for ADDRESS:PORT (expected peers, since listen is a Unix socket)"
+                              : "is set without header (expected both)");
+    if (peers && (!socket || !header))
+        identity_error(check, "peers",
+                       !socket ? "is for a Unix socket (expected secret, since listen is ADDRESS:PORT)"
+                               : "is set without header (expected both)");
+    if (conf->identity.fixed && socket)
+        identity_error(check, "fixed", "is for a trial on ADDRESS:PORT (expected header and peers on a Unix socket)");
+}
+
+static void check_identity(const struct board_check *check)
+{
+    const struct conf_board *conf = check->conf;
+    const struct node *identity = section_of(check, "identity", NULL);
+    bool header = identity && node_key(identity, "header"), fixed = identity && node_key(identity, "fixed");
+    if (header == fixed)
+        identity_error(check, header ? "fixed" : NULL,
+                       header ? "is set beside header (expected either header or fixed)"
+                              : "says nothing about who the person is (expected header or fixed)");
+    check_header(check, NULL, "identity.header", conf->identity.header);
+    check_header(check, "secret", "identity.secret.header", conf->identity.secret_header);
+    if (conf->identity.header && conf->identity.secret_header &&
+        strcasecmp(conf->identity.header, conf->identity.secret_header) == 0)
+        identity_error(check, "secret", "has the header of the identity (expected another one)");
+    if (conf->listen)
+        check_proof(check);
+}
+
+static void look_up_peers(const struct board_check *check)
+{
+    struct conf_board *conf = check->conf;
+    const struct node *peers = node_value(section_of(check, "identity", NULL), "peers");
+    conf->identity.peer_uids = mem_zalloc(conf->identity.n_peers * sizeof(uid_t));
+    for (size_t i = 0; i < conf->identity.n_peers; i++) {
+        const struct passwd *user = getpwnam(conf->identity.peers[i]);
+        const struct node *item = peers && peers->kind == NODE_LIST ? peers->items[i] : peers;
+        if (user)
+            conf->identity.peer_uids[i] = user->pw_uid;
+        else
+            diagnostics_error(
+                check->diagnostics, item->pos, "identity.peers",
+                "%s is not a user of this machine (expected the user of the reverse proxy, such as www-data)",
+                quoted(conf->identity.peers[i]).text);
+    }
+}
+
+/* Reads the first line of the file. */
+static int read_secret(const char *source, char **ret, struct err *err)
+{
+    struct buf text = {0};
+    int rc = secret_read(source, SECRET_MAX, &text, err);
+    size_t len = 0;
+    while (rc == 0 && len < text.len && text.data[len] > ' ' && text.data[len] < 0x7f)
+        len++;
+    if (rc == 0 && (len < SECRET_LEAST || (len < text.len && !strchr("\r\n", text.data[len]))))
+        rc = err_set(err, "%s: the first line is not a secret of at least %d visible ASCII characters", source,
+                     SECRET_LEAST);
+    if (rc == 0)
+        *ret = mem_strndup(text.data, len);
+    secret_free(&text);
+    return rc;
+}
+
+static void load_secret(const struct board_check *check)
+{
+    struct err err;
+    struct conf_board *conf = check->conf;
+    struct source_pos pos = node_value(section_of(check, "identity", "secret"), "file")->pos;
+    if (secret_out_of_reach(conf->identity.secret_file))
+        diagnostics_warning(check->diagnostics, pos, "identity.secret.file",
+                            "%s is not available here (systemd passes it to the service only)",
+                            conf->identity.secret_file);
+    else if (read_secret(conf->identity.secret_file, &conf->identity.secret, &err) != 0)
+        diagnostics_error(check->diagnostics, pos, "identity.secret.file", "%s (expected a file with the secret)",
+                          err.text);
+}
+
+/* ---- origin and tiles ---- */
+
+/* The length of SCHEME://HOST[:PORT] at the start of a URL; 0: it does not start like that. What passes can stand in a
+ * header. */
+static size_t origin_len(const char *url)
+{
+    size_t scheme = strncmp(url, "https://", 8) == 0 ? 8 : strncmp(url, "http://", 7) == 0 ? 7 : 0;
+    size_t host =
+        scheme ? strspn(url + scheme, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:[]") : 0;
+    return host ? scheme + host : 0;
+}
+
+static void check_origin(const struct board_check *check)
+{
+    const char *origin = check->conf->origin;
+    if (origin && origin_len(origin) != strlen(origin))
+        diagnostics_error(check->diagnostics, pos_of(check, NULL, "origin"), "origin",
+                          "%s is not an origin (expected https://HOST or https://HOST:PORT, without a path)",
+                          quoted(origin).text);
+}
+
+static void check_tiles(const struct board_check *check)
+{
+    const char *url = check->conf->tiles.url;
+    size_t len = url ? origin_len(url) : 0;
+    if (url && (len == 0 || url[len] != '/' || !strstr(url, "{z}") || !strstr(url, "{x}") || !strstr(url, "{y}")))
+        diagnostics_error(check->diagnostics, pos_of(check, "tiles", "url"), "tiles.url",
+                          "%s is not an address of tiles (expected https://HOST/... with {z}, {x} and {y})",
+                          quoted(url).text);
+}
+
+/* ---- the file ---- */
+
+static struct conf_board *load_tree(const struct node *root, bool whole, struct diagnostics *diagnostics)
+{
+    static const struct source_pos top = {1, 1};
+    if (!root || root->kind != NODE_MAP) {
+        if (!diagnostics->bad)
+            diagnostics_error(diagnostics, root ? root->pos : top, "file",
+                              "%s (expected at least listen, database and identity)",
+                              !root || node_is_null(root) ? "is empty" : "is not a mapping");
+        return NULL;
+    }
+    struct conf_board *conf = mem_zalloc(sizeof(*conf));
+    const struct board_check check = {diagnostics, root, conf, whole};
+    loader_map(diagnostics, SCHEMA_BOARD, "", top, root, (char *)conf);
+    conf->database.pos = pos_of(&check, "database", "conninfo");
+    check_listen(&check);
+    check_identity(&check);
+    check_origin(&check);
+    check_tiles(&check);
+    if (whole && conf->identity.n_peers > 0)
+        look_up_peers(&check);
+    if (whole && conf->identity.secret_header && conf->identity.secret_file)
+        load_secret(&check);
+    return conf;
+}
+
+static struct conf_board *load_text(const char *file, struct str text, bool whole, struct buf *out)
+{
+    static const struct source_pos top = {1, 1};
+    struct diagnostics diagnostics = {0};
+    struct conf_board *conf = NULL;
+    struct node *root = NULL;
+    if (text.len > LOADER_FILE_MAX)
+        diagnostics_error(&diagnostics, top, "file", "is too large (expected at most 1 MiB)");
+    else
+        root = tree_parse(text.p, text.len, &diagnostics);
+    if (text.len <= LOADER_FILE_MAX)
+        conf = load_tree(root, whole, &diagnostics);
+    if (diagnostics.bad)
+        conf_board_free(&conf);
+    diagnostics_write(&diagnostics, file, out);
+    diagnostics_free(&diagnostics);
+    node_free(&root);
+    return conf;
+}
+
+struct conf_board *conf_board_parse(const char *file, struct str text, struct buf *out)
+{
+    return load_text(file, text, false, out);
+}
+
+struct conf_board *conf_board_load(const char *file, struct buf *out)
+{
+    struct buf text = {0};
+    struct conf_board *conf = NULL;
+    if (loader_read(file, &text) == 0)
+        conf = load_text(file, buf_str(&text), true, out);
+    else
+        buf_printf(out, "%s:1:1: file: cannot be read: %s (expected a YAML file)\n", file, strerror(errno));
+    buf_free(&text);
+    return conf;
+}
