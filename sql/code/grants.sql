@@ -86,6 +86,8 @@ grant execute on function
     mobeye.vintage_start(integer),
     mobeye.whereabouts(public.geometry, timestamptz),
     patrol.api_version(),
+    patrol.board_equipment(text),
+    patrol.board_me(),
     patrol.number_changes()
     to mobeye_registry;
 -- Called by the views above. This role has usage of schema mobeye, so it can call them by name: those that read something
@@ -102,6 +104,13 @@ grant select on patrol.alerts, patrol.images, patrol.incidents, patrol.queue, pa
     patrol.devices, patrol.figures to mobeye_patrol, mobeye_auditor;
 grant execute on function
     patrol.api_version(),
+    patrol.board_act(bigint, text, jsonb), -- auditors: open
+    patrol.board_areas(float8, float8, float8, float8),
+    patrol.board_closed(text),
+    patrol.board_equipment(text),
+    patrol.board_incident(bigint, text),
+    patrol.board_me(),
+    patrol.board_queue(),
     patrol.history_at(float8, float8, integer),
     patrol.incidents_geojson(float8, float8, float8, float8),
     patrol.number_changes(),
@@ -125,6 +134,9 @@ grant execute on function
     patrol.acknowledge(bigint, text, bigint),
     patrol.alerts_of(text, timestamptz, timestamptz),
     patrol.assign(bigint, text, text, bigint),
+    patrol.board_mute(jsonb),
+    patrol.board_next(jsonb),
+    patrol.board_unmute(jsonb),
     patrol.claim_next(text, text),
     patrol.close(bigint, text, text, text, bigint),
     patrol.incidents_at(text),
@@ -139,3 +151,14 @@ grant execute on function
     patrol.unmute(bigint),
     patrol.verify(bigint, text, text, bigint)
     to mobeye_patrol;
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- mobeye_board: a login that can do nothing but act for people
+
+grant usage on schema patrol to mobeye_board;
+grant execute on function
+    patrol.board(text, text, bigint, text),
+    patrol.board_changes(text[], bigint),
+    patrol.board_image(text, text, text),
+    patrol.number_changes()
+    to mobeye_board;

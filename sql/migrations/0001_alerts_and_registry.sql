@@ -29,7 +29,8 @@ begin
             ('mobeye_ingest', 'login', 'mobeyed: the daemon'),
             ('mobeye_patrol', 'nologin', 'mobeyed: enforcement officers and the programs that act for them'),
             ('mobeye_registry', 'nologin', 'mobeyed: people who manage devices, placements and areas'),
-            ('mobeye_auditor', 'nologin', 'mobeyed: people who check what was done')) as r(name, login, meaning)
+            ('mobeye_auditor', 'nologin', 'mobeyed: people who check what was done'),
+            ('mobeye_board', 'login', 'mobeyed: the board, which acts for the person who looks at it')) as r(name, login, meaning)
     loop
         if not exists (select from pg_roles where rolname = wanted.name) then
             begin
@@ -275,6 +276,7 @@ create table if not exists mobeye.proxy_login (
     login text primary key,
     note text
 );
+insert into mobeye.proxy_login values ('mobeye_board', 'mobeye-board') on conflict do nothing;
 
 create table if not exists mobeye.device (
     device_id text collate "C" primary key check (device_id ~ '^[A-Za-z0-9._:/-]{1,64}$'),

@@ -35,11 +35,22 @@ insert into may_call values
     ('history_at(float8, float8, integer)', '{mobeye_patrol,mobeye_auditor}'),
     ('incidents_geojson(float8, float8, float8, float8)', '{mobeye_patrol,mobeye_auditor}'),
     ('number_changes()', '{mobeye_patrol,mobeye_auditor,mobeye_registry}'),
+    ('board_queue()', '{mobeye_patrol,mobeye_auditor}'), ('board_closed(text)', '{mobeye_patrol,mobeye_auditor}'),
+    ('board_incident(bigint, text)', '{mobeye_patrol,mobeye_auditor}'), ('board_act(bigint, text, jsonb)', '{mobeye_patrol,mobeye_auditor}'),
+    ('board_areas(float8, float8, float8, float8)', '{mobeye_patrol,mobeye_auditor}'),
+    ('board_me()', '{mobeye_patrol,mobeye_auditor,mobeye_registry}'), ('board_equipment(text)', '{mobeye_patrol,mobeye_auditor,mobeye_registry}'),
+    ('board_next(jsonb)', '{mobeye_patrol}'), ('board_mute(jsonb)', '{mobeye_patrol}'), ('board_unmute(jsonb)', '{mobeye_patrol}'),
+    ('board(text, text, bigint, text)', '{}'), ('board_changes(text[], bigint)', '{}'), ('board_image(text, text, text)', '{}'),
     ('open_incident(bigint, text)', '{mobeye_patrol,mobeye_auditor}'), ('open_image(uuid, text)', '{mobeye_patrol,mobeye_auditor}'), ('api_version()', '{mobeye_patrol,mobeye_auditor,mobeye_registry}');
 select is(has_function_privilege(role, ('patrol.' || call)::regprocedure, 'execute'), role = any (m.roles), format('%s calls %s: %s', role, call, role = any (m.roles)))
   from roles, may_call m;
 select bag_has($$select ('patrol.' || call)::regprocedure::oid from may_call$$,
                $$select oid from pg_proc where pronamespace = 'patrol'::regnamespace and has_function_privilege('mobeye_patrol', oid, 'execute')$$, 'and a patrol nothing else');
+select bag_eq($$select proname::text from pg_proc where pronamespace in ('patrol'::regnamespace, 'mobeye'::regnamespace) and has_function_privilege('mobeye_board', oid, 'execute')$$,
+              array['board', 'board_changes', 'board_image', 'number_changes'], 'the board''s login calls these, of patrol, and nothing else');
+select is_empty($$select relname from pg_class where relnamespace in ('patrol'::regnamespace, 'mobeye'::regnamespace) and relkind in ('r', 'v', 'm', 'p')
+                    and has_table_privilege('mobeye_board', oid, 'select, insert, update, delete')$$, 'it reads and writes no table and no view');
+select is_empty($$select roleid::regrole from pg_auth_members where member = 'mobeye_board'::regrole$$, 'and is a member of nothing');
 select throws_ok(format('select as_login(%L, %L)', login, 'select patrol.' || call), '42501', null, format('%s: %s', login, call))
   from unnest(array['t_anna', 't_rik', 't_niemand']) as login,
        unnest(array['acknowledge(1)', 'assign(1, ''x'')', 'release(1)', 'on_scene(1)', 'close(1, ''drill'')', 'reopen(1, ''x'')', 'verify(1, ''person'')', 'note(1, ''x'')',

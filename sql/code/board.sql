@@ -1,0 +1,265 @@
+-- The board: a front end that acts for the person who looks at it.
+
+create or replace function mobeye.claim(id bigint, expected_status text, expected_change bigint) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    i mobeye.incident := mobeye.lock_incident(id, expected_status);
+begin
+    if i.assigned_to is not null then
+        raise exception 'incident %: % has it', mobeye.reference(id), i.assigned_to
+            using errcode = 'MB001', detail = i.status, hint = 'Take another one, or ask them to release it.';
+    end if;
+    perform patrol.assign(id, mobeye.actor(), expected_status, expected_change);
+end
+$$;
+comment on function mobeye.claim(bigint, text, bigint) is
+    'Assigns an incident to the viewer. Refused (SQLSTATE MB001) if somebody has it.';
+
+create or replace function patrol.board_act(id bigint, action text, args jsonb default '{}') returns jsonb
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v mobeye.viewer := mobeye.require_right(case action when 'open' then 'look' else 'act' end);
+    status text := args ->> 'expected_status';
+    change bigint := (args ->> 'expected_change')::bigint;
+    note text := args ->> 'note';
+begin
+    case action
+        when 'open' then
+            return patrol.board_incident(id, coalesce(args ->> 'reason', ''));
+        when 'claim' then
+            perform mobeye.claim(id, status, change);
+        when 'acknowledge' then
+            perform patrol.acknowledge(id, status, change);
+        when 'assign' then
+            perform patrol.assign(id, args ->> 'officer', status, change);
+        when 'release' then
+            perform patrol.release(id, status, change);
+        when 'on_scene' then
+            perform patrol.on_scene(id, status, change);
+        when 'verify' then
+            perform patrol.verify(id, 'person', status, change);
+        when 'note' then
+            perform patrol.note(id, note, status, change);
+        when 'close' then
+            perform patrol.close(id, args ->> 'outcome', nullif(note, ''), status, change);
+        when 'reopen' then
+            perform patrol.reopen(id, note, status, change);
+        else
+            raise exception 'action "%" does not exist', action
+                using errcode = 'invalid_parameter_value',
+                      hint = 'Expected claim, acknowledge, assign, release, on_scene, verify, note, close, reopen or open.';
+    end case;
+    return coalesce(mobeye.incident_detail(id, v, null),
+                    jsonb_build_object('change_id', mobeye.change_count(), 'incident', null, 'alerts', '[]'::jsonb,
+                                       'history', '[]'::jsonb, 'images', '[]'::jsonb));
+end
+$$;
+comment on function patrol.board_act(bigint, text, jsonb) is
+    'Does something with an incident: claim (assign to oneself, only while nobody has it), acknowledge, assign, release, '
+    'on_scene, verify, note, close, reopen or open. Members of args: expected_status, expected_change, outcome, note, '
+    'officer, reason. Returns the incident as patrol.board_incident(); null as "incident" if it is no longer in sight.';
+
+create or replace function patrol.board_next(args jsonb default '{}') returns jsonb
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v mobeye.viewer := mobeye.require_right('act');
+    claimed bigint := patrol.claim_next(coalesce(args ->> 'team', v.team), coalesce(args ->> 'officer', v.login));
+begin
+    return coalesce(mobeye.incident_detail(claimed, v, null),
+                    jsonb_build_object('change_id', mobeye.change_count(), 'incident', null, 'alerts', '[]'::jsonb,
+                                       'history', '[]'::jsonb, 'images', '[]'::jsonb));
+end
+$$;
+comment on function patrol.board_next(jsonb) is
+    'patrol.claim_next() for the reader and their team; members of args: team, officer. Null as "incident": none is free.';
+
+create or replace function patrol.board_mute(args jsonb) returns jsonb
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v mobeye.viewer := mobeye.require_right('act');
+    until timestamptz := (args ->> 'until')::timestamptz;
+    reason text := args ->> 'reason';
+begin
+    return jsonb_build_object('mute_id', case
+        when args ? 'incident_id' then patrol.mute_until_restored((args ->> 'incident_id')::bigint, until, reason)
+        when args ? 'layer' then patrol.mute_area(args ->> 'layer', args ->> 'code', until, reason)
+        else patrol.mute(args ->> 'device', until, reason) end);
+end
+$$;
+comment on function patrol.board_mute(jsonb) is
+    'Mutes a device (members of args: device, until, reason), an area (layer, code, until, reason) or the device of an '
+    'incident until it is restored (incident_id, until, reason). Returns mute_id.';
+
+create or replace function patrol.board_unmute(args jsonb) returns jsonb
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    perform mobeye.require_right('act'), patrol.unmute((args ->> 'mute_id')::bigint);
+    return '{}';
+end
+$$;
+comment on function patrol.board_unmute(jsonb) is 'Ends a mute; member of args: mute_id.';
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- For the server
+
+create or replace function mobeye.board_call(call text, id bigint, args jsonb) returns jsonb
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return case call
+        when 'me' then patrol.board_me()
+        when 'queue' then patrol.board_queue()
+        when 'incident' then patrol.board_incident(id)
+        when 'map' then patrol.incidents_geojson((args ->> 'west')::float8, (args ->> 'south')::float8,
+                                                 (args ->> 'east')::float8, (args ->> 'north')::float8)
+        when 'areas' then patrol.board_areas((args ->> 'west')::float8, (args ->> 'south')::float8,
+                                             (args ->> 'east')::float8, (args ->> 'north')::float8)
+        when 'equipment' then patrol.board_equipment(args ->> 'q')
+        when 'closed' then patrol.board_closed(args ->> 'q')
+        when 'next' then patrol.board_next(args)
+        when 'mute' then patrol.board_mute(args)
+        when 'unmute' then patrol.board_unmute(args)
+        else patrol.board_act(id, call, args) end;
+end
+$$;
+comment on function mobeye.board_call(text, bigint, jsonb) is 'Calls the function of a name with these arguments.';
+
+create or replace function mobeye.http_status(state text) returns integer
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+    select case when state in ('MB001', '55000') then 409
+                when state = 'P0002' then 404
+                when state in ('28000', '42501') then 403
+                when state like '22%' or state like '23%' then 422 end
+$$;
+comment on function mobeye.http_status(text) is
+    'The HTTP status for a SQLSTATE by which a function of patrol refuses something; null for any other error.';
+
+-- Who changed an incident last, as the person may know it.
+create or replace function mobeye.conflict(id bigint) returns jsonb
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select jsonb_build_object('status', i.status, 'alert_count', i.alert_count, 'by', h.actor, 'at', coalesce(h.at, i.last_seen),
+                              'assigned_to', i.assigned_to)
+      from patrol.incidents i
+      left join lateral (select h.actor, h.at from patrol.incident_history h
+                          where h.incident_id = i.incident_id and h.action in ('status', 'verified')
+                          order by h.entry desc limit 1) as h on true
+     where i.incident_id = id
+$$;
+comment on function mobeye.conflict(bigint) is
+    'What a person whose action came too late should know of an incident: status, alert_count, and by whom and when it was '
+    'changed last.';
+
+create or replace function patrol.board(person text, call text, id bigint, arguments text)
+returns table (http_status integer, body text)
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    args jsonb;
+    state text; message text; hint text;
+begin
+    perform set_config('mobeye.acting_as', person, true);
+    begin
+        args := coalesce(nullif(btrim(arguments, E' \t\r\n'), ''), '{}');
+        if jsonb_typeof(args) <> 'object' then
+            raise exception 'the body is not a JSON object' using errcode = 'invalid_parameter_value';
+        end if;
+        body := mobeye.board_call(call, id, args);
+        http_status := 200;
+    exception when others then
+        get stacked diagnostics state = returned_sqlstate, message = message_text, hint = pg_exception_hint;
+        http_status := mobeye.http_status(state);
+        if http_status is null then
+            raise;
+        end if;
+    end;
+    if http_status <> 200 then
+        body := jsonb_build_object('code', state, 'message', message, 'hint', nullif(hint, ''))
+                || case when http_status = 409 then coalesce(mobeye.conflict(id), '{}') else '{}' end;
+    end if;
+    return next;
+end
+$$;
+comment on function patrol.board(text, text, bigint, text) is
+    'For the board: calls a function board_... as a person (which a proxy login may), and returns the HTTP status and the '
+    'JSON to answer with. The person is set until the transaction ends. Errors that are not about the request are raised.';
+
+create or replace function patrol.board_image(person text, id text, reason text)
+returns table (http_status integer, body text, media_type text, image bytea)
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    state text; message text; hint text;
+begin
+    perform set_config('mobeye.acting_as', person, true);
+    begin
+        perform mobeye.require_right('look');
+        image := patrol.open_image(id::uuid, reason);
+        media_type := (select s.media_type from mobeye.snapshot s where s.image_id = id::uuid);
+        http_status := 200;
+    exception when others then
+        get stacked diagnostics state = returned_sqlstate, message = message_text, hint = pg_exception_hint;
+        http_status := mobeye.http_status(state);
+        if http_status is null then
+            raise;
+        end if;
+        body := jsonb_build_object('code', state, 'message', message, 'hint', nullif(hint, ''));
+    end;
+    return next;
+end
+$$;
+comment on function patrol.board_image(text, text, text) is
+    'For the board: patrol.open_image() as a person, with the media type; or the HTTP status and JSON of the refusal.';
+
+create or replace function patrol.board_changes(people text[], after bigint)
+returns table (person text, event text, change_id bigint, data text)
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+#variable_conflict use_column
+declare
+    last bigint := mobeye.change_count();
+    first bigint := coalesce((select min(c.change_id) from mobeye.change c), last + 1);
+    until bigint := least(last, greatest(after, first - 1) + 1000);
+    kept boolean := after = 0 or after between first - 1 and last;
+    v mobeye.viewer;
+    who text;
+begin
+    foreach who in array people loop
+        if not exists (select from mobeye.person p where p.login = who) then
+            return query select who, 'gone', null::bigint, null::text;
+            continue;
+        end if;
+        continue when not kept or until = after;
+        perform set_config('mobeye.acting_as', who, true);
+        v := mobeye.current_viewer();
+        if v.is_officer or v.is_auditor then
+            return query select who, 'change', c.change_id, to_jsonb(c)::text
+                           from patrol.changes c where c.change_id > after and c.change_id <= until;
+        end if;
+    end loop;
+    perform set_config('mobeye.acting_as', '', true);
+    return query select null::text, case when kept then 'until' else 'reset' end, case when kept then until else last end,
+                        last::text;
+end
+$$;
+comment on function patrol.board_changes(text[], bigint) is
+    'For the board: for each person the changes after a change_id that they see ("change"), or "gone" if they are not '
+    'registered; then a row with the change_id that was reached ("until") and the last one as data. Where changes after '
+    'that change_id are no longer kept, only "reset" with the last change_id. At most 1000 numbers at once.';

@@ -1,0 +1,223 @@
+-- What the board shows, as JSON. Each function is for everybody with the right; the board calls them by patrol.board().
+
+-- A function that runs as the owner must ask what the person may do: privileges do not.
+create or replace function mobeye.require_right(wanted text) returns mobeye.viewer
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v mobeye.viewer := mobeye.current_viewer();
+    may boolean := case wanted when 'act' then v.is_officer
+                               when 'look' then v.is_officer or v.is_auditor
+                               when 'equipment' then v.is_officer or v.is_auditor or v.is_registrar end;
+begin
+    perform mobeye.actor();
+    if may is not true then
+        raise exception 'permission denied for "%"', v.login
+            using errcode = 'insufficient_privilege',
+                  hint = format('Expected a member of %s.',
+                                case wanted when 'act' then 'mobeye_patrol' when 'look' then 'mobeye_patrol or mobeye_auditor'
+                                            else 'mobeye_patrol, mobeye_auditor or mobeye_registry' end);
+    end if;
+    return v;
+end
+$$;
+comment on function mobeye.require_right(text) is
+    'The viewer; refused (SQLSTATE 42501) if their own rights do not include this: "act" on incidents, "look" at them, or '
+    'look at the "equipment".';
+
+create or replace function mobeye.change_count() returns bigint
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$ select c.value from mobeye.counter c where c.name = 'changes' $$;
+comment on function mobeye.change_count() is 'The last change_id given out: a screen is current up to here.';
+
+create or replace function patrol.board_me() returns jsonb
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v mobeye.viewer := mobeye.require_right('equipment');
+begin
+    return jsonb_build_object(
+        'login', v.login,
+        'name', coalesce((select p.name from mobeye.person p where p.login = v.login), v.login),
+        'team', v.team, 'team_name', (select t.name from mobeye.team t where t.team = v.team), 'all_teams', v.all_teams,
+        'officer', v.is_officer, 'auditor', v.is_auditor, 'registrar', v.is_registrar,
+        'teams', (select coalesce(jsonb_agg(jsonb_build_object('team', t.team, 'name', t.name) order by t.team), '[]')
+                    from mobeye.team t where v.is_officer and (v.all_teams or t.team = v.team)),
+        'officers', (select coalesce(jsonb_agg(jsonb_build_object('login', p.login, 'name', p.name, 'team', p.team)
+                                               order by p.name, p.login), '[]')
+                       from mobeye.person p where v.is_officer and (v.all_teams or p.team = v.team)));
+end
+$$;
+comment on function patrol.board_me() is
+    'The reader: login, name, team, team_name, all_teams, what they may do (officer, auditor, registrar), and for officers '
+    'the teams and the officers that they can give an incident to.';
+
+create or replace function patrol.board_queue() returns jsonb
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    perform mobeye.require_right('look');
+    return jsonb_build_object(
+        'change_id', mobeye.change_count(),
+        'incidents', (select coalesce(jsonb_agg(to_jsonb(q) #- '{geom,crs}' order by q.place), '[]') from patrol.queue q));
+end
+$$;
+comment on function patrol.board_queue() is 'The rows of patrol.queue, and the change_id up to which they are current.';
+
+-- exact: what patrol.open_incident() returned, which an auditor sees the place by; null: as the views show it.
+create or replace function mobeye.incident_detail(id bigint, v mobeye.viewer, exact jsonb) returns jsonb
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    shown jsonb := (select to_jsonb(i) #- '{geom,crs}' from patrol.incidents i where i.incident_id = id);
+    place jsonb;
+begin
+    if shown is null then
+        return null;
+    end if;
+    shown := shown || coalesce((exact - array['alerts', 'history', 'images']) #- '{geom,crs}', '{}');
+    place := case when not (shown ->> 'coarse')::boolean then shown #> '{geom,coordinates}' end;
+    return jsonb_build_object(
+        'change_id', mobeye.change_count(),
+        'incident', shown,
+        'reason_required', not v.is_officer and exact is null,
+        'alerts', case when exact is not null then exact -> 'alerts' when v.is_officer then mobeye.alerts_of(id, v)
+                       else '[]' end,
+        'history', coalesce(exact -> 'history',
+                            (select coalesce(jsonb_agg(to_jsonb(h) - 'incident_id' order by h.entry), '[]')
+                               from patrol.incident_history h where h.incident_id = id)),
+        'images', coalesce(exact -> 'images',
+                           (select coalesce(jsonb_agg(to_jsonb(m) order by m.occurred_at, m.image_id), '[]')
+                              from patrol.images m where m.incident_id = id)),
+        'before', (select coalesce(jsonb_agg(to_jsonb(h) order by h.first_seen desc), '[]')
+                     from (select * from patrol.history_at((place ->> 0)::float8, (place ->> 1)::float8, 100) b
+                            where place is not null and b.incident_id <> id
+                            order by b.first_seen desc limit 20) as h));
+end
+$$;
+comment on function mobeye.incident_detail(bigint, mobeye.viewer, jsonb) is
+    'An incident as the viewer sees it, with its alerts, history and images and what happened within 100 m before; null if '
+    'they do not see it.';
+
+-- A page that is open reads its incident again with each change: that is one look.
+create or replace function mobeye.looked_lately(id bigint) returns boolean
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select exists (select from mobeye.incident_history h
+                    where h.incident_id = id and h.action = 'look' and h.actor = mobeye.actor()
+                      and h.at > now() - interval '15 minutes')
+$$;
+comment on function mobeye.looked_lately(bigint) is 'Whether a look of the viewer at an incident was recorded in the last 15 minutes.';
+
+create or replace function patrol.board_incident(id bigint, reason text default null) returns jsonb
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v mobeye.viewer := mobeye.require_right('look');
+    exact jsonb;
+    detail jsonb;
+begin
+    if reason is not null or v.is_officer and not mobeye.looked_lately(id) then
+        select to_jsonb(o) into exact
+          from patrol.open_incident(id, case when v.is_officer then coalesce(nullif(btrim(reason), ''), 'board')
+                                             else reason end) o;
+    end if;
+    detail := mobeye.incident_detail(id, v, exact);
+    if detail is null then
+        raise exception 'incident % does not exist or belongs to another team', coalesce(id::text, 'null')
+            using errcode = 'no_data_found', hint = 'patrol.incidents lists the incidents that you see.';
+    end if;
+    return detail;
+end
+$$;
+comment on function patrol.board_incident(bigint, text) is
+    'An incident with its alerts, history and images, and what happened within 100 m before. Records the look: once in 15 '
+    'minutes, and always if a reason is given. Auditors see the exact place, alerts and images only with a reason '
+    '(reason_required).';
+
+create or replace function patrol.board_areas(west float8, south float8, east float8, north float8) returns jsonb
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    box public.geometry := public.st_makeenvelope(west, south, east, north, 4326);
+    finest float8 := greatest((east - west) / 2000, 0.00001); -- half a pixel of a wall screen
+begin
+    perform mobeye.require_right('look');
+    if (west <= east and south <= north) is not true then
+        raise exception 'box west %, south %, east %, north % is not valid', west, south, east, north
+            using errcode = 'invalid_parameter_value', hint = 'Expected degrees in the order west, south, east, north.';
+    end if;
+    return jsonb_build_object('type', 'FeatureCollection', 'features', (
+        select coalesce(jsonb_agg(jsonb_build_object(
+                   'type', 'Feature',
+                   'geometry', public.st_asgeojson(public.st_simplifypreservetopology(a.geom, finest), 6)::jsonb,
+                   'properties', jsonb_build_object('layer', a.layer, 'code', a.code, 'name', a.name))
+                   order by a.layer, a.code), '[]')
+          from (select * from mobeye.area a
+                 where a.geom operator(public.&&) box and a.valid @> now() order by a.layer, a.code limit 1000) as a));
+end
+$$;
+comment on function patrol.board_areas(float8, float8, float8, float8) is
+    'The areas in a box (degrees: west, south, east, north) that are valid now, at most 1000, simplified to the resolution '
+    'of a screen, as a FeatureCollection.';
+
+create or replace function patrol.board_equipment(q text default null) returns jsonb
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    wanted text := '%' || replace(replace(replace(nullif(btrim(q), ''), '\', '\\'), '%', '\%'), '_', '\_') || '%';
+begin
+    perform mobeye.require_right('equipment');
+    return jsonb_build_object(
+        'change_id', mobeye.change_count(),
+        'incidents', (select coalesce(jsonb_agg(to_jsonb(i) #- '{geom,crs}' order by i.priority, i.first_seen, i.incident_id), '[]')
+                        from patrol.incidents i where i.category = 'service' and i.status <> 'closed'),
+        'counts', (select jsonb_build_object('devices', count(*), 'placed', count(*) filter (where d.state = 'placed'),
+                                             'silent', count(d.silent_since), 'muted', count(d.muted_until),
+                                             'battery_low', count(*) filter (where d.battery_pct <= 20))
+                     from patrol.devices d),
+        'devices', (select coalesce(jsonb_agg(to_jsonb(d) #- '{geom,crs}' order by d.silent_since, d.battery_pct, d.device_id), '[]')
+                      from (select * from patrol.devices d
+                             where case when wanted is not null then concat_ws(' ', d.device_id, d.address, d.model) ilike wanted
+                                        else d.silent_since is not null or d.muted_until is not null or d.battery_pct <= 20 end
+                             order by d.silent_since, d.battery_pct, d.device_id limit 500) as d),
+        'mutes', (select coalesce(jsonb_agg(to_jsonb(m) order by m.until, m.mute_id), '[]')
+                    from patrol.mutes m where m.active));
+end
+$$;
+comment on function patrol.board_equipment(text) is
+    'The open service incidents, the active mutes, counts of devices, and at most 500 devices: those that are silent or '
+    'muted or have 20 % of battery or less, or if q is given those whose name, address or model contains it.';
+
+create or replace function patrol.board_closed(q text default null) returns jsonb
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    word text := nullif(btrim(q), '');
+    wanted text := '%' || replace(replace(replace(word, '\', '\\'), '%', '\%'), '_', '\_') || '%';
+begin
+    perform mobeye.require_right('look');
+    return jsonb_build_object('change_id', mobeye.change_count(), 'incidents', (
+        select coalesce(jsonb_agg(to_jsonb(i) #- '{geom,crs}' order by i.closed_at desc, i.incident_id desc), '[]')
+          from (select * from patrol.incidents i
+                 where i.status = 'closed'
+                   and i.closed_at > now() - case when word is null then interval '24 hours' else interval '90 days' end
+                   and (word is null
+                        or concat_ws(' ', i.reference, i.address, i.device_id, i.kind, i.outcome, i.assigned_to, i.wijk_name)
+                           ilike wanted)
+                 order by i.closed_at desc, i.incident_id desc limit 200) as i));
+end
+$$;
+comment on function patrol.board_closed(text) is
+    'The incidents that were closed in the last 24 hours; if q is given, those of the last 90 days whose reference, address, '
+    'device, kind, outcome, officer or district contains it; the last 200.';
