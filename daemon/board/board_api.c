@@ -1,0 +1,228 @@
+#include "board/board_api.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include <event2/keyvalq_struct.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "board/web_file.h"
+
+#define PAIRS_MAX 16
+#define JSON      "application/json; charset=utf-8"
+
+/* ---- answers of the database ---- */
+
+struct api_work {
+    struct board_api *api;
+    struct board_request *request;
+    struct db_call *call;        /* NULL once it is answered */
+    const struct web_file *file; /* a page, which is sent if the person is known */
+    bool changes;                /* what was done is read by everybody */
+    bool me;                     /* what the board itself knows is added */
+};
+
+static void on_abandoned(struct board_request *request)
+{
+    struct api_work *work = request->work;
+    if (work->call)
+        db_call_abandon(work->call);
+    free(work);
+}
+
+static void answer_unavailable(struct board_request *request, bool unknown)
+{
+    board_answer_error(request, 503, "the database is not available",
+                       unknown && request->post ? "Look whether it has been done before you try again."
+                                                : "Try again in a moment.");
+}
+
+/* Appends a text of the configuration, which holds printable characters. */
+static void append_json_text(struct buf *out, const char *text)
+{
+    buf_printf(out, "\"");
+    for (; *text; text++)
+        buf_printf(out, *text == '"' || *text == '\\' ? "\\%c" : "%c", *text);
+    buf_printf(out, "\"");
+}
+
+/* {"language": …, "tiles": …, and what the database says of the person. */
+static void answer_me(const struct api_work *work, struct str person)
+{
+    struct buf body = {0};
+    const struct conf_board *conf = work->api->conf;
+    buf_printf(&body, "{\"language\": \"%s\", \"tiles\": ", conf->language == BOARD_DUTCH ? "nl" : "en");
+    if (conf->tiles.url) {
+        buf_printf(&body, "{\"url\": ");
+        append_json_text(&body, conf->tiles.url);
+        buf_printf(&body, ", \"attribution\": ");
+        append_json_text(&body, conf->tiles.attribution);
+        buf_printf(&body, "}, ");
+    } else {
+        buf_printf(&body, "null, ");
+    }
+    buf_append(&body, person.p + 1, person.len - 1);
+    board_answer(work->request, &(struct board_answer){.status = 200, .type = JSON, .body = buf_str(&body)});
+    buf_free(&body);
+}
+
+static void answer_file(struct board_request *request, const struct web_file *file)
+{
+    const char *known = board_request_header(request, "If-None-Match");
+    bool same = known && strcmp(known, file->etag) == 0;
+    board_answer(request, &(struct board_answer){
+                              .status = same ? 304 : 200,
+                              .type = file->type,
+                              .cache = "no-cache",
+                              .etag = file->etag,
+                              .body = {(const char *)file->bytes, same ? 0 : file->len},
+                          });
+}
+
+/* A page holds nothing of the database: it is sent also while that is down, and then says so. */
+static void answer_page(const struct api_work *work, const struct db_reply *reply)
+{
+    if (reply->status == 403)
+        board_answer_error(work->request, 403, "you are signed in, but not registered as a person who uses the board",
+                           "Ask the administrator of the board.");
+    else
+        answer_file(work->request, work->file);
+}
+
+static void on_reply(void *ctx, const struct db_reply *reply)
+{
+    struct api_work *work = ctx;
+    struct board_request *request = work->request;
+    if (work->file)
+        answer_page(work, reply);
+    else if (reply->body.len == 0 && reply->image.len == 0)
+        reply->status == 422 ? board_answer_error(request, 422, "the request is not valid UTF-8", NULL)
+                             : answer_unavailable(request, reply->unknown);
+    else if (reply->status == 200 && work->me)
+        answer_me(work, reply->body);
+    else if (reply->status == 200 && reply->image.len > 0)
+        board_answer(request, &(struct board_answer){.status = 200, .type = reply->type.p, .body = reply->image});
+    else
+        board_answer(request, &(struct board_answer){.status = reply->status, .type = JSON, .body = reply->body});
+    if (work->changes && reply->status == 200)
+        change_hub_wake(work->api->hub);
+    free(work);
+}
+
+static struct api_work *new_work(struct board_api *api, struct board_request *request)
+{
+    struct api_work *work = mem_zalloc(sizeof(*work));
+    work->api = api;
+    work->request = request;
+    request->work = work;
+    request->on_abandoned = on_abandoned;
+    return work;
+}
+
+/* ---- requests ---- */
+
+/* The query as name, value, name, value ... Into the list, which must outlive it. */
+static size_t pairs_of(const struct evkeyvalq *query, struct str pairs[PAIRS_MAX])
+{
+    size_t n = 0;
+    const struct evkeyval *one;
+    TAILQ_FOREACH(one, query, next)
+    {
+        if (n + 2 > PAIRS_MAX)
+            break;
+        pairs[n++] = str_from(one->key);
+        pairs[n++] = str_from(one->value);
+    }
+    return n;
+}
+
+static void call_database(struct board_api *api, struct board_request *request, const struct board_route *route,
+                          const struct evkeyvalq *query)
+{
+    struct str pairs[PAIRS_MAX];
+    struct api_work *work = new_work(api, request);
+    struct db_call *call;
+    work->changes = request->post;
+    work->me = strcmp(route->call, "me") == 0;
+    if (route->image.p) {
+        const char *reason = evhttp_find_header(query, "reason");
+        call = db_pool_image(api->pool, request->person, route->image, str_from(reason), on_reply, work);
+    } else {
+        struct db_request wanted = {.person = request->person, .name = route->call, .id = route->id};
+        wanted.body = request->body;
+        wanted.pairs = pairs;
+        wanted.n_pairs = request->post ? 0 : pairs_of(query, pairs);
+        call = db_pool_call(api->pool, &wanted, on_reply, work);
+    }
+    /* Where it is NULL, it was answered at once, and work is gone. */
+    if (call)
+        work->call = call;
+}
+
+static void follow(struct board_api *api, struct board_request *request, const struct evkeyvalq *query)
+{
+    int64_t after = board_after(board_request_header(request, "Last-Event-ID"), evhttp_find_header(query, "after"));
+    if (after == INT64_MAX)
+        board_answer_error(request, 422, "after: is not a change_id", "Expected a number.");
+    else
+        change_hub_follow(api->hub, request, after);
+}
+
+static void on_api_request(struct board_api *api, struct board_request *request)
+{
+    struct evkeyvalq query;
+    struct board_route route = board_route_of(request->path);
+    if (!route.call) {
+        board_answer_error(request, 404, "there is no such path", NULL);
+        return;
+    }
+    if (route.post != request->post) {
+        board_answer_error(request, 405, "the method is not allowed here",
+                           route.post ? "Expected POST." : "Expected GET.");
+        return;
+    }
+    TAILQ_INIT(&query);
+    if (request->query && evhttp_parse_query_str(request->query, &query) != 0)
+        board_answer_error(request, 400, "the query is not one of names and values", NULL);
+    else if (strcmp(route.call, "changes") == 0 && !request->head)
+        follow(api, request, &query);
+    else
+        call_database(api, request, &route, &query);
+    evhttp_clear_headers(&query);
+}
+
+static void on_page_request(struct board_api *api, struct board_request *request)
+{
+    const struct web_file *file = web_file_find(request->path);
+    if (!file) {
+        board_answer_error(request, 404, "there is no such page", NULL);
+    } else if (request->post) {
+        board_answer_error(request, 405, "the method is not allowed here", "Expected GET.");
+    } else if (!web_file_is_page(request->path)) {
+        answer_file(request, file);
+    } else {
+        struct api_work *work = new_work(api, request);
+        work->file = file;
+        struct db_request wanted = {.person = request->person, .name = "me"};
+        struct db_call *call = db_pool_call(api->pool, &wanted, on_reply, work);
+        if (call)
+            work->call = call;
+    }
+}
+
+void board_api_on_request(void *ctx, struct board_request *request)
+{
+    struct board_api *api = ctx;
+    log_debug("board", "%s %.*s", request->post ? "POST" : "GET", (int)strcspn(request->path.p, "0123456789"),
+              request->path.p);
+    if (str_is(request->path, "/healthz"))
+        board_answer(request,
+                     &(struct board_answer){.status = 200, .type = "text/plain; charset=utf-8", .body = STR("ok\n")});
+    else if (str_starts(request->path, "/api/"))
+        on_api_request(api, request);
+    else
+        on_page_request(api, request);
+}

@@ -1,0 +1,390 @@
+#include "board/board_http.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <event2/buffer.h>
+#include <event2/keyvalq_struct.h>
+#include <event2/listener.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "board/board_peer.h"
+#include "board/request_identity.h"
+#include "board/wire_watch.h"
+
+#define CONNECTIONS_MAX 4096
+#define BACKLOG         512
+/* What a page may be behind with reading its events. */
+#define UNREAD_MAX    ((size_t)256 * 1024)
+#define SOCKET_BUFFER (128 * 1024) /* beside that, in the kernel */
+
+struct board_http {
+    struct loop *loop;
+    const struct conf_board *conf;
+    struct board_metrics *metrics;
+    board_request_fn on_request;
+    void *ctx;
+    struct evhttp *evhttp;
+    struct board_peers *peers;
+    struct evhttp_bound_socket *bound;
+    char *csp;
+};
+
+/* ---- headers ---- */
+
+static const struct {
+    const char *name, *value;
+} security_headers[] = {
+    {"X-Content-Type-Options", "nosniff"},
+    {"Referrer-Policy", "no-referrer"},
+    {"X-Frame-Options", "DENY"},
+    {"Cross-Origin-Opener-Policy", "same-origin"},
+    {"Cross-Origin-Resource-Policy", "same-origin"},
+    {"Permissions-Policy", "geolocation=(self), camera=(), microphone=(), payment=(), usb=()"},
+};
+#define N(array) (sizeof(array) / sizeof((array)[0]))
+
+/* Scripts, styles and requests of the board alone; pictures also of the server of the tiles, if there is one. */
+static char *make_csp(const struct conf_board *conf)
+{
+    struct buf csp = {0};
+    const char *url = conf->tiles.url, *host = url ? strstr(url, "://") + 3 : NULL;
+    int origin = url ? (int)(host - url + (long)strcspn(host, "/")) : 0;
+    buf_printf(&csp,
+               "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'%s%.*s; media-src 'self'; "
+               "connect-src 'self'; font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; "
+               "frame-ancestors 'none'",
+               url ? " " : "", origin, url ? url : "");
+    char *text = mem_strndup(csp.data, csp.len);
+    buf_free(&csp);
+    return text;
+}
+
+static void add_security(const struct board_http *http, struct evkeyvalq *out)
+{
+    evhttp_add_header(out, "Content-Security-Policy", http->csp);
+    for (size_t i = 0; i < N(security_headers); i++)
+        evhttp_add_header(out, security_headers[i].name, security_headers[i].value);
+}
+
+static const char *reason_of(int status)
+{
+    static const struct {
+        int status;
+        const char *reason;
+    } reasons[] = {{200, "OK"},
+                   {304, "Not Modified"},
+                   {400, "Bad Request"},
+                   {401, "Unauthorized"},
+                   {403, "Forbidden"},
+                   {404, "Not Found"},
+                   {405, "Method Not Allowed"},
+                   {409, "Conflict"},
+                   {413, "Content Too Large"},
+                   {422, "Unprocessable Content"},
+                   {431, "Request Header Fields Too Large"},
+                   {505, "HTTP Version Not Supported"}};
+    for (size_t i = 0; i < N(reasons); i++)
+        if (reasons[i].status == status)
+            return reasons[i].reason;
+    return "Service Unavailable";
+}
+
+static void count_status(struct board_http *http, int status)
+{
+    if (status >= 0 && status < BOARD_STATUS_MOST)
+        http->metrics->requests[status]++;
+}
+
+/* What goes over the wire where evhttp has not even seen the request. */
+static void on_refused(void *ctx, int status, const char *why, struct buf *ret)
+{
+    struct board_http *http = ctx;
+    count_status(http, status);
+    http->metrics->refused_total++;
+    log_debug("board", "refused: %s", why);
+    buf_printf(ret, "HTTP/1.1 %d %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %zu\r\n", status,
+               reason_of(status), strlen(why) + 1);
+    if (status == 405)
+        buf_printf(ret, "Allow: GET, HEAD, POST\r\n");
+    buf_printf(ret, "Content-Security-Policy: %s\r\n", http->csp);
+    for (size_t i = 0; i < N(security_headers); i++)
+        buf_printf(ret, "%s: %s\r\n", security_headers[i].name, security_headers[i].value);
+    buf_printf(ret, "Cache-Control: no-store\r\nConnection: close\r\n\r\n%s\n", why);
+}
+
+/* ---- answers ---- */
+
+static void free_request(struct board_request *request)
+{
+    free((char *)request->person);
+    free(request);
+}
+
+/* The connection closes: evhttp frees its part of the request. */
+static void on_closed(void *ctx, void *arg)
+{
+    (void)ctx;
+    struct board_request *request = arg;
+    request->evreq = NULL;
+    if (request->on_abandoned)
+        request->on_abandoned(request);
+    free_request(request);
+}
+
+/* The answer has gone out. */
+static void on_complete(struct evhttp_request *evreq, void *arg)
+{
+    (void)evreq;
+    board_peer_end(arg);
+}
+
+static void begin_answer(struct board_request *request, const char *type, const char *cache)
+{
+    struct evkeyvalq *out = evhttp_request_get_output_headers(request->evreq);
+    add_security(request->http, out);
+    evhttp_add_header(out, "Content-Type", type);
+    evhttp_add_header(out, "Cache-Control", cache ? cache : "no-store");
+    if (board_peer_sent_ahead(request->peer))
+        evhttp_add_header(out, "Connection", "close");
+    evhttp_request_set_on_complete_cb(request->evreq, on_complete, request->peer);
+}
+
+/* The request is answered: it is no longer told of the end of its connection. */
+static struct evhttp_request *detach(struct board_request *request)
+{
+    struct evhttp_request *evreq = request->evreq;
+    board_peer_answered(request->peer);
+    free_request(request);
+    return evreq;
+}
+
+void board_answer(struct board_request *request, const struct board_answer *answer)
+{
+    struct evbuffer *body = evbuffer_new();
+    count_status(request->http, answer->status);
+    begin_answer(request, answer->type, answer->cache);
+    if (answer->etag)
+        evhttp_add_header(evhttp_request_get_output_headers(request->evreq), "ETag", answer->etag);
+    evbuffer_add(body, answer->body.p, answer->body.len);
+    evhttp_send_reply(detach(request), answer->status, reason_of(answer->status), body);
+    evbuffer_free(body);
+}
+
+void board_answer_error(struct board_request *request, int status, const char *message, const char *hint)
+{
+    struct buf body = {0};
+    bool json = str_starts(request->path, "/api/");
+    if (json)
+        buf_printf(&body, "{\"message\": \"%s\", \"hint\": %s%s%s}\n", message, hint ? "\"" : "", hint ? hint : "null",
+                   hint ? "\"" : "");
+    else
+        buf_printf(&body, "%s\n%s%s", message, hint ? hint : "", hint ? "\n" : "");
+    board_answer(request, &(struct board_answer){
+                              .status = status,
+                              .type = json ? "application/json; charset=utf-8" : "text/plain; charset=utf-8",
+                              .body = buf_str(&body),
+                          });
+    buf_free(&body);
+}
+
+const char *board_request_header(const struct board_request *request, const char *name)
+{
+    return identity_single(evhttp_request_get_input_headers(request->evreq), name);
+}
+
+void board_stream_begin(struct board_request *request)
+{
+    board_peer_limit_buffer(request->peer, SOCKET_BUFFER);
+    count_status(request->http, 200);
+    begin_answer(request, "text/event-stream; charset=utf-8", NULL);
+    evhttp_add_header(evhttp_request_get_output_headers(request->evreq), "X-Accel-Buffering", "no");
+    evhttp_send_reply_start(request->evreq, 200, "OK");
+}
+
+bool board_stream_send(struct board_request *request, struct str chunk)
+{
+    struct evbuffer *bytes = evbuffer_new();
+    evbuffer_add(bytes, chunk.p, chunk.len);
+    evhttp_send_reply_chunk(request->evreq, bytes);
+    evbuffer_free(bytes);
+    if (board_peer_unsent(request->peer) <= UNREAD_MAX)
+        return true;
+    request->http->metrics->streams_cut_total++;
+    board_peer_cut(request->peer);
+    return false;
+}
+
+void board_stream_end(struct board_request *request)
+{
+    evhttp_send_reply_end(detach(request));
+}
+
+/* ---- requests ---- */
+
+static void on_evhttp_request(struct evhttp_request *evreq, void *arg)
+{
+    struct board_http *http = arg;
+    const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(evreq);
+    const char *path = uri ? evhttp_uri_get_path(uri) : NULL;
+    const struct evkeyvalq *headers = evhttp_request_get_input_headers(evreq);
+    struct evbuffer *input = evhttp_request_get_input_buffer(evreq);
+    struct board_request *request = mem_zalloc(sizeof(*request));
+    request->http = http;
+    request->evreq = evreq;
+    request->peer = board_peer_of(http->peers, evreq);
+    request->path = str_from(path ? path : "");
+    request->query = uri ? evhttp_uri_get_query(uri) : NULL;
+    request->body.len = evbuffer_get_length(input);
+    request->body.p = (const char *)evbuffer_pullup(input, -1);
+    request->post = evhttp_request_get_command(evreq) == EVHTTP_REQ_POST;
+    request->head = evhttp_request_get_command(evreq) == EVHTTP_REQ_HEAD;
+    board_peer_begin(request->peer, request);
+    const struct conf_board *conf = http->conf;
+    bool peer = conf->socket_path && board_peer_is(request->peer, conf->identity.peer_uids, conf->identity.n_peers);
+    const char *person = identity_person(conf, headers, peer);
+    request->person = mem_strdup(person ? person : "");
+    if (!person && !str_is(request->path, "/healthz")) {
+        http->metrics->unidentified_total++;
+        board_answer_error(request, 401, "not signed in", "Sign in again by the address of the board.");
+    } else if (request->post && !identity_same_origin(conf, headers)) {
+        board_answer_error(request, 403, "the request comes from another site", "Use the page of the board.");
+    } else {
+        http->on_request(http->ctx, request);
+    }
+}
+
+/* ---- listening ---- */
+
+/* A socket that a killed board left behind is in the way; one that somebody listens on is not removed. */
+static int remove_stale(const struct sockaddr_un *address, struct err *err)
+{
+    struct stat st;
+    if (lstat(address->sun_path, &st) != 0)
+        return errno == ENOENT ? 0 : err_set(err, "listen: %s: %s", address->sun_path, strerror(errno));
+    if (!S_ISSOCK(st.st_mode))
+        return err_set(err, "listen: %s is not a socket", address->sun_path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int rc = connect(fd, (const struct sockaddr *)address, sizeof(*address));
+    close(fd);
+    if (rc == 0)
+        return err_set(err, "listen: %s is in use by another process", address->sun_path);
+    return unlink(address->sun_path) == 0 ? 0 : err_set(err, "listen: %s: %s", address->sun_path, strerror(errno));
+}
+
+/* Who may connect is a matter of the folder and of identity.peers: see on_evhttp_request(). */
+static struct evconnlistener *listen_unix(struct board_http *http, struct err *err)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", http->conf->socket_path);
+    if (remove_stale(&address, err) != 0)
+        return NULL;
+    mode_t mask = umask(0111);
+    struct evconnlistener *listener =
+        evconnlistener_new_bind(loop_base(http->loop), NULL, NULL, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC,
+                                BACKLOG, (struct sockaddr *)&address, sizeof(address));
+    int saved = errno;
+    umask(mask);
+    if (!listener)
+        err_set(err, "listen: cannot listen on %s: %s", address.sun_path, strerror(saved));
+    return listener;
+}
+
+static struct evconnlistener *listen_loopback(struct board_http *http, struct err *err)
+{
+    struct sockaddr_storage address;
+    int len = sizeof(address);
+    memset(&address, 0, sizeof(address));
+    /* evutil refuses port 0, which stands for a free one. */
+    char text[128], *colon;
+    snprintf(text, sizeof(text), "%s", http->conf->listen);
+    colon = strrchr(text, ':');
+    uint16_t port = (uint16_t)strtoul(colon + 1, NULL, 10);
+    *colon = '\0';
+    if (evutil_parse_sockaddr_port(text, (struct sockaddr *)&address, &len) != 0) {
+        err_set(err, "listen: \"%s\" is not an address", http->conf->listen);
+        return NULL;
+    }
+    if (address.ss_family == AF_INET6)
+        ((struct sockaddr_in6 *)&address)->sin6_port = htons(port);
+    else
+        ((struct sockaddr_in *)&address)->sin_port = htons(port);
+    struct evconnlistener *listener = evconnlistener_new_bind(
+        loop_base(http->loop), NULL, NULL, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE, BACKLOG,
+        (struct sockaddr *)&address, len);
+    if (!listener)
+        err_set(err, "listen: cannot listen on %s: %s", http->conf->listen, strerror(errno));
+    return listener;
+}
+
+static size_t connection_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > CONNECTIONS_MAX + 128)
+        return CONNECTIONS_MAX;
+    return limit.rlim_cur > 192 ? limit.rlim_cur - 128 : 64;
+}
+
+struct board_http *board_http_new(struct loop *loop, const struct conf_board *conf, struct board_metrics *metrics,
+                                  board_request_fn on_request, void *ctx, struct err *err)
+{
+    static const struct board_peer_calls calls = {on_refused, on_closed};
+    struct board_http *http = mem_zalloc(sizeof(*http));
+    http->loop = loop;
+    http->conf = conf;
+    http->metrics = metrics;
+    http->on_request = on_request;
+    http->ctx = ctx;
+    http->csp = make_csp(conf);
+    http->evhttp = evhttp_new(loop_base(loop));
+    evhttp_set_gencb(http->evhttp, on_evhttp_request, http);
+    evhttp_set_allowed_methods(http->evhttp, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST);
+    evhttp_set_max_headers_size(http->evhttp, (ev_ssize_t)WIRE_HEAD_MAX * 2);
+    evhttp_set_max_body_size(http->evhttp, (ev_ssize_t)WIRE_BODY_MAX * 2);
+    evhttp_set_timeout(http->evhttp, 3600);
+    http->peers = board_peers_new(loop, http->evhttp, connection_limit(), &calls, http);
+    struct evconnlistener *listener = conf->socket_path ? listen_unix(http, err) : listen_loopback(http, err);
+    if (listener)
+        http->bound = evhttp_bind_listener(http->evhttp, listener);
+    if (!http->bound)
+        board_http_free(&http);
+    return http;
+}
+
+size_t board_http_connections(const struct board_http *http)
+{
+    return board_peers_count(http->peers);
+}
+
+void board_http_free(struct board_http **http)
+{
+    if (!*http)
+        return;
+    board_peers_free(&(*http)->peers);
+    evhttp_free((*http)->evhttp);
+    if ((*http)->bound && (*http)->conf->socket_path)
+        unlink((*http)->conf->socket_path);
+    free((*http)->csp);
+    free(*http);
+    *http = NULL;
+}
+
+uint16_t board_http_port(const struct board_http *http)
+{
+    struct sockaddr_storage address = {0};
+    socklen_t len = sizeof(address);
+    if (!http->bound || getsockname(evhttp_bound_socket_get_fd(http->bound), (struct sockaddr *)&address, &len) != 0)
+        return 0;
+    if (address.ss_family == AF_INET6)
+        return ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
+    return address.ss_family == AF_INET ? ntohs(((struct sockaddr_in *)&address)->sin_port) : 0;
+}

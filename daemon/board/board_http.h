@@ -1,0 +1,76 @@
+/*
+ * The board's HTTP: evhttp behind the checks of board/board_peer.h, and answers with the headers that every page has.
+ *
+ * One request of a connection at a time. What has been checked before on_request: the grammar and the limits of the
+ * request, no header with _ in its name, the person (but for /healthz), and for a POST where it comes from.
+ */
+#ifndef MOBEYE_BOARD_BOARD_HTTP_H
+#define MOBEYE_BOARD_BOARD_HTTP_H
+
+#include <stdbool.h>
+
+#include <event2/http.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/loop.h"
+#include "board/board_metrics.h"
+#include "conf/conf_board.h"
+
+struct board_http;
+
+/* A request that is being answered. The owner of `work` hears of its end by on_abandoned where no answer was given. */
+struct board_request {
+    struct board_http *http;
+    struct evhttp_request *evreq; /* NULL once the peer is gone, or the answer has been given */
+    struct board_peer *peer;
+    const char *person; /* "" for /healthz */
+    struct str path;    /* without the query */
+    const char *query;  /* NULL: none */
+    struct str body;
+    bool post, head;
+    void *work;                                   /* of who answers */
+    void (*on_abandoned)(struct board_request *); /* the peer is gone; the request is freed afterwards */
+};
+
+typedef void (*board_request_fn)(void *ctx, struct board_request *request);
+
+struct board_http *board_http_new(struct loop *loop, const struct conf_board *conf, struct board_metrics *metrics,
+                                  board_request_fn on_request, void *ctx, struct err *err);
+
+/* Closes every connection; on_abandoned is called. Safe on NULL. */
+void board_http_free(struct board_http **http);
+
+size_t board_http_connections(const struct board_http *http);
+
+/* The port, where it listens on an address. */
+uint16_t board_http_port(const struct board_http *http);
+
+/* An answer: its status, its Content-Type, and what else its head holds. */
+struct board_answer {
+    int status;
+    const char *type;
+    const char *cache; /* Cache-Control; NULL: no-store */
+    const char *etag;  /* NULL: none */
+    struct str body;
+};
+
+/* Answers, and frees the request. */
+void board_answer(struct board_request *request, const struct board_answer *answer);
+
+/* Answers with an error, as JSON below /api/, else as text. Static texts without quotes and backslashes. */
+void board_answer_error(struct board_request *request, int status, const char *message, const char *hint);
+
+/* The value of a header that is there once; NULL: it is not. */
+const char *board_request_header(const struct board_request *request, const char *name);
+
+/* Begins an answer that goes on: an event stream. Chunks follow; on_abandoned ends it. */
+void board_stream_begin(struct board_request *request);
+
+/* false: the peer does not read; the connection is being closed, on_abandoned follows. */
+bool board_stream_send(struct board_request *request, struct str chunk);
+
+/* Ends the stream, and frees the request. */
+void board_stream_end(struct board_request *request);
+
+#endif

@@ -1,0 +1,66 @@
+/*
+ * The connections of the board: who is at the other end, what may pass to evhttp, and how long anything may take.
+ *
+ * Every connection that evhttp accepts gets a bufferevent from here, whose input is read along by board/wire_watch.h:
+ * what that refuses never reaches evhttp, and is answered here. A request must be complete within 20 s of its first
+ * byte; an idle connection is closed after 75 s, and earlier where there are too many; an answer must be taken within
+ * 60 s.
+ */
+#ifndef MOBEYE_BOARD_BOARD_PEER_H
+#define MOBEYE_BOARD_BOARD_PEER_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include <event2/http.h>
+
+#include "base/buf.h"
+#include "base/loop.h"
+
+struct board_peers;
+struct board_peer;
+
+struct board_peer_calls {
+    /* The answer to a request that was refused: appends what goes over the wire, head and body. */
+    void (*on_refused)(void *ctx, int status, const char *why, struct buf *ret_response);
+    /* The connection that has begun a request (board_peer_begin) is closed; evhttp frees the request. */
+    void (*on_closed)(void *ctx, void *request);
+};
+
+/* For all connections of this evhttp, at most `most` of them. */
+struct board_peers *board_peers_new(struct loop *loop, struct evhttp *http, size_t most,
+                                    const struct board_peer_calls *calls, void *ctx);
+
+/* Before evhttp_free(). Safe on NULL. */
+void board_peers_free(struct board_peers **peers);
+
+size_t board_peers_count(const struct board_peers *peers);
+
+/* The connection of a request. */
+struct board_peer *board_peer_of(struct board_peers *peers, struct evhttp_request *request);
+
+/* An answer is being made: on_closed is called with `request` if the connection closes meanwhile. */
+void board_peer_begin(struct board_peer *peer, void *request);
+
+/* The answer is made, and on its way: on_closed is not called any more. */
+void board_peer_answered(struct board_peer *peer);
+
+/* The answer has gone out: the next request may come. */
+void board_peer_end(struct board_peer *peer);
+
+/* Whether bytes came after the request, which must not be read as another: the answer has to close the connection. */
+bool board_peer_sent_ahead(const struct board_peer *peer);
+
+/* Whether the process at the other end of a Unix socket runs as one of these users. */
+bool board_peer_is(const struct board_peer *peer, const uid_t *uids, size_t n);
+
+/* Bytes that the peer has not taken. */
+size_t board_peer_unsent(const struct board_peer *peer);
+
+/* Bounds what the kernel keeps of what the peer has not taken, in bytes. */
+void board_peer_limit_buffer(const struct board_peer *peer, int bytes);
+
+/* Closes the connection in the next turn. */
+void board_peer_cut(struct board_peer *peer);
+
+#endif

@@ -1,0 +1,31 @@
+/*
+ * The changes, from patrol.changes to every page that follows them.
+ *
+ * One session listens and reads for all: on a notification, and every 5 s, it asks once what is new for the people who
+ * are connected, each of whom gets what they may see. A page that connects, or was away, first catches up by itself,
+ * through the pool, until it is where the hub is. Numbers are in commit order, so a page that has N has missed nothing
+ * below N.
+ *
+ * A heartbeat is sent only when the database has just answered: a page that gets none shows that it is not current.
+ */
+#ifndef MOBEYE_BOARD_CHANGE_HUB_H
+#define MOBEYE_BOARD_CHANGE_HUB_H
+
+#include "board/board_http.h"
+#include "board/board_metrics.h"
+
+struct change_hub;
+
+struct change_hub *change_hub_new(struct loop *loop, const char *conninfo, struct board_metrics *metrics);
+
+/* Ends every stream. Safe on NULL. */
+void change_hub_free(struct change_hub **hub);
+
+/* Makes the request an event stream of what comes after this change_id; -1: after what is there now. The hub owns the
+ * request from here on. */
+void change_hub_follow(struct change_hub *hub, struct board_request *request, int64_t after);
+
+/* Somebody has just changed something by the board: read it without waiting for the notification. */
+void change_hub_wake(struct change_hub *hub);
+
+#endif

@@ -1,0 +1,288 @@
+#include "board/db_pool.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include <event2/event_struct.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "store/column.h"
+#include "store/param.h"
+#include "store/pgtype.h"
+
+/* More are refused: a person would not wait for so many. */
+#define WAITING_MAX 512
+/* After statement_timeout, which the server sees to. A server that does not answer at all is given up. */
+#define DEADLINE_US (15 * CLOCK_SECOND)
+
+#define PARAMS_MAX 4
+
+struct db_call {
+    TAILQ_ENTRY(db_call) next;
+    const char *sql;
+    size_t n;
+    Oid types[PARAMS_MAX];
+    struct buf params[PARAMS_MAX];
+    db_reply_fn on_reply; /* NULL: abandoned */
+    void *ctx;
+};
+
+TAILQ_HEAD(db_calls, db_call);
+
+struct db_slot {
+    struct db_pool *pool;
+    struct session *session;
+    struct event deadline;
+    struct db_call *call; /* under way; NULL: none */
+    bool ready;           /* connected */
+    bool answered;        /* the call has its reply */
+};
+
+struct db_pool {
+    struct loop *loop;
+    struct db_calls waiting;
+    size_t n_waiting;
+    struct db_slot *slots;
+    unsigned n;
+    struct rate_limiter failed;
+};
+
+/* ---- calls ---- */
+
+static void free_call(struct db_call *call)
+{
+    for (size_t i = 0; i < call->n; i++)
+        buf_free(&call->params[i]);
+    free(call);
+}
+
+static void answer(struct db_call *call, const struct db_reply *reply)
+{
+    db_reply_fn on_reply = call->on_reply;
+    call->on_reply = NULL;
+    if (on_reply)
+        on_reply(call->ctx, reply);
+}
+
+static void add_text(struct db_call *call, const char *text, size_t len)
+{
+    call->types[call->n] = TYPE_TEXT;
+    buf_append(&call->params[call->n], text ? text : "", len);
+    call->n++;
+}
+
+/* ---- connections ---- */
+
+static void send_next(struct db_slot *slot)
+{
+    struct db_pool *pool = slot->pool;
+    struct db_call *call = TAILQ_FIRST(&pool->waiting);
+    if (!call || !slot->ready || slot->call)
+        return;
+    TAILQ_REMOVE(&pool->waiting, call, next);
+    pool->n_waiting--;
+    slot->call = call;
+    slot->answered = false;
+    loop_arm(&slot->deadline, DEADLINE_US);
+    session_send_params(slot->session, call->sql, call->n, call->types, call->params);
+}
+
+static void end_call(struct db_slot *slot)
+{
+    event_del(&slot->deadline);
+    free_call(slot->call);
+    slot->call = NULL;
+}
+
+static void on_ready(void *ctx)
+{
+    struct db_slot *slot = ctx;
+    slot->ready = true;
+    session_reset_backoff(slot->session);
+    send_next(slot);
+}
+
+static void fail_waiting(struct db_pool *pool)
+{
+    struct db_call *call;
+    while ((call = TAILQ_FIRST(&pool->waiting))) {
+        TAILQ_REMOVE(&pool->waiting, call, next);
+        pool->n_waiting--;
+        answer(call, &(struct db_reply){.status = 503});
+        free_call(call);
+    }
+}
+
+static void on_lost(void *ctx, const char *reason)
+{
+    (void)reason;
+    struct db_slot *slot = ctx;
+    slot->ready = false;
+    if (slot->call) {
+        answer(slot->call, &(struct db_reply){.status = 503, .unknown = true});
+        end_call(slot);
+    }
+    if (db_pool_ready(slot->pool) == 0)
+        fail_waiting(slot->pool);
+}
+
+static void on_result(void *ctx, PGresult *result)
+{
+    struct db_slot *slot = ctx;
+    if (PQresultStatus(result) != PGRES_TUPLES_OK || PQntuples(result) != 1 || slot->answered)
+        return;
+    slot->answered = true;
+    answer(slot->call, &(struct db_reply){
+                           .status = (int)column_int4(result, 0, 0, 500),
+                           .body = column_text(result, 0, 1),
+                           .type = PQnfields(result) > 2 ? column_text(result, 0, 2) : (struct str){0},
+                           .image = PQnfields(result) > 3 ? column_text(result, 0, 3) : (struct str){0},
+                       });
+}
+
+/* An error here is not about the request: those come as a reply. */
+static void on_end(void *ctx, const struct fault *fault)
+{
+    struct db_slot *slot = ctx;
+    if (fault)
+        log_limited(&slot->pool->failed, loop_mono_us(slot->pool->loop), LOG_LEVEL_ERROR, "database", "%s: %s",
+                    fault->sqlstate, fault->text);
+    if (!slot->answered)
+        answer(slot->call, &(struct db_reply){.status = fault && fault->class == SQLSTATE_REFUSED ? 422 : 503});
+    end_call(slot);
+    if (fault && fault->class == SQLSTATE_RECONNECT)
+        session_drop(slot->session, fault->text);
+    else
+        send_next(slot);
+}
+
+static void on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    struct db_slot *slot = arg;
+    session_drop(slot->session, "no answer");
+}
+
+struct db_pool *db_pool_new(struct loop *loop, const char *conninfo, unsigned connections)
+{
+    static const struct session_kind kind = {
+        .name = "",
+        .subject = "database",
+        .meanwhile = "the board shows nothing new",
+        .settings = DB_POOL_SETTINGS,
+    };
+    static const struct session_calls calls = {
+        .on_ready = on_ready, .on_lost = on_lost, .on_result = on_result, .on_end = on_end};
+    struct db_pool *pool = mem_zalloc(sizeof(*pool));
+    pool->loop = loop;
+    pool->n = connections;
+    pool->slots = mem_zalloc(connections * sizeof(*pool->slots));
+    TAILQ_INIT(&pool->waiting);
+    for (unsigned i = 0; i < connections; i++) {
+        struct db_slot *slot = &pool->slots[i];
+        slot->pool = pool;
+        evtimer_assign(&slot->deadline, loop_base(loop), on_deadline, slot);
+        slot->session = session_new(loop, &kind, conninfo, "board", &calls, slot);
+        session_suppress_log(slot->session, i > 0);
+        session_start(slot->session);
+    }
+    return pool;
+}
+
+void db_pool_free(struct db_pool **pool)
+{
+    struct db_pool *p = *pool;
+    *pool = NULL;
+    if (!p)
+        return;
+    for (unsigned i = 0; i < p->n; i++) {
+        session_free(&p->slots[i].session);
+        if (p->slots[i].call)
+            end_call(&p->slots[i]);
+    }
+    for (struct db_call *call; (call = TAILQ_FIRST(&p->waiting));) {
+        TAILQ_REMOVE(&p->waiting, call, next);
+        free_call(call);
+    }
+    free(p->slots);
+    free(p);
+}
+
+/* ---- asking ---- */
+
+static struct db_call *new_call(const char *sql, db_reply_fn on_reply, void *ctx)
+{
+    struct db_call *call = mem_zalloc(sizeof(*call));
+    call->sql = sql;
+    call->on_reply = on_reply;
+    call->ctx = ctx;
+    return call;
+}
+
+static struct db_call *enqueue(struct db_pool *pool, struct db_call *call)
+{
+    if (db_pool_ready(pool) == 0 || pool->n_waiting >= WAITING_MAX) {
+        answer(call, &(struct db_reply){.status = 503});
+        free_call(call);
+        return NULL;
+    }
+    TAILQ_INSERT_TAIL(&pool->waiting, call, next);
+    pool->n_waiting++;
+    for (unsigned i = 0; i < pool->n && pool->n_waiting > 0; i++)
+        send_next(&pool->slots[i]);
+    return call;
+}
+
+struct db_call *db_pool_call(struct db_pool *pool, const struct db_request *request, db_reply_fn on_reply, void *ctx)
+{
+    static const char with_body[] = "select http_status, body from patrol.board($1, $2, nullif($3, 0), $4)";
+    static const char with_pairs[] =
+        "select http_status, body from patrol.board($1, $2, nullif($3, 0), json_object($4)::text)";
+    struct db_call *call = new_call(request->n_pairs > 0 ? with_pairs : with_body, on_reply, ctx);
+    add_text(call, request->person, strlen(request->person));
+    add_text(call, request->name, strlen(request->name));
+    call->types[call->n] = TYPE_INT8;
+    buf_be64(&call->params[call->n++], (uint64_t)request->id);
+    if (request->n_pairs > 0) {
+        call->types[call->n] = TYPE_TEXT_ARRAY;
+        param_array(&call->params[call->n], TYPE_TEXT, request->n_pairs);
+        for (size_t i = 0; i < request->n_pairs; i++)
+            param_text(&call->params[call->n], request->pairs[i]);
+        call->n++;
+    } else {
+        add_text(call, request->body.p, request->body.len);
+    }
+    return enqueue(pool, call);
+}
+
+struct db_call *db_pool_image(struct db_pool *pool, const char *person, struct str image_id, struct str reason,
+                              db_reply_fn on_reply, void *ctx)
+{
+    struct db_call *call =
+        new_call("select http_status, body, media_type, image from patrol.board_image($1, $2, $3)", on_reply, ctx);
+    add_text(call, person, strlen(person));
+    add_text(call, image_id.p, image_id.len);
+    add_text(call, reason.p, reason.len);
+    return enqueue(pool, call);
+}
+
+void db_call_abandon(struct db_call *call)
+{
+    call->on_reply = NULL;
+}
+
+unsigned db_pool_ready(const struct db_pool *pool)
+{
+    unsigned ready = 0;
+    for (unsigned i = 0; i < pool->n; i++)
+        ready += pool->slots[i].ready;
+    return ready;
+}
+
+size_t db_pool_waiting(const struct db_pool *pool)
+{
+    return pool->n_waiting;
+}

@@ -1,0 +1,60 @@
+/*
+ * The board's connections to PostgreSQL, and the calls that wait for one.
+ *
+ * A call is one statement, and so one transaction: who the person is (mobeye.acting_as) is set within it and ends with
+ * it. Nothing of a call stays on its connection.
+ */
+#ifndef MOBEYE_BOARD_DB_POOL_H
+#define MOBEYE_BOARD_DB_POOL_H
+
+#include "base/buf.h"
+#include "base/loop.h"
+#include "store/session.h"
+
+struct db_pool;
+struct db_call;
+
+/* What the database answered. */
+struct db_reply {
+    int status;       /* of HTTP. 503: the database did not answer; 422 without a body: it did not take the bytes */
+    struct str body;  /* JSON; valid during the call */
+    struct str type;  /* of an image: its media type */
+    struct str image; /* and its bytes */
+    bool unknown;     /* 503: whether it was done cannot be told */
+};
+
+typedef void (*db_reply_fn)(void *ctx, const struct db_reply *reply);
+
+/* What to call: patrol.board(person, name, id, arguments). Copied. */
+struct db_request {
+    const char *person;
+    const char *name;
+    int64_t id;              /* of an incident; 0: null */
+    struct str body;         /* the arguments as a JSON object; empty: none */
+    const struct str *pairs; /* or, where n_pairs is not 0, as name, value, name, value ... */
+    size_t n_pairs;
+};
+
+struct db_pool *db_pool_new(struct loop *loop, const char *conninfo, unsigned connections);
+
+/* No call is answered any more. Safe on NULL. */
+void db_pool_free(struct db_pool **pool);
+
+/* The reply comes once, from the loop or from within (503). */
+struct db_call *db_pool_call(struct db_pool *pool, const struct db_request *request, db_reply_fn on_reply, void *ctx);
+
+/* An image: patrol.board_image(person, id, reason). reason: NULL: none. */
+struct db_call *db_pool_image(struct db_pool *pool, const char *person, struct str image_id, struct str reason,
+                              db_reply_fn on_reply, void *ctx);
+
+/* The caller of this call is gone: on_reply does not come. What was begun is still done. */
+void db_call_abandon(struct db_call *call);
+
+/* How many connections are usable now, and how many calls wait for one. */
+unsigned db_pool_ready(const struct db_pool *pool);
+size_t db_pool_waiting(const struct db_pool *pool);
+
+/* The settings of a session of the board. Text for session_kind.settings. */
+#define DB_POOL_SETTINGS "; set statement_timeout = '10s'; set lock_timeout = '3s'"
+
+#endif

@@ -1,0 +1,25 @@
+/*
+ * Who asks, and whether a browser was made to ask by another site. Pure functions of the headers of a request.
+ */
+#ifndef MOBEYE_BOARD_REQUEST_IDENTITY_H
+#define MOBEYE_BOARD_REQUEST_IDENTITY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <event2/keyvalq_struct.h>
+
+#include "conf/conf_board.h"
+
+/* The value of a header that must be there exactly once, and hold something; NULL: it is not. */
+const char *identity_single(const struct evkeyvalq *headers, const char *name);
+
+/* The person; NULL: the request is not from the reverse proxy, or it does not say who. is_peer: whether the other end
+ * of a Unix socket is one of the users in conf->identity.peers. */
+const char *identity_person(const struct conf_board *conf, const struct evkeyvalq *headers, bool is_peer);
+
+/* Whether a request that changes something may come from where it says it comes: from a page of the board, or from a
+ * program that is no browser. */
+bool identity_same_origin(const struct conf_board *conf, const struct evkeyvalq *headers);
+
+#endif

@@ -1,0 +1,229 @@
+"""The board: its JSON, who the person is, what others did first, and the changes as they happen."""
+import json
+import subprocess
+
+import pytest
+
+from harness.board import BOARD, PEOPLE, Board, Page, make_incident, read_answer
+from harness.wait import wait_until
+
+
+@pytest.fixture
+def board(database, tmp_path):
+    database.execute(PEOPLE)
+    made = Board(database, tmp_path).start()
+    yield made
+    made.stop()
+
+
+def test_the_queue_and_an_incident_are_those_of_the_person(database, board):
+    ours, theirs = make_incident(database), make_incident(database, "dev-2", "wijk:WK2")
+    status, queue = board.ask("jansen")
+    assert (status, [i["incident_id"] for i in queue["incidents"]]) == (200, [ours])
+    assert queue["incidents"][0]["address"] == "Dorpsstraat 1"
+    assert queue["change_id"] == database.value("select max(change_id) from patrol.changes")
+    assert [i["incident_id"] for i in board.ask("zuider")[1]["incidents"]] == [theirs]
+    status, detail = board.ask("jansen", f"/api/incident/{ours}")
+    assert status == 200 and detail["incident"]["instructions"] == "bel aan" and detail["images"] == []
+    assert [h["action"] for h in detail["history"]] == ["look"]
+    assert [h["action"] for h in board.ask("jansen", f"/api/incident/{ours}")[1]["history"]] == ["look"]
+    status, answer = board.ask("jansen", f"/api/incident/{theirs}")
+    assert status == 404 and answer["message"] and answer["hint"]
+    everything = board.ask("regie")[1]["incidents"]
+    assert {i["incident_id"]: i["address"] for i in everything} == {ours: "Dorpsstraat 1", theirs: None}
+
+
+def test_an_incident_is_worked_from_claim_to_close_and_opened_again(database, board):
+    number = make_incident(database)
+    for action, body, expected in (("claim", {"expected_status": "new"}, "assigned"), ("on_scene", {}, "on_scene"),
+                                   ("assign", {"officer": "jansen"}, "assigned"), ("release", {}, "acknowledged"),
+                                   ("note", {"note": "niemand thuis"}, "acknowledged"), ("verify", {}, "acknowledged"),
+                                   ("close", {"outcome": "no_trace", "note": "rustig"}, "closed"),
+                                   ("reopen", {"note": "toch niet"}, "reopened"), ("acknowledge", {}, "acknowledged")):
+        status, answer = board.act("jansen", number, action, **body)
+        assert (status, answer["incident"]["status"]) == (200, expected), (action, answer)
+    assert {"status", "note", "verified"} <= {h["action"] for h in answer["history"]}
+    assert {h["actor"] for h in answer["history"]} == {"jansen"} and {h["via"] for h in answer["history"]} == {"mobeye_board"}
+
+
+def test_what_somebody_else_did_first_is_shown(database, board):
+    number = make_incident(database)
+    assert board.act("bakker", number, "claim", expected_status="new")[0] == 200
+    for status, answer in (board.act("jansen", number, "claim", expected_status="new"), board.act("jansen", number, "claim")):
+        assert status == 409
+        assert (answer["status"], answer["by"], answer["alert_count"]) == ("assigned", "bakker", 1)
+        assert answer["at"] and answer["message"] and answer["hint"]
+
+
+def test_a_panic_that_joined_after_the_screen_refuses_the_close(database, board):
+    number = make_incident(database)
+    seen = board.ask("jansen")[1]["change_id"]
+    database.execute("select mobeye.add_change(%s, 'alert')", number)
+    database.execute("update mobeye.change set urgent = true where op = 'alert'; select patrol.number_changes()")
+    status, answer = board.act("jansen", number, "close", outcome="no_trace", expected_change=seen)
+    assert (status, answer["code"]) == (409, "MB001")
+    assert board.act("jansen", number, "close", outcome="no_trace", expected_change=seen + 1)[0] == 200
+
+
+def test_what_is_invalid_is_refused_with_a_hint(database, board):
+    number = make_incident(database)
+    for action, body in (("close", {}), ("close", {"outcome": "x"}), ("reopen", {}), ("assign", {}), ("note", {"note": "  "}),
+                         ("claim", {"expected_status": "nieuw"}), ("claim", {"expected_change": "x"})):
+        status, answer = board.act("jansen", number, action, **body)
+        assert status in (422, 409) and answer["message"], (action, body, status, answer)
+    assert board.act("jansen", number, "close", outcome="x")[0] == 422
+    for body in (b"{", b"[1]", b'"x"', b'{"note": "\\u0000"}', b"\xff\xfe"):
+        status, fields, answer = board.raw(board.head("jansen", "POST", f"/api/incident/{number}/note", body=body))
+        assert status == 422 and json.loads(answer)["message"], (body, answer)
+    assert board.ask("jansen", "/api/nothing")[0] == 404
+    assert board.ask("jansen", f"/api/incident/{number}/destroy", "POST", {})[0] == 404
+    assert board.ask("jansen", "/api/queue", "POST", {})[0] == 405
+    assert board.ask("jansen", "/api/map?west=x&south=1&east=2&north=3")[0] == 422
+
+
+def test_the_next_is_taken_once_and_then_there_is_none(database, board):
+    number = make_incident(database)
+    status, answer = board.ask("jansen", "/api/next", "POST", {})
+    assert (status, answer["incident"]["incident_id"], answer["incident"]["assigned_to"]) == (200, number, "jansen")
+    status, answer = board.ask("bakker", "/api/next", "POST", {})
+    assert (status, answer["incident"]) == (200, None)
+
+
+def test_the_map_equipment_closed_incidents_and_mutes(database, board):
+    number = make_incident(database)
+    box = "?west=5&south=52&east=6&north=53"
+    assert [f["id"] for f in board.ask("jansen", "/api/map" + box)[1]["features"]] == [number]
+    assert board.ask("jansen", "/api/areas" + box)[1]["type"] == "FeatureCollection"
+    status, mute = board.ask("jansen", "/api/mute", "POST", {"device": "dev-1", "until": "2030-01-01T00:00:00Z", "reason": "x"})
+    assert status == 422  # more than a year
+    until = database.value("select (now() + interval '1 hour')::text")
+    status, mute = board.ask("jansen", "/api/mute", "POST", {"device": "dev-1", "until": until, "reason": "storing"})
+    assert status == 200
+    assert board.ask("jansen")[1]["incidents"] == []
+    equipment = board.ask("jansen", "/api/equipment")[1]
+    assert [d["device_id"] for d in equipment["devices"]] == ["dev-1"] and equipment["counts"]["muted"] == 1
+    assert [m["mute_id"] for m in equipment["mutes"]] == [mute["mute_id"]]
+    assert board.ask("jansen", "/api/unmute", "POST", mute)[0] == 200
+    assert [i["incident_id"] for i in board.ask("jansen")[1]["incidents"]] == [number]
+    board.act("jansen", number, "close", outcome="false_alarm")
+    for query in ("", "?q=dorps", "?q=FALSE_alarm"):
+        assert [i["incident_id"] for i in board.ask("jansen", "/api/closed" + query)[1]["incidents"]] == [number]
+    assert board.ask("jansen", "/api/closed?q=%25")[1]["incidents"] == []
+    me = board.ask("jansen", "/api/me")[1]
+    assert (me["login"], me["team"], me["language"], me["tiles"], me["officer"]) == ("jansen", "noord", "nl", None, True)
+    assert [o["login"] for o in me["officers"]] == ["bakker", "jansen"]
+
+
+def test_an_image_is_shown_and_the_look_is_recorded(database, board):
+    number = make_incident(database)
+    database.execute("select mobeye.premake_partitions()")
+    image = database.value("""insert into mobeye.snapshot (image_id, occurred_at, device_id, incident_id, media_type, image)
+        values (gen_random_uuid(), now(), 'dev-1', %s, 'image/png', '\\x89504e47') returning image_id::text""", number)
+    assert [i["image_id"] for i in board.ask("jansen", f"/api/incident/{number}")[1]["images"]] == [image]
+    status, fields, body = board.raw(board.head("jansen", path=f"/api/image/{image}?reason=kijken"))
+    assert (status, fields["content-type"], fields["cache-control"], body) == (200, "image/png", "no-store", b"\x89PNG")
+    assert board.raw(board.head("zuider", path=f"/api/image/{image}"))[0] == 404
+    assert board.raw(board.head("jansen", path="/api/image/x"))[0] == 422
+    assert database.value("select count(*) from patrol.incident_history where note = 'kijken' and actor = 'jansen'") == 1
+
+
+def test_pages_are_files_of_the_program_with_their_headers(board):
+    for path in ("/", "/incident/17", "/equipment", "/closed", "/wall"):
+        status, fields, body = board.raw(board.head("jansen", path=path))
+        assert status == 200 and fields["content-type"] == "text/html; charset=utf-8" and body
+        policy = fields["content-security-policy"]
+        assert "unsafe" not in policy and "default-src 'none'" in policy and "frame-ancestors 'none'" in policy
+        assert (fields["x-content-type-options"], fields["referrer-policy"]) == ("nosniff", "no-referrer")
+        again = board.raw(board.head("jansen", path=path, headers=[f"If-None-Match: {fields['etag']}"]))
+        assert again[0] == 304 and again[2] == b""
+    assert board.raw(board.head("niemand", path="/"))[0] == 403
+    assert board.raw(board.head("jansen", path="/incident/x"))[0] == 404
+    assert board.raw(board.head("jansen"))[1]["cache-control"] == "no-store"
+
+
+def test_changes_come_as_events_and_each_page_gets_its_own(database, board):
+    pages = {person: Page(board, person) for person in ("jansen", "zuider", "regie")}
+    for page in pages.values():
+        page.wait("heartbeat")
+    ours, theirs = make_incident(database), make_incident(database, "dev-2", "wijk:WK2")
+    seen = {person: [event["incident_id"] for _, event in page.wait("change", 2 if person == "regie" else 1)]
+            for person, page in pages.items()}
+    assert seen == {"jansen": [ours], "zuider": [theirs], "regie": [ours, theirs]}
+    board.act("jansen", ours, "claim")
+    (_, new), (number, claimed) = pages["jansen"].wait("change", 2)
+    assert (new["op"], claimed["op"], claimed["status"], claimed["change_id"]) == ("new", "status", "assigned", number)
+
+
+def test_nothing_is_missed_over_any_interruption(cluster, database, tmp_path):
+    database.execute(PEOPLE)
+    board = Board(database, tmp_path).start()
+    incident = make_incident(database)
+    page = Page(board, "jansen", after=0)
+    last = page.wait("change")[-1][0]
+    for interruption in ("page", "board", "database"):
+        if interruption == "database":
+            cluster.stop()
+            cluster.start()
+        else:
+            page.close()
+        if interruption == "board":
+            board.process.kill()
+            board.process.wait()
+            board.log.clear()
+        for _ in range(3):
+            database.execute("select mobeye.add_change(%s, 'note')", incident)
+        database.execute("select patrol.number_changes()")
+        if interruption == "board":
+            board.start()
+        if interruption != "database":
+            page = Page(board, "jansen", last=last)
+        else:
+            got = page.wait("change", 6)
+        numbers = [number for number, _ in page.wait("change", 3)]
+        end = database.value("select max(change_id) from patrol.changes")
+        wait_until(lambda: page.events()[-1][0] == end, "the last change")
+        numbers = [number for number, _ in page.events() if number > last]
+        assert numbers == list(range(last + 1, end + 1))
+        last = end
+    board.stop()
+
+
+def test_what_is_no_longer_kept_is_a_reset(database, board):
+    make_incident(database)
+    end = database.value("select max(change_id) from patrol.changes")
+    page = Page(board, "jansen", after=end + 1000)
+    assert page.wait("reset") == [(end, {"change_id": end})]
+    make_incident(database)
+    assert page.wait("change")[0][0] == end + 1
+
+
+def test_a_person_who_is_removed_gets_nothing_more(database, board):
+    page = Page(board, "bakker")
+    page.wait("heartbeat")
+    database.execute("delete from mobeye.person where login = 'bakker'")
+    wait_until(lambda: page.closed or page.text.endswith("0\r\n\r\n"), "the stream ends")
+    assert board.ask("bakker")[0] == 403
+
+
+def test_while_the_database_is_down_pages_are_served_and_say_so(cluster, database, tmp_path):
+    database.execute(PEOPLE)
+    board = Board(database, tmp_path).start()
+    cluster.stop()
+    wait_until(lambda: board.metric("database_connections") == 0, "the connections are lost")
+    assert board.ask("jansen")[0] == 503
+    assert board.raw(board.head("jansen", path="/"))[0] == 200
+    cluster.start()
+    wait_until(lambda: board.ask("jansen")[0] == 200, "the board answers again")
+    board.stop()
+
+
+def test_a_configuration_is_checked_with_line_and_column(tmp_path):
+    file = tmp_path / "b.yaml"
+    file.write_text('listen: "0.0.0.0:80"\nlisten_at: x\ndatabase: {conninfo: "user=x", connection: 4}\n'
+                    "identity: {header: X_User, fixed: x}\nlanguage: de\n")
+    done = subprocess.run([BOARD, "-c", file, "--check"], capture_output=True, text=True)
+    assert done.returncode == 2
+    places = [line.split(": ")[0].removeprefix(f"{file}:") + " " + line.split(": ")[1] for line in done.stderr.splitlines()]
+    assert places == ["1:9 listen", "2:1 listen_at", "3:32 database.connection", "4:20 identity.header", "4:20 identity.header",
+                      "4:35 identity.fixed", "5:11 language"], done.stderr
+    assert "did you mean connections?" in done.stderr
