@@ -94,7 +94,7 @@ static const struct schema_key keys[] = {
     {.path = "database", .type = SCHEMA_SECTION, .about = "The database in which alerts are stored."},
     {.path = "database.conninfo", .type = SCHEMA_CONNINFO, .required = true, CONF(database.conninfo),
      .about = "How to connect to the database. Several hosts are allowed; keep a password in a passfile."},
-    {.path = "database.batch_max", .type = SCHEMA_INT, .min = 1, .max = CONF_BATCH_MAX, .fallback = "5000", .unit = "alerts",
+    {.path = "database.batch_max", .type = SCHEMA_INT, .min = 1, .max = CONF_BATCH_MAX, .fallback = "20000", .unit = "alerts",
      CONF(database.batch_max),
      .about = "The maximum number of alerts stored in one transaction."},
     {.path = "database.batch_wait", .type = SCHEMA_DURATION, .min = 0, .max = 10 * SECOND, .fallback = "20ms",

@@ -46,7 +46,7 @@ struct applier {
     uint64_t oldest_seq; /* the record received at oldest_us */
     int64_t oldest_us;
     int64_t submitted_us; /* receipt of the last readable record passed to the writer; 0: none */
-    struct batch *spare[BATCHES];
+    struct batch *batches[BATCHES], *spare[BATCHES]; /* all of them; those that nobody uses */
     size_t n_spare;
     bool database_up;
     struct rate_limiter unreadable;
@@ -364,7 +364,7 @@ struct applier *applier_new(struct loop *loop, struct metrics *metrics, struct j
     a->empty = journal_next_seq(journal) - 1 - journal_synced_seq(journal);
     evtimer_assign(&a->feed_due, loop_base(loop), on_feed_due, a);
     for (a->n_spare = 0; a->n_spare < BATCHES; a->n_spare++)
-        a->spare[a->n_spare] = batch_new(CONF_BATCH_MAX); /* pages of unused rows are never touched */
+        a->batches[a->n_spare] = a->spare[a->n_spare] = batch_new(CONF_BATCH_MAX); /* unused pages are never touched */
     struct writer_options options = writer_options(conf);
     options.journal_uuid = journal_uuid(journal);
     a->reference = reference_data_new(loop, conf, on_usable, a);
@@ -421,21 +421,36 @@ void applier_purge_segments(struct applier *a)
     journal_stored(a->journal, a->stored_seq, loop_wall_us(a->loop));
 }
 
+/* The receive time of a record; false: it cannot be read. The first one that is not stored is usually in memory:
+ * reading it would move the journal's reader away from the next batch. */
+static bool read_receipt(struct applier *a, uint64_t seq, int64_t *ret_us)
+{
+    struct alert alert = {0};
+    for (size_t i = 0; i < BATCHES; i++)
+        if (a->batches[i]->n > 0 && a->batches[i]->rows[0].alert.seq == seq) {
+            bool readable = record_unpack(a->batches[i]->rows[0].record, &alert, NULL) == 0;
+            *ret_us = alert.received_us;
+            return readable;
+        }
+    struct batch *one = batch_new(1);
+    bool readable = journal_read(a->journal, seq, 1, RECORD_MAX, one, NULL) == 0 && one->n == 1 &&
+                    !one->rows[0].unreadable && record_unpack(one->rows[0].record, &alert, NULL) == 0;
+    *ret_us = alert.received_us;
+    batch_free(&one);
+    return readable;
+}
+
 /* The receive time of the oldest alert not yet stored; 0: none. If it cannot be read, that of the one before it, which
- * is not later. Read only once per alert: it moves the journal's reader away from the next batch. */
+ * is not later. Read only once per alert. */
 static int64_t oldest_waiting_us(struct applier *a)
 {
+    int64_t received_us;
     if (a->stored_seq == journal_synced_seq(a->journal))
         return 0;
     if (a->oldest_seq == a->stored_seq + 1)
         return a->oldest_us;
-    struct batch *one = batch_new(1);
-    struct alert alert;
-    int64_t received_us = a->submitted_us;
-    if (journal_read(a->journal, a->stored_seq + 1, 1, RECORD_MAX, one, NULL) == 0 && one->n == 1 &&
-        !one->rows[0].unreadable && record_unpack(one->rows[0].record, &alert, NULL) == 0)
-        received_us = alert.received_us;
-    batch_free(&one);
+    if (!read_receipt(a, a->stored_seq + 1, &received_us))
+        received_us = a->submitted_us;
     a->oldest_seq = a->stored_seq + 1;
     a->oldest_us = received_us;
     return received_us;

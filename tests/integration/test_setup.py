@@ -121,7 +121,7 @@ def test_the_files_of_the_package_are_filled_in(server, place, name):
 def test_a_file_that_was_changed_is_not_changed_silently(server, place, name):
     ready(server, place, name)
     file = place / "mobeyed.yaml"
-    mine = file.read_text().replace("#batch_max: 5000", "batch_max: 400")
+    mine = file.read_text().replace("#batch_max: 20000", "batch_max: 400")
     file.write_text(mine)
     other = [server, place, name, "--instance", "soest-1", "--no-drill"]
     refused = set_up(*other)

@@ -83,7 +83,7 @@ Test(conf_values, keys_that_are_left_out_have_their_defaults)
     cr_expect_str_eq(conf->file, "test.yaml");
     cr_expect_str_eq(conf->timezone, "Europe/Amsterdam");
     cr_expect_not(conf->has_bounds);
-    cr_expect_eq(conf->database.batch_max, 5000);
+    cr_expect_eq(conf->database.batch_max, 20000);
     cr_expect_eq(conf->database.batch_wait_us, 20000);
     cr_expect_eq(conf->journal.max_size_bytes, UINT64_C(4) << 30);
     cr_expect_eq(conf->journal.keep_us, 24 * HOUR);
