@@ -22,8 +22,9 @@ struct bench_mix {
 /*
  * Alerts of about 300 bytes: devices by Zipf, 70 % alarm kinds, 20 % updates of camera tracks, 10 % keepalives, a
  * quarter with coordinates: each device has its place in a town, give or take some metres. The same mix gives the same
- * alerts. The caller's, by free() of each text and of the array. Exits with a message if memory is short.
+ * alerts. Freed by bench_alerts_free(). Exits with a message if memory is short.
  */
 struct bench_message *bench_alerts(const struct bench_mix *mix, double *ret_mean_bytes);
+void bench_alerts_free(struct bench_message *messages, long count);
 
 #endif
