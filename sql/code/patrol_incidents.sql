@@ -3,13 +3,16 @@
 -- For views that have established that the reader sees the incident exactly. The latest alert is looked up by the devices of
 -- the incident, through their index; nothing is stored with the incident, which is kept longer than its alerts.
 create or replace function mobeye.latest_alert(incident_id bigint, out text text, out input_label text)
-language sql stable security definer cost 1000
+language plpgsql stable security definer cost 1000
 set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan -- planning for every partition takes ten times as long as the look-ups
 as $$
+begin
     select coalesce(a.payload #>> '{data,text}', a.payload #>> '{event,text}',
                     (select e.value ->> 'value' from jsonb_array_elements(a.payload -> 'extended') as e
                       where e.value ->> 'id' = 'I' limit 1)),
            (select n.label from mobeye.device_input n where n.device_id = a.device_id and n.input = a.input)
+      into latest_alert.text, latest_alert.input_label
       from mobeye.incident i
      cross join lateral (select i.device_id union
                          select c.device_id from mobeye.incident_condition c where c.incident_id = i.incident_id) as d
@@ -20,7 +23,8 @@ as $$
             order by a.occurred_at desc, a.journal_seq desc limit 1) as a
      where i.incident_id = latest_alert.incident_id and not mobeye.is_closed_to_viewer(i.category)
      order by a.occurred_at desc, a.journal_seq desc
-     limit 1
+     limit 1;
+end
 $$;
 comment on function mobeye.latest_alert(bigint) is
     'Of the latest alert of an incident: its text and the label of its input, each null if there is none.';
