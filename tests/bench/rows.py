@@ -63,6 +63,11 @@ def memory(measured):
              ratio(measured["drain_mib"], measured["first_half_mib"]), "<= 96 MiB")]  # fmt: skip
 
 
+def two_daemons(two, one):
+    return [("two daemons, one database, with incidents", a_second(two["rate"]), f"{a_second(one['rate'])} one daemon",
+             ratio(two["rate"], one["rate"]), ">= 1.4")]  # fmt: skip
+
+
 def ack(measured):
     disk = measured["fdatasync_us"]
     return [(f"sent to ACK at 1,000/s, {name}", milliseconds(measured[f"ack_{name}_us"]), f"{milliseconds(disk)} one fdatasync",
@@ -84,6 +89,7 @@ ROWS = {
     "rsyslog": Row(("incidents", "rsyslog"), against_peer("end to end, with incidents", "rsyslog", ">= 5 x")),
     "accept": Row(("backlog",), accept),
     "drain": Row(("backlog", "copy"), against_copy("drain of a backlog, with incidents", ">= 0.5", "drain_rate")),
+    "two-daemons": Row(("two", "incidents"), two_daemons),
     "memory": Row(("backlog",), memory),
     "ack": Row(("latency",), ack),
     "visible": Row(("latency",), visible),

@@ -1,4 +1,5 @@
 """Measurements end to end, sent until stored: mobeyed, and what it is compared with."""
+import concurrent.futures
 import contextlib
 import json
 import pathlib
@@ -48,6 +49,19 @@ def store(bench, _):
 
 
 HERE = pathlib.Path(__file__).resolve().parent
+def two_daemons(bench, _):
+    """Half of the alerts to each, at the same time, of the same devices: they share incidents."""
+    database, half = databases.create("bench"), bench.count // 2
+    with (daemon(bench.directory, database, mix.SEVEN_RULES, "first") as first,
+          daemon(bench.directory, database, mix.SEVEN_RULES, "second") as second,
+          concurrent.futures.ThreadPoolExecutor(2) as pool):  # fmt: skip
+        runs = [pool.submit(send, each.endpoint, half, name, senders=1)
+                for each, name in ((first, "first"), (second, "second"))]  # fmt: skip
+        start = min(run.result()["start"] for run in runs)
+        end = max(first.wait_stored(half), second.wait_stored(half))
+    return {"rate": 2 * half / (end - start)}
+
+
 def enrich(_bench, _):
     return json.loads(subprocess.run([databases.BUILD / "tests" / "bench_enrich"], check=True, stdout=subprocess.PIPE).stdout)
 
@@ -99,6 +113,7 @@ MEASUREMENTS = {
     "incidents": Measurement("end to end with incidents", incidents, lambda bench: bench.count / 22_000 + 3),
     "store": Measurement("end to end, store only", store, lambda bench: bench.count / 33_000 + 3),
     "enrich": Measurement("device, place, areas and rule", enrich, lambda bench: 5),
+    "two": Measurement("two daemons, one database", two_daemons, lambda bench: bench.count / 22_000 + 5),
     "python": Measurement("a Python script", python, lambda bench: bench.count / 17_000 + 2),
     "rsyslog": Measurement("rsyslog", rsyslog, lambda bench: bench.count / 12_000 + 2,
                            "fetching rsyslog, where it is missing", rsyslog_packages, lambda bench: 2),
