@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/queue.h>
 
 #include <curl/curl.h>
@@ -13,6 +12,7 @@
 #include "base/mem.h"
 #include "ctl/lib/json.h"
 #include "frigate/frigate_event.h"
+#include "frigate/header_field.h"
 
 #define CONNECT_TIMEOUT_S 5
 #define HEADER_MAX_BYTES  (64 * 1024)
@@ -144,37 +144,16 @@ static size_t on_body(char *data, size_t size, size_t n, void *ctx)
     return bytes;
 }
 
-/* The value of a header field with this name, without white space around it; empty: it is another. */
-static struct str header_value(struct str line, const char *name)
-{
-    size_t len = strlen(name);
-    if (line.len <= len || strncasecmp(line.p, name, len) != 0 || line.p[len] != ':')
-        return (struct str){0};
-    line.p += len + 1;
-    line.len -= len + 1;
-    while (line.len > 0 && (*line.p == ' ' || *line.p == '\t')) {
-        line.p++;
-        line.len--;
-    }
-    while (line.len > 0 && strchr(" \t\r\n", line.p[line.len - 1]))
-        line.len--;
-    return line;
-}
-
 static size_t on_header(char *data, size_t size, size_t n, void *ctx)
 {
     struct rest_call *call = ctx;
     struct str line = {data, size * n};
-    char date[64];
     call->header_bytes += line.len;
     if (call->header_bytes > HEADER_MAX_BYTES)
         return 0;
     struct str value = header_value(line, "date");
-    if (value.len > 0 && value.len < sizeof(date)) {
-        snprintf(date, sizeof(date), "%.*s", (int)value.len, value.p);
-        time_t at = curl_getdate(date, NULL);
-        call->date_us = at > 0 ? (int64_t)at * CLOCK_SECOND : 0;
-    }
+    if (value.len > 0)
+        call->date_us = header_date_us(value);
     value = header_value(line, "set-cookie");
     size_t len = 0;
     while (len < value.len && value.p[len] != ';')
