@@ -5,14 +5,14 @@ import re
 import struct
 import subprocess
 
-from harness.alerts import alert, now, padded
+from harness.alerts import alert, encode, now, padded
 from harness.daemon import mobeyectl
 from harness.peers import Dealer
 from harness.wait import wait_until
 
 HERE, FIX, NEIGHBOUR = (5.40168265, 52.16646193), (5.40171111, 52.16642222), (5.40191919, 52.16611111)
 WORDS = ("Zonnehof 271", "bewoonster-ligt-op-bed", "sleutel-bij-nr-9", "kamer-boven", "grote-hond", "wijkagent-weet-ervan",
-         "huis-wordt-verbouwd", "zij-is-weer-thuis", "gebeurtenis-1201", "kapot-bericht-van-haar")
+         "huis-wordt-verbouwd", "zij-is-weer-thuis", "gebeurtenis-1201", "kapot-bericht-van-haar", "haar-gezicht")
 RULES = """
 rules:
   - name: street
@@ -65,7 +65,8 @@ def test_nothing_of_a_home_remains(database, daemons, context):
     daemon.wait_metric("registry_version", lambda known: known >= version)
     dealer = Dealer(context, daemon.address())
     dealer.ask(alert_at("next door", "NL-next", NEIGHBOUR))
-    dealer.ask(alert_at("gebeurtenis-1201", "NL-home", FIX, text="bewoonster-ligt-op-bed", input=1))
+    seen = alert_at("gebeurtenis-1201", "NL-home", FIX, text="bewoonster-ligt-op-bed", input=1)
+    dealer.ask(encode(seen), b"\xff\xd8\xff haar-gezicht")
     dealer.ask(alert_at("zij-is-weer-thuis", "NL-home", text="zij-is-weer-thuis"))
     daemon.wait_drained()
     wait_until(lambda: database.value("select count(*) from mobeye.device_status where fix is not null") == 2, "fixes are noted")
