@@ -213,6 +213,8 @@ void board_stream_begin(struct board_request *request)
 
 bool board_stream_send(struct board_request *request, struct str chunk)
 {
+    if (board_peer_is_cut(request->peer))
+        return false;
     struct evbuffer *bytes = evbuffer_new();
     evbuffer_add(bytes, chunk.p, chunk.len);
     evhttp_send_reply_chunk(request->evreq, bytes);

@@ -308,3 +308,8 @@ void board_peer_cut(struct board_peer *peer)
     bufferevent_disable(peer->bev, EV_READ);
     loop_arm(&peer->deadline, 0);
 }
+
+bool board_peer_is_cut(const struct board_peer *peer)
+{
+    return peer->cut;
+}

@@ -62,5 +62,6 @@ void board_peer_limit_buffer(const struct board_peer *peer, int bytes);
 
 /* Closes the connection in the next turn. */
 void board_peer_cut(struct board_peer *peer);
+bool board_peer_is_cut(const struct board_peer *peer);
 
 #endif
