@@ -1,8 +1,9 @@
 #!/usr/bin/python3
-"""Sends one alert to mobeyed and waits until it is accepted: producer.py ENDPOINT[,ENDPOINT]... [DEVICE [KIND]]
+"""Sends one alert to mobeyed and waits until it is accepted: producer.py ENDPOINT[,ENDPOINT]... [DEVICE [KIND [IMAGE]]]
 If a daemon does not reply or its journal is full, the next one is tried: they share a database."""
 import datetime
 import itertools
+import json
 import sys
 import time
 import uuid
@@ -13,6 +14,7 @@ if len(sys.argv) < 2:
 endpoints = sys.argv[1].split(",")
 device = sys.argv[2] if len(sys.argv) > 2 else "NL-0307-00042"
 kind = sys.argv[3] if len(sys.argv) > 3 else "motion"
+image = [open(sys.argv[4], "rb").read()] if len(sys.argv) > 4 else []  # a frame of its own: JPEG, PNG or WebP
 now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds")
 # Source and id identify the alert: it is stored once, however often and to whichever daemon it is sent.
 alert = {"specversion": "1.0", "type": "mobeye.alert.v1", "source": "/example/producer", "id": str(uuid.uuid4()),
@@ -22,7 +24,7 @@ for turn, endpoint in enumerate(itertools.cycle(endpoints), 1):
     with context.socket(zmq.DEALER) as socket:
         socket.linger = 0
         socket.connect(endpoint)
-        socket.send_json(alert)
+        socket.send_multipart([json.dumps(alert).encode(), *image])
         if not socket.poll(10_000):  # milliseconds
             continue  # no reply: resend it, to the next one
         answer, alert_id, detail, *flags = socket.recv_multipart()

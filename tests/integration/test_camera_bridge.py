@@ -36,3 +36,12 @@ def test_axis_and_hikvision_with_an_image(database, daemon, tmp_path):
     stored = database.rows("select device_id, kind, phase, flags, image_bytes from patrol.alerts order by device_id, phase")
     assert stored == [("AXIS-1", "motion", "raise", [], 2000), ("HIK-1", "intrusion", "raise", [], 2000),
                       ("HIK-1", "intrusion", "restore", [], None)]
+
+
+def test_the_sample_producer_sends_an_image(database, daemon, tmp_path):
+    picture = tmp_path / "picture.jpg"
+    picture.write_bytes(jpeg())
+    subprocess.run([sys.executable, ROOT / "config" / "producer.py", daemon.address(), "CAM-1", "camera", picture], check=True,
+                   timeout=120)
+    daemon.wait_drained()
+    assert database.rows("select device_id, kind, image_bytes from patrol.alerts") == [("CAM-1", "camera", 2000)]
