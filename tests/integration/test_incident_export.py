@@ -87,3 +87,14 @@ def test_it_is_for_the_owner_alone(database, incident):
             eve.execute("select mobeye.incident_export(1, 'x')")
     finally:
         database.execute("drop owned by eve; drop role eve")
+
+
+def test_it_is_found_by_its_reference_as_people_write_it(database, incident):
+    reference = database.value("select reference from mobeye.incident where incident_id = %s", incident)
+    year, number = reference.split("-")
+    for arguments in ([reference], [f"{year}-{int(number)}"], ["--reference", reference], ["--reference", f"{year}-{int(number)}"]):
+        done = export(database, *arguments)
+        assert done.returncode == 0 and json.loads(done.stdout)["incident"]["incident_id"] == incident, done.stderr
+    assert "2020-000001: no such incident" in export(database, "--reference", "2020-1").stderr
+    assert "is not a reference" in export(database, "--reference", str(incident)).stderr
+    assert export(database).returncode == export(database, "--reference", reference, incident).returncode == 2

@@ -194,7 +194,7 @@ def test_a_device_that_an_incident_names_is_kept(filled, daemons, context):
         ["--reference", reference], ["--reference", f"{year}-{int(number)}"], ["--incident", reference],
         ["--incident", str(int(number))])]
     assert "rule" in explained[0] and len(set(explained)) == 1
-    assert "does not exist" in filled.run("explain", "-c", daemon.file, "--reference", "2020-000001").stderr
+    assert "no such incident" in filled.run("explain", "-c", daemon.file, "--reference", "2020-000001").stderr
     assert "is not a reference" in filled.run("explain", "-c", daemon.file, "--reference", "x").stderr
     _, said = filled.done("device", "place", "NL-2", "--at", reference)
     assert f"{reference} is 5.4,52.2, the place of its device NL-1" in said
