@@ -182,7 +182,7 @@ static const struct registry_section sections[] = {
          "last_occurred_at") ", endpoint, source, kind, battery_pct,"
                              " signal_dbm, " CTL_UTC(
                                  "silent_since") ", alerts from mobeye.device_status where device_id = $1"},
-};
+    {0}};
 
 static int show_device(const struct device_request *request)
 {
