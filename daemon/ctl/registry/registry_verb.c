@@ -30,7 +30,8 @@ int registry_export(const char *verb, const struct ctl_call *call, const struct 
     int status = rows ? CTL_OK : CTL_FAILED;
     if (rows)
         csv_write(rows, &out);
-    fwrite(out.data, 1, out.len, stdout);
+    if (out.len > 0)
+        fwrite(out.data, 1, out.len, stdout);
     buf_free(&out);
     PQclear(rows);
     return status;

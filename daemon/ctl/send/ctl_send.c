@@ -130,7 +130,8 @@ static void print_text(FILE *out, struct str text)
 {
     struct buf escaped = {0};
     ctl_escape(&escaped, text, false);
-    fwrite(escaped.data, 1, escaped.len, out);
+    if (escaped.len > 0)
+        fwrite(escaped.data, 1, escaped.len, out);
     buf_free(&escaped);
 }
 
