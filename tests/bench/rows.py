@@ -3,10 +3,11 @@ import dataclasses
 import typing
 
 import backlog
+import growth
 import latency
 import throughput
 
-MEASUREMENTS = {**throughput.MEASUREMENTS, **backlog.MEASUREMENTS, **latency.MEASUREMENTS}
+MEASUREMENTS = {**throughput.MEASUREMENTS, **backlog.MEASUREMENTS, **latency.MEASUREMENTS, **growth.MEASUREMENTS}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,6 +80,16 @@ def visible(measured):
             for name, goal in (("p50", ""), ("p99", "<= 50 ms"))]  # fmt: skip
 
 
+def grown(measured):
+    def line(what, points, goal):
+        first, last = points[0], points[-1]
+        return (f"rate {what} {growth.short(first[0])} to {growth.short(last[0])}", a_second(last[1]), f"{a_second(first[1])} at first",
+                ratio(last[1], first[1]), goal)  # fmt: skip
+
+    return [line("with alerts stored,", measured["stored"], ">= 0.9"),
+            line("with devices that send,", measured["devices"], "flat or log")]  # fmt: skip
+
+
 ROWS = {
     "incidents": Row(("incidents", "copy"), against_copy("end to end, with incidents, place and areas", ">= 0.5")),
     "store": Row(("store", "copy"), against_copy("end to end, store only", ">= 0.8")),
@@ -93,4 +104,5 @@ ROWS = {
     "memory": Row(("backlog",), memory),
     "ack": Row(("latency",), ack),
     "visible": Row(("latency",), visible),
+    "growth": Row(("growth",), grown, by_default=False),
 }
