@@ -65,7 +65,7 @@ Test(conf_bytes, invalid_utf8_is_reported_with_its_position)
     EXPECT_REPORT("# \xc3\xa9\xc3\xa9\ninstance: caf\xe9\n",
                   "f:2:14: yaml: incomplete UTF-8 octet sequence, byte 0xe9 (expected UTF-8 text)\n");
     EXPECT_REPORT("# \xc3\xa9\xc3\xa9 \xff\n",
-                  "f:1:6: yaml: file is UTF-16 (expected UTF-8 text)\n");
+                  "f:1:6: yaml: invalid leading UTF-8 octet, byte 0xff (expected UTF-8 text)\n");
     EXPECT_REPORT("a: \xed\xa0\x80\n", "f:1:4: yaml: invalid Unicode character, byte 0xed (expected UTF-8 text)\n");
     EXPECT_REPORT("a: b\r\nc: \xc0\x80\n",
                   "f:2:4: yaml: invalid length of a UTF-8 sequence, byte 0xc0 (expected UTF-8 text)\n");
