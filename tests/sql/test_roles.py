@@ -136,11 +136,11 @@ class Roles(SchemaTest):
         ):
             self.assertTrue(self.may("mobeye_owner", statement), statement)
 
-    def test_only_the_daemon_logs_in(self):
+    def test_only_the_daemon_and_the_board_log_in(self):
         rows = self.superuser.execute(
-            "select rolname from pg_roles where rolname like 'mobeye\\_%' and rolcanlogin"
+            "select rolname from pg_roles where rolname like 'mobeye\\_%' and rolcanlogin order by 1"
         ).fetchall()
-        self.assertEqual(rows, [("mobeye_ingest",)])
+        self.assertEqual(rows, [("mobeye_board",), ("mobeye_ingest",)])
         powers = self.value(
             self.superuser,
             "select count(*) from pg_roles where rolname like 'mobeye\\_%%'"
