@@ -16,7 +16,10 @@
 #include "store/writer.h"
 
 #define BATCH_BYTES (4 * 1024 * 1024)
-#define BATCHES     3 /* one in its transaction, one encoded, one being prepared */
+/* So many alerts are worth a batch of their own while the writer is busy with another one: they are prepared meanwhile.
+ */
+#define WORTH_OVERLAPPING 5000
+#define BATCHES           3 /* one in its transaction, one encoded, one being prepared */
 /* After a failed read of the journal: the delay before the next attempt, which doubles, and the time until the segment
  * is given up, which is longer than a disk takes to fail over to another path; the other alerts wait meanwhile. */
 #define READ_PAUSE_LEAST_US (100 * CLOCK_MS)
@@ -158,7 +161,7 @@ static bool read_next_batch(struct applier *a)
 }
 
 /*
- * Passes batches to the writer: a full one immediately, a smaller one when the writer is idle and its alerts have
+ * Passes batches to the writer: a large one immediately, a smaller one when the writer is idle and its alerts have
  * waited for database.batch_wait. While the writer is busy, records collect. At most one step of one batch per
  * iteration of the loop: senders are waiting for their replies.
  */
@@ -177,7 +180,7 @@ static void start_batch_if_due(struct applier *a)
         if (a->feed_since_us == 0)
             a->feed_since_us = loop_mono_us(a->loop);
         int64_t due_us = a->feed_since_us + a->conf->database.batch_wait_us - loop_mono_us(a->loop);
-        bool full = waiting >= a->conf->database.batch_max;
+        bool full = waiting >= a->conf->database.batch_max || waiting >= WORTH_OVERLAPPING;
         if (!full && (!writer_idle(a->writer) || due_us > 0)) {
             if (writer_idle(a->writer))
                 loop_arm(&a->feed_due, due_us);

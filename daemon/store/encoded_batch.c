@@ -107,7 +107,7 @@ static void sort_identities(struct encoded_batch *encoded)
     encoded->ids = kept;
 }
 
-void encoded_batch_fill(struct encoded_batch *encoded, struct batch *batch, const char *instance, const uint8_t *rules)
+void encoded_batch_begin(struct encoded_batch *encoded, struct batch *batch, const char *instance, const uint8_t *rules)
 {
     encoded_batch_clear(encoded);
     reserve_rows(encoded, batch->n ? batch->n : 1);
@@ -116,23 +116,38 @@ void encoded_batch_fill(struct encoded_batch *encoded, struct batch *batch, cons
     encoded->has_rules = rules != NULL;
     if (rules)
         memcpy(encoded->rules, rules, sizeof(encoded->rules));
-    for (size_t i = 0; i < batch->n; i++) {
-        const struct batch_row *row = &batch->rows[i];
-        encoded->start[i] = encoded->rows.len;
-        if (row->unreadable)
-            continue;
-        uint8_t id[IDENTITY_BYTES];
-        identity_of(row->alert.source, row->alert.event_id, id);
-        if (row->alert.format == ALERT_CLOUDEVENTS)
-            identity_own(id, row->alert.device, encoded->own[i]);
-        encoded->id[encoded->ids++] = id_from(id, (uint32_t)i);
-        encoded->origin[i] = origin_of(&row->alert, str_from(instance), rules);
-        copyrow_alert(&encoded->rows, &row->alert, encoded->origin[i]);
-    }
-    encoded->start[batch->n] = encoded->rows.len;
+}
+
+static void encode_row(struct encoded_batch *encoded, size_t row)
+{
+    const struct alert *alert = &encoded->batch->rows[row].alert;
+    uint8_t id[IDENTITY_BYTES];
+    encoded->start[row] = encoded->rows.len;
+    if (encoded->batch->rows[row].unreadable)
+        return;
+    identity_of(alert->source, alert->event_id, id);
+    if (alert->format == ALERT_CLOUDEVENTS)
+        identity_own(id, alert->device, encoded->own[row]);
+    encoded->id[encoded->ids++] = id_from(id, (uint32_t)row);
+    encoded->origin[row] = origin_of(alert, str_from(encoded->instance), encoded->has_rules ? encoded->rules : NULL);
+    copyrow_alert(&encoded->rows, alert, encoded->origin[row]);
+}
+
+bool encoded_batch_step(struct encoded_batch *encoded, size_t rows)
+{
+    size_t n = encoded->batch->n, stop = n - encoded->done > rows ? encoded->done + rows : n;
+    if (encoded->complete)
+        return true;
+    for (; encoded->done < stop; encoded->done++)
+        encode_row(encoded, encoded->done);
+    if (encoded->done < n)
+        return false;
+    encoded->start[n] = encoded->rows.len;
     sort_identities(encoded);
-    incident_lookup_fill(&encoded->lookup, batch);
+    incident_lookup_fill(&encoded->lookup, encoded->batch);
     encoded_batch_reset(encoded);
+    encoded->complete = true;
+    return true;
 }
 
 static void forget_refusals(struct encoded_batch *encoded)
@@ -149,7 +164,8 @@ void encoded_batch_clear(struct encoded_batch *encoded)
     encoded->instance = NULL;
     encoded->batch = NULL;
     encoded->rows.len = 0;
-    encoded->ids = 0;
+    encoded->ids = encoded->done = 0;
+    encoded->complete = false;
 }
 
 void encoded_batch_free(struct encoded_batch *encoded)

@@ -32,15 +32,17 @@ struct row_refusal {
 
 struct encoded_batch {
     struct batch *batch; /* the owner's; NULL: none */
+    size_t done;         /* rows that are encoded */
+    bool complete;       /* all are, and sorted: nothing below is valid before */
     char *instance;
     bool has_rules;
     uint8_t rules[ORIGIN_RULES_BYTES]; /* hash of those that the alerts were judged by, valid where has_rules is set */
-    struct buf rows;         /* COPY rows of mobeye.alert without their last columns, one after the other */
-    size_t *start;           /* n + 1 offsets into rows; an unreadable row has no bytes */
-    uint8_t *status;         /* n of enum row_status */
-    uint8_t *conflict;       /* by row: not 0 where an alert of another device has its identity */
-    uint8_t *stored;         /* of encoded_batch_rows_to_store() */
-    struct row_identity *id; /* sorted: with a consistent lock order, concurrent daemons cannot deadlock */
+    struct buf rows;                   /* COPY rows of mobeye.alert without their last columns, one after the other */
+    size_t *start;                     /* n + 1 offsets into rows; an unreadable row has no bytes */
+    uint8_t *status;                   /* n of enum row_status */
+    uint8_t *conflict;                 /* by row: not 0 where an alert of another device has its identity */
+    uint8_t *stored;                   /* of encoded_batch_rows_to_store() */
+    struct row_identity *id;           /* sorted: with a consistent lock order, concurrent daemons cannot deadlock */
     size_t ids, cap;
     uint8_t (*own)[IDENTITY_BYTES]; /* by row: identity_own(), of CloudEvents */
     uint64_t *origin;               /* by row: origin_of() */
@@ -54,15 +56,19 @@ struct encoded_batch {
     bool headed, ended;
 };
 
-/* Encodes the batch, and reuses the memory of an earlier one. rules: 16 bytes, or NULL. */
-void encoded_batch_fill(struct encoded_batch *encoded, struct batch *batch, const char *instance, const uint8_t *rules);
+/* Begins to encode the batch, and reuses the memory of an earlier one. rules: 16 bytes, or NULL. */
+void encoded_batch_begin(struct encoded_batch *encoded, struct batch *batch, const char *instance,
+                         const uint8_t *rules);
+
+/* Encodes at most so many rows more. Returns whether the batch is complete. */
+bool encoded_batch_step(struct encoded_batch *encoded, size_t rows);
 
 /* Empties it; the memory is kept. */
 void encoded_batch_clear(struct encoded_batch *encoded);
 
 void encoded_batch_free(struct encoded_batch *encoded);
 
-/* Back to the state after encoded_batch_fill(): the transaction is restarted. */
+/* Back to the state when it became complete: the transaction is restarted. */
 void encoded_batch_reset(struct encoded_batch *encoded);
 
 /* The same, but refused rows stay refused. */

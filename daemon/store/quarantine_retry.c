@@ -222,7 +222,8 @@ static int retry_row(struct quarantine_retry *r, const PGresult *row, int64_t qu
     int rc = unpack(row, batch, r->err);
     if (rc == 0) {
         r->calls->enrich(r->ctx, batch);
-        encoded_batch_fill(&encoded, batch, PQgetvalue(row, 0, 2), r->calls->rules);
+        encoded_batch_begin(&encoded, batch, PQgetvalue(row, 0, 2), r->calls->rules);
+        encoded_batch_step(&encoded, SIZE_MAX);
         run_transaction(r, &encoded, quarantine_id);
         rc = result_of(r, &encoded, quarantine_id);
     }

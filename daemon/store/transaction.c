@@ -9,9 +9,6 @@
 #include "store/quarantine_rows.h"
 #include "store/transaction_parts.h"
 
-/* So many rows of incidents take PostgreSQL longer to store than the next batch takes to be encoded. */
-#define ROWS_BUSY 500
-
 static void free_values(struct buf *values, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -281,12 +278,6 @@ static void send_alerts(struct transaction *t)
     buf_free(&sql);
 }
 
-static void say_server_busy(const struct transaction *t)
-{
-    if (t->calls.on_server_busy && transaction_server_busy(t))
-        t->calls.on_server_busy(t->ctx);
-}
-
 static void on_read(struct transaction *t)
 {
     struct encoded_batch *encoded = t->encoded;
@@ -297,7 +288,6 @@ static void on_read(struct transaction *t)
                              encoded->has_rules ? encoded->rules : NULL, values)) {
         transaction_set_state(t, probing ? TRANSACTION_PROBING : TRANSACTION_STORING, "what became of them");
         t->calls.send_params(t->ctx, incident_store_sql, INCIDENT_STORE_PARAMS, incident_store_types, values);
-        say_server_busy(t);
     } else if (probing) {
         transaction_set_state(t, TRANSACTION_PROBING, "no incident is changed");
         transaction_on_prefix_stored(t);
@@ -418,10 +408,8 @@ bool transaction_on_chunk(struct transaction *t, struct str *ret)
         return image_rows_next_chunk(&t->images, ret);
     if (encoded_batch_next_chunk(t->encoded, ret))
         return true;
-    if (t->state == TRANSACTION_SENDING) {
+    if (t->state == TRANSACTION_SENDING)
         transaction_set_state(t, TRANSACTION_AWAITING, "all rows are sent");
-        say_server_busy(t);
-    }
     return false;
 }
 
@@ -439,13 +427,4 @@ bool transaction_may_be_committed(const struct transaction *t)
     bool sending = t->state == TRANSACTION_SENDING || t->state == TRANSACTION_AWAITING;
     return t->state == TRANSACTION_COMMITTING || t->state == TRANSACTION_COMMITTED ||
            (sending && commits_with_alerts(t));
-}
-
-bool transaction_server_busy(const struct transaction *t)
-{
-    const struct incident_set *set = &t->incidents.set;
-    bool many_incidents = set->n_incidents + set->n_conditions >= ROWS_BUSY;
-    bool storing = t->state == TRANSACTION_STORING || t->state == TRANSACTION_SENDING;
-    return t->state == TRANSACTION_AWAITING || t->state == TRANSACTION_QUARANTINING ||
-           t->state == TRANSACTION_COMMITTING || t->state == TRANSACTION_COMMITTED || (storing && many_incidents);
 }

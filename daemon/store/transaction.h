@@ -72,8 +72,6 @@ struct transaction_calls {
     void (*drop)(void *ctx, const char *reason);
     /* Decides which incidents the rows join or create. More than once for a batch that has to begin again. */
     void (*correlate)(void *ctx, struct incident_set *set, struct batch *batch, const uint8_t *store);
-    /* The server is busy with what it was sent: there is time to encode the next batch. NULL: not of interest. */
-    void (*on_server_busy)(void *ctx);
     /* It is over; may begin the next one. */
     void (*on_over)(void *ctx, enum transaction_state outcome);
 };
@@ -129,9 +127,6 @@ void transaction_on_lost(struct transaction *transaction);
 /* True where a COMMIT is on its way: if the connection is lost now, only the position in the database tells whether it
  * happened. */
 bool transaction_may_be_committed(const struct transaction *transaction);
-
-/* True while the server has enough to do for the next batch to be encoded meanwhile. */
-bool transaction_server_busy(const struct transaction *transaction);
 
 /* One word, for the log. */
 const char *transaction_state_name(const struct transaction *transaction);

@@ -89,11 +89,11 @@ void writer_free(struct writer **writer);
 /* Begins to connect. */
 void writer_start(struct writer *writer);
 
-/* True where writer_submit() accepts a batch: connected, checked, and at most one batch in progress (the next is
- * encoded while PostgreSQL works on that one). */
+/* True where writer_submit() accepts a batch: connected, checked, and at most one batch in progress, which is encoded
+ * (the next is encoded while PostgreSQL works on that one). */
 bool writer_wants(const struct writer *writer);
 
-/* Holds the batch until on_done() is called with it. The results of enrichment are encoded before it returns.
+/* Holds the batch until on_done() is called with it, and encodes it bit by bit.
  * first_seq must be one more than the last_seq submitted before, or than what on_position() returned; else it aborts:
  * the position would pass over accepted alerts. */
 void writer_submit(struct writer *writer, struct batch *batch);

@@ -96,7 +96,8 @@ static void prepare(struct stages *s, uint64_t from_seq)
 static void encode(struct stages *s)
 {
     struct str chunk;
-    encoded_batch_fill(&s->encoded, s->batch, "bench", NULL);
+    encoded_batch_begin(&s->encoded, s->batch, "bench", NULL);
+    encoded_batch_step(&s->encoded, SIZE_MAX);
     incident_rows_clear(&s->incidents);
     correlate(&s->incidents.set, s->batch, encoded_batch_rows_to_store(&s->encoded));
     for (size_t i = 0; i < INCIDENT_STORE_PARAMS; i++)

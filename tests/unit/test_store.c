@@ -177,7 +177,8 @@ Test(store, a_parcel_knows_doubles_and_unreadable_records)
 {
     struct encoded_batch encoded = {0};
     struct batch *batch = batch_of("cab-acb");
-    encoded_batch_fill(&encoded, batch, "i", NULL);
+    encoded_batch_begin(&encoded, batch, "i", NULL);
+    encoded_batch_step(&encoded, SIZE_MAX);
     expect_statuses(&encoded, "SSSUDDD");
     cr_expect_eq(encoded.ids, 3);
     for (size_t i = 1; i < encoded.ids; i++)
@@ -200,8 +201,10 @@ Test(store, a_parcel_sends_the_rows_that_are_to_be_stored_and_no_others)
 {
     struct encoded_batch encoded = {0}, alone = {0};
     struct batch *batch = batch_of("abcab"), *some = batch_of("ac");
-    encoded_batch_fill(&encoded, batch, "i", NULL);
-    encoded_batch_fill(&alone, some, "i", NULL);
+    encoded_batch_begin(&encoded, batch, "i", NULL);
+    encoded_batch_step(&encoded, SIZE_MAX);
+    encoded_batch_begin(&alone, some, "i", NULL);
+    encoded_batch_step(&alone, SIZE_MAX);
     struct fault fault = {.sqlstate = "22000"};
     encoded_batch_refuse(&encoded, 1, &fault);
     struct buf got = sent(&encoded, 0, 5), expected = sent(&alone, 0, 2);
@@ -234,7 +237,8 @@ Test(store, chunks_are_bounded_and_a_row_is_never_split)
     struct encoded_batch encoded = {0};
     struct str chunk;
     size_t chunks = 0;
-    encoded_batch_fill(&encoded, batch, "i", NULL);
+    encoded_batch_begin(&encoded, batch, "i", NULL);
+    encoded_batch_step(&encoded, SIZE_MAX);
     encoded_batch_copy_begin(&encoded, 0, ROWS, NULL);
     while (encoded_batch_next_chunk(&encoded, &chunk)) {
         cr_expect_leq(chunk.len, 70000);
