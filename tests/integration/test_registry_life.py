@@ -72,12 +72,14 @@ def test_lists_and_pages(filled, database):
     assert [row["device_id"] for row in filled.done("devices", "list", "--state", "stock")[0]] == ["NL-2"]
     assert [row["device_id"] for row in filled.done("devices", "list", "--team", "noord")[0]] == ["NL-1"]
     assert 'is not a state (did you mean stock?)' in filled.refused("devices", "list", "--state", "stok", status=2)[0]
-    database.execute("create role jan login in role mobeye_patrol")
+    filled.done("people", "import", "-", stdin='login,name,team\nloes,"Jansen, Loes",noord\n')
+    filled.query("delete from mobeye.person where login = 'jan' returning 1")
+    database.execute("create role loes login in role mobeye_patrol")
     people = filled.done("people", "list")[0]
     assert [tuple(row.values()) for row in people] == [
-        ("jan", "Jansen, Jan", "noord", True), ("kim", "Kim", "*", False), ("piet", "Piet", None, False)]
-    shown = filled.done("people", "show", "jan")[0]
-    assert shown == {"person": people[0], "roles": [{"role": "mobeye_patrol"}], "open_incidents": []}
+        ("kim", "Kim", "*", False), ("loes", "Jansen, Loes", "noord", True), ("piet", "Piet", None, False)]
+    shown = filled.done("people", "show", "loes")[0]
+    assert shown == {"person": people[1], "roles": [{"role": "mobeye_patrol"}], "open_incidents": []}
     assert [tuple(row.values()) for row in filled.done("teams", "list")[0]] == [("noord", 1, 1, 1), ("zuid", 0, 0, 0)]
     team = filled.done("teams", "show", "noord")[0]
     assert team["areas"] == [{"code": "WK01", "layer": "wijk", "name": "Centrum"}]
@@ -86,7 +88,7 @@ def test_lists_and_pages(filled, database):
     assert [row["code"] for row in filled.done("areas", "list", "--layer", "wijk")[0]] == ["WK01", "WK02"]
     area = filled.done("areas", "show", "--layer", "wijk", "WK01")[0]
     assert area["teams"] == [{"team": "noord"}] and area["areas"][0]["name"] == "Centrum"
-    for verb in ("devices", "list"), ("people", "show", "jan"), ("teams", "show", "noord"), ("areas", "list"):
+    for verb in ("devices", "list"), ("people", "show", "loes"), ("teams", "show", "noord"), ("areas", "list"):
         ran = filled.run(*verb)
         assert ran.returncode == 0 and "---" in ran.stdout, ran.stderr
 
