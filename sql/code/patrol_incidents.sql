@@ -7,21 +7,29 @@ language plpgsql stable security definer cost 1000
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan -- planning for every partition takes ten times as long as the look-ups
 as $$
+declare
+    devices text[];
+    first_at timestamptz;
+    last_at timestamptz;
 begin
+    select array(select i.device_id union
+                 select c.device_id from mobeye.incident_condition c where c.incident_id = i.incident_id),
+           i.first_seen, i.last_seen
+      into devices, first_at, last_at
+      from mobeye.incident i
+     where i.incident_id = latest_alert.incident_id and not mobeye.is_closed_to_viewer(i.category);
+    -- The times are variables here, so that the partitions of other times are left out before the query starts.
     select coalesce(a.payload #>> '{data,text}', a.payload #>> '{event,text}',
                     (select e.value ->> 'value' from jsonb_array_elements(a.payload -> 'extended') as e
                       where e.value ->> 'id' = 'I' limit 1)),
            (select n.label from mobeye.device_input n where n.device_id = a.device_id and n.input = a.input)
       into latest_alert.text, latest_alert.input_label
-      from mobeye.incident i
-     cross join lateral (select i.device_id union
-                         select c.device_id from mobeye.incident_condition c where c.incident_id = i.incident_id) as d
+      from unnest(devices) as d (device_id)
      cross join lateral (
            select a.occurred_at, a.journal_seq, a.device_id, a.input, a.payload::jsonb as payload from mobeye.alert a
-            where a.device_id = d.device_id and a.occurred_at between i.first_seen and i.last_seen
-              and a.incident_id = i.incident_id
+            where a.device_id = d.device_id and a.occurred_at between first_at and last_at
+              and a.incident_id = latest_alert.incident_id
             order by a.occurred_at desc, a.journal_seq desc limit 1) as a
-     where i.incident_id = latest_alert.incident_id and not mobeye.is_closed_to_viewer(i.category)
      order by a.occurred_at desc, a.journal_seq desc
      limit 1;
 end
