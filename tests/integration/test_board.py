@@ -62,7 +62,8 @@ def test_a_panic_that_joined_after_the_screen_refuses_the_close(database, board)
     database.execute("update mobeye.change set urgent = true where op = 'alert'; select patrol.number_changes()")
     status, answer = board.act("jansen", number, "close", outcome="no_trace", expected_change=seen)
     assert (status, answer["code"]) == (409, "MB001")
-    assert board.act("jansen", number, "close", outcome="no_trace", expected_change=seen + 1)[0] == 200
+    latest = database.value("select max(change_id) from mobeye.change")
+    assert board.act("jansen", number, "close", outcome="no_trace", expected_change=latest)[0] == 200
 
 
 def test_what_is_invalid_is_refused_with_a_hint(database, board):
