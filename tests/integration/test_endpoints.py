@@ -63,8 +63,8 @@ def test_sub_connects_and_takes_only_its_topics(context, database, daemons):
     assert {event for _, event in database.identities()} == {"a", "c"}
 
 
-@pytest.mark.parametrize("frames", [[b"topic"], [b"topic", b"{}", b"more"]], ids=["one frame", "three frames"])
-def test_sub_counts_what_is_not_topic_and_payload_as_malformed(context, database, daemons, frames):
+@pytest.mark.parametrize("frames", [[b"topic"], [b"topic", b"{}", b"image", b"more"]], ids=["one frame", "four frames"])
+def test_sub_counts_what_has_other_frames_as_malformed(context, database, daemons, frames):
     daemon = endpoints(daemons(database.ingest), {"name": "news", "socket": "sub"})
     publish = context.socket(zmq.XPUB)
     publish.connect(daemon.address("news"))

@@ -104,7 +104,7 @@ def test_it_is_completed_after_every_interruption(ready, interrupt):
 
 def test_a_file_that_is_replaced_survives_every_interruption(ready, interrupt):
     file = ready.etc / "mobeyed.yaml"
-    mine = file.read_text().replace("#batch_max: 5000", "batch_max: 400")
+    mine = file.read_text().replace("#batch_max: 20000", "batch_max: 400")
     step, more = 0, True
     while more:
         step += 1
