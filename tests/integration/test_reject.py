@@ -114,7 +114,8 @@ def test_above_8_mib_the_connection_is_cut_and_others_are_served(context, databa
 
 def test_extra_frames_are_malformed(context, daemon):
     dealer = Dealer(context, daemon.address())
-    for frames in ([alert("a"), b"more"], [alert("a"), b""], [b"", alert("a"), b"more"], [b"", b"", alert("a")]):
+    for frames in ([alert("a"), b"image", b"more"], [alert("a"), b"", b""], [b"", alert("a"), b"image", b"more"],
+                   [b"", b"", alert("a")]):
         dealer.send(*frames)
         answer = dealer.frames()
         if frames[0] == b"" and answer[0] == b"":
