@@ -66,11 +66,13 @@ systemd-sysusers "$home/mobeyed.sysusers" > /dev/null 2>&1
 exec "${@:2}"
 """
 
-# Beside it; it stays until nobody holds its stdin.
+# Beside it; it stays until nobody holds its stdin. The sources, $2, stay where they are, below /tmp too.
 INSIDE = r"""
 set -euo pipefail
-home=$1
+home=$1 root=$2
 mount --make-rprivate /
+mkdir "$home/root"
+mount --bind "$root" "$home/root"
 mkdir -p "$home/varlib/mobeyed"
 mount --bind "$home/varlib" /var/lib
 sockets=${MOBEYE_PG_DATA%/data}
@@ -81,6 +83,9 @@ mount -t tmpfs -o mode=755 tmpfs /run
 mkdir -p /run/postgresql /run/systemd/system
 mount --move "$home/sockets" /run/postgresql
 mount -t tmpfs -o mode=1777 tmpfs /tmp
+[[ -d $root ]] || { mkdir -p "$root" && mount --bind "$home/root" "$root"; }
+umount "$home/root"
+rmdir "$home/root"
 chown mobeyed: /var/lib/mobeyed
 cd /
 readlink /proc/self/ns/mnt
@@ -117,7 +122,8 @@ class Machine:
                             "PATH": f"{self.home}/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
         self.process = subprocess.Popen(
             ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "bash", "-c",
-             OUTSIDE, "machine", self.home, WITH_POSTGRES, "unshare", "--mount", "bash", "-c", INSIDE, "machine", self.home],
+             OUTSIDE, "machine", self.home, WITH_POSTGRES, "unshare", "--mount", "bash", "-c", INSIDE, "machine", self.home,
+             ROOT],
             env={**clean, "MOBEYE_BUILD": str(BUILD), "MOBEYE_PG_AUTH": "debian", "MOBEYE_PG_TCP": "5432",
                  "MOBEYE_PG_FSYNC": "on"},
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
