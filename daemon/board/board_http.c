@@ -130,11 +130,14 @@ static void free_request(struct board_request *request)
     free(request);
 }
 
-/* The connection closes: evhttp frees its part of the request. */
-static void on_closed(void *ctx, void *arg)
+/* The connection closes. If we close it, evhttp frees its part of the request; if the person has closed it, evhttp
+ * leaves that to whoever would have answered. */
+static void on_closed(void *ctx, void *arg, bool by_us)
 {
     (void)ctx;
     struct board_request *request = arg;
+    if (!by_us)
+        evhttp_request_free(request->evreq);
     request->evreq = NULL;
     if (request->on_abandoned)
         request->on_abandoned(request);

@@ -31,6 +31,7 @@ struct board_peer {
     void *request; /* being answered; NULL: none */
     size_t discarded;
     bool refused, cut, known; /* known: evhttp tells when it closes the connection */
+    bool closing;             /* by us */
 };
 
 TAILQ_HEAD(board_peer_list, board_peer);
@@ -71,7 +72,7 @@ static void on_connection_closed(struct evhttp_connection *connection, void *arg
     (void)connection;
     struct board_peer *peer = arg;
     if (peer->request)
-        peer->peers->calls.on_closed(peer->peers->ctx, peer->request);
+        peer->peers->calls.on_closed(peer->peers->ctx, peer->request, peer->closing);
     forget(peer);
 }
 
@@ -83,6 +84,7 @@ static void close_peer(struct board_peer *peer)
         forget(peer);
         return;
     }
+    peer->closing = true;
     evhttp_connection_set_closecb(connection, on_connection_closed, peer);
     evhttp_connection_free(connection);
 }

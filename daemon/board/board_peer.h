@@ -23,8 +23,9 @@ struct board_peer;
 struct board_peer_calls {
     /* The answer to a request that was refused: appends what goes over the wire, head and body. */
     void (*on_refused)(void *ctx, int status, const char *why, struct buf *ret_response);
-    /* The connection that has begun a request (board_peer_begin) is closed; evhttp frees the request. */
-    void (*on_closed)(void *ctx, void *request);
+    /* The connection that has begun a request (board_peer_begin) is closed. by_us: evhttp frees its request; else the
+     * callee must. */
+    void (*on_closed)(void *ctx, void *request, bool by_us);
 };
 
 /* For all connections of this evhttp, at most `most` of them. */
