@@ -134,6 +134,7 @@ bool csv_decode(struct str bytes, struct buf *out, char *ret_separator, struct l
                              "is %s, not CSV (in the spreadsheet, save the sheet as CSV UTF-8)", what);
     if (what || !decode_text(bytes, out, line_diagnostics))
         return false;
+    buf_reserve(out, 1); /* an empty file has a place too */
     *ret_separator = declared(out, from);
     if (*ret_separator)
         return true;
