@@ -19,7 +19,7 @@ void board_api_on_request(void *ctx, struct board_request *request);
 
 /* What a path below /api/ calls. */
 struct board_route {
-    const char *call; /* of patrol.board(); NULL: there is no such path */
+    const char *call; /* of patrol.board(); NULL: the path is unknown */
     int64_t id;       /* of an incident; 0: none */
     bool post;        /* else GET */
     struct str image; /* GET /api/image/ID: the ID; call is "image" */

@@ -131,7 +131,7 @@ static void free_request(struct board_request *request)
 }
 
 /* The connection closes. If we close it, evhttp frees its part of the request; if the person has closed it, evhttp
- * leaves that to whoever would have answered. */
+ * leaves that to the code that would have answered. */
 static void on_closed(void *ctx, void *arg, bool by_us)
 {
     (void)ctx;
@@ -162,7 +162,7 @@ static void begin_answer(struct board_request *request, const char *type, const 
     evhttp_request_set_on_complete_cb(request->evreq, on_complete, request->peer);
 }
 
-/* The request is answered: it is no longer told of the end of its connection. */
+/* The request is answered: on_closed() is not called for it any more. */
 static struct evhttp_request *detach(struct board_request *request)
 {
     struct evhttp_request *evreq = request->evreq;

@@ -8,7 +8,7 @@
 #include "base/buf.h"
 #include "conf/schema.h"
 
-/* Appends ", did you mean 24h?" or the like; nothing if there is no such value. */
+/* Appends ", did you mean 24h?" or the like; nothing if no value is close. */
 void near_value(const struct schema_key *key, const char *text, struct buf *out);
 
 #endif
