@@ -244,7 +244,8 @@ enum dc09_result dc09_scan(struct str bytes, struct dc09_frame *ret, size_t *ret
 enum dc09_result dc09_whole(struct str message, struct dc09_frame *ret)
 {
     struct str line = message;
-    if (line.len > 0 && line.p[0] == '\n')
+    /* An LF before the frame; as the first byte of a binary CRC it stays. */
+    if (line.len > 0 && line.p[0] == '\n' && head_size(line) == 0)
         line = (struct str){line.p + 1, line.len - 1};
     if (line.len > 0 && line.p[line.len - 1] == '\r')
         line.len--;

@@ -201,6 +201,27 @@ Test(dc09_frame, a_whole_message_needs_no_line_ends)
     buf_free(&stream);
 }
 
+/* One frame in 256 has a binary CRC that begins with LF. */
+Test(dc09_frame, a_whole_message_keeps_the_line_ends_of_its_binary_crc)
+{
+    unsigned begin_with_lf = 0;
+    for (unsigned seq = 0; seq < 10000; seq++) {
+        char body[64];
+        snprintf(body, sizeof(body), "\"NULL\"%04uL0#1234[]", seq);
+        struct buf stream = {0};
+        dc09_build(&stream, str_from(body), true);
+        begin_with_lf += stream.data[1] == '\n';
+        for (size_t cut = 0; cut < 4; cut++) {
+            struct str message = {stream.data + (cut & 1), stream.len - (cut & 1) - (cut >> 1)};
+            struct dc09_frame frame;
+            cr_expect_eq(dc09_whole(message, &frame), DC09_COMPLETE, "%s cut %zu", body, cut);
+            cr_expect(str_is(frame.body, body));
+        }
+        buf_free(&stream);
+    }
+    cr_expect_gt(begin_with_lf, 0u);
+}
+
 Test(dc09_frame, the_header_is_told_apart)
 {
     struct dc09_frame frame;
