@@ -17,7 +17,7 @@
 #include "model/incident.h"
 
 /* The schema version that this program writes: the number of the last migration. */
-#define WRITER_SCHEMA_VERSION 2
+#define WRITER_SCHEMA_VERSION 3
 
 struct writer;
 

@@ -65,6 +65,7 @@ grant select, insert, update, delete on mobeye.device, mobeye.device_address, mo
     mobeye.placement_edit, mobeye.area to mobeye_registry;
 grant select on mobeye.counter, mobeye.registry_log, mobeye.team, mobeye.team_area, mobeye.device_status,
     mobeye.device_unknown to mobeye_registry;
+grant select, insert, update on mobeye.burglary, mobeye.measure to mobeye_registry;
 grant select on patrol.devices, patrol.mutes, patrol.incidents, patrol.changes, patrol.incident_history to mobeye_registry;
 grant execute on function
     mobeye.check_areas(float8[]),
@@ -151,6 +152,12 @@ grant execute on function
     patrol.unmute(bigint),
     patrol.verify(bigint, text, text, bigint)
     to mobeye_patrol;
+
+-- ---------------------------------------------------------------------------------------------------------------------
+-- mobeye_analyst: reports, and no row of a person, a home or an incident
+
+grant usage on schema patrol to mobeye_analyst;
+grant execute on function patrol.api_version() to mobeye_analyst;
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- mobeye_board: a login that can do nothing but act for people

@@ -121,6 +121,7 @@ comment on column mobeye.area.vintage is 'Valid from 1 January of this year; nul
 comment on column mobeye.area.valid is
     'Period of validity: from 1 January of vintage (in Amsterdam) until that of the next vintage of the layer. Maintained by '
     'triggers.';
+comment on column mobeye.area.homes is 'Number of homes, for figures per 1,000 homes; null: unknown.';
 comment on column mobeye.area.geom is 'The area, WGS84; a trigger turns it into a valid multipolygon.';
 comment on table mobeye.registry_log is
     'The devices that changed in each version of the registry. Old versions may be deleted, as a whole.';
@@ -165,6 +166,37 @@ comment on column mobeye.maintenance.failed_at is 'When it last failed; null if 
 comment on column mobeye.maintenance.error is 'Why it failed; null if the last run succeeded.';
 comment on table mobeye.erasure is 'What was erased, when and by whom, without its content.';
 comment on table mobeye.incident_stats is 'Statistics of erased incidents, by month, district, kind and outcome.';
+comment on table mobeye.burglary is
+    'Reported burglaries, from the police''s own records; written by mobeyectl burglaries import. Outside the program '
+    'patrol.burglaries.';
+comment on column mobeye.burglary.reference is 'Its number in the police''s records, by which an import recognizes it.';
+comment on column mobeye.burglary.occurred_from is 'When it occurred at the earliest: the day it counts on.';
+comment on column mobeye.burglary.occurred_until is 'When it occurred at the latest; null: unknown, or at occurred_from.';
+comment on column mobeye.burglary.attempt is 'Whether it was not completed. Attempts are never added to completed burglaries.';
+comment on column mobeye.burglary.method is 'How the burglars came in.';
+comment on column mobeye.burglary.address is 'Address of the home.';
+comment on column mobeye.burglary.geom is 'The home, WGS84; null: unknown.';
+comment on column mobeye.burglary.imported_at is 'When it was first imported.';
+comment on column mobeye.burglary.held_for is 'Why it is under a legal hold (mobeye.hold_burglary()); null: it is not.';
+comment on table mobeye.measure is
+    'What was done against burglary; written by patrol.add_measure() and mobeyectl measures import. Placements of devices count '
+    'by themselves.';
+comment on column mobeye.measure.kind is 'letter, tent, patrol or other.';
+comment on column mobeye.measure.layer is 'Layer of the area.';
+comment on column mobeye.measure.code is 'Code of the area.';
+comment on column mobeye.measure.from_at is 'When it began: the day it counts on.';
+comment on column mobeye.measure.until_at is 'When it ended; null: unknown, or at from_at.';
+comment on column mobeye.measure.number is 'How many: letters, visitors, hours; null: not counted.';
+comment on column mobeye.measure.note is 'Remark.';
+comment on column mobeye.measure.actor is 'Who recorded it.';
+comment on column mobeye.measure.at is 'When it was recorded.';
+comment on table mobeye.area_stats is
+    'What a report counts, by month and area, of incidents and burglaries that have been erased.';
+comment on column mobeye.area_stats.month is 'First day of the month, local time.';
+comment on column mobeye.area_stats.layer is 'Layer of the area.';
+comment on column mobeye.area_stats.code is 'Code of the area; empty: in no area of the layer.';
+comment on column mobeye.area_stats.figure is 'What is counted.';
+comment on column mobeye.area_stats.n is 'How many.';
 comment on table mobeye.device_renamed is 'Earlier names of devices; written by a trigger.';
 comment on column mobeye.device_renamed.earlier_id is 'The earlier name.';
 comment on column mobeye.device_renamed.device_id is 'The present name.';

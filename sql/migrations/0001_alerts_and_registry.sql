@@ -30,6 +30,7 @@ begin
             ('mobeye_patrol', 'nologin', 'mobeyed: enforcement officers and the programs that act for them'),
             ('mobeye_registry', 'nologin', 'mobeyed: people who manage devices, placements and areas'),
             ('mobeye_auditor', 'nologin', 'mobeyed: people who check what was done'),
+            ('mobeye_analyst', 'nologin', 'mobeyed: people who make reports, and see figures only'),
             ('mobeye_board', 'login', 'mobeyed: the board, which acts for the person who looks at it')) as r(name, login, meaning)
     loop
         if not exists (select from pg_roles where rolname = wanted.name) then
@@ -365,6 +366,7 @@ create table if not exists mobeye.area (
     name text not null check (length(name) <= 200 and name !~ '[[:cntrl:]]'),
     vintage integer check (vintage between 1900 and 2999),
     valid tstzrange not null default '(,)',
+    homes integer check (homes > 0), -- for figures per 1,000 homes
     geom public.geometry(geometry, 4326) not null,
     constraint enforce_geotype_geom check (public.geometrytype(geom) = 'MULTIPOLYGON'::text),
     unique nulls not distinct (layer, code, vintage)

@@ -35,7 +35,8 @@ select format('grant %s on %s %s to %s%s', a.privilege_type, case o.type when 'f
   from code_object o
  cross join lateral aclexplode(o.acl) a
  where a.grantee not in ('mobeye_owner'::regrole, 'mobeye_ingest'::regrole, 'mobeye_patrol'::regrole,
-                         'mobeye_registry'::regrole, 'mobeye_auditor'::regrole, 'mobeye_board'::regrole);
+                         'mobeye_registry'::regrole, 'mobeye_auditor'::regrole, 'mobeye_analyst'::regrole,
+                         'mobeye_board'::regrole);
 
 do $$
 declare
@@ -64,7 +65,7 @@ begin
                  where c.relnamespace in ('mobeye'::regnamespace, 'patrol'::regnamespace)
                    and c.relowner = to_regrole('mobeye_owner')) g
          where g.grantee in ('mobeye_ingest'::regrole, 'mobeye_patrol'::regrole, 'mobeye_registry'::regrole,
-                             'mobeye_auditor'::regrole, 'mobeye_board'::regrole)
+                             'mobeye_auditor'::regrole, 'mobeye_analyst'::regrole, 'mobeye_board'::regrole)
     loop
         execute format('revoke all on %s %s from %s', granted.type, granted.name, granted.role);
     end loop;

@@ -5,7 +5,7 @@ begin;
 select no_plan() \g /dev/null
 
 create temporary table roles as
-select unnest(array['mobeye_patrol', 'mobeye_auditor', 'mobeye_registry', 'mobeye_ingest', 't_niemand']) as role;
+select unnest(array['mobeye_patrol', 'mobeye_auditor', 'mobeye_registry', 'mobeye_analyst', 'mobeye_ingest', 't_niemand']) as role;
 
 create temporary table may_read (relation text, roles text[]);
 insert into may_read values
@@ -41,7 +41,7 @@ insert into may_call values
     ('board_me()', '{mobeye_patrol,mobeye_auditor,mobeye_registry}'), ('board_equipment(text)', '{mobeye_patrol,mobeye_auditor,mobeye_registry}'),
     ('board_next(jsonb)', '{mobeye_patrol}'), ('board_mute(jsonb)', '{mobeye_patrol}'), ('board_unmute(jsonb)', '{mobeye_patrol}'),
     ('board(text, text, bigint, text)', '{}'), ('board_changes(text[], bigint)', '{}'), ('board_image(text, text, text)', '{}'),
-    ('open_incident(bigint, text)', '{mobeye_patrol,mobeye_auditor}'), ('open_image(uuid, text)', '{mobeye_patrol,mobeye_auditor}'), ('api_version()', '{mobeye_patrol,mobeye_auditor,mobeye_registry}');
+    ('open_incident(bigint, text)', '{mobeye_patrol,mobeye_auditor}'), ('open_image(uuid, text)', '{mobeye_patrol,mobeye_auditor}'), ('api_version()', '{mobeye_patrol,mobeye_auditor,mobeye_registry,mobeye_analyst}');
 select is(has_function_privilege(role, ('patrol.' || call)::regprocedure, 'execute'), role = any (m.roles), format('%s calls %s: %s', role, call, role = any (m.roles)))
   from roles, may_call m;
 select bag_has($$select ('patrol.' || call)::regprocedure::oid from may_call$$,

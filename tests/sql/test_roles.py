@@ -20,6 +20,7 @@ NEEDS = {  # what a role may do with each table or view; everything else is refu
     "mobeye_patrol": {"patrol.alerts": {"select"}},
     "mobeye_auditor": {"patrol.alerts": {"select"}},
     "mobeye_registry": {},
+    "mobeye_analyst": {},
     "nobody": {},
 }
 KEEP = "'28 days', '365 days', '90 days', '1825 days'"
@@ -38,7 +39,7 @@ EXECUTES = {
     "mobeye.is_led()": {"mobeye_ingest"},
     "mobeye.claim_conflicts('{}', '{}', '{}')": {"mobeye_ingest"},
     "mobeye.release_quarantined(1, '00000000-0000-0000-0000-000000000001')": {"mobeye_ingest"},
-    "patrol.api_version()": {"mobeye_patrol", "mobeye_auditor", "mobeye_registry"},
+    "patrol.api_version()": {"mobeye_patrol", "mobeye_auditor", "mobeye_registry", "mobeye_analyst"},
 }
 STATEMENTS = {
     "select": "select {column} from {relation} limit 0",
