@@ -41,6 +41,14 @@ def alarms(daemon, database, dealer):
     return daemon
 
 
+def mark_overdue(database):
+    """As the daemon does every 20 s."""
+    def marked():
+        database.execute("select mobeye.mark_overdue()")
+        return database.value("select count(overdue_since) from patrol.queue") == 1
+    wait_until(marked, "the panic is overdue")
+
+
 def queue(database, *options):
     return mobeyectl("queue", "--db", database.conninfo, *options)
 
@@ -109,7 +117,7 @@ def test_followed_through_a_pipe_it_is_printed_again_after_a_change(alarms, data
 
 
 def test_on_a_terminal_it_is_redrawn_and_what_is_overdue_is_red(alarms, database):
-    wait_until(lambda: database.value("select count(overdue_since) from patrol.queue") == 1, "the panic is overdue")
+    mark_overdue(database)
     leader, follower = pty.openpty()
     process = subprocess.Popen([MOBEYECTL, "queue", "--follow", "--db", database.conninfo], stdout=follower, env={
         **os.environ, "TERM": "xterm", "NO_COLOR": ""})
@@ -154,7 +162,7 @@ def test_metrics_count_what_waits(alarms, database):
 
 
 def test_status_says_how_many_wait(alarms, database):
-    wait_until(lambda: database.value("select count(overdue_since) from patrol.queue") == 1, "the panic is overdue")
+    mark_overdue(database)
     done = mobeyectl("status", "-c", alarms.file, "--db", database.conninfo)
     assert re.search(r"^queue +2 open, 1 overdue; the oldest has waited .* to be acknowledged$", done.stdout, re.M), done.stdout
     seen = json.loads(mobeyectl("status", "-c", alarms.file, "--db", database.ingest, "--json").stdout)
