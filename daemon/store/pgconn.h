@@ -2,7 +2,7 @@
  * One connection to PostgreSQL on the loop, which reconnects indefinitely. Nothing here blocks.
  *
  * An attempt is one server of the conninfo with a time limit of its own, so that one that does not answer costs its
- * attempt and no more. When all have failed, it waits with full-jitter exponential backoff, 100 ms to 30 s.
+ * attempt and no more. When all have failed, it waits with full-jitter exponential backoff, 100 ms to 5 s.
  */
 #ifndef MOBEYE_STORE_PGCONN_H
 #define MOBEYE_STORE_PGCONN_H
