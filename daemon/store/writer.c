@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "store/journal_session.h"
 #include "store/post_commit.h"
+#include "store/stored_batch.h"
 #include "store/transaction.h"
 #include "store/transition.h"
 
@@ -170,57 +171,13 @@ static void pause_cb(evutil_socket_t fd, short what, void *arg)
     run_next(w);
 }
 
-static uint64_t count_conflicts(const struct encoded_batch *encoded)
-{
-    uint64_t count = 0;
-    for (size_t row = 0; (row = encoded_batch_next_conflict(encoded, row)) < encoded->batch->n; row++)
-        count++;
-    return count;
-}
-
-static struct writer_stored count_rows(struct writer *w)
-{
-    const struct encoded_batch *encoded = first_batch(w);
-    struct writer_stored stored = {
-        .last_seq = encoded->batch->last_seq,
-        .committed = encoded_batch_count(encoded, ROW_STORE),
-        .quarantined = w->transaction.quarantined,
-        .conflicts = count_conflicts(encoded),
-    };
-    stored.duplicate = encoded->batch->n - stored.committed - stored.quarantined;
-    return stored;
-}
-
-static void log_refusals(struct writer *w, const struct encoded_batch *encoded)
-{
-    if (w->transaction.quarantined == 0)
-        return;
-    const char *sqlstate = encoded->refusals[0].sqlstate;
-    log_limited(&w->limiters.refused, loop_mono_us(w->loop), LOG_LEVEL_WARNING, SUBJECT,
-                "alerts are in quarantine, %s%s: mobeyectl quarantine list shows them",
-                *sqlstate ? "refused with SQLSTATE " : "their records are damaged", sqlstate);
-}
-
-static void log_conflicts(struct writer *w, const struct encoded_batch *encoded)
-{
-    const struct batch *batch = encoded->batch;
-    for (size_t row = 0; (row = encoded_batch_next_conflict(encoded, row)) < batch->n; row++) {
-        const struct alert *alert = &batch->rows[row].alert;
-        log_limited(&w->limiters.conflict, loop_mono_us(w->loop), LOG_LEVEL_WARNING, SUBJECT,
-                    "identity conflict: an alert of device %.*s has the source and id of another device's alert, and "
-                    "is stored as its own; source %.*s, endpoint %.*s",
-                    (int)alert->device.len, alert->device.p, (int)alert->source.len, alert->source.p,
-                    (int)alert->endpoint.len, alert->endpoint.p);
-    }
-}
-
 /* The next transaction begins before the owner is called: PostgreSQL works while the owner prepares the next batch. */
 static void on_committed(struct writer *w)
 {
     struct batch *batch = first_batch(w)->batch;
-    struct writer_stored stored = count_rows(w);
-    log_refusals(w, first_batch(w));
-    log_conflicts(w, first_batch(w));
+    struct writer_stored stored = stored_batch_count(first_batch(w), w->transaction.quarantined);
+    stored_batch_log_refusals(first_batch(w), stored.quarantined, &w->limiters.refused, loop_mono_us(w->loop));
+    stored_batch_log_conflicts(first_batch(w), &w->limiters.conflict, loop_mono_us(w->loop));
     post_commit_batch(w->post_commit, first_batch(w), &w->transaction.incidents, w->n > 1);
     w->counts.incidents += w->transaction.incidents.n_fresh;
     log_recover(&w->limiters.failure, SUBJECT, "alerts are stored again");
@@ -271,9 +228,9 @@ static void on_lost(void *ctx, const char *reason)
     struct writer *w = ctx;
     bool was_up = is_up(w);
     if (w->state == WRITER_STORING && transaction_may_be_committed(&w->transaction)) {
-        w->uncertain.stored = count_rows(w);
+        w->uncertain.stored = stored_batch_count(first_batch(w), w->transaction.quarantined);
         w->uncertain.checksum = first_batch(w)->batch->last_checksum;
-        log_conflicts(w, first_batch(w));
+        stored_batch_log_conflicts(first_batch(w), &w->limiters.conflict, loop_mono_us(w->loop));
     }
     transaction_on_lost(&w->transaction);
     evtimer_del(&w->pause);
