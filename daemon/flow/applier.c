@@ -10,9 +10,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "enrich/correlate.h"
+#include "flow/oldest_waiting.h"
 #include "flow/preparation.h"
 #include "flow/reference_data.h"
-#include "model/record.h"
 #include "store/writer.h"
 
 #define BATCH_BYTES (4 * 1024 * 1024)
@@ -43,12 +43,10 @@ struct applier {
     /* Records up to stale_seq need reference data of at least these versions. Newer versions do not matter to them:
      * otherwise alerts would wait as long as someone keeps editing. stale_seq 0: nothing is known. */
     uint64_t stale_seq, stale_registry, stale_areas;
-    uint64_t empty;      /* numbers of a torn frame before the next record, not yet counted */
-    uint64_t gap_seq;    /* the first record after a gap that was logged, until something is stored; 0: none */
-    bool renewed;        /* the journal has a UUID that the database has never seen */
-    uint64_t oldest_seq; /* the record received at oldest_us */
-    int64_t oldest_us;
-    int64_t submitted_us; /* receipt of the last readable record passed to the writer; 0: none */
+    uint64_t empty;   /* numbers of a torn frame before the next record, not yet counted */
+    uint64_t gap_seq; /* the first record after a gap that was logged, until something is stored; 0: none */
+    bool renewed;     /* the journal has a UUID that the database has never seen */
+    struct oldest_waiting oldest;
     struct batch *batches[BATCHES], *spare[BATCHES]; /* all of them; those that nobody uses */
     size_t n_spare;
     bool database_up;
@@ -108,15 +106,6 @@ static void spare_batch(struct applier *a, struct batch *batch)
         a->spare[a->n_spare++] = batch;
 }
 
-static void note_receipt(struct applier *a, const struct batch *batch)
-{
-    for (size_t i = batch->n; i > 0; i--)
-        if (!batch->rows[i - 1].unreadable) {
-            a->submitted_us = batch->rows[i - 1].alert.received_us;
-            return;
-        }
-}
-
 /* Prepares the next rows of the batch, also while the writer wants none, so that it is ready when the writer does; then
  * submits it. A writer that does not want it calls back: on_ready(), on_done(), or after a lost connection
  * on_position(), which drops the batch and reads again. */
@@ -130,7 +119,7 @@ static void prepare_step(struct applier *a)
     if (!complete || !wanted)
         return;
     struct batch *batch = preparation_take(a->preparation);
-    note_receipt(a, batch);
+    oldest_waiting_submitted(&a->oldest, batch);
     writer_submit(a->writer, batch);
 }
 
@@ -424,46 +413,16 @@ void applier_purge_segments(struct applier *a)
     journal_stored(a->journal, a->stored_seq, loop_wall_us(a->loop));
 }
 
-/* The receive time of a record; false: it cannot be read. The first one that is not stored is usually in memory:
- * reading it would move the journal's reader away from the next batch. */
-static bool read_receipt(struct applier *a, uint64_t seq, int64_t *ret_us)
+static int64_t oldest_us(struct applier *a)
 {
-    struct alert alert = {0};
-    for (size_t i = 0; i < BATCHES; i++)
-        if (a->batches[i]->n > 0 && a->batches[i]->rows[0].alert.seq == seq) {
-            bool readable = record_unpack(a->batches[i]->rows[0].record, &alert, NULL) == 0;
-            *ret_us = alert.received_us;
-            return readable;
-        }
-    struct batch *one = batch_new(1);
-    bool readable = journal_read(a->journal, seq, 1, RECORD_MAX, one, NULL) == 0 && one->n == 1 &&
-                    !one->rows[0].unreadable && record_unpack(one->rows[0].record, &alert, NULL) == 0;
-    *ret_us = alert.received_us;
-    batch_free(&one);
-    return readable;
-}
-
-/* The receive time of the oldest alert not yet stored; 0: none. If it cannot be read, that of the one before it, which
- * is not later. Read only once per alert. */
-static int64_t oldest_waiting_us(struct applier *a)
-{
-    int64_t received_us;
-    if (a->stored_seq == journal_synced_seq(a->journal))
-        return 0;
-    if (a->oldest_seq == a->stored_seq + 1)
-        return a->oldest_us;
-    if (!read_receipt(a, a->stored_seq + 1, &received_us))
-        received_us = a->submitted_us;
-    a->oldest_seq = a->stored_seq + 1;
-    a->oldest_us = received_us;
-    return received_us;
+    return oldest_waiting_us(&a->oldest, a->journal, a->stored_seq, a->batches, BATCHES);
 }
 
 int64_t applier_applied_until_us(struct applier *a)
 {
-    int64_t oldest_us = oldest_waiting_us(a), noted_us = writer_status_written_until_us(a->writer);
+    int64_t waiting_us = oldest_us(a), noted_us = writer_status_written_until_us(a->writer);
     int64_t until_us = loop_wall_us(a->loop);
-    until_us = oldest_us > 0 && oldest_us < until_us ? oldest_us : until_us;
+    until_us = waiting_us > 0 && waiting_us < until_us ? waiting_us : until_us;
     return noted_us < until_us ? noted_us : until_us;
 }
 
@@ -480,7 +439,7 @@ void applier_stop(struct applier *a)
 void applier_gauges(struct applier *a)
 {
     struct metrics *m = a->metrics;
-    int64_t oldest_us = oldest_waiting_us(a), lag_us = loop_wall_us(a->loop) - oldest_us;
+    int64_t waiting_us = oldest_us(a), lag_us = loop_wall_us(a->loop) - waiting_us;
     m->journal_pending = (double)(journal_synced_seq(a->journal) - a->stored_seq);
     m->journal_bytes = (double)journal_bytes(a->journal);
     m->journal_max_bytes = (double)a->conf->journal.max_size_bytes;
@@ -494,7 +453,7 @@ void applier_gauges(struct applier *a)
     m->stale_batches_total = counts.stale;
     m->partitions_until_timestamp_seconds = (double)writer_partitions_until_us(a->writer) / 1e6;
     reference_data_gauges(a->reference, m);
-    m->commit_lag_seconds = oldest_us > 0 && lag_us > 0 ? (double)lag_us / 1e6 : 0;
+    m->commit_lag_seconds = waiting_us > 0 && lag_us > 0 ? (double)lag_us / 1e6 : 0;
 }
 
 size_t applier_bytes(const struct applier *a)

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "ctl/lib/sender_socket.h"
 #include "ingest/decode_cloudevents.h"
 #include "model/alert.h"
 
@@ -37,8 +38,7 @@ struct sender {
     const struct sender_options *options;
     struct sender_counts counts;
     struct decoder *decoder;
-    void *context, *socket, *monitor;
-    unsigned sockets;  /* opened so far */
+    struct sender_socket socket;
     size_t at;         /* index of this socket's endpoint */
     int64_t opened_us; /* monotonic: when this socket was opened */
     bool turned_away;  /* this endpoint has answered RETRY */
@@ -46,8 +46,6 @@ struct sender {
     unsigned held;          /* number of alerts in both */
     size_t held_bytes;      /* of payloads and images in both */
     bool blocked;           /* the socket accepts nothing at present */
-    bool connected;         /* the handshake of this socket has succeeded */
-    bool handshake_failed;  /* a peer answered, but the handshake failed */
     int64_t now_us;         /* monotonic, of this turn */
     int64_t quiet_since_us; /* the last reply, or when an alert first waited for one */
 };
@@ -69,64 +67,11 @@ static const struct sender_endpoint *current_endpoint(const struct sender *s)
 
 /* The socket */
 
-static void close_socket(struct sender *s)
-{
-    if (s->monitor)
-        zmq_close(s->monitor);
-    if (s->socket)
-        zmq_close(s->socket);
-    s->monitor = s->socket = NULL;
-}
-
-/* Each monitor gets a new name: that of a socket just closed is not free at once. */
-static int open_monitor(struct sender *s)
-{
-    char address[64];
-    snprintf(address, sizeof(address), "inproc://monitor-%u", ++s->sockets);
-    int events = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
-                 ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | ZMQ_EVENT_DISCONNECTED;
-    if (zmq_socket_monitor(s->socket, address, events) != 0)
-        return -1;
-    s->monitor = zmq_socket(s->context, ZMQ_PAIR);
-    return s->monitor ? zmq_connect(s->monitor, address) : -1;
-}
-
-static int set_curve(struct sender *s)
-{
-    const struct curve *curve = s->options->curve;
-    if (!current_endpoint(s)->server_key)
-        return 0;
-    if (zmq_setsockopt(s->socket, ZMQ_CURVE_PUBLICKEY, curve->public_key, CONF_KEY_LEN) != 0 ||
-        zmq_setsockopt(s->socket, ZMQ_CURVE_SECRETKEY, curve->secret_key, CONF_KEY_LEN) != 0)
-        return -1;
-    return zmq_setsockopt(s->socket, ZMQ_CURVE_SERVERKEY, current_endpoint(s)->server_key, CONF_KEY_LEN);
-}
-
-/* A new socket is a new peer to the daemon: no reply to an older one can reach it. ZMQ_IMMEDIATE keeps lines out of a
- * pipe that has no connection yet. */
 static int open_socket(struct sender *s, struct err *err)
 {
-    close_socket(s);
-    s->socket = zmq_socket(s->context, ZMQ_DEALER);
-    if (!s->socket)
-        return err_set(err, "zmq_socket: %s", zmq_strerror(errno));
-    int none = 0, yes = 1, first_ms = 100, longest_ms = 2000, handshake_ms = 5000;
-    zmq_setsockopt(s->socket, ZMQ_LINGER, &none, sizeof(none));
-    zmq_setsockopt(s->socket, ZMQ_IMMEDIATE, &yes, sizeof(yes));
-    zmq_setsockopt(s->socket, ZMQ_IPV6, &yes, sizeof(yes));
-    zmq_setsockopt(s->socket, ZMQ_RECONNECT_IVL, &first_ms, sizeof(first_ms));
-    zmq_setsockopt(s->socket, ZMQ_RECONNECT_IVL_MAX, &longest_ms, sizeof(longest_ms));
-    zmq_setsockopt(s->socket, ZMQ_HANDSHAKE_IVL, &handshake_ms, sizeof(handshake_ms));
-    if (set_curve(s) != 0)
-        return err_set(err, "not a CURVE key: %s", zmq_strerror(errno));
-    if (open_monitor(s) != 0)
-        return err_set(err, "cannot monitor the socket: %s", zmq_strerror(errno));
-    if (zmq_connect(s->socket, current_endpoint(s)->to) != 0)
-        return err_set(err, "\"%s\" is not an endpoint to connect to (expected tcp://HOST:PORT or ipc://PATH): %s",
-                       current_endpoint(s)->to, zmq_strerror(errno));
-    s->blocked = s->connected = s->turned_away = false;
+    s->blocked = s->turned_away = false;
     s->opened_us = s->now_us;
-    return 0;
+    return sender_socket_open(&s->socket, current_endpoint(s), s->options->curve, err);
 }
 
 /* Queues everything in flight to be resent to the next endpoint, in order, before what was not sent yet. */
@@ -140,29 +85,6 @@ static int resend_on_new_socket(struct sender *s, struct err *err)
     }
     s->at = (s->at + 1) % s->options->n_endpoints;
     return open_socket(s, err);
-}
-
-static int read_monitor(struct sender *s, struct err *err)
-{
-    bool lost = false;
-    zmq_msg_t msg;
-    zmq_msg_init(&msg);
-    while (zmq_msg_recv(&msg, s->monitor, ZMQ_DONTWAIT) >= 0) {
-        uint16_t event = 0;
-        if (zmq_msg_size(&msg) >= sizeof(event))
-            memcpy(&event, zmq_msg_data(&msg), sizeof(event));
-        bool more = zmq_msg_more(&msg);
-        while (more && zmq_msg_recv(&msg, s->monitor, 0) >= 0)
-            more = zmq_msg_more(&msg);
-        if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED)
-            s->connected = true;
-        else if (event == ZMQ_EVENT_DISCONNECTED)
-            lost = lost || s->connected;
-        else
-            s->handshake_failed = true;
-    }
-    zmq_msg_close(&msg);
-    return lost ? resend_on_new_socket(s, err) : 0;
 }
 
 /* Alerts in */
@@ -234,9 +156,9 @@ static int send_item(struct sender *s, const struct sender_item *item)
 {
     const char *payload = item->bytes + item->id_len, *image = payload + item->payload_len;
     int more = item->has_image ? ZMQ_SNDMORE : 0;
-    if (zmq_send(s->socket, payload, item->payload_len, ZMQ_DONTWAIT | more) < 0)
+    if (zmq_send(s->socket.dealer, payload, item->payload_len, ZMQ_DONTWAIT | more) < 0)
         return -1;
-    return item->has_image && zmq_send(s->socket, image, item->image_len, ZMQ_DONTWAIT) < 0 ? -1 : 0;
+    return item->has_image && zmq_send(s->socket.dealer, image, item->image_len, ZMQ_DONTWAIT) < 0 ? -1 : 0;
 }
 
 static int send_due(struct sender *s, struct err *err)
@@ -279,7 +201,7 @@ static bool receive_reply(struct sender *s, struct sender_reply *reply)
         bool more = true;
         while (more) {
             zmq_msg_t *msg = n < REPLY_FRAMES_MAX ? &reply->frame[n] : &extra;
-            if (zmq_msg_recv(msg, s->socket, n == 0 ? ZMQ_DONTWAIT : 0) < 0)
+            if (zmq_msg_recv(msg, s->socket.dealer, n == 0 ? ZMQ_DONTWAIT : 0) < 0)
                 return false;
             more = zmq_msg_more(msg);
             n++;
@@ -291,7 +213,7 @@ static bool receive_reply(struct sender *s, struct sender_reply *reply)
 }
 
 /* If no item has the id, the reply belongs to the oldest item that this program cannot decode: daemon and program may
- * disagree about the id of such a item. */
+ * disagree about the id of such an item. */
 static struct sender_item *find_item(struct sender *s, struct str id)
 {
     struct sender_item *item;
@@ -370,7 +292,7 @@ static bool has_another(const struct sender *s)
 static int64_t next_timer_us(const struct sender *s)
 {
     int64_t next = s->options->timeout_us > 0 ? s->quiet_since_us + s->options->timeout_us : INT64_MAX;
-    if (has_another(s) && !s->connected && s->opened_us + CONNECT_US < next)
+    if (has_another(s) && !s->socket.connected && s->opened_us + CONNECT_US < next)
         next = s->opened_us + CONNECT_US;
     const struct sender_item *item = TAILQ_FIRST(&s->sent);
     if (item && item->at_us + resend_after_us(s) < next)
@@ -383,8 +305,8 @@ static int64_t next_timer_us(const struct sender *s)
 
 static int give_up(struct sender *s, struct err *err)
 {
-    const char *why = s->connected           ? "connected, but it does not answer"
-                      : !s->handshake_failed ? "cannot connect"
+    const char *why = s->socket.connected           ? "connected, but it does not answer"
+                      : !s->socket.handshake_failed ? "cannot connect"
                       : current_endpoint(s)->server_key
                           ? "the peer does not admit this client: its key is not on the client list or has expired, or "
                             "--server-key is not that of the daemon"
@@ -394,7 +316,7 @@ static int give_up(struct sender *s, struct err *err)
                    why, s->held);
 }
 
-/* A item that waits because of RETRY does not mean that the daemon is silent. */
+/* An item that waits because of RETRY does not mean that the daemon is silent. */
 static int check_times(struct sender *s, struct err *err)
 {
     const struct sender_item *oldest = TAILQ_FIRST(&s->sent);
@@ -402,31 +324,25 @@ static int check_times(struct sender *s, struct err *err)
         s->quiet_since_us = s->now_us;
     if (s->options->timeout_us > 0 && s->now_us - s->quiet_since_us >= s->options->timeout_us)
         return give_up(s, err);
-    bool away = !oldest && s->turned_away, late = !s->connected && s->now_us - s->opened_us >= CONNECT_US;
+    bool away = !oldest && s->turned_away, late = !s->socket.connected && s->now_us - s->opened_us >= CONNECT_US;
     if ((oldest && s->now_us - oldest->at_us >= resend_after_us(s)) || (has_another(s) && (away || late)))
         return resend_on_new_socket(s, err);
     return 0;
-}
-
-/* Receiving, too, may find that the socket accepts messages again, and consumes the edge of its descriptor. */
-static bool may_send(const struct sender *s)
-{
-    int events = 0;
-    size_t size = sizeof(events);
-    return zmq_getsockopt(s->socket, ZMQ_EVENTS, &events, &size) == 0 && (events & ZMQ_POLLOUT);
 }
 
 int sender_step(struct sender *s, struct err *err)
 {
     s->now_us = clock_mono_us();
     receive_all(s);
-    if (check_times(s, err) != 0 || read_monitor(s, err) != 0)
+    if (check_times(s, err) != 0)
+        return -1;
+    if (sender_socket_read_monitor(&s->socket) && resend_on_new_socket(s, err) != 0)
         return -1;
     do {
         if (send_due(s, err) != 0)
             return -1;
-        receive_all(s);
-    } while (s->blocked && may_send(s));
+        receive_all(s); /* may find that the socket accepts messages again, and consumes the edge of its descriptor */
+    } while (s->blocked && sender_socket_may_send(&s->socket));
     return 0;
 }
 
@@ -437,13 +353,13 @@ int64_t sender_due_us(const struct sender *s)
 
 void sender_poll_items(const struct sender *s, zmq_pollitem_t ret[SENDER_POLL_ITEMS])
 {
-    ret[0] = (zmq_pollitem_t){.socket = s->socket, .events = s->blocked ? ZMQ_POLLIN | ZMQ_POLLOUT : ZMQ_POLLIN};
-    ret[1] = (zmq_pollitem_t){.socket = s->monitor, .events = ZMQ_POLLIN};
+    ret[0] = (zmq_pollitem_t){.socket = s->socket.dealer, .events = s->blocked ? ZMQ_POLLIN | ZMQ_POLLOUT : ZMQ_POLLIN};
+    ret[1] = (zmq_pollitem_t){.socket = s->socket.monitor, .events = ZMQ_POLLIN};
 }
 
 void sender_fds(const struct sender *s, int ret[SENDER_POLL_ITEMS])
 {
-    void *sockets[SENDER_POLL_ITEMS] = {s->socket, s->monitor};
+    void *sockets[SENDER_POLL_ITEMS] = {s->socket.dealer, s->socket.monitor};
     for (size_t i = 0; i < SENDER_POLL_ITEMS; i++) {
         size_t size = sizeof(ret[i]);
         if (zmq_getsockopt(sockets[i], ZMQ_FD, &ret[i], &size) != 0)
@@ -453,7 +369,7 @@ void sender_fds(const struct sender *s, int ret[SENDER_POLL_ITEMS])
 
 unsigned sender_sockets(const struct sender *s)
 {
-    return s->sockets;
+    return s->socket.opened;
 }
 
 struct sender_counts sender_counts(const struct sender *s)
@@ -465,7 +381,7 @@ struct sender_counts sender_counts(const struct sender *s)
 
 bool sender_connected(const struct sender *s)
 {
-    return s->connected;
+    return s->socket.connected;
 }
 
 struct sender *sender_new(const struct sender_options *options, struct err *err)
@@ -475,7 +391,7 @@ struct sender *sender_new(const struct sender_options *options, struct err *err)
     TAILQ_INIT(&s->due);
     TAILQ_INIT(&s->sent);
     s->decoder = decoder_new();
-    s->context = zmq_ctx_new();
+    s->socket.context = zmq_ctx_new();
     s->now_us = s->quiet_since_us = clock_mono_us();
     if (open_socket(s, err) != 0)
         sender_free(&s);
@@ -494,8 +410,8 @@ void sender_free(struct sender **sender)
         TAILQ_REMOVE(&s->due, item, entry);
         free(item);
     }
-    close_socket(s);
-    zmq_ctx_term(s->context);
+    sender_socket_close(&s->socket);
+    zmq_ctx_term(s->socket.context);
     decoder_free(&s->decoder);
     free(s);
 }
