@@ -1,43 +1,31 @@
 /* The board: parses arguments, builds everything, runs the loop, tears down in reverse order. */
-#include <getopt.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/resource.h>
 
-#include <event2/event_struct.h>
+#include <event2/event.h>
 #include <libpq-fe.h>
 #include <yaml.h>
 
-#include "base/clock.h"
-#include "base/http.h"
 #include "base/log.h"
-#include "base/mem.h"
-#include "base/notify.h"
+#include "base/program.h"
 #include "board/board_api.h"
 #include "conf/conf_board.h"
 #include "store/conninfo.h"
 
 #define DEFAULT_FILE "/etc/mobeye-board/mobeye-board.yaml"
 
-enum { EXIT_FATAL = 1, EXIT_CONFIGURATION = 2 };
-
 struct board {
-    struct loop *loop;
+    struct program program;
     struct conf_board *conf;
     struct board_metrics metrics;
     struct board_http *http;
     struct board_api api;
-    struct http *scraped; /* /metrics */
-    struct event on_term, on_int, watchdog;
 };
 
 static const char usage[] =
     "Usage: mobeye-board [OPTION]...\n"
     "Serves the patrol board: a web page for officers, coordinators and equipment managers, behind a reverse proxy "
-    "that "
-    "says who\nthe person is. PostgreSQL decides what each of them sees and may do.\n\n"
+    "that\nauthenticates them. PostgreSQL decides what each of them sees and may do.\n\n"
     "  -c, --config FILE  configuration file (default: " DEFAULT_FILE ")\n"
     "      --check        check the configuration, print every error in it, and exit\n"
     "      --debug        log debug messages\n"
@@ -54,7 +42,6 @@ static void print_version(void)
            PQlibVersion() / 10000, PQlibVersion() % 10000, major, minor, patch);
 }
 
-/* Loads the file; diagnostics go to stderr. NULL: there is an error. */
 static struct conf_board *load_and_report(const char *file)
 {
     struct err err;
@@ -65,13 +52,9 @@ static struct conf_board *load_and_report(const char *file)
                    conf->database.pos.line, conf->database.pos.col, err.text);
         conf_board_free(&conf);
     }
-    if (report.len > 0)
-        fwrite(report.data, 1, report.len, stderr);
-    buf_free(&report);
+    program_report(&report, conf != NULL);
     return conf;
 }
-
-/* ---- metrics ---- */
 
 static int answer_metrics(void *ctx, struct buf *ret_body)
 {
@@ -81,73 +64,6 @@ static int answer_metrics(void *ctx, struct buf *ret_body)
     board->metrics.connections = board_http_connections(board->http);
     board_metrics_write(&board->metrics, ret_body);
     return 200;
-}
-
-static int answer_ok(void *ctx, struct buf *ret_body)
-{
-    (void)ctx;
-    buf_append_str(ret_body, STR("ok\n"));
-    return 200;
-}
-
-static int open_scraped(struct board *board, struct err *err)
-{
-    if (!board->conf->http_listen)
-        return 0;
-    board->scraped = http_new(board->loop, board->conf->http_listen, err);
-    if (!board->scraped)
-        return -1;
-    http_serve(board->scraped, "/metrics", answer_metrics, board);
-    http_serve(board->scraped, "/healthz", answer_ok, board);
-    log_info("http", "/metrics and /healthz on port %u", http_port(board->scraped));
-    return 0;
-}
-
-/* ---- the process ---- */
-
-static void on_stop(evutil_socket_t signal_number, short what, void *arg)
-{
-    (void)what;
-    struct board *board = arg;
-    log_info("mobeye-board", "stopping on %s", signal_number == SIGTERM ? "SIGTERM" : "SIGINT");
-    notify_stopping();
-    loop_stop(board->loop);
-}
-
-static void on_watchdog(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd, (void)what;
-    struct board *board = arg;
-    notify_watchdog();
-    loop_arm(&board->watchdog, notify_watchdog_interval_us());
-}
-
-static void arm_events(struct board *board)
-{
-    struct event_base *base = loop_base(board->loop);
-    evsignal_assign(&board->on_term, base, SIGTERM, on_stop, board);
-    evsignal_assign(&board->on_int, base, SIGINT, on_stop, board);
-    evtimer_assign(&board->watchdog, base, on_watchdog, board);
-    evsignal_add(&board->on_term, NULL);
-    evsignal_add(&board->on_int, NULL);
-    if (notify_watchdog_interval_us() > 0)
-        loop_arm(&board->watchdog, notify_watchdog_interval_us());
-}
-
-static void disarm_events(struct board *board)
-{
-    event_del(&board->on_term);
-    event_del(&board->on_int);
-    event_del(&board->watchdog);
-}
-
-static void raise_descriptor_limit(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return;
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 static void log_ready(const struct board *board)
@@ -164,21 +80,21 @@ static void log_ready(const struct board *board)
 /* Returns the exit status. */
 static int run_board(struct board *board)
 {
+    static const struct program_calls calls = {.answer_metrics = answer_metrics};
     struct err err = {""};
-    int status = EXIT_FATAL;
-    board->loop = loop_new(&err);
-    if (!board->loop)
+    int status = PROGRAM_FATAL;
+    if (program_begin(&board->program, "mobeye-board", &calls, board, &err) != 0)
         goto report;
-    arm_events(board);
+    struct loop *loop = board->program.loop;
     board->api.conf = board->conf;
-    board->api.pool = db_pool_new(board->loop, board->conf->database.conninfo, board->conf->database.connections);
-    board->api.hub = change_hub_new(board->loop, board->conf->database.conninfo, &board->metrics);
-    board->http = board_http_new(board->loop, board->conf, &board->metrics, board_api_on_request, &board->api, &err);
-    if (!board->http || open_scraped(board, &err) != 0)
+    board->api.pool = db_pool_new(loop, board->conf->database.conninfo, board->conf->database.connections);
+    board->api.hub = change_hub_new(loop, board->conf->database.conninfo, &board->metrics);
+    board->http = board_http_new(loop, board->conf, &board->metrics, board_api_on_request, &board->api, &err);
+    if (!board->http || program_listen(&board->program, board->conf->http_listen, &err) != 0)
         goto report;
-    notify_ready();
+    program_ready(&board->program);
     log_ready(board);
-    loop_run(board->loop);
+    loop_run(loop);
     log_info("mobeye-board", "stopped");
     status = EXIT_SUCCESS;
     goto undo;
@@ -186,60 +102,25 @@ static int run_board(struct board *board)
 report:
     log_error("mobeye-board", "%s", err.text);
 undo:
-    http_free(&board->scraped);
+    program_disarm(&board->program);
     board_http_free(&board->http);
     change_hub_free(&board->api.hub);
     db_pool_free(&board->api.pool);
-    if (board->loop)
-        disarm_events(board);
-    loop_free(&board->loop);
+    program_end(&board->program);
     return status;
 }
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'}, {"check", no_argument, NULL, 'k'}, {"debug", no_argument, NULL, 'd'},
-        {"version", no_argument, NULL, 'V'},      {"help", no_argument, NULL, 'h'},  {NULL, 0, NULL, 0},
-    };
-    struct board board = {0};
-    const char *file = DEFAULT_FILE;
-    bool check = false;
-    enum log_level level = LOG_LEVEL_INFO;
-    for (int option; (option = getopt_long(argc, argv, "c:Vh", options, NULL)) != -1;) {
-        switch (option) {
-        case 'c':
-            file = optarg;
-            break;
-        case 'k':
-            check = true;
-            break;
-        case 'd':
-            level = LOG_LEVEL_DEBUG;
-            break;
-        case 'V':
-            print_version();
-            return EXIT_SUCCESS;
-        case 'h':
-            fputs(usage, stdout);
-            return EXIT_SUCCESS;
-        default:
-            fputs("mobeye-board: 'mobeye-board --help' lists the options\n", stderr);
-            return EXIT_CONFIGURATION;
-        }
-    }
-    if (optind < argc) {
-        fprintf(stderr, "mobeye-board: unexpected argument \"%s\"; 'mobeye-board --help' lists the options\n",
-                argv[optind]);
-        return EXIT_CONFIGURATION;
-    }
-    log_open(level);
-    board.conf = load_and_report(file);
+    struct program_options options = {
+        .name = "mobeye-board", .usage = usage, .print_version = print_version, .file = DEFAULT_FILE};
+    int status = program_parse(&options, argc, argv);
+    if (status >= 0)
+        return status;
+    struct board board = {.conf = load_and_report(options.file)};
     if (!board.conf)
-        return EXIT_CONFIGURATION;
-    signal(SIGPIPE, SIG_IGN);
-    raise_descriptor_limit();
-    int status = check ? EXIT_SUCCESS : run_board(&board);
+        return PROGRAM_CONFIGURATION;
+    status = options.check ? EXIT_SUCCESS : run_board(&board);
     conf_board_free(&board.conf);
     return status;
 }

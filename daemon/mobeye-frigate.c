@@ -1,35 +1,25 @@
 /* mobeye-frigate: parses arguments, builds everything, runs the loop, tears down in reverse order. */
-#include <getopt.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include <curl/curl.h>
-#include <event2/event_struct.h>
+#include <event2/event.h>
 #include <mosquitto.h>
 #include <sodium.h>
 #include <yaml.h>
 #include <zmq.h>
 
-#include "base/clock.h"
-#include "base/http.h"
 #include "base/log.h"
-#include "base/notify.h"
+#include "base/program.h"
 #include "frigate/bridge.h"
 #include "ingest/json_read.h"
 
-#define DEFAULT_FILE    "/etc/mobeye-frigate/mobeye-frigate.yaml"
-#define STATUS_EVERY_US (5 * CLOCK_SECOND)
+#define DEFAULT_FILE "/etc/mobeye-frigate/mobeye-frigate.yaml"
 
-enum { EXIT_FATAL = 1, EXIT_CONFIGURATION = 2 };
-
-struct program {
-    struct loop *loop;
+struct camera_program {
+    struct program program;
     struct frigate_metrics metrics;
     struct bridge *bridge;
-    struct http *http;
-    struct event on_term, on_int, watchdog, status;
 };
 
 static const char usage[] =
@@ -55,178 +45,71 @@ static void print_version(void)
     printf("libyaml %d.%d.%d\n%s\nlibsodium %s\n", major, minor, patch, json_library(), sodium_version_string());
 }
 
-/* Diagnostics go to stderr as they are, or to journald with their priority. */
 static struct conf_frigate *load_and_report(const char *file)
 {
     struct buf report = {0};
     struct conf_frigate *conf = conf_frigate_load(file, &report);
-    if (!log_is_journal() && report.len > 0)
-        fwrite(report.data, 1, report.len, stderr);
-    buf_append(&report, "", 1);
-    for (char *rest = report.data, *line; log_is_journal() && (line = strsep(&rest, "\n"));)
-        if (*line)
-            log_line(conf ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, "configuration", "%s", line);
-    buf_free(&report);
+    program_report(&report, conf != NULL);
     return conf;
 }
 
 static int answer_metrics(void *ctx, struct buf *ret_body)
 {
-    struct program *p = ctx;
+    struct camera_program *p = ctx;
     bridge_gauges(p->bridge);
     frigate_metrics_write(&p->metrics, ret_body);
     return 200;
 }
 
-static int answer_ok(void *ctx, struct buf *ret_body)
+static void on_status(void *ctx, struct buf *ret_text)
 {
-    (void)ctx;
-    buf_append_str(ret_body, STR("ok\n"));
-    return 200;
-}
-
-static int open_http(struct program *p, const char *listen, struct err *err)
-{
-    if (!listen)
-        return 0;
-    p->http = http_new(p->loop, listen, err);
-    if (!p->http)
-        return -1;
-    http_serve(p->http, "/metrics", answer_metrics, p);
-    http_serve(p->http, "/healthz", answer_ok, p);
-    log_info("http", "/metrics and /healthz on port %u", http_port(p->http));
-    return 0;
-}
-
-static void on_stop(evutil_socket_t signal_number, short what, void *arg)
-{
-    (void)what;
-    struct program *p = arg;
-    log_info("mobeye-frigate", "stopping on %s", signal_number == SIGTERM ? "SIGTERM" : "SIGINT");
-    notify_stopping();
-    loop_stop(p->loop);
-}
-
-static void on_watchdog(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd;
-    (void)what;
-    struct program *p = arg;
-    notify_watchdog();
-    loop_arm(&p->watchdog, notify_watchdog_interval_us());
-}
-
-static void on_status(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd;
-    (void)what;
-    struct program *p = arg;
-    struct buf text = {0};
-    bridge_status(p->bridge, &text);
-    notify_status("%.*s", (int)text.len, text.data);
-    buf_free(&text);
-    loop_arm(&p->status, STATUS_EVERY_US);
-}
-
-static void arm_signals(struct program *p)
-{
-    struct event_base *base = loop_base(p->loop);
-    evsignal_assign(&p->on_term, base, SIGTERM, on_stop, p);
-    evsignal_assign(&p->on_int, base, SIGINT, on_stop, p);
-    evsignal_add(&p->on_term, NULL);
-    evsignal_add(&p->on_int, NULL);
-    evtimer_assign(&p->watchdog, base, on_watchdog, p);
-    evtimer_assign(&p->status, base, on_status, p);
-}
-
-static void disarm_events(struct program *p)
-{
-    event_del(&p->on_term);
-    event_del(&p->on_int);
-    event_del(&p->watchdog);
-    event_del(&p->status);
+    struct camera_program *p = ctx;
+    bridge_status(p->bridge, ret_text);
 }
 
 /* Returns the exit status. */
-static int run_program(struct program *p, const struct conf_frigate *conf)
+static int run_bridge(struct camera_program *p, const struct conf_frigate *conf)
 {
+    static const struct program_calls calls = {.on_status = on_status, .answer_metrics = answer_metrics};
     struct err err = {""};
-    int status = EXIT_FATAL;
-    p->loop = loop_new(&err);
-    if (!p->loop) {
-        log_error("mobeye-frigate", "%s", err.text);
-        return status;
-    }
-    arm_signals(p);
-    p->bridge = bridge_new(p->loop, conf, &p->metrics, &err);
-    if (!p->bridge || open_http(p, conf->http_listen, &err) != 0) {
-        log_error("mobeye-frigate", "%s", err.text);
-        goto undo;
-    }
-    if (notify_watchdog_interval_us() > 0)
-        loop_arm(&p->watchdog, notify_watchdog_interval_us());
-    loop_arm(&p->status, 0);
-    notify_ready();
+    int status = PROGRAM_FATAL;
+    if (program_begin(&p->program, "mobeye-frigate", &calls, p, &err) != 0)
+        goto report;
+    p->bridge = bridge_new(p->program.loop, conf, &p->metrics, &err);
+    if (!p->bridge || program_listen(&p->program, conf->http_listen, &err) != 0)
+        goto report;
+    program_ready(&p->program);
     log_info("mobeye-frigate", "%s is ready, version " MOBEYE_VERSION, conf->name);
-    loop_run(p->loop);
-    if (!bridge_failed(p->bridge)) {
-        log_info("mobeye-frigate", "stopped");
-        status = EXIT_SUCCESS;
-    }
+    loop_run(p->program.loop);
+    if (bridge_failed(p->bridge))
+        goto undo;
+    log_info("mobeye-frigate", "stopped");
+    status = EXIT_SUCCESS;
+    goto undo;
+
+report:
+    log_error("mobeye-frigate", "%s", err.text);
 undo:
-    disarm_events(p);
-    http_free(&p->http);
+    program_disarm(&p->program);
     bridge_free(&p->bridge);
-    loop_free(&p->loop);
+    program_end(&p->program);
     return status;
 }
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'}, {"check", no_argument, NULL, 'k'}, {"debug", no_argument, NULL, 'd'},
-        {"version", no_argument, NULL, 'V'},      {"help", no_argument, NULL, 'h'},  {NULL, 0, NULL, 0},
-    };
-    const char *file = DEFAULT_FILE;
-    bool check = false;
-    enum log_level level = LOG_LEVEL_INFO;
-    for (int option; (option = getopt_long(argc, argv, "c:Vh", options, NULL)) != -1;) {
-        switch (option) {
-        case 'c':
-            file = optarg;
-            break;
-        case 'k':
-            check = true;
-            break;
-        case 'd':
-            level = LOG_LEVEL_DEBUG;
-            break;
-        case 'V':
-            print_version();
-            return EXIT_SUCCESS;
-        case 'h':
-            fputs(usage, stdout);
-            return EXIT_SUCCESS;
-        default:
-            fputs("mobeye-frigate: 'mobeye-frigate --help' lists the options\n", stderr);
-            return EXIT_CONFIGURATION;
-        }
-    }
-    if (optind < argc) {
-        fprintf(stderr, "mobeye-frigate: unexpected argument \"%s\"; 'mobeye-frigate --help' lists the options\n",
-                argv[optind]);
-        return EXIT_CONFIGURATION;
-    }
-    log_open(level);
-    struct conf_frigate *conf = load_and_report(file);
-    int status = conf ? EXIT_SUCCESS : EXIT_CONFIGURATION;
-    if (conf && !check) {
-        struct program program = {0};
-        signal(SIGPIPE, SIG_IGN);
-        /* A name server that does not answer must not hold up a stop. */
-        setenv("RES_OPTIONS", "timeout:2 attempts:1", 0);
-        status = run_program(&program, conf);
-    }
+    struct program_options options = {
+        .name = "mobeye-frigate", .usage = usage, .print_version = print_version, .file = DEFAULT_FILE};
+    struct camera_program program = {0};
+    int status = program_parse(&options, argc, argv);
+    if (status >= 0)
+        return status;
+    struct conf_frigate *conf = load_and_report(options.file);
+    if (!conf)
+        return PROGRAM_CONFIGURATION;
+    /* A name server that does not answer must not hold up a stop. */
+    setenv("RES_OPTIONS", "timeout:2 attempts:1", 0);
+    status = options.check ? EXIT_SUCCESS : run_bridge(&program, conf);
     conf_frigate_free(&conf);
     return status;
 }
