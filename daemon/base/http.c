@@ -285,13 +285,15 @@ static bool parse_address(const char *listen, struct sockaddr_storage *ret, int 
 
 static uint16_t bound_port(const struct evconnlistener *listener)
 {
-    struct sockaddr_storage address = {0};
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } address = {.v6 = {0}};
     socklen_t len = sizeof(address);
-    if (getsockname(evconnlistener_get_fd((struct evconnlistener *)listener), (struct sockaddr *)&address, &len) != 0)
+    if (getsockname(evconnlistener_get_fd((struct evconnlistener *)listener), &address.any, &len) != 0)
         return 0;
-    if (address.ss_family == AF_INET6)
-        return ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
-    return ntohs(((struct sockaddr_in *)&address)->sin_port);
+    return ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port);
 }
 
 struct http *http_new(struct loop *loop, const char *listen, struct err *err)
@@ -326,8 +328,10 @@ void http_free(struct http **http)
     event_del(&(*http)->accept_again);
     if ((*http)->listener)
         evconnlistener_free((*http)->listener);
-    while (!TAILQ_EMPTY(&(*http)->connections))
-        close_connection(TAILQ_FIRST(&(*http)->connections));
+    for (struct http_connection *c = TAILQ_FIRST(&(*http)->connections), *next; c; c = next) {
+        next = TAILQ_NEXT(c, by_age);
+        close_connection(c);
+    }
     for (struct path *path = (*http)->paths, *next; path; path = next) {
         next = path->next;
         free(path);

@@ -134,10 +134,10 @@ void metrics_write(const struct metrics *metrics, struct buf *out)
     }
 #define LABELLED(type, metric, key, words, n)                                                                          \
     for (const struct metrics_endpoint *e = metrics->endpoints; e; e = e->next)                                        \
-        for (size_t i = 0; i < n; i++) {                                                                               \
+        for (size_t i = 0; i < (n); i++) {                                                                             \
             buf_printf(out, "mobeyed_" #metric "{endpoint=\"");                                                        \
             write_label(out, e->name);                                                                                 \
-            buf_printf(out, "\"," #key "=\"%s\"}", words[i]);                                                          \
+            buf_printf(out, "\"," #key "=\"%s\"}", (words)[i]);                                                        \
             write_##type(out, e->metric[i]);                                                                           \
         }
 #include "base/metrics.def"

@@ -1,5 +1,6 @@
 #include "base/notify.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -51,7 +52,7 @@ void notify_reloading(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now); /* the clock that systemd uses */
-    send_state("RELOADING=1\nMONOTONIC_USEC=%lld", (long long)(now.tv_sec * CLOCK_SECOND + now.tv_nsec / 1000));
+    send_state("RELOADING=1\nMONOTONIC_USEC=%" PRId64, (int64_t)now.tv_sec * CLOCK_SECOND + now.tv_nsec / 1000);
 }
 
 void notify_stopping(void)

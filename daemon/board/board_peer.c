@@ -225,8 +225,10 @@ void board_peers_free(struct board_peers **peers)
 {
     if (!*peers)
         return;
-    while (!TAILQ_EMPTY(&(*peers)->list))
-        close_peer(TAILQ_FIRST(&(*peers)->list));
+    for (struct board_peer *peer = TAILQ_FIRST(&(*peers)->list), *next; peer; peer = next) {
+        next = TAILQ_NEXT(peer, by_use);
+        close_peer(peer);
+    }
     free(*peers);
     *peers = NULL;
 }

@@ -217,7 +217,9 @@ static void deliver(struct change_hub *hub, struct str person, int64_t id, struc
     struct change_stream *stream;
     TAILQ_FOREACH(stream, &hub->streams, next)
     {
-        if (stream->asked && id > stream->position && str_is(person, stream->request->person))
+        // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it does not see that TAILQ_REMOVE() changes the head of the list
+        bool lacks = stream->asked && id > stream->position;
+        if (lacks && str_is(person, stream->request->person))
             send_event(stream, "change", id, data);
     }
 }
@@ -362,8 +364,10 @@ void change_hub_free(struct change_hub **hub)
         return;
     session_free(&(*hub)->session);
     event_del(&(*hub)->timer);
-    while (!TAILQ_EMPTY(&(*hub)->streams))
-        end_stream(TAILQ_FIRST(&(*hub)->streams));
+    for (struct change_stream *stream = TAILQ_FIRST(&(*hub)->streams), *next; stream; stream = next) {
+        next = TAILQ_NEXT(stream, next);
+        end_stream(stream);
+    }
     free(*hub);
     *hub = NULL;
 }

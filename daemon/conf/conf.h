@@ -40,10 +40,10 @@ struct conf_endpoint {
     char **topics; /* sub only; n_topics is 0 if not given: subscribe to everything */
     size_t n_topics;
     bool plaintext_allow;
-    bool curve;                      /* accepts CURVE only */
-    char *server_key;                /* connect with CURVE: the public key of the server */
-    struct source_pos pos;           /* of server_key, or of the endpoint */
-    char *secret_key;                /* the source of a secret key of its own; NULL: that of security */
+    bool curve;            /* accepts CURVE only */
+    char *server_key;      /* connect with CURVE: the public key of the server */
+    struct source_pos pos; /* of server_key, or of the endpoint */
+    char *secret_key;      /* the source of a secret key of its own; NULL: that of security */
     struct source_pos secret_key_pos;
     char *own_secret;                /* read from secret_key; NULL: none */
     const char *secret;              /* with CURVE: own_secret or the secret of security; NULL: out of reach */

@@ -160,9 +160,11 @@ static void look_up_peers(const struct board_check *check)
     struct conf_board *conf = check->conf;
     const struct node *peers = node_value(section_of(check, "identity", NULL), "peers");
     conf->identity.peer_uids = mem_zalloc(conf->identity.n_peers * sizeof(uid_t));
+    if (!peers)
+        return;
     for (size_t i = 0; i < conf->identity.n_peers; i++) {
         const struct passwd *user = getpwnam(conf->identity.peers[i]);
-        const struct node *item = peers && peers->kind == NODE_LIST ? peers->items[i] : peers;
+        const struct node *item = peers->kind == NODE_LIST ? peers->items[i] : peers;
         if (user)
             conf->identity.peer_uids[i] = user->pw_uid;
         else

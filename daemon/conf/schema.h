@@ -67,7 +67,8 @@ struct schema_key {
     const char *about;   /* what the key is for, for the reference */
 };
 
-/* Scopes of the files: the configuration of mobeyed, its client list, and the configurations of mobeye-frigate and mobeye-board. */
+/* Scopes of the files: the configuration of mobeyed, its client list, and the configurations of mobeye-frigate and
+ * mobeye-board. */
 #define SCHEMA_MOBEYED ""
 #define SCHEMA_CLIENTS "client-list"
 #define SCHEMA_FRIGATE "mobeye-frigate"

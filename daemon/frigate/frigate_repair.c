@@ -45,6 +45,7 @@ static int escape_value(const char *p, size_t left)
 /* Repairs the escape at p; returns its length. */
 static size_t repair_escape(char *p, size_t left)
 {
+    static const char replacement[] = {'\\', 'u', 'f', 'f', 'f', 'd'};
     int value = escape_value(p, left);
     if (value < 0)
         return left < 2 ? left : 2;
@@ -55,7 +56,7 @@ static size_t repair_escape(char *p, size_t left)
             return 12;
     }
     if (high || low || value == 0)
-        memcpy(p, "\\ufffd", 6);
+        memcpy(p, replacement, sizeof(replacement));
     return 6;
 }
 

@@ -144,6 +144,7 @@ static size_t on_body(char *data, size_t size, size_t n, void *ctx)
     return bytes;
 }
 
+/* libcurl determines the types. NOLINTNEXTLINE(readability-non-const-parameter) */
 static size_t on_header(char *data, size_t size, size_t n, void *ctx)
 {
     struct rest_call *call = ctx;
@@ -459,17 +460,17 @@ struct rest_client *rest_client_new(struct loop *loop, const struct conf_frigate
 void rest_client_free(struct rest_client **client)
 {
     struct rest_client *c = *client;
-    struct rest_call *call;
-    struct rest_socket *socket;
     if (!c)
         return;
-    while ((call = TAILQ_FIRST(&c->calls)))
+    for (struct rest_call *call = TAILQ_FIRST(&c->calls), *next; call; call = next) {
+        next = TAILQ_NEXT(call, entry);
         call_free(call);
+    }
     if (c->multi)
         curl_multi_cleanup(c->multi);
-    while ((socket = TAILQ_FIRST(&c->sockets))) {
+    for (struct rest_socket *socket = TAILQ_FIRST(&c->sockets), *next; socket; socket = next) {
+        next = TAILQ_NEXT(socket, entry);
         event_del(&socket->event);
-        TAILQ_REMOVE(&c->sockets, socket, entry);
         free(socket);
     }
     event_del(&c->timer);

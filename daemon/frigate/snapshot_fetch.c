@@ -169,12 +169,13 @@ struct snapshot_fetch *snapshot_fetch_new(struct loop *loop, const struct conf_f
 
 void snapshot_fetch_free(struct snapshot_fetch **fetch)
 {
-    struct snapshot_request *request;
     if (!*fetch)
         return;
     event_del(&(*fetch)->timer);
-    while ((request = TAILQ_FIRST(&(*fetch)->requests)))
+    for (struct snapshot_request *request = TAILQ_FIRST(&(*fetch)->requests), *next; request; request = next) {
+        next = TAILQ_NEXT(request, entry);
         remove_request(request);
+    }
     free(*fetch);
     *fetch = NULL;
 }

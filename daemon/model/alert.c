@@ -37,6 +37,7 @@ static const char *const classes[CLASS_COUNT] = {"alarm", "camera", "service"};
 static const char *const flags[] = {ALERT_FLAGS(FLAG_WORD)};
 #undef FLAG_WORD
 
+// NOLINTNEXTLINE(bugprone-macro-parentheses): a term of the sum below
 #define FLAG_LENGTH(bit, name, word) +sizeof(word)
 _Static_assert(0 ALERT_FLAGS(FLAG_LENGTH) < ALERT_FLAG_WORDS_SIZE, "the words of all flags, each with one byte more");
 #undef FLAG_LENGTH

@@ -73,7 +73,7 @@ char *conninfo_value(const char *conninfo, const char *keyword)
     if (!is_conninfo(conninfo))
         return strcmp(keyword, "dbname") == 0 ? strdup(conninfo) : NULL;
     PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
-    for (const PQconninfoOption *o = options; o && o->keyword; o++)
+    for (const PQconninfoOption *o = options; o && o->keyword && !value; o++)
         if (o->val && strcmp(o->keyword, keyword) == 0)
             value = strdup(o->val);
     PQconninfoFree(options);

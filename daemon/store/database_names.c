@@ -51,8 +51,8 @@ static bool name_exists(void *ctx, enum conf_name what, const char *name, const 
         [CONF_NAME_AREA] = "select exists (select from mobeye.area where code = $1 and layer = $2)",
         [CONF_NAME_GROUP] = "select exists (select from mobeye.device where device_group = $1)",
         [CONF_NAME_TEAM] = "select exists (select from mobeye.team where team = $1)",
-        [CONF_NAME_VIEWED_TEAM] = "select exists (select from mobeye.person where team = $1 or all_teams)"
-                                  " or not exists (select from mobeye.team where team = $1)",
+        [CONF_NAME_VIEWED_TEAM] = ("select exists (select from mobeye.person where team = $1 or all_teams)"
+                                   " or not exists (select from mobeye.team where team = $1)"),
     };
     struct database_names *names = ctx;
     const char *const values[] = {name, layer};

@@ -1,5 +1,5 @@
-/* What the board reads by hand: the bytes of a request, its path, and where an event stream begins. How the bytes are cut
- * into pieces must not matter, and what passes must be what one strict reading says. */
+/* What the board reads by hand: the bytes of a request, its path, and where an event stream begins. How the bytes are
+ * cut into pieces must not matter, and what passes must be what one strict reading says. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -28,7 +28,8 @@ static void check_passed(const char *bytes, size_t len, const struct wire_watch 
         abort();
     for (size_t i = 0; i < head; i++) {
         bool line_feed = bytes[i] == '\n';
-        if (!bytes[i] || (line_feed && (i == 0 || bytes[i - 1] != '\r')) || (bytes[i] == '\r' && bytes[i + 1] != '\n') ||
+        if (!bytes[i] || (line_feed && (i == 0 || bytes[i - 1] != '\r')) ||
+            (bytes[i] == '\r' && bytes[i + 1] != '\n') ||
             (line_feed && i + 1 < head && (bytes[i + 1] == ' ' || bytes[i + 1] == '\t')))
             abort();
     }

@@ -172,7 +172,8 @@ static void batch_stored(void)
 
 static void open_all(void)
 {
-    static const struct applier_calls calls = {.on_stored = on_stored, .on_failed = on_failed, .on_salvaged = on_salvaged};
+    static const struct applier_calls calls = {
+        .on_stored = on_stored, .on_failed = on_failed, .on_salvaged = on_salvaged};
     struct journal_recovery found;
     struct err err;
     rig_open(&rig);

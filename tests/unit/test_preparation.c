@@ -10,7 +10,7 @@ enum { ALERTS = 1500 };
 
 #define ANY                                                                                                            \
     {                                                                                                                  \
-        .registered = -1, .located = -1, .drill = -1, .image = -1, .score_min = NAN, .score_below = NAN                             \
+        .registered = -1, .located = -1, .drill = -1, .image = -1, .score_min = NAN, .score_below = NAN                \
     }
 
 static struct conf_rule rules_before[] = {{.name = (char *)"before", .match = ANY}},

@@ -17,7 +17,8 @@ static struct alert alert;
 
 static void any(struct conf_match *match)
 {
-    *match = (struct conf_match){.registered = -1, .located = -1, .drill = -1, .image = -1, .score_min = NAN, .score_below = NAN};
+    *match = (struct conf_match){
+        .registered = -1, .located = -1, .drill = -1, .image = -1, .score_min = NAN, .score_below = NAN};
 }
 
 static void setup(void)

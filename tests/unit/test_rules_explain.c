@@ -68,7 +68,8 @@ static const struct {
 } cases[] = {
     {"{}", ""},
     {"{kind: camera, phase: raise, device: \"NL-*\", group: tents, registered: true, located: true, label: person, "
-     "area: {layer: hotspot}, hours: \"14:00-15:00\", days: mon, score: {min: 0.25}, drill: false, image: false, endpoint: cameras}",
+     "area: {layer: hotspot}, hours: \"14:00-15:00\", days: mon, score: {min: 0.25}, drill: false, image: false, "
+     "endpoint: cameras}",
      ""},
     {"{kind: fire}", "kind is camera, the rule wants fire"},
     {"{kind: [fire, heat, unknown]}", "kind is camera, the rule wants unknown, fire or heat"},
@@ -91,9 +92,9 @@ static const struct {
     {"{camera_zone: oprit}", "it has no camera_zone, the rule wants oprit"},
     {"{drill: true}", "it is not a drill, the rule wants one"},
     {"{endpoint: portal}", "endpoint is cameras, the rule wants portal"},
-    {"{kind: fire, score: {min: 0.5}, drill: true}",
-     "kind is camera, the rule wants fire; score is 0.25, the rule wants 0.5 or more; it is not a drill, the rule wants "
-     "one"},
+    {"{kind: fire, score: {min: 0.5}, drill: true}", "kind is camera, the rule wants fire; score is 0.25, the rule "
+                                                     "wants 0.5 or more; it is not a drill, the rule wants "
+                                                     "one"},
 };
 
 static void expect_why(const char *match, const struct alert *alert, const char *expected)

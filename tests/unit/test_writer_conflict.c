@@ -42,7 +42,8 @@ static void expect(const struct sent *sent, size_t n, unsigned times, size_t bat
                "order by event_id, array_to_string(flags, '+'), device_id) from mobeye.alert_decoded",
                rows);
     long long stored = rig_number(&rig, "select count(*) from mobeye.alert"),
-              conflicts = rig_number(&rig, "select count(*) from mobeye.alert_decoded where 'identity_conflict' = any (flags)");
+              conflicts =
+                  rig_number(&rig, "select count(*) from mobeye.alert_decoded where 'identity_conflict' = any (flags)");
     cr_expect_eq(owner.committed, (uint64_t)stored);
     cr_expect_eq(owner.conflicts, (uint64_t)conflicts);
     cr_expect_eq(owner.duplicate, owner.total - owner.committed);
@@ -161,7 +162,8 @@ Test(conflict, two_daemons_store_each_device_once_and_one_of_them_unflagged)
                "select count(*) - count(distinct (event_id, device_id)) || ' ' || count(distinct event_id) - count(*) "
                "filter (where flags = '{}') from mobeye.alert_decoded",
                "0 0");
-    long long conflicts = rig_number(&rig, "select count(*) from mobeye.alert_decoded where flags = '{identity_conflict}'");
+    long long conflicts =
+        rig_number(&rig, "select count(*) from mobeye.alert_decoded where flags = '{identity_conflict}'");
     cr_expect_gt(conflicts, 1000);
     cr_expect_eq(one.conflicts + two.conflicts, (uint64_t)conflicts);
     cr_expect_eq(one.committed + two.committed, (uint64_t)rig_number(&rig, "select count(*) from mobeye.alert"));

@@ -101,10 +101,11 @@ Test(retry, stores_what_the_database_takes_now)
     rig_sql(&rig, "alter table mobeye.alert drop constraint no_poison");
     cr_expect_eq(retry_quarantined(conn, id, &calls, rule, &err), RETRY_STORED, "%s", err.text);
     RIG_EXPECT(&rig, "select count(*) from mobeye.quarantine", "0");
-    RIG_EXPECT(&rig,
-               "select concat_ws(' ', event_id, journal_seq, instance, rule, endpoint, occurred_at) from mobeye.alert_decoded "
-               "where device_id = 'POISON'",
-               "000002 2 amersfoort-1 mended cameras 2026-11-23 21:04:11.000002+00");
+    RIG_EXPECT(
+        &rig,
+        "select concat_ws(' ', event_id, journal_seq, instance, rule, endpoint, occurred_at) from mobeye.alert_decoded "
+        "where device_id = 'POISON'",
+        "000002 2 amersfoort-1 mended cameras 2026-11-23 21:04:11.000002+00");
     /* What comes by the journal again is a duplicate now. */
     cr_expect_eq(retry_quarantined(conn, id, &calls, rule, &err), -1);
     cr_expect_not_null(strstr(err.text, "is not in quarantine"), "%s", err.text);

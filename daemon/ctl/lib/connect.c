@@ -33,6 +33,12 @@ static void be_root_again(struct root *root)
     free(root->home);
 }
 
+static char *copy_variable(const char *name)
+{
+    const char *value = getenv(name);
+    return value ? strdup(value) : NULL;
+}
+
 /* Takes the user's groups, and the home directory in which libpq looks for files. false: nothing changed, since we are
  * not root or there is no such user. */
 static bool become(const char *name, struct root *root)
@@ -41,7 +47,7 @@ static bool become(const char *name, struct root *root)
     if (!user || user->pw_uid == 0 || (root->n_groups = getgroups(GROUPS_MAX, root->groups)) < 0)
         return false;
     root->gid = getegid();
-    root->home = getenv("HOME") ? strdup(getenv("HOME")) : NULL;
+    root->home = copy_variable("HOME");
     setenv("HOME", user->pw_dir, 1);
     if (initgroups(name, user->pw_gid) == 0 && setegid(user->pw_gid) == 0 && seteuid(user->pw_uid) == 0)
         return true;
@@ -71,9 +77,7 @@ static char *host_of(const char *conninfo)
     char *host = conninfo_value(conninfo, "hostaddr");
     if (!host)
         host = conninfo_value(conninfo, "host");
-    if (!host && getenv("PGHOST"))
-        host = strdup(getenv("PGHOST"));
-    return host;
+    return host ? host : copy_variable("PGHOST");
 }
 
 static bool is_socket(const char *host)
@@ -94,8 +98,8 @@ bool connect_is_local(const char *conninfo)
 PGconn *connect_open(const char *verb, const char *conninfo, const char *database)
 {
     char *host = host_of(conninfo), *role = conninfo_value(conninfo, "user");
-    if (!role && getenv("PGUSER"))
-        role = strdup(getenv("PGUSER"));
+    if (!role)
+        role = copy_variable("PGUSER");
     PGconn *conn = open_as(is_socket(host) ? role : NULL, verb, conninfo, database);
     free(host);
     free(role);

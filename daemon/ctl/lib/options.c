@@ -44,8 +44,9 @@ static void add_option(struct option_table *table, struct ctl_option option)
     int has_value = option.text ? required_argument : no_argument;
     int answer = option.letter ? option.letter : FIRST + table->n;
     assert(table->n < OPTIONS_MAX);
+    size_t len = strlen(table->letters);
     if (option.letter)
-        strcat(table->letters, (char[]){option.letter, option.text ? ':' : '\0', '\0'});
+        snprintf(table->letters + len, sizeof(table->letters) - len, "%c%s", option.letter, option.text ? ":" : "");
     table->longs[table->n] = (struct option){option.name, has_value, NULL, answer};
     table->options[table->n++] = option;
 }

@@ -268,9 +268,9 @@ void doctor_unit(struct doctor *d)
     FILE *pipe = popen("systemctl show " USER ".service -p IPAddressAllow -p IPAddressDeny 2> /dev/null", "re");
     while (pipe && fgets(line, sizeof(line), pipe)) {
         if (strncmp(line, "IPAddressAllow=", 15) == 0)
-            strcpy(allowed, line + 15);
+            snprintf(allowed, sizeof(allowed), "%s", line + 15);
         if (strncmp(line, "IPAddressDeny=", 14) == 0)
-            strcpy(denied, line + 14);
+            snprintf(denied, sizeof(denied), "%s", line + 14);
     }
     if (!pipe || pclose(pipe) != 0) {
         doctor_say(d, DOCTOR_OK, "unit", NULL, "not checked: systemd is not running, or not accessible");

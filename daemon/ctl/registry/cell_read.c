@@ -44,7 +44,7 @@ int cell_number(struct str text, double *ret, struct buf *assumed, struct err *e
     copy[text.len] = '\0';
     bool comma = replace_comma(copy, number);
     if (!comma)
-        strcpy(number, copy);
+        memcpy(number, copy, text.len + 1);
     char *end;
     *ret = strtod(number, &end);
     if (*end || end == number)

@@ -34,6 +34,7 @@ static bool convert(struct str bytes, const char *encoding, struct buf *out, siz
     iconv_t converter = iconv_open("UTF-8", encoding);
     char *in = (char *)bytes.p;
     size_t in_left = bytes.len, bad = 0;
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): this is what iconv_open() returns on an error
     assert(converter != (iconv_t)-1); /* glibc has both */
     while (in_left > 0 && !bad) {
         char *to = buf_reserve(out, CHUNK);
@@ -117,7 +118,7 @@ static char most_frequent(struct str header)
 static char declared(struct buf *out, size_t from)
 {
     struct str text = {out->data + from, out->len - from};
-    bool is_line = text.len > 5 && strchr("\r\n", text.p[5]) && memchr(",;\t", text.p[4], 3);
+    bool is_line = text.len > 5 && strchr("\r\n", text.p[5]) && text.p[4] && strchr(",;\t", text.p[4]);
     if (!is_line || memcmp(text.p, "sep=", 4) != 0)
         return '\0';
     char separator = text.p[4];

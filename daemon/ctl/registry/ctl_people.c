@@ -23,7 +23,7 @@ static const char help[] =
     "export prints all people as CSV, which import accepts.\n"
     "remove removes a person, the database login with its rights, and its live sessions.\n" CSV_HELP
     "\n" CSV_DRY_RUN_HELP "      --make-logins      import: create the missing database logins, as members of "
-                          "mobeye_patrol, and print their\n"
+    "mobeye_patrol, and print their\n"
     "                         passwords\n" CTL_COMMON_HELP "\nExamples:\n"
     "  $ mobeyectl people import people.csv\n"
     "  $ mobeyectl people remove jansen\n\n"

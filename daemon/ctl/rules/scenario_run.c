@@ -318,7 +318,7 @@ static int expect_facts(struct play *play, const struct step *step, struct err *
 
 static int play_step(struct play *play, const struct step *step, struct err *err)
 {
-    int64_t at_us;
+    int64_t at_us = play->now_us;
     if (step->kind == STEP_ALERT)
         return play_alert(play, step, err);
     if (step->at.given &&

@@ -26,8 +26,7 @@ const char *database_time(const struct scenario_database *d, int64_t us, char ou
 {
     if (us == INT64_MAX || us == ALERT_NO_TIME)
         return NULL;
-    snprintf(out, 32, "%.6f",
-             (double)((us + d->shift_us) / CLOCK_SECOND) + (double)((us + d->shift_us) % CLOCK_SECOND) / 1e6);
+    snprintf(out, 32, "%.6f", (double)(us + d->shift_us) / 1e6);
     return out;
 }
 

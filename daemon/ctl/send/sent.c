@@ -22,7 +22,7 @@ uint64_t sent_add(struct sent *sent, const struct alert *alert, uint64_t line)
     const void *before = hash_find(&sent->identities, hash, is_any, NULL);
     if (before)
         return (uintptr_t)before;
-    hash_add(&sent->identities, hash, (void *)(uintptr_t)line);
+    hash_add(&sent->identities, hash, (void *)(uintptr_t)line); // NOLINT(performance-no-int-to-ptr): never followed
     return 0;
 }
 

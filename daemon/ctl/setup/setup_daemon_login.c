@@ -100,7 +100,8 @@ static char *new_password(void)
     if (!password)
         abort();
     randombytes_buf(bytes, sizeof(bytes));
-    return sodium_bin2hex(password, 2 * PASSWORD_BYTES + 1, bytes, sizeof(bytes));
+    sodium_bin2hex(password, 2 * PASSWORD_BYTES + 1, bytes, sizeof(bytes));
+    return password;
 }
 
 /* Writes the file first, then the role: after an interruption the file holds the password that the role will get. */
