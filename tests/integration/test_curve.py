@@ -6,50 +6,14 @@ import subprocess
 import pytest
 import zmq
 from harness import portal
-from harness.alerts import alert, alerts, encode, padded
-from harness.curve import Clients, Key
+from harness.alerts import alert, alerts, encode
+from harness.curve import Key, Site
 from harness.daemon import mobeyectl
-from harness.paths import MOBEYED, free_port
+from harness.paths import MOBEYED
 from harness.peers import Dealer
 from harness.wait import wait_until
 
 ALL = ["*"]
-
-
-class Site:
-    """A daemon with a server key and a list of clients; its router `door` speaks CURVE over TCP."""
-
-    def __init__(self, daemon):
-        self.daemon = daemon
-        self.server = Key()
-        self.key_file = self.server.write(daemon.directory / "server.key")
-        self.clients = Clients(daemon.directory / "clients.yaml")
-        daemon.conf.set(more=f"security: {{server_key: {self.key_file}, clients: {self.clients.file}}}\n"
-                             "timezone: UTC\n", endpoints=[self.endpoint()])
-
-    def endpoint(self, name="door", **keys):
-        if "connect" not in keys:
-            keys.setdefault("bind", f"tcp://127.0.0.1:{free_port()}")
-        return self.daemon.conf.endpoint(name, **keys)
-
-    def client(self):
-        return Key(self.server)
-
-    def start(self, **clients):
-        self.clients.write(**clients)
-        self.daemon.start()
-        return self
-
-    def reload(self, **clients):
-        self.clients.write(**clients)
-        self.daemon.hang_up()
-        assert self.reloaded()
-
-    def reloaded(self):
-        return self.daemon.metric("config_last_reload_successful") == 1
-
-    def refused(self, count=1, **labels):
-        self.daemon.wait_metric("handshakes_refused_total", lambda value: value >= count, **labels)
 
 
 @pytest.fixture
@@ -443,60 +407,3 @@ def test_a_credential_of_the_service_manager_holds_the_key(context, site):
     (credentials / "server.key").unlink()
     site.daemon.hang_up()
     assert not site.reloaded() and dealer.ask(alert("two")).word == b"ACK"
-
-
-def fill(dealer, prefix):
-    """Sends until the first RETRY; returns how many were accepted."""
-    for n in range(10000):
-        reply = dealer.ask(padded(f"{prefix}-{n}", 30000))
-        if reply.word == b"RETRY":
-            return n
-        assert reply.word == b"ACK", reply
-    raise AssertionError("there was room for 300 MB")
-
-
-def test_one_of_several_clients_cannot_fill_more_than_half_of_the_journal(site, context, cluster):
-    first, second = site.client(), site.client()
-    site.daemon.conf.set(max_size="8MiB")
-    site.start(first=(first, ALL), second=(second, ALL))
-    cluster.stop()
-    try:
-        loud, other = (Dealer(context, site.daemon.address(), curve=key) for key in (first, second))
-        taken = fill(loud, "loud")
-        assert 3 << 20 < taken * 30000 <= 4 << 20
-        assert "client first: its alerts not yet in the database fill half" in site.daemon.log()
-        assert other.ask(alert("other")).word == b"ACK", "others get in"
-        assert loud.ask(alert("small")).word == b"ACK", "there is room for little yet"
-        assert loud.ask(padded("large", 60000)).word == b"RETRY"
-        assert site.daemon.get("/readyz")[0] == 200
-
-        site.daemon.restart()
-        loud, other = (Dealer(context, site.daemon.address(), curve=key) for key in (first, second))
-        assert fill(loud, "loud-again") * 30000 <= 2 << 20, "half of what was left"
-        assert other.ask(alert("other-again")).word == b"ACK", "others still get in"
-
-        site.reload(first=(first, ALL))
-        assert fill(loud, "alone") * 30000 > 1 << 20, "alone on the list it has all of it"
-    finally:
-        cluster.start()
-    site.daemon.wait_drained()
-    wait_until(lambda: loud.ask(padded("stored", 30000)).word == b"ACK", "taken again")
-
-
-def test_a_client_has_its_half_again_when_its_alerts_are_stored(site, context, cluster):
-    first, second = site.client(), site.client()
-    site.daemon.conf.set(max_size="8MiB")
-    site.start(first=(first, ALL), second=(second, ALL))
-    cluster.stop()
-    try:
-        loud = Dealer(context, site.daemon.address(), curve=first)
-        fill(loud, "loud")
-    finally:
-        cluster.start()
-    site.daemon.wait_drained()
-    cluster.stop()
-    try:
-        assert fill(loud, "more") * 30000 > 3 << 20
-    finally:
-        cluster.start()
-    site.daemon.wait_drained()

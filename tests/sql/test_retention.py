@@ -1,70 +1,9 @@
 """How long things are kept: erasure by class, legal holds, figures."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 import psycopg
 
-from support import PATIENCE_S, SchemaTest, conninfo, insert_alert, insert_incident
-
-KEEP = "'28 days', '365 days', '90 days', '1825 days'"
-
-
-class RetentionTest(SchemaTest):
-    def setUp(self):
-        super().setUp()
-        self.superuser.execute(
-            "truncate mobeye.incident, mobeye.incident_history, mobeye.change, mobeye.erasure, mobeye.incident_stats,"
-            " mobeye.incident_condition, mobeye.quarantine, mobeye.alert_identity, mobeye.alert, mobeye.device, mobeye.device_status,"
-            " mobeye.mute, mobeye.registry_log cascade"
-        )
-        self.ingest = self.connect("mobeye_ingest")
-
-    def ago(self, interval):
-        return self.value(self.superuser, "select now() - %s::interval", interval)
-
-    def alert(self, kind, ago, event="e", **columns):
-        at = self.ago(ago)
-        alert_class = {"camera": "camera", "battery": "service"}.get(kind, "alarm")
-        self.superuser.execute("select mobeye.make_partitions(%s, %s, %s + interval '1 minute')", [alert_class, at, at])
-        insert_alert(self.superuser, kind, at, event_id=event, **columns)
-
-    def incident(self, ended="2000 days", **columns):
-        row = {
-            "alert_count": 2,
-            "status": "closed",
-            "closed_at": self.ago(ended),
-            "outcome": "confirmed",
-            "areas": ["hotspot:H1", "wijk:WK030710"],
-            **columns,
-        }
-        return insert_incident(self.superuser, self.ago(ended), **row)
-
-    def apply(self, keep=KEEP):
-        """How many rows each job erased, one transaction a job, as the daemon does it; none may fail."""
-        rows = self.apply_jobs(keep)
-        self.assertEqual([error for *_, error in rows if error], [])
-        return sum(n for *_, n, _ in rows)
-
-    def apply_jobs(self, keep=KEEP):
-        jobs = self.value(self.ingest, "select mobeye.retention_jobs()")
-        return [row for job in jobs for row in self.ingest.execute(
-            f"select what, class, partition, n, error from mobeye.apply_retention(%s, {keep})", [job])]
-
-    def due(self, keep=KEEP):
-        return self.ingest.execute(
-            f"select d.what, d.class, d.n from unnest(mobeye.retention_jobs()) j, mobeye.retention_due(j, {keep}) d"
-            " where d.n > 0 order by 1"
-        ).fetchall()
-
-    def overdue(self, keep=KEEP):
-        return self.ingest.execute(f"select job, n from mobeye.retention_overdue({keep})").fetchall()
-
-    def events(self):
-        return sorted(row[0] for row in self.superuser.execute("select event_id from mobeye.alert"))
-
-    def incidents(self):
-        return [row[0] for row in self.superuser.execute("select incident_id from mobeye.incident order by 1")]
-
+from retention_case import KEEP, RetentionTest
+from support import conninfo, insert_alert
 
 class Classes(RetentionTest):
     def test_each_class_goes_when_its_time_is_over(self):
@@ -355,83 +294,6 @@ class Maintenance(RetentionTest):
         self.report(a="", b="no")
         self.report(a="")
         self.assertEqual(self.state(), [("a", True, None, False, False)])
-
-
-class Tidy(RetentionTest):
-    def tidy(self):
-        return self.value(self.ingest, "select mobeye.purge('365 days')")
-
-    def thread(self, incident, active):
-        return self.value(
-            self.superuser,
-            "insert into mobeye.incident_condition (condition, incident_id, active, device_id)"
-            " values (gen_random_uuid(), %s, %s, 'd') returning incident_id",
-            incident,
-            active,
-        )
-
-    def test_threads_go_when_nothing_can_follow_them(self):
-        still_open = {"status": "new", "closed_at": None, "outcome": None}
-        cases = (
-            ("gone", True, {"ended": "25 hours"}),
-            ("kept", True, {"ended": "23 hours"}),
-            ("kept", False, {"ended": "25 hours", "gap": "2 hours"}),
-            ("kept", False, {"ended": "25 hours", **still_open}),  # who joined it is still asked
-            ("kept", True, {"ended": "25 hours", **still_open}),  # still to be restored
-            ("kept", False, {"ended": "25 hours", "accepting": True, **still_open}),
-        )
-        fates = {self.thread(self.incident(**row), active): fate for fate, active, row in cases}
-        self.assertEqual(self.tidy(), 1)
-        left = {row[0] for row in self.superuser.execute("select incident_id from mobeye.incident_condition")}
-        self.assertEqual(left, {incident for incident, fate in fates.items() if fate == "kept"})
-
-    def test_no_thread_leads_to_an_incident_that_was_erased_while_alerts_joined_it(self):
-        incident = self.incident(ended="2000 days")
-        daemon = self.connect()
-        daemon.execute("begin")
-        daemon.execute("select from mobeye.incident for update")
-        with ThreadPoolExecutor(1) as pool:
-            erased = pool.submit(self.superuser.execute, "select mobeye.erase_incidents(array[%s::bigint])", [incident])
-            self.waits(self.superuser)
-            daemon.execute(
-                "insert into mobeye.incident_condition (condition, incident_id, active, device_id)"
-                " values (gen_random_uuid(), %s, true, 'd')", [incident])
-            daemon.execute("commit")
-            erased.result(PATIENCE_S)
-        self.assertEqual(self.value(self.superuser, "select count(*) from mobeye.incident_condition"), 0)
-
-    def test_an_incident_that_somebody_works_on_is_passed_over(self):
-        incident = self.incident(ended="2 days")
-        self.thread(incident, False)
-        person = self.connect()
-        with person.transaction(force_rollback=True):
-            person.execute("select from mobeye.incident for update")
-            self.assertEqual(self.tidy(), 0)
-        self.assertEqual(self.tidy(), 1)
-
-    def test_old_versions_of_the_registry_go_and_daemons_that_are_behind_read_all(self):
-        self.superuser.execute("truncate mobeye.registry_log")
-        for name in ("a", "b", "c"):
-            self.superuser.execute("insert into mobeye.device (device_id) values (%s)", [name])
-        first, second, third = (row[0] for row in self.superuser.execute("select version from mobeye.registry_log order by 1"))
-        self.superuser.execute("update mobeye.registry_log set at = now() - interval '91 days' where version <= %s", [second])
-
-        def kind(known):
-            return self.ingest.execute("select name from mobeye.registry_since(%s)", [known]).fetchone()[0]
-
-        self.assertEqual(self.tidy(), 2)
-        self.assertEqual([kind(known) for known in (first, second, third)], ["everything", "changes", "changes"])
-        self.superuser.execute("update mobeye.registry_log set at = now() - interval '91 days'")
-        self.assertEqual(self.tidy(), 1)
-        self.assertEqual([kind(known) for known in (second, third)], ["everything", "changes"])
-
-    def test_changes_go_with_the_alarms(self):
-        for days in (364, 366):
-            self.superuser.execute(
-                "insert into mobeye.change (incident_id, op, status, priority, category, at)"
-                " values (1, 'new', 'new', 2, 'alarm', now() - make_interval(days => %s))", [days])
-        self.assertEqual(self.tidy(), 1)
-        self.assertEqual(self.value(self.superuser, "select count(*) from mobeye.change"), 1)
 
 
 class Floor(RetentionTest):

@@ -1,82 +1,11 @@
-/* Damage: what one flipped byte, a cut, garbage or a foreign file costs, and that none of it is passed over silently.
- */
-#include "test_journal_support.h"
+/* Damage: what one flipped byte, a cut or garbage costs, and that none of it is passed over silently. */
+#include "journal_image.h"
 
 #include <dirent.h>
 
-#include "journal/frame.h"
 #include "journal/verify.h"
 
-/* What is tested here is what the bytes say, not when they reach a disk. */
-int fdatasync(int fd)
-{
-    (void)fd;
-    return 0;
-}
-
-int fsync(int fd)
-{
-    (void)fd;
-    return 0;
-}
-
-/* Thousands of openings: in memory where the system has such a file system. */
-static void make_quick_dir(void)
-{
-    setenv("TMPDIR", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp", 0);
-    test_dir_make();
-}
-
-#define IMAGE_BYTES (128u << 10)
-
-static char image[IMAGE_BYTES], damaged[IMAGE_BYTES];
-static char image_path[8192];
-static uint32_t image_used; /* where the frames end */
-static uint64_t image_records;
-
-TestSuite(journal_damage, .init = make_quick_dir, .fini = test_dir_remove, .timeout = 120);
-
-/* Where the frames of a segment begin, by their lengths; ends with where the last ends. Returns how many. */
-static size_t frame_offsets(const char *bytes, uint32_t *ret, size_t room)
-{
-    size_t n = 0;
-    struct frame_header header;
-    uint32_t at = 0;
-    for (;;) {
-        ret[n] = at;
-        memcpy(&header, bytes + at, sizeof(header));
-        if (!frame_header_ok(&header, at) || n + 1 == room)
-            return n;
-        n++;
-        at += header.length;
-    }
-}
-
-/* A journal of one segment: frames of 1, 2, ... records. */
-static void make_image(unsigned frames, bool clean)
-{
-    struct journal *journal = open_journal(SMALL, NULL);
-    for (unsigned i = 1; i <= frames; i++) {
-        append_usual(journal, i);
-        sync_journal(journal);
-    }
-    image_records = journal_synced_seq(journal);
-    if (clean)
-        close_journal(&journal);
-    else
-        journal_free(&journal);
-    snprintf(image_path, sizeof(image_path), "%s", in_dir("journal/%020d.seg", 1));
-    cr_assert_eq(load_file(image_path, image, sizeof(image)), sizeof(image));
-    uint32_t offsets[64];
-    image_used = offsets[frame_offsets(image, offsets, 64)];
-    memcpy(damaged, image, sizeof(image));
-}
-
-static void put_image(const char *bytes, size_t len)
-{
-    remove_tree(in_dir("journal/salvaged"));
-    save_file(image_path, bytes, len);
-}
+TestSuite(journal_damage, .init = test_dir_make_in_memory, .fini = test_dir_remove, .timeout = 120);
 
 /* Is the byte at `at` of the damaged file in a file of the folder, with all its neighbours there? */
 static bool is_salvaged(uint32_t at)
@@ -447,92 +376,6 @@ Test(journal_damage, salvaged_records_stay_salvaged_and_keep_their_checksums)
     assert_repaired(5, 7);
 }
 
-/* ---- files that are not of this journal ---- */
-
-static void copy_file(const char *from, const char *to)
-{
-    static char bytes[IMAGE_BYTES];
-    save_file(to, bytes, load_file(from, bytes, sizeof(bytes)));
-}
-
-static unsigned count_in(const char *dir_path)
-{
-    unsigned n = 0;
-    DIR *dir = opendir(dir_path);
-    for (struct dirent *entry; dir && (entry = readdir(dir));)
-        n += entry->d_name[0] != '.';
-    if (dir)
-        closedir(dir);
-    return n;
-}
-
-static void assert_stranger(const char *name, const char *bytes, size_t len)
-{
-    struct journal_recovery found;
-    save_file(in_dir("journal/%s", name), bytes, len);
-    struct journal *journal = open_journal(SMALL, &found);
-    cr_assert_eq(found.foreign, 1, "%s", name);
-    cr_assert_eq(found.records, image_records);
-    cr_assert_eq(found.damaged + found.torn_bytes + found.missing, 0);
-    cr_assert_eq(journal_next_seq(journal), image_records + 1);
-    journal_free(&journal);
-    cr_assert_eq(access(in_dir("journal/%s", name), F_OK), -1, "it is moved away");
-    cr_assert_eq(count_in(in_dir("journal/salvaged")), 1);
-    remove_tree(in_dir("journal/salvaged"));
-}
-
-Test(journal_damage, files_that_are_not_of_this_journal_are_moved_aside)
-{
-    static char other[IMAGE_BYTES];
-    struct journal_options options = {in_dir("other"), SMALL, 0};
-    struct journal *journal = open_journal_at(&options, NULL);
-    append_usual(journal, 200);
-    close_journal(&journal);
-    load_file(in_dir("other/%020d.seg", 1), other, sizeof(other));
-    make_image(3, false);
-
-    assert_stranger("nonsense.seg", "nonsense", 8);
-    assert_stranger("00000000000000000000.seg", "", 0);
-    assert_stranger("00000000000000000007.seg", "", 0);
-    assert_stranger("00000000000000000007.seg", image + 7, 5000);
-    assert_stranger("00000000000000000007.seg", image, sizeof(image)); /* a copy under another name */
-    assert_stranger("99999999999999999999999.seg", image, sizeof(image));
-
-    /* Another journal's segment, with a name that it could have. */
-    uint32_t offsets[64];
-    frame_offsets(other, offsets, 64);
-    for (int i = 0; i < 2; i++) {
-        struct frame_header header;
-        memcpy(&header, other + offsets[i], sizeof(header));
-        header.segment_seq = header.first_seq = 50;
-        char *rear = other + offsets[i + 1] - sizeof(header);
-        frame_seal(&header, (const struct frame_entry *)(const void *)(other + offsets[i] + sizeof(header)));
-        memcpy(other + offsets[i], &header, sizeof(header));
-        memcpy(rear, &header, sizeof(header));
-    }
-    assert_stranger("00000000000000000050.seg", other, sizeof(other));
-}
-
-Test(journal_damage, a_journal_of_a_later_version_is_left_whole_and_a_new_one_begun)
-{
-    make_image(3, true);
-    for (uint32_t at = 0; at < image_used; at += 4)
-        if (memcmp(image + at, "mobeyeJ\n", 8) == 0)
-            damaged[at + 8] = FRAME_VERSION + 1;
-    put_image(damaged, sizeof(damaged));
-    struct journal_recovery found;
-    struct journal *journal = open_journal(SMALL, &found);
-    cr_assert_eq(found.foreign, 1);
-    cr_assert_eq(found.records, 0);
-    cr_assert_eq(journal_next_seq(journal), 1);
-    journal_free(&journal);
-    char kept[8192];
-    snprintf(kept, sizeof(kept), "journal/salvaged/%020d.seg-%" PRId64, 1, WALL);
-    static char bytes[IMAGE_BYTES];
-    cr_assert_eq(load_file(in_dir("%s", kept), bytes, sizeof(bytes)), sizeof(bytes));
-    cr_assert_arr_eq(bytes, damaged, sizeof(bytes));
-}
-
 Test(journal_damage, a_lost_segment_is_counted_as_missing)
 {
     struct journal *journal = open_journal(SMALL, NULL);
@@ -563,47 +406,5 @@ Test(journal_damage, a_lost_segment_is_counted_as_missing)
     cr_assert_eq(found.records, all - found.missing);
     cr_assert_eq(found.damaged + found.foreign + found.torn_bytes, 0);
     cr_assert_eq(read_usual(journal, 1, NULL, 0), all - found.missing);
-    journal_free(&journal);
-}
-
-Test(journal_damage, an_old_copy_of_a_segment_whose_numbers_are_taken_is_a_stranger)
-{
-    make_image(6, false);
-    uint32_t offsets[64];
-    frame_offsets(image, offsets, 64);
-    /* As its own later self, renamed and re-sealed to begin within the numbers of the first. */
-    for (size_t i = 0; i < 2; i++) {
-        struct frame_header header;
-        memcpy(&header, damaged + offsets[i], sizeof(header));
-        header.segment_seq = 3;
-        header.first_seq = 3;
-        frame_seal(&header, (const struct frame_entry *)(const void *)(damaged + offsets[i] + sizeof(header)));
-        memcpy(damaged + offsets[i], &header, sizeof(header));
-        memcpy(damaged + offsets[i + 1] - sizeof(header), &header, sizeof(header));
-    }
-    assert_stranger("00000000000000000003.seg", damaged, offsets[2]);
-}
-
-Test(journal_damage, without_its_lock_file_the_journal_with_most_segments_is_ours)
-{
-    make_image(3, false);
-    struct journal_options options = {in_dir("other"), SMALL, 0};
-    struct journal *journal = open_journal_at(&options, NULL);
-    while (journal_bytes(journal) < 3 * IMAGE_BYTES)
-        append_usual(journal, 1);
-    sync_journal(journal);
-    uint64_t all = journal_synced_seq(journal);
-    journal_free(&journal);
-    copy_file(image_path, in_dir("kept"));
-    DIR *dir = opendir(in_dir("other"));
-    for (struct dirent *entry; (entry = readdir(dir));)
-        if (strstr(entry->d_name, ".seg") && strcmp(entry->d_name, "00000000000000000001.seg") != 0)
-            copy_file(in_dir("other/%s", entry->d_name), in_dir("journal/%s", entry->d_name));
-    closedir(dir);
-    cr_assert_eq(unlink(in_dir("journal/lock")), 0);
-    struct journal_recovery found;
-    journal = open_journal(SMALL, &found);
-    cr_assert_eq(found.foreign, 1);
-    cr_assert_eq(journal_next_seq(journal), all + 1);
     journal_free(&journal);
 }

@@ -4,6 +4,8 @@ import os
 
 import zmq
 
+from .paths import free_port
+
 
 class Key:
     """A pair, and whom it goes to as a client."""
@@ -42,3 +44,39 @@ class Clients:
                          f", sources: {json.dumps(self.sources.get(name, '*'))}"
                          + (f", until: {until[0]}}}" if until else "}"))
         self.file.write_text("\n".join(lines) + "\n")
+
+
+class Site:
+    """A daemon with a server key and a list of clients; its router `door` speaks CURVE over TCP."""
+
+    def __init__(self, daemon):
+        self.daemon = daemon
+        self.server = Key()
+        self.key_file = self.server.write(daemon.directory / "server.key")
+        self.clients = Clients(daemon.directory / "clients.yaml")
+        daemon.conf.set(more=f"security: {{server_key: {self.key_file}, clients: {self.clients.file}}}\n"
+                             "timezone: UTC\n", endpoints=[self.endpoint()])
+
+    def endpoint(self, name="door", **keys):
+        if "connect" not in keys:
+            keys.setdefault("bind", f"tcp://127.0.0.1:{free_port()}")
+        return self.daemon.conf.endpoint(name, **keys)
+
+    def client(self):
+        return Key(self.server)
+
+    def start(self, **clients):
+        self.clients.write(**clients)
+        self.daemon.start()
+        return self
+
+    def reload(self, **clients):
+        self.clients.write(**clients)
+        self.daemon.hang_up()
+        assert self.reloaded()
+
+    def reloaded(self):
+        return self.daemon.metric("config_last_reload_successful") == 1
+
+    def refused(self, count=1, **labels):
+        self.daemon.wait_metric("handshakes_refused_total", lambda value: value >= count, **labels)
