@@ -1,12 +1,9 @@
 #include "conf/load.h"
 
 #include <ctype.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <sodium.h>
 
@@ -237,101 +234,53 @@ static void set_rules_text(struct conf *conf, const struct node *root, struct st
     buf_free(&kept);
 }
 
-static struct conf *load_tree(const char *file, const struct node *root, const struct conf_names *names,
-                              struct diagnostics *diagnostics)
+/* What conf_load_whole() adds to a source. */
+struct daemon_source {
+    const struct conf_names *names;
+    struct buf clients; /* diagnostics about the client list */
+};
+
+static void *load_tree(const struct loader_source *source, const struct node *root, struct str text,
+                       struct diagnostics *diagnostics)
 {
     static const struct source_pos top = {1, 1};
-    if (root->kind != NODE_MAP && !node_is_null(root)) {
-        diagnostics_error(diagnostics, root->pos, "file", "is not a mapping (expected keys with values)");
-        return NULL;
-    }
-    if (root->kind != NODE_MAP) {
-        diagnostics_error(diagnostics, top, "file",
-                          "is empty (expected at least instance, database, journal and endpoints)");
-        return NULL;
-    }
+    struct daemon_source *more = source->ctx;
     struct conf *conf = mem_zalloc(sizeof(*conf));
-    conf->file = mem_strdup(file);
+    conf->file = mem_strdup(source->file);
     loader_map(diagnostics, "", "", top, root, (char *)conf);
     name_terms(conf);
-    loader_check(diagnostics, root, conf, names);
+    loader_check(diagnostics, root, conf, more->names);
     const struct node *conninfo = node_value(node_value(root, "database"), "conninfo");
-    if (conninfo) {
+    if (conninfo)
         conf->database.pos = conninfo->pos;
-    }
-    return conf;
-}
-
-/* Loads as much of the text as possible; NULL: nothing. */
-static struct conf *load_text(const char *file, struct str text, const struct conf_names *names,
-                              struct diagnostics *diagnostics)
-{
-    static const struct source_pos top = {1, 1};
-    struct conf *conf = NULL;
-    if (text.len > LOADER_FILE_MAX) {
-        diagnostics_error(diagnostics, top, "file", "is too large (expected at most 1 MiB)");
-        return NULL;
-    }
-    struct node *root = tree_parse(text.p, text.len, diagnostics);
-    if (root)
-        conf = load_tree(file, root, names, diagnostics);
-    if (conf && !diagnostics->bad)
+    if (!diagnostics->bad)
         set_rules_text(conf, root, text);
-    else if (!diagnostics->bad)
-        diagnostics_error(diagnostics, top, "file",
-                          "is empty (expected at least instance, database, journal and endpoints)");
-    node_free(&root);
+    if (source->whole && loader_security(conf, diagnostics, &more->clients) != 0)
+        conf_free(&conf);
     return conf;
 }
 
-/* whole: also loads the files that the security section names. */
-static struct conf *load_with_security(const char *file, struct str text, bool whole, const struct conf_names *names,
-                                       struct buf *out)
+static void free_tree(void *conf)
 {
-    struct diagnostics diagnostics = {0};
-    struct buf clients = {0};
-    struct conf *conf = load_text(file, text, names, &diagnostics);
-    bool bad = conf && whole && loader_security(conf, &diagnostics, &clients) != 0;
-    if (diagnostics.bad || bad)
-        conf_free(&conf);
-    diagnostics_write(&diagnostics, file, out);
-    diagnostics_free(&diagnostics);
-    buf_append_str(out, buf_str(&clients));
-    buf_free(&clients);
-    return conf;
+    conf_free(&(struct conf *){conf});
 }
+
+static const struct loader_program daemon_program = {"instance, database, journal and endpoints", load_tree, free_tree};
 
 struct conf *conf_parse(const char *file, const char *text, size_t len, struct buf *out)
 {
-    return load_with_security(file, (struct str){text, len}, false, NULL, out);
-}
-
-int loader_read(const char *file, struct buf *ret)
-{
-    int fd = open(file, O_RDONLY | O_CLOEXEC);
-    ssize_t got = -1;
-    if (fd < 0)
-        return -1;
-    do {
-        got = read(fd, buf_reserve(ret, LOADER_FILE_MAX + 1 - ret->len), LOADER_FILE_MAX + 1 - ret->len);
-        if (got > 0)
-            ret->len += (size_t)got;
-    } while ((got > 0 && ret->len <= LOADER_FILE_MAX) || (got < 0 && errno == EINTR));
-    int saved = errno;
-    close(fd);
-    errno = saved;
-    return got < 0 ? -1 : 0;
+    struct daemon_source more = {0};
+    const struct loader_source source = {file, false, &more};
+    return loader_parse(&daemon_program, &source, (struct str){text, len}, out);
 }
 
 static struct conf *load_file(const char *file, bool whole, const struct conf_names *names, struct buf *out)
 {
-    struct buf text = {0};
-    struct conf *conf = NULL;
-    if (loader_read(file, &text) == 0)
-        conf = load_with_security(file, buf_str(&text), whole, names, out);
-    else
-        buf_printf(out, "%s:1:1: file: cannot be read: %s (expected a YAML file)\n", file, strerror(errno));
-    buf_free(&text);
+    struct daemon_source more = {.names = names};
+    const struct loader_source source = {file, whole, &more};
+    struct conf *conf = loader_load(&daemon_program, &source, out);
+    buf_append_str(out, buf_str(&more.clients));
+    buf_free(&more.clients);
     return conf;
 }
 

@@ -220,17 +220,13 @@ static void check_cameras(const struct frigate_check *check)
     }
 }
 
-static struct conf_frigate *load_tree(const struct node *root, bool whole, struct diagnostics *diagnostics)
+static void *load_tree(const struct loader_source *source, const struct node *root, struct str text,
+                       struct diagnostics *diagnostics)
 {
     static const struct source_pos top = {1, 1};
-    if (!root || root->kind != NODE_MAP) {
-        if (!diagnostics->bad)
-            diagnostics_error(diagnostics, root ? root->pos : top, "file", "%s (expected at least name, api and to)",
-                              !root || node_is_null(root) ? "is empty" : "is not a mapping");
-        return NULL;
-    }
+    (void)text;
     struct conf_frigate *conf = mem_zalloc(sizeof(*conf));
-    const struct frigate_check check = {diagnostics, root, conf, whole};
+    const struct frigate_check check = {diagnostics, root, conf, source->whole};
     loader_map(diagnostics, SCHEMA_FRIGATE, "", top, root, (char *)conf);
     check_mqtt(&check);
     check_api(&check);
@@ -239,39 +235,19 @@ static struct conf_frigate *load_tree(const struct node *root, bool whole, struc
     return conf;
 }
 
-static struct conf_frigate *load_text(const char *file, struct str text, bool whole, struct buf *out)
+static void free_tree(void *conf)
 {
-    static const struct source_pos top = {1, 1};
-    struct diagnostics diagnostics = {0};
-    struct conf_frigate *conf = NULL;
-    struct node *root = NULL;
-    if (text.len > LOADER_FILE_MAX)
-        diagnostics_error(&diagnostics, top, "file", "is too large (expected at most 1 MiB)");
-    else
-        root = tree_parse(text.p, text.len, &diagnostics);
-    if (text.len <= LOADER_FILE_MAX)
-        conf = load_tree(root, whole, &diagnostics);
-    if (diagnostics.bad)
-        conf_frigate_free(&conf);
-    diagnostics_write(&diagnostics, file, out);
-    diagnostics_free(&diagnostics);
-    node_free(&root);
-    return conf;
+    conf_frigate_free(&(struct conf_frigate *){conf});
 }
+
+static const struct loader_program program = {"name, api and to", load_tree, free_tree};
 
 struct conf_frigate *conf_frigate_parse(const char *file, struct str text, struct buf *out)
 {
-    return load_text(file, text, false, out);
+    return loader_parse(&program, &(struct loader_source){.file = file}, text, out);
 }
 
 struct conf_frigate *conf_frigate_load(const char *file, struct buf *out)
 {
-    struct buf text = {0};
-    struct conf_frigate *conf = NULL;
-    if (loader_read(file, &text) == 0)
-        conf = load_text(file, buf_str(&text), true, out);
-    else
-        buf_printf(out, "%s:1:1: file: cannot be read: %s (expected a YAML file)\n", file, strerror(errno));
-    buf_free(&text);
-    return conf;
+    return loader_load(&program, &(struct loader_source){.file = file, .whole = true}, out);
 }

@@ -1,6 +1,6 @@
 /*
- * Internal interface of the loader: load.c walks the table of keys, types.c converts nodes to members, check_conf.c and
- * check_rules.c check across keys.
+ * Internal interface of the loader: loader_file.c reads and parses a file, load.c walks the table of keys, types.c
+ * converts nodes to members, check_conf.c and check_rules.c check across keys.
  */
 #ifndef MOBEYE_CONF_LOADER_H
 #define MOBEYE_CONF_LOADER_H
@@ -50,6 +50,27 @@ void loader_map(struct diagnostics *diagnostics, const char *scope, const char *
 /* Appends the contents of the file, at most LOADER_FILE_MAX + 1 bytes of it. -1 with errno set. */
 int loader_read(const char *file, struct buf *ret);
 #define LOADER_FILE_MAX ((size_t)1 << 20)
+
+struct loader_source {
+    const char *file; /* its name in diagnostics */
+    bool whole;       /* what the file names is loaded too, such as secrets */
+    void *ctx;        /* the loading program's */
+};
+
+/* The configuration of one program. */
+struct loader_program {
+    const char *required; /* the keys that a file has at least: "listen, database and identity" */
+    /* Returns the configuration, which is freed if an error was reported, or NULL. root is a mapping. */
+    void *(*load)(const struct loader_source *source, const struct node *root, struct str text,
+                  struct diagnostics *diagnostics);
+    void (*free)(void *conf);
+};
+
+/* Parses the text, or the file that source names, loads it and appends all diagnostics to out. NULL: there was an
+ * error. */
+void *loader_parse(const struct loader_program *program, const struct loader_source *source, struct str text,
+                   struct buf *out);
+void *loader_load(const struct loader_program *program, const struct loader_source *source, struct buf *out);
 
 /* Loads the files that conf names for security into it: the server's key and the client list. Diagnostics about the
  * configuration go to diagnostics; lines about the client list are appended to out. -1: the client list has an error.

@@ -1,0 +1,72 @@
+#include "conf/loader.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct source_pos top = {1, 1};
+
+int loader_read(const char *file, struct buf *ret)
+{
+    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    ssize_t got = -1;
+    if (fd < 0)
+        return -1;
+    do {
+        got = read(fd, buf_reserve(ret, LOADER_FILE_MAX + 1 - ret->len), LOADER_FILE_MAX + 1 - ret->len);
+        if (got > 0)
+            ret->len += (size_t)got;
+    } while ((got > 0 && ret->len <= LOADER_FILE_MAX) || (got < 0 && errno == EINTR));
+    int saved = errno;
+    close(fd);
+    errno = saved;
+    return got < 0 ? -1 : 0;
+}
+
+/* NULL: not a mapping, which is reported. The caller frees it. */
+static struct node *parse_mapping(const struct loader_program *program, struct str text,
+                                  struct diagnostics *diagnostics)
+{
+    if (text.len > LOADER_FILE_MAX) {
+        diagnostics_error(diagnostics, top, "file", "is too large (expected at most 1 MiB)");
+        return NULL;
+    }
+    struct node *root = tree_parse(text.p, text.len, diagnostics);
+    if (root && root->kind == NODE_MAP)
+        return root;
+    if (root && !node_is_null(root))
+        diagnostics_error(diagnostics, root->pos, "file", "is not a mapping (expected at least %s)", program->required);
+    else if (!diagnostics->bad)
+        diagnostics_error(diagnostics, top, "file", "is empty (expected at least %s)", program->required);
+    node_free(&root);
+    return NULL;
+}
+
+void *loader_parse(const struct loader_program *program, const struct loader_source *source, struct str text,
+                   struct buf *out)
+{
+    struct diagnostics diagnostics = {0};
+    struct node *root = parse_mapping(program, text, &diagnostics);
+    void *conf = root ? program->load(source, root, text, &diagnostics) : NULL;
+    if (conf && diagnostics.bad) {
+        program->free(conf);
+        conf = NULL;
+    }
+    diagnostics_write(&diagnostics, source->file, out);
+    diagnostics_free(&diagnostics);
+    node_free(&root);
+    return conf;
+}
+
+void *loader_load(const struct loader_program *program, const struct loader_source *source, struct buf *out)
+{
+    struct buf text = {0};
+    void *conf = NULL;
+    if (loader_read(source->file, &text) == 0)
+        conf = loader_parse(program, source, buf_str(&text), out);
+    else
+        buf_printf(out, "%s:1:1: file: cannot be read: %s (expected a YAML file)\n", source->file, strerror(errno));
+    buf_free(&text);
+    return conf;
+}
