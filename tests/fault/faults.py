@@ -6,6 +6,7 @@ import time
 import pytest
 
 from harness.alerts import alert
+from harness.figures import note_figures
 from harness.paths import BUILD, sanitized
 from harness.peers import reply_of
 from harness.wait import TIMEOUT_S
@@ -14,6 +15,13 @@ from harness.wait import TIMEOUT_S
 CYCLES = int(os.environ.get("MOBEYE_CYCLES", "10"))
 SEED = int(os.environ.get("MOBEYE_SEED", random.randrange(1 << 30)))
 BENCH_SEND = BUILD / "tests" / "bench_send"
+
+
+def each_cycle(n, first=0):
+    """The numbers of n cycles; each that is over is noted."""
+    for cycle in range(first, first + n):
+        yield cycle
+        note_figures(cycles=1)
 
 
 def skip_if_sanitized(library):

@@ -10,7 +10,7 @@ import threading
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from faults import CYCLES, SEED, stream
+from faults import CYCLES, SEED, each_cycle, stream
 from harness.cluster import Cluster
 from harness.peers import Dealer
 from harness.wait import wait_until
@@ -161,7 +161,7 @@ def sender(proxy, database, daemons, context):
 def test_cut_at_any_byte_it_stores_exactly_once(sender, database, direction, span):
     chance = random.Random(SEED)
     cycles = 2 * CYCLES
-    for cycle in range(cycles):
+    for cycle in each_cycle(cycles):
         sender.cut(direction, chance.randrange(cycle * span // cycles, (cycle + 1) * span // cycles) + 1)
         sender.settle()
     sender.close(database)
@@ -169,7 +169,7 @@ def test_cut_at_any_byte_it_stores_exactly_once(sender, database, direction, spa
 
 def test_cut_while_it_connects_it_tries_again(sender, database):
     chance = random.Random(SEED)
-    for cycle in range(CYCLES):
+    for cycle in each_cycle(CYCLES):
         direction = (TO_SERVER, TO_DAEMON)[cycle % 2]
         sender.cut(direction, 1)
         sender.cut(direction, chance.randrange(1, 700))

@@ -1,7 +1,7 @@
 """A write or sync of the journal fails: no ACK for it, the process ends, the next one delivers what was accepted."""
 import pytest
 
-from faults import CYCLES, pump, skip_if_sanitized, stream
+from faults import CYCLES, each_cycle, pump, skip_if_sanitized, stream
 from harness.paths import BUILD
 from harness.peers import Dealer, Ledger
 
@@ -47,7 +47,7 @@ def send(journaling, context):
 ])
 def test_it_ends_with_1_and_everything_accepted_arrives(journaling, send, call, how):
     calls = CYCLES if call in ("pwritev", "fdatasync") else SEGMENTS
-    for n in range(1, calls + 1):
+    for n in each_cycle(calls, 1):
         journaling.launch(env=failing(call, n, how))
         send(lambda: not journaling.running(), window=1 if n % 2 else 20)
         assert journaling.wait_exit() == 1, f"{call} {n}"
@@ -59,7 +59,7 @@ def test_it_ends_with_1_and_everything_accepted_arrives(journaling, send, call, 
 
 
 def test_a_short_write_is_completed(journaling, send):
-    for n in range(1, CYCLES + 1):
+    for n in each_cycle(CYCLES, 1):
         journaling.start(env=failing("pwritev", n, "short"))
         send(lambda: journaling.lines(f"^shim: pwritev {n}: short"))
         journaling.kill()

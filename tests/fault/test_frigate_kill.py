@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from faults import CYCLES, SEED
+from faults import CYCLES, SEED, each_cycle
 from harness.frigate import JPEG, Bridge, Broker, FrigateServer, event
 from harness.wait import wait_until
 
@@ -61,7 +61,7 @@ def test_whoever_is_killed_nothing_is_lost_or_doubled(database, daemons):
     bridge = Bridge([daemon.address()], frigate, broker, images={}).start()
     traffic = Traffic(frigate, broker, chance)
     try:
-        for _ in range(CYCLES):
+        for _ in each_cycle(CYCLES):
             enough = traffic.made + chance.randrange(5, 60)
             wait_until(lambda: traffic.made > enough, "more events")
             victim = chance.choice(["bridge", "daemon", "broker", "frigate", "both"])

@@ -4,7 +4,7 @@ MOBEYE_CYCLES is the number of kills (10 unless given), MOBEYE_SEED makes a run'
 import random
 import subprocess
 
-from faults import CYCLES, SEED
+from faults import CYCLES, SEED, each_cycle
 from harness.peers import Load
 from harness.wait import wait_until
 
@@ -34,7 +34,7 @@ def test_killed_daemons_lose_and_double_nothing(database, daemons):
     chance = random.Random(SEED)
     daemon = daemons(database.ingest, batch_max=200).start()
     senders = loads(daemon)
-    for _ in range(CYCLES):
+    for _ in each_cycle(CYCLES):
         some_accepted(senders, chance.randrange(1, 2000))
         daemon.kill()
         daemon.start()
@@ -45,7 +45,7 @@ def test_killed_during_recovery_it_still_loses_nothing(database, daemons):
     chance = random.Random(SEED)
     daemon = daemons(database.ingest).start()
     senders = loads(daemon)
-    for _ in range(CYCLES):
+    for _ in each_cycle(CYCLES):
         some_accepted(senders, chance.randrange(1, 1000))
         daemon.kill()
         for _ in range(3):
@@ -63,7 +63,7 @@ def test_daemon_and_database_killed_in_turn_lose_and_double_nothing(cluster, dat
     chance = random.Random(SEED)
     daemon = daemons(database.ingest, batch_max=200).start()
     senders = loads(daemon)
-    for _ in range(max(CYCLES // 3, 2)):
+    for _ in each_cycle(max(CYCLES // 3, 2)):
         some_accepted(senders, chance.randrange(1, 1000))
         cluster.kill()
         some_accepted(senders, chance.randrange(1, 1000))

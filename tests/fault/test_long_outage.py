@@ -4,7 +4,8 @@ import os
 import subprocess
 import time
 
-from faults import BENCH_SEND, CYCLES
+from faults import BENCH_SEND, CYCLES, each_cycle
+from harness.figures import note_figures
 from harness.paths import sanitized
 from harness.wait import wait_until
 
@@ -28,7 +29,7 @@ def test_what_came_while_the_database_was_down_arrives_once(cluster, database, d
     cluster.stop()
     daemon.wait_metric("database_up", 0)
     seconds = 0
-    for n in range(ROUNDS):
+    for n in each_cycle(ROUNDS):
         seconds += journal(daemon, f"out{n}", ROUND)["seconds"]
         assert daemon.metric("journal_pending") == (n + 1) * ROUND
     cluster.start()
@@ -36,9 +37,10 @@ def test_what_came_while_the_database_was_down_arrives_once(cluster, database, d
     wait_until(lambda: daemon.metric("journal_pending") == 0, "it drains", timeout=60 * (ROUNDS + 1))
     drained = time.monotonic() - begun
     count = ROUNDS * ROUND
+    stored, distinct = database.stored(), database.value("select count(*) from (select distinct source, event_id from patrol.alerts) as one")
+    note_figures(accepted=count, lost=count - distinct, doubled=stored - distinct)
     assert daemon.metric("committed_total") == count
-    assert database.stored() == count
-    assert database.value("select count(*) from (select distinct source, event_id from patrol.alerts) as one") == count
+    assert stored == distinct == count
     print(f"{count / seconds:.0f} accepted/s with the database down, drained at {count / drained:.0f}/s")
     daemon.stop()
 

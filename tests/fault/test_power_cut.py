@@ -4,7 +4,7 @@ import random
 import pytest
 
 from disk import disk  # noqa: F401 (a fixture)
-from faults import CYCLES, SEED, pump, stream
+from faults import CYCLES, SEED, each_cycle, pump, stream
 from harness.peers import Dealer, Ledger
 
 
@@ -16,7 +16,7 @@ def test_a_power_cut_loses_and_doubles_nothing(disk, cluster, database, daemons,
     ledger, messages = Ledger(), stream("cut", 300)
     if not database_up:
         cluster.stop()
-    for cycle in range(max(CYCLES // 2, 2)):
+    for cycle in each_cycle(max(CYCLES // 2, 2)):
         daemon.start()
         if not database_up and cycle % 20 == 19:
             cluster.start()

@@ -9,6 +9,7 @@ import uuid
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from .figures import note_figures
 from .paths import MOBEYECTL, WITH_POSTGRES
 from .wait import wait_until
 
@@ -138,10 +139,11 @@ class Database:
     def check(self, *ledgers, elsewhere=()):
         """The oracle: what was accepted is there, once, and nothing else is. `elsewhere`: identities in quarantine."""
         rows = self.identities()
-        assert len(rows) == len(set(rows)), "an alert is there more than once"
         accepted = set().union(*(ledger.accepted for ledger in ledgers))
         sent = set().union(*(ledger.sent for ledger in ledgers))
         lost = accepted - set(rows) - set(elsewhere)
+        note_figures(accepted=len(accepted), lost=len(lost), doubled=len(rows) - len(set(rows)))
+        assert len(rows) == len(set(rows)), "an alert is there more than once"
         assert not lost, f"{len(lost)} of {len(accepted)} accepted alerts are lost: {sorted(lost)[:5]}"
         strange = set(rows) - sent
         assert not strange, f"{len(strange)} stored alerts were never sent: {sorted(strange)[:5]}"
