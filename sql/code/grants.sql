@@ -66,7 +66,8 @@ grant select, insert, update, delete on mobeye.device, mobeye.device_address, mo
 grant select on mobeye.counter, mobeye.registry_log, mobeye.team, mobeye.team_area, mobeye.device_status,
     mobeye.device_unknown to mobeye_registry;
 grant select, insert, update on mobeye.burglary, mobeye.measure to mobeye_registry;
-grant select on patrol.devices, patrol.mutes, patrol.incidents, patrol.changes, patrol.incident_history to mobeye_registry;
+grant select on patrol.devices, patrol.device_cards, patrol.mutes, patrol.incidents, patrol.changes, patrol.incident_history
+    to mobeye_registry;
 grant execute on function
     mobeye.check_areas(float8[]),
     mobeye.check_devices(float8[]),
@@ -89,6 +90,7 @@ grant execute on function
     patrol.api_version(),
     patrol.board_equipment(text),
     patrol.board_me(),
+    patrol.device_report(date, date),
     patrol.number_changes()
     to mobeye_registry;
 -- Called by the views above. This role has usage of schema mobeye, so it can call them by name: those that read something
@@ -103,6 +105,7 @@ grant execute on function mobeye.current_viewer(), mobeye.rd(public.geometry), m
 grant usage on schema patrol to mobeye_patrol, mobeye_auditor;
 grant select on patrol.alerts, patrol.images, patrol.incidents, patrol.queue, patrol.changes, patrol.incident_history, patrol.mutes,
     patrol.devices, patrol.figures to mobeye_patrol, mobeye_auditor;
+grant select on patrol.device_cards to mobeye_patrol;
 grant execute on function
     patrol.api_version(),
     patrol.board_act(bigint, text, jsonb), -- auditors: open
@@ -139,6 +142,7 @@ grant execute on function
     patrol.board_next(jsonb),
     patrol.board_unmute(jsonb),
     patrol.claim_next(text, text),
+    patrol.device_report(date, date),
     patrol.close(bigint, text, text, text, bigint),
     patrol.incidents_at(text),
     patrol.link(bigint, text, text, text, bigint),
@@ -157,7 +161,12 @@ grant execute on function
 -- mobeye_analyst: reports, and no row of a person, a home or an incident
 
 grant usage on schema patrol to mobeye_analyst;
-grant execute on function patrol.api_version() to mobeye_analyst;
+grant execute on function
+    patrol.api_version(),
+    patrol.device_report(date, date),
+    patrol.hotspots(date, date, text, integer, integer),
+    patrol.near_repeat(date, date, text, numeric[], integer[], text, integer, bigint)
+    to mobeye_analyst;
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- mobeye_board: a login that can do nothing but act for people

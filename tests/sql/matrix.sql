@@ -102,6 +102,10 @@ insert into asked values
     -- These give nothing of one kind; what they give is searched for anything hidden.
     ('mute_area', null, 'select to_jsonb(patrol.mute_area(''wijk'', ''WK1'', now() + interval ''1 day'', ''x''))'),
     ('figures', null, 'select to_jsonb(t) from patrol.figures t'),
+    ('device_cards', null, 'select to_jsonb(t) from patrol.device_cards t'),
+    ('device_report', true, 'select to_jsonb(t) - ''device_id'' from patrol.device_report(''2020-01-01'', ''2039-01-01'') t where device_id = ''{device}'''),
+    ('hotspots', null, 'select patrol.hotspots(''2020-01-01'', ''2039-01-01'')'),
+    ('near_repeat', null, 'select patrol.near_repeat(''2020-01-01'', ''2039-01-01'', ''alarms'', simulations => 1)'),
     ('board_queue', false, 'select jsonb_array_elements(patrol.board_queue() -> ''incidents'')'),
     ('board_closed', false, 'select jsonb_array_elements(patrol.board_closed() -> ''incidents'')'),
     ('board_incident', true, 'select patrol.board_incident({id}) #- ''{before}'''),
@@ -196,7 +200,7 @@ begin
 end
 $$;
 create temporary table who as
-select * from unnest(array['t_jan', 't_piet', 't_fee', 't_leeg', 't_gast', 't_desk', 't_desk for t_jan', 't_desk for t_leeg', 't_anna', 't_rik', 't_baas', 'mobeye_ingest', 't_niemand']) as who;
+select * from unnest(array['t_jan', 't_piet', 't_fee', 't_leeg', 't_gast', 't_desk', 't_desk for t_jan', 't_desk for t_leeg', 't_anna', 't_ans', 't_rik', 't_baas', 'mobeye_ingest', 't_niemand']) as who;
 insert into found select q.object, w.who, seen(w.who, q) from asked q, who w;
 
 -- ---------------------------------------------------------------------------------------------------------------------
@@ -322,6 +326,20 @@ select unnest(objects), who, seen from (values
     ('{board,board_changes,board_image}', '{t_jan,t_piet,t_fee,t_leeg,t_gast,t_desk,t_desk for t_jan,t_desk for t_leeg,t_anna,t_rik}', 'x'),
     ('{board}', '{t_baas}', 'e'),
     ('{board_changes,board_image}', '{t_baas}', 'c'),
+
+    -- Reports: figures, of devices by what their placements and incidents let each person see.
+    ('{device_report}', '{t_jan,t_desk for t_jan}',    'ccccc..cc.c.'),
+    ('{device_report}', '{t_piet}',                    '.....cccc.c.'),
+    ('{device_report}', '{t_fee}',                     'cccc.c..c.c.'),
+    ('{device_report}', '{t_leeg,t_gast,t_desk,t_desk for t_leeg}', '............'),
+    ('{device_report}', '{t_ans,t_rik,t_baas}',        'cccccccccccc'),
+    ('{device_report}', '{t_anna}',                    'x'),
+    ('{device_cards}', '{t_jan,t_piet,t_fee,t_leeg,t_gast,t_desk,t_desk for t_jan,t_desk for t_leeg,t_rik,t_baas}', 'c'),
+    ('{device_cards}', '{t_anna}', 'x'),
+    ('{hotspots,near_repeat}', '{t_jan,t_piet,t_fee,t_leeg,t_gast,t_desk,t_desk for t_jan,t_desk for t_leeg,t_anna,t_rik}', 'x'),
+    ('{hotspots,near_repeat}', '{t_ans,t_baas}', 'c'),
+    ('{api_version}', '{t_ans}', 'c'),
+    (array(select object from asked where object <> all ('{api_version,device_report,hotspots,near_repeat}')), '{t_ans}', 'x'),
 
     -- Nobody here, or of no team.
     ('{alerts,images,incidents,queue,changes,incident_history,mutes,devices,alerts_of,incidents_at,history_at,"history_at, at home",incidents_geojson,"incidents_geojson, at home"}',

@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "ctl/lib/nearest.h"
-#include "ctl/registry/csv_write.h"
+#include "ctl/lib/csv_write.h"
 
 static PGresult *run_query(const char *verb, const struct ctl_call *call, const struct registry_query *query)
 {

@@ -1,0 +1,14 @@
+/*
+ * Rows of the database as CSV (RFC 4180), as the imports read them.
+ */
+#ifndef MOBEYE_CTL_LIB_CSV_WRITE_H
+#define MOBEYE_CTL_LIB_CSV_WRITE_H
+
+#include <libpq-fe.h>
+
+#include "base/buf.h"
+
+/* Appends a header of the column names and a line for each row; null is an empty cell. */
+void csv_write(const PGresult *rows, struct buf *out);
+
+#endif

@@ -1,0 +1,100 @@
+/* mobeyectl report: figures and hotspots from what is stored. PostgreSQL computes them; this prints them. */
+#include <stdio.h>
+#include <string.h>
+
+#include "ctl/lib/ctl.h"
+#include "ctl/lib/options.h"
+#include "ctl/report/report.h"
+
+static const char help[] =
+    "Usage: mobeyectl report near-repeat --from DATE --until DATE [OPTION]...\n"
+    "       mobeyectl report hotspots --from DATE --until DATE [OPTION]...\n"
+    "       mobeyectl report devices --from DATE --until DATE [OPTION]...\n"
+    "Reports on a period of local days. Drills never count.\n\n"
+    "near-repeat tells whether burglaries (attempts included) or alarms near each other in space are also near in\n"
+    "time more often than chance gives: the Knox test. hotspots prints GeoJSON for areas import --layer hotspot: the\n"
+    "cells of a grid on the origin of RD New in which most happened, neighbours joined. devices shows for each device\n"
+    "the nights that it stood, its alarms and their outcomes, and the card that its false alarms earned: yellow for "
+    "the\n"
+    "second within 3 months, red for another within the 3 months after that.\n\n"
+    "      --from DATE         first day, such as 2026-01-01\n"
+    "      --until DATE        day after the last one\n"
+    "      --of WHAT           near-repeat, hotspots: burglaries or alarms (default: burglaries)\n"
+    "      --distances LIST    near-repeat: where bands begin, in metres (default: 0,1,100,200,300); the last has no "
+    "end\n"
+    "      --days LIST         near-repeat: where bands begin, in days (default: 0,7,14,21); the last has no end\n"
+    "      --metric METRIC     near-repeat: euclidean or manhattan (default: euclidean)\n"
+    "      --simulations N     near-repeat: permutations of the days (default: 999)\n"
+    "      --seed N            near-repeat: which permutations, 1 to 2147483562 (default: 1)\n"
+    "      --cell METRES       hotspots: size of the cells (default: 125)\n"
+    "      --min N             hotspots: least number in a cell (default: 3)\n"
+    "      --format FORMAT     near-repeat: text or json; devices: text, csv or json (default: text)\n"
+    "  -c, --config FILE       configuration file (default: " CTL_DEFAULT_FILE ")\n"
+    "      --db CONNINFO       libpq connection string; overrides database.conninfo\n"
+    "  -h, --help              print this help\n\n"
+    "Example:\n"
+    "  $ mobeyectl report hotspots --from 2026-01-01 --until 2026-07-01 > hotspots.geojson\n"
+    "  $ mobeyectl areas import --layer hotspot hotspots.geojson\n\n"
+    "Requires membership in mobeye_analyst (periods of whole months, no small numbers) or the owner of the schema;\n"
+    "devices: also mobeye_registry or mobeye_patrol.\n" CTL_EXIT_HELP;
+
+enum { NEAR_REPEAT, HOTSPOTS, DEVICES };
+
+#define PERIOD "from until config db "
+
+static const struct ctl_verb actions[] = {
+    [NEAR_REPEAT] = {"near-repeat", .takes = PERIOD "of distances days metric simulations seed format"},
+    [HOTSPOTS] = {"hotspots", .takes = PERIOD "of cell min"},
+    [DEVICES] = {"devices", .takes = PERIOD "format"},
+    {0}};
+static const struct ctl_verb verb = {REPORT_VERB, .help = help, .actions = actions};
+static int (*const prints[])(PGconn *conn, const struct report_request *request) = {
+    [NEAR_REPEAT] = report_near_repeat, [HOTSPOTS] = report_hotspots, [DEVICES] = report_devices};
+
+/* CTL_OK, or CTL_USAGE after an error: the format is none of the action's. */
+static int read_format(const char *word, int action, enum report_format *ret)
+{
+    static const char *const words[] = {[REPORT_TEXT] = "text", [REPORT_JSON] = "json", [REPORT_CSV] = "csv"};
+    for (size_t i = 0; word && i < sizeof(words) / sizeof(words[0]); i++)
+        if (strcmp(word, words[i]) == 0 && (action == DEVICES || i != REPORT_CSV)) {
+            *ret = (enum report_format)i;
+            return CTL_OK;
+        }
+    if (!word)
+        return CTL_OK;
+    return ctl_usage(REPORT_VERB, "--format: \"%s\" is not a format (expected text%s or json)", word,
+                     action == DEVICES ? ", csv" : "");
+}
+
+int ctl_report(int argc, char **argv)
+{
+    struct report_request request = {0};
+    const char *format = NULL;
+    const struct ctl_option options[] = {{"from", .text = &request.from},
+                                         {"until", .text = &request.until},
+                                         {"of", .text = &request.of},
+                                         {"distances", .text = &request.distances},
+                                         {"days", .text = &request.days},
+                                         {"metric", .text = &request.metric},
+                                         {"simulations", .text = &request.simulations},
+                                         {"seed", .text = &request.seed},
+                                         {"cell", .text = &request.cell},
+                                         {"min", .text = &request.min},
+                                         {"format", .text = &format},
+                                         {0}};
+    struct ctl_call call;
+    int status = ctl_parse(argc, argv, &verb, options, &call);
+    if (status != CTL_GO)
+        return status;
+    if (!request.from || !request.until)
+        return ctl_usage(REPORT_VERB, "missing period (expected --from DATE and --until DATE)");
+    status = read_format(format, call.action, &request.format);
+    if (status != CTL_OK)
+        return status;
+    PGconn *conn = ctl_connect(REPORT_VERB, call.file, call.db);
+    status = conn ? prints[call.action](conn, &request) : CTL_FAILED;
+    PQfinish(conn);
+    if (status == CTL_OK && fflush(stdout) != 0)
+        status = ctl_fail(REPORT_VERB, "standard output: cannot be written");
+    return status;
+}

@@ -1,0 +1,114 @@
+-- Devices: how they were used, what their alarms were, and the cards that false alarms earn.
+
+create or replace function mobeye.nights_stood(during tstzrange, from_day date, until_day date) returns bigint
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+    select greatest(0, least(coalesce((upper(during) at time zone 'Europe/Amsterdam' - interval '1 microsecond')::date, 'infinity'), until_day)
+                       - greatest((lower(during) at time zone 'Europe/Amsterdam' - interval '1 microsecond')::date, from_day))::bigint
+$$;
+comment on function mobeye.nights_stood(tstzrange, date, date) is
+    'The nights of a period of local days that a placement lasted. A night belongs to the day on which it begins, and counts where '
+    'the device stands at the midnight that ends that day.';
+
+-- The alarms that count for a device, and who may know of them: device managers, who see no alarms otherwise, get their numbers.
+create or replace view mobeye.device_alarm as
+select coalesce((select d.device_id from mobeye.device d where d.device_id = i.device_id),
+                (select r.device_id from mobeye.device_renamed r where r.earlier_id = i.device_id order by r.at desc, r.device_id limit 1),
+                i.device_id) as device_id,
+       i.incident_id, i.first_seen, i.first_seen at time zone 'Europe/Amsterdam' as local_at, i.outcome,
+       v.is_registrar or not v.is_officer
+           or mobeye.can_see(i.team, i.areas, i.assigned_to, v)
+              and (not i.secret or coalesce(v.team in (i.team, i.secret_team), false) or coalesce(i.assigned_to = v.login, false)) as seen
+  from mobeye.incident i
+ cross join mobeye.current_viewer() as v
+ where i.category = 'alarm' and not i.drill and coalesce(i.outcome, '') not in ('drill', 'merged');
+comment on view mobeye.device_alarm is
+    'Incidents of category alarm by the device of their first alert, under its present name, without drills and merged ones, and '
+    'whether the viewer may count them.';
+
+-- False alarms less than 3 months after the one before are in a row with it: the second of a row earns yellow, later ones red.
+create or replace view mobeye.false_alarm as
+select f.device_id, f.incident_id, f.first_seen, f.local_at, f.seen,
+       case when f.place = 2 then 'yellow' when f.place > 2 then 'red' end as card,
+       (f.local_at + interval '3 months') at time zone 'Europe/Amsterdam' as until
+  from (select r.*, row_number() over (partition by r.device_id, r.nth_row order by r.local_at, r.incident_id) as place
+          from (select q.*, count(*) filter (where q.begins) over (partition by q.device_id order by q.local_at, q.incident_id) as nth_row
+                  from (select a.*, coalesce(a.local_at >= lag(a.local_at) over (partition by a.device_id order by a.local_at, a.incident_id)
+                                                           + interval '3 months', true) as begins
+                          from mobeye.device_alarm a where a.outcome = 'false_alarm') q) r) f;
+comment on view mobeye.false_alarm is
+    'False alarms, each with the card that it earned its device and until when that holds; null: the first of a row.';
+
+-- A card holds until 3 months after the false alarm that earned it; one more until then earns red (again).
+create or replace view patrol.device_cards with (security_barrier) as
+select d.device_id, d.model, f.card, f.first_seen as since, f.until
+  from mobeye.device d
+ cross join lateral (select f.* from mobeye.false_alarm f
+                      where f.device_id = d.device_id and f.seen order by f.local_at desc, f.incident_id desc limit 1) f
+ where f.card is not null and f.until > now();
+comment on view patrol.device_cards is
+    'Devices whose false alarms earned a card that still holds: yellow, the second within 3 months; red, another within the 3 '
+    'months after that. Officers see cards from false alarms that they see.';
+comment on column patrol.device_cards.device_id is 'The device.';
+comment on column patrol.device_cards.model is 'Its model.';
+comment on column patrol.device_cards.card is 'yellow or red.';
+comment on column patrol.device_cards.since is 'When the false alarm occurred that earned it.';
+comment on column patrol.device_cards.until is 'Until when it holds: 3 months later.';
+
+-- Analysts get no figure that is of one home, or a few: none of a device with fewer than 5 placements in the period.
+create or replace function patrol.device_report(from_day date, until_day date)
+returns table (device_id text, model text, placements bigint, nights bigint, alarms bigint, outcomes jsonb, false_alarms bigint, card text)
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v constant mobeye.viewer := mobeye.current_viewer();
+    restricted constant boolean := not (v.is_owner or v.is_officer or v.is_registrar);
+    day_range constant tstzrange := tstzrange(from_day::timestamp at time zone 'Europe/Amsterdam', until_day::timestamp at time zone 'Europe/Amsterdam');
+begin
+    perform mobeye.check_report_period(from_day, until_day, restricted);
+    return query
+    with stood as (
+        select p.device_id, count(*) as placements,
+               sum(mobeye.nights_stood(p.during * tstzrange(null, now()), from_day, until_day))::bigint as nights
+          from mobeye.placement p
+         where p.during && day_range and lower(p.during) < now()
+           and (not v.is_officer or v.is_registrar or p.team = v.team or not p.secret and (v.all_teams or p.team is null and v.team is not null))
+         group by p.device_id
+    ), alarm as (
+        select a.device_id, count(*) as alarms, count(*) filter (where a.outcome = 'false_alarm') as false_alarms,
+               jsonb_build_object('confirmed', count(*) filter (where a.outcome = 'confirmed'),
+                                  'false_alarm', count(*) filter (where a.outcome = 'false_alarm'),
+                                  'technical', count(*) filter (where a.outcome = 'technical'),
+                                  'no_trace', count(*) filter (where a.outcome = 'no_trace'),
+                                  'unattended', count(*) filter (where a.outcome = 'unattended'),
+                                  'restored', count(*) filter (where a.outcome = 'restored'),
+                                  'open', count(*) filter (where a.outcome is null)) as outcomes
+          from mobeye.device_alarm a
+         where a.seen and day_range @> a.first_seen
+         group by a.device_id
+    ), earned as (
+        select f.device_id, min(f.card) as card -- 'red' < 'yellow'
+          from mobeye.false_alarm f where f.seen and day_range @> f.first_seen
+         group by f.device_id
+    ), line as (
+        select d.device_id, d.model, coalesce(s.placements, 0) as placements, coalesce(s.nights, 0) as nights, coalesce(a.alarms, 0) as alarms,
+               coalesce(a.outcomes, '{"confirmed": 0, "false_alarm": 0, "technical": 0, "no_trace": 0, "unattended": 0, "restored": 0, "open": 0}')
+                   as outcomes, coalesce(a.false_alarms, 0) as false_alarms, e.card, restricted and coalesce(s.placements, 0) < 5 as hidden
+          from mobeye.device d
+          left join stood s on s.device_id = d.device_id
+          left join alarm a on a.device_id = d.device_id
+          left join earned e on e.device_id = d.device_id
+         where s.placements > 0 or a.alarms > 0
+    )
+    select l.device_id, l.model, case when not l.hidden then l.placements end, case when not l.hidden then l.nights end,
+           case when not l.hidden then l.alarms end, case when not l.hidden then l.outcomes end,
+           case when not l.hidden then l.false_alarms end, case when not l.hidden then l.card end
+      from line l order by l.device_id;
+end
+$$;
+comment on function patrol.device_report(date, date) is
+    'For each device of a period of local days: placements, nights that it stood, alarms (without drills), their outcomes, false '
+    'alarms, and the highest card that they earned. Officers get what their team sees. For mobeye_analyst whole months, and no '
+    'figure of a device with fewer than 5 placements.';

@@ -1,0 +1,220 @@
+-- Near repeats (the Knox test): whether events close to each other in space are also close in time more often than chance gives.
+
+-- The generator is that of L'Ecuyer (1988), the shuffle "inside out" by Fisher and Yates: integers below 2^63 only, so that a
+-- seed gives the same permutations on every machine and in every version. sql/README.md describes it.
+create or replace function mobeye.shuffles(days integer[], simulations integer, seed bigint)
+returns table (simulation integer, shuffled integer[])
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    a bigint := seed;
+    b bigint := 1;
+    n constant integer := cardinality(days);
+    j integer;
+begin
+    shuffled := days;
+    for k in 0..simulations loop
+        simulation := k;
+        if k > 0 then
+            for i in 1..n loop
+                a := a * 40014 % 2147483563;
+                b := b * 40692 % 2147483399;
+                j := 1 + (a + b) % i;
+                shuffled[i] := shuffled[j];
+                shuffled[j] := days[i];
+            end loop;
+        end if;
+        return next;
+    end loop;
+end
+$$;
+comment on function mobeye.shuffles(integer[], integer, bigint) is
+    'The days as they are (simulation 0), and as many random permutations of them; the same for the same seed.';
+
+-- Distances are compared as squares of whole centimetres, or as sums of them: exactly. Only pairs within the last bound are
+-- enumerated, by a grid whose cells are as large as that bound.
+create or replace function mobeye.near_pairs(xs bigint[], ys bigint[], bounds_cm bigint[], manhattan boolean, at_most bigint)
+returns table (a integer[], b integer[], band integer[])
+language sql immutable
+set search_path = pg_catalog, pg_temp
+set work_mem = '64MB'
+set enable_nestloop = off -- the planner cannot know how long the arrays are
+as $$
+    with event as materialized (
+        select e.i::integer as i, e.x, e.y, e.x / greatest(r.reach, 1) as cx, e.y / greatest(r.reach, 1) as cy
+          from unnest(xs, ys) with ordinality as e(x, y, i)
+         cross join (select bounds_cm[cardinality(bounds_cm)] as reach) r
+    ), pair as (
+        select e.i as a, f.i as b,
+               case when manhattan then abs(e.x - f.x) + abs(e.y - f.y) else (e.x - f.x) ^ 2 + (e.y - f.y) ^ 2 end as d
+          from event e
+         cross join generate_series(-1, 1) as dx
+         cross join generate_series(-1, 1) as dy
+          join event f on f.cx = e.cx + dx and f.cy = e.cy + dy and f.i > e.i
+    ), bound as (
+        select array_agg(case when manhattan then u.cm else u.cm::float8 ^ 2 end order by u.cm) as bounds from unnest(bounds_cm) as u(cm)
+    )
+    select coalesce(array_agg(p.a), '{}'), coalesce(array_agg(p.b), '{}'), coalesce(array_agg(p.band), '{}')
+      from (select p.a, p.b, width_bucket(p.d, bound.bounds) as band
+              from pair p cross join bound where p.d < bound.bounds[cardinality(bounds_cm)] limit at_most) p
+$$;
+comment on function mobeye.near_pairs(bigint[], bigint[], bigint[], boolean, bigint) is
+    'The pairs of places nearer than the last bound, each once: their indexes, and the band (0: below the first bound). At '
+    'most so many.';
+
+-- Permuting the days leaves the number of pairs in each band of distance and in each band of days as it is. So the last band
+-- of each is what is left, and the many pairs in it are never looked at.
+create or replace function mobeye.knox_cells(event_days integer[], a integer[], b integer[], band integer[], n_bands integer,
+                                             bounds integer[], simulations integer, seed bigint)
+returns table (distance_band integer, day_band integer, observed bigint, expected float8, at_least bigint)
+language sql stable
+set search_path = pg_catalog, pg_temp
+set work_mem = '64MB'
+set enable_nestloop = off
+set jit = off
+as $$
+    with pair as materialized (
+        select p.a, p.b, p.band from unnest(a, b, band) as p(a, b, band)
+    ), pairs as materialized (
+        select p.band, count(*) as n from pair p group by p.band
+    ), simulated as materialized (
+        select s.simulation, c.band, c.col, c.n
+          from mobeye.shuffles(event_days, simulations, seed) as s
+         cross join lateral (
+               select g.band, width_bucket(g.gap, bounds) as col, count(*) as n
+                 from (select pair.band, abs(s.shuffled[pair.a] - s.shuffled[pair.b]) as gap from pair) g
+                where g.gap < bounds[cardinality(bounds)]
+                group by 1, 2) c
+    ), day as materialized (
+        select u.day, count(*) as n from unnest(event_days) as u(day) group by u.day
+    ), all_pairs as materialized ( -- at any distance, by band of days
+        select width_bucket(f.day - e.day, bounds) as col, sum(case when e.day = f.day then e.n * (e.n - 1) / 2 else e.n * f.n end)::bigint as n
+          from day e join day f on f.day >= e.day group by 1
+    ), finite as (
+        select k.simulation, d.band, c.col, coalesce(s.n, 0) as n
+          from generate_series(0, simulations) as k(simulation)
+         cross join generate_series(0, n_bands - 1) as d(band)
+         cross join generate_series(0, cardinality(bounds) - 1) as c(col)
+          left join simulated s using (simulation, band, col)
+    ), near as (
+        select f.simulation, f.band, f.col, f.n from finite f
+        union all
+        select f.simulation, f.band, cardinality(bounds), coalesce((select p.n from pairs p where p.band = f.band), 0) - sum(f.n)::bigint
+          from finite f group by f.simulation, f.band
+    ), everything as (
+        select n.simulation, n.band, n.col, n.n from near n
+        union all
+        select n.simulation, n_bands, n.col, coalesce((select t.n from all_pairs t where t.col = n.col), 0) - sum(n.n)::bigint
+          from near n group by n.simulation, n.col
+    ), compared as (
+        select e.*, first_value(e.n) over (partition by e.band, e.col order by e.simulation) as seen from everything e
+    )
+    select c.band, c.col, min(c.seen), avg(c.n) filter (where c.simulation > 0)::float8,
+           count(*) filter (where c.simulation > 0 and c.n >= c.seen)
+      from compared c
+     where c.band > 0 and c.col > 0
+     group by c.band, c.col
+$$;
+comment on function mobeye.knox_cells(integer[], integer[], integer[], integer[], integer, integer[], integer, bigint) is
+    'For each band of distance and of days: the pairs observed, the mean of the simulations, and how many of them have at least '
+    'as many. Bands are numbered from 1.';
+
+create or replace function mobeye.check_near_repeat(distances numeric[], days integer[], metric text, simulations integer, seed bigint)
+returns void
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    wrong constant text := case
+        when distances is null or cardinality(distances) not between 1 and 20 or array_position(distances, null) is not null
+             or distances <> array(select distinct round(d, 2) from unnest(distances) as d where d between 0 and 100000 order by 1)
+        then 'distances: ' || coalesce(distances::text, 'null') || ' (expected 1 to 20 rising numbers of metres, at most 100000)'
+        when days is null or cardinality(days) not between 1 and 20 or array_position(days, null) is not null
+             or days <> array(select distinct d from unnest(days) as d where d between 0 and 36500 order by 1)
+        then 'days: ' || coalesce(days::text, 'null') || ' (expected 1 to 20 rising numbers of whole days)'
+        when metric is null or metric not in ('euclidean', 'manhattan')
+        then 'metric: ' || coalesce(metric, 'null') || ' (expected euclidean or manhattan)'
+        when simulations is null or simulations not between 1 and 99999
+        then 'simulations: ' || coalesce(simulations::text, 'null') || ' (expected 1 to 99999)'
+        when seed is null or seed not between 1 and 2147483562
+        then 'seed: ' || coalesce(seed::text, 'null') || ' (expected 1 to 2147483562)' end;
+begin
+    if wrong is not null then
+        raise exception '%', wrong using errcode = 'invalid_parameter_value';
+    end if;
+end
+$$;
+comment on function mobeye.check_near_repeat(numeric[], integer[], text, integer, bigint) is 'Refuses arguments of patrol.near_repeat().';
+
+-- A count from 1 to 9 is hidden from analysts: it may be of fewer than 5 events (5 have 10 pairs), and with narrow bands it would
+-- be the distance between two homes. It goes with its whole row, and the last row goes with it, so that it cannot be computed back, should the sums of rows and of columns be known
+-- from other reports. Where the last row itself has so few, nothing is shown.
+create or replace function mobeye.knox_table(cells jsonb, restricted boolean) returns jsonb
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+    with cell as (
+        select c.*, restricted and c.observed between 1 and 9 as small, c.distance_band = max(c.distance_band) over () as last_row
+          from jsonb_to_recordset(cells) as c(distance_band integer, day_band integer, observed bigint, ratio float8, p float8)
+    ), shown as (
+        select c.*, bool_or(c.small) over () and (bool_or(c.small) over (partition by c.distance_band) or c.last_row
+                                                  or bool_or(c.last_row and c.observed < 10) over ()) as hidden
+          from cell c
+    ), line as (
+        select s.distance_band, jsonb_agg(case when not s.hidden then s.observed end order by s.day_band) as observed,
+               jsonb_agg(case when not s.hidden then s.ratio end order by s.day_band) as ratio,
+               jsonb_agg(case when not s.hidden then s.p end order by s.day_band) as p
+          from shown s group by s.distance_band
+    )
+    select jsonb_build_object('observed', jsonb_agg(l.observed order by l.distance_band), 'ratio', jsonb_agg(l.ratio order by l.distance_band),
+                              'p', jsonb_agg(l.p order by l.distance_band))
+      from line l
+$$;
+comment on function mobeye.knox_table(jsonb, boolean) is
+    'The cells as rows by band of distance; for restricted readers without those that are small.';
+
+create or replace function patrol.near_repeat(from_day date, until_day date, of_what text default 'burglaries',
+                                              distances numeric[] default '{0,1,100,200,300}', days integer[] default '{0,7,14,21}',
+                                              metric text default 'euclidean', simulations integer default 999,
+                                              seed bigint default 1)
+returns jsonb
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    restricted constant boolean := not (mobeye.current_viewer()).is_owner;
+    most_steps constant bigint := 1000000000; -- pairs by simulations: some minutes
+    event record;
+    pair record;
+    cells jsonb;
+begin
+    perform mobeye.check_report_period(from_day, until_day, restricted),
+            mobeye.check_near_repeat(distances, days, metric, simulations, seed);
+    select coalesce(array_agg(e.day - from_day order by e.day, e.x, e.y) filter (where e.x is not null), '{}') as days,
+           array_agg(e.x order by e.day, e.x, e.y) filter (where e.x is not null) as xs,
+           array_agg(e.y order by e.day, e.x, e.y) filter (where e.x is not null) as ys,
+           count(*) filter (where e.x is null) as without_place, count(*) filter (where e.attempt and e.x is not null) as attempts
+      into event from mobeye.report_events(of_what, from_day, until_day) e;
+    select p.* into pair
+      from mobeye.near_pairs(event.xs, event.ys, array(select (d * 100)::bigint from unnest(distances) as d), metric = 'manhattan',
+                             most_steps / (simulations + 1) + 1) p;
+    if (simulations + 1) * greatest(cardinality(pair.a)::bigint, cardinality(event.days) * 10::bigint) > most_steps then
+        raise exception 'near repeats: % events with over % pairs within % m are too many for % simulations',
+                        cardinality(event.days), cardinality(pair.a) - 1, distances[cardinality(distances)], simulations
+            using errcode = 'program_limit_exceeded',
+                  hint = 'Expected a shorter period, a smaller last distance or fewer simulations.';
+    end if;
+    select jsonb_agg(jsonb_build_object('distance_band', c.distance_band, 'day_band', c.day_band, 'observed', c.observed,
+                                        'ratio', c.observed / nullif(c.expected, 0), 'p', (c.at_least + 1)::float8 / (simulations + 1)))
+      into cells
+      from mobeye.knox_cells(event.days, pair.a, pair.b, pair.band, cardinality(distances), days, simulations, seed) c;
+    return jsonb_build_object('of', of_what, 'from', from_day, 'until', until_day, 'n', cardinality(event.days),
+                              'attempts', event.attempts, 'without_place', event.without_place, 'distances', distances, 'days', days,
+                              'metric', metric, 'simulations', simulations, 'seed', seed) || mobeye.knox_table(cells, restricted);
+end
+$$;
+comment on function patrol.near_repeat(date, date, text, numeric[], integer[], text, integer, bigint) is
+    'The Knox test: pairs of burglaries (attempts included) or alarms by bands of distance (metres, from RD New) and of local days, '
+    'each band half-open and the last without end; how many times what chance gives (ratio), and how often chance gives as many (p). '
+    'For mobeye_analyst whole months, without rows that have a count from 1 to 9 (null).';

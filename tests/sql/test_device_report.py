@@ -1,0 +1,157 @@
+"""patrol.device_report() and patrol.device_cards: nights, alarms, outcomes, cards, and who sees them."""
+
+import datetime
+import json
+
+import psycopg
+from support import SchemaTest, insert_incident, mobeyectl
+
+
+class DeviceReport(SchemaTest):
+    def setUp(self):
+        super().setUp()
+        self.superuser.execute(
+            "set time zone 'America/New_York'; delete from mobeye.incident; delete from mobeye.device; delete from mobeye.person;"
+            "delete from mobeye.team; insert into mobeye.team values ('noord'), ('zuid')")
+        for role, group in (("dr_jan", "mobeye_patrol"), ("dr_rik", "mobeye_registry"), ("dr_ans", "mobeye_analyst")):
+            self.superuser.execute(f"drop role if exists {role}; create role {role} login in role {group}")
+            self.addCleanup(self.superuser.execute, f"drop role if exists {role}")
+        self.superuser.execute("insert into mobeye.person values ('dr_jan', 'Jan', 'noord', false)")
+
+    def device(self, name, *placements):
+        """placements: (from, until, team, secret) in local time."""
+        self.superuser.execute("insert into mobeye.device (device_id, model) values (%s, 'CM4000')", [name])
+        for place, (begin, end, *rest) in enumerate(placements):
+            team, secret = (*rest, None, False)[:2]
+            self.superuser.execute(
+                "insert into mobeye.placement (device_id, during, geom, team, secret) values (%s, tstzrange(%s::timestamp at time zone"
+                " 'Europe/Amsterdam', %s::timestamp at time zone 'Europe/Amsterdam'), st_setsrid(st_makepoint(5.3 + %s * 0.001, 52.1), 4326), %s, %s)",
+                [name, begin, end, place, team, secret])
+
+    def alarm(self, device, at, outcome="false_alarm", **columns):
+        closed = outcome is not None
+        return insert_incident(self.superuser, f"{at} Europe/Amsterdam", device_id=device, outcome=outcome,
+                               status="closed" if closed else "new", closed_at=f"{at} Europe/Amsterdam" if closed else None, **columns)
+
+    def report(self, begin="2026-01-01", end="2026-07-01", conn=None):
+        cursor = (conn or self.superuser).execute("select * from patrol.device_report(%s, %s)", [begin, end])
+        names = [column.name for column in cursor.description]
+        return {row[0]: dict(zip(names, row)) for row in cursor.fetchall()}
+
+    def test_nights(self):
+        self.device("at-noon", ("2026-02-01 12:00", "2026-02-04 12:00"))
+        self.device("by-day", ("2026-02-01 09:00", "2026-02-01 18:00"))
+        self.device("midnight", ("2026-02-01 00:00", "2026-02-02 00:00"))  # the night of 31 January
+        self.device("moved", ("2026-02-01 12:00", "2026-02-03 15:00"), ("2026-02-03 15:00", "2026-02-05 12:00"))
+        self.device("summer", ("2026-03-28 12:00", "2026-03-30 12:00"))  # one of them lasts 23 hours
+        self.device("edges", ("2025-12-31 12:00", "2026-07-02 12:00"))
+        self.device("before", ("2025-11-01 12:00", "2026-01-01 00:00"))
+        self.device("stock")
+        self.assertEqual({name: (row["placements"], row["nights"]) for name, row in self.report().items()}, {
+            "at-noon": (1, 3), "by-day": (1, 0), "midnight": (1, 1), "moved": (2, 4), "summer": (1, 2), "edges": (1, 181)})
+
+    def test_nights_to_come_do_not_count(self):
+        today = self.superuser.execute("select (now() at time zone 'Europe/Amsterdam')::date").fetchone()[0]
+        self.device("open", (today - datetime.timedelta(days=3), None))
+        self.device("future", (today + datetime.timedelta(days=2), None))
+        report = self.report(today - datetime.timedelta(days=30), today + datetime.timedelta(days=30))
+        self.assertEqual({name: row["nights"] for name, row in report.items()}, {"open": 4})  # with the midnight that began the first day
+
+    def test_alarms_and_outcomes(self):
+        self.device("d", ("2026-01-01 12:00", "2026-06-01 12:00"))
+        self.alarm("d", "2026-02-01", "confirmed")
+        self.alarm("d", "2026-02-02", None)
+        self.alarm("d", "2026-02-03")
+        self.alarm("d", "2026-02-03", drill=True)
+        self.alarm("d", "2026-02-04", "merged")
+        self.alarm("d", "2026-02-05", "drill")
+        self.alarm("d", "2026-02-06", category="service", outcome="restored")
+        self.alarm("d", "2026-07-01 00:00")
+        row = self.report()["d"]
+        self.assertEqual((row["alarms"], row["false_alarms"], row["card"]), (3, 1, None))
+        self.assertEqual({k: n for k, n in row["outcomes"].items() if n}, {"confirmed": 1, "false_alarm": 1, "open": 1})
+
+    def test_cards(self):
+        for name, days, card in (
+            ("one", ["2026-02-01"], None),
+            ("two", ["2026-02-01", "2026-04-30"], "yellow"),
+            ("apart", ["2026-02-01", "2026-05-01 00:00"], None),  # 3 months later
+            ("three", ["2026-02-01", "2026-02-02", "2026-05-01"], "red"),
+            ("late", ["2026-01-02", "2026-01-03", "2026-05-01"], "yellow"),
+            ("again", ["2026-01-02", "2026-01-03", "2026-04-04", "2026-04-05"], "yellow"),
+            ("earlier", ["2025-12-20", "2026-01-02"], "yellow"),
+            ("before", ["2025-12-20", "2025-12-24"], "none in the period"),
+        ):
+            self.device(name)
+            for day in days:
+                self.alarm(name, day)
+            with self.subTest(name=name):
+                self.assertEqual(self.report().get(name, {"card": "none in the period"})["card"], card)
+
+    def test_cards_that_hold(self):
+        now = datetime.datetime.now()
+        for name, ages in (("yellow", (40, 10)), ("red", (80, 40, 10)), ("over", (150, 120)), ("none", (10,))):
+            self.device(name)
+            for days in ages:
+                self.alarm(name, (now - datetime.timedelta(days=days)).isoformat(timespec="seconds"))
+        self.alarm("none", now.isoformat(timespec="seconds"), drill=True)
+        cards = dict(self.superuser.execute("select device_id, card from patrol.device_cards").fetchall())
+        self.assertEqual(cards, {"yellow": "yellow", "red": "red"})
+
+    def test_a_renamed_device_keeps_its_alarms(self):
+        self.device("old")
+        self.alarm("old", "2026-02-01")
+        self.superuser.execute("update mobeye.device set device_id = 'new' where device_id = 'old'")
+        self.alarm("new", "2026-02-03")
+        self.assertEqual({n: (row["alarms"], row["card"]) for n, row in self.report().items()}, {"new": (2, "yellow")})
+
+    def test_who_sees_what(self):
+        self.device("noord", ("2026-02-01 12:00", "2026-02-04 12:00", "noord", True))
+        self.device("zuid", ("2026-02-01 12:00", "2026-02-04 12:00", "zuid", True))
+        self.device("open", ("2026-02-01 12:00", "2026-02-04 12:00", "zuid", False))
+        self.device("five", *((f"2026-0{m}-01 12:00", f"2026-0{m}-03 12:00", "zuid", True) for m in range(1, 6)))
+        for device, team, secret in (("noord", "noord", True), ("zuid", "zuid", True), ("open", "zuid", False), ("five", "zuid", True)):
+            self.alarm(device, "2026-02-02", team=team, secret=secret, secret_team=team if secret else None)
+            self.alarm(device, "2026-02-03", team=team, secret=secret, secret_team=team if secret else None)
+        everything = self.report()
+        self.assertEqual(set(everything), {"noord", "zuid", "open", "five"})
+        with self.connect("dr_rik") as rik:
+            self.assertEqual(self.report(conn=rik), everything)
+            self.assertEqual(self.report("2026-02-02", "2026-02-03", rik)["noord"]["alarms"], 1)
+        with self.connect("dr_jan") as jan:
+            self.assertEqual(self.report(conn=jan), {"noord": everything["noord"]})
+        with self.connect("dr_ans") as ans:
+            seen = self.report(conn=ans)
+            self.assertEqual(seen["five"], everything["five"])
+            self.assertEqual({v for name in ("noord", "zuid", "open") for k, v in seen[name].items() if k not in ("device_id", "model")}, {None})
+            with self.assertRaises(psycopg.errors.InsufficientPrivilege):
+                self.report("2026-02-02", "2026-02-03", ans)
+            with self.assertRaises(psycopg.errors.InsufficientPrivilege):
+                ans.execute("select from patrol.device_cards")
+
+    def test_cards_that_officers_see(self):
+        now = datetime.datetime.now()
+        for device, team in (("ours", "noord"), ("theirs", "zuid")):
+            self.device(device)
+            for days in (20, 10):
+                self.alarm(device, (now - datetime.timedelta(days=days)).isoformat(timespec="seconds"), team=team)
+        for login, seen in (("dr_jan", ["ours"]), ("dr_rik", ["ours", "theirs"])):
+            with self.connect(login) as conn:
+                rows = conn.execute("select device_id from patrol.device_cards order by 1").fetchall()
+                self.assertEqual([row[0] for row in rows], seen)
+
+    def test_formats(self):
+        self.device("a-b", ("2026-02-01 12:00", "2026-02-04 12:00"))
+        self.superuser.execute("update mobeye.device set model = 'CM, \"oud\"'")
+        self.alarm("a-b", "2026-02-02")
+        outputs = {}
+        for form in ("text", "csv", "json"):
+            done = mobeyectl("report", "devices", "--from", "2026-01-01", "--until", "2026-07-01", "--format", form, database=self.database)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            outputs[form] = done.stdout
+        self.assertEqual(outputs["csv"].splitlines(), [
+            "device_id,model,placements,nights,alarms,confirmed,false_alarms,technical,no_trace,unattended,restored,open,card",
+            'a-b,"CM, ""oud""",1,3,1,0,1,0,0,0,0,0,'])
+        row = json.loads(outputs["json"])[0]
+        self.assertEqual((row["device_id"], row["nights"], row["alarms"], row["false_alarms"], row["card"]), ("a-b", 3, 1, 1, None))
+        self.assertIn("nights", outputs["text"].splitlines()[0])

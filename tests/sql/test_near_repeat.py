@@ -1,0 +1,214 @@
+"""patrol.near_repeat() against a brute-force implementation, on random and on pathological events; what analysts get."""
+
+import datetime
+import json
+import random
+
+import knox
+import psycopg
+from support import SchemaTest, mobeyectl
+
+FIRST = datetime.date(2026, 1, 1)
+DISTANCES, DAYS = [0, 1, 100, 200, 300], [0, 7, 14, 21]
+
+
+class NearRepeat(SchemaTest):
+    def setUp(self):
+        super().setUp()
+        self.superuser.execute("truncate mobeye.burglary; set time zone 'America/New_York'")
+
+    def store(self, events, hour=12):
+        """events: (day from FIRST, x, y) in centimetres from a corner of RD New."""
+        with self.superuser.cursor() as cursor:
+            cursor.executemany(
+                "insert into mobeye.burglary (reference, occurred_from, geom) values (%s,"
+                " (%s::timestamp + %s * interval '1 hour') at time zone 'Europe/Amsterdam',"
+                " st_transform(st_setsrid(st_makepoint(%s::float8 / 100, %s::float8 / 100), 28992), 4326))",
+                [
+                    (str(n), FIRST + datetime.timedelta(days=day), hour, 15500000 + x, 46300000 + y)
+                    for n, (day, x, y) in enumerate(events)
+                ],
+            )
+
+    def near_repeat(self, until="2027-01-01", conn=None, **arguments):
+        casts = {"distances": "::numeric[]", "days": "::integer[]"}
+        named = "".join(f", {name} => %({name})s{casts.get(name, '')}" for name in arguments)
+        return self.value(conn or self.superuser, f"select patrol.near_repeat('2026-01-01', %(until)s{named})",
+                          {"until": until, **arguments})
+
+    def value(self, conn, sql, parameters=None):
+        return conn.execute(sql, parameters).fetchone()[0]
+
+    def compare(self, events, distances=DISTANCES, days=DAYS, metric="euclidean", simulations=19, seed=1):
+        self.store(events)
+        given = self.near_repeat(distances=distances, days=days, metric=metric, simulations=simulations, seed=seed)
+        expected = knox.near_repeat(events, distances, days, metric, simulations, seed)
+        self.assertEqual(given["observed"], expected["observed"])
+        for name in ("ratio", "p"):
+            for row, other in zip(given[name], expected[name], strict=True):
+                for cell, value in zip(row, other, strict=True):
+                    self.assertEqual(cell is None, value is None)
+                    self.assertAlmostEqual(cell or 0, value or 0, places=9)
+        self.assertEqual((given["n"], given["simulations"], given["seed"], given["metric"]), (len(events), simulations, seed, metric))
+        self.assertEqual((given["distances"], given["days"]), (distances, days))
+        return given
+
+    def test_random_events(self):
+        chance = random.Random(20261129)
+        for metric in ("euclidean", "manhattan"):
+            for n, size in ((40, 30000), (90, 80000), (60, 500)):
+                events = [(chance.randrange(90), chance.randrange(size), chance.randrange(size)) for _ in range(n)]
+                events += [(day + 1, x, y) for day, x, y in events[:10]]
+                with self.subTest(metric=metric, n=n, size=size):
+                    self.superuser.execute("truncate mobeye.burglary")
+                    self.compare(events, metric=metric, seed=chance.randrange(1, 2147483562))
+
+    def test_other_bands(self):
+        chance = random.Random(4)
+        events = [(chance.randrange(40), chance.randrange(40000), chance.randrange(40000)) for _ in range(50)]
+        for distances, days in (([0], [0]), ([50, 120], [3, 9]), ([0, 5000], [0, 1]), ([0.0, 0.5, 33.25], [1])):
+            with self.subTest(distances=distances, days=days):
+                self.superuser.execute("truncate mobeye.burglary")
+                self.compare(events, distances, days)
+
+    def test_edges_of_bands_belong_to_the_next_one(self):
+        # 3-4-5 triangles: exactly 100, 200 and 300 m apart; exactly 1 m; 7, 14 and 21 days.
+        events = [(0, 0, 0), (7, 6000, 8000), (14, 12000, 16000), (21, 18000, 24000), (21, 18100, 24000), (7, 0, 0)]
+        given = self.compare(events)
+        self.assertEqual(given["observed"], [[0, 1, 0, 0], [1, 0, 0, 0], [1, 4, 0, 0], [0, 1, 3, 0], [0, 0, 2, 2]])
+
+    def test_edges_by_manhattan_distance(self):
+        self.compare([(0, 0, 0), (7, 6000, 4000), (14, 12000, 18000), (3, 0, 100), (3, 50, 50)], metric="manhattan")
+
+    def test_one_point_one_day_and_hardly_any_events(self):
+        for events in (
+            [],
+            [(3, 0, 0)],
+            [(3, 0, 0), (3, 0, 0)],
+            [(day, 0, 0) for day in range(0, 60, 3)],
+            [(9, x * 4000, 0) for x in range(20)],
+            [(9, 0, 0)] * 30,
+        ):
+            with self.subTest(events=events[:2], n=len(events)):
+                self.superuser.execute("truncate mobeye.burglary")
+                self.compare(events)
+
+    def test_days_are_local_and_the_end_is_excluded(self):
+        # 00:30 on 1 March here is February in UTC; 23:30 on 31 March is the last hour of the period.
+        for reference, at in (("a", "2026-03-01 00:30"), ("b", "2026-03-31 23:30"), ("c", "2026-04-01 00:00"), ("d", "2026-02-28 23:59:59")):
+            self.superuser.execute(
+                "insert into mobeye.burglary (reference, occurred_from, geom, attempt) values (%s, %s::timestamp at time zone"
+                " 'Europe/Amsterdam', 'SRID=4326;POINT(5.38 52.15)', %s)", [reference, at, reference == "b"])
+        self.superuser.execute("insert into mobeye.burglary (reference, occurred_from) values ('e', '2026-03-05')")
+        given = self.value(self.superuser, "select patrol.near_repeat('2026-03-01', '2026-04-01', days => '{0,29,30,31}')")
+        self.assertEqual((given["n"], given["attempts"], given["without_place"]), (2, 1, 1))
+        self.assertEqual(given["observed"][0], [0, 0, 1, 0])  # 30 days apart, over the change to summer time
+
+    def test_seed_and_order_of_rows(self):
+        chance = random.Random(7)
+        events = [(chance.randrange(60), chance.randrange(40000), chance.randrange(40000)) for _ in range(80)]
+        self.store(events)
+        first = self.near_repeat(simulations=99, seed=11)
+        self.assertEqual(self.near_repeat(simulations=99, seed=11), first)
+        self.assertNotEqual(self.near_repeat(simulations=99, seed=12)["ratio"], first["ratio"])
+        self.superuser.execute("truncate mobeye.burglary")
+        self.store(events[::-1])
+        self.assertEqual(self.near_repeat(simulations=99, seed=11), first)
+
+    def test_clustered_events_stand_out(self):
+        chance = random.Random(3)
+        events = [(chance.randrange(300), chance.randrange(800000), chance.randrange(800000)) for _ in range(200)]
+        events += [(day + 2, x + 3000, y) for day, x, y in events[:40]]
+        self.store(events)
+        given = self.near_repeat(simulations=199)
+        self.assertGreater(given["ratio"][1][0], 5)
+        self.assertEqual(given["p"][1][0], 1 / 200)
+
+    def test_wrong_arguments(self):
+        for arguments in (
+            {"distances": []}, {"distances": [100, 0]}, {"distances": [0, 0]}, {"distances": [-1, 5]}, {"distances": [0, None]},
+            {"distances": [0.0, 0.001]}, {"days": []}, {"days": [7, 0]}, {"days": [-1]}, {"metric": "chebyshev"}, {"metric": None},
+            {"simulations": 0}, {"seed": 0}, {"seed": None}, {"of_what": "bicycles"}, {"until": "2026-01-01"},
+            {"until": None}, {"until": "infinity"},
+        ):
+            with self.subTest(arguments=arguments), self.assertRaises(psycopg.errors.InvalidParameterValue):
+                self.near_repeat(**arguments)
+
+    def test_too_many_pairs_are_refused(self):
+        self.store([(n % 300, 0, 0) for n in range(200)])
+        with self.assertRaises(psycopg.errors.ProgramLimitExceeded) as refused:
+            self.near_repeat(simulations=99999)
+        self.assertIn("200 events", str(refused.exception))
+
+    def test_alarms_without_drills_and_merged_ones(self):
+        for n, columns in enumerate(({}, {}, {"drill": True}, {"outcome": "merged"}, {"outcome": "drill"}, {"category": "service"})):
+            self.superuser.execute(
+                "insert into mobeye.incident (incident_key, accepting, category, priority, kind, first_seen, last_seen, last_received_at,"
+                " drill, outcome, status, closed_at, geom) select gen_random_uuid(), false, %s, 2, 'motion', t, t, t, %s, %s, %s,"
+                " case when %s then t end, 'SRID=4326;POINT(5.38 52.15)' from (select '2026-05-05 12:00'::timestamptz + %s * interval '1 day') as v(t)",
+                [columns.get("category", "alarm"), columns.get("drill", False), columns.get("outcome"),
+                 "closed" if "outcome" in columns else "new", "outcome" in columns, n])
+        self.addCleanup(self.superuser.execute, "delete from mobeye.incident")
+        given = self.near_repeat(of_what="alarms")
+        self.assertEqual((given["n"], given["observed"][0]), (2, [1, 0, 0, 0]))
+
+    def test_analysts_get_no_small_numbers(self):
+        chance = random.Random(5)
+        events = [(chance.randrange(300), chance.randrange(300000), chance.randrange(300000)) for _ in range(150)]
+        self.store(events)
+        seen = self.near_repeat()
+        with self.connect() as conn:
+            conn.execute("set role mobeye_analyst")
+            hidden = self.near_repeat(conn=conn)
+            for until in ("2026-01-15", "2026-12-31"):
+                with self.assertRaises(psycopg.errors.InsufficientPrivilege):
+                    self.near_repeat(until=until, conn=conn)
+            with self.assertRaises(psycopg.errors.InsufficientPrivilege):
+                conn.execute("select from mobeye.burglary")
+        small = {i for i, row in enumerate(seen["observed"]) if any(1 <= n <= 9 for n in row)}
+        self.assertTrue(small)
+        self.assertNotEqual(small, set(range(4)))
+        for name in ("observed", "ratio", "p"):
+            for i, row in enumerate(hidden[name]):
+                self.assertEqual(row, [None] * 4 if i in small | {4} else seen[name][i], (name, i))
+
+    def test_hardly_any_events_show_analysts_nothing(self):
+        for events in ([(0, 0, 0), (1, 0, 0)], [(day, 0, 0) for day in range(4)], [(0, 0, 0), (30, 50000, 0), (30, 0, 0)]):
+            self.superuser.execute("truncate mobeye.burglary")
+            self.store(events)
+            with self.connect() as conn:
+                conn.execute("set role mobeye_analyst")
+                self.assertEqual(self.near_repeat(conn=conn)["observed"], [[None] * 4] * 5)
+
+    def test_analysts_see_what_is_large_or_nothing(self):
+        self.store([(0, 0, 0)] * 4 + [(30, 50000, 0)] * 4)
+        seen = self.near_repeat()["observed"]
+        self.assertEqual(seen, [[12, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 16]])
+        with self.connect() as conn:
+            conn.execute("set role mobeye_analyst")
+            self.assertEqual(self.near_repeat(conn=conn)["observed"], seen)
+
+    def test_text_explains_itself(self):
+        self.store([(day, 0, 0) for day in (0, 1, 2, 3)] + [(day, 900000 + day * 40000, 0) for day in range(0, 300, 5)])
+        done = mobeyectl("report", "near-repeat", "--from", "2026-01-01", "--until", "2027-01-01", "--seed", "3", database=self.database)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn("64 burglaries from 2026-01-01 until 2027-01-01; 999 permutations of their days (seed 3)", done.stdout)
+        self.assertRegex(done.stdout, r"at the place and within 7 days of a burglary: 6 pairs, \d+\.\d times what chance gives, p = 0\.0\d+\n")
+        done = mobeyectl("report", "near-repeat", "--from", "2026-01-01", "--until", "2027-01-01", "--format", "json", "--days", "0,5",
+                         "--distances", "0,250", "--metric", "manhattan", "--simulations", "9", database=self.database)
+        given = json.loads(done.stdout)
+        self.assertEqual((given["days"], given["distances"], given["metric"], given["simulations"]), ([0, 5], [0, 250], "manhattan", 9))
+
+    def test_the_command_line_names_what_is_wrong(self):
+        for arguments, words in (
+            (["--from", "2026-01-01"], "missing period"),
+            (["--from", "2026-13-01", "--until", "2027-01-01"], "2026-13-01"),
+            (["--from", "2026-01-01", "--until", "2027-01-01", "--distances", "0,x"], "x"),
+            (["--from", "2026-01-01", "--until", "2027-01-01", "--format", "csv"], '"csv" is not a format (expected text or json)'),
+            (["--from", "2026-01-01", "--until", "2027-01-01", "--cell", "5"], "cell"),
+        ):
+            with self.subTest(arguments=arguments):
+                done = mobeyectl("report", "near-repeat", *arguments, database=self.database)
+                self.assertEqual(done.stdout, "")
+                self.assertIn(words, done.stderr)
+                self.assertIn(done.returncode, (1, 2))
