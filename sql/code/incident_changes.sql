@@ -87,8 +87,8 @@ comment on function mobeye.notify_incidents(bigint[], text[]) is
     'Sends a hint to the listeners of mobeye_incident for each change, unless the queue of notifications is half full; '
     'returns how many it sent. patrol.changes is the truth.';
 
-create or replace function mobeye.add_change(
-    incident_id bigint, op text, before mobeye.incident default null, notify boolean default true) returns void
+create or replace function mobeye.add_change(incident_id bigint, op text, before mobeye.incident default null)
+returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -101,12 +101,10 @@ begin
             before.incident_id is not null
             and (before.team, before.assigned_to) is distinct from (i.team, i.assigned_to),
             before.team, before.assigned_to);
-    if notify then
-        perform mobeye.notify_incidents(array[i.incident_id], array[add_change.op]);
-    end if;
+    perform mobeye.notify_incidents(array[i.incident_id], array[add_change.op]);
 end
 $$;
-comment on function mobeye.add_change(bigint, text, mobeye.incident, boolean) is
+comment on function mobeye.add_change(bigint, text, mobeye.incident) is
     'Adds a change, which is numbered after the commit, and notifies listeners. If "before" is given, the change is also '
     'shown to those who could see the incident as it was then.';
 

@@ -157,15 +157,19 @@ begin
         select i.incident_id from mobeye.incident i
          where i.incident_id = any (by_input || by_device) and i.verified_by is null and i.status <> 'closed'
          order by i.incident_id for update);
-    update mobeye.incident i
-       set verified_by = case when i.incident_id = any (by_input) then 'second_input' else 'second_device' end,
-           priority = least(i.priority, i.verify_priority)
-     where i.incident_id = any (verified);
     -- The daemon notifies listeners itself, after the commit.
-    perform mobeye.add_history(i.incident_id, 'verified', i.verified_by, actor => 'mobeyed'),
-            mobeye.add_change(i.incident_id, 'verified', notify => false)
-       from unnest(verified) as v (id)
-       join mobeye.incident i on i.incident_id = v.id;
+    with done as (
+        update mobeye.incident i
+           set verified_by = case when i.incident_id = any (by_input) then 'second_input' else 'second_device' end,
+               priority = least(i.priority, i.verify_priority)
+         where i.incident_id = any (verified)
+        returning i.*
+    ), noted as (
+        insert into mobeye.incident_history (incident_id, at, actor, action, note)
+        select d.incident_id, clock_timestamp(), 'mobeyed', 'verified', d.verified_by from done d
+    )
+    insert into mobeye.change (at, incident_id, op, status, priority, category)
+    select clock_timestamp(), d.incident_id, 'verified', d.status, d.priority, d.category from done d;
     return verified;
 end
 $$;
