@@ -92,8 +92,9 @@ create unique index if not exists incident_reference on mobeye.incident (referen
 -- No index below holds a column that every alert changes (last_seen, last_received_at, alert_count, active): updates of
 -- an incident stay heap-only.
 
--- Candidates for verification: alarms that accept alerts, and those closed recently.
-create index if not exists incident_near on mobeye.incident using gist (geom)
+-- Candidates for verification: alarms that accept alerts, and those closed recently. SP-GiST takes half the time of GiST to
+-- maintain, and none more to search.
+create index if not exists incident_near on mobeye.incident using spgist (geom)
     where accepting and category = 'alarm' and not drill;
 create index if not exists incident_closed on mobeye.incident (closed_at) where status = 'closed';
 create index if not exists incident_waiting on mobeye.incident (created_at) where status in ('new', 'reopened');
@@ -105,7 +106,7 @@ create index if not exists incident_device on mobeye.incident (device_id, incide
 create index if not exists incident_placement on mobeye.incident (placement_id) where placement_id is not null;
 -- Secret incidents are found by their cell and by their owner. Everybody may count the rows that a search reads: a search
 -- by place would reveal where they are.
-create index if not exists incident_geom on mobeye.incident using gist (geom) where not secret;
+create index if not exists incident_geom on mobeye.incident using spgist (geom) where not secret;
 create index if not exists incident_cell on mobeye.incident using gist (cell) where cell is not null;
 create index if not exists incident_secret on mobeye.incident (team, placement_id) where secret;
 create index if not exists incident_secret_team on mobeye.incident (secret_team) where secret;
