@@ -103,20 +103,25 @@ $$;
 comment on function mobeye.read_conditions(uuid[], uuid[], uuid[]) is
     'Returns the conditions of alerts, and the active ones of a device and kind. After read_incidents(), in the same statement.';
 
-create or replace function mobeye.team_of(placement_id bigint, areas text) returns text
-language sql stable
+create or replace function mobeye.teams_of(placements bigint[], areas text[]) returns text[]
+language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
-    select coalesce(
-        (select p.team from mobeye.placement p where p.placement_id = team_of.placement_id),
-        (select t.team
-           from unnest(string_to_array(areas, e'\x1f')) with ordinality as a (name, place)
-           join mobeye.team_area t on t.layer = split_part(a.name, ':', 1)
-                                  and t.code = substr(a.name, strpos(a.name, ':') + 1)
-          order by a.place, t.team limit 1))
+begin
+    return array(
+        select coalesce(
+                   (select p.team from mobeye.placement p where p.placement_id = n.placement_id),
+                   (select t.team
+                      from unnest(string_to_array(n.areas, e'\x1f')) with ordinality as a (name, place)
+                      join mobeye.team_area t on t.layer = split_part(a.name, ':', 1)
+                                             and t.code = substr(a.name, strpos(a.name, ':') + 1)
+                     order by a.place, t.team limit 1))
+          from unnest(placements, areas) with ordinality as n (placement_id, areas, nth)
+         order by n.nth);
+end
 $$;
-comment on function mobeye.team_of(bigint, text) is
-    'The team of an incident whose rule names none: the team of the placement, else that of the first of its areas.';
+comment on function mobeye.teams_of(bigint[], text[]) is
+    'The teams of incidents whose rule names none: of each placement, else that of the first of its areas.';
 
 -- The incidents that read_incidents() returned (old_...), new ones (new_...), and the conditions of both (condition_...;
 -- condition_incident is an incident_id, or minus the position of a new incident, from 1). Returns the ids of the new
@@ -205,9 +210,7 @@ begin
                public.st_geomfromewkb(n.geom), n.accuracy_m, n.location_source,
                coalesce(string_to_array(n.areas, e'\x1f'), '{}'), n.placement_id, n.kind, n.device_id, n.rule,
                store_incidents.rules,
-               coalesce((select t.team from mobeye.team t where t.team = n.team),
-                        case when n.placement_id is not null or n.areas is not null
-                             then mobeye.team_of(n.placement_id, n.areas) end),
+               coalesce((select t.team from mobeye.team t where t.team = n.team), n.team_of_place),
                n.gap, n.max_age, n.settle, n.overdue::interval[], n.moved_over_m, n.verify_within, n.verify_radius_m,
                n.verify_priority, n.previous_id, now() > n.first_seen + interval '5 minutes',
                n.secret_placement_id is not null,
@@ -220,12 +223,12 @@ begin
                       new_active, new_flaps, new_geom, new_accuracy, new_source, new_areas, new_placement,
                       new_secret, new_drill, new_category, new_kind, new_device, new_rule, new_team, new_gap,
                       new_max_age, new_settle, new_overdue, new_moved_over, new_verify_within, new_verify_radius,
-                      new_verify_priority, new_previous)
+                      new_verify_priority, new_previous, mobeye.teams_of(new_placement, new_areas))
                as n (incident_id, incident_key, accepting, urgent, verified, closing, several_teams, priority,
                      first_seen, last_seen, last_received_at, restored_at, cancelled_at, alert_count, active, flaps,
                      geom, accuracy_m, location_source, areas, placement_id, secret_placement_id, drill, category,
                      kind, device_id, rule, team, gap, max_age, settle, overdue, moved_over_m, verify_within,
-                     verify_radius_m, verify_priority, previous_id);
+                     verify_radius_m, verify_priority, previous_id, team_of_place);
     end if;
 
     if cardinality(condition_id) > 0 then
@@ -251,9 +254,10 @@ begin
        from unnest(old_id || new_id, old_closing || new_closing) as n (id, closing)
        join mobeye.incident i on i.incident_id = n.id
       where n.closing and i.category = 'service';
-    perform mobeye.add_history(n.id, 'verified', 'second_input', actor => 'mobeyed')
-       from unnest(old_id || new_id, old_verified || new_verified) as n (id, verified)
-      where n.verified;
+    insert into mobeye.incident_history (incident_id, at, actor, action, note)
+    select n.id, clock_timestamp(), 'mobeyed', 'verified', 'second_input'
+      from unnest(old_id || new_id, old_verified || new_verified) as n (id, verified)
+     where n.verified;
     return coalesce(new_id, '{}');
 end
 $$;

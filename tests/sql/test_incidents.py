@@ -17,7 +17,7 @@ CALLS = (
     f"mobeye.store_ruleset('{KEY}1', 'rules: []', 'amersfoort-1')",
     f"mobeye.store_incidents('{KEY}1'" + ", '{}'" * 64 + ")",
 )
-INSIDE = ("mobeye.close_incident(1, 'restored')", "mobeye.team_of(null, null)")
+INSIDE = ("mobeye.close_incident(1, 'restored')", "mobeye.teams_of(null, null)")
 INCIDENT = (
     "insert into mobeye.incident (incident_key, category, priority, kind, first_seen, last_seen, last_received_at,"
     " accepting, gap) values (%s, 'alarm', 2, 'motion', %s, %s, %s, %s, '10 minutes') returning incident_id"

@@ -232,7 +232,8 @@ static void ask_team(PGconn *conn, struct explanation *explanation)
                    area->code.p);
     }
     buf_append(&areas, "", 1);
-    explanation->team = query_text(conn, "select mobeye.team_of(null, nullif($1, ''))", areas.data);
+    explanation->team =
+        query_text(conn, "select (mobeye.teams_of(array[null::bigint], array[nullif($1, '')]))[1]", areas.data);
     buf_free(&areas);
 }
 
