@@ -13,6 +13,7 @@ struct enrich {
     struct enrich_context around;
     struct batch *batch;
     struct area_memo *memo;
+    struct key_memo *keys;
     struct kept_rule *rules; /* as the configuration's */
     size_t n_rules;
 };
@@ -27,6 +28,7 @@ struct enrich *enrich_new(void)
 {
     struct enrich *e = mem_zalloc(sizeof(*e));
     e->memo = area_memo_new();
+    e->keys = key_memo_new();
     return e;
 }
 
@@ -37,6 +39,7 @@ void enrich_free(struct enrich **enrich)
     if (!e)
         return;
     area_memo_free(&e->memo);
+    key_memo_free(&e->keys);
     free(e->rules);
     free(e);
 }
@@ -92,7 +95,7 @@ static void apply_rule(struct enrich *e, struct alert *alert)
     alert->rule = kept->name;
     alert->terms = kept->terms;
     if (kept->terms)
-        incident_key_of_rule(alert, rule);
+        incident_key_of_rule(e->keys, alert, rule);
 }
 
 /* A device that moves leaves an area only by more than the accuracy of its fix, or noise would take it in and out.
@@ -121,6 +124,6 @@ void enrich_alert(struct enrich *e, struct alert *alert)
     const struct placement *placement = location_set(alert, e->around.conf, device);
     note_fix(e->around.registry, alert);
     find_areas(e, alert, placement);
-    incident_key_condition(alert);
+    incident_key_condition(e->keys, alert);
     apply_rule(e, alert);
 }

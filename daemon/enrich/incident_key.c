@@ -4,6 +4,10 @@
 #include <string.h>
 
 #include <sodium.h>
+#include <stdlib.h>
+#include <xxhash.h>
+
+#include "base/mem.h"
 
 /*
  * Hashes a sequence of fields, each as its length (4 bytes, big-endian) and its bytes, so that different sequences
@@ -11,28 +15,105 @@
  */
 #define HASH_BYTES 16
 
-static void hash_begin(crypto_generichash_state *hash)
+/* Longer sequences are hashed each time: few have a track or group by layers. With the length and the hash it makes two
+ * cache lines. */
+#define REMEMBERED_BYTES 111
+#define MEMO_SLOTS       4096
+
+struct key_memo {
+    struct memo_slot {
+        uint8_t len; /* 0: free */
+        uint8_t fields[REMEMBERED_BYTES], hash[HASH_BYTES];
+    } slots[MEMO_SLOTS];
+};
+_Static_assert(sizeof(struct memo_slot) == 128, "two cache lines");
+
+/* A sequence as it grows: its bytes while they fit, then a hash of those so far. */
+struct fields {
+    size_t len;
+    bool hashed;
+    uint8_t bytes[REMEMBERED_BYTES];
+    crypto_generichash_state hash;
+};
+
+struct key_memo *key_memo_new(void)
 {
-    crypto_generichash_init(hash, NULL, 0, HASH_BYTES);
+    return mem_zalloc(sizeof(struct key_memo));
 }
 
-static void hash_field(crypto_generichash_state *hash, struct str field)
+void key_memo_free(struct key_memo **memo)
+{
+    free(*memo);
+    *memo = NULL;
+}
+
+static void fields_begin(struct fields *fields)
+{
+    fields->len = 0;
+    fields->hashed = false;
+}
+
+static void put_bytes(struct fields *fields, const void *bytes, size_t len)
+{
+    if (!fields->hashed && len <= sizeof(fields->bytes) - fields->len) {
+        if (len > 0)
+            memcpy(fields->bytes + fields->len, bytes, len);
+        fields->len += len;
+        return;
+    }
+    if (!fields->hashed) {
+        crypto_generichash_init(&fields->hash, NULL, 0, HASH_BYTES);
+        crypto_generichash_update(&fields->hash, fields->bytes, fields->len);
+        fields->hashed = true;
+    }
+    crypto_generichash_update(&fields->hash, bytes, len);
+}
+
+static void put_field(struct fields *fields, struct str field)
 {
     uint32_t len = htobe32((uint32_t)field.len);
-    crypto_generichash_update(hash, (const unsigned char *)&len, sizeof(len));
-    if (field.len > 0)
-        crypto_generichash_update(hash, (const unsigned char *)field.p, field.len);
+    put_bytes(fields, &len, sizeof(len));
+    put_bytes(fields, field.p, field.len);
 }
 
-static void put_named(crypto_generichash_state *hash, struct str name, struct str value)
+static void put_named(struct fields *fields, struct str name, struct str value)
 {
-    hash_field(hash, name);
-    hash_field(hash, value);
+    put_field(fields, name);
+    put_field(fields, value);
 }
 
-static void put_bool(crypto_generichash_state *hash, bool value)
+static void put_bool(struct fields *fields, bool value)
 {
-    hash_field(hash, value ? STR("1") : STR("0"));
+    put_field(fields, value ? STR("1") : STR("0"));
+}
+
+static void hash_bytes(const struct fields *fields, uint8_t ret[HASH_BYTES])
+{
+    crypto_generichash(ret, HASH_BYTES, fields->bytes, fields->len, NULL, 0);
+}
+
+static void hash_remembered(struct key_memo *memo, const struct fields *fields, uint8_t ret[HASH_BYTES])
+{
+    struct memo_slot *slot = &memo->slots[XXH3_64bits(fields->bytes, fields->len) % MEMO_SLOTS];
+    if (slot->len != fields->len || memcmp(slot->fields, fields->bytes, fields->len) != 0) {
+        hash_bytes(fields, slot->hash);
+        memcpy(slot->fields, fields->bytes, fields->len);
+        slot->len = (uint8_t)fields->len;
+    }
+    memcpy(ret, slot->hash, HASH_BYTES);
+}
+
+/* The first `size` bytes of the hash. */
+static void hash_end(struct key_memo *memo, struct fields *fields, uint8_t *ret, size_t size)
+{
+    uint8_t whole[HASH_BYTES];
+    if (fields->hashed)
+        crypto_generichash_final(&fields->hash, whole, sizeof(whole));
+    else if (memo)
+        hash_remembered(memo, fields, whole);
+    else
+        hash_bytes(fields, whole);
+    memcpy(ret, whole, size);
 }
 
 /* Empty if there is no input. */
@@ -48,78 +129,71 @@ static struct str kind_text(const struct alert *alert)
     return alert->kind == KIND_UNKNOWN ? alert->kind_word : str_from(alert_kind_word(alert->kind));
 }
 
-static void hash_end(crypto_generichash_state *hash, uint8_t *ret, size_t size)
+static void hash_sender(struct key_memo *memo, const struct alert *alert, uint8_t ret[8])
 {
-    uint8_t whole[HASH_BYTES];
-    crypto_generichash_final(hash, whole, sizeof(whole));
-    memcpy(ret, whole, size);
+    struct fields fields;
+    fields_begin(&fields);
+    put_field(&fields, alert->device);
+    put_field(&fields, kind_text(alert));
+    put_bool(&fields, alert->drill);
+    hash_end(memo, &fields, ret, 8);
 }
 
-static void hash_sender(const struct alert *alert, uint8_t ret[8])
+static void hash_input_and_track(struct key_memo *memo, int32_t input, struct str track, uint8_t ret[8])
 {
-    crypto_generichash_state hash;
-    hash_begin(&hash);
-    hash_field(&hash, alert->device);
-    hash_field(&hash, kind_text(alert));
-    put_bool(&hash, alert->drill);
-    hash_end(&hash, ret, 8);
-}
-
-static void hash_input_and_track(int32_t input, struct str track, uint8_t ret[8])
-{
-    crypto_generichash_state hash;
+    struct fields fields;
     uint32_t buffer;
-    hash_begin(&hash);
-    hash_field(&hash, input_bytes(input, &buffer));
-    hash_field(&hash, track);
-    hash_end(&hash, ret, 8);
+    fields_begin(&fields);
+    put_field(&fields, input_bytes(input, &buffer));
+    put_field(&fields, track);
+    hash_end(memo, &fields, ret, 8);
 }
 
-void incident_key_condition(struct alert *alert)
+void incident_key_condition(struct key_memo *memo, struct alert *alert)
 {
-    hash_sender(alert, alert->condition);
-    hash_input_and_track(alert->input, alert->track, alert->condition + 8);
+    hash_sender(memo, alert, alert->condition);
+    hash_input_and_track(memo, alert->input, alert->track, alert->condition + 8);
 }
 
 void incident_key_general_condition(const struct alert *alert, uint8_t ret[16])
 {
-    hash_sender(alert, ret);
-    hash_input_and_track(ALERT_NO_INT, (struct str){0}, ret + 8);
+    hash_sender(NULL, alert, ret);
+    hash_input_and_track(NULL, ALERT_NO_INT, (struct str){0}, ret + 8);
 }
 
 /* The code of the alert's area in each layer. */
-static void put_layers(crypto_generichash_state *hash, const struct alert_areas *areas, const struct conf_rule *rule)
+static void put_layers(struct fields *fields, const struct alert_areas *areas, const struct conf_rule *rule)
 {
     for (size_t i = 0; i < rule->n_group_layers; i++) {
         struct str layer = str_from(rule->group_layers[i]), code = {0};
         for (size_t k = 0; areas && k < areas->n && code.len == 0; k++)
             if (str_eq(areas->area[k].layer, layer))
                 code = areas->area[k].code;
-        hash_field(hash, STR("area"));
-        put_named(hash, layer, code);
+        put_field(fields, STR("area"));
+        put_named(fields, layer, code);
     }
 }
 
-void incident_key_of_rule(struct alert *alert, const struct conf_rule *rule)
+void incident_key_of_rule(struct key_memo *memo, struct alert *alert, const struct conf_rule *rule)
 {
-    crypto_generichash_state hash;
+    struct fields fields;
     uint32_t buffer;
     const struct {
         enum conf_group_by bit;
         struct str name, value;
-    } fields[] = {
+    } items[] = {
         {GROUP_DEVICE, STR("device"), alert->device},
         {GROUP_KIND, STR("kind"), kind_text(alert)},
         {GROUP_INPUT, STR("input"), input_bytes(alert->input, &buffer)},
         {GROUP_TRACK, STR("track"), alert->track},
         {GROUP_ENDPOINT, STR("endpoint"), alert->endpoint},
     };
-    hash_begin(&hash);
-    hash_field(&hash, str_from(incident_category_word(rule->terms.category)));
-    put_bool(&hash, alert->drill);
-    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
-        if (rule->group_by & fields[i].bit)
-            put_named(&hash, fields[i].name, fields[i].value);
-    put_layers(&hash, alert->areas, rule);
-    hash_end(&hash, alert->key, sizeof(alert->key));
+    fields_begin(&fields);
+    put_field(&fields, str_from(incident_category_word(rule->terms.category)));
+    put_bool(&fields, alert->drill);
+    for (size_t i = 0; i < sizeof(items) / sizeof(items[0]); i++)
+        if (rule->group_by & items[i].bit)
+            put_named(&fields, items[i].name, items[i].value);
+    put_layers(&fields, alert->areas, rule);
+    hash_end(memo, &fields, alert->key, sizeof(alert->key));
 }

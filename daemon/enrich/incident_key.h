@@ -7,16 +7,23 @@
 #include "conf/conf.h"
 #include "model/alert.h"
 
+/* Hashes that were computed before: devices report again and again, and a hash takes longer than finding it. 512 KiB;
+ * it changes no result. Below, NULL stands for none. */
+struct key_memo;
+
+struct key_memo *key_memo_new(void);
+void key_memo_free(struct key_memo **memo); /* safe on NULL */
+
 /* alert->condition: 8 bytes of BLAKE2b over device, kind (an unknown one by its word) and drill, 8 over input and
  * track.
  */
-void incident_key_condition(struct alert *alert);
+void incident_key_condition(struct key_memo *memo, struct alert *alert);
 
 /* The condition of an alert of the same device and kind without input and track. */
 void incident_key_general_condition(const struct alert *alert, uint8_t ret[16]);
 
 /* alert->key: BLAKE2b over category, drill, and the name and value of each item of group_by, in the order device, kind,
  * input, track, endpoint, then the layers by name. A missing value counts as empty. */
-void incident_key_of_rule(struct alert *alert, const struct conf_rule *rule);
+void incident_key_of_rule(struct key_memo *memo, struct alert *alert, const struct conf_rule *rule);
 
 #endif

@@ -141,10 +141,10 @@ static void take_alert(struct story *story, char *words)
     while ((word = strtok_r(NULL, " ", &rest)))
         if (!take_word(&alert, &rule, word))
             snprintf(story->why, sizeof(story->why), "what is '%s'?", word);
-    incident_key_condition(&alert);
+    incident_key_condition(NULL, &alert);
     if (rule->makes_incident) {
         alert.terms = &rule->terms;
-        incident_key_of_rule(&alert, rule);
+        incident_key_of_rule(NULL, &alert, rule);
     }
     story->batch->rows[story->batch->n++].alert = alert;
 }

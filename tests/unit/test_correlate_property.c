@@ -50,10 +50,10 @@ static struct alert random_alert(int64_t at_us)
     if (alert.phase == PHASE_UPDATE && roll(4) == 0)
         alert.flags = FLAG_CANCEL;
     unsigned rule = roll(5);
-    incident_key_condition(&alert);
+    incident_key_condition(NULL, &alert);
     if (rule < 4) {
         alert.terms = &rules[rule].terms;
-        incident_key_of_rule(&alert, &rules[rule]);
+        incident_key_of_rule(NULL, &alert, &rules[rule]);
     }
     return alert;
 }

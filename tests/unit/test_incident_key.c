@@ -36,13 +36,13 @@ static struct hex hex(const uint8_t bytes[16])
 
 static struct hex condition(void)
 {
-    incident_key_condition(&alert);
+    incident_key_condition(NULL, &alert);
     return hex(alert.condition);
 }
 
 static struct hex key(void)
 {
-    incident_key_of_rule(&alert, &rule);
+    incident_key_of_rule(NULL, &alert, &rule);
     return hex(alert.key);
 }
 
@@ -224,4 +224,27 @@ Test(group, a_value_does_not_run_into_its_neighbour)
     const struct hex areas = key();
     with_areas(STR("buurt"), STR("12"), STR("wijk"), STR("3"));
     cr_expect_str_neq(key().text, areas.text);
+}
+
+/* More devices than it has slots, each twice, so that slots are used again by others; and sequences too long for one.
+ */
+Test(group, what_is_remembered_changes_no_key)
+{
+    struct key_memo *memo = key_memo_new();
+    char device[ALERT_DEVICE_MAX + 1], track[ALERT_TEXT_MAX];
+    memset(track, 't', sizeof(track));
+    for (int i = 0; i < 20000; i++) {
+        struct alert remembered;
+        snprintf(device, sizeof(device), "NL-0307-%05d", i / 2 % 5000);
+        alert.device = str_from(device);
+        alert.input = i % 7;
+        alert.track = (struct str){track, (size_t)(i % 3) * (sizeof(track) / 2)};
+        rule.group_by = i % 2 ? GROUP_DEVICE : GROUP_DEVICE | GROUP_TRACK;
+        remembered = alert;
+        incident_key_condition(memo, &remembered);
+        incident_key_of_rule(memo, &remembered, &rule);
+        cr_assert_str_eq(condition().text, hex(remembered.condition).text);
+        cr_assert_str_eq(key().text, hex(remembered.key).text);
+    }
+    key_memo_free(&memo);
 }

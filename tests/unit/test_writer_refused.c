@@ -92,7 +92,7 @@ static void poisoned_incident(struct batch_row *row, uint64_t seq)
     poisoned(row, seq);
     row->alert.rule = default_rule.terms.rule;
     row->alert.terms = &default_rule.terms;
-    incident_key_of_rule(&row->alert, &default_rule);
+    incident_key_of_rule(NULL, &row->alert, &default_rule);
 }
 
 ParameterizedTestParameters(refused, what_an_incident_refuses_is_quarantined)

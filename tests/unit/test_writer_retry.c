@@ -79,7 +79,7 @@ static void by_rule(void *ctx, struct batch *batch)
 {
     struct alert *alert = &batch->rows[0].alert;
     alert->rule = str_from(ctx);
-    incident_key_condition(alert);
+    incident_key_condition(NULL, alert);
 }
 
 static void correlate_cb(void *ctx, struct incident_set *set, struct batch *batch, const uint8_t *store)
@@ -122,8 +122,8 @@ static void by_default_rule(void *ctx, struct batch *batch)
     struct alert *alert = &batch->rows[0].alert;
     alert->rule = default_rule.terms.rule;
     alert->terms = &default_rule.terms;
-    incident_key_of_rule(alert, &default_rule);
-    incident_key_condition(alert);
+    incident_key_of_rule(NULL, alert, &default_rule);
+    incident_key_condition(NULL, alert);
 }
 
 Test(retry, verifies_the_incident_as_the_daemon_would)

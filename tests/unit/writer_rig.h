@@ -254,7 +254,7 @@ static inline void owner_row(struct owner *owner, struct batch *batch, uint64_t 
     row->alert.incident = NO_INCIDENT;
     if (owner->change)
         owner->change(row, seq);
-    incident_key_condition(&row->alert);
+    incident_key_condition(NULL, &row->alert);
     row->record = row->alert.payload;
 }
 

@@ -74,7 +74,7 @@ static inline void play(struct batch_row *row, const struct step *step)
         return;
     alert->rule = step->rule->terms.rule;
     alert->terms = &step->rule->terms;
-    incident_key_of_rule(alert, step->rule);
+    incident_key_of_rule(NULL, alert, step->rule);
 }
 
 /* What the writers play: those of ours, and of another daemon. */
