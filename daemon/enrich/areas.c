@@ -12,6 +12,7 @@
 
 #define NODE_CAPACITY 10  /* of the tree: GEOS's own default */
 #define MEMO_ENTRIES  512 /* a power of two */
+#define MEMO_PLACES   4096
 
 struct area {
     struct str layer, code;
@@ -229,8 +230,16 @@ struct memo_entry {
     const uint32_t *numbers;         /* of its areas; both are in the memory of the batch */
 };
 
+/* A place that was already looked up in this batch, and the times for which the answer is the same. */
+struct memo_place {
+    const struct alert_areas *areas; /* NULL: free */
+    double lon, lat;
+    int64_t from_us, until_us;
+};
+
 struct area_memo {
     struct memo_entry entries[MEMO_ENTRIES];
+    struct memo_place places[MEMO_PLACES];
     uint32_t *best; /* for each layer the number of the area found; after the search only those found */
     size_t n_layers;
 };
@@ -261,6 +270,7 @@ void area_memo_free(struct area_memo **memo)
 void area_memo_clear(struct area_memo *memo)
 {
     memset(memo->entries, 0, sizeof(memo->entries));
+    memset(memo->places, 0, sizeof(memo->places));
 }
 
 #define NO_AREA UINT32_MAX
@@ -270,7 +280,16 @@ struct area_search {
     GEOSGeometry *place;
     int64_t at_us;
     uint32_t *best;
+    int64_t from_us, until_us; /* the times around at_us at which no area near begins or ends */
 };
+
+static void narrow(struct area_search *search, int64_t boundary_us)
+{
+    if (boundary_us <= search->at_us && boundary_us > search->from_us)
+        search->from_us = boundary_us;
+    if (boundary_us > search->at_us && boundary_us < search->until_us)
+        search->until_us = boundary_us;
+}
 
 /* For a point "intersects" is the same as "covers", and faster in GEOS. */
 static void on_area_near(void *item, void *arg)
@@ -278,20 +297,28 @@ static void on_area_near(void *item, void *arg)
     const struct area *area = item;
     struct area_search *search = arg;
     uint32_t *best = &search->best[area->layer_number];
+    narrow(search, area->from_us);
+    narrow(search, area->until_us);
     if (area->number < *best && area->from_us <= search->at_us && search->at_us < area->until_us &&
         GEOSPreparedIntersects_r(search->set->geos, area->prepared, search->place) == 1)
         *best = area->number;
 }
 
-static size_t search_areas(const struct area_set *set, struct area_memo *memo, double lon, double lat, int64_t at_us)
+/* Returns how many areas are found, in memo->best, and sets the times in `ret`. */
+static size_t search_areas(const struct area_set *set, struct area_memo *memo, int64_t at_us, struct memo_place *ret)
 {
+    ret->from_us = INT64_MIN;
+    ret->until_us = INT64_MAX;
     if (set->n == 0)
         return 0;
     reserve_layers(memo, set->n_layers);
     memset(memo->best, 0xFF, set->n_layers * sizeof(*memo->best));
-    struct area_search search = {set, GEOSGeom_createPointFromXY_r(set->geos, lon, lat), at_us, memo->best};
+    struct area_search search = {
+        set, GEOSGeom_createPointFromXY_r(set->geos, ret->lon, ret->lat), at_us, memo->best, INT64_MIN, INT64_MAX};
     GEOSSTRtree_query_r(set->geos, set->tree, search.place, on_area_near, &search);
     GEOSGeom_destroy_r(set->geos, search.place);
+    ret->from_us = search.from_us;
+    ret->until_us = search.until_us;
     size_t n = 0;
     for (size_t layer = 0; layer < set->n_layers; layer++)
         if (memo->best[layer] != NO_AREA)
@@ -310,14 +337,28 @@ static const struct alert_areas *copy_areas(const struct area_set *set, struct b
     return areas;
 }
 
-const struct alert_areas *areas_find(const struct area_set *set, struct area_memo *memo, struct batch *batch,
-                                     double lon, double lat, int64_t at_us)
+static const struct alert_areas *find_combination(const struct area_set *set, struct area_memo *memo,
+                                                  struct batch *batch, size_t n)
 {
-    size_t n = search_areas(set, memo, lon, lat, at_us), bytes = n * sizeof(*memo->best);
+    size_t bytes = n * sizeof(*memo->best);
     struct memo_entry *entry = &memo->entries[XXH3_64bits(memo->best, bytes) % MEMO_ENTRIES];
     if (!entry->areas || entry->areas->n != n || memcmp(entry->numbers, memo->best, bytes) != 0) {
         entry->numbers = batch_copy(batch, memo->best, bytes);
         entry->areas = copy_areas(set, batch, memo->best, n);
     }
     return entry->areas;
+}
+
+const struct alert_areas *areas_find(const struct area_set *set, struct area_memo *memo, struct batch *batch,
+                                     double lon, double lat, int64_t at_us)
+{
+    const double key[2] = {lon, lat};
+    struct memo_place *place = &memo->places[XXH3_64bits(key, sizeof(key)) % MEMO_PLACES];
+    if (place->areas && memcmp(&place->lon, &lon, sizeof(lon)) == 0 && memcmp(&place->lat, &lat, sizeof(lat)) == 0 &&
+        place->from_us <= at_us && at_us < place->until_us)
+        return place->areas;
+    place->lon = lon;
+    place->lat = lat;
+    place->areas = find_combination(set, memo, batch, search_areas(set, memo, at_us, place));
+    return place->areas;
 }
