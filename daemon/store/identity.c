@@ -1,29 +1,53 @@
 #include "store/identity.h"
 
+#include <assert.h>
 #include <endian.h>
 #include <sodium.h>
 #include <string.h>
 
+#include "model/alert.h"
+
+/* The bytes that are hashed, put together first: one call takes two thirds of the time of four. */
+struct hashed_bytes {
+    size_t len;
+    uint8_t bytes[sizeof(uint32_t) + ALERT_SOURCE_MAX + ALERT_ID_MAX];
+};
+_Static_assert(sizeof(((struct hashed_bytes *)0)->bytes) >= 1 + IDENTITY_BYTES + ALERT_DEVICE_MAX,
+               "both identities fit");
+
+static void put_bytes(struct hashed_bytes *hashed, const void *bytes, size_t len)
+{
+    assert(len <= sizeof(hashed->bytes) - hashed->len);
+    if (len > 0)
+        memcpy(hashed->bytes + hashed->len, bytes, len);
+    hashed->len += len;
+}
+
+static void hash_bytes(const struct hashed_bytes *hashed, uint8_t ret[IDENTITY_BYTES])
+{
+    crypto_generichash(ret, IDENTITY_BYTES, hashed->bytes, hashed->len, NULL, 0);
+}
+
 void identity_of(struct str source, struct str event_id, uint8_t ret[IDENTITY_BYTES])
 {
-    crypto_generichash_state state;
+    struct hashed_bytes hashed;
     uint32_t len = htobe32((uint32_t)source.len);
-    crypto_generichash_init(&state, NULL, 0, IDENTITY_BYTES);
-    crypto_generichash_update(&state, (const unsigned char *)&len, sizeof(len));
-    crypto_generichash_update(&state, (const unsigned char *)source.p, source.len);
-    crypto_generichash_update(&state, (const unsigned char *)event_id.p, event_id.len);
-    crypto_generichash_final(&state, ret, IDENTITY_BYTES);
+    hashed.len = 0;
+    put_bytes(&hashed, &len, sizeof(len));
+    put_bytes(&hashed, source.p, source.len);
+    put_bytes(&hashed, event_id.p, event_id.len);
+    hash_bytes(&hashed, ret);
 }
 
 void identity_own(const uint8_t id[IDENTITY_BYTES], struct str device, uint8_t ret[IDENTITY_BYTES])
 {
     static const unsigned char apart = 0xFF;
-    crypto_generichash_state state;
-    crypto_generichash_init(&state, NULL, 0, IDENTITY_BYTES);
-    crypto_generichash_update(&state, &apart, sizeof(apart));
-    crypto_generichash_update(&state, id, IDENTITY_BYTES);
-    crypto_generichash_update(&state, (const unsigned char *)device.p, device.len);
-    crypto_generichash_final(&state, ret, IDENTITY_BYTES);
+    struct hashed_bytes hashed;
+    hashed.len = 0;
+    put_bytes(&hashed, &apart, sizeof(apart));
+    put_bytes(&hashed, id, IDENTITY_BYTES);
+    put_bytes(&hashed, device.p, device.len);
+    hash_bytes(&hashed, ret);
 }
 
 uint64_t identity_device(const uint8_t own[IDENTITY_BYTES])

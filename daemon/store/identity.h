@@ -16,8 +16,8 @@
 /* "01234567-89ab-cdef-0123-456789abcdef" with its NUL. */
 #define IDENTITY_TEXT_SIZE 37
 
-/* The hash is over the length of source (4 bytes, big-endian), source, event_id. It must never change: the
- * database is full of it. */
+/* The hash is over the length of source (4 bytes, big-endian), source, event_id, which are no longer than those of an
+ * alert (model/alert.h). It must never change: the database is full of it. */
 void identity_of(struct str source, struct str event_id, uint8_t ret[IDENTITY_BYTES]);
 
 /* The alert's own identity where (source, event_id), of which `id` is the hash, is that of another device's alert: the

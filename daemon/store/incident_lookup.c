@@ -1,5 +1,6 @@
 #include "store/incident_lookup.h"
 
+#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,11 +20,25 @@ const char incident_lookup_sql[] =
 const Oid incident_lookup_types[INCIDENT_LOOKUP_PARAMS] = {
     TYPE_UUID_ARRAY, TYPE_UUID_ARRAY, TYPE_UUID_ARRAY, TYPE_UUID_ARRAY, TYPE_TIMESTAMPTZ_ARRAY, TYPE_TIMESTAMPTZ_ARRAY};
 
+/* Half of an id, as a number that sorts as its bytes do. */
+static uint64_t half_of(const uint8_t *bytes)
+{
+    uint64_t half;
+    memcpy(&half, bytes, sizeof(half));
+    return be64toh(half);
+}
+
 static int compare_ids(const void *a, const void *b)
 {
     const struct lookup_id *x = a, *y = b;
-    int by_id = memcmp(x->id, y->id, sizeof(x->id));
-    return by_id ? by_id : x->row < y->row ? -1 : x->row > y->row;
+    uint64_t left = half_of(x->id), right = half_of(y->id);
+    if (left == right) {
+        left = half_of(x->id + sizeof(left));
+        right = half_of(y->id + sizeof(right));
+    }
+    if (left != right)
+        return left < right ? -1 : 1;
+    return x->row < y->row ? -1 : x->row > y->row;
 }
 
 /* Sorts, and leaves one of each, with the times of all. Returns how many those are. */
