@@ -120,7 +120,10 @@ comment on function mobeye.knox_cells(integer[], integer[], integer[], integer[]
     'For each band of distance and of days: the pairs observed, the mean of the simulations, and how many of them have at least '
     'as many. Bands are numbered from 1.';
 
-create or replace function mobeye.check_near_repeat(distances numeric[], days integer[], metric text, simulations integer, seed bigint)
+-- From pairs in narrow bands, or in bands that differ by a little, the map of all homes could be drawn. Wide ones, on edges that are
+-- the same for everybody, tell of a pair in the whole town that it is near: no home, and no incident.
+create or replace function mobeye.check_near_repeat(distances numeric[], days integer[], metric text, simulations integer, seed bigint,
+                                                    restricted boolean)
 returns void
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
@@ -142,37 +145,32 @@ declare
 begin
     if wrong is not null then
         raise exception '%', wrong using errcode = 'invalid_parameter_value';
+    elsif restricted and (exists (select from unnest(distances) as d where d <> 1 and d % 50 <> 0)
+                          or exists (select from unnest(days) as d where d % 7 <> 0 and d % 30 <> 0)) then
+        raise exception 'near repeats: bands from % m and from % days are too precise', distances, days
+            using errcode = 'insufficient_privilege',
+                  hint = 'For members of mobeye_analyst bands begin at 0, 1 or a multiple of 50 m, and at a multiple of 7 or of 30 days.';
     end if;
 end
 $$;
-comment on function mobeye.check_near_repeat(numeric[], integer[], text, integer, bigint) is 'Refuses arguments of patrol.near_repeat().';
+comment on function mobeye.check_near_repeat(numeric[], integer[], text, integer, bigint, boolean) is
+    'Refuses arguments of patrol.near_repeat(), for restricted readers also bands that are too precise.';
 
--- A count from 1 to 9 is hidden from analysts: it may be of fewer than 5 events (5 have 10 pairs), and with narrow bands it would
--- be the distance between two homes. It goes with its whole row, and the last row goes with it, so that it cannot be computed back, should the sums of rows and of columns be known
--- from other reports. Where the last row itself has so few, nothing is shown.
-create or replace function mobeye.knox_table(cells jsonb, restricted boolean) returns jsonb
+create or replace function mobeye.knox_table(cells jsonb) returns jsonb
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $$
-    with cell as (
-        select c.*, restricted and c.observed between 1 and 9 as small, c.distance_band = max(c.distance_band) over () as last_row
+    with line as (
+        select c.distance_band, jsonb_agg(c.observed order by c.day_band) as observed, jsonb_agg(c.ratio order by c.day_band) as ratio,
+               jsonb_agg(c.p order by c.day_band) as p
           from jsonb_to_recordset(cells) as c(distance_band integer, day_band integer, observed bigint, ratio float8, p float8)
-    ), shown as (
-        select c.*, bool_or(c.small) over () and (bool_or(c.small) over (partition by c.distance_band) or c.last_row
-                                                  or bool_or(c.last_row and c.observed < 10) over ()) as hidden
-          from cell c
-    ), line as (
-        select s.distance_band, jsonb_agg(case when not s.hidden then s.observed end order by s.day_band) as observed,
-               jsonb_agg(case when not s.hidden then s.ratio end order by s.day_band) as ratio,
-               jsonb_agg(case when not s.hidden then s.p end order by s.day_band) as p
-          from shown s group by s.distance_band
+         group by c.distance_band
     )
     select jsonb_build_object('observed', jsonb_agg(l.observed order by l.distance_band), 'ratio', jsonb_agg(l.ratio order by l.distance_band),
                               'p', jsonb_agg(l.p order by l.distance_band))
       from line l
 $$;
-comment on function mobeye.knox_table(jsonb, boolean) is
-    'The cells as rows by band of distance; for restricted readers without those that are small.';
+comment on function mobeye.knox_table(jsonb) is 'The cells as rows by band of distance.';
 
 create or replace function patrol.near_repeat(from_day date, until_day date, of_what text default 'burglaries',
                                               distances numeric[] default '{0,1,100,200,300}', days integer[] default '{0,7,14,21}',
@@ -190,7 +188,7 @@ declare
     cells jsonb;
 begin
     perform mobeye.check_report_period(from_day, until_day, restricted),
-            mobeye.check_near_repeat(distances, days, metric, simulations, seed);
+            mobeye.check_near_repeat(distances, days, metric, simulations, seed, restricted);
     select coalesce(array_agg(e.day - from_day order by e.day, e.x, e.y) filter (where e.x is not null), '{}') as days,
            array_agg(e.x order by e.day, e.x, e.y) filter (where e.x is not null) as xs,
            array_agg(e.y order by e.day, e.x, e.y) filter (where e.x is not null) as ys,
@@ -211,10 +209,10 @@ begin
       from mobeye.knox_cells(event.days, pair.a, pair.b, pair.band, cardinality(distances), days, simulations, seed) c;
     return jsonb_build_object('of', of_what, 'from', from_day, 'until', until_day, 'n', cardinality(event.days),
                               'attempts', event.attempts, 'without_place', event.without_place, 'distances', distances, 'days', days,
-                              'metric', metric, 'simulations', simulations, 'seed', seed) || mobeye.knox_table(cells, restricted);
+                              'metric', metric, 'simulations', simulations, 'seed', seed) || mobeye.knox_table(cells);
 end
 $$;
 comment on function patrol.near_repeat(date, date, text, numeric[], integer[], text, integer, bigint) is
     'The Knox test: pairs of burglaries (attempts included) or alarms by bands of distance (metres, from RD New) and of local days, '
     'each band half-open and the last without end; how many times what chance gives (ratio), and how often chance gives as many (p). '
-    'For mobeye_analyst whole months, without rows that have a count from 1 to 9 (null).';
+    'For mobeye_analyst whole months, and bands that begin at 0, 1 or a multiple of 50 m and at a multiple of 7 or of 30 days.';

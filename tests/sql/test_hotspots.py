@@ -1,5 +1,6 @@
 """patrol.hotspots(): the grid, what is counted, what is left out, and that areas import takes it as it is."""
 
+import datetime
 import json
 import os
 import tempfile
@@ -7,6 +8,17 @@ import tempfile
 import psycopg
 from support import SchemaTest, insert_incident, mobeyectl
 
+CONFIG = """instance: a
+database: {{conninfo: "dbname=unused"}}
+journal: {{directory: {folder}}}
+endpoints: [{{name: e, bind: "tcp://127.0.0.1:1", socket: router, format: cloudevents}}]
+rules:
+  - name: hotspot-night
+    match: {{area: {{layer: hotspot}}}}
+    incident: {{category: alarm, priority: 1, group_by: [device], gap: 4h}}
+  - name: default
+    incident: {{category: alarm, priority: 2, group_by: [device], gap: 4h}}
+"""
 X, Y = 155000, 463000  # a corner of a cell of 125 m
 
 
@@ -94,6 +106,22 @@ class Hotspots(SchemaTest):
             with self.assertRaises(psycopg.errors.InsufficientPrivilege):
                 conn.execute("select patrol.hotspots('2026-05-01', '2026-05-30')")
 
+    def rule_for(self, folder, x, y):
+        """The rule of the next alert there, as mobeyectl explain says."""
+        lon, lat = self.superuser.execute(
+            "select st_x(g), st_y(g) from st_transform(st_setsrid(st_makepoint(%s, %s), 28992), 4326) as g", [x, y]
+        ).fetchone()
+        config, alert = os.path.join(folder, "mobeyed.yaml"), os.path.join(folder, "alert.json")
+        with open(config, "w", encoding="utf-8") as out:
+            out.write(CONFIG.format(folder=folder))
+        with open(alert, "w", encoding="utf-8") as out:
+            json.dump({"specversion": "1.0", "id": "1", "source": "/s", "type": "mobeye.alert.v1",
+                       "time": datetime.datetime.now(datetime.timezone.utc).isoformat(),
+                       "data": {"device": "D-1", "kind": "motion", "location": {"type": "Point", "coordinates": [lon, lat]}}}, out)
+        done = mobeyectl("explain", "--json", "-c", config, alert, database=self.database)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return json.loads(done.stdout)["rule"]
+
     def test_areas_import_takes_it_as_it_is(self):
         self.burglaries(*[(X + 10, Y + 10)] * 4, *[(X + 130, Y + 130)] * 3, *[(X + 600, Y + 10)] * 3)
         done = mobeyectl("report", "hotspots", "--from", "2026-05-01", "--until", "2026-06-01", database=self.database)
@@ -103,6 +131,8 @@ class Hotspots(SchemaTest):
             with open(file, "w", encoding="utf-8") as out:
                 out.write(done.stdout)
             imported = mobeyectl("areas", "import", "--layer", "hotspot", file, database=self.database)
+            self.assertEqual([self.rule_for(folder, X + x, Y + y) for x, y in ((10, 10), (130, 130), (610, 10), (300, 10))],
+                             ["hotspot-night", "hotspot-night", "hotspot-night", "default"])
         self.assertEqual((imported.returncode, imported.stderr.replace("\n", "")), (0, ""), imported.stdout)
         inside = self.superuser.execute(
             "select a.name, st_covers(a.geom, b.geom), count(*) from mobeye.burglary b join mobeye.area a on a.layer = 'hotspot'"

@@ -35,7 +35,7 @@ static const char help[] =
     "Example:\n"
     "  $ mobeyectl report hotspots --from 2026-01-01 --until 2026-07-01 > hotspots.geojson\n"
     "  $ mobeyectl areas import --layer hotspot hotspots.geojson\n\n"
-    "Requires membership in mobeye_analyst (periods of whole months, no small numbers) or the owner of the schema;\n"
+    "Requires membership in mobeye_analyst (whole months, nothing that shows a home) or the owner of the schema;\n"
     "devices: also mobeye_registry or mobeye_patrol.\n" CTL_EXIT_HELP;
 
 enum { NEAR_REPEAT, HOTSPOTS, DEVICES };
