@@ -1,0 +1,241 @@
+// What a person does with an incident: which actions there are, sending one once, and what comes of it.
+import { Failure, get, post } from './api.js';
+import { askAssign, askClose, askMute, askNote, askReopen } from './dialogs.js';
+import { clock, nameOf, statusOf } from './format.js';
+import { sessionEnded } from './live.js';
+import { notify } from './notice.js';
+import { putIncident, readQueue, state, updated } from './state.js';
+import { t, word } from './texts.js';
+
+/** {first: the likeliest action, main: names of those shown at once, more: of those behind "more"}. */
+export function actionsOf(incident, me) {
+    if (!me.officer) {
+        return { first: null, main: [], more: [] };
+    }
+    const mine = incident.assigned_to === me.login;
+    const verify = incident.verified_by ? [] : ['verify'];
+    const mute = incident.device_id && !incident.urgent && !incident.muted_until ? ['mute'] : [];
+    switch (incident.status) {
+    case 'new':
+    case 'reopened':
+        return { first: 'claim', main: ['claim', 'on_scene', 'close', 'acknowledge'], more: [...verify, 'note', 'assign', ...mute] };
+    case 'acknowledged':
+        return { first: 'claim', main: ['claim', 'on_scene', 'close'], more: [...verify, 'note', 'assign', ...mute] };
+    case 'assigned':
+        return mine ? { first: 'on_scene', main: ['release', 'on_scene', 'close'], more: [...verify, 'note', 'assign'] }
+            : { first: null, main: ['on_scene', 'close'], more: [...verify, 'note', 'assign', 'release'] };
+    case 'on_scene':
+        return { first: 'close', main: ['close'], more: [...verify, 'note', 'assign'] };
+    default:
+        return { first: 'reopen', main: ['reopen'], more: ['note'] };
+    }
+}
+
+/** What an action asks first, beyond what the screen shows; null: cancelled. */
+function askFirst(action, incident) {
+    switch (action) {
+    case 'close': return askClose(incident);
+    case 'note': return askNote(incident);
+    case 'reopen': return askReopen(incident);
+    case 'assign': return askAssign(incident, state.me);
+    default: return Promise.resolve({});
+    }
+}
+
+/** The opposite of an action, as contract §9 has it; null: it cannot be undone. before: the incident as it was. */
+function oppositeOf(action, before) {
+    switch (action) {
+    case 'claim': return ['release', {}];
+    case 'on_scene': return ['assign', { officer: before.assigned_to || state.me.login }];
+    case 'close': return ['reopen', { note: t('undone_note') }];
+    default: return null;
+    }
+}
+
+function describeConflict(incident, body) {
+    const status = statusOf({ ...incident, status: body.status, assigned_to: body.assigned_to }, state.me);
+    const values = { ref: incident.reference, time: clock(body.at), status };
+    const byOther = body.by && body.by !== state.me.login && body.status !== incident.status;
+    return byOther ? t('conflict', { ...values, who: nameOf(body.by, state.me) }) : t('conflict_alert', values);
+}
+
+/** After a POST without an answer: what the board says once it answers again. */
+async function tellWhatCameOfIt(incident) {
+    for (let delay = 1000; ; delay = Math.min(delay * 2, 8000)) {
+        try {
+            const { incident: now } = await get(`/api/incident/${incident.incident_id}`);
+            await readQueue();
+            notify('unknown', t('known_again', { ref: incident.reference, status: statusOf(now, state.me) }));
+            return;
+        } catch (error) {
+            if (!(error instanceof Failure)) {
+                throw error;
+            }
+            if (error.kind !== 'down') {
+                onFailure(error, incident);
+                return;
+            }
+        }
+        await new Promise(resolve => setTimeout(resolve, delay * (0.5 + Math.random())));
+    }
+}
+
+function onFailure(error, incident) {
+    const ref = incident?.reference || '';
+    switch (error.kind) {
+    case 'ended':
+        sessionEnded();
+        return;
+    case 'conflict':
+        notify('conflict', error.body.status ? describeConflict(incident, error.body) : t('failed', { message: error.message }));
+        break;
+    case 'missing':
+        notify('conflict', t('gone', { ref }));
+        break;
+    case 'unknown':
+        notify('unknown', t('unknown_result'));
+        if (incident) {
+            tellWhatCameOfIt(incident);
+        }
+        return;
+    case 'down':
+        notify('failed', t('down'));
+        return;
+    default:
+        notify('failed', t('failed', { message: error.body.message || t('no_right') }), { hint: error.body.hint });
+    }
+    readQueue().catch(ignoreFailure);
+    changedListener?.(incident?.incident_id);
+}
+
+/** For readings that follow something else: the connection banner says it already. */
+export function ignoreFailure(error) {
+    if (!(error instanceof Failure)) {
+        throw error;
+    }
+    if (error.kind === 'ended') {
+        sessionEnded();
+    }
+}
+
+let changedListener = null;
+
+/** Called with the incident that an action has changed, or that turned out to be different, and its detail if known. */
+export function onIncidentChanged(listener) {
+    changedListener = listener;
+}
+
+/** Sends one request, for the incident if there is one: while it is under way, the same is not sent again. */
+async function sendOnce(incident, action, path, body) {
+    const key = incident ? incident.incident_id : path;
+    if (state.busy.has(key)) {
+        return null;
+    }
+    let finish;
+    state.busy.set(key, { action, done: new Promise(resolve => {
+        finish = resolve;
+    }) });
+    updated();
+    try {
+        return await post(path, body);
+    } catch (error) {
+        if (!(error instanceof Failure)) {
+            throw error;
+        }
+        onFailure(error, incident);
+        return null;
+    } finally {
+        state.busy.delete(key);
+        finish();
+        updated();
+    }
+}
+
+async function send(incident, change, action, more, isUndo) {
+    const detail = await sendOnce(incident, action, `/api/incident/${incident.incident_id}/${action}`,
+        { expected_status: incident.status, expected_change: change, ...more });
+    if (!detail) {
+        return;
+    }
+    const now = detail.incident;
+    putIncident(incident.incident_id, now);
+    changedListener?.(incident.incident_id, detail);
+    const opposite = isUndo || !now ? null : oppositeOf(action, incident);
+    notify('done', isUndo ? t('done_undo') : t(`done_${action}`, { ref: incident.reference, who: nameOf(more.officer || '', state.me) }), {
+        undo: opposite && (() => send(now, detail.change_id, opposite[0], opposite[1], true)),
+    });
+    readQueue().catch(ignoreFailure);
+}
+
+/**
+ * Does something with an incident. find: returns {incident, change} as the screen shows it, change being the change_id up to
+ * which that is current; or null. What comes while something else is under way waits for it, and is done if it still can be.
+ */
+export async function act(find, id, action) {
+    const running = state.busy.get(id);
+    if (running?.action === action) {
+        return;
+    }
+    await running?.done;
+    const found = find();
+    const possible = found && actionsOf(found.incident, state.me);
+    if (!possible || !(possible.main.includes(action) || possible.more.includes(action))) {
+        return;
+    }
+    const { incident, change } = found;
+    if (action === 'mute') {
+        const wanted = { device: incident.device_id, incident_id: incident.restored_at ? null : incident.incident_id };
+        await mute(`${word('kind', incident.kind)} ${incident.device_id}`, wanted, incident);
+        return;
+    }
+    const more = await askFirst(action, incident);
+    if (more) {
+        await send(incident, change, action, more, false);
+    }
+}
+
+export async function mute(what, wanted, incident = null) {
+    const asked = await askMute(what, wanted);
+    if (!asked) {
+        return;
+    }
+    const { shown, ...body } = asked;
+    const done = await sendOnce(incident, 'mute', '/api/mute', body);
+    if (done) {
+        notify('done', t('done_mute', { what, time: shown }), { undo: () => unmute(done.mute_id) });
+        afterMute();
+    }
+}
+
+export async function unmute(id) {
+    if (await sendOnce(null, 'unmute', '/api/unmute', { mute_id: id })) {
+        notify('done', t('done_unmute'));
+        afterMute();
+    }
+}
+
+function afterMute() {
+    readQueue().catch(ignoreFailure);
+    changedListener?.(null);
+}
+
+export async function takeNext() {
+    const { me } = state;
+    const detail = await sendOnce(null, 'next', '/api/next', me.team ? {} : { team: me.teams[0]?.team });
+    if (!detail) {
+        return;
+    }
+    const { incident } = detail;
+    if (!incident) {
+        notify('done', t('none_free'));
+        return;
+    }
+    putIncident(incident.incident_id, incident);
+    notify('done', t('done_claim', { ref: incident.reference }), {
+        undo: () => send(incident, detail.change_id, 'release', {}, true),
+    });
+    state.selected = incident.incident_id;
+    updated();
+    readQueue().catch(ignoreFailure);
+    document.querySelector(`#queue [data-incident="${incident.incident_id}"] a`)?.focus();
+}

@@ -1,0 +1,163 @@
+// What is asked before an action: each function resolves to the members of the request, or to null if it is cancelled.
+import { el } from './dom.js';
+import { clock } from './format.js';
+import { t } from './texts.js';
+
+const OUTCOMES = ['no_trace', 'false_alarm', 'confirmed', 'technical', 'drill'];
+const HOUR_MS = 3600000;
+
+/** A form in a dialog; read(form, complain) returns what was entered, or null where something is missing. */
+function askForm(title, fields, submit, read, name) {
+    return new Promise(resolve => {
+        let answer = null;
+        const error = el('p', { class: 'form-error', role: 'alert' });
+        const complain = (field, text) => {
+            error.textContent = text;
+            field?.focus();
+            return null;
+        };
+        const form = el('form', {
+            method: 'dialog', autocomplete: 'off', novalidate: true,
+            submit: event => {
+                event.preventDefault();
+                answer = read(form, complain);
+                if (answer) {
+                    dialog.close();
+                }
+            },
+        },
+            el('h2', { id: 'dialog-title' }, title), fields, error,
+            el('div', { class: 'form-buttons' },
+                el('button', { type: 'button', class: 'button', click: () => dialog.close() }, t('cancel')),
+                el('button', { type: 'submit', class: 'button primary', 'data-confirm': name }, submit)));
+        const dialog = el('dialog', {
+            'aria-labelledby': 'dialog-title', class: 'sheet', 'data-dialog': name,
+            close: () => {
+                dialog.remove();
+                resolve(answer);
+            },
+        }, form);
+        document.body.append(dialog);
+        dialog.showModal();
+        (dialog.querySelector('[data-first]') || dialog.querySelector('input, textarea, select'))?.focus();
+    });
+}
+
+function textField(name, label, attributes = {}) {
+    return el('label', { class: 'field' }, el('span', null, label),
+        el('textarea', { name, rows: 3, maxlength: 4000, ...attributes }));
+}
+
+/** Where what was found must be told: something was there, or what was thought real was not. */
+export function closeNeedsNote(incident, outcome) {
+    return outcome === 'confirmed' || (outcome !== 'drill' && (incident.urgent || Boolean(incident.verified_by)));
+}
+
+export function askClose(incident) {
+    const label = el('span', null, t('note_optional'));
+    const note = el('textarea', { name: 'note', rows: 3, maxlength: 4000, placeholder: t('note_hint') });
+    const tiles = OUTCOMES.map(outcome => el('label', { class: 'tile' },
+        el('input', {
+            type: 'radio', name: 'outcome', value: outcome, 'data-outcome': outcome,
+            checked: incident.drill && outcome === 'drill',
+            change: () => {
+                const needed = closeNeedsNote(incident, outcome);
+                label.textContent = t(needed ? 'note_required' : 'note_optional');
+                note.required = needed;
+            },
+        }),
+        el('span', null, t(`outcome_${outcome}`))));
+    return askForm(t('close_title', { ref: incident.reference }),
+        [el('fieldset', { class: 'tiles' }, el('legend', null, t('outcome')), tiles),
+            el('label', { class: 'field' }, label, note)],
+        t('close'),
+        (form, complain) => {
+            const outcome = form.elements.outcome.value, text = note.value.trim();
+            if (!outcome) {
+                return complain(form.elements.outcome[0], t('choose_one'));
+            }
+            if (!text && closeNeedsNote(incident, outcome)) {
+                return complain(note, `${t('note_required')}: ${t('required')}`);
+            }
+            return text ? { outcome, note: text } : { outcome };
+        }, 'close');
+}
+
+function askText(title, name, label, submit, dialogName) {
+    return askForm(title, [textField(name, label, { required: true })], submit, (form, complain) => {
+        const field = form.elements[name], text = field.value.trim();
+        return text ? { [name]: text } : complain(field, t('required'));
+    }, dialogName);
+}
+
+export const askNote = incident => askText(t('note_title', { ref: incident.reference }), 'note', t('note_required'), t('ok'), 'note');
+
+export const askReopen = incident => askText(t('reopen_title', { ref: incident.reference }), 'note', t('reopen_note'), t('reopen'), 'reopen');
+
+export function askAssign(incident, me) {
+    const select = el('select', { name: 'officer' }, me.officers.map(officer => el('option', {
+        value: officer.login, selected: officer.login === (incident.assigned_to || me.login),
+    }, officer.name)));
+    return askForm(t('assign_title', { ref: incident.reference }),
+        [el('label', { class: 'field' }, el('span', null, t('officer')), select)], t('assign'),
+        () => ({ officer: select.value }), 'assign');
+}
+
+function tomorrowMorning() {
+    const date = new Date();
+    date.setDate(date.getDate() + (date.getHours() < 8 ? 0 : 1));
+    date.setHours(8, 0, 0, 0);
+    return date;
+}
+
+/** 2026-11-29T08:00 of the local time, as <input type="datetime-local"> has it. */
+function localInput(date) {
+    return new Date(date - date.getTimezoneOffset() * 60000).toISOString().slice(0, 16);
+}
+
+/** what: the name shown; wanted: {device}, {layer, code} or {device, incident_id}, which may be muted until it is restored. */
+export function askMute(what, wanted) {
+    const now = Date.now();
+    const choices = [
+        ...(wanted.incident_id ? [['restored', t('until_restored'), null]] : []),
+        ['1', t('until_hours', { n: 1 }), new Date(now + HOUR_MS)],
+        ['8', t('until_hours', { n: 8 }), new Date(now + 8 * HOUR_MS)],
+        ['morning', t('until_morning'), tomorrowMorning()],
+        ['week', t('until_week'), new Date(now + 7 * 24 * HOUR_MS)],
+    ];
+    const other = el('input', { type: 'datetime-local', name: 'other', 'aria-label': t('until'), value: localInput(new Date(now + 24 * HOUR_MS)) });
+    const tile = ([value, label], n) => el('label', { class: 'tile' },
+        el('input', { type: 'radio', name: 'until', value, checked: n === 0 }), el('span', null, label));
+    return askForm(t('mute_title', { what }),
+        [el('p', { class: 'hint' }, t('mute_hint')),
+            el('fieldset', { class: 'tiles' }, el('legend', null, t('until')), choices.map(tile),
+                el('div', { class: 'tile-other' }, tile(['other', t('until_other')]), other)),
+            textField('reason', t('reason'), { required: true })],
+        t('mute'),
+        (form, complain) => {
+            const reason = form.elements.reason.value.trim(), chosen = form.elements.until.value;
+            const until = chosen === 'other' ? new Date(other.value)
+                : chosen === 'restored' ? new Date(now + 7 * 24 * HOUR_MS) : choices.find(([value]) => value === chosen)[2];
+            if (Number.isNaN(until.getTime())) {
+                return complain(other, t('required'));
+            }
+            if (!reason) {
+                return complain(form.elements.reason, `${t('reason')}: ${t('required')}`);
+            }
+            const target = chosen === 'restored' ? { incident_id: wanted.incident_id }
+                : wanted.device ? { device: wanted.device } : { layer: wanted.layer, code: wanted.code };
+            return { ...target, until: until.toISOString(), reason, shown: clock(until) };
+        }, 'mute');
+}
+
+/** A dialog that only shows something; it is closed by its button or Escape. */
+export function showSheet(title, name, ...content) {
+    document.querySelector(`dialog[data-dialog="${name}"]`)?.remove();
+    const dialog = el('dialog', { class: 'sheet', 'aria-labelledby': 'sheet-title', 'data-dialog': name, close: () => dialog.remove() },
+        el('div', { class: 'sheet-head' }, el('h2', { id: 'sheet-title' }, title),
+            el('button', { type: 'button', class: 'button plain', 'aria-label': t('dismiss'), click: () => dialog.close() }, '✕')),
+        content);
+    document.body.append(dialog);
+    dialog.showModal();
+    return dialog;
+}

@@ -1,0 +1,86 @@
+// Times, distances and what an incident is called.
+import { el } from './dom.js';
+import { languageCode, t, word } from './texts.js';
+
+const locale = () => (languageCode() === 'nl' ? 'nl-NL' : 'en-GB');
+
+const isToday = date => date.toDateString() === new Date().toDateString();
+
+/** 03:12, with the date where it is not today. */
+export function clock(time) {
+    const date = new Date(time);
+    const hours = date.toLocaleTimeString(locale(), { hour: '2-digit', minute: '2-digit' });
+    return isToday(date) ? hours : `${date.toLocaleDateString(locale(), { day: 'numeric', month: 'short' })} ${hours}`;
+}
+
+export function clockSeconds(time) {
+    return new Date(time).toLocaleTimeString(locale(), { hour: '2-digit', minute: '2-digit', second: '2-digit' });
+}
+
+export function full(time) {
+    return new Date(time).toLocaleString(locale(), { dateStyle: 'full', timeStyle: 'medium' });
+}
+
+/** 40 s, 12 min, 2 h 05, 3 d: how long ago. */
+export function ago(time) {
+    const seconds = Math.max(0, Math.round((Date.now() - new Date(time)) / 1000));
+    const minutes = Math.floor(seconds / 60), hours = Math.floor(minutes / 60);
+    const h = languageCode() === 'nl' ? 'u' : 'h';
+    if (seconds < 60) {
+        return `${seconds} s`;
+    }
+    if (minutes < 60) {
+        return `${minutes} min`;
+    }
+    return hours < 48 ? `${hours} ${h} ${String(minutes % 60).padStart(2, '0')}` : `${Math.floor(hours / 24)} d`;
+}
+
+/** <time> with the clock; with its age, which keeps up by refreshAges(), before or after it. */
+export function timeAt(time) {
+    return time && el('time', { datetime: time, title: full(time) }, clock(time));
+}
+
+export function timeAgo(time) {
+    return time && el('time', { datetime: time, title: full(time), 'data-ago': true }, ago(time));
+}
+
+export function refreshAges() {
+    for (const node of document.querySelectorAll('time[data-ago]')) {
+        const text = ago(node.dateTime);
+        if (node.textContent !== text) {
+            node.textContent = text;
+        }
+    }
+}
+
+/** Metres between two points [longitude, latitude]. */
+export function metresBetween(a, b) {
+    const rad = Math.PI / 180;
+    const x = (b[0] - a[0]) * rad * Math.cos((a[1] + b[1]) / 2 * rad), y = (b[1] - a[1]) * rad;
+    return Math.hypot(x, y) * 6371000;
+}
+
+export function metres(n) {
+    return n < 950 ? `${Math.round(n / 10) * 10} m` : `${(n / 1000).toLocaleString(locale(), { maximumFractionDigits: 1 })} km`;
+}
+
+export const kind = incident => word('kind', incident.kind);
+
+export const where = incident => (incident.coarse ? t('secret_place') : incident.address || t('no_address'));
+
+export function statusOf(incident, me) {
+    const status = word('status', incident.status);
+    const mine = incident.assigned_to && incident.assigned_to === me.login;
+    return incident.assigned_to && incident.status !== 'closed' ? `${status}: ${mine ? t('you') : nameOf(incident.assigned_to, me)}` : status;
+}
+
+/** The name of an officer, where the reader may know it; else the login. */
+export function nameOf(login, me) {
+    return me.officers.find(officer => officer.login === login)?.name || login;
+}
+
+/** Priority as number and shape. */
+export function badge(priority) {
+    return el('span', { class: `priority p${priority}`, role: 'img', 'aria-label': t('priority', { n: priority }) },
+        el('span', { 'aria-hidden': 'true' }, priority));
+}

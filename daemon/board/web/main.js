@@ -1,0 +1,264 @@
+// Starts the page, chooses its view by the path, and passes on what is pressed, entered and heard.
+import { act, ignoreFailure, onIncidentChanged, takeNext } from './actions.js';
+import { Failure, get } from './api.js';
+import { closedView } from './closed.js';
+import { el, morph } from './dom.js';
+import { equipmentView } from './equipment.js';
+import { refreshAges } from './format.js';
+import { incidentView } from './incident.js';
+import { listenToKeys } from './keys.js';
+import { connection, follow, sessionEnded } from './live.js';
+import { mapCommands } from './map.js';
+import { dismiss, undoLast } from './notice.js';
+import { queueView } from './queue.js';
+import { choose, setting } from './settings.js';
+import { renderConnection, renderTop, showSettings } from './shell.js';
+import { allowSound, soundState, updateAttention } from './sound.js';
+import { incidentInQueue, mayLook, onUpdate, readQueue, state, updated } from './state.js';
+import { setLanguage, t } from './texts.js';
+import { wallView } from './wall.js';
+
+const READ_EVERY_MS = 1000; // at most: changes that come faster are read together
+
+let view = null;
+const main = document.getElementById('main');
+
+// ---- showing ----
+
+function render() {
+    renderTop(view?.name);
+    renderConnection();
+    if (!state.me || !view) {
+        return;
+    }
+    document.body.dataset.page = view.name;
+    morph(main, view.render());
+    view.shown?.();
+    updateAttention(view.title());
+}
+
+function showPath(moved) {
+    const [, page, number] = location.pathname.split('/');
+    view = { '': queueView, incident: incidentView, equipment: equipmentView, closed: closedView, wall: wallView }[page] || queueView;
+    if (view === queueView && !mayLook()) { // whoever keeps the equipment
+        history.replaceState(null, '', '/equipment');
+        view = equipmentView;
+    }
+    view.open?.(Number(number));
+    render();
+    if (moved) {
+        scrollTo(0, 0);
+        main.querySelector('h1')?.focus({ preventScroll: true });
+    }
+}
+
+function go(path) {
+    history.pushState(null, '', path);
+    dismissMenus();
+    showPath(true);
+}
+
+function dismissMenus() {
+    document.querySelectorAll('details.more[open]').forEach(more => more.removeAttribute('open'));
+}
+
+// ---- what is pressed ----
+
+async function pressSound() {
+    if (soundState() === 'off') {
+        choose('sound', 'on');
+        await allowSound();
+    } else if (soundState() === 'blocked') {
+        await allowSound();
+    } else {
+        choose('sound', 'off');
+    }
+    updated();
+}
+
+const commands = {
+    ...mapCommands,
+    next: takeNext,
+    undo: undoLast,
+    dismiss,
+    sound: pressSound,
+    settings: () => showSettings(onSetting),
+    'sign-in': () => location.reload(),
+};
+
+/** An incident as the page shows it, and the change_id up to which that is current. */
+function shownIncident(id) {
+    const own = view.find?.(id);
+    const queued = own || incidentInQueue(id);
+    return queued && { incident: queued, change: own ? view.change() : state.queue.change_id };
+}
+
+function pressAction(button) {
+    const id = Number(button.dataset.for);
+    dismissMenus();
+    act(() => shownIncident(id), id, button.dataset.action);
+}
+
+async function onClick(event) {
+    const link = event.target.closest('a[href^="/"]');
+    const button = event.target.closest('[data-action][data-for], [data-do]');
+    if (!event.target.closest('details.more')) {
+        dismissMenus();
+    }
+    if (link && event.button === 0 && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
+        event.preventDefault();
+        go(link.getAttribute('href'));
+    } else if (button?.dataset.do) {
+        await (view.commands?.[button.dataset.do] || commands[button.dataset.do])?.(button);
+        updated();
+    } else if (button && event.detail < 2) { // the second of a double click may lie on what replaced the first
+        pressAction(button);
+    }
+    if (soundState() === 'blocked' && event.isTrusted && button?.dataset.do !== 'sound') {
+        allowSound().then(updated);
+    }
+}
+
+function onSubmit(event) {
+    const form = event.target;
+    if (form.dataset.search !== undefined) {
+        event.preventDefault();
+        view.search(form.elements.q.value);
+    } else if (form.dataset.reason !== undefined) {
+        event.preventDefault();
+        incidentView.submitReason(form.elements.reason.value.trim());
+    }
+}
+
+async function onSetting(name) {
+    if (name === 'language') {
+        setLanguage(setting('language'));
+        document.querySelector('dialog[open]')?.close();
+        commands.settings();
+    } else if (name === 'sound' && setting('sound') === 'on') {
+        await allowSound();
+    } else if (name === 'notify' && setting('notify') === 'on' && 'Notification' in window) {
+        await Notification.requestPermission();
+    } else if (name === 'distance') {
+        followPosition();
+    }
+    updated();
+}
+
+let positionWatch = null;
+
+function followPosition() {
+    if (positionWatch !== null) {
+        navigator.geolocation.clearWatch(positionWatch);
+        positionWatch = null;
+        state.position = null;
+    }
+    if (setting('distance') === 'on' && 'geolocation' in navigator) {
+        positionWatch = navigator.geolocation.watchPosition(({ coords }) => {
+            state.position = [coords.longitude, coords.latitude];
+            updated();
+        }, () => {
+            state.position = null;
+            updated();
+        });
+    }
+}
+
+// ---- what is heard ----
+
+let readTimer = null;
+let lastRead = 0;
+const pending = [];
+
+/** Reads what the changes have made out of date, soon and for all of them at once. */
+function readSoon(change) {
+    pending.push(change);
+    if (readTimer !== null) {
+        return;
+    }
+    readTimer = setTimeout(() => {
+        readTimer = null;
+        lastRead = Date.now();
+        const heard = pending.splice(0);
+        if (heard.some(one => one.category === 'alarm')) {
+            readQueue().catch(ignoreFailure);
+        }
+        for (const one of heard) {
+            if (view.changed?.(one)) {
+                break;
+            }
+        }
+    }, Math.max(Math.random() * 150, lastRead + READ_EVERY_MS - Date.now()));
+}
+
+function readEverything() {
+    readQueue().catch(ignoreFailure);
+    view.read?.();
+}
+
+function onConnection(now) {
+    if (now === 'live') {
+        readEverything();
+    }
+    updated();
+}
+
+// ---- the start ----
+
+const pause = ms => new Promise(resolve => setTimeout(resolve, ms));
+
+/** Repeats a reading until it is answered; while it is not, the page says why. */
+async function untilRead(read) {
+    for (let delay = 1000; ; delay = Math.min(delay * 2, 10000)) {
+        try {
+            return await read();
+        } catch (error) {
+            if (!(error instanceof Failure)) {
+                throw error;
+            }
+            if (error.kind === 'ended' || error.kind === 'denied') {
+                connection.state = error.kind;
+                renderConnection();
+            } else {
+                morph(main, el('p', { class: 'empty' }, t('down')));
+            }
+        }
+        await pause(delay * (0.5 + Math.random()));
+    }
+}
+
+async function start() {
+    setLanguage(setting('language') || document.documentElement.lang);
+    document.addEventListener('click', onClick);
+    document.addEventListener('submit', onSubmit);
+    main.addEventListener('error', event => event.target.dataset?.image && incidentView.imageFailed(event.target.dataset.image), true);
+    state.me = await untilRead(() => get('/api/me'));
+    setLanguage(setting('language') || state.me.language);
+    onUpdate(render);
+    onIncidentChanged((id, detail) => (detail && view.put ? view.put(detail) : view.read?.()));
+    addEventListener('popstate', () => showPath(true));
+    listenToKeys({
+        next: () => (view.name === 'queue' ? takeNext() : undefined),
+        undo: undoLast,
+        help: commands.settings,
+        escape: dismiss,
+    });
+    connection.state = 'starting';
+    showPath(false);
+    const first = await untilRead(() => (mayLook() ? readQueue().then(() => state.queue) : get('/api/equipment')));
+    follow(first.change_id, {
+        onChange: readSoon,
+        onReset: readEverything,
+        onState: onConnection,
+    });
+    followPosition();
+    setInterval(() => {
+        refreshAges();
+        if (view.name === 'wall') {
+            updated();
+        }
+    }, 5000);
+}
+
+addEventListener('unhandledrejection', event => console.error(event.reason));
+start();

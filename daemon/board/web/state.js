@@ -1,0 +1,78 @@
+// What the board has read, and who wants to know of it.
+import { get } from './api.js';
+
+export const state = {
+    me: null, // GET /api/me
+    queue: null, // GET /api/queue: {change_id, incidents}; null: not read yet, or not the person's to see
+    readAt: null, // when the queue was read last
+    position: null, // [longitude, latitude] of this device; null: unknown, or not wanted
+    selected: null, // incident_id chosen on the map
+    busy: new Map(), // what is under way: incident_id or path -> {action, done: a promise}
+};
+
+const listeners = new Set();
+let scheduled = false;
+
+/** Calls the listener, soon and once, after whatever changed. */
+export function onUpdate(listener) {
+    listeners.add(listener);
+}
+
+export function updated() {
+    if (scheduled) {
+        return;
+    }
+    scheduled = true;
+    queueMicrotask(() => {
+        scheduled = false;
+        listeners.forEach(listener => listener());
+    });
+}
+
+export const mayLook = () => state.me.officer || state.me.auditor;
+
+export const incidents = () => state.queue?.incidents || [];
+
+export const incidentInQueue = id => incidents().find(incident => incident.incident_id === id) || null;
+
+/** Has anybody seen it? */
+export const isUnseen = incident => incident.status === 'new' || incident.status === 'reopened';
+
+let reading = null;
+let again = false;
+
+async function readOnce() {
+    do {
+        again = false;
+        state.queue = await get('/api/queue');
+        state.readAt = Date.now();
+        updated();
+    } while (again);
+}
+
+/** Reads the queue; whoever asks while it is being read gets one that was read after they asked. */
+export function readQueue() {
+    if (!mayLook()) {
+        return Promise.resolve();
+    }
+    if (reading) {
+        again = true;
+    } else {
+        reading = readOnce().finally(() => {
+            reading = null;
+        });
+    }
+    return reading;
+}
+
+/** What an action has just answered, until the queue is read again. */
+export function putIncident(id, incident) {
+    if (!state.queue) {
+        return;
+    }
+    const stays = incident && incident.category === 'alarm' && incident.status !== 'closed' && !incident.muted_until;
+    state.queue.incidents = state.queue.incidents
+        .filter(old => old.incident_id !== id || stays)
+        .map(old => (old.incident_id === id ? { ...old, ...incident } : old));
+    updated();
+}
