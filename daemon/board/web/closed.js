@@ -13,7 +13,11 @@ let serial = 0;
 export const closedView = {
     name: 'closed',
     title: () => t('closed'),
-    open: read,
+    open: () => {
+        q = '';
+        found = null;
+        return read();
+    },
     read,
     changed: change => change.op === 'status' && read(),
     render,

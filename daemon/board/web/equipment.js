@@ -14,7 +14,11 @@ let serial = 0;
 export const equipmentView = {
     name: 'equipment',
     title: () => t('equipment'),
-    open: read,
+    open: () => {
+        q = '';
+        shown = null;
+        return read();
+    },
     read,
     changed: change => (change.category === 'service' || change.op === 'mute') && read(),
     render,

@@ -19,6 +19,7 @@ let serial = 0;
 export const incidentView = {
     name: 'incident',
     title: () => detail?.incident?.reference || t('incident'),
+    shownId: () => id,
     open: number => {
         id = number;
         detail = failure = reason = null;

@@ -32,12 +32,16 @@ function render() {
         return;
     }
     document.body.dataset.page = view.name;
-    morph(main, view.render());
+    const page = view.render();
+    page.dataset.key = location.pathname; // nothing of one page becomes part of another
+    morph(main, page);
     view.shown?.();
     updateAttention(view.title());
 }
 
+/** Shows the view of the path. moved: from another, so that the focus goes to its head, or to the row of the incident left. */
 function showPath(moved) {
+    const left = view === incidentView ? incidentView.shownId() : null;
     const [, page, number] = location.pathname.split('/');
     view = { '': queueView, incident: incidentView, equipment: equipmentView, closed: closedView, wall: wallView }[page] || queueView;
     if (view === queueView && !mayLook()) { // whoever keeps the equipment
@@ -47,14 +51,15 @@ function showPath(moved) {
     view.open?.(Number(number));
     render();
     if (moved) {
-        scrollTo(0, 0);
-        main.querySelector('h1')?.focus({ preventScroll: true });
+        const row = left && main.querySelector(`.rows > [data-key="i${left}"] a`);
+        (row || main.querySelector('h1'))?.focus({ preventScroll: true });
     }
 }
 
 function go(path) {
     history.pushState(null, '', path);
     dismissMenus();
+    scrollTo(0, 0);
     showPath(true);
 }
 

@@ -43,7 +43,7 @@ const table = {
     alerts_n: ['{n} meldingen', '{n} alerts'],
     alert_1: ['1 melding', '1 alert'],
     no_address: ['Adres onbekend', 'Address unknown'],
-    secret_place: ['Geheime plaats (vak van 125 m)', 'Secret place (125 m cell)'],
+    secret_place: ['Plaats afgeschermd (vak van 125 m)', 'Place withheld (125 m cell)'],
     overdue: ['Te lang ongezien: {time}', 'Unseen too long: {time}'],
     verified: ['Bevestigd', 'Verified'],
     verified_second_device: ['Bevestigd door tweede apparaat', 'Verified by a second device'],

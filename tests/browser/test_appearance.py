@@ -1,0 +1,112 @@
+"""How it looks, and to whom: sizes, themes, languages, accessibility, and that nobody else is asked for anything."""
+import pytest
+
+PAGES = {"queue": "/", "equipment": "/equipment", "closed": "/closed", "wall": "/wall"}
+
+
+def open_page(screen, path):
+    screen.open(path)
+    screen.wait_live()
+    screen.wait("#main h1")
+    if path == "/":
+        screen.wait("#map [data-incident]")
+        screen.wait("#map .area")
+
+
+def paths(scene):
+    return {**PAGES, "incident": f"/incident/{scene.urgent}"}
+
+
+def test_every_page_is_accessible_in_both_languages_and_themes(full):
+    screen = full.screen("jansen")
+    found = []
+    for language, theme in (("nl", "light"), ("en", "dark")):
+        for name, path in paths(full).items():
+            screen.js("localStorage.setItem('language', arguments[0]); localStorage.setItem('theme', arguments[1])", language, theme)
+            open_page(screen, path)
+            assert screen.js("return [document.documentElement.lang, document.documentElement.dataset.theme]") == [language, theme]
+            found += [f"{name} {language} {theme}: {problem}" for problem in screen.axe()]
+    screen.click("#settings")
+    screen.wait("dialog[open]")
+    found += [f"settings: {problem}" for problem in screen.axe()]
+    assert not found, "\n".join(found)
+
+
+def test_the_wall_shows_the_queue_and_has_no_actions(full):
+    screen = full.screen("jansen", "/wall", width=1920, height=1080)
+    screen.wait_live()
+    queue = [i["incident_id"] for i in full.board.ask("jansen")[1]["incidents"]]
+    assert screen.js("return [...document.querySelectorAll('#queue [data-incident]')].map(r => Number(r.dataset.incident))") == queue
+    assert screen.count("[data-action]") == 0
+
+
+def test_each_incident_with_a_place_is_on_the_map_once_clustered_or_not(full):
+    screen = full.screen("meldkamer")
+    screen.wait_live()
+    screen.wait("#map [data-incident]")
+    queue = full.board.ask("meldkamer")[1]["incidents"]
+    placed = sorted(i["incident_id"] for i in queue if i["geom"])
+    assert len(placed) < len(queue)
+    on_map = screen.js("return [...document.querySelectorAll('#map [data-incident]')].map(r => Number(r.dataset.incident))")
+    assert sorted(on_map) == placed
+    assert screen.count("#map .cluster") > 0
+    screen.wait_text("#map .map-note", "zonder plaats")
+
+
+def test_language_and_theme_are_chosen_and_kept_and_nothing_else_is_stored(full):
+    screen = full.screen("jansen")
+    screen.wait_live()
+    screen.click("#settings")
+    screen.click("dialog [name=language][value=en]")
+    screen.wait_text("dialog", "Settings", "Colours")
+    screen.click("dialog [name=theme][value=dark]")
+    screen.click("dialog .sheet-head button")
+    screen.wait_text("#main h1", "Queue")
+    screen.open("/")
+    screen.wait_text("#main h1", "Queue")
+    assert screen.js("return getComputedStyle(document.documentElement).colorScheme") == "dark"
+    assert set(screen.js("return Object.keys(localStorage)")) <= {"language", "theme", "sound", "keys", "notify", "distance"}
+    assert screen.js("return [sessionStorage.length, document.cookie]") == [0, ""]
+
+
+def test_nobody_else_is_asked_for_anything(full):
+    full.chromium.requests()
+    screen = full.screen("jansen")
+    for path in paths(full).values():
+        open_page(screen, path)
+    asked = full.chromium.requests()
+    assert any("/api/areas" in url for url in asked)
+    assert [url for url in asked if not url.startswith(screen.base)] == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_no_page_is_wider_than_its_screen_from_a_phone_to_a_wall(full, theme):
+    screen = full.screen("jansen", theme=theme)
+    for name, path in paths(full).items():
+        screen.size(1280, 900)
+        open_page(screen, path)
+        for width, height in ((1280, 900), (2560, 1440), (360, 740)):
+            screen.size(width, height)
+            assert screen.overflow() <= 0, (name, width)
+            screen.shot(f"{name}-{width}-{theme}")
+
+
+def test_fingers_find_their_targets(full):
+    screen = full.screen("jansen", width=360, height=740, touch=True)
+    for path in ("/", f"/incident/{full.urgent}", "/closed"):
+        open_page(screen, path)
+        small = screen.js("""return [...document.querySelectorAll('#main .button')].filter(b => b.checkVisibility())
+            .map(b => [b.innerText, b.getBoundingClientRect()]).filter(([, r]) => r.height < 36 || r.width < 36)
+            .map(([text, r]) => `${text} ${r.width}x${r.height}`)""")
+        assert not small, (path, small)
+
+
+def test_what_is_well_is_said_where_there_is_nothing(scene):
+    screen = scene.screen("jansen")
+    screen.wait_text("#main", "Alles rustig")
+    screen.shot("empty-queue")
+    screen.open("/equipment")
+    screen.wait_text("#main", "alles meldt zich", "Niets is gedempt")
+    screen.shot("empty-equipment")
+    screen.open("/closed")
+    screen.wait_text("#main", "niets gesloten")
