@@ -125,11 +125,14 @@ export function onIncidentChanged(listener) {
     changedListener = listener;
 }
 
-/** Sends one request, for the incident if there is one: while it is under way, the same is not sent again. */
-async function sendOnce(incident, action, path, body) {
+/**
+ * Sends one request, for the incident if there is one: while it is under way, no other is sent for it. onDone gets the answer
+ * before whoever waits for the end of it goes on.
+ */
+async function sendOnce(incident, action, path, body, onDone) {
     const key = incident ? incident.incident_id : path;
     if (state.busy.has(key)) {
-        return null;
+        return;
     }
     let finish;
     state.busy.set(key, { action, done: new Promise(resolve => {
@@ -137,13 +140,12 @@ async function sendOnce(incident, action, path, body) {
     }) });
     updated();
     try {
-        return await post(path, body);
+        onDone(await post(path, body));
     } catch (error) {
         if (!(error instanceof Failure)) {
             throw error;
         }
         onFailure(error, incident);
-        return null;
     } finally {
         state.busy.delete(key);
         finish();
@@ -151,20 +153,18 @@ async function sendOnce(incident, action, path, body) {
     }
 }
 
-async function send(incident, change, action, more, isUndo) {
-    const detail = await sendOnce(incident, action, `/api/incident/${incident.incident_id}/${action}`,
-        { expected_status: incident.status, expected_change: change, ...more });
-    if (!detail) {
-        return;
-    }
-    const now = detail.incident;
-    putIncident(incident.incident_id, now);
-    changedListener?.(incident.incident_id, detail);
-    const opposite = isUndo || !now ? null : oppositeOf(action, incident);
-    notify('done', isUndo ? t('done_undo') : t(`done_${action}`, { ref: incident.reference, who: nameOf(more.officer || '', state.me) }), {
-        undo: opposite && (() => send(now, detail.change_id, opposite[0], opposite[1], true)),
+function send(incident, change, action, more, isUndo) {
+    const body = { expected_status: incident.status, expected_change: change, ...more };
+    return sendOnce(incident, action, `/api/incident/${incident.incident_id}/${action}`, body, detail => {
+        const now = detail.incident;
+        putIncident(incident.incident_id, now);
+        changedListener?.(incident.incident_id, detail);
+        const opposite = isUndo || !now ? null : oppositeOf(action, incident);
+        notify('done', isUndo ? t('done_undo') : t(`done_${action}`, { ref: incident.reference, who: nameOf(more.officer || '', state.me) }), {
+            undo: opposite && (() => send(now, detail.change_id, opposite[0], opposite[1], true)),
+        });
+        readQueue().catch(ignoreFailure);
     });
-    readQueue().catch(ignoreFailure);
 }
 
 /**
@@ -200,18 +200,17 @@ export async function mute(what, wanted, incident = null) {
         return;
     }
     const { shown, ...body } = asked;
-    const done = await sendOnce(incident, 'mute', '/api/mute', body);
-    if (done) {
+    await sendOnce(incident, 'mute', '/api/mute', body, done => {
         notify('done', t('done_mute', { what, time: shown }), { undo: () => unmute(done.mute_id) });
         afterMute();
-    }
+    });
 }
 
-export async function unmute(id) {
-    if (await sendOnce(null, 'unmute', '/api/unmute', { mute_id: id })) {
+export function unmute(id) {
+    return sendOnce(null, 'unmute', '/api/unmute', { mute_id: id }, () => {
         notify('done', t('done_unmute'));
         afterMute();
-    }
+    });
 }
 
 function afterMute() {
@@ -219,12 +218,7 @@ function afterMute() {
     changedListener?.(null);
 }
 
-export async function takeNext() {
-    const { me } = state;
-    const detail = await sendOnce(null, 'next', '/api/next', me.team ? {} : { team: me.teams[0]?.team });
-    if (!detail) {
-        return;
-    }
+function onTaken(detail) {
     const { incident } = detail;
     if (!incident) {
         notify('done', t('none_free'));
@@ -235,7 +229,11 @@ export async function takeNext() {
         undo: () => send(incident, detail.change_id, 'release', {}, true),
     });
     state.selected = incident.incident_id;
-    updated();
     readQueue().catch(ignoreFailure);
     document.querySelector(`#queue [data-incident="${incident.incident_id}"] a`)?.focus();
+}
+
+export function takeNext() {
+    const { me } = state;
+    return sendOnce(null, 'next', '/api/next', me.team ? {} : { team: me.teams[0]?.team }, onTaken);
 }

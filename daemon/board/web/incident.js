@@ -33,6 +33,7 @@ export const incidentView = {
     put: given => {
         if (given.incident?.incident_id === id || !given.incident) {
             detail = given;
+            serial++; // what was asked for before is too old to be shown
         }
     },
     render,

@@ -15,7 +15,7 @@ import { choose, setting } from './settings.js';
 import { renderConnection, renderTop, showSettings } from './shell.js';
 import { allowSound, soundState, updateAttention } from './sound.js';
 import { incidentInQueue, mayLook, onUpdate, readQueue, state, updated } from './state.js';
-import { setLanguage, t } from './texts.js';
+import { languageCode, setLanguage, t } from './texts.js';
 import { wallView } from './wall.js';
 
 const READ_EVERY_MS = 1000; // at most: changes that come faster are read together
@@ -33,7 +33,7 @@ function render() {
     }
     document.body.dataset.page = view.name;
     const page = view.render();
-    page.dataset.key = location.pathname; // nothing of one page becomes part of another
+    page.dataset.key = `${location.pathname} ${languageCode()}`; // nothing of one page becomes part of another
     morph(main, page);
     view.shown?.();
     updateAttention(view.title());

@@ -12,8 +12,7 @@ const MAX_ZOOM = 18;
 const LAYERS = ['wijk', 'buurt', 'beat', 'hotspot'];
 
 let L = null;
-let view = null; // {map, host, markers, areas, key}
-let areasRead = '';
+let view = null; // the map that was made: see makeMap()
 
 const pointOf = incident => incident.geom?.coordinates || null;
 
@@ -52,18 +51,32 @@ function areaShape(feature) {
     return shape;
 }
 
-/** The areas of what is shown and a border around it, so that a small move needs no request. */
+/** The areas of what is shown and a border around it, so that a small move needs no request; null: they are there. */
+function areasWanted(made) {
+    const bounds = made.map.getBounds(), zoom = Math.round(made.map.getZoom());
+    return made.covered?.contains(bounds) && zoom === made.coveredZoom ? null : { box: bounds.pad(0.5), zoom };
+}
+
 async function readAreas(made) {
-    const bounds = made.map.getBounds();
-    const padded = bounds.pad(0.5);
-    const key = `${Math.round(made.map.getZoom())}`;
-    if (key === areasRead && made.covered?.contains(bounds)) {
+    const wanted = areasWanted(made);
+    if (!wanted) {
         return;
     }
-    areasRead = key;
-    made.covered = padded;
-    const box = `west=${padded.getWest()}&south=${padded.getSouth()}&east=${padded.getEast()}&north=${padded.getNorth()}`;
-    const answer = await get(`/api/areas?${box}`);
+    const { box, zoom } = wanted;
+    made.covered = box;
+    made.coveredZoom = zoom;
+    let answer;
+    try {
+        answer = await get(`/api/areas?west=${box.getWest()}&south=${box.getSouth()}&east=${box.getEast()}&north=${box.getNorth()}`);
+    } catch (error) {
+        if (made.covered === box) {
+            made.covered = null; // the next drawing asks again
+        }
+        throw error;
+    }
+    if (made.covered !== box) { // moved on meanwhile
+        return;
+    }
     made.areas.clearLayers();
     const order = feature => LAYERS.indexOf(feature.properties.layer);
     answer.features.sort((a, b) => order(a) - order(b)).forEach(feature => areaShape(feature).addTo(made.areas));
@@ -146,8 +159,8 @@ function fit(made) {
 const looksOf = incidents => JSON.stringify([state.selected,
     incidents.map(i => [i.incident_id, i.priority, Boolean(i.assigned_to), i.coarse, pointOf(i)])]);
 
-/** Brings the map in host up to the incidents; fetches Leaflet when it is needed first. */
-export async function updateMap(host, all) {
+/** Brings the map in host up to the queue; fetches Leaflet when it is needed first. */
+export async function updateMap(host) {
     if (!host || !state.queue) {
         return;
     }
@@ -157,25 +170,24 @@ export async function updateMap(host, all) {
     }
     if (!view || view.host !== host) {
         view?.map.remove();
-        areasRead = '';
         view = makeMap(host);
     }
     const incidents = state.queue.incidents.filter(pointOf);
     const looks = looksOf(incidents);
-    if (looks === view.looks) {
-        return;
+    if (looks !== view.looks) {
+        view.looks = looks;
+        showIncidents(view, incidents);
     }
-    view.looks = looks;
-    view.incidents = incidents;
-    const ids = incidents.map(i => i.incident_id).join(' ');
-    if (view.fitted === '' && ids) {
-        view.fitted = 'incidents';
-        fit(view);
+    readAreas(view).catch(ignoreFailure);
+}
+
+function showIncidents(made, incidents) {
+    made.incidents = incidents;
+    if (made.fitted === '' && incidents.length > 0) {
+        made.fitted = 'incidents';
+        fit(made);
     }
-    drawMarkers(view);
-    if (areasRead === '') {
-        readAreas(view).catch(ignoreFailure);
-    }
+    drawMarkers(made);
 }
 
 /** Where a marker was pressed: of one incident its row, of several a closer look, or at last the list of them. */

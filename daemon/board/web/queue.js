@@ -11,7 +11,7 @@ export const queueView = {
     name: 'queue',
     title: () => t('queue'),
     render,
-    shown: () => updateMap(document.getElementById('map'), incidents()),
+    shown: () => updateMap(document.getElementById('map')),
     commands: {
         list: () => {
             onMap = false;

@@ -4,7 +4,6 @@ import { get } from './api.js';
 export const state = {
     me: null, // GET /api/me
     queue: null, // GET /api/queue: {change_id, incidents}; null: not read yet, or not the person's to see
-    readAt: null, // when the queue was read last
     position: null, // [longitude, latitude] of this device; null: unknown, or not wanted
     selected: null, // incident_id chosen on the map
     busy: new Map(), // what is under way: incident_id or path -> {action, done: a promise}
@@ -40,12 +39,18 @@ export const isUnseen = incident => incident.status === 'new' || incident.status
 
 let reading = null;
 let again = false;
+let generation = 0; // of what actions have answered: what was asked for before that is too old to be shown
 
 async function readOnce() {
     do {
         again = false;
-        state.queue = await get('/api/queue');
-        state.readAt = Date.now();
+        const asked = generation;
+        const answer = await get('/api/queue');
+        if (asked !== generation) {
+            again = true;
+            continue;
+        }
+        state.queue = answer;
         updated();
     } while (again);
 }
@@ -67,6 +72,7 @@ export function readQueue() {
 
 /** What an action has just answered, until the queue is read again. */
 export function putIncident(id, incident) {
+    generation++;
     if (!state.queue) {
         return;
     }
