@@ -31,6 +31,9 @@ function makeMap(host) {
     map.on('moveend', () => readAreas(made).catch(ignoreFailure));
     map.on('zoomend', () => drawMarkers(made));
     new ResizeObserver(() => {
+        if (!host.isConnected) { // the page was left, and the map may be gone
+            return;
+        }
         const before = map.getSize();
         map.invalidateSize();
         if (before.x === 0 || before.y === 0) {
