@@ -382,17 +382,10 @@ void decoder_free(struct decoder **decoder)
 static void reset_decoder(struct decoder *decoder, struct str payload, struct alert *alert)
 {
     *alert = (struct alert){
+        ALERT_UNSET,
         .format = ALERT_CLOUDEVENTS,
-        .input = ALERT_NO_INT,
         .occurred_us = ALERT_NO_TIME,
-        .skew_us = ALERT_NO_TIME,
-        .accuracy_m = NAN,
-        .fix_us = ALERT_NO_TIME,
-        .battery_pct = ALERT_NO_INT,
-        .signal_dbm = ALERT_NO_INT,
-        .score = NAN,
         .payload = payload,
-        .place_accuracy_m = NAN,
     };
     *decoder = (struct decoder){.reader = decoder->reader, .alert = alert, .contexts = {IN_TOP}, .depth = 1};
 }

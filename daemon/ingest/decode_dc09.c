@@ -158,16 +158,10 @@ static void set_location(struct alert *alert, const struct dc09_content *content
 static struct alert common_alert(const struct dc09_decoder *decoder, const struct dc09_content *content)
 {
     struct alert alert = {
+        ALERT_UNSET,
         .format = ALERT_SIA_DC09,
         .source = str_from(decoder->source),
-        .input = ALERT_NO_INT,
         .occurred_us = dc09_occurred_us(content),
-        .skew_us = ALERT_NO_TIME,
-        .accuracy_m = NAN,
-        .fix_us = ALERT_NO_TIME,
-        .battery_pct = ALERT_NO_INT,
-        .signal_dbm = ALERT_NO_INT,
-        .score = NAN,
     };
     set_location(&alert, content);
     return alert;

@@ -8,6 +8,7 @@
 #ifndef MOBEYE_MODEL_ALERT_H
 #define MOBEYE_MODEL_ALERT_H
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -106,6 +107,11 @@ enum alert_flag { ALERT_FLAGS(ALERT_FLAG_BIT) };
 /* "No value" for the numbers below. */
 #define ALERT_NO_TIME INT64_MIN
 #define ALERT_NO_INT  INT32_MIN
+
+/* Initialises the members of a struct alert for which 0 would be a value. */
+#define ALERT_UNSET                                                                                                    \
+    .input = ALERT_NO_INT, .skew_us = ALERT_NO_TIME, .accuracy_m = NAN, .fix_us = ALERT_NO_TIME,                       \
+    .battery_pct = ALERT_NO_INT, .signal_dbm = ALERT_NO_INT, .score = NAN, .place_accuracy_m = NAN
 
 /* The areas that contain a location, at most one per layer, sorted by layer. */
 struct alert_area {

@@ -1,5 +1,20 @@
 -- Placing and retrieving a device.
 
+create or replace function mobeye.lock_device(device text) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    perform from mobeye.device d where d.device_id = device for update;
+    if not found then
+        raise exception 'device "%" is not registered', device
+            using errcode = 'no_data_found', hint = 'Register it with mobeyectl devices import.';
+    end if;
+end
+$$;
+comment on function mobeye.lock_device(text) is
+    'Locks a registered device until the transaction ends, so that its placements change in one session at a time.';
+
 create or replace function mobeye.device_place(device text, lon float8, lat float8,
                                                from_at timestamptz default now(), until_at timestamptz default null,
                                                address text default null, team text default null,
@@ -13,11 +28,7 @@ declare
     ended bigint;
     ret bigint;
 begin
-    perform from mobeye.device d where d.device_id = device for update;
-    if not found then
-        raise exception 'device "%" is not registered', device
-            using errcode = 'no_data_found', hint = 'Register it with mobeyectl devices import.';
-    end if;
+    perform mobeye.lock_device(device);
     if (lon between -180 and 180 and lat between -90 and 90) is not true then
         raise exception 'coordinates % % are not degrees', lon, lat
             using errcode = 'invalid_parameter_value', hint = 'Expected longitude, then latitude, in WGS84.';
@@ -62,11 +73,7 @@ as $$
 declare
     current mobeye.placement;
 begin
-    perform from mobeye.device d where d.device_id = device for update;
-    if not found then
-        raise exception 'device "%" is not registered', device
-            using errcode = 'no_data_found', hint = 'Register it with mobeyectl devices import.';
-    end if;
+    perform mobeye.lock_device(device);
     select p.* into current from mobeye.placement p where p.device_id = device and p.during @> at;
     if not found then
         raise exception 'device "%" has no placement at %', device, at
@@ -92,11 +99,7 @@ as $$
 declare
     newest mobeye.placement;
 begin
-    perform from mobeye.device d where d.device_id = device for update;
-    if not found then
-        raise exception 'device "%" is not registered', device
-            using errcode = 'no_data_found', hint = 'Register it with mobeyectl devices import.';
-    end if;
+    perform mobeye.lock_device(device);
     select p.* into newest from mobeye.placement p where p.device_id = device order by p.placement_id desc limit 1;
     if not found then
         raise exception 'device "%" has no placement', device using errcode = 'no_data_found';

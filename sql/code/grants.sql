@@ -79,6 +79,7 @@ grant execute on function
     mobeye.is_placed(text, timestamptz),
     mobeye.locate_devices(),
     mobeye.lock_areas(),
+    mobeye.lock_device(text),
     mobeye.merge_areas(text, integer),
     mobeye.merge_devices(text[]),
     mobeye.refresh_states(text[]),

@@ -16,22 +16,11 @@
 #include "journal/segment.h"
 #include "model/batch.h"
 
+#include "../unit/no_sync.h"
+
 enum { OPTION_SEAL = 1, OPTION_TWO_FILES = 2, OPTION_CLOSE = 4 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* When bytes reach a disk is not the subject. */
-int fdatasync(int fd)
-{
-    (void)fd;
-    return 0;
-}
-
-int fsync(int fd)
-{
-    (void)fd;
-    return 0;
-}
 
 static char directory[64];
 

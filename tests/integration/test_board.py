@@ -2,18 +2,8 @@
 import json
 import subprocess
 
-import pytest
-
-from harness.board import BOARD, PEOPLE, Board, Page, make_incident, read_answer
+from harness.board import BOARD, PEOPLE, Board, Page, make_incident
 from harness.wait import wait_until
-
-
-@pytest.fixture
-def board(database, tmp_path):
-    database.execute(PEOPLE)
-    made = Board(database, tmp_path).start()
-    yield made
-    made.stop()
 
 
 def test_the_queue_and_an_incident_are_those_of_the_person(database, board):

@@ -14,14 +14,6 @@ from harness.board import PEOPLE, SECRET, Board, Page, make_incident, read_answe
 from harness.wait import wait_until
 
 
-@pytest.fixture
-def board(database, tmp_path):
-    database.execute(PEOPLE)
-    made = Board(database, tmp_path).start()
-    yield made
-    made.stop()
-
-
 def request(*headers, line="GET /api/queue HTTP/1.1", host="Host: board", secret=f"X-Proxy-Secret: {SECRET}", end="\r\n", body=""):
     return (end.join([line, *filter(None, [host, secret]), *headers, "", ""]) + body).encode("latin-1")
 

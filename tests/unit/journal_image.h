@@ -6,19 +6,8 @@
 #define MOBEYE_TESTS_JOURNAL_IMAGE_H
 
 #include "journal/frame.h"
+#include "no_sync.h"
 #include "test_journal_support.h"
-
-int fdatasync(int fd)
-{
-    (void)fd;
-    return 0;
-}
-
-int fsync(int fd)
-{
-    (void)fd;
-    return 0;
-}
 
 #define IMAGE_BYTES (128u << 10)
 

@@ -136,21 +136,10 @@ static void journal_alerts(size_t n)
     struct err err;
     struct buf record = {0};
     uint64_t seq;
-    const struct alert alert = {.format = ALERT_CLOUDEVENTS,
-                                .source = STR("/s"),
-                                .event_id = STR("e"),
-                                .device = STR("d"),
-                                .kind_word = STR("motion"),
-                                .kind = KIND_MOTION,
-                                .payload = STR("{}"),
-                                .endpoint = STR("door"),
-                                .occurred_us = WALL,
-                                .received_us = WALL,
-                                .skew_us = ALERT_NO_TIME,
-                                .fix_us = ALERT_NO_TIME,
-                                .input = ALERT_NO_INT,
-                                .battery_pct = ALERT_NO_INT,
-                                .signal_dbm = ALERT_NO_INT};
+    const struct alert alert = {ALERT_UNSET,          .format = ALERT_CLOUDEVENTS, .source = STR("/s"),
+                                .event_id = STR("e"), .device = STR("d"),          .kind_word = STR("motion"),
+                                .kind = KIND_MOTION,  .payload = STR("{}"),        .endpoint = STR("door"),
+                                .occurred_us = WALL,  .received_us = WALL};
     record_pack(&record, &alert);
     for (size_t i = 0; i < n; i++)
         cr_assert_eq(journal_append(journal, buf_str(&record), WALL, &seq, &err), JOURNAL_APPENDED, "%s", err.text);

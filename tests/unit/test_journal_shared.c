@@ -1,18 +1,6 @@
 /* Messages of several records that have bytes in common. */
+#include "no_sync.h"
 #include "test_journal_support.h"
-
-/* When bytes reach a disk is not the subject. */
-int fdatasync(int fd)
-{
-    (void)fd;
-    return 0;
-}
-
-int fsync(int fd)
-{
-    (void)fd;
-    return 0;
-}
 
 enum { RECORDS = 5, LONG = 900, AT = 24 };
 

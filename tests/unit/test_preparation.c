@@ -37,7 +37,8 @@ static void open_all(void)
 {
     struct err err;
     struct buf record = {0};
-    struct alert alert = {.format = ALERT_CLOUDEVENTS,
+    struct alert alert = {ALERT_UNSET,
+                          .format = ALERT_CLOUDEVENTS,
                           .source = STR("/s"),
                           .event_id = STR("e"),
                           .device = STR("d"),
@@ -46,12 +47,7 @@ static void open_all(void)
                           .payload = STR("{}"),
                           .endpoint = STR("door"),
                           .occurred_us = 1,
-                          .received_us = 1,
-                          .skew_us = ALERT_NO_TIME,
-                          .fix_us = ALERT_NO_TIME,
-                          .input = ALERT_NO_INT,
-                          .battery_pct = ALERT_NO_INT,
-                          .signal_dbm = ALERT_NO_INT};
+                          .received_us = 1};
     before = conf_with(rules_before);
     after = conf_with(rules_after);
     loop = loop_new(&err);

@@ -1,6 +1,4 @@
 /* mobeyectl queue: the patrol queue in a terminal. */
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +8,7 @@
 #include "base/mem.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/options.h"
+#include "ctl/lib/stop_signal.h"
 
 #define VERB "queue"
 
@@ -38,14 +37,6 @@ struct queue {
     PGconn *conn;
     char *shown; /* what was last printed as data, to print it again only if it has changed; NULL: nothing */
 };
-
-static volatile sig_atomic_t stopping;
-
-static void on_signal(int signal)
-{
-    (void)signal;
-    stopping = 1;
-}
 
 #define OF_TEAM " from patrol.queue where $1::text is null or team is null or team = $1"
 
@@ -172,15 +163,9 @@ static bool connect_queue(struct queue *q)
     return listens != NULL;
 }
 
-/* Signals are unblocked only here, so that none is missed between the check of `stopping` and the wait. */
 static void wait_for_change(PGconn *conn)
 {
-    struct pollfd poll_fd = {.fd = conn ? PQsocket(conn) : -1, .events = POLLIN};
-    struct timespec time = {.tv_sec = LOOK_MS / 1000};
-    sigset_t none;
-    sigemptyset(&none);
-    if (!stopping)
-        ppoll(&poll_fd, conn ? 1 : 0, &time, &none);
+    stop_signal_wait(conn ? PQsocket(conn) : -1, LOOK_MS * CLOCK_MS);
     PGnotify *notify;
     if (conn)
         PQconsumeInput(conn);
@@ -188,23 +173,11 @@ static void wait_for_change(PGconn *conn)
         PQfreemem(notify);
 }
 
-static void catch_signals(void)
-{
-    struct sigaction action = {.sa_handler = on_signal};
-    sigset_t ours;
-    sigemptyset(&ours);
-    sigaddset(&ours, SIGTERM);
-    sigaddset(&ours, SIGINT);
-    sigprocmask(SIG_BLOCK, &ours, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGINT, &action, NULL);
-}
-
 /* A database that is away, which is said, ends only the first look. */
 static int follow_queue(struct queue *q)
 {
-    catch_signals();
-    while (!stopping) {
+    stop_signal_catch();
+    while (!stop_signal_arrived()) {
         if (connect_queue(q) && show(q) != CTL_OK && ferror(stdout))
             return CTL_FAILED;
         wait_for_change(q->conn && PQstatus(q->conn) == CONNECTION_OK ? q->conn : NULL);

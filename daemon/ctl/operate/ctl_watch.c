@@ -3,8 +3,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +14,7 @@
 #include "conf/value.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/options.h"
+#include "ctl/lib/stop_signal.h"
 #include "ctl/operate/watch_changes.h"
 #include "ctl/operate/watch_cursor.h"
 #include "ctl/operate/watch_dead.h"
@@ -93,25 +92,6 @@ struct watch {
     int64_t beat_due_us;
 };
 
-static volatile sig_atomic_t stopping;
-
-static void on_signal(int signal)
-{
-    (void)signal;
-    stopping = 1;
-}
-
-/* Signals are unblocked only here, so that none is missed between the check of `stopping` and the wait. */
-static void wait_us(int fd, int64_t us)
-{
-    struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-    struct timespec time = {us / CLOCK_SECOND, us % CLOCK_SECOND * 1000};
-    sigset_t none;
-    sigemptyset(&none);
-    if (!stopping)
-        ppoll(&poll_fd, fd >= 0 ? 1 : 0, &time, &none);
-}
-
 static int store_cursor(struct watch *w)
 {
     struct err err;
@@ -164,7 +144,7 @@ static bool give_up(struct watch *w, struct str event, const char *why)
 static bool deliver(struct watch *w, struct str event, int64_t due_us)
 {
     struct err err = {"no answer"};
-    for (unsigned attempt = 0; !stopping; attempt++) {
+    for (unsigned attempt = 0; !stop_signal_arrived(); attempt++) {
         int64_t left_us = due_us + w->give_up_us - clock_mono_us();
         bool down = w->dead_letter && left_us <= 0 && w->unanswered >= DOWN_EVENTS && clock_mono_us() < w->probe_due_us;
         if (!down && try_to_deliver(w, event, left_us, &err))
@@ -180,7 +160,7 @@ static bool deliver(struct watch *w, struct str event, int64_t due_us)
         if (!down)
             ctl_fail(VERB, "%s; trying again in %.0f s", err.text, (double)pause_us / 1e6);
         notify_status("not delivered: %s", err.text);
-        wait_us(-1, pause_us);
+        stop_signal_wait(-1, pause_us);
     }
     return false;
 }
@@ -250,8 +230,8 @@ static int deliver_changes(struct watch *w)
     PGresult *rows = number_changes(w) ? query(w, CHANGES_SQL, 4, values) : NULL;
     int n = rows ? PQntuples(rows) : -1;
     int64_t due_us = clock_mono_us();
-    for (int i = 0; i < n && !stopping; i++) {
-        wait_us(-1, 0);
+    for (int i = 0; i < n && !stop_signal_arrived(); i++) {
+        stop_signal_wait(-1, 0);
         bool wanted = *PQgetvalue(rows, i, 1) == 't';
         if (wanted && !deliver(w, (struct str){PQgetvalue(rows, i, 2), (size_t)PQgetlength(rows, i, 2)}, due_us))
             break;
@@ -277,13 +257,13 @@ static void wait_for_changes(struct watch *w)
     int64_t us = LOOK_US;
     if (w->heartbeat_us > 0 && w->beat_due_us - clock_mono_us() < us)
         us = w->beat_due_us - clock_mono_us();
-    wait_us(PQsocket(w->conn), us > 0 ? us : 0);
+    stop_signal_wait(PQsocket(w->conn), us > 0 ? us : 0);
     drop_notifies(w);
 }
 
 static int run_watch(struct watch *w)
 {
-    for (unsigned failures = 0; !stopping;) {
+    for (unsigned failures = 0; !stop_signal_arrived();) {
         int n = connected(w) && (w->has_after || begin_now(w)) ? deliver_changes(w) : -1;
         if (w->heartbeat_us > 0 && clock_mono_us() >= w->beat_due_us && n >= 0)
             send_heartbeat(w);
@@ -291,7 +271,7 @@ static int run_watch(struct watch *w)
         if (n < 0 && w->once)
             return CTL_FAILED;
         if (n < 0) {
-            wait_us(-1, RETRY_LEAST_US + pgconn_backoff_us(RETRY_LEAST_US, RETRY_MOST_US, failures++));
+            stop_signal_wait(-1, RETRY_LEAST_US + pgconn_backoff_us(RETRY_LEAST_US, RETRY_MOST_US, failures++));
             continue;
         }
         failures = 0;
@@ -303,19 +283,6 @@ static int run_watch(struct watch *w)
             wait_for_changes(w);
     }
     return CTL_OK;
-}
-
-/* Signals are blocked except during waits; commands run with them unblocked. */
-static void catch_signals(void)
-{
-    struct sigaction action = {.sa_handler = on_signal};
-    sigset_t ours;
-    sigemptyset(&ours);
-    sigaddset(&ours, SIGTERM);
-    sigaddset(&ours, SIGINT);
-    sigprocmask(SIG_BLOCK, &ours, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGINT, &action, NULL);
 }
 
 /* This and the following: CTL_GO if the option is valid or not given (text is NULL). */
@@ -462,7 +429,7 @@ static int follow_changes(struct watch *w)
     struct err err;
     if (w->cursor && !w->has_after && cursor_read(w->cursor, &w->has_after, &w->after, &err) != 0)
         return ctl_fail(VERB, "%s", err.text);
-    catch_signals();
+    stop_signal_catch();
     notify_ready();
     return run_watch(w);
 }

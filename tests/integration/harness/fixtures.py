@@ -5,6 +5,7 @@ import subprocess
 import pytest
 import zmq
 
+from .board import PEOPLE, Board
 from .cluster import Cluster
 from .daemon import Daemon
 from .paths import CLIENT, MOBEYECTL, MOBEYED, ROOT
@@ -116,3 +117,12 @@ def pytest_sessionstart():
     for program in (MOBEYED, MOBEYECTL):
         if not program.exists():
             pytest.exit(f"there is no {program}: build it, or set MOBEYE_BUILD", 2)
+
+
+@pytest.fixture
+def board(database, tmp_path):
+    """mobeye-board on a database in which the people of harness/board.py are registered."""
+    database.execute(PEOPLE)
+    running = Board(database, tmp_path).start()
+    yield running
+    running.stop()
