@@ -176,7 +176,7 @@ static void on_api_request(struct board_api *api, struct board_request *request)
     struct evkeyvalq query;
     struct board_route route = board_route_of(request->path);
     if (!route.call) {
-        board_answer_error(request, 404, "there is no such path", NULL);
+        board_answer_error(request, 404, "path not found", NULL);
         return;
     }
     if (route.post != request->post) {
@@ -198,7 +198,7 @@ static void on_page_request(struct board_api *api, struct board_request *request
 {
     const struct web_file *file = web_file_find(request->path);
     if (!file) {
-        board_answer_error(request, 404, "there is no such page", NULL);
+        board_answer_error(request, 404, "page not found", NULL);
     } else if (request->post) {
         board_answer_error(request, 405, "the method is not allowed here", "Expected GET.");
     } else if (!web_file_is_page(request->path)) {

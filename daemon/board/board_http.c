@@ -23,7 +23,7 @@
 
 #define CONNECTIONS_MAX 4096
 #define BACKLOG         512
-/* What a page may be behind with reading its events. */
+/* Events that a page may leave unread. */
 #define UNREAD_MAX    ((size_t)256 * 1024)
 #define SOCKET_BUFFER (128 * 1024) /* beside that, in the kernel */
 

@@ -1,5 +1,5 @@
 /*
- * The board's HTTP: evhttp behind the checks of board/board_peer.h, and answers with the headers that every page has.
+ * The board's HTTP: evhttp, after the checks of board/board_peer.h, and responses with the headers that every page has.
  *
  * One request of a connection at a time. What has been checked before on_request: the grammar and the limits of the
  * request, no header with _ in its name, the person (but for /healthz), and for a POST where it comes from.
@@ -19,7 +19,7 @@
 
 struct board_http;
 
-/* A request that is being answered. The owner of `work` hears of its end by on_abandoned where no answer was given. */
+/* A request that is being answered. on_abandoned reports its end to the owner of `work` if no answer was given. */
 struct board_request {
     struct board_http *http;
     struct evhttp_request *evreq; /* NULL once the peer is gone, or the answer has been given */

@@ -1,8 +1,8 @@
 /*
- * The connections of the board: who is at the other end, what may pass to evhttp, and how long anything may take.
+ * The connections of the board: the process at the other end, what may pass to evhttp, and how long anything may take.
  *
- * Every connection that evhttp accepts gets a bufferevent from here, whose input is read along by board/wire_watch.h:
- * what that refuses never reaches evhttp, and is answered here. A request must be complete within 20 s of its first
+ * Every connection that evhttp accepts gets a bufferevent from here, whose input board/wire_watch.h checks first: what
+ * that refuses never reaches evhttp, and is answered here. A request must be complete within 20 s of its first
  * byte; an idle connection is closed after 75 s, and earlier where there are too many; an answer must be taken within
  * 60 s.
  */
@@ -40,10 +40,10 @@ size_t board_peers_count(const struct board_peers *peers);
 /* The connection of a request. */
 struct board_peer *board_peer_of(struct board_peers *peers, struct evhttp_request *request);
 
-/* An answer is being made: on_closed is called with `request` if the connection closes meanwhile. */
+/* An answer is being prepared: on_closed is called with `request` if the connection closes meanwhile. */
 void board_peer_begin(struct board_peer *peer, void *request);
 
-/* The answer is made, and on its way: on_closed is not called any more. */
+/* The answer is complete, and on its way: on_closed is not called any more. */
 void board_peer_answered(struct board_peer *peer);
 
 /* The answer has gone out: the next request may come. */

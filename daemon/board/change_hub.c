@@ -48,7 +48,7 @@ enum hub_step {
     HUB_IDLE,        /* -> NUMBERING */
     HUB_NUMBERING,   /* patrol.number_changes(). -> READING */
     HUB_READING,     /* patrol.board_changes() for the live streams. -> IDLE, NUMBERING or CATCHING_UP */
-    HUB_CATCHING_UP, /* the same for those that are behind at one position. -> IDLE, NUMBERING or CATCHING_UP */
+    HUB_CATCHING_UP, /* the same for those that lag, from one position. -> IDLE, NUMBERING or CATCHING_UP */
 };
 
 struct change_hub {
@@ -179,7 +179,7 @@ static struct change_stream *first_behind(struct change_hub *hub)
     return NULL;
 }
 
-/* Live streams and those that are behind take turns. */
+/* Live streams and those that lag take turns. */
 static void plan_next(struct change_hub *hub, bool was_live)
 {
     const struct change_stream *behind = first_behind(hub);

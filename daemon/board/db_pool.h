@@ -20,7 +20,7 @@ struct db_reply {
     struct str body;  /* JSON; valid during the call */
     struct str type;  /* of an image: its media type */
     struct str image; /* and its bytes */
-    bool unknown;     /* 503: whether it was done cannot be told */
+    bool unknown;     /* 503: it is not known whether it was done */
 };
 
 typedef void (*db_reply_fn)(void *ctx, const struct db_reply *reply);

@@ -1,5 +1,6 @@
 /*
- * Who asks, and whether a browser was made to ask by another site. Pure functions of the headers of a request.
+ * The person who sends a request, and whether another site caused their browser to send it. Pure functions of the
+ * headers of a request.
  */
 #ifndef MOBEYE_BOARD_REQUEST_IDENTITY_H
 #define MOBEYE_BOARD_REQUEST_IDENTITY_H
@@ -19,7 +20,7 @@ const char *identity_single(const struct evkeyvalq *headers, const char *name);
 const char *identity_person(const struct conf_board *conf, const struct evkeyvalq *headers, bool is_peer);
 
 /* Whether a request that changes something may come from where it says it comes: from a page of the board, or from a
- * program that is no browser. */
+ * program that is not a browser. */
 bool identity_same_origin(const struct conf_board *conf, const struct evkeyvalq *headers);
 
 #endif

@@ -146,7 +146,7 @@ static void read_value(struct wire_watch *watch, unsigned char c)
 static void end_head(struct wire_watch *watch)
 {
     if (!watch->has_host && !watch->http_1_0)
-        refuse(watch, 400, "there is no Host");
+        refuse(watch, 400, "the Host header is missing");
     else
         watch->state = watch->length > 0 ? WIRE_BODY : WIRE_ANSWER;
     watch->body_left = watch->length;

@@ -1,7 +1,7 @@
 /*
- * Reads along with libevent's evhttp, and says what it must not be given.
+ * Checks the bytes of requests before libevent's evhttp parses them, and refuses what it must not see.
  *
- * evhttp (2.1.12) is lenient where a front end is lied to: it takes the first of two Content-Length, skips a
+ * evhttp (2.1.12) is lenient where a peer tries to deceive: it takes the first of two Content-Length, skips a
  * Transfer-Encoding that it does not know, merges trailers into the headers, joins folded lines, cuts a header at a
  * NUL, and takes "Content-Length " for another header. Each of these lets two servers see different requests in the
  * same bytes, or lets a client name the person. So every byte is checked against the grammar of RFC 9112 first,

@@ -102,7 +102,7 @@ static void check_header(const struct board_check *check, const char *section, c
     const struct node *map = section_of(check, "identity", section);
     if (name && map && !is_header_name(name))
         diagnostics_error(check->diagnostics, node_value(map, "header")->pos, subject,
-                          "%s is not a header that can be told apart (expected letters, digits and -)",
+                          "%s is not a header that is distinguishable from others (expected letters, digits and -)",
                           quoted(name).text);
 }
 
@@ -112,7 +112,7 @@ static void identity_error(const struct board_check *check, const char *key, con
     diagnostics_error(check->diagnostics, pos_of(check, "identity", key ? key : "?"), subject, "%s", what);
 }
 
-/* Only the reverse proxy may say who the person is, so it must be told from everybody else on this machine. */
+/* Only the reverse proxy may say who the person is, so it must be distinguishable from every other peer on this machine. */
 static void check_proof(const struct board_check *check)
 {
     const struct conf_board *conf = check->conf;

@@ -174,7 +174,7 @@ static size_t key_length(const struct slip_reader *r, size_t at)
     return n;
 }
 
-/* Reads "key:" of a block. Returns where its value begins; reports what is no key. */
+/* Reads "key:" of a block. Returns where its value begins; reports text that is not a key. */
 static size_t read_key(struct slip_reader *r, size_t at, bool item)
 {
     size_t len = key_length(r, at), end = at + len;
@@ -233,7 +233,7 @@ static bool is_blank_or_comment(const struct slip_reader *r, size_t at)
     return at == r->text.len || r->text.p[at] == '#' || begins(r->text.p + at, r->text.len - at, "---");
 }
 
-/* Where the content of a line begins; reports what is no ordinary space. */
+/* Where the content of a line begins; reports spaces other than the ordinary one. */
 static size_t read_indent(struct slip_reader *r)
 {
     size_t at = 0, len;

@@ -15,7 +15,7 @@
 #define AVAILABILITY_HTTP_US (2 * CLOCK_MINUTE)
 
 struct availability {
-    bool offline;         /* what mobeyed was told last */
+    bool offline;         /* what was last reported to mobeyed */
     bool offline_by_mqtt; /* the last word by MQTT; stays while the broker is away */
     bool http_answers;    /* the last request was answered */
     int64_t http_good_us; /* monotonic: when HTTP answered last, or the start */
@@ -23,7 +23,7 @@ struct availability {
 
 enum availability_change { AVAILABILITY_SAME, AVAILABILITY_OFFLINE, AVAILABILITY_ONLINE };
 
-/* What mobeyed is to be told now. The caller sets `offline` once that is on its way. */
+/* What is to be reported to mobeyed now. The caller sets `offline` once that is on its way. */
 enum availability_change availability_check(const struct availability *availability, int64_t mono_us);
 
 void availability_http(struct availability *availability, bool answers, int64_t mono_us);

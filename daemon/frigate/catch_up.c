@@ -241,7 +241,7 @@ static void start_listing(struct catch_up *c)
 
 static void on_single(void *ctx, const struct rest_answer *answer);
 
-/* The next open event that nothing was heard of in this cycle. */
+/* The next open event about which nothing was received in this cycle. */
 static const struct track *next_single(const struct catch_up *c)
 {
     const struct track *track;

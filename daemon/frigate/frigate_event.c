@@ -70,7 +70,7 @@ static void copy_text(char *to, size_t size, const struct json_value *value)
     to[len] = '\0';
 }
 
-/* An ID goes into URLs and alert IDs; one that cannot is no ID. */
+/* An ID goes into URLs and alert IDs; text that cannot is not taken for one. */
 static void set_id(struct frigate_event *event, const struct json_value *value)
 {
     if (value->type != JSON_STRING || value->string.len == 0 || value->string.len >= FRIGATE_ID_SIZE)

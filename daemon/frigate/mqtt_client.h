@@ -1,6 +1,6 @@
 /*
  * Follows Frigate's topics on an MQTT broker: libmosquitto on the event loop. What it delivers is a hint, and nothing
- * is lost for good when it fails: it connects again by itself, and says so.
+ * is lost permanently when it fails: it connects again by itself, and logs that.
  */
 #ifndef MOBEYE_FRIGATE_MQTT_CLIENT_H
 #define MOBEYE_FRIGATE_MQTT_CLIENT_H

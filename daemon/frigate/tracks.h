@@ -19,7 +19,7 @@
 /* A rise of top_score that is worth an update. */
 #define TRACK_SCORE_STEP 0.1
 
-/* What the daemon was last told of an event. */
+/* What was last reported to the daemon about an event. */
 struct track_report {
     unsigned n_zones;
     double top_score; /* NAN: none */
@@ -75,12 +75,12 @@ bool track_is_done(const struct tracks *tracks, const struct track *track);
 /* Forgets what is done and began before the given time. */
 void tracks_prune(struct tracks *tracks, double before_s);
 
-/* Whether the event differs from what the daemon was told in a way that is worth an update. */
+/* Whether the event differs from what was reported to the daemon in a way that is worth an update. */
 bool track_has_news(const struct track *track, const struct frigate_event *event);
 struct track_report track_report_of(const struct frigate_event *event);
 
 /* Appends the cursor and the tracks as lines of text, and reads them back; what cannot be read is skipped, and its
- * number returned: the events are then sent again. offline: mobeyed was told that Frigate is offline. */
+ * number returned: the events are then sent again. offline: Frigate was reported to mobeyed as offline. */
 struct tracks_extra {
     bool offline;
     bool offline_by_mqtt;

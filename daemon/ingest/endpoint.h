@@ -21,7 +21,7 @@
 
 /* A frame larger than this cuts the connection (ZMQ_MAXMSGSIZE). */
 #define ENDPOINT_FRAME_MAX (8 * 1024 * 1024)
-/* Routing ids are made by libzmq (5 bytes) or by the peer (at most 255). */
+/* Routing ids are chosen by libzmq (5 bytes) or by the peer (at most 255). */
 #define ENDPOINT_PEER_MAX 255
 
 struct endpoint;

@@ -15,7 +15,7 @@
 /* If rebinding every endpoint has freed nothing, the memory is not the peers'. Endpoints are rebound again only when it
  * has grown by this much: one that is rebound continually would serve nobody. */
 #define GROWTH_BYTES ((size_t)64 * 1024 * 1024)
-/* Of an idle connection with CURVE, measured over 10,000. */
+/* What an idle connection with CURVE takes, measured over 10,000. */
 #define CONNECTION_BYTES ((size_t)24 * 1024)
 /* For whole messages in the queues of pull and sub: they wait there while the journal is full, and their senders, which
  * may have disconnected by then, are not to blame. */

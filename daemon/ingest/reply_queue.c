@@ -24,7 +24,7 @@ static uint64_t hash_id(const struct endpoint *endpoint, const struct endpoint_p
     return XXH3_64bits_withSeed(peer->id, peer->id_len, (uintptr_t)endpoint) | 1;
 }
 
-/* Of the last client that used the routing id; 0: unknown. */
+/* The last client that used the routing id; 0: unknown. */
 static uint64_t last_key(const struct reply_queue *queue, uint64_t id)
 {
     size_t slot = (id >> 1) % REPLY_QUEUE_SENDERS;

@@ -92,7 +92,7 @@ struct condition {
     uint8_t id[INCIDENT_KEY_BYTES];
     size_t incident;  /* index into incident_set.incidents: the last one that one of its alerts joined */
     bool active;      /* its last alert there was not a restore */
-    int64_t since_us; /* occurrence of the alert that made it so; earlier ones have no effect. ALERT_NO_TIME: unknown */
+    int64_t since_us; /* occurrence of the alert that set it; earlier ones have no effect. ALERT_NO_TIME: unknown */
     bool fresh;       /* not in the database yet */
     bool changed;     /* differs from the database */
 };

@@ -95,8 +95,7 @@ extern const Oid encoded_batch_claim_types[ENCODED_BATCH_CLAIM_PARAMS];
 void encoded_batch_copy_identities(const struct encoded_batch *encoded, int64_t wall_us, struct buf *out);
 void encoded_batch_claim_encode(const struct encoded_batch *encoded, struct buf values[ENCODED_BATCH_CLAIM_PARAMS]);
 
-/* Of those identities the ones in the result of encoded_batch_claim_sql are new; the rows of the others are duplicates.
- */
+/* The identities in the result of encoded_batch_claim_sql are new; the rows of the others are duplicates. */
 void encoded_batch_resolve_duplicates(struct encoded_batch *encoded, const PGresult *added);
 
 /* The duplicates that may be of another device than the stored alert: parameters of encoded_batch_conflict_sql, and its

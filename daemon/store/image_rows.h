@@ -11,7 +11,7 @@
     "copy mobeye.snapshot (image_id, occurred_at, incident_id, device_id, placement_id, score, media_type, width, "    \
     "height, image) from stdin (format binary)"
 
-/* Of the COPY on its way. Initially {0}. */
+/* The state of a COPY on its way. Initially {0}. */
 struct image_rows {
     const struct encoded_batch *encoded; /* the owner's */
     const struct incident_set *set;      /* where their incidents are */

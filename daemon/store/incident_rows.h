@@ -1,6 +1,6 @@
 /*
- * Incidents between the database and the incident set: what mobeye.read_incidents() returns, and what the correlation
- * made of it as parameters of mobeye.store_incidents() (sql/code/correlation.sql).
+ * Incidents between the database and the incident set: what mobeye.read_incidents() returns, and what the
+ * correlation changed, as parameters of mobeye.store_incidents() (sql/code/correlation.sql).
  */
 #ifndef MOBEYE_STORE_INCIDENT_ROWS_H
 #define MOBEYE_STORE_INCIDENT_ROWS_H
@@ -39,7 +39,7 @@ void incident_rows_free(struct incident_rows *rows);
 void incident_rows_clear(struct incident_rows *rows);
 
 /* Fills the incident set, which is empty. false: a condition leads to an incident that is not among them, since another
- * daemon made it at this moment. */
+ * daemon created it at this moment. */
 bool incident_rows_read(struct incident_rows *rows, const PGresult *result);
 
 /* After the correlation. Appends to the bufs of values, which are empty; false, and nothing is appended, where there is

@@ -262,7 +262,7 @@ size_t registry_loader_bytes(const struct registry_loader *l)
     return l->areas ? area_rows_bytes(l->areas) : 0;
 }
 
-/* A statement that the server never ends must not block the registry for good: reading all of the largest
+/* A statement that the server never ends must not block the registry indefinitely: reading all of the largest
  * takes seconds. */
 static const struct session_kind kind = {
     .name = "registry",

@@ -86,7 +86,7 @@ struct transaction {
     struct origin_cache origins; /* of this connection */
     uint64_t restarts_total;
 
-    /* Of the batch, in all its attempts. */
+    /* For the batch, in all its attempts. */
     struct encoded_batch *encoded;
     char *guard;
     const uint8_t *journal;       /* 16 bytes, for quarantine; NULL: a refused row ends it as REFUSED */

@@ -224,7 +224,7 @@ static void on_image_refused(struct transaction *t)
     transaction_roll_back(t, TRANSACTION_OPENING, "an image is refused");
 }
 
-/* A row, or its description in quarantine, is refused for good. In any other state no row is to blame. */
+/* A row, or its description in quarantine, is refused permanently. In any other state no row is to blame. */
 static void on_refused(struct transaction *t)
 {
     bool taken = strcmp(t->fault.sqlstate, UNIQUE_VIOLATION) == 0;

@@ -1,4 +1,4 @@
--- The board: a front end that acts for the person who looks at it.
+-- The board: a front end that acts for the person who is signed in to it.
 
 create or replace function mobeye.claim(id bigint, expected_status text, expected_change bigint) returns void
 language plpgsql

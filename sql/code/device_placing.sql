@@ -113,4 +113,4 @@ begin
 end
 $$;
 comment on function mobeye.device_undo(text) is
-    'Deletes the placement of a device that was made last; the one that it ended is open-ended again. Returns the numbers of both.';
+    'Deletes the newest placement of a device; the one that it ended is open-ended again. Returns the numbers of both.';

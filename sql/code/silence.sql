@@ -162,7 +162,7 @@ as $$
 declare
     judged record;
     silent record;
-    heard timestamptz;
+    received timestamptz;
 begin
     select * into judged from mobeye.judged_until();
     for silent in
@@ -182,19 +182,19 @@ begin
     loop
         -- The daemon may have crashed after it stored an alert and before it stored the status: the next cycle judges by
         -- that alert.
-        select max(a.received_at) into heard from mobeye.alert a
+        select max(a.received_at) into received from mobeye.alert a
          where a.device_id = silent.device_id and a.occurred_at > silent.last_at - interval '1 day'
            and a.received_at > silent.last_at;
         -- A device that has never reported has no status yet. A device that reports at this moment is not silent.
         insert into mobeye.device_status as s (device_id, registered, first_received_at, last_received_at,
                                                last_occurred_at, endpoint, source, kind, silent_since)
-        values (silent.device_id, true, coalesce(heard, '-infinity'), coalesce(heard, '-infinity'),
-                coalesce(heard, '-infinity'), '', '', 'comms', case when heard is null then silent.since end)
+        values (silent.device_id, true, coalesce(received, '-infinity'), coalesce(received, '-infinity'),
+                coalesce(received, '-infinity'), '', '', 'comms', case when received is null then silent.since end)
         on conflict (device_id) do update
            set silent_since = excluded.silent_since,
                last_received_at = greatest(s.last_received_at, excluded.last_received_at)
          where s.last_received_at is not distinct from silent.last_received_at;
-        continue when heard is not null or not found;
+        continue when received is not null or not found;
         perform mobeye.open_silence('device', silent.device_id, silent.since, silent.placement_id);
         return next silent.device_id;
     end loop;

@@ -92,7 +92,7 @@ comment on column mobeye.placement.team is 'Team of the placement, whatever the 
 comment on column mobeye.placement.secret is 'Whether only its team may know the place.';
 comment on column mobeye.placement.instructions is 'What a patrol should know on arrival.';
 comment on column mobeye.placement.moved_from is
-    'The open-ended placement that this one ended when it was made; null if it ended none.';
+    'The open-ended placement that this one ended when it was created; null if it ended none.';
 comment on column mobeye.placement.cell is
     'Centre of its 125 m cell, WGS84: all that others see of a secret place. Null outside the Netherlands.';
 comment on table mobeye.device_status is
@@ -212,7 +212,7 @@ comment on column mobeye.schema_code.program is 'Version of the program that app
 comment on column mobeye.schema_code.applied_at is 'When it was last applied.';
 
 comment on function mobeye.rd(public.geometry) is
-    'A WGS84 point in RD New (EPSG:28992); null outside the Netherlands and its surroundings, where that has no meaning.';
+    'A WGS84 point in RD New (EPSG:28992); null outside the Netherlands and what lies near, where RD New has no meaning.';
 comment on function mobeye.cell(public.geometry) is 'The centre of the 125 m cell of a point in RD New.';
 
 comment on table mobeye.leader is 'The session of the daemon that does the maintenance for all.';

@@ -328,7 +328,7 @@ create table if not exists mobeye.placement (
     secret boolean not null default false,
     instructions text check (length(instructions) <= 4000),
     cell public.geometry(point, 4326) generated always as (public.st_transform(mobeye.cell(mobeye.rd(geom)), 4326)) stored,
-    moved_from bigint, -- the placement that this one ended when it was made, for device_undo()
+    moved_from bigint, -- the placement that this one ended when it was created, for device_undo()
     -- On a hash of the id: GiST over text takes seven times as long. check_placement() reports a conflict in words.
     constraint placement_overlap exclude using gist (hashtextextended(device_id, 0) with =, during with &&)
 );

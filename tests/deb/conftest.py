@@ -23,7 +23,7 @@ def packages(tmp_path_factory):
     if not MADE:
         for tool in "dpkg-buildpackage", "dh", "lintian":
             if not shutil.which(tool):
-                pytest.skip(f"there is no {tool}")
+                pytest.skip(f"{tool} is not installed")
         run(ROOT / "config/debian/build", directory, env={**os.environ, "MOBEYE_JOBS": "2", "DEB_BUILD_OPTIONS": "noautodbgsym"})
     return directory
 

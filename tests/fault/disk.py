@@ -34,7 +34,7 @@ class Disk:
     def __init__(self, kind, directory):
         why = why_no_mounts()
         if why is None and kind != "tmpfs" and shutil.which("mkfs." + kind) is None:
-            why = f"there is no mkfs.{kind}"
+            why = f"mkfs.{kind} is not installed"
         if why:
             pytest.skip(f"a disk with {kind}: {why}")
         self.kind = kind

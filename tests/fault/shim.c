@@ -2,7 +2,7 @@
  * Preloaded into the daemon, it makes one call of the journal fail. MOBEYE_FAULT is CALL:N:HOW, for the Nth CALL of the
  * process:
  *   pwritev    EIO, ENOSPC    nothing is written
- *              short          half of it is written, which is no error
+ *              short          half of it is written, which is not an error
  *              torn           half of it is written, and the next one fails with EIO
  *   fdatasync  EIO, ENOSPC    the page cache still shows what was written
  *              lost           EIO, and what was written last is gone, as where the kernel drops the pages

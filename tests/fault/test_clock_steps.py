@@ -24,7 +24,7 @@ class Clock:
         skip_if_sanitized("libfaketime")
         libraries = sorted(pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
         if not libraries:
-            pytest.skip("there is no libfaketime; Debian's package is faketime")
+            pytest.skip("libfaketime is not installed (Debian's package is faketime)")
         self.file = directory / "clock"
         self.set(0)
         self.env = {"LD_PRELOAD": str(libraries[0]), "FAKETIME_TIMESTAMP_FILE": str(self.file), "FAKETIME_NO_CACHE": "1",

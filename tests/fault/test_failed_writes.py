@@ -18,7 +18,7 @@ def failing(call, n, how):
 @pytest.fixture
 def journaling(database, daemons):
     skip_if_sanitized(SHIM.name)
-    assert SHIM.exists(), f"there is no {SHIM}: build it"
+    assert SHIM.exists(), f"{SHIM} is missing: build it"
     daemon = daemons(database.ingest, max_size=MAX_SIZE)
     yield daemon
     database.check(daemon.ledger)

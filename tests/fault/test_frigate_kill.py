@@ -14,7 +14,7 @@ from faults import CYCLES, SEED, each_cycle
 from harness.frigate import JPEG, Bridge, Broker, FrigateServer, event
 from harness.wait import wait_until
 
-pytestmark = pytest.mark.skipif(not shutil.which("mosquitto"), reason="there is no mosquitto")
+pytestmark = pytest.mark.skipif(not shutil.which("mosquitto"), reason="mosquitto is not installed")
 
 
 class Traffic:
@@ -54,7 +54,7 @@ class Traffic:
             self.frigate.know(self.ended[-1])
 
 
-def test_whoever_is_killed_nothing_is_lost_or_doubled(database, daemons):
+def test_whichever_process_is_killed_nothing_is_lost_or_doubled(database, daemons):
     chance = random.Random(SEED)
     daemon = daemons(database.ingest).start()
     frigate, broker = FrigateServer(), Broker()

@@ -36,7 +36,7 @@ def certificates(directory):
 def proxied(database, tmp_path):
     """(board, port of nginx, folder of the certificates)"""
     if not NGINX:
-        pytest.skip("there is no nginx")
+        pytest.skip("nginx is not installed")
     database.execute(PEOPLE)
     certificates(tmp_path)
     board = Board(database, tmp_path, unix=True, user="root" if os.geteuid() == 0 else os.environ["USER"]).start()
@@ -104,7 +104,7 @@ def test_events_pass_through_the_proxy_as_they_come(database, proxied):
 def test_the_configuration_for_apache_is_valid(tmp_path):
     apache = shutil.which("apache2", path="/usr/sbin:/usr/bin")
     if not apache or not pathlib.Path("/usr/lib/apache2/modules/mod_auth_openidc.so").exists():
-        pytest.skip("there is no apache2 with libapache2-mod-auth-openidc")
+        pytest.skip("apache2 with libapache2-mod-auth-openidc is not installed")
     certificates(tmp_path)
     modules = "mpm_event authn_core authz_core authz_user ssl proxy proxy_http headers auth_openidc"
     text = "".join(f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n" for name in modules.split())

@@ -325,7 +325,7 @@ def test_a_crc_of_two_bytes_is_read_and_answered_alike(serve, database):
 
 
 def test_panels_by_way_of_zeromq_are_stored_whatever_the_socket(serve, database, context):
-    """Each frame as it is, without LF and CR, with a CRC of two bytes; what is no frame is counted, what is damaged too."""
+    """Each frame as it is, without LF and CR, with a CRC of two bytes; text that is not a frame is counted, and damaged frames too."""
     daemon = serve()
     sockets = {"panels": ("router", zmq.DEALER), "push": ("pull", zmq.PUSH), "news": ("sub", zmq.XPUB)}
     daemon.reload(endpoints=[*daemon.conf.endpoints, *(daemon.conf.endpoint(name, socket=ours, format="sia-dc09")
@@ -377,7 +377,7 @@ def test_an_endpoint_that_brings_nothing_is_told_once_and_again_when_it_speaks(s
     with Portal(daemon.address("portal")) as portal:
         portal.send(b"garbage")
         assert portal.ask(build('"XYZ"0001L0#1234[]'))
-        assert daemon.metric("endpoint_silent", endpoint="portal") == 1, "what is refused is no sign of life"
+        assert daemon.metric("endpoint_silent", endpoint="portal") == 1, "a refused frame is not a sign of life"
         assert portal.ask(build(f'"NULL"0002L0#1234[]{stamp()}')) == ack(2)
         wait_until(lambda: daemon.lines("portal: no longer silent"), "the recovery in the log")
     assert len(daemon.lines("warning endpoint portal: silent")) == 1

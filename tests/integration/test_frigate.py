@@ -7,7 +7,7 @@ import pytest
 from harness.frigate import JPEG, Bridge, Broker, EndlessBroker, FrigateServer, Receiver, event
 from harness.wait import wait_until
 
-pytestmark = pytest.mark.skipif(not shutil.which("mosquitto"), reason="there is no mosquitto")
+pytestmark = pytest.mark.skipif(not shutil.which("mosquitto"), reason="mosquitto is not installed")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""HTTP: whoever may connect costs bounded memory, and scrapers are served meanwhile."""
+"""HTTP: a hostile peer costs bounded memory, and scrapers are served meanwhile."""
 import pathlib
 import resource
 import socket

@@ -48,7 +48,7 @@ def test_down_at_start_it_is_ready_and_drains_later(cluster, database, daemons, 
     dealer.deliver(alerts(1000))
     assert daemon.metric("journal_pending") == 1000
     assert daemon.metric("database_up") == 0
-    assert len(daemon.log().splitlines()) < 30, "the outage is told, not repeated for ever"
+    assert len(daemon.log().splitlines()) < 30, "the outage is logged, and not over and over"
     cluster.start()
     daemon.wait_drained()
     database.check(dealer.ledger)

@@ -189,7 +189,7 @@ def test_a_change_is_read_when_the_database_tells_of_it(database, daemons, regis
     assert daemon.metric("registry_devices") == 0
 
 
-def test_after_a_lost_connection_all_is_read_anew(database, daemons, registry):
+def test_after_a_lost_connection_all_is_read_again(database, daemons, registry):
     registry.device("NL-1")
     registry.area("wijk", "WK1", LIENDERT)
     daemon = daemons(database.ingest).start()

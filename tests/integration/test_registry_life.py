@@ -45,7 +45,7 @@ def test_what_is_exported_imports_back_and_changes_nothing(filled, database):
     assert set(filled.done("devices", "import", "-", stdin=files["devices"])[0][0].values()) == {0, 2}
     assert filled.done("people", "import", "-", stdin=files["people"])[0][0]["stored"] == 0
     assert filled.done("teams", "import", "-", stdin=files["teams"])[0][0] == {
-        "teams": 2, "made": 0, "areas_added": 0, "areas_removed": 0}
+        "teams": 2, "created": 0, "areas_added": 0, "areas_removed": 0}
     counts = filled.done("areas", "import", "--layer", "wijk", "-", stdin=areas)[0]
     assert counts == [{"areas": 2, "added": 0, "changed": 0, "removed": 0}]
     assert filled.state() == before

@@ -304,10 +304,10 @@ def test_people_and_teams(registry):
     assert "-:3" not in complaints
     assert registry.done("people", "import", "-", stdin=people)[0] == [{"people": 3, "stored": 0}]
     counts, complaints = registry.done("teams", "import", "-", stdin="team,layer,code\nnoord,wijk,A\nzuid,,\n")
-    assert counts == [{"teams": 2, "made": 1, "areas_added": 1, "areas_removed": 0}]
+    assert counts == [{"teams": 2, "created": 1, "areas_added": 1, "areas_removed": 0}]
     assert "-:2: warning: code: area A does not exist in layer wijk yet" in complaints
     counts, _ = registry.done("teams", "import", "-", stdin="team,layer,code\nnoord,wijk,B\n")
-    assert counts == [{"teams": 1, "made": 0, "areas_added": 1, "areas_removed": 1}]
+    assert counts == [{"teams": 1, "created": 0, "areas_added": 1, "areas_removed": 1}]
     assert registry.query("select count(*) from pg_roles where rolname = 'jan'") == [(0,)]
 
 

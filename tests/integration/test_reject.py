@@ -47,7 +47,7 @@ BAD = {
     "a device with a space": (alert("x-1", device="a b"), "invalid", "data.device"),
     "a long device": (alert("x-1", device="d" * 65), "invalid", "data.device"),
     "no kind": (without("data.kind"), "invalid", "data.kind"),
-    "a kind that is no string": (alert("x-1", kind=7), "invalid", "data.kind"),
+    "a kind that is not a string": (alert("x-1", kind=7), "invalid", "data.kind"),
     "an empty kind": (alert("x-1", kind=""), "invalid", "data.kind"),
 }
 

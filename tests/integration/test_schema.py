@@ -68,7 +68,7 @@ def test_a_schema_that_becomes_newer_under_a_running_daemon_does_not_end_it(daem
     database.execute("alter table mobeye.alert rename to alert_of_tomorrow")
     dealer.deliver(alerts(100, "b"))
     daemon.wait_log(r"(?i) (warning|error) .*(database|writer)")
-    assert daemon.metric("quarantined_total") == 0, "a wrong schema is no poison"
+    assert daemon.metric("quarantined_total") == 0, "a wrong schema does not send alerts to quarantine"
     database.execute("alter table mobeye.alert_of_tomorrow rename to alert")
     daemon.wait_drained()
     assert database.value("select count(*) from mobeye.alert") == 200

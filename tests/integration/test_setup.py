@@ -303,7 +303,7 @@ def test_a_drill_goes_through_to_the_database(server, place, name):
 def test_questions_are_asked_on_a_terminal_alone(server, place, name):
     """Under script(1), which is one."""
     if not shutil.which("script"):
-        pytest.skip("there is no script(1)")
+        pytest.skip("script(1) is not installed")
 
     def answer(*answers):
         command = f"{MOBEYECTL} setup --admin '{server.conninfo}' --no-drill -c {place}/mobeyed.yaml"

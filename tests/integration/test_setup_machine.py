@@ -87,7 +87,7 @@ def interrupted(machine, step, *more):
 def interrupt():
     if sanitized():
         pytest.skip(f"{INTERRUPT.name} is preloaded, which AddressSanitizer does not bear")
-    assert INTERRUPT.exists(), f"there is no {INTERRUPT}: build it"
+    assert INTERRUPT.exists(), f"{INTERRUPT} is missing: build it"
 
 
 def test_it_is_completed_after_every_interruption(ready, interrupt):

@@ -112,7 +112,7 @@ PLACED = [  # what, the bytes, whether they are a frame
     ("a length of nothing", wrap(GOOD[:4] + b"0000" + GOOD[8:]), False),
     ("the longest length", wrap(GOOD[:4] + b"0FFF" + GOOD[8:]), False),
     ("a length beyond the longest", wrap(GOOD[:4] + b"1" + GOOD[5:]), False),
-    ("a length that is no number", wrap(GOOD[:4] + b"0-26" + GOOD[8:]), False),
+    ("a length that is not a number", wrap(GOOD[:4] + b"0-26" + GOOD[8:]), False),
     ("no length", wrap(GOOD[:4] + GOOD[8:]), False),
     ("no CRC", wrap(GOOD[4:]), False),
     ("CR in the CRC", wrap(GOOD[:2] + b"\r" + GOOD[2:]), False),

@@ -25,7 +25,7 @@ STATUS = "select status, outcome, device_id from mobeye.incident where kind = 'c
 
 
 def never_a_gap(database, daemon):
-    """As if the daemon had run for days: what it reports at its start is no time in which nothing was taken."""
+    """As if the daemon had run for days: what it reports at its start is not an ingest gap."""
     wait_until(lambda: database.value("select count(*) from mobeye.daemon where instance = %s", daemon.conf.instance),
                "the daemon reports")
     database.execute("update mobeye.daemon set gap_until = now() - interval '5 days'")

@@ -25,7 +25,7 @@ delete from mobeye.incident;
 delete from made;
 select put(status, jsonb_build_object('status', status)) from unnest(array['new', 'acknowledged', 'assigned', 'on_scene', 'closed', 'reopened']) as status \g /dev/null
 select put('drill', '{"drill": true}') \g /dev/null
-select is(queued(), 'new acknowledged assigned on_scene reopened drill', 'whoever has it, until it is closed; drills too');
+select is(queued(), 'new acknowledged assigned on_scene reopened drill', 'regardless of who has it, until it is closed; drills too');
 delete from mobeye.incident;
 delete from made;
 

@@ -35,7 +35,7 @@ select is(sees('t_desk', acting_as => 't_piet'), 'free-2 nowhere other', 'a fron
 select is(sees('t_pool', 't_jan'), 'free-1 nowhere own secret secret-fix secret-free', 'set role to a person is that person');
 select is(sees('postgres', 't_jan'), 'free-1 nowhere own secret secret-fix secret-free', 'a superuser who puts on a role has its rights');
 select is(sees('t_piet', 'mobeye_patrol'), 'free-2 nowhere other', 'set role to a group leaves the person');
-select is(sees('t_piet', acting_as => 't_jan'), 'free-2 nowhere other', 'who is no front end acts for nobody');
+select is(sees('t_piet', acting_as => 't_jan'), 'free-2 nowhere other', 'a login that is not a front end acts for nobody');
 select throws_ok($$select sees('t_desk', acting_as => 't_niemand')$$, '28000', null, 'a front end acts for people alone');
 select throws_ok(format('select as_login(%L, ''select from patrol.incidents'')', login), '42501', null, login || ' sees no incidents')
   from unnest(array['t_niemand', 'mobeye_ingest']) as login;
@@ -76,7 +76,7 @@ select matches(alert(login, 'secret'), '^f\|dc09:1234\|secret\|geheim-1\|5\|Gehe
   from unnest(array['t_jan', 't_baas', 'postgres']) as login;
 select matches(alert(login, 'secret'), '^t\|5\.3[0-9]+$', login || ' sees of the alert that there was one')
   from unnest(array['t_fee', 't_anna']) as login;
-select is(alert('t_gast', 'secret'), null, 'whoever is no person does not see it at all');
+select is(alert('t_gast', 'secret'), null, 'a login that is not a person does not see it at all');
 select is(alert('t_piet', 'secret'), null, 'another team does not see it at all');
 select matches(alert('t_fee', 'own'), '^f\|dc09', 'an alert of no secret place is plain');
 select matches(alert('t_anna', 'own'), '^t\|', 'but for auditors');

@@ -1,4 +1,4 @@
-"""tests/with-postgres itself: COMMAND's surroundings, and that nothing is left behind."""
+"""tests/with-postgres itself: the environment of COMMAND, and that nothing is left behind."""
 
 import os
 import signal

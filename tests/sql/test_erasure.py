@@ -209,7 +209,7 @@ class Everything(ErasureTest):
         self.assertEqual(self.notes(incident), [None])
         self.assertEqual(self.value(self.superuser, "select count(*) from mobeye.incident_condition"), 0)
 
-    def test_a_held_incident_stays_with_all_its_alerts_whoever_began_it(self):
+    def test_a_held_incident_stays_with_all_its_alerts_regardless_of_the_device(self):
         incident = self.shared()
         self.alert("motion", "45 days", "not of it", device_id="d")
         self.superuser.execute("select mobeye.hold(%s, true, 'OM')", [incident])

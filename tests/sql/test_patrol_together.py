@@ -107,7 +107,7 @@ class Together(SchemaTest):
         self.assertEqual([error.sqlstate for error in told], ["MB001"])
 
     def test_changes_come_in_the_order_of_commits_and_none_is_missed(self):
-        """A reader who goes on from the last number it saw sees every change once, whoever commits when."""
+        """A reader who goes on from the last number it saw sees every change once, in whatever order sessions commit."""
         incidents = self.make(OFFICERS)
         start = self.value(self.superuser, "select coalesce(max(change_id), 0) from patrol.changes")
         done = threading.Event()

@@ -228,7 +228,7 @@ class Endpoints(UpkeepTest):
         self.device("c")
         self.heard("c", "30 hours")
         self.assertEqual(self.silent(), [])
-        # Back: its devices are judged anew from then.
+        # Back: its devices are judged again from then on.
         self.report(endpoints=[("portal", "26 hours", "0"), ("other", None, None)])
         self.watch()
         self.assertEqual(self.silent(), [])

@@ -37,7 +37,7 @@ select throws_ok(format('select patrol.' || replace(c.call, ')', ', expected_sta
                  format('%s expecting %s is refused where it is %s', w.action, s.status, w.from_status))
   from wanted w join calls c using (action) join statuses s on s.status <> w.from_status
  cross join lateral (select make(jsonb_build_object('status', w.from_status, 'rule', c.action, 'kind', s.status)) as id) as i;
-select throws_ok(format('select patrol.acknowledge(%s, ''nonsense'')', make()), '22023', null, 'a status that is none is no expectation');
+select throws_ok(format('select patrol.acknowledge(%s, ''nonsense'')', make()), '22023', null, 'a word that is not a status cannot be expected');
 select throws_like(format('select patrol.acknowledge(%s, ''new'')', make('{"status": "assigned"}')), 'incident 20__-______: status is assigned (expected new)',
                    'a stale screen is told what is the case');
 select throws_ok('select patrol.acknowledge(987654321)', 'P0002', null, 'no such incident');

@@ -139,7 +139,7 @@ static void model_put_thread(struct model *model, const struct incident_set *set
 }
 
 /* Updates first, then inserts, then conditions, and commits. false: an incident of the key was made by somebody else in
- * between; nothing of this is stored, begin anew. */
+ * between; nothing of this is stored, begin again. */
 static bool model_store(struct model *model, struct transaction *t)
 {
     struct incident_set *set = &t->set;

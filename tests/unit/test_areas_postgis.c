@@ -135,7 +135,7 @@ static char *read_districts(void)
 {
     FILE *file = fopen(DISTRICTS, "r");
     if (!file)
-        cr_skip_test("there is no %s", DISTRICTS);
+        cr_skip_test("%s is missing", DISTRICTS);
     struct buf text = {0};
     while (!feof(file))
         text.len += fread(buf_reserve(&text, 65536), 1, 65535, file);

@@ -104,7 +104,7 @@ static void read_and_fold(struct world *world, struct daemon *daemon)
 
 static void store(struct world *world, struct daemon *daemon)
 {
-    daemon->step = WAITS; /* begins anew where that fails */
+    daemon->step = WAITS; /* begins again where that fails */
     if (!model_store(&world->model, &daemon->t))
         return;
     for (size_t i = 0; i < daemon->batch->n; i++) {

@@ -198,7 +198,7 @@ Test(dc09_dial, the_panel_sees_the_answer_and_keeps_the_connection)
     stop(&receiver);
 }
 
-Test(dc09_dial, silence_and_a_closed_connection_are_told_apart_and_the_next_frame_connects_anew)
+Test(dc09_dial, silence_and_a_closed_connection_are_distinguished_and_the_next_frame_reconnects)
 {
     static const char *const script[] = {NULL, "", "\n1BC10012\"ACK\"0001L0#1234[]\r"};
     struct receiver receiver;
@@ -209,7 +209,7 @@ Test(dc09_dial, silence_and_a_closed_connection_are_told_apart_and_the_next_fram
     struct err err;
     cr_expect_eq(dial_send(&dial, STR(SENT), &reply, &result, &err), DIAL_CLOSED);
     cr_expect_eq(dial.fd, -1);
-    dial.timeout_ms = 50; /* there is no answer to wait for */
+    dial.timeout_ms = 50; /* no answer will come */
     cr_expect_eq(dial_send(&dial, STR(SENT), &reply, &result, &err), DIAL_SILENCE);
     cr_expect_eq(dial.fd, -1);
     dial.timeout_ms = 60000;

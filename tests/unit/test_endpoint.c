@@ -268,7 +268,7 @@ static bool keeps(const struct conf_endpoint *next)
     return is_kept;
 }
 
-Test(endpoint, what_a_socket_is_opened_with_opens_it_anew_and_all_else_keeps_it)
+Test(endpoint, what_a_socket_is_opened_with_reopens_it_and_all_else_keeps_it)
 {
     struct err err;
     char *news[] = {(char *)"alarm", (char *)"camera"}, *other[] = {(char *)"alarm", (char *)"weather"};
@@ -282,7 +282,7 @@ Test(endpoint, what_a_socket_is_opened_with_opens_it_anew_and_all_else_keeps_it)
     cr_expect(keeps(&next));
     next.expect_every_us = 1;
     next.format = ALERT_SIA_DC09;
-    cr_expect(keeps(&next), "what it is read as is no matter of the socket");
+    cr_expect(keeps(&next), "the format does not concern the socket");
     next = endpoints[1];
     next.topics = other;
     cr_expect_not(keeps(&next), "topics");

@@ -200,7 +200,7 @@ Test(registry_loader, areas_are_handed_over_when_they_change_and_only_then)
     cr_expect_eq(area_loads, 2);
 }
 
-Test(registry_loader, a_server_that_comes_back_is_read_anew)
+Test(registry_loader, a_server_that_comes_back_is_read_again)
 {
     rig_sql(&rig, FILL);
     start();

@@ -132,7 +132,7 @@ static int next_event(const struct peer *peer)
     return event;
 }
 
-/* One turn of the daemon's loop, which a timer keeps from waiting for ever. */
+/* One turn of the daemon's loop, which a timer keeps from waiting indefinitely. */
 static void wake(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;

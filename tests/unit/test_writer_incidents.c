@@ -350,7 +350,7 @@ Test(incidents, an_alert_that_is_refused_counts_nowhere)
     owner_stop(&owner);
 }
 
-Test(incidents, a_batch_from_an_older_registry_is_made_anew)
+Test(incidents, a_batch_from_an_older_registry_is_prepared_again)
 {
     struct owner owner = {.total = 1, .batch_rows = 1, .change = play_ours};
     ours = night;
@@ -370,7 +370,7 @@ Test(incidents, a_batch_from_an_older_registry_is_made_anew)
 }
 
 /* So that nobody who edits without end keeps alerts from being stored. */
-Test(incidents, a_batch_that_was_received_before_the_registry_was_read_is_not_made_anew)
+Test(incidents, a_batch_that_was_received_before_the_registry_was_read_is_not_prepared_again)
 {
     struct owner owner = {.total = STEPS(night), .batch_rows = 1, .change = play_ours, .settled = true};
     ours = night;
@@ -382,7 +382,7 @@ Test(incidents, a_batch_that_was_received_before_the_registry_was_read_is_not_ma
     owner_stop(&owner);
 }
 
-Test(incidents, a_first_batch_from_an_older_registry_is_made_anew)
+Test(incidents, a_first_batch_from_an_older_registry_is_prepared_again)
 {
     struct owner owner = {.total = STEPS(night), .change = play_ours};
     ours = night;

@@ -86,7 +86,7 @@ static const struct {
      "select case when more is null then 'ok' else 'problem' end,"
      "       'the login mobeye_board ' || coalesce('is ' || more || ': it can do more than act for people',"
      " 'can do nothing but act for people'),"
-     "       'whoever controls the board has these rights under nobody''s name: revoke them'"
+     "       'anyone who controls the board has these rights, under no person''s name: revoke them'"
      "  from (select case when r.rolsuper then 'a superuser' when r.rolcreaterole or r.rolbypassrls then 'privileged'"
      "                    else 'a member of ' || (select string_agg(m.roleid::regrole::text, ', ' order by 1) from "
      "pg_auth_members m "

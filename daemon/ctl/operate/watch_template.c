@@ -55,7 +55,7 @@ static bool is_known(const char *include, struct str name)
     return is_listed(include, name);
 }
 
-/* The next {{name}} at or after *at; moves *at behind it. false: there is none. */
+/* The next {{name}} at or after *at; moves *at past it. false: none is left. */
 static bool next_name(struct str text, size_t *at, size_t *ret_begin, struct str *ret_name)
 {
     const char *open = memmem(text.p + *at, text.len - *at, "{{", 2);

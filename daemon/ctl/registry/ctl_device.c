@@ -26,8 +26,8 @@ static const char help[] =
     "Places, retrieves, shows or removes one device.\n\n"
     "DEVICE is its id in any case, or the account of its DC-09 messages, with or without the input: 3071/1.\n"
     "place records where a device stands from now on, or during a period, and ends its open placement. It prints the\n"
-    "wijk and the RD New coordinates of the place. retrieve ends the current placement. undo takes back the placement\n"
-    "that was made last; the one that it ended is open again. show prints everything that is registered about a\n"
+    "wijk and the RD New coordinates of the place. retrieve ends the current placement. undo takes back the newest\n"
+    "placement; the one that it ended is open again. show prints everything that is registered about a\n"
     "device, and its last message. repair and retire exclude a device from being placed, stock allows it again; the\n"
     "device must have been retrieved. remove deletes a device that was registered by mistake; one that incidents "
     "refer\n"
@@ -190,7 +190,7 @@ static int show_device(const struct device_request *request)
     return registry_show(VERB, request->conn, request->call.json, sections, 1, values);
 }
 
-/* Takes back the placement that was made last. */
+/* Takes back the newest placement. */
 static int undo_placement(const struct device_request *request)
 {
     const char *values[] = {request->device.text};

@@ -143,7 +143,7 @@ static int run_drill(struct setup *s, const struct conf *conf)
     const struct conf_endpoint *e = find_drill_endpoint(conf);
     if (!e) {
         setup_is(s,
-                 "no drill alert: there is no router endpoint for cloudevents (mobeyectl dc09 send tests a panel's)");
+                 "no drill alert: no router endpoint takes cloudevents (mobeyectl dc09 send tests a panel's)");
         return CTL_OK;
     }
     errno = 0;

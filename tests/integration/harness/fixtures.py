@@ -116,7 +116,7 @@ def pytest_runtest_makereport(item):
 def pytest_sessionstart():
     for program in (MOBEYED, MOBEYECTL):
         if not program.exists():
-            pytest.exit(f"there is no {program}: build it, or set MOBEYE_BUILD", 2)
+            pytest.exit(f"{program} is missing: build it, or set MOBEYE_BUILD", 2)
 
 
 @pytest.fixture
