@@ -2,6 +2,8 @@
 #ifndef MOBEYE_TESTS_NO_SYNC_H
 #define MOBEYE_TESTS_NO_SYNC_H
 
+#include <unistd.h>
+
 int fdatasync(int fd)
 {
     (void)fd;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "ctl/lib/documents.h"
+#include "in_pieces.h"
 
 enum { MAX = 40 };
 
@@ -17,14 +18,9 @@ static struct buf split(const char *text, size_t piece)
     struct documents documents = {.lines = &lines};
     struct line_text document;
     struct buf out = {0};
-    size_t len = strlen(text), at = 0;
+    size_t at = 0;
     while (!lines.end) {
-        size_t part = len - at < piece ? len - at : piece;
-        if (part > 0)
-            cr_assert_eq(write(fds[1], text + at, part), (ssize_t)part);
-        else
-            close(fds[1]);
-        at += part;
+        write_piece(fds[1], text, piece, &at);
         cr_assert_eq(lines_read(&lines), 0);
         while (documents_next(&documents, &document))
             if (document.len > MAX)
@@ -41,11 +37,7 @@ static struct buf split(const char *text, size_t piece)
 
 static void assert_splits(const char *text, const char *expected)
 {
-    for (size_t piece = 1; piece <= strlen(text) + 1; piece++) {
-        struct buf got = split(text, piece);
-        cr_assert_str_eq(got.data, expected, "in pieces of %zu bytes: %s", piece, got.data);
-        buf_free(&got);
-    }
+    assert_same_in_pieces(split, text, expected);
 }
 
 Test(documents, one_on_each_line)

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "ctl/lib/lines.h"
+#include "in_pieces.h"
 
 enum { MAX = 8 };
 
@@ -15,15 +16,10 @@ static struct buf split(const char *text, size_t piece)
     struct lines lines = {.fd = fds[0], .max = MAX};
     struct line_text line;
     struct buf out = {0};
-    size_t len = strlen(text), at = 0;
+    size_t at = 0;
     uint64_t number = 0;
     while (!lines.end) {
-        size_t part = len - at < piece ? len - at : piece;
-        if (part > 0)
-            cr_assert_eq(write(fds[1], text + at, part), (ssize_t)part);
-        else
-            close(fds[1]);
-        at += part;
+        write_piece(fds[1], text, piece, &at);
         cr_assert_eq(lines_read(&lines), 0);
         while (lines_next(&lines, &line)) {
             cr_assert_eq(line.number, ++number);
@@ -38,11 +34,7 @@ static struct buf split(const char *text, size_t piece)
 
 static void assert_splits(const char *text, const char *expected)
 {
-    for (size_t piece = 1; piece <= strlen(text) + 1; piece++) {
-        struct buf got = split(text, piece);
-        cr_assert_str_eq(got.data, expected, "in pieces of %zu bytes: %s", piece, got.data);
-        buf_free(&got);
-    }
+    assert_same_in_pieces(split, text, expected);
 }
 
 Test(lines, end_with_a_line_feed_or_with_the_file)
