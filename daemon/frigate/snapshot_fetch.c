@@ -129,7 +129,7 @@ static void on_answer(void *ctx, const struct rest_answer *answer)
     ask_due(fetch);
 }
 
-static void ask(struct snapshot_request *request)
+static void send_request(struct snapshot_request *request)
 {
     char path[256];
     /* An ID needs no escaping in a path: frigate_event.h. */
@@ -151,7 +151,7 @@ static void ask_due(struct snapshot_fetch *fetch)
         if (request->next_us > now_us)
             next_us = request->next_us < next_us ? request->next_us : next_us;
         else if (fetch->asked < AT_ONCE && fetch->calls.has_room(fetch->calls.ctx))
-            ask(request);
+            send_request(request);
     }
     if (next_us != INT64_MAX)
         loop_arm(&fetch->timer, next_us - now_us + CLOCK_MS);

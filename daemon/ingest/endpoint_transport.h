@@ -1,5 +1,5 @@
 /*
- * What an endpoint stands on: a ZeroMQ socket (endpoint_zmq.c) or raw TCP (endpoint_tcp.c). For these and endpoint.c.
+ * What an endpoint uses: a ZeroMQ socket (endpoint_zmq.c) or raw TCP (endpoint_tcp.c). For these and endpoint.c.
  */
 #ifndef MOBEYE_INGEST_ENDPOINT_TRANSPORT_H
 #define MOBEYE_INGEST_ENDPOINT_TRANSPORT_H
