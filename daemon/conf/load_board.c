@@ -112,7 +112,8 @@ static void identity_error(const struct board_check *check, const char *key, con
     diagnostics_error(check->diagnostics, pos_of(check, "identity", key ? key : "?"), subject, "%s", what);
 }
 
-/* Only the reverse proxy may say who the person is, so it must be distinguishable from every other peer on this machine. */
+/* Only the reverse proxy may say who the person is, so it must be distinguishable from every other peer on this
+ * machine. */
 static void check_proof(const struct board_check *check)
 {
     const struct conf_board *conf = check->conf;

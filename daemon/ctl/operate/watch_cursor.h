@@ -9,7 +9,8 @@
 
 #include "base/err.h"
 
-/* A file that does not exist is not an error: *ret_found is false. -1 with err set: it cannot be read or holds no number.
+/* A file that does not exist is not an error: *ret_found is false. -1 with err set: it cannot be read or holds no
+ * number.
  */
 int cursor_read(const char *file, bool *ret_found, int64_t *ret_after, struct err *err);
 

@@ -46,14 +46,16 @@ static const struct text_import import = {
     "layer)"
     " from pg_temp.team_import i where layer is not null and code is not null"
     " and not exists (select from mobeye.area a where a.layer = i.layer and a.code = i.code)",
-    "with created as (insert into mobeye.team (team) select distinct team from pg_temp.team_import on conflict do nothing"
+    "with created as (insert into mobeye.team (team) select distinct team from pg_temp.team_import on conflict do "
+    "nothing"
     " returning 1),"
     " removed as (delete from mobeye.team_area a where a.team in (select team from pg_temp.team_import)"
     " and not exists (select from pg_temp.team_import i where (i.team, i.layer, i.code) = (a.team, a.layer, a.code))"
     " returning 1),"
     " added as (insert into mobeye.team_area (team, layer, code) select distinct team, layer, code"
     " from pg_temp.team_import where layer is not null on conflict do nothing returning 1)"
-    " select (select count(distinct team) from pg_temp.team_import) as teams, (select count(*) from created) as created,"
+    " select (select count(distinct team) from pg_temp.team_import) as teams, (select count(*) from created) as "
+    "created,"
     " (select count(*) from added) as areas_added, (select count(*) from removed) as areas_removed",
     "select * from pg_temp.team_import order by line limit 5",
 };

@@ -142,8 +142,7 @@ static int run_drill(struct setup *s, const struct conf *conf)
     char to[512];
     const struct conf_endpoint *e = find_drill_endpoint(conf);
     if (!e) {
-        setup_is(s,
-                 "no drill alert: no router endpoint takes cloudevents (mobeyectl dc09 send tests a panel's)");
+        setup_is(s, "no drill alert: no router endpoint takes cloudevents (mobeyectl dc09 send tests a panel's)");
         return CTL_OK;
     }
     errno = 0;
