@@ -41,6 +41,7 @@ class DeviceReport(SchemaTest):
     def test_nights(self):
         self.device("at-noon", ("2026-02-01 12:00", "2026-02-04 12:00"))
         self.device("by-day", ("2026-02-01 09:00", "2026-02-01 18:00"))
+        self.device("past-midnight", ("2026-02-01 00:30", "2026-02-03 00:30"))  # in UTC both are on the day before
         self.device("midnight", ("2026-02-01 00:00", "2026-02-02 00:00"))  # the night of 31 January
         self.device("moved", ("2026-02-01 12:00", "2026-02-03 15:00"), ("2026-02-03 15:00", "2026-02-05 12:00"))
         self.device("summer", ("2026-03-28 12:00", "2026-03-30 12:00"))  # one of them lasts 23 hours
@@ -48,7 +49,7 @@ class DeviceReport(SchemaTest):
         self.device("before", ("2025-11-01 12:00", "2026-01-01 00:00"))
         self.device("stock")
         self.assertEqual({name: (row["placements"], row["nights"]) for name, row in self.report().items()}, {
-            "at-noon": (1, 3), "by-day": (1, 0), "midnight": (1, 1), "moved": (2, 4), "summer": (1, 2), "edges": (1, 181)})
+            "at-noon": (1, 3), "by-day": (1, 0), "past-midnight": (1, 2), "midnight": (1, 1), "moved": (2, 4), "summer": (1, 2), "edges": (1, 181)})
 
     def test_nights_to_come_do_not_count(self):
         today = self.superuser.execute("select (now() at time zone 'Europe/Amsterdam')::date").fetchone()[0]

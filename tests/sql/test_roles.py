@@ -104,6 +104,15 @@ class Roles(SchemaTest):
                 with self.subTest(role=role, call=call):
                     self.assertEqual(self.may(role, f"select {call}"), role in roles)
 
+    def test_the_board_leaves_nobody_set(self):
+        """Its connections are shared: the person of a request must not be left for the next."""
+        self.superuser.execute("insert into mobeye.person values ('jansen', 'Jansen', null, true) on conflict do nothing")
+        with self.connect("mobeye_board") as board:
+            for call in ("board('jansen', 'me', null, null)", "board_image('jansen', 'x', 'y')", "board_changes(array['jansen'], 0)"):
+                board.execute(f"select patrol.{call}").fetchall()
+                left = board.execute("select nullif(current_setting('mobeye.acting_as', true), '')").fetchone()[0]
+                self.assertIsNone(left, call)
+
     def test_no_function_is_everybodys(self):
         rows = self.superuser.execute(
             """select oid::regprocedure::text from pg_proc
