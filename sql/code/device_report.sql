@@ -43,9 +43,10 @@ comment on view mobeye.false_alarm is
 -- A card holds until 3 months after the false alarm that earned it; one more until then earns red (again).
 create or replace view patrol.device_cards with (security_barrier) as
 select d.device_id, d.model, f.card, f.first_seen as since, f.until
-  from mobeye.device d
- cross join lateral (select f.* from mobeye.false_alarm f
-                      where f.device_id = d.device_id and f.seen order by f.local_at desc, f.incident_id desc limit 1) f
+  from (select distinct on (l.device_id) l.device_id, l.card, l.first_seen, l.until
+          from mobeye.false_alarm l
+         where l.seen order by l.device_id, l.local_at desc, l.incident_id desc) f
+  join mobeye.device d on d.device_id = f.device_id
  where f.card is not null and f.until > now();
 comment on view patrol.device_cards is
     'Devices whose false alarms earned a card that still holds: yellow, the second within 3 months; red, another within the 3 '

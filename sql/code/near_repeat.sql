@@ -198,8 +198,8 @@ begin
       from mobeye.near_pairs(event.xs, event.ys, array(select (d * 100)::bigint from unnest(distances) as d), metric = 'manhattan',
                              most_steps / (simulations + 1) + 1) p;
     if (simulations + 1) * greatest(cardinality(pair.a)::bigint, cardinality(event.days) * 10::bigint) > most_steps then
-        raise exception 'near repeats: % events with over % pairs within % m are too many for % simulations',
-                        cardinality(event.days), cardinality(pair.a) - 1, distances[cardinality(distances)], simulations
+        raise exception 'near repeats: % events, with at least % pairs within % m, are too many for % simulations',
+                        cardinality(event.days), cardinality(pair.a), distances[cardinality(distances)], simulations
             using errcode = 'program_limit_exceeded',
                   hint = 'Expected a shorter period, a smaller last distance or fewer simulations.';
     end if;
