@@ -106,6 +106,21 @@ class Together(SchemaTest):
         self.assertEqual([result for result in results if result not in told], ["assigned"])
         self.assertEqual([error.sqlstate for error in told], ["MB001"])
 
+    def test_two_who_number_at_once_give_each_change_one_number(self):
+        incident = self.make(1)[0]
+        self.superuser.execute("select mobeye.number_changes()")
+        self.superuser.execute("select patrol.note(%s, 'x')", [incident])
+        first, second = self.connect(), self.connect()
+        with first.transaction():
+            self.assertEqual(self.value(first, "select mobeye.number_changes()"), 1)
+            waiting = threading.Thread(target=second.execute, args=["select mobeye.number_changes()"])
+            waiting.start()
+            self.waits(second)
+            given = self.value(first, "select max(change_id) from mobeye.change")
+        waiting.join(PATIENCE_S)
+        self.assertEqual(self.value(self.superuser, "select max(change_id) from mobeye.change"), given)
+        self.assertEqual(self.value(self.superuser, "select value from mobeye.counter where name = 'changes'"), given)
+
     def test_changes_come_in_the_order_of_commits_and_none_is_missed(self):
         """A reader who goes on from the last number it saw sees every change once, in whatever order sessions commit."""
         incidents = self.make(OFFICERS)
