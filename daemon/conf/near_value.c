@@ -167,6 +167,34 @@ static void near_hours(const char *text, struct buf *out)
         suggest(out, meant);
 }
 
+/* The day that a word means, in English or Dutch, whole or cut short to two letters or more; NULL: none. */
+static const char *day_of(const char *word, size_t len)
+{
+    static const char *const names[][3] = {
+        {"monday", "maandag", "mon"},     {"tuesday", "dinsdag", "tue"}, {"wednesday", "woensdag", "wed"},
+        {"thursday", "donderdag", "thu"}, {"friday", "vrijdag", "fri"},  {"saturday", "zaterdag", "sat"},
+        {"sunday", "zondag", "sun"},
+    };
+    for (size_t i = 0; i < N(names) && len >= 2; i++)
+        if (strncmp(names[i][0], word, len) == 0 || strncmp(names[i][1], word, len) == 0)
+            return names[i][2];
+    return NULL;
+}
+
+/* "maandag", "Ma-Vr", "mon - friday". */
+static void near_days(const char *text, struct buf *out)
+{
+    struct plain_text plain = plain_of(text);
+    size_t first = strcspn(plain.text, "-");
+    const char *from = day_of(plain.text, first), *until = NULL;
+    if (plain.text[first] == '-')
+        until = day_of(plain.text + first + 1, strlen(plain.text + first + 1));
+    if (from && plain.text[first] == '\0')
+        suggest(out, from);
+    else if (from && until)
+        buf_printf(out, ", did you mean %s-%s?", from, until);
+}
+
 /* The name in a directory of time zones that is nearest to a part of a path; false: none is near. */
 static bool near_name(const char *path, const char *part, struct plain_text *ret)
 {
@@ -230,6 +258,9 @@ void near_value(const struct schema_key *key, const char *text, struct buf *out)
         break;
     case SCHEMA_HOURS:
         near_hours(text, out);
+        break;
+    case SCHEMA_DAYS:
+        near_days(text, out);
         break;
     case SCHEMA_ZONE:
         near_zone(text, out);
