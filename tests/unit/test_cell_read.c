@@ -93,6 +93,8 @@ Test(cell_read, a_local_time_exists_once)
     use_zone("Europe/Amsterdam");
     assert_no_time("29-3-2026 02:30", "\"29-3-2026 02:30\" does not exist in Europe/Amsterdam");
     assert_no_time("25-10-2026 02:30", "\"25-10-2026 02:30\" exists twice in Europe/Amsterdam");
+    assert_no_time("29-02-2026 12:00", "\"29-02-2026 12:00\" is not a date (expected a day that the month has)");
+    assert_no_time("2026-04-31", "\"2026-04-31\" is not a date (expected a day that the month has)");
     assert_time("25-10-2026 03:00", "2026-10-25T03:00:00+01:00");
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         assert_no_time(bad[i], "");

@@ -120,6 +120,13 @@ static int find_times(const struct tm *wanted, time_t ret[2])
     return n;
 }
 
+/* Whether the month has that day. */
+static bool is_date(const struct tm *tm)
+{
+    struct tm copy = *tm;
+    return timegm(&copy) != (time_t)-1 && copy.tm_mday == tm->tm_mday && copy.tm_mon == tm->tm_mon;
+}
+
 int cell_time(struct str text, int64_t *ret_us, struct buf *assumed, struct err *err)
 {
     struct tm tm;
@@ -132,6 +139,8 @@ int cell_time(struct str text, int64_t *ret_us, struct buf *assumed, struct err 
                        "\"%.*s\" is not a time (expected RFC 3339, such as 2026-11-23T21:00:00+01:00, or local "
                        "time, such as 23-11-2026 21:00)",
                        (int)text.len, text.p);
+    if (!is_date(&tm))
+        return err_set(err, "\"%.*s\" is not a date (expected a day that the month has)", (int)text.len, text.p);
     const char *zone = getenv("TZ");
     int n = find_times(&tm, times);
     if (n != 1)
