@@ -2,7 +2,7 @@
 
 -- For views that have established that the reader sees the incident exactly. The latest alert is looked up by the devices of
 -- the incident, through their index; nothing is stored with the incident, which is kept longer than its alerts.
-create or replace function mobeye.latest_alert(incident_id bigint, out text text, out input_label text)
+create or replace function mobeye.latest_alert(incident_id bigint) returns text[]
 language plpgsql stable security definer cost 1000
 set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan -- planning for every partition takes ten times as long as the look-ups
@@ -11,6 +11,7 @@ declare
     devices text[];
     first_at timestamptz;
     last_at timestamptz;
+    found text[];
 begin
     select array(select i.device_id union
                  select c.device_id from mobeye.incident_condition c where c.incident_id = i.incident_id),
@@ -19,11 +20,11 @@ begin
       from mobeye.incident i
      where i.incident_id = latest_alert.incident_id and not mobeye.is_closed_to_viewer(i.category);
     -- The times are variables here, so that the partitions of other times are left out before the query starts.
-    select coalesce(a.payload #>> '{data,text}', a.payload #>> '{event,text}',
-                    (select e.value ->> 'value' from jsonb_array_elements(a.payload -> 'extended') as e
-                      where e.value ->> 'id' = 'I' limit 1)),
-           (select n.label from mobeye.device_input n where n.device_id = a.device_id and n.input = a.input)
-      into latest_alert.text, latest_alert.input_label
+    select array[coalesce(a.payload #>> '{data,text}', a.payload #>> '{event,text}',
+                          (select e.value ->> 'value' from jsonb_array_elements(a.payload -> 'extended') as e
+                            where e.value ->> 'id' = 'I' limit 1)),
+                 (select n.label from mobeye.device_input n where n.device_id = a.device_id and n.input = a.input)]
+      into found
       from unnest(devices) as d (device_id)
      cross join lateral (
            select a.occurred_at, a.journal_seq, a.device_id, a.input, a.payload::jsonb as payload from mobeye.alert a
@@ -32,10 +33,12 @@ begin
             order by a.occurred_at desc, a.journal_seq desc limit 1) as a
      order by a.occurred_at desc, a.journal_seq desc
      limit 1;
+    return found;
 end
 $$;
 comment on function mobeye.latest_alert(bigint) is
-    'Of the latest alert of an incident: its text and the label of its input, each null if there is none.';
+    'Of the latest alert of an incident: its text and the label of its input, each null if there is none. Null for a reader who '
+    'may not know.';
 
 -- Everything that belongs to an incident, with nothing hidden: for the views and functions below, never for a role. Whether
 -- anything is muted at all is looked up once per query. Secrecy and its team are what was stored with the incident.
@@ -107,10 +110,11 @@ select incident_id, reference, status, category, priority, kind,
        delayed, drill, muted_until, overdue_since, assigned_to, acknowledged_at, on_scene_at, closed_at, outcome,
        previous_id, case when not coarse then external_ref end as external_ref,
        case when not coarse then external_system end as external_system, cancelled_at, flaps, merged_into, urgent, created_at,
-       reopened_at, overdue_step, case when not coarse then (mobeye.latest_alert(incident_id)).text end as text,
-       case when not coarse then (mobeye.latest_alert(incident_id)).input_label end as input_label, coarse,
+       reopened_at, overdue_step, l.latest[1] as text, l.latest[2] as input_label, coarse,
        case when not coarse then image_id end as image_id
-  from mobeye.incident_seen
+  from mobeye.incident_seen as i
+ -- Looked up once for both columns, and not at all by a query that names neither.
+ cross join lateral (select case when not i.coarse then mobeye.latest_alert(i.incident_id) end as latest offset 0) as l
  order by incident_id desc;
 comment on view patrol.incidents is
     'The incidents that the reader sees: those of the reader''s team, and those without a team in its areas or in no team''s '

@@ -364,7 +364,7 @@ select is(f.seen, e.seen, format('%s of %s', f.who, object)) from found f join e
 select matches(seen, '^[cx]$', who || ' of figures') from found where object = 'figures';
 
 -- A device manager, who may call these by name, learns from them what the views show and no more.
-select is((rows_of('t_rik', filled('select to_jsonb(coalesce((mobeye.latest_alert({id})).text, ''nothing''))', k))).rows[1],
+select is((rows_of('t_rik', filled('select to_jsonb(coalesce((mobeye.latest_alert({id}))[1], ''nothing''))', k))).rows[1],
           to_jsonb(case when k.columns ->> 'category' = 'service' then 'tekst-' || device(place) else 'nothing' end), 't_rik of the text: ' || name)
   from kind k;
 insert into mobeye.mute (device_id, placement_id, until, reason, muted_by)
