@@ -51,7 +51,9 @@ def main():
         for y in range(image.height()):
             colour = image.pixelColor(x, y)
             colours[f"{colour.red()},{colour.green()},{colour.blue()}"] += 1
-    print(json.dumps({"layers": layers, "colours": colours.most_common(200), "crs": project.crs().authid(),
+    opened = project.viewSettings().defaultViewExtent()
+    print(json.dumps({"opens_at": [opened.crs().authid(), opened.xMinimum(), opened.yMinimum(), opened.xMaximum(), opened.yMaximum()],
+                      "layers": layers, "colours": colours.most_common(200), "crs": project.crs().authid(),
                       "extent": [extent.xMinimum(), extent.yMinimum(), extent.xMaximum(), extent.yMaximum()],
                       "errors": [f"{error.layerID}: {error.message}" for error in job.errors()]}))
     del job

@@ -88,13 +88,13 @@ class Projects(SchemaTest):
             (base,) = [layer for layer in self.project(name).iter("layer-tree-layer") if layer.get("id") == "base_map_pdok"]
             self.assertEqual(base.get("checked"), "Qt::Unchecked")
 
-    def draw(self, name, login):
+    def draw(self, name, login, projects=QGIS):
         where = psycopg.conninfo.conninfo_to_dict(conninfo(self.database))
         with tempfile.TemporaryDirectory() as directory:
             service = pathlib.Path(directory) / "pg_service.conf"
             service.write_text("[mobeye]\n" + "".join(f"{key}={value}\n" for key, value in {**where, "user": login}.items()))
             image = os.environ.get("MOBEYE_MAPS") or directory
-            done = subprocess.run([PYTHON, pathlib.Path(__file__).with_name("draw_qgis.py"), QGIS / f"{name}.qgz", f"{image}/{name}.png"],
+            done = subprocess.run([PYTHON, pathlib.Path(__file__).with_name("draw_qgis.py"), projects / f"{name}.qgz", f"{image}/{name}.png"],
                                   env={**os.environ, "PGSERVICEFILE": str(service), "HOME": directory, "XDG_RUNTIME_DIR": directory},
                                   capture_output=True, text=True, timeout=PATIENCE_S, check=False)
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
@@ -115,6 +115,27 @@ class Projects(SchemaTest):
         drawn = self.draw("patrol", "q_officer")
         self.check_drawn(drawn, {"priority 1": "215,25,28", "priority 3": "253,174,97", "devices": "150,150,150"})
         self.assertEqual(drawn["layers"]["queue_by_priority"]["features"], 2)
+
+    def generate(self, login, directory):
+        where = psycopg.conninfo.conninfo_to_dict(conninfo(self.database))
+        service = pathlib.Path(directory) / "pg_service.conf"
+        service.write_text("[mobeye]\n" + "".join(f"{key}={value}\n" for key, value in {**where, "user": login}.items()))
+        return subprocess.run([PYTHON, QGIS / "generate", "--service", "mobeye", directory], capture_output=True, text=True, check=False,
+                              env={**os.environ, "PGSERVICEFILE": str(service)})
+
+    def test_a_project_opens_at_the_extent_of_the_data(self):
+        """The district, with 500 m around; an officer, who may not read areas, has that of the devices."""
+        for login, least, most in ("q_manager", 2500, 5000), ("q_officer", 900, 1100):
+            with tempfile.TemporaryDirectory() as directory:
+                done = self.generate(login, directory)
+                self.assertEqual((done.returncode, done.stderr), (0, ""))
+                with zipfile.ZipFile(pathlib.Path(directory) / "registry.qgz") as archive:
+                    box = ET.fromstring(archive.read("registry.qgs")).find("ProjectViewSettings/DefaultViewExtent")
+                west, south, east, north = (float(box.get(name)) for name in ("xmin", "ymin", "xmax", "ymax"))
+                self.assertTrue(least <= east - west <= most and least <= north - south <= most, box.attrib)
+                self.assertTrue(west < 154849 < east and south < 467988 < north, box.attrib)
+                if has_qgis():
+                    self.assertEqual(self.draw("registry", "q_manager", pathlib.Path(directory))["opens_at"], ["EPSG:28992", west, south, east, north])
 
     @unittest.skipUnless(has_qgis(), "skipped: qgis: python3-qgis is not installed")
     def test_a_managers_map_has_placements_service_incidents_and_areas(self):
