@@ -266,7 +266,7 @@ def test_a_device_is_placed_retrieved_and_shown(registry):
     assert complaints == ""
     shown, _ = registry.done("device", "show", "NL-2")
     assert shown["device"]["state"] == "placed"
-    assert shown["placements"] == [{"placement_id": placed[0]["placement_id"], "placed_from": "2025-12-31T23:00:00Z",
+    assert shown["placements"] == [{"placement_id": placed[0]["placement_id"], "placed_from": "2025-12-31T23:00:00+00:00",
                                     "placed_until": None, "lon": 5.38421, "lat": 52.19634, "address": "Straat 3",
                                     "team": "oost", "secret": True, "instructions": None}]
     registry.done("device", "retrieve", "NL-2")

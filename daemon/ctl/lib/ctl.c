@@ -8,8 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "conf/load.h"
 #include "ctl/lib/connect.h"
@@ -271,4 +273,18 @@ void ctl_progress(const char *what, unsigned long done, unsigned long total)
     int full = (int)(part * CELLS);
     fprintf(stderr, "\r%s [%.*s%*s] %3d%% %lu/%lu%s", what, full, "##############################", CELLS - full, "",
             (int)(part * 100), done, total, done >= total ? "\n" : "");
+}
+
+void ctl_use_zone(const struct conf *conf)
+{
+    setenv("TZ", conf->timezone, 1);
+    tzset();
+}
+
+char *ctl_local_time(int64_t wall_us, char out[CTL_LOCAL_TIME_SIZE])
+{
+    time_t seconds = (time_t)(wall_us / CLOCK_SECOND);
+    struct tm tm;
+    strftime(out, CTL_LOCAL_TIME_SIZE, "%Y-%m-%d %H:%M:%S%z", localtime_r(&seconds, &tm));
+    return out;
 }

@@ -7,6 +7,7 @@
 #define MOBEYE_CTL_LIB_CTL_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include <libpq-fe.h>
@@ -77,9 +78,6 @@ pid_t ctl_daemon(const struct conf *conf);
 /* Whether SCHEMA.NAME exists and the role may read at least one column; causes no error in the server's log. */
 bool ctl_readable(PGconn *conn, const char *relation);
 
-/* A timestamptz column of a select list as RFC 3339 text in UTC, under its own name. */
-#define CTL_UTC(column) "to_char(" column " at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"') as " column
-
 /* Advice for an "insufficient privilege" error of the database; "" for every other failure. */
 const char *ctl_owner_hint(const PGresult *result);
 
@@ -87,7 +85,8 @@ const char *ctl_owner_hint(const PGresult *result);
 int ctl_migrate_schema(PGconn *conn, bool quiet);
 
 /* Prints the rows as a table: header, aligned columns (numbers to the right), control bytes escaped. With json, prints
- * an array of objects; numbers, booleans and nulls keep their type. bytea is printed as the text that it holds. */
+ * an array of objects; numbers, booleans and nulls keep their type. bytea is printed as the text that it holds,
+ * timestamptz in a table by the time zone of the session, in JSON as RFC 3339 in UTC. */
 void ctl_print_rows(const PGresult *rows, bool json);
 
 /* Prints only the first columns as such a table; styles: the escape sequence that begins each row (NULL: none), or
@@ -97,6 +96,14 @@ void ctl_print_columns(const PGresult *rows, int columns, const char *const *sty
 /* Appends text for a terminal: control characters and bytes that are not UTF-8 become \xNN; with `lines`, line feeds
  * and tabs are kept. */
 void ctl_escape(struct buf *out, struct str text, bool lines);
+
+/* Local times from now on, and those of ctl_local_time(), are of the time zone of the configuration. */
+void ctl_use_zone(const struct conf *conf);
+
+enum { CTL_LOCAL_TIME_SIZE = 40 };
+
+/* A wall clock time as people read it: "2026-11-28 14:00:00+0100". Returns out. */
+char *ctl_local_time(int64_t wall_us, char out[CTL_LOCAL_TIME_SIZE]);
 
 /* Draws a progress bar on stderr if that is a terminal. Call with done == total to end its line. */
 void ctl_progress(const char *what, unsigned long done, unsigned long total);

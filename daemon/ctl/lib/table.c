@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistr.h>
 
 #include "base/mem.h"
@@ -17,6 +18,7 @@ enum {
     OID_JSON = 114,
     OID_FLOAT4 = 700,
     OID_FLOAT8 = 701,
+    OID_TIMESTAMPTZ = 1184,
     OID_NUMERIC = 1700,
     OID_JSONB = 3802
 };
@@ -77,11 +79,41 @@ static bool is_number(Oid type)
            type == OID_NUMERIC;
 }
 
+/* A timestamptz as the server writes it, local with an offset: for a table to the second, for programs as RFC 3339 in
+ * UTC. What is not such a time (infinity, a year BC) stays as it is. */
+static void append_time(struct buf *ret, const char *text, bool utc)
+{
+    struct tm tm = {0};
+    char sign = '+';
+    int offset_h = 0, offset_m = 0, offset_s = 0;
+    const char *rest = strptime(text, "%Y-%m-%d %H:%M:%S", &tm);
+    size_t fraction = rest && *rest == '.' ? 1 + strspn(rest + 1, "0123456789") : 0;
+    if (!rest || sscanf(rest + fraction, "%c%2d:%2d:%2d", &sign, &offset_h, &offset_m, &offset_s) < 2 ||
+        strchr(rest, ' ')) {
+        buf_printf(ret, "%s", text);
+        return;
+    }
+    if (!utc) {
+        buf_printf(ret, "%.*s%s", (int)(rest - text), text, rest + fraction);
+        return;
+    }
+    char date[32];
+    int offset = (offset_h * 60 + offset_m) * 60 + offset_s;
+    time_t at = timegm(&tm) - (sign == '-' ? -offset : offset);
+    strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", gmtime_r(&at, &tm));
+    buf_printf(ret, "%s%.*sZ", date, (int)fraction, rest);
+}
+
 /* The bytes to print; bytea without PostgreSQL's escapes. */
-static void value_of(struct buf *ret, const PGresult *rows, int row, int column)
+static void value_of(struct buf *ret, const PGresult *rows, int row, int column, bool json)
 {
     const char *text = PQgetvalue(rows, row, column);
     ret->len = 0;
+    if (PQftype(rows, column) == OID_TIMESTAMPTZ) {
+        if (!PQgetisnull(rows, row, column))
+            append_time(ret, text, json);
+        return;
+    }
     if (PQftype(rows, column) != OID_BYTEA) {
         buf_append(ret, text, (size_t)PQgetlength(rows, row, column));
         return;
@@ -105,7 +137,7 @@ static void json_value(struct buf *out, const PGresult *rows, int row, int colum
     else if (type == OID_JSON || type == OID_JSONB || (is_number(type) && !strpbrk(text, "NI")))
         buf_append_str(out, str_from(text)); /* NaN and Infinity are not JSON numbers */
     else {
-        value_of(value, rows, row, column);
+        value_of(value, rows, row, column, true);
         ctl_json_string(out, buf_str(value));
     }
 }
@@ -155,7 +187,7 @@ static struct str cell(const PGresult *rows, int row, int column, struct buf *va
     if (row < 0)
         ctl_escape(ret, str_from(PQfname(rows, column)), false);
     else {
-        value_of(value, rows, row, column);
+        value_of(value, rows, row, column, false);
         ctl_escape(ret, buf_str(value), false);
     }
     return buf_str(ret);

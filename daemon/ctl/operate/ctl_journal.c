@@ -86,17 +86,29 @@ static void set_number(PGresult *rows, int row, int column, uint64_t number)
     set_text(rows, row, column, text);
 }
 
-static void list_row(PGresult *rows, int row, const struct segment *segment, int64_t position)
+/* Local for people, RFC 3339 in UTC for programs. */
+static void set_time(PGresult *rows, int row, int column, int64_t wall_us, bool json)
 {
-    char name[SEGMENT_NAME_SIZE], time[CLOCK_RFC3339_SIZE];
+    char utc[CLOCK_RFC3339_SIZE], local[CTL_LOCAL_TIME_SIZE];
+    set_text(rows, row, column, json ? clock_format_rfc3339(wall_us, 0, utc) : ctl_local_time(wall_us, local));
+}
+
+static void list_row(PGresult *rows, int row, const struct segment *segment, int64_t position, bool json)
+{
+    char name[SEGMENT_NAME_SIZE];
     bool empty = segment->next_seq == segment->seq;
     set_text(rows, row, 0, segment_name(segment->seq, name));
     set_number(rows, row, 1, segment->seq);
     set_number(rows, row, 2, segment->next_seq - 1);
     set_number(rows, row, 3, segment->records);
     set_number(rows, row, 4, segment->bytes);
-    set_text(rows, row, 5, empty ? NULL : clock_format_rfc3339(segment->first_wall_us, 0, time));
-    set_text(rows, row, 6, empty ? NULL : clock_format_rfc3339(segment->last_wall_us, 0, time));
+    if (empty) {
+        set_text(rows, row, 5, NULL);
+        set_text(rows, row, 6, NULL);
+    } else {
+        set_time(rows, row, 5, segment->first_wall_us, json);
+        set_time(rows, row, 6, segment->last_wall_us, json);
+    }
     set_text(rows, row, 7, position < 0 ? NULL : segment->next_seq <= (uint64_t)position + 1 ? "t" : "f");
 }
 
@@ -114,7 +126,7 @@ static int list_segments(const struct journal_request *request)
         PGresult *rows = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
         PQsetResultAttrs(rows, N_COLUMNS, descriptions);
         for (size_t i = 0; i < view.chain.n; i++)
-            list_row(rows, (int)i, &view.chain.segments[i], position);
+            list_row(rows, (int)i, &view.chain.segments[i], position, request->call.json);
         ctl_print_rows(rows, request->call.json);
         PQclear(rows);
         if (view.damaged > 0)
@@ -202,7 +214,7 @@ static void dump_json(struct buf *out, const struct batch_row *row, const struct
 
 static void dump_text(struct buf *out, const struct batch_row *row, const struct alert *alert, const char *unreadable)
 {
-    char time[CLOCK_RFC3339_SIZE];
+    char time[CTL_LOCAL_TIME_SIZE];
     buf_printf(out, "%" PRIu64 "  ", row->alert.seq);
     if (unreadable) {
         buf_printf(out, "unreadable, %zu bytes: %s\n", row->record.len, unreadable);
@@ -214,7 +226,7 @@ static void dump_text(struct buf *out, const struct batch_row *row, const struct
                           str_from(alert_phase_word(alert->phase)),
                           alert->source,
                           alert->event_id};
-    buf_append_str(out, str_from(clock_format_rfc3339(alert->received_us, 3, time)));
+    buf_append_str(out, str_from(ctl_local_time(alert->received_us, time)));
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
         buf_append_str(out, STR("  "));
         ctl_escape(out, words[i], false);

@@ -45,8 +45,8 @@ struct quarantine_request {
 };
 
 #define SUMMARY                                                                                                        \
-    "id, " CTL_UTC("quarantined_at") ", instance, journal_seq, endpoint, device_id, source, event_id, sqlstate, "      \
-                                     "reason"
+    "id, quarantined_at, instance, journal_seq, endpoint, device_id, source, event_id, sqlstate, "                     \
+    "reason"
 
 static int list_records(PGconn *conn, const struct quarantine_request *request)
 {
@@ -86,11 +86,11 @@ static void print_one(const PGresult *rows)
 
 static int show_record(PGconn *conn, const struct quarantine_request *request)
 {
-    PGresult *rows = ctl_query(
-        conn, VERB, "show",
-        "select " SUMMARY ", " CTL_UTC("received_at") ", journal, identity, payload, encode(record, 'hex') as record"
-                                                      " from mobeye.quarantine where id = $1",
-        1, (const char *const *)request->ids);
+    PGresult *rows =
+        ctl_query(conn, VERB, "show",
+                  "select " SUMMARY ", received_at, journal, identity, payload, encode(record, 'hex') as record"
+                  " from mobeye.quarantine where id = $1",
+                  1, (const char *const *)request->ids);
     if (!rows)
         return CTL_FAILED;
     int status = CTL_OK;

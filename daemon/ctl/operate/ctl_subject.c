@@ -83,8 +83,9 @@ static void print_journal(const struct ctl_call *call)
 {
     struct conf *conf = call->db && !call->file ? NULL : ctl_load(call->file);
     if (conf) {
-        char until[CLOCK_RFC3339_SIZE];
-        clock_format_rfc3339(journal_held_until_us(conf->journal.keep_us, clock_wall_us()), 0, until);
+        char until[CTL_LOCAL_TIME_SIZE];
+        ctl_use_zone(conf);
+        ctl_local_time(journal_held_until_us(conf->journal.keep_us, clock_wall_us()), until);
         fprintf(
             stderr,
             "the journal of this machine keeps the data until %s at the latest, if the daemon runs (journal.keep)\n",

@@ -74,6 +74,8 @@ static char *directory_of(const struct journal_request *request)
         return mem_strdup(request->directory);
     struct conf *conf = ctl_load(request->call.file);
     char *directory = conf ? mem_strdup(conf->journal.directory) : NULL;
+    if (conf)
+        ctl_use_zone(conf);
     conf_free(&conf);
     return directory;
 }

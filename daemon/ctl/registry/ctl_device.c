@@ -166,22 +166,20 @@ static int retrieve_device(const struct device_request *request)
 /* The sections that show prints about device $1. */
 static const struct registry_section sections[] = {
     {"device", false,
-     "select device_id, model, device_group as \"group\", state, heartbeat::text, grace::text, " CTL_UTC(
-         "registered_at") ", note from mobeye.device where device_id = $1"},
+     "select device_id, model, device_group as \"group\", state, heartbeat::text, grace::text, registered_at, note "
+     "from mobeye.device where device_id = $1"},
     {"addresses", true,
      "select account, input from mobeye.device_address where device_id = $1 order by account, input nulls first"},
     {"inputs", true, "select input, label from mobeye.device_input where device_id = $1 order by input"},
     {"placements", true,
      "select placement_id, placed_from, placed_until, lon, lat, address, team, secret, instructions from (select *,"
      " public.st_x(geom) as lon, public.st_y(geom) as lat,"
-     " to_char(lower(during) at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') as placed_from,"
-     " to_char(upper(during) at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') as placed_until"
+     " lower(during) as placed_from,"
+     " upper(during) as placed_until"
      " from mobeye.placement where device_id = $1) p order by during"},
     {"status", false,
-     "select " CTL_UTC("last_received_at") ", " CTL_UTC(
-         "last_occurred_at") ", endpoint, source, kind, battery_pct,"
-                             " signal_dbm, " CTL_UTC(
-                                 "silent_since") ", alerts from mobeye.device_status where device_id = $1"},
+     "select last_received_at, last_occurred_at, endpoint, source, kind, battery_pct,"
+     " signal_dbm, silent_since, alerts from mobeye.device_status where device_id = $1"},
     {0}};
 
 static int show_device(const struct device_request *request)

@@ -123,7 +123,7 @@ static int import_file(const struct ctl_call *call, bool anyway, bool dry_run)
 
 static const char list_sql[] =
     "select d.device_id, d.model, d.device_group as \"group\", a.account, a.input, d.state, p.address, p.team,"
-    " to_char(s.last_received_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') as last_received_at,"
+    " s.last_received_at,"
     " s.silent_since is not null as silent from mobeye.device d"
     " left join lateral (select account, input from mobeye.device_address a where a.device_id = d.device_id"
     "   order by 1, 2 nulls first limit 1) a on true"

@@ -77,8 +77,7 @@ static const struct registry_section sections[] = {
      " @> now()) as name from mobeye.team_area t where team = $1 order by 1, 2"},
     {"people", true, "select login, name from mobeye.person where team = $1 order by 1"},
     {"placements", true,
-     "select device_id, address, secret, to_char(lower(during) at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') "
-     "as placed_from from mobeye.placement where team = $1 and during"
+     "select device_id, address, secret, lower(during) as placed_from from mobeye.placement where team = $1 and during"
      " @> now() order by 1"},
     {0}};
 

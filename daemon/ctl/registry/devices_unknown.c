@@ -12,9 +12,9 @@ static const char registered_sql[] =
     "order by 1, 2, 3 nulls first";
 
 static const char unknown_sql[] =
-    "select u.device_id, " CTL_UTC("last_received_at") ", kind, endpoint, source, alerts, " CTL_UTC(
-        "first_received_at") ", n.near from mobeye.device_unknown u left join unnest($1::text[], $2::text[]) "
-                             "as n (device_id, near) on n.device_id = u.device_id order by 2 desc, 1";
+    "select u.device_id, last_received_at, kind, endpoint, source, alerts, first_received_at, n.near from "
+    "mobeye.device_unknown u left join unnest($1::text[], $2::text[]) "
+    "as n (device_id, near) on n.device_id = u.device_id order by 2 desc, 1";
 
 static const char *value_or_null(const PGresult *rows, int row, int column)
 {

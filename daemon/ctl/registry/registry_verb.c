@@ -64,7 +64,9 @@ static int show_json(const char *verb, PGconn *conn, const struct registry_secti
         buf_printf(&sql, "%s'%s', (select %s from (%s) x)", section == sections ? "" : ", ", section->name,
                    section->many ? "coalesce(jsonb_agg(to_jsonb(x)), '[]')" : "to_jsonb(x)", section->sql);
     buf_append(&sql, "))", sizeof("))"));
-    PGresult *row = ctl_query(conn, verb, "show", sql.data, n_values, values);
+    PGresult *zone = ctl_query(conn, verb, "time zone", "set timezone = 'UTC'", 0, NULL);
+    PGresult *row = zone ? ctl_query(conn, verb, "show", sql.data, n_values, values) : NULL;
+    PQclear(zone);
     if (row)
         puts(PQgetvalue(row, 0, 0));
     int status = row ? CTL_OK : CTL_FAILED;

@@ -326,8 +326,7 @@ int ctl_explain(int argc, char **argv)
     struct conf *conf = ctl_load(request.call.file);
     if (!conf)
         return CTL_FAILED;
-    setenv("TZ", conf->timezone, 1);
-    tzset();
+    ctl_use_zone(conf);
     PGconn *conn = ctl_connect_to(VERB, conf, request.call.db);
     if (conn && enrich_tool_load(&tool, conn, conf, &err) != 0) {
         ctl_fail(VERB, "%s", err.text);

@@ -88,8 +88,7 @@ static int load_rules(struct play *play, const char *path, struct err *err)
     play->confs = mem_realloc(play->confs, play->n_confs + 1, sizeof(struct conf *));
     play->confs[play->n_confs++] = conf;
     play->fixture.conf = conf;
-    setenv("TZ", conf->timezone, 1);
-    tzset();
+    ctl_use_zone(conf);
     return 0;
 }
 
