@@ -1,6 +1,10 @@
 """mobeyectl status: what it knows of the daemon, of the database, and of neither."""
 import json
+import os
+import pty
 import re
+import signal
+import subprocess
 import uuid
 
 import pytest
@@ -8,6 +12,8 @@ from psycopg.conninfo import make_conninfo
 
 from harness.alerts import alerts
 from harness.daemon import mobeyectl
+from harness.paths import MOBEYECTL
+from harness.peers import Dealer
 from harness.wait import wait_until
 
 REPORTED = """insert into mobeye.device_status (device_id, registered, first_received_at, last_received_at, last_occurred_at,
@@ -89,3 +95,51 @@ def test_without_a_configuration_the_database_is_shown(daemon, database, dealer,
     assert re.search(r"last stored \d+ s ago\n +0 in quarantine\n", done.stdout) and "endpoint" not in done.stdout, done.stdout
     seen = json.loads(mobeyectl("status", "-c", file, "--db", database.conninfo, "--json").stdout)
     assert not seen["ok"] and not seen["daemon"]["up"] and seen["database"]["up"] and seen["endpoints"] == []
+
+
+def test_an_outage_says_for_how_long_and_when_the_journal_is_full(daemons, database, context, tmp_path):
+    """The daemon cannot reach its database, the person can."""
+    daemon = daemons(f"host={tmp_path} dbname=mobeye", max_size="64MiB").start()
+    Dealer(context, daemon.address()).deliver(alerts(3))
+
+    def shown():
+        return mobeyectl("status", "-c", daemon.file, "--db", database.conninfo)
+    done = shown()
+    assert done.returncode == 1
+    assert "3 alerts waiting for the database" in done.stdout
+    assert re.search(r"^database +NOT CONNECTED to the daemon for \d+ s; reachable from here", done.stdout, re.M), done.stdout
+    assert re.search(r"^ +0 % full, full in \d+ (min|h|d) \d+ (s|min|h) at this rate \(of 64\.0 MiB\); ", done.stdout, re.M), done.stdout
+    seen = status(daemon, database.conninfo)
+    assert not seen["ok"] and seen["journal"]["full_in_seconds"] > 0
+
+
+def test_a_journal_with_nothing_in_it_is_never_full(daemon, database):
+    wait_until(lambda: status(daemon, database.conninfo)["ok"], "the daemon is connected")
+    done = mobeyectl("status", "-c", daemon.file, "--db", database.conninfo)
+    assert done.returncode == 0
+    assert "0 % full (of " in done.stdout and "full in" not in done.stdout and "NOT CONNECTED" not in done.stdout
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_watch_shows_it_again_until_it_is_interrupted(daemon, database, dealer, terminal):
+    """On a terminal each screen replaces the one before; in a pipe they follow each other."""
+    read, write = pty.openpty() if terminal else os.pipe()
+    watching = subprocess.Popen([MOBEYECTL, "status", "--watch", "-c", daemon.file, "--db", str(database.conninfo)],
+                                stdout=write, stderr=subprocess.PIPE)
+    os.close(write)
+    text = b""
+    try:
+        while not re.search(rb"door +[0-9.]+ +0 ", text):
+            text += os.read(read, 65536)
+        dealer.deliver(alerts(3))
+        while not re.search(rb"door +[0-9.]+ +3 ", text):
+            text += os.read(read, 65536)
+        watching.terminate()
+        assert watching.wait(30) == -signal.SIGTERM and watching.stderr.read() == b""
+    finally:
+        watching.kill()
+        watching.wait()
+        watching.stderr.close()
+        os.close(read)
+    screens = len(re.findall(rb"^daemon ", text, re.M)) if not terminal else text.count(b"\033[H\033[2J")
+    assert screens >= 2 and (b"\033" in text) == terminal

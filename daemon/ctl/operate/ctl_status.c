@@ -174,8 +174,9 @@ static void print_journal(const struct status *s)
     if (fill >= 1)
         fputs(": senders get RETRY", stdout);
     else if (!isnan(full_s)) {
-        fputs(", at this rate completely in ", stdout);
+        fputs(", full in ", stdout);
         print_age(full_s);
+        fputs(" at this rate", stdout);
     }
     fputs(" (of ", stdout);
     print_bytes(status_value(s, "journal_max_bytes"));
