@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import pwd
 import resource
 import socket
 import subprocess
@@ -9,6 +10,7 @@ import tempfile
 
 import pytest
 
+from harness.board import Board
 from harness.daemon import mobeyectl
 from harness.paths import BRIDGE, free_port
 from harness.wait import wait_until
@@ -183,3 +185,39 @@ def test_a_bridge_to_frigate_is_examined(daemon, database, tmp_path):
     finally:
         bridge.terminate()
         bridge.wait(30)
+
+
+def test_a_board_is_examined(daemon, database, tmp_path):
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    board = Board(database, tmp_path, unix=True, user=user)
+
+    def seen():
+        return Findings(daemon.file, database.conninfo, "--board", str(board.file))
+    assert "not checked" in Findings(daemon.file, database.conninfo, "--board", str(tmp_path / "none")).text("board", "ok")
+    assert "it does not run" in seen().text("board", "warning") and "board" not in seen().at("problem")
+    board.start()
+    try:
+        wait_until(lambda: "board" not in seen().at("problem"), "the board is found well")
+        os.rename(board.path, f"{board.path}.away")
+        assert f"{user} cannot connect to {board.path}" in seen().text("board", "problem")
+        os.rename(f"{board.path}.away", board.path)
+        told = seen().text("board", "ok")
+        assert "it can connect to the database as mobeye_board" in told and "it runs; 0 pages" in told
+        assert f"{user} can connect to {board.path}" in told
+        assert "board" not in seen().at("warning")
+        board.file.write_text(board.file.read_text().replace(f"peers: [{user}]", "peers: [nobody-of-that-name]"))
+        told = seen().text("board", "problem")
+        assert "not valid" in told and "nobody-of-that-name is not a user of this machine" in told.replace('"', "")
+        board.file.write_text(board.file.read_text().replace("mobeye_board", "nobody").replace("nobody-of-that-name", user))
+        assert "cannot connect to the database" in seen().text("board", "problem")
+    finally:
+        board.stop()
+
+
+def test_a_board_on_trial_is_a_warning(daemon, database, tmp_path):
+    file = tmp_path / "board.yaml"
+    file.write_text(f"listen: \"127.0.0.1:{free_port()}\"\ndatabase: {{conninfo: {json.dumps(str(database.conninfo))}}}\n"
+                    "identity: {fixed: jansen}\n")
+    told = Findings(daemon.file, database.conninfo, "--board", str(file)).text("board", "warning")
+    assert "everybody on this machine is jansen" in told and "its version and its connections are not known" in told
+    assert "it connects to the database as" in told

@@ -111,6 +111,11 @@ PGconn *connect_as_daemon(const char *verb, const char *conninfo)
     return open_as(CONNECT_DAEMON_USER, verb, conninfo, NULL);
 }
 
+PGconn *connect_as_user(const char *user, const char *verb, const char *conninfo)
+{
+    return open_as(user, verb, conninfo, NULL);
+}
+
 /* Uses the Unix socket, where peer authentication applies. */
 static void append_local(struct buf *out, const char *conninfo)
 {

@@ -21,6 +21,9 @@ PGconn *connect_open(const char *verb, const char *conninfo, const char *databas
 /* Connects as the daemon would: root acts as the daemon's user, with its groups, if that user exists. */
 PGconn *connect_as_daemon(const char *verb, const char *conninfo);
 
+/* The same as a program that another system user runs. */
+PGconn *connect_as_user(const char *user, const char *verb, const char *conninfo);
+
 /* Appends, with a NUL at the end, the conninfo by which the user who runs the verb connects to the daemon's database in
  * his own right: root as user postgres, others under their own name; over the Unix socket if the server is on this
  * machine. false: root, and the server is remote, so that the role is unknown (PGUSER sets it). */

@@ -67,9 +67,10 @@ static int parse_listen(const char *listen, char host[INET6_ADDRSTRLEN], uint16_
     return 0;
 }
 
-int scrape_fetch(const char *listen, struct scrape *ret, struct err *err)
+int scrape_fetch_of(const char *program, const char *listen, struct scrape *ret, struct err *err)
 {
     char host[INET6_ADDRSTRLEN];
+    char line[64];
     uint16_t port = 0;
     ret->text.len = 0;
     if (parse_listen(listen, host, &port, err) != 0)
@@ -77,14 +78,22 @@ int scrape_fetch(const char *listen, struct scrape *ret, struct err *err)
     struct fetch fetch = {.text = &ret->text};
     fetch_metrics(host, port, &fetch);
     ret->mono_us = clock_mono_us();
+    snprintf(line, sizeof(line), "\n%s_", program);
     if (fetch.status == 0)
-        return err_set(err, "no answer from http://%s/metrics (is the daemon running?)", listen);
-    if (fetch.status != 200 || !memmem(ret->text.data, ret->text.len, PREFIX, strlen(PREFIX)))
-        return err_set(err, "http://%s is not a mobeyed daemon: no mobeyed metrics in its answer (status %d)", listen,
+        return err_set(err, "no answer from http://%s/metrics (is it running?)", listen);
+    bool named = memmem(ret->text.data, ret->text.len, line, strlen(line)) ||
+                 (ret->text.len >= strlen(line) && memcmp(ret->text.data, line + 1, strlen(line) - 1) == 0);
+    if (fetch.status != 200 || !named)
+        return err_set(err, "http://%s is not %s: no metrics of it in the answer (status %d)", listen, program,
                        fetch.status);
     buf_append(&ret->text, "", 1);
     ret->text.len--;
     return 0;
+}
+
+int scrape_fetch(const char *listen, struct scrape *ret, struct err *err)
+{
+    return scrape_fetch_of("mobeyed", listen, ret, err);
 }
 
 /* Reading */
@@ -154,4 +163,15 @@ bool scrape_endpoint(const struct scrape *scrape, size_t i, struct str *ret)
         if (str_is(sample.name, "received_total") && endpoint_of(&sample, ret) && i-- == 0)
             return true;
     return false;
+}
+
+double scrape_plain(const struct scrape *scrape, const char *name)
+{
+    char line[128];
+    double value = NAN;
+    snprintf(line, sizeof(line), "\n%s ", name);
+    const char *at = memmem(scrape->text.data, scrape->text.len, line, strlen(line));
+    if (at)
+        value = strtod(at + strlen(line), NULL);
+    return value;
 }

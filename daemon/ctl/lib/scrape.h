@@ -1,5 +1,5 @@
 /*
- * The daemon's /metrics, fetched once and read by name.
+ * The /metrics of the daemon, or of another program, fetched once and read by name.
  */
 #ifndef MOBEYE_CTL_LIB_SCRAPE_H
 #define MOBEYE_CTL_LIB_SCRAPE_H
@@ -17,6 +17,12 @@ struct scrape {
 
 /* Fetches from http.listen of the configuration, ADDRESS:PORT. -1 with err set: no answer, or no metrics. */
 int scrape_fetch(const char *listen, struct scrape *ret, struct err *err);
+
+/* The same for another program, whose metrics begin with its name ("mobeye_board"). */
+int scrape_fetch_of(const char *program, const char *listen, struct scrape *ret, struct err *err);
+
+/* The value of a metric without labels, by its whole name. NAN: there is no such sample. */
+double scrape_plain(const struct scrape *scrape, const char *name);
 
 /* The sum of mobeyed_NAME over all label values, or for one endpoint (as returned by scrape_endpoint(); NULL: all). NAN
  * if there is no such sample. */

@@ -11,14 +11,15 @@
 #define VERB "doctor"
 
 #define FRIGATE_FILE "/etc/mobeye-frigate/mobeye-frigate.yaml"
+#define BOARD_FILE   "/etc/mobeye-board/mobeye-board.yaml"
 
 static const char help[] =
     "Usage: mobeyectl doctor [OPTION]...\n"
     "Checks the machine and the database, and gives advice.\n\n"
     "Checks clock, permissions, disk, file descriptors, ports, the systemd unit, supervision and the settings of\n"
-    "PostgreSQL, and mobeye-frigate. Prints one line per check: ok, warning or problem, with advice. It changes "
-    "nothing. Run it as root;\n"
-    "otherwise some checks are limited.\n\n"
+    "PostgreSQL, and mobeye-frigate and mobeye-board. Prints one line per check: ok, warning or problem, with advice.\n"
+    "It changes nothing. Run it as root; otherwise some checks are limited.\n\n"
+    "      --board FILE   configuration of mobeye-board (default: " BOARD_FILE ")\n"
     "      --frigate FILE configuration of mobeye-frigate (default: " FRIGATE_FILE ")\n"
     "      --json         print one JSON object per line\n"
     "  -c, --config FILE  configuration file (default: " CTL_DEFAULT_FILE ")\n"
@@ -63,8 +64,8 @@ void doctor_say(struct doctor *d, enum doctor_level level, const char *check, co
 static void examine(struct doctor *d)
 {
     static void (*const checks[])(struct doctor *) = {
-        doctor_clock, doctor_files,       doctor_disk,    doctor_flush,    doctor_descriptors, doctor_ports,
-        doctor_unit,  doctor_supervision, doctor_frigate, doctor_database, doctor_registry,
+        doctor_clock, doctor_files,       doctor_disk,    doctor_flush, doctor_descriptors, doctor_ports,
+        doctor_unit,  doctor_supervision, doctor_frigate, doctor_board, doctor_database,    doctor_registry,
     };
     for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
         checks[i](d);
@@ -74,13 +75,14 @@ static const struct ctl_verb verb = {VERB, .takes = "config db json", .help = he
 
 int ctl_doctor(int argc, char **argv)
 {
-    const char *frigate = FRIGATE_FILE;
-    const struct ctl_option options[] = {{"frigate", .text = &frigate}, {0}};
+    const char *frigate = FRIGATE_FILE, *board = BOARD_FILE;
+    const struct ctl_option options[] = {{"frigate", .text = &frigate}, {"board", .text = &board}, {0}};
     struct ctl_call call;
+    struct buf why = {0}; /* not shown: the daemon's connection tells */
     int status = ctl_parse(argc, argv, &verb, options, &call);
     if (status != CTL_GO)
         return status;
-    struct doctor d = {.file = call.file, .frigate_file = frigate, .json = call.json};
+    struct doctor d = {.file = call.file, .frigate_file = frigate, .board_file = board, .json = call.json};
     struct conf *conf = ctl_load(d.file);
     if (!conf) {
         doctor_say(&d, DOCTOR_PROBLEM, "file", "run mobeyed --check", "%s is not a valid configuration",
@@ -91,10 +93,14 @@ int ctl_doctor(int argc, char **argv)
     d.conninfo = call.db ? call.db : conf->database.conninfo;
     d.daemon = ctl_daemon(conf);
     d.conn = call.db ? ctl_connect(VERB, d.file, call.db) : ctl_connect_daemon(VERB, conf);
+    d.own = call.db ? d.conn : ctl_try_connect(VERB, conf, NULL, &why);
     examine(&d);
     if (!d.json)
         printf("%u problems, %u warnings\n", d.printed[DOCTOR_PROBLEM], d.printed[DOCTOR_WARNING]);
+    if (d.own != d.conn)
+        PQfinish(d.own);
     PQfinish(d.conn);
+    buf_free(&why);
     conf_free(&conf);
     return d.printed[DOCTOR_PROBLEM] > 0 ? CTL_FAILED : CTL_OK;
 }

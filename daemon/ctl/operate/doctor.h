@@ -20,10 +20,12 @@ enum doctor_level {
 struct doctor {
     const char *file;         /* as given; NULL: the default file */
     const char *frigate_file; /* the configuration of mobeye-frigate; need not exist */
+    const char *board_file;   /* the same of mobeye-board */
     const struct conf *conf;
     const char *conninfo; /* the database of --db, otherwise that of the file */
-    PGconn *conn;         /* NULL: cannot connect */
-    pid_t daemon;         /* the process that has the journal open; 0: none, or unknown */
+    PGconn *conn;         /* as the daemon; NULL: cannot connect */
+    PGconn *own;  /* in the right of the user who runs the verb, who may read people and logins; NULL: cannot connect */
+    pid_t daemon; /* the process that has the journal open; 0: none, or unknown */
     bool json;
     unsigned printed[DOCTOR_PROBLEM + 1]; /* number of diagnostics of each level */
 };
@@ -42,6 +44,7 @@ void doctor_ports(struct doctor *d);
 void doctor_unit(struct doctor *d);
 void doctor_supervision(struct doctor *d);
 void doctor_frigate(struct doctor *d);
+void doctor_board(struct doctor *d);
 void doctor_database(struct doctor *d);
 void doctor_registry(struct doctor *d);
 

@@ -82,20 +82,6 @@ static const struct {
      "       count(*) || ' jobs succeeded in time', 'no daemon has run maintenance in this database yet'"
      "  from mobeye.maintenance_state where error is null and not late"
      "  having count(*) > 0 or not exists (select from mobeye.maintenance_state)"},
-    {"board", "mobeye.proxy_login",
-     "select case when more is null then 'ok' else 'problem' end,"
-     "       'the login mobeye_board ' || coalesce('is ' || more || ': it can do more than act for people',"
-     " 'can do nothing but act for people'),"
-     "       'anyone who controls the board has these rights, under no person''s name: revoke them'"
-     "  from (select case when r.rolsuper then 'a superuser' when r.rolcreaterole or r.rolbypassrls then 'privileged'"
-     "                    else 'a member of ' || (select string_agg(m.roleid::regrole::text, ', ' order by 1) from "
-     "pg_auth_members m "
-     "where m.member = r.oid) end as more"
-     "          from pg_roles r where r.rolname = 'mobeye_board') as board"
-     " union all "
-     "select 'problem', 'mobeye_board is not in mobeye.proxy_login: the board can act for nobody',"
-     "       'insert into mobeye.proxy_login values (''mobeye_board'')'"
-     " where not exists (select from mobeye.proxy_login where login = 'mobeye_board')"},
     {"heartbeats", "mobeye.device",
      "select 'warning', count(*) || ' placed devices have ' || what, advice"
      "  from (select case when d.heartbeat is null then 'no heartbeat'"

@@ -1,5 +1,6 @@
 /* mobeyectl doctor: mobeye-frigate on this machine, by its file and its metrics. */
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,13 +14,10 @@
 /* The value of a metric without labels; 0: there is none. */
 static double metric(const struct scrape *scrape, const char *name)
 {
-    char line[128];
-    double value = 0;
-    snprintf(line, sizeof(line), "\nmobeye_frigate_%s ", name);
-    const char *at = memmem(scrape->text.data, scrape->text.len, line, strlen(line));
-    if (at)
-        sscanf(at + strlen(line), "%63lf", &value);
-    return value;
+    char whole[128];
+    snprintf(whole, sizeof(whole), "mobeye_frigate_%s", name);
+    double value = scrape_plain(scrape, whole);
+    return isnan(value) ? 0 : value;
 }
 
 static void say_state(struct doctor *d, const struct conf_frigate *conf, const struct scrape *scrape)
@@ -50,7 +48,7 @@ static void examine_bridge(struct doctor *d, const struct conf_frigate *conf)
     if (!conf->http_listen)
         doctor_say(d, DOCTOR_WARNING, CHECK, "set http.listen in its configuration", "%s cannot be asked how it does",
                    conf->name);
-    else if (scrape_fetch(conf->http_listen, &scrape, &err) != 0)
+    else if (scrape_fetch_of("mobeye_frigate", conf->http_listen, &scrape, &err) != 0)
         doctor_say(d, DOCTOR_WARNING, CHECK, "systemctl status mobeye-frigate", "%s does not run: %s", conf->name,
                    err.text);
     else

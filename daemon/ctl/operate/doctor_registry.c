@@ -33,7 +33,7 @@ static bool was_named_before(const struct conf *conf, size_t rule, const char *l
 
 static void say_layer(struct doctor *d, const char *layer)
 {
-    PGresult *row = PQexecParams(d->conn, "select count(*) from mobeye.area where layer = $1 and valid @> now()", 1,
+    PGresult *row = PQexecParams(d->own, "select count(*) from mobeye.area where layer = $1 and valid @> now()", 1,
                                  NULL, &layer, NULL, NULL, 0);
     if (PQntuples(row) == 1 && strcmp(PQgetvalue(row, 0, 0), "0") == 0)
         doctor_say(d, DOCTOR_WARNING, CHECK, "mobeyectl areas import adds areas; until then these rules match nothing",
@@ -52,7 +52,7 @@ static void say_layers(struct doctor *d)
 
 static void say_rows(struct doctor *d, const char *sql)
 {
-    PGresult *rows = PQexec(d->conn, sql);
+    PGresult *rows = PQexec(d->own, sql);
     for (int row = 0; row < PQntuples(rows); row++)
         doctor_say(d, DOCTOR_WARNING, CHECK, PQgetvalue(rows, row, 1), "%s", PQgetvalue(rows, row, 0));
     PQclear(rows);
@@ -61,7 +61,7 @@ static void say_rows(struct doctor *d, const char *sql)
 void doctor_registry(struct doctor *d)
 {
     unsigned before = d->printed[DOCTOR_WARNING];
-    if (!d->conn || !ctl_readable(d->conn, "mobeye.person") || !ctl_readable(d->conn, "mobeye.area")) {
+    if (!d->own || !ctl_readable(d->own, "mobeye.person") || !ctl_readable(d->own, "mobeye.area")) {
         doctor_say(d, DOCTOR_OK, CHECK, NULL, "not checked: this role may not read mobeye.person and mobeye.area");
         return;
     }

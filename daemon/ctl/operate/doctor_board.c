@@ -1,0 +1,190 @@
+/* mobeyectl doctor: mobeye-board on this machine: its file, its login, its service, its socket. */
+#include <errno.h>
+#include <grp.h>
+#include <math.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "conf/conf_board.h"
+#include "ctl/lib/connect.h"
+#include "ctl/lib/ctl.h"
+#include "ctl/lib/scrape.h"
+#include "ctl/operate/doctor.h"
+
+#define CHECK      "board"
+#define BOARD_USER "mobeye-board"
+#define BUILD_INFO "\nmobeye_board_build_info{version=\"" MOBEYE_VERSION "\"} 1\n"
+
+/* What a login can do but act for people, as a text; null: nothing. Functions of PostGIS and of PostgreSQL, which
+ * everybody may call, do not count. */
+#define OTHER_RIGHTS                                                                                                   \
+    "select concat_ws(', ', case when rolsuper then 'is a superuser' end,"                                             \
+    " case when rolcreaterole or rolbypassrls or rolreplication or rolcreatedb then 'is privileged' end,"              \
+    " (select 'is a member of ' || string_agg(m.roleid::regrole::text, ', ' order by 1) from pg_auth_members m"        \
+    "   where m.member = r.oid),"                                                                                      \
+    " (select 'owns ' || count(*) || ' objects' from pg_shdepend o where o.refobjid = r.oid"                           \
+    "   and o.refclassid = 'pg_authid'::regclass and o.deptype = 'o' having count(*) > 0),"                            \
+    " (select 'may read or change ' || string_agg(c.oid::regclass::text, ', ' order by 1) from pg_class c"             \
+    "   where c.relnamespace in ('mobeye'::regnamespace, 'patrol'::regnamespace) and c.relkind in ('r', 'p', 'v', "    \
+    "'S')"                                                                                                             \
+    "   and not r.rolsuper and not c.relispartition"                                                                   \
+    "   and case when c.relkind = 'S' then has_sequence_privilege(r.oid, c.oid, 'usage, select, update') else"         \
+    "       has_any_column_privilege(r.oid, c.oid, 'select, insert, update')"                                          \
+    "       or has_table_privilege(r.oid, c.oid, 'delete, truncate') end),"                                            \
+    " (select 'may call ' || string_agg(f.oid::regproc::text, ', ' order by 1) from pg_proc f"                         \
+    "   where f.pronamespace in ('mobeye'::regnamespace, 'patrol'::regnamespace) and not r.rolsuper"                   \
+    "   and has_schema_privilege(r.oid, f.pronamespace, 'usage') and has_function_privilege(r.oid, f.oid, 'execute')"  \
+    "   and f.oid::regproc::text not in ('patrol.board', 'patrol.board_changes', 'patrol.board_image',"                \
+    "       'patrol.number_changes')))"                                                                                \
+    " from pg_roles r where rolname = $1 and rolcanlogin"
+
+/* ---- the login ---- */
+
+static void say_login(struct doctor *d, const char *login)
+{
+    PGresult *row = PQexecParams(d->own, OTHER_RIGHTS, 1, NULL, &login, NULL, NULL, 0);
+    if (PQresultStatus(row) != PGRES_TUPLES_OK)
+        doctor_say(d, DOCTOR_WARNING, CHECK, "run mobeyectl doctor --db as a member of mobeye_owner",
+                   "the rights of %s cannot be read: %s", login, PQresultErrorField(row, PG_DIAG_MESSAGE_PRIMARY));
+    else if (PQntuples(row) == 1 && *PQgetvalue(row, 0, 0))
+        doctor_say(d, DOCTOR_PROBLEM, CHECK,
+                   "a person who controls the board has these rights under nobody's name: revoke them",
+                   "the login %s can do more than act for people: it %s", login, PQgetvalue(row, 0, 0));
+    else if (PQntuples(row) == 1)
+        doctor_say(d, DOCTOR_OK, CHECK, NULL, "the login %s can do nothing but act for people", login);
+    PQclear(row);
+}
+
+/* Every login that the database lets act for people, that of the board among them. */
+static void say_logins(struct doctor *d)
+{
+    if (!d->own || !ctl_readable(d->own, "mobeye.proxy_login")) {
+        doctor_say(d, DOCTOR_OK, CHECK, NULL, "logins not checked: this role may not read mobeye.proxy_login");
+        return;
+    }
+    PGresult *rows = PQexec(d->own, "select login from mobeye.proxy_login order by login");
+    bool own = false;
+    for (int row = 0; row < PQntuples(rows); row++) {
+        own |= strcmp(PQgetvalue(rows, row, 0), "mobeye_board") == 0;
+        say_login(d, PQgetvalue(rows, row, 0));
+    }
+    if (!own)
+        doctor_say(d, DOCTOR_PROBLEM, CHECK, "insert into mobeye.proxy_login values ('mobeye_board')",
+                   "mobeye_board is not in mobeye.proxy_login: the board can act for nobody");
+    PQclear(rows);
+}
+
+/* Connects as the board does. level: if it cannot. */
+static void say_connection(struct doctor *d, const struct conf_board *conf, enum doctor_level level)
+{
+    PGconn *conn = connect_as_user(BOARD_USER, "doctor", conf->database.conninfo);
+    const char *user = PQuser(conn);
+    if (PQstatus(conn) != CONNECTION_OK)
+        doctor_say(d, level, CHECK, "run mobeyectl setup --board", "it cannot connect to the database: %.*s",
+                   (int)strcspn(PQerrorMessage(conn), "\n"), PQerrorMessage(conn));
+    else if (strcmp(user, "mobeye_board") != 0)
+        doctor_say(d, DOCTOR_WARNING, CHECK, "user=mobeye_board in database.conninfo is the login made for it",
+                   "it connects to the database as %s", user);
+    else
+        doctor_say(d, DOCTOR_OK, CHECK, NULL, "it can connect to the database as %s", user);
+    PQfinish(conn);
+}
+
+/* ---- the service and its socket ---- */
+
+/* 0, or the errno with which the user cannot connect to the socket. As root, in a process of its own, as that user. */
+static int try_connect(const char *path, const char *user)
+{
+    const struct passwd *as = getpwnam(user);
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+    int status = 0;
+    pid_t child = fork();
+    if (child == 0) {
+        if (geteuid() == 0 && as &&
+            (initgroups(user, as->pw_gid) != 0 || setgid(as->pw_gid) != 0 || setuid(as->pw_uid) != 0))
+            _exit(errno);
+        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        _exit(fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 ? 0 : errno);
+    }
+    return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) ? WEXITSTATUS(status) : ECHILD;
+}
+
+static void say_socket(struct doctor *d, const struct conf_board *conf)
+{
+    for (size_t i = 0; i < conf->identity.n_peers; i++) {
+        int why = try_connect(conf->socket_path, conf->identity.peers[i]);
+        if (why == 0)
+            doctor_say(d, DOCTOR_OK, CHECK, NULL, "%s can connect to %s", conf->identity.peers[i], conf->socket_path);
+        else
+            doctor_say(d, DOCTOR_PROBLEM, CHECK,
+                       why == EACCES ? "every directory of the path must be open to it (mode 0755)"
+                                     : "systemctl status mobeye-board gives the reason",
+                       "%s cannot connect to %s: %s", conf->identity.peers[i], conf->socket_path, strerror(why));
+    }
+}
+
+static void say_metrics(struct doctor *d, const struct scrape *scrape)
+{
+    if (!memmem(scrape->text.data, scrape->text.len, BUILD_INFO, strlen(BUILD_INFO)))
+        doctor_say(d, DOCTOR_WARNING, CHECK,
+                   "install the same version of both packages; systemctl restart mobeye-board",
+                   "the version that runs is not that of mobeyectl, " MOBEYE_VERSION);
+    if (scrape_plain(scrape, "mobeye_board_database_connections") == 0)
+        doctor_say(d, DOCTOR_PROBLEM, CHECK, "journalctl -u mobeye-board gives the reason",
+                   "it runs, and has no connection to the database");
+    else
+        doctor_say(d, DOCTOR_OK, CHECK, NULL, "it runs; %.0f pages follow the changes",
+                   scrape_plain(scrape, "mobeye_board_streams"));
+}
+
+/* false: it does not run. */
+static bool say_process(struct doctor *d, const struct conf_board *conf)
+{
+    struct err err;
+    struct scrape scrape = {0};
+    bool runs = true;
+    if (!conf->http_listen)
+        doctor_say(d, DOCTOR_WARNING, CHECK, "set http.listen in its configuration",
+                   "its version and its connections are not known");
+    else if (scrape_fetch_of("mobeye_board", conf->http_listen, &scrape, &err) != 0)
+        runs = false;
+    else
+        say_metrics(d, &scrape);
+    if (!runs)
+        doctor_say(d, DOCTOR_WARNING, CHECK, "mobeyectl setup --board starts it", "it does not run: %s", err.text);
+    buf_free(&scrape.text);
+    return runs;
+}
+
+void doctor_board(struct doctor *d)
+{
+    struct buf report = {0};
+    say_logins(d);
+    if (access(d->board_file, R_OK) != 0) {
+        doctor_say(d, DOCTOR_OK, CHECK, NULL, "not checked: %s: %s", d->board_file, strerror(errno));
+        return;
+    }
+    struct conf_board *conf = conf_board_load(d->board_file, &report);
+    if (!conf) {
+        buf_append(&report, "", 1);
+        doctor_say(d, DOCTOR_PROBLEM, CHECK, "run mobeye-board --check", "the configuration is not valid: %.*s",
+                   (int)strcspn(report.data, "\n"), report.data);
+    } else {
+        if (conf->identity.fixed)
+            doctor_say(d, DOCTOR_WARNING, CHECK, "put a reverse proxy before it, and set identity.header",
+                       "everybody on this machine is %s (identity.fixed)", conf->identity.fixed);
+        bool runs = say_process(d, conf);
+        say_connection(d, conf, runs ? DOCTOR_PROBLEM : DOCTOR_WARNING);
+        if (runs && conf->socket_path)
+            say_socket(d, conf);
+    }
+    conf_board_free(&conf);
+    buf_free(&report);
+}
