@@ -2,7 +2,8 @@
 import json
 import subprocess
 
-from harness.board import BOARD, PEOPLE, Board, Page, make_incident
+from harness.board import PEOPLE, Board, Page, make_incident
+from harness.paths import BOARD
 from harness.wait import wait_until
 
 

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from harness.machine import Machine
-from harness.paths import BUILD, sanitized
+from harness.paths import BUILD, ROOT, sanitized
 from harness.wait import wait_until
 
 INTERRUPT = BUILD / "tests" / "interrupt.so"
@@ -59,7 +59,10 @@ def test_one_command_leads_to_a_drill_alert_in_the_database(machine):
     assert "1 changes would be made" in machine.must("mobeyectl", "setup", "--dry-run")
     (drill,) = does(machine.must("mobeyectl", "setup", "--yes"))
     assert drill.startswith("send a drill alert")
-    assert machine.run("mobeyectl", "doctor").returncode == 0
+    # As root it sees people too, and that the board was installed and not set up.
+    doctor = machine.must("mobeyectl", "doctor")
+    assert "not checked" not in "".join(line for line in doctor.splitlines() if " registry " in line or " login" in line)
+    assert re.search("WARNING +board +it does not run: .*: mobeyectl setup --board starts it", doctor)
 
 
 def test_what_runs_is_brought_up_to_date(ready):
@@ -184,3 +187,108 @@ def test_apply_without_a_database_changes_nothing(ready):
     assert (ready.etc / "mobeyed.yaml").read_text() == before
     ready.must("mobeyectl", "apply", "--yes", "--no-replay", "/etc/new.yaml")
     assert "dbname=nowhere" in (ready.etc / "mobeyed.yaml").read_text()
+
+
+BOARD_FILE = "/etc/mobeye-board/mobeye-board.yaml"
+
+
+def ask_board(machine, user, person):
+    """The status and body of the board's answer to that user of the machine, who names the person."""
+    return machine.must("curl", "-s", "--unix-socket", "/run/mobeye-board/http.sock", "-H", f"X-Remote-User: {person}",
+                        "-w", " %{http_code}", "http://board/api/me", user=user)
+
+
+def test_one_command_leads_to_a_board(machine):
+    """Its login, its file, its unit; the database lets it act for people."""
+    before = machine.must("bash", "-c", f"sha256sum {BOARD_FILE} /etc/mobeyed/*; ls /etc/mobeye-board")
+    planned = machine.must("mobeyectl", "setup", "--board", "--dry-run")
+    assert "set the password of mobeye_board and write it to /etc/mobeye-board/pgpass" in planned
+    assert "enable mobeye-board.service" in planned and "nothing was changed" in planned
+    assert machine.must("bash", "-c", f"sha256sum {BOARD_FILE} /etc/mobeyed/*; ls /etc/mobeye-board") == before
+    assert machine.sql("select count(*) from pg_database where datname = 'mobeye'", "postgres") == "0"
+    output = machine.must("bash", "-c", "umask 077 && mobeyectl setup --yes --board")
+    assert does(output)[-3:] == ["set the password of mobeye_board and write it to /etc/mobeye-board/pgpass",
+                                 f"write {BOARD_FILE}", "enable mobeye-board.service and restart it"]
+    left = output[output.index("left to do:"):]
+    assert "a reverse proxy" in left and "unix:/run/mobeye-board/http.sock in the header X-Remote-User" in left
+    assert "mobeyectl people import" in left
+    assert machine.must("stat", "-c", "%a %U:%G", BOARD_FILE, "/etc/mobeye-board/pgpass").splitlines() == [
+        "640 root:mobeye-board", "600 mobeye-board:mobeye-board"]
+    machine.sql("insert into mobeye.team values ('noord', 'Noord'); insert into mobeye.person values ('jansen', 'J. Jansen', 'noord')")
+    wait_until(lambda: ask_board(machine, "www-data", "jansen").endswith(" 200"), "the board has its connections")
+    assert ask_board(machine, "nobody", "jansen").endswith(" 401")
+    doctor = machine.must("mobeyectl", "doctor")
+    assert "the login mobeye_board can do nothing but act for people" in doctor
+    assert "www-data can connect to /run/mobeye-board/http.sock" in doctor and "it runs; 0 pages" in doctor
+
+
+def test_setup_of_the_board_can_be_run_again(machine):
+    machine.must("mobeyectl", "setup", "--yes", "--board")
+    again = machine.must("mobeyectl", "setup", "--yes", "--no-drill", "--board")
+    assert does(again) == []
+    assert "mobeye-board.service uses the present file" in again
+    # A file that was changed and that the board has not read; a login of its own is kept.
+    machine.must("sed", "-i", "s/^#language: nl/language: en/", BOARD_FILE)
+    (done,) = does(machine.must("mobeyectl", "setup", "--yes", "--no-drill", "--board"))
+    assert done == "enable mobeye-board.service and restart it"
+    machine.must("systemctl", "stop", "mobeye-board.service")
+    (done,) = does(machine.must("mobeyectl", "setup", "--yes", "--no-drill", "--board"))
+    assert done == "enable mobeye-board.service and restart it"
+
+
+def test_the_board_may_be_a_peer(ready):
+    """As the guide says: no password."""
+    ready.must("bash", "-c", "cd /run/postgresql/data && cp pg_hba.conf hba.before && echo 'mobeye mobeye-board mobeye_board' > pg_ident.conf && "
+                             "sed -i '1i local mobeye mobeye_board peer map=mobeye' pg_hba.conf")
+    ready.sql("select pg_reload_conf()")
+    wait_until(lambda: ready.run("psql", "-U", "mobeye_board", "-c", "select 1", "mobeye", user="mobeye-board").returncode == 0,
+               "pg_hba.conf is in force")
+    assert does(ready.must("mobeyectl", "setup", "--yes", "--no-drill", "--board")) == ["enable mobeye-board.service and restart it"]
+    assert ready.run("test", "-e", "/etc/mobeye-board/pgpass").returncode == 1
+    ready.must("bash", "-c", "cd /run/postgresql/data && mv hba.before pg_hba.conf && rm pg_ident.conf && touch pg_ident.conf && "
+                             "chown postgres pg_ident.conf pg_hba.conf")
+    ready.sql("select pg_reload_conf()")
+
+
+def test_setup_of_the_board_is_completed_after_every_interruption(ready, interrupt):
+    step, more = 0, True
+    while more:
+        step += 1
+        ready.must("bash", "-c", "systemctl stop mobeye-board.service; rm -rf /etc/mobeye-board/pgpass* /etc/mobeye-board/*.setup")
+        ready.must("install", "-m", "0640", "-g", "mobeye-board", ROOT / "config/mobeye-board.yaml", "/etc/mobeye-board")
+        ready.sql("alter role mobeye_board password null")
+        more = interrupted(ready, step, "--board")
+        ready.must("mobeyectl", "setup", "--yes", "--no-drill", "--board")
+        assert "passfile=/etc/mobeye-board/pgpass" in ready.must("cat", BOARD_FILE)
+        assert ready.must("ls", "/etc/mobeye-board").split() == ["mobeye-board.yaml", "pgpass"]
+        assert ready.run("systemctl", "is-active", "mobeye-board.service").returncode == 0
+    assert step > 10
+
+
+def test_setup_of_the_board_takes_its_package(machine):
+    machine.must("userdel", "mobeye-board")
+    try:
+        refused = machine.run("mobeyectl", "setup", "--yes", "--board")
+        assert refused.returncode == 1 and "install the package mobeyed-board" in refused.stdout
+        assert machine.sql("select count(*) from pg_database where datname = 'mobeye'", "postgres") == "0"
+    finally:
+        machine.must("systemd-sysusers", machine.home / "mobeye-board.sysusers")
+
+
+@pytest.mark.parametrize("grant, told", [
+    ("grant mobeye_patrol to mobeye_board", "is a member of mobeye_patrol"),
+    ("grant select on patrol.queue to mobeye_board", "may read or change patrol.queue"),
+    ("grant usage on schema mobeye to mobeye_board; grant execute on function mobeye.hold(bigint, boolean, text) to mobeye_board",
+     "may call mobeye.hold"),
+    ("alter role mobeye_board createdb", "is privileged"),
+])
+def test_doctor_names_what_else_the_login_of_the_board_may_do(ready, grant, told):
+    ready.sql(grant)
+    try:
+        examined = ready.run("mobeyectl", "doctor")
+        assert examined.returncode == 1
+        assert f"the login mobeye_board can do more than act for people: it {told}" in examined.stdout
+    finally:
+        ready.sql("revoke mobeye_patrol from mobeye_board; alter role mobeye_board nocreatedb; "
+                  "revoke all on patrol.queue from mobeye_board; revoke all on function mobeye.hold(bigint, boolean, text) from mobeye_board; "
+                  "revoke all on schema mobeye from mobeye_board")

@@ -53,7 +53,7 @@ static const char help[] =
     "Sends alerts, one JSON document per line, and waits for every reply.\n\n"
     "A document may also extend over several lines, and all of them may be in one array. Reads standard input if FILE\n"
     "is - or missing. What gets RETRY or no reply is sent again. Each REJECT is printed as FILE:LINE: code: field:\n"
-    "reason. What was odd about an accepted alert is printed too, and whether it was sent before.\n\n"
+    "reason. What was odd about an accepted alert is printed too, and whether this run sent it before.\n\n"
     "      --to ENDPOINT      router endpoint of the daemon, tcp://HOST:PORT or ipc://PATH; may be repeated with "
     "other\n"
     "                         daemons, to be used if one does not answer or has no room\n"

@@ -1,4 +1,5 @@
-/* mobeyectl setup: takes an installed package to the point where a drill alert is stored in the database. */
+/* mobeyectl setup: takes the installed packages to the point where a drill alert is stored in the database, and the
+ * board runs. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,9 @@ static const char help[] =
     "      --instance NAME      name of this daemon in the database and the log\n"
     "      --conninfo CONNINFO  connection string of the daemon (default: that of the file; if that does not work, a\n"
     "                           password over TCP, stored in the file pgpass next to the configuration)\n"
+    "      --board              set up the patrol board of this machine too: how it logs in, its configuration and "
+    "its\n"
+    "                           service (package mobeyed-board); prints what is left to do\n"
     "      --curve              use CURVE: create a key for the daemon and one that is valid for drills only\n"
     "      --replace            replace a configuration that was edited by hand (the old one is kept); otherwise,\n"
     "                           and without a terminal, the new one is written next to it\n"
@@ -33,7 +37,8 @@ static const char help[] =
     "  -h, --help               print this help\n\n"
     "Examples:\n"
     "  # mobeyectl setup --dry-run\n"
-    "  # mobeyectl setup --yes --curve\n\n" CTL_EXIT_HELP;
+    "  # mobeyectl setup --yes --curve\n"
+    "  # mobeyectl setup --yes --board\n\n" CTL_EXIT_HELP;
 
 static void print_step(const char *what, const char *fmt, va_list args)
 {
@@ -97,10 +102,10 @@ bool setup_ask_yes(const struct setup *s, const char *about, const char *questio
 static int read_configuration(struct setup *s)
 {
     struct buf text = {0};
-    int there = setup_read(s->file, &text);
+    int there = setup_read(s->daemon.file, &text);
     s->fresh = there == 0 || setup_is_sample(buf_str(&text));
-    struct conf *conf = there > 0 ? ctl_load(s->file) : NULL;
-    s->file_conninfo = conf ? strdup(conf->database.conninfo) : NULL;
+    struct conf *conf = there > 0 ? ctl_load(s->daemon.file) : NULL;
+    s->daemon.file_conninfo = conf ? strdup(conf->database.conninfo) : NULL;
     conf_free(&conf);
     buf_free(&text);
     return there < 0 ? CTL_FAILED : CTL_OK;
@@ -111,7 +116,7 @@ static void ask_what_is_not_given(struct setup *s)
 {
     char host[64] = "mobeyed", preset[80];
     if (!s->database && !s->fresh)
-        s->database = s->file_conninfo ? conninfo_value(s->file_conninfo, "dbname") : NULL;
+        s->database = s->daemon.file_conninfo ? conninfo_value(s->daemon.file_conninfo, "dbname") : NULL;
     if (!s->database)
         s->database = ask_text(s, "Name of the database", "mobeye");
     if (!s->instance && s->fresh) {
@@ -123,9 +128,11 @@ static void ask_what_is_not_given(struct setup *s)
 
 static int set_up(struct setup *s)
 {
-    int status = setup_database(s);
+    int status = s->board ? setup_board_user() : CTL_OK;
     if (status == CTL_OK)
-        status = setup_daemon_login(s);
+        status = setup_database(s);
+    if (status == CTL_OK)
+        status = setup_login(s, &s->daemon);
     if (status == CTL_OK && s->curve)
         status = setup_curve(s);
     if (status == CTL_OK)
@@ -136,6 +143,8 @@ static int set_up(struct setup *s)
         status = setup_daemon(s);
     if (status == CTL_OK && s->drill)
         status = setup_drill(s);
+    if (status == CTL_OK && s->board)
+        status = setup_board(s);
     return status;
 }
 
@@ -150,18 +159,22 @@ static int parse_setup(int argc, char **argv, struct setup *s)
 {
     const char *database = NULL, *instance = NULL, *conninfo = NULL;
     bool no_drill = false;
-    const struct ctl_option options[] = {
-        {"admin", .text = &s->admin},    {"database", .text = &database},  {"instance", .text = &instance},
-        {"conninfo", .text = &conninfo}, {"curve", .flag = &s->curve},     {"replace", .flag = &s->replace},
-        {"no-drill", .flag = &no_drill}, {"dry-run", .flag = &s->dry_run}, {0}};
+    const struct ctl_option options[] = {{"admin", .text = &s->admin},     {"database", .text = &database},
+                                         {"instance", .text = &instance},  {"conninfo", .text = &conninfo},
+                                         {"board", .flag = &s->board},     {"curve", .flag = &s->curve},
+                                         {"replace", .flag = &s->replace}, {"no-drill", .flag = &no_drill},
+                                         {"dry-run", .flag = &s->dry_run}, {0}};
     struct ctl_call call;
     int status = ctl_parse(argc, argv, &verb, options, &call);
-    s->file = call.file ? call.file : CTL_DEFAULT_FILE;
+    s->daemon = (struct setup_program){.name = "the daemon",
+                                       .user = SETUP_USER,
+                                       .role = "mobeye_ingest",
+                                       .file = call.file ? call.file : CTL_DEFAULT_FILE};
     s->yes = call.yes;
     s->drill = !no_drill;
     s->database = copy_of(database);
     s->instance = copy_of(instance);
-    s->conninfo = copy_of(conninfo);
+    s->daemon.conninfo = copy_of(conninfo);
     return status;
 }
 
@@ -181,8 +194,8 @@ int ctl_setup(int argc, char **argv)
     PQfinish(s.conn);
     free(s.database);
     free(s.instance);
-    free(s.file_conninfo);
-    free(s.conninfo);
+    free(s.daemon.file_conninfo);
+    free(s.daemon.conninfo);
     free(s.server_key);
     free(s.clients);
     free(s.drill_key);

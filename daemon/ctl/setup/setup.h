@@ -1,7 +1,8 @@
 /*
- * The parts of mobeyectl setup: the database, keys, the configuration, the daemon, the drill. Each part first checks
- * what exists, reports it as unchanged, and does the rest; with dry_run it reports what it would do. A part that was
- * interrupted is completed when setup runs again. Functions that return int return CTL_OK, or have printed the reason.
+ * The parts of mobeyectl setup: the database, logins, keys, the configuration, the daemon, the drill, the board. Each
+ * part first checks what exists, reports it as unchanged, and does the rest; with dry_run it reports what it would do.
+ * A part that was interrupted is completed when setup runs again. Functions that return int return CTL_OK, or have
+ * printed the reason.
  */
 #ifndef MOBEYE_CTL_SETUP_SETUP_H
 #define MOBEYE_CTL_SETUP_SETUP_H
@@ -16,24 +17,32 @@
 
 #define SETUP_VERB "setup"
 #define SETUP_USER CONNECT_DAEMON_USER
-#define SETUP_ROLE "mobeye_ingest"
+
+/* A program that connects to the database, and its configuration. */
+struct setup_program {
+    const char *name;    /* in messages: "the daemon" */
+    const char *user;    /* the system user that runs it, with a group of the same name */
+    const char *role;    /* its role in the database */
+    const char *file;    /* of its configuration */
+    char *file_conninfo; /* the conninfo in the existing file; NULL: none */
+    char *conninfo;      /* the one to write; NULL: that of the file works, or none was given */
+};
 
 struct setup {
-    const char *file;    /* of the configuration */
-    const char *admin;   /* conninfo of a superuser, without a database; NULL: user postgres of this machine */
-    char *database;      /* its name */
-    char *instance;      /* NULL: that of the file */
-    char *file_conninfo; /* the conninfo in the existing file; NULL: none */
-    char *conninfo;      /* the daemon's; NULL: that of the file if it works, otherwise one with a password */
-    bool dry_run, yes;   /* yes: do not ask */
-    bool fresh;          /* the file does not exist yet, or is the sample as shipped */
-    bool replace;        /* an existing file may be replaced; the old one is kept */
-    bool drill;          /* send a drill alert at the end */
-    bool curve;          /* set up CURVE */
-    char *server_key;    /* with curve: file of the daemon's secret key */
-    char *clients;       /* with curve: the client list */
-    char *drill_key;     /* with curve: file of the drill's secret key */
-    PGconn *conn;        /* the superuser's connection, to the database itself as soon as it exists */
+    struct setup_program daemon;
+    const char *admin; /* conninfo of a superuser, without a database; NULL: user postgres of this machine */
+    char *database;    /* its name */
+    char *instance;    /* NULL: that of the file */
+    bool dry_run, yes; /* yes: do not ask */
+    bool fresh;        /* the file does not exist yet, or is the sample as shipped */
+    bool replace;      /* an existing file may be replaced; the old one is kept */
+    bool drill;        /* send a drill alert at the end */
+    bool curve;        /* set up CURVE */
+    bool board;        /* set up the board on this machine */
+    char *server_key;  /* with curve: file of the daemon's secret key */
+    char *clients;     /* with curve: the client list */
+    char *drill_key;   /* with curve: file of the drill's secret key */
+    PGconn *conn;      /* the superuser's connection, to the database itself as soon as it exists */
     unsigned long changes;
 };
 
@@ -44,18 +53,19 @@ void setup_is(struct setup *s, const char *fmt, ...) __attribute__((format(print
 /* Asks a yes-or-no question; false without a terminal. */
 bool setup_ask_yes(const struct setup *s, const char *about, const char *question);
 
-/* Absolute path of NAME in the directory of the configuration. The caller frees it. */
-char *setup_beside(const struct setup *s, const char *name);
+/* Absolute path of NAME in the directory of the file. The caller frees it. */
+char *setup_beside(const char *file, const char *name);
 
 /* Appends the whole file. 1: read; 0: it does not exist; -1: the error was printed. */
 int setup_read(const char *path, struct buf *ret);
 
-/* Creates or replaces the file atomically, readable by the daemon's group; secret: by the daemon's user only. */
-int setup_write(const char *path, struct str text, bool secret);
+/* Creates or replaces the file atomically, readable by the group of the user; secret: by the user only. */
+int setup_write(const char *path, struct str text, const char *user, bool secret);
 
 /* A file: its present and its desired text. */
 struct setup_file {
     const char *path;
+    const char *user;                /* whose group may read it */
     const struct buf *old;           /* NULL: the file does not exist */
     bool shipped;                    /* the old text is that of the package, unchanged */
     const struct buf *text;          /* the desired text */
@@ -73,15 +83,18 @@ int setup_database(struct setup *s);
 char *setup_query(PGconn *conn, const char *sql, const char *value);
 bool setup_run(PGconn *conn, const char *what, const char *sql);
 
-/* Makes sure that the daemon can connect: with the conninfo that was given or that the file has, otherwise with a
- * password for its role, stored in a passfile next to the configuration; s->conninfo then uses it. */
-int setup_daemon_login(struct setup *s);
+/* Makes sure that the program can connect: with the conninfo that was given or that the file has, otherwise with a
+ * password for its role, stored in a passfile next to its configuration; program->conninfo then uses it. */
+int setup_login(struct setup *s, struct setup_program *program);
 
 /* With curve: creates the keys of the daemon and of the drill and adds the latter to the client list. */
 int setup_curve(struct setup *s);
 
 /* Creates the configuration from the sample, or updates instance and conninfo of an existing one. */
 int setup_configuration(struct setup *s);
+
+/* The same for the board's, of which it sets the conninfo. */
+int setup_board_configuration(struct setup *s, const struct setup_program *board);
 
 /* Whether the text is the sample configuration. */
 bool setup_is_sample(struct str text);
@@ -95,5 +108,10 @@ int setup_daemon(struct setup *s);
 
 /* Sends a drill alert and waits until it is stored in the database. */
 int setup_drill(struct setup *s);
+
+/* The board: its login, its configuration and its unit; prints what is left to the administrator. Requires the user
+ * that its package creates, which setup_board_user() checks before anything is changed. */
+int setup_board_user(void);
+int setup_board(struct setup *s);
 
 #endif

@@ -55,7 +55,7 @@ static double applied_at(const struct conf *conf)
 static bool is_up_to_date(const struct setup *s, const struct conf *conf)
 {
     double taken_up = applied_at(conf);
-    return taken_up > changed_at(s->file) && taken_up > changed_at(conf->security.clients) &&
+    return taken_up > changed_at(s->daemon.file) && taken_up > changed_at(conf->security.clients) &&
            taken_up > changed_at(conf->security.server_key);
 }
 
@@ -100,11 +100,11 @@ static int reload_or_restart(struct setup *s, const struct conf *conf, const cha
 int setup_daemon(struct setup *s)
 {
     char unit[256];
-    if (!unit_of(s->file, unit))
+    if (!unit_of(s->daemon.file, unit))
         return CTL_OK;
     if (s->dry_run && s->changes > 0) /* the file may not exist yet */
         return call_systemctl(s, is_active(unit) ? "reload" : "restart", unit);
-    struct conf *conf = ctl_load(s->file);
+    struct conf *conf = ctl_load(s->daemon.file);
     int status = conf ? reload_or_restart(s, conf, unit) : CTL_FAILED;
     conf_free(&conf);
     return status;

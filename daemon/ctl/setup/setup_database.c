@@ -33,9 +33,10 @@ char *setup_query(PGconn *conn, const char *sql, const char *value)
 
 static int connect_server(struct setup *s)
 {
-    if (!s->admin && s->file_conninfo && !connect_is_local(s->file_conninfo))
+    if (!s->admin && s->daemon.file_conninfo && !connect_is_local(s->daemon.file_conninfo))
         return ctl_fail(SETUP_VERB,
-                        "the database of %s is on another machine (expected --admin with a superuser there)", s->file);
+                        "the database of %s is on another machine (expected --admin with a superuser there)",
+                        s->daemon.file);
     s->conn = connect_admin(s, "postgres");
     if (PQstatus(s->conn) != CONNECTION_OK) {
         fputs(PQerrorMessage(s->conn), stderr);

@@ -106,7 +106,7 @@ static bool wait_stored(PGconn *conn, const char *id)
 static int load_keys(const struct setup *s, const struct conf *conf, struct curve *server, struct curve *ours)
 {
     struct err err;
-    char *path = setup_beside(s, "drill.key");
+    char *path = setup_beside(s->daemon.file, "drill.key");
     int status = CTL_OK;
     if (curve_load(conf->security.server_key, server, &err) != 0 || curve_load(path, ours, &err) != 0)
         status = ctl_fail(SETUP_VERB,
@@ -167,7 +167,7 @@ int setup_drill(struct setup *s)
         setup_did(s, "send a drill alert through the daemon to the database");
         return CTL_OK;
     }
-    struct conf *conf = ctl_load(s->file);
+    struct conf *conf = ctl_load(s->daemon.file);
     int status = conf ? run_drill(s, conf) : CTL_FAILED;
     conf_free(&conf);
     return status;

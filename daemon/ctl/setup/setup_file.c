@@ -1,6 +1,8 @@
-/* mobeyectl setup: the configuration file, in which it sets a few lines. */
+/* mobeyectl setup: the configuration files, in which it sets a few lines. */
+#include <stdio.h>
 #include <string.h>
 
+#include "conf/conf_board.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/setup/setup.h"
 #include "ctl/setup/setup_sample.h"
@@ -72,19 +74,6 @@ static bool is_secured(struct str text)
     return text.len > 10 && (memcmp(text.p, "security:", 9) == 0 || memmem(text.p, text.len, "\nsecurity:", 10));
 }
 
-static bool edit_file(const struct setup *s, struct str text, struct buf *out)
-{
-    bool curve = s->server_key && !is_secured(text);
-    struct config_edit settings[] = {
-        {"instance:", 0, 0, s->instance, s->instance != NULL, false},
-        {"conninfo:", 1, 8, s->conninfo, s->conninfo != NULL, false},
-        {"#security:", 0, 0, NULL, curve, false},
-        {"#server_key:", 2, 2, s->server_key, curve, false},
-        {"#clients:", 2, 2, s->clients, curve, false},
-    };
-    return apply_edits(settings, sizeof(settings) / sizeof(settings[0]), text, out);
-}
-
 /* Whether the daemon would accept the file; errors are printed with their line. */
 static bool check_configuration(const char *path)
 {
@@ -94,24 +83,75 @@ static bool check_configuration(const char *path)
     return good;
 }
 
+static bool check_board_configuration(const char *path)
+{
+    struct buf diagnostics = {0};
+    struct conf_board *conf = conf_board_load(path, &diagnostics);
+    bool good = conf != NULL;
+    if (!good)
+        fwrite(diagnostics.data, 1, diagnostics.len, stderr);
+    conf_board_free(&conf);
+    buf_free(&diagnostics);
+    return good;
+}
+
+/* Reads the file of the program, or takes the sample where there is none. Returns what setup_read() does. */
+static int read_or_sample(const struct setup_program *program, struct str sample, struct buf *ret)
+{
+    int there = setup_read(program->file, ret);
+    if (there == 0)
+        buf_append_str(ret, sample);
+    buf_append(ret, "", 1); /* strspn() needs a terminator */
+    ret->len--;
+    return there;
+}
+
 int setup_configuration(struct setup *s)
 {
+    const struct setup_program *daemon = &s->daemon;
     struct buf old = {0}, text = {0};
-    int there = setup_read(s->file, &old), status = CTL_FAILED;
-    if (there == 0)
-        buf_append(&old, setup_sample, setup_sample_len);
-    buf_append(&old, "", 1); /* strspn() needs a terminator */
-    old.len--;
-    const struct setup_file file = {.path = s->file,
+    int there = read_or_sample(daemon, (struct str){setup_sample, setup_sample_len}, &old), status = CTL_FAILED;
+    bool curve = s->server_key && !is_secured(buf_str(&old));
+    struct config_edit edits[] = {
+        {"instance:", 0, 0, s->instance, s->instance != NULL, false},
+        {"conninfo:", 1, 8, daemon->conninfo, daemon->conninfo != NULL, false},
+        {"#security:", 0, 0, NULL, curve, false},
+        {"#server_key:", 2, 2, s->server_key, curve, false},
+        {"#clients:", 2, 2, s->clients, curve, false},
+    };
+    const struct setup_file file = {.path = daemon->file,
+                                    .user = daemon->user,
                                     .old = there ? &old : NULL,
                                     .shipped = setup_is_sample(buf_str(&old)),
                                     .text = &text,
                                     .check = check_configuration};
-    if (there >= 0 && edit_file(s, buf_str(&old), &text))
+    if (there >= 0 && apply_edits(edits, sizeof(edits) / sizeof(edits[0]), buf_str(&old), &text))
         status = setup_put(s, &file);
     else if (there >= 0)
-        ctl_fail(SETUP_VERB, "%s lacks the sample's lines for instance, conninfo%s (set them by hand)", s->file,
+        ctl_fail(SETUP_VERB, "%s lacks the sample's lines for instance, conninfo%s (set them by hand)", daemon->file,
                  s->server_key ? " and security" : "");
+    buf_free(&old);
+    buf_free(&text);
+    return status;
+}
+
+int setup_board_configuration(struct setup *s, const struct setup_program *board)
+{
+    const struct str sample = {setup_board_sample, setup_board_sample_len};
+    struct buf old = {0}, text = {0};
+    int there = read_or_sample(board, sample, &old), status = CTL_FAILED;
+    struct config_edit edit = {"conninfo:", 1, 8, board->conninfo, board->conninfo != NULL, false};
+    const struct setup_file file = {.path = board->file,
+                                    .user = board->user,
+                                    .old = there ? &old : NULL,
+                                    .shipped = str_eq(buf_str(&old), sample),
+                                    .text = &text,
+                                    .check = check_board_configuration};
+    if (there >= 0 && apply_edits(&edit, 1, buf_str(&old), &text))
+        status = setup_put(s, &file);
+    else if (there >= 0)
+        ctl_fail(SETUP_VERB, "%s has no line of its own for conninfo (set it by hand: %s)", board->file,
+                 board->conninfo);
     buf_free(&old);
     buf_free(&text);
     return status;

@@ -13,9 +13,9 @@
 
 enum { FILE_MAX = 1 << 20, OLD_ONES = 100 };
 
-char *setup_beside(const struct setup *s, const char *name)
+char *setup_beside(const char *file, const char *name)
 {
-    char *path = NULL, *directory = strdup(s->file), *slash = strrchr(directory, '/');
+    char *path = NULL, *directory = strdup(file), *slash = strrchr(directory, '/');
     if (slash)
         *slash = '\0';
     char *real = realpath(slash ? directory : ".", NULL);
@@ -39,20 +39,20 @@ int setup_read(const char *path, struct buf *ret)
     return 1;
 }
 
-/* The daemon's user has a group of the same name. */
-static bool hand_over(int fd, bool secret)
+static bool hand_over(int fd, const char *name, bool secret)
 {
-    const struct passwd *user = geteuid() == 0 ? getpwnam(SETUP_USER) : NULL;
+    const struct passwd *user = geteuid() == 0 ? getpwnam(name) : NULL;
     return (!user || fchown(fd, secret ? user->pw_uid : 0, user->pw_gid) == 0) &&
            fchmod(fd, secret ? 0600 : 0640) == 0; /* independent of the umask */
 }
 
 /* Replaces a file left by an earlier run. */
-static int write_file(const char *path, struct str text, bool secret)
+static int write_file(const char *path, struct str text, const char *user, bool secret)
 {
     unlink(path);
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    bool good = fd >= 0 && write(fd, text.p, text.len) == (ssize_t)text.len && hand_over(fd, secret) && fsync(fd) == 0;
+    bool good =
+        fd >= 0 && write(fd, text.p, text.len) == (ssize_t)text.len && hand_over(fd, user, secret) && fsync(fd) == 0;
     int why = errno;
     if (fd >= 0)
         close(fd);
@@ -72,11 +72,11 @@ static void name_beside(char temp[4096], const char *path)
     snprintf(temp, 4096, "%s.setup", path);
 }
 
-int setup_write(const char *path, struct str text, bool secret)
+int setup_write(const char *path, struct str text, const char *user, bool secret)
 {
     char temp[4096];
     name_beside(temp, path);
-    int status = write_file(temp, text, secret);
+    int status = write_file(temp, text, user, secret);
     return status == CTL_OK ? move_into_place(temp, path) : status;
 }
 
@@ -114,7 +114,7 @@ static int put_file(struct setup *s, const struct setup_file *file)
 {
     char temp[4096];
     name_beside(temp, file->path);
-    int status = write_file(temp, buf_str(file->text), false);
+    int status = write_file(temp, buf_str(file->text), file->user, false);
     if (status != CTL_OK)
         return status;
     if (file->check && !file->check(temp))

@@ -16,7 +16,7 @@
 /* That of the configuration, or the default as long as a dry run has not created it. */
 static char *wanted_zone(const struct setup *s)
 {
-    struct conf *conf = access(s->file, F_OK) == 0 ? ctl_load(s->file) : NULL;
+    struct conf *conf = access(s->daemon.file, F_OK) == 0 ? ctl_load(s->daemon.file) : NULL;
     char *zone = mem_strdup(conf ? conf->timezone : schema_find("", "timezone")->fallback);
     conf_free(&conf);
     return zone;

@@ -11,10 +11,9 @@ import threading
 from psycopg.conninfo import make_conninfo
 
 from .daemon import SANITIZER
-from .paths import BUILD, free_port
+from .paths import BOARD, free_port
 from .wait import wait_until
 
-BOARD = BUILD / "mobeye-board"
 SECRET = "een-lang-geheim-van-de-proxy"
 
 PEOPLE = """

@@ -11,7 +11,7 @@ import tempfile
 
 import pytest
 
-from .paths import BUILD, MOBEYECTL, MOBEYED, ROOT, WITH_POSTGRES
+from .paths import BOARD, BUILD, MOBEYECTL, MOBEYED, ROOT, WITH_POSTGRES
 
 SYSTEMCTL = r"""#!/bin/bash
 # What of systemctl the guide and mobeyectl need, by what the unit says.
@@ -32,6 +32,28 @@ stop() {
     kill "$running"
     timeout 60 tail --pid="$running" -f /dev/null
 }
+# The board's unit: enabled by a file, its start by the clock that systemd shows.
+board() {
+    local running
+    running=$(pgrep -u mobeye-board -x mobeye-board) || running=
+    case $1 in
+    enable) touch "$HOME/board.enabled" ;;
+    is-enabled) [[ -e $HOME/board.enabled ]] ;;
+    is-active) [[ -n $running ]] ;;
+    show) cat "$HOME/board.started" 2> /dev/null || echo 0 ;;
+    stop) [[ -z $running ]] || { kill "$running" && timeout 60 tail --pid="$running" -f /dev/null; } ;;
+    restart)
+        board stop
+        install -d -o mobeye-board /run/mobeye-board
+        /usr/bin/python3 -c 'import time; print(time.monotonic_ns() // 1000)' > "$HOME/board.started"
+        : > "$HOME/board.log"
+        setsid runuser -u mobeye-board -- mobeye-board 2>> "$HOME/board.log" < /dev/null > /dev/null &
+        timeout 60 grep -q 'is ready on' < <(tail -n +1 -f --pid=$$ "$HOME/board.log") || { cat "$HOME/board.log" >&2 && return 1; }
+        ;;
+    *) return 1 ;;
+    esac
+}
+[[ " $* " != *" mobeye-board.service "* ]] || { board "$1" && exit; exit 1; }
 case $1 in
 start) start ;;
 stop) stop ;;
@@ -62,7 +84,7 @@ ip link set lo up
 mount --make-rprivate /
 cp -a /etc "$home/etc"
 mount --bind "$home/etc" /etc
-systemd-sysusers "$home/mobeyed.sysusers" > /dev/null 2>&1
+systemd-sysusers "$home/mobeyed.sysusers" "$home/mobeye-board.sysusers" > /dev/null 2>&1
 exec "${@:2}"
 """
 
@@ -94,8 +116,13 @@ read -r _ || true
 
 FORGET = """
 systemctl stop
-runuser -u postgres -- psql -qc "do 'begin alter role mobeye_ingest password null; exception when undefined_object then end'"
-rm -rf /etc/mobeyed /var/lib/mobeyed/*
+systemctl stop mobeye-board.service
+for role in mobeye_ingest mobeye_board; do
+    runuser -u postgres -- psql -qc "do 'begin alter role $role password null; exception when undefined_object then end'"
+done
+rm -rf /etc/mobeyed /etc/mobeye-board /var/lib/mobeyed/* "$HOME"/board.*
+install -d -m 0750 -g mobeye-board /etc/mobeye-board
+install -m 0640 -g mobeye-board "$1/mobeye-board.yaml" /etc/mobeye-board
 install -d -m 0750 -g mobeyed /etc/mobeyed
 install -m 0640 -g mobeyed "$1/mobeyed.yaml" "$1/clients.yaml" /etc/mobeyed
 """
@@ -109,13 +136,13 @@ class Machine:
         self.home = pathlib.Path(tempfile.mkdtemp(prefix="machine.", dir="/var/tmp"))
         self.home.chmod(0o755)
         (self.home / "bin").mkdir()
-        for program in MOBEYED, MOBEYECTL:
+        for program in MOBEYED, MOBEYECTL, BOARD:
             shutil.copy(program, self.home / "bin")
         (self.home / "bin/systemctl").write_text(SYSTEMCTL)
         (self.home / "bin/journalctl").write_text(JOURNALCTL)
         for program in (self.home / "bin").iterdir():
             program.chmod(0o755)
-        for file in "systemd/mobeyed.service", "systemd/mobeyed.sysusers":
+        for file in "systemd/mobeyed.service", "systemd/mobeyed.sysusers", "systemd/mobeye-board.sysusers":
             shutil.copy(ROOT / file, self.home)
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "MOBEYE_"))}
         self.environment = {**clean, "HOME": str(self.home), "LC_ALL": "C.UTF-8",

@@ -9,6 +9,7 @@ BUILD = pathlib.Path(os.environ.get("MOBEYE_BUILD", ROOT / "build")).resolve()
 MOBEYED = BUILD / "mobeyed"
 MOBEYECTL = BUILD / "mobeyectl"
 BRIDGE = BUILD / "mobeye-frigate"
+BOARD = BUILD / "mobeye-board"
 CLIENT = BUILD / "tests" / "integration_client"
 WITH_POSTGRES = ROOT / "tests" / "with-postgres"
 MESSAGES = ROOT / "tests" / "messages"

@@ -1,4 +1,4 @@
-/* mobeyectl setup: how the daemon connects to the database. */
+/* mobeyectl setup: how the daemon, or the board, connects to the database. */
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,23 +12,25 @@
 
 enum { PASSWORD_BYTES = 24 };
 
-/* Why the daemon cannot connect with this conninfo: libpq's message. NULL: it can. The caller frees it. */
-static char *refusal(const struct setup *s, const char *conninfo)
+/* Why the program cannot connect with this conninfo: libpq's message. NULL: it can. The caller frees it. */
+static char *refusal(const struct setup *s, const struct setup_program *program, const char *conninfo)
 {
     char *why = NULL, *in = NULL;
     struct err err;
     if (conninfo_check(conninfo, &err) != 0)
         return strdup(err.text);
-    PGconn *conn = connect_as_daemon(SETUP_VERB, conninfo);
+    PGconn *conn = connect_as_user(program->user, SETUP_VERB, conninfo);
     if (PQstatus(conn) != CONNECTION_OK) {
         why = strdup(PQerrorMessage(conn));
         for (size_t len = strlen(why); len > 0 && why[len - 1] == '\n';)
             why[--len] = '\0';
     } else if (!(in = setup_query(conn,
-                                  "select 1 where current_database() = $1 and pg_has_role('" SETUP_ROLE "', 'usage')",
-                                  s->database))) {
-        if (asprintf(&why, "it connects to database \"%s\" as \"%s\", not to \"%s\" as \"" SETUP_ROLE "\"", PQdb(conn),
-                     PQuser(conn), s->database) < 0)
+                                  "select current_database() from pg_roles where rolname = $1 "
+                                  "and pg_has_role(oid, 'usage')",
+                                  program->role)) ||
+               strcmp(in, s->database) != 0) {
+        if (asprintf(&why, "it connects to database \"%s\" as \"%s\", not to \"%s\" as \"%s\"", PQdb(conn),
+                     PQuser(conn), s->database, program->role) < 0)
             abort();
     }
     free(in);
@@ -37,43 +39,43 @@ static char *refusal(const struct setup *s, const char *conninfo)
 }
 
 /* Only the verifier reaches the server and its log. */
-static bool give_password(PGconn *conn, const char *password)
+static bool give_password(PGconn *conn, const char *role, const char *password)
 {
-    char *verifier = PQencryptPasswordConn(conn, password, SETUP_ROLE, "scram-sha-256");
+    char *verifier = PQencryptPasswordConn(conn, password, role, "scram-sha-256");
     char *literal = verifier ? PQescapeLiteral(conn, verifier, strlen(verifier)) : NULL;
     struct buf sql = {0};
-    buf_printf(&sql, "alter role " SETUP_ROLE " password %s", literal ? literal : "null");
-    buf_append(&sql, "", 1);
-    bool given = literal && setup_run(conn, "the password of " SETUP_ROLE, sql.data);
+    buf_printf(&sql, "alter role %s password %s%c", role, literal ? literal : "null", 0);
+    bool given = literal && setup_run(conn, role, sql.data);
     buf_free(&sql);
     PQfreemem(literal);
     PQfreemem(verifier);
     return given;
 }
 
-/* Where the daemon connects with its password: the superuser's server, but over TCP, where passwords apply. */
+/* Where the program connects with its password: the superuser's server, but over TCP, where passwords apply. */
 struct password_server {
     const char *host, *port;
     char *passfile;
     char start[512]; /* beginning of its line in the passfile */
 };
 
-static void find_server(const struct setup *s, struct password_server *ret)
+static void find_server(const struct setup *s, const struct setup_program *program, struct password_server *ret)
 {
     const char *host = PQhost(s->conn);
     bool over_socket = !host || !*host || host[0] == '/' || host[0] == '@';
     *ret = (struct password_server){.host = over_socket ? "127.0.0.1" : host, .port = PQport(s->conn)};
-    ret->passfile = setup_beside(s, "pgpass");
-    snprintf(ret->start, sizeof(ret->start), "%s:%s:*:" SETUP_ROLE ":", ret->host, ret->port);
+    ret->passfile = setup_beside(program->file, "pgpass");
+    snprintf(ret->start, sizeof(ret->start), "%s:%s:*:%s:", ret->host, ret->port, program->role);
 }
 
-static char *conninfo_of(const struct setup *s, const struct password_server *server)
+static char *conninfo_of(const struct setup *s, const struct setup_program *program,
+                         const struct password_server *server)
 {
     struct buf conninfo = {0};
     conninfo_append(&conninfo, "host", server->host);
     conninfo_append(&conninfo, "port", server->port);
     conninfo_append(&conninfo, "dbname", s->database);
-    conninfo_append(&conninfo, "user", SETUP_ROLE);
+    conninfo_append(&conninfo, "user", program->role);
     conninfo_append(&conninfo, "passfile", server->passfile);
     buf_append(&conninfo, "", 1);
     return conninfo.data;
@@ -105,7 +107,8 @@ static char *new_password(void)
 }
 
 /* Writes the file first, then the role: after an interruption the file holds the password that the role will get. */
-static int set_password(struct setup *s, const struct password_server *server, const struct buf *old)
+static int set_password(struct setup *s, const struct setup_program *program, const struct password_server *server,
+                        const struct buf *old)
 {
     char *password = old ? password_in(buf_str(old), server) : new_password();
     struct buf line = {0};
@@ -117,8 +120,8 @@ static int set_password(struct setup *s, const struct password_server *server, c
         buf_append_str(&line, buf_str(old));
     else
         buf_printf(&line, "%s%s\n", server->start, password);
-    int status = setup_write(server->passfile, buf_str(&line), true);
-    if (status == CTL_OK && !give_password(s->conn, password))
+    int status = setup_write(server->passfile, buf_str(&line), program->user, true);
+    if (status == CTL_OK && !give_password(s->conn, program->role, password))
         status = CTL_FAILED;
     sodium_memzero(password, strlen(password));
     sodium_memzero(line.data, line.len);
@@ -127,53 +130,53 @@ static int set_password(struct setup *s, const struct password_server *server, c
     return status;
 }
 
-/* Whether daemons on other machines are connected with the role's present password; prints so, since a new password
+/* Whether programs on other machines are connected with the role's present password; prints so, since a new password
  * would lock them out. */
-static bool is_used_elsewhere(const struct setup *s, const struct password_server *server)
+static bool is_used_elsewhere(const struct setup *s, const struct setup_program *program,
+                              const struct password_server *server)
 {
     char *from =
         setup_query(s->conn,
                     "select string_agg(distinct host(client_addr), ', ') from pg_stat_activity where usename = $1 and "
                     "client_addr is distinct from inet_client_addr() and client_addr not in ('127.0.0.1', '::1')",
-                    SETUP_ROLE);
+                    program->role);
     if (from)
-        ctl_fail(SETUP_VERB,
-                 "a new password for " SETUP_ROLE " would lock out the daemon at %s (copy its password file to %s, or "
-                 "stop that daemon)",
-                 from, server->passfile);
+        ctl_fail(SETUP_VERB, "a new password for %s would lock out %s at %s (copy its password file to %s, or stop it)",
+                 program->role, program->name, from, server->passfile);
     bool used = from != NULL;
     free(from);
     return used;
 }
 
-static int fail_refused(const struct setup *s, const struct password_server *server, const char *why)
+static int fail_refused(const struct setup *s, const struct setup_program *program,
+                        const struct password_server *server, const char *why)
 {
-    ctl_fail(SETUP_VERB, "the daemon cannot connect with %s: %s", server->passfile, why);
+    ctl_fail(SETUP_VERB, "%s cannot connect with %s: %s", program->name, server->passfile, why);
     if (strstr(why, "pg_hba.conf"))
-        fprintf(stderr, "pg_hba.conf needs a line: host %s " SETUP_ROLE " %s scram-sha-256\n", s->database,
+        fprintf(stderr, "pg_hba.conf needs a line: host %s %s %s scram-sha-256\n", s->database, program->role,
                 strcmp(server->host, "127.0.0.1") == 0 ? "127.0.0.1/32" : "ADDRESS-OF-THIS-MACHINE");
     return CTL_FAILED;
 }
 
-static int set_up_password(struct setup *s, const struct password_server *server)
+static int set_up_password(struct setup *s, const struct setup_program *program, const struct password_server *server)
 {
     struct buf old = {0};
     int there = setup_read(server->passfile, &old), status = there < 0 ? CTL_FAILED : CTL_OK;
-    char *why = there > 0 ? refusal(s, s->conninfo) : NULL;
+    char *why = there > 0 ? refusal(s, program, program->conninfo) : NULL;
     if (there > 0 && !why) {
-        setup_is(s, "the daemon can connect with the password in %s", server->passfile);
+        setup_is(s, "%s can connect with the password in %s", program->name, server->passfile);
     } else if (there >= 0) {
         free(why);
         why = NULL;
-        if (there == 0 && is_used_elsewhere(s, server))
+        if (there == 0 && is_used_elsewhere(s, program, server))
             status = CTL_FAILED;
         else if (!s->dry_run)
-            status = set_password(s, server, there > 0 ? &old : NULL);
+            status = set_password(s, program, server, there > 0 ? &old : NULL);
         if (status == CTL_OK)
-            setup_did(s, "set the password of " SETUP_ROLE " %s %s", there > 0 ? "to the one in" : "and write it to",
+            setup_did(s, "set the password of %s %s %s", program->role, there > 0 ? "to the one in" : "and write it to",
                       server->passfile);
-        if (status == CTL_OK && !s->dry_run && (why = refusal(s, s->conninfo)))
-            status = fail_refused(s, server, why);
+        if (status == CTL_OK && !s->dry_run && (why = refusal(s, program, program->conninfo)))
+            status = fail_refused(s, program, server, why);
     }
     free(why);
     if (old.len > 0)
@@ -182,20 +185,20 @@ static int set_up_password(struct setup *s, const struct password_server *server
     return status;
 }
 
-int setup_daemon_login(struct setup *s)
+int setup_login(struct setup *s, struct setup_program *program)
 {
-    const char *conninfo = s->conninfo ? s->conninfo : s->file_conninfo;
-    char *why = conninfo ? refusal(s, conninfo) : NULL;
+    const char *conninfo = program->conninfo ? program->conninfo : program->file_conninfo;
+    char *why = conninfo ? refusal(s, program, conninfo) : NULL;
     int status = CTL_OK;
     if (conninfo && !why) {
-        setup_is(s, "the daemon can connect to the database");
-    } else if (s->conninfo && !s->dry_run) {
-        status = ctl_fail(SETUP_VERB, "the daemon cannot connect with --conninfo: %s", why);
-    } else if (!s->conninfo) {
+        setup_is(s, "%s can connect to the database", program->name);
+    } else if (program->conninfo && !s->dry_run) {
+        status = ctl_fail(SETUP_VERB, "%s cannot connect with --conninfo: %s", program->name, why);
+    } else if (!program->conninfo) {
         struct password_server server;
-        find_server(s, &server);
-        s->conninfo = conninfo_of(s, &server);
-        status = set_up_password(s, &server);
+        find_server(s, program, &server);
+        program->conninfo = conninfo_of(s, program, &server);
+        status = set_up_password(s, program, &server);
         free(server.passfile);
     }
     free(why);

@@ -1,0 +1,126 @@
+/* mobeyectl setup --board: the login, the configuration and the service of mobeye-board on this machine. */
+#include <inttypes.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "conf/conf_board.h"
+#include "ctl/lib/ctl.h"
+#include "ctl/setup/setup.h"
+
+#define BOARD_USER "mobeye-board"
+#define BOARD_UNIT "mobeye-board.service"
+#define BOARD_FILE "/etc/mobeye-board/mobeye-board.yaml"
+
+int setup_board_user(void)
+{
+    if (geteuid() != 0 || getpwnam(BOARD_USER))
+        return CTL_OK;
+    return ctl_fail(SETUP_VERB, "--board: the user " BOARD_USER " does not exist (install the package mobeyed-board "
+                                "first)");
+}
+
+/* NULL: the file does not exist, or has errors, which the part that writes it prints. */
+static struct conf_board *load_board(const char *file)
+{
+    struct buf diagnostics = {0};
+    struct conf_board *conf = access(file, F_OK) == 0 ? conf_board_load(file, &diagnostics) : NULL;
+    buf_free(&diagnostics);
+    return conf;
+}
+
+/* When the service's process was started, by the wall clock in seconds; 0: it does not run. systemd has it by the
+ * monotonic clock. */
+static double started_at(void)
+{
+    uint64_t us = 0;
+    struct timespec wall, mono;
+    FILE *pipe = popen("systemctl show -p ExecMainStartTimestampMonotonic --value " BOARD_UNIT " 2> /dev/null", "re");
+    if (!pipe || fscanf(pipe, "%" SCNu64, &us) != 1)
+        us = 0;
+    if (pipe)
+        pclose(pipe);
+    clock_gettime(CLOCK_REALTIME, &wall);
+    clock_gettime(CLOCK_MONOTONIC, &mono);
+    double booted = (double)(wall.tv_sec - mono.tv_sec) + (double)(wall.tv_nsec - mono.tv_nsec) / 1e9;
+    return us > 0 ? booted + (double)us / 1e6 : 0;
+}
+
+static bool is_newer_than(const char *path, double at)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && (double)st.st_ctim.tv_sec + (double)st.st_ctim.tv_nsec / 1e9 > at;
+}
+
+static bool is_enabled_and_active(void)
+{
+    const char *const enabled[] = {"systemctl", "is-enabled", "--quiet", BOARD_UNIT, NULL};
+    const char *const active[] = {"systemctl", "is-active", "--quiet", BOARD_UNIT, NULL};
+    return ctl_systemctl(enabled) == 0 && ctl_systemctl(active) == 0;
+}
+
+/* Has systemd run the board, by the present file. The board reads it at its start only. */
+static int run_board_unit(struct setup *s, unsigned long changes_before)
+{
+    const char *const enable[] = {"systemctl", "enable", "--quiet", BOARD_UNIT, NULL};
+    const char *const restart[] = {"systemctl", "restart", BOARD_UNIT, NULL};
+    if (access("/run/systemd/system", F_OK) != 0 || geteuid() != 0)
+        return CTL_OK;
+    if (is_enabled_and_active() && !is_newer_than(BOARD_FILE, started_at()) && s->changes == changes_before) {
+        setup_is(s, BOARD_UNIT " uses the present file");
+        return CTL_OK;
+    }
+    if (!s->dry_run && (ctl_systemctl(enable) != 0 || ctl_systemctl(restart) != 0))
+        return ctl_fail(SETUP_VERB, "systemctl restart " BOARD_UNIT " failed (see journalctl -u " BOARD_UNIT ")");
+    setup_did(s, "enable " BOARD_UNIT " and restart it");
+    return CTL_OK;
+}
+
+static void print_left(const char *what)
+{
+    printf("%-14s %s\n", "left to do:", what);
+}
+
+/* What only the administrator can do. */
+static void print_what_is_left(struct setup *s)
+{
+    struct conf_board *conf = load_board(BOARD_FILE);
+    char *nobody =
+        s->dry_run ? NULL : setup_query(s->conn, "select 1 where not exists (select from mobeye.person)", NULL);
+    if (conf && conf->identity.fixed)
+        printf("%-14s open http://%s in a browser on this machine; everybody there is %s, so this is a trial only\n",
+               "left to do:", conf->listen, conf->identity.fixed);
+    else if (conf)
+        printf("%-14s a reverse proxy that signs people in and names them to %s in the header %s:\n"
+               "%-14s /usr/share/doc/mobeyed-board/nginx.conf or apache.conf, and the chapter on the board in\n"
+               "%-14s /usr/share/doc/mobeyed/GUIDE.md.gz\n",
+               "left to do:", conf->listen, conf->identity.header, "", "");
+    if (nobody)
+        print_left("register the people who may look: mobeyectl teams import, mobeyectl people import");
+    print_left("mobeyectl doctor checks all of it");
+    free(nobody);
+    conf_board_free(&conf);
+}
+
+int setup_board(struct setup *s)
+{
+    struct setup_program board = {.name = "the board", .user = BOARD_USER, .role = "mobeye_board", .file = BOARD_FILE};
+    struct conf_board *conf = load_board(board.file);
+    unsigned long changes_before = s->changes;
+    board.file_conninfo = conf ? strdup(conf->database.conninfo) : NULL;
+    conf_board_free(&conf);
+    int status = setup_login(s, &board);
+    if (status == CTL_OK)
+        status = setup_board_configuration(s, &board);
+    if (status == CTL_OK)
+        status = run_board_unit(s, changes_before);
+    if (status == CTL_OK)
+        print_what_is_left(s);
+    free(board.file_conninfo);
+    free(board.conninfo);
+    return status;
+}
