@@ -38,3 +38,9 @@ def package(packages):
 def frigate_package(packages):
     (deb,) = packages.glob("mobeyed-frigate_*.deb")
     return deb
+
+
+@pytest.fixture(scope="session")
+def board_package(packages):
+    (deb,) = packages.glob("mobeyed-board_*.deb")
+    return deb

@@ -20,12 +20,13 @@ def commands():
             heading = title
 
 
-def test_the_guide_works_on_a_debian_that_boots(package, frigate_package, tmp_path):
+def test_the_guide_works_on_a_debian_that_boots(package, frigate_package, board_package, tmp_path):
     blocks = list(commands())
     assert len(blocks) >= 17, "the guide has fewer blocks to run than before"
     guide = tmp_path / "guide.sh"
     guide.write_text("\n".join(blocks))
-    done = subprocess.run([HERE / "boot", "--limit", "900", package, HERE / "in-debian", guide, frigate_package], text=True,
+    done = subprocess.run([HERE / "boot", "--limit", "900", package, HERE / "in-debian", guide, frigate_package,
+                           board_package], text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if done.returncode == 77:
         pytest.skip(re.search(r"^skipped: (.*)", done.stdout, re.M)[1])

@@ -103,22 +103,52 @@ def test_everything_is_in_it(package):
                for pattern in ("*.scn", "*.yaml") for file in (ROOT / "tests/scenario").glob(pattern)}
     wanted |= {f"usr/share/doc/mobeyed/examples/registry/{name}"
                for name in ("people.csv", "teams.csv", "wijken.geojson", "beats.geojson", "hotspots.geojson")}
-    wanted |= {"usr/share/mobeyed/qgis/patrol.qgz", "usr/share/doc/mobeyed/producer.py",
+    wanted |= {f"usr/share/mobeyed/qgis/{name}" for name in ("patrol.qgz", "registry.qgz", "pg_service.conf")}
+    wanted |= {"usr/share/doc/mobeyed/examples/qgis/generate", "usr/share/doc/mobeyed/examples/camera-bridge.py",
+               "usr/share/doc/mobeyed/producer.py",
                "usr/share/mobeyed/watch/ntfy.template", "usr/share/mobeyed/grafana/mobeyed.json"}
     wanted |= {f"usr/share/mobeyed/sql/{file.name}" for file in (ROOT / "sql").glob("[0-9]*.sql")}
     assert wanted - paths == set()
     assert not [path for path in paths if path.startswith(("usr/include", "usr/local", "usr/lib/x86"))]
 
 
+def files(deb):
+    return {line.split(None, 5)[5].removeprefix("./") for line in run("dpkg-deb", "-c", deb).splitlines()}
+
+
 def test_what_belongs_to_frigate_is_in_a_package_of_its_own(package, frigate_package):
-    def files(deb):
-        return {line.split(None, 5)[5].removeprefix("./") for line in run("dpkg-deb", "-c", deb).splitlines()}
     wanted = {"usr/sbin/mobeye-frigate", "etc/mobeye-frigate/mobeye-frigate.yaml", "lib/systemd/system/mobeye-frigate.service",
               "usr/lib/sysusers.d/mobeye-frigate.conf", "usr/share/man/man8/mobeye-frigate.8.gz",
               "usr/share/bash-completion/completions/mobeye-frigate", "usr/share/doc/mobeyed-frigate/copyright"}
     assert wanted - files(frigate_package) == set()
     assert not [path for path in files(package) if "mobeye-frigate" in path]
     assert "mobeyed" not in run("dpkg-deb", "-f", frigate_package, "Depends")  # it may run on a machine without it
+
+
+def test_what_belongs_to_the_board_is_in_a_package_of_its_own(package, board_package):
+    wanted = {"usr/sbin/mobeye-board", "etc/mobeye-board/mobeye-board.yaml", "lib/systemd/system/mobeye-board.service",
+              "usr/lib/sysusers.d/mobeye-board.conf", "usr/share/man/man8/mobeye-board.8.gz",
+              "usr/share/bash-completion/completions/mobeye-board", "usr/share/doc/mobeyed-board/copyright",
+              "usr/share/doc/mobeyed-board/nginx.conf", "usr/share/doc/mobeyed-board/apache.conf"}
+    assert wanted - files(board_package) == set()
+    assert not [path for path in files(package) if "mobeye-board" in path]
+    assert not re.search(r"\bmobeyed\b", run("dpkg-deb", "-f", board_package, "Depends"))
+
+
+def test_the_board_is_installed_without_a_start(debian, board_package):
+    """Its libraries are among those of the daemon. Before its login and a proxy are there it would only fail."""
+    debian.install(board_package)
+    try:
+        assert debian.run("id", "-un", "mobeye-board").strip() == "mobeye-board"
+        assert debian.stat("etc/mobeye-board") == "750 root:mobeye-board"
+        assert debian.stat("etc/mobeye-board/mobeye-board.yaml") == "640 root:mobeye-board"
+        assert not debian.has("etc/systemd/system/multi-user.target.wants/mobeye-board.service")
+        debian.run("runuser", "-u", "mobeye-board", "--", "/usr/sbin/mobeye-board", "--check")
+        (debian.root / "etc/mobeye-board/pgpass").write_text("secret")
+    finally:
+        said = debian.run("dpkg", "-P", "mobeyed-board")
+    assert "/etc/mobeye-board was not removed" in said and not debian.has("etc/mobeye-board/mobeye-board.yaml")
+    shutil.rmtree(debian.root / "etc/mobeye-board")
 
 
 def test_a_fresh_install_is_ready_to_run(debian, package):
