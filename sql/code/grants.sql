@@ -92,6 +92,7 @@ grant execute on function
     patrol.board_equipment(text),
     patrol.board_me(),
     patrol.device_report(date, date),
+    patrol.last_change(),
     patrol.number_changes()
     to mobeye_registry;
 -- Called by the views above. This role has usage of schema mobeye, so it can call them by name: those that read something
@@ -118,6 +119,7 @@ grant execute on function
     patrol.board_queue(),
     patrol.history_at(float8, float8, integer),
     patrol.incidents_geojson(float8, float8, float8, float8),
+    patrol.last_change(),
     patrol.number_changes(),
     patrol.open_image(uuid, text),
     patrol.open_incident(bigint, text)

@@ -41,6 +41,14 @@ comment on function patrol.number_changes() is
     'For readers of patrol.changes: numbers what people have changed since, if no daemon is running to do it every second. '
     'Call it in a transaction of its own, because storing waits until that commits.';
 
+create or replace function patrol.last_change() returns bigint
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$ select c.value from mobeye.counter c where c.name = 'changes' $$;
+comment on function patrol.last_change() is
+    'The last change_id given out, whoever sees it. A reader of patrol.changes that stands beyond it has outlived the '
+    'database, which was restored to an earlier time.';
+
 create or replace function mobeye.add_changes(incidents bigint[], ops text[], urgent boolean[]) returns void
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp

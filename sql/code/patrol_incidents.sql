@@ -229,6 +229,6 @@ comment on column patrol.incident_history.image_id is
 create or replace function patrol.api_version() returns integer
 language sql immutable parallel safe
 set search_path = pg_catalog, pg_temp
-as 'select 3';
+as 'select 4';
 comment on function patrol.api_version() is
-    'Version of the schema patrol. It rises with each addition; nothing is ever renamed or removed.';
+    'Version of the schema patrol. It rises by one with each release that adds something; nothing is ever renamed or removed.';

@@ -143,6 +143,20 @@ def test_a_cursor_that_is_none_is_told(watch, tmp_path):
     assert status == 1 and str(cursor) in err and "--after" in err
 
 
+def test_a_cursor_from_before_a_restore_is_brought_back_and_said(database, watch, tmp_path):
+    """A restored database gives out numbers again that the cursor has passed: nothing that happens from now on is left out."""
+    cursor = tmp_path / "cursor"
+    happen(database, "new")
+    cursor.write_text("99\n")
+    status, events, err = watch("--cursor", cursor, "--once")
+    assert (status, events) == (0, []) and "the last change of the database is 1: it was restored to an earlier time" in err
+    assert cursor.read_text() == "1\n"
+    happen(database, "alert")
+    status, events, err = watch("--cursor", cursor, "--once")
+    assert (status, [e["id"] for e in events], err) == (0, ["2"], "")
+    assert "(continuing after 2)" in watch("--after", 3, "--once")[2]
+
+
 def test_a_team_sees_its_own_and_nobodys(database, watch):
     database.execute("insert into mobeye.team values ('noord'), ('zuid')")
     for team in ("noord", "zuid", None):

@@ -35,6 +35,7 @@ insert into may_call values
     ('history_at(float8, float8, integer)', '{mobeye_patrol,mobeye_auditor}'),
     ('incidents_geojson(float8, float8, float8, float8)', '{mobeye_patrol,mobeye_auditor}'),
     ('number_changes()', '{mobeye_patrol,mobeye_auditor,mobeye_registry}'),
+    ('last_change()', '{mobeye_patrol,mobeye_auditor,mobeye_registry}'),
     ('board_queue()', '{mobeye_patrol,mobeye_auditor}'), ('board_closed(text)', '{mobeye_patrol,mobeye_auditor}'),
     ('board_incident(bigint, text)', '{mobeye_patrol,mobeye_auditor}'), ('board_act(bigint, text, jsonb)', '{mobeye_patrol,mobeye_auditor}'),
     ('board_areas(float8, float8, float8, float8)', '{mobeye_patrol,mobeye_auditor}'),

@@ -120,6 +120,7 @@ insert into asked values
     ('board_changes', null, 'select to_jsonb(t) from patrol.board_changes(array[''t_jan''], 0) t'),
     ('board_image', null, 'select to_jsonb(t) from patrol.board_image(''t_jan'', ''00000000-0000-0000-0000-000000000000'', ''x'') t'),
     ('api_version', null, 'select to_jsonb(patrol.api_version())'),
+    ('last_change', null, 'select to_jsonb(patrol.last_change())'),
     ('number_changes', null, 'select to_jsonb(patrol.number_changes())');
 grant select on asked to public;
 
@@ -290,7 +291,7 @@ select unnest(objects), who, seen from (values
     ('{unmute}', '{t_fee}',                            'cccccccccccc'),
     ('{mute_area}', '{t_jan,t_desk for t_jan,t_fee,t_baas}', 'c'),
     ('{mute_area}', '{t_piet}',                        'x'),
-    ('{api_version,number_changes}', '{t_jan,t_piet,t_fee,t_leeg,t_gast,t_desk,t_desk for t_jan,t_desk for t_leeg,t_anna,t_rik,t_baas}', 'c'),
+    ('{api_version,last_change,number_changes}', '{t_jan,t_piet,t_fee,t_leeg,t_gast,t_desk,t_desk for t_jan,t_desk for t_leeg,t_anna,t_rik,t_baas}', 'c'),
 
     ('{board_queue}', '{t_jan,t_desk for t_jan}',      'e..ee..eec..'),
     ('{board_queue}', '{t_piet}',                      '.....eee..ec'),

@@ -78,4 +78,4 @@ class Patrol(SchemaTest):
         self.assertEqual(loose, [])
 
     def test_api_version(self):
-        self.assertEqual(self.value(self.superuser, "select patrol.api_version()"), 3)
+        self.assertEqual(self.value(self.superuser, "select patrol.api_version()"), 4)

@@ -40,6 +40,7 @@ EXECUTES = {
     "mobeye.claim_conflicts('{}', '{}', '{}')": {"mobeye_ingest"},
     "mobeye.release_quarantined(1, '00000000-0000-0000-0000-000000000001')": {"mobeye_ingest"},
     "patrol.api_version()": {"mobeye_patrol", "mobeye_auditor", "mobeye_registry", "mobeye_analyst"},
+    "patrol.last_change()": {"mobeye_patrol", "mobeye_auditor", "mobeye_registry"},
 }
 STATEMENTS = {
     "select": "select {column} from {relation} limit 0",

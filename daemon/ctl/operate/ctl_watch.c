@@ -181,19 +181,6 @@ static void send_heartbeat(struct watch *w)
     w->beat_due_us = clock_mono_us() + w->heartbeat_us;
 }
 
-static bool connected(struct watch *w)
-{
-    if (w->conn && PQstatus(w->conn) == CONNECTION_OK)
-        return true;
-    PQfinish(w->conn);
-    w->conn = ctl_connect(VERB, w->call.file, w->call.db);
-    if (!w->conn)
-        return false;
-    PGresult *listens = ctl_query(w->conn, VERB, "listen", "listen mobeye_incident", 0, NULL);
-    PQclear(listens);
-    return listens != NULL;
-}
-
 static PGresult *query(struct watch *w, const char *sql, int n, const char *const *values)
 {
     return ctl_query(w->conn, VERB, "cannot read the changes", sql, n, values);
@@ -207,18 +194,42 @@ static bool number_changes(struct watch *w)
     return numbered != NULL;
 }
 
-/* Without a starting point: starts after the latest change. */
-static bool begin_now(struct watch *w)
+/* Without a starting point: starts after the latest change. So too if that is lower than the starting point, as in a
+ * database that was restored: else nothing would be sent until as many changes have happened again. */
+static bool find_start(struct watch *w)
 {
-    PGresult *rows =
-        number_changes(w) ? query(w, "select coalesce(max(change_id), 0) from patrol.changes", 0, NULL) : NULL;
-    if (rows) {
-        w->after = strtoll(PQgetvalue(rows, 0, 0), NULL, 10);
-        w->has_after = true;
-        store_cursor(w);
-    }
+    PGresult *rows = number_changes(w) ? query(w, "select patrol.last_change()", 0, NULL) : NULL;
+    int64_t last = rows ? strtoll(PQgetvalue(rows, 0, 0), NULL, 10) : 0;
+    bool found = rows != NULL;
     PQclear(rows);
-    return rows != NULL;
+    if (!found || (w->has_after && w->after <= last))
+        return found;
+    if (w->has_after)
+        ctl_fail(VERB,
+                 "change %" PRId64 " was delivered before, but the last change of the database is %" PRId64
+                 ": it was restored to an earlier time (continuing after %" PRId64 ")",
+                 w->after, last, last);
+    w->after = last;
+    w->has_after = true;
+    return store_cursor(w) == CTL_OK;
+}
+
+static bool connected(struct watch *w)
+{
+    if (w->conn && PQstatus(w->conn) == CONNECTION_OK)
+        return true;
+    PQfinish(w->conn);
+    w->conn = ctl_connect(VERB, w->call.file, w->call.db);
+    if (!w->conn)
+        return false;
+    PGresult *listens = ctl_query(w->conn, VERB, "listen", "listen mobeye_incident", 0, NULL);
+    bool good = listens && find_start(w);
+    PQclear(listens);
+    if (!good) {
+        PQfinish(w->conn);
+        w->conn = NULL;
+    }
+    return good;
 }
 
 /* Returns the number of changes read; -1: they could not be read. */
@@ -264,7 +275,7 @@ static void wait_for_changes(struct watch *w)
 static int run_watch(struct watch *w)
 {
     for (unsigned failures = 0; !stop_signal_arrived();) {
-        int n = connected(w) && (w->has_after || begin_now(w)) ? deliver_changes(w) : -1;
+        int n = connected(w) ? deliver_changes(w) : -1;
         if (w->heartbeat_us > 0 && clock_mono_us() >= w->beat_due_us && n >= 0)
             send_heartbeat(w);
         notify_watchdog();
