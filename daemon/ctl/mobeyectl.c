@@ -1,5 +1,6 @@
 /* The program: finds the verb and runs it. */
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -39,6 +40,17 @@ static const char *verb_name(const void *ctx, size_t i)
     return i < N_VERBS ? verbs[i].name : NULL;
 }
 
+/* The status of a verb whose output is complete; what a full disk or a closed pipe has swallowed makes it a failure. */
+static int finish_output(const char *verb, int status)
+{
+    bool lost = ferror(stdout) != 0;
+    if (fflush(stdout) != 0 && !lost)
+        return ctl_fail(verb, "standard output: %m");
+    if (lost && status == CTL_OK)
+        return ctl_fail(verb, "standard output: it was not written completely");
+    return status;
+}
+
 int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN);
@@ -57,7 +69,7 @@ int main(int argc, char **argv)
     }
     for (size_t i = 0; i < N_VERBS; i++)
         if (strcmp(word, verbs[i].name) == 0)
-            return verbs[i].run(argc - 1, argv + 1);
+            return finish_output(word, verbs[i].run(argc - 1, argv + 1));
     fprintf(stderr, "mobeyectl: unknown verb \"%s\"%s; 'mobeyectl --help' lists the verbs\n", word,
             nearest_hint(word, verb_name, NULL).text);
     return CTL_USAGE;

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from harness.alerts import alert
-from harness.paths import MOBEYED
+from harness.paths import MOBEYECTL, MOBEYED
 from harness.peers import Dealer
 from harness.registry import collection, square
 from harness.wait import wait_until
@@ -227,6 +227,26 @@ def test_logins_are_made_with_passwords_that_are_printed_once(filled, database):
     assert filled.query("select pg_has_role('lotte', 'mobeye_patrol', 'member'), pg_has_role('karel', 'mobeye_patrol', 'member')") == [
         (True, True)]
     assert passwords(filled.run("people", "import", "-", "--make-logins", stdin=PEOPLE)) == {}
+
+
+def test_no_login_is_made_whose_password_nobody_gets_to_see(filled, tmp_path):
+    file = tmp_path / "people.csv"
+    file.write_text("login,name,team\nunseen1,U,noord\nunseen2,U,*\n")
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([MOBEYECTL, "people", "import", "--make-logins", file, "--db", str(filled.database.conninfo)],
+                              stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1 and "the passwords cannot be printed: No space left on device" in done.stderr
+    assert "not valid" in done.stderr and "not shown again" not in done.stderr
+    assert filled.query("select count(*) from pg_roles where rolname in ('unseen1', 'unseen2')") == [(0,)]
+    assert filled.query("select count(*) from mobeye.person where login in ('unseen1', 'unseen2')") == [(0,)]
+
+
+@pytest.mark.parametrize("arguments", [("people", "list"), ("devices", "export"), ("areas", "list"), ("queue",)])
+def test_what_could_not_be_written_is_a_failure(filled, arguments):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([MOBEYECTL, *arguments, "--db", str(filled.database.conninfo)], stdout=full,
+                              stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1 and "standard output: " in done.stderr
 
 
 def test_a_file_with_errors_makes_no_login(filled):

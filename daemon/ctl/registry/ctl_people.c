@@ -120,10 +120,8 @@ static int remove_person(const struct ctl_call *call)
 
 static int import_people(const struct ctl_call *call, bool dry_run, bool make)
 {
-    int status = text_import_run(&import, call, dry_run, make ? make_logins : NULL);
-    if (make && status == CTL_OK && !dry_run)
-        make_logins_print(call->json);
-    make_logins_forget();
+    int status = text_import_run(&import, call, dry_run, make ? make_logins : NULL, make ? make_logins_print : NULL);
+    make_logins_end(status == CTL_OK && !dry_run);
     return status;
 }
 

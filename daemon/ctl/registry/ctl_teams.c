@@ -129,7 +129,7 @@ int ctl_teams(int argc, char **argv)
         return status;
     switch (call.action) {
     case IMPORT:
-        return text_import_run(&import, &call, dry_run, NULL);
+        return text_import_run(&import, &call, dry_run, NULL, NULL);
     case LIST:
         return registry_list(VERB, &call, &list);
     case EXPORT:

@@ -26,8 +26,9 @@ struct import {
     const char *notes; /* a query for information about the imported rows: line, text; NULL: none */
     const char *first; /* a query for the first rows as they were understood, for --dry-run */
     bool dry_run;      /* check and count, print the first rows, store nothing */
-    bool (*before_check)(struct import *import); /* once all rows are there; false: the error is printed. NULL: none */
-    bool local_times;                            /* the file may have times without an offset: see local_zone.h */
+    bool (*before_check)(struct import *import);  /* once all rows are there; false: the error is printed. NULL: none */
+    bool (*before_commit)(struct import *import); /* the same when all is stored; not with dry_run */
+    bool local_times;                             /* the file may have times without an offset: see local_zone.h */
     PGconn *conn;
     struct buf rows; /* rows to be sent, in COPY format */
 };

@@ -7,8 +7,9 @@
 
 enum { PASSWORD_BYTES = 15, PASSWORD_SIZE = 2 * PASSWORD_BYTES };
 
-/* What is printed after the commit. */
+/* What is printed before the commit. */
 static struct buf created;
+static bool printed;
 
 static const char wanted_sql[] =
     "select distinct i.login, r.rolname is null as missing from pg_temp.person_import i left join pg_roles r"
@@ -85,19 +86,28 @@ bool make_logins(struct import *import)
     return done;
 }
 
-void make_logins_print(bool json)
+bool make_logins_print(struct import *import)
 {
+    FILE *out = import->call->json ? stderr : stdout;
     if (created.len == 0)
-        return;
-    fwrite(created.data, 1, created.len, json ? stderr : stdout);
-    fputs("These passwords are not shown again: pass each to its owner, who may change it in psql with \\password.\n"
-          "PostgreSQL lets them in over the network with TLS by a line in pg_hba.conf such as\n"
-          "  hostssl mobeye +mobeye_patrol 10.20.0.0/16 scram-sha-256\n",
-          stderr);
+        return true;
+    printed = true;
+    if (fwrite(created.data, 1, created.len, out) == created.len && fflush(out) == 0)
+        return true;
+    ctl_fail(import->verb, "the passwords cannot be printed: %m (nothing was imported)");
+    return false;
 }
 
-void make_logins_forget(void)
+void make_logins_end(bool committed)
 {
+    if (printed && committed)
+        fputs(
+            "These passwords are not shown again: pass each to its owner, who may change it in psql with \\password.\n"
+            "PostgreSQL lets them in over the network with TLS by a line in pg_hba.conf such as\n"
+            "  hostssl mobeye +mobeye_patrol 10.20.0.0/16 scram-sha-256\n",
+            stderr);
+    else if (printed)
+        fputs("Passwords that were printed are not valid.\n", stderr);
     if (created.len > 0)
         sodium_memzero(created.data, created.len);
     buf_free(&created);

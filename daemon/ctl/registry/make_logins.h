@@ -11,11 +11,12 @@
  * than the verifiers. false: the error is printed. */
 bool make_logins(struct import *import);
 
-/* Prints "LOGIN PASSWORD" lines of what was created on stdout (with json on stderr), and on stderr what lets them in.
- * Call it after the commit. */
-void make_logins_print(bool json);
+/* struct import's before_commit: prints "LOGIN PASSWORD" lines of what was created on stdout (with json on stderr).
+ * false: they could not be printed, which is said; since nobody would know them, nothing is committed. */
+bool make_logins_print(struct import *import);
 
-/* Wipes the passwords. */
-void make_logins_forget(void);
+/* Once the import has ended: wipes the passwords. Prints on stderr what lets the logins in, or, if they were printed
+ * and the commit failed, that they are not valid. */
+void make_logins_end(bool committed);
 
 #endif

@@ -19,7 +19,7 @@ static void on_row(void *ctx, uint64_t line, const struct str *cells)
 }
 
 int text_import_run(const struct text_import *text_import, const struct ctl_call *call, bool dry_run,
-                    bool (*before_check)(struct import *import))
+                    bool (*before_check)(struct import *import), bool (*before_commit)(struct import *import))
 {
     uint32_t header = 0;
     struct text_rows rows = {.import = {.verb = text_import->verb,
@@ -27,7 +27,8 @@ int text_import_run(const struct text_import *text_import, const struct ctl_call
                                         .call = call,
                                         .first = text_import->first,
                                         .dry_run = dry_run,
-                                        .before_check = before_check},
+                                        .before_check = before_check,
+                                        .before_commit = before_commit},
                              .n_columns = text_import->columns.n};
     int status = import_open(&rows.import, text_import->stage, text_import->copy);
     if (status == CTL_OK)

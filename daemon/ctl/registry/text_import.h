@@ -13,9 +13,9 @@ struct text_import {
     const char *stage, *copy, *check, *merge, *first; /* see import.h; all cells are texts, the line comes first */
 };
 
-/* Imports the file that is the call's argument; before_check: see import.h. Returns an exit status; errors are printed.
- */
+/* Imports the file that is the call's argument; before_check, before_commit: see import.h. Returns an exit status;
+ * errors are printed. */
 int text_import_run(const struct text_import *text_import, const struct ctl_call *call, bool dry_run,
-                    bool (*before_check)(struct import *import));
+                    bool (*before_check)(struct import *import), bool (*before_commit)(struct import *import));
 
 #endif
