@@ -86,7 +86,7 @@ static int make_schema(struct setup *s)
         setup_is(s, "the schema is at version %d", schema_latest());
         return CTL_OK;
     }
-    if (!s->dry_run && ctl_migrate_schema(s->conn, false) != CTL_OK)
+    if (!s->dry_run && ctl_migrate_schema(s->conn, true) != CTL_OK)
         return CTL_FAILED;
     setup_did(s, "create roles and schema, version %d", schema_latest());
     return CTL_OK;
