@@ -168,20 +168,22 @@ def test_a_bad_file_is_told_by_line(tmp_path):
 def test_a_bridge_to_frigate_is_examined(daemon, database, tmp_path):
     file = tmp_path / "mobeye-frigate.yaml"
 
-    def seen(**more):
+    def write(**more):
         file.write_text(json.dumps({"name": "noord", "api": {"url": "http://127.0.0.1:1"}, "to": daemon.address(),
                                     "state": str(tmp_path), **more}))
+
+    def seen():
         return Findings(daemon.file, database.ingest, "--frigate", str(file))
-    assert "not checked" in Findings(daemon.file, database.ingest, "--frigate", str(file)).text("frigate", "ok")
-    assert "not a valid configuration" in seen(lables=["person"]).text("frigate", "problem")
-    port = free_port()
-    http = {"listen": f"127.0.0.1:{port}"}
-    assert "does not run" in seen(http=http).text("frigate", "warning")
+    assert "not checked" in seen().text("frigate", "ok")
+    write(lables=["person"])
+    assert "not a valid configuration" in seen().text("frigate", "problem")
+    write(http={"listen": f"127.0.0.1:{free_port()}"})  # not again: the bridge reads it as it starts
+    assert "does not run" in seen().text("frigate", "warning")
     bridge = subprocess.Popen([BRIDGE, "-c", file], stderr=subprocess.DEVNULL)
     try:
-        wait_until(lambda: "does not run" not in seen(http=http).text("frigate", "warning"), "the bridge")
-        wait_until(lambda: "connected to mobeyed" not in seen(http=http).text("frigate", "warning"), "it is connected")
-        assert "does not answer at http://127.0.0.1:1" in seen(http=http).text("frigate", "warning")
+        wait_until(lambda: "does not run" not in seen().text("frigate", "warning"), "the bridge")
+        wait_until(lambda: "connected to mobeyed" not in seen().text("frigate", "warning"), "it is connected")
+        assert "does not answer at http://127.0.0.1:1" in seen().text("frigate", "warning")
     finally:
         bridge.terminate()
         bridge.wait(30)
