@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import ssl
 import subprocess
@@ -101,15 +102,39 @@ def test_events_pass_through_the_proxy_as_they_come(database, proxied):
             text += peer.recv(65536)
 
 
-def test_the_configuration_for_apache_is_valid(tmp_path):
-    apache = shutil.which("apache2", path="/usr/sbin:/usr/bin")
-    if not apache or not pathlib.Path("/usr/lib/apache2/modules/mod_auth_openidc.so").exists():
+PROVIDER = """    OIDCProviderIssuer https://login.example.nl
+    OIDCProviderAuthorizationEndpoint https://login.example.nl/auth
+    OIDCProviderJwksUri https://login.example.nl/jwks"""
+
+
+@pytest.fixture
+def apache(tmp_path):
+    """(None, its port, folder): Apache by the configuration that is shipped, with what the provider would tell of itself."""
+    program = shutil.which("apache2", path="/usr/sbin:/usr/bin")
+    if not program or not pathlib.Path("/usr/lib/apache2/modules/mod_auth_openidc.so").exists():
         pytest.skip("apache2 with libapache2-mod-auth-openidc is not installed")
     certificates(tmp_path)
+    port = free_port()
     modules = "mpm_event authn_core authz_core authz_user ssl proxy proxy_http headers auth_openidc"
     text = "".join(f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n" for name in modules.split())
     text += f"ServerRoot {tmp_path}\nPidFile {tmp_path}/pid\nErrorLog {tmp_path}/error.log\nServerName x\nMutex file:{tmp_path}\n"
-    text += (ROOT / "config/board/apache.conf").read_text().replace("/etc/ssl/board", str(tmp_path))
-    (tmp_path / "apache.conf").write_text(text)
-    done = subprocess.run([apache, "-t", "-f", tmp_path / "apache.conf"], capture_output=True, text=True)
+    if os.geteuid() == 0:
+        text += "User www-data\nGroup www-data\n"
+    shipped = (ROOT / "config/board/apache.conf").read_text().replace("/etc/ssl/board", str(tmp_path))
+    file = tmp_path / "apache.conf"
+    file.write_text(text + shipped)
+    done = subprocess.run([program, "-t", "-f", file], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+    shipped = re.sub("^ *OIDCProviderMetadataURL.*$", PROVIDER, shipped, flags=re.M).replace("*:443", f"127.0.0.1:{port}")
+    file.write_text(text + f"Listen 127.0.0.1:{port}\n" + shipped)
+    running = subprocess.Popen([program, "-f", file, "-DFOREGROUND"])
+    wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text(), "apache runs")
+    yield None, port, tmp_path
+    running.terminate()
+    running.wait(30)
+
+
+def test_apache_sends_a_page_to_sign_in_and_tells_401_to_its_requests(apache):
+    """A request that nobody has signed in for, whatever it says of itself: the page shows "sign in again"."""
+    for header, status in (("Sec-Fetch-Mode: navigate", 302), ("Sec-Fetch-Mode: cors", 401), ("Accept: */*", 401)):
+        assert ask(apache, None, headers=[header, "X-Remote-User: jansen"])[0] == status, header
