@@ -16,7 +16,8 @@
 #include "frigate/snapshot_fetch.h"
 #include "frigate/state_file.h"
 
-#define TICK_US CLOCK_SECOND
+#define TICK_US           CLOCK_SECOND
+#define REJECTED_AGAIN_US CLOCK_HOUR
 
 struct bridge {
     struct loop *loop;
@@ -34,7 +35,9 @@ struct bridge {
     struct mqtt_client *mqtt;
     struct event tick;
     bool failed;
-    struct rate_limiter write_failures, malformed;
+    bool comms_rejected; /* mobeyed has rejected what availability.offline says it was told */
+    int64_t released_us; /* monotonic: when rejected events were last sent again, or the start */
+    struct rate_limiter write_failures, malformed, rejects, given_up;
 };
 
 static struct intake_time now(const struct bridge *bridge)
@@ -48,7 +51,8 @@ static void write_state(struct bridge *bridge)
 {
     struct err err;
     struct buf text = {0};
-    const struct tracks_extra extra = {bridge->availability.offline, bridge->availability.offline_by_mqtt};
+    const struct tracks_extra extra = {bridge->availability.offline != bridge->comms_rejected,
+                                       bridge->availability.offline_by_mqtt};
     tracks_write(&bridge->tracks, &extra, &text);
     if (state_file_write(&bridge->file, buf_str(&text), &err) == 0) {
         bridge->tracks.dirty = false;
@@ -152,6 +156,51 @@ static void on_answered(void *ctx)
         snapshot_fetch_wake(bridge->snapshots);
 }
 
+static void on_accepted(void *ctx, struct track *track, unsigned bit)
+{
+    struct bridge *bridge = ctx;
+    if (track)
+        tracks_accept(&bridge->tracks, track, bit);
+    else
+        bridge->comms_rejected = false;
+}
+
+/* A rejection is for a person to resolve. Until then the event is remembered, and the cursor may pass it. */
+static void on_rejected(void *ctx, struct track *track, unsigned bit, struct str why)
+{
+    struct bridge *bridge = ctx;
+    int64_t now_us = loop_mono_us(bridge->loop);
+    log_limited(&bridge->rejects, now_us, LOG_LEVEL_ERROR, "mobeyed",
+                "rejected an alert of %s, which is sent again at a restart and every hour: %.*s",
+                track ? track->last.camera : bridge->conf->name, (int)(why.len < 200 ? why.len : 200), why.p);
+    if (!track) {
+        bridge->comms_rejected = true;
+        return;
+    }
+    unsigned given_up = tracks_reject(&bridge->tracks, track, bit);
+    bridge->metrics->rejected_given_up_total += given_up;
+    if (given_up > 0)
+        log_limited(&bridge->given_up, now_us, LOG_LEVEL_ERROR, "mobeyed",
+                    "more than %d events are rejected; the oldest are lost", TRACKS_REJECTED_MAX);
+}
+
+static void send_rejected_again(struct bridge *bridge)
+{
+    struct track *track;
+    size_t n = tracks_release(&bridge->tracks);
+    bridge->released_us = loop_mono_us(bridge->loop);
+    if (bridge->comms_rejected) {
+        bridge->availability.offline = !bridge->availability.offline;
+        bridge->comms_rejected = false;
+    }
+    if (n == 0)
+        return;
+    log_info("mobeyed", "%zu events that were rejected are sent again", n);
+    TAILQ_FOREACH(track, &bridge->tracks.list, entry)
+    intake_resume(&bridge->intake, track);
+    catch_up_start(bridge->catch_up);
+}
+
 static void on_outbox_failed(void *ctx, const struct err *err)
 {
     struct bridge *bridge = ctx;
@@ -190,6 +239,11 @@ static bool on_image(void *ctx, struct track *track, enum frigate_alert alert, s
 {
     struct bridge *bridge = ctx;
     struct frigate_alert_text text;
+    if (track->held) {
+        track->queued &= ~intake_bit(alert);
+        buf_free(image);
+        return true;
+    }
     intake_image_text(&bridge->intake, track, alert, now(bridge), &text);
     bool taken = outbox_add_image(bridge->outbox, track, alert, &text, image);
     buf_free(&text.payload);
@@ -210,6 +264,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     struct bridge *bridge = arg;
+    if (loop_mono_us(bridge->loop) - bridge->released_us >= REJECTED_AGAIN_US)
+        send_rejected_again(bridge);
     check_availability(bridge);
     if (bridge->tracks.dirty)
         write_state(bridge);
@@ -220,7 +276,7 @@ static int open_parts(struct bridge *bridge, struct err *err)
 {
     struct loop *loop = bridge->loop;
     const struct conf_frigate *conf = bridge->conf;
-    const struct outbox_calls outbox_calls = {on_answered, on_outbox_failed, bridge};
+    const struct outbox_calls outbox_calls = {on_answered, on_accepted, on_rejected, on_outbox_failed, bridge};
     const struct snapshot_calls snapshot_calls = {has_image_room, on_image, on_no_image, bridge};
     const struct catch_up_calls catch_up_calls = {on_http, on_cursor, bridge};
     const struct mqtt_calls mqtt_calls = {on_mqtt_connected, on_mqtt_event, on_mqtt_available, bridge};
@@ -253,7 +309,7 @@ struct bridge *bridge_new(struct loop *loop, const struct conf_frigate *conf, st
     bridge->metrics = metrics;
     bridge->file.dir_fd = -1;
     tracks_init(&bridge->tracks, conf->images.given);
-    bridge->availability.http_good_us = loop_mono_us(loop);
+    bridge->availability.http_good_us = bridge->released_us = loop_mono_us(loop);
     bridge->reader = frigate_reader_new();
     bridge->intake.conf = conf;
     bridge->intake.tracks = &bridge->tracks;
@@ -299,6 +355,7 @@ void bridge_gauges(const struct bridge *bridge)
     outbox_gauges(bridge->outbox);
     bridge->metrics->frigate_online = !bridge->availability.offline;
     bridge->metrics->tracks = (double)bridge->tracks.n;
+    bridge->metrics->rejected = (double)tracks_rejected(&bridge->tracks) + bridge->comms_rejected;
     bridge->metrics->cursor_timestamp_seconds = isnan(bridge->tracks.cursor_s) ? 0 : bridge->tracks.cursor_s;
 }
 
@@ -308,4 +365,6 @@ void bridge_status(const struct bridge *bridge, struct buf *out)
     buf_printf(out, "%.0f alerts wait; Frigate %s; mobeyed %s", bridge->metrics->waiting,
                bridge->availability.offline ? "offline" : "online",
                bridge->metrics->mobeyed_connected > 0 ? "connected" : "not connected");
+    if (bridge->metrics->rejected > 0)
+        buf_printf(out, "; %.0f events rejected", bridge->metrics->rejected);
 }

@@ -19,7 +19,8 @@
 #define SINGLES_MAX     100
 #define VANISHED_US     (5 * CLOCK_MINUTE)
 #define BACK_MAX_S      (31 * 86400.0)
-#define BEFORE_START_S  60.0 /* pre-capture: REST's start_time is earlier than MQTT's */
+#define BEFORE_START_S  60.0                /* pre-capture: REST's start_time is earlier than MQTT's */
+#define FRAME_US        (10 * CLOCK_MINUTE) /* how long a frame time says what Frigate's clock is */
 
 enum catch_up_state {
     CATCH_IDLE,        /* until the timer; then config */
@@ -51,7 +52,7 @@ struct catch_up {
     int64_t began_us;             /* monotonic: of this cycle */
     int64_t config_us;            /* monotonic: of the last config; 0: none */
     double offset_s;              /* Frigate's clock minus ours */
-    bool offset_by_frame;         /* by a message of MQTT, which is exact; else by the Date of an answer */
+    int64_t frame_us;             /* monotonic: when a message of MQTT said so, which is exact; 0: never */
     char single[FRIGATE_ID_SIZE]; /* asked for */
     unsigned singles;             /* asked for in this cycle */
     double from_s, until_s;       /* the slice; until_s is INFINITY in the last */
@@ -134,7 +135,8 @@ static bool take_list(struct catch_up *c, const char *what, const struct rest_an
         end_failed_cycle(c, what, answer->why);
         return false;
     }
-    if (answer->date_us > 0 && !c->offset_by_frame)
+    bool by_frame = c->frame_us > 0 && loop_mono_us(c->parts.loop) - c->frame_us < FRAME_US;
+    if (answer->date_us > 0 && !by_frame)
         c->offset_s = (double)(answer->date_us - loop_wall_us(c->parts.loop)) / 1e6;
     if (!frigate_read_list(c->parts.reader, answer->body, on_listed, c, ret_n)) {
         c->parts.metrics->malformed_total++;
@@ -241,13 +243,12 @@ static void start_listing(struct catch_up *c)
 
 static void on_single(void *ctx, const struct rest_answer *answer);
 
-/* The next open event about which nothing was received in this cycle. */
+/* The next open event, or rejected one, about which nothing was received in this cycle. */
 static const struct track *next_single(const struct catch_up *c)
 {
     const struct track *track;
     TAILQ_FOREACH(track, &c->parts.intake->tracks->list, entry)
-    if (track->queued & TRACK_NEW && !(track->queued & TRACK_END) && track->seen_us < c->began_us &&
-        track->asked_us < c->began_us)
+    if (!track->held && !(track->queued & TRACK_END) && track->seen_us < c->began_us && track->asked_us < c->began_us)
         return track;
     return NULL;
 }
@@ -377,5 +378,5 @@ void catch_up_answered(struct catch_up *c)
 void catch_up_frame_time(struct catch_up *c, double frame_s)
 {
     c->offset_s = frame_s - (double)loop_wall_us(c->parts.loop) / 1e6;
-    c->offset_by_frame = true;
+    c->frame_us = loop_mono_us(c->parts.loop);
 }

@@ -50,6 +50,10 @@ static struct frigate_event merge(const struct frigate_event *last, const struct
         merged.top_score = last->top_score;
     if (merged.stationary == TRI_UNKNOWN)
         merged.stationary = last->stationary;
+    if (last->ended && !merged.ended) {
+        merged.ended = true;
+        merged.end_s = last->end_s;
+    }
     return merged;
 }
 
@@ -96,6 +100,10 @@ bool intake_event(struct event_intake *intake, const struct frigate_event *event
     if (track->queued & TRACK_END)
         return true;
     struct frigate_event merged = merge(&track->last, event);
+    if (track->held) {
+        track->last = merged;
+        return true;
+    }
     if (!(track->queued & TRACK_NEW)) {
         if (!send_alert(intake, track, FRIGATE_NEW, &merged, now))
             return false;

@@ -37,7 +37,8 @@ struct intake_time {
     int64_t wall_us, mono_us;
 };
 
-/* false: something of it could not be sent for want of room; to be reported again. */
+/* false: something of it could not be sent for want of room; to be reported again. Of a track that is held nothing is
+ * sent. */
 bool intake_event(struct event_intake *intake, const struct frigate_event *event, struct intake_time now);
 
 /* Ends an event of which Frigate knows nothing any more, at the time of what it said last. false: as above. */
@@ -50,7 +51,7 @@ void intake_resolution(struct event_intake *intake, const char *camera, struct f
 void intake_image_text(const struct event_intake *intake, const struct track *track, enum frigate_alert alert,
                        struct intake_time now, struct frigate_alert_text *ret);
 
-/* Asks the sink for the images that a track still lacks, after a restart. */
+/* Asks the sink for the images that a track still lacks, after a restart or when it is no longer held. */
 void intake_resume(struct event_intake *intake, struct track *track);
 
 /* The bit of a track for an alert; 0 for FRIGATE_UPDATE. */

@@ -6,7 +6,6 @@
 #include <event2/event_struct.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "ctl/lib/sender.h"
 #include "frigate/event_intake.h"
@@ -40,7 +39,6 @@ struct outbox {
     uint64_t last_number;
     size_t n, n_images;
     bool answered; /* since the last turn */
-    struct rate_limiter rejects;
 };
 
 static bool is_image(const struct outbox_alert *item)
@@ -50,22 +48,44 @@ static bool is_image(const struct outbox_alert *item)
 
 /* ---- answers ---- */
 
-static void settle(struct outbox *outbox, struct outbox_alert *item, bool accepted)
+static unsigned bit_of(const struct outbox_alert *item)
 {
-    struct track *track = item->track;
-    if (track) {
-        track->settled |= intake_bit(item->alert);
-        if (accepted && !is_image(item))
-            track->accepted = item->report;
-        if (!is_image(item))
-            track->in_flight--;
-        track->users--;
+    return item->track ? intake_bit(item->alert) : 0;
+}
+
+static void remove_alert(struct outbox *outbox, struct alert_queue *queue, struct outbox_alert *item)
+{
+    if (item->track) {
+        item->track->in_flight -= queue == &outbox->sent && !is_image(item);
+        item->track->users--;
     }
     outbox->n--;
     outbox->n_images -= is_image(item);
     outbox->answered = true;
-    TAILQ_REMOVE(&outbox->sent, item, entry);
+    TAILQ_REMOVE(queue, item, entry);
+    buf_free(&item->payload);
+    buf_free(&item->image);
     free(item);
+}
+
+static void reject(struct outbox *outbox, struct alert_queue *queue, struct outbox_alert *item, struct str why)
+{
+    struct track *track = item->track;
+    unsigned bit = bit_of(item);
+    outbox->metrics->rejected_total++;
+    remove_alert(outbox, queue, item);
+    outbox->calls.on_rejected(outbox->calls.ctx, track, bit, why);
+}
+
+/* What waits of a rejected track: it is written again when the track is tried again. */
+static void reject_waiting(struct outbox *outbox, const struct track *track, struct str why)
+{
+    struct outbox_alert *item = TAILQ_FIRST(&outbox->waiting), *next;
+    for (; item; item = next) {
+        next = TAILQ_NEXT(item, entry);
+        if (item->track == track)
+            reject(outbox, &outbox->waiting, item, why);
+    }
 }
 
 static struct outbox_alert *alert_of(uint64_t number)
@@ -77,17 +97,24 @@ static struct outbox_alert *alert_of(uint64_t number)
 static void on_accepted(void *ctx, uint64_t number)
 {
     struct outbox *outbox = ctx;
+    struct outbox_alert *item = alert_of(number);
+    struct track *track = item->track;
+    unsigned bit = bit_of(item);
     outbox->metrics->accepted_total++;
-    settle(outbox, alert_of(number), true);
+    if (track && !is_image(item))
+        track->accepted = item->report;
+    remove_alert(outbox, &outbox->sent, item);
+    outbox->calls.on_accepted(outbox->calls.ctx, track, bit);
 }
 
 static void on_rejected(void *ctx, uint64_t number, struct str why)
 {
     struct outbox *outbox = ctx;
-    outbox->metrics->rejected_total++;
-    log_limited(&outbox->rejects, loop_mono_us(outbox->loop), LOG_LEVEL_ERROR, "mobeyed",
-                "rejected an alert, which is lost: %.*s", (int)(why.len < 200 ? why.len : 200), why.p);
-    settle(outbox, alert_of(number), false);
+    struct outbox_alert *item = alert_of(number);
+    const struct track *track = item->track;
+    reject(outbox, &outbox->sent, item, why);
+    if (track)
+        reject_waiting(outbox, track, why);
 }
 
 /* ---- sending ---- */

@@ -83,6 +83,65 @@ struct track *tracks_add(struct tracks *tracks, const struct frigate_event *even
     return track;
 }
 
+/* ---- rejected ones ---- */
+
+void tracks_accept(struct tracks *tracks, struct track *track, unsigned bit)
+{
+    track->settled |= bit;
+    if (!track->held)
+        track->settled &= ~(unsigned)TRACK_REJECTED;
+    tracks->dirty = true;
+}
+
+static void give_up(struct track *track)
+{
+    track->settled = track->queued = TRACK_NEW | TRACK_END | TRACK_IMAGE | TRACK_IMAGE_END;
+    track->held = false;
+}
+
+static struct track *oldest_rejected(const struct tracks *tracks)
+{
+    struct track *track;
+    TAILQ_FOREACH(track, &tracks->list, entry)
+    if (track->settled & TRACK_REJECTED)
+        return track;
+    return NULL;
+}
+
+unsigned tracks_reject(struct tracks *tracks, struct track *track, unsigned bit)
+{
+    unsigned given_up = 0;
+    track->queued &= ~bit;
+    track->sent = track->accepted;
+    track->settled |= TRACK_REJECTED;
+    track->held = true;
+    tracks->dirty = true;
+    for (size_t n = tracks_rejected(tracks); n > TRACKS_REJECTED_MAX; n--, given_up++)
+        give_up(oldest_rejected(tracks));
+    return given_up;
+}
+
+size_t tracks_release(struct tracks *tracks)
+{
+    struct track *track;
+    size_t n = 0;
+    TAILQ_FOREACH(track, &tracks->list, entry)
+    {
+        n += track->held;
+        track->held = false;
+    }
+    return n;
+}
+
+size_t tracks_rejected(const struct tracks *tracks)
+{
+    const struct track *track;
+    size_t n = 0;
+    TAILQ_FOREACH(track, &tracks->list, entry)
+    n += (track->settled & TRACK_REJECTED) != 0;
+    return n;
+}
+
 void tracks_prune(struct tracks *tracks, double before_s)
 {
     struct track *track = TAILQ_FIRST(&tracks->list), *next;

@@ -16,6 +16,9 @@
 
 #define TRACKS_MAX 8192
 
+/* Rejected events that are remembered, to be sent again. */
+#define TRACKS_REJECTED_MAX 1000
+
 /* A rise of top_score that is worth an update. */
 #define TRACK_SCORE_STEP 0.1
 
@@ -31,8 +34,9 @@ enum track_bit {
     TRACK_END = 1u << 1,
     TRACK_IMAGE = 1u << 2, /* sent, or given up */
     TRACK_IMAGE_END = 1u << 3,
-    TRACK_LIVE = 1u << 4, /* was seen before its end: has an image of its own at the end */
-    TRACK_BITS = (1u << 5) - 1
+    TRACK_LIVE = 1u << 4,     /* was seen before its end: has an image of its own at the end */
+    TRACK_REJECTED = 1u << 5, /* only in settled: mobeyed has rejected an alert of it and accepted none since */
+    TRACK_BITS = (1u << 6) - 1
 };
 
 struct track {
@@ -41,7 +45,8 @@ struct track {
     struct frigate_event last; /* what Frigate said last */
     struct track_report sent, accepted;
     unsigned queued;    /* bits: have been handed to the outbox, or need not be */
-    unsigned settled;   /* bits: have been answered, or need not be sent */
+    unsigned settled;   /* bits: have been accepted, or need not be sent */
+    bool held;          /* rejected: nothing of it is sent before tracks_release() */
     unsigned in_flight; /* alerts other than images that are sent and not answered */
     unsigned users;     /* messages and image requests that refer to it */
     int64_t seen_us;    /* monotonic: when Frigate last said something about it */
@@ -71,6 +76,15 @@ void tracks_remove(struct tracks *tracks, struct track *track); /* has no users 
 
 /* Whether all of it has been accepted and nothing more is to come. */
 bool track_is_done(const struct tracks *tracks, const struct track *track);
+
+/* mobeyed has accepted an alert of the track with this bit, or none, or has rejected it. A rejected track is held. If
+ * more than TRACKS_REJECTED_MAX are, the oldest counts as settled: returns how many have been given up so. */
+void tracks_accept(struct tracks *tracks, struct track *track, unsigned bit);
+unsigned tracks_reject(struct tracks *tracks, struct track *track, unsigned bit);
+
+/* Holds nothing any more: what was rejected may be sent again. Returns how many tracks were held. */
+size_t tracks_release(struct tracks *tracks);
+size_t tracks_rejected(const struct tracks *tracks); /* how many are rejected, held or not */
 
 /* Forgets what is done and began before the given time. */
 void tracks_prune(struct tracks *tracks, double before_s);

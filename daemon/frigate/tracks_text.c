@@ -39,9 +39,9 @@ void tracks_write(const struct tracks *tracks, const struct tracks_extra *extra,
         buf_printf(out, "cursor\t%.6f\n", tracks->cursor_s);
     if (extra->offline)
         buf_printf(out, "offline\t%s\n", extra->offline_by_mqtt ? "mqtt" : "rest");
-    /* What has not been accepted at all is found again. */
+    /* What has not been answered at all is found again. */
     TAILQ_FOREACH(track, &tracks->list, entry)
-    if (track->settled & TRACK_NEW)
+    if (track->settled & (TRACK_NEW | TRACK_REJECTED))
         write_track(track, out);
     buf_printf(out, "end\t%zu\n", tracks->n);
 }
@@ -85,7 +85,8 @@ static bool read_track(struct tracks *tracks, char *rest, int64_t mono_us)
     struct track *track = tracks_add(tracks, &event, mono_us);
     if (!track)
         return false;
-    track->settled = track->queued = (unsigned)number[SETTLED];
+    track->settled = (unsigned)number[SETTLED];
+    track->queued = track->settled & ~(unsigned)TRACK_REJECTED;
     track->sent = track->accepted = track_report_of(&event);
     return true;
 }

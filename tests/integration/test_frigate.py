@@ -4,52 +4,11 @@ import time
 
 import pytest
 
-from harness.frigate import JPEG, Bridge, Broker, EndlessBroker, FrigateServer, Receiver, event
+from harness.frigate import JPEG, Broker, EndlessBroker, event
+from harness.frigate_fixtures import *  # noqa: F401,F403
 from harness.wait import wait_until
 
 pytestmark = pytest.mark.skipif(not shutil.which("mosquitto"), reason="mosquitto is not installed")
-
-
-@pytest.fixture
-def frigate():
-    made = FrigateServer()
-    yield made
-    made.stop()
-
-
-@pytest.fixture
-def broker():
-    made = Broker()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def receiver(context, tmp_path_factory):
-    made = Receiver(context, f"ipc://{tmp_path_factory.mktemp('r')}/door")
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def bridges(frigate, broker, receiver):
-    """bridges(**keys) makes a Bridge that follows them, which does not run yet."""
-    made = []
-
-    def make(to=None, broker=broker, **keys):
-        made.append(Bridge(to or [receiver.address], frigate, broker, **keys))
-        return made[-1]
-
-    yield make
-    wrong = [what for one in made for what in one.dispose()]
-    assert not wrong
-
-
-@pytest.fixture
-def bridge(bridges):
-    made = bridges().start()
-    made.wait_following()
-    return made
 
 
 # What MQTT says.
@@ -289,17 +248,6 @@ def test_what_is_not_acknowledged_is_sent_again(bridge, broker, receiver):
     receiver.word = b"ACK"
     receiver.wait(f"{one['id']}:end")
     bridge.wait_metric("waiting", 0)
-
-
-def test_a_reject_is_logged_and_holds_nothing_up(bridge, broker, receiver):
-    receiver.word = b"REJECT"
-    one, two = event(1), event(2)
-    broker.tell("new", one)
-    bridge.wait_metric("rejected_total", 1)
-    assert "forbidden: device: not permitted" in bridge.log()
-    receiver.word = b"ACK"
-    broker.tell("new", two)
-    receiver.wait(f"{two['id']}:new")
 
 
 def test_the_cursor_moves_with_acknowledgements_only(bridges, frigate, broker, receiver):

@@ -100,6 +100,54 @@ Test(frigate_tracks, the_text_reads_back_as_it_was)
     buf_free(&twice);
 }
 
+Test(frigate_tracks, what_is_rejected_is_held_and_read_back)
+{
+    struct tracks tracks, again;
+    struct buf text = {0};
+    struct tracks_extra extra = {0};
+    tracks_init(&tracks, true);
+    tracks_init(&again, true);
+    struct track *raised = add(&tracks, "raised", 1e9, true, TRACK_NEW);
+    struct track *not_raised = add(&tracks, "not raised", 1e9, true, 0);
+    raised->queued = not_raised->queued = TRACK_NEW | TRACK_END;
+    cr_expect_eq(tracks_reject(&tracks, raised, TRACK_END), 0);
+    cr_expect_eq(tracks_reject(&tracks, not_raised, TRACK_NEW), 0);
+    cr_expect(raised->held && raised->queued == TRACK_NEW, "its end is to be sent again");
+    tracks_accept(&tracks, raised, TRACK_IMAGE);
+    cr_expect(raised->settled & TRACK_REJECTED, "an image that was under way does not settle the end");
+    tracks_prune(&tracks, 2e9);
+    cr_expect_eq(tracks_rejected(&tracks), 2);
+    tracks_write(&tracks, &extra, &text);
+    cr_expect_eq(tracks_read(&again, &extra, buf_str(&text), 7), 0, "%.*s", (int)text.len, text.data);
+    const struct track *read = tracks_find(&again, "not raised");
+    cr_assert_not_null(read);
+    cr_expect(read->queued == 0 && !read->held, "a restart sends it again");
+    cr_expect_eq(tracks_rejected(&again), 2);
+    cr_expect_eq(tracks_release(&tracks), 2);
+    tracks_accept(&tracks, raised, TRACK_END);
+    cr_expect_eq(tracks_rejected(&tracks), 1);
+    tracks_clear(&tracks);
+    tracks_clear(&again);
+    buf_free(&text);
+}
+
+Test(frigate_tracks, of_too_many_rejected_ones_the_oldest_is_given_up)
+{
+    struct tracks tracks;
+    char id[16];
+    unsigned given_up = 0;
+    tracks_init(&tracks, false);
+    for (int i = 0; i < TRACKS_REJECTED_MAX + 3; i++) {
+        sprintf(id, "t%d", i);
+        given_up += tracks_reject(&tracks, add(&tracks, id, 1e9, false, 0), TRACK_NEW);
+    }
+    cr_expect_eq(given_up, 3);
+    cr_expect_eq(tracks_rejected(&tracks), TRACKS_REJECTED_MAX);
+    cr_expect(track_is_done(&tracks, tracks_find(&tracks, "t2")));
+    cr_expect(tracks_find(&tracks, "t3")->held);
+    tracks_clear(&tracks);
+}
+
 Test(frigate_availability, offline_after_two_minutes_without_http_and_online_with_the_first_answer)
 {
     struct availability a = {.http_good_us = 0};

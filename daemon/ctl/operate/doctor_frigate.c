@@ -33,9 +33,14 @@ static void say_state(struct doctor *d, const struct conf_frigate *conf, const s
         doctor_say(d, DOCTOR_WARNING, CHECK,
                    "see journalctl -u mobeye-frigate; until then events are up to a minute late",
                    "%s does not follow the broker %s:%u", conf->name, conf->mqtt.host, conf->mqtt.port);
-    if (metric(scrape, "rejected_total") > 0)
-        doctor_say(d, DOCTOR_WARNING, CHECK, "add its devices and the source /frigate/NAME to the client list",
-                   "mobeyed rejected %.0f alerts of %s, which are lost", metric(scrape, "rejected_total"), conf->name);
+    if (metric(scrape, "rejected") > 0)
+        doctor_say(d, DOCTOR_WARNING, CHECK,
+                   "add its devices and the source /frigate/NAME to the client list, then restart mobeye-frigate",
+                   "mobeyed rejects %.0f events of %s", metric(scrape, "rejected"), conf->name);
+    if (metric(scrape, "rejected_given_up_total") > 0)
+        doctor_say(d, DOCTOR_WARNING, CHECK, "see the log of mobeye-frigate",
+                   "mobeyed rejected too many events of %s; %.0f are lost", conf->name,
+                   metric(scrape, "rejected_given_up_total"));
     if (d->printed[DOCTOR_WARNING] == warnings)
         doctor_say(d, DOCTOR_OK, CHECK, NULL, "%s follows Frigate; %.0f alerts wait", conf->name,
                    metric(scrape, "waiting"));

@@ -52,6 +52,7 @@ class FrigateServer:
         self.images = {}
         self.asked = []
         self.fault = lambda handler: False
+        self.ahead_s = 0  # its clock
         self.password = None
         self.tokens = set()
         self.server = None
@@ -69,6 +70,9 @@ class FrigateServer:
 
             def log_message(self, *_):
                 pass
+
+            def date_time_string(self, timestamp=None):
+                return super().date_time_string((timestamp or time.time()) + server.ahead_s)
 
             def send(self, status, body, kind="application/json", headers=()):
                 self.send_response(status)
@@ -249,15 +253,19 @@ class EndlessBroker:
 
 
 class Receiver:
-    """A mobeyed of the test: a router that answers `word` (ACK, RETRY, REJECT; None: nothing) and keeps what it has."""
+    """A mobeyed of the test: a router that answers `word` (ACK, RETRY, REJECT; None: nothing) and keeps what it has.
+    What `forbids(alert)` is true of is rejected all the same."""
 
-    def __init__(self, context, address):
-        self.address = address
+    def __init__(self, context, address, curve=None):
         self.word = b"ACK"
+        self.forbids = lambda alert: False
         self.got = []  # (id, alert, image) in the order of receipt, resent ones again
         self.socket = context.socket(zmq.ROUTER)
         self.socket.setsockopt(zmq.LINGER, 0)
+        if curve:
+            curve.serve(self.socket)
         self.socket.bind(address)
+        self.address = self.socket.getsockopt_string(zmq.LAST_ENDPOINT)
         self.ending = threading.Event()
         self.thread = threading.Thread(target=self._serve, daemon=True)
         self.thread.start()
@@ -269,9 +277,10 @@ class Receiver:
             peer, payload, *image = self.socket.recv_multipart()
             alert = json.loads(payload)
             self.got.append((alert["id"], alert, image[0] if image else None))
-            if self.word:
-                detail = {b"ACK": b"1", b"RETRY": b"50", b"REJECT": b"forbidden: device: not permitted"}[self.word]
-                self.socket.send_multipart([peer, self.word, alert["id"].encode(), detail])
+            word = b"REJECT" if self.forbids(alert) else self.word
+            if word:
+                detail = {b"ACK": b"1", b"RETRY": b"50", b"REJECT": b"forbidden: device: not permitted"}[word]
+                self.socket.send_multipart([peer, word, alert["id"].encode(), detail])
 
     def close(self):
         self.ending.set()
@@ -309,13 +318,17 @@ class Bridge:
             self.conf["mqtt"] = {"host": "127.0.0.1", "port": broker.port, **keys.get("mqtt", {})}
         self.process = None
 
-    def start(self):
+    def start(self, env=None):
         self.file.write_text(json.dumps(self.conf))
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", BRIDGE, "--debug", "-c", self.file],
-                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **(env or {})})
         wait_until(self._answers, lambda: f"the bridge to answer: {self.log()}")
         return self
+
+    def restart(self):
+        self.stop()
+        return self.start()
 
     def _answers(self):
         assert self.process.poll() is None, self.log()

@@ -1,0 +1,241 @@
+"""mobeye-frigate where something is wrong: what mobeyed rejects, several mobeyeds, CURVE, clocks, servers that hang."""
+import pathlib
+import shutil
+import threading
+import time
+
+import pytest
+
+from harness.curve import Key
+from harness.frigate import JPEG, Receiver, event
+from harness.frigate_fixtures import *  # noqa: F401,F403
+from harness.paths import sanitized
+from harness.wait import wait_until
+
+pytestmark = pytest.mark.skipif(not shutil.which("mosquitto"), reason="there is no mosquitto")
+HOUR = 3600
+
+
+def of_yard(alert):
+    return alert["data"]["device"] == "noord/yard"
+
+
+# What mobeyed rejects.
+
+def test_a_rejected_event_holds_nothing_up_and_is_sent_again_at_a_restart(bridges, frigate, receiver):
+    """The cursor passes it; it began long before the window of the lists, and is known by the state alone."""
+    receiver.forbids = of_yard
+    start = time.time()
+    yard = event(1, start=start - 4 * HOUR, camera="yard")
+    door = event(2, start=start - 1700, end=start - 1690)
+    frigate.know(yard, door)
+    frigate.images.update({yard["id"]: JPEG + b"yard", door["id"]: JPEG})
+    bridge = bridges(broker=None, images={"retry_for": "1m"}).start()
+    receiver.wait(f"{door['id']}:image")
+    bridge.wait_metric("cursor_timestamp_seconds", lambda value: value > start - 2)
+    bridge.wait_metric("waiting", 0)
+    assert bridge.metric("rejected") == 1 and bridge.metric("accepted_total") == 3
+    assert "of yard, which is sent again at a restart and every hour: forbidden: device: not permitted" in bridge.log()
+    bridge.stop()
+    frigate.know({**yard, "end_time": start - 100})
+    receiver.forbids = lambda alert: False
+    del receiver.got[:]
+    bridge.start()
+    receiver.wait(f"{yard['id']}:new", f"{yard['id']}:end", f"{yard['id']}:image")
+    bridge.wait_metric("rejected", 0)
+    assert receiver.image(f"{yard['id']}:image") == JPEG + b"yard"
+    assert {one.split(":")[0] for one in receiver.ids()} == {yard["id"]}
+    bridge.wait_metric("waiting", 0)
+    bridge.restart()
+    bridge.wait_metric("http_last_success_timestamp_seconds", lambda value: value > 0)
+    assert bridge.metric("alerts_total") == 0
+
+
+def test_a_rejected_end_is_sent_again_alone(bridges, frigate, broker, receiver):
+    bridge = bridges().start()
+    bridge.wait_following()
+    one = event(1)
+    broker.tell("new", one)
+    receiver.wait(f"{one['id']}:new")
+    receiver.forbids = lambda alert: True
+    ended = {**one, "end_time": time.time()}
+    frigate.know(ended)
+    broker.tell("end", ended)
+    bridge.wait_metric("rejected", 1)
+    broker.tell("update", {**ended, "stationary": True})
+    bridge.wait_metric("mqtt_events_total", 3)
+    assert bridge.metric("alerts_total") == 2  # of what is rejected nothing more is sent
+    receiver.forbids = lambda alert: False
+    del receiver.got[:]
+    bridge.restart()
+    receiver.wait(f"{one['id']}:end")
+    assert receiver.ids() == [f"{one['id']}:end"]
+
+
+def test_that_frigate_is_offline_is_said_again_if_it_was_rejected(bridge, broker, receiver):
+    receiver.forbids = lambda alert: alert["data"]["kind"] == "comms"
+    broker.publish("frigate/available", "offline", retain=True)
+    bridge.wait_metric("rejected", 1)
+    receiver.forbids = lambda alert: False
+    del receiver.got[:]
+    bridge.restart()
+    wait_until(lambda: receiver.ids(), "offline, again")
+    assert [one.split(":")[0] for one in receiver.ids()] == ["offline"]
+    bridge.wait_metric("rejected", 0)
+
+
+def test_what_is_rejected_is_sent_again_every_hour(bridges, frigate, receiver, tmp_path):
+    libraries = sorted(pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
+    if not libraries or sanitized():
+        pytest.skip("no libfaketime, or AddressSanitizer, which does not bear it")
+    receiver.forbids = of_yard
+    one = event(1, start=time.time() - 60, end=time.time() - 50, camera="yard")
+    frigate.know(one)
+    clock = tmp_path / "clock"
+
+    def set_clock(hours):
+        new = tmp_path / "new"
+        new.write_text(f"+{hours * HOUR}\n")
+        new.rename(clock)
+        frigate.ahead_s = hours * HOUR
+    set_clock(0)
+    bridge = bridges(broker=None).start(env={"LD_PRELOAD": str(libraries[0]), "FAKETIME_TIMESTAMP_FILE": str(clock),
+                                             "FAKETIME_NO_CACHE": "1"})
+    bridge.wait_metric("rejected", 1)
+    set_clock(1)
+    wait_until(lambda: len([i for i, _, _ in receiver.got if i == f"{one['id']}:new"]) == 2, "rejected again")
+    receiver.forbids = lambda alert: False
+    set_clock(2)
+    receiver.wait(f"{one['id']}:end")
+    bridge.wait_metric("rejected", 0)
+    assert "1 events that were rejected are sent again" in bridge.log()
+
+
+# Several mobeyeds, and CURVE.
+
+@pytest.fixture
+def receivers(context):
+    made = []
+
+    def make(curve=None):
+        made.append(Receiver(context, "tcp://127.0.0.1:*", curve))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def test_of_several_mobeyeds_the_first_that_answers_is_used_and_the_next_takes_over(bridges, broker, receivers):
+    import socket
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # lets anybody in, and says nothing
+        first, second = receivers(), receivers()
+        bridge = bridges([f"tcp://127.0.0.1:{silent.getsockname()[1]}", first.address, second.address]).start()
+        bridge.wait_following()
+        one, two = event(1), event(2)
+        broker.tell("new", one)
+        first.wait(f"{one['id']}:new")
+        first.close()
+        broker.tell("new", two)
+        broker.tell("end", {**one, "end_time": time.time()})
+        second.wait(f"{two['id']}:new", f"{one['id']}:end")
+        bridge.wait_metric("waiting", 0)
+        assert f"{one['id']}:new" not in second.ids()
+
+
+def test_with_curve_only_the_mobeyed_of_the_key_gets_anything(bridges, broker, receivers, tmp_path):
+    server, other = Key(), Key()
+    stranger, real = receivers(other), receivers(server)
+    bridge = bridges([stranger.address, real.address], server_key=server.public,
+                     client_key=str(Key().write(tmp_path / "client.key"))).start()
+    bridge.wait_following()
+    one = event(1)
+    broker.tell("new", one)
+    real.wait(f"{one['id']}:new")
+    assert stranger.got == []
+
+
+# Clocks.
+
+@pytest.mark.parametrize("ahead_s", [3 * HOUR, -3 * HOUR, 40 * 24 * HOUR])
+def test_the_clock_of_frigate_is_hours_off(bridges, frigate, broker, receiver, ahead_s):
+    now = time.time() + ahead_s
+    frigate.ahead_s = ahead_s
+    before, running, old = (event(n, start=now - age, end=end) for n, age, end in
+                            ((1, 900, now - 890), (2, 30, None), (3, 3 * HOUR, now - 3 * HOUR + 10)))
+    frigate.know(before, running, old)
+    bridge = bridges().start()
+    bridge.wait_following()
+    receiver.wait(f"{before['id']}:end", f"{running['id']}:new")
+    live = event(4, start=now)
+    broker.tell("new", live)
+    receiver.wait(f"{live['id']}:new")
+    assert not [one for one in receiver.ids() if one.startswith(old["id"])]  # longer ago than an hour, by its clock
+    assert abs(bridge.metric("cursor_timestamp_seconds") - now) < 600
+    del receiver.got[:]
+    bridge.restart()
+    bridge.wait_metric("http_last_success_timestamp_seconds", lambda value: value > 0)
+    assert receiver.got == []
+
+
+def test_a_clock_that_is_put_right_loses_nothing(bridges, frigate, receiver):
+    """The cursor is then in the future."""
+    frigate.ahead_s = 3 * HOUR
+    frigate.know(event(1, start=time.time() + 3 * HOUR - 60, end=time.time() + 3 * HOUR - 50))
+    bridge = bridges(broker=None).start()
+    bridge.wait_metric("cursor_timestamp_seconds", lambda value: value > time.time() + 2 * HOUR)
+    bridge.stop()
+    frigate.ahead_s = 0
+    lost = event(2, start=time.time() - 30, end=time.time() - 20)
+    frigate.know(lost)
+    bridge.start()
+    receiver.wait(f"{lost['id']}:end")
+    bridge.wait_metric("cursor_timestamp_seconds", lambda value: 0 < value < time.time() + 60)
+
+
+# Servers that hang.
+
+def test_http_that_hangs_delays_what_mqtt_says_by_nothing(bridges, frigate, broker, receiver):
+    """Connections are taken and never answered: the request is given up, and asked again."""
+    over = threading.Event()
+
+    def answer(handler):
+        over.wait(120)
+        return True
+    frigate.fault = answer
+    try:
+        bridge = bridges(images={"retry_for": "1m"}).start()
+        bridge.wait_metric("mqtt_connected", 1)
+        one, lost = event(1), event(2, start=time.time() - 60, end=time.time() - 50)
+        broker.tell("new", one)
+        receiver.wait(f"{one['id']}:new")
+        frigate.know(lost)
+        bridge.wait_metric("http_failures_total", lambda value: value >= 1)
+        assert receiver.ids() == [f"{one['id']}:new"]
+    finally:
+        frigate.fault = lambda handler: False
+        over.set()
+    receiver.wait(f"{lost['id']}:end")
+
+
+@pytest.mark.parametrize("status", [401, 404, 500])
+def test_images_that_http_refuses_are_given_up_and_alerts_come(bridges, frigate, broker, receiver, status):
+    def answer(handler):
+        if "/snapshot.jpg" not in handler.path:
+            return False
+        handler.send(status, b"<html>not here</html>")
+        return True
+    frigate.fault = answer
+    bridge = bridges(images={"retry_for": "1s"}).start()
+    bridge.wait_following()
+    one = event(1, end=time.time())
+    broker.tell("new", one)
+    receiver.wait(f"{one['id']}:end")
+    if status == 401:  # a login that has run out is no reason to give up
+        bridge.wait_metric("images_wanted", 1)
+        frigate.images[one["id"]] = JPEG
+        frigate.fault = lambda handler: False
+        receiver.wait(f"{one['id']}:image")
+    else:
+        bridge.wait_metric("images_missing_total", 1)
+        assert receiver.ids() == [f"{one['id']}:new", f"{one['id']}:end"]
