@@ -47,7 +47,7 @@ as $$
                         where p.placement_id = i.placement_id and p.device_id <> s.device_id)
 $$;
 comment on function mobeye.subject_images(mobeye.subject_scope) is
-    'The images that a request is about, without their pixels: patrol.open_image() returns those.';
+    'The images that a request is about, without their pixels: mobeyectl subject export --images writes those.';
 
 create or replace function mobeye.subject_scope(device text, during tstzrange) returns mobeye.subject_scope
 language plpgsql stable

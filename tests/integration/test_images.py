@@ -1,6 +1,7 @@
 """Images of alerts: accepted and stored with their alert or not at all, once, byte for byte."""
 import json
 
+import psycopg
 import pytest
 import zmq
 
@@ -174,6 +175,47 @@ def test_what_the_database_refuses_goes_to_quarantine_with_its_image(database, d
     done = daemon.ctl("quarantine", "retry", str(quarantined), "--db", database.conninfo)
     assert done.returncode == 0, done.stderr
     assert stored_images(database)["b"] == jpeg(1212, seed="b")
+
+
+def test_an_image_without_an_incident_is_for_its_subject_alone(database, daemons, context, tmp_path):
+    """No history could record a look at it. The owner hands it out at the request of a person."""
+    daemon = daemons(database.ingest, more=RULES.replace("kind: camera", "score: {min: 0.5}")).start()
+    dealer = Dealer(context, daemon.address())
+    images = {"weak": jpeg(seed=1), "strong": png(seed=2), "later": webp(seed=3)}
+    for event, score in (("weak", 0.2), ("strong", 0.8), ("later", 0.9)):
+        assert dealer.ask(encode(seen(event, score)), images[event]).word == b"ACK"
+    database.wait_stored(3)
+    stored = {event: (str(image), incident) for event, image, incident in
+              database.rows("select event_id, image_id, incident_id from mobeye.alert where device_id = 'CAM-1'")}
+    assert stored["weak"][1] is None and stored["strong"][1] is not None
+    database.execute("create role desk login in role mobeye_patrol; create role inspector login in role mobeye_auditor;"
+                     " insert into mobeye.person (login, name, all_teams) values ('desk', 'Desk', true)")
+    try:
+        for role, reason in (("desk", None), ("inspector", "audit"), (None, "owner")):
+            with database.connect() as conn:
+                if role:
+                    conn.execute(f"set role {role}")
+                shown = {str(row[0]) for row in conn.execute("select image_id from patrol.images")}
+                assert stored["weak"][0] not in shown and (role == "inspector" or stored["strong"][0] in shown)
+                with pytest.raises(psycopg.errors.NoDataFound):
+                    conn.execute("select patrol.open_image(%s, %s)", [stored["weak"][0], reason])
+    finally:
+        database.execute("drop owned by desk, inspector; drop role desk; drop role inspector")
+    subject = ("subject", "export", "--device", "CAM-1", "--from", "2000-01-01T00:00:00Z", "--until", "2100-01-01T00:00:00Z",
+               "--db", database.conninfo)
+    told = daemon.ctl(*subject)
+    assert told.returncode == 0 and "3 images are listed without their pixels" in told.stderr
+    directory = tmp_path / "images"
+    done = daemon.ctl(*subject, "--images", str(directory))
+    assert done.returncode == 0, done.stderr
+    listed = json.loads(done.stdout)[0]["images"]
+    endings = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}
+    files = {f"{one['image_id']}.{endings[one['media_type']]}": one["sha256"] for one in listed}
+    assert {file.name: sha256(file.read_bytes()) for file in directory.iterdir()} == files
+    assert sorted(files.values()) == sorted(map(sha256, images.values()))
+    assert {file.stat().st_mode & 0o777 for file in (directory, *directory.iterdir())} == {0o700, 0o600}
+    again = daemon.ctl(*subject, "--images", str(directory))
+    assert again.returncode == 1 and "File exists" in again.stderr  # no file is replaced
 
 
 def test_the_journal_shows_an_image(database, daemons, context):

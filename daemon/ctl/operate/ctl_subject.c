@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/options.h"
+#include "ctl/operate/subject_images.h"
 #include "journal/journal.h"
 
 #define VERB "subject"
@@ -17,12 +18,15 @@
 #define ERASED_COLUMNS "n, array_to_string(remaining, E'\\n') as remaining"
 
 static const char help[] =
-    "Usage: mobeyectl subject export (--address ADDRESS | --device DEVICE --from TIME --until TIME) [OPTION]...\n"
+    "Usage: mobeyectl subject export (--address ADDRESS | --device DEVICE --from TIME --until TIME) "
+    "[--images DIRECTORY]\n"
+    "                                [OPTION]...\n"
     "       mobeyectl subject erase (--address ADDRESS | --device DEVICE --from TIME --until TIME) [--yes] "
     "[OPTION]...\n"
     "       mobeyectl subject again [OPTION]... FILE\n"
     "Exports or erases the data about a home, or about a device in a period, at a person's request.\n\n"
-    "export prints everything that is kept as JSON: placements, alerts, incidents with their history, mutes, labels.\n"
+    "export prints everything that is kept as JSON: placements, alerts, incidents with their history, mutes, labels,\n"
+    "and a list of the images. --images writes these into a directory, as IMAGE_ID.jpg and the like.\n"
     "erase erases it permanently. It asks for confirmation, and requires --yes if standard input is not a terminal.\n"
     "It prints a log of what was erased, without the contents, on standard output: keep these lines outside the\n"
     "database. After an older backup has been restored, again erases what FILE, such a log, lists. What cannot be\n"
@@ -32,6 +36,7 @@ static const char help[] =
     "      --device DEVICE    with --from and --until; or with --address, for one device at that address\n"
     "      --from TIME        start of the period, RFC 3339; required without --address\n"
     "      --until TIME       end of the period, excluded; required without --address\n"
+    "      --images DIRECTORY export: write the images into this directory; created if it does not exist\n"
     "      --yes              erase: do not ask for confirmation\n"
     "  -c, --config FILE      configuration file (default: " CTL_DEFAULT_FILE ")\n"
     "      --db CONNINFO      libpq connection string; overrides database.conninfo\n"
@@ -44,11 +49,12 @@ static const char help[] =
 struct subject_request {
     struct ctl_call call;
     const char *subject[4]; /* address, device, from, until: as the functions of the database take them */
+    const char *images;     /* the directory for images; NULL: not given */
 };
 
 enum { ADDRESS, DEVICE, FROM, UNTIL };
 
-static int print_export(PGconn *conn, const struct subject_request *request)
+static int print_json(PGconn *conn, const struct subject_request *request)
 {
     PGresult *rows = ctl_query(conn, VERB, "export",
                                "select jsonb_pretty(mobeye.subject_export($1, $2, $3::timestamptz, $4::timestamptz))",
@@ -59,7 +65,18 @@ static int print_export(PGconn *conn, const struct subject_request *request)
     bool any = strpbrk(found, "{") != NULL;
     puts(found);
     PQclear(rows);
+    if (fflush(stdout) != 0)
+        return ctl_fail(VERB, "standard output: %s", strerror(errno));
     return any ? CTL_OK : ctl_fail(VERB, NOTHING);
+}
+
+/* JSON and images are of the same moment. */
+static int export_subject(PGconn *conn, const struct subject_request *request)
+{
+    PGresult *begun = ctl_query(conn, VERB, "begin", "begin isolation level repeatable read, read only", 0, NULL);
+    int status = begun ? print_json(conn, request) : CTL_FAILED;
+    PQclear(begun);
+    return status == CTL_OK ? subject_images_write(conn, VERB, request->subject, request->images) : status;
 }
 
 static bool confirmed(const struct subject_request *request)
@@ -193,23 +210,21 @@ static int erase_again(PGconn *conn, const struct subject_request *request)
 enum { EXPORT, ERASE, AGAIN };
 
 static const struct ctl_verb actions[] = {
-    [EXPORT] = {"export", .takes = "address device from until config db"},
+    [EXPORT] = {"export", .takes = "address device from until images config db"},
     [ERASE] = {"erase", .takes = "address device from until yes config db"},
     [AGAIN] = {"again", .takes = "config db", .argument = "FILE", .least = 1, .most = 1},
     {0}};
 static const struct ctl_verb verb = {VERB, .help = help, .actions = actions};
 static int (*const runs[])(PGconn *conn, const struct subject_request *request) = {
-    [EXPORT] = print_export, [ERASE] = erase_subject, [AGAIN] = erase_again};
+    [EXPORT] = export_subject, [ERASE] = erase_subject, [AGAIN] = erase_again};
 
 int ctl_subject(int argc, char **argv)
 {
     struct subject_request request = {0};
     const char **s = request.subject;
-    const struct ctl_option options[] = {{"address", .text = &s[ADDRESS]},
-                                         {"device", .text = &s[DEVICE]},
-                                         {"from", .text = &s[FROM]},
-                                         {"until", .text = &s[UNTIL]},
-                                         {0}};
+    const struct ctl_option options[] = {{"address", .text = &s[ADDRESS]},    {"device", .text = &s[DEVICE]},
+                                         {"from", .text = &s[FROM]},          {"until", .text = &s[UNTIL]},
+                                         {"images", .text = &request.images}, {0}};
     int status = ctl_parse(argc, argv, &verb, options, &request.call);
     if (status != CTL_GO)
         return status;
