@@ -51,7 +51,7 @@ def pump(dealer, messages, until, window=50):
         while flying < window and not over:
             message = next(messages)
             dealer.ledger.sent.add((message["source"], message["id"]))
-            dealer.send(message)
+            dealer.send_alert(message)
             flying += 1
         dealer.socket.poll(5)
         while dealer.socket.poll(0):

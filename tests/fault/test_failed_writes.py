@@ -2,6 +2,7 @@
 import pytest
 
 from faults import CYCLES, each_cycle, pump, skip_if_sanitized, stream
+from harness.images import image_of
 from harness.paths import BUILD
 from harness.peers import Dealer, Ledger
 
@@ -22,6 +23,7 @@ def journaling(database, daemons):
     daemon = daemons(database.ingest, max_size=MAX_SIZE)
     yield daemon
     database.check(daemon.ledger)
+    assert database.check_images(lambda _, event_id: image_of(event_id)) > 0
     daemon.stop()
 
 
@@ -33,7 +35,7 @@ def send(journaling, context):
 
     def made(until, window=20):
         dealer = Dealer(context, journaling.address())
-        dealer.ledger = journaling.ledger
+        dealer.ledger, dealer.image_of = journaling.ledger, image_of
         pump(dealer, messages, until, window)
         dealer.close()
 

@@ -5,13 +5,15 @@ import random
 import subprocess
 
 from faults import CYCLES, SEED, each_cycle
+from harness.images import image_of
 from harness.peers import Load
 from harness.wait import wait_until
 
 
 def loads(daemon):
     return [Load(daemon.address(), f"load{n}", source=f"/test/{n}", window=window)
-            for n, window in enumerate((1, 50, 1000))]
+            for n, window in enumerate((1, 50, 1000))] + \
+           [Load(daemon.address(), "image", source="/test/images", window=50, image_of=image_of)]
 
 
 def some_accepted(senders, count):
@@ -24,6 +26,8 @@ def check(database, daemon, senders):
     ledgers = [sender.stop() for sender in senders]
     daemon.wait_drained()
     database.check(*ledgers)
+    images = database.check_images(lambda source, event_id: image_of(event_id) if source == "/test/images" else None)
+    assert images > 0
     print(f"{sum(len(ledger.accepted) for ledger in ledgers)} accepted, {database.stored()} stored, seed {SEED}")
     for ledger in ledgers:
         numbers = [seq for _, seq in sorted((key[1], seq) for key, seq in ledger.accepted.items())]

@@ -5,6 +5,7 @@ import pytest
 
 from disk import disk  # noqa: F401 (a fixture)
 from faults import CYCLES, SEED, each_cycle, pump, stream
+from harness.images import image_of
 from harness.peers import Dealer, Ledger
 
 
@@ -23,7 +24,7 @@ def test_a_power_cut_loses_and_doubles_nothing(disk, cluster, database, daemons,
             daemon.wait_drained()
             cluster.stop()
         dealer = Dealer(context, daemon.address())
-        dealer.ledger = ledger
+        dealer.ledger, dealer.image_of = ledger, image_of
         enough = len(ledger.accepted) + chance.randrange(1, 1500)
         pump(dealer, messages, lambda: len(ledger.accepted) >= enough, window=chance.choice((1, 20, 300)))
         disk.cut_power()
@@ -36,5 +37,6 @@ def test_a_power_cut_loses_and_doubles_nothing(disk, cluster, database, daemons,
     daemon.start()
     daemon.wait_drained()
     database.check(ledger)
+    assert database.check_images(lambda _, event_id: image_of(event_id)) > 0
     print(f"{len(ledger.accepted)} accepted, {database.stored()} stored, seed {SEED}")
     daemon.stop()

@@ -148,6 +148,17 @@ class Database:
         strange = set(rows) - sent
         assert not strange, f"{len(strange)} stored alerts were never sent: {sorted(strange)[:5]}"
 
+    def check_images(self, image_of):
+        """Every stored alert has the image that image_of(source, event_id) says, byte for byte, or none; no image is
+        without its alert. Returns how many images there are."""
+        rows = self.rows("select a.source, a.event_id, s.image from mobeye.alert a"
+                         " left join mobeye.snapshot s using (image_id, occurred_at)")
+        for source, event_id, image in rows:
+            assert image_of(source, event_id) == (image and bytes(image)), f"the image of {event_id}"
+        found = sum(image is not None for *_, image in rows)
+        assert found == self.value("select count(*) from mobeye.snapshot"), "each image belongs to one alert"
+        return found
+
     def copy(self):
         """A copy as of now; nobody else may be connected to this one meanwhile."""
         self.disconnect_all()

@@ -24,5 +24,14 @@ def webp(size=2000, width=320, height=240, seed=0):
     return head + noise(size - len(head), seed)
 
 
+def image_of(event_id):
+    """The image of the alert with that id, the same whenever it is asked for: one in four has one, few are large."""
+    chance = random.Random(event_id)
+    if chance.random() > 0.25:
+        return None
+    size = 120_000 if chance.random() < 0.02 else chance.randrange(200, 4000)
+    return chance.choice((jpeg, png, webp))(size, seed=event_id)
+
+
 def sha256(image):
     return hashlib.sha256(image).hexdigest()

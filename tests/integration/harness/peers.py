@@ -50,6 +50,7 @@ class Dealer:
         self.socket.connect(address)
         self.delimiter = delimiter
         self.ledger = Ledger()
+        self.image_of = None  # of an id: its image or None
 
     def close(self):
         self.socket.close()
@@ -58,6 +59,11 @@ class Dealer:
         """Frames as they are, behind the delimiter where this peer sends one."""
         head = [b""] if self.delimiter else []
         self.socket.send_multipart(head + [encode(frame) for frame in frames])
+
+    def send_alert(self, message):
+        """With its image, where this peer sends images."""
+        image = self.image_of(message["id"]) if self.image_of else None
+        self.send(message, *([image] if image else []))
 
     def frames(self, timeout=TIMEOUT_S):
         assert self.socket.poll(timeout * 1000), f"no reply within {timeout} s"
@@ -95,7 +101,7 @@ class Dealer:
                 message = waiting.popleft()
                 self.ledger.sent.add((message["source"], message["id"]))
                 flying[message["id"].encode()] = message
-                self.send(message)
+                self.send_alert(message)
             if not (more or flying or held):
                 return seqs
             if not self.socket.poll(10 if held or until is not None else 200):
@@ -125,9 +131,10 @@ class Load(threading.Thread):
     """A sender in a thread of its own that goes on, through crashes and RETRYs, until it is stopped. stop() returns
     when everything that it sent has its answer."""
 
-    def __init__(self, address, prefix, source=SOURCE, window=100):
+    def __init__(self, address, prefix, source=SOURCE, window=100, image_of=None):
         super().__init__(daemon=True)
         self.address, self.prefix, self.source, self.window = address, prefix, source, window
+        self.image_of = image_of
         self.ending = threading.Event()
         self.ledger = Ledger()
         self.failure = None
@@ -143,7 +150,7 @@ class Load(threading.Thread):
         context = zmq.Context()
         try:
             dealer = Dealer(context, self.address)
-            dealer.ledger = self.ledger
+            dealer.ledger, dealer.image_of = self.ledger, self.image_of
             dealer.deliver(self.messages(), self.window, resend_after=1, until=self.ending)
             dealer.close()
         except Exception as failure:  # told by stop(), in the test's own thread
