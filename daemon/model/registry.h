@@ -52,7 +52,8 @@ struct device {
     struct str group;                /* empty: none */
     struct fix fix;                  /* the last plausible one */
     double settled_lon, settled_lat; /* the last fix that was farther than its accuracy from the one kept here before;
-                                        valid where there is a fix */
+                                        valid where there is a fix. Not stored: after a restart the last fix that the
+                                        database has, so that a restart may move it once, within its accuracy */
     struct placement *placements;    /* by time, not overlapping */
     size_t n_placements;
     struct device_address *addresses; /* a list; the struct is private to model/registry.c */

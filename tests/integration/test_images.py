@@ -192,7 +192,7 @@ def test_an_image_without_an_incident_is_for_its_subject_alone(database, daemons
                      " insert into mobeye.person (login, name, all_teams) values ('desk', 'Desk', true)")
     try:
         for role, reason in (("desk", None), ("inspector", "audit"), (None, "owner")):
-            with database.connect() as conn:
+            with psycopg.connect(database.conninfo) as conn:
                 if role:
                     conn.execute(f"set role {role}")
                 shown = {str(row[0]) for row in conn.execute("select image_id from patrol.images")}

@@ -310,3 +310,33 @@ def test_fixes_that_arrive_newest_first_are_ordered_by_their_own_time(database, 
     daemon.start()
     report("next", 0, 5.3800)
     wait_until(lambda: database.rows(known) == [(5.38, 10)], "a newer fix is known")
+
+
+def test_a_restart_moves_the_settled_place_once_and_not_to_and_fro(database, daemons, registry, context):
+    """After it the last fix that the database knows is the one that noise is judged by."""
+    west, east = ("POLYGON((5.38 52.19,5.385 52.19,5.385 52.20,5.38 52.20,5.38 52.19))",
+                  "POLYGON((5.385 52.19,5.39 52.19,5.39 52.20,5.385 52.20,5.385 52.19))")
+    registry.area("buurt", "WEST", west)
+    registry.area("buurt", "EAST", east)
+    daemon = daemons(database.ingest, more=BOUNDS).start()
+    registry.wait_read(daemon)
+    areas = []
+
+    def send(event_id, lon):
+        location = {"type": "Point", "coordinates": [lon, 52.19634], "accuracy_m": 15}
+        Dealer(context, daemon.address()).deliver([alert(event_id, device="TRAILER", location=location)])
+        database.wait_stored(len(areas) + 1)
+        areas.append(database.alert(event_id)["buurt_code"])
+
+    send("first", 5.38495)
+    send("noise", 5.38508)
+    daemon.wait_drained()
+    wait_until(lambda: database.value("select count(*) from mobeye.device_status where fix is not null") == 1, "a fix is stored")
+    kept = database.value("select st_x(fix) from mobeye.device_status where fix is not null")
+    daemon.restart()
+    registry.wait_read(daemon)
+    for n, lon in enumerate((5.38495, 5.38508, 5.38499, 5.38505)):
+        send(f"after-{n}", lon)
+    send("left", 5.38540)
+    assert areas[:2] == ["WEST", "WEST"]
+    assert areas[2:] == ["WEST" if kept < 5.385 else "EAST"] * 4 + ["EAST"]
