@@ -165,28 +165,40 @@ static void on_accepted(void *ctx, struct track *track, unsigned bit)
         bridge->comms_rejected = false;
 }
 
+static void count_given_up(struct bridge *bridge, unsigned n)
+{
+    if (n == 0)
+        return;
+    bridge->metrics->rejected_given_up_total += n;
+    log_limited(&bridge->given_up, loop_mono_us(bridge->loop), LOG_LEVEL_ERROR, "mobeyed",
+                "%u rejected events are lost (at most %d are kept, and for %.0f days)", n, TRACKS_REJECTED_MAX,
+                TRACKS_REJECTED_AGE_S / 86400);
+}
+
+static void expire_rejected(struct bridge *bridge)
+{
+    double now_s = (double)loop_wall_us(bridge->loop) / 1e6;
+    count_given_up(bridge, tracks_expire(&bridge->tracks, now_s - TRACKS_REJECTED_AGE_S));
+}
+
 /* A rejection is for a person to resolve. Until then the event is remembered, and the cursor may pass it. */
 static void on_rejected(void *ctx, struct track *track, unsigned bit, struct str why)
 {
     struct bridge *bridge = ctx;
-    int64_t now_us = loop_mono_us(bridge->loop);
-    log_limited(&bridge->rejects, now_us, LOG_LEVEL_ERROR, "mobeyed",
+    log_limited(&bridge->rejects, loop_mono_us(bridge->loop), LOG_LEVEL_ERROR, "mobeyed",
                 "rejected an alert of %s, which is sent again at a restart and every hour: %.*s",
                 track ? track->last.camera : bridge->conf->name, (int)(why.len < 200 ? why.len : 200), why.p);
     if (!track) {
         bridge->comms_rejected = true;
         return;
     }
-    unsigned given_up = tracks_reject(&bridge->tracks, track, bit);
-    bridge->metrics->rejected_given_up_total += given_up;
-    if (given_up > 0)
-        log_limited(&bridge->given_up, now_us, LOG_LEVEL_ERROR, "mobeyed",
-                    "more than %d events are rejected; the oldest are lost", TRACKS_REJECTED_MAX);
+    count_given_up(bridge, tracks_reject(&bridge->tracks, track, bit));
 }
 
 static void send_rejected_again(struct bridge *bridge)
 {
     struct track *track;
+    expire_rejected(bridge);
     size_t n = tracks_release(&bridge->tracks);
     bridge->released_us = loop_mono_us(bridge->loop);
     if (bridge->comms_rejected) {
@@ -319,6 +331,7 @@ struct bridge *bridge_new(struct loop *loop, const struct conf_frigate *conf, st
         bridge_free(&bridge);
         return NULL;
     }
+    expire_rejected(bridge);
     TAILQ_FOREACH(track, &bridge->tracks.list, entry)
     intake_resume(&bridge->intake, track);
     loop_arm(&bridge->tick, TICK_US);

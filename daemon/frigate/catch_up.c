@@ -18,8 +18,8 @@
 #define IN_PROGRESS     1000
 #define SINGLES_MAX     100
 #define VANISHED_US     (5 * CLOCK_MINUTE)
-#define BACK_MAX_S      (31 * 86400.0)
-#define BEFORE_START_S  60.0                /* pre-capture: REST's start_time is earlier than MQTT's */
+#define BACK_MAX_S      (27 * 86400.0) /* alerts of cameras are kept for 28 days: an older one would count as of now */
+#define BEFORE_START_S  60.0           /* pre-capture: REST's start_time is earlier than MQTT's */
 #define FRAME_US        (10 * CLOCK_MINUTE) /* how long a frame time says what Frigate's clock is */
 
 enum catch_up_state {

@@ -121,6 +121,21 @@ unsigned tracks_reject(struct tracks *tracks, struct track *track, unsigned bit)
     return given_up;
 }
 
+unsigned tracks_expire(struct tracks *tracks, double before_s)
+{
+    struct track *track;
+    unsigned n = 0;
+    TAILQ_FOREACH(track, &tracks->list, entry)
+    {
+        if (!(track->settled & TRACK_REJECTED) || !(track->last.start_s < before_s))
+            continue;
+        give_up(track);
+        tracks->dirty = true;
+        n++;
+    }
+    return n;
+}
+
 size_t tracks_release(struct tracks *tracks)
 {
     struct track *track;

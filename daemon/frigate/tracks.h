@@ -16,8 +16,9 @@
 
 #define TRACKS_MAX 8192
 
-/* Rejected events that are remembered, to be sent again. */
-#define TRACKS_REJECTED_MAX 1000
+/* Rejected events that are remembered, to be sent again, and for how long after they began. */
+#define TRACKS_REJECTED_MAX   1000
+#define TRACKS_REJECTED_AGE_S (14 * 86400.0)
 
 /* A rise of top_score that is worth an update. */
 #define TRACK_SCORE_STEP 0.1
@@ -81,6 +82,9 @@ bool track_is_done(const struct tracks *tracks, const struct track *track);
  * more than TRACKS_REJECTED_MAX are, the oldest counts as settled: returns how many have been given up so. */
 void tracks_accept(struct tracks *tracks, struct track *track, unsigned bit);
 unsigned tracks_reject(struct tracks *tracks, struct track *track, unsigned bit);
+
+/* Counts rejected tracks that began before the given time as settled. Returns how many. */
+unsigned tracks_expire(struct tracks *tracks, double before_s);
 
 /* Holds nothing any more: what was rejected may be sent again. Returns how many tracks were held. */
 size_t tracks_release(struct tracks *tracks);

@@ -145,6 +145,9 @@ Test(frigate_tracks, of_too_many_rejected_ones_the_oldest_is_given_up)
     cr_expect_eq(tracks_rejected(&tracks), TRACKS_REJECTED_MAX);
     cr_expect(track_is_done(&tracks, tracks_find(&tracks, "t2")));
     cr_expect(tracks_find(&tracks, "t3")->held);
+    cr_expect_eq(tracks_expire(&tracks, 1e9), 0, "began at the time, not before it");
+    cr_expect_eq(tracks_expire(&tracks, 1e9 + 1), TRACKS_REJECTED_MAX);
+    cr_expect_eq(tracks_rejected(&tracks), 0);
     tracks_clear(&tracks);
 }
 
