@@ -165,6 +165,15 @@ static void on_accepted(void *ctx, struct track *track, unsigned bit)
         bridge->comms_rejected = false;
 }
 
+/* What was rejected may be of a camera or label that the configuration no longer wants. */
+static void give_up_unwanted(struct bridge *bridge)
+{
+    struct track *track;
+    TAILQ_FOREACH(track, &bridge->tracks.list, entry)
+    if (track->settled & TRACK_REJECTED && !frigate_wanted(bridge->conf, &track->last))
+        tracks_give_up(&bridge->tracks, track);
+}
+
 static void count_given_up(struct bridge *bridge, unsigned n)
 {
     if (n == 0)
@@ -331,6 +340,7 @@ struct bridge *bridge_new(struct loop *loop, const struct conf_frigate *conf, st
         bridge_free(&bridge);
         return NULL;
     }
+    give_up_unwanted(bridge);
     expire_rejected(bridge);
     TAILQ_FOREACH(track, &bridge->tracks.list, entry)
     intake_resume(&bridge->intake, track);

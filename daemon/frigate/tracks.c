@@ -93,8 +93,9 @@ void tracks_accept(struct tracks *tracks, struct track *track, unsigned bit)
     tracks->dirty = true;
 }
 
-static void give_up(struct track *track)
+void tracks_give_up(struct tracks *tracks, struct track *track)
 {
+    tracks->dirty = true;
     track->settled = track->queued = TRACK_NEW | TRACK_END | TRACK_IMAGE | TRACK_IMAGE_END;
     track->held = false;
 }
@@ -117,7 +118,7 @@ unsigned tracks_reject(struct tracks *tracks, struct track *track, unsigned bit)
     track->held = true;
     tracks->dirty = true;
     for (size_t n = tracks_rejected(tracks); n > TRACKS_REJECTED_MAX; n--, given_up++)
-        give_up(oldest_rejected(tracks));
+        tracks_give_up(tracks, oldest_rejected(tracks));
     return given_up;
 }
 
@@ -129,8 +130,7 @@ unsigned tracks_expire(struct tracks *tracks, double before_s)
     {
         if (!(track->settled & TRACK_REJECTED) || !(track->last.start_s < before_s))
             continue;
-        give_up(track);
-        tracks->dirty = true;
+        tracks_give_up(tracks, track);
         n++;
     }
     return n;

@@ -83,6 +83,9 @@ bool track_is_done(const struct tracks *tracks, const struct track *track);
 void tracks_accept(struct tracks *tracks, struct track *track, unsigned bit);
 unsigned tracks_reject(struct tracks *tracks, struct track *track, unsigned bit);
 
+/* Nothing more of the track is sent. */
+void tracks_give_up(struct tracks *tracks, struct track *track);
+
 /* Counts rejected tracks that began before the given time as settled. Returns how many. */
 unsigned tracks_expire(struct tracks *tracks, double before_s);
 

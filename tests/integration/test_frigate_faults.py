@@ -99,31 +99,71 @@ def test_that_frigate_is_offline_is_said_again_if_it_was_rejected(bridge, broker
     bridge.wait_metric("rejected", 0)
 
 
-def test_what_is_rejected_is_sent_again_every_hour(bridges, frigate, receiver, tmp_path):
-    libraries = sorted(pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
-    if not libraries or sanitized():
-        pytest.skip("no libfaketime, or AddressSanitizer, which does not bear it")
+class Clock:
+    """The bridge's clocks, both of them, and that of Frigate."""
+
+    def __init__(self, frigate, directory):
+        libraries = sorted(pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
+        if not libraries or sanitized():
+            pytest.skip("no libfaketime, or AddressSanitizer, which does not bear it")
+        self.frigate, self.file = frigate, directory / "clock"
+        self.env = {"LD_PRELOAD": str(libraries[0]), "FAKETIME_TIMESTAMP_FILE": str(self.file), "FAKETIME_NO_CACHE": "1"}
+        self.set(0)
+
+    def set(self, ahead_s):
+        new = self.file.with_suffix(".new")
+        new.write_text(f"+{ahead_s}\n")
+        new.rename(self.file)
+        self.frigate.ahead_s = ahead_s
+
+
+@pytest.fixture
+def clock(frigate, tmp_path):
+    return Clock(frigate, tmp_path)
+
+
+def test_what_is_rejected_is_sent_again_every_hour(bridges, frigate, receiver, clock):
     receiver.forbids = of_yard
     one = event(1, start=time.time() - 60, end=time.time() - 50, camera="yard")
     frigate.know(one)
-    clock = tmp_path / "clock"
-
-    def set_clock(hours):
-        new = tmp_path / "new"
-        new.write_text(f"+{hours * HOUR}\n")
-        new.rename(clock)
-        frigate.ahead_s = hours * HOUR
-    set_clock(0)
-    bridge = bridges(broker=None).start(env={"LD_PRELOAD": str(libraries[0]), "FAKETIME_TIMESTAMP_FILE": str(clock),
-                                             "FAKETIME_NO_CACHE": "1"})
+    bridge = bridges(broker=None).start(env=clock.env)
     bridge.wait_metric("rejected", 1)
-    set_clock(1)
+    clock.set(HOUR)
     wait_until(lambda: len([i for i, _, _ in receiver.got if i == f"{one['id']}:new"]) == 2, "rejected again")
     receiver.forbids = lambda alert: False
-    set_clock(2)
+    clock.set(2 * HOUR)
     receiver.wait(f"{one['id']}:end")
     bridge.wait_metric("rejected", 0)
     assert "1 events that were rejected are sent again" in bridge.log()
+
+
+def test_a_rejected_event_that_frigate_has_forgotten_is_sent_all_the_same(bridges, frigate, receiver, clock):
+    receiver.forbids = of_yard
+    one = event(1, start=time.time() - 4 * HOUR, camera="yard")
+    frigate.know(one)
+    bridge = bridges(broker=None).start(env=clock.env)
+    bridge.wait_metric("rejected", 1)
+    bridge.stop()
+    frigate.events.clear()
+    receiver.forbids = lambda alert: False
+    bridge.start(env=clock.env)
+    bridge.wait_metric("http_last_success_timestamp_seconds", lambda value: value > 0)
+    clock.set(360)
+    receiver.wait(f"{one['id']}:new", f"{one['id']}:end")
+    assert receiver.alert(f"{one['id']}:new")["data"]["camera"] == {"label": "person", "score": 0.8, "track": one["id"]}
+    bridge.wait_metric("rejected", 0)
+
+
+def test_what_the_configuration_no_longer_wants_is_not_sent_again(bridges, frigate, receiver):
+    receiver.forbids = of_yard
+    frigate.know(event(1, start=time.time() - 60, end=time.time() - 50, camera="yard"))
+    bridge = bridges(broker=None).start()
+    bridge.wait_metric("rejected", 1)
+    bridge.stop()
+    bridge.conf["cameras"] = {"yard": {"ignore": True}}
+    bridge.start()
+    bridge.wait_metric("http_last_success_timestamp_seconds", lambda value: value > 0)
+    assert (bridge.metric("rejected"), bridge.metric("alerts_total"), bridge.metric("rejected_given_up_total")) == (0, 0, 0)
 
 
 # Several mobeyeds, and CURVE.
