@@ -146,6 +146,7 @@ def test_a_rejected_event_that_frigate_has_forgotten_is_sent_all_the_same(bridge
     bridge.stop()
     frigate.events.clear()
     receiver.forbids = lambda alert: False
+    del receiver.got[:]
     bridge.start(env=clock.env)
     bridge.wait_metric("http_last_success_timestamp_seconds", lambda value: value > 0)
     clock.set(360)
