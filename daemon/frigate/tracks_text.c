@@ -23,9 +23,11 @@ static void append_field(struct buf *out, const char *text)
 
 static void write_track(const struct track *track, struct buf *out)
 {
-    const struct track_report *accepted = &track->accepted;
+    const struct track_report last = track_report_of(&track->last);
+    /* Of one that is rejected from its beginning: what is sent if Frigate has forgotten it. */
+    const struct track_report *known = track->settled & TRACK_NEW ? &track->accepted : &last;
     buf_printf(out, "track\t%s\t%.6f\t%u\t%u\t%.17g\t%d", track->last.id, track->last.start_s, track->settled,
-               accepted->n_zones, accepted->top_score, (int)accepted->stationary);
+               known->n_zones, known->top_score, (int)known->stationary);
     append_field(out, track->last.camera);
     append_field(out, track->last.label);
     buf_append_str(out, STR("\n"));

@@ -109,8 +109,8 @@ def test_an_image_without_a_payload_is_malformed(database, daemons, context):
     daemon = daemons(database.ingest)
     daemon.conf.endpoints += [daemon.conf.endpoint("pull", socket="pull")]
     daemon.start()
-    dealer = Dealer(context, daemon.address())
-    for frames in ((b"", jpeg()), (jpeg(),), (jpeg(), encode(seen("swapped")))):
+    plain, delimited = (Dealer(context, daemon.address(), delimiter=delimiter) for delimiter in (False, True))
+    for dealer, *frames in ((plain, jpeg()), (plain, jpeg(), encode(seen("swapped"))), (delimited, jpeg()), (delimited, b"", jpeg())):
         reply = dealer.ask(*frames)
         assert (reply.word, reply.detail.split(b":")[0]) == (b"REJECT", b"malformed"), frames
     push = context.socket(zmq.PUSH)
