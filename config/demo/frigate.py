@@ -10,30 +10,14 @@ import subprocess
 import threading
 import time
 import urllib.parse
-import zlib
+
+import drawing
 
 
 def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
-
-
-def drawing(width=320, height=180):
-    """A PNG: a street at night, a figure below a lamp."""
-    rows = bytearray()
-    for y in range(height):
-        rows.append(0)
-        for x in range(width):
-            lamp = max(0, 200 - ((x - 210) ** 2 + (y - 30) ** 2) // 40)
-            figure = 150 < x < 166 and 80 < y < 140 or (x - 158) ** 2 + (y - 72) ** 2 < 64
-            street = 40 if y > 130 else 15
-            rows += bytes((8, 8, 10) if figure else (min(255, street + lamp), min(255, street + lamp), street + lamp // 2))
-
-    def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(bytes(rows))) + chunk(b"IEND", b"")
 
 
 def events(now):
@@ -112,7 +96,7 @@ class Frigate:
     def start(self):
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
-        self.server.known, self.server.image = [self.lost], drawing()
+        self.server.known, self.server.image = [self.lost], drawing.street(time.strftime("%H:%M:%S"), 400, 455, (0, 1, None, None))
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         broker = self.directory / "mosquitto.conf"
         broker.write_text(f"listener {self.mqtt} 127.0.0.1\nallow_anonymous true\n")
@@ -144,7 +128,11 @@ class Frigate:
         for process in self.processes:
             process.terminate()
         for process in self.processes:
-            process.wait(timeout=30)
+            try:
+                process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
         if self.server:
             self.server.shutdown()
             self.server.server_close()

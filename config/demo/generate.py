@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Writes the night that the demo plays: the *.jsonl and *.dc09 files next to this script, and expected.json with the
-expected result.
+"""Writes the night that the demo plays: the *.jsonl and *.dc09 files next to this script, the images that cameras send
+(camera-ID.png, with the alert of that id), and expected.json with the expected result.
 
 The output is always the same; it uses the sets in devices.csv. `play` fills in the times: "@23:14:05" is a time of
 last night (which begins at 18:00, so that 02:00 follows 23:00), "@now-01:30:00" is relative to the present, "@now" is
@@ -10,10 +10,13 @@ Usage: generate.py [DIRECTORY]
 import collections
 import copy
 import csv
+import hashlib
 import json
 import pathlib
 import random
 import sys
+
+import drawing
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -42,6 +45,7 @@ class Night:
 
     def __init__(self):
         self.files = collections.defaultdict(list)
+        self.images = {}  # by the id of their alert
         self.stored = collections.Counter()  # by kind and phase
         self.flags = collections.Counter()
         self.rejected = collections.Counter()  # by code
@@ -191,22 +195,24 @@ def through_gateways(night, sets):
 
 def cameras(night, sets):
     """A recorder reports one object many times: it appears, its score rises, it leaves."""
-    def track(device, hour, minute, label, scores, number):
+    def track(device, hour, minute, label, scores, number, scene=None):
         phases = ["raise"] + ["update"] * (len(scores) - 2) + ["restore"]
         for step, (phase, score) in enumerate(zip(phases, scores)):
-            night.add("4-cameras.jsonl", night.alert(
-                "/mobeye/cameras", f"{hour:02d}:{minute:02d}:{40 + step * 2:02d}", device.name, "camera", phase,
-                location={"type": "Point", "coordinates": device.place},
+            time = f"{hour:02d}:{minute:02d}:{40 + step * 2:02d}"
+            alert = night.add("4-cameras.jsonl", night.alert(
+                "/mobeye/cameras", time, device.name, "camera", phase, location={"type": "Point", "coordinates": device.place},
                 camera={"label": label, "score": score, "box": [0.1, 0.2, 0.4, 0.9], "track": f"17000{number}.4-a{number}",
                         "camera_zone": "oprit"}))
+            if scene and step == scores.index(max(scores)):
+                night.images[alert["id"]] = drawing.street(time, *scene)
 
     mast, park = sets["CAM-NIEUWLAND-1"], sets["CAM-HOOGLAND-1"]
-    track(mast, 3, 6, "person", [0.61, 0.66, 0.71, 0.78, 0.84, 0.84], 31)
-    night.incident("the camera across the street: reported six times, counted once by its track", mast, priority=1,
-                   verified_by="second_device", alert_count=1)
-    track(park, 22, 15, "person", [0.58, 0.63, 0.7, 0.74, 0.8, 0.8, 0.81, 0.81], 32)
+    track(mast, 3, 6, "person", [0.61, 0.66, 0.71, 0.78, 0.84, 0.84], 31, (250, 300, (None, 1, None, 0)))
+    night.incident("the camera across the street: reported six times, counted once by its track, with an image", mast,
+                   priority=1, verified_by="second_device", alert_count=1, pictured=True)
+    track(park, 22, 15, "person", [0.58, 0.63, 0.7, 0.74, 0.8, 0.8, 0.81, 0.81], 32, (470, 150, (0, 2, None, 1)))
     night.incident("a camera outside the hotspot: reported eight times, counted once, priority 3", park, priority=3,
-                   rule="camera", alert_count=1, verified_by=None)
+                   rule="camera", alert_count=1, verified_by=None, pictured=True)
     track(park, 2, 3, "dog", [0.41, 0.44, 0.44], 33)  # weak-camera: stored, no incident
     for size in ("@pad:70000", "@pad:200000"):  # a picture in the message: too large to be accepted
         night.add_bad("4-cameras.jsonl", night.alert("/mobeye/cameras", "04:00:00", mast.name, "camera", picture=size),
@@ -342,12 +348,15 @@ def main():
     night = make()
     for name, lines in night.files.items():
         (directory / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    for alert_id, image in night.images.items():
+        (directory / f"camera-{alert_id}.png").write_bytes(image)
     expected = {
         "incidents": night.incidents,
         "stored": dict(sorted(night.stored.items())),
         "flags": dict(sorted(night.flags.items())),
         "rejected": dict(sorted(night.rejected.items())),
         "duplicates": night.duplicates,
+        "images": {alert_id: hashlib.sha256(image).hexdigest() for alert_id, image in sorted(night.images.items())},
     }
     (directory / "expected.json").write_text(json.dumps(expected, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
