@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "conf/load.h"
+#include "ctl/lib/ctl.h"
 #include "ingest/validate.h"
 
 #define ALL_DAEMONS (-1)
