@@ -90,7 +90,7 @@ def test_what_two_officers_do_at_once_is_done_once_and_shown_to_the_other(scene)
     first.click(f'{row} [data-action="claim"]')
     first.wait_text(row, "Onderweg: u")
     second.click(f'{row} [data-action="claim"]')
-    second.wait_text("#notice .conflict", "A. Jansen was u voor", "Onderweg")
+    second.wait_text("#notice .conflict", "A. Jansen (jansen) was u voor", "Onderweg")
     assert status(scene, incident) == ("assigned", "jansen", None)
 
 
@@ -209,6 +209,23 @@ def test_a_device_is_muted_and_the_mute_ended(scene):
     screen.wait_text("#main", "Niets is gedempt")
     screen.click('a[href="/"]')
     screen.wait(screen.row(incident))
+
+
+def test_an_area_is_muted_and_the_mute_undone(scene):
+    incident = scene.incident()
+    screen = scene.screen("jansen", "/equipment")
+    screen.click('[data-do="mute-area"]')
+    screen.wait('dialog option:nth-child(3)')
+    screen.js("""const s = document.querySelector('dialog select');
+        s.value = [...s.options].find(o => o.text.includes('WK999901')).value""")
+    screen.click("dialog [data-confirm=area]")
+    screen.wait("dialog [name=reason]").send_keys("stroomstoring in de wijk")
+    screen.click("dialog [data-confirm=mute]")
+    screen.wait_text("#mutes", "Gebied wijk WK999901", "stroomstoring in de wijk")
+    assert [i["incident_id"] for i in scene.board.ask("jansen")[1]["incidents"]] == []
+    screen.click('#notice [data-do="undo"]')
+    screen.wait_text("#main", "Niets is gedempt")
+    assert [i["incident_id"] for i in scene.board.ask("jansen")[1]["incidents"]] == [incident]
 
 
 def test_closed_incidents_are_found_and_opened_again(scene):

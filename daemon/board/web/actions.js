@@ -56,7 +56,9 @@ function describeConflict(incident, body) {
     const status = statusOf({ ...incident, status: body.status, assigned_to: body.assigned_to }, state.me);
     const values = { ref: incident.reference, time: clock(body.at), status };
     const byOther = body.by && body.by !== state.me.login && body.status !== incident.status;
-    return byOther ? t('conflict', { ...values, who: nameOf(body.by, state.me) }) : t('conflict_alert', values);
+    const name = body.by && nameOf(body.by, state.me);
+    const who = name === body.by ? name : `${name} (${body.by})`;
+    return byOther ? t('conflict', { ...values, who }) : t('conflict_alert', values);
 }
 
 /** After a POST without an answer: what the board says once it answers again. */

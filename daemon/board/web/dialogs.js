@@ -103,6 +103,14 @@ export function askAssign(incident, me) {
         () => ({ officer: select.value }), 'assign');
 }
 
+/** areas: features of /api/areas. Resolves to the properties of one. */
+export function askArea(areas) {
+    const select = el('select', { name: 'area' }, areas.map((area, n) => el('option', { value: n },
+        `${area.properties.layer}: ${area.properties.name || ''} (${area.properties.code})`)));
+    return askForm(t('mute_area'), [el('label', { class: 'field' }, el('span', null, t('which_area')), select)], t('mute'),
+        () => areas[Number(select.value)].properties, 'area');
+}
+
 function tomorrowMorning() {
     const date = new Date();
     date.setDate(date.getDate() + (date.getHours() < 8 ? 0 : 1));

@@ -1,9 +1,11 @@
 // The page /equipment: service incidents, devices that need attention, and what is muted.
 import { ignoreFailure, mute, unmute } from './actions.js';
 import { get } from './api.js';
+import { askArea } from './dialogs.js';
 import { el } from './dom.js';
 import { clock, nameOf, timeAgo, timeAt } from './format.js';
 import { incidentRow } from './rows.js';
+import { notify } from './notice.js';
 import { mayLook, state, updated } from './state.js';
 import { t } from './texts.js';
 
@@ -30,6 +32,7 @@ export const equipmentView = {
     },
     commands: {
         'mute-device': button => mute(button.dataset.device, { device: button.dataset.device }),
+        'mute-area': muteArea,
         unmute: button => unmute(Number(button.dataset.mute)),
     },
 };
@@ -44,6 +47,24 @@ async function read() {
         }
     } catch (error) {
         ignoreFailure(error);
+    }
+}
+
+async function muteArea() {
+    let areas;
+    try {
+        areas = (await get('/api/areas?west=-180&south=-85&east=180&north=85')).features;
+    } catch (error) {
+        ignoreFailure(error);
+        return;
+    }
+    if (areas.length === 0) {
+        notify('failed', t('no_areas'));
+        return;
+    }
+    const area = await askArea(areas);
+    if (area) {
+        await mute(area.name || area.code, { layer: area.layer, code: area.code });
     }
 }
 
@@ -113,5 +134,6 @@ function render() {
                 el('input', { type: 'search', name: 'q', id: 'search', 'aria-label': t('search_devices'), placeholder: t('search_devices'), autocomplete: 'off' }),
                 el('button', { class: 'button', type: 'submit' }, t('search'))),
             section('devices', t('devices'), q ? null : t('devices_shown'), q ? t('no_devices_found', { q }) : t('no_devices'), shown.devices.map(deviceCard)),
-            section('mutes', t('mutes'), null, t('no_mutes'), shown.mutes.map(muteCard))]);
+            section('mutes', t('mutes'), null, t('no_mutes'), shown.mutes.map(muteCard)),
+            state.me.officer && el('p', { class: 'after' }, el('button', { type: 'button', class: 'button', 'data-do': 'mute-area' }, t('mute_area')))]);
 }

@@ -58,10 +58,7 @@ export function actionBar(incident, look = '') {
             el('div', { class: 'more-list' }, more.map(name => actionButton(incident, name)))));
 }
 
-/**
- * A row. named: it bears data-incident, and is one that is followed; actions: with buttons; next: the one to take.
- * when: [label, time] in place of since when.
- */
+/** A row. named: it bears data-incident; actions: with buttons; next: it is the one to take; link: to its page. */
 export function incidentRow(incident, { named = false, actions = true, next = false, link = true } = {}) {
     const unseen = incident.status === 'new' || incident.status === 'reopened';
     const mine = incident.assigned_to && incident.assigned_to === state.me.login;
@@ -70,7 +67,7 @@ export function incidentRow(incident, { named = false, actions = true, next = fa
         state.selected === incident.incident_id && 'selected'].filter(Boolean).join(' ');
     const title = [el('span', { class: 'place' }, place),
         el('span', { class: 'kind' }, kind(incident))];
-    return el('li', { class: classes, 'data-key': `i${incident.incident_id}`, 'data-incident': named ? incident.incident_id : null, 'data-status': incident.status },
+    return el('li', { class: classes, 'data-key': `i${incident.incident_id}`, 'data-incident': named ? incident.incident_id : null, 'data-status': incident.status, 'data-assigned-to': incident.assigned_to },
         badge(incident.priority),
         el('div', { class: 'what' },
             el('div', { class: 'title' },
