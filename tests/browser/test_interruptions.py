@@ -64,3 +64,12 @@ def test_a_person_who_is_removed_is_told(scene):
     scene.database.execute("delete from mobeye.person where login = 'bakker'")
     screen.wait_text("#connection", "niet (meer) geregistreerd")
     wait_until(lambda: screen.count('#connection[data-state="denied"]') == 1, "it is not called lost")
+
+
+def test_pages_that_were_left_hold_no_connection(scene):
+    """A browser keeps them, and has six connections for a site."""
+    screen = scene.screen("jansen")
+    for path in ("/closed", "/wall", "/equipment", "/", "/closed", "/wall", "/equipment", "/"):
+        screen.open(path)
+        screen.wait_live()
+    wait_until(lambda: scene.board.metric("streams") == 1, "only the page that is shown follows the changes")

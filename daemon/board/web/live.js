@@ -141,6 +141,8 @@ export function follow(after, given) {
     last = after;
     setInterval(checkQuiet, 1000);
     addEventListener('online', hurry);
+    // A browser keeps pages that were left, with their streams, and has few connections for each site.
+    addEventListener('pagehide', () => aborter?.abort());
     document.addEventListener('visibilitychange', hurry);
     followForever();
 }
