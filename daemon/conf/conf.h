@@ -160,6 +160,7 @@ struct conf {
     struct {
         int64_t class_us[CLASS_COUNT]; /* alerts, by enum retention_class */
         int64_t incident_us;           /* incidents and their history */
+        int64_t burglary_us;           /* reported burglaries */
     } retention;
     struct conf_endpoint *endpoints;
     size_t n_endpoints;

@@ -190,6 +190,9 @@ static const struct schema_key keys[] = {
     {.path = "retention.incident", .type = SCHEMA_DURATION, .min = DAY, .max = 36500 * DAY, .fallback = "1825d",
      CONF(retention.incident_us),
      .about = "Incidents with their history, and mutes; also the minimum for placements that have ended."},
+    {.path = "retention.burglary", .type = SCHEMA_DURATION, .min = DAY, .max = 36500 * DAY, .fallback = "1825d",
+     CONF(retention.burglary_us),
+     .about = "Reported burglaries; their numbers by month and area are kept for reports."},
 
     {.path = "rules", .type = SCHEMA_LIST, .min = 0, .max = 1024, LIST(rules, n_rules, struct conf_rule),
      .about = "What to do with an alert. The first rule that matches decides; an alert that matches none is only "

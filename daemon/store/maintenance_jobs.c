@@ -24,6 +24,8 @@ static void append_keep(const struct conf *conf, struct buf *out)
     append_interval(conf->retention.class_us[CLASS_SERVICE], out);
     buf_printf(out, ", ");
     append_interval(conf->retention.incident_us, out);
+    buf_printf(out, ", ");
+    append_interval(conf->retention.burglary_us, out);
 }
 
 /* sql names the job: apply_retention('camera' */
@@ -61,6 +63,7 @@ const struct maintenance_job maintenance_jobs[MAINTENANCE_JOBS] = {
     {"retention_alarm", "alarm", append_erase, HOURLY, MAINTENANCE_ROWS_ERASED},
     {"retention_service", "service", append_erase, HOURLY, MAINTENANCE_ROWS_ERASED},
     {"retention_incident", "incident", append_erase, HOURLY, MAINTENANCE_ROWS_ERASED},
+    {"retention_burglary", "burglary", append_erase, HOURLY, MAINTENANCE_ROWS_ERASED},
     {"retention_quarantine", "quarantine", append_erase, HOURLY, MAINTENANCE_ROWS_ERASED},
     {"retention_devices", "devices", append_erase, HOURLY, MAINTENANCE_ROWS_ERASED},
     {"retention_fixes", "fixes", append_erase, HOURLY, MAINTENANCE_ROWS_ERASED},

@@ -22,7 +22,7 @@ grant select (until, ended_at) on mobeye.mute to mobeye_ingest;
 
 grant execute on function
     mobeye.add_changes(bigint[], text[], boolean[]),
-    mobeye.apply_retention(text, interval, interval, interval, interval),
+    mobeye.apply_retention(text, interval, interval, interval, interval, interval),
     mobeye.areas_now(),
     mobeye.claim_conflicts(uuid[], bigint[], uuid[]),
     mobeye.close_unattended(),
@@ -44,9 +44,9 @@ grant execute on function
     mobeye.release_quarantined(bigint, uuid),
     mobeye.report_daemon(uuid, text, timestamptz, timestamptz, text[], interval[], timestamptz[]),
     mobeye.report_maintenance(text[], interval[], text[]),
-    mobeye.retention_due(text, interval, interval, interval, interval),
+    mobeye.retention_due(text, interval, interval, interval, interval, interval),
     mobeye.retention_jobs(),
-    mobeye.retention_overdue(interval, interval, interval, interval),
+    mobeye.retention_overdue(interval, interval, interval, interval, interval),
     mobeye.store_device_status,
     mobeye.store_incidents,
     mobeye.store_ruleset(uuid, text, text),
@@ -66,10 +66,14 @@ grant select, insert, update, delete on mobeye.device, mobeye.device_address, mo
 grant select on mobeye.counter, mobeye.registry_log, mobeye.team, mobeye.team_area, mobeye.device_status,
     mobeye.device_unknown to mobeye_registry;
 grant select, insert, update on mobeye.burglary, mobeye.measure to mobeye_registry;
-grant select on patrol.devices, patrol.device_cards, patrol.mutes, patrol.incidents, patrol.changes, patrol.incident_history
+grant select on mobeye.burglary_erased to mobeye_registry;
+grant select on patrol.burglaries, patrol.devices, patrol.device_cards, patrol.mutes, patrol.incidents, patrol.changes,
+    patrol.incident_history
     to mobeye_registry;
 grant execute on function
     mobeye.check_areas(float8[]),
+    mobeye.check_burglaries(float8[], interval),
+    mobeye.check_measures(),
     mobeye.check_devices(float8[]),
     mobeye.device_place(text, float8, float8, timestamptz, timestamptz, text, text, boolean, text),
     mobeye.device_retrieve(text, timestamptz),
@@ -81,13 +85,18 @@ grant execute on function
     mobeye.lock_areas(),
     mobeye.lock_device(text),
     mobeye.merge_areas(text, integer),
+    mobeye.merge_burglaries(text[]),
     mobeye.merge_devices(text[]),
+    mobeye.merge_measures(text[]),
     mobeye.refresh_states(text[]),
     mobeye.repair_area(public.geometry),
     mobeye.stage_areas(),
+    mobeye.stage_burglaries(),
     mobeye.stage_devices(),
+    mobeye.stage_measures(),
     mobeye.vintage_start(integer),
     mobeye.whereabouts(public.geometry, timestamptz),
+    patrol.add_measure(text, text, text, timestamptz, timestamptz, integer, text),
     patrol.api_version(),
     patrol.board_equipment(text),
     patrol.board_me(),
@@ -97,7 +106,8 @@ grant execute on function
     to mobeye_registry;
 -- Called by the views above. This role has usage of schema mobeye, so it can call them by name: those that read something
 -- ask who is looking (is_closed_to_viewer()). may_see_secret() answers for any viewer, so it is not granted.
-grant execute on function mobeye.current_viewer(), mobeye.rd(public.geometry), mobeye.cell(public.geometry),
+grant execute on function mobeye.area_code(text[], text), mobeye.current_viewer(), mobeye.rd(public.geometry),
+    mobeye.cell(public.geometry),
     mobeye.can_see(text, text[], text, mobeye.viewer), mobeye.latest_alert(bigint), mobeye.mute_applies(bigint, bigint)
     to mobeye_registry;
 
@@ -105,7 +115,7 @@ grant execute on function mobeye.current_viewer(), mobeye.rd(public.geometry), m
 -- mobeye_patrol: officers; mobeye_auditor: people who check what was done
 
 grant usage on schema patrol to mobeye_patrol, mobeye_auditor;
-grant select on patrol.alerts, patrol.images, patrol.incidents, patrol.queue, patrol.changes, patrol.incident_history, patrol.mutes,
+grant select on patrol.alerts, patrol.burglaries, patrol.images, patrol.incidents, patrol.queue, patrol.changes, patrol.incident_history, patrol.mutes,
     patrol.devices, patrol.figures to mobeye_patrol, mobeye_auditor;
 grant select on patrol.device_cards to mobeye_patrol;
 grant execute on function
@@ -139,6 +149,7 @@ grant execute on function
 
 grant execute on function
     patrol.acknowledge(bigint, text, bigint),
+    patrol.add_measure(text, text, text, timestamptz, timestamptz, integer, text),
     patrol.alerts_of(text, timestamptz, timestamptz),
     patrol.assign(bigint, text, text, bigint),
     patrol.board_mute(jsonb),
@@ -168,7 +179,11 @@ grant execute on function
     patrol.api_version(),
     patrol.device_report(date, date),
     patrol.hotspots(date, date, text, integer, integer),
-    patrol.near_repeat(date, date, text, numeric[], integer[], text, integer, bigint)
+    patrol.near_repeat(date, date, text, numeric[], integer[], text, integer, bigint),
+    patrol.wijk_report(date, date, text, integer),
+    patrol.unknown_areas(text, text[]),
+    patrol.wijk_report_html(date, date, text, integer, text[]),
+    patrol.wijk_report_rows(date, date, text, integer, text[])
     to mobeye_analyst;
 
 -- ---------------------------------------------------------------------------------------------------------------------

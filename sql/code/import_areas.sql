@@ -10,6 +10,7 @@ as $$
         line bigint,
         code text,
         name text,
+        homes integer,
         geom geometry(multipolygon, 4326)
     ) on commit drop
 $$;
@@ -107,13 +108,13 @@ begin
        and not exists (select from pg_temp.area_import i where i.code = a.code);
     get diagnostics removed = row_count;
     update mobeye.area a
-       set name = i.name, geom = i.geom
+       set name = i.name, homes = i.homes, geom = i.geom
       from pg_temp.area_import i
      where a.layer = merge_areas.layer and a.vintage is not distinct from merge_areas.vintage and a.code = i.code
-       and (a.name, a.geom) is distinct from (i.name, i.geom);
+       and (a.name, a.homes, a.geom) is distinct from (i.name, i.homes, i.geom);
     get diagnostics changed = row_count;
-    insert into mobeye.area (layer, code, name, vintage, geom)
-    select merge_areas.layer, i.code, i.name, merge_areas.vintage, i.geom
+    insert into mobeye.area (layer, code, name, vintage, homes, geom)
+    select merge_areas.layer, i.code, i.name, merge_areas.vintage, i.homes, i.geom
       from pg_temp.area_import i
      where not exists (select from mobeye.area a
                         where a.layer = merge_areas.layer and a.vintage is not distinct from merge_areas.vintage

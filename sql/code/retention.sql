@@ -15,6 +15,7 @@ begin
      group by l.month, l.wijk_code, l.category, l.kind, l.outcome
     on conflict on constraint incident_stats_pkey do update
        set incidents = f.incidents + excluded.incidents, alerts = f.alerts + excluded.alerts;
+    perform mobeye.keep_alarm_figures(ids);
     delete from mobeye.incident_history h where h.incident_id = any (ids);
     delete from mobeye.incident_condition c where c.incident_id = any (ids);
     delete from mobeye.snapshot s where s.incident_id = any (ids);
@@ -50,7 +51,7 @@ comment on function mobeye.is_held(bigint) is 'Whether an incident is under a le
 create or replace function mobeye.retention_jobs() returns text[]
 language sql immutable
 set search_path = pg_catalog, pg_temp
-as $$ select array['camera', 'images', 'alarm', 'service', 'incident', 'quarantine', 'devices', 'fixes', 'mutes', 'placements', 'identities'] $$;
+as $$ select array['camera', 'images', 'alarm', 'service', 'incident', 'burglary', 'quarantine', 'devices', 'fixes', 'mutes', 'placements', 'identities'] $$;
 comment on function mobeye.retention_jobs() is
     'What is erased by age, each in a transaction of its own: a job that fails does not stop the others.';
 
@@ -86,14 +87,15 @@ comment on function mobeye.alerts_due(text, interval) is
     'legal hold.';
 
 -- The list that apply_retention() works off is also what mobeyectl retention --dry-run shows.
-create or replace function mobeye.retention_due(job text, camera interval, alarm interval, service interval, incident interval)
+create or replace function mobeye.retention_due(job text, camera interval, alarm interval, service interval, incident interval,
+                                                burglary interval default '1825 days')
 returns table (what text, class text, until timestamptz, since timestamptz, partition regclass, whole boolean, n bigint)
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
     keep interval := case job when 'camera' then camera when 'images' then camera when 'alarm' then alarm when 'service' then service
-                              when 'incident' then incident when 'quarantine' then least(camera, alarm, service)
+                              when 'incident' then incident when 'burglary' then burglary when 'quarantine' then least(camera, alarm, service)
                               when 'devices' then service
                               when 'mutes' then incident
                               -- A copy of an alert of any class.
@@ -113,6 +115,11 @@ begin
         class := 'incident';
         select count(*), min(greatest(i.closed_at, i.last_seen)) + keep into n, since from mobeye.incident i
          where i.status = 'closed' and i.closed_at < until and i.last_seen < until and not i.legal_hold;
+    when 'burglary' then
+        what := 'burglaries';
+        class := 'burglary';
+        select count(*), min(b.occurred_from) + keep into n, since from mobeye.burglary b
+         where b.occurred_from < until and b.held_for is null;
     when 'quarantine' then
         select count(*), min(q.quarantined_at) + keep into n, since from mobeye.quarantine q where q.quarantined_at < until;
     when 'devices' then
@@ -141,21 +148,22 @@ begin
     end if;
 end
 $$;
-comment on function mobeye.retention_due(text, interval, interval, interval, interval) is
+comment on function mobeye.retention_due(text, interval, interval, interval, interval, interval) is
     'What is past its retention in a job, with the number of rows. Nothing under a legal hold is.';
 
-create or replace function mobeye.retention_overdue(camera interval, alarm interval, service interval, incident interval)
+create or replace function mobeye.retention_overdue(camera interval, alarm interval, service interval, incident interval,
+                                                    burglary interval default '1825 days')
 returns table (job text, since timestamptz, n bigint)
 language sql stable security definer
 set search_path = pg_catalog, pg_temp
 as $$
     select j.job, min(d.since), sum(d.n)::bigint
       from unnest(mobeye.retention_jobs()) as j(job)
-     cross join lateral mobeye.retention_due(j.job, camera, alarm, service, incident) as d
+     cross join lateral mobeye.retention_due(j.job, camera, alarm, service, incident, burglary) as d
      where d.n > 0 and d.since < now() - interval '1 day'
      group by j.job order by j.job
 $$;
-comment on function mobeye.retention_overdue(interval, interval, interval, interval) is
+comment on function mobeye.retention_overdue(interval, interval, interval, interval, interval) is
     'What should have been erased more than a day ago and is still stored: the jobs, since when, and how many rows.';
 
 create or replace function mobeye.erase_alerts(partition regclass, whole boolean, until timestamptz) returns void
@@ -212,6 +220,11 @@ begin
             select i.incident_id from mobeye.incident i
              where i.status = 'closed' and i.closed_at < until and i.last_seen < until and not i.legal_hold
              order by i.incident_id limit 5000 for update skip locked));
+    when 'burglary' then
+        return mobeye.erase_burglaries(array(
+            select b.burglary_id from mobeye.burglary b
+             where b.occurred_from < until and b.held_for is null
+             order by b.burglary_id limit 5000 for update skip locked));
     when 'quarantine' then
         delete from mobeye.quarantine q where q.quarantined_at < until;
     when 'devices' then
@@ -277,7 +290,8 @@ comment on function mobeye.end_readers(regclass, interval) is
 
 -- While a partition is being dropped no alert of its class can be stored. So partitions are dropped last, the lock is waited
 -- for only briefly, and a session that creates partitions, which may take long, is waited for before that lock is taken.
-create or replace function mobeye.apply_retention(job text, camera interval, alarm interval, service interval, incident interval)
+create or replace function mobeye.apply_retention(job text, camera interval, alarm interval, service interval, incident interval,
+                                                  burglary interval default '1825 days')
 returns table (what text, class text, partition text, n bigint, error text)
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -287,9 +301,9 @@ declare
     due record;
 begin
     perform mobeye.check_keep(array[camera], '2 days');
-    perform mobeye.check_keep(array[alarm, service, incident], '1 day');
+    perform mobeye.check_keep(array[alarm, service, incident, burglary], '1 day');
     for due in
-        select d.* from mobeye.retention_due(job, camera, alarm, service, incident) d
+        select d.* from mobeye.retention_due(job, camera, alarm, service, incident, burglary) d
          order by case when d.whole then not mobeye.held_alerts(d.partition) else false end, d.until
     loop
         what := due.what;
@@ -327,7 +341,7 @@ begin
     end loop;
 end
 $$;
-comment on function mobeye.apply_retention(text, interval, interval, interval, interval) is
+comment on function mobeye.apply_retention(text, interval, interval, interval, interval, interval) is
     'Erases what is past its retention (mobeye.retention_due() lists it), each partition separately; returns what it erased, '
     'how many rows, and what it could not erase and why.';
 

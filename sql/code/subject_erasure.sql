@@ -214,10 +214,11 @@ create or replace function mobeye.subject_erase(address text, device text, from_
 language sql
 set search_path = pg_catalog, pg_temp
 as $$
-    select e.n, e.remaining
+    select e.n + b.n, e.remaining || b.remaining
       from (select array_agg(s.device_id) as devices, array_agg(s.during) as periods
               from mobeye.subject(address, device, from_at, until_at) s) as scope
      cross join lateral mobeye.erase_devices(scope.devices, scope.periods) e
+     cross join lateral mobeye.erase_burglaries_at(address, from_at, until_at) b
 $$;
 comment on function mobeye.subject_erase(text, text, timestamptz, timestamptz) is
     'Erases everything that is stored about an address, or about a device in a period. Returns how many rows, and what '

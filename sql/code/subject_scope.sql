@@ -123,7 +123,7 @@ $$;
 comment on function mobeye.subject_mutes(mobeye.subject_scope) is 'The mutes that a request is about.';
 
 -- For incidents that others began only their numbers: the rest is about others as well.
-create or replace function mobeye.subject_export(address text, device text, from_at timestamptz, until_at timestamptz)
+create or replace function mobeye.subject_devices(address text, device text, from_at timestamptz, until_at timestamptz)
 returns jsonb
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -153,6 +153,18 @@ as $$
         or exists (select from mobeye.subject_alerts(s)) or exists (select from mobeye.subject_mutes(s))
         or exists (select from mobeye.placement p where p.device_id = s.device_id and p.during && s.during)
         or exists (select from mobeye.device_status t where t.device_id = s.device_id and s.during @> t.fix_at)
+$$;
+comment on function mobeye.subject_devices(text, text, timestamptz, timestamptz) is
+    'Everything that is stored about the devices of a request, an object each.';
+
+create or replace function mobeye.subject_export(address text, device text, from_at timestamptz, until_at timestamptz)
+returns jsonb
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select mobeye.subject_devices(address, device, from_at, until_at)
+           || coalesce((select jsonb_build_array(jsonb_build_object('burglaries', jsonb_agg(to_jsonb(b) order by b.burglary_id)))
+                          from mobeye.subject_burglaries(address, from_at, until_at) b having count(*) > 0), '[]')
 $$;
 comment on function mobeye.subject_export(text, text, timestamptz, timestamptz) is
     'Everything that is stored about an address, or about a device in a period, as JSON; an empty array if nothing is.';

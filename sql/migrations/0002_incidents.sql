@@ -102,6 +102,8 @@ create index if not exists incident_waiting on mobeye.incident (created_at) wher
 -- alerts of its incident.
 create index if not exists incident_open on mobeye.incident
     (category, delayed, priority, (verified_by is null), first_seen, incident_id) where status <> 'closed';
+-- Reports read a period; in the order in which incidents came.
+create index if not exists incident_first_seen on mobeye.incident using brin (first_seen);
 create index if not exists incident_device on mobeye.incident (device_id, incident_id);
 create index if not exists incident_placement on mobeye.incident (placement_id) where placement_id is not null;
 -- Secret incidents are found by their cell and by their owner. Everybody may count the rows that a search reads: a search

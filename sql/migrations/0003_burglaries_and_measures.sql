@@ -16,10 +16,17 @@ create table if not exists mobeye.burglary (
     address text check (length(address) <= 400),
     geom public.geometry(point, 4326),
     imported_at timestamptz not null default now(),
+    counted boolean not null default false, -- it was erased before, and mobeye.area_stats still counts it
     held_for text check (held_for ~ '\S') -- why it is under a legal hold; null: it is not
 );
 create index if not exists burglary_occurred on mobeye.burglary (occurred_from);
 create index if not exists burglary_address on mobeye.burglary (lower(trim(address)));
+
+-- The references of erased burglaries, hashed: one that is imported again is not counted twice.
+create table if not exists mobeye.burglary_erased (
+    reference uuid primary key,
+    at timestamptz not null default now()
+);
 
 create table if not exists mobeye.measure (
     measure_id bigint generated always as identity primary key,

@@ -12,7 +12,7 @@ insert into may_read values
     ('alerts', '{mobeye_patrol,mobeye_auditor}'), ('incidents', '{mobeye_patrol,mobeye_auditor,mobeye_registry}'),
     ('queue', '{mobeye_patrol,mobeye_auditor}'), ('changes', '{mobeye_patrol,mobeye_auditor,mobeye_registry}'),
     ('incident_history', '{mobeye_patrol,mobeye_auditor,mobeye_registry}'),
-    ('devices', '{mobeye_patrol,mobeye_auditor,mobeye_registry}'), ('device_cards', '{mobeye_patrol,mobeye_registry}'), ('mutes', '{mobeye_patrol,mobeye_auditor,mobeye_registry}');
+    ('devices', '{mobeye_patrol,mobeye_auditor,mobeye_registry}'), ('device_cards', '{mobeye_patrol,mobeye_registry}'), ('burglaries', '{mobeye_patrol,mobeye_auditor,mobeye_registry}'), ('mutes', '{mobeye_patrol,mobeye_auditor,mobeye_registry}');
 select bag_eq($$select relname::text from pg_class where relnamespace = 'patrol'::regnamespace and relkind = 'v' and relname in (select relation from may_read)$$,
               'select relation from may_read', 'these are the views');
 select is(has_schema_privilege(role, 'patrol', 'usage') and has_table_privilege(role, 'patrol.' || relation, 'select'), role = any (m.roles), format('%s reads %s: %s', role, relation, role = any (m.roles)))
@@ -43,6 +43,9 @@ insert into may_call values
     ('board_next(jsonb)', '{mobeye_patrol}'), ('board_mute(jsonb)', '{mobeye_patrol}'), ('board_unmute(jsonb)', '{mobeye_patrol}'),
     ('board(text, text, bigint, text)', '{}'), ('board_changes(text[], bigint)', '{}'), ('board_image(text, text, text)', '{}'),
     ('device_report(date, date)', '{mobeye_patrol,mobeye_registry,mobeye_analyst}'), ('hotspots(date, date, text, integer, integer)', '{mobeye_analyst}'),
+    ('add_measure(text, text, text, timestamptz, timestamptz, integer, text)', '{mobeye_patrol,mobeye_registry}'),
+    ('wijk_report(date, date, text, integer)', '{mobeye_analyst}'), ('wijk_report_html(date, date, text, integer, text[])', '{mobeye_analyst}'),
+    ('wijk_report_rows(date, date, text, integer, text[])', '{mobeye_analyst}'), ('unknown_areas(text, text[])', '{mobeye_analyst}'),
     ('near_repeat(date, date, text, numeric[], integer[], text, integer, bigint)', '{mobeye_analyst}'),
     ('open_incident(bigint, text)', '{mobeye_patrol,mobeye_auditor}'), ('open_image(uuid, text)', '{mobeye_patrol,mobeye_auditor}'), ('api_version()', '{mobeye_patrol,mobeye_auditor,mobeye_registry,mobeye_analyst}');
 select is(has_function_privilege(role, ('patrol.' || call)::regprocedure, 'execute'), role = any (m.roles), format('%s calls %s: %s', role, call, role = any (m.roles)))

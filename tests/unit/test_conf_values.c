@@ -29,7 +29,7 @@ static const char full[] =
     "database: {conninfo: \"postgresql://db/mobeye\", batch_max: 7, batch_wait: 1s500ms}\n"
     "journal: {directory: /var/lib/mobeyed/journal, max_size: 64MiB, keep: 7d}\n"
     "http: {listen: \"127.0.0.1:9464\"}\n"
-    "retention: {camera: 7d, alarm: 30d, service: 31d, incident: 32d12h}\n"
+    "retention: {camera: 7d, alarm: 30d, service: 31d, incident: 32d12h, burglary: 33d}\n"
     "endpoints:\n"
     "  - {name: cameras, bind: \"tcp://0.0.0.0:5555\", socket: pull, format: cloudevents, plaintext: allow}\n"
     "  - {name: portal, connect: \"tcp://hub:5556\", socket: sub, format: cloudevents, topics: [a, b/]}\n"
@@ -93,6 +93,7 @@ Test(conf_values, keys_that_are_left_out_have_their_defaults)
     cr_expect_eq(conf->retention.class_us[CLASS_ALARM], 365 * DAY);
     cr_expect_eq(conf->retention.class_us[CLASS_SERVICE], 90 * DAY);
     cr_expect_eq(conf->retention.incident_us, 1825 * DAY);
+    cr_expect_eq(conf->retention.burglary_us, 1825 * DAY);
     cr_expect_eq(conf->n_endpoints, 1);
     cr_expect_eq(conf->endpoints[0].n_topics, 0);
     cr_expect_not(conf->endpoints[0].plaintext_allow);
@@ -122,6 +123,7 @@ Test(conf_values, every_section_sets_its_members)
     cr_expect_eq(conf->retention.class_us[CLASS_ALARM], 30 * DAY);
     cr_expect_eq(conf->retention.class_us[CLASS_SERVICE], 31 * DAY);
     cr_expect_eq(conf->retention.incident_us, 32 * DAY + 12 * HOUR);
+    cr_expect_eq(conf->retention.burglary_us, 33 * DAY);
     conf_free(&conf);
 }
 

@@ -8,7 +8,8 @@
 
 #include "base/buf.h"
 
-/* Appends a header of the column names and a line for each row; null is an empty cell. */
-void csv_write(const PGresult *rows, struct buf *out);
+/* Appends a header of the column names and a line for each row, with a comma or another separator between cells; null
+ * is an empty cell. */
+void csv_write(const PGresult *rows, char separator, struct buf *out);
 
 #endif

@@ -23,15 +23,16 @@ static const char help[] =
     "  $ mobeyectl retention --dry-run\n\n" CTL_EXIT_HELP;
 
 struct times {
-    char text[4][40];
-    const char *values[5]; /* the job, for functions that take one; then camera, alarm, service, incident */
+    char text[5][40];
+    const char *values[6]; /* the job, for functions that take one; then camera, alarm, service, incident, burglary */
 };
 
 static void read_times(const struct conf *conf, struct times *ret)
 {
     const int64_t keep_us[] = {conf->retention.class_us[CLASS_CAMERA], conf->retention.class_us[CLASS_ALARM],
-                               conf->retention.class_us[CLASS_SERVICE], conf->retention.incident_us};
-    for (size_t i = 0; i < 4; i++) {
+                               conf->retention.class_us[CLASS_SERVICE], conf->retention.incident_us,
+                               conf->retention.burglary_us};
+    for (size_t i = 0; i < 5; i++) {
         snprintf(ret->text[i], sizeof(ret->text[i]), "%" PRId64 " microseconds", keep_us[i]);
         ret->values[i + 1] = ret->text[i];
     }
@@ -43,8 +44,8 @@ static int print_due(PGconn *conn, const struct times *times, bool json)
                                "select d.what, d.class, d.until, d.n as rows"
                                "  from unnest(mobeye.retention_jobs()) with ordinality as j(job, i)"
                                " cross join lateral mobeye.retention_due(j.job, $1::interval, $2::interval, "
-                               "$3::interval, $4::interval) as d where d.n > 0 order by j.i, d.until",
-                               4, times->values + 1);
+                               "$3::interval, $4::interval, $5::interval) as d where d.n > 0 order by j.i, d.until",
+                               5, times->values + 1);
     if (rows)
         ctl_print_rows(rows, json);
     PQclear(rows);
@@ -57,8 +58,8 @@ static int erase_class(PGconn *conn, struct times *times, const char *job, int64
     times->values[0] = job;
     PGresult *rows = ctl_query(conn, VERB, job,
                                "select coalesce(partition, what), n, error from mobeye.apply_retention("
-                               "$1, $2::interval, $3::interval, $4::interval, $5::interval)",
-                               5, times->values);
+                               "$1, $2::interval, $3::interval, $4::interval, $5::interval, $6::interval)",
+                               6, times->values);
     int status = rows ? CTL_OK : CTL_FAILED;
     for (int i = 0; i < PQntuples(rows); i++) {
         *erased += strtoll(PQgetvalue(rows, i, 1), NULL, 10);

@@ -21,7 +21,8 @@ static const char help[] =
     "Imports, lists, shows, exports or removes areas.\n\n"
     "import replaces the areas of a layer and vintage by those of a file, completely or not at all. The file (- for "
     "standard input) is GeoJSON (RFC 7946): a FeatureCollection of polygons in degrees, each with\n"
-    "properties.code and properties.name. Invalid geometries are repaired, with a warning. An area that lies entirely\n"
+    "properties.code and properties.name, and if known properties.homes, the number of homes. Invalid geometries are "
+    "repaired, with a warning. An area that lies entirely\n"
     "outside the bounds of the configuration is refused. Importing the same file twice changes nothing.\n"
     "list prints the layers, or the areas of one. export prints the areas of a layer that are valid now, or those of "
     "a\n"
@@ -60,6 +61,7 @@ static void on_area(void *ctx, const struct geojson_area *area)
     import_cell(&areas->import, str_from(line));
     import_cell(&areas->import, area->code);
     import_cell(&areas->import, area->name);
+    import_cell(&areas->import, area->homes);
     import_cell(&areas->import, (struct str){hex, 2 * area->ewkb.len});
     import_end_row(&areas->import);
 }
@@ -93,7 +95,7 @@ static int import_areas(const struct ctl_call *call, const char *layer, const ch
     struct area_import areas = {.import = {.verb = VERB, .file = call->arguments[0], .call = call}};
     areas.reader = geojson_reader_new(areas.import.file, on_area, &areas, &areas.import.line_diagnostics);
     int status = import_open(&areas.import, "select mobeye.stage_areas()",
-                             "copy pg_temp.area_import (feature, line, code, name, geom) from stdin");
+                             "copy pg_temp.area_import (feature, line, code, name, homes, geom) from stdin");
     if (status == CTL_OK)
         status = store_areas(&areas, layer, vintage, bounds);
     geojson_reader_free(&areas.reader);
@@ -144,10 +146,10 @@ static const struct registry_section sections[] = {
     {0}};
 
 /* Without a vintage: what is valid now. All decimals, so that an import changes nothing. */
-static const char export_sql[] =
-    "select jsonb_build_object('type', 'Feature', 'properties', jsonb_build_object('code', code, 'name', name),"
-    " 'geometry', public.st_asgeojson(geom, 17)::jsonb)::text from mobeye.area"
-    " where" CHOSEN " and ($2::int is not null or valid @> now()) order by code";
+static const char export_sql[] = "select jsonb_build_object('type', 'Feature', 'properties', "
+                                 "jsonb_strip_nulls(jsonb_build_object('code', code, 'name', name, 'homes', homes)),"
+                                 " 'geometry', public.st_asgeojson(geom, 17)::jsonb)::text from mobeye.area"
+                                 " where" CHOSEN " and ($2::int is not null or valid @> now()) order by code";
 
 static int list_areas(const struct ctl_call *call, const struct area_choice *choice)
 {

@@ -63,15 +63,6 @@ static void on_row(void *ctx, uint64_t line, const struct str *cells)
     import_end_row(&devices->import);
 }
 
-/* The columns of the file as a PostgreSQL array literal. */
-static void list_header(uint32_t header, struct buf *out)
-{
-    for (size_t i = 0; i < device_columns.n; i++)
-        if (header & UINT32_C(1) << i)
-            buf_printf(out, "%s%s", out->len ? "," : "{", device_columns.names[i]);
-    buf_append(out, "}", sizeof("}"));
-}
-
 static const char placed_sql[] = "select i.line, 'device ' || i.device_id || ' stands' || coalesce(' in wijk ' || "
                                  "w.wijk_code || ' ' || w.wijk_name, ' "
                                  "in no wijk') || coalesce(', RD ' || w.rd_x || ' ' || w.rd_y, ', outside RD New')"
@@ -92,7 +83,7 @@ static int store_devices(struct device_import *devices, const char *bounds)
     if (status != CTL_OK)
         return status;
     struct buf header = {0};
-    list_header(columns, &header);
+    import_header(&device_columns, columns, &header);
     const char *values[] = {header.data};
     snprintf(check, sizeof(check), "select line, warning, \"column\" || ': ' || message from mobeye.check_devices(%s)",
              bounds);

@@ -36,6 +36,7 @@ static const char *const people_columns[] = {"login", "name", "team"};
 static const struct text_import import = {
     VERB,
     {people_columns, 3, 3},
+    NULL,
     "create temporary table person_import (line bigint, login text, name text, team text) on commit drop",
     "copy pg_temp.person_import from stdin",
     "select i.line, false, format('login: duplicate \"%s\", first used on line %s', i.login, f.line)"

@@ -29,6 +29,7 @@ static const char *const team_columns[] = {"team", "layer", "code"};
 static const struct text_import import = {
     VERB,
     {team_columns, 3, 1},
+    NULL,
     "create temporary table team_import (line bigint, team text, layer text, code text) on commit drop",
     "copy pg_temp.team_import from stdin",
     "select line, false, 'team: is not a team name (expected 1 to 64 characters without control characters, and not *)'"

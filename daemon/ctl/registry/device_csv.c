@@ -1,128 +1,26 @@
 #include "ctl/registry/device_csv.h"
 
-#include <ctype.h>
-#include <string.h>
+#include "ctl/registry/row_read.h"
+#include "model/alert.h"
 
-#include "base/clock.h"
-#include "base/mem.h"
-#include "conf/value.h"
-#include "ctl/registry/cell_read.h"
-#include "ingest/validate.h"
-
-enum { ACCOUNT_MIN = 1, ACCOUNT_MAX = 16, DURATION_MAX = 32 };
-
-/* Reads a cell that is not empty and appends it in a form that PostgreSQL accepts. 0, or -1 with err set. What had to
- * be assumed is appended to `assumed`. */
-typedef int (*read_fn)(struct str text, double min, double max, struct buf *out, struct buf *assumed, struct err *err);
-
-static int read_id(struct str text, double min, double max, struct buf *out, struct buf *assumed, struct err *err)
-{
-    (void)min, (void)max, (void)assumed;
-    if (!validate_device(text))
-        return err_set(err, "\"%.*s\" is not a device id (expected 1 to 64 of A-Z a-z 0-9 . _ : / -)", (int)text.len,
-                       text.p);
-    buf_append_str(out, text);
-    return 0;
-}
-
-/* CR LF becomes LF. */
-static int read_text(struct str text, double min, double max, struct buf *out, struct buf *assumed, struct err *err)
-{
-    (void)min, (void)max, (void)assumed, (void)err;
-    for (size_t i = 0; i < text.len; i++)
-        if (text.p[i] != '\r' || i + 1 == text.len || text.p[i + 1] != '\n')
-            buf_append(out, text.p + i, 1);
-    return 0;
-}
-
-static int read_account(struct str text, double min, double max, struct buf *out, struct buf *assumed, struct err *err)
-{
-    (void)min, (void)max, (void)assumed;
-    if (memchr(text.p, '+', text.len))
-        return err_set(err, "\"%.*s\" was rounded by a spreadsheet (format the column as text, and enter it again)",
-                       (int)text.len, text.p);
-    if (text.len < ACCOUNT_MIN || text.len > ACCOUNT_MAX || !cell_has_only(text, "0123456789ABCDEFabcdef"))
-        return err_set(err, "\"%.*s\" is not an account (expected 1 to 16 of 0-9 A-F)", (int)text.len, text.p);
-    for (size_t i = 0; i < text.len; i++)
-        buf_printf(out, "%c", toupper((unsigned char)text.p[i]));
-    return 0;
-}
-
-static int read_number(struct str text, double min, double max, struct buf *out, struct buf *assumed, struct err *err)
-{
-    double number;
-    if (cell_number(text, &number, assumed, err) < 0)
-        return -1;
-    if (!(number >= min && number <= max))
-        return err_set(err, "%.*s is out of range (expected %.0f to %.0f)", (int)text.len, text.p, min, max);
-    buf_printf(out, "%.17g", number);
-    return 0;
-}
-
-static int read_integer(struct str text, double min, double max, struct buf *out, struct buf *assumed, struct err *err)
-{
-    if (text.len > 9 || !cell_has_only(text, "0123456789"))
-        return err_set(err, "\"%.*s\" is not an integer (expected %.0f to %.0f)", (int)text.len, text.p, min, max);
-    return read_number(text, min, max, out, assumed, err);
-}
-
-static int read_duration(struct str text, double min, double max, struct buf *out, struct buf *assumed, struct err *err)
-{
-    (void)assumed;
-    char copy[DURATION_MAX + 1] = "";
-    int64_t us = -1;
-    if (text.len <= DURATION_MAX)
-        memcpy(copy, text.p, text.len);
-    if (text.len > DURATION_MAX || value_duration(copy, &us, err) < 0 || (double)us < min || (double)us > max)
-        return err_set(err, "\"%.*s\" is not a valid duration (expected %s500ms, 20s, 4h30m or 7d)", (int)text.len,
-                       text.p, min > 0 ? "more than 0, such as " : "");
-    buf_printf(out, "%lld microseconds", (long long)us);
-    return 0;
-}
-
-static int read_time(struct str text, double min, double max, struct buf *out, struct buf *assumed, struct err *err)
-{
-    (void)min, (void)max;
-    int64_t us;
-    char formatted[CLOCK_RFC3339_SIZE];
-    if (cell_time(text, &us, assumed, err) < 0)
-        return -1;
-    buf_append_str(out, str_from(clock_format_rfc3339(us, 6, formatted)));
-    return 0;
-}
-
-static int read_yes_no(struct str text, double min, double max, struct buf *out, struct buf *assumed, struct err *err)
-{
-    (void)min, (void)max;
-    bool yes;
-    if (cell_yes_no(text, &yes, assumed, err) < 0)
-        return -1;
-    buf_append_str(out, yes ? STR("t") : STR("f"));
-    return 0;
-}
-
-/* The range of RD New is that of the Netherlands, with parts of the sea and the neighbouring countries. */
-static const struct cell_kind {
-    read_fn read;
-    double min, max;
-} kinds[DEVICE_COLUMNS] = {
-    [DEVICE_ID] = {read_id, 0, 0},
-    [DEVICE_MODEL] = {read_text, 0, 0},
-    [DEVICE_GROUP] = {read_text, 0, 0},
-    [DEVICE_ACCOUNT] = {read_account, 0, 0},
-    [DEVICE_INPUT] = {read_integer, 0, ALERT_INPUT_MAX},
-    [DEVICE_HEARTBEAT] = {read_duration, 1, 1e18},
-    [DEVICE_GRACE] = {read_duration, 0, 1e18},
-    [DEVICE_PLACED_FROM] = {read_time, 0, 0},
-    [DEVICE_PLACED_UNTIL] = {read_time, 0, 0},
-    [DEVICE_ADDRESS] = {read_text, 0, 0},
-    [DEVICE_LON] = {read_number, -180, 180},
-    [DEVICE_LAT] = {read_number, -90, 90},
-    [DEVICE_RD_X] = {read_number, -10000, 310000},
-    [DEVICE_RD_Y] = {read_number, 280000, 640000},
-    [DEVICE_TEAM] = {read_text, 0, 0},
-    [DEVICE_SECRET] = {read_yes_no, 0, 0},
-    [DEVICE_INSTRUCTIONS] = {read_text, 0, 0},
+static const struct cell_kind kinds[DEVICE_COLUMNS] = {
+    [DEVICE_ID] = {cell_device, 0, 0},
+    [DEVICE_MODEL] = {cell_text, 0, 0},
+    [DEVICE_GROUP] = {cell_text, 0, 0},
+    [DEVICE_ACCOUNT] = {cell_account, 0, 0},
+    [DEVICE_INPUT] = {cell_integer, 0, ALERT_INPUT_MAX},
+    [DEVICE_HEARTBEAT] = {cell_duration, 1, 1e18},
+    [DEVICE_GRACE] = {cell_duration, 0, 1e18},
+    [DEVICE_PLACED_FROM] = {cell_utc, 0, 0},
+    [DEVICE_PLACED_UNTIL] = {cell_utc, 0, 0},
+    [DEVICE_ADDRESS] = {cell_text, 0, 0},
+    [DEVICE_LON] = CELL_LON,
+    [DEVICE_LAT] = CELL_LAT,
+    [DEVICE_RD_X] = CELL_RD_X,
+    [DEVICE_RD_Y] = CELL_RD_Y,
+    [DEVICE_TEAM] = {cell_text, 0, 0},
+    [DEVICE_SECRET] = {cell_boolean, 0, 0},
+    [DEVICE_INSTRUCTIONS] = {cell_text, 0, 0},
 };
 
 static const char *const names[DEVICE_COLUMNS] = {
@@ -145,21 +43,19 @@ static const char *const names[DEVICE_COLUMNS] = {
     [DEVICE_INSTRUCTIONS] = "instructions",
 };
 
-const struct csv_columns device_columns = {names, DEVICE_COLUMNS, UINT32_C(1) << DEVICE_ID};
-
-/* If `cell` is present, `other` must be (wanted) or must not be present. */
-static const struct partner {
-    enum device_column cell, other;
-    bool wanted;
-    const char *why;
-} partners[] = {
+static const struct cell_partner partners[] = {
     {DEVICE_INPUT, DEVICE_ACCOUNT, true, "an input belongs to an account"},
-    {DEVICE_LON, DEVICE_LAT, true, "a place needs both"},
-    {DEVICE_LAT, DEVICE_LON, true, "a place needs both"},
-    {DEVICE_RD_X, DEVICE_RD_Y, true, "a place needs both"},
-    {DEVICE_RD_Y, DEVICE_RD_X, true, "a place needs both"},
-    {DEVICE_LON, DEVICE_RD_X, false, "a place is either in degrees or in RD New"},
+    CELL_PARTNERS_OF_PLACE(DEVICE_LON, DEVICE_LAT, DEVICE_RD_X, DEVICE_RD_Y),
 };
+
+static const struct row_format format = {.columns = {names, DEVICE_COLUMNS, UINT32_C(1) << DEVICE_ID},
+                                         .kinds = kinds,
+                                         .partners = partners,
+                                         .n_partners = sizeof(partners) / sizeof(partners[0]),
+                                         .from = DEVICE_PLACED_FROM,
+                                         .until = DEVICE_PLACED_UNTIL};
+
+const struct csv_columns device_columns = {names, DEVICE_COLUMNS, UINT32_C(1) << DEVICE_ID};
 
 /* Cells that have no meaning without a place. */
 static const struct {
@@ -170,47 +66,7 @@ static const struct {
     {DEVICE_TEAM, true},         {DEVICE_INSTRUCTIONS, true},
 };
 
-#define N_PARTNERS   (sizeof(partners) / sizeof(partners[0]))
 #define N_OF_A_PLACE (sizeof(of_a_place) / sizeof(of_a_place[0]))
-
-static bool read_cells(uint64_t line, const struct str *cells, struct line_diagnostics *line_diagnostics,
-                       struct buf *text, struct str *ret)
-{
-    size_t ends[DEVICE_COLUMNS], from = 0;
-    bool good = true;
-    struct buf assumed = {0};
-    text->len = 0;
-    for (int i = 0; i < DEVICE_COLUMNS; i++) {
-        struct err err;
-        assumed.len = 0;
-        if (cells[i].len > 0 && kinds[i].read(cells[i], kinds[i].min, kinds[i].max, text, &assumed, &err) < 0) {
-            line_diagnostics_add(line_diagnostics, line, false, "%s: %s", names[i], err.text);
-            good = false;
-        } else if (assumed.len > 0) {
-            line_diagnostics_assume(line_diagnostics, line, names[i], "%s: %.*s", names[i], (int)assumed.len,
-                                    assumed.data);
-        }
-        ends[i] = text->len;
-    }
-    buf_free(&assumed);
-    for (int i = 0; i < DEVICE_COLUMNS; from = ends[i++])
-        ret[i] = ends[i] > from ? (struct str){text->data + from, ends[i] - from} : STR("");
-    return good;
-}
-
-static bool check_partners(uint64_t line, const struct str *cells, struct line_diagnostics *line_diagnostics)
-{
-    bool good = true;
-    for (size_t i = 0; i < N_PARTNERS; i++) {
-        const struct partner *partner = &partners[i];
-        if (cells[partner->cell].len == 0 || (cells[partner->other].len > 0) == partner->wanted)
-            continue;
-        line_diagnostics_add(line_diagnostics, line, false, "%s: with%s %s (%s)", names[partner->cell],
-                             partner->wanted ? "out" : "", names[partner->other], partner->why);
-        good = false;
-    }
-    return good;
-}
 
 static bool check_place(uint64_t line, const struct str *cells, struct line_diagnostics *line_diagnostics)
 {
@@ -228,23 +84,9 @@ static bool check_place(uint64_t line, const struct str *cells, struct line_diag
     return good;
 }
 
-static bool check_times(uint64_t line, const struct str *values, struct line_diagnostics *line_diagnostics)
-{
-    int64_t from, until;
-    if (!clock_parse_rfc3339(values[DEVICE_PLACED_FROM], &from) ||
-        !clock_parse_rfc3339(values[DEVICE_PLACED_UNTIL], &until) || from < until)
-        return true;
-    line_diagnostics_add(line_diagnostics, line, false,
-                         "placed_until: must be after placed_from (the end is excluded)");
-    return false;
-}
-
 bool device_row(uint64_t line, const struct str *cells, struct line_diagnostics *line_diagnostics, struct buf *text,
                 struct str ret_values[DEVICE_COLUMNS])
 {
-    bool good = read_cells(line, cells, line_diagnostics, text, ret_values);
-    good &= check_partners(line, cells, line_diagnostics);
-    good &= check_place(line, cells, line_diagnostics);
-    good &= check_times(line, ret_values, line_diagnostics);
-    return good;
+    bool good = row_read(&format, line, cells, line_diagnostics, text, ret_values);
+    return check_place(line, cells, line_diagnostics) && good;
 }

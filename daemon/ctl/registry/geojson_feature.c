@@ -4,6 +4,8 @@
 #include <string.h>
 #include <unistr.h>
 
+#include "ctl/registry/cell_read.h"
+
 enum { CODE_MAX = 64 };
 
 /* Coordinate systems, recognised by their range of coordinates in the Netherlands. */
@@ -23,6 +25,7 @@ void geojson_feature_begin(struct geojson_feature *feature, uint64_t line)
     feature->line = line;
     feature->code.len = 0;
     feature->name.len = 0;
+    feature->homes.len = 0;
     feature->geometry_type[0] = '\0';
     feature->bad_geometry[0] = '\0';
     shape_back(&feature->shape, (struct shape_mark){0});
@@ -82,6 +85,11 @@ static const char *bad_text(struct str text, size_t max)
     return max && u8_mbsnlen((const uint8_t *)text.p, text.len) > max ? "is too long" : NULL;
 }
 
+static bool is_count(struct str text)
+{
+    return text.len == 0 || (text.len < 10 && text.p[0] != '0' && cell_has_only(text, "0123456789"));
+}
+
 static bool check_texts(struct geojson_feature *feature, struct line_diagnostics *line_diagnostics)
 {
     char what[160];
@@ -97,7 +105,10 @@ static bool check_texts(struct geojson_feature *feature, struct line_diagnostics
         snprintf(what, sizeof(what), "properties.name: %s (expected a string)", bad_name);
         add_error(feature, line_diagnostics, what);
     }
-    return !bad_code && !bad_name;
+    bool bad_homes = !is_count(buf_str(&feature->homes));
+    if (bad_homes)
+        add_error(feature, line_diagnostics, "properties.homes: is not a number of homes (expected 1 to 999999999)");
+    return !bad_code && !bad_name && !bad_homes;
 }
 
 static bool check_geometry(struct geojson_feature *feature, struct line_diagnostics *line_diagnostics)
@@ -126,5 +137,6 @@ void geojson_feature_free(struct geojson_feature *feature)
 {
     buf_free(&feature->code);
     buf_free(&feature->name);
+    buf_free(&feature->homes);
     shape_free(&feature->shape);
 }

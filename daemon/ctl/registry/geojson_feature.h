@@ -17,6 +17,7 @@ struct geojson_feature {
     uint64_t number; /* in the file, from 1; 0: none yet */
     uint64_t line;   /* the line it begins on */
     struct buf code, name;
+    struct buf homes;                     /* digits; empty: not given */
     char geometry_type[GEOJSON_WORD_MAX]; /* of the outermost geometry; empty: none */
     char bad_geometry[160];               /* error in the geometry; empty: none */
     struct shape shape;

@@ -29,6 +29,7 @@ enum part {
     ROOT_TYPE,
     CODE,
     NAME,
+    HOMES,
     GEOMETRY_TYPE,
     CRS_NAME,
 };
@@ -46,6 +47,7 @@ static const struct geojson_member {
     {FEATURE, "geometry", GEOMETRY},
     {PROPERTIES, "code", CODE},
     {PROPERTIES, "name", NAME},
+    {PROPERTIES, "homes", HOMES},
     {GEOMETRY, "type", GEOMETRY_TYPE},
     {GEOMETRY, "coordinates", COORDINATES},
     {GEOMETRY, "geometries", GEOMETRIES},
@@ -193,6 +195,9 @@ static void take_text(struct geojson_reader *reader, enum part part, struct str 
     case NAME:
         set_text(&reader->feature.name, text);
         break;
+    case HOMES:
+        set_text(&reader->feature.homes, text);
+        break;
     case GEOMETRY_TYPE:
         set_word(top(reader)->type, text);
         break;
@@ -299,8 +304,9 @@ static void end_feature(struct geojson_reader *reader)
         return;
     reader->ewkb.len = 0;
     shape_ewkb(&feature->shape, &reader->ewkb);
-    reader->area(reader->ctx, &(struct geojson_area){feature->number, feature->line, buf_str(&feature->code),
-                                                     buf_str(&feature->name), buf_str(&reader->ewkb)});
+    reader->area(reader->ctx,
+                 &(struct geojson_area){feature->number, feature->line, buf_str(&feature->code),
+                                        buf_str(&feature->name), buf_str(&feature->homes), buf_str(&reader->ewkb)});
 }
 
 static void on_close(void *ctx)

@@ -18,6 +18,7 @@ struct geojson_area {
     uint64_t line;    /* the line it begins on */
     struct str code;  /* properties.code, 1 to 64 characters */
     struct str name;  /* properties.name */
+    struct str homes; /* properties.homes, digits; empty: not given */
     struct str ewkb;  /* MultiPolygon, SRID 4326; rings are closed and have 4 positions or more */
 };
 

@@ -151,6 +151,14 @@ int import_csv(struct import *import, const struct csv_columns *columns, csv_row
     return status == CTL_OK ? send_rows(import) : status;
 }
 
+void import_header(const struct csv_columns *columns, uint32_t header, struct buf *out)
+{
+    for (size_t i = 0; i < columns->n; i++)
+        if (header & UINT32_C(1) << i)
+            buf_printf(out, "%s%s", out->len ? "," : "{", columns->names[i]);
+    buf_append(out, "}", sizeof("}"));
+}
+
 /* Ends the COPY and reads the results of the server. */
 static bool end_copy(struct import *import)
 {

@@ -50,6 +50,9 @@ int import_read(struct import *import, bool (*feed)(void *ctx, const char *bytes
 int import_csv(struct import *import, const struct csv_columns *columns, csv_row_fn on_row, void *ctx,
                uint32_t *ret_header);
 
+/* Appends the columns of a header as a PostgreSQL array literal, with a NUL. */
+void import_header(const struct csv_columns *columns, uint32_t header, struct buf *out);
+
 /* Ends the COPY, runs the query `check` for diagnostics (line, whether it is a warning, text) and prints all of them.
  * Without errors runs `merge` with the parameters `values`, commits (unless it is a dry run) and prints its row.
  * Returns an exit status. */

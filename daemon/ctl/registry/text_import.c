@@ -4,17 +4,22 @@
 
 struct text_rows {
     struct import import;
-    size_t n_columns;
+    const struct row_format *format;
+    struct csv_columns columns;
+    struct buf text;
 };
 
 static void on_row(void *ctx, uint64_t line, const struct str *cells)
 {
     struct text_rows *rows = ctx;
+    struct str values[CSV_COLUMNS_MAX];
     char number[24];
+    if (rows->format && !row_read(rows->format, line, cells, &rows->import.line_diagnostics, &rows->text, values))
+        return;
     snprintf(number, sizeof(number), "%llu", (unsigned long long)line);
     import_cell(&rows->import, str_from(number));
-    for (size_t i = 0; i < rows->n_columns; i++)
-        import_cell(&rows->import, cells[i]);
+    for (size_t i = 0; i < rows->columns.n; i++)
+        import_cell(&rows->import, rows->format ? values[i] : cells[i]);
     import_end_row(&rows->import);
 }
 
@@ -22,19 +27,27 @@ int text_import_run(const struct text_import *text_import, const struct ctl_call
                     bool (*before_check)(struct import *import), bool (*before_commit)(struct import *import))
 {
     uint32_t header = 0;
+    struct buf list = {0};
     struct text_rows rows = {.import = {.verb = text_import->verb,
                                         .file = call->arguments[0],
                                         .call = call,
                                         .first = text_import->first,
                                         .dry_run = dry_run,
                                         .before_check = before_check,
-                                        .before_commit = before_commit},
-                             .n_columns = text_import->columns.n};
+                                        .before_commit = before_commit,
+                                        .local_times = text_import->format},
+                             .format = text_import->format,
+                             .columns = text_import->format ? text_import->format->columns : text_import->columns};
     int status = import_open(&rows.import, text_import->stage, text_import->copy);
     if (status == CTL_OK)
-        status = import_csv(&rows.import, &text_import->columns, on_row, &rows, &header);
+        status = import_csv(&rows.import, &rows.columns, on_row, &rows, &header);
     if (status == CTL_OK)
-        status = import_finish(&rows.import, text_import->check, text_import->merge, 0, NULL);
+        import_header(&rows.columns, header, &list);
+    const char *values[] = {list.data};
+    if (status == CTL_OK)
+        status = import_finish(&rows.import, text_import->check, text_import->merge, rows.format ? 1 : 0, values);
+    buf_free(&list);
+    buf_free(&rows.text);
     import_close(&rows.import);
     return status;
 }

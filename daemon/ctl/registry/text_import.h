@@ -1,20 +1,23 @@
 /*
- * The import of a CSV file into one table of texts, as those of people and teams.
+ * The import of a CSV file into one temporary table: of texts, as people and teams, or of cells with a meaning.
  */
 #ifndef MOBEYE_CTL_REGISTRY_TEXT_IMPORT_H
 #define MOBEYE_CTL_REGISTRY_TEXT_IMPORT_H
 
 #include "ctl/lib/options.h"
 #include "ctl/registry/import.h"
+#include "ctl/registry/row_read.h"
 
 struct text_import {
     const char *verb;
     struct csv_columns columns;
-    const char *stage, *copy, *check, *merge, *first; /* see import.h; all cells are texts, the line comes first */
+    const struct row_format *format; /* NULL: all cells are texts; else columns are those of the format, and times
+                                      * without an offset are local */
+    const char *stage, *copy, *check, *merge, *first; /* see import.h; the line is the first column */
 };
 
-/* Imports the file that is the call's argument; before_check, before_commit: see import.h. Returns an exit status;
- * errors are printed. */
+/* Imports the file that is the call's argument. With a format, the parameter of `merge` is the array of the columns
+ * that the file has. before_check, before_commit: see import.h. Returns an exit status; errors are printed. */
 int text_import_run(const struct text_import *text_import, const struct ctl_call *call, bool dry_run,
                     bool (*before_check)(struct import *import), bool (*before_commit)(struct import *import));
 

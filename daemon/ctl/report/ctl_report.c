@@ -7,10 +7,16 @@
 #include "ctl/report/report.h"
 
 static const char help[] =
-    "Usage: mobeyectl report near-repeat --from DATE --until DATE [OPTION]...\n"
+    "Usage: mobeyectl report wijk --from DATE --until DATE [OPTION]...\n"
+    "       mobeyectl report near-repeat --from DATE --until DATE [OPTION]...\n"
     "       mobeyectl report hotspots --from DATE --until DATE [OPTION]...\n"
     "       mobeyectl report devices --from DATE --until DATE [OPTION]...\n"
     "Reports on a period of local days. Drills never count.\n\n"
+    "wijk is the district safety report: for each area and in all burglaries, attempts, alarms and what became of "
+    "them,\n"
+    "nights that sets stood, and measures, each beside the period before and a year earlier. As HTML it is one file "
+    "in\n"
+    "Dutch, to be printed on A4. Small numbers are left out, and others by which they could be computed.\n"
     "near-repeat tells whether burglaries (attempts included) or alarms near each other in space are also near in\n"
     "time more often than chance gives: the Knox test. hotspots prints GeoJSON for areas import --layer hotspot: the\n"
     "cells of a grid on the origin of RD New in which most happened, neighbours joined. devices shows for each device\n"
@@ -19,6 +25,11 @@ static const char help[] =
     "second within 3 months, red for another within the 3 months after that.\n\n"
     "      --from DATE         first day, such as 2026-01-01\n"
     "      --until DATE        day after the last one\n"
+    "      --layer LAYER       wijk: the layer of areas (default: wijk)\n"
+    "      --code CODE         wijk: only the rows of this area, and the totals; may be repeated\n"
+    "      --min-cell N        wijk: numbers below N are left out (default: 5)\n"
+    "      --excel             wijk: CSV with a byte order mark, as Excel expects\n"
+    "  -o, --output FILE       wijk: write to FILE (default: standard output)\n"
     "      --of WHAT           near-repeat, hotspots: burglaries or alarms (default: burglaries)\n"
     "      --distances LIST    near-repeat: where bands begin, in metres (default: 0,1,100,200,300); the last has no "
     "end\n"
@@ -28,66 +39,80 @@ static const char help[] =
     "      --seed N            near-repeat: which permutations, 1 to 2147483562 (default: 1)\n"
     "      --cell METRES       hotspots: size of the cells (default: 125)\n"
     "      --min N             hotspots: least number in a cell (default: 3)\n"
-    "      --format FORMAT     near-repeat: text or json; devices: text, csv or json (default: text)\n"
+    "      --format FORMAT     near-repeat: text or json; devices: text, csv or json (default: text);\n"
+    "                          wijk: html, csv or json (default: html)\n"
     "  -c, --config FILE       configuration file (default: " CTL_DEFAULT_FILE ")\n"
     "      --db CONNINFO       libpq connection string; overrides database.conninfo\n"
     "  -h, --help              print this help\n\n"
     "Example:\n"
+    "  $ mobeyectl report wijk --from 2026-01-01 --until 2026-07-01 -o wijken.html\n"
     "  $ mobeyectl report hotspots --from 2026-01-01 --until 2026-07-01 > hotspots.geojson\n"
     "  $ mobeyectl areas import --layer hotspot hotspots.geojson\n\n"
     "Requires membership in mobeye_analyst (whole months, nothing that shows a home) or the owner of the schema;\n"
     "devices: also mobeye_registry or mobeye_patrol.\n" CTL_EXIT_HELP;
 
-enum { NEAR_REPEAT, HOTSPOTS, DEVICES };
+enum { WIJK, NEAR_REPEAT, HOTSPOTS, DEVICES };
 
 #define PERIOD "from until config db "
 
 static const struct ctl_verb actions[] = {
+    [WIJK] = {"wijk", .takes = PERIOD "layer code min-cell format excel output"},
     [NEAR_REPEAT] = {"near-repeat", .takes = PERIOD "of distances days metric simulations seed format"},
     [HOTSPOTS] = {"hotspots", .takes = PERIOD "of cell min"},
     [DEVICES] = {"devices", .takes = PERIOD "format"},
     {0}};
 static const struct ctl_verb verb = {REPORT_VERB, .help = help, .actions = actions};
 static int (*const prints[])(PGconn *conn, const struct report_request *request) = {
-    [NEAR_REPEAT] = report_near_repeat, [HOTSPOTS] = report_hotspots, [DEVICES] = report_devices};
+    [WIJK] = report_wijk, [NEAR_REPEAT] = report_near_repeat, [HOTSPOTS] = report_hotspots, [DEVICES] = report_devices};
 
 /* CTL_OK, or CTL_USAGE after an error: the format is none of the action's. */
 static int read_format(const char *word, int action, enum report_format *ret)
 {
-    static const char *const words[] = {[REPORT_TEXT] = "text", [REPORT_JSON] = "json", [REPORT_CSV] = "csv"};
+    static const char *const words[] = {
+        [REPORT_TEXT] = "text", [REPORT_JSON] = "json", [REPORT_CSV] = "csv", [REPORT_HTML] = "html"};
     for (size_t i = 0; word && i < sizeof(words) / sizeof(words[0]); i++)
-        if (strcmp(word, words[i]) == 0 && (action == DEVICES || i != REPORT_CSV)) {
+        if (strcmp(word, words[i]) == 0 && (i == REPORT_JSON || i == (action == WIJK ? REPORT_HTML : REPORT_TEXT) ||
+                                            (i == REPORT_CSV && action != NEAR_REPEAT))) {
             *ret = (enum report_format)i;
             return CTL_OK;
         }
     if (!word)
         return CTL_OK;
-    return ctl_usage(REPORT_VERB, "--format: \"%s\" is not a format (expected text%s or json)", word,
-                     action == DEVICES ? ", csv" : "");
+    return ctl_usage(REPORT_VERB, "--format: \"%s\" is not a format (expected %s)", word,
+                     action == WIJK      ? "html, csv or json"
+                     : action == DEVICES ? "text, csv or json"
+                                         : "text or json");
 }
 
 int ctl_report(int argc, char **argv)
 {
     struct report_request request = {0};
     const char *format = NULL;
-    const struct ctl_option options[] = {{"from", .text = &request.from},
-                                         {"until", .text = &request.until},
-                                         {"of", .text = &request.of},
-                                         {"distances", .text = &request.distances},
-                                         {"days", .text = &request.days},
-                                         {"metric", .text = &request.metric},
-                                         {"simulations", .text = &request.simulations},
-                                         {"seed", .text = &request.seed},
-                                         {"cell", .text = &request.cell},
-                                         {"min", .text = &request.min},
-                                         {"format", .text = &format},
-                                         {0}};
+    const struct ctl_option options[] = {
+        {"from", .text = &request.from},
+        {"until", .text = &request.until},
+        {"layer", .text = &request.layer},
+        {"code", .text = request.codes, .n = &request.n_codes, .most = REPORT_CODES_MAX},
+        {"min-cell", .text = &request.min_cell},
+        {"excel", .flag = &request.excel},
+        {"output", .letter = 'o', .text = &request.output},
+        {"of", .text = &request.of},
+        {"distances", .text = &request.distances},
+        {"days", .text = &request.days},
+        {"metric", .text = &request.metric},
+        {"simulations", .text = &request.simulations},
+        {"seed", .text = &request.seed},
+        {"cell", .text = &request.cell},
+        {"min", .text = &request.min},
+        {"format", .text = &format},
+        {0}};
     struct ctl_call call;
     int status = ctl_parse(argc, argv, &verb, options, &call);
     if (status != CTL_GO)
         return status;
     if (!request.from || !request.until)
         return ctl_usage(REPORT_VERB, "missing period (expected --from DATE and --until DATE)");
+    request.format = call.action == WIJK ? REPORT_HTML : REPORT_TEXT;
     status = read_format(format, call.action, &request.format);
     if (status != CTL_OK)
         return status;

@@ -1,0 +1,180 @@
+-- What the district safety report counts: rows of area, figure and number, for one period.
+
+create or replace function mobeye.local_time(at timestamptz) returns timestamp
+language sql immutable parallel safe
+as $$ select at at time zone 'Europe/Amsterdam' $$;
+comment on function mobeye.local_time(timestamptz) is 'The local time by which days, nights and months are counted.';
+
+create or replace function mobeye.day_start(day date) returns timestamptz
+language sql immutable parallel safe
+as $$ select day::timestamp at time zone 'Europe/Amsterdam' $$;
+comment on function mobeye.day_start(date) is 'When a local day begins.';
+
+create or replace view mobeye.alarm_counted as
+select i.incident_id, i.first_seen, i.areas, i.kind, coalesce(i.outcome, 'open') as outcome,
+       i.verified_by is not null as verified,
+       (extract(isodow from mobeye.local_time(i.first_seen))::integer - 1) * 24
+       + extract(hour from mobeye.local_time(i.first_seen))::integer as hour_of_week,
+       extract(epoch from i.acknowledged_at - greatest(i.created_at, i.reopened_at)) / 60 as ack_minutes,
+       extract(epoch from i.on_scene_at - greatest(i.created_at, i.reopened_at)) / 60 as on_scene_minutes
+  from mobeye.incident i
+ where i.category = 'alarm' and not i.drill and coalesce(i.outcome, '') not in ('drill', 'merged');
+comment on view mobeye.alarm_counted is
+    'The stored alarms that reports count. Drills, and what was merged into another incident, do not count.';
+
+create or replace function mobeye.alarm_figures(from_at timestamptz, until_at timestamptz, ids bigint[] default null)
+returns table (areas text[], month date, figure text, n bigint)
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    with grouped as (
+        select a.areas, case when ids is not null then date_trunc('month', mobeye.local_time(a.first_seen))::date end as month,
+               a.kind, a.outcome, a.verified, a.hour_of_week, count(*) as n
+          from mobeye.alarm_counted a
+         where a.first_seen >= from_at and a.first_seen < until_at and (ids is null or a.incident_id = any (ids))
+         group by 1, 2, 3, 4, 5, 6)
+    select g.areas, g.month, f.figure, sum(g.n)::bigint
+      from grouped g
+     cross join lateral (values ('alarms'), ('kind:' || g.kind), ('outcome:' || g.outcome), ('hour:' || g.hour_of_week),
+                                (case when g.verified then 'verified' end)) as f (figure)
+     where f.figure is not null
+     group by 1, 2, 3
+$$;
+comment on function mobeye.alarm_figures(timestamptz, timestamptz, bigint[]) is
+    'What the alarms of a period count for, by the areas in which they lay: alarms, kind:K, outcome:O, hour:H (of the week, '
+    'from Monday 0:00) and verified. With ids only those alarms, by month.';
+
+create or replace function mobeye.keep_alarm_figures(ids bigint[]) returns void
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+    insert into mobeye.area_stats as s (month, layer, code, figure, n)
+    select f.month, l.layer, coalesce(mobeye.area_code(f.areas, l.layer), ''), f.figure, sum(f.n)
+      from mobeye.alarm_figures('-infinity', 'infinity', ids) f cross join (select distinct a.layer from mobeye.area a) l
+     group by 1, 2, 3, 4
+    on conflict on constraint area_stats_pkey do update set n = s.n + excluded.n
+$$;
+comment on function mobeye.keep_alarm_figures(bigint[]) is 'Adds incidents that are about to be erased to mobeye.area_stats.';
+
+-- A night counts where the set stood at 3 o'clock local time, which exists exactly once on every day.
+create or replace function mobeye.nights(during tstzrange) returns integer
+language sql immutable parallel safe
+as $$
+    select case when isempty(during) then 0
+                else (mobeye.local_time(upper(during)) - interval '3 hours' + interval '1 day' - interval '1 microsecond')::date
+                   - (mobeye.local_time(lower(during)) - interval '3 hours' + interval '1 day' - interval '1 microsecond')::date end
+$$;
+comment on function mobeye.nights(tstzrange) is 'How many times it was 3 o''clock at night, local time, in a bounded period.';
+
+-- A layer may be divided anew within the period: each part of it has areas of its own.
+create or replace function mobeye.placement_figures(layer text, from_at timestamptz, until_at timestamptz)
+returns table (code text, figure text, n bigint)
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    with cut as (
+        select from_at as at
+        union
+        select lower(a.valid) from mobeye.area a
+         where a.layer = placement_figures.layer and lower(a.valid) > from_at and lower(a.valid) < until_at
+    ), part as (
+        select tstzrange(at, lead(at, 1, until_at) over (order by at)) as during from cut
+    ), stood as (
+        select p.placement_id, mobeye.nights(p.during * part.during) as nights,
+               coalesce((select a.code from mobeye.area a
+                          where a.layer = placement_figures.layer and public.st_covers(a.geom, p.geom)
+                            and a.valid @> lower(part.during)
+                          order by a.vintage desc nulls last, a.code collate "C" limit 1), '') as code
+          from part join mobeye.placement p on p.during && part.during)
+    select s.code, 'set_nights', sum(s.nights) from stood s group by 1
+    union all
+    select s.code, 'placements', count(distinct s.placement_id) from stood s group by 1
+    union all -- of all areas together a placement counts once
+    select '*', 'placements', count(distinct s.placement_id) from stood s
+$$;
+comment on function mobeye.placement_figures(text, timestamptz, timestamptz) is
+    'Where sets stood in a period, by area of a layer (empty: in none of it; *: in all): set_nights, and placements.';
+
+create or replace function mobeye.measure_figures(layer text, from_at timestamptz, until_at timestamptz)
+returns table (code text, figure text, n bigint)
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select case when m.layer = measure_figures.layer then m.code
+                else coalesce((select a.code from mobeye.area a
+                                 join mobeye.area own on own.layer = m.layer and own.code = m.code
+                                where a.layer = measure_figures.layer and a.valid @> m.from_at
+                                  and public.st_covers(a.geom, public.st_pointonsurface(own.geom))
+                                order by own.vintage desc nulls last, a.vintage desc nulls last, a.code collate "C" limit 1), '') end,
+           'measure:' || m.kind, sum(coalesce(m.number, 1))
+      from mobeye.measure m
+     where m.from_at >= measure_figures.from_at and m.from_at < measure_figures.until_at
+     group by 1, 2
+$$;
+comment on function mobeye.measure_figures(text, timestamptz, timestamptz) is
+    'Measures of a period, by area of a layer: measure:KIND, the sum of their numbers (one each without a number). A measure in '
+    'an area of another layer counts where that area lies.';
+
+create or replace function mobeye.report_counts(layer text, from_day date, until_day date)
+returns table (code text, figure text, n bigint)
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    with period as (
+        select mobeye.day_start(from_day) as from_at, mobeye.day_start(until_day) as until_at
+    ), alarm as materialized (
+        select f.areas, f.figure, f.n from period p cross join lateral mobeye.alarm_figures(p.from_at, p.until_at) f
+    ), counted as (
+        select coalesce(c.code, '') as code, f.figure, f.n
+          from alarm f
+          join (select d.areas, mobeye.area_code(d.areas, report_counts.layer) as code
+                  from (select distinct a.areas from alarm a) d) c on c.areas = f.areas
+        union all
+        select coalesce(mobeye.area_code(b.areas, report_counts.layer), ''),
+               case when b.attempt then 'attempts' else 'burglaries' end, 1
+          from period p join mobeye.burglary_located b on b.occurred_from >= p.from_at and b.occurred_from < p.until_at
+         where not b.counted
+        union all
+        select f.code, f.figure, f.n from period p cross join lateral mobeye.placement_figures(report_counts.layer, p.from_at, p.until_at) f
+        union all
+        select f.code, f.figure, f.n from period p cross join lateral mobeye.measure_figures(report_counts.layer, p.from_at, p.until_at) f
+        union all
+        select s.code, s.figure, s.n from mobeye.area_stats s
+         where s.layer = report_counts.layer and s.month >= from_day and s.month + interval '1 month' <= until_day)
+    -- Areas that have been removed are no areas of the layer.
+    select coalesce(k.code, ''), c.figure, sum(c.n)::bigint
+      from counted c
+      left join (select distinct a.code from mobeye.area a where a.layer = report_counts.layer union all values ('*')) k
+        on k.code = c.code
+     group by 1, 2
+    union all
+    select '*', c.figure, sum(c.n)::bigint from counted c where c.figure <> 'placements' group by c.figure
+$$;
+comment on function mobeye.report_counts(text, date, date) is
+    'Everything that a report counts from one local day until another (excluded), by area of a layer (empty: in none of it; *: '
+    'in all), in incidents and burglaries that are stored, and of whole months in those that have been erased.';
+
+create or replace function mobeye.report_minutes(layer text, from_day date, until_day date)
+returns table (code text, acknowledged bigint, ack_median float8, ack_p90 float8, arrived bigint, on_scene_median float8,
+               on_scene_p90 float8)
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    with timed as (
+        select a.areas, a.ack_minutes::float8 as ack, a.on_scene_minutes::float8 as scene
+          from mobeye.alarm_counted a
+         where a.first_seen >= mobeye.day_start(from_day) and a.first_seen < mobeye.day_start(until_day)
+           and coalesce(a.ack_minutes, a.on_scene_minutes) is not null
+    ), coded as (
+        select t.*, coalesce(c.code, '') as code
+          from timed t
+          join (select areas, mobeye.area_code(areas, report_minutes.layer) as code
+                  from (select distinct areas from timed) d) c on c.areas = t.areas)
+    select case when grouping(c.code) = 1 then '*' else c.code end, count(c.ack),
+           percentile_cont(0.5) within group (order by c.ack), percentile_cont(0.9) within group (order by c.ack),
+           count(c.scene), percentile_cont(0.5) within group (order by c.scene),
+           percentile_cont(0.9) within group (order by c.scene)
+      from coded c group by grouping sets ((c.code), ())
+$$;
+comment on function mobeye.report_minutes(text, date, date) is
+    'Minutes until alarms were acknowledged and until somebody was on scene, by area of a layer, and how many were.';

@@ -1,0 +1,152 @@
+-- The district safety report as one HTML file, in Dutch, for a reader without this system. Made by SQL/XML, which escapes
+-- every text; no script and no outside request. Elements that are not void must not be empty: they are read as HTML.
+
+create or replace function mobeye.report_css() returns text
+language sql immutable
+as $$ select
+'@page{size:A4;margin:14mm 13mm}*{box-sizing:border-box}html{font:10pt/1.4 "Segoe UI",Roboto,"Liberation Sans",Arial,sans-serif;color:#1b2733;background:#fff}
+body{max-width:184mm;margin:0 auto;padding:6mm 0}h1{font-size:20pt;line-height:1.15;margin:0;color:#0b3c5d}h2{font-size:13pt;margin:7mm 0 2mm;color:#0b3c5d;border-bottom:1.5pt solid #0b3c5d;padding-bottom:1mm;break-after:avoid}
+p{margin:0 0 2mm}.lead{font-size:12pt;margin:1mm 0 5mm;color:#44525f}.cards{display:grid;grid-template-columns:repeat(4,1fr);gap:3mm;margin:0 0 4mm;padding:0;list-style:none}
+.cards li{border:1pt solid #c4ced8;border-top:3pt solid #0b3c5d;padding:2mm 3mm}.cards b{display:block;font-size:19pt;line-height:1.2;color:#0b3c5d}.cards span{display:block}.cards small{color:#44525f;font-size:8.5pt}
+figure{margin:0;break-inside:avoid}figcaption{font-size:9pt;color:#44525f;margin-top:1mm}.map{display:grid;grid-template-columns:1fr 46mm;gap:5mm;align-items:start}.map svg{width:100%;max-height:96mm}
+table{border-collapse:collapse;width:100%;font-size:8.8pt;margin:0 0 3mm}caption{text-align:left;font-weight:600;padding:0 0 1mm;break-after:avoid}table.w{break-inside:avoid}thead{display:table-header-group}tr{break-inside:avoid}th,td{padding:.9mm 1.6mm;border-bottom:.5pt solid #c4ced8;text-align:right;font-variant-numeric:tabular-nums;vertical-align:bottom}
+th{font-weight:600}th[scope=row],td.t,th.t{text-align:left}th[scope=row]{white-space:nowrap}th[scope=row]{font-weight:400}thead th{background:#eef2f6;border-bottom:1pt solid #0b3c5d}tr.sum th,tr.sum td{font-weight:700;border-top:1pt solid #0b3c5d;background:#f6f8fa}td.g,th.g{border-left:.5pt solid #8796a5}
+.note{background:#eef2f6;border-left:3pt solid #0b3c5d;padding:2.5mm 4mm;margin:3mm 0;break-inside:avoid}.key{list-style:none;margin:0;padding:0;font-size:9pt}.key li{display:flex;align-items:center;gap:2mm;margin:0 0 1mm}.key svg{width:7mm;height:4.5mm;flex:none}
+.q0{fill:#fff}.q1{fill:#d6e6f2}.q2{fill:#9cc3de}.q3{fill:#4b8dbb}.q4{fill:#0b4f82}.qx{fill:url(#x)}.map .m .qx{fill:url(#m)}.a{stroke:#44525f;stroke-width:1}.n{text-anchor:middle;dominant-baseline:central;font-weight:700;fill:#1b2733;stroke:#fff;stroke-width:.22em;paint-order:stroke}
+.c text{font-size:9px;fill:#1b2733}.c rect{stroke:#c4ced8;stroke-width:.5}footer{margin-top:6mm;border-top:.5pt solid #c4ced8;padding-top:2mm;font-size:8.5pt;color:#44525f}@media print{body{padding:0;max-width:none}.q0,.q1,.q2,.q3,.q4,.qx,thead th,tr.sum *,.note{-webkit-print-color-adjust:exact;print-color-adjust:exact}}'
+$$;
+comment on function mobeye.report_css() is 'The styles of the district safety report. Without < > and &, which SQL/XML would escape.';
+
+create or replace function mobeye.nl_number(n numeric, digits integer default 0, missing text default '–') returns text
+language sql immutable
+as $$
+    select coalesce(translate(to_char(n, 'FM999,999,999,990' || case when digits > 0 then '.' || repeat('0', digits) else '' end), ',.', '.,'), missing)
+$$;
+comment on function mobeye.nl_number(numeric, integer, text) is 'A number as it is written in Dutch.';
+
+create or replace function mobeye.nl_date(day date) returns text
+language sql immutable
+as $$
+    select extract(day from day) || ' ' || (array['januari', 'februari', 'maart', 'april', 'mei', 'juni', 'juli', 'augustus', 'september',
+                                                  'oktober', 'november', 'december'])[extract(month from day)::integer]
+           || ' ' || extract(year from day)
+$$;
+comment on function mobeye.nl_date(date) is 'A day as it is written in Dutch.';
+
+create or replace function mobeye.nl_period(period jsonb) returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $$ select mobeye.nl_date((period ->> 'from')::date) || ' tot en met ' || mobeye.nl_date((period ->> 'until')::date - 1) $$;
+comment on function mobeye.nl_period(jsonb) is 'A period (from, until) in words.';
+
+create or replace function mobeye.nl_count(value jsonb, min_cell integer) returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $$ select mobeye.nl_number((value #>> '{}')::numeric, 0, '<' || min_cell) $$;
+comment on function mobeye.nl_count(jsonb, integer) is 'A count, or <5 if it is left out.';
+
+create or replace function mobeye.nl_change(now jsonb, before jsonb) returns text
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+    select case when (now #>> '{}') is null or (before #>> '{}') is null then '–'
+                when (now #>> '{}')::bigint = (before #>> '{}')::bigint then '0'
+                else to_char((now #>> '{}')::bigint - (before #>> '{}')::bigint, 'FMSG999G990') end
+$$;
+comment on function mobeye.nl_change(jsonb, jsonb) is 'The difference of two counts, or – if one is left out.';
+
+create or replace function mobeye.shade(n numeric, most numeric) returns text
+language sql immutable
+as $$ select case when n is null then 'qx' when n = 0 then 'q0' else 'q' || least(4, ceil(4 * n / greatest(most, 4))) end $$;
+comment on function mobeye.shade(numeric, numeric) is 'The class of a shaded area: q0 none, q1 to q4 up to the most, qx left out.';
+
+create or replace function mobeye.html_hatch(id text, size numeric) returns xml
+language sql immutable
+as $$
+    select xmlelement(name defs, xmlelement(name pattern, xmlattributes(id as id, size as width, size as height, 'userSpaceOnUse' as "patternUnits",
+                                                                        'rotate(45)' as "patternTransform"),
+               xmlelement(name rect, xmlattributes(size as width, size as height, '#f3f5f7' as fill)),
+               xmlelement(name rect, xmlattributes(round(size / 4, 1) as width, size as height, '#8796a5' as fill))))
+$$;
+comment on function mobeye.html_hatch(text, numeric) is 'The pattern of what is left out.';
+
+create or replace function mobeye.html_key(most numeric, min_cell integer) returns xml
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+    with step as (
+        select 'q' || q as class,
+               case when q = 0 then '0'
+                    else mobeye.nl_number(floor((q - 1) * greatest(most, 4) / 4) + 1)
+                         || case when floor(q * greatest(most, 4) / 4) > floor((q - 1) * greatest(most, 4) / 4) + 1
+                                 then ' – ' || mobeye.nl_number(floor(q * greatest(most, 4) / 4)) else '' end end as label, q
+          from generate_series(0, 4) as q
+        union all
+        select 'qx', '<' || min_cell || ' (weggelaten)', 9)
+    select xmlelement(name ul, xmlattributes('key' as class),
+               xmlagg(xmlelement(name li,
+                   xmlelement(name svg, xmlattributes('0 0 28 18' as "viewBox", 'true' as "aria-hidden"),
+                       xmlelement(name rect, xmlattributes(s.class || ' a' as class, 1 as x, 1 as y, 26 as width, 16 as height))),
+                   s.label) order by s.q))
+      from step s
+$$;
+comment on function mobeye.html_key(numeric, integer) is 'The legend of a map or chart.';
+
+create or replace function mobeye.html_map(report jsonb) returns xml
+language sql stable
+set search_path = pg_catalog, public, pg_temp
+as $$
+    with area as (
+        select r.i, r.figures ->> 'name' as name, (r.figures ->> 'burglaries')::numeric as n, g.geom
+          from jsonb_array_elements(report -> 'areas') with ordinality as r (figures, i)
+          join lateral (select st_transform(a.geom, 28992) as geom from mobeye.area a
+                         where a.layer = report ->> 'layer' and a.code = r.figures ->> 'code'
+                           and a.valid && tstzrange(mobeye.day_start((report ->> 'from')::date), mobeye.day_start((report ->> 'until')::date))
+                         order by a.vintage desc nulls last limit 1) g on true
+    ), extent as (
+        select st_xmin(e) - m as x, -st_ymax(e) - m as y, st_xmax(e) - st_xmin(e) + 2 * m as width,
+               st_ymax(e) - st_ymin(e) + 2 * m as height, 50 * m / 800 as unit
+          from (select st_extent(geom)::geometry as e, greatest(st_xmax(st_extent(geom)) - st_xmin(st_extent(geom)), 1) / 50 as m from area) b
+    ), most as (select greatest(coalesce(max(n), 0), 4) as n from area)
+    select xmlelement(name figure, xmlattributes('map' as class),
+               xmlelement(name svg, xmlattributes(format('%s %s %s %s', round(x), round(y), round(width), round(height)) as "viewBox",
+                                                  'm' as class, 'img' as role, 'Kaart van de gebieden, gekleurd naar woninginbraken' as "aria-label"),
+                   mobeye.html_hatch('m', round((9 * unit)::numeric)),
+                   (select xmlagg(xmlelement(name path, xmlattributes(mobeye.shade(a.n, m.n) || ' a' as class, 'evenodd' as "fill-rule",
+                               'stroke-width:' || round(1.6 * unit) as style,
+                               st_assvg(st_simplifypreservetopology(a.geom, unit), 0, 0) as d),
+                           xmlelement(name title, a.name || ': ' || mobeye.nl_number(a.n, 0, '<' || (report ->> 'min_cell')))) order by a.i)
+                      from area a, most m),
+                   (select xmlagg(xmlelement(name text, xmlattributes('n' as class, round(st_x(p)) as x, round(-st_y(p)) as y,
+                               'font-size:' || round(19 * unit) || 'px' as style), a.i) order by a.i)
+                      from (select i, st_pointonsurface(geom) as p from area) a)),
+               xmlelement(name div, xmlelement(name p, xmlelement(name b, 'Woninginbraken (voltooid)')),
+                   mobeye.html_key((select n from most), (report ->> 'min_cell')::integer),
+                   xmlelement(name figcaption, 'De nummers zijn die van de tabel. Grenzen zoals aan het eind van de periode.')))
+      from extent
+$$;
+comment on function mobeye.html_map(jsonb) is 'The map of a report: its areas, shaded by burglaries, with a legend.';
+
+create or replace function mobeye.html_week(report jsonb) returns xml
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+    with hour as (
+        select (i - 1)::integer % 24 as x, (i - 1)::integer / 24 as y, (v #>> '{}')::numeric as n
+          from jsonb_array_elements(report -> 'total' -> 'hour_of_week') with ordinality as t (v, i)
+    ), most as (select greatest(coalesce(max(n), 0), 4) as n from hour), days as (
+        select * from unnest(array['maandag', 'dinsdag', 'woensdag', 'donderdag', 'vrijdag', 'zaterdag', 'zondag']) with ordinality as d (name, i))
+    select xmlelement(name figure, xmlattributes('map' as class),
+               xmlelement(name svg, xmlattributes('0 0 540 148' as "viewBox", 'img' as role, 'c' as class,
+                                                  'Alarmen naar dag van de week en uur van de dag' as "aria-label"),
+                   (select xmlagg(xmlelement(name text, xmlattributes(0 as x, i * 18 + 10 as y), name) order by i) from days),
+                   (select xmlagg(xmlelement(name text, xmlattributes(60 + h * 20 as x, 12 as y), h || 'u') order by h)
+                      from generate_series(0, 21, 3) as h),
+                   (select xmlagg(xmlelement(name rect, xmlattributes(mobeye.shade(h.n, m.n) as class, 60 + h.x * 20 as x, 18 + h.y * 18 as y,
+                               19 as width, 17 as height), xmlelement(name title, d.name || ' ' || h.x || '–' || h.x + 1 || ' uur: '
+                               || mobeye.nl_number(h.n, 0, '<' || (report ->> 'min_cell')))) order by h.y, h.x)
+                      from hour h join days d on d.i = h.y + 1 cross join most m)),
+               xmlelement(name div, xmlelement(name p, xmlelement(name b, 'Alarmen per uur van de week')),
+                   mobeye.html_key((select n from most), (report ->> 'min_cell')::integer)))
+$$;
+comment on function mobeye.html_week(jsonb) is 'The chart of alarms by hour of the week of a report.';
