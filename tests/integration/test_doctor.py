@@ -135,6 +135,26 @@ def test_settings_that_hurt_are_told(asleep, database, setting, check, level):
     assert setting.split()[0] in seen.text(check, level)
 
 
+def test_checkpoints_that_are_forced_are_told(asleep, database):
+    database.execute("select pg_stat_reset_shared('bgwriter')")
+    assert "of 0 checkpoints" in examine(asleep, database.ingest).text("checkpoints", "ok")
+    for _ in range(11):
+        database.execute("checkpoint")
+    told = wait_until(lambda: examine(asleep, database.ingest).text("checkpoints", "warning"), "the statistics to count them")
+    assert "max_wal_size is 1GB, wal_compression off" in told
+
+
+def test_pages_that_are_not_in_memory_are_told(cluster, asleep, database):
+    """A table of more than a quarter of shared_buffers is read past them each time, but for what is left of writing it."""
+    assert "% of the pages were in shared_buffers" in examine(asleep, database.ingest).text("memory", "ok")
+    database.execute("create table public.large (filler text)")
+    database.execute("alter table public.large alter filler set storage plain")
+    database.execute("insert into public.large select repeat('x', 7000) from generate_series(1, 5000)")
+    cluster.restart()
+    database.execute("do $$ begin for i in 1..30 loop perform count(*) from public.large; end loop; end $$")
+    assert "which is 128MB" in wait_until(lambda: examine(asleep, database.ingest).text("memory", "warning"), "the statistics")
+
+
 def test_another_schema_is_a_problem(asleep, database):
     database.execute("insert into mobeye.schema_version values (9999, 'of the future')")
     assert "schema" in examine(asleep, database.ingest).at("problem")

@@ -34,6 +34,10 @@ struct doctor {
 void doctor_say(struct doctor *d, enum doctor_level level, const char *check, const char *advice, const char *fmt, ...)
     __attribute__((format(printf, 5, 6)));
 
+/* Prints the rows of a query: level ('ok', 'warning', 'problem'), text and advice. $1, where it is used, is the time of
+ * this machine in seconds. */
+void doctor_ask(struct doctor *d, const char *check, const char *sql);
+
 /* The checks. Each prints at least one line. */
 void doctor_clock(struct doctor *d);
 void doctor_files(struct doctor *d);
@@ -46,6 +50,7 @@ void doctor_supervision(struct doctor *d);
 void doctor_frigate(struct doctor *d);
 void doctor_board(struct doctor *d);
 void doctor_database(struct doctor *d);
+void doctor_speed(struct doctor *d); /* called by doctor_database() while connected */
 void doctor_registry(struct doctor *d);
 
 #endif

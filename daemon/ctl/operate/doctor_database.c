@@ -106,26 +106,32 @@ static enum doctor_level level_of(const char *word)
     return strcmp(word, "ok") == 0 ? DOCTOR_OK : strcmp(word, "warning") == 0 ? DOCTOR_WARNING : DOCTOR_PROBLEM;
 }
 
-static void run_check(struct doctor *d, size_t i, const char *now)
+void doctor_ask(struct doctor *d, const char *check, const char *sql)
 {
-    if (questions[i].relation && !ctl_readable(d->conn, questions[i].relation)) {
-        doctor_say(d, DOCTOR_OK, questions[i].check, NULL, "not checked: this role may not read %s",
-                   questions[i].relation);
-        return;
-    }
-    PGresult *rows =
-        PQexecParams(d->conn, questions[i].sql, strstr(questions[i].sql, "$1") ? 1 : 0, NULL, &now, NULL, NULL, 0);
+    char now[32];
+    const char *value = now;
+    snprintf(now, sizeof(now), "%.6f", (double)clock_wall_us() / 1e6);
+    PGresult *rows = PQexecParams(d->conn, sql, strstr(sql, "$1") ? 1 : 0, NULL, &value, NULL, NULL, 0);
     if (PQresultStatus(rows) != PGRES_TUPLES_OK)
-        doctor_say(d, DOCTOR_WARNING, questions[i].check, "run mobeyectl doctor --db as a member of mobeye_owner",
+        doctor_say(d, DOCTOR_WARNING, check, "run mobeyectl doctor --db as a member of mobeye_owner",
                    "the query failed: %s",
                    PQresultErrorField(rows, PG_DIAG_MESSAGE_PRIMARY) ? PQresultErrorField(rows, PG_DIAG_MESSAGE_PRIMARY)
                                                                      : PQerrorMessage(d->conn));
     for (int row = 0; row < PQntuples(rows); row++) {
         enum doctor_level level = level_of(PQgetvalue(rows, row, 0));
-        doctor_say(d, level, questions[i].check, level == DOCTOR_OK ? NULL : PQgetvalue(rows, row, 2), "%s",
+        doctor_say(d, level, check, level == DOCTOR_OK ? NULL : PQgetvalue(rows, row, 2), "%s",
                    PQgetvalue(rows, row, 1));
     }
     PQclear(rows);
+}
+
+static void run_check(struct doctor *d, size_t i)
+{
+    if (questions[i].relation && !ctl_readable(d->conn, questions[i].relation))
+        doctor_say(d, DOCTOR_OK, questions[i].check, NULL, "not checked: this role may not read %s",
+                   questions[i].relation);
+    else
+        doctor_ask(d, questions[i].check, questions[i].sql);
 }
 
 static bool is_local(const char *host)
@@ -211,12 +217,10 @@ void doctor_database(struct doctor *d)
                    "cannot connect");
         return;
     }
-    char now[32];
     say_schema(d);
     say_tls(d);
     say_timezone(d);
-    for (size_t i = 0; i < N_QUESTIONS; i++) {
-        snprintf(now, sizeof(now), "%.6f", (double)clock_wall_us() / 1e6);
-        run_check(d, i, now);
-    }
+    for (size_t i = 0; i < N_QUESTIONS; i++)
+        run_check(d, i);
+    doctor_speed(d);
 }
