@@ -5,9 +5,11 @@ import typing
 import backlog
 import growth
 import latency
+import pictures
 import throughput
 
-MEASUREMENTS = {**throughput.MEASUREMENTS, **backlog.MEASUREMENTS, **latency.MEASUREMENTS, **growth.MEASUREMENTS}
+MEASUREMENTS = {**throughput.MEASUREMENTS, **backlog.MEASUREMENTS, **latency.MEASUREMENTS, **growth.MEASUREMENTS,
+                **pictures.MEASUREMENTS}  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,6 +71,11 @@ def two_daemons(two, one):
              ratio(two["rate"], one["rate"]), ">= 1.4")]  # fmt: skip
 
 
+def images(measured):
+    return [("images of 100 kB, accepted and stored", a_second(measured["rate"]), f"{a_second(measured['copy_rate'])} COPY as bytea",
+             ratio(measured["rate"], measured["copy_rate"]), ">= 0.5")]  # fmt: skip
+
+
 def ack(measured):
     disk = measured["fdatasync_us"]
     return [(f"sent to ACK at 1,000/s, {name}", milliseconds(measured[f"ack_{name}_us"]), f"{milliseconds(disk)} one fdatasync",
@@ -101,6 +108,7 @@ ROWS = {
     "accept": Row(("backlog",), accept),
     "drain": Row(("backlog", "copy"), against_copy("drain of a backlog, with incidents", ">= 0.5", "drain_rate")),
     "two-daemons": Row(("two", "incidents"), two_daemons),
+    "images": Row(("images",), images),
     "memory": Row(("backlog",), memory),
     "ack": Row(("latency",), ack),
     "visible": Row(("latency",), visible),
