@@ -1,4 +1,5 @@
 /* Loads the configuration of mobeye-frigate and checks what its table of keys cannot. */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -225,6 +226,7 @@ static void *load_tree(const struct loader_source *source, const struct node *ro
 {
     static const struct source_pos top = {1, 1};
     (void)text;
+    assert(root); /* a mapping, says conf/loader.h; for the analyzer */
     struct conf_frigate *conf = mem_zalloc(sizeof(*conf));
     const struct frigate_check check = {diagnostics, root, conf, source->whole};
     loader_map(diagnostics, SCHEMA_FRIGATE, "", top, root, (char *)conf);
