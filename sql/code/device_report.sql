@@ -1,16 +1,5 @@
 -- Devices: how they were used, what their alarms were, and the cards that false alarms earn.
 
-create or replace function mobeye.nights_stood(during tstzrange, from_day date, until_day date) returns bigint
-language sql immutable
-set search_path = pg_catalog, pg_temp
-as $$
-    select greatest(0, least(coalesce((upper(during) at time zone 'Europe/Amsterdam' - interval '1 microsecond')::date, 'infinity'), until_day)
-                       - greatest((lower(during) at time zone 'Europe/Amsterdam' - interval '1 microsecond')::date, from_day))::bigint
-$$;
-comment on function mobeye.nights_stood(tstzrange, date, date) is
-    'The nights of a period of local days that a placement lasted. A night belongs to the day on which it begins, and counts where '
-    'the device stands at the midnight that ends that day.';
-
 -- The alarms that count for a device, and who may know of them: device managers, who see no alarms otherwise, get their numbers.
 create or replace view mobeye.device_alarm as
 select coalesce((select d.device_id from mobeye.device d where d.device_id = i.device_id),
@@ -72,7 +61,7 @@ begin
     return query
     with stood as (
         select p.device_id, count(*) as placements,
-               sum(mobeye.nights_stood(p.during * tstzrange(null, now()), from_day, until_day))::bigint as nights
+               sum(mobeye.nights(p.during * day_range * tstzrange(null, now())))::bigint as nights
           from mobeye.placement p
          where p.during && day_range and lower(p.during) < now()
            and (not v.is_officer or v.is_registrar or p.team = v.team or not p.secret and (v.all_teams or p.team is null and v.team is not null))

@@ -41,22 +41,24 @@ class DeviceReport(SchemaTest):
     def test_nights(self):
         self.device("at-noon", ("2026-02-01 12:00", "2026-02-04 12:00"))
         self.device("by-day", ("2026-02-01 09:00", "2026-02-01 18:00"))
-        self.device("past-midnight", ("2026-02-01 00:30", "2026-02-03 00:30"))  # in UTC both are on the day before
-        self.device("midnight", ("2026-02-01 00:00", "2026-02-02 00:00"))  # the night of 31 January
+        self.device("past-midnight", ("2026-02-01 00:30", "2026-02-03 00:30"))
+        self.device("past-three", ("2026-02-01 03:30", "2026-02-01 12:00"))  # in UTC it is not 3 yet
+        self.device("midnight", ("2026-02-01 00:00", "2026-02-02 00:00"))
         self.device("moved", ("2026-02-01 12:00", "2026-02-03 15:00"), ("2026-02-03 15:00", "2026-02-05 12:00"))
         self.device("summer", ("2026-03-28 12:00", "2026-03-30 12:00"))  # one of them lasts 23 hours
         self.device("edges", ("2025-12-31 12:00", "2026-07-02 12:00"))
         self.device("before", ("2025-11-01 12:00", "2026-01-01 00:00"))
         self.device("stock")
         self.assertEqual({name: (row["placements"], row["nights"]) for name, row in self.report().items()}, {
-            "at-noon": (1, 3), "by-day": (1, 0), "past-midnight": (1, 2), "midnight": (1, 1), "moved": (2, 4), "summer": (1, 2), "edges": (1, 181)})
+            "at-noon": (1, 3), "by-day": (1, 0), "past-midnight": (1, 2), "past-three": (1, 0), "midnight": (1, 1), "moved": (2, 4), "summer": (1, 2), "edges": (1, 181)})
 
     def test_nights_to_come_do_not_count(self):
-        today = self.superuser.execute("select (now() at time zone 'Europe/Amsterdam')::date").fetchone()[0]
-        self.device("open", (today - datetime.timedelta(days=3), None))
-        self.device("future", (today + datetime.timedelta(days=2), None))
-        report = self.report(today - datetime.timedelta(days=30), today + datetime.timedelta(days=30))
-        self.assertEqual({name: row["nights"] for name, row in report.items()}, {"open": 4})  # with the midnight that began the first day
+        now = self.superuser.execute("select now() at time zone 'Europe/Amsterdam'").fetchone()[0]
+        days = datetime.timedelta(days=1)
+        self.device("open", (now - 3 * days, None))
+        self.device("future", (now + 2 * days, None))
+        report = self.report(now.date() - 30 * days, now.date() + 30 * days)
+        self.assertEqual({name: row["nights"] for name, row in report.items()}, {"open": 3})
 
     def test_alarms_and_outcomes(self):
         self.device("d", ("2026-01-01 12:00", "2026-06-01 12:00"))
