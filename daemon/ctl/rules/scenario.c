@@ -14,7 +14,7 @@
 /* The options that may follow a statement, in any order, and the member that each sets. */
 struct option {
     const char *word;
-    enum { IS, WORD, INPUT, NUMBER, DURATION, TIME, PLACE } type;
+    enum { IS, WORD, INPUT, NUMBER, DURATION, TIME, PLACE, FIX } type;
     size_t offset;
     int value; /* of IS */
 };
@@ -35,7 +35,7 @@ static const struct option alert_options[] = {
     {"label", WORD, OF_ALERT(label), 0},
     {"zone", WORD, OF_ALERT(zone), 0},
     {"score", NUMBER, OF_ALERT(score), 0},
-    {"at", PLACE, OF_ALERT(place), 0},
+    {"at", FIX, OF_ALERT(place), 0},
     {"accuracy", NUMBER, OF_ALERT(accuracy_m), 0},
     {"endpoint", WORD, OF_ALERT(endpoint), 0},
     {"received", TIME, OF_ALERT(received), 0},
@@ -83,6 +83,9 @@ static void take_option(struct scenario_line *line, const struct option *option,
         return;
     case PLACE:
         *(struct written_place *)member = line_place(line);
+        return;
+    case FIX:
+        *(struct written_place *)member = line_fix(line);
         return;
     }
 }
@@ -143,7 +146,7 @@ static void add_point(struct scenario *scenario, double lon, double lat)
         scenario->cap_points = scenario->cap_points ? 2 * scenario->cap_points : 16;
         scenario->points = mem_realloc(scenario->points, scenario->cap_points, sizeof(*scenario->points));
     }
-    scenario->points[scenario->n_points++] = (struct written_place){true, lon, lat};
+    scenario->points[scenario->n_points++] = (struct written_place){.given = true, .lon = lon, .lat = lat};
 }
 
 /* Two places are opposite corners of a box. */
@@ -162,7 +165,8 @@ static void read_area(struct scenario_line *line, struct step *step)
     }
     step->area.n_points = scenario->n_points - step->area.first_point;
     if (step->area.n_points == 2) {
-        scenario->points[step->area.first_point + 1] = (struct written_place){true, corner[1].lon, corner[0].lat};
+        scenario->points[step->area.first_point + 1] =
+            (struct written_place){.given = true, .lon = corner[1].lon, .lat = corner[0].lat};
         add_point(scenario, corner[1].lon, corner[1].lat);
         add_point(scenario, corner[0].lon, corner[1].lat);
         step->area.n_points = 4;

@@ -51,7 +51,7 @@ struct written_time line_time(struct scenario_line *line)
     return time;
 }
 
-struct written_place line_place(struct scenario_line *line)
+struct written_place line_fix(struct scenario_line *line)
 {
     const char *word = line_word(line, "a place (5.38421,52.19634)");
     struct written_place place = {.given = true};
@@ -60,10 +60,20 @@ struct written_place line_place(struct scenario_line *line)
     bool good = comma != word && *comma == ',';
     if (good)
         place.lat = strtod(comma + 1, &end);
-    good = good && end != comma + 1 && *end == '\0' && fabs(place.lon) <= 180 && fabs(place.lat) <= 90;
+    good = good && end != comma + 1 && *end == '\0' && isfinite(place.lon) && isfinite(place.lat);
     if (!good)
         line_error(line, "\"%s\" is not a place (expected longitude,latitude in degrees, such as 5.38421,52.19634)",
                    word);
+    place.impossible = fabs(place.lon) > 180 || fabs(place.lat) > 90;
+    return place;
+}
+
+struct written_place line_place(struct scenario_line *line)
+{
+    struct written_place place = line_fix(line);
+    if (place.impossible && !line->failed)
+        line_error(line, "%g,%g is not on Earth (expected longitude,latitude in degrees, such as 5.38421,52.19634)",
+                   place.lon, place.lat);
     return place;
 }
 

@@ -37,6 +37,7 @@ bool line_skip(struct scenario_line *line, const char *word);
 
 struct written_time line_time(struct scenario_line *line);
 struct written_place line_place(struct scenario_line *line);
+struct written_place line_fix(struct scenario_line *line); /* may be impossible */
 double line_number(struct scenario_line *line);
 int64_t line_int(struct scenario_line *line, int64_t min, int64_t max);
 int64_t line_duration(struct scenario_line *line); /* microseconds */

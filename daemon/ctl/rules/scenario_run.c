@@ -189,8 +189,9 @@ static struct alert make_alert(const struct scenario_alert *from)
                           .phase = (enum alert_phase)from->phase,
                           .input = from->input,
                           .drill = from->drill,
-                          .flags = (from->verified ? FLAG_VERIFIED : 0) | (from->cancelled ? FLAG_CANCEL : 0),
-                          .has_location = from->place.given,
+                          .flags = (from->verified ? FLAG_VERIFIED : 0) | (from->cancelled ? FLAG_CANCEL : 0) |
+                                   (from->place.impossible ? FLAG_BAD_LOCATION : 0),
+                          .has_location = from->place.given && !from->place.impossible,
                           .lon = from->place.lon,
                           .lat = from->place.lat,
                           .accuracy_m = (float)from->accuracy_m,
