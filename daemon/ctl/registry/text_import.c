@@ -12,7 +12,7 @@ struct text_rows {
 static void on_row(void *ctx, uint64_t line, const struct str *cells)
 {
     struct text_rows *rows = ctx;
-    struct str values[CSV_COLUMNS_MAX];
+    struct str values[CSV_COLUMNS_MAX] = {0};
     char number[24];
     if (rows->format && !row_read(rows->format, line, cells, &rows->import.line_diagnostics, &rows->text, values))
         return;
