@@ -354,6 +354,7 @@ const struct alert_areas *areas_find(const struct area_set *set, struct area_mem
 {
     const double key[2] = {lon, lat};
     struct memo_place *place = &memo->places[XXH3_64bits(key, sizeof(key)) % MEMO_PLACES];
+    // NOLINTNEXTLINE(bugprone-suspicious-memory-comparison): equal bits, as in the hash
     if (place->areas && memcmp(&place->lon, &lon, sizeof(lon)) == 0 && memcmp(&place->lat, &lat, sizeof(lat)) == 0 &&
         place->from_us <= at_us && at_us < place->until_us)
         return place->areas;
