@@ -1,13 +1,14 @@
 -- What the district safety report counts: rows of area, figure and number, for one period.
 
+-- Bodies that are parsed where they are defined need no search_path, and so can be inlined: they are called for each alarm.
 create or replace function mobeye.local_time(at timestamptz) returns timestamp
 language sql immutable parallel safe
-as $$ select at at time zone 'Europe/Amsterdam' $$;
+return at at time zone 'Europe/Amsterdam';
 comment on function mobeye.local_time(timestamptz) is 'The local time by which days, nights and months are counted.';
 
 create or replace function mobeye.day_start(day date) returns timestamptz
 language sql immutable parallel safe
-as $$ select day::timestamp at time zone 'Europe/Amsterdam' $$;
+return day::timestamp at time zone 'Europe/Amsterdam';
 comment on function mobeye.day_start(date) is 'When a local day begins.';
 
 create or replace view mobeye.alarm_counted as
@@ -59,6 +60,7 @@ comment on function mobeye.keep_alarm_figures(bigint[]) is 'Adds incidents that 
 -- A night counts where the set stood at 3 o'clock local time, which exists exactly once on every day.
 create or replace function mobeye.nights(during tstzrange) returns integer
 language sql immutable parallel safe
+set search_path = pg_catalog, pg_temp
 as $$
     select case when isempty(during) then 0
                 else (mobeye.local_time(upper(during)) - interval '3 hours' + interval '1 day' - interval '1 microsecond')::date

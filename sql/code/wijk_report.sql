@@ -4,6 +4,7 @@
 -- Without a search_path of its own, so that it is inlined: it is called for every figure.
 create or replace function mobeye.shown(counts jsonb, hidden jsonb, code text, figure text, groups text) returns bigint
 language sql immutable
+set search_path = pg_catalog, pg_temp
 as $$
     select case when not (hidden ? ('**|**') or hidden ? ('**|' || groups) or hidden ? (code || '|' || groups)
                           or hidden ? (code || '|' || figure))
@@ -62,7 +63,7 @@ comment on function mobeye.shown_hours(jsonb, jsonb, text) is
 
 create or replace function mobeye.per(n bigint, of bigint, many numeric, digits integer) returns numeric
 language sql immutable
-as $$ select round(n * many / nullif(of, 0), digits) $$;
+return round(n * many / nullif(of, 0), digits);
 comment on function mobeye.per(bigint, bigint, numeric, integer) is 'n for so many of others; null if either is left out or 0.';
 
 create or replace function mobeye.area_figures(counts jsonb, hidden jsonb, code text, homes bigint, minutes jsonb, min_cell integer)

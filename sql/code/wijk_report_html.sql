@@ -3,6 +3,7 @@
 
 create or replace function mobeye.report_css() returns text
 language sql immutable
+set search_path = pg_catalog, pg_temp
 as $$ select
 '@page{size:A4;margin:14mm 13mm}*{box-sizing:border-box}html{font:10pt/1.4 "Segoe UI",Roboto,"Liberation Sans",Arial,sans-serif;color:#1b2733;background:#fff}
 body{max-width:184mm;margin:0 auto;padding:6mm 0}h1{font-size:20pt;line-height:1.15;margin:0;color:#0b3c5d}h2{font-size:13pt;margin:7mm 0 2mm;color:#0b3c5d;border-bottom:1.5pt solid #0b3c5d;padding-bottom:1mm;break-after:avoid}
@@ -19,6 +20,7 @@ comment on function mobeye.report_css() is 'The styles of the district safety re
 
 create or replace function mobeye.nl_number(n numeric, digits integer default 0, missing text default '–') returns text
 language sql immutable
+set search_path = pg_catalog, pg_temp
 as $$
     select coalesce(translate(to_char(n, 'FM999,999,999,990' || case when digits > 0 then '.' || repeat('0', digits) else '' end), ',.', '.,'), missing)
 $$;
@@ -26,6 +28,7 @@ comment on function mobeye.nl_number(numeric, integer, text) is 'A number as it 
 
 create or replace function mobeye.nl_date(day date) returns text
 language sql immutable
+set search_path = pg_catalog, pg_temp
 as $$
     select extract(day from day) || ' ' || (array['januari', 'februari', 'maart', 'april', 'mei', 'juni', 'juli', 'augustus', 'september',
                                                   'oktober', 'november', 'december'])[extract(month from day)::integer]
@@ -57,11 +60,13 @@ comment on function mobeye.nl_change(jsonb, jsonb) is 'The difference of two cou
 
 create or replace function mobeye.shade(n numeric, most numeric) returns text
 language sql immutable
+set search_path = pg_catalog, pg_temp
 as $$ select case when n is null then 'qx' when n = 0 then 'q0' else 'q' || least(4, ceil(4 * n / greatest(most, 4))) end $$;
 comment on function mobeye.shade(numeric, numeric) is 'The class of a shaded area: q0 none, q1 to q4 up to the most, qx left out.';
 
 create or replace function mobeye.html_hatch(id text, size numeric) returns xml
 language sql immutable
+set search_path = pg_catalog, pg_temp
 as $$
     select xmlelement(name defs, xmlelement(name pattern, xmlattributes(id as id, size as width, size as height, 'userSpaceOnUse' as "patternUnits",
                                                                         'rotate(45)' as "patternTransform"),

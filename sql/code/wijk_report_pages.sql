@@ -2,11 +2,13 @@
 
 create or replace function mobeye.html_cell(text text, class text default null) returns xml
 language sql immutable
+set search_path = pg_catalog, pg_temp
 as $$ select xmlelement(name td, xmlattributes(class as class), text) $$;
 comment on function mobeye.html_cell(text, text) is 'A cell of a table.';
 
 create or replace function mobeye.html_head(names text[]) returns xml
 language sql immutable
+set search_path = pg_catalog, pg_temp
 as $$
     select xmlelement(name thead, xmlelement(name tr,
                xmlagg(xmlelement(name th, xmlattributes('col' as scope, case when starts_with(n, '|') then 'g'
@@ -32,6 +34,7 @@ comment on function mobeye.html_rows(jsonb) is 'The rows of the tables of a repo
 
 create or replace function mobeye.html_row(i bigint, name text, sum boolean, cells xml) returns xml
 language sql immutable
+set search_path = pg_catalog, pg_temp
 as $$
     select xmlelement(name tr, xmlattributes(case when sum then 'sum' end as class),
                xmlelement(name td, xmlattributes('t' as class), case when i < 100000 then i::text else chr(160) end),
@@ -81,6 +84,7 @@ comment on function mobeye.html_alarms(jsonb) is 'The table of alarms of a repor
 
 create or replace function mobeye.nl_word(word text) returns text
 language sql immutable
+set search_path = pg_catalog, pg_temp
 as $$
     select coalesce('{"intrusion": "inbraak", "motion": "beweging", "panic": "paniek", "holdup": "overval", "tamper": "sabotage", "fire": "brand",
         "heat": "hitte", "cold": "kou", "water": "water", "camera": "camera", "unknown": "onbekend", "confirmed": "bevestigd",

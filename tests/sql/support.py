@@ -101,7 +101,7 @@ def migrated():
     """A migrated database to copy; under `run --planner` with statistics of every table, catalogs included."""
     name = "template_of_the_tests"
     with connect("mobeye") as conn:
-        if conn.execute("select from pg_database where datname = %s", [name]).fetchone():
+        if conn.execute("select from pg_database where datname = %s", [name]).fetchone() is not None:
             return name  # a test of the migrations drops it, with the roles
     create_database(name)
     done = mobeyectl("migrate", database=name)
