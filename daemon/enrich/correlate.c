@@ -52,9 +52,9 @@ static bool within_gap(const struct incident *incident, int64_t occurred_us)
 static bool moved_away(const struct incident *incident, const struct alert *alert)
 {
     double limit_m = incident->terms.moved_over_m;
-    return limit_m > 0 && incident->location_source != LOCATION_NONE && alert->location_source != LOCATION_NONE &&
+    return limit_m > 0 && incident->place.source != LOCATION_NONE && alert->place.source != LOCATION_NONE &&
            str_eq(incident->device, alert->device) &&
-           distance_m(incident->lon, incident->lat, alert->place_lon, alert->place_lat) > limit_m;
+           distance_m(incident->place.lon, incident->place.lat, alert->place.lon, alert->place.lat) > limit_m;
 }
 
 static bool belongs(const struct incident *incident, const struct alert *alert)
@@ -85,7 +85,7 @@ static int64_t time_between(const struct incident *incident, int64_t occurred_us
 /* A general alert is about a device and kind as a whole: it has no input and no track. */
 static bool is_general(const struct alert *alert)
 {
-    return alert->input == ALERT_NO_INT && alert->track.len == 0;
+    return alert->input == ALERT_NO_INT && alert->camera.track.len == 0;
 }
 
 /* Chooses the incident if it is nearer than the one chosen so far. It no longer accepts, and the system did not close
@@ -227,21 +227,18 @@ static size_t create_incident(struct correlation *correlation, const struct aler
 static bool better_place(const struct alert *alert, const struct incident *incident)
 {
     static const int rank[] = {[LOCATION_LAST_KNOWN] = 1, [LOCATION_PLACEMENT] = 2, [LOCATION_MESSAGE] = 3};
-    int theirs = rank[alert->location_source], ours = rank[incident->location_source];
+    int theirs = rank[alert->place.source], ours = rank[incident->place.source];
     if (theirs != ours)
         return theirs > ours;
-    return theirs > 0 && (alert->place_accuracy_m < incident->accuracy_m ||
-                          (isnan(incident->accuracy_m) && !isnan(alert->place_accuracy_m)));
+    return theirs > 0 && (alert->place.accuracy_m < incident->place.accuracy_m ||
+                          (isnan(incident->place.accuracy_m) && !isnan(alert->place.accuracy_m)));
 }
 
 static void update_place(struct incident *incident, const struct alert *alert)
 {
     if (!better_place(alert, incident))
         return;
-    incident->location_source = alert->location_source;
-    incident->lon = alert->place_lon;
-    incident->lat = alert->place_lat;
-    incident->accuracy_m = alert->place_accuracy_m;
+    incident->place = alert->place;
     incident->placement_id = alert->placement_id;
     incident->areas = alert->areas;
 }
@@ -393,7 +390,7 @@ static void apply_raise(struct correlation *correlation, const struct alert *ale
     struct incident *incident = incident_at(correlation, alert->incident);
     bool is_new = activate_condition(correlation, alert, condition);
     bool raise = alert->phase == PHASE_RAISE;
-    incident->alert_count += first || (alert->track.len > 0 ? is_new : raise);
+    incident->alert_count += first || (alert->camera.track.len > 0 ? is_new : raise);
     if (alert->terms && alert->terms->category == incident->terms.category)
         incident->priority = (int)min_i64(incident->priority, alert->terms->priority);
     if (raise)

@@ -82,7 +82,7 @@ static const struct kept_rule *keep_rule(struct enrich *e, const struct conf_rul
 /* A device's fix also applies to its later alerts, but not if it was taken at a secret placement. */
 static void note_fix(struct registry *registry, const struct alert *alert)
 {
-    if (alert->location_source != LOCATION_MESSAGE || alert->secret)
+    if (alert->place.source != LOCATION_MESSAGE || alert->secret)
         return;
     int64_t at_us = alert->fix_us == ALERT_NO_TIME ? alert->occurred_us : alert->fix_us;
     registry_put_fix(registry, alert->device, &(struct fix){at_us, alert->lon, alert->lat, alert->accuracy_m});
@@ -104,14 +104,14 @@ static void apply_rule(struct enrich *e, struct alert *alert)
 static void find_areas(struct enrich *e, struct alert *alert, const struct placement *placement)
 {
     alert->areas = NULL;
-    if (alert->location_source == LOCATION_NONE)
+    if (alert->place.source == LOCATION_NONE)
         return;
-    double lon = alert->secret ? placement->lon : alert->place_lon;
-    double lat = alert->secret ? placement->lat : alert->place_lat;
-    const struct device *device = alert->secret || alert->location_source == LOCATION_PLACEMENT
+    double lon = alert->secret ? placement->lon : alert->place.lon;
+    double lat = alert->secret ? placement->lat : alert->place.lat;
+    const struct device *device = alert->secret || alert->place.source == LOCATION_PLACEMENT
                                       ? NULL
                                       : registry_find(e->around.registry, alert->device);
-    if (device && device_is_settled(device, lon, lat, alert->place_accuracy_m)) {
+    if (device && device_is_settled(device, lon, lat, alert->place.accuracy_m)) {
         lon = device->settled_lon;
         lat = device->settled_lat;
     }

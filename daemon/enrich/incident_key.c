@@ -152,7 +152,7 @@ static void hash_input_and_track(struct key_memo *memo, int32_t input, struct st
 void incident_key_condition(struct key_memo *memo, struct alert *alert)
 {
     hash_sender(memo, alert, alert->condition);
-    hash_input_and_track(memo, alert->input, alert->track, alert->condition + 8);
+    hash_input_and_track(memo, alert->input, alert->camera.track, alert->condition + 8);
 }
 
 void incident_key_general_condition(const struct alert *alert, uint8_t ret[16])
@@ -185,7 +185,7 @@ void incident_key_of_rule(struct key_memo *memo, struct alert *alert, const stru
         {GROUP_DEVICE, STR("device"), alert->device},
         {GROUP_KIND, STR("kind"), kind_text(alert)},
         {GROUP_INPUT, STR("input"), input_bytes(alert->input, &buffer)},
-        {GROUP_TRACK, STR("track"), alert->track},
+        {GROUP_TRACK, STR("track"), alert->camera.track},
         {GROUP_ENDPOINT, STR("endpoint"), alert->endpoint},
     };
     fields_begin(&fields);

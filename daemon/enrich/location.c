@@ -41,10 +41,10 @@ static uint32_t implausible(const struct alert *alert, const struct conf *conf)
 
 static void set_place(struct alert *alert, enum location_source source, double lon, double lat, float accuracy_m)
 {
-    alert->location_source = source;
-    alert->place_lon = lon;
-    alert->place_lat = lat;
-    alert->place_accuracy_m = accuracy_m;
+    alert->place.source = source;
+    alert->place.lon = lon;
+    alert->place.lat = lat;
+    alert->place.accuracy_m = accuracy_m;
 }
 
 static bool place_by_message(struct alert *alert, const struct conf *conf)

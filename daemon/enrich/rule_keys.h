@@ -61,7 +61,7 @@ static inline bool key_registered(const struct conf_match *match, struct subject
 
 static inline bool key_located(const struct conf_match *match, struct subject *subject)
 {
-    return match->located < 0 || match->located == (subject->alert->location_source != LOCATION_NONE);
+    return match->located < 0 || match->located == (subject->alert->place.source != LOCATION_NONE);
 }
 
 static inline bool key_drill(const struct conf_match *match, struct subject *subject)
@@ -77,7 +77,7 @@ static inline bool key_image(const struct conf_match *match, struct subject *sub
 /* Scores are stored as floats, so compared as floats: 0.7 is not below 0.7. */
 static inline bool key_score(const struct conf_match *match, struct subject *subject)
 {
-    float score = subject->alert->score;
+    float score = subject->alert->camera.score;
     if (!isnan(match->score_min) && !(score >= (float)match->score_min))
         return false;
     return isnan(match->score_below) || score < (float)match->score_below;
@@ -95,12 +95,12 @@ static inline bool key_group(const struct conf_match *match, struct subject *sub
 
 static inline bool key_label(const struct conf_match *match, struct subject *subject)
 {
-    return is_one_of(subject->alert->label, match->labels, match->n_labels);
+    return is_one_of(subject->alert->camera.label, match->labels, match->n_labels);
 }
 
 static inline bool key_camera_zone(const struct conf_match *match, struct subject *subject)
 {
-    return is_one_of(subject->alert->camera_zone, match->camera_zones, match->n_camera_zones);
+    return is_one_of(subject->alert->camera.zone, match->camera_zones, match->n_camera_zones);
 }
 
 static inline bool key_area(const struct conf_match *match, struct subject *subject)

@@ -65,7 +65,7 @@ static void why_located(const struct conf_match *match, struct subject *subject,
         buf_printf(out, "no place is known, the rule wants one");
     else
         buf_printf(out, "a place is known (%s), the rule wants none",
-                   alert_location_word(subject->alert->location_source));
+                   alert_location_word(subject->alert->place.source));
 }
 
 static void why_drill(const struct conf_match *match, struct subject *subject, struct buf *out)
@@ -82,7 +82,7 @@ static void why_image(const struct conf_match *match, struct subject *subject, s
 
 static void why_score(const struct conf_match *match, struct subject *subject, struct buf *out)
 {
-    float score = subject->alert->score;
+    float score = subject->alert->camera.score;
     if (isnan(score))
         buf_printf(out, "it has no score, the rule wants");
     else
@@ -114,18 +114,18 @@ static void why_group(const struct conf_match *match, struct subject *subject, s
 
 static void why_label(const struct conf_match *match, struct subject *subject, struct buf *out)
 {
-    why_text("label", subject->alert->label, match->labels, match->n_labels, out);
+    why_text("label", subject->alert->camera.label, match->labels, match->n_labels, out);
 }
 
 static void why_camera_zone(const struct conf_match *match, struct subject *subject, struct buf *out)
 {
-    why_text("camera_zone", subject->alert->camera_zone, match->camera_zones, match->n_camera_zones, out);
+    why_text("camera_zone", subject->alert->camera.zone, match->camera_zones, match->n_camera_zones, out);
 }
 
 static void why_area(const struct conf_match *match, struct subject *subject, struct buf *out)
 {
     struct str code = subject_area(subject, match->area_layer);
-    if (subject->alert->location_source == LOCATION_NONE)
+    if (subject->alert->place.source == LOCATION_NONE)
         buf_printf(out, "no place is known, the rule wants one in layer %s: ", match->area_layer);
     else if (code.len == 0)
         buf_printf(out, "its place is in no area of layer %s, the rule wants ", match->area_layer);

@@ -181,25 +181,25 @@ static bool read_fix_time(struct decoder *decoder, const struct json_value *valu
 
 static bool read_label(struct decoder *decoder, const struct json_value *value)
 {
-    return set_string(&decoder->alert->label, value->string, 0, ALERT_TEXT_MAX);
+    return set_string(&decoder->alert->camera.label, value->string, 0, ALERT_TEXT_MAX);
 }
 
 static bool read_score(struct decoder *decoder, const struct json_value *value)
 {
     if (!in_range(value->number, 0, 1))
         return false;
-    decoder->alert->score = (float)value->number;
+    decoder->alert->camera.score = (float)value->number;
     return true;
 }
 
 static bool read_track(struct decoder *decoder, const struct json_value *value)
 {
-    return set_string(&decoder->alert->track, value->string, 0, ALERT_TEXT_MAX);
+    return set_string(&decoder->alert->camera.track, value->string, 0, ALERT_TEXT_MAX);
 }
 
 static bool read_camera_zone(struct decoder *decoder, const struct json_value *value)
 {
-    return set_string(&decoder->alert->camera_zone, value->string, 0, ALERT_TEXT_MAX);
+    return set_string(&decoder->alert->camera.zone, value->string, 0, ALERT_TEXT_MAX);
 }
 
 #define NAME(text)                                                                                                     \

@@ -111,7 +111,7 @@ enum alert_flag { ALERT_FLAGS(ALERT_FLAG_BIT) };
 /* Initialises the members of a struct alert for which 0 would be a value. */
 #define ALERT_UNSET                                                                                                    \
     .input = ALERT_NO_INT, .skew_us = ALERT_NO_TIME, .accuracy_m = NAN, .fix_us = ALERT_NO_TIME,                       \
-    .battery_pct = ALERT_NO_INT, .signal_dbm = ALERT_NO_INT, .score = NAN, .place_accuracy_m = NAN
+    .battery_pct = ALERT_NO_INT, .signal_dbm = ALERT_NO_INT, .camera.score = NAN, .place.accuracy_m = NAN
 
 /* The areas that contain a location, at most one per layer, sorted by layer. */
 struct alert_area {
@@ -124,6 +124,21 @@ struct alert_areas {
 };
 
 struct incident_terms; /* model/incident.h */
+
+/* What a camera saw. */
+struct camera_object {
+    float score;      /* 0 to 1; NAN: not given */
+    struct str label; /* empty: not given, as for the next two */
+    struct str track;
+    struct str zone;
+};
+
+/* Where an alert comes from. */
+struct place {
+    enum location_source source;
+    double lon, lat;  /* degrees WGS84; valid unless LOCATION_NONE */
+    float accuracy_m; /* NAN: unknown */
+};
 
 struct alert {
     /* From the message. */
@@ -145,10 +160,7 @@ struct alert {
     int64_t fix_us;      /* ALERT_NO_TIME: not given */
     int32_t battery_pct; /* 0 to 100, rounded; ALERT_NO_INT: not given */
     int32_t signal_dbm;  /* rounded; ALERT_NO_INT: not given */
-    float score;         /* of camera, 0 to 1; NAN: not given */
-    struct str label;    /* of camera; empty: not given, as for the next two */
-    struct str track;
-    struct str camera_zone;
+    struct camera_object camera;
     struct str payload; /* the message as received; valid UTF-8 JSON that PostgreSQL's jsonb accepts */
     struct image image; /* {0}: none */
 
@@ -161,9 +173,7 @@ struct alert {
     uint64_t checksum; /* of the record, as the journal computed it */
 
     /* From enrich. */
-    enum location_source location_source;
-    double place_lon, place_lat;        /* valid unless LOCATION_NONE */
-    float place_accuracy_m;             /* NAN: unknown */
+    struct place place;
     struct str rule;                    /* name of the rule that decided; empty: none */
     bool registered;                    /* the registry has the device; `device` is then its id there */
     struct str group;                   /* the device's; empty: none */

@@ -30,7 +30,7 @@ size_t incident_set_add(struct incident_set *set)
         .closed_us = ALERT_NO_TIME,
         .restored_us = ALERT_NO_TIME,
         .cancelled_us = ALERT_NO_TIME,
-        .accuracy_m = NAN,
+        .place.accuracy_m = NAN,
     };
     return set->n_incidents++;
 }

@@ -55,18 +55,16 @@ struct incident {
     struct str device;
     int64_t first_seen_us, last_seen_us; /* times of occurrence */
     int64_t last_received_us;
-    int64_t closed_us;    /* ALERT_NO_TIME: not closed */
-    int64_t restored_us;  /* when the last of its conditions was restored; ALERT_NO_TIME: some are active, or never */
-    int64_t cancelled_us; /* a user cancelled it (FLAG_CANCEL): recorded, closes nothing. ALERT_NO_TIME: never */
-    int32_t alert_count;  /* raises; a camera track counts once */
-    int32_t active;       /* conditions that were raised and not restored */
-    int32_t flaps;        /* raises of a condition that had been restored */
-    enum location_source location_source; /* of its best location */
-    double lon, lat;                      /* valid unless LOCATION_NONE */
-    float accuracy_m;                     /* NAN: unknown */
-    uint64_t placement_id;                /* 0: none */
-    const struct alert_areas *areas;      /* of that location; NULL: unchanged (an incident from the database) */
-    uint64_t previous_id;                 /* the incident that a person had closed; 0: none */
+    int64_t closed_us;     /* ALERT_NO_TIME: not closed */
+    int64_t restored_us;   /* when the last of its conditions was restored; ALERT_NO_TIME: some are active, or never */
+    int64_t cancelled_us;  /* a user cancelled it (FLAG_CANCEL): recorded, closes nothing. ALERT_NO_TIME: never */
+    int32_t alert_count;   /* raises; a camera track counts once */
+    int32_t active;        /* conditions that were raised and not restored */
+    int32_t flaps;         /* raises of a condition that had been restored */
+    struct place place;    /* its best */
+    uint64_t placement_id; /* 0: none */
+    const struct alert_areas *areas; /* of that location; NULL: unchanged (an incident from the database) */
+    uint64_t previous_id;            /* the incident that a person had closed; 0: none */
 
     /* Only for this batch's alerts from secret placements: the first such placement (0: none), its team, and whether
      * there is more than one team, in which case only the incident's own team may know the place. */

@@ -18,9 +18,9 @@ static const struct {
     {offsetof(struct alert, event_id), 1, ALERT_ID_MAX, "event_id"},
     {offsetof(struct alert, device), 1, ALERT_DEVICE_MAX, "device"},
     {offsetof(struct alert, kind_word), 1, ALERT_KIND_MAX, "kind_word"},
-    {offsetof(struct alert, label), 0, ALERT_TEXT_MAX, "label"},
-    {offsetof(struct alert, track), 0, ALERT_TEXT_MAX, "track"},
-    {offsetof(struct alert, camera_zone), 0, ALERT_TEXT_MAX, "camera_zone"},
+    {offsetof(struct alert, camera.label), 0, ALERT_TEXT_MAX, "label"},
+    {offsetof(struct alert, camera.track), 0, ALERT_TEXT_MAX, "track"},
+    {offsetof(struct alert, camera.zone), 0, ALERT_TEXT_MAX, "camera_zone"},
     {offsetof(struct alert, endpoint), 0, ALERT_TEXT_MAX, "endpoint"},
 };
 enum { STRINGS = sizeof(strings) / sizeof(strings[0]) };
@@ -152,7 +152,7 @@ void record_pack(struct buf *out, const struct alert *alert)
         .lon = double_bits(alert->has_location ? alert->lon : 0),
         .lat = double_bits(alert->has_location ? alert->lat : 0),
         .accuracy_m = float_bits(alert->accuracy_m),
-        .score = float_bits(alert->score),
+        .score = float_bits(alert->camera.score),
         .payload_len = htole32((uint32_t)alert->payload.len),
     };
     char *end = pack_strings(&fixed, alert, extra);
@@ -218,7 +218,7 @@ static const char *fixed_fault(const struct fixed *fixed, const struct alert *al
         return "location";
     if (!float_ok(alert->accuracy_m, ALERT_ACCURACY_MAX_M))
         return "accuracy_m";
-    if (!float_ok(alert->score, 1))
+    if (!float_ok(alert->camera.score, 1))
         return "score";
     return NULL;
 }
@@ -299,8 +299,8 @@ int record_unpack(struct str bytes, struct alert *ret, struct err *err)
         .lon = bits_double(fixed.lon),
         .lat = bits_double(fixed.lat),
         .accuracy_m = bits_float(fixed.accuracy_m),
-        .score = bits_float(fixed.score),
-        .place_accuracy_m = NAN,
+        .camera.score = bits_float(fixed.score),
+        .place.accuracy_m = NAN,
         .payload = {area.p, (size_t)payload_len},
     };
     const char *fault = fixed_fault(&fixed, ret);

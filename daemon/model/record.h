@@ -57,7 +57,7 @@
  * and of the layout above. */
 void record_pack(struct buf *out, const struct alert *alert);
 
-/* The slices of ret point into bytes. Fields of later stages are zeroed, ret->place_accuracy_m is NAN. -1: damaged or
+/* The slices of ret point into bytes. Fields of later stages are zeroed, ret->place.accuracy_m is NAN. -1: damaged or
  * of another version. Every offset, number and enum is checked; no input can make it read outside bytes. */
 int record_unpack(struct str bytes, struct alert *ret, struct err *err);
 

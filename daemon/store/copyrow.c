@@ -88,9 +88,9 @@ static char *put_real(char *p, float v)
 static char *put_place(char *p, const struct alert *alert)
 {
     uint8_t point[PGTYPE_POINT_BYTES];
-    if (alert->location_source == LOCATION_NONE)
+    if (alert->place.source == LOCATION_NONE)
         return put_null(p);
-    pgtype_point(point, alert->place_lon, alert->place_lat);
+    pgtype_point(point, alert->place.lon, alert->place.lat);
     return put_bytes(pgtype_put32(p, sizeof(point)), point, sizeof(point));
 }
 
@@ -139,7 +139,7 @@ void copyrow_alert(struct buf *out, const struct alert *alert, uint64_t origin)
     p = put_int2(p, (int)alert_class(alert->kind));
     p = put_int2(p, (int)alert->kind);
     p = put_int2(p, (int)alert->phase);
-    p = put_int2(p, (int)alert->location_source);
+    p = put_int2(p, (int)alert->place.source);
     p = put_time(p, alert->occurred_us);
     p = put_time(p, alert->received_us);
     p = put_int8(p, alert->seq);
@@ -147,7 +147,7 @@ void copyrow_alert(struct buf *out, const struct alert *alert, uint64_t origin)
     p = put_interval(p, alert->skew_us);
     p = put_int4(p, alert->flags);
     p = alert->input == ALERT_NO_INT ? put_null(p) : put_int4(p, (uint32_t)alert->input);
-    p = alert->location_source == LOCATION_NONE ? put_null(p) : put_real(p, alert->place_accuracy_m);
+    p = alert->place.source == LOCATION_NONE ? put_null(p) : put_real(p, alert->place.accuracy_m);
     p = put_bool(p, alert->drill);
     p = put_bool(p, alert->secret);
     p = alert->placement_id == 0 ? put_null(p) : put_int8(p, alert->placement_id);

@@ -149,15 +149,15 @@ static void keep_values(struct device_update *update, const struct alert *alert)
         update->battery_pct = alert->battery_pct;
     if (alert->signal_dbm != ALERT_NO_INT)
         update->signal_dbm = alert->signal_dbm;
-    if (alert->location_source != LOCATION_MESSAGE || alert->secret)
+    if (alert->place.source != LOCATION_MESSAGE || alert->secret)
         return;
     int64_t fix_us = alert->fix_us == ALERT_NO_TIME ? alert->occurred_us : alert->fix_us;
     if (update->has_fix && fix_us < update->fix_us)
         return; /* fixes that were buffered come in any order */
     update->has_fix = true;
-    update->lon = alert->place_lon;
-    update->lat = alert->place_lat;
-    update->accuracy_m = alert->place_accuracy_m;
+    update->lon = alert->place.lon;
+    update->lat = alert->place.lat;
+    update->accuracy_m = alert->place.accuracy_m;
     update->fix_us = fix_us;
 }
 

@@ -109,7 +109,7 @@ static void put_head(struct image_rows *rows, size_t row)
     put_int8_or_null(out, incident);
     put_value(out, alert->device.p, alert->device.len);
     put_int8_or_null(out, alert->placement_id);
-    put_score(out, alert->score);
+    put_score(out, alert->camera.score);
     put_value(out, type, strlen(type));
     put_side(out, alert->image.width);
     put_side(out, alert->image.height);

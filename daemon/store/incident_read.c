@@ -73,7 +73,7 @@ static void read_state(const struct result_row *r, struct incident *incident)
     incident->urgent = is(r, READ_URGENT);
     incident->verified = is(r, READ_VERIFIED);
     incident->drill = is(r, READ_DRILL);
-    incident->location_source = location_source(column_text(r->result, r->row, READ_LOCATION_SOURCE));
+    incident->place.source = location_source(column_text(r->result, r->row, READ_LOCATION_SOURCE));
     incident->priority = column_int2(r->result, r->row, READ_PRIORITY);
     incident->first_seen_us = column_time(r->result, r->row, READ_FIRST_SEEN, ALERT_NO_TIME);
     incident->last_seen_us = column_time(r->result, r->row, READ_LAST_SEEN, ALERT_NO_TIME);
@@ -84,8 +84,8 @@ static void read_state(const struct result_row *r, struct incident *incident)
     incident->alert_count = (int32_t)column_int4(r->result, r->row, READ_ALERTS, 0);
     incident->active = (int32_t)column_int4(r->result, r->row, READ_ACTIVE, 0);
     incident->flaps = (int32_t)column_int4(r->result, r->row, READ_FLAPS, 0);
-    column_point(r->result, r->row, READ_GEOM, &incident->lon, &incident->lat);
-    incident->accuracy_m = column_real(r->result, r->row, READ_ACCURACY);
+    column_point(r->result, r->row, READ_GEOM, &incident->place.lon, &incident->place.lat);
+    incident->place.accuracy_m = column_real(r->result, r->row, READ_ACCURACY);
     incident->placement_id = column_int8(r->result, r->row, READ_PLACEMENT);
 }
 

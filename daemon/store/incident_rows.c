@@ -103,12 +103,12 @@ static void put_state(const struct incident *incident, bool verified, struct buf
     param_int4(values++, incident->alert_count);
     param_int4(values++, incident->active);
     param_int4(values++, incident->flaps);
-    if (incident->location_source == LOCATION_NONE)
+    if (incident->place.source == LOCATION_NONE)
         param_null(values++);
     else
-        param_point(values++, incident->lon, incident->lat);
-    param_real(values++, incident->accuracy_m);
-    param_text(values++, str_from(alert_location_word(incident->location_source)));
+        param_point(values++, incident->place.lon, incident->place.lat);
+    param_real(values++, incident->place.accuracy_m);
+    param_text(values++, str_from(alert_location_word(incident->place.source)));
     put_areas(values++, incident->areas);
     put_id_or_null(values++, incident->placement_id);
     put_id_or_null(values++, incident->secret_placement_id);

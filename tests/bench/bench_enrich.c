@@ -52,7 +52,7 @@ static void fill(struct batch *batch, size_t round)
                                             .occurred_us = NOW + (int64_t)(round * BATCH + i),
                                             .fix_us = ALERT_NO_TIME,
                                             .accuracy_m = NAN,
-                                            .score = 0.8f}};
+                                            .camera.score = 0.8f}};
         if (i % 4 == 0) {
             row->alert.has_location = true;
             row->alert.lon = bench_place(device + i, BENCH_WEST);

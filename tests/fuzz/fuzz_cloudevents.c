@@ -29,9 +29,9 @@ static void check_alert(const struct alert *alert)
     check(length_in(alert->event_id, 1, ALERT_ID_MAX));
     check(length_in(alert->source, 1, ALERT_SOURCE_MAX));
     check(length_in(alert->kind_word, 1, ALERT_KIND_MAX));
-    check(length_in(alert->label, 0, ALERT_TEXT_MAX));
-    check(length_in(alert->track, 0, ALERT_TEXT_MAX));
-    check(length_in(alert->camera_zone, 0, ALERT_TEXT_MAX));
+    check(length_in(alert->camera.label, 0, ALERT_TEXT_MAX));
+    check(length_in(alert->camera.track, 0, ALERT_TEXT_MAX));
+    check(length_in(alert->camera.zone, 0, ALERT_TEXT_MAX));
     check(validate_device(alert->device));
     check(!str_starts(alert->source, ALERT_DC09_PREFIX));
     check(alert->kind == alert_kind_from(alert->kind_word));

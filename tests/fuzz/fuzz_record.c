@@ -27,8 +27,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check(err.text[0] != '\0');
         return 0;
     }
-    const struct str all[] = {alert.source, alert.event_id, alert.device,   alert.kind_word,   alert.label,
-                              alert.track,  alert.payload,  alert.endpoint, alert.camera_zone, alert.image.bytes};
+    const struct str all[] = {alert.source,       alert.event_id, alert.device,   alert.kind_word,   alert.camera.label,
+                              alert.camera.track, alert.payload,  alert.endpoint, alert.camera.zone, alert.image.bytes};
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
         if (all[i].len > 0)
             check_within(all[i], bytes);

@@ -38,10 +38,10 @@ static inline const char *alert_difference(const struct alert *a, const struct a
     SAME_NUMBER(fix_us);
     SAME_NUMBER(battery_pct);
     SAME_NUMBER(signal_dbm);
-    SAME_FLOAT(score);
-    SAME_STR(label);
-    SAME_STR(track);
-    SAME_STR(camera_zone);
+    SAME_FLOAT(camera.score);
+    SAME_STR(camera.label);
+    SAME_STR(camera.track);
+    SAME_STR(camera.zone);
     SAME_STR(payload);
     SAME_NUMBER(received_us);
     SAME_STR(endpoint);

@@ -34,7 +34,8 @@ static bool asks_for_thread(const struct alert *alert, const struct condition *c
     bool restore = alert->phase == PHASE_RESTORE;
     if (same(condition->id, alert->condition) || (restore && same(condition->id, general)))
         return true;
-    bool family = (alert->flags & FLAG_CANCEL) || (restore && alert->input == ALERT_NO_INT && alert->track.len == 0);
+    bool family =
+        (alert->flags & FLAG_CANCEL) || (restore && alert->input == ALERT_NO_INT && alert->camera.track.len == 0);
     return family && memcmp(condition->id, general, 8) == 0;
 }
 

@@ -82,9 +82,9 @@ static const struct conf_rule *rule_named(const char *name)
 
 static void place(struct alert *alert, enum location_source source, const char *east_m)
 {
-    alert->location_source = source;
-    alert->place_lat = 52.19634;
-    alert->place_lon = 5.38421 + atof(east_m) / 68358.0; /* metres a degree there */
+    alert->place.source = source;
+    alert->place.lat = 52.19634;
+    alert->place.lon = 5.38421 + atof(east_m) / 68358.0; /* metres a degree there */
 }
 
 static bool take_word(struct alert *alert, const struct conf_rule **rule, const char *word)
@@ -109,7 +109,7 @@ static bool take_word(struct alert *alert, const struct conf_rule **rule, const 
     else if (strncmp(word, "received=", 9) == 0)
         alert->received_us = clock_time(value);
     else if (strncmp(word, "track=", 6) == 0)
-        alert->track = str_from(value);
+        alert->camera.track = str_from(value);
     else if (strncmp(word, "input=", 6) == 0)
         alert->input = atoi(value);
     else if (strncmp(word, "device=", 7) == 0)
@@ -119,7 +119,7 @@ static bool take_word(struct alert *alert, const struct conf_rule **rule, const 
     else if (strncmp(word, "placed=", 7) == 0)
         place(alert, LOCATION_PLACEMENT, value);
     else if (strncmp(word, "accuracy=", 9) == 0)
-        alert->place_accuracy_m = (float)atof(value);
+        alert->place.accuracy_m = (float)atof(value);
     else if (strcmp(word, "drill") == 0)
         alert->drill = true;
     else
@@ -137,7 +137,7 @@ static void take_alert(struct story *story, char *words)
                           .input = ALERT_NO_INT,
                           .occurred_us = at_us,
                           .received_us = at_us,
-                          .place_accuracy_m = NAN};
+                          .place.accuracy_m = NAN};
     while ((word = strtok_r(NULL, " ", &rest)))
         if (!take_word(&alert, &rule, word))
             snprintf(story->why, sizeof(story->why), "what is '%s'?", word);
@@ -270,7 +270,7 @@ static void check_fact(const struct row *row, const struct incident *incident, c
     if (strcmp(fact, "device") == 0)
         snprintf(is, sizeof(is), "%.*s", (int)incident->device.len, incident->device.p);
     if (strcmp(fact, "east") == 0)
-        snprintf(is, sizeof(is), "%.0f", (incident->lon - 5.38421) * 68358.0);
+        snprintf(is, sizeof(is), "%.0f", (incident->place.lon - 5.38421) * 68358.0);
     cr_expect_str_eq(is, value, "%s: %s of incident %llu is %s, not %s\n   in: %s", row->what, fact,
                      (unsigned long long)incident->id, is, value, row->story);
 }

@@ -37,15 +37,15 @@ static struct alert random_alert(int64_t at_us)
                           .kind = kinds[roll(16) == 0 ? 2 : roll(2)],
                           .phase = (enum alert_phase)(roll(3) ? PHASE_RAISE : roll(2) + 1),
                           .input = roll(3) ? (int32_t)roll(2) : ALERT_NO_INT,
-                          .track = str_from(tracks[roll(5)]),
+                          .camera.track = str_from(tracks[roll(5)]),
                           .drill = roll(10) == 0,
                           .occurred_us = at_us,
                           .received_us = at_us,
-                          .place_accuracy_m = NAN};
+                          .place.accuracy_m = NAN};
     if (roll(2)) {
-        alert.location_source = LOCATION_MESSAGE;
-        alert.place_lat = 52.2;
-        alert.place_lon = 5.38 + roll(2) * 0.004;
+        alert.place.source = LOCATION_MESSAGE;
+        alert.place.lat = 52.2;
+        alert.place.lon = 5.38 + roll(2) * 0.004;
     }
     if (alert.phase == PHASE_UPDATE && roll(4) == 0)
         alert.flags = FLAG_CANCEL;
@@ -268,7 +268,7 @@ static void check_same(const struct world *one, const struct world *two, unsigne
         const struct incident *a = &one->model.db.incidents[i], *b = &two->model.db.incidents[i];
         cr_assert(same(a->key, b->key) && a->accepting == b->accepting && a->closed == b->closed &&
                       a->alert_count == b->alert_count && a->active == b->active && a->flaps == b->flaps &&
-                      a->priority == b->priority && a->restored_us == b->restored_us && a->lon == b->lon &&
+                      a->priority == b->priority && a->restored_us == b->restored_us && a->place.lon == b->place.lon &&
                       a->first_seen_us == b->first_seen_us && a->last_seen_us == b->last_seen_us,
                   "run %u: incident %zu", run, i + 1);
     }

@@ -315,8 +315,9 @@ Test(dc09_decode, all_that_is_not_in_the_message_says_so)
     cr_expect_eq(alert->fix_us, ALERT_NO_TIME);
     cr_expect_eq(alert->battery_pct, ALERT_NO_INT);
     cr_expect_eq(alert->signal_dbm, ALERT_NO_INT);
-    cr_expect(isnan(alert->score) && isnan(alert->accuracy_m));
-    cr_expect(alert->label.len == 0 && alert->track.len == 0 && alert->camera_zone.len == 0 && !alert->drill);
+    cr_expect(isnan(alert->camera.score) && isnan(alert->accuracy_m));
+    cr_expect(alert->camera.label.len == 0 && alert->camera.track.len == 0 && alert->camera.zone.len == 0 &&
+              !alert->drill);
     cr_expect(str_is(alert->source, "dc09:1234"));
     cr_expect_eq(alert->input, 1);
     decoded_free(&d);

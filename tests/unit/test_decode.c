@@ -61,7 +61,7 @@ static void check_accepted(const struct message *message)
     cr_expect(alert.flags == message->flags, "%s: flags are %s", message->name, flag_words(alert.flags));
     cr_expect(str_eq(alert.event_id, buf_str(&message->id)), "%s: id", message->name);
     cr_expect(str_eq(alert.payload, buf_str(&message->bytes)), "%s: payload", message->name);
-    cr_expect_eq(alert.place_lon != 0, alert.location_source == LOCATION_MESSAGE, "%s: place", message->name);
+    cr_expect_eq(alert.place.lon != 0, alert.place.source == LOCATION_MESSAGE, "%s: place", message->name);
 }
 
 static void check_refused(const struct message *message)
@@ -190,10 +190,10 @@ Test(decode, every_member_of_the_example_is_read)
     cr_expect_eq(alert.fix_us, NOW - 9250 * CLOCK_MS);
     cr_expect_eq(alert.battery_pct, 88);
     cr_expect_eq(alert.signal_dbm, -91);
-    cr_expect_eq(alert.score, 0.87f);
-    cr_expect(str_is(alert.label, "person"));
-    cr_expect(str_is(alert.track, "1732394651.2-x9"));
-    cr_expect(str_is(alert.camera_zone, "oprit"));
+    cr_expect_eq(alert.camera.score, 0.87f);
+    cr_expect(str_is(alert.camera.label, "person"));
+    cr_expect(str_is(alert.camera.track, "1732394651.2-x9"));
+    cr_expect(str_is(alert.camera.zone, "oprit"));
 }
 
 static void expect_nothing_optional(void)
@@ -207,8 +207,8 @@ static void expect_nothing_optional(void)
     cr_expect_eq(alert.fix_us, ALERT_NO_TIME);
     cr_expect_eq(alert.battery_pct, ALERT_NO_INT);
     cr_expect_eq(alert.signal_dbm, ALERT_NO_INT);
-    cr_expect(isnan(alert.score));
-    cr_expect(alert.label.len == 0 && alert.track.len == 0 && alert.camera_zone.len == 0);
+    cr_expect(isnan(alert.camera.score));
+    cr_expect(alert.camera.label.len == 0 && alert.camera.track.len == 0 && alert.camera.zone.len == 0);
 }
 
 Test(decode, what_is_not_given_has_its_default)
@@ -271,7 +271,7 @@ Test(decode, strings_without_escapes_are_slices_of_the_payload)
 {
     const char *text = HEAD "," DATA ",\"camera\":{\"label\":\"person\"}}}";
     cr_assert(decode(text));
-    const struct str slices[] = {alert.event_id, alert.source, alert.device, alert.kind_word, alert.label};
+    const struct str slices[] = {alert.event_id, alert.source, alert.device, alert.kind_word, alert.camera.label};
     for (size_t i = 0; i < sizeof(slices) / sizeof(slices[0]); i++)
         cr_expect(slices[i].p > text && slices[i].p < text + strlen(text));
 }
@@ -285,9 +285,9 @@ Test(decode, strings_with_escapes_hold_until_the_next_message)
     cr_expect(str_is(alert.source, "/s"));
     cr_expect(str_is(alert.device, "NL"));
     cr_expect(str_is(alert.kind_word, "é🚨"));
-    cr_expect(str_is(alert.label, "\t"));
-    cr_expect(str_is(alert.track, "\\"));
-    cr_expect(str_is(alert.camera_zone, "\001"));
+    cr_expect(str_is(alert.camera.label, "\t"));
+    cr_expect(str_is(alert.camera.track, "\\"));
+    cr_expect(str_is(alert.camera.zone, "\001"));
 }
 
 /* ---- refusals ---- */

@@ -74,7 +74,7 @@ Test(group, vectors)
     cr_expect_str_eq(key().text, "daf72be303bb3deac6b2800ed082a2dc");
     alert.kind = KIND_CAMERA;
     alert.input = ALERT_NO_INT;
-    alert.track = STR("t1");
+    alert.camera.track = STR("t1");
     cr_expect_str_eq(condition().text, "a0a2401fd0e69280a47c6a9012d51227");
     alert.kind = KIND_UNKNOWN;
     alert.kind_word = STR("gas");
@@ -95,7 +95,7 @@ Test(group, a_thread_is_of_one_device_kind_drill_input_and_track)
     others[2].drill = true;
     others[3].input = 2;
     others[4].input = ALERT_NO_INT;
-    others[5].track = STR("t");
+    others[5].camera.track = STR("t");
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
         alert = others[i];
         cr_expect_str_neq(condition().text, was.text, "%zu", i);
@@ -106,7 +106,7 @@ Test(group, a_thread_is_of_one_device_kind_drill_input_and_track)
     alert.phase = PHASE_RESTORE;
     alert.endpoint = STR("portal");
     alert.kind_word = STR("Motion");
-    alert.label = STR("person");
+    alert.camera.label = STR("person");
     alert.occurred_us = 7;
     cr_expect_str_eq(condition().text, was.text);
 }
@@ -123,11 +123,11 @@ Test(group, unknown_kinds_are_told_apart_by_their_words)
 Test(group, the_general_thread_has_no_input_and_no_track)
 {
     uint8_t general[16];
-    alert.track = STR("t");
+    alert.camera.track = STR("t");
     incident_key_general_condition(&alert, general);
     cr_expect_str_neq(condition().text, hex(general).text);
     alert.input = ALERT_NO_INT;
-    alert.track = (struct str){0};
+    alert.camera.track = (struct str){0};
     cr_expect_str_eq(condition().text, hex(general).text);
 }
 
@@ -154,7 +154,7 @@ Test(group, a_key_differs_by_what_it_groups_by_and_by_nothing_else)
         others[0].device = STR("x");
         others[1].kind = KIND_FIRE;
         others[2].input = 2;
-        others[3].track = STR("t");
+        others[3].camera.track = STR("t");
         others[4].endpoint = STR("portal");
         for (size_t i = 0; i < 5; i++) {
             alert = others[i];
@@ -165,7 +165,7 @@ Test(group, a_key_differs_by_what_it_groups_by_and_by_nothing_else)
 
 Test(group, a_key_says_by_what_it_groups)
 {
-    alert.endpoint = alert.track = alert.device;
+    alert.endpoint = alert.camera.track = alert.device;
     rule.group_by = GROUP_DEVICE;
     const struct hex device = key();
     rule.group_by = GROUP_ENDPOINT;
@@ -199,14 +199,14 @@ Test(group, layers_count_by_the_code_there_and_none_is_a_value_too)
 /* No two rows of values are the same bytes. */
 Test(group, a_value_does_not_run_into_its_neighbour)
 {
-    alert.track = STR("t1");
+    alert.camera.track = STR("t1");
     alert.input = ALERT_NO_INT;
     rule.group_by = GROUP_TRACK | GROUP_ENDPOINT;
     const struct hex was = key();
-    alert.track = STR("t1c");
+    alert.camera.track = STR("t1c");
     alert.endpoint = STR("ameras");
     cr_expect_str_neq(key().text, was.text);
-    alert.track = STR("t1endpointcameras");
+    alert.camera.track = STR("t1endpointcameras");
     alert.endpoint = STR("");
     cr_expect_str_neq(key().text, was.text);
 
@@ -238,7 +238,7 @@ Test(group, what_is_remembered_changes_no_key)
         snprintf(device, sizeof(device), "NL-0307-%05d", i / 2 % 5000);
         alert.device = str_from(device);
         alert.input = i % 7;
-        alert.track = (struct str){track, (size_t)(i % 3) * (sizeof(track) / 2)};
+        alert.camera.track = (struct str){track, (size_t)(i % 3) * (sizeof(track) / 2)};
         rule.group_by = i % 2 ? GROUP_DEVICE : GROUP_DEVICE | GROUP_TRACK;
         remembered = alert;
         incident_key_condition(memo, &remembered);

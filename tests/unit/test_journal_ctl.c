@@ -28,7 +28,7 @@ static void append_alert(struct journal *journal, const char *id)
         .battery_pct = ALERT_NO_INT,
         .signal_dbm = ALERT_NO_INT,
         .accuracy_m = NAN,
-        .score = NAN,
+        .camera.score = NAN,
         .payload = STR("{\"a\": \"b\"}"),
         .endpoint = STR("cam\033"),
     };
@@ -96,8 +96,9 @@ Test(journal_ctl, list_has_a_line_a_segment)
 Test(journal_ctl, dump_prints_records_and_escapes_what_a_terminal_would_obey)
 {
     make_journal(true);
+    setenv("TZ", "Europe/Amsterdam", 1);
     cr_assert_eq(run("dump", NULL, NULL), CTL_OK);
-    cr_assert(strstr(printed, "1  2026-09-21T14:13:20.000Z  cam\\x1b  NL-1  motion  raise  /gw  id-1\n"), "%s",
+    cr_assert(strstr(printed, "1  2026-09-21 16:13:20+0200  cam\\x1b  NL-1  motion  raise  /gw  id-1\n"), "%s",
               printed);
     cr_assert(strstr(printed, "3  ") && strstr(printed, "id-3"));
     cr_assert_eq(run("dump", "--from", "2"), CTL_OK);

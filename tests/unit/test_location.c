@@ -25,9 +25,9 @@ static void expect_used(struct alert alert, const struct conf *conf)
 {
     location_set(&alert, conf, NULL);
     cr_expect_eq(alert.flags, FLAG_BAD_TEXT);
-    cr_expect_eq(alert.location_source, LOCATION_MESSAGE);
-    cr_expect(alert.place_lon == alert.lon && alert.place_lat == alert.lat);
-    cr_expect(alert.place_accuracy_m == alert.accuracy_m || isnan(alert.accuracy_m));
+    cr_expect_eq(alert.place.source, LOCATION_MESSAGE);
+    cr_expect(alert.place.lon == alert.lon && alert.place.lat == alert.lat);
+    cr_expect(alert.place.accuracy_m == alert.accuracy_m || isnan(alert.accuracy_m));
 }
 
 static void expect_flagged(struct alert alert, const struct conf *conf, uint32_t flags)
@@ -35,8 +35,8 @@ static void expect_flagged(struct alert alert, const struct conf *conf, uint32_t
     double lon = alert.lon;
     location_set(&alert, conf, NULL);
     cr_expect_eq(alert.flags, FLAG_BAD_TEXT | flags, "flags %x", alert.flags);
-    cr_expect_eq(alert.location_source, LOCATION_NONE);
-    cr_expect(isnan(alert.place_accuracy_m));
+    cr_expect_eq(alert.place.source, LOCATION_NONE);
+    cr_expect(isnan(alert.place.accuracy_m));
     cr_expect(alert.has_location && alert.lon == lon, "what the message said stays");
 }
 
@@ -52,9 +52,9 @@ Test(place, a_plausible_location_is_the_place)
 
 Test(place, without_a_location_there_is_no_place)
 {
-    struct alert alert = {.location_source = LOCATION_MESSAGE, .fix_us = 0, .accuracy_m = 5000, .occurred_us = NOW};
+    struct alert alert = {.place.source = LOCATION_MESSAGE, .fix_us = 0, .accuracy_m = 5000, .occurred_us = NOW};
     location_set(&alert, &netherlands, NULL);
-    cr_expect_eq(alert.location_source, LOCATION_NONE);
+    cr_expect_eq(alert.place.source, LOCATION_NONE);
     cr_expect_eq(alert.flags, 0);
 }
 
@@ -140,12 +140,12 @@ static void expect_place(struct alert alert, const struct device *device, enum l
                          double accuracy_m)
 {
     location_set(&alert, &netherlands, device);
-    cr_expect_eq(alert.location_source, source, "%s", alert_location_word(alert.location_source));
-    cr_expect_float_eq(alert.place_lon, lon, 1e-9);
+    cr_expect_eq(alert.place.source, source, "%s", alert_location_word(alert.place.source));
+    cr_expect_float_eq(alert.place.lon, lon, 1e-9);
     if (isnan(accuracy_m))
-        cr_expect(isnan(alert.place_accuracy_m));
+        cr_expect(isnan(alert.place.accuracy_m));
     else
-        cr_expect_float_eq(alert.place_accuracy_m, accuracy_m, 0.01, "%g", (double)alert.place_accuracy_m);
+        cr_expect_float_eq(alert.place.accuracy_m, accuracy_m, 0.01, "%g", (double)alert.place.accuracy_m);
 }
 
 Test(place, the_message_comes_before_the_placement_and_that_before_the_last_fix)
@@ -168,7 +168,7 @@ Test(place, an_implausible_location_leaves_it_to_the_placement_and_is_flagged_al
     struct device device = standing();
     struct alert alert = at(0, 0);
     location_set(&alert, &netherlands, &device);
-    cr_expect_eq(alert.location_source, LOCATION_PLACEMENT);
+    cr_expect_eq(alert.place.source, LOCATION_PLACEMENT);
     cr_expect(alert.flags & FLAG_NULL_ISLAND);
 }
 
@@ -223,7 +223,7 @@ Test(place, whether_the_placement_is_secret_is_noted_also_where_a_fix_places_the
     secret.secret = true;
     device.placements = &secret;
     cr_expect_eq(location_set(&alert, &netherlands, &device), &secret);
-    cr_expect(alert.secret && alert.location_source == LOCATION_MESSAGE);
+    cr_expect(alert.secret && alert.place.source == LOCATION_MESSAGE);
     alert.occurred_us = NOW + CLOCK_DAY;
     cr_expect_null(location_set(&alert, &netherlands, &device));
     cr_expect(!alert.secret);

@@ -32,10 +32,10 @@ static struct alert sample(void)
         .fix_us = INT64_C(1795467842000000),
         .battery_pct = 88,
         .signal_dbm = -91,
-        .score = 0.87f,
-        .label = STR("person"),
-        .track = STR("1732394651.2-x9"),
-        .camera_zone = STR("oprit"),
+        .camera.score = 0.87f,
+        .camera.label = STR("person"),
+        .camera.track = STR("1732394651.2-x9"),
+        .camera.zone = STR("oprit"),
         .payload = {payload, sizeof(payload) - 1},
         .received_us = INT64_C(1795467854250000),
         .endpoint = STR("cameras"),
@@ -47,10 +47,10 @@ static struct alert bare(void)
     struct alert alert = sample();
     alert.input = alert.battery_pct = alert.signal_dbm = ALERT_NO_INT;
     alert.skew_us = alert.fix_us = ALERT_NO_TIME;
-    alert.accuracy_m = alert.score = NAN;
+    alert.accuracy_m = alert.camera.score = NAN;
     alert.has_location = alert.drill = false;
     alert.lon = alert.lat = 0;
-    alert.label = alert.track = alert.camera_zone = alert.endpoint = (struct str){0};
+    alert.camera.label = alert.camera.track = alert.camera.zone = alert.endpoint = (struct str){0};
     alert.flags = 0;
     return alert;
 }
@@ -64,8 +64,8 @@ static void expect_round_trip(const struct alert *alert)
     cr_assert_eq(record_unpack(buf_str(&record), &back, &err), 0, "%s", err.text);
     const char *difference = alert_difference(alert, &back);
     cr_expect(!difference, "%s", difference);
-    cr_expect(back.seq == 0 && back.checksum == 0 && back.rule.len == 0 && isnan(back.place_accuracy_m));
-    cr_expect_eq(back.location_source, LOCATION_NONE);
+    cr_expect(back.seq == 0 && back.checksum == 0 && back.rule.len == 0 && isnan(back.place.accuracy_m));
+    cr_expect_eq(back.place.source, LOCATION_NONE);
     buf_free(&record);
 }
 
@@ -92,7 +92,7 @@ Test(record, the_longest_of_everything_fits)
     alert.event_id = (struct str){other, ALERT_ID_MAX};
     alert.device = (struct str){other, ALERT_DEVICE_MAX};
     alert.kind_word = (struct str){other, ALERT_KIND_MAX};
-    alert.label = alert.track = alert.camera_zone = alert.endpoint = (struct str){other, ALERT_TEXT_MAX};
+    alert.camera.label = alert.camera.track = alert.camera.zone = alert.endpoint = (struct str){other, ALERT_TEXT_MAX};
     expect_round_trip(&alert);
     struct buf record = {0};
     record_pack(&record, &alert);
@@ -124,7 +124,7 @@ Test(record, records_are_appended_and_slices_point_into_them)
     cr_expect_eq(memcmp(out.data, "before", 6), 0);
     struct str bytes = {out.data + 6, out.len - 6};
     cr_assert_eq(record_unpack(bytes, &back, NULL), 0);
-    const struct str slices[] = {back.source, back.event_id, back.label, back.endpoint, back.payload};
+    const struct str slices[] = {back.source, back.event_id, back.camera.label, back.endpoint, back.payload};
     for (size_t i = 0; i < sizeof(slices) / sizeof(slices[0]); i++)
         cr_expect(slices[i].p >= bytes.p && slices[i].p + slices[i].len <= bytes.p + bytes.len);
     buf_free(&out);

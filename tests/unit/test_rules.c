@@ -34,9 +34,9 @@ static void setup(void)
                            .kind = KIND_CAMERA,
                            .phase = PHASE_RAISE,
                            .endpoint = STR("cameras"),
-                           .label = STR("person"),
-                           .camera_zone = STR("oprit"),
-                           .score = 0.7f};
+                           .camera.label = STR("person"),
+                           .camera.zone = STR("oprit"),
+                           .camera.score = 0.7f};
 }
 
 TestSuite(rules, .init = setup);
@@ -51,7 +51,7 @@ static bool matches(void)
 Test(rules, a_rule_that_asks_nothing_matches_everything)
 {
     cr_expect(matches());
-    alert = (struct alert){.device = STR("x"), .score = NAN};
+    alert = (struct alert){.device = STR("x"), .camera.score = NAN};
     cr_expect(matches());
 }
 
@@ -139,7 +139,7 @@ Test(rules, endpoint_label_and_camera_zone_are_any_of_their_words)
     MATCH->camera_zones = others;
     MATCH->n_camera_zones = 2;
     cr_expect(!matches());
-    alert.camera_zone = (struct str){0};
+    alert.camera.zone = (struct str){0};
     cr_expect(!matches(), "none is given");
 }
 
@@ -147,11 +147,11 @@ Test(rules, located_asks_for_a_place_or_for_none)
 {
     MATCH->located = 1;
     cr_expect(!matches());
-    alert.location_source = LOCATION_PLACEMENT;
+    alert.place.source = LOCATION_PLACEMENT;
     cr_expect(matches());
     MATCH->located = 0;
     cr_expect(!matches());
-    alert.location_source = LOCATION_NONE;
+    alert.place.source = LOCATION_NONE;
     cr_expect(matches());
 }
 
@@ -189,7 +189,7 @@ static void stand_in(const char *layer, const char *code, const char *other_laye
     both.areas.area[0] = (struct alert_area){str_from(layer), str_from(code)};
     both.areas.area[1] = (struct alert_area){str_from(other_layer), str_from(other_code)};
     alert.areas = &both.areas;
-    alert.location_source = LOCATION_MESSAGE;
+    alert.place.source = LOCATION_MESSAGE;
 }
 
 Test(rules, area_is_any_of_the_codes_of_its_layer)
@@ -233,7 +233,7 @@ Test(rules, score_has_a_least_and_a_bound)
     cr_expect(matches());
     MATCH->score_min = 0.5;
     cr_expect(matches());
-    alert.score = NAN;
+    alert.camera.score = NAN;
     cr_expect(!matches(), "no score is neither");
     MATCH->score_min = NAN;
     cr_expect(!matches());

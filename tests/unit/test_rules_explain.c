@@ -53,12 +53,12 @@ static struct alert camera(void)
                           .kind = KIND_CAMERA,
                           .kind_word = STR("camera"),
                           .endpoint = STR("cameras"),
-                          .label = STR("person"),
+                          .camera.label = STR("person"),
                           .group = STR("tents"),
                           .registered = true,
-                          .location_source = LOCATION_PLACEMENT,
+                          .place.source = LOCATION_PLACEMENT,
                           .areas = &hotspot.areas,
-                          .score = 0.25f};
+                          .camera.score = 0.25f};
     cr_assert(clock_parse_rfc3339(STR("2026-11-23T14:03:59+01:00"), &alert.occurred_us));
     return alert;
 }
@@ -124,10 +124,10 @@ Test(rules_explain, says_what_the_alert_does_not_have)
     struct alert alert = camera();
     alert.kind = KIND_UNKNOWN;
     alert.kind_word = STR("gas");
-    alert.score = NAN;
+    alert.camera.score = NAN;
     alert.registered = false;
-    alert.group = alert.label = (struct str){0};
-    alert.location_source = LOCATION_NONE;
+    alert.group = alert.camera.label = (struct str){0};
+    alert.place.source = LOCATION_NONE;
     alert.areas = NULL;
     alert.drill = true;
     expect_why("{kind: fire}", &alert, "kind is unknown (\"gas\"), the rule wants fire");
@@ -164,12 +164,12 @@ static struct alert draw_alert(void)
     alert.group = draw_text("tents", "lent");
     alert.registered = draw(2);
     alert.drill = draw(4) == 0;
-    alert.label = draw_text("person", "car");
-    alert.camera_zone = draw_text("oprit", "tuin");
+    alert.camera.label = draw_text("person", "car");
+    alert.camera.zone = draw_text("oprit", "tuin");
     alert.endpoint = draw(2) ? STR("cameras") : STR("portal");
-    alert.score = draw(3) ? (float)draw(11) / 10 : NAN;
+    alert.camera.score = draw(3) ? (float)draw(11) / 10 : NAN;
     if (draw(3) == 0) {
-        alert.location_source = LOCATION_NONE;
+        alert.place.source = LOCATION_NONE;
         alert.areas = NULL;
     }
     alert.occurred_us += (int64_t)draw(7 * 24 * 60) * CLOCK_MINUTE;

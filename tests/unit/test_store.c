@@ -148,7 +148,7 @@ static struct batch *batch_of(const char *events)
             .event_id = {events, 1},
             .input = ALERT_NO_INT,
             .skew_us = ALERT_NO_TIME,
-            .place_accuracy_m = NAN,
+            .place.accuracy_m = NAN,
             .payload = STR("{}"),
         };
         row->unreadable = *events == '-' ? "damaged" : NULL;

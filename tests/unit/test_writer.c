@@ -13,10 +13,10 @@ static void every_field(struct batch_row *row, uint64_t seq)
         alert->drill = true;
         alert->flags = FLAG_CLOCK | FLAG_BAD_CAMERA_ZONE | FLAG_INACCURATE;
         alert->skew_us = -90061000001;
-        alert->location_source = LOCATION_MESSAGE;
-        alert->place_lon = 5.38421;
-        alert->place_lat = -52.19634;
-        alert->place_accuracy_m = 12.5f;
+        alert->place.source = LOCATION_MESSAGE;
+        alert->place.lon = 5.38421;
+        alert->place.lat = -52.19634;
+        alert->place.accuracy_m = 12.5f;
         alert->rule = STR("hotspot-night");
         alert->payload = STR("{\"a\": [1, \"\\u00e9\xc3\xa9\", null]}");
         alert->received_us = RIG_TIME_US + 1;
@@ -25,7 +25,7 @@ static void every_field(struct batch_row *row, uint64_t seq)
         alert->phase = PHASE_UPDATE;
         alert->skew_us = ALERT_NO_TIME;
         alert->input = ALERT_NO_INT;
-        alert->location_source = LOCATION_LAST_KNOWN;
+        alert->place.source = LOCATION_LAST_KNOWN;
         alert->occurred_us = RIG_TIME_US - 3 * CLOCK_DAY;
     } else {
         alert->flags = ALERT_FLAGS_ALL;
@@ -74,7 +74,7 @@ static void every_word(struct batch_row *row, uint64_t seq)
     struct alert *alert = &row->alert;
     alert->kind = (enum alert_kind)(seq % KIND_COUNT);
     alert->phase = (enum alert_phase)(seq % PHASE_COUNT);
-    alert->location_source = (enum location_source)(seq % LOCATION_COUNT);
+    alert->place.source = (enum location_source)(seq % LOCATION_COUNT);
     alert->flags = alert_flag_word(seq % 32) ? 1u << seq % 32 : 0;
 }
 
@@ -93,7 +93,7 @@ Test(writer, every_code_is_shown_as_its_word)
                  "select class = '%s' and kind = '%s' and phase = '%s' and location_source = '%s' and flags = '{%s}' "
                  "from mobeye.alert_decoded where journal_seq = %d",
                  alert_class_word(alert_class(row.alert.kind)), alert_kind_word(row.alert.kind),
-                 alert_phase_word(row.alert.phase), alert_location_word(row.alert.location_source),
+                 alert_phase_word(row.alert.phase), alert_location_word(row.alert.place.source),
                  row.alert.flags ? alert_flag_word(seq % 32) : "", (int)seq);
         RIG_EXPECT(&rig, sql, "t");
     }

@@ -32,7 +32,7 @@ static void poisoned(struct batch_row *row, uint64_t seq)
     if (seq != 2)
         return;
     row->alert.device = STR("POISON");
-    row->alert.place_accuracy_m = NAN;
+    row->alert.place.accuracy_m = NAN;
 }
 
 /* Has the writer set one alert of three aside; returns its id in quarantine. */
@@ -61,7 +61,7 @@ static int64_t set_one_aside(void)
         .fix_us = ALERT_NO_TIME,
         .battery_pct = ALERT_NO_INT,
         .signal_dbm = ALERT_NO_INT,
-        .score = NAN,
+        .camera.score = NAN,
         .payload = STR("{\"a\": 1}"),
     };
     packed.len = 0;

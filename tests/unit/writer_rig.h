@@ -235,11 +235,11 @@ static inline void owner_row(struct owner *owner, struct batch *batch, uint64_t 
         .received_us = RIG_TIME_US + CLOCK_SECOND,
         .endpoint = STR("cameras"),
         .accuracy_m = NAN,
-        .place_accuracy_m = NAN,
+        .place.accuracy_m = NAN,
         .fix_us = ALERT_NO_TIME,
         .battery_pct = ALERT_NO_INT,
         .signal_dbm = ALERT_NO_INT,
-        .score = NAN,
+        .camera.score = NAN,
         .seq = seq,
         .checksum = seq * 0x9e3779b97f4a7c15,
     };

@@ -65,10 +65,10 @@ static inline void play(struct batch_row *row, const struct step *step)
     alert->flags = step->flags;
     alert->occurred_us = alert->received_us = RIG_TIME_US + step->at_s * CLOCK_SECOND;
     if (step->lon != 0) {
-        alert->location_source = LOCATION_MESSAGE;
-        alert->place_lon = step->lon;
-        alert->place_lat = step->lat;
-        alert->place_accuracy_m = 10;
+        alert->place.source = LOCATION_MESSAGE;
+        alert->place.lon = step->lon;
+        alert->place.lat = step->lat;
+        alert->place.accuracy_m = 10;
     }
     if (!step->rule)
         return;

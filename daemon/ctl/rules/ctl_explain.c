@@ -118,11 +118,11 @@ static void put_place(struct buf *out, bool json, const struct explanation *expl
     else
         put_text(out, json, "registry", "%s%s%.*s", alert->registered ? "registered" : "not registered",
                  alert->group.len ? ", group " : "", (int)alert->group.len, alert->group.p ? alert->group.p : "");
-    if (alert->location_source == LOCATION_NONE)
+    if (alert->place.source == LOCATION_NONE)
         put_text(out, json, "place", "none");
     else
-        put_text(out, json, "place", "%.5f,%.5f (%s)", alert->place_lon, alert->place_lat,
-                 alert_location_word(alert->location_source));
+        put_text(out, json, "place", "%.5f,%.5f (%s)", alert->place.lon, alert->place.lat,
+                 alert_location_word(alert->place.source));
     for (size_t i = 0; alert->areas && i < alert->areas->n; i++)
         buf_printf(&areas, "%s%.*s %.*s", i ? ", " : "", (int)alert->areas->area[i].layer.len,
                    alert->areas->area[i].layer.p, (int)alert->areas->area[i].code.len, alert->areas->area[i].code.p);

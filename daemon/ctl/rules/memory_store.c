@@ -113,9 +113,9 @@ static void note_raise(struct memory_store *store, const struct alert *alert)
                                    .device = batch_copy_str(store->arena, alert->device),
                                    .input = alert->input,
                                    .occurred_us = alert->occurred_us,
-                                   .placed = alert->location_source != LOCATION_NONE,
-                                   .lon = alert->place_lon,
-                                   .lat = alert->place_lat};
+                                   .placed = alert->place.source != LOCATION_NONE,
+                                   .lon = alert->place.lon,
+                                   .lat = alert->place.lat};
 }
 
 static void verify_incident(struct memory_store *store, size_t i, const char *how)
@@ -157,9 +157,9 @@ static void verify_around(struct memory_store *store, const struct alert *alert,
                                         .device = alert->device,
                                         .input = alert->input,
                                         .occurred_us = alert->occurred_us,
-                                        .placed = alert->location_source != LOCATION_NONE,
-                                        .lon = alert->place_lon,
-                                        .lat = alert->place_lat};
+                                        .placed = alert->place.source != LOCATION_NONE,
+                                        .lon = alert->place.lon,
+                                        .lat = alert->place.lat};
             if (str_eq(other->device, alert->device) == (devices == 1))
                 continue;
             verify_if_near(store, &ours, other);

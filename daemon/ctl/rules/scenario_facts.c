@@ -179,7 +179,7 @@ bool alert_fact(const struct alert *alert, uint64_t incident, const struct numbe
     else if (strcmp(name, "flags") == 0)
         put_flags(text, alert->flags);
     else if (strcmp(name, "place") == 0)
-        put_word(text, str_from(alert_location_word(alert->location_source)));
+        put_word(text, str_from(alert_location_word(alert->place.source)));
     else if (!put_named(text, alert_facts, COUNT(alert_facts), name, alert, numbering, like)) {
         buf_printf(text, "incident areas flags place");
         return false;

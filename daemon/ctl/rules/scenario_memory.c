@@ -191,7 +191,7 @@ static void put_placement(struct memory *m, struct incident *incident, const str
                           int64_t now_us)
 {
     struct area_memo *memo = area_memo_new();
-    incident->location_source = LOCATION_PLACEMENT;
+    incident->place.source = LOCATION_PLACEMENT;
     incident->areas = areas_find(m->fixture->areas, memo, m->store.arena, placement->lon, placement->lat, now_us);
     incident->terms.team = placement->team.len ? placement->team : memory_store_team_of(&m->store, incident->areas);
     area_memo_free(&memo);
@@ -353,7 +353,7 @@ static int memory_view_incident(void *backend, uint64_t id, struct incident_view
         .outcome = str_from(state->outcome),
         .verified_by = str_from(state->verified_by),
         .team = incident->terms.team,
-        .place = str_from(alert_location_word(incident->location_source)),
+        .place = str_from(alert_location_word(incident->place.source)),
         .areas = incident->areas,
         .priority = incident->priority,
         .alerts = incident->alert_count,

@@ -129,7 +129,7 @@ static uint32_t flags_of(const char *words)
 static struct alert read_message(struct stored *stored, struct str payload, bool panel)
 {
     struct alert alert = {.accuracy_m = NAN,
-                          .score = NAN,
+                          .camera.score = NAN,
                           .fix_us = ALERT_NO_TIME,
                           .battery_pct = ALERT_NO_INT,
                           .signal_dbm = ALERT_NO_INT};
@@ -164,9 +164,9 @@ static void read_row(struct stored *stored, const PGresult *rows, int row, struc
     alert.received_us = strtoll(PQgetvalue(rows, row, RECEIVED), NULL, 10);
     alert.endpoint = batch_copy_str(batch, text_column(rows, row, ENDPOINT));
     alert.flags = flags_of(PQgetvalue(rows, row, FLAGS));
-    alert.label = batch_copy_str(batch, alert.label);
-    alert.track = batch_copy_str(batch, alert.track);
-    alert.camera_zone = batch_copy_str(batch, alert.camera_zone);
+    alert.camera.label = batch_copy_str(batch, alert.camera.label);
+    alert.camera.track = batch_copy_str(batch, alert.camera.track);
+    alert.camera.zone = batch_copy_str(batch, alert.camera.zone);
     alert.payload = (struct str){0};
     alert.image.kind = *PQgetvalue(rows, row, HAS_IMAGE) == 't' ? IMAGE_JPEG : IMAGE_NONE; /* of whatever kind */
     if (panel && !PQgetisnull(rows, row, LON)) {
