@@ -20,7 +20,7 @@
 /* Exit statuses, beside EXIT_SUCCESS. */
 enum { PROGRAM_FATAL = 1, PROGRAM_CONFIGURATION = 2 };
 
-/* NULL where nothing is said: the program does without. ctx is that of program_begin(). */
+/* Members may be NULL unless stated otherwise. ctx is that of program_begin(). */
 struct program_calls {
     void (*on_stop)(void *ctx);    /* SIGTERM or SIGINT. NULL: loop_stop() */
     void (*on_reload)(void *ctx);  /* SIGHUP; not after a stop has begun */
@@ -44,9 +44,9 @@ struct program_options {
     const char *name;
     const char *usage;
     void (*print_version)(void);
-    const char *file; /* before: the default */
+    const char *file; /* in: the default; out: the file of -c */
     bool check;       /* --check */
-    bool has_db;      /* before: whether there is a --db, which requires --check */
+    bool has_db;      /* in: whether --db exists; it requires --check */
     const char *db;
 };
 

@@ -35,7 +35,7 @@ struct bridge {
     struct mqtt_client *mqtt;
     struct event tick;
     bool failed;
-    bool comms_rejected; /* mobeyed has rejected what availability.offline says it was told */
+    bool comms_rejected; /* the last report of availability.offline was rejected */
     int64_t released_us; /* monotonic: when rejected events were last sent again, or the start */
     struct rate_limiter write_failures, malformed, rejects, given_up;
 };
@@ -169,9 +169,16 @@ static void on_accepted(void *ctx, struct track *track, unsigned bit)
 static void give_up_unwanted(struct bridge *bridge)
 {
     struct track *track;
+    unsigned n = 0;
     TAILQ_FOREACH(track, &bridge->tracks.list, entry)
-    if (track->settled & TRACK_REJECTED && !frigate_wanted(bridge->conf, &track->last))
+    {
+        if (!(track->settled & TRACK_REJECTED) || frigate_wanted(bridge->conf, &track->last))
+            continue;
         tracks_give_up(&bridge->tracks, track);
+        n++;
+    }
+    if (n > 0)
+        log_warning("mobeyed", "%u rejected events are dropped: their camera or label is not wanted any more", n);
 }
 
 static void count_given_up(struct bridge *bridge, unsigned n)

@@ -18,7 +18,7 @@
 #define IN_PROGRESS     1000
 #define SINGLES_MAX     100
 #define VANISHED_US     (5 * CLOCK_MINUTE)
-#define BACK_MAX_S      (27 * 86400.0) /* alerts of cameras are kept for 28 days: an older one would count as of now */
+#define BACK_MAX_S      (27 * 86400.0) /* retention.camera is 28 days by default: an older alert would count as of now */
 #define BEFORE_START_S  60.0           /* pre-capture: REST's start_time is earlier than MQTT's */
 #define FRAME_US        (10 * CLOCK_MINUTE) /* how long a frame time says what Frigate's clock is */
 
@@ -187,7 +187,7 @@ static void finish_slice(struct catch_up *c)
     }
     if (isinf(c->until_s)) {
         c->parts.metrics->http_last_success_timestamp_seconds = (double)loop_wall_us(c->parts.loop) / 1e6;
-        end_good_cycle(c, "all is accepted");
+        end_good_cycle(c, "all is answered");
     } else {
         start_slice(c, c->until_s);
     }

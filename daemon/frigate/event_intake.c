@@ -102,6 +102,7 @@ bool intake_event(struct event_intake *intake, const struct frigate_event *event
     struct frigate_event merged = merge(&track->last, event);
     if (track->held) {
         track->last = merged;
+        intake->tracks->dirty = true;
         return true;
     }
     if (!(track->queued & TRACK_NEW)) {

@@ -37,8 +37,8 @@ struct intake_time {
     int64_t wall_us, mono_us;
 };
 
-/* false: something of it could not be sent for want of room; to be reported again. Of a track that is held nothing is
- * sent. */
+/* false: part of the event could not be sent, because the outbox is full; report it again. Nothing is sent of a held
+ * track. */
 bool intake_event(struct event_intake *intake, const struct frigate_event *event, struct intake_time now);
 
 /* Ends an event of which Frigate knows nothing any more, at the time of what it said last. false: as above. */

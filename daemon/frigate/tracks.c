@@ -98,6 +98,7 @@ void tracks_give_up(struct tracks *tracks, struct track *track)
     tracks->dirty = true;
     track->settled = track->queued = TRACK_NEW | TRACK_END | TRACK_IMAGE | TRACK_IMAGE_END;
     track->held = false;
+    track->given_up = true;
 }
 
 static struct track *oldest_rejected(const struct tracks *tracks)
@@ -112,6 +113,8 @@ static struct track *oldest_rejected(const struct tracks *tracks)
 unsigned tracks_reject(struct tracks *tracks, struct track *track, unsigned bit)
 {
     unsigned given_up = 0;
+    if (track->given_up)
+        return 0;
     track->queued &= ~bit;
     track->sent = track->accepted;
     track->settled |= TRACK_REJECTED;
@@ -128,7 +131,7 @@ unsigned tracks_expire(struct tracks *tracks, double before_s)
     unsigned n = 0;
     TAILQ_FOREACH(track, &tracks->list, entry)
     {
-        if (!(track->settled & TRACK_REJECTED) || !(track->last.start_s < before_s))
+        if (!(track->settled & TRACK_REJECTED) || track->last.start_s >= before_s)
             continue;
         tracks_give_up(tracks, track);
         n++;

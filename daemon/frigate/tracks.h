@@ -47,6 +47,7 @@ struct track {
     struct track_report sent, accepted;
     unsigned queued;    /* bits: have been handed to the outbox, or need not be */
     unsigned settled;   /* bits: have been accepted, or need not be sent */
+    bool given_up;      /* rejected too often or for too long: nothing more is sent; not saved */
     bool held;          /* rejected: nothing of it is sent before tracks_release() */
     unsigned in_flight; /* alerts other than images that are sent and not answered */
     unsigned users;     /* messages and image requests that refer to it */

@@ -24,7 +24,7 @@ static void append_field(struct buf *out, const char *text)
 static void write_track(const struct track *track, struct buf *out)
 {
     const struct track_report last = track_report_of(&track->last);
-    /* Of one that is rejected from its beginning: what is sent if Frigate has forgotten it. */
+    /* For a track that was rejected from the start: what to send if Frigate has forgotten it. */
     const struct track_report *known = track->settled & TRACK_NEW ? &track->accepted : &last;
     buf_printf(out, "track\t%s\t%.6f\t%u\t%u\t%.17g\t%d", track->last.id, track->last.start_s, track->settled,
                known->n_zones, known->top_score, (int)known->stationary);

@@ -37,8 +37,8 @@ begin
 end
 $$;
 comment on function mobeye.latest_alert(bigint) is
-    'Of the latest alert of an incident: its text and the label of its input, each null if there is none. Null for a reader who '
-    'may not know.';
+    'The text and the label of the input of the latest alert of an incident, each null if missing. Null if the reader may not '
+    'see it.';
 
 -- Everything that belongs to an incident, with nothing hidden: for the views and functions below, never for a role. Whether
 -- anything is muted at all is looked up once per query. Secrecy and its team are what was stored with the incident.

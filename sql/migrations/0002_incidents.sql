@@ -93,7 +93,7 @@ create unique index if not exists incident_reference on mobeye.incident (referen
 -- an incident stay heap-only.
 
 -- Candidates for verification: alarms that accept alerts, and those closed recently. SP-GiST takes half the time of GiST to
--- maintain, and none more to search.
+-- maintain, and about the same to search.
 create index if not exists incident_near on mobeye.incident using spgist (geom)
     where accepting and category = 'alarm' and not drill;
 create index if not exists incident_closed on mobeye.incident (closed_at) where status = 'closed';

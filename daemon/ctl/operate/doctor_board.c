@@ -89,7 +89,7 @@ static void say_connection(struct doctor *d, const struct conf_board *conf, enum
         doctor_say(d, level, CHECK, "run mobeyectl setup --board", "it cannot connect to the database: %.*s",
                    (int)strcspn(PQerrorMessage(conn), "\n"), PQerrorMessage(conn));
     else if (strcmp(user, "mobeye_board") != 0)
-        doctor_say(d, DOCTOR_WARNING, CHECK, "user=mobeye_board in database.conninfo is the login made for it",
+        doctor_say(d, DOCTOR_WARNING, CHECK, "user=mobeye_board in database.conninfo is the login created for it",
                    "it connects to the database as %s", user);
     else
         doctor_say(d, DOCTOR_OK, CHECK, NULL, "it can connect to the database as %s", user);
@@ -110,7 +110,7 @@ static int try_connect(const char *path, const char *user)
         if (geteuid() == 0 && as &&
             (initgroups(user, as->pw_gid) != 0 || setgid(as->pw_gid) != 0 || setuid(as->pw_uid) != 0))
             _exit(errno);
-        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         _exit(fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 ? 0 : errno);
     }
     return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) ? WEXITSTATUS(status) : ECHILD;

@@ -39,8 +39,8 @@ static void say_state(struct doctor *d, const struct conf_frigate *conf, const s
                    "mobeyed rejects %.0f events of %s", metric(scrape, "rejected"), conf->name);
     if (metric(scrape, "rejected_given_up_total") > 0)
         doctor_say(d, DOCTOR_WARNING, CHECK, "see the log of mobeye-frigate",
-                   "mobeyed rejected too many events of %s; %.0f are lost", conf->name,
-                   metric(scrape, "rejected_given_up_total"));
+                   "%.0f rejected events of %s are lost: too many or too old",
+                   metric(scrape, "rejected_given_up_total"), conf->name);
     if (d->printed[DOCTOR_WARNING] == warnings)
         doctor_say(d, DOCTOR_OK, CHECK, NULL, "%s follows Frigate; %.0f alerts wait", conf->name,
                    metric(scrape, "waiting"));

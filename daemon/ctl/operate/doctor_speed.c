@@ -2,7 +2,7 @@
 #include "base/buf.h"
 #include "ctl/operate/doctor.h"
 
-/* By 17 the counts had moved; a query for both would not parse on either. */
+/* Version 17 moved the counts to another view. */
 static const char *checkpoints_from(const PGconn *conn)
 {
     return PQserverVersion(conn) >= 170000 ? "select num_requested, num_timed from pg_stat_checkpointer"

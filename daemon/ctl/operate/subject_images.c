@@ -46,8 +46,11 @@ static int write_image(int dir, const char *verb, const char *directory, const P
     if (fd < 0)
         return ctl_fail(verb, "%s/%s: %s", directory, name, strerror(errno));
     int rc = write_all(fd, PQgetvalue(row, 0, PIXELS), (size_t)PQgetlength(row, 0, PIXELS));
-    if (close(fd) != 0 || rc != 0)
-        return ctl_fail(verb, "%s/%s: %s", directory, name, strerror(errno));
+    if (close(fd) != 0 || rc != 0) {
+        int why = errno;
+        unlinkat(dir, name, 0);
+        return ctl_fail(verb, "%s/%s: %s", directory, name, strerror(why));
+    }
     return CTL_OK;
 }
 

@@ -107,7 +107,9 @@ void make_logins_end(bool committed)
             "  hostssl mobeye +mobeye_patrol 10.20.0.0/16 scram-sha-256\n",
             stderr);
     else if (printed)
-        fputs("Passwords that were printed are not valid.\n", stderr);
+        fputs("The import failed: see mobeyectl people list. Printed passwords are valid only if the people are "
+              "stored.\n",
+              stderr);
     if (created.len > 0)
         sodium_memzero(created.data, created.len);
     buf_free(&created);

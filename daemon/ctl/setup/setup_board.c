@@ -99,6 +99,8 @@ static void print_what_is_left(struct setup *s)
                "%-14s /usr/share/doc/mobeyed-board/nginx.conf or apache.conf, and the chapter on the board in\n"
                "%-14s /usr/share/doc/mobeyed/GUIDE.md.gz\n",
                "left to do:", conf->listen, conf->identity.header, "", "");
+    if (conf && !connect_is_local(conf->database.conninfo))
+        print_left("let the unit reach the database: systemctl edit mobeye-board, [Service], IPAddressAllow=ADDRESS");
     if (nobody)
         print_left("register the people who may look: mobeyectl teams import, mobeyectl people import");
     print_left("mobeyectl doctor checks all of it");
