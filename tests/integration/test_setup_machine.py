@@ -161,20 +161,36 @@ def test_a_member_of_the_owner_needs_no_db(ready):
     assert 'role "bert" does not exist' in refused.stdout and "no password supplied" in refused.stdout, refused.stdout
 
 
+@contextlib.contextmanager
+def as_peer(machine, user, role):
+    """The database lets the user in as the role without a password, as sql/README.md and the guide say; no longer afterwards."""
+    def let_in():
+        return machine.run("psql", "-U", role, "-c", "select 1", "mobeye", user=user).returncode == 0
+
+    def change(how):
+        machine.must("bash", "-c", f"cd /run/postgresql/data && {how}")
+        machine.sql("select pg_reload_conf()")
+
+    change("cp -p pg_hba.conf hba.before && cp -p pg_ident.conf ident.before && "
+           f"echo 'mobeye {user} {role}' >> pg_ident.conf && sed -i '1i local mobeye {role} peer map=mobeye' pg_hba.conf")
+    try:
+        wait_until(let_in, "pg_hba.conf is in force")
+        yield
+    finally:
+        change("mv hba.before pg_hba.conf && mv ident.before pg_ident.conf")
+        wait_until(lambda: not let_in(), "the earlier pg_hba.conf is in force")
+
+
 def test_the_daemon_may_be_a_peer(ready):
-    """As sql/README.md says: no password, and neither root nor setup need one."""
-    ready.must("bash", "-c", "cd /run/postgresql/data && echo 'mobeye mobeyed mobeye_ingest' > pg_ident.conf && "
-                             "sed -i '1i local mobeye mobeye_ingest peer map=mobeye' pg_hba.conf")
-    ready.sql("select pg_reload_conf()")
-    wait_until(lambda: ready.run("psql", "-U", "mobeye_ingest", "-c", "select 1", "mobeye", user="mobeyed").returncode == 0,
-               "pg_hba.conf is in force")
-    ready.must("rm", "/etc/mobeyed/pgpass")
-    ready.must("sed", "-i", 's|conninfo: .*|conninfo: "host=/run/postgresql dbname=mobeye user=mobeye_ingest"|',
-               "/etc/mobeyed/mobeyed.yaml")
-    ready.must("mobeyectl", "setup", "--yes")
-    assert not (ready.etc / "pgpass").exists()
-    ready.must("mobeyectl", "doctor")
-    ready.must("mobeyectl", "devices", "unknown")
+    """No password, and neither root nor setup need one."""
+    with as_peer(ready, "mobeyed", "mobeye_ingest"):
+        ready.must("rm", "/etc/mobeyed/pgpass")
+        ready.must("sed", "-i", 's|conninfo: .*|conninfo: "host=/run/postgresql dbname=mobeye user=mobeye_ingest"|',
+                   "/etc/mobeyed/mobeyed.yaml")
+        ready.must("mobeyectl", "setup", "--yes")
+        assert not (ready.etc / "pgpass").exists()
+        ready.must("mobeyectl", "doctor")
+        ready.must("mobeyectl", "devices", "unknown")
 
 
 def test_apply_without_a_database_changes_nothing(ready):
@@ -237,17 +253,10 @@ def test_setup_of_the_board_can_be_run_again(machine):
 
 
 def test_the_board_may_be_a_peer(ready):
-    """As the guide says: no password."""
-    ready.must("bash", "-c", "cd /run/postgresql/data && cp pg_hba.conf hba.before && echo 'mobeye mobeye-board mobeye_board' > pg_ident.conf && "
-                             "sed -i '1i local mobeye mobeye_board peer map=mobeye' pg_hba.conf")
-    ready.sql("select pg_reload_conf()")
-    wait_until(lambda: ready.run("psql", "-U", "mobeye_board", "-c", "select 1", "mobeye", user="mobeye-board").returncode == 0,
-               "pg_hba.conf is in force")
-    assert does(ready.must("mobeyectl", "setup", "--yes", "--no-drill", "--board")) == ["enable mobeye-board.service and restart it"]
-    assert ready.run("test", "-e", "/etc/mobeye-board/pgpass").returncode == 1
-    ready.must("bash", "-c", "cd /run/postgresql/data && mv hba.before pg_hba.conf && rm pg_ident.conf && touch pg_ident.conf && "
-                             "chown postgres pg_ident.conf pg_hba.conf")
-    ready.sql("select pg_reload_conf()")
+    with as_peer(ready, "mobeye-board", "mobeye_board"):
+        done = does(ready.must("mobeyectl", "setup", "--yes", "--no-drill", "--board"))
+        assert done == ["enable mobeye-board.service and restart it"]
+        assert ready.run("test", "-e", "/etc/mobeye-board/pgpass").returncode == 1
 
 
 def test_setup_of_the_board_is_completed_after_every_interruption(ready, interrupt):
