@@ -261,7 +261,8 @@ static void on_evhttp_request(struct evhttp_request *evreq, void *arg)
     if (!person && !str_is(request->path, "/healthz")) {
         http->metrics->unidentified_total++;
         board_answer_error(request, 401, "not signed in", "Sign in again by the address of the board.");
-    } else if (request->post && !identity_same_origin(conf, headers)) {
+    } else if ((request->post || str_starts(request->path, "/api/")) && !identity_same_origin(conf, headers)) {
+        /* A GET too: it may record a look. */
         board_answer_error(request, 403, "the request comes from another site", "Use the page of the board.");
     } else {
         http->on_request(http->ctx, request);

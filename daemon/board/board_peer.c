@@ -269,7 +269,7 @@ void board_peer_end(struct board_peer *peer)
     struct evbuffer *input = bufferevent_get_input(peer->bev);
     TAILQ_REMOVE(&peer->peers->list, peer, by_use);
     TAILQ_INSERT_TAIL(&peer->peers->list, peer, by_use);
-    if (peer->watch.early > 0) {
+    if (peer->watch.early > 0 || evbuffer_get_length(input) > 0) {
         evbuffer_drain(input, evbuffer_get_length(input));
         board_peer_cut(peer);
         return;

@@ -39,7 +39,8 @@ static void read_method(struct wire_watch *watch, unsigned char c)
         keep_char(watch, (char)c);
         return;
     }
-    if (kept_is(watch, "GET") || kept_is(watch, "HEAD") || kept_is(watch, "POST"))
+    watch->post = kept_is(watch, "POST");
+    if (watch->post || kept_is(watch, "GET") || kept_is(watch, "HEAD"))
         watch->state = WIRE_TARGET;
     else
         refuse(watch, watch->len > 0 ? 405 : 400, "the method is not GET, HEAD or POST");
@@ -147,6 +148,9 @@ static void end_head(struct wire_watch *watch)
 {
     if (!watch->has_host && !watch->http_1_0)
         refuse(watch, 400, "the Host header is missing");
+    else if (watch->length > 0 &&
+             !watch->post) /* evhttp does not read the body of HEAD: it would be the next request */
+        refuse(watch, 400, "a body comes without POST");
     else
         watch->state = watch->length > 0 ? WIRE_BODY : WIRE_ANSWER;
     watch->body_left = watch->length;

@@ -17,6 +17,24 @@ $$;
 comment on function mobeye.claim(bigint, text, bigint) is
     'Assigns an incident to the viewer. Refused (SQLSTATE MB001) if somebody has it.';
 
+-- The screen may be older than an assignment to another officer.
+create or replace function mobeye.release_from(id bigint, officer text, expected_status text, expected_change bigint) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    i mobeye.incident := mobeye.lock_incident(id, expected_status);
+begin
+    if i.assigned_to <> officer then
+        raise exception 'incident %: % has it', mobeye.reference(id), i.assigned_to
+            using errcode = 'MB001', detail = i.status, hint = 'Look at it again before you release it.';
+    end if;
+    perform patrol.release(id, expected_status, expected_change);
+end
+$$;
+comment on function mobeye.release_from(bigint, text, text, bigint) is
+    'Releases an incident. Refused (SQLSTATE MB001) if another officer than this one (null: any) has it.';
+
 create or replace function patrol.board_act(id bigint, action text, args jsonb default '{}') returns jsonb
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
@@ -37,7 +55,7 @@ begin
         when 'assign' then
             perform patrol.assign(id, args ->> 'officer', status, change);
         when 'release' then
-            perform patrol.release(id, status, change);
+            perform mobeye.release_from(id, args ->> 'officer', status, change);
         when 'on_scene' then
             perform patrol.on_scene(id, status, change);
         when 'verify' then
@@ -117,6 +135,9 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+    if call = 'map' then
+        perform mobeye.require_right('look'); -- the others ask for a right themselves
+    end if;
     return case call
         when 'me' then patrol.board_me()
         when 'queue' then patrol.board_queue()
@@ -252,6 +273,9 @@ begin
         if v.is_officer or v.is_auditor then
             return query select who, 'change', c.change_id, to_jsonb(c)::text
                            from patrol.changes c where c.change_id > after and c.change_id <= until;
+        elsif v.is_registrar then
+            return query select who, 'change', c.change_id, to_jsonb(c)::text
+                           from patrol.changes c where c.change_id > after and c.change_id <= until and c.category = 'service';
         end if;
     end loop;
     perform set_config('mobeye.acting_as', '', true);

@@ -121,6 +121,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v mobeye.viewer := mobeye.require_right('look');
+    known bigint := mobeye.change_count(); -- before anything is read: what the person is shown is at least as new
     exact jsonb;
     detail jsonb;
 begin
@@ -134,7 +135,7 @@ begin
         raise exception 'incident % does not exist or belongs to another team', coalesce(id::text, 'null')
             using errcode = 'no_data_found', hint = 'patrol.incidents lists the incidents that you see.';
     end if;
-    return detail;
+    return detail || jsonb_build_object('change_id', known);
 end
 $$;
 comment on function patrol.board_incident(bigint, text) is

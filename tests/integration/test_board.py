@@ -46,6 +46,31 @@ def test_what_somebody_else_did_first_is_shown(database, board):
         assert answer["at"] and answer["message"] and answer["hint"]
 
 
+def test_a_release_is_of_the_officer_who_is_shown(database, board):
+    number = make_incident(database)
+    board.act("jansen", number, "claim")
+    board.act("bakker", number, "assign", officer="bakker")
+    status, answer = board.act("jansen", number, "release", expected_status="assigned", officer="jansen")
+    assert (status, answer["assigned_to"]) == (409, "bakker")
+    assert board.act("jansen", number, "release", expected_status="assigned", officer="bakker")[0] == 200
+
+
+def test_a_person_sees_what_their_login_may(database, board):
+    alarm, service = make_incident(database), make_incident(database, category="service")
+    database.execute("create role ana login in role mobeye_analyst; create role reg login in role mobeye_registry;"
+                     "insert into mobeye.person values ('ana', 'Ana', 'noord', false), ('reg', 'Reg', 'noord', false)")
+    try:
+        for path in ("/api/queue", "/api/map?west=5&south=52&east=6&north=53", f"/api/incident/{alarm}", "/api/equipment"):
+            assert board.ask("ana", path)[0] == 403, path
+        assert board.ask("reg", "/api/map?west=5&south=52&east=6&north=53")[0] == 403
+        page = Page(board, "reg", after=0)
+        ((_, change),) = page.wait("change")
+        assert change["incident_id"] == service
+        page.close()
+    finally:
+        database.execute("drop role ana; drop role reg")
+
+
 def test_a_panic_that_joined_after_the_screen_refuses_the_close(database, board):
     number = make_incident(database)
     seen = board.ask("jansen")[1]["change_id"]

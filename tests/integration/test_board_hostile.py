@@ -56,6 +56,9 @@ def test_a_header_with_an_underscore_is_refused_before_anything_else(board):
     (request(JANSEN, "Transfer-Encoding: xchunked"), 400), (request(JANSEN, "Transfer-Encoding : chunked"), 400),
     (request(JANSEN, "Content-Length: +5", body="12345"), 400), (request(JANSEN, "Content-Length: 0x5", body="12345"), 400),
     (request(JANSEN, "Content-Length: 5, 5", body="12345"), 400), (request(JANSEN, "Content-Length: 1 1", body="1"), 400),
+    # evhttp does not read the body of HEAD: it would be the next request, of whomever it says it is.
+    (request(JANSEN, "Content-Length: 5", line="HEAD /healthz HTTP/1.1", body="GET /"), 400),
+    (request(JANSEN, "Content-Length: 5", body="GET /"), 400),
     (request(JANSEN, "Content-Length:"), 400), (request(JANSEN, "Content-Length: -1"), 400),
     (request(JANSEN, "Content-Length: 70000"), 413), (request(JANSEN, "Content-Length: 99999999999999999999999"), 413),
     (request(JANSEN, "A: " + "x" * 20000), 431), (request(JANSEN, *[f"A{i}: b" for i in range(3000)]), 431),

@@ -43,7 +43,7 @@ def proxied(database, tmp_path):
     board = Board(database, tmp_path, unix=True, user="root" if os.geteuid() == 0 else os.environ["USER"]).start()
     port = free_port()
     site = SHIPPED.read_text().replace("/etc/ssl/board", str(tmp_path)).replace("/run/mobeye-board/http.sock", board.path)
-    site = site.replace("    listen [::]:443 ssl;\n", "").replace("listen 443 ssl", f"listen 127.0.0.1:{port} ssl")
+    site = site.replace("    listen [::]:443 ssl http2;\n", "").replace("listen 443 ssl", f"listen 127.0.0.1:{port} ssl")
     (tmp_path / "site.conf").write_text(site)
     user = "user root;\n" if os.geteuid() == 0 else ""
     temporary = "".join(f"    {kind}_temp_path {tmp_path}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))

@@ -92,7 +92,7 @@ def test_nothing_of_a_home_remains(database, daemons, context):
     assert database.alert("afterwards")["location_source"] == "none"
 
     # The journal has it until it is written on, at the latest until the time that was told.
-    (until,) = re.findall(r"until (\S+) at the latest", done.stderr)
+    (until,) = re.findall(r"until (\S+ \S+) at the latest", done.stderr)
     an_hour = datetime.datetime.fromisoformat(until) - datetime.datetime.fromisoformat(asked_at)
     assert datetime.timedelta(minutes=59) < an_hour < datetime.timedelta(minutes=61)
     for n in range(60):
