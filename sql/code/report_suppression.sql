@@ -142,7 +142,10 @@ declare
     hidden boolean[] := mobeye.hide_line(coalesce((counts -> '*' ->> 'alarms')::bigint, 0) || hours,
                                          array_fill('*' = any (forced), array[169]), min_cell);
 begin
-    if not (true = any (hidden[2:])) then
+    if hidden[1] then -- the sum may be published with the alarms: so that every hour could have some, all are left out
+        return query select c, 'hours' from unnest(codes) as c;
+        return;
+    elsif not (true = any (hidden[2:])) then
         return query select c, 'hours' from unnest(mobeye.hide_pattern(codes, counts, 'hour:', forced, min_cell)) as c;
         return;
     end if;

@@ -29,20 +29,29 @@ comment on function mobeye.with_none(jsonb, jsonb) is
     'Adds to what is left out the kinds, outcomes and hours (none|FIGURE) of which the areas that show it have all there are: what '
     'is left out there is known to be 0, and so published.';
 
--- Figures of one sort, such as kind:, for each word that occurs in all areas together.
+-- Figures of one sort, such as kind:, for each word that occurs in all areas together. Where they are left out even of all
+-- areas, for each word that could occur: else as many as there are alarms would be known to be one each.
 create or replace function mobeye.shown_words(counts jsonb, hidden jsonb, code text, prefix text, groups text) returns jsonb
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $$
     with word as (
-        select k as key, (counts -> '*' ->> k)::bigint as total
-          from jsonb_object_keys(coalesce(counts -> '*', '{}')) as k where starts_with(k, prefix))
+        select k as key
+          from jsonb_object_keys(coalesce(counts -> '*', '{}')) as k
+         where starts_with(k, prefix) and (counts -> '*' ->> k)::bigint > 0
+        union
+        select prefix || k
+          from unnest(case prefix
+                      when 'kind:' then array['unknown', 'intrusion', 'motion', 'panic', 'holdup', 'tamper', 'fire', 'heat', 'cold',
+                                              'water', 'camera', 'power', 'battery', 'comms', 'keepalive', 'arm', 'bypass']
+                      else array['open', 'confirmed', 'false_alarm', 'technical', 'no_trace', 'unattended', 'restored'] end) as k
+         where hidden ?| array['*|' || groups, '**|' || groups, '**|**']
+           and mobeye.shown(counts, hidden, '*', 'alarms', 'alarms') is distinct from 0)
     select coalesce(jsonb_object_agg(substr(w.key, length(prefix) + 1),
                coalesce(mobeye.shown(counts, hidden, code, w.key, groups),
                         case when hidden ? ('none|' || w.key) or mobeye.shown(counts, hidden, code, 'alarms', 'alarms') = 0 then 0 end)
            order by w.key), '{}')
       from word w
-     where w.total > 0
 $$;
 comment on function mobeye.shown_words(jsonb, jsonb, text, text, text) is
     'Figures of one sort of an area (*: of all), as {word: number}; null: left out.';
@@ -53,7 +62,8 @@ set search_path = pg_catalog, pg_temp
 as $$
     select jsonb_agg(coalesce(mobeye.shown(counts, hidden, code, 'hour:' || h, 'hours'),
                               case when hidden ? ('none|hour:' || h) or a.alarms = 0
-                                        or a.all_alarms is not null and not (counts -> '*') ? ('hour:' || h) then 0 end) order by h)
+                                        or a.all_alarms is not null and not hidden ?| array['*|hours', '**|hours', '**|**']
+                                           and not (counts -> '*') ? ('hour:' || h) then 0 end) order by h)
       from generate_series(0, 167) as h,
            (select mobeye.shown(counts, hidden, code, 'alarms', 'alarms') as alarms,
                    mobeye.shown(counts, hidden, '*', 'alarms', 'alarms') as all_alarms) a
