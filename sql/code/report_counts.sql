@@ -82,12 +82,12 @@ as $$
     ), part as (
         select tstzrange(at, lead(at, 1, until_at) over (order by at)) as during from cut
     ), stood as (
-        select p.placement_id, mobeye.nights(p.during * part.during) as nights,
+        select p.placement_id, mobeye.nights(p.during * part.during * tstzrange(null, now())) as nights, -- none to come
                coalesce((select a.code from mobeye.area a
                           where a.layer = placement_figures.layer and public.st_covers(a.geom, p.geom)
                             and a.valid @> lower(part.during)
                           order by a.vintage desc nulls last, a.code collate "C" limit 1), '') as code
-          from part join mobeye.placement p on p.during && part.during)
+          from part join mobeye.placement p on p.during && (part.during * tstzrange(null, now())))
     select s.code, 'set_nights', sum(s.nights) from stood s group by 1
     union all
     select s.code, 'placements', count(distinct s.placement_id) from stood s group by 1

@@ -163,7 +163,9 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     thin constant text[] := array(select c from unnest(codes) as c
-                                   where (counts -> c ->> 'placements')::bigint between 1 and min_cell - 1);
+                                   where coalesce((counts -> c ->> 'placements')::bigint, 0) < min_cell
+                                     and (coalesce((counts -> c ->> 'placements')::bigint, 0) > 0
+                                          or coalesce((counts -> c ->> 'alarms')::bigint, 0) > 0));
     alarms text[] := mobeye.hide_figure(codes, counts, 'alarms', thin, min_cell);
 begin
     return query select c, 'alarms' from unnest(alarms) as c;

@@ -170,6 +170,16 @@ class Suppression(SchemaTest):
         self.assertEqual(shown_small, 0)
         self.assertGreater(left_out, 500)
 
+    def test_alarms_without_enough_placements_are_left_out(self):
+        counts = {code: {"alarms": 40, "kind:motion": 40, "hour:1": 40, "outcome:open": 40} for code in ("WK1", "WK2", "WK3")}
+        for code, placements in (("WK2", 5), ("WK3", 30)):
+            counts[code] |= {"placements": placements, "set_nights": 90}
+        counts["WK4"] = {"burglaries": 9}
+        counts["*"] = {name: sum(row.get(name, 0) for row in counts.values()) for row in counts.values() for name in row}
+        shown = self.published(counts, 5)
+        self.assertEqual([shown[code]["alarms"] for code in ("WK1", "WK2", "WK3", "WK4", "*")], [None, None, 40, 0, 120])
+        self.assertEqual(shown["WK1"]["set_nights"], None)
+
     def test_five_of_one_each_are_not_told_by_what_occurs(self):
         row = {"alarms": 5, "placements": 30, "set_nights": 90}
         row |= {f"kind:{kind}": 1 for kind in ("motion", "intrusion", "panic", "camera", "fire")}
@@ -343,6 +353,16 @@ class Report(SchemaTest):
                 self.assertEqual(after[part][name], before[part][name], name)
         for old, new in zip(before["areas"], after["areas"]):
             self.assertEqual((old["alarms"], old["burglaries"]), (new["alarms"], new["burglaries"]))
+
+    def test_nights_to_come_do_not_count(self):
+        with self.superuser.transaction(force_rollback=True):
+            self.superuser.execute("insert into mobeye.device (device_id) values ('NU');"
+                                   "insert into mobeye.placement (device_id, during, geom) values"
+                                   " ('NU', tstzrange(now() - interval '2 days', null), st_setsrid(st_makepoint(5.40, 52.15), 4326))")
+            nights, report = self.superuser.execute(
+                "select mobeye.nights(tstzrange(now() - interval '2 days', now())), patrol.wijk_report((now() - interval '10 days')::date,"
+                " (now() + interval '20 days')::date, 'wijk', 0)").fetchone()
+        self.assertEqual(report["total"]["set_nights"], nights)
 
     def test_measures_of_another_layer_count_where_their_area_lies(self):
         with self.superuser.transaction(force_rollback=True):
