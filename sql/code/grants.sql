@@ -65,14 +65,18 @@ grant select, insert, update, delete on mobeye.device, mobeye.device_address, mo
     mobeye.placement_edit, mobeye.area to mobeye_registry;
 grant select on mobeye.counter, mobeye.registry_log, mobeye.team, mobeye.team_area, mobeye.device_status,
     mobeye.device_unknown to mobeye_registry;
-grant select, insert, update on mobeye.burglary, mobeye.measure to mobeye_registry;
+grant select, insert, update on mobeye.measure to mobeye_registry;
+-- Not held_for: a legal hold is the owner's.
+grant select, insert (reference, occurred_from, occurred_until, attempt, method, address, geom, counted),
+    update (occurred_from, occurred_until, attempt, method, address, geom) on mobeye.burglary to mobeye_registry;
 grant select on mobeye.burglary_erased to mobeye_registry;
 grant select on patrol.burglaries, patrol.devices, patrol.device_cards, patrol.mutes, patrol.incidents, patrol.changes,
     patrol.incident_history
     to mobeye_registry;
 grant execute on function
+    mobeye.burglaries_wanted(text[]),
     mobeye.check_areas(float8[]),
-    mobeye.check_burglaries(float8[], interval),
+    mobeye.check_burglaries(float8[], interval, text[]),
     mobeye.check_measures(),
     mobeye.check_devices(float8[]),
     mobeye.device_place(text, float8, float8, timestamptz, timestamptz, text, text, boolean, text),

@@ -21,7 +21,38 @@ as $$
 $$;
 comment on function mobeye.stage_burglaries() is 'Creates the temporary table burglary_import for one transaction.';
 
-create or replace function mobeye.check_burglaries(bounds float8[], keep interval)
+-- What the stored burglaries become: of each the columns that the file has, in which an empty cell is a value, and the others as
+-- they are.
+create or replace function mobeye.burglaries_wanted(columns text[])
+returns table (line bigint, burglary_id bigint, reference text, held boolean, changes boolean, loses_place boolean,
+               occurred_from timestamptz, occurred_until timestamptz, attempt boolean, method text, address text,
+               geom public.geometry)
+language plpgsql stable
+set search_path = pg_catalog, public, pg_temp
+as $$
+declare
+    placed constant boolean := columns && array['lon', 'rd_x'];
+begin
+    return query
+    select i.line, b.burglary_id, b.reference, b.held_for is not null,
+           (b.occurred_from, b.occurred_until, b.attempt, b.method, b.address, b.geom)
+           is distinct from (w.occurred_from, w.occurred_until, w.attempt, w.method, w.address, w.geom),
+           b.geom is not null and w.geom is null, w.*
+      from pg_temp.burglary_import i
+      join mobeye.burglary b on b.reference = i.reference
+     cross join lateral (
+           select coalesce(i.occurred_from, b.occurred_from) as occurred_from,
+                  case when 'occurred_until' = any (columns) then i.occurred_until else b.occurred_until end as occurred_until,
+                  case when 'attempt' = any (columns) then coalesce(i.attempt, false) else b.attempt end as attempt,
+                  case when 'method' = any (columns) then i.method else b.method end as method,
+                  case when 'address' = any (columns) then i.address else b.address end as address,
+                  case when placed then i.geom else b.geom end as geom) w;
+end
+$$;
+comment on function mobeye.burglaries_wanted(text[]) is
+    'What the stored burglaries become by burglary_import, if the file has these columns.';
+
+create or replace function mobeye.check_burglaries(bounds float8[], keep interval, columns text[])
 returns table (line bigint, warning boolean, "column" text, message text)
 language plpgsql
 set search_path = pg_catalog, public, pg_temp
@@ -40,13 +71,12 @@ begin
               from pg_temp.burglary_import i) r
      where r.line <> r.first;
     return query
-    select i.line, false, 'reference'::text,
-           format('burglary "%s" is under a legal hold and cannot be replaced (mobeye.hold_burglary() ends it)', i.reference)
-      from pg_temp.burglary_import i join mobeye.burglary b using (reference)
-     where b.held_for is not null
-       and (b.occurred_from, b.occurred_until, b.attempt, b.method, b.address)
-           is distinct from (coalesce(i.occurred_from, b.occurred_from), coalesce(i.occurred_until, b.occurred_until),
-                             coalesce(i.attempt, b.attempt), coalesce(i.method, b.method), coalesce(i.address, b.address));
+    select w.line, false, 'reference'::text,
+           format('burglary "%s" is under a legal hold and cannot be replaced (mobeye.hold_burglary() ends it)', w.reference)
+      from mobeye.burglaries_wanted(columns) w where w.held and w.changes;
+    return query
+    select w.line, false, 'occurred_until'::text, 'must not be before occurred_from, as the burglary is stored'
+      from mobeye.burglaries_wanted(columns) w where w.occurred_until < w.occurred_from;
     return query
     select i.line, false, 'occurred_from'::text, 'is missing (expected the time of the burglary)'
       from pg_temp.burglary_import i
@@ -72,13 +102,24 @@ begin
                   round(extract(epoch from keep) / 86400))
       from pg_temp.burglary_import i where i.occurred_from < now() - keep;
     return query
+    select i.line, true, 'reference'::text,
+           format('"%s" was erased before (on %s) and comes in again', i.reference,
+                  (e.at at time zone 'Europe/Amsterdam')::date)
+      from pg_temp.burglary_import i join mobeye.burglary_erased e on e.reference = md5(i.reference)::uuid
+     where i.occurred_from >= now() - keep -- else it is warned of above
+       and not exists (select from mobeye.burglary b where b.reference = i.reference);
+    return query
+    select min(w.line), true, 'lon'::text, format('is empty: the stored place is removed (so it is for %s rows in all)', count(*))
+      from mobeye.burglaries_wanted(columns) w where w.loses_place
+    having count(*) > 0;
+    return query
     select min(i.line), true, 'lon'::text, format('has no place, and counts in no area (so do %s rows in all)', count(*))
       from pg_temp.burglary_import i
      where i.geom is null and not exists (select from mobeye.burglary b where b.reference = i.reference)
     having count(*) > 0;
 end
 $$;
-comment on function mobeye.check_burglaries(float8[], interval) is
+comment on function mobeye.check_burglaries(float8[], interval, text[]) is
     'Checks burglary_import; merge_burglaries() accepts it if there are only warnings.';
 
 create or replace function mobeye.merge_burglaries(columns text[])
@@ -87,26 +128,13 @@ language plpgsql
 set search_path = pg_catalog, public, pg_temp
 as $$
 #variable_conflict use_column
-declare
-    placed boolean := columns && array['lon', 'rd_x'];
 begin
     select count(*) into burglaries from pg_temp.burglary_import;
-    with wanted as (
-        select b.burglary_id,
-               coalesce(i.occurred_from, b.occurred_from) as occurred_from,
-               case when 'occurred_until' = any (columns) then i.occurred_until else b.occurred_until end as occurred_until,
-               case when 'attempt' = any (columns) then coalesce(i.attempt, false) else b.attempt end as attempt,
-               case when 'method' = any (columns) then i.method else b.method end as method,
-               case when 'address' = any (columns) then i.address else b.address end as address,
-               case when placed then i.geom else b.geom end as geom
-          from pg_temp.burglary_import i join mobeye.burglary b using (reference))
     update mobeye.burglary b
        set occurred_from = w.occurred_from, occurred_until = w.occurred_until, attempt = w.attempt, method = w.method,
            address = w.address, geom = w.geom
-      from wanted w
-     where b.burglary_id = w.burglary_id
-       and (b.occurred_from, b.occurred_until, b.attempt, b.method, b.address, b.geom)
-           is distinct from (w.occurred_from, w.occurred_until, w.attempt, w.method, w.address, w.geom);
+      from mobeye.burglaries_wanted(columns) w
+     where b.burglary_id = w.burglary_id and w.changes and b.held_for is null;
     get diagnostics changed = row_count;
     insert into mobeye.burglary (reference, occurred_from, occurred_until, attempt, method, address, geom, counted)
     select i.reference, i.occurred_from, i.occurred_until, coalesce(i.attempt, false), i.method, i.address, i.geom,

@@ -55,6 +55,9 @@ class Burglaries(SchemaTest):
         rows = self.superuser.execute("select * from mobeye.burglary order by reference").fetchall()
         self.assert_put(FILE, {"burglaries": 3, "added": 0, "changed": 0})
         self.assertEqual(rows, self.superuser.execute("select * from mobeye.burglary order by reference").fetchall())
+        printed = self.assert_put("reference;lon;lat\nPL1;5.3;52.2\nPL2;;\nPL3;;\n", {"burglaries": 3, "added": 0, "changed": 3})
+        self.assertIn(":3: warning: lon: is empty: the stored place is removed (so it is for 2 rows in all)", printed)
+        self.assert_put(FILE, {"burglaries": 3, "added": 0, "changed": 3})
         # Columns that the file lacks stay; an empty cell is a value.
         self.assert_put("reference,attempt,method\nPL1,yes,\nPL4,,x\n".replace("PL4,,x\n", ""), {"burglaries": 1, "added": 0, "changed": 1})
         self.assertEqual(self.superuser.execute(
@@ -73,6 +76,10 @@ class Burglaries(SchemaTest):
         for line, what in ((3, 'reference: "A" is on line 2 too'), (4, "occurred_from: is missing"), (5, "occurred_from: is in the future"), (6, "lon: .*swap")):
             self.assertRegex(done.stderr, f":{line}: .*{what}")
         self.assertEqual(self.value(self.superuser, "select count(*) from mobeye.burglary"), 0)
+        self.assert_put(FILE, {"burglaries": 3, "added": 3, "changed": 0})
+        done = self.put("reference;occurred_until\nPL3;23-11-2025\n")
+        self.assertRegex(done.stderr, ":2: occurred_until: must not be before occurred_from")
+        self.superuser.execute("truncate mobeye.burglary")
         self.assertNotEqual(self.put(FILE, user="b_jan").returncode, 0)
         self.assertEqual(self.put(FILE, "--dry-run").returncode, 0)
         self.assertEqual(self.value(self.superuser, "select count(*) from mobeye.burglary"), 0)
@@ -111,6 +118,13 @@ class Burglaries(SchemaTest):
         self.assertEqual((n, remaining), (0, ["burglary PL1: under a legal hold"]))
         done = self.put(FILE.replace("nee;raam", "ja;raam"))
         self.assertRegex(done.stderr, ':2: reference: burglary "PL1" is under a legal hold')
+        for change in (("155990,61;464256,19\r\nPL2", "155990,61;464999,19\r\nPL2"), ("nee;raam", "nee;"), ("24-11-2025 07:30", ""),
+                       ('"Kerkstraat 1, Hoogland"', "")):
+            done = self.put(FILE.replace(*change))
+            self.assertRegex(done.stderr, ':2: reference: burglary "PL1" is under a legal hold', change)
+        with connect(self.database, "b_rik") as conn, self.assertRaises(psycopg.errors.InsufficientPrivilege):
+            conn.execute("update mobeye.burglary set held_for = null")
+        self.assert_put(FILE, {"burglaries": 3, "added": 0, "changed": 0})
         self.superuser.execute("select mobeye.hold_burglary('PL1', false, 'voorbij')")
         self.assertEqual(len(self.value(self.superuser, "select mobeye.subject_export('Kerkstraat 1, Hoogland', null, null, null)")[0]["burglaries"]), 1)
         n, remaining = self.superuser.execute("select * from mobeye.subject_erase('Kerkstraat 1, Hoogland', null, null, null)").fetchone()

@@ -81,7 +81,7 @@ static int import_file(const struct ctl_call *call, bool anyway, bool dry_run)
         return CTL_FAILED;
     snprintf(check, sizeof(check),
              "select line, warning, \"column\" || ': ' || message"
-             " from mobeye.check_burglaries(%s, interval '%" PRId64 " microseconds')",
+             " from mobeye.check_burglaries(%s, interval '%" PRId64 " microseconds', $1)",
              bounds, keep_us);
     const struct text_import import = {
         .verb = VERB,
@@ -91,6 +91,7 @@ static int import_file(const struct ctl_call *call, bool anyway, bool dry_run)
             "copy pg_temp.burglary_import (line, reference, occurred_from, occurred_until, attempt, method, address,"
             " lon, lat, rd_x, rd_y) from stdin",
         .check = check,
+        .check_columns = true,
         .merge = "select * from mobeye.merge_burglaries($1)",
         .first = first_sql,
     };

@@ -171,9 +171,10 @@ static bool end_copy(struct import *import)
     return done;
 }
 
-static bool check_rows(struct import *import, const char *check)
+static bool check_rows(struct import *import, const char *check, int n_values, const char *const *values)
 {
-    PGresult *rows = PQexec(import->conn, check);
+    PGresult *rows =
+        PQexecParams(import->conn, check, import->check_values ? n_values : 0, NULL, values, NULL, NULL, 0);
     bool done = check_result(import, "check", rows);
     for (int row = 0; done && row < PQntuples(rows); row++)
         line_diagnostics_add(&import->line_diagnostics, strtoull(PQgetvalue(rows, row, 0), NULL, 10),
@@ -227,7 +228,7 @@ static int merge_rows(struct import *import, const char *merge, int n_values, co
 int import_finish(struct import *import, const char *check, const char *merge, int n_values, const char *const *values)
 {
     if (!end_copy(import) || (import->whole && import->before_check && !import->before_check(import)) ||
-        (import->whole && !check_rows(import, check)))
+        (import->whole && !check_rows(import, check, n_values, values)))
         return CTL_FAILED;
     line_diagnostics_print(&import->line_diagnostics, import->file);
     if (import->line_diagnostics.errors > 0)

@@ -35,6 +35,7 @@ int text_import_run(const struct text_import *text_import, const struct ctl_call
                                         .dry_run = dry_run,
                                         .before_check = before_check,
                                         .before_commit = before_commit,
+                                        .check_values = text_import->check_columns,
                                         .local_times = text_import->format},
                              .format = text_import->format,
                              .columns = text_import->format ? text_import->format->columns : text_import->columns};

@@ -14,6 +14,7 @@ struct text_import {
     const struct row_format *format; /* NULL: all cells are texts; else columns are those of the format, and times
                                       * without an offset are local */
     const char *stage, *copy, *check, *merge, *first; /* see import.h; the line is the first column */
+    bool check_columns;                               /* `check` has the parameter of `merge` too */
 };
 
 /* Imports the file that is the call's argument. With a format, the parameter of `merge` is the array of the columns
