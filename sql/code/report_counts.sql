@@ -97,6 +97,49 @@ $$;
 comment on function mobeye.placement_figures(text, timestamptz, timestamptz) is
     'Where sets stood in a period, by area of a layer (empty: in none of it; *: in all): set_nights, and placements.';
 
+-- A placement counts in the month in which it ended only: in no report more often than it stood, at most less often.
+create or replace function mobeye.keep_placement_figures(ids bigint[]) returns void
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+    with gone as (
+        select p.placement_id, p.geom, p.during * tstzrange(null, now()) as during, l.layer
+          from mobeye.placement p cross join (select distinct a.layer from mobeye.area a) l
+         where p.placement_id = any (ids) and lower(p.during) < now()
+    ), cut as (
+        select g.placement_id, g.layer, lower(g.during) as at from gone g
+        union
+        select g.placement_id, g.layer, mobeye.day_start(m::date)
+          from gone g
+         cross join lateral generate_series(date_trunc('month', mobeye.local_time(lower(g.during))) + interval '1 month',
+                                            mobeye.local_time(upper(g.during)), interval '1 month') as m
+         where mobeye.day_start(m::date) < upper(g.during)
+        union
+        select g.placement_id, g.layer, lower(a.valid)
+          from gone g join mobeye.area a on a.layer = g.layer and lower(a.valid) > lower(g.during) and lower(a.valid) < upper(g.during)
+    ), part as (
+        select g.placement_id, g.layer, g.geom, date_trunc('month', mobeye.local_time(c.at))::date as month,
+               tstzrange(c.at, lead(c.at, 1, upper(g.during)) over (partition by g.placement_id, g.layer order by c.at)) as during,
+               row_number() over (partition by g.placement_id, g.layer order by c.at desc) = 1 as last
+          from gone g join cut c using (placement_id, layer)
+    ), stood as (
+        select p.month, p.layer, p.last, mobeye.nights(p.during) as nights,
+               coalesce((select a.code from mobeye.area a
+                          where a.layer = p.layer and public.st_covers(a.geom, p.geom) and a.valid @> lower(p.during)
+                          order by a.vintage desc nulls last, a.code collate "C" limit 1), '') as code
+          from part p)
+    insert into mobeye.area_stats as s (month, layer, code, figure, n)
+    select t.month, t.layer, f.code, f.figure, sum(f.n)
+      from stood t
+     cross join lateral (values (t.code, 'set_nights', t.nights), (t.code, 'placements', t.last::integer),
+                                ('*', 'placements', t.last::integer)) as f (code, figure, n)
+     group by 1, 2, 3, 4
+    having sum(f.n) > 0
+    on conflict on constraint area_stats_pkey do update set n = s.n + excluded.n
+$$;
+comment on function mobeye.keep_placement_figures(bigint[]) is
+    'Adds placements that are about to be erased to mobeye.area_stats: set_nights, and placements in the month of their end.';
+
 create or replace function mobeye.measure_figures(layer text, from_at timestamptz, until_at timestamptz)
 returns table (code text, figure text, n bigint)
 language sql stable
@@ -154,7 +197,7 @@ as $$
 $$;
 comment on function mobeye.report_counts(text, date, date) is
     'Everything that a report counts from one local day until another (excluded), by area of a layer (empty: in none of it; *: '
-    'in all), in incidents and burglaries that are stored, and of whole months in those that have been erased.';
+    'in all), in incidents, burglaries and placements that are stored, and of whole months in those that have been erased.';
 
 create or replace function mobeye.report_minutes(layer text, from_day date, until_day date)
 returns table (code text, acknowledged bigint, ack_median float8, ack_p90 float8, arrived bigint, on_scene_median float8,

@@ -207,6 +207,22 @@ comment on function mobeye.forget_fixes(text[], tstzrange) is
     'Erases the last fixes of devices that were taken in a period, here and in the memory of the daemons; returns how many '
     'rows had one.';
 
+create or replace function mobeye.erase_placements(ids bigint[]) returns bigint
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    n bigint;
+begin
+    perform mobeye.keep_placement_figures(ids);
+    delete from mobeye.placement p where p.placement_id = any (ids);
+    get diagnostics n = row_count;
+    return n;
+end
+$$;
+comment on function mobeye.erase_placements(bigint[]) is
+    'Erases placements after adding them to the statistics of every layer; returns how many there were.';
+
 create or replace function mobeye.erase_due(job text, until timestamptz) returns bigint
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -237,9 +253,11 @@ begin
     when 'mutes' then
         delete from mobeye.mute m where least(m.until, m.ended_at) < erase_due.until and not mobeye.is_held(m.incident_id);
     when 'placements' then
-        delete from mobeye.placement p
-         where upper(p.during) < until
-           and not exists (select from mobeye.incident i where i.placement_id = p.placement_id);
+        return mobeye.erase_placements(array(
+            select p.placement_id from mobeye.placement p
+             where upper(p.during) < until
+               and not exists (select from mobeye.incident i where i.placement_id = p.placement_id)
+             order by p.placement_id limit 5000 for update skip locked));
     when 'identities' then
         delete from mobeye.alert_identity a where a.stored_on < until::date;
     end case;

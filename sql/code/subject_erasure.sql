@@ -112,15 +112,13 @@ begin
     update mobeye.mute m set reason = 'erased'
      where m.mute_id in (select t.mute_id from mobeye.subject_mutes(s) t) and m.reason <> 'erased';
     get diagnostics n = row_count;
-    total := total + n;
-    delete from mobeye.placement p
-     where p.placement_id = any (s.placements) and upper(p.during) <= now()
-       and not exists (select from mobeye.incident i where i.placement_id = p.placement_id and i.incident_id = any (held))
-       and not exists (select from mobeye.subject_alerts(s) a
-                        where a.placement_id = p.placement_id and a.incident_id = any (held));
-    get diagnostics n = row_count;
-    total := total + n;
-    return total;
+    return total + n + mobeye.erase_placements(array(
+        select p.placement_id from mobeye.placement p
+         where p.placement_id = any (s.placements) and upper(p.during) <= now()
+           and not exists (select from mobeye.incident i where i.placement_id = p.placement_id and i.incident_id = any (held))
+           and not exists (select from mobeye.subject_alerts(s) a
+                            where a.placement_id = p.placement_id and a.incident_id = any (held))
+         order by p.placement_id for update));
 end
 $$;
 comment on function mobeye.erase_registered(mobeye.subject_scope) is

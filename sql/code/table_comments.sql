@@ -195,10 +195,10 @@ comment on column mobeye.measure.note is 'Remark.';
 comment on column mobeye.measure.actor is 'Who recorded it.';
 comment on column mobeye.measure.at is 'When it was recorded.';
 comment on table mobeye.area_stats is
-    'What a report counts, by month and area, of incidents and burglaries that have been erased.';
+    'What a report counts, by month and area, of incidents, burglaries and placements that have been erased.';
 comment on column mobeye.area_stats.month is 'First day of the month, local time.';
 comment on column mobeye.area_stats.layer is 'Layer of the area.';
-comment on column mobeye.area_stats.code is 'Code of the area; empty: in no area of the layer.';
+comment on column mobeye.area_stats.code is 'Code of the area; empty: in no area of the layer; *: in all.';
 comment on column mobeye.area_stats.figure is 'What is counted.';
 comment on column mobeye.area_stats.n is 'How many.';
 comment on table mobeye.device_renamed is 'Earlier names of devices; written by a trigger.';

@@ -364,6 +364,26 @@ class Report(SchemaTest):
                 " (now() + interval '20 days')::date, 'wijk', 0)").fetchone()
         self.assertEqual(report["total"]["set_nights"], nights)
 
+    def test_nights_of_erased_placements_still_count(self):
+        periods = [("2025-01-01", "2026-01-01"), ("2026-01-01", "2026-06-01"), ("2025-05-01", "2025-06-01")]
+        before = [self.report(*period) for period in periods]
+        with self.superuser.transaction(force_rollback=True):
+            self.superuser.execute("select mobeye.apply_retention('placements', '28 days', '90 days', '90 days',"
+                                   " now() - '2026-04-10'::timestamptz, '365 days')")
+            self.assertEqual(self.value(self.superuser, "select count(*) from mobeye.placement where upper(during) < '2026-02-01'"), 0)
+            for device in range(8):
+                self.superuser.execute("select mobeye.subject_erase(null, %s, '2024-01-01', '2027-01-01')", [f"SET-{device}"])
+            for period, old in zip(periods, before):
+                new = self.value(self.superuser, "select patrol.wijk_report(%s, %s, 'wijk', 0)", *period)
+                self.assertEqual([a["set_nights"] for a in new["areas"]], [a["set_nights"] for a in old["areas"]], period)
+                self.assertEqual(new["total"]["set_nights"], old["total"]["set_nights"])
+            # Each in one month, once.
+            for code in ("WK1", "WK2", "*"):
+                kept = self.value(self.superuser, "select sum(n) from mobeye.area_stats where figure = 'placements' and code = %s", code)
+                self.assertGreater(kept, 5, code)
+            gone = len(self.placements) - self.value(self.superuser, "select count(*) from mobeye.placement")
+            self.assertEqual(kept, gone)
+
     def test_measures_of_another_layer_count_where_their_area_lies(self):
         with self.superuser.transaction(force_rollback=True):
             self.superuser.execute("insert into mobeye.area (layer, code, name, geom) values ('hotspot', 'H1', 'H1',"
