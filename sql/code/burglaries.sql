@@ -52,7 +52,7 @@ begin
     on conflict on constraint area_stats_pkey do update set n = s.n + excluded.n;
     insert into mobeye.burglary_erased (reference)
     select md5(b.reference)::uuid from mobeye.burglary b where b.burglary_id = any (ids)
-    on conflict do nothing;
+    on conflict (reference) do update set at = excluded.at;
     delete from mobeye.burglary b where b.burglary_id = any (ids);
     get diagnostics n = row_count;
     return n;
@@ -107,3 +107,21 @@ end
 $$;
 comment on function mobeye.erase_burglaries_at(text, timestamptz, timestamptz) is
     'Erases the burglaries at an address in a period. Returns how many, and what remains and why.';
+
+-- By the hashes that the log of erasures has instead of their references.
+create or replace function mobeye.erase_burglaries_again(hashes uuid[], out n bigint, out remaining text[])
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    n := mobeye.erase_burglaries(array(select b.burglary_id from mobeye.burglary b
+                                        where md5(b.reference)::uuid = any (hashes) and b.held_for is null));
+    if n > 0 then
+        insert into mobeye.erasure (what, class, n) values ('burglaries', 'subject', erase_burglaries_again.n);
+    end if;
+    remaining := array(select format('burglary %s: under a legal hold', b.reference)
+                         from mobeye.burglary b where md5(b.reference)::uuid = any (hashes) order by b.reference);
+end
+$$;
+comment on function mobeye.erase_burglaries_again(uuid[]) is
+    'Erases burglaries that were erased before. Returns how many, and what remains and why.';

@@ -216,21 +216,24 @@ as $$
       from (select array_agg(s.device_id) as devices, array_agg(s.during) as periods
               from mobeye.subject(address, device, from_at, until_at) s) as scope
      cross join lateral mobeye.erase_devices(scope.devices, scope.periods) e
-     cross join lateral mobeye.erase_burglaries_at(address, from_at, until_at) b
+     cross join lateral mobeye.erase_burglaries_at(case when device is null then address end, from_at, until_at) b
 $$;
 comment on function mobeye.subject_erase(text, text, timestamptz, timestamptz) is
-    'Erases everything that is stored about an address, or about a device in a period. Returns how many rows, and what '
-    'remains and why.';
+    'Erases everything that is stored about an address, or about a device in a period (with both: of that device at the '
+    'address, and no burglaries). Returns how many rows, and what remains and why.';
 
 create or replace function mobeye.erase_again(log jsonb, out n bigint, out remaining text[])
 language sql
 set search_path = pg_catalog, pg_temp
 as $$
-    select e.n, e.remaining
-      from (select array_agg(l ->> 'device_id') as devices, array_agg((l ->> 'during')::tstzrange) as periods
+    select e.n + b.n, e.remaining || b.remaining
+      from (select array_agg(l ->> 'device_id') filter (where l ? 'device_id') as devices,
+                   array_agg((l ->> 'during')::tstzrange) filter (where l ? 'device_id') as periods,
+                   array_agg((l ->> 'burglary')::uuid) filter (where l ? 'burglary') as burglaries
               from jsonb_array_elements(log) as l) as scope
      cross join lateral mobeye.erase_devices(scope.devices, scope.periods) e
+     cross join lateral mobeye.erase_burglaries_again(scope.burglaries) b
 $$;
 comment on function mobeye.erase_again(jsonb) is
-    'Erases again what a log of erasures (device_id and during) lists, after a backup from before them was restored. Returns '
+    'Erases again what a log of erasures (device_id and during, or burglary) lists, after a backup from before them was restored. Returns '
     'how many rows, and what remains and why.';

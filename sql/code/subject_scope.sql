@@ -164,7 +164,8 @@ set search_path = pg_catalog, pg_temp
 as $$
     select mobeye.subject_devices(address, device, from_at, until_at)
            || coalesce((select jsonb_build_array(jsonb_build_object('burglaries', jsonb_agg(to_jsonb(b) order by b.burglary_id)))
-                          from mobeye.subject_burglaries(address, from_at, until_at) b having count(*) > 0), '[]')
+                          from mobeye.subject_burglaries(case when device is null then address end, from_at, until_at) b
+                        having count(*) > 0), '[]')
 $$;
 comment on function mobeye.subject_export(text, text, timestamptz, timestamptz) is
     'Everything that is stored about an address, or about a device in a period, as JSON; an empty array if nothing is.';

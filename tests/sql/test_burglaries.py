@@ -131,6 +131,43 @@ class Burglaries(SchemaTest):
         self.assertEqual((n, remaining), (1, []))
         self.assertEqual(self.value(self.superuser, "select mobeye.subject_export('Kerkstraat 1, Hoogland', null, null, null)"), [])
 
+    def subject(self, verb, *arguments, **options):
+        return mobeyectl("subject", verb, *arguments, database=self.database, user="postgres", **options)
+
+    def test_what_a_request_erased_is_erased_again_after_a_restore(self):
+        self.assert_put(FILE, {"burglaries": 3, "added": 3, "changed": 0})
+        log = self.subject("erase", "--address", "Kerkstraat 1, Hoogland", "--yes")
+        self.assertEqual(log.returncode, 0, log.stderr)
+        first = [json.loads(line) for line in log.stdout.splitlines()]
+        self.assertEqual([set(line) for line in first], [{"burglary", "at"}])
+        self.assertNotIn("PL1", log.stdout)
+        printed = self.assert_put(FILE, {"burglaries": 3, "added": 1, "changed": 0})
+        self.assertRegex(printed, r':2: warning: reference: "PL1" was erased before \(on [0-9-]+\) and comes in again')
+        again = self.subject("erase", "--address", "Kerkstraat 1, Hoogland", "--yes")
+        self.assertEqual([json.loads(line)["burglary"] for line in again.stdout.splitlines()], [first[0]["burglary"]])
+        # As from a backup.
+        self.superuser.execute("truncate mobeye.burglary, mobeye.burglary_erased, mobeye.area_stats")
+        self.assert_put(FILE, {"burglaries": 3, "added": 3, "changed": 0})
+        self.superuser.execute("select mobeye.hold_burglary('PL1', true, 'zaak 12')")
+        done = self.subject("again", "-", input=log.stdout)
+        self.assertIn("burglary PL1: under a legal hold", done.stderr)
+        self.superuser.execute("select mobeye.hold_burglary('PL1', false, 'voorbij')")
+        done = self.subject("again", "-", input=log.stdout)
+        self.assertEqual((done.returncode, done.stdout), (0, "1 rows erased again\n"), done.stderr)
+        self.assertEqual(self.superuser.execute("select reference from mobeye.burglary order by 1").fetchall(), [("PL2",), ("PL3",)])
+
+    def test_a_request_for_a_device_at_an_address_leaves_its_burglaries(self):
+        self.assert_put(FILE, {"burglaries": 3, "added": 3, "changed": 0})
+        self.superuser.execute("insert into mobeye.device (device_id) values ('SET') on conflict do nothing;"
+                               "insert into mobeye.placement (device_id, during, geom, address) values"
+                               " ('SET', '[2024-01-01,2024-02-01)', 'srid=4326;point(5.4 52.16)', 'Kerkstraat 1, Hoogland')")
+        request = ("--address", "Kerkstraat 1, Hoogland", "--device", "SET")
+        self.assertNotIn("burglaries", self.subject("export", *request).stdout)
+        log = self.subject("erase", *request, "--yes")
+        self.assertEqual((log.returncode, log.stderr.splitlines()[0]), (0, "1 rows erased"))
+        self.assertEqual([set(json.loads(line)) for line in log.stdout.splitlines()], [{"device_id", "during", "at"}])
+        self.assertEqual(self.value(self.superuser, "select count(*) from mobeye.burglary"), 3)
+
     def test_measures_come_in_once(self):
         text = "kind;layer;code;from;until;number;note\nletter;wijk;WK1;1-11-2025;;250;\ntent;wijk;WK1;3-11-2025 10:00;3-11-2025 16:00;;Markt\n"
         self.assert_put(text, {"measures": 2, "added": 2, "changed": 0}, verb="measures")

@@ -118,8 +118,10 @@ static bool print_log(PGconn *conn, const char *since)
 {
     PGresult *log = ctl_query(conn, VERB, "the log",
                               "select jsonb_build_object('device_id', device_id, 'during', during, 'at', at)::text"
-                              " from mobeye.erasure where erasure_id > $1::bigint and what = 'subject' "
-                              "order by erasure_id",
+                              " from (select * from mobeye.erasure where erasure_id > $1::bigint and what = 'subject'"
+                              " order by erasure_id) e"
+                              " union all select jsonb_build_object('burglary', reference, 'at', at)::text"
+                              " from mobeye.burglary_erased where at = now()",
                               1, &since);
     if (!log)
         return false;
