@@ -50,9 +50,9 @@ begin
      where b.burglary_id = any (ids) and not b.counted
      group by 1, 2, 3, 4
     on conflict on constraint area_stats_pkey do update set n = s.n + excluded.n;
-    insert into mobeye.burglary_erased (reference)
-    select md5(b.reference)::uuid from mobeye.burglary b where b.burglary_id = any (ids)
-    on conflict (reference) do update set at = excluded.at;
+    insert into mobeye.burglary_erased as e (reference, counted)
+    select md5(b.reference)::uuid, exists (select from mobeye.area) from mobeye.burglary b where b.burglary_id = any (ids)
+    on conflict (reference) do update set at = excluded.at, counted = e.counted or excluded.counted;
     delete from mobeye.burglary b where b.burglary_id = any (ids);
     get diagnostics n = row_count;
     return n;

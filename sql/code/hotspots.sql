@@ -61,10 +61,10 @@ begin
         raise exception 'cell: % (expected 25 to 5000 metres)', coalesce(cell::text, 'null') using errcode = 'invalid_parameter_value';
     elsif min_count is null or min_count < 1 then
         raise exception 'min: % (expected at least 1)', coalesce(min_count::text, 'null') using errcode = 'invalid_parameter_value';
-    elsif restricted and (cell % 125 <> 0 or min_count < 3) then
+    elsif restricted and (cell % 125 <> 0 or min_count < 3 or min_count = 4) then -- what 4 leaves out of 3 is 3
         raise exception 'hotspots: cells of % m with at least % are too precise', cell, min_count
             using errcode = 'insufficient_privilege',
-                  hint = 'Members of mobeye_analyst may use cells of 125 m or a multiple, with at least 3.';
+                  hint = 'Members of mobeye_analyst may use cells of 125 m or a multiple, with at least 3, or 5 or more.';
     end if;
     with area as (
         select h.*, mobeye.place_name(h.centre, until_day::timestamp at time zone 'Europe/Amsterdam' - interval '1 day') as name
@@ -79,7 +79,8 @@ begin
                    'code', format('%s-%s-%s', cell, floor(public.st_x(n.centre) / cell), floor(public.st_y(n.centre) / cell)),
                    'name', n.name || case when n.same > 1 then ' ' || n.place else '' end, 'cells', n.cells,
                    of_what, case when not restricted or n.n >= 5 then n.n end)
-                   || case when of_what = 'burglaries' and not restricted then jsonb_build_object('attempts', n.attempts) else '{}' end,
+                   || case when of_what <> 'burglaries' then '{}' when restricted then '{"attempts_included": true}'
+                           else jsonb_build_object('attempts', n.attempts) end,
                'geometry', public.st_asgeojson(public.st_forcepolygonccw(public.st_transform(n.geom, 4326)), 9, 0)::jsonb)
                order by n.n desc, public.st_x(n.centre), public.st_y(n.centre))
       into features from named n;
@@ -89,4 +90,4 @@ $$;
 comment on function patrol.hotspots(date, date, text, integer, integer) is
     'Proposed hotspots as GeoJSON, to be imported as areas: cells of RD New (metres) with at least min_count burglaries (attempts '
     'included) or alarms (secret placements left out), neighbours joined. For mobeye_analyst whole months and cells of 125 m or a '
-    'multiple, with at least 3; counts below 5 are null, and alarms of fewer than 5 placements are left out.';
+    'multiple, with at least 3, or 5 or more; counts below 5 are null, and alarms of fewer than 5 placements are left out.';

@@ -194,6 +194,14 @@ begin
            array_agg(e.y order by e.day, e.x, e.y) filter (where e.x is not null) as ys,
            count(*) filter (where e.x is null) as without_place, count(*) filter (where e.attempt and e.x is not null) as attempts
       into event from mobeye.report_events(of_what, from_day, until_day) e;
+    if restricted and cardinality(event.days) between 1 and 4 then
+        raise exception 'near repeats: fewer than 5 % with a place from % until %', of_what, from_day, until_day
+            using errcode = 'insufficient_privilege', hint = 'For members of mobeye_analyst a longer period is expected.';
+    elsif restricted then
+        event.attempts := case when event.attempts not between 1 and 4
+                                    and cardinality(event.days) - event.attempts not between 1 and 4 then event.attempts end;
+        event.without_place := case when event.without_place not between 1 and 4 then event.without_place end;
+    end if;
     select p.* into pair
       from mobeye.near_pairs(event.xs, event.ys, array(select (d * 100)::bigint from unnest(distances) as d), metric = 'manhattan',
                              most_steps / (simulations + 1) + 1) p;
@@ -215,4 +223,5 @@ $$;
 comment on function patrol.near_repeat(date, date, text, numeric[], integer[], text, integer, bigint) is
     'The Knox test: pairs of burglaries (attempts included) or alarms by bands of distance (metres, from RD New) and of local days, '
     'each band half-open and the last without end; how many times what chance gives (ratio), and how often chance gives as many (p). '
-    'For mobeye_analyst whole months, and bands that begin at 0, 1 or a multiple of 50 m and at a multiple of 7 or of 30 days.';
+    'For mobeye_analyst whole months with 5 events or more, and bands that begin at 0, 1 or a multiple of 50 m and at a multiple of '
+    '7 or of 30 days; attempts and events without a place are null where there are 1 to 4, or 1 to 4 others.';

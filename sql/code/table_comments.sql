@@ -178,9 +178,10 @@ comment on column mobeye.burglary.address is 'Address of the home.';
 comment on column mobeye.burglary.geom is 'The home, WGS84; null: unknown.';
 comment on column mobeye.burglary.imported_at is 'When it was first imported.';
 comment on column mobeye.burglary.counted is 'Whether it was erased before: mobeye.area_stats counts it already.';
-comment on table mobeye.burglary_erased is 'Burglaries that retention erased.';
+comment on table mobeye.burglary_erased is 'Burglaries that were erased.';
 comment on column mobeye.burglary_erased.reference is 'MD5 of the reference.';
 comment on column mobeye.burglary_erased.at is 'When it was erased.';
+comment on column mobeye.burglary_erased.counted is 'Whether mobeye.area_stats counts it: there were areas.';
 comment on column mobeye.burglary.held_for is 'Why it is under a legal hold (mobeye.hold_burglary()); null: it is not.';
 comment on table mobeye.measure is
     'What was done against burglary; written by patrol.add_measure() and mobeyectl measures import. Placements of devices count '

@@ -25,7 +25,8 @@ create index if not exists burglary_address on mobeye.burglary (lower(trim(addre
 -- The references of erased burglaries, hashed: one that is imported again is not counted twice.
 create table if not exists mobeye.burglary_erased (
     reference uuid primary key,
-    at timestamptz not null default now()
+    at timestamptz not null default now(),
+    counted boolean not null -- in mobeye.area_stats: there were areas
 );
 
 create table if not exists mobeye.measure (

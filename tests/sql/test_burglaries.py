@@ -109,6 +109,17 @@ class Burglaries(SchemaTest):
             report = self.value(self.superuser, "select patrol.wijk_report('2020-01-01', '2020-03-01', 'wijk', 0)")
             self.assertEqual(report["total"]["attempts"], 1)
 
+    def test_what_was_erased_without_areas_counts_when_it_comes_in_again(self):
+        with self.superuser.transaction(force_rollback=True):
+            self.superuser.execute("delete from mobeye.team_area; delete from mobeye.area;"
+                                   "insert into mobeye.burglary (reference, occurred_from) values ('PL1', '2025-11-23');"
+                                   "select mobeye.erase_burglaries(array(select burglary_id from mobeye.burglary));"
+                                   "select mobeye.stage_burglaries();"
+                                   "insert into pg_temp.burglary_import (line, reference, occurred_from) values (2, 'PL1', '2025-11-23');"
+                                   "select mobeye.merge_burglaries('{reference,occurred_from}')")
+            self.assertEqual(self.superuser.execute("select reference, counted from mobeye.burglary").fetchall(), [("PL1", False)])
+            self.assertEqual(self.value(self.superuser, "select count(*) from mobeye.burglary_erased"), 1)
+
     def test_a_legal_hold_keeps_it_from_retention_requests_and_imports(self):
         self.assert_put(FILE, {"burglaries": 3, "added": 3, "changed": 0})
         for reference in ("PL1", "PL2"):

@@ -98,9 +98,12 @@ class Hotspots(SchemaTest):
         with self.connect() as conn:
             conn.execute("set role mobeye_analyst")
             features = self.hotspots(conn)["features"]
-            self.assertEqual([(f["properties"]["burglaries"], "attempts" in f["properties"]) for f in features], [(5, False), (None, False)])
+            self.assertEqual([(f["properties"]["burglaries"], "attempts" in f["properties"], f["properties"]["attempts_included"])
+                              for f in features], [(5, False, True), (None, False, True)])
+            self.assertNotIn("attempts_included", self.hotspots(conn, of_what="alarms")["features"][0]["properties"])
+            self.assertEqual(len(self.hotspots(conn, min_count=5)["features"]), 1)
             self.assertEqual([f["properties"]["alarms"] for f in self.hotspots(conn, of_what="alarms")["features"]], [5])
-            for arguments in ({"cell": 100}, {"cell": 126}, {"min_count": 2}):
+            for arguments in ({"cell": 100}, {"cell": 126}, {"min_count": 2}, {"min_count": 4}):
                 with self.subTest(arguments=arguments), self.assertRaises(psycopg.errors.InsufficientPrivilege):
                     self.hotspots(conn, **arguments)
             with self.assertRaises(psycopg.errors.InsufficientPrivilege):

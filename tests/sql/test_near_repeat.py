@@ -170,6 +170,26 @@ class NearRepeat(SchemaTest):
                 with self.assertRaises(psycopg.errors.InsufficientPrivilege):
                     conn.execute(f"select from {relation}")
 
+    def test_analysts_get_no_small_numbers_of_events(self):
+        with self.connect() as conn:
+            conn.execute("set role mobeye_analyst")
+            for events, attempts, without, shown in ((0, 0, 3, (0, 0, None)), (5, 0, 0, (5, 0, 0)), (9, 4, 5, (9, None, 5)), (9, 5, 0, (9, None, 0)),
+                                                     (10, 5, 4, (10, 5, None)), (6, 6, 0, (6, 6, 0))):
+                with self.subTest(events=events, attempts=attempts, without=without):
+                    self.superuser.execute("truncate mobeye.burglary")
+                    self.store([(day, day * 100000, 0) for day in range(events)])
+                    self.superuser.execute("update mobeye.burglary set attempt = true where reference::integer < %s", [attempts])
+                    self.superuser.execute("insert into mobeye.burglary (reference, occurred_from) select 'Z' || n, '2026-02-01'"
+                                           " from generate_series(1, %s) n", [without])
+                    given = self.near_repeat(conn=conn, simulations=9)
+                    self.assertEqual((given["n"], given["attempts"], given["without_place"]), shown)
+                    given = self.near_repeat(simulations=9)
+                    self.assertEqual((given["n"], given["attempts"], given["without_place"]), (events, attempts, without))
+            self.superuser.execute("truncate mobeye.burglary")
+            self.store([(day, day * 100000, 0) for day in range(4)])
+            with self.assertRaisesRegex(psycopg.errors.InsufficientPrivilege, "fewer than 5 burglaries"):
+                self.near_repeat(conn=conn, simulations=9)
+
     def test_text_explains_itself(self):
         self.store([(day, 0, 0) for day in (0, 1, 2, 3)] + [(day, 900000 + day * 40000, 0) for day in range(0, 300, 5)])
         done = mobeyectl("report", "near-repeat", "--from", "2026-01-01", "--until", "2027-01-01", "--seed", "3", database=self.database)
