@@ -45,8 +45,8 @@ comment on function mobeye.nl_period(jsonb) is 'A period (from, until) in words.
 create or replace function mobeye.nl_count(value jsonb, min_cell integer) returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
-as $$ select mobeye.nl_number((value #>> '{}')::numeric, 0, '<' || min_cell) $$;
-comment on function mobeye.nl_count(jsonb, integer) is 'A count, or <5 if it is left out.';
+as $$ select case when value is null then '–' else mobeye.nl_number((value #>> '{}')::numeric, 0, '<' || min_cell) end $$;
+comment on function mobeye.nl_count(jsonb, integer) is 'A count, <5 if it is left out, or – if there is none.';
 
 create or replace function mobeye.nl_change(now jsonb, before jsonb) returns text
 language sql immutable
@@ -54,7 +54,7 @@ set search_path = pg_catalog, pg_temp
 as $$
     select case when (now #>> '{}') is null or (before #>> '{}') is null then '–'
                 when (now #>> '{}')::bigint = (before #>> '{}')::bigint then '0'
-                else to_char((now #>> '{}')::bigint - (before #>> '{}')::bigint, 'FMSG999G990') end
+                else translate(to_char((now #>> '{}')::bigint - (before #>> '{}')::bigint, 'FMSG999,999,990'), ',', '.') end
 $$;
 comment on function mobeye.nl_change(jsonb, jsonb) is 'The difference of two counts, or – if one is left out.';
 
@@ -87,7 +87,7 @@ as $$
                                  then ' – ' || mobeye.nl_number(floor(q * greatest(most, 4) / 4)) else '' end end as label, q
           from generate_series(0, 4) as q
         union all
-        select 'qx', '<' || min_cell || ' (weggelaten)', 9)
+        select 'qx', '<' || min_cell || ' (weggelaten)', 9 where min_cell > 1)
     select xmlelement(name ul, xmlattributes('key' as class),
                xmlagg(xmlelement(name li,
                    xmlelement(name svg, xmlattributes('0 0 28 18' as "viewBox", 'true' as "aria-hidden"),

@@ -66,11 +66,14 @@ language sql immutable
 set search_path = pg_catalog, pg_temp
 as $$
     select xmlelement(name table, xmlelement(name caption, 'Alarmen en nachten dat er sets stonden, per gebied'),
-               mobeye.html_head(array['Nr', 'Gebied', '|Nachten dat sets stonden', 'jaar eerder', '|Alarmen', 'jaar eerder', 'per 100 nachten',
+               mobeye.html_head(array['Nr', 'Gebied', '|Nachten dat sets stonden', 'vorige periode', 'jaar eerder',
+                                      '|Alarmen', 'vorige periode', 'jaar eerder', 'per 100 nachten',
                                       'geverifieerd', 'waarvan loos', '|Opgepakt: mediaan', '90%', '|Ter plaatse: mediaan', '90%']),
                xmlelement(name tbody, xmlagg(mobeye.html_row(r.i, r.name, r.sum, xmlconcat(
-                   mobeye.html_cell(mobeye.nl_count(f -> 'set_nights', m), 'g'), mobeye.html_cell(mobeye.nl_count(f #> '{year_before,set_nights}', m)),
-                   mobeye.html_cell(mobeye.nl_count(f -> 'alarms', m), 'g'), mobeye.html_cell(mobeye.nl_count(f #> '{year_before,alarms}', m)),
+                   mobeye.html_cell(mobeye.nl_count(f -> 'set_nights', m), 'g'), mobeye.html_cell(mobeye.nl_count(f #> '{previous,set_nights}', m)),
+                   mobeye.html_cell(mobeye.nl_count(f #> '{year_before,set_nights}', m)),
+                   mobeye.html_cell(mobeye.nl_count(f -> 'alarms', m), 'g'), mobeye.html_cell(mobeye.nl_count(f #> '{previous,alarms}', m)),
+                   mobeye.html_cell(mobeye.nl_count(f #> '{year_before,alarms}', m)),
                    mobeye.html_cell(mobeye.nl_number((f ->> 'alarms_per_100_nights')::numeric, 1)),
                    mobeye.html_cell(mobeye.nl_count(f -> 'verified', m)),
                    mobeye.html_cell(mobeye.nl_number(100 * (f ->> 'false_alarm_share')::numeric, 0) || case when f ->> 'false_alarm_share' is not null then '%' else '' end),
@@ -131,7 +134,7 @@ as $$
         xmlelement(name p, 'Inbraken zijn voltooide woninginbraken die bij de politie zijn gemeld, naar de dag waarop zij op zijn vroegst gepleegd zijn. '
             || 'Pogingen staan apart en zijn nergens bij de inbraken opgeteld. Oefeningen tellen nergens mee.'),
         xmlelement(name p, 'Een nacht telt voor een gebied als er om 3 uur een set stond; twee sets in één nacht zijn twee nachten. “Waarvan loos” is het aandeel loze '
-            || 'alarmen van de alarmen met een uitkomst. De mediaan is de tijd in minuten waarbinnen de helft van de alarmen is opgepakt, of iemand ter plaatse '
+            || 'alarmen van de alarmen die als bevestigd, loos, technisch of niets aangetroffen zijn afgesloten. De mediaan is de tijd in minuten waarbinnen de helft van de alarmen is opgepakt, of iemand ter plaatse '
             || 'was; 90% die waarbinnen dat bij negen van de tien zo was. Van alarmen die volgens de bewaartermijn gewist zijn, blijven de aantallen meetellen, de tijden niet.'),
         xmlelement(name p, 'Vergeleken wordt met de periode ervoor (' || mobeye.nl_period(report -> 'previous') || ')'
             || case when report -> 'year_before' <> 'null' then ' en met dezelfde periode een jaar eerder (' || mobeye.nl_period(report -> 'year_before') || ')' else '' end
@@ -201,6 +204,16 @@ $$;
 comment on function patrol.wijk_report_html(date, date, text, integer, text[]) is
     'patrol.wijk_report() as one HTML file in Dutch, without script and outside requests; codes: the areas that have rows (null: all).';
 
+create or replace function mobeye.figure_at(figures jsonb, path text[]) returns numeric
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+    select case when jsonb_typeof(figures -> path[1]) = 'object' and not (figures -> path[1]) ? path[2] then 0
+                else (figures #>> path)::numeric end
+$$;
+comment on function mobeye.figure_at(jsonb, text[]) is
+    'A figure of a period by its path: null if it is left out, 0 for a kind or an outcome that did not occur.';
+
 create or replace function patrol.wijk_report_rows(from_day date, until_day date, layer text default 'wijk', min_cell integer default 5,
                                                    codes text[] default null)
 returns table (code text, name text, figure text, value numeric, previous numeric, year_before numeric)
@@ -219,12 +232,14 @@ as $$
                select array[e.key] as path, 0 as position from jsonb_each(shown.f) e
                 where jsonb_typeof(e.value) in ('number', 'null') and e.key <> all ('{homes,name,code,previous,year_before}')
                union all
-               select array[e.key, w], 0 from jsonb_each(shown.f) e cross join lateral jsonb_object_keys(e.value) w
+               select distinct array[e.key, w], 0
+                 from unnest(array[shown.f, shown.f -> 'previous', nullif(shown.f -> 'year_before', 'null')]) as period (f)
+                cross join lateral jsonb_each(period.f) e cross join lateral jsonb_object_keys(e.value) w
                 where jsonb_typeof(e.value) = 'object' and e.key not in ('previous', 'year_before')
                union all
                select array['hour_of_week', h::text], h from generate_series(0, 167) as h) k)
-    select flat.code, flat.name, array_to_string(flat.path, '.'), (shown.f #>> flat.path)::numeric,
-           (shown.f #>> (array['previous'] || flat.path))::numeric, (shown.f #>> (array['year_before'] || flat.path))::numeric
+    select flat.code, flat.name, array_to_string(flat.path, '.'), mobeye.figure_at(shown.f, flat.path),
+           mobeye.figure_at(shown.f -> 'previous', flat.path), mobeye.figure_at(shown.f -> 'year_before', flat.path)
       from flat join shown using (i)
      order by flat.i, flat.path[1] = 'hour_of_week', flat.path[1], flat.position, flat.path
 $$;

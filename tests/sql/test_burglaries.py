@@ -9,7 +9,7 @@ import xml.etree.ElementTree as ElementTree
 
 import psycopg
 
-from support import SchemaTest, connect, mobeyectl
+from support import SchemaTest, connect, insert_incident, mobeyectl
 
 HEADER = "reference;occurred_from;occurred_until;attempt;method;address;rd_x;rd_y\r\n"
 FILE = ("\ufeff" + HEADER + 'PL1;23-11-2025 21:00;24-11-2025 07:30;nee;raam;"Kerkstraat 1, Hoogland";155990,61;464256,19\r\n'
@@ -241,10 +241,35 @@ class Burglaries(SchemaTest):
             self.assertEqual(self.report("-o", str(path)).stdout, "")
             self.assertEqual(path.read_text(), done.stdout)
 
+    def test_what_did_not_occur_in_a_period_is_0_and_what_has_no_period_is_no_number(self):
+        at = [("2025-02-01", "motion")] * 6 + [("2025-09-01", "panic")] * 6 + [("2024-09-01", "camera")] * 6
+        with self.connect() as conn:
+            conn.execute("delete from mobeye.incident")
+            for day, kind in at:
+                insert_incident(conn, day, kind=kind)
+        options = ("--from", "2025-07-01", "--min-cell", "0")
+        rows = {(r["code"], r["figure"]): (r["value"], r["previous"], r["year_before"]) for r in csv.DictReader(io.StringIO(
+            mobeyectl("report", "wijk", *options, "--until", "2026-01-01", "--format", "csv", database=self.database).stdout), delimiter=";")}
+        self.assertEqual([rows["*", f"alarms_by_kind.{kind}"] for kind in ("panic", "motion", "camera")],
+                         [("6", "0", "0"), ("0", "6", "0"), ("0", "0", "6")])
+        page = mobeyectl("report", "wijk", *options, "--until", "2026-08-01", database=self.database).stdout
+        self.assertIn("<small>jaar eerder –</small>", page)
+        self.assertNotIn("&lt;0", page)
+        page = mobeyectl("report", "wijk", *options, "--until", "2026-01-01", database=self.database).stdout
+        table = next(t for t in ElementTree.fromstring(page.split("\n", 1)[1]).iter("table") if "Alarmen en" in t.find("caption").text)
+        self.assertEqual([h.text for h in table.iter("th")][2:8], ["Nachten dat sets stonden", "vorige periode", "jaar eerder"] + ["Alarmen", "vorige periode", "jaar eerder"])
+        self.assertEqual(["".join(d.itertext()) for d in list(table.iter("tr"))[-1]][2:8], ["0", "0", "0", "6", "6", "6"])
+        self.superuser.execute("delete from mobeye.incident")
+        self.assertEqual(self.value(self.superuser, "select array[mobeye.nl_change('12345', '1'), mobeye.nl_change('1', '1234567')]"),
+                         ["+12.344", "-1.234.566"])
+
     def test_what_a_report_cannot_be(self):
         for options, what in ((("--format", "xml"), "html, csv or json"), (("--code", "WK9"), 'code "WK9": is not an area of layer wijk'),
                               (("--min-cell", "3"), "min_cell 3 is not allowed"), (("--layer", "beat"), 'layer "beat" does not exist'),
-                              (("--from", "2025-07-02"), "whole months")):
+                              (("--from", "2025-07-02"), "whole months"), (("--excel",), "--excel requires --format csv"),
+                              (("--layer", "beat", "--code", "WK9"), 'layer "beat" does not exist'),
+                              (("--from", "01-07-2025"), '--from: "01-07-2025" is not a day (expected YYYY-MM-DD)'),
+                              (("--until", "2026-01-01 "), '--until: "2026-01-01 " is not a day')):
             done = self.report(*options)
             self.assertNotEqual(done.returncode, 0)
             self.assertIn(what, done.stderr)

@@ -84,6 +84,17 @@ static int read_format(const char *word, int action, enum report_format *ret)
                                          : "text or json");
 }
 
+/* Other ways to write a day depend on the DateStyle of the database. */
+static bool is_day(const char *text)
+{
+    static const char pattern[] = "0000-00-00";
+    size_t i = 0;
+    for (; pattern[i]; i++)
+        if (pattern[i] == '0' ? text[i] < '0' || text[i] > '9' : text[i] != pattern[i])
+            return false;
+    return !text[i];
+}
+
 int ctl_report(int argc, char **argv)
 {
     struct report_request request = {0};
@@ -112,10 +123,15 @@ int ctl_report(int argc, char **argv)
         return status;
     if (!request.from || !request.until)
         return ctl_usage(REPORT_VERB, "missing period (expected --from DATE and --until DATE)");
+    if (!is_day(request.from) || !is_day(request.until))
+        return ctl_usage(REPORT_VERB, "--%s: \"%s\" is not a day (expected YYYY-MM-DD)",
+                         is_day(request.from) ? "until" : "from", is_day(request.from) ? request.until : request.from);
     request.format = call.action == WIJK ? REPORT_HTML : REPORT_TEXT;
     status = read_format(format, call.action, &request.format);
     if (status != CTL_OK)
         return status;
+    if (request.excel && request.format != REPORT_CSV)
+        return ctl_usage(REPORT_VERB, "--excel requires --format csv");
     PGconn *conn = ctl_connect(REPORT_VERB, call.file, call.db);
     status = conn ? prints[call.action](conn, &request) : CTL_FAILED;
     PQfinish(conn);

@@ -65,17 +65,17 @@ int report_wijk(PGconn *conn, const struct report_request *request)
     struct buf codes = {0}, text = {0};
     list_codes(request, &codes);
     const char *const values[] = {request->from, request->until, request->layer, request->min_cell, codes.data};
-    int status = request->n_codes ? check_codes(conn, request->layer, codes.data) : CTL_OK;
-    PGresult *rows =
-        status == CTL_OK ? ctl_query(conn, REPORT_VERB, "wijk", queries[request->format], 5, values) : NULL;
-    status = rows ? CTL_OK : CTL_FAILED;
-    if (rows && request->format == REPORT_CSV) {
+    PGresult *rows = ctl_query(conn, REPORT_VERB, "wijk", queries[request->format], 5, values);
+    int status = rows ? CTL_OK : CTL_FAILED;
+    if (status == CTL_OK && request->n_codes)
+        status = check_codes(conn, request->layer, codes.data);
+    if (status == CTL_OK && request->format == REPORT_CSV) {
         buf_printf(&text, "%s", request->excel ? "\xef\xbb\xbf" : "");
         csv_write(rows, ';', &text);
-    } else if (rows) {
+    } else if (status == CTL_OK) {
         buf_printf(&text, "%s\n", PQgetvalue(rows, 0, 0));
     }
-    if (rows)
+    if (status == CTL_OK)
         status = write_output(request, &text);
     PQclear(rows);
     buf_free(&codes);
