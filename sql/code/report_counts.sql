@@ -150,7 +150,7 @@ as $$
                                  join mobeye.area own on own.layer = m.layer and own.code = m.code
                                 where a.layer = measure_figures.layer and a.valid @> m.from_at
                                   and public.st_covers(a.geom, public.st_pointonsurface(own.geom))
-                                order by own.vintage desc nulls last, a.vintage desc nulls last, a.code collate "C" limit 1), '') end,
+                                order by own.valid @> m.from_at desc, own.vintage desc nulls last, a.vintage desc nulls last, a.code collate "C" limit 1), '') end,
            'measure:' || m.kind, sum(coalesce(m.number, 1))
       from mobeye.measure m
      where m.from_at >= measure_figures.from_at and m.from_at < measure_figures.until_at

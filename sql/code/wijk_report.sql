@@ -1,7 +1,6 @@
 -- The district safety report.
 
 -- One figure after suppression: null where it is left out.
--- Without a search_path of its own, so that it is inlined: it is called for every figure.
 create or replace function mobeye.shown(counts jsonb, hidden jsonb, code text, figure text, groups text) returns bigint
 language sql immutable
 set search_path = pg_catalog, pg_temp
@@ -199,6 +198,8 @@ declare
                                                  + extract(month from age(until_day, from_day)))::integer)
         else from_day - (until_day - from_day) end;
     short constant boolean := until_day <= from_day + interval '1 year'; -- else the year before would overlap
+    -- The day after the same last day; for 29 February that is 28 February.
+    year_until constant date := greatest((until_day - interval '1 year')::date, (until_day - 1 - interval '1 year')::date + 1);
     codes text[];
     homes bigint[];
     parts jsonb;
@@ -214,13 +215,13 @@ begin
       into parts
       from mobeye.period_figures(layer, from_day, until_day, codes, homes, min_cell, bound) t
       join mobeye.period_figures(layer, previous_day, from_day, codes, homes, min_cell, bound) p using (code)
-      left join mobeye.period_figures(layer, (from_day - interval '1 year')::date, (until_day - interval '1 year')::date,
+      left join mobeye.period_figures(layer, (from_day - interval '1 year')::date, year_until,
                                       codes, homes, min_cell, bound) y on short and y.code = t.code;
     return jsonb_build_object(
         'from', from_day, 'until', until_day, 'layer', layer, 'min_cell', min_cell,
         'previous', jsonb_build_object('from', previous_day, 'until', from_day),
         'year_before', case when short then jsonb_build_object('from', (from_day - interval '1 year')::date,
-                                                               'until', (until_day - interval '1 year')::date) end,
+                                                               'until', year_until) end,
         'areas', (select coalesce(jsonb_agg(jsonb_build_object('code', a.code, 'name', a.name, 'homes', a.homes)
                                             || (parts -> a.code) - 'empty' order by a.code collate "C"), '[]')
                     from mobeye.report_areas(layer, from_day, until_day) a

@@ -395,6 +395,20 @@ class Report(SchemaTest):
         self.assertEqual([a["measures"]["tent"] for a in report["areas"]], [0, 1])
         self.assertEqual(report["total"]["measures"], {"letter": 250, "tent": 1, "patrol": 0, "other": 0})
 
+    def test_a_measure_counts_where_its_area_lay_then(self):
+        with self.superuser.transaction(force_rollback=True):
+            for vintage, west in ((2024, 5.40), (2026, 5.31)):
+                self.superuser.execute("insert into mobeye.area (layer, code, name, vintage, geom) values ('hotspot', 'H1', 'H1', %s,"
+                                       " st_multi(st_makeenvelope(%s, 52.11, %s, 52.12, 4326)))", [vintage, west, west + 0.01])
+            self.superuser.execute("select patrol.add_measure('letter', 'hotspot', 'H1', '2025-02-01', null, 250, null)")
+            report = self.superuser.execute("select patrol.wijk_report('2025-01-01', '2025-07-01', 'wijk', 0)").fetchone()[0]
+        self.assertEqual([a["measures"]["letter"] for a in report["areas"]], [0, 250])
+
+    def test_the_year_before_ends_with_the_same_day(self):
+        for begin, end, before in (("2024-02-01", "2024-02-29", ["2023-02-01", "2023-03-01"]), ("2024-02-01", "2024-03-01", ["2023-02-01", "2023-03-01"]),
+                                   ("2025-02-01", "2025-03-01", ["2024-02-01", "2024-03-01"]), ("2024-02-29", "2024-03-01", ["2023-02-28", "2023-03-01"])):
+            self.assertEqual(list(self.report(begin, end)["year_before"].values()), before, (begin, end))
+
     def test_an_analyst_has_whole_months_and_a_minimum(self):
         for begin, end, min_cell in (("2026-01-02", "2026-07-01", 5), ("2026-01-01", "2026-06-30", 5), ("2026-01-01", "2026-07-01", 4)):
             with self.assertRaises(psycopg.errors.InsufficientPrivilege):
