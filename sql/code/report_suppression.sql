@@ -209,9 +209,9 @@ $$;
 comment on function mobeye.hidden_in(jsonb, integer) is 'The figures of one period that are left out at a minimum.';
 
 -- Reports of overlapping periods could be subtracted from each other. For an analyst a half-year (from January or July) is
--- what can be published: figures of longer periods are published if those of all their half-years are, and of a part of a
--- half-year if everything about this figure is in each of the six months: nothing can then be computed from two reports that
--- is in neither.
+-- what can be published, once it is over: figures of longer periods are published if those of all their half-years are, and of
+-- a part of a half-year if everything about this figure is in each of the six months: nothing can then be computed from two
+-- reports that is in neither.
 create or replace function mobeye.report_hidden(layer text, from_day date, until_day date, min_cell integer)
 returns table (code text, figure text)
 language plpgsql stable
@@ -226,7 +226,7 @@ begin
           from generate_series(date_trunc('year', from_day::timestamp), until_day::timestamp - interval '1 day', interval '6 months') as h
          where h + interval '6 months' > from_day
     loop
-        if half + interval '6 months' > mobeye.local_time(now()) and (half < from_day or half + interval '6 months' > until_day) then
+        if half + interval '6 months' > mobeye.local_time(now()) then -- tomorrow's report less today's would be one day's
             return query select '**', '**';
             return;
         end if;

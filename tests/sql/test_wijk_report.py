@@ -423,6 +423,21 @@ class Report(SchemaTest):
             with self.assertRaises(error):
                 self.report(begin, end, min_cell, "t_analist", layer)
 
+    def test_an_analyst_sees_nothing_of_a_half_year_that_is_not_over(self):
+        half, until = self.superuser.execute(
+            "select h::date, (h + interval '6 months')::date from date_trunc('year', mobeye.local_time(now())) as y,"
+            " lateral (select y + interval '6 months' * (extract(month from mobeye.local_time(now()))::integer / 7) as h) t").fetchone()
+        self.superuser.execute("insert into mobeye.burglary (reference, occurred_from, geom) select 'NU' || n, now() - interval '1 minute',"
+                               " st_setsrid(st_makepoint(5.4, 52.15), 4326) from generate_series(1, 20) n")
+        try:
+            owner, analyst = (self.report(half, until, 5, user) for user in ("postgres", "t_analist"))
+        finally:
+            self.superuser.execute("delete from mobeye.burglary where reference like 'NU%'")
+        self.assertGreaterEqual(owner["total"]["burglaries"], 20)
+        for figures in analyst["areas"] + [analyst["total"]]:
+            self.assertIsNone(figures["burglaries"])
+            self.assertEqual(set(figures["hour_of_week"]), {None})
+
     def test_an_analyst_sees_figures_and_nothing_else(self):
         with connect(self.database, "t_analist") as conn:
             relations = self.superuser.execute(
