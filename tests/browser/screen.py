@@ -141,9 +141,9 @@ class Screen:
             "axe.run().then(r => arguments[0](r.violations))")
         return [f"{v['id']}: {v['help']}: {n['html'][:200]} {n.get('failureSummary', '')}" for v in found for n in v["nodes"]]
 
-    def overflow(self):
-        """By how many pixels the page is wider than the screen."""
-        return self.js("return document.documentElement.scrollWidth - innerWidth")
+    def overflow(self, selector="html"):
+        """By how many pixels the page, or an element, is wider than its place on the screen."""
+        return self.js("const e = document.querySelector(arguments[0]); return e.scrollWidth - e.clientWidth", selector)
 
     def check_log(self):
         """No script failed, and the policy refused nothing."""

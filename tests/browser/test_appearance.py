@@ -91,6 +91,7 @@ def test_no_page_is_wider_than_its_screen_from_a_phone_to_a_wall(full, theme):
         for width, height in ((1280, 900), (2560, 1440), (360, 740)):
             screen.size(width, height)
             assert screen.overflow() <= 0, (name, width)
+            assert screen.overflow("#top nav") <= 0, (name, width)
             screen.shot(f"{name}-{width}-{theme}")
 
 

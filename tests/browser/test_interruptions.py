@@ -58,6 +58,31 @@ def test_a_session_that_has_ended_asks_to_sign_in_again(scene):
     screen.wait_live()
 
 
+def test_a_reading_without_an_answer_is_repeated(scene):
+    screen = scene.screen("jansen")
+    screen.wait_text("#main", "Alles rustig")
+    screen.wait_live()
+    screen.js("""window.refused = 0; window.fetchBefore = fetch;
+        window.fetch = (path, o) => path === '/api/queue' && !refused++ ? Promise.resolve(new Response('', {status: 502})) : fetchBefore(path, o)""")
+    incident = scene.incident()
+    screen.wait(screen.row(incident))
+    assert screen.js("return refused") > 1
+
+
+def test_a_page_of_somebody_who_has_signed_out_begins_again(scene):
+    incident = scene.incident()
+    screen = scene.screen("jansen")
+    screen.wait(screen.row(incident))
+    screen.wait_live()
+    screen.sign_in("visser")
+    scene.board.stop()
+    scene.board.log.clear()
+    scene.board.start()
+    screen.wait_text("#main", "Alles rustig")
+    screen.click("#settings")
+    screen.wait_text("dialog", "M. Visser")
+
+
 def test_a_person_who_is_removed_is_told(scene):
     screen = scene.screen("bakker")
     screen.wait_live()

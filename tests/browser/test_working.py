@@ -88,9 +88,9 @@ def test_what_two_officers_do_at_once_is_done_once_and_shown_to_the_other(scene)
     # The second screen does not learn of it before it acts.
     second.js("window.fetchBefore = fetch; window.fetch = (path, o) => path.startsWith('/api/queue') ? new Promise(() => {}) : fetchBefore(path, o)")
     first.click(f'{row} [data-action="claim"]')
-    first.wait_text(row, "Onderweg: u")
+    first.wait_text(row, "Toegewezen: u")
     second.click(f'{row} [data-action="claim"]')
-    second.wait_text("#notice .conflict", "A. Jansen (jansen) was u voor", "Onderweg")
+    second.wait_text("#notice .conflict", "A. Jansen (jansen) was u voor", "Toegewezen")
     assert status(scene, incident) == ("assigned", "jansen", None)
 
 
@@ -101,7 +101,7 @@ def test_a_screen_learns_at_once_what_others_do(scene):
     second.wait(row)
     second.wait_live()
     first.click(f'{row} [data-action="claim"]')
-    second.wait_text(row, "Onderweg: A. Jansen")
+    second.wait_text(row, "Toegewezen: A. Jansen")
     assert second.count(f'{row} [data-action="claim"]') == 0
     another = scene.incident(device="NL-0307-00002", number=1, kind="panic", priority=1)
     for screen in (first, second):
@@ -129,12 +129,58 @@ def test_the_next_is_taken_and_then_nothing_is_free(scene):
     screen = scene.screen("jansen")
     screen.wait(f'{screen.row(urgent)}.next')
     screen.click('[data-do="next"]')
-    screen.wait_text(screen.row(urgent), "Onderweg: u")
+    screen.wait_text(screen.row(urgent), "Toegewezen: u")
     screen.click('[data-do="next"]')
-    screen.wait_text("#queue", "Onderweg: u")
+    screen.wait_text("#queue", "Toegewezen: u")
     wait_until(lambda: screen.count("#queue .mine") == 2, "both are theirs")
     screen.click('[data-do="next"]')
     screen.wait_text("#notice", "niets vrij")
+
+
+def test_the_second_of_a_double_click_does_not_take_another(scene):
+    for n in range(2):
+        scene.incident(device=f"NL-0307-0000{n}", number=n)
+    screen = scene.screen("jansen")
+    screen.wait("#queue .next")
+    screen.js("""window.sent = []; window.fetchBefore = fetch;
+        window.fetch = (path, o) => { if (o?.method === 'POST') sent.push(path); return fetchBefore(path, o) }""")
+    screen.click('[data-do="next"]')
+    screen.wait("#queue .mine")
+    screen.wait('[data-do="next"]:not([aria-disabled])')
+    screen.js("""document.querySelector('[data-do="next"]').dispatchEvent(new MouseEvent('click', {bubbles: true, detail: 2}))""")
+    assert screen.js("return sent") == ["/api/next"]
+
+
+def test_the_control_room_takes_what_is_shown_as_next(scene):
+    incident = scene.incident(team="zuid")
+    screen = scene.screen("meldkamer")
+    screen.wait(f"{screen.row(incident)}.next")
+    screen.click('[data-do="next"]')
+    screen.wait_text(screen.row(incident), "Toegewezen: u")
+    assert status(scene, incident) == ("assigned", "meldkamer", None)
+
+
+def test_what_is_undone_is_nobody_elses_assignment(scene):
+    incident = scene.incident()
+    screen = scene.screen("jansen")
+    screen.js("""window.sent = []; window.fetchBefore = fetch;
+        window.fetch = (path, o) => { if (path.endsWith('/release')) sent.push(JSON.parse(o.body).officer); return fetchBefore(path, o) }""")
+    screen.click(f'{screen.row(incident)} [data-action="claim"]')
+    screen.click('#notice .done [data-do="undo"]')
+    screen.wait(f'{screen.row(incident)}[data-status="acknowledged"]')
+    assert screen.js("return sent") == ["jansen"]
+
+
+def test_a_person_who_keeps_the_equipment_sees_the_equipment_whatever_the_address(scene):
+    incident = scene.incident()
+    scene.database.execute("""
+        do $$ begin create role materieel login in role mobeye_registry; exception when duplicate_object then null; end $$;
+        insert into mobeye.person values ('materieel', 'Materieel', null, true)""")
+    screen = scene.screen("materieel")
+    for path in ("/", "/wall", "/closed", f"/incident/{incident}"):
+        screen.open(path)
+        screen.wait_text("#main", "Materieel", "alles meldt zich")
+        assert screen.js("return location.pathname") == "/equipment"
 
 
 def test_the_keyboard_alone_suffices(scene):
@@ -147,7 +193,7 @@ def test_the_keyboard_alone_suffices(scene):
     screen.press(Keys.ENTER, "j", "j")
     assert screen.focused() == f"/incident/{second}"
     screen.press("c")
-    screen.wait_text(screen.row(second), "Onderweg: u")
+    screen.wait_text(screen.row(second), "Toegewezen: u")
     assert screen.js("return document.activeElement.closest('[data-incident]')?.dataset.incident") == str(second)
     # Something arrives above: the focus stays where it is.
     scene.incident(device="NL-0307-00003", number=2, kind="panic", priority=1, age="1 hour")
@@ -155,6 +201,9 @@ def test_the_keyboard_alone_suffices(scene):
     assert screen.js("return document.activeElement.closest('[data-incident]')?.dataset.incident") == str(second)
     screen.press("u")
     screen.wait(f'{screen.row(second)}[data-status="acknowledged"]')
+    screen.click(f"{screen.row(second)} .more summary")
+    screen.press(Keys.TAB, Keys.ESCAPE)
+    assert screen.js("return document.activeElement.matches('.more:not([open]) > summary')")
     screen.press("k", Keys.ENTER)
     screen.wait(f'[data-incident-page="{first}"]')
     screen.press("o")
@@ -188,8 +237,8 @@ def test_an_incident_page_has_what_an_officer_needs(scene):
     screen.wait_text("#main", "Voorbeeldlaan 1", "achterom is open; geen sirene", "Eerste melding", "Vals alarm", "Geen beelden")
     assert screen.count(f'#main a[href="/incident/{before}"]') == 1
     screen.click('#main [data-action="claim"]')
-    screen.wait_text(".incident-head", "Onderweg: u")
-    screen.wait_text(".history", "Nieuw → Onderweg")
+    screen.wait_text(".incident-head", "Toegewezen: u")
+    screen.wait_text(".history", "Nieuw → Toegewezen")
     screen.open("/incident/999999")
     screen.wait_text("#main", "niet van uw team")
 
@@ -233,6 +282,10 @@ def test_closed_incidents_are_found_and_opened_again(scene):
     screen = scene.screen("jansen", "/closed")
     screen.wait_text("#closed", "Voorbeeldlaan 1", "Niets aangetroffen")
     screen.wait("#search").send_keys("bestaat niet", Keys.ENTER)
+    screen.wait_text("#main", "Niets gevonden met “bestaat niet”")
+    # A link within the page does not begin it again.
+    screen.js("addEventListener('popstate', () => { document.body.dataset.popped = 1 }); document.getElementById('skip').click()")
+    screen.wait("body[data-popped]")
     screen.wait_text("#main", "Niets gevonden met “bestaat niet”")
     screen.wait("#search").clear()
     screen.wait("#search").send_keys("voorbeeld", Keys.ENTER)

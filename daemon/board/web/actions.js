@@ -4,7 +4,7 @@ import { askAssign, askClose, askMute, askNote, askReopen } from './dialogs.js';
 import { clock, nameOf, statusOf } from './format.js';
 import { sessionEnded } from './live.js';
 import { notify } from './notice.js';
-import { putIncident, readQueue, state, updated } from './state.js';
+import { nextFree, putIncident, readQueue, state, updated } from './state.js';
 import { t, word } from './texts.js';
 
 /** {first: the likeliest action, main: names of those shown at once, more: of those behind "more"}. */
@@ -14,7 +14,7 @@ export function actionsOf(incident, me) {
     }
     const mine = incident.assigned_to === me.login;
     const verify = incident.verified_by ? [] : ['verify'];
-    const mute = incident.device_id && !incident.urgent && !incident.muted_until ? ['mute'] : [];
+    const mute = incident.device_id && !incident.urgent && !incident.verified_by && !incident.muted_until ? ['mute'] : [];
     switch (incident.status) {
     case 'new':
     case 'reopened':
@@ -38,6 +38,7 @@ function askFirst(action, incident) {
     case 'note': return askNote(incident);
     case 'reopen': return askReopen(incident);
     case 'assign': return askAssign(incident, state.me);
+    case 'release': return Promise.resolve({ officer: incident.assigned_to });
     default: return Promise.resolve({});
     }
 }
@@ -45,7 +46,7 @@ function askFirst(action, incident) {
 /** The opposite of an action, as contract §9 has it; null: it cannot be undone. before: the incident as it was. */
 function oppositeOf(action, before) {
     switch (action) {
-    case 'claim': return ['release', {}];
+    case 'claim': return ['release', { officer: state.me.login }];
     case 'on_scene': return ['assign', { officer: before.assigned_to || state.me.login }];
     case 'close': return ['reopen', { note: t('undone_note') }];
     default: return null;
@@ -83,7 +84,6 @@ async function tellWhatCameOfIt(incident) {
 }
 
 function onFailure(error, incident) {
-    const ref = incident?.reference || '';
     switch (error.kind) {
     case 'ended':
         sessionEnded();
@@ -92,14 +92,15 @@ function onFailure(error, incident) {
         notify('conflict', error.body.status ? describeConflict(incident, error.body) : t('failed', { message: error.message }));
         break;
     case 'missing':
-        notify('conflict', t('gone', { ref }));
+        notify('conflict', incident ? t('gone', { ref: incident.reference }) : t('failed', { message: error.message }));
         break;
     case 'unknown':
         notify('unknown', t('unknown_result'));
         if (incident) {
             tellWhatCameOfIt(incident);
+            return;
         }
-        return;
+        break;
     case 'down':
         notify('failed', t('down'));
         return;
@@ -110,6 +111,13 @@ function onFailure(error, incident) {
     changedListener?.(incident?.incident_id);
 }
 
+let readFailedListener = null;
+
+/** Called when a reading had no answer: without another one, the page would go on showing what it read before. */
+export function onReadFailed(listener) {
+    readFailedListener = listener;
+}
+
 /** For readings that follow something else: the connection banner says it already. */
 export function ignoreFailure(error) {
     if (!(error instanceof Failure)) {
@@ -117,6 +125,8 @@ export function ignoreFailure(error) {
     }
     if (error.kind === 'ended') {
         sessionEnded();
+    } else if (error.kind === 'down') {
+        readFailedListener?.();
     }
 }
 
@@ -131,7 +141,7 @@ export function onIncidentChanged(listener) {
  * Sends one request, for the incident if there is one: while it is under way, no other is sent for it. onDone gets the answer
  * before whoever waits for the end of it goes on.
  */
-async function sendOnce(incident, action, path, body, onDone) {
+export async function sendOnce(incident, action, path, body, onDone) {
     const key = incident ? incident.incident_id : path;
     if (state.busy.has(key)) {
         return;
@@ -228,7 +238,7 @@ function onTaken(detail) {
     }
     putIncident(incident.incident_id, incident);
     notify('done', t('done_claim', { ref: incident.reference }), {
-        undo: () => send(incident, detail.change_id, 'release', {}, true),
+        undo: () => send(incident, detail.change_id, 'release', { officer: state.me.login }, true),
     });
     state.selected = incident.incident_id;
     readQueue().catch(ignoreFailure);
@@ -237,5 +247,6 @@ function onTaken(detail) {
 
 export function takeNext() {
     const { me } = state;
-    return sendOnce(null, 'next', '/api/next', me.team ? {} : { team: me.teams[0]?.team }, onTaken);
+    const team = (me.all_teams && nextFree()?.team) || me.team || me.teams[0]?.team;
+    return sendOnce(null, 'next', '/api/next', { team }, onTaken);
 }

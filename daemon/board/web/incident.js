@@ -1,6 +1,6 @@
 // The page /incident/ID: everything about one incident.
-import { ignoreFailure } from './actions.js';
-import { Failure, get, post } from './api.js';
+import { ignoreFailure, sendOnce } from './actions.js';
+import { get } from './api.js';
 import { el } from './dom.js';
 import { badge, clock, full, kind, nameOf, statusOf, timeAgo, timeAt, where } from './format.js';
 import { actionBar, alertCount, chipsOf } from './rows.js';
@@ -29,9 +29,10 @@ export const incidentView = {
         return read();
     },
     read,
-    changed: change => change.incident_id === id && read(),
-    put: given => {
-        if (given.incident?.incident_id === id || !given.incident) {
+    changed: change => change.incident_id === id && (markStale() || read()),
+    missed: markStale,
+    put: (number, given) => {
+        if (number === id) {
             detail = given;
             serial++; // what was asked for before is too old to be shown
         }
@@ -51,13 +52,22 @@ export const incidentView = {
     },
 };
 
+/** Says that it has changed where reading it again would need a reason again. Returns whether that is so. */
+function markStale() {
+    if (reason === null) {
+        return false;
+    }
+    serial++;
+    stale = true;
+    updated();
+    return true;
+}
+
 async function read() {
-    const mine = ++serial;
-    if (reason !== null) { // reading it again would need a reason again
-        stale = true;
-        updated();
+    if (reason !== null) {
         return;
     }
+    const mine = ++serial;
     try {
         const answer = await get(`/api/incident/${id}`);
         if (mine === serial) {
@@ -77,20 +87,17 @@ async function read() {
     updated();
 }
 
-async function submitReason(text) {
-    try {
-        detail = await post(`/api/incident/${id}/open`, { reason: text });
-        reason = text;
-        stale = false;
-        updated();
-    } catch (error) {
-        if (!(error instanceof Failure)) {
-            throw error;
+/** An auditor's look. It answers for the incident that was shown then, and is newer than what was asked for before. */
+function submitReason(text) {
+    const asked = id, askedAt = serial;
+    return sendOnce(detail.incident, 'open', `/api/incident/${id}/open`, { reason: text }, answer => {
+        if (asked === id) {
+            detail = answer;
+            reason = text;
+            stale = serial !== askedAt;
+            serial++;
         }
-        ignoreFailure(error);
-        failure = error.kind;
-        updated();
-    }
+    });
 }
 
 function fact(label, ...value) {
@@ -107,7 +114,7 @@ function placeFacts(i) {
         fact(t('device'), i.device_id),
         fact(t('team'), i.team),
         fact(t('rule'), i.rule),
-        fact(t('external'), i.external_ref && `${i.external_system} ${i.external_ref}`),
+        fact(t('external'), [i.external_system, i.external_ref].filter(Boolean).join(' ')),
         fact(t('previous'), i.previous_id && el('a', { href: `/incident/${i.previous_id}` }, `#${i.previous_id}`)));
 }
 
@@ -183,7 +190,7 @@ function reasonForm() {
     return el('form', { class: 'card reason', 'data-reason': true, autocomplete: 'off' },
         el('h2', null, t('reason_title')), el('p', { class: 'hint' }, t('reason_hint')),
         el('label', { class: 'field' }, el('span', null, t('reason')), el('textarea', { name: 'reason', rows: 2, required: true, maxlength: 4000, id: 'reason' })),
-        el('button', { class: 'button primary', type: 'submit', 'data-action': 'open' }, t('open')));
+        el('button', { class: 'button primary', type: 'submit', 'data-action': 'open', 'aria-disabled': state.busy.has(id) ? 'true' : null }, t('open')));
 }
 
 function headOf(i) {
@@ -201,7 +208,8 @@ function headOf(i) {
 
 function render() {
     if (!detail?.incident) {
-        const text = detail || failure === 'missing' ? t('missing_incident') : failure ? t('down') : t('loading');
+        const text = detail || failure === 'missing' ? t('missing_incident')
+            : failure === 'denied' ? t('no_right') : failure ? t('down') : t('loading');
         return el('div', { class: 'page' }, el('h1', { tabindex: -1 }, t('incident')),
             el('p', { class: 'empty' }, text), el('a', { href: '/', class: 'button' }, t('to_queue')));
     }

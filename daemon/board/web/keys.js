@@ -37,7 +37,7 @@ function pressCommand(commands, key) {
     return Boolean(command);
 }
 
-/** commands: what "n", "u" and "?" do. */
+/** commands: what "n", "u", "?" and Escape do. */
 export function listenToKeys(commands) {
     document.addEventListener('keydown', event => {
         const { key, target } = event;
@@ -45,7 +45,6 @@ export function listenToKeys(commands) {
             return;
         }
         if (key === 'Escape') {
-            document.querySelectorAll('details.more[open]').forEach(more => more.removeAttribute('open'));
             commands.escape();
             return;
         }

@@ -4,6 +4,7 @@ import { Failure, failureOf, get } from './api.js';
 
 const QUIET_MS = 20000; // nothing was heard for so long: there is no connection
 const DEAD_MS = 25000; // a connection on which nothing comes is replaced
+const HURRY_MS = 5000; // or, if somebody comes back to the page, after this long
 const RETRY_MS = [500, 1000, 2000, 4000, 8000];
 
 export const connection = {
@@ -11,20 +12,29 @@ export const connection = {
     heardAt: Date.now(), // when anything was heard last
 };
 
+const moment = () => ({ wall: Date.now(), mono: performance.now() });
+
+/** Milliseconds. The wall clock counts while the device sleeps, the other is never set back: the one that says more. */
+const since = then => Math.max(Date.now() - then.wall, performance.now() - then.mono);
+
 let last = null; // change_id of the last change that was read
 let aborter = null;
 let skipWait = null;
+let heard = moment(); // when anything was heard last
+let begun = moment(); // when the attempt that is under way began
+let hurried = false; // the next attempt does not wait
 let handlers;
 
 function enter(state) {
     if (connection.state !== state) {
         connection.state = state;
-        handlers.onState(state);
+        handlers?.onState(state);
     }
 }
 
-function heard() {
-    connection.heardAt = Date.now();
+function onHeard() {
+    heard = moment();
+    connection.heardAt = heard.wall;
     enter('live');
 }
 
@@ -39,13 +49,15 @@ function onBlock(block) {
     if (!fields.event) {
         return;
     }
-    heard();
+    onHeard();
     if (fields.event === 'change') {
         last = Number(fields.id);
         handlers.onChange(JSON.parse(fields.data));
     } else if (fields.event === 'reset') {
         last = JSON.parse(fields.data).change_id;
         handlers.onReset();
+    } else if (fields.event === 'heartbeat') { // what the person may not see is included
+        last = JSON.parse(fields.data).change_id;
     }
 }
 
@@ -66,6 +78,7 @@ async function readStream(response) {
 /** Follows until the connection ends. Returns how that was: null (try again) or a state. */
 async function followOnce() {
     aborter = new AbortController();
+    begun = moment();
     try {
         const response = await fetch(`/api/changes?after=${last}`, {
             redirect: 'manual', cache: 'no-store', signal: aborter.signal, headers: { Accept: 'text/event-stream' },
@@ -74,6 +87,7 @@ async function followOnce() {
         if (failure) {
             return failure === 'ended' || failure === 'denied' ? failure : null;
         }
+        handlers.onOpen();
         await readStream(response);
         await get('/api/me'); // the board ends the stream of a person who was removed
     } catch (error) {
@@ -89,43 +103,55 @@ async function followOnce() {
 
 function wait(ms) {
     return new Promise(resolve => {
-        const timer = setTimeout(resolve, ms);
         skipWait = () => {
             clearTimeout(timer);
+            skipWait = null;
             resolve();
         };
+        const timer = setTimeout(skipWait, ms);
     });
 }
 
 async function followForever() {
     for (let attempt = 0; ; attempt++) {
-        const before = connection.heardAt;
+        const before = heard;
         const end = await followOnce();
         if (end) {
             enter(end);
         }
-        if (connection.heardAt !== before) {
+        if (heard !== before) {
             attempt = 0;
         }
         const delay = end ? 15000 : RETRY_MS[Math.min(attempt, RETRY_MS.length - 1)];
-        await wait(delay * (0.5 + Math.random()));
+        if (!hurried) {
+            await wait(delay * (0.5 + Math.random()));
+        }
+        hurried = false;
     }
 }
+
+/** For how long the attempt that is under way has brought nothing. */
+const attemptQuiet = () => Math.min(since(heard), since(begun));
 
 function checkQuiet() {
-    const quiet = Date.now() - connection.heardAt;
-    if (quiet > QUIET_MS && (connection.state === 'live' || connection.state === 'starting')) {
+    if (since(heard) > QUIET_MS && (connection.state === 'live' || connection.state === 'starting')) {
         enter('lost');
     }
-    if (quiet > DEAD_MS && quiet % DEAD_MS < 1000) {
-        aborter?.abort();
+    if (!skipWait && attemptQuiet() > DEAD_MS) {
+        aborter.abort();
     }
 }
 
-/** Somebody who comes back to the page does not wait for the next attempt. */
+/** Somebody who comes back to the page does not wait for the next attempt, nor for one on which nothing comes. */
 function hurry() {
-    if (document.visibilityState === 'visible' && connection.state !== 'live') {
-        skipWait?.();
+    if (document.visibilityState !== 'visible' || connection.state === 'live') {
+        return;
+    }
+    if (skipWait) {
+        skipWait();
+    } else if (attemptQuiet() > HURRY_MS) {
+        hurried = true;
+        aborter.abort();
     }
 }
 
@@ -135,7 +161,10 @@ export function sessionEnded() {
     aborter?.abort();
 }
 
-/** handlers: onChange(row of patrol.changes), onReset() (read everything again), onState(state). */
+/**
+ * handlers: onChange(row of patrol.changes), onReset() (read everything again), onOpen() (a stream has begun; it is of the
+ * person who is signed in now), onState(state).
+ */
 export function follow(after, given) {
     handlers = given;
     last = after;

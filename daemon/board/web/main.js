@@ -1,5 +1,5 @@
 // Starts the page, chooses its view by the path, and passes on what is pressed, entered and heard.
-import { act, ignoreFailure, onIncidentChanged, takeNext } from './actions.js';
+import { act, ignoreFailure, onIncidentChanged, onReadFailed, takeNext } from './actions.js';
 import { Failure, get } from './api.js';
 import { closedView } from './closed.js';
 import { el, morph } from './dom.js';
@@ -19,8 +19,10 @@ import { languageCode, setLanguage, t } from './texts.js';
 import { wallView } from './wall.js';
 
 const READ_EVERY_MS = 1000; // at most: changes that come faster are read together
+const RETRY_MS = 3000; // after a reading that had no answer; up to twice as long, so that pages do not ask all at once
 
 let view = null;
+let shownPath = null;
 const main = document.getElementById('main');
 
 // ---- showing ----
@@ -44,10 +46,11 @@ function showPath(moved) {
     const left = view === incidentView ? incidentView.shownId() : null;
     const [, page, number] = location.pathname.split('/');
     view = { '': queueView, incident: incidentView, equipment: equipmentView, closed: closedView, wall: wallView }[page] || queueView;
-    if (view === queueView && !mayLook()) { // whoever keeps the equipment
+    if (view !== equipmentView && !mayLook()) { // a person who keeps the equipment
         history.replaceState(null, '', '/equipment');
         view = equipmentView;
     }
+    shownPath = location.pathname;
     view.open?.(Number(number));
     render();
     if (moved) {
@@ -64,7 +67,12 @@ function go(path) {
 }
 
 function dismissMenus() {
-    document.querySelectorAll('details.more[open]').forEach(more => more.removeAttribute('open'));
+    for (const more of document.querySelectorAll('details.more[open]')) {
+        if (more.contains(document.activeElement)) { // what has the focus is about to be hidden
+            more.querySelector('summary').focus({ preventScroll: true });
+        }
+        more.removeAttribute('open');
+    }
 }
 
 // ---- what is pressed ----
@@ -113,10 +121,12 @@ async function onClick(event) {
     if (link && event.button === 0 && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
         event.preventDefault();
         go(link.getAttribute('href'));
+    } else if (event.detail > 1) {
+        return; // the second of a double click may lie on what replaced the first
     } else if (button?.dataset.do) {
         await (view.commands?.[button.dataset.do] || commands[button.dataset.do])?.(button);
         updated();
-    } else if (button && event.detail < 2) { // the second of a double click may lie on what replaced the first
+    } else if (button) {
         pressAction(button);
     }
     if (soundState() === 'blocked' && event.isTrusted && button?.dataset.do !== 'sound') {
@@ -172,7 +182,7 @@ function followPosition() {
 // ---- what is heard ----
 
 let readTimer = null;
-let lastRead = 0;
+let lastRead = -READ_EVERY_MS;
 const pending = [];
 
 /** Reads what the changes have made out of date, soon and for all of them at once. */
@@ -183,7 +193,7 @@ function readSoon(change) {
     }
     readTimer = setTimeout(() => {
         readTimer = null;
-        lastRead = Date.now();
+        lastRead = performance.now();
         const heard = pending.splice(0);
         if (heard.some(one => one.category === 'alarm')) {
             readQueue().catch(ignoreFailure);
@@ -193,12 +203,39 @@ function readSoon(change) {
                 break;
             }
         }
-    }, Math.max(Math.random() * 150, lastRead + READ_EVERY_MS - Date.now()));
+    }, Math.max(Math.random() * 150, lastRead + READ_EVERY_MS - performance.now()));
 }
 
-function readEverything() {
+/** Somebody else may have signed in meanwhile: their page begins from its start. */
+async function readAsPerson() {
+    try {
+        const { login } = await get('/api/me');
+        if (login !== state.me.login) {
+            location.reload();
+            return;
+        }
+    } catch (error) {
+        ignoreFailure(error);
+        return;
+    }
     readQueue().catch(ignoreFailure);
     view.read?.();
+}
+
+let begun = null;
+let retryTimer = null;
+
+function readEverything() {
+    begun ??= readAsPerson().finally(() => {
+        begun = null;
+    });
+}
+
+function readAgain() {
+    retryTimer ??= setTimeout(() => {
+        retryTimer = null;
+        readEverything();
+    }, RETRY_MS * (1 + Math.random()));
 }
 
 function onConnection(now) {
@@ -240,20 +277,28 @@ async function start() {
     state.me = await untilRead(() => get('/api/me'));
     setLanguage(setting('language') || state.me.language);
     onUpdate(render);
-    onIncidentChanged((id, detail) => (detail && view.put ? view.put(detail) : view.read?.()));
-    addEventListener('popstate', () => showPath(true));
+    onIncidentChanged((id, detail) => (detail && view.put ? view.put(id, detail) : view.read?.()));
+    onReadFailed(readAgain);
+    addEventListener('popstate', () => location.pathname !== shownPath && showPath(true)); // it may be within the page: #main
     listenToKeys({
         next: () => (view.name === 'queue' ? takeNext() : undefined),
         undo: undoLast,
         help: commands.settings,
-        escape: dismiss,
+        escape: () => {
+            dismissMenus();
+            dismiss();
+        },
     });
     connection.state = 'starting';
     showPath(false);
     const first = await untilRead(() => (mayLook() ? readQueue().then(() => state.queue) : get('/api/equipment')));
     follow(first.change_id, {
         onChange: readSoon,
-        onReset: readEverything,
+        onReset: () => {
+            view.missed?.();
+            readEverything();
+        },
+        onOpen: readEverything,
         onState: onConnection,
     });
     followPosition();

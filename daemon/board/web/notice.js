@@ -10,7 +10,8 @@ function render() {
         morph(target);
         return;
     }
-    morph(target, el('div', { class: `notice ${shown.kind}`, 'data-kind': shown.kind, role: shown.kind === 'done' ? null : 'alert' },
+    target.setAttribute('role', shown.kind === 'done' ? 'status' : 'alert');
+    morph(target, el('div', { class: `notice ${shown.kind}`, 'data-kind': shown.kind },
         el('p', null, shown.text, shown.hint && el('small', null, ` ${shown.hint}`)),
         shown.undo && el('button', { class: 'button', 'data-do': 'undo' }, t('undo'), el('kbd', { 'aria-hidden': 'true' }, 'u')),
         el('button', { class: 'button plain', 'data-do': 'dismiss', 'aria-label': t('dismiss') }, '✕')));

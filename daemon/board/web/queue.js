@@ -2,7 +2,7 @@
 import { el } from './dom.js';
 import { updateMap } from './map.js';
 import { incidentRow } from './rows.js';
-import { incidents, isUnseen, state } from './state.js';
+import { incidents, isUnseen, nextFree, state } from './state.js';
 import { t } from './texts.js';
 
 let onMap = false; // on a narrow screen: the map instead of the list
@@ -22,8 +22,6 @@ export const queueView = {
     },
 };
 
-const isFree = incident => !incident.assigned_to && incident.status !== 'on_scene';
-
 function summary(all) {
     const unseen = all.filter(isUnseen).length;
     const counts = [1, 2, 3, 4, 5].map(p => [p, all.filter(i => i.priority === p).length]).filter(([, n]) => n > 0);
@@ -39,7 +37,7 @@ function toggle() {
 }
 
 function list(all) {
-    const next = all.find(isFree);
+    const next = nextFree();
     return all.map(incident => incidentRow(incident, { named: true, next: incident === next }));
 }
 

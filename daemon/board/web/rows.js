@@ -5,14 +5,13 @@ import { badge, clock, kind, metres, metresBetween, statusOf, timeAgo, timeAt, w
 import { state } from './state.js';
 import { t, word } from './texts.js';
 
-const chip = (name, text) => el('span', { class: `chip ${name}` }, text);
+const chip = (name, ...content) => el('span', { class: `chip ${name}` }, content);
 
 /** What is special about an incident. */
 export function chipsOf(incident) {
-    const since = incident.overdue_since && timeAgo(incident.overdue_since);
     return [
         incident.drill && chip('drill', t('drill')),
-        since && chip('overdue', t('overdue', { time: since.textContent })),
+        incident.overdue_since && chip('overdue', t('overdue'), ' ', timeAgo(incident.overdue_since)),
         incident.verified_by && chip('verified', `✓ ${word('verified', incident.verified_by)}`),
         incident.delayed && chip('late', t('delayed')),
         incident.muted_until && chip('quiet', t('muted', { time: clock(incident.muted_until) })),

@@ -1,7 +1,7 @@
 // What calls for attention: a sound by priority until somebody has acknowledged, the number in the title, notifications.
 import { kind } from './format.js';
 import { setting } from './settings.js';
-import { incidents, isUnseen, state } from './state.js';
+import { incidents, isUnseen, state, updated } from './state.js';
 import { t } from './texts.js';
 
 // Of each priority: tones [Hz, seconds], and after how many seconds they come again.
@@ -29,7 +29,10 @@ export function soundState() {
 
 /** In a click or a key press: browsers allow sound only then. */
 export async function allowSound() {
-    audio = audio || new AudioContext();
+    if (!audio) {
+        audio = new AudioContext();
+        audio.onstatechange = updated;
+    }
     if (audio.state !== 'running') {
         await audio.resume();
     }
@@ -63,7 +66,9 @@ function playAgain() {
     if (sounding === null) {
         return;
     }
-    playPattern(sounding);
+    if (audio.state === 'running') { // what is played while it is suspended would all sound at once afterwards
+        playPattern(sounding);
+    }
     timer = setTimeout(playAgain, patterns[sounding].every * 1000);
 }
 
@@ -86,7 +91,7 @@ function updateNotifications(unseen) {
     }
     const first = fresh.reduce((a, b) => (b.priority < a.priority ? b : a));
     try {
-        new Notification(t('notification_title', { n: first.priority }), { body: `${kind(first)} ${first.reference}`, tag: 'mobeye' });
+        new Notification(t('notification_title', { n: first.priority }), { body: `${kind(first)} ${first.reference}`, tag: 'mobeye', renotify: true });
     } catch (error) {
         if (!(error instanceof TypeError)) { // some phones allow it to service workers only
             throw error;

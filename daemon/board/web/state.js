@@ -34,6 +34,9 @@ export const incidents = () => state.queue?.incidents || [];
 
 export const incidentInQueue = id => incidents().find(incident => incident.incident_id === id) || null;
 
+/** The most urgent incident that nobody has taken; undefined: there is none. */
+export const nextFree = () => incidents().find(incident => !incident.assigned_to && incident.status !== 'on_scene');
+
 /** Has anybody seen it? */
 export const isUnseen = incident => incident.status === 'new' || incident.status === 'reopened';
 
