@@ -66,6 +66,7 @@ static const struct text_import import = {
     " returning 1)"
     " select (select count(*) from pg_temp.person_import) as people, (select count(*) from stored) as stored",
     "select * from pg_temp.person_import order by line limit 5",
+    false,
 };
 
 #define PERSON                                                                                                         \

@@ -59,6 +59,7 @@ static const struct text_import import = {
     "created,"
     " (select count(*) from added) as areas_added, (select count(*) from removed) as areas_removed",
     "select * from pg_temp.team_import order by line limit 5",
+    false,
 };
 
 #define TEAM                                                                                                           \
