@@ -209,37 +209,39 @@ $$;
 comment on function mobeye.hidden_in(jsonb, integer) is 'The figures of one period that are left out at a minimum.';
 
 -- Reports of overlapping periods could be subtracted from each other. For an analyst a half-year (from January or July) is
--- what can be published, once it is over: figures of longer periods are published if those of all their half-years are, and of
--- a part of a half-year if everything about this figure is in each of the six months: nothing can then be computed from two
--- reports that is in neither.
+-- what can be published: figures of longer periods are published if those of all their half-years are, and of a part of a
+-- half-year if everything about this figure is in each of its months that are over: nothing can then be computed from two
+-- reports of one day that is in neither.
 create or replace function mobeye.report_hidden(layer text, from_day date, until_day date, min_cell integer)
 returns table (code text, figure text)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+    over constant date := date_trunc('month', mobeye.local_time(now())); -- the months before are over
     half date;
-    month integer;
+    half_end date;
+    month date;
 begin
     for half in
         select h::date
           from generate_series(date_trunc('year', from_day::timestamp), until_day::timestamp - interval '1 day', interval '6 months') as h
          where h + interval '6 months' > from_day
     loop
-        if half + interval '6 months' > mobeye.local_time(now()) then -- tomorrow's report less today's would be one day's
+        half_end := half + interval '6 months';
+        if half >= from_day and half_end <= until_day then
+            return query select h.code, h.figure from mobeye.hidden_in(mobeye.report_table(layer, half, half_end), min_cell) h;
+            continue;
+        elsif least(until_day, half_end) > over then
             return query select '**', '**';
             return;
         end if;
-        return query select h.code, h.figure
-                       from mobeye.hidden_in(mobeye.report_table(layer, half, (half + interval '6 months')::date), min_cell) h
-                      where half >= from_day and half + interval '6 months' <= until_day;
-        continue when half >= from_day and half + interval '6 months' <= until_day;
+        half_end := least(half_end, over);
         return query select '**', regexp_replace(h.figure, '^hour:.*', 'hours')
-                       from mobeye.hidden_in(mobeye.report_table(layer, half, (half + interval '6 months')::date), min_cell) h;
-        for month in 0 .. 5 loop
+                       from mobeye.hidden_in(mobeye.report_table(layer, half, half_end), min_cell) h;
+        for month in select m::date from generate_series(half, half_end - 1, interval '1 month') as m loop
             return query select '**', regexp_replace(h.figure, '^hour:.*', 'hours')
-                           from mobeye.hidden_in(mobeye.report_table(layer, (half + month * interval '1 month')::date,
-                                                                     (half + (month + 1) * interval '1 month')::date), min_cell) h;
+                           from mobeye.hidden_in(mobeye.report_table(layer, month, (month + interval '1 month')::date), min_cell) h;
         end loop;
     end loop;
 end

@@ -145,8 +145,7 @@ as $$
             'van 1 tot en met %s, en bij zo veel andere aantallen als nodig is om te voorkomen dat het weggelaten aantal uit totalen, soorten of de andere perioden '
             'terug te rekenen is; zo’n ander aantal kan dus ook hoger zijn. Wat van een weggelaten aantal is afgeleid, staat als “–”.',
             report ->> 'min_cell', (report ->> 'min_cell')::integer - 1)),
-        xmlelement(name p, format('Alarmen en nachten zijn ook weggelaten waar minder dan %s plaatsingen van sets achter de cijfers zitten: waar sets staan is geheim. '
-            'Van een half jaar (vanaf januari of juli) dat nog niet voorbij is, ziet een analist geen enkel aantal.', report ->> 'min_cell'))) end)
+        xmlelement(name p, format('Alarmen en nachten zijn ook weggelaten waar minder dan %s plaatsingen van sets achter de cijfers zitten: waar sets staan is geheim.', report ->> 'min_cell'))) end)
 $$;
 comment on function mobeye.html_notes(jsonb) is 'What a report says about itself: how to read it, and what was left out and why.';
 

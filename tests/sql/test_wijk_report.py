@@ -423,20 +423,22 @@ class Report(SchemaTest):
             with self.assertRaises(error):
                 self.report(begin, end, min_cell, "t_analist", layer)
 
-    def test_an_analyst_sees_nothing_of_a_half_year_that_is_not_over(self):
-        half, until = self.superuser.execute(
-            "select h::date, (h + interval '6 months')::date from date_trunc('year', mobeye.local_time(now())) as y,"
-            " lateral (select y + interval '6 months' * (extract(month from mobeye.local_time(now()))::integer / 7) as h) t").fetchone()
-        self.superuser.execute("insert into mobeye.burglary (reference, occurred_from, geom) select 'NU' || n, now() - interval '1 minute',"
-                               " st_setsrid(st_makepoint(5.4, 52.15), 4326) from generate_series(1, 20) n")
+    def test_an_analyst_sees_a_month_that_is_over_though_its_half_year_is_not(self):
+        month, this, following = self.superuser.execute(
+            "select (m - interval '1 month')::date, m::date, (m + interval '1 month')::date"
+            "  from date_trunc('month', mobeye.local_time(now())) as m").fetchone()
+        self.superuser.execute("insert into mobeye.area (layer, code, name, geom) values ('proef', 'P1', 'Proef',"
+                               " st_makeenvelope(5.0, 52.0, 5.1, 52.1, 4326))")
+        self.superuser.execute(
+            "insert into mobeye.burglary (reference, occurred_from, geom) select 'NU' || m::date || n, m + interval '5 days',"
+            " st_setsrid(st_makepoint(5.05, 52.05), 4326)"
+            "  from generate_series(%s::date - interval '5 months', %s, '1 month') as m, generate_series(1, 20) as n", [month, month])
         try:
-            owner, analyst = (self.report(half, until, 5, user) for user in ("postgres", "t_analist"))
+            over, running = (self.report(*period, 5, "t_analist", "proef") for period in ((month, this), (this, following)))
         finally:
-            self.superuser.execute("delete from mobeye.burglary where reference like 'NU%'")
-        self.assertGreaterEqual(owner["total"]["burglaries"], 20)
-        for figures in analyst["areas"] + [analyst["total"]]:
-            self.assertIsNone(figures["burglaries"])
-            self.assertEqual(set(figures["hour_of_week"]), {None})
+            self.superuser.execute("delete from mobeye.burglary where reference like 'NU%'; delete from mobeye.area where layer = 'proef'")
+        self.assertEqual(over["areas"][0]["burglaries"], 20)
+        self.assertIsNone(running["areas"][0]["burglaries"], "the month that runs could be subtracted day by day")
 
     def test_an_analyst_sees_figures_and_nothing_else(self):
         with connect(self.database, "t_analist") as conn:
