@@ -105,7 +105,8 @@ static void disk_note(enum disk_op_kind kind, int fd, size_t offset, size_t len,
     op->bytes = malloc(len ? len : 1);
     for (size_t done = 0; done < len; iov++) {
         size_t part = iov->iov_len < len - done ? iov->iov_len : len - done;
-        memcpy(op->bytes + done, iov->iov_base, part);
+        if (part > 0)
+            memcpy(op->bytes + done, iov->iov_base, part);
         done += part;
     }
 }
