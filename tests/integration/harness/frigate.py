@@ -201,10 +201,10 @@ class Broker:
     def _connect(self):
         try:
             self.publisher = socket.create_connection(("127.0.0.1", self.port), timeout=30)
-        except OSError:
+            self.publisher.sendall(_packet(0x10, _text("MQTT") + b"\x04\x02" + struct.pack(">H", 0) + _text("publisher")))
+            return self.publisher.recv(4) == b"\x20\x02\x00\x00"
+        except OSError:  # nobody listens yet, or the broker that is ending reset it
             return False
-        self.publisher.sendall(_packet(0x10, _text("MQTT") + b"\x04\x02" + struct.pack(">H", 0) + _text("publisher")))
-        return self.publisher.recv(4) == b"\x20\x02\x00\x00"
 
     def publish(self, topic, payload, retain=False):
         payload = payload if isinstance(payload, (str, bytes)) else json.dumps(payload)
