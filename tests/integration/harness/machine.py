@@ -17,8 +17,9 @@ SYSTEMCTL = r"""#!/bin/bash
 # What of systemctl the guide and mobeyectl need, by what the unit says.
 set -euo pipefail
 pid() { pgrep -u mobeyed -x mobeyed; }
-# Until the daemon says so, in a line of the log behind the first $1.
-says() { timeout 60 grep -q "$2" < <(tail -n +$(($1 + 1)) -f --pid=$$ "$HOME/log"); }
+# Until the daemon says so, in a line of the log after the first $1. grep ends first: what tail says of its pipe would come
+# between the lines of the caller.
+says() { timeout 60 grep -q "$2" < <(tail -n +$(($1 + 1)) -f --pid=$$ "$HOME/log" 2> /dev/null); }
 lines() { touch "$HOME/log" && wc -l < "$HOME/log"; }
 start() {
     local before
@@ -48,7 +49,7 @@ board() {
         /usr/bin/python3 -c 'import time; print(time.monotonic_ns() // 1000)' > "$HOME/board.started"
         : > "$HOME/board.log"
         setsid runuser -u mobeye-board -- mobeye-board 2>> "$HOME/board.log" < /dev/null > /dev/null &
-        timeout 60 grep -q 'is ready on' < <(tail -n +1 -f --pid=$$ "$HOME/board.log") || { cat "$HOME/board.log" >&2 && return 1; }
+        timeout 60 grep -q 'is ready on' < <(tail -n +1 -f --pid=$$ "$HOME/board.log" 2> /dev/null) || { cat "$HOME/board.log" >&2 && return 1; }
         ;;
     *) return 1 ;;
     esac
