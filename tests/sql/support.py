@@ -119,7 +119,7 @@ class SchemaTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.database = cls.__name__.lower()
-        create_database(cls.database, options=f"template {migrated()}")
+        create_database(cls.database, options=f"template {migrated()} strategy file_copy")
 
     def setUp(self):
         self.superuser = self.connect()
