@@ -35,8 +35,9 @@ struct bridge {
     struct mqtt_client *mqtt;
     struct event tick;
     bool failed;
-    bool comms_rejected; /* the last report of availability.offline was rejected */
-    int64_t released_us; /* monotonic: when rejected events were last sent again, or the start */
+    bool accepted_offline; /* what mobeyed last accepted of availability.offline */
+    bool comms_rejected;   /* and it rejected the last report of it */
+    int64_t released_us;   /* monotonic: when rejected events were last sent again, or the start */
     struct rate_limiter write_failures, malformed, rejects, given_up;
 };
 
@@ -51,8 +52,7 @@ static void write_state(struct bridge *bridge)
 {
     struct err err;
     struct buf text = {0};
-    const struct tracks_extra extra = {bridge->availability.offline != bridge->comms_rejected,
-                                       bridge->availability.offline_by_mqtt};
+    const struct tracks_extra extra = {bridge->accepted_offline, bridge->availability.offline_by_mqtt};
     tracks_write(&bridge->tracks, &extra, &text);
     if (state_file_write(&bridge->file, buf_str(&text), &err) == 0) {
         bridge->tracks.dirty = false;
@@ -76,7 +76,7 @@ static int read_state(struct bridge *bridge, struct err *err)
     buf_free(&text);
     if (skipped > 0)
         log_warning("state", "%u lines cannot be read; their events are sent again, and stored once", skipped);
-    bridge->availability.offline = extra.offline;
+    bridge->availability.offline = bridge->accepted_offline = extra.offline;
     bridge->availability.offline_by_mqtt = extra.offline_by_mqtt && bridge->conf->mqtt.given;
     return 0;
 }
@@ -91,7 +91,7 @@ static void check_availability(struct bridge *bridge)
     if (change == AVAILABILITY_SAME)
         return;
     frigate_comms_write(bridge->conf, offline, loop_wall_us(bridge->loop), &text);
-    if (!outbox_add_comms(bridge->outbox, &text)) {
+    if (!outbox_add_comms(bridge->outbox, offline, &text)) {
         buf_free(&text.payload);
         return;
     }
@@ -159,10 +159,12 @@ static void on_answered(void *ctx)
 static void on_accepted(void *ctx, struct track *track, unsigned bit)
 {
     struct bridge *bridge = ctx;
-    if (track)
+    if (track) {
         tracks_accept(&bridge->tracks, track, bit);
-    else
-        bridge->comms_rejected = false;
+        return;
+    }
+    bridge->accepted_offline = bit != 0;
+    bridge->comms_rejected = false;
 }
 
 /* What was rejected may be of a camera or label that the configuration no longer wants. */
@@ -218,7 +220,7 @@ static void send_rejected_again(struct bridge *bridge)
     size_t n = tracks_release(&bridge->tracks);
     bridge->released_us = loop_mono_us(bridge->loop);
     if (bridge->comms_rejected) {
-        bridge->availability.offline = !bridge->availability.offline;
+        bridge->availability.offline = bridge->accepted_offline;
         bridge->comms_rejected = false;
     }
     if (n == 0)

@@ -14,7 +14,8 @@
 struct outbox_alert {
     TAILQ_ENTRY(outbox_alert) entry;
     uint64_t number;
-    struct track *track; /* NULL: of Frigate itself */
+    struct track *track; /* NULL: of Frigate itself, which is `offline` or online again */
+    bool offline;
     enum frigate_alert alert;
     struct track_report report;
     struct buf payload, image; /* freed when the sender has them */
@@ -50,7 +51,7 @@ static bool is_image(const struct outbox_alert *item)
 
 static unsigned bit_of(const struct outbox_alert *item)
 {
-    return item->track ? intake_bit(item->alert) : 0;
+    return item->track ? intake_bit(item->alert) : item->offline;
 }
 
 static void remove_alert(struct outbox *outbox, struct alert_queue *queue, struct outbox_alert *item)
@@ -315,9 +316,12 @@ bool outbox_add_image(struct outbox *outbox, struct track *track, enum frigate_a
     return true;
 }
 
-bool outbox_add_comms(struct outbox *outbox, struct frigate_alert_text *text)
+bool outbox_add_comms(struct outbox *outbox, bool offline, struct frigate_alert_text *text)
 {
-    return outbox_has_room(outbox) && append_alert(outbox, text);
+    if (!outbox_has_room(outbox))
+        return false;
+    append_alert(outbox, text)->offline = offline;
+    return true;
 }
 
 uint64_t outbox_last_number(const struct outbox *outbox)

@@ -21,8 +21,8 @@ struct outbox;
 
 struct outbox_calls {
     void (*on_answered)(void *ctx); /* at least one alert was accepted or rejected */
-    /* bit: as of intake_bit(); track: NULL if the alert belongs to no event. What else waits of the track is dropped,
-     * each with a call of its own. */
+    /* bit: as of intake_bit(); track: NULL if the alert is that of outbox_add_comms(), and bit then whether offline.
+     * What else waits of the track is dropped, each with a call of its own. */
     void (*on_accepted)(void *ctx, struct track *track, unsigned bit);
     void (*on_rejected)(void *ctx, struct track *track, unsigned bit, struct str why);
     void (*on_failed)(void *ctx, const struct err *err); /* cannot go on */
@@ -42,8 +42,8 @@ bool outbox_add_image(struct outbox *outbox, struct track *track, enum frigate_a
                       struct frigate_alert_text *text, struct buf *image);
 bool outbox_has_image_room(const struct outbox *outbox);
 
-/* The same for an alert that belongs to no event. */
-bool outbox_add_comms(struct outbox *outbox, struct frigate_alert_text *text);
+/* The same for the alert that Frigate is offline, or online again. */
+bool outbox_add_comms(struct outbox *outbox, bool offline, struct frigate_alert_text *text);
 
 /* Alerts are numbered 1, 2, ... as they are added. */
 uint64_t outbox_last_number(const struct outbox *outbox);

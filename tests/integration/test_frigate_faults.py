@@ -99,6 +99,22 @@ def test_that_frigate_is_offline_is_said_again_if_it_was_rejected(bridge, broker
     bridge.wait_metric("rejected", 0)
 
 
+@pytest.mark.parametrize("first, then", [("offline", "online"), ("online", "offline")])
+def test_that_frigate_is_offline_is_said_until_it_is_accepted(bridge, broker, receiver, first, then):
+    """A restart comes before mobeyed accepts it."""
+    if first == "offline":
+        broker.publish("frigate/available", "offline", retain=True)
+        wait_until(lambda: receiver.ids(), "offline")
+        bridge.wait_metric("waiting", 0)
+    receiver.word = None
+    broker.publish("frigate/available", then, retain=True)
+    bridge.wait_metric("waiting", 1)
+    bridge.restart()
+    receiver.word = b"ACK"
+    bridge.wait_metric("accepted_total", 1)
+    assert receiver.got[-1][0].startswith(then + ":")
+
+
 class Clock:
     """The bridge's clocks, both of them, and that of Frigate."""
 
