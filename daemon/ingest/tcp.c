@@ -28,9 +28,11 @@
 #define UNREAD_MAX   (16 * 1024)
 #define KERNEL_BYTES (16 * 1024)
 /* Frames taken from one connection before the next one's turn. */
-#define SHARE       64
-#define BACKLOG     1024
-#define ACCEPT_REST CLOCK_SECOND
+#define SHARE   64
+#define BACKLOG 1024
+/* Connections accepted before everybody else's turn. */
+#define ACCEPT_SHARE 64
+#define ACCEPT_REST  CLOCK_SECOND
 /* libzmq's I/O thread releases an address a moment after zmq_close() or zmq_unbind(). */
 #define BIND_PATIENCE_MS 1000
 #define BIND_RETRY_MS    10
@@ -75,6 +77,7 @@ struct tcp {
     struct connections ended;
     size_t n;
     uint64_t comings;
+    unsigned accepted;
     struct tcp_connection *slots[CONF_CONNECTIONS_MAX];
     uint16_t spare[CONF_CONNECTIONS_MAX]; /* free slots */
     size_t n_spare;
@@ -202,12 +205,21 @@ static void add_connection(struct tcp *tcp, struct bufferevent *bev)
 
 /* ---- the listener ---- */
 
+static void pause_accepting(struct tcp *tcp, int64_t us)
+{
+    evconnlistener_disable(tcp->listener);
+    loop_arm(&tcp->accept_again, us);
+}
+
+/* The listener accepts until no peer waits: without a pause, peers that keep connecting would block the loop. */
 static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *peer, int len, void *arg)
 {
     (void)listener;
     (void)len;
     struct tcp *tcp = arg;
     log_recover(&tcp->accept_failed, tcp->subject, "accepting connections again");
+    if (++tcp->accepted % ACCEPT_SHARE == 0)
+        pause_accepting(tcp, 0);
     if (!allow_sockaddr(tcp->conf, peer)) {
         char address[PEER_ADDRESS_SIZE];
         peer_address_of_socket(fd, address);
@@ -226,11 +238,11 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 /* Usually a shortage of descriptors. The pending connection would wake the loop continuously. */
 static void on_accept_failed(struct evconnlistener *listener, void *arg)
 {
+    (void)listener;
     struct tcp *tcp = arg;
     log_limited(&tcp->accept_failed, loop_mono_us(tcp->loop), LOG_LEVEL_ERROR, tcp->subject,
                 "cannot accept a connection: %s; trying again every second", strerror(errno));
-    evconnlistener_disable(listener);
-    loop_arm(&tcp->accept_again, ACCEPT_REST);
+    pause_accepting(tcp, ACCEPT_REST);
 }
 
 static void on_accept_again(evutil_socket_t fd, short what, void *arg)

@@ -272,3 +272,22 @@ Test(tcp, replies_that_are_not_read_end_the_connection)
     close(fd);
     tcp_free(&tcp);
 }
+
+/* libevent's listener accepts as long as peers wait. */
+Test(tcp, peers_that_keep_connecting_leave_others_their_turn)
+{
+    enum { DIALS = 200 };
+    struct conf_endpoint conf;
+    struct sockaddr_in at;
+    struct tcp *tcp = open_at_loopback(&conf, &at);
+    int fds[DIALS];
+    for (int i = 0; i < DIALS; i++)
+        fds[i] = dial(&at);
+    loop_turn(loop);
+    cr_assert(cuts > 0 && cuts <= 64, "%d in one turn", cuts);
+    while (cuts < DIALS - (int)conf.connections)
+        loop_turn(loop);
+    for (int i = 0; i < DIALS; i++)
+        close(fds[i]);
+    tcp_free(&tcp);
+}
