@@ -265,8 +265,10 @@ static void end_condition(struct correlation *correlation, size_t t, const struc
     condition->changed = true;
     incident->active--;
     incident->changed = true;
-    if (incident->active == 0)
-        incident->restored_us = restore->occurred_us;
+    if (incident->active > 0)
+        return;
+    incident->restored_us = restore->occurred_us;
+    incident->inactive = true;
 }
 
 /* A service incident is closed as restored once none of its conditions is active. */

@@ -79,6 +79,7 @@ struct incident {
     bool raised;        /* a raise joined it: it may verify others, or be verified */
     bool began_urgent;  /* a panic or holdup created it */
     bool urgent_joined; /* a panic or holdup joined it after its first alert */
+    bool inactive;      /* at some moment the last of its active conditions was restored */
     bool restored; /* category service, and nothing is active any more: to be closed as restored. The correlation has
                       cleared by_person and accepting, and set closed, and closed_us to the receipt of the restore */
 };

@@ -92,7 +92,7 @@ static void put_state(const struct incident *incident, bool verified, struct buf
     param_bool(values++, incident->accepting);
     param_bool(values++, incident->urgent);
     param_bool(values++, verified);
-    param_bool(values++, incident->restored);
+    param_bool(values++, incident->terms.category == CATEGORY_SERVICE ? incident->restored : incident->inactive);
     param_bool(values++, incident->secret_of_several);
     param_int4(values++, incident->priority);
     param_time(values++, incident->first_seen_us);

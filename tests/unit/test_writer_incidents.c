@@ -174,6 +174,34 @@ Test(incidents, what_comes_after_a_person_closed_it_counts_on_it_or_makes_a_link
     owner_stop(&owner);
 }
 
+/* Though it is raised again in the same batch. */
+Test(incidents, a_mute_until_restored_ends_with_the_restore)
+{
+    static const struct step steps[] = {
+        {0, "NL-1", KIND_MOTION, PHASE_RAISE, 1, &default_rule, 0, 0, 0},
+        {1, "NL-1", KIND_MOTION, PHASE_RAISE, 2, &default_rule, 0, 0, 0},
+        {10, "NL-1", KIND_MOTION, PHASE_RESTORE, 1, &default_rule, 0, 0, 0},
+        {11, "NL-1", KIND_MOTION, PHASE_RESTORE, 2, &default_rule, 0, 0, 0},
+        {12, "NL-1", KIND_MOTION, PHASE_RAISE, 1, &default_rule, 0, 0, 0},
+    };
+    static const char muted[] = "select concat_ws(' ', count(m), max(i.active)) from mobeye.incident i left join "
+                                "mobeye.active_mute m using (incident_id)";
+    struct owner owner = {.total = 2, .change = play_ours};
+    ours = steps;
+    owner_start(&owner, &rig, "a", rig.conninfo);
+    RIG_WAIT(&rig, OWNER_STORED(&owner));
+    rig_sql(&rig,
+            "insert into mobeye.mute (device_id, incident_id, until, reason, muted_by) "
+            "select device_id, incident_id, now() + interval '1 day', 'door is open', 'jan' from mobeye.incident");
+    owner_more(&owner, 1);
+    RIG_WAIT(&rig, OWNER_STORED(&owner));
+    RIG_EXPECT(&rig, muted, "1 1");
+    owner_more(&owner, 2);
+    RIG_WAIT(&rig, OWNER_STORED(&owner));
+    RIG_EXPECT(&rig, muted, "0 1");
+    owner_stop(&owner);
+}
+
 /* The person's transaction is on its way when the daemon reads: it is waited for. */
 Test(incidents, a_person_who_is_closing_it_comes_first)
 {
