@@ -192,6 +192,14 @@ static void on_feed_due(evutil_socket_t fd, short what, void *arg)
         start_batch_if_due(a);
 }
 
+static void report_stored(struct applier *a)
+{
+    struct err err;
+    journal_stored(a->journal, a->stored_seq, loop_wall_us(a->loop));
+    if (journal_failure(a->journal, &err) != 0)
+        a->calls.on_failed(a->ctx, &err);
+}
+
 /* Moves the position up to which alerts are stored, in either direction, and adjusts the counters. */
 static void set_stored(struct applier *a, uint64_t seq)
 {
@@ -200,7 +208,7 @@ static void set_stored(struct applier *a, uint64_t seq)
     else
         a->metrics->duplicate_total += seq - a->stored_seq;
     a->stored_seq = seq;
-    journal_stored(a->journal, seq, loop_wall_us(a->loop));
+    report_stored(a);
 }
 
 /* Whether this is the journal whose alerts the database has stored up to that position. */
@@ -269,7 +277,7 @@ static void on_stored(void *ctx, const struct writer_stored *stored)
     a->stored_seq = stored->last_seq;
     a->gap_seq = 0;
     a->renewed = false;
-    journal_stored(a->journal, stored->last_seq, loop_wall_us(a->loop));
+    report_stored(a);
     reference_data_confirmed(a->reference);
     a->calls.on_stored(a->ctx);
 }
@@ -410,7 +418,7 @@ bool applier_database_up(const struct applier *a)
 
 void applier_purge_segments(struct applier *a)
 {
-    journal_stored(a->journal, a->stored_seq, loop_wall_us(a->loop));
+    report_stored(a);
 }
 
 static int64_t oldest_us(struct applier *a)

@@ -145,6 +145,14 @@ static void append_to_segment(struct journal *journal, const struct frame_header
     };
 }
 
+int append_failed(struct journal *journal, const struct err *err)
+{
+    journal->failed = true;
+    if (err)
+        journal->failure = *err;
+    return -1;
+}
+
 int append_rotate(struct journal *journal, uint64_t need_bytes, int64_t wall_us, bool force, struct err *err)
 {
     int fd = -1;
@@ -166,10 +174,8 @@ int append_rotate(struct journal *journal, uint64_t need_bytes, int64_t wall_us,
     first.segment_seq = first.first_seq;
     first.wall_us = wall_us;
     int rc = create_segment(journal, &first, &fd, err);
-    if (rc < 0) {
-        journal->failed = true;
-        return -1;
-    }
+    if (rc < 0)
+        return append_failed(journal, err);
     journal->shortage_us = wall_us;
     if (rc == SEGMENT_SHORT)
         return JOURNAL_FULL;
@@ -213,9 +219,9 @@ static int write_frame(struct journal *journal, struct frame_header *header, str
     int rc = segment_write(journal->fd, iov, sizeof(iov) / sizeof(iov[0]), header->offset);
     rc = rc == 0 ? segment_sync(journal->fd) : rc;
     if (rc != 0) {
-        journal->failed = true;
         char name[SEGMENT_NAME_SIZE];
-        return err_set(err, "segment %s: cannot be written: %s", segment_name(last->seq, name), strerror(errno));
+        err_set(err, "segment %s: cannot be written: %s", segment_name(last->seq, name), strerror(errno));
+        return append_failed(journal, err);
     }
     last->used += header->length;
     if (ahead > 0)
@@ -299,7 +305,7 @@ int journal_check_space(const struct journal *journal, int64_t wall_us, struct e
 {
     uint32_t bytes = segment_bytes(journal->max_size_bytes);
     if (journal->failed)
-        return err_set(err, "the journal has failed earlier");
+        return err_set(err, "the journal has failed earlier: %s", journal->failure.text);
     if (fits_segment(journal, frame_length(journal->count + UINT64_C(1), journal->records.len + RECORD_PLAIN_MAX)))
         return 0;
     if (!could_free_space(journal, bytes))
@@ -365,7 +371,7 @@ int journal_append_message(struct journal *journal, const struct journal_message
                            uint64_t *ret_seq, struct err *err)
 {
     if (journal->failed)
-        return err_set(err, "the journal has failed earlier");
+        return err_set(err, "the journal has failed earlier: %s", journal->failure.text);
     if (check_message(message, err) != 0)
         return -1;
     if (!fits_segment(journal, length_with(journal, message)) && append_flush(journal, err) != 0)
@@ -392,6 +398,6 @@ int journal_append(struct journal *journal, struct str record, int64_t wall_us, 
 int journal_sync(struct journal *journal, struct err *err)
 {
     if (journal->failed)
-        return err_set(err, "the journal has failed earlier");
+        return err_set(err, "the journal has failed earlier: %s", journal->failure.text);
     return append_flush(journal, err);
 }

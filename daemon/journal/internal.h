@@ -31,6 +31,7 @@ struct journal {
     uint64_t synced_seq;    /* less than next_seq - count - 1 after a torn frame was recovered */
     uint64_t prev_checksum; /* of the last record before the pending frame; 0: not known */
     bool failed;
+    struct err failure;  /* why, if failed */
     int shortage;        /* errno of the last attempt to create a segment, where a later one may succeed; 0: none */
     int64_t shortage_us; /* wall time of that attempt */
     uint32_t zeroed;     /* the last segment is not only preallocated but written up to this offset */
@@ -50,6 +51,9 @@ static inline struct segment *journal_last(const struct journal *journal)
 /* Creates the next segment, with space for a frame of need_bytes, and appends to it from now on; `force` may exceed
  * max_size. No frame may be pending. Returns enum journal_append, or -1: final. */
 int append_rotate(struct journal *journal, uint64_t need_bytes, int64_t wall_us, bool force, struct err *err);
+
+/* Nothing more is written from now on; err says why. Returns -1. */
+int append_failed(struct journal *journal, const struct err *err);
 
 /* Remembers which file journal->fd is. */
 void append_remember_tail(struct journal *journal);

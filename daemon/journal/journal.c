@@ -242,8 +242,9 @@ int journal_new_uuid(struct journal *journal, struct err *err)
     if (last->used + APPEND_RESERVE_BYTES <= last->bytes && append_tail_is_ours(journal))
         return append_empty_frame(journal, FRAME_UUID, err);
     int rc = append_rotate(journal, 0, journal->wall_us, true, err);
-    journal->failed = rc != JOURNAL_APPENDED;
-    return rc == JOURNAL_FULL ? err_prefix(err, "no space for a segment with a new UUID") : rc;
+    if (rc == JOURNAL_FULL)
+        err_prefix(err, "no space for a segment with a new UUID");
+    return rc == JOURNAL_APPENDED ? 0 : append_failed(journal, err);
 }
 
 int journal_read(struct journal *journal, uint64_t from_seq, size_t max_records, size_t max_bytes, struct batch *batch,
@@ -284,11 +285,17 @@ static bool is_idle(const struct journal *journal, int64_t wall_us)
            wall_us - last->first_wall_us >= idle_rotation_us(journal->keep_us);
 }
 
+int journal_failure(const struct journal *journal, struct err *err)
+{
+    return journal->failed ? err_set(err, "%s", journal->failure.text) : 0;
+}
+
 void journal_stored(struct journal *journal, uint64_t seq, int64_t wall_us)
 {
+    struct err err;
     journal->stored_seq = seq;
     if (!journal->failed && is_idle(journal, wall_us))
-        append_rotate(journal, 0, wall_us, false, NULL);
+        append_rotate(journal, 0, wall_us, false, &err);
     const struct chain *chain = &journal->chain;
     while (chain->n > 1 && (wall_us - chain->segments[0].last_wall_us >= journal->keep_us ||
                             journal_bytes(journal) > journal->max_size_bytes))

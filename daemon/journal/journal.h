@@ -138,8 +138,12 @@ int journal_salvage(struct journal *journal, uint64_t seq, int64_t wall_us, stru
                     struct err *err);
 
 /* Everything up to seq is in the database: segments before it may be removed, by keep and max_size. May move
- * backwards, after the database was restored. Removes what is due at wall_us; must be called at least once a minute. */
+ * backwards, after the database was restored. Removes what is due at wall_us; must be called at least once a minute.
+ * May begin a new segment, which may fail finally: journal_failure(). */
 void journal_stored(struct journal *journal, uint64_t seq, int64_t wall_us);
+
+/* -1 with err: why nothing more can be written, until the journal is opened again. */
+int journal_failure(const struct journal *journal, struct err *err);
 
 /* The latest time until which the files hold what is stored at wall_us, if journal_stored() is called as it must be. */
 int64_t journal_held_until_us(int64_t keep_us, int64_t wall_us);

@@ -20,12 +20,18 @@
 #define RETRY_US (5 * CLOCK_SECOND)
 /* People's changes are numbered this often: their own transactions must not hold the counter. */
 #define NUMBER_EVERY_US CLOCK_SECOND
+/* A task waits so long for a lock: while it waits, sessions of people that hold up the writer are not ended. */
+#define LOCK_TIMEOUT "1s"
+/* And is then tried again after so long: a batch or a person holds it. */
+#define LOCKED_RETRY_US    CLOCK_SECOND
+#define LOCK_NOT_AVAILABLE "55P03"
 
 /* The work, in this order. */
 enum task {
-    TASK_RULES,   /* the text of the rules is stored: when the writer has connected, and when they change */
-    TASK_RECHECK, /* verification of what was stored before a crash, or a lost answer: when the writer has connected */
-    TASK_NUMBER, /* people's changes get their numbers, once a second: their own transactions do not hold the counter */
+    TASK_RULES,    /* the text of the rules is stored: when the writer has connected, and when they change */
+    TASK_RECHECK,  /* verification of what was stored before a crash, or a lost answer: when the writer has connected */
+    TASK_BLOCKERS, /* sessions of people whose locks the writer waits for are ended, once a second */
+    TASK_NUMBER,   /* people's changes get their numbers, after that: their own transactions do not hold the counter */
     TASK_ANNOUNCE, /* NOTIFY */
     TASK_VERIFY,   /* incidents of which something was raised; what is verified by it is announced, too */
     TASK_DEVICES,  /* device status */
@@ -56,14 +62,14 @@ struct post_commit {
     enum post_commit_state state;
     enum task task;
     bool allowed, flush; /* the writer is connected; nothing may wait any more */
-    bool rules_due, recheck_due;
+    bool rules_due, recheck_due, number_due;
     struct post_commit_queue queue;
     struct device_status *devices;
     uint64_t verified;
     bool busy;          /* batches come without end: the server's time is theirs first */
     int64_t begun_us;   /* monotonic: the task on its way */
     int64_t after_us;   /* monotonic: nothing begins before then, unless flushed now */
-    int64_t number_us;  /* monotonic: people's changes are numbered then */
+    int64_t number_us;  /* monotonic: blockers are ended and changes numbered then */
     struct event timer; /* something may be due */
     struct rate_limiter limiter;
 };
@@ -90,11 +96,13 @@ static bool work_waits(const struct post_commit *p)
 
 static enum task what_is_due(struct post_commit *p)
 {
+    if (loop_mono_us(p->loop) >= p->number_us)
+        return TASK_BLOCKERS;
     if (p->rules_due)
         return TASK_RULES;
     if (p->recheck_due)
         return TASK_RECHECK;
-    if (loop_mono_us(p->loop) >= p->number_us)
+    if (p->number_due)
         return TASK_NUMBER;
     if (p->queue.n_hints > 0)
         return TASK_ANNOUNCE;
@@ -146,6 +154,7 @@ static const struct {
     [TASK_RULES] = {"select mobeye.store_ruleset($1, $2, $3)", "keeping the rules", 3, rules_types, encode_rules},
     [TASK_RECHECK] = {"select mobeye.verify_recent($1)", "verification of what came last before", 1, rules_types,
                       encode_journal},
+    [TASK_BLOCKERS] = {"select mobeye.end_blockers()", "ending sessions that hold up storing", 0, NULL, encode_nothing},
     [TASK_NUMBER] = {"select mobeye.number_changes()", "numbering people's changes", 0, NULL, encode_nothing},
     [TASK_VERIFY] = {post_commit_verify_sql, "verification", POST_COMMIT_VERIFY_PARAMS, post_commit_verify_types,
                      encode_raises},
@@ -175,7 +184,7 @@ static void begin_next(struct post_commit *p)
         return;
     }
     p->task = what_is_due(p);
-    if (p->task == TASK_NUMBER)
+    if (p->task == TASK_BLOCKERS)
         p->number_us = loop_mono_us(p->loop) + NUMBER_EVERY_US;
     if (p->task == TASK_NONE) {
         rest_for(p, CLOCK_MINUTE);
@@ -214,11 +223,21 @@ static void on_verified(struct post_commit *p, const PGresult *result)
     }
 }
 
+static void on_blockers_ended(const PGresult *result)
+{
+    for (int row = 0; row < PQntuples(result); row++)
+        log_warning("database", "ended %s: it held a lock that storing waited for", PQgetvalue(result, row, 0));
+}
+
 static void on_task_done(struct post_commit *p)
 {
     log_recover(&p->limiter, SUBJECT, "verification, hints and device status work again");
     session_reset_backoff(p->session);
-    if (p->task == TASK_RULES)
+    if (p->task == TASK_BLOCKERS)
+        p->number_due = true;
+    else if (p->task == TASK_NUMBER)
+        p->number_due = false;
+    else if (p->task == TASK_RULES)
         p->rules_due = false;
     else if (p->task == TASK_RECHECK)
         p->recheck_due = false;
@@ -241,12 +260,19 @@ static void undo_task(struct post_commit *p)
 
 static void on_task_failed(struct post_commit *p, const struct fault *fault)
 {
+    bool locked = strcmp(fault->sqlstate, LOCK_NOT_AVAILABLE) == 0;
+    int64_t rest_us = locked ? LOCKED_RETRY_US : RETRY_US;
     undo_task(p);
-    if (p->allowed)
+    if (p->task == TASK_BLOCKERS) { /* nothing else waits for it */
+        p->number_due = true;
+        p->number_us = loop_mono_us(p->loop) + RETRY_US;
+        rest_us = 0;
+    }
+    if (p->allowed && !locked)
         log_limited(&p->limiter, loop_mono_us(p->loop), LOG_LEVEL_WARNING, SUBJECT,
                     "%s: failed: %s (SQLSTATE %s); trying again", tasks[p->task].name, fault->text, fault->sqlstate);
-    p->after_us = loop_mono_us(p->loop) + RETRY_US;
-    rest_for(p, RETRY_US);
+    p->after_us = loop_mono_us(p->loop) + rest_us;
+    rest_for(p, rest_us);
     if (fault->class == SQLSTATE_RECONNECT) /* it follows another server, which is looked for */
         session_drop(p->session, fault->text);
 }
@@ -267,8 +293,12 @@ static void on_end(void *ctx, const struct fault *fault)
 static void on_result(void *ctx, PGresult *result)
 {
     struct post_commit *p = ctx;
-    if (PQresultStatus(result) == PGRES_TUPLES_OK && (p->task == TASK_VERIFY || p->task == TASK_RECHECK))
+    if (PQresultStatus(result) != PGRES_TUPLES_OK)
+        return;
+    if (p->task == TASK_VERIFY || p->task == TASK_RECHECK)
         on_verified(p, result);
+    else if (p->task == TASK_BLOCKERS)
+        on_blockers_ended(result);
 }
 
 static void on_ready(void *ctx)
@@ -304,7 +334,7 @@ static const struct session_kind kind = {
     .name = "post-commit",
     .subject = SUBJECT,
     .meanwhile = "incidents are not verified or announced",
-    .settings = "; set lock_timeout = '30s'",
+    .settings = "; set lock_timeout = '" LOCK_TIMEOUT "'",
 };
 
 struct post_commit *post_commit_new(struct loop *loop, const struct writer_options *options)

@@ -1,7 +1,7 @@
 /*
  * Work after commits, on a connection of its own, so that storing does not wait for it: stores the text of the rules,
- * verifies incidents, numbers people's changes, announces what happened, writes device status. Each is a transaction of
- * its own, which may be lost or repeated without harm.
+ * verifies incidents, ends people's sessions that hold up the writer, numbers people's changes, announces what
+ * happened, writes device status. Each is a transaction of its own, which may be lost or repeated without harm.
  *
  * It works while the writer is connected, and pauses while it is not.
  */

@@ -30,7 +30,7 @@ declare
 begin
     perform mobeye.lock_device(device);
     if (lon between -180 and 180 and lat between -90 and 90) is not true then
-        raise exception 'coordinates % % are not degrees', lon, lat
+        raise exception 'coordinates are not degrees'
             using errcode = 'invalid_parameter_value', hint = 'Expected longitude, then latitude, in WGS84.';
     end if;
     if from_at is null or until_at <= from_at then

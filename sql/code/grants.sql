@@ -26,6 +26,7 @@ grant execute on function
     mobeye.areas_now(),
     mobeye.claim_conflicts(uuid[], bigint[], uuid[]),
     mobeye.close_unattended(),
+    mobeye.end_blockers(),
     mobeye.end_mutes(),
     mobeye.hide_late(),
     mobeye.is_led(),

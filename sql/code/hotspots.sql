@@ -61,10 +61,9 @@ begin
         raise exception 'cell: % (expected 25 to 5000 metres)', coalesce(cell::text, 'null') using errcode = 'invalid_parameter_value';
     elsif min_count is null or min_count < 1 then
         raise exception 'min: % (expected at least 1)', coalesce(min_count::text, 'null') using errcode = 'invalid_parameter_value';
-    elsif restricted and (cell % 125 <> 0 or min_count < 3 or min_count = 4) then -- what 4 leaves out of 3 is 3
-        raise exception 'hotspots: cells of % m with at least % are too precise', cell, min_count
-            using errcode = 'insufficient_privilege',
-                  hint = 'Members of mobeye_analyst may use cells of 125 m or a multiple, with at least 3, or 5 or more.';
+    elsif restricted and (cell <> 125 or min_count <> 3) then -- two that differ in these show what one leaves out
+        raise exception 'hotspots: cells of % m with at least % may show single homes', cell, min_count
+            using errcode = 'insufficient_privilege', hint = 'Members of mobeye_analyst may use cells of 125 m, with at least 3.';
     end if;
     with area as (
         select h.*, mobeye.place_name(h.centre, until_day::timestamp at time zone 'Europe/Amsterdam' - interval '1 day') as name

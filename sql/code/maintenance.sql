@@ -57,6 +57,7 @@ begin
                   from mobeye.incident o
                  where o.status in ('new', 'reopened')
                    and coalesce(o.reopened_at, o.created_at) + o.overdue[o.overdue_step + 1] < now()
+                   and exists (select from mobeye.incident_full f where f.incident_id = o.incident_id and f.muted_until is null)
                  order by o.incident_id for update skip locked) as w
          where i.incident_id = w.incident_id
         returning i.incident_id
@@ -69,7 +70,7 @@ end
 $$;
 comment on function mobeye.mark_overdue() is
     'Marks the incidents that nobody acknowledged within the time that their rule allows, and announces each further step '
-    'of it that has passed; returns how many.';
+    'of it that has passed; returns how many. One that is muted is marked when the mute is over.';
 
 create or replace function mobeye.close_unattended() returns bigint
 language plpgsql security definer

@@ -74,7 +74,8 @@ declare
     other tstzrange;
 begin
     if st_isempty(new.geom) or st_x(new.geom) not between -180 and 180 or st_y(new.geom) not between -90 and 90 then
-        raise exception 'placement of %: coordinates (%) are not degrees', new.device_id, st_astext(new.geom)
+        -- Not which: RD coordinates are those of a home, and the server logs errors.
+        raise exception 'placement of %: coordinates are not degrees', new.device_id
             using errcode = 'invalid_parameter_value',
                   hint = 'Expected longitude and latitude in WGS84; to convert RD New: st_transform(st_setsrid(geom, 28992), 4326).';
     end if;

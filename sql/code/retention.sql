@@ -283,29 +283,6 @@ end
 $$;
 comment on function mobeye.check_keep(interval[], interval) is 'Refuses a retention shorter than the minimum.';
 
--- Whoever reads alerts locks their partitions until the transaction ends. Requires that the owner may see and signal the
--- sessions (see the first migration); otherwise none is ended, and dropping fails until the reader is done.
-create or replace function mobeye.end_readers(partition regclass, older interval) returns bigint
-language sql
-set search_path = pg_catalog, pg_temp
-as $$
-    select count(pg_terminate_backend(a.pid, 5000))
-      from pg_stat_activity a
-      join pg_roles r on r.oid = a.usesysid and not r.rolsuper
-     where a.xact_start < clock_timestamp() - older
-       and a.pid in (select l.pid from pg_locks l
-                      where l.granted and l.locktype = 'relation'
-                        and l.database = (select d.oid from pg_database d where d.datname = current_database())
-                        and (l.relation = partition
-                             or l.relation in (select i.inhparent from pg_inherits i where i.inhrelid = partition)))
-       and (pg_has_role(a.usesysid, 'mobeye_patrol', 'member') or pg_has_role(a.usesysid, 'mobeye_auditor', 'member'))
-       and not pg_has_role(a.usesysid, 'mobeye_owner', 'member') and not pg_has_role(a.usesysid, 'mobeye_ingest', 'member')
-       and pg_has_role('pg_signal_backend', 'usage')
-$$;
-comment on function mobeye.end_readers(regclass, interval) is
-    'Ends the sessions of people whose transaction is older and that hold a lock on a partition or its parent; returns how '
-    'many. Not those of superusers, members of the owner, and daemons.';
-
 -- While a partition is being dropped no alert of its class can be stored. So partitions are dropped last, the lock is waited
 -- for only briefly, and a session that creates partitions, which may take long, is waited for before that lock is taken.
 create or replace function mobeye.apply_retention(job text, camera interval, alarm interval, service interval, incident interval,

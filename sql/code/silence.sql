@@ -24,6 +24,10 @@ begin
     on conflict on constraint endpoint_status_pkey do update
        set expect_every = excluded.expect_every,
            last_received_at = greatest(s.last_received_at, excluded.last_received_at);
+    -- One that is silent is first found to be no longer supervised, so that its incident ends: watch_endpoints().
+    update mobeye.endpoint_status s set expect_every = null
+     where s.instance = report_daemon.instance and s.endpoint <> all (endpoints) and s.silent_since is not null
+       and s.expect_every is not null;
     delete from mobeye.endpoint_status s
      where s.instance = report_daemon.instance and s.endpoint <> all (endpoints) and s.silent_since is null;
 end

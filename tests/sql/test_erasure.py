@@ -128,6 +128,13 @@ class TwoHomes(ErasureTest):
         self.assertEqual(n, 3)
         self.assertRegex(left, "alerts that one received after .* are not stored yet")
 
+    def test_a_daemon_that_may_come_back_with_alerts_is_told_of(self):
+        self.superuser.execute("insert into mobeye.daemon values (gen_random_uuid(), 'one', now() - interval '3 days',"
+                               " now() - interval '45 days', now())")
+        n, (left,) = self.erase("Kerkstraat 1")
+        self.assertEqual(n, 3)
+        self.assertRegex(left, "one last reported at .*; if its journal has alerts received after .*, erase again once they are stored")
+
 
 class Everything(ErasureTest):
     """One home, with all that can be kept of it."""

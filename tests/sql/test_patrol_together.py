@@ -209,6 +209,42 @@ class Together(SchemaTest):
             self.assertEqual(self.value(daemon, "select mobeye.number_changes()"), 0)
         self.assertEqual(self.value(daemon, "select mobeye.number_changes()"), 2)
 
+    def outsider(self):
+        """An officer with a login."""
+        self.superuser.execute("drop role if exists sitting; create role sitting login in role mobeye_patrol")
+        self.superuser.execute("insert into mobeye.person values ('sitting', 'Jan', 'noord', false) on conflict do nothing")
+        return self.connect("sitting")
+
+    def test_a_session_of_a_person_that_storing_waits_for_is_ended(self):
+        (incident,) = self.make()
+        person, daemon, other = self.outsider(), self.connect("mobeye_ingest"), self.connect("mobeye_ingest")
+        person.execute("begin")
+        person.execute("select patrol.note(%s, 'slow')", [incident])
+        person.execute("select patrol.number_changes()")
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            stored = pool.submit(self.value, daemon, "select mobeye.add_changes(array[%s]::bigint[], '{alert}', '{f}')", incident)
+            self.waits(daemon)
+            self.assertEqual(other.execute("select mobeye.end_blockers()").fetchall(), [], "it has just begun to wait")
+            while not (ended := other.execute("select mobeye.end_blockers()").fetchall()):
+                self.assertFalse(stored.done())
+            stored.result(PATIENCE_S)
+        self.assertRegex(ended[0][0], r"the session of sitting \(pid [0-9]+\)")
+        with self.assertRaises(psycopg.OperationalError):
+            person.execute("select 1")
+
+    def test_those_of_superusers_are_not(self):
+        (incident,) = self.make()
+        holding, daemon, other = self.connect(), self.connect("mobeye_ingest"), self.connect("mobeye_ingest")
+        holding.execute("begin; lock table mobeye.counter")
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            stored = pool.submit(self.value, daemon, "select mobeye.number_changes()")
+            self.waits(daemon)
+            self.superuser.execute("select pg_sleep_until(waitstart + interval '1.1 seconds') from pg_locks where pid = %s"
+                                   " and not granted", [daemon.info.backend_pid])
+            self.assertEqual(other.execute("select mobeye.end_blockers()").fetchall(), [])
+            holding.execute("rollback")
+            stored.result(PATIENCE_S)
+
     def test_a_hint_comes_after_the_commit_and_says_nothing_of_the_place(self):
         (incident,) = self.make()
         listener = self.connect()

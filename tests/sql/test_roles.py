@@ -34,6 +34,7 @@ EXECUTES = {
     "mobeye.erase_alerts('mobeye.alert_camera', true, now())": set(),
     "mobeye.erase_due('devices', now())": set(),
     "mobeye.end_readers('mobeye.alert_camera', '1 minute')": set(),
+    "mobeye.end_blockers()": {"mobeye_ingest"},
     "mobeye.report_maintenance('{}', '{}', '{}')": {"mobeye_ingest"},
     "mobeye.journal_rewind('00000000-0000-0000-0000-000000000001', 0, 0)": {"mobeye_ingest"},
     "mobeye.is_led()": {"mobeye_ingest"},

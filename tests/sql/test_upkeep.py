@@ -204,6 +204,16 @@ class Endpoints(UpkeepTest):
         self.assertEqual(self.watch(), 0)
         self.assertEqual(self.outcomes(), [(None, "restored")])
 
+    def test_one_that_is_removed_while_it_is_silent_is_no_longer_silent(self):
+        self.report(endpoints=[("portal", "26 hours", "27 hours"), ("cameras", None, None)])
+        self.aged("30 hours")
+        self.assertEqual(self.watch(), 1)
+        self.report(endpoints=[("cameras", None, None)])
+        self.assertEqual(self.watch(), 0)
+        self.assertEqual(self.outcomes(), [(None, "restored")])
+        self.report(endpoints=[("cameras", None, None)])
+        self.assertEqual(self.superuser.execute("select endpoint from mobeye.endpoint_status").fetchall(), [("cameras",)])
+
     def test_heard_within_its_time_it_is_not(self):
         self.report(endpoints=[("portal", "26 hours", "25 hours")])
         self.aged("30 hours")
@@ -253,6 +263,15 @@ class Waiting(UpkeepTest):
         self.assertEqual(
             self.superuser.execute("select incident_id, op from mobeye.change").fetchall(), [(late, "overdue")]
         )
+
+    def test_what_is_muted_is_overdue_after_the_mute(self):
+        late = self.incident(overdue="{15 minutes}", created_at=self.ago("16 minutes"), device_id="muted")
+        self.superuser.execute("insert into mobeye.mute (device_id, placement_id, at, until, reason, muted_by) "
+                               "values ('muted', null, now() - interval '1 hour', now() + interval '1 hour', 'test', 'me')")
+        self.assertEqual(self.value(self.ingest, "select mobeye.mark_overdue()"), 0)
+        self.superuser.execute("update mobeye.mute set until = now()")
+        self.assertEqual(self.value(self.ingest, "select mobeye.mark_overdue()"), 1)
+        self.assertEqual(self.value(self.superuser, "select incident_id from mobeye.change where op = 'overdue'"), late)
 
     def test_each_step_is_announced_once(self):
         late = self.incident(overdue="{5 minutes,15 minutes,30 minutes}", created_at=self.ago("6 minutes"))

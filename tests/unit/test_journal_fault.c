@@ -417,3 +417,31 @@ Test(journal_fault, damage_on_a_full_disk_does_not_keep_the_journal_from_opening
     close_journal(&journal);
     umount2(in_dir("small"), MNT_DETACH);
 }
+
+/* Nobody appends then, who would find out. */
+Test(journal_fault, a_segment_that_cannot_begin_while_idle_is_reported)
+{
+    struct err err;
+    unsigned failures = 0;
+    bool reached = true;
+    for (unsigned at = 1; reached; at++) {
+        struct outcome out = {0};
+        fresh();
+        arm(FAULT_NONE, 0);
+        struct journal *journal = open_journal(SMALL, NULL);
+        append_group(journal, 1, &out);
+        arm(FAULT_EIO, at);
+        journal_stored(journal, 1, WALL + 365 * CLOCK_DAY);
+        reached = sim.calls >= at;
+        disarm();
+        if (journal_failure(journal, &err) != 0) {
+            failures++;
+            cr_assert_not_null(strstr(err.text, "Input/output error"), "%s", err.text);
+        } else {
+            cr_assert_eq(append_sized(journal, 100), JOURNAL_APPENDED);
+            sync_journal(journal);
+        }
+        journal_free(&journal);
+    }
+    cr_assert_gt(failures, 0);
+}

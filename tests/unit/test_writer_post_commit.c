@@ -179,6 +179,37 @@ Test(follow, a_failure_of_it_holds_up_no_batch_and_is_made_good)
     owner_stop(&owner);
 }
 
+/* Whatever that session has set. */
+Test(follow, a_person_who_leaves_a_transaction_open_holds_up_storing_for_a_moment_only)
+{
+    static const struct step steps[] = {
+        {0, "NL-1", KIND_MOTION, PHASE_RAISE, 1, &default_rule, 0, 0, 0},
+        {10, "NL-1", KIND_MOTION, PHASE_RAISE, 2, &default_rule, 0, 0, 0},
+    };
+    struct owner owner = {.total = 1, .change = play_ours};
+    char conninfo[1100];
+    ours = steps;
+    owner_start(&owner, &rig, "a", rig.conninfo);
+    RIG_WAIT(&rig, OWNER_STORED(&owner));
+    rig_sql(&rig, "create role sitting login in role mobeye_patrol");
+    rig_sql(&rig, "insert into mobeye.team values ('noord')");
+    rig_sql(&rig, "insert into mobeye.person values ('sitting', 'Jan', 'noord', true)");
+    snprintf(conninfo, sizeof(conninfo), "%s user=sitting", rig.admin_conninfo);
+    PGconn *person = PQconnectdb(conninfo);
+    cr_assert_eq(PQstatus(person), CONNECTION_OK, "%s", PQerrorMessage(person));
+    PGresult *noted = PQexec(person, "begin; select patrol.note(max(incident_id), 'x') from patrol.incidents; "
+                                     "set idle_in_transaction_session_timeout = 0");
+    cr_assert_eq(PQresultStatus(noted), PGRES_COMMAND_OK, "%s", PQerrorMessage(person));
+    PQclear(noted);
+    owner_more(&owner, 1);
+    RIG_WAIT(&rig, OWNER_STORED(&owner));
+    PQclear(PQexec(person, "commit"));
+    cr_assert_eq(PQstatus(person), CONNECTION_BAD);
+    PQfinish(person);
+    rig_sql(&rig, "drop role sitting");
+    owner_stop(&owner);
+}
+
 static size_t count_hints(char *ret_first, size_t size)
 {
     PGnotify *notify;

@@ -1,0 +1,67 @@
+-- Sessions of people and other programs that hold up the daemons are ended. Requires that the owner may see and signal them
+-- (see the first migration); otherwise none is ended, and the daemons wait.
+
+create or replace function mobeye.is_outside(usesysid oid) returns boolean
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select not r.rolsuper and not pg_has_role(r.oid, 'mobeye_owner', 'member')
+           and not pg_has_role(r.oid, 'mobeye_ingest', 'member')
+      from pg_roles r where r.oid = is_outside.usesysid
+$$;
+comment on function mobeye.is_outside(oid) is
+    'Whether a session of this role may be ended: not that of a superuser, of a member of the owner or of a daemon.';
+
+-- Whoever reads alerts locks their partitions until the transaction ends, and dropping them fails until then.
+create or replace function mobeye.end_readers(partition regclass, older interval) returns bigint
+language sql
+set search_path = pg_catalog, pg_temp
+as $$
+    select count(pg_terminate_backend(a.pid, 5000))
+      from pg_stat_activity a
+     where a.xact_start < clock_timestamp() - older
+       and a.pid in (select l.pid from pg_locks l
+                      where l.granted and l.locktype = 'relation'
+                        and l.database = (select d.oid from pg_database d where d.datname = current_database())
+                        and (l.relation = partition
+                             or l.relation in (select i.inhparent from pg_inherits i where i.inhrelid = partition)))
+       and (pg_has_role(a.usesysid, 'mobeye_patrol', 'member') or pg_has_role(a.usesysid, 'mobeye_auditor', 'member'))
+       and mobeye.is_outside(a.usesysid)
+       and pg_has_role('pg_signal_backend', 'usage')
+$$;
+comment on function mobeye.end_readers(regclass, interval) is
+    'Ends the sessions of people whose transaction is older and that hold a lock on a partition or its parent; returns how '
+    'many. Not those of superusers, members of the owner, and daemons.';
+
+-- An idle transaction has done what it locked for, and is ended as soon as a daemon has waited a second for it; a
+-- statement may be about to finish, and gets five. One that waits for a lock itself is not the cause.
+create or replace function mobeye.end_blockers() returns setof text
+language sql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+    with waiting as materialized (
+        select w.pid, (select min(l.waitstart) from pg_locks l where l.pid = w.pid and not l.granted) as since
+          from pg_stat_activity w
+         where w.wait_event_type = 'Lock' and w.datname = current_database()
+           and w.usesysid in (select r.oid from pg_roles r
+                               where not r.rolsuper and pg_has_role(r.oid, 'mobeye_ingest', 'member')
+                                 and not pg_has_role(r.oid, 'mobeye_owner', 'member'))
+    ), blocking as materialized (
+        select b.pid, min(w.since) as since
+          from waiting w cross join lateral unnest(pg_blocking_pids(w.pid)) as b (pid)
+         group by b.pid
+    ), outside as materialized (
+        select a.pid, a.usename, a.application_name
+          from blocking b
+          join pg_stat_activity a on a.pid = b.pid
+         where b.since < clock_timestamp() - case when a.state = 'active' then interval '5 seconds' else interval '1 second' end
+           and a.wait_event_type is distinct from 'Lock' and mobeye.is_outside(a.usesysid)
+           and pg_has_role('pg_signal_backend', 'usage')
+    )
+    select format('the session of %s (pid %s%s)', o.usename, o.pid, ', ' || nullif(o.application_name, ''))
+      from outside o
+     where pg_terminate_backend(o.pid)
+$$;
+comment on function mobeye.end_blockers() is
+    'Ends the sessions of people that hold a lock for which a daemon has waited for a second (for five, if a statement is '
+    'running); returns who they were.';
