@@ -2,20 +2,20 @@
 
 -- The generator is that of L'Ecuyer (1988), the shuffle "inside out" by Fisher and Yates: integers below 2^63 only, so that a
 -- seed gives the same permutations on every machine and in every version. sql/README.md describes it.
-create or replace function mobeye.shuffles(days integer[], simulations integer, seed bigint)
-returns table (simulation integer, shuffled integer[])
+create or replace function mobeye.shuffles(days integer[], simulations integer, seed bigint, width integer)
+returns table (word integer, packed bigint[])
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+    lanes constant integer := 63 / width;
+    n constant integer := cardinality(days);
+    shuffled integer[] := days;
     a bigint := seed;
     b bigint := 1;
-    n constant integer := cardinality(days);
     j integer;
 begin
-    shuffled := days;
     for k in 0..simulations loop
-        simulation := k;
         if k > 0 then
             for i in 1..n loop
                 a := a * 40014 % 2147483563;
@@ -25,12 +25,23 @@ begin
                 shuffled[j] := days[i];
             end loop;
         end if;
-        return next;
+        if k % lanes = 0 then
+            word := k / lanes;
+            packed := shuffled;
+        else
+            for i in 1..n loop
+                packed[i] := packed[i] + (shuffled[i]::bigint << (k % lanes * width));
+            end loop;
+        end if;
+        if k % lanes = lanes - 1 or k = simulations then
+            return next;
+        end if;
     end loop;
 end
 $$;
-comment on function mobeye.shuffles(integer[], integer, bigint) is
-    'The days as they are (simulation 0), and as many random permutations of them; the same for the same seed.';
+comment on function mobeye.shuffles(integer[], integer, bigint, integer) is
+    'The days as they are (simulation 0), and as many random permutations of them; the same for the same seed. A word holds '
+    '63 / width simulations: of each event a number with their days in lanes of width bits.';
 
 -- Distances are compared as squares of whole centimetres, or as sums of them: exactly. Only pairs within the last bound are
 -- enumerated, by a grid whose cells are as large as that bound.
@@ -63,6 +74,53 @@ comment on function mobeye.near_pairs(bigint[], bigint[], bigint[], boolean, big
     'The pairs of places nearer than the last bound, each once: their indexes, and the band (0: below the first bound). At '
     'most so many.';
 
+-- Some simulations at once: the days of two events are subtracted and compared in all lanes of a word by one operation each. In
+-- a lane, the highest bit of lift + x is set if x > -bound, for lift = highest bit + bound - 1; x never exceeds it. So where it is
+-- set in lift + d and in lift - d, the gap is below the bound. A sum over at most 2^width - 1 pairs stays in its lane.
+create or replace function mobeye.pairs_below(event_days integer[], a integer[], b integer[], band integer[], n_bands integer,
+                                              bounds integer[], simulations integer, seed bigint)
+returns table (simulation integer, distance_band integer, bound integer, n bigint)
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set work_mem = '64MB'
+set enable_nestloop = off
+set jit = off
+as $$
+declare
+    last_day constant integer := coalesce((select max(d) from unnest(event_days) as d), 0);
+    reach constant integer[] := array(select least(u, last_day + 1) from unnest(bounds) with ordinality as u (u, i) order by i);
+    width constant integer := (select min(w) from generate_series(10, 31) as w where 1 << (w - 1) > last_day + reach[cardinality(reach)]);
+    ones constant bigint := (select sum(1::bigint << (width * lane)) from generate_series(0, 63 / width - 1) as lane);
+    highest constant bigint := ones << (width - 1);
+    sums constant text := (select string_agg(format('sum((%1$s + g.d) & (%1$s - g.d) & %2$s)', highest + ones * (u - 1), highest),
+                                             ', ' order by i)
+                             from unnest(reach) with ordinality as u (u, i));
+begin
+    return query execute format($query$
+        with pair as materialized (
+            select p.a, p.b, (row_number() over (partition by p.band) / %1$s)::integer * $5 + p.band as part
+              from unnest($2, $3, $4) as p (a, b, band)
+        ), summed as materialized (
+            select s.word, c.part, c.sums
+              from mobeye.shuffles($1, $6, $7, %2$s) as s
+             cross join lateral (
+                   select g.part, array[%3$s] as sums
+                     from (select pair.part, s.packed[pair.a] - s.packed[pair.b] as d from pair offset 0) g
+                    group by g.part) c
+        )
+        select s.word * (63 / %2$s) + lane, s.part %% $5, t.i::integer,
+               sum(div(t.total, 1::bigint << (%2$s - 1))::bigint >> (lane * %2$s) & %1$s)::bigint
+          from summed s
+         cross join lateral unnest(s.sums) with ordinality as t (total, i)
+         cross join generate_series(0, 63 / %2$s - 1) as lane
+         where s.word * (63 / %2$s) + lane <= $6
+         group by 1, 2, 3
+        $query$, (1 << width) - 1, width, sums) using event_days, a, b, band, n_bands, simulations, seed;
+end
+$$;
+comment on function mobeye.pairs_below(integer[], integer[], integer[], integer[], integer, integer[], integer, bigint) is
+    'For each simulation and band of distance: the pairs with fewer days between them than each of the bounds.';
+
 -- Permuting the days leaves the number of pairs in each band of distance and in each band of days as it is. So the last band
 -- of each is what is left, and the many pairs in it are never looked at.
 create or replace function mobeye.knox_cells(event_days integer[], a integer[], b integer[], band integer[], n_bands integer,
@@ -74,29 +132,26 @@ set work_mem = '64MB'
 set enable_nestloop = off
 set jit = off
 as $$
-    with pair as materialized (
-        select p.a, p.b, p.band from unnest(a, b, band) as p(a, b, band)
-    ), pairs as materialized (
-        select p.band, count(*) as n from pair p group by p.band
+    with pairs as materialized (
+        select p.band, count(*) as n from unnest(band) as p (band) group by p.band
     ), simulated as materialized (
-        select s.simulation, c.band, c.col, c.n
-          from mobeye.shuffles(event_days, simulations, seed) as s
-         cross join lateral (
-               select g.band, width_bucket(g.gap, bounds) as col, count(*) as n
-                 from (select pair.band, abs(s.shuffled[pair.a] - s.shuffled[pair.b]) as gap from pair) g
-                where g.gap < bounds[cardinality(bounds)]
-                group by 1, 2) c
+        select p.simulation, p.distance_band as band, p.bound - 1 as col,
+               p.n - lag(p.n, 1, 0::bigint) over (partition by p.simulation, p.distance_band order by p.bound) as n
+          from mobeye.pairs_below(event_days, a, b, band, n_bands, bounds, simulations, seed) p
     ), day as materialized (
         select u.day, count(*) as n from unnest(event_days) as u(day) group by u.day
     ), all_pairs as materialized ( -- at any distance, by band of days
         select width_bucket(f.day - e.day, bounds) as col, sum(case when e.day = f.day then e.n * (e.n - 1) / 2 else e.n * f.n end)::bigint as n
           from day e join day f on f.day >= e.day group by 1
     ), finite as (
-        select k.simulation, d.band, c.col, coalesce(s.n, 0) as n
-          from generate_series(0, simulations) as k(simulation)
-         cross join generate_series(0, n_bands - 1) as d(band)
-         cross join generate_series(0, cardinality(bounds) - 1) as c(col)
-          left join simulated s using (simulation, band, col)
+        select f.simulation, f.band, f.col, sum(f.n)::bigint as n
+          from (select s.simulation, s.band, s.col, s.n from simulated s
+                union all
+                select k, d, c, 0
+                  from generate_series(0, simulations) as k
+                 cross join generate_series(0, n_bands - 1) as d
+                 cross join generate_series(0, cardinality(bounds) - 1) as c) f
+         group by f.simulation, f.band, f.col
     ), near as (
         select f.simulation, f.band, f.col, f.n from finite f
         union all

@@ -39,9 +39,9 @@ class NearRepeat(SchemaTest):
     def value(self, conn, sql, parameters=None):
         return conn.execute(sql, parameters).fetchone()[0]
 
-    def compare(self, events, distances=DISTANCES, days=DAYS, metric="euclidean", simulations=19, seed=1):
+    def compare(self, events, distances=DISTANCES, days=DAYS, metric="euclidean", simulations=19, seed=1, until="2027-01-01"):
         self.store(events)
-        given = self.near_repeat(distances=distances, days=days, metric=metric, simulations=simulations, seed=seed)
+        given = self.near_repeat(until=until, distances=distances, days=days, metric=metric, simulations=simulations, seed=seed)
         expected = knox.near_repeat(events, distances, days, metric, simulations, seed)
         self.assertEqual(given["observed"], expected["observed"])
         for name in ("ratio", "p"):
@@ -71,6 +71,15 @@ class NearRepeat(SchemaTest):
                 self.superuser.execute("truncate mobeye.burglary")
                 self.compare(events, distances, days)
 
+    def test_years_and_bounds_beyond_them(self):
+        chance = random.Random(9)
+        for until, last, days in (("2045-01-01", 6900, [0, 1, 365, 5000]), ("2027-01-01", 364, [0, 7, 36500]), ("2027-01-01", 364, [400]),
+                                  ("2027-01-01", 0, [0, 1, 2]), ("2029-01-01", 1023, [1022, 1023, 1024])):
+            with self.subTest(until=until, days=days):
+                self.superuser.execute("truncate mobeye.burglary")
+                events = [(chance.choice((0, last, chance.randint(0, last))), chance.randrange(40000), 0) for _ in range(50)]
+                self.compare(events, days=days, simulations=8, until=until)
+
     def test_edges_of_bands_belong_to_the_next_one(self):
         # 3-4-5 triangles: exactly 100, 200 and 300 m apart; exactly 1 m; 7, 14 and 21 days.
         events = [(0, 0, 0), (7, 6000, 8000), (14, 12000, 16000), (21, 18000, 24000), (21, 18100, 24000), (7, 0, 0)]
@@ -87,7 +96,7 @@ class NearRepeat(SchemaTest):
             [(3, 0, 0), (3, 0, 0)],
             [(day, 0, 0) for day in range(0, 60, 3)],
             [(9, x * 4000, 0) for x in range(20)],
-            [(9, 0, 0)] * 30,
+            [(9, 0, 0)] * 50,  # more pairs than a lane holds
         ):
             with self.subTest(events=events[:2], n=len(events)):
                 self.superuser.execute("truncate mobeye.burglary")
