@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "ctl/registry/bounds.h"
+#include "ctl/registry/burglary_csv.h"
 #include "ctl/registry/text_import.h"
 
 #define VERB "burglaries"
@@ -25,34 +26,6 @@ static const char help[] =
     "\n" BOUNDS_HELP CSV_DRY_RUN_HELP CTL_COMMON_HELP "\nExample:\n"
     "  $ mobeyectl burglaries import inbraken.csv\n\n"
     "Requires a member of mobeye_registry or mobeye_owner.\n" CTL_EXIT_HELP;
-
-enum { REFERENCE, FROM, UNTIL, ATTEMPT, METHOD, ADDRESS, LON, LAT, RD_X, RD_Y, COLUMNS };
-
-static const char *const names[COLUMNS] = {
-    "reference", "occurred_from", "occurred_until", "attempt", "method", "address", "lon", "lat", "rd_x", "rd_y"};
-
-static const struct cell_kind kinds[COLUMNS] = {
-    [REFERENCE] = {cell_text, 0, 0},
-    [FROM] = {cell_utc, 0, 0},
-    [UNTIL] = {cell_utc, 0, 0},
-    [ATTEMPT] = {cell_boolean, 0, 0},
-    [METHOD] = {cell_text, 0, 0},
-    [ADDRESS] = {cell_text, 0, 0},
-    [LON] = CELL_LON,
-    [LAT] = CELL_LAT,
-    [RD_X] = CELL_RD_X,
-    [RD_Y] = CELL_RD_Y,
-};
-
-static const struct cell_partner partners[] = {CELL_PARTNERS_OF_PLACE(LON, LAT, RD_X, RD_Y)};
-
-static const struct row_format format = {.columns = {names, COLUMNS, UINT32_C(1) << REFERENCE},
-                                         .kinds = kinds,
-                                         .partners = partners,
-                                         .n_partners = sizeof(partners) / sizeof(partners[0]),
-                                         .from = FROM,
-                                         .until = UNTIL,
-                                         .same_time = true};
 
 static const char first_sql[] =
     "select line, reference, occurred_from::text, occurred_until::text, attempt, method, address,"
@@ -85,7 +58,7 @@ static int import_file(const struct ctl_call *call, bool anyway, bool dry_run)
              bounds, keep_us);
     const struct text_import import = {
         .verb = VERB,
-        .format = &format,
+        .format = &burglary_format,
         .stage = "select mobeye.stage_burglaries()",
         .copy =
             "copy pg_temp.burglary_import (line, reference, occurred_from, occurred_until, attempt, method, address,"
