@@ -13,7 +13,7 @@ static struct str account_of(struct str device)
     if (slash)
         account.len = (size_t)(slash - account.p);
     /* "0" is a frame without an account, not the account 0000. */
-    return str_is(account, "0") ? (struct str){0} : account;
+    return !str_is(account, "0") ? account : (struct str){0};
 }
 
 static const struct device *find_by_address(const struct registry *registry, const struct alert *alert)

@@ -120,7 +120,7 @@ static void hash_end(struct key_memo *memo, struct fields *fields, uint8_t *ret,
 static struct str input_bytes(int32_t input, uint32_t *buffer)
 {
     *buffer = htobe32((uint32_t)input);
-    return input == ALERT_NO_INT ? (struct str){0} : (struct str){(const char *)buffer, sizeof(*buffer)};
+    return input != ALERT_NO_INT ? (struct str){(const char *)buffer, sizeof(*buffer)} : (struct str){0};
 }
 
 /* The word itself if it is not a known kind. */

@@ -39,7 +39,9 @@ static int open_directory(const char *directory, struct err *err)
         return err_set(err, "cannot be created: %s", strerror(errno));
     }
     int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return fd >= 0 ? fd : err_set(err, "cannot be opened: %s", strerror(errno));
+    if (fd < 0)
+        err_set(err, "cannot be opened: %s", strerror(errno));
+    return fd;
 }
 
 static int random_uuid(uint8_t uuid[JOURNAL_UUID_BYTES], struct err *err)

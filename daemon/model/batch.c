@@ -48,5 +48,7 @@ void *batch_copy(struct batch *batch, const void *bytes, size_t len)
 
 struct str batch_copy_str(struct batch *batch, struct str text)
 {
-    return text.len == 0 ? (struct str){0} : (struct str){batch_copy(batch, text.p, text.len), text.len};
+    if (text.len == 0)
+        return (struct str){0};
+    return (struct str){batch_copy(batch, text.p, text.len), text.len};
 }

@@ -36,7 +36,7 @@ static size_t scan(unsigned *depth, struct str text, size_t at)
 static bool give(struct line_text *ret, struct str text, uint64_t len, uint64_t number, size_t max)
 {
     ret->len = len;
-    ret->text = len > max ? (struct str){0} : text;
+    ret->text = len <= max ? text : (struct str){0};
     ret->number = number;
     return true;
 }

@@ -15,7 +15,7 @@ static void take_line(struct lines *lines, size_t len, bool feed, struct line_te
         text.len--;
     ret->number = ++lines->number;
     ret->len = lines->passed + text.len;
-    ret->text = ret->len > lines->max ? (struct str){0} : text;
+    ret->text = ret->len <= lines->max ? text : (struct str){0};
     lines->passed = 0;
 }
 

@@ -12,7 +12,7 @@ enum { SHORT_WORD = 4 };
 struct lower_word lower_word(const char *word)
 {
     struct lower_word ret = {""};
-    for (size_t i = 0; word[i] && i < NEAREST_WORD_MAX; i++)
+    for (size_t i = 0; i < NEAREST_WORD_MAX && word[i]; i++)
         ret.text[i] = (char)tolower((unsigned char)word[i]);
     return ret;
 }

@@ -34,7 +34,8 @@ static const struct {
 
 static double *number_at(struct status_db *db, size_t i)
 {
-    return (double *)((char *)db + numbers[i].offset);
+    void *at = (char *)db + numbers[i].offset;
+    return at;
 }
 
 static double number_of(const PGresult *rows)

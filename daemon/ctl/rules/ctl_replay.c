@@ -1,7 +1,6 @@
 /* mobeyectl replay: shows what other rules would have replayed of stored alerts. */
 #include "ctl/rules/replay.h"
 
-#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,7 +28,7 @@ static const char help[] =
     "Example:\n"
     "  $ mobeyectl replay -c new.yaml --since 30d\n\n" CTL_EXIT_HELP;
 
-/* A difference: its kind, and the incident before and after. */
+/* A difference: its kind, and the incident before and after, of which there is one at least. */
 struct row {
     const char *change;
     const struct replay_incident *stored; /* NULL: gained */
@@ -44,6 +43,11 @@ static struct str rule_of(const struct row *row)
 static struct str device_of(const struct row *row)
 {
     return row->replayed ? row->replayed->device : str_from(row->stored->device);
+}
+
+static int64_t first_seen_us(const struct row *row)
+{
+    return row->replayed ? row->replayed->first_seen_us : row->stored->first_seen_us;
 }
 
 static void format_time(int64_t us, char out[32])
@@ -64,8 +68,7 @@ static void put_row(struct buf *out, const struct row *row)
     char when[32];
     struct buf priority = {0};
     struct str device = device_of(row), rule = rule_of(row);
-    assert(row->replayed || row->stored);
-    format_time(row->replayed ? row->replayed->first_seen_us : row->stored->first_seen_us, when);
+    format_time(first_seen_us(row), when);
     put_priority(&priority, row->stored, row->stored ? row->stored->priority : 0);
     buf_append_str(&priority, STR(" -> "));
     put_priority(&priority, row->replayed, row->replayed ? row->replayed->priority : 0);
@@ -82,8 +85,7 @@ static void put_json(struct buf *out, const struct row *row)
 {
     char when[CLOCK_RFC3339_SIZE];
     const struct replay_incident *stored = row->stored;
-    assert(row->replayed || stored);
-    clock_format_rfc3339(row->replayed ? row->replayed->first_seen_us : stored->first_seen_us, 0, when);
+    clock_format_rfc3339(first_seen_us(row), 0, when);
     ctl_json_comma(out);
     buf_printf(out, "{");
     ctl_json_text(out, "change", str_from(row->change));

@@ -367,7 +367,8 @@ bool scenario_parse(struct scenario *scenario, const char *file, struct str text
         next = end ? end + 1 : NULL;
         if (end)
             *end = '\0';
-        struct scenario_line line = {.scenario = scenario, .file = file, .number = ++number, .report = report};
+        number++;
+        struct scenario_line line = {.scenario = scenario, .file = file, .number = number, .report = report};
         line_split(&line, at);
         if (line.words[0] && !line.failed)
             read_line(&line);

@@ -101,7 +101,7 @@ static int take_keys(struct send *send, const char *const *keys, size_t n_keys)
 static int parse_send(int argc, char **argv, struct send *send)
 {
     const char *format = "cloudevents", *timeout = NULL;
-    const char *to[SENDER_ENDPOINTS_MAX], *keys[SENDER_ENDPOINTS_MAX];
+    const char *to[SENDER_ENDPOINTS_MAX] = {NULL}, *keys[SENDER_ENDPOINTS_MAX] = {NULL};
     size_t n_keys = 0;
     const struct ctl_option options[] = {{"to", .text = to, .n = &send->n_endpoints, .most = SENDER_ENDPOINTS_MAX},
                                          {"server-key", .text = keys, .n = &n_keys, .most = SENDER_ENDPOINTS_MAX},
