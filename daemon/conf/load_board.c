@@ -56,8 +56,10 @@ static const struct node *section_of(const struct board_check *check, const char
 static struct source_pos pos_of(const struct board_check *check, const char *section, const char *key)
 {
     const struct node *map = section_of(check, section, NULL);
-    const struct node *value = map ? node_value(map, key) : NULL;
-    return value ? value->pos : map ? map->pos : check->root->pos;
+    if (!map)
+        return check->root->pos;
+    const struct node *value = node_value(map, key);
+    return value ? value->pos : map->pos;
 }
 
 /* ---- listen ---- */

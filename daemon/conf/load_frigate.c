@@ -67,8 +67,10 @@ const struct conf_frigate_camera *conf_frigate_camera(const struct conf_frigate 
 static struct source_pos pos_of(const struct frigate_check *check, const char *section, const char *key)
 {
     const struct node *map = section ? node_value(check->root, section) : check->root;
-    const struct node *value = map ? node_value(map, key) : NULL;
-    return value ? value->pos : map ? map->pos : check->root->pos;
+    if (!map)
+        return check->root->pos;
+    const struct node *value = node_value(map, key);
+    return value ? value->pos : map->pos;
 }
 
 /* Reads the first line of a password file. */

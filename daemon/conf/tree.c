@@ -389,7 +389,7 @@ static const char *skip_chars(struct str text, size_t chars)
 struct str node_text(const struct node *map, const char *key, struct str text)
 {
     const struct node *word = node_key(map, key), *value = node_value(map, key);
-    if (!word)
+    if (!word || !value)
         return (struct str){0};
     if (text.len >= sizeof(bom) - 1 && memcmp(text.p, bom, sizeof(bom) - 1) == 0)
         text = (struct str){text.p + sizeof(bom) - 1, text.len - (sizeof(bom) - 1)};

@@ -101,18 +101,23 @@ void tracks_give_up(struct tracks *tracks, struct track *track)
     track->given_up = true;
 }
 
-static struct track *oldest_rejected(const struct tracks *tracks)
+/* As many of those that were rejected as are over the limit, the oldest first. */
+static unsigned give_up_oldest(struct tracks *tracks)
 {
+    unsigned given_up = 0;
+    size_t n = tracks_rejected(tracks);
     struct track *track;
     TAILQ_FOREACH(track, &tracks->list, entry)
-    if (track->settled & TRACK_REJECTED)
-        return track;
-    return NULL;
+    if (n > TRACKS_REJECTED_MAX && track->settled & TRACK_REJECTED) {
+        tracks_give_up(tracks, track);
+        given_up++;
+        n--;
+    }
+    return given_up;
 }
 
 unsigned tracks_reject(struct tracks *tracks, struct track *track, unsigned bit)
 {
-    unsigned given_up = 0;
     if (track->given_up)
         return 0;
     track->queued &= ~bit;
@@ -120,9 +125,7 @@ unsigned tracks_reject(struct tracks *tracks, struct track *track, unsigned bit)
     track->settled |= TRACK_REJECTED;
     track->held = true;
     tracks->dirty = true;
-    for (size_t n = tracks_rejected(tracks); n > TRACKS_REJECTED_MAX; n--, given_up++)
-        tracks_give_up(tracks, oldest_rejected(tracks));
-    return given_up;
+    return give_up_oldest(tracks);
 }
 
 unsigned tracks_expire(struct tracks *tracks, double before_s)

@@ -91,13 +91,13 @@ const char *alert_flag_word(unsigned bit)
 size_t alert_flag_words(uint32_t bits, char between, char out[ALERT_FLAG_WORDS_SIZE])
 {
     size_t len = 0;
-    for (unsigned bit = 0; alert_flag_word(bit); bit++) {
-        size_t word = strlen(alert_flag_word(bit));
+    for (unsigned bit = 0; bit < N(flags); bit++) {
+        size_t word = strlen(flags[bit]);
         if (!(bits & 1u << bit))
             continue;
         if (len > 0)
             out[len++] = between;
-        memcpy(out + len, alert_flag_word(bit), word);
+        memcpy(out + len, flags[bit], word);
         len += word;
     }
     out[len] = '\0';

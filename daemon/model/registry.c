@@ -113,11 +113,10 @@ static struct device *add_device(struct registry *registry, struct str id)
     return device;
 }
 
-static void drop_address(struct registry *registry, struct device_address *address)
+/* The one that *at points to: device->addresses, or the next of another. */
+static void drop_address(struct registry *registry, struct device_address **at)
 {
-    struct device_address **at = &address->device->addresses;
-    while (*at != address)
-        at = &(*at)->next;
+    struct device_address *address = *at;
     *at = address->next;
     hash_remove(&registry->addresses, hash_address(registry, &address->address), address);
     free(address);
@@ -126,8 +125,12 @@ static void drop_address(struct registry *registry, struct device_address *addre
 static void add_address(struct registry *registry, struct device *device, const struct dc09_address *wanted)
 {
     struct device_address *address = find_address(registry, wanted);
-    if (address)
-        drop_address(registry, address);
+    if (address) {
+        struct device_address **at = &address->device->addresses;
+        while (*at != address)
+            at = &(*at)->next;
+        drop_address(registry, at);
+    }
     address = mem_zalloc(sizeof(*address));
     *address = (struct device_address){*wanted, device->addresses, device};
     device->addresses = address;
@@ -138,7 +141,7 @@ static void add_address(struct registry *registry, struct device *device, const 
 static void clear_registration(struct registry *registry, struct device *device)
 {
     while (device->addresses)
-        drop_address(registry, device->addresses); /* NOLINT(clang-analyzer-unix.Malloc): it takes it off the list */
+        drop_address(registry, &device->addresses);
     free(device->placements);
     device->placements = NULL;
     device->n_placements = 0;

@@ -4,6 +4,8 @@
 
 #include <libpq-fe.h>
 
+#include "base/mem.h"
+
 /* As libpq sees it; anything else is the name of a database. */
 static bool is_conninfo(const char *text)
 {
@@ -71,11 +73,11 @@ char *conninfo_value(const char *conninfo, const char *keyword)
 {
     char *value = NULL;
     if (!is_conninfo(conninfo))
-        return strcmp(keyword, "dbname") == 0 ? strdup(conninfo) : NULL;
+        return strcmp(keyword, "dbname") == 0 ? mem_strdup(conninfo) : NULL;
     PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
     for (const PQconninfoOption *o = options; o && o->keyword && !value; o++)
         if (o->val && strcmp(o->keyword, keyword) == 0)
-            value = strdup(o->val);
+            value = mem_strdup(o->val);
     PQconninfoFree(options);
     return value;
 }

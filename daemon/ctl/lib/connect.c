@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "conf/address.h"
 #include "store/conninfo.h"
 
@@ -36,7 +37,7 @@ static void be_root_again(struct root *root)
 static char *copy_variable(const char *name)
 {
     const char *value = getenv(name);
-    return value ? strdup(value) : NULL;
+    return mem_strdup(value);
 }
 
 /* Takes the user's groups, and the home directory in which libpq looks for files. false: nothing changed, since we are

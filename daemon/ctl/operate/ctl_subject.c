@@ -177,7 +177,8 @@ static int erase_subject(PGconn *conn, const struct subject_request *request)
 static int read_log(const char *file, struct buf *out)
 {
     char line[4096];
-    FILE *in = strcmp(file, "-") == 0 ? stdin : fopen(file, "re");
+    bool named = strcmp(file, "-") != 0;
+    FILE *in = named ? fopen(file, "re") : stdin;
     if (!in)
         return ctl_fail(VERB, "%s: %s", file, strerror(errno));
     buf_printf(out, "[");
@@ -186,7 +187,7 @@ static int read_log(const char *file, struct buf *out)
             buf_printf(out, "%s%s", out->len > 1 ? "," : "", line);
     buf_printf(out, "]");
     bool bad = ferror(in);
-    if (in != stdin)
+    if (named)
         fclose(in);
     return bad ? ctl_fail(VERB, "%s: cannot be read", file) : CTL_OK;
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "base/secret.h"
 #include "conf/address.h"
 #include "ctl/lib/ctl.h"
@@ -251,7 +252,7 @@ static void say_networks(struct doctor *d, const char *allowed)
 {
     for (size_t i = 0; i < d->conf->n_endpoints; i++)
         for (size_t j = 0; j < d->conf->endpoints[i].n_allow_from; j++) {
-            char *copy = strdup(allowed);
+            char *copy = mem_strdup(allowed);
             if (copy && !unit_allows(copy, &d->conf->endpoints[i].allow_from[j]))
                 doctor_say(d, DOCTOR_PROBLEM, "unit",
                            "systemctl edit " USER ", and add it to IPAddressAllow= in [Service]",

@@ -96,18 +96,19 @@ static bool stop_reading(struct geojson_reader *reader)
     return false;
 }
 
+/* The innermost; not before the first. */
 static struct frame *top(struct geojson_reader *reader)
 {
-    return reader->depth ? &reader->stack[reader->depth - 1] : NULL;
+    return &reader->stack[reader->depth - 1];
 }
 
 /* The geometry whose coordinates are being read. */
 static struct frame *geometry_of(struct geojson_reader *reader)
 {
-    for (size_t i = reader->depth; i > 0; i--)
-        if (reader->stack[i - 1].part == GEOMETRY)
-            return &reader->stack[i - 1];
-    return NULL;
+    size_t i = reader->depth - 1;
+    while (reader->stack[i].part != GEOMETRY)
+        i--;
+    return &reader->stack[i];
 }
 
 static unsigned coordinate_depth(const struct geojson_reader *reader)
@@ -121,7 +122,7 @@ static unsigned coordinate_depth(const struct geojson_reader *reader)
 /* The role of the value that begins now, a member of an object or an element of an array. */
 static enum part take_part(struct geojson_reader *reader)
 {
-    const struct frame *container = top(reader);
+    const struct frame *container = reader->depth ? top(reader) : NULL;
     enum part part = reader->next;
     reader->next = NOTHING;
     if (!container)

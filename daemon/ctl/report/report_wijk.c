@@ -37,12 +37,13 @@ static void list_codes(const struct report_request *request, struct buf *out)
 
 static int write_output(const struct report_request *request, const struct buf *text)
 {
-    FILE *file = request->output ? fopen(request->output, "w") : stdout;
+    const char *output = request->output;
+    FILE *file = output ? fopen(output, "w") : stdout;
     if (!file)
-        return ctl_fail(REPORT_VERB, "%s: %s", request->output, strerror(errno));
+        return ctl_fail(REPORT_VERB, "%s: %s", output, strerror(errno));
     bool written = fwrite(text->data, 1, text->len, file) == text->len;
-    if (request->output && (fclose(file) != 0 || !written))
-        return ctl_fail(REPORT_VERB, "%s: %s", request->output, strerror(errno));
+    if (output && (fclose(file) != 0 || !written))
+        return ctl_fail(REPORT_VERB, "%s: %s", output, strerror(errno));
     return CTL_OK;
 }
 

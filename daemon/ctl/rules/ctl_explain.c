@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/enrich_tool.h"
 #include "ctl/lib/incident_reference.h"
@@ -218,7 +219,7 @@ static char *query_text(PGconn *conn, const char *sql, const char *value)
 {
     PGresult *result = PQexecParams(conn, sql, 1, NULL, &value, NULL, NULL, 0);
     bool has = PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1 && !PQgetisnull(result, 0, 0);
-    char *text = has ? strdup(PQgetvalue(result, 0, 0)) : NULL;
+    char *text = has ? mem_strdup(PQgetvalue(result, 0, 0)) : NULL;
     PQclear(result);
     return text;
 }

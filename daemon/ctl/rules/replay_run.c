@@ -30,9 +30,9 @@ static void read_incident(struct replay_incident *ret, const PGresult *rows, int
 {
     *ret = (struct replay_incident){
         .id = strtoull(PQgetvalue(rows, row, 0), NULL, 10),
-        .reference = strdup(PQgetvalue(rows, row, 1)),
-        .device = strdup(PQgetvalue(rows, row, 2)),
-        .rule = strdup(PQgetvalue(rows, row, 3)),
+        .reference = mem_strdup(PQgetvalue(rows, row, 1)),
+        .device = mem_strdup(PQgetvalue(rows, row, 2)),
+        .rule = mem_strdup(PQgetvalue(rows, row, 3)),
         .category = strcmp(PQgetvalue(rows, row, 4), "service") == 0 ? CATEGORY_SERVICE : CATEGORY_ALARM,
         .priority = atoi(PQgetvalue(rows, row, 5)),
         .first_seen_us = strtoll(PQgetvalue(rows, row, 6), NULL, 10),

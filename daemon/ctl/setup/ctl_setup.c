@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/options.h"
 #include "ctl/setup/setup.h"
@@ -77,7 +78,7 @@ static char *ask_text(const struct setup *s, const char *question, const char *p
     char *line = NULL;
     size_t size = 0;
     if (!interactive(s))
-        return strdup(preset);
+        return mem_strdup(preset);
     fprintf(stderr, "%s [%s]: ", question, preset);
     ssize_t len = getline(&line, &size, stdin);
     if (len > 0 && line[len - 1] == '\n')
@@ -85,7 +86,7 @@ static char *ask_text(const struct setup *s, const char *question, const char *p
     if (len > 0)
         return line;
     free(line);
-    return strdup(preset);
+    return mem_strdup(preset);
 }
 
 bool setup_ask_yes(const struct setup *s, const char *about, const char *question)
@@ -105,7 +106,7 @@ static int read_configuration(struct setup *s)
     int there = setup_read(s->daemon.file, &text);
     s->fresh = there == 0 || setup_is_sample(buf_str(&text));
     struct conf *conf = there > 0 ? ctl_load(s->daemon.file) : NULL;
-    s->daemon.file_conninfo = conf ? strdup(conf->database.conninfo) : NULL;
+    s->daemon.file_conninfo = conf ? mem_strdup(conf->database.conninfo) : NULL;
     conf_free(&conf);
     buf_free(&text);
     return there < 0 ? CTL_FAILED : CTL_OK;
@@ -152,7 +153,7 @@ static const struct ctl_verb verb = {SETUP_VERB, .takes = "config yes", .help = 
 
 static char *copy_of(const char *text)
 {
-    return text ? strdup(text) : NULL;
+    return mem_strdup(text);
 }
 
 static int parse_setup(int argc, char **argv, struct setup *s)

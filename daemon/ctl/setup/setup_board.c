@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "conf/conf_board.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/setup/setup.h"
@@ -113,7 +114,7 @@ int setup_board(struct setup *s)
     struct setup_program board = {.name = "the board", .user = BOARD_USER, .role = "mobeye_board", .file = BOARD_FILE};
     struct conf_board *conf = load_board(board.file);
     unsigned long changes_before = s->changes;
-    board.file_conninfo = conf ? strdup(conf->database.conninfo) : NULL;
+    board.file_conninfo = conf ? mem_strdup(conf->database.conninfo) : NULL;
     conf_board_free(&conf);
     int status = setup_login(s, &board);
     if (status == CTL_OK)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/schema_state.h"
 #include "ctl/setup/setup.h"
@@ -26,7 +27,7 @@ bool setup_run(PGconn *conn, const char *what, const char *sql)
 char *setup_query(PGconn *conn, const char *sql, const char *value)
 {
     PGresult *rows = PQexecParams(conn, sql, value ? 1 : 0, NULL, &value, NULL, NULL, 0);
-    char *text = PQntuples(rows) == 1 && !PQgetisnull(rows, 0, 0) ? strdup(PQgetvalue(rows, 0, 0)) : NULL;
+    char *text = PQntuples(rows) == 1 && !PQgetisnull(rows, 0, 0) ? mem_strdup(PQgetvalue(rows, 0, 0)) : NULL;
     PQclear(rows);
     return text;
 }

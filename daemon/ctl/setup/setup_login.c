@@ -6,6 +6,7 @@
 
 #include <sodium.h>
 
+#include "base/mem.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/setup/setup.h"
 #include "store/conninfo.h"
@@ -18,10 +19,10 @@ static char *refusal(const struct setup *s, const struct setup_program *program,
     char *why = NULL, *in = NULL;
     struct err err;
     if (conninfo_check(conninfo, &err) != 0)
-        return strdup(err.text);
+        return mem_strdup(err.text);
     PGconn *conn = connect_as_user(program->user, SETUP_VERB, conninfo);
     if (PQstatus(conn) != CONNECTION_OK) {
-        why = strdup(PQerrorMessage(conn));
+        why = mem_strdup(PQerrorMessage(conn));
         for (size_t len = strlen(why); len > 0 && why[len - 1] == '\n';)
             why[--len] = '\0';
     } else if (!(in = setup_query(conn,

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/setup/setup.h"
 
@@ -15,7 +16,7 @@ enum { FILE_MAX = 1 << 20, OLD_ONES = 100 };
 
 char *setup_beside(const char *file, const char *name)
 {
-    char *path = NULL, *directory = strdup(file), *slash = strrchr(directory, '/');
+    char *path = NULL, *directory = mem_strdup(file), *slash = strrchr(directory, '/');
     if (slash)
         *slash = '\0';
     char *real = realpath(slash ? directory : ".", NULL);
