@@ -101,29 +101,36 @@ static const struct {
              {"ms", "ms", 1}};
 
 /* "4 hours": 4h; "4 GB": 4GiB. A number and one unit. */
-static void near_amount(const struct schema_key *key, const char *text, struct buf *out)
+static void near_amount(int (*parse)(const char *, int64_t *, struct err *), const char *text, struct buf *out)
 {
     struct plain_text plain = plain_of(text);
     size_t digits = strspn(plain.text, "0123456789");
     char meant[TEXT_MAX + 8];
     struct err err;
-    int64_t value;
-    if (digits == 0 || digits > 9)
+    int64_t value, number = 0;
+    for (size_t k = 0; k < digits && digits <= 9; k++)
+        number = number * 10 + (plain.text[k] - '0');
+    if (number == 0)
         return;
     for (size_t i = 0; i < N(units); i++) {
         if (strcmp(plain.text + digits, units[i].word) != 0)
             continue;
-        int64_t number = 0;
-        for (size_t k = 0; k < digits; k++)
-            number = number * 10 + (plain.text[k] - '0');
-        snprintf(meant, sizeof(meant), "%lld%s", (long long)number * units[i].factor, units[i].unit);
-        bool good =
-            key->type == SCHEMA_SIZE ? value_size(meant, &value, &err) == 0 : value_duration(meant, &value, &err) == 0;
-        if (good && strcmp(meant, text) != 0) {
+        snprintf(meant, sizeof(meant), "%lld%s", (long long)(number * units[i].factor), units[i].unit);
+        if (parse(meant, &value, &err) == 0 && strcmp(meant, text) != 0) {
             suggest(out, meant);
             return;
         }
     }
+}
+
+struct near_text near_duration(const char *text)
+{
+    struct buf out = {0};
+    struct near_text ret;
+    near_amount(value_duration, text, &out);
+    snprintf(ret.text, sizeof(ret.text), "%.*s", (int)out.len, out.len > 0 ? out.data : "");
+    buf_free(&out);
+    return ret;
 }
 
 /* A decimal comma, in a number or a distance. */
@@ -248,8 +255,10 @@ void near_value(const struct schema_key *key, const char *text, struct buf *out)
         break;
     case SCHEMA_DURATION:
     case SCHEMA_STEPS:
+        near_amount(value_duration, text, out);
+        break;
     case SCHEMA_SIZE:
-        near_amount(key, text, out);
+        near_amount(value_size, text, out);
         break;
     case SCHEMA_NUMBER:
     case SCHEMA_BOX:

@@ -255,6 +255,24 @@ def test_a_dry_run_shows_the_first_rows_and_stores_nothing(registry):
     assert "does not exist" in registry.refused("people", "import", "-", "--dry-run", stdin="login,name,team\na,A,oost\n")[0]
 
 
+def test_a_dry_run_of_areas_shows_them_and_what_would_be_removed(registry):
+    registry.done("areas", "import", "--layer", "hotspot", registry.file(collection(({"code": "A", "name": "a"}, square()))))
+    other = registry.file(collection(({"code": "B", "name": "Nieuwland", "homes": 1200}, square(6)),
+                                     ({"code": "C", "name": "strik"}, BOW_TIE)))
+    before = registry.state()
+    ran = registry.run("areas", "import", "--layer", "hotspot", "--dry-run", other)
+    assert ran.returncode == 0, ran.stderr
+    assert "geometry: is invalid" in ran.stderr
+    assert "The first rows, as they were understood:\n" in ran.stdout and "Nothing was stored" in ran.stdout
+    row = next(line.split() for line in ran.stdout.splitlines() if " Nieuwland " in line)
+    assert {"B", "1200", "6.05000", "52.05000"} <= set(row), row
+    assert registry.done("areas", "import", "--layer", "hotspot", "--dry-run", other)[0] == [
+        {"areas": 2, "added": 2, "changed": 0, "removed": 1}]
+    assert registry.state() == before
+    assert "duplicate" in registry.refused("areas", "import", "--layer", "hotspot", "--dry-run", registry.file(
+        collection(({"code": "A", "name": "a"}, square()), ({"code": "A", "name": "b"}, square())), "twice"))[0]
+
+
 def test_a_device_is_placed_retrieved_and_shown(registry):
     registry.add_team("noord")
     registry.done("devices", "import", registry.file(DEVICES))

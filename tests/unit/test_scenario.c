@@ -41,6 +41,8 @@ Test(scenario, what_is_not_understood_is_told_with_its_line)
         {"at 21:00 close 0 as no_trace", "x.scn:1: 0 is out of range (expected 1 to 1000000)\n"},
         {"at 21:00 close 1", "x.scn:1: \"as\" is missing\n"},
         {"at 21:00 nothing more", "x.scn:1: unexpected \"more\" at the end\n"},
+        {"device D heartbeat 24uur",
+         "x.scn:1: \"24uur\" is not a duration, did you mean 24h? (expected 500ms, 20s, 5m, 4h30m, 7d)\n"},
         {"device D heartbeat soon", "x.scn:1: \"soon\" is not a duration (expected 500ms, 20s, 5m, 4h30m, 7d)\n"},
         {"place D team x", "x.scn:1: at LON,LAT is missing\n"},
         {"area hotspot H 5,52",

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/notify.h"
+#include "conf/near_value.h"
 #include "conf/value.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/options.h"
@@ -312,7 +313,7 @@ static int parse_heartbeat(struct watch *w, const char *text)
 {
     struct err err;
     if (text && value_duration(text, &w->heartbeat_us, &err) != 0)
-        return ctl_usage(VERB, "--heartbeat %s: %s (expected 60s, 5m)", text, err.text);
+        return ctl_usage(VERB, "--heartbeat %s: %s%s (expected 60s, 5m)", text, err.text, near_duration(text).text);
     return !text || w->heartbeat_us >= CLOCK_SECOND
                ? CTL_GO
                : ctl_usage(VERB, "--heartbeat %s: out of range (expected at least 1s)", text);
@@ -323,7 +324,7 @@ static int parse_give_up(struct watch *w, const char *text)
     struct err err;
     w->give_up_us = GIVE_UP_US;
     if (text && value_duration(text, &w->give_up_us, &err) != 0)
-        return ctl_usage(VERB, "--give-up %s: %s (expected 30s, 10m)", text, err.text);
+        return ctl_usage(VERB, "--give-up %s: %s%s (expected 30s, 10m)", text, err.text, near_duration(text).text);
     return w->give_up_us >= CLOCK_SECOND ? CTL_GO
                                          : ctl_usage(VERB, "--give-up %s: out of range (expected at least 1s)", text);
 }

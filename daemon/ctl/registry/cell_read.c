@@ -127,18 +127,37 @@ static bool is_date(const struct tm *tm)
     return timegm(&copy) != (time_t)-1 && copy.tm_mday == tm->tm_mday && copy.tm_mon == tm->tm_mon;
 }
 
+/* "28/11/2026 14.30": 28-11-2026 14:30, if that is a date; else "". */
+static void near_time(struct str text, char ret[TIME_MAX + 1])
+{
+    struct tm tm;
+    bool time = false;
+    size_t n = 0;
+    for (; n < text.len && n < TIME_MAX; n++) {
+        time |= text.p[n] == ' ' || text.p[n] == 'T';
+        ret[n] = text.p[n];
+        if (text.p[n] == '/' || text.p[n] == '.')
+            ret[n] = time ? ':' : '-';
+    }
+    ret[n] = '\0';
+    if (n < text.len || !read_local((struct str){ret, n}, &tm) || !is_date(&tm))
+        *ret = '\0';
+}
+
 int cell_time(struct str text, int64_t *ret_us, struct buf *assumed, struct err *err)
 {
     struct tm tm;
     time_t times[2];
-    char formatted[64];
+    char formatted[64], near[TIME_MAX + 1];
     if (clock_parse_rfc3339(text, ret_us))
         return 0;
-    if (!read_local(text, &tm))
+    if (!read_local(text, &tm)) {
+        near_time(text, near);
         return err_set(err,
-                       "\"%.*s\" is not a time (expected RFC 3339, such as 2026-11-23T21:00:00+01:00, or local "
+                       "\"%.*s\" is not a time%s%s%s (expected RFC 3339, such as 2026-11-23T21:00:00+01:00, or local "
                        "time, such as 23-11-2026 21:00)",
-                       (int)text.len, text.p);
+                       (int)text.len, text.p, *near ? ", did you mean " : "", near, *near ? "?" : "");
+    }
     if (!is_date(&tm))
         return err_set(err, "\"%.*s\" is not a date (expected a day that the month has)", (int)text.len, text.p);
     const char *zone = getenv("TZ");

@@ -31,13 +31,18 @@ static const char help[] =
     "most\n"
     "                         31 of a-z 0-9 _ -\n"
     "      --vintage YEAR     the areas are valid from 1 January of YEAR until the layer's next vintage (default:\n"
-    "                         always)\n" BOUNDS_HELP
+    "                         always)\n" BOUNDS_HELP CSV_DRY_RUN_HELP
     "      --yes              remove: do not ask for confirmation\n" CTL_COMMON_HELP
     "\nExample, converting from RD New first:\n"
     "  $ ogr2ogr -f GeoJSON -t_srs EPSG:4326 -s_srs EPSG:28992 \\\n"
     "      -sql \"select wijkcode as code, wijknaam as name from wijken\" wijken.geojson wijkenbuurten.gpkg\n"
     "  $ mobeyectl areas import --layer wijk --vintage 2022 wijken.geojson\n\n"
     "Requires a member of mobeye_registry or mobeye_owner.\n" CTL_EXIT_HELP;
+
+/* What the options select: a layer, all vintages or one, all areas or one. */
+struct area_choice {
+    const char *layer, *vintage, *code;
+};
 
 struct area_import {
     struct import import;
@@ -87,17 +92,24 @@ static int store_areas(struct area_import *areas, const char *layer, const char 
     return import_finish(&areas->import, check, "select * from mobeye.merge_areas($1, $2::integer)", 2, values);
 }
 
-static int import_areas(const struct ctl_call *call, const char *layer, const char *vintage, bool anyway)
+static const char first_sql[] = "select feature, line, code, name, homes,"
+                                " round((public.st_area(geom::public.geography) / 1e6)::numeric, 2) as km2,"
+                                " round(public.st_x(public.st_centroid(geom))::numeric, 5) as lon,"
+                                " round(public.st_y(public.st_centroid(geom))::numeric, 5) as lat"
+                                "  from pg_temp.area_import order by feature limit 5";
+
+static int import_areas(const struct ctl_call *call, const struct area_choice *choice, bool anyway, bool dry_run)
 {
     char bounds[BOUNDS_SIZE + 16];
     if (bounds_expression(call, anyway, bounds) != CTL_OK)
         return CTL_FAILED;
-    struct area_import areas = {.import = {.verb = VERB, .file = call->arguments[0], .call = call}};
+    struct area_import areas = {
+        .import = {.verb = VERB, .file = call->arguments[0], .call = call, .first = first_sql, .dry_run = dry_run}};
     areas.reader = geojson_reader_new(areas.import.file, on_area, &areas, &areas.import.line_diagnostics);
     int status = import_open(&areas.import, "select mobeye.stage_areas()",
                              "copy pg_temp.area_import (feature, line, code, name, homes, geom) from stdin");
     if (status == CTL_OK)
-        status = store_areas(&areas, layer, vintage, bounds);
+        status = store_areas(&areas, choice->layer, choice->vintage, bounds);
     geojson_reader_free(&areas.reader);
     buf_free(&areas.hex);
     import_close(&areas.import);
@@ -115,11 +127,6 @@ static bool is_vintage(const char *text)
     return strlen(text) == 4 && strspn(text, "0123456789") == 4 && atoi(text) >= VINTAGE_MIN &&
            atoi(text) <= VINTAGE_MAX;
 }
-
-/* What the options select: a layer, all vintages or one, all areas or one. */
-struct area_choice {
-    const char *layer, *vintage, *code;
-};
 
 #define CHOSEN                                                                                                         \
     " ($1::text is null or layer = $1) and ($2::int is null or vintage = $2) and ($3::text is null or code = $3)"
@@ -219,8 +226,8 @@ static int run_on_choice(const struct ctl_call *call, const struct area_choice *
 }
 
 static const struct ctl_verb actions[] = {
-    [IMPORT] = {"import", .takes = "layer vintage anyway config db json", .argument = "FILE.geojson", .least = 1,
-                .most = 1},
+    [IMPORT] = {"import", .takes = "layer vintage anyway dry-run config db json", .argument = "FILE.geojson",
+                .least = 1, .most = 1},
     [LIST] = {"list", .takes = "layer vintage config db json"},
     [SHOW] = {"show", .takes = "layer vintage config db json", .argument = "CODE", .least = 1, .most = 1},
     [EXPORT] = {"export", .takes = "layer vintage config db"},
@@ -231,9 +238,12 @@ static const struct ctl_verb verb = {VERB, .help = help, .actions = actions};
 int ctl_areas(int argc, char **argv)
 {
     struct area_choice choice = {0};
-    bool anyway = false;
-    const struct ctl_option options[] = {
-        {"layer", .text = &choice.layer}, {"vintage", .text = &choice.vintage}, {"anyway", .flag = &anyway}, {0}};
+    bool anyway = false, dry_run = false;
+    const struct ctl_option options[] = {{"layer", .text = &choice.layer},
+                                         {"vintage", .text = &choice.vintage},
+                                         {"anyway", .flag = &anyway},
+                                         {"dry-run", .flag = &dry_run},
+                                         {0}};
     struct ctl_call call;
     int status = ctl_parse(argc, argv, &verb, options, &call);
     if (status != CTL_GO)
@@ -249,6 +259,6 @@ int ctl_areas(int argc, char **argv)
                          VINTAGE_MAX);
     choice.code = call.action == IMPORT ? NULL : call.arguments[0];
     if (call.action == IMPORT)
-        return import_areas(&call, choice.layer, choice.vintage, anyway);
+        return import_areas(&call, &choice, anyway, dry_run);
     return call.action == LIST ? list_areas(&call, &choice) : run_on_choice(&call, &choice);
 }

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "conf/near_value.h"
 #include "conf/value.h"
 #include "ctl/registry/cell_read.h"
 #include "ingest/validate.h"
@@ -70,8 +71,8 @@ int cell_duration(struct str text, double min, double max, struct buf *out, stru
     if (text.len <= DURATION_MAX)
         memcpy(copy, text.p, text.len);
     if (text.len > DURATION_MAX || value_duration(copy, &us, err) < 0 || (double)us < min || (double)us > max)
-        return err_set(err, "\"%.*s\" is not a valid duration (expected %s500ms, 20s, 4h30m or 7d)", (int)text.len,
-                       text.p, min > 0 ? "more than 0, such as " : "");
+        return err_set(err, "\"%.*s\" is not a valid duration%s (expected %s500ms, 20s, 4h30m or 7d)", (int)text.len,
+                       text.p, near_duration(copy).text, min > 0 ? "more than 0, such as " : "");
     buf_printf(out, "%lld microseconds", (long long)us);
     return 0;
 }

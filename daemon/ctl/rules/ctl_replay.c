@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "conf/near_value.h"
 #include "conf/value.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/json.h"
@@ -183,6 +184,7 @@ int ctl_replay(int argc, char **argv)
     if (status != CTL_GO)
         return status;
     if (since && value_duration(since, &since_us, &err) < 0)
-        return ctl_usage(VERB, "--since: \"%s\" %s (expected 20s, 5m, 4h30m, 7d)", since, err.text);
+        return ctl_usage(VERB, "--since: \"%s\" %s%s (expected 20s, 5m, 4h30m, 7d)", since, err.text,
+                         near_duration(since).text);
     return replay_rules(&call, since_us);
 }

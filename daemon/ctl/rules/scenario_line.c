@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/near_value.h"
 #include "conf/value.h"
 
 void line_error(struct scenario_line *line, const char *fmt, ...)
@@ -107,7 +108,7 @@ int64_t line_duration(struct scenario_line *line)
     int64_t us = 0;
     const char *word = line_word(line, "a duration (24h)");
     if (!line->failed && value_duration(word, &us, &err) < 0)
-        line_error(line, "\"%s\" %s (expected 500ms, 20s, 5m, 4h30m, 7d)", word, err.text);
+        line_error(line, "\"%s\" %s%s (expected 500ms, 20s, 5m, 4h30m, 7d)", word, err.text, near_duration(word).text);
     return us;
 }
 
