@@ -330,6 +330,13 @@ def now(night, sets):
     night.incident("the alert of config/producer.py", sets["00042"], delayed=False, priority=2, alert_count=1)
 
 
+def in_the_new_hotspot(night, sets):
+    """An alarm from a home around which burglaries were reported, sent once these have become a hotspot: after all that
+    expected.json counts."""
+    alert = night.alert("/mobeye/gateway-1", "05:40:00", sets["00050"].name, "motion", input=4, text="Beweging serre")
+    night.files["10-hotspot.jsonl"].append(json.dumps(alert, ensure_ascii=False))
+
+
 def make():
     night, sets = Night(), devices()
     for part in signs_of_life, service, through_the_portal, through_gateways, cameras, portal:
@@ -340,6 +347,7 @@ def make():
     oddities(night, sets["00099"])
     bad_ones(night, sets["00050"])
     now(night, sets)
+    in_the_new_hotspot(night, sets)
     return night
 
 
