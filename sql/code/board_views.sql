@@ -175,9 +175,9 @@ language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+    v constant mobeye.viewer := mobeye.require_right('equipment');
     wanted text := '%' || replace(replace(replace(nullif(btrim(q), ''), '\', '\\'), '%', '\%'), '_', '\_') || '%';
 begin
-    perform mobeye.require_right('equipment');
     return jsonb_build_object(
         'change_id', mobeye.change_count(),
         'incidents', (select coalesce(jsonb_agg(to_jsonb(i) #- '{geom,crs}' order by i.priority, i.first_seen, i.incident_id), '[]')
@@ -187,9 +187,12 @@ begin
                                              'battery_low', count(*) filter (where d.battery_pct <= 20))
                      from patrol.devices d),
         'devices', (select coalesce(jsonb_agg(to_jsonb(d) #- '{geom,crs}' order by d.silent_since, d.battery_pct, d.device_id), '[]')
-                      from (select * from patrol.devices d
+                      from (select d.*, c.card, c.until as card_until
+                              from patrol.devices d
+                              left join patrol.device_cards c on c.device_id = d.device_id and (v.is_officer or v.is_registrar)
                              where case when wanted is not null then concat_ws(' ', d.device_id, d.address, d.model) ilike wanted
-                                        else d.silent_since is not null or d.muted_until is not null or d.battery_pct <= 20 end
+                                        else d.silent_since is not null or d.muted_until is not null or d.battery_pct <= 20
+                                             or c.card is not null end
                              order by d.silent_since, d.battery_pct, d.device_id limit 500) as d),
         'mutes', (select coalesce(jsonb_agg(to_jsonb(m) order by m.until, m.mute_id), '[]')
                     from patrol.mutes m where m.active));
@@ -197,7 +200,8 @@ end
 $$;
 comment on function patrol.board_equipment(text) is
     'The open service incidents, the active mutes, counts of devices, and at most 500 devices: those that are silent or '
-    'muted or have 20 % of battery or less, or if q is given those whose name, address or model contains it.';
+    'muted, have 20 % of battery or less or a card (card, card_until; not for auditors), or if q is given those whose name, '
+    'address or model contains it.';
 
 create or replace function patrol.board_closed(q text default null) returns jsonb
 language plpgsql stable security definer

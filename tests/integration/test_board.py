@@ -126,6 +126,13 @@ def test_the_map_equipment_closed_incidents_and_mutes(database, board):
     for query in ("", "?q=dorps", "?q=FALSE_alarm"):
         assert [i["incident_id"] for i in board.ask("jansen", "/api/closed" + query)[1]["incidents"]] == [number]
     assert board.ask("jansen", "/api/closed?q=%25")[1]["incidents"] == []
+    assert board.ask("jansen", "/api/equipment")[1]["devices"] == []
+    board.act("jansen", make_incident(database), "close", outcome="false_alarm")
+    (device,) = board.ask("jansen", "/api/equipment")[1]["devices"]
+    assert (device["device_id"], device["card"]) == ("dev-1", "yellow")
+    assert device["card_until"] > database.value("select to_char(now() + interval '2 months', 'YYYY-MM-DD')")
+    board.act("jansen", make_incident(database), "close", outcome="false_alarm")
+    assert [d["card"] for d in board.ask("jansen", "/api/equipment?q=dev")[1]["devices"]] == ["red"]
     me = board.ask("jansen", "/api/me")[1]
     assert (me["login"], me["team"], me["language"], me["tiles"], me["officer"]) == ("jansen", "noord", "nl", None, True)
     assert [o["login"] for o in me["officers"]] == ["bakker", "jansen"]
