@@ -60,9 +60,24 @@ static bool is_of_host(const char *origin, const char *host)
     return rest && host && strcasecmp(rest + 3, host) == 0;
 }
 
+/* HOST or HOST:PORT is this machine itself: a name that any other site can give it (DNS rebinding) is not. */
+static bool is_loopback(const char *host)
+{
+    static const char *const names[] = {"localhost", "127.0.0.1", "[::1]"};
+    for (size_t i = 0; host && i < sizeof(names) / sizeof(names[0]); i++) {
+        size_t len = strlen(names[i]);
+        if (strncasecmp(host, names[i], len) == 0 && (host[len] == '\0' || host[len] == ':'))
+            return true;
+    }
+    return false;
+}
+
 bool identity_same_origin(const struct conf_board *conf, const struct evkeyvalq *headers)
 {
     const char *site = identity_single(headers, "Sec-Fetch-Site"), *origin = identity_single(headers, "Origin");
+    /* Nothing but the origin tells this person from another site then. */
+    if (conf->identity.fixed && !is_loopback(identity_single(headers, "Host")))
+        return false;
     if (has(headers, "Sec-Fetch-Site") && (!site || (strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0)))
         return false;
     if (!has(headers, "Origin"))

@@ -19,8 +19,8 @@ const char *identity_single(const struct evkeyvalq *headers, const char *name);
  * of a Unix socket is one of the users in conf->identity.peers. */
 const char *identity_person(const struct conf_board *conf, const struct evkeyvalq *headers, bool is_peer);
 
-/* Whether a request that changes something may come from where it says it comes: from a page of the board, or from a
- * program that is not a browser. */
+/* Whether a request that changes or reads something may come from where it says it comes: from a page of the board, or
+ * from a program that is not a browser. With identity.fixed only from a page at the machine's own name. */
 bool identity_same_origin(const struct conf_board *conf, const struct evkeyvalq *headers);
 
 #endif

@@ -1,5 +1,6 @@
 """The board: its JSON, who the person is, what others did first, and the changes as they happen."""
 import json
+import re
 import subprocess
 
 from harness.board import PEOPLE, Board, Page, make_incident
@@ -251,3 +252,15 @@ def test_a_configuration_is_checked_with_line_and_column(tmp_path):
     assert places == ["1:9 listen", "2:1 listen_at", "3:32 database.connection", "4:20 identity.header", "4:20 identity.header",
                       "4:35 identity.fixed", "5:11 language"], done.stderr
     assert "did you mean connections?" in done.stderr
+
+
+def test_a_trial_is_open_to_this_machine_and_to_no_name_that_another_site_can_give_it(database, board):
+    """DNS rebinding: a page of evil.example, whose address has become 127.0.0.1."""
+    board.stop()
+    board.file.write_text(re.sub("identity: .*", "identity: {fixed: jansen}", board.file.read_text()))
+    board.log.clear()
+    board.start()
+    for host, expected in {"evil.example": 403, "evil.example:80": 403, "localhost.evil.example": 403, "127.0.0.1.evil.example": 403,
+                           "127.0.0.1": 200, f"localhost:{board.port}": 200, "LOCALHOST": 200, "[::1]:80": 200}.items():
+        answer = board.raw(f"GET /api/queue HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\n\r\n".encode())
+        assert answer[0] == expected, host

@@ -211,9 +211,10 @@ class Together(SchemaTest):
 
     def outsider(self):
         """An officer with a login."""
-        self.superuser.execute("drop role if exists sitting; create role sitting login in role mobeye_patrol")
-        self.superuser.execute("insert into mobeye.person values ('sitting', 'Jan', 'noord', false) on conflict do nothing")
-        return self.connect("sitting")
+        self.superuser.execute("create role outsider login in role mobeye_patrol")
+        self.addCleanup(self.superuser.execute, "drop role outsider")
+        self.superuser.execute("insert into mobeye.person values ('outsider', 'Jan', 'noord', false) on conflict do nothing")
+        return self.connect("outsider")
 
     def test_a_session_of_a_person_that_storing_waits_for_is_ended(self):
         (incident,) = self.make()
@@ -228,7 +229,7 @@ class Together(SchemaTest):
             while not (ended := other.execute("select mobeye.end_blockers()").fetchall()):
                 self.assertFalse(stored.done())
             stored.result(PATIENCE_S)
-        self.assertRegex(ended[0][0], r"the session of sitting \(pid [0-9]+\)")
+        self.assertRegex(ended[0][0], r"the session of outsider \(pid [0-9]+\)")
         with self.assertRaises(psycopg.OperationalError):
             person.execute("select 1")
 
