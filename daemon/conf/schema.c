@@ -146,8 +146,8 @@ static const struct schema_key keys[] = {
      .about = "Addresses from which peers may connect (tcp:// only). Default: all."},
     {.path = "endpoints[].connections", .type = SCHEMA_INT, .min = 1, .max = CONF_CONNECTIONS_MAX, .fallback = "1024",
      .unit = "connections", ENDPOINT(connections),
-     .about = "The maximum number of connections (tcp only). A further one replaces the connection that has gone "
-              "longest without a frame."},
+     .about = "The maximum number of connections (tcp only). A further one replaces the oldest that has not sent a "
+              "frame, else the one that has gone longest without a frame."},
     {.path = "endpoints[].idle", .type = SCHEMA_DURATION, .min = SECOND, .max = 7 * DAY, .fallback = "10m",
      ENDPOINT(idle_us),
      .about = "Close a connection after this long without a frame (tcp only)."},

@@ -41,13 +41,15 @@ enum cut_reason { CUT_NOT_ALLOWED, CUT_TOO_MANY, CUT_NO_FRAME, CUT_UNREAD, CUT_R
 
 static const char *const cut_texts[CUT_REASONS] = {
     [CUT_NOT_ALLOWED] = "its address is not in allow_from",
-    [CUT_TOO_MANY] = "the limit on connections is reached, and its last frame is the oldest",
+    [CUT_TOO_MANY] =
+        "the limit on connections is reached (those without a frame go first, then those whose last one is oldest)",
     [CUT_NO_FRAME] = "it sent more bytes than the largest frame, without a whole one",
     [CUT_UNREAD] = "it does not read its replies",
 };
 
 struct tcp_connection {
     TAILQ_ENTRY(tcp_connection) by_age;
+    TAILQ_ENTRY(tcp_connection) among_silent;
     TAILQ_ENTRY(tcp_connection) in_line;
     TAILQ_ENTRY(tcp_connection) among_ended;
     struct tcp *tcp;
@@ -56,6 +58,7 @@ struct tcp_connection {
     uint64_t id;      /* CONF_CONNECTIONS_MAX * serial number + slot */
     int64_t frame_us; /* monotonic: when its last whole frame was taken, or it connected */
     size_t noise;     /* bytes outside frames since then */
+    bool silent;      /* no whole frame has come yet */
     bool lined_up;    /* there may be bytes to scan */
     bool ended;       /* the peer has closed its side; what it sent is answered before the close */
     bool broken;      /* it cannot be answered either */
@@ -73,6 +76,7 @@ struct tcp {
     struct event accept_again; /* armed while accepting is paused */
     struct event idle_due;     /* armed while there are connections */
     struct connections all;    /* ordered by last whole frame, oldest first */
+    struct connections silent; /* no whole frame has come yet; oldest first */
     struct connections line;   /* connections with bytes to scan, next one first */
     struct connections ended;
     size_t n;
@@ -101,6 +105,8 @@ static void drop(struct tcp_connection *connection)
         TAILQ_REMOVE(&tcp->line, connection, in_line);
     if (connection->ended)
         TAILQ_REMOVE(&tcp->ended, connection, among_ended);
+    if (connection->silent)
+        TAILQ_REMOVE(&tcp->silent, connection, among_silent);
     TAILQ_REMOVE(&tcp->all, connection, by_age);
     tcp->n--;
     tcp->slots[slot] = NULL;
@@ -179,10 +185,13 @@ static void on_idle_due(evutil_socket_t fd, short what, void *arg)
     arm_idle(tcp);
 }
 
+/* Whoever only connects must not replace equipment that keeps its line open and seldom sends. */
 static void shrink_to(struct tcp *tcp, size_t most)
 {
-    while (tcp->n > most)
-        cut(TAILQ_FIRST(&tcp->all), CUT_TOO_MANY);
+    while (tcp->n > most) {
+        struct tcp_connection *silent = TAILQ_FIRST(&tcp->silent);
+        cut(silent ? silent : TAILQ_FIRST(&tcp->all), CUT_TOO_MANY);
+    }
 }
 
 static void add_connection(struct tcp *tcp, struct bufferevent *bev)
@@ -195,7 +204,9 @@ static void add_connection(struct tcp *tcp, struct bufferevent *bev)
     connection->id = ++tcp->comings * CONF_CONNECTIONS_MAX + slot;
     connection->frame_us = loop_mono_us(tcp->loop);
     peer_address_of_socket(bufferevent_getfd(bev), connection->address);
+    connection->silent = true;
     TAILQ_INSERT_TAIL(&tcp->all, connection, by_age);
+    TAILQ_INSERT_TAIL(&tcp->silent, connection, among_silent);
     if (++tcp->n == 1)
         arm_idle(tcp);
     bufferevent_setcb(bev, on_read, on_written, on_event, connection);
@@ -328,6 +339,7 @@ struct tcp *tcp_new(struct loop *loop, const struct conf_endpoint *conf, const s
     tcp->ctx = ctx;
     snprintf(tcp->subject, sizeof(tcp->subject), "endpoint %s", conf->name);
     TAILQ_INIT(&tcp->all);
+    TAILQ_INIT(&tcp->silent);
     TAILQ_INIT(&tcp->line);
     TAILQ_INIT(&tcp->ended);
     for (tcp->n_spare = 0; tcp->n_spare < CONF_CONNECTIONS_MAX; tcp->n_spare++)
@@ -375,6 +387,9 @@ static void note_frame(struct tcp_connection *connection)
 {
     struct tcp *tcp = connection->tcp;
     connection->frame_us = loop_mono_us(tcp->loop);
+    if (connection->silent)
+        TAILQ_REMOVE(&tcp->silent, connection, among_silent);
+    connection->silent = false;
     TAILQ_REMOVE(&tcp->all, connection, by_age);
     TAILQ_INSERT_TAIL(&tcp->all, connection, by_age);
 }

@@ -221,6 +221,26 @@ Test(tcp, an_owner_that_wants_no_more_ends_the_drain_and_what_came_stays)
     tcp_free(&tcp);
 }
 
+Test(tcp, who_only_connects_replaces_nobody_who_has_sent_a_frame)
+{
+    struct conf_endpoint conf;
+    struct sockaddr_in at;
+    struct tcp *tcp = open_at_loopback(&conf, &at);
+    int panel = dial(&at), others[12];
+    say(panel, FRAME);
+    run_until(tcp, 1);
+    for (int i = 0; i < 12; i++)
+        others[i] = dial(&at);
+    while (cuts < 9)
+        loop_turn(loop);
+    say(panel, FRAME);
+    run_until(tcp, 2);
+    close(panel);
+    for (int i = 0; i < 12; i++)
+        close(others[i]);
+    tcp_free(&tcp);
+}
+
 Test(tcp, connections_with_bytes_that_nobody_scans_can_be_closed)
 {
     struct conf_endpoint conf, fewer, strangers;
