@@ -3,7 +3,9 @@
 #include <assert.h>
 #include <endian.h>
 #include <sodium.h>
+#include <stdbool.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "model/alert.h"
 
@@ -28,6 +30,29 @@ static void hash_bytes(const struct hashed_bytes *hashed, uint8_t ret[IDENTITY_B
     crypto_generichash(ret, IDENTITY_BYTES, hashed->bytes, hashed->len, NULL, 0);
 }
 
+/* The longest run of digits, the first of equals, as a number modulo 2^64; without digits 0. */
+static uint64_t number_in(struct str event_id)
+{
+    uint64_t run = 0, longest = 0;
+    size_t digits = 0, most = 0;
+    for (size_t i = 0; i < event_id.len; i++) {
+        bool is_digit = event_id.p[i] >= '0' && event_id.p[i] <= '9';
+        digits = is_digit ? digits + 1 : 0;
+        run = is_digit ? 10 * run + (uint64_t)(event_id.p[i] - '0') : 0;
+        if (digits > most) {
+            most = digits;
+            longest = run;
+        }
+    }
+    return longest;
+}
+
+static void put_neighbourhood(struct str source, struct str event_id, uint8_t id[IDENTITY_BYTES])
+{
+    uint64_t hash = htobe64(XXH3_64bits_withSeed(source.p, source.len, number_in(event_id) / IDENTITY_NEIGHBOURS));
+    memcpy(id, &hash, IDENTITY_NEIGHBOURHOOD_BYTES);
+}
+
 void identity_of(struct str source, struct str event_id, uint8_t ret[IDENTITY_BYTES])
 {
     struct hashed_bytes hashed;
@@ -37,6 +62,7 @@ void identity_of(struct str source, struct str event_id, uint8_t ret[IDENTITY_BY
     put_bytes(&hashed, source.p, source.len);
     put_bytes(&hashed, event_id.p, event_id.len);
     hash_bytes(&hashed, ret);
+    put_neighbourhood(source, event_id, ret);
 }
 
 void identity_own(const uint8_t id[IDENTITY_BYTES], struct str device, uint8_t ret[IDENTITY_BYTES])

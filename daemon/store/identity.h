@@ -1,5 +1,10 @@
 /*
- * The identity of an alert: 128 bits of BLAKE2b over (source, event_id), the key of mobeye.alert_identity.
+ * The identity of an alert: a hash of (source, event_id), the key of mobeye.alert_identity.
+ *
+ * Its first 24 bits are the same for alerts that one sender numbers one after the other, so that they change the same
+ * pages of the index: a key that is random as a whole changes a page of its own, which is read, and after each
+ * checkpoint written to the WAL in full, for nearly every alert once the index is large. The other 104 bits are
+ * BLAKE2b.
  *
  * Nothing ties a source to a sender, so the pair may be that of another device's alert. Beside the identity stands a
  * short hash of the device; an alert of another device gets an identity of its own.
@@ -11,13 +16,17 @@
 
 #include "base/buf.h"
 
-#define IDENTITY_BYTES 16
+#define IDENTITY_BYTES               16
+#define IDENTITY_NEIGHBOURHOOD_BYTES 3
+#define IDENTITY_NEIGHBOURS          65536 /* consecutive numbers */
 
 /* "01234567-89ab-cdef-0123-456789abcdef" with its NUL. */
 #define IDENTITY_TEXT_SIZE 37
 
 /* The hash is over the length of source (4 bytes, big-endian), source, event_id, which are no longer than those of an
- * alert (model/alert.h). It must never change: the database is full of it. */
+ * alert (model/alert.h). The first bytes are XXH3 of source instead, with the neighbourhood as the seed: the longest
+ * run of digits in event_id (the first of equals; none: 0) as a number, divided by IDENTITY_NEIGHBOURS. It must never
+ * change: the database is full of it. */
 void identity_of(struct str source, struct str event_id, uint8_t ret[IDENTITY_BYTES]);
 
 /* The alert's own identity where (source, event_id), of which `id` is the hash, is that of another device's alert: the

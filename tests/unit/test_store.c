@@ -32,19 +32,44 @@ Test(store, classes_of_sqlstates)
         cr_expect_eq(sqlstate_class(cases[i].sqlstate, cases[i].constraint), cases[i].class, "%s", cases[i].sqlstate);
 }
 
-/* python3: hashlib.blake2b(struct.pack('>I', len(source)) + source + event_id, digest_size=16) */
+/* python3: struct.pack('>Q', XXH3_64bits_withSeed(source, len(source), number // 65536))[:3], the function by ctypes,
+ * then hashlib.blake2b(struct.pack('>I', len(source)) + source + event_id, digest_size=16).digest()[3:] */
 Test(store, an_identity_is_the_same_for_ever)
 {
     uint8_t id[IDENTITY_BYTES];
     char text[IDENTITY_TEXT_SIZE];
     identity_of(STR("/mobeye/gateway-1"), STR("7f1c-000123"), id);
-    cr_expect_str_eq(identity_text(id, text), "41fe7455-1ecc-b9f4-427c-b44734c36164");
+    cr_expect_str_eq(identity_text(id, text), "d65bc655-1ecc-b9f4-427c-b44734c36164");
     identity_of((struct str){0}, STR("x"), id);
-    cr_expect_str_eq(identity_text(id, text), "993e3e35-ec84-3efb-4607-f83a5d4b81fe");
+    cr_expect_str_eq(identity_text(id, text), "2d068035-ec84-3efb-4607-f83a5d4b81fe");
     uint8_t other[IDENTITY_BYTES];
     identity_of(STR("ab"), STR("c"), id);
     identity_of(STR("a"), STR("bc"), other);
     cr_expect_neq(memcmp(id, other, sizeof(id)), 0, "where the source ends is part of it");
+}
+
+static int compare_neighbourhoods(const char *source, const char *event_id, const char *other)
+{
+    uint8_t x[IDENTITY_BYTES], y[IDENTITY_BYTES];
+    identity_of(str_from(source), str_from(event_id), x);
+    identity_of(str_from(source), str_from(other), y);
+    cr_expect_neq(memcmp(x, y, sizeof(x)), 0, "%s and %s are two alerts", event_id, other);
+    return memcmp(x, y, IDENTITY_NEIGHBOURHOOD_BYTES);
+}
+
+Test(store, identities_of_alerts_numbered_in_a_row_are_neighbours)
+{
+    cr_expect_eq(compare_neighbourhoods("s", "7f1c-000123", "7f1c-000124"), 0);
+    cr_expect_eq(compare_neighbourhoods("s", "65536", "131071"), 0);
+    cr_expect_neq(compare_neighbourhoods("s", "65535", "65536"), 0);
+    cr_expect_eq(compare_neighbourhoods("/frigate/noord", "1732394651.25-x9:new", "1732394660.25-q4:new"), 0);
+    cr_expect_eq(compare_neighbourhoods("s", "1732394651.25-x9:new", "1732394651.25-x9:update:1732399999.5"), 0);
+    cr_expect_eq(compare_neighbourhoods("s", "one", "two"), 0);
+    cr_expect_eq(compare_neighbourhoods("s", "18446744073709551617", "1"), 0, "modulo 2^64");
+    uint8_t id[IDENTITY_BYTES], other[IDENTITY_BYTES];
+    identity_of(STR("gateway-1"), STR("1"), id);
+    identity_of(STR("gateway-2"), STR("1"), other);
+    cr_expect_neq(memcmp(id, other, IDENTITY_NEIGHBOURHOOD_BYTES), 0, "of two senders");
 }
 
 /* python3: hashlib.blake2b(b'\xff' + identity + device, digest_size=16) */
@@ -54,8 +79,8 @@ Test(store, an_own_identity_is_the_same_for_ever)
     char text[IDENTITY_TEXT_SIZE];
     identity_of(STR("/mobeye/gateway-1"), STR("7f1c-000123"), id);
     identity_own(id, STR("NL-0307-00042"), own);
-    cr_expect_str_eq(identity_text(own, text), "ad6d106f-6594-1afc-9d41-f5a47ad07536");
-    cr_expect_eq(identity_device(own), UINT64_C(12496662611654613756));
+    cr_expect_str_eq(identity_text(own, text), "aac445d7-559e-0e5c-6cb3-0e10b659b5bd");
+    cr_expect_eq(identity_device(own), UINT64_C(12305036873039744604));
     identity_own(id, STR("NL-0307-00043"), other);
     cr_expect_neq(memcmp(own, other, sizeof(own)), 0);
     memset(own, 0, sizeof(own));
