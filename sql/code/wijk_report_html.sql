@@ -5,14 +5,14 @@ create or replace function mobeye.report_css() returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $$ select
-'@page{size:A4;margin:14mm 13mm}*{box-sizing:border-box}html{font:10pt/1.4 "Segoe UI",Roboto,"Liberation Sans",Arial,sans-serif;color:#1b2733;background:#fff}
-body{max-width:184mm;margin:0 auto;padding:6mm 0}h1{font-size:20pt;line-height:1.15;margin:0;color:#0b3c5d}h2{font-size:13pt;margin:7mm 0 2mm;color:#0b3c5d;border-bottom:1.5pt solid #0b3c5d;padding-bottom:1mm;break-after:avoid}
+'@page{size:A4;margin:13mm 12mm}*{box-sizing:border-box}html{font:10pt/1.4 "Segoe UI",Roboto,"Liberation Sans",Arial,sans-serif;color:#1b2733;background:#fff}
+body{max-width:186mm;margin:0 auto;padding:6mm 0}h1{font-size:20pt;line-height:1.15;margin:0;color:#0b3c5d}h2{font-size:13pt;margin:5mm 0 2mm;color:#0b3c5d;border-bottom:1.5pt solid #0b3c5d;padding-bottom:1mm;break-after:avoid}
 p{margin:0 0 2mm}.lead{font-size:12pt;margin:1mm 0 5mm;color:#44525f}.cards{display:grid;grid-template-columns:repeat(4,1fr);gap:3mm;margin:0 0 4mm;padding:0;list-style:none}
-.cards li{border:1pt solid #c4ced8;border-top:3pt solid #0b3c5d;padding:2mm 3mm}.cards b{display:block;font-size:19pt;line-height:1.2;color:#0b3c5d}.cards span{display:block}.cards small{color:#44525f;font-size:8.5pt}
-figure{margin:0;break-inside:avoid}figcaption{font-size:9pt;color:#44525f;margin-top:1mm}.map{display:grid;grid-template-columns:1fr 46mm;gap:5mm;align-items:start}.map svg{width:100%;max-height:96mm}
-table{border-collapse:collapse;width:100%;font-size:8.8pt;margin:0 0 3mm}caption{text-align:left;font-weight:600;padding:0 0 1mm;break-after:avoid}table.w{break-inside:avoid}thead{display:table-header-group}tr{break-inside:avoid}th,td{padding:.9mm 1.6mm;border-bottom:.5pt solid #c4ced8;text-align:right;font-variant-numeric:tabular-nums;vertical-align:bottom}
-th{font-weight:600}th[scope=row],td.t,th.t{text-align:left}th[scope=row]{white-space:nowrap}th[scope=row]{font-weight:400}thead th{background:#eef2f6;border-bottom:1pt solid #0b3c5d}tr.sum th,tr.sum td{font-weight:700;border-top:1pt solid #0b3c5d;background:#f6f8fa}td.g,th.g{border-left:.5pt solid #8796a5}
-.note{background:#eef2f6;border-left:3pt solid #0b3c5d;padding:2.5mm 4mm;margin:3mm 0;break-inside:avoid}.key{list-style:none;margin:0;padding:0;font-size:9pt}.key li{display:flex;align-items:center;gap:2mm;margin:0 0 1mm}.key svg{width:7mm;height:4.5mm;flex:none}
+.cards li{border:1pt solid #c4ced8;border-top:3pt solid #0b3c5d;padding:2mm 3mm}.cards b{display:block;font-size:18pt;line-height:1.15;color:#0b3c5d}.cards span{display:block}.cards small{color:#44525f;font-size:8.5pt}
+figure{margin:0;break-inside:avoid}figcaption{font-size:9pt;color:#44525f;margin-top:1mm}.map{display:grid;grid-template-columns:1fr 46mm;gap:5mm;align-items:start}.map{margin:0 0 4mm}.map svg{width:100%;max-height:68mm}.pair{display:grid;grid-template-columns:1fr 1fr;gap:6mm;align-items:start;break-inside:avoid}
+table{border-collapse:collapse;width:100%;font-size:8pt;line-height:1.25;margin:0 0 3mm}caption{text-align:left;font-weight:600;padding:0 0 1mm;break-after:avoid}table.w{break-inside:avoid}thead{display:table-header-group}tr{break-inside:avoid}th,td{padding:.5mm .9mm;border-bottom:.5pt solid #c4ced8;text-align:right;font-variant-numeric:tabular-nums;vertical-align:bottom}
+th{font-weight:600}th[scope=row],td.t,th.t{text-align:left}th[scope=row]{font-weight:400;width:41mm}.w th[scope=row]{width:auto}thead th{font-size:7pt;background:#eef2f6;border-bottom:1pt solid #0b3c5d}tr.sum th,tr.sum td{font-weight:700;border-top:1pt solid #0b3c5d;background:#f6f8fa}td.g,th.g{border-left:.5pt solid #8796a5}
+.note{background:#eef2f6;border-left:3pt solid #0b3c5d;padding:2mm 4mm;margin:2mm 0 3mm;break-inside:avoid}.key{list-style:none;margin:0;padding:0;font-size:9pt}.key li{display:flex;align-items:center;gap:2mm;margin:0 0 1mm}.key svg{width:7mm;height:4.5mm;flex:none}
 .q0{fill:#fff}.q1{fill:#d6e6f2}.q2{fill:#9cc3de}.q3{fill:#4b8dbb}.q4{fill:#0b4f82}.qx{fill:url(#x)}.map .m .qx{fill:url(#m)}.a{stroke:#44525f;stroke-width:1}.n{text-anchor:middle;dominant-baseline:central;font-weight:700;fill:#1b2733;stroke:#fff;stroke-width:.22em;paint-order:stroke}
 .c text{font-size:9px;fill:#1b2733}.c rect{stroke:#c4ced8;stroke-width:.5}footer{margin-top:6mm;border-top:.5pt solid #c4ced8;padding-top:2mm;font-size:8.5pt;color:#44525f}@media print{body{padding:0;max-width:none}.q0,.q1,.q2,.q3,.q4,.qx,thead th,tr.sum *,.note{-webkit-print-color-adjust:exact;print-color-adjust:exact}}'
 $$;
@@ -81,11 +81,11 @@ set search_path = pg_catalog, pg_temp
 as $$
     with step as (
         select 'q' || q as class,
-               case when q = 0 then '0'
-                    else mobeye.nl_number(floor((q - 1) * greatest(most, 4) / 4) + 1)
-                         || case when floor(q * greatest(most, 4) / 4) > floor((q - 1) * greatest(most, 4) / 4) + 1
-                                 then ' – ' || mobeye.nl_number(floor(q * greatest(most, 4) / 4)) else '' end end as label, q
+               mobeye.nl_number(c.least) || case when c.most > c.least then ' – ' || mobeye.nl_number(c.most) else '' end as label, q
           from generate_series(0, 4) as q
+         cross join lateral (select case when q > 0 then greatest(floor((q - 1) * greatest(html_key.most, 4) / 4) + 1, min_cell) else 0 end as least,
+                                    floor(q * greatest(html_key.most, 4) / 4) as most) c
+         where c.most >= c.least -- else of numbers that are left out
         union all
         select 'qx', '<' || min_cell || ' (weggelaten)', 9 where min_cell > 1)
     select xmlelement(name ul, xmlattributes('key' as class),

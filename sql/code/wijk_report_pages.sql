@@ -42,21 +42,38 @@ as $$
 $$;
 comment on function mobeye.html_row(bigint, text, boolean, xml) is 'A row of a table of areas.';
 
+create or replace function mobeye.html_table(caption text, head text[], body xml, class text default null) returns xml
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+    select xmlelement(name table, xmlattributes(class as class), xmlelement(name caption, caption), mobeye.html_head(head),
+                      xmlelement(name tbody, body))
+$$;
+comment on function mobeye.html_table(text, text[], xml, text) is 'A table with its caption, head (see html_head) and rows.';
+
+create or replace function mobeye.html_periods(figures jsonb, figure text, min_cell integer) returns xml
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+    select xmlconcat(mobeye.html_cell(mobeye.nl_count(figures -> figure, min_cell), 'g'),
+                     mobeye.html_cell(mobeye.nl_count(figures #> array['previous', figure], min_cell)),
+                     mobeye.html_cell(mobeye.nl_count(figures #> array['year_before', figure], min_cell)))
+$$;
+comment on function mobeye.html_periods(jsonb, text, integer) is 'The cells of a count in the period, in that before and a year earlier.';
+
 create or replace function mobeye.html_burglaries(report jsonb) returns xml
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $$
-    select xmlelement(name table, xmlelement(name caption, 'Woninginbraken en pogingen per gebied'),
-               mobeye.html_head(array['Nr', 'Gebied', '|Inbraken', 'vorige periode', 'jaar eerder', 'verschil met jaar eerder', 'per 1.000 woningen',
-                                      '|Pogingen', 'vorige periode', 'jaar eerder', 'per 1.000 woningen']),
-               xmlelement(name tbody, xmlagg(mobeye.html_row(r.i, r.name, r.sum, xmlconcat(
-                   mobeye.html_cell(mobeye.nl_count(f -> 'burglaries', m), 'g'), mobeye.html_cell(mobeye.nl_count(f #> '{previous,burglaries}', m)),
-                   mobeye.html_cell(mobeye.nl_count(f #> '{year_before,burglaries}', m)),
+    select mobeye.html_table('Woninginbraken en pogingen per gebied',
+               array['Nr', 'Gebied', '|Inbraken', 'vorige periode', 'jaar eerder', 'verschil met jaar eerder', 'per 1.000 woningen',
+                     '|Pogingen', 'vorige periode', 'jaar eerder', 'per 1.000 woningen'],
+               xmlagg(mobeye.html_row(r.i, r.name, r.sum, xmlconcat(
+                   mobeye.html_periods(f, 'burglaries', m),
                    mobeye.html_cell(mobeye.nl_change(f -> 'burglaries', f #> '{year_before,burglaries}')),
                    mobeye.html_cell(mobeye.nl_number((f ->> 'burglaries_per_1000_homes')::numeric, 1)),
-                   mobeye.html_cell(mobeye.nl_count(f -> 'attempts', m), 'g'), mobeye.html_cell(mobeye.nl_count(f #> '{previous,attempts}', m)),
-                   mobeye.html_cell(mobeye.nl_count(f #> '{year_before,attempts}', m)),
-                   mobeye.html_cell(mobeye.nl_number((f ->> 'attempts_per_1000_homes')::numeric, 1)))) order by r.i)))
+                   mobeye.html_periods(f, 'attempts', m),
+                   mobeye.html_cell(mobeye.nl_number((f ->> 'attempts_per_1000_homes')::numeric, 1)))) order by r.i))
       from (select i, name, sum, figures as f, (report ->> 'min_cell')::integer as m from mobeye.html_rows(report)) r
 $$;
 comment on function mobeye.html_burglaries(jsonb) is 'The table of burglaries of a report.';
@@ -65,25 +82,32 @@ create or replace function mobeye.html_alarms(report jsonb) returns xml
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $$
-    select xmlelement(name table, xmlelement(name caption, 'Alarmen en nachten dat er sets stonden, per gebied'),
-               mobeye.html_head(array['Nr', 'Gebied', '|Nachten dat sets stonden', 'vorige periode', 'jaar eerder',
-                                      '|Alarmen', 'vorige periode', 'jaar eerder', 'per 100 nachten',
-                                      'geverifieerd', 'waarvan loos', '|Opgepakt: mediaan', '90%', '|Ter plaatse: mediaan', '90%']),
-               xmlelement(name tbody, xmlagg(mobeye.html_row(r.i, r.name, r.sum, xmlconcat(
-                   mobeye.html_cell(mobeye.nl_count(f -> 'set_nights', m), 'g'), mobeye.html_cell(mobeye.nl_count(f #> '{previous,set_nights}', m)),
-                   mobeye.html_cell(mobeye.nl_count(f #> '{year_before,set_nights}', m)),
-                   mobeye.html_cell(mobeye.nl_count(f -> 'alarms', m), 'g'), mobeye.html_cell(mobeye.nl_count(f #> '{previous,alarms}', m)),
-                   mobeye.html_cell(mobeye.nl_count(f #> '{year_before,alarms}', m)),
-                   mobeye.html_cell(mobeye.nl_number((f ->> 'alarms_per_100_nights')::numeric, 1)),
-                   mobeye.html_cell(mobeye.nl_count(f -> 'verified', m)),
+    select mobeye.html_table('Alarmen en nachten dat er sets stonden, per gebied',
+               array['Nr', 'Gebied', '|Nachten dat sets stonden', 'vorige periode', 'jaar eerder', '|Alarmen', 'vorige periode', 'jaar eerder',
+                     'per 100 nachten'],
+               xmlagg(mobeye.html_row(r.i, r.name, r.sum, xmlconcat(
+                   mobeye.html_periods(f, 'set_nights', m), mobeye.html_periods(f, 'alarms', m),
+                   mobeye.html_cell(mobeye.nl_number((f ->> 'alarms_per_100_nights')::numeric, 1)))) order by r.i))
+      from (select i, name, sum, figures as f, (report ->> 'min_cell')::integer as m from mobeye.html_rows(report)) r
+$$;
+comment on function mobeye.html_alarms(jsonb) is 'The table of alarms and nights of a report.';
+
+create or replace function mobeye.html_response(report jsonb) returns xml
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+    select mobeye.html_table('Opvolging van de alarmen, per gebied (tijden in minuten)',
+               array['Nr', 'Gebied', '|Geverifieerd', 'waarvan loos', '|Opgepakt: mediaan', '90%', '|Ter plaatse: mediaan', '90%'],
+               xmlagg(mobeye.html_row(r.i, r.name, r.sum, xmlconcat(
+                   mobeye.html_cell(mobeye.nl_count(f -> 'verified', m), 'g'),
                    mobeye.html_cell(mobeye.nl_number(100 * (f ->> 'false_alarm_share')::numeric, 0) || case when f ->> 'false_alarm_share' is not null then '%' else '' end),
                    mobeye.html_cell(mobeye.nl_number((f ->> 'ack_minutes_median')::numeric, 1), 'g'),
                    mobeye.html_cell(mobeye.nl_number((f ->> 'ack_minutes_p90')::numeric, 1)),
                    mobeye.html_cell(mobeye.nl_number((f ->> 'on_scene_minutes_median')::numeric, 1), 'g'),
-                   mobeye.html_cell(mobeye.nl_number((f ->> 'on_scene_minutes_p90')::numeric, 1)))) order by r.i)))
+                   mobeye.html_cell(mobeye.nl_number((f ->> 'on_scene_minutes_p90')::numeric, 1)))) order by r.i))
       from (select i, name, sum, figures as f, (report ->> 'min_cell')::integer as m from mobeye.html_rows(report)) r
 $$;
-comment on function mobeye.html_alarms(jsonb) is 'The table of alarms of a report.';
+comment on function mobeye.html_response(jsonb) is 'The table of a report on what was done about alarms.';
 
 create or replace function mobeye.nl_word(word text) returns text
 language sql immutable
@@ -101,13 +125,12 @@ create or replace function mobeye.html_words(report jsonb, figure text, caption 
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $$
-    select xmlelement(name table, xmlattributes('w' as class), xmlelement(name caption, caption), mobeye.html_head(array[head, '|deze periode', 'vorige periode', 'jaar eerder']),
-               xmlelement(name tbody, coalesce(xmlagg(xmlelement(name tr, xmlelement(name th, xmlattributes('row' as scope), mobeye.nl_word(w)),
+    select mobeye.html_table(caption, array[head, '|deze periode', 'vorige periode', 'jaar eerder'], coalesce(xmlagg(xmlelement(name tr, xmlelement(name th, xmlattributes('row' as scope), mobeye.nl_word(w)),
                    mobeye.html_cell(case when t -> figure ? w then mobeye.nl_count(t -> figure -> w, m) else '0' end, 'g'),
                    mobeye.html_cell(case when t #> array['previous', figure] ? w then mobeye.nl_count(t #> array['previous', figure, w], m) else '0' end),
                    mobeye.html_cell(case when t #> array['year_before', figure] ? w then mobeye.nl_count(t #> array['year_before', figure, w], m)
                                          when t -> 'year_before' = 'null' then '–' else '0' end)) order by mobeye.nl_word(w)),
-                   xmlelement(name tr, xmlelement(name td, xmlattributes(4 as colspan), 'geen')))))
+                   xmlelement(name tr, xmlelement(name td, xmlattributes(4 as colspan), 'geen'))), 'w')
       from (select report -> 'total' as t, (report ->> 'min_cell')::integer as m) r
       left join lateral (select jsonb_object_keys(t -> figure) union select jsonb_object_keys(t #> array['previous', figure])
                           union select jsonb_object_keys(case when t -> 'year_before' <> 'null' then t #> array['year_before', figure] else '{}' end)) as k (w) on true
@@ -167,13 +190,14 @@ as $$
                 xmlelement(name ul, xmlattributes('cards' as class), mobeye.html_card('woninginbraken', report, 'burglaries'),
                     mobeye.html_card('pogingen', report, 'attempts'), mobeye.html_card('alarmen', report, 'alarms'),
                     mobeye.html_card('nachten dat sets stonden', report, 'set_nights')),
-                xmlelement(name h2, 'Woninginbraken'), mobeye.html_map(report), xmlelement(name p, chr(160)), mobeye.html_burglaries(report),
+                xmlelement(name h2, 'Woninginbraken'), mobeye.html_map(report), mobeye.html_burglaries(report),
                 xmlelement(name h2, 'Alarmen van geplaatste sets'),
                 xmlelement(name p, xmlattributes('note' as class), xmlelement(name b, 'Let op: '), 'alarmen van sets die wij plaatsen, laten zien waar sets stonden, '
                     || 'niet waar inbrekers zijn. Veel alarmen in een gebied betekent eerst dat daar veel sets stonden; lees ze daarom naast het aantal nachten.'),
-                mobeye.html_alarms(report), mobeye.html_week(report),
-                mobeye.html_words(report, 'alarms_by_kind', 'Alarmen naar soort', 'Soort'),
-                mobeye.html_words(report, 'outcomes', 'Alarmen naar uitkomst', 'Uitkomst'),
+                mobeye.html_alarms(report), mobeye.html_week(report), mobeye.html_response(report),
+                xmlelement(name div, xmlattributes('pair' as class),
+                    mobeye.html_words(report, 'alarms_by_kind', 'Alarmen naar soort', 'Soort'),
+                    mobeye.html_words(report, 'outcomes', 'Alarmen naar uitkomst', 'Uitkomst')),
                 xmlelement(name h2, 'Maatregelen'),
                 xmlelement(name p, 'Wat tegen woninginbraak is gedaan: aantallen brieven, bezoekers van buurttenten en uren surveillance, zoals opgegeven.'),
                 mobeye.html_words(report, 'measures', 'Maatregelen', 'Maatregel'),

@@ -37,6 +37,12 @@ class Chromium:
         self.driver.switch_to.new_window("tab")
         return Screen(self.driver, board, person, path, **options)
 
+    def page(self, file):
+        """A window that shows a file."""
+        self.driver.switch_to.new_window("tab")
+        self.driver.get(file.as_uri())
+        return Window(self.driver)
+
     def close_all(self):
         for handle in self.driver.window_handles:
             if handle != self.first:
@@ -54,19 +60,11 @@ class Chromium:
         self.driver.quit()
 
 
-class Screen:
-    """One window. Everything is waited for; nothing is slept."""
+class Window:
+    """One window, and what it shows."""
 
-    def __init__(self, driver, board, person, path, width=1280, height=900, language="nl", theme="light", touch=False):
-        self.driver, self.board, self.handle = driver, board, driver.current_window_handle
-        self.base = f"http://127.0.0.1:{board.port}"
-        self.cdp("Network.enable")
-        self.sign_in(person)
-        self.cdp("Emulation.setTouchEmulationEnabled", enabled=touch)
-        self.size(width, height)
-        self.cdp("Page.addScriptToEvaluateOnNewDocument",
-                 source=f"localStorage.getItem('theme') || (localStorage.setItem('theme', '{theme}'), localStorage.setItem('language', '{language}'))")
-        self.driver.get(self.base + path)
+    def __init__(self, driver):
+        self.driver, self.handle = driver, driver.current_window_handle
 
     def cdp(self, command, **parameters):
         self.focus_window()
@@ -76,16 +74,8 @@ class Screen:
         if self.driver.current_window_handle != self.handle:
             self.driver.switch_to.window(self.handle)
 
-    def sign_in(self, person):
-        headers = {"X-Proxy-Secret": SECRET, **({"X-Remote-User": person} if person else {})}
-        self.cdp("Network.setExtraHTTPHeaders", headers=headers)
-
     def size(self, width, height):
         self.cdp("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600)
-
-    def open(self, path):
-        self.focus_window()
-        self.driver.get(self.base + path)
 
     def js(self, script, *args):
         self.focus_window()
@@ -100,6 +90,46 @@ class Screen:
 
     def text(self, selector="body"):
         return self.js("return document.querySelector(arguments[0])?.innerText ?? ''", selector)
+
+    def shot(self, name):
+        self.focus_window()
+        self.driver.save_screenshot(str(SHOTS / f"{name}.png"))
+
+    def axe(self):
+        """What axe-core finds against WCAG 2.1 A and AA and its own best practices, as texts."""
+        self.js("if (!window.axe) { " + AXE + "\n}")
+        self.focus_window()
+        found = self.driver.execute_async_script(
+            "axe.run().then(r => arguments[0](r.violations))")
+        return [f"{v['id']}: {v['help']}: {n['html'][:200]} {n.get('failureSummary', '')}" for v in found for n in v["nodes"]]
+
+    def overflow(self, selector="html"):
+        """By how many pixels the page, or an element, is wider than its place on the screen."""
+        return self.js("const e = document.querySelector(arguments[0]); return e.scrollWidth - e.clientWidth", selector)
+
+
+class Screen(Window):
+    """A person looks at the board in it. Everything is waited for; nothing is slept."""
+
+    def __init__(self, driver, board, person, path, width=1280, height=900, language="nl", theme="light", touch=False):
+        super().__init__(driver)
+        self.board = board
+        self.base = f"http://127.0.0.1:{board.port}"
+        self.cdp("Network.enable")
+        self.sign_in(person)
+        self.cdp("Emulation.setTouchEmulationEnabled", enabled=touch)
+        self.size(width, height)
+        self.cdp("Page.addScriptToEvaluateOnNewDocument",
+                 source=f"localStorage.getItem('theme') || (localStorage.setItem('theme', '{theme}'), localStorage.setItem('language', '{language}'))")
+        self.driver.get(self.base + path)
+
+    def sign_in(self, person):
+        headers = {"X-Proxy-Secret": SECRET, **({"X-Remote-User": person} if person else {})}
+        self.cdp("Network.setExtraHTTPHeaders", headers=headers)
+
+    def open(self, path):
+        self.focus_window()
+        self.driver.get(self.base + path)
 
     def wait(self, selector, absent=False):
         """The first element of the selector, once it is there; absent: waits until there is none."""
@@ -128,22 +158,6 @@ class Screen:
 
     def focused(self):
         return self.js("const e = document.activeElement; return e.id || e.dataset.action || e.getAttribute('href') || e.nodeName")
-
-    def shot(self, name):
-        self.focus_window()
-        self.driver.save_screenshot(str(SHOTS / f"{name}.png"))
-
-    def axe(self):
-        """What axe-core finds against WCAG 2.1 A and AA and its own best practices, as texts."""
-        self.js("if (!window.axe) { " + AXE + "\n}")
-        self.focus_window()
-        found = self.driver.execute_async_script(
-            "axe.run().then(r => arguments[0](r.violations))")
-        return [f"{v['id']}: {v['help']}: {n['html'][:200]} {n.get('failureSummary', '')}" for v in found for n in v["nodes"]]
-
-    def overflow(self, selector="html"):
-        """By how many pixels the page, or an element, is wider than its place on the screen."""
-        return self.js("const e = document.querySelector(arguments[0]); return e.scrollWidth - e.clientWidth", selector)
 
     def check_log(self):
         """No script failed, and the policy refused nothing."""
