@@ -22,7 +22,7 @@ def commands():
 
 def test_the_guide_works_on_a_debian_that_boots(package, frigate_package, board_package, tmp_path):
     blocks = list(commands())
-    assert len(blocks) >= 17, "the guide has fewer blocks to run than before"
+    assert len(blocks) >= 30, "the guide has fewer blocks to run than before"
     guide = tmp_path / "guide.sh"
     guide.write_text("\n".join(blocks))
     done = subprocess.run([HERE / "boot", "--limit", "900", package, HERE / "in-debian", guide, frigate_package,
@@ -33,3 +33,5 @@ def test_the_guide_works_on_a_debian_that_boots(package, frigate_package, board_
     assert done.returncode == 0, done.stdout
     assert done.stdout.endswith("--- done\n")
     assert done.stdout.count("as expected: refused") == 2  # the guide's reload of a bad file, each time
+    for chapter in "The half-yearly report in ten minutes", "Hotspots and cards":
+        assert done.stdout.count(f"--- guide: {chapter}\n") >= 2
