@@ -148,22 +148,22 @@ declare
 begin
     if from_day is null or until_day is null or not isfinite(from_day) or not isfinite(until_day) or from_day >= until_day
        or from_day < '1990-01-01' or until_day > '2200-01-01' or until_day > from_day + interval '10 years' then
-        raise exception 'report: % to % is not a period', from_day, until_day
+        raise exception '% to % is not a period', from_day, until_day
             using errcode = 'invalid_parameter_value',
                   hint = 'Expected two days, the second after the first (it is excluded), at most ten years apart.';
     elsif min_cell is null or min_cell not between 0 and 100 then
-        raise exception 'report: min_cell % is out of range', min_cell
+        raise exception 'min_cell % is out of range', min_cell
             using errcode = 'invalid_parameter_value', hint = 'Expected 0 to 100; for mobeye_analyst 5 to 100.';
     elsif not exists (select from mobeye.area a where a.layer = check_report.layer) then
-        raise exception 'report: layer "%" does not exist', layer
+        raise exception 'layer "%" does not exist', layer
             using errcode = 'no_data_found',
                   hint = coalesce('Layers: ' || (select string_agg(distinct a.layer, ', ') from mobeye.area a) || '.',
                                   'No areas have been imported.');
     elsif bound and min_cell < 5 then
-        raise exception 'report: min_cell % is not allowed for mobeye_analyst', min_cell
+        raise exception 'min_cell % is not allowed for mobeye_analyst', min_cell
             using errcode = 'insufficient_privilege', hint = 'Expected 5 or more.';
     elsif bound and (extract(day from from_day) <> 1 or extract(day from until_day) <> 1) then
-        raise exception 'report: % to % are not whole months, which mobeye_analyst requires', from_day, until_day
+        raise exception '% to % are not whole months, which mobeye_analyst requires', from_day, until_day
             using errcode = 'insufficient_privilege', hint = 'Expected the first day of a month, and that of a later one.';
     end if;
     return bound;

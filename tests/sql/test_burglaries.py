@@ -268,7 +268,8 @@ class Burglaries(SchemaTest):
                               (("--min-cell", "3"), "min_cell 3 is not allowed"), (("--layer", "beat"), 'layer "beat" does not exist'),
                               (("--from", "2025-07-02"), "whole months"), (("--excel",), "--excel requires --format csv"),
                               (("--layer", "beat", "--code", "WK9"), 'layer "beat" does not exist'),
-                              (("--from", "01-07-2025"), '--from: "01-07-2025" is not a day (expected YYYY-MM-DD)'),
+                              (("--from", "1-7-2025"), '--from: "1-7-2025" is not a day, did you mean 2025-07-01? (expected YYYY-MM-DD)'),
+                              (("--from", "1-13-2025"), '--from: "1-13-2025" is not a day (expected YYYY-MM-DD)'),
                               (("--until", "2026-01-01 "), '--until: "2026-01-01 " is not a day')):
             done = self.report(*options)
             self.assertNotEqual(done.returncode, 0)

@@ -95,6 +95,17 @@ static bool is_day(const char *text)
     return !text[i];
 }
 
+/* "1-7-2026": 2026-07-01. */
+static int refuse_day(const char *option, const char *text)
+{
+    int day = 0, month = 0, year = 0, end = 0;
+    char meant[48] = "", separator[2];
+    if (sscanf(text, "%2d%1[-/.]%2d%*1[-/.]%4d%n", &day, separator, &month, &year, &end) == 4 && !text[end] &&
+        day >= 1 && day <= 31 && month >= 1 && month <= 12 && year >= 1000)
+        snprintf(meant, sizeof(meant), ", did you mean %04d-%02d-%02d?", year, month, day);
+    return ctl_usage(REPORT_VERB, "--%s: \"%s\" is not a day%s (expected YYYY-MM-DD)", option, text, meant);
+}
+
 int ctl_report(int argc, char **argv)
 {
     struct report_request request = {0};
@@ -124,8 +135,7 @@ int ctl_report(int argc, char **argv)
     if (!request.from || !request.until)
         return ctl_usage(REPORT_VERB, "missing period (expected --from DATE and --until DATE)");
     if (!is_day(request.from) || !is_day(request.until))
-        return ctl_usage(REPORT_VERB, "--%s: \"%s\" is not a day (expected YYYY-MM-DD)",
-                         is_day(request.from) ? "until" : "from", is_day(request.from) ? request.until : request.from);
+        return refuse_day(is_day(request.from) ? "until" : "from", is_day(request.from) ? request.until : request.from);
     request.format = call.action == WIJK ? REPORT_HTML : REPORT_TEXT;
     status = read_format(format, call.action, &request.format);
     if (status != CTL_OK)

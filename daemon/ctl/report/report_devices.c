@@ -24,6 +24,16 @@ static void print_csv(const PGresult *rows)
     buf_free(&csv);
 }
 
+/* An analyst gets no figure of a device that stood in few homes. */
+static void print_left_out(const PGresult *rows)
+{
+    int n = 0;
+    for (int row = 0; row < PQntuples(rows); row++)
+        n += PQgetisnull(rows, row, PQfnumber(rows, "placements"));
+    if (n > 0)
+        fprintf(stderr, "no figures of %d device%s with fewer than 5 placements in the period\n", n, n == 1 ? "" : "s");
+}
+
 int report_devices(PGconn *conn, const struct report_request *request)
 {
     const char *const values[] = {request->from, request->until};
@@ -37,6 +47,8 @@ int report_devices(PGconn *conn, const struct report_request *request)
         print_csv(rows);
     else
         ctl_print_rows(rows, false);
+    if (request->format != REPORT_JSON)
+        print_left_out(rows);
     PQclear(rows);
     return CTL_OK;
 }

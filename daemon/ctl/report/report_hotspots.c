@@ -1,5 +1,6 @@
 /* mobeyectl report hotspots: GeoJSON, as areas import takes it. */
 #include <stdio.h>
+#include <string.h>
 
 #include "ctl/lib/ctl.h"
 #include "ctl/report/report.h"
@@ -15,7 +16,8 @@ int report_hotspots(PGconn *conn, const struct report_request *request)
     if (!rows)
         return CTL_FAILED;
     puts(PQgetvalue(rows, 0, 0));
-    fprintf(stderr, "%s hotspots\n", PQgetvalue(rows, 0, 1));
+    const char *n = PQgetvalue(rows, 0, 1);
+    fprintf(stderr, "%s hotspot%s\n", n, strcmp(n, "1") == 0 ? "" : "s");
     PQclear(rows);
     return CTL_OK;
 }
