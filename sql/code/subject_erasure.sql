@@ -144,13 +144,17 @@ as $$
 declare
     until tstzrange := during * tstzrange(null, now() + interval '5 minutes');
     s mobeye.subject_scope := mobeye.subject_scope(device, until);
+    locked bigint[] := s.own || s.joined;
     held bigint[];
     one bigint;
     rows bigint;
 begin
     -- From here on no alert joins them, and nobody puts them under a legal hold.
-    perform from mobeye.incident i where i.incident_id = any (s.own || s.joined) order by i.incident_id for update;
+    perform from mobeye.incident i where i.incident_id = any (locked) order by i.incident_id for update;
     s := mobeye.subject_scope(device, until);
+    -- Incidents that the device began or joined in the meantime stay with their alerts, as if these had come afterwards.
+    s.own := array(select t.id from unnest(s.own) as t(id) where t.id = any (locked));
+    s.joined := array(select t.id from unnest(s.joined) as t(id) where t.id = any (locked));
     held := mobeye.subject_held(s);
     n := 0;
     for one in select t.id from unnest(s.joined) as t(id) where t.id <> all (held) order by t.id loop
@@ -163,7 +167,7 @@ begin
     delete from mobeye.snapshot i
      using mobeye.subject_images(s) m
      where i.image_id = m.image_id and i.occurred_at = m.occurred_at
-       and (i.incident_id is null or i.incident_id <> all (held));
+       and (i.incident_id is null or i.incident_id = any (locked) and i.incident_id <> all (held));
     get diagnostics rows = row_count;
     n := n + rows;
     -- As mobeye.subject_alerts(). The identities stay: alerts that a journal still holds are not stored again.
@@ -171,7 +175,7 @@ begin
      where a.device_id = any (s.names) and (s.during @> a.occurred_at or a.placement_id = any (s.placements))
        and not exists (select from mobeye.placement p
                         where p.placement_id = a.placement_id and p.device_id <> s.device_id)
-       and (a.incident_id is null or a.incident_id <> all (held));
+       and (a.incident_id is null or a.incident_id = any (locked) and a.incident_id <> all (held));
     get diagnostics rows = row_count;
     n := n + rows + mobeye.erase_incidents(array(select t.id from unnest(s.own) as t(id) where t.id <> all (held)))
            + mobeye.forget_fixes(s.names, s.during);
@@ -183,8 +187,8 @@ begin
 end
 $$;
 comment on function mobeye.erase_device(text, tstzrange) is
-    'Erases what is stored about a device in a period, under all its names, and logs the erasure. Returns how many rows, and '
-    'what remains and why.';
+    'Erases what was stored about a device in a period, under all its names, when the erasure began, and logs it. Returns how '
+    'many rows, and what remains and why.';
 
 create or replace function mobeye.erase_devices(devices text[], periods tstzrange[], out n bigint, out remaining text[])
 language plpgsql

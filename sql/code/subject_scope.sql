@@ -67,6 +67,8 @@ begin
     s.joined := array(
         select a.incident_id from mobeye.subject_alerts(s) a where a.incident_id is not null
         union
+        select m.incident_id from mobeye.subject_images(s) m where m.incident_id is not null -- its alert may be past its retention
+        union
         select c.incident_id
           from mobeye.incident_condition c
           join mobeye.incident i on i.incident_id = c.incident_id

@@ -1,7 +1,9 @@
 """A person's request: everything that is kept of a home is exported, or erased, and what remains is told."""
 
 import json
+import threading
 
+from support import PATIENCE_S
 from test_retention import RetentionTest
 
 HOME = "st_setsrid(st_point(5.41, 52.11), 4326)"
@@ -134,6 +136,30 @@ class TwoHomes(ErasureTest):
         n, (left,) = self.erase("Kerkstraat 1")
         self.assertEqual(n, 3)
         self.assertRegex(left, "one last reported at .*; if its journal has alerts received after .*, erase again once they are stored")
+
+
+class Meanwhile(ErasureTest):
+    def test_an_incident_that_begins_during_the_erasure_keeps_its_alerts(self):
+        """Or it would stand there without them, with the place of the home, and no later erasure by time might find it."""
+        self.superuser.execute("insert into mobeye.quarantine (device_id, received_at, reason, record) values ('d', now(), '', '')")
+        began = self.incident(ended="2 hours", device_id="d")
+        self.alert("motion", "2 hours", "before", device_id="d", incident_id=began)
+        self.alert("keepalive", "2 hours", "of no incident", device_id="d")
+        eraser, other = self.connect(), self.connect()
+        request = [ERASE, [None, "d", self.ago("1 day"), self.ago("0 days")]]
+        thread = threading.Thread(target=eraser.execute, args=request)
+        with other.transaction():
+            other.execute("select from mobeye.quarantine for update")
+            thread.start()
+            self.waits(eraser)
+            incident = self.incident(ended="1 hour", device_id="d")
+            self.alert("motion", "1 hour", "meanwhile", device_id="d", incident_id=incident)
+        thread.join(PATIENCE_S)
+        self.assertEqual(self.events(), ["meanwhile"])
+        self.assertEqual(self.value(self.superuser, "select array_agg(incident_id) from mobeye.incident"), [incident])
+        eraser.execute(*request)
+        self.assertEqual(self.events(), [])
+        self.assertEqual(self.value(self.superuser, "select count(*) from mobeye.incident"), 0)
 
 
 class Everything(ErasureTest):
