@@ -8,6 +8,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <sys/file.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
@@ -39,6 +40,7 @@ static struct {
         off_t offset, len;
     } lost; /* the write whose sync failed: the page cache shows it and calls it clean, until it is written again */
     off_t written, written_len; /* the last write */
+    unsigned unlocked_writes;   /* another process could have opened the journal meanwhile */
     ino_t synced_dirs[64];
     size_t n_synced_dirs;
 } sim = {.sync_failed_fd = -1};
@@ -108,9 +110,18 @@ static void keep_file(int fd)
     close(out);
 }
 
+static bool others_may_open(void)
+{
+    int fd = open(in_dir("journal"), O_RDONLY | O_DIRECTORY);
+    bool may = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0;
+    close(fd);
+    return may;
+}
+
 static void note_write(int fd, off_t offset, off_t len)
 {
     struct stat st;
+    sim.unlocked_writes += sim.counting && others_may_open();
     sim.written = offset;
     sim.written_len = len;
     if (sim.lost.len > 0 && fstat(fd, &st) == 0 && st.st_ino == sim.lost.inode && offset <= sim.lost.offset)

@@ -151,6 +151,17 @@ Test(journal_fault, a_failed_sync_or_write_is_final_and_reported)
     }
 }
 
+Test(journal_fault, every_write_is_made_under_the_lock)
+{
+    fresh();
+    arm(FAULT_NONE, 0);
+    struct outcome out = work();
+    cr_assert(out.opened && !out.failed);
+    cr_assert_gt(sim.calls, 10);
+    cr_assert_eq(sim.unlocked_writes, 0, "%u writes while another process could open the journal", sim.unlocked_writes);
+    disarm();
+}
+
 /* A frame that the page cache shows and the disk has lost is written again before it counts. */
 Test(journal_fault, the_recovered_tail_is_on_the_disk_before_it_is_used)
 {
