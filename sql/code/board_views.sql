@@ -38,6 +38,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v mobeye.viewer := mobeye.require_right('equipment');
+    o mobeye.viewer := mobeye.officer_viewer();
 begin
     return jsonb_build_object(
         'login', v.login,
@@ -45,10 +46,10 @@ begin
         'team', v.team, 'team_name', (select t.name from mobeye.team t where t.team = v.team), 'all_teams', v.all_teams,
         'officer', v.is_officer, 'auditor', v.is_auditor, 'registrar', v.is_registrar,
         'teams', (select coalesce(jsonb_agg(jsonb_build_object('team', t.team, 'name', t.name) order by t.team), '[]')
-                    from mobeye.team t where v.is_officer and (v.all_teams or t.team = v.team)),
+                    from mobeye.team t where o.is_officer and (o.all_teams or t.team = o.team)),
         'officers', (select coalesce(jsonb_agg(jsonb_build_object('login', p.login, 'name', p.name, 'team', p.team)
                                                order by p.name, p.login), '[]')
-                       from mobeye.person p where v.is_officer and (v.all_teams or p.team = v.team)));
+                       from mobeye.person p where o.is_officer and (o.all_teams or p.team = o.team)));
 end
 $$;
 comment on function patrol.board_me() is
@@ -85,9 +86,9 @@ begin
     return jsonb_build_object(
         'change_id', mobeye.change_count(),
         'incident', shown,
-        'reason_required', not v.is_officer and exact is null,
-        'alerts', case when exact is not null then exact -> 'alerts' when v.is_officer then mobeye.alerts_of(id, v)
-                       else '[]' end,
+        'reason_required', mobeye.must_give_reason(v) and exact is null,
+        'alerts', case when exact is not null then exact -> 'alerts'
+                       when mobeye.must_give_reason(v) then '[]' else mobeye.alerts_of(id, v) end,
         'history', coalesce(exact -> 'history',
                             (select coalesce(jsonb_agg(to_jsonb(h) - 'incident_id' order by h.entry), '[]')
                                from patrol.incident_history h where h.incident_id = id)),
@@ -125,10 +126,10 @@ declare
     exact jsonb;
     detail jsonb;
 begin
-    if reason is not null or v.is_officer and not mobeye.looked_lately(id) then
+    if reason is not null or not mobeye.must_give_reason(v) and not mobeye.looked_lately(id) then
         select to_jsonb(o) into exact
-          from patrol.open_incident(id, case when v.is_officer then coalesce(nullif(btrim(reason), ''), 'board')
-                                             else reason end) o;
+          from patrol.open_incident(id, case when mobeye.must_give_reason(v) then reason
+                                             else coalesce(nullif(btrim(reason), ''), 'board') end) o;
     end if;
     detail := mobeye.incident_detail(id, v, exact);
     if detail is null then

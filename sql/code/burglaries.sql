@@ -17,7 +17,7 @@ select case when b.exact then b.reference end as reference, b.occurred_from, b.o
        not b.exact as coarse
   from (select l.*,
                (select (mobeye.current_viewer()).is_owner or (mobeye.current_viewer()).is_registrar)
-               or (select (mobeye.current_viewer()).is_officer)
+               or (select v.is_officer and not v.is_auditor from mobeye.current_viewer() as v)
                   and mobeye.can_see(null, l.areas, null, (select mobeye.current_viewer())) is true as exact
           from mobeye.burglary_located l) b
  where (select v.is_owner or v.is_registrar or v.is_auditor or v.is_officer and (v.all_teams or v.team is not null)

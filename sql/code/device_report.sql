@@ -10,7 +10,7 @@ select coalesce((select d.device_id from mobeye.device d where d.device_id = i.d
            or mobeye.can_see(i.team, i.areas, i.assigned_to, v)
               and (not i.secret or coalesce(v.team in (i.team, i.secret_team), false) or coalesce(i.assigned_to = v.login, false)) as seen
   from mobeye.incident i
- cross join mobeye.current_viewer() as v
+ cross join mobeye.officer_viewer() as v
  where i.category = 'alarm' and not i.drill and coalesce(i.outcome, '') not in ('drill', 'merged');
 comment on view mobeye.device_alarm is
     'Incidents of category alarm by the device of their first alert, under its present name, without drills and merged ones, and '
@@ -53,7 +53,7 @@ language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v constant mobeye.viewer := mobeye.current_viewer();
+    v constant mobeye.viewer := mobeye.officer_viewer();
     restricted constant boolean := not (v.is_owner or v.is_officer or v.is_registrar);
     day_range constant tstzrange := tstzrange(from_day::timestamp at time zone 'Europe/Amsterdam', until_day::timestamp at time zone 'Europe/Amsterdam');
 begin

@@ -111,8 +111,8 @@ grant execute on function
     to mobeye_registry;
 -- Called by the views above. This role has usage of schema mobeye, so it can call them by name: those that read something
 -- ask who is looking (is_closed_to_viewer()). may_see_secret() answers for any viewer, so it is not granted.
-grant execute on function mobeye.area_code(text[], text), mobeye.current_viewer(), mobeye.rd(public.geometry),
-    mobeye.cell(public.geometry),
+grant execute on function mobeye.area_code(text[], text), mobeye.current_viewer(), mobeye.officer_viewer(),
+    mobeye.rd(public.geometry), mobeye.cell(public.geometry),
     mobeye.can_see(text, text[], text, mobeye.viewer), mobeye.latest_alert(bigint), mobeye.mute_applies(bigint, bigint)
     to mobeye_registry;
 
@@ -148,6 +148,7 @@ grant execute on function
     mobeye.latest_alert(bigint),
     mobeye.may_see_secret(text, bigint, mobeye.viewer),
     mobeye.mute_applies(bigint, bigint),
+    mobeye.officer_viewer(),
     mobeye.rd(public.geometry),
     mobeye.restored_in_mute(bigint)
     to mobeye_patrol, mobeye_auditor;

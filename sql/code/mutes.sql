@@ -70,8 +70,9 @@ select m.mute_id, case when x.seen then m.device_id end as device_id,
  cross join mobeye.mute as m
  cross join lateral (
        select v.is_owner or v.is_registrar
-              or v.is_officer and (coalesce(m.team = v.team, false)
-                                or not m.secret and (v.all_teams or m.team is null and v.team is not null)) as seen
+              or v.is_officer and not v.is_auditor
+                 and (coalesce(m.team = v.team, false)
+                      or not m.secret and (v.all_teams or m.team is null and v.team is not null)) as seen
        offset 0) as x
  where v.all_teams or v.is_registrar or v.team is not null;
 comment on view patrol.mutes is 'Devices and areas that are or were kept out of the queue.';
@@ -150,7 +151,7 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v mobeye.viewer := mobeye.current_viewer();
+    v mobeye.viewer := mobeye.officer_viewer();
 begin
     if not v.all_teams
        and (v.team is null or device is not null and whose <> v.team

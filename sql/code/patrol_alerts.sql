@@ -8,7 +8,7 @@ select a.*, x.exact
   from mobeye.alert_decoded as a
  cross join lateral (
        select (select (mobeye.current_viewer()).is_owner)
-              or (select (mobeye.current_viewer()).is_officer)
+              or (select v.is_officer and not v.is_auditor from mobeye.current_viewer() as v)
                  and (not a.secret
                       or mobeye.may_see_secret(a.team, a.incident_id, (select mobeye.current_viewer()))) as exact
        offset 0) as x
@@ -76,9 +76,9 @@ comment on column patrol.alerts.image_bytes is
 create or replace view patrol.devices with (security_barrier) as
 select t.* from (
 select d.device_id, d.model, d.device_group, d.state, p.team, coalesce(p.secret, false) as secret,
-       case when v.is_officer or v.is_registrar then p.address end as address,
-       case when v.is_officer or v.is_registrar then p.instructions end as instructions,
-       case when v.is_officer or v.is_registrar then p.geom else public.st_transform(mobeye.cell(mobeye.rd(p.geom)), 4326) end
+       case when x.exact then p.address end as address,
+       case when x.exact then p.instructions end as instructions,
+       case when x.exact then p.geom else public.st_transform(mobeye.cell(mobeye.rd(p.geom)), 4326) end
            ::public.geometry(point, 4326) as geom,
        lower(p.during) as placed_from, upper(p.during) as placed_until, d.heartbeat, d.grace,
        nullif(s.last_received_at, '-infinity') as last_received_at,
@@ -86,6 +86,7 @@ select d.device_id, d.model, d.device_group, d.state, p.team, coalesce(p.secret,
        (select max(m.until) from mobeye.active_mute m
          where m.device_id = d.device_id and m.placement_id is not distinct from p.placement_id) as muted_until
   from mobeye.current_viewer() as v
+ cross join lateral (select v.is_owner or v.is_registrar or v.is_officer and not v.is_auditor as exact) as x
  cross join mobeye.device as d
   left join mobeye.placement as p on p.device_id = d.device_id and p.during @> now()
   left join mobeye.device_status as s on s.device_id = d.device_id

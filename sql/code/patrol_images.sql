@@ -56,7 +56,7 @@ declare
     found_image bytea;
 begin
     reason := nullif(btrim(reason), '');
-    if reason is not null or v.is_auditor and not v.is_owner then
+    if reason is not null or mobeye.must_give_reason(v) then
         perform mobeye.require_text('the reason', reason);
     end if;
     select f.* into i

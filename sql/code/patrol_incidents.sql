@@ -85,7 +85,7 @@ select f.*, not x.exact as coarse,
   from mobeye.incident_full as f
  cross join lateral (
        select (select (mobeye.current_viewer()).is_owner)
-              or (select (mobeye.current_viewer()).is_officer)
+              or (select v.is_officer and not v.is_auditor from mobeye.current_viewer() as v)
                  and (not f.secret
                       or coalesce((select (mobeye.current_viewer()).team) in (f.team, f.secret_team), false)
                       or coalesce(f.assigned_to = (select (mobeye.current_viewer()).login), false))

@@ -37,7 +37,7 @@ begin
     v.is_auditor := v.is_owner or pg_has_role(in_force, 'mobeye_auditor', 'member');
     select p.team, p.all_teams into v.team, of_all_teams from mobeye.person p where p.login = v.login;
     v.all_teams := v.is_auditor or of_all_teams is true;
-    if not v.all_teams and v.team is not null then
+    if of_all_teams is not true and v.team is not null then
         v.areas := array(select a.layer || ':' || a.code from mobeye.team_area a where a.team = v.team);
         v.team_areas := array(select a.layer || ':' || a.code from mobeye.team_area a);
     end if;
@@ -45,6 +45,32 @@ begin
 end
 $$;
 comment on function mobeye.current_viewer() is 'The person who is looking, with team and rights.';
+
+-- Two roles together give no more than the two of them apart: an officer who is an auditor as well looks as an auditor, and
+-- acts as an officer.
+create or replace function mobeye.must_give_reason(v mobeye.viewer) returns boolean
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $$ select v.is_auditor and not v.is_owner $$;
+comment on function mobeye.must_give_reason(mobeye.viewer) is
+    'Whether a viewer sees places, alerts and images only with a reason, which is recorded.';
+
+create or replace function mobeye.officer_viewer() returns mobeye.viewer
+language plpgsql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v mobeye.viewer := mobeye.current_viewer();
+begin
+    if v.is_auditor and not v.is_owner then
+        v.is_auditor := false;
+        v.all_teams := exists (select from mobeye.person p where p.login = v.login and p.all_teams);
+    end if;
+    return v;
+end
+$$;
+comment on function mobeye.officer_viewer() is
+    'The person who is acting: current_viewer() without the sight of an auditor.';
 
 -- Device managers, unlike officers, may call functions of schema mobeye by name.
 create or replace function mobeye.is_closed_to_viewer(category text) returns boolean

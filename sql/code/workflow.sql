@@ -17,7 +17,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     idle_limit interval := current_setting('idle_in_transaction_session_timeout')::interval;
-    v mobeye.viewer := mobeye.current_viewer();
+    v mobeye.viewer := mobeye.officer_viewer();
     i mobeye.incident;
 begin
     perform mobeye.actor();
@@ -43,7 +43,7 @@ begin
 end
 $$;
 comment on function mobeye.lock_incident(bigint, text) is
-    'Locks an incident that the viewer sees. Refuses (SQLSTATE MB001) if its status is not the expected one.';
+    'Locks an incident that the viewer may act on. Refuses (SQLSTATE MB001) if its status is not the expected one.';
 
 -- A screen that is older than a panic, a holdup or a verification must not close the incident.
 create or replace function mobeye.check_current(i mobeye.incident, expected_change bigint) returns void
@@ -292,7 +292,7 @@ set enable_sort = off -- read the first few in the order of incident_open, howev
 set enable_bitmapscan = off -- a bitmap would read them all, in another order
 as $$
 declare
-    v mobeye.viewer := mobeye.current_viewer();
+    v mobeye.viewer := mobeye.officer_viewer();
     theirs mobeye.viewer;
     lock_timeout_before text := current_setting('lock_timeout');
     pass text;

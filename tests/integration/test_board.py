@@ -72,6 +72,22 @@ def test_a_person_sees_what_their_login_may(database, board):
         database.execute("drop role ana; drop role reg")
 
 
+def test_an_officer_who_is_an_auditor_too_gives_a_reason(database, board):
+    ours, theirs = make_incident(database), make_incident(database, "dev-2", "wijk:WK2")
+    database.execute("create role bea login in role mobeye_patrol, mobeye_auditor; insert into mobeye.person values ('bea', 'Bea', 'noord', false)")
+    try:
+        for number in (ours, theirs):
+            status, detail = board.ask("bea", f"/api/incident/{number}")
+            assert (status, detail["reason_required"], detail["incident"]["address"], detail["alerts"]) == (200, True, None, [])
+            assert board.act("bea", number, "open", reason=" ")[0] == 422
+        opened = board.act("bea", theirs, "open", reason="klacht 12")[1]
+        assert (opened["reason_required"], opened["incident"]["address"]) == (False, "Geheim 2")
+        assert board.act("bea", theirs, "acknowledge")[0] == 404
+        assert board.act("bea", ours, "claim")[0] == 200
+    finally:
+        database.execute("drop role bea")
+
+
 def test_a_panic_that_joined_after_the_screen_refuses_the_close(database, board):
     number = make_incident(database)
     seen = board.ask("jansen")[1]["change_id"]

@@ -146,5 +146,27 @@ select throws_ok(format($$select as_login('t_piet', %L)$$, call), '42501', null,
   from unnest(array['select patrol.mute(''open-1'', now() + interval ''1 hour'', ''x'')', 'select patrol.mute_area(''wijk'', ''WK1'', now() + interval ''1 hour'', ''x'')',
                     'select patrol.unmute((select mute_id from patrol.mutes))']) as call;
 
+-- An officer who is an auditor as well: looks as an auditor, acts as an officer, and is no more than both.
+create role t_bea login in role mobeye_patrol, mobeye_auditor;
+insert into mobeye.person values ('t_bea', 'Bea', 'noord', false);
+select is(sees('t_bea'), names, 'officer and auditor: sees those of all teams') from everything;
+select matches(place('t_bea', name), '^t\|[^|]+\|[^|]+\|[^|]+\|[^|]+$', 'and the place of ' || name || ' coarsely') from exact where name <> 'nowhere';
+select matches(alert('t_bea', name), '^t\|', 'its alert too') from unnest(array['own', 'secret']) as name;
+select is(as_login('t_bea', 'select count(*) from patrol.incidents_at(''Open 1'')'), '0', 'finds nothing by address');
+select is(as_login('t_bea', 'select address from patrol.devices where device_id = ''open-1'''), null, 'sees no home of a device');
+select throws_ok($$select look('t_bea', 'own', '')$$, '22023', null, 'looks only with a reason');
+select is(as_login('t_bea', format('select concat(detail ->> ''reason_required'', detail -> ''alerts'', detail #>> ''{incident,address}'')
+        from patrol.board_incident(%s) as detail', id)), 'true[]', 'on the board too: ' || name) from made where name in ('own', 'other', 'secret');
+select is(as_login('t_bea', format('select concat_ws(''|'', detail ->> ''reason_required'', jsonb_array_length(detail -> ''alerts''), detail #>> ''{incident,address}'')
+        from patrol.board_incident(%s, ''klacht 13'') as detail', id)), 'false|1|Geheim 1', 'and sees it with one') from made where name = 'secret';
+select is(as_login('t_bea', format('select patrol.board_act(%s, ''note'', ''{"note": "x"}'') ->> ''reason_required''', id)), 'true', 'acting is no look')
+  from made where name = 'free-1';
+select throws_ok(format($$select as_login('t_bea', 'select patrol.acknowledge(%s)')$$, id), 'P0002', null, 'acts on nothing of another team')
+  from made where name = 'free-2';
+select throws_ok($$select as_login('t_bea', 'select patrol.claim_next(''zuid'', ''t_bea'')')$$, '42501', null, 'takes nothing of another team');
+select throws_ok($$select as_login('t_bea', 'select patrol.mute_area(''wijk'', ''WK2'', now() + interval ''1 hour'', ''x'')')$$, '42501', null, 'mutes no area of another team');
+select is(as_login('t_bea', 'select jsonb_path_query_array(patrol.board_me(), ''$.officers[*].team'')'), '["noord", "noord"]', 'and gives to nobody of another team');
+select is(count(*), 1::bigint, 'only the look with a reason is one') from mobeye.incident_history where actor = 't_bea' and action = 'look';
+
 select * from finish();
 rollback;
