@@ -168,22 +168,33 @@ $$;
 comment on function mobeye.http_status(text) is
     'The HTTP status for a SQLSTATE by which a function of patrol refuses something; null for any other error.';
 
--- Who changed an incident last, as the person may know it.
-create or replace function mobeye.conflict(id bigint) returns jsonb
+-- Who was first, as the person may know it. Where alerts were (check_current()), it is the panic or the verification, not what a
+-- person did before; else it is the last status, not what alerts did since.
+create or replace function mobeye.conflict(id bigint, with_alerts boolean) returns jsonb
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
-    select jsonb_build_object('status', i.status, 'alert_count', i.alert_count, 'by', h.actor, 'at', coalesce(h.at, i.last_seen),
-                              'assigned_to', i.assigned_to)
+    select jsonb_build_object('status', i.status, 'alert_count', i.alert_count, 'by', first.actor,
+                              'at', coalesce(first.at, i.last_seen), 'assigned_to', i.assigned_to)
       from patrol.incidents i
-      left join lateral (select h.actor, h.at from patrol.incident_history h
-                          where h.incident_id = i.incident_id and h.action in ('status', 'verified')
-                          order by h.entry desc limit 1) as h on true
+      left join lateral (
+           select h.actor, h.at from patrol.incident_history h
+            where not with_alerts and h.incident_id = i.incident_id and h.action = 'status'
+            order by h.entry desc limit 1) as status on true
+      left join lateral (
+           select c.op, c.at from mobeye.change c
+            where with_alerts and c.incident_id = i.incident_id and (c.urgent or c.op = 'verified')
+            order by c.entry desc limit 1) as joined on true
+      left join lateral (
+           select h.actor from patrol.incident_history h
+            where joined.op = 'verified' and h.incident_id = i.incident_id and h.action = 'verified'
+            order by h.entry desc limit 1) as verified on true
+     cross join lateral (select coalesce(status.actor, verified.actor) as actor, coalesce(status.at, joined.at) as at) as first
      where i.incident_id = id
 $$;
-comment on function mobeye.conflict(bigint) is
-    'What a person whose action came too late should know of an incident: status, alert_count, and by whom and when it was '
-    'changed last.';
+comment on function mobeye.conflict(bigint, boolean) is
+    'What a person whose action came too late should know of an incident: status, alert_count, and by whom (null: an alert) and '
+    'when it was changed: its last status, or with_alerts the last panic, holdup or verification.';
 
 create or replace function patrol.board(person text, call text, id bigint, arguments text)
 returns table (http_status integer, body text)
@@ -192,7 +203,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     args jsonb;
-    state text; message text; hint text;
+    state text; message text; hint text; stale text;
 begin
     perform set_config('mobeye.acting_as', person, true);
     begin
@@ -203,7 +214,8 @@ begin
         body := mobeye.board_call(call, id, args);
         http_status := 200;
     exception when others then
-        get stacked diagnostics state = returned_sqlstate, message = message_text, hint = pg_exception_hint;
+        get stacked diagnostics state = returned_sqlstate, message = message_text, hint = pg_exception_hint,
+                                stale = column_name;
         http_status := mobeye.http_status(state);
         if http_status is null then
             raise;
@@ -211,7 +223,7 @@ begin
     end;
     if http_status <> 200 then
         body := jsonb_build_object('code', state, 'message', message, 'hint', nullif(hint, ''))
-                || case when http_status = 409 then coalesce(mobeye.conflict(id), '{}') else '{}' end;
+                || case when http_status = 409 then coalesce(mobeye.conflict(id, stale = 'expected_change'), '{}') else '{}' end;
     end if;
     return next;
 end

@@ -71,7 +71,7 @@ begin
     if found then
         raise exception 'incident % has changed since you last saw it: %', mobeye.reference(i.incident_id),
             case later.op when 'verified' then 'it has been verified' else 'a panic or holdup alarm has joined it' end
-            using errcode = 'MB001', detail = i.status,
+            using errcode = 'MB001', detail = i.status, column = 'expected_change',
                   hint = 'Look at it again, then close it: pass the change_id up to which you have read patrol.changes as '
                          'expected_change, or add an entry of your own first (patrol.note, patrol.acknowledge).';
     end if;

@@ -2,6 +2,7 @@
 import json
 import re
 import subprocess
+from datetime import datetime
 
 from harness.board import PEOPLE, Board, Page, make_incident
 from harness.paths import BOARD
@@ -97,6 +98,24 @@ def test_a_panic_that_joined_after_the_screen_refuses_the_close(database, board)
     assert (status, answer["code"]) == (409, "MB001")
     latest = database.value("select max(change_id) from mobeye.change")
     assert board.act("jansen", number, "close", outcome="no_trace", expected_change=latest)[0] == 200
+
+
+def test_the_time_of_a_conflict_is_that_of_what_was_first(database, board):
+    number = make_incident(database)
+    seen = board.ask("jansen")[1]["change_id"]
+    board.act("bakker", number, "claim")
+    for op, urgent in (("alert", True), ("verified", False)):
+        database.execute("select mobeye.add_change(%s, %s)", number, op)
+        database.execute("update mobeye.change set urgent = %s where op = %s", urgent, op)
+        if op == "verified":
+            database.execute("select mobeye.add_history(%s, 'verified', 'second_input', actor => 'mobeyed')", number)
+        claimed = database.value("select at from mobeye.incident_history where action = 'status'")
+        joined = database.value("select at from mobeye.change order by entry desc limit 1")
+        status, answer = board.act("jansen", number, "claim", expected_status="new")
+        assert (status, answer["by"], datetime.fromisoformat(answer["at"])) == (409, "bakker", claimed), op
+        status, answer = board.act("bakker", number, "close", outcome="no_trace", expected_change=seen)
+        by = "mobeyed" if op == "verified" else None
+        assert (status, answer["by"], datetime.fromisoformat(answer["at"])) == (409, by, joined), op
 
 
 def test_what_is_invalid_is_refused_with_a_hint(database, board):

@@ -56,7 +56,7 @@ function oppositeOf(action, before) {
 function describeConflict(incident, body) {
     const status = statusOf({ ...incident, status: body.status, assigned_to: body.assigned_to }, state.me);
     const values = { ref: incident.reference, time: clock(body.at), status };
-    const byOther = body.by && body.by !== state.me.login && body.status !== incident.status;
+    const byOther = body.by && body.by !== 'mobeyed' && body.by !== state.me.login && body.status !== incident.status;
     const name = body.by && nameOf(body.by, state.me);
     const who = name === body.by ? name : `${name} (${body.by})`;
     return byOther ? t('conflict', { ...values, who }) : t('conflict_alert', values);
