@@ -10,7 +10,7 @@
 #include "base/mem.h"
 #include "frigate/availability.h"
 #include "frigate/catch_up.h"
-#include "frigate/event_intake.h"
+#include "frigate/event_mapper.h"
 #include "frigate/mqtt_client.h"
 #include "frigate/outbox.h"
 #include "frigate/snapshot_fetch.h"
@@ -27,7 +27,7 @@ struct bridge {
     struct tracks tracks;
     struct availability availability;
     struct frigate_reader *reader;
-    struct event_intake intake;
+    struct event_mapper mapper;
     struct outbox *outbox;
     struct rest_client *rest;
     struct snapshot_fetch *snapshots;
@@ -41,9 +41,9 @@ struct bridge {
     struct rate_limiter write_failures, malformed, rejects, given_up;
 };
 
-static struct intake_time now(const struct bridge *bridge)
+static struct event_time now(const struct bridge *bridge)
 {
-    return (struct intake_time){loop_wall_us(bridge->loop), loop_mono_us(bridge->loop)};
+    return (struct event_time){loop_wall_us(bridge->loop), loop_mono_us(bridge->loop)};
 }
 
 /* ---- the state ---- */
@@ -141,7 +141,7 @@ static void on_mqtt_event(void *ctx, struct str text)
     }
     if (!isnan(event.frame_s))
         catch_up_frame_time(bridge->catch_up, event.frame_s);
-    if (!intake_event(&bridge->intake, &event, now(bridge)))
+    if (!event_mapper_map(&bridge->mapper, &event, now(bridge)))
         bridge->metrics->no_room_total++;
 }
 
@@ -227,7 +227,7 @@ static void send_rejected_again(struct bridge *bridge)
         return;
     log_info("mobeyed", "%zu events that were rejected are sent again", n);
     TAILQ_FOREACH(track, &bridge->tracks.list, entry)
-    intake_resume(&bridge->intake, track);
+    event_mapper_want_images(&bridge->mapper, track);
     catch_up_start(bridge->catch_up);
 }
 
@@ -270,11 +270,11 @@ static bool on_image(void *ctx, struct track *track, enum frigate_alert alert, s
     struct bridge *bridge = ctx;
     struct frigate_alert_text text;
     if (track->held) {
-        track->queued &= ~intake_bit(alert);
+        track->queued &= ~event_mapper_bit(alert);
         buf_free(image);
         return true;
     }
-    intake_image_text(&bridge->intake, track, alert, now(bridge), &text);
+    event_mapper_image_text(&bridge->mapper, track, alert, now(bridge), &text);
     bool taken = outbox_add_image(bridge->outbox, track, alert, &text, image);
     buf_free(&text.payload);
     return taken;
@@ -283,7 +283,7 @@ static bool on_image(void *ctx, struct track *track, enum frigate_alert alert, s
 static void on_no_image(void *ctx, struct track *track, enum frigate_alert alert)
 {
     struct bridge *bridge = ctx;
-    track->settled |= intake_bit(alert);
+    track->settled |= event_mapper_bit(alert);
     bridge->tracks.dirty = true;
 }
 
@@ -320,7 +320,7 @@ static int open_parts(struct bridge *bridge, struct err *err)
         return -1;
     if (conf->images.given)
         bridge->snapshots = snapshot_fetch_new(loop, conf, bridge->rest, bridge->metrics, &snapshot_calls);
-    const struct catch_up_parts parts = {loop,           conf,           bridge->rest,   &bridge->intake,
+    const struct catch_up_parts parts = {loop,           conf,           bridge->rest,   &bridge->mapper,
                                          bridge->outbox, bridge->reader, bridge->metrics};
     bridge->catch_up = catch_up_new(&parts, &catch_up_calls);
     if (!conf->mqtt.given)
@@ -341,9 +341,9 @@ struct bridge *bridge_new(struct loop *loop, const struct conf_frigate *conf, st
     tracks_init(&bridge->tracks, conf->images.given);
     bridge->availability.http_good_us = bridge->released_us = loop_mono_us(loop);
     bridge->reader = frigate_reader_new();
-    bridge->intake.conf = conf;
-    bridge->intake.tracks = &bridge->tracks;
-    bridge->intake.sink = (struct intake_sink){send_alert, want_image, bridge};
+    bridge->mapper.conf = conf;
+    bridge->mapper.tracks = &bridge->tracks;
+    bridge->mapper.sink = (struct event_sink){send_alert, want_image, bridge};
     evtimer_assign(&bridge->tick, loop_base(loop), on_tick, bridge);
     if (open_parts(bridge, err) != 0) {
         bridge_free(&bridge);
@@ -352,7 +352,7 @@ struct bridge *bridge_new(struct loop *loop, const struct conf_frigate *conf, st
     give_up_unwanted(bridge);
     expire_rejected(bridge);
     TAILQ_FOREACH(track, &bridge->tracks.list, entry)
-    intake_resume(&bridge->intake, track);
+    event_mapper_want_images(&bridge->mapper, track);
     loop_arm(&bridge->tick, TICK_US);
     return bridge;
 }

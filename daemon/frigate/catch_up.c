@@ -72,9 +72,9 @@ static void set_state(struct catch_up *c, enum catch_up_state state, const char 
     c->state = state;
 }
 
-static struct intake_time now(const struct catch_up *c)
+static struct event_time now(const struct catch_up *c)
 {
-    return (struct intake_time){loop_wall_us(c->parts.loop), loop_mono_us(c->parts.loop)};
+    return (struct event_time){loop_wall_us(c->parts.loop), loop_mono_us(c->parts.loop)};
 }
 
 static double frigate_now_s(const struct catch_up *c)
@@ -121,9 +121,9 @@ static void on_listed(void *ctx, const struct frigate_event *event)
         c->least_s = event->start_s;
     if (c->state == CATCH_LISTING && event->start_s < c->from_s - BEFORE_START_S)
         return;
-    if (c->state == CATCH_IN_PROGRESS && event->ended && !tracks_find(c->parts.intake->tracks, event->id))
+    if (c->state == CATCH_IN_PROGRESS && event->ended && !tracks_find(c->parts.mapper->tracks, event->id))
         return;
-    c->room = intake_event(c->parts.intake, event, now(c)) && c->room;
+    c->room = event_mapper_map(c->parts.mapper, event, now(c)) && c->room;
 }
 
 /* false: the answer is not usable, and the cycle has ended. */
@@ -177,7 +177,7 @@ static void start_slice(struct catch_up *c, double from_s)
 
 static void finish_slice(struct catch_up *c)
 {
-    struct tracks *tracks = c->parts.intake->tracks;
+    struct tracks *tracks = c->parts.mapper->tracks;
     double reached_s = isinf(c->until_s) ? frigate_now_s(c) : c->until_s;
     if (tracks->cursor_s != reached_s) {
         tracks->cursor_s = reached_s;
@@ -234,7 +234,7 @@ static void on_page(void *ctx, const struct rest_answer *answer)
 
 static void start_listing(struct catch_up *c)
 {
-    double now_s = frigate_now_s(c), cursor_s = c->parts.intake->tracks->cursor_s;
+    double now_s = frigate_now_s(c), cursor_s = c->parts.mapper->tracks->cursor_s;
     double from_s = (isnan(cursor_s) || cursor_s > now_s ? now_s : cursor_s) - CATCH_UP_SLICE_S;
     start_slice(c, from_s < now_s - BACK_MAX_S ? now_s - BACK_MAX_S : from_s);
 }
@@ -247,7 +247,7 @@ static void on_single(void *ctx, const struct rest_answer *answer);
 static const struct track *next_single(const struct catch_up *c)
 {
     const struct track *track;
-    TAILQ_FOREACH(track, &c->parts.intake->tracks->list, entry)
+    TAILQ_FOREACH(track, &c->parts.mapper->tracks->list, entry)
     if (!track->held && !(track->queued & TRACK_END) && track->seen_us < c->began_us && track->asked_us < c->began_us)
         return track;
     return NULL;
@@ -263,7 +263,7 @@ static void ask_single(struct catch_up *c)
     }
     c->singles++;
     snprintf(c->single, sizeof(c->single), "%s", track->last.id);
-    tracks_find(c->parts.intake->tracks, c->single)->asked_us = loop_mono_us(c->parts.loop);
+    tracks_find(c->parts.mapper->tracks, c->single)->asked_us = loop_mono_us(c->parts.loop);
     snprintf(path, sizeof(path), "/api/events/%s", c->single);
     get(c, path, on_single);
 }
@@ -271,11 +271,11 @@ static void ask_single(struct catch_up *c)
 static void on_single(void *ctx, const struct rest_answer *answer)
 {
     struct catch_up *c = ctx;
-    struct track *track = tracks_find(c->parts.intake->tracks, c->single);
+    struct track *track = tracks_find(c->parts.mapper->tracks, c->single);
     size_t n;
     if (answer->status == 404) {
         if (track && loop_mono_us(c->parts.loop) - track->seen_us >= VANISHED_US)
-            intake_vanished(c->parts.intake, track, now(c));
+            event_mapper_map_vanished(c->parts.mapper, track, now(c));
     } else if ((answer->status == 200 || answer->status == 0 || answer->status == 401) &&
                !take_list(c, "/api/events/ID", answer, &n)) {
         return;
@@ -309,7 +309,7 @@ static void ask_in_progress(struct catch_up *c, const char *why)
 static void on_camera(void *ctx, const char *name, double width, double height)
 {
     struct catch_up *c = ctx;
-    intake_resolution(c->parts.intake, name, (struct frigate_resolution){width, height});
+    event_mapper_set_resolution(c->parts.mapper, name, (struct frigate_resolution){width, height});
 }
 
 /* Without it boxes are left out; the lists decide whether Frigate answers. */

@@ -7,7 +7,7 @@
 #define MOBEYE_FRIGATE_CATCH_UP_H
 
 #include "base/loop.h"
-#include "frigate/event_intake.h"
+#include "frigate/event_mapper.h"
 #include "frigate/frigate_metrics.h"
 #include "frigate/outbox.h"
 #include "frigate/rest_client.h"
@@ -27,7 +27,7 @@ struct catch_up_parts {
     struct loop *loop;
     const struct conf_frigate *conf;
     struct rest_client *rest;
-    struct event_intake *intake;
+    struct event_mapper *mapper;
     struct outbox *outbox;
     struct frigate_reader *reader;
     struct frigate_metrics *metrics;

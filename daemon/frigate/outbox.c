@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "ctl/lib/sender.h"
-#include "frigate/event_intake.h"
+#include "frigate/event_mapper.h"
 
 /* An alert: in `waiting` until the sender has it, then in `sent`; both in order of number. */
 struct outbox_alert {
@@ -51,7 +51,7 @@ static bool is_image(const struct outbox_alert *item)
 
 static unsigned bit_of(const struct outbox_alert *item)
 {
-    return item->track ? intake_bit(item->alert) : item->offline;
+    return item->track ? event_mapper_bit(item->alert) : item->offline;
 }
 
 static void remove_alert(struct outbox *outbox, struct alert_queue *queue, struct outbox_alert *item)

@@ -21,8 +21,8 @@ struct outbox;
 
 struct outbox_calls {
     void (*on_answered)(void *ctx); /* at least one alert was accepted or rejected */
-    /* bit: as of intake_bit(); track: NULL if the alert is that of outbox_add_comms(), and bit then whether offline.
-     * What else waits of the track is dropped, each with a call of its own. */
+    /* bit: as of event_mapper_bit(); track: NULL if the alert is that of outbox_add_comms(), and bit then whether
+     * offline. What else waits of the track is dropped, each with a call of its own. */
     void (*on_accepted)(void *ctx, struct track *track, unsigned bit);
     void (*on_rejected)(void *ctx, struct track *track, unsigned bit, struct str why);
     void (*on_failed)(void *ctx, const struct err *err); /* cannot go on */

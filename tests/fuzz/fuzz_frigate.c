@@ -5,15 +5,15 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "frigate/event_intake.h"
+#include "frigate/event_mapper.h"
 #include "ingest/decode_cloudevents.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const struct intake_time now = {INT64_C(1795467600) * CLOCK_SECOND, CLOCK_SECOND};
+static const struct event_time now = {INT64_C(1795467600) * CLOCK_SECOND, CLOCK_SECOND};
 
 struct fuzz_sink {
-    struct event_intake *intake;
+    struct event_mapper *mapper;
     struct decoder *decoder;
 };
 
@@ -30,7 +30,7 @@ static void check_alert(struct fuzz_sink *sink, struct frigate_alert_text *text)
 static bool on_send(void *ctx, struct track *track, enum frigate_alert alert, struct frigate_alert_text *text)
 {
     check_alert(ctx, text);
-    track->settled |= intake_bit(alert);
+    track->settled |= event_mapper_bit(alert);
     track->accepted = track->sent;
     return true;
 }
@@ -39,20 +39,20 @@ static void on_want_image(void *ctx, struct track *track, enum frigate_alert ale
 {
     struct fuzz_sink *sink = ctx;
     struct frigate_alert_text text;
-    intake_image_text(sink->intake, track, alert, now, &text);
+    event_mapper_image_text(sink->mapper, track, alert, now, &text);
     check_alert(sink, &text);
 }
 
 static void on_event(void *ctx, const struct frigate_event *event)
 {
     struct fuzz_sink *sink = ctx;
-    intake_event(sink->intake, event, now);
+    event_mapper_map(sink->mapper, event, now);
 }
 
 static void on_camera(void *ctx, const char *name, double width, double height)
 {
     struct fuzz_sink *sink = ctx;
-    intake_resolution(sink->intake, name, (struct frigate_resolution){width, height});
+    event_mapper_set_resolution(sink->mapper, name, (struct frigate_resolution){width, height});
 }
 
 /* What was written must read back without a line skipped. */
@@ -83,11 +83,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     if (!reader) {
         reader = frigate_reader_new();
-        sink = (struct fuzz_sink){mem_zalloc(sizeof(struct event_intake)), decoder_new()};
+        sink = (struct fuzz_sink){mem_zalloc(sizeof(struct event_mapper)), decoder_new()};
     }
     struct str text = {(const char *)data + 1, size - 1};
     tracks_init(&tracks, true);
-    *sink.intake = (struct event_intake){&conf, &tracks, {on_send, on_want_image, &sink}, .n_cameras = 0};
+    *sink.mapper = (struct event_mapper){&conf, &tracks, {on_send, on_want_image, &sink}, .n_cameras = 0};
     switch (data[0]) {
     case 'm':
         if (frigate_read_message(reader, text, &event))

@@ -8,14 +8,14 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/mem.h"
-#include "frigate/event_intake.h"
+#include "frigate/event_mapper.h"
 #include "ingest/decode_cloudevents.h"
 
 #define CASES   MOBEYE_SOURCE "/tests/messages/frigate.cases"
 #define MINIMAL "name: noord\napi: {url: \"http://127.0.0.1:5000\"}\nto: \"tcp://127.0.0.1:5555\"\n"
 
 /* 2026-11-23T21:00:00Z */
-static const struct intake_time now = {INT64_C(1795467600) * CLOCK_SECOND, CLOCK_SECOND};
+static const struct event_time now = {INT64_C(1795467600) * CLOCK_SECOND, CLOCK_SECOND};
 
 struct frigate_case {
     char title[256];
@@ -24,7 +24,7 @@ struct frigate_case {
 };
 
 struct case_run {
-    struct event_intake *intake;
+    struct event_mapper *mapper;
     struct frigate_reader *reader;
     struct decoder *decoder;
     struct buf got;
@@ -68,14 +68,14 @@ static void on_want_image(void *ctx, struct track *track, enum frigate_alert ale
 {
     struct case_run *run = ctx;
     struct frigate_alert_text text;
-    intake_image_text(run->intake, track, alert, now, &text);
+    event_mapper_image_text(run->mapper, track, alert, now, &text);
     buf_printf(&run->got, "image %s\n", text.id);
     buf_free(&text.payload);
 }
 
 static void report(struct case_run *run, const struct frigate_event *event)
 {
-    if (!intake_event(run->intake, event, now))
+    if (!event_mapper_map(run->mapper, event, now))
         buf_printf(&run->got, "full\n");
 }
 
@@ -87,7 +87,7 @@ static void on_listed(void *ctx, const struct frigate_event *event)
 static void on_camera(void *ctx, const char *name, double width, double height)
 {
     struct case_run *run = ctx;
-    intake_resolution(run->intake, name, (struct frigate_resolution){width, height});
+    event_mapper_set_resolution(run->mapper, name, (struct frigate_resolution){width, height});
 }
 
 static void read_message(struct case_run *run, const char *line)
@@ -119,12 +119,12 @@ static void run_case(struct frigate_case *c)
     struct conf_frigate *conf = conf_frigate_parse("conf", buf_str(&yaml), &diagnostics);
     cr_assert_not_null(conf, "%s: %.*s", c->title, (int)diagnostics.len, diagnostics.data);
     struct tracks tracks;
-    struct event_intake *intake = mem_zalloc(sizeof(*intake));
-    struct case_run run = {intake, frigate_reader_new(), decoder_new(), {0}, c->full};
+    struct event_mapper *mapper = mem_zalloc(sizeof(*mapper));
+    struct case_run run = {mapper, frigate_reader_new(), decoder_new(), {0}, c->full};
     tracks_init(&tracks, c->images);
-    intake->conf = conf;
-    intake->tracks = &tracks;
-    intake->sink = (struct intake_sink){on_send, on_want_image, &run};
+    mapper->conf = conf;
+    mapper->tracks = &tracks;
+    mapper->sink = (struct event_sink){on_send, on_want_image, &run};
     buf_append(&c->messages, "", 1);
     for (char *rest = c->messages.data, *line; (line = strsep(&rest, "\n"));)
         if (*line)
@@ -136,7 +136,7 @@ static void run_case(struct frigate_case *c)
     frigate_reader_free(&run.reader);
     decoder_free(&run.decoder);
     conf_frigate_free(&conf);
-    free(intake);
+    free(mapper);
     buf_free(&run.got);
     buf_free(&yaml);
     buf_free(&diagnostics);

@@ -6,14 +6,14 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "frigate/event_intake.h"
+#include "frigate/event_mapper.h"
 
 #define MINIMAL "name: noord\napi: {url: \"http://127.0.0.1:5000\"}\nto: \"tcp://127.0.0.1:5555\"\n"
 #define ID      "\"id\": \"1795467590.5-a\", \"camera\": \"yard\", \"label\": \"person\""
 #define SAYS    6
 #define IDS_MAX 16
 
-static const struct intake_time now = {INT64_C(1795467600) * CLOCK_SECOND, CLOCK_SECOND};
+static const struct event_time now = {INT64_C(1795467600) * CLOCK_SECOND, CLOCK_SECOND};
 
 /* What Frigate says; the last is what its interface says in the end, whatever came before. */
 static const char *const says[SAYS] = {
@@ -29,7 +29,7 @@ static const char *const says[SAYS] = {
 };
 
 struct order_run {
-    struct event_intake *intake;
+    struct event_mapper *mapper;
     char ids[IDS_MAX][ALERT_ID_MAX + 1];
     size_t n;
 };
@@ -57,17 +57,17 @@ static void on_want_image(void *ctx, struct track *track, enum frigate_alert ale
 static void on_listed(void *ctx, const struct frigate_event *event)
 {
     struct order_run *run = ctx;
-    cr_assert(intake_event(run->intake, event, now));
+    cr_assert(event_mapper_map(run->mapper, event, now));
 }
 
 static void play_in_order(const struct conf_frigate *conf, struct frigate_reader *reader, const size_t order[SAYS])
 {
     struct tracks tracks;
-    struct order_run run = {.intake = mem_zalloc(sizeof(*run.intake))};
+    struct order_run run = {.mapper = mem_zalloc(sizeof(*run.mapper))};
     tracks_init(&tracks, true);
-    run.intake->conf = conf;
-    run.intake->tracks = &tracks;
-    run.intake->sink = (struct intake_sink){on_send, on_want_image, &run};
+    run.mapper->conf = conf;
+    run.mapper->tracks = &tracks;
+    run.mapper->sink = (struct event_sink){on_send, on_want_image, &run};
     for (size_t i = 0; i < SAYS; i++) {
         struct frigate_event event;
         size_t n;
@@ -81,7 +81,7 @@ static void play_in_order(const struct conf_frigate *conf, struct frigate_reader
     cr_expect_str_eq(run.ids[0], "1795467590.5-a:new");
     cr_expect_str_eq(run.ids[run.n - 1], "1795467590.5-a:end");
     tracks_clear(&tracks);
-    free(run.intake);
+    free(run.mapper);
 }
 
 /* Every order of the first n. */
