@@ -1,10 +1,11 @@
 """config/camera-bridge.py: what Axis and Hikvision cameras send becomes alerts, with the image."""
 import json
+import os
 import subprocess
 import sys
 
 from harness.images import jpeg
-from harness.paths import ROOT
+from harness.paths import BUILD, ROOT
 
 BRIDGE = ROOT / "config" / "camera-bridge.py"
 # Written after the manufacturers' documentation.
@@ -18,7 +19,7 @@ HIKVISION = """<EventNotificationAlert version="2.0" xmlns="http://www.hikvision
 
 def bridge(brand, device, daemon, body, *image):
     done = subprocess.run([sys.executable, "-B", BRIDGE, brand, device, daemon.address(), *image], input=body.encode(),
-                          capture_output=True, timeout=120)
+                          capture_output=True, timeout=120, env={**os.environ, "PATH": f"{BUILD}:{os.environ['PATH']}"})
     assert done.returncode == 0, done.stderr
 
 
