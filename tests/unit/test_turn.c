@@ -77,3 +77,28 @@ Test(turn, those_who_send_alike_share_a_whole_turn)
             turn_count(&turn, peer, 300 + peer, 1);
     cr_assert_not(turn_is_over(&turn, NOW + TURN_US - 1));
 }
+
+/* libzmq reads one message from each peer in turn: what others send comes after one more image of the flood. */
+Test(turn, images_delay_an_alert_without_one_by_one_turn_at_most)
+{
+    enum { IMAGE = 2 * (1000000 + 400), PLAIN = 2 * 400, ROUNDS = 40 }; /* bytes count as received and as journaled */
+    for (size_t arrives = 0; arrives < ROUNDS; arrives++) {
+        struct turn turn = begun();
+        size_t ended = 0, ended_at_arrival = 0;
+        for (size_t round = 0; round <= arrives; round++) {
+            if (round == arrives)
+                ended_at_arrival = ended;
+            turn_count(&turn, 1, IMAGE, 1);
+            cr_assert(turn_slice_is_over(&turn, NOW), "an image is a slice of its own");
+            if (turn_is_over(&turn, NOW)) {
+                turn_end(&turn);
+                ended++;
+            }
+            turn_slice(&turn, NOW);
+        }
+        turn_count(&turn, 2, PLAIN, 1);
+        cr_assert_leq(ended - ended_at_arrival, 1);
+        turn_count(&turn, 1, IMAGE, 1);
+        cr_assert(turn_is_over(&turn, NOW), "what was sent with the alert without an image ends its turn");
+    }
+}
