@@ -3,6 +3,7 @@ is in the database, once.
 
 MOBEYE_CYCLES is the number of kills (10 unless given), MOBEYE_SEED makes a run's moments those of an earlier one."""
 import contextlib
+import itertools
 import random
 import shutil
 import threading
@@ -96,6 +97,58 @@ def test_whichever_process_is_killed_nothing_is_lost_or_doubled(database, daemon
         print(f"{len(wanted)} alerts, seed {SEED}")
     finally:
         traffic.ending.set()
+        wrong = bridge.dispose()
+        broker.close()
+        frigate.stop()
+    assert not wrong
+
+
+def life(frigate, broker, one, stored):
+    """The steps of an event and of its image: what happens, by name, in order."""
+    later = {**one, "entered_zones": ["oprit"], "current_zones": ["oprit"]}
+    ended = {**later, "end_time": time.time()}
+
+    def tell(kind, what):
+        frigate.know(what)
+        broker.tell(kind, what)
+
+    yield "nothing yet", lambda: None
+    yield "begun", lambda: tell("new", one)
+    yield "begin stored", lambda: stored(f"{one['id']}:new")
+    yield "image stored", lambda: stored(f"{one['id']}:image")
+    yield "changed", lambda: tell("update", later)
+    yield "ended", lambda: tell("end", ended)
+    yield "end stored", lambda: stored(f"{one['id']}:end")
+
+
+STEPS = ["nothing yet", "begun", "begin stored", "image stored", "changed", "ended", "end stored"]
+
+
+def test_each_party_is_restarted_after_each_step(database, daemons):
+    daemon = daemons(database.ingest).start()
+    frigate, broker = FrigateServer(), Broker()
+    bridge = Bridge([daemon.address()], frigate, broker, images={}).start()
+
+    def stored(wanted):
+        wait_until(lambda: database.value("select count(*) from patrol.alerts where event_id = %s", wanted) == 1, lambda: f"{wanted} {case}")
+
+    kills = {"bridge": bridge.kill, "daemon": daemon.kill, "broker": broker.stop, "frigate": frigate.stop}
+    starts = {"bridge": bridge.start, "daemon": daemon.start, "broker": broker.start, "frigate": frigate.start}
+    wanted = set()
+    try:
+        for number, case in enumerate(itertools.product(STEPS, kills)):
+            one = event(number, start=time.time() - 1)
+            frigate.images[one["id"]] = JPEG + one["id"].encode()
+            wanted |= {f"{one['id']}:{what}" for what in ("new", "image", "end")}
+            for step, happens in life(frigate, broker, one, stored):
+                happens()
+                if step == case[0]:
+                    kills[case[1]]()
+                    starts[case[1]]()
+        rows = database.rows("select event_id, image_bytes from patrol.alerts where event_id !~ ':update:|line:|:image:end'")
+        assert sorted(row[0] for row in rows) == sorted(wanted)
+        assert all(size for name, size in rows if name.endswith(":image"))
+    finally:
         wrong = bridge.dispose()
         broker.close()
         frigate.stop()
