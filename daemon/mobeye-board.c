@@ -62,6 +62,7 @@ static int answer_metrics(void *ctx, struct buf *ret_body)
     board->metrics.database_connections = db_pool_ready(board->api.pool);
     board->metrics.calls_waiting = db_pool_waiting(board->api.pool);
     board->metrics.connections = board_http_connections(board->http);
+    board->metrics.streams_unread_bytes = board_http_unread(board->http);
     board_metrics_write(&board->metrics, ret_body);
     return 200;
 }

@@ -112,6 +112,17 @@ static void on_reply(void *ctx, const struct db_reply *reply)
     free(work);
 }
 
+/* Before a call that has waited is sent. */
+static bool is_wanted(void *ctx)
+{
+    struct api_work *work = ctx;
+    if (!board_request_is_left(work->request))
+        return true;
+    work->call = NULL;
+    board_request_cut(work->request);
+    return false;
+}
+
 static struct api_work *new_work(struct board_api *api, struct board_request *request)
 {
     struct api_work *work = mem_zalloc(sizeof(*work));
@@ -144,18 +155,19 @@ static void call_database(struct board_api *api, struct board_request *request, 
 {
     struct str pairs[PAIRS_MAX];
     struct api_work *work = new_work(api, request);
+    const struct db_caller caller = {on_reply, is_wanted, work};
     struct db_call *call;
     work->changes = request->post;
     work->me = strcmp(route->call, "me") == 0;
     if (route->image.p) {
         const char *reason = evhttp_find_header(query, "reason");
-        call = db_pool_image(api->pool, request->person, route->image, str_from(reason), on_reply, work);
+        call = db_pool_image(api->pool, request->person, route->image, str_from(reason), &caller);
     } else {
         struct db_request wanted = {.person = request->person, .name = route->call, .id = route->id};
         wanted.body = request->body;
         wanted.pairs = pairs;
         wanted.n_pairs = request->post ? 0 : pairs_of(query, pairs);
-        call = db_pool_call(api->pool, &wanted, on_reply, work);
+        call = db_pool_call(api->pool, &wanted, &caller);
     }
     /* Where it is NULL, it was answered at once, and work is gone. */
     if (call)
@@ -207,7 +219,8 @@ static void on_page_request(struct board_api *api, struct board_request *request
         struct api_work *work = new_work(api, request);
         work->file = file;
         struct db_request wanted = {.person = request->person, .name = "me"};
-        struct db_call *call = db_pool_call(api->pool, &wanted, on_reply, work);
+        const struct db_caller caller = {on_reply, is_wanted, work};
+        struct db_call *call = db_pool_call(api->pool, &wanted, &caller);
         if (call)
             work->call = call;
     }

@@ -23,9 +23,10 @@
 
 #define CONNECTIONS_MAX 4096
 #define BACKLOG         512
-/* Events that a page may leave unread. */
-#define UNREAD_MAX    ((size_t)256 * 1024)
-#define SOCKET_BUFFER (128 * 1024) /* beside that, in the kernel */
+/* Events that a page may leave unread, and all pages together. */
+#define UNREAD_MAX     ((size_t)256 * 1024)
+#define UNREAD_SUM_MAX ((size_t)64 * 1024 * 1024)
+#define SOCKET_BUFFER  (128 * 1024) /* beside that, in the kernel */
 
 struct board_http {
     struct loop *loop;
@@ -37,6 +38,7 @@ struct board_http {
     struct board_peers *peers;
     struct evhttp_bound_socket *bound;
     char *csp;
+    struct rate_limiter too_much;
 };
 
 /* ---- headers ---- */
@@ -207,11 +209,27 @@ const char *board_request_header(const struct board_request *request, const char
 
 void board_stream_begin(struct board_request *request)
 {
-    board_peer_limit_buffer(request->peer, SOCKET_BUFFER);
+    board_peer_stream(request->peer, SOCKET_BUFFER);
     count_status(request->http, 200);
     begin_answer(request, "text/event-stream; charset=utf-8", NULL);
     evhttp_add_header(evhttp_request_get_output_headers(request->evreq), "X-Accel-Buffering", "no");
     evhttp_send_reply_start(request->evreq, 200, "OK");
+}
+
+static void cut_stream(struct board_http *http, struct board_peer *peer)
+{
+    http->metrics->streams_cut_total++;
+    board_peer_cut(peer);
+}
+
+static void cut_worst(struct board_http *http)
+{
+    struct board_peer *worst;
+    while (board_peers_unread(http->peers) > UNREAD_SUM_MAX && (worst = board_peers_worst(http->peers))) {
+        log_limited(&http->too_much, loop_mono_us(http->loop), LOG_LEVEL_WARNING, "board",
+                    "event streams have left more than 64 MiB unread; closed the one that left most");
+        cut_stream(http, worst);
+    }
 }
 
 bool board_stream_send(struct board_request *request, struct str chunk)
@@ -222,11 +240,25 @@ bool board_stream_send(struct board_request *request, struct str chunk)
     evbuffer_add(bytes, chunk.p, chunk.len);
     evhttp_send_reply_chunk(request->evreq, bytes);
     evbuffer_free(bytes);
-    if (board_peer_unsent(request->peer) <= UNREAD_MAX)
-        return true;
-    request->http->metrics->streams_cut_total++;
+    if (board_peer_unread(request->peer) > UNREAD_MAX)
+        cut_stream(request->http, request->peer);
+    cut_worst(request->http);
+    return !board_peer_is_cut(request->peer);
+}
+
+size_t board_stream_unread(const struct board_request *request)
+{
+    return board_peer_unread(request->peer);
+}
+
+bool board_request_is_left(const struct board_request *request)
+{
+    return board_peer_has_left(request->peer);
+}
+
+void board_request_cut(struct board_request *request)
+{
     board_peer_cut(request->peer);
-    return false;
 }
 
 void board_stream_end(struct board_request *request)
@@ -364,6 +396,11 @@ struct board_http *board_http_new(struct loop *loop, const struct conf_board *co
     if (!http->bound)
         board_http_free(&http);
     return http;
+}
+
+size_t board_http_unread(const struct board_http *http)
+{
+    return board_peers_unread(http->peers);
 }
 
 size_t board_http_connections(const struct board_http *http)

@@ -43,6 +43,9 @@ void board_http_free(struct board_http **http);
 
 size_t board_http_connections(const struct board_http *http);
 
+/* Bytes that event streams have not read. */
+size_t board_http_unread(const struct board_http *http);
+
 /* The port, where it listens on an address. */
 uint16_t board_http_port(const struct board_http *http);
 
@@ -64,11 +67,21 @@ void board_answer_error(struct board_request *request, int status, const char *m
 /* The value of a header that is there once; NULL: it is not. */
 const char *board_request_header(const struct board_request *request, const char *name);
 
+/* Whether the peer has closed its side of the connection, and most likely does not wait for the answer. */
+bool board_request_is_left(const struct board_request *request);
+
+/* Closes the connection in the next turn; on_abandoned follows. */
+void board_request_cut(struct board_request *request);
+
 /* Begins an answer that goes on: an event stream. Chunks follow; on_abandoned ends it. */
 void board_stream_begin(struct board_request *request);
 
-/* false: the peer does not read; the connection is being closed, on_abandoned follows. */
+/* false: the connection is being closed, on_abandoned follows. Streams that do not read are closed: each that leaves
+ * more than 256 KiB unread, and while all of them together leave more than 64 MiB, the one that leaves most. */
 bool board_stream_send(struct board_request *request, struct str chunk);
+
+/* Bytes that the page has not read. */
+size_t board_stream_unread(const struct board_request *request);
 
 /* Ends the stream, and frees the request. */
 void board_stream_end(struct board_request *request);

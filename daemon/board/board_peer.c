@@ -1,6 +1,7 @@
 #include "board/board_peer.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
@@ -30,8 +31,10 @@ struct board_peer {
     struct event deadline, discard;
     void *request; /* being answered; NULL: none */
     size_t discarded;
+    size_t unread;            /* of an event stream */
     bool refused, cut, known; /* known: evhttp tells when it closes the connection */
     bool closing;             /* by us */
+    bool stream;
 };
 
 TAILQ_HEAD(board_peer_list, board_peer);
@@ -42,6 +45,7 @@ struct board_peers {
     void *ctx;
     struct board_peer_list list;
     size_t n, most;
+    size_t unread; /* of all event streams that are not cut */
     struct rate_limiter too_many;
 };
 
@@ -55,6 +59,17 @@ static struct evhttp_connection *connection_of(const struct board_peer *peer)
 }
 
 static void on_input(struct evbuffer *input, const struct evbuffer_cb_info *info, void *arg);
+static void on_output(struct evbuffer *output, const struct evbuffer_cb_info *info, void *arg);
+
+static void end_stream(struct board_peer *peer)
+{
+    if (!peer->stream)
+        return;
+    evbuffer_remove_cb(bufferevent_get_output(peer->bev), on_output, peer);
+    peer->peers->unread -= peer->cut ? 0 : peer->unread;
+    peer->unread = 0;
+    peer->stream = false;
+}
 
 static void forget(struct board_peer *peer)
 {
@@ -63,6 +78,7 @@ static void forget(struct board_peer *peer)
     event_del(&peer->deadline);
     event_del(&peer->discard);
     evbuffer_remove_cb(bufferevent_get_input(peer->bev), on_input, peer);
+    end_stream(peer);
     bufferevent_decref(peer->bev);
     free(peer);
 }
@@ -267,6 +283,7 @@ void board_peer_answered(struct board_peer *peer)
 void board_peer_end(struct board_peer *peer)
 {
     struct evbuffer *input = bufferevent_get_input(peer->bev);
+    end_stream(peer);
     TAILQ_REMOVE(&peer->peers->list, peer, by_use);
     TAILQ_INSERT_TAIL(&peer->peers->list, peer, by_use);
     if (peer->watch.early > 0 || evbuffer_get_length(input) > 0) {
@@ -295,19 +312,60 @@ bool board_peer_is(const struct board_peer *peer, const uid_t *uids, size_t n)
     return false;
 }
 
-size_t board_peer_unsent(const struct board_peer *peer)
+/* ---- event streams ---- */
+
+static void on_output(struct evbuffer *output, const struct evbuffer_cb_info *info, void *arg)
 {
-    return evbuffer_get_length(bufferevent_get_output(peer->bev));
+    (void)output;
+    struct board_peer *peer = arg;
+    peer->unread += info->n_added - info->n_deleted;
+    if (!peer->cut)
+        peer->peers->unread += info->n_added - info->n_deleted;
 }
 
-void board_peer_limit_buffer(const struct board_peer *peer, int bytes)
+void board_peer_stream(struct board_peer *peer, int kernel_bytes)
 {
-    if (setsockopt(bufferevent_getfd(peer->bev), SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes)) != 0)
+    struct evbuffer *output = bufferevent_get_output(peer->bev);
+    if (setsockopt(bufferevent_getfd(peer->bev), SOL_SOCKET, SO_SNDBUF, &kernel_bytes, sizeof(kernel_bytes)) != 0)
         log_debug("board", "SO_SNDBUF cannot be set");
+    peer->stream = true;
+    peer->unread = evbuffer_get_length(output);
+    peer->peers->unread += peer->cut ? 0 : peer->unread;
+    evbuffer_add_cb(output, on_output, peer);
 }
 
+bool board_peer_has_left(const struct board_peer *peer)
+{
+    struct pollfd fd = {.fd = bufferevent_getfd(peer->bev), .events = POLLRDHUP};
+    return poll(&fd, 1, 0) > 0;
+}
+
+size_t board_peer_unread(const struct board_peer *peer)
+{
+    return peer->unread;
+}
+
+size_t board_peers_unread(const struct board_peers *peers)
+{
+    return peers->unread;
+}
+
+struct board_peer *board_peers_worst(struct board_peers *peers)
+{
+    struct board_peer *peer, *worst = NULL;
+    TAILQ_FOREACH(peer, &peers->list, by_use)
+    {
+        if (peer->stream && !peer->cut && (!worst || peer->unread > worst->unread))
+            worst = peer;
+    }
+    return worst;
+}
+
+/* Its bytes are freed in the next turn, and make room for others at once. */
 void board_peer_cut(struct board_peer *peer)
 {
+    if (!peer->cut)
+        peer->peers->unread -= peer->unread;
     peer->cut = true;
     bufferevent_disable(peer->bev, EV_READ);
     loop_arm(&peer->deadline, 0);

@@ -55,11 +55,22 @@ bool board_peer_sent_ahead(const struct board_peer *peer);
 /* Whether the process at the other end of a Unix socket runs as one of these users. */
 bool board_peer_is(const struct board_peer *peer, const uid_t *uids, size_t n);
 
-/* Bytes that the peer has not taken. */
-size_t board_peer_unsent(const struct board_peer *peer);
+/* The connection is an event stream from now on: what its peer does not read is counted. The kernel keeps this many
+ * bytes of it beside that. */
+void board_peer_stream(struct board_peer *peer, int kernel_bytes);
 
-/* Bounds what the kernel keeps of what the peer has not taken, in bytes. */
-void board_peer_limit_buffer(const struct board_peer *peer, int bytes);
+/* Bytes that the peer of an event stream has not taken. */
+size_t board_peer_unread(const struct board_peer *peer);
+
+/* The same of all event streams that are not being closed. */
+size_t board_peers_unread(const struct board_peers *peers);
+
+/* The event stream of which most was not taken; NULL: there is none that is not being closed. */
+struct board_peer *board_peers_worst(struct board_peers *peers);
+
+/* Whether the peer has closed its side of the connection. evhttp does not notice while a request is being answered: it
+ * does not read then. */
+bool board_peer_has_left(const struct board_peer *peer);
 
 /* Closes the connection in the next turn. */
 void board_peer_cut(struct board_peer *peer);

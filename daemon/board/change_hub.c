@@ -21,6 +21,8 @@
 /* Between two readings, so that a storm of changes costs few queries: at least this, and three times as long as the
  * last one took. */
 #define PAUSE_US (50 * CLOCK_MS)
+/* Streams of a person. Another one ends the one that has left most unread, else the oldest. */
+#define STREAMS_OF_PERSON_MAX 256
 /* A server that does not answer is given up. */
 #define DEADLINE_US (15 * CLOCK_SECOND)
 
@@ -38,6 +40,7 @@ struct change_stream {
     int64_t position;     /* everything up to this change_id was sent */
     int64_t heartbeat_us; /* monotonic: of the last one; 0: none yet */
     bool asked;           /* the query that is under way is for its person */
+    bool ending;          /* it is being closed: the person has too many */
 };
 
 TAILQ_HEAD(change_streams, change_stream);
@@ -372,9 +375,30 @@ void change_hub_free(struct change_hub **hub)
     *hub = NULL;
 }
 
+/* Makes room for one more stream of the person. */
+static void end_excess(struct change_hub *hub, const char *person)
+{
+    struct change_stream *stream, *worst = NULL;
+    size_t n = 0;
+    TAILQ_FOREACH(stream, &hub->streams, next)
+    {
+        if (stream->ending || strcmp(stream->request->person, person) != 0)
+            continue;
+        n++;
+        if (!worst || board_stream_unread(stream->request) > board_stream_unread(worst->request))
+            worst = stream;
+    }
+    if (n < STREAMS_OF_PERSON_MAX)
+        return;
+    worst->ending = true;
+    hub->metrics->streams_excess_total++;
+    board_request_cut(worst->request);
+}
+
 void change_hub_follow(struct change_hub *hub, struct board_request *request, int64_t after)
 {
     struct change_stream *stream = mem_zalloc(sizeof(*stream));
+    end_excess(hub, request->person);
     stream->hub = hub;
     stream->request = request;
     request->work = stream;

@@ -22,12 +22,14 @@
 
 struct db_call {
     TAILQ_ENTRY(db_call) next;
+    struct db_pool *pool;
+    bool waited; /* since it could not be sent at once */
+    bool sent;
     const char *sql;
     size_t n;
     Oid types[PARAMS_MAX];
     struct buf params[PARAMS_MAX];
-    db_reply_fn on_reply; /* NULL: abandoned */
-    void *ctx;
+    struct db_caller caller; /* on_reply NULL: abandoned */
 };
 
 TAILQ_HEAD(db_calls, db_call);
@@ -52,6 +54,12 @@ struct db_pool {
 
 /* ---- calls ---- */
 
+static void dequeue(struct db_call *call)
+{
+    TAILQ_REMOVE(&call->pool->waiting, call, next);
+    call->pool->n_waiting--;
+}
+
 static void free_call(struct db_call *call)
 {
     for (size_t i = 0; i < call->n; i++)
@@ -61,10 +69,10 @@ static void free_call(struct db_call *call)
 
 static void answer(struct db_call *call, const struct db_reply *reply)
 {
-    db_reply_fn on_reply = call->on_reply;
-    call->on_reply = NULL;
+    db_reply_fn on_reply = call->caller.on_reply;
+    call->caller.on_reply = NULL;
     if (on_reply)
-        on_reply(call->ctx, reply);
+        on_reply(call->caller.ctx, reply);
 }
 
 static void add_text(struct db_call *call, const char *text, size_t len)
@@ -76,14 +84,25 @@ static void add_text(struct db_call *call, const char *text, size_t len)
 
 /* ---- connections ---- */
 
+/* The first call that is still wanted, taken from those that wait; NULL: none. */
+static struct db_call *take_wanted(struct db_pool *pool)
+{
+    struct db_call *call;
+    while ((call = TAILQ_FIRST(&pool->waiting))) {
+        dequeue(call);
+        if (!call->waited || call->caller.is_wanted(call->caller.ctx))
+            return call;
+        free_call(call);
+    }
+    return NULL;
+}
+
 static void send_next(struct db_slot *slot)
 {
-    struct db_pool *pool = slot->pool;
-    struct db_call *call = TAILQ_FIRST(&pool->waiting);
-    if (!call || !slot->ready || slot->call)
+    struct db_call *call = slot->ready && !slot->call ? take_wanted(slot->pool) : NULL;
+    if (!call)
         return;
-    TAILQ_REMOVE(&pool->waiting, call, next);
-    pool->n_waiting--;
+    call->sent = true;
     slot->call = call;
     slot->answered = false;
     loop_arm(&slot->deadline, DEADLINE_US);
@@ -109,8 +128,7 @@ static void fail_waiting(struct db_pool *pool)
 {
     struct db_call *call;
     while ((call = TAILQ_FIRST(&pool->waiting))) {
-        TAILQ_REMOVE(&pool->waiting, call, next);
-        pool->n_waiting--;
+        dequeue(call);
         answer(call, &(struct db_reply){.status = 503});
         free_call(call);
     }
@@ -204,7 +222,7 @@ void db_pool_free(struct db_pool **pool)
             end_call(&p->slots[i]);
     }
     for (struct db_call *call; (call = TAILQ_FIRST(&p->waiting));) {
-        TAILQ_REMOVE(&p->waiting, call, next);
+        dequeue(call);
         free_call(call);
     }
     free(p->slots);
@@ -213,17 +231,18 @@ void db_pool_free(struct db_pool **pool)
 
 /* ---- asking ---- */
 
-static struct db_call *new_call(const char *sql, db_reply_fn on_reply, void *ctx)
+static struct db_call *new_call(struct db_pool *pool, const char *sql, const struct db_caller *caller)
 {
     struct db_call *call = mem_zalloc(sizeof(*call));
+    call->pool = pool;
     call->sql = sql;
-    call->on_reply = on_reply;
-    call->ctx = ctx;
+    call->caller = *caller;
     return call;
 }
 
-static struct db_call *enqueue(struct db_pool *pool, struct db_call *call)
+static struct db_call *enqueue(struct db_call *call)
 {
+    struct db_pool *pool = call->pool;
     if (db_pool_ready(pool) == 0 || pool->n_waiting >= WAITING_MAX) {
         answer(call, &(struct db_reply){.status = 503});
         free_call(call);
@@ -233,15 +252,17 @@ static struct db_call *enqueue(struct db_pool *pool, struct db_call *call)
     pool->n_waiting++;
     for (unsigned i = 0; i < pool->n && pool->n_waiting > 0; i++)
         send_next(&pool->slots[i]);
+    if (TAILQ_LAST(&pool->waiting, db_calls) == call) /* else it may be answered, and freed */
+        call->waited = true;
     return call;
 }
 
-struct db_call *db_pool_call(struct db_pool *pool, const struct db_request *request, db_reply_fn on_reply, void *ctx)
+struct db_call *db_pool_call(struct db_pool *pool, const struct db_request *request, const struct db_caller *caller)
 {
     static const char with_body[] = "select http_status, body from patrol.board($1, $2, nullif($3, 0), $4)";
     static const char with_pairs[] =
         "select http_status, body from patrol.board($1, $2, nullif($3, 0), json_object($4)::text)";
-    struct db_call *call = new_call(request->n_pairs > 0 ? with_pairs : with_body, on_reply, ctx);
+    struct db_call *call = new_call(pool, request->n_pairs > 0 ? with_pairs : with_body, caller);
     add_text(call, request->person, strlen(request->person));
     add_text(call, request->name, strlen(request->name));
     call->types[call->n] = TYPE_INT8;
@@ -255,23 +276,27 @@ struct db_call *db_pool_call(struct db_pool *pool, const struct db_request *requ
     } else {
         add_text(call, request->body.p, request->body.len);
     }
-    return enqueue(pool, call);
+    return enqueue(call);
 }
 
 struct db_call *db_pool_image(struct db_pool *pool, const char *person, struct str image_id, struct str reason,
-                              db_reply_fn on_reply, void *ctx)
+                              const struct db_caller *caller)
 {
     struct db_call *call =
-        new_call("select http_status, body, media_type, image from patrol.board_image($1, $2, $3)", on_reply, ctx);
+        new_call(pool, "select http_status, body, media_type, image from patrol.board_image($1, $2, $3)", caller);
     add_text(call, person, strlen(person));
     add_text(call, image_id.p, image_id.len);
     add_text(call, reason.p, reason.len);
-    return enqueue(pool, call);
+    return enqueue(call);
 }
 
 void db_call_abandon(struct db_call *call)
 {
-    call->on_reply = NULL;
+    call->caller.on_reply = NULL;
+    if (call->sent)
+        return;
+    dequeue(call);
+    free_call(call);
 }
 
 unsigned db_pool_ready(const struct db_pool *pool)

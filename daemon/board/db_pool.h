@@ -25,6 +25,15 @@ struct db_reply {
 
 typedef void (*db_reply_fn)(void *ctx, const struct db_reply *reply);
 
+/* For a call that has waited for a connection: whether it is still wanted. false: it is dropped, without a reply. */
+typedef bool (*db_wanted_fn)(void *ctx);
+
+struct db_caller {
+    db_reply_fn on_reply;
+    db_wanted_fn is_wanted;
+    void *ctx;
+};
+
 /* What to call: patrol.board(person, name, id, arguments). Copied. */
 struct db_request {
     const char *person;
@@ -41,13 +50,14 @@ struct db_pool *db_pool_new(struct loop *loop, const char *conninfo, unsigned co
 void db_pool_free(struct db_pool **pool);
 
 /* The reply comes once, from the loop or from within (503). */
-struct db_call *db_pool_call(struct db_pool *pool, const struct db_request *request, db_reply_fn on_reply, void *ctx);
+struct db_call *db_pool_call(struct db_pool *pool, const struct db_request *request, const struct db_caller *caller);
 
 /* An image: patrol.board_image(person, id, reason). reason: NULL: none. */
 struct db_call *db_pool_image(struct db_pool *pool, const char *person, struct str image_id, struct str reason,
-                              db_reply_fn on_reply, void *ctx);
+                              const struct db_caller *caller);
 
-/* The caller of this call is gone: on_reply does not come. What was begun is still done. */
+/* The caller of this call is gone: on_reply does not come. A call that waits for a connection is dropped; one that was
+ * sent is still done. */
 void db_call_abandon(struct db_call *call);
 
 /* How many connections are usable now, and how many calls wait for one. */

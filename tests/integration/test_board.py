@@ -1,4 +1,5 @@
 """The board: its JSON, who the person is, what others did first, and the changes as they happen."""
+import getpass
 import json
 import re
 import subprocess
@@ -274,6 +275,27 @@ def test_while_the_database_is_down_pages_are_served_and_say_so(cluster, databas
     assert board.raw(board.head("jansen", path="/"))[0] == 200
     cluster.start()
     wait_until(lambda: board.ask("jansen")[0] == 200, "the board answers again")
+    board.stop()
+
+
+def test_what_waits_is_dropped_when_its_client_leaves(cluster, database, tmp_path):
+    database.execute(PEOPLE)
+    board = Board(database, tmp_path, unix=True, user=getpass.getuser()).start()
+    number = make_incident(database)
+    cluster.freeze()
+    try:
+        peers = [board.connect() for _ in range(3)]
+        for n, peer in enumerate(peers):
+            body = json.dumps({"note": f"vertrokken {n}"}).encode()
+            peer.sendall(board.head("jansen", "POST", f"/api/incident/{number}/note", body=body))
+        wait_until(lambda: board.metric("calls_waiting") == 1, "one waits for the two connections")
+        for peer in peers:
+            peer.close()
+    finally:
+        cluster.thaw()
+    assert board.act("jansen", number, "note", note="daarna")[0] == 200
+    wait_until(lambda: board.metric("connections") == 0, "all are answered or dropped")
+    assert database.value("select count(*) from mobeye.incident_history where note like 'vertrokken%'") == 2
     board.stop()
 
 

@@ -187,6 +187,45 @@ def test_a_page_that_does_not_read_is_cut_off(database, board):
     reader.close()
 
 
+def test_streams_that_nobody_reads_are_bounded_together(cluster, database, board):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    incident = make_incident(database)
+    database.execute("insert into mobeye.change (incident_id, op, status, priority, category) select incident_id, 'note', status, "
+                     "priority, category from mobeye.incident, generate_series(1, 1000) where incident_id = %s", incident)  # fmt: skip
+    database.execute("select patrol.number_changes()")
+    reader = Page(board, "jansen")
+    reader.wait("heartbeat")
+    cluster.freeze()  # so that all of them get 1000 changes at once, none of them 256 KiB
+    try:
+        peers = [board.connect(receive_buffer=4096) for _ in range(600)]
+        for peer, person in zip(peers, ["jansen", "bakker", "regie"] * 200):
+            peer.sendall(board.head(person, path="/api/changes?after=0"))
+        wait_until(lambda: board.metric("streams") == 601, "all follow")
+    finally:
+        cluster.thaw()
+    wait_until(lambda: any("more than 64 MiB unread" in line for line in board.log), "the worst are cut off")
+    assert board.metric("streams_unread_bytes") <= 64 * 1024 * 1024
+    assert 0 < board.metric("streams_cut_total") < 600
+    board.act("jansen", incident, "claim")
+    reader.wait("change")
+    for peer in [*peers, reader]:
+        peer.close()
+    wait_until(lambda: board.metric("streams") == 0, "all are gone")
+    assert (board.metric("streams_unread_bytes"), board.metric("streams_excess_total")) == (0, 0)
+
+
+def test_a_person_has_256_streams_at_most(database, board):
+    other = Page(board, "bakker")
+    pages = [Page(board, "jansen") for _ in range(256)]
+    for page in [other, *pages]:
+        page.wait("heartbeat")
+    last = Page(board, "jansen")
+    last.wait("heartbeat")
+    wait_until(lambda: board.metric("streams") == 257, "one is closed")
+    wait_until(lambda: [page.closed for page in pages] == [True] + [False] * 255, "it is the oldest")
+    assert board.metric("streams_excess_total") == 1 and not last.closed and not other.closed
+
+
 def test_the_log_has_nothing_of_persons_and_homes(database, board):
     number = make_incident(database)
     board.ask("jansen", "/api/closed?q=Dorpsstraat")
