@@ -49,12 +49,13 @@ static void append_json_text(struct buf *out, const char *text)
     buf_printf(out, "\"");
 }
 
-/* {"language": …, "tiles": …, and what the database says of the person. */
+/* {"version": …, "language": …, "tiles": …, and what the database says of the person. */
 static void answer_me(const struct api_work *work, struct str person)
 {
     struct buf body = {0};
     const struct conf_board *conf = work->api->conf;
-    buf_printf(&body, "{\"language\": \"%s\", \"tiles\": ", conf->language == BOARD_DUTCH ? "nl" : "en");
+    buf_printf(&body, "{\"version\": \"" MOBEYE_VERSION "\", \"language\": \"%s\", \"tiles\": ",
+               conf->language == BOARD_DUTCH ? "nl" : "en");
     if (conf->tiles.url) {
         buf_printf(&body, "{\"url\": ");
         append_json_text(&body, conf->tiles.url);

@@ -41,7 +41,7 @@ declare
     o mobeye.viewer := mobeye.officer_viewer();
 begin
     return jsonb_build_object(
-        'login', v.login,
+        'api_version', patrol.api_version(), 'login', v.login,
         'name', coalesce((select p.name from mobeye.person p where p.login = v.login), v.login),
         'team', v.team, 'team_name', (select t.name from mobeye.team t where t.team = v.team), 'all_teams', v.all_teams,
         'officer', v.is_officer, 'auditor', v.is_auditor, 'registrar', v.is_registrar,
@@ -53,8 +53,8 @@ begin
 end
 $$;
 comment on function patrol.board_me() is
-    'The reader: login, name, team, team_name, all_teams, what they may do (officer, auditor, registrar), and for officers '
-    'the teams and the officers that they can give an incident to.';
+    'The version of the schema (api_version), and the reader: login, name, team, team_name, all_teams, what they may do '
+    '(officer, auditor, registrar), and for officers the teams and the officers that they can give an incident to.';
 
 create or replace function patrol.board_queue() returns jsonb
 language plpgsql stable security definer

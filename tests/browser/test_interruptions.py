@@ -83,6 +83,24 @@ def test_a_page_of_somebody_who_has_signed_out_begins_again(scene):
     screen.wait_text("dialog", "M. Visser")
 
 
+def test_a_page_that_is_older_than_the_board_says_so(scene):
+    screen = scene.screen("jansen")
+    screen.wait_live()
+    assert screen.count("#reload") == 0
+    scene.board.stop()
+    scene.board.log.clear()
+    scene.database.execute("create or replace function patrol.api_version() returns integer language sql immutable as 'select 1000'")
+    scene.board.start()
+    screen.wait("#reload")
+    screen.wait_live()
+    screen.wait_text("#connection", "Het bord is vernieuwd")
+    screen.shot("outdated")
+    assert screen.overflow() <= 0 and screen.axe() == []
+    screen.click("#reload")
+    screen.wait_live()
+    screen.wait("#reload", absent=True)
+
+
 def test_a_person_who_is_removed_is_told(scene):
     screen = scene.screen("bakker")
     screen.wait_live()

@@ -96,7 +96,7 @@ const commands = {
     dismiss,
     sound: pressSound,
     settings: () => showSettings(onSetting),
-    'sign-in': () => location.reload(),
+    reload: () => location.reload(),
 };
 
 /** An incident as the page shows it, and the change_id up to which that is current. */
@@ -209,11 +209,13 @@ function readSoon(change) {
 /** Somebody else may have signed in meanwhile: their page begins from its start. */
 async function readAsPerson() {
     try {
-        const { login } = await get('/api/me');
-        if (login !== state.me.login) {
+        const now = await get('/api/me');
+        if (now.login !== state.me.login) {
             location.reload();
             return;
         }
+        state.outdated = now.version !== state.me.version || now.api_version !== state.me.api_version;
+        updated();
     } catch (error) {
         ignoreFailure(error);
         return;

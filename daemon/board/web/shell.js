@@ -42,13 +42,15 @@ export function renderTop(current) {
 export function renderConnection() {
     const box = document.getElementById('connection');
     const { state: now, heardAt } = connection;
-    const text = { live: t('live'), starting: t('connecting'), ended: t('ended'), denied: t('denied'), lost: t('lost', { time: clockSeconds(heardAt) }) }[now];
+    const text = { live: t(state.outdated ? 'outdated' : 'live'), starting: t('connecting'), ended: t('ended'), denied: t('denied'), lost: t('lost', { time: clockSeconds(heardAt) }) }[now];
     if (box.dataset.state !== now) {
         box.dataset.state = now;
     }
+    box.classList.toggle('outdated', state.outdated);
     document.documentElement.classList.toggle('stale', now !== 'live' && now !== 'starting');
     morph(box, el('span', { class: 'light', 'aria-hidden': 'true' }), el('span', { class: 'connection-text' }, text),
-        now === 'ended' && el('button', { type: 'button', class: 'button primary', 'data-do': 'sign-in', id: 'sign-in' }, t('sign_in')));
+        now === 'ended' && el('button', { type: 'button', class: 'button primary', 'data-do': 'reload', id: 'sign-in' }, t('sign_in')),
+        now === 'live' && state.outdated && el('button', { type: 'button', class: 'button primary', 'data-do': 'reload', id: 'reload' }, t('reload')));
 }
 
 function choiceField(name, label, values, names) {

@@ -4,6 +4,7 @@ import { get } from './api.js';
 export const state = {
     me: null, // GET /api/me
     queue: null, // GET /api/queue: {change_id, incidents}; null: not read yet, or not the person's to see
+    outdated: false, // the board or the schema has another version than this page
     position: null, // [longitude, latitude] of this device; null: unknown, or not wanted
     selected: null, // incident_id chosen on the map
     busy: new Map(), // what is under way: incident_id or path -> {action, done: a promise}

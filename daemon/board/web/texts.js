@@ -18,6 +18,8 @@ const table = {
     connecting: ['Verbinden…', 'Connecting…'],
     lost: ['Geen verbinding sinds {time}. Wat u ziet kan verouderd zijn; we blijven het proberen.',
         'No connection since {time}. What you see may be out of date; trying again.'],
+    outdated: ['Het bord is vernieuwd; deze pagina is nog de oude.', 'The board has been updated; this page is still the old one.'],
+    reload: ['Nieuwe versie laden', 'Load the new version'],
     ended: ['Uw sessie is afgelopen. Meld u opnieuw aan.', 'Your session has ended. Sign in again.'],
     sign_in: ['Opnieuw aanmelden', 'Sign in again'],
     denied: ['U bent niet (meer) geregistreerd als gebruiker. Vraag het de beheerder.',
