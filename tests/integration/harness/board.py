@@ -1,4 +1,5 @@
 """mobeye-board as a process, and peers of it: a proxy that names the person, raw sockets, pages that follow the changes."""
+import contextlib
 import http.client
 import json
 import os
@@ -66,9 +67,10 @@ class Board:
         self.process, self.log = None, []
 
     def start(self, ready=True):
+        self.log = []
         self.process = subprocess.Popen([BOARD, "-c", self.file], stderr=subprocess.PIPE, text=True,
                                         env={**os.environ, "ASAN_OPTIONS": "quarantine_size_mb=8"})
-        threading.Thread(target=lambda: self.log.extend(self.process.stderr), daemon=True).start()
+        threading.Thread(target=self.log.extend, args=[self.process.stderr], daemon=True).start()
         wait_until(lambda: any("is ready on" in line for line in self.log) or self.process.poll() is not None, "the board runs")
         assert self.process.poll() is None, "".join(self.log)
         if ready:
@@ -126,12 +128,17 @@ class Board:
         return int(re.search(rf"^mobeye_board_{name} (\d+)$", text, re.M)[1])
 
 
+def read_more(peer, before):
+    part = peer.recv(65536)
+    if not part:
+        raise ConnectionAbortedError(f"closed after {before!r}")
+    return before + part
+
+
 def read_answer(peer, buffered=b"", method="GET"):
     """(status, headers, body) of one answer with a Content-Length."""
     while b"\r\n\r\n" not in buffered:
-        part = peer.recv(65536)
-        assert part, f"closed after {buffered!r}"
-        buffered += part
+        buffered = read_more(peer, buffered)
     head, _, body = buffered.partition(b"\r\n\r\n")
     line, *fields = head.decode().split("\r\n")
     headers = {}
@@ -139,7 +146,7 @@ def read_answer(peer, buffered=b"", method="GET"):
         name, value = field.split(":", 1)
         headers[name.lower()] = value.strip()
     while method != "HEAD" and len(body) < int(headers.get("content-length", 0)):
-        body += peer.recv(65536)
+        body = read_more(peer, body)
     return int(line.split()[1]), headers, body
 
 
@@ -163,7 +170,8 @@ class Page:
         self.closed = True
 
     def events(self, kind="change"):
-        blocks = re.sub(r"\r\n[0-9a-f]+\r\n|^[0-9a-f]+\r\n", "", self.text.partition("\r\n\r\n")[2]).split("\n\n")
+        # What has no blank line after it has not come whole.
+        blocks = re.sub(r"\r\n[0-9a-f]+\r\n|^[0-9a-f]+\r\n", "", self.text.partition("\r\n\r\n")[2]).split("\n\n")[:-1]
         found = []
         for block in blocks:
             fields = dict(re.findall(r"^(id|event|data): (.*)$", block, re.M))
@@ -176,4 +184,6 @@ class Page:
         return self.events(kind)
 
     def close(self):
+        with contextlib.suppress(OSError):  # it has ended already
+            self.peer.shutdown(socket.SHUT_RDWR)  # ends the reading too, which close() alone does not
         self.peer.close()

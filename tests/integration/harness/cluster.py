@@ -135,9 +135,10 @@ class Database:
     def identities(self):
         return self.rows("select source, event_id from patrol.alerts")
 
-    def check(self, *ledgers, elsewhere=()):
-        """The oracle: what was accepted is there, once, and nothing else is. `elsewhere`: identities in quarantine."""
-        rows = self.identities()
+    def check(self, *ledgers, elsewhere=(), rows=None):
+        """The oracle: what was accepted is there, once, and nothing else is. `elsewhere`: identities in quarantine; `rows`:
+        what is there, where it is not all or not known by (source, id)."""
+        rows = self.identities() if rows is None else rows
         accepted = set().union(*(ledger.accepted for ledger in ledgers))
         sent = set().union(*(ledger.sent for ledger in ledgers))
         lost = accepted - set(rows) - set(elsewhere)

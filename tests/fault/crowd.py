@@ -1,0 +1,197 @@
+"""Those who use the system all at once: senders with ledgers, officers at the board, a page that follows the changes."""
+import collections
+import contextlib
+import random
+import re
+import threading
+import time
+
+from harness.alerts import alert
+from harness.board import Page
+from harness.peers import Load, Ledger
+from harness.portal import Portal, ack, event
+from harness.wait import TIMEOUT_S, wait_until
+
+KINDS = ["intrusion", "motion", "motion", "panic", "power", "battery", "keepalive", "gremlins"]
+DEVICES = [f"NL-{n:02}" for n in range(30)]
+STRANGERS = [f"XX-{n}" for n in range(3)]
+
+
+class MixedLoad(Load):
+    """Every kind of alert, of sets that are registered and of some that are not. What an id says is the same whoever sends
+    it. At most `rate` a second."""
+
+    def __init__(self, *arguments, devices=DEVICES + STRANGERS, rate=150, **more):
+        self.devices, self.rate = devices, rate
+        super().__init__(*arguments, **more)
+
+    def messages(self):
+        for message in super().messages():
+            chance = random.Random(message["id"])
+            message["data"].update(device=chance.choice(self.devices), kind=chance.choice(KINDS), input=chance.randrange(1, 4),
+                                   phase="restore" if chance.random() < 0.2 else "raise")
+            yield message
+            self.ending.wait(1 / self.rate)
+
+
+class Worker(threading.Thread):
+    """Does work() in a thread until it is stopped; stop() raises what work() raised."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.ending = threading.Event()
+        self.failure = None
+        self.start()
+
+    def run(self):
+        try:
+            self.work()
+        except Exception as failure:  # told by stop(), in the test's own thread
+            self.failure = failure
+
+    def stop(self):
+        self.ending.set()
+        self.join(2 * TIMEOUT_S)
+        assert not self.is_alive(), f"{self} does not end"
+        if self.failure is not None:
+            raise self.failure
+
+
+class Panel(Worker):
+    """An alarm panel: one frame after another over TCP, each again on a new connection until it has its ACK. The ledger is
+    by frame: the id of an alert follows from it."""
+
+    def __init__(self, address, account):
+        self.address, self.account = address, account
+        self.ledger = Ledger()
+        self.portal = None
+        super().__init__()
+
+    def _ask(self, frame):
+        """The answer, None: it did not come."""
+        try:
+            if self.portal is None:
+                self.portal = Portal(self.address)
+                self.portal.socket.settimeout(1)
+            answer = self.portal.ask(frame)
+        except OSError:
+            answer = None
+        if answer is None and self.portal is not None:
+            self.portal.close()
+            self.portal = None
+        return answer
+
+    def _deliver(self, number):
+        sequence = 1 + number % 9999
+        frame = event(sequence, self.account, zone=1 + number % 5, code=("BA", "BR", "YP", "FA")[number % 4])
+        key = (f"dc09:{self.account}", frame.decode())
+        self.ledger.sent.add(key)
+        end = time.monotonic() + TIMEOUT_S
+        while (answer := self._ask(frame)) is None:
+            assert time.monotonic() < end, f"no answer within {TIMEOUT_S} s"
+            time.sleep(0.02)  # nobody listens: the daemon is down
+        assert answer == ack(sequence, self.account), answer
+        self.ledger.accepted[key] = number
+
+    def work(self):
+        number = 0
+        while not self.ending.wait(0.01):
+            number += 1
+            self._deliver(number)
+
+    def stop(self):
+        super().stop()
+        return self.ledger
+
+
+DEAD_S = 25
+
+# What an officer does, with what body, and which action of the history it is.
+ACTS = {"claim": ({}, "status"), "acknowledge": ({}, "status"), "on_scene": ({}, "status"), "release": ({}, "status"),
+        "close": ({"outcome": "false_alarm"}, "status"), "note": ({"note": "gezien"}, "note"), "verify": ({}, "verified")}
+
+
+class Officer(Worker):
+    """Works at the board: takes the next incident or does something with one of the queue, closed ones are reopened.
+    `done`: how often each (incident, action of the history) was answered with 200; `unknown`: those without an answer."""
+
+    def __init__(self, board, login, seed):
+        self.board, self.login, self.chance = board, login, random.Random(f"{seed} {login}")
+        self.done, self.unknown = collections.Counter(), collections.Counter()
+        super().__init__()
+
+    def _post(self, path, body, incident, action):
+        """Written down before it is sent: it may be done, whatever is heard of it."""
+        self.unknown[incident, action] += 1
+        try:
+            status, answer = self.board.ask(self.login, path, "POST", body)
+        except OSError:
+            return
+        if status >= 500:
+            return
+        assert status in (200, 404, 409), (path, body, status, answer)
+        self.unknown[incident, action] -= 1
+        taken = incident or answer.get("incident") and answer["incident"]["incident_id"]  # null: there was none to take
+        if status == 200 and taken is not None:
+            self.done[taken, action] += 1
+
+    def _choose(self, path):
+        try:
+            status, answer = self.board.ask(self.login, path)
+        except OSError:
+            return None
+        assert status == 200 or status >= 500, (path, status, answer)
+        return self.chance.choice(answer["incidents"][:10])["incident_id"] if status == 200 and answer["incidents"] else None
+
+    def _act(self):
+        if self.chance.random() < 0.3:
+            self._post("/api/next", {}, None, "status")
+            return
+        action = self.chance.choice([*ACTS, "reopen"])
+        incident = self._choose("/api/closed" if action == "reopen" else "/api/queue")
+        if incident is not None:
+            body, entry = ACTS.get(action, ({"note": "toch niet"}, "status"))
+            self._post(f"/api/incident/{incident}/{action}", body, incident, entry)
+
+    def work(self):
+        while not self.ending.wait(0.02):
+            self._act()
+
+
+class Follower(Worker):
+    """A page that follows the changes from the first, and goes on after the last that it has seen however often the stream
+    ends. As live.js does, it replaces a connection on which nothing comes, not even a heartbeat."""
+
+    def __init__(self, board, login):
+        self.board, self.login = board, login
+        self.seen = [0]
+        self.page = None
+        super().__init__()
+
+    def _is_refused(self):
+        """The database is not there: 503, on a connection that stays."""
+        return re.match(r"HTTP/1\.1 (?!200)\d", self.page.text)
+
+    def _follow(self):
+        self.page = Page(self.board, self.login, after=self.seen[-1])
+        self.page.peer.settimeout(DEAD_S)
+        while not (self.page.closed or self._is_refused() or self.ending.wait(0.05)):
+            pass
+        self.page.close()
+        self.page.thread.join(TIMEOUT_S)
+        assert not self.page.events("reset"), "changes were missed"
+        self.seen += [number for number, _ in self.page.events()]
+
+    def wait(self, number):
+        """Until it has seen that change."""
+        wait_until(lambda: self.failure or self.seen[-1] >= number or any(seen >= number for seen, _ in self.page.events()),
+                   f"change {number} on the page", every=0.2)
+
+    def work(self):
+        while not self.ending.wait(0.05):
+            with contextlib.suppress(OSError):  # nobody listens: the board is down
+                self._follow()
+
+    def stop(self):
+        super().stop()
+        return self.seen[1:]
