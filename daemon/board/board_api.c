@@ -21,8 +21,10 @@ struct api_work {
     struct board_request *request;
     struct db_call *call;        /* NULL once it is answered */
     const struct web_file *file; /* a page, which is sent if the person is known */
-    bool changes;                /* what was done is read by everybody */
-    bool me;                     /* what the board itself knows is added */
+    bool follows;                /* a stream of changes from `after` on, likewise */
+    int64_t after;
+    bool changes; /* what was done is read by everybody */
+    bool me;      /* what the board itself knows is added */
 };
 
 static void on_abandoned(struct board_request *request)
@@ -83,12 +85,14 @@ static void answer_file(struct board_request *request, const struct web_file *fi
                           });
 }
 
-/* A page holds nothing of the database: it is sent also while that is down, and then says so. */
-static void answer_page(const struct api_work *work, const struct db_reply *reply)
+/* A page holds nothing of the database, and a stream nothing until it is there: both are sent also while it is down. */
+static void answer_if_known(const struct api_work *work, const struct db_reply *reply)
 {
     if (reply->status == 403)
         board_answer_error(work->request, 403, "you are signed in, but not registered as a person who uses the board",
                            "Ask the administrator of the board.");
+    else if (work->follows)
+        change_hub_follow(work->api->hub, work->request, work->after);
     else
         answer_file(work->request, work->file);
 }
@@ -97,8 +101,8 @@ static void on_reply(void *ctx, const struct db_reply *reply)
 {
     struct api_work *work = ctx;
     struct board_request *request = work->request;
-    if (work->file)
-        answer_page(work, reply);
+    if (work->file || work->follows)
+        answer_if_known(work, reply);
     else if (reply->body.len == 0 && reply->image.len == 0)
         reply->status == 422 ? board_answer_error(request, 422, "the request is not valid UTF-8", NULL)
                              : answer_unavailable(request, reply->unknown);
@@ -175,13 +179,28 @@ static void call_database(struct board_api *api, struct board_request *request, 
         work->call = call;
 }
 
+/* Whether the database knows the person. */
+static void call_me(struct board_api *api, struct api_work *work)
+{
+    struct db_request wanted = {.person = work->request->person, .name = "me"};
+    const struct db_caller caller = {on_reply, is_wanted, work};
+    struct db_call *call = db_pool_call(api->pool, &wanted, &caller);
+    /* Where it is NULL, it was answered at once, and work is gone. */
+    if (call)
+        work->call = call;
+}
+
 static void follow(struct board_api *api, struct board_request *request, const struct evkeyvalq *query)
 {
     int64_t after = board_after(board_request_header(request, "Last-Event-ID"), evhttp_find_header(query, "after"));
-    if (after == INT64_MAX)
+    if (after == INT64_MAX) {
         board_answer_error(request, 422, "after: is not a change_id", "Expected a number.");
-    else
-        change_hub_follow(api->hub, request, after);
+        return;
+    }
+    struct api_work *work = new_work(api, request);
+    work->follows = true;
+    work->after = after;
+    call_me(api, work);
 }
 
 static void on_api_request(struct board_api *api, struct board_request *request)
@@ -219,11 +238,7 @@ static void on_page_request(struct board_api *api, struct board_request *request
     } else {
         struct api_work *work = new_work(api, request);
         work->file = file;
-        struct db_request wanted = {.person = request->person, .name = "me"};
-        const struct db_caller caller = {on_reply, is_wanted, work};
-        struct db_call *call = db_pool_call(api->pool, &wanted, &caller);
-        if (call)
-            work->call = call;
+        call_me(api, work);
     }
 }
 

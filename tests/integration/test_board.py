@@ -198,6 +198,7 @@ def test_pages_are_files_of_the_program_with_their_headers(board):
         again = board.raw(board.head("jansen", path=path, headers=[f"If-None-Match: {fields['etag']}"]))
         assert again[0] == 304 and again[2] == b""
     assert board.raw(board.head("niemand", path="/"))[0] == 403
+    assert board.raw(board.head("niemand", path="/api/changes"))[0] == 403
     assert board.raw(board.head("jansen", path="/incident/x"))[0] == 404
     assert board.raw(board.head("jansen"))[1]["cache-control"] == "no-store"
 
