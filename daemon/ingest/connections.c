@@ -84,8 +84,8 @@ static bool receive_event(struct connections *connections)
         uint32_t value;
     } event;
     char address[256];
-    int len = zmq_recv(connections->monitor, &event, sizeof(event), ZMQ_DONTWAIT);
-    if (len < 0 || zmq_recv(connections->monitor, address, sizeof(address), ZMQ_DONTWAIT) < 0)
+    int len = (int)TEMP_FAILURE_RETRY(zmq_recv(connections->monitor, &event, sizeof(event), ZMQ_DONTWAIT));
+    if (len < 0 || TEMP_FAILURE_RETRY(zmq_recv(connections->monitor, address, sizeof(address), ZMQ_DONTWAIT)) < 0)
         return false;
     if (len == (int)sizeof(event) && event.number == ZMQ_EVENT_DISCONNECTED)
         remove_connection(connections, (int)event.value);

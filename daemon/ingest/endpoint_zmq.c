@@ -202,7 +202,7 @@ static bool may_receive(struct endpoint_zmq *z)
 {
     int events = 0;
     size_t size = sizeof(events);
-    return zmq_getsockopt(z->socket, ZMQ_EVENTS, &events, &size) == 0 && (events & ZMQ_POLLIN);
+    return TEMP_FAILURE_RETRY(zmq_getsockopt(z->socket, ZMQ_EVENTS, &events, &size)) == 0 && (events & ZMQ_POLLIN);
 }
 
 static void replied(void *transport)
@@ -272,10 +272,16 @@ static size_t wire_bytes(const struct endpoint_zmq *z, size_t len)
     return len + (len > UINT8_MAX ? 9 : 2);
 }
 
-/* -1: nothing to receive. */
+/* -1: nothing to receive. A signal interrupts libzmq even where it does not wait: what remained of the message would
+ * then be taken for the next one. */
+static int receive_part(struct endpoint_zmq *z, zmq_msg_t *frame)
+{
+    return (int)TEMP_FAILURE_RETRY(zmq_msg_recv(frame, z->socket, ZMQ_DONTWAIT));
+}
+
 static int receive_frame(struct endpoint_zmq *z, zmq_msg_t *frame)
 {
-    if (zmq_msg_recv(frame, z->socket, ZMQ_DONTWAIT) < 0)
+    if (receive_part(z, frame) < 0)
         return -1;
     z->message_bytes += wire_bytes(z, zmq_msg_size(frame));
     return 0;
@@ -293,7 +299,7 @@ static int drop_rest(struct endpoint_zmq *z, zmq_msg_t *frame)
 /* The routing id, which libzmq prepends. -1: nothing to receive. */
 static int receive_peer(struct endpoint_zmq *z, zmq_msg_t *frame, struct endpoint_peer *peer)
 {
-    if (zmq_msg_recv(frame, z->socket, ZMQ_DONTWAIT) < 0)
+    if (receive_part(z, frame) < 0)
         return -1;
     peer->id_len = (uint8_t)zmq_msg_size(frame);
     memcpy(peer->id, zmq_msg_data(frame), peer->id_len);
@@ -408,16 +414,21 @@ static bool drain(void *transport, unsigned budget)
     return z->ready;
 }
 
+/* Interrupted as receive_part() is: half a reply would become part of the next one. */
+static bool send_part(void *socket, struct str part, int flags)
+{
+    return TEMP_FAILURE_RETRY(zmq_send(socket, part.p, part.len, flags)) >= 0;
+}
+
 static bool reply(void *transport, const struct endpoint_peer *peer, struct str word, struct str id, struct str detail,
                   const struct str *flags)
 {
     void *socket = ((struct endpoint_zmq *)transport)->socket;
     const int more = ZMQ_DONTWAIT | ZMQ_SNDMORE;
-    return socket && zmq_send(socket, peer->id, peer->id_len, more) >= 0 &&
-           (!peer->delimiter || zmq_send(socket, "", 0, more) >= 0) && zmq_send(socket, word.p, word.len, more) >= 0 &&
-           zmq_send(socket, id.p, id.len, more) >= 0 &&
-           zmq_send(socket, detail.p, detail.len, flags ? more : ZMQ_DONTWAIT) >= 0 &&
-           (!flags || zmq_send(socket, flags->p, flags->len, ZMQ_DONTWAIT) >= 0);
+    return socket && send_part(socket, (struct str){(const char *)peer->id, peer->id_len}, more) &&
+           (!peer->delimiter || send_part(socket, STR(""), more)) && send_part(socket, word, more) &&
+           send_part(socket, id, more) && send_part(socket, detail, flags ? more : ZMQ_DONTWAIT) &&
+           (!flags || send_part(socket, *flags, ZMQ_DONTWAIT));
 }
 
 static bool is_ready(const void *transport)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <event2/event_struct.h>
 #include <zmq.h>
@@ -153,7 +154,7 @@ static bool receive_request(struct security *security, struct zap_request *ret)
     while (more) {
         struct zap_frame *frame = ret->n < FRAMES_MAX ? &ret->frame[ret->n] : &extra;
         size_t size = sizeof(more);
-        int len = zmq_recv(security->socket, frame->bytes, FRAME_MAX, ZMQ_DONTWAIT);
+        int len = (int)TEMP_FAILURE_RETRY(zmq_recv(security->socket, frame->bytes, FRAME_MAX, ZMQ_DONTWAIT));
         if (len < 0)
             return false;
         frame->len = len < FRAME_MAX ? (size_t)len : FRAME_MAX;
@@ -166,7 +167,7 @@ static bool receive_request(struct security *security, struct zap_request *ret)
 
 static void send_frame(struct security *security, const char *bytes, size_t len, int flags)
 {
-    zmq_send(security->socket, bytes, len, ZMQ_DONTWAIT | flags);
+    (void)TEMP_FAILURE_RETRY(zmq_send(security->socket, bytes, len, ZMQ_DONTWAIT | flags));
 }
 
 static void reply_to_request(struct security *security, const struct zap_request *request)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <zmq.h>
 
@@ -145,7 +146,7 @@ static void check_reply(const struct frames *frames)
     int len[REPLY_FRAMES], more = 1;
     size_t size = sizeof(more);
     for (int i = 0; i < REPLY_FRAMES; i++) {
-        len[i] = more ? zmq_recv(asking, reply[i], sizeof(reply[i]) - 1, ZMQ_DONTWAIT) : -1;
+        len[i] = more ? (int)TEMP_FAILURE_RETRY(zmq_recv(asking, reply[i], sizeof(reply[i]) - 1, ZMQ_DONTWAIT)) : -1;
         if (len[i] < 0)
             abort();
         reply[i][len[i]] = '\0';
@@ -173,10 +174,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (frames.n == 0)
         return 0;
     for (size_t i = 0; i < frames.n; i++)
-        if (zmq_send(asking, frames.list[i].p, frames.list[i].len, i + 1 < frames.n ? ZMQ_SNDMORE : 0) < 0)
+        if (TEMP_FAILURE_RETRY(
+                zmq_send(asking, frames.list[i].p, frames.list[i].len, i + 1 < frames.n ? ZMQ_SNDMORE : 0)) < 0)
             abort();
     zmq_pollitem_t answered = {.socket = asking, .events = ZMQ_POLLIN};
-    while (zmq_poll(&answered, 1, 0) == 0)
+    while (zmq_poll(&answered, 1, 0) <= 0)
         loop_turn(loop);
     check_reply(&frames);
     n_refused = 0;

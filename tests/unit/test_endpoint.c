@@ -1,9 +1,12 @@
 /* Endpoints with real peers: frames, replies, the edge-triggered descriptor, changes of the set. */
 #include <criterion/criterion.h>
+#include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include <zmq.h>
 
@@ -22,6 +25,19 @@ static struct reply_queue replies;
 static char address[4][160], nowhere[] = "ipc:///nowhere/at/all";
 static struct conf_endpoint endpoints[4];
 static struct conf conf = {.endpoints = endpoints};
+
+/* libzmq's look at its commands, which a signal interrupts every other time. */
+static _Thread_local bool signals;
+static int interrupted;
+
+int poll(struct pollfd *fds, nfds_t n, int timeout_ms)
+{
+    if (signals && timeout_ms == 0 && interrupted++ % 2 == 0) {
+        errno = EINTR;
+        return -1;
+    }
+    return (int)syscall(SYS_poll, fds, n, timeout_ms);
+}
 
 static void on_ready(void *ctx, struct endpoint *endpoint)
 {
@@ -222,6 +238,28 @@ Test(endpoint, no_message_waits_for_the_next_edge)
         zmq_send(dealer, "m", 1, 0);
     run_until(5000);
     cr_assert_eq(received, 5000);
+    zmq_close(dealer);
+}
+
+Test(endpoint, a_signal_costs_no_part_of_a_message_or_a_reply)
+{
+    enum { MESSAGES = 1000 };
+    void *dealer = peer(ZMQ_DEALER, 0);
+    for (int i = 0; i < MESSAGES; i++) {
+        zmq_send(dealer, "", 0, ZMQ_SNDMORE);
+        zmq_send(dealer, "m", 1, 0);
+    }
+    signals = true;
+    run_until(MESSAGES);
+    signals = false;
+    cr_assert_gt(interrupted, 10);
+    cr_assert_eq(malformed, 0);
+    for (int i = 0; i < MESSAGES; i++) {
+        expect_frame(dealer, "", 1);
+        expect_frame(dealer, "ACK", 1);
+        expect_frame(dealer, "m", 1);
+        expect_frame(dealer, "1", 0);
+    }
     zmq_close(dealer);
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
+#include <unistd.h>
 
 #include <zmq.h>
 
@@ -156,9 +157,11 @@ static int send_item(struct sender *s, const struct sender_item *item)
 {
     const char *payload = item->bytes + item->id_len, *image = payload + item->payload_len;
     int more = item->has_image ? ZMQ_SNDMORE : 0;
-    if (zmq_send(s->socket.dealer, payload, item->payload_len, ZMQ_DONTWAIT | more) < 0)
+    if (TEMP_FAILURE_RETRY(zmq_send(s->socket.dealer, payload, item->payload_len, ZMQ_DONTWAIT | more)) < 0)
         return -1;
-    return item->has_image && zmq_send(s->socket.dealer, image, item->image_len, ZMQ_DONTWAIT) < 0 ? -1 : 0;
+    if (item->has_image && TEMP_FAILURE_RETRY(zmq_send(s->socket.dealer, image, item->image_len, ZMQ_DONTWAIT)) < 0)
+        return -1;
+    return 0;
 }
 
 static int send_due(struct sender *s, struct err *err)
@@ -201,7 +204,7 @@ static bool receive_reply(struct sender *s, struct sender_reply *reply)
         bool more = true;
         while (more) {
             zmq_msg_t *msg = n < REPLY_FRAMES_MAX ? &reply->frame[n] : &extra;
-            if (zmq_msg_recv(msg, s->socket.dealer, n == 0 ? ZMQ_DONTWAIT : 0) < 0)
+            if (TEMP_FAILURE_RETRY(zmq_msg_recv(msg, s->socket.dealer, n == 0 ? ZMQ_DONTWAIT : 0)) < 0)
                 return false;
             more = zmq_msg_more(msg);
             n++;

@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <zmq.h>
 
@@ -92,5 +93,5 @@ bool sender_socket_may_send(const struct sender_socket *s)
 {
     int events = 0;
     size_t size = sizeof(events);
-    return zmq_getsockopt(s->dealer, ZMQ_EVENTS, &events, &size) == 0 && (events & ZMQ_POLLOUT);
+    return TEMP_FAILURE_RETRY(zmq_getsockopt(s->dealer, ZMQ_EVENTS, &events, &size)) == 0 && (events & ZMQ_POLLOUT);
 }
