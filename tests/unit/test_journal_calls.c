@@ -1,0 +1,221 @@
+/*
+ * Calls that open, look at, list and remove files fail once, each of them, over a journal's whole life: no failure
+ * costs a record that was accepted, passes unnoticed where it matters, or leaves an error without a text. Writes and
+ * syncs: test_journal_fault.
+ */
+#include <dirent.h>
+#include <sys/random.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+
+#include "test_journal_support.h"
+
+TestSuite(journal_calls, .init = test_dir_make_in_memory, .fini = test_dir_remove, .timeout = 240);
+
+static struct {
+    int error;      /* of the call that fails */
+    unsigned at;    /* which call */
+    unsigned calls; /* so far */
+    bool counting;
+} sim;
+
+static bool fails(void)
+{
+    if (!sim.counting || ++sim.calls != sim.at)
+        return false;
+    errno = sim.error;
+    return true;
+}
+
+static void arm(int error, unsigned at)
+{
+    sim.error = error;
+    sim.at = at;
+    sim.calls = 0;
+    sim.counting = true;
+}
+
+int openat(int dir, const char *name, int flags, ...)
+{
+    va_list args;
+    va_start(args, flags);
+    mode_t mode = flags & O_CREAT ? va_arg(args, mode_t) : 0;
+    va_end(args);
+    return fails() ? -1 : (int)syscall(SYS_openat, dir, name, flags, mode);
+}
+
+int fstatat(int dir, const char *restrict name, struct stat *restrict st, int flags)
+{
+    return fails() ? -1 : (int)syscall(SYS_newfstatat, dir, name, st, flags);
+}
+
+/* Of an open file: for want of memory or rights it cannot. */
+int fstat(int fd, struct stat *st)
+{
+    return sim.error == EIO && fails() ? -1 : (int)syscall(SYS_newfstatat, fd, "", st, AT_EMPTY_PATH);
+}
+
+int unlinkat(int dir, const char *name, int flags)
+{
+    return fails() ? -1 : (int)syscall(SYS_unlinkat, dir, name, flags);
+}
+
+int faccessat(int dir, const char *name, int mode, int flags)
+{
+    (void)flags;
+    return fails() ? -1 : (int)syscall(SYS_faccessat, dir, name, mode);
+}
+
+ssize_t getrandom(void *out, size_t len, unsigned flags)
+{
+    return fails() ? -1 : syscall(SYS_getrandom, out, len, flags);
+}
+
+int ftruncate(int fd, off_t len)
+{
+    return fails() ? -1 : (int)syscall(SYS_ftruncate, fd, len);
+}
+
+struct life {
+    uint64_t accepted, stored, appended;
+    struct err err;
+    bool failed;
+};
+
+static bool failed(struct life *life, int rc)
+{
+    life->failed = rc < 0;
+    if (life->failed)
+        cr_assert_neq(life->err.text[0], '\0');
+    return life->failed;
+}
+
+static bool append_group(struct journal *journal, struct life *life)
+{
+    static char record[8000];
+    for (unsigned i = 0; i < 5; i++) {
+        uint64_t seq;
+        make_record(journal_next_seq(journal), sizeof(record), record);
+        int rc = journal_append(journal, (struct str){record, sizeof(record)}, WALL, &seq, &life->err);
+        if (failed(life, rc))
+            return false;
+        life->appended += rc == JOURNAL_APPENDED;
+    }
+    if (failed(life, journal_sync(journal, &life->err)))
+        return false;
+    life->accepted = journal_synced_seq(journal);
+    return true;
+}
+
+/* Reads all that is kept from a number on; the number after the last. A record that is not what was written is fatal.
+ */
+static uint64_t read_from(struct journal *journal, uint64_t next, struct life *life)
+{
+    struct batch *batch = batch_new(1000);
+    for (;; batch_clear(batch)) {
+        if (failed(life, journal_read(journal, next, 1000, SIZE_MAX, batch, &life->err)) || batch->n == 0)
+            break;
+        for (size_t i = 0; i < batch->n; i++, next++) {
+            cr_assert_eq(batch->rows[i].alert.seq, next);
+            size_t len = batch->rows[i].record.len;
+            static char want[8000];
+            make_record(next, sizeof(want), want);
+            cr_assert(len == sizeof(want) && memcmp(batch->rows[i].record.p, want, len) == 0, "record %" PRIu64, next);
+        }
+    }
+    batch_free(&batch);
+    return next;
+}
+
+/* Opens, appends over several segments while the database stores them, takes a new UUID, closes. */
+static void open_and_work(struct life *life)
+{
+    struct journal *journal = NULL;
+    struct journal_options options = options_of(SMALL);
+    struct journal_recovery found;
+    uint64_t checksum;
+    if (failed(life, journal_open(&journal, &options, WALL, &found, &life->err)))
+        return;
+    for (unsigned group = 0; group < 12 && append_group(journal, life); group++) {
+        (void)journal_check_space(journal, WALL, &life->err);
+        if (group % 4 != 3)
+            continue;
+        read_from(journal, life->stored + 1, life);
+        if (!life->failed)
+            cr_assert(journal_checksum(journal, life->accepted, &checksum) || sim.calls >= sim.at);
+        journal_stored(journal, life->accepted - 3, WALL);
+        life->stored = life->accepted - 3;
+        if (failed(life, journal_new_uuid(journal, &life->err)))
+            break;
+    }
+    if (!life->failed)
+        failed(life, journal_close(journal, &life->err));
+    journal_free(&journal);
+}
+
+/* After a restart without faults. */
+static void assert_kept(const struct life *life, const char *what, unsigned at)
+{
+    struct life after = {0};
+    struct journal_recovery found;
+    struct journal *journal = open_journal(SMALL, &found);
+    cr_assert_leq(journal_first_seq(journal), life->stored + 1, "%s at call %u", what, at);
+    uint64_t next = read_from(journal, life->stored + 1, &after);
+    cr_assert(!after.failed, "%s at call %u: %s", what, at, after.err.text);
+    cr_assert_geq(next - 1, life->accepted, "%s at call %u: %" PRIu64 " accepted, %" PRIu64 " kept", what, at,
+                  life->accepted, next - 1);
+    cr_assert_leq(next - 1, life->appended, "%s at call %u", what, at);
+    cr_assert_eq(found.damaged + found.missing + found.foreign, 0, "%s at call %u", what, at);
+    cr_assert(append_group(journal, &after), "%s at call %u: %s", what, at, after.err.text);
+    close_journal(&journal);
+}
+
+static const struct {
+    int error;
+    const char *word;
+} errors[] = {{EIO, "EIO"}, {EMFILE, "EMFILE"}, {EACCES, "EACCES"}};
+
+Test(journal_calls, none_can_fail_while_it_works_and_cost_what_was_accepted)
+{
+    for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
+        for (unsigned at = 1, done = 0; !done; at++) {
+            struct life life = {0};
+            remove_tree(in_dir("journal"));
+            arm(errors[i].error, at);
+            open_and_work(&life);
+            done = sim.calls < at;
+            sim.counting = false;
+            if (done)
+                cr_assert(!life.failed && life.accepted == 60, "%s", life.err.text);
+            assert_kept(&life, errors[i].word, at);
+        }
+}
+
+/* A start on several segments, not closed. A failure fails the start, or it counts for nothing; what the disk cannot
+ * read is damage, which is reported. */
+Test(journal_calls, none_can_fail_at_a_start_and_cost_what_was_accepted)
+{
+    for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
+        for (unsigned at = 1, done = 0; !done; at++) {
+            struct life life = {0}, start = {0};
+            struct journal_options options = options_of(SMALL);
+            struct journal_recovery found;
+            remove_tree(in_dir("journal"));
+            struct journal *journal = open_journal(SMALL, NULL);
+            for (unsigned group = 0; group < 8; group++)
+                cr_assert(append_group(journal, &life));
+            journal_free(&journal);
+            arm(errors[i].error, at);
+            bool damage = false;
+            if (!failed(&start, journal_open(&journal, &options, WALL, &found, &start.err))) {
+                damage = errors[i].error == EIO && found.damaged + found.missing + found.foreign > 0;
+                if (!damage)
+                    read_from(journal, 1, &start);
+            }
+            done = sim.calls < at;
+            sim.counting = false;
+            journal_free(&journal);
+            if (!damage)
+                assert_kept(&life, errors[i].word, at);
+        }
+}
