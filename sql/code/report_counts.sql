@@ -14,8 +14,7 @@ comment on function mobeye.day_start(date) is 'When a local day begins.';
 create or replace view mobeye.alarm_counted as
 select i.incident_id, i.first_seen, i.areas, i.kind, coalesce(i.outcome, 'open') as outcome,
        i.verified_by is not null as verified,
-       (extract(isodow from mobeye.local_time(i.first_seen))::integer - 1) * 24
-       + extract(hour from mobeye.local_time(i.first_seen))::integer as hour_of_week,
+       ((floor(date_part('epoch', mobeye.local_time(i.first_seen)))::bigint / 3600 + 72) % 168)::integer as hour_of_week, -- 1970 began on a Thursday
        extract(epoch from i.acknowledged_at - greatest(i.created_at, i.reopened_at)) / 60 as ack_minutes,
        extract(epoch from i.on_scene_at - greatest(i.created_at, i.reopened_at)) / 60 as on_scene_minutes
   from mobeye.incident i
@@ -27,17 +26,18 @@ create or replace function mobeye.alarm_figures(from_at timestamptz, until_at ti
 returns table (areas text[], month date, figure text, n bigint)
 language sql stable
 set search_path = pg_catalog, pg_temp
+set work_mem = '64MB'
 as $$
-    with grouped as (
+    with grouped as ( -- kinds and hours apart: together nearly every alarm would be a group of its own
         select a.areas, case when ids is not null then date_trunc('month', mobeye.local_time(a.first_seen))::date end as month,
                a.kind, a.outcome, a.verified, a.hour_of_week, count(*) as n
           from mobeye.alarm_counted a
          where a.first_seen >= from_at and a.first_seen < until_at and (ids is null or a.incident_id = any (ids))
-         group by 1, 2, 3, 4, 5, 6)
+         group by grouping sets ((1, 2, a.kind, a.outcome, a.verified), (1, 2, a.hour_of_week)))
     select g.areas, g.month, f.figure, sum(g.n)::bigint
       from grouped g
-     cross join lateral (values ('alarms'), ('kind:' || g.kind), ('outcome:' || g.outcome), ('hour:' || g.hour_of_week),
-                                (case when g.verified then 'verified' end)) as f (figure)
+     cross join lateral (values (case when g.kind is not null then 'alarms' end), ('kind:' || g.kind), ('outcome:' || g.outcome),
+                                ('hour:' || g.hour_of_week), (case when g.verified then 'verified' end)) as f (figure)
      where f.figure is not null
      group by 1, 2, 3
 $$;

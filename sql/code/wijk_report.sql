@@ -200,6 +200,7 @@ declare
     short constant boolean := until_day <= from_day + interval '1 year'; -- else the year before would overlap
     -- The day after the same last day; for 29 February that is 28 February.
     year_until constant date := greatest((until_day - interval '1 year')::date, (until_day - 1 - interval '1 year')::date + 1);
+    one_year constant boolean := short and previous_day = (from_day - interval '1 year')::date and year_until = from_day; -- one period
     codes text[];
     homes bigint[];
     parts jsonb;
@@ -210,13 +211,15 @@ begin
              || (select case when bool_and(a.homes is not null) then sum(a.homes) end
                    from mobeye.report_areas(layer, from_day, until_day) a where a.in_period);
     codes := codes || array['', '*'];
-    select jsonb_object_agg(t.code, t.figures || jsonb_build_object('previous', p.figures, 'year_before', y.figures,
+    select jsonb_object_agg(t.code, t.figures || jsonb_build_object('previous', p.figures,
+                                                                    'year_before', case when one_year then p.figures else y.figures end,
                                                                     'empty', t.empty and p.empty and coalesce(y.empty, true)))
       into parts
       from mobeye.period_figures(layer, from_day, until_day, codes, homes, min_cell, bound) t
       join mobeye.period_figures(layer, previous_day, from_day, codes, homes, min_cell, bound) p using (code)
-      left join mobeye.period_figures(layer, (from_day - interval '1 year')::date, year_until,
-                                      codes, homes, min_cell, bound) y on short and y.code = t.code;
+      left join (select f.code, f.figures, f.empty
+                   from mobeye.period_figures(layer, (from_day - interval '1 year')::date, year_until, codes, homes, min_cell, bound) f
+                  where short and not one_year) y on y.code = t.code;
     return jsonb_build_object(
         'from', from_day, 'until', until_day, 'layer', layer, 'min_cell', min_cell,
         'previous', jsonb_build_object('from', previous_day, 'until', from_day),
