@@ -6,10 +6,12 @@ import backlog
 import growth
 import latency
 import pictures
+import reports
 import throughput
+import viewers
 
 MEASUREMENTS = {**throughput.MEASUREMENTS, **backlog.MEASUREMENTS, **latency.MEASUREMENTS, **growth.MEASUREMENTS,
-                **pictures.MEASUREMENTS}  # fmt: skip
+                **pictures.MEASUREMENTS, **viewers.MEASUREMENTS, **reports.MEASUREMENTS}  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +73,27 @@ def two_daemons(two, one):
              ratio(two["rate"], one["rate"]), ">= 1.4")]  # fmt: skip
 
 
+def board(measured):
+    return [("board: queue of 500 incidents, one of many viewers, p99", f"{measured['queue_p99_ms']:.0f} ms",
+             f"{measured['sql_p99_ms']:.0f} ms by SQL", ratio(measured["queue_p99_ms"], measured["sql_p99_ms"]), "<= 100 ms"),
+            ("  a change reaches all of them, slowest of 20", f"{measured['change_max_ms']:.0f} ms",
+             f"{measured['change_p50_ms']:.0f} ms the median", "", "<= 1 s"),
+            ("  statements for a change", f"{measured['statements']:.1f}", f"{measured['statements_of_one']:.1f} with one viewer",
+             "", ""),
+            ("  sessions of the board", f"{measured['sessions']:.0f}", "", "", "")]  # fmt: skip
+
+
+def wijk_report(measured):
+    return [("wijk report of a year of alarms", f"{measured['report_s']:.1f} s", f"{measured['scan_s']:.2f} s counting them",
+             ratio(measured["report_s"], measured["scan_s"]), "<= 5 s")]  # fmt: skip
+
+
+def knox_test(measured):
+    return [(f"Knox test, 999 simulations, {measured[f'{town}_pairs']:,.0f} pairs", f"{measured[f'{town}_s']:.1f} s",
+             f"{measured[f'{town}_once_s']:.1f} s with one", ratio(measured[f"{town}_s"], measured[f"{town}_once_s"]), "<= 30 s")
+            for town in ("wide", "dense")]  # fmt: skip
+
+
 def images(measured):
     return [("images of 100 kB, accepted and stored", a_second(measured["rate"]), f"{a_second(measured['copy_rate'])} COPY as bytea",
              ratio(measured["rate"], measured["copy_rate"]), ">= 0.5")]  # fmt: skip
@@ -108,6 +131,9 @@ ROWS = {
     "accept": Row(("backlog",), accept),
     "drain": Row(("backlog", "copy"), against_copy("drain of a backlog, with incidents", ">= 0.5", "drain_rate")),
     "two-daemons": Row(("two", "incidents"), two_daemons),
+    "board": Row(("viewers",), board),
+    "wijk": Row(("wijk",), wijk_report),
+    "knox": Row(("knox",), knox_test),
     "images": Row(("images",), images),
     "memory": Row(("backlog",), memory),
     "ack": Row(("latency",), ack),
