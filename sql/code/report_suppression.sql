@@ -5,8 +5,20 @@
 -- that is published is right. Where that cannot be had, the sum itself is left out. What is left out depends on one period
 -- alone; periods that overlap are the matter of report_hidden().
 
--- A line: number 1 is the sum of the others. The smallest other numbers are left out first, so that a higher minimum never
--- shows what a lower one leaves out.
+-- The smallest numbers are left out first, so that a higher minimum never shows what a lower one leaves out.
+create or replace function mobeye.hide_next(n bigint[], hidden boolean[]) returns boolean[]
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+    select case when s.next is not null or not hidden[1]
+                then array(select u.h or u.i = coalesce(s.next, 1) from unnest(hidden) with ordinality as u (h, i) order by u.i) end
+      from (select (select f.i from unnest(n, hidden) with ordinality as f (n, hidden, i)
+                     where f.i > 1 and not f.hidden and f.n > 0 order by f.n, f.i limit 1) as next) s
+$$;
+comment on function mobeye.hide_next(bigint[], boolean[]) is
+    'Leaves out one more of some numbers: the smallest, else their sum (number 1); null if nothing is left.';
+
+-- A line: number 1 is the sum of the others.
 create or replace function mobeye.hide_line(n bigint[], forced boolean[], min_cell integer) returns boolean[]
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
@@ -14,19 +26,18 @@ as $$
 declare
     hidden boolean[] := array(select f.forced or (f.n > 0 and f.n < min_cell)
                                 from unnest(hide_line.n, hide_line.forced) with ordinality as f (n, forced, i) order by f.i);
+    more boolean[];
     many integer;
     total bigint;
-    next integer;
 begin
     loop
         select count(*), coalesce(sum(f.n), 0) into many, total
           from unnest(hide_line.n, hidden) with ordinality as f (n, hidden, i) where f.i > 1 and f.hidden;
         -- Nobody can rely on what is left out being at least 1, but people do: so the sum is more than one each.
         exit when hidden[1] and many > 0 or not hidden[1] and (many = 0 or many > 1 and total > many);
-        select f.i into next from unnest(hide_line.n, hidden) with ordinality as f (n, hidden, i)
-         where f.i > 1 and not f.hidden and f.n > 0 order by f.n, f.i limit 1;
-        exit when next is null and hidden[1];
-        hidden[coalesce(next, 1)] := true;
+        more := mobeye.hide_next(n, hidden);
+        exit when more is null;
+        hidden := more;
     end loop;
     return hidden;
 end
@@ -50,7 +61,7 @@ declare
     column_sum bigint[];
     total bigint;
     bad boolean;
-    next integer;
+    more boolean[];
 begin
     for r in 1 .. rows loop
         for k in 1 .. keys loop
@@ -80,10 +91,9 @@ begin
             end loop;
         end loop;
         exit when not bad;
-        next := (select f.i from unnest(row_sum, hidden) with ordinality as f (n, hidden, i)
-                  where f.i > 1 and not f.hidden and f.n > 0 order by f.n, f.i limit 1);
-        exit when next is null and hidden[1];
-        hidden[coalesce(next, 1)] := true;
+        more := mobeye.hide_next(row_sum, hidden);
+        exit when more is null;
+        hidden := more;
     end loop;
     return hidden;
 end
