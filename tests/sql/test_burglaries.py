@@ -55,7 +55,11 @@ class Burglaries(SchemaTest):
         rows = self.superuser.execute("select * from mobeye.burglary order by reference").fetchall()
         self.assert_put(FILE, {"burglaries": 3, "added": 0, "changed": 0})
         self.assertEqual(rows, self.superuser.execute("select * from mobeye.burglary order by reference").fetchall())
+        others = "select occurred_from, occurred_until, attempt, method, address from mobeye.burglary order by reference"
+        kept = self.superuser.execute(others).fetchall()
+        self.assertTrue(all(any(row[column] for row in kept) for column in range(5)))
         printed = self.assert_put("reference;lon;lat\nPL1;5.3;52.2\nPL2;;\nPL3;;\n", {"burglaries": 3, "added": 0, "changed": 3})
+        self.assertEqual(self.superuser.execute(others).fetchall(), kept)
         self.assertIn(":3: warning: lon: is empty: the stored place is removed (so it is for 2 rows in all)", printed)
         self.assert_put(FILE, {"burglaries": 3, "added": 0, "changed": 3})
         # Columns that the file lacks stay; an empty cell is a value.
