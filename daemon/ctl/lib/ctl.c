@@ -211,6 +211,17 @@ int ctl_read(const char *verb, const char *file, size_t max, struct buf *text)
     return rc == 0 ? CTL_OK : ctl_fail(verb, "%s: %s", is_stdin ? "standard input" : file, strerror(why));
 }
 
+bool ctl_write(int fd, struct str text)
+{
+    for (size_t at = 0; at < text.len;) {
+        ssize_t wrote = write(fd, text.p + at, text.len - at);
+        if (wrote < 0 && errno != EINTR)
+            return false;
+        at += wrote > 0 ? (size_t)wrote : 0;
+    }
+    return fsync(fd) == 0;
+}
+
 void ctl_sync_directory(const char *file)
 {
     char *copy = mem_strdup(file);

@@ -38,6 +38,8 @@ static void read_one(struct status_watch *ret, const char *directory, const char
     ret->readable = access(path, R_OK | X_OK) == 0;
     snprintf(path, sizeof(path), "%s/%s/dead-letter", directory, name);
     ret->dead = count_lines(path);
+    snprintf(path, sizeof(path), "%s/%s/dead-letter.retrying", directory, name); /* of an interrupted --retry */
+    ret->dead += count_lines(path);
     snprintf(path, sizeof(path), "%s/%s/cursor", directory, name);
     if (cursor_read(path, &found, &after, &err) == 0 && found) {
         ret->after = (double)after;

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ctl/lib/ctl.h"
+
 int cursor_read(const char *file, bool *ret_found, int64_t *ret_after, struct err *err)
 {
     FILE *in = fopen(file, "re");
@@ -21,11 +23,6 @@ int cursor_read(const char *file, bool *ret_found, int64_t *ret_after, struct er
     return *ret_found ? 0 : err_set(err, "%s: not a change number (use --after N, or remove the file)", file);
 }
 
-static bool write_all(int fd, const char *text)
-{
-    return write(fd, text, strlen(text)) == (ssize_t)strlen(text) && fsync(fd) == 0;
-}
-
 int cursor_store(const char *file, int64_t after, struct err *err)
 {
     char path[PATH_MAX], text[32];
@@ -33,8 +30,12 @@ int cursor_store(const char *file, int64_t after, struct err *err)
         return err_set(err, "%s: %s", file, strerror(ENAMETOOLONG));
     snprintf(text, sizeof(text), "%" PRId64 "\n", after);
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    bool kept = fd >= 0 && write_all(fd, text);
+    bool stored = fd >= 0 && ctl_write(fd, str_from(text)) && rename(path, file) == 0;
+    int why = errno;
     if (fd >= 0)
         close(fd);
-    return kept && rename(path, file) == 0 ? 0 : err_set(err, "%s: %s", file, strerror(errno));
+    if (!stored)
+        return err_set(err, "%s: %s", file, strerror(why));
+    ctl_sync_directory(file);
+    return 0;
 }

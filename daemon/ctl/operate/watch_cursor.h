@@ -14,7 +14,7 @@
  */
 int cursor_read(const char *file, bool *ret_found, int64_t *ret_after, struct err *err);
 
-/* Replaces the file atomically. -1 with err set. */
+/* Replaces the file atomically; after a power cut it is the old or the new one. -1 with err set. */
 int cursor_store(const char *file, int64_t after, struct err *err);
 
 #endif

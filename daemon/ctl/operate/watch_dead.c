@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "ctl/lib/ctl.h"
+
 /* Whether the path still refers to the open file. */
 static bool is_same(const char *path, int fd)
 {
@@ -37,13 +39,27 @@ static int open_locked(const char *file, int flags)
     }
 }
 
+/* Removes what was written of a line, which the next one would continue. Keeps errno. */
+static void cut_back(int fd, off_t size)
+{
+    int why = errno;
+    if (ftruncate(fd, size) != 0)
+        fprintf(stderr, "mobeyectl watch: an incomplete dead letter remains: %s\n", strerror(errno));
+    errno = why;
+}
+
 int dead_append(const char *file, struct str event, struct err *err)
 {
     struct buf line = {0};
     buf_append_str(&line, event);
     buf_append(&line, "\n", 1);
     int fd = open_locked(file, O_WRONLY | O_CREAT | O_APPEND);
-    bool ok = fd >= 0 && write(fd, line.data, line.len) == (ssize_t)line.len && fsync(fd) == 0;
+    struct stat before;
+    bool ok = fd >= 0 && fstat(fd, &before) == 0;
+    if (ok && !ctl_write(fd, buf_str(&line))) {
+        ok = false;
+        cut_back(fd, before.st_size);
+    }
     int error = errno;
     if (fd >= 0)
         close(fd);
@@ -51,20 +67,36 @@ int dead_append(const char *file, struct str event, struct err *err)
     return ok ? 0 : err_set(err, "%s: %s", file, strerror(error));
 }
 
-/* Renames the file, unless an earlier run left the renamed one. 1: there are letters; 0: none; -1 with err set. */
+/* Renames the file, unless there is a renamed one already, left by an interrupted run or in use by another. -1 with err
+ * set. */
 static int take_away(const char *file, const char *taken, struct err *err)
 {
-    if (access(taken, F_OK) == 0)
-        return 1;
     int fd = open_locked(file, O_RDWR);
     if (fd < 0 && errno == ENOENT)
         return 0;
-    int rc = fd >= 0 ? rename(file, taken) : -1;
-    if (rc != 0)
+    bool renamed = fd >= 0 && (renameat2(AT_FDCWD, file, AT_FDCWD, taken, RENAME_NOREPLACE) == 0 || errno == EEXIST);
+    if (!renamed)
         err_set(err, "%s: %s", file, strerror(errno));
     if (fd >= 0)
         close(fd);
-    return rc == 0 ? 1 : -1;
+    return renamed ? 0 : -1;
+}
+
+/* Opens the renamed file for this run alone. NULL: there are no letters, or err is set (*ret_rc is -1). */
+static FILE *open_taken(const char *taken, int *ret_rc, struct err *err)
+{
+    FILE *letters = fopen(taken, "re");
+    *ret_rc = 0;
+    if (!letters && errno == ENOENT)
+        return NULL;
+    if (letters && flock(fileno(letters), LOCK_EX | LOCK_NB) == 0 && is_same(taken, fileno(letters)))
+        return letters;
+    /* Locked, or removed since it was opened: by the run that has just ended. */
+    bool is_busy = letters && (errno == EWOULDBLOCK || !is_same(taken, fileno(letters)));
+    *ret_rc = err_set(err, "%s: %s", taken, is_busy ? "another --retry is running" : strerror(errno));
+    if (letters)
+        fclose(letters);
+    return NULL;
 }
 
 static int retry_all(FILE *letters, const char *file, const struct delivery *delivery, size_t *taken, size_t *left,
@@ -99,15 +131,15 @@ int dead_retry(const char *file, const struct delivery *delivery, size_t *ret_ta
     *ret_taken = *ret_left = 0;
     if (snprintf(path, sizeof(path), "%s.retrying", file) >= (int)sizeof(path))
         return err_set(err, "%s: %s", file, strerror(ENAMETOOLONG));
-    int rc = take_away(file, path, err);
-    if (rc <= 0)
-        return rc;
-    FILE *letters = fopen(path, "re");
+    if (take_away(file, path, err) != 0)
+        return -1;
+    int rc;
+    FILE *letters = open_taken(path, &rc, err);
     if (!letters)
-        return err_set(err, "%s: %s", path, strerror(errno));
+        return rc;
     rc = retry_all(letters, file, delivery, ret_taken, ret_left, err);
-    fclose(letters);
     if (rc == 0 && unlink(path) != 0)
         rc = err_set(err, "%s: %s", path, strerror(errno));
+    fclose(letters);
     return rc;
 }

@@ -11,12 +11,12 @@
 #include "base/err.h"
 #include "ctl/operate/watch_deliver.h"
 
-/* Appends the event and syncs the file. -1 with err set. */
+/* Appends the event and syncs the file. -1 with err set: the file is as it was. */
 int dead_append(const char *file, struct str event, struct err *err);
 
 /* Tries to deliver each event once, in order. Events that are not accepted go back into the file, and the reason is
- * printed. The next run continues an interrupted one. Counts both. -1 with err set: a file cannot be read or written.
- */
+ * printed. The next run continues an interrupted one. Counts both. -1 with err set: a file cannot be read or written,
+ * or another run has not ended. */
 int dead_retry(const char *file, const struct delivery *delivery, size_t *ret_taken, size_t *ret_left, struct err *err);
 
 #endif

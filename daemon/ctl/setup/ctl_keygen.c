@@ -34,7 +34,7 @@ static int write_key(const char *file, const char *secret)
     int fd = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return ctl_fail(VERB, "%s: %s", file, errno == EEXIST ? "file exists (expected a new file)" : strerror(errno));
-    bool good = write(fd, line, (size_t)len) == len && fsync(fd) == 0;
+    bool good = ctl_write(fd, (struct str){line, (size_t)len});
     int why = errno;
     close(fd);
     explicit_bzero(line, sizeof(line));

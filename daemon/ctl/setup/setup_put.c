@@ -52,8 +52,7 @@ static int write_file(const char *path, struct str text, const char *user, bool 
 {
     unlink(path);
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    bool good =
-        fd >= 0 && write(fd, text.p, text.len) == (ssize_t)text.len && hand_over(fd, user, secret) && fsync(fd) == 0;
+    bool good = fd >= 0 && hand_over(fd, user, secret) && ctl_write(fd, text);
     int why = errno;
     if (fd >= 0)
         close(fd);
