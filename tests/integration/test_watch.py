@@ -11,6 +11,7 @@ import threading
 
 import pytest
 
+from harness.daemon import Notices
 from harness.paths import MOBEYECTL
 from harness.wait import wait_until
 
@@ -157,6 +158,19 @@ def test_a_cursor_from_before_a_restore_is_brought_back_and_said(database, watch
     assert "(continuing after 2)" in watch("--after", 3, "--once")[2]
 
 
+def test_changes_that_a_login_does_not_see_are_behind_it(database, watch, tmp_path):
+    """Its cursor moves on, so that nobody takes it for late."""
+    cursor = tmp_path / "cursor"
+    database.execute("insert into mobeye.team values ('noord'), ('zuid')")
+    database.execute("create role dispatch login in role mobeye_patrol")
+    database.execute("insert into mobeye.person values ('dispatch', 'Dispatch', 'noord')")
+    for team in ("noord", "zuid", "zuid"):
+        happen(database, "new", team)
+    status, events, err = watch("--db", f"{database.conninfo} user=dispatch", "--after", 0, "--cursor", cursor, "--once")
+    assert (status, [e["id"] for e in events], err) == (0, ["1"], "")
+    assert cursor.read_text() == "3\n"
+
+
 def test_a_team_sees_its_own_and_nobodys(database, watch):
     database.execute("insert into mobeye.team values ('noord'), ('zuid')")
     for team in ("noord", "zuid", None):
@@ -208,6 +222,20 @@ def test_it_follows_what_happens_and_beats_and_ends_when_told(database, watch, t
     wait_until(lambda: "mobeye.incident.new.v1" in types(), "the change")
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 0
+
+
+def test_waiting_for_a_receiver_is_no_failure_to_the_service_manager(database, watch, hook, tmp_path, monkeypatch):
+    notices = Notices(tmp_path / "notify")
+    monkeypatch.setenv("NOTIFY_SOCKET", notices.path)
+    happen(database, "new")
+    hook.refused = {"1"}
+    process = watch("--after", 0, "--webhook", hook.url, wait=False)
+    wait_until(lambda: any("not delivered" in line for line in notices.seen), "it waits")
+    seen = next(n for n, line in enumerate(notices.seen) if "not delivered" in line)
+    wait_until(lambda: "WATCHDOG=1" in notices.seen[seen:], "and says that it lives")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 0
+    notices.close()
 
 
 def test_a_lost_database_is_found_again(database, watch, tmp_path):

@@ -61,10 +61,13 @@ static PGconn *open_as(const char *user, const char *verb, const char *conninfo,
     char name[64];
     struct root root;
     snprintf(name, sizeof(name), "mobeyectl %s", verb);
-    /* The later of two equal keys counts, and NULL values are ignored: the conninfo can override the timeout, but not
-     * the keys after it. */
-    const char *keys[] = {"connect_timeout", "dbname", "dbname", "application_name", "client_encoding", NULL};
-    const char *values[] = {"10", conninfo, database, name, "UTF8", NULL};
+    /* The later of two equal keys counts, and NULL values are ignored: the conninfo can override the timeouts, but not
+     * the keys after it. Without them a query on a connection whose other end is gone would hang for a quarter of an
+     * hour. */
+    const char *keys[] = {"connect_timeout",     "tcp_user_timeout", "keepalives_idle",
+                          "keepalives_interval", "dbname",           "dbname",
+                          "application_name",    "client_encoding",  NULL};
+    const char *values[] = {"10", "20000", "10", "5", conninfo, database, name, "UTF8", NULL};
     bool became = become(user, &root);
     PGconn *conn = PQconnectdbParams(keys, values, 1);
     if (became)

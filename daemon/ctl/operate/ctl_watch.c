@@ -93,6 +93,7 @@ struct watch {
     int64_t after; /* the last change that was delivered */
     PGconn *conn;
     int64_t beat_due_us;
+    int64_t skip_due_us; /* when the cursor is next stored only to skip what this role does not see */
 };
 
 static int store_cursor(struct watch *w)
@@ -142,6 +143,16 @@ static bool give_up(struct watch *w, struct str event, const char *why)
     return true;
 }
 
+/* Waits that long, or for a signal. Keeps the watchdog quiet: waiting for a receiver that is down is not a failure. */
+static void wait_alive(int64_t us)
+{
+    for (int64_t until_us = clock_mono_us() + us; us > 0 && !stop_signal_arrived(); us = until_us - clock_mono_us()) {
+        notify_watchdog();
+        stop_signal_wait(-1, us < LOOK_US ? us : LOOK_US);
+    }
+    notify_watchdog();
+}
+
 /* Tries until the event is accepted or its time is over. false: a signal stopped it. due_us: when the event became due.
  */
 static bool deliver(struct watch *w, struct str event, int64_t due_us)
@@ -163,7 +174,7 @@ static bool deliver(struct watch *w, struct str event, int64_t due_us)
         if (!down)
             ctl_fail(VERB, "%s; trying again in %.0f s", err.text, (double)pause_us / 1e6);
         notify_status("not delivered: %s", err.text);
-        stop_signal_wait(-1, pause_us);
+        wait_alive(pause_us);
     }
     return false;
 }
@@ -197,14 +208,22 @@ static bool number_changes(struct watch *w)
     return numbered != NULL;
 }
 
+static bool read_last_change(struct watch *w, int64_t *ret)
+{
+    PGresult *rows = query(w, "select patrol.last_change()", 0, NULL);
+    bool read = rows != NULL;
+    if (read)
+        *ret = strtoll(PQgetvalue(rows, 0, 0), NULL, 10);
+    PQclear(rows);
+    return read;
+}
+
 /* Without a starting point: starts after the latest change. So too if that is lower than the starting point, as in a
  * database that was restored: else nothing would be sent until as many changes have happened again. */
 static bool find_start(struct watch *w)
 {
-    PGresult *rows = number_changes(w) ? query(w, "select patrol.last_change()", 0, NULL) : NULL;
-    int64_t last = rows ? strtoll(PQgetvalue(rows, 0, 0), NULL, 10) : 0;
-    bool found = rows != NULL;
-    PQclear(rows);
+    int64_t last = 0;
+    bool found = number_changes(w) && read_last_change(w, &last);
     if (!found || (w->has_after && w->after <= last))
         return found;
     if (w->has_after)
@@ -235,17 +254,32 @@ static bool connected(struct watch *w)
     return good;
 }
 
+/* Moves to a change up to which this role sees no others, without a sync for each. */
+static bool skip_unseen(struct watch *w, int64_t last)
+{
+    if (last <= w->after)
+        return true;
+    w->after = last;
+    if (clock_mono_us() < w->skip_due_us)
+        return true;
+    w->skip_due_us = clock_mono_us() + CLOCK_MINUTE;
+    return store_cursor(w) == CTL_OK;
+}
+
 /* Returns the number of changes read; -1: they could not be read. */
 static int deliver_changes(struct watch *w)
 {
     char after[24];
+    int64_t last = 0;
     snprintf(after, sizeof(after), "%" PRId64, w->after);
     const char *values[] = {after, w->team, w->include, w->only};
-    PGresult *rows = number_changes(w) ? query(w, CHANGES_SQL, 4, values) : NULL;
+    /* First which is the last, then the rows: what is committed in between may be a row already, but none is missed. */
+    PGresult *rows = number_changes(w) && read_last_change(w, &last) ? query(w, CHANGES_SQL, 4, values) : NULL;
     int n = rows ? PQntuples(rows) : -1;
     int64_t due_us = clock_mono_us();
     for (int i = 0; i < n && !stop_signal_arrived(); i++) {
         stop_signal_wait(-1, 0);
+        notify_watchdog();
         bool wanted = *PQgetvalue(rows, i, 1) == 't';
         if (wanted && !deliver(w, (struct str){PQgetvalue(rows, i, 2), (size_t)PQgetlength(rows, i, 2)}, due_us))
             break;
@@ -253,6 +287,8 @@ static int deliver_changes(struct watch *w)
         if ((wanted || i + 1 == n) && store_cursor(w) != CTL_OK)
             n = -1;
     }
+    if (n == 0 && !skip_unseen(w, last))
+        n = -1;
     PQclear(rows);
     return n;
 }
@@ -285,7 +321,7 @@ static int run_watch(struct watch *w)
         if (n < 0 && w->once)
             return CTL_FAILED;
         if (n < 0) {
-            stop_signal_wait(-1, RETRY_LEAST_US + pgconn_backoff_us(RETRY_LEAST_US, RETRY_MOST_US, failures++));
+            wait_alive(RETRY_LEAST_US + pgconn_backoff_us(RETRY_LEAST_US, RETRY_MOST_US, failures++));
             continue;
         }
         failures = 0;
