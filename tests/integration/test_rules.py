@@ -1,6 +1,10 @@
 """What stands by those who write rules: explain, replay, apply."""
 import json
+import os
 import shutil
+import socket
+
+import pytest
 
 from harness.alerts import alert
 from harness.daemon import mobeyectl
@@ -103,6 +107,7 @@ def test_the_same_rules_would_have_made_the_same(daemons, database, context):
 
 
 def test_other_rules_gain_lose_and_change_priority(daemons, database, context, tmp_path):
+    database.execute("alter sequence mobeye.incident_id restart 1234567")
     daemon = stored(daemons, database, context)
     before = database.rows("select * from mobeye.incident order by 1")
     done = mobeyectl("replay", "-c", rules_file(daemon, tmp_path, BY_INPUT), "--json", "--db", database.conninfo)
@@ -114,6 +119,8 @@ def test_other_rules_gain_lose_and_change_priority(daemons, database, context, t
     assert database.rows("select * from mobeye.incident order by 1") == before
     table = mobeyectl("replay", "-c", rules_file(daemon, tmp_path, BY_INPUT), "--db", database.conninfo)
     assert "1 gained, 1 lost, 1 more urgent" in table.stdout and "2 -> 1" in table.stdout
+    for reference, in database.rows("select reference from mobeye.incident"):
+        assert f" {reference} " in table.stdout
 
 
 def test_what_a_person_closed_is_closed_in_the_replay_too(daemons, database, context):
@@ -175,3 +182,52 @@ def test_a_bad_file_is_not_applied(daemons, database, tmp_path):
     done = mobeyectl("apply", "-c", target, "--unit", "none", "--yes", bad)
     assert done.returncode == 1 and "priority" in done.stderr
     assert target.read_text() == "as it was"
+
+
+def test_a_file_that_refers_to_a_bad_one_is_not_applied(daemons, database, tmp_path):
+    daemon = daemons(database.ingest, more=BY_DEVICE)
+    keys = tmp_path / "dc09.keys"
+    keys.write_text("1234 0123456789abcdef0123456789abcdef\n")
+    keys.chmod(0o644)
+    daemon.write(endpoints=[daemon.conf.endpoint("door", format="sia-dc09", dc09_keys=str(keys))])
+    target = tmp_path / "mobeyed.yaml"
+    target.write_text("as it was")
+    done = mobeyectl("apply", "-c", target, "--unit", "none", "--yes", "--no-replay", daemon.file)
+    assert done.returncode == 1 and "dc09_keys" in done.stderr, done.stderr
+    assert target.read_text() == "as it was"
+
+
+@pytest.fixture
+def systemd(tmp_path, daemons, database, monkeypatch):
+    """A running daemon whose file is `target`, and a systemctl that reloads it with the signal, as its unit does."""
+    daemon = daemons(database.ingest).start()
+    calls = tmp_path / "bin" / "systemctl"
+    calls.parent.mkdir()
+    calls.write_text(f"#!/bin/sh\n[ $1 != reload ] || kill -HUP {daemon.pid}\n")
+    calls.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{calls.parent}:{os.environ['PATH']}")
+    return daemon
+
+
+def test_what_the_daemon_refuses_does_not_stay(systemd, tmp_path):
+    """An address in use, which only the daemon finds; then one that is free."""
+    daemon, new = systemd, tmp_path / "new.yaml"
+    previous = daemon.directory / "mobeyed.yaml.previous"
+    before = daemon.file.read_text()
+    previous.write_text("the one before")
+
+    def apply():
+        return mobeyectl("apply", "-c", daemon.file, "--yes", "--no-replay", new)
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        second = daemon.conf.endpoint("second", bind=f"tcp://127.0.0.1:{taken.getsockname()[1]}")
+        new.write_text(daemon.conf.set(endpoints=[daemon.conf.endpoint("door"), second]).text())
+        refused = apply()
+    assert refused.returncode == 1 and "mobeyed.service refused the file" in refused.stderr, refused.stderr
+    assert "reloaded" not in refused.stderr
+    assert daemon.file.read_text() == before and previous.read_text() == "the one before"
+    assert daemon.metric("config_last_reload_successful") == 1, "it has read the old file again"
+    done = apply()
+    assert done.returncode == 0 and "mobeyed.service reloaded" in done.stderr, done.stderr
+    assert daemon.file.read_text() == new.read_text() and previous.read_text() == before
+    assert daemon.metric("config_last_reload_successful") == 1

@@ -175,3 +175,19 @@ double scrape_plain(const struct scrape *scrape, const char *name)
         value = strtod(at + strlen(line), NULL);
     return value;
 }
+
+double scrape_applied_at(const char *listen, bool *ret_refused)
+{
+    struct err err;
+    struct scrape scrape = {0};
+    double at = NAN;
+    bool refused = false;
+    if (listen && scrape_fetch(listen, &scrape, &err) == 0) {
+        at = scrape_value(&scrape, "config_last_reload_timestamp_seconds", NULL);
+        refused = scrape_value(&scrape, "config_last_reload_successful", NULL) == 0;
+    }
+    if (ret_refused)
+        *ret_refused = refused;
+    buf_free(&scrape.text);
+    return at;
+}

@@ -28,6 +28,10 @@ double scrape_plain(const struct scrape *scrape, const char *name);
  * if there is no such sample. */
 double scrape_value(const struct scrape *scrape, const char *name, const struct str *endpoint);
 
+/* When the daemon last applied its configuration, as a wall clock time in seconds, fetched from http.listen; NAN:
+ * unknown. ret_refused, unless NULL: whether it has refused one since. */
+double scrape_applied_at(const char *listen, bool *ret_refused);
+
 /* The i-th endpoint's name, escaped as in the text format, which is also valid in JSON. false: there are no more. */
 bool scrape_endpoint(const struct scrape *scrape, size_t i, struct str *ret);
 

@@ -9,9 +9,12 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "conf/load.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/options.h"
+#include "ctl/rules/reload_unit.h"
 #include "ctl/rules/replay.h"
+#include "flow/check_external.h"
 
 #define VERB "apply"
 
@@ -22,8 +25,11 @@ static const char help[] =
     "       mobeyectl apply [OPTION]... --undo\n"
     "Installs a new configuration, or restores the previous one.\n\n"
     "Checks FILE as the daemon would, shows what its rules would have made of the last 7 days (see mobeyectl replay),\n"
-    "asks for confirmation, replaces the configuration atomically, and has the daemon reload. The old file is kept as\n"
-    ".previous next to it; --undo exchanges the two. If the replay fails, nothing is changed.\n\n"
+    "asks for confirmation, replaces the configuration atomically, and makes the daemon reload it. The old file is "
+    "kept\n"
+    "as .previous next to it; --undo exchanges the two. If the replay fails, or the daemon refuses the file, nothing "
+    "is\n"
+    "changed.\n\n"
     "      --undo         restore the previous configuration\n"
     "      --no-replay    skip the replay, for example while the database is down\n"
     "      --yes          do not ask for confirmation\n"
@@ -40,6 +46,7 @@ struct apply_request {
     const char *target, *unit, *file;
     bool undo, no_replay;
     char *previous; /* target.previous */
+    char *listen;   /* address of the daemon's metrics; NULL: unknown */
 };
 
 static char *with_suffix(const char *file, const char *suffix)
@@ -85,17 +92,6 @@ static bool confirmed(const struct apply_request *request)
            ctl_confirm(VERB, "%s %s?", request->undo ? "Restore the previous version of" : "Replace", request->target);
 }
 
-static bool write_whole(int fd, const struct buf *text)
-{
-    for (size_t at = 0; at < text->len;) {
-        ssize_t wrote = write(fd, text->data + at, text->len - at);
-        if (wrote < 0 && errno != EINTR)
-            return false;
-        at += wrote > 0 ? (size_t)wrote : 0;
-    }
-    return fsync(fd) == 0;
-}
-
 /* Gives the file the owner and mode of the one that it replaces. */
 static void take_after(int fd, const char *model)
 {
@@ -114,7 +110,7 @@ static int put_in_place(const struct apply_request *request, const struct buf *t
 {
     char *beside = with_suffix(place, ".XXXXXX");
     int fd = mkostemp(beside, O_CLOEXEC);
-    bool good = fd >= 0 && write_whole(fd, text);
+    bool good = fd >= 0 && ctl_write(fd, buf_str(text));
     if (good)
         take_after(fd, request->target);
     good = good && rename(beside, place) == 0;
@@ -128,53 +124,103 @@ static int put_in_place(const struct apply_request *request, const struct buf *t
     return rc;
 }
 
-static int reload_unit(const struct apply_request *request)
+/* A file as it was before; exists: false, there was none. */
+struct former_file {
+    const char *path;
+    bool exists;
+    struct buf text;
+};
+
+static int read_former(const char *path, struct former_file *ret)
 {
-    const char *const active[] = {"systemctl", "is-active", "--quiet", request->unit, NULL};
-    const char *const words[] = {"systemctl", "reload", request->unit, NULL};
-    if (strcmp(request->unit, "none") == 0)
+    *ret = (struct former_file){.path = path, .exists = access(path, F_OK) == 0};
+    return ret->exists ? ctl_read(VERB, path, FILE_MAX, &ret->text) : CTL_OK;
+}
+
+static int put_back(const struct apply_request *request, const struct former_file *former)
+{
+    if (former->exists)
+        return put_in_place(request, &former->text, former->path);
+    if (unlink(former->path) == 0 || errno == ENOENT)
         return CTL_OK;
-    if (ctl_systemctl(active) != 0) {
-        fprintf(stderr, "%s is not running under systemd: send SIGHUP to the daemon to apply the file\n",
-                request->unit);
+    return ctl_fail(VERB, "%s: %s", former->path, strerror(errno));
+}
+
+/* Does not leave a file that the daemon refuses, with which it would not start again. */
+static int reload_or_put_back(const struct apply_request *request, const struct former_file *target,
+                              const struct former_file *previous)
+{
+    enum reload_result result = reload_unit(request->unit, request->listen);
+    if (result == RELOAD_APPLIED)
+        fprintf(stderr, "%s reloaded\n", request->unit);
+    if (result == RELOAD_APPLIED || result == RELOAD_UNKNOWN)
         return CTL_OK;
-    }
-    if (ctl_systemctl(words) != 0)
-        return ctl_fail(VERB, "%s refused the file and continues with the old configuration (see its log)",
-                        request->unit);
-    fprintf(stderr, "%s reloaded\n", request->unit);
-    return CTL_OK;
+    int rc = put_back(request, target);
+    if (put_back(request, previous) != CTL_OK || rc != CTL_OK)
+        return ctl_fail(VERB, "%s refused the file, which is still installed", request->unit);
+    if (result == RELOAD_REFUSED_BY_DAEMON)
+        reload_unit(request->unit, request->listen);
+    return ctl_fail(VERB, "%s refused the file; %s is unchanged (journalctl -u %s gives the reason)", request->unit,
+                    request->target, request->unit);
 }
 
 /* Keeps the present file, if there is one, as .previous. */
 static int install_file(const struct apply_request *request, const struct buf *text)
 {
-    struct buf before = {0};
-    int rc = CTL_OK;
-    if (access(request->target, F_OK) == 0) {
-        rc = ctl_read(VERB, request->target, FILE_MAX, &before);
-        if (rc == CTL_OK)
-            rc = put_in_place(request, &before, request->previous);
-    }
+    struct former_file target, previous = {0};
+    int rc = read_former(request->target, &target);
+    if (rc == CTL_OK)
+        rc = read_former(request->previous, &previous);
+    if (rc == CTL_OK && target.exists)
+        rc = put_in_place(request, &target.text, request->previous);
     if (rc == CTL_OK)
         rc = put_in_place(request, text, request->target);
-    buf_free(&before);
-    return rc == CTL_OK ? reload_unit(request) : rc;
+    if (rc == CTL_OK)
+        rc = reload_or_put_back(request, &target, &previous);
+    buf_free(&target.text);
+    buf_free(&previous.text);
+    return rc;
 }
 
-static int apply_file(const struct apply_request *request)
+/* Loads the file with all that it refers to, as the daemon does. NULL: it would refuse it; the reason is printed. */
+static struct conf *load_as_daemon(const char *file)
+{
+    struct buf report = {0};
+    struct conf *conf = conf_load_whole(file, NULL, &report);
+    if (conf && check_external(conf, &report) != 0)
+        conf_free(&conf);
+    if (!conf)
+        fwrite(report.data, 1, report.len, stderr);
+    buf_free(&report);
+    return conf;
+}
+
+/* http.listen of the running daemon, which a reload does not change. NULL: unknown or off. */
+static char *listen_of(const char *target)
+{
+    struct buf report = {0};
+    struct conf *conf = conf_load(target, &report);
+    char *listen = conf && conf->http_listen ? mem_strdup(conf->http_listen) : NULL;
+    conf_free(&conf);
+    buf_free(&report);
+    return listen;
+}
+
+static int apply_file(struct apply_request *request)
 {
     struct buf text = {0};
     const char *from = request->undo ? request->previous : request->file;
     int rc = ctl_read(VERB, from, FILE_MAX, &text);
-    struct conf *conf = rc == CTL_OK ? ctl_load(from) : NULL;
+    struct conf *conf = rc == CTL_OK ? load_as_daemon(from) : NULL;
     if (!conf)
         rc = CTL_FAILED;
     if (rc == CTL_OK)
         rc = show_replay(request, conf);
+    request->listen = listen_of(request->target);
     if (rc == CTL_OK)
         rc = confirmed(request) ? install_file(request, &text) : CTL_FAILED;
     conf_free(&conf);
+    free(request->listen);
     buf_free(&text);
     return rc;
 }

@@ -60,14 +60,14 @@ static void sort_closings(struct replay *replay)
 
 static int read_incidents(struct replay *replay, PGconn *conn, const char *since, struct err *err)
 {
-    PGresult *rows = PQexecParams(
-        conn,
-        "select incident_id, to_char(created_at, 'YYYY-') || lpad(incident_id::text, 6, '0'), coalesce(device_id, ''),"
-        " coalesce(rule, ''), category, priority, (extract(epoch from first_seen) * 1000000)::bigint,"
-        " case when closed_by_person then (extract(epoch from closed_at) * 1000000)::bigint end,"
-        " verified_by = 'person' is true"
-        " from mobeye.incident where last_received_at >= now() - $1::interval order by incident_id",
-        1, NULL, &since, NULL, NULL, 0);
+    PGresult *rows =
+        PQexecParams(conn,
+                     "select incident_id, reference, coalesce(device_id, ''), coalesce(rule, ''), category, priority, "
+                     "(extract(epoch from first_seen) * 1000000)::bigint,"
+                     " case when closed_by_person then (extract(epoch from closed_at) * 1000000)::bigint end,"
+                     " verified_by = 'person' is true"
+                     " from mobeye.incident where last_received_at >= now() - $1::interval order by incident_id",
+                     1, NULL, &since, NULL, NULL, 0);
     if (PQresultStatus(rows) != PGRES_TUPLES_OK) {
         err_set(err, "read the incidents: %s%s", PQresultErrorField(rows, PG_DIAG_MESSAGE_PRIMARY),
                 ctl_owner_hint(rows));

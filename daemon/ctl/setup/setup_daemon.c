@@ -1,6 +1,5 @@
 /* mobeyectl setup: starts or reloads the daemon. */
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,21 +39,9 @@ static double changed_at(const char *path)
     return path && stat(path, &st) == 0 ? (double)st.st_ctim.tv_sec + (double)st.st_ctim.tv_nsec / 1e9 : 0;
 }
 
-/* When the daemon last applied its configuration; NAN: unknown. */
-static double applied_at(const struct conf *conf)
-{
-    struct err err;
-    struct scrape scrape = {0};
-    double at = NAN;
-    if (conf->http_listen && scrape_fetch(conf->http_listen, &scrape, &err) == 0)
-        at = scrape_value(&scrape, "config_last_reload_timestamp_seconds", NULL);
-    buf_free(&scrape.text);
-    return at;
-}
-
 static bool is_up_to_date(const struct setup *s, const struct conf *conf)
 {
-    double taken_up = applied_at(conf);
+    double taken_up = scrape_applied_at(conf->http_listen, NULL);
     return taken_up > changed_at(s->daemon.file) && taken_up > changed_at(conf->security.clients) &&
            taken_up > changed_at(conf->security.server_key);
 }

@@ -1,0 +1,50 @@
+#include "ctl/rules/reload_unit.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "ctl/lib/ctl.h"
+#include "ctl/lib/scrape.h"
+
+enum { PATIENCE_S = 15 };
+
+/* A reload is a signal and gives no reply, so this polls. false: the daemon refused the file, or the time is over.
+ * refused_earlier: its state before the signal, in which a refusal does not show. */
+static bool wait_applied(const char *listen, double before, bool refused_earlier)
+{
+    int64_t until_us = clock_mono_us() + PATIENCE_S * CLOCK_SECOND;
+    do {
+        bool refused;
+        if (scrape_applied_at(listen, &refused) > before)
+            return true;
+        if (refused && !refused_earlier)
+            return false;
+        nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+    } while (clock_mono_us() < until_us);
+    return false;
+}
+
+enum reload_result reload_unit(const char *unit, const char *listen)
+{
+    const char *const active[] = {"systemctl", "is-active", "--quiet", unit, NULL};
+    const char *const reload[] = {"systemctl", "reload", unit, NULL};
+    bool refused_earlier;
+    if (strcmp(unit, "none") == 0)
+        return RELOAD_UNKNOWN;
+    if (ctl_systemctl(active) != 0) {
+        fprintf(stderr, "%s is not running under systemd: send SIGHUP to the daemon to apply the file\n", unit);
+        return RELOAD_UNKNOWN;
+    }
+    double before = scrape_applied_at(listen, &refused_earlier);
+    if (ctl_systemctl(reload) != 0)
+        return RELOAD_REFUSED_BY_CHECK;
+    if (isnan(before)) {
+        fprintf(stderr, "%s was told to reload; its metrics cannot be read, so only its log shows the result\n", unit);
+        return RELOAD_UNKNOWN;
+    }
+    return wait_applied(listen, before, refused_earlier) ? RELOAD_APPLIED : RELOAD_REFUSED_BY_DAEMON;
+}
