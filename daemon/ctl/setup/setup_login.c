@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "ctl/lib/ctl.h"
+#include "ctl/setup/password_server.h"
 #include "ctl/setup/setup.h"
 #include "store/conninfo.h"
 
@@ -53,43 +54,37 @@ static bool give_password(PGconn *conn, const char *role, const char *password)
     return given;
 }
 
-/* Where the program connects with its password: the superuser's server, but over TCP, where passwords apply. */
-struct password_server {
-    const char *host, *port;
+/* Where a program's password is. */
+struct login_password {
+    struct password_server server;
     char *passfile;
-    char start[512]; /* beginning of its line in the passfile */
+    char *start; /* beginning of its line in the passfile */
 };
 
-static void find_server(const struct setup *s, const struct setup_program *program, struct password_server *ret)
+static void find_password(const struct setup *s, const struct setup_program *program, struct login_password *ret)
 {
-    const char *host = PQhost(s->conn);
-    bool over_socket = !host || !*host || host[0] == '/' || host[0] == '@';
-    *ret = (struct password_server){.host = over_socket ? "127.0.0.1" : host, .port = PQport(s->conn)};
+    struct buf start = {0};
+    password_server_find(&ret->server, s->conn, s->admin);
+    password_server_line(&ret->server, program->role, &start);
+    ret->start = start.data;
     ret->passfile = setup_beside(program->file, "pgpass");
-    snprintf(ret->start, sizeof(ret->start), "%s:%s:*:%s:", ret->host, ret->port, program->role);
 }
 
-static char *conninfo_of(const struct setup *s, const struct setup_program *program,
-                         const struct password_server *server)
+static char *conninfo_of(const struct setup *s, const struct setup_program *program, const struct login_password *login)
 {
     struct buf conninfo = {0};
-    conninfo_append(&conninfo, "host", server->host);
-    conninfo_append(&conninfo, "port", server->port);
-    conninfo_append(&conninfo, "dbname", s->database);
-    conninfo_append(&conninfo, "user", program->role);
-    conninfo_append(&conninfo, "passfile", server->passfile);
-    buf_append(&conninfo, "", 1);
+    password_server_conninfo(&login->server, s->database, program->role, login->passfile, &conninfo);
     return conninfo.data;
 }
 
 /* The password in the passfile's line for this server; NULL: no such line. The caller frees it. */
-static char *password_in(struct str text, const struct password_server *server)
+static char *password_in(struct str text, const struct login_password *login)
 {
-    size_t start = strlen(server->start);
+    size_t start = strlen(login->start);
     for (size_t at = 0; at < text.len;) {
         const char *line = text.p + at, *end = memchr(line, '\n', text.len - at);
         size_t len = end ? (size_t)(end - line) : text.len - at;
-        if (len > start && memcmp(line, server->start, start) == 0)
+        if (len > start && memcmp(line, login->start, start) == 0)
             return strndup(line + start, len - start);
         at += len + 1;
     }
@@ -108,20 +103,20 @@ static char *new_password(void)
 }
 
 /* Writes the file first, then the role: after an interruption the file holds the password that the role will get. */
-static int set_password(struct setup *s, const struct setup_program *program, const struct password_server *server,
+static int set_password(struct setup *s, const struct setup_program *program, const struct login_password *login,
                         const struct buf *old)
 {
-    char *password = old ? password_in(buf_str(old), server) : new_password();
+    char *password = old ? password_in(buf_str(old), login) : new_password();
     struct buf line = {0};
     if (!password)
         return ctl_fail(SETUP_VERB,
                         "%s has no line that begins with %s (add one, or move the file away to get a new one)",
-                        server->passfile, server->start);
+                        login->passfile, login->start);
     if (old)
         buf_append_str(&line, buf_str(old));
     else
-        buf_printf(&line, "%s%s\n", server->start, password);
-    int status = setup_write(server->passfile, buf_str(&line), program->user, true);
+        buf_printf(&line, "%s%s\n", login->start, password);
+    int status = setup_write(login->passfile, buf_str(&line), program->user, true);
     if (status == CTL_OK && !give_password(s->conn, program->role, password))
         status = CTL_FAILED;
     sodium_memzero(password, strlen(password));
@@ -134,7 +129,7 @@ static int set_password(struct setup *s, const struct setup_program *program, co
 /* Whether programs on other machines are connected with the role's present password; prints so, since a new password
  * would lock them out. */
 static bool is_used_elsewhere(const struct setup *s, const struct setup_program *program,
-                              const struct password_server *server)
+                              const struct login_password *login)
 {
     char *from =
         setup_query(s->conn,
@@ -143,41 +138,46 @@ static bool is_used_elsewhere(const struct setup *s, const struct setup_program 
                     program->role);
     if (from)
         ctl_fail(SETUP_VERB, "a new password for %s would lock out %s at %s (copy its password file to %s, or stop it)",
-                 program->role, program->name, from, server->passfile);
+                 program->role, program->name, from, login->passfile);
     bool used = from != NULL;
     free(from);
     return used;
 }
 
-static int fail_refused(const struct setup *s, const struct setup_program *program,
-                        const struct password_server *server, const char *why)
+static int fail_refused(const struct setup *s, const struct setup_program *program, const struct login_password *login,
+                        const char *why)
 {
-    ctl_fail(SETUP_VERB, "%s cannot connect with %s: %s", program->name, server->passfile, why);
+    ctl_fail(SETUP_VERB, "%s cannot connect with %s: %s", program->name, login->passfile, why);
+    if (login->server.sslmode_chosen)
+        fprintf(stderr,
+                "the server must have a certificate that %s verifies: add sslrootcert=FILE, or another sslmode, "
+                "to --admin\n",
+                program->name);
     if (strstr(why, "pg_hba.conf"))
         fprintf(stderr, "pg_hba.conf needs a line: host %s %s %s scram-sha-256\n", s->database, program->role,
-                strcmp(server->host, "127.0.0.1") == 0 ? "127.0.0.1/32" : "ADDRESS-OF-THIS-MACHINE");
+                strcmp(login->server.host, "127.0.0.1") == 0 ? "127.0.0.1/32" : "ADDRESS-OF-THIS-MACHINE");
     return CTL_FAILED;
 }
 
-static int set_up_password(struct setup *s, const struct setup_program *program, const struct password_server *server)
+static int set_up_password(struct setup *s, const struct setup_program *program, const struct login_password *login)
 {
     struct buf old = {0};
-    int there = setup_read(server->passfile, &old), status = there < 0 ? CTL_FAILED : CTL_OK;
+    int there = setup_read(login->passfile, &old), status = there < 0 ? CTL_FAILED : CTL_OK;
     char *why = there > 0 ? refusal(s, program, program->conninfo) : NULL;
     if (there > 0 && !why) {
-        setup_is(s, "%s can connect with the password in %s", program->name, server->passfile);
+        setup_is(s, "%s can connect with the password in %s", program->name, login->passfile);
     } else if (there >= 0) {
         free(why);
         why = NULL;
-        if (there == 0 && is_used_elsewhere(s, program, server))
+        if (there == 0 && is_used_elsewhere(s, program, login))
             status = CTL_FAILED;
         else if (!s->dry_run)
-            status = set_password(s, program, server, there > 0 ? &old : NULL);
+            status = set_password(s, program, login, there > 0 ? &old : NULL);
         if (status == CTL_OK)
             setup_did(s, "set the password of %s %s %s", program->role, there > 0 ? "to the one in" : "and write it to",
-                      server->passfile);
+                      login->passfile);
         if (status == CTL_OK && !s->dry_run && (why = refusal(s, program, program->conninfo)))
-            status = fail_refused(s, program, server, why);
+            status = fail_refused(s, program, login, why);
     }
     free(why);
     if (old.len > 0)
@@ -196,11 +196,13 @@ int setup_login(struct setup *s, struct setup_program *program)
     } else if (program->conninfo && !s->dry_run) {
         status = ctl_fail(SETUP_VERB, "%s cannot connect with --conninfo: %s", program->name, why);
     } else if (!program->conninfo) {
-        struct password_server server;
-        find_server(s, program, &server);
-        program->conninfo = conninfo_of(s, program, &server);
-        status = set_up_password(s, program, &server);
-        free(server.passfile);
+        struct login_password login;
+        find_password(s, program, &login);
+        program->conninfo = conninfo_of(s, program, &login);
+        status = set_up_password(s, program, &login);
+        password_server_free(&login.server);
+        free(login.passfile);
+        free(login.start);
     }
     free(why);
     return status;

@@ -1,0 +1,62 @@
+#include "ctl/setup/password_server.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "ctl/lib/connect.h"
+#include "store/conninfo.h"
+
+/* What the superuser's connection was told; NULL: nothing, so libpq's default applies. The caller frees it. */
+static char *value_of(const char *admin, const char *keyword, const char *variable)
+{
+    char *value = conninfo_value(admin, keyword);
+    if (value || !getenv(variable))
+        return value;
+    return mem_strdup(getenv(variable));
+}
+
+void password_server_find(struct password_server *ret, const PGconn *conn, const char *admin)
+{
+    const char *host = PQhost(conn);
+    bool over_socket = !host || !*host || host[0] == '/' || host[0] == '@';
+    *ret = (struct password_server){
+        .host = over_socket ? "127.0.0.1" : host,
+        .port = PQport(conn),
+    };
+    if (over_socket) /* which has no TLS */
+        return;
+    ret->sslmode = value_of(admin, "sslmode", "PGSSLMODE");
+    ret->sslrootcert = value_of(admin, "sslrootcert", "PGSSLROOTCERT");
+    ret->sslmode_chosen = !ret->sslmode && !connect_is_local(admin);
+    if (ret->sslmode_chosen)
+        ret->sslmode = mem_strdup("verify-full");
+}
+
+void password_server_conninfo(const struct password_server *server, const char *database, const char *role,
+                              const char *passfile, struct buf *out)
+{
+    conninfo_append(out, "host", server->host);
+    conninfo_append(out, "port", server->port);
+    conninfo_append(out, "dbname", database);
+    conninfo_append(out, "user", role);
+    conninfo_append(out, "passfile", passfile);
+    if (server->sslmode)
+        conninfo_append(out, "sslmode", server->sslmode);
+    if (server->sslrootcert)
+        conninfo_append(out, "sslrootcert", server->sslrootcert);
+    buf_append(out, "", 1);
+}
+
+void password_server_line(const struct password_server *server, const char *role, struct buf *out)
+{
+    for (const char *c = server->host; *c; c++)
+        buf_printf(out, *c == ':' || *c == '\\' ? "\\%c" : "%c", *c);
+    buf_printf(out, ":%s:*:%s:", server->port, role);
+    buf_append(out, "", 1);
+}
+
+void password_server_free(struct password_server *server)
+{
+    free(server->sslmode);
+    free(server->sslrootcert);
+}

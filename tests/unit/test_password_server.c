@@ -1,0 +1,61 @@
+/* How programs connect to the server of the superuser who sets them up. */
+#include <criterion/criterion.h>
+#include <criterion/parameterized.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl/setup/password_server.h"
+
+struct sample {
+    char admin[96], conninfo[160], line[64];
+};
+
+ParameterizedTestParameters(password_server, has_its_own_conninfo_and_line)
+{
+    static struct sample samples[] = {
+        {"host=/run/nowhere port=1", "host=127.0.0.1 port=1 dbname=d user=r passfile=/p", "127.0.0.1:1:*:r:"},
+        {"host=/run/nowhere port=1 sslmode=require", "host=127.0.0.1 port=1 dbname=d user=r passfile=/p",
+         "127.0.0.1:1:*:r:"},
+        {"host=127.0.0.1 port=1", "host=127.0.0.1 port=1 dbname=d user=r passfile=/p", "127.0.0.1:1:*:r:"},
+        {"host=127.0.0.1 port=1 sslmode=disable", "host=127.0.0.1 port=1 dbname=d user=r passfile=/p sslmode=disable",
+         "127.0.0.1:1:*:r:"},
+        {"host=::1 port=1", "host=::1 port=1 dbname=d user=r passfile=/p", "\\:\\:1:1:*:r:"},
+        {"host=db.invalid port=1 sslmode=verify-ca sslrootcert=/ca",
+         "host=db.invalid port=1 dbname=d user=r passfile=/p sslmode=verify-ca sslrootcert=/ca", "db.invalid:1:*:r:"},
+        {"host=db.invalid port=1", "host=db.invalid port=1 dbname=d user=r passfile=/p sslmode=verify-full",
+         "db.invalid:1:*:r:"},
+        {"postgresql://db.invalid:1/?sslmode=prefer",
+         "host=db.invalid port=1 dbname=d user=r passfile=/p sslmode=prefer", "db.invalid:1:*:r:"},
+    };
+    return cr_make_param_array(struct sample, samples, sizeof(samples) / sizeof(samples[0]));
+}
+
+ParameterizedTest(struct sample *sample, password_server, has_its_own_conninfo_and_line)
+{
+    unsetenv("PGSSLMODE");
+    unsetenv("PGSSLROOTCERT");
+    struct password_server server;
+    struct buf conninfo = {0}, line = {0};
+    PGconn *conn = PQconnectStart(sample->admin); /* knows its host and port, connected or not */
+    password_server_find(&server, conn, sample->admin);
+    password_server_conninfo(&server, "d", "r", "/p", &conninfo);
+    password_server_line(&server, "r", &line);
+    cr_expect_str_eq(conninfo.data, sample->conninfo);
+    cr_expect_str_eq(line.data, sample->line);
+    buf_free(&conninfo);
+    buf_free(&line);
+    password_server_free(&server);
+    PQfinish(conn);
+}
+
+Test(password_server, the_environment_counts_where_the_conninfo_says_nothing)
+{
+    setenv("PGSSLMODE", "require", 1);
+    struct password_server server;
+    PGconn *conn = PQconnectStart("host=db.invalid port=1");
+    password_server_find(&server, conn, "host=db.invalid port=1");
+    cr_expect_str_eq(server.sslmode, "require");
+    cr_expect(!server.sslmode_chosen);
+    password_server_free(&server);
+    PQfinish(conn);
+}
