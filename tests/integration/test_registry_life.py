@@ -229,6 +229,19 @@ def test_logins_are_made_with_passwords_that_are_printed_once(filled, database):
     assert passwords(filled.run("people", "import", "-", "--make-logins", stdin=PEOPLE)) == {}
 
 
+def test_rights_of_people_are_given_to_people_only(filled, database):
+    """Roles of the programs, superusers and roles without a login would get rights that nobody expects."""
+    for statement in ("create role chief superuser login", "create role crew"):
+        database.execute(statement)
+    people = "login,name,team\nmobeye_board,Board,*\nchief,Chief,*\nliesbeth,L,noord\ncrew,Crew,*\n"
+    complaints = filled.refused("people", "import", "-", "--make-logins", stdin=people)
+    assert [line.split(" (")[0] for line in complaints if "--make-logins expects" in line] == [
+        "-:2: login: is a role of mobeyed", "-:3: login: is a superuser, who needs no rights",
+        "-:5: login: is a role that cannot log in"]
+    assert filled.query("select rolname from pg_roles where rolname = 'liesbeth' or rolname in ('mobeye_board', 'crew')"
+                        " and pg_has_role(oid, 'mobeye_patrol', 'member')") == []
+
+
 def test_no_login_is_made_whose_password_nobody_gets_to_see(filled, tmp_path):
     file = tmp_path / "people.csv"
     file.write_text("login,name,team\nunseen1,U,noord\nunseen2,U,*\n")

@@ -1,4 +1,5 @@
 """mobeyectl areas, devices, device, people and teams, from outside."""
+import concurrent.futures
 import json
 import subprocess
 
@@ -7,6 +8,7 @@ import pytest
 
 from harness.paths import MOBEYECTL, ROOT
 from harness.registry import collection, square
+from harness.wait import wait_until
 
 DISTRICTS = ROOT.parent / "shared" / "data" / "amersfoort-wijken-2014.geojson"
 HAND_DRAWN = ROOT / "tests" / "areas" / "hand-drawn.geojson"
@@ -351,6 +353,21 @@ def test_a_leaver_is_taken_away_with_login_and_sessions(registry, database):
         ran = registry.run("people", "remove", nobody)
         assert ran.returncode == 1 and f'person "{nobody}" does not exist' in ran.stderr
     assert registry.query("select rolcanlogin from pg_roles where rolname = 'els'") == [(True,)]
+
+
+def test_a_leaver_who_connects_meanwhile_is_out_too(registry, database):
+    """Until the removal is committed the server lets the login in."""
+    registry.done("people", "import", "-", stdin="login,name,team\nlate,Late,*\n")
+    database.execute("create role late login in role mobeye_patrol")
+    with concurrent.futures.ThreadPoolExecutor() as pool, psycopg.connect(database.conninfo) as holder:
+        holder.execute("create table public.of_late (); alter table public.of_late owner to late")  # the drop waits
+        removal = pool.submit(registry.run, "people", "remove", "late")
+        wait_until(lambda: database.value("select count(*) from pg_locks where not granted"), "the removal waits")
+        with psycopg.connect(database.conninfo, user="late", autocommit=True) as late:
+            holder.rollback()
+            assert removal.result().stdout.splitlines()[1:] == ["late: 1 more sessions ended"]
+            with pytest.raises(psycopg.OperationalError):
+                late.execute("select 1")
 
 
 def test_bad_people_and_teams_are_named_by_line(registry):

@@ -1,5 +1,6 @@
 /* mobeyectl people: the people who handle incidents. */
 #include <stdio.h>
+#include <string.h>
 
 #include "ctl/registry/import.h"
 #include "ctl/registry/make_logins.h"
@@ -101,12 +102,29 @@ static int show_person(const struct ctl_call *call)
     return status;
 }
 
+/* Ends the sessions that began while the login was being removed: until that is committed the server lets it in. oid:
+ * of its former role. */
+static int end_later_sessions(PGconn *conn, const char *login, const char *oid)
+{
+    PGresult *row = ctl_query(conn, VERB, "remove",
+                              "select count(pg_terminate_backend(pid)) from pg_stat_activity where usesysid = $1::oid"
+                              " and pid <> pg_backend_pid()",
+                              1, &oid);
+    if (row && strcmp(PQgetvalue(row, 0, 0), "0") != 0)
+        printf("%s: %s more sessions ended\n", login, PQgetvalue(row, 0, 0));
+    int status = row ? CTL_OK : CTL_FAILED;
+    PQclear(row);
+    return status;
+}
+
 static int remove_person(const struct ctl_call *call)
 {
     const char *login = call->arguments[0];
     PGconn *conn = ctl_connect(VERB, call->file, call->db);
+    PGresult *role =
+        conn ? ctl_query(conn, VERB, "remove", "select oid from pg_roles where rolname = $1", 1, &login) : NULL;
     PGresult *row =
-        conn && registry_exists(VERB, conn, "person", login,
+        role && registry_exists(VERB, conn, "person", login,
                                 "select from mobeye.person where login = $1 union all select from pg_roles where"
                                 " rolname = $1",
                                 names_sql)
@@ -115,7 +133,10 @@ static int remove_person(const struct ctl_call *call)
     if (row)
         printf("%s: %s\n", login, PQgetvalue(row, 0, 0));
     int status = row ? CTL_OK : CTL_FAILED;
+    if (row && PQntuples(role) > 0 && strstr(PQgetvalue(row, 0, 0), "sessions ended"))
+        status = end_later_sessions(conn, login, PQgetvalue(role, 0, 0));
     PQclear(row);
+    PQclear(role);
     PQfinish(conn);
     return status;
 }

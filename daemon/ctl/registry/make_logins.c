@@ -1,6 +1,7 @@
 #include "ctl/registry/make_logins.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <sodium.h>
@@ -74,8 +75,29 @@ static bool grant_role(const struct import *import, const char *login)
     return done;
 }
 
+/* Roles that are not a person's: with the rights of patrols they could do more than what they are for, or nobody could
+ * use them. */
+static const char refused_sql[] =
+    "select line, case when login like 'mobeye\\_%' then 'is a role of mobeyed'"
+    " when rolsuper then 'is a superuser, who needs no rights' else 'is a role that cannot log in' end"
+    " from pg_temp.person_import left join pg_roles on rolname = login"
+    " where login like 'mobeye\\_%' or rolsuper or not rolcanlogin order by line";
+
+static bool refuse_roles(struct import *import)
+{
+    PGresult *rows = ctl_query(import->conn, import->verb, "logins", refused_sql, 0, NULL);
+    for (int row = 0; rows && row < PQntuples(rows); row++)
+        line_diagnostics_add(&import->line_diagnostics, strtoull(PQgetvalue(rows, row, 0), NULL, 10), false,
+                             "login: %s (--make-logins expects the login of a person)", PQgetvalue(rows, row, 1));
+    bool done = rows != NULL;
+    PQclear(rows);
+    return done;
+}
+
 bool make_logins(struct import *import)
 {
+    if (!refuse_roles(import) || import->line_diagnostics.errors > 0)
+        return import->line_diagnostics.errors > 0;
     PGresult *rows = ctl_query(import->conn, import->verb, "logins", wanted_sql, 0, NULL);
     bool done = rows != NULL;
     for (int row = 0; done && row < PQntuples(rows); row++) {
