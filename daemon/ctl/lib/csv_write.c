@@ -1,5 +1,6 @@
 #include "ctl/lib/csv_write.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* A cell needs quotes if the reader would take part of it for something else; leading and trailing blanks it drops. */
@@ -9,22 +10,32 @@ static bool needs_quotes(const char *text)
     return strpbrk(text, ",;\"\r\n\t") || (len > 0 && (text[0] == ' ' || text[len - 1] == ' '));
 }
 
-static void write_cell(const char *text, const char *before, struct buf *out)
+/* Whether a spreadsheet would compute the text, which may be anybody's. A negative number is one. */
+static bool is_formula(const char *text)
+{
+    char *end;
+    if (!*text || !strchr("=+-@\t\r", *text))
+        return false;
+    strtod(text, &end);
+    return end == text || *end;
+}
+
+static void write_cell(const char *text, const char *before, bool excel, struct buf *out)
 {
     bool quotes = needs_quotes(text);
-    buf_printf(out, "%s%s", before, quotes ? "\"" : "");
+    buf_printf(out, "%s%s%s", before, quotes ? "\"" : "", excel && is_formula(text) ? "'" : "");
     for (; *text; text++)
         buf_append(out, *text == '"' ? "\"\"" : text, *text == '"' ? 2 : 1);
     buf_printf(out, quotes ? "\"" : "");
 }
 
-void csv_write(const PGresult *rows, char separator, struct buf *out)
+void csv_write(const PGresult *rows, char separator, bool excel, struct buf *out)
 {
     const char between[] = {separator, '\0'};
     for (int row = -1; row < PQntuples(rows); row++) {
         for (int column = 0; column < PQnfields(rows); column++)
             write_cell(row < 0 ? PQfname(rows, column) : PQgetvalue(rows, row, column), column == 0 ? "" : between,
-                       out);
+                       excel, out);
         buf_append(out, "\n", 1);
     }
 }

@@ -29,7 +29,7 @@ int registry_export(const char *verb, const struct ctl_call *call, const struct 
     PGresult *rows = run_query(verb, call, query);
     int status = rows ? CTL_OK : CTL_FAILED;
     if (rows)
-        csv_write(rows, ',', &out);
+        csv_write(rows, ',', false, &out);
     if (out.len > 0)
         fwrite(out.data, 1, out.len, stdout);
     buf_free(&out);

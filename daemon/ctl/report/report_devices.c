@@ -19,7 +19,7 @@ static const char rows_sql[] =
 static void print_csv(const PGresult *rows)
 {
     struct buf csv = {0};
-    csv_write(rows, ',', &csv);
+    csv_write(rows, ',', false, &csv);
     fwrite(csv.data, 1, csv.len, stdout);
     buf_free(&csv);
 }

@@ -72,7 +72,7 @@ int report_wijk(PGconn *conn, const struct report_request *request)
         status = check_codes(conn, request->layer, codes.data);
     if (status == CTL_OK && request->format == REPORT_CSV) {
         buf_printf(&text, "%s", request->excel ? "\xef\xbb\xbf" : "");
-        csv_write(rows, ';', &text);
+        csv_write(rows, ';', request->excel, &text);
     } else if (status == CTL_OK) {
         buf_printf(&text, "%s\n", PQgetvalue(rows, 0, 0));
     }
