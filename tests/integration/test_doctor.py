@@ -8,6 +8,7 @@ import socket
 import subprocess
 import tempfile
 
+import psycopg
 import pytest
 
 from harness.board import Board
@@ -234,6 +235,15 @@ def test_a_board_is_examined(daemon, database, tmp_path):
         assert "cannot connect to the database" in seen().text("board", "problem")
     finally:
         board.stop()
+
+
+def test_logins_that_cannot_be_read_are_not_missing(asleep, database):
+    """A table that somebody holds is no reason to insert a row."""
+    with psycopg.connect(database.conninfo) as holder:
+        holder.execute("lock table mobeye.proxy_login")
+        seen = examine(asleep, f"{database.conninfo} options='-c lock_timeout=100ms'")
+    assert "mobeye.proxy_login cannot be read: canceling statement due to lock timeout" in seen.text("board", "warning")
+    assert "board" not in seen.at("problem")
 
 
 def test_a_board_on_trial_is_a_warning(daemon, database, tmp_path):

@@ -34,6 +34,9 @@ struct doctor {
 void doctor_say(struct doctor *d, enum doctor_level level, const char *check, const char *advice, const char *fmt, ...)
     __attribute__((format(printf, 5, 6)));
 
+/* Why a query failed, without its detail and hint. */
+const char *doctor_query_error(const PGconn *conn, const PGresult *result);
+
 /* Prints the rows of a query: level ('ok', 'warning', 'problem'), text and advice. $1, where it is used, is the time of
  * this machine in seconds. */
 void doctor_ask(struct doctor *d, const char *check, const char *sql);

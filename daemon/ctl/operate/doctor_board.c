@@ -51,7 +51,7 @@ static void say_login(struct doctor *d, const char *login)
     PGresult *row = PQexecParams(d->own, OTHER_RIGHTS, 1, NULL, &login, NULL, NULL, 0);
     if (PQresultStatus(row) != PGRES_TUPLES_OK)
         doctor_say(d, DOCTOR_WARNING, CHECK, "run mobeyectl doctor --db as a member of mobeye_owner",
-                   "the rights of %s cannot be read: %s", login, PQresultErrorField(row, PG_DIAG_MESSAGE_PRIMARY));
+                   "the rights of %s cannot be read: %s", login, doctor_query_error(d->own, row));
     else if (PQntuples(row) == 1 && *PQgetvalue(row, 0, 0))
         doctor_say(d, DOCTOR_PROBLEM, CHECK,
                    "a person who controls the board has these rights under nobody's name: revoke them",
@@ -69,7 +69,10 @@ static void say_logins(struct doctor *d)
         return;
     }
     PGresult *rows = PQexec(d->own, "select login from mobeye.proxy_login order by login");
-    bool own = false;
+    bool own = PQresultStatus(rows) != PGRES_TUPLES_OK;
+    if (own)
+        doctor_say(d, DOCTOR_WARNING, CHECK, "run mobeyectl doctor --db as a member of mobeye_owner",
+                   "mobeye.proxy_login cannot be read: %s", doctor_query_error(d->own, rows));
     for (int row = 0; row < PQntuples(rows); row++) {
         own |= strcmp(PQgetvalue(rows, row, 0), "mobeye_board") == 0;
         say_login(d, PQgetvalue(rows, row, 0));

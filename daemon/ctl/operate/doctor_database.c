@@ -106,6 +106,12 @@ static enum doctor_level level_of(const char *word)
     return strcmp(word, "ok") == 0 ? DOCTOR_OK : strcmp(word, "warning") == 0 ? DOCTOR_WARNING : DOCTOR_PROBLEM;
 }
 
+const char *doctor_query_error(const PGconn *conn, const PGresult *result)
+{
+    const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    return primary ? primary : PQerrorMessage(conn); /* of libpq itself, such as a lost connection */
+}
+
 void doctor_ask(struct doctor *d, const char *check, const char *sql)
 {
     char now[32];
@@ -114,9 +120,7 @@ void doctor_ask(struct doctor *d, const char *check, const char *sql)
     PGresult *rows = PQexecParams(d->conn, sql, strstr(sql, "$1") ? 1 : 0, NULL, &value, NULL, NULL, 0);
     if (PQresultStatus(rows) != PGRES_TUPLES_OK)
         doctor_say(d, DOCTOR_WARNING, check, "run mobeyectl doctor --db as a member of mobeye_owner",
-                   "the query failed: %s",
-                   PQresultErrorField(rows, PG_DIAG_MESSAGE_PRIMARY) ? PQresultErrorField(rows, PG_DIAG_MESSAGE_PRIMARY)
-                                                                     : PQerrorMessage(d->conn));
+                   "the query failed: %s", doctor_query_error(d->conn, rows));
     for (int row = 0; row < PQntuples(rows); row++) {
         enum doctor_level level = level_of(PQgetvalue(rows, row, 0));
         doctor_say(d, level, check, level == DOCTOR_OK ? NULL : PQgetvalue(rows, row, 2), "%s",
