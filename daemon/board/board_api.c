@@ -38,7 +38,7 @@ static void on_abandoned(struct board_request *request)
 static void answer_unavailable(struct board_request *request, bool unknown)
 {
     board_answer_error(request, 503, "the database is not available",
-                       unknown && request->post ? "Look whether it has been done before you try again."
+                       unknown && request->post ? "Check whether it was done before you try again."
                                                 : "Try again in a moment.");
 }
 
@@ -212,13 +212,12 @@ static void on_api_request(struct board_api *api, struct board_request *request)
         return;
     }
     if (route.post != request->post) {
-        board_answer_error(request, 405, "the method is not allowed here",
-                           route.post ? "Expected POST." : "Expected GET.");
+        board_answer_error(request, 405, "method not allowed", route.post ? "Expected POST." : "Expected GET.");
         return;
     }
     TAILQ_INIT(&query);
     if (request->query && evhttp_parse_query_str(request->query, &query) != 0)
-        board_answer_error(request, 400, "the query is not one of names and values", NULL);
+        board_answer_error(request, 400, "the query string is not valid (expected name=value&...)", NULL);
     else if (strcmp(route.call, "changes") == 0 && !request->head)
         follow(api, request, &query);
     else
@@ -232,7 +231,7 @@ static void on_page_request(struct board_api *api, struct board_request *request
     if (!file) {
         board_answer_error(request, 404, "page not found", NULL);
     } else if (request->post) {
-        board_answer_error(request, 405, "the method is not allowed here", "Expected GET.");
+        board_answer_error(request, 405, "method not allowed", "Expected GET.");
     } else if (!web_file_is_page(request->path)) {
         answer_file(request, file);
     } else {

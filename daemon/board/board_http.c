@@ -292,10 +292,10 @@ static void on_evhttp_request(struct evhttp_request *evreq, void *arg)
     request->person = mem_strdup(person ? person : "");
     if (!person && !str_is(request->path, "/healthz")) {
         http->metrics->unidentified_total++;
-        board_answer_error(request, 401, "not signed in", "Sign in again by the address of the board.");
+        board_answer_error(request, 401, "not signed in", "Open the address of the board to sign in again.");
     } else if ((request->post || str_starts(request->path, "/api/")) && !identity_same_origin(conf, headers)) {
         /* A GET too: it may record a look. */
-        board_answer_error(request, 403, "the request comes from another site", "Use the page of the board.");
+        board_answer_error(request, 403, "cross-site request refused", "Use the page of the board.");
     } else {
         http->on_request(http->ctx, request);
     }

@@ -302,7 +302,7 @@ static void on_end(void *ctx, const struct fault *fault)
     struct change_hub *hub = ctx;
     bool live = hub->step == HUB_READING;
     if (fault || (hub->step != HUB_NUMBERING && hub->reached < 0)) {
-        session_drop(hub->session, fault ? fault->text : "the changes have no end");
+        session_drop(hub->session, fault ? fault->text : "incomplete answer from patrol.board_changes");
         return;
     }
     if (hub->step == HUB_NUMBERING) {

@@ -189,7 +189,7 @@ struct db_pool *db_pool_new(struct loop *loop, const char *conninfo, unsigned co
     static const struct session_kind kind = {
         .name = "",
         .subject = "database",
-        .meanwhile = "the board shows nothing new",
+        .meanwhile = "the board is not updated",
         .settings = DB_POOL_SETTINGS,
     };
     static const struct session_calls calls = {

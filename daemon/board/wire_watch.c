@@ -35,7 +35,7 @@ static void read_method(struct wire_watch *watch, unsigned char c)
 {
     if (c != ' ') {
         if (!isupper(c) || watch->len > WIRE_NAME_MAX)
-            refuse(watch, 400, "the request line is not one of HTTP/1.1");
+            refuse(watch, 400, "invalid request line (expected METHOD PATH HTTP/1.1)");
         keep_char(watch, (char)c);
         return;
     }
@@ -64,7 +64,7 @@ static void read_version(struct wire_watch *watch, unsigned char c)
     if (c != '\r') {
         keep_char(watch, (char)c);
         if (watch->len > strlen("HTTP/1.1"))
-            refuse(watch, 400, "the request line is not one of HTTP/1.1");
+            refuse(watch, 400, "invalid request line (expected METHOD PATH HTTP/1.1)");
         return;
     }
     watch->http_1_0 = kept_is(watch, "HTTP/1.0");
@@ -86,12 +86,12 @@ static void begin_value(struct wire_watch *watch)
         refuse(watch, 400, "Transfer-Encoding is not accepted (expected Content-Length)");
     } else if (kept_is(watch, "content-length")) {
         if (watch->has_length)
-            refuse(watch, 400, "there are two Content-Length");
+            refuse(watch, 400, "duplicate Content-Length header");
         watch->has_length = true;
         watch->length = 0;
     } else if (kept_is(watch, "host")) {
         if (watch->has_host)
-            refuse(watch, 400, "there are two Host");
+            refuse(watch, 400, "duplicate Host header");
         watch->has_host = true;
     }
 }
@@ -104,10 +104,11 @@ static void read_name(struct wire_watch *watch, unsigned char c)
         watch->empty_line = true;
         watch->state = WIRE_END_OF_LINE;
     } else if (c == '_')
-        refuse(watch, 400, "the name of a header holds _");
+        refuse(watch, 400, "header names must not contain _");
     else if (!is_token(c))
         refuse(watch, 400,
-               watch->len == 0 && (c == ' ' || c == '\t') ? "a header is folded" : "a header has a bad name");
+               watch->len == 0 && (c == ' ' || c == '\t') ? "folded header lines are not allowed"
+                                                          : "invalid header name");
     else
         keep_char(watch, (char)tolower(c));
 }
@@ -138,7 +139,7 @@ static void read_value(struct wire_watch *watch, unsigned char c)
             watch->state = WIRE_END_OF_LINE;
         watch->len = 0;
     } else if ((c < ' ' && c != '\t') || c == 0x7f) {
-        refuse(watch, 400, "a header holds a control character");
+        refuse(watch, 400, "a header contains a control character");
     } else if (length) {
         read_length(watch, c);
     }
@@ -150,7 +151,7 @@ static void end_head(struct wire_watch *watch)
         refuse(watch, 400, "the Host header is missing");
     else if (watch->length > 0 &&
              !watch->post) /* evhttp does not read the body of HEAD: it would be the next request */
-        refuse(watch, 400, "a body comes without POST");
+        refuse(watch, 400, "a body is allowed only with POST");
     else
         watch->state = watch->length > 0 ? WIRE_BODY : WIRE_ANSWER;
     watch->body_left = watch->length;

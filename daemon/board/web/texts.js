@@ -25,7 +25,7 @@ const table = {
     denied: ['U bent niet (meer) geregistreerd als gebruiker. Vraag het de beheerder.',
         'You are not registered as a user (any more). Ask the administrator.'],
     down: ['De database antwoordt niet. We proberen het opnieuw; bel de meldkamer als het blijft.',
-        'The database does not answer. Trying again; call the control room if this goes on.'],
+        'The database does not answer. Trying again; call the control room if this continues.'],
 
     // the queue
     next: ['Volgende', 'Next'],
@@ -104,7 +104,7 @@ const table = {
     done_undo: ['Ongedaan gemaakt.', 'Undone.'],
     undone_note: ['Ongedaan gemaakt: per ongeluk gesloten', 'Undone: closed by mistake'],
     conflict: ['Niet uitgevoerd: {who} was u voor met {ref} ({time}). Het is nu: {status}.',
-        'Not done: {who} was first with {ref} ({time}). It is now: {status}.'],
+        'Not done: {who} acted on {ref} first ({time}). It is now: {status}.'],
     conflict_alert: ['Niet uitgevoerd: {ref} is veranderd ({time}). Het is nu: {status}. Kijk eerst opnieuw.',
         'Not done: {ref} has changed ({time}). It is now: {status}. Look again first.'],
     unknown_result: ['Onbekend of het is uitgevoerd: de verbinding viel weg. We lezen opnieuw.',
@@ -224,7 +224,7 @@ const table = {
     search_devices: ['Zoek apparaat, adres of model', 'Search device, address or model'],
     battery: ['Batterij', 'Battery'],
     signal: ['Signaal', 'Signal'],
-    last_heard: ['Laatst gehoord', 'Last heard'],
+    last_heard: ['Laatste bericht', 'Last message'],
     never: ['nooit', 'never'],
     card_yellow: ['Gele kaart tot {time}: 2 valse alarmen binnen 3 maanden', 'Yellow card until {time}: 2 false alarms within 3 months'],
     card_red: ['Rode kaart tot {time}: na geel weer een vals alarm', 'Red card until {time}: another false alarm after yellow'],
