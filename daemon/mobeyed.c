@@ -115,7 +115,7 @@ static int check_file(const char *file, const char *db)
     if (conf)
         warn_of_password(file, conf);
     if (status == EXIT_SUCCESS)
-        printf("%s: good%s\n", file,
+        printf("%s: valid%s\n", file,
                db ? "" : " (groups, layers, areas and teams of the rules were not looked up; --db does)");
     conf_free(&conf);
     database_names_free(&names);
@@ -167,7 +167,7 @@ static void on_reload(void *ctx)
     buf_free(&report);
     bool applied = conf && pipeline_reload(d->pipeline, &conf, &err) == 0;
     if (applied)
-        log_info("reload", "%s is in force", d->file);
+        log_info("reload", "%s applied", d->file);
     else if (conf)
         log_error("reload", "%s; keeping the previous configuration", err.text);
     else

@@ -9,7 +9,7 @@ void journal_report_recovery(const struct journal *journal, const char *director
     if (found->damaged > 0 || found->missing > 0 || found->foreign > 0)
         log_error("journal",
                   "damage: %" PRIu64 " records have a wrong checksum, %" PRIu64 " are missing, %" PRIu64
-                  " files do not belong to this journal; salvaged what is left of them to %s",
+                  " files do not belong to this journal; what could be read was copied to %s",
                   found->damaged, found->missing, found->foreign, found->salvaged);
     if (found->repaired > 0)
         log_warning("journal",

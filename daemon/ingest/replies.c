@@ -109,9 +109,10 @@ void replies_note_client(struct replies *replies, struct endpoint *endpoint, con
     struct endpoint_state *state = replies_state(endpoint);
     name_sender(message, sender);
     state->counters->routing_id_takeovers_total++;
-    log_limited(&state->taken_over, loop_mono_us(replies->loop), LOG_LEVEL_WARNING, state->subject,
-                "%s uses the routing id of another client, whose replies are lost (senders should not choose one)",
-                sender);
+    log_limited(
+        &state->taken_over, loop_mono_us(replies->loop), LOG_LEVEL_WARNING, state->subject,
+        "%s took over the routing ID of another client, which no longer gets replies (senders should not choose one)",
+        sender);
 }
 
 void replies_retry(struct replies *replies, struct endpoint *endpoint, const struct endpoint_peer *peer, uint64_t n,
@@ -140,7 +141,7 @@ static void on_dropped(void *ctx, struct endpoint *endpoint)
     struct endpoint_state *state = replies_state(endpoint);
     state->counters->replies_dropped_total++;
     log_limited(&state->unread, loop_mono_us(replies->loop), LOG_LEVEL_INFO, state->subject,
-                "dropped replies to a peer that has gone or does not read them");
+                "dropped replies to a peer that disconnected or does not read them");
 }
 
 void replies_send(struct replies *replies)

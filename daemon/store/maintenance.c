@@ -313,10 +313,11 @@ static void on_leading_result(struct maintenance *m, const PGresult *result)
 static void on_leading_end(struct maintenance *m)
 {
     if (m->state == MAINTENANCE_CHOSEN || m->led)
-        log_recover(&m->lead_limiter, SUBJECT, "a daemon leads again");
+        log_recover(&m->lead_limiter, SUBJECT, "maintenance is running again");
     else if (!m->log_suppressed)
         log_limited(&m->lead_limiter, loop_mono_us(m->loop), LOG_LEVEL_WARNING, SUBJECT,
-                    "no daemon has led for 5 minutes (expected one; mobeye.leader names its session, which may hang)");
+                    "no daemon has run maintenance for 5 minutes (mobeye.leader names the session that holds the lead, "
+                    "which may hang)");
 }
 
 static void on_result(void *ctx, PGresult *result)

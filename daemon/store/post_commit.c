@@ -151,16 +151,16 @@ static const struct {
     const Oid *types;
     void (*encode)(struct post_commit *p, struct buf *values);
 } tasks[] = {
-    [TASK_RULES] = {"select mobeye.store_ruleset($1, $2, $3)", "keeping the rules", 3, rules_types, encode_rules},
+    [TASK_RULES] = {"select mobeye.store_ruleset($1, $2, $3)", "storing the rules", 3, rules_types, encode_rules},
     [TASK_RECHECK] = {"select mobeye.verify_recent($1)", "verification of what came last before", 1, rules_types,
                       encode_journal},
     [TASK_BLOCKERS] = {"select mobeye.end_blockers()", "ending sessions that hold up storing", 0, NULL, encode_nothing},
     [TASK_NUMBER] = {"select mobeye.number_changes()", "numbering people's changes", 0, NULL, encode_nothing},
     [TASK_VERIFY] = {post_commit_verify_sql, "verification", POST_COMMIT_VERIFY_PARAMS, post_commit_verify_types,
                      encode_raises},
-    [TASK_ANNOUNCE] = {post_commit_announce_sql, "announcing", POST_COMMIT_ANNOUNCE_PARAMS, post_commit_announce_types,
-                       encode_hints},
-    [TASK_DEVICES] = {device_status_sql, "noting what devices say", DEVICE_STATUS_PARAMS, device_status_types,
+    [TASK_ANNOUNCE] = {post_commit_announce_sql, "sending notifications", POST_COMMIT_ANNOUNCE_PARAMS,
+                       post_commit_announce_types, encode_hints},
+    [TASK_DEVICES] = {device_status_sql, "storing the status of devices", DEVICE_STATUS_PARAMS, device_status_types,
                       encode_devices},
 };
 

@@ -232,7 +232,7 @@ static void on_claimed(struct transaction *t)
     t->expect_duplicates =
         encoded_batch_count(encoded, ROW_STORE) + encoded_batch_count(encoded, ROW_REFUSED) < encoded->ids;
     if (encoded_batch_conflict_encode(encoded, values)) {
-        transaction_set_state(t, TRANSACTION_COMPARING, "duplicates, perhaps of other devices");
+        transaction_set_state(t, TRANSACTION_COMPARING, "duplicates, possibly of other devices");
         t->calls.send_params(t->ctx, encoded_batch_conflict_sql, ENCODED_BATCH_CONFLICT_PARAMS,
                              encoded_batch_conflict_types, values);
     } else {

@@ -27,7 +27,7 @@ def check(tmp_path, text, *options):
     file = tmp_path / "mobeyed.yaml"
     file.write_text(text)
     done = run("--check", "-c", file, *options)
-    good = f"{file}: good" + ("" if "--db" in options else NOT_LOOKED_UP) + "\n"
+    good = f"{file}: valid" + ("" if "--db" in options else NOT_LOOKED_UP) + "\n"
     assert done.stdout == (good if done.returncode == 0 else ""), "a good file gets one line"
     places = [PLACE.match(line) for line in done.stderr.splitlines()]
     assert all(place and place["file"] == str(file) for place in places), done.stdout + done.stderr

@@ -58,5 +58,5 @@ def test_a_mistake_is_named(tmp_path, title, old, new, line, words):
 def test_the_file_itself_is_good():
     ran = check(FOLDER / "night.yaml")
     assert (ran.returncode, ran.stderr) == (0, "")
-    assert ran.stdout == (f"{FOLDER / 'night.yaml'}: good (groups, layers, areas and teams of the rules were not looked up; "
+    assert ran.stdout == (f"{FOLDER / 'night.yaml'}: valid (groups, layers, areas and teams of the rules were not looked up; "
                           "--db does)\n")

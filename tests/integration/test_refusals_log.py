@@ -61,7 +61,7 @@ def test_a_client_that_takes_anothers_routing_id_is_named_and_counted(context, d
         assert dealer.ask(alert(f"alert-{n}")).word == b"ACK"
         dealer.close()
     assert daemon.metric("routing_id_takeovers_total", endpoint="door") == 1
-    daemon.wait_log("endpoint door: 127.0.0.1, client thief uses the routing id of another client")
+    daemon.wait_log("endpoint door: 127.0.0.1, client thief took over the routing ID of another client")
     database.wait_stored(3)
 
 

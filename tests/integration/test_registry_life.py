@@ -281,7 +281,7 @@ def test_what_the_rules_and_the_teams_lack_is_named(filled, daemons):
     checked = subprocess.run([MOBEYED, "--check", "-c", daemon.file, "--db", filled.database.conninfo], capture_output=True,
                              text=True, timeout=60)
     assert 'warning: rules.spot.match.area.layer: "hotspot" is unknown: it has 0 areas (expected' in checked.stderr
-    assert "no person" not in checked.stderr and checked.stdout == f"{daemon.file}: good\n"
+    assert "no person" not in checked.stderr and checked.stdout == f"{daemon.file}: valid\n"
     filled.query("delete from mobeye.person where all_teams returning 1")
     assert "no person may see team zuid" in filled.run("doctor", "-c", daemon.file).stdout
     checked = subprocess.run([MOBEYED, "--check", "-c", daemon.file, "--db", filled.database.conninfo], capture_output=True,

@@ -130,10 +130,10 @@ def test_a_leader_that_does_nothing_is_warned_of(database, daemons):
         pid = hung.info.backend_pid
         database.execute(UNLED, pid, pid)
         daemon = daemons(database.ingest).start()
-        daemon.wait_log("warning.* maintenance: no daemon has led for 5 minutes")
+        daemon.wait_log("warning.* maintenance: no daemon has run maintenance for 5 minutes")
         assert database.value("select pid from mobeye.leader") == pid
     database.disconnect_all()  # the next cycle begins with the next connection
-    daemon.wait_log("maintenance: a daemon leads again")
+    daemon.wait_log("maintenance: maintenance is running again")
 
 
 def test_a_lead_that_cannot_be_taken_is_warned_of(database, daemons):
@@ -141,9 +141,9 @@ def test_a_lead_that_cannot_be_taken_is_warned_of(database, daemons):
     with psycopg.connect(database.conninfo) as owner:
         owner.execute("select from mobeye.leader for update")
         daemon = daemons(database.ingest).start()
-        daemon.wait_log("warning.* maintenance: no daemon has led for 5 minutes")
+        daemon.wait_log("warning.* maintenance: no daemon has run maintenance for 5 minutes")
     database.disconnect_all()
-    daemon.wait_log("maintenance: a daemon leads again")
+    daemon.wait_log("maintenance: maintenance is running again")
 
 
 def test_two_daemons_take_it_in_turns(database, daemons):

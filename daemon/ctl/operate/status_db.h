@@ -21,7 +21,7 @@ struct status_db {
     double rules_age_s;   /* since any daemon first applied new rules */
     double alive_age_s;   /* since a daemon of this instance last reported that it is alive */
     double open, overdue; /* incidents in the queue of all teams, and those that are overdue */
-    double waiting_s;     /* how long the incident that has waited longest has not been acknowledged; NAN also: none */
+    double waiting_s;     /* longest time that an incident has been waiting for acknowledgement; NAN also: none */
     double last_change;   /* its number */
     struct buf why;       /* why it is not up, on one line */
     PGresult *endpoints;  /* name and age in seconds of the last alert; NULL: unknown */

@@ -66,7 +66,7 @@ reload)
     export MAINPID PATH
     before=$(lines)
     sed -n 's/^ExecReload=//p' "$HOME/mobeyed.service" | sed 's|^/usr/sbin/||' | while read -r line; do bash -euc "$line"; done
-    says "$before" 'reload: .* is in force'
+    says "$before" 'reload: .* applied'
     ;;
 *) exit 1 ;;
 esac
