@@ -124,10 +124,10 @@ static void check_proof(const struct board_check *check)
     bool header = conf->identity.header, socket = conf->socket_path;
     if (header && socket && !peers)
         identity_error(check, "header",
-                       "is believed from every user of this machine (expected peers: the users that may connect)");
+                       "is trusted from every user of this machine (expected peers: the users that may connect)");
     if (header && !socket && !secret)
         identity_error(check, "header",
-                       "is believed from every user of this machine (expected secret: a header and a file)");
+                       "is trusted from every user of this machine (expected secret: a header and a file)");
     if (secret && (socket || !header))
         identity_error(check, "secret",
                        socket ? "is for ADDRESS:PORT (expected peers, since listen is a Unix socket)"
@@ -148,7 +148,7 @@ static void check_identity(const struct board_check *check)
     if (header == fixed)
         identity_error(check, header ? "fixed" : NULL,
                        header ? "is set beside header (expected either header or fixed)"
-                              : "says nothing about who the person is (expected header or fixed)");
+                              : "does not identify the person (expected header or fixed)");
     check_header(check, NULL, "identity.header", conf->identity.header);
     check_header(check, "secret", "identity.secret.header", conf->identity.secret_header);
     if (conf->identity.header && conf->identity.secret_header &&

@@ -147,7 +147,7 @@ static const struct schema_key keys[] = {
     {.path = "endpoints[].connections", .type = SCHEMA_INT, .min = 1, .max = CONF_CONNECTIONS_MAX, .fallback = "1024",
      .unit = "connections", ENDPOINT(connections),
      .about = "The maximum number of connections (tcp only). A further one replaces the oldest that has not sent a "
-              "frame, else the one that has gone longest without a frame."},
+              "frame, else the one whose last frame is oldest."},
     {.path = "endpoints[].idle", .type = SCHEMA_DURATION, .min = SECOND, .max = 7 * DAY, .fallback = "10m",
      ENDPOINT(idle_us),
      .about = "Close a connection after this long without a frame (tcp only)."},

@@ -32,7 +32,7 @@ static const struct schema_key keys[] = {
      .about = "The header in which the reverse proxy gives the login of the person."},
     {.path = SCHEMA_BOARD ".identity.peers", .type = SCHEMA_TEXTS, .min = 1, .max = 32, BOARD(identity.peers),
      .second = offsetof(struct conf_board, identity.n_peers),
-     .about = "The users of this machine whose word counts: that of the reverse proxy (unix:PATH only)."},
+     .about = "The users of this machine that are trusted to name the person: that of the reverse proxy (unix:PATH only)."},
     {.path = SCHEMA_BOARD ".identity.secret", .type = SCHEMA_SECTION, .optional = true,
      .about = "What the reverse proxy proves itself with (ADDRESS:PORT only)."},
     {.path = SCHEMA_BOARD ".identity.secret.header", .type = SCHEMA_TEXT, .min = 1, .max = 64, .required = true,
@@ -47,12 +47,12 @@ static const struct schema_key keys[] = {
      .about = "The language until the person chooses one."},
 
     {.path = SCHEMA_BOARD ".tiles", .type = SCHEMA_SECTION, .optional = true,
-     .about = "Map tiles. Each request for one tells its server which home is looked at. Default: areas and incidents alone."},
+     .about = "Map tiles. Each request for one tells its server which home is looked at. Default: no tiles; the map shows areas and incidents only."},
     {.path = SCHEMA_BOARD ".tiles.url", .type = SCHEMA_TEXT, .min = 1, .max = 255, .required = true, BOARD(tiles.url),
      .about = "The address of a tile, with {z}, {x} and {y}."},
     {.path = SCHEMA_BOARD ".tiles.attribution", .type = SCHEMA_TEXT, .min = 1, .max = 255, .required = true,
      BOARD(tiles.attribution),
-     .about = "Whose map it is, shown on it."},
+     .about = "The attribution shown on the map."},
 
     {.path = SCHEMA_BOARD ".http", .type = SCHEMA_SECTION, .about = "The HTTP server for metrics and health checks."},
     {.path = SCHEMA_BOARD ".http.listen", .type = SCHEMA_LISTEN, BOARD(http_listen),

@@ -57,7 +57,7 @@ static const struct schema_key keys[] = {
     {.path = F "client_key", .type = SCHEMA_SECRET, CONF(client_key),
      .about = "The file of the secret key of this client, as written by mobeyectl keygen, readable by its owner only."},
     {.path = F "state", .type = SCHEMA_PATH, .fallback = "/var/lib/mobeye-frigate", CONF(state),
-     .about = "The directory that holds how far events have been accepted. If it is empty, the last hour is caught up."},
+     .about = "The directory that stores the position up to which events were accepted. If it is empty, the events of the last hour are fetched."},
 
     {.path = F "cameras", .type = SCHEMA_NAMED, .min = 0, .max = 256,
      .offset = offsetof(struct conf_frigate, cameras), WITH(n_cameras), .item_size = sizeof(struct conf_frigate_camera),

@@ -1,5 +1,5 @@
 /*
- * The file that holds how far events have been accepted: replaced as a whole, atomically, and synced.
+ * The file that stores the position up to which events were accepted: replaced as a whole, atomically, and synced.
  */
 #ifndef MOBEYE_FRIGATE_STATE_FILE_H
 #define MOBEYE_FRIGATE_STATE_FILE_H
