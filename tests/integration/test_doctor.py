@@ -199,10 +199,10 @@ def test_a_bridge_to_frigate_is_examined(daemon, database, tmp_path):
     write(lables=["person"])
     assert "not a valid configuration" in seen().text("frigate", "problem")
     write(http={"listen": f"127.0.0.1:{free_port()}"})  # not again: the bridge reads it as it starts
-    assert "does not run" in seen().text("frigate", "warning")
+    assert "is not running" in seen().text("frigate", "warning")
     bridge = subprocess.Popen([BRIDGE, "-c", file], stderr=subprocess.DEVNULL)
     try:
-        wait_until(lambda: "does not run" not in seen().text("frigate", "warning"), "the bridge")
+        wait_until(lambda: "is not running" not in seen().text("frigate", "warning"), "the bridge")
         wait_until(lambda: "connected to mobeyed" not in seen().text("frigate", "warning"), "it is connected")
         assert "does not answer at http://127.0.0.1:1" in seen().text("frigate", "warning")
     finally:
@@ -217,7 +217,7 @@ def test_a_board_is_examined(daemon, database, tmp_path):
     def seen():
         return Findings(daemon.file, database.conninfo, "--board", str(board.file))
     assert "not checked" in Findings(daemon.file, database.conninfo, "--board", str(tmp_path / "none")).text("board", "ok")
-    assert "it does not run" in seen().text("board", "warning") and "board" not in seen().at("problem")
+    assert "it is not running" in seen().text("board", "warning") and "board" not in seen().at("problem")
     board.start()
     try:
         wait_until(lambda: "board" not in seen().at("problem"), "the board is found well")
@@ -251,5 +251,5 @@ def test_a_board_on_trial_is_a_warning(daemon, database, tmp_path):
     file.write_text(f"listen: \"127.0.0.1:{free_port()}\"\ndatabase: {{conninfo: {json.dumps(str(database.conninfo))}}}\n"
                     "identity: {fixed: jansen}\n")
     told = Findings(daemon.file, database.conninfo, "--board", str(file)).text("board", "warning")
-    assert "everybody on this machine is jansen" in told and "its version and its connections are not known" in told
+    assert "everybody on this machine is treated as jansen" in told and "its version and its connections are not known" in told
     assert "it connects to the database as" in told

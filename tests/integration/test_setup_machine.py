@@ -62,7 +62,7 @@ def test_one_command_leads_to_a_drill_alert_in_the_database(machine):
     # As root it sees people too, and that the board was installed and not set up.
     doctor = machine.must("mobeyectl", "doctor")
     assert "not checked" not in "".join(line for line in doctor.splitlines() if " registry " in line or " login" in line)
-    assert re.search("WARNING +board +it does not run: .*: mobeyectl setup --board starts it", doctor)
+    assert re.search("WARNING +board +it is not running: .*: mobeyectl setup --board starts it", doctor)
 
 
 def test_what_runs_is_brought_up_to_date(ready):
@@ -296,7 +296,7 @@ def test_doctor_names_what_else_the_login_of_the_board_may_do(ready, grant, told
     try:
         examined = ready.run("mobeyectl", "doctor")
         assert examined.returncode == 1
-        assert f"the login mobeye_board can do more than act for people: it {told}" in examined.stdout
+        assert f"the login mobeye_board has rights beyond acting for people: it {told}" in examined.stdout
     finally:
         ready.sql("revoke mobeye_patrol from mobeye_board; alter role mobeye_board nocreatedb; "
                   "revoke all on patrol.queue from mobeye_board; revoke all on function mobeye.hold(bigint, boolean, text) from mobeye_board; "

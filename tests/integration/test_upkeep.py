@@ -201,7 +201,7 @@ def test_a_class_that_is_a_day_overdue_is_an_error_and_stops_no_other(database, 
     seen = json.loads(daemon.ctl("status", "--json").stdout)["maintenance"]
     assert {job["job"] for job in seen if not job["ok"]} == {"retention", "retention_camera"}
     shown = daemon.ctl("status").stdout
-    assert f"maintenance  {len(seen) - 2} of {len(seen)} jobs done in time" in shown and "retention_camera FAILS: mobeye.alert_camera_" in shown
+    assert f"maintenance  {len(seen) - 2} of {len(seen)} jobs done in time" in shown and "retention_camera FAILED: mobeye.alert_camera_" in shown
     found = {(one["level"], one["text"].split(" ")[0]) for one in map(json.loads, daemon.ctl("doctor", "--json").stdout.splitlines())
              if one["check"] == "maintenance"}
     assert {("problem", "retention"), ("warning", "retention_camera"), ("ok", str(len(seen) - 2))} == found

@@ -164,6 +164,6 @@ def test_status_says_which_receiver_lags_and_has_dead_letters(daemon, database, 
         (tmp_path / name / "dead-letter").write_text(dead)
     run = ["status", "-c", daemon.file, "--db", database.conninfo, "--state", tmp_path]
     shown = mobeyectl(*run).stdout
-    assert "desk: 2 changes behind, 2 DEAD LETTERS" in shown and "phone: up to date\n" in shown, shown
+    assert "desk: 2 changes not delivered yet, 2 DEAD LETTERS" in shown and "phone: up to date\n" in shown, shown
     assert json.loads(mobeyectl(*run, "--json").stdout)["watches"] == [
         {"name": "desk", "behind": 2, "dead_letters": 2}, {"name": "phone", "behind": 0, "dead_letters": 0}]

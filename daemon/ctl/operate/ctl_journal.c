@@ -25,7 +25,7 @@ static const char help[] =
     "       mobeyectl journal replay [--from N] [OPTION]...\n"
     "Lists, verifies, dumps or replays the journal of accepted alerts.\n\n"
     "list prints its segments; verify checks every byte and prints one line per damaged region; dump prints its\n"
-    "records; replay has the daemon apply the records from N on to the database again, which stores none twice.\n"
+    "records; replay makes the daemon apply the records from N on again; no alert is stored twice.\n"
     "The daemon may be running. list, verify and dump change nothing.\n\n"
     "      --from N         first record (replay: default is the oldest record that is kept)\n"
     "      --to N           dump: last record\n"

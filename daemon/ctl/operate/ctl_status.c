@@ -245,7 +245,7 @@ static void print_database(const struct status *s)
 
 static void print_job(const PGresult *jobs, int row)
 {
-    printf("             %s %s: ", PQgetvalue(jobs, row, 0), PQgetisnull(jobs, row, 2) ? "is LATE" : "FAILS");
+    printf("             %s %s: ", PQgetvalue(jobs, row, 0), PQgetisnull(jobs, row, 2) ? "LATE" : "FAILED");
     if (!PQgetisnull(jobs, row, 2))
         printf("%s; ", PQgetvalue(jobs, row, 2));
     if (PQgetisnull(jobs, row, 1)) {
@@ -291,7 +291,7 @@ static void print_watches(const struct status_watches *watches)
         if (isnan(w->behind))
             fputs("progress unknown", stdout);
         else
-            printf(w->behind > 0 ? "%.0f changes behind" : "up to date", w->behind);
+            printf(w->behind > 0 ? "%.0f changes not delivered yet" : "up to date", w->behind);
         if (w->dead > 0)
             printf(", %zu DEAD LETTERS (when its receiver works again: mobeyectl watch --retry)", w->dead);
         putchar('\n');

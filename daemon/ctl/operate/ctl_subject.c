@@ -26,7 +26,7 @@ static const char help[] =
     "       mobeyectl subject again [OPTION]... FILE\n"
     "Exports or erases the data about a home, or about a device in a period, at a person's request.\n\n"
     "export prints everything that is kept as JSON: placements, alerts, incidents with their history, mutes, labels,\n"
-    "and a list of the images. --images writes these into a directory, as IMAGE_ID.jpg and the like.\n"
+    "and a list of the images. --images writes these into a directory, as IMAGE_ID.jpg, .png or .webp.\n"
     "erase erases it permanently. It asks for confirmation, and requires --yes if standard input is not a terminal.\n"
     "It prints a log of what was erased, without the contents, on standard output: keep these lines outside the\n"
     "database. After an older backup has been restored, again erases what FILE, such a log, lists. What cannot be\n"
@@ -81,7 +81,7 @@ static int export_subject(PGconn *conn, const struct subject_request *request)
 
 static bool confirmed(const struct subject_request *request)
 {
-    return request->call.yes || ctl_confirm(VERB, "Permanently erase all data about it?");
+    return request->call.yes || ctl_confirm(VERB, "Permanently erase all data about this home or device?");
 }
 
 /* Returns CTL_FAILED where something remains. */

@@ -54,8 +54,8 @@ static void say_login(struct doctor *d, const char *login)
                    "the rights of %s cannot be read: %s", login, doctor_query_error(d->own, row));
     else if (PQntuples(row) == 1 && *PQgetvalue(row, 0, 0))
         doctor_say(d, DOCTOR_PROBLEM, CHECK,
-                   "a person who controls the board has these rights under nobody's name: revoke them",
-                   "the login %s can do more than act for people: it %s", login, PQgetvalue(row, 0, 0));
+                   "a person who controls the board has these rights without being identified: revoke them",
+                   "the login %s has rights beyond acting for people: it %s", login, PQgetvalue(row, 0, 0));
     else if (PQntuples(row) == 1)
         doctor_say(d, DOCTOR_OK, CHECK, NULL, "the login %s can do nothing but act for people", login);
     PQclear(row);
@@ -79,7 +79,7 @@ static void say_logins(struct doctor *d)
     }
     if (!own)
         doctor_say(d, DOCTOR_PROBLEM, CHECK, "insert into mobeye.proxy_login values ('mobeye_board')",
-                   "mobeye_board is not in mobeye.proxy_login: the board can act for nobody");
+                   "mobeye_board is not in mobeye.proxy_login: the board cannot act for anybody");
     PQclear(rows);
 }
 
@@ -161,7 +161,7 @@ static bool say_process(struct doctor *d, const struct conf_board *conf)
     else
         say_metrics(d, &scrape);
     if (!runs)
-        doctor_say(d, DOCTOR_WARNING, CHECK, "mobeyectl setup --board starts it", "it does not run: %s", err.text);
+        doctor_say(d, DOCTOR_WARNING, CHECK, "mobeyectl setup --board starts it", "it is not running: %s", err.text);
     buf_free(&scrape.text);
     return runs;
 }
@@ -182,7 +182,7 @@ void doctor_board(struct doctor *d)
     } else {
         if (conf->identity.fixed)
             doctor_say(d, DOCTOR_WARNING, CHECK, "put a reverse proxy before it, and set identity.header",
-                       "everybody on this machine is %s (identity.fixed)", conf->identity.fixed);
+                       "everybody on this machine is treated as %s (identity.fixed)", conf->identity.fixed);
         bool runs = say_process(d, conf);
         say_connection(d, conf, runs ? DOCTOR_PROBLEM : DOCTOR_WARNING);
         if (runs && conf->socket_path)

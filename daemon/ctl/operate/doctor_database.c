@@ -178,11 +178,11 @@ static void say_timezone(struct doctor *d)
     PGresult *rows = PQexec(d->conn, "select reset_val from pg_settings where name = 'TimeZone'");
     const char *zone = PQntuples(rows) == 1 ? PQgetvalue(rows, 0, 0) : "unknown";
     if (!d->conf || strcmp(zone, d->conf->timezone) == 0)
-        doctor_say(d, DOCTOR_OK, "time zone", NULL, "people see times of %s", zone);
+        doctor_say(d, DOCTOR_OK, "time zone", NULL, "times are shown in time zone %s", zone);
     else
         doctor_say(d, DOCTOR_WARNING, "time zone",
                    "run mobeyectl setup, or alter database ... set timezone; a role may have one of its own",
-                   "people see times of %s, but the configuration says %s", zone, d->conf->timezone);
+                   "times are shown in time zone %s, but the configuration says %s", zone, d->conf->timezone);
     PQclear(rows);
 }
 

@@ -51,10 +51,10 @@ static void examine_bridge(struct doctor *d, const struct conf_frigate *conf)
     struct err err;
     struct scrape scrape = {0};
     if (!conf->http_listen)
-        doctor_say(d, DOCTOR_WARNING, CHECK, "set http.listen in its configuration", "%s cannot be asked how it does",
-                   conf->name);
+        doctor_say(d, DOCTOR_WARNING, CHECK, "set http.listen in its configuration",
+                   "the state of %s is unknown (http.listen is not set)", conf->name);
     else if (scrape_fetch_of("mobeye_frigate", conf->http_listen, &scrape, &err) != 0)
-        doctor_say(d, DOCTOR_WARNING, CHECK, "systemctl status mobeye-frigate", "%s does not run: %s", conf->name,
+        doctor_say(d, DOCTOR_WARNING, CHECK, "systemctl status mobeye-frigate", "%s is not running: %s", conf->name,
                    err.text);
     else
         say_state(d, conf, &scrape);

@@ -25,8 +25,8 @@ void doctor_clock(struct doctor *d)
     struct timex now = {0};
     int state = adjtimex(&now);
     if (state < 0)
-        doctor_say(d, DOCTOR_WARNING, "clock", "see timedatectl", "cannot tell whether the clock is synchronised (%s)",
-                   strerror(errno));
+        doctor_say(d, DOCTOR_WARNING, "clock", "see timedatectl",
+                   "cannot determine whether the clock is synchronised (%s)", strerror(errno));
     else if (state == TIME_ERROR || (now.status & STA_UNSYNC))
         doctor_say(d, DOCTOR_WARNING, "clock", "run systemd-timesyncd or chrony; the times of alerts depend on it",
                    "not synchronised");

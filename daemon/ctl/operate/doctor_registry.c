@@ -69,5 +69,5 @@ void doctor_registry(struct doctor *d)
     for (size_t i = 0; i < N_MISSING; i++)
         say_rows(d, missing[i]);
     if (d->printed[DOCTOR_WARNING] == before)
-        doctor_say(d, DOCTOR_OK, CHECK, NULL, "what the rules and the teams refer to exists");
+        doctor_say(d, DOCTOR_OK, CHECK, NULL, "all layers, areas and people that rules and teams refer to exist");
 }

@@ -38,7 +38,7 @@ static const char memory_sql[] =
     "       round(100.0 * blks_hit / greatest(blks_read + blks_hit, 1), 1) || ' % of the pages were in shared_buffers, "
     "which is '"
     "       || current_setting('shared_buffers'),"
-    "       'what new alerts touch does not fit: set shared_buffers to a quarter of the memory, and restart the server'"
+    "       'the working set does not fit: set shared_buffers to a quarter of the memory, and restart the server'"
     "  from pg_stat_database where datname = current_database()";
 
 void doctor_speed(struct doctor *d)

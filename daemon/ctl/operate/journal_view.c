@@ -23,7 +23,8 @@ static const char *describe_damage(const struct damage *damage, char *out, size_
     else if (damage->kind == DAMAGE_RECORDS)
         snprintf(out, size, "records %" PRIu64 " to %" PRIu64 " have wrong checksums", damage->first_seq, last);
     else if (damage->count > 0)
-        snprintf(out, size, "no frame recognised; it held records %" PRIu64 " to %" PRIu64, damage->first_seq, last);
+        snprintf(out, size, "no frame recognised; it contained records %" PRIu64 " to %" PRIu64, damage->first_seq,
+                 last);
     else
         snprintf(out, size, "no frame recognised after record %" PRIu64, damage->first_seq - 1);
     return out;

@@ -41,7 +41,7 @@ int delivery_read_webhook(struct delivery *delivery, const char *source, struct 
         return -1;
     buf_append(text, "", 1);
     if (strlen(text->data) + 1 != text->len)
-        return err_set(err, "%s: holds a NUL byte (expected text)", source);
+        return err_set(err, "%s: contains a NUL byte (expected text)", source);
     char *rest = text->data;
     delivery->url = strsep(&rest, "\n");
     delivery->fields = rest;

@@ -28,7 +28,7 @@ static void write_all(FILE *out, const struct watch_metrics *metrics, const char
     write_one(out, watch, len, "counter", "dead_letters_total", "Events that were given up and became dead letters.",
               (double)metrics->dead);
     write_one(out, watch, len, "gauge", "waiting_seconds",
-              "How long the current event has waited for delivery; 0: none waits.", (double)metrics->waiting_us / 1e6);
+              "How long the current event has waited for delivery; 0: none.", (double)metrics->waiting_us / 1e6);
     write_one(out, watch, len, "gauge", "last_taken_timestamp_seconds", "When the last event was delivered; 0: never.",
               (double)metrics->taken_wall_us / 1e6);
 }

@@ -12,7 +12,7 @@
 struct watch_metrics {
     uint64_t taken, failed, dead; /* events delivered, attempts that failed, events given up */
     int64_t taken_wall_us;        /* when the last event was delivered; 0: none */
-    int64_t waiting_us;           /* how long the current event has waited for delivery; 0: none waits */
+    int64_t waiting_us;           /* how long the current event has waited for delivery; 0: none */
 };
 
 /* Replaces the file atomically. -1 with err set. */

@@ -85,7 +85,7 @@ static int split_message(struct watch_template *t, const char *file, struct err 
 {
     const char *text = t->text.data, *end = strstr(text, "\n\n");
     if (strlen(text) + 1 != t->text.len)
-        return err_set(err, "%s: holds a NUL byte (expected text)", file);
+        return err_set(err, "%s: contains a NUL byte (expected text)", file);
     if (!end)
         return err_set(err, "%s: has no empty line (expected header fields, an empty line and a body)", file);
     t->fields = (struct str){text, (size_t)(end - text) + 1};
