@@ -61,7 +61,7 @@ def does(output):
 def test_a_dry_run_changes_nothing(server, place, name):
     done = set_up(server, place, name, "--dry-run")
     assert done.returncode == 0, done.stderr
-    assert "6 changes would be made; nothing was changed" in done.stdout, done.stdout
+    assert "6 changes required; nothing was changed" in done.stdout, done.stdout
     assert not list(place.iterdir())
     with psycopg.connect(server.conninfo, dbname="postgres") as connection:
         assert not connection.execute("select 1 from pg_database where datname = %s", [name]).fetchone()

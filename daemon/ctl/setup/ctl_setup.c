@@ -18,7 +18,7 @@ static const char help[] =
     "Creates the database with its roles and schema, lets the daemon's role connect, writes the configuration, sets\n"
     "the time zone of the database to that of the configuration, starts or reloads the daemon if systemd manages it,\n"
     "and sends a drill alert through the daemon to the database. On a\n"
-    "terminal it asks for what is not given. Existing objects are left unchanged, so it can be run again at any time,\n"
+    "terminal it asks for missing values. Existing objects are left unchanged, so it can be run again at any time,\n"
     "also after an interruption. Run it as root on the machine of the daemon.\n\n"
     "      --admin CONNINFO     connection string of a PostgreSQL superuser (default: user postgres on this machine)\n"
     "      --database NAME      name of the database (default: that of the file, or mobeye)\n"
@@ -191,7 +191,7 @@ int ctl_setup(int argc, char **argv)
         status = set_up(&s);
     }
     if (go && status == CTL_OK && s.dry_run)
-        printf("%lu changes would be made; nothing was changed\n", s.changes);
+        printf("%lu changes required; nothing was changed\n", s.changes);
     PQfinish(s.conn);
     free(s.database);
     free(s.instance);

@@ -96,14 +96,14 @@ static void print_what_is_left(struct setup *s)
         printf("%-14s open http://%s in a browser on this machine; everybody there is %s, so this is a trial only\n",
                "left to do:", conf->listen, conf->identity.fixed);
     else if (conf)
-        printf("%-14s a reverse proxy that signs people in and names them to %s in the header %s:\n"
+        printf("%-14s a reverse proxy that authenticates people and passes their login to %s in the header %s:\n"
                "%-14s /usr/share/doc/mobeyed-board/nginx.conf or apache.conf, and the chapter on the board in\n"
                "%-14s /usr/share/doc/mobeyed/GUIDE.md.gz\n",
                "left to do:", conf->listen, conf->identity.header, "", "");
     if (conf && !connect_is_local(conf->database.conninfo))
         print_left("let the unit reach the database: systemctl edit mobeye-board, [Service], IPAddressAllow=ADDRESS");
     if (nobody)
-        print_left("register the people who may look: mobeyectl teams import, mobeyectl people import");
+        print_left("register the people who may use the board: mobeyectl teams import, mobeyectl people import");
     print_left("mobeyectl doctor checks all of it");
     free(nobody);
     conf_board_free(&conf);

@@ -73,7 +73,7 @@ static int make_list(struct setup *s, const char *public_key)
     if (there >= 0 && list_with(buf_str(&old), public_key, &text))
         status = setup_put(s, &file);
     else if (there >= 0)
-        setup_is(s, "%s lists clients", s->clients);
+        setup_is(s, "%s already lists clients", s->clients);
     buf_free(&old);
     buf_free(&text);
     return status;

@@ -150,8 +150,7 @@ int setup_board_configuration(struct setup *s, const struct setup_program *board
     if (there >= 0 && apply_edits(&edit, 1, buf_str(&old), &text))
         status = setup_put(s, &file);
     else if (there >= 0)
-        ctl_fail(SETUP_VERB, "%s has no line of its own for conninfo (set it by hand: %s)", board->file,
-                 board->conninfo);
+        ctl_fail(SETUP_VERB, "%s has no separate line for conninfo (set it by hand: %s)", board->file, board->conninfo);
     buf_free(&old);
     buf_free(&text);
     return status;
