@@ -1,4 +1,4 @@
--- Near repeats (the Knox test): whether events close to each other in space are also close in time more often than chance gives.
+-- Near repeats (the Knox test): whether events close to each other in space are also close in time more often than expected by chance.
 
 -- The generator is that of L'Ecuyer (1988), the shuffle "inside out" by Fisher and Yates: integers below 2^63 only, so that a
 -- seed gives the same permutations on every machine and in every version. sql/README.md describes it.
@@ -277,6 +277,6 @@ end
 $$;
 comment on function patrol.near_repeat(date, date, text, numeric[], integer[], text, integer, bigint) is
     'The Knox test: pairs of burglaries (attempts included) or alarms by bands of distance (metres, from RD New) and of local days, '
-    'each band half-open and the last without end; how many times what chance gives (ratio), and how often chance gives as many (p). '
+    'each band half-open and the last without end; how many times the number expected by chance (ratio), and how often chance gives as many (p). '
     'For mobeye_analyst whole months with 5 events or more, and bands that begin at 0, 1 or a multiple of 50 m and at a multiple of '
     '7 or of 30 days; attempts and events without a place are null where there are 1 to 4, or 1 to 4 others.';

@@ -67,7 +67,7 @@ def test_the_reference_will_do(database, incident):
 @pytest.mark.parametrize("word", ["0", "999999", "2026-999999", "'; drop table x", ""])
 def test_what_is_none_is_said(database, incident, word):
     done = export(database, word)
-    assert done.returncode == 1 and not done.stdout and "no such incident" in done.stderr
+    assert done.returncode == 1 and not done.stdout and "does not exist" in done.stderr
 
 
 def test_what_could_not_be_written_is_not_recorded(database, incident):
@@ -95,6 +95,6 @@ def test_it_is_found_by_its_reference_as_people_write_it(database, incident):
     for arguments in ([reference], [f"{year}-{int(number)}"], ["--reference", reference], ["--reference", f"{year}-{int(number)}"]):
         done = export(database, *arguments)
         assert done.returncode == 0 and json.loads(done.stdout)["incident"]["incident_id"] == incident, done.stderr
-    assert "2020-000001: no such incident" in export(database, "--reference", "2020-1").stderr
+    assert "incident 2020-000001 does not exist" in export(database, "--reference", "2020-1").stderr
     assert "is not a reference" in export(database, "--reference", str(incident)).stderr
     assert export(database).returncode == export(database, "--reference", reference, incident).returncode == 2

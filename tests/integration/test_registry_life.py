@@ -133,10 +133,10 @@ def test_a_device_is_placed_at_an_address_or_an_incident(filled, database):
     assert "straat 2 is 5.4,52.2, where NL-1 was placed on 2026-03-01" in said
     assert filled.query("select address, st_x(geom), st_y(geom) from mobeye.placement where device_id = 'NL-2'") == [
         ("Straat 2", 5.4, 52.2)]
-    assert "no device stands or stood at \"Straat 9\"" in filled.refused("device", "place", "NL-2", "--at", "Straat 9")[0]
+    assert "no placement has the address \"Straat 9\"" in filled.refused("device", "place", "NL-2", "--at", "Straat 9")[0]
     assert "is not a place" in filled.refused("device", "place", "NL-2", "--at", "5.4", status=2)[0]
     filled.done("device", "place", "NL-2", "--at", "5.5,52.3", "--address", "Straat 2")
-    assert "is the address of more than one place" in filled.refused("device", "place", "NL-1", "--at", "Straat 2")[0]
+    assert "is the address of several placements" in filled.refused("device", "place", "NL-1", "--at", "Straat 2")[0]
     assert "incident 2026-000010 does not exist" in filled.refused("device", "place", "NL-1", "--at", "2026-10")[0]
 
 
@@ -196,7 +196,7 @@ def test_a_device_that_an_incident_names_is_kept(filled, daemons, context):
         ["--reference", reference], ["--reference", f"{year}-{int(number)}"], ["--incident", reference],
         ["--incident", str(int(number))])]
     assert "rule" in explained[0] and len(set(explained)) == 1
-    assert "no such incident" in filled.run("explain", "-c", daemon.file, "--reference", "2020-000001").stderr
+    assert "incident 2020-000001 does not exist" in filled.run("explain", "-c", daemon.file, "--reference", "2020-000001").stderr
     assert "is not a reference" in filled.run("explain", "-c", daemon.file, "--reference", "x").stderr
     _, said = filled.done("device", "place", "NL-2", "--at", reference)
     assert f"{reference} is 5.4,52.2, the place of its device NL-1" in said

@@ -243,7 +243,7 @@ def test_a_dry_run_shows_the_first_rows_and_stores_nothing(registry):
     before = registry.state()
     ran = registry.run("devices", "import", "-", "--dry-run", stdin=DUTCH)
     assert ran.returncode == 0, ran.stderr
-    assert "The first rows, as they were understood:\n" in ran.stdout and "Nothing was stored" in ran.stdout
+    assert "The first rows, as interpreted:\n" in ran.stdout and "Nothing was stored" in ran.stdout
     row = next(line.split() for line in ran.stdout.splitlines() if " NL-1 " in line)
     assert {"0042", "5.40168", "52.16646", "t"} <= set(row)
     counts, _ = registry.done("devices", "import", "-", "--dry-run", stdin=DUTCH)
@@ -265,7 +265,7 @@ def test_a_dry_run_of_areas_shows_them_and_what_would_be_removed(registry):
     ran = registry.run("areas", "import", "--layer", "hotspot", "--dry-run", other)
     assert ran.returncode == 0, ran.stderr
     assert "geometry: is invalid" in ran.stderr
-    assert "The first rows, as they were understood:\n" in ran.stdout and "Nothing was stored" in ran.stdout
+    assert "The first rows, as interpreted:\n" in ran.stdout and "Nothing was stored" in ran.stdout
     row = next(line.split() for line in ran.stdout.splitlines() if " Nieuwland " in line)
     assert {"B", "1200", "6.05000", "52.05000"} <= set(row), row
     assert registry.done("areas", "import", "--layer", "hotspot", "--dry-run", other)[0] == [

@@ -186,7 +186,7 @@ def test_what_was_odd_is_told_with_its_reason(database, daemons, tmp_path, reply
         f"{file}:4: accepted; flagged bad_location (data.location: out of range or of the wrong type; ignored)",
         f"{file}:5: accepted; flagged clock (time: missing; the receive time is used)",
         f"{file}:6: accepted; flagged clock (time: more than 31 days in the past; the receive time is used)",
-        f"{file}:7: accepted; known already: same source and id as on line 3",
+        f"{file}:7: accepted; already sent: same source and id as on line 3",
     ]
     database.wait_stored(6)
     dry = mobeyectl("send", "--dry-run", file)

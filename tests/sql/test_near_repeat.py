@@ -204,10 +204,10 @@ class NearRepeat(SchemaTest):
         done = mobeyectl("report", "near-repeat", "--from", "2026-01-01", "--until", "2027-01-01", "--seed", "3", database=self.database)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertIn("64 burglaries from 2026-01-01 until 2027-01-01; 999 permutations of their days (seed 3)", done.stdout)
-        self.assertRegex(done.stdout, r"at the same place and within 7 days of a burglary: 6 pairs, \d+\.\d times what chance gives, p = 0\.0\d+\n")
+        self.assertRegex(done.stdout, r"at the same place and within 7 days of a burglary: 6 pairs, \d+\.\d times the number expected by chance, p = 0\.0\d+\n")
         self.superuser.execute("truncate mobeye.burglary")
         done = mobeyectl("report", "near-repeat", "--from", "2026-01-01", "--until", "2027-01-01", database=self.database)
-        self.assertIn("No near band has more pairs than chance gives", done.stdout)
+        self.assertIn("No near band has more pairs than expected by chance", done.stdout)
         done = mobeyectl("report", "near-repeat", "--from", "2026-01-01", "--until", "2027-01-01", "--format", "json", "--days", "0,5",
                          "--distances", "0,250", "--metric", "manhattan", "--simulations", "9", database=self.database)
         given = json.loads(done.stdout)

@@ -79,7 +79,7 @@ Test(ctl_options, an_option_may_be_given_again, .init = cr_redirect_stderr)
     cr_expect_str_eq(seen.names[1], "b");
     cr_expect_str_eq(seen.since, "y");
     cr_expect_eq(PARSE(&one, &seen, "--name", "a", "--name", "b", "--name", "c"), CTL_USAGE);
-    cr_assert_stderr_eq_str("mobeyectl one: --name: given too often (expected at most 2)\nTry 'mobeyectl one --help' "
+    cr_assert_stderr_eq_str("mobeyectl one: --name: too many values (expected at most 2)\nTry 'mobeyectl one --help' "
                             "for more information.\n");
 }
 

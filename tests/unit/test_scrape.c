@@ -149,7 +149,7 @@ Test(scrape, tells_another_server_from_a_mobeyed)
     struct scrape scrape = {0};
     struct err err;
     cr_assert_eq(fetch("hello\n", 200, &scrape, &err), -1);
-    cr_assert(strstr(err.text, "is not mobeyed"), "%s", err.text);
+    cr_assert(strstr(err.text, "does not serve the metrics of mobeyed"), "%s", err.text);
     cr_assert_eq(fetch("mobeyed_x 1\n", 503, &scrape, &err), -1);
     cr_assert(strstr(err.text, "status 503"), "%s", err.text);
     buf_free(&scrape.text);

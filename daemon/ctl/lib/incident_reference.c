@@ -42,7 +42,8 @@ const char *incident_find(const char *verb, PGconn *conn, const char *incident, 
     if (found)
         snprintf(number, sizeof(number), "%s", PQgetvalue(rows, 0, 0));
     else if (rows)
-        ctl_fail(verb, "%s: no such incident (expected a number, or a reference such as 2026-004711)", parsed.text);
+        ctl_fail(verb, "incident %s does not exist (expected a number, or a reference such as 2026-004711)",
+                 parsed.text);
     PQclear(rows);
     return found ? number : NULL;
 }

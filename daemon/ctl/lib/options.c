@@ -62,7 +62,7 @@ static int row_of(const struct option_table *table, int answer)
 static int store_option(const char *verb, const struct ctl_option *option)
 {
     if (option->n && *option->n == option->most)
-        return ctl_usage(verb, "--%s: given too often (expected at most %zu)", option->name, option->most);
+        return ctl_usage(verb, "--%s: too many values (expected at most %zu)", option->name, option->most);
     if (option->n)
         option->text[(*option->n)++] = optarg;
     else if (option->text)

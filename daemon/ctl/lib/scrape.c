@@ -84,8 +84,7 @@ int scrape_fetch_of(const char *program, const char *listen, struct scrape *ret,
     bool named = memmem(ret->text.data, ret->text.len, line, strlen(line)) ||
                  (ret->text.len >= strlen(line) && memcmp(ret->text.data, line + 1, strlen(line) - 1) == 0);
     if (fetch.status != 200 || !named)
-        return err_set(err, "http://%s is not %s: it does not serve its metrics (status %d)", listen, program,
-                       fetch.status);
+        return err_set(err, "http://%s does not serve the metrics of %s (status %d)", listen, program, fetch.status);
     buf_append(&ret->text, "", 1);
     ret->text.len--;
     return 0;

@@ -48,7 +48,7 @@ static int print_document(PGconn *conn, const struct incident_request *request)
         return CTL_FAILED;
     int status = CTL_FAILED;
     if (PQntuples(rows) == 0)
-        ctl_fail(VERB, "%s: no such incident (expected a number, or a reference such as 2026-004711)", values[0]);
+        ctl_fail(VERB, "incident %s does not exist (expected a number, or a reference such as 2026-004711)", values[0]);
     else if (puts(PQgetvalue(rows, 0, 0)) < 0 || fflush(stdout) != 0)
         ctl_fail(VERB, "standard output: %s; nothing was exported", strerror(errno));
     else

@@ -14,16 +14,13 @@ static const char help[] =
     "import reads a CSV file (- for standard input), completely or not at all; every error is printed with its line.\n"
     "The header names the columns, of which only reference is required:\n"
     "  reference,occurred_from,occurred_until,attempt,method,address,lon,lat,rd_x,rd_y\n"
-    "reference is the number in the police's records: a known one is replaced, in every column that the file has. A "
-    "new\n"
-    "one needs occurred_from, the time at the earliest, whose local day counts in reports; occurred_until is the time\n"
-    "at the latest. Both are RFC 3339 or local time, such as 23-11-2026 21:00, in the time zone of the configuration\n"
-    "(with --db alone: of the database). attempt is yes or no (empty: no). The place is lon and lat in degrees or "
-    "rd_x\n"
-    "and rd_y in RD New; without one a burglary counts in no area. Importing the same file twice changes nothing. "
-    "What\n"
-    "is longer ago than retention.burglary of the configuration is imported with a warning.\n" CSV_HELP
-    "\n" BOUNDS_HELP CSV_DRY_RUN_HELP CTL_COMMON_HELP "\nExample:\n"
+    "reference is the number in the police's records: a known one is replaced, in every column that the file has.\n"
+    "A new one needs occurred_from, the earliest possible time, whose local day counts in reports; occurred_until is\n"
+    "the latest possible time. Both are RFC 3339 or local time, such as 23-11-2026 21:00, in the time zone of the\n"
+    "configuration (with --db alone: of the database). attempt is yes or no (empty: no). The place is lon and lat in\n"
+    "degrees or rd_x and rd_y in RD New; without one a burglary is not counted in any area. Importing the same file\n"
+    "twice changes nothing. What is older than retention.burglary of the configuration is imported with a "
+    "warning.\n" CSV_HELP "\n" BOUNDS_HELP CSV_DRY_RUN_HELP CTL_COMMON_HELP "\nExample:\n"
     "  $ mobeyectl burglaries import inbraken.csv\n\n"
     "Requires a member of mobeye_registry or mobeye_owner.\n" CTL_EXIT_HELP;
 

@@ -58,8 +58,7 @@ static int look_up(const char *verb, PGconn *conn, const char *option, const cha
     PGresult *rows = ctl_query(conn, verb, option, sql, 1, &value);
     int n = rows ? PQntuples(rows) : -1, status = n < 0 ? CTL_FAILED : n == 0 ? CTL_USAGE : CTL_OK;
     if (n > 1)
-        status =
-            ctl_fail(verb, "%s: \"%s\" is the address of more than one place (give its coordinates)", option, text);
+        status = ctl_fail(verb, "%s: \"%s\" is the address of several placements (give its coordinates)", option, text);
     else if (n == 1 && PQgetisnull(rows, 0, 0))
         status = ctl_fail(verb, "%s: incident %s has no place", option, value);
     if (status == CTL_OK) {
@@ -93,7 +92,7 @@ int find_place(const char *verb, PGconn *conn, const char *option, const char *t
     int found = look_up(verb, conn, option, text, address_sql, text, ret);
     return found == CTL_USAGE
                ? ctl_fail(verb,
-                          "%s: no device stands or stood at \"%s\" (expected LON,LAT in degrees, X Y in RD New, the "
+                          "%s: no placement has the address \"%s\" (expected LON,LAT in degrees, X Y in RD New, the "
                           "address of a placement, or the reference of an incident)",
                           option, text)
                : found;

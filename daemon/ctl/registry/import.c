@@ -200,7 +200,7 @@ static void print_first(const struct import *import, const PGresult *first)
 {
     if (!first || import->call->json)
         return;
-    printf("The first rows, as they were understood:\n");
+    printf("The first rows, as interpreted:\n");
     ctl_print_rows(first, false);
     printf("\nNothing was stored; this would be the result:\n");
 }

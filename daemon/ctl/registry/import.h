@@ -15,7 +15,7 @@
     "Windows-1252; with decimal commas; column names in any case, with spaces for underscores. Everything that was\n"  \
     "assumed is printed.\n"
 #define CSV_DRY_RUN_HELP                                                                                               \
-    "      --dry-run          import: check everything, print the first rows as understood, and store nothing\n"
+    "      --dry-run          import: check everything, print the first rows as interpreted, and store nothing\n"
 
 struct import {
     const char *verb;
@@ -24,7 +24,7 @@ struct import {
     struct line_diagnostics line_diagnostics; /* errors and warnings so far */
     bool whole;                               /* the whole file could be read, with or without errors */
     const char *notes; /* a query for information about the imported rows: line, text; NULL: none */
-    const char *first; /* a query for the first rows as they were understood, for --dry-run */
+    const char *first; /* a query for the first rows as they were interpreted, for --dry-run */
     bool dry_run;      /* check and count, print the first rows, store nothing */
     bool (*before_check)(struct import *import);  /* once all rows are there; false: the error is printed. NULL: none */
     bool (*before_commit)(struct import *import); /* the same when all is stored; not with dry_run */

@@ -125,7 +125,7 @@ void make_logins_end(bool committed)
     if (printed && committed)
         fputs(
             "These passwords are not shown again: pass each to its owner, who may change it in psql with \\password.\n"
-            "PostgreSQL lets them in over the network with TLS by a line in pg_hba.conf such as\n"
+            "To let them connect over the network with TLS, add a line to pg_hba.conf such as\n"
             "  hostssl mobeye +mobeye_patrol 10.20.0.0/16 scram-sha-256\n",
             stderr);
     else if (printed)

@@ -31,9 +31,9 @@ static const char table_sql[] = CELLS "select " BAND("near", "far", "m") " as di
     "days") " as days, observed as pairs,"
             " round(ratio::numeric, 2) as \"times chance\", round(p::numeric, 4) as p from cell order by i, j";
 
-/* What stands out at 5 %, but for the last bands: whether what is near is more than chance gives. */
+/* What stands out at 5 %, but for the last bands: whether what is near is more than expected by chance. */
 static const char sentences_sql[] = CELLS
-    "select format('%s and %s of %s: %s %s, %s times what chance gives, p = %s',"
+    "select format('%s and %s of %s: %s %s, %s times the number expected by chance, p = %s',"
     " case when near = 0 and far <= 1 then 'at the same place' when near <= 1 then 'within ' || far || ' m'"
     " else near || ' to ' || far || ' m' end,"
     " case when soon > 0 then soon || ' to ' || late || ' days' when near <= 1 and far > 1 then late || ' days'"
@@ -53,7 +53,7 @@ static int print_text(PGconn *conn, const char *report)
         for (int i = 0; i < PQntuples(sentences); i++)
             puts(PQgetvalue(sentences, i, 0));
         if (PQntuples(sentences) == 0)
-            puts("No near band has more pairs than chance gives (p above 0.05).");
+            puts("No near band has more pairs than expected by chance (p above 0.05).");
         puts("");
         ctl_print_rows(table, false);
     }

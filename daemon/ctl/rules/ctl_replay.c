@@ -1,4 +1,4 @@
-/* mobeyectl replay: shows what other rules would have replayed of stored alerts. */
+/* mobeyectl replay: shows which incidents other rules would have created from stored alerts. */
 #include "ctl/rules/replay.h"
 
 #include <math.h>
@@ -17,7 +17,7 @@
 
 static const char help[] =
     "Usage: mobeyectl replay [OPTION]... [--since 7d]\n"
-    "Shows what the rules of a configuration would have replayed of the alerts that were received recently.\n\n"
+    "Shows which incidents the rules of a configuration would have created from the alerts received recently.\n\n"
     "Lists incidents that would be created additionally (gained), stored incidents that would not be created (lost),\n"
     "and incidents that would have another priority. Incidents that people closed are closed at the same time;\n"
     "devices, placements and areas are the present ones. Nothing is changed.\n\n"

@@ -52,7 +52,7 @@ const struct replay_incident *replay_same(const struct replay *replay, size_t in
 /* Whether the stored incident is lost. */
 bool replay_lost(const struct replay *replay, const struct replay_incident *stored);
 
-/* Appends "12345 alerts; incidents: 120 stored, 131 by these rules; ..." */
+/* Appends "12345 alerts; incidents: 120 stored, 131 with these rules; ..." */
 void replay_summary(const struct replay *replay, struct buf *out);
 
 #endif

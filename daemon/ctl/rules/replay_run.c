@@ -231,7 +231,7 @@ void replay_summary(const struct replay *replay, struct buf *out)
 {
     struct replay_counts counts = replay_count(replay);
     buf_printf(out,
-               "%" PRIu64 " alerts; incidents: %zu stored, %zu by these rules; %zu the same, %zu gained, %zu lost, "
+               "%" PRIu64 " alerts; incidents: %zu stored, %zu with these rules; %zu the same, %zu gained, %zu lost, "
                "%zu more urgent, %zu less urgent\n",
                replay->alerts, counts.stored, counts.replayed, counts.same, counts.gained, counts.lost,
                counts.more_urgent, counts.less_urgent);

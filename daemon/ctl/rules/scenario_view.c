@@ -171,7 +171,7 @@ int database_view_incident(void *backend, uint64_t id, struct incident_view *ret
     PGresult *rows = server_query(d->server->conn, "the incident", view_sql, 1, values, err);
     if (!rows)
         return -1;
-    int rc = PQntuples(rows) == 1 ? 0 : err_set(err, "incident %s is gone", number);
+    int rc = PQntuples(rows) == 1 ? 0 : err_set(err, "incident %s no longer exists", number);
     if (rc == 0)
         fill_view(d, rows, ret);
     PQclear(rows);

@@ -212,7 +212,7 @@ static void append_known(struct send *send, uint64_t number, const struct alert 
 {
     uint64_t before = sent_add(&send->sent, alert, number);
     if (before > 0)
-        buf_printf(out, "%sknown already: same source and id as on line %" PRIu64, out->len ? "; " : "", before);
+        buf_printf(out, "%salready sent: same source and id as on line %" PRIu64, out->len ? "; " : "", before);
 }
 
 /* Prints what was odd about an accepted alert: by the daemon's word, or, if the endpoint does not reply with flags, by
