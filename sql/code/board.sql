@@ -8,7 +8,7 @@ declare
     i mobeye.incident := mobeye.lock_incident(id, expected_status);
 begin
     if i.assigned_to is not null then
-        raise exception 'incident %: % has it', mobeye.reference(id), i.assigned_to
+        raise exception 'incident %: already assigned to %', mobeye.reference(id), i.assigned_to
             using errcode = 'MB001', detail = i.status, hint = 'Take another one, or ask them to release it.';
     end if;
     perform patrol.assign(id, mobeye.actor(), expected_status, expected_change);
@@ -26,8 +26,8 @@ declare
     i mobeye.incident := mobeye.lock_incident(id, expected_status);
 begin
     if i.assigned_to <> officer then
-        raise exception 'incident %: % has it', mobeye.reference(id), i.assigned_to
-            using errcode = 'MB001', detail = i.status, hint = 'Look at it again before you release it.';
+        raise exception 'incident %: already assigned to %', mobeye.reference(id), i.assigned_to
+            using errcode = 'MB001', detail = i.status, hint = 'Read it again before you release it.';
     end if;
     perform patrol.release(id, expected_status, expected_change);
 end

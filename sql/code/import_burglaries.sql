@@ -66,7 +66,7 @@ begin
     analyze pg_temp.burglary_import;
 
     return query
-    select r.line, false, 'reference'::text, format('"%s" is on line %s too (expected each burglary once)', r.reference, r.first)
+    select r.line, false, 'reference'::text, format('duplicate reference "%s", first on line %s (expected each burglary once)', r.reference, r.first)
       from (select i.line, i.reference, first_value(i.line) over (partition by i.reference order by i.line) as first
               from pg_temp.burglary_import i) r
      where r.line <> r.first;
@@ -98,22 +98,22 @@ begin
                    mobeye.implausible(i.geom, bounds) as why from pg_temp.burglary_import i) p where p.why is not null;
     return query
     select i.line, true, 'occurred_from'::text,
-           format('is longer ago than burglaries are kept (%s days): it will be erased, and counted in reports',
+           format('is older than the retention of burglaries (%s days): it will be erased, but still counted in reports',
                   round(extract(epoch from keep) / 86400))
       from pg_temp.burglary_import i where i.occurred_from < now() - keep;
     return query
     select i.line, true, 'reference'::text,
-           format('"%s" was erased before (on %s) and comes in again', i.reference,
+           format('"%s" was erased on %s and is imported again', i.reference,
                   (e.at at time zone 'Europe/Amsterdam')::date)
       from pg_temp.burglary_import i join mobeye.burglary_erased e on e.reference = md5(i.reference)::uuid
      where i.occurred_from >= now() - keep -- else it is warned of above
        and not exists (select from mobeye.burglary b where b.reference = i.reference);
     return query
-    select min(w.line), true, 'lon'::text, format('is empty: the stored place is removed (so it is for %s rows in all)', count(*))
+    select min(w.line), true, 'lon'::text, format('is empty: the stored place is removed (%s rows in total)', count(*))
       from mobeye.burglaries_wanted(columns) w where w.loses_place
     having count(*) > 0;
     return query
-    select min(i.line), true, 'lon'::text, format('has no place, and counts in no area (so do %s rows in all)', count(*))
+    select min(i.line), true, 'lon'::text, format('has no place, and is not counted in any area (%s rows in total)', count(*))
       from pg_temp.burglary_import i
      where i.geom is null and not exists (select from mobeye.burglary b where b.reference = i.reference)
     having count(*) > 0;

@@ -102,7 +102,7 @@ begin
      order by i.line limit 1;
 
     return query -- a device is in one place at a time
-    select r.line, false, 'placed_from'::text, format('device %s has another placement then, on line %s', r.device_id, r.other)
+    select r.line, false, 'placed_from'::text, format('device %s has an overlapping placement on line %s', r.device_id, r.other)
       from (select i.line, i.device_id, i.during, lag(i.line) over w as other,
                    max(coalesce(upper(i.during), 'infinity')) over (w rows between unbounded preceding and 1 preceding) as until
               from pg_temp.device_import i where i.during is not null

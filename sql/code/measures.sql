@@ -17,7 +17,7 @@ begin
                   hint = coalesce('Layers: ' || (select string_agg(distinct a.layer, ', ') from mobeye.area a) || '.',
                                   'No areas have been imported.');
     elsif from_at is null or not isfinite(from_at) or until_at < from_at or not isfinite(until_at) then
-        raise exception 'measure: from_at and until_at are not a period'
+        raise exception 'measure: from_at and until_at are not a valid period'
             using errcode = 'invalid_parameter_value', hint = 'Expected from_at, and an until_at not before it, or null.';
     elsif number < 0 then
         raise exception 'measure: number % is negative', number
@@ -29,8 +29,8 @@ begin
     returning measure_id into id;
     return id;
 exception when unique_violation then
-    raise exception 'measure: the same measure has been recorded'
-        using errcode = 'unique_violation', hint = 'Give a note if it is another one.';
+    raise exception 'measure: this measure is already recorded'
+        using errcode = 'unique_violation', hint = 'Add a note to distinguish it.';
 end
 $$;
 comment on function patrol.add_measure(text, text, text, timestamptz, timestamptz, integer, text) is
@@ -61,7 +61,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
     return query
-    select r.line, false, 'kind'::text, format('the same measure is on line %s too (expected each once; give a note to tell them apart)', r.first)
+    select r.line, false, 'kind'::text, format('duplicate measure, first on line %s (expected each once; give a note to tell them apart)', r.first)
       from (select i.line, first_value(i.line) over (partition by i.kind, i.layer, i.code, i.from_at, i.until_at, i.note
                                                      order by i.line) as first
               from pg_temp.measure_import i) r

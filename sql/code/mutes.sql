@@ -101,7 +101,7 @@ declare
     added bigint;
 begin
     if (until > at and until <= at + interval '366 days') is not true then
-        raise exception 'mute: cannot last until %', coalesce(until::text, 'an unknown time')
+        raise exception 'mute: end % is not valid', coalesce(until::text, 'an unknown time')
             using errcode = 'invalid_parameter_value', hint = 'Expected an end in the future, within a year.';
     end if;
     select * into p from mobeye.placement t where t.device_id = device and t.during @> now();
@@ -273,7 +273,7 @@ begin
     loop
         update mobeye.mute m set over = true, until = least(m.until, clock_timestamp()) where m.mute_id = ended.mute_id;
         if ended.ended_at is null then -- else patrol.unmute() has announced it
-            perform mobeye.announce_mute(ended.mute_id, 'the mute is over', 'mobeyed');
+            perform mobeye.announce_mute(ended.mute_id, 'mute ended', 'mobeyed');
             n := n + 1;
         end if;
     end loop;

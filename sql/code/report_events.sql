@@ -7,7 +7,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
     if from_day is null or until_day is null or not isfinite(from_day) or not isfinite(until_day) or until_day <= from_day then
-        raise exception 'period: from % until % is not a period', coalesce(from_day::text, 'null'), coalesce(until_day::text, 'null')
+        raise exception 'period: from % until % is not valid', coalesce(from_day::text, 'null'), coalesce(until_day::text, 'null')
             using errcode = 'invalid_parameter_value', hint = 'Expected two days, the second after the first; it is not included.';
     elsif until_day > from_day + interval '20 years' then
         raise exception 'period: from % until % is too long', from_day, until_day
@@ -49,7 +49,7 @@ begin
          where i.first_seen >= from_at and i.first_seen < until_at and i.category = 'alarm' and not i.drill
            and coalesce(i.outcome, '') not in ('drill', 'merged');
     else
-        raise exception 'of: "%" cannot be reported on', of_what
+        raise exception 'of: "%" is not a subject of reports', of_what
             using errcode = 'invalid_parameter_value', hint = 'Expected burglaries or alarms.';
     end if;
 end

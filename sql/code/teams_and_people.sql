@@ -43,7 +43,7 @@ begin
     end if;
     if groups is null then
         return case when to_regrole(quote_ident(login)) is null then 'person removed; there was no database login'
-                    else 'person removed; the database login has no rights here and was left alone' end;
+                    else 'person removed; the database login has no rights in this database and was kept' end;
     end if;
     execute format('revoke %s from %I', groups, login);
     execute format('alter role %I nologin', login);

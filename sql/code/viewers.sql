@@ -25,7 +25,7 @@ begin
         if not exists (select from mobeye.person p where p.login = acting_as) then
             raise exception 'mobeye.acting_as: "%" is not a registered person', acting_as
                 using errcode = 'invalid_authorization_specification',
-                      hint = 'Set it to the login of a person; mobeyectl people import registers people.';
+                      hint = 'Set it to the login of a person, whom mobeyectl people import registers.';
         end if;
         v.login := acting_as;
         in_force := case when to_regrole(quote_ident(acting_as)) is null then 'mobeye_patrol' else acting_as end;

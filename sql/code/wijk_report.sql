@@ -148,7 +148,7 @@ declare
 begin
     if from_day is null or until_day is null or not isfinite(from_day) or not isfinite(until_day) or from_day >= until_day
        or from_day < '1990-01-01' or until_day > '2200-01-01' or until_day > from_day + interval '10 years' then
-        raise exception '% to % is not a period', from_day, until_day
+        raise exception 'the period from % until % is not valid', from_day, until_day
             using errcode = 'invalid_parameter_value',
                   hint = 'Expected two days, the second after the first (it is excluded), at most ten years apart.';
     elsif min_cell is null or min_cell not between 0 and 100 then

@@ -99,7 +99,7 @@ begin
         perform mobeye.check_current(i, expected_change);
     end if;
     if target is null or action = 'assign' and i.status = target and i.assigned_to = officer then
-        raise exception 'incident %: % is not possible, it is %', mobeye.reference(id), action,
+        raise exception 'incident %: action % is not possible in status %', mobeye.reference(id), action,
             concat_ws(' to ', i.status, case when i.status = 'assigned' then i.assigned_to end)
             using errcode = 'object_not_in_prerequisite_state', detail = i.status,
                   hint = format('Possible now: %s%s.', possible,
