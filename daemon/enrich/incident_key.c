@@ -157,8 +157,10 @@ void incident_key_condition(struct key_memo *memo, struct alert *alert)
 
 void incident_key_general_condition(const struct alert *alert, uint8_t ret[16])
 {
-    hash_sender(NULL, alert, ret);
-    hash_input_and_track(NULL, ALERT_NO_INT, (struct str){0}, ret + 8);
+    /* hash_input_and_track() of neither. */
+    static const uint8_t no_input_no_track[8] = {0xc8, 0x04, 0xce, 0x19, 0x8e, 0xc3, 0x37, 0xe3};
+    memcpy(ret, alert->condition, 8);
+    memcpy(ret + 8, no_input_no_track, sizeof(no_input_no_track));
 }
 
 /* The code of the alert's area in each layer. */

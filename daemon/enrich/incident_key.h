@@ -19,7 +19,7 @@ void key_memo_free(struct key_memo **memo); /* safe on NULL */
  */
 void incident_key_condition(struct key_memo *memo, struct alert *alert);
 
-/* The condition of an alert of the same device and kind without input and track. */
+/* The condition of an alert of the same device and kind without input and track. alert->condition must be set. */
 void incident_key_general_condition(const struct alert *alert, uint8_t ret[16]);
 
 /* alert->key: BLAKE2b over category, drill, and the name and value of each item of group_by, in the order device, kind,

@@ -124,8 +124,9 @@ Test(group, the_general_thread_has_no_input_and_no_track)
 {
     uint8_t general[16];
     alert.camera.track = STR("t");
+    const struct hex own = condition();
     incident_key_general_condition(&alert, general);
-    cr_expect_str_neq(condition().text, hex(general).text);
+    cr_expect_str_neq(own.text, hex(general).text);
     alert.input = ALERT_NO_INT;
     alert.camera.track = (struct str){0};
     cr_expect_str_eq(condition().text, hex(general).text);
