@@ -1,6 +1,5 @@
 #include "ingest/replies.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/log.h"
@@ -8,6 +7,8 @@
 
 /* An address and a client name. */
 #define SENDER_SIZE 192
+/* The digits of the largest sequence number. */
+#define NUMBER_SIZE 20
 
 struct endpoint_state *replies_state(const struct endpoint *endpoint)
 {
@@ -35,16 +36,25 @@ static void ack_with_flags(struct replies *replies, struct endpoint *endpoint, c
     reply_queue_add(&replies->queue, endpoint, peer, "ACK", id, seq, &words);
 }
 
+/* Its digits, at the end of the buffer. Every ACK has one, so not by snprintf(). */
+static struct str print_number(uint64_t number, char buffer[NUMBER_SIZE])
+{
+    size_t at = NUMBER_SIZE;
+    do
+        buffer[--at] = (char)('0' + number % 10);
+    while ((number /= 10) > 0);
+    return (struct str){buffer + at, NUMBER_SIZE - at};
+}
+
 void replies_ack(struct replies *replies, struct endpoint *endpoint, const struct endpoint_peer *peer, struct str id,
                  uint64_t seq, uint32_t flags, struct str tcp_reply)
 {
-    char number[24];
-    int len = snprintf(number, sizeof(number), "%" PRIu64, seq);
-    if (endpoint_conf(endpoint)->reply_flags == 1) {
-        ack_with_flags(replies, endpoint, peer, id, (struct str){number, (size_t)len}, flags);
-        return;
-    }
-    queue_reply(replies, endpoint, peer, "ACK", id, is_tcp(endpoint) ? tcp_reply : (struct str){number, (size_t)len});
+    char buffer[NUMBER_SIZE];
+    struct str number = print_number(seq, buffer);
+    if (endpoint_conf(endpoint)->reply_flags == 1)
+        ack_with_flags(replies, endpoint, peer, id, number, flags);
+    else
+        queue_reply(replies, endpoint, peer, "ACK", id, is_tcp(endpoint) ? tcp_reply : number);
 }
 
 /* "10.0.0.7", or "10.0.0.7, client gate-1". */
