@@ -55,9 +55,13 @@ static int read_digits(const char **p, const char *end, int n)
     return value;
 }
 
-static bool skip_char(const char **p, const char *end, const char *one_of)
+static inline bool skip_char(const char **p, const char *end, const char *one_of)
 {
-    if (*p == end || **p == '\0' || !strchr(one_of, **p))
+    if (*p == end || **p == '\0')
+        return false;
+    while (*one_of != '\0' && *one_of != **p)
+        one_of++;
+    if (*one_of == '\0')
         return false;
     (*p)++;
     return true;

@@ -54,6 +54,7 @@ struct decoder {
     enum context contexts[LEVELS_MAX];
     unsigned depth;              /* invariant: contexts[depth - 1] is the innermost open one */
     const struct member *member; /* the one whose value comes next; NULL: not one that is read */
+    size_t next[IN_BOX + 1];     /* by context: where the search for a name begins, after the one found last */
     bool seen[REQUIRED_COUNT];   /* present, with any value */
     bool valid[REQUIRED_COUNT];  /* present, with an allowed value */
     struct number_list list;
@@ -202,46 +203,41 @@ static bool read_camera_zone(struct decoder *decoder, const struct json_value *v
     return set_string(&decoder->alert->camera.zone, value->string, 0, ALERT_TEXT_MAX);
 }
 
-#define NAME(text)                                                                                                     \
-    {                                                                                                                  \
-        (text), sizeof(text) - 1                                                                                       \
-    }
-
 static const struct member top_members[] = {
-    {NAME("specversion"), JSON_STRING, .read = read_specversion, .required = REQUIRED_SPECVERSION},
-    {NAME("id"), JSON_STRING, .read = read_id, .required = REQUIRED_ID},
-    {NAME("source"), JSON_STRING, .read = read_source, .required = REQUIRED_SOURCE},
-    {NAME("type"), JSON_STRING, .read = read_type, .required = REQUIRED_TYPE},
-    {NAME("time"), JSON_STRING, .read = read_time}, /* validate_time() flags it */
-    {NAME("data"), JSON_OBJECT, .opens = IN_DATA, .required = REQUIRED_DATA},
+    {STR_INITIALIZER("specversion"), JSON_STRING, .read = read_specversion, .required = REQUIRED_SPECVERSION},
+    {STR_INITIALIZER("id"), JSON_STRING, .read = read_id, .required = REQUIRED_ID},
+    {STR_INITIALIZER("source"), JSON_STRING, .read = read_source, .required = REQUIRED_SOURCE},
+    {STR_INITIALIZER("type"), JSON_STRING, .read = read_type, .required = REQUIRED_TYPE},
+    {STR_INITIALIZER("time"), JSON_STRING, .read = read_time}, /* validate_time() flags it */
+    {STR_INITIALIZER("data"), JSON_OBJECT, .opens = IN_DATA, .required = REQUIRED_DATA},
 };
 
 static const struct member data_members[] = {
-    {NAME("device"), JSON_STRING, .read = read_device, .required = REQUIRED_DEVICE},
-    {NAME("kind"), JSON_STRING, .read = read_kind, .required = REQUIRED_KIND},
-    {NAME("phase"), JSON_STRING, .read = read_phase, .flag = FLAG_BAD_PHASE},
-    {NAME("input"), JSON_NUMBER, .read = read_input, .flag = FLAG_BAD_INPUT},
-    {NAME("location"), JSON_OBJECT, .opens = IN_LOCATION, .flag = FLAG_BAD_LOCATION},
-    {NAME("battery_pct"), JSON_NUMBER, .read = read_battery, .flag = FLAG_BAD_BATTERY},
-    {NAME("signal_dbm"), JSON_NUMBER, .read = read_signal, .flag = FLAG_BAD_SIGNAL},
-    {NAME("text"), JSON_STRING, .flag = FLAG_BAD_TEXT},
-    {NAME("drill"), JSON_BOOLEAN, .read = read_drill, .flag = FLAG_BAD_DRILL},
-    {NAME("camera"), JSON_OBJECT, .opens = IN_CAMERA, .flag = FLAG_BAD_CAMERA},
+    {STR_INITIALIZER("device"), JSON_STRING, .read = read_device, .required = REQUIRED_DEVICE},
+    {STR_INITIALIZER("kind"), JSON_STRING, .read = read_kind, .required = REQUIRED_KIND},
+    {STR_INITIALIZER("phase"), JSON_STRING, .read = read_phase, .flag = FLAG_BAD_PHASE},
+    {STR_INITIALIZER("input"), JSON_NUMBER, .read = read_input, .flag = FLAG_BAD_INPUT},
+    {STR_INITIALIZER("location"), JSON_OBJECT, .opens = IN_LOCATION, .flag = FLAG_BAD_LOCATION},
+    {STR_INITIALIZER("battery_pct"), JSON_NUMBER, .read = read_battery, .flag = FLAG_BAD_BATTERY},
+    {STR_INITIALIZER("signal_dbm"), JSON_NUMBER, .read = read_signal, .flag = FLAG_BAD_SIGNAL},
+    {STR_INITIALIZER("text"), JSON_STRING, .flag = FLAG_BAD_TEXT},
+    {STR_INITIALIZER("drill"), JSON_BOOLEAN, .read = read_drill, .flag = FLAG_BAD_DRILL},
+    {STR_INITIALIZER("camera"), JSON_OBJECT, .opens = IN_CAMERA, .flag = FLAG_BAD_CAMERA},
 };
 
 static const struct member location_members[] = {
-    {NAME("type"), JSON_STRING, .read = read_point, .flag = FLAG_BAD_LOCATION},
-    {NAME("coordinates"), JSON_ARRAY, .opens = IN_COORDINATES, .flag = FLAG_BAD_LOCATION},
-    {NAME("accuracy_m"), JSON_NUMBER, .read = read_accuracy, .flag = FLAG_BAD_ACCURACY},
-    {NAME("fix_time"), JSON_STRING, .read = read_fix_time, .flag = FLAG_BAD_FIX_TIME},
+    {STR_INITIALIZER("type"), JSON_STRING, .read = read_point, .flag = FLAG_BAD_LOCATION},
+    {STR_INITIALIZER("coordinates"), JSON_ARRAY, .opens = IN_COORDINATES, .flag = FLAG_BAD_LOCATION},
+    {STR_INITIALIZER("accuracy_m"), JSON_NUMBER, .read = read_accuracy, .flag = FLAG_BAD_ACCURACY},
+    {STR_INITIALIZER("fix_time"), JSON_STRING, .read = read_fix_time, .flag = FLAG_BAD_FIX_TIME},
 };
 
 static const struct member camera_members[] = {
-    {NAME("label"), JSON_STRING, .read = read_label, .flag = FLAG_BAD_LABEL},
-    {NAME("score"), JSON_NUMBER, .read = read_score, .flag = FLAG_BAD_SCORE},
-    {NAME("box"), JSON_ARRAY, .opens = IN_BOX, .flag = FLAG_BAD_BOX},
-    {NAME("track"), JSON_STRING, .read = read_track, .flag = FLAG_BAD_TRACK},
-    {NAME("camera_zone"), JSON_STRING, .read = read_camera_zone, .flag = FLAG_BAD_CAMERA_ZONE},
+    {STR_INITIALIZER("label"), JSON_STRING, .read = read_label, .flag = FLAG_BAD_LABEL},
+    {STR_INITIALIZER("score"), JSON_NUMBER, .read = read_score, .flag = FLAG_BAD_SCORE},
+    {STR_INITIALIZER("box"), JSON_ARRAY, .opens = IN_BOX, .flag = FLAG_BAD_BOX},
+    {STR_INITIALIZER("track"), JSON_STRING, .read = read_track, .flag = FLAG_BAD_TRACK},
+    {STR_INITIALIZER("camera_zone"), JSON_STRING, .read = read_camera_zone, .flag = FLAG_BAD_CAMERA_ZONE},
 };
 
 #define MEMBERS(array)                                                                                                 \
@@ -263,10 +259,15 @@ static void on_name(void *ctx, struct str name)
 {
     struct decoder *decoder = ctx;
     enum context context = decoder->contexts[decoder->depth - 1];
-    size_t i = 0, n = members_of[context].n;
-    while (i < n && !str_eq(members_of[context].all[i].name, name))
-        i++;
-    decoder->member = i < n ? &members_of[context].all[i] : NULL;
+    size_t n = members_of[context].n, at = decoder->next[context];
+    decoder->member = NULL;
+    for (size_t i = 0; i < n && !decoder->member; i++) {
+        if (str_eq(members_of[context].all[at].name, name))
+            decoder->member = &members_of[context].all[at];
+        at = at + 1 < n ? at + 1 : 0;
+    }
+    if (decoder->member)
+        decoder->next[context] = at;
 }
 
 /* Stores the value of decoder->member, or flags it. Returns whether it is valid. */

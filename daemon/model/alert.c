@@ -7,26 +7,26 @@
 
 /* The word and the retention class of each kind. */
 static const struct {
-    const char *word;
+    struct str word;
     enum retention_class class;
 } kinds[KIND_COUNT] = {
-    [KIND_UNKNOWN] = {"unknown", CLASS_ALARM},
-    [KIND_INTRUSION] = {"intrusion", CLASS_ALARM},
-    [KIND_MOTION] = {"motion", CLASS_ALARM},
-    [KIND_PANIC] = {"panic", CLASS_ALARM},
-    [KIND_HOLDUP] = {"holdup", CLASS_ALARM},
-    [KIND_TAMPER] = {"tamper", CLASS_ALARM},
-    [KIND_FIRE] = {"fire", CLASS_ALARM},
-    [KIND_HEAT] = {"heat", CLASS_ALARM},
-    [KIND_COLD] = {"cold", CLASS_ALARM},
-    [KIND_WATER] = {"water", CLASS_ALARM},
-    [KIND_CAMERA] = {"camera", CLASS_CAMERA},
-    [KIND_POWER] = {"power", CLASS_SERVICE},
-    [KIND_BATTERY] = {"battery", CLASS_SERVICE},
-    [KIND_COMMS] = {"comms", CLASS_SERVICE},
-    [KIND_KEEPALIVE] = {"keepalive", CLASS_SERVICE},
-    [KIND_ARM] = {"arm", CLASS_SERVICE},
-    [KIND_BYPASS] = {"bypass", CLASS_SERVICE},
+    [KIND_UNKNOWN] = {STR_INITIALIZER("unknown"), CLASS_ALARM},
+    [KIND_INTRUSION] = {STR_INITIALIZER("intrusion"), CLASS_ALARM},
+    [KIND_MOTION] = {STR_INITIALIZER("motion"), CLASS_ALARM},
+    [KIND_PANIC] = {STR_INITIALIZER("panic"), CLASS_ALARM},
+    [KIND_HOLDUP] = {STR_INITIALIZER("holdup"), CLASS_ALARM},
+    [KIND_TAMPER] = {STR_INITIALIZER("tamper"), CLASS_ALARM},
+    [KIND_FIRE] = {STR_INITIALIZER("fire"), CLASS_ALARM},
+    [KIND_HEAT] = {STR_INITIALIZER("heat"), CLASS_ALARM},
+    [KIND_COLD] = {STR_INITIALIZER("cold"), CLASS_ALARM},
+    [KIND_WATER] = {STR_INITIALIZER("water"), CLASS_ALARM},
+    [KIND_CAMERA] = {STR_INITIALIZER("camera"), CLASS_CAMERA},
+    [KIND_POWER] = {STR_INITIALIZER("power"), CLASS_SERVICE},
+    [KIND_BATTERY] = {STR_INITIALIZER("battery"), CLASS_SERVICE},
+    [KIND_COMMS] = {STR_INITIALIZER("comms"), CLASS_SERVICE},
+    [KIND_KEEPALIVE] = {STR_INITIALIZER("keepalive"), CLASS_SERVICE},
+    [KIND_ARM] = {STR_INITIALIZER("arm"), CLASS_SERVICE},
+    [KIND_BYPASS] = {STR_INITIALIZER("bypass"), CLASS_SERVICE},
 };
 
 static const char *const phases[PHASE_COUNT] = {"raise", "restore", "update"};
@@ -44,7 +44,7 @@ _Static_assert(0 ALERT_FLAGS(FLAG_LENGTH) < ALERT_FLAG_WORDS_SIZE, "the words of
 
 const char *alert_kind_word(enum alert_kind kind)
 {
-    return kinds[kind].word;
+    return kinds[kind].word.p;
 }
 
 const char *alert_phase_word(enum alert_phase phase)
@@ -65,7 +65,7 @@ const char *alert_class_word(enum retention_class retention)
 enum alert_kind alert_kind_from(struct str word)
 {
     for (size_t i = 1; i < KIND_COUNT; i++)
-        if (str_is(word, kinds[i].word))
+        if (str_eq(word, kinds[i].word))
             return (enum alert_kind)i;
     return KIND_UNKNOWN;
 }
