@@ -1,5 +1,6 @@
 #include "board/request_identity.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 #include <sys/queue.h>
 
@@ -60,23 +61,28 @@ static bool is_of_host(const char *origin, const char *host)
     return rest && host && strcasecmp(rest + 3, host) == 0;
 }
 
-/* HOST or HOST:PORT is this machine itself: a name that any other site can give it (DNS rebinding) is not. */
-static bool is_loopback(const char *host)
+/* Whether a request is by an address, a name without dots, or the name in `origin`, as HOST or HOST:PORT. Any other
+ * site can let a name of its domain be this machine (DNS rebinding), but none of these. */
+static bool is_own_host(const struct conf_board *conf, const char *host)
 {
-    static const char *const names[] = {"localhost", "127.0.0.1", "[::1]"};
-    for (size_t i = 0; host && i < sizeof(names) / sizeof(names[0]); i++) {
-        size_t len = strlen(names[i]);
-        if (strncasecmp(host, names[i], len) == 0 && (host[len] == '\0' || host[len] == ':'))
-            return true;
-    }
-    return false;
+    char name[64];
+    struct in_addr address;
+    size_t len = strcspn(host, ":");
+    if (host[0] == '[' || (conf->origin && is_of_host(conf->origin, host)))
+        return true;
+    if (len >= sizeof(name))
+        return false;
+    memcpy(name, host, len);
+    name[len] = '\0';
+    return !strchr(name, '.') || inet_pton(AF_INET, name, &address) == 1;
 }
 
 bool identity_same_origin(const struct conf_board *conf, const struct evkeyvalq *headers)
 {
     const char *site = identity_single(headers, "Sec-Fetch-Site"), *origin = identity_single(headers, "Origin");
-    /* Nothing but the origin tells this person from another site then. */
-    if (conf->identity.fixed && !is_loopback(identity_single(headers, "Host")))
+    const char *host = identity_single(headers, "Host");
+    /* Nothing but the origin tells this person from another site then. Every browser sends a host. */
+    if (conf->identity.fixed && host && !is_own_host(conf, host))
         return false;
     if (has(headers, "Sec-Fetch-Site") && (!site || (strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0)))
         return false;
@@ -84,5 +90,5 @@ bool identity_same_origin(const struct conf_board *conf, const struct evkeyvalq 
         return true;
     if (!origin)
         return false;
-    return conf->origin ? strcasecmp(origin, conf->origin) == 0 : is_of_host(origin, identity_single(headers, "Host"));
+    return conf->origin ? strcasecmp(origin, conf->origin) == 0 : is_of_host(origin, host);
 }

@@ -41,7 +41,8 @@ static const struct schema_key keys[] = {
     {.path = SCHEMA_BOARD ".identity.secret.file", .type = SCHEMA_SECRET, .required = true, BOARD(identity.secret_file),
      .about = "The file whose first line is the secret, readable by its owner only."},
     {.path = SCHEMA_BOARD ".identity.fixed", .type = SCHEMA_TEXT, .min = 1, .max = 63, BOARD(identity.fixed),
-     .about = "Everybody is this person (ADDRESS:PORT only, for a trial)."},
+     .about = "Everybody is this person (ADDRESS:PORT only, for a trial). A request by a domain name is refused, unless it "
+              "is that of origin."},
 
     {.path = SCHEMA_BOARD ".language", .type = SCHEMA_WORD, .word = language_word, .fallback = "nl", BOARD(language),
      .about = "The language until the person chooses one."},

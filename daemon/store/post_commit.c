@@ -22,16 +22,17 @@
 #define NUMBER_EVERY_US CLOCK_SECOND
 /* A task waits so long for a lock: while it waits, sessions of people that hold up the writer are not ended. */
 #define LOCK_TIMEOUT "1s"
-/* And is then tried again after so long: a batch or a person holds it. */
+/* And is then tried again after so long: a batch or a person holds it. Logged after so many times in a row. */
 #define LOCKED_RETRY_US    CLOCK_SECOND
+#define LOCKED_LOG         10
 #define LOCK_NOT_AVAILABLE "55P03"
 
 /* The work, in this order. */
 enum task {
+    TASK_BLOCKERS, /* sessions of people whose locks the writer waits for are ended, once a second */
     TASK_RULES,    /* the text of the rules is stored: when the writer has connected, and when they change */
     TASK_RECHECK,  /* verification of what was stored before a crash, or a lost answer: when the writer has connected */
-    TASK_BLOCKERS, /* sessions of people whose locks the writer waits for are ended, once a second */
-    TASK_NUMBER,   /* people's changes get their numbers, after that: their own transactions do not hold the counter */
+    TASK_NUMBER, /* people's changes get their numbers, once a second: their own transactions do not hold the counter */
     TASK_ANNOUNCE, /* NOTIFY */
     TASK_VERIFY,   /* incidents of which something was raised; what is verified by it is announced, too */
     TASK_DEVICES,  /* device status */
@@ -66,10 +67,13 @@ struct post_commit {
     struct post_commit_queue queue;
     struct device_status *devices;
     uint64_t verified;
-    bool busy;          /* batches come without end: the server's time is theirs first */
-    int64_t begun_us;   /* monotonic: the task on its way */
-    int64_t after_us;   /* monotonic: nothing begins before then, unless flushed now */
-    int64_t number_us;  /* monotonic: blockers are ended and changes numbered then */
+    bool busy;        /* batches come without end: the server's time is theirs first */
+    int64_t begun_us; /* monotonic: the task on its way */
+    int64_t after_us; /* monotonic: nothing begins before then, unless flushed now */
+    struct {
+        int64_t after_us;  /* monotonic: it is not due before then */
+        unsigned failures; /* in a row */
+    } tasks[TASK_NONE];
     struct event timer; /* something may be due */
     struct rate_limiter limiter;
 };
@@ -94,21 +98,35 @@ static bool work_waits(const struct post_commit *p)
     return p->rules_due || p->recheck_due || p->queue.n_hints > 0 || p->queue.n_raises > 0;
 }
 
+static bool has_work(struct post_commit *p, enum task task)
+{
+    switch (task) {
+    case TASK_BLOCKERS:
+        return true;
+    case TASK_RULES:
+        return p->rules_due;
+    case TASK_RECHECK:
+        return p->recheck_due;
+    case TASK_NUMBER:
+        return p->number_due;
+    case TASK_ANNOUNCE:
+        return p->queue.n_hints > 0;
+    case TASK_VERIFY:
+        return p->queue.n_raises > 0;
+    case TASK_DEVICES:
+        return device_status_due(p->devices, now_us(p));
+    case TASK_NONE:
+        break;
+    }
+    return false;
+}
+
 static enum task what_is_due(struct post_commit *p)
 {
-    if (loop_mono_us(p->loop) >= p->number_us)
-        return TASK_BLOCKERS;
-    if (p->rules_due)
-        return TASK_RULES;
-    if (p->recheck_due)
-        return TASK_RECHECK;
-    if (p->number_due)
-        return TASK_NUMBER;
-    if (p->queue.n_hints > 0)
-        return TASK_ANNOUNCE;
-    if (p->queue.n_raises > 0)
-        return TASK_VERIFY;
-    return device_status_due(p->devices, now_us(p)) ? TASK_DEVICES : TASK_NONE;
+    enum task task = 0;
+    while (task < TASK_NONE && (!has_work(p, task) || loop_mono_us(p->loop) < p->tasks[task].after_us))
+        task++;
+    return task;
 }
 
 static void encode_rules(struct post_commit *p, struct buf *values)
@@ -166,10 +184,12 @@ static const struct {
 
 static void rest_for(struct post_commit *p, int64_t us)
 {
-    int64_t number_us = p->number_us - loop_mono_us(p->loop);
     set_state(p, POST_COMMIT_IDLE, "nothing is due");
-    if (p->allowed && number_us < us)
-        us = number_us > 0 ? number_us : 0;
+    for (enum task task = 0; p->allowed && task < TASK_NONE; task++) {
+        int64_t left_us = p->tasks[task].after_us - loop_mono_us(p->loop);
+        if (left_us < us && has_work(p, task))
+            us = left_us > 0 ? left_us : 0;
+    }
     loop_arm(&p->timer, us);
 }
 
@@ -185,7 +205,7 @@ static void begin_next(struct post_commit *p)
     }
     p->task = what_is_due(p);
     if (p->task == TASK_BLOCKERS)
-        p->number_us = loop_mono_us(p->loop) + NUMBER_EVERY_US;
+        p->tasks[TASK_BLOCKERS].after_us = loop_mono_us(p->loop) + NUMBER_EVERY_US;
     if (p->task == TASK_NONE) {
         rest_for(p, CLOCK_MINUTE);
         return;
@@ -229,9 +249,19 @@ static void on_blockers_ended(const PGresult *result)
         log_warning("database", "ended %s: it held a lock that storing waited for", PQgetvalue(result, row, 0));
 }
 
+static bool has_failed(const struct post_commit *p)
+{
+    for (enum task task = 0; task < TASK_NONE; task++)
+        if (p->tasks[task].failures > 0)
+            return true;
+    return false;
+}
+
 static void on_task_done(struct post_commit *p)
 {
-    log_recover(&p->limiter, SUBJECT, "verification, hints and device status work again");
+    p->tasks[p->task].failures = 0;
+    if (!has_failed(p))
+        log_recover(&p->limiter, SUBJECT, "verification, hints and device status work again");
     session_reset_backoff(p->session);
     if (p->task == TASK_BLOCKERS)
         p->number_due = true;
@@ -258,23 +288,24 @@ static void undo_task(struct post_commit *p)
         device_status_revert(p->devices);
 }
 
+/* The others go on. */
 static void on_task_failed(struct post_commit *p, const struct fault *fault)
 {
     bool locked = strcmp(fault->sqlstate, LOCK_NOT_AVAILABLE) == 0;
-    int64_t rest_us = locked ? LOCKED_RETRY_US : RETRY_US;
     undo_task(p);
-    if (p->task == TASK_BLOCKERS) { /* nothing else waits for it */
+    if (p->task == TASK_BLOCKERS)
         p->number_due = true;
-        p->number_us = loop_mono_us(p->loop) + RETRY_US;
-        rest_us = 0;
-    }
-    if (p->allowed && !locked)
+    p->tasks[p->task].after_us = loop_mono_us(p->loop) + (locked ? LOCKED_RETRY_US : RETRY_US);
+    p->tasks[p->task].failures++;
+    if (p->allowed && (!locked || p->tasks[p->task].failures % LOCKED_LOG == 0))
         log_limited(&p->limiter, loop_mono_us(p->loop), LOG_LEVEL_WARNING, SUBJECT,
                     "%s: failed: %s (SQLSTATE %s); trying again", tasks[p->task].name, fault->text, fault->sqlstate);
-    p->after_us = loop_mono_us(p->loop) + rest_us;
-    rest_for(p, rest_us);
-    if (fault->class == SQLSTATE_RECONNECT) /* it follows another server, which is looked for */
+    if (fault->class == SQLSTATE_RECONNECT) { /* it follows another server, which is looked for */
+        rest_for(p, RETRY_US);
         session_drop(p->session, fault->text);
+    } else {
+        begin_next(p);
+    }
 }
 
 static void on_end(void *ctx, const struct fault *fault)
@@ -303,8 +334,11 @@ static void on_result(void *ctx, PGresult *result)
 
 static void on_ready(void *ctx)
 {
-    set_state(ctx, POST_COMMIT_IDLE, "connected");
-    begin_next(ctx);
+    struct post_commit *p = ctx;
+    for (enum task task = 0; task < TASK_NONE; task++)
+        p->tasks[task].after_us = 0;
+    set_state(p, POST_COMMIT_IDLE, "connected");
+    begin_next(p);
 }
 
 static void go_down(struct post_commit *p, const char *reason)

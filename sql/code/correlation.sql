@@ -195,10 +195,13 @@ begin
                      last_seen, last_received_at, restored_at, cancelled_at, alert_count, active, flaps, geom,
                      accuracy_m, location_source, areas, placement_id, secret_placement_id)
          where i.incident_id = n.incident_id;
-        -- What is raised again later, or later in this batch, is not muted.
+    end if;
+    -- What is raised again later, or later in this batch, is not muted. Whoever has locked a mute is about to end it.
+    if true = any (old_inactive) then
         update mobeye.mute m set until = clock_timestamp()
-         where m.incident_id = any (array(select n.id from unnest(old_id, old_inactive) as n (id, inactive) where n.inactive))
-           and not m.over and m.until > clock_timestamp();
+         where m.mute_id in (select t.mute_id from unnest(old_id, old_inactive) as n (id, inactive)
+                               join mobeye.mute t on t.incident_id = n.id
+                              where n.inactive and not t.over and t.until > clock_timestamp() for update of t skip locked);
     end if;
 
     if cardinality(new_key) > 0 then

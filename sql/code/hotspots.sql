@@ -15,7 +15,7 @@ comment on function mobeye.place_name(public.geometry, timestamptz) is
     'The name of the buurt of a point in RD New, else of its wijk, else its coordinates.';
 
 -- A reader who may see figures only gets the grid of 125 m, on which homes are coarse everywhere: another grid over it would cut
--- its cells into smaller ones. Alarms show where devices stand, so that few placements behind a hotspot would show those.
+-- its cells into smaller ones, and another minimum would show by the difference what either leaves out. Alarms show where devices stand, so that few placements behind a hotspot would show those.
 create or replace function mobeye.hotspot_areas(of_what text, from_day date, until_day date, cell integer, min_count integer,
                                                 min_placements integer)
 returns table (geom public.geometry, centre public.geometry, cells bigint, n bigint, attempts bigint)
@@ -88,5 +88,5 @@ end
 $$;
 comment on function patrol.hotspots(date, date, text, integer, integer) is
     'Proposed hotspots as GeoJSON, to be imported as areas: cells of RD New (metres) with at least min_count burglaries (attempts '
-    'included) or alarms (secret placements left out), neighbours joined. For mobeye_analyst whole months and cells of 125 m or a '
-    'multiple, with at least 3, or 5 or more; counts below 5 are null, and alarms of fewer than 5 placements are left out.';
+    'included) or alarms (secret placements left out), neighbours joined. For mobeye_analyst whole months and cells of 125 m '
+    'with at least 3; counts below 5 are null, and alarms of fewer than 5 placements are left out.';

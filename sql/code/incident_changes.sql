@@ -32,6 +32,7 @@ set search_path = pg_catalog, pg_temp
 set lock_timeout = '1s'
 as $$
 begin
+    perform mobeye.limit_idle();
     return mobeye.number_changes();
 exception when lock_not_available then
     return 0; -- another session is numbering them

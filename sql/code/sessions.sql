@@ -1,6 +1,19 @@
 -- Sessions of people and other programs that hold up the daemons are ended. Requires that the owner may see and signal them
 -- (see the first migration); otherwise none is ended, and the daemons wait.
 
+-- A client that hangs while it has an incident or the counter of changes locked would block everybody.
+create or replace function mobeye.limit_idle() returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if current_setting('idle_in_transaction_session_timeout')::interval not between '1 ms' and '10 s' then
+        perform set_config('idle_in_transaction_session_timeout', '10s', true);
+    end if;
+end
+$$;
+comment on function mobeye.limit_idle() is 'Ends the transaction of this session if it is left idle for 10 s.';
+
 create or replace function mobeye.is_outside(usesysid oid) returns boolean
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -33,32 +46,34 @@ comment on function mobeye.end_readers(regclass, interval) is
     'Ends the sessions of people whose transaction is older and that hold a lock on a partition or its parent; returns how '
     'many. Not those of superusers, members of the owner, and daemons.';
 
--- An idle transaction has done what it locked for, and is ended as soon as a daemon has waited a second for it; a
--- statement may be about to finish, and gets five. One that waits for a lock itself is not the cause.
+-- Whoever does not wait for a lock, at the end of the chain, is the cause. An idle transaction has done what it locked for,
+-- and is ended as soon as a daemon has waited a second; a statement may be about to finish, and gets five, unless it waits
+-- for its client or sleeps.
 create or replace function mobeye.end_blockers() returns setof text
 language sql security definer
 set search_path = pg_catalog, pg_temp
 as $$
-    with waiting as materialized (
+    with recursive waiting as materialized (
         select w.pid, (select min(l.waitstart) from pg_locks l where l.pid = w.pid and not l.granted) as since
           from pg_stat_activity w
          where w.wait_event_type = 'Lock' and w.datname = current_database()
            and w.usesysid in (select r.oid from pg_roles r
                                where not r.rolsuper and pg_has_role(r.oid, 'mobeye_ingest', 'member')
                                  and not pg_has_role(r.oid, 'mobeye_owner', 'member'))
-    ), blocking as materialized (
-        select b.pid, min(w.since) as since
-          from waiting w cross join lateral unnest(pg_blocking_pids(w.pid)) as b (pid)
-         group by b.pid
+    ), blocking (pid, since) as (
+        select b.pid, w.since from waiting w cross join lateral unnest(pg_blocking_pids(w.pid)) as b (pid)
+        union
+        select b.pid, w.since from blocking w cross join lateral unnest(pg_blocking_pids(w.pid)) as b (pid)
     ), outside as materialized (
-        select a.pid, a.usename, a.application_name
+        select distinct a.pid, a.usename, a.application_name
           from blocking b
           join pg_stat_activity a on a.pid = b.pid
-         where b.since < clock_timestamp() - case when a.state = 'active' then interval '5 seconds' else interval '1 second' end
+         where b.since < clock_timestamp() - case when a.state = 'active' and coalesce(a.wait_event_type, '') not in ('Client', 'Timeout')
+                                                  then interval '5 seconds' else interval '1 second' end
            and a.wait_event_type is distinct from 'Lock' and mobeye.is_outside(a.usesysid)
            and pg_has_role('pg_signal_backend', 'usage')
     )
-    select format('the session of %s (pid %s%s)', o.usename, o.pid, ', ' || nullif(o.application_name, ''))
+    select format('the session of %s (pid %s%s)', o.usename, o.pid, ', ' || quote_literal(nullif(o.application_name, '')))
       from outside o
      where pg_terminate_backend(o.pid)
 $$;

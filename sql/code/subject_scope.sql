@@ -187,14 +187,14 @@ as $$
           from mobeye.placement p
          where p.device_id = s.device_id and p.during && s.during
         union all
-        -- A daemon that has been away for longer than that does not come back with its journal.
+        -- A daemon that has been away for longer than a month does not come back with its journal.
         select format(case when d.alive_at > now() - interval '5 minutes'
                            then 'alerts that %s received after %s are not stored yet; erase again once they are'
                            else '%s last reported at %3$s; if its journal has alerts received after %2$s, erase again once they are stored'
                       end, d.instance, to_char(d.applied_until at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
                       to_char(d.alive_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
           from mobeye.daemon d
-         where d.alive_at > now() - interval '90 days'
+         where d.alive_at > now() - interval '31 days'
            and d.applied_until < least(upper(s.during), now() - interval '2 minutes'))
 $$;
 comment on function mobeye.subject_remaining(mobeye.subject_scope) is

@@ -9,14 +9,11 @@ as $$
 $$;
 comment on function mobeye.reference(bigint) is 'The reference of an incident, for messages.';
 
--- A client that hangs while it has an incident locked would block everybody, the daemon included: its transaction ends
--- after 10 s.
 create or replace function mobeye.lock_incident(id bigint, expected_status text default null) returns mobeye.incident
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    idle_limit interval := current_setting('idle_in_transaction_session_timeout')::interval;
     v mobeye.viewer := mobeye.officer_viewer();
     i mobeye.incident;
 begin
@@ -26,9 +23,7 @@ begin
             using errcode = 'invalid_parameter_value',
                   hint = 'Expected new, acknowledged, assigned, on_scene, closed or reopened.';
     end if;
-    if idle_limit not between '1 ms' and '10 s' then
-        perform set_config('idle_in_transaction_session_timeout', '10s', true);
-    end if;
+    perform mobeye.limit_idle();
     select * into i from mobeye.incident t where t.incident_id = id for update;
     if i.incident_id is null or not mobeye.can_see(i.team, i.areas, i.assigned_to, v) then
         raise exception 'incident % does not exist or belongs to another team', coalesce(id::text, 'null')

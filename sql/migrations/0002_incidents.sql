@@ -204,6 +204,7 @@ create table if not exists mobeye.mute (
     check ((ended_at is null) = (ended_by is null))
 );
 create index if not exists mute_until on mobeye.mute (until);
+create index if not exists mute_incident on mobeye.mute (incident_id) where not over;
 create index if not exists mute_device on mobeye.mute (device_id) where device_id is not null;
 create index if not exists mute_placement on mobeye.mute (placement_id) where placement_id is not null;
 create index if not exists mute_area on mobeye.mute (area) where area is not null;

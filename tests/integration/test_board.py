@@ -319,6 +319,6 @@ def test_a_trial_is_open_to_this_machine_and_to_no_name_that_another_site_can_gi
     board.log.clear()
     board.start()
     for host, expected in {"evil.example": 403, "evil.example:80": 403, "localhost.evil.example": 403, "127.0.0.1.evil.example": 403,
-                           "127.0.0.1": 200, f"localhost:{board.port}": 200, "LOCALHOST": 200, "[::1]:80": 200}.items():
+                           "127.0.0.1": 200, f"localhost:{board.port}": 200, "LOCALHOST": 200, "[::1]:80": 200, "wachtcommandant": 200}.items():
         answer = board.raw(f"GET /api/queue HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\n\r\n".encode())
         assert answer[0] == expected, host

@@ -225,20 +225,40 @@ class Together(SchemaTest):
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
             stored = pool.submit(self.value, daemon, "select mobeye.add_changes(array[%s]::bigint[], '{alert}', '{f}')", incident)
             self.waits(daemon)
-            self.assertEqual(other.execute("select mobeye.end_blockers()").fetchall(), [], "it has just begun to wait")
             while not (ended := other.execute("select mobeye.end_blockers()").fetchall()):
                 self.assertFalse(stored.done())
+                other.execute("select pg_sleep(0.05)")
             stored.result(PATIENCE_S)
         self.assertRegex(ended[0][0], r"the session of outsider \(pid [0-9]+\)")
         with self.assertRaises(psycopg.OperationalError):
             person.execute("select 1")
+
+    def test_the_one_at_the_end_of_a_queue_is_ended(self):
+        """The daemon waits for a session that waits itself."""
+        (incident,) = self.make()
+        person, before, daemon, other = self.outsider(), self.connect(), self.connect("mobeye_ingest"), self.connect("mobeye_ingest")
+        person.execute("begin")
+        person.execute("select patrol.note(%s, 'slow')", [incident])
+        person.execute("select patrol.number_changes()")
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            queued = pool.submit(before.execute, "update mobeye.counter set value = value where name = 'changes'")
+            self.waits(before)
+            stored = pool.submit(daemon.execute, "select mobeye.add_changes(array[%s]::bigint[], '{alert}', '{f}')", [incident])
+            self.waits(daemon)
+            while not (ended := other.execute("select mobeye.end_blockers()").fetchall()):
+                self.assertFalse(stored.done())
+                other.execute("select pg_sleep(0.05)")
+            queued.result(PATIENCE_S)
+            stored.result(PATIENCE_S)
+        self.assertRegex(ended[0][0], r"the session of outsider")
+        self.assertEqual(len(ended), 1)
 
     def test_those_of_superusers_are_not(self):
         (incident,) = self.make()
         holding, daemon, other = self.connect(), self.connect("mobeye_ingest"), self.connect("mobeye_ingest")
         holding.execute("begin; lock table mobeye.counter")
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
-            stored = pool.submit(self.value, daemon, "select mobeye.number_changes()")
+            stored = pool.submit(daemon.execute, "select mobeye.add_changes(array[%s]::bigint[], '{alert}', '{f}')", [incident])
             self.waits(daemon)
             self.superuser.execute("select pg_sleep_until(waitstart + interval '1.1 seconds') from pg_locks where pid = %s"
                                    " and not granted", [daemon.info.backend_pid])

@@ -71,12 +71,12 @@ bool sender_socket_read_monitor(struct sender_socket *s)
     bool lost = false;
     zmq_msg_t msg;
     zmq_msg_init(&msg);
-    while (zmq_msg_recv(&msg, s->monitor, ZMQ_DONTWAIT) >= 0) {
+    while (TEMP_FAILURE_RETRY(zmq_msg_recv(&msg, s->monitor, ZMQ_DONTWAIT)) >= 0) {
         uint16_t event = 0;
         if (zmq_msg_size(&msg) >= sizeof(event))
             memcpy(&event, zmq_msg_data(&msg), sizeof(event));
         bool more = zmq_msg_more(&msg);
-        while (more && zmq_msg_recv(&msg, s->monitor, 0) >= 0)
+        while (more && TEMP_FAILURE_RETRY(zmq_msg_recv(&msg, s->monitor, 0)) >= 0)
             more = zmq_msg_more(&msg);
         if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED)
             s->connected = true;

@@ -156,8 +156,12 @@ static int reload_or_put_back(const struct apply_request *request, const struct 
     int rc = put_back(request, target);
     if (put_back(request, previous) != CTL_OK || rc != CTL_OK)
         return ctl_fail(VERB, "%s refused the file, which is still installed", request->unit);
-    if (result == RELOAD_REFUSED_BY_DAEMON)
-        reload_unit(request->unit, request->listen);
+    if (result == RELOAD_REFUSED_BY_DAEMON && reload_unit(request->unit, request->listen) == RELOAD_REFUSED_BY_DAEMON)
+        return ctl_fail(
+            VERB,
+            "%s refused the file, or took too long to apply it; %s is as it was, but the daemon may run with "
+            "the other (journalctl -u %s)",
+            request->unit, request->target, request->unit);
     return ctl_fail(VERB, "%s refused the file; %s is unchanged (journalctl -u %s gives the reason)", request->unit,
                     request->target, request->unit);
 }
@@ -171,9 +175,9 @@ static int install_file(const struct apply_request *request, const struct buf *t
         rc = read_former(request->previous, &previous);
     if (rc == CTL_OK && target.exists)
         rc = put_in_place(request, &target.text, request->previous);
-    if (rc == CTL_OK)
-        rc = put_in_place(request, text, request->target);
-    if (rc == CTL_OK)
+    if (rc == CTL_OK && (rc = put_in_place(request, text, request->target)) != CTL_OK)
+        put_back(request, &previous);
+    else if (rc == CTL_OK)
         rc = reload_or_put_back(request, &target, &previous);
     buf_free(&target.text);
     buf_free(&previous.text);
