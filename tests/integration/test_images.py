@@ -316,8 +316,9 @@ def test_peers_with_images_cannot_exhaust_memory(database, daemons, context, pee
     for n in range(4):
         for number, peer in enumerate(images):
             peer.send(encode(seen(f"{number}-{n}")), image)
-    for n in range(50):
-        assert small.ask(alert(f"small-{n}")).word == b"ACK"
+    # On ipc a connection is cut because it is suspect, and it may be this one: it resends, as every sender does.
+    small.deliver((alert(f"small-{n}") for n in range(50)), window=1, resend_after=5)
+    assert len(small.ledger.accepted) == 50
     peak = daemon.rss_kib()
     for number, peer in enumerate(images):
         accept_all(peer, [f"{number}-{n}" for n in range(4)], image)
