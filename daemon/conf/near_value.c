@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <dirent.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -115,7 +116,7 @@ static void near_amount(int (*parse)(const char *, int64_t *, struct err *), con
     for (size_t i = 0; i < N(units); i++) {
         if (strcmp(plain.text + digits, units[i].word) != 0)
             continue;
-        snprintf(meant, sizeof(meant), "%lld%s", (long long)(number * units[i].factor), units[i].unit);
+        snprintf(meant, sizeof(meant), "%" PRId64 "%s", number * units[i].factor, units[i].unit);
         if (parse(meant, &value, &err) == 0 && strcmp(meant, text) != 0) {
             suggest(out, meant);
             return;

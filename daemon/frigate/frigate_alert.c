@@ -30,7 +30,7 @@ bool frigate_wanted(const struct conf_frigate *conf, const struct frigate_event 
     if (camera && camera->ignore == 1)
         return false;
     for (size_t i = 0; i < conf->n_labels; i++)
-        if (strcmp(conf->labels[i], event->label) == 0)
+        if (str_is(str_from(event->label), conf->labels[i]))
             return true;
     return conf->n_labels == 0;
 }

@@ -161,10 +161,11 @@ static void add_row(struct batch *batch, uint64_t seq, uint64_t checksum, const 
 
 static int add_lost(struct reader *reader, struct batch *batch, struct err *err)
 {
-    struct str bytes = {NULL, reader->lost_length};
-    if (bytes.len > 0) {
+    struct str bytes = STR("");
+    if (reader->lost_length > 0) {
         uint32_t end = reader->lost_offset + reader->lost_length;
         bytes.p = window_get(&reader->window, reader->lost_offset, reader->lost_length, end, err);
+        bytes.len = reader->lost_length;
         if (!bytes.p)
             return -1;
     }
