@@ -216,7 +216,9 @@ def test_streams_that_nobody_reads_are_bounded_together(cluster, database, board
 
 def test_a_person_has_256_streams_at_most(database, board):
     other = Page(board, "bakker")
-    pages = [Page(board, "jansen") for _ in range(256)]
+    oldest = Page(board, "jansen")
+    oldest.wait("heartbeat")  # the others begin in the order in which the database answers
+    pages = [oldest, *(Page(board, "jansen") for _ in range(255))]
     for page in [other, *pages]:
         page.wait("heartbeat")
     last = Page(board, "jansen")
