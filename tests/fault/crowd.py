@@ -4,7 +4,6 @@ import contextlib
 import random
 import re
 import threading
-import time
 
 from harness.alerts import alert
 from harness.board import Page
@@ -86,10 +85,7 @@ class Panel(Worker):
         frame = event(sequence, self.account, zone=1 + number % 5, code=("BA", "BR", "YP", "FA")[number % 4])
         key = (f"dc09:{self.account}", frame.decode())
         self.ledger.sent.add(key)
-        end = time.monotonic() + TIMEOUT_S
-        while (answer := self._ask(frame)) is None:
-            assert time.monotonic() < end, f"no answer within {TIMEOUT_S} s"
-            time.sleep(0.02)  # nobody listens: the daemon is down
+        answer = wait_until(lambda: self._ask(frame), "an answer; nobody listens while the daemon is down")
         assert answer == ack(sequence, self.account), answer
         self.ledger.accepted[key] = number
 

@@ -201,28 +201,26 @@ def reload_bad_file(stage):
         assert daemon.metric("config_last_reload_successful") == 1
 
 
-def kill_database(stage):
+def take_database(stage, take, give_back):
     if stage.database_away:
         return None
     stage.database_away = True
-    stage.database.cluster.kill()
+    take()
 
-    def start():
-        stage.database.cluster.start()
+    def back():
+        give_back()
         stage.database_away = False
-    return start
+    return back
+
+
+def kill_database(stage):
+    cluster = stage.database.cluster
+    return take_database(stage, cluster.kill, cluster.start)
 
 
 def freeze_database(stage):
-    if stage.database_away:
-        return None
-    stage.database_away = True
-    stage.database.cluster.freeze()
-
-    def thaw():
-        stage.database.cluster.thaw()
-        stage.database_away = False
-    return thaw
+    cluster = stage.database.cluster
+    return take_database(stage, cluster.freeze, cluster.thaw)
 
 
 def restart_database(stage):

@@ -3,6 +3,7 @@
 import concurrent.futures
 import contextlib
 import threading
+import time
 
 import psycopg
 
@@ -216,6 +217,13 @@ class Together(SchemaTest):
         self.superuser.execute("insert into mobeye.person values ('outsider', 'Jan', 'noord', false) on conflict do nothing")
         return self.connect("outsider")
 
+    def ended(self, daemon):
+        """Whom it ends, as soon as it ends somebody."""
+        end = time.monotonic() + PATIENCE_S
+        while not (ended := daemon.execute("select mobeye.end_blockers()").fetchall()):
+            self.assertLess(time.monotonic(), end)
+        return ended
+
     def test_a_session_of_a_person_that_storing_waits_for_is_ended(self):
         (incident,) = self.make()
         person, daemon, other = self.outsider(), self.connect("mobeye_ingest"), self.connect("mobeye_ingest")
@@ -225,9 +233,7 @@ class Together(SchemaTest):
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
             stored = pool.submit(self.value, daemon, "select mobeye.add_changes(array[%s]::bigint[], '{alert}', '{f}')", incident)
             self.waits(daemon)
-            while not (ended := other.execute("select mobeye.end_blockers()").fetchall()):
-                self.assertFalse(stored.done())
-                other.execute("select pg_sleep(0.05)")
+            ended = self.ended(other)
             stored.result(PATIENCE_S)
         self.assertRegex(ended[0][0], r"the session of outsider \(pid [0-9]+\)")
         with self.assertRaises(psycopg.OperationalError):
@@ -245,9 +251,7 @@ class Together(SchemaTest):
             self.waits(before)
             stored = pool.submit(daemon.execute, "select mobeye.add_changes(array[%s]::bigint[], '{alert}', '{f}')", [incident])
             self.waits(daemon)
-            while not (ended := other.execute("select mobeye.end_blockers()").fetchall()):
-                self.assertFalse(stored.done())
-                other.execute("select pg_sleep(0.05)")
+            ended = self.ended(other)
             queued.result(PATIENCE_S)
             stored.result(PATIENCE_S)
         self.assertRegex(ended[0][0], r"the session of outsider")
