@@ -7,14 +7,15 @@ set search_path = pg_catalog, pg_temp
 as $$ select
 '@page{size:A4;margin:13mm 12mm}*{box-sizing:border-box}html{font:10pt/1.4 "Segoe UI",Roboto,"Liberation Sans",Arial,sans-serif;color:#1b2733;background:#fff}
 body{max-width:186mm;margin:0 auto;padding:6mm 0}h1{font-size:20pt;line-height:1.15;margin:0;color:#0b3c5d}h2{font-size:13pt;margin:5mm 0 2mm;color:#0b3c5d;border-bottom:1.5pt solid #0b3c5d;padding-bottom:1mm;break-after:avoid}
-p{margin:0 0 2mm}.lead{font-size:12pt;margin:1mm 0 5mm;color:#44525f}.cards{display:grid;grid-template-columns:repeat(4,1fr);gap:3mm;margin:0 0 4mm;padding:0;list-style:none}
+p{margin:0 0 2mm;orphans:3;widows:3}h2+p{break-after:avoid}.lead{font-size:12pt;margin:1mm 0 5mm;color:#44525f}.cards{display:grid;grid-template-columns:repeat(4,1fr);gap:3mm;margin:0 0 4mm;padding:0;list-style:none}
 .cards li{border:1pt solid #c4ced8;border-top:3pt solid #0b3c5d;padding:2mm 3mm}.cards b{display:block;font-size:18pt;line-height:1.15;color:#0b3c5d}.cards span{display:block}.cards small{color:#44525f;font-size:8.5pt}
 figure{margin:0;break-inside:avoid}figcaption{font-size:9pt;color:#44525f;margin-top:1mm}.map{display:grid;grid-template-columns:1fr 46mm;gap:5mm;align-items:start}.map{margin:0 0 4mm}.map svg{width:100%;max-height:68mm}.pair{display:grid;grid-template-columns:1fr 1fr;gap:6mm;align-items:start;break-inside:avoid}
-table{border-collapse:collapse;width:100%;font-size:8pt;line-height:1.25;margin:0 0 3mm}caption{text-align:left;font-weight:600;padding:0 0 1mm;break-after:avoid}table.w{break-inside:avoid}thead{display:table-header-group}tr{break-inside:avoid}th,td{padding:.5mm .9mm;border-bottom:.5pt solid #c4ced8;text-align:right;font-variant-numeric:tabular-nums;vertical-align:bottom}
-th{font-weight:600}th[scope=row],td.t,th.t{text-align:left}th[scope=row]{font-weight:400;width:41mm}.w th[scope=row]{width:auto}thead th{font-size:7pt;background:#eef2f6;border-bottom:1pt solid #0b3c5d}tr.sum th,tr.sum td{font-weight:700;border-top:1pt solid #0b3c5d;background:#f6f8fa}td.g,th.g{border-left:.5pt solid #8796a5}
-.note{background:#eef2f6;border-left:3pt solid #0b3c5d;padding:2mm 4mm;margin:2mm 0 3mm;break-inside:avoid}.key{list-style:none;margin:0;padding:0;font-size:9pt}.key li{display:flex;align-items:center;gap:2mm;margin:0 0 1mm}.key svg{width:7mm;height:4.5mm;flex:none}
-.q0{fill:#fff}.q1{fill:#d6e6f2}.q2{fill:#9cc3de}.q3{fill:#4b8dbb}.q4{fill:#0b4f82}.qx{fill:url(#x)}.map .m .qx{fill:url(#m)}.a{stroke:#44525f;stroke-width:1}.n{text-anchor:middle;dominant-baseline:central;font-weight:700;fill:#1b2733;stroke:#fff;stroke-width:.22em;paint-order:stroke}
-.c text{font-size:9px;fill:#1b2733}.c rect{stroke:#c4ced8;stroke-width:.5}footer{margin-top:6mm;border-top:.5pt solid #c4ced8;padding-top:2mm;font-size:8.5pt;color:#44525f}@media print{body{padding:0;max-width:none}.q0,.q1,.q2,.q3,.q4,.qx,thead th,tr.sum *,.note{-webkit-print-color-adjust:exact;print-color-adjust:exact}}'
+table{border-collapse:collapse;width:100%;font-size:8pt;line-height:1.25;margin:0 0 3mm}caption{text-align:left;font-weight:600;padding:0 0 1mm;break-after:avoid}table:not(:has(tr:nth-child(24))){break-inside:avoid}thead{display:table-header-group}tr{break-inside:avoid}th,td{padding:.5mm .9mm;border-bottom:.5pt solid #c4ced8;text-align:right;font-variant-numeric:tabular-nums;vertical-align:top}tbody tr:nth-child(-n+4):not(:last-child){break-after:avoid}tbody tr:nth-last-child(-n+4):not(:first-child){break-before:avoid}tbody tr:first-child>*{padding-top:.8mm}
+th{font-weight:600}th[scope=row],td.t,th.t{text-align:left}th[scope=row]{font-weight:400;width:41mm}.w th[scope=row]{width:auto}thead th{font-size:7pt;vertical-align:bottom;background:#eef2f6;border-bottom:1pt solid #0b3c5d}tr.sum th,tr.sum td{font-weight:700;border-top:1pt solid #0b3c5d;background:#f6f8fa}td.g,th.g{border-left:.5pt solid #8796a5}td.x{color:#5b6875}
+.note{background:#eef2f6;border-left:3pt solid #0b3c5d;padding:2mm 4mm;margin:2mm 0 3mm;break-inside:avoid;break-after:avoid}.key{list-style:none;margin:0;padding:0;font-size:9pt}.key li{display:flex;align-items:center;gap:2mm;margin:0 0 1mm}.key svg{width:7mm;height:4.5mm;flex:none}
+.q0{fill:#fff}.q1{fill:#d6e6f2}.q2{fill:#9cc3de}.q3{fill:#4b8dbb}.q4{fill:#0b4f82}.qx{fill:url(#x)}.map .m .qx{fill:url(#m)}.a{stroke:#44525f;stroke-width:1}.n{text-anchor:middle;dominant-baseline:central;font-weight:700;fill:#1b2733;stroke:#fff;stroke-width:.22em;paint-order:stroke}.n.d{fill:#fff;stroke:#0b4f82}
+.c text{font-size:9px;fill:#1b2733}.c rect{stroke:#c4ced8;stroke-width:.5}footer{margin-top:6mm;border-top:.5pt solid #c4ced8;padding-top:2mm;font-size:8.5pt;color:#44525f}'
+'.many table{font-size:7pt;line-height:1.1}.many thead th{font-size:6.5pt}.many :is(th,td){padding:.2mm .9mm}.many p{font-size:9pt}.many .map svg{max-height:60mm}@media print{body{padding:0;max-width:none}.q0,.q1,.q2,.q3,.q4,.qx,thead th,tr.sum *,.note{-webkit-print-color-adjust:exact;print-color-adjust:exact}}'
 $$;
 comment on function mobeye.report_css() is 'The styles of the district safety report. Without < > and &, which SQL/XML would escape.';
 
@@ -54,7 +55,7 @@ set search_path = pg_catalog, pg_temp
 as $$
     select case when (now #>> '{}') is null or (before #>> '{}') is null then '–'
                 when (now #>> '{}')::bigint = (before #>> '{}')::bigint then '0'
-                else translate(to_char((now #>> '{}')::bigint - (before #>> '{}')::bigint, 'FMSG999,999,990'), ',', '.') end
+                else translate(to_char((now #>> '{}')::bigint - (before #>> '{}')::bigint, 'FMSG999,999,990'), ',-', '.−') end
 $$;
 comment on function mobeye.nl_change(jsonb, jsonb) is 'The difference of two counts, or – if one is left out.';
 
@@ -108,10 +109,11 @@ as $$
                          where a.layer = report ->> 'layer' and a.code = r.figures ->> 'code'
                            and a.valid && tstzrange(mobeye.day_start((report ->> 'from')::date), mobeye.day_start((report ->> 'until')::date))
                          order by a.vintage desc nulls last limit 1) g on true
-    ), extent as (
-        select st_xmin(e) - m as x, -st_ymax(e) - m as y, st_xmax(e) - st_xmin(e) + 2 * m as width,
-               st_ymax(e) - st_ymin(e) + 2 * m as height, 50 * m / 800 as unit
-          from (select st_extent(geom)::geometry as e, greatest(st_xmax(st_extent(geom)) - st_xmin(st_extent(geom)), 1) / 50 as m from area) b
+    ), extent as ( -- drawn at most 800 units wide and 410 high
+        select st_xmin(e) - 16 * u as x, -st_ymax(e) - 16 * u as y, st_xmax(e) - st_xmin(e) + 32 * u as width,
+               st_ymax(e) - st_ymin(e) + 32 * u as height, u as unit
+          from (select e, greatest((st_xmax(e) - st_xmin(e)) / 768, (st_ymax(e) - st_ymin(e)) / 378, 0.02) as u
+                  from (select st_extent(geom)::geometry as e from area) x) b
     ), most as (select greatest(coalesce(max(n), 0), 4) as n from area)
     select xmlelement(name figure, xmlattributes('map' as class),
                xmlelement(name svg, xmlattributes(format('%s %s %s %s', round(x), round(y), round(width), round(height)) as "viewBox",
@@ -122,9 +124,9 @@ as $$
                                st_assvg(st_simplifypreservetopology(a.geom, unit), 0, 0) as d),
                            xmlelement(name title, a.name || ': ' || mobeye.nl_number(a.n, 0, '<' || (report ->> 'min_cell')))) order by a.i)
                       from area a, most m),
-                   (select xmlagg(xmlelement(name text, xmlattributes('n' as class, round(st_x(p)) as x, round(-st_y(p)) as y,
-                               'font-size:' || round(19 * unit) || 'px' as style), a.i) order by a.i)
-                      from (select i, st_pointonsurface(geom) as p from area) a)),
+                   (select xmlagg(xmlelement(name text, xmlattributes('n' || case mobeye.shade(a.n, m.n) when 'q4' then ' d' else '' end as class, round(st_x(p)) as x, round(-st_y(p)) as y,
+                               'font-size:' || round(case when a.many > 31 then 14 else 19 end * unit) || 'px' as style), a.i) order by a.i)
+                      from (select i, n, st_pointonsurface(geom) as p, count(*) over () as many from area) a, most m)),
                xmlelement(name div, xmlelement(name p, xmlelement(name b, 'Woninginbraken (voltooid)')),
                    mobeye.html_key((select n from most), (report ->> 'min_cell')::integer),
                    xmlelement(name figcaption, 'De nummers zijn die van de tabel. Grenzen zoals aan het eind van de periode.')))

@@ -3,8 +3,10 @@
 create or replace function mobeye.html_cell(text text, class text default null) returns xml
 language sql immutable
 set search_path = pg_catalog, pg_temp
-as $$ select xmlelement(name td, xmlattributes(class as class), text) $$;
-comment on function mobeye.html_cell(text, text) is 'A cell of a table.';
+as $$
+    select xmlelement(name td, xmlattributes(nullif(concat_ws(' ', class, case when text ~ '^[<–]' then 'x' end), '') as class), text)
+$$;
+comment on function mobeye.html_cell(text, text) is 'A cell of a table; one without a number is paler.';
 
 create or replace function mobeye.html_head(names text[]) returns xml
 language sql immutable
@@ -114,7 +116,8 @@ language sql immutable
 set search_path = pg_catalog, pg_temp
 as $$
     select coalesce('{"intrusion": "inbraak", "motion": "beweging", "panic": "paniek", "holdup": "overval", "tamper": "sabotage", "fire": "brand",
-        "heat": "hitte", "cold": "kou", "water": "water", "camera": "camera", "unknown": "onbekend", "confirmed": "bevestigd",
+        "heat": "hitte", "cold": "kou", "water": "water", "camera": "camera", "power": "stroom", "battery": "batterij", "comms": "verbinding",
+        "keepalive": "teken van leven", "arm": "in- of uitgeschakeld", "bypass": "overbrugd", "unknown": "onbekend", "confirmed": "bevestigd",
         "false_alarm": "loos alarm", "technical": "technisch", "no_trace": "niets aangetroffen", "unattended": "niet opgepakt",
         "restored": "vanzelf hersteld", "open": "nog open", "letter": "brieven", "tent": "buurttent", "patrol": "extra surveillance",
         "other": "overig"}'::jsonb ->> word, word)
@@ -125,16 +128,24 @@ create or replace function mobeye.html_words(report jsonb, figure text, caption 
 language sql immutable
 set search_path = pg_catalog, pg_temp
 as $$
-    select mobeye.html_table(caption, array[head, '|deze periode', 'vorige periode', 'jaar eerder'], coalesce(xmlagg(xmlelement(name tr, xmlelement(name th, xmlattributes('row' as scope), mobeye.nl_word(w)),
-                   mobeye.html_cell(case when t -> figure ? w then mobeye.nl_count(t -> figure -> w, m) else '0' end, 'g'),
-                   mobeye.html_cell(case when t #> array['previous', figure] ? w then mobeye.nl_count(t #> array['previous', figure, w], m) else '0' end),
-                   mobeye.html_cell(case when t #> array['year_before', figure] ? w then mobeye.nl_count(t #> array['year_before', figure, w], m)
-                                         when t -> 'year_before' = 'null' then '–' else '0' end)) order by mobeye.nl_word(w)),
-                   xmlelement(name tr, xmlelement(name td, xmlattributes(4 as colspan), 'geen'))), 'w')
-      from (select report -> 'total' as t, (report ->> 'min_cell')::integer as m) r
-      left join lateral (select jsonb_object_keys(t -> figure) union select jsonb_object_keys(t #> array['previous', figure])
-                          union select jsonb_object_keys(case when t -> 'year_before' <> 'null' then t #> array['year_before', figure] else '{}' end)) as k (w) on true
-     where w is not null
+    with total as (
+        select report -> 'total' as t, (report ->> 'min_cell')::integer as m
+    ), word as (
+        select k.w, bool_or(k.n <> 'null') as shown
+          from total
+         cross join lateral unnest(array[t -> figure, t #> array['previous', figure], t #> array['year_before', figure]]) as period (f)
+         cross join lateral jsonb_each(coalesce(period.f, '{}')) as k (w, n)
+         group by k.w)
+    select mobeye.html_table(caption, array[head, '|deze periode', 'vorige periode', 'jaar eerder'],
+               case when bool_or(w.shown) then
+                   xmlagg(xmlelement(name tr, xmlelement(name th, xmlattributes('row' as scope), mobeye.nl_word(w.w)),
+                       mobeye.html_cell(case when t -> figure ? w.w then mobeye.nl_count(t -> figure -> w.w, m) else '0' end, 'g'),
+                       mobeye.html_cell(case when t #> array['previous', figure] ? w.w then mobeye.nl_count(t #> array['previous', figure, w.w], m) else '0' end),
+                       mobeye.html_cell(case when t #> array['year_before', figure] ? w.w then mobeye.nl_count(t #> array['year_before', figure, w.w], m)
+                                             when t -> 'year_before' = 'null' then '–' else '0' end)) order by mobeye.nl_word(w.w))
+               else xmlelement(name tr, xmlelement(name td, xmlattributes(4 as colspan, 't' as class),
+                        case when count(w.w) = 0 then 'geen' else 'alle weggelaten (<' || min(m) || ')' end)) end, 'w')
+      from total left join word w on true
 $$;
 comment on function mobeye.html_words(jsonb, text, text, text) is 'A table of kinds, outcomes or measures in all areas.';
 
@@ -183,7 +194,7 @@ as $$
                 xmlelement(name meta, xmlattributes('viewport' as name, 'width=device-width' as content)),
                 xmlelement(name title, 'Wijkveiligheidsrapportage ' || mobeye.nl_period(report)),
                 xmlelement(name style, mobeye.report_css())),
-            xmlelement(name body, xmlelement(name svg, xmlattributes('position:absolute;width:0;height:0' as style, 'true' as "aria-hidden"),
+            xmlelement(name body, xmlattributes(case when jsonb_array_length(report -> 'areas') > 31 then 'many' end as class), xmlelement(name svg, xmlattributes('position:absolute;width:0;height:0' as style, 'true' as "aria-hidden"),
                 mobeye.html_hatch('x', 6)), xmlelement(name main,
                 xmlelement(name h1, 'Wijkveiligheidsrapportage'),
                 xmlelement(name p, xmlattributes('lead' as class), mobeye.nl_period(report)),

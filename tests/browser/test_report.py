@@ -1,4 +1,4 @@
-"""The district safety report in HTML: accessible, no wider than A4, on four pages for a town, and asking nobody."""
+"""The district safety report in HTML: accessible, no wider than A4, on two to four pages, and asking nobody."""
 import base64
 import re
 
@@ -14,6 +14,11 @@ select 'town', 'WK07' || to_char(n, 'FM00'), 'Wijk ' || to_char(n, 'FM00') || ' 
        (array['Stoutenburg-Noord', 'Buitengebied West', 'Nieuwland', 'Soesterkwartier'])[1 + n % 4], 1000 + 97 * n,
        st_multi(st_makeenvelope(5.3 + n % 6 * 0.02, 52.1 + n / 6 * 0.02, 5.32 + n % 6 * 0.02, 52.12 + n / 6 * 0.02, 4326))
   from generate_series(0, {DISTRICTS - 1}) as n;
+insert into mobeye.area (layer, code, name, homes, geom)
+select 'city', 'WK08' || to_char(n, 'FM00'), 'Wijk ' || to_char(n, 'FM00') || ' ' ||
+       (array['Stoutenburg-Noord', 'Buitengebied West', 'Nieuwland', 'Soesterkwartier'])[1 + n % 4], 1000 + 97 * n,
+       st_multi(st_makeenvelope(5.3 + n % 6 * 0.02, 52.1 + n / 6 * 0.012, 5.32 + n % 6 * 0.02, 52.112 + n / 6 * 0.012, 4326))
+  from generate_series(0, 59) as n;
 insert into mobeye.burglary (reference, occurred_from, attempt, address, geom)
 select 'PL' || n, '2025-01-05'::timestamptz + n * interval '8 hours', n % 3 = 0, 'x',
        st_setsrid(st_makepoint(5.31 + n * n % 6 * 0.02, 52.11 + n % 5 * 0.02), 4326)
@@ -26,7 +31,7 @@ select 'S' || n, tstzrange('2025-01-01'::timestamptz + k * interval '30 days', '
 insert into mobeye.incident (incident_key, accepting, category, priority, kind, first_seen, last_seen, last_received_at, created_at,
                              areas, status, acknowledged_at, on_scene_at, closed_at, outcome, verified_by)
 select gen_random_uuid(), false, 'alarm', 2, (array['intrusion', 'motion', 'camera', 'panic'])[1 + n % 4], at, at, at, at,
-       array['town:WK07' || to_char(n * n % {DISTRICTS}, 'FM00')], 'closed', at + interval '3 minutes', at + interval '14 minutes',
+       array['town:WK07' || to_char(n * n % {DISTRICTS}, 'FM00'), 'city:WK08' || to_char(n * 7 % 60, 'FM00')], 'closed', at + interval '3 minutes', at + interval '14 minutes',
        at + interval '1 hour', (array['false_alarm', 'no_trace', 'confirmed', 'technical'])[1 + n % 4],
        case when n % 3 = 0 then 'second_input' end
   from generate_series(1, 2400) as n, lateral (select '2025-01-01'::timestamptz + n * interval '5 hours 21 minutes' as at) t;
@@ -38,19 +43,19 @@ select (array['letter', 'tent', 'patrol'])[1 + n % 3], 'town', 'WK0703', '2025-0
 
 @pytest.fixture(scope="module")
 def reports(nights, chromium):
-    """A report of a town with many districts and figures, and one of nothing: files."""
+    """Reports of a town with many districts and figures, of a city with twice as many, and of nothing: files."""
     database = nights.cluster.database(nights.quiet.name)
     folder = BUILD / "browser"
     database.execute(TOWN)
     made = {}
-    for name, layer, year in (("town", "town", 2026), ("nothing", "wijk", 2006)):
+    for name, layer, year in (("town", "town", 2026), ("city", "city", 2026), ("nothing", "wijk", 2006)):
         made[name] = folder / f"report-{name}.html"
         made[name].write_text(database.value("select patrol.wijk_report_html(make_date(%s, 1, 1), make_date(%s, 7, 1), %s)", year, year, layer))
     yield made
     database.drop()
 
 
-@pytest.mark.parametrize("name", ["town", "nothing"])
+@pytest.mark.parametrize("name", ["town", "city", "nothing"])
 def test_a_report_is_accessible_and_prints_on_a4(reports, chromium, name):
     chromium.requests()
     page = chromium.page(reports[name])

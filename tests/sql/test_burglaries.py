@@ -62,6 +62,9 @@ class Burglaries(SchemaTest):
         self.assertEqual(self.superuser.execute(others).fetchall(), kept)
         self.assertIn(":3: warning: lon: is empty: the stored place is removed (2 rows in total)", printed)
         self.assert_put(FILE, {"burglaries": 3, "added": 0, "changed": 3})
+        printed = self.assert_put("reference;lon;lat\nPL1;;\n", {"burglaries": 1, "added": 0, "changed": 1})
+        self.assertIn(":2: warning: lon: is empty: the stored place is removed\n", printed)
+        self.assert_put(FILE, {"burglaries": 3, "added": 0, "changed": 1})
         # Columns that the file lacks stay; an empty cell is a value.
         self.assert_put("reference,attempt,method\nPL1,yes,\nPL4,,x\n".replace("PL4,,x\n", ""), {"burglaries": 1, "added": 0, "changed": 1})
         self.assertEqual(self.superuser.execute(
@@ -265,7 +268,7 @@ class Burglaries(SchemaTest):
         self.assertEqual(["".join(d.itertext()) for d in list(table.iter("tr"))[-1]][2:8], ["0", "0", "0", "6", "6", "6"])
         self.superuser.execute("delete from mobeye.incident")
         self.assertEqual(self.value(self.superuser, "select array[mobeye.nl_change('12345', '1'), mobeye.nl_change('1', '1234567')]"),
-                         ["+12.344", "-1.234.566"])
+                         ["+12.344", "−1.234.566"])
 
     def test_what_a_report_cannot_be(self):
         for options, what in ((("--format", "xml"), "html, csv or json"), (("--code", "WK9"), 'code "WK9": is not an area of layer wijk'),
