@@ -109,11 +109,11 @@ begin
      where i.occurred_from >= now() - keep -- else it is warned of above
        and not exists (select from mobeye.burglary b where b.reference = i.reference);
     return query
-    select min(w.line), true, 'lon'::text, format('is empty: the stored place is removed (%s rows in total)', count(*))
+    select min(w.line), true, 'lon'::text, 'is empty: the stored place is removed' || case when count(*) > 1 then format(' (%s rows in total)', count(*)) else '' end
       from mobeye.burglaries_wanted(columns) w where w.loses_place
     having count(*) > 0;
     return query
-    select min(i.line), true, 'lon'::text, format('has no place, and is not counted in any area (%s rows in total)', count(*))
+    select min(i.line), true, 'lon'::text, 'has no place, and is not counted in any area' || case when count(*) > 1 then format(' (%s rows in total)', count(*)) else '' end
       from pg_temp.burglary_import i
      where i.geom is null and not exists (select from mobeye.burglary b where b.reference = i.reference)
     having count(*) > 0;

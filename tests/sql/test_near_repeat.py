@@ -205,6 +205,11 @@ class NearRepeat(SchemaTest):
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertIn("64 burglaries from 2026-01-01 until 2027-01-01; 999 permutations of their days (seed 3)", done.stdout)
         self.assertRegex(done.stdout, r"at the same place and within 7 days of a burglary: 6 pairs, \d+\.\d times the number expected by chance, p = 0\.0\d+\n")
+        self.superuser.execute("truncate mobeye.burglary; insert into mobeye.burglary (reference, occurred_from, attempt, geom) values"
+                               " ('A', '2026-02-01', true, 'srid=4326;point(5.4 52.1)'), ('B', '2026-02-01', true, null)")
+        done = mobeyectl("report", "near-repeat", "--from", "2026-01-01", "--until", "2027-01-01", "--simulations", "1", database=self.database)
+        self.assertEqual(done.stdout.splitlines()[0], "1 burglary from 2026-01-01 until 2027-01-01, 1 of them an attempt, and 1 without a place left out;"
+                         " 1 permutation of their days (seed 1), distances euclidean")
         self.superuser.execute("truncate mobeye.burglary")
         done = mobeyectl("report", "near-repeat", "--from", "2026-01-01", "--until", "2027-01-01", database=self.database)
         self.assertIn("No near band has more pairs than expected by chance", done.stdout)

@@ -19,12 +19,14 @@
     " cross join lateral generate_series(0, jsonb_array_length(r->'days') - 1) as j) "
 
 static const char heading_sql[] =
-    "select format('%s %s from %s until %s%s%s; %s permutations of their days (seed %s), distances %s', r->>'n', "
-    "r->>'of', "
-    "r->>'from', r->>'until',"
-    " case when (r->>'attempts')::int > 0 then ', ' || (r->>'attempts') || ' of them attempts' else '' end,"
-    " case when (r->>'without_place')::int > 0 then ', and ' || (r->>'without_place') || ' without a place left out' "
-    "else '' end, r->>'simulations', r->>'seed', r->>'metric') from (select $1::jsonb as r) as report";
+    "select format('%s %s from %s until %s%s%s; %s of their days (seed %s), distances %s', r->>'n',"
+    " case r->>'n' when '1' then case r->>'of' when 'alarms' then 'alarm' else 'burglary' end else r->>'of' end,"
+    " r->>'from', r->>'until',"
+    " case r->>'attempts' when '1' then ', 1 of them an attempt' else"
+    " ', ' || nullif(r->>'attempts', '0') || ' of them attempts' end,"
+    " ', and ' || nullif(r->>'without_place', '0') || ' without a place left out',"
+    " (r->>'simulations') || case r->>'simulations' when '1' then ' permutation' else ' permutations' end,"
+    " r->>'seed', r->>'metric') from (select $1::jsonb as r) as report";
 
 static const char table_sql[] = CELLS "select " BAND("near", "far", "m") " as distance, " BAND(
     "soon", "late",
