@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 import pwd
+import re
 import resource
 import socket
 import subprocess
@@ -59,7 +60,7 @@ def test_nothing_is_wrong_where_all_is_well(daemon, database):
 def test_people_get_one_line_each(daemon, database):
     done = mobeyectl("doctor", "-c", daemon.file)
     *lines, last = done.stdout.splitlines()
-    assert done.returncode == 1 and last.startswith("1 problems, ")
+    assert done.returncode == 1 and re.fullmatch(r"1 problem, (1 warning|\d+ warnings)", last)
     assert all(line.startswith(("ok ", "WARNING ", "PROBLEM ")) for line in lines)
 
 
@@ -171,12 +172,45 @@ def test_heartbeats_that_mean_nothing_are_told(asleep, database):
     seen = examine(asleep, database.conninfo)
     assert "4 devices are placed" in seen.text("heartbeats", "ok")
     told = seen.text("heartbeats", "warning")
-    assert "1 placed devices have no heartbeat" in told and "longer than their placement" in told and "8 days" in told
+    assert "1 placed device has no heartbeat" in told and "longer than their placement" in told and "8 days" in told
+
+
+REPORTED = """insert into mobeye.device_status (device_id, registered, first_received_at, last_received_at, last_occurred_at, endpoint, source,
+    kind) values (%s, %s, now(), now() + %s * interval '1 s', now(), 'door', %s, 'motion')"""
+
+
+def test_cameras_behind_a_bridge_need_no_heartbeat(asleep, database):
+    """A bridge says when its server is gone; who reports without one is silent unnoticed."""
+    for device, group, source in (("new", "camera", None), ("seen", None, "/frigate/noord"), ("direct", "camera", "/axis/1")):
+        database.execute("insert into mobeye.device (device_id, device_group) values (%s, %s)", device, group)
+        database.execute("insert into mobeye.placement (device_id, during, geom) values (%s, tstzrange(now() - interval '1 day', null), "
+                         "'srid=4326;point(5.38 52.19)')", device)
+        if source:
+            database.execute(REPORTED, device, True, 0, source)
+    seen = examine(asleep, database.conninfo)
+    assert "2 placed cameras have no heartbeat; the bridge reports when their server is offline" in seen.text("heartbeats", "ok")
+    assert seen.text("heartbeats", "warning") == "1 placed device has no heartbeat"
+
+
+def test_senders_that_are_not_registered_are_told(asleep, database):
+    assert examine(asleep, database.ingest).text("devices", "ok") == "every sender is registered"
+    database.execute("insert into mobeye.device (device_id) values ('known')")
+    database.execute(REPORTED, "drill", False, 9, "/mobeyectl/setup")
+    for device, registered, later in (("known", True, 5), ("noord/yard", False, 1), ("dc09:9/1", False, 2)):
+        database.execute(REPORTED, device, registered, later, "/me")
+    told = examine(asleep, database.ingest)
+    assert told.text("devices", "warning") == "2 senders are not registered, the latest dc09:9/1"
+    assert "mobeyectl devices unknown" in next(one["advice"] for one in told.all if one["check"] == "devices")
+    database.execute("delete from mobeye.device_status where device_id = 'dc09:9/1'")
+    assert examine(asleep, database.ingest).text("devices", "warning") == "1 sender is not registered, the latest noord/yard"
 
 
 def test_a_database_that_is_away_is_a_problem(asleep, tmp_path):
     seen = examine(asleep, f"host={tmp_path} dbname=mobeye")
     assert "database" in seen.at("problem") and "space" in seen.at("ok")
+    # No right is missing, only the connection.
+    assert seen.text("database", "problem").startswith("cannot connect: connection to server on socket")
+    assert seen.text("registry", "ok") == "not checked: no connection to the database" and "may not read" not in json.dumps(seen.all)
 
 
 def test_a_bad_file_is_told_by_line(tmp_path):
@@ -195,7 +229,7 @@ def test_a_bridge_to_frigate_is_examined(daemon, database, tmp_path):
 
     def seen():
         return Findings(daemon.file, database.ingest, "--frigate", str(file))
-    assert "not checked" in seen().text("frigate", "ok")
+    assert "not installed: " in seen().text("frigate", "ok")
     write(lables=["person"])
     assert "not a valid configuration" in seen().text("frigate", "problem")
     write(http={"listen": f"127.0.0.1:{free_port()}"})  # not again: the bridge reads it as it starts
@@ -216,7 +250,7 @@ def test_a_board_is_examined(daemon, database, tmp_path):
 
     def seen():
         return Findings(daemon.file, database.conninfo, "--board", str(board.file))
-    assert "not checked" in Findings(daemon.file, database.conninfo, "--board", str(tmp_path / "none")).text("board", "ok")
+    assert "not installed: " in Findings(daemon.file, database.conninfo, "--board", str(tmp_path / "none")).text("board", "ok")
     assert "it is not running" in seen().text("board", "warning") and "board" not in seen().at("problem")
     board.start()
     try:

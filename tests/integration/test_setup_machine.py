@@ -56,7 +56,7 @@ def test_one_command_leads_to_a_drill_alert_in_the_database(machine):
     assert "7 changes required" in machine.must("mobeyectl", "setup", "--dry-run")
     check(machine, machine.must("bash", "-c", "umask 077 && mobeyectl setup --yes"))
     # Sent, and nothing else done.
-    assert "1 changes required" in machine.must("mobeyectl", "setup", "--dry-run")
+    assert "1 change required" in machine.must("mobeyectl", "setup", "--dry-run")
     (drill,) = does(machine.must("mobeyectl", "setup", "--yes"))
     assert drill.startswith("send a drill alert")
     # As root it sees people too, and that the board was installed and not set up.

@@ -11,8 +11,9 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from harness.alerts import alerts
+from harness.board import Board
 from harness.daemon import mobeyectl
-from harness.paths import MOBEYECTL
+from harness.paths import BRIDGE, MOBEYECTL, free_port
 from harness.peers import Dealer
 from harness.wait import wait_until
 
@@ -118,6 +119,57 @@ def test_a_journal_with_nothing_in_it_is_never_full(daemon, database):
     done = mobeyectl("status", "-c", daemon.file, "--db", database.conninfo)
     assert done.returncode == 0
     assert "0 % full (of " in done.stdout and "full in" not in done.stdout and "NOT CONNECTED" not in done.stdout
+
+
+def test_a_database_that_is_away_is_no_matter_of_rights(daemons):
+    """And libpq's sentence stands there once, though two users tried."""
+    daemon = daemons("host=/run/no-postgresql dbname=mobeye")
+    daemon.write()
+    shown = mobeyectl("status", "-c", daemon.file).stdout
+    assert "NOT REACHABLE from here" in shown and "may not read" not in shown
+    assert "maintenance  unknown (no connection to the database)" in shown
+    assert shown.count("connection to server on socket") == 1, shown
+
+
+def test_a_database_without_the_schema_is_reached(cluster_of_module, daemons, tmp_path):
+    empty = cluster_of_module.database(template=None)
+    try:
+        daemon = daemons(empty.conninfo)
+        daemon.write()
+        shown = mobeyectl("status", "-c", daemon.file, "--db", empty.conninfo).stdout
+        assert "reachable from here, but this role cannot read mobeye.quarantine (is the schema migrated? mobeyectl migrate)" in shown
+        for verb in ("queue", "watch --once"):
+            done = mobeyectl(*verb.split(), "--db", empty.conninfo)
+            assert done.returncode == 1 and "is its schema migrated? Run mobeyectl migrate." in done.stderr, done.stderr
+    finally:
+        empty.drop()
+
+
+def test_the_bridge_and_the_board_are_shown_where_they_are(daemon, database, tmp_path):
+    def shown(*options):
+        done = mobeyectl("status", "-c", daemon.file, "--db", database.conninfo, *files, *options)
+        assert done.returncode == 0, done.stderr  # of the daemon and the database
+        return json.loads(done.stdout) if options else done.stdout
+
+    bridge, page = tmp_path / "mobeye-frigate.yaml", Board(database, tmp_path)
+    files = "--frigate", bridge, "--board", tmp_path / "none.yaml"
+    assert not re.search("^(frigate|board) ", shown(), re.M) and shown("--json")["frigate"] is shown("--json")["board"] is None
+    bridge.write_text(json.dumps({"name": "noord", "api": {"url": "http://127.0.0.1:1"}, "to": daemon.address(), "state": str(tmp_path),
+                                  "http": {"listen": f"127.0.0.1:{free_port()}"}}))
+    files = "--frigate", bridge, "--board", page.file
+    assert re.search("^frigate +noord: NOT RUNNING: .*\nboard +NOT RUNNING: ", shown(), re.M)
+    assert shown("--json")["board"]["up"] is False
+    running = subprocess.Popen([BRIDGE, "-c", bridge], stderr=subprocess.DEVNULL)
+    page.start()
+    try:
+        wait_until(lambda: shown("--json")["frigate"].get("mobeyed_connected"), "the bridge is connected")
+        assert re.search("^frigate +noord: connected to mobeyed, Frigate DOES NOT ANSWER; 0 alerts waiting$", shown(), re.M), shown()
+        wait_until(lambda: shown("--json")["board"].get("database_connections"), "the board is connected")
+        assert re.search("^board +connected to the database; 0 pages open$", shown(), re.M)
+    finally:
+        running.terminate()
+        running.wait(30)
+        page.stop()
 
 
 @pytest.mark.parametrize("terminal", [False, True])

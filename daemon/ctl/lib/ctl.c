@@ -45,11 +45,23 @@ int ctl_usage(const char *verb, const char *fmt, ...)
     return CTL_USAGE;
 }
 
+/* Advice where an object of the schema is missing; NULL for every other failure. */
+static const char *schema_hint(const PGresult *result)
+{
+    static const char *const missing[] = {"3F000" /* schema */, "42P01" /* table */, "42883" /* function */};
+    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+    for (size_t i = 0; state && i < sizeof(missing) / sizeof(missing[0]); i++)
+        if (strcmp(state, missing[i]) == 0)
+            return "Is this the database of mobeyed, and is its schema migrated? Run mobeyectl migrate.";
+    return NULL;
+}
+
 int ctl_fail_sql(const char *verb, const char *what, const PGresult *result)
 {
     const char *primary = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
     const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
-    const char *hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
+    const char *missing = schema_hint(result);
+    const char *hint = missing ? missing : PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
     if (!primary) {
         /* An error of libpq itself, such as a lost connection: only the first line matters. */
         const char *text = PQresultErrorMessage(result);
@@ -70,14 +82,23 @@ struct conf *ctl_load(const char *file)
     return conf;
 }
 
-/* libpq's message has one line for each host that it tried. ret_why: for it as one line; NULL: it is printed. */
+static bool has_line(const struct buf *text, struct str line)
+{
+    return text->len > 0 && memmem(text->data, text->len, line.p, line.len);
+}
+
+/* libpq's message has one line for each host that it tried. ret_why: for it as one line, in which no sentence stands
+ * twice; NULL: it is printed. */
 static void report_connection_error(const char *verb, const char *conninfo, const PGconn *conn, struct buf *ret_why)
 {
     struct buf masked = {0};
     const char *text = PQerrorMessage(conn);
     for (const char *at = text; ret_why && *at; at += strcspn(at, "\n"), at += strspn(at, "\n\t ")) {
+        struct str line = {at, strcspn(at, "\n")};
+        if (has_line(ret_why, line))
+            continue;
         buf_printf(ret_why, "%s", ret_why->len > 0 ? "; " : "");
-        ctl_escape(ret_why, (struct str){at, strcspn(at, "\n")}, false);
+        ctl_escape(ret_why, line, false);
     }
     if (ret_why)
         return;
@@ -120,7 +141,7 @@ static PGconn *connect_to_daemons(const char *verb, const char *conninfo, struct
     if (!connected(as_own))
         conn = connect_as_daemon(verb, conninfo);
     if (!connected(conn)) {
-        if (as_own)
+        if (as_own && (ret_why || strcmp(PQerrorMessage(as_own), PQerrorMessage(conn)) != 0))
             report_connection_error(verb, own.data, as_own, ret_why);
         report_connection_error(verb, conninfo, conn, ret_why);
         PQfinish(conn);
@@ -152,12 +173,12 @@ PGconn *ctl_try_connect(const char *verb, const struct conf *conf, const char *d
     return db ? connect_to(verb, db, ret_why) : connect_to_daemons(verb, conf->database.conninfo, ret_why);
 }
 
-PGconn *ctl_connect_daemon(const char *verb, const struct conf *conf)
+PGconn *ctl_connect_daemon(const char *verb, const struct conf *conf, struct buf *ret_why)
 {
     PGconn *conn = connect_as_daemon(verb, conf->database.conninfo);
     if (connected(conn))
         return conn;
-    report_connection_error(verb, conf->database.conninfo, conn, NULL);
+    report_connection_error(verb, conf->database.conninfo, conn, ret_why);
     PQfinish(conn);
     return NULL;
 }
@@ -273,6 +294,11 @@ bool ctl_readable(PGconn *conn, const char *relation)
     bool readable = PQntuples(rows) == 1;
     PQclear(rows);
     return readable;
+}
+
+const char *ctl_plural(unsigned long n)
+{
+    return n == 1 ? "" : "s";
 }
 
 void ctl_progress(const char *what, unsigned long done, unsigned long total)

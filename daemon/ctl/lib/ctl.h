@@ -19,6 +19,7 @@
 enum { CTL_OK = 0, CTL_FAILED = 1, CTL_USAGE = 2 };
 
 #define CTL_DEFAULT_FILE "/etc/mobeyed/mobeyed.yaml"
+#define CTL_DRILL_SOURCE "/mobeyectl/setup" /* the CloudEvents source of setup's drill alert */
 
 /* What main() is to a program, for each verb. */
 #define CTL_VERB(name, run, summary) int run(int argc, char **argv);
@@ -51,7 +52,7 @@ PGconn *ctl_connect_to(const char *verb, const struct conf *conf, const char *db
 PGconn *ctl_try_connect(const char *verb, const struct conf *conf, const char *db, struct buf *ret_why);
 
 /* The same, but always as the daemon. */
-PGconn *ctl_connect_daemon(const char *verb, const struct conf *conf);
+PGconn *ctl_connect_daemon(const char *verb, const struct conf *conf, struct buf *ret_why);
 
 /* Runs the statement. Returns NULL if it was refused; the error is printed with `what` as its subject. PQclear() it. */
 PGresult *ctl_query(PGconn *conn, const char *verb, const char *what, const char *sql, int n,
@@ -107,6 +108,9 @@ enum { CTL_LOCAL_TIME_SIZE = 40 };
 
 /* A wall clock time as people read it: "2026-11-28 14:00:00+0100". Returns out. */
 char *ctl_local_time(int64_t wall_us, char out[CTL_LOCAL_TIME_SIZE]);
+
+/* What a noun needs behind its number: "s", or "" for 1. */
+const char *ctl_plural(unsigned long n);
 
 /* Draws a progress bar on stderr if that is a terminal. Call with done == total to end its line. */
 void ctl_progress(const char *what, unsigned long done, unsigned long total);

@@ -7,11 +7,9 @@
 #include "ctl/lib/json.h"
 #include "ctl/lib/options.h"
 #include "ctl/operate/doctor.h"
+#include "ctl/operate/status_programs.h"
 
 #define VERB "doctor"
-
-#define FRIGATE_FILE "/etc/mobeye-frigate/mobeye-frigate.yaml"
-#define BOARD_FILE   "/etc/mobeye-board/mobeye-board.yaml"
 
 static const char help[] =
     "Usage: mobeyectl doctor [OPTION]...\n"
@@ -61,6 +59,14 @@ void doctor_say(struct doctor *d, enum doctor_level level, const char *check, co
     free(text);
 }
 
+void doctor_say_unread(struct doctor *d, const PGconn *conn, const char *check, const char *relations)
+{
+    if (!conn)
+        doctor_say(d, DOCTOR_OK, check, NULL, "not checked: no connection to the database");
+    else
+        doctor_say(d, DOCTOR_OK, check, NULL, "not checked: this role may not read %s", relations);
+}
+
 static void examine(struct doctor *d)
 {
     static void (*const checks[])(struct doctor *) = {
@@ -78,7 +84,7 @@ int ctl_doctor(int argc, char **argv)
     const char *frigate = FRIGATE_FILE, *board = BOARD_FILE;
     const struct ctl_option options[] = {{"frigate", .text = &frigate}, {"board", .text = &board}, {0}};
     struct ctl_call call;
-    struct buf why = {0}; /* not shown: the daemon's connection tells */
+    struct buf why = {0}, unseen = {0}; /* that of the daemon's connection is shown, not that of the user's */
     int status = ctl_parse(argc, argv, &verb, options, &call);
     if (status != CTL_GO)
         return status;
@@ -92,15 +98,18 @@ int ctl_doctor(int argc, char **argv)
     d.conf = conf;
     d.conninfo = call.db ? call.db : conf->database.conninfo;
     d.daemon = ctl_daemon(conf);
-    d.conn = call.db ? ctl_connect(VERB, d.file, call.db) : ctl_connect_daemon(VERB, conf);
-    d.own = call.db ? d.conn : ctl_try_connect(VERB, conf, NULL, &why);
+    d.conn = call.db ? ctl_try_connect(VERB, conf, call.db, &why) : ctl_connect_daemon(VERB, conf, &why);
+    d.own = call.db ? d.conn : ctl_try_connect(VERB, conf, NULL, &unseen);
+    d.conn_why = buf_str(&why);
     examine(&d);
     if (!d.json)
-        printf("%u problems, %u warnings\n", d.printed[DOCTOR_PROBLEM], d.printed[DOCTOR_WARNING]);
+        printf("%u problem%s, %u warning%s\n", d.printed[DOCTOR_PROBLEM], ctl_plural(d.printed[DOCTOR_PROBLEM]),
+               d.printed[DOCTOR_WARNING], ctl_plural(d.printed[DOCTOR_WARNING]));
     if (d.own != d.conn)
         PQfinish(d.own);
     PQfinish(d.conn);
     buf_free(&why);
+    buf_free(&unseen);
     conf_free(&conf);
     return d.printed[DOCTOR_PROBLEM] > 0 ? CTL_FAILED : CTL_OK;
 }

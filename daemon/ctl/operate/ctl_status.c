@@ -15,10 +15,14 @@
 
 static const char help[] =
     "Usage: mobeyectl status [OPTION]...\n"
-    "Shows the state of the daemon, its journal and the database on one screen.\n\n"
+    "Shows the state of the daemon, its journal and the database on one screen, and of mobeye-frigate and "
+    "mobeye-board\n"
+    "where they are installed.\n\n"
     "The daemon is queried by its metrics (http.listen), twice within a second to compute rates; the database by a\n"
     "connection of its own. If the configuration cannot be read, only the database given by --db is shown.\n\n"
     "      --watch        show it again every two seconds, until Ctrl-C\n"
+    "      --board FILE   configuration of mobeye-board (default: " BOARD_FILE ")\n"
+    "      --frigate FILE configuration of mobeye-frigate (default: " FRIGATE_FILE ")\n"
     "      --state DIR    state directories of mobeyectl-watch@ units (default: " STATUS_WATCH_STATE ")\n"
     "      --json         print JSON\n"
     "  -c, --config FILE  configuration file (default: " CTL_DEFAULT_FILE ")\n"
@@ -26,7 +30,7 @@ static const char help[] =
     "  -h, --help         print this help\n\n"
     "Example:\n"
     "  $ mobeyectl status --json | jq .ok\n\n"
-    "Exit status: 0 everything is up, 1 the daemon or its database is not, 2 usage error.\n";
+    "Exit status: 0 the daemon and its database are up, 1 one of them is not, 2 usage error.\n";
 
 /* Collecting */
 
@@ -168,7 +172,9 @@ double status_full_in_s(const struct status *s)
 static void print_journal(const struct status *s)
 {
     double fill = status_value(s, "journal_fill_ratio"), full_s = status_full_in_s(s);
-    printf("journal      %.0f alerts waiting for the database, the oldest for ", status_value(s, "journal_pending"));
+    double pending = status_value(s, "journal_pending");
+    printf("journal      %.0f alert%s waiting for the database, the oldest for ", pending,
+           ctl_plural((unsigned long)pending));
     print_age(status_value(s, "commit_lag_seconds"));
     printf("\n             %.0f %% full", fill * 100);
     if (fill >= 1)
@@ -222,8 +228,11 @@ static void print_database(const struct status *s)
         fputs("; ", stdout);
     }
     if (!db->up) {
-        printf("NOT REACHABLE from here%s%.*s\n", db->why.len > 0 ? ":\n             " : "", (int)db->why.len,
-               db->why.data);
+        printf("%s%s%.*s\n", db->connected ? "reachable from here, but" : "NOT REACHABLE from here",
+               db->why.len == 0 ? ""
+               : db->connected  ? " "
+                                : ":\n             ",
+               (int)db->why.len, db->why.data);
         return;
     }
     fputs("reachable from here; last stored ", stdout);
@@ -257,11 +266,14 @@ static void print_job(const PGresult *jobs, int row)
     puts(" ago");
 }
 
-static void print_jobs(const PGresult *jobs)
+static void print_jobs(const struct status_db *db)
 {
+    const PGresult *jobs = db->jobs;
     int n = PQntuples(jobs), good = 0;
     if (n == 0) {
-        puts(jobs ? "maintenance  no daemon has run any job yet" : "maintenance  unknown (this role may not read it)");
+        printf("maintenance  %s\n", jobs            ? "no daemon has run any job yet"
+                                    : db->connected ? "unknown (this role may not read it)"
+                                                    : "unknown (no connection to the database)");
         return;
     }
     for (int row = 0; row < n; row++)
@@ -291,9 +303,13 @@ static void print_watches(const struct status_watches *watches)
         if (isnan(w->behind))
             fputs("progress unknown", stdout);
         else
-            printf(w->behind > 0 ? "%.0f changes not delivered yet" : "up to date", w->behind);
+            printf(w->behind > 1    ? "%.0f changes not delivered yet"
+                   : w->behind == 1 ? "1 change not delivered yet"
+                                    : "up to date",
+                   w->behind);
         if (w->dead > 0)
-            printf(", %zu DEAD LETTERS (when its receiver works again: mobeyectl watch --retry)", w->dead);
+            printf(", %zu DEAD LETTER%s (when its receiver works again: mobeyectl watch --retry)", w->dead,
+                   w->dead == 1 ? "" : "S");
         putchar('\n');
     }
 }
@@ -305,8 +321,10 @@ static void print_screen(const struct status *s)
         print_journal(s);
     print_queue(s);
     print_database(s);
-    print_jobs(s->db.jobs);
+    print_jobs(&s->db);
     print_watches(&s->watches);
+    status_frigate_print(&s->frigate);
+    status_board_print(&s->board);
     if (s->daemon_up)
         print_endpoints(s);
     else if (s->conf)
@@ -315,16 +333,23 @@ static void print_screen(const struct status *s)
 
 static const struct ctl_verb verb = {VERB, .takes = "config db json", .help = help};
 
+struct status_request {
+    struct ctl_call call;
+    const char *state, *frigate, *board;
+};
+
 /* Collects and shows once; CTL_FAILED: something is not up. */
-static int show_status(const struct conf *conf, const struct ctl_call *call, const char *state, bool in_place)
+static int show_status(const struct conf *conf, const struct status_request *request, bool in_place)
 {
     struct status s = {.conf = conf};
     scrape_twice(&s);
-    status_db_query(&s.db, VERB, conf, call->db);
-    status_watches_read(&s.watches, state, s.db.last_change);
+    status_db_query(&s.db, VERB, conf, request->call.db);
+    status_watches_read(&s.watches, request->state, s.db.last_change);
+    status_frigate_read(&s.frigate, request->frigate);
+    status_board_read(&s.board, request->board);
     if (in_place)
         fputs("\033[H\033[2J", stdout);
-    if (call->json)
+    if (request->call.json)
         status_print_json(&s);
     else
         print_screen(&s);
@@ -332,6 +357,8 @@ static int show_status(const struct conf *conf, const struct ctl_call *call, con
     int result = status_all_is_up(&s) ? CTL_OK : CTL_FAILED;
     status_db_clear(&s.db);
     free(s.watches.list);
+    status_program_clear(&s.frigate);
+    status_program_clear(&s.board);
     buf_free(&s.before.text);
     buf_free(&s.after.text);
     return result;
@@ -340,25 +367,29 @@ static int show_status(const struct conf *conf, const struct ctl_call *call, con
 int ctl_status(int argc, char **argv)
 {
     bool watch = false;
-    const char *state = STATUS_WATCH_STATE;
-    const struct ctl_option options[] = {{"watch", .flag = &watch}, {"state", .text = &state}, {0}};
-    struct ctl_call call;
-    int result = ctl_parse(argc, argv, &verb, options, &call);
+    struct status_request request = {.state = STATUS_WATCH_STATE, .frigate = FRIGATE_FILE, .board = BOARD_FILE};
+    const struct ctl_option options[] = {{"watch", .flag = &watch},
+                                         {"state", .text = &request.state},
+                                         {"frigate", .text = &request.frigate},
+                                         {"board", .text = &request.board},
+                                         {0}};
+    const struct ctl_call *call = &request.call;
+    int result = ctl_parse(argc, argv, &verb, options, &request.call);
     if (result != CTL_GO)
         return result;
-    struct conf *conf = ctl_load(call.file);
+    struct conf *conf = ctl_load(call->file);
     if (!conf)
         ctl_fail(VERB,
                  "%s: cannot be read, see above; daemon, journal and endpoints are not shown, since the file has their "
                  "addresses%s (a running daemon continues with the configuration that it read before: systemctl status "
                  "mobeyed)",
-                 call.file ? call.file : CTL_DEFAULT_FILE,
-                 call.db ? "" : ", nor is the database (use --db CONNINFO to show it)");
-    if (!conf && !call.db)
+                 call->file ? call->file : CTL_DEFAULT_FILE,
+                 call->db ? "" : ", nor is the database (use --db CONNINFO to show it)");
+    if (!conf && !call->db)
         return CTL_FAILED;
-    bool in_place = watch && !call.json && isatty(STDOUT_FILENO);
+    bool in_place = watch && !call->json && isatty(STDOUT_FILENO);
     do {
-        result = show_status(conf, &call, state, in_place);
+        result = show_status(conf, &request, in_place);
         if (watch)
             nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
     } while (watch && !ferror(stdout));

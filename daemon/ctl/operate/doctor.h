@@ -23,7 +23,8 @@ struct doctor {
     const char *board_file;   /* the same of mobeye-board */
     const struct conf *conf;
     const char *conninfo; /* the database of --db, otherwise that of the file */
-    PGconn *conn;         /* as the daemon; NULL: cannot connect */
+    PGconn *conn;         /* as the daemon; NULL: cannot connect, for the reason conn_why */
+    struct str conn_why;
     PGconn *own;  /* in the right of the user who runs the verb, who may read people and logins; NULL: cannot connect */
     pid_t daemon; /* the process that has the journal open; 0: none, or unknown */
     bool json;
@@ -33,6 +34,9 @@ struct doctor {
 /* Prints one diagnostic. advice: what to do, NULL for DOCTOR_OK. */
 void doctor_say(struct doctor *d, enum doctor_level level, const char *check, const char *advice, const char *fmt, ...)
     __attribute__((format(printf, 5, 6)));
+
+/* Says that a check was left out: conn is NULL, or its role may not read the relations (words of the message). */
+void doctor_say_unread(struct doctor *d, const PGconn *conn, const char *check, const char *relations);
 
 /* Why a query failed, without its detail and hint. */
 const char *doctor_query_error(const PGconn *conn, const PGresult *result);

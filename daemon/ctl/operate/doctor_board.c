@@ -65,7 +65,7 @@ static void say_login(struct doctor *d, const char *login)
 static void say_logins(struct doctor *d)
 {
     if (!d->own || !ctl_readable(d->own, "mobeye.proxy_login")) {
-        doctor_say(d, DOCTOR_OK, CHECK, NULL, "logins not checked: this role may not read mobeye.proxy_login");
+        doctor_say_unread(d, d->own, CHECK, "mobeye.proxy_login");
         return;
     }
     PGresult *rows = PQexec(d->own, "select login from mobeye.proxy_login order by login");
@@ -89,8 +89,9 @@ static void say_connection(struct doctor *d, const struct conf_board *conf, enum
     PGconn *conn = connect_as_user(BOARD_USER, "doctor", conf->database.conninfo);
     const char *user = PQuser(conn);
     if (PQstatus(conn) != CONNECTION_OK)
-        doctor_say(d, level, CHECK, "run mobeyectl setup --board", "it cannot connect to the database: %.*s",
-                   (int)strcspn(PQerrorMessage(conn), "\n"), PQerrorMessage(conn));
+        doctor_say(d, level, CHECK, d->conn ? "run mobeyectl setup --board" : "the daemon cannot either: see database",
+                   "it cannot connect to the database: %.*s", (int)strcspn(PQerrorMessage(conn), "\n"),
+                   PQerrorMessage(conn));
     else if (strcmp(user, "mobeye_board") != 0)
         doctor_say(d, DOCTOR_WARNING, CHECK, "user=mobeye_board in database.conninfo is the login created for it",
                    "it connects to the database as %s", user);
@@ -171,7 +172,8 @@ void doctor_board(struct doctor *d)
     struct buf report = {0};
     say_logins(d);
     if (access(d->board_file, R_OK) != 0) {
-        doctor_say(d, DOCTOR_OK, CHECK, NULL, "not checked: %s: %s", d->board_file, strerror(errno));
+        doctor_say(d, DOCTOR_OK, CHECK, NULL, "not %s: %s: %s", errno == ENOENT ? "installed" : "checked",
+                   d->board_file, strerror(errno));
         return;
     }
     struct conf_board *conf = conf_board_load(d->board_file, &report);

@@ -36,7 +36,8 @@ static const struct {
      " where current_setting('fsync') = 'on' and current_setting('synchronous_commit') <> 'off'"},
     {"replication", NULL,
      "select case when n = 0 then 'warning' else 'ok' end,"
-     "       case when n = 0 then 'no standby is connected' else n || ' standbys, '"
+     "       case when n = 0 then 'no standby is connected' else n || case n when 1 then ' standby, ' else ' standbys, "
+     "' end"
      "            || case when current_setting('synchronous_standby_names') = '' then 'asynchronous: the journal "
      "restores what a failover loses, as far back as journal.keep' else 'synchronous' end end,"
      "       'if the disk fails, data older than journal.keep is lost: see high availability in the administrator''s "
@@ -79,24 +80,43 @@ static const struct {
      "  from mobeye.maintenance_state where error is null and late having count(*) > 0"
      " union all "
      "select case when count(*) = 0 then 'warning' else 'ok' end,"
-     "       count(*) || ' jobs succeeded in time', 'no daemon has run maintenance in this database yet'"
+     "       count(*) || case count(*) when 1 then ' job' else ' jobs' end || ' succeeded in time', 'no daemon has run "
+     "maintenance in this database yet'"
      "  from mobeye.maintenance_state where error is null and not late"
      "  having count(*) > 0 or not exists (select from mobeye.maintenance_state)"},
+    {"devices", "mobeye.device_unknown",
+     "select case when count(*) = 0 then 'ok' else 'warning' end,"
+     "       case count(*) when 0 then 'every sender is registered'"
+     "                     else count(*) || case count(*) when 1 then ' sender is' else ' senders are' end"
+     "                          || ' not registered, the latest ' || (array_agg(device_id order by last_received_at "
+     "desc))[1] end,"
+     "       'their alerts have neither an address nor a team: mobeyectl devices unknown lists them'"
+     "  from mobeye.device_unknown where source <> '" CTL_DRILL_SOURCE "'"},
     {"heartbeats", "mobeye.device",
-     "select 'warning', count(*) || ' placed devices have ' || what, advice"
-     "  from (select case when d.heartbeat is null then 'no heartbeat'"
-     "                    when d.heartbeat + d.grace > upper(p.during) - lower(p.during) then 'a heartbeat longer than "
-     "their placement'"
+     "select level, count(*) || ' placed ' || noun || case count(*) when 1 then ' has ' else 's have ' end || what, "
+     "advice"
+     "  from (select case when covered then 'ok' else 'warning' end as level,"
+     "               case when covered then 'camera' else 'device' end as noun,"
+     "               case when covered then 'no heartbeat; the bridge reports when their server is offline, but not "
+     "when "
+     "one of them fails'"
+     "                    when d.heartbeat is null then 'no heartbeat'"
+     "                    when d.heartbeat + d.grace > d.for_long then 'a heartbeat longer than their placement'"
      "                    when d.heartbeat + d.grace > interval '8 days' then 'a heartbeat of more than 8 days' end as "
      "what,"
      "               case when d.heartbeat is null then 'their silence is never detected: set it to the interval of "
      "their messages'"
      "                    else 'a failure would not be noticed: have them send a test message daily' end as advice"
-     "          from mobeye.device d join mobeye.placement p on p.device_id = d.device_id and p.during @> now()) as "
-     "long"
-     " where what is not null group by what, advice"
+     "          from (select d.heartbeat, d.grace, upper(p.during) - lower(p.during) as for_long,"
+     /* What a camera server sees comes by its bridge, which reports that the server is gone. */
+     "                       d.heartbeat is null"
+     "                       and coalesce(s.source like '/frigate/%', d.device_group = 'camera') as covered"
+     "                  from mobeye.device d join mobeye.placement p on p.device_id = d.device_id and p.during @> now()"
+     "                  left join mobeye.device_status s on s.device_id = d.device_id) as d) as found"
+     " where what is not null group by level, noun, what, advice"
      " union all "
-     "select 'ok', count(*) || ' devices are placed', null from mobeye.placement where during @> now()"},
+     "select 'ok', count(*) || case count(*) when 1 then ' device is' else ' devices are' end || ' placed', null"
+     "  from mobeye.placement where during @> now()"},
 };
 
 #define N_QUESTIONS (sizeof(questions) / sizeof(questions[0]))
@@ -132,8 +152,7 @@ void doctor_ask(struct doctor *d, const char *check, const char *sql)
 static void run_check(struct doctor *d, size_t i)
 {
     if (questions[i].relation && !ctl_readable(d->conn, questions[i].relation))
-        doctor_say(d, DOCTOR_OK, questions[i].check, NULL, "not checked: this role may not read %s",
-                   questions[i].relation);
+        doctor_say_unread(d, d->conn, questions[i].check, questions[i].relation);
     else
         doctor_ask(d, questions[i].check, questions[i].sql);
 }
@@ -217,8 +236,8 @@ static void say_schema(struct doctor *d)
 void doctor_database(struct doctor *d)
 {
     if (!d->conn) {
-        doctor_say(d, DOCTOR_PROBLEM, "database", "see the error above; meanwhile alerts wait in the journal",
-                   "cannot connect");
+        doctor_say(d, DOCTOR_PROBLEM, "database", "bring it back, or correct the conninfo; alerts wait in the journal",
+                   "cannot connect: %.*s", (int)d->conn_why.len, d->conn_why.p);
         return;
     }
     say_schema(d);

@@ -65,7 +65,8 @@ void doctor_frigate(struct doctor *d)
 {
     struct buf report = {0};
     if (access(d->frigate_file, R_OK) != 0) {
-        doctor_say(d, DOCTOR_OK, CHECK, NULL, "not checked: %s: %s", d->frigate_file, strerror(errno));
+        doctor_say(d, DOCTOR_OK, CHECK, NULL, "not %s: %s: %s", errno == ENOENT ? "installed" : "checked",
+                   d->frigate_file, strerror(errno));
         return;
     }
     struct conf_frigate *conf = conf_frigate_load(d->frigate_file, &report);

@@ -62,7 +62,7 @@ void doctor_registry(struct doctor *d)
 {
     unsigned before = d->printed[DOCTOR_WARNING];
     if (!d->own || !ctl_readable(d->own, "mobeye.person") || !ctl_readable(d->own, "mobeye.area")) {
-        doctor_say(d, DOCTOR_OK, CHECK, NULL, "not checked: this role may not read mobeye.person and mobeye.area");
+        doctor_say_unread(d, d->own, CHECK, "mobeye.person and mobeye.area");
         return;
     }
     say_layers(d);

@@ -7,6 +7,7 @@
 #include "conf/conf.h"
 #include "ctl/lib/scrape.h"
 #include "ctl/operate/status_db.h"
+#include "ctl/operate/status_programs.h"
 #include "ctl/operate/status_watch.h"
 
 struct status {
@@ -19,6 +20,7 @@ struct status {
 
     struct status_db db;
     struct status_watches watches;
+    struct status_program frigate, board;
 };
 
 /* A metric of the daemon, in the second scrape. */

@@ -96,10 +96,11 @@ static void query_all(struct status_db *ret, PGconn *conn, const char *instance)
     ret->jobs = query_rows(conn, "mobeye.maintenance_state",
                            "select job, extract(epoch from now() - succeeded_at), error, late "
                            "from mobeye.maintenance_state order by job");
-    ret->up = PQstatus(conn) == CONNECTION_OK && !isnan(ret->quarantined);
+    ret->connected = PQstatus(conn) == CONNECTION_OK;
+    ret->up = ret->connected && !isnan(ret->quarantined);
     if (ret->up)
         return;
-    if (PQstatus(conn) == CONNECTION_OK)
+    if (ret->connected)
         buf_printf(&ret->why, "this role cannot read mobeye.quarantine (is the schema migrated? mobeyectl migrate)");
     else
         ctl_escape(&ret->why, (struct str){PQerrorMessage(conn), strcspn(PQerrorMessage(conn), "\n")}, false);

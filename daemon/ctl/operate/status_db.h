@@ -13,6 +13,7 @@
 #include "conf/conf.h"
 
 struct status_db {
+    bool connected;       /* whatever it then allows to read */
     bool up;              /* connected and readable */
     double quarantined;   /* NAN: unknown; likewise for the numbers below */
     double stored_age_s;  /* since this instance last stored */

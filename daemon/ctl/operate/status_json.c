@@ -123,6 +123,8 @@ void status_print_json(const struct status *s)
     put_database(&out, &s->db);
     put_jobs(&out, s->db.jobs);
     put_watches(&out, &s->watches);
+    status_frigate_json(&out, &s->frigate);
+    status_board_json(&out, &s->board);
     put_endpoints(&out, s);
     printf("%.*s}\n", (int)out.len, out.data);
     buf_free(&out);

@@ -191,7 +191,7 @@ int ctl_setup(int argc, char **argv)
         status = set_up(&s);
     }
     if (go && status == CTL_OK && s.dry_run)
-        printf("%lu changes required; nothing was changed\n", s.changes);
+        printf("%lu change%s required; nothing was changed\n", s.changes, ctl_plural(s.changes));
     PQfinish(s.conn);
     free(s.database);
     free(s.instance);

@@ -56,12 +56,12 @@ static int send_alert(const char *to, const char *server_key, const struct curve
 {
     char line[512], now[CLOCK_RFC3339_SIZE];
     clock_format_rfc3339(clock_wall_us(), 3, now);
-    int len =
-        snprintf(line, sizeof(line),
-                 "{\"specversion\":\"1.0\",\"id\":\"%s\",\"source\":\"/mobeyectl/setup\",\"type\":\"mobeye.alert.v1\","
-                 "\"time\":\"%s\",\"data\":{\"device\":\"drill\",\"kind\":\"intrusion\",\"drill\":true,\"text\":"
-                 "\"mobeyectl setup\"}}\n",
-                 id, now);
+    int len = snprintf(line, sizeof(line),
+                       "{\"specversion\":\"1.0\",\"id\":\"%s\",\"source\":\"" CTL_DRILL_SOURCE
+                       "\",\"type\":\"mobeye.alert.v1\","
+                       "\"time\":\"%s\",\"data\":{\"device\":\"drill\",\"kind\":\"intrusion\",\"drill\":true,\"text\":"
+                       "\"mobeyectl setup\"}}\n",
+                       id, now);
     struct err err;
     struct lines lines = {.fd = memfd_create("drill", MFD_CLOEXEC), .max = ALERT_PAYLOAD_MAX};
     if (lines.fd < 0 || write(lines.fd, line, (size_t)len) != len || lseek(lines.fd, 0, SEEK_SET) < 0)
