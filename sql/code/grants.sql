@@ -72,7 +72,7 @@ grant select, insert (reference, occurred_from, occurred_until, attempt, method,
     update (occurred_from, occurred_until, attempt, method, address, geom) on mobeye.burglary to mobeye_registry;
 grant select on mobeye.burglary_erased to mobeye_registry;
 grant select on patrol.burglaries, patrol.devices, patrol.device_cards, patrol.mutes, patrol.incidents, patrol.changes,
-    patrol.incident_history
+    patrol.incident_history, patrol.teams
     to mobeye_registry;
 grant execute on function
     mobeye.burglaries_wanted(text[]),
@@ -121,7 +121,7 @@ grant execute on function mobeye.area_code(text[], text), mobeye.current_viewer(
 
 grant usage on schema patrol to mobeye_patrol, mobeye_auditor;
 grant select on patrol.alerts, patrol.burglaries, patrol.images, patrol.incidents, patrol.queue, patrol.changes, patrol.incident_history, patrol.mutes,
-    patrol.devices, patrol.figures to mobeye_patrol, mobeye_auditor;
+    patrol.devices, patrol.figures, patrol.teams to mobeye_patrol, mobeye_auditor;
 grant select on patrol.device_cards to mobeye_patrol;
 grant execute on function
     patrol.api_version(),

@@ -1,5 +1,20 @@
 -- Incidents as patrols and auditors see them.
 
+-- The payload is as the sender wrote it: what is not of its type or range is left out.
+create or replace function mobeye.seen_by_camera(camera jsonb) returns text
+language sql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+    select nullif(concat_ws(', ',
+        nullif(concat_ws(' ', left(camera ->> 'label', 64),
+                         case when jsonb_typeof(camera -> 'score') = 'number'
+                              then case when (camera ->> 'score')::numeric between 0 and 1
+                                        then round((camera ->> 'score')::numeric * 100) || ' %' end end), ''),
+        left(camera ->> 'camera_zone', 64)), '')
+$$;
+comment on function mobeye.seen_by_camera(jsonb) is
+    'What a camera recognised, how surely and in which of its zones, such as "person 87 %, oprit"; null if it does not say.';
+
 -- For views that have established that the reader sees the incident exactly. The latest alert is looked up by the devices of
 -- the incident, through their index; nothing is stored with the incident, which is kept longer than its alerts.
 create or replace function mobeye.latest_alert(incident_id bigint) returns text[]
@@ -22,7 +37,8 @@ begin
     -- The times are variables here, so that the partitions of other times are left out before the query starts.
     select array[coalesce(a.payload #>> '{data,text}', a.payload #>> '{event,text}',
                           (select e.value ->> 'value' from jsonb_array_elements(a.payload -> 'extended') as e
-                            where e.value ->> 'id' = 'I' limit 1)),
+                            where e.value ->> 'id' = 'I' limit 1),
+                          mobeye.seen_by_camera(a.payload #> '{data,camera}')),
                  (select n.label from mobeye.device_input n where n.device_id = a.device_id and n.input = a.input)]
       into found
       from unnest(devices) as d (device_id)
@@ -168,7 +184,7 @@ comment on column patrol.incidents.reopened_at is 'When it was last reopened; nu
 comment on column patrol.incidents.overdue_step is
     'How many steps of "overdue" in its rule have passed without anybody acknowledging it; 0 if none.';
 comment on column patrol.incidents.text is
-    'Text of its latest alert; null if that has none, or if coarse. Like input_label looked up for each row: name the columns '
+    'Text of its latest alert, or what its camera recognised, how surely and in which zone; null if neither, or if coarse. Like input_label looked up for each row: name the columns '
     'that you need where you read many incidents.';
 comment on column patrol.incidents.input_label is
     'What is connected to the input of its latest alert, as registered; null if unknown or coarse.';

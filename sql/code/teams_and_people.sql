@@ -1,5 +1,11 @@
 -- Teams that are renamed or deleted, and people who leave.
 
+create or replace view patrol.teams with (security_barrier) as
+select t.team, t.name from mobeye.team t order by t.team;
+comment on view patrol.teams is 'The teams: what columns named team, and claim_next(), take.';
+comment on column patrol.teams.team is 'Short name.';
+comment on column patrol.teams.name is 'Full name; null if it is the short name.';
+
 create or replace function mobeye.rename_team() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp

@@ -94,6 +94,22 @@ def test_the_text_is_that_of_the_latest_alert_of_any_device(alarms, database, de
         database.execute("drop owned by eve; drop role eve")
 
 
+SEEN = [
+    ({"label": "person", "score": 0.87, "camera_zone": "oprit"}, "person 87 %, oprit"), ({"label": "car"}, "car"),
+    ({"score": 0.5, "camera_zone": "oprit"}, "50 %, oprit"), ({"label": "car", "score": 1e300}, "car"), ({"label": "car", "score": "high"}, "car"),
+    ({"camera_zone": "oprit"}, "oprit"), ({}, None), (["person"], None), ({"label": "x" * 999}, "x" * 64),
+]
+
+
+def test_of_a_camera_it_is_what_was_recognised(alarms, database, dealer):
+    for camera, text in SEEN:
+        assert database.value("select mobeye.seen_by_camera(%s)", json.dumps(camera)) == text
+    dealer.deliver([alert("c", device="CAM-1", kind="camera", camera=SEEN[0][0])])
+    wait_until(lambda: database.value("select count(*) from patrol.queue") == 3, "it is in the queue")
+    assert database.value("select text from patrol.queue where device_id = 'CAM-1'") == "person 87 %, oprit"
+    assert re.search(r"camera +person 87 %, oprit ", queue(database).stdout)
+
+
 def test_a_missing_database_is_a_failure(tmp_path):
     done = mobeyectl("queue", "--db", f"host={tmp_path} dbname=none")
     assert done.returncode == 1 and not done.stdout and "cannot connect" in done.stderr

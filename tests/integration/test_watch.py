@@ -182,7 +182,7 @@ def test_a_command_gets_each_and_one_that_fails_gets_it_again(database, watch, t
     for _ in range(2):
         happen(database, "new")
     out, failed = tmp_path / "out", tmp_path / "failed"
-    status, _, err = watch("--after", 0, "--once", "--exec", f"test -e {failed} || {{ touch {failed}; exit 7; }}; cat >> {out}; echo >> {out}")
+    status, _, err = watch("--after", 0, "--once", "--exec", f"test -e {failed} || {{ touch {failed}; exit 7; }}; cat >> {out}")
     assert status == 0
     assert [json.loads(line)["id"] for line in out.read_text().splitlines()] == ["1", "2"]
     assert "exited with status 7" in err
@@ -214,7 +214,7 @@ def test_a_secret_that_is_none_is_refused(watch, tmp_path, text, mode, word):
 
 def test_it_follows_what_happens_and_beats_and_ends_when_told(database, watch, tmp_path):
     out = tmp_path / "out"
-    process = watch("--after", 0, "--heartbeat", "1s", "--exec", f"cat >> {out}; echo >> {out}", wait=False)
+    process = watch("--after", 0, "--heartbeat", "1s", "--exec", f"cat >> {out}", wait=False)
     def types():
         return [json.loads(line)["type"] for line in out.read_text().splitlines()] if out.exists() else []
     wait_until(lambda: "mobeye.watch.heartbeat.v1" in types(), "a heartbeat")
@@ -240,7 +240,7 @@ def test_waiting_for_a_receiver_is_no_failure_to_the_service_manager(database, w
 
 def test_a_lost_database_is_found_again(database, watch, tmp_path):
     out = tmp_path / "out"
-    process = watch("--after", 0, "--exec", f"cat >> {out}; echo >> {out}", wait=False)
+    process = watch("--after", 0, "--exec", f"cat >> {out}", wait=False)
     happen(database, "new")
     wait_until(lambda: out.exists() and out.read_text().count("\n") == 1, "the first change")
     database.disconnect_all()

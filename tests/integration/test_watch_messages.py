@@ -137,7 +137,9 @@ def test_a_dead_letter_is_an_event_and_its_retry_the_message(database, incident,
     ("Content-Type: text/plain\n", "has no empty line"),
     ("not a field\n\nbody\n", '"not a field" is not a header field'),
     ("Title: {{address}}\n\nbody\n", "{{address}} is not in an event"),
-    ("Title: x\n\n{{reference}}\n", "{{reference}} is not in an event"),
+    ("Title: x\n\n{{reference}}\n", "has names that the event lacks (expected --include reference)"),
+    ("Title: {{kind}} {{op}}\n\n{{wijk}} {{kind}} {{team}}\n", "(expected --include kind,wijk,team)"),
+    ("Title: {{kind}}\n\n{{adress}}\n", "{{adress}} is not in an event"),
     ("Title: x\n\n" + "x" * 9000, "is too long"),
 ])
 def test_a_template_that_cannot_be_filled_is_refused(database, tmp_path, text, word):
@@ -149,11 +151,45 @@ def test_a_template_that_cannot_be_filled_is_refused(database, tmp_path, text, w
 
 @pytest.mark.parametrize("options, word", [
     (["--include", "address"], '--include: "address" is not allowed'), (["--include", "kind,"], '"" is not allowed'),
-    (["--only", "news"], '--only: "news" is not allowed'),
+    (["--only", "news"], '--only: "news" is not allowed (did you mean new?)'),
+    (["--include", "refrence,kind"], '--include: "refrence" is not allowed (did you mean reference?)'),
+    (["--webhook", "htp://x"], '--webhook: "htp" is not the scheme of a webhook (did you mean http?)'),
+    (["--webhook", "desk.example/mobeye"], "--webhook: is not a URL (expected http://HOST/... or https://HOST/...)"),
+    (["--webhook", "http://"], "--webhook: is not a URL"), (["--webhook", "ftp://desk.example/"], "--webhook: "),
+    (["--webhook", "http://desk.example/?token=x"], "may be secret (use --webhook-file)"),
 ])
 def test_words_that_are_none_are_refused(options, word):
     done = mobeyectl("watch", *options)
     assert done.returncode == 2 and word in done.stderr
+
+
+def test_what_is_included_already_is_named_too(database, tmp_path):
+    """So that the line can be pasted."""
+    file = tmp_path / "template"
+    file.write_text("Title: {{kind}} {{team}}\n\n{{reference}}\n")
+    done = mobeyectl("watch", "--db", database.conninfo, "--once", "--template", file, "--include", "team")
+    assert done.returncode == 1 and "(expected --include team,kind,reference)" in done.stderr
+
+
+@pytest.mark.parametrize("verb", [["queue"], ["watch", "--once"]])
+def test_a_team_that_does_not_exist_is_refused(database, verb):
+    """A receiver that waits for a misspelled team would be silent for ever."""
+    def refused(team):
+        done = mobeyectl(*verb, "--db", database.conninfo, "--team", team)
+        assert done.returncode == 2 and not done.stdout
+        return done.stderr
+    assert '--team: "noord" is not a team (there are none)' in refused("noord")
+    database.execute("insert into mobeye.team values ('noord'), ('zuid')")
+    assert '--team: "noordd" is not a team (did you mean noord?)' in refused("noordd")
+    assert '--team: "west" is not a team (expected noord, zuid)' in refused("west")
+    assert mobeyectl(*verb, "--db", database.conninfo, "--team", "zuid").returncode == 0
+
+
+def test_a_command_gets_the_event_with_a_line_feed(database, incident, tmp_path):
+    """So that events that are appended to a file stay apart."""
+    box = tmp_path / "seen"
+    watch(database, "--exec", f"cat >> {box}")
+    assert [json.loads(line)["data"]["op"] for line in box.read_text().splitlines()] == ["new", "alert", "overdue"]
 
 
 def test_status_says_which_receiver_lags_and_has_dead_letters(daemon, database, incident, tmp_path):

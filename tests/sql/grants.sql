@@ -12,7 +12,8 @@ insert into may_read values
     ('alerts', '{mobeye_patrol,mobeye_auditor}'), ('incidents', '{mobeye_patrol,mobeye_auditor,mobeye_registry}'),
     ('queue', '{mobeye_patrol,mobeye_auditor}'), ('changes', '{mobeye_patrol,mobeye_auditor,mobeye_registry}'),
     ('incident_history', '{mobeye_patrol,mobeye_auditor,mobeye_registry}'),
-    ('devices', '{mobeye_patrol,mobeye_auditor,mobeye_registry}'), ('device_cards', '{mobeye_patrol,mobeye_registry}'), ('burglaries', '{mobeye_patrol,mobeye_auditor,mobeye_registry}'), ('mutes', '{mobeye_patrol,mobeye_auditor,mobeye_registry}');
+    ('devices', '{mobeye_patrol,mobeye_auditor,mobeye_registry}'), ('device_cards', '{mobeye_patrol,mobeye_registry}'), ('burglaries', '{mobeye_patrol,mobeye_auditor,mobeye_registry}'), ('mutes', '{mobeye_patrol,mobeye_auditor,mobeye_registry}'),
+    ('teams', '{mobeye_patrol,mobeye_auditor,mobeye_registry}');
 select bag_eq($$select relname::text from pg_class where relnamespace = 'patrol'::regnamespace and relkind = 'v' and relname in (select relation from may_read)$$,
               'select relation from may_read', 'these are the views');
 select is(has_schema_privilege(role, 'patrol', 'usage') and has_table_privilege(role, 'patrol.' || relation, 'select'), role = any (m.roles), format('%s reads %s: %s', role, relation, role = any (m.roles)))

@@ -9,6 +9,7 @@
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/options.h"
 #include "ctl/lib/stop_signal.h"
+#include "ctl/operate/team_check.h"
 
 #define VERB "queue"
 
@@ -26,6 +27,8 @@ static const char help[] =
     "  -c, --config FILE      configuration file (default: " CTL_DEFAULT_FILE ")\n"
     "      --db CONNINFO      libpq connection string; overrides database.conninfo\n"
     "  -h, --help             print this help\n\n"
+    "Columns: place in the queue, reference for the radio, priority (1 first), since when, kind of the first alert, what\n"
+    "the latest alert said or its camera recognised (person 87 %, oprit), address or district, status and who has it.\n\n"
     "On a terminal, what nobody has acknowledged is bold, and what is overdue is red; NO_COLOR turns that off.\n\n"
     "Example:\n"
     "  $ mobeyectl queue --follow --team noord\n\n" CTL_EXIT_HELP;
@@ -194,7 +197,9 @@ int ctl_queue(int argc, char **argv)
     int result = ctl_parse(argc, argv, &verb, options, &q.call);
     if (result != CTL_GO)
         return result;
-    result = connect_queue(&q) ? show(&q) : CTL_FAILED;
+    result = connect_queue(&q) ? team_check(VERB, q.conn, q.team) : CTL_FAILED;
+    if (result == CTL_GO)
+        result = show(&q);
     if (result == CTL_OK && q.follow)
         result = follow_queue(&q);
     PQfinish(q.conn);

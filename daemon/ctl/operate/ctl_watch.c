@@ -16,11 +16,13 @@
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/options.h"
 #include "ctl/lib/stop_signal.h"
+#include "ctl/operate/team_check.h"
 #include "ctl/operate/watch_changes.h"
 #include "ctl/operate/watch_cursor.h"
 #include "ctl/operate/watch_dead.h"
 #include "ctl/operate/watch_deliver.h"
 #include "ctl/operate/watch_metrics.h"
+#include "ctl/operate/watch_options.h"
 #include "ctl/operate/watch_template.h"
 #include "store/pgconn.h"
 
@@ -49,9 +51,9 @@ static const char help[] =
     "      --cursor FILE     store the position in FILE (default: $STATE_DIRECTORY/cursor if systemd sets it)\n"
     "      --team TEAM       only incidents of TEAM and incidents without a team\n"
     "      --only OP,...     only changes of these kinds: new alert status verified overdue mute note link\n"
-    "      --include NAME,... add to the data of the event: reference kind wijk buurt team verified_by drill "
-    "first_seen\n"
-    "                        overdue_step\n"
+    "      --include NAME,... add to the data of the event: reference kind priority wijk buurt team "
+    "verified_by\n"
+    "                        drill first_seen overdue_step\n"
     "      --template FILE   send this message with {{name}} filled in instead of the event; see mobeyectl(1) and the\n"
     "                        templates for ntfy, Slack, GoAlert and e-mail in /usr/share/mobeyed/watch\n"
     "      --exec COMMAND    run COMMAND with sh for each event, which is its standard input; exit status 0 accepts "
@@ -92,6 +94,7 @@ struct watch {
     bool has_after;
     int64_t after; /* the last change that was delivered */
     PGconn *conn;
+    bool no_team; /* --team names none */
     int64_t beat_due_us;
     int64_t skip_due_us; /* when the cursor is next stored only to skip what this role does not see */
 };
@@ -245,7 +248,9 @@ static bool connected(struct watch *w)
     if (!w->conn)
         return false;
     PGresult *listens = ctl_query(w->conn, VERB, "listen", "listen mobeye_incident", 0, NULL);
-    bool good = listens && find_start(w);
+    int team = listens ? team_check(VERB, w->conn, w->team) : CTL_FAILED;
+    bool good = team == CTL_GO && find_start(w);
+    w->no_team = team == CTL_USAGE;
     PQclear(listens);
     if (!good) {
         PQfinish(w->conn);
@@ -318,6 +323,8 @@ static int run_watch(struct watch *w)
         if (w->heartbeat_us > 0 && clock_mono_us() >= w->beat_due_us && n >= 0)
             send_heartbeat(w);
         notify_watchdog();
+        if (w->no_team)
+            return CTL_USAGE; /* at once, also after a team was removed: its receiver would be silent from then on */
         if (n < 0 && w->once)
             return CTL_FAILED;
         if (n < 0) {
@@ -365,32 +372,6 @@ static int parse_give_up(struct watch *w, const char *text)
                                          : ctl_usage(VERB, "--give-up %s: out of range (expected at least 1s)", text);
 }
 
-/* Command lines are visible to every user of the machine. */
-static int refuse_secret_url(const char *url)
-{
-    const char *host = url ? strstr(url, "://") : NULL;
-    const char *user = host ? strchr(host, '@') : NULL;
-    if (host && (user || strchr(host, '?')))
-        return ctl_usage(VERB,
-                         "--webhook: the URL contains a user or a query, which may be secret (use --webhook-file)");
-    return CTL_GO;
-}
-
-/* CTL_GO if each word of the list is one of the words, which are separated by spaces. */
-static int check_list(const char *option, const char *list, const char *words)
-{
-    for (const char *at = list; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
-        size_t len = strcspn(at, ",");
-        bool known = false;
-        for (const char *word = words; *word && !known; word += strcspn(word, " "), word += *word == ' ')
-            known = len > 0 && strcspn(word, " ") == len && strncmp(word, at, len) == 0;
-        if (!known)
-            return ctl_usage(VERB, "%s: \"%.*s\" is not allowed (expected some of %s, separated by commas)", option,
-                             (int)len, at, words);
-    }
-    return CTL_GO;
-}
-
 static int check_options(const struct watch *w, const char *give_up)
 {
     int ways = (w->delivery.command != NULL) + (w->delivery.url != NULL) + (w->webhook_source != NULL);
@@ -401,10 +382,10 @@ static int check_options(const struct watch *w, const char *give_up)
     if ((give_up || w->retry) && !w->dead_letter)
         return ctl_usage(VERB, "%s requires a dead-letter file (expected --dead-letter)",
                          w->retry ? "--retry" : "--give-up");
-    if (check_list("--include", w->include, INCLUDE_NAMES) != CTL_GO ||
-        check_list("--only", w->only, OP_NAMES) != CTL_GO)
+    if (watch_check_list("--include", w->include, watch_include_names) != CTL_GO ||
+        watch_check_list("--only", w->only, watch_op_names) != CTL_GO)
         return CTL_USAGE;
-    return refuse_secret_url(w->delivery.url);
+    return watch_check_webhook(w->delivery.url);
 }
 
 static const struct ctl_verb verb = {VERB, .takes = "config db", .help = help};

@@ -4,13 +4,12 @@
 #ifndef MOBEYE_CTL_OPERATE_WATCH_CHANGES_H
 #define MOBEYE_CTL_OPERATE_WATCH_CHANGES_H
 
-/* What --include takes, each with its column: nothing about a person or a home. */
-#define INCLUDE_NAMES "reference kind priority wijk buurt team verified_by drill first_seen overdue_step"
+/* What --include takes (watch_include_names) that is not in every event, each with its column: nothing about a person
+ * or a home. */
 #define INCLUDE_SQL                                                                                                    \
     "'reference', i.reference, 'kind', i.kind, 'wijk', coalesce(i.wijk_name, i.wijk_code), 'buurt', i.buurt_code, "    \
     "'team', i.team, 'verified_by', i.verified_by, 'drill', i.drill, 'first_seen', i.first_seen, "                     \
     "'overdue_step', i.overdue_step"
-#define OP_NAMES "new alert status verified overdue mute note link"
 
 /* Parameters: after which change, --team, --include, --only. Rows: change_id, whether it is wanted, the event, which
  * has only numbers and words of the database. */

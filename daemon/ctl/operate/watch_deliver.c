@@ -34,6 +34,15 @@ int delivery_read_secret(struct delivery *delivery, const char *source, struct e
     return 0;
 }
 
+bool delivery_is_url(const char *url)
+{
+    CURLU *parsed = curl_url();
+    bool is_http = strncmp(url, "http://", 7) == 0 || strncmp(url, "https://", 8) == 0;
+    bool is_url = is_http && parsed && curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK;
+    curl_url_cleanup(parsed);
+    return is_url;
+}
+
 int delivery_read_webhook(struct delivery *delivery, const char *source, struct err *err)
 {
     struct buf *text = &delivery->webhook;
@@ -45,7 +54,7 @@ int delivery_read_webhook(struct delivery *delivery, const char *source, struct 
     char *rest = text->data;
     delivery->url = strsep(&rest, "\n");
     delivery->fields = rest;
-    if (strncmp(delivery->url, "http://", 7) != 0 && strncmp(delivery->url, "https://", 8) != 0)
+    if (!delivery_is_url(delivery->url))
         return err_set(err, "%s:1: is not a URL (expected http:// or https://)", source);
     return 0;
 }
@@ -252,6 +261,8 @@ enum delivery_result delivery_send(const struct delivery *delivery, struct str e
     if (delivery->message)
         buf_append_str(&fields, STR("\n"));
     buf_append_str(&fields, buf_str(&body));
+    if (delivery->command && !delivery->message)
+        buf_append_str(&fields, STR("\n")); /* for commands that append it to a file */
     result =
         delivery->command ? send_command(delivery, buf_str(&fields), timeout_s, err) : send_line(buf_str(&fields), err);
 out:

@@ -32,6 +32,9 @@ enum delivery_result {
  * owner may read, or from "credential:NAME". */
 int delivery_read_secret(struct delivery *delivery, const char *source, struct err *err);
 
+/* Whether a webhook can be sent to it: http:// or https:// with a host. */
+bool delivery_is_url(const char *url);
+
 /* Reads the webhook's URL and header fields, one per line, from such a source. */
 int delivery_read_webhook(struct delivery *delivery, const char *source, struct err *err);
 

@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "ctl/lib/ctl.h"
+#include "ctl/operate/watch_options.h"
 #include "ingest/json_read.h"
 
 #define TEMPLATE_MOST_BYTES (8 * 1024)
@@ -68,17 +69,47 @@ static bool next_name(struct str text, size_t *at, size_t *ret_begin, struct str
     return true;
 }
 
-static int check_names(const char *file, struct str text, const char *include, struct err *err)
+static bool can_be_included(struct str name)
+{
+    for (size_t i = 0; watch_include_names[i]; i++)
+        if (str_is(name, watch_include_names[i]))
+            return true;
+    return false;
+}
+
+/* Appends the names of the text that the event has with a longer --include, each once, to `include`, a string. */
+static int check_names(const char *file, struct str text, struct buf *include, struct err *err)
 {
     size_t at = 0, begin;
     struct str name;
-    while (next_name(text, &at, &begin, &name))
-        if (!is_known(include, name))
+    while (next_name(text, &at, &begin, &name)) {
+        if (is_known(include->data, name))
+            continue;
+        if (!can_be_included(name))
             return err_set(err,
                            "%s: {{%.*s}} is not in an event (expected one of change_id, incident_id, op, status, "
                            "priority, category, urgency, state or a name of --include)",
                            file, (int)(name.len < 40 ? name.len : 40), name.p);
+        include->len--;
+        buf_printf(include, "%s%.*s", include->len > 0 ? "," : "", (int)name.len, name.p);
+        buf_append(include, "", 1);
+    }
     return 0;
+}
+
+/* Whether the event has each name of the message; otherwise err says all of what --include must list. */
+static int check_message(const struct watch_template *t, const char *file, const char *include, struct err *err)
+{
+    struct buf needed = {0};
+    buf_append(&needed, include ? include : "", include ? strlen(include) + 1 : 1);
+    size_t given = needed.len;
+    int rc = check_names(file, t->fields, &needed, err);
+    if (rc == 0)
+        rc = check_names(file, t->body, &needed, err);
+    if (rc == 0 && needed.len > given)
+        rc = err_set(err, "%s: has names that the event lacks (expected --include %s)", file, needed.data);
+    buf_free(&needed);
+    return rc;
 }
 
 static int split_message(struct watch_template *t, const char *file, struct err *err)
@@ -113,8 +144,7 @@ struct watch_template *watch_template_read(const char *file, const char *include
         fclose(in);
     t->text.len = n;
     buf_append(&t->text, "", 1);
-    if (rc != 0 || split_message(t, file, err) != 0 || check_names(file, t->fields, include, err) != 0 ||
-        check_names(file, t->body, include, err) != 0) {
+    if (rc != 0 || split_message(t, file, err) != 0 || check_message(t, file, include, err) != 0) {
         watch_template_free(&t);
         return NULL;
     }
