@@ -121,7 +121,7 @@ int main(int argc, char **argv)
     struct board board = {.conf = load_and_report(options.file)};
     if (!board.conf)
         return PROGRAM_CONFIGURATION;
-    status = options.check ? EXIT_SUCCESS : run_board(&board);
+    status = options.check ? program_valid(options.file, "") : run_board(&board);
     conf_board_free(&board.conf);
     return status;
 }

@@ -109,7 +109,7 @@ int main(int argc, char **argv)
         return PROGRAM_CONFIGURATION;
     /* A name server that does not answer must not hold up a stop. */
     setenv("RES_OPTIONS", "timeout:2 attempts:1", 0);
-    status = options.check ? EXIT_SUCCESS : run_bridge(&program, conf);
+    status = options.check ? program_valid(options.file, "") : run_bridge(&program, conf);
     conf_frigate_free(&conf);
     return status;
 }

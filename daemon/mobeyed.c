@@ -115,8 +115,7 @@ static int check_file(const char *file, const char *db)
     if (conf)
         warn_of_password(file, conf);
     if (status == EXIT_SUCCESS)
-        printf("%s: valid%s\n", file,
-               db ? "" : " (groups, layers, areas and teams of the rules were not looked up; --db does)");
+        program_valid(file, db ? "" : " (groups, layers, areas and teams of the rules were not looked up; --db does)");
     conf_free(&conf);
     database_names_free(&names);
     return status;

@@ -11,6 +11,7 @@
 
 #define REPEAT_EVERY_US (60 * CLOCK_SECOND)
 #define LINES_MAX       10
+#define TEXT_SIZE       1536
 
 /* The only global state: the whole process has one log. */
 static struct {
@@ -66,7 +67,7 @@ void log_line(enum log_level level, const char *subject, const char *fmt, ...)
 {
     if (level > sink.highest)
         return;
-    char text[1536];
+    char text[TEXT_SIZE];
     va_list args;
     va_start(args, fmt);
     vsnprintf(text, sizeof(text), fmt, args);
@@ -77,14 +78,14 @@ void log_line(enum log_level level, const char *subject, const char *fmt, ...)
 void log_limited(struct rate_limiter *limiter, int64_t mono_us, enum log_level level, const char *subject,
                  const char *fmt, ...)
 {
-    char text[sizeof(limiter->text)];
+    char text[TEXT_SIZE];
     va_list args;
     va_start(args, fmt);
     vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
     limiter->last_us = mono_us;
     bool within = limiter->since_us != 0 && mono_us - limiter->since_us < REPEAT_EVERY_US;
-    if (within && (limiter->logged >= LINES_MAX || strcmp(text, limiter->text) == 0)) {
+    if (within && (limiter->logged >= LINES_MAX || strncmp(text, limiter->text, sizeof(limiter->text) - 1) == 0)) {
         limiter->suppressed++;
         return;
     }
@@ -95,14 +96,14 @@ void log_limited(struct rate_limiter *limiter, int64_t mono_us, enum log_level l
         log_line(level, subject, "%s", text);
     if (!within)
         *limiter = (struct rate_limiter){.since_us = mono_us > 0 ? mono_us : 1, .last_us = mono_us};
-    memcpy(limiter->text, text, sizeof(text));
+    snprintf(limiter->text, sizeof(limiter->text), "%.*s", (int)sizeof(limiter->text) - 1, text);
     limiter->logged++;
     limiter->suppressed = 0;
 }
 
 static void log_recovery(struct rate_limiter *limiter, const char *subject, const char *fmt, va_list args)
 {
-    char text[512];
+    char text[TEXT_SIZE];
     vsnprintf(text, sizeof(text), fmt, args);
     if (limiter->suppressed > 0)
         log_info(subject, "%s (%llu messages suppressed)", text, (unsigned long long)limiter->suppressed);

@@ -58,6 +58,9 @@ int program_parse(struct program_options *options, int argc, char **argv);
  * report is freed. */
 void program_report(struct buf *report, bool good);
 
+/* Prints for --check that the file is valid, and what was not checked: " (...)" or "". Returns EXIT_SUCCESS. */
+int program_valid(const char *file, const char *unchecked);
+
 /* Logs each line of a report, which is left empty. */
 void program_log_report(enum log_level level, const char *subject, struct buf *report);
 

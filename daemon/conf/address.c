@@ -60,6 +60,10 @@ static int parse_host_port(const char *text, struct endpoint_address *ret, struc
 {
     struct in_addr addr;
     const char *colon = strrchr(text, ':');
+    if (strstr(text, "://"))
+        return err_set(err, "begins with a scheme");
+    if (*text && !text[strspn(text, "0123456789")])
+        return err_set(err, "is a port without an address");
     if (!colon || (text[0] == '[' && strchr(text, ']') > colon))
         return err_set(err, "has no port");
     if (text[0] == '[') {

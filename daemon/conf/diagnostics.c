@@ -44,6 +44,15 @@ void diagnostics_warning(struct diagnostics *diagnostics, struct source_pos pos,
     va_end(args);
 }
 
+void diagnostics_failure(struct diagnostics *diagnostics, struct source_pos pos, const char *subject,
+                         const struct err *err, const char *expected)
+{
+    if (strstr(err->text, "(expected "))
+        diagnostics_error(diagnostics, pos, subject, "%s", err->text);
+    else
+        diagnostics_error(diagnostics, pos, subject, "%s (expected %s)", err->text, expected);
+}
+
 static int compare_sizes(size_t a, size_t b)
 {
     return (a > b) - (a < b);

@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "base/buf.h"
+#include "base/err.h"
 #include "conf/conf.h"
 
 /* Further diagnostics are not kept, which bounds the cost of an invalid file. */
@@ -33,6 +34,10 @@ void diagnostics_error(struct diagnostics *diagnostics, struct source_pos pos, c
                        ...) __attribute__((format(printf, 4, 5)));
 void diagnostics_warning(struct diagnostics *diagnostics, struct source_pos pos, const char *subject, const char *fmt,
                          ...) __attribute__((format(printf, 4, 5)));
+
+/* An error with the text of err, and what was expected unless the text says that itself. */
+void diagnostics_failure(struct diagnostics *diagnostics, struct source_pos pos, const char *subject,
+                         const struct err *err, const char *expected);
 
 /* Sorts the diagnostics and appends one line for each, prefixed with `file`. */
 void diagnostics_write(struct diagnostics *diagnostics, const char *file, struct buf *out);

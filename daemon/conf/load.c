@@ -265,7 +265,8 @@ static void free_tree(void *conf)
     conf_free(&(struct conf *){conf});
 }
 
-static const struct loader_program daemon_program = {"instance, database, journal and endpoints", load_tree, free_tree};
+static const struct loader_program daemon_program = {SCHEMA_MOBEYED, "instance, database, journal and endpoints",
+                                                     load_tree, free_tree};
 
 struct conf *conf_parse(const char *file, const char *text, size_t len, struct buf *out)
 {

@@ -205,8 +205,7 @@ static void load_secret(const struct board_check *check)
                             "%s is not available here (systemd passes it to the service only)",
                             conf->identity.secret_file);
     else if (read_secret(conf->identity.secret_file, &conf->identity.secret, &err) != 0)
-        diagnostics_error(check->diagnostics, pos, "identity.secret.file", "%s (expected a file with the secret)",
-                          err.text);
+        diagnostics_failure(check->diagnostics, pos, "identity.secret.file", &err, "a file with the secret");
 }
 
 /* ---- origin and tiles ---- */
@@ -267,7 +266,7 @@ static void free_tree(void *conf)
     conf_board_free(&(struct conf_board *){conf});
 }
 
-static const struct loader_program program = {"listen, database and identity", load_tree, free_tree};
+static const struct loader_program program = {SCHEMA_BOARD, "listen, database and identity", load_tree, free_tree};
 
 struct conf_board *conf_board_parse(const char *file, struct str text, struct buf *out)
 {

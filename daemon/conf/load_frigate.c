@@ -1,8 +1,10 @@
 /* Loads the configuration of mobeye-frigate and checks what its table of keys cannot. */
+#include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -98,7 +100,7 @@ static void check_password(const struct frigate_check *check, const char *sectio
         diagnostics_warning(check->diagnostics, pos, path.text,
                             "%s is not available here (systemd passes it to the service only)", login->password_file);
     else if (read_password(login->password_file, &login->password, &err) != 0)
-        diagnostics_error(check->diagnostics, pos, path.text, "%s (expected a file with the password)", err.text);
+        diagnostics_failure(check->diagnostics, pos, path.text, &err, "a file with the password");
 }
 
 static void check_login(const struct frigate_check *check, const char *section, struct conf_frigate_login *login)
@@ -118,20 +120,42 @@ static void check_login(const struct frigate_check *check, const char *section, 
                           strerror(errno));
 }
 
+static bool ends_with(const char *text, const char *end)
+{
+    size_t len = strlen(text), end_len = strlen(end);
+    return len > end_len && strcmp(text + len - end_len, end) == 0;
+}
+
+static void check_host(const struct frigate_check *check)
+{
+    struct in6_addr address;
+    const char *host = check->conf->mqtt.host;
+    bool port = host && strchr(host, ':') && inet_pton(AF_INET6, host, &address) != 1;
+    if (host && strpbrk(host, " /[]@"))
+        diagnostics_error(check->diagnostics, pos_of(check, "mqtt", "host"), "mqtt.host",
+                          "%s is not a host (expected a name or an address, without port and scheme)",
+                          quoted(host).text);
+    else if (port)
+        diagnostics_error(check->diagnostics, pos_of(check, "mqtt", "host"), "mqtt.host",
+                          "%s is not a host (expected a name or an address, without port: that is mqtt.port)",
+                          quoted(host).text);
+}
+
 static void check_mqtt(const struct frigate_check *check)
 {
     struct conf_frigate *conf = check->conf;
     const char *prefix = conf->mqtt.topic_prefix;
     if (!conf->mqtt.given)
         return;
+    if (prefix && (ends_with(prefix, "/events") || ends_with(prefix, "/available")))
+        diagnostics_warning(check->diagnostics, pos_of(check, "mqtt", "topic_prefix"), "mqtt.topic_prefix",
+                            "%s looks like a topic (expected topic_prefix of Frigate, such as frigate)",
+                            quoted(prefix).text);
     if (prefix && (strpbrk(prefix, "+#") || *prefix == '/' || prefix[strlen(prefix) - 1] == '/'))
         diagnostics_error(check->diagnostics, pos_of(check, "mqtt", "topic_prefix"), "mqtt.topic_prefix",
                           "%s is not a topic prefix (expected a topic without + and #, and without / at either end)",
                           quoted(prefix).text);
-    if (conf->mqtt.host && strpbrk(conf->mqtt.host, " /[]@"))
-        diagnostics_error(check->diagnostics, pos_of(check, "mqtt", "host"), "mqtt.host",
-                          "%s is not a host (expected a name or an address, without port and scheme)",
-                          quoted(conf->mqtt.host).text);
+    check_host(check);
     check_login(check, "mqtt", &conf->mqtt.login);
 }
 
@@ -156,6 +180,9 @@ static void check_api(const struct frigate_check *check)
     if (conf->api.login.user && conf->api.url && is_plain_and_remote(conf->api.url))
         diagnostics_warning(check->diagnostics, pos_of(check, "api", "url"), "api.url",
                             "the password is sent unencrypted (expected https://)");
+    if (conf->api.url && ends_with(conf->api.url, "/api"))
+        diagnostics_warning(check->diagnostics, pos_of(check, "api", "url"), "api.url",
+                            "ends with /api (expected the address of Frigate, without /api)");
     check_login(check, "api", &conf->api.login);
 }
 
@@ -183,8 +210,8 @@ static void check_client_key(const struct frigate_check *check)
         diagnostics_warning(check->diagnostics, pos, "client_key",
                             "%s is not available here (systemd passes it to the service only)", source);
     else if (conf_read_key(source, &secret, &err) != 0)
-        diagnostics_error(check->diagnostics, pos, "client_key",
-                          "%s (expected the secret key file that mobeyectl keygen wrote)", err.text);
+        diagnostics_failure(check->diagnostics, pos, "client_key", &err,
+                            "the secret key file that mobeyectl keygen wrote");
     secret_free_text(&secret);
 }
 
@@ -208,6 +235,47 @@ static void check_targets(const struct frigate_check *check)
         check_client_key(check);
 }
 
+/* Another camera of the file with the same device; NULL: there is none before it. */
+static const struct conf_frigate_camera *twin_of(const struct conf_frigate *conf, size_t i)
+{
+    for (size_t k = 0; k < i; k++)
+        if (conf->cameras[k].device && strcmp(conf->cameras[k].device, conf->cameras[i].device) == 0)
+            return &conf->cameras[k];
+    return NULL;
+}
+
+/* Alerts of both would be of one place, and of one incident. */
+static void warn_of_shared_device(const struct frigate_check *check, size_t i, struct source_pos pos, const char *path)
+{
+    const struct conf_frigate *conf = check->conf;
+    const char *device = conf->cameras[i].device;
+    const struct conf_frigate_camera *twin = device ? twin_of(conf, i) : NULL;
+    if (twin)
+        diagnostics_warning(check->diagnostics, pos, path,
+                            "device %s is also that of camera %s (expected a device for each camera)",
+                            quoted(device).text, quoted(twin->name).text);
+    if (device && conf->name && strcmp(device, conf->name) == 0)
+        diagnostics_warning(check->diagnostics, pos, path,
+                            "device %s is also that of the Frigate server (expected another than name)",
+                            quoted(device).text);
+}
+
+/* A directory that does not exist may be created by systemd. */
+static void check_state(const struct frigate_check *check)
+{
+    struct stat st;
+    const char *path = check->conf->state;
+    if (!path || !node_value(check->root, "state"))
+        return;
+    int why = stat(path, &st) != 0 ? errno : S_ISDIR(st.st_mode) ? 0 : ENOTDIR;
+    if (why == ENOTDIR)
+        diagnostics_error(check->diagnostics, pos_of(check, NULL, "state"), "state",
+                          "%s: %s (expected a directory that mobeye-frigate can write)", path, strerror(why));
+    else if (why != 0)
+        diagnostics_warning(check->diagnostics, pos_of(check, NULL, "state"), "state",
+                            "%s: %s (expected a directory that mobeye-frigate can write)", path, strerror(why));
+}
+
 static void check_cameras(const struct frigate_check *check)
 {
     if (check->conf->name && strncmp(check->conf->name, ALERT_DC09_PREFIX, strlen(ALERT_DC09_PREFIX)) == 0)
@@ -216,9 +284,11 @@ static void check_cameras(const struct frigate_check *check)
     const struct node *cameras = node_value(check->root, "cameras");
     for (size_t i = 0; i < check->conf->n_cameras; i++) {
         const struct conf_frigate_camera *camera = &check->conf->cameras[i];
+        struct source_pos pos = cameras->items[2 * i + 1]->pos;
+        struct loader_path path = loader_path_key("cameras", camera->name);
+        warn_of_shared_device(check, i, pos, path.text);
         if (camera->device && strncmp(camera->device, ALERT_DC09_PREFIX, strlen(ALERT_DC09_PREFIX)) == 0)
-            diagnostics_error(check->diagnostics, cameras->items[2 * i + 1]->pos,
-                              loader_path_key("cameras", camera->name).text,
+            diagnostics_error(check->diagnostics, pos, path.text,
                               "device %s begins with dc09: (expected the ID of a camera)", quoted(camera->device).text);
     }
 }
@@ -236,6 +306,8 @@ static void *load_tree(const struct loader_source *source, const struct node *ro
     check_api(&check);
     check_targets(&check);
     check_cameras(&check);
+    if (source->whole)
+        check_state(&check);
     return conf;
 }
 
@@ -244,7 +316,7 @@ static void free_tree(void *conf)
     conf_frigate_free(&(struct conf_frigate *){conf});
 }
 
-static const struct loader_program program = {"name, api and to", load_tree, free_tree};
+static const struct loader_program program = {SCHEMA_FRIGATE, "name, api and to", load_tree, free_tree};
 
 struct conf_frigate *conf_frigate_parse(const char *file, struct str text, struct buf *out)
 {

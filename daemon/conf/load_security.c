@@ -56,8 +56,7 @@ static void load_key(const char *source, struct source_pos pos, const char *path
         /* One key in 85 begins like a path. */
         if (text_check_key(source, NULL) == 0 && access(source, F_OK) != 0)
             err_set(&err, "is not a file; it looks like the key itself");
-        diagnostics_error(diagnostics, pos, path, "%s (expected the secret key file that mobeyectl keygen wrote)",
-                          err.text);
+        diagnostics_failure(diagnostics, pos, path, &err, "the secret key file that mobeyectl keygen wrote");
     }
 }
 

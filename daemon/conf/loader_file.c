@@ -43,12 +43,42 @@ static struct node *parse_mapping(const struct loader_program *program, struct s
     return NULL;
 }
 
+static size_t known_keys(const struct node *root, const char *scope)
+{
+    size_t n = 0;
+    for (size_t i = 0; i + 1 < root->n; i += 2)
+        n += schema_find(scope, root->items[i]->text) != NULL;
+    return n;
+}
+
+static const char *program_of(const char *scope)
+{
+    return *scope ? scope : "mobeyed";
+}
+
+/* Whether the file is that of another program, which is reported instead of each of its keys. */
+static bool is_of_another(const struct loader_program *program, const struct node *root,
+                          struct diagnostics *diagnostics)
+{
+    static const char *const scopes[] = {SCHEMA_MOBEYED, SCHEMA_FRIGATE, SCHEMA_BOARD};
+    size_t own = known_keys(root, program->scope);
+    for (size_t i = 0; i < sizeof(scopes) / sizeof(scopes[0]); i++) {
+        if (known_keys(root, scopes[i]) < own + 2)
+            continue;
+        diagnostics_error(diagnostics, root->pos, "file", "is a configuration of %s (expected one of %s)",
+                          program_of(scopes[i]), program_of(program->scope));
+        return true;
+    }
+    return false;
+}
+
 void *loader_parse(const struct loader_program *program, const struct loader_source *source, struct str text,
                    struct buf *out)
 {
     struct diagnostics diagnostics = {0};
     struct node *root = parse_mapping(program, text, &diagnostics);
-    void *conf = root ? program->load(source, root, text, &diagnostics) : NULL;
+    bool own = root && !is_of_another(program, root, &diagnostics);
+    void *conf = own ? program->load(source, root, text, &diagnostics) : NULL;
     if (conf && diagnostics.bad) {
         program->free(conf);
         conf = NULL;

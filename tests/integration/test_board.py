@@ -310,6 +310,9 @@ def test_a_configuration_is_checked_with_line_and_column(tmp_path):
     assert places == ["1:9 listen", "2:1 listen_at", "3:32 database.connection", "4:20 identity.header", "4:20 identity.header",
                       "4:35 identity.fixed", "5:11 language"], done.stderr
     assert "did you mean connections?" in done.stderr
+    file.write_text('listen: "127.0.0.1:8080"\ndatabase: {conninfo: "user=x"}\nidentity: {fixed: jansen}\n')
+    done = subprocess.run([BOARD, "-c", file, "--check"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{file}: valid\n", "")
 
 
 def test_a_trial_is_open_to_this_machine_and_to_no_name_that_another_site_can_give_it(database, board):

@@ -1,11 +1,13 @@
 """mobeye-frigate between a Frigate and a mobeyed of the test: Debian's mosquitto, an HTTP server, a router."""
 import shutil
+import subprocess
 import time
 
 import pytest
 
 from harness.frigate import JPEG, Broker, EndlessBroker, event
 from harness.frigate_fixtures import *  # noqa: F401,F403
+from harness.paths import BRIDGE
 from harness.wait import wait_until
 
 pytestmark = pytest.mark.skipif(not shutil.which("mosquitto"), reason="mosquitto is not installed")
@@ -403,11 +405,37 @@ def test_a_login_is_renewed_when_its_token_is_refused(bridges, frigate, receiver
     assert 'se"cret' not in bridge.log()
 
 
-def test_what_is_wrong_with_a_file_is_named_with_line_and_column(bridges, tmp_path):
-    import subprocess
-    from harness.paths import BRIDGE
+def check(file, *lines):
+    """What --check says of a file with the keys that are required, and these."""
+    file.write_text("\n".join(['name: noord\napi: {url: "http://127.0.0.1"}\nto: "tcp://127.0.0.1:1"', *lines, ""]))
+    return subprocess.run([BRIDGE, "--check", "-c", file], capture_output=True, text=True, timeout=60)
+
+
+def test_what_is_wrong_with_a_file_is_named_with_line_and_column(tmp_path):
     file = tmp_path / "bad.yaml"
-    file.write_text('name: noord\napi: {url: "http://127.0.0.1"}\nto: "tcp://127.0.0.1:1"\nlables: [person]\n')
-    done = subprocess.run([BRIDGE, "--check", "-c", file], capture_output=True, text=True, timeout=60)
+    done = check(file, "lables: [person]")
     assert done.returncode == 2
     assert done.stderr.startswith(f"{file}:4:1: lables: unknown key, did you mean labels?")
+
+
+def test_a_file_that_is_valid_is_said_to_be(tmp_path):
+    file = tmp_path / "good.yaml"
+    done = check(file, f"state: {tmp_path}")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{file}: valid\n", "")
+
+
+def test_what_the_file_names_is_looked_at(tmp_path):
+    """A state that is no directory, one that is not there yet, a password that others can read, one that is too long."""
+    file, password, long = tmp_path / "bridge.yaml", tmp_path / "open", tmp_path / "long"
+    password.write_text("secret\n")
+    password.chmod(0o644)
+    long.write_text("x" * 2000)
+    long.chmod(0o600)
+    done = check(file, f"state: {password}", f"mqtt: {{host: broker, user: a, password_file: {password}}}",
+                 f"http: {{listen: 'http://127.0.0.1:1'}}", "client_key: /none")
+    assert done.returncode == 2
+    assert f"4:8: state: {password}: Not a directory (expected a directory that mobeye-frigate can write)" in done.stderr
+    assert f"{password}: mode 0644 gives other users access (expected 0600 or 0400)\n" in done.stderr
+    done = check(file, f"state: {tmp_path}/none", f"mqtt: {{host: broker, user: a, password_file: {long}}}")
+    assert f"warning: state: {tmp_path}/none: No such file or directory (expected a directory" in done.stderr
+    assert f"{long}: is too large (expected at most 1024 bytes)\n" in done.stderr

@@ -76,6 +76,19 @@ Test(log, a_different_message_is_logged_at_once)
     cr_assert_eq(lines(take_stderr()), 2);
 }
 
+Test(log, a_long_message_is_written_whole_and_still_suppressed)
+{
+    struct rate_limiter limiter = {0};
+    char text[600];
+    memset(text, 'x', sizeof(text));
+    text[sizeof(text) - 1] = '\0';
+    for (int i = 0; i < 2; i++)
+        log_limited(&limiter, CLOCK_SECOND, LOG_LEVEL_ERROR, "database", "%s", text);
+    const char *written = take_stderr();
+    cr_assert_eq(lines(written), 1);
+    cr_assert_eq(strlen(written), strlen("<3>database: ") + strlen(text) + 1);
+}
+
 Test(log, messages_that_vary_cannot_fill_the_log)
 {
     struct rate_limiter limiter = {0};
