@@ -297,6 +297,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     if (loop_mono_us(bridge->loop) - bridge->released_us >= REJECTED_AGAIN_US)
         send_rejected_again(bridge);
     check_availability(bridge);
+    outbox_tick(bridge->outbox);
     if (bridge->tracks.dirty)
         write_state(bridge);
     loop_arm(&bridge->tick, TICK_US);

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "ctl/lib/sender.h"
+#include "frigate/delivery.h"
 #include "frigate/event_mapper.h"
 
 /* An alert: in `waiting` until the sender has it, then in `sent`; both in order of number. */
@@ -37,6 +38,7 @@ struct outbox {
     bool watching; /* fds are added */
     unsigned sockets;
     struct alert_queue waiting, sent;
+    struct delivery_state delivery;
     uint64_t last_number;
     size_t n, n_images;
     bool answered; /* since the last turn */
@@ -343,9 +345,17 @@ bool outbox_is_answered(const struct outbox *outbox, uint64_t number)
     return !has_older(&outbox->waiting, number) && !has_older(&outbox->sent, number);
 }
 
+void outbox_tick(struct outbox *outbox)
+{
+    if (sender_link(outbox->sender) != SENDER_CONNECTED)
+        send_and_receive(outbox);
+    delivery_watch(&outbox->delivery, outbox->conf, outbox->sender, outbox->n, loop_mono_us(outbox->loop));
+}
+
 void outbox_gauges(const struct outbox *outbox)
 {
     outbox->metrics->waiting = (double)outbox->n;
     outbox->metrics->resent_total = sender_counts(outbox->sender).resent;
-    outbox->metrics->mobeyed_connected = sender_connected(outbox->sender);
+    outbox->metrics->mobeyed_connected = sender_link(outbox->sender) == SENDER_CONNECTED;
+    outbox->metrics->mobeyed_silent_seconds = delivery_silent_s(&outbox->delivery, loop_mono_us(outbox->loop));
 }

@@ -52,6 +52,9 @@ uint64_t outbox_last_number(const struct outbox *outbox);
 bool outbox_is_answered(const struct outbox *outbox, uint64_t number);
 bool outbox_has_room(const struct outbox *outbox);
 
+/* Once a second: logs whether mobeyed answers, and goes on to the next address while it does not. */
+void outbox_tick(struct outbox *outbox);
+
 /* Sets the gauges. */
 void outbox_gauges(const struct outbox *outbox);
 

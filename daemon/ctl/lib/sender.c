@@ -382,9 +382,19 @@ struct sender_counts sender_counts(const struct sender *s)
     return counts;
 }
 
-bool sender_connected(const struct sender *s)
+enum sender_link sender_link(const struct sender *s)
 {
-    return s->socket.connected;
+    return s->socket.connected ? SENDER_CONNECTED : s->socket.handshake_failed ? SENDER_REFUSED : SENDER_UNREACHABLE;
+}
+
+const char *sender_at(const struct sender *s)
+{
+    return current_endpoint(s)->to;
+}
+
+int64_t sender_quiet_since_us(const struct sender *s)
+{
+    return TAILQ_EMPTY(&s->sent) ? 0 : s->quiet_since_us;
 }
 
 struct sender *sender_new(const struct sender_options *options, struct err *err)

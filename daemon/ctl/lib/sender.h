@@ -96,8 +96,17 @@ void sender_poll_items(const struct sender *sender, zmq_pollitem_t ret[SENDER_PO
 void sender_fds(const struct sender *sender, int ret[SENDER_POLL_ITEMS]);
 unsigned sender_sockets(const struct sender *sender);
 
-/* Whether the present connection has come about. */
-bool sender_connected(const struct sender *sender);
+/* Of the present endpoint, the one named by sender_at(). */
+enum sender_link {
+    SENDER_UNREACHABLE, /* there is no connection */
+    SENDER_REFUSED,     /* nor is there one now, but a peer answered, and the handshake failed */
+    SENDER_CONNECTED,
+};
+enum sender_link sender_link(const struct sender *sender);
+const char *sender_at(const struct sender *sender);
+
+/* The monotonic time since when what was sent has waited for a reply, of whatever kind; 0: nothing waits. */
+int64_t sender_quiet_since_us(const struct sender *sender);
 
 struct sender_counts sender_counts(const struct sender *sender);
 

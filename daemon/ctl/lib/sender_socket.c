@@ -79,7 +79,7 @@ bool sender_socket_read_monitor(struct sender_socket *s)
         while (more && TEMP_FAILURE_RETRY(zmq_msg_recv(&msg, s->monitor, 0)) >= 0)
             more = zmq_msg_more(&msg);
         if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED)
-            s->connected = true;
+            s->connected = true, s->handshake_failed = false;
         else if (event == ZMQ_EVENT_DISCONNECTED)
             lost = lost || s->connected;
         else

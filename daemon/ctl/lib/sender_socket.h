@@ -15,7 +15,7 @@ struct sender_socket {
     void *dealer, *monitor;
     unsigned opened;       /* sockets so far */
     bool connected;        /* the handshake of this socket has succeeded */
-    bool handshake_failed; /* a peer answered, but the handshake failed; of any socket so far */
+    bool handshake_failed; /* a peer answered, but the handshake failed; of any socket since the last that succeeded */
 };
 
 /* Closes the one before. A new socket is a new peer to the daemon: no reply to an older one can reach it. -1 with err
