@@ -16,12 +16,15 @@
 #include "base/mem.h"
 #include "base/worker.h"
 #include "frigate/frigate_event.h"
+#include "frigate/mqtt_reason.h"
 
 #define KEEPALIVE_S  30
 #define ANSWER_US    (15 * CLOCK_SECOND) /* from the connection to the answer to the subscription */
 #define TICK_US      CLOCK_SECOND
 #define RETRY_MIN_US CLOCK_SECOND
 #define RETRY_MAX_US (30 * CLOCK_SECOND)
+#define SETTLED_US   CLOCK_MINUTE       /* a connection that lasts this long is not contested */
+#define SILENT_US    (2 * CLOCK_MINUTE) /* Frigate's availability is retained: a subscriber gets it at once */
 #define PACKETS_MAX  100
 /* libmosquitto allocates what the broker announces, up to 256 MiB: a broker that sends this much without completing a
  * message is left. */
@@ -55,14 +58,17 @@ struct mqtt_client {
     struct mosquitto *mosq;
     struct worker *worker;
     enum mqtt_state state;
-    int connect_rc;      /* of the worker */
-    int64_t since_us;    /* monotonic: of the state */
-    int64_t retry_us;    /* until the next attempt */
-    uint64_t read_bytes; /* received by the connection when the last message was complete */
+    int connect_rc, connect_error; /* of the worker: of libmosquitto, and errno */
+    int64_t since_us;              /* monotonic: of the state */
+    int64_t retry_us;              /* until the next attempt */
+    uint64_t read_bytes;           /* received by the connection when the last message was complete */
     struct event readable, writable, timer;
     int fd; /* that is watched; -1: none */
     char events_topic[160], available_topic[160];
-    char lost_why[256]; /* why the connection is to be left after this callback; empty: it stays */
+    char lost_why[320];  /* why the connection is to be left after this callback; empty: it stays */
+    char tls[128];       /* what OpenSSL reported last of this connection */
+    unsigned short_ones; /* as in struct mqtt_loss */
+    bool received;       /* a message, since the subscription */
     struct rate_limiter failures;
 };
 
@@ -85,17 +91,30 @@ static void unwatch(struct mqtt_client *client)
     client->fd = -1;
 }
 
-/* Leaves the connection, and tries again later. */
+/* Leaves the connection, and tries again later. why may be lost_why. */
 static void lose(struct mqtt_client *client, const char *why)
 {
     unwatch(client);
     mosquitto_disconnect(client->mosq);
+    if (client->state < MQTT_SUBSCRIBING) /* the broker was away, or refuses the client */
+        client->short_ones = 0;
     log_limited(&client->failures, loop_mono_us(client->loop), LOG_LEVEL_WARNING, "mqtt", "%s:%u: %s",
                 client->conf->mqtt.host, client->conf->mqtt.port, why);
     set_state(client, MQTT_WAITING, why);
     client->lost_why[0] = '\0';
     loop_arm(&client->timer, client->retry_us);
     client->retry_us = client->retry_us * 2 < RETRY_MAX_US ? client->retry_us * 2 : RETRY_MAX_US;
+}
+
+/* The same for what libmosquitto returned, or the socket reports. */
+static void lose_by(struct mqtt_client *client, int rc, int error)
+{
+    bool subscribed = client->state == MQTT_FOLLOWING;
+    if (subscribed && loop_mono_us(client->loop) - client->since_us < SETTLED_US)
+        client->short_ones++;
+    client->metrics->mqtt_contested = subscribed && client->short_ones >= MQTT_SHORT_ONES;
+    const struct mqtt_loss loss = {rc, error, client->tls, subscribed, client->short_ones};
+    lose(client, mqtt_reason(client->conf, &loss).text);
 }
 
 static bool has_connection(const struct mqtt_client *client)
@@ -112,11 +131,22 @@ static void on_connack(struct mosquitto *mosq, void *ctx, int rc)
     if (client->state != MQTT_CONNECTING)
         return;
     if (rc != 0)
-        snprintf(client->lost_why, sizeof(client->lost_why), "refused: %s", mosquitto_connack_string(rc));
+        snprintf(client->lost_why, sizeof(client->lost_why), "%s", mqtt_refusal(rc).text);
     else if (mosquitto_subscribe_multiple(mosq, NULL, 2, topics, 0, 0, NULL) != MOSQ_ERR_SUCCESS)
         snprintf(client->lost_why, sizeof(client->lost_why), "cannot subscribe");
     else
         set_state(client, MQTT_SUBSCRIBING, "connected");
+}
+
+static void log_subscribed(struct mqtt_client *client)
+{
+    const char *host = client->conf->mqtt.host;
+    unsigned port = client->conf->mqtt.port;
+    client->retry_us = RETRY_MIN_US;
+    if (client->failures.since_us == 0)
+        log_info("mqtt", "subscribed to %s and %s at %s:%u", client->events_topic, client->available_topic, host, port);
+    log_recover(&client->failures, "mqtt", "subscribed to %s and %s at %s:%u again", client->events_topic,
+                client->available_topic, host, port);
 }
 
 static void on_suback(struct mosquitto *mosq, void *ctx, int mid, int n, const int *qos)
@@ -133,10 +163,20 @@ static void on_suback(struct mosquitto *mosq, void *ctx, int mid, int n, const i
             return;
         }
     set_state(client, MQTT_FOLLOWING, "subscribed");
-    client->retry_us = RETRY_MIN_US;
+    client->received = false;
     client->metrics->mqtt_connections_total++;
-    log_recover(&client->failures, "mqtt", "connected again");
+    if (client->short_ones < MQTT_SHORT_ONES)
+        log_subscribed(client);
     client->calls.on_connected(client->calls.ctx);
+}
+
+/* Also on the worker's thread, while nothing else uses the client. */
+static void on_log(struct mosquitto *mosq, void *ctx, int level, const char *text)
+{
+    (void)mosq;
+    struct mqtt_client *client = ctx;
+    if (level == MOSQ_LOG_ERR)
+        snprintf(client->tls, sizeof(client->tls), "%.*s", (int)sizeof(client->tls) - 1, text);
 }
 
 static uint64_t received_bytes(const struct mqtt_client *client)
@@ -154,6 +194,8 @@ static void on_message(struct mosquitto *mosq, void *ctx, const struct mosquitto
     struct mqtt_client *client = ctx;
     struct str text = {message->payload, (size_t)message->payloadlen};
     client->read_bytes = received_bytes(client);
+    client->received = true;
+    client->metrics->mqtt_silent = 0;
     if (strcmp(message->topic, client->events_topic) == 0) {
         client->metrics->mqtt_events_total++;
         client->calls.on_event(client->calls.ctx, text);
@@ -175,11 +217,19 @@ static void after_use(struct mqtt_client *client, int rc)
     if (client->lost_why[0])
         lose(client, client->lost_why);
     else if (rc != MOSQ_ERR_SUCCESS)
-        lose(client, rc == MOSQ_ERR_ERRNO ? strerror(errno) : mosquitto_strerror(rc));
+        lose_by(client, rc, 0);
     else if (received_bytes(client) > client->read_bytes + UNREAD_MAX_BYTES)
         lose(client, "sends a message without end");
     else if (mosquitto_want_write(client->mosq))
         event_add(&client->writable, NULL);
+}
+
+/* What the socket reports, once. libmosquitto closes it before it returns an error, and may leave errno as it was. */
+static int socket_error(const struct mqtt_client *client)
+{
+    int error = 0;
+    socklen_t len = sizeof(error);
+    return getsockopt(client->fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 ? error : 0;
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)
@@ -187,7 +237,11 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     struct mqtt_client *client = arg;
-    after_use(client, mosquitto_loop_read(client->mosq, PACKETS_MAX));
+    int error = socket_error(client);
+    if (error != 0)
+        lose_by(client, MOSQ_ERR_ERRNO, error);
+    else
+        after_use(client, mosquitto_loop_read(client->mosq, PACKETS_MAX));
 }
 
 static void on_writable(evutil_socket_t fd, short what, void *arg)
@@ -195,7 +249,11 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     struct mqtt_client *client = arg;
-    after_use(client, mosquitto_loop_write(client->mosq, PACKETS_MAX));
+    int error = socket_error(client);
+    if (error != 0)
+        lose_by(client, MOSQ_ERR_ERRNO, error);
+    else
+        after_use(client, mosquitto_loop_write(client->mosq, PACKETS_MAX));
 }
 
 static void watch(struct mqtt_client *client)
@@ -213,18 +271,17 @@ static void watch(struct mqtt_client *client)
 static void connect_on_thread(void *job)
 {
     struct mqtt_client *client = job;
+    errno = 0;
     client->connect_rc =
         mosquitto_connect_async(client->mosq, client->conf->mqtt.host, (int)client->conf->mqtt.port, KEEPALIVE_S);
+    client->connect_error = client->connect_rc == MOSQ_ERR_ERRNO ? errno : 0;
 }
 
 static void on_connecting(void *job)
 {
     struct mqtt_client *client = job;
-    int rc = client->connect_rc;
-    if (rc != MOSQ_ERR_SUCCESS || mosquitto_socket(client->mosq) < 0) {
-        lose(client, rc == MOSQ_ERR_EAI     ? "cannot look up the name of the broker"
-                     : rc == MOSQ_ERR_ERRNO ? strerror(errno)
-                                            : mosquitto_strerror(rc));
+    if (client->connect_rc != MOSQ_ERR_SUCCESS || mosquitto_socket(client->mosq) < 0) {
+        lose_by(client, client->connect_rc, client->connect_error);
         return;
     }
     set_state(client, MQTT_CONNECTING, "resolved");
@@ -235,9 +292,29 @@ static void on_connecting(void *job)
 static void start_connecting(struct mqtt_client *client)
 {
     struct err err;
+    client->tls[0] = '\0';
     set_state(client, MQTT_RESOLVING, "time to try");
     if (worker_run(client->worker, connect_on_thread, on_connecting, client, &err) != 0)
         lose(client, err.text);
+}
+
+/* What a connection shows in time: that it stays, and that nothing comes over it. */
+static void check_following(struct mqtt_client *client)
+{
+    int64_t age_us = loop_mono_us(client->loop) - client->since_us;
+    if (age_us >= SETTLED_US && client->short_ones > 0) {
+        client->metrics->mqtt_contested = 0;
+        client->short_ones = 0;
+        if (client->failures.since_us != 0)
+            log_subscribed(client);
+    }
+    if (age_us < SILENT_US || client->received || client->metrics->mqtt_silent > 0)
+        return;
+    client->metrics->mqtt_silent = 1;
+    log_warning("mqtt",
+                "%s:%u has sent nothing under %s/, not even the availability of Frigate (is mqtt.topic_prefix that of "
+                "Frigate, and does Frigate publish to this broker?)",
+                client->conf->mqtt.host, client->conf->mqtt.port, client->conf->mqtt.topic_prefix);
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
@@ -250,8 +327,10 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     if (!has_connection(client))
         return;
     loop_arm(&client->timer, TICK_US);
+    if (client->state == MQTT_FOLLOWING)
+        check_following(client);
     if (client->state != MQTT_FOLLOWING && loop_mono_us(client->loop) - client->since_us >= ANSWER_US)
-        lose(client, "does not answer");
+        lose(client, "does not answer (is it an MQTT broker, does it require TLS: mqtt.ca_file?)");
     else
         after_use(client, mosquitto_loop_misc(client->mosq));
 }
@@ -268,6 +347,7 @@ static int set_options(struct mqtt_client *client, struct err *err)
         rc = mosquitto_tls_set(client->mosq, login->ca_file, NULL, NULL, NULL, NULL);
     if (rc != MOSQ_ERR_SUCCESS)
         return err_set(err, "mqtt: %s", mosquitto_strerror(rc));
+    mosquitto_log_callback_set(client->mosq, on_log);
     mosquitto_connect_callback_set(client->mosq, on_connack);
     mosquitto_subscribe_callback_set(client->mosq, on_suback);
     mosquitto_message_callback_set(client->mosq, on_message);
@@ -277,17 +357,15 @@ static int set_options(struct mqtt_client *client, struct err *err)
 struct mqtt_client *mqtt_client_new(struct loop *loop, const struct conf_frigate *conf, struct frigate_metrics *metrics,
                                     const struct mqtt_calls *calls, struct err *err)
 {
-    char id[64];
     mosquitto_lib_init();
     struct mqtt_client *client = mem_zalloc(sizeof(*client));
     *client = (struct mqtt_client){
         .loop = loop, .conf = conf, .metrics = metrics, .calls = *calls, .retry_us = RETRY_MIN_US, .fd = -1};
     snprintf(client->events_topic, sizeof(client->events_topic), "%s/events", conf->mqtt.topic_prefix);
     snprintf(client->available_topic, sizeof(client->available_topic), "%s/available", conf->mqtt.topic_prefix);
-    snprintf(id, sizeof(id), "mobeye-frigate-%s", conf->name);
     evtimer_assign(&client->timer, loop_base(loop), on_tick, client);
     client->worker = worker_new(loop);
-    client->mosq = mosquitto_new(id, true, client);
+    client->mosq = mosquitto_new(mqtt_client_id(conf).text, true, client);
     if (!client->mosq) {
         err_set(err, "mqtt: cannot initialise libmosquitto");
         mqtt_client_free(&client);

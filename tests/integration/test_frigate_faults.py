@@ -1,6 +1,5 @@
 """mobeye-frigate where something is wrong: what mobeyed rejects, several mobeyeds, CURVE, clocks, servers that hang."""
 import json
-import pathlib
 import shutil
 import threading
 import time
@@ -11,7 +10,6 @@ from harness.curve import Key
 from harness.daemon import mobeyectl
 from harness.frigate import JPEG, Receiver, event
 from harness.frigate_fixtures import *  # noqa: F401,F403
-from harness.paths import sanitized
 from harness.wait import wait_until
 
 pytestmark = pytest.mark.skipif(not shutil.which("mosquitto"), reason="there is no mosquitto")
@@ -113,29 +111,6 @@ def test_that_frigate_is_offline_is_said_until_it_is_accepted(bridge, broker, re
     receiver.word = b"ACK"
     bridge.wait_metric("accepted_total", 1)
     assert receiver.got[-1][0].startswith(then + ":")
-
-
-class Clock:
-    """The bridge's clocks, both of them, and that of Frigate."""
-
-    def __init__(self, frigate, directory):
-        libraries = sorted(pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
-        if not libraries or sanitized():
-            pytest.skip("no libfaketime, or AddressSanitizer, which does not bear it")
-        self.frigate, self.file = frigate, directory / "clock"
-        self.env = {"LD_PRELOAD": str(libraries[0]), "FAKETIME_TIMESTAMP_FILE": str(self.file), "FAKETIME_NO_CACHE": "1"}
-        self.set(0)
-
-    def set(self, ahead_s):
-        new = self.file.with_suffix(".new")
-        new.write_text(f"+{ahead_s}\n")
-        new.rename(self.file)
-        self.frigate.ahead_s = ahead_s
-
-
-@pytest.fixture
-def clock(frigate, tmp_path):
-    return Clock(frigate, tmp_path)
 
 
 def test_what_is_rejected_is_sent_again_every_hour(bridges, frigate, receiver, clock):

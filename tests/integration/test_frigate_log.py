@@ -6,7 +6,7 @@ import time
 import pytest
 
 from harness.curve import Key
-from harness.frigate import Receiver, event
+from harness.frigate import Broker, Receiver, event
 from harness.frigate_fixtures import *  # noqa: F401,F403
 from harness.paths import free_port
 from harness.wait import wait_until
@@ -51,3 +51,60 @@ def test_a_mobeyed_that_does_not_answer_is_named_with_what_to_check(bridges, fri
             late.close()
     finally:
         closed.close()
+
+
+# The broker.
+
+def test_a_broker_that_is_not_there_is_named_with_the_reason(bridges, broker):
+    bridge = bridges().start()
+    assert f"info    mqtt: subscribed to frigate/events and frigate/available at 127.0.0.1:{broker.port}" in wait_log(bridge, "subscribed to")
+    broker.stop()
+    wait_log(bridge, "the broker closed the connection .was it stopped, or did another client connect as mobeye-frigate-noord")
+    line = wait_log(bridge, "refused")
+    assert f"warning mqtt: 127.0.0.1:{broker.port}: connection refused (is the broker running, is mqtt.port right?)" in line
+    broker.start()
+    wait_log(bridge, "mqtt: subscribed to .* again")
+    assert "Success" not in bridge.log() and "temporarily unavailable" not in bridge.log()
+
+
+def test_a_name_that_nobody_knows_is_named(bridges):
+    wait_log(bridges(broker=None, mqtt={"host": "broker.invalid"}).start(), "mqtt: broker.invalid:1883: cannot look up the name")
+
+
+@pytest.mark.skipif(not shutil.which("mosquitto_passwd") or not shutil.which("openssl"), reason="no mosquitto_passwd or openssl")
+def test_a_refused_login_and_a_wrong_authority_are_named(bridges, tmp_path):
+    broker, other = Broker(login=True), Broker(login=True)
+    password = tmp_path / "password"
+    password.write_text("wrong\n")
+    password.chmod(0o600)
+    login = {"user": "mobeye", "password_file": str(password), "ca_file": str(broker.ca), "port": broker.secure_port}
+    try:
+        refused = bridges(broker=broker, mqtt=login).start()
+        stranger = bridges(broker=broker, mqtt={**login, "ca_file": str(other.ca)}).start()
+        plain = bridges(broker=broker, mqtt={"port": broker.secure_port}).start()
+        wait_log(refused, "mqtt: .*: refused: .* .are mqtt.user and mqtt.password_file right")
+        wait_log(stranger, "mqtt: .*: TLS: certificate verify failed .is mqtt.ca_file of the authority")
+        wait_log(plain, "mqtt: .*: the broker closed the connection before it accepted the client .does it require TLS")
+    finally:
+        broker.close()
+        other.close()
+
+
+def test_two_bridges_with_one_name_are_told_so(bridges):
+    """The broker lets in the one that connects last, and throws the other out."""
+    one, two = bridges().start(), bridges().start()
+    wait_until(lambda: one.metric("mqtt_contested") + two.metric("mqtt_contested") > 0, "they throw each other out")
+    bridge = one if one.metric("mqtt_contested") else two
+    line = wait_log(bridge, "accepts mobeye-frigate-noord")
+    assert "does another mobeye-frigate with name: noord run, here or elsewhere?" in line
+
+
+def test_a_broker_of_another_frigate_is_named(bridges, broker, clock):
+    """Availability is retained: who is subscribed to the right topics has it at once."""
+    bridge = bridges(mqtt={"topic_prefix": "fregat"}).start(env=clock.env)
+    bridge.wait_following()
+    clock.set(125)
+    assert "has sent nothing under fregat/" in wait_log(bridge, "has sent nothing")
+    assert bridge.metric("mqtt_silent") == 1
+    broker.publish("fregat/available", "online", retain=True)
+    bridge.wait_metric("mqtt_silent", 0)

@@ -1,7 +1,10 @@
 """The fixtures of the tests of mobeye-frigate: a Frigate, its broker, a receiver in place of mobeyed, and bridges."""
+import pathlib
+
 import pytest
 
 from .frigate import Bridge, Broker, FrigateServer, Receiver
+from .paths import sanitized
 
 
 @pytest.fixture
@@ -44,3 +47,26 @@ def bridge(bridges):
     made = bridges().start()
     made.wait_following()
     return made
+
+
+class Clock:
+    """The bridge's clocks, both of them, and that of Frigate."""
+
+    def __init__(self, frigate, directory):
+        libraries = sorted(pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
+        if not libraries or sanitized():
+            pytest.skip("no libfaketime, or AddressSanitizer, which does not bear it")
+        self.frigate, self.file = frigate, directory / "clock"
+        self.env = {"LD_PRELOAD": str(libraries[0]), "FAKETIME_TIMESTAMP_FILE": str(self.file), "FAKETIME_NO_CACHE": "1"}
+        self.set(0)
+
+    def set(self, ahead_s):
+        new = self.file.with_suffix(".new")
+        new.write_text(f"+{ahead_s}\n")
+        new.rename(self.file)
+        self.frigate.ahead_s = ahead_s
+
+
+@pytest.fixture
+def clock(frigate, tmp_path):
+    return Clock(frigate, tmp_path)

@@ -1,0 +1,36 @@
+/*
+ * Why a connection to the broker was lost, and what to check, as one line for the log. Pure.
+ */
+#ifndef MOBEYE_FRIGATE_MQTT_REASON_H
+#define MOBEYE_FRIGATE_MQTT_REASON_H
+
+#include <stdbool.h>
+
+#include "conf/conf_frigate.h"
+
+struct mqtt_loss {
+    int rc;              /* of libmosquitto */
+    int error;           /* errno of the socket; 0: it has none */
+    const char *tls;     /* what OpenSSL reported last; "": nothing */
+    bool subscribed;     /* the broker had accepted the client and its subscription */
+    unsigned short_ones; /* connections, one after the other, that the broker accepted and closed within a minute */
+};
+
+/* From this many on, another client has probably the same client ID. */
+#define MQTT_SHORT_ONES 3
+
+struct mqtt_reason {
+    char text[320];
+};
+struct mqtt_reason mqtt_reason(const struct conf_frigate *conf, const struct mqtt_loss *loss);
+
+/* The same for the return code of CONNACK, which is not 0. */
+struct mqtt_reason mqtt_refusal(int rc);
+
+/* Of a bridge: "mobeye-frigate-noord". */
+struct mqtt_client_id {
+    char text[64];
+};
+struct mqtt_client_id mqtt_client_id(const struct conf_frigate *conf);
+
+#endif
