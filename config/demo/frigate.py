@@ -32,7 +32,7 @@ def events(now):
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """/api/config, /api/events, /api/events/ID/snapshot.jpg; the server has `known` and `image`."""
+    """/api/config, /api/version, /api/events, /api/events/ID/snapshot.jpg; the server has `known` and `image`."""
 
     def log_message(self, *_):
         pass
@@ -43,6 +43,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         body, status = b"{}", 200
         if url.path == "/api/config":
             body = b'{"cameras": {"nieuwland": {"detect": {"width": 1000, "height": 500}}}}'
+        elif url.path == "/api/version":
+            body = b"demo"
         elif url.path == "/api/events":
             found = [one for one in self.server.known if float(query.get("after", 0)) < one["start_time"] < float(query.get("before", 1e12))
                      and (query.get("in_progress") != "1" or one["end_time"] is None)]

@@ -1,6 +1,7 @@
 #include "frigate/bridge.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <event2/event_struct.h>
@@ -35,6 +36,7 @@ struct bridge {
     struct mqtt_client *mqtt;
     struct event tick;
     bool failed;
+    char http_why[512];    /* why HTTP did not answer last */
     bool accepted_offline; /* what mobeyed last accepted of availability.offline */
     bool comms_rejected;   /* and it rejected the last report of it */
     int64_t released_us;   /* monotonic: when rejected events were last sent again, or the start */
@@ -83,6 +85,17 @@ static int read_state(struct bridge *bridge, struct err *err)
 
 /* ---- availability ---- */
 
+static void log_availability(const struct bridge *bridge, bool offline)
+{
+    if (!offline)
+        log_info("frigate", "is online");
+    else if (bridge->availability.offline_by_mqtt)
+        log_warning("frigate", "is offline, as it reports by MQTT");
+    else
+        log_warning("frigate", "is offline: no usable answer for %d minutes: %s",
+                    (int)(AVAILABILITY_HTTP_US / CLOCK_MINUTE), bridge->http_why);
+}
+
 static void check_availability(struct bridge *bridge)
 {
     struct frigate_alert_text text;
@@ -97,18 +110,32 @@ static void check_availability(struct bridge *bridge)
     }
     bridge->availability.offline = offline;
     bridge->tracks.dirty = true;
-    if (offline)
-        log_warning("frigate", "is offline");
-    else
-        log_info("frigate", "is online");
+    log_availability(bridge, offline);
 }
 
 static void on_http(void *ctx, bool answers, const char *why)
 {
-    (void)why;
     struct bridge *bridge = ctx;
+    if (why)
+        snprintf(bridge->http_why, sizeof(bridge->http_why), "%s", why);
     availability_http(&bridge->availability, answers, loop_mono_us(bridge->loop));
     check_availability(bridge);
+}
+
+static void on_mismatch(void *ctx, const char *key, const char *text)
+{
+    (void)ctx;
+    log_warning(key, "%s", text);
+}
+
+static void on_config(void *ctx, const struct frigate_config *config)
+{
+    struct bridge *bridge = ctx;
+    const struct frigate_mismatch found = frigate_config_compare(bridge->conf, config, on_mismatch, NULL);
+    bridge->metrics->unknown_cameras = found.cameras;
+    bridge->metrics->untracked_labels = found.labels;
+    bridge->metrics->mqtt_differs = found.mqtt;
+    bridge->metrics->without_snapshots = found.without_snapshots;
 }
 
 /* ---- what MQTT says ---- */
@@ -126,7 +153,7 @@ static void on_mqtt_available(void *ctx, bool online)
     bridge->availability.offline_by_mqtt = !online;
     check_availability(bridge);
     if (back)
-        catch_up_start(bridge->catch_up);
+        catch_up_restarted(bridge->catch_up);
 }
 
 static void on_mqtt_event(void *ctx, struct str text)
@@ -309,7 +336,7 @@ static int open_parts(struct bridge *bridge, struct err *err)
     const struct conf_frigate *conf = bridge->conf;
     const struct outbox_calls outbox_calls = {on_answered, on_accepted, on_rejected, on_outbox_failed, bridge};
     const struct snapshot_calls snapshot_calls = {has_image_room, on_image, on_no_image, bridge};
-    const struct catch_up_calls catch_up_calls = {on_http, on_cursor, bridge};
+    const struct catch_up_calls catch_up_calls = {on_http, on_cursor, on_config, bridge};
     const struct mqtt_calls mqtt_calls = {on_mqtt_connected, on_mqtt_event, on_mqtt_available, bridge};
     if (state_file_open(&bridge->file, conf->state, err) != 0 || read_state(bridge, err) != 0)
         return -1;

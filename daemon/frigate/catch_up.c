@@ -12,6 +12,7 @@
 #include "base/mem.h"
 
 #define EVERY_US        CLOCK_MINUTE
+#define VERSION_MAX     64 /* bytes of an answer */
 #define RETRY_US        (5 * CLOCK_SECOND)
 #define CONFIG_EVERY_US CLOCK_HOUR
 #define PAGE            100
@@ -51,6 +52,10 @@ struct catch_up {
     bool again;                   /* another cycle was asked for */
     int64_t began_us;             /* monotonic: of this cycle */
     int64_t config_us;            /* monotonic: of the last config; 0: none */
+    struct frigate_config config; /* the last one */
+    struct frigate_config read;   /* the one being read */
+    char config_why[256];         /* why it could not be read; empty: it could */
+    bool announced;               /* that Frigate answers has been logged */
     double offset_s;              /* Frigate's clock minus ours */
     int64_t frame_us;             /* monotonic: when a message of MQTT said so, which is exact; 0: never */
     char single[FRIGATE_ID_SIZE]; /* asked for */
@@ -61,7 +66,7 @@ struct catch_up {
     double least_s;               /* the earliest start in the page */
     bool room;                    /* all of the page could be taken */
     uint64_t barrier;             /* the last alert of the slice */
-    struct rate_limiter failures;
+    struct rate_limiter failures, config_failures;
 };
 
 static void set_state(struct catch_up *c, enum catch_up_state state, const char *why)
@@ -102,14 +107,31 @@ static void end_good_cycle(struct catch_up *c, const char *why)
     end_cycle(c, c->began_us + EVERY_US - loop_mono_us(c->parts.loop), why);
 }
 
-/* Frigate gives no usable answer: soon again. */
-static void end_failed_cycle(struct catch_up *c, const char *what, const char *why)
+/* What to check when Frigate answers with this status. */
+static const char *advice(const struct catch_up *c, long status)
 {
+    bool login = c->parts.conf->api.login.user != NULL;
+    if (status == 404)
+        return " (is this Frigate? api.url is its address without /api)";
+    if (status == 401)
+        return login ? " (are api.user and api.password_file right?)"
+                     : " (this port requires a login: set api.user and api.password_file)";
+    return status == 403 ? " (may api.user see all cameras?)" : "";
+}
+
+/* Frigate gives no usable answer: soon again. */
+static void end_failed_cycle(struct catch_up *c, const char *path, long status, const char *why)
+{
+    char text[512];
+    snprintf(text, sizeof(text), "%.200s%s: %s%s", c->parts.conf->api.url, path, why, advice(c, status));
     c->parts.metrics->http_failures_total++;
-    log_limited(&c->failures, loop_mono_us(c->parts.loop), LOG_LEVEL_WARNING, "frigate", "%s: %s", what, why);
+    c->parts.metrics->http_answers = 0;
+    log_limited(&c->failures, loop_mono_us(c->parts.loop), LOG_LEVEL_WARNING, "frigate", "%s", text);
     c->again = false;
+    c->announced = false;
+    c->config_us = 0;
     end_cycle(c, RETRY_US, why);
-    c->calls.on_http(c->calls.ctx, false, why);
+    c->calls.on_http(c->calls.ctx, false, text);
 }
 
 /* ---- reading lists ---- */
@@ -127,12 +149,12 @@ static void on_listed(void *ctx, const struct frigate_event *event)
 }
 
 /* false: the answer is not usable, and the cycle has ended. */
-static bool take_list(struct catch_up *c, const char *what, const struct rest_answer *answer, size_t *ret_n)
+static bool take_list(struct catch_up *c, const char *path, const struct rest_answer *answer, size_t *ret_n)
 {
     c->least_s = INFINITY;
     c->room = true;
     if (answer->why) {
-        end_failed_cycle(c, what, answer->why);
+        end_failed_cycle(c, path, answer->status, answer->why);
         return false;
     }
     bool by_frame = c->frame_us > 0 && loop_mono_us(c->parts.loop) - c->frame_us < FRAME_US;
@@ -140,9 +162,11 @@ static bool take_list(struct catch_up *c, const char *what, const struct rest_an
         c->offset_s = (double)(answer->date_us - loop_wall_us(c->parts.loop)) / 1e6;
     if (!frigate_read_list(c->parts.reader, answer->body, on_listed, c, ret_n)) {
         c->parts.metrics->malformed_total++;
-        end_failed_cycle(c, what, "the answer is not a list of events (expected JSON)");
+        end_failed_cycle(c, path, 200, "the answer is not a list of events (is api.url the address of Frigate?)");
         return false;
     }
+    c->parts.metrics->http_answers = 1;
+    c->parts.metrics->http_last_answer_timestamp_seconds = (double)loop_wall_us(c->parts.loop) / 1e6;
     if (!c->room)
         c->parts.metrics->no_room_total++;
     return true;
@@ -285,13 +309,43 @@ static void on_single(void *ctx, const struct rest_answer *answer)
 
 /* ---- the beginning of a cycle ---- */
 
+static void on_version(void *ctx, const struct rest_answer *answer)
+{
+    struct catch_up *c = ctx;
+    struct buf names = {0};
+    int len = 0;
+    while (!answer->why && (size_t)len < answer->body.len && answer->body.p[len] > ' ' && answer->body.p[len] <= '~')
+        len++;
+    frigate_config_cameras(&c->config, &names);
+    log_info("frigate", "connected to %s, version %.*s, %zu cameras%s%.*s", c->parts.conf->api.url, len > 0 ? len : 7,
+             len > 0 ? answer->body.p : "unknown", c->config.n_cameras, c->config.n_cameras > 0 ? ": " : "",
+             (int)names.len, names.len > 0 ? names.data : "");
+    buf_free(&names);
+}
+
+static void announce(struct catch_up *c)
+{
+    log_recover(&c->failures, "frigate", "answers again");
+    if (*c->config_why)
+        log_limited(&c->config_failures, loop_mono_us(c->parts.loop), LOG_LEVEL_WARNING, "frigate",
+                    "%s/api/config: %s: boxes are left out, and names are not compared", c->parts.conf->api.url,
+                    c->config_why);
+    else
+        log_recover(&c->config_failures, "frigate", "the configuration can be read again");
+    if (c->announced)
+        return;
+    c->announced = true;
+    c->parts.metrics->http_requests_total++;
+    rest_get(c->parts.rest, "/api/version", VERSION_MAX, on_version, c);
+}
+
 static void on_in_progress(void *ctx, const struct rest_answer *answer)
 {
     struct catch_up *c = ctx;
     size_t n;
     if (!take_list(c, "/api/events", answer, &n))
         return;
-    log_recover(&c->failures, "frigate", "answers again");
+    announce(c);
     c->calls.on_http(c->calls.ctx, true, NULL);
     set_state(c, CATCH_SINGLES, "listed");
     c->singles = 0;
@@ -306,18 +360,20 @@ static void ask_in_progress(struct catch_up *c, const char *why)
     get(c, path, on_in_progress);
 }
 
-static void on_camera(void *ctx, const char *name, double width, double height)
-{
-    struct catch_up *c = ctx;
-    event_mapper_set_resolution(c->parts.mapper, name, (struct frigate_resolution){width, height});
-}
-
 /* Without it boxes are left out; the lists decide whether Frigate answers. */
 static void on_config(void *ctx, const struct rest_answer *answer)
 {
     struct catch_up *c = ctx;
-    if (!answer->why && frigate_read_config(c->parts.reader, answer->body, on_camera, c))
+    const char *why = answer->why;
+    if (!why && !frigate_read_config(c->parts.reader, answer->body, &c->read))
+        why = "the answer is not JSON";
+    snprintf(c->config_why, sizeof(c->config_why), "%s", why ? why : "");
+    if (!why) {
+        c->config = c->read;
         c->config_us = loop_mono_us(c->parts.loop);
+        c->parts.mapper->frigate = &c->config;
+        c->calls.on_config(c->calls.ctx, &c->config);
+    }
     ask_in_progress(c, answer->why ? answer->why : "read");
 }
 
@@ -367,6 +423,12 @@ void catch_up_start(struct catch_up *c)
         loop_arm(&c->timer, 0);
     else
         c->again = true;
+}
+
+void catch_up_restarted(struct catch_up *c)
+{
+    c->config_us = 0;
+    catch_up_start(c);
 }
 
 void catch_up_answered(struct catch_up *c)

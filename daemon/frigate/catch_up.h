@@ -20,6 +20,8 @@ struct catch_up_calls {
     /* Whether Frigate answered: after each listing. */
     void (*on_http)(void *ctx, bool answers, const char *why);
     void (*on_cursor)(void *ctx); /* the cursor has moved */
+    /* Frigate's configuration was read: at start, every hour, and when Frigate has been away. Valid until the next. */
+    void (*on_config)(void *ctx, const struct frigate_config *config);
     void *ctx;
 };
 
@@ -39,6 +41,9 @@ void catch_up_free(struct catch_up **catch_up); /* safe on NULL; before the rest
 
 /* A cycle, now or after the one under way: something may have been lost. */
 void catch_up_start(struct catch_up *catch_up);
+
+/* The same when Frigate was restarted, perhaps with another configuration. */
+void catch_up_restarted(struct catch_up *catch_up);
 
 /* mobeyed has answered something. */
 void catch_up_answered(struct catch_up *catch_up);

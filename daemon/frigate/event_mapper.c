@@ -12,24 +12,11 @@ unsigned event_mapper_bit(enum frigate_alert alert)
 
 static struct frigate_resolution resolution_of(const struct event_mapper *mapper, const char *camera)
 {
-    for (size_t i = 0; i < mapper->n_cameras; i++)
-        if (strcmp(mapper->cameras[i].name, camera) == 0)
-            return mapper->cameras[i].resolution;
+    const struct frigate_config *config = mapper->frigate;
+    for (size_t i = 0; config && i < config->n_cameras; i++)
+        if (strcmp(config->cameras[i].name, camera) == 0)
+            return (struct frigate_resolution){config->cameras[i].width, config->cameras[i].height};
     return (struct frigate_resolution){0};
-}
-
-void event_mapper_set_resolution(struct event_mapper *mapper, const char *camera, struct frigate_resolution resolution)
-{
-    struct mapper_camera *slot = NULL;
-    for (size_t i = 0; i < mapper->n_cameras && !slot; i++)
-        if (strcmp(mapper->cameras[i].name, camera) == 0)
-            slot = &mapper->cameras[i];
-    if (!slot && mapper->n_cameras == MAPPER_CAMERAS_MAX)
-        return;
-    if (!slot)
-        slot = &mapper->cameras[mapper->n_cameras++];
-    snprintf(slot->name, sizeof(slot->name), "%s", camera);
-    slot->resolution = resolution;
 }
 
 /* Completes what Frigate says now by what it said before: the camera and the start stay, zones and score only grow. */

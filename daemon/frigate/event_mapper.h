@@ -6,9 +6,8 @@
 #define MOBEYE_FRIGATE_EVENT_MAPPER_H
 
 #include "frigate/frigate_alert.h"
+#include "frigate/frigate_config.h"
 #include "frigate/tracks.h"
-
-#define MAPPER_CAMERAS_MAX 256
 
 /* Where alerts go. */
 struct event_sink {
@@ -19,17 +18,11 @@ struct event_sink {
     void *ctx;
 };
 
-struct mapper_camera {
-    char name[65];
-    struct frigate_resolution resolution;
-};
-
 struct event_mapper {
     const struct conf_frigate *conf;
     struct tracks *tracks;
     struct event_sink sink;
-    struct mapper_camera cameras[MAPPER_CAMERAS_MAX]; /* whose resolution is known */
-    size_t n_cameras;
+    const struct frigate_config *frigate; /* for the resolution of cameras; NULL: not known */
 };
 
 /* The time of this turn. */
@@ -43,9 +36,6 @@ bool event_mapper_map(struct event_mapper *mapper, const struct frigate_event *e
 
 /* Ends an event of which Frigate knows nothing any more, at the time of what it said last. false: as above. */
 bool event_mapper_map_vanished(struct event_mapper *mapper, struct track *track, struct event_time now);
-
-/* Remembers the resolution of a camera, of at most MAPPER_CAMERAS_MAX. */
-void event_mapper_set_resolution(struct event_mapper *mapper, const char *camera, struct frigate_resolution resolution);
 
 /* The alert that carries an image of the track. */
 void event_mapper_image_text(const struct event_mapper *mapper, const struct track *track, enum frigate_alert alert,

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "frigate/frigate_config.h"
 #include "ingest/json_read.h"
 
 #define LEVELS_MAX 32
@@ -29,10 +30,10 @@ struct frigate_reader {
     struct frigate_event event;
     size_t n;
     void (*on_event)(void *ctx, const struct frigate_event *event);
-    void (*on_camera)(void *ctx, const char *name, double width, double height);
     void *ctx;
-    double width, height; /* of the camera being read */
-    const char *wanted;   /* DOCUMENT_TEXT */
+    struct frigate_config *config; /* DOCUMENT_CONFIG */
+    struct frigate_camera *camera; /* being read; NULL: none */
+    const char *wanted;            /* DOCUMENT_TEXT */
     char *text;
     size_t text_size;
 };
@@ -233,16 +234,48 @@ static bool within_event(const struct frigate_reader *reader)
     return reader->document == DOCUMENT_LIST && reader->depth >= 3;
 }
 
-/* cameras.NAME.detect.width */
-static void set_resolution(struct frigate_reader *reader, const struct json_value *value)
+/* Whether the value is at this path from depth `from` on: "detect", "width". */
+static bool is_at(const struct frigate_reader *reader, unsigned from, const char *section, const char *name)
 {
-    if (reader->depth != 4 || strcmp(reader->names[1], "cameras") != 0 || strcmp(reader->names[3], "detect") != 0 ||
-        value->type != JSON_NUMBER)
-        return;
-    if (strcmp(reader->names[4], "width") == 0)
-        reader->width = value->number;
-    else if (strcmp(reader->names[4], "height") == 0)
-        reader->height = value->number;
+    return strcmp(reader->names[from], section) == 0 && strcmp(reader->names[from + 1], name) == 0;
+}
+
+/* cameras.NAME.SECTION.NAME */
+static void set_of_camera(struct frigate_reader *reader, const struct json_value *value)
+{
+    struct frigate_camera *camera = reader->camera;
+    bool number = value->type == JSON_NUMBER && value->number > 0;
+    if (camera && number && is_at(reader, 3, "detect", "width"))
+        camera->width = value->number;
+    else if (camera && number && is_at(reader, 3, "detect", "height"))
+        camera->height = value->number;
+    else if (camera && is_at(reader, 3, "snapshots", "enabled"))
+        camera->snapshots = tri_of(value);
+}
+
+static void add_label(struct frigate_reader *reader, const struct json_value *value)
+{
+    char label[FRIGATE_NAME_SIZE] = "";
+    if (value->type == JSON_STRING && value->string.len < sizeof(label))
+        copy_text(label, sizeof(label), value);
+    frigate_config_add_label(reader->config, label);
+}
+
+static void set_config(struct frigate_reader *reader, const struct json_value *value)
+{
+    struct frigate_config *config = reader->config;
+    bool cameras = strcmp(reader->names[1], "cameras") == 0;
+    if (reader->depth == 2 && is_at(reader, 1, "mqtt", "topic_prefix"))
+        copy_text(config->topic_prefix, sizeof(config->topic_prefix), value);
+    else if (reader->depth == 2 && is_at(reader, 1, "mqtt", "enabled"))
+        config->mqtt = tri_of(value);
+    else if (reader->depth == 2 && cameras && value->type == JSON_OBJECT)
+        reader->camera = frigate_config_add_camera(config, reader->names[2]);
+    else if (reader->depth == 4 && cameras)
+        set_of_camera(reader, value);
+    else if (reader->depth == 5 && cameras &&
+             (is_at(reader, 3, "objects", "track") || is_at(reader, 3, "audio", "listen")))
+        add_label(reader, value);
 }
 
 static void on_name(void *ctx, struct str name)
@@ -259,7 +292,7 @@ static void on_value(void *ctx, const struct json_value *value)
     struct frigate_reader *reader = ctx;
     bool opens = value->type == JSON_OBJECT || value->type == JSON_ARRAY;
     if (reader->document == DOCUMENT_CONFIG)
-        set_resolution(reader, value);
+        set_config(reader, value);
     else if (reader->document == DOCUMENT_TEXT && reader->depth == 1 && strcmp(reader->names[1], reader->wanted) == 0)
         copy_text(reader->text, reader->text_size, value);
     else if (within_event(reader) && !opens)
@@ -285,12 +318,6 @@ static void on_close(void *ctx)
         reader->on_event(reader->ctx, &reader->event);
         begin_event(reader);
     }
-    if (reader->document == DOCUMENT_CONFIG && reader->depth == 4 && strcmp(reader->names[1], "cameras") == 0 &&
-        strcmp(reader->names[3], "detect") == 0) {
-        if (reader->width > 0 && reader->height > 0)
-            reader->on_camera(reader->ctx, reader->names[2], reader->width, reader->height);
-        reader->width = reader->height = 0;
-    }
     reader->depth--;
 }
 
@@ -302,7 +329,7 @@ static bool read_document(struct frigate_reader *reader, enum document document,
     reader->depth = 1;
     reader->base = document == DOCUMENT_LIST ? 3 : 2;
     reader->n = 0;
-    reader->width = reader->height = 0;
+    reader->camera = NULL;
     reader->names[1][0] = '\0';
     begin_event(reader);
     return json_read(reader->json, text, &calls, reader, &offset) == NULL;
@@ -344,16 +371,15 @@ bool frigate_read_list(struct frigate_reader *reader, struct str text,
     return good && at < text.len && (one || text.p[at] == '[');
 }
 
-bool frigate_read_config(struct frigate_reader *reader, struct str text,
-                         void (*on_camera)(void *ctx, const char *name, double width, double height), void *ctx)
+bool frigate_read_config(struct frigate_reader *reader, struct str text, struct frigate_config *ret)
 {
+    *ret = (struct frigate_config){.mqtt = TRI_UNKNOWN};
     if (text.len > FRIGATE_LIST_MAX)
         return false;
     reader->wrapped.len = 0;
     buf_append_str(&reader->wrapped, text);
     frigate_repair(reader->wrapped.data, reader->wrapped.len);
-    reader->on_camera = on_camera;
-    reader->ctx = ctx;
+    reader->config = ret;
     return read_document(reader, DOCUMENT_CONFIG, buf_str(&reader->wrapped));
 }
 

@@ -56,9 +56,9 @@ bool frigate_read_message(struct frigate_reader *reader, struct str text, struct
 bool frigate_read_list(struct frigate_reader *reader, struct str text,
                        void (*on_event)(void *ctx, const struct frigate_event *event), void *ctx, size_t *ret_n);
 
-/* Reads an answer of /api/config and calls back for each camera whose detect resolution, in pixels, it gives. */
-bool frigate_read_config(struct frigate_reader *reader, struct str text,
-                         void (*on_camera)(void *ctx, const char *name, double width, double height), void *ctx);
+/* Reads an answer of /api/config. false: it is not JSON. */
+struct frigate_config;
+bool frigate_read_config(struct frigate_reader *reader, struct str text, struct frigate_config *ret);
 
 /* Reads the member `name`, a string, of an object. false: not given. */
 bool frigate_read_text(struct frigate_reader *reader, struct str text, const char *name, char *ret, size_t size);

@@ -1,5 +1,6 @@
 #include "frigate/snapshot_fetch.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,15 +58,47 @@ static void remove_request(struct snapshot_request *request)
     free(request);
 }
 
-static void give_up(struct snapshot_request *request, const char *why)
+/* "image of EVENT (camera front_door): WHAT" */
+__attribute__((format(printf, 2, 3))) static void warn(const struct snapshot_request *request, const char *fmt, ...)
+{
+    struct snapshot_fetch *fetch = request->fetch;
+    char what[512];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(what, sizeof(what), fmt, args);
+    va_end(args);
+    log_limited(&fetch->failures, loop_mono_us(fetch->loop), LOG_LEVEL_WARNING, "image", "of %s (camera %s): %s",
+                request->track->last.id, request->track->last.camera, what);
+}
+
+static void give_up(struct snapshot_request *request)
 {
     struct snapshot_fetch *fetch = request->fetch;
     struct track *track = request->track;
     enum frigate_alert alert = request->alert;
-    fetch->metrics->images_missing_total++;
-    log_debug("image", "%s: given up: %s", track->last.id, why);
     remove_request(request);
     fetch->calls.on_none(fetch->calls.ctx, track, alert);
+}
+
+static void give_up_missing(struct snapshot_request *request, long status, const char *why)
+{
+    double s = (double)request->fetch->conf->images.retry_for_us / 1e6;
+    request->fetch->metrics->images_missing_total++;
+    if (status == 404)
+        warn(request, "Frigate had none within %.0f s, dropped (does it store snapshots of this camera?)", s);
+    else
+        warn(request, "dropped after %.0f s: %s", s, why);
+    give_up(request);
+}
+
+static void give_up_large(struct snapshot_request *request)
+{
+    request->fetch->metrics->images_too_large_total++;
+    warn(request, "larger than %d bytes even at %u pixels, dropped (%s)", IMAGE_BYTES_MAX, request->height,
+         request->track->last.ended ? "Frigate may send the snapshot of an ended event in its own size: set snapshots: "
+                                      "height in its configuration"
+                                    : "Frigate does not scale it");
+    give_up(request);
 }
 
 static bool is_image(struct str body)
@@ -85,13 +118,13 @@ static void ask_again(struct snapshot_request *request, const struct rest_answer
 {
     struct snapshot_fetch *fetch = request->fetch;
     int64_t now_us = loop_mono_us(fetch->loop);
-    const char *why = answer->why ? answer->why : "the answer is not an image";
+    const char *why = answer->why ? answer->why : "the answer is not an image (expected JPEG, PNG or WebP)";
     if (answer->status == 0 || answer->status == 401)
         request->until_us = now_us + fetch->conf->images.retry_for_us;
     if (answer->status != 404 && answer->status != 0)
-        log_limited(&fetch->failures, now_us, LOG_LEVEL_WARNING, "image", "%s", why);
+        warn(request, "%s/api/events/ID/snapshot.jpg: %s", fetch->conf->api.url, why);
     if (now_us + request->delay_us > request->until_us) {
-        give_up(request, why);
+        give_up_missing(request, answer->status, why);
         return;
     }
     request->next_us = now_us + request->delay_us;
@@ -121,7 +154,7 @@ static void on_answer(void *ctx, const struct rest_answer *answer)
     if (answer->too_large && request->height / 2 >= HEIGHT_MIN)
         request->height /= 2;
     else if (answer->too_large)
-        give_up(request, answer->why);
+        give_up_large(request);
     else if (!answer->why && is_image(answer->body))
         hand_on(request, answer->body);
     else

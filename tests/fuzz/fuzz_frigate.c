@@ -49,10 +49,11 @@ static void on_event(void *ctx, const struct frigate_event *event)
     event_mapper_map(sink->mapper, event, now);
 }
 
-static void on_camera(void *ctx, const char *name, double width, double height)
+static void on_mismatch(void *ctx, const char *key, const char *text)
 {
-    struct fuzz_sink *sink = ctx;
-    event_mapper_set_resolution(sink->mapper, name, (struct frigate_resolution){width, height});
+    (void)ctx;
+    if (!*key || !*text)
+        abort();
 }
 
 /* What was written must read back without a line skipped. */
@@ -73,9 +74,18 @@ static void read_state(struct tracks *tracks, struct str text)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static char name[] = "noord";
+    static char camera[] = "front_door", label[] = "person", prefix[] = "frigate", *labels[] = {label};
+    static struct conf_frigate_camera cameras[] = {{.name = camera}};
     static struct conf_frigate conf = {.name = name, .keep = FRIGATE_KEEP_PLATE | FRIGATE_KEEP_SUB_LABEL};
+    static struct conf_frigate named = {.mqtt = {.given = true, .topic_prefix = prefix},
+                                        .images = {.given = true},
+                                        .cameras = cameras,
+                                        .n_cameras = 1,
+                                        .labels = labels,
+                                        .n_labels = 1};
     static struct frigate_reader *reader;
     static struct fuzz_sink sink;
+    static struct frigate_config config;
     struct frigate_event event;
     struct tracks tracks;
     size_t n;
@@ -87,7 +97,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     struct str text = {(const char *)data + 1, size - 1};
     tracks_init(&tracks, true);
-    *sink.mapper = (struct event_mapper){&conf, &tracks, {on_send, on_want_image, &sink}, .n_cameras = 0};
+    *sink.mapper = (struct event_mapper){&conf, &tracks, {on_send, on_want_image, &sink}, .frigate = NULL};
     switch (data[0]) {
     case 'm':
         if (frigate_read_message(reader, text, &event))
@@ -97,7 +107,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         frigate_read_list(reader, text, on_event, &sink, &n);
         break;
     case 'c':
-        frigate_read_config(reader, text, on_camera, &sink);
+        if (frigate_read_config(reader, text, &config))
+            frigate_config_compare(&named, &config, on_mismatch, NULL);
         break;
     default:
         read_state(&tracks, text);

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from harness.curve import Key
-from harness.frigate import Broker, Receiver, event
+from harness.frigate import JPEG, Broker, Receiver, event
 from harness.frigate_fixtures import *  # noqa: F401,F403
 from harness.paths import free_port
 from harness.wait import wait_until
@@ -108,3 +108,89 @@ def test_a_broker_of_another_frigate_is_named(bridges, broker, clock):
     assert bridge.metric("mqtt_silent") == 1
     broker.publish("fregat/available", "online", retain=True)
     bridge.wait_metric("mqtt_silent", 0)
+
+
+# Frigate.
+
+def test_what_it_follows_is_logged_when_all_is_well(bridges, broker, receiver, frigate):
+    bridge = bridges().start()
+    line = wait_log(bridge, "frigate: connected")
+    assert f"info    frigate: connected to {frigate.url}, version 0.16.1-e664cb2, 1 cameras: front_door" in line
+    assert f"mobeyed: connected to {receiver.address}" in wait_log(bridge, "mobeyed: connected")
+    wait_log(bridge, "mqtt: subscribed to frigate/events")
+    assert "warning" not in bridge.log()
+
+
+def test_names_that_frigate_does_not_have_are_named_when_its_configuration_is_read(bridges, broker, frigate):
+    """At start, and again when Frigate has been restarted with another configuration."""
+    frigate.config = {"mqtt": {"enabled": True, "topic_prefix": "frigate"}, "cameras": {
+        "front_door": {"objects": {"track": ["person", "car"]}, "snapshots": {"enabled": False}}, "yard": {"objects": {"track": ["car"]}}}}
+    bridge = bridges(mqtt={"topic_prefix": "fregat"}, cameras={"frontdoor": {"device": "CAM-0012"}, "yrad": {"ignore": True}},
+                     labels=["persoon"], images={"height": 360}).start()
+    for line in ("cameras.frontdoor: Frigate has no camera with this name, did you mean front_door?",
+                 "cameras.yrad: Frigate has no camera with this name, and nothing is ignored, did you mean yard?",
+                 'labels: no camera of Frigate tracks "persoon", did you mean person? (expected one of person, car)',
+                 'mqtt.topic_prefix: "fregat" is not that of Frigate (expected "frigate")',
+                 "images: front_door: Frigate stores no snapshots (expected snapshots: enabled: true in its configuration)"):
+        wait_log(bridge, "warning " + re.escape(line))
+    bridge.wait_metric("unknown_cameras", 2)
+    found = bridge.metrics()
+    assert (found["untracked_labels"], found["mqtt_differs"], found["without_snapshots"]) == (1, 1, 1)
+    frigate.config["cameras"].update(frontdoor={"objects": {"track": ["persoon"]}}, yrad={})
+    frigate.config["mqtt"]["topic_prefix"] = "fregat"
+    for word in ("offline", "online"):
+        broker.publish("fregat/available", word, retain=True)
+    bridge.wait_metric("unknown_cameras", 0)
+    found = bridge.metrics()
+    assert (found["untracked_labels"], found["mqtt_differs"]) == (0, 0)
+
+
+@pytest.mark.parametrize("status, advice", [
+    (404, "(is this Frigate? api.url is its address without /api)"),
+    (401, "(this port requires a login: set api.user and api.password_file)"),
+    (403, "(may api.user see all cameras?)")])
+def test_what_frigate_answers_is_logged_with_its_address_and_what_to_check(bridges, frigate, status, advice):
+    def answer(handler):
+        handler.send(status, b"{}")
+        return True
+    frigate.fault = answer
+    bridge = bridges(broker=None).start()
+    wait_log(bridge, re.escape(f"warning frigate: {frigate.url}/api/events: status {status} (expected 200) {advice}"))
+    assert bridge.metric("http_answers") == 0
+    frigate.fault = lambda handler: False
+    wait_log(bridge, "frigate: answers again")
+    wait_log(bridge, "frigate: connected to .*, version")
+    bridge.wait_metric("http_answers", 1)
+
+
+def test_why_frigate_counts_as_offline_is_logged(bridges, frigate, clock):
+    frigate.stop()
+    bridge = bridges(broker=None).start(env=clock.env)
+    bridge.wait_metric("http_failures_total", lambda value: value > 0)
+    clock.set(125)
+    line = wait_log(bridge, "frigate: is offline")
+    assert f"is offline: no usable answer for 2 minutes: {frigate.url}/api/events: Failed to connect" in line
+    assert bridge.metric("frigate_online") == 0
+
+
+def test_that_mqtt_says_offline_is_logged(bridge, broker):
+    broker.publish("frigate/available", "offline", retain=True)
+    wait_log(bridge, "warning frigate: is offline, as it reports by MQTT")
+
+
+# Images.
+
+def test_an_image_that_is_given_up_is_named_with_its_event_and_camera(bridges, frigate, broker):
+    """One that Frigate never has, one that is too large at every height, one that is none."""
+    missing, large, odd = event(1, end=time.time()), event(2, end=time.time()), event(3, end=time.time())
+    frigate.images.update({large["id"]: JPEG + b"x" * 1_500_000, odd["id"]: b"<html>"})
+    bridge = bridges(images={"height": 360, "retry_for": "1s"}).start()
+    bridge.wait_following()
+    for one in (missing, large, odd):
+        broker.tell("new", one)
+    bridge.wait_metric("images_missing_total", 2)
+    bridge.wait_metric("images_too_large_total", 1)
+    wait_log(bridge, f"image: of {missing['id']} .camera front_door.: Frigate had none within 1 s, dropped .does it store snapshots")
+    line = wait_log(bridge, f"image: of {large['id']}")
+    assert "larger than 1000000 bytes even at 90 pixels, dropped (Frigate may send the snapshot of an ended event in its own size" in line
+    wait_log(bridge, f"image: of {odd['id']} .camera front_door.: {frigate.url}/api/events/ID/snapshot.jpg: the answer is not an image")

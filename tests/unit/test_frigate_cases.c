@@ -29,6 +29,7 @@ struct case_run {
     struct decoder *decoder;
     struct buf got;
     bool full;
+    struct frigate_config *config;
 };
 
 /* The text from the first to the last byte, which stand between two marks in a payload. */
@@ -84,10 +85,20 @@ static void on_listed(void *ctx, const struct frigate_event *event)
     report(ctx, event);
 }
 
-static void on_camera(void *ctx, const char *name, double width, double height)
+static void on_mismatch(void *ctx, const char *key, const char *text)
 {
     struct case_run *run = ctx;
-    event_mapper_set_resolution(run->mapper, name, (struct frigate_resolution){width, height});
+    buf_printf(&run->got, "differs %s: %s\n", key, text);
+}
+
+static bool read_config(struct case_run *run, struct str text)
+{
+    struct frigate_config config;
+    if (!frigate_read_config(run->reader, text, &config))
+        return false;
+    *run->config = config;
+    frigate_config_compare(run->mapper->conf, run->config, on_mismatch, run);
+    return true;
 }
 
 static void read_message(struct case_run *run, const char *line)
@@ -103,7 +114,7 @@ static void read_message(struct case_run *run, const char *line)
     } else if (strncmp(line, "rest", word) == 0) {
         good = frigate_read_list(run->reader, text, on_listed, run, &n);
     } else if (strncmp(line, "config", word) == 0) {
-        good = frigate_read_config(run->reader, text, on_camera, run);
+        good = read_config(run, text);
     } else {
         cr_assert_fail("not a message: %s", line);
     }
@@ -120,9 +131,10 @@ static void run_case(struct frigate_case *c)
     cr_assert_not_null(conf, "%s: %.*s", c->title, (int)diagnostics.len, diagnostics.data);
     struct tracks tracks;
     struct event_mapper *mapper = mem_zalloc(sizeof(*mapper));
-    struct case_run run = {mapper, frigate_reader_new(), decoder_new(), {0}, c->full};
+    struct case_run run = {mapper, frigate_reader_new(), decoder_new(), {0}, c->full, mem_zalloc(sizeof(*run.config))};
     tracks_init(&tracks, c->images);
     mapper->conf = conf;
+    mapper->frigate = run.config;
     mapper->tracks = &tracks;
     mapper->sink = (struct event_sink){on_send, on_want_image, &run};
     buf_append(&c->messages, "", 1);
@@ -137,6 +149,7 @@ static void run_case(struct frigate_case *c)
     decoder_free(&run.decoder);
     conf_frigate_free(&conf);
     free(mapper);
+    free(run.config);
     buf_free(&run.got);
     buf_free(&yaml);
     buf_free(&diagnostics);

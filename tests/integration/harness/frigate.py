@@ -50,6 +50,7 @@ class FrigateServer:
         self.port = port or free_port()
         self.events = {}
         self.images = {}
+        self.config = {"cameras": {"front_door": {"detect": {"width": 1280, "height": 720}}}}
         self.asked = []
         self.fault = lambda handler: False
         self.ahead_s = 0  # its clock
@@ -126,7 +127,9 @@ class FrigateServer:
         if self.password and handler.headers.get("Authorization", "").removeprefix("Bearer ") not in self.tokens:
             handler.send(401, b"{}")
         elif url.path == "/api/config":
-            handler.send(200, json.dumps({"cameras": {"front_door": {"detect": {"width": 1280, "height": 720}}}}).encode())
+            handler.send(200, json.dumps(self.config).encode())
+        elif url.path == "/api/version":
+            handler.send(200, b"0.16.1-e664cb2", "text/plain")
         elif url.path == "/api/events":
             handler.send(200, json.dumps(self.chosen(query)).encode())
         elif url.path.endswith("/snapshot.jpg"):
