@@ -11,6 +11,11 @@ void journal_report_recovery(const struct journal *journal, const char *director
                   "damage: %" PRIu64 " records have a wrong checksum, %" PRIu64 " are missing, %" PRIu64
                   " files do not belong to this journal; what could be read was copied to %s",
                   found->damaged, found->missing, found->foreign, found->salvaged);
+    if (found->lost_segments > 0)
+        log_error("journal",
+                  "damage: the disk cannot read %" PRIu64
+                  " segments; alerts in them that are not in the database are lost (moved the segments to %s)",
+                  found->lost_segments, found->salvaged);
     if (found->repaired > 0)
         log_warning("journal",
                     "repaired %" PRIu64 " damaged regions; no records lost; salvaged the damaged bytes to %s",

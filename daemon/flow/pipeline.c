@@ -130,7 +130,7 @@ static int open_journal(struct pipeline *p, struct err *err)
     struct journal_recovery found;
     if (journal_open(&p->journal, &options, loop_wall_us(p->loop), &found, err) != 0)
         return -1;
-    p->metrics->journal_damaged_total = found.damaged;
+    p->metrics->journal_damaged_total = found.damaged + found.lost_segments;
     journal_report_recovery(p->journal, p->conf->journal.directory, &found);
     return 0;
 }

@@ -76,24 +76,38 @@ static bool is_later_version(struct window *window, uint32_t limit)
     return frame_is_later_version(&header);
 }
 
+static const char cannot_be_read[] = "the disk cannot read it";
+
 /* Fills ret from the first recognisable frame. Returns NULL, or why the file is not a segment that can be used. */
 static const char *identify_segment(int fd, struct window *window, uint64_t seq, struct candidate *ret)
 {
     struct stat st;
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+    if (fstat(fd, &st) != 0)
+        return cannot_be_read;
+    if (!S_ISREG(st.st_mode))
         return "not a regular file";
     uint64_t size = ((uint64_t)st.st_size + FRAME_BLOCK - 1) / FRAME_BLOCK * FRAME_BLOCK;
     uint32_t limit = size < SEGMENT_BYTES_MAX ? (uint32_t)size : SEGMENT_BYTES_MAX;
     struct frame_header header;
     window_reset(window, fd);
-    if (segment_find_frame(window, 0, 0, 0, limit, &header, NULL) != 1)
+    window->salvaged = false;
+    if (segment_find_frame(window, 0, 0, 0, limit, &header, NULL) != 1) {
+        if (window->salvaged)
+            return cannot_be_read;
         return is_later_version(window, limit) ? "later format version" : "no recognisable frame";
+    }
     if (header.segment_seq != seq)
         return "its name differs from the number of its first record";
     *ret = (struct candidate){.segment = {.seq = seq, .nonce = header.nonce}};
     ret->segment.bytes = limit > header.segment_bytes ? limit : header.segment_bytes;
     memcpy(ret->origin, header.origin, sizeof(ret->origin));
     return NULL;
+}
+
+static void add_unusable(struct chain *chain, const char *name, const char *why)
+{
+    chain->n_lost += why == cannot_be_read;
+    chain_add_foreign(chain, name, why);
 }
 
 static int add_candidate(struct chain *chain, struct candidates *all, struct window *window, int dir_fd,
@@ -108,7 +122,7 @@ static int add_candidate(struct chain *chain, struct candidates *all, struct win
     if (fd < 0 && errno == ENOENT)
         return 0;
     if (fd < 0 && (errno == EIO || errno == EUCLEAN || errno == ELOOP)) {
-        chain_add_foreign(chain, name, "the file system cannot open it");
+        add_unusable(chain, name, errno == ELOOP ? "a link that leads nowhere" : cannot_be_read);
         return 0;
     }
     if (fd < 0)
@@ -119,7 +133,7 @@ static int add_candidate(struct chain *chain, struct candidates *all, struct win
     }
     const char *why = identify_segment(fd, window, seq, &all->list[all->n]);
     if (why)
-        chain_add_foreign(chain, name, why);
+        add_unusable(chain, name, why);
     else
         all->n++;
     close(fd);

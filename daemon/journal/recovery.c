@@ -35,7 +35,8 @@ static void move_foreign(struct salvager *salvager, const struct chain *chain)
 {
     for (size_t i = 0; i < chain->n_foreign; i++)
         salvage_move(&salvager->salvage, chain->foreign[i].name);
-    salvager->report->foreign = chain->n_foreign;
+    salvager->report->foreign = chain->n_foreign - chain->n_lost;
+    salvager->report->lost_segments = chain->n_lost;
 }
 
 /* The page cache may hold a last frame that never reached the disk, after a failed sync. */

@@ -17,6 +17,9 @@ static struct {
     unsigned at;    /* which call */
     unsigned calls; /* so far */
     bool counting;
+    const char *broken; /* the file that cannot be opened, or read; NULL: none */
+    bool opens;         /* it can be opened */
+    int broken_fd;      /* and is open; 0: it is not */
 } sim;
 
 static bool fails(void)
@@ -41,7 +44,15 @@ int openat(int dir, const char *name, int flags, ...)
     va_start(args, flags);
     mode_t mode = flags & O_CREAT ? va_arg(args, mode_t) : 0;
     va_end(args);
-    return fails() ? -1 : (int)syscall(SYS_openat, dir, name, flags, mode);
+    bool broken = sim.broken && strcmp(name, sim.broken) == 0;
+    if (broken && !sim.opens) {
+        errno = sim.error;
+        return -1;
+    }
+    int fd = fails() ? -1 : (int)syscall(SYS_openat, dir, name, flags, mode);
+    if (broken || fd == sim.broken_fd)
+        sim.broken_fd = broken ? fd : 0;
+    return fd;
 }
 
 int fstatat(int dir, const char *restrict name, struct stat *restrict st, int flags)
@@ -53,6 +64,15 @@ int fstatat(int dir, const char *restrict name, struct stat *restrict st, int fl
 int fstat(int fd, struct stat *st)
 {
     return sim.error == EIO && fails() ? -1 : (int)syscall(SYS_newfstatat, fd, "", st, AT_EMPTY_PATH);
+}
+
+ssize_t pread(int fd, void *out, size_t len, off_t offset)
+{
+    if (sim.broken && fd == sim.broken_fd) {
+        errno = EIO;
+        return -1;
+    }
+    return syscall(SYS_pread64, fd, out, len, offset);
 }
 
 int unlinkat(int dir, const char *name, int flags)
@@ -165,7 +185,7 @@ static void assert_kept(const struct life *life, const char *what, unsigned at)
     cr_assert_geq(next - 1, life->accepted, "%s at call %u: %" PRIu64 " accepted, %" PRIu64 " kept", what, at,
                   life->accepted, next - 1);
     cr_assert_leq(next - 1, life->appended, "%s at call %u", what, at);
-    cr_assert_eq(found.damaged + found.missing + found.foreign, 0, "%s at call %u", what, at);
+    cr_assert_eq(found.damaged + found.missing + found.foreign + found.lost_segments, 0, "%s at call %u", what, at);
     cr_assert(append_group(journal, &after), "%s at call %u: %s", what, at, after.err.text);
     close_journal(&journal);
 }
@@ -208,7 +228,7 @@ Test(journal_calls, none_can_fail_at_a_start_and_cost_what_was_accepted)
             arm(errors[i].error, at);
             bool damage = false;
             if (!failed(&start, journal_open(&journal, &options, WALL, &found, &start.err))) {
-                damage = errors[i].error == EIO && found.damaged + found.missing + found.foreign > 0;
+                damage = errors[i].error == EIO && found.damaged + found.missing + found.lost_segments > 0;
                 if (!damage)
                     read_from(journal, 1, &start);
             }
@@ -218,4 +238,50 @@ Test(journal_calls, none_can_fail_at_a_start_and_cost_what_was_accepted)
             if (!damage)
                 assert_kept(&life, errors[i].word, at);
         }
+}
+
+/* As after the inode of a file was damaged: nothing tells how many records it had, and no number is missing. */
+Test(journal_calls, a_last_segment_that_cannot_be_read_is_reported_as_lost)
+{
+    static const int broken[] = {EIO, EUCLEAN, 0};
+    for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
+        struct life life = {0};
+        struct journal_recovery found;
+        char last[64];
+        remove_tree(in_dir("journal"));
+        struct journal *journal = open_journal(SMALL, NULL);
+        for (unsigned group = 0; group < 8; group++)
+            cr_assert(append_group(journal, &life));
+        uint64_t begins = life.accepted;
+        while (snprintf(last, sizeof(last), "%020" PRIu64 ".seg", begins),
+               access(in_dir("journal/%s", last), F_OK) != 0)
+            begins--;
+        cr_assert_gt(begins, 1);
+        journal_free(&journal);
+        sim.error = broken[i];
+        sim.broken = last;
+        sim.opens = broken[i] == 0;
+        journal = open_journal(SMALL, &found);
+        cr_expect_eq(found.lost_segments, 1);
+        cr_expect_eq(found.foreign + found.damaged + found.missing, 0);
+        cr_expect_eq(journal_next_seq(journal), begins, "what comes before it is kept");
+        cr_expect_neq(found.salvaged[0], '\0');
+        sim.broken = NULL;
+        cr_expect_neq(access(in_dir("journal/%s", last), F_OK), 0, "it is moved away");
+        cr_expect(append_group(journal, &life), "%s", life.err.text);
+        close_journal(&journal);
+    }
+}
+
+Test(journal_calls, a_link_that_leads_nowhere_is_foreign)
+{
+    struct journal_recovery found;
+    struct journal *journal = open_journal(SMALL, NULL);
+    close_journal(&journal);
+    const char *name = in_dir("journal/%020d.seg", 7);
+    cr_assert_eq(symlink(name, name), 0);
+    journal = open_journal(SMALL, &found);
+    cr_expect_eq(found.foreign, 1);
+    cr_expect_eq(found.lost_segments, 0);
+    close_journal(&journal);
 }
