@@ -1,12 +1,15 @@
-"""Those who use the system all at once: senders with ledgers, officers at the board, a page that follows the changes."""
+"""Those who use the system all at once: senders with ledgers, cameras, officers at the board, a page that follows the
+changes."""
 import collections
 import contextlib
 import random
 import re
 import threading
+import time
 
 from harness.alerts import alert
 from harness.board import Page
+from harness.frigate import JPEG, event as camera_event
 from harness.peers import Load, Ledger
 from harness.portal import Portal, ack, event
 from harness.wait import TIMEOUT_S, wait_until
@@ -98,6 +101,52 @@ class Panel(Worker):
     def stop(self):
         super().stop()
         return self.ledger
+
+
+class Traffic(Worker):
+    """What cameras see: events that begin and end, known to Frigate, and published where the broker is there. At most 20 go
+    on at a time."""
+
+    def __init__(self, frigate, broker, chance, every=0.005):
+        self.frigate, self.broker, self.chance, self.every = frigate, broker, chance, every
+        self.made = 0
+        self.open, self.ended = [], []
+        super().__init__()
+
+    def _tell(self, kind, one):
+        self.frigate.know(one)
+        self.frigate.images[one["id"]] = JPEG + one["id"].encode()
+        with contextlib.suppress(OSError):
+            self.broker.tell(kind, one)
+
+    def work(self):
+        while not self.ending.wait(self.every):
+            if len(self.open) < 20:
+                self.made += 1
+                self.open.append(camera_event(self.made, start=time.time() - 1))
+                self._tell("new", self.open[-1])
+            else:
+                one = self.open.pop(self.chance.randrange(len(self.open)))
+                self.ended.append({**one, "end_time": time.time()})
+                self._tell("end", self.ended[-1])
+
+    def stop(self):
+        """All have ended, the last of them for Frigate alone."""
+        super().stop()
+        for one in self.open:
+            self.ended.append({**one, "end_time": time.time()})
+            self.frigate.know(self.ended[-1])
+        self.open = []
+
+    def wanted(self):
+        """The ids of the alerts that must come of it."""
+        return {f"{one['id']}:{what}" for one in self.ended for what in ("new", "end", "image")}
+
+
+def image_of_event(event_id):
+    """The image of an alert that the bridge sent; None: it has none."""
+    fetched = re.fullmatch(r"(.*):image(:end)?", event_id)
+    return JPEG + fetched[1].encode() if fetched else None
 
 
 DEAD_S = 25

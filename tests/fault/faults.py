@@ -1,5 +1,8 @@
-"""What the fault tests share: how long they go on, a sender for the test's own thread, and what they skip for."""
+"""What the fault tests share: how long they go on, a sender for the test's own thread, a clock that steps, and what they
+skip for."""
 import os
+import pathlib
+import re
 import time
 
 import pytest
@@ -27,6 +30,34 @@ def each_cycle(n, first=0):
 def skip_if_sanitized(library):
     if sanitized():
         pytest.skip(f"{library} is preloaded, which AddressSanitizer does not bear")
+
+
+LIBFAKETIME = next(iter(sorted(pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))), None)
+
+
+class Clock:
+    """The wall clock of the programs that run with `env`; as in earnest, the monotonic one does not know of its steps."""
+
+    def __init__(self, directory):
+        self.clear()
+        self.file = directory / "clock"
+        self.set(0)
+        self.env = {"LD_PRELOAD": str(LIBFAKETIME), "FAKETIME_TIMESTAMP_FILE": str(self.file), "FAKETIME_NO_CACHE": "1",
+                    "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1", "NO_FAKE_STAT": "1"}
+
+    def set(self, ahead_s):
+        new = self.file.with_suffix(".new")
+        new.write_text(f"{ahead_s:+d}\n")
+        new.rename(self.file)
+        self.ahead_s = ahead_s
+
+    @staticmethod
+    def clear():
+        """Removes what killed processes left in memory: it would stop one that gets the same number."""
+        for file in pathlib.Path("/dev/shm").glob("*faketime_s*"):
+            number = re.search(r"_(\d+)$", file.name)
+            if number and not pathlib.Path(f"/proc/{number[1]}").exists():
+                file.unlink(missing_ok=True)
 
 
 def stream(prefix, size=0):

@@ -1,9 +1,7 @@
 """The wall clock is set an hour and a day back and forth: nothing is lost, doubled or stalled."""
-import pathlib
-
 import pytest
 
-from faults import CYCLES, pump, skip_if_sanitized, stream
+from faults import CYCLES, LIBFAKETIME, Clock, pump, skip_if_sanitized, stream
 from harness.alerts import alerts
 from harness.peers import Dealer, Load
 from harness.wait import wait_until
@@ -14,27 +12,11 @@ STEPS = [HOUR, 0, -HOUR, 0, DAY, 0, -DAY, DAY, -DAY, 0] * max(CYCLES // 10, 1)
 
 @pytest.fixture
 def clock(tmp_path):
-    return Clock(tmp_path)
-
-
-class Clock:
-    """The daemon's wall clock; as in earnest, the monotonic one does not know of its steps."""
-
-    def __init__(self, directory):
-        skip_if_sanitized("libfaketime")
-        libraries = sorted(pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
-        if not libraries:
-            pytest.skip("libfaketime is not installed (Debian's package is faketime)")
-        self.file = directory / "clock"
-        self.set(0)
-        self.env = {"LD_PRELOAD": str(libraries[0]), "FAKETIME_TIMESTAMP_FILE": str(self.file), "FAKETIME_NO_CACHE": "1",
-                    "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1", "NO_FAKE_STAT": "1"}
-
-    def set(self, ahead_s):
-        new = self.file.with_suffix(".new")
-        new.write_text(f"{ahead_s:+d}\n")
-        new.rename(self.file)
-        self.ahead_s = ahead_s
+    skip_if_sanitized("libfaketime")
+    if LIBFAKETIME is None:
+        pytest.skip("libfaketime is not installed (Debian's package is faketime)")
+    yield Clock(tmp_path)
+    Clock.clear()
 
 
 def test_steps_under_load_lose_and_double_nothing(clock, database, daemons):

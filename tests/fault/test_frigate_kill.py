@@ -2,57 +2,19 @@
 is in the database, once.
 
 MOBEYE_CYCLES is the number of kills (10 unless given), MOBEYE_SEED makes a run's moments those of an earlier one."""
-import contextlib
 import itertools
 import random
 import shutil
-import threading
 import time
 
 import pytest
 
+from crowd import Traffic
 from faults import CYCLES, SEED, each_cycle
 from harness.frigate import JPEG, Bridge, Broker, FrigateServer, event
 from harness.wait import wait_until
 
 pytestmark = pytest.mark.skipif(not shutil.which("mosquitto"), reason="mosquitto is not installed")
-
-
-class Traffic:
-    """Events that begin and end, known to Frigate and published where the broker is there."""
-
-    def __init__(self, frigate, broker, chance):
-        self.frigate, self.broker, self.chance = frigate, broker, chance
-        self.made = 0
-        self.open = []
-        self.ended = []
-        self.ending = threading.Event()
-        self.thread = threading.Thread(target=self._run, daemon=True)
-        self.thread.start()
-
-    def _tell(self, kind, one):
-        self.frigate.know(one)
-        self.frigate.images[one["id"]] = JPEG + one["id"].encode()
-        with contextlib.suppress(OSError):
-            self.broker.tell(kind, one)
-
-    def _run(self):
-        while not self.ending.wait(0.005):
-            if len(self.open) < 20:
-                self.made += 1
-                self.open.append(event(self.made, start=time.time() - 1))
-                self._tell("new", self.open[-1])
-            else:
-                one = self.open.pop(self.chance.randrange(len(self.open)))
-                self.ended.append({**one, "end_time": time.time()})
-                self._tell("end", self.ended[-1])
-
-    def stop(self):
-        self.ending.set()
-        self.thread.join(30)
-        for one in self.open:
-            self.ended.append({**one, "end_time": time.time()})
-            self.frigate.know(self.ended[-1])
 
 
 def test_whichever_process_is_killed_nothing_is_lost_or_doubled(database, daemons):
@@ -83,7 +45,7 @@ def test_whichever_process_is_killed_nothing_is_lost_or_doubled(database, daemon
         # A restart is what finds all at once; a cycle of its own would take a minute.
         bridge.stop()
         bridge.start()
-        wanted = {f"{one['id']}:{what}" for one in traffic.ended for what in ("new", "end", "image")}
+        wanted = traffic.wanted()
 
         def stored():
             return {row[0] for row in database.rows("select event_id from patrol.alerts where event_id !~ ':update:|line:|:image:end'")}

@@ -145,6 +145,7 @@ class Daemon:
         self.log_file.touch()
         self.notices = Notices(self.directory / "notify")
         self.process = None
+        self.env = {}  # of all its processes
         self.wrapped = False
 
     # Its life.
@@ -159,7 +160,8 @@ class Daemon:
         self.wrapped = bool(wrapper)
         # Freed memory that a sanitizer keeps would pass for what hostile peers have piled up.
         env = {**os.environ, "ASAN_OPTIONS": "quarantine_size_mb=8:allocator_release_to_os_interval_ms=20",
-               "TSAN_OPTIONS": f"suppressions={TSAN_SUPPRESSIONS}", "NOTIFY_SOCKET": self.notices.path, **(env or {})}
+               "TSAN_OPTIONS": f"suppressions={TSAN_SUPPRESSIONS}", "NOTIFY_SOCKET": self.notices.path,
+               **self.env, **(env or {})}
         env.pop("JOURNAL_STREAM", None)
         with self.log_file.open("ab") as log:
             # However the tests end, the daemon does not outlive them.

@@ -131,10 +131,10 @@ class Load(threading.Thread):
     """A sender in a thread of its own that goes on, through crashes and RETRYs, until it is stopped. stop() returns
     when everything that it sent has its answer."""
 
-    def __init__(self, address, prefix, source=SOURCE, window=100, image_of=None):
+    def __init__(self, address, prefix, source=SOURCE, window=100, image_of=None, curve=None):
         super().__init__(daemon=True)
         self.address, self.prefix, self.source, self.window = address, prefix, source, window
-        self.image_of = image_of
+        self.image_of, self.curve = image_of, curve
         self.ending = threading.Event()
         self.ledger = Ledger()
         self.failure = None
@@ -149,7 +149,7 @@ class Load(threading.Thread):
     def run(self):
         context = zmq.Context()
         try:
-            dealer = Dealer(context, self.address)
+            dealer = Dealer(context, self.address, curve=self.curve)
             dealer.ledger, dealer.image_of = self.ledger, self.image_of
             dealer.deliver(self.messages(), self.window, resend_after=1, until=self.ending)
             dealer.close()
