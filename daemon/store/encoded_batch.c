@@ -286,16 +286,18 @@ void encoded_batch_resolve_duplicates(struct encoded_batch *encoded, const PGres
     for (size_t i = 0; i < encoded->ids; i++)
         if (encoded->status[encoded->id[i].row] == ROW_STORE)
             encoded->status[encoded->id[i].row] = ROW_DUPLICATE;
+    const struct row_identity *end = encoded->id + encoded->ids;
     for (int i = 0; i < PQntuples(added); i++) {
         struct row_identity key = id_from((const uint8_t *)PQgetvalue(added, i, 0), 0);
         const struct row_identity *found = bsearch(&key, encoded->id, encoded->ids, sizeof(key), compare_keys);
-        /* Where several share it, it is the first one's whose row is not refused. */
         while (found && found > encoded->id && compare_identity(found - 1, &key) == 0)
             found--;
-        while (found && encoded->status[found->row] == ROW_REFUSED)
-            found++;
-        if (found)
-            encoded->status[found->row] = ROW_STORE;
+        /* Where several share it, it is the first one's whose row is not refused. */
+        for (; found && found < end && compare_identity(found, &key) == 0; found++)
+            if (encoded->status[found->row] == ROW_DUPLICATE) {
+                encoded->status[found->row] = ROW_STORE;
+                break;
+            }
     }
 }
 
