@@ -46,7 +46,32 @@ comment on column patrol.device_cards.card is 'yellow or red.';
 comment on column patrol.device_cards.since is 'When the false alarm occurred that earned it.';
 comment on column patrol.device_cards.until is 'Until when it holds: 3 months later.';
 
--- Analysts get no figure that is of one home, or a few: none of a device with fewer than 5 placements in the period.
+-- Analysts get no figure that is of one home, or a few: none of a device with fewer than 5 placements in a part of the period
+-- (report_parts()). They know the sums of all devices from the district safety report, so where that is one device, one more.
+create or replace function mobeye.devices_left_out(from_day date, until_day date) returns setof text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    with part as (
+        select p.part_from, tstzrange(mobeye.day_start(p.part_from), mobeye.day_start(p.part_until)) as during
+          from mobeye.report_parts(from_day, until_day) p
+    ), present as (
+        select p.part_from, d.device_id, sum(b.placement) as placements
+          from part p
+         cross join lateral (select s.device_id, 1 as placement from mobeye.placement s where s.during && p.during and lower(s.during) < now()
+                             union all
+                             select a.device_id, 0 from mobeye.device_alarm a
+                              where a.first_seen >= lower(p.during) and a.first_seen < upper(p.during)) b
+          join mobeye.device d on d.device_id = b.device_id
+         group by 1, 2
+    ), ranked as (
+        select r.*, count(*) filter (where r.placements < 5) over (partition by r.part_from) as few,
+               row_number() over (partition by r.part_from order by r.placements, r.device_id) as nth
+          from present r)
+    select distinct r.device_id from ranked r where r.placements < 5 or r.few = 1 and r.nth = 2
+$$;
+comment on function mobeye.devices_left_out(date, date) is 'The devices of which an analyst gets no figure.';
+
 create or replace function patrol.device_report(from_day date, until_day date)
 returns table (device_id text, model text, placements bigint, nights bigint, alarms bigint, outcomes jsonb, false_alarms bigint, card text)
 language plpgsql stable security definer
@@ -82,14 +107,17 @@ begin
         select f.device_id, min(f.card) as card -- 'red' < 'yellow'
           from mobeye.false_alarm f where f.seen and day_range @> f.first_seen
          group by f.device_id
+    ), left_out as materialized (
+        select o as device_id from mobeye.devices_left_out(from_day, until_day) o where restricted
     ), line as (
         select d.device_id, d.model, coalesce(s.placements, 0) as placements, coalesce(s.nights, 0) as nights, coalesce(a.alarms, 0) as alarms,
                coalesce(a.outcomes, '{"confirmed": 0, "false_alarm": 0, "technical": 0, "no_trace": 0, "unattended": 0, "restored": 0, "open": 0}')
-                   as outcomes, coalesce(a.false_alarms, 0) as false_alarms, e.card, restricted and coalesce(s.placements, 0) < 5 as hidden
+                   as outcomes, coalesce(a.false_alarms, 0) as false_alarms, e.card, o.device_id is not null as hidden
           from mobeye.device d
           left join stood s on s.device_id = d.device_id
           left join alarm a on a.device_id = d.device_id
           left join earned e on e.device_id = d.device_id
+          left join left_out o on o.device_id = d.device_id
          where s.placements > 0 or a.alarms > 0
     )
     select l.device_id, l.model, case when not l.hidden then l.placements end, case when not l.hidden then l.nights end,
@@ -101,4 +129,4 @@ $$;
 comment on function patrol.device_report(date, date) is
     'For each device of a period of local days: placements, nights that it stood, alarms (without drills), their outcomes, false '
     'alarms, and the highest card that they earned. Officers get what their team sees. For mobeye_analyst whole months, and no '
-    'figure of a device with fewer than 5 placements.';
+    'figure of a device with fewer than 5 placements in a half-year of it, nor of a second one where there is one such.';

@@ -17,7 +17,7 @@ comment on function mobeye.place_name(public.geometry, timestamptz) is
 -- A reader who may see figures only gets the grid of 125 m, on which homes are coarse everywhere: another grid over it would cut
 -- its cells into smaller ones, and another minimum would show by the difference what either leaves out. Alarms show where devices stand, so that few placements behind a hotspot would show those.
 create or replace function mobeye.hotspot_areas(of_what text, from_day date, until_day date, cell integer, min_count integer,
-                                                min_placements integer)
+                                                min_placements integer, ranked boolean)
 returns table (geom public.geometry, centre public.geometry, cells bigint, n bigint, attempts bigint)
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -35,16 +35,16 @@ as $$
         select s.*, public.st_clusterdbscan(s.geom, 0, 1) over (order by s.cx, s.cy rows between unbounded preceding and unbounded following) as hotspot
           from square s
     )
-    select public.st_union(j.geom order by j.cx, j.cy), public.st_centroid((array_agg(j.geom order by j.n desc, j.cx, j.cy))[1]), count(*),
+    select public.st_union(j.geom order by j.cx, j.cy), public.st_centroid((array_agg(j.geom order by case when ranked then j.n end desc, j.cx, j.cy))[1]), count(*),
            sum(j.n)::bigint, sum(j.attempts)::bigint
       from joined j
      group by j.hotspot
     having min_placements = 0
         or (select count(distinct p) from joined k, unnest(k.placements) as p where k.hotspot = j.hotspot) >= min_placements
 $$;
-comment on function mobeye.hotspot_areas(text, date, date, integer, integer, integer) is
-    'Cells with at least min_count events, those that touch joined: the area in RD New, the centre of its first cell by count, '
-    'and what it holds. Events at secret placements are left out, and hotspots with fewer than min_placements behind them.';
+comment on function mobeye.hotspot_areas(text, date, date, integer, integer, integer, boolean) is
+    'Cells with at least min_count events, those that touch joined: the area in RD New, the centre of its first cell (ranked: by '
+    'count), and what it holds. Events at secret placements are left out, and hotspots with fewer than min_placements behind them.';
 
 create or replace function patrol.hotspots(from_day date, until_day date, of_what text default 'burglaries', cell integer default 125,
                                            min_count integer default 3)
@@ -54,6 +54,9 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     restricted constant boolean := not (mobeye.current_viewer()).is_owner;
+    -- Numbers of periods that overlap could be subtracted, and those of alarms show where devices stand.
+    numbers constant boolean := not restricted or of_what = 'burglaries' and (select count(*) = 1 and bool_and(p.whole)
+                                                                                from mobeye.report_parts(from_day, until_day) p);
     features jsonb;
 begin
     perform mobeye.check_report_period(from_day, until_day, restricted);
@@ -67,21 +70,22 @@ begin
     end if;
     with area as (
         select h.*, mobeye.place_name(h.centre, until_day::timestamp at time zone 'Europe/Amsterdam' - interval '1 day') as name
-          from mobeye.hotspot_areas(of_what, from_day, until_day, cell, min_count, case when restricted and of_what = 'alarms' then 5 else 0 end) h
+          from mobeye.hotspot_areas(of_what, from_day, until_day, cell, min_count, case when restricted and of_what = 'alarms' then 5 else 0 end, not restricted) h
     ), named as (
-        select a.*, row_number() over w as place, count(*) over (partition by a.name) as same
-          from area a window w as (partition by a.name order by a.n desc, public.st_x(a.centre), public.st_y(a.centre))
+        select a.*, s.shown, row_number() over w as place, count(*) over (partition by a.name) as same
+          from area a cross join lateral (select case when not restricted or numbers and a.n >= 5 then a.n end as shown) s
+        window w as (partition by a.name order by s.shown desc nulls last, public.st_x(a.centre), public.st_y(a.centre))
     )
     select jsonb_agg(jsonb_build_object(
                'type', 'Feature',
                'properties', jsonb_build_object(
                    'code', format('%s-%s-%s', cell, floor(public.st_x(n.centre) / cell), floor(public.st_y(n.centre) / cell)),
                    'name', n.name || case when n.same > 1 then ' ' || n.place else '' end, 'cells', n.cells,
-                   of_what, case when not restricted or n.n >= 5 then n.n end)
+                   of_what, n.shown)
                    || case when of_what <> 'burglaries' then '{}' when restricted then '{"attempts_included": true}'
                            else jsonb_build_object('attempts', n.attempts) end,
                'geometry', public.st_asgeojson(public.st_forcepolygonccw(public.st_transform(n.geom, 4326)), 9, 0)::jsonb)
-               order by n.n desc, public.st_x(n.centre), public.st_y(n.centre))
+               order by n.shown desc nulls last, public.st_x(n.centre), public.st_y(n.centre))
       into features from named n;
     return jsonb_build_object('type', 'FeatureCollection', 'features', coalesce(features, '[]'));
 end
@@ -89,4 +93,4 @@ $$;
 comment on function patrol.hotspots(date, date, text, integer, integer) is
     'Proposed hotspots as GeoJSON, to be imported as areas: cells of RD New (metres) with at least min_count burglaries (attempts '
     'included) or alarms (secret placements left out), neighbours joined. For mobeye_analyst whole months and cells of 125 m '
-    'with at least 3; counts below 5 are null, and alarms of fewer than 5 placements are left out.';
+    'with at least 3; counts are null but for burglaries of one half-year, 5 or more, and alarms of fewer than 5 placements are left out.';

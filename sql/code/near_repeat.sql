@@ -211,6 +211,37 @@ $$;
 comment on function mobeye.check_near_repeat(numeric[], integer[], text, integer, bigint, boolean) is
     'Refuses arguments of patrol.near_repeat(), for restricted readers also bands that are too precise.';
 
+-- By the parts of report_parts(): else the difference of two periods would tell what neither does.
+create or replace function mobeye.few_events(of_what text, from_day date, until_day date)
+returns table (n boolean, attempts boolean, without_place boolean)
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    with part as materialized (
+        select p.part_from, p.part_until, count(*) filter (where e.x is not null) as n, count(*) filter (where e.x is null) as without_place,
+               count(*) filter (where e.x is not null and e.attempt) as attempts, count(distinct e.placement_id) as placements
+          from mobeye.report_parts(from_day, until_day) p cross join lateral mobeye.report_events(of_what, p.part_from, p.part_until) e
+         group by 1, 2
+    ), counted as (
+        select p.part_from, l.layer, f.code, f.figure, sum(f.n)::bigint as n
+          from part p cross join (select distinct a.layer from mobeye.area a) l
+         cross join lateral mobeye.burglary_figures(l.layer, mobeye.day_start(p.part_from), mobeye.day_start(p.part_until)) b
+         cross join lateral (values (b.code, b.figure, b.n), ('*', b.figure, b.n)) as f (code, figure, n)
+         where of_what = 'burglaries'
+         group by 1, 2, 3, 4
+    ), listed as (
+        select c.part_from, array_agg(c.code order by c.code <> '*', c.code collate "C") as codes, jsonb_object_agg(c.code, c.figures) as counts
+          from (select part_from, layer, code, jsonb_object_agg(figure, n) as figures from counted group by 1, 2, 3) c group by c.part_from, c.layer)
+    select coalesce(bool_or(p.n between 1 and 4 or of_what = 'alarms' and p.n > 0 and p.placements < 5
+                            or exists (select from listed l cross join lateral mobeye.hide_burglaries(l.codes, l.counts, 5) h
+                                        where l.part_from = p.part_from and h.figure = 'events')), false),
+           coalesce(bool_or(p.attempts between 1 and 4 or p.n - p.attempts between 1 and 4), false),
+           coalesce(bool_or(p.without_place between 1 and 4), false)
+      from part p
+$$;
+comment on function mobeye.few_events(text, date, date) is
+    'What an analyst may not know of the events of a period: how many they are (n), how many are attempts, how many have no place.';
+
 create or replace function mobeye.knox_table(cells jsonb) returns jsonb
 language sql immutable
 set search_path = pg_catalog, pg_temp
@@ -239,6 +270,7 @@ declare
     restricted constant boolean := not (mobeye.current_viewer()).is_owner;
     most_steps constant bigint := 1000000000; -- pairs by simulations: some minutes
     event record;
+    few record;
     pair record;
     cells jsonb;
 begin
@@ -249,13 +281,16 @@ begin
            array_agg(e.y order by e.day, e.x, e.y) filter (where e.x is not null) as ys,
            count(*) filter (where e.x is null) as without_place, count(*) filter (where e.attempt and e.x is not null) as attempts
       into event from mobeye.report_events(of_what, from_day, until_day) e;
-    if restricted and cardinality(event.days) between 1 and 4 then
-        raise exception 'near repeats: fewer than 5 % with a place from % until %', of_what, from_day, until_day
-            using errcode = 'insufficient_privilege', hint = 'For members of mobeye_analyst a longer period is expected.';
-    elsif restricted then
-        event.attempts := case when event.attempts not between 1 and 4
-                                    and cardinality(event.days) - event.attempts not between 1 and 4 then event.attempts end;
-        event.without_place := case when event.without_place not between 1 and 4 then event.without_place end;
+    if restricted then
+        select f.* into few from mobeye.few_events(of_what, from_day, until_day) f;
+        if few.n then
+            raise exception 'near repeats: too few % with a place from % until %', of_what, from_day, until_day
+                using errcode = 'insufficient_privilege',
+                      hint = 'For members of mobeye_analyst there must be none or at least 5 (alarms: at 5 placements) in each half-year, and '
+                             'in each month of a half-year of which only a part is in the period.';
+        end if;
+        event.attempts := case when not few.attempts then event.attempts end;
+        event.without_place := case when not few.without_place then event.without_place end;
     end if;
     select p.* into pair
       from mobeye.near_pairs(event.xs, event.ys, array(select (d * 100)::bigint from unnest(distances) as d), metric = 'manhattan',
@@ -278,5 +313,5 @@ $$;
 comment on function patrol.near_repeat(date, date, text, numeric[], integer[], text, integer, bigint) is
     'The Knox test: pairs of burglaries (attempts included) or alarms by bands of distance (metres, from RD New) and of local days, '
     'each band half-open and the last without end; how many times the number expected by chance (ratio), and how often chance gives as many (p). '
-    'For mobeye_analyst whole months with 5 events or more, and bands that begin at 0, 1 or a multiple of 50 m and at a multiple of '
-    '7 or of 30 days; attempts and events without a place are null where there are 1 to 4, or 1 to 4 others.';
+    'For mobeye_analyst whole months, each half-year with 5 events or more, and bands that begin at 0, 1 or a multiple of 50 m and '
+    'at a multiple of 7 or of 30 days; attempts and events without a place are null where there are 1 to 4, or 1 to 4 others.';

@@ -160,6 +160,28 @@ comment on function mobeye.measure_figures(text, timestamptz, timestamptz) is
     'Measures of a period, by area of a layer: measure:KIND, the sum of their numbers (one each without a number). A measure in '
     'an area of another layer counts where that area lies.';
 
+create or replace function mobeye.burglary_figures(layer text, from_at timestamptz, until_at timestamptz)
+returns table (code text, figure text, n bigint)
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    with located as (
+        select coalesce(mobeye.area_code(b.areas, burglary_figures.layer), '') as code, b.attempt, b.counted,
+               case when b.geom is not null then count(*) over (partition by round(public.st_x(r.rd) * 100)::bigint / 12500,
+                                                                             round(public.st_y(r.rd) * 100)::bigint / 12500) end as same_cell
+          from mobeye.burglary_located b cross join lateral (select mobeye.rd(b.geom) as rd offset 0) r
+         where b.occurred_from >= from_at and b.occurred_from < until_at)
+    select l.code, f.figure, count(*)
+      from located l
+     cross join lateral (values (case when not l.counted then case when l.attempt then 'attempts' else 'burglaries' end end),
+                                (case when l.same_cell >= 3 then 'seen' end)) as f (figure)
+     where f.figure is not null
+     group by 1, 2
+$$;
+comment on function mobeye.burglary_figures(text, timestamptz, timestamptz) is
+    'The stored burglaries of a period, by area of a layer: burglaries and attempts that area_stats does not count, and seen: both, as far '
+    'as they lie in the cells of an analyst''s hotspots.';
+
 create or replace function mobeye.report_counts(layer text, from_day date, until_day date)
 returns table (code text, figure text, n bigint)
 language sql stable
@@ -175,10 +197,7 @@ as $$
           join (select d.areas, mobeye.area_code(d.areas, report_counts.layer) as code
                   from (select distinct a.areas from alarm a) d) c on c.areas = f.areas
         union all
-        select coalesce(mobeye.area_code(b.areas, report_counts.layer), ''),
-               case when b.attempt then 'attempts' else 'burglaries' end, 1
-          from period p join mobeye.burglary_located b on b.occurred_from >= p.from_at and b.occurred_from < p.until_at
-         where not b.counted
+        select f.code, f.figure, f.n from period p cross join lateral mobeye.burglary_figures(report_counts.layer, p.from_at, p.until_at) f
         union all
         select f.code, f.figure, f.n from period p cross join lateral mobeye.placement_figures(report_counts.layer, p.from_at, p.until_at) f
         union all

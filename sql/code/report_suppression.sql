@@ -18,8 +18,10 @@ $$;
 comment on function mobeye.hide_next(bigint[], boolean[]) is
     'Leaves out one more of some numbers: the smallest, else their sum (number 1); null if nothing is left.';
 
--- A line: number 1 is the sum of the others.
-create or replace function mobeye.hide_line(n bigint[], forced boolean[], min_cell integer) returns boolean[]
+-- A line: number 1 is the sum of the others. at_least: how many of each are known from elsewhere. Nobody can rely on what is left
+-- out being at least 1, but people do.
+create or replace function mobeye.hide_line(n bigint[], forced boolean[], min_cell integer, at_least bigint[] default '{}')
+returns boolean[]
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -28,13 +30,12 @@ declare
                                 from unnest(hide_line.n, hide_line.forced) with ordinality as f (n, forced, i) order by f.i);
     more boolean[];
     many integer;
-    total bigint;
+    free bigint;
 begin
     loop
-        select count(*), coalesce(sum(f.n), 0) into many, total
-          from unnest(hide_line.n, hidden) with ordinality as f (n, hidden, i) where f.i > 1 and f.hidden;
-        -- Nobody can rely on what is left out being at least 1, but people do: so the sum is more than one each.
-        exit when hidden[1] and many > 0 or not hidden[1] and (many = 0 or many > 1 and total > many);
+        select count(*), coalesce(sum(f.n - greatest(1, least(f.n, coalesce(f.at_least, 0)))), 0) into many, free
+          from unnest(hide_line.n, hidden, at_least) with ordinality as f (n, hidden, at_least, i) where f.i > 1 and f.hidden;
+        exit when hidden[1] and many > 0 or not hidden[1] and (many = 0 or many > 1 and free > 0);
         more := mobeye.hide_next(n, hidden);
         exit when more is null;
         hidden := more;
@@ -42,7 +43,7 @@ begin
     return hidden;
 end
 $$;
-comment on function mobeye.hide_line(bigint[], boolean[], integer) is
+comment on function mobeye.hide_line(bigint[], boolean[], integer, bigint[]) is
     'Which numbers of a sum (number 1) and its parts are left out, if those that are forced and those below the minimum are.';
 
 -- A table, all of whose rows and columns have a sum; row 1 is the sum of the other rows. Rows are left out as a whole. With
@@ -174,8 +175,7 @@ as $$
 declare
     thin constant text[] := array(select c from unnest(codes) as c
                                    where coalesce((counts -> c ->> 'placements')::bigint, 0) < min_cell
-                                     and (coalesce((counts -> c ->> 'placements')::bigint, 0) > 0
-                                          or coalesce((counts -> c ->> 'alarms')::bigint, 0) > 0));
+                                     and counts -> c ?| array['placements', 'alarms', 'set_nights']);
     alarms text[] := mobeye.hide_figure(codes, counts, 'alarms', thin, min_cell);
 begin
     return query select c, 'alarms' from unnest(alarms) as c;
@@ -204,7 +204,42 @@ as $$
 $$;
 comment on function mobeye.report_table(text, date, date) is 'What a report counts, as {area: {figure: number}}.';
 
-create or replace function mobeye.hidden_in(counts jsonb, min_cell integer)
+-- Near repeats tell how many burglaries and attempts there are together, and hotspots in which areas at least so many (seen) are.
+-- So if one total is left out, so is the other, and so much of both that from their sum nothing can be computed.
+create or replace function mobeye.hide_burglaries(codes text[], counts jsonb, min_cell integer)
+returns table (code text, figure text)
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    many constant integer := cardinality(codes);
+    burglaries constant bigint[] := array(select coalesce((counts -> u.c ->> 'burglaries')::bigint, 0)
+                                            from unnest(codes) with ordinality as u (c, i) order by i);
+    attempts constant bigint[] := array(select coalesce((counts -> u.c ->> 'attempts')::bigint, 0)
+                                          from unnest(codes) with ordinality as u (c, i) order by i);
+    seen constant bigint[] := array(select coalesce((counts -> u.c ->> 'seen')::bigint, 0)
+                                      from unnest(codes) with ordinality as u (c, i) order by i);
+    none constant boolean[] := array_fill(false, array[many]);
+    hidden boolean[] := mobeye.hide_line(burglaries, none, min_cell, seen) || mobeye.hide_line(attempts, none, min_cell, seen);
+begin
+    if hidden[1] or hidden[many + 1] then
+        hidden := mobeye.hide_line(burglaries, true || hidden[2:many], min_cell, seen)
+                  || mobeye.hide_line(attempts, true || hidden[many + 2:], min_cell, seen);
+        hidden := mobeye.hide_line(0::bigint || burglaries[2:] || attempts[2:], false || hidden[2:many] || hidden[many + 2:], 1,
+                                   0::bigint || seen[2:] || seen[2:]);
+        if hidden[1] then
+            return query select '*', 'events';
+        end if;
+        hidden := true || hidden[2:many] || true || hidden[many + 1:];
+    end if;
+    return query select u.c, case when u.i <= many then 'burglaries' else 'attempts' end
+                   from unnest(codes || codes, hidden) with ordinality as u (c, hidden, i) where u.hidden;
+end
+$$;
+comment on function mobeye.hide_burglaries(text[], jsonb, integer) is
+    'The burglaries and attempts that are left out for who sees near repeats and hotspots too; events: even how many there are together.';
+
+create or replace function mobeye.hidden_in(counts jsonb, min_cell integer, bound boolean default false)
 returns table (code text, figure text)
 language sql immutable
 set search_path = pg_catalog, pg_temp
@@ -213,47 +248,57 @@ as $$
     select distinct h.code, h.figure
       from (select array['*'] || array(select k from jsonb_object_keys(counts) as k where k <> '*' order by k collate "C") as codes) c
      cross join generate_series(least(5, min_cell), min_cell) as m
-     cross join lateral mobeye.hide_counts(c.codes, counts, m) h
+     cross join lateral (select * from mobeye.hide_counts(c.codes, counts, m)
+                         union all
+                         select * from mobeye.hide_burglaries(c.codes, counts, m) where bound) h
      where counts <> '{}'
 $$;
-comment on function mobeye.hidden_in(jsonb, integer) is 'The figures of one period that are left out at a minimum.';
+comment on function mobeye.hidden_in(jsonb, integer, boolean) is
+    'The figures of one period that are left out at a minimum; bound: for an analyst, who sees near repeats and hotspots too.';
 
--- Reports of overlapping periods could be subtracted from each other. For an analyst a half-year (from January or July) is
--- what can be published: figures of longer periods are published if those of all their half-years are, and of a part of a
--- half-year if everything about this figure is in each of its months that are over: nothing can then be computed from two
--- reports of one day that is in neither.
+-- Reports of overlapping periods could be subtracted from each other. For an analyst a half-year (from January or July) is what
+-- can be published: of a longer period what can be of all its half-years; of a part of a half-year what can be of each of its
+-- months and what is left of it. Nothing can then be computed from two reports of one day that is in neither.
+create or replace function mobeye.report_parts(from_day date, until_day date)
+returns table (part_from date, part_until date, whole boolean)
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    with half as (
+        select h::date as at, (h + interval '6 months')::date as until, h >= from_day and h + interval '6 months' <= until_day as whole,
+               date_trunc('month', mobeye.local_time(now()))::date as over -- the months before are
+          from generate_series(date_trunc('year', from_day::timestamp), until_day::timestamp - interval '1 day', interval '6 months') as h
+         where h + interval '6 months' > from_day)
+    select h.at, h.until, h.whole from half h
+    union all
+    select m::date, (m + interval '1 month')::date, false
+      from half h cross join lateral generate_series(h.at, least(h.until, h.over) - 1, interval '1 month') as m
+     where not h.whole
+    union all
+    select h.over, h.until, false from half h where not h.whole and h.over > h.at and h.over < h.until
+$$;
+comment on function mobeye.report_parts(date, date) is
+    'The half-years of a period (whole), and of a half-year that lies in it in part that half-year, its months that are over, and the rest.';
+
 create or replace function mobeye.report_hidden(layer text, from_day date, until_day date, min_cell integer)
 returns table (code text, figure text)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    over constant date := date_trunc('month', mobeye.local_time(now())); -- the months before are over
-    half date;
-    half_end date;
-    month date;
+    over constant date := date_trunc('month', mobeye.local_time(now()));
 begin
-    for half in
-        select h::date
-          from generate_series(date_trunc('year', from_day::timestamp), until_day::timestamp - interval '1 day', interval '6 months') as h
-         where h + interval '6 months' > from_day
-    loop
-        half_end := half + interval '6 months';
-        if half >= from_day and half_end <= until_day then
-            return query select h.code, h.figure from mobeye.hidden_in(mobeye.report_table(layer, half, half_end), min_cell) h;
-            continue;
-        elsif least(until_day, half_end) > over then
-            return query select '**', '**';
-            return;
-        end if;
-        half_end := least(half_end, over);
-        return query select '**', regexp_replace(h.figure, '^hour:.*', 'hours')
-                       from mobeye.hidden_in(mobeye.report_table(layer, half, half_end), min_cell) h;
-        for month in select m::date from generate_series(half, half_end - 1, interval '1 month') as m loop
-            return query select '**', regexp_replace(h.figure, '^hour:.*', 'hours')
-                           from mobeye.hidden_in(mobeye.report_table(layer, month, (month + interval '1 month')::date), min_cell) h;
-        end loop;
-    end loop;
+    if until_day > over and exists (select from mobeye.report_parts(from_day, until_day) p where not p.whole and p.part_until > over) then
+        return query select '**', '**'; -- the month that runs could be subtracted day by day
+        return;
+    end if;
+    return query
+    select case when p.whole then h.code else '**' end, f.figure
+      from mobeye.report_parts(from_day, until_day) p
+     cross join lateral mobeye.hidden_in(mobeye.report_table(layer, p.part_from, p.part_until), min_cell, true) h
+     cross join lateral unnest(case when p.whole then array[h.figure]
+                                    when h.figure in ('burglaries', 'attempts') then array['burglaries', 'attempts']
+                                    else array[regexp_replace(h.figure, '^hour:.*', 'hours')] end) as f (figure);
 end
 $$;
 comment on function mobeye.report_hidden(text, date, date, integer) is

@@ -132,6 +132,23 @@ class DeviceReport(SchemaTest):
             with self.assertRaises(psycopg.errors.InsufficientPrivilege):
                 ans.execute("select from patrol.device_cards")
 
+    def test_sums_of_all_devices_tell_an_analyst_of_none(self):
+        # The district safety report has them; of one device that is left out they would be what is missing.
+        for name, placements in (("one", 1), ("five", 5), ("six", 6)):
+            self.device(name, *((f"2026-0{m}-01 12:00", f"2026-0{m}-09 12:00") for m in range(1, placements + 1)))
+            self.alarm(name, "2026-01-02")
+        with self.connect("dr_ans") as ans:
+            def nights(*period):
+                return {name: row["nights"] for name, row in self.report(*period, conn=ans).items()}
+            self.assertEqual(nights(), {"one": None, "five": None, "six": 48})
+            self.device("two", ("2026-02-01 12:00", "2026-02-09 12:00"))
+            self.assertEqual(nights(), {"one": None, "two": None, "five": 40, "six": 48})
+            # A longer period has what can be published of each half-year, a month nothing that its half-year must not lose.
+            self.superuser.execute("insert into mobeye.placement (device_id, during, geom) values ('six', '[2026-08-01,2026-09-01)',"
+                                   " st_setsrid(st_makepoint(5.3, 52.1), 4326))")
+            self.assertEqual(nights("2026-01-01", "2027-01-01"), {"one": None, "two": None, "five": 40, "six": None})
+            self.assertEqual(nights("2026-01-01", "2026-06-01"), {"one": None, "two": None, "five": None, "six": None})
+
     def test_cards_that_officers_see(self):
         now = datetime.datetime.now()
         for device, team in (("ours", "noord"), ("theirs", "zuid")):

@@ -46,9 +46,9 @@ class Hotspots(SchemaTest):
             "update mobeye.incident set geom = st_transform(st_setsrid(st_makepoint(%s, %s), 28992), 4326) where incident_id = %s",
             [x, y, incident])
 
-    def hotspots(self, conn=None, **arguments):
+    def hotspots(self, conn=None, begin="2026-05-01", end="2026-06-01", **arguments):
         named = "".join(f", {name} => %({name})s" for name in arguments)
-        sql = f"select patrol.hotspots('2026-05-01', '2026-06-01'{named})"
+        sql = f"select patrol.hotspots('{begin}', '{end}'{named})"
         return (conn or self.superuser).execute(sql, arguments).fetchone()[0]
 
     def properties(self, **arguments):
@@ -97,16 +97,30 @@ class Hotspots(SchemaTest):
             self.alarm(X + 610, Y + 10, 7)
         with self.connect() as conn:
             conn.execute("set role mobeye_analyst")
-            features = self.hotspots(conn)["features"]
+            features = self.hotspots(conn, "2026-01-01", "2026-07-01")["features"]
             self.assertEqual([(f["properties"]["burglaries"], "attempts" in f["properties"], f["properties"]["attempts_included"])
                               for f in features], [(5, False, True), (None, False, True)])
+            for period in (("2026-05-01", "2026-06-01"), ("2026-01-01", "2027-01-01")):
+                self.assertEqual([f["properties"]["burglaries"] for f in self.hotspots(conn, *period)["features"]], [None, None], period)
             self.assertNotIn("attempts_included", self.hotspots(conn, of_what="alarms")["features"][0]["properties"])
-            self.assertEqual([f["properties"]["alarms"] for f in self.hotspots(conn, of_what="alarms")["features"]], [5])
+            self.assertEqual([f["properties"]["alarms"] for f in self.hotspots(conn, "2026-01-01", "2026-07-01", of_what="alarms")["features"]], [None])
             for arguments in ({"cell": 100}, {"cell": 250}, {"min_count": 2}, {"min_count": 5}):
                 with self.subTest(arguments=arguments), self.assertRaises(psycopg.errors.InsufficientPrivilege):
                     self.hotspots(conn, **arguments)
             with self.assertRaises(psycopg.errors.InsufficientPrivilege):
                 conn.execute("select patrol.hotspots('2026-05-01', '2026-05-30')")
+
+    def test_the_order_tells_an_analyst_no_number(self):
+        places = (X + 10, Y + 10), (X + 610, Y + 10), (X + 735, Y + 10)
+        with self.connect() as conn:
+            conn.execute("set role mobeye_analyst")
+            seen = []
+            for numbers in ((3, 4, 3), (4, 3, 4)):
+                self.superuser.execute("truncate mobeye.burglary")
+                for place, n in zip(places, numbers):
+                    self.burglaries(*[place] * n)
+                seen.append([(f["properties"]["code"], f["properties"]["name"]) for f in self.hotspots(conn)["features"]])
+        self.assertEqual(seen[0], seen[1])
 
     def rule_for(self, folder, x, y):
         """The rule of the next alert there, as mobeyectl explain says."""

@@ -6,7 +6,7 @@ import random
 
 import knox
 import psycopg
-from support import SchemaTest, mobeyectl
+from support import SchemaTest, insert_incident, mobeyectl
 
 FIRST = datetime.date(2026, 1, 1)
 DISTANCES, DAYS = [0, 1, 100, 200, 300], [0, 7, 14, 21]
@@ -196,8 +196,41 @@ class NearRepeat(SchemaTest):
                     self.assertEqual((given["n"], given["attempts"], given["without_place"]), (events, attempts, without))
             self.superuser.execute("truncate mobeye.burglary")
             self.store([(day, day * 100000, 0) for day in range(4)])
-            with self.assertRaisesRegex(psycopg.errors.InsufficientPrivilege, "fewer than 5 burglaries"):
+            with self.assertRaisesRegex(psycopg.errors.InsufficientPrivilege, "too few burglaries"):
                 self.near_repeat(conn=conn, simulations=9)
+
+    def analyst(self, begin, end, of_what="burglaries"):
+        """Near repeats as an analyst gets them: how many events, or None."""
+        with self.connect() as conn:
+            conn.execute("set role mobeye_analyst")
+            try:
+                return conn.execute("select patrol.near_repeat(%s, %s, %s, simulations => 1) ->> 'n'", [begin, end, of_what]).fetchone()[0]
+            except psycopg.errors.InsufficientPrivilege as refused:
+                self.assertIn("too few " + of_what, str(refused))
+
+    def test_two_periods_of_an_analyst_tell_no_small_difference(self):
+        self.store([(day, day * 100000, 0) for day in (0, 1, 2, 3, 4, 32, 33, 34)])
+        self.assertEqual([self.analyst("2026-01-01", end) for end in ("2026-02-01", "2026-03-01", "2026-07-01", "2027-01-01")], [None, None, "8", "8"])
+        self.superuser.execute("delete from mobeye.burglary where occurred_from > '2026-02-01'")
+        self.assertEqual([self.analyst("2026-01-01", end) for end in ("2026-02-01", "2026-03-01", "2026-07-01")], ["5", "5", "5"])
+
+    def test_burglaries_of_one_each_in_areas_are_not_told_by_their_number(self):
+        self.superuser.execute(
+            "insert into mobeye.area (layer, code, name, geom) select 'buurt', n::text, n::text, st_transform(st_makeenvelope(155000 + n * 1000, 462000,"
+            " 156000 + n * 1000, 464000, 28992), 4326) from generate_series(0, 6) as n")
+        self.addCleanup(self.superuser.execute, "delete from mobeye.area")
+        self.store([(day, day * 100000, 0) for day in range(6)])
+        self.assertIsNone(self.analyst("2026-01-01", "2026-07-01"), "each of six areas has one")
+        self.superuser.execute("update mobeye.burglary set geom = (select b.geom from mobeye.burglary b where b.reference = '0') where reference = '1'")
+        self.assertEqual(self.analyst("2026-01-01", "2026-07-01"), "6")
+
+    def test_alarms_of_few_placements_are_no_figure_for_analysts(self):
+        self.addCleanup(self.superuser.execute, "delete from mobeye.incident")
+        for placement in (1, 2, 3, 4, 4, 4):
+            insert_incident(self.superuser, "2026-02-03 12:00+00", placement_id=placement, geom="SRID=4326;POINT(5.38 52.15)")
+        self.assertIsNone(self.analyst("2026-01-01", "2026-07-01", "alarms"))
+        insert_incident(self.superuser, "2026-02-04 12:00+00", placement_id=5, geom="SRID=4326;POINT(5.38 52.15)")
+        self.assertEqual(self.analyst("2026-01-01", "2026-07-01", "alarms"), "7")
 
     def test_text_explains_itself(self):
         self.store([(day, 0, 0) for day in (0, 1, 2, 3)] + [(day, 900000 + day * 40000, 0) for day in range(0, 300, 5)])

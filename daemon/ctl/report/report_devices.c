@@ -24,14 +24,15 @@ static void print_csv(const PGresult *rows)
     buf_free(&csv);
 }
 
-/* An analyst gets no figure of a device that stood in few homes. */
+/* An analyst gets no figure of a device that stood in few homes, nor what it could be computed from. */
 static void print_left_out(const PGresult *rows)
 {
     int n = 0;
     for (int row = 0; row < PQntuples(rows); row++)
         n += PQgetisnull(rows, row, PQfnumber(rows, "placements"));
     if (n > 0)
-        fprintf(stderr, "no figures of %d device%s with fewer than 5 placements in the period\n", n, n == 1 ? "" : "s");
+        fprintf(stderr, "no figures of %d device%s (with fewer than 5 placements, or needed to conceal those)\n", n,
+                n == 1 ? "" : "s");
 }
 
 int report_devices(PGconn *conn, const struct report_request *request)
