@@ -37,7 +37,8 @@ struct journal_recovery {
     uint64_t repaired;      /* damaged regions of synced data that cost no record: salvaged and rewritten */
     uint64_t foreign;       /* segment files of another journal: moved to the salvage folder */
     uint64_t lost_segments; /* segment files that the disk cannot read at all: moved there, their records are lost */
-    uint64_t unsaved_bytes; /* damaged bytes that could not be copied there (no space): they stay in their segment */
+    uint64_t unsaved_bytes; /* damaged bytes that could not be copied there (no space): they stay in their segment,
+                             * but for what the two headers of a gap replace */
     bool fresh;             /* the journal was created */
     bool clean;             /* the last writer closed the journal */
     char salvaged[256];     /* path of the salvage folder; empty: nothing was salvaged */

@@ -3,98 +3,9 @@
  * costs a record that was accepted, passes unnoticed where it matters, or leaves an error without a text. Writes and
  * syncs: test_journal_fault.
  */
-#include <dirent.h>
-#include <sys/random.h>
-#include <sys/statvfs.h>
-#include <sys/syscall.h>
-
-#include "test_journal_support.h"
+#include "failing_calls.h"
 
 TestSuite(journal_calls, .init = test_dir_make_in_memory, .fini = test_dir_remove, .timeout = 240);
-
-static struct {
-    int error;      /* of the call that fails */
-    unsigned at;    /* which call */
-    unsigned calls; /* so far */
-    bool counting;
-    const char *broken; /* the file that cannot be opened, or read; NULL: none */
-    bool opens;         /* it can be opened */
-    int broken_fd;      /* and is open; 0: it is not */
-} sim;
-
-static bool fails(void)
-{
-    if (!sim.counting || ++sim.calls != sim.at)
-        return false;
-    errno = sim.error;
-    return true;
-}
-
-static void arm(int error, unsigned at)
-{
-    sim.error = error;
-    sim.at = at;
-    sim.calls = 0;
-    sim.counting = true;
-}
-
-int openat(int dir, const char *name, int flags, ...)
-{
-    va_list args;
-    va_start(args, flags);
-    mode_t mode = flags & O_CREAT ? va_arg(args, mode_t) : 0;
-    va_end(args);
-    bool broken = sim.broken && strcmp(name, sim.broken) == 0;
-    if (broken && !sim.opens) {
-        errno = sim.error;
-        return -1;
-    }
-    int fd = fails() ? -1 : (int)syscall(SYS_openat, dir, name, flags, mode);
-    if (broken || fd == sim.broken_fd)
-        sim.broken_fd = broken ? fd : 0;
-    return fd;
-}
-
-int fstatat(int dir, const char *restrict name, struct stat *restrict st, int flags)
-{
-    return fails() ? -1 : (int)syscall(SYS_newfstatat, dir, name, st, flags);
-}
-
-/* Of an open file: for want of memory or rights it cannot. */
-int fstat(int fd, struct stat *st)
-{
-    return sim.error == EIO && fails() ? -1 : (int)syscall(SYS_newfstatat, fd, "", st, AT_EMPTY_PATH);
-}
-
-ssize_t pread(int fd, void *out, size_t len, off_t offset)
-{
-    if (sim.broken && fd == sim.broken_fd) {
-        errno = EIO;
-        return -1;
-    }
-    return syscall(SYS_pread64, fd, out, len, offset);
-}
-
-int unlinkat(int dir, const char *name, int flags)
-{
-    return fails() ? -1 : (int)syscall(SYS_unlinkat, dir, name, flags);
-}
-
-int faccessat(int dir, const char *name, int mode, int flags)
-{
-    (void)flags;
-    return fails() ? -1 : (int)syscall(SYS_faccessat, dir, name, mode);
-}
-
-ssize_t getrandom(void *out, size_t len, unsigned flags)
-{
-    return fails() ? -1 : syscall(SYS_getrandom, out, len, flags);
-}
-
-int ftruncate(int fd, off_t len)
-{
-    return fails() ? -1 : (int)syscall(SYS_ftruncate, fd, len);
-}
 
 struct life {
     uint64_t accepted, stored, appended;
