@@ -1,0 +1,176 @@
+/* Each call by which an endpoint gets its socket and the options of it fails once: the endpoint is not opened, for want
+ * of CURVE it would be open to anybody; and nothing is left of it that keeps it from being opened the next time. */
+#include <criterion/criterion.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <zmq.h>
+
+#include "ingest/endpoint_set.h"
+
+static struct {
+    unsigned at, calls; /* which one fails, from 1; 0: none */
+    const char *failed; /* its name */
+} sim;
+
+static bool fails(const char *name)
+{
+    if (sim.at == 0 || ++sim.calls != sim.at)
+        return false;
+    sim.failed = name;
+    errno = EINVAL;
+    return true;
+}
+
+static void *real(const char *name)
+{
+    void *function = dlsym(RTLD_NEXT, name);
+    cr_assert_not_null(function, "%s", name);
+    return function;
+}
+
+void *zmq_socket(void *context, int type)
+{
+    void *(*call)(void *, int) = (void *(*)(void *, int))real("zmq_socket");
+    return fails("zmq_socket") ? NULL : call(context, type);
+}
+
+int zmq_setsockopt(void *socket, int option, const void *value, size_t len)
+{
+    int (*call)(void *, int, const void *, size_t) = (int (*)(void *, int, const void *, size_t))real("zmq_setsockopt");
+    return fails("zmq_setsockopt") ? -1 : call(socket, option, value, len);
+}
+
+int zmq_getsockopt(void *socket, int option, void *value, size_t *len)
+{
+    int (*call)(void *, int, void *, size_t *) = (int (*)(void *, int, void *, size_t *))real("zmq_getsockopt");
+    return fails("zmq_getsockopt") ? -1 : call(socket, option, value, len);
+}
+
+int zmq_bind(void *socket, const char *address)
+{
+    int (*call)(void *, const char *) = (int (*)(void *, const char *))real("zmq_bind");
+    return fails("zmq_bind") ? -1 : call(socket, address);
+}
+
+int zmq_connect(void *socket, const char *address)
+{
+    int (*call)(void *, const char *) = (int (*)(void *, const char *))real("zmq_connect");
+    return fails("zmq_connect") ? -1 : call(socket, address);
+}
+
+int zmq_socket_monitor(void *socket, const char *address, int events)
+{
+    int (*call)(void *, const char *, int) = (int (*)(void *, const char *, int))real("zmq_socket_monitor");
+    return address && fails("zmq_socket_monitor") ? -1 : call(socket, address, events);
+}
+
+static void on_ready(void *ctx, struct endpoint *endpoint)
+{
+    (void)ctx, (void)endpoint;
+}
+
+static bool on_message(void *ctx, struct endpoint *endpoint, const struct endpoint_message *message)
+{
+    (void)ctx, (void)endpoint, (void)message;
+    return true;
+}
+
+static void on_refused(void *ctx, const struct security_refused *refused)
+{
+    (void)ctx, (void)refused;
+}
+
+/* Returns how many calls it takes, if all of them succeed. */
+static unsigned open_endpoint(struct loop *loop, const struct conf *conf, unsigned at)
+{
+    static const struct endpoint_calls calls = {.ready = on_ready, .message = on_message};
+    struct err err = {""};
+    sim.at = at;
+    sim.calls = 0;
+    sim.failed = NULL;
+    struct endpoint_set *set = endpoint_set_new(loop, &calls, on_refused, NULL, &err);
+    if (!set) {
+        cr_assert_not_null(strstr(err.text, "ZAP handler"), "%s", err.text);
+        return sim.calls;
+    }
+    int rc = endpoint_set_apply(set, conf, &err);
+    unsigned n = sim.calls;
+    sim.at = 0;
+    if (at == 0 || n < at) {
+        cr_assert_eq(rc, 0, "%s", err.text);
+        cr_assert(endpoint_is_open(endpoint_set_at(set, 0)));
+    } else {
+        cr_assert_eq(rc, -1, "call %u, %s, failed and the endpoint is open", at, sim.failed);
+        cr_assert_not_null(strstr(err.text, "endpoint door"), "%s", err.text);
+        cr_assert_eq(endpoint_set_count(set), 0);
+        cr_assert_eq(endpoint_set_apply(set, conf, &err), 0, "the next time: %s", err.text);
+    }
+    endpoint_set_free(&set);
+    return n;
+}
+
+static void assert_each_call_counts(struct conf_endpoint *endpoint, unsigned least)
+{
+    struct err err;
+    char name[] = "door";
+    struct loop *loop = loop_new(&err);
+    struct conf conf = {.endpoints = endpoint, .n_endpoints = 1};
+    endpoint->name = name;
+    endpoint->format = ALERT_CLOUDEVENTS;
+    unsigned n = open_endpoint(loop, &conf, 10000);
+    cr_assert_geq(n, least, "%u calls", n);
+    for (unsigned at = 1; at <= n; at++) {
+        open_endpoint(loop, &conf, at);
+        cr_assert_not_null(sim.failed, "call %u was made", at);
+    }
+    loop_free(&loop);
+}
+
+TestSuite(socket_calls, .timeout = 120);
+
+static char server_public[41], server_secret[41];
+
+/* A path that nobody else has. */
+static char *ipc_address(void)
+{
+    static char address[128];
+    snprintf(address, sizeof(address), "ipc:///tmp/mobeye-socket-calls-%d", (int)getpid());
+    return address;
+}
+
+Test(socket_calls, a_server_with_curve_opens_whole_or_not_at_all)
+{
+    zmq_curve_keypair(server_public, server_secret);
+    assert_each_call_counts(
+        &(struct conf_endpoint){.address = ipc_address(), .bind = true, .curve = true, .secret = server_secret}, 20);
+}
+
+Test(socket_calls, a_client_with_curve_opens_whole_or_not_at_all)
+{
+    char topic[] = "alerts", other[] = "more", address[] = "tcp://127.0.0.1:9";
+    char *topics[] = {topic, other};
+    zmq_curve_keypair(server_public, server_secret);
+    assert_each_call_counts(&(struct conf_endpoint){.address = address,
+                                                    .socket = CONF_SUB,
+                                                    .curve = true,
+                                                    .secret = server_secret,
+                                                    .server_key = server_public,
+                                                    .topics = topics,
+                                                    .n_topics = 2},
+                            20);
+}
+
+Test(socket_calls, so_do_those_without_curve)
+{
+    char connected[] = "tcp://127.0.0.1:9";
+    struct conf_network everything = {.bits = 0};
+    assert_each_call_counts(&(struct conf_endpoint){.address = connected, .socket = CONF_SUB}, 15);
+    assert_each_call_counts(&(struct conf_endpoint){.address = connected, .socket = CONF_PULL}, 15);
+    assert_each_call_counts(
+        &(struct conf_endpoint){
+            .address = ipc_address(), .bind = true, .socket = CONF_PULL, .allow_from = &everything, .n_allow_from = 1},
+        15);
+}
