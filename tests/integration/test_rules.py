@@ -1,6 +1,7 @@
 """What stands by those who write rules: explain, replay, apply."""
 import json
 import os
+import re
 import shutil
 import socket
 
@@ -9,6 +10,7 @@ import pytest
 from harness.alerts import alert
 from harness.daemon import mobeyectl
 from harness.peers import Dealer
+from harness.wait import wait_until
 
 # Two inputs, an hour apart; two rules that group them otherwise.
 BY_DEVICE = """
@@ -71,6 +73,44 @@ def test_an_incident_is_explained_by_the_alert_that_began_it(daemons, database, 
     said = json.loads(done.stdout)
     assert (said["kind"], said["rule"], said["priority"]) == ("power", "power", 4)
     assert daemon.ctl("explain", "--db", database.conninfo, "--incident", "999").returncode == 1
+
+
+RAISING = """
+timezone: Europe/Amsterdam
+rules:
+  - {name: urgent, match: {kind: panic}, incident: {category: alarm, priority: 1, group_by: [device], gap: 4h}}
+  - {name: rest, incident: {category: alarm, priority: 3, group_by: [device], gap: 4h, verify_by: {within: 5m, radius: 150m, priority: 2}}}
+"""
+
+
+def test_what_raised_the_priority_of_an_incident_is_explained(daemons, database, context):
+    daemon = daemons(database.ingest, more=RAISING).start()
+    dealer = Dealer(context, daemon.address())
+
+    def explained(device, *more):
+        done = daemon.ctl("explain", "--db", database.conninfo, "--incident", str(database.value(
+            "select incident_id from mobeye.incident where device_id = %s", device)), *more)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def near(device, event, **more):
+        return alert(event, device=device, location={"type": "Point", "coordinates": [5.38, 52.19]}, **more)
+    dealer.deliver([alert("quiet", device="NL-0")])
+    dealer.deliver([alert("a", device="NL-1", input=1)])
+    dealer.deliver([alert("b", device="NL-1", input=2)])
+    dealer.deliver([near("NL-2", "c")])
+    dealer.deliver([near("NL-3", "d", kind="intrusion")])
+    dealer.deliver([alert("e", device="NL-4", input=7)])
+    dealer.deliver([alert("f", device="NL-4", kind="panic")])
+    wait_until(lambda: database.value("select count(*) from mobeye.incident where verified_by is not null") == 3, "three are verified")
+    assert "verified" not in explained("NL-0") and "raised" not in explained("NL-0")
+    assert re.search(r"^verified +second_input: motion of NL-1 input 2 at \d\d:\d\d:\d\d, \d+ s after motion of NL-1 input 1\n"
+                     r"raised +from 3 to 2 by the verification", explained("NL-1"), re.M)
+    assert re.search(r"^verified +second_device: intrusion of NL-3 at [0-9:]+, \d+ s after motion of NL-2$", explained("NL-2"), re.M)
+    assert re.search(r"^raised +from 3 to 1 by panic of NL-4 at [0-9:]+ \(rule urgent\)$", explained("NL-4"), re.M), explained("NL-4")
+    database.execute("select patrol.verify(incident_id, 'person') from patrol.incidents where device_id = 'NL-0'")
+    person = json.loads(explained("NL-0", "--json"))
+    assert re.fullmatch(r"person: \S+ at [0-9:]+", person["verified"]) and person["priority"] == 3
 
 
 def test_a_login_that_does_not_see_incidents_is_told_so(daemons, database, context, tmp_path):

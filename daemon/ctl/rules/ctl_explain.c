@@ -12,6 +12,7 @@
 #include "ctl/lib/incident_reference.h"
 #include "ctl/lib/json.h"
 #include "ctl/lib/options.h"
+#include "ctl/rules/explain_raised.h"
 #include "ctl/rules/stored_alerts.h"
 #include "enrich/rules.h"
 #include "ingest/decode_cloudevents.h"
@@ -24,9 +25,9 @@ static const char help[] =
     "       mobeyectl explain [OPTION]... --incident ID | --reference REFERENCE\n"
     "Explains how the rules treat an alert, or the first alert of an incident.\n\n"
     "The alert is a CloudEvents document (- for standard input); without a time it occurs now. Prints device, place,\n"
-    "areas, the rule that decides, why each other rule does not match, the incident key, priority and team. Nothing\n"
-    "is stored. Devices, placements and areas are read from the database; if it cannot be reached, ALERT.json is\n"
-    "explained without them.\n\n"
+    "areas, the rule that decides, why each other rule does not match, the incident key, priority and team; of an\n"
+    "incident also what verified it, and what has raised its priority since. Nothing is stored. Devices, placements\n"
+    "and areas are read from the database; if it cannot be reached, ALERT.json is explained without them.\n\n"
     "      --incident ID  explain the first alert of this incident\n"
     "      --reference REFERENCE\n"
     "                     the same, by the number used on the radio, such as 2026-000010\n"
@@ -47,10 +48,11 @@ struct explanation {
     const struct conf *conf;
     struct alert alert;
     bool with_registry;
-    bool with_incidents; /* the role may read incidents, so that team and accepts are set */
-    char *team;          /* the team of its areas, from the database; NULL: none */
-    char *accepts;       /* the incident of its key that accepts alerts, from the database; NULL: none */
-    char *incident;      /* the incident of --incident; NULL: not given */
+    bool with_incidents;          /* the role may read incidents, so that team and accepts are set */
+    char *team;                   /* the team of its areas, from the database; NULL: none */
+    char *accepts;                /* the incident of its key that accepts alerts, from the database; NULL: none */
+    char *incident;               /* the incident of --incident; NULL: not given */
+    struct explain_raised raised; /* of that incident */
 };
 
 /* Appends a line of the output: name and value. */
@@ -151,6 +153,10 @@ static void put_decision(struct buf *out, bool json, const struct explanation *e
     }
     put_text(out, json, "category", "%s", incident_category_word(terms->category));
     put_number(out, json, "priority", terms->priority);
+    if (explanation->raised.verified)
+        put_value(out, json, "verified", str_from(explanation->raised.verified));
+    if (explanation->raised.raised)
+        put_value(out, json, "raised", str_from(explanation->raised.raised));
     put_key(out, json, alert->key);
     struct str team = terms->team.len ? terms->team : alert->placement_team;
     struct str unseen = explanation->with_registry
@@ -248,7 +254,9 @@ static void ask_accepting(PGconn *conn, struct explanation *explanation)
             conn, "select incident_id from mobeye.incident where incident_key = $1::uuid and accepting", key);
 }
 
-static void enrich_and_explain(PGconn *conn, struct enrich_tool *tool, struct explanation *explanation, bool json)
+/* request_incident: its number; NULL: the alert is of no incident. */
+static void enrich_and_explain(PGconn *conn, struct enrich_tool *tool, struct explanation *explanation,
+                               const char *request_incident, bool json)
 {
     enrich_tool_enrich(tool, &explanation->alert);
     explanation->with_incidents = conn && ctl_readable(conn, "mobeye.incident");
@@ -256,9 +264,13 @@ static void enrich_and_explain(PGconn *conn, struct enrich_tool *tool, struct ex
         ask_team(conn, explanation);
         ask_accepting(conn, explanation);
     }
+    if (request_incident && explanation->alert.terms)
+        explain_raised_read(&explanation->raised, conn, explanation->conf, request_incident,
+                            explanation->alert.terms->priority);
     print_explanation(explanation, json);
     free(explanation->team);
     free(explanation->accepts);
+    explain_raised_free(&explanation->raised);
 }
 
 static int explain_alert(const struct explain_request *request, PGconn *conn, struct enrich_tool *tool,
@@ -274,7 +286,7 @@ static int explain_alert(const struct explain_request *request, PGconn *conn, st
     if (rc == CTL_OK) {
         explanation->alert.endpoint = str_from(explanation->conf->endpoints[0].name);
         validate_time(&explanation->alert, clock_wall_us(), explanation->conf->retention.class_us);
-        enrich_and_explain(conn, tool, explanation, request->call.json);
+        enrich_and_explain(conn, tool, explanation, NULL, request->call.json);
     }
     decoder_free(&decoder);
     buf_free(&text);
@@ -300,7 +312,7 @@ static int explain_incident(const struct explain_request *request, PGconn *conn,
                        "category, status, priority, coalesce(rule, 'none'), coalesce(team, 'none'), "
                        "alert_count) from mobeye.incident where incident_id = $1::bigint",
                        request->incident);
-        enrich_and_explain(conn, tool, explanation, request->call.json);
+        enrich_and_explain(conn, tool, explanation, request->incident, request->call.json);
         free(explanation->incident);
     }
     stored_close(&stored);

@@ -1,0 +1,22 @@
+/*
+ * mobeyectl explain, of an incident: by what it was verified, and what made it more urgent than its first alert.
+ */
+#ifndef MOBEYE_CTL_RULES_EXPLAIN_RAISED_H
+#define MOBEYE_CTL_RULES_EXPLAIN_RAISED_H
+
+#include <libpq-fe.h>
+
+#include "conf/conf.h"
+
+struct explain_raised {
+    char *verified; /* NULL: it is not verified */
+    char *raised;   /* NULL: its priority is that of its first alert */
+};
+
+/* first_priority: what the rules say of its first alert. A query that fails leaves its text NULL.
+ * explain_raised_free() the result. */
+void explain_raised_read(struct explain_raised *ret, PGconn *conn, const struct conf *conf, const char *incident,
+                         int first_priority);
+void explain_raised_free(struct explain_raised *raised);
+
+#endif
