@@ -18,7 +18,8 @@ static bool read_receipt(struct journal *journal, uint64_t seq, struct batch *co
     struct alert alert = {0};
     for (size_t i = 0; i < n; i++)
         if (batches[i]->n > 0 && batches[i]->rows[0].alert.seq == seq) {
-            bool readable = record_unpack(batches[i]->rows[0].record, &alert, NULL) == 0;
+            bool readable =
+                !batches[i]->rows[0].unreadable && record_unpack(batches[i]->rows[0].record, &alert, NULL) == 0;
             *ret_us = alert.received_us;
             return readable;
         }

@@ -35,6 +35,17 @@ comment on column patrol.burglaries.wijk_code is 'District at that time; null if
 comment on column patrol.burglaries.buurt_code is 'Neighbourhood at that time; null if unknown.';
 comment on column patrol.burglaries.coarse is 'Whether the reader may not see the home.';
 
+create or replace function mobeye.erased_reference(reference text) returns uuid
+language sql stable strict security definer
+set search_path = pg_catalog, pg_temp
+as $$
+    select encode(substr(sha256(k.key || convert_to(erased_reference.reference, 'UTF8')), 1, 16), 'hex')::uuid
+      from mobeye.erased_key k
+$$;
+comment on function mobeye.erased_reference(text) is
+    'What is kept of the reference of an erased burglary: a hash with the key of this installation, without which numbers '
+    'cannot be tried.';
+
 create or replace function mobeye.erase_burglaries(ids bigint[]) returns bigint
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -51,7 +62,7 @@ begin
      group by 1, 2, 3, 4
     on conflict on constraint area_stats_pkey do update set n = s.n + excluded.n;
     insert into mobeye.burglary_erased as e (reference, counted)
-    select md5(b.reference)::uuid, exists (select from mobeye.area) from mobeye.burglary b where b.burglary_id = any (ids)
+    select mobeye.erased_reference(b.reference), exists (select from mobeye.area) from mobeye.burglary b where b.burglary_id = any (ids)
     on conflict (reference) do update set at = excluded.at, counted = e.counted or excluded.counted;
     delete from mobeye.burglary b where b.burglary_id = any (ids);
     get diagnostics n = row_count;
@@ -115,12 +126,12 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
     n := mobeye.erase_burglaries(array(select b.burglary_id from mobeye.burglary b
-                                        where md5(b.reference)::uuid = any (hashes) and b.held_for is null));
+                                        where mobeye.erased_reference(b.reference) = any (hashes) and b.held_for is null));
     if n > 0 then
         insert into mobeye.erasure (what, class, n) values ('burglaries', 'subject', erase_burglaries_again.n);
     end if;
     remaining := array(select format('burglary %s: under a legal hold', b.reference)
-                         from mobeye.burglary b where md5(b.reference)::uuid = any (hashes) order by b.reference);
+                         from mobeye.burglary b where mobeye.erased_reference(b.reference) = any (hashes) order by b.reference);
 end
 $$;
 comment on function mobeye.erase_burglaries_again(uuid[]) is

@@ -83,6 +83,7 @@ grant execute on function
     mobeye.device_place(text, float8, float8, timestamptz, timestamptz, text, text, boolean, text),
     mobeye.device_retrieve(text, timestamptz),
     mobeye.device_undo(text),
+    mobeye.erased_reference(text),
     mobeye.implausible(public.geometry, float8[]),
     mobeye.is_named(text, timestamptz),
     mobeye.is_placed(text, timestamptz),

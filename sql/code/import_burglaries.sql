@@ -105,7 +105,7 @@ begin
     select i.line, true, 'reference'::text,
            format('"%s" was erased on %s and is imported again', i.reference,
                   (e.at at time zone 'Europe/Amsterdam')::date)
-      from pg_temp.burglary_import i join mobeye.burglary_erased e on e.reference = md5(i.reference)::uuid
+      from pg_temp.burglary_import i join mobeye.burglary_erased e on e.reference = mobeye.erased_reference(i.reference)
      where i.occurred_from >= now() - keep -- else it is warned of above
        and not exists (select from mobeye.burglary b where b.reference = i.reference);
     return query
@@ -138,7 +138,7 @@ begin
     get diagnostics changed = row_count;
     insert into mobeye.burglary (reference, occurred_from, occurred_until, attempt, method, address, geom, counted)
     select i.reference, i.occurred_from, i.occurred_until, coalesce(i.attempt, false), i.method, i.address, i.geom,
-           exists (select from mobeye.burglary_erased e where e.reference = md5(i.reference)::uuid and e.counted)
+           exists (select from mobeye.burglary_erased e where e.reference = mobeye.erased_reference(i.reference) and e.counted)
       from pg_temp.burglary_import i
      where not exists (select from mobeye.burglary b where b.reference = i.reference)
      order by i.line;

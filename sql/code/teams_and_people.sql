@@ -13,9 +13,14 @@ as $$
 declare
     renamed text := case when tg_op = 'UPDATE' then new.team end; -- null for a deleted team
 begin
-    update mobeye.incident i set team = renamed where i.team = old.team;
-    update mobeye.incident i set secret_team = renamed where i.secret_team = old.team;
+    -- Alerts, which take long and which nobody else updates, before incidents, for whose rows the daemon would wait.
     update mobeye.alert a set team = renamed where a.team = old.team;
+    -- In the order in which the daemon locks them.
+    perform from mobeye.incident i where old.team in (i.team, i.secret_team) order by i.incident_id for update;
+    update mobeye.incident i
+       set team = case when i.team = old.team then renamed else i.team end,
+           secret_team = case when i.secret_team = old.team then renamed else i.secret_team end
+     where old.team in (i.team, i.secret_team);
     return null;
 end
 $$;

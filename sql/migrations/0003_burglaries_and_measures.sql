@@ -22,6 +22,14 @@ create table if not exists mobeye.burglary (
 create index if not exists burglary_occurred on mobeye.burglary (occurred_from);
 create index if not exists burglary_address on mobeye.burglary (lower(trim(address)));
 
+-- The key of those hashes: references are short and easily tried. Written once; a dump has it.
+create table if not exists mobeye.erased_key (
+    the_one boolean primary key default true check (the_one),
+    key bytea not null check (length(key) = 32)
+);
+insert into mobeye.erased_key (key)
+values (decode(replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', ''), 'hex')) on conflict do nothing;
+
 -- The references of erased burglaries, hashed: one that is imported again is not counted twice.
 create table if not exists mobeye.burglary_erased (
     reference uuid primary key,

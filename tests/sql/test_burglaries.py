@@ -116,6 +116,20 @@ class Burglaries(SchemaTest):
             report = self.value(self.superuser, "select patrol.wijk_report('2020-01-01', '2020-03-01', 'wijk', 0)")
             self.assertEqual(report["total"]["attempts"], 1)
 
+    def test_what_is_kept_of_a_reference_cannot_be_tried(self):
+        """Without the key, which only the owner reads; another installation has another."""
+        with self.superuser.transaction(force_rollback=True):
+            self.superuser.execute("insert into mobeye.burglary (reference, occurred_from) values ('2026-101', '2025-11-23');"
+                                   "select mobeye.erase_burglaries(array(select burglary_id from mobeye.burglary))")
+            kept = self.value(self.superuser, "select reference from mobeye.burglary_erased")
+            self.assertEqual(kept, self.value(self.superuser, "select mobeye.erased_reference('2026-101')"))
+            for plain in ("md5('2026-101')::uuid", "encode(substr(sha256('2026-101'), 1, 16), 'hex')::uuid"):
+                self.assertNotEqual(kept, self.value(self.superuser, f"select {plain}"))
+            self.superuser.execute("update mobeye.erased_key set key = sha256(key)")
+            self.assertNotEqual(kept, self.value(self.superuser, "select mobeye.erased_reference('2026-101')"))
+        for role in ("mobeye_registry", "mobeye_analyst", "mobeye_auditor", "mobeye_patrol", "mobeye_ingest", "mobeye_board"):
+            self.assertFalse(self.value(self.superuser, f"select has_table_privilege('{role}', 'mobeye.erased_key', 'select')"), role)
+
     def test_what_was_erased_without_areas_counts_when_it_comes_in_again(self):
         with self.superuser.transaction(force_rollback=True):
             self.superuser.execute("delete from mobeye.team_area; delete from mobeye.area;"

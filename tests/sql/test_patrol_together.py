@@ -257,6 +257,27 @@ class Together(SchemaTest):
         self.assertRegex(ended[0][0], r"the session of outsider")
         self.assertEqual(len(ended), 1)
 
+    def test_renaming_a_team_holds_no_incident_while_it_goes_through_the_alerts(self):
+        """There are many of them, and storing would wait for the incidents."""
+        (incident,) = self.make()
+        holding, owner = self.connect(), self.connect()
+        self.superuser.execute(
+            "insert into mobeye.team values ('west'); select mobeye.premake_partitions();"
+            "insert into mobeye.alert (class, kind, phase, location_source, occurred_at, received_at, journal_seq, origin, flags, drill,"
+            " source, event_id, device_id, payload, team) values (0, 2, 0, 0, now(), now(), 2, 1, 0, false, '/x', 'w', 'w', '{}', 'west')"
+        )
+        self.superuser.execute("update mobeye.incident set team = 'west', secret_team = 'west'")
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            with holding.transaction():
+                holding.execute("select from mobeye.alert where team = 'west' for update")
+                renamed = pool.submit(owner.execute, "update mobeye.team set team = 'oost' where team = 'west'")
+                self.waits(owner)
+                self.superuser.execute("select from mobeye.incident where incident_id = %s for update nowait", [incident])
+            renamed.result(PATIENCE_S)
+        self.assertEqual(
+            self.superuser.execute("select team, secret_team from mobeye.incident union all select team, null from mobeye.alert where device_id = 'w'"
+                                   " order by 2").fetchall(), [("oost", "oost"), ("oost", None)])
+
     def test_those_of_superusers_are_not(self):
         (incident,) = self.make()
         holding, daemon, other = self.connect(), self.connect("mobeye_ingest"), self.connect("mobeye_ingest")

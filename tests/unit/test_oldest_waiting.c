@@ -82,6 +82,17 @@ Test(oldest_waiting, one_in_memory_is_not_read_from_the_journal)
     buf_free(&other);
 }
 
+Test(oldest_waiting, the_time_of_a_row_in_memory_that_is_unreadable_is_not_believed)
+{
+    sync_alerts(2, 0);
+    struct buf wrong = make_alert(77);
+    batch->n = 1;
+    batch->rows[0] = (struct batch_row){.alert = {.seq = 2}, .record = buf_str(&wrong), .unreadable = "damaged"};
+    oldest.submitted_us = WALL + CLOCK_SECOND;
+    cr_assert_eq(waiting_s(1, 1), 1);
+    buf_free(&wrong);
+}
+
 Test(oldest_waiting, one_that_cannot_be_read_counts_from_the_last_one_submitted_before_it)
 {
     sync_alerts(3, 3);
