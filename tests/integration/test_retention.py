@@ -34,7 +34,7 @@ def test_what_is_due_is_shown_and_then_erased(database, ctl, daemons):
     assert [(row["what"], row["class"], row["rows"]) for row in json.loads(due.stdout) if row["rows"]] == [
         ("alerts", "alarm", 1)]
     assert database.value("select count(*) from mobeye.alert") == 1
-    assert ctl("retention", "-c", str(daemon.file)).stdout == "1 rows erased\n"
+    assert ctl("retention", "-c", str(daemon.file)).stdout == "1 row erased\n"
     assert database.value("select count(*) from mobeye.alert") == 0
 
 
@@ -45,7 +45,7 @@ def test_what_cannot_be_erased_is_told_and_stops_nothing_else(database, ctl, dae
     database.execute("insert into mobeye.quarantine (quarantined_at, reason, record) values (now() - interval '40 days', '', '')")
     database.execute("create view public.hangs_on_it as select * from mobeye.alert_alarm_202610")
     done = ctl("retention", "-c", str(daemon.file))
-    assert done.returncode == 1 and done.stdout == "1 rows erased\n"
+    assert done.returncode == 1 and done.stdout == "1 row erased\n"
     assert "mobeye.alert_alarm_202610" in done.stderr and "depend" in done.stderr
     assert database.value("select count(*) from mobeye.alert") == 1
     assert database.value("select count(*) from mobeye.quarantine") == 0

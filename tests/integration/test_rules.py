@@ -105,10 +105,13 @@ def test_what_raised_the_priority_of_an_incident_is_explained(daemons, database,
     wait_until(lambda: database.value("select count(*) from mobeye.incident where verified_by is not null") == 3, "three are verified")
     assert "verified" not in explained("NL-0") and "raised" not in explained("NL-0")
     assert re.search(r"^verified +second_input: motion of NL-1 input 2 at \d\d:\d\d:\d\d, \d+ s after motion of NL-1 input 1\n"
-                     r"raised +from 3 to 2 by the verification", explained("NL-1"), re.M)
+                     r"raised +from 3 to 2 by the verification \(verify_by of rule rest\)$", explained("NL-1"), re.M)
     assert re.search(r"^verified +second_device: intrusion of NL-3 at [0-9:]+, \d+ s after motion of NL-2$", explained("NL-2"), re.M)
     assert re.search(r"^raised +from 3 to 1 by panic of NL-4 at [0-9:]+ \(rule urgent\)$", explained("NL-4"), re.M), explained("NL-4")
     database.execute("select patrol.verify(incident_id, 'person') from patrol.incidents where device_id = 'NL-0'")
+    database.execute("update mobeye.incident set rule = 'urgent', priority = 1 where device_id = 'NL-3'")
+    assert re.search(r"^priority +3\nstored +by rule urgent, priority 1; rules, areas or placements have changed since\nverified ", explained("NL-3"), re.M)
+    assert "raised" not in explained("NL-3")
     person = json.loads(explained("NL-0", "--json"))
     assert re.fullmatch(r"person: \S+ at [0-9:]+", person["verified"]) and person["priority"] == 3
 

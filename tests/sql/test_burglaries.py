@@ -185,7 +185,7 @@ class Burglaries(SchemaTest):
         self.assertIn("burglary PL1: under a legal hold", done.stderr)
         self.superuser.execute("select mobeye.hold_burglary('PL1', false, 'voorbij')")
         done = self.subject("again", "-", input=log.stdout)
-        self.assertEqual((done.returncode, done.stdout), (0, "1 rows erased again\n"), done.stderr)
+        self.assertEqual((done.returncode, done.stdout), (0, "1 row erased again\n"), done.stderr)
         self.assertEqual(self.superuser.execute("select reference from mobeye.burglary order by 1").fetchall(), [("PL2",), ("PL3",)])
 
     def test_a_request_for_a_device_at_an_address_leaves_its_burglaries(self):
@@ -196,7 +196,7 @@ class Burglaries(SchemaTest):
         request = ("--address", "Kerkstraat 1, Hoogland", "--device", "SET")
         self.assertNotIn("burglaries", self.subject("export", *request).stdout)
         log = self.subject("erase", *request, "--yes")
-        self.assertEqual((log.returncode, log.stderr.splitlines()[0]), (0, "1 rows erased"))
+        self.assertEqual((log.returncode, log.stderr.splitlines()[0]), (0, "1 row erased"))
         self.assertEqual([set(json.loads(line)) for line in log.stdout.splitlines()], [{"device_id", "during", "at"}])
         self.assertEqual(self.value(self.superuser, "select count(*) from mobeye.burglary"), 3)
 

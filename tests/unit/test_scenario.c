@@ -146,7 +146,7 @@ Test(scenario, what_does_not_hold_is_told)
                 "expect incident 2: priority 1\nexpect alert 1: rule camera, incident none\nexpect alert 2: rule x\n"
                 "expect incident 1: colour red",
          "x.scn, 8 expectations\n"
-         "x.scn:3: found 1 incidents (expected 2)\n"
+         "x.scn:3: found 1 incident (expected 2)\n"
          "x.scn:4: incident 1: priority is 2 (expected 1)\n"
          "x.scn:4: incident 1: kind is motion (expected fire)\n"
          "x.scn:5: incident 2 does not exist\n"
@@ -159,7 +159,7 @@ Test(scenario, what_does_not_hold_is_told)
          "previous merged "
          "areas)\n"},
         {DEVICE "scenario One\nat 2026-11-23 21:00 D motion\nexpect no incidents\nscenario Two\nexpect no incidents",
-         "One, 1 expectations\nx.scn:4: found 1 incidents (expected 0)\nTwo, 1 expectations\n"},
+         "One, 1 expectations\nx.scn:4: found 1 incident (expected 0)\nTwo, 1 expectations\n"},
         {DEVICE "at 2026-11-23 21:00 close 1 as no_trace\nexpect no incidents",
          "x.scn, 0 expectations\nx.scn:2: incident 1 does not exist (0 were created)\n"},
         {DEVICE "at 2026-11-23 21:00 D motion as first\nat 21:01 reopen 1\nexpect alert first: incident 1",

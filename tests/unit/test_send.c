@@ -120,7 +120,7 @@ Test(send, sends_again_what_got_retry)
     peer_start(&peer, retries_twice);
     cr_assert_eq(run_send("--to", peer.address, path_in), CTL_OK);
     peer_stop(&peer);
-    assert_says(path_out, "1 lines: 1 accepted, 0 rejected, 0 unanswered; 2 sent again");
+    assert_says(path_out, "1 line: 1 accepted, 0 rejected, 0 unanswered; 2 sent again");
 }
 
 static void goes_away_and_comes_back(struct peer *peer)

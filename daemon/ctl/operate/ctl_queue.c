@@ -27,8 +27,10 @@ static const char help[] =
     "  -c, --config FILE      configuration file (default: " CTL_DEFAULT_FILE ")\n"
     "      --db CONNINFO      libpq connection string; overrides database.conninfo\n"
     "  -h, --help             print this help\n\n"
-    "Columns: place in the queue, reference for the radio, priority (1 first), since when, kind of the first alert, what\n"
-    "the latest alert said or its camera recognised (person 87 %, oprit), address or district, status and who has it.\n\n"
+    "Columns: place in the queue, reference for the radio, priority (1 first), since when, kind of the first alert, "
+    "what\n"
+    "the latest alert said or its camera recognised (person 87 %, oprit), address or district, status and who has "
+    "it.\n\n"
     "On a terminal, what nobody has acknowledged is bold, and what is overdue is red; NO_COLOR turns that off.\n\n"
     "Example:\n"
     "  $ mobeyectl queue --follow --team noord\n\n" CTL_EXIT_HELP;

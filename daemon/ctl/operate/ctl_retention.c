@@ -81,7 +81,7 @@ static int erase_all(PGconn *conn, struct times *times)
         if (erase_class(conn, times, PQgetvalue(jobs, i, 0), &erased) != CTL_OK)
             status = CTL_FAILED;
     if (jobs)
-        printf("%" PRId64 " rows erased\n", erased);
+        printf("%" PRId64 " row%s erased\n", erased, ctl_plural((unsigned long)erased));
     PQclear(jobs);
     return status;
 }

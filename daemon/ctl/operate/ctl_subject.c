@@ -1,6 +1,7 @@
 /* mobeyectl subject: exports or erases the data about a home, at a person's request. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -84,6 +85,11 @@ static bool confirmed(const struct subject_request *request)
     return request->call.yes || ctl_confirm(VERB, "Permanently erase all data about this home or device?");
 }
 
+static void print_erased(FILE *out, const char *rows, const char *again)
+{
+    fprintf(out, "%s row%s erased%s\n", rows, ctl_plural(strtoul(rows, NULL, 10)), again);
+}
+
 /* Returns CTL_FAILED where something remains. */
 static int print_remaining(const char *lines)
 {
@@ -163,7 +169,7 @@ static int erase_subject(PGconn *conn, const struct subject_request *request)
         bool any = strcmp(PQgetvalue(rows, 0, 1), "0") != 0;
         status = print_remaining(PQgetvalue(rows, 0, 2));
         if (any) {
-            fprintf(stderr, "%s rows erased\n", PQgetvalue(rows, 0, 1));
+            print_erased(stderr, PQgetvalue(rows, 0, 1), "");
             print_journal(&request->call);
         } else if (status == CTL_OK) {
             status = ctl_fail(VERB, NOTHING);
@@ -202,7 +208,7 @@ static int erase_again(PGconn *conn, const struct subject_request *request)
         PGresult *rows =
             ctl_query(conn, VERB, file, "select " ERASED_COLUMNS " from mobeye.erase_again($1::jsonb)", 1, values);
         if (rows)
-            printf("%s rows erased again\n", PQgetvalue(rows, 0, 0));
+            print_erased(stdout, PQgetvalue(rows, 0, 0), " again");
         status = rows ? print_remaining(PQgetvalue(rows, 0, 1)) : CTL_FAILED;
         PQclear(rows);
     }

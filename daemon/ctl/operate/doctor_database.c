@@ -90,7 +90,7 @@ static const struct {
      "                     else count(*) || case count(*) when 1 then ' sender is' else ' senders are' end"
      "                          || ' not registered, the latest ' || (array_agg(device_id order by last_received_at "
      "desc))[1] end,"
-     "       'their alerts have neither an address nor a team: mobeyectl devices unknown lists them'"
+     "       'alerts of such senders have neither an address nor a team: mobeyectl devices unknown lists them'"
      "  from mobeye.device_unknown where source <> '" CTL_DRILL_SOURCE "'"},
     {"heartbeats", "mobeye.device",
      "select level, count(*) || ' placed ' || noun || case count(*) when 1 then ' has ' else 's have ' end || what, "

@@ -67,7 +67,7 @@ static int write_rows(PGconn *conn, int dir, const char *verb, const char *direc
             status = ctl_fail_sql(verb, "images", row);
         }
     }
-    fprintf(stderr, "%u images written to %s\n", n, directory);
+    fprintf(stderr, "%u image%s written to %s\n", n, ctl_plural(n), directory);
     return status;
 }
 

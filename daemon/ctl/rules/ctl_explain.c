@@ -153,6 +153,8 @@ static void put_decision(struct buf *out, bool json, const struct explanation *e
     }
     put_text(out, json, "category", "%s", incident_category_word(terms->category));
     put_number(out, json, "priority", terms->priority);
+    if (explanation->raised.stored)
+        put_value(out, json, "stored", str_from(explanation->raised.stored));
     if (explanation->raised.verified)
         put_value(out, json, "verified", str_from(explanation->raised.verified));
     if (explanation->raised.raised)
@@ -265,7 +267,7 @@ static void enrich_and_explain(PGconn *conn, struct enrich_tool *tool, struct ex
         ask_accepting(conn, explanation);
     }
     if (request_incident && explanation->alert.terms)
-        explain_raised_read(&explanation->raised, conn, explanation->conf, request_incident,
+        explain_raised_read(&explanation->raised, conn, explanation->conf, request_incident, explanation->alert.rule,
                             explanation->alert.terms->priority);
     print_explanation(explanation, json);
     free(explanation->team);
@@ -306,12 +308,12 @@ static int explain_incident(const struct explain_request *request, PGconn *conn,
         rc = ctl_fail(VERB, "incident %s does not exist or has no alerts", request->incident);
     if (rc == CTL_OK) {
         explanation->alert = batch->rows[0].alert;
-        explanation->incident =
-            query_text(conn,
-                       "select format('%s: %s, %s, priority %s, rule %s, team %s, %s alerts', incident_id, "
-                       "category, status, priority, coalesce(rule, 'none'), coalesce(team, 'none'), "
-                       "alert_count) from mobeye.incident where incident_id = $1::bigint",
-                       request->incident);
+        explanation->incident = query_text(
+            conn,
+            "select format('%s: %s, %s, priority %s, rule %s, team %s, %s alert%s', incident_id, "
+            "category, status, priority, coalesce(rule, 'none'), coalesce(team, 'none'), "
+            "alert_count, case when alert_count <> 1 then 's' end) from mobeye.incident where incident_id = $1::bigint",
+            request->incident);
         enrich_and_explain(conn, tool, explanation, request->incident, request->call.json);
         free(explanation->incident);
     }

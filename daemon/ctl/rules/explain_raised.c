@@ -25,7 +25,7 @@
     "     and a.device_id in (select i.device_id union select c.device_id from mobeye.incident_condition c"            \
     "                          where c.incident_id = i.incident_id))"
 
-/* One row: the priority, what verified it, whether verify_by gives that priority. The pair of alerts is the first one that
+/* One row: the priority, what verified it, whether verify_by gives that priority, the rule that created it. The pair of alerts is the first one that
  * was stored before the verification, by the conditions of mobeye.verify_incidents(). */
 static const char verified_sql[] =
     FOUND ", other as materialized ("
@@ -56,7 +56,7 @@ static const char verified_sql[] =
     "            then i.actor || to_char(i.verified_at at time zone $2, '\" at \"HH24:MI:SS')"
     "            else (select format('%s at %s, %s s after %s', p.later, to_char(p.at at time zone $2, 'HH24:MI:SS'), round(p.gap_s),"
     "                                p.earlier) from pair p) end, ''),"
-    "        i.verified_by is not null and i.verify_priority = i.priority from found i";
+    "        i.verified_by is not null and i.verify_priority = i.priority, i.rule from found i";
 
 /* A row for each rule of its alerts, the first one first: the rule, and its first alert. */
 static const char by_rule_sql[] =
@@ -71,12 +71,13 @@ static PGresult *query_raised(PGconn *conn, const char *sql, const char *inciden
     return PQexecParams(conn, sql, 2, NULL, values, NULL, NULL, 0);
 }
 
-static bool gives_priority(const struct conf *conf, const char *rule, int priority)
+/* 0: the file has no such rule, or it only stores. */
+static int priority_of(const struct conf *conf, const char *rule)
 {
     for (size_t i = 0; i < conf->n_rules; i++)
-        if (strcmp(conf->rules[i].name, rule) == 0)
-            return conf->rules[i].makes_incident && conf->rules[i].terms.priority == priority;
-    return false;
+        if (conf->rules[i].makes_incident && strcmp(conf->rules[i].name, rule) == 0)
+            return conf->rules[i].terms.priority;
+    return 0;
 }
 
 static char *format_text(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -97,33 +98,49 @@ static char *raised_by_alert(PGconn *conn, const struct conf *conf, const char *
     PGresult *rows = query_raised(conn, by_rule_sql, incident, conf->timezone);
     char *text = NULL;
     for (int row = 0; row < PQntuples(rows) && !text; row++)
-        if (gives_priority(conf, PQgetvalue(rows, row, 0), to))
+        if (priority_of(conf, PQgetvalue(rows, row, 0)) == to)
             text = format_text("from %d to %d by %s (rule %s)", from, to, PQgetvalue(rows, row, 1),
                                PQgetvalue(rows, row, 0));
     PQclear(rows);
     return text;
 }
 
+/* Rules and areas may have changed since the incident was created. */
+static char *stored_as(const struct conf *conf, const char *then, struct str now)
+{
+    int priority = priority_of(conf, then);
+    if (str_is(now, then))
+        return NULL;
+    return priority > 0
+               ? format_text("by rule %s, priority %d; rules, areas or placements have changed since", then, priority)
+               : format_text("by rule %s, which the file does not have", then);
+}
+
 void explain_raised_read(struct explain_raised *ret, PGconn *conn, const struct conf *conf, const char *incident,
-                         int first_priority)
+                         struct str rule, int first_priority)
 {
     *ret = (struct explain_raised){0};
     PGresult *row = query_raised(conn, verified_sql, incident, conf->timezone);
     if (PQntuples(row) == 1) {
-        int priority = atoi(PQgetvalue(row, 0, 0));
+        int priority = atoi(PQgetvalue(row, 0, 0)), then = first_priority;
         if (!PQgetisnull(row, 0, 1))
             ret->verified = mem_strdup(PQgetvalue(row, 0, 1));
-        if (priority < first_priority && *PQgetvalue(row, 0, 2) == 't')
-            ret->raised =
-                format_text("from %d to %d by the verification (verify_by of its rule)", first_priority, priority);
-        else if (priority < first_priority)
-            ret->raised = raised_by_alert(conn, conf, incident, first_priority, priority);
+        if (!PQgetisnull(row, 0, 3)) {
+            ret->stored = stored_as(conf, PQgetvalue(row, 0, 3), rule);
+            then = ret->stored ? priority_of(conf, PQgetvalue(row, 0, 3)) : first_priority;
+        }
+        if (priority < then && *PQgetvalue(row, 0, 2) == 't')
+            ret->raised = format_text("from %d to %d by the verification (verify_by of rule %s)", then, priority,
+                                      PQgetvalue(row, 0, 3));
+        else if (priority < then)
+            ret->raised = raised_by_alert(conn, conf, incident, then, priority);
     }
     PQclear(row);
 }
 
 void explain_raised_free(struct explain_raised *raised)
 {
+    free(raised->stored);
     free(raised->verified);
     free(raised->raised);
     *raised = (struct explain_raised){0};

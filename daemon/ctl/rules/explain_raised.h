@@ -6,17 +6,19 @@
 
 #include <libpq-fe.h>
 
+#include "base/buf.h"
 #include "conf/conf.h"
 
 struct explain_raised {
+    char *stored;   /* as which its first alert was stored; NULL: as the rules of the file say now */
     char *verified; /* NULL: it is not verified */
     char *raised;   /* NULL: its priority is that of its first alert */
 };
 
-/* first_priority: what the rules say of its first alert. A query that fails leaves its text NULL.
+/* rule, first_priority: what the file says of its first alert now. A query that fails leaves its text NULL.
  * explain_raised_free() the result. */
 void explain_raised_read(struct explain_raised *ret, PGconn *conn, const struct conf *conf, const char *incident,
-                         int first_priority);
+                         struct str rule, int first_priority);
 void explain_raised_free(struct explain_raised *raised);
 
 #endif

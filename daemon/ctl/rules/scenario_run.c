@@ -264,7 +264,8 @@ static void expect_count(struct play *play, const struct step *step)
 {
     play->expectations++;
     if (play->numbering.n != step->count)
-        fail(play, step, "found %zu incidents (expected %zu)", play->numbering.n, step->count);
+        fail(play, step, "found %zu incident%s (expected %zu)", play->numbering.n, ctl_plural(play->numbering.n),
+             step->count);
 }
 
 static void check_fact(struct play *play, const struct step *step, bool known, const struct scenario_fact *fact,

@@ -169,12 +169,12 @@ static void print_summary(const struct send *send)
     if (send->call.json)
         print_json(c);
     else if (send->dry_run)
-        printf("%" PRIu64 " lines: %" PRIu64 " would be accepted, %" PRIu64 " rejected\n", c->alerts, c->accepted,
-               c->rejected);
+        printf("%" PRIu64 " line%s: %" PRIu64 " would be accepted, %" PRIu64 " rejected\n", c->alerts,
+               ctl_plural(c->alerts), c->accepted, c->rejected);
     else
-        printf("%" PRIu64 " lines: %" PRIu64 " accepted, %" PRIu64 " rejected, %" PRIu64 " unanswered; %" PRIu64
+        printf("%" PRIu64 " line%s: %" PRIu64 " accepted, %" PRIu64 " rejected, %" PRIu64 " unanswered; %" PRIu64
                " sent again\n",
-               c->alerts, c->accepted, c->rejected, c->unanswered, c->resent);
+               c->alerts, ctl_plural(c->alerts), c->accepted, c->rejected, c->unanswered, c->resent);
 }
 
 /* The number of lines of a regular file, for the progress bar; 0 if unknown, or if there is no terminal. */
