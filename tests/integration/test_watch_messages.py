@@ -6,12 +6,14 @@ import hashlib
 import hmac
 import http.server
 import json
+import subprocess
 import threading
 
 import pytest
 
 from harness.daemon import mobeyectl
-from harness.paths import ROOT
+from harness.paths import MOBEYECTL, ROOT
+from harness.wait import wait_until
 
 TEMPLATES = ROOT / "config/watch"
 INCLUDE = ["--include", "reference,kind,priority,wijk,team"]
@@ -183,6 +185,21 @@ def test_a_team_that_does_not_exist_is_refused(database, verb):
     assert '--team: "noordd" is not a team (did you mean noord?)' in refused("noordd")
     assert '--team: "west" is not a team (expected noord, zuid)' in refused("west")
     assert mobeyectl(*verb, "--db", database.conninfo, "--team", "zuid").returncode == 0
+
+
+def test_a_team_that_is_removed_ends_the_watch(database):
+    database.execute("insert into mobeye.team values ('zuid')")
+    process = subprocess.Popen([MOBEYECTL, "watch", "--db", database.conninfo, "--team", "zuid"], stderr=subprocess.PIPE, text=True)
+    try:
+        wait_until(lambda: database.value("select count(*) from pg_stat_activity where application_name = 'mobeyectl watch'"
+                                          " and datname = current_database()") == 1, "it is connected")
+        database.execute("delete from mobeye.team")
+        database.disconnect_all()
+        assert process.wait(60) == 2 and '--team: "zuid" is not a team' in process.stderr.read()
+    finally:
+        process.kill()
+        process.wait(60)
+        process.stderr.close()
 
 
 def test_a_command_gets_the_event_with_a_line_feed(database, incident, tmp_path):
