@@ -3,7 +3,7 @@
 -- A reader knows the sums: of the areas of a layer with the rest, and of kinds, outcomes and hours of an alarm. So for each
 -- sum with something left out, so much else is left out that every number in it may be at least one more or one less, if all
 -- that is published is right. Where that cannot be had, the sum itself is left out. What is left out depends on one period
--- alone; periods that overlap are the matter of report_hidden().
+-- alone; periods that overlap are the matter of report_published().
 
 -- The smallest numbers are left out first, so that a higher minimum never shows what a lower one leaves out.
 create or replace function mobeye.hide_next(n bigint[], hidden boolean[]) returns boolean[]
@@ -280,26 +280,54 @@ $$;
 comment on function mobeye.report_parts(date, date) is
     'The half-years of a period (whole), and of a half-year that lies in it in part that half-year, its months that are over, and the rest.';
 
-create or replace function mobeye.report_hidden(layer text, from_day date, until_day date, min_cell integer)
-returns table (code text, figure text)
+create or replace function mobeye.add_counts(counts jsonb, more jsonb) returns jsonb
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+    select coalesce(jsonb_object_agg(s.code, s.figures), '{}')
+      from (select f.code, jsonb_object_agg(f.figure, f.n) as figures
+              from (select a.code, b.figure, sum(b.n::bigint)::bigint as n
+                      from unnest(array[counts, more]) as t (areas)
+                     cross join lateral jsonb_each(t.areas) as a (code, figures)
+                     cross join lateral jsonb_each_text(a.figures) as b (figure, n)
+                     group by 1, 2) f
+             group by f.code) s
+$$;
+comment on function mobeye.add_counts(jsonb, jsonb) is 'The sum of what two reports count (of placements: at most).';
+
+create or replace function mobeye.report_published(layer text, from_day date, until_day date, min_cell integer, bound boolean,
+                                                   out counts jsonb, out hidden jsonb)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
     over constant date := date_trunc('month', mobeye.local_time(now()));
+    wholly constant boolean := bound and (select bool_and(p.whole) from mobeye.report_parts(from_day, until_day) p);
+    part record;
+    figures jsonb;
 begin
-    if until_day > over and exists (select from mobeye.report_parts(from_day, until_day) p where not p.whole and p.part_until > over) then
-        return query select '**', '**'; -- the month that runs could be subtracted day by day
+    -- The half-years are counted anyway, and are the most of the work.
+    counts := case when wholly then '{}' else mobeye.report_table(layer, from_day, until_day) end;
+    hidden := '{}';
+    if not bound then
+        hidden := coalesce((select jsonb_object_agg(h.code || '|' || h.figure, true) from mobeye.hidden_in(counts, min_cell) h), '{}');
+        return;
+    elsif until_day > over and exists (select from mobeye.report_parts(from_day, until_day) p where not p.whole and p.part_until > over) then
+        hidden := '{"**|**": true}'; -- the month that runs could be subtracted day by day
         return;
     end if;
-    return query
-    select case when p.whole then h.code else '**' end, f.figure
-      from mobeye.report_parts(from_day, until_day) p
-     cross join lateral mobeye.hidden_in(mobeye.report_table(layer, p.part_from, p.part_until), min_cell, true) h
-     cross join lateral unnest(case when p.whole then array[h.figure]
-                                    when h.figure in ('burglaries', 'attempts') then array['burglaries', 'attempts']
-                                    else array[regexp_replace(h.figure, '^hour:.*', 'hours')] end) as f (figure);
+    for part in select * from mobeye.report_parts(from_day, until_day) loop
+        figures := mobeye.report_table(layer, part.part_from, part.part_until);
+        counts := case when wholly then mobeye.add_counts(counts, figures) else counts end;
+        hidden := hidden || coalesce((
+            select jsonb_object_agg(case when part.whole then h.code else '**' end || '|' || f.figure, true)
+              from mobeye.hidden_in(figures, min_cell, true) h
+             cross join lateral unnest(case when part.whole then array[h.figure]
+                                            when h.figure in ('burglaries', 'attempts') then array['burglaries', 'attempts']
+                                            else array[regexp_replace(h.figure, '^hour:.*', 'hours')] end) as f (figure)), '{}');
+    end loop;
 end
 $$;
-comment on function mobeye.report_hidden(text, date, date, integer) is
-    'The figures that are left out of an analyst''s report of whole months (**: of all areas, or all figures).';
+comment on function mobeye.report_published(text, date, date, integer, boolean) is
+    'What a report counts, and the figures that are left out (AREA|FIGURE; **: of all areas, or all figures); bound: of an analyst''s '
+    'report of whole months.';

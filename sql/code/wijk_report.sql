@@ -115,20 +115,15 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    counts constant jsonb := mobeye.report_table(layer, from_day, until_day);
     minutes constant jsonb := coalesce((select jsonb_object_agg(m.code, jsonb_build_object(
             'acknowledged', m.acknowledged, 'ack_median', round(m.ack_median::numeric, 1), 'ack_p90', round(m.ack_p90::numeric, 1),
             'arrived', m.arrived, 'on_scene_median', round(m.on_scene_median::numeric, 1),
             'on_scene_p90', round(m.on_scene_p90::numeric, 1)))
        from mobeye.report_minutes(layer, from_day, until_day) m), '{}');
+    counts jsonb;
     hidden jsonb;
 begin
-    if bound then
-        hidden := coalesce((select jsonb_object_agg(h.code || '|' || h.figure, true)
-                              from mobeye.report_hidden(layer, from_day, until_day, min_cell) h), '{}');
-    else
-        hidden := coalesce((select jsonb_object_agg(h.code || '|' || h.figure, true) from mobeye.hidden_in(counts, min_cell) h), '{}');
-    end if;
+    select p.counts, p.hidden into counts, hidden from mobeye.report_published(layer, from_day, until_day, min_cell, bound) p;
     hidden := mobeye.with_none(counts, hidden);
     return query
     select a.code, mobeye.area_figures(counts, hidden, a.code, a.homes, minutes -> a.code, min_cell), not counts ? a.code

@@ -217,6 +217,24 @@ class Report(SchemaTest):
                                    ("2025-02-01", "2025-03-01", ["2024-02-01", "2024-03-01"]), ("2024-02-29", "2024-03-01", ["2023-02-28", "2023-03-01"])):
             self.assertEqual(list(self.report(begin, end)["year_before"].values()), before, (begin, end))
 
+    def test_what_an_analyst_gets_is_what_the_owner_gets_or_nothing(self):
+        def compare(seen, real, path):
+            if isinstance(real, dict):
+                for name in real:
+                    compare(seen[name] if name in seen else 0, real[name], path + [name])
+            elif isinstance(real, list):
+                for n, value in enumerate(real):
+                    compare(seen[n], value, path + [n])
+            elif seen is not None:
+                self.assertEqual(seen, real, path)
+                equal.append(path)
+
+        for begin, end, least in (("2025-01-01", "2026-01-01", 300), ("2025-07-01", "2026-01-01", 300), ("2025-02-01", "2025-05-01", 20)):
+            equal = []
+            seen, real = self.report(begin, end, 5, "t_analist"), self.report(begin, end, 0)
+            compare(seen | {"min_cell": 0}, real, [begin, end])
+            self.assertGreater(len(equal), least)
+
     def test_an_analyst_has_whole_months_and_a_minimum(self):
         for begin, end, min_cell in (("2026-01-02", "2026-07-01", 5), ("2026-01-01", "2026-06-30", 5), ("2026-01-01", "2026-07-01", 4)):
             with self.assertRaises(psycopg.errors.InsufficientPrivilege):
