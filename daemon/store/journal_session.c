@@ -40,6 +40,7 @@ struct journal_session {
     int schema; /* version found, or NO_SCHEMA */
     int64_t partitions_until_us;
     struct journal_position position;
+    bool position_read; /* the statement had its row */
     unsigned retries;
     struct event wait, minute;
     struct rate_limiter schema_limiter, partitions_limiter;
@@ -179,6 +180,7 @@ static void read_position(struct journal_session *j)
     char journal[IDENTITY_TEXT_SIZE], sql[400];
     j->due &= ~(unsigned)DUE_POSITION;
     j->position = (struct journal_position){0};
+    j->position_read = false;
     snprintf(sql, sizeof(sql),
              "select r.value, a.value, p.position, p.checksum from mobeye.counter r join mobeye.counter a "
              "on a.name = 'areas' left join mobeye.journal_position p on p.journal = '%s' where r.name = 'registry'",
@@ -216,6 +218,7 @@ static void on_position_result(struct journal_session *j, PGresult *result)
 {
     if (PQntuples(result) != 1)
         return;
+    j->position_read = true;
     j->position = (struct journal_position){
         .stored = {.known = !PQgetisnull(result, 0, 2), number_at(result, 2), number_at(result, 3)},
         .registry_version = number_at(result, 0),
@@ -225,8 +228,8 @@ static void on_position_result(struct journal_session *j, PGresult *result)
 
 static void on_position_end(struct journal_session *j, const struct fault *fault)
 {
-    if (fault) {
-        wait_for_schema(j, fault->text);
+    if (fault || !j->position_read) {
+        wait_for_schema(j, fault ? fault->text : "mobeye.counter lacks the row registry or areas");
         return;
     }
     j->retries = 0;
