@@ -132,8 +132,8 @@ static char *put_text_or_null(char *p, struct str text)
 void copyrow_alert(struct buf *out, const struct alert *alert, uint64_t origin)
 {
     struct str wijk = area_code(alert, "wijk"), buurt = area_code(alert, "buurt");
-    size_t room = FIXED_MAX + alert->source.len + alert->event_id.len + alert->device.len + alert->payload.len +
-                  wijk.len + buurt.len + alert->placement_team.len;
+    size_t room = FIXED_MAX + alert->source.len + alert->event_id.len + alert->device.len + wijk.len + buurt.len +
+                  alert->placement_team.len;
     char *p = buf_reserve(out, room);
     p = put16(p, ALERT_COLUMNS);
     p = put_int2(p, (int)alert_class(alert->kind));
@@ -158,14 +158,15 @@ void copyrow_alert(struct buf *out, const struct alert *alert, uint64_t origin)
     p = put_text(p, alert->device);
     p = put_text(p, alert->source);
     p = put_text(p, alert->event_id);
-    p = put_text(p, alert->payload);
     out->len = (size_t)(p - out->data);
 }
 
-void copyrow_incident(struct buf *out, const struct alert *alert, uint64_t incident_id, const uint8_t *image_id)
+void copyrow_rest(struct buf *out, const struct alert *alert, uint64_t incident_id, const uint8_t *image_id)
 {
     bool by_areas = incident_id == 0 && alert->placement_team.len == 0 && alert->areas;
-    char *p = buf_reserve(out, 4 + 8 + (by_areas ? areas_room(alert->areas) : 4) + 4 + IDENTITY_BYTES);
+    size_t areas = by_areas ? areas_room(alert->areas) : 4;
+    char *p = buf_reserve(out, 4 + alert->payload.len + 4 + 8 + areas + 4 + IDENTITY_BYTES);
+    p = put_text(p, alert->payload);
     p = incident_id == 0 ? put_null(p) : put_int8(p, incident_id);
     p = by_areas ? put_areas(p, alert->areas) : put_null(p);
     p = image_id ? put_bytes(pgtype_put32(p, IDENTITY_BYTES), image_id, IDENTITY_BYTES) : put_null(p);

@@ -24,13 +24,13 @@ enum {
 #define COPYROW_ALERT_SQL    "copy mobeye.alert (" COPYROW_ALERT_COLUMNS ") from stdin (format binary)"
 #define COPYROW_IDENTITY_SQL "copy mobeye.alert_identity (id, device, stored_on) from stdin (format binary)"
 
-/* A row but for its last three columns. The number of its origin is that of origin_of(). */
+/* A row but for its last four columns. The number of its origin is that of origin_of(). */
 void copyrow_alert(struct buf *out, const struct alert *alert, uint64_t origin);
 
-/* The last three columns: the incident (0: none), and the areas of an alert that has neither an incident nor a
- * placement's team by which it could be seen, which are known last; and the number of its image, which is its own
- * identity (NULL: it has none). */
-void copyrow_incident(struct buf *out, const struct alert *alert, uint64_t incident_id, const uint8_t *image_id);
+/* The last four columns: the payload, which is long; the incident (0: none), and the areas of an alert that has neither
+ * an incident nor a placement's team by which it could be seen, which are known last; and the number of its image,
+ * which is its own identity (NULL: it has none). */
+void copyrow_rest(struct buf *out, const struct alert *alert, uint64_t incident_id, const uint8_t *image_id);
 
 /* device: of identity_device(), or 0. stored_on is the day of wall_us, UTC. */
 void copyrow_identity(struct buf *out, const uint8_t id[IDENTITY_BYTES], uint64_t device, int64_t wall_us);

@@ -414,30 +414,34 @@ static uint64_t incident_of(const struct encoded_batch *encoded, size_t row)
 
 static void append_row(const struct encoded_batch *encoded, size_t row, struct buf *out)
 {
+    const struct alert *alert = &encoded->batch->rows[row].alert;
     if (encoded->conflict[row]) {
-        struct alert alert = encoded->batch->rows[row].alert;
-        alert.flags |= FLAG_IDENTITY_CONFLICT;
-        copyrow_alert(out, &alert, encoded->origin[row]);
+        struct alert flagged = *alert;
+        flagged.flags |= FLAG_IDENTITY_CONFLICT;
+        copyrow_alert(out, &flagged, encoded->origin[row]);
     } else {
         buf_append(out, encoded->rows.data + encoded->start[row], encoded->start[row + 1] - encoded->start[row]);
     }
+    copyrow_rest(out, alert, incident_of(encoded, row), alert->image.kind ? encoded->own[row] : NULL);
+}
+
+/* Bytes of the row, but for the short columns of copyrow_rest(). */
+static size_t row_bytes(const struct encoded_batch *encoded, size_t row)
+{
+    return encoded->start[row + 1] - encoded->start[row] + encoded->batch->rows[row].alert.payload.len;
 }
 
 /* The next rows, each with the incident that is known by now, as long as they fit a chunk. One row may be longer. */
 static bool next_rows(struct encoded_batch *encoded, struct str *ret)
 {
-    const size_t *start = encoded->start;
     struct buf *chunk = &encoded->chunk;
     chunk->len = 0;
     for (; encoded->next < encoded->stop; encoded->next++) {
-        size_t row = encoded->next, len = start[row + 1] - start[row];
-        if (encoded->status[row] != ROW_STORE)
+        if (encoded->status[encoded->next] != ROW_STORE)
             continue;
-        if (chunk->len > 0 && chunk->len + len > COPYROW_CHUNK_BYTES)
+        if (chunk->len > 0 && chunk->len + row_bytes(encoded, encoded->next) > COPYROW_CHUNK_BYTES)
             break;
-        const struct alert *alert = &encoded->batch->rows[row].alert;
-        append_row(encoded, row, chunk);
-        copyrow_incident(chunk, alert, incident_of(encoded, row), alert->image.kind ? encoded->own[row] : NULL);
+        append_row(encoded, encoded->next, chunk);
     }
     *ret = buf_str(chunk);
     return chunk->len > 0;

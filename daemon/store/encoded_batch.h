@@ -37,7 +37,7 @@ struct encoded_batch {
     char *instance;
     bool has_rules;
     uint8_t rules[ORIGIN_RULES_BYTES]; /* hash of those that the alerts were judged by, valid where has_rules is set */
-    struct buf rows;                   /* COPY rows of mobeye.alert without their last columns, one after the other */
+    struct buf rows;                   /* of copyrow_alert(), one after the other */
     size_t *start;                     /* n + 1 offsets into rows; an unreadable row has no bytes */
     uint8_t *status;                   /* n of enum row_status */
     uint8_t *conflict;                 /* by row: not 0 where an alert of another device has its identity */
