@@ -28,6 +28,7 @@ static uint64_t half_of(const uint8_t *bytes)
     return be64toh(half);
 }
 
+/* Different ids. */
 static int compare_ids(const void *a, const void *b)
 {
     const struct lookup_id *x = a, *y = b;
@@ -36,54 +37,80 @@ static int compare_ids(const void *a, const void *b)
         left = half_of(x->id + sizeof(left));
         right = half_of(y->id + sizeof(right));
     }
-    if (left != right)
-        return left < right ? -1 : 1;
-    return x->row < y->row ? -1 : x->row > y->row;
+    return left < right ? -1 : left > right;
 }
 
-/* Sorts, and leaves one of each, with the times of all. Returns how many those are. */
-static size_t sort_unique(struct lookup_id *ids, size_t n)
+static void list_clear(struct lookup_list *list, size_t n)
 {
-    size_t kept = 0;
-    if (n > 0)
-        qsort(ids, n, sizeof(*ids), compare_ids);
-    for (size_t i = 0; i < n; i++) {
-        struct lookup_id *last = kept > 0 ? &ids[kept - 1] : NULL;
-        if (!last || memcmp(last->id, ids[i].id, sizeof(last->id)) != 0) {
-            ids[kept++] = ids[i];
-            continue;
-        }
-        last->from_us = ids[i].from_us < last->from_us ? ids[i].from_us : last->from_us;
-        last->until_us = ids[i].until_us > last->until_us ? ids[i].until_us : last->until_us;
+    list->bits = 4;
+    while (((size_t)1 << list->bits) < 2 * n) /* at most half full */
+        list->bits++;
+    size_t slots = (size_t)1 << list->bits;
+    if (list->cap < slots) {
+        list->cap = slots;
+        list->ids = mem_realloc(list->ids, slots / 2, sizeof(*list->ids));
+        list->slots = mem_realloc(list->slots, slots, sizeof(*list->slots));
     }
-    return kept;
+    if (list->factor == 0) {
+        arc4random_buf(&list->factor, sizeof(list->factor));
+        list->factor |= 1;
+    }
+    list->n = 0;
+    memset(list->slots, 0, slots * sizeof(*list->slots));
 }
 
-static struct lookup_id lookup_id(const uint8_t id[INCIDENT_KEY_BYTES], size_t row, int64_t occurred_us)
+/* Multiply-shift hashing: which ids share a slot depends on the odd factor, which no sender knows. */
+static size_t home_slot(const struct lookup_list *list, const uint8_t id[INCIDENT_KEY_BYTES])
 {
-    struct lookup_id one = {.row = (uint32_t)row, .from_us = occurred_us, .until_us = occurred_us};
-    memcpy(one.id, id, sizeof(one.id));
-    return one;
+    uint64_t both = half_of(id) ^ half_of(id + INCIDENT_KEY_BYTES / 2) << 1;
+    return (size_t)(both * list->factor >> (64 - list->bits));
+}
+
+/* An id that the list has keeps its row; its times are extended. Finding it here is cheaper than sorting all of them:
+ * a few devices send most alerts. */
+static void list_add(struct lookup_list *list, const uint8_t id[INCIDENT_KEY_BYTES], size_t row, int64_t occurred_us)
+{
+    size_t at = home_slot(list, id), mask = ((size_t)1 << list->bits) - 1;
+    while (list->slots[at] != 0 && memcmp(list->ids[list->slots[at] - 1].id, id, INCIDENT_KEY_BYTES) != 0)
+        at = (at + 1) & mask;
+    if (list->slots[at] == 0) {
+        struct lookup_id *one = &list->ids[list->n++];
+        memcpy(one->id, id, sizeof(one->id));
+        one->row = (uint32_t)row;
+        one->from_us = one->until_us = occurred_us;
+        list->slots[at] = (uint32_t)list->n;
+        return;
+    }
+    struct lookup_id *found = &list->ids[list->slots[at] - 1];
+    found->from_us = occurred_us < found->from_us ? occurred_us : found->from_us;
+    found->until_us = occurred_us > found->until_us ? occurred_us : found->until_us;
+}
+
+static void list_sort(struct lookup_list *list)
+{
+    qsort(list->ids, list->n, sizeof(*list->ids), compare_ids);
+}
+
+static void list_free(struct lookup_list *list)
+{
+    free(list->ids);
+    free(list->slots);
 }
 
 static void collect_ids(struct incident_lookup *lookup, const struct batch *batch)
 {
-    if (batch->n > lookup->cap) {
-        lookup->cap = batch->n;
-        lookup->conditions = mem_realloc(lookup->conditions, lookup->cap, sizeof(*lookup->conditions));
-        lookup->keys = mem_realloc(lookup->keys, lookup->cap, sizeof(*lookup->keys));
-    }
-    lookup->n_conditions = lookup->n_keys = 0;
+    list_clear(&lookup->conditions, batch->n);
+    list_clear(&lookup->keys, batch->n);
     for (size_t i = 0; i < batch->n; i++) {
         const struct alert *alert = &batch->rows[i].alert;
         if (batch->rows[i].unreadable)
             continue;
-        lookup->conditions[lookup->n_conditions++] = lookup_id(alert->condition, i, alert->occurred_us);
+        list_add(&lookup->conditions, alert->condition, i, alert->occurred_us);
         if (alert->terms)
-            lookup->keys[lookup->n_keys++] = lookup_id(alert->key, i, alert->occurred_us);
+            list_add(&lookup->keys, alert->key, i, alert->occurred_us);
     }
-    lookup->n_conditions = sort_unique(lookup->conditions, lookup->n_conditions);
-    lookup->n_keys = sort_unique(lookup->keys, lookup->n_keys);
+    list_sort(&lookup->conditions);
+    list_sort(&lookup->keys);
 }
 
 static bool concerns_all_of_source(const struct batch_row *row)
@@ -94,22 +121,22 @@ static bool concerns_all_of_source(const struct batch_row *row)
 /* The devices and kinds of which a restore may end more than its own condition, and a cancel may mean another one. */
 static void put_families(struct incident_lookup *lookup, const struct batch *batch)
 {
-    struct lookup_id *family = mem_realloc(NULL, batch->n ? batch->n : 1, sizeof(*family));
-    size_t n = 0;
+    struct lookup_list *families = &lookup->families;
+    list_clear(families, batch->n);
     for (size_t i = 0; i < batch->n; i++)
         if (concerns_all_of_source(&batch->rows[i])) {
-            family[n] = lookup_id(batch->rows[i].alert.condition, i, 0);
-            memset(family[n++].id + CONDITION_SOURCE_BYTES, 0, CONDITION_SOURCE_BYTES);
+            uint8_t family[INCIDENT_KEY_BYTES] = {0};
+            memcpy(family, batch->rows[i].alert.condition, CONDITION_SOURCE_BYTES);
+            list_add(families, family, i, 0);
         }
-    n = sort_unique(family, n);
-    param_array(&lookup->values[1], TYPE_UUID, n);
-    param_array(&lookup->values[2], TYPE_UUID, n);
-    for (size_t i = 0; i < n; i++) {
-        param_bytes(&lookup->values[1], family[i].id, INCIDENT_KEY_BYTES);
-        memset(family[i].id + CONDITION_SOURCE_BYTES, 0xff, CONDITION_SOURCE_BYTES);
-        param_bytes(&lookup->values[2], family[i].id, INCIDENT_KEY_BYTES);
+    list_sort(families);
+    param_array(&lookup->values[1], TYPE_UUID, families->n);
+    param_array(&lookup->values[2], TYPE_UUID, families->n);
+    for (size_t i = 0; i < families->n; i++) {
+        param_bytes(&lookup->values[1], families->ids[i].id, INCIDENT_KEY_BYTES);
+        memset(families->ids[i].id + CONDITION_SOURCE_BYTES, 0xff, CONDITION_SOURCE_BYTES);
+        param_bytes(&lookup->values[2], families->ids[i].id, INCIDENT_KEY_BYTES);
     }
-    free(family);
 }
 
 void incident_lookup_fill(struct incident_lookup *lookup, const struct batch *batch)
@@ -117,17 +144,17 @@ void incident_lookup_fill(struct incident_lookup *lookup, const struct batch *ba
     collect_ids(lookup, batch);
     for (size_t i = 0; i < INCIDENT_LOOKUP_PARAMS; i++)
         lookup->values[i].len = 0;
-    param_array(&lookup->values[0], TYPE_UUID, lookup->n_conditions);
-    for (size_t i = 0; i < lookup->n_conditions; i++)
-        param_bytes(&lookup->values[0], lookup->conditions[i].id, INCIDENT_KEY_BYTES);
+    param_array(&lookup->values[0], TYPE_UUID, lookup->conditions.n);
+    for (size_t i = 0; i < lookup->conditions.n; i++)
+        param_bytes(&lookup->values[0], lookup->conditions.ids[i].id, INCIDENT_KEY_BYTES);
     put_families(lookup, batch);
-    param_array(&lookup->values[3], TYPE_UUID, lookup->n_keys);
-    param_array(&lookup->values[4], TYPE_TIMESTAMPTZ, lookup->n_keys);
-    param_array(&lookup->values[5], TYPE_TIMESTAMPTZ, lookup->n_keys);
-    for (size_t i = 0; i < lookup->n_keys; i++) {
-        param_bytes(&lookup->values[3], lookup->keys[i].id, INCIDENT_KEY_BYTES);
-        param_time(&lookup->values[4], lookup->keys[i].from_us);
-        param_time(&lookup->values[5], lookup->keys[i].until_us);
+    param_array(&lookup->values[3], TYPE_UUID, lookup->keys.n);
+    param_array(&lookup->values[4], TYPE_TIMESTAMPTZ, lookup->keys.n);
+    param_array(&lookup->values[5], TYPE_TIMESTAMPTZ, lookup->keys.n);
+    for (size_t i = 0; i < lookup->keys.n; i++) {
+        param_bytes(&lookup->values[3], lookup->keys.ids[i].id, INCIDENT_KEY_BYTES);
+        param_time(&lookup->values[4], lookup->keys.ids[i].from_us);
+        param_time(&lookup->values[5], lookup->keys.ids[i].until_us);
     }
 }
 
@@ -135,23 +162,24 @@ void incident_lookup_free(struct incident_lookup *lookup)
 {
     for (size_t i = 0; i < INCIDENT_LOOKUP_PARAMS; i++)
         buf_free(&lookup->values[i]);
-    free(lookup->conditions);
-    free(lookup->keys);
+    list_free(&lookup->conditions);
+    list_free(&lookup->keys);
+    list_free(&lookup->families);
     *lookup = (struct incident_lookup){0};
 }
 
 /* Neighbours in the order of ids are of one device and kind. */
 size_t incident_lookup_row(const struct incident_lookup *lookup, const uint8_t condition[INCIDENT_KEY_BYTES])
 {
-    size_t low = 0, high = lookup->n_conditions;
+    size_t low = 0, high = lookup->conditions.n;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (memcmp(lookup->conditions[middle].id, condition, INCIDENT_KEY_BYTES) < 0)
+        if (memcmp(lookup->conditions.ids[middle].id, condition, INCIDENT_KEY_BYTES) < 0)
             low = middle + 1;
         else
             high = middle;
     }
     bool next =
-        low < lookup->n_conditions && memcmp(lookup->conditions[low].id, condition, CONDITION_SOURCE_BYTES) == 0;
-    return lookup->conditions[next || low == 0 ? low : low - 1].row;
+        low < lookup->conditions.n && memcmp(lookup->conditions.ids[low].id, condition, CONDITION_SOURCE_BYTES) == 0;
+    return lookup->conditions.ids[next || low == 0 ? low : low - 1].row;
 }

@@ -24,8 +24,14 @@ struct lookup_id {
 
 struct incident_lookup {
     struct buf values[INCIDENT_LOOKUP_PARAMS]; /* with binary arrays */
-    struct lookup_id *conditions, *keys;       /* sorted, each once */
-    size_t n_conditions, n_keys, cap;
+    /* Sorted by id, each once. Families: devices and kinds, as the first half of an id. */
+    struct lookup_list {
+        struct lookup_id *ids;
+        uint32_t *slots; /* 2^bits are used: 1 + an index into ids as they were added; 0: free */
+        size_t n, cap;   /* cap: slots allocated, and half as many ids */
+        unsigned bits;
+        uint64_t factor; /* random; 0: not yet drawn */
+    } conditions, keys, families;
 };
 
 /* The memory of an earlier use is used again. Unreadable rows are left out. */
