@@ -54,7 +54,6 @@ struct decoder {
     enum context contexts[LEVELS_MAX];
     unsigned depth;              /* invariant: contexts[depth - 1] is the innermost open one */
     const struct member *member; /* the one whose value comes next; NULL: not one that is read */
-    size_t next[IN_BOX + 1];     /* by context: where the search for a name begins, after the one found last */
     bool seen[REQUIRED_COUNT];   /* present, with any value */
     bool valid[REQUIRED_COUNT];  /* present, with an allowed value */
     struct number_list list;
@@ -259,15 +258,10 @@ static void on_name(void *ctx, struct str name)
 {
     struct decoder *decoder = ctx;
     enum context context = decoder->contexts[decoder->depth - 1];
-    size_t n = members_of[context].n, at = decoder->next[context];
-    decoder->member = NULL;
-    for (size_t i = 0; i < n && !decoder->member; i++) {
-        if (str_eq(members_of[context].all[at].name, name))
-            decoder->member = &members_of[context].all[at];
-        at = at + 1 < n ? at + 1 : 0;
-    }
-    if (decoder->member)
-        decoder->next[context] = at;
+    size_t i = 0, n = members_of[context].n;
+    while (i < n && !str_eq(members_of[context].all[i].name, name))
+        i++;
+    decoder->member = i < n ? &members_of[context].all[i] : NULL;
 }
 
 /* Stores the value of decoder->member, or flags it. Returns whether it is valid. */

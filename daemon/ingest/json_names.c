@@ -8,20 +8,17 @@
 
 #include "base/mem.h"
 
-/* Most messages have fewer names than this, which are compared one by one: that takes less time than hashing them. */
-enum { HASHED_FROM = 32 };
-enum { SLOTS_MIN = 128, SLOTS_MAX = 32768 };
+enum { SLOTS_MIN = 64, SLOTS_MAX = 32768 };
 _Static_assert(JSON_NAMES_MAX <= SLOTS_MAX / 2, "the table is at most half full");
-_Static_assert(HASHED_FROM <= SLOTS_MIN / 2, "the first table has slots for them");
 
 struct name {
-    uint64_t hash; /* set from HASHED_FROM names on */
+    uint64_t hash;
     struct str text;
     uint32_t object;
 };
 
 /* Open addressing. A slot holds 1 + an index into `all`; 0: empty. Invariant: n <= n_slots / 2; n_slots is a power of
- * two, or 0 below HASHED_FROM names. A message with more starts with few slots, so that little memory is touched. */
+ * two. Each message starts with few slots, so that little memory is touched. */
 struct json_names {
     uint64_t seed;
     size_t n, n_slots;
@@ -51,7 +48,8 @@ static void set_slots(struct json_names *names, size_t n_slots)
 
 void json_names_clear(struct json_names *names)
 {
-    names->n = names->n_slots = 0;
+    names->n = 0;
+    set_slots(names, SLOTS_MIN);
 }
 
 static bool same_name(const struct name *a, const struct name *b)
@@ -70,40 +68,18 @@ static uint16_t *find_slot(struct json_names *names, const struct name *name)
     }
 }
 
-static void fill_slots(struct json_names *names, size_t n_slots)
+static void double_slots(struct json_names *names)
 {
-    set_slots(names, n_slots);
+    set_slots(names, names->n_slots * 2);
     for (size_t i = 0; i < names->n; i++)
         *find_slot(names, &names->all[i]) = (uint16_t)(i + 1);
 }
 
-static void set_hash(const struct json_names *names, struct name *name)
-{
-    name->hash = XXH3_64bits_withSeed(name->text.p, name->text.len, names->seed + name->object);
-}
-
-static bool add_unhashed(struct json_names *names, const struct name *name)
-{
-    for (size_t i = 0; i < names->n; i++)
-        if (names->all[i].object == name->object && str_eq(names->all[i].text, name->text))
-            return false;
-    names->all[names->n++] = *name;
-    return true;
-}
-
 bool json_names_add(struct json_names *names, uint32_t object, struct str text)
 {
-    struct name name = {0, text, object};
-    if (names->n < HASHED_FROM)
-        return add_unhashed(names, &name);
-    if (names->n_slots == 0) {
-        for (size_t i = 0; i < names->n; i++)
-            set_hash(names, &names->all[i]);
-        fill_slots(names, SLOTS_MIN);
-    }
+    const struct name name = {XXH3_64bits_withSeed(text.p, text.len, names->seed + object), text, object};
     if (names->n == names->n_slots / 2)
-        fill_slots(names, names->n_slots * 2);
-    set_hash(names, &name);
+        double_slots(names);
     uint16_t *slot = find_slot(names, &name);
     if (*slot)
         return false;
