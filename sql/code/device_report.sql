@@ -16,27 +16,44 @@ comment on view mobeye.device_alarm is
     'Incidents of category alarm by the device of their first alert, under its present name, without drills and merged ones, and '
     'whether the viewer may count them.';
 
--- False alarms less than 3 months after the one before are in a row with it: the second of a row earns yellow, later ones red.
-create or replace view mobeye.false_alarm as
-select f.device_id, f.incident_id, f.first_seen, f.local_at, f.seen,
-       case when f.place = 2 then 'yellow' when f.place > 2 then 'red' end as card,
-       (f.local_at + interval '3 months') at time zone 'Europe/Amsterdam' as until
-  from (select r.*, row_number() over (partition by r.device_id, r.nth_row order by r.local_at, r.incident_id) as place
-          from (select q.*, count(*) filter (where q.begins) over (partition by q.device_id order by q.local_at, q.incident_id) as nth_row
-                  from (select a.*, coalesce(a.local_at >= lag(a.local_at) over (partition by a.device_id order by a.local_at, a.incident_id)
-                                                           + interval '3 months', true) as begins
-                          from mobeye.device_alarm a where a.outcome = 'false_alarm') q) r) f;
-comment on view mobeye.false_alarm is
-    'False alarms, each with the card that it earned its device and until when that holds; null: the first of a row.';
+-- A false alarm less than 3 months after the one before earns yellow; red, if that one came so soon after another as well. Hence
+-- a card depends on no more than the two before it, at most 2 x 92 days earlier: the whole history is never read.
+create or replace function mobeye.false_alarms(since timestamptz)
+returns table (device_id text, incident_id bigint, first_seen timestamptz, card text, until timestamptz)
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select f.device_id, f.incident_id, f.first_seen,
+           case when f.local_at < f.before + interval '3 months'
+                then case when f.before < f.before_that + interval '3 months' then 'red' else 'yellow' end end,
+           (f.local_at + interval '3 months') at time zone 'Europe/Amsterdam'
+      from (select a.*, lag(a.local_at) over row as before, lag(a.local_at, 2) over row as before_that
+              from mobeye.device_alarm a
+             where a.outcome = 'false_alarm' and a.first_seen >= since - interval '190 days'
+            window row as (partition by a.device_id order by a.local_at, a.incident_id)) f
+     where f.seen and f.first_seen >= since
+$$;
+comment on function mobeye.false_alarms(timestamptz) is
+    'The false alarms since a time that the viewer may count, each with the card that it earned its device and until when that '
+    'holds; null: the first of a row.';
+
+create or replace function mobeye.current_cards()
+returns table (device_id text, card text, since timestamptz, until timestamptz)
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+    select l.device_id, l.card, l.first_seen, l.until
+      from (select distinct on (f.device_id) f.* from mobeye.false_alarms(now() - interval '93 days') f
+             order by f.device_id, f.until desc, f.incident_id desc) l
+     where l.card is not null and l.until > now()
+$$;
+comment on function mobeye.current_cards() is 'The cards that hold now, as patrol.device_cards shows them to the viewer.';
 
 -- A card holds until 3 months after the false alarm that earned it; one more until then earns red (again).
 create or replace view patrol.device_cards with (security_barrier) as
-select d.device_id, d.model, f.card, f.first_seen as since, f.until
-  from (select distinct on (l.device_id) l.device_id, l.card, l.first_seen, l.until
-          from mobeye.false_alarm l
-         where l.seen order by l.device_id, l.local_at desc, l.incident_id desc) f
-  join mobeye.device d on d.device_id = f.device_id
- where f.card is not null and f.until > now();
+select d.device_id, d.model, c.card, c.since, c.until
+  from mobeye.current_cards() c
+  join mobeye.device d on d.device_id = c.device_id;
 comment on view patrol.device_cards is
     'Devices whose false alarms earned a card that still holds: yellow, the second within 3 months; red, another within the 3 '
     'months after that. Officers see cards from false alarms that they see.';
@@ -105,7 +122,7 @@ begin
          group by a.device_id
     ), earned as (
         select f.device_id, min(f.card) as card -- 'red' < 'yellow'
-          from mobeye.false_alarm f where f.seen and day_range @> f.first_seen
+          from mobeye.false_alarms(lower(day_range)) f where day_range @> f.first_seen
          group by f.device_id
     ), left_out as materialized (
         select o as device_id from mobeye.devices_left_out(from_day, until_day) o where restricted

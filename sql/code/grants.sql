@@ -114,7 +114,8 @@ grant execute on function
 -- ask who is looking (is_closed_to_viewer()). may_see_secret() answers for any viewer, so it is not granted.
 grant execute on function mobeye.area_code(text[], text), mobeye.current_viewer(), mobeye.officer_viewer(),
     mobeye.rd(public.geometry), mobeye.cell(public.geometry),
-    mobeye.can_see(text, text[], text, mobeye.viewer), mobeye.latest_alert(bigint), mobeye.mute_applies(bigint, bigint)
+    mobeye.can_see(text, text[], text, mobeye.viewer), mobeye.current_cards(), mobeye.latest_alert(bigint),
+    mobeye.mute_applies(bigint, bigint)
     to mobeye_registry;
 
 -- ---------------------------------------------------------------------------------------------------------------------
@@ -124,6 +125,7 @@ grant usage on schema patrol to mobeye_patrol, mobeye_auditor;
 grant select on patrol.alerts, patrol.burglaries, patrol.images, patrol.incidents, patrol.queue, patrol.changes, patrol.incident_history, patrol.mutes,
     patrol.devices, patrol.figures, patrol.teams to mobeye_patrol, mobeye_auditor;
 grant select on patrol.device_cards to mobeye_patrol;
+grant execute on function mobeye.current_cards() to mobeye_patrol; -- called by it
 grant execute on function
     patrol.api_version(),
     patrol.board_act(bigint, text, jsonb), -- auditors: open

@@ -74,6 +74,19 @@ class DeviceReport(SchemaTest):
         self.assertEqual((row["alarms"], row["false_alarms"], row["card"]), (3, 1, None))
         self.assertEqual({k: n for k, n in row["outcomes"].items() if n}, {"confirmed": 1, "false_alarm": 1, "open": 1})
 
+    def test_cards_that_hold_are_found_without_reading_what_is_long_past(self):
+        self.device("d", ("2020-01-01 12:00", None, "noord", False))
+        now = self.superuser.execute("select now() at time zone 'Europe/Amsterdam'").fetchone()[0]
+        for days in (*range(300, 400), 200, 130, 60):
+            self.alarm("d", (now - datetime.timedelta(days)).isoformat(" "), team="noord")
+        conn = self.superuser
+        with conn.transaction():
+            conn.execute("set local track_functions = 'all'; set local role dr_jan")
+            self.assertEqual(conn.execute("select device_id, card from patrol.device_cards").fetchall(), [("d", "red")])
+            conn.execute("reset role")
+            calls = conn.execute("select sum(calls) from pg_stat_xact_user_functions where funcname = 'can_see'").fetchone()[0]
+        self.assertLessEqual(calls, 3)
+
     def test_cards(self):
         for name, days, card in (
             ("one", ["2026-02-01"], None),
