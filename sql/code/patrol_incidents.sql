@@ -15,6 +15,18 @@ $$;
 comment on function mobeye.seen_by_camera(jsonb) is
     'What a camera recognised, how surely and in which of its zones, such as "person 87 %, oprit"; null if it does not say.';
 
+create or replace function mobeye.camera_said(camera jsonb) returns jsonb
+language sql immutable parallel safe
+set search_path = pg_catalog, pg_temp
+as $$
+    select nullif(jsonb_strip_nulls(jsonb_build_object(
+               'label', case when jsonb_typeof(camera -> 'label') = 'string' then left(camera ->> 'label', 64) end,
+               'score', case when jsonb_path_match(camera, '$.score >= 0 && $.score <= 1', silent => true) then camera -> 'score' end,
+               'camera_zone', case when jsonb_typeof(camera -> 'camera_zone') = 'string' then left(camera ->> 'camera_zone', 64) end)), '{}')
+$$;
+comment on function mobeye.camera_said(jsonb) is
+    'The same as JSON, for those who translate it: label, score and camera_zone, those that are there.';
+
 -- For views that have established that the reader sees the incident exactly. The latest alert is looked up by the devices of
 -- the incident, through their index; nothing is stored with the incident, which is kept longer than its alerts.
 create or replace function mobeye.latest_alert(incident_id bigint) returns text[]
@@ -39,7 +51,8 @@ begin
                           (select e.value ->> 'value' from jsonb_array_elements(a.payload -> 'extended') as e
                             where e.value ->> 'id' = 'I' limit 1),
                           mobeye.seen_by_camera(a.payload #> '{data,camera}')),
-                 (select n.label from mobeye.device_input n where n.device_id = a.device_id and n.input = a.input)]
+                 (select n.label from mobeye.device_input n where n.device_id = a.device_id and n.input = a.input),
+                 mobeye.camera_said(a.payload #> '{data,camera}')::text]
       into found
       from unnest(devices) as d (device_id)
      cross join lateral (
@@ -53,8 +66,8 @@ begin
 end
 $$;
 comment on function mobeye.latest_alert(bigint) is
-    'The text and the label of the input of the latest alert of an incident, each null if missing. Null if the reader may not '
-    'see it.';
+    'The text, the label of the input, and what the camera said (camera_said()) of the latest alert of an incident, each null if '
+    'missing. Null if the reader may not see it.';
 
 -- Everything that belongs to an incident, with nothing hidden: for the views and functions below, never for a role. Whether
 -- anything is muted at all is looked up once per query. Secrecy and its team are what was stored with the incident.
@@ -127,9 +140,10 @@ select incident_id, reference, status, category, priority, kind,
        previous_id, case when not coarse then external_ref end as external_ref,
        case when not coarse then external_system end as external_system, cancelled_at, flaps, merged_into, urgent, created_at,
        reopened_at, overdue_step, l.latest[1] as text, l.latest[2] as input_label, coarse,
-       case when not coarse then image_id end as image_id
+       case when not coarse then image_id end as image_id, l.latest[3]::jsonb as camera,
+       (select true from mobeye.person p where p.login = i.assigned_to) is null and assigned_to is not null as assigned_to_patrol
   from mobeye.incident_seen as i
- -- Looked up once for both columns, and not at all by a query that names neither.
+ -- Looked up once for these columns, and not at all by a query that names neither.
  cross join lateral (select case when not i.coarse then mobeye.latest_alert(i.incident_id) end as latest offset 0) as l
  order by incident_id desc;
 comment on view patrol.incidents is
@@ -191,6 +205,10 @@ comment on column patrol.incidents.input_label is
 comment on column patrol.incidents.coarse is 'Whether its place is hidden from the reader: see geom.';
 comment on column patrol.incidents.image_id is
     'Its best image: of the highest score, then the latest; null if it has none, or if coarse. See patrol.images.';
+comment on column patrol.incidents.camera is
+    'What the camera recognised by its latest alert: label, score, camera_zone. Null if that is not of a camera, or if coarse.';
+comment on column patrol.incidents.assigned_to_patrol is
+    'Whether assigned_to is not the login of a registered person, but the name of a patrol, or a mistake.';
 
 -- Scalar sub-selects here and in the history: the planner may turn EXISTS into a list of all incidents in sight.
 create or replace view patrol.changes with (security_barrier) as
