@@ -8,8 +8,11 @@ declare
     i mobeye.incident := mobeye.lock_incident(id, expected_status);
 begin
     if i.assigned_to is not null then
-        raise exception 'incident %: already assigned to %', mobeye.reference(id), i.assigned_to
-            using errcode = 'MB001', detail = i.status, hint = 'Take another one, or ask them to release it.';
+        raise exception 'incident %: already assigned to %', mobeye.reference(id),
+            case when i.assigned_to = mobeye.actor() then 'you' else i.assigned_to end
+            using errcode = 'MB001', detail = i.status,
+                  hint = case when i.assigned_to = mobeye.actor() then 'There is nothing to do.'
+                              else 'Take another one, or ask them to release it.' end;
     end if;
     perform patrol.assign(id, mobeye.actor(), expected_status, expected_change);
 end
@@ -42,13 +45,18 @@ as $$
 declare
     v mobeye.viewer := mobeye.require_right(case action when 'open' then 'look' else 'act' end);
     status text := args ->> 'expected_status';
-    change bigint := (args ->> 'expected_change')::bigint;
+    change bigint := mobeye.number_argument(args, 'expected_change');
     note text := args ->> 'note';
 begin
+    perform mobeye.check_members(action, args);
     case action
         when 'open' then
             return patrol.board_incident(id, coalesce(args ->> 'reason', ''));
         when 'claim' then
+            if args ->> 'officer' <> v.login then
+                raise exception 'claim: officer "%" is not you', args ->> 'officer'
+                    using errcode = 'invalid_parameter_value', hint = 'Use assign to give an incident to another officer.';
+            end if;
             perform mobeye.claim(id, status, change);
         when 'acknowledge' then
             perform patrol.acknowledge(id, status, change);
@@ -79,7 +87,7 @@ $$;
 comment on function patrol.board_act(bigint, text, jsonb) is
     'Does something with an incident: claim (assign to oneself, only while nobody has it), acknowledge, assign, release, '
     'on_scene, verify, note, close, reopen or open. Members of args: expected_status, expected_change, outcome, note, '
-    'officer, reason. Returns the incident as patrol.board_incident(); null as "incident" if it is no longer in sight.';
+    'officer, reason; one that the action does not have is refused. Returns the incident as patrol.board_incident(); null as "incident" if it is no longer in sight.';
 
 create or replace function patrol.board_next(args jsonb default '{}') returns jsonb
 language plpgsql security definer
@@ -87,8 +95,10 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v mobeye.viewer := mobeye.require_right('act');
-    claimed bigint := patrol.claim_next(coalesce(args ->> 'team', v.team), coalesce(args ->> 'officer', v.login));
+    claimed bigint;
 begin
+    perform mobeye.check_members('next', args);
+    claimed := patrol.claim_next(coalesce(args ->> 'team', v.team), coalesce(args ->> 'officer', v.login));
     return coalesce(mobeye.incident_detail(claimed, v, null),
                     jsonb_build_object('change_id', mobeye.change_count(), 'incident', null, 'alerts', '[]'::jsonb,
                                        'history', '[]'::jsonb, 'images', '[]'::jsonb));
@@ -103,12 +113,19 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v mobeye.viewer := mobeye.require_right('act');
-    until timestamptz := (args ->> 'until')::timestamptz;
+    until timestamptz := mobeye.time_argument(args, 'until');
     reason text := args ->> 'reason';
 begin
+    perform mobeye.check_members('mute', args);
+    if num_nonnulls(args ->> 'device', args ->> 'incident_id', coalesce(args ->> 'layer', args ->> 'code')) <> 1 then
+        raise exception 'mute: % device, incident_id, or layer and code',
+            case when jsonb_strip_nulls(args) ?| array['device', 'incident_id', 'layer', 'code'] then 'more than one of' else 'none of' end
+            using errcode = 'invalid_parameter_value', hint = 'Expected one of them: what is muted.';
+    end if;
     return jsonb_build_object('mute_id', case
-        when args ? 'incident_id' then patrol.mute_until_restored((args ->> 'incident_id')::bigint, until, reason)
-        when args ? 'layer' then patrol.mute_area(args ->> 'layer', args ->> 'code', until, reason)
+        when args ->> 'incident_id' is not null then
+            patrol.mute_until_restored(mobeye.number_argument(args, 'incident_id'), until, reason)
+        when coalesce(args ->> 'layer', args ->> 'code') is not null then patrol.mute_area(args ->> 'layer', args ->> 'code', until, reason)
         else patrol.mute(args ->> 'device', until, reason) end);
 end
 $$;
@@ -121,7 +138,8 @@ language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    perform mobeye.require_right('act'), patrol.unmute((args ->> 'mute_id')::bigint);
+    perform mobeye.require_right('act'), mobeye.check_members('unmute', args);
+    perform patrol.unmute(mobeye.number_argument(args, 'mute_id'));
     return '{}';
 end
 $$;
@@ -140,12 +158,13 @@ begin
     end if;
     return case call
         when 'me' then patrol.board_me()
-        when 'queue' then patrol.board_queue()
         when 'incident' then patrol.board_incident(id)
-        when 'map' then patrol.incidents_geojson((args ->> 'west')::float8, (args ->> 'south')::float8,
-                                                 (args ->> 'east')::float8, (args ->> 'north')::float8)
-        when 'areas' then patrol.board_areas((args ->> 'west')::float8, (args ->> 'south')::float8,
-                                             (args ->> 'east')::float8, (args ->> 'north')::float8)
+        when 'map' then patrol.incidents_geojson(
+            mobeye.degrees_argument(args, 'west'), mobeye.degrees_argument(args, 'south'),
+            mobeye.degrees_argument(args, 'east'), mobeye.degrees_argument(args, 'north'))
+        when 'areas' then patrol.board_areas(
+            mobeye.degrees_argument(args, 'west'), mobeye.degrees_argument(args, 'south'),
+            mobeye.degrees_argument(args, 'east'), mobeye.degrees_argument(args, 'north'))
         when 'equipment' then patrol.board_equipment(args ->> 'q')
         when 'closed' then patrol.board_closed(args ->> 'q')
         when 'next' then patrol.board_next(args)
@@ -154,7 +173,7 @@ begin
         else patrol.board_act(id, call, args) end;
 end
 $$;
-comment on function mobeye.board_call(text, bigint, jsonb) is 'Calls the function of a name with these arguments.';
+comment on function mobeye.board_call(text, bigint, jsonb) is 'Calls the function of a name with these arguments; queue: see board().';
 
 create or replace function mobeye.http_status(state text) returns integer
 language sql immutable
@@ -167,6 +186,19 @@ as $$
 $$;
 comment on function mobeye.http_status(text) is
     'The HTTP status for a SQLSTATE by which a function of patrol refuses something; null for any other error.';
+
+-- What the functions say of mobeye.acting_as is for the programmer of a front end.
+create or replace function mobeye.refusal(person text, state text, message text, hint text) returns jsonb
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+    select jsonb_build_object('code', state)
+           || case when state = '28000'
+                   then jsonb_build_object('message', format('"%s" is not a registered person', coalesce(person, '')),
+                                           'hint', 'Ask the administrator of the board to register you (mobeyectl people import).')
+                   else jsonb_build_object('message', message, 'hint', nullif(hint, '')) end
+$$;
+comment on function mobeye.refusal(text, text, text, text) is 'The body of an answer that refuses something.';
 
 -- Who was first, as the person may know it. Where alerts were (check_current()), it is the panic or the verification, not what a
 -- person did before; else it is the last status, not what alerts did since.
@@ -202,16 +234,12 @@ language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    args jsonb;
     state text; message text; hint text; stale text;
 begin
     perform set_config('mobeye.acting_as', person, true);
     begin
-        args := coalesce(nullif(btrim(arguments, E' \t\r\n'), ''), '{}');
-        if jsonb_typeof(args) <> 'object' then
-            raise exception 'the body is not a JSON object' using errcode = 'invalid_parameter_value';
-        end if;
-        body := mobeye.board_call(call, id, args);
+        body := case call when 'queue' then mobeye.queue_json()::text
+                          else mobeye.board_call(call, id, mobeye.read_arguments(arguments))::text end;
         http_status := 200;
     exception when others then
         get stacked diagnostics state = returned_sqlstate, message = message_text, hint = pg_exception_hint,
@@ -222,7 +250,7 @@ begin
         end if;
     end;
     if http_status <> 200 then
-        body := jsonb_build_object('code', state, 'message', message, 'hint', nullif(hint, ''))
+        body := mobeye.refusal(person, state, message, hint)
                 || case when http_status = 409 then coalesce(mobeye.conflict(id, stale = 'expected_change'), '{}') else '{}' end;
     end if;
     return next;
@@ -252,7 +280,7 @@ begin
         if http_status is null then
             raise;
         end if;
-        body := jsonb_build_object('code', state, 'message', message, 'hint', nullif(hint, ''));
+        body := mobeye.refusal(person, state, message, hint);
     end;
     return next;
 end

@@ -101,7 +101,7 @@ declare
     added bigint;
 begin
     if (until > at and until <= at + interval '366 days') is not true then
-        raise exception 'mute: end % is not valid', coalesce(until::text, 'an unknown time')
+        raise exception 'mute: %', coalesce('end ' || until || ' is not valid', 'the end is missing')
             using errcode = 'invalid_parameter_value', hint = 'Expected an end in the future, within a year.';
     end if;
     select * into p from mobeye.placement t where t.device_id = device and t.during @> now();

@@ -141,6 +141,72 @@ end
 $$;
 comment on function mobeye.require_text(text, text) is 'Returns the text; refuses it if it is missing, blank or too long.';
 
+-- One letter added, left out, replaced, or two exchanged: what is typed by mistake. Numbers and single letters tell patrols apart.
+create or replace function mobeye.is_slip(typed text, meant text) returns boolean
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    a text := lower(btrim(typed));
+    b text := lower(btrim(meant));
+begin
+    if a = b then
+        return true;
+    end if;
+    if least(length(a), length(b)) < 4 or abs(length(a) - length(b)) > 1
+       or coalesce(substring(a, '(?:^|[^[:alpha:]])([[:alpha:]])$'), '')
+          <> coalesce(substring(b, '(?:^|[^[:alpha:]])([[:alpha:]])$'), '') then
+        return false;
+    end if;
+    while left(a, 1) = left(b, 1) and a <> '' and b <> '' loop
+        a := substr(a, 2);
+        b := substr(b, 2);
+    end loop;
+    while right(a, 1) = right(b, 1) and a <> '' and b <> '' loop
+        a := left(a, -1);
+        b := left(b, -1);
+    end loop;
+    return (a || b) !~ '\d' and (length(a) <= 1 and length(b) <= 1 or length(a) = 2 and a = reverse(b));
+end
+$$;
+comment on function mobeye.is_slip(text, text) is
+    'Whether a name was probably typed by mistake for another: it differs in case, or by one letter or two exchanged ones. Digits, '
+    'names of fewer than 4 characters, and a single letter at the end (wagen b) always count as another name.';
+
+-- A patrol may have any name, so an unknown one is not refused; but nobody would see that "jnsen" was meant for jansen.
+create or replace function mobeye.check_officer(officer text) returns text
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    p mobeye.person;
+    role regrole;
+    meant text;
+begin
+    perform mobeye.require_text('the officer', officer);
+    role := to_regrole(quote_ident(officer));
+    select * into p from mobeye.person t where t.login = officer;
+    if p.login is null then
+        select min(t.login) into meant from mobeye.person t where mobeye.is_slip(officer, t.login);
+        if meant is not null then
+            raise exception 'officer "%" is not a registered person', officer
+                using errcode = 'invalid_parameter_value',
+                      hint = format('Did you mean %s? If not, use a name that is not so similar.', meant);
+        end if;
+    elsif not p.all_teams and p.team is null
+          or role is not null and not pg_has_role(role, 'mobeye_patrol', 'member') and not pg_has_role(role, 'mobeye_owner', 'member') then
+        raise exception 'officer "%" cannot see incidents', officer
+            using errcode = 'invalid_parameter_value',
+                  hint = case when role is null or pg_has_role(role, 'mobeye_patrol', 'member') then 'This person has no team: mobeyectl people import.'
+                              else 'Their login is not a member of mobeye_patrol.' end;
+    end if;
+    return officer;
+end
+$$;
+comment on function mobeye.check_officer(text) is
+    'Returns the officer: the login of a person, or the name of a patrol. Refuses a person who cannot see incidents, and a name '
+    'that is probably mistyped for a login (is_slip()).';
+
 create or replace function patrol.acknowledge(
     id bigint, expected_status text default null, expected_change bigint default null) returns text
 language sql security definer
@@ -154,9 +220,10 @@ create or replace function patrol.assign(
     id bigint, officer text, expected_status text default null, expected_change bigint default null) returns text
 language sql security definer
 set search_path = pg_catalog, pg_temp
-as $$ select mobeye.change_status(id, 'assign', expected_status, expected_change, officer => mobeye.require_text('the officer', officer)) $$;
+as $$ select mobeye.change_status(id, 'assign', expected_status, expected_change, officer => mobeye.check_officer(officer)) $$;
 comment on function patrol.assign(bigint, text, text, bigint) is
-    'Assigns an open incident to an officer (login or call sign). An incident without a team gets that of the officer.';
+    'Assigns an open incident to an officer (login or call sign). An incident without a team gets that of the officer. Refused for a '
+    'person who cannot see incidents, and for a name that differs from a login by one letter (a mistake in typing).';
 
 create or replace function patrol.release(
     id bigint, expected_status text default null, expected_change bigint default null) returns text
@@ -181,7 +248,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
     if (outcome in ('confirmed', 'false_alarm', 'technical', 'no_trace', 'drill')) is not true then
-        raise exception 'outcome "%" is not valid', outcome
+        raise exception 'outcome %', coalesce('"' || outcome || '" is not valid', 'is missing')
             using errcode = 'invalid_parameter_value',
                   hint = 'Expected confirmed, false_alarm, technical, no_trace or drill.';
     end if;
@@ -305,6 +372,7 @@ begin
             using errcode = 'invalid_parameter_value',
                   hint = 'Teams: ' || (select string_agg(t.team, ', ' order by t.team) from mobeye.team t) || '.';
     end if;
+    perform mobeye.check_officer(officer);
     theirs.team := claim_next.team;
     theirs.all_teams := false;
     theirs.areas := array(select a.layer || ':' || a.code from mobeye.team_area a where a.team = claim_next.team);

@@ -106,7 +106,17 @@ select throws_ok(format('select patrol.close(%s, %L)', make(), outcome), '22023'
 select throws_ok(format('select patrol.reopen(%s, %L)', make('{"status": "closed"}'), note), '22023', null, 'reopened without a reason')
   from unnest(array['', '  ', null]) as note;
 select throws_ok(format('select patrol.assign(%s, %L)', make(), officer), '22023', null, 'assigned to nobody')
-  from unnest(array['', null]) as officer;
+  from unnest(array['', '  ', null]) as officer;
+-- A name that is probably mistyped for a login (t_jan, t_piet, t_fee), or a person who sees nothing, is nobody's either.
+select throws_ok(format('select patrol.assign(%s, %L)', make(), officer), '22023', format('officer "%s" %s', officer, what), officer || ' ' || what)
+  from unnest(array['t_jam', 't_jn', 't_jjan', 'tj_an', 'T_JAN', 't_jan ', 't_peit', 't_leeg'],
+              array_fill('is not a registered person'::text, array[7]) || 'cannot see incidents'::text) as o(officer, what);
+select throws_like($$select patrol.claim_next('noord', 't_jam')$$, 'officer "t_jam" is not a registered person', 'nor does the next go there');
+insert into mobeye.person values ('t_rik', 'Rik', 'noord', false), ('patrol-7', 'Zeven', 'noord', false), ('wagen b', 'B', 'noord', false);
+select throws_ok(format('select patrol.assign(%s, ''t_rik'')', make()), '22023', 'officer "t_rik" cannot see incidents', 'a person of the registry');
+select lives_ok(format('select patrol.assign(%s, %L)', make(), officer), officer || ' may be a patrol')
+  from unnest(array['wagen 12', 'patrol-7', 'patrol-8', 'patrol-71', 'wagen c', 'wagen b', 'unit12b', 'Jo', 'Jan', 't_fee', 't_baas', 'niemand', '007', 'een "naam"', repeat('x', 200)]) as officer;
+delete from mobeye.person where login in ('t_rik', 'patrol-7', 'wagen b');
 select lives_ok(format('select patrol.note(%s, %L)', make('{"status": "closed"}'), repeat('x', 4000)), 'a note of 4000 characters, closed or not');
 select throws_ok(format('select patrol.note(%s, %L)', make(), text), '22023', null, 'no note')
   from unnest(array[repeat('x', 4001), E' \n', null]) as text;

@@ -66,12 +66,20 @@ export function metres(n) {
 
 export const kind = incident => word('kind', incident.kind);
 
+/** What the camera recognised: "persoon 87 %, oprit"; empty if it said nothing that the reader may see. */
+export function recognised({ camera }) {
+    const score = typeof camera?.score === 'number' ? `${Math.round(camera.score * 100)} %` : null;
+    const what = [camera?.label && word('label', camera.label), score].filter(Boolean).join(' ');
+    return [what, camera?.camera_zone].filter(Boolean).join(', ');
+}
+
 export const where = incident => (incident.coarse ? t('secret_place') : incident.address || t('no_address'));
 
 export function statusOf(incident, me) {
     const status = word('status', incident.status);
     const mine = incident.assigned_to && incident.assigned_to === me.login;
-    return incident.assigned_to && incident.status !== 'closed' ? `${status}: ${mine ? t('you') : nameOf(incident.assigned_to, me)}` : status;
+    const who = incident.assigned_to_patrol ? t('patrol', { who: incident.assigned_to }) : nameOf(incident.assigned_to, me);
+    return incident.assigned_to && incident.status !== 'closed' ? `${status}: ${mine ? t('you') : who}` : status;
 }
 
 /** The name of an officer, where the reader may know it; else the login. */

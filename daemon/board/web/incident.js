@@ -2,7 +2,7 @@
 import { ignoreFailure, sendOnce } from './actions.js';
 import { get } from './api.js';
 import { el } from './dom.js';
-import { badge, clock, full, kind, nameOf, statusOf, timeAgo, timeAt, where } from './format.js';
+import { badge, clock, full, kind, nameOf, recognised, statusOf, timeAgo, timeAt, where } from './format.js';
 import { actionBar, alertCount, chipsOf } from './rows.js';
 import { state, updated } from './state.js';
 import { t, word } from './texts.js';
@@ -198,7 +198,7 @@ function headOf(i) {
         badge(i.priority),
         el('div', { class: 'what' },
             el('h1', { tabindex: -1 }, where(i)),
-            el('p', { class: 'line' }, el('strong', null, kind(i)), el('span', { class: 'reference' }, i.reference),
+            el('p', { class: 'line' }, el('strong', null, [kind(i), recognised(i)].filter(Boolean).join(': ')), el('span', { class: 'reference' }, i.reference),
                 el('span', null, [i.wijk_name, alertCount(i), i.input_label].filter(Boolean).join(' · '))),
             i.text && el('p', { class: 'said' }, `“${i.text}”`),
             el('div', { class: 'chips' }, chipsOf(i))),

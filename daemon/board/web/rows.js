@@ -1,7 +1,7 @@
 // An incident as a row: in the queue, on the wall, among the closed and the service incidents.
 import { actionsOf } from './actions.js';
 import { el } from './dom.js';
-import { badge, clock, kind, metres, metresBetween, statusOf, timeAgo, timeAt, where } from './format.js';
+import { badge, clock, kind, metres, metresBetween, recognised, statusOf, timeAgo, timeAt, where } from './format.js';
 import { state } from './state.js';
 import { t, word } from './texts.js';
 
@@ -65,7 +65,7 @@ export function incidentRow(incident, { named = false, actions = true, next = fa
     const classes = ['row', unseen && 'unseen', mine && 'mine', next && 'next', incident.drill && 'is-drill', `pr${incident.priority}`,
         state.selected === incident.incident_id && 'selected'].filter(Boolean).join(' ');
     const title = [el('span', { class: 'place' }, place),
-        el('span', { class: 'kind' }, kind(incident))];
+        el('span', { class: 'kind' }, [kind(incident), recognised(incident)].filter(Boolean).join(': '))];
     return el('li', { class: classes, 'data-key': `i${incident.incident_id}`, 'data-incident': named ? incident.incident_id : null, 'data-status': incident.status, 'data-assigned-to': incident.assigned_to },
         badge(incident.priority),
         el('div', { class: 'what' },

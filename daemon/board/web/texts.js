@@ -72,6 +72,7 @@ const table = {
     status_on_scene: ['Ter plaatse', 'On scene'],
     status_closed: ['Gesloten', 'Closed'],
     you: ['u', 'you'],
+    patrol: ['patrouille “{who}”', 'patrol “{who}”'],
 
     // actions
     claim: ['Neem', 'Claim'],
@@ -282,6 +283,18 @@ const table = {
     kind_arm: ['In- of uitgeschakeld', 'Arm'],
     kind_bypass: ['Overbrugd', 'Bypass'],
     kind_unknown: ['Onbekend', 'Unknown'],
+
+    // what cameras recognise
+    label_person: ['persoon', 'person'],
+    label_car: ['auto', 'car'],
+    label_truck: ['vrachtwagen', 'truck'],
+    label_bus: ['bus', 'bus'],
+    label_motorcycle: ['motor', 'motorcycle'],
+    label_bicycle: ['fiets', 'bicycle'],
+    label_boat: ['boot', 'boat'],
+    label_dog: ['hond', 'dog'],
+    label_cat: ['kat', 'cat'],
+    label_bird: ['vogel', 'bird'],
 };
 
 let language = 0;
