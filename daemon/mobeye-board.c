@@ -1,6 +1,7 @@
 /* The board: parses arguments, builds everything, runs the loop, tears down in reverse order. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <event2/event.h>
 #include <libpq-fe.h>
@@ -67,12 +68,41 @@ static int answer_metrics(void *ctx, struct buf *ret_body)
     return 200;
 }
 
+static void on_fixed_person(void *ctx, const struct db_reply *reply)
+{
+    const struct board *board = ctx;
+    if (reply->status == 403)
+        log_error("mobeye-board",
+                  "identity.fixed: \"%s\" is not a registered person who may use the board, so nobody can use it "
+                  "(expected a login that mobeyectl people lists)",
+                  board->conf->identity.fixed);
+}
+
+static bool is_always_wanted(void *ctx)
+{
+    (void)ctx;
+    return true;
+}
+
+/* The database can be used, at the start and after an interruption. */
+static void on_usable(void *ctx)
+{
+    struct board *board = ctx;
+    const struct db_caller caller = {on_fixed_person, is_always_wanted, board};
+    change_hub_start(board->api.hub);
+    if (board->conf->identity.fixed)
+        db_pool_call(board->api.pool, &(struct db_request){.person = board->conf->identity.fixed, .name = "me"},
+                     &caller);
+}
+
 static void log_ready(const struct board *board)
 {
+    const char *listen = board->conf->listen;
     if (board->conf->socket_path)
-        log_info("mobeye-board", "is ready on %s, version " MOBEYE_VERSION, board->conf->listen);
+        log_info("mobeye-board", "is ready on %s, version " MOBEYE_VERSION, listen);
     else
-        log_info("mobeye-board", "is ready on port %u, version " MOBEYE_VERSION, board_http_port(board->http));
+        log_info("mobeye-board", "is ready on http://%.*s:%u, version " MOBEYE_VERSION,
+                 (int)(strrchr(listen, ':') - listen), listen, board_http_port(board->http));
     if (board->conf->identity.fixed)
         log_warning("mobeye-board", "identity.fixed: everybody on this machine acts as \"%s\"",
                     board->conf->identity.fixed);
@@ -88,8 +118,9 @@ static int run_board(struct board *board)
         goto report;
     struct loop *loop = board->program.loop;
     board->api.conf = board->conf;
-    board->api.pool = db_pool_new(loop, board->conf->database.conninfo, board->conf->database.connections);
     board->api.hub = change_hub_new(loop, board->conf->database.conninfo, &board->metrics);
+    board->api.pool =
+        db_pool_new(loop, board->conf->database.conninfo, board->conf->database.connections, on_usable, board);
     board->http = board_http_new(loop, board->conf, &board->metrics, board_api_on_request, &board->api, &err);
     if (!board->http || program_listen(&board->program, board->conf->http_listen, &err) != 0)
         goto report;
@@ -105,8 +136,8 @@ report:
 undo:
     program_disarm(&board->program);
     board_http_free(&board->http);
-    change_hub_free(&board->api.hub);
     db_pool_free(&board->api.pool);
+    change_hub_free(&board->api.hub);
     program_end(&board->program);
     return status;
 }

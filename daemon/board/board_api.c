@@ -90,7 +90,9 @@ static void answer_if_known(const struct api_work *work, const struct db_reply *
 {
     if (reply->status == 403)
         board_answer_error(work->request, 403, "you are signed in, but not registered as a person who uses the board",
-                           "Ask the administrator of the board.");
+                           "Ask the administrator of the board to register you (mobeyectl people import).");
+    else if (work->follows && work->request->head)
+        board_answer(work->request, &(struct board_answer){.status = 200, .type = BOARD_STREAM_TYPE});
     else if (work->follows)
         change_hub_follow(work->api->hub, work->request, work->after);
     else
@@ -117,14 +119,16 @@ static void on_reply(void *ctx, const struct db_reply *reply)
     free(work);
 }
 
-/* Before a call that has waited is sent. */
+/* Before a call that has waited is sent. A client that has left cannot be told from one that only has nothing more to
+ * send, and reads on: nothing is done, and the latter learns it. */
 static bool is_wanted(void *ctx)
 {
     struct api_work *work = ctx;
     if (!board_request_is_left(work->request))
         return true;
-    work->call = NULL;
-    board_request_cut(work->request);
+    board_answer_error(work->request, 503, "the client closed its side of the connection before the database was free",
+                       "Nothing was done. Keep the connection open until the answer has come.");
+    free(work);
     return false;
 }
 
@@ -218,7 +222,7 @@ static void on_api_request(struct board_api *api, struct board_request *request)
     TAILQ_INIT(&query);
     if (request->query && evhttp_parse_query_str(request->query, &query) != 0)
         board_answer_error(request, 400, "the query string is not valid (expected name=value&...)", NULL);
-    else if (strcmp(route.call, "changes") == 0 && !request->head)
+    else if (strcmp(route.call, "changes") == 0)
         follow(api, request, &query);
     else
         call_database(api, request, &route, &query);

@@ -38,7 +38,7 @@ struct board_http {
     struct board_peers *peers;
     struct evhttp_bound_socket *bound;
     char *csp;
-    struct rate_limiter too_much;
+    struct rate_limiter too_much, unidentified;
 };
 
 /* ---- headers ---- */
@@ -211,7 +211,7 @@ void board_stream_begin(struct board_request *request)
 {
     board_peer_stream(request->peer, SOCKET_BUFFER);
     count_status(request->http, 200);
-    begin_answer(request, "text/event-stream; charset=utf-8", NULL);
+    begin_answer(request, BOARD_STREAM_TYPE, NULL);
     evhttp_add_header(evhttp_request_get_output_headers(request->evreq), "X-Accel-Buffering", "no");
     evhttp_send_reply_start(request->evreq, 200, "OK");
 }
@@ -288,11 +288,16 @@ static void on_evhttp_request(struct evhttp_request *evreq, void *arg)
     board_peer_begin(request->peer, request);
     const struct conf_board *conf = http->conf;
     bool peer = conf->socket_path && board_peer_is(request->peer, conf->identity.peer_uids, conf->identity.n_peers);
-    const char *person = identity_person(conf, headers, peer);
+    struct err why;
+    const char *person = identity_person(conf, headers, peer, &why);
     request->person = mem_strdup(person ? person : "");
     if (!person && !str_is(request->path, "/healthz")) {
         http->metrics->unidentified_total++;
-        board_answer_error(request, 401, "not signed in", "Open the address of the board to sign in again.");
+        log_limited(&http->unidentified, loop_mono_us(http->loop), LOG_LEVEL_WARNING, "board",
+                    "a request was answered 401: %s", why.text);
+        board_answer_error(request, 401, "not signed in",
+                           "Open the address of the board to sign in again. If that does not help, the log of "
+                           "mobeye-board gives the reason.");
     } else if ((request->post || str_starts(request->path, "/api/")) && !identity_same_origin(conf, headers)) {
         /* A GET too: it may record a look. */
         board_answer_error(request, 403, "cross-site request refused", "Use the page of the board.");

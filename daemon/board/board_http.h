@@ -67,11 +67,13 @@ void board_answer_error(struct board_request *request, int status, const char *m
 /* The value of a header that is there once; NULL: it is not. */
 const char *board_request_header(const struct board_request *request, const char *name);
 
-/* Whether the peer has closed its side of the connection, and most likely does not wait for the answer. */
+/* Whether the peer has closed its side of the connection, and may not wait for the answer. */
 bool board_request_is_left(const struct board_request *request);
 
 /* Closes the connection in the next turn; on_abandoned follows. */
 void board_request_cut(struct board_request *request);
+
+#define BOARD_STREAM_TYPE "text/event-stream; charset=utf-8"
 
 /* Begins an answer that goes on: an event stream. Chunks follow; on_abandoned ends it. */
 void board_stream_begin(struct board_request *request);

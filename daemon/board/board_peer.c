@@ -194,7 +194,7 @@ static bool make_room(struct board_peers *peers)
                 "more than %zu connections; closed the one that was idle longest", peers->most);
     TAILQ_FOREACH(peer, &peers->list, by_use)
     {
-        if (peer->request)
+        if (peer->request || evbuffer_get_length(bufferevent_get_output(peer->bev)) > 0)
             continue;
         close_peer(peer);
         return true;

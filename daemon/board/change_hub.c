@@ -58,6 +58,7 @@ struct change_hub {
     struct loop *loop;
     struct board_metrics *metrics;
     struct session *session;
+    bool started;
     enum hub_step step;
     struct change_streams streams;
     int64_t position;       /* what the live streams have at least; -1: not known yet */
@@ -342,6 +343,7 @@ static void on_notify(void *ctx, const char *payload)
 struct change_hub *change_hub_new(struct loop *loop, const char *conninfo, struct board_metrics *metrics)
 {
     static const struct session_kind kind = {
+        .program = "mobeye-board",
         .name = "changes",
         .subject = "database",
         .meanwhile = "pages do not get changes",
@@ -355,10 +357,17 @@ struct change_hub *change_hub_new(struct loop *loop, const char *conninfo, struc
     hub->position = -1;
     TAILQ_INIT(&hub->streams);
     evtimer_assign(&hub->timer, loop_base(loop), on_timer, hub);
-    hub->session = session_new(loop, &kind, conninfo, "board", &calls, hub);
+    hub->session = session_new(loop, &kind, conninfo, "", &calls, hub);
     session_suppress_log(hub->session, true);
-    session_start(hub->session);
     return hub;
+}
+
+void change_hub_start(struct change_hub *hub)
+{
+    if (hub->started)
+        return;
+    hub->started = true;
+    session_start(hub->session);
 }
 
 void change_hub_free(struct change_hub **hub)

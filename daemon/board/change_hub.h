@@ -16,7 +16,11 @@
 
 struct change_hub;
 
+/* Connects at change_hub_start(): the database must have the schema. */
 struct change_hub *change_hub_new(struct loop *loop, const char *conninfo, struct board_metrics *metrics);
+
+/* Only the first call does something. */
+void change_hub_start(struct change_hub *hub);
 
 /* Ends every stream. Safe on NULL. */
 void change_hub_free(struct change_hub **hub);

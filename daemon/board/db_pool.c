@@ -17,6 +17,7 @@
 #define WAITING_MAX 512
 /* After statement_timeout, which the server sees to. A server that does not answer at all is given up. */
 #define DEADLINE_US (15 * CLOCK_SECOND)
+#define CHECK_US    (2 * CLOCK_SECOND) /* until the schema is looked for again */
 
 #define PARAMS_MAX 4
 
@@ -34,13 +35,20 @@ struct db_call {
 
 TAILQ_HEAD(db_calls, db_call);
 
+enum slot_state {
+    SLOT_DOWN,      /* not connected. -> CHECKING */
+    SLOT_CHECKING,  /* the server is asked whether it has the schema. -> READY, NO_SCHEMA, DOWN */
+    SLOT_NO_SCHEMA, /* it does not; the timer leads to the next check. -> CHECKING, DOWN */
+    SLOT_READY,     /* calls are sent. -> DOWN */
+};
+
 struct db_slot {
     struct db_pool *pool;
     struct session *session;
-    struct event deadline;
+    struct event timer; /* the end of patience, or the next check */
+    enum slot_state state;
     struct db_call *call; /* under way; NULL: none */
-    bool ready;           /* connected */
-    bool answered;        /* the call has its reply */
+    PGresult *result;     /* of the call: its reply, once the transaction is committed; NULL: none yet */
 };
 
 struct db_pool {
@@ -49,7 +57,9 @@ struct db_pool {
     size_t n_waiting;
     struct db_slot *slots;
     unsigned n;
-    struct rate_limiter failed;
+    db_usable_fn on_usable;
+    void *ctx;
+    struct rate_limiter failed, no_schema;
 };
 
 /* ---- calls ---- */
@@ -99,28 +109,57 @@ static struct db_call *take_wanted(struct db_pool *pool)
 
 static void send_next(struct db_slot *slot)
 {
-    struct db_call *call = slot->ready && !slot->call ? take_wanted(slot->pool) : NULL;
+    struct db_call *call = slot->state == SLOT_READY && !slot->call ? take_wanted(slot->pool) : NULL;
     if (!call)
         return;
     call->sent = true;
     slot->call = call;
-    slot->answered = false;
-    loop_arm(&slot->deadline, DEADLINE_US);
+    loop_arm(&slot->timer, DEADLINE_US);
     session_send_params(slot->session, call->sql, call->n, call->types, call->params);
 }
 
 static void end_call(struct db_slot *slot)
 {
-    event_del(&slot->deadline);
+    event_del(&slot->timer);
     free_call(slot->call);
     slot->call = NULL;
+    PQclear(slot->result);
+    slot->result = NULL;
+}
+
+static void check_schema(struct db_slot *slot)
+{
+    slot->state = SLOT_CHECKING;
+    loop_arm(&slot->timer, DEADLINE_US);
+    session_send(slot->session, "select to_regproc('patrol.board') is not null");
 }
 
 static void on_ready(void *ctx)
 {
-    struct db_slot *slot = ctx;
-    slot->ready = true;
+    check_schema(ctx);
+}
+
+static void on_checked(struct db_slot *slot, const struct fault *fault)
+{
+    struct db_pool *pool = slot->pool;
+    bool first = db_pool_ready(pool) == 0;
+    bool found = slot->result && *PQgetvalue(slot->result, 0, 0) == 't';
+    PQclear(slot->result);
+    slot->result = NULL;
+    if (fault || !found) {
+        slot->state = SLOT_NO_SCHEMA;
+        loop_arm(&slot->timer, CHECK_US);
+        log_limited(&pool->no_schema, loop_mono_us(pool->loop), LOG_LEVEL_ERROR, "database",
+                    "%s; the board is not updated",
+                    fault ? fault->text : "it does not have the schema (expected mobeyectl migrate to create it)");
+        return;
+    }
+    event_del(&slot->timer);
+    slot->state = SLOT_READY;
+    log_recover(&pool->no_schema, "database", "it has the schema now");
     session_reset_backoff(slot->session);
+    if (first)
+        pool->on_usable(pool->ctx);
     send_next(slot);
 }
 
@@ -138,7 +177,10 @@ static void on_lost(void *ctx, const char *reason)
 {
     (void)reason;
     struct db_slot *slot = ctx;
-    slot->ready = false;
+    slot->state = SLOT_DOWN;
+    event_del(&slot->timer);
+    PQclear(slot->result);
+    slot->result = NULL;
     if (slot->call) {
         answer(slot->call, &(struct db_reply){.status = 503, .unknown = true});
         end_call(slot);
@@ -147,28 +189,38 @@ static void on_lost(void *ctx, const char *reason)
         fail_waiting(slot->pool);
 }
 
+/* A row comes before the COMMIT, which may still fail. */
 static void on_result(void *ctx, PGresult *result)
 {
     struct db_slot *slot = ctx;
-    if (PQresultStatus(result) != PGRES_TUPLES_OK || PQntuples(result) != 1 || slot->answered)
-        return;
-    slot->answered = true;
-    answer(slot->call, &(struct db_reply){
-                           .status = (int)column_int4(result, 0, 0, 500),
-                           .body = column_text(result, 0, 1),
-                           .type = PQnfields(result) > 2 ? column_text(result, 0, 2) : (struct str){0},
-                           .image = PQnfields(result) > 3 ? column_text(result, 0, 3) : (struct str){0},
-                       });
+    if (PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1 && !slot->result)
+        slot->result = PQcopyResult(result, PG_COPYRES_TUPLES);
+}
+
+static void answer_with(struct db_call *call, const PGresult *result)
+{
+    answer(call, &(struct db_reply){
+                     .status = (int)column_int4(result, 0, 0, 500),
+                     .body = column_text(result, 0, 1),
+                     .type = PQnfields(result) > 2 ? column_text(result, 0, 2) : (struct str){0},
+                     .image = PQnfields(result) > 3 ? column_text(result, 0, 3) : (struct str){0},
+                 });
 }
 
 /* An error here is not about the request: those come as a reply. */
 static void on_end(void *ctx, const struct fault *fault)
 {
     struct db_slot *slot = ctx;
+    if (slot->state == SLOT_CHECKING) {
+        on_checked(slot, fault);
+        return;
+    }
     if (fault)
         log_limited(&slot->pool->failed, loop_mono_us(slot->pool->loop), LOG_LEVEL_ERROR, "database", "%s: %s",
                     fault->sqlstate, fault->text);
-    if (!slot->answered)
+    if (slot->result && !fault)
+        answer_with(slot->call, slot->result);
+    else
         answer(slot->call, &(struct db_reply){.status = fault && fault->class == SQLSTATE_REFUSED ? 422 : 503});
     end_call(slot);
     if (fault && fault->class == SQLSTATE_RECONNECT)
@@ -177,16 +229,21 @@ static void on_end(void *ctx, const struct fault *fault)
         send_next(slot);
 }
 
-static void on_deadline(evutil_socket_t fd, short what, void *arg)
+static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
     struct db_slot *slot = arg;
-    session_drop(slot->session, "no answer");
+    if (slot->state == SLOT_NO_SCHEMA)
+        check_schema(slot);
+    else
+        session_drop(slot->session, "no answer");
 }
 
-struct db_pool *db_pool_new(struct loop *loop, const char *conninfo, unsigned connections)
+struct db_pool *db_pool_new(struct loop *loop, const char *conninfo, unsigned connections, db_usable_fn on_usable,
+                            void *ctx)
 {
     static const struct session_kind kind = {
+        .program = "mobeye-board",
         .name = "",
         .subject = "database",
         .meanwhile = "the board is not updated",
@@ -197,13 +254,15 @@ struct db_pool *db_pool_new(struct loop *loop, const char *conninfo, unsigned co
     struct db_pool *pool = mem_zalloc(sizeof(*pool));
     pool->loop = loop;
     pool->n = connections;
+    pool->on_usable = on_usable;
+    pool->ctx = ctx;
     pool->slots = mem_zalloc(connections * sizeof(*pool->slots));
     TAILQ_INIT(&pool->waiting);
     for (unsigned i = 0; i < connections; i++) {
         struct db_slot *slot = &pool->slots[i];
         slot->pool = pool;
-        evtimer_assign(&slot->deadline, loop_base(loop), on_deadline, slot);
-        slot->session = session_new(loop, &kind, conninfo, "board", &calls, slot);
+        evtimer_assign(&slot->timer, loop_base(loop), on_timer, slot);
+        slot->session = session_new(loop, &kind, conninfo, "", &calls, slot);
         session_suppress_log(slot->session, i > 0);
         session_start(slot->session);
     }
@@ -218,6 +277,9 @@ void db_pool_free(struct db_pool **pool)
         return;
     for (unsigned i = 0; i < p->n; i++) {
         session_free(&p->slots[i].session);
+        event_del(&p->slots[i].timer);
+        PQclear(p->slots[i].result);
+        p->slots[i].result = NULL;
         if (p->slots[i].call)
             end_call(&p->slots[i]);
     }
@@ -303,7 +365,7 @@ unsigned db_pool_ready(const struct db_pool *pool)
 {
     unsigned ready = 0;
     for (unsigned i = 0; i < pool->n; i++)
-        ready += pool->slots[i].ready;
+        ready += pool->slots[i].state == SLOT_READY;
     return ready;
 }
 

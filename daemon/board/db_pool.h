@@ -44,7 +44,11 @@ struct db_request {
     size_t n_pairs;
 };
 
-struct db_pool *db_pool_new(struct loop *loop, const char *conninfo, unsigned connections);
+/* A connection is usable, and none was before. From the loop; may call all of this but db_pool_free(). */
+typedef void (*db_usable_fn)(void *ctx);
+
+struct db_pool *db_pool_new(struct loop *loop, const char *conninfo, unsigned connections, db_usable_fn on_usable,
+                            void *ctx);
 
 /* No call is answered any more. Safe on NULL. */
 void db_pool_free(struct db_pool **pool);

@@ -29,18 +29,40 @@ static bool is_secret(const char *value, const char *secret)
     return !differs;
 }
 
-const char *identity_person(const struct conf_board *conf, const struct evkeyvalq *headers, bool is_peer)
+/* As identity_single(); says why not. */
+static const char *require_header(const struct evkeyvalq *headers, const char *name, struct err *err)
+{
+    const char *value = identity_single(headers, name);
+    size_t n = 0;
+    const struct evkeyval *header;
+    TAILQ_FOREACH(header, headers, next)
+    {
+        n += strcasecmp(header->key, name) == 0;
+    }
+    if (!value)
+        err_set(err, "header %s %s", name, n == 0 ? "is missing" : n == 1 ? "is empty" : "is there more than once");
+    return value;
+}
+
+const char *identity_person(const struct conf_board *conf, const struct evkeyvalq *headers, bool is_peer,
+                            struct err *err)
 {
     if (conf->identity.fixed)
         return conf->identity.fixed;
-    if (conf->socket_path && !is_peer)
+    if (conf->socket_path && !is_peer) {
+        err_set(err, "the client is not one of identity.peers");
         return NULL;
-    if (!conf->socket_path) {
-        const char *secret = identity_single(headers, conf->identity.secret_header);
-        if (!secret || !conf->identity.secret || !is_secret(secret, conf->identity.secret))
-            return NULL;
     }
-    return identity_single(headers, conf->identity.header);
+    if (!conf->socket_path) {
+        const char *secret = require_header(headers, conf->identity.secret_header, err);
+        if (!secret)
+            return NULL;
+        if (!conf->identity.secret || !is_secret(secret, conf->identity.secret)) {
+            err_set(err, "header %s has another secret than identity.secret.file", conf->identity.secret_header);
+            return NULL;
+        }
+    }
+    return require_header(headers, conf->identity.header, err);
 }
 
 static bool has(const struct evkeyvalq *headers, const char *name)

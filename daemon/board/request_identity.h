@@ -10,14 +10,16 @@
 
 #include <event2/keyvalq_struct.h>
 
+#include "base/err.h"
 #include "conf/conf_board.h"
 
 /* The value of a header that must be there exactly once, and hold something; NULL: it is not. */
 const char *identity_single(const struct evkeyvalq *headers, const char *name);
 
-/* The person; NULL: the request is not from the reverse proxy, or it does not say who. is_peer: whether the other end
- * of a Unix socket is one of the users in conf->identity.peers. */
-const char *identity_person(const struct conf_board *conf, const struct evkeyvalq *headers, bool is_peer);
+/* The person; NULL: the request is not from the reverse proxy, or it does not say who. The reason has nothing of what
+ * the headers hold. is_peer: whether the other end of a Unix socket is one of the users in conf->identity.peers. */
+const char *identity_person(const struct conf_board *conf, const struct evkeyvalq *headers, bool is_peer,
+                            struct err *err);
 
 /* Whether a request that changes or reads something may come from where it says it comes: from a page of the board, or
  * from a program that is not a browser. With identity.fixed only from a page at the machine's own name. */

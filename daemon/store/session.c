@@ -162,7 +162,8 @@ static void set_servers(struct session *s, const char *conninfo, const char *ins
     set_state(s, SESSION_DOWN, "the configuration");
     s->failed = false;
     evtimer_del(&s->watch);
-    buf_printf(&name, "mobeyed %s%s%s", s->instance, *s->kind->name ? " " : "", s->kind->name);
+    buf_printf(&name, "%s%s%s%s%s", s->kind->program ? s->kind->program : "mobeyed", *s->instance ? " " : "",
+               s->instance, *s->kind->name ? " " : "", s->kind->name);
     pgconn_configure(s->conn, s->conninfo, name.data);
     buf_free(&name);
 }

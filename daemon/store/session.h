@@ -12,6 +12,7 @@ struct session;
 
 /* What one session has of its own. Static texts. */
 struct session_kind {
+    const char *program;   /* in application_name; NULL: mobeyed */
     const char *name;      /* in application_name, after the instance; empty: nothing follows */
     const char *subject;   /* of the log */
     const char *meanwhile; /* what people should know while it is not connected */

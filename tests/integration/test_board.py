@@ -2,10 +2,11 @@
 import getpass
 import json
 import re
+import socket
 import subprocess
 from datetime import datetime
 
-from harness.board import PEOPLE, Board, Page, make_incident
+from harness.board import PEOPLE, Board, Page, make_incident, read_answer
 from harness.paths import BOARD
 from harness.wait import wait_until
 
@@ -90,6 +91,71 @@ def test_an_officer_who_is_an_auditor_too_gives_a_reason(database, board):
         database.execute("drop role bea")
 
 
+def test_an_incident_is_given_to_a_person_who_sees_it_or_to_a_patrol(database, board):
+    number = make_incident(database)
+    database.execute("insert into mobeye.person values ('leeg', 'Leeg', null, false)")
+    for officer, hint in (("jnsen", "jansen"), ("Jansen", "jansen"), ("bakekr", "bakker"), ("bakkers", "bakker"), ("leeg", "no team")):
+        for status, answer in (board.act("jansen", number, "assign", officer=officer),
+                               board.ask("jansen", "/api/next", "POST", {"officer": officer})):
+            assert status == 422 and officer in answer["message"] and hint in answer["hint"], (officer, answer)
+    for officer, patrol in (("wagen 12", True), ("bakker", False), ("niemand", True), ("jansen", False)):
+        status, answer = board.act("jansen", number, "assign", officer=officer)
+        assert (status, answer["incident"]["assigned_to"], answer["incident"]["assigned_to_patrol"]) == (200, officer, patrol)
+    assert board.ask("jansen")[1]["incidents"][0]["assigned_to_patrol"] is False
+
+
+def test_the_queue_is_the_rows_of_the_view_in_their_order(database, board):
+    for priority in (3, 1, 2):
+        number = make_incident(database)
+        database.execute("update mobeye.incident set priority = %s where incident_id = %s", priority, number)
+    text = 'met "crs":{"type":"name","properties":{"name":"EPSG:4326"}}, \\ en \n'
+    database.execute("update mobeye.placement set address = %s where device_id = 'dev-1'", text)
+    queue = board.ask("regie")[1]
+    rows = database.value("select jsonb_agg(to_jsonb(q) #- '{geom,crs}' order by q.place) from patrol.queue q")
+    assert queue["incidents"] == rows and [row["priority"] for row in rows] == [1, 2, 3] and rows[0]["address"] == text
+    database.execute("delete from mobeye.incident")
+    assert board.ask("regie")[1] == {"change_id": queue["change_id"], "incidents": []}
+
+
+def test_what_an_action_does_not_take_is_named(database, board):
+    number = make_incident(database)
+    for action, body, unknown, known in (
+            ("close", {"outcome": "no_trace", "nota": "x"}, '"nota"', "outcome, note, expected_status, expected_change"),
+            ("assign", {"login": "jansen"}, '"login"', "officer, expected_status"),
+            ("acknowledge", {"note": "x", "a": 1}, '"a", "note"', "expected_status, expected_change"),
+            ("claim", {"note": "ik ga"}, '"note"', "officer")):
+        status, answer = board.act("jansen", number, action, **body)
+        assert status == 422 and unknown in answer["message"] and known in answer["hint"], (action, answer)
+    for path, body, unknown in (("next", {"teams": "noord"}, '"teams"'), ("unmute", {"id": 1}, '"id"'),
+                                ("mute", {"device": "dev-1", "for": "1h"}, '"for"')):
+        status, answer = board.ask("jansen", f"/api/{path}", "POST", body)
+        assert status == 422 and unknown in answer["message"], (path, answer)
+    assert database.value("select status from patrol.incidents") == "new"
+    every = dict.fromkeys(("expected_change", "outcome", "note", "officer", "reason"))  # null is as left out
+    assert board.act("jansen", number, "claim", **{**every, "expected_status": "new", "officer": "jansen"})[0] == 200
+
+
+def test_a_claim_of_what_is_the_persons_already_says_so(database, board):
+    number = make_incident(database)
+    board.act("jansen", number, "claim")
+    status, answer = board.act("jansen", number, "claim")
+    assert status == 409 and "already assigned to you" in answer["message"] and "nothing to do" in answer["hint"].lower()
+    answer = board.act("bakker", number, "claim")[1]
+    assert "already assigned to jansen" in answer["message"]
+
+
+def test_what_a_camera_recognised_is_shown_where_the_place_is(database, board):
+    database.execute("select mobeye.premake_partitions(); insert into mobeye.alert_origin (origin, instance, endpoint) values (1, 'x', 'x')")
+    said = {"camera": {"label": "person", "score": 0.87, "camera_zone": "oprit", "plate": "12-AB-3", "box": [0, 0, 1, 1]}}
+    for device, area in (("dev-1", "wijk:WK1"), ("dev-2", "wijk:WK2")):
+        database.execute("insert into mobeye.alert (class, kind, phase, location_source, occurred_at, received_at, journal_seq, origin, flags, drill, device_id,"
+                         " source, event_id, incident_id, payload) select 1, 10, 0, 0, last_seen, last_seen, 1, 1, 0, false, %s, 'x', %s, incident_id, %s"
+                         " from mobeye.incident where incident_id = %s", device, device, json.dumps({"data": said}), make_incident(database, device, area))
+    expected = {"label": "person", "score": 0.87, "camera_zone": "oprit"}
+    assert [i["camera"] for i in board.ask("jansen")[1]["incidents"]] == [expected]
+    assert sorted((i["camera"] is None) for i in board.ask("regie")[1]["incidents"]) == [False, True], "not of a secret place"
+
+
 def test_a_panic_that_joined_after_the_screen_refuses_the_close(database, board):
     number = make_incident(database)
     seen = board.ask("jansen")[1]["change_id"]
@@ -132,7 +198,28 @@ def test_what_is_invalid_is_refused_with_a_hint(database, board):
     assert board.ask("jansen", "/api/nothing")[0] == 404
     assert board.ask("jansen", f"/api/incident/{number}/destroy", "POST", {})[0] == 404
     assert board.ask("jansen", "/api/queue", "POST", {})[0] == 405
-    assert board.ask("jansen", "/api/map?west=x&south=1&east=2&north=3")[0] == 422
+    for path, subject in (("/api/map?west=x&south=1&east=2&north=3", 'west: "x" is not a number'), ("/api/areas?west=1", "south: is missing")):
+        status, answer = board.ask("jansen", path)
+        assert status == 422 and answer["message"] == subject and answer["hint"]
+
+
+def test_a_mistake_in_a_body_is_told_in_words(database, board):
+    number = make_incident(database)
+    until = {"device": "dev-1", "reason": "x", "until": "morgen"}
+    for path, body, subject in (
+            ("mute", until, 'until: "morgen" is not a time'), ("mute", {**until, "until": None}, "mute: the end is missing"),
+            ("mute", {"until": "2030-01-01", "reason": "x"}, "mute: none of"), ("mute", {**until, "layer": "wijk"}, 'until: "morgen"'),
+            ("unmute", {"mute_id": "x"}, 'mute_id: "x" is not a number'),
+            (f"incident/{number}/close", {}, "outcome is missing"), (f"incident/{number}/close", {"outcome": "x"}, 'outcome "x" is not valid'),
+            (f"incident/{number}/note", {"note": "x", "expected_change": "y"}, 'expected_change: "y" is not a number')):
+        status, answer = board.ask("jansen", f"/api/{path}", "POST", body)
+        assert (status, answer["message"][:len(subject)]) == (422, subject) and answer["hint"], answer
+    for body in (b"{", b'{"note": }', b'{"note": "\\u0000"}', b"[" * 60000):
+        status, _, answer = board.raw(board.head("jansen", "POST", f"/api/incident/{number}/note", body=body))
+        answer = json.loads(answer)
+        assert status == 422 and answer["message"].startswith("the body is not valid JSON") and answer["hint"], answer
+    status, answer = board.ask("niemand")
+    assert (status, answer["message"]) == (403, '"niemand" is not a registered person') and "people import" in answer["hint"]
 
 
 def test_the_next_is_taken_once_and_then_there_is_none(database, board):
@@ -298,6 +385,61 @@ def test_what_waits_is_dropped_when_its_client_leaves(cluster, database, tmp_pat
     wait_until(lambda: board.metric("connections") == 0, "all are answered or dropped")
     assert database.value("select count(*) from mobeye.incident_history where note like 'vertrokken%'") == 2
     board.stop()
+
+
+def test_a_client_that_closes_its_side_gets_an_answer(cluster, database, tmp_path):
+    database.execute(PEOPLE)
+    board = Board(database, tmp_path).start()
+    number = make_incident(database)
+    cluster.freeze()
+    try:
+        peers = [board.connect() for _ in range(3)]
+        for n, peer in enumerate(peers):
+            body = json.dumps({"note": f"half {n}"}).encode()
+            peer.sendall(board.head("jansen", "POST", f"/api/incident/{number}/note", body=body))
+            peer.shutdown(socket.SHUT_WR)
+        wait_until(lambda: board.metric("calls_waiting") == 1, "one waits for the two connections")
+    finally:
+        cluster.thaw()
+    answers = [read_answer(peer) for peer in peers]
+    assert [status for status, _, _ in answers] == [200, 200, 503]
+    assert "Nothing was done" in json.loads(answers[2][2])["hint"]
+    assert database.value("select count(*) from mobeye.incident_history where note like 'half%'") == 2
+    board.stop()
+
+
+def test_the_head_of_the_changes_is_that_of_a_stream(board):
+    with board.connect() as peer:
+        peer.sendall(board.head("jansen", "HEAD", "/api/changes"))
+        status, fields, _ = read_answer(peer, method="HEAD")
+        assert (status, fields["content-type"]) == (200, "text/event-stream; charset=utf-8")
+        peer.sendall(board.head("jansen", "HEAD", "/api/queue"))
+        assert read_answer(peer, method="HEAD")[0] == 200
+        peer.sendall(board.head("niemand", "HEAD", "/api/changes"))
+        assert read_answer(peer, method="HEAD")[0] == 403
+    assert board.metric("streams") == 0
+
+
+def test_a_database_without_the_schema_is_told(database, tmp_path):
+    database.execute(PEOPLE)
+    database.execute("alter schema patrol rename to elsewhere")
+    board = Board(database, tmp_path).start(ready=False)
+    wait_until(lambda: any("mobeyectl migrate" in line for line in board.log), "the reason is logged")
+    assert board.ask("jansen")[0] == 503 and board.metric("database_connections") == 0
+    database.execute("alter schema elsewhere rename to patrol")
+    page = Page(board, "jansen")
+    wait_until(lambda: board.ask("jansen")[0] == 200, "the schema is found")
+    Page(board, "jansen").wait("heartbeat")
+    page.close()
+    board.stop()
+
+
+def test_a_trial_by_somebody_who_is_not_registered_is_told(database, board):
+    board.stop()
+    board.file.write_text(re.sub("identity: .*", "identity: {fixed: jnsen}", board.file.read_text()))
+    board.start()
+    wait_until(lambda: any('"jnsen" is not a registered person' in line for line in board.log), "the log says so")
+    assert any(f"is ready on http://127.0.0.1:{board.port}" in line for line in board.log)
 
 
 def test_a_configuration_is_checked_with_line_and_column(tmp_path):
