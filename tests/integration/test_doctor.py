@@ -284,6 +284,10 @@ def test_a_board_on_trial_is_a_warning(daemon, database, tmp_path):
     file = tmp_path / "board.yaml"
     file.write_text(f"listen: \"127.0.0.1:{free_port()}\"\ndatabase: {{conninfo: {json.dumps(str(database.conninfo))}}}\n"
                     "identity: {fixed: jansen}\n")
-    told = Findings(daemon.file, database.conninfo, "--board", str(file)).text("board", "warning")
+    seen = Findings(daemon.file, database.conninfo, "--board", str(file))
+    told = seen.text("board", "warning")
+    assert "jansen (identity.fixed) is not a registered person" in seen.text("board", "problem")
+    database.execute("insert into mobeye.person values ('jansen', 'Jansen', null, true)")
+    assert "registered person" not in Findings(daemon.file, database.conninfo, "--board", str(file)).text("board", "problem")
     assert "everybody on this machine is treated as jansen" in told and "its version and its connections are not known" in told
     assert "it connects to the database as" in told

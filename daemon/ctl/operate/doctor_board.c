@@ -144,8 +144,9 @@ static void say_metrics(struct doctor *d, const struct scrape *scrape)
         doctor_say(d, DOCTOR_PROBLEM, CHECK, "journalctl -u mobeye-board gives the reason",
                    "it runs, and has no connection to the database");
     else
-        doctor_say(d, DOCTOR_OK, CHECK, NULL, "it runs; %.0f pages follow the changes",
-                   scrape_plain(scrape, "mobeye_board_streams"));
+        doctor_say(d, DOCTOR_OK, CHECK, NULL, "it runs; %.0f %s the changes",
+                   scrape_plain(scrape, "mobeye_board_streams"),
+                   scrape_plain(scrape, "mobeye_board_streams") == 1 ? "page follows" : "pages follow");
 }
 
 /* false: it does not run. */
@@ -167,6 +168,20 @@ static bool say_process(struct doctor *d, const struct conf_board *conf)
     return runs;
 }
 
+/* For a trial. */
+static void say_fixed(struct doctor *d, const char *login)
+{
+    doctor_say(d, DOCTOR_WARNING, CHECK, "put a reverse proxy before it, and set identity.header",
+               "everybody on this machine is treated as %s (identity.fixed)", login);
+    if (!d->own || !ctl_readable(d->own, "mobeye.person"))
+        return;
+    PGresult *rows = PQexecParams(d->own, "select from mobeye.person where login = $1", 1, NULL, &login, NULL, NULL, 0);
+    if (PQresultStatus(rows) == PGRES_TUPLES_OK && PQntuples(rows) == 0)
+        doctor_say(d, DOCTOR_PROBLEM, CHECK, "mobeyectl people import registers people",
+                   "%s (identity.fixed) is not a registered person: nobody can use the board", login);
+    PQclear(rows);
+}
+
 void doctor_board(struct doctor *d)
 {
     struct buf report = {0};
@@ -183,8 +198,7 @@ void doctor_board(struct doctor *d)
                    (int)strcspn(report.data, "\n"), report.data);
     } else {
         if (conf->identity.fixed)
-            doctor_say(d, DOCTOR_WARNING, CHECK, "put a reverse proxy before it, and set identity.header",
-                       "everybody on this machine is treated as %s (identity.fixed)", conf->identity.fixed);
+            say_fixed(d, conf->identity.fixed);
         bool runs = say_process(d, conf);
         say_connection(d, conf, runs ? DOCTOR_PROBLEM : DOCTOR_WARNING);
         if (runs && conf->socket_path)
