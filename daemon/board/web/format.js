@@ -66,11 +66,19 @@ export function metres(n) {
 
 export const kind = incident => word('kind', incident.kind);
 
-/** What the camera recognised: "persoon 87 %, oprit"; empty if it said nothing that the reader may see. */
-export function recognised({ camera }) {
+function inWords(camera, nameLabel) {
     const score = typeof camera?.score === 'number' ? `${Math.round(camera.score * 100)} %` : null;
-    const what = [camera?.label && word('label', camera.label), score].filter(Boolean).join(' ');
+    const what = [camera?.label && nameLabel(camera.label), score].filter(Boolean).join(' ');
     return [what, camera?.camera_zone].filter(Boolean).join(', ');
+}
+
+/** What the camera recognised: "persoon 87 %, oprit"; empty if it said nothing that the reader may see. */
+export const recognised = incident => inWords(incident.camera, label => word('label', label));
+
+/** The text of the latest alert, unless it is what the camera recognised, in its own words (patrol.incidents.text). */
+export function said({ text, camera }) {
+    const withoutScore = words => words.replace(/\d+ %/, '');
+    return text && withoutScore(text) !== withoutScore(inWords(camera, label => label)) ? `“${text}”` : null;
 }
 
 export const where = incident => (incident.coarse ? t('secret_place') : incident.address || t('no_address'));

@@ -2,7 +2,7 @@
 import { ignoreFailure, sendOnce } from './actions.js';
 import { get } from './api.js';
 import { el } from './dom.js';
-import { badge, clock, full, kind, nameOf, recognised, statusOf, timeAgo, timeAt, where } from './format.js';
+import { badge, clock, full, kind, nameOf, recognised, said, statusOf, timeAgo, timeAt, where } from './format.js';
 import { actionBar, alertCount, chipsOf } from './rows.js';
 import { state, updated } from './state.js';
 import { t, word } from './texts.js';
@@ -145,7 +145,7 @@ function imageSection() {
             : el('p', { class: 'hint' }, t('no_images')));
 }
 
-const textOf = alert => alert.payload?.data?.text || alert.payload?.event?.text || '';
+const textOf = ({ payload }) => payload?.data?.text || payload?.event?.text || recognised({ camera: payload?.data?.camera });
 
 function table(name, heads, rows) {
     return el('div', { class: 'table', role: 'region', tabindex: 0, 'aria-label': name },
@@ -200,7 +200,7 @@ function headOf(i) {
             el('h1', { tabindex: -1 }, where(i)),
             el('p', { class: 'line' }, el('strong', null, [kind(i), recognised(i)].filter(Boolean).join(': ')), el('span', { class: 'reference' }, i.reference),
                 el('span', null, [i.wijk_name, alertCount(i), i.input_label].filter(Boolean).join(' · '))),
-            i.text && el('p', { class: 'said' }, `“${i.text}”`),
+            said(i) && el('p', { class: 'said' }, said(i)),
             el('div', { class: 'chips' }, chipsOf(i))),
         el('div', { class: 'when' }, el('span', { class: 'age' }, timeAgo(i.first_seen)), timeAt(i.first_seen)),
         el('div', { class: `status st-${i.status}` }, i.status === 'closed' ? `${t('status_closed')}: ${word('outcome', i.outcome)}` : statusOf(i, state.me)));

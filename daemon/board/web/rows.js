@@ -1,7 +1,7 @@
 // An incident as a row: in the queue, on the wall, among the closed and the service incidents.
 import { actionsOf } from './actions.js';
 import { el } from './dom.js';
-import { badge, clock, kind, metres, metresBetween, recognised, statusOf, timeAgo, timeAt, where } from './format.js';
+import { badge, clock, kind, metres, metresBetween, recognised, said, statusOf, timeAgo, timeAt, where } from './format.js';
 import { state } from './state.js';
 import { t, word } from './texts.js';
 
@@ -75,7 +75,7 @@ export function incidentRow(incident, { named = false, actions = true, next = fa
                 next && el('strong', { class: 'next-mark' }, t('next')),
                 el('span', { class: 'reference' }, incident.reference),
                 el('span', null, joined(incident.coarse ? null : incident.wijk_name, alertCount(incident), distance(incident), incident.input_label))),
-            incident.text && el('div', { class: 'said' }, `“${incident.text}”`),
+            said(incident) && el('div', { class: 'said' }, said(incident)),
             el('div', { class: 'chips' }, chipsOf(incident))),
         el('div', { class: 'when' },
             el('span', { class: 'age' }, timeAgo(incident.status === 'closed' ? incident.closed_at : incident.first_seen)),
