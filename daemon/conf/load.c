@@ -295,16 +295,37 @@ struct conf *conf_load_whole(const char *file, const struct conf_names *names, s
     return load_file(file, true, names, out);
 }
 
+static bool needs_restart(const struct schema_key *key)
+{
+    return key->restart && !*schema_file(key->path);
+}
+
+/* Keys that need a restart are texts, which tests/unit/test_conf_docs.c checks. */
+static char **text_of(const struct conf *conf, const struct schema_key *key)
+{
+    return (char **)((char *)conf + key->offset);
+}
+
+void conf_keep_running(struct conf *running, struct conf *loaded)
+{
+    const struct schema_key *key;
+    for (size_t i = 0; (key = schema_key(i)); i++) {
+        if (!needs_restart(key))
+            continue;
+        char *kept = *text_of(running, key);
+        *text_of(running, key) = *text_of(loaded, key);
+        *text_of(loaded, key) = kept;
+    }
+}
+
 bool conf_needs_restart(const struct conf *running, const struct conf *loaded, struct buf *out)
 {
     const struct schema_key *key;
     bool differs = false;
     for (size_t i = 0; (key = schema_key(i)); i++) {
-        if (!key->restart || *schema_file(key->path))
+        if (!needs_restart(key))
             continue;
-        /* Keys that need a restart are texts, which tests/unit/test_conf_docs.c checks. */
-        const char *was = *(char *const *)((const char *)running + key->offset);
-        const char *is = *(char *const *)((const char *)loaded + key->offset);
+        const char *was = *text_of(running, key), *is = *text_of(loaded, key);
         if (was == is || (was && is && strcmp(was, is) == 0))
             continue;
         buf_printf(out, "%s: change requires a restart (running: %s, file: %s)\n", key->path, was ? was : "off",

@@ -32,4 +32,7 @@ struct conf *conf_parse(const char *file, const char *text, size_t len, struct b
  * restart. Returns whether there was one. */
 bool conf_needs_restart(const struct conf *running, const struct conf *loaded, struct buf *diagnostics);
 
+/* For a reload: gives these keys of loaded the values of running, which gets those of the file. */
+void conf_keep_running(struct conf *running, struct conf *loaded);
+
 #endif

@@ -208,6 +208,7 @@ int pipeline_reload(struct pipeline *p, struct conf **conf, struct err *err)
     applier_reload(p->applier, *conf);
     maintenance_reload(p->maintenance, *conf);
     apply_timezone(*conf);
+    conf_keep_running(p->conf, *conf);
     conf_free(&p->conf);
     p->conf = *conf;
     *conf = NULL;

@@ -133,6 +133,18 @@ def test_the_database_changes_at_reload(context, daemon, database):
         [("renamed", 20), ("test-1", 20)]
 
 
+def test_what_needs_a_restart_is_told_against_what_runs(daemon, database):
+    elsewhere = daemon.conf.journal.with_name("elsewhere")
+    told = f"journal.directory: change requires a restart (running: {daemon.conf.journal}, file: {elsewhere})"
+    runs, daemon.conf.journal = daemon.conf.journal, elsewhere
+    for again in (1, 2):
+        daemon.reload()
+        assert daemon.log().count(told) == again
+    daemon.conf.journal = runs
+    daemon.reload()
+    assert daemon.log().count("change requires a restart") == 2
+
+
 def test_bounds_hold_from_the_reload_on(context, daemon, database):
     dealer = Dealer(context, daemon.address())
     paris = {"location": {"type": "Point", "coordinates": [2.35, 48.85]}}
