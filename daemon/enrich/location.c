@@ -33,8 +33,10 @@ static uint32_t age_flag(const struct alert *alert)
     return age_us > LOCATION_FIX_AGE_MAX_US || age_us < -FIX_FUTURE_MAX_US ? FLAG_STALE_FIX : 0;
 }
 
-static uint32_t implausible(const struct alert *alert, const struct conf *conf)
+uint32_t location_flags(const struct alert *alert, const struct conf *conf)
 {
+    if (!alert->has_location)
+        return 0;
     uint32_t inaccurate = alert->accuracy_m >= LOCATION_ACCURACY_MAX_M ? FLAG_INACCURATE : 0;
     return position_flag(alert, conf) | age_flag(alert) | inaccurate;
 }
@@ -49,7 +51,7 @@ static void set_place(struct alert *alert, enum location_source source, double l
 
 static bool place_by_message(struct alert *alert, const struct conf *conf)
 {
-    uint32_t flags = alert->has_location ? implausible(alert, conf) : 0;
+    uint32_t flags = location_flags(alert, conf);
     alert->flags |= flags;
     if (!alert->has_location || flags)
         return false;

@@ -21,6 +21,9 @@
 /* The accuracy of a last fix that has none of its own. */
 #define LOCATION_FIX_ACCURACY_M 50.0f
 
+/* The flags of an implausible location in the message; 0: it is plausible, or there is none. */
+uint32_t location_flags(const struct alert *alert, const struct conf *conf);
+
 /*
  * Uses the first available of: the message's location, if plausible and fresh; the device's placement at the time of
  * occurrence; the device's last fix within the bounds, less accurate the older it is. Sets location_source, place_lon,

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "enrich/location.h"
 #include "flow/admission.h"
 #include "flow/dc09_restore.h"
 #include "flow/turn.h"
@@ -44,6 +45,7 @@ struct receiver {
     struct loop *loop;
     struct metrics *metrics;
     struct journal *journal;
+    const struct conf *conf;
     struct receiver_calls calls;
     void *ctx;
     struct endpoint_set *endpoints;
@@ -150,7 +152,8 @@ static bool on_cloudevent(struct receiver *r, struct endpoint *endpoint, const s
     record_queue_clear(&r->records);
     record_queue_add(&r->records, &alert);
     r->records.share = admission_share(&r->admission, client);
-    return accept_records(r, endpoint, &message->peer, alert.event_id, alert.flags, STR(""));
+    uint32_t place_flags = endpoint_conf(endpoint)->reply_flags == 1 ? location_flags(&alert, r->conf) : 0;
+    return accept_records(r, endpoint, &message->peer, alert.event_id, alert.flags | place_flags, STR(""));
 }
 
 static void reject_dc09_frame(struct receiver *r, struct endpoint *endpoint, const struct endpoint_message *message,
@@ -373,6 +376,7 @@ static int apply_conf(struct receiver *r, const struct conf *conf, struct err *e
         endpoint_state_free_keys(&keys, conf->n_endpoints);
         return -1;
     }
+    r->conf = conf;
     create_states(r, &keys);
     admission_configure(&r->admission, conf);
     return 0;

@@ -46,6 +46,19 @@ def test_each_reject_is_told_with_its_line_and_the_status_is_1(daemon, database,
     database.wait_stored(2)
 
 
+def test_rejects_without_an_id_are_told_with_their_lines(daemons, tmp_path):
+    daemon = daemons("host=/nowhere dbname=nothing")
+    daemon.conf.endpoints = [{**daemon.conf.endpoint("panel"), "format": "sia-dc09"}]
+    daemon.start()
+    file = tmp_path / "alerts.jsonl"
+    file.write_text(lines([alert("one"), alert("two"), b"nonsense"]))
+    done = mobeyectl("send", "--to", daemon.address("panel"), file)
+    assert done.returncode == 1
+    said = (done.stdout + done.stderr).splitlines()
+    for number in (1, 2, 3):
+        assert [line for line in said if f":{number}: malformed: frame" in line], said
+
+
 def test_what_got_retry_is_sent_again_until_it_is_accepted(cluster, daemons, database, tmp_path):
     daemon = daemons(database.ingest, max_size="8MiB").start()
     cluster.stop()
@@ -133,16 +146,22 @@ ODD = [
     (odd("3", battery_pct=300, input="x"), b"bad_input bad_battery_pct"),
     (odd("4", location={"type": "Point", "coordinates": [500, 2]}), b"bad_location"),
 ]
+# What the endpoint knows, and send --dry-run does not: the bounds are the daemon's.
+PLACED_ODDLY = [
+    (odd("7", location={"type": "Point", "coordinates": [0, 0], "accuracy_m": 5000}), b"null_island inaccurate"),
+    (odd("8", location={"type": "Point", "coordinates": [52.1, 5.3]}), b"swapped"),
+]
 
 
 def test_an_endpoint_with_reply_flags_tells_what_was_odd(database, daemons, context):
     daemon = daemons(database.ingest)
     daemon.conf.endpoints = [daemon.conf.endpoint("door", reply_flags=True), daemon.conf.endpoint("plain"),
                              {**daemon.conf.endpoint("panel", reply_flags=True), "format": "sia-dc09"}]
+    daemon.conf.more = "bounds: [3.2, 50.7, 7.3, 53.6]\n"
     daemon.start()
     for name, delimiter in (("door", False), ("door", True), ("plain", False)):
         peer = Dealer(context, daemon.address(name), delimiter=delimiter)
-        for message, flags in ODD:
+        for message, flags in ODD + PLACED_ODDLY:
             peer.send(message)
             frames = peer.frames()[delimiter:]
             assert frames[:2] == [b"ACK", message["id"].encode()]

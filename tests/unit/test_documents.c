@@ -63,6 +63,13 @@ Test(documents, all_in_an_array)
     assert_splits("[]", "");
 }
 
+Test(documents, an_array_that_was_cut_gives_one_more_that_nothing_accepts)
+{
+    assert_splits("[\n{\"a\": 1},\n", "2:{\"a\": 1}|2:[|");
+    assert_splits("[", "1:[|");
+    assert_splits("[{\"a\": [1]}, {\"b\"", "1:{\"a\": [1]}|1:{\"b\"|");
+}
+
 Test(documents, one_without_an_end_takes_no_other_with_it)
 {
     assert_splits("{\"a\":{}\n{\"b\":1}\n", "1:{\"a\":{}|2:{\"b\":1}|");

@@ -8,10 +8,14 @@ static bool is_blank(char c)
 }
 
 /* Separators between the documents of an array count as blank. */
-static size_t skip_blanks(const struct documents *documents, struct str text, size_t at)
+static size_t skip_blanks(struct documents *documents, struct str text, size_t at)
 {
-    while (at < text.len && (is_blank(text.p[at]) || (documents->in_array && (text.p[at] == ',' || text.p[at] == ']'))))
-        at++;
+    for (; at < text.len; at++) {
+        bool ends = documents->in_array && text.p[at] == ']';
+        documents->closed |= ends;
+        if (!ends && !is_blank(text.p[at]) && !(documents->in_array && text.p[at] == ','))
+            break;
+    }
     return at;
 }
 
@@ -122,7 +126,13 @@ bool documents_next(struct documents *documents, struct line_text *ret)
             return true;
         documents->has_line = false;
     }
-    return documents->depth > 0 && documents->lines->end && give_collected(documents, ret);
+    if (!documents->lines->end)
+        return false;
+    bool cut = documents->in_array && !documents->closed;
+    documents->closed = true;
+    if (documents->depth > 0)
+        return give_collected(documents, ret);
+    return cut && give(ret, STR("["), 1, documents->line.number, documents->lines->max);
 }
 
 void documents_free(struct documents *documents)

@@ -14,6 +14,7 @@ struct documents {
     size_t at;             /* how much of it has been returned or collected */
     bool has_line;
     bool in_array;   /* the first character of the file was [ */
+    bool closed;     /* its ] was seen, or its absence was reported */
     bool begun;      /* a document was seen */
     struct buf text; /* of a document over several lines, as far as read; no more is added once it is too long */
     uint64_t len;    /* its length */
@@ -22,7 +23,8 @@ struct documents {
 };
 
 /* Returns the next document that is not blank, with the line that it begins on; a line that does not begin with { is
- * one too, for the decoder to refuse. A document without an end lasts until a line that begins with {. As lines_next().
+ * one too, for the decoder to refuse. A document without an end lasts until a line that begins with {. An array without
+ * an end gives a last document, [, for the decoder to refuse: the file was cut. As lines_next().
  */
 bool documents_next(struct documents *documents, struct line_text *ret);
 

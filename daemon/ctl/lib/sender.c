@@ -35,6 +35,13 @@ struct sender_item {
 
 TAILQ_HEAD(item_list, sender_item);
 
+/* REJECTs without an id, each of one of the alerts in `sent`: which, is known once no other alert is there. */
+struct unnamed_rejects {
+    unsigned n;
+    size_t why_len; /* of the last */
+    char why[256];
+};
+
 struct sender {
     const struct sender_options *options;
     struct sender_counts counts;
@@ -44,6 +51,7 @@ struct sender {
     int64_t opened_us; /* monotonic: when this socket was opened */
     bool turned_away;  /* this endpoint has answered RETRY */
     struct item_list due, sent;
+    struct unnamed_rejects unnamed;
     unsigned held;          /* number of alerts in both */
     size_t held_bytes;      /* of payloads and images in both */
     bool blocked;           /* the socket accepts nothing at present */
@@ -71,6 +79,7 @@ static const struct sender_endpoint *current_endpoint(const struct sender *s)
 static int open_socket(struct sender *s, struct err *err)
 {
     s->blocked = s->turned_away = false;
+    s->unnamed.n = 0;
     s->opened_us = s->now_us;
     return sender_socket_open(&s->socket, current_endpoint(s), s->options->curve, err);
 }
@@ -247,31 +256,62 @@ static void report_ack(struct sender *s, const struct sender_item *item, struct 
         s->options->accepted_with(s->options->ctx, item->number, payload, reply->n > REPLY_FRAMES ? &flags : NULL);
 }
 
+/* Frees an alert of `sent`, which has its final answer. */
+static void settle(struct sender *s, struct sender_item *item)
+{
+    TAILQ_REMOVE(&s->sent, item, entry);
+    s->held--;
+    s->held_bytes -= item_bytes(item);
+    free(item);
+}
+
+static void note_unnamed(struct sender *s, struct str why)
+{
+    s->quiet_since_us = s->now_us;
+    s->unnamed.n++;
+    s->unnamed.why_len = why.len < sizeof(s->unnamed.why) ? why.len : sizeof(s->unnamed.why);
+    memcpy(s->unnamed.why, why.p, s->unnamed.why_len);
+}
+
+/* Each alert in `sent` has one answer to come. Those that have come without an id are theirs once there are as many. */
+static void settle_unnamed(struct sender *s)
+{
+    unsigned waiting = 0;
+    struct sender_item *item;
+    TAILQ_FOREACH(item, &s->sent, entry)
+    waiting++;
+    if (waiting == 0 || s->unnamed.n < waiting)
+        return;
+    while ((item = TAILQ_FIRST(&s->sent))) {
+        report_reject(s, item->number, (struct str){s->unnamed.why, s->unnamed.why_len});
+        settle(s, item);
+    }
+    s->unnamed.n = 0;
+}
+
 static void handle_reply(struct sender *s, struct sender_reply *reply)
 {
-    struct str word = reply_frame(reply, 0), detail = reply_frame(reply, 2);
-    bool ack = str_is(word, "ACK"), retry = str_is(word, "RETRY");
-    if (!ack && !retry && !str_is(word, "REJECT"))
-        return;
-    struct sender_item *item = find_item(s, reply_frame(reply, 1));
+    struct str word = reply_frame(reply, 0), id = reply_frame(reply, 1), detail = reply_frame(reply, 2);
+    bool ack = str_is(word, "ACK"), retry = str_is(word, "RETRY"), reject = str_is(word, "REJECT");
+    struct sender_item *item = ack || retry || reject ? find_item(s, id) : NULL;
+    if (!item && reject && id.len == 0)
+        note_unnamed(s, detail);
     if (!item)
         return;
     s->quiet_since_us = s->now_us;
-    TAILQ_REMOVE(&s->sent, item, entry);
     if (retry) {
         s->turned_away = true;
         item->at_us = s->now_us + retry_us(detail);
+        TAILQ_REMOVE(&s->sent, item, entry);
         TAILQ_INSERT_TAIL(&s->due, item, entry);
         return;
     }
-    s->held--;
-    s->held_bytes -= item_bytes(item);
-    if (!ack)
+    if (reject)
         report_reject(s, item->number, detail);
     s->counts.accepted += ack;
     if (ack)
         report_ack(s, item, reply);
-    free(item);
+    settle(s, item);
 }
 
 static void receive_all(struct sender *s)
@@ -279,8 +319,11 @@ static void receive_all(struct sender *s)
     struct sender_reply reply;
     for (int i = 0; i < REPLY_FRAMES_MAX; i++)
         zmq_msg_init(&reply.frame[i]);
-    while (receive_reply(s, &reply))
+    while (receive_reply(s, &reply)) {
         handle_reply(s, &reply);
+        if (s->unnamed.n > 0)
+            settle_unnamed(s);
+    }
     for (int i = 0; i < REPLY_FRAMES_MAX; i++)
         zmq_msg_close(&reply.frame[i]);
 }
