@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/notify.h"
@@ -21,6 +22,13 @@ static int usage_error(const struct program_options *options, const char *argume
         fprintf(stderr, "unexpected argument \"%s\"; ", argument);
     fprintf(stderr, "'%s --help' lists the options\n", options->name);
     return PROGRAM_CONFIGURATION;
+}
+
+/* Until program_begin() there is nothing to stop. */
+static void end_at_once(int signal_number)
+{
+    (void)signal_number;
+    _exit(EXIT_SUCCESS);
 }
 
 int program_parse(struct program_options *o, int argc, char **argv)
@@ -65,6 +73,10 @@ int program_parse(struct program_options *o, int argc, char **argv)
     }
     if (optind < argc)
         return usage_error(o, argv[optind]);
+    if (!o->check) {
+        signal(SIGTERM, end_at_once);
+        signal(SIGINT, end_at_once);
+    }
     log_open(level);
     return -1;
 }
