@@ -35,7 +35,7 @@ set search_path = pg_catalog, public, pg_temp
 as $$
 begin
     create index on pg_temp.device_import (device_id);
-    create index on pg_temp.device_import (account);
+    create index on pg_temp.device_import (ltrim(account, '0')); -- as check_devices() compares them
     update pg_temp.device_import
        set geom = case when lon is not null then st_setsrid(st_makepoint(lon, lat), 4326)
                        else st_transform(st_setsrid(st_makepoint(rd_x, rd_y), 28992), 4326) end

@@ -89,6 +89,8 @@ begin
     end if;
     select p.during into other from mobeye.placement p
      where p.device_id = new.device_id and p.during && new.during and p.placement_id <> new.placement_id
+       -- As the constraint indexes it: by time alone the index has every placement of now.
+       and hashtextextended(p.device_id, 0) = hashtextextended(new.device_id, 0)
      order by lower(p.during) limit 1;
     if found then
         raise exception 'device %: already placed from % until %', new.device_id, lower(other),

@@ -57,6 +57,9 @@ def test_areas_replace_their_layer_and_vintage_alone(registry):
     assert rows == [("buurt", 2014, "AB"), ("wijk", 2014, "BC"), ("wijk", None, "AB")]
     valid = registry.query("select distinct valid::text from mobeye.area where vintage is null")
     assert valid == [("(,)",)]
+    # Whatever the time zone of the database.
+    listed, _ = registry.done("areas", "list")
+    assert [row["valid_from"] for row in listed if row["vintage"]] == ["2014-01-01", "2014-01-01"]
 
 
 def test_invalid_areas_are_repaired_with_a_warning_by_name(registry):
