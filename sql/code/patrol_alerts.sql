@@ -10,7 +10,13 @@ select a.*, x.exact
        select (select (mobeye.current_viewer()).is_owner)
               or (select v.is_officer and not v.is_auditor from mobeye.current_viewer() as v)
                  and (not a.secret
-                      or mobeye.may_see_secret(a.team, a.incident_id, (select mobeye.current_viewer()))) as exact
+                      or mobeye.may_see_secret(a.team, a.incident_id, (select mobeye.current_viewer())))
+                 -- Not of an alert from elsewhere either: it would tell the device at the secret place of its incident.
+                 and not exists (
+                       select from mobeye.incident i
+                        where i.incident_id = a.incident_id and i.secret
+                          and coalesce((select (mobeye.current_viewer()).team) not in (i.team, i.secret_team), true)
+                          and i.assigned_to is distinct from (select (mobeye.current_viewer()).login)) as exact
        offset 0) as x
  where (select (mobeye.current_viewer()).all_teams or (mobeye.current_viewer()).team is not null)
    and ((select (mobeye.current_viewer()).all_teams)

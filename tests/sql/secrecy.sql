@@ -78,6 +78,16 @@ select matches(alert(login, 'secret'), '^t\|5\.3[0-9]+$', login || ' sees of the
   from unnest(array['t_fee', 't_anna']) as login;
 select is(alert('t_gast', 'secret'), null, 'a login that is not a person does not see it at all');
 select is(alert('t_piet', 'secret'), null, 'another team does not see it at all');
+-- One from elsewhere would tell which device stands at the secret place.
+insert into mobeye.alert_decoded (class, occurred_at, received_at, source, event_id, instance, journal_seq, endpoint, device_id, kind, phase,
+                          drill, flags, location_source, incident_id, secret, payload)
+select 'alarm', first_seen, first_seen, 'dc09:1', 'moved', 'i', 2, 'e', 'moved-1', 'motion', 'raise', false, '{}', 'none', id, false, '{}'
+  from made join mobeye.incident i on incident_id = id where name = 'secret';
+select is(as_login(login, 'select count(*) filter (where device_id = ''moved-1'') || '' of '' || count(*) from patrol.alerts '
+                          'join made on id = incident_id where name = ''secret'''),
+          seen, login || ' and an alert from elsewhere of an incident at a secret place')
+  from (values ('t_jan', '1 of 2'), ('t_fee', '0 of 2'), ('t_anna', '0 of 2'), ('t_baas', '1 of 2')) as w(login, seen);
+delete from mobeye.alert a using made where a.incident_id = id and name = 'secret' and a.placement_id is null;
 select matches(alert('t_fee', 'own'), '^f\|dc09', 'an alert of no secret place is plain');
 select matches(alert('t_anna', 'own'), '^t\|', 'but for auditors');
 select is(as_login(login, format('select count(*) from patrol.incident_history h join made m on m.id = h.incident_id where name = ''secret'' and note = ''n''')),
