@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "conf/load.h"
 #include "flow/applier.h"
 #include "flow/journal_report.h"
 #include "flow/receiver.h"

@@ -100,8 +100,7 @@ static bool admit_records(struct receiver *r, struct record_queue *records, uint
     return result == ADMISSION_ADMITTED;
 }
 
-/* Accepts the alerts in r->records, which have these flags, else makes the sender or the endpoint wait. false: stop
- * reading the endpoint. */
+/* Accepts the alerts in r->records, or makes the sender or the endpoint wait. false: stop reading the endpoint. */
 static bool accept_records(struct receiver *r, struct endpoint *endpoint, const struct endpoint_peer *peer,
                            struct str id, uint32_t flags, struct str tcp_reply)
 {
@@ -305,13 +304,12 @@ static void commit_group(struct receiver *r)
 static bool drain_each(struct receiver *r)
 {
     bool more = false;
-    size_t n = endpoint_set_count(r->endpoints);
-    r->rotation++;
+    size_t n = endpoint_set_count(r->endpoints), first = r->rotation++;
     for (size_t i = 0; i < n && r->state != RECEIVER_FAILED; i++) {
-        struct endpoint *endpoint = endpoint_set_at(r->endpoints, (i + r->rotation) % n);
-        bool over = turn_slice_is_over(&r->turn, loop_mono_us(r->loop));
+        struct endpoint *endpoint = endpoint_set_at(r->endpoints, (i + first) % n);
         if (may_read(r, endpoint))
-            more |= over || (endpoint_drain(endpoint, DRAIN_MESSAGES) && may_read(r, endpoint));
+            more |= turn_slice_is_over(&r->turn, loop_mono_us(r->loop)) ||
+                    (endpoint_drain(endpoint, DRAIN_MESSAGES) && may_read(r, endpoint));
     }
     return more && r->state != RECEIVER_FAILED;
 }

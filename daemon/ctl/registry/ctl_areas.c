@@ -131,10 +131,12 @@ static bool is_vintage(const char *text)
 #define CHOSEN                                                                                                         \
     " ($1::text is null or layer = $1) and ($2::int is null or vintage = $2) and ($3::text is null or code = $3)"
 
+/* Validity begins and ends at midnight in the Netherlands, whatever the time zone of the session. */
 static const char layers_sql[] =
-    "select layer, vintage, count(*) as areas, to_char(min(lower(valid)) at time zone 'Europe/Amsterdam', 'YYYY-MM-DD') as"
-    " valid_from, to_char(max(upper(valid)) at time zone 'Europe/Amsterdam', 'YYYY-MM-DD') as valid_until, bool_or(valid @> now()) as now from mobeye.area"
-    " where" CHOSEN " group by 1, 2 order by 1, 2 nulls first";
+    "select layer, vintage, count(*) as areas,"
+    " to_char(min(lower(valid)) at time zone 'Europe/Amsterdam', 'YYYY-MM-DD') as valid_from,"
+    " to_char(max(upper(valid)) at time zone 'Europe/Amsterdam', 'YYYY-MM-DD') as valid_until,"
+    " bool_or(valid @> now()) as now from mobeye.area where" CHOSEN " group by 1, 2 order by 1, 2 nulls first";
 
 #define AREA_COLUMNS                                                                                                   \
     "select layer, code, name, vintage, valid @> now() as now,"                                                        \
