@@ -236,7 +236,7 @@ as $$
                             or exists (select from listed l cross join lateral mobeye.hide_burglaries(l.codes, l.counts, 5) h
                                         where l.part_from = p.part_from and h.figure = 'events')), false),
            coalesce(bool_or(p.attempts between 1 and 4 or p.n - p.attempts between 1 and 4), false),
-           coalesce(bool_or(p.without_place between 1 and 4), false)
+           coalesce(bool_or(p.without_place between 1 and 4 or of_what = 'alarms' and p.without_place > 0 and p.placements < 5), false)
       from part p
 $$;
 comment on function mobeye.few_events(text, date, date) is

@@ -174,13 +174,13 @@ as $$
     select l.code, f.figure, count(*)
       from located l
      cross join lateral (values (case when not l.counted then case when l.attempt then 'attempts' else 'burglaries' end end),
-                                (case when l.same_cell >= 3 then 'seen' end)) as f (figure)
+                                (case when coalesce(l.same_cell, 3) >= 3 then 'seen' end)) as f (figure)
      where f.figure is not null
      group by 1, 2
 $$;
 comment on function mobeye.burglary_figures(text, timestamptz, timestamptz) is
     'The stored burglaries of a period, by area of a layer: burglaries and attempts that area_stats does not count, and seen: both, as far '
-    'as they lie in the cells of an analyst''s hotspots.';
+    'as they lie in the cells of an analyst''s hotspots, or have no place, which near repeats count.';
 
 create or replace function mobeye.report_counts(layer text, from_day date, until_day date)
 returns table (code text, figure text, n bigint)

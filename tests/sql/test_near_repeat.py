@@ -229,6 +229,11 @@ class NearRepeat(SchemaTest):
         for placement in (1, 2, 3, 4, 4, 4):
             insert_incident(self.superuser, "2026-02-03 12:00+00", placement_id=placement, geom="SRID=4326;POINT(5.38 52.15)")
         self.assertIsNone(self.analyst("2026-01-01", "2026-07-01", "alarms"))
+        self.superuser.execute("update mobeye.incident set geom = null")
+        with self.connect() as conn:
+            conn.execute("set role mobeye_analyst")
+            self.assertIsNone(self.near_repeat(conn=conn, of_what="alarms")["without_place"])
+        self.superuser.execute("update mobeye.incident set geom = 'SRID=4326;POINT(5.38 52.15)'")
         insert_incident(self.superuser, "2026-02-04 12:00+00", placement_id=5, geom="SRID=4326;POINT(5.38 52.15)")
         self.assertEqual(self.analyst("2026-01-01", "2026-07-01", "alarms"), "7")
 
@@ -238,6 +243,12 @@ class NearRepeat(SchemaTest):
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertIn("64 burglaries from 2026-01-01 until 2027-01-01; 999 permutations of their days (seed 3)", done.stdout)
         self.assertRegex(done.stdout, r"at the same place and within 7 days of a burglary: 6 pairs, \d+\.\d times the number expected by chance, p = 0\.0\d+\n")
+        self.superuser.execute("update mobeye.burglary set attempt = true where reference in ('1', '2')")
+        with self.connect() as conn:
+            conn.execute("drop role if exists nr_ans; create role nr_ans login in role mobeye_analyst")
+            self.addCleanup(self.superuser.execute, "drop role nr_ans")
+        done = mobeyectl("report", "near-repeat", "--from", "2026-01-01", "--until", "2027-01-01", "--simulations", "9", database=self.database, user="nr_ans")
+        self.assertTrue(done.stdout.startswith("64 burglaries from 2026-01-01 until 2027-01-01, attempts included; 9 "), done.stdout)
         self.superuser.execute("truncate mobeye.burglary; insert into mobeye.burglary (reference, occurred_from, attempt, geom) values"
                                " ('A', '2026-02-01', true, 'srid=4326;point(5.4 52.1)'), ('B', '2026-02-01', true, null)")
         done = mobeyectl("report", "near-repeat", "--from", "2026-01-01", "--until", "2027-01-01", "--simulations", "1", database=self.database)

@@ -22,8 +22,9 @@ static const char heading_sql[] =
     "select format('%s %s from %s until %s%s%s; %s of their days (seed %s), distances %s', r->>'n',"
     " case r->>'n' when '1' then case r->>'of' when 'alarms' then 'alarm' else 'burglary' end else r->>'of' end,"
     " r->>'from', r->>'until',"
-    " case r->>'attempts' when '1' then ', 1 of them an attempt' else"
-    " ', ' || nullif(r->>'attempts', '0') || ' of them attempts' end,"
+    " case when r->>'of' = 'burglaries' and r->>'attempts' is null then ', attempts included'"
+    " when r->>'attempts' = '1' then ', 1 of them an attempt'"
+    " else ', ' || nullif(r->>'attempts', '0') || ' of them attempts' end,"
     " ', and ' || nullif(r->>'without_place', '0') || ' without a place left out',"
     " (r->>'simulations') || case r->>'simulations' when '1' then ' permutation' else ' permutations' end,"
     " r->>'seed', r->>'metric') from (select $1::jsonb as r) as report";
