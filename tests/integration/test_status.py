@@ -131,8 +131,8 @@ def test_a_database_that_is_away_is_no_matter_of_rights(daemons):
     assert shown.count("connection to server on socket") == 1, shown
 
 
-def test_a_database_without_the_schema_is_reached(cluster_of_module, daemons, tmp_path):
-    empty = cluster_of_module.database(template=None)
+def test_a_database_without_the_schema_is_reached(shared_cluster, daemons):
+    empty = shared_cluster.database(template=None)
     try:
         daemon = daemons(empty.conninfo)
         daemon.write()
