@@ -233,10 +233,10 @@ def test_a_bridge_to_frigate_is_examined(daemon, database, tmp_path):
     write(lables=["person"])
     assert "not a valid configuration" in seen().text("frigate", "problem")
     write(http={"listen": f"127.0.0.1:{free_port()}"})  # not again: the bridge reads it as it starts
-    assert "is not running" in seen().text("frigate", "warning")
+    assert "is not running" in seen().text("frigate", "problem")
     bridge = subprocess.Popen([BRIDGE, "-c", file], stderr=subprocess.DEVNULL)
     try:
-        wait_until(lambda: "is not running" not in seen().text("frigate", "warning"), "the bridge")
+        wait_until(lambda: "is not running" not in seen().text("frigate", "problem"), "the bridge")
         wait_until(lambda: "connected to mobeyed" not in seen().text("frigate", "warning"), "it is connected")
         assert "does not answer at http://127.0.0.1:1" in seen().text("frigate", "warning")
     finally:

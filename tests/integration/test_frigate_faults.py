@@ -1,5 +1,4 @@
 """mobeye-frigate where something is wrong: what mobeyed rejects, several mobeyeds, CURVE, clocks, servers that hang."""
-import json
 import shutil
 import threading
 import time
@@ -7,7 +6,6 @@ import time
 import pytest
 
 from harness.curve import Key
-from harness.daemon import mobeyectl
 from harness.frigate import JPEG, Receiver, event
 from harness.frigate_fixtures import *  # noqa: F401,F403
 from harness.wait import wait_until
@@ -77,12 +75,7 @@ def test_doctor_names_what_is_rejected(bridges, frigate, receiver, tmp_path):
     frigate.know(event(1, start=time.time() - 60, end=time.time() - 50, camera="yard"))
     bridge = bridges(broker=None).start()
     bridge.wait_metric("rejected", 1)
-    daemon = tmp_path / "mobeyed.yaml"
-    daemon.write_text(json.dumps({"instance": "a", "database": {"conninfo": f"host={tmp_path} dbname=none"},
-                                  "journal": {"directory": str(tmp_path)}, "endpoints": [
-                                      {"name": "door", "bind": f"ipc://{tmp_path}/door", "socket": "router", "format": "cloudevents"}]}))
-    found = mobeyectl("doctor", "-c", daemon, "--frigate", bridge.file).stdout
-    assert "mobeyed rejects 1 events of noord: add its devices and the source /frigate/NAME to the client list" in found
+    assert "mobeyed rejects 1 event of noord: add its devices and the source /frigate/NAME to the client list" in bridge.doctor(tmp_path)
 
 
 def test_that_frigate_is_offline_is_said_again_if_it_was_rejected(bridge, broker, receiver):

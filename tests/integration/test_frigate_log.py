@@ -42,6 +42,9 @@ def test_a_mobeyed_that_does_not_answer_is_named_with_what_to_check(bridges, fri
         assert "it is connected: is this a router endpoint" in wait_log(silent, "does not answer; ")
         assert f"neither {other} nor tcp://127.0.0.1:{frigate.port} answers; 2 alerts wait" in wait_log(both, "neither")
         assert nobody.metric("mobeyed_silent_seconds") >= 10 and nobody.metric("mobeyed_connected") == 0
+        said = nobody.doctor(tmp_path)
+        assert "PROBLEM" in said and "noord is not connected to mobeyed; 2 alerts wait: mobeyed is not running here" in said
+        assert "does not answer" not in said, "Frigate does"
         late = Receiver(context, other)
         try:
             assert f"info    mobeyed: connected to {other}" in wait_log(nobody, "mobeyed: connected to")
@@ -90,13 +93,14 @@ def test_a_refused_login_and_a_wrong_authority_are_named(bridges, tmp_path):
         other.close()
 
 
-def test_two_bridges_with_one_name_are_told_so(bridges):
+def test_two_bridges_with_one_name_are_told_so(bridges, tmp_path):
     """The broker lets in the one that connects last, and throws the other out."""
     one, two = bridges().start(), bridges().start()
     wait_until(lambda: one.metric("mqtt_contested") + two.metric("mqtt_contested") > 0, "they throw each other out")
     bridge = one if one.metric("mqtt_contested") else two
     line = wait_log(bridge, "accepts mobeye-frigate-noord")
     assert "does another mobeye-frigate with name: noord run, here or elsewhere?" in line
+    assert "another mobeye-frigate with name: noord takes its connection to the broker" in bridge.doctor(tmp_path)
 
 
 def test_a_broker_of_another_frigate_is_named(bridges, broker, clock):
@@ -112,16 +116,18 @@ def test_a_broker_of_another_frigate_is_named(bridges, broker, clock):
 
 # Frigate.
 
-def test_what_it_follows_is_logged_when_all_is_well(bridges, broker, receiver, frigate):
+def test_what_it_follows_is_logged_when_all_is_well(bridges, broker, receiver, frigate, tmp_path):
     bridge = bridges().start()
     line = wait_log(bridge, "frigate: connected")
     assert f"info    frigate: connected to {frigate.url}, version 0.16.1-e664cb2, 1 cameras: front_door" in line
     assert f"mobeyed: connected to {receiver.address}" in wait_log(bridge, "mobeyed: connected")
     wait_log(bridge, "mqtt: subscribed to frigate/events")
     assert "warning" not in bridge.log()
+    bridge.wait_following()
+    assert re.fullmatch(r"ok +frigate +noord follows Frigate, which answered \d+ s ago; 0 alerts wait", bridge.doctor(tmp_path))
 
 
-def test_names_that_frigate_does_not_have_are_named_when_its_configuration_is_read(bridges, broker, frigate):
+def test_names_that_frigate_does_not_have_are_named_when_its_configuration_is_read(bridges, broker, frigate, tmp_path):
     """At start, and again when Frigate has been restarted with another configuration."""
     frigate.config = {"mqtt": {"enabled": True, "topic_prefix": "frigate"}, "cameras": {
         "front_door": {"objects": {"track": ["person", "car"]}, "snapshots": {"enabled": False}}, "yard": {"objects": {"track": ["car"]}}}}
@@ -136,6 +142,14 @@ def test_names_that_frigate_does_not_have_are_named_when_its_configuration_is_re
     bridge.wait_metric("unknown_cameras", 2)
     found = bridge.metrics()
     assert (found["untracked_labels"], found["mqtt_differs"], found["without_snapshots"]) == (1, 1, 1)
+    bridge.wait_metric("mqtt_connected", 1)
+    said = bridge.doctor(tmp_path)
+    for line in ("2 cameras that Frigate does not have are in the configuration of noord: journalctl -u mobeye-frigate names them",
+                 "1 label that no camera tracks is in the configuration of noord",
+                 f"noord follows fregat/ at 127.0.0.1:{broker.port}, and Frigate does not publish there",
+                 "Frigate stores no snapshots of 1 camera of noord"):
+        assert line in said, said
+    assert "ok " not in said and "PROBLEM" not in said
     frigate.config["cameras"].update(frontdoor={"objects": {"track": ["persoon"]}}, yrad={})
     frigate.config["mqtt"]["topic_prefix"] = "fregat"
     for word in ("offline", "online"):
@@ -173,14 +187,23 @@ def test_why_frigate_counts_as_offline_is_logged(bridges, frigate, clock):
     assert bridge.metric("frigate_online") == 0
 
 
-def test_that_mqtt_says_offline_is_logged(bridge, broker):
+def test_that_mqtt_says_offline_is_logged(bridge, broker, tmp_path):
     broker.publish("frigate/available", "offline", retain=True)
     wait_log(bridge, "warning frigate: is offline, as it reports by MQTT")
+    assert "Frigate noord reports by MQTT that it is offline" in bridge.doctor(tmp_path)
+
+
+def test_doctor_says_when_frigate_has_not_answered_for_long(bridges, receiver, clock, tmp_path):
+    """The bridge's clock stood still: its last answer is two minutes old."""
+    clock.set(-120)
+    bridge = bridges(broker=None).start(env=clock.env)
+    bridge.wait_metric("http_answers", 1)
+    assert re.search(r"Frigate noord has not answered at http://[0-9.:]+ for 1[0-9]{2} s", bridge.doctor(tmp_path))
 
 
 # Images.
 
-def test_an_image_that_is_given_up_is_named_with_its_event_and_camera(bridges, frigate, broker):
+def test_an_image_that_is_given_up_is_named_with_its_event_and_camera(bridges, frigate, broker, tmp_path):
     """One that Frigate never has, one that is too large at every height, one that is none."""
     missing, large, odd = event(1, end=time.time()), event(2, end=time.time()), event(3, end=time.time())
     frigate.images.update({large["id"]: JPEG + b"x" * 1_500_000, odd["id"]: b"<html>"})
@@ -190,6 +213,8 @@ def test_an_image_that_is_given_up_is_named_with_its_event_and_camera(bridges, f
         broker.tell("new", one)
     bridge.wait_metric("images_missing_total", 2)
     bridge.wait_metric("images_too_large_total", 1)
+    said = bridge.doctor(tmp_path)
+    assert "Frigate noord has had no image of any event" in said and "1 image of noord dropped: larger than 1,000,000 bytes" in said
     wait_log(bridge, f"image: of {missing['id']} .camera front_door.: Frigate had none within 1 s, dropped .does it store snapshots")
     line = wait_log(bridge, f"image: of {large['id']}")
     assert "larger than 1000000 bytes even at 90 pixels, dropped (Frigate may send the snapshot of an ended event in its own size" in line

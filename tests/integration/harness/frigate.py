@@ -17,7 +17,7 @@ import urllib.request
 
 import zmq
 
-from .daemon import SANITIZER
+from .daemon import SANITIZER, mobeyectl
 from .paths import BRIDGE, free_port
 from .wait import wait_until
 
@@ -359,6 +359,16 @@ class Bridge:
         """Subscribed, and through a cycle."""
         self.wait_metric("mqtt_connected", 1)
         self.wait_metric("http_last_success_timestamp_seconds", lambda value: value > 0)
+
+    def doctor(self, directory):
+        """What doctor says of it, on a machine without a daemon."""
+        daemon = directory / "mobeyed.yaml"
+        daemon.write_text(json.dumps({"instance": "a", "database": {"conninfo": f"host={directory} dbname=none"},
+                                      "journal": {"directory": str(directory)}, "endpoints": [
+                                          {"name": "door", "bind": f"ipc://{directory}/door", "socket": "router",
+                                           "format": "cloudevents"}]}))
+        done = mobeyectl("doctor", "-c", daemon, "--frigate", self.file)
+        return "\n".join(line for line in done.stdout.splitlines() if line.split()[1] == "frigate")
 
     def kill(self):
         self.process.kill()

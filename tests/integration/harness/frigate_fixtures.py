@@ -62,7 +62,7 @@ class Clock:
 
     def set(self, ahead_s):
         new = self.file.with_suffix(".new")
-        new.write_text(f"+{ahead_s}\n")
+        new.write_text(f"{ahead_s:+d}\n")
         new.rename(self.file)
         self.frigate.ahead_s = ahead_s
 
