@@ -37,6 +37,7 @@ struct rest_call {
     struct buf body;
     size_t max_bytes, header_bytes;
     bool too_large, retried;
+    unsigned login; /* the number of the token that it was sent with */
     int64_t date_us;
     char why[CURL_ERROR_SIZE];
     rest_done_fn done;
@@ -61,7 +62,8 @@ struct rest_client {
     struct event timer, wake;
     struct call_list calls;
     struct socket_list sockets;
-    char token[TOKEN_SIZE];  /* of the login; empty: none */
+    char token[TOKEN_SIZE];  /* of the last login; empty: none, or refused */
+    unsigned logins;         /* so far: the number of the token */
     char cookie[TOKEN_SIZE]; /* NAME=VALUE of the last Set-Cookie of a login */
     struct rest_call *login;
     int64_t login_us; /* monotonic: of the last login; 0: none */
@@ -233,6 +235,7 @@ static void start_call(struct rest_call *call)
     call->body.len = 0;
     call->header_bytes = 0;
     call->why[0] = '\0';
+    call->login = call->client->logins;
     add_headers(call);
     set_options(call);
     call->state = CALL_ASKED;
@@ -304,6 +307,7 @@ static void on_login(void *ctx, const struct rest_answer *answer)
 {
     struct rest_client *client = ctx;
     client->login = NULL;
+    client->logins++;
     client->token[0] = '\0';
     if (answer->status == 200 && read_token(client, answer->body))
         client->login_why[0] = '\0';
@@ -379,7 +383,10 @@ static void finish_call(struct rest_call *call, CURLcode code)
     if (renew) {
         stop_call(call);
         call->retried = true;
-        client->token[0] = '\0';
+        if (call->login == client->logins) { /* else it was sent with a token before the present one */
+            client->token[0] = '\0';
+            snprintf(client->login_why, sizeof(client->login_why), "Frigate refuses the token of its own login");
+        }
         ask_or_wait(call);
         return;
     }

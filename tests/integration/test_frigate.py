@@ -1,6 +1,7 @@
 """mobeye-frigate between a Frigate and a mobeyed of the test: Debian's mosquitto, an HTTP server, a router."""
 import shutil
 import subprocess
+import threading
 import time
 
 import pytest
@@ -403,6 +404,37 @@ def test_a_login_is_renewed_when_its_token_is_refused(bridges, frigate, receiver
     bridge.start()
     receiver.wait(f"{two['id']}:end")
     assert 'se"cret' not in bridge.log()
+
+
+def test_a_late_refusal_of_the_old_token_costs_no_second_login(bridges, frigate, broker, receiver, tmp_path):
+    """Two requests are sent with it; one is refused, and after the login with its new token the other."""
+    password = tmp_path / "password"
+    password.write_text("secret\n")
+    password.chmod(0o600)
+    frigate.password = "secret"
+    one, two = event(1), event(2)
+    asked = {one["id"]: threading.Event(), two["id"]: threading.Event()}
+    frigate.images.update({one["id"]: JPEG + b"one", two["id"]: JPEG + b"two"})
+
+    def answer(handler):
+        if "/snapshot.jpg" not in handler.path:
+            return False
+        number, token = handler.path.split("/")[3], handler.headers["Authorization"]
+        asked[number].set()
+        if token == "Bearer token-0" and number == one["id"]:
+            asked[two["id"]].wait(60)  # both are under way with the old token
+        elif token == "Bearer token-0":
+            receiver.wait(f"{one['id']}:image")
+        return False
+    frigate.fault = answer
+    bridge = bridges(images={"retry_for": "1m"}, api={"url": frigate.url, "user": "mobeye", "password_file": str(password)}).start()
+    bridge.wait_following()
+    frigate.tokens.clear()
+    frigate.tokens.add("of another client")
+    for new in one, two:
+        broker.tell("new", new)
+    receiver.wait(f"{one['id']}:image", f"{two['id']}:image")
+    assert frigate.tokens == {"of another client", "token-1"}
 
 
 def check(file, *lines):
