@@ -1,6 +1,7 @@
 #!/usr/bin/python3
-"""Sends what other cameras report as alerts: camera-bridge.py axis|hikvision DEVICE ENDPOINT [IMAGE] < MESSAGE
-To copy: call to_alert() in MQTT's or an HTTP server's callback. mobeyectl resends the alert until it is accepted."""
+"""Sends what another camera reports as an alert: camera-bridge.py axis|hikvision DEVICE ENDPOINT [IMAGE] < MESSAGE
+mobeyectl (in PATH) resends it until it is accepted. One message a run, or call to_alert() in a callback of your own:
+mosquitto_sub -t 'SERIAL/event/#' | while read -r line; do echo "$line" | camera-bridge.py axis CAM-1 tcp://HOST:5555; done"""
 import datetime
 import hashlib
 import json
@@ -19,10 +20,10 @@ def axis(body):  # MQTT: the topic names the event; active is 0 or 1; the time i
     return kind, str(data.get("active", data.get("state", "1"))) in ("1", "true"), when, when or body.decode()
 
 
-def hikvision(body):  # XML, every second while active: all of one minute are one alert
+def hikvision(body):  # XML, every second while active: all of one minute are one alert; without offset: our time zone
     text = {child.tag.rsplit("}", 1)[-1]: (child.text or "").strip() for child in xml.fromstring(body)}
-    when = text.get("dateTime")
-    return KINDS.get(text.get("eventType"), "camera"), text.get("eventState") == "active", when, str(when)[:16]
+    when = text.get("dateTime") and datetime.datetime.fromisoformat(text["dateTime"]).astimezone().isoformat()
+    return KINDS.get(text["eventType"], "camera"), text.get("eventState") == "active", when, str(when)[:16]
 
 
 def to_alert(brand, device, body):
@@ -35,6 +36,9 @@ def to_alert(brand, device, body):
 
 if len(sys.argv) not in (4, 5) or sys.argv[1] not in ("axis", "hikvision"):
     sys.exit(__doc__)
-alert = to_alert(sys.argv[1], sys.argv[2], sys.stdin.buffer.read())
-command = ["mobeyectl", "send", "--to", sys.argv[3], *(["--image", sys.argv[4]] if len(sys.argv) == 5 else [])]
-sys.exit(subprocess.run(command, input=json.dumps(alert), text=True).returncode)
+try:
+    alert = to_alert(sys.argv[1], sys.argv[2], sys.stdin.buffer.read())
+    command = ["mobeyectl", "send", "--to", sys.argv[3], *(["--image", sys.argv[4]] if len(sys.argv) == 5 else [])]
+    sys.exit(subprocess.run(command, input=json.dumps(alert), text=True).returncode)
+except (KeyError, TypeError, ValueError, AttributeError, SyntaxError, OSError) as why:
+    sys.exit(f"{sys.argv[1]} {sys.argv[2]}: not sent: {type(why).__name__}: {why}")

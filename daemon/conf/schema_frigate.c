@@ -23,7 +23,7 @@ static const char *keep_word(unsigned i, unsigned *ret_value)
 /* clang-format off */
 static const struct schema_key keys[] = {
     {.path = F "name", .type = SCHEMA_DEVICE, .min = 1, .max = 32, .required = true, CONF(name),
-     .about = "The name of this Frigate server: its alerts have the source /frigate/NAME, and its device is NAME."},
+     .about = "The name of this Frigate server, which no other bridge has: its alerts have the source /frigate/NAME, its device is NAME, and mobeye-frigate-NAME is its client ID at the broker."},
 
     {.path = F "mqtt", .type = SCHEMA_SECTION, .optional = true, CONF(mqtt.given),
      .about = "The broker that Frigate publishes to. Without it events are found within a minute, over HTTP."},
@@ -74,7 +74,7 @@ static const struct schema_key keys[] = {
     {.path = F "images", .type = SCHEMA_SECTION, .optional = true, CONF(images.given),
      .about = "Send images, soon after the start and at the end of each event. Default: no images."},
     {.path = F "images.height", .type = SCHEMA_INT, .min = 90, .max = 2160, .fallback = "720", .unit = "pixels", CONF(images.height),
-     .about = "The height to which Frigate scales the image. One of more than 1,000,000 bytes is fetched again at half the height."},
+     .about = "The height to which Frigate scales the image while the event is in progress; afterwards it may send the snapshot as its own snapshots: height has it. One of more than 1,000,000 bytes is fetched again at half the height, and dropped in the end."},
     {.path = F "images.retry_for", .type = SCHEMA_DURATION, .min = SECOND, .max = DAY / 24, .fallback = "2m", CONF(images.retry_for_us),
      .about = "How long to ask again for an image that is not available yet."},
 

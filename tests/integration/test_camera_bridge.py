@@ -17,9 +17,13 @@ HIKVISION = """<EventNotificationAlert version="2.0" xmlns="http://www.hikvision
 </EventNotificationAlert>"""
 
 
+def run(brand, device, address, body, *image, path=f"{BUILD}:{os.environ['PATH']}"):
+    return subprocess.run([sys.executable, "-B", BRIDGE, brand, device, address, *image], input=body.encode(),
+                          capture_output=True, timeout=120, env={**os.environ, "PATH": path, "TZ": "Europe/Amsterdam"})
+
+
 def bridge(brand, device, daemon, body, *image):
-    done = subprocess.run([sys.executable, "-B", BRIDGE, brand, device, daemon.address(), *image], input=body.encode(),
-                          capture_output=True, timeout=120, env={**os.environ, "PATH": f"{BUILD}:{os.environ['PATH']}"})
+    done = run(brand, device, daemon.address(), body, *image)
     assert done.returncode == 0, done.stderr
 
 
@@ -37,6 +41,22 @@ def test_axis_and_hikvision_with_an_image(database, daemon, tmp_path):
     stored = database.rows("select device_id, kind, phase, flags, image_bytes from patrol.alerts order by device_id, phase")
     assert stored == [("AXIS-1", "motion", "raise", [], 2000), ("HIK-1", "intrusion", "raise", [], 2000),
                       ("HIK-1", "intrusion", "restore", [], None)]
+
+
+def test_a_time_without_an_offset_is_one_of_this_machines_zone(database, daemon):
+    at = database.value("select to_char(now() at time zone 'Europe/Amsterdam', 'YYYY-MM-DD\"T\"HH24:MI:SS')")
+    bridge("hikvision", "HIK-1", daemon, HIKVISION.format(at=at, n=1, state="active"))
+    daemon.wait_drained()
+    assert database.rows("select flags, occurred_at between now() - interval '2 min' and now() from patrol.alerts") == [([], True)]
+
+
+def test_a_message_that_is_none_is_named_in_a_line():
+    for brand, body in (("axis", "{}"), ("axis", "[1]"), ("axis", "nonsense"), ("hikvision", "<a/>"), ("hikvision", "<a>")):
+        done = run(brand, "CAM-1", "ipc:///nowhere", body)
+        assert done.returncode == 1 and done.stderr.startswith(f"{brand} CAM-1: not sent: ".encode()), done.stderr
+        assert done.stderr.count(b"\n") == 1
+    done = run("hikvision", "CAM-1", "ipc:///nowhere", HIKVISION.format(at="2026-11-29T12:00:00Z", n=1, state="active"), path="/nowhere")
+    assert done.returncode == 1 and b"not sent: FileNotFoundError" in done.stderr and b"mobeyectl" in done.stderr
 
 
 def test_the_sample_producer_sends_an_image(database, daemon, tmp_path):
