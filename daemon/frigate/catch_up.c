@@ -317,9 +317,9 @@ static void on_version(void *ctx, const struct rest_answer *answer)
     while (!answer->why && (size_t)len < answer->body.len && answer->body.p[len] > ' ' && answer->body.p[len] <= '~')
         len++;
     frigate_config_cameras(&c->config, &names);
-    log_info("frigate", "connected to %s, version %.*s, %zu cameras%s%.*s", c->parts.conf->api.url, len > 0 ? len : 7,
-             len > 0 ? answer->body.p : "unknown", c->config.n_cameras, c->config.n_cameras > 0 ? ": " : "",
-             (int)names.len, names.len > 0 ? names.data : "");
+    log_info("frigate", "connected to %s, version %.*s, %zu camera%s%s%.*s", c->parts.conf->api.url, len > 0 ? len : 7,
+             len > 0 ? answer->body.p : "unknown", c->config.n_cameras, c->config.n_cameras == 1 ? "" : "s",
+             c->config.n_cameras > 0 ? ": " : "", (int)names.len, names.len > 0 ? names.data : "");
     buf_free(&names);
 }
 

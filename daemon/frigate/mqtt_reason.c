@@ -65,7 +65,7 @@ static struct mqtt_reason reason_of_socket(const struct conf_frigate *conf, cons
 
 struct mqtt_reason mqtt_reason(const struct conf_frigate *conf, const struct mqtt_loss *loss)
 {
-    if (*loss->tls && !loss->subscribed)
+    if (conf->mqtt.login.ca_file && *loss->tls && !loss->subscribed)
         return reason(
             "TLS: %s (is mqtt.ca_file of the authority that signed the certificate of the broker, and mqtt.host "
             "the name in it?)",

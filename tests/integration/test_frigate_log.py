@@ -119,7 +119,7 @@ def test_a_broker_of_another_frigate_is_named(bridges, broker, clock):
 def test_what_it_follows_is_logged_when_all_is_well(bridges, broker, receiver, frigate, tmp_path):
     bridge = bridges().start()
     line = wait_log(bridge, "frigate: connected")
-    assert f"info    frigate: connected to {frigate.url}, version 0.16.1-e664cb2, 1 cameras: front_door" in line
+    assert f"info    frigate: connected to {frigate.url}, version 0.16.1-e664cb2, 1 camera: front_door" in line
     assert f"mobeyed: connected to {receiver.address}" in wait_log(bridge, "mobeyed: connected")
     wait_log(bridge, "mqtt: subscribed to frigate/events")
     assert "warning" not in bridge.log()
