@@ -40,10 +40,11 @@ static void read_method(struct wire_watch *watch, unsigned char c)
         return;
     }
     watch->post = kept_is(watch, "POST");
-    if (watch->post || kept_is(watch, "GET") || kept_is(watch, "HEAD"))
-        watch->state = WIRE_TARGET;
+    watch->other_method = !watch->post && !kept_is(watch, "GET") && !kept_is(watch, "HEAD");
+    if (watch->len == 0)
+        refuse(watch, 400, "invalid request line (expected METHOD PATH HTTP/1.1)");
     else
-        refuse(watch, watch->len > 0 ? 405 : 400, "the method is not GET, HEAD or POST");
+        watch->state = WIRE_TARGET;
     watch->len = 0;
 }
 
@@ -52,7 +53,7 @@ static void read_target(struct wire_watch *watch, unsigned char c)
     if (c == ' ' && watch->len > 0) {
         watch->state = WIRE_VERSION;
         watch->len = 0;
-    } else if (c <= ' ' || c >= 0x7f || (watch->len == 0 && c != '/')) {
+    } else if (c <= ' ' || c >= 0x7f || (watch->len == 0 && c != '/' && !watch->other_method)) {
         refuse(watch, 400, "the target is not a path");
     } else {
         keep_char(watch, (char)c);
@@ -149,6 +150,8 @@ static void end_head(struct wire_watch *watch)
 {
     if (!watch->has_host && !watch->http_1_0)
         refuse(watch, 400, "the Host header is missing");
+    else if (watch->other_method) /* not before: what the headers must not hold comes first */
+        refuse(watch, 405, "the method is not GET, HEAD or POST");
     else if (watch->length > 0 &&
              !watch->post) /* evhttp does not read the body of HEAD: it would be the next request */
         refuse(watch, 400, "a body is allowed only with POST");

@@ -42,7 +42,7 @@ struct wire_watch {
     char text[WIRE_NAME_MAX + 1]; /* of the method, the version, or the name of a header, in lower case */
     uint64_t length;              /* of Content-Length, as far as it was read */
     size_t digits;                /* of it */
-    bool empty_line, http_1_0, has_length, has_host, digits_over, post;
+    bool empty_line, http_1_0, has_length, has_host, digits_over, post, other_method;
 };
 
 /* Reads the next bytes from the peer. After a refusal it reads nothing more. */

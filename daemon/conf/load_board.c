@@ -12,7 +12,7 @@
 #include "conf/loader.h"
 
 #define SECRET_MAX      1024
-#define SECRET_LEAST    16
+#define SECRET_SHORT    16
 #define SOCKET_PATH_MAX 107
 #define UNIX            "unix:"
 
@@ -186,9 +186,8 @@ static int read_secret(const char *source, char **ret, struct err *err)
     size_t len = 0;
     while (rc == 0 && len < text.len && text.data[len] > ' ' && text.data[len] < 0x7f)
         len++;
-    if (rc == 0 && (len < SECRET_LEAST || (len < text.len && !strchr("\r\n", text.data[len]))))
-        rc = err_set(err, "%s: the first line is not a secret of at least %d visible ASCII characters", source,
-                     SECRET_LEAST);
+    if (rc == 0 && (len == 0 || (len < text.len && !strchr("\r\n", text.data[len]))))
+        rc = err_set(err, "%s: the first line is not a secret of visible ASCII characters", source);
     if (rc == 0)
         *ret = mem_strndup(text.data, len);
     secret_free(&text);
@@ -206,6 +205,10 @@ static void load_secret(const struct board_check *check)
                             conf->identity.secret_file);
     else if (read_secret(conf->identity.secret_file, &conf->identity.secret, &err) != 0)
         diagnostics_failure(check->diagnostics, pos, "identity.secret.file", &err, "a file with the secret");
+    else if (strlen(conf->identity.secret) < SECRET_SHORT)
+        diagnostics_warning(check->diagnostics, pos, "identity.secret.file",
+                            "the secret in %s can be guessed (expected at least %d characters)",
+                            conf->identity.secret_file, SECRET_SHORT);
 }
 
 /* ---- origin and tiles ---- */

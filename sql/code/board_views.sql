@@ -99,7 +99,7 @@ begin
         'alerts', case when exact is not null then exact -> 'alerts'
                        when mobeye.must_give_reason(v) then '[]' else mobeye.alerts_of(id, v) end,
         'history', coalesce(exact -> 'history',
-                            (select coalesce(jsonb_agg(to_jsonb(h) - 'incident_id' order by h.entry), '[]')
+                            (select coalesce(jsonb_agg(to_jsonb(h) order by h.entry), '[]')
                                from patrol.incident_history h where h.incident_id = id)),
         'images', coalesce(exact -> 'images',
                            (select coalesce(jsonb_agg(to_jsonb(m) order by m.occurred_at, m.image_id), '[]')

@@ -148,23 +148,33 @@ begin
     return (select coalesce(jsonb_agg(l.alert order by l.occurred_at, l.journal_seq), '[]') from (
         select a.occurred_at, a.journal_seq,
                jsonb_build_object(
-                   'occurred_at', a.occurred_at, 'received_at', a.received_at, 'endpoint', a.endpoint, 'kind', a.kind,
-                   'phase', a.phase, 'input', a.input, 'flags', a.flags, 'rule', a.rule,
-                   'location_source', a.location_source)
-               || case when v.is_auditor
-                            or not a.secret or mobeye.may_see_secret(a.team, a.incident_id, v) then
-                   jsonb_build_object(
-                       'source', a.source, 'event_id', a.event_id, 'device_id', a.device_id, 'payload', a.payload,
-                       'accuracy_m', a.accuracy_m, 'geometry', public.st_asgeojson(a.geom, 7)::jsonb)
-                  else '{}' end as alert
+                   'instance', a.instance, 'journal_seq', a.journal_seq, 'occurred_at', a.occurred_at, 'received_at', a.received_at,
+                   'clock_skew', a.clock_skew, 'endpoint', a.endpoint, 'kind', a.kind, 'phase', a.phase, 'input', a.input,
+                   'drill', a.drill, 'flags', a.flags, 'rule', a.rule, 'location_source', a.location_source,
+                   'wijk_code', a.wijk_code, 'buurt_code', a.buurt_code, 'incident_id', a.incident_id,
+                   'source', case when x.exact then a.source end, 'event_id', case when x.exact then a.event_id end,
+                   'device_id', case when x.exact then a.device_id end, 'payload', case when x.exact then a.payload end,
+                   'accuracy_m', case when x.exact then a.accuracy_m end,
+                   'geom', public.st_asgeojson(case when x.exact then a.geom end, 7)::jsonb,
+                   'image_bytes', case when x.exact and a.image_id is not null then (
+                                      select s.bytes from mobeye.snapshot s
+                                       where s.image_id = a.image_id and s.occurred_at = a.occurred_at) end) as alert
           from mobeye.alert_decoded a
+         cross join lateral (
+               select v.is_auditor
+                      or (not a.secret or mobeye.may_see_secret(a.team, a.incident_id, v))
+                         and exists (select from mobeye.incident i
+                                      where i.incident_id = alerts_of.incident_id
+                                        and (not i.secret or coalesce(v.team in (i.team, i.secret_team) or i.assigned_to = v.login, false)))
+                      as exact) as x
          where a.incident_id = alerts_of.incident_id and a.occurred_at between from_at and until_at
          order by a.occurred_at desc, a.journal_seq desc
          limit 1000) as l);
 end
 $$;
 comment on function mobeye.alerts_of(bigint, mobeye.viewer) is
-    'The last 1000 alerts of an incident, without what is secret to the viewer; an auditor sees everything.';
+    'The last 1000 alerts of an incident, with the columns of patrol.alerts; null is what is secret to the viewer. An auditor sees '
+    'everything.';
 
 create or replace function patrol.open_incident(id bigint, reason text)
 returns table (incident_id bigint, reference text, status text, category text, priority smallint, kind text,
@@ -206,7 +216,7 @@ begin
                case when seen then i.external_ref end,
                not seen,
                mobeye.alerts_of(id, v),
-               (select coalesce(jsonb_agg(to_jsonb(h) - 'incident_id'
+               (select coalesce(jsonb_agg(to_jsonb(h)
                                           || case when seen then '{}' else '{"note": null, "image_id": null}'::jsonb end
                                           order by h.entry), '[]')
                   from mobeye.incident_history h where h.incident_id = id),

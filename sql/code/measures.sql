@@ -7,8 +7,12 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     id bigint;
+    v constant mobeye.viewer := mobeye.officer_viewer();
 begin
-    if kind is null or kind not in ('letter', 'tent', 'patrol', 'other') then
+    if not (v.is_owner or v.is_registrar or v.all_teams or v.team is not null) then
+        raise exception 'measure: "%" is not a person of a team', v.login
+            using errcode = 'insufficient_privilege', hint = 'mobeyectl people import registers people with their team.';
+    elsif kind is null or kind not in ('letter', 'tent', 'patrol', 'other') then
         raise exception 'measure: kind "%" does not exist', kind
             using errcode = 'invalid_parameter_value', hint = 'Expected letter, tent, patrol or other.';
     elsif not exists (select from mobeye.area a where a.layer = add_measure.layer and a.code = add_measure.code) then

@@ -221,7 +221,8 @@ begin
         raise exception 'incident %: cannot be muted, it is %', mobeye.reference(id),
             case when i.urgent then 'a panic or holdup alarm' when i.verified_by is not null then 'verified'
                  else 'assigned to ' || i.assigned_to end
-            using errcode = 'object_not_in_prerequisite_state', detail = i.status;
+            using errcode = 'object_not_in_prerequisite_state', detail = i.status,
+                  hint = 'Panic and holdup, and what is verified or assigned, always stay in the queue.';
     end if;
     if i.device_id is null or i.active = 0 or i.status = 'closed' then
         raise exception 'incident %: no condition is active, so there is nothing to wait for', mobeye.reference(id)

@@ -144,13 +144,34 @@ def test_a_claim_of_what_is_the_persons_already_says_so(database, board):
     assert "already assigned to jansen" in answer["message"]
 
 
+def incident_of_camera(database, device, area, payload):
+    """One with an alert."""
+    number = make_incident(database, device, area)
+    database.execute("select mobeye.premake_partitions(); "
+                     "insert into mobeye.alert_origin (origin, instance, endpoint) values (1, 'x', 'x') on conflict do nothing")
+    database.execute("insert into mobeye.alert (class, kind, phase, location_source, occurred_at, received_at, journal_seq, origin, flags, drill, device_id,"
+                     " source, event_id, incident_id, payload) select 1, 10, 0, 0, last_seen, last_seen, 1, 1, 0, false, %s, 'x', %s, incident_id, %s"
+                     " from mobeye.incident where incident_id = %s", device, device, json.dumps(payload), number)
+    return number
+
+
+def test_an_incident_has_the_names_of_the_views(database, board):
+    columns = {row[0] for row in database.rows(
+        "select attname from pg_attribute where attrelid = 'patrol.alerts'::regclass and attnum > 0")}
+    for who, seen in (("jansen", "dev-1"), ("regie", "dev-1"), ("regie", None)):
+        number = incident_of_camera(database, seen or "dev-2", "wijk:WK1" if seen else "wijk:WK2", {})
+        detail = board.ask(who, f"/api/incident/{number}")[1]
+        (alert,), history = detail["alerts"], detail["history"]
+        assert columns <= set(alert), columns - set(alert)
+        assert (alert["device_id"], alert["incident_id"]) == (seen, number)
+        assert {entry["incident_id"] for entry in history} == {number}
+        database.execute("delete from mobeye.alert; delete from mobeye.incident")
+
+
 def test_what_a_camera_recognised_is_shown_where_the_place_is(database, board):
-    database.execute("select mobeye.premake_partitions(); insert into mobeye.alert_origin (origin, instance, endpoint) values (1, 'x', 'x')")
     said = {"camera": {"label": "person", "score": 0.87, "camera_zone": "oprit", "plate": "12-AB-3", "box": [0, 0, 1, 1]}}
     for device, area in (("dev-1", "wijk:WK1"), ("dev-2", "wijk:WK2")):
-        database.execute("insert into mobeye.alert (class, kind, phase, location_source, occurred_at, received_at, journal_seq, origin, flags, drill, device_id,"
-                         " source, event_id, incident_id, payload) select 1, 10, 0, 0, last_seen, last_seen, 1, 1, 0, false, %s, 'x', %s, incident_id, %s"
-                         " from mobeye.incident where incident_id = %s", device, device, json.dumps({"data": said}), make_incident(database, device, area))
+        incident_of_camera(database, device, area, {"data": said})
     expected = {"label": "person", "score": 0.87, "camera_zone": "oprit"}
     assert [i["camera"] for i in board.ask("jansen")[1]["incidents"]] == [expected]
     assert sorted((i["camera"] is None) for i in board.ask("regie")[1]["incidents"]) == [False, True], "not of a secret place"

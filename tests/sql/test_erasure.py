@@ -310,6 +310,17 @@ class Everything(ErasureTest):
         (_, since, until), = rows
         self.assertTrue(since < self.ago("45 days") < until < self.ago("39 days"))
 
+    def test_what_the_last_alert_was(self):
+        self.status("d", 45)
+        self.superuser.execute("update mobeye.device_status set source = '/door', kind = 'intrusion', last_occurred_at = %s",
+                               [self.ago("45 days")])
+        self.erased()
+        self.assertEqual(self.superuser.execute("select source, kind, isfinite(last_occurred_at) from mobeye.device_status").fetchall(),
+                         [("", "unknown", False)])
+        self.superuser.execute("update mobeye.device_status set source = '/door', last_occurred_at = %s", [self.ago("1 day")])
+        self.erased()
+        self.assertEqual(self.value(self.superuser, "select source from mobeye.device_status"), "/door")
+
     def test_no_daemon_brings_a_last_fix_back(self):
         self.erased()
         for days, stays in ((45, False), (35, True)):

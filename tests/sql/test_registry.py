@@ -376,7 +376,14 @@ class Rights(RegistryTest):
                 "select attname from pg_attribute where attrelid = 'mobeye.placement'::regclass and attnum > 0"
                 " and not has_column_privilege('mobeye_ingest', attrelid, attnum, 'select') order by attname")],
             ["address", "bag_id", "instructions", "moved_from"])
+        # Of the last report of a device device managers read not what alarm it was.
+        self.assertEqual(
+            [row[0] for row in self.superuser.execute(
+                "select attname from pg_attribute where attrelid = 'mobeye.device_status'::regclass and attnum > 0"
+                " and not has_column_privilege('mobeye_registry', attrelid, attnum, 'select') order by attname")],
+            ["kind", "last_occurred_at", "source"])
         wanted |= {table: {"mobeye_registry": {"select"}, "mobeye_ingest": {"select"}} for table in self.READ}
+        wanted["device_status"] = {"mobeye_registry": set(), "mobeye_ingest": {"select"}}
         wanted |= {table: {} for table in self.OWN}
         wanted |= {table: {"mobeye_registry": set()} for table in ("incident", "alert", "quarantine")}
         for table, roles in wanted.items():

@@ -39,7 +39,9 @@ Test(wire_watch, each_refusal_has_its_status)
         {"GET / HTTP/1.1\r\nContent-Length: 65537\r\n", 413},
         {"GET / HTTP/1.1\r\n\r\n", 400},
         {"GET / HTTP/1.2\r\n", 505},
-        {"DELETE / HTTP/1.1\r\n", 405},
+        {"DELETE / HTTP/1.1\r\nHost: a\r\n\r\n", 405},
+        {"DELETE / HTTP/1.1\r\nHost: a\r\nA_b: c\r\n", 400},
+        {" / HTTP/1.1\r\n", 400},
         {"GET / HTTP/1.1\n", 400},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -178,8 +178,8 @@ static const struct registry_section sections[] = {
      " upper(during) as placed_until"
      " from mobeye.placement where device_id = $1) p order by during"},
     {"status", false,
-     "select last_received_at, last_occurred_at, endpoint, source, kind, battery_pct,"
-     " signal_dbm, silent_since, alerts from mobeye.device_status where device_id = $1"},
+     "select last_received_at, endpoint, battery_pct, signal_dbm, silent_since, alerts from mobeye.device_status where "
+     "device_id = $1"},
     {0}};
 
 static int show_device(const struct device_request *request)
