@@ -284,6 +284,16 @@ class Burglaries(SchemaTest):
         self.assertEqual(self.value(self.superuser, "select array[mobeye.nl_change('12345', '1'), mobeye.nl_change('1', '1234567')]"),
                          ["+12.344", "−1.234.566"])
 
+    def test_words_that_are_all_left_out_are_one_row(self):
+        def words(*periods):
+            report = {"min_cell": 5, "total": {"outcomes": periods[0], "previous": {"outcomes": periods[1]}, "year_before": None}}
+            table = ElementTree.fromstring(self.value(self.superuser, "select mobeye.html_words(%s, 'outcomes', 'c', 'h')::text", json.dumps(report)))
+            return [["".join(cell.itertext()) for cell in row] for row in list(table.iter("tr"))[1:]]
+
+        self.assertEqual(words({"confirmed": None, "open": None}, {"open": None}), [["alle weggelaten (<5)"]])
+        self.assertEqual(words({}, {}), [["geen"]])
+        self.assertEqual(words({"confirmed": 7, "open": None}, {}), [["bevestigd", "7", "0", "–"], ["nog open", "<5", "0", "–"]])
+
     def test_what_a_report_cannot_be(self):
         for options, what in ((("--format", "xml"), "html, csv or json"), (("--code", "WK9"), 'code "WK9": is not an area of layer wijk'),
                               (("--min-cell", "3"), "min_cell 3 is not allowed"), (("--layer", "beat"), 'layer "beat" does not exist'),

@@ -111,11 +111,11 @@ class Hotspots(SchemaTest):
                 conn.execute("select patrol.hotspots('2026-05-01', '2026-05-30')")
 
     def test_the_order_tells_an_analyst_no_number(self):
-        places = (X + 10, Y + 10), (X + 610, Y + 10), (X + 735, Y + 10)
+        places = [(X + x, Y + 10) for x in (10, 310, 610, 735)]  # the last two are neighbours
         with self.connect() as conn:
             conn.execute("set role mobeye_analyst")
             seen = []
-            for numbers in ((3, 4, 3), (4, 3, 4)):
+            for numbers in ((3, 4, 3, 4), (4, 3, 4, 3)):
                 self.superuser.execute("truncate mobeye.burglary")
                 for place, n in zip(places, numbers):
                     self.burglaries(*[place] * n)
