@@ -23,6 +23,8 @@ static struct {
     const char *broken; /* the file that cannot be opened, or read; NULL: none */
     bool opens;         /* it can be opened */
     int broken_fd;      /* and is open; 0: it is not */
+    uint64_t free;      /* blocks of 4096 bytes of the disk; 0: as it is */
+    bool unknown;       /* how many they are */
 } sim;
 
 static bool fails(void)
@@ -97,6 +99,16 @@ ssize_t getrandom(void *out, size_t len, unsigned flags)
 int ftruncate(int fd, off_t len)
 {
     return fails() ? -1 : (int)syscall(SYS_ftruncate, fd, len);
+}
+
+int fstatvfs(int fd, struct statvfs *fs)
+{
+    (void)fd;
+    *fs = (struct statvfs){.f_bfree = sim.free, .f_bavail = sim.free, .f_frsize = 4096};
+    if (sim.free == 0)
+        fs->f_bfree = fs->f_bavail = 1 << 20;
+    errno = EIO;
+    return sim.unknown ? -1 : 0;
 }
 
 static bool write_fails(void)

@@ -196,3 +196,47 @@ Test(journal_calls, a_link_that_leads_nowhere_is_foreign)
     cr_expect_eq(found.lost_segments, 0);
     close_journal(&journal);
 }
+
+static void assert_no_space(struct journal *journal, const char *why)
+{
+    struct err err = {""};
+    cr_expect_eq(journal_check_space(journal, WALL, &err), -1);
+    cr_expect_not_null(strstr(err.text, why), "%s", err.text);
+}
+
+/* Until the largest record does not fit the last segment, the disk does not matter. */
+Test(journal_calls, space_is_that_of_the_segment_then_that_of_the_disk)
+{
+    struct journal *journal = open_journal(UINT64_C(4) << 20, NULL);
+    struct err err = {""};
+    sim.free = 1;
+    cr_expect_eq(journal_check_space(journal, WALL, &err), 0, "%s", err.text);
+    while (journal_check_space(journal, WALL, &err) == 0)
+        cr_assert_eq(append_sized(journal, 60000), JOURNAL_APPENDED);
+    assert_no_space(journal, "the disk is full");
+    sim.unknown = true;
+    assert_no_space(journal, "cannot read the free space");
+    sim.unknown = false;
+    sim.free = 0;
+    cr_expect_eq(journal_check_space(journal, WALL, &err), 0, "%s", err.text);
+    sync_journal(journal);
+    close_journal(&journal);
+}
+
+Test(journal_calls, a_journal_that_has_failed_has_no_space)
+{
+    struct life life = {0};
+    struct journal *journal = open_journal(SMALL, NULL);
+    sim.all = true;
+    for (unsigned at = 1; at < 20 && !life.failed; at++) {
+        arm(EIO, at);
+        append_group(journal, &life);
+    }
+    sim.counting = false;
+    cr_assert(life.failed);
+    assert_no_space(journal, "the journal has failed earlier");
+    cr_expect_eq(journal_failure(journal, &life.err), -1);
+    journal_stored(journal, life.accepted, WALL + CLOCK_DAY);
+    assert_no_space(journal, "the journal has failed earlier");
+    journal_free(&journal);
+}

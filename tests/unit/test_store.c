@@ -145,6 +145,25 @@ Test(store, a_conninfo_that_does_not_fit_is_refused_without_quoting_it)
     }
 }
 
+static void expect_described(const char *conninfo, int64_t timeout_us, const char *expected)
+{
+    struct pgtargets targets;
+    struct err err;
+    char text[100];
+    cr_assert_eq(pgtargets_parse(&targets, conninfo, &err), 0, "%s", err.text);
+    pgtarget_describe(&targets.target[0], text, sizeof(text));
+    cr_expect_str_eq(text, expected, "%s: %s", conninfo, text);
+    cr_expect_eq(targets.timeout_us, timeout_us, "%s", conninfo);
+    pgtargets_free(&targets);
+}
+
+Test(store, a_server_is_described_and_an_attempt_ends)
+{
+    expect_described("host=db1 port=5433 connect_timeout=3", 3 * CLOCK_SECOND, "db1 port 5433");
+    expect_described("hostaddr=10.0.0.1 connect_timeout=0", 10 * CLOCK_SECOND, "10.0.0.1");
+    expect_described("dbname=x connect_timeout=-1", 10 * CLOCK_SECOND, "the default host");
+}
+
 Test(store, the_backoff_stays_within_its_bounds_and_uses_them)
 {
     for (unsigned round = 0; round < 70; round += 3) {
