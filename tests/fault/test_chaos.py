@@ -2,7 +2,7 @@
 revoked, the clock set, the registry edited, homes erased, journals rewound, while alerts come in by every way, with CURVE
 and from cameras too, and people work the incidents.
 
-MOBEYE_CYCLES is a third of the number of faults (10 unless given), MOBEYE_SEED makes a run's choices those of an earlier
+MOBEYE_CYCLES is a third of the number of faults (see faults.py), MOBEYE_SEED makes a run's choices those of an earlier
 one."""
 import datetime
 import http.client

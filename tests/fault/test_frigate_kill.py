@@ -1,7 +1,7 @@
 """Frigate, its broker, mobeye-frigate and mobeyed are killed at random while events come and go: what Frigate still knows
 is in the database, once.
 
-MOBEYE_CYCLES is the number of kills (10 unless given), MOBEYE_SEED makes a run's moments those of an earlier one."""
+MOBEYE_CYCLES is the number of kills (see faults.py), MOBEYE_SEED makes a run's moments those of an earlier one."""
 import itertools
 import random
 import shutil

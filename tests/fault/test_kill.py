@@ -1,6 +1,6 @@
 """kill -9 at random under load, again and again: what was accepted is in the database, once.
 
-MOBEYE_CYCLES is the number of kills (10 unless given), MOBEYE_SEED makes a run's moments those of an earlier one."""
+MOBEYE_CYCLES is the number of kills (see faults.py), MOBEYE_SEED makes a run's moments those of an earlier one."""
 import random
 import subprocess
 
