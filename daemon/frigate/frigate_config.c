@@ -33,8 +33,9 @@ static const char *camera_at(const void *ctx, size_t i)
 
 static bool has_name(nearest_word_fn names, const struct frigate_config *config, const char *name)
 {
-    for (size_t i = 0; names(config, i); i++)
-        if (strcmp(names(config, i), name) == 0)
+    const char *known;
+    for (size_t i = 0; (known = names(config, i)); i++)
+        if (strcmp(known, name) == 0)
             return true;
     return false;
 }
@@ -51,10 +52,11 @@ void frigate_config_add_label(struct frigate_config *config, const char *label)
 
 static void append_names(nearest_word_fn names, const struct frigate_config *config, struct buf *out)
 {
+    const char *name;
     size_t i = 0;
-    for (; names(config, i) && i < NAMES_SHOWN; i++)
-        buf_printf(out, "%s%s", i > 0 ? ", " : "", names(config, i));
-    if (names(config, i))
+    for (; (name = names(config, i)) && i < NAMES_SHOWN; i++)
+        buf_printf(out, "%s%s", i > 0 ? ", " : "", name);
+    if (name)
         buf_printf(out, ", ...");
 }
 
