@@ -1,4 +1,5 @@
 """mobeye-frigate where something is wrong: what mobeyed rejects, several mobeyeds, CURVE, clocks, servers that hang."""
+import re
 import shutil
 import threading
 import time
@@ -231,6 +232,37 @@ def test_a_clock_that_is_put_right_loses_nothing(bridges, frigate, receiver):
     bridge.start()
     receiver.wait(f"{lost['id']}:end")
     bridge.wait_metric("cursor_timestamp_seconds", lambda value: 0 < value < time.time() + 60)
+
+
+# What time shows.
+
+def test_a_broker_of_another_frigate_is_named(bridges, broker, clock):
+    """Availability is retained: who is subscribed to the right topics has it at once."""
+    bridge = bridges(mqtt={"topic_prefix": "fregat"}).start(env=clock.env)
+    bridge.wait_following()
+    clock.set(125)
+    assert "has sent nothing under fregat/" in bridge.wait_log("has sent nothing")
+    assert bridge.metric("mqtt_silent") == 1
+    broker.publish("fregat/available", "online", retain=True)
+    bridge.wait_metric("mqtt_silent", 0)
+
+
+def test_why_frigate_counts_as_offline_is_logged(bridges, frigate, clock):
+    frigate.stop()
+    bridge = bridges(broker=None).start(env=clock.env)
+    bridge.wait_metric("http_failures_total", lambda value: value > 0)
+    clock.set(125)
+    line = bridge.wait_log("frigate: is offline")
+    assert f"is offline: no usable answer for 2 minutes: {frigate.url}/api/events: Failed to connect" in line
+    assert bridge.metric("frigate_online") == 0
+
+
+def test_doctor_says_when_frigate_has_not_answered_for_long(bridges, receiver, clock, tmp_path):
+    """The bridge's clock stood still: its last answer is two minutes old."""
+    clock.set(-120)
+    bridge = bridges(broker=None).start(env=clock.env)
+    bridge.wait_metric("http_answers", 1)
+    assert re.search(r"Frigate noord has not answered at http://[0-9.:]+ for 1[0-9]{2} s", bridge.doctor(tmp_path))
 
 
 # Servers that hang.

@@ -4,6 +4,7 @@ import http.server
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -369,6 +370,10 @@ class Bridge:
                                            "format": "cloudevents"}]}))
         done = mobeyectl("doctor", "-c", daemon, "--frigate", self.file)
         return "\n".join(line for line in done.stdout.splitlines() if line.split()[1] == "frigate")
+
+    def wait_log(self, pattern):
+        """The line of the log that matches, once there is one."""
+        return wait_until(lambda: re.search(f".*(?:{pattern}).*", self.log()), lambda: f"{pattern!r} in {self.log()[-3000:]}")[0]
 
     def kill(self):
         self.process.kill()
