@@ -162,7 +162,7 @@ class Stage:
         self.traffic.stop()
         self.bridge.restart()  # which finds all that Frigate knows
         wanted = self.traffic.wanted()
-        wait_until(lambda: wanted <= set(stored_of_cameras(self.database)), "what cameras saw is stored")
+        wait_until(lambda: wanted <= set(stored_of_cameras(self.database)), "what cameras saw is stored", timeout=120)
         self.bridge.stop()
         say("what cameras saw is stored")
         for daemon in self.daemons:
