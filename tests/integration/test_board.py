@@ -429,6 +429,17 @@ def test_a_client_that_closes_its_side_gets_an_answer(cluster, database, tmp_pat
     board.stop()
 
 
+def test_what_is_not_committed_is_not_answered_as_done(database, board):
+    number = make_incident(database)
+    database.execute("""
+        create function refuse() returns trigger language plpgsql as $$ begin raise exception 'not today'; end $$;
+        create constraint trigger refuse after insert on mobeye.incident_history deferrable initially deferred
+            for each row when (new.action = 'note') execute function refuse()""")
+    status, answer = board.act("jansen", number, "note", note="x")
+    assert status == 503 and answer["message"] and database.value("select count(*) from mobeye.incident_history") == 0
+    assert board.act("jansen", number, "claim")[0] == 200
+
+
 def test_the_head_of_the_changes_is_that_of_a_stream(board):
     with board.connect() as peer:
         peer.sendall(board.head("jansen", "HEAD", "/api/changes"))

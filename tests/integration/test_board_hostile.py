@@ -163,6 +163,8 @@ def test_two_hundred_pages_cost_one_listen_and_few_queries(database, board):
     incident = make_incident(database)
     backends = "select count(*) from pg_stat_activity where usename = 'mobeye_board' and datname = current_database()"
     assert database.value(backends) == 3  # two of the pool, and one that listens
+    named = "select array_agg(distinct application_name order by application_name) from pg_stat_activity where usename = 'mobeye_board'"
+    assert database.value(named + " and datname = current_database()") == ["mobeye-board", "mobeye-board changes"]
     for page, person in zip(pages, ["jansen", "bakker", "zuider", "regie"] * 50):
         if person != "zuider":
             assert [event["incident_id"] for _, event in page.wait("change")] == [incident]
