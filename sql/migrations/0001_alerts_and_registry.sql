@@ -42,6 +42,9 @@ begin
             end;
         end if;
     end loop;
+    -- A session learns what others have done to roles when it first locks a relation: until then it may remember that the
+    -- role does not exist, although it has just waited for it.
+    perform from pg_tablespace;
     if not pg_has_role('mobeye_owner', 'usage') then
         execute format('grant mobeye_owner to %I', current_user);
     end if;
