@@ -459,10 +459,8 @@ def test_a_database_without_the_schema_is_told(database, tmp_path):
     wait_until(lambda: any("mobeyectl migrate" in line for line in board.log), "the reason is logged")
     assert board.ask("jansen")[0] == 503 and board.metric("database_connections") == 0
     database.execute("alter schema elsewhere rename to patrol")
-    page = Page(board, "jansen")
     wait_until(lambda: board.ask("jansen")[0] == 200, "the schema is found")
     Page(board, "jansen").wait("heartbeat")
-    page.close()
     board.stop()
 
 
