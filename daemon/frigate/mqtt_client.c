@@ -98,6 +98,7 @@ static void lose(struct mqtt_client *client, const char *why)
     mosquitto_disconnect(client->mosq);
     if (client->state < MQTT_SUBSCRIBING) /* the broker was away, or refuses the client */
         client->short_ones = 0;
+    client->metrics->mqtt_contested = client->short_ones >= MQTT_SHORT_ONES;
     log_limited(&client->failures, loop_mono_us(client->loop), LOG_LEVEL_WARNING, "mqtt", "%s:%u: %s",
                 client->conf->mqtt.host, client->conf->mqtt.port, why);
     set_state(client, MQTT_WAITING, why);
@@ -112,7 +113,6 @@ static void lose_by(struct mqtt_client *client, int rc, int error)
     bool subscribed = client->state == MQTT_FOLLOWING;
     if (subscribed && loop_mono_us(client->loop) - client->since_us < SETTLED_US)
         client->short_ones++;
-    client->metrics->mqtt_contested = subscribed && client->short_ones >= MQTT_SHORT_ONES;
     const struct mqtt_loss loss = {rc, error, client->tls, subscribed, client->short_ones};
     lose(client, mqtt_reason(client->conf, &loss).text);
 }
