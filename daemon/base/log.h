@@ -26,9 +26,9 @@ void log_line(enum log_level level, const char *subject, const char *fmt, ...) _
 
 /*
  * Limits messages that may repeat: the first is logged, the same text within 60 s is only counted, and the count is
- * logged with the next message or the recovery. A different text (in its first 255 bytes) is logged at once, but at most
- * ten within 60 s, so that a peer that can vary the text cannot fill the log. {0} is the initial state. Times are monotonic times of the
- * loop.
+ * logged with the next message or the recovery. A different text (in its first 255 bytes) is logged at once, but at
+ * most ten within 60 s, so that a peer that can vary the text cannot fill the log. {0} is the initial state. Times are
+ * monotonic times of the loop.
  */
 struct rate_limiter {
     int64_t since_us; /* start of the 60 s; 0: no message since the last recovery */

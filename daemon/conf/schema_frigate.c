@@ -74,7 +74,7 @@ static const struct schema_key keys[] = {
     {.path = F "images", .type = SCHEMA_SECTION, .optional = true, CONF(images.given),
      .about = "Send images, soon after the start and at the end of each event. Default: no images."},
     {.path = F "images.height", .type = SCHEMA_INT, .min = 90, .max = 2160, .fallback = "720", .unit = "pixels", CONF(images.height),
-     .about = "The height to which Frigate scales the image while the event is in progress; afterwards it may send the snapshot as its own snapshots: height has it. One of more than 1,000,000 bytes is fetched again at half the height, and dropped in the end."},
+     .about = "The height to which Frigate scales the image while the event is in progress. Once the event has ended, Frigate may send the snapshot at its own snapshots: height. An image of more than 1,000,000 bytes is fetched again at half the height, and finally dropped."},
     {.path = F "images.retry_for", .type = SCHEMA_DURATION, .min = SECOND, .max = DAY / 24, .fallback = "2m", CONF(images.retry_for_us),
      .about = "How long to ask again for an image that is not available yet."},
 

@@ -25,7 +25,7 @@
 
 enum catch_up_state {
     CATCH_IDLE,        /* until the timer; then config */
-    CATCH_CONFIG,      /* the resolution of the cameras; then in progress */
+    CATCH_CONFIG,      /* Frigate's configuration; then in progress */
     CATCH_IN_PROGRESS, /* what is in progress; then singles, idle on failure */
     CATCH_SINGLES,     /* open events that were not listed, one by one; then listing, idle on failure */
     CATCH_LISTING,     /* a page of a slice; then listing, answers, idle on failure or for want of room */

@@ -37,8 +37,7 @@ static const char *advice(const struct conf_frigate *conf, enum sender_link link
     case SENDER_REFUSED:
         return conf->n_server_keys > 0
                    ? "a peer is there, but the handshake fails: is server_key that of mobeyed, is the client key on "
-                     "its "
-                     "client list and not expired?"
+                     "its client list and not expired?"
                    : "a peer is there, but the handshake fails: is this a router endpoint of mobeyed, does it require "
                      "CURVE (server_key, client_key)?";
     default:

@@ -1,5 +1,5 @@
 /*
- * mobeyectl explain, of an incident: by what it was verified, and what made it more urgent than its first alert.
+ * What mobeyectl explain says of an incident: what verified it, and what made it more urgent than its first alert.
  */
 #ifndef MOBEYE_CTL_RULES_EXPLAIN_RAISED_H
 #define MOBEYE_CTL_RULES_EXPLAIN_RAISED_H
@@ -10,7 +10,7 @@
 #include "conf/conf.h"
 
 struct explain_raised {
-    char *stored;   /* as which its first alert was stored; NULL: as the rules of the file say now */
+    char *stored;   /* by which rule its first alert was stored; NULL: as the file says now */
     char *verified; /* NULL: it is not verified */
     char *raised;   /* NULL: its priority is that of its first alert */
 };
