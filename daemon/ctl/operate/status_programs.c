@@ -105,7 +105,8 @@ void status_frigate_print(const struct status_program *bridge)
            bridge_value(bridge, "mobeyed_connected") == 1 ? "connected to" : "NOT CONNECTED to");
     printf(frigate_answers(bridge) ? ", Frigate answers" : ", Frigate DOES NOT ANSWER");
     if (bridge->mqtt)
-        printf(bridge_value(bridge, "mqtt_connected") == 1 ? ", the broker too" : ", the broker DOES NOT");
+        printf(bridge_value(bridge, "mqtt_connected") == 1 ? ", connected to the broker"
+                                                           : ", NOT CONNECTED to the broker");
     printf("; %.0f alert%s waiting\n", waiting, ctl_plural((unsigned long)waiting));
 }
 
