@@ -40,7 +40,7 @@ struct bridge {
     bool accepted_offline; /* what mobeyed last accepted of availability.offline */
     bool comms_rejected;   /* and it rejected the last report of it */
     int64_t released_us;   /* monotonic: when rejected events were last sent again, or the start */
-    struct rate_limiter write_failures, malformed, rejects, given_up;
+    struct rate_limiter write_failures, malformed, rejects, given_up, mismatches;
 };
 
 static struct event_time now(const struct bridge *bridge)
@@ -124,14 +124,14 @@ static void on_http(void *ctx, bool answers, const char *why)
 
 static void on_mismatch(void *ctx, const char *key, const char *text)
 {
-    (void)ctx;
-    log_warning(key, "%s", text);
+    struct bridge *bridge = ctx;
+    log_limited(&bridge->mismatches, loop_mono_us(bridge->loop), LOG_LEVEL_WARNING, key, "%s", text);
 }
 
 static void on_config(void *ctx, const struct frigate_config *config)
 {
     struct bridge *bridge = ctx;
-    const struct frigate_mismatch found = frigate_config_compare(bridge->conf, config, on_mismatch, NULL);
+    const struct frigate_mismatch found = frigate_config_compare(bridge->conf, config, on_mismatch, bridge);
     bridge->metrics->unknown_cameras = found.cameras;
     bridge->metrics->untracked_labels = found.labels;
     bridge->metrics->mqtt_differs = found.mqtt;

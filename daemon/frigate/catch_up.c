@@ -128,8 +128,9 @@ static void end_failed_cycle(struct catch_up *c, const char *path, long status, 
     c->parts.metrics->http_answers = 0;
     log_limited(&c->failures, loop_mono_us(c->parts.loop), LOG_LEVEL_WARNING, "frigate", "%s", text);
     c->again = false;
+    if (c->announced)
+        c->config_us = 0; /* it may come back as another one */
     c->announced = false;
-    c->config_us = 0;
     end_cycle(c, RETRY_US, why);
     c->calls.on_http(c->calls.ctx, false, text);
 }
@@ -223,8 +224,40 @@ static void check_answers(struct catch_up *c)
         finish_slice(c);
 }
 
+static void on_version(void *ctx, const struct rest_answer *answer)
+{
+    struct catch_up *c = ctx;
+    struct buf names = {0};
+    int len = 0;
+    while (!answer->why && (size_t)len < answer->body.len && answer->body.p[len] > ' ' && answer->body.p[len] <= '~')
+        len++;
+    frigate_config_cameras(&c->config, &names);
+    log_info("frigate", "connected to %s, version %.*s, %zu camera%s%s%.*s", c->parts.conf->api.url, len > 0 ? len : 7,
+             len > 0 ? answer->body.p : "unknown", c->config.n_cameras, c->config.n_cameras == 1 ? "" : "s",
+             c->config.n_cameras > 0 ? ": " : "", (int)names.len, names.len > 0 ? names.data : "");
+    buf_free(&names);
+}
+
+/* All lists of a slice could be read; that one could does not mean that the next can. */
+static void announce(struct catch_up *c)
+{
+    log_recover(&c->failures, "frigate", "answers again");
+    if (*c->config_why)
+        log_limited(&c->config_failures, loop_mono_us(c->parts.loop), LOG_LEVEL_WARNING, "frigate",
+                    "%s/api/config: %s: boxes are left out, and names are not compared", c->parts.conf->api.url,
+                    c->config_why);
+    else
+        log_recover(&c->config_failures, "frigate", "the configuration can be read again");
+    if (c->announced)
+        return;
+    c->announced = true;
+    c->parts.metrics->http_requests_total++;
+    rest_get(c->parts.rest, "/api/version", VERSION_MAX, on_version, c);
+}
+
 static void end_listing(struct catch_up *c)
 {
+    announce(c);
     set_state(c, CATCH_ANSWERS, "listed");
     c->barrier = outbox_last_number(c->parts.outbox);
     loop_arm(&c->timer, EVERY_US);
@@ -243,6 +276,7 @@ static void on_page(void *ctx, const struct rest_answer *answer)
     if (!take_list(c, "/api/events", answer, &n))
         return;
     if (!c->room) {
+        announce(c);
         end_good_cycle(c, "no room");
         return;
     }
@@ -309,43 +343,12 @@ static void on_single(void *ctx, const struct rest_answer *answer)
 
 /* ---- the beginning of a cycle ---- */
 
-static void on_version(void *ctx, const struct rest_answer *answer)
-{
-    struct catch_up *c = ctx;
-    struct buf names = {0};
-    int len = 0;
-    while (!answer->why && (size_t)len < answer->body.len && answer->body.p[len] > ' ' && answer->body.p[len] <= '~')
-        len++;
-    frigate_config_cameras(&c->config, &names);
-    log_info("frigate", "connected to %s, version %.*s, %zu camera%s%s%.*s", c->parts.conf->api.url, len > 0 ? len : 7,
-             len > 0 ? answer->body.p : "unknown", c->config.n_cameras, c->config.n_cameras == 1 ? "" : "s",
-             c->config.n_cameras > 0 ? ": " : "", (int)names.len, names.len > 0 ? names.data : "");
-    buf_free(&names);
-}
-
-static void announce(struct catch_up *c)
-{
-    log_recover(&c->failures, "frigate", "answers again");
-    if (*c->config_why)
-        log_limited(&c->config_failures, loop_mono_us(c->parts.loop), LOG_LEVEL_WARNING, "frigate",
-                    "%s/api/config: %s: boxes are left out, and names are not compared", c->parts.conf->api.url,
-                    c->config_why);
-    else
-        log_recover(&c->config_failures, "frigate", "the configuration can be read again");
-    if (c->announced)
-        return;
-    c->announced = true;
-    c->parts.metrics->http_requests_total++;
-    rest_get(c->parts.rest, "/api/version", VERSION_MAX, on_version, c);
-}
-
 static void on_in_progress(void *ctx, const struct rest_answer *answer)
 {
     struct catch_up *c = ctx;
     size_t n;
     if (!take_list(c, "/api/events", answer, &n))
         return;
-    announce(c);
     c->calls.on_http(c->calls.ctx, true, NULL);
     set_state(c, CATCH_SINGLES, "listed");
     c->singles = 0;

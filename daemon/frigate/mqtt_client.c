@@ -164,6 +164,7 @@ static void on_suback(struct mosquitto *mosq, void *ctx, int mid, int n, const i
         }
     set_state(client, MQTT_FOLLOWING, "subscribed");
     client->received = false;
+    client->metrics->mqtt_silent = 0;
     client->metrics->mqtt_connections_total++;
     if (client->short_ones < MQTT_SHORT_ONES)
         log_subscribed(client);

@@ -33,17 +33,18 @@ static const char *tls_words(const char *tls)
 
 static struct mqtt_reason reason_of_close(const struct conf_frigate *conf, const struct mqtt_loss *loss)
 {
-    const char *id = mqtt_client_id(conf).text;
+    const struct mqtt_client_id id = mqtt_client_id(conf);
     if (!loss->subscribed)
         return reason("the broker closed the connection before it accepted the client (%s)",
                       conf->mqtt.login.ca_file ? "does it speak TLS at mqtt.port?"
                                                : "does it require TLS: mqtt.ca_file?");
     if (loss->short_ones < MQTT_SHORT_ONES)
-        return reason("the broker closed the connection (was it stopped, or did another client connect as %s?)", id);
+        return reason("the broker closed the connection (was it stopped, or did another client connect as %s?)",
+                      id.text);
     return reason(
         "the broker accepts %s and closes the connection soon after: does another mobeye-frigate with name: %s "
         "run, here or elsewhere?",
-        id, conf->name);
+        id.text, conf->name);
 }
 
 static struct mqtt_reason reason_of_socket(const struct conf_frigate *conf, const struct mqtt_loss *loss)

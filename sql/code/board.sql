@@ -79,6 +79,9 @@ begin
                 using errcode = 'invalid_parameter_value',
                       hint = 'Expected claim, acknowledge, assign, release, on_scene, verify, note, close, reopen or open.';
     end case;
+    if action not in ('note', 'close', 'reopen') and btrim(note) <> '' then
+        perform patrol.note(id, note);
+    end if;
     return coalesce(mobeye.incident_detail(id, v, null),
                     jsonb_build_object('change_id', mobeye.change_count(), 'incident', null, 'alerts', '[]'::jsonb,
                                        'history', '[]'::jsonb, 'images', '[]'::jsonb));

@@ -24,7 +24,8 @@ end
 $$;
 comment on function mobeye.read_arguments(text) is 'The body of a request; empty: {}.';
 
--- A member that is null counts as left out. Every action knows expected_status and expected_change.
+-- A member that is null or empty counts as left out: a client may always send the same ones. Every action on an incident knows
+-- expected_status, expected_change and note.
 create or replace function mobeye.check_members(action text, args jsonb) returns void
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
@@ -32,16 +33,15 @@ as $$
 declare
     known text[] := case
         when action in ('claim', 'assign', 'release') then array['officer']
-        when action in ('note', 'reopen') then array['note']
-        when action = 'close' then array['outcome', 'note']
+        when action = 'close' then array['outcome']
         when action = 'open' then array['reason']
         when action = 'next' then array['team', 'officer']
         when action = 'mute' then array['device', 'incident_id', 'layer', 'code', 'until', 'reason']
         when action = 'unmute' then array['mute_id']
         else array[]::text[] end || case when action in ('next', 'mute', 'unmute') then array[]::text[]
-                                         else array['expected_status', 'expected_change'] end;
+                                         else array['note', 'expected_status', 'expected_change'] end;
     unknown text := (select string_agg(format('"%s"', m.key), ', ' order by m.key)
-                       from jsonb_each(args) m where m.value <> 'null' and m.key <> all (known));
+                       from jsonb_each(args) m where m.value not in ('null', '""') and m.key <> all (known));
 begin
     if unknown is not null then
         raise exception '%: has no member %', action, unknown

@@ -49,7 +49,8 @@ begin
                     from mobeye.team t where o.is_officer and (o.all_teams or t.team = o.team)),
         'officers', (select coalesce(jsonb_agg(jsonb_build_object('login', p.login, 'name', p.name, 'team', p.team)
                                                order by p.name, p.login), '[]')
-                       from mobeye.person p where o.is_officer and (o.all_teams or p.team = o.team)));
+                       from mobeye.person p
+                      where o.is_officer and (o.all_teams or p.team = o.team) and mobeye.may_be_given(p)));
 end
 $$;
 comment on function patrol.board_me() is

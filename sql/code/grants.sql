@@ -65,8 +65,8 @@ grant usage on schema mobeye, patrol to mobeye_registry;
 grant select, insert, update, delete on mobeye.device, mobeye.device_address, mobeye.device_input, mobeye.placement,
     mobeye.placement_edit, mobeye.area to mobeye_registry;
 grant select on mobeye.counter, mobeye.registry_log, mobeye.team, mobeye.team_area, mobeye.device_unknown to mobeye_registry;
--- Not of what kind its last alert was, from whom and of when: device managers see no alarms.
-grant select (device_id, registered, first_received_at, last_received_at, endpoint, battery_pct, signal_dbm, fix, fix_accuracy_m,
+-- Not of what kind its last alert was, and of when: device managers see no alarms.
+grant select (device_id, registered, first_received_at, last_received_at, endpoint, source, battery_pct, signal_dbm, fix, fix_accuracy_m,
               fix_at, silent_since, alerts) on mobeye.device_status to mobeye_registry;
 grant select, insert, update on mobeye.measure to mobeye_registry;
 -- Not held_for: a legal hold is the owner's.

@@ -55,8 +55,7 @@ as $$
 declare
     restricted constant boolean := not (mobeye.current_viewer()).is_owner;
     -- Numbers of periods that overlap could be subtracted, and those of alarms show where devices stand.
-    numbers constant boolean := not restricted or of_what = 'burglaries' and (select count(*) = 1 and bool_and(p.whole)
-                                                                                from mobeye.report_parts(from_day, until_day) p);
+    numbers boolean;
     features jsonb;
 begin
     perform mobeye.check_report_period(from_day, until_day, restricted);
@@ -68,6 +67,8 @@ begin
         raise exception 'hotspots: cells of % m with at least % may show single homes', cell, min_count
             using errcode = 'insufficient_privilege', hint = 'Members of mobeye_analyst may use cells of 125 m, with at least 3.';
     end if;
+    numbers := not restricted or of_what = 'burglaries' and (select count(*) = 1 and bool_and(p.whole)
+                                                               from mobeye.report_parts(from_day, until_day) p);
     with area as (
         select h.*, mobeye.place_name(h.centre, until_day::timestamp at time zone 'Europe/Amsterdam' - interval '1 day') as name
           from mobeye.hotspot_areas(of_what, from_day, until_day, cell, min_count, case when restricted and of_what = 'alarms' then 5 else 0 end, not restricted) h

@@ -181,7 +181,7 @@ begin
            + mobeye.forget_fixes(s.names, s.during);
     -- What its last alert was; that it reported stays.
     update mobeye.device_status d set source = '', kind = 'unknown', last_occurred_at = '-infinity'
-     where d.device_id = any (s.names) and s.during @> d.last_occurred_at;
+     where d.device_id = any (s.names) and s.during @> d.last_occurred_at and isfinite(d.last_occurred_at);
     get diagnostics rows = row_count;
     n := n + rows;
     remaining := mobeye.subject_remaining(s);

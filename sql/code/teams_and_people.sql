@@ -1,8 +1,11 @@
 -- Teams that are renamed or deleted, and people who leave.
 
 create or replace view patrol.teams with (security_barrier) as
-select t.team, t.name from mobeye.team t order by t.team;
-comment on view patrol.teams is 'The teams: what columns named team, and claim_next(), take.';
+select t.team, t.name
+  from mobeye.team t
+ where (select v.all_teams or v.team is not null or v.is_registrar from mobeye.current_viewer() v)
+ order by t.team;
+comment on view patrol.teams is 'The teams: what columns named team, and claim_next(), take. Empty for a login that is no person of a team.';
 comment on column patrol.teams.team is 'Short name.';
 comment on column patrol.teams.name is 'Full name; null if it is the short name.';
 
@@ -13,7 +16,8 @@ as $$
 declare
     renamed text := case when tg_op = 'UPDATE' then new.team end; -- null for a deleted team
 begin
-    -- Alerts, which take long and which nobody else updates, before incidents, for whose rows the daemon would wait.
+    -- Alerts, which take long and which otherwise only erasures and changes of secrecy touch, before incidents, for whose rows the
+    -- daemon would wait.
     update mobeye.alert a set team = renamed where a.team = old.team;
     -- In the order in which the daemon locks them.
     perform from mobeye.incident i where old.team in (i.team, i.secret_team) order by i.incident_id for update;

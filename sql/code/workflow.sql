@@ -173,6 +173,17 @@ comment on function mobeye.is_slip(text, text) is
     'Whether a name was probably typed by mistake for another: it differs in case, or by one letter or two exchanged ones. Digits, '
     'names of fewer than 4 characters, and a single letter at the end (wagen b) always count as another name.';
 
+create or replace function mobeye.may_be_given(p mobeye.person) returns boolean
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select (p.all_teams or p.team is not null)
+           and coalesce((select pg_has_role(r.oid, 'mobeye_patrol', 'member') or pg_has_role(r.oid, 'mobeye_owner', 'member')
+                           from pg_roles r where r.rolname = p.login), true)
+$$;
+comment on function mobeye.may_be_given(mobeye.person) is
+    'Whether a person sees incidents and works them: of a team or of all, and, with a login, a member of mobeye_patrol.';
+
 -- A patrol may have any name, so an unknown one is not refused; but nobody would see that "jnsen" was meant for jansen.
 create or replace function mobeye.check_officer(officer text) returns text
 language plpgsql stable
@@ -193,8 +204,7 @@ begin
                 using errcode = 'invalid_parameter_value',
                       hint = format('Did you mean %s? If not, use a name that is not so similar.', meant);
         end if;
-    elsif not p.all_teams and p.team is null
-          or role is not null and not pg_has_role(role, 'mobeye_patrol', 'member') and not pg_has_role(role, 'mobeye_owner', 'member') then
+    elsif not mobeye.may_be_given(p) then
         raise exception 'officer "%" cannot see incidents', officer
             using errcode = 'invalid_parameter_value',
                   hint = case when role is null or pg_has_role(role, 'mobeye_patrol', 'member') then 'This person has no team: mobeyectl people import.'

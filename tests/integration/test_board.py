@@ -121,9 +121,9 @@ def test_what_an_action_does_not_take_is_named(database, board):
     number = make_incident(database)
     for action, body, unknown, known in (
             ("close", {"outcome": "no_trace", "nota": "x"}, '"nota"', "outcome, note, expected_status, expected_change"),
-            ("assign", {"login": "jansen"}, '"login"', "officer, expected_status"),
-            ("acknowledge", {"note": "x", "a": 1}, '"a", "note"', "expected_status, expected_change"),
-            ("claim", {"note": "ik ga"}, '"note"', "officer")):
+            ("assign", {"login": "jansen"}, '"login"', "officer, note, expected_status"),
+            ("acknowledge", {"outcome": "drill", "a": 1}, '"a", "outcome"', "note, expected_status, expected_change"),
+            ("claim", {"reason": "ik ga"}, '"reason"', "officer")):
         status, answer = board.act("jansen", number, action, **body)
         assert status == 422 and unknown in answer["message"] and known in answer["hint"], (action, answer)
     for path, body, unknown in (("next", {"teams": "noord"}, '"teams"'), ("unmute", {"id": 1}, '"id"'),
@@ -131,8 +131,9 @@ def test_what_an_action_does_not_take_is_named(database, board):
         status, answer = board.ask("jansen", f"/api/{path}", "POST", body)
         assert status == 422 and unknown in answer["message"], (path, answer)
     assert database.value("select status from patrol.incidents") == "new"
-    every = dict.fromkeys(("expected_change", "outcome", "note", "officer", "reason"))  # null is as left out
-    assert board.act("jansen", number, "claim", **{**every, "expected_status": "new", "officer": "jansen"})[0] == 200
+    every = dict.fromkeys(("expected_change", "outcome", "officer", "reason")) | {"outcome": ""}  # null and "" are as left out
+    status, answer = board.act("jansen", number, "claim", **{**every, "expected_status": "new", "officer": "jansen", "note": "ik ga"})
+    assert (status, [h["note"] for h in answer["history"]][-1]) == (200, "ik ga")
 
 
 def test_a_claim_of_what_is_the_persons_already_says_so(database, board):

@@ -41,6 +41,10 @@ select throws_ok(format('select as_login(%L, ''select from patrol.incidents'')',
   from unnest(array['t_niemand', 'mobeye_ingest']) as login;
 select is(sees('t_rik'), null, 'a device manager sees no alarms');
 
+select is(as_login(login, 'select count(*) > 0 from patrol.teams', acting_as => acting), told, login || ' and the names of teams')
+  from (values ('t_jan', '', 'true'), ('t_fee', '', 'true'), ('t_anna', '', 'true'), ('t_rik', '', 'true'), ('t_desk', 't_jan', 'true'),
+               ('t_gast', '', 'false'), ('t_leeg', '', 'false'), ('t_desk', 't_leeg', 'false')) as w(login, acting, told);
+
 -- Places. A cell is 125 m of RD New.
 create function place(login text, name text, in_role text default 'none', acting_as text default '') returns text language sql as $$
     select as_login(login, format('select concat_ws(''|'', coarse, device_id, address, instructions, accuracy_m,

@@ -109,6 +109,9 @@ class Hotspots(SchemaTest):
                     self.hotspots(conn, **arguments)
             with self.assertRaises(psycopg.errors.InsufficientPrivilege):
                 conn.execute("select patrol.hotspots('2026-05-01', '2026-05-30')")
+            for since in ("-infinity", "infinity"):
+                with self.assertRaises(psycopg.errors.InvalidParameterValue):
+                    conn.execute("select patrol.hotspots(%s, '2026-06-01')", [since])
 
     def test_the_order_tells_an_analyst_no_number(self):
         places = [(X + x, Y + 10) for x in (10, 310, 610, 735)]  # the last two are neighbours

@@ -381,7 +381,7 @@ class Rights(RegistryTest):
             [row[0] for row in self.superuser.execute(
                 "select attname from pg_attribute where attrelid = 'mobeye.device_status'::regclass and attnum > 0"
                 " and not has_column_privilege('mobeye_registry', attrelid, attnum, 'select') order by attname")],
-            ["kind", "last_occurred_at", "source"])
+            ["kind", "last_occurred_at"])
         wanted |= {table: {"mobeye_registry": {"select"}, "mobeye_ingest": {"select"}} for table in self.READ}
         wanted["device_status"] = {"mobeye_registry": set(), "mobeye_ingest": {"select"}}
         wanted |= {table: {} for table in self.OWN}

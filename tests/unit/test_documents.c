@@ -67,6 +67,7 @@ Test(documents, an_array_that_was_cut_gives_one_more_that_nothing_accepts)
 {
     assert_splits("[\n{\"a\": 1},\n", "2:{\"a\": 1}|2:[|");
     assert_splits("[", "1:[|");
+    assert_splits("[1]", "1:1]|");
     assert_splits("[{\"a\": [1]}, {\"b\"", "1:{\"a\": [1]}|1:{\"b\"|");
 }
 

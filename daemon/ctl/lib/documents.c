@@ -84,6 +84,7 @@ static bool begin(struct documents *documents, struct line_text *ret)
     if (documents->depth == 0 && !documents->in_array)
         end = text.len; /* what else is on the line makes it invalid */
     struct str document = {text.p + at, end - at};
+    documents->closed |= documents->in_array && text.p[at] != '{' && text.p[end - 1] == ']';
     if (documents->depth == 0) {
         documents->at = end;
         documents->has_line = skip_blanks(documents, text, end) < text.len;

@@ -280,7 +280,9 @@ static void settle_unnamed(struct sender *s)
     struct sender_item *item;
     TAILQ_FOREACH(item, &s->sent, entry)
     waiting++;
-    if (waiting == 0 || s->unnamed.n < waiting)
+    if (waiting == 0)
+        s->unnamed.n = 0; /* of none that is known here */
+    if (s->unnamed.n < waiting)
         return;
     while ((item = TAILQ_FIRST(&s->sent))) {
         report_reject(s, item->number, (struct str){s->unnamed.why, s->unnamed.why_len});

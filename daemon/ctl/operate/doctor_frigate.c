@@ -137,8 +137,8 @@ static void say_state(struct doctor *d, const struct conf_frigate *conf, const s
                    "mobeyed rejects %.0f event%s of %s", rejected, ctl_plural((unsigned long)rejected), conf->name);
     if (metric(scrape, "rejected_given_up_total") > 0)
         doctor_say(d, DOCTOR_WARNING, CHECK, "see the log of mobeye-frigate",
-                   "%.0f rejected events of %s are lost: too many or too old",
-                   metric(scrape, "rejected_given_up_total"), conf->name);
+                   "rejected events of %s that are lost, since they were too many or too old: %.0f", conf->name,
+                   metric(scrape, "rejected_given_up_total"));
     if (d->printed[DOCTOR_WARNING] + d->printed[DOCTOR_PROBLEM] == found)
         doctor_say(d, DOCTOR_OK, CHECK, NULL, "%s follows Frigate, which answered %.0f s ago; %.0f alert%s wait%s",
                    conf->name, answer_age_s(scrape), waiting, ctl_plural((unsigned long)waiting),
