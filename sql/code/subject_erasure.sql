@@ -179,11 +179,9 @@ begin
     get diagnostics rows = row_count;
     n := n + rows + mobeye.erase_incidents(array(select t.id from unnest(s.own) as t(id) where t.id <> all (held)))
            + mobeye.forget_fixes(s.names, s.during);
-    -- What its last alert was; that it reported stays.
+    -- What its last alert was, which is not counted beside the alert; that it reported stays.
     update mobeye.device_status d set source = '', kind = 'unknown', last_occurred_at = '-infinity'
      where d.device_id = any (s.names) and s.during @> d.last_occurred_at and isfinite(d.last_occurred_at);
-    get diagnostics rows = row_count;
-    n := n + rows;
     remaining := mobeye.subject_remaining(s);
     if n > 0 then
         n := n + mobeye.erase_labels(s.device_id);

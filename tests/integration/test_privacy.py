@@ -39,7 +39,7 @@ def test_nothing_of_an_alert_is_in_the_log(context, database, daemons):
     daemon.wait_metric("duplicate_total", 1)
     daemon.reload()
     daemon.restart()
-    log = daemon.log()
+    log = re.sub(r"^\S+Z ", "", daemon.log(), flags=re.M)  # a time such as 15:24:15.384 would pass for a place
     assert "5.384" not in log and "52.19" not in log
     assert TEXT not in log and not re.search("achterdeur|Zonnehof", log, re.I)
     assert "geheim" not in log
