@@ -277,7 +277,18 @@ def test_what_the_rules_and_the_teams_lack_is_named(filled, daemons):
     said = filled.run("doctor", "-c", daemon.file).stdout
     assert "rules name layer hotspot: 0 areas" in said
     assert "person dora has no database login" in said and "no person may see" not in said  # kim sees all teams
-    assert "team zuid has no area and no placement" in said
+    assert "team zuid has no area and no placement" in said and "names team" not in said
+    daemon.write(more="""rules:
+  - {name: slip, incident: {category: alarm, priority: 2, group_by: [device], gap: 4h, team: zuit}}
+""")
+    assert "rule slip names team zuit, which does not exist" in filled.run("doctor", "-c", daemon.file).stdout
+    for conninfo in (filled.database.conninfo, filled.database.ingest):
+        checked = subprocess.run([MOBEYED, "--check", "-c", daemon.file, "--db", conninfo], capture_output=True, text=True, timeout=60)
+        assert checked.returncode == 0 and '"zuit" is unknown' in checked.stderr, checked.stderr
+    daemon.write(more="""rules:
+  - {name: spot, match: {area: {layer: hotspot}}, action: store}
+  - {name: all, incident: {category: alarm, priority: 2, group_by: [device], gap: 4h, team: zuid}}
+""")
     checked = subprocess.run([MOBEYED, "--check", "-c", daemon.file, "--db", filled.database.conninfo], capture_output=True,
                              text=True, timeout=60)
     assert 'warning: rules.spot.match.area.layer: "hotspot" is unknown: it has 0 areas (expected' in checked.stderr

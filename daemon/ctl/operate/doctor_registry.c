@@ -50,6 +50,26 @@ static void say_layers(struct doctor *d)
     }
 }
 
+static void say_team(struct doctor *d, const struct conf_rule *rule)
+{
+    const char *team = rule->team;
+    PGresult *row = PQexecParams(d->own, "select from mobeye.team where team = $1", 1, NULL, &team, NULL, NULL, 0);
+    if (PQresultStatus(row) == PGRES_TUPLES_OK && PQntuples(row) == 0)
+        doctor_say(
+            d, DOCTOR_WARNING, CHECK,
+            "correct the rule, or mobeyectl teams import adds the team; until then its incidents have the team of "
+            "their place",
+            "rule %s names team %s, which does not exist", rule->name, team);
+    PQclear(row);
+}
+
+static void say_teams(struct doctor *d)
+{
+    for (size_t i = 0; d->conf && i < d->conf->n_rules; i++)
+        if (d->conf->rules[i].makes_incident && d->conf->rules[i].team)
+            say_team(d, &d->conf->rules[i]);
+}
+
 static void say_rows(struct doctor *d, const char *sql)
 {
     PGresult *rows = PQexec(d->own, sql);
@@ -66,8 +86,10 @@ void doctor_registry(struct doctor *d)
         return;
     }
     say_layers(d);
+    say_teams(d);
     for (size_t i = 0; i < N_MISSING; i++)
         say_rows(d, missing[i]);
     if (d->printed[DOCTOR_WARNING] == before)
-        doctor_say(d, DOCTOR_OK, CHECK, NULL, "all layers, areas and people that rules and teams refer to exist");
+        doctor_say(d, DOCTOR_OK, CHECK, NULL,
+                   "all layers, areas, teams and people that rules and teams refer to exist");
 }
