@@ -53,7 +53,7 @@ def test_a_session_that_has_ended_asks_to_sign_in_again(scene):
     screen.wait_text("#connection", "Meld u opnieuw aan")
     assert scene.database.value("select status from patrol.incidents where incident_id = %s", incident) == "new"
     screen.sign_in("jansen")
-    # It loads the page anew, which must not end the script that clicks.
+    # It loads the page again, which must not end the script that clicks.
     screen.js("setTimeout(() => document.getElementById('sign-in').click())")
     screen.wait_live()
     screen.wait(screen.row(incident))

@@ -1,4 +1,4 @@
-"""The board behind a real nginx with client certificates, by the configuration that is shipped."""
+"""The board behind a real nginx with client certificates, by the configuration that is shipped; the secret of a proxy."""
 import json
 import os
 import pathlib
@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 from harness.board import PEOPLE, Board, make_incident, read_answer
-from harness.paths import ROOT, free_port
+from harness.paths import BOARD, ROOT, free_port
 from harness.wait import wait_until
 
 SHIPPED = ROOT / "config/board/nginx.conf"
@@ -138,3 +138,16 @@ def test_apache_sends_a_page_to_sign_in_and_tells_401_to_its_requests(apache):
     """A request that nobody has signed in for, whatever it says of itself: the page shows "sign in again"."""
     for header, status in (("Sec-Fetch-Mode: navigate", 302), ("Sec-Fetch-Mode: cors", 401), ("Accept: */*", 401)):
         assert ask(apache, None, headers=[header, "X-Remote-User: jansen"])[0] == status, header
+
+
+@pytest.mark.parametrize("secret, status, said", [("sesam\n", 0, "can be guessed (expected at least 16"), ("een-lang-geheim-hier\n", 0, ""),
+                                                  ("\n", 2, "is not a secret"), ("open sesam\n", 2, "is not a secret")])
+def test_a_secret_is_the_first_line_of_its_file_and_a_short_one_is_warned_of(tmp_path, secret, status, said):
+    (tmp_path / "secret").write_text(secret)
+    (tmp_path / "secret").chmod(0o600)
+    file = tmp_path / "b.yaml"
+    file.write_text('listen: "127.0.0.1:8080"\ndatabase: {conninfo: "user=x"}\n'
+                    f"identity: {{header: X-User, secret: {{header: X-Secret, file: {tmp_path / 'secret'}}}}}\n")
+    done = subprocess.run([BOARD, "-c", file, "--check"], capture_output=True, text=True)
+    assert done.returncode == status and said in done.stderr and bool(said) == bool(done.stderr), done.stderr
+    assert "sesam" not in done.stderr

@@ -175,7 +175,7 @@ def test_what_is_included_already_is_named_too(database, tmp_path):
 
 @pytest.mark.parametrize("verb", [["queue"], ["watch", "--once"]])
 def test_a_team_that_does_not_exist_is_refused(database, verb):
-    """A receiver that waits for a misspelled team would be silent for ever."""
+    """A receiver that waits for a misspelled team would never be told anything."""
     def refused(team):
         done = mobeyectl(*verb, "--db", database.conninfo, "--team", team)
         assert done.returncode == 2 and not done.stdout

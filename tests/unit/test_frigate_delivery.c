@@ -41,7 +41,7 @@ Test(frigate_delivery, a_short_break_is_no_warning)
     for (int s = 101; s < 110; s++)
         cr_expect_eq(delivery_check(&d, false, 0, s * S), DELIVERY_SAME);
     cr_expect_eq(delivery_check(&d, true, 0, 110 * S), DELIVERY_ANSWERS);
-    cr_expect_eq(delivery_check(&d, false, 0, 111 * S), DELIVERY_SAME, "it begins anew");
+    cr_expect_eq(delivery_check(&d, false, 0, 111 * S), DELIVERY_SAME, "it begins again");
     cr_expect_eq(delivery_check(&d, false, 0, 120 * S), DELIVERY_SAME);
     cr_expect_eq(delivery_check(&d, false, 0, 121 * S), DELIVERY_SILENT);
 }
