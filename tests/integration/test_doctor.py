@@ -205,6 +205,21 @@ def test_senders_that_are_not_registered_are_told(asleep, database):
     assert examine(asleep, database.ingest).text("devices", "warning") == "1 sender is not registered, the latest noord/yard"
 
 
+def test_an_empty_registry_is_told(asleep, database):
+    """What keeps the board empty on the first evening; one line less with each thing that is added."""
+    lacks = ["no team is registered, and no person of all teams: nobody sees an incident",
+             "no person is registered: nobody sees an incident",
+             "no device is placed: alerts have no address, and a team only if they report a location"]
+    for told, added in ((lacks, "insert into mobeye.person (login, name, all_teams) values ('postgres', 'P', true)"),
+                        (lacks[2:], "insert into mobeye.device (device_id) values ('d')"),
+                        (lacks[2:], "insert into mobeye.placement (device_id, geom) values ('d', 'srid=4326;point(5.38 52.19)')"),
+                        ([], "select 1")):
+        seen = [one for one in examine(asleep, database.conninfo).all if one["check"] == "registry" and one["level"] == "warning"]
+        assert [one["text"] for one in seen if one["text"].startswith("no ")] == told
+        assert all(re.search("mobeyectl (teams|people|devices) import", one["advice"]) for one in seen[:len(told)])
+        database.execute(added)
+
+
 def test_a_database_that_is_away_is_a_problem(asleep, tmp_path):
     seen = examine(asleep, f"host={tmp_path} dbname=mobeye")
     assert "database" in seen.at("problem") and "space" in seen.at("ok")

@@ -129,6 +129,56 @@ def test_a_login_that_does_not_see_incidents_is_told_so(daemons, database, conte
         assert "mobeye_owner: --db CONNINFO" in refused.stderr
 
 
+MISSPELLED = """
+rules:
+  - {name: quiet, match: {kind: power}, action: store}
+  - {name: rest, incident: {category: alarm, priority: 2, group_by: [device], gap: 4h, team: Noort}}
+"""
+
+
+def test_a_team_that_a_rule_misspells_is_named(daemons, database, context, tmp_path):
+    """Its incidents have the team of their place: that is what explain says, and why."""
+    database.execute("insert into mobeye.team values ('noord'), ('wolk')")
+    database.execute("insert into mobeye.device (device_id) values ('NL-1')")
+    database.execute("insert into mobeye.placement (device_id, geom, team) values ('NL-1', 'srid=4326;point(5.38 52.19)', 'wolk')")
+    daemon = daemons(database.ingest, more=MISSPELLED).start()
+    Dealer(context, daemon.address()).deliver([alert("one", device="NL-1")])
+    (stored_team,), = wait_until(lambda: database.rows("select team from patrol.incidents"), "the incident")
+    wrong = "rule rest names team Noort, which does not exist (did you mean noord?): "
+    file = tmp_path / "alert.json"
+
+    def explained(conninfo, kind="motion"):
+        file.write_text(json.dumps(alert("two", device="NL-1", kind=kind)))
+        done = daemon.ctl("explain", "--json", "--db", conninfo, file)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+    for conninfo in database.conninfo, database.ingest:
+        assert (explained(conninfo)["team"], explained(conninfo)["warning"]) == (
+            stored_team, wrong + "the incident gets the team of its place")
+    assert "warning" not in explained(database.conninfo, "power")
+    assert re.search(f"^warning +{re.escape(wrong)}", daemon.ctl("explain", "--db", database.conninfo, "--incident", "1").stdout, re.M)
+    said = wrong + "its incidents get the team of their place"
+    assert f"mobeyectl replay: {said}\n" in daemon.ctl("replay", "--since", "1h", "--db", database.conninfo).stderr
+    assert wrong in daemon.ctl("doctor", "--db", database.conninfo).stdout
+    target = tmp_path / "target.yaml"
+    for text, told in (daemon.conf.text(), True), (daemon.conf.text().replace("Noort", "noord"), False):
+        new = tmp_path / "new.yaml"
+        new.write_text(text)
+        done = mobeyectl("apply", "-c", target, "--unit", "none", "--yes", "--db", database.conninfo, new)
+        assert done.returncode == 0 and (f"mobeyectl apply: {said}\n" in done.stderr) == told, done.stderr
+
+
+def test_what_the_daemon_would_warn_of_is_shown_before_it_is_applied(daemons, database, tmp_path):
+    daemon = daemons(database.ingest)
+    daemon.write(more="""
+rules:
+  - {name: all, action: store}
+  - {name: hidden, match: {kind: panic}, action: store}
+""")
+    done = mobeyectl("apply", "-c", tmp_path / "target.yaml", "--unit", "none", "--yes", "--no-replay", daemon.file)
+    assert done.returncode == 0 and re.search(r"mobeyed.yaml:\d+:\d+: warning: rules.hidden", done.stderr), done.stderr
+
+
 def test_without_a_database_an_alert_is_explained_all_the_same(daemons, database, tmp_path):
     daemon = daemons(database.ingest, more=BY_DEVICE)
     daemon.write()

@@ -2,12 +2,21 @@
 #include <string.h>
 
 #include "ctl/lib/ctl.h"
+#include "ctl/lib/rule_team.h"
 #include "ctl/operate/doctor.h"
 
 #define CHECK "registry"
 
 /* Rows of text and advice: what is missing. */
 static const char *const missing[] = {
+    "select 'no team is registered, and no person of all teams: nobody sees an incident',"
+    " 'mobeyectl teams import adds teams; team * of a person is all teams'"
+    " where not exists (select from mobeye.team) and not exists (select from mobeye.person where all_teams)",
+    "select 'no person is registered: nobody sees an incident', 'mobeyectl people import adds people'"
+    " where not exists (select from mobeye.person)",
+    "select 'no device is placed: alerts have no address, and a team only if they report a location',"
+    " 'mobeyectl devices import places devices, mobeyectl device place one'"
+    " where not exists (select from mobeye.placement where during @> now())",
     "select 'no person may see team ' || t.team, 'mobeyectl people import adds people' from mobeye.team t"
     " where not exists (select from mobeye.person p where p.team = t.team or p.all_teams) order by 1",
     "select 'person ' || p.login || ' has no database login', 'mobeyectl people import --make-logins creates it'"
@@ -52,21 +61,20 @@ static void say_layers(struct doctor *d)
 
 static void say_team(struct doctor *d, const struct conf_rule *rule)
 {
-    const char *team = rule->team;
-    PGresult *row = PQexecParams(d->own, "select from mobeye.team where team = $1", 1, NULL, &team, NULL, NULL, 0);
-    if (PQresultStatus(row) == PGRES_TUPLES_OK && PQntuples(row) == 0)
-        doctor_say(
-            d, DOCTOR_WARNING, CHECK,
-            "correct the rule, or mobeyectl teams import adds the team; until then its incidents have the team of "
-            "their place",
-            "rule %s names team %s, which does not exist", rule->name, team);
-    PQclear(row);
+    struct buf why = {0};
+    rule_team_check(d->own, rule->terms.rule, rule->terms.team, &why);
+    if (why.len > 0)
+        doctor_say(d, DOCTOR_WARNING, CHECK,
+                   "correct the rule, or mobeyectl teams import adds the team; until then its incidents have the team "
+                   "of their place",
+                   "%.*s", (int)why.len, why.data);
+    buf_free(&why);
 }
 
 static void say_teams(struct doctor *d)
 {
     for (size_t i = 0; d->conf && i < d->conf->n_rules; i++)
-        if (d->conf->rules[i].makes_incident && d->conf->rules[i].team)
+        if (d->conf->rules[i].makes_incident)
             say_team(d, &d->conf->rules[i]);
 }
 

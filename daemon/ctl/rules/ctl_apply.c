@@ -12,6 +12,7 @@
 #include "conf/load.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/options.h"
+#include "ctl/lib/rule_team.h"
 #include "ctl/rules/reload_unit.h"
 #include "ctl/rules/replay.h"
 #include "flow/check_external.h"
@@ -77,6 +78,8 @@ static int show_replay(const struct apply_request *request, const struct conf *c
     if (request->no_replay)
         return CTL_OK;
     PGconn *conn = ctl_connect_to(VERB, conf, request->call.db);
+    if (conn)
+        rule_team_warn(VERB, conn, conf);
     int rc = conn ? replay_last_days(conn, conf) : CTL_FAILED;
     PQfinish(conn);
     if (rc != CTL_OK)
@@ -184,14 +187,15 @@ static int install_file(const struct apply_request *request, const struct buf *t
     return rc;
 }
 
-/* Loads the file with all that it refers to, as the daemon does. NULL: it would refuse it; the reason is printed. */
+/* Loads the file with all that it refers to, as the daemon does, and prints warnings and errors. NULL: the daemon would
+ * refuse it. */
 static struct conf *load_as_daemon(const char *file)
 {
     struct buf report = {0};
     struct conf *conf = conf_load_whole(file, NULL, &report);
     if (conf && check_external(conf, &report) != 0)
         conf_free(&conf);
-    if (!conf)
+    if (report.len > 0)
         fwrite(report.data, 1, report.len, stderr);
     buf_free(&report);
     return conf;

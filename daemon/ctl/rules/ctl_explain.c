@@ -12,6 +12,7 @@
 #include "ctl/lib/incident_reference.h"
 #include "ctl/lib/json.h"
 #include "ctl/lib/options.h"
+#include "ctl/lib/rule_team.h"
 #include "ctl/rules/explain_raised.h"
 #include "ctl/rules/stored_alerts.h"
 #include "enrich/rules.h"
@@ -52,6 +53,7 @@ struct explanation {
     char *team;                   /* the team of its areas, from the database; NULL: none */
     char *accepts;                /* the incident of its key that accepts alerts, from the database; NULL: none */
     char *incident;               /* the incident of --incident; NULL: not given */
+    struct buf unknown_team;      /* what is wrong with the team of the rule; empty: nothing, as far as known */
     struct explain_raised raised; /* of that incident */
 };
 
@@ -160,7 +162,8 @@ static void put_decision(struct buf *out, bool json, const struct explanation *e
     if (explanation->raised.raised)
         put_value(out, json, "raised", str_from(explanation->raised.raised));
     put_key(out, json, alert->key);
-    struct str team = terms->team.len ? terms->team : alert->placement_team;
+    bool by_rule = terms->team.len > 0 && explanation->unknown_team.len == 0;
+    struct str team = by_rule ? terms->team : alert->placement_team;
     struct str unseen = explanation->with_registry
                             ? STR("unknown: reading the team of its areas requires a member of mobeye_owner")
                             : STR("unknown: no database");
@@ -169,6 +172,9 @@ static void put_decision(struct buf *out, bool json, const struct explanation *e
               : explanation->team           ? str_from(explanation->team)
               : explanation->with_incidents ? STR("none")
                                             : unseen);
+    if (explanation->unknown_team.len > 0)
+        put_text(out, json, "warning", "%.*s: the incident gets the team of its place",
+                 (int)explanation->unknown_team.len, explanation->unknown_team.data);
     if (alert->phase == PHASE_RESTORE)
         put_text(out, json, "makes", "nothing: a restore only joins an existing incident");
     if (explanation->accepts)
@@ -261,6 +267,8 @@ static void enrich_and_explain(PGconn *conn, struct enrich_tool *tool, struct ex
                                const char *request_incident, bool json)
 {
     enrich_tool_enrich(tool, &explanation->alert);
+    if (conn && explanation->alert.terms)
+        rule_team_check(conn, explanation->alert.rule, explanation->alert.terms->team, &explanation->unknown_team);
     explanation->with_incidents = conn && ctl_readable(conn, "mobeye.incident");
     if (explanation->with_incidents) {
         ask_team(conn, explanation);
@@ -272,6 +280,7 @@ static void enrich_and_explain(PGconn *conn, struct enrich_tool *tool, struct ex
     print_explanation(explanation, json);
     free(explanation->team);
     free(explanation->accepts);
+    buf_free(&explanation->unknown_team);
     explain_raised_free(&explanation->raised);
 }
 

@@ -12,6 +12,7 @@
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/json.h"
 #include "ctl/lib/options.h"
+#include "ctl/lib/rule_team.h"
 
 #define VERB "replay"
 
@@ -160,6 +161,7 @@ static int replay_rules(const struct ctl_call *call, int64_t since_us)
     PGconn *conn = ctl_connect_to(VERB, conf, call->db);
     int rc = conn ? CTL_OK : CTL_FAILED;
     if (conn) {
+        rule_team_warn(VERB, conn, conf);
         if (replay_run(&replay, conn, conf, since_us, &err) == 0)
             print_replay(&replay, call->json);
         else
