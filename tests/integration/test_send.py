@@ -195,7 +195,8 @@ def test_what_was_odd_is_told_with_its_reason(database, daemons, tmp_path, reply
     file = tmp_path / "alerts.jsonl"
     undated, late = odd("5"), odd("6", time="2020-01-01T00:00:00Z")
     del undated["time"]
-    file.write_text(lines([message for message, _ in ODD] + [undated, late, odd("3")]))
+    kinds = [odd("8", kind="moton"), odd("9", kind="gunshot"), odd("10", kind="unknown"), odd("11", kind="Panic", input="x")]
+    file.write_text(lines([message for message, _ in ODD] + [undated, late, odd("3"), *kinds]))
     done = mobeyectl("send", "--to", daemon.address(), file)
     assert done.returncode == 0
     assert done.stderr.splitlines() == [
@@ -206,10 +207,16 @@ def test_what_was_odd_is_told_with_its_reason(database, daemons, tmp_path, reply
         f"{file}:5: accepted; flagged clock (time: missing; the receive time is used)",
         f"{file}:6: accepted; flagged clock (time: more than 31 days in the past; the receive time is used)",
         f"{file}:7: accepted; already sent: same source and id as on line 3",
+        f'{file}:8: accepted; data.kind: "moton" is stored as unknown (did you mean motion?)',
+        f'{file}:9: accepted; data.kind: "gunshot" is stored as unknown',
+        f"{file}:11: accepted; flagged bad_input (data.input: out of range or of the wrong type; ignored);"
+        ' data.kind: "Panic" is stored as unknown (did you mean panic?)',
     ]
-    database.wait_stored(6)
+    database.wait_stored(10)
     dry = mobeyectl("send", "--dry-run", file)
     assert f"{file}:2: ACK 2 flagged clock (time: not RFC 3339; the receive time is used)" in dry.stdout.splitlines()
+    assert {f"{file}:7: ACK 3 already sent: same source and id as on line 3",
+            f'{file}:8: ACK 8 data.kind: "moton" is stored as unknown (did you mean motion?)'} <= set(dry.stdout.splitlines())
 
 
 @pytest.mark.parametrize("text", [

@@ -215,45 +215,54 @@ static void append_known(struct send *send, uint64_t number, const struct alert 
         buf_printf(out, "%salready sent: same source and id as on line %" PRIu64, out->len ? "; " : "", before);
 }
 
+/* What was odd about an alert that is accepted. flags: words with spaces between. */
+static void append_odd(struct send *send, uint64_t number, const struct alert *alert, struct str flags, struct buf *out)
+{
+    struct buf reasons = {0}, kind = {0};
+    flag_reasons(flags, alert, &reasons);
+    kind_reason(alert, &kind);
+    if (reasons.len > 0)
+        buf_printf(out, "flagged %.*s", (int)reasons.len, reasons.data);
+    if (kind.len > 0)
+        buf_printf(out, "%s%.*s", out->len ? "; " : "", (int)kind.len, kind.data);
+    append_known(send, number, alert, out);
+    buf_free(&reasons);
+    buf_free(&kind);
+}
+
 /* Prints what was odd about an accepted alert: by the daemon's word, or, if the endpoint does not reply with flags, by
  * what this program finds. */
 static void print_odd(void *ctx, uint64_t number, struct str payload, const struct str *flags)
 {
     struct send *send = ctx;
     char bytes[ALERT_FLAG_WORDS_SIZE];
-    struct buf reasons = {0}, what = {0};
+    struct buf what = {0};
     struct alert alert;
     struct reject why;
     if (!decode_cloudevents(send->decoder, payload, &alert, &why))
         return;
     validate_time(&alert, clock_wall_us(), NULL);
     struct str own = {bytes, alert_flag_words(alert.flags, ' ', bytes)};
-    flag_reasons(flags ? *flags : own, &alert, &reasons);
-    if (reasons.len > 0)
-        buf_printf(&what, "flagged %.*s", (int)reasons.len, reasons.data);
-    append_known(send, number, &alert, &what);
+    append_odd(send, number, &alert, flags ? *flags : own, &what);
     if (what.len > 0)
         print_note(send, number, buf_str(&what));
-    buf_free(&reasons);
     buf_free(&what);
 }
 
 static void print_would_accept(struct send *send, uint64_t number, const struct alert *alert)
 {
     char bytes[ALERT_FLAG_WORDS_SIZE];
-    struct buf reasons = {0}, what = {0};
+    struct buf what = {0};
     struct str own = {bytes, alert_flag_words(alert->flags, ' ', bytes)};
-    flag_reasons(own, alert, &reasons);
-    if (reasons.len > 0)
-        buf_printf(&what, " flagged %.*s", (int)reasons.len, reasons.data);
-    append_known(send, number, alert, &what);
+    append_odd(send, number, alert, own, &what);
     if (!send->call.json) {
         printf("%s:%" PRIu64 ": ACK ", send->name, number);
         print_text(stdout, alert->event_id);
+        if (what.len > 0)
+            putchar(' ');
         print_text(stdout, buf_str(&what));
         putchar('\n');
     }
-    buf_free(&reasons);
     buf_free(&what);
 }
 

@@ -1,8 +1,11 @@
 #include "ctl/send/flag_reason.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
+#include "ctl/lib/nearest.h"
 #include "ingest/validate.h"
 
 /* Of BAD_x: the member. Of the others: the member and what is wrong with it. */
@@ -81,4 +84,20 @@ void flag_reasons(struct str words, const struct alert *alert, struct buf *out)
         if (end > at)
             append_reason((struct str){words.p + at, end - at}, alert, out);
     }
+}
+
+/* Without "unknown", which nobody means. */
+static const char *kind_name(const void *ctx, size_t i)
+{
+    (void)ctx;
+    return i + 1 < KIND_COUNT ? alert_kind_word((enum alert_kind)(i + 1)) : NULL;
+}
+
+void kind_reason(const struct alert *alert, struct buf *out)
+{
+    if (alert->kind != KIND_UNKNOWN || str_is(alert->kind_word, alert_kind_word(KIND_UNKNOWN)))
+        return;
+    char *word = mem_strndup(alert->kind_word.p, alert->kind_word.len);
+    buf_printf(out, "data.kind: \"%s\" is stored as unknown%s", word, nearest_hint(word, kind_name, NULL).text);
+    free(word);
 }
