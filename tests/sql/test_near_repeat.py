@@ -268,6 +268,7 @@ class NearRepeat(SchemaTest):
             (["--from", "2026-13-01", "--until", "2027-01-01"], "2026-13-01"),
             (["--from", "2026-01-01", "--until", "2027-01-01", "--distances", "0,x"], "x"),
             (["--from", "2026-01-01", "--until", "2027-01-01", "--format", "csv"], '"csv" is not a format (expected text or json)'),
+            (["--from", "2026-01-01", "--until", "2027-01-01", "--format", "JSON"], '"JSON" is not a format (did you mean json?)'),
             (["--from", "2026-01-01", "--until", "2027-01-01", "--cell", "5"], "cell"),
         ):
             with self.subTest(arguments=arguments):

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "ctl/lib/ctl.h"
+#include "ctl/lib/nearest.h"
 #include "ctl/lib/options.h"
 #include "ctl/report/report.h"
 
@@ -64,23 +65,38 @@ static const struct ctl_verb verb = {REPORT_VERB, .help = help, .actions = actio
 static int (*const prints[])(PGconn *conn, const struct report_request *request) = {
     [WIJK] = report_wijk, [NEAR_REPEAT] = report_near_repeat, [HOTSPOTS] = report_hotspots, [DEVICES] = report_devices};
 
-/* CTL_OK, or CTL_USAGE after an error: the format is none of the action's. */
-static int read_format(const char *word, int action, enum report_format *ret)
+/* The formats of each action; hotspots has no --format. */
+static const struct formats {
+    size_t n;
+    enum report_format formats[3];
+    const char *words;
+} formats[] = {[WIJK] = {3, {REPORT_HTML, REPORT_CSV, REPORT_JSON}, "html, csv or json"},
+               [NEAR_REPEAT] = {2, {REPORT_TEXT, REPORT_JSON}, "text or json"},
+               [DEVICES] = {3, {REPORT_TEXT, REPORT_CSV, REPORT_JSON}, "text, csv or json"}};
+
+static const char *format_word(const void *ctx, size_t i)
 {
     static const char *const words[] = {
         [REPORT_TEXT] = "text", [REPORT_JSON] = "json", [REPORT_CSV] = "csv", [REPORT_HTML] = "html"};
-    for (size_t i = 0; word && i < sizeof(words) / sizeof(words[0]); i++)
-        if (strcmp(word, words[i]) == 0 && (i == REPORT_JSON || i == (action == WIJK ? REPORT_HTML : REPORT_TEXT) ||
-                                            (i == REPORT_CSV && action != NEAR_REPEAT))) {
-            *ret = (enum report_format)i;
-            return CTL_OK;
-        }
+    const struct formats *of_action = ctx;
+    return i < of_action->n ? words[of_action->formats[i]] : NULL;
+}
+
+/* CTL_OK, or CTL_USAGE after an error: the format is none of the action's. */
+static int read_format(const char *word, int action, enum report_format *ret)
+{
+    const struct formats *of_action = &formats[action];
+    const char *known;
     if (!word)
         return CTL_OK;
-    return ctl_usage(REPORT_VERB, "--format: \"%s\" is not a format (expected %s)", word,
-                     action == WIJK      ? "html, csv or json"
-                     : action == DEVICES ? "text, csv or json"
-                                         : "text or json");
+    for (size_t i = 0; (known = format_word(of_action, i)); i++)
+        if (strcmp(word, known) == 0) {
+            *ret = of_action->formats[i];
+            return CTL_OK;
+        }
+    const char *nearest = nearest_word(word, format_word, of_action);
+    return nearest ? ctl_usage(REPORT_VERB, "--format: \"%s\" is not a format (did you mean %s?)", word, nearest)
+                   : ctl_usage(REPORT_VERB, "--format: \"%s\" is not a format (expected %s)", word, of_action->words);
 }
 
 /* Other ways to write a day depend on the DateStyle of the database. */
