@@ -142,9 +142,10 @@ begin
          as v (column_name, wrong, what, expected)
      where v.wrong;
     return query
-    select i.line, false, 'team'::text, format('team "%s" does not exist (add it with mobeyectl teams import)', i.team)
+    select i.line, false, 'team'::text,
+           format('team "%s" does not exist (%s)', i.team, coalesce('did you mean ' || t.meant || '?', 'add it with mobeyectl teams import'))
       from pg_temp.device_import i
-     where i.team is not null and not exists (select from mobeye.team t where t.team = i.team);
+      join mobeye.unknown_teams((select array_agg(distinct d.team) from pg_temp.device_import d)) t on t.team = i.team;
     return query
     select p.line, false, p.name, p.why
       from (select i.line, case when i.lon is null then 'rd_x' else 'lon' end as name,

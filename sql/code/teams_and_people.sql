@@ -36,6 +36,16 @@ create or replace trigger rename_team after update of team on mobeye.team
 create or replace trigger delete_team after delete on mobeye.team
     for each row execute function mobeye.rename_team();
 
+create or replace function mobeye.unknown_teams(names text[]) returns table (team text, meant text)
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select n.name, (select min(t.team) from mobeye.team t where mobeye.is_slip(n.name, t.team))
+      from unnest(names) as n (name) where n.name is not null and not exists (select from mobeye.team t where t.team = n.name)
+$$;
+comment on function mobeye.unknown_teams(text[]) is
+    'The names that are not a team, each with the team that was probably meant (is_slip()), or null. For the checks of imports.';
+
 -- With the rights of the caller, who must be allowed to change roles: usually a superuser.
 create or replace function mobeye.remove_person(login text) returns text
 language plpgsql
@@ -70,7 +80,8 @@ begin
     exception when dependent_objects_still_exist then
         outcome := 'login disabled (it owns objects, so it was not dropped)';
     end;
-    return format('%s; %s; %s sessions ended', case when registered then 'person removed' else 'was not a registered person' end, outcome, sessions);
+    return format('%s; %s; %s ended', case when registered then 'person removed' else 'was not a registered person' end, outcome,
+                  sessions || case sessions when 1 then ' session' else ' sessions' end);
 end
 $$;
 comment on function mobeye.remove_person(text) is

@@ -318,6 +318,14 @@ def test_people_and_teams(registry):
     complaints = registry.refused("people", "import", "-", stdin=people)
     assert '-:2: team: "noord" does not exist (mobeyectl teams import creates teams)' in complaints
     registry.add_team("noord")
+    slips = people.replace("noord", "Noord").replace("kim,Kim,", "kim,Kim,nord")
+    assert '-:2: team: "Noord" does not exist (did you mean noord?)' in registry.refused("people", "import", "-", stdin=slips)
+    assert '-:4: team: "nord" does not exist (did you mean noord?)' in registry.refused("people", "import", "-", stdin=slips)
+    assert '-:2: team: team "Noord" does not exist (did you mean noord?)' in registry.refused(
+        "devices", "import", "-", stdin="device_id,placed_from,team,lon,lat\nNL-7,2026-11-01,Noord,5.38421,52.19634\n")
+    _, complaints = registry.done("teams", "import", "-", "--dry-run", stdin="team\nNoord\nnoord\nzuid\n")
+    assert [line for line in complaints.splitlines() if "team:" in line] == [
+        '-:2: warning: team: "Noord" is new (did you mean noord?)']
     counts, complaints = registry.done("people", "import", "-", stdin=people)
     assert counts == [{"people": 3, "stored": 3}]
     assert registry.query("select login, team, all_teams from mobeye.person order by 1") == [
@@ -343,7 +351,7 @@ def test_a_leaver_is_taken_away_with_login_and_sessions(registry, database):
     with psycopg.connect(database.conninfo, user="jan", autocommit=True) as jan:
         assert jan.execute("select count(*) from patrol.queue").fetchone() == (0,)
         ran = registry.run("people", "remove", "jan")
-        assert (ran.returncode, ran.stdout) == (0, "jan: person removed; login dropped; 1 sessions ended\n")
+        assert (ran.returncode, ran.stdout) == (0, "jan: person removed; login dropped; 1 session ended\n")
         with pytest.raises(psycopg.OperationalError):
             jan.execute("select 1")
     ran = registry.run("people", "remove", "piet")
@@ -368,7 +376,7 @@ def test_a_leaver_who_connects_meanwhile_is_out_too(registry, database):
         wait_until(lambda: database.value("select count(*) from pg_locks where not granted"), "the removal waits")
         with psycopg.connect(database.conninfo, user="late", autocommit=True) as late:
             holder.rollback()
-            assert removal.result().stdout.splitlines()[1:] == ["late: 1 more sessions ended"]
+            assert removal.result().stdout.splitlines()[1:] == ["late: 1 more session ended"]
             with pytest.raises(psycopg.OperationalError):
                 late.execute("select 1")
 

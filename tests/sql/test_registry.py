@@ -355,6 +355,7 @@ class Rights(RegistryTest):
         "merge_areas(text,integer)": {"mobeye_registry"},
         "check_devices(float8[])": {"mobeye_registry"},
         "merge_devices(text[])": {"mobeye_registry"},
+        "unknown_teams(text[])": {"mobeye_registry"},
         "refresh_states(text[])": {"mobeye_registry", "mobeye_ingest"},
         "assign_versions()": set(),
         "update_validity(text[])": set(),

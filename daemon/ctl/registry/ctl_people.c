@@ -53,9 +53,12 @@ static const struct text_import import = {
     " union all select line, true, format('login: database login \"%s\" does not exist (create role %1$I login in role"
     " mobeye_patrol)', login) from pg_temp.person_import i"
     " where not exists (select from pg_roles r where r.rolname = i.login and r.rolcanlogin)"
-    " union all select line, false, format('team: \"%s\" does not exist (mobeyectl teams import creates teams)', "
-    "team)"
-    " from pg_temp.person_import i where team <> '*' and not exists (select from mobeye.team t where t.team = i.team)"
+    " union all select line, false, format('team: \"%s\" does not exist (%s)', i.team, coalesce('did you mean ' || "
+    "meant"
+    " || '?', 'mobeyectl teams import creates teams'))"
+    " from pg_temp.person_import i join mobeye.unknown_teams((select array_agg(distinct team) from "
+    "pg_temp.person_import"
+    " where team <> '*')) t on t.team = i.team"
     " union all select line, true, format('team: is empty, so \"%s\" sees no incidents (use * to see those of all "
     "teams)', "
     "login)"
@@ -111,7 +114,8 @@ static int end_later_sessions(PGconn *conn, const char *login, const char *oid)
                               " and pid <> pg_backend_pid()",
                               1, &oid);
     if (row && strcmp(PQgetvalue(row, 0, 0), "0") != 0)
-        printf("%s: %s more sessions ended\n", login, PQgetvalue(row, 0, 0));
+        printf("%s: %s more session%s ended\n", login, PQgetvalue(row, 0, 0),
+               strcmp(PQgetvalue(row, 0, 0), "1") == 0 ? "" : "s");
     int status = row ? CTL_OK : CTL_FAILED;
     PQclear(row);
     return status;
@@ -133,7 +137,7 @@ static int remove_person(const struct ctl_call *call)
     if (row)
         printf("%s: %s\n", login, PQgetvalue(row, 0, 0));
     int status = row ? CTL_OK : CTL_FAILED;
-    if (row && PQntuples(role) > 0 && strstr(PQgetvalue(row, 0, 0), "sessions ended"))
+    if (row && PQntuples(role) > 0 && strstr(PQgetvalue(row, 0, 0), " ended"))
         status = end_later_sessions(conn, login, PQgetvalue(role, 0, 0));
     PQclear(row);
     PQclear(role);
