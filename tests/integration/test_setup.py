@@ -1,6 +1,7 @@
 """mobeyectl setup: from nothing to a drill alert in the database, and nothing twice. PostgreSQL lets in whom Debian's
 lets in: by the socket each under their own name, by TCP with a password."""
 import contextlib
+import os
 import pathlib
 import re
 import shutil
@@ -162,7 +163,24 @@ def test_a_conninfo_that_does_not_work_stops_it_in_the_words_of_libpq(server, pl
 def test_no_superuser_is_told(place):
     done = mobeyectl("setup", "--admin", f"host={place}", "--yes", "-c", place / "mobeyed.yaml")
     assert done.returncode == 1 and "cannot connect to PostgreSQL as a superuser" in done.stderr
-    assert "No such file or directory" in done.stderr
+    assert "No such file or directory" in done.stderr and "(correct --admin)" in done.stderr
+
+
+@pytest.mark.parametrize("clusters, advice", [
+    ([], "(install postgresql and postgresql-postgis, or give --admin)"),
+    (["15 main 5432 online postgres /d /l", "16 new 5433 down postgres /d /l"],
+     "PostgreSQL 16 is installed, but its cluster new is not running (systemctl start postgresql@16-new, or give --admin)"),
+    (["15 main 5444 online postgres /d /l"], 'runs on port 5444 (run this as root; for another port than 5432 give --admin "host='),
+])
+def test_a_server_that_is_stopped_is_not_taken_for_none(place, clusters, advice):
+    """By what Debian's pg_lsclusters lists."""
+    lists = place / "pg_lsclusters"
+    lists.write_text("\n".join(["#!/bin/sh", '[ "$*" = -h ] || exit 1', *(f"echo '{one}'" for one in clusters), ""]))
+    lists.chmod(0o755)
+    env = {**os.environ, "PATH": f"{place}:{os.environ['PATH']}", "PGPORT": str(free_port())}
+    done = mobeyectl("setup", "--dry-run", "-c", place / "mobeyed.yaml", env=env)
+    assert done.returncode == 1 and "cannot connect to PostgreSQL as a superuser" in done.stderr
+    assert advice in done.stderr and "No such file or directory" in done.stderr, done.stderr
 
 
 def test_the_password_is_in_no_output_and_no_log(server, place, name):

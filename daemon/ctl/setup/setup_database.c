@@ -32,6 +32,54 @@ char *setup_query(PGconn *conn, const char *sql, const char *value)
     return text;
 }
 
+/* A cluster as Debian's pg_lsclusters lists it. */
+struct cluster {
+    char version[16], name[64], state[32];
+    unsigned port;
+};
+
+/* The first one that does not run, else the first one; false: there is none, or this is not Debian. */
+static bool find_cluster(struct cluster *ret)
+{
+    char line[1024];
+    bool found = false;
+    FILE *list = popen("pg_lsclusters -h 2> /dev/null", "re");
+    while (list && fgets(line, sizeof(line), list)) {
+        struct cluster one;
+        if (sscanf(line, "%15s %63s %u %31s", one.version, one.name, &one.port, one.state) == 4 &&
+            (!found || strncmp(one.state, "down", 4) == 0)) {
+            *ret = one;
+            found = true;
+            if (strncmp(one.state, "down", 4) == 0)
+                break;
+        }
+    }
+    if (list)
+        pclose(list);
+    return found;
+}
+
+/* Prints why there is no connection, and what to do about it. */
+static int refuse_server(const struct setup *s)
+{
+    static const char failed[] = "cannot connect to PostgreSQL as a superuser";
+    struct cluster cluster;
+    fputs(PQerrorMessage(s->conn), stderr);
+    if (s->admin)
+        return ctl_fail(SETUP_VERB, "%s (correct --admin)", failed);
+    if (!find_cluster(&cluster))
+        return ctl_fail(SETUP_VERB, "%s (install postgresql and postgresql-postgis, or give --admin)", failed);
+    if (strncmp(cluster.state, "down", 4) == 0)
+        return ctl_fail(SETUP_VERB,
+                        "%s: PostgreSQL %s is installed, but its cluster %s is not running (systemctl start "
+                        "postgresql@%s-%s, or give --admin)",
+                        failed, cluster.version, cluster.name, cluster.version, cluster.name);
+    return ctl_fail(SETUP_VERB,
+                    "%s: PostgreSQL %s runs on port %u (run this as root; for another port than 5432 give --admin "
+                    "\"host=/run/postgresql port=%u user=postgres\")",
+                    failed, cluster.version, cluster.port, cluster.port);
+}
+
 static int connect_server(struct setup *s)
 {
     if (!s->admin && s->daemon.file_conninfo && !connect_is_local(s->daemon.file_conninfo))
@@ -39,12 +87,8 @@ static int connect_server(struct setup *s)
                         "the database of %s is on another machine (expected --admin with a superuser there)",
                         s->daemon.file);
     s->conn = connect_admin(s, "postgres");
-    if (PQstatus(s->conn) != CONNECTION_OK) {
-        fputs(PQerrorMessage(s->conn), stderr);
-        return ctl_fail(SETUP_VERB,
-                        "cannot connect to PostgreSQL as a superuser (install postgresql and postgresql-postgis, or "
-                        "give --admin)");
-    }
+    if (PQstatus(s->conn) != CONNECTION_OK)
+        return refuse_server(s);
     char *super = setup_query(s->conn, "select 1 from pg_roles where rolname = current_user and rolsuper", NULL);
     if (!super)
         return ctl_fail(SETUP_VERB, "\"%s\" is not a superuser (the extension postgis requires one)", PQuser(s->conn));
