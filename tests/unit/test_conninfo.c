@@ -22,6 +22,8 @@ ParameterizedTestParameters(conninfo, is_masked)
         {"host=a,b port=1,2 password=", "password=******** host=a,b port=1,2"},
         {"application_name='it''s' host=db", "(unreadable)"},
         {"host='a b\\'c'", "host='a b\\'c'"},
+        {"host=db dbname='C:\\\\x'", "dbname='C:\\\\x' host=db"},
+        {"postgres://db", "host=db"},
         {"host=db password=geheim geheim", "(unreadable)"},
         {"mobeye", "dbname=mobeye"},
         {"", "dbname=''"},

@@ -1,156 +1,14 @@
 /* The writer's session with a database that is played: what it makes of answers of another shape than expected. In
  * place of pgconn.c, so that nothing connects. */
-#include <criterion/criterion.h>
-#include <stdio.h>
-#include <string.h>
-
-#include "base/clock.h"
-#include "base/log.h"
+#include "played_connection.h"
 #include "store/journal_session.h"
-#include "store/pgconn.h"
 
 TestSuite(journal_session, .timeout = 60);
-
-/* ---- the connection ---- */
-
-struct pgconn {
-    struct pgconn_calls calls;
-    void *ctx;
-    char sql[1000]; /* sent last */
-    unsigned sent, configured;
-    bool querying, dropped;
-};
-
-static struct pgconn conn;
-
-struct pgconn *pgconn_new(struct loop *loop, const struct pgconn_calls *calls, void *ctx)
-{
-    (void)loop;
-    conn = (struct pgconn){.calls = *calls, .ctx = ctx};
-    return &conn;
-}
-
-void pgconn_set_log_texts(struct pgconn *c, const char *subject, const char *meanwhile)
-{
-    (void)c, (void)subject, (void)meanwhile;
-}
-
-void pgconn_suppress_log(struct pgconn *c, bool suppress)
-{
-    (void)c, (void)suppress;
-}
-
-void pgconn_free(struct pgconn **c)
-{
-    *c = NULL;
-}
-
-void pgconn_start(struct pgconn *c)
-{
-    (void)c;
-}
-
-void pgconn_configure(struct pgconn *c, const char *conninfo, const char *application_name)
-{
-    (void)conninfo, (void)application_name;
-    c->configured++;
-    c->querying = false;
-}
-
-void pgconn_drop(struct pgconn *c, const char *why)
-{
-    c->dropped = true;
-    c->querying = false;
-    c->calls.on_down(c->ctx, why);
-}
-
-void pgconn_reset_backoff(struct pgconn *c)
-{
-    (void)c;
-}
-
-void pgconn_query(struct pgconn *c, const char *sql)
-{
-    cr_assert(!c->querying, "one at a time");
-    snprintf(c->sql, sizeof(c->sql), "%s", sql);
-    c->querying = true;
-    c->sent++;
-}
-
-void pgconn_query_params(struct pgconn *c, const char *sql, size_t n, const Oid *types, const struct buf *values)
-{
-    (void)n, (void)types, (void)values;
-    pgconn_query(c, sql);
-}
-
-void pgconn_query_rows(struct pgconn *c, const char *sql, size_t n, const Oid *types, const struct buf *values)
-{
-    pgconn_query_params(c, sql, n, types, values);
-}
-
-bool pgconn_querying(const struct pgconn *c)
-{
-    return c->querying;
-}
-
-PGconn *pgconn_pq(struct pgconn *c)
-{
-    (void)c;
-    return NULL;
-}
-
-int64_t pgconn_backoff_us(int64_t least_us, int64_t most_us, unsigned round)
-{
-    (void)least_us, (void)most_us, (void)round;
-    return 0;
-}
-
-/* ---- the server ---- */
-
-enum { COLUMNS_MAX = 4 };
-
-/* Rows of text; NULL: null. */
-static void give_rows(int n, int columns, const char *const *values)
-{
-    PGresult *result = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
-    PGresAttDesc descriptions[COLUMNS_MAX];
-    for (int i = 0; i < columns; i++)
-        descriptions[i] = (PGresAttDesc){.name = (char *)"c", .typlen = -1, .atttypmod = -1};
-    cr_assert(PQsetResultAttrs(result, columns, descriptions));
-    for (int i = 0; i < n * columns; i++)
-        cr_assert(
-            PQsetvalue(result, i / columns, i % columns, (char *)values[i], values[i] ? (int)strlen(values[i]) : -1));
-    conn.calls.on_result(conn.ctx, result);
-    PQclear(result);
-}
-
-static void end_query(void)
-{
-    conn.querying = false;
-    conn.calls.on_result(conn.ctx, NULL);
-}
-
-static void answer(int n, int columns, const char *const *values)
-{
-    give_rows(n, columns, values);
-    end_query();
-}
-
-/* Without a SQLSTATE, as from a connection that breaks. */
-static void fail_query(void)
-{
-    PGresult *result = PQmakeEmptyPGresult(NULL, PGRES_FATAL_ERROR);
-    conn.calls.on_result(conn.ctx, result);
-    PQclear(result);
-    end_query();
-}
-
-/* ---- its owner ---- */
 
 static struct {
     struct journal_session *session;
     struct loop *loop;
-    unsigned positions, readies, losses;
+    unsigned positions, readies, losses, results, ends, failures;
     char reason[300];
     bool runs_due;
 } owner;
@@ -181,22 +39,37 @@ static void on_due(void *ctx)
         journal_session_run_due(owner.session);
 }
 
+static void on_result(void *ctx, PGresult *result)
+{
+    (void)ctx, (void)result;
+    owner.results++;
+}
+
+static void on_end(void *ctx, const struct fault *fault)
+{
+    (void)ctx;
+    owner.ends++;
+    owner.failures += fault != NULL;
+}
+
 static const uint8_t journal[16] = "of the journal!";
 
 /* Connected, and its settings are applied: it asks for the version of the schema. */
 static void connect_session(void)
 {
-    static const struct journal_session_calls calls = {
-        .on_position = on_position, .on_ready = on_ready, .on_lost = on_lost, .on_due = on_due};
-    struct err err;
+    static const struct journal_session_calls calls = {.on_position = on_position,
+                                                       .on_ready = on_ready,
+                                                       .on_lost = on_lost,
+                                                       .on_due = on_due,
+                                                       .on_result = on_result,
+                                                       .on_end = on_end};
     struct writer_options options = {.conninfo = "host=db", .instance = "test", .journal_uuid = journal};
-    log_open(LOG_LEVEL_ERROR);
+    cr_redirect_stderr();
     memset(&owner, 0, sizeof(owner));
-    owner.loop = loop_new(&err);
+    owner.loop = open_played_loop();
     owner.session = journal_session_new(owner.loop, &options, &calls, NULL);
     journal_session_start(owner.session);
-    conn.calls.on_up(conn.ctx);
-    end_query();
+    connect_played();
     cr_assert_not_null(strstr(conn.sql, "schema_version"), "%s", conn.sql);
 }
 
@@ -212,8 +85,6 @@ static const char *version(int version)
     snprintf(text, sizeof(text), "%d", version);
     return text;
 }
-
-#define ROW(...) ((const char *[]){__VA_ARGS__})
 
 /* Up to the question how far the journal is stored. */
 static void pass_schema(void)
@@ -303,7 +174,7 @@ Test(journal_session, a_connection_that_breaks_within_a_question_is_dropped)
             pass_schema();
         else if (step == 1)
             answer(1, 2, ROW(version(WRITER_SCHEMA_VERSION), "on"));
-        fail_query();
+        fail_query(NULL);
         cr_expect(conn.dropped);
         cr_expect_not(journal_session_ready(owner.session));
         cr_expect_eq(owner.losses, 1);
@@ -356,4 +227,169 @@ Test(journal_session, a_server_that_was_changed_and_changed_back_is_kept)
     cr_expect_eq(conn.configured, 1);
     close_session();
     journal_session_free(&owner.session);
+}
+
+/* Ready, with position 17. */
+static void make_ready(void)
+{
+    connect_session();
+    owner.runs_due = true;
+    pass_schema();
+    answer(1, 4, ROW("3", "4", "17", "-5"));
+    cr_assert(journal_session_ready(owner.session));
+}
+
+Test(journal_session, what_may_not_be_read_is_waited_for_and_asked_again)
+{
+    connect_session();
+    fail_query("42501");
+    assert_waits("the server's reason");
+    cr_expect_not_null(strstr(take_log(), "the server's reason; alerts stay in the journal"));
+    pass(owner.loop, CLOCK_SECOND);
+    assert_asks("schema_version");
+    fail_query("42P01");
+    cr_expect_not_null(strstr(owner.reason, "has no schema"), "%s", owner.reason);
+    pass(owner.loop, CLOCK_SECOND);
+    assert_asks("schema_version");
+    fail_query("3F000");
+    cr_expect_not_null(strstr(owner.reason, "has no schema"), "%s", owner.reason);
+    pass(owner.loop, CLOCK_SECOND);
+    pass_schema();
+    fail_query("42501");
+    cr_expect_not(journal_session_ready(owner.session));
+    cr_expect_eq(owner.positions, 0);
+    pass(owner.loop, CLOCK_SECOND);
+    pass_schema();
+    answer(1, 4, ROW("3", "4", "17", "-5"));
+    cr_expect(journal_session_ready(owner.session));
+    close_session();
+}
+
+Test(journal_session, the_schema_is_checked_again_each_minute_while_the_position_holds)
+{
+    make_ready();
+    pass(owner.loop, CLOCK_MINUTE);
+    assert_asks("schema_version");
+    cr_expect(journal_session_position_holds(owner.session), "a batch may be submitted meanwhile");
+    cr_expect_not(journal_session_ready(owner.session), "but not be sent");
+    answer(1, 2, ROW(version(WRITER_SCHEMA_VERSION), "off"));
+    cr_expect_str_eq(take_log(), "", "of synchronous_commit the first check warned");
+    assert_asks("premake_partitions");
+    cr_expect(journal_session_position_holds(owner.session));
+    fail_query("53100");
+    cr_expect_not_null(strstr(take_log(), "partitions cannot be created in advance: the server's reason"));
+    cr_expect(journal_session_ready(owner.session), "all the same");
+    cr_expect_eq(owner.readies, 2);
+    cr_expect_eq(owner.positions, 1, "the position was not read again");
+    pass(owner.loop, CLOCK_MINUTE);
+    answer(1, 2, ROW(version(WRITER_SCHEMA_VERSION + 1), "on")); /* migrated by a newer program */
+    cr_expect_not(journal_session_ready(owner.session) || journal_session_position_holds(owner.session));
+    cr_expect_not_null(strstr(owner.reason, "newer than this program's"), "%s", owner.reason);
+    close_session();
+}
+
+Test(journal_session, another_server_is_connected_to_while_the_schema_is_waited_for)
+{
+    struct writer_options options = {.conninfo = "host=other", .instance = "test", .journal_uuid = journal};
+    connect_session();
+    answer(0, 2, NULL);
+    journal_session_reconfigure(owner.session, &options); /* its owner has other work */
+    cr_expect_eq(conn.configured, 1);
+    pass(owner.loop, CLOCK_SECOND);
+    cr_expect_eq(conn.configured, 2);
+    cr_expect_not(conn.querying);
+    conn.calls.on_waiting(conn.ctx, "no answer; next try in 5 s");
+    cr_expect_not_null(strstr(journal_session_text(owner.session), "next try in 5 s"));
+    options.conninfo = "host=third"; /* while none is connected */
+    owner.runs_due = true;
+    journal_session_reconfigure(owner.session, &options);
+    cr_expect_eq(conn.configured, 3);
+    close_session();
+}
+
+Test(journal_session, another_server_is_connected_to_after_the_transaction)
+{
+    struct writer_options options = {.conninfo = "host=other", .instance = "test", .journal_uuid = journal};
+    make_ready();
+    owner.runs_due = false;
+    session_send(journal_session_session(owner.session), "begin");
+    journal_session_reconfigure(owner.session, &options);
+    cr_expect(journal_session_due(owner.session));
+    cr_expect_not(journal_session_position_holds(owner.session), "no other batch is taken");
+    answer(0, 1, NULL);
+    cr_expect(owner.results == 1 && owner.ends == 1 && owner.failures == 0);
+    cr_expect(journal_session_run_due(owner.session));
+    cr_expect_eq(conn.configured, 2);
+    close_session();
+}
+
+Test(journal_session, once_it_is_ready_results_and_failures_are_the_owners)
+{
+    make_ready();
+    session_send(journal_session_session(owner.session), "copy");
+    fail_query("25006");
+    cr_expect(owner.ends == 1 && owner.failures == 1);
+    cr_expect_not(conn.dropped, "the transaction says what it means");
+    cr_expect(journal_session_ready(owner.session));
+    close_session();
+}
+
+Test(journal_session, a_server_that_hangs_is_reported_and_that_it_answers_again)
+{
+    make_ready();
+    log_open(LOG_LEVEL_INFO);
+    pass(owner.loop, 20 * CLOCK_SECOND);
+    session_send(journal_session_session(owner.session), "commit");
+    pass(owner.loop, 29 * CLOCK_SECOND);
+    cr_expect_str_eq(take_log(), "");
+    pass(owner.loop, 2 * CLOCK_SECOND);
+    cr_expect_not_null(strstr(take_log(), "the server has not answered for more than 30 s; alerts stay"));
+    cr_expect(conn.querying, "nothing is cancelled");
+    answer(0, 1, NULL);
+    cr_expect_not_null(strstr(take_log(), "the server answers again"));
+    pass(owner.loop, 30 * CLOCK_SECOND); /* the check of the schema is asked within them, and not answered yet */
+    cr_expect_str_eq(take_log(), "");
+    close_session();
+}
+
+/* The move of the position by which a batch is stored once. */
+static const char *move_of(const struct batch *batch)
+{
+    static struct buf sql;
+    sql.len = 0;
+    journal_session_append_move(owner.session, batch, &sql);
+    return sql.data;
+}
+
+Test(journal_session, the_position_moves_from_where_it_was_read_with_the_reference_data_of_the_batch)
+{
+    struct batch batch = {.last_seq = 20, .last_checksum = 9, .registry_version = 3, .areas_version = 4};
+    make_ready();
+    const char *sql = move_of(&batch);
+    cr_expect_not_null(strstr(sql, "update mobeye.journal_position set position = 20, checksum = 9"), "%s", sql);
+    cr_expect_not_null(strstr(sql, "and position = 17 and (select array_agg"), "%s", sql);
+    cr_expect_not_null(strstr(sql, "= '{4,3}'"), "%s", sql);
+    journal_session_moved(owner.session, &batch);
+    batch.settled = true;
+    sql = move_of(&batch);
+    cr_expect_not_null(strstr(sql, "and position = 20 and true"), "%s", sql);
+    journal_session_read_position(owner.session);
+    answer(1, 4, ROW("3", "4", NULL, NULL));
+    sql = move_of(&batch);
+    cr_expect_not_null(strstr(sql, "insert into mobeye.journal_position"), "%s", sql);
+    cr_expect_not_null(strstr(sql, "where true on conflict do nothing"), "%s", sql);
+    close_session();
+}
+
+Test(journal_session, alerts_of_a_class_are_kept_a_month_if_nothing_else_is_configured)
+{
+    struct writer_options options = {.conninfo = "host=db", .instance = "test", .journal_uuid = journal};
+    options.keep_us[CLASS_ALARM] = 7 * CLOCK_DAY;
+    connect_session();
+    journal_session_reconfigure(owner.session, &options);
+    answer(1, 2, ROW(version(WRITER_SCHEMA_VERSION), "on"));
+    cr_expect_not_null(strstr(conn.sql, "camera => interval '2678400000000 microseconds', alarm => interval "
+                                        "'604800000000 microseconds'"),
+                       "%s", conn.sql);
+    close_session();
 }

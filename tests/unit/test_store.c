@@ -87,6 +87,78 @@ Test(store, an_own_identity_is_the_same_for_ever)
     cr_expect_neq(identity_device(own), 0u, "0 stands for a device that does not matter");
 }
 
+/* Fields of a failure of the server. */
+static const char *field_context, *field_message;
+
+char *PQresultErrorField(const PGresult *result, int field)
+{
+    (void)result;
+    return field == PG_DIAG_SQLSTATE          ? (char *)"22003"
+           : field == PG_DIAG_CONTEXT         ? (char *)field_context
+           : field == PG_DIAG_MESSAGE_PRIMARY ? (char *)field_message
+                                              : NULL;
+}
+
+/* The words may be in another language. */
+Test(store, the_line_of_a_copy_is_the_row_that_is_refused)
+{
+    static const struct {
+        const char *context;
+        size_t line;
+    } cases[] = {
+        {"COPY alert, line 17, column payload", 17},
+        {"COPY alert, Zeile 3: \"5\"", 3},
+        {"COPY snapshot, line 21", 21},
+        {"Funktion f()\nCOPY alert, line 4", 4},
+        {"COPY alert, line", 0},
+        {"COPY alert, line\nof 7", 0},
+        {"COPY alert,", 0},
+        {"COPY alert_identity, line 9", 0},
+        {"SQL statement", 0},
+        {NULL, 0},
+    };
+    PGresult *result = PQmakeEmptyPGresult(NULL, PGRES_FATAL_ERROR);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct fault fault;
+        field_context = cases[i].context;
+        field_message = "no";
+        fault_read(&fault, result);
+        cr_expect_eq(fault.line, cases[i].line, "%s: %zu", cases[i].context, fault.line);
+        cr_expect_eq(fault.class, SQLSTATE_REFUSED);
+    }
+    PQclear(result);
+}
+
+/* It is logged, and stored in quarantine, whose text must be UTF-8. */
+Test(store, a_message_is_one_line_and_is_not_cut_within_a_character)
+{
+    char long_text[600];
+    struct fault fault;
+    PGresult *result = PQmakeEmptyPGresult(NULL, PGRES_FATAL_ERROR);
+    field_context = NULL;
+    field_message = "first\nsecond";
+    fault_read(&fault, result);
+    cr_expect_str_eq(fault.text, "first");
+    field_message = long_text;
+    for (size_t shift = 0; shift < 3; shift++) {
+        memset(long_text, 'a', shift);
+        for (size_t at = shift; at + 3 < sizeof(long_text); at += 3)
+            memcpy(long_text + at, "\xe2\x82\xac", 4); /* the sign of the euro */
+        fault_read(&fault, result);
+        size_t len = strlen(fault.text);
+        cr_expect_eq((len - shift) % 3, 0, "%zu bytes", len);
+        cr_expect_gt(len, sizeof(fault.text) - 5);
+    }
+    memset(long_text, '\x80', sizeof(long_text) - 1); /* not UTF-8 at all */
+    long_text[sizeof(long_text) - 1] = '\0';
+    fault_read(&fault, result);
+    cr_expect_str_eq(fault.text, "");
+    field_message = NULL;
+    fault_read(&fault, result);
+    cr_expect_eq(strchr(fault.text, '\n'), NULL);
+    PQclear(result);
+}
+
 struct expected_target {
     const char *host, *hostaddr, *port, *name;
 };
@@ -143,6 +215,46 @@ Test(store, a_conninfo_that_does_not_fit_is_refused_without_quoting_it)
         cr_expect_neq(err.text[0], '\0');
         cr_expect_null(strstr(err.text, "geheim"));
     }
+}
+
+/* What libpq would connect with. */
+static char params[2000];
+
+PGconn *PQconnectStartParams(const char *const *keys, const char *const *values, int expand)
+{
+    cr_expect_eq(expand, 0, "a conninfo as dbname would count as one");
+    params[0] = ' ', params[1] = '\0';
+    for (; *keys; keys++, values++)
+        snprintf(params + strlen(params), sizeof(params) - strlen(params), "%s=%s ", *keys, *values);
+    return (PGconn *)params;
+}
+
+static void expect_params(const char *conninfo, const char *const *addresses, size_t n, const char *const *expected)
+{
+    struct pgtargets targets;
+    struct err err;
+    cr_assert_eq(pgtargets_parse(&targets, conninfo, &err), 0, "%s", err.text);
+    pgtarget_connect(&targets, &targets.target[0], addresses, n, "mobeyed test");
+    for (; *expected; expected++)
+        cr_expect_not_null(strstr(params, *expected), "%s: no \"%s\" in %s", conninfo, *expected, params);
+    pgtargets_free(&targets);
+}
+
+Test(store, a_connection_has_the_conninfo_of_one_server_and_what_that_does_not_say)
+{
+    static const char *const addresses[] = {"10.0.0.1", "::1"};
+    expect_params("host=db1,db2 port=5433 dbname=x", addresses, 2,
+                  (const char *[]){" host=db1,db1 ", " hostaddr=10.0.0.1,::1 ", " port=5433 ", " dbname=x ",
+                                   " target_session_attrs=read-write ", " application_name=mobeyed test ",
+                                   " tcp_user_timeout=30000 ", NULL});
+    expect_params("host=/run/postgresql application_name=ours target_session_attrs=any client_encoding=LATIN1", NULL, 0,
+                  (const char *[]){" host=/run/postgresql ", " application_name=ours ", " target_session_attrs=any ",
+                                   " client_encoding=UTF8 ", NULL});
+    cr_expect_null(strstr(params, "mobeyed test"));
+    cr_expect_null(strstr(params, "read-write"));
+    cr_expect_null(strstr(params, "LATIN1"), "rows are sent as UTF-8");
+    expect_params("hostaddr=10.0.0.1 host='' application_name=''", NULL, 0,
+                  (const char *[]){" hostaddr=10.0.0.1 ", " application_name=mobeyed test ", NULL});
 }
 
 static void expect_described(const char *conninfo, int64_t timeout_us, const char *expected)
