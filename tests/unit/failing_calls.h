@@ -20,6 +20,8 @@ static struct {
     unsigned calls; /* so far */
     bool counting;
     bool all;           /* also those that write, sync, lock and rename */
+    bool reads;         /* also those that read */
+    bool keeps;         /* no file can be removed */
     const char *broken; /* the file that cannot be opened, or read; NULL: none */
     bool opens;         /* it can be opened */
     int broken_fd;      /* and is open; 0: it is not */
@@ -43,12 +45,8 @@ static void arm(int error, unsigned at)
     sim.counting = true;
 }
 
-int openat(int dir, const char *name, int flags, ...)
+static int open_or_fail(int dir, const char *name, int flags, mode_t mode)
 {
-    va_list args;
-    va_start(args, flags);
-    mode_t mode = flags & O_CREAT ? va_arg(args, mode_t) : 0;
-    va_end(args);
     bool broken = sim.broken && strcmp(name, sim.broken) == 0;
     if (broken && !sim.opens) {
         errno = sim.error;
@@ -58,6 +56,22 @@ int openat(int dir, const char *name, int flags, ...)
     if (broken || fd == sim.broken_fd)
         sim.broken_fd = broken ? fd : 0;
     return fd;
+}
+
+int openat(int dir, const char *name, int flags, ...)
+{
+    va_list args;
+    va_start(args, flags);
+    mode_t mode = flags & O_CREAT ? va_arg(args, mode_t) : 0;
+    va_end(args);
+    return open_or_fail(dir, name, flags, mode);
+}
+
+/* What glibc calls with _FORTIFY_SOURCE where the flags are no constant. */
+int __openat_2(int dir, const char *name, int flags);
+int __openat_2(int dir, const char *name, int flags)
+{
+    return open_or_fail(dir, name, flags, 0);
 }
 
 int fstatat(int dir, const char *restrict name, struct stat *restrict st, int flags)
@@ -77,12 +91,14 @@ ssize_t pread(int fd, void *out, size_t len, off_t offset)
         errno = EIO;
         return -1;
     }
-    return syscall(SYS_pread64, fd, out, len, offset);
+    return sim.reads && fails() ? -1 : syscall(SYS_pread64, fd, out, len, offset);
 }
 
 int unlinkat(int dir, const char *name, int flags)
 {
-    return fails() ? -1 : (int)syscall(SYS_unlinkat, dir, name, flags);
+    if (sim.keeps)
+        errno = sim.error;
+    return sim.keeps || fails() ? -1 : (int)syscall(SYS_unlinkat, dir, name, flags);
 }
 
 int faccessat(int dir, const char *name, int mode, int flags)

@@ -184,16 +184,180 @@ Test(journal_calls, a_last_segment_that_cannot_be_read_is_reported_as_lost)
     }
 }
 
-Test(journal_calls, a_link_that_leads_nowhere_is_foreign)
+Test(journal_calls, what_is_no_file_is_foreign_and_what_has_another_name_is_left)
 {
     struct journal_recovery found;
     struct journal *journal = open_journal(SMALL, NULL);
     close_journal(&journal);
-    const char *name = in_dir("journal/%020d.seg", 7);
-    cr_assert_eq(symlink(name, name), 0);
+    const char *name = in_dir("journal/%020d.seg", 7), *hidden = in_dir("journal/.%020d.seg", 7),
+               *other = in_dir("journal/seg");
+    cr_assert_eq(symlink(name, name), 0, "a link that leads nowhere");
+    cr_assert_eq(mkdir(in_dir("journal/%020d.seg", 8), 0700), 0);
+    cr_assert_eq(mkfifo(in_dir("journal/%020d.seg", 9), 0600), 0);
+    save_file(hidden, "x", 1);
+    save_file(other, "x", 1);
     journal = open_journal(SMALL, &found);
-    cr_expect_eq(found.foreign, 1);
+    cr_expect_eq(found.foreign, 3);
     cr_expect_eq(found.lost_segments, 0);
+    cr_expect(access(hidden, F_OK) == 0 && access(other, F_OK) == 0);
+    close_journal(&journal);
+}
+
+/* Its name was listed before it was removed. */
+Test(journal_calls, a_segment_that_disappears_while_they_are_listed_is_none)
+{
+    struct journal_recovery found;
+    struct journal *journal = open_journal(SMALL, NULL);
+    close_journal(&journal);
+    save_file(in_dir("journal/%020d.seg", 7), "x", 1);
+    sim.broken = "00000000000000000007.seg";
+    sim.error = ENOENT;
+    journal = open_journal(SMALL, &found);
+    cr_expect_eq(found.foreign + found.lost_segments + found.missing, 0);
+    close_journal(&journal);
+}
+
+/* ---- reads ---- */
+
+/* Reads on from that number until it fails, or all is read; returns the number after the last row. */
+static uint64_t read_rows(struct journal *journal, uint64_t next, uint64_t *unreadable, struct life *reading)
+{
+    struct batch *batch = batch_new(1000);
+    for (;; batch_clear(batch)) {
+        if (failed(reading, journal_read(journal, next, 1000, SIZE_MAX, batch, &reading->err)) || batch->n == 0)
+            break;
+        for (size_t i = 0; i < batch->n; i++) {
+            cr_assert_eq(batch->rows[i].alert.seq, next++);
+            *unreadable += batch->rows[i].unreadable != NULL;
+        }
+    }
+    batch_free(&batch);
+    return next;
+}
+
+/* Segments of 4 MiB, of which a MiB is read at once: a read may fail in the middle of a segment. */
+enum { LARGE_RECORDS = 200, LARGE_RECORD_BYTES = 50000 };
+
+static struct journal *fill_large_journal(void)
+{
+    struct journal *journal = open_journal(UINT64_C(64) << 20, NULL);
+    for (unsigned i = 1; i <= LARGE_RECORDS; i++) {
+        cr_assert_eq(append_sized(journal, LARGE_RECORD_BYTES), JOURNAL_APPENDED);
+        if (i % 5 == 0)
+            sync_journal(journal);
+    }
+    return journal;
+}
+
+/* Each read fails once: reading stops before a record, or goes on, and the next attempt reads what remains. */
+static void assert_reads_on(struct journal *journal, int error, uint64_t lost)
+{
+    unsigned failures = 0;
+    sim.reads = true;
+    for (unsigned at = 1, done = 0; !done; at++) {
+        struct life reading = {0};
+        uint64_t unreadable = 0;
+        arm(error, at);
+        uint64_t next = read_rows(journal, 1, &unreadable, &reading);
+        done = sim.calls < at;
+        sim.counting = false;
+        failures += reading.failed;
+        cr_assert(error != EINTR || !reading.failed || strstr(reading.err.text, "cannot be opened"), "%s",
+                  reading.err.text);
+        cr_assert(reading.failed || next == LARGE_RECORDS + 1, "read %u", at);
+        next = read_rows(journal, next, &unreadable, &reading);
+        cr_assert(!reading.failed, "read %u: %s", at, reading.err.text);
+        cr_assert_eq(next, LARGE_RECORDS + 1, "read %u", at);
+        cr_assert_eq(unreadable, lost, "read %u: %" PRIu64, at, unreadable);
+    }
+    cr_assert_gt(failures, 0);
+}
+
+Test(journal_calls, a_read_that_fails_costs_no_record)
+{
+    struct journal *journal = fill_large_journal();
+    assert_reads_on(journal, EIO, 0);
+    assert_reads_on(journal, EINTR, 0);
+    close_journal(&journal);
+}
+
+/* Overwrites 1.5 MiB of the second segment, from its second MiB on, and returns the number of its first record. */
+static uint64_t damage_second_segment(void)
+{
+    static const char zeros[1536 << 10];
+    uint64_t seq = 2;
+    while (access(in_dir("journal/%020" PRIu64 ".seg", seq), F_OK) != 0)
+        seq++;
+    int fd = open(in_dir("journal/%020" PRIu64 ".seg", seq), O_WRONLY | O_CLOEXEC);
+    struct iovec iov = {(void *)zeros, sizeof(zeros)};
+    cr_assert_eq(pwritev(fd, &iov, 1, 1 << 20), (ssize_t)sizeof(zeros));
+    close(fd);
+    return seq;
+}
+
+Test(journal_calls, a_read_that_fails_amid_damage_costs_no_other_record)
+{
+    struct life reading = {0};
+    uint64_t lost = 0, checksum;
+    struct journal *journal = fill_large_journal();
+    uint64_t second = damage_second_segment();
+    cr_assert_eq(read_rows(journal, 1, &lost, &reading), LARGE_RECORDS + 1);
+    cr_assert(lost >= 30 && lost < 60, "%" PRIu64, lost);
+    assert_reads_on(journal, EIO, lost);
+    cr_expect(journal_checksum(journal, second, &checksum));
+    cr_expect_not(journal_checksum(journal, second + 30, &checksum), "it is among those lost");
+    close_journal(&journal);
+}
+
+/* Of want of descriptors, memory or permissions nothing is damaged. */
+Test(journal_calls, a_segment_is_damaged_only_if_the_disk_cannot_read_it)
+{
+    static const int passing[] = {EMFILE, ENFILE, ENOMEM, EACCES, EPERM};
+    struct life life = {0};
+    struct journal_recovery found;
+    struct journal *journal = open_journal(SMALL, NULL);
+    for (unsigned group = 0; group < 8; group++)
+        cr_assert(append_group(journal, &life));
+    sim.broken = "00000000000000000001.seg";
+    for (size_t i = 0; i < sizeof(passing) / sizeof(passing[0]); i++) {
+        sim.error = passing[i];
+        cr_expect_eq(journal_salvage(journal, 3, WALL, &found, &life.err), -1, "%s", strerror(passing[i]));
+        cr_expect_not_null(strstr(life.err.text, strerror(passing[i])), "%s", life.err.text);
+    }
+    sim.error = EIO;
+    cr_expect_eq(journal_salvage(journal, 3, WALL, &found, &life.err), 0, "%s", life.err.text);
+    cr_expect_gt(found.damaged, 5, "from that record on to the end of its segment");
+    cr_expect_eq(journal_salvage(journal, 1, WALL, &found, &life.err), 0);
+    uint64_t all = found.damaged;
+    cr_expect_eq(journal_salvage(journal, 3, WALL, &found, &life.err), 0);
+    cr_expect_eq(found.damaged, all - 2);
+    sim.broken = NULL;
+    journal_free(&journal);
+}
+
+/* ---- space ---- */
+
+static void fill_journal(struct journal *journal)
+{
+    while (append_sized(journal, 8000) == JOURNAL_APPENDED)
+        sync_journal(journal);
+}
+
+Test(journal_calls, a_stored_segment_that_cannot_be_removed_takes_its_space_until_it_can)
+{
+    struct journal *journal = open_journal(SMALL, NULL);
+    fill_journal(journal);
+    journal_stored(journal, journal_synced_seq(journal) - 1, WALL);
+    sim.keeps = true;
+    sim.error = EACCES;
+    cr_expect_eq(append_sized(journal, 8000), JOURNAL_FULL);
+    sim.keeps = false;
+    cr_expect_eq(append_sized(journal, 8000), JOURNAL_APPENDED);
+    fill_journal(journal);
+    journal_stored(journal, journal_synced_seq(journal) - 1, WALL);
+    cr_assert_eq(unlink(in_dir("journal/%020" PRIu64 ".seg", journal_first_seq(journal))), 0, "a person did");
+    cr_expect_eq(append_sized(journal, 8000), JOURNAL_APPENDED);
+    sync_journal(journal);
     close_journal(&journal);
 }
 
