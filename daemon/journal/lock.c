@@ -58,7 +58,7 @@ int lock_take(int dir_fd, struct err *err)
         close(fd);
         return -1;
     }
-    if (errno == EAGAIN || errno == EACCES) {
+    if (errno == EAGAIN) {
         read_file(fd, text);
         err_set(err, "process %ld has this journal open (one daemon per directory)", atol(text));
     } else {

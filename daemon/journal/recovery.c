@@ -44,14 +44,11 @@ static int rewrite_tail(int fd, const struct frame_header *tail, struct err *err
 {
     struct window window = {.salvage = true}; /* unreadable records are marked by now */
     window_reset(&window, fd);
-    int rc = -1;
     uint32_t part = tail->flags & FRAME_GAP ? (uint32_t)sizeof(*tail) : tail->length;
-    struct iovec iov = {window_get(&window, tail->offset, part, tail->offset + tail->length, err), part};
-    if (iov.iov_base) {
-        rc = segment_write(fd, &iov, 1, tail->offset) != 0 || segment_sync(fd) != 0 ? -1 : 0;
-        if (rc != 0)
-            err_set(err, "cannot rewrite the last frame: %s", strerror(errno));
-    }
+    struct iovec iov = {window_get(&window, tail->offset, part, tail->offset + tail->length, NULL), part};
+    int rc = segment_write(fd, &iov, 1, tail->offset) != 0 || segment_sync(fd) != 0
+                 ? err_set(err, "cannot rewrite the last frame: %s", strerror(errno))
+                 : 0;
     window_free(&window);
     return rc;
 }

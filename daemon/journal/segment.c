@@ -269,15 +269,11 @@ static bool block_is_zero(const char *block)
     return memcmp(block, zeros, FRAME_BLOCK) == 0;
 }
 
-int segment_find_bytes(struct window *window, uint32_t offset, uint32_t limit, uint32_t *ret_from, uint32_t *ret_until,
-                       struct err *err)
+bool segment_find_bytes(struct window *window, uint32_t offset, uint32_t limit, uint32_t *ret_from, uint32_t *ret_until)
 {
     *ret_from = *ret_until = limit;
     for (uint32_t at = offset; at + FRAME_BLOCK <= limit; at += FRAME_BLOCK) {
-        const char *block = window_get(window, at, FRAME_BLOCK, limit, err);
-        if (!block)
-            return -1;
-        if (block_is_zero(block))
+        if (block_is_zero(window_get(window, at, FRAME_BLOCK, limit, NULL)))
             continue;
         if (*ret_from == limit)
             *ret_from = at;
@@ -339,7 +335,7 @@ int segment_open_own(int dir_fd, const struct segment *segment, struct err *err)
     }
     if (lock_file(fd) == 0)
         return fd;
-    if (errno == EAGAIN || errno == EACCES)
+    if (errno == EAGAIN)
         err_set(err, "segment %s: another process is appending to it (one daemon per journal)", name);
     else
         err_set(err, "segment %s: cannot be locked: %s", name, strerror(errno));

@@ -77,16 +77,19 @@ struct window {
 void window_reset(struct window *window, int fd); /* drops what was read */
 void window_free(struct window *window);
 
-/* The bytes at offset, valid until the next call; they may be modified. Reads ahead up to `limit`. NULL with err. */
+/* The bytes at offset, valid until the next call; they may be modified. Reads ahead up to `limit`. NULL with err, but
+ * never where the window salvages. */
 char *window_get(struct window *window, uint32_t offset, uint32_t len, uint32_t limit, struct err *err);
 
 /* Finds the first frame of this segment in [offset, limit) that begins at min_seq or later, by either copy of its
- * header. nonce 0: of any segment. 1 with one good copy (its offset says where the frame is), 0: none, -1 with err. */
+ * header. nonce 0: of any segment. 1 with one good copy (its offset says where the frame is), 0: none, -1 with err, but
+ * never where the window salvages. */
 int segment_find_frame(struct window *window, uint64_t nonce, uint64_t min_seq, uint32_t offset, uint32_t limit,
                        struct frame_header *ret, struct err *err);
 
-/* Finds the range from the first to the last non-zero block in [offset, limit). 1, 0: all are zero, -1 with err. */
-int segment_find_bytes(struct window *window, uint32_t offset, uint32_t limit, uint32_t *ret_from, uint32_t *ret_until,
-                       struct err *err);
+/* Finds the range from the first to the last non-zero block in [offset, limit). false: all are zero. The window
+ * salvages. */
+bool segment_find_bytes(struct window *window, uint32_t offset, uint32_t limit, uint32_t *ret_from,
+                        uint32_t *ret_until);
 
 #endif

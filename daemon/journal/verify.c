@@ -12,11 +12,11 @@ struct segment_scan {
     struct segment *segment;
     int fd;
     bool repair;
-    bool last;         /* no later segment proves that its tail was synced */
-    uint64_t next_seq; /* first number of the following segment, if any */
-    uint32_t limit;    /* nothing from this offset on is examined */
-    uint32_t tail;     /* offset of the last frame of the last segment; UINT32_MAX elsewhere */
-    struct window window;
+    bool last;            /* no later segment proves that its tail was synced */
+    uint64_t next_seq;    /* first number of the following segment, if any */
+    uint32_t limit;       /* nothing from this offset on is examined */
+    uint32_t tail;        /* offset of the last frame of the last segment; UINT32_MAX elsewhere */
+    struct window window; /* salvages: it always gives bytes */
     struct frame_view view;
     struct buf marked; /* the table of the current frame, damaged records marked */
 };
@@ -104,7 +104,7 @@ static bool check_records(struct segment_scan *scan, bool synced)
     const char *record = view->records, *bad = NULL;
     uint32_t bad_from = 0;
     bool any = false;
-    for (uint32_t i = 0; i <= header->count; i++) {
+    for (uint32_t i = 0;; i++) {
         bool ends = i == header->count || marked[i].length & ENTRY_DAMAGED || frame_record_ok(view, i, record);
         if (ends && bad) {
             report_damage(scan, DAMAGE_RECORDS, header->offset + (uint32_t)(bad - view->bytes),
@@ -192,9 +192,7 @@ static int check_gap(struct segment_scan *scan, const struct frame_header *heade
     uint32_t places[] = {header->offset, rear};
     extend_segment(scan, header, 0);
     for (int i = 0; i < 2; i++) {
-        const char *copy = window_get(&scan->window, places[i], sizeof(*header), scan->limit, err);
-        if (!copy)
-            return -1;
+        const char *copy = window_get(&scan->window, places[i], sizeof(*header), scan->limit, NULL);
         if (memcmp(copy, header, sizeof(*header)) == 0)
             continue;
         report_damage(scan, DAMAGE_COPY, places[i], sizeof(*header), header->first_seq, 0, true);
@@ -213,9 +211,7 @@ static int check_frame(struct segment_scan *scan, const struct frame_header *hea
     bool synced = header->offset != scan->tail;
     if (header->flags & FRAME_GAP)
         return check_gap(scan, header, err) == 0 ? 1 : -1;
-    char *bytes = window_get(&scan->window, header->offset, header->length, scan->limit, err);
-    if (!bytes)
-        return -1;
+    char *bytes = window_get(&scan->window, header->offset, header->length, scan->limit, NULL);
     struct frame_view *view = &scan->view;
     frame_view_open(view, bytes, header);
     if (!synced && scan->segment->used > 0 && is_torn_off(view))
@@ -234,9 +230,8 @@ static int check_frame(struct segment_scan *scan, const struct frame_header *hea
 static int check_remainder(struct segment_scan *scan, struct err *err)
 {
     uint32_t from, until, used = scan->segment->used;
-    int rc = segment_find_bytes(&scan->window, used, scan->limit, &from, &until, err);
-    if (rc <= 0)
-        return rc;
+    if (!segment_find_bytes(&scan->window, used, scan->limit, &from, &until))
+        return 0;
     if (!scan->last) {
         bool lost = scan->next_seq > scan->segment->next_seq;
         return lose_region(scan, used, until, lost ? scan->next_seq : scan->segment->next_seq, &scan->check->tail, err);
@@ -251,38 +246,34 @@ static int check_remainder(struct segment_scan *scan, struct err *err)
 }
 
 /* Finds the last frame, the only one that may never have been synced. */
-static int find_tail(struct segment_scan *scan, struct err *err)
+static void find_tail(struct segment_scan *scan)
 {
     struct frame_header header;
-    int rc;
     uint32_t at = 0;
     uint64_t seq = scan->segment->seq, nonce = scan->segment->nonce;
-    while ((rc = segment_find_frame(&scan->window, nonce, seq, at, scan->limit, &header, err)) == 1) {
+    while (segment_find_frame(&scan->window, nonce, seq, at, scan->limit, &header, NULL) == 1) {
         scan->tail = header.offset;
         at = header.offset + header.length;
         seq = header.first_seq + header.count;
     }
     if (scan->check->live)
         scan->limit = at;
-    return rc;
 }
 
 static int scan_segment(struct segment_scan *scan, struct err *err)
 {
     struct segment *segment = scan->segment;
     struct frame_header header;
-    int rc;
+    int rc = 1;
     segment->next_seq = segment->seq;
-    if (scan->last && find_tail(scan, err) != 0)
-        return -1;
-    while ((rc = segment_find_frame(&scan->window, segment->nonce, segment->next_seq, segment->used, scan->limit,
-                                    &header, err)) == 1) {
+    if (scan->last)
+        find_tail(scan);
+    while (rc == 1 && segment_find_frame(&scan->window, segment->nonce, segment->next_seq, segment->used, scan->limit,
+                                         &header, NULL) == 1) {
         if (header.offset > segment->used &&
             lose_region(scan, segment->used, header.offset, header.first_seq, &header, err) != 0)
             return -1;
         rc = check_frame(scan, &header, err);
-        if (rc != 1)
-            break;
     }
     return rc < 0 ? -1 : check_remainder(scan, err);
 }

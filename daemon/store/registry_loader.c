@@ -36,7 +36,7 @@ struct registry_loader {
     int64_t since_us, took_us;
     unsigned retries;
     bool log_suppressed;
-    struct event timer; /* ends WAITING, or makes IDLE look at what was asked */
+    struct event timer; /* armed only to end WAITING, or for IDLE to read what was asked */
     struct rate_limiter limiter;
 };
 
@@ -230,7 +230,7 @@ static void timer_cb(evutil_socket_t fd, short what, void *arg)
     struct registry_loader *l = arg;
     if (l->state == REGISTRY_WAITING)
         read_everything(l);
-    else if (l->state == REGISTRY_IDLE && l->asked)
+    else
         read_devices(l);
 }
 

@@ -128,7 +128,7 @@ static void on_result(void *ctx, PGresult *result)
             fault_read(&s->fault, result);
         s->failed = true;
     } else if (result) {
-        if (s->state == SESSION_READY && s->calls.on_result)
+        if (s->state == SESSION_READY)
             s->calls.on_result(s->ctx, result);
     } else if (s->state == SESSION_READY) {
         on_end(s);
@@ -147,8 +147,7 @@ static bool on_chunk(void *ctx, struct str *ret)
 static void on_notify(void *ctx, const char *payload)
 {
     struct session *s = ctx;
-    if (s->calls.on_notify)
-        s->calls.on_notify(s->ctx, payload);
+    s->calls.on_notify(s->ctx, payload);
 }
 
 static void set_servers(struct session *s, const char *conninfo, const char *instance)
