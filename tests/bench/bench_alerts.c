@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define MESSAGE_MAX 640
+#define ID_MAX      64
 
 /* Where the town is, in degrees: tests/bench/mix.py puts the areas and the placements there too. */
 #define WEST   5.33
@@ -78,10 +79,34 @@ static double coordinate(long device, long factor, double start, double size)
     return start + (double)(device * factor % 20000) * (size / 20000);
 }
 
+/* The finalizer of splitmix64: different numbers of different inputs, which look random. */
+static uint64_t scrambled(uint64_t n)
+{
+    n = (n ^ n >> 30) * 0xbf58476d1ce4e5b9;
+    n = (n ^ n >> 27) * 0x94d049bb133111eb;
+    return n ^ n >> 31;
+}
+
+static void write_id(char out[ID_MAX], const struct bench_mix *mix, long number)
+{
+    if (!mix->uuids) {
+        snprintf(out, ID_MAX, "%s-%08ld", mix->run, number);
+        return;
+    }
+    uint64_t run = 0xcbf29ce484222325; /* FNV-1a */
+    for (const char *c = mix->run; *c; c++)
+        run = (run ^ (unsigned char)*c) * 0x100000001b3;
+    uint64_t high = scrambled(run + (uint64_t)number), low = scrambled(high ^ run);
+    snprintf(out, ID_MAX, "%08x-%04x-4%03x-%04x-%012llx", (unsigned)(high >> 32), (unsigned)(high >> 16 & 0xffff),
+             (unsigned)(high & 0xfff), (unsigned)(0x8000 | (low >> 48 & 0x3fff)),
+             (unsigned long long)(low & 0xffffffffffff));
+}
+
 static struct bench_message alert(const struct bench_mix *mix, long number, const char *time, long device,
                                   uint64_t *state)
 {
-    char text[MESSAGE_MAX], location[128] = "", kind[200];
+    char text[MESSAGE_MAX], location[128] = "", kind[200], id[ID_MAX];
+    write_id(id, mix, number);
     write_kind(kind, sizeof(kind), device, state);
     if (uniform(state) < 0.25) {
         double lon = coordinate(device, 7919, WEST, WIDTH) + uniform(state) * 1e-4;
@@ -90,10 +115,10 @@ static struct bench_message alert(const struct bench_mix *mix, long number, cons
                  ",\"location\":{\"type\":\"Point\",\"coordinates\":[%.5f,%.5f],\"accuracy_m\":12}", lon, lat);
     }
     int len = snprintf(text, sizeof(text),
-                       "{\"specversion\":\"1.0\",\"id\":\"%s-%08ld\",\"source\":\"/mobeye/gateway-%ld\","
+                       "{\"specversion\":\"1.0\",\"id\":\"%s\",\"source\":\"/mobeye/gateway-%ld\","
                        "\"type\":\"mobeye.alert.v1\",\"time\":\"%s\",\"data\":{\"device\":\"NL-0307-%05ld\",%s%s,"
                        "\"battery_pct\":%ld,\"signal_dbm\":-%ld}}",
-                       mix->run, number, device % 16, time, device, kind, location, 20 + device % 80, 60 + device % 50);
+                       id, device % 16, time, device, kind, location, 20 + device % 80, 60 + device % 50);
     struct bench_message message = {allocate((size_t)len, 1), (size_t)len};
     memcpy(message.text, text, (size_t)len);
     return message;

@@ -2,6 +2,7 @@
 #ifndef BENCH_ALERTS_H
 #define BENCH_ALERTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <time.h>
 
@@ -12,6 +13,7 @@ struct bench_message {
 
 struct bench_mix {
     const char *run; /* begins every alert id */
+    bool uuids;      /* ids are UUIDs of version 4 instead, others for each run and number */
     long first;      /* number of the first alert, part of its id; 0 by default */
     long count;
     long devices; /* NL-0307-00000 and on */

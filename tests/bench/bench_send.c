@@ -2,13 +2,14 @@
  * A load of alerts for the benchmark: DEALER senders with a window each, in one condition. Prints one JSON line.
  *
  *   bench_send --to ENDPOINT --count N [--senders 2] [--window 1000] [--run WORD] [--first N] [--devices 20000]
- *              [--zipf 1.1] [--rate PER_SECOND [--times FILE] | --push]
+ *              [--zipf 1.1] [--uuids] [--rate PER_SECOND [--times FILE] | --push]
  *   bench_send --print --count N …
  *
  * The alerts are generated before the clock starts (bench_alerts.h).
  *   --rate   sends one at a time on a schedule and reports the latency from send to ACK instead of the throughput;
  *            --times writes for each alert its journal sequence number and the monotonic times of send and ACK
  *   --push   by one PUSH socket, to a peer that sends no replies: done when all are handed to libzmq
+ *   --uuids  random alert ids, as many senders choose them, instead of numbers; not with --rate, which counts by them
  *   --print  writes the alerts to stdout, one a line, and sends nothing
  */
 #include <getopt.h>
@@ -234,19 +235,13 @@ static int print_alerts(const struct options *o, const struct bench_message *mes
 static bool read_options(int argc, char **argv, struct options *o)
 {
     static const struct option long_options[] = {
-        {"to", required_argument, NULL, 't'},
-        {"count", required_argument, NULL, 'n'},
-        {"senders", required_argument, NULL, 's'},
-        {"window", required_argument, NULL, 'w'},
-        {"run", required_argument, NULL, 'r'},
-        {"first", required_argument, NULL, 'f'},
-        {"devices", required_argument, NULL, 'd'},
-        {"zipf", required_argument, NULL, 'z'},
-        {"rate", required_argument, NULL, 'R'},
-        {"times", required_argument, NULL, 'T'},
-        {"push", no_argument, NULL, 'p'},
-        {"print", no_argument, NULL, 'P'},
-        {NULL, 0, NULL, 0},
+        {"to", required_argument, NULL, 't'},      {"count", required_argument, NULL, 'n'},
+        {"senders", required_argument, NULL, 's'}, {"window", required_argument, NULL, 'w'},
+        {"run", required_argument, NULL, 'r'},     {"first", required_argument, NULL, 'f'},
+        {"devices", required_argument, NULL, 'd'}, {"zipf", required_argument, NULL, 'z'},
+        {"rate", required_argument, NULL, 'R'},    {"times", required_argument, NULL, 'T'},
+        {"uuids", no_argument, NULL, 'u'},         {"push", no_argument, NULL, 'p'},
+        {"print", no_argument, NULL, 'P'},         {NULL, 0, NULL, 0},
     };
     for (int option; (option = getopt_long(argc, argv, "", long_options, NULL)) != -1;) {
         long number = optarg ? strtol(optarg, NULL, 10) : 0;
@@ -281,6 +276,9 @@ static bool read_options(int argc, char **argv, struct options *o)
         case 'T':
             o->times = optarg;
             break;
+        case 'u':
+            o->mix.uuids = true;
+            break;
         case 'p':
             o->push = true;
             break;
@@ -292,7 +290,7 @@ static bool read_options(int argc, char **argv, struct options *o)
         }
     }
     return (o->to || o->print) && o->mix.count >= 1 && o->mix.devices >= 1 && o->senders >= 1 &&
-           o->senders <= SENDERS_MAX && o->window >= 1;
+           o->senders <= SENDERS_MAX && o->window >= 1 && !(o->mix.uuids && o->rate > 0);
 }
 
 int main(int argc, char **argv)
@@ -302,7 +300,7 @@ int main(int argc, char **argv)
                         .window = 1000};
     if (!read_options(argc, argv, &o)) {
         fputs("usage: bench_send (--to ENDPOINT | --print) --count N [--senders 1..16] [--window N] [--run WORD]\n"
-              "                  [--first N] [--devices N] [--zipf S] [--rate N [--times FILE] | --push]\n",
+              "                  [--first N] [--devices N] [--zipf S] [--uuids] [--rate N [--times FILE] | --push]\n",
               stderr);
         return 2;
     }
