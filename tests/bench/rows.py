@@ -73,9 +73,17 @@ def two_daemons(two, one):
              ratio(two["rate"], one["rate"]), ">= 1.4")]  # fmt: skip
 
 
+def four_databases(four, one):
+    return [("four databases on one server, a daemon each, together", a_second(four["rate"]),
+             f"{a_second(one['rate'])} one daemon", ratio(four["rate"], one["rate"]), "")]  # fmt: skip
+
+
 def board(measured):
-    return [("board: queue of 500 incidents, one of many viewers, p99", f"{measured['queue_p99_ms']:.0f} ms",
-             f"{measured['sql_p99_ms']:.0f} ms by SQL", ratio(measured["queue_p99_ms"], measured["sql_p99_ms"]), "<= 100 ms"),
+    def queue(what, percent, goal):
+        http, sql = (measured[f"{name}_p{percent}_ms"] for name in ("queue", "sql"))
+        return (f"{what}, p{percent}", f"{http:.0f} ms", f"{sql:.0f} ms by SQL", ratio(http, sql), goal)
+
+    return [queue("board: queue of 500 incidents, one of many viewers", 99, "<= 100 ms"), queue("  the same", 50, ""),
             ("  a change reaches all of them, slowest of 20", f"{measured['change_max_ms']:.0f} ms",
              f"{measured['change_p50_ms']:.0f} ms the median", "", "<= 1 s"),
             ("  statements for a change", f"{measured['statements']:.1f}", f"{measured['statements_of_one']:.1f} with one viewer",
@@ -116,7 +124,7 @@ def grown(measured):
         return (f"rate {what} {growth.short(first[0])} to {growth.short(last[0])}", a_second(last[1]), f"{a_second(first[1])} at first",
                 ratio(last[1], first[1]), goal)  # fmt: skip
 
-    return [line("with alerts stored,", measured["stored"], ">= 0.9"),
+    return [line("with random ids stored,", measured["stored"], ">= 0.9"),
             line("with devices that send,", measured["devices"], "flat or log")]  # fmt: skip
 
 
@@ -131,6 +139,7 @@ ROWS = {
     "accept": Row(("backlog",), accept),
     "drain": Row(("backlog", "copy"), against_copy("drain of a backlog, with incidents", ">= 0.5", "drain_rate")),
     "two-daemons": Row(("two", "incidents"), two_daemons),
+    "four-databases": Row(("four", "incidents"), four_databases),
     "board": Row(("viewers",), board),
     "wijk": Row(("wijk",), wijk_report),
     "knox": Row(("knox",), knox_test),

@@ -49,17 +49,39 @@ def store(bench, _):
 
 
 HERE = pathlib.Path(__file__).resolve().parent
-def two_daemons(bench, _):
-    """Half of the alerts to each, at the same time, of the same devices: they share incidents."""
-    database, half = databases.create("bench"), bench.count // 2
-    with (daemon(bench.directory, database, mix.SEVEN_RULES, "first") as first,
-          daemon(bench.directory, database, mix.SEVEN_RULES, "second") as second,
-          concurrent.futures.ThreadPoolExecutor(2) as pool):  # fmt: skip
-        runs = [pool.submit(send, each.endpoint, half, name, senders=1)
-                for each, name in ((first, "first"), (second, "second"))]  # fmt: skip
+IN_FLIGHT = 2000  # of all senders together, as end_to_end() has them
+
+
+def at_once(bench, names):
+    """An equal share of the alerts to a daemon for each of the databases named, at the same time."""
+    share = bench.count // len(names)
+    with contextlib.ExitStack() as stack:
+        running = [stack.enter_context(daemon(bench.directory, database, mix.SEVEN_RULES, f"bench-{number}"))
+                   for number, database in enumerate(names)]  # fmt: skip
+        pool = stack.enter_context(concurrent.futures.ThreadPoolExecutor(len(names)))
+        server_cpu = databases.server_cpu_s()
+        runs = [pool.submit(send, each.endpoint, share, f"share-{number}", senders=1, window=IN_FLIGHT // len(names))
+                for number, each in enumerate(running)]  # fmt: skip
         start = min(run.result()["start"] for run in runs)
-        end = max(first.wait_stored(half), second.wait_stored(half))
-    return {"rate": 2 * half / (end - start)}
+        end = max(each.wait_stored(share) for each in running)
+        server_cpu = databases.server_cpu_s() - server_cpu
+    stored = len(names) * share
+    return {"rate": stored / (end - start), "server_cpu_us": server_cpu / stored * 1e6}
+
+
+def two_daemons(bench, _):
+    """Of the same devices: they share incidents."""
+    return at_once(bench, 2 * [databases.create("bench")])
+
+
+def four_databases(bench, _):
+    """Of a municipality each: they share the server, and nothing else."""
+    names = [databases.create(f"bench_{number}") for number in range(4)]
+    try:
+        return at_once(bench, names)
+    finally:
+        for name in names:
+            databases.drop(name)
 
 
 def enrich(_bench, _):
@@ -114,6 +136,7 @@ MEASUREMENTS = {
     "store": Measurement("end to end, store only", store, lambda bench: bench.count / 33_000 + 3),
     "enrich": Measurement("device, place, areas and rule", enrich, lambda bench: 5),
     "two": Measurement("two daemons, one database", two_daemons, lambda bench: bench.count / 22_000 + 5),
+    "four": Measurement("four databases, a daemon each", four_databases, lambda bench: bench.count / 22_000 + 10),
     "python": Measurement("a Python script", python, lambda bench: bench.count / 17_000 + 2),
     "rsyslog": Measurement("rsyslog", rsyslog, lambda bench: bench.count / 12_000 + 2,
                            "fetching rsyslog, where it is missing", rsyslog_packages, lambda bench: 2),
