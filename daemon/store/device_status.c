@@ -124,6 +124,11 @@ static struct device_update *add_update(struct device_status *d, struct str devi
 
 static void keep_text(struct device_update *update, const struct alert *alert)
 {
+    size_t len = alert->device.len + alert->endpoint.len + alert->source.len;
+    if (update->text.cap < len) { /* not a byte more: there are as many of them as devices */
+        buf_free(&update->text);
+        update->text = (struct buf){.data = mem_realloc(NULL, len, 1), .cap = len};
+    }
     update->text.len = 0;
     buf_append_str(&update->text, alert->device);
     buf_append_str(&update->text, alert->endpoint);
