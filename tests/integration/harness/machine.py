@@ -153,7 +153,7 @@ class Machine:
              OUTSIDE, "machine", self.home, WITH_POSTGRES, "unshare", "--mount", "bash", "-c", INSIDE, "machine", self.home,
              ROOT],
             env={**clean, "MOBEYE_BUILD": str(BUILD), "MOBEYE_PG_AUTH": "debian", "MOBEYE_PG_TCP": "5432",
-                 "MOBEYE_PG_FSYNC": "on"},
+                 "MOBEYE_PG_FSYNC": "on", "MOBEYE_PG_MEMORY": os.environ.get("MOBEYE_PG_MEMORY", "")},
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         namespace = self.process.stdout.readline().strip()
         assert namespace, "the machine did not start"
