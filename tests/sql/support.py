@@ -35,12 +35,17 @@ def connect(database, user="postgres", **options):
 
 
 def create_database(name, postgis=False, options=""):
-    with connect("mobeye") as conn:
-        conn.execute(f"drop database if exists {name} with (force)")
+    drop_database(name)
+    with connect("postgres") as conn:
         conn.execute(f"create database {name} {options}")
     if postgis:
         with connect(name) as conn:
             conn.execute("create extension postgis")
+
+
+def drop_database(name):
+    with connect("postgres") as conn:
+        conn.execute(f"drop database if exists {name} with (force)")
 
 
 def mobeyectl(*arguments, database=None, user="postgres", **options):
@@ -98,12 +103,13 @@ def insert_incident(conn, seen_at="now", **columns):
 
 
 def migrated():
-    """A migrated database to copy; under `run --planner` with statistics of every table, catalogs included."""
+    """A migrated database to copy; under `run --planner` with statistics of every table, catalogs included. Its own
+    template is what tests/with-postgres created."""
     name = "template_of_the_tests"
-    with connect("mobeye") as conn:
+    with connect("postgres") as conn:
         if conn.execute("select from pg_database where datname = %s", [name]).fetchone() is not None:
             return name  # a test of the migrations drops it, with the roles
-    create_database(name)
+    create_database(name, options="template mobeye strategy file_copy")
     done = mobeyectl("migrate", database=name)
     if done.returncode != 0:
         raise AssertionError(done.stderr)
@@ -119,6 +125,7 @@ class SchemaTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.database = cls.__name__.lower()
+        cls.addClassCleanup(drop_database, cls.database)
         create_database(cls.database, options=f"template {migrated()} strategy file_copy")
 
     def setUp(self):
