@@ -29,7 +29,8 @@ struct retry_calls {
 /*
  * In one transaction, blocking: stores the alert, its identity and its incident as the daemon would, and takes the row
  * out of quarantine; then verification and hints. -1 with err set where it could not be tried: the row does not exist,
- * its record cannot be read, the connection failed; nothing has changed.
+ * its record cannot be read, the connection failed. Nothing has changed then, unless the connection failed within the
+ * COMMIT: the row is out of quarantine where that succeeded.
  */
 int retry_quarantined(PGconn *conn, int64_t quarantine_id, const struct retry_calls *calls, void *ctx, struct err *err);
 

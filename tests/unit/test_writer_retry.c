@@ -1,4 +1,9 @@
 /* What was set aside is tried again. */
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include "store/quarantine_retry.h"
 #include "writer_rig.h"
 #include "writer_steps.h"
@@ -7,14 +12,44 @@ static struct rig rig;
 static PGconn *conn;
 static uint8_t journal[16] = {7};
 
+/* The connection breaks as soon as it sends or receives so often. */
+static struct {
+    unsigned at, calls; /* at 0: it holds */
+} broken;
+
+static bool breaks(int fd)
+{
+    if (broken.at == 0 || fd != PQsocket(conn) || ++broken.calls < broken.at)
+        return false;
+    shutdown(fd, SHUT_RDWR);
+    errno = ECONNRESET;
+    return true;
+}
+
+ssize_t recv(int fd, void *out, size_t len, int flags)
+{
+    return breaks(fd) ? -1 : syscall(SYS_recvfrom, fd, out, len, flags, NULL, NULL);
+}
+
+ssize_t send(int fd, const void *bytes, size_t len, int flags)
+{
+    return breaks(fd) ? -1 : syscall(SYS_sendto, fd, bytes, len, flags, NULL, 0);
+}
+
+static void connect_as_daemon(void)
+{
+    broken.at = broken.calls = 0;
+    conn = PQconnectdb(rig.conninfo);
+    cr_assert_eq(PQstatus(conn), CONNECTION_OK);
+}
+
 /* The daemon's role, as mobeyectl uses it. */
 static void setup(void)
 {
     rig_open(&rig);
     rig_sql(&rig, "select mobeye.premake_partitions()");
     rig_sql(&rig, "alter table mobeye.alert add constraint no_poison check (device_id <> 'POISON')");
-    conn = PQconnectdb(rig.conninfo);
-    cr_assert_eq(PQstatus(conn), CONNECTION_OK);
+    connect_as_daemon();
 }
 
 static void teardown(void)
@@ -178,4 +213,29 @@ Test(retry, says_what_cannot_be_tried)
     cr_expect_not_null(strstr(err.text, "42501"), "%s", err.text);
     cr_expect_eq(PQtransactionStatus(conn), PQTRANS_IDLE);
     RIG_EXPECT(&rig, "select count(*) from mobeye.quarantine", "1");
+}
+
+Test(retry, a_connection_that_breaks_leaves_it_in_quarantine_or_stored)
+{
+    unsigned kept = 0;
+    int64_t id = set_one_aside();
+    rig_sql(&rig, "alter table mobeye.alert drop constraint no_poison");
+    for (unsigned at = 1; rig_number(&rig, "select count(*) from mobeye.quarantine") == 1; at++, kept++) {
+        struct err err = {""};
+        cr_assert_lt(at, 200u);
+        broken.at = at;
+        int rc = retry_quarantined(conn, id, &calls, rule, &err);
+        if (rc != RETRY_STORED) {
+            cr_assert_eq(rc, -1, "at %u", at);
+            cr_assert_neq(err.text[0], '\0', "at %u", at);
+        }
+        PQfinish(conn);
+        connect_as_daemon();
+        RIG_EXPECT(&rig,
+                   "select (select count(*) from mobeye.quarantine) + (select count(*) from mobeye.alert_decoded where "
+                   "device_id = 'POISON')",
+                   "1");
+    }
+    cr_expect_gt(kept, 5u, "%u", kept);
+    RIG_EXPECT(&rig, "select count(*) from mobeye.alert_identity", "3");
 }
