@@ -60,7 +60,7 @@ def check_follower(database, follower):
     follower.wait(max(there))
     seen = follower.stop()
     assert there <= set(seen), f"changes that the page has not seen: {sorted(there - set(seen))[:5]}"
-    assert seen == sorted(set(seen)), "a change came twice, or before an earlier one"
+    assert list(seen) == sorted(set(seen)), "a change came twice, or before an earlier one"
 
 
 def check_history(database):

@@ -1,5 +1,6 @@
 """Those who use the system all at once: senders with ledgers, cameras, officers at the board, a page that follows the
 changes."""
+import array
 import collections
 import contextlib
 import random
@@ -18,22 +19,43 @@ KINDS = ["intrusion", "motion", "motion", "panic", "power", "battery", "keepaliv
 DEVICES = [f"NL-{n:02}" for n in range(30)]
 STRANGERS = [f"XX-{n}" for n in range(3)]
 
+# gap and settle of what no other rule matches are filled in.
+RULES = """
+rules:
+  - {name: signs-of-life, match: {kind: [keepalive, arm, bypass]}, action: store}
+  - {name: panic, match: {kind: [panic, holdup]}, incident: {category: alarm, priority: 1, group_by: [device], gap: 4h30m, overdue: 1s}}
+  - {name: strangers, match: {registered: false}, incident: {category: service, priority: 4, group_by: [endpoint], gap: 24h}}
+  - {name: technical, match: {kind: [power, battery, comms]}, incident: {category: service, priority: 4, group_by: [device, kind], gap: 24h}}
+  - {name: default, incident: {category: alarm, priority: 2, group_by: [device], gap: %s, settle: %s, verify_by: {within: 5m, radius: 150m, priority: 1}}}
+"""
+REGISTRY = """
+insert into mobeye.area (layer, code, name, geom) values
+    ('wijk', 'WK1', 'Een', st_geomfromtext('POLYGON((5.3 52.1, 5.4 52.1, 5.4 52.2, 5.3 52.2, 5.3 52.1))', 4326)),
+    ('wijk', 'WK2', 'Twee', st_geomfromtext('POLYGON((5.4 52.1, 5.5 52.1, 5.5 52.2, 5.4 52.2, 5.4 52.1))', 4326));
+"""
+PLACEMENTS = """
+select mobeye.device_place(device_id, 5.31 + (row_number() over ()) % 18 / 100.0, 52.15, team => 'noord') from mobeye.device
+ where device_id like 'NL-%'
+"""
+
 
 class MixedLoad(Load):
     """Every kind of alert, of sets that are registered and of some that are not. What an id says is the same whoever sends
-    it. At most `rate` a second."""
+    it. `rate` a second; what a stall has held up for longer than a second is not caught up with."""
 
     def __init__(self, *arguments, devices=DEVICES + STRANGERS, rate=150, **more):
         self.devices, self.rate = devices, rate
         super().__init__(*arguments, **more)
 
     def messages(self):
+        due = time.monotonic()
         for message in super().messages():
             chance = random.Random(message["id"])
             message["data"].update(device=chance.choice(self.devices), kind=chance.choice(KINDS), input=chance.randrange(1, 4),
                                    phase="restore" if chance.random() < 0.2 else "raise")
             yield message
-            self.ending.wait(1 / self.rate)
+            due = max(due + 1 / self.rate, time.monotonic() - 1)
+            self.ending.wait(max(due - time.monotonic(), 0))
 
 
 class Worker(threading.Thread):
@@ -63,8 +85,8 @@ class Panel(Worker):
     """An alarm panel: one frame after another over TCP, each again on a new connection until it has its ACK. The ledger is
     by frame: the id of an alert follows from it."""
 
-    def __init__(self, address, account):
-        self.address, self.account = address, account
+    def __init__(self, address, account, every=0.01):
+        self.address, self.account, self.every = address, account, every
         self.ledger = Ledger()
         self.portal = None
         super().__init__()
@@ -94,7 +116,7 @@ class Panel(Worker):
 
     def work(self):
         number = 0
-        while not self.ending.wait(0.01):
+        while not self.ending.wait(self.every):
             number += 1
             self._deliver(number)
 
@@ -160,8 +182,8 @@ class Officer(Worker):
     """Works at the board: takes the next incident or does something with one of the queue, closed ones are reopened.
     `done`: how often each (incident, action of the history) was answered with 200; `unknown`: those without an answer."""
 
-    def __init__(self, board, login, seed):
-        self.board, self.login, self.chance = board, login, random.Random(f"{seed} {login}")
+    def __init__(self, board, login, seed, every=0.02):
+        self.board, self.login, self.chance, self.every = board, login, random.Random(f"{seed} {login}"), every
         self.done, self.unknown = collections.Counter(), collections.Counter()
         super().__init__()
 
@@ -199,7 +221,7 @@ class Officer(Worker):
             self._post(f"/api/incident/{incident}/{action}", body, incident, entry)
 
     def work(self):
-        while not self.ending.wait(0.02):
+        while not self.ending.wait(self.every):
             self._act()
 
 
@@ -209,7 +231,7 @@ class Follower(Worker):
 
     def __init__(self, board, login):
         self.board, self.login = board, login
-        self.seen = [0]
+        self.seen = array.array("q", [0])
         self.page = None
         super().__init__()
 
@@ -225,7 +247,11 @@ class Follower(Worker):
         self.page.close()
         self.page.thread.join(TIMEOUT_S)
         assert not self.page.events("reset"), "changes were missed"
-        self.seen += [number for number, _ in self.page.events()]
+        self.seen.extend(number for number, _ in self.page.events())
+
+    def reconnect(self):
+        if self.page is not None:
+            self.page.close()
 
     def wait(self, number):
         """Until it has seen that change."""

@@ -19,7 +19,7 @@ from psycopg.conninfo import make_conninfo
 from chaos_checks import (check_alerts, check_cameras, check_changes, check_erased, check_follower, check_history,
                           check_incidents, check_people, stored_of_cameras)
 from chaos_faults import HOME, REWIND, erase, faults
-from crowd import DEVICES, Follower, MixedLoad, Officer, Panel, Traffic, image_of_event
+from crowd import DEVICES, PLACEMENTS, REGISTRY, RULES, Follower, MixedLoad, Officer, Panel, Traffic, image_of_event
 from database_proxy import cluster_of_module, proxy  # noqa: F401 (fixtures)
 from faults import CYCLES, LIBFAKETIME, SEED, Clock, each_cycle
 from harness.alerts import alerts
@@ -34,23 +34,6 @@ from harness.wait import wait_until
 
 pytestmark = pytest.mark.skipif(not shutil.which("mosquitto"), reason="mosquitto is not installed")
 
-RULES = """
-rules:
-  - {name: signs-of-life, match: {kind: [keepalive, arm, bypass]}, action: store}
-  - {name: panic, match: {kind: [panic, holdup]}, incident: {category: alarm, priority: 1, group_by: [device], gap: 4h30m, overdue: 1s}}
-  - {name: strangers, match: {registered: false}, incident: {category: service, priority: 4, group_by: [endpoint], gap: 24h}}
-  - {name: technical, match: {kind: [power, battery, comms]}, incident: {category: service, priority: 4, group_by: [device, kind], gap: 24h}}
-  - {name: default, incident: {category: alarm, priority: 2, group_by: [device], gap: 2s, settle: 1s, verify_by: {within: 5m, radius: 150m, priority: 1}}}
-"""
-REGISTRY = """
-insert into mobeye.area (layer, code, name, geom) values
-    ('wijk', 'WK1', 'Een', st_geomfromtext('POLYGON((5.3 52.1, 5.4 52.1, 5.4 52.2, 5.3 52.2, 5.3 52.1))', 4326)),
-    ('wijk', 'WK2', 'Twee', st_geomfromtext('POLYGON((5.4 52.1, 5.5 52.1, 5.5 52.2, 5.4 52.2, 5.4 52.1))', 4326));
-"""
-PLACEMENTS = """
-select mobeye.device_place(device_id, 5.31 + (row_number() over ()) % 18 / 100.0, 52.15, team => 'noord') from mobeye.device
- where device_id like 'NL-%'
-"""
 # A daemon that is frozen may hold an incident, a server that was killed does not answer: neither stops the test.
 IMPATIENT = "-c lock_timeout=1s -c statement_timeout=5s"
 
@@ -82,7 +65,7 @@ class Stage:
         self.daemons[1].env = self.clock.env if self.clock else {}
         for daemon in self.daemons:
             keyed = [self.site.endpoint("keyed")] if daemon is self.site.daemon else []
-            daemon.conf.set(endpoints=[daemon.conf.endpoint("door"), endpoint(), *keyed], more=daemon.conf.more + RULES)
+            daemon.conf.set(endpoints=[daemon.conf.endpoint("door"), endpoint(), *keyed], more=daemon.conf.more + RULES % ("2s", "1s"))
         self.site.clients.write(chaos=(self.key, ["*"]))
         for daemon in self.daemons:
             daemon.start()
