@@ -1,53 +1,17 @@
-"""mobeyectl as root finds a Debian machine: setup in one command and after every interruption, and who gets into the
-database without saying how."""
+"""mobeyectl as root finds a Debian machine: setup in one command, and who gets into the database without saying how."""
 import contextlib
 import json
 import re
 
 import pytest
 
-from harness.machine import Machine
-from harness.paths import BUILD, ROOT, sanitized
+from harness.machine_fixtures import *  # noqa: F401,F403
+from harness.machine_fixtures import BOARD_FILE, check, stat
 from harness.wait import wait_until
-
-INTERRUPT = BUILD / "tests" / "interrupt.so"
-
-
-@pytest.fixture(scope="module")
-def machine_of_module():
-    with contextlib.closing(Machine()) as machine:
-        yield machine
-
-
-@pytest.fixture
-def machine(machine_of_module):
-    machine_of_module.install()
-    yield machine_of_module
-    machine_of_module.must("systemctl", "stop")
-
-
-@pytest.fixture
-def ready(machine):
-    machine.must("mobeyectl", "setup", "--yes")
-    return machine
 
 
 def does(output):
     return re.findall("^done: +(.*)", output, re.M)
-
-
-def stat(machine, *names):
-    """Mode and owner of each."""
-    return machine.must("stat", "-c", "%a %U:%G", *(f"/etc/mobeyed/{name}" for name in names)).splitlines()
-
-
-def check(machine, output, *more):
-    """All is as setup should leave it."""
-    assert "send a drill alert to" in output
-    assert machine.sql("select count(*) > 0 from patrol.alerts where drill and device_id = 'drill'") == "t"
-    assert {file.name for file in machine.etc.iterdir()} == {"mobeyed.yaml", "clients.yaml", "pgpass", *more}
-    modes = ["640 root:mobeyed", "640 root:mobeyed", "600 mobeyed:mobeyed", "600 mobeyed:mobeyed", "600 root:root"]
-    assert stat(machine, "mobeyed.yaml", "clients.yaml", "pgpass", *more) == modes[:3 + len(more)]
 
 
 def test_one_command_leads_to_a_drill_alert_in_the_database(machine):
@@ -76,59 +40,6 @@ def test_what_runs_is_brought_up_to_date(ready):
     output = ready.must("mobeyectl", "setup", "--yes")
     assert "systemctl reload mobeyed.service" in does(output)
     check(ready, output)
-
-
-def interrupted(machine, step, *more):
-    """Whether setup was killed before that step; it ends well otherwise."""
-    done = machine.run("env", f"LD_PRELOAD={INTERRUPT}", f"MOBEYE_INTERRUPT={step}", "mobeyectl", "setup", "--yes",
-                       "--no-drill", *more)
-    assert (done.returncode == 0) != ("interrupt: before step" in done.stdout), done.stdout
-    return done.returncode != 0
-
-
-@pytest.fixture
-def interrupt():
-    if sanitized():
-        pytest.skip(f"{INTERRUPT.name} is preloaded, which AddressSanitizer does not bear")
-    assert INTERRUPT.exists(), f"{INTERRUPT} is missing: build it"
-
-
-def test_it_is_completed_after_every_interruption(ready, interrupt):
-    """Behind the schema, which migrations make one by one: the password, keys, files, the daemon."""
-    step = 0
-    while True:
-        step += 1
-        ready.forget()
-        if not interrupted(ready, step, "--curve"):
-            break
-        check(ready, ready.must("mobeyectl", "setup", "--yes", "--curve"), "server.key", "drill.key")
-    assert step > 40
-
-
-def test_a_file_that_is_replaced_survives_every_interruption(ready, interrupt):
-    file = ready.etc / "mobeyed.yaml"
-    mine = file.read_text().replace("#batch_max: 20000", "batch_max: 400")
-    step, more = 0, True
-    while more:
-        step += 1
-        for path in ready.etc.glob("mobeyed.yaml.*"):
-            path.unlink()
-        file.write_text(mine)
-        more = interrupted(ready, step, "--replace", "--instance", "soest-1")
-        ready.must("mobeyectl", "setup", "--yes", "--replace", "--instance", "soest-1")
-        assert 'instance: "soest-1"' in file.read_text() and "\n  batch_max: 400" in file.read_text()
-        assert [path.name for path in ready.etc.glob("mobeyed.yaml.*")] == ["mobeyed.yaml.before-setup"], step
-        assert (ready.etc / "mobeyed.yaml.before-setup").read_text() == mine
-    assert step > 15
-
-
-def test_it_gets_there_though_each_run_is_interrupted(machine, interrupt):
-    """From nothing; each gets one step further than the last, and leaves what it made."""
-    step = 1
-    while interrupted(machine, step):
-        step += 1
-    assert step > 20
-    check(machine, machine.must("mobeyectl", "setup", "--yes"))
 
 
 DEVICES = "device_id,account,input,heartbeat,grace,address,lon,lat\nNL-0307-00042,3071,1,24h,2h,Ringweg 1,5.38421,52.19634\n"
@@ -205,9 +116,6 @@ def test_apply_without_a_database_changes_nothing(ready):
     assert "dbname=nowhere" in (ready.etc / "mobeyed.yaml").read_text()
 
 
-BOARD_FILE = "/etc/mobeye-board/mobeye-board.yaml"
-
-
 def ask_board(machine, user, person):
     """The status and body of the board's answer to that user of the machine, who names the person."""
     return machine.must("curl", "-s", "--unix-socket", "/run/mobeye-board/http.sock", "-H", f"X-Remote-User: {person}",
@@ -257,21 +165,6 @@ def test_the_board_may_be_a_peer(ready):
         done = does(ready.must("mobeyectl", "setup", "--yes", "--no-drill", "--board"))
         assert done == ["enable mobeye-board.service and restart it"]
         assert ready.run("test", "-e", "/etc/mobeye-board/pgpass").returncode == 1
-
-
-def test_setup_of_the_board_is_completed_after_every_interruption(ready, interrupt):
-    step, more = 0, True
-    while more:
-        step += 1
-        ready.must("bash", "-c", "systemctl stop mobeye-board.service; rm -rf /etc/mobeye-board/pgpass* /etc/mobeye-board/*.setup")
-        ready.must("install", "-m", "0640", "-g", "mobeye-board", ROOT / "config/mobeye-board.yaml", "/etc/mobeye-board")
-        ready.sql("alter role mobeye_board password null")
-        more = interrupted(ready, step, "--board")
-        ready.must("mobeyectl", "setup", "--yes", "--no-drill", "--board")
-        assert "passfile=/etc/mobeye-board/pgpass" in ready.must("cat", BOARD_FILE)
-        assert ready.must("ls", "/etc/mobeye-board").split() == ["mobeye-board.yaml", "pgpass"]
-        assert ready.run("systemctl", "is-active", "mobeye-board.service").returncode == 0
-    assert step > 10
 
 
 def test_setup_of_the_board_takes_its_package(machine):

@@ -12,6 +12,7 @@ import tempfile
 import pytest
 
 from .paths import BOARD, BUILD, MOBEYECTL, MOBEYED, ROOT, WITH_POSTGRES
+from .standby import program
 
 SYSTEMCTL = r"""#!/bin/bash
 # What of systemctl the guide and mobeyectl need, by what the unit says.
@@ -27,11 +28,15 @@ start() {
     setsid runuser -u mobeyed -- mobeyed 2>> "$HOME/log" < /dev/null > /dev/null &
     says "$before" 'mobeyed: .* is ready' || { tail "$HOME/log" >&2 && return 1; }
 }
+# By default tail looks once a second whether the process has ended.
+end_process() {
+    kill "$1"
+    timeout 60 tail -s 0.02 --pid="$1" -f /dev/null
+}
 stop() {
     local running
     running=$(pid) || return 0
-    kill "$running"
-    timeout 60 tail --pid="$running" -f /dev/null
+    end_process "$running"
 }
 # The board's unit: enabled by a file, its start by the clock that systemd shows.
 board() {
@@ -42,7 +47,7 @@ board() {
     is-enabled) [[ -e $HOME/board.enabled ]] ;;
     is-active) [[ -n $running ]] ;;
     show) cat "$HOME/board.started" 2> /dev/null || echo 0 ;;
-    stop) [[ -z $running ]] || { kill "$running" && timeout 60 tail --pid="$running" -f /dev/null; } ;;
+    stop) [[ -z $running ]] || end_process "$running" ;;
     restart)
         board stop
         install -d -o mobeye-board /run/mobeye-board
@@ -115,12 +120,12 @@ readlink /proc/self/ns/mnt
 read -r _ || true
 """
 
-FORGET = """
+FORGET = r"""
 systemctl stop
 systemctl stop mobeye-board.service
-for role in mobeye_ingest mobeye_board; do
-    runuser -u postgres -- psql -qc "do 'begin alter role $role password null; exception when undefined_object then end'"
-done
+runuser -u postgres -- psql -qX -v ON_ERROR_STOP=1 << 'END'
+select format('alter role %I password null', rolname) from pg_roles where rolname in ('mobeye_ingest', 'mobeye_board') \gexec
+END
 rm -rf /etc/mobeyed /etc/mobeye-board /var/lib/mobeyed/* "$HOME"/board.*
 install -d -m 0750 -g mobeye-board /etc/mobeye-board
 install -m 0640 -g mobeye-board "$1/mobeye-board.yaml" /etc/mobeye-board
@@ -137,12 +142,14 @@ class Machine:
         self.home = pathlib.Path(tempfile.mkdtemp(prefix="machine.", dir="/var/tmp"))
         self.home.chmod(0o755)
         (self.home / "bin").mkdir()
-        for program in MOBEYED, MOBEYECTL, BOARD:
-            shutil.copy(program, self.home / "bin")
+        for file in MOBEYED, MOBEYECTL, BOARD:
+            shutil.copy(file, self.home / "bin")
         (self.home / "bin/systemctl").write_text(SYSTEMCTL)
         (self.home / "bin/journalctl").write_text(JOURNALCTL)
-        for program in (self.home / "bin").iterdir():
-            program.chmod(0o755)
+        for file in (self.home / "bin").iterdir():
+            file.chmod(0o755)
+        # Debian's psql is a Perl script that looks for the cluster; there is one.
+        (self.home / "bin/psql").symlink_to(program("psql"))
         for file in "systemd/mobeyed.service", "systemd/mobeyed.sysusers", "systemd/mobeye-board.sysusers":
             shutil.copy(ROOT / file, self.home)
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "MOBEYE_"))}
@@ -208,6 +215,13 @@ class Machine:
         """What the package puts into /etc/mobeyed, and nothing else; no database, no daemon."""
         self.forget()
         self.sql("drop database if exists mobeye with (force)", "postgres")
+
+    def create_schema(self):
+        """The database with an empty schema, as setup leaves it to the daemon; migrated once, then copied."""
+        if self.sql("select count(*) from pg_database where datname = 'migrated'", "postgres") == "0":
+            self.sql("create database migrated encoding 'UTF8' template template0", "postgres")
+            self.must("mobeyectl", "migrate", "--db", "host=/run/postgresql dbname=migrated user=postgres")
+        self.sql("create database mobeye template migrated", "postgres")
 
     def forget(self):
         """The same, but with the database of before."""
