@@ -7,6 +7,11 @@ from .frigate import Bridge, Broker, FrigateServer, Receiver
 from .paths import sanitized
 
 
+def of_yard(alert):
+    """What a Receiver may forbid."""
+    return alert["data"]["device"] == "noord/yard"
+
+
 @pytest.fixture
 def frigate():
     made = FrigateServer()

@@ -1,0 +1,76 @@
+"""What mobeye-frigate does minutes and hours later, in the build without sanitizers, which do not bear libfaketime."""
+import re
+import shutil
+import time
+
+import pytest
+
+from harness.frigate import event
+from harness.frigate_fixtures import *  # noqa: F401,F403
+from harness.frigate_fixtures import of_yard
+from harness.wait import wait_until
+
+pytestmark = pytest.mark.skipif(not shutil.which("mosquitto"), reason="there is no mosquitto")
+HOUR = 3600
+
+
+def test_what_is_rejected_is_sent_again_every_hour(bridges, frigate, receiver, clock):
+    receiver.forbids = of_yard
+    one = event(1, start=time.time() - 60, end=time.time() - 50, camera="yard")
+    frigate.know(one)
+    bridge = bridges(broker=None).start(env=clock.env)
+    bridge.wait_metric("rejected", 1)
+    clock.set(HOUR)
+    wait_until(lambda: len([i for i, _, _ in receiver.got if i == f"{one['id']}:new"]) == 2, "rejected again")
+    receiver.forbids = lambda alert: False
+    clock.set(2 * HOUR)
+    receiver.wait(f"{one['id']}:end")
+    bridge.wait_metric("rejected", 0)
+    assert "1 events that were rejected are sent again" in bridge.log()
+
+
+def test_a_rejected_event_that_frigate_has_forgotten_is_sent_all_the_same(bridges, frigate, receiver, clock):
+    receiver.forbids = of_yard
+    one = event(1, start=time.time() - 4 * HOUR, camera="yard")
+    frigate.know(one)
+    bridge = bridges(broker=None).start(env=clock.env)
+    bridge.wait_metric("rejected", 1)
+    bridge.stop()
+    frigate.events.clear()
+    receiver.forbids = lambda alert: False
+    del receiver.got[:]
+    bridge.start(env=clock.env)
+    bridge.wait_metric("http_last_success_timestamp_seconds", lambda value: value > 0)
+    clock.set(360)
+    receiver.wait(f"{one['id']}:new", f"{one['id']}:end")
+    assert receiver.alert(f"{one['id']}:new")["data"]["camera"] == {"label": "person", "score": 0.8, "track": one["id"]}
+    bridge.wait_metric("rejected", 0)
+
+
+def test_a_broker_of_another_frigate_is_named(bridges, broker, clock):
+    """Availability is retained: who is subscribed to the right topics has it at once."""
+    bridge = bridges(mqtt={"topic_prefix": "fregat"}).start(env=clock.env)
+    bridge.wait_following()
+    clock.set(125)
+    assert "has sent nothing under fregat/" in bridge.wait_log("has sent nothing")
+    assert bridge.metric("mqtt_silent") == 1
+    broker.publish("fregat/available", "online", retain=True)
+    bridge.wait_metric("mqtt_silent", 0)
+
+
+def test_why_frigate_counts_as_offline_is_logged(bridges, frigate, clock):
+    frigate.stop()
+    bridge = bridges(broker=None).start(env=clock.env)
+    bridge.wait_metric("http_failures_total", lambda value: value > 0)
+    clock.set(125)
+    line = bridge.wait_log("frigate: is offline")
+    assert f"is offline: no usable answer for 2 minutes: {frigate.url}/api/events: Failed to connect" in line
+    assert bridge.metric("frigate_online") == 0
+
+
+def test_doctor_says_when_frigate_has_not_answered_for_long(bridges, receiver, clock, tmp_path):
+    """The bridge's clock stood still: its last answer is two minutes old."""
+    clock.set(-120)
+    bridge = bridges(broker=None).start(env=clock.env)
+    bridge.wait_metric("http_answers", 1)
+    assert re.search(r"Frigate noord has not answered at http://[0-9.:]+ for 1[0-9]{2} s", bridge.doctor(tmp_path))
