@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "board/request_identity.h"
 #include "board/web_file.h"
 
 #define PAIRS_MAX 16
@@ -85,12 +86,17 @@ static void answer_file(struct board_request *request, const struct web_file *fi
                           });
 }
 
+static void answer_unregistered(struct board_request *request)
+{
+    board_answer_error(request, 403, "you are signed in, but not registered as a person who uses the board",
+                       "Ask the administrator of the board to register you (mobeyectl people import).");
+}
+
 /* A page holds nothing of the database, and a stream nothing until it is there: both are sent also while it is down. */
 static void answer_if_known(const struct api_work *work, const struct db_reply *reply)
 {
     if (reply->status == 403)
-        board_answer_error(work->request, 403, "you are signed in, but not registered as a person who uses the board",
-                           "Ask the administrator of the board to register you (mobeyectl people import).");
+        answer_unregistered(work->request);
     else if (work->follows && work->request->head)
         board_answer(work->request, &(struct board_answer){.status = 200, .type = BOARD_STREAM_TYPE});
     else if (work->follows)
@@ -253,6 +259,8 @@ void board_api_on_request(void *ctx, struct board_request *request)
     if (str_is(request->path, "/healthz"))
         board_answer(request,
                      &(struct board_answer){.status = 200, .type = "text/plain; charset=utf-8", .body = STR("ok\n")});
+    else if (!identity_is_login(request->person))
+        answer_unregistered(request); /* the database would refuse the bytes, as an error of its own */
     else if (str_starts(request->path, "/api/"))
         on_api_request(api, request);
     else

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include <unistr.h>
+
 const char *identity_single(const struct evkeyvalq *headers, const char *name)
 {
     const char *value = NULL;
@@ -63,6 +65,11 @@ const char *identity_person(const struct conf_board *conf, const struct evkeyval
         }
     }
     return require_header(headers, conf->identity.header, err);
+}
+
+bool identity_is_login(const char *person)
+{
+    return u8_check((const uint8_t *)person, strlen(person)) == NULL;
 }
 
 static bool has(const struct evkeyvalq *headers, const char *name)
