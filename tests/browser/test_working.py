@@ -133,8 +133,19 @@ def test_the_next_is_taken_and_then_nothing_is_free(scene):
     screen.click('[data-do="next"]')
     screen.wait_text("#queue", "Toegewezen: u")
     wait_until(lambda: screen.count("#queue .mine") == 2, "both are theirs")
+    screen.wait('[data-do="next"].idle[aria-disabled="true"]')
     screen.click('[data-do="next"]')
     screen.wait_text("#notice", "niets vrij")
+    scene.incident(device="NL-0307-00003", number=2)
+    screen.wait('[data-do="next"].primary:not([aria-disabled])')
+
+
+def test_on_an_empty_queue_there_is_no_next_to_take(scene):
+    screen = scene.screen("jansen")
+    screen.wait(".empty")
+    screen.wait('[data-do="next"].idle[aria-disabled="true"]')
+    scene.incident()
+    screen.wait('[data-do="next"].primary:not([aria-disabled])')
 
 
 def test_the_second_of_a_double_click_does_not_take_another(scene):

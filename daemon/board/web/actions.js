@@ -245,8 +245,12 @@ function onTaken(detail) {
     document.querySelector(`#queue [data-incident="${incident.incident_id}"] a`)?.focus();
 }
 
-export function takeNext() {
+export async function takeNext() {
     const { me } = state;
+    if (state.queue && !nextFree()) {
+        notify('done', t('none_free'));
+        return;
+    }
     const team = (me.all_teams && nextFree()?.team) || me.team || me.teams[0]?.team;
-    return sendOnce(null, 'next', '/api/next', { team }, onTaken);
+    await sendOnce(null, 'next', '/api/next', { team }, onTaken);
 }

@@ -43,12 +43,14 @@ function list(all) {
 
 function render() {
     const all = incidents();
+    const noneToTake = state.queue && !nextFree();
     return el('div', { class: `page queue-page ${onMap ? 'show-map' : 'show-list'}` },
         el('div', { class: 'page-head' },
             el('h1', { tabindex: -1 }, t('queue')),
             state.queue && summary(all),
             toggle(),
-            state.me.officer && el('button', { type: 'button', class: 'button primary take-next', 'data-do': 'next', 'aria-disabled': state.busy.has('/api/next') ? 'true' : null },
+            state.me.officer && el('button', { type: 'button', class: `button take-next ${noneToTake ? 'idle' : 'primary'}`, 'data-do': 'next',
+                'aria-disabled': noneToTake || state.busy.has('/api/next') ? 'true' : null },
                 t('take_next'), el('kbd', { 'aria-hidden': 'true' }, 'n'))),
         el('div', { class: 'split' },
             el('div', { class: 'list-side' },
