@@ -26,7 +26,7 @@ def test_what_is_rejected_is_sent_again_every_hour(bridges, frigate, receiver, c
     clock.set(2 * HOUR)
     receiver.wait(f"{one['id']}:end")
     bridge.wait_metric("rejected", 0)
-    assert "1 events that were rejected are sent again" in bridge.log()
+    assert "1 rejected event is sent again" in bridge.log()
 
 
 def test_a_rejected_event_that_frigate_has_forgotten_is_sent_all_the_same(bridges, frigate, receiver, clock):
@@ -68,9 +68,10 @@ def test_why_frigate_counts_as_offline_is_logged(bridges, frigate, clock):
     assert bridge.metric("frigate_online") == 0
 
 
-def test_doctor_says_when_frigate_has_not_answered_for_long(bridges, receiver, clock, tmp_path):
+def test_doctor_and_status_say_when_frigate_has_not_answered_for_long(bridges, receiver, clock, tmp_path):
     """The bridge's clock stood still: its last answer is two minutes old."""
     clock.set(-120)
     bridge = bridges(broker=None).start(env=clock.env)
     bridge.wait_metric("http_answers", 1)
     assert re.search(r"Frigate noord has not answered at http://[0-9.:]+ for 1[0-9]{2} s", bridge.doctor(tmp_path))
+    assert "Frigate DOES NOT ANSWER" in bridge.status(tmp_path)

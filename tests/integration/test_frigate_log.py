@@ -107,7 +107,8 @@ def test_what_it_follows_is_logged_when_all_is_well(bridges, broker, receiver, f
     bridge.wait_log("mqtt: subscribed to frigate/events")
     assert "warning" not in bridge.log()
     bridge.wait_following()
-    assert re.fullmatch(r"ok +frigate +noord follows Frigate, which answered \d+ s ago; 0 alerts wait", bridge.doctor(tmp_path))
+    assert re.fullmatch(r"ok +frigate +noord follows Frigate, which is asked every minute and answered \d+ s ago; 0 alerts wait", bridge.doctor(tmp_path))
+    assert "connected to mobeyed, Frigate answers, connected to the broker" in bridge.status(tmp_path)
 
 
 def test_names_that_frigate_does_not_have_are_named_when_its_configuration_is_read(bridges, broker, frigate, tmp_path):

@@ -1,20 +1,18 @@
 /* mobeyectl doctor: mobeye-frigate on this machine, by its file and its metrics. */
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "conf/address.h"
 #include "conf/conf_frigate.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/scrape.h"
 #include "ctl/operate/doctor.h"
+#include "ctl/operate/frigate_answer.h"
 
 #define CHECK    "frigate"
 #define SILENT_S 10 /* as DELIVERY_SILENT_US of the bridge */
-#define LATE_S   75 /* it asks Frigate every minute */
 
 /* The value of a metric without labels; 0: there is none. */
 static double metric(const struct scrape *scrape, const char *name)
@@ -53,23 +51,17 @@ static void say_mobeyed(struct doctor *d, const struct conf_frigate *conf, const
         ctl_plural((unsigned long)waiting), waiting == 1 ? "s" : "");
 }
 
-/* How long ago Frigate answered; INFINITY: not yet. */
-static double answer_age_s(const struct scrape *scrape)
-{
-    double last_s = metric(scrape, "http_last_answer_timestamp_seconds");
-    return last_s == 0 ? INFINITY : fmax(0, (double)clock_wall_us() / 1e6 - last_s);
-}
-
 static void say_frigate(struct doctor *d, const struct conf_frigate *conf, const struct scrape *scrape)
 {
     static const char advice[] = "journalctl -u mobeye-frigate gives the reason; see the log of Frigate too";
-    double age_s = answer_age_s(scrape);
-    if (metric(scrape, "http_answers") == 0)
+    double age_s;
+    enum frigate_answer answer = frigate_answer_of(scrape, &age_s);
+    if (answer == FRIGATE_SILENT)
         doctor_say(d, DOCTOR_WARNING, CHECK, advice, "Frigate %s does not answer at %s", conf->name, conf->api.url);
-    else if (age_s > LATE_S)
+    else if (answer == FRIGATE_LATE)
         doctor_say(d, DOCTOR_WARNING, CHECK, advice, "Frigate %s has not answered at %s for %.0f s", conf->name,
                    conf->api.url, age_s);
-    else if (metric(scrape, "frigate_online") == 0)
+    else if (answer == FRIGATE_OFFLINE)
         doctor_say(d, DOCTOR_WARNING, CHECK, advice, "Frigate %s reports by MQTT that it is offline", conf->name);
 }
 
@@ -120,6 +112,7 @@ static void say_images(struct doctor *d, const struct conf_frigate *conf, const 
 
 static void say_state(struct doctor *d, const struct conf_frigate *conf, const struct scrape *scrape)
 {
+    double age_s;
     unsigned found = d->printed[DOCTOR_WARNING] + d->printed[DOCTOR_PROBLEM];
     double waiting = metric(scrape, "waiting"), rejected = metric(scrape, "rejected");
     say_mobeyed(d, conf, scrape);
@@ -139,10 +132,11 @@ static void say_state(struct doctor *d, const struct conf_frigate *conf, const s
         doctor_say(d, DOCTOR_WARNING, CHECK, "see the log of mobeye-frigate",
                    "rejected events of %s that are lost, since they were too many or too old: %.0f", conf->name,
                    metric(scrape, "rejected_given_up_total"));
+    frigate_answer_of(scrape, &age_s);
     if (d->printed[DOCTOR_WARNING] + d->printed[DOCTOR_PROBLEM] == found)
-        doctor_say(d, DOCTOR_OK, CHECK, NULL, "%s follows Frigate, which answered %.0f s ago; %.0f alert%s wait%s",
-                   conf->name, answer_age_s(scrape), waiting, ctl_plural((unsigned long)waiting),
-                   waiting == 1 ? "s" : "");
+        doctor_say(d, DOCTOR_OK, CHECK, NULL,
+                   "%s follows Frigate, which is asked every minute and answered %.0f s ago; %.0f alert%s wait%s",
+                   conf->name, age_s, waiting, ctl_plural((unsigned long)waiting), waiting == 1 ? "s" : "");
 }
 
 static void examine_bridge(struct doctor *d, const struct conf_frigate *conf)

@@ -10,6 +10,7 @@
 #include "conf/conf_frigate.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/json.h"
+#include "ctl/operate/frigate_answer.h"
 
 /* Whether the file can be loaded; otherwise the state says why not. */
 static bool is_readable(struct status_program *ret, const char *file)
@@ -74,8 +75,8 @@ static double bridge_value(const struct status_program *bridge, const char *name
 
 static bool frigate_answers(const struct status_program *bridge)
 {
-    return bridge_value(bridge, "frigate_online") == 1 &&
-           bridge_value(bridge, "http_last_success_timestamp_seconds") > 0;
+    double age_s;
+    return frigate_answer_of(&bridge->metrics, &age_s) == FRIGATE_ANSWERS;
 }
 
 static double board_value(const struct status_program *board, const char *name)

@@ -361,15 +361,21 @@ class Bridge:
         self.wait_metric("mqtt_connected", 1)
         self.wait_metric("http_last_success_timestamp_seconds", lambda value: value > 0)
 
-    def doctor(self, directory):
-        """What doctor says of it, on a machine without a daemon."""
+    def _lines_of(self, verb, directory):
+        """What a verb says of it, on a machine without a daemon."""
         daemon = directory / "mobeyed.yaml"
         daemon.write_text(json.dumps({"instance": "a", "database": {"conninfo": f"host={directory} dbname=none"},
                                       "journal": {"directory": str(directory)}, "endpoints": [
                                           {"name": "door", "bind": f"ipc://{directory}/door", "socket": "router",
                                            "format": "cloudevents"}]}))
-        done = mobeyectl("doctor", "-c", daemon, "--frigate", self.file)
-        return "\n".join(line for line in done.stdout.splitlines() if line.split()[1] == "frigate")
+        done = mobeyectl(verb, "-c", daemon, "--frigate", self.file)
+        return "\n".join(line for line in done.stdout.splitlines() if "frigate" in line.split()[:2])
+
+    def doctor(self, directory):
+        return self._lines_of("doctor", directory)
+
+    def status(self, directory):
+        return self._lines_of("status", directory)
 
     def wait_log(self, pattern):
         """The line of the log that matches, once there is one."""
