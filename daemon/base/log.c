@@ -90,8 +90,8 @@ void log_limited(struct rate_limiter *limiter, int64_t mono_us, enum log_level l
         return;
     }
     if (limiter->suppressed > 0)
-        log_line(level, subject, "%s (%llu similar messages suppressed)", text,
-                 (unsigned long long)limiter->suppressed);
+        log_line(level, subject, "%s (%llu similar message%s suppressed)", text,
+                 (unsigned long long)limiter->suppressed, limiter->suppressed == 1 ? "" : "s");
     else
         log_line(level, subject, "%s", text);
     if (!within)
@@ -106,7 +106,8 @@ static void log_recovery(struct rate_limiter *limiter, const char *subject, cons
     char text[TEXT_SIZE];
     vsnprintf(text, sizeof(text), fmt, args);
     if (limiter->suppressed > 0)
-        log_info(subject, "%s (%llu messages suppressed)", text, (unsigned long long)limiter->suppressed);
+        log_info(subject, "%s (%llu message%s suppressed)", text, (unsigned long long)limiter->suppressed,
+                 limiter->suppressed == 1 ? "" : "s");
     else
         log_info(subject, "%s", text);
     *limiter = (struct rate_limiter){0};

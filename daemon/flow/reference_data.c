@@ -125,7 +125,8 @@ static void on_area_set_built(void *arg)
     a->areas_digest = job->digest;
     a->areas_took_us = loop_mono_us(a->loop) - a->areas_since_us;
     report_left_out(a->areas);
-    log_info(AREAS, "%zu areas loaded", area_set_count(a->areas));
+    size_t n = area_set_count(a->areas);
+    log_info(AREAS, "%zu area%s loaded", n, n == 1 ? "" : "s");
     start_work(a);
     call_if_usable(a);
 }

@@ -77,7 +77,8 @@ static int read_state(struct bridge *bridge, struct err *err)
     unsigned skipped = tracks_read(&bridge->tracks, &extra, buf_str(&text), loop_mono_us(bridge->loop) - 1);
     buf_free(&text);
     if (skipped > 0)
-        log_warning("state", "%u lines cannot be read; their events are sent again, and stored once", skipped);
+        log_warning("state", "%u line%s cannot be read; the events there are sent again, and stored once", skipped,
+                    skipped == 1 ? "" : "s");
     bridge->availability.offline = bridge->accepted_offline = extra.offline;
     bridge->availability.offline_by_mqtt = extra.offline_by_mqtt && bridge->conf->mqtt.given;
     return 0;
@@ -252,7 +253,7 @@ static void send_rejected_again(struct bridge *bridge)
     }
     if (n == 0)
         return;
-    log_info("mobeyed", "%zu events that were rejected are sent again", n);
+    log_info("mobeyed", "%zu rejected event%s sent again", n, n == 1 ? " is" : "s are");
     TAILQ_FOREACH(track, &bridge->tracks.list, entry)
     event_mapper_want_images(&bridge->mapper, track);
     catch_up_start(bridge->catch_up);

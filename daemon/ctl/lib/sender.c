@@ -359,9 +359,9 @@ static int give_up(struct sender *s, struct err *err)
                           ? "the peer does not admit this client: its key is not on the client list or has expired, or "
                             "--server-key is not that of the daemon"
                           : "the peer does not speak ZeroMQ, or requires CURVE: --server-key and --client-key";
-    return err_set(err, "no reply from %s%s for %lld s (%s): %u alerts were not answered", current_endpoint(s)->to,
+    return err_set(err, "no reply from %s%s for %lld s (%s): %u alert%s not answered", current_endpoint(s)->to,
                    has_another(s) ? " or another endpoint" : "", (long long)(s->options->timeout_us / CLOCK_SECOND),
-                   why, s->held);
+                   why, s->held, s->held == 1 ? " was" : "s were");
 }
 
 /* An item that waits because of RETRY does not mean that the daemon is silent. */

@@ -164,8 +164,8 @@ static int verify_journal(const struct journal_request *request)
         for (size_t i = 0; i < view.chain.n_foreign; i++)
             journal_view_print(&view, view.chain.foreign[i].name, "", view.chain.foreign[i].why);
         view.damaged += view.chain.n_foreign;
-        fprintf(stderr, "%zu segments, %" PRIu64 " valid records, %lu damaged regions\n", view.chain.n, records,
-                view.damaged);
+        fprintf(stderr, "%zu segment%s, %" PRIu64 " valid record%s, %lu damaged region%s\n", view.chain.n,
+                ctl_plural(view.chain.n), records, ctl_plural(records), view.damaged, ctl_plural(view.damaged));
         if (faccessat(view.dir_fd, SALVAGE_FOLDER, F_OK, 0) == 0)
             fputs("The bytes of earlier damage are in the directory " SALVAGE_FOLDER ".\n", stderr);
         status = view.damaged > 0 ? CTL_FAILED : CTL_OK;
