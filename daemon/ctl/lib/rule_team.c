@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "ctl/lib/ctl.h"
 #include "ctl/lib/nearest.h"
 
 static const char *team_name(const void *ctx, size_t i)
@@ -24,7 +25,7 @@ static bool is_registered(const PGresult *teams, struct str team)
 
 void rule_team_check(PGconn *conn, struct str rule, struct str team, struct buf *out)
 {
-    if (team.len == 0)
+    if (team.len == 0 || !ctl_readable(conn, "mobeye.team"))
         return;
     PGresult *teams = PQexec(conn, "select team from mobeye.team order by 1");
     if (PQresultStatus(teams) == PGRES_TUPLES_OK && !is_registered(teams, team)) {
