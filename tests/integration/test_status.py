@@ -151,6 +151,7 @@ def test_the_bridge_and_the_board_are_shown_where_they_are(daemon, database, tmp
         assert done.returncode == 0, done.stderr  # of the daemon and the database
         return json.loads(done.stdout) if options else done.stdout
 
+    wait_until(lambda: daemon.metric("database_up") == 1, "the daemon is connected to the database")
     bridge, page = tmp_path / "mobeye-frigate.yaml", Board(database, tmp_path)
     files = "--frigate", bridge, "--board", tmp_path / "none.yaml"
     assert not re.search("^(frigate|board) ", shown(), re.M) and shown("--json")["frigate"] is shown("--json")["board"] is None
