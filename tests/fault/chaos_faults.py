@@ -82,10 +82,10 @@ def revoke_key(stage):
 
 
 def set_clock(stage):
-    if stage.clock is None or stage.clock.ahead_s:
-        return None
-    stage.clock.set(stage.chance.choice((HOUR, -HOUR, DAY, -DAY)))
-    return lambda: stage.clock.set(0)
+    """As by hand or by NTP: it stays so until it is set again."""
+    if stage.clocks:
+        clock = stage.chance.choice(stage.clocks)
+        clock.set(stage.chance.choice([ahead_s for ahead_s in (0, HOUR, -HOUR, DAY, -DAY) if ahead_s != clock.ahead_s]))
 
 
 def kill_bridge(stage):
@@ -104,6 +104,20 @@ def freeze_bridge(stage):
         stage.bridge.process.send_signal(signal.SIGCONT)
         stage.bridge_away = False
     return thaw
+
+
+def kill_bridge_that_waits(stage):
+    """It has written down how far it is while no daemon runs that would take what it has."""
+    if stage.bridge_away:
+        return
+    killed = [daemon for daemon in stage.daemons if daemon not in stage.away]
+    for daemon in killed:
+        daemon.kill()
+    stage.bridge.wait_metric("waiting", lambda count: count > 0)
+    stage.bridge.wait_saved()
+    kill_bridge(stage)
+    for daemon in killed:
+        daemon.start()
 
 
 def stop_frigate(stage):
@@ -136,18 +150,28 @@ def take_database(stage, take, give_back):
 
 
 def kill_database(stage):
-    cluster = stage.database.cluster
-    return take_database(stage, cluster.kill, cluster.start)
+    return take_database(stage, stage.pair.primary.kill, stage.pair.primary.start)
 
 
 def freeze_database(stage):
-    cluster = stage.database.cluster
-    return take_database(stage, cluster.freeze, cluster.thaw)
+    return take_database(stage, stage.pair.primary.freeze, stage.pair.primary.thaw)
 
 
 def restart_database(stage):
     if not stage.database_away:
-        stage.database.cluster.restart()
+        stage.pair.primary.restart()
+
+
+def fail_over(stage):
+    """The primary is gone for good; its standby takes its place, and gets one of its own."""
+    def kill():
+        stage.pair.wait_caught_up()
+        stage.pair.primary.kill()
+
+    def promote():
+        stage.pair.promote()
+        stage.pair.follow()
+    return take_database(stage, kill, promote)
 
 
 def end_backends(stage):
@@ -156,13 +180,18 @@ def end_backends(stage):
 
 
 def cut_connection(stage):
-    stage.proxy.cut_after(*stage.chance.choice(((TO_SERVER, stage.chance.randrange(1, 20000)),
-                                                (TO_DAEMON, stage.chance.randrange(1, 2000)))))
+    direction, most = stage.chance.choice(((TO_SERVER, 20000), (TO_DAEMON, 2000)))
+    stage.proxies[stage.pair.primary].cut_after(direction, stage.chance.randrange(1, most))
 
 
 def stall_connections(stage):
-    stage.proxy.stall()
-    return stage.proxy.resume
+    for proxy in stage.proxies.values():
+        proxy.stall()
+
+    def resume():
+        for proxy in stage.proxies.values():
+            proxy.resume()
+    return resume
 
 
 def kill_board(stage):
@@ -223,9 +252,9 @@ def rewind_journals(stage):
 
 
 FAULTS = [kill_daemon, kill_daemon_for_a_while, freeze_daemon, reload_good_file, reload_bad_file, revoke_key, set_clock,
-          kill_bridge, freeze_bridge, stop_frigate, restart_broker, kill_database, freeze_database, restart_database,
-          end_backends, cut_connection, stall_connections, kill_board, freeze_board, move_device, retrieve_device, redraw_area,
-          erase_home, apply_retention, rewind_journals]
+          kill_bridge, kill_bridge_that_waits, freeze_bridge, stop_frigate, restart_broker, kill_database, freeze_database,
+          restart_database, fail_over, end_backends, cut_connection, stall_connections, kill_board, freeze_board, move_device,
+          retrieve_device, redraw_area, erase_home, apply_retention, rewind_journals]
 
 
 def faults(chance):

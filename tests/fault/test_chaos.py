@@ -1,6 +1,6 @@
-"""Everything at random and at once: daemons, bridge, board and database killed, frozen and cut off, files reloaded, keys
-revoked, the clock set, the registry edited, homes erased, journals rewound, while alerts come in by every way, with CURVE
-and from cameras too, and people work the incidents.
+"""Everything at random and at once: daemons, bridge, board and database killed, frozen and cut off, a standby promoted, files
+reloaded, keys revoked, the clock set, the registry edited, homes erased, journals rewound, while alerts come in by every way,
+with CURVE and from cameras too, and people work the incidents.
 
 MOBEYE_CYCLES is a third of the number of faults (see faults.py), MOBEYE_SEED makes a run's choices those of an earlier
 one."""
@@ -14,13 +14,13 @@ import time
 import psycopg
 import pytest
 import zmq
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from chaos_checks import (check_alerts, check_cameras, check_changes, check_erased, check_follower, check_history,
                           check_incidents, check_people, stored_of_cameras)
 from chaos_faults import HOME, REWIND, erase, faults
 from crowd import DEVICES, PLACEMENTS, REGISTRY, RULES, Follower, MixedLoad, Officer, Panel, Traffic, image_of_event
-from database_proxy import cluster_of_module, proxy  # noqa: F401 (fixtures)
+from database_proxy import Proxy
 from faults import CYCLES, LIBFAKETIME, SEED, Clock, each_cycle
 from harness.alerts import alerts
 from harness.board import PEOPLE, Board
@@ -30,6 +30,7 @@ from harness.images import image_of
 from harness.paths import sanitized
 from harness.peers import Dealer
 from harness.portal import endpoint
+from harness.standby import Pair
 from harness.wait import wait_until
 
 pytestmark = pytest.mark.skipif(not shutil.which("mosquitto"), reason="mosquitto is not installed")
@@ -45,24 +46,28 @@ def image_of_alert(source, event_id):
 
 class Stage:
     """All that takes part. `away`: the daemons that are frozen or dead; the same of server, board, bridge and Frigate. The
-    first daemon has an endpoint with CURVE, the second a clock that may be set."""
+    first daemon has an endpoint with CURVE; each has a clock that may be set."""
 
-    def __init__(self, database, proxy, daemons, directory):  # noqa: F811
+    def __init__(self, pair, database, proxies, daemons, directory):
         self.chance = random.Random(SEED)
-        self.database, self.proxy = database, proxy
+        self.pair, self.database, self.proxies = pair, database, proxies
         self.away = set()
         self.database_away = self.board_away = self.bridge_away = self.frigate_away = False
         database.execute(PEOPLE)
         database.execute(REGISTRY)
         database.execute("insert into mobeye.device (device_id) select unnest(%s::text[])", [*DEVICES, HOME])
         database.execute(PLACEMENTS)
-        conninfo = make_conninfo(database.ingest, host="127.0.0.1", port=proxy.port)
+        conninfo = make_conninfo(database.ingest, host=",".join(["127.0.0.1"] * len(proxies)),
+                                 port=",".join(str(proxy.port) for proxy in proxies.values()))
         # Steps of the clock must not outdate what is applied again in the end.
         self.daemons = [daemons(conninfo, instance=f"chaos-{n}", batch_max=200, keep="7d") for n in (1, 2)]
         self.site = Site(self.daemons[0])
         self.key = self.site.client()
-        self.clock = None if sanitized() or LIBFAKETIME is None else Clock(directory)
-        self.daemons[1].env = self.clock.env if self.clock else {}
+        self.clocks = []
+        if not sanitized() and LIBFAKETIME is not None:
+            self.clocks = [Clock(daemon.directory) for daemon in self.daemons]
+            for daemon, clock in zip(self.daemons, self.clocks):
+                daemon.env = clock.env
         for daemon in self.daemons:
             keyed = [self.site.endpoint("keyed")] if daemon is self.site.daemon else []
             daemon.conf.set(endpoints=[daemon.conf.endpoint("door"), endpoint(), *keyed], more=daemon.conf.more + RULES % ("2s", "1s"))
@@ -170,8 +175,33 @@ class Stage:
 
 
 @pytest.fixture
-def stage(database, proxy, daemons, tmp_path):  # noqa: F811
-    made = Stage(database, proxy, daemons, tmp_path)
+def pair():
+    made = Pair(MOBEYE_PG_TCP="1")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def database(pair):
+    """With a synchronous standby; reached at whichever server is the primary. It ends with its servers."""
+    made = pair.primary.database()
+    pair.follow()
+    made.conninfo, made.ingest = pair.conninfo(made, user="postgres"), pair.conninfo(made)
+    return made
+
+
+@pytest.fixture
+def proxies(pair):
+    """One before each server."""
+    made = {cluster: Proxy(int(conninfo_to_dict(cluster.conninfo)["port"])) for cluster in (pair.primary, pair.standby)}
+    yield made
+    for proxy in made.values():
+        proxy.close()
+
+
+@pytest.fixture
+def stage(pair, database, proxies, daemons, tmp_path):
+    made = Stage(pair, database, proxies, daemons, tmp_path)
     yield made
     made.close()
 
@@ -234,7 +264,8 @@ def test_whatever_happens_at_once_nothing_is_lost_or_doubled(stage, database):
     check_history(database)
     check_people(database, stage.officers)
     say(f"{database.stored()} alerts, {database.value('select count(*) from mobeye.incident')} incidents, "
-        f"{sum(sum(officer.done.values()) for officer in stage.officers)} acts of officers, {stage.proxy.cuts} cuts, seed {SEED}")
+        f"{sum(sum(officer.done.values()) for officer in stage.officers)} acts of officers, "
+        f"{sum(proxy.cuts for proxy in stage.proxies.values())} cuts, seed {SEED}")
     erased = erase(database.conninfo)
     assert erased.returncode == 1 and "the device is still there" in erased.stderr, erased.stderr
     check_erased(database)

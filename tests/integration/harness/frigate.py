@@ -356,6 +356,12 @@ class Bridge:
         holds = condition if callable(condition) else lambda value: value == condition
         wait_until(lambda: holds(self.metric(name)), lambda: f"mobeye_frigate_{name}: {self.metric(name)}")
 
+    def wait_saved(self):
+        """The state file is written, again."""
+        file = self.state / "state"
+        before = file.stat().st_ino if file.exists() else None
+        wait_until(lambda: file.exists() and file.stat().st_ino != before, "the state is saved")
+
     def wait_following(self):
         """Subscribed, and through a cycle."""
         self.wait_metric("mqtt_connected", 1)

@@ -10,6 +10,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from .cluster import Cluster, Database
 from .wait import wait_until
 
+# For a standby that is not connected while a primary that was killed recovers.
+WAL_KEPT = "256MB"
 AS_SERVER = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
 
 
@@ -19,10 +21,11 @@ def program(name):
 
 
 class Pair:
-    """`primary` and `standby` change places with promote(). A standby follows from the moment of follow()."""
+    """`primary` and `standby` change places with promote(). A standby follows from the moment of follow(). environment: of
+    tests/with-postgres."""
 
-    def __init__(self):
-        self.primary, self.standby = Cluster(), Cluster(migrated=False)
+    def __init__(self, **environment):
+        self.primary, self.standby = Cluster(**environment), Cluster(migrated=False, **environment)
 
     def close(self):
         for cluster in self.primary, self.standby:
@@ -38,17 +41,18 @@ class Pair:
         if self.standby.running():
             self.standby.stop()
         settings = (self.standby.data / "postgresql.auto.conf").read_text()
-        settings = "".join(line for line in settings.splitlines(True) if not line.startswith(("primary", "synchronous")))
+        settings = "".join(line for line in settings.splitlines(True) if not line.startswith(("primary", "synchronous", "wal_")))
         shutil.rmtree(self.standby.data)
         subprocess.run([*AS_SERVER, program("pg_basebackup"), "-D", self.standby.data, "-h", at["host"], "-p", at["port"],
                         "-U", "postgres", "-c", "fast", "--no-sync"], check=True, timeout=120, cwd="/",
                        stdin=subprocess.DEVNULL)
         source = make_conninfo(host=at["host"], port=at["port"], user="postgres", application_name="standby")
-        (self.standby.data / "postgresql.auto.conf").write_text(f"{settings}primary_conninfo = '{source}'\n")
+        (self.standby.data / "postgresql.auto.conf").write_text(f"{settings}primary_conninfo = '{source}'\n"
+                                                                  "wal_retrieve_retry_interval = '100ms'\n")
         (self.standby.data / "standby.signal").touch()
         self.standby.start()
         self._query(self.primary, f"alter system set synchronous_standby_names = '{'standby' if synchronous else ''}'",
-                    "select pg_reload_conf()")
+                    f"alter system set wal_keep_size = '{WAL_KEPT}'", "select pg_reload_conf()")
         state = "sync" if synchronous else "async"
         wait_until(lambda: self._query(self.primary, "select true from pg_stat_replication where state = 'streaming' "
                                        f"and sync_state = '{state}'").fetchone(), f"a standby that is {state}")
@@ -57,6 +61,13 @@ class Pair:
         """The standby gets nothing more."""
         self._query(self.standby, "alter system set primary_conninfo = ''", "select pg_reload_conf()")
         wait_until(lambda: not self._query(self.primary, "select from pg_stat_replication").fetchall(), "no standby")
+
+    def wait_caught_up(self):
+        """The standby has all that anybody has seen of the primary: also a commit whose waiting for the standby a killed server
+        or backend cut short."""
+        there = self._query(self.primary, "select pg_current_wal_lsn()").fetchone()[0]
+        wait_until(lambda: self._query(self.primary, "select from pg_stat_replication where sync_state = 'sync'"
+                                       f" and flush_lsn >= '{there}'").fetchone() is not None, "the standby caught up")
 
     def promote(self):
         """The standby becomes the primary; the old one stays as it is."""
@@ -70,9 +81,9 @@ class Pair:
     def standby_of(self, database):
         return Database(self.standby, database.name)
 
-    def conninfo(self, database, target_session_attrs="read-write", standby_first=False):
-        """As the daemon is told: both servers."""
+    def conninfo(self, database, target_session_attrs="read-write", standby_first=False, user="mobeye_ingest"):
+        """As a program is told: both servers."""
         clusters = (self.standby, self.primary) if standby_first else (self.primary, self.standby)
         servers = [conninfo_to_dict(cluster.conninfo) for cluster in clusters]
-        return make_conninfo(database.ingest, target_session_attrs=target_session_attrs,
+        return make_conninfo(database.ingest, user=user, target_session_attrs=target_session_attrs,
                              **{key: ",".join(server[key] for server in servers) for key in ("host", "port")})
