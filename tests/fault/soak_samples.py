@@ -28,7 +28,7 @@ FIGURES = [
     Figure("threads of mobeyed", "", 0.5),
     Figure("memory of mobeye-board", "MiB", 2, 0.05),
     Figure("descriptors of mobeye-board", "", 2),
-    Figure("journal", "MiB", 16, 0.25),
+    Figure("journal", "MiB", 96, 0.25),  # it comes and goes by segments of 64 MiB
 ]
 
 
