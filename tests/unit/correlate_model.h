@@ -126,11 +126,17 @@ static bool model_collides(const struct model *model, const struct incident_set 
     return false;
 }
 
-static void model_put_thread(struct model *model, const struct incident_set *set, const struct condition *condition)
+static size_t model_find_thread(const struct model *model, const struct condition *condition)
 {
     size_t at = 0;
     while (at < model->db.n_conditions && !same(model->db.conditions[at].id, condition->id))
         at++;
+    return at;
+}
+
+static void model_put_thread(struct model *model, const struct incident_set *set, const struct condition *condition)
+{
+    size_t at = model_find_thread(model, condition);
     if (at == model->db.n_conditions)
         incident_set_add_condition(&model->db);
     struct condition *row = &model->db.conditions[at];
@@ -139,8 +145,8 @@ static void model_put_thread(struct model *model, const struct incident_set *set
     row->fresh = row->changed = false;
 }
 
-/* Updates first, then inserts, then conditions, and commits. false: an incident of the key was made by somebody else in
- * between; nothing of this is stored, begin again. */
+/* Updates first, then inserts, then conditions, and commits. false: an incident of the key, or the condition, was made
+ * by somebody else in between; nothing of this is stored, begin again. */
 static bool model_store(struct model *model, struct transaction *t)
 {
     struct incident_set *set = &t->set;
@@ -151,6 +157,11 @@ static bool model_store(struct model *model, struct transaction *t)
             return false;
         }
     }
+    for (size_t i = 0; i < set->n_conditions; i++)
+        if (set->conditions[i].fresh && model_find_thread(model, &set->conditions[i]) < model->db.n_conditions) {
+            model_end(model, t);
+            return false;
+        }
     for (int fresh = 0; fresh < 2; fresh++)
         for (size_t i = 0; i < set->n_incidents; i++)
             if (set->incidents[i].changed && set->incidents[i].fresh == fresh)
