@@ -19,7 +19,7 @@ import urllib.request
 import zmq
 
 from .daemon import SANITIZER, mobeyectl
-from .paths import BRIDGE, free_port
+from .paths import BRIDGE, TSAN_SUPPRESSIONS, free_port
 from .wait import wait_until
 
 JPEG = b"\xff\xd8\xff\xe0" + b"picture" * 100
@@ -324,9 +324,10 @@ class Bridge:
 
     def start(self, env=None):
         self.file.write_text(json.dumps(self.conf))
+        env = {**os.environ, "TSAN_OPTIONS": f"suppressions={TSAN_SUPPRESSIONS}", **(env or {})}
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", BRIDGE, "--debug", "-c", self.file],
-                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **(env or {})})
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env)
         wait_until(self._answers, lambda: f"the bridge to answer: {self.log()}")
         return self
 
