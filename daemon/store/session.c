@@ -147,7 +147,8 @@ static bool on_chunk(void *ctx, struct str *ret)
 static void on_notify(void *ctx, const char *payload)
 {
     struct session *s = ctx;
-    s->calls.on_notify(s->ctx, payload);
+    if (s->calls.on_notify) /* a pooler may pass on a connection that another client made listen */
+        s->calls.on_notify(s->ctx, payload);
 }
 
 static void set_servers(struct session *s, const char *conninfo, const char *instance)
