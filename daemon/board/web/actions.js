@@ -247,10 +247,6 @@ function onTaken(detail) {
 
 export async function takeNext() {
     const { me } = state;
-    if (state.queue && !nextFree()) {
-        notify('done', t('none_free'));
-        return;
-    }
     const team = (me.all_teams && nextFree()?.team) || me.team || me.teams[0]?.team;
     await sendOnce(null, 'next', '/api/next', { team }, onTaken);
 }
