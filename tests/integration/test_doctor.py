@@ -207,8 +207,8 @@ def test_senders_that_are_not_registered_are_told(asleep, database):
 
 def test_an_empty_registry_is_told(asleep, database):
     """What keeps the board empty on the first evening; one line less with each thing that is added."""
-    lacks = ["no team is registered, and no person of all teams: nobody sees an incident",
-             "no person is registered: nobody sees an incident",
+    lacks = ["no team is registered, and no person of all teams: no officer sees an incident",
+             "no person is registered: no officer sees an incident",
              "no device is placed: alerts have no address, and a team only if they report a location"]
     for told, added in ((lacks, "insert into mobeye.person (login, name, all_teams) values ('postgres', 'P', true)"),
                         (lacks[2:], "insert into mobeye.device (device_id) values ('d')"),

@@ -170,17 +170,20 @@ def test_no_superuser_is_told(place):
     ([], "(install postgresql and postgresql-postgis, or give --admin)"),
     (["15 main 5432 online postgres /d /l", "16 new 5433 down postgres /d /l"],
      "PostgreSQL 16 is installed, but its cluster new is not running (systemctl start postgresql@16-new, or give --admin)"),
-    (["15 main 5444 online postgres /d /l"], 'runs on port 5444 (run this as root; for another port than 5432 give --admin "host='),
+    (["15 main 5444 online postgres /d /l"], 'for another port than 5432 give --admin "host=/run/postgresql port=5444 '),
+    (["15 main {port} online postgres /d /l", "16 new 5433 down postgres /d /l"], "PostgreSQL 15 runs on port {port} ("),
 ])
 def test_a_server_that_is_stopped_is_not_taken_for_none(place, clusters, advice):
     """By what Debian's pg_lsclusters lists."""
     lists = place / "pg_lsclusters"
-    lists.write_text("\n".join(["#!/bin/sh", '[ "$*" = -h ] || exit 1', *(f"echo '{one}'" for one in clusters), ""]))
+    port = str(free_port())
+    lines = [f"echo '{one.format(port=port)}'" for one in clusters]
+    lists.write_text("\n".join(["#!/bin/sh", '[ "$*" = -h ] || exit 1', *lines, ""]))
     lists.chmod(0o755)
-    env = {**os.environ, "PATH": f"{place}:{os.environ['PATH']}", "PGPORT": str(free_port())}
+    env = {**os.environ, "PATH": f"{place}:{os.environ['PATH']}", "PGPORT": port}
     done = mobeyectl("setup", "--dry-run", "-c", place / "mobeyed.yaml", env=env)
     assert done.returncode == 1 and "cannot connect to PostgreSQL as a superuser" in done.stderr
-    assert advice in done.stderr and "No such file or directory" in done.stderr, done.stderr
+    assert advice.format(port=port) in done.stderr and "No such file or directory" in done.stderr, done.stderr
 
 
 def test_the_password_is_in_no_output_and_no_log(server, place, name):

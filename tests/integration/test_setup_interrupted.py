@@ -20,7 +20,7 @@ def interrupted(machine, step, *more):
 
 
 def test_it_is_completed_after_every_interruption(ready):
-    """Behind the schema, which migrations make one by one: the password, keys, files, the daemon."""
+    """After the schema, which migrations make one by one: the password, keys, files, the daemon."""
     step = 0
     while True:
         step += 1

@@ -9,10 +9,10 @@
 
 /* Rows of text and advice: what is missing. */
 static const char *const missing[] = {
-    "select 'no team is registered, and no person of all teams: nobody sees an incident',"
+    "select 'no team is registered, and no person of all teams: no officer sees an incident',"
     " 'mobeyectl teams import adds teams; team * of a person is all teams'"
     " where not exists (select from mobeye.team) and not exists (select from mobeye.person where all_teams)",
-    "select 'no person is registered: nobody sees an incident', 'mobeyectl people import adds people'"
+    "select 'no person is registered: no officer sees an incident', 'mobeyectl people import adds people'"
     " where not exists (select from mobeye.person)",
     "select 'no device is placed: alerts have no address, and a team only if they report a location',"
     " 'mobeyectl devices import places devices, mobeyectl device place one'"

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "ctl/lib/ctl.h"
@@ -38,25 +39,37 @@ struct cluster {
     unsigned port;
 };
 
-/* The first one that does not run, else the first one; false: there is none, or this is not Debian. */
-static bool find_cluster(struct cluster *ret)
+static bool is_down(const struct cluster *cluster)
+{
+    return strncmp(cluster->state, "down", 4) == 0;
+}
+
+/* How likely it is the one that was meant. */
+static int rank_of(const struct cluster *cluster, const char *port)
+{
+    if (!is_down(cluster) && port && cluster->port == strtoul(port, NULL, 10))
+        return 3;
+    return is_down(cluster) ? 2 : 1;
+}
+
+/* The one that runs on the port, else the first that does not run, else the first; false: there is none, or this is not
+ * Debian. */
+static bool find_cluster(const char *port, struct cluster *ret)
 {
     char line[1024];
-    bool found = false;
+    int best = 0;
     FILE *list = popen("pg_lsclusters -h 2> /dev/null", "re");
     while (list && fgets(line, sizeof(line), list)) {
         struct cluster one;
         if (sscanf(line, "%15s %63s %u %31s", one.version, one.name, &one.port, one.state) == 4 &&
-            (!found || strncmp(one.state, "down", 4) == 0)) {
+            rank_of(&one, port) > best) {
             *ret = one;
-            found = true;
-            if (strncmp(one.state, "down", 4) == 0)
-                break;
+            best = rank_of(&one, port);
         }
     }
     if (list)
         pclose(list);
-    return found;
+    return best > 0;
 }
 
 /* Prints why there is no connection, and what to do about it. */
@@ -67,17 +80,17 @@ static int refuse_server(const struct setup *s)
     fputs(PQerrorMessage(s->conn), stderr);
     if (s->admin)
         return ctl_fail(SETUP_VERB, "%s (correct --admin)", failed);
-    if (!find_cluster(&cluster))
+    if (!find_cluster(PQport(s->conn), &cluster))
         return ctl_fail(SETUP_VERB, "%s (install postgresql and postgresql-postgis, or give --admin)", failed);
-    if (strncmp(cluster.state, "down", 4) == 0)
+    if (is_down(&cluster))
         return ctl_fail(SETUP_VERB,
                         "%s: PostgreSQL %s is installed, but its cluster %s is not running (systemctl start "
                         "postgresql@%s-%s, or give --admin)",
                         failed, cluster.version, cluster.name, cluster.version, cluster.name);
     return ctl_fail(SETUP_VERB,
-                    "%s: PostgreSQL %s runs on port %u (run this as root; for another port than 5432 give --admin "
+                    "%s: PostgreSQL %s runs on port %u (%sfor another port than 5432 give --admin "
                     "\"host=/run/postgresql port=%u user=postgres\")",
-                    failed, cluster.version, cluster.port, cluster.port);
+                    failed, cluster.version, cluster.port, geteuid() == 0 ? "" : "run this as root; ", cluster.port);
 }
 
 static int connect_server(struct setup *s)
