@@ -178,6 +178,7 @@ class SoakStage:
 
     def end(self):
         """Everybody stops, and what was journaled is stored."""
+        self.database.cluster.recover()  # it may have been interrupted while the database was stopped
         for officer in self.officers:
             officer.stop()
         for name in list(self.senders):

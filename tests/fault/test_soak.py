@@ -76,7 +76,8 @@ def test_a_comparison_finds_what_is_wrong(context, database, daemon):
 
 @pytest.mark.skipif(sanitized(), reason="what a sanitizer sees, test_chaos.py shows it")
 def test_it_runs_and_finds_nothing_lost_or_doubled():
-    done = subprocess.run([ROOT / "tests" / "fault" / "soak", "5s"], capture_output=True, text=True, timeout=550)
+    command = ["timeout", "-k", "20", "500", ROOT / "tests" / "fault" / "soak", "5s"]  # it has processes of its own to end
+    done = subprocess.run(command, capture_output=True, text=True, timeout=550)
     assert done.returncode == 0, done.stdout + done.stderr
     told = re.search(r"^(\d+) accepted, (\d+) stored, 0 lost, 0 doubled; (\d+) more pushed without an answer, of which 0 ", done.stdout, re.M)
     accepted, stored, pushed = map(int, told.groups())
