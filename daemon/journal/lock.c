@@ -77,9 +77,11 @@ bool lock_origin(int dir_fd, uint8_t ret[16])
     read_file(fd, text);
     close(fd);
     const char *hex = strchr(text, ' ');
+    if (!hex || strlen(hex + 1) < (size_t)2 * 16) /* torn by a power cut */
+        return false;
     for (size_t i = 0; i < 16; i++) {
         unsigned byte;
-        if (!hex || sscanf(hex + 1 + 2 * i, "%2x", &byte) != 1)
+        if (sscanf(hex + 1 + 2 * i, "%2x", &byte) != 1)
             return false;
         ret[i] = (uint8_t)byte;
     }

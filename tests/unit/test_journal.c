@@ -161,7 +161,7 @@ Test(journal, a_batch_has_one_record_at_least_and_never_more_than_its_rows)
 
 Test(journal, checksums_tell_records_apart_and_stay)
 {
-    uint64_t sums[301], sum;
+    uint64_t sums[301] = {0}, sum;
     struct journal *journal = open_journal(SMALL, NULL);
     for (unsigned i = 0; i < 30; i++) {
         append_usual(journal, 10);

@@ -352,7 +352,7 @@ static void mount_small(const char *path)
 {
     if (geteuid() != 0)
         cr_skip_test("needs root, for a small file system");
-    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) != 0 ||
         mkdir(path, 0700) != 0 || mount("tmpfs", path, "tmpfs", 0, "size=3m") != 0)
         cr_skip_test("may not mount a small file system");
 }

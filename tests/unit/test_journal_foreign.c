@@ -130,3 +130,22 @@ Test(journal_foreign, without_its_lock_file_the_journal_with_most_segments_is_ou
     cr_assert_eq(journal_next_seq(journal), all + 1);
     journal_free(&journal);
 }
+
+static void assert_ours_with_lock(const char *bytes, size_t len)
+{
+    save_file(in_dir("journal/lock"), bytes, len);
+    struct journal_recovery found;
+    struct journal *journal = open_journal(SMALL, &found);
+    cr_assert_eq(found.foreign, 0, "a lock file of %zu bytes", len);
+    cr_assert_eq(found.records, image_records);
+    journal_free(&journal);
+}
+
+/* Under valgrind also that nothing is read after its end. */
+Test(journal_foreign, a_torn_lock_file_does_not_make_the_journal_foreign)
+{
+    char lock[128];
+    make_image(3, false);
+    for (size_t len = load_file(in_dir("journal/lock"), lock, sizeof(lock)); len > 0; len--)
+        assert_ours_with_lock(lock, len - 1);
+}
