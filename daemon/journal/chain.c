@@ -208,7 +208,7 @@ int chain_load(struct chain *chain, int dir_fd, const uint8_t *origin, struct er
     *chain = (struct chain){0};
     int rc = list_candidates(chain, &all, dir_fd, err);
     const uint8_t *ours = rc == 0 ? choose_origin(&all, origin) : NULL;
-    if (ours && all.n > 0) { /* the second is clang-tidy's: one of ours is listed */
+    if (ours && all.n > 0) { /* for clang-tidy: if one is ours, one is listed */
         memcpy(chain->origin, ours, sizeof(chain->origin));
         qsort(all.list, all.n, sizeof(*all.list), by_seq);
     }

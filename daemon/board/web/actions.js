@@ -245,8 +245,8 @@ function onTaken(detail) {
     document.querySelector(`#queue [data-incident="${incident.incident_id}"] a`)?.focus();
 }
 
-export async function takeNext() {
+export function takeNext() {
     const { me } = state;
     const team = (me.all_teams && nextFree()?.team) || me.team || me.teams[0]?.team;
-    await sendOnce(null, 'next', '/api/next', { team }, onTaken);
+    return sendOnce(null, 'next', '/api/next', { team }, onTaken);
 }
