@@ -1,6 +1,6 @@
 """Schema patrol: its promised columns, and a comment on everything."""
 
-from support import SchemaTest, insert_alert
+from support import SchemaTest, insert_alert, insert_incident
 
 PROMISED = {
     "alerts": "source event_id instance journal_seq device_id endpoint kind phase input drill occurred_at received_at "
@@ -37,6 +37,24 @@ class Patrol(SchemaTest):
             "  from patrol.alerts"
         ).fetchall()
         self.assertEqual(row, [("one", "camera", 5.38421, 52.19634, ["clock"], None, None, "r", {})])
+
+    def test_the_last_200_that_were_closed_are_shown_the_latest_first(self):
+        """In the order of closing, not of creation: those created last were closed first."""
+        oldest = insert_incident(self.superuser, device_id="NL-1")
+        self.superuser.execute(
+            "insert into mobeye.incident (incident_key, category, priority, kind, first_seen, last_seen, last_received_at)"
+            " select gen_random_uuid(), 'alarm', 2, 'motion', now(), now(), now() from generate_series(1, 200)"
+        )
+        self.superuser.execute(
+            "update mobeye.incident set status = 'closed', outcome = 'no_trace', accepting = false,"
+            " closed_at = now() - (incident_id - %s) * interval '1 minute'", (oldest,)
+        )
+        shown = "select array_agg((i ->> 'incident_id')::bigint) from jsonb_array_elements(patrol.board_closed() -> 'incidents') i"
+        self.assertEqual(self.value(self.superuser, shown), list(range(oldest, oldest + 200)))
+        found = self.value(self.superuser, "select patrol.board_closed('nl-1') -> 'incidents'")
+        self.assertEqual([incident["incident_id"] for incident in found], [oldest])
+        self.superuser.execute("update mobeye.incident set closed_at = now() - interval '25 hours' where incident_id < %s", (oldest + 2,))
+        self.assertEqual(self.value(self.superuser, shown), list(range(oldest + 2, oldest + 201)))
 
     def test_views_are_security_barriers(self):
         views = self.superuser.execute(
