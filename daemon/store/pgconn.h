@@ -16,7 +16,7 @@
 struct pgconn;
 
 /* All are called from the loop and may call every function below but pgconn_free(). on_chunk may be NULL
- * where no COPY FROM STDIN is sent, on_notify where no LISTEN is. */
+ * where no COPY FROM STDIN is sent. */
 struct pgconn_calls {
     /* Connected: pgconn_query() may be called. */
     void (*on_up)(void *ctx);

@@ -158,6 +158,15 @@ Test(post_commit, a_server_that_only_follows_another_is_left_and_the_task_done_b
     cr_expect(post_commit_drained(work));
 }
 
+/* A pooler may pass on a connection on which another client listens. */
+Test(post_commit, a_notification_that_nobody_asked_for_is_ignored)
+{
+    do_all();
+    conn.calls.on_notify(conn.ctx, "17");
+    cr_expect(post_commit_drained(work));
+    cr_expect_not(conn.dropped);
+}
+
 Test(post_commit, incidents_that_were_verified_are_announced)
 {
     char array[PGTYPE_ARRAY_HEADER_BYTES + 2 * 12], *p = pgtype_put_array(array, TYPE_INT8, 2);
