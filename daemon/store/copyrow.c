@@ -173,11 +173,11 @@ void copyrow_rest(struct buf *out, const struct alert *alert, uint64_t incident_
     out->len = (size_t)(p - out->data);
 }
 
-void copyrow_identity(struct buf *out, const uint8_t id[IDENTITY_BYTES], uint64_t device, int64_t wall_us)
+void copyrow_identity(struct buf *out, const uint8_t id[IDENTITY_BYTES], uint64_t device, uint32_t period)
 {
     char *p = buf_reserve(out, 2 + 4 + IDENTITY_BYTES + 4 + 8 + 4 + 4);
     p = put_bytes(pgtype_put32(put16(p, 3), IDENTITY_BYTES), id, IDENTITY_BYTES);
     p = put_int8(p, device);
-    p = pgtype_put32(pgtype_put32(p, 4), (uint32_t)(int32_t)(wall_us / CLOCK_DAY - PGTYPE_EPOCH_DAYS));
+    p = put_int4(p, period);
     out->len = (size_t)(p - out->data);
 }

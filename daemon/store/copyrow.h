@@ -22,7 +22,7 @@ enum {
 
 /* Statements that the data of the functions below goes into. */
 #define COPYROW_ALERT_SQL    "copy mobeye.alert (" COPYROW_ALERT_COLUMNS ") from stdin (format binary)"
-#define COPYROW_IDENTITY_SQL "copy mobeye.alert_identity (id, device, stored_on) from stdin (format binary)"
+#define COPYROW_IDENTITY_SQL "copy mobeye.alert_identity (id, device, period) from stdin (format binary)"
 
 /* A row but for its last four columns. The number of its origin is that of origin_of(). */
 void copyrow_alert(struct buf *out, const struct alert *alert, uint64_t origin);
@@ -32,7 +32,7 @@ void copyrow_alert(struct buf *out, const struct alert *alert, uint64_t origin);
  * which is its own identity (NULL: it has none). */
 void copyrow_rest(struct buf *out, const struct alert *alert, uint64_t incident_id, const uint8_t *image_id);
 
-/* device: of identity_device(), or 0. stored_on is the day of wall_us, UTC. */
-void copyrow_identity(struct buf *out, const uint8_t id[IDENTITY_BYTES], uint64_t device, int64_t wall_us);
+/* device: of identity_device(), or 0. */
+void copyrow_identity(struct buf *out, const uint8_t id[IDENTITY_BYTES], uint64_t device, uint32_t period);
 
 #endif

@@ -6,41 +6,10 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "store/batch_identities.h"
 #include "store/copyrow.h"
 #include "store/origin.h"
 #include "store/param.h"
-
-static int compare_identity(const struct row_identity *x, const struct row_identity *y)
-{
-    if (x->high != y->high)
-        return x->high < y->high ? -1 : 1;
-    return x->low < y->low ? -1 : x->low > y->low;
-}
-
-static int compare_rows(const void *a, const void *b)
-{
-    const struct row_identity *x = a, *y = b;
-    int by_identity = compare_identity(x, y);
-    return by_identity ? by_identity : x->row < y->row ? -1 : 1;
-}
-
-static int compare_keys(const void *a, const void *b)
-{
-    return compare_identity(a, b);
-}
-
-static struct row_identity id_from(const uint8_t bytes[IDENTITY_BYTES], uint32_t row)
-{
-    uint64_t halves[2];
-    memcpy(halves, bytes, sizeof(halves));
-    return (struct row_identity){be64toh(halves[0]), be64toh(halves[1]), row};
-}
-
-static void id_to(const struct row_identity *id, uint8_t ret[IDENTITY_BYTES])
-{
-    uint64_t halves[2] = {htobe64(id->high), htobe64(id->low)};
-    memcpy(ret, halves, sizeof(halves));
-}
 
 static void reserve_rows(struct encoded_batch *encoded, size_t n)
 {
@@ -51,59 +20,10 @@ static void reserve_rows(struct encoded_batch *encoded, size_t n)
     encoded->conflict = mem_realloc(encoded->conflict, n, sizeof(*encoded->conflict));
     encoded->own = mem_realloc(encoded->own, n, sizeof(*encoded->own));
     encoded->stored = mem_realloc(encoded->stored, n, sizeof(*encoded->stored));
+    encoded->found_in = mem_realloc(encoded->found_in, n, sizeof(*encoded->found_in));
     encoded->origin = mem_realloc(encoded->origin, n, sizeof(*encoded->origin));
     encoded->id = mem_realloc(encoded->id, n, sizeof(*encoded->id));
     encoded->cap = n;
-}
-
-static bool is_cloudevent(const struct encoded_batch *encoded, size_t row)
-{
-    return encoded->batch->rows[row].alert.format == ALERT_CLOUDEVENTS;
-}
-
-/* 0 for DC-09, which never conflicts: its identity is over the frame, and the frame has the account. */
-static uint64_t device_of(const struct encoded_batch *encoded, size_t row)
-{
-    return is_cloudevent(encoded, row) ? identity_device(encoded->own[row]) : 0;
-}
-
-static int compare_devices(const void *a, const void *b, void *encoded)
-{
-    const struct row_identity *x = a, *y = b;
-    uint64_t left = device_of(encoded, x->row), right = device_of(encoded, y->row);
-    if (left != right)
-        return left < right ? -1 : 1;
-    return x->row < y->row ? -1 : x->row > y->row;
-}
-
-/* Keeps one row per device of n rows that share an identity: the earliest. Returns how many, in the order of rows. */
-static size_t keep_devices(struct encoded_batch *encoded, struct row_identity *id, size_t n)
-{
-    size_t kept = 0;
-    qsort_r(id, n, sizeof(*id), compare_devices, encoded);
-    for (size_t i = 0; i < n; i++)
-        if (i == 0 || device_of(encoded, id[i].row) != device_of(encoded, id[kept - 1].row))
-            id[kept++] = id[i];
-    qsort(id, kept, sizeof(*id), compare_rows);
-    return kept;
-}
-
-/* Sorts, and leaves one of each identity and device: that of the earliest row. */
-static void sort_identities(struct encoded_batch *encoded)
-{
-    size_t kept = 0;
-    struct row_identity *id = encoded->id;
-    qsort(id, encoded->ids, sizeof(*id), compare_rows);
-    encoded->shared = false;
-    for (size_t i = 0, next; i < encoded->ids; i = next) {
-        for (next = i + 1; next < encoded->ids && compare_identity(&id[i], &id[next]) == 0;)
-            next++;
-        size_t devices = next - i == 1 ? 1 : keep_devices(encoded, &id[i], next - i);
-        memmove(&id[kept], &id[i], devices * sizeof(*id));
-        kept += devices;
-        encoded->shared |= devices > 1;
-    }
-    encoded->ids = kept;
 }
 
 void encoded_batch_begin(struct encoded_batch *encoded, struct batch *batch, const char *instance, const uint8_t *rules)
@@ -127,7 +47,7 @@ static void encode_row(struct encoded_batch *encoded, size_t row)
     identity_of(alert->source, alert->event_id, id);
     if (alert->format == ALERT_CLOUDEVENTS)
         identity_own(id, alert->device, encoded->own[row]);
-    encoded->id[encoded->ids++] = id_from(id, (uint32_t)row);
+    batch_identities_add(encoded, id, row);
     encoded->origin[row] = origin_of(alert, str_from(encoded->instance), encoded->has_rules ? encoded->rules : NULL);
     copyrow_alert(&encoded->rows, alert, encoded->origin[row]);
 }
@@ -142,8 +62,9 @@ bool encoded_batch_step(struct encoded_batch *encoded, size_t rows)
     if (encoded->done < n)
         return false;
     encoded->start[n] = encoded->rows.len;
-    sort_identities(encoded);
+    batch_identities_sort(encoded);
     incident_lookup_fill(&encoded->lookup, encoded->batch);
+    memset(encoded->found_in, 0, n * sizeof(*encoded->found_in));
     encoded_batch_reset(encoded);
     encoded->complete = true;
     return true;
@@ -179,6 +100,8 @@ void encoded_batch_free(struct encoded_batch *encoded)
     free(encoded->own);
     free(encoded->origin);
     free(encoded->stored);
+    free(encoded->found_in);
+    free(encoded->searched);
     free(encoded->id);
     free(encoded->refusals);
     *encoded = (struct encoded_batch){0};
@@ -201,6 +124,12 @@ void encoded_batch_refuse(struct encoded_batch *encoded, size_t row, const struc
     add_refusal(encoded, row, fault->sqlstate, fault->text);
 }
 
+/* At the beginning, of a row that has an identity. */
+static enum row_status status_of(const struct encoded_batch *encoded, size_t row)
+{
+    return encoded->found_in[row] ? ROW_DUPLICATE : ROW_STORE;
+}
+
 void encoded_batch_reset(struct encoded_batch *encoded)
 {
     const struct batch *batch = encoded->batch;
@@ -212,7 +141,7 @@ void encoded_batch_reset(struct encoded_batch *encoded)
             add_refusal(encoded, i, "", batch->rows[i].unreadable);
     }
     for (size_t i = 0; i < encoded->ids; i++)
-        encoded->status[encoded->id[i].row] = ROW_STORE;
+        encoded->status[encoded->id[i].row] = status_of(encoded, encoded->id[i].row);
 }
 
 void encoded_batch_reset_keeping_refused(struct encoded_batch *encoded)
@@ -220,7 +149,7 @@ void encoded_batch_reset_keeping_refused(struct encoded_batch *encoded)
     memset(encoded->conflict, 0, encoded->batch->n);
     for (size_t i = 0; i < encoded->ids; i++)
         if (encoded->status[encoded->id[i].row] == ROW_DUPLICATE)
-            encoded->status[encoded->id[i].row] = ROW_STORE;
+            encoded->status[encoded->id[i].row] = status_of(encoded, encoded->id[i].row);
 }
 
 uint8_t *encoded_batch_rows_to_store(struct encoded_batch *encoded)
@@ -236,108 +165,6 @@ size_t encoded_batch_count(const struct encoded_batch *encoded, enum row_status 
     for (size_t i = 0; i < encoded->batch->n; i++)
         count += encoded->status[i] == status;
     return count;
-}
-
-void encoded_batch_copy_identities(const struct encoded_batch *encoded, int64_t wall_us, struct buf *out)
-{
-    uint8_t id[IDENTITY_BYTES];
-    buf_append_str(out, copyrow_header);
-    for (size_t i = 0; i < encoded->ids; i++) {
-        if (encoded->status[encoded->id[i].row] != ROW_STORE)
-            continue;
-        id_to(&encoded->id[i], id);
-        copyrow_identity(out, id, device_of(encoded, encoded->id[i].row), wall_us);
-    }
-    buf_append_str(out, copyrow_trailer);
-}
-
-const char encoded_batch_claim_sql[] =
-    "insert into mobeye.alert_identity (id, device, stored_on) select id, device, (now() at time zone 'utc')::date "
-    "from unnest($1, $2) as new (id, device) on conflict do nothing returning id";
-
-const Oid encoded_batch_claim_types[ENCODED_BATCH_CLAIM_PARAMS] = {TYPE_UUID_ARRAY, TYPE_INT8_ARRAY};
-
-const char encoded_batch_conflict_sql[] = "select mobeye.claim_conflicts($1, $2, $3)";
-
-const Oid encoded_batch_conflict_types[ENCODED_BATCH_CONFLICT_PARAMS] = {TYPE_UUID_ARRAY, TYPE_INT8_ARRAY,
-                                                                         TYPE_UUID_ARRAY};
-
-/* The first two parameters of either statement. */
-static void add_claim(const struct encoded_batch *encoded, const struct row_identity *one, struct buf values[2])
-{
-    uint8_t id[IDENTITY_BYTES];
-    id_to(one, id);
-    param_bytes(&values[0], id, sizeof(id));
-    param_int8(&values[1], (int64_t)device_of(encoded, one->row));
-}
-
-void encoded_batch_claim_encode(const struct encoded_batch *encoded, struct buf values[ENCODED_BATCH_CLAIM_PARAMS])
-{
-    param_array(&values[0], TYPE_UUID, encoded_batch_count(encoded, ROW_STORE));
-    param_array(&values[1], TYPE_INT8, encoded_batch_count(encoded, ROW_STORE));
-    for (size_t i = 0; i < encoded->ids; i++)
-        if (encoded->status[encoded->id[i].row] == ROW_STORE)
-            add_claim(encoded, &encoded->id[i], values);
-}
-
-void encoded_batch_resolve_duplicates(struct encoded_batch *encoded, const PGresult *added)
-{
-    for (size_t i = 0; i < encoded->ids; i++)
-        if (encoded->status[encoded->id[i].row] == ROW_STORE)
-            encoded->status[encoded->id[i].row] = ROW_DUPLICATE;
-    const struct row_identity *end = encoded->id + encoded->ids;
-    for (int i = 0; i < PQntuples(added); i++) {
-        struct row_identity key = id_from((const uint8_t *)PQgetvalue(added, i, 0), 0);
-        const struct row_identity *found = bsearch(&key, encoded->id, encoded->ids, sizeof(key), compare_keys);
-        while (found && found > encoded->id && compare_identity(found - 1, &key) == 0)
-            found--;
-        /* Where several share it, it is the first one's whose row is not refused. */
-        for (; found && found < end && compare_identity(found, &key) == 0; found++)
-            if (encoded->status[found->row] == ROW_DUPLICATE) {
-                encoded->status[found->row] = ROW_STORE;
-                break;
-            }
-    }
-}
-
-static bool may_conflict(const struct encoded_batch *encoded, const struct row_identity *one)
-{
-    return encoded->status[one->row] == ROW_DUPLICATE && is_cloudevent(encoded, one->row);
-}
-
-bool encoded_batch_conflict_encode(const struct encoded_batch *encoded,
-                                   struct buf values[ENCODED_BATCH_CONFLICT_PARAMS])
-{
-    size_t n = 0;
-    for (size_t i = 0; i < encoded->ids; i++)
-        n += may_conflict(encoded, &encoded->id[i]);
-    param_array(&values[0], TYPE_UUID, n);
-    param_array(&values[1], TYPE_INT8, n);
-    param_array(&values[2], TYPE_UUID, n);
-    for (size_t i = 0; i < encoded->ids; i++) {
-        if (!may_conflict(encoded, &encoded->id[i]))
-            continue;
-        add_claim(encoded, &encoded->id[i], values);
-        param_bytes(&values[2], encoded->own[encoded->id[i].row], IDENTITY_BYTES);
-    }
-    return n > 0;
-}
-
-void encoded_batch_resolve_conflicts(struct encoded_batch *encoded, const PGresult *places)
-{
-    uint32_t *rows = mem_realloc(NULL, encoded->ids, sizeof(*rows)), n = 0, place;
-    for (size_t i = 0; i < encoded->ids; i++)
-        if (may_conflict(encoded, &encoded->id[i]))
-            rows[n++] = encoded->id[i].row;
-    for (int i = 0; i < PQntuples(places); i++) {
-        memcpy(&place, PQgetvalue(places, i, 0), sizeof(place));
-        place = be32toh(place);
-        if (place < 1 || place > n) /* of none that was asked about */
-            continue;
-        encoded->status[rows[place - 1]] = ROW_STORE;
-        encoded->conflict[rows[place - 1]] = true;
-    }
-    free(rows);
 }
 
 /* Sorts by number. */

@@ -23,6 +23,11 @@ struct row_identity {
     uint32_t row;
 };
 
+/* An identity that may be stored in an earlier period: an index into `id`. */
+struct searched_identity {
+    uint32_t i, period;
+};
+
 /* Why a row goes to quarantine. */
 struct row_refusal {
     size_t row;
@@ -42,11 +47,14 @@ struct encoded_batch {
     uint8_t *status;                   /* n of enum row_status */
     uint8_t *conflict;                 /* by row: not 0 where an alert of another device has its identity */
     uint8_t *stored;                   /* of encoded_batch_rows_to_store() */
+    uint32_t *found_in;                /* by row: the earlier period in which its identity is stored; 0: in none */
     struct row_identity *id;           /* sorted: with a consistent lock order, concurrent daemons cannot deadlock */
     size_t ids, cap;
     uint8_t (*own)[IDENTITY_BYTES]; /* by row: identity_own(), of CloudEvents */
     uint64_t *origin;               /* by row: origin_of() */
     bool shared;                    /* two devices in the batch share an identity */
+    struct searched_identity *searched; /* where some may be stored, by batch_identities_search() */
+    size_t n_searched, searched_cap;
     struct row_refusal *refusals;   /* one each for rows that are refused or unreadable */
     size_t refused, refused_cap;
     struct incident_lookup lookup;  /* what its alerts may join */
@@ -68,7 +76,7 @@ void encoded_batch_clear(struct encoded_batch *encoded);
 
 void encoded_batch_free(struct encoded_batch *encoded);
 
-/* Back to the state when it became complete: the transaction is restarted. */
+/* Back to the state when it became complete, but for what was found in earlier periods: the transaction is restarted. */
 void encoded_batch_reset(struct encoded_batch *encoded);
 
 /* The same, but refused rows stay refused. */
@@ -86,26 +94,6 @@ bool encoded_batch_encode_origins(struct encoded_batch *encoded, const struct or
 
 /* The database has them now. */
 void encoded_batch_note_origins(const struct encoded_batch *encoded, struct origin_cache *known);
-
-/* The identities of rows that are to be stored: data of COPYROW_IDENTITY_SQL (not where they are shared), or the
- * parameters of encoded_batch_claim_sql. */
-enum { ENCODED_BATCH_CLAIM_PARAMS = 2 };
-extern const char encoded_batch_claim_sql[];
-extern const Oid encoded_batch_claim_types[ENCODED_BATCH_CLAIM_PARAMS];
-void encoded_batch_copy_identities(const struct encoded_batch *encoded, int64_t wall_us, struct buf *out);
-void encoded_batch_claim_encode(const struct encoded_batch *encoded, struct buf values[ENCODED_BATCH_CLAIM_PARAMS]);
-
-/* The identities in the result of encoded_batch_claim_sql are new; the rows of the others are duplicates. */
-void encoded_batch_resolve_duplicates(struct encoded_batch *encoded, const PGresult *added);
-
-/* The duplicates that may be of another device than the stored alert: parameters of encoded_batch_conflict_sql, and its
- * result, which names those that are to be stored, in conflict. false: no duplicate can be. */
-enum { ENCODED_BATCH_CONFLICT_PARAMS = 3 };
-extern const char encoded_batch_conflict_sql[];
-extern const Oid encoded_batch_conflict_types[ENCODED_BATCH_CONFLICT_PARAMS];
-bool encoded_batch_conflict_encode(const struct encoded_batch *encoded,
-                                   struct buf values[ENCODED_BATCH_CONFLICT_PARAMS]);
-void encoded_batch_resolve_conflicts(struct encoded_batch *encoded, const PGresult *places);
 
 /* The first row from `first` on that is stored though in conflict; the number of rows: there is none. */
 size_t encoded_batch_next_conflict(const struct encoded_batch *encoded, size_t first);

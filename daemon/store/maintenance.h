@@ -18,7 +18,7 @@
 struct maintenance;
 
 /* The jobs, by number from 0, and their words: label job of the metrics. */
-#define MAINTENANCE_JOBS 21
+#define MAINTENANCE_JOBS 23
 const char *maintenance_job(size_t i);
 
 /* What the daemon reports about itself. Wall times; ALERT_NO_TIME: never. */

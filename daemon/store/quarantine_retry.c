@@ -106,7 +106,8 @@ static void run_transaction(struct quarantine_retry *r, struct encoded_batch *en
              identity_text(identity, text));
     r->transaction.before_commit = release;
     r->transaction.expect_duplicates = true; /* one row: claiming it costs no more than a COPY */
-    transaction_begin(&r->transaction, encoded, guard, NULL, clock_wall_us());
+    r->transaction.without_filters = true;
+    transaction_begin(&r->transaction, encoded, guard, NULL);
     while (r->pending)
         hand_over_results(r);
     if (r->outcome == TRANSACTION_NONE) {

@@ -5,11 +5,12 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "store/batch_identities.h"
 #include "store/copyrow.h"
 #include "store/quarantine_rows.h"
 #include "store/transaction_parts.h"
 
-static void free_values(struct buf *values, size_t n)
+void transaction_free_values(struct buf *values, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         buf_free(&values[i]);
@@ -25,43 +26,23 @@ void transaction_free(struct transaction *t)
 {
     free(t->guard);
     origin_cache_clear(&t->origins);
+    identity_periods_clear(&t->periods);
     buf_free(&t->identities);
     incident_rows_free(&t->incidents);
     image_rows_free(&t->images);
     *t = (struct transaction){0};
 }
 
-/* Origins are few, and new ones rare. */
-static void begin_with_origins(struct transaction *t)
-{
-    struct buf values[ORIGIN_ADD_PARAMS] = {0};
-    if (encoded_batch_encode_origins(t->encoded, &t->origins, values)) {
-        transaction_set_state(t, TRANSACTION_ADDING_ORIGINS, "an origin may be new");
-        t->calls.send_params(t->ctx, origin_add_sql, ORIGIN_ADD_PARAMS, origin_add_types, values);
-    } else {
-        transaction_open(t, "a batch");
-    }
-    free_values(values, ORIGIN_ADD_PARAMS);
-}
-
-void transaction_begin(struct transaction *t, struct encoded_batch *encoded, const char *guard, const uint8_t *journal,
-                       int64_t wall_us)
+void transaction_begin(struct transaction *t, struct encoded_batch *encoded, const char *guard, const uint8_t *journal)
 {
     free(t->guard);
     t->guard = mem_strdup(guard);
     t->encoded = encoded;
     t->journal = journal;
-    t->wall_us = wall_us;
     bisect_reset(&t->bisect, encoded->batch->n);
     t->restarts = 0;
     t->partitions_made = t->record_only = false;
-    begin_with_origins(t);
-}
-
-static void on_origins_added(struct transaction *t)
-{
-    encoded_batch_note_origins(t->encoded, &t->origins);
-    transaction_open(t, "its origins are stored");
+    transaction_prepare(t);
 }
 
 static bool nothing_to_quarantine(const struct transaction *t)
@@ -73,6 +54,12 @@ static bool nothing_to_quarantine(const struct transaction *t)
 static bool commits_with_alerts(const struct transaction *t)
 {
     return nothing_to_quarantine(t) && !image_rows_any(t->encoded);
+}
+
+/* Rather than a COPY of the identities, as if all were new. */
+static bool claims_at_once(const struct transaction *t)
+{
+    return t->expect_duplicates || t->encoded->shared || batch_identities_any_found(t->encoded);
 }
 
 /* Minimise round trips: one per COPY, and one per step of the incidents, in the normal case. */
@@ -90,7 +77,7 @@ void transaction_open(struct transaction *t, const char *reason)
     t->quarantined = 0;
     incident_rows_clear(&t->incidents);
     buf_printf(&sql, "begin isolation level read committed; %s; savepoint identities", t->guard);
-    if (encoded_batch_count(encoded, ROW_STORE) > 0 && !t->expect_duplicates && !encoded->shared)
+    if (encoded_batch_count(encoded, ROW_STORE) > 0 && !claims_at_once(t))
         buf_printf(&sql, "; " COPYROW_IDENTITY_SQL);
     transaction_set_state(t, TRANSACTION_OPENING, reason);
     t->calls.send(t->ctx, sql.data);
@@ -124,7 +111,7 @@ static void send_quarantine(struct transaction *t)
     struct buf values[QUARANTINE_PARAMS] = {0};
     t->quarantine_sent = quarantine_encode(t->encoded, t->quarantine_sent, t->journal, t->record_only, values);
     t->calls.send_params(t->ctx, quarantine_sql, QUARANTINE_PARAMS, quarantine_types, values);
-    free_values(values, QUARANTINE_PARAMS);
+    transaction_free_values(values, QUARANTINE_PARAMS);
 }
 
 /* All rows have their status. */
@@ -160,7 +147,7 @@ static void abandon(struct transaction *t, enum transaction_state after, const c
 static void copy_identities(struct transaction *t)
 {
     t->identities.len = t->identities_sent = 0;
-    encoded_batch_copy_identities(t->encoded, t->wall_us, &t->identities);
+    batch_identities_copy(t->encoded, t->periods.current, &t->identities);
     transaction_set_state(t, TRANSACTION_COPYING_IDENTITIES, "as if all were new");
 }
 
@@ -187,7 +174,7 @@ static void on_abandoning_result(struct transaction *t, PGresult *result)
 /* The COPY of identities was not among the statements: duplicates are expected, or there is nothing to store. */
 static void on_opened(struct transaction *t)
 {
-    if (encoded_batch_count(t->encoded, ROW_STORE) > 0)
+    if (encoded_batch_count(t->encoded, ROW_STORE) > 0 || batch_identities_any_found(t->encoded))
         transaction_claim(t);
     else
         quarantine_and_commit(t);
@@ -195,18 +182,17 @@ static void on_opened(struct transaction *t)
 
 void transaction_claim(struct transaction *t)
 {
-    struct buf values[ENCODED_BATCH_CLAIM_PARAMS] = {0};
-    encoded_batch_claim_encode(t->encoded, values);
+    struct buf values[BATCH_CLAIM_PARAMS] = {0};
+    batch_identities_claim_encode(t->encoded, t->periods.current, values);
     transaction_set_state(t, TRANSACTION_CLAIMING, "some are or may be duplicates");
-    t->calls.send_params(t->ctx, encoded_batch_claim_sql, ENCODED_BATCH_CLAIM_PARAMS, encoded_batch_claim_types,
-                         values);
-    free_values(values, ENCODED_BATCH_CLAIM_PARAMS);
+    t->calls.send_params(t->ctx, batch_claim_sql, BATCH_CLAIM_PARAMS, batch_claim_types, values);
+    transaction_free_values(values, BATCH_CLAIM_PARAMS);
 }
 
 static void on_claiming_result(struct transaction *t, PGresult *result)
 {
     if (PQresultStatus(result) == PGRES_TUPLES_OK)
-        encoded_batch_resolve_duplicates(t->encoded, result);
+        batch_identities_claimed(t->encoded, result);
 }
 
 static void read_incidents(struct transaction *t)
@@ -227,24 +213,23 @@ static void on_compared(struct transaction *t)
 
 static void on_claimed(struct transaction *t)
 {
-    struct buf values[ENCODED_BATCH_CONFLICT_PARAMS] = {0};
+    struct buf values[BATCH_CONFLICT_PARAMS] = {0};
     struct encoded_batch *encoded = t->encoded;
     t->expect_duplicates =
         encoded_batch_count(encoded, ROW_STORE) + encoded_batch_count(encoded, ROW_REFUSED) < encoded->ids;
-    if (encoded_batch_conflict_encode(encoded, values)) {
+    if (batch_identities_conflict_encode(encoded, t->periods.current, values)) {
         transaction_set_state(t, TRANSACTION_COMPARING, "duplicates, possibly of other devices");
-        t->calls.send_params(t->ctx, encoded_batch_conflict_sql, ENCODED_BATCH_CONFLICT_PARAMS,
-                             encoded_batch_conflict_types, values);
+        t->calls.send_params(t->ctx, batch_conflict_sql, BATCH_CONFLICT_PARAMS, batch_conflict_types, values);
     } else {
         on_compared(t);
     }
-    free_values(values, ENCODED_BATCH_CONFLICT_PARAMS);
+    transaction_free_values(values, BATCH_CONFLICT_PARAMS);
 }
 
 static void on_comparing_result(struct transaction *t, PGresult *result)
 {
     if (PQresultStatus(result) == PGRES_TUPLES_OK)
-        encoded_batch_resolve_conflicts(t->encoded, result);
+        batch_identities_resolve_conflicts(t->encoded, result);
 }
 
 static void on_reading_result(struct transaction *t, PGresult *result)
@@ -294,7 +279,7 @@ static void on_read(struct transaction *t)
     } else {
         send_alerts(t);
     }
-    free_values(values, INCIDENT_STORE_PARAMS);
+    transaction_free_values(values, INCIDENT_STORE_PARAMS);
 }
 
 static void on_storing_result(struct transaction *t, PGresult *result)
@@ -356,7 +341,10 @@ static const struct {
     void (*on_result)(struct transaction *t, PGresult *result);
     void (*on_end)(struct transaction *t);
 } states[] = {
-    [TRANSACTION_ADDING_ORIGINS] = {NULL, on_origins_added},
+    [TRANSACTION_READING_PERIODS] = {transaction_on_periods, transaction_on_periods_read},
+    [TRANSACTION_READING_FILTER] = {transaction_on_filter, transaction_on_filter_read},
+    [TRANSACTION_ADDING_ORIGINS] = {NULL, transaction_on_origins_added},
+    [TRANSACTION_SEARCHING] = {transaction_on_found, transaction_on_searched},
     [TRANSACTION_OPENING] = {on_opening_result, on_opened},
     [TRANSACTION_COPYING_IDENTITIES] = {NULL, read_incidents},
     [TRANSACTION_UNDOING] = {NULL, transaction_claim},
@@ -416,6 +404,7 @@ bool transaction_on_chunk(struct transaction *t, struct str *ret)
 void transaction_on_lost(struct transaction *t)
 {
     origin_cache_clear(&t->origins); /* the next server may be another */
+    identity_periods_clear(&t->periods);
     if (t->state == TRANSACTION_NONE)
         return;
     transaction_set_state(t, TRANSACTION_LOST, "the connection is lost");

@@ -3,6 +3,8 @@
  * owner has to act. A state machine that sends statements and is handed their results; it knows no connection, so that
  * the daemon's loop (store/writer.h) and a blocking program (store/quarantine_retry.h) drive the same one.
  *
+ * Where a period of identities has ended meanwhile, the current one refuses them, and the transaction begins again.
+ *
  * The transaction moves the journal's position, claims the identities, reads, correlates and stores the incidents,
  * copies the alerts and their images, puts what the database refuses into quarantine, and numbers the changes
  * (sql/README.md has the tables).
@@ -12,6 +14,7 @@
 
 #include "store/bisect.h"
 #include "store/encoded_batch.h"
+#include "store/identity_periods.h"
 #include "store/image_rows.h"
 #include "store/incident_rows.h"
 
@@ -20,12 +23,19 @@
  * state but NONE to LOST.
  */
 enum transaction_state {
-    TRANSACTION_NONE,           /* no batch. -> OPENING; an origin of its alerts may be new -> ADDING_ORIGINS */
-    TRANSACTION_ADDING_ORIGINS, /* in a transaction of its own: what is added twice, or in vain, does no harm.
-                                   -> OPENING; any failure -> RETRY_LATER */
+    TRANSACTION_NONE, /* no batch. The first that applies: the periods of identities are not known, or a closed one had no
+                         filter -> READING_PERIODS; an origin of its alerts may be new -> ADDING_ORIGINS; identities may
+                         be stored in earlier periods -> SEARCHING; -> OPENING */
+
+    /* Each in a transaction of its own: what is done twice, or in vain, does no harm. Any failure -> RETRY_LATER. */
+    TRANSACTION_READING_PERIODS, /* those of identities. -> READING_FILTER; else as NONE */
+    TRANSACTION_READING_FILTER,  /* one that the database has made. -> READING_FILTER, the next; else as NONE */
+    TRANSACTION_ADDING_ORIGINS,  /* -> SEARCHING, OPENING */
+    TRANSACTION_SEARCHING,       /* for identities that filters of earlier periods know. -> OPENING */
+
     TRANSACTION_OPENING, /* begin, and the guard: the one statement that must affect one row, such as the journal's
-                            position. -> COPYING_IDENTITIES; duplicates are expected, or two devices in the batch share
-                            an identity -> CLAIMING; nothing to store -> QUARANTINING, COMMITTING; the guard affected no
+                            position. -> COPYING_IDENTITIES; duplicates are expected or found in an earlier period, or
+                            two devices in the batch share an identity -> CLAIMING; nothing to store -> QUARANTINING, COMMITTING; the guard affected no
                             row -> ABANDONING */
     TRANSACTION_COPYING_IDENTITIES, /* COPY of the identities, as if all were new. -> READING; one exists -> UNDOING */
     TRANSACTION_UNDOING,            /* back to before that COPY. -> CLAIMING */
@@ -51,7 +61,7 @@ enum transaction_state {
     TRANSACTION_COMMITTING,   /* changes of incidents get their numbers; commit, never cancelled. -> COMMITTED */
 
     TRANSACTION_ABANDONING,        /* the rest of the statements on their way is of no use. -> ROLLING_BACK */
-    TRANSACTION_ROLLING_BACK,      /* -> OPENING again, MAKING_PARTITIONS, RETRY_LATER, POSITION_MOVED, REFUSED */
+    TRANSACTION_ROLLING_BACK,      /* -> OPENING again, READING_PERIODS, MAKING_PARTITIONS, RETRY_LATER, POSITION_MOVED, REFUSED */
     TRANSACTION_MAKING_PARTITIONS, /* those that the batch needs. -> OPENING, RETRY_LATER */
 
     /* Outcomes, each reported once. -> NONE */
@@ -83,7 +93,9 @@ struct transaction {
     bool expect_duplicates; /* the last batch had some: claiming at once costs less than a COPY that fails and is undone
                              */
     const char *before_commit;   /* the owner's: SQL that runs once all rows have their status; NULL: none */
-    struct origin_cache origins; /* of this connection */
+    struct origin_cache origins;     /* of this connection */
+    struct identity_periods periods; /* likewise */
+    bool without_filters;            /* the owner's: one alert is searched for in all periods sooner than they are read */
     uint64_t restarts_total;
 
     /* For the batch, in all its attempts. */
@@ -97,7 +109,6 @@ struct transaction {
     enum transaction_state after; /* ABANDONING, ROLLING_BACK: where that leads */
     struct fault fault;           /* the last one */
     struct fault incident_fault;  /* why an incident is refused */
-    int64_t wall_us;              /* of its beginning: the day that identities are stored on */
 
     /* Of this attempt. */
     struct incident_rows incidents;
@@ -115,7 +126,7 @@ void transaction_free(struct transaction *transaction);
 /* Begins to store the batch, which must live until it is over. guard: SQL, copied. journal: as in the struct, not
  * copied. */
 void transaction_begin(struct transaction *transaction, struct encoded_batch *encoded, const char *guard,
-                       const uint8_t *journal, int64_t wall_us);
+                       const uint8_t *journal);
 
 /* For the driver: a result, the next bytes of COPY after PGRES_COPY_IN (false: that was all), the end of what was sent
  * (fault: its first failure, or NULL), the loss of the connection. */

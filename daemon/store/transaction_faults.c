@@ -13,6 +13,7 @@
 #define RESTARTS_MAX 5
 
 #define UNIQUE_VIOLATION "23505"
+#define CHECK_VIOLATION  "23514"
 
 void transaction_roll_back(struct transaction *t, enum transaction_state after, const char *reason)
 {
@@ -26,11 +27,11 @@ static void retry_later(struct transaction *t)
     transaction_roll_back(t, TRANSACTION_RETRY_LATER, t->fault.text);
 }
 
-static void restart_transaction(struct transaction *t, const char *reason)
+static void restart_transaction(struct transaction *t, enum transaction_state from, const char *reason)
 {
     t->restarts++;
     t->restarts_total++;
-    transaction_roll_back(t, TRANSACTION_OPENING, reason);
+    transaction_roll_back(t, from, reason);
 }
 
 void transaction_on_abandoned(struct transaction *t)
@@ -38,7 +39,7 @@ void transaction_on_abandoned(struct transaction *t)
     if (t->after == TRANSACTION_POSITION_MOVED) {
         transaction_roll_back(t, TRANSACTION_POSITION_MOVED, "the guard affected no row");
     } else if (t->restarts < RESTARTS_MAX) {
-        restart_transaction(t, "another daemon created an incident at this moment");
+        restart_transaction(t, TRANSACTION_OPENING, "another daemon created an incident at this moment");
     } else {
         t->fault = (struct fault){
             .class = SQLSTATE_STOP,
@@ -104,7 +105,7 @@ void transaction_on_partitions_made(struct transaction *t)
     transaction_open(t, "partitions are created");
 }
 
-static void end_with(struct transaction *t, enum transaction_state outcome)
+void transaction_end_with(struct transaction *t, enum transaction_state outcome)
 {
     transaction_set_state(t, outcome, outcome == TRANSACTION_POSITION_MOVED ? "nothing is stored" : t->fault.text);
     transaction_report(t, outcome);
@@ -114,10 +115,12 @@ void transaction_on_rolled_back(struct transaction *t)
 {
     if (t->after == TRANSACTION_OPENING)
         transaction_open(t, "again");
+    else if (t->after == TRANSACTION_READING_PERIODS)
+        transaction_read_periods(t, "a period of identities has ended");
     else if (t->after == TRANSACTION_MAKING_PARTITIONS)
         make_partitions(t);
     else
-        end_with(t, t->after);
+        transaction_end_with(t, t->after);
 }
 
 static size_t rows_between(const struct encoded_batch *encoded, size_t first, size_t stop)
@@ -255,12 +258,16 @@ static void on_open_fault(struct transaction *t)
                    t->state == TRANSACTION_SENDING_IMAGES || t->state == TRANSACTION_BISECTING;
     bool in_incidents = t->state == TRANSACTION_STORING || t->state == TRANSACTION_PROBING;
     bool taken = strcmp(fault->sqlstate, UNIQUE_VIOLATION) == 0;
-    if (t->state == TRANSACTION_COPYING_IDENTITIES && taken) {
+    bool in_identities = t->state == TRANSACTION_COPYING_IDENTITIES || t->state == TRANSACTION_CLAIMING ||
+                         t->state == TRANSACTION_COMPARING;
+    if (in_identities && strcmp(fault->sqlstate, CHECK_VIOLATION) == 0 && t->restarts < RESTARTS_MAX) {
+        restart_transaction(t, TRANSACTION_READING_PERIODS, "the period of identities is closed");
+    } else if (t->state == TRANSACTION_COPYING_IDENTITIES && taken) {
         t->expect_duplicates = true;
         transaction_set_state(t, TRANSACTION_UNDOING, "some are duplicates");
         t->calls.send(t->ctx, "rollback to savepoint identities");
     } else if (in_incidents && taken && t->restarts < RESTARTS_MAX) {
-        restart_transaction(t, "another daemon created an incident of the same key or condition");
+        restart_transaction(t, TRANSACTION_OPENING, "another daemon created an incident of the same key or condition");
     } else if (fault->class == SQLSTATE_PARTITION && in_rows && !t->partitions_made) {
         transaction_roll_back(t, TRANSACTION_MAKING_PARTITIONS, "a partition is missing");
     } else if (fault->class == SQLSTATE_REFUSED || fault->class == SQLSTATE_PARTITION) {
@@ -268,6 +275,13 @@ static void on_open_fault(struct transaction *t)
     } else {
         retry_later(t);
     }
+}
+
+/* No transaction is open. */
+static bool is_preparing(const struct transaction *t)
+{
+    return t->state == TRANSACTION_READING_PERIODS || t->state == TRANSACTION_READING_FILTER ||
+           t->state == TRANSACTION_ADDING_ORIGINS || t->state == TRANSACTION_SEARCHING;
 }
 
 void transaction_on_fault(struct transaction *t, const struct fault *fault)
@@ -279,12 +293,12 @@ void transaction_on_fault(struct transaction *t, const struct fault *fault)
         t->calls.drop(t->ctx, fault->text);
     else if (t->state == TRANSACTION_ABANDONING)
         transaction_on_abandoned(t);
-    else if (t->state == TRANSACTION_ADDING_ORIGINS)
-        end_with(t, TRANSACTION_RETRY_LATER);
+    else if (is_preparing(t))
+        transaction_end_with(t, TRANSACTION_RETRY_LATER);
     else if (t->state != TRANSACTION_MAKING_PARTITIONS)
         on_open_fault(t);
     else if (fault->class == SQLSTATE_REFUSED)
         transaction_on_partitions_made(t);
     else
-        end_with(t, TRANSACTION_RETRY_LATER);
+        transaction_end_with(t, TRANSACTION_RETRY_LATER);
 }

@@ -122,7 +122,7 @@ static void begin_transaction(struct writer *w)
     struct encoded_batch *encoded = first_batch(w);
     journal_session_append_move(w->session, encoded->batch, &move);
     set_state(w, WRITER_STORING, "a batch");
-    transaction_begin(&w->transaction, encoded, move.data, journal_session_journal(w->session), loop_wall_us(w->loop));
+    transaction_begin(&w->transaction, encoded, move.data, journal_session_journal(w->session));
     buf_free(&move);
 }
 

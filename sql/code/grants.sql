@@ -6,7 +6,7 @@
 grant usage on schema mobeye to mobeye_ingest;
 grant select on mobeye.schema_version, mobeye.schema_code, mobeye.counter, mobeye.registry_log, mobeye.device,
     mobeye.device_address, mobeye.area, mobeye.team, mobeye.team_area, mobeye.device_unknown, mobeye.device_status,
-    mobeye.maintenance_state to mobeye_ingest;
+    mobeye.maintenance_state, mobeye.identity_period to mobeye_ingest;
 grant select, insert, update on mobeye.journal_position to mobeye_ingest;
 grant select, insert on mobeye.alert_identity to mobeye_ingest;
 grant insert on mobeye.alert, mobeye.alert_origin, mobeye.snapshot to mobeye_ingest;
@@ -24,13 +24,14 @@ grant execute on function
     mobeye.add_changes(bigint[], text[], boolean[]),
     mobeye.apply_retention(text, interval, interval, interval, interval, interval),
     mobeye.areas_now(),
-    mobeye.claim_conflicts(uuid[], bigint[], uuid[]),
+    mobeye.claim_conflicts(uuid[], bigint[], uuid[], integer[], integer),
     mobeye.close_unattended(),
     mobeye.end_blockers(),
     mobeye.end_mutes(),
     mobeye.hide_late(),
     mobeye.is_led(),
     mobeye.journal_rewind(uuid, bigint, bigint),
+    mobeye.make_identity_filters(),
     mobeye.make_partitions(text, timestamptz, timestamptz),
     mobeye.mark_overdue(),
     mobeye.notify_incidents(bigint[], text[]),
@@ -51,7 +52,9 @@ grant execute on function
     mobeye.store_device_status,
     mobeye.store_incidents,
     mobeye.store_ruleset(uuid, text, text),
+    mobeye.stored_before(uuid[], integer[]),
     mobeye.try_to_lead(),
+    mobeye.turn_identity_period(bigint),
     mobeye.verify_incidents(bigint[], text[], timestamptz[], timestamptz[], real),
     mobeye.verify_recent(uuid),
     mobeye.watch_devices(),

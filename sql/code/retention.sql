@@ -137,8 +137,8 @@ begin
          where upper(p.during) < until
            and not exists (select from mobeye.incident i where i.placement_id = p.placement_id);
     when 'identities' then
-        select count(*), min(a.stored_on) + interval '1 day' + keep into n, since from mobeye.alert_identity a
-         where a.stored_on < until::date;
+        select sum(p.identities), min(p.closed_at) + keep into n, since from mobeye.identity_period p
+         where p.closed_at < until and p.filter is not null;
     else
         raise exception 'retention job "%" does not exist', job
             using errcode = 'invalid_parameter_value', hint = 'mobeye.retention_jobs() lists the jobs.';
@@ -223,6 +223,28 @@ $$;
 comment on function mobeye.erase_placements(bigint[]) is
     'Erases placements after adding them to the statistics of every layer; returns how many there were.';
 
+create or replace function mobeye.erase_identities(until timestamptz) returns bigint
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    closed mobeye.identity_period;
+    n bigint := 0;
+begin
+    for closed in
+        select p.* from mobeye.identity_period p
+         where p.closed_at < until and p.filter is not null order by p.period for update
+    loop
+        execute format('drop table mobeye.%I', 'alert_identity_' || closed.period);
+        delete from mobeye.identity_period p where p.period = closed.period;
+        n := n + closed.identities;
+    end loop;
+    return n;
+end
+$$;
+comment on function mobeye.erase_identities(timestamptz) is
+    'Drops the periods of identities that were closed before a time; returns how many identities there were.';
+
 create or replace function mobeye.erase_due(job text, until timestamptz) returns bigint
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -259,7 +281,7 @@ begin
                and not exists (select from mobeye.incident i where i.placement_id = p.placement_id)
              order by p.placement_id limit 5000 for update skip locked));
     when 'identities' then
-        delete from mobeye.alert_identity a where a.stored_on < until::date;
+        return mobeye.erase_identities(until);
     end case;
     get diagnostics n = row_count;
     return n;

@@ -89,7 +89,10 @@ language sql
 set search_path = pg_catalog, pg_temp
 as $$
     with gone as (delete from mobeye.quarantine q where q.id = any (ids) returning q.identity),
-         known as (insert into mobeye.alert_identity (id, device) select identity, 0 from gone where identity is not null
+         -- Locked: its period does not end before this is committed.
+         current as (select p.period from mobeye.identity_period p where p.closed_at is null for share),
+         known as (insert into mobeye.alert_identity (id, device, period)
+                   select g.identity, 0, c.period from gone g, current c where g.identity is not null
                    on conflict do nothing)
     select count(*) from gone
 $$;

@@ -6,7 +6,10 @@ comment on table mobeye.schema_version is 'Applied migrations; written by mobeye
 comment on table mobeye.journal_position is
     'How far each journal has been applied: the last record stored, and its checksum.';
 comment on table mobeye.alert_identity is
-    'The identities of stored alerts: a 128-bit hash of (source, event_id), kept at least as long as any alert.';
+    'The identities of stored alerts: a 128-bit hash of (source, event_id), kept at least as long as any alert; partitioned by the '
+    'period in which they were stored.';
+comment on table mobeye.identity_period is
+    'The periods in which identities are stored: the current one, and closed ones with their filters, which take no more.';
 comment on column mobeye.alert_identity.device is
     'A hash of the identity and of the device as the message names it; 0 for SIA DC-09, where it does not matter.';
 comment on table mobeye.alert is

@@ -139,12 +139,27 @@ create table if not exists mobeye.journal_position (
     updated_at timestamptz not null default now()
 ) with (fillfactor = 10);
 
-create table if not exists mobeye.alert_identity (
-    id uuid primary key,
-    device bigint not null,
-    stored_on date not null default current_date
+-- The identities of stored alerts, in the periods in which they were stored. Random keys in one index would cost a page of it for
+-- nearly every alert, read, and after each checkpoint written to the WAL in full. So only the current period takes new ones and
+-- stays small; closed ones refuse them by the constraint "closed", and are looked up only for identities that their filters know.
+create table if not exists mobeye.identity_period (
+    period integer primary key,
+    began_at timestamptz not null default now(),
+    closed_at timestamptz, -- null: the current one
+    identities bigint, -- in a closed one that has its filter
+    filter bytea -- of a closed one, by mobeye.make_identity_filters(); null: any identity may be in it
 );
-create index if not exists alert_identity_stored_on on mobeye.alert_identity using brin (stored_on);
+alter table mobeye.identity_period alter column filter set storage external;
+create unique index if not exists identity_period_current on mobeye.identity_period ((true)) where closed_at is null;
+
+-- No key: each partition has its own, (id). A primary key here would include the period, and be a third larger.
+create table if not exists mobeye.alert_identity (
+    id uuid not null,
+    device bigint not null,
+    period integer not null
+) partition by list (period);
+create table if not exists mobeye.alert_identity_1 partition of mobeye.alert_identity (primary key (id)) for values in (1);
+insert into mobeye.identity_period (period) values (1) on conflict do nothing;
 
 -- Where alerts came in and what they were judged by: repeated by so many that each alert stores only the number. The daemon
 -- takes the number from a hash of the rest, and adds the row before the first alert that has it.

@@ -23,7 +23,7 @@
 #include "ingest/validate.h"
 #include "journal/journal.h"
 #include "model/record.h"
-#include "store/encoded_batch.h"
+#include "store/batch_identities.h"
 #include "store/incident_rows.h"
 
 #define NOW_S   INT64_C(1795467851)
@@ -108,7 +108,7 @@ static void encode(struct stages *s)
     for (size_t i = 0; i < s->incidents.set.n_incidents; i++)
         s->incidents.set.incidents[i].id = i + 1;
     s->columns.len = 0;
-    encoded_batch_copy_identities(&s->encoded, NOW_US, &s->columns);
+    batch_identities_copy(&s->encoded, 1, &s->columns);
     encoded_batch_copy_begin(&s->encoded, 0, BATCH, &s->incidents.set);
     while (encoded_batch_next_chunk(&s->encoded, &chunk))
         s->copied_bytes += chunk.len;

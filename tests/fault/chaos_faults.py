@@ -16,6 +16,7 @@ insert into mobeye.alert (class, kind, phase, location_source, occurred_at, rece
                           source, event_id, device_id, payload)
     values (0, 2, 0, 0, now() - interval '400 days', now() - interval '400 days', 1, 1, 0, false, '/test/old', 'old', 'NL-00', '{}')
 """
+END_PERIOD = "select mobeye.turn_identity_period(0)"
 REWIND = "select mobeye.journal_rewind(journal, 0, 0) from mobeye.journal_position"
 
 
@@ -251,10 +252,16 @@ def rewind_journals(stage):
     stage.sql(REWIND)
 
 
+def end_identity_period(stage):
+    """With a filter at once, or with the next turn of maintenance."""
+    if stage.sql(END_PERIOD) and stage.chance.random() < 0.5:
+        stage.sql("select mobeye.make_identity_filters()")
+
+
 FAULTS = [kill_daemon, kill_daemon_for_a_while, freeze_daemon, reload_good_file, reload_bad_file, revoke_key, set_clock,
           kill_bridge, kill_bridge_that_waits, freeze_bridge, stop_frigate, restart_broker, kill_database, freeze_database,
           restart_database, fail_over, end_backends, cut_connection, stall_connections, kill_board, freeze_board, move_device,
-          retrieve_device, redraw_area, erase_home, apply_retention, rewind_journals]
+          retrieve_device, redraw_area, erase_home, apply_retention, rewind_journals, end_identity_period]
 
 
 def faults(chance):

@@ -2,6 +2,7 @@
 import shutil
 import subprocess
 
+import psycopg
 from psycopg.conninfo import make_conninfo
 
 from harness.alerts import alerts, encode, padded
@@ -44,6 +45,31 @@ def test_two_backlogs_drained_at_once_are_each_stored_once(cluster, context, dat
         daemon.wait_drained()
     database.check(*(dealer.ledger for dealer in dealers))
     assert sum(daemon.metric("duplicate_total") for daemon in pair) == 3000
+
+
+def test_alerts_are_each_stored_once_across_the_ends_of_periods_of_identities(context, database, daemons):
+    """Both daemons receive all alerts, one backwards; periods end meanwhile, and filters are made for some of them."""
+    messages = alerts(3000)
+    pair = [daemons(database.ingest, instance=f"test-{n}", batch_max=50).start() for n in (1, 2)]
+    dealers = [Dealer(context, daemon.address()) for daemon in pair]
+    for forth, back in zip(messages, reversed(messages)):
+        dealers[0].send(forth)
+        dealers[1].send(back)
+    ended = 0
+    while any(daemon.metric("committed_total") + daemon.metric("duplicate_total") < 3000 for daemon in pair):
+        try:
+            ended += database.value("select mobeye.turn_identity_period(0)") is not None
+        except psycopg.errors.LockNotAvailable:
+            continue
+        if ended % 2:
+            database.value("select mobeye.make_identity_filters()")
+    assert ended > 3, ended
+    for dealer in dealers:
+        assert [dealer.reply().word for _ in messages] == [b"ACK"] * len(messages)
+        dealer.ledger.sent = dealer.ledger.accepted = {(m["source"], m["id"]): 0 for m in messages}
+    database.check(*(dealer.ledger for dealer in dealers))
+    assert sum(daemon.metric("duplicate_total") for daemon in pair) == 3000
+    assert all(daemon.metric("quarantined_total") == 0 for daemon in pair)
 
 
 def test_a_second_daemon_on_one_journal_ends_with_one_line_naming_the_first(daemon, daemons, database, context):

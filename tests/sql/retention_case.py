@@ -37,6 +37,16 @@ class RetentionTest(SchemaTest):
         self.superuser.execute("select mobeye.make_partitions(%s, %s, %s + interval '1 minute')", [alert_class, at, at])
         insert_alert(self.superuser, kind, at, event_id=event, **columns)
 
+    def identity(self, ago):
+        """One that is stored alone in a period that was closed so long ago."""
+        self.superuser.execute(
+            "insert into mobeye.alert_identity select gen_random_uuid(), 1, p.period from mobeye.identity_period p where p.closed_at is null")
+        self.superuser.execute("select mobeye.turn_identity_period(0)")
+        self.superuser.execute("select mobeye.make_identity_filters()")
+        self.superuser.execute(
+            "update mobeye.identity_period set closed_at = now() - %s::interval where period = (select max(period) - 1"
+            " from mobeye.identity_period)", [ago])
+
     def incident(self, ended="2000 days", **columns):
         row = {
             "alert_count": 2,

@@ -43,7 +43,7 @@ class Migrate(unittest.TestCase):
         mobeyectl("migrate", database="again")
         with connect("again") as conn:
             conn.execute("select mobeye.premake_partitions()")
-            conn.execute("insert into mobeye.alert_identity (id, device) values (gen_random_uuid(), 1)")
+            conn.execute("insert into mobeye.alert_identity (id, device, period) values (gen_random_uuid(), 1, 1)")
             conn.execute("delete from mobeye.schema_version")
         done = mobeyectl("migrate", database="again")
         self.assertEqual((done.returncode, done.stderr), (0, ""))

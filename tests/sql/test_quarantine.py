@@ -256,7 +256,7 @@ class Quarantine(SchemaTest):
         self.assertEqual(self.kept(), 1)
 
     def identity(self, id, device):
-        self.superuser.execute("insert into mobeye.alert_identity (id, device) values (%s, %s)", [id, device])
+        self.superuser.execute("insert into mobeye.alert_identity (id, device, period) values (%s, %s, 1)", [id, device])
         self.addCleanup(self.superuser.execute, "delete from mobeye.alert_identity where id = %s", [id])
 
     def release(self, quarantine_id, identity):

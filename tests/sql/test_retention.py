@@ -56,10 +56,8 @@ class Classes(RetentionTest):
             "insert into mobeye.quarantine (quarantined_at, reason, record) values"
             " (now() - interval '27 days', 'kept', ''), (now() - interval '29 days', 'gone', '')"
         )
-        self.superuser.execute(
-            "insert into mobeye.alert_identity values (gen_random_uuid(), 1, current_date - 426),"
-            " (gen_random_uuid(), 1, current_date - 428)"
-        )
+        self.identity("426 days")
+        self.identity("428 days")
         self.superuser.execute("insert into mobeye.device (device_id) values ('known')")
         for name, days in (("known", 91), ("stranger kept", 89), ("stranger gone", 91)):
             self.superuser.execute(
@@ -223,7 +221,7 @@ class Overdue(RetentionTest):
         self.incident(ended="1826 days 1 hour")
         self.superuser.execute(
             "insert into mobeye.quarantine (quarantined_at, reason, record) values (now() - interval '30 days', '', '')")
-        self.superuser.execute("insert into mobeye.alert_identity values (gen_random_uuid(), 1, current_date - 430)")
+        self.identity("430 days")
         self.assertEqual(self.overdue(), [("alarm", 1), ("camera", 1), ("identities", 1), ("incident", 1), ("quarantine", 1)])
         self.apply()
         self.assertEqual(self.overdue(), [])

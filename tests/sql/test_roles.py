@@ -6,13 +6,14 @@ from support import ALERT_COLUMNS, SchemaTest, connect, insert_alert
 
 # insufficient_privilege; object_not_in_prerequisite_state: a view that nobody can write, which is said first.
 REFUSED = ("42501", "55000")
-TABLES = ("schema_version", "journal_position", "alert_identity", "alert", "quarantine")
+TABLES = ("schema_version", "journal_position", "alert_identity", "identity_period", "alert", "quarantine")
 VIEWS = ("patrol.alerts",)
 NEEDS = {  # what a role may do with each table or view; everything else is refused
     "mobeye_ingest": {
         "mobeye.schema_version": {"select"},
         "mobeye.journal_position": {"select", "insert", "update"},
         "mobeye.alert_identity": {"select", "insert"},
+        "mobeye.identity_period": {"select"},
         "mobeye.alert": {"insert"},
         "mobeye.alert_origin": {"insert"},
         "mobeye.quarantine": {"select", "insert"},
@@ -38,7 +39,10 @@ EXECUTES = {
     "mobeye.report_maintenance('{}', '{}', '{}')": {"mobeye_ingest"},
     "mobeye.journal_rewind('00000000-0000-0000-0000-000000000001', 0, 0)": {"mobeye_ingest"},
     "mobeye.is_led()": {"mobeye_ingest"},
-    "mobeye.claim_conflicts('{}', '{}', '{}')": {"mobeye_ingest"},
+    "mobeye.claim_conflicts('{}', '{}', '{}', '{}', 1)": {"mobeye_ingest"},
+    "mobeye.make_identity_filters()": {"mobeye_ingest"},
+    "mobeye.stored_before('{}', '{}')": {"mobeye_ingest"},
+    "mobeye.turn_identity_period(0)": {"mobeye_ingest"},
     "mobeye.release_quarantined(1, '00000000-0000-0000-0000-000000000001')": {"mobeye_ingest"},
     "patrol.api_version()": {"mobeye_patrol", "mobeye_auditor", "mobeye_registry", "mobeye_analyst"},
     "patrol.last_change()": {"mobeye_patrol", "mobeye_auditor", "mobeye_registry"},
@@ -171,13 +175,13 @@ class Roles(SchemaTest):
                 " where journal = '00000000-0000-0000-0000-000000000001' and position = 1"
             )
             conn.execute("savepoint identity")
-            with conn.cursor().copy("copy mobeye.alert_identity (id, device, stored_on) from stdin") as copy:
-                copy.write_row(("11111111-0000-0000-0000-000000000001", 1, "2026-11-23"))
+            with conn.cursor().copy("copy mobeye.alert_identity (id, device, period) from stdin") as copy:
+                copy.write_row(("11111111-0000-0000-0000-000000000001", 1, 1))
             with conn.cursor().copy(f"copy mobeye.alert ({ALERT_COLUMNS}) from stdin") as copy:
                 copy.write_row(row)
         came_back = conn.execute(
-            "insert into mobeye.alert_identity (id, device) values ('11111111-0000-0000-0000-000000000001', 1),"
-            " ('11111111-0000-0000-0000-000000000002', 1) on conflict do nothing returning id::text"
+            "insert into mobeye.alert_identity (id, device, period) values ('11111111-0000-0000-0000-000000000001', 1, 1),"
+            " ('11111111-0000-0000-0000-000000000002', 1, 1) on conflict do nothing returning id::text"
         ).fetchall()
         self.assertEqual(came_back, [("11111111-0000-0000-0000-000000000002",)])
         stored = self.superuser.execute(

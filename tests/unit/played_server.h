@@ -5,6 +5,7 @@
 #ifndef MOBEYE_TESTS_PLAYED_SERVER_H
 #define MOBEYE_TESTS_PLAYED_SERVER_H
 
+#include "store/batch_identities.h"
 #include "store/copyrow.h"
 #include "store/transaction_parts.h"
 #include "writer_steps.h"
@@ -30,6 +31,7 @@ static struct {
     uint64_t next_incident;
     /* What a test has it answer. */
     const char *guard_tag, *commit_tag;
+    bool searches, found_before; /* in an earlier period: identities; that of the first */
     bool knows_identities, leads_nowhere, identities_taken, incidents_taken, description_refused;
     int lacks_incidents; /* so many ids too few; -1: no row at all */
     size_t bad_incident; /* the row, from 1, whose incident is refused */
@@ -160,6 +162,25 @@ static PGresult *added_identities(void)
     return result;
 }
 
+/* The current period, and before it one without a filter if earlier identities are to be searched for. */
+static PGresult *known_periods(void)
+{
+    PGresult *result = result_of(PGRES_TUPLES_OK, "SELECT 1");
+    PGresAttDesc columns[3] = {{.format = 1, .typlen = 4, .atttypmod = -1},
+                               {.format = 1, .typlen = 1, .atttypmod = -1},
+                               {.format = 1, .typlen = 1, .atttypmod = -1}};
+    for (size_t i = 0; i < STEPS(columns); i++)
+        columns[i].name = (char *)"column";
+    cr_assert(PQsetResultAttrs(result, 3, columns));
+    for (int i = 0, n = server.searches ? 2 : 1; i < n; i++) {
+        bool closed = i < n - 1;
+        cr_assert(PQsetvalue(result, i, 0, (char *)(closed ? "\0\0\0\1" : "\0\0\0\2"), 4));
+        cr_assert(PQsetvalue(result, i, 1, (char *)(closed ? "\1" : "\0"), 1));
+        cr_assert(PQsetvalue(result, i, 2, (char *)"\0", 1));
+    }
+    return result;
+}
+
 static void answer_statement(const char *sql)
 {
     if (begins(sql, COPYROW_IDENTITY_SQL))
@@ -178,9 +199,13 @@ static void answer_statement(const char *sql)
         give(result_of_value(0, NULL, 0));
     else if (begins(sql, incident_store_sql))
         give(new_incidents(server.transaction.incidents.n_fresh - (size_t)server.lacks_incidents));
-    else if (begins(sql, encoded_batch_claim_sql))
+    else if (begins(sql, batch_claim_sql))
         give(added_identities());
-    else if (begins(sql, encoded_batch_conflict_sql))
+    else if (begins(sql, identity_periods_sql))
+        give(known_periods());
+    else if (begins(sql, batch_search_sql))
+        give(result_of_value(server.found_before ? 1 : 0, "\0\0\0\1", 4));
+    else if (begins(sql, batch_conflict_sql))
         give(result_of_value(0, NULL, 0));
     else if (begins(sql, "insert into mobeye.quarantine"))
         give(result_of(PGRES_COMMAND_OK, "INSERT 0 1"));
@@ -352,7 +377,7 @@ static void stop_server(void)
 /* Until it is over, by whatever way. */
 static void store_batch(const uint8_t *journal)
 {
-    transaction_begin(&server.transaction, &server.encoded, "update mobeye.journal_position", journal, RIG_TIME_US);
+    transaction_begin(&server.transaction, &server.encoded, "update mobeye.journal_position", journal);
     for (unsigned turns = 0; server.outcomes == 0; turns++) {
         cr_assert_lt(turns, TURNS_MAX, "it does not end: %s", transaction_state_name(&server.transaction));
         if (server.dropped)

@@ -65,8 +65,7 @@ Test(writer, every_field_comes_back)
                "26 t t");
     RIG_EXPECT(&rig, "select concat_ws(' ', journal, instance, position, checksum) from mobeye.journal_position",
                "11223344-5566-7788-99aa-bbccddeeff01 amersfoort-1 3 -2691343689449507777");
-    RIG_EXPECT(&rig, "select count(*) from mobeye.alert_identity where stored_on = (now() at time zone 'utc')::date",
-               "3");
+    RIG_EXPECT(&rig, "select count(*) from mobeye.alert_identity", "3");
 }
 
 static void every_word(struct batch_row *row, uint64_t seq)

@@ -97,15 +97,24 @@ Test(conflict, never_of_dc09_within_one_batch)
 Test(conflict, both_identities_are_kept_as_long)
 {
     EXPECT(1, 1, "x A ", {"x", "A", CE});
-    rig_sql(&rig, "update mobeye.alert_identity set stored_on = '2020-01-01'");
+    rig_sql(&rig, "select mobeye.turn_identity_period(0)");
     struct owner owner = {.total = 1, .event = event_of, .change = change, .journal = {9}};
     static const struct sent other[] = {{"x", "B", CE}};
     script = other;
     owner_start(&owner, &rig, "a", rig.conninfo);
     RIG_WAIT(&rig, OWNER_STORED(&owner));
     owner_stop(&owner);
-    RIG_EXPECT(&rig, "select count(*) from mobeye.alert_identity where stored_on = (now() at time zone 'utc')::date",
-               "2");
+    RIG_EXPECT(&rig, "select string_agg(period::text, ' ' order by period) from mobeye.alert_identity", "1 2 2");
+    /* Period 1 is past its retention; both come again. */
+    rig_sql(&rig, "select mobeye.make_identity_filters(); select mobeye.erase_identities('infinity')");
+    struct owner again = {.total = 2, .event = event_of, .change = change, .journal = {8}};
+    static const struct sent both[] = {{"x", "A", CE}, {"x", "B", CE}};
+    script = both;
+    script_len = 2;
+    owner_start(&again, &rig, "a", rig.conninfo);
+    RIG_WAIT(&rig, OWNER_STORED(&again));
+    owner_stop(&again);
+    cr_expect_eq(again.duplicate, 2u);
 }
 
 Test(conflict, both_refused_are_both_in_quarantine)

@@ -1,0 +1,50 @@
+/*
+ * The identities of an encoded batch: in which order they are stored, and what the database has of them already.
+ *
+ * They are stored in the current period, either by a COPY, as if all were new, or by a statement that claims those that
+ * are. Before that those that the filters of earlier periods know are searched for there: a row whose identity is found
+ * is a duplicate. A duplicate may be of another device than the stored alert; then its own identity decides.
+ */
+#ifndef MOBEYE_STORE_BATCH_IDENTITIES_H
+#define MOBEYE_STORE_BATCH_IDENTITIES_H
+
+#include "store/encoded_batch.h"
+#include "store/identity_periods.h"
+
+void batch_identities_add(struct encoded_batch *encoded, const uint8_t id[IDENTITY_BYTES], size_t row);
+
+/* Sorts, and leaves one of each identity and device: that of the earliest row. */
+void batch_identities_sort(struct encoded_batch *encoded);
+
+/* Forgets what was found in earlier periods, and finds out what may be there. false: nothing may be, else parameters and
+ * result of batch_search_sql. What was found counts from the next encoded_batch_reset() on. */
+enum { BATCH_SEARCH_PARAMS = 2 };
+extern const char batch_search_sql[];
+extern const Oid batch_search_types[BATCH_SEARCH_PARAMS];
+bool batch_identities_search(struct encoded_batch *encoded, const struct identity_periods *periods);
+void batch_identities_search_encode(const struct encoded_batch *encoded, struct buf values[BATCH_SEARCH_PARAMS]);
+void batch_identities_found(struct encoded_batch *encoded, const PGresult *places);
+bool batch_identities_any_found(const struct encoded_batch *encoded);
+
+/* Those of rows that are to be stored: data of COPYROW_IDENTITY_SQL (not where two devices share one), or the parameters
+ * of batch_claim_sql. */
+enum { BATCH_CLAIM_PARAMS = 3 };
+extern const char batch_claim_sql[];
+extern const Oid batch_claim_types[BATCH_CLAIM_PARAMS];
+void batch_identities_copy(const struct encoded_batch *encoded, uint32_t period, struct buf *out);
+void batch_identities_claim_encode(const struct encoded_batch *encoded, uint32_t period,
+                                   struct buf values[BATCH_CLAIM_PARAMS]);
+
+/* Those in the result of batch_claim_sql are new; the rows of the others are duplicates. */
+void batch_identities_claimed(struct encoded_batch *encoded, const PGresult *added);
+
+/* The duplicates that may be of another device than the stored alert: parameters of batch_conflict_sql, and its result,
+ * which names those that are to be stored, in conflict. false: no duplicate can be. */
+enum { BATCH_CONFLICT_PARAMS = 5 };
+extern const char batch_conflict_sql[];
+extern const Oid batch_conflict_types[BATCH_CONFLICT_PARAMS];
+bool batch_identities_conflict_encode(const struct encoded_batch *encoded, uint32_t period,
+                                      struct buf values[BATCH_CONFLICT_PARAMS]);
+void batch_identities_resolve_conflicts(struct encoded_batch *encoded, const PGresult *places);
+
+#endif
