@@ -202,9 +202,9 @@ void batch_identities_claimed(struct encoded_batch *encoded, const PGresult *add
         const struct row_identity *found = bsearch(&key, encoded->id, encoded->ids, sizeof(key), compare_keys);
         while (found && found > encoded->id && compare_identity(found - 1, &key) == 0)
             found--;
-        /* Where several share it, it is the first one's whose row is not refused. */
+        /* Where several share it, it is the first one's whose row was asked about. */
         for (; found && found < end && compare_identity(found, &key) == 0; found++)
-            if (encoded->status[found->row] == ROW_DUPLICATE) {
+            if (encoded->status[found->row] == ROW_DUPLICATE && !encoded->found_in[found->row]) {
                 encoded->status[found->row] = ROW_STORE;
                 break;
             }

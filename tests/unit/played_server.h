@@ -31,6 +31,7 @@ static struct {
     uint64_t next_incident;
     /* What a test has it answer. */
     const char *guard_tag, *commit_tag;
+    bool period_closed;
     bool searches, found_before; /* in an earlier period: identities; that of the first */
     bool knows_identities, leads_nowhere, identities_taken, incidents_taken, description_refused;
     int lacks_incidents; /* so many ids too few; -1: no row at all */
@@ -243,13 +244,16 @@ static const struct fault *next_fault(const char *sql)
 {
     static const struct fault taken = {SQLSTATE_REFUSED, "23505", "taken", 0},
                               refused = {SQLSTATE_REFUSED, "22003", "no", 0},
-                              duplicate = {SQLSTATE_REFUSED, "23505", "known", 1};
+                              duplicate = {SQLSTATE_REFUSED, "23505", "known", 1},
+                              closed = {SQLSTATE_REFUSED, "23514", "closed", 1};
     server.statements++;
     for (size_t i = 0; i < FAULTS_MAX; i++)
         if (server.faults[i].at == server.statements)
             return &server.faults[i].fault;
     if (begins(sql, incident_store_sql) && (server.incidents_taken || refuses_incidents()))
         return server.incidents_taken ? &taken : &refused;
+    if (begins(sql, COPYROW_IDENTITY_SQL) && server.period_closed)
+        return &closed;
     if (begins(sql, COPYROW_IDENTITY_SQL) && server.identities_taken)
         return &duplicate;
     if (begins(sql, "insert into mobeye.quarantine") && server.description_refused && !server.transaction.record_only)

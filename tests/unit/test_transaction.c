@@ -175,6 +175,50 @@ Test(transaction, duplicates_are_counted_and_expected_from_then_on)
     stop_server();
 }
 
+Test(transaction, what_an_earlier_period_has_is_a_duplicate)
+{
+    start_server();
+    server.searches = server.found_before = true;
+    store_batch(journal);
+    assert_sound();
+    cr_expect_eq(server.outcome, TRANSACTION_COMMITTED);
+    cr_expect_eq(server.stored_alerts, ROWS - 2);
+    cr_expect_eq(encoded_batch_count(&server.encoded, ROW_DUPLICATE), 1);
+    stop_server();
+}
+
+Test(transaction, each_statement_may_fail_where_earlier_periods_are_searched)
+{
+    for (int found = 0; found < 2; found++)
+        for (size_t kind = 0; kind < STEPS(kinds); kind++) {
+            bool failed = true;
+            for (unsigned at = 1; failed; at++) {
+                cr_assert_lt(at, 50u);
+                start_server();
+                server.searches = true;
+                server.found_before = found;
+                server.faults[0] = (struct planned_fault){at, kinds[kind]};
+                store_batch(journal);
+                assert_sound();
+                failed = server.statements >= at;
+                cr_assert(failed || server.outcome == TRANSACTION_COMMITTED);
+                stop_server();
+            }
+        }
+}
+
+/* A constraint of somebody else's refuses what the current period would take. */
+Test(transaction, a_period_that_is_closed_however_often_is_left_after_some_attempts)
+{
+    start_server();
+    server.period_closed = true;
+    store_batch(journal);
+    assert_sound();
+    cr_expect_eq(server.outcome, TRANSACTION_RETRY_LATER);
+    cr_expect_eq(server.transaction.restarts_total, 5u);
+    stop_server();
+}
+
 Test(transaction, quarantine_takes_the_record_alone_if_it_refuses_the_description)
 {
     start_server();
