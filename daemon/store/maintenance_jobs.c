@@ -58,7 +58,7 @@ const struct maintenance_job maintenance_jobs[MAINTENANCE_JOBS] = {
     {"unattended", "select mobeye.close_unattended", append_plain, 3, MAINTENANCE_ROWS_NONE},
     {"mutes", "select mobeye.end_mutes", append_plain, 1, MAINTENANCE_ROWS_NONE},
     {"secrecy", "select mobeye.hide_late", append_plain, 3, MAINTENANCE_ROWS_NONE},
-    {"identity_period", "select mobeye.turn_identity_period", append_plain, 1, MAINTENANCE_ROWS_NONE},
+    {"identity_period", "select mobeye.turn_identity_period", append_plain, 3, MAINTENANCE_ROWS_NONE},
     {"identity_filters", "select mobeye.make_identity_filters", append_plain, 1, MAINTENANCE_ROWS_NONE},
     {"retention_camera", "camera", append_erase, HOURLY, MAINTENANCE_ROWS_ERASED},
     {"retention_images", "images", append_erase, HOURLY, MAINTENANCE_ROWS_ERASED},

@@ -30,6 +30,14 @@ create or replace function mobeye.claim_conflicts(
 returns setof integer
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
+set enable_seqscan = off -- as above
+set enable_hashjoin = off
+set enable_mergejoin = off
+set enable_material = off
+set enable_bitmapscan = off
+set max_parallel_workers_per_gather = 0
+set jit = off
+set plan_cache_mode = force_generic_plan
 as $$
 declare
     positions integer[];
@@ -63,12 +71,12 @@ comment on function mobeye.claim_conflicts(uuid[], bigint[], uuid[], integer[], 
     'belong to another device than the stored alert and whose own identities are new.';
 
 -- Whatever has stored an identity in the current period holds its table until it commits, so the constraint waits for that, and
--- what comes next waits for the constraint: only briefly, since a session that hangs must not hold up the others. The turn is then
--- tried again later; until it succeeds the period goes on.
+-- what comes next waits for the constraint: only briefly, since a session that hangs must not hold up the others, but longer than
+-- deadlock_timeout, after which an autovacuum gives way. The turn is then tried again later; until it succeeds the period goes on.
 create or replace function mobeye.turn_identity_period(minimum bigint default 2000000) returns integer
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
-set lock_timeout = '1s'
+set lock_timeout = '2s'
 as $$
 declare
     p mobeye.identity_period;

@@ -130,12 +130,12 @@ Test(maintenance, the_daemon_that_leads_does_all_jobs_and_says_how_they_ended)
     cr_expect_eq(owner.reports, 2, "20 s later it reports again");
     report_and_read();
     lead(true, true);
-    do_jobs(0, 4); /* those of every cycle: two of the others are due every minute, the rest every hour */
+    do_jobs(0, 4); /* those of every cycle: three of the others are due every minute, the rest every hour */
     assert_job(number_of("mutes"));
     answer_nothing();
-    do_jobs(number_of("identity_period"), number_of("retention_camera"));
+    do_jobs(number_of("identity_filters"), number_of("retention_camera"));
     assert_asks("report_maintenance");
-    cr_expect_not_null(strstr(conn.sql, "array['', '', '', '', null, '', null, '', '', null"), "%s", conn.sql);
+    cr_expect_not_null(strstr(conn.sql, "array['', '', '', '', null, '', null, null, '', null"), "%s", conn.sql);
     end_cycle();
     cr_expect_str_eq(take_log(), "");
 }
