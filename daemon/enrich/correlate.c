@@ -48,10 +48,19 @@ static bool within_gap(const struct incident *incident, int64_t occurred_us)
                                       incident->last_seen_us - occurred_us <= terms->max_age_us);
 }
 
+/* It stands at another home, of which the people at the first one, and their team, may know nothing. */
+static bool is_placed_elsewhere(const struct incident *incident, const struct alert *alert)
+{
+    return incident->device_placement_id != 0 && alert->placement_id != 0 &&
+           alert->placement_id != incident->device_placement_id && str_eq(incident->device, alert->device);
+}
+
 /* Only the device with which the incident began can move away from it. */
 static bool moved_away(const struct incident *incident, const struct alert *alert)
 {
     double limit_m = incident->terms.moved_over_m;
+    if (is_placed_elsewhere(incident, alert))
+        return true;
     return limit_m > 0 && incident->place.source != LOCATION_NONE && alert->place.source != LOCATION_NONE &&
            str_eq(incident->device, alert->device) &&
            distance_m(incident->place.lon, incident->place.lat, alert->place.lon, alert->place.lat) > limit_m;
@@ -236,6 +245,8 @@ static bool better_place(const struct alert *alert, const struct incident *incid
 
 static void update_place(struct incident *incident, const struct alert *alert)
 {
+    if (incident->device_placement_id == 0 && str_eq(incident->device, alert->device))
+        incident->device_placement_id = alert->placement_id;
     if (!better_place(alert, incident))
         return;
     incident->place = alert->place;

@@ -14,7 +14,7 @@ const char incident_lookup_sql[] =
     "select i.*, null::boolean, null::timestamptz from mobeye.read_incidents($1, $2, $3, $4, $5, $6) i"
     " union all "
     "select c.incident_id, c.condition, null, null, null, null, null, null, null, null, null, null, null, null, null,"
-    " null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, c.active, c.since"
+    " null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, c.active, c.since"
     "  from mobeye.read_conditions($1, $2, $3) c";
 
 const Oid incident_lookup_types[INCIDENT_LOOKUP_PARAMS] = {

@@ -37,6 +37,7 @@ enum {
     READ_GEOM,
     READ_ACCURACY,
     READ_PLACEMENT,
+    READ_DEVICE_PLACEMENT,
     READ_CONDITION_ACTIVE,
     READ_CONDITION_SINCE,
 };
@@ -87,6 +88,7 @@ static void read_state(const struct result_row *r, struct incident *incident)
     column_point(r->result, r->row, READ_GEOM, &incident->place.lon, &incident->place.lat);
     incident->place.accuracy_m = column_real(r->result, r->row, READ_ACCURACY);
     incident->placement_id = column_int8(r->result, r->row, READ_PLACEMENT);
+    incident->device_placement_id = column_int8(r->result, r->row, READ_DEVICE_PLACEMENT);
 }
 
 static void read_terms(const struct result_row *r, struct incident_terms *terms)

@@ -221,6 +221,28 @@ def test_a_set_that_was_moved_is_never_again_where_it_stood(database, daemons, r
         assert place_of(database, f"moved-{number}") == ("placement", *place)
 
 
+@pytest.mark.parametrize("closed", (False, True))
+def test_a_set_that_was_moved_begins_an_incident_at_its_new_home(database, daemons, registry, context, closed):
+    """Though the one at the first home is open, or was closed a moment ago and a rule has settle."""
+    registry.device("NL-1")
+    registry.place("NL-1", HERE, ago(minutes=20))
+    daemon = daemons(database.ingest, more=RULES.replace("gap: 4h", "gap: 4h, settle: 10m")).start()
+    registry.wait_read(daemon)
+    dealer = Dealer(context, daemon.address())
+    dealer.ask({**alert("first", device="NL-1"), "time": now(minutes_ago=10)})
+    database.wait_stored(1)
+    if closed:
+        database.execute("select patrol.close(1, 'no_trace')")
+    registry.place("NL-1", ELSEWHERE, ago(minutes=5))
+    dealer.ask(alert("second", device="NL-1"))
+    dealer.ask({**alert("late", device="NL-1"), "time": now(minutes_ago=8)})
+    database.wait_stored(3)
+    joined = dict(database.rows("select event_id, incident_id from patrol.alerts"))
+    assert joined["second"] == 2
+    assert joined["late"] == 1
+    assert database.rows("select round(st_x(geom)::numeric, 2)::text from patrol.incidents where incident_id = 2") == [("5.36",)]
+
+
 def test_what_the_registry_says_of_a_device_is_for_rules(database, daemons, registry, context):
     registry.device("NL-1", group="loan")
     daemon = daemons(database.ingest, more="""rules:

@@ -116,6 +116,8 @@ static bool take_word(struct alert *alert, const struct conf_rule **rule, const 
         alert->device = str_from(value);
     else if (strncmp(word, "fix=", 4) == 0)
         place(alert, LOCATION_MESSAGE, value);
+    else if (strncmp(word, "home=", 5) == 0)
+        alert->placement_id = strtoull(value, NULL, 10);
     else if (strncmp(word, "placed=", 7) == 0)
         place(alert, LOCATION_PLACEMENT, value);
     else if (strncmp(word, "accuracy=", 9) == 0)

@@ -85,6 +85,26 @@ Test(correlate, moved_over)
     CHECK_ALL(rows);
 }
 
+Test(correlate, another_home)
+{
+    static const struct row rows[] = {
+        {"another home is another incident", "0:00 home=1 placed=0, 0:01 home=2 placed=900, 0:02 home=2 placed=900",
+         "1 2 2", "1 accepting=0 east=0, 2 accepting=1 east=900"},
+        {"without a rule about distance, and though it is next door", "0:00 home=1 fix=0, | 0:01 home=2 fix=1", "1 2", NULL},
+        {"not by settle either", "0:00 home=1, close 1 0:01, 0:02 home=2", "1 2", NULL},
+        {"nor by its condition", "0:00 home=1 input=1, 0:01 home=2 input=1 store", "1 -", NULL},
+        {"a late one of before the move joins the first", "0:00 home=1, 0:05 home=2, 0:02 home=1", "1 2 1", NULL},
+        {"a device without a home has not moved", "0:00 home=1, 0:01, 0:02 home=1", "1 1 1", NULL},
+        {"the first home that it has counts", "0:00, 0:01 home=1, | 0:02 home=2", "1 1 2", NULL},
+        {"another device's home is not a move",
+         "0:00 street home=1, 0:01 street device=B home=2 fix=0, | 0:02 street home=1, 0:03 street device=B home=2",
+         "1 1 1 1", NULL},
+        {"its restore ends what it raised at the first home", "0:00 home=1, | 0:01 home=2 restore", "1 -",
+         "1 active=0"},
+    };
+    CHECK_ALL(rows);
+}
+
 Test(correlate, conditions)
 {
     static const struct row rows[] = {
