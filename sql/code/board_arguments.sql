@@ -42,10 +42,14 @@ declare
                                          else array['note', 'expected_status', 'expected_change'] end;
     unknown text := (select string_agg(format('"%s"', m.key), ', ' order by m.key)
                        from jsonb_each(args) m where m.value not in ('null', '""') and m.key <> all (known));
+    nested text := (select min(m.key) from jsonb_each(args) m where jsonb_typeof(m.value) in ('object', 'array', 'boolean'));
 begin
     if unknown is not null then
         raise exception '%: has no member %', action, unknown
             using errcode = 'invalid_parameter_value', hint = format('Expected members: %s.', array_to_string(known, ', '));
+    elsif nested is not null then
+        raise exception '%: % is not a text or a number', nested, args -> nested
+            using errcode = 'invalid_parameter_value', hint = 'Expected one value, in quotes if it is a text.';
     end if;
 end
 $$;

@@ -202,13 +202,17 @@ begin
         perform mobeye.open_silence('device', silent.device_id, silent.since, silent.placement_id);
         return next silent.device_id;
     end loop;
-    -- Retrieved, sent to repair, or no longer supervised: the silence is over.
+    -- Retrieved, sent to repair, or no longer supervised: the silence is over. So is that of a home that the device has left; at the
+    -- next it is judged anew, from the start of the placement.
     for silent in
         select s.device_id from mobeye.device_status s
          where s.silent_since is not null
-           and not exists (select from mobeye.device d join mobeye.placement p on p.device_id = d.device_id
-                            where d.device_id = s.device_id and p.during @> now() and d.heartbeat is not null
-                              and d.state not in ('repair', 'retired'))
+           and (not exists (select from mobeye.device d join mobeye.placement p on p.device_id = d.device_id
+                             where d.device_id = s.device_id and p.during @> now() and d.heartbeat is not null
+                               and d.state not in ('repair', 'retired'))
+                or exists (select from mobeye.incident i join mobeye.placement p on p.placement_id = i.placement_id
+                            where i.incident_key = mobeye.silence_key('device', s.device_id) and i.status <> 'closed'
+                              and not p.during @> now()))
          order by s.device_id for update skip locked
     loop
         perform mobeye.end_silence('device', silent.device_id, now());

@@ -59,9 +59,11 @@ declare
 begin
     delete from mobeye.person p where p.login = remove_person.login;
     registered := found;
+    -- Groups of the town's own may have the rights too.
     select string_agg(quote_ident(g.rolname), ', ') into groups
       from pg_auth_members m join pg_roles g on g.oid = m.roleid
-     where m.member = to_regrole(quote_ident(login)) and g.rolname like 'mobeye\_%';
+     where m.member = to_regrole(quote_ident(login))
+       and exists (select from pg_roles r where r.rolname like 'mobeye\_%' and pg_has_role(g.oid, r.oid, 'member'));
     if not registered and groups is null then
         raise exception 'person "%" does not exist', login
             using errcode = 'no_data_found', hint = 'mobeye.person lists the people.';

@@ -366,6 +366,20 @@ def test_a_leaver_is_taken_away_with_login_and_sessions(registry, database):
     assert registry.query("select rolcanlogin from pg_roles where rolname = 'els'") == [(True,)]
 
 
+def test_a_leaver_with_rights_by_a_group_of_the_town_is_out_too(registry, database):
+    registry.done("people", "import", "-", stdin="login,name,team\nanna,Anna,*\n")
+    for statement in ("create role police in role mobeye_patrol, mobeye_auditor", "create role colleagues in role police",
+                      "create role anna login in role colleagues"):
+        database.execute(statement)
+    with psycopg.connect(database.conninfo, user="anna", autocommit=True) as anna:
+        ran = registry.run("people", "remove", "anna")
+        assert (ran.returncode, ran.stdout) == (0, "anna: person removed; login dropped; 1 session ended\n")
+        with pytest.raises(psycopg.OperationalError):
+            anna.execute("select 1")
+    assert registry.query("select count(*) from pg_roles where rolname in ('police', 'colleagues')") == [(2,)]
+    database.execute("drop role police, colleagues")
+
+
 def test_a_leaver_who_connects_meanwhile_is_out_too(registry, database):
     """Until the removal is committed the server lets the login in."""
     registry.done("people", "import", "-", stdin="login,name,team\nlate,Late,*\n")

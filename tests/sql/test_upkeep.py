@@ -98,6 +98,18 @@ class Devices(UpkeepTest):
         self.report()
         self.assertEqual(self.silent(), ["neither"])
 
+    def test_a_silence_stays_at_the_home_where_it_began(self):
+        self.device("moved")
+        self.report()
+        self.assertEqual(self.silent(), ["moved"])
+        self.superuser.execute("select mobeye.device_place('moved', 5.3, 52.2, now() - interval '59 minutes')")
+        self.assertEqual(self.silent(), [])
+        self.assertEqual(self.outcomes(), [("moved", "restored")])
+        self.superuser.execute("update mobeye.device set heartbeat = '50 minutes'")
+        self.assertEqual(self.silent(), ["moved"])
+        self.assertEqual(self.superuser.execute(
+            "select round(st_x(geom)::numeric, 1)::text from mobeye.incident where status <> 'closed'").fetchall(), [("5.3",)])
+
     def test_only_a_placed_device_with_a_heartbeat_is_missed(self):
         self.device("unsupervised")
         self.superuser.execute("update mobeye.device set heartbeat = null where device_id = 'unsupervised'")
