@@ -72,11 +72,15 @@ static bool belongs(const struct incident *incident, const struct alert *alert)
 }
 
 /* A raise whose rule has category alarm is for a patrol: it must not be hidden in a service incident. */
+static bool hides_alert(const struct incident *incident, const struct alert *alert)
+{
+    return alert->phase == PHASE_RAISE && alert->terms && alert->terms->category == CATEGORY_ALARM &&
+           incident->terms.category == CATEGORY_SERVICE;
+}
+
 static bool accepts_alert(const struct incident *incident, const struct alert *alert)
 {
-    bool hidden = alert->phase == PHASE_RAISE && alert->terms && alert->terms->category == CATEGORY_ALARM &&
-                  incident->terms.category == CATEGORY_SERVICE;
-    return incident->accepting && !hidden && belongs(incident, alert);
+    return incident->accepting && !hides_alert(incident, alert) && belongs(incident, alert);
 }
 
 /* Whether `settle` lets the alert join an incident that a person has closed. Panic and holdup never do. */
@@ -105,7 +109,9 @@ static void consider_past_incident(const struct correlation *correlation, const 
     const struct incident *incident = incident_at(correlation, i);
     if (incident->accepting || !belongs(incident, alert))
         return;
-    bool joins = !incident->closed || joins_closed(incident, alert);
+    bool joins = !hides_alert(incident, alert) && (!incident->closed || joins_closed(incident, alert));
+    if (!joins && !incident->closed)
+        return;
     size_t *best = joins ? &choice->incident : &choice->previous;
     if (*best == NO_INCIDENT ||
         time_between(incident, alert->occurred_us) < time_between(incident_at(correlation, *best), alert->occurred_us))

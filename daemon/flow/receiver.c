@@ -196,7 +196,10 @@ static bool on_dc09_frame(struct receiver *r, struct endpoint *endpoint, const s
                          &r->records);
     r->records.share = admission_share(&r->admission, client);
     state->counters->received_total += r->records.n - 1;
-    return accept_records(r, endpoint, peer, frame.frame.seq, dc09_session_flags(&frame),
+    uint32_t flags = dc09_session_flags(&frame);
+    for (size_t i = 0; i < frame.message.n && endpoint_conf(endpoint)->reply_flags == 1; i++)
+        flags |= location_flags(&frame.message.alerts[i], r->conf);
+    return accept_records(r, endpoint, peer, frame.frame.seq, flags,
                           dc09_session_reply(r->session, &frame, DC09_SAY_ACK, now_us));
 }
 
@@ -453,13 +456,7 @@ void receiver_retry_held(struct receiver *r)
 
 bool receiver_check_silence(struct receiver *r)
 {
-    bool changed = false;
-    for (size_t i = 0; i < endpoint_set_count(r->endpoints); i++) {
-        struct endpoint *endpoint = endpoint_set_at(r->endpoints, i);
-        int64_t expect_every_us = endpoint_conf(endpoint)->expect_every_us;
-        changed |= endpoint_state_check_silence(state_of(r, endpoint), expect_every_us, loop_mono_us(r->loop));
-    }
-    return changed;
+    return endpoint_state_check_silence(r->states, r->conf, loop_mono_us(r->loop));
 }
 
 int64_t receiver_received_us(const struct receiver *r, const char *endpoint)

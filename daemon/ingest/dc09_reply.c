@@ -18,7 +18,7 @@ enum dc09_verdict dc09_judge(enum dc09_result result, const struct dc09_frame *f
         return DC09_SILENT;
     if (result == DC09_NOT_UNDERSTOOD || (policy->require_encryption && !frame->encrypted))
         return DC09_SAY_DUH;
-    if (!policy->check_time || message->undated || dc09_in_time(message->content.time_us, now_us))
+    if (!policy->check_time || !message->content.has_time || dc09_in_time(message->content.time_us, now_us))
         return DC09_STORE;
     return nacked ? DC09_STORE_STALE : DC09_SAY_NAK;
 }

@@ -238,7 +238,7 @@ enum dc09_result decode_dc09(struct dc09_decoder *decoder, const struct dc09_fra
         return not_understood(ret, "the data contains more than 64 events");
     set_source(decoder, frame->account, data_account);
     ret->n = n;
-    ret->undated = !ret->content.has_time;
+    ret->undated = ret->content.time_us == ALERT_NO_TIME;
     set_digest(decoder, frame, ret);
     struct alert common = common_alert(decoder, &ret->content);
     for (size_t i = 0; i < n; i++) {

@@ -50,7 +50,8 @@ struct dc09_message {
     size_t n;                   /* 1 to DC09_EVENTS_MAX */
     size_t shared_offset, shared_bytes; /* of each payload: members that are the same in all; with spaces in their
                                            place it is still JSON */
-    bool undated;                       /* no timestamp: dc09_set_identity() it before storing */
+    bool undated;                       /* no timestamp, or none that is a time, as of equipment without a clock:
+                                           dc09_set_identity() it before storing */
     uint8_t digest[DC09_DIGEST_SIZE];
     const char *reason; /* of DC09_NOT_UNDERSTOOD; static text, never the sender's */
 };

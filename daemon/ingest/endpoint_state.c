@@ -75,7 +75,7 @@ static void end_limits(struct endpoint_state *state, int64_t mono_us)
                              security_word((enum security_refusal)reason));
 }
 
-bool endpoint_state_check_silence(struct endpoint_state *state, int64_t expect_every_us, int64_t mono_us)
+static bool check_silence_of(struct endpoint_state *state, int64_t expect_every_us, int64_t mono_us)
 {
     bool silent = expect_every_us > 0 && mono_us - state->last_received_us >= expect_every_us;
     bool changed = silent != state->was_silent;
@@ -85,6 +85,23 @@ bool endpoint_state_check_silence(struct endpoint_state *state, int64_t expect_e
     else
         end_silence_of(state);
     state->was_silent = silent;
+    return changed;
+}
+
+/* 0: it is not expected to send, or the configuration no longer has it. */
+static int64_t expect_every_us(const struct conf *conf, const char *endpoint)
+{
+    for (size_t i = 0; i < conf->n_endpoints; i++)
+        if (strcmp(conf->endpoints[i].name, endpoint) == 0)
+            return conf->endpoints[i].expect_every_us;
+    return 0;
+}
+
+bool endpoint_state_check_silence(struct endpoint_state *list, const struct conf *conf, int64_t mono_us)
+{
+    bool changed = false;
+    for (struct endpoint_state *state = list; state; state = state->next)
+        changed |= check_silence_of(state, expect_every_us(conf, state->counters->name), mono_us);
     return changed;
 }
 

@@ -26,10 +26,13 @@ begin
            last_received_at = greatest(s.last_received_at, excluded.last_received_at);
     -- One that is silent is first found to be no longer supervised, so that its incident ends: watch_endpoints().
     update mobeye.endpoint_status s set expect_every = null
-     where s.instance = report_daemon.instance and s.endpoint <> all (endpoints) and s.silent_since is not null
-       and s.expect_every is not null;
+     where (s.instance = report_daemon.instance and s.endpoint <> all (endpoints)
+            or not exists (select from mobeye.daemon d where d.instance = s.instance)) -- it was renamed
+       and s.silent_since is not null and s.expect_every is not null;
     delete from mobeye.endpoint_status s
-     where s.instance = report_daemon.instance and s.endpoint <> all (endpoints) and s.silent_since is null;
+     where (s.instance = report_daemon.instance and s.endpoint <> all (endpoints)
+            or not exists (select from mobeye.daemon d where d.instance = s.instance))
+       and s.silent_since is null;
 end
 $$;
 comment on function mobeye.report_daemon(uuid, text, timestamptz, timestamptz, text[], interval[], timestamptz[]) is
@@ -145,11 +148,15 @@ begin
         opened := mobeye.open_silence('endpoint', silent.instance || '/' || silent.endpoint, silent.since);
         update mobeye.endpoint_status s set silent_since = silent.since
          where s.instance = silent.instance and s.endpoint = silent.endpoint;
-        -- Its own incident replaces those of the devices that last reported there.
+        -- Its own incident replaces those of the devices that last reported there, unless another daemon has an endpoint of that name
+        -- that is not silent: they may have reported to that one.
         perform mobeye.close_incident(i.incident_id, 'merged', merged_into => opened)
            from mobeye.device_status d
            join mobeye.incident i on i.incident_key = mobeye.silence_key('device', d.device_id)
-          where d.silent_since is not null and d.endpoint = silent.endpoint and i.status <> 'closed';
+          where d.silent_since is not null and d.endpoint = silent.endpoint and i.status <> 'closed'
+            and not exists (select from mobeye.endpoint_status other
+                             where other.endpoint = silent.endpoint and other.instance <> silent.instance
+                               and other.silent_since is null);
         n := n + 1;
     end loop;
     return n;

@@ -8,6 +8,7 @@ from harness.alerts import alert, alerts, encode, padded
 from harness.daemon import mobeyectl
 from harness.paths import MOBEYECTL, ROOT, free_port
 from harness.peers import Dealer
+from harness.portal import build, wrap
 from harness.wait import wait_until
 
 PRODUCER = ROOT / "config" / "producer.py"
@@ -173,6 +174,8 @@ def test_an_endpoint_with_reply_flags_tells_what_was_odd(database, daemons, cont
     peer.send(b'\nCE110032"SIA-DCS"9876R579BDFL789ABC#12345A[#12345A|NFA129]\r')
     frames = peer.frames()
     assert frames[:2] == [b"ACK", b"9876"] and frames[3] == b"clock"
+    peer.send(wrap(build(b'"SIA-DCS"0001L0#1234[#1234|NBA1][X008E00.000][Y52N00.0]')))
+    assert peer.frames()[3] == b"clock outside_bounds"
     peer.close()
 
 

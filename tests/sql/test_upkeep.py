@@ -226,6 +226,29 @@ class Endpoints(UpkeepTest):
         self.report(endpoints=[("cameras", None, None)])
         self.assertEqual(self.superuser.execute("select endpoint from mobeye.endpoint_status").fetchall(), [("cameras",)])
 
+    def test_one_whose_daemon_has_another_name_now_is_no_longer_silent(self):
+        self.report(endpoints=[("portal", "26 hours", "27 hours")])
+        self.aged("30 hours")
+        self.assertEqual(self.watch(), 1)
+        self.report(endpoints=[("portal", "26 hours", "0")], instance="uno")
+        self.assertEqual(self.watch(), 0)
+        self.assertEqual(self.outcomes(), [(None, "restored")])
+        self.report(endpoints=[("portal", "26 hours", "0")], instance="uno")
+        self.assertEqual(self.superuser.execute("select instance from mobeye.endpoint_status").fetchall(), [("uno",)])
+
+    def test_where_another_daemon_hears_on_the_endpoint_devices_stay_silent(self):
+        self.device("a")
+        self.heard("a", "30 hours")
+        self.report(endpoints=[("portal", "26 hours", "27 hours")])
+        self.report(endpoints=[("portal", "26 hours", "1 hour")], instance="two", journal="00000000-0000-0000-0000-000000000002")
+        self.assertEqual(self.silent(), ["a"])
+        self.aged("30 hours")
+        self.assertEqual(self.watch(), 1)
+        self.assertEqual(self.outcomes(), [])
+        self.superuser.execute("update mobeye.endpoint_status set last_received_at = now() - interval '27 hours' where instance = 'two'")
+        self.assertEqual(self.watch(), 1)
+        self.assertEqual(self.outcomes(), [("a", "merged")])
+
     def test_heard_within_its_time_it_is_not(self):
         self.report(endpoints=[("portal", "26 hours", "25 hours")])
         self.aged("30 hours")

@@ -42,7 +42,7 @@ static const struct conf_rule rules[] = {
     {.name = (char *)"technical",
      .makes_incident = true,
      .group_by = GROUP_DEVICE | GROUP_KIND,
-     .terms = {.category = CATEGORY_SERVICE, .priority = 4, .gap_us = 24 * HOUR}},
+     .terms = {.category = CATEGORY_SERVICE, .priority = 4, .gap_us = 24 * HOUR, .settle_us = 10 * MIN}},
     {.name = (char *)"input",
      .makes_incident = true,
      .group_by = GROUP_DEVICE | GROUP_INPUT,

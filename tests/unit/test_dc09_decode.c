@@ -221,6 +221,16 @@ Test(dc09_decode, the_events_of_a_frame_have_ids_of_their_own)
     decoded_free(&d);
 }
 
+/* Of a set without a clock, which sends the same frame from home to home. */
+Test(dc09_decode, a_timestamp_that_is_no_time_is_none)
+{
+    struct decoded d;
+    decode_body(&d, "\"SIA-DCS\"0001L0#1234[#1234|Nri1/BA1]_00:00:00,00-00-0000", NULL);
+    cr_assert(d.message.content.has_time);
+    cr_expect(d.message.undated);
+    decoded_free(&d);
+}
+
 Test(dc09_decode, a_stamp_can_be_read_back_from_the_event_id)
 {
     struct decoded d;
