@@ -97,7 +97,7 @@ static void check_schema(struct journal_session *j, enum journal_session_state s
 {
     j->schema = NO_SCHEMA;
     set_state(j, state, "which schema version it has");
-    session_send(j->session, "select max(version), current_setting('synchronous_commit') from mobeye.schema_version");
+    session_send(j->session, "select max(version) from mobeye.schema_version");
 }
 
 static void on_schema_result(struct journal_session *j, PGresult *result)
@@ -105,8 +105,6 @@ static void on_schema_result(struct journal_session *j, PGresult *result)
     if (PQntuples(result) != 1 || PQgetisnull(result, 0, 0))
         return;
     j->schema = atoi(PQgetvalue(result, 0, 0));
-    if (j->state == JOURNAL_SESSION_CHECKING && strcmp(PQgetvalue(result, 0, 1), "off") == 0)
-        log_warning(SUBJECT, "synchronous_commit is off: what is stored may be lost in a crash of the server");
 }
 
 static void wait_for_schema(struct journal_session *j, const char *reason)

@@ -187,7 +187,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v constant mobeye.viewer := mobeye.require_right('equipment');
-    wanted text := '%' || replace(replace(replace(nullif(btrim(q), ''), '\', '\\'), '%', '\%'), '_', '\_') || '%';
+    wanted text := '%' || replace(replace(replace(nullif(btrim(q), ''), E'\\', E'\\\\'), '%', E'\\%'), '_', E'\\_') || '%';
 begin
     return jsonb_build_object(
         'change_id', mobeye.change_count(),
@@ -220,7 +220,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     word text := nullif(btrim(q), '');
-    wanted text := '%' || replace(replace(replace(word, '\', '\\'), '%', '\%'), '_', '\_') || '%';
+    wanted text := '%' || replace(replace(replace(word, E'\\', E'\\\\'), '%', E'\\%'), '_', E'\\_') || '%';
     last bigint[];
 begin
     perform mobeye.require_right('look');

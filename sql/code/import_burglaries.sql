@@ -86,7 +86,7 @@ begin
     select i.line, false, v.column_name, format('is %s (expected %s)', v.what, v.expected)
       from pg_temp.burglary_import i
      cross join lateral (values
-         ('reference', i.reference !~ '\S' or length(i.reference) > 64 or i.reference ~ '[[:cntrl:]]',
+         ('reference', i.reference !~ '[^[:space:]]' or length(i.reference) > 64 or i.reference ~ '[[:cntrl:]]',
           'empty, too long or has control characters', 'at most 64 characters'),
          ('occurred_from', i.occurred_from > now() + interval '1 day', 'in the future', 'a burglary that was reported'),
          ('method', length(i.method) > 400, 'too long', 'at most 400 characters'),

@@ -80,8 +80,8 @@ as $$
         select c.oid, pg_get_expr(c.relpartbound, c.oid) as bound
           from pg_inherits i join pg_class c on c.oid = i.inhrelid
          where i.inhparent = to_regclass('mobeye.' || mobeye.partitioned_table(class)))
-    select oid::regclass, substring(bound from 'FROM \(''([^'']*)''\)')::timestamptz,
-           substring(bound from 'TO \(''([^'']*)''\)')::timestamptz
+    select oid::regclass, substring(bound from 'FROM [(]''([^'']*)''[)]')::timestamptz,
+           substring(bound from 'TO [(]''([^'']*)''[)]')::timestamptz
       from child
 $$;
 comment on function mobeye.partitions_of(text) is

@@ -63,7 +63,7 @@ begin
     select string_agg(quote_ident(g.rolname), ', ') into groups
       from pg_auth_members m join pg_roles g on g.oid = m.roleid
      where m.member = to_regrole(quote_ident(login))
-       and exists (select from pg_roles r where r.rolname like 'mobeye\_%' and pg_has_role(g.oid, r.oid, 'member'));
+       and exists (select from pg_roles r where starts_with(r.rolname, 'mobeye_') and pg_has_role(g.oid, r.oid, 'member'));
     if not registered and groups is null then
         raise exception 'person "%" does not exist', login
             using errcode = 'no_data_found', hint = 'mobeye.person lists the people.';

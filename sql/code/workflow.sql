@@ -132,7 +132,7 @@ language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    if value is null or value !~ '\S' or length(value) > 4000 then
+    if value is null or value !~ '[^[:space:]]' or length(value) > 4000 then
         raise exception '%: is missing or too long', what
             using errcode = 'invalid_parameter_value', hint = 'Expected 1 to 4000 characters, not all blank.';
     end if;
@@ -166,7 +166,7 @@ begin
         a := left(a, -1);
         b := left(b, -1);
     end loop;
-    return (a || b) !~ '\d' and (length(a) <= 1 and length(b) <= 1 or length(a) = 2 and a = reverse(b));
+    return (a || b) !~ '[0-9]' and (length(a) <= 1 and length(b) <= 1 or length(a) = 2 and a = reverse(b));
 end
 $$;
 comment on function mobeye.is_slip(text, text) is

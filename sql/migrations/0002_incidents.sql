@@ -195,7 +195,7 @@ create table if not exists mobeye.mute (
     incident_id bigint, -- ends when every condition of this incident is restored
     at timestamptz not null default clock_timestamp(),
     until timestamptz not null check (isfinite(until) and until > at),
-    reason text not null check (reason ~ '\S'),
+    reason text not null check (reason ~ '[^[:space:]]'),
     muted_by text not null,
     ended_at timestamptz, -- when a person ended it before its time
     ended_by text,

@@ -8,7 +8,7 @@ set local role mobeye_owner;
 -- may be imported later and corrected.
 create table if not exists mobeye.burglary (
     burglary_id bigint generated always as identity primary key,
-    reference text not null unique check (reference ~ '\S' and length(reference) <= 64 and reference !~ '[[:cntrl:]]'),
+    reference text not null unique check (reference ~ '[^[:space:]]' and length(reference) <= 64 and reference !~ '[[:cntrl:]]'),
     occurred_from timestamptz not null check (isfinite(occurred_from)),
     occurred_until timestamptz check (isfinite(occurred_until) and occurred_until >= occurred_from),
     attempt boolean not null default false,
@@ -17,7 +17,7 @@ create table if not exists mobeye.burglary (
     geom public.geometry(point, 4326),
     imported_at timestamptz not null default now(),
     counted boolean not null default false, -- it was erased before, and mobeye.area_stats still counts it
-    held_for text check (held_for ~ '\S') -- why it is under a legal hold; null: it is not
+    held_for text check (held_for ~ '[^[:space:]]') -- why it is under a legal hold; null: it is not
 );
 create index if not exists burglary_occurred on mobeye.burglary (occurred_from);
 create index if not exists burglary_address on mobeye.burglary (lower(trim(address)));

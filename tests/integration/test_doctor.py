@@ -12,9 +12,11 @@ import tempfile
 import psycopg
 import pytest
 
+from harness.alerts import alerts
 from harness.board import Board
 from harness.daemon import mobeyectl
 from harness.paths import BRIDGE, free_port
+from harness.peers import Dealer
 from harness.wait import wait_until
 
 # The cluster of the tests leaves flushes out.
@@ -135,6 +137,28 @@ def test_settings_that_hurt_are_told(asleep, database, setting, check, level):
     database.alter(f"set {setting}")
     seen = examine(asleep, database.ingest)
     assert setting.split()[0] in seen.text(check, level)
+
+
+def test_a_dump_that_was_restored_without_its_roles_is_told(asleep, database):
+    database.execute("alter schema patrol owner to postgres")
+    assert "schema patrol belongs to postgres" in examine(asleep, database.ingest).text("owner", "problem")
+
+
+def test_alerts_that_wait_or_are_in_quarantine_are_told(daemon, database, context):
+    database.alter("set default_transaction_read_only = on")
+    daemon.restart()
+    Dealer(context, daemon.address()).deliver(alerts(3))
+    wait_until(lambda: daemon.metric("commit_lag_seconds") > 5, "they wait")
+    seen = Findings(daemon.file, database.ingest)
+    assert "3 alerts are waiting in the journal" in seen.text("backlog", "problem")
+    assert "read-only" in seen.text("role", "problem")
+    database.alter("reset default_transaction_read_only")
+    database.execute("insert into mobeye.quarantine (reason, record) values ('refused', '')")
+    daemon.restart()
+    daemon.wait_drained()
+    seen = Findings(daemon.file, database.ingest)
+    assert "1 alert is in quarantine" in seen.text("quarantine", "problem")
+    assert "backlog" not in seen.at("problem")
 
 
 def test_checkpoints_that_are_forced_are_told(asleep, database):

@@ -13,6 +13,10 @@
 
 #define SOCKETS "/run/postgresql" /* Debian's */
 
+/* Whatever is set for the server, the database or the role. An empty search_path: a superuser must not run what somebody
+ * else has created under the name of a function of PostgreSQL. ISO: times in JSON are read again, by people and by us. */
+#define SETTINGS "set search_path = ''; set datestyle = 'ISO'; set standard_conforming_strings = on"
+
 enum { GROUPS_MAX = 256 };
 
 /* The credentials of root, to be restored. */
@@ -72,6 +76,8 @@ static PGconn *open_as(const char *user, const char *verb, const char *conninfo,
     PGconn *conn = PQconnectdbParams(keys, values, 1);
     if (became)
         be_root_again(&root);
+    if (PQstatus(conn) == CONNECTION_OK)
+        PQclear(PQexec(conn, SETTINGS));
     return conn;
 }
 

@@ -168,6 +168,12 @@ PGconn *ctl_connect_to(const char *verb, const struct conf *conf, const char *db
     return ctl_try_connect(verb, conf, db, NULL);
 }
 
+void ctl_wait_briefly(PGconn *conn)
+{
+    if (conn)
+        PQclear(PQexec(conn, "set lock_timeout = '5s'"));
+}
+
 PGconn *ctl_try_connect(const char *verb, const struct conf *conf, const char *db, struct buf *ret_why)
 {
     return db ? connect_to(verb, db, ret_why) : connect_to_daemons(verb, conf->database.conninfo, ret_why);

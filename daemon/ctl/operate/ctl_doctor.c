@@ -71,7 +71,7 @@ static void examine(struct doctor *d)
 {
     static void (*const checks[])(struct doctor *) = {
         doctor_clock, doctor_files,       doctor_disk,    doctor_flush, doctor_descriptors, doctor_ports,
-        doctor_unit,  doctor_supervision, doctor_frigate, doctor_board, doctor_database,    doctor_registry,
+        doctor_unit,  doctor_supervision, doctor_backlog, doctor_frigate, doctor_board, doctor_database, doctor_registry,
     };
     for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
         checks[i](d);
@@ -101,6 +101,8 @@ int ctl_doctor(int argc, char **argv)
     d.conn = call.db ? ctl_try_connect(VERB, conf, call.db, &why) : ctl_connect_daemon(VERB, conf, &why);
     d.own = call.db ? d.conn : ctl_try_connect(VERB, conf, NULL, &unseen);
     d.conn_why = buf_str(&why);
+    ctl_wait_briefly(d.conn);
+    ctl_wait_briefly(d.own);
     examine(&d);
     if (!d.json)
         printf("%u problem%s, %u warning%s\n", d.printed[DOCTOR_PROBLEM], ctl_plural(d.printed[DOCTOR_PROBLEM]),

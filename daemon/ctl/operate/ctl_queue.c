@@ -163,6 +163,7 @@ static bool connect_queue(struct queue *q)
         return true;
     PQfinish(q->conn);
     q->conn = ctl_connect(VERB, q->call.file, q->call.db);
+    ctl_wait_briefly(q->conn);
     PGresult *listens = q->conn ? ctl_query(q->conn, VERB, "listen", "listen mobeye_incident", 0, NULL) : NULL;
     PQclear(listens);
     return listens != NULL;

@@ -52,6 +52,7 @@ void doctor_disk(struct doctor *d);
 void doctor_flush(struct doctor *d);
 void doctor_descriptors(struct doctor *d);
 void doctor_ports(struct doctor *d);
+void doctor_backlog(struct doctor *d);
 void doctor_unit(struct doctor *d);
 void doctor_supervision(struct doctor *d);
 void doctor_frigate(struct doctor *d);

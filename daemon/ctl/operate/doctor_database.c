@@ -17,16 +17,25 @@ static const struct {
     const char *sql;
 } questions[] = {
     {"role", NULL,
-     "select case when pg_is_in_recovery() then 'problem' else 'ok' end,"
-     "       case when pg_is_in_recovery() then 'this server is a standby' else 'connected as ' || current_user end,"
-     "       'list several hosts in conninfo, with target_session_attrs=read-write'"},
+     "select case when current_setting('transaction_read_only') = 'on' then 'problem' else 'ok' end,"
+     "       case when pg_is_in_recovery() then 'this server is a standby'"
+     "            when current_setting('transaction_read_only') = 'on' then 'nothing can be stored: sessions are read-only "
+     "(default_transaction_read_only)' else 'connected as ' || current_user end,"
+     "       case when pg_is_in_recovery() then 'list several hosts in conninfo, with target_session_attrs=read-write'"
+     "            else 'turn default_transaction_read_only off, for the server, the database or the role' end"},
+    {"owner", NULL,
+     "select 'problem', case when to_regrole('mobeye_ingest') is null then 'role mobeye_ingest does not exist'"
+     "                       else 'schema ' || n.nspname || ' belongs to ' || n.nspowner::regrole end,"
+     "       'its dump was restored without its roles: restore the roles (psql -f ROLES), then the dump into a new database'"
+     "  from pg_namespace n where n.nspname in ('mobeye', 'patrol')"
+     "   and (to_regrole('mobeye_ingest') is null or n.nspowner is distinct from to_regrole('mobeye_owner')::oid)"},
     {"durability", NULL,
      "select case when off.name = 'fsync' then 'problem' else 'warning' end, 'setting ' || off.name || ' is off', "
      "off.advice"
      "  from (values ('fsync', 'a crash can destroy the database: turn it on'),"
      "               ('full_page_writes', 'a power cut can corrupt pages on most file systems: turn it on'),"
-     "               ('synchronous_commit', 'a crash loses the latest commits; the journal restores them only as far "
-     "back as journal.keep: turn it on'),"
+     "               ('synchronous_commit', 'a crash loses what people and programs have just done (the daemon and the board "
+     "turn it on for themselves): turn it on'),"
      "               ('data_checksums', 'a failing disk goes unnoticed: pg_checksums --enable while the server is "
      "stopped'),"
      "               ('autovacuum', 'the daemon updates its tables continuously: turn it on')) as off(name, advice)"
@@ -52,14 +61,15 @@ static const struct {
     {"connections", NULL,
      "select case when free < 5 then 'problem' when free < 20 then 'warning' else 'ok' end,"
      "       free || ' of ' || current_setting('max_connections') || ' connections (max_connections) are free',"
-     "       'raise max_connections, or put PgBouncer before the front ends; the daemon needs 3'"
+     "       'raise max_connections, or put PgBouncer before the front ends; the daemon needs 4, the board 5'"
      "  from (select current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
      "               - count(*) as free from pg_stat_activity where backend_type = 'client backend') as room"},
     {"timeouts", NULL,
-     "select 'warning', name || ' is ' || current_setting(name) || ' for this role',"
+     "select 'warning', name || ' is ' || reset_val || ' ms for this role',"
      "       'it interrupts transactions of the daemon: alter role mobeye_ingest set ' || name || ' = 0'"
-     "  from unnest(array['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout']) as name"
-     " where extract(epoch from current_setting(name)::interval) between 0.001 and 29"},
+     "  from pg_settings"
+     " where name in ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout')"
+     "   and reset_val::int between 1 and 29000"},
     {"time", NULL,
      "select case when off > 5 then 'problem' when off > 1 then 'warning' else 'ok' end,"
      "       'the clocks of the database and of this machine are ' || round(off::numeric, 1) || ' s apart',"
@@ -84,6 +94,10 @@ static const struct {
      "maintenance in this database yet'"
      "  from mobeye.maintenance_state where error is null and not late"
      "  having count(*) > 0 or not exists (select from mobeye.maintenance_state)"},
+    {"quarantine", "mobeye.quarantine",
+     "select 'problem', count(*) || case count(*) when 1 then ' alert is' else ' alerts are' end || ' in quarantine: the "
+     "database refused what nobody has looked at since', 'mobeyectl quarantine list shows them'"
+     "  from mobeye.quarantine having count(*) > 0"},
     {"devices", "mobeye.device_unknown",
      "select case when count(*) = 0 then 'ok' else 'warning' end,"
      "       case count(*) when 0 then 'every sender is registered'"

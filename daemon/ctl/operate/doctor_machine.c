@@ -16,6 +16,7 @@
 #include "base/secret.h"
 #include "conf/address.h"
 #include "ctl/lib/ctl.h"
+#include "ctl/lib/scrape.h"
 #include "ctl/operate/doctor.h"
 
 #define USER "mobeyed"
@@ -202,6 +203,26 @@ static void say_port(struct doctor *d, const char *what, const struct endpoint_a
                              : "check the address";
     doctor_say(d, DOCTOR_PROBLEM, "ports", advice, "%s cannot bind %s port %d (%s)", what, address->host, address->port,
                strerror(why));
+}
+
+/* What the daemon says of itself: it may be unable to store for reasons that nothing else here shows. */
+void doctor_backlog(struct doctor *d)
+{
+    struct scrape scrape = {0};
+    struct err err;
+    if (d->daemon != 0 && d->conf->http_listen && scrape_fetch(d->conf->http_listen, &scrape, &err) == 0) {
+        double waiting = scrape_value(&scrape, "journal_pending", NULL),
+               lag_s = scrape_value(&scrape, "commit_lag_seconds", NULL);
+        bool up = scrape_value(&scrape, "database_up", NULL) == 1;
+        if (waiting > 0 && lag_s > (up ? 60 : 5))
+            doctor_say(d, DOCTOR_PROBLEM, "backlog",
+                       "see its log, and in pg_stat_activity whether a session holds a lock for which it waits",
+                       "%.0f alert%s waiting in the journal of the daemon, the oldest for %.0f s%s", waiting,
+                       waiting == 1 ? " is" : "s are", lag_s, up ? "" : "; it has no session on the database");
+        else
+            doctor_say(d, DOCTOR_OK, "backlog", NULL, "the daemon stores what it receives");
+    }
+    buf_free(&scrape.text);
 }
 
 void doctor_ports(struct doctor *d)

@@ -112,6 +112,7 @@ void status_db_query(struct status_db *ret, const char *verb, const struct conf 
     for (size_t i = 0; i < N_NUMBERS; i++)
         *number_at(ret, i) = NAN;
     PGconn *conn = conf || db ? ctl_try_connect(verb, conf, db, &ret->why) : NULL;
+    ctl_wait_briefly(conn);
     if (conn)
         query_all(ret, conn, conf ? conf->instance : NULL);
     PQfinish(conn);
