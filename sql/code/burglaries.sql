@@ -43,8 +43,8 @@ as $$
       from mobeye.erased_key k
 $$;
 comment on function mobeye.erased_reference(text) is
-    'What is kept of the reference of an erased burglary: a hash with the key of this installation. Whoever has neither that nor the '
-    'right to call this (members of mobeye_registry, who import burglaries) cannot try numbers.';
+    'What is kept of the reference of an erased burglary, and of an erased address: a hash with the key of this installation. '
+    'Whoever has neither that nor the right to call this (members of mobeye_registry, who import burglaries) cannot try them.';
 
 create or replace function mobeye.erase_burglaries(ids bigint[]) returns bigint
 language plpgsql

@@ -79,6 +79,9 @@ begin
             using errcode = 'invalid_parameter_value',
                   hint = 'Expected longitude and latitude in WGS84; to convert RD New: st_transform(st_setsrid(geom, 28992), 4326).';
     end if;
+    if num_nonnulls(new.address, new.bag_id, new.instructions) > 0 then
+        new.erased := null; -- imported again
+    end if;
     if upper_inf(new.during) or upper(new.during) > now() then
         select d.state into device_state from mobeye.device d where d.device_id = new.device_id;
         if device_state in ('repair', 'retired') then

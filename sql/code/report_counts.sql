@@ -87,7 +87,7 @@ as $$
                           where a.layer = placement_figures.layer and public.st_covers(a.geom, p.geom)
                             and a.valid @> lower(part.during)
                           order by a.vintage desc nulls last, a.code collate "C" limit 1), '') as code
-          from part join mobeye.placement p on p.during && (part.during * tstzrange(null, now())))
+          from part join mobeye.placement p on p.during && (part.during * tstzrange(null, now())) and p.erased is null)
     select s.code, 'set_nights', sum(s.nights) from stood s group by 1
     union all
     select s.code, 'placements', count(distinct s.placement_id) from stood s group by 1
@@ -105,7 +105,7 @@ as $$
     with gone as (
         select p.placement_id, p.geom, p.during * tstzrange(null, now()) as during, l.layer
           from mobeye.placement p cross join (select distinct a.layer from mobeye.area a) l
-         where p.placement_id = any (ids) and lower(p.during) < now()
+         where p.placement_id = any (ids) and lower(p.during) < now() and p.erased is null -- else it was counted then
     ), cut as (
         select g.placement_id, g.layer, lower(g.during) as at from gone g
         union

@@ -133,8 +133,9 @@ begin
         select count(*), min(least(m.until, m.ended_at)) + keep into n, since from mobeye.mute m
          where least(m.until, m.ended_at) < retention_due.until and not mobeye.is_held(m.incident_id);
     when 'placements' then
-        select count(*), min(upper(p.during)) + keep into n, since from mobeye.placement p
-         where upper(p.during) < until
+        select count(*), min(upper(p.during) + case when p.erased is null then keep else least(keep, interval '31 days') end)
+          into n, since from mobeye.placement p
+         where (upper(p.during) < until or p.erased is not null and not mobeye.alerts_may_follow(upper(p.during)))
            and not exists (select from mobeye.incident i where i.placement_id = p.placement_id);
     when 'identities' then
         select sum(p.identities), min(p.closed_at) + keep into n, since from mobeye.identity_period p
@@ -277,7 +278,7 @@ begin
     when 'placements' then
         return mobeye.erase_placements(array(
             select p.placement_id from mobeye.placement p
-             where upper(p.during) < until
+             where (upper(p.during) < until or p.erased is not null and not mobeye.alerts_may_follow(upper(p.during)))
                and not exists (select from mobeye.incident i where i.placement_id = p.placement_id)
              order by p.placement_id limit 5000 for update skip locked));
     when 'identities' then

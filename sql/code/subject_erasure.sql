@@ -99,6 +99,39 @@ $$;
 comment on function mobeye.erase_quarantine(bigint[]) is
     'Erases alerts in quarantine, and keeps their identities so that a journal does not bring them back; returns how many.';
 
+-- An alert may be a month late, and wait in the journal of a daemon; one that has been away for longer does not come back.
+create or replace function mobeye.alerts_may_follow(until timestamptz) returns boolean
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select now() < until + interval '31 days'
+           or exists (select from mobeye.daemon d
+                       where d.alive_at > now() - interval '31 days' and d.applied_until < until + interval '31 days')
+$$;
+comment on function mobeye.alerts_may_follow(timestamptz) is 'Whether alerts from before a time may still be stored.';
+
+-- Without it, a late alert of a secret home would be stored for everybody to see, and the address would no longer lead to it.
+create or replace function mobeye.empty_placements(ids bigint[]) returns bigint
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    n bigint;
+begin
+    perform mobeye.keep_placement_figures(ids);
+    update mobeye.placement p
+       set address = null, bag_id = null, instructions = null,
+           geom = coalesce(p.cell, public.st_snaptogrid(p.geom, 0.002)), -- outside the Netherlands there are no cells
+           erased = coalesce(mobeye.erased_reference(lower(trim(p.address))), gen_random_uuid())
+     where p.placement_id = any (ids);
+    get diagnostics n = row_count;
+    return n;
+end
+$$;
+comment on function mobeye.empty_placements(bigint[]) is
+    'Leaves of placements the device, the period, the team, the secrecy and the 125 m cell, and a hash of the address; returns how '
+    'many there were.';
+
 create or replace function mobeye.erase_registered(s mobeye.subject_scope) returns bigint
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -107,6 +140,8 @@ declare
     held bigint[] := mobeye.subject_held(s);
     n bigint;
     total bigint;
+    over bigint[]; -- placements
+    awaited bigint[];
 begin
     delete from mobeye.mute m
      where m.mute_id in (select t.mute_id from mobeye.subject_mutes(s) t)
@@ -115,18 +150,24 @@ begin
     update mobeye.mute m set reason = 'erased'
      where m.mute_id in (select t.mute_id from mobeye.subject_mutes(s) t) and m.reason <> 'erased';
     get diagnostics n = row_count;
-    return total + n + mobeye.erase_placements(array(
+    total := total + n;
+    over := array(
         select p.placement_id from mobeye.placement p
          where p.placement_id = any (s.placements) and upper(p.during) <= now()
            and not exists (select from mobeye.incident i where i.placement_id = p.placement_id and i.incident_id = any (held))
            and not exists (select from mobeye.subject_alerts(s) a
                             where a.placement_id = p.placement_id and a.incident_id = any (held))
-         order by p.placement_id for update));
+         order by p.placement_id for update);
+    awaited := array(select p.placement_id from mobeye.placement p
+                      where p.placement_id = any (over) and mobeye.alerts_may_follow(upper(p.during)));
+    return total + mobeye.erase_placements(array(select unnest(over) except select unnest(awaited)))
+           + mobeye.empty_placements(array(select p.placement_id from mobeye.placement p
+                                            where p.placement_id = any (awaited) and p.erased is null));
 end
 $$;
 comment on function mobeye.erase_registered(mobeye.subject_scope) is
-    'Erases the mutes and placements of a request that are over, and the reasons of mutes that are active. Returns how many '
-    'rows it erased or changed.';
+    'Erases the mutes and placements of a request that are over, and the reasons of mutes that are active; placements of which '
+    'alerts may follow it empties. Returns how many rows it erased or changed.';
 
 -- They have no time: which home they are about is not known.
 create or replace function mobeye.erase_labels(device text) returns bigint

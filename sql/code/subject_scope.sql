@@ -11,7 +11,8 @@ as $$
                           order by r.at desc limit 1), device))
     select p.device_id, p.during * tstzrange(from_at, until_at)
       from mobeye.placement p cross join wanted w
-     where lower(trim(p.address)) = lower(trim(subject.address))
+     where (lower(trim(p.address)) = lower(trim(subject.address))
+            or p.erased = mobeye.erased_reference(lower(trim(subject.address))))
        and (w.device_id is null or p.device_id = w.device_id)
        and p.during && tstzrange(from_at, until_at)
     union all
@@ -185,7 +186,7 @@ as $$
                            when not p.during <@ s.during then 'it extends beyond the requested period'
                            else 'an incident under a legal hold refers to it' end)
           from mobeye.placement p
-         where p.device_id = s.device_id and p.during && s.during
+         where p.device_id = s.device_id and p.during && s.during and p.erased is null
         union all
         -- A daemon that has been away for longer than a month does not come back with its journal.
         select format(case when d.alive_at > now() - interval '5 minutes'

@@ -96,6 +96,8 @@ comment on column mobeye.placement.secret is 'Whether only its team may know the
 comment on column mobeye.placement.instructions is 'What a patrol should know on arrival.';
 comment on column mobeye.placement.moved_from is
     'The open-ended placement that this one ended when it was created; null if it ended none.';
+comment on column mobeye.placement.erased is
+    'Erased at a person''s request: a hash of its address, while alerts of its period may still come; else null.';
 comment on column mobeye.placement.cell is
     'Centre of its 125 m cell, WGS84: all that others see of a secret place. Null outside the Netherlands.';
 comment on table mobeye.device_status is

@@ -347,6 +347,9 @@ create table if not exists mobeye.placement (
     instructions text check (length(instructions) <= 4000),
     cell public.geometry(point, 4326) generated always as (public.st_transform(mobeye.cell(mobeye.rd(geom)), 4326)) stored,
     moved_from bigint, -- the placement that this one ended when it was created, for device_undo()
+    -- Erased at a person's request, and kept without its address while alerts of its period may come: they stay secret, and can be
+    -- found by the address again. mobeye.erased_reference() of that address, or of none a random one.
+    erased uuid,
     -- On a hash of the id: GiST over text takes seven times as long. check_placement() reports a conflict in words.
     constraint placement_overlap exclude using gist (hashtextextended(device_id, 0) with =, during with &&)
 );

@@ -116,3 +116,33 @@ def test_what_remains_and_that_nothing_was_found_is_the_status(database):
     assert mobeyectl("subject", "export", *whose).returncode == 0
     assert mobeyectl("subject", "erase", "--yes", *whose).returncode == 0
     assert mobeyectl("subject", "erase", "--yes", *whose).returncode == 1
+
+
+SECRET = """
+insert into mobeye.device (device_id) values ('NL-home');
+insert into mobeye.team (team) values ('zuid');
+select mobeye.device_place('NL-home', 5.40168265, 52.16646193, now() - interval '2 hours', address => 'Zonnehof 271',
+                           team => 'zuid', secret => true);
+select mobeye.device_retrieve('NL-home', now() - interval '10 minutes');
+"""
+
+
+def test_a_late_alert_of_an_erased_secret_home_is_secret_and_found_again(database, daemons, context):
+    daemon = daemons(database.ingest, more=RULES).start()
+    database.execute(SECRET)
+    whose = ("--address", "Zonnehof 271", "--db", database.conninfo)
+    assert mobeyectl("subject", "erase", "--yes", *whose).returncode == 0
+    assert traces(dump(database)) == []
+    version = database.value("select value from mobeye.counter where name = 'registry'")
+    daemon.wait_metric("registry_version", lambda known: known >= version)
+
+    hour_ago = (datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(hours=1)).isoformat()
+    dealer = Dealer(context, daemon.address())
+    dealer.ask({**alert_at("gebeurtenis-1201", "NL-home", FIX, text="bewoonster-ligt-op-bed"), "time": hour_ago})
+    database.wait_stored(1)
+    assert database.rows("select a.secret, a.team, i.secret, i.secret_team from mobeye.alert_decoded a"
+                         " join mobeye.incident i using (incident_id)") == [(True, "zuid", True, "zuid")]
+    daemon.wait_drained()
+    assert mobeyectl("subject", "erase", "--yes", *whose).returncode == 0
+    assert traces(dump(database)) == []
+    assert database.value("select count(*) from mobeye.alert") + database.value("select count(*) from mobeye.incident") == 0

@@ -138,6 +138,61 @@ class TwoHomes(ErasureTest):
         self.assertRegex(left, "one last reported at .*; if its journal has alerts received after .*, erase again once they are stored")
 
 
+class Late(ErasureTest):
+    """A secret home that was left so recently that alerts of it may still come."""
+
+    KEPT = "select address, bag_id, instructions, secret, team, geom = cell from mobeye.placement"
+
+    def setUp(self):
+        super().setUp()
+        self.superuser.execute("insert into mobeye.team (team) values ('zuid') on conflict do nothing")
+        self.placement = self.place("d", 10, 5, secret=True, team="zuid", bag_id="123", instructions="sleutel bij de buren")
+        self.alert("motion", "6 days", "then", device_id="d", placement_id=self.placement, secret=True)
+
+    def late(self):
+        """As the daemon stores it by what it has read of the registry."""
+        placements = self.ingest.execute(
+            "select id, input = 1, name, since, until from mobeye.registry_since(0) where what = 'placement'").fetchall()
+        self.assertEqual([row[:3] for row in placements], [(self.placement, True, "zuid")])
+        self.assertTrue(placements[0][3] < self.ago("7 days") < placements[0][4])
+        self.alert("motion", "7 days", "late", device_id="d", placement_id=self.placement, secret=True)
+
+    def test_a_late_alert_is_secret_and_the_same_address_finds_it_again(self):
+        self.assertEqual(self.erase("Kerkstraat 1"), (2, []))
+        self.assertEqual(self.superuser.execute(self.KEPT).fetchall(), [(None, None, None, True, "zuid", True)])
+        self.assertEqual(self.erase("Kerkstraat 1"), (0, []))
+        self.late()
+        (found,) = self.value(self.superuser, "select mobeye.subject_export('kerkstraat 1 ', null, null, null)")
+        self.assertEqual([a["event_id"] for a in found["alerts"]], ["late"])
+        self.assertEqual(self.erase("kerkstraat 1"), (1, []))
+        self.assertEqual(self.events(), [])
+        self.assertEqual(self.erase("Dorpsweg 2"), (0, []))
+
+    def test_by_device_and_time_too(self):
+        self.erase(None, "d", 11, 4)
+        self.late()
+        self.assertEqual(self.erase(None, "d", 11, 4), (1, []))
+
+    def test_it_goes_when_none_can_come(self):
+        self.erase("Kerkstraat 1")
+        self.assertEqual(self.apply(), 0)
+        self.superuser.execute("update mobeye.placement set during = tstzrange(now() - interval '40 days', now() - interval '31 days 2 hours')")
+        self.superuser.execute(
+            "insert into mobeye.daemon values (gen_random_uuid(), 'one', now(), now() - interval '10 days', now())")
+        self.assertEqual(self.apply(), 0)
+        self.superuser.execute("update mobeye.daemon set applied_until = now()")
+        self.assertEqual(self.due(), [("placements", None, 1)])
+        self.assertEqual(self.overdue(), [])
+        self.apply()
+        self.assertEqual(self.value(self.superuser, "select count(*) from mobeye.placement"), 0)
+
+    def test_what_is_imported_again_is_not_erased(self):
+        self.erase("Kerkstraat 1")
+        self.superuser.execute("update mobeye.placement set address = 'Kerkstraat 1'")
+        self.assertEqual(self.erase("Kerkstraat 1"), (1, []))
+        self.assertIsNone(self.value(self.superuser, "select address from mobeye.placement"))
+
+
 class Meanwhile(ErasureTest):
     def test_an_incident_that_begins_during_the_erasure_keeps_its_alerts(self):
         """Or it would stand there without them, with the place of the home, and no later erasure by time might find it."""

@@ -376,7 +376,7 @@ class Rights(RegistryTest):
             [row[0] for row in self.superuser.execute(
                 "select attname from pg_attribute where attrelid = 'mobeye.placement'::regclass and attnum > 0"
                 " and not has_column_privilege('mobeye_ingest', attrelid, attnum, 'select') order by attname")],
-            ["address", "bag_id", "instructions", "moved_from"])
+            ["address", "bag_id", "erased", "instructions", "moved_from"])
         # Of the last report of a device device managers read not what alarm it was.
         self.assertEqual(
             [row[0] for row in self.superuser.execute(
