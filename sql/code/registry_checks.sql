@@ -229,6 +229,43 @@ comment on function mobeye.record_rename() is 'Records the earlier name of a dev
 create or replace trigger record_rename after update of device_id on mobeye.device
     for each row when (old.device_id <> new.device_id) execute function mobeye.record_rename();
 
+-- As the daemon names and identifies the device of a DC-09 frame: dc09:ACCOUNT or dc09:ACCOUNT/INPUT, the account with the zeros
+-- that the panel sends. Which names there are is looked up in the index of the alerts, from one to the next.
+create or replace function mobeye.address_names(device_id text) returns setof text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    with recursive address as materialized (
+        select ltrim(a.account, '0') as account, a.input from mobeye.device_address a where a.device_id = address_names.device_id
+    ), span (least) as materialized (
+        select distinct 'dc09:' || lpad(a.account, n, '0') collate "C"
+          from address a cross join lateral generate_series(greatest(length(a.account), 1), 16) as n
+    ), stored (least, name) as (
+        select s.least, (select min(a.device_id) from mobeye.alert a where a.device_id >= s.least and a.device_id < s.least || '0')
+          from span s
+        union all
+        select s.least, (select min(a.device_id) from mobeye.alert a where a.device_id > s.name and a.device_id < s.least || '0')
+          from stored s where s.name is not null
+    ), known (name) as (
+        select s.name from stored s where s.name is not null
+        union
+        select i.device_id from span s join mobeye.incident i on i.device_id >= s.least and i.device_id < s.least || '0'
+        union
+        select t.device_id from span s join mobeye.device_status t on t.device_id >= s.least and t.device_id < s.least || '0'
+    )
+    select k.name
+      from known k cross join lateral (select split_part(substr(k.name, 6), '/', 1) as account, split_part(k.name, '/', 2) as input) n
+     where k.name ~ '^dc09:[0-9A-F]+(/[0-9]+)?$' and n.account <> '0' -- that is a frame without an account
+       and exists (select from address a
+                    where a.account = ltrim(n.account, '0')
+                      and (a.input::text = n.input
+                           or a.input is null and not exists (select from mobeye.device_address o
+                                                               where ltrim(o.account, '0') = a.account and o.input::text = n.input)))
+       and not exists (select from mobeye.device d where d.device_id = k.name)
+$$;
+comment on function mobeye.address_names(text) is
+    'The names under which alerts of a device are stored that came before its account was registered.';
+
 create or replace function mobeye.names_of(device_id text) returns setof text
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -236,8 +273,10 @@ as $$
     select device_id
     union
     select r.earlier_id from mobeye.device_renamed r where r.device_id = names_of.device_id
+    union
+    select mobeye.address_names(names_of.device_id)
 $$;
-comment on function mobeye.names_of(text) is 'The name of a device, and its earlier names.';
+comment on function mobeye.names_of(text) is 'The name of a device, its earlier names, and those of its DC-09 addresses.';
 
 create or replace function mobeye.refuse_named_placement() returns trigger
 language plpgsql

@@ -63,6 +63,26 @@ create or replace trigger hide_insert after insert on mobeye.placement referenci
 create or replace trigger hide_update after update on mobeye.placement referencing new table as new_rows
     for each statement execute function mobeye.hide_changed();
 
+-- With its address a device gets the alerts that were stored under the name of that.
+create or replace function mobeye.hide_addressed() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    perform mobeye.hide_placements(array(
+        select p.placement_id from mobeye.placement p
+         where p.secret and lower(p.during) < now() and p.device_id in (select n.device_id from new_rows n)));
+    return null;
+end
+$$;
+comment on function mobeye.hide_addressed() is 'Hides what is stored under new addresses of devices with secret placements.';
+
+create or replace trigger hide_insert after insert on mobeye.device_address referencing new table as new_rows
+    for each statement execute function mobeye.hide_addressed();
+
+create or replace trigger hide_update after update on mobeye.device_address referencing new table as new_rows
+    for each statement execute function mobeye.hide_addressed();
+
 -- A batch that was being stored while a placement became secret was stored as it was before.
 create or replace function mobeye.hide_late() returns bigint
 language sql security definer

@@ -8,6 +8,7 @@ import subprocess
 from harness.alerts import alert, encode, now, padded
 from harness.daemon import mobeyectl
 from harness.peers import Dealer
+from harness.portal import Portal, ack, build, endpoint, stamp
 from harness.wait import wait_until
 
 HERE, FIX, NEIGHBOUR = (5.40168265, 52.16646193), (5.40171111, 52.16642222), (5.40191919, 52.16611111)
@@ -146,3 +147,29 @@ def test_a_late_alert_of_an_erased_secret_home_is_secret_and_found_again(databas
     assert mobeyectl("subject", "erase", "--yes", *whose).returncode == 0
     assert traces(dump(database)) == []
     assert database.value("select count(*) from mobeye.alert") + database.value("select count(*) from mobeye.incident") == 0
+
+
+def test_what_a_set_sent_before_it_was_registered_is_hidden_and_erased_too(database, daemons, tmp_path):
+    daemon = daemons(database.ingest)
+    daemon.conf.set(endpoints=[endpoint()], more=RULES)
+    daemon.start()
+    with Portal(daemon.address("portal")) as portal:
+        for seq, account, event in ((1, "0371", "Nri1/BA001"), (2, "371", "BA"), (3, "3710", "Nri1/BA001")):
+            assert portal.ask(build(f'"SIA-DCS"{seq:04}L0#{account}[#{account}|{event}]{stamp()}')) == ack(seq, account)
+    database.wait_stored(3)
+    named = "select device_id, secret from mobeye.alert order by journal_seq"
+    assert database.rows(named) == [("dc09:0371/1", False), ("dc09:371", False), ("dc09:3710/1", False)]
+
+    database.execute("insert into mobeye.team (team) values ('zuid')")
+    table = tmp_path / "devices.csv"
+    began = (datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(hours=2)).isoformat()
+    table.write_text("device_id,account,lon,lat,address,team,secret,placed_from\n"
+                     f"NL-home,371,{HERE[0]},{HERE[1]},Zonnehof 271,zuid,yes,{began}\n")
+    done = mobeyectl("devices", "import", "--db", database.conninfo, table)
+    assert done.returncode == 0, done.stderr
+    assert database.rows(named) == [("dc09:0371/1", True), ("dc09:371", True), ("dc09:3710/1", False)]
+
+    database.execute("select mobeye.device_retrieve('NL-home')")
+    done = mobeyectl("subject", "erase", "--yes", "--address", "Zonnehof 271", "--db", database.conninfo)
+    assert done.returncode == 0, done.stderr
+    assert database.rows(named) == [("dc09:3710/1", False)]
