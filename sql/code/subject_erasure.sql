@@ -181,13 +181,13 @@ $$;
 comment on function mobeye.erase_labels(text) is 'Erases the labels and the note of a device; returns how many there were.';
 
 -- At most until five minutes from now: the clock of a sender may be that far ahead; what comes later is about another home.
-create or replace function mobeye.erase_device(device text, during tstzrange, out n bigint, out remaining text[])
+create or replace function mobeye.erase_device(device text, during tstzrange, known text[], out n bigint, out remaining text[])
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
     until tstzrange := during * tstzrange(null, now() + interval '5 minutes');
-    s mobeye.subject_scope := mobeye.subject_scope(device, until);
+    s mobeye.subject_scope := mobeye.subject_scope(device, until, known);
     locked bigint[] := s.own || s.joined;
     held bigint[];
     one bigint;
@@ -195,7 +195,7 @@ declare
 begin
     -- From here on no alert joins them, and nobody puts them under a legal hold.
     perform from mobeye.incident i where i.incident_id = any (locked) order by i.incident_id for update;
-    s := mobeye.subject_scope(device, until);
+    s := mobeye.subject_scope(device, until, known);
     -- Incidents that the device began or joined in the meantime stay with their alerts, as if these had come afterwards.
     s.own := array(select t.id from unnest(s.own) as t(id) where t.id = any (locked));
     s.joined := array(select t.id from unnest(s.joined) as t(id) where t.id = any (locked));
@@ -229,15 +229,18 @@ begin
     remaining := mobeye.subject_remaining(s);
     if n > 0 then
         n := n + mobeye.erase_labels(s.device_id);
-        insert into mobeye.erasure (what, device_id, during, n) values ('subject', s.device_id, s.during, erase_device.n);
+        insert into mobeye.erasure (what, device_id, during, names, n)
+        values ('subject', s.device_id, s.during, s.names, erase_device.n);
     end if;
 end
 $$;
-comment on function mobeye.erase_device(text, tstzrange) is
-    'Erases what was stored about a device in a period, under all its names, when the erasure began, and logs it. Returns how '
-    'many rows, and what remains and why.';
+comment on function mobeye.erase_device(text, tstzrange, text[]) is
+    'Erases what was stored about a device in a period, under all its names and the known ones, when the erasure began, and logs '
+    'it. Returns how many rows, and what remains and why.';
 
-create or replace function mobeye.erase_devices(devices text[], periods tstzrange[], out n bigint, out remaining text[])
+-- names: an array of each, or null.
+create or replace function mobeye.erase_devices(devices text[], periods tstzrange[], names jsonb[],
+                                                out n bigint, out remaining text[])
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
@@ -247,16 +250,18 @@ begin
     n := 0;
     remaining := '{}';
     for erased in
-        select e.* from unnest(devices, periods) as d (device_id, during)
-         cross join lateral mobeye.erase_device(d.device_id, d.during) e
+        select e.* from unnest(devices, periods, names) as d (device_id, during, names)
+         cross join lateral (select array(select jsonb_array_elements_text(d.names)) as known) k
+         cross join lateral mobeye.erase_device(mobeye.registered_as(d.device_id, k.known), d.during, k.known) e
     loop
         n := n + erased.n;
         remaining := remaining || erased.remaining;
     end loop;
 end
 $$;
-comment on function mobeye.erase_devices(text[], tstzrange[]) is
-    'Erases what is stored about devices, each in a period. Returns how many rows, and what remains and why.';
+comment on function mobeye.erase_devices(text[], tstzrange[], jsonb[]) is
+    'Erases what is stored about devices, each in a period and under names that it had. Returns how many rows, and what remains '
+    'and why.';
 
 create or replace function mobeye.subject_erase(address text, device text, from_at timestamptz, until_at timestamptz,
                                                 out n bigint, out remaining text[])
@@ -266,7 +271,7 @@ as $$
     select e.n + b.n, e.remaining || b.remaining
       from (select array_agg(s.device_id) as devices, array_agg(s.during) as periods
               from mobeye.subject(address, device, from_at, until_at) s) as scope
-     cross join lateral mobeye.erase_devices(scope.devices, scope.periods) e
+     cross join lateral mobeye.erase_devices(scope.devices, scope.periods, null) e
      cross join lateral mobeye.erase_burglaries_at(case when device is null then address end, from_at, until_at) b
 $$;
 comment on function mobeye.subject_erase(text, text, timestamptz, timestamptz) is
@@ -280,11 +285,12 @@ as $$
     select e.n + b.n, e.remaining || b.remaining
       from (select array_agg(l ->> 'device_id') filter (where l ? 'device_id') as devices,
                    array_agg((l ->> 'during')::tstzrange) filter (where l ? 'device_id') as periods,
+                   array_agg(l -> 'names') filter (where l ? 'device_id') as names,
                    array_agg((l ->> 'burglary')::uuid) filter (where l ? 'burglary') as burglaries
               from jsonb_array_elements(log) as l) as scope
-     cross join lateral mobeye.erase_devices(scope.devices, scope.periods) e
+     cross join lateral mobeye.erase_devices(scope.devices, scope.periods, scope.names) e
      cross join lateral mobeye.erase_burglaries_again(scope.burglaries) b
 $$;
 comment on function mobeye.erase_again(jsonb) is
-    'Erases again what a log of erasures (device_id and during, or burglary) lists, after a backup from before them was restored. Returns '
-    'how many rows, and what remains and why.';
+    'Erases again what a log of erasures (device_id, during and names, or burglary) lists, after a backup from before them was '
+    'restored. Returns how many rows, and what remains and why.';

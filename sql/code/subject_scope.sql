@@ -1,14 +1,29 @@
 -- A person's request: what is stored about a home, or about a device in a period.
 
+-- A backup may be from before a device was renamed: then one of the names that it had is registered.
+create or replace function mobeye.registered_as(device text, names text[] default '{}') returns text
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select coalesce((select d.device_id from mobeye.device d where d.device_id = device),
+                    (select r.device_id from mobeye.device_renamed r where r.earlier_id = device order by r.at desc limit 1),
+                    -- A name may have been given to another device since: the one that had more of the names.
+                    (select d.device_id from mobeye.device d
+                      where d.device_id = any (names)
+                      order by (select count(*) from mobeye.device_renamed r
+                                 where r.device_id = d.device_id and r.earlier_id = any (names)) desc, d.device_id limit 1),
+                    device)
+$$;
+comment on function mobeye.registered_as(text, text[]) is
+    'The name under which a device is registered now, given one that it had, or names that it had by then.';
+
 create or replace function mobeye.subject(address text, device text, from_at timestamptz, until_at timestamptz)
 returns table (device_id text, during tstzrange)
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
     with wanted (device_id) as (
-        select coalesce((select d.device_id from mobeye.device d where d.device_id = device),
-                        (select r.device_id from mobeye.device_renamed r where r.earlier_id = device
-                          order by r.at desc limit 1), device))
+        select mobeye.registered_as(device))
     select p.device_id, p.during * tstzrange(from_at, until_at)
       from mobeye.placement p cross join wanted w
      where (lower(trim(p.address)) = lower(trim(subject.address))
@@ -50,7 +65,8 @@ $$;
 comment on function mobeye.subject_images(mobeye.subject_scope) is
     'The images that a request is about, without their pixels: mobeyectl subject export --images writes those.';
 
-create or replace function mobeye.subject_scope(device text, during tstzrange) returns mobeye.subject_scope
+create or replace function mobeye.subject_scope(device text, during tstzrange, known text[] default '{}')
+returns mobeye.subject_scope
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -59,7 +75,7 @@ declare
 begin
     s.device_id := device;
     s.during := subject_scope.during;
-    s.names := array(select mobeye.names_of(device));
+    s.names := array(select mobeye.names_of(device) union select unnest(known));
     s.placements := array(select p.placement_id from mobeye.placement p
                            where p.device_id = s.device_id and p.during <@ s.during);
     s.own := array(select i.incident_id from mobeye.incident i
@@ -82,7 +98,8 @@ begin
     return s;
 end
 $$;
-comment on function mobeye.subject_scope(text, tstzrange) is 'The scope of a request about a device in a period.';
+comment on function mobeye.subject_scope(text, tstzrange, text[]) is
+    'The scope of a request about a device in a period; known: names of it besides those that the registry knows.';
 
 create or replace function mobeye.subject_held(s mobeye.subject_scope) returns bigint[]
 language sql stable

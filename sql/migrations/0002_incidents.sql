@@ -292,6 +292,7 @@ create table if not exists mobeye.erasure (
     until timestamptz, -- everything of the class before this time
     device_id text, -- for a person's request, with the period
     during tstzrange,
+    names text[], -- all under which the device was stored
     n bigint not null
 );
 

@@ -80,3 +80,75 @@ class Addresses(ErasureTest):
         self.assertEqual(sorted(a["event_id"] for a in found["alerts"]), sorted(DC09))
         self.erase("Kerkstraat 1")
         self.assertEqual(self.events(), ["dc09:1371/1", "dc09:37", "dc09:3710"])
+
+
+class AfterARestore(ErasureTest):
+    """The log names the device as it was called when it was erased; a backup may know it by another name."""
+
+    def setUp(self):
+        super().setUp()
+        self.place("d", 60, 40)
+        self.during = self.value(self.superuser, "select during::text from mobeye.placement")
+        self.alert("motion", "50 days", "as d", device_id="d")
+
+    def rename(self, earlier, later):
+        self.superuser.execute("update mobeye.device set device_id = %s where device_id = %s", [later, earlier])
+
+    def log(self):
+        return json.dumps(self.value(self.superuser, "select jsonb_agg(e) from mobeye.erasure e"))
+
+    def again(self, log):
+        return self.superuser.execute("select n, remaining from mobeye.erase_again(%s)", [log]).fetchone()
+
+    def restore(self):
+        """A backup from before the device was renamed."""
+        self.superuser.execute("delete from mobeye.device where device_id <> 'neighbour'")
+        self.superuser.execute("insert into mobeye.device (device_id) values ('d')")
+        self.place("d", 60, 40)
+        self.superuser.execute("update mobeye.placement set during = %s", [self.during])
+        self.alert("motion", "50 days", "from the backup", device_id="d")
+
+    def test_a_device_that_was_renamed_before_the_erasure(self):
+        self.rename("d", "d1")
+        self.rename("d1", "d2")
+        self.erase("Kerkstraat 1")
+        log = self.log()
+        self.restore()
+        self.assertEqual(self.again(log), (2, []))
+        self.assertEqual(self.events(), [])
+        self.assertEqual(self.value(self.superuser, "select count(*) from mobeye.placement"), 0)
+
+    def test_a_device_that_was_renamed_after_the_erasure(self):
+        self.erase("Kerkstraat 1")
+        log = self.log()
+        self.rename("d", "d2")
+        self.alert("motion", "50 days", "as d", device_id="d")
+        self.assertEqual(self.again(log), (1, []))
+        self.assertEqual(self.events(), [])
+
+    def test_a_device_that_got_the_earlier_name_since_is_left_alone(self):
+        self.rename("d", "d2")
+        self.erase("Kerkstraat 1")
+        log = self.log()
+        self.superuser.execute("insert into mobeye.device (device_id) values ('d')")
+        other = self.place("d", 60, 40, "Elders 5")
+        self.alert("motion", "50 days", "another's", device_id="d", placement_id=other)
+        self.alert("motion", "50 days", "as d2", device_id="d2")
+        self.assertEqual(self.again(log), (1, []))
+        self.assertEqual(self.events(), ["another's"])
+
+    def test_a_set_that_the_backup_does_not_know_yet(self):
+        self.superuser.execute("insert into mobeye.device_address (account, device_id) values ('371', 'd')")
+        self.alert("motion", "50 days", "by its account", device_id="dc09:0371/1")
+        self.erase("Kerkstraat 1")
+        log = self.log()
+        self.superuser.execute("delete from mobeye.device where device_id = 'd'")
+        self.alert("motion", "50 days", "by its account", device_id="dc09:0371/1")
+        self.assertEqual(self.again(log), (1, []))
+        self.assertEqual(self.events(), [])
+
+    def test_a_log_without_names(self):
+        self.erase("Kerkstraat 1")
+        log = json.dumps([{key: row[key] for key in ("device_id", "during", "at")} for row in json.loads(self.log())])
+        self.alert("motion", "50 days", "from the backup", device_id="d")
+        self.assertEqual(self.again(log), (1, []))

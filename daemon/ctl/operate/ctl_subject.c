@@ -122,13 +122,14 @@ static void print_journal(const struct ctl_call *call)
 /* Prints what was erased since, one line each. false: the lines could not be written. */
 static bool print_log(PGconn *conn, const char *since)
 {
-    PGresult *log = ctl_query(conn, VERB, "the log",
-                              "select jsonb_build_object('device_id', device_id, 'during', during, 'at', at)::text"
-                              " from (select * from mobeye.erasure where erasure_id > $1::bigint and what = 'subject'"
-                              " order by erasure_id) e"
-                              " union all select jsonb_build_object('burglary', reference, 'at', at)::text"
-                              " from mobeye.burglary_erased where at = now()",
-                              1, &since);
+    PGresult *log =
+        ctl_query(conn, VERB, "the log",
+                  "select jsonb_build_object('device_id', device_id, 'during', during, 'names', names, 'at', at)::text"
+                  " from (select * from mobeye.erasure where erasure_id > $1::bigint and what = 'subject'"
+                  " order by erasure_id) e"
+                  " union all select jsonb_build_object('burglary', reference, 'at', at)::text"
+                  " from mobeye.burglary_erased where at = now()",
+                  1, &since);
     if (!log)
         return false;
     for (int i = 0; i < PQntuples(log); i++)
@@ -182,16 +183,18 @@ static int erase_subject(PGconn *conn, const struct subject_request *request)
 /* Appends the lines of the log as one JSON array. */
 static int read_log(const char *file, struct buf *out)
 {
-    char line[4096];
+    char *line = NULL;
+    size_t size = 0;
     bool named = strcmp(file, "-") != 0;
     FILE *in = named ? fopen(file, "re") : stdin;
     if (!in)
         return ctl_fail(VERB, "%s: %s", file, strerror(errno));
     buf_printf(out, "[");
-    while (fgets(line, sizeof(line), in))
+    while (getline(&line, &size, in) > 0)
         if (line[strspn(line, " \t\r\n")])
             buf_printf(out, "%s%s", out->len > 1 ? "," : "", line);
     buf_printf(out, "]");
+    free(line);
     bool bad = ferror(in);
     if (named)
         fclose(in);
