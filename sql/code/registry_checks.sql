@@ -287,6 +287,10 @@ declare
 begin
     if tg_table_name = 'placement' then
         from_at := lower(old.during);
+        if old.erased is not null and not pg_has_role(current_user, 'mobeye_owner', 'member') then
+            raise exception 'device %: the placement cannot be deleted, alerts of its period may still come', old.device_id
+                using errcode = 'object_in_use', hint = 'It was erased at a person''s request. Retention deletes it.';
+        end if;
     end if;
     if not pg_has_role(current_user, 'mobeye_owner', 'member') and mobeye.is_named(old.device_id, from_at) then
         raise exception 'device %: % cannot be deleted, incidents refer to it', old.device_id,
@@ -298,7 +302,8 @@ begin
 end
 $$;
 comment on function mobeye.refuse_named_placement() is
-    'Keeps the registry from deleting a placement that incidents refer to. Erasure and retention may delete it.';
+    'Keeps the registry from deleting a placement that incidents refer to, or that alerts may follow after its erasure. Erasure '
+    'and retention may delete it.';
 
 create or replace function mobeye.is_named(device_id text, from_at timestamptz) returns boolean
 language sql stable security definer

@@ -3,6 +3,8 @@
 import json
 import threading
 
+import psycopg
+
 from support import PATIENCE_S
 from test_retention import RetentionTest
 
@@ -185,6 +187,14 @@ class Late(ErasureTest):
         self.assertEqual(self.overdue(), [])
         self.apply()
         self.assertEqual(self.value(self.superuser, "select count(*) from mobeye.placement"), 0)
+
+    def test_device_managers_cannot_delete_it(self):
+        self.erase("Kerkstraat 1")
+        registry = self.connect()
+        registry.execute("set role mobeye_registry")
+        for statement in ("delete from mobeye.placement", "select mobeye.device_undo('d')"):
+            with self.assertRaisesRegex(psycopg.errors.ObjectInUse, "alerts of its period may still come"):
+                registry.execute(statement)
 
     def test_what_is_imported_again_is_not_erased(self):
         self.erase("Kerkstraat 1")
