@@ -19,6 +19,12 @@ class Partitions(SchemaTest):
     def make(self, conn, alert_class, from_at, until_at):
         return self.value(conn, "select mobeye.make_partitions(%s, %s, %s)", alert_class, from_at, until_at)
 
+    def test_bounds_are_read_however_strings_are_written(self):
+        conn = self.connect("mobeye_ingest", options="-c standard_conforming_strings=off -c escape_string_warning=off")
+        self.value(conn, "select mobeye.premake_partitions()")
+        self.assertEqual(self.value(self.connect(options="-c standard_conforming_strings=off -c escape_string_warning=off"),
+                                    "select count(*) from mobeye.partitions_of('camera') where lower_end is null"), 0)
+
     def test_premade_from_as_far_back_as_a_class_is_kept_at_most_31_days_to_a_week_ahead(self):
         conn = self.connect("mobeye_ingest")
         until = self.value(conn, "select mobeye.premake_partitions()")

@@ -380,6 +380,22 @@ Test(writer, another_database_is_used_after_the_transaction_on_its_way)
     rig_close(&other);
 }
 
+/* Whatever is set for the database. */
+Test(writer, its_sessions_commit_durably_and_read_what_is_committed)
+{
+    struct owner owner = {.total = 10};
+    rig_sql(&rig, "do $$ begin execute format('alter database %I set synchronous_commit = off', current_database());"
+                  " execute format('alter database %I set default_transaction_isolation = serializable', current_database());"
+                  " execute format('alter database %I set standard_conforming_strings = off', current_database()); end $$");
+    rig_sql(&rig, "alter table mobeye.journal_position add constraint as_it_should_be check ("
+                  "current_setting('synchronous_commit') = 'on' and current_setting('standard_conforming_strings') = 'on' "
+                  "and current_setting('default_transaction_isolation') = 'read committed')");
+    owner_start(&owner, &rig, "a", rig.conninfo);
+    RIG_WAIT(&rig, OWNER_STORED(&owner));
+    owner_stop(&owner);
+    cr_expect_eq(owner.committed, 10u);
+}
+
 Test(writer, is_freed_at_once_where_the_server_hangs)
 {
     struct owner owner = {.total = 100};
