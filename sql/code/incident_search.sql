@@ -22,6 +22,19 @@ $$;
 comment on function mobeye.incidents_in(public.geometry, mobeye.viewer, boolean) is
     'The incidents in a box, and some more: secret ones by their cell, and by their place only if the viewer may know it.';
 
+-- An auditor sees places coarsely: the rows that a search reads must not tell on which side of any edge a place lies.
+create or replace function mobeye.search_box(box public.geometry, v mobeye.viewer) returns public.geometry
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+    select case when mobeye.must_give_reason(v)
+                then public.st_makeenvelope(floor(public.st_xmin(box) * 100) / 100, floor(public.st_ymin(box) * 100) / 100,
+                                            ceil(public.st_xmax(box) * 100) / 100, ceil(public.st_ymax(box) * 100) / 100, 4326)
+                else box end
+$$;
+comment on function mobeye.search_box(public.geometry, mobeye.viewer) is
+    'The box that is searched for what a viewer may see in a box: for an auditor, widened to hundredths of a degree.';
+
 -- Searched in a box that is wider by more than half the diagonal of a cell, and then by the place that is shown: otherwise
 -- a secret place could be found with smaller and smaller boxes.
 create or replace function patrol.history_at(lon float8, lat float8, radius_m integer)
@@ -32,6 +45,7 @@ language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+    v mobeye.viewer := mobeye.current_viewer();
     middle public.geography;
     around public.geometry;
     candidates bigint[];
@@ -44,7 +58,7 @@ begin
     middle := public.st_setsrid(public.st_makepoint(lon, lat), 4326)::public.geography;
     around := public.st_expand(middle::public.geometry, (radius_m + 100) / (111000 * cos(radians(lat))),
                                (radius_m + 100) / 111000.0);
-    candidates := mobeye.incidents_in(around, mobeye.current_viewer(), false);
+    candidates := mobeye.incidents_in(mobeye.search_box(around, v), v, false);
     return query
         select s.incident_id, s.reference, round(d.distance)::integer, s.first_seen, s.last_seen, s.category, s.priority,
                s.kind, s.status, s.outcome, s.verified_by, s.alert_count, s.drill, s.team, s.coarse
@@ -63,6 +77,7 @@ language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 as $$
 declare
+    v mobeye.viewer := mobeye.current_viewer();
     box public.geometry;
     features jsonb;
     candidates bigint[];
@@ -73,7 +88,7 @@ begin
             using errcode = 'invalid_parameter_value', hint = 'Expected degrees in the order west, south, east, north.';
     end if;
     box := public.st_makeenvelope(west, south, east, north, 4326);
-    candidates := mobeye.incidents_in(public.st_expand(box, 0.005), mobeye.current_viewer(), true);
+    candidates := mobeye.incidents_in(mobeye.search_box(public.st_expand(box, 0.005), v), v, true);
     select coalesce(jsonb_agg(
                jsonb_build_object(
                    'type', 'Feature', 'id', s.incident_id,
@@ -106,7 +121,10 @@ comment on function patrol.incidents_geojson(float8, float8, float8, float8) is
 create or replace function patrol.incidents_at(address text) returns setof patrol.incidents
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
-set enable_seqscan = off -- the number of rows read must not reveal secret placements: see placement_address
+-- The number of rows read must not reveal secret placements (see placement_address): whatever the plan, a search by address
+-- has all columns of that index in its condition.
+set enable_seqscan = off
+set plan_cache_mode = force_generic_plan -- one plan for all addresses
 as $$
 declare
     v mobeye.viewer := mobeye.current_viewer();
@@ -117,16 +135,22 @@ begin
     placements := array(
         select p.placement_id from mobeye.placement p where lower(p.address) = wanted and not p.secret
         union all
-        select p.placement_id from mobeye.placement p
-         where lower(p.address) = wanted and p.secret and (v.is_owner or p.team = v.team));
+        select p.placement_id from mobeye.placement p where lower(p.address) = wanted and p.secret and p.team = v.team
+        union all
+        select p.placement_id from mobeye.placement p where v.is_owner and lower(p.address) = wanted and p.secret);
+    -- All secret incidents of the team are read, and only then compared: OFFSET keeps the address out of the join.
     incidents := array(
         select i.incident_id from mobeye.incident i where i.placement_id = any (placements)
         union all
-        select i.incident_id from mobeye.incident i join mobeye.placement p on p.placement_id = i.placement_id
-         where i.secret and i.team = v.team and lower(p.address) = wanted
+        select o.incident_id
+          from (select i.incident_id, p.address from mobeye.incident i join mobeye.placement p on p.placement_id = i.placement_id
+                 where i.secret and i.team = v.team offset 0) as o
+         where lower(o.address) = wanted
         union all
-        select i.incident_id from mobeye.incident i join mobeye.placement p on p.placement_id = i.placement_id
-         where i.secret and i.assigned_to = v.login and lower(p.address) = wanted);
+        select o.incident_id
+          from (select i.incident_id, p.address from mobeye.incident i join mobeye.placement p on p.placement_id = i.placement_id
+                 where i.secret and i.assigned_to = v.login offset 0) as o
+         where lower(o.address) = wanted);
     return query
         select s.* from patrol.incidents s where s.incident_id = any (incidents) and not s.coarse
          order by s.incident_id desc;
