@@ -97,6 +97,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     at timestamptz := clock_timestamp();
+    i mobeye.incident;
     p mobeye.placement;
     added bigint;
 begin
@@ -104,18 +105,27 @@ begin
         raise exception 'mute: %', coalesce('end ' || until || ' is not valid', 'the end is missing')
             using errcode = 'invalid_parameter_value', hint = 'Expected an end in the future, within a year.';
     end if;
-    select * into p from mobeye.placement t where t.device_id = device and t.during @> now();
+    if add_mute.incident_id is null then
+        select * into p from mobeye.placement t where t.device_id = device and t.during @> now();
+    else
+        select * into i from mobeye.incident t where t.incident_id = add_mute.incident_id;
+        select * into p from mobeye.placement t where t.placement_id = i.placement_id;
+    end if;
     insert into mobeye.mute (device_id, area, at, until, reason, muted_by, placement_id, team, secret, incident_id)
     values (device, add_mute.area, at, least(until, upper(p.during)), mobeye.require_text('the reason', reason), mobeye.actor(),
-            p.placement_id, case when device is null then (mobeye.current_viewer()).team else p.team end,
-            coalesce(p.secret, false), add_mute.incident_id)
+            p.placement_id,
+            case when device is null then (mobeye.current_viewer()).team
+                 when i.secret and p.secret is not true then i.secret_team
+                 else p.team end,
+            coalesce(p.secret or i.secret, false), add_mute.incident_id)
     returning mute_id into added;
     perform mobeye.announce_mute(added, 'muted: ' || reason);
     return added;
 end
 $$;
 comment on function mobeye.add_mute(text, text, timestamptz, text, bigint) is
-    'Adds a mute and records it for every open incident that it applies to.';
+    'Adds a mute, of an area, of a device where it stands now, or of the device and placement of an incident, and records it for '
+    'every open incident that it applies to.';
 
 create or replace function mobeye.muted_incidents(mute_id bigint) returns setof bigint
 language sql stable
@@ -146,7 +156,7 @@ $$;
 comment on function mobeye.announce_mute(bigint, text, text) is
     'Adds the beginning or end of a mute to the changes and the history of every open incident that it applies to.';
 
-create or replace function mobeye.check_mute(device text, area text, whose text) returns void
+create or replace function mobeye.check_mute(what text, area text, whose text) returns void
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -154,37 +164,41 @@ declare
     v mobeye.viewer := mobeye.officer_viewer();
 begin
     if not v.all_teams
-       and (v.team is null or device is not null and whose <> v.team
-            or device is null and not area = any (v.areas) and whose is distinct from v.team) then
-        raise exception '% "%" does not belong to your team', case when device is null then 'area' else 'device' end,
-            coalesce(device, area)
+       and (v.team is null or area is null and whose <> v.team
+            or area is not null and not area = any (v.areas) and whose is distinct from v.team) then
+        raise exception '% does not belong to your team', what
             using errcode = 'insufficient_privilege',
                   hint = 'A team may mute devices placed with it or with no team, and its own areas.';
     end if;
 end
 $$;
 comment on function mobeye.check_mute(text, text, text) is
-    'Refuses to mute or unmute what belongs to another team; whose: the team of the device, or of the mute.';
+    'Refuses to mute or unmute what belongs to another team. what: what the person named, for the message; area: null for a '
+    'device; whose: the team of the device, or of the mute.';
 
 create or replace function patrol.mute(device text, until timestamptz, reason text) returns bigint
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan -- one plan for all names
 as $$
 declare
     v mobeye.viewer := mobeye.current_viewer();
-    p mobeye.placement;
+    hidden boolean;
+    known boolean;
 begin
-    perform mobeye.check_mute(device, null, null);
-    select * into p from mobeye.placement t where t.device_id = device and t.during @> now();
-    -- A home that is secret to the person must not be revealed by the existence of its device either.
-    if p.secret and not v.is_owner and not coalesce(p.team = v.team, false)
-       or not exists (select from mobeye.device d where d.device_id = device)
-          and not exists (select from mobeye.device_status s where s.device_id = device)
-          and not exists (select from mobeye.incident i where i.device_id = device and not i.secret) then
+    perform mobeye.check_mute(format('device "%s"', device), null, null);
+    -- A home that is secret to the person must not be revealed by the existence of its device either, nor by the number of rows
+    -- that are read: whatever the name, all devices are read, and of the incidents none by a name that is hidden.
+    hidden := device = any (array(select p.device_id from mobeye.placement p
+                                   where p.during @> now() and p.secret and not v.is_owner and coalesce(p.team <> v.team, true)));
+    known := device = any (array(select d.device_id from mobeye.device d union all select s.device_id from mobeye.device_status s));
+    perform from mobeye.incident i where i.device_id = case when hidden then '' else device end and not i.secret limit 1;
+    if hidden or not (found or coalesce(known, false)) then
         raise exception 'device "%" does not exist', coalesce(device, '')
             using errcode = 'no_data_found', hint = 'patrol.devices lists the registered devices.';
     end if;
-    perform mobeye.check_mute(device, null, p.team);
+    perform mobeye.check_mute(format('device "%s"', device), null, (select p.team from mobeye.placement p
+                                                                     where p.device_id = device and p.during @> now()));
     return mobeye.add_mute(device, null, until, reason);
 end
 $$;
@@ -203,7 +217,7 @@ begin
                   hint = coalesce('Layers: ' || (select string_agg(distinct a.layer, ', ') from mobeye.area a) || '.',
                                   'No areas have been imported.');
     end if;
-    perform mobeye.check_mute(null, layer || ':' || code, '');
+    perform mobeye.check_mute(format('area "%s:%s"', layer, code), layer || ':' || code, '');
     return mobeye.add_mute(null, layer || ':' || code, until, reason);
 end
 $$;
@@ -216,6 +230,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     i mobeye.incident := mobeye.lock_incident(id);
+    p mobeye.placement;
 begin
     if not mobeye.is_mutable(i) then
         raise exception 'incident %: cannot be muted, it is %', mobeye.reference(id),
@@ -229,8 +244,16 @@ begin
             using errcode = 'object_not_in_prerequisite_state', detail = i.status,
                   hint = 'Use patrol.mute() to mute a device for a time.';
     end if;
-    perform mobeye.check_mute(i.device_id, null, (select p.team from mobeye.placement p
-                                                   where p.device_id = i.device_id and p.during @> now()));
+    select * into p from mobeye.placement t where t.placement_id = i.placement_id;
+    -- The person may not know which device it is.
+    perform mobeye.check_mute(format('the device of incident %s', mobeye.reference(id)), null, p.team);
+    if i.placement_id is not null and (p.during @> now() and i.device_id in (select mobeye.names_of(p.device_id))) is not true
+       or i.placement_id is null
+          and exists (select from mobeye.placement t where t.device_id = i.device_id and t.during @> now()) then
+        raise exception 'incident %: its device does not stand where the incident is', mobeye.reference(id)
+            using errcode = 'object_not_in_prerequisite_state', detail = i.status,
+                  hint = 'Close the incident; patrol.mute() mutes the device where it stands now.';
+    end if;
     return mobeye.add_mute(i.device_id, null, at_most, reason, id);
 end
 $$;
@@ -251,7 +274,7 @@ begin
         raise exception 'mute % does not exist or is over', coalesce(mute_id::text, 'null')
             using errcode = 'no_data_found', hint = 'patrol.mutes lists the active mutes.';
     end if;
-    perform mobeye.check_mute(m.device_id, m.area, m.team);
+    perform mobeye.check_mute(format('mute %s', mute_id), m.area, m.team); -- the device may be hidden: see patrol.mutes
     update mobeye.mute t set ended_at = clock_timestamp(), ended_by = mobeye.actor() where t.mute_id = unmute.mute_id;
     perform mobeye.announce_mute(unmute.mute_id, 'unmuted');
 end

@@ -66,5 +66,26 @@ select mobeye.end_mutes() \g /dev/null
 select ok(queued('t_fee') ~ 'again', 'still active at the latest time: it enters the queue again');
 select is((select op from mobeye.change where incident_id = (select id from made where name = 'again') order by entry desc limit 1), 'mute', 'and the change says so');
 
+-- Of an incident, the device is muted where the incident is, or not at all.
+delete from made;
+insert into made select 'here', make('{"team": "noord"}');
+update mobeye.placement set during = tstzrange(now() - interval '1 second', now()) where device_id = 'open-1' and upper_inf(during);
+select throws_ok(format($$select mute('t_jan', 'mute_until_restored(%s, now() + interval ''7 days'', ''deur staat open'')')$$, id), '55000', null, 'the set was retrieved') from made;
+insert into mobeye.placement (device_id, during, geom, team) values ('open-1', tstzrange(now(), null), 'SRID=4326;POINT(5.37 52.15)', 'noord');
+select throws_ok(format($$select mute('t_jan', 'mute_until_restored(%s, now() + interval ''7 days'', ''deur staat open'')')$$, id), '55000', null, 'or moved') from made;
+select put('there', '{"team": "noord"}') \g /dev/null
+select is(queued('t_fee'), 'here there', 'and neither home is muted');
+update mobeye.device set device_id = 'open-2' where device_id = 'open-1';
+select mute('t_jan', format('mute_until_restored(%s, now() + interval ''7 days'', ''deur staat open'')', id)) from made where name = 'there' \g /dev/null
+select is(queued('t_fee'), 'here', 'a device that was only renamed is');
+
+-- A mute is as secret as its incident.
+insert into made select 'fix', make(jsonb_build_object('device_id', 'geheim-1', 'team', 'noord', 'placement_id', null));
+update mobeye.placement set during = tstzrange(lower(during), now()) where device_id = 'geheim-1';
+select mute('t_jan', format('mute_until_restored(%s, now() + interval ''1 day'', ''deur staat open'')', id)) from made where name = 'fix' \g /dev/null
+select is(as_login(login, 'select concat_ws('' '', device_id, reason, incident_id) from patrol.mutes order by mute_id desc limit 1'), case login when 't_jan' then 'geheim-1 deur staat open ' || id else '' end,
+          login || ' and the mute of a set that was retrieved from a secret home')
+  from made, unnest(array['t_jan', 't_piet', 't_fee']) as login where name = 'fix';
+
 select * from finish();
 rollback;

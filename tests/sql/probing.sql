@@ -62,6 +62,10 @@ select is(count(distinct reads(login, asked(address))), 1::bigint, login || ' fi
 reset plan_cache_mode;
 select is(as_login(login, asked('eigen 1')), wanted, login || ' and the address of zuid') from (values ('t_piet', '60'), ('t_jan', '0'), ('t_fee', '0'), ('postgres', '60')) as w(login, wanted);
 
+-- A name of a device.
+select is(count(distinct reads(login, format('select patrol.mute(%L, now() + interval ''1 hour'', ''x'')', device))), 1::bigint, login || ' finds no name of a device in a secret home by muting it')
+  from unnest(array['t_fee', 't_piet', 't_leeg']) as login, unnest(array['niets-1', 'geheim-1', 'geheim-0', 'a', 'open', 'zz']) as device group by login;
+
 -- An auditor sees no place without a reason, so not that of a home that is not secret either.
 select make('{"team": "noord", "geom": "SRID=4326;POINT(5.375 52.145)"}') \g /dev/null
 select is(count(distinct reads('t_anna', format('select patrol.incidents_geojson(%s, 52.144, 5.389, 52.146)', 5.375 + 0.005 + n * 1e-5))), 1::bigint, 'an auditor finds no place with the edge of a box')

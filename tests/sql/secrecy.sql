@@ -159,6 +159,14 @@ select throws_ok(format($$select as_login(%L, 'select patrol.mute(''geheim-1'', 
 select throws_ok(format($$select as_login('t_piet', %L)$$, call), '42501', null, 'a team mutes nothing of another''s: ' || call)
   from unnest(array['select patrol.mute(''open-1'', now() + interval ''1 hour'', ''x'')', 'select patrol.mute_area(''wijk'', ''WK1'', now() + interval ''1 hour'', ''x'')',
                     'select patrol.unmute((select mute_id from patrol.mutes))']) as call;
+select throws_ok(format($$select as_login('t_piet', 'select patrol.unmute(%s)')$$, mute_id), '42501', format('mute %s does not belong to your team', mute_id), 'a refusal does not name the device')
+  from mobeye.mute;
+insert into made values ('secret-wk2', make('{"device_id": "geheim-1", "areas": ["wijk:WK2"]}'));
+select throws_ok(format($$select as_login('t_piet', 'select patrol.mute_until_restored(%s, now() + interval ''1 hour'', ''x'')')$$, id), '42501',
+                 format('the device of incident %s does not belong to your team', mobeye.reference(id)), 'nor that of an incident')
+  from made where name = 'secret-wk2';
+delete from mobeye.incident i using made where i.incident_id = id and name = 'secret-wk2';
+delete from made where name = 'secret-wk2';
 
 -- An officer who is an auditor as well: looks as an auditor, acts as an officer, and is no more than both.
 create role t_bea login in role mobeye_patrol, mobeye_auditor;
