@@ -1,8 +1,19 @@
 -- Secrecy of what is stored: an incident or alert at a placement that becomes secret later becomes secret too.
 
+create or replace function mobeye.is_revealed(incident_id bigint) returns boolean
+language sql stable cost 1000
+set search_path = pg_catalog, pg_temp
+as $$
+    select exists (select from mobeye.incident i
+                     join mobeye.incident_history h on h.incident_id = i.incident_id
+                    where i.incident_id = is_revealed.incident_id and not i.secret and h.action = 'reveal')
+$$;
+comment on function mobeye.is_revealed(bigint) is
+    'Whether the owner has revealed an incident (mobeye.reveal()) that has not become secret again.';
+
 -- Everything that was stored at the placement: by its number, by device and time, and what was located afterwards by a fix
 -- that was taken there (a last known place is used for a day). Safe to repeat: rows that are secret already are left alone.
-create or replace function mobeye.hide_placements(placements bigint[]) returns bigint
+create or replace function mobeye.hide_placements(placements bigint[], also_revealed boolean default true) returns bigint
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
@@ -21,6 +32,7 @@ begin
                and (a.occurred_at < coalesce(upper(p.during), 'infinity')
                     or a.location_source = 3 -- last_known
                         and a.occurred_at < upper(p.during) + interval '25 hours')
+               and (also_revealed or not mobeye.is_revealed(a.incident_id))
             returning a.incident_id)
         select coalesce(array_agg(distinct h.incident_id) filter (where h.incident_id is not null), '{}'), count(*)
           into incidents, n from hidden h;
@@ -30,7 +42,15 @@ begin
            set secret = true,
                secret_team = case when i.secret and i.secret_team is distinct from p.team then null else p.team end,
                cell = coalesce(i.cell, p.cell)
-         where i.incident_id = any (incidents) or i.placement_id = p.placement_id and not i.secret;
+         where i.incident_id = any (incidents)
+            or i.placement_id = p.placement_id and not i.secret and (also_revealed or not mobeye.is_revealed(i.incident_id));
+        get diagnostics n = row_count;
+        hidden := hidden + n;
+        update mobeye.mute m
+           set secret = true, team = p.team
+          from mobeye.names_of(p.device_id) as name
+         where m.device_id = name and not m.secret
+           and (m.placement_id = p.placement_id or m.placement_id is null and p.during @> m.at);
         get diagnostics n = row_count;
         hidden := hidden + n;
         update mobeye.device_status s
@@ -40,18 +60,28 @@ begin
     return hidden;
 end
 $$;
-comment on function mobeye.hide_placements(bigint[]) is
-    'Makes the alerts and incidents secret that were stored before their placement became secret; returns how many rows it '
-    'changed.';
+comment on function mobeye.hide_placements(bigint[], boolean) is
+    'Makes the alerts, incidents and mutes secret that were stored before their placement became secret; returns how many rows it '
+    'changed. also_revealed: those too that the owner has revealed.';
 
--- For a placement that begins now or later, nothing is stored yet.
+-- For a placement that begins now or later, nothing is stored yet. One that was secret already, and lasts no longer, has nothing
+-- to hide but what the owner has revealed.
 create or replace function mobeye.hide_changed() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    perform mobeye.hide_placements(array(
-        select n.placement_id from new_rows n where n.secret and lower(n.during) < now() - interval '1 second'));
+    if tg_op = 'INSERT' then
+        perform mobeye.hide_placements(array(
+            select n.placement_id from new_rows n where n.secret and lower(n.during) < now() - interval '1 second'));
+    else
+        perform mobeye.hide_placements(array(
+            select n.placement_id from new_rows n
+             where n.secret and lower(n.during) < now() - interval '1 second'
+               and not exists (select from old_rows o
+                                where o.placement_id = n.placement_id and o.secret and o.device_id = n.device_id
+                                  and o.during @> n.during)));
+    end if;
     return null;
 end
 $$;
@@ -60,7 +90,7 @@ comment on function mobeye.hide_changed() is 'Hides what is stored for placement
 create or replace trigger hide_insert after insert on mobeye.placement referencing new table as new_rows
     for each statement execute function mobeye.hide_changed();
 
-create or replace trigger hide_update after update on mobeye.placement referencing new table as new_rows
+create or replace trigger hide_update after update on mobeye.placement referencing old table as old_rows new table as new_rows
     for each statement execute function mobeye.hide_changed();
 
 -- With its address a device gets the alerts that were stored under the name of that.
@@ -88,7 +118,7 @@ create or replace function mobeye.hide_late() returns bigint
 language sql security definer
 set search_path = pg_catalog, pg_temp
 as $$
-    select mobeye.hide_placements(coalesce(array_agg(p.placement_id), '{}'))
+    select mobeye.hide_placements(coalesce(array_agg(p.placement_id), '{}'), also_revealed => false)
       from mobeye.placement p
      where p.secret and lower(p.during) < now()
        and p.device_id in (select l.device_id from mobeye.registry_log l where l.at > now() - interval '10 minutes')

@@ -69,6 +69,11 @@ select is(exact('t_fee', 'before'), 'false', 'deleted by the owner');
 select is(as_login('t_fee', 'select count(geom) from patrol.alerts where event_id is null'), '0', 'and then there is no place to show at all');
 
 -- What becomes secret later makes stored ones secret, under the earlier name too, and places that came from it.
+create function muted(login text) returns text language sql as $$
+    select as_login(login, 'select string_agg(device_id || '' '' || reason, '', '' order by mute_id) from patrol.mutes where layer is null')
+$$;
+select as_login('t_jan', 'select patrol.mute(''open-1'', now() + interval ''1 day'', ''proef'')') \g /dev/null
+select is(muted('t_fee'), 'open-1 proef', 'the mute is plain');
 select store('open-1', 'o1'), store('open-1', 'o2', at => now() - interval '2500 ms', incident => make()) \g /dev/null
 select as_login('t_rik', 'update mobeye.device set device_id = ''open-2'' where device_id = ''open-1'' returning 1') \g /dev/null
 select store('open-2', 'o3', at => now() - interval '1500 ms') \g /dev/null
@@ -85,6 +90,7 @@ select as_login('t_rik', 'update mobeye.placement set secret = true where device
 select is(exact('t_fee', 'w1'), 'false', 'what was placed by a fix from there has become secret too');
 select is(exact('t_fee', 'w2'), 'true', 'and nothing that the device said of another place');
 select is(exact('t_jan', event), 'true', 'not to its team') from unnest(array['o1', 'o2', 'o3']) as event;
+select is(muted(login), wanted, login || ' and the mute') from (values ('t_fee', null), ('t_piet', null), ('t_jan', 'open-1 proef')) as w(login, wanted);
 select is((select bool_and(i.secret and secret_team = 'noord' and cell is not null) from mobeye.incident i join mobeye.alert using (incident_id) where event_id = 'o2'), true, 'and its incident');
 select is((select fix from mobeye.device_status where device_id = 'open-2'), null, 'the last fix is forgotten');
 
@@ -99,6 +105,15 @@ select is(exact('t_fee', 'o2'), 'true', 'the owner does');
 select is(exact('t_fee', 'o1'), 'false', 'of that incident alone');
 select results_eq(format('select actor, action, note from mobeye.incident_history where incident_id = %s and action = ''reveal''', :revealed),
                   $$values ('t_baas', 'reveal', 'verhuisd, zaak 12')$$, 'and it is recorded');
+select as_login('t_rik', 'update mobeye.placement set secret = true where device_id = ''open-2'' returning 1') \g /dev/null
+select is(exact('t_fee', 'o2'), 'false', 'what becomes secret again is');
+select as_login('t_baas', format('select mobeye.reveal(%s, ''toch'')', :revealed)) \g /dev/null
+update mobeye.placement set instructions = 'bel niet' where device_id = 'open-2';
+select as_login('t_rik', 'select mobeye.device_retrieve(''open-2'')') \g /dev/null
+select mobeye.hide_late() \g /dev/null
+select is(exact('t_fee', 'o2'), 'true', 'and revealed again, it stays so when the set is retrieved');
+select is(as_login('t_fee', format('select coarse from patrol.incidents where incident_id = %s', :revealed)), 'false', 'the incident too');
+select is(exact('t_fee', 'o1'), 'false', 'still of that incident alone');
 
 -- Alerts without an incident belong to their placement's team, else to their areas of every layer.
 insert into mobeye.team_area values ('zuid', 'beat', 'B7');
