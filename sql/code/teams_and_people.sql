@@ -17,18 +17,25 @@ declare
     renamed text := case when tg_op = 'UPDATE' then new.team end; -- null for a deleted team
 begin
     -- Alerts, which take long and which otherwise only erasures and changes of secrecy touch, before incidents, for whose rows the
-    -- daemon would wait.
+    -- daemon would wait; so too changes, but for those to which a daemon is about to give a number.
     update mobeye.alert a set team = renamed where a.team = old.team;
+    update mobeye.change c set team_before = renamed where c.team_before = old.team and c.change_id is not null;
     -- In the order in which the daemon locks them.
     perform from mobeye.incident i where old.team in (i.team, i.secret_team) order by i.incident_id for update;
     update mobeye.incident i
        set team = case when i.team = old.team then renamed else i.team end,
            secret_team = case when i.secret_team = old.team then renamed else i.secret_team end
      where old.team in (i.team, i.secret_team);
+    -- A mute of an area without a team would apply to all teams: that of a deleted team ends.
+    update mobeye.mute m set until = greatest(now(), m.at + interval '1 microsecond')
+     where m.team = old.team and m.area is not null and renamed is null and m.until > now() and m.ended_at is null;
+    update mobeye.mute m set team = renamed where m.team = old.team and (m.device_id is not null or renamed is not null);
     return null;
 end
 $$;
-comment on function mobeye.rename_team() is 'Renames a team in incidents and alerts, so that its members see the same as before; a deleted team leaves them without a team.';
+comment on function mobeye.rename_team() is
+    'Renames a team in incidents, alerts, mutes and changes, so that its members see the same as before; a deleted team leaves '
+    'them without a team, and ends its mutes of areas.';
 
 create or replace trigger rename_team after update of team on mobeye.team
     for each row when (old.team <> new.team) execute function mobeye.rename_team();

@@ -126,18 +126,26 @@ select is(as_login(login, 'select string_agg(event_id, '', '' order by received_
                ('t_gast', null), ('t_leeg', null)) as w(login, wanted);
 
 -- Teams: a rename is one act; a team that is gone is none.
-select make('{"team": "noord"}') as ours \gset
+select make('{"team": "noord"}') as ours, make('{"team": "zuid", "areas": ["wijk:WK2"]}') as theirs \gset
+insert into mobeye.change (change_id, incident_id, op, status, priority, category, moved, team_before) values (-1, :theirs, 'status', 'new', 2, 'alarm', true, 'noord');
+select as_login('t_jan', 'select patrol.mute_area(''wijk'', ''WK1'', now() + interval ''1 day'', ''feest'')') \g /dev/null
+update mobeye.mute set at = at - interval '1 hour';
 update mobeye.team set team = 'noordwest' where team = 'noord';
 select is(as_login('t_jan', format('select team from patrol.incidents where incident_id = %s', :ours)), 'noordwest', 'a renamed team keeps its incidents');
 select is(exact('t_jan', 'o1'), 'true', 'and its secrets');
 select is(as_login('t_jan', 'select string_agg(event_id, '', '') from patrol.alerts where event_id = ''of noord'''), 'of noord', 'and its alerts');
 select is((select team from mobeye.placement where device_id = 'open-2'), 'noordwest', 'and its placements');
+select is(muted('t_jan'), 'open-1 proef', 'and its mutes');
+select is((select team from mobeye.active_mute where area is not null), 'noordwest', 'those of areas as well');
+select is(as_login('t_jan', 'select count(*) from patrol.changes where change_id = -1'), '1', 'and what was given to another team');
 select throws_ok($$select as_login('t_rik', 'update mobeye.placement set team = ''nord'' where device_id = ''open-2'' returning 1')$$, '23503', null, 'a team that does not exist has no placement');
 delete from mobeye.team where team = 'noordwest';
 select is(as_login('t_jan', 'select count(*) from patrol.incidents'), '0', 'whose team is gone sees nothing');
 select is(as_login('t_jan', 'select count(*) from patrol.' || view), '0', 'nor ' || view) from unnest(array['alerts', 'queue', 'changes', 'incident_history', 'devices']) as view;
 select is((select team from mobeye.incident where incident_id = :ours), null, 'and its incidents are nobody''s');
 select is(exact('t_fee', 'o1'), 'false', 'what was its secret stays secret');
+select is(muted('t_fee'), null, 'its mute too');
+select is((select string_agg(area, ', ') from mobeye.active_mute), null, 'no area is muted any more: in the name of nobody it would be for all teams');
 
 select * from finish();
 rollback;
