@@ -169,9 +169,10 @@ as $$
                         from mobeye.incident i where i.incident_id = any (s.own)))), '[]')
       from mobeye.subject(address, device, from_at, until_at) w
      cross join lateral mobeye.subject_scope(w.device_id, w.during) s
-     where cardinality(s.placements || s.own || s.joined || mobeye.subject_quarantine(s)) > 0
+     -- What an erasure leaves of a placement is no reason: nothing is known of the home.
+     where cardinality(s.own || s.joined || mobeye.subject_quarantine(s)) > 0
         or exists (select from mobeye.subject_alerts(s)) or exists (select from mobeye.subject_mutes(s))
-        or exists (select from mobeye.placement p where p.device_id = s.device_id and p.during && s.during)
+        or exists (select from mobeye.placement p where p.device_id = s.device_id and p.during && s.during and p.erased is null)
         or exists (select from mobeye.device_status t where t.device_id = s.device_id and s.during @> t.fix_at)
 $$;
 comment on function mobeye.subject_devices(text, text, timestamptz, timestamptz) is

@@ -13,16 +13,25 @@ from harness.peers import Dealer, Ledger
 PYTHON = "/usr/bin/python3"
 
 
+def send_both_ways(dealers, messages):
+    """All of them to both, to the second one backwards."""
+    for forth, back in zip(messages, reversed(messages)):
+        dealers[0].send(forth)
+        dealers[1].send(back)
+
+
+def expect_acks(dealers, messages):
+    for dealer in dealers:
+        assert [dealer.reply().word for _ in messages] == [b"ACK"] * len(messages)
+        dealer.ledger.sent = dealer.ledger.accepted = {(m["source"], m["id"]): 0 for m in messages}
+
+
 def test_the_same_alerts_in_different_order_are_each_stored_once(context, database, daemons):
     messages = alerts(2000)
     pair = [daemons(database.ingest, instance=f"test-{n}", batch_max=100).start() for n in (1, 2)]
     dealers = [Dealer(context, daemon.address()) for daemon in pair]
-    for forth, back in zip(messages, reversed(messages)):
-        dealers[0].send(forth)
-        dealers[1].send(back)
-    for dealer in dealers:
-        assert [dealer.reply().word for _ in messages] == [b"ACK"] * len(messages)
-        dealer.ledger.sent = dealer.ledger.accepted = {(m["source"], m["id"]): 0 for m in messages}
+    send_both_ways(dealers, messages)
+    expect_acks(dealers, messages)
     for daemon in pair:
         daemon.wait_drained()
     database.check(*(dealer.ledger for dealer in dealers))
@@ -52,9 +61,7 @@ def test_alerts_are_each_stored_once_across_the_ends_of_periods_of_identities(co
     messages = alerts(3000)
     pair = [daemons(database.ingest, instance=f"test-{n}", batch_max=50).start() for n in (1, 2)]
     dealers = [Dealer(context, daemon.address()) for daemon in pair]
-    for forth, back in zip(messages, reversed(messages)):
-        dealers[0].send(forth)
-        dealers[1].send(back)
+    send_both_ways(dealers, messages)
     ended = 0
     while any(daemon.metric("committed_total") + daemon.metric("duplicate_total") < 3000 for daemon in pair):
         try:
@@ -64,9 +71,7 @@ def test_alerts_are_each_stored_once_across_the_ends_of_periods_of_identities(co
         if ended % 2:
             database.value("select mobeye.make_identity_filters()")
     assert ended > 3, ended
-    for dealer in dealers:
-        assert [dealer.reply().word for _ in messages] == [b"ACK"] * len(messages)
-        dealer.ledger.sent = dealer.ledger.accepted = {(m["source"], m["id"]): 0 for m in messages}
+    expect_acks(dealers, messages)
     database.check(*(dealer.ledger for dealer in dealers))
     assert sum(daemon.metric("duplicate_total") for daemon in pair) == 3000
     assert all(daemon.metric("quarantined_total") == 0 for daemon in pair)

@@ -163,6 +163,7 @@ class Late(ErasureTest):
         self.assertEqual(self.erase("Kerkstraat 1"), (2, []))
         self.assertEqual(self.superuser.execute(self.KEPT).fetchall(), [(None, None, None, True, "zuid", True)])
         self.assertEqual(self.erase("Kerkstraat 1"), (0, []))
+        self.assertEqual(self.value(self.superuser, "select mobeye.subject_export('Kerkstraat 1', null, null, null)"), [])
         self.late()
         (found,) = self.value(self.superuser, "select mobeye.subject_export('kerkstraat 1 ', null, null, null)")
         self.assertEqual([a["event_id"] for a in found["alerts"]], ["late"])
