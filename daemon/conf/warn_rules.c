@@ -126,6 +126,10 @@ static void warn_verify_by(const struct incident_rule *checked)
     const struct node *verify_by = node_value(checked->incident, "verify_by"), *to = node_value(verify_by, "priority");
     if (verify_by && terms->category != CATEGORY_ALARM)
         warn(checked, "verify_by", verify_by, "has no effect: only alarms are verified (expected category: alarm)");
+    else if (verify_by && checked->rule->group_by & GROUP_INPUT)
+        warn(checked, "verify_by", verify_by,
+             "a second input verifies nothing, since group_by makes it an incident of its own; a second device does "
+             "(expected group_by without input)");
     if (to && terms->verify_priority >= terms->priority)
         warn(checked, "verify_by.priority", to,
              "%s is not more urgent than the rule's priority %d (expected a lower number)", quoted(to->text).text,
