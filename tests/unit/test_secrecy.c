@@ -1,14 +1,16 @@
 /* An incident is as secret as the most secret of its alerts. */
 #include "writer_steps.h"
 
+/* Of a device each, since one that is placed elsewhere begins another incident. */
 static const struct {
+    const char *device;
     uint64_t placement;
     const char *team; /* NULL: its place is not secret */
-} places[] = {{3, NULL}, {7, "noord"}, {8, "noord"}, {9, "zuid"}};
+} places[] = {{"NL-1", 3, NULL}, {"NL-2", 7, "noord"}, {"NL-3", 8, "noord"}, {"NL-4", 9, "zuid"}};
 
 static void change(struct batch_row *row, uint64_t seq)
 {
-    play(row, &(struct step){(int)seq, "NL-1", KIND_MOTION, PHASE_RAISE, 1, &endpoint_rule, 0, 0, 0});
+    play(row, &(struct step){(int)seq, places[seq - 1].device, KIND_MOTION, PHASE_RAISE, 1, &endpoint_rule, 0, 0, 0});
     row->alert.placement_id = places[seq - 1].placement;
     row->alert.secret = places[seq - 1].team != NULL;
     if (places[seq - 1].team)
