@@ -51,6 +51,7 @@ def test_a_session_that_has_ended_asks_to_sign_in_again(scene):
     screen.click(f'{screen.row(incident)} [data-action="claim"]')
     screen.wait('#connection[data-state="ended"]')
     screen.wait_text("#connection", "Meld u opnieuw aan")
+    screen.wait_text("#notice .failed", "Niet uitgevoerd")
     assert scene.database.value("select status from patrol.incidents where incident_id = %s", incident) == "new"
     screen.sign_in("jansen")
     # It loads the page again, which must not end the script that clicks.

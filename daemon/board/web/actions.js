@@ -86,6 +86,7 @@ async function tellWhatCameOfIt(incident) {
 function onFailure(error, incident) {
     switch (error.kind) {
     case 'ended':
+        notify('failed', t('ended_before'));
         sessionEnded();
         return;
     case 'conflict':

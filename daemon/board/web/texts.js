@@ -20,6 +20,7 @@ const table = {
         'No connection since {time}. What you see may be out of date; trying again.'],
     outdated: ['Het bord is vernieuwd; deze pagina is nog de oude.', 'The board has been updated; this page is still the old one.'],
     reload: ['Nieuwe versie laden', 'Load the new version'],
+    ended_before: ['Niet uitgevoerd: uw sessie was al afgelopen.', 'Not done: your session had already ended.'],
     ended: ['Uw sessie is afgelopen. Meld u opnieuw aan.', 'Your session has ended. Sign in again.'],
     sign_in: ['Opnieuw aanmelden', 'Sign in again'],
     denied: ['U bent niet (meer) geregistreerd als gebruiker. Vraag het de beheerder.',
