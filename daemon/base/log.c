@@ -40,7 +40,19 @@ bool log_is_journal(void)
     return sink.journal;
 }
 
-/* One write() per line, so that lines of several processes do not mix. Control characters become '?'. */
+/* Control characters become '?': C0, DEL and, in UTF-8, C1, which a terminal would interpret too. */
+static void mask_controls(char *line, int len)
+{
+    for (int i = 0; i < len; i++) {
+        unsigned char byte = (unsigned char)line[i], next = i + 1 < len ? (unsigned char)line[i + 1] : 0;
+        if (byte == 0xC2 && next >= 0x80 && next < 0xA0)
+            line[i] = line[i + 1] = '?';
+        else if (byte < 0x20 || byte == 0x7F)
+            line[i] = '?';
+    }
+}
+
+/* One write() per line, so that lines of several processes do not mix. */
 static void write_line(enum log_level level, const char *subject, const char *text)
 {
     static const char *const words[] = {"error", "warning", "info", "debug"};
@@ -54,9 +66,7 @@ static void write_line(enum log_level level, const char *subject, const char *te
                        words[level], subject, text);
     if (len > (int)sizeof(line) - 2)
         len = (int)sizeof(line) - 2;
-    for (int i = 0; i < len; i++)
-        if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
-            line[i] = '?';
+    mask_controls(line, len);
     line[len++] = '\n';
     /* A failure cannot be reported anywhere. */
     if (write(STDERR_FILENO, line, (size_t)len) < 0)
