@@ -41,8 +41,11 @@ begin
           join mobeye.incident_condition c on c.condition between f.first_condition and f.last_condition and c.active
     ), keyed as materialized (
         select k.key, k.from_at, k.until_at, i.incident_id,
-               case when i.max_age is null and i.moved_over_m is null then i.first_seen - i.gap else i.last_seen end
-               as since
+               case when i.max_age is not null or i.moved_over_m is not null then i.last_seen
+                    -- from before its device was placed there
+                    when k.from_at < i.last_seen and exists (select from mobeye.placement p where p.placement_id = i.placement_id
+                                                                and k.from_at < lower(p.during)) then i.last_seen
+                    else i.first_seen - i.gap end as since
           from unnest(keys, key_from, key_until) as k (key, from_at, until_at)
           left join lateral (select i.* from mobeye.incident i
                               where i.incident_key = k.key and i.accepting limit 1) as i on true

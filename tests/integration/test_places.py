@@ -235,6 +235,7 @@ def test_a_set_that_was_moved_begins_an_incident_at_its_new_home(database, daemo
         database.execute("select patrol.close(1, 'no_trace')")
     registry.place("NL-1", ELSEWHERE, ago(minutes=5))
     dealer.ask(alert("second", device="NL-1"))
+    database.wait_stored(2)
     dealer.ask({**alert("late", device="NL-1"), "time": now(minutes_ago=8)})
     database.wait_stored(3)
     joined = dict(database.rows("select event_id, incident_id from patrol.alerts"))
