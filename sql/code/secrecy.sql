@@ -101,7 +101,8 @@ as $$
 begin
     perform mobeye.hide_placements(array(
         select p.placement_id from mobeye.placement p
-         where p.secret and lower(p.during) < now() and p.device_id in (select n.device_id from new_rows n)));
+         where p.secret and lower(p.during) < now() and p.device_id in (select n.device_id from new_rows n)),
+                                   also_revealed => false);
     return null;
 end
 $$;
