@@ -3,7 +3,7 @@
  * owner has to act. A state machine that sends statements and is handed their results; it knows no connection, so that
  * the daemon's loop (store/writer.h) and a blocking program (store/quarantine_retry.h) drive the same one.
  *
- * Where a period of identities has ended meanwhile, the current one refuses them, and the transaction begins again.
+ * Where the period of identities has been closed meanwhile, it refuses them, and the transaction begins again.
  *
  * The transaction moves the journal's position, claims the identities, reads, correlates and stores the incidents,
  * copies the alerts and their images, puts what the database refuses into quarantine, and numbers the changes

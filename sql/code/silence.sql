@@ -210,7 +210,7 @@ begin
         return next silent.device_id;
     end loop;
     -- Retrieved, sent to repair, or no longer supervised: the silence is over. So is that of a home that the device has left; at the
-    -- next it is judged anew, from the start of the placement.
+    -- next it is judged again, from the start of the placement.
     for silent in
         select s.device_id from mobeye.device_status s
          where s.silent_since is not null

@@ -183,3 +183,11 @@ def test_status_says_how_many_wait(alarms, database):
     assert re.search(r"^queue +2 open, 1 overdue; the oldest has waited .* to be acknowledged$", done.stdout, re.M), done.stdout
     seen = json.loads(mobeyectl("status", "-c", alarms.file, "--db", database.ingest, "--json").stdout)
     assert seen["queue"]["open"] == 2 and seen["queue"]["overdue"] == 1 and seen["queue"]["oldest_seconds"] >= 0
+
+
+@pytest.mark.parametrize("verb", ("queue", "status"))
+def test_a_locked_table_is_told_and_not_waited_for(alarms, database, verb):
+    with psycopg.connect(database.conninfo) as holder:
+        holder.execute("lock table mobeye.incident")
+        done = mobeyectl(verb, "-c", alarms.file, "--db", database.conninfo)
+    assert "lock timeout" in done.stderr

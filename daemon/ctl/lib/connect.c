@@ -60,6 +60,20 @@ static bool become(const char *name, struct root *root)
     return false;
 }
 
+/* NULL: they could not be made, so that nothing may run on this connection. */
+static PGconn *with_settings(PGconn *conn)
+{
+    if (PQstatus(conn) != CONNECTION_OK)
+        return conn; /* PQerrorMessage() says why */
+    PGresult *result = PQexec(conn, SETTINGS);
+    bool made = PQresultStatus(result) == PGRES_COMMAND_OK;
+    PQclear(result);
+    if (made || PQstatus(conn) != CONNECTION_OK)
+        return conn;
+    PQfinish(conn);
+    return NULL;
+}
+
 static PGconn *open_as(const char *user, const char *verb, const char *conninfo, const char *database)
 {
     char name[64];
@@ -76,9 +90,7 @@ static PGconn *open_as(const char *user, const char *verb, const char *conninfo,
     PGconn *conn = PQconnectdbParams(keys, values, 1);
     if (became)
         be_root_again(&root);
-    if (PQstatus(conn) == CONNECTION_OK)
-        PQclear(PQexec(conn, SETTINGS));
-    return conn;
+    return with_settings(conn);
 }
 
 /* The host that libpq would choose; NULL: the default, a Unix socket. The caller frees it. */

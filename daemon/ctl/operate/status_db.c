@@ -44,10 +44,19 @@ static double number_of(const PGresult *rows)
     return one ? strtod(PQgetvalue(rows, 0, 0), NULL) : NAN;
 }
 
+/* What is then left out of the screen has another reason than missing rights: a table that somebody has locked, say. That
+ * of a lost connection is on the screen. */
+static void report_failure(const PGconn *conn, const PGresult *rows, const char *relation)
+{
+    if (PQresultStatus(rows) != PGRES_TUPLES_OK && PQstatus(conn) == CONNECTION_OK)
+        ctl_fail_sql("status", relation, rows);
+}
+
 /* Returns the number, or NAN; passes the instance to queries that contain $1. */
-static double query_number(PGconn *conn, const char *sql, const char *instance)
+static double query_number(PGconn *conn, const char *relation, const char *sql, const char *instance)
 {
     PGresult *rows = PQexecParams(conn, sql, strstr(sql, "$1") ? 1 : 0, NULL, &instance, NULL, NULL, 0);
+    report_failure(conn, rows, relation);
     double number = number_of(rows);
     PQclear(rows);
     return number;
@@ -60,6 +69,7 @@ static PGresult *query_rows(PGconn *conn, const char *relation, const char *sql)
     PGresult *rows = PQexec(conn, sql);
     if (PQresultStatus(rows) == PGRES_TUPLES_OK)
         return rows;
+    report_failure(conn, rows, relation);
     PQclear(rows);
     return NULL;
 }
@@ -88,7 +98,7 @@ static void query_all(struct status_db *ret, PGconn *conn, const char *instance)
 {
     for (size_t i = 0; i < N_NUMBERS; i++)
         if (ctl_readable(conn, numbers[i].relation))
-            *number_at(ret, i) = query_number(conn, numbers[i].sql, instance);
+            *number_at(ret, i) = query_number(conn, numbers[i].relation, numbers[i].sql, instance);
     query_queue(ret, conn);
     ret->endpoints = query_rows(conn, "mobeye.device_status",
                                 "select endpoint, extract(epoch from now() - max(last_received_at)) "
