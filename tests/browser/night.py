@@ -43,7 +43,7 @@ def register(database):
     database.execute(PEOPLE)
 
 
-def add_home(database, device, number, team="noord", secret=False, instructions="achterom is open; geen sirene", model="iCM41 MiniPir"):
+def add_home(database, device, number, team="noord", secret=False, instructions="achterom is open; geen sirene; https://voorbeeld.nl/" + 20 * "kaart", model="iCM41 MiniPir"):
     """A set in a home in Nieuwland, or in Kattenbroek for team zuid."""
     lon, lat = (5.3700, 52.1985) if team == "noord" else (5.3890, 52.1885)
     database.execute(DEVICE, device, model)
