@@ -81,7 +81,8 @@ begin
     end if;
     execute format('revoke %s from %I', groups, login);
     execute format('alter role %I nologin', login);
-    select count(pg_terminate_backend(a.pid)) into sessions
+    -- Waits for each to be gone, or it would be counted again after the commit.
+    select count(*) filter (where pg_terminate_backend(a.pid, 5000)) into sessions
       from pg_stat_activity a where a.usename = login and a.pid <> pg_backend_pid();
     begin
         execute format('drop role %I', login);

@@ -110,8 +110,8 @@ static int show_person(const struct ctl_call *call)
 static int end_later_sessions(PGconn *conn, const char *login, const char *oid)
 {
     PGresult *row = ctl_query(conn, VERB, "remove",
-                              "select count(pg_terminate_backend(pid)) from pg_stat_activity where usesysid = $1::oid"
-                              " and pid <> pg_backend_pid()",
+                              "select count(*) filter (where pg_terminate_backend(pid, 5000)) from pg_stat_activity"
+                              " where usesysid = $1::oid and pid <> pg_backend_pid()",
                               1, &oid);
     if (row && strcmp(PQgetvalue(row, 0, 0), "0") != 0)
         printf("%s: %s more session%s ended\n", login, PQgetvalue(row, 0, 0),

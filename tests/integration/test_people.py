@@ -1,0 +1,115 @@
+"""mobeyectl people and teams, from outside: lists of them, and those who leave."""
+import concurrent.futures
+import os
+import signal
+
+import psycopg
+import pytest
+
+from harness.wait import wait_until
+
+
+def test_people_and_teams(registry):
+    people = "login,name,team\njan,Jan,noord\nmobeye_ingest,Ien,*\nkim,Kim,\n"
+    complaints = registry.refused("people", "import", "-", stdin=people)
+    assert '-:2: team: "noord" does not exist (mobeyectl teams import creates teams)' in complaints
+    registry.add_team("noord")
+    slips = people.replace("noord", "Noord").replace("kim,Kim,", "kim,Kim,nord")
+    assert '-:2: team: "Noord" does not exist (did you mean noord?)' in registry.refused("people", "import", "-", stdin=slips)
+    assert '-:4: team: "nord" does not exist (did you mean noord?)' in registry.refused("people", "import", "-", stdin=slips)
+    assert '-:2: team: team "Noord" does not exist (did you mean noord?)' in registry.refused(
+        "devices", "import", "-", stdin="device_id,placed_from,team,lon,lat\nNL-7,2026-11-01,Noord,5.38421,52.19634\n")
+    _, complaints = registry.done("teams", "import", "-", "--dry-run", stdin="team\nNoord\nnoord\nzuid\n")
+    assert [line for line in complaints.splitlines() if "team:" in line] == [
+        '-:2: warning: team: "Noord" is new (did you mean noord?)']
+    counts, complaints = registry.done("people", "import", "-", stdin=people)
+    assert counts == [{"people": 3, "stored": 3}]
+    assert registry.query("select login, team, all_teams from mobeye.person order by 1") == [
+        ("jan", "noord", False), ("kim", None, False), ("mobeye_ingest", None, True)]
+    assert '-:4: warning: team: is empty, so "kim" sees no incidents (use * to see those of all teams)' in complaints
+    assert '-:2: warning: login: database login "jan" does not exist' in complaints
+    assert "-:3" not in complaints
+    assert registry.done("people", "import", "-", stdin=people)[0] == [{"people": 3, "stored": 0}]
+    counts, complaints = registry.done("teams", "import", "-", stdin="team,layer,code\nnoord,wijk,A\nzuid,,\n")
+    assert counts == [{"teams": 2, "created": 1, "areas_added": 1, "areas_removed": 0}]
+    assert "-:2: warning: code: area A does not exist in layer wijk yet" in complaints
+    counts, _ = registry.done("teams", "import", "-", stdin="team,layer,code\nnoord,wijk,B\n")
+    assert counts == [{"teams": 1, "created": 0, "areas_added": 1, "areas_removed": 1}]
+    assert registry.query("select count(*) from pg_roles where rolname = 'jan'") == [(0,)]
+
+
+def test_a_leaver_is_taken_away_with_login_and_sessions(registry, database):
+    registry.add_team("noord")
+    registry.done("people", "import", "-", stdin="login,name,team\njan,Jan,noord\npiet,Piet,noord\nkim,Kim,noord\n")
+    for statement in ("create role jan login in role mobeye_patrol", "create role piet login in role mobeye_patrol",
+                      "create table public.of_piet ()", "alter table public.of_piet owner to piet", "create role els login"):
+        database.execute(statement)
+    with psycopg.connect(database.conninfo, user="jan", autocommit=True) as jan:
+        assert jan.execute("select count(*) from patrol.queue").fetchone() == (0,)
+        ran = registry.run("people", "remove", "jan")
+        assert (ran.returncode, ran.stdout) == (0, "jan: person removed; login dropped; 1 session ended\n")
+        with pytest.raises(psycopg.OperationalError):
+            jan.execute("select 1")
+    ran = registry.run("people", "remove", "piet")
+    assert "login disabled (it owns objects, so it was not dropped)" in ran.stdout
+    with pytest.raises(psycopg.OperationalError, match="not permitted to log in"):
+        psycopg.connect(database.conninfo, user="piet")
+    assert registry.run("people", "remove", "kim").stdout == "kim: person removed; there was no database login\n"
+    assert registry.query("select count(*) from mobeye.person") == [(0,)]
+    for nobody in "els", "nobody":
+        ran = registry.run("people", "remove", nobody)
+        assert ran.returncode == 1 and f'person "{nobody}" does not exist' in ran.stderr
+    assert registry.query("select rolcanlogin from pg_roles where rolname = 'els'") == [(True,)]
+
+
+def test_a_leaver_with_rights_by_a_group_of_the_town_is_out_too(registry, database):
+    registry.done("people", "import", "-", stdin="login,name,team\nanna,Anna,*\n")
+    for statement in ("create role police in role mobeye_patrol, mobeye_auditor", "create role colleagues in role police",
+                      "create role anna login in role colleagues"):
+        database.execute(statement)
+    with psycopg.connect(database.conninfo, user="anna", autocommit=True) as anna:
+        ran = registry.run("people", "remove", "anna")
+        assert (ran.returncode, ran.stdout) == (0, "anna: person removed; login dropped; 1 session ended\n")
+        with pytest.raises(psycopg.OperationalError):
+            anna.execute("select 1")
+    assert registry.query("select count(*) from pg_roles where rolname in ('police', 'colleagues')") == [(2,)]
+    database.execute("drop role police, colleagues")
+
+
+def test_a_session_that_ends_slowly_is_counted_once(registry, database):
+    registry.done("people", "import", "-", stdin="login,name,team\nslow,Slow,*\n")
+    database.execute("create role slow login in role mobeye_patrol")
+    with concurrent.futures.ThreadPoolExecutor() as pool, psycopg.connect(database.conninfo, user="slow", autocommit=True) as slow:
+        backend = slow.info.backend_pid
+        os.kill(backend, signal.SIGSTOP)
+        try:
+            removal = pool.submit(registry.run, "people", "remove", "slow")
+            waits = "select count(*) from pg_stat_activity where wait_event = 'BackendTermination'"
+            wait_until(lambda: removal.done() or database.value(waits), "the removal waits for the session")
+        finally:
+            os.kill(backend, signal.SIGCONT)
+        assert removal.result().stdout == "slow: person removed; login dropped; 1 session ended\n"
+
+
+def test_a_leaver_who_connects_meanwhile_is_out_too(registry, database):
+    """Until the removal is committed the server lets the login in."""
+    registry.done("people", "import", "-", stdin="login,name,team\nlate,Late,*\n")
+    database.execute("create role late login in role mobeye_patrol")
+    with concurrent.futures.ThreadPoolExecutor() as pool, psycopg.connect(database.conninfo) as holder:
+        holder.execute("create table public.of_late (); alter table public.of_late owner to late")  # the drop waits
+        removal = pool.submit(registry.run, "people", "remove", "late")
+        wait_until(lambda: database.value("select count(*) from pg_locks where not granted"), "the removal waits")
+        with psycopg.connect(database.conninfo, user="late", autocommit=True) as late:
+            holder.rollback()
+            assert removal.result().stdout.splitlines()[1:] == ["late: 1 more session ended"]
+            with pytest.raises(psycopg.OperationalError):
+                late.execute("select 1")
+
+
+def test_bad_people_and_teams_are_named_by_line(registry):
+    complaints = registry.refused("people", "import", "-", stdin="login,name,team\njan,,\njan,Jan,\njan,Jan,\n")
+    assert [line for line in complaints if line.startswith("-:2: name: is empty")]
+    assert [line for line in complaints if line.startswith('-:4: login: duplicate "jan", first used on line 3')]
+    complaints = registry.refused("teams", "import", "-", stdin="team,layer,code\nnoord,wijk,\n,wijk,A\n")
+    assert [line for line in complaints if line.startswith("-:2: code: is empty")]
+    assert [line for line in complaints if line.startswith("-:3: team: is empty")]
