@@ -41,8 +41,9 @@ begin
             select t.* from mobeye.incident t where t.incident_id = r.incident_id offset 0) as i
          where i.category = 'alarm' and not i.drill and i.status <> 'closed'
            and i.verified_by is null and i.verify_within is not null
-           and (select min(c.input) < max(c.input) from mobeye.incident_condition c
-                 where c.incident_id = r.incident_id and c.device_id = r.device_id)
+           -- the conditions of others may have gone on to a newer incident
+           and (not i.accepting or (select min(c.input) < max(c.input) from mobeye.incident_condition c
+                                     where c.incident_id = r.incident_id and c.device_id = r.device_id))
     loop
         if one.incident_id <> all (verified)
            and mobeye.inputs_agree(one.incident_id, one.device_id, one.from_at, one.until_at, one.verify_within) then
@@ -81,7 +82,7 @@ begin
                   from greatest(reach_m, i.verify_radius_m) as reach (metres)) as around (box)
              cross join lateral (
                 select n.* from mobeye.incident n
-                 where n.accepting and n.category = 'alarm' and not n.drill
+                 where n.status <> 'closed' and n.category = 'alarm' and not n.drill
                    and n.geom operator(public.&&) around.box
                 union all
                 select n.* from mobeye.incident n
@@ -90,8 +91,10 @@ begin
                 union all
                 select i.*) as j
              cross join lateral (
-                select distinct c.device_id from mobeye.incident_condition c
-                 where c.incident_id = j.incident_id and c.device_id <> r.device_id) as o
+                select c.device_id from mobeye.incident_condition c
+                 where c.incident_id = j.incident_id and c.device_id <> r.device_id
+                union -- its condition may have gone on to a newer incident
+                select j.device_id where j.device_id <> r.device_id) as o
              where i.category = 'alarm' and not i.drill and i.geom is not null
                and (i.verified_by is null and i.verify_radius_m > 0 or j.verified_by is null and j.verify_radius_m > 0)
                and j.first_seen - greatest(i.verify_within, j.verify_within) <= r.until_at
@@ -186,7 +189,7 @@ as $$
                                    array_agg(i.first_seen), array_agg(i.last_seen), 0)
       from mobeye.incident i
       join mobeye.journal_position p on p.journal = verify_recent.journal
-     where i.accepting and i.category = 'alarm' and not i.drill and i.verified_by is null
+     where i.status <> 'closed' and i.category = 'alarm' and not i.drill and i.verified_by is null
        and i.stored_at >= p.updated_at - i.verify_within - interval '1 minute'
 $$;
 comment on function mobeye.verify_recent(uuid) is

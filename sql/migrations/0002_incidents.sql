@@ -92,10 +92,10 @@ create unique index if not exists incident_reference on mobeye.incident (referen
 -- No index below holds a column that every alert changes (last_seen, last_received_at, alert_count, active): updates of
 -- an incident stay heap-only.
 
--- Candidates for verification: alarms that accept alerts, and those closed recently. SP-GiST takes half the time of GiST to
--- maintain, and about the same to search.
+-- Candidates for verification: open alarms. Those closed recently are found by incident_closed. SP-GiST takes half the time
+-- of GiST to maintain, and about the same to search.
 create index if not exists incident_near on mobeye.incident using spgist (geom)
-    where accepting and category = 'alarm' and not drill;
+    where status <> 'closed' and category = 'alarm' and not drill;
 create index if not exists incident_closed on mobeye.incident (closed_at) where status = 'closed';
 create index if not exists incident_waiting on mobeye.incident (created_at) where status in ('new', 'reopened');
 -- In the order of the queue. An alert changes only first_seen of these columns, and only if it occurred before all other
