@@ -381,9 +381,7 @@ static const struct session_kind kind = {
     .name = "maintenance",
     .subject = SUBJECT,
     .meanwhile = "nothing is found silent, and nothing is erased",
-    /* A leader whose machine is gone must not lead on for the two hours that Linux takes to notice. */
-    .settings = "; set lock_timeout = '5s'; set tcp_keepalives_idle = 30; set tcp_keepalives_interval = 10"
-                "; set tcp_keepalives_count = 3",
+    .settings = "; set lock_timeout = '5s'",
 };
 
 void maintenance_run_soon(struct maintenance *m)

@@ -8,6 +8,7 @@
 #include "model/record.h"
 #include "store/column.h"
 #include "store/post_commit_queue.h"
+#include "store/session.h"
 #include "store/transaction.h"
 
 struct quarantine_retry {
@@ -238,6 +239,7 @@ int retry_quarantined(PGconn *conn, int64_t quarantine_id, const struct retry_ca
     static const struct transaction_calls transaction_calls = {
         .send = send_sql, .send_params = send_params, .drop = drop, .correlate = correlate, .on_over = on_over};
     struct quarantine_retry r = {.conn = conn, .calls = calls, .ctx = ctx, .err = err};
+    PQclear(PQexec(conn, SESSION_LIMITS));
     PGresult *row = read_row(conn, quarantine_id, err);
     if (!row)
         return -1;

@@ -9,14 +9,15 @@
 #include "base/mem.h"
 #include "store/transition.h"
 
-/* Whatever is set for the server, the database or the role. Notices are only logged for debugging. UTC: times as text, and
- * the days of partitions. No limit on idling within a transaction: between two statements the daemon may be busy with
- * other work. What is committed must survive a crash of the server: a journal keeps its alerts only for a time. */
+/* Whatever is set for the server, the database or the role, now or by a reload later. Notices are only logged for
+ * debugging. UTC: times as text, and the days of partitions. What is committed must survive a crash of the server: a
+ * journal keeps its alerts only for a time. */
 #define SETTINGS                                                                                                       \
     "set client_min_messages = warning; set timezone = 'UTC'; set datestyle = 'ISO'; "                                 \
-    "set idle_in_transaction_session_timeout = 0; set standard_conforming_strings = on; "                              \
-    "set default_transaction_isolation = 'read committed'; "                                                           \
-    "select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'"
+    "set standard_conforming_strings = on; set default_transaction_isolation = 'read committed'; "                     \
+    "set idle_session_timeout = 0; " SESSION_LIMITS "; "                                                               \
+    "select set_config('synchronous_commit', case set_now when 'off' then 'on' else set_now end, false)"               \
+    "  from current_setting('synchronous_commit') as set_now"
 
 enum session_state {
     SESSION_DOWN,     /* not started, connecting, or the pause before that (store/pgconn.h). -> SETTINGS */
