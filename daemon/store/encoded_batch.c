@@ -148,7 +148,7 @@ void encoded_batch_reset_keeping_refused(struct encoded_batch *encoded)
 {
     memset(encoded->conflict, 0, encoded->batch->n);
     for (size_t i = 0; i < encoded->ids; i++)
-        if (encoded->status[encoded->id[i].row] == ROW_DUPLICATE)
+        if (encoded->status[encoded->id[i].row] != ROW_REFUSED)
             encoded->status[encoded->id[i].row] = status_of(encoded, encoded->id[i].row);
 }
 

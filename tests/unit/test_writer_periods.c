@@ -74,6 +74,40 @@ Test(periods, one_that_ends_while_a_batch_is_under_way)
                "10 10");
 }
 
+/* The same event of two devices, the second beside an alert that is refused; and the first one again. */
+static const char *const two_devices[] = {"A", "B", "refused", "another", "A"};
+
+static uint64_t event_of_two_devices(uint64_t seq)
+{
+    return seq == 3 || seq == 4 ? seq : 1;
+}
+
+static void make_of_two_devices(struct batch_row *row, uint64_t seq)
+{
+    row->alert.device = str_from(two_devices[seq - 1]);
+}
+
+Test(periods, anothers_alert_is_stored_as_its_own_beside_a_refused_one)
+{
+    struct owner owner = {
+        .total = 1, .batch_rows = 2, .event = event_of_two_devices, .change = make_of_two_devices};
+    rig_sql(&rig, "alter table mobeye.alert add constraint refuse check (device_id <> 'refused')");
+    owner_start(&owner, &rig, "a", rig.conninfo);
+    RIG_WAIT(&rig, OWNER_STORED(&owner));
+    static const unsigned more[] = {2, 1, 1};
+    for (size_t i = 0; i < sizeof(more) / sizeof(more[0]); i++) {
+        turn();
+        rig_sql(&rig, "select mobeye.make_identity_filters()");
+        owner_more(&owner, more[i]);
+        RIG_WAIT(&rig, OWNER_STORED(&owner));
+    }
+    owner_stop(&owner);
+    RIG_EXPECT(&rig, "select string_agg(device_id, ' ' order by device_id) from mobeye.alert", "A B another");
+    cr_expect_eq(owner.conflicts, 1u);
+    cr_expect_eq(owner.quarantined, 1u);
+    cr_expect_eq(owner.duplicate, 1u);
+}
+
 Test(periods, a_filter_is_believed)
 {
     struct owner owner = {.total = 10};
