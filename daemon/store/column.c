@@ -6,8 +6,6 @@
 
 #include "store/pgtype.h"
 
-#define INT8_ELEMENT_BYTES (PGTYPE_LENGTH_BYTES + sizeof(uint64_t))
-
 static uint64_t int8_from(const char *bytes)
 {
     uint64_t v;
@@ -66,12 +64,15 @@ struct str column_text(const PGresult *result, int row, int column)
     return (struct str){PQgetvalue(result, row, column), (size_t)PQgetlength(result, row, column)};
 }
 
+static int64_t time_from(uint64_t timestamp)
+{
+    int64_t v = (int64_t)timestamp;
+    return v == INT64_MIN || v == INT64_MAX ? v : pgtype_wall_us(v);
+}
+
 int64_t column_time(const PGresult *result, int row, int column, int64_t null_us)
 {
-    if (PQgetisnull(result, row, column))
-        return null_us;
-    int64_t v = (int64_t)column_int8(result, row, column);
-    return v == INT64_MIN || v == INT64_MAX ? v : pgtype_wall_us(v);
+    return PQgetisnull(result, row, column) ? null_us : time_from(column_int8(result, row, column));
 }
 
 /* Microseconds, days, months. */
@@ -99,18 +100,28 @@ bool column_point(const PGresult *result, int row, int column, double *ret_lon, 
     return true;
 }
 
-size_t column_int8_array_length(const PGresult *result, int row, int column)
+size_t column_array_length(const PGresult *result, int row, int column, size_t element_bytes)
 {
-    size_t len = (size_t)PQgetlength(result, row, column);
+    size_t len = (size_t)PQgetlength(result, row, column), each = PGTYPE_LENGTH_BYTES + element_bytes;
     if (len == PGTYPE_ARRAY_EMPTY_BYTES)
         return 0;
-    if (len < PGTYPE_ARRAY_HEADER_BYTES || (len - PGTYPE_ARRAY_HEADER_BYTES) % INT8_ELEMENT_BYTES != 0)
+    if (len < PGTYPE_ARRAY_HEADER_BYTES || (len - PGTYPE_ARRAY_HEADER_BYTES) % each != 0)
         return SIZE_MAX;
-    return (len - PGTYPE_ARRAY_HEADER_BYTES) / INT8_ELEMENT_BYTES;
+    return (len - PGTYPE_ARRAY_HEADER_BYTES) / each;
+}
+
+const char *column_array_at(const PGresult *result, int row, int column, size_t element_bytes, size_t i)
+{
+    const char *elements = PQgetvalue(result, row, column) + PGTYPE_ARRAY_HEADER_BYTES;
+    return elements + i * (PGTYPE_LENGTH_BYTES + element_bytes) + PGTYPE_LENGTH_BYTES;
 }
 
 uint64_t column_int8_array_at(const PGresult *result, int row, int column, size_t i)
 {
-    const char *elements = PQgetvalue(result, row, column) + PGTYPE_ARRAY_HEADER_BYTES;
-    return int8_from(elements + i * INT8_ELEMENT_BYTES + PGTYPE_LENGTH_BYTES);
+    return int8_from(column_array_at(result, row, column, sizeof(uint64_t), i));
+}
+
+int64_t column_time_array_at(const PGresult *result, int row, int column, size_t i)
+{
+    return time_from(column_int8_array_at(result, row, column, i));
 }

@@ -27,8 +27,12 @@ int64_t column_interval_us(const PGresult *result, int row, int column);
 /* false, and the outputs stay as they are: not a point with an SRID. */
 bool column_point(const PGresult *result, int row, int column, double *ret_lon, double *ret_lat);
 
-/* An int8[] without nulls: how many elements; SIZE_MAX: the value is not such an array. Element i, from 0. */
-size_t column_int8_array_length(const PGresult *result, int row, int column);
+/* An array without nulls, of elements of so many bytes: how many; SIZE_MAX: the value is not such an array. */
+size_t column_array_length(const PGresult *result, int row, int column, size_t element_bytes);
+
+/* Its element i, from 0. */
+const char *column_array_at(const PGresult *result, int row, int column, size_t element_bytes, size_t i);
 uint64_t column_int8_array_at(const PGresult *result, int row, int column, size_t i);
+int64_t column_time_array_at(const PGresult *result, int row, int column, size_t i);
 
 #endif

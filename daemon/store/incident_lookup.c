@@ -9,13 +9,17 @@
 
 #define CONDITION_SOURCE_BYTES (INCIDENT_KEY_BYTES / 2)
 
-/* The rows of read_incidents(), then those of read_conditions() in their first two columns and two more. */
+/* The rows of read_incidents(), then one with all of read_conditions() as arrays, if there are any: rows of their own
+ * would take 600 bytes each in libpq. */
 const char incident_lookup_sql[] =
-    "select i.*, null::boolean, null::timestamptz from mobeye.read_incidents($1, $2, $3, $4, $5, $6) i"
+    "select i.*, null::bigint[], null::uuid[], null::boolean[], null::timestamptz[]"
+    "  from mobeye.read_incidents($1, $2, $3, $4, $5, $6) i"
     " union all "
-    "select c.incident_id, c.condition, null, null, null, null, null, null, null, null, null, null, null, null, null,"
-    " null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, c.active, c.since"
-    "  from mobeye.read_conditions($1, $2, $3) c";
+    "select null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null,"
+    " null, null, null, null, null, null, null, null, null, null, null, null, null,"
+    " array_agg(c.incident_id), array_agg(c.condition), array_agg(c.active),"
+    " array_agg(coalesce(c.since, timestamptz '-infinity'))"
+    "  from mobeye.read_conditions($1, $2, $3) c having count(*) > 0";
 
 const Oid incident_lookup_types[INCIDENT_LOOKUP_PARAMS] = {
     TYPE_UUID_ARRAY, TYPE_UUID_ARRAY, TYPE_UUID_ARRAY, TYPE_UUID_ARRAY, TYPE_TIMESTAMPTZ_ARRAY, TYPE_TIMESTAMPTZ_ARRAY};

@@ -5,7 +5,7 @@
 #include "store/column.h"
 #include "store/incident_rows.h"
 
-/* Columns of mobeye.read_incidents(), then of mobeye.read_conditions(). */
+/* Columns of mobeye.read_incidents(), then the arrays of mobeye.read_conditions(). */
 enum {
     READ_ID,
     READ_KEY,
@@ -38,8 +38,10 @@ enum {
     READ_ACCURACY,
     READ_PLACEMENT,
     READ_DEVICE_PLACEMENT,
-    READ_CONDITION_ACTIVE,
-    READ_CONDITION_SINCE,
+    READ_CONDITION_INCIDENTS,
+    READ_CONDITIONS,
+    READ_CONDITIONS_ACTIVE,
+    READ_CONDITIONS_SINCE,
 };
 
 /* One row of the result. */
@@ -137,18 +139,29 @@ static size_t index_of(const struct incident_set *set, uint64_t id)
     return low < set->n_incidents && set->incidents[low].id == id ? low : NO_INCIDENT;
 }
 
-static bool read_condition(struct incident_rows *rows, const struct result_row *r)
+/* The one with number i. */
+static bool read_condition(struct incident_rows *rows, const struct result_row *r, size_t i)
 {
-    size_t incident = index_of(&rows->set, column_int8(r->result, r->row, READ_ID));
+    size_t incident = index_of(&rows->set, column_int8_array_at(r->result, r->row, READ_CONDITION_INCIDENTS, i));
     if (incident == NO_INCIDENT)
         return false;
     size_t t = incident_set_add_condition(&rows->set);
     struct condition *condition = &rows->set.conditions[t];
-    memcpy(condition->id, PQgetvalue(r->result, r->row, READ_KEY), sizeof(condition->id));
+    memcpy(condition->id, column_array_at(r->result, r->row, READ_CONDITIONS, sizeof(condition->id), i),
+           sizeof(condition->id));
     condition->incident = incident;
-    condition->active = is(r, READ_CONDITION_ACTIVE);
-    condition->since_us = column_time(r->result, r->row, READ_CONDITION_SINCE, ALERT_NO_TIME);
+    condition->active = *column_array_at(r->result, r->row, READ_CONDITIONS_ACTIVE, 1, i) != 0;
+    condition->since_us = column_time_array_at(r->result, r->row, READ_CONDITIONS_SINCE, i);
     return true;
+}
+
+static bool read_conditions(struct incident_rows *rows, const struct result_row *r)
+{
+    size_t n = column_array_length(r->result, r->row, READ_CONDITION_INCIDENTS, sizeof(uint64_t));
+    for (size_t i = 0; n != SIZE_MAX && i < n; i++)
+        if (!read_condition(rows, r, i))
+            return false;
+    return n != SIZE_MAX;
 }
 
 static void note_verified(struct incident_rows *rows)
@@ -173,8 +186,5 @@ bool incident_rows_read(struct incident_rows *rows, const PGresult *result)
     for (; r.row < n && has(&r, READ_PRIORITY); r.row++)
         read_incident(rows, &r);
     note_verified(rows);
-    for (; r.row < n; r.row++)
-        if (!read_condition(rows, &r))
-            return false;
-    return true;
+    return r.row == n || read_conditions(rows, &r);
 }

@@ -277,7 +277,7 @@ static void list_changes(struct incident_rows *rows)
 
 bool incident_rows_stored(struct incident_rows *rows, const PGresult *result)
 {
-    if (PQntuples(result) != 1 || column_int8_array_length(result, 0, 0) != rows->n_fresh)
+    if (PQntuples(result) != 1 || column_array_length(result, 0, 0, sizeof(uint64_t)) != rows->n_fresh)
         return false;
     for (size_t i = 0; i < rows->n_fresh; i++)
         rows->set.incidents[rows->fresh[i]].id = column_int8_array_at(result, 0, 0, i);

@@ -236,7 +236,7 @@ static void timer_cb(evutil_socket_t fd, short what, void *arg)
 /* The ids of those that were verified, as one int8[]. */
 static void on_verified(struct post_commit *p, const PGresult *result)
 {
-    size_t n = PQntuples(result) == 1 ? column_int8_array_length(result, 0, 0) : SIZE_MAX;
+    size_t n = PQntuples(result) == 1 ? column_array_length(result, 0, 0, sizeof(uint64_t)) : SIZE_MAX;
     for (size_t i = 0; n != SIZE_MAX && i < n; i++) {
         post_commit_queue_hint(&p->queue, column_int8_array_at(result, 0, 0, i), INCIDENT_VERIFIED);
         p->verified++;

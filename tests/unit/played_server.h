@@ -132,23 +132,35 @@ static PGresult *new_incidents(size_t n)
     return result;
 }
 
+/* An array of one value. */
+static void set_array_of_one(PGresult *result, int column, uint32_t type, const char *value, size_t len)
+{
+    struct buf array = {0};
+    char header[PGTYPE_ARRAY_HEADER_BYTES];
+    buf_append(&array, header, (size_t)(pgtype_put_array(header, type, 1) - header));
+    buf_be32(&array, (uint32_t)len);
+    buf_append(&array, value, len);
+    cr_assert(PQsetvalue(result, 0, column, array.data, (int)array.len));
+    buf_free(&array);
+}
+
 /* mobeye.read_incidents() finds none; if it leads nowhere, a condition of one that is not among them. */
 static PGresult *known_incidents(void)
 {
     PGresult *result = result_of(PGRES_TUPLES_OK, "SELECT 0");
-    PGresAttDesc columns[33];
-    for (int i = 0; i < 33; i++)
+    enum { INCIDENT_COLUMNS = 31, ALL_COLUMNS = 35 };
+    PGresAttDesc columns[ALL_COLUMNS];
+    for (int i = 0; i < ALL_COLUMNS; i++)
         columns[i] = (PGresAttDesc){.name = (char *)"c", .format = 1, .typlen = -1, .atttypmod = -1};
-    cr_assert(PQsetResultAttrs(result, 33, columns));
-    if (server.leads_nowhere)
-        for (int i = 0; i < 33; i++)
-            cr_assert(PQsetvalue(result, 0, i,
-                                 i == 0   ? (char *)"\0\0\0\0\0\0\0\7"
-                                 : i == 1 ? (char *)"sixteen bytes id"
-                                          : NULL,
-                                 i == 0   ? 8
-                                 : i == 1 ? 16
-                                          : -1));
+    cr_assert(PQsetResultAttrs(result, ALL_COLUMNS, columns));
+    if (server.leads_nowhere) {
+        for (int i = 0; i < INCIDENT_COLUMNS; i++)
+            cr_assert(PQsetvalue(result, 0, i, NULL, -1));
+        set_array_of_one(result, INCIDENT_COLUMNS, TYPE_INT8, "\0\0\0\0\0\0\0\7", 8);
+        set_array_of_one(result, INCIDENT_COLUMNS + 1, TYPE_UUID, "sixteen bytes id", 16);
+        set_array_of_one(result, INCIDENT_COLUMNS + 2, TYPE_BOOL, "\1", 1);
+        set_array_of_one(result, INCIDENT_COLUMNS + 3, TYPE_TIMESTAMPTZ, "\0\0\0\0\0\0\0\7", 8);
+    }
     return result;
 }
 

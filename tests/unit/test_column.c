@@ -99,13 +99,13 @@ Test(column, what_is_no_array_of_int8_has_no_length)
     char array[PGTYPE_ARRAY_HEADER_BYTES + 3 * 12] = {0};
     pgtype_put_array(array, TYPE_INT8, 2);
     memcpy(array + PGTYPE_ARRAY_HEADER_BYTES + 12, "\0\0\0\10\0\0\0\0\0\0\1\1", 12);
-    ASSERT_READ(2u, column_int8_array_length(result, 0, 0), array, PGTYPE_ARRAY_HEADER_BYTES + 24);
+    ASSERT_READ(2u, column_array_length(result, 0, 0, 8), array, PGTYPE_ARRAY_HEADER_BYTES + 24);
     ASSERT_READ(257u, column_int8_array_at(result, 0, 0, 1), array, PGTYPE_ARRAY_HEADER_BYTES + 24);
-    ASSERT_READ(0u, column_int8_array_length(result, 0, 0), array, PGTYPE_ARRAY_EMPTY_BYTES);
-    ASSERT_READ(SIZE_MAX, column_int8_array_length(result, 0, 0), array,
+    ASSERT_READ(0u, column_array_length(result, 0, 0, 8), array, PGTYPE_ARRAY_EMPTY_BYTES);
+    ASSERT_READ(SIZE_MAX, column_array_length(result, 0, 0, 8), array,
                 PGTYPE_ARRAY_HEADER_BYTES + 20); /* a null in it */
-    ASSERT_READ(SIZE_MAX, column_int8_array_length(result, 0, 0), array, 8);
-    ASSERT_READ(SIZE_MAX, column_int8_array_length(result, 0, 0), NULL, 0);
+    ASSERT_READ(SIZE_MAX, column_array_length(result, 0, 0, 8), array, 8);
+    ASSERT_READ(SIZE_MAX, column_array_length(result, 0, 0, 8), NULL, 0);
 }
 
 /* The message of libpq itself, for want of one of the server. */
