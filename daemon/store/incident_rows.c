@@ -111,6 +111,7 @@ static void put_state(const struct incident *incident, bool verified, struct buf
     param_text(values++, str_from(alert_location_word(incident->place.source)));
     put_areas(values++, incident->areas);
     put_id_or_null(values++, incident->placement_id);
+    put_id_or_null(values++, incident->device_placement_id);
     put_id_or_null(values++, incident->secret_placement_id);
 }
 

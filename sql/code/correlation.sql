@@ -42,9 +42,11 @@ begin
     ), keyed as materialized (
         select k.key, k.from_at, k.until_at, i.incident_id,
                case when i.max_age is not null or i.moved_over_m is not null then i.last_seen
-                    -- from before its device was placed there
-                    when k.from_at < i.last_seen and exists (select from mobeye.placement p where p.placement_id = i.placement_id
-                                                                and k.from_at < lower(p.during)) then i.last_seen
+                    -- from before its device was placed there, or from when it was placed elsewhere
+                    when i.device_placement_id is null then i.first_seen
+                    when k.from_at < i.last_seen and exists (
+                        select from mobeye.placement p
+                         where p.placement_id = i.device_placement_id and k.from_at < lower(p.during)) then i.last_seen
                     else i.first_seen - i.gap end as since
           from unnest(keys, key_from, key_until) as k (key, from_at, until_at)
           left join lateral (select i.* from mobeye.incident i
@@ -66,10 +68,7 @@ begin
            i.verified_by is not null, i.drill, i.category, i.location_source,
            i.priority, i.verify_priority, i.kind, i.device_id, i.first_seen, i.last_seen, i.last_received_at,
            i.closed_at, i.restored_at, i.cancelled_at, i.alert_count, i.active, i.flaps, i.gap, i.max_age, i.settle,
-           i.moved_over_m, i.geom, i.accuracy_m, i.placement_id,
-           -- null where the place is that of another device than the first
-           (select i.placement_id where not exists (
-               select from mobeye.placement p where p.placement_id = i.placement_id and p.device_id <> i.device_id))
+           i.moved_over_m, i.geom, i.accuracy_m, i.placement_id, i.device_placement_id
       from mobeye.incident i
      where i.incident_id in (select w.incident_id from wanted w)
      order by i.incident_id
@@ -145,13 +144,13 @@ create or replace function mobeye.store_incidents(
     old_several_teams boolean[], old_priority integer[], old_first timestamptz[], old_last timestamptz[],
     old_received timestamptz[], old_restored timestamptz[], old_cancelled timestamptz[], old_alerts integer[],
     old_active integer[], old_flaps integer[], old_geom bytea[], old_accuracy real[], old_source text[],
-    old_areas text[], old_placement bigint[], old_secret bigint[], new_key uuid[], new_accepting boolean[],
-    new_urgent boolean[], new_verified boolean[], new_inactive boolean[], new_several_teams boolean[],
+    old_areas text[], old_placement bigint[], old_device_placement bigint[], old_secret bigint[],
+    new_key uuid[], new_accepting boolean[], new_urgent boolean[], new_verified boolean[], new_inactive boolean[], new_several_teams boolean[],
     new_priority integer[], new_first timestamptz[], new_last timestamptz[], new_received timestamptz[],
     new_restored timestamptz[], new_cancelled timestamptz[], new_alerts integer[], new_active integer[],
     new_flaps integer[], new_geom bytea[], new_accuracy real[], new_source text[], new_areas text[],
-    new_placement bigint[], new_secret bigint[], new_drill boolean[], new_category text[], new_kind text[],
-    new_device text[], new_rule text[], new_team text[], new_gap interval[], new_max_age interval[],
+    new_placement bigint[], new_device_placement bigint[], new_secret bigint[], new_drill boolean[],
+    new_category text[], new_kind text[], new_device text[], new_rule text[], new_team text[], new_gap interval[], new_max_age interval[],
     new_settle interval[], new_overdue text[], new_moved_over real[], new_verify_within interval[],
     new_verify_radius real[], new_verify_priority integer[], new_previous bigint[], condition_id uuid[],
     condition_incident bigint[], condition_active boolean[], condition_since timestamptz[], condition_device text[],
@@ -185,6 +184,7 @@ begin
                areas = case when n.geom is null or n.areas is null then i.areas
                        else string_to_array(n.areas, e'\x1f') end,
                placement_id = coalesce(n.placement_id, i.placement_id),
+               device_placement_id = coalesce(n.device_placement_id, i.device_placement_id),
                secret = i.secret or n.secret_placement_id is not null,
                secret_team = case
                    when n.secret_placement_id is null then i.secret_team
@@ -196,10 +196,11 @@ begin
                                   where p.placement_id = n.secret_placement_id) end
           from unnest(old_id, old_accepting, old_urgent, old_verified, old_inactive, old_several_teams, old_priority,
                       old_first, old_last, old_received, old_restored, old_cancelled, old_alerts, old_active,
-                      old_flaps, old_geom, old_accuracy, old_source, old_areas, old_placement, old_secret)
+                      old_flaps, old_geom, old_accuracy, old_source, old_areas, old_placement, old_device_placement,
+                      old_secret)
                as n (incident_id, accepting, urgent, verified, inactive, several_teams, priority, first_seen,
                      last_seen, last_received_at, restored_at, cancelled_at, alert_count, active, flaps, geom,
-                     accuracy_m, location_source, areas, placement_id, secret_placement_id)
+                     accuracy_m, location_source, areas, placement_id, device_placement_id, secret_placement_id)
          where i.incident_id = n.incident_id;
     end if;
     -- What is raised again later, or later in this batch, is not muted. Whoever has locked a mute is about to end it.
@@ -215,14 +216,15 @@ begin
         insert into mobeye.incident (
             incident_id, incident_key, accepting, urgent, drill, category, verified_by, priority, first_seen,
             last_seen, last_received_at, restored_at, cancelled_at, alert_count, active, flaps, geom, accuracy_m,
-            location_source, areas, placement_id, kind, device_id, rule, rules, team, gap, max_age, settle, overdue,
+            location_source, areas, placement_id, device_placement_id, kind, device_id, rule, rules, team, gap, max_age, settle, overdue,
             moved_over_m, verify_within, verify_radius_m, verify_priority, previous_id, delayed, secret, secret_team,
             cell)
         select n.incident_id, n.incident_key, n.accepting, n.urgent, n.drill, n.category,
                case when n.verified then 'second_input' end, n.priority, n.first_seen, n.last_seen,
                n.last_received_at, n.restored_at, n.cancelled_at, n.alert_count, n.active, n.flaps,
                public.st_geomfromewkb(n.geom), n.accuracy_m, n.location_source,
-               coalesce(string_to_array(n.areas, e'\x1f'), '{}'), n.placement_id, n.kind, n.device_id, n.rule,
+               coalesce(string_to_array(n.areas, e'\x1f'), '{}'), n.placement_id, n.device_placement_id, n.kind,
+               n.device_id, n.rule,
                store_incidents.rules,
                coalesce((select t.team from mobeye.team t where t.team = n.team), n.team_of_place),
                n.gap, n.max_age, n.settle, n.overdue::interval[], n.moved_over_m, n.verify_within, n.verify_radius_m,
@@ -235,12 +237,13 @@ begin
           from unnest(new_id, new_key, new_accepting, new_urgent, new_verified, new_inactive, new_several_teams,
                       new_priority, new_first, new_last, new_received, new_restored, new_cancelled, new_alerts,
                       new_active, new_flaps, new_geom, new_accuracy, new_source, new_areas, new_placement,
-                      new_secret, new_drill, new_category, new_kind, new_device, new_rule, new_team, new_gap,
+                      new_device_placement, new_secret, new_drill, new_category, new_kind, new_device, new_rule, new_team, new_gap,
                       new_max_age, new_settle, new_overdue, new_moved_over, new_verify_within, new_verify_radius,
                       new_verify_priority, new_previous, mobeye.teams_of(new_placement, new_areas))
                as n (incident_id, incident_key, accepting, urgent, verified, inactive, several_teams, priority,
                      first_seen, last_seen, last_received_at, restored_at, cancelled_at, alert_count, active, flaps,
-                     geom, accuracy_m, location_source, areas, placement_id, secret_placement_id, drill, category,
+                     geom, accuracy_m, location_source, areas, placement_id, device_placement_id,
+                     secret_placement_id, drill, category,
                      kind, device_id, rule, team, gap, max_age, settle, overdue, moved_over_m, verify_within,
                      verify_radius_m, verify_priority, previous_id, team_of_place);
     end if;

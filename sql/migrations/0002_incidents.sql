@@ -59,6 +59,7 @@ create table if not exists mobeye.incident (
     location_source text not null default 'none',
     areas text[] not null default '{}', -- 'layer:code' of each layer
     placement_id bigint,
+    device_placement_id bigint, -- where device_id stood; null: nowhere
     -- An alert came from a secret placement of this team (null: of no team, or of several), in this 125 m cell.
     secret boolean not null default false,
     secret_team text,

@@ -118,6 +118,10 @@ static bool take_word(struct alert *alert, const struct conf_rule **rule, const 
         place(alert, LOCATION_MESSAGE, value);
     else if (strncmp(word, "home=", 5) == 0)
         alert->placement_id = strtoull(value, NULL, 10);
+    else if (strncmp(word, "since=", 6) == 0)
+        alert->placed_us = clock_time(value);
+    else if (strncmp(word, "until=", 6) == 0)
+        alert->placed_until_us = clock_time(value);
     else if (strncmp(word, "placed=", 7) == 0)
         place(alert, LOCATION_PLACEMENT, value);
     else if (strncmp(word, "accuracy=", 9) == 0)
@@ -139,7 +143,9 @@ static void take_alert(struct story *story, char *words)
                           .input = ALERT_NO_INT,
                           .occurred_us = at_us,
                           .received_us = at_us,
-                          .place.accuracy_m = NAN};
+                          .place.accuracy_m = NAN,
+                          .placed_us = INT64_MIN,
+                          .placed_until_us = INT64_MAX};
     while ((word = strtok_r(NULL, " ", &rest)))
         if (!take_word(&alert, &rule, word))
             snprintf(story->why, sizeof(story->why), "what is '%s'?", word);
