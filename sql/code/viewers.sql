@@ -7,7 +7,7 @@
 --   if the person has no login;
 --   else the login.
 -- A login that is not a person, or a person with neither a team nor all_teams, sees no incidents: a missing row must
--- never show more.
+-- never show more. The team counts for officers and auditors only.
 create or replace function mobeye.current_viewer() returns mobeye.viewer
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
@@ -35,7 +35,10 @@ begin
     v.is_officer := v.is_owner or pg_has_role(in_force, 'mobeye_patrol', 'member');
     v.is_registrar := v.is_owner or pg_has_role(in_force, 'mobeye_registry', 'member');
     v.is_auditor := v.is_owner or pg_has_role(in_force, 'mobeye_auditor', 'member');
-    select p.team, p.all_teams into v.team, of_all_teams from mobeye.person p where p.login = v.login;
+    -- The board requires that a device manager is a person too: their team shows them no alarms.
+    if v.is_officer or v.is_auditor then
+        select p.team, p.all_teams into v.team, of_all_teams from mobeye.person p where p.login = v.login;
+    end if;
     v.all_teams := v.is_auditor or of_all_teams is true;
     if of_all_teams is not true and v.team is not null then
         v.areas := array(select a.layer || ':' || a.code from mobeye.team_area a where a.team = v.team);

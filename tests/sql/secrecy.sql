@@ -40,6 +40,12 @@ select throws_ok($$select sees('t_desk', acting_as => 't_niemand')$$, '28000', n
 select throws_ok(format('select as_login(%L, ''select from patrol.incidents'')', login), '42501', null, login || ' sees no incidents')
   from unnest(array['t_niemand', 'mobeye_ingest']) as login;
 select is(sees('t_rik'), null, 'a device manager sees no alarms');
+-- Nor as a person of a team, for the board.
+create role t_kees login in role mobeye_registry;
+create role t_kim login in role mobeye_registry;
+insert into mobeye.person values ('t_kees', 'Kees', 'noord', false), ('t_kim', 'Kim', null, true);
+select is(sees(login), null, login || ', a person of noord or of all teams, sees none either') from unnest(array['t_kees', 't_kim']) as login;
+select is(sees('t_desk', acting_as => login), null, 'nor through a front end: ' || login) from unnest(array['t_kees', 't_kim']) as login;
 
 select is(as_login(login, 'select count(*) > 0 from patrol.teams', acting_as => acting), told, login || ' and the names of teams')
   from (values ('t_jan', '', 'true'), ('t_fee', '', 'true'), ('t_anna', '', 'true'), ('t_rik', '', 'true'), ('t_desk', 't_jan', 'true'),
@@ -99,7 +105,8 @@ select is(as_login(login, format('select count(*) from patrol.incident_history h
   from (values ('t_jan', 1), ('t_piet', 0), ('t_fee', 0), ('t_anna', 0), ('postgres', 1)) as w(login, n);
 insert into mobeye.change (change_id, incident_id, op, status, priority, category) select -id, id, 'note', 'new', 1, 'alarm' from made;
 select is(as_login(login, 'select count(*) from patrol.changes where change_id < 0'), n::text, login || ' and changes')
-  from (values ('t_jan', 6), ('t_piet', 3), ('t_fee', 8), ('t_anna', 8), ('postgres', 8)) as w(login, n);
+  from (values ('t_jan', 6), ('t_piet', 3), ('t_fee', 8), ('t_anna', 8), ('t_rik', 0), ('t_kees', 0), ('t_kim', 0), ('postgres', 8)) as w(login, n);
+select is(as_login(login, 'select count(*) from patrol.incident_history'), '0', login || ' reads the history of no alarm') from unnest(array['t_rik', 't_kees', 't_kim']) as login;
 
 -- Asking by place: the exact place of a secret one cannot be found with small boxes and circles.
 create temporary table p as

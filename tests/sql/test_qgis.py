@@ -76,6 +76,8 @@ class Projects(SchemaTest):
                 key, where = re.search(r"key='(\w+)'", source).group(1), source.partition(" sql=")[2] or "true"
                 attributes = [layer.find("renderer-v2").get("attr") or key, *(alias.get("field") for alias in layer.findall("aliases/alias"))]
                 reader.execute(f"select {key}, geom, {', '.join(attributes)} from {table} where {where} limit 1")
+                if layer.findtext("id") == "service_by_status":  # whoever reads it, and however much they see
+                    self.assertEqual(self.superuser.execute(f"select distinct category from {table} where {where}").fetchall(), [("service",)], name)
                 values = {category.get("value") for category in layer.findall("renderer-v2/categories/category")}
                 self.assertIn(values, (set(), STATUSES, {"1", "2", "3", "4", "5"}))
                 if shutil.which("ogrinfo"):  # as the library that QGIS reads with sees it
