@@ -18,7 +18,7 @@ comment on function mobeye.lock_device(text) is
 create or replace function mobeye.device_place(device text, lon float8, lat float8,
                                                from_at timestamptz default now(), until_at timestamptz default null,
                                                address text default null, team text default null,
-                                               secret boolean default false, instructions text default null)
+                                               secret boolean default null, instructions text default null)
 returns bigint
 language plpgsql
 set search_path = pg_catalog, public, pg_temp
@@ -50,13 +50,14 @@ begin
      where p.device_id = device and upper_inf(p.during) and lower(p.during) < from_at
     returning p.placement_id into ended;
     update mobeye.placement p
-       set during = wanted, geom = st_setsrid(st_makepoint(lon, lat), 4326), address = device_place.address,
-           team = device_place.team, secret = device_place.secret, instructions = device_place.instructions
+       set during = wanted, geom = st_setsrid(st_makepoint(lon, lat), 4326), address = coalesce(device_place.address, p.address),
+           team = coalesce(device_place.team, p.team), secret = coalesce(device_place.secret, p.secret),
+           instructions = coalesce(device_place.instructions, p.instructions)
      where p.device_id = device and lower(p.during) = from_at and upper_inf(p.during)
     returning p.placement_id into ret;
     if not found then
         insert into mobeye.placement as p (device_id, during, geom, address, team, secret, instructions, moved_from)
-        values (device, wanted, st_setsrid(st_makepoint(lon, lat), 4326), address, team, secret, instructions, ended)
+        values (device, wanted, st_setsrid(st_makepoint(lon, lat), 4326), address, team, coalesce(secret, false), instructions, ended)
         returning p.placement_id into ret;
     end if;
     return ret;
@@ -64,7 +65,7 @@ end
 $$;
 comment on function mobeye.device_place(text, float8, float8, timestamptz, timestamptz, text, text, boolean, text) is
     'Places a device from a time on. An open-ended placement of the device ends then; one that begins at the same time is '
-    'corrected. Returns the number of the placement.';
+    'corrected, and keeps what is not given (null). Returns the number of the placement.';
 
 create or replace function mobeye.device_retrieve(device text, at timestamptz default now()) returns bigint
 language plpgsql

@@ -289,6 +289,8 @@ def test_a_device_is_placed_retrieved_and_shown(registry):
     assert shown["placements"] == [{"placement_id": placed[0]["placement_id"], "placed_from": "2025-12-31T23:00:00+00:00",
                                     "placed_until": None, "lon": 5.38421, "lat": 52.19634, "address": "Straat 3",
                                     "team": "oost", "secret": True, "instructions": None}]
+    registry.done("device", "place", "NL-2", "--at", "5.38422,52.19634", "--from", "2026-01-01T00:00:00+01:00")
+    assert registry.done("device", "show", "NL-2")[0]["placements"] == [{**shown["placements"][0], "lon": 5.38422}]
     registry.done("device", "retrieve", "NL-2")
     shown, _ = registry.done("device", "show", "NL-2")
     assert shown["device"]["state"] == "stock" and shown["placements"][0]["placed_until"]

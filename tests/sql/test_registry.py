@@ -248,6 +248,18 @@ class Placements(RegistryTest):
         row = self.superuser.execute("select st_x(geom), secret from mobeye.placement").fetchall()
         self.assertEqual(row, [(5.4, True)])
 
+    def test_a_correction_keeps_what_it_does_not_give(self):
+        self.superuser.execute("insert into mobeye.team values ('noord')")
+        self.call("device_place('a', 5.3, 52.1, '2026-01-01Z', null, 'Kerkstraat 1', 'noord', true, 'achterom')")
+        shown = "select st_x(geom), address, team, secret, instructions from mobeye.placement"
+        self.call("device_place('a', 5.31, 52.1, '2026-01-01Z')")
+        self.assertEqual(self.superuser.execute(shown).fetchall(), [(5.31, "Kerkstraat 1", "noord", True, "achterom")])
+        self.call("device_place('a', 5.31, 52.1, '2026-01-01Z', address => 'Kerkstraat 3', secret => false)")
+        self.assertEqual(self.superuser.execute(shown).fetchall(), [(5.31, "Kerkstraat 3", "noord", False, "achterom")])
+        # The next home is not the one before.
+        self.call("device_place('a', 5.4, 52.2, '2026-02-01Z')")
+        self.assertEqual(self.superuser.execute(f"{shown} where upper_inf(during)").fetchall(), [(5.4, None, None, False, None)])
+
     def test_placing_says_what_is_wrong(self):
         place = "select mobeye.device_place"
         self.assert_refused(psycopg.errors.NoDataFound, '"x" is not registered', f"{place}('x', 5, 52)")

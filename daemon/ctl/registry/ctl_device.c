@@ -25,8 +25,9 @@ static const char help[] =
     "       mobeyectl device remove DEVICE [OPTION]...\n"
     "Places, retrieves, shows or removes one device.\n\n"
     "DEVICE is its id in any case, or the account of its DC-09 messages, with or without the input: 3071/1.\n"
-    "place records where a device stands from now on, or during a period, and ends its open placement. It prints the\n"
-    "wijk and the RD New coordinates of the place. retrieve ends the current placement. undo removes the newest\n"
+    "place records where a device stands from now on, or during a period, and ends its open placement; one with the\n"
+    "same start it corrects, keeping its address, team, secrecy and instructions where they are not given. It prints\n"
+    "the wijk and the RD New coordinates of the place. retrieve ends the current placement. undo removes the newest\n"
     "placement and reopens the one that it ended. show prints everything that is registered about a\n"
     "device, and its last message. repair and retire exclude a device from being placed, stock allows it again; the\n"
     "device must have been retrieved. remove deletes a device that was registered by mistake; one that incidents "
@@ -135,7 +136,7 @@ static int place_device(const struct device_request *request)
                                 until,
                                 request->address ? request->address : at.address,
                                 request->team,
-                                request->secret ? "t" : "f",
+                                request->secret ? "t" : NULL,
                                 request->instructions};
         status = change_device(
             request, "place",
