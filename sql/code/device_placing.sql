@@ -107,11 +107,12 @@ begin
     end if;
     delete from mobeye.placement p where p.placement_id = newest.placement_id;
     update mobeye.placement p set during = tstzrange(lower(p.during), null)
-     where p.placement_id = newest.moved_from and upper(p.during) = lower(newest.during)
+     where p.placement_id = newest.moved_from and upper(p.during) = lower(newest.during) and p.erased is null
     returning p.placement_id into open_again;
     removed := newest.placement_id;
     return next;
 end
 $$;
 comment on function mobeye.device_undo(text) is
-    'Deletes the newest placement of a device; the one that it ended is open-ended again. Returns the numbers of both.';
+    'Deletes the newest placement of a device; the one that it ended is open-ended again, unless it has been erased. Returns the '
+    'numbers of both.';

@@ -79,8 +79,11 @@ begin
             using errcode = 'invalid_parameter_value',
                   hint = 'Expected longitude and latitude in WGS84; to convert RD New: st_transform(st_setsrid(geom, 28992), 4326).';
     end if;
-    if num_nonnulls(new.address, new.bag_id, new.instructions) > 0 then
-        new.erased := null; -- imported again
+    -- Imported again, perhaps without its address, or the device stands there again.
+    if num_nonnulls(new.address, new.bag_id, new.instructions) > 0
+       or tg_op = 'UPDATE' and old.erased is not null and new.geom is distinct from old.geom
+       or upper_inf(new.during) or upper(new.during) > now() then
+        new.erased := null;
     end if;
     if upper_inf(new.during) or upper(new.during) > now() then
         select d.state into device_state from mobeye.device d where d.device_id = new.device_id;

@@ -203,6 +203,25 @@ class Late(ErasureTest):
         self.assertEqual(self.erase("Kerkstraat 1"), (1, []))
         self.assertIsNone(self.value(self.superuser, "select address from mobeye.placement"))
 
+    def test_nor_is_what_gets_its_place_back_without_its_address(self):
+        self.erase("Kerkstraat 1")
+        for again in f"geom = {HOME}", "during = tstzrange(lower(during), now() + interval '1 day')":
+            with self.superuser.transaction(force_rollback=True):
+                self.superuser.execute(f"update mobeye.placement set {again}")
+                (found,) = self.value(self.superuser, "select mobeye.subject_export(null, 'd', %s, now())", self.ago("11 days"))
+                self.assertIsNone(found["placements"][0]["erased"], again)
+        self.superuser.execute(f"update mobeye.placement set geom = {HOME}")
+        self.assertEqual(self.erase(None, "d", 11, 4), (1, []))
+        self.assertEqual(self.superuser.execute(self.KEPT).fetchall(), [(None, None, None, True, "zuid", True)])
+
+    def test_taking_the_next_placement_back_does_not_reopen_it(self):
+        self.superuser.execute("update mobeye.placement set during = tstzrange(lower(during), null)")
+        self.superuser.execute("select mobeye.device_place('d', 5.42, 52.16, now() - interval '1 day', address => 'Dorpsweg 2')")
+        self.erase("Kerkstraat 1")
+        self.assertEqual(self.value(self.superuser, "select open_again from mobeye.device_undo('d')"), None)
+        self.assertEqual(self.superuser.execute("select upper_inf(during), erased is null from mobeye.placement").fetchall(),
+                         [(False, False)])
+
 
 class Meanwhile(ErasureTest):
     def test_an_incident_that_begins_during_the_erasure_keeps_its_alerts(self):
