@@ -287,17 +287,22 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     from_at timestamptz; -- start of the placement; null: any placement of the device
+    what text := 'a placement';
 begin
+    if pg_has_role(current_user, 'mobeye_owner', 'member') then
+        return old;
+    end if;
     if tg_table_name = 'placement' then
         from_at := lower(old.during);
-        if old.erased is not null and not pg_has_role(current_user, 'mobeye_owner', 'member') then
-            raise exception 'device %: the placement cannot be deleted, alerts of its period may still come', old.device_id
-                using errcode = 'object_in_use', hint = 'It was erased at a person''s request. Retention deletes it.';
-        end if;
+        what := 'the placement';
     end if;
-    if not pg_has_role(current_user, 'mobeye_owner', 'member') and mobeye.is_named(old.device_id, from_at) then
-        raise exception 'device %: % cannot be deleted, incidents refer to it', old.device_id,
-                        case tg_table_name when 'placement' then 'the placement' else 'a placement' end
+    if exists (select from mobeye.placement p
+                where p.device_id = old.device_id and (from_at is null or lower(p.during) = from_at) and p.erased is not null) then
+        raise exception 'device %: % cannot be deleted, alerts of its period may still come', old.device_id, what
+            using errcode = 'object_in_use', hint = 'It was erased at a person''s request. Retention deletes it.';
+    end if;
+    if mobeye.is_named(old.device_id, from_at) then
+        raise exception 'device %: % cannot be deleted, incidents refer to it', old.device_id, what
             using errcode = 'object_in_use',
                   hint = 'End the placement instead (mobeyectl device retrieve), and set the state of the device to "retired".';
     end if;

@@ -193,7 +193,7 @@ class Late(ErasureTest):
         self.erase("Kerkstraat 1")
         registry = self.connect()
         registry.execute("set role mobeye_registry")
-        for statement in ("delete from mobeye.placement", "select mobeye.device_undo('d')"):
+        for statement in ("delete from mobeye.placement", "select mobeye.device_undo('d')", "delete from mobeye.device where device_id = 'd'"):
             with self.assertRaisesRegex(psycopg.errors.ObjectInUse, "alerts of its period may still come"):
                 registry.execute(statement)
 

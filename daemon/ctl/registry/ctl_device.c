@@ -32,7 +32,7 @@ static const char help[] =
     "device, and its last message. repair and retire exclude a device from being placed, stock allows it again; the\n"
     "device must have been retrieved. remove deletes a device that was registered by mistake; one that incidents "
     "refer\n"
-    "to is kept.\n\n"
+    "to is kept, and one with a placement that was erased at a person's request and that alerts may follow.\n\n"
     "      --at PLACE         place: in degrees (WGS84), such as 5.38421,52.19634; in RD New, such as\n"
     "                         \"155990.61 464256.19\"; an address where a device stands or stood; or the reference of "
     "an\n"
