@@ -1,11 +1,16 @@
 -- Images as patrols and auditors see them.
 
--- A scalar sub-select: the planner may turn EXISTS into a list of all incidents in sight.
+-- A scalar sub-select: the planner may turn EXISTS into a list of all incidents in sight. What is hidden is computed, as in
+-- patrol.alerts: a condition on it is evaluated on the images in sight.
 create or replace view patrol.images with (security_barrier) as
-select s.image_id, s.incident_id, s.device_id, s.occurred_at, s.media_type, s.width, s.height, s.bytes,
-       encode(s.sha256, 'hex') as sha256, s.score
+select s.image_id, s.incident_id, case when x.exact then s.device_id end as device_id, s.occurred_at,
+       case when x.exact then s.media_type end as media_type, case when x.exact then s.width end as width,
+       case when x.exact then s.height end as height, case when x.exact then s.bytes end as bytes,
+       case when x.exact then encode(s.sha256, 'hex') end as sha256, case when x.exact then s.score end as score
   from mobeye.snapshot as s
- where (select not i.coarse from mobeye.incident_seen i where i.incident_id = s.incident_id)
+ cross join lateral (
+       select (select not i.coarse from mobeye.incident_seen i where i.incident_id = s.incident_id) as exact offset 0) as x
+ where x.exact
  order by s.occurred_at desc;
 comment on view patrol.images is
     'The images of the incidents that the reader sees exactly, without their pixels: patrol.open_image() returns those. '

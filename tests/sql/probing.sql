@@ -14,7 +14,9 @@ select 'alarm', i.first_seen, now(), 'bron', 'event-' || i.incident_id, 'i', 1, 
        i.incident_id, i.placement_id, i.secret_team, true, '{"text": "Geheim 1"}'
   from mobeye.incident i where i.secret;
 insert into mobeye.incident_history (incident_id, actor, action, note) select incident_id, 't_x', 'note', 'sleutel onder de mat' from mobeye.incident where secret;
-analyze mobeye.incident, mobeye.placement, mobeye.device, mobeye.alert, mobeye.incident_history;
+insert into mobeye.snapshot (image_id, occurred_at, device_id, placement_id, incident_id, media_type, image)
+select gen_random_uuid(), first_seen, device_id, placement_id, incident_id, 'image/webp', convert_to('beeld', 'UTF8') from mobeye.incident where secret;
+analyze mobeye.incident, mobeye.placement, mobeye.device, mobeye.alert, mobeye.incident_history, mobeye.snapshot;
 
 -- Anybody may read how many rows of a table and entries of an index their transaction has read.
 create function counted() returns bigint language sql as $$
@@ -92,6 +94,7 @@ select is(explained(login, 'select * from patrol.' || condition, hidden), explai
        (values ('devices where device_id = %L', 'geheim-1'), ('devices where address = %L', 'Geheim 1'), ('devices where instructions = %L', 'achterom'),
                ('incidents where address = %L', 'Geheim 1'), ('incidents where device_id = %L', 'geheim-1'), ('incidents where instructions = %L', 'achterom'),
                ('queue where address = %L', 'Geheim 1'), ('alerts where device_id = %L', 'geheim-1'), ('alerts where source = %L', 'bron'),
+               ('images where device_id = %L', 'geheim-1'), ('images where media_type = %L', 'image/webp'),
                ('mutes where device_id = %L', 'geheim-1'), ('incident_history where note = %L', 'sleutel onder de mat')) as c(condition, hidden);
 
 -- A function in a condition, however cheap it says it is; a cast that fails; an order.
@@ -100,7 +103,7 @@ grant insert on spied to public;
 create function spy(what text) returns boolean language plpgsql cost 1e-9 as $$ begin insert into spied values (what); return true; end $$;
 grant execute on function spy(text) to public;
 select as_login(login, format('select count(*) from patrol.%I t where spy(t::text)', view))
-  from unnest(array['t_fee', 't_piet', 't_anna', 't_leeg']) as login, unnest(array['incidents', 'queue', 'alerts', 'changes', 'incident_history', 'mutes']) as view \g /dev/null
+  from unnest(array['t_fee', 't_piet', 't_anna', 't_leeg']) as login, unnest(array['incidents', 'queue', 'alerts', 'images', 'changes', 'incident_history', 'mutes']) as view \g /dev/null
 select as_login(login, 'select count(*) from patrol.devices t where spy(t::text)') from unnest(array['t_fee', 't_piet', 't_anna', 't_leeg']) as login \g /dev/null
 select isnt_empty('select * from spied', 'the spy was called');
 select is_empty($$select what from spied where what ~* 'geheim|achterom|bron|event-|sleutel'$$, 'and has seen nothing that is hidden');
