@@ -13,7 +13,9 @@ begin
         delete from mobeye.pending_version d where d.name = counter_name and d.xid = pg_current_xact_id();
         update mobeye.counter c set value = c.value + 1 where c.name = counter_name returning c.value into strict assigned;
         if counter_name = 'registry' then
-            update mobeye.registry_log set version = assigned where version is null and xid = pg_current_xact_id();
+            -- The time too: hide_late() looks for what was committed lately, however long that took.
+            update mobeye.registry_log set version = assigned, at = clock_timestamp()
+             where version is null and xid = pg_current_xact_id();
         end if;
         perform pg_notify('mobeye_' || counter_name, assigned::text), pg_notify('qgis', 'mobeye_' || counter_name);
     end loop;

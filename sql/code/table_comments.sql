@@ -134,7 +134,7 @@ comment on column mobeye.registry_log.entry is 'Its number.';
 comment on column mobeye.registry_log.version is 'Version of the registry (mobeye.counter), assigned at the commit.';
 comment on column mobeye.registry_log.device_id is 'The device; both names if it was renamed.';
 comment on column mobeye.registry_log.xid is 'The transaction.';
-comment on column mobeye.registry_log.at is 'Start of that transaction.';
+comment on column mobeye.registry_log.at is 'Its commit; until then its start.';
 comment on column mobeye.registry_log.forget is
     'The device itself did not change: its last fix is erased if it was taken in this period.';
 comment on table mobeye.pending_version is 'The counters that a transaction will increment at its commit; never visible to others.';

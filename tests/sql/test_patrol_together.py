@@ -343,7 +343,10 @@ class Together(SchemaTest):
                 " flags, drill, source, event_id, device_id, payload)"
                 " select 0, 15, 0, 0, now(), now(), 1, 1, 0, false, '/x', 'late', 'late-1', '{}' from mobeye.premake_partitions()"
             )
-            conn.execute("update mobeye.placement set secret = true where device_id = 'late-1'")
+            with conn.transaction():
+                conn.execute("update mobeye.placement set secret = true where device_id = 'late-1'")
+                # As of a transaction that began an hour ago.
+                conn.execute("update mobeye.registry_log set at = at - interval '1 hour' where device_id = 'late-1'")
         secret = "select secret from mobeye.alert where event_id = 'late'"
         self.assertFalse(self.value(conn, secret))
         self.assertEqual(self.value(self.connect("mobeye_ingest"), "select mobeye.hide_late()"), 1)
