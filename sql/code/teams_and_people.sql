@@ -53,6 +53,35 @@ $$;
 comment on function mobeye.unknown_teams(text[]) is
     'The names that are not a team, each with the team that was probably meant (is_slip()), or null. For the checks of imports.';
 
+-- The login may be given to another person. Who worked on an incident is in its history.
+create or replace function mobeye.release_all() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    i mobeye.incident;
+begin
+    update mobeye.change c set assigned_before = null where c.assigned_before = old.login and c.change_id is not null;
+    for i in select t.* from mobeye.incident t where t.assigned_to = old.login order by t.incident_id for update loop
+        if i.status = 'closed' then
+            update mobeye.incident t set assigned_to = null where t.incident_id = i.incident_id;
+        else
+            update mobeye.incident t set assigned_to = null, status = 'acknowledged', on_scene_at = null
+             where t.incident_id = i.incident_id;
+            perform mobeye.add_change(i.incident_id, 'status');
+            perform mobeye.add_history(i.incident_id, 'status', 'person removed', i.status, 'acknowledged');
+        end if;
+    end loop;
+    return null;
+end
+$$;
+comment on function mobeye.release_all() is
+    'Releases what is assigned to a person who is removed, and leaves nothing closed with them: who gets their login later would '
+    'see it.';
+
+create or replace trigger release_all after delete on mobeye.person
+    for each row execute function mobeye.release_all();
+
 -- With the rights of the caller, who must be allowed to change roles: usually a superuser.
 create or replace function mobeye.remove_person(login text) returns text
 language plpgsql
@@ -95,4 +124,5 @@ begin
 end
 $$;
 comment on function mobeye.remove_person(text) is
-    'Removes a person who leaves: the person, the database login with its rights, and its sessions. Returns what was done.';
+    'Removes a person who leaves: the person, the database login with its rights, and its sessions; what is assigned to them is '
+    'released. Returns what was done.';

@@ -147,5 +147,26 @@ select is(exact('t_fee', 'o1'), 'false', 'what was its secret stays secret');
 select is(muted('t_fee'), null, 'its mute too');
 select is((select string_agg(area, ', ') from mobeye.active_mute), null, 'no area is muted any more: in the name of nobody it would be for all teams');
 
+-- A person who leaves, and another who gets the login.
+insert into mobeye.person values ('t_gast', 'Gast', 'zuid', false);
+select make('{"team": "west", "device_id": "geheim-0", "status": "assigned", "assigned_to": "t_gast"}') as given,
+       make('{"team": "west", "device_id": "geheim-0", "status": "on_scene", "assigned_to": "t_gast", "on_scene_at": "2026-01-01Z"}') as there,
+       make('{"team": "west", "device_id": "geheim-0", "status": "closed", "assigned_to": "t_gast", "on_scene_at": "2026-01-01Z"}') as done \gset
+insert into mobeye.change (change_id, incident_id, op, status, priority, category, moved, team_before, assigned_before) values (-2, :given, 'status', 'new', 2, 'alarm', true, 'west', 't_gast');
+create function gasts() returns text language sql as $$
+    select as_login('t_gast', 'select concat((select string_agg(address, '', '') from patrol.incidents where team = ''west''), '' '',
+                                             (select count(*) from patrol.changes c where c.change_id = -2))')
+$$;
+select is(gasts(), 'Geheim 0, Geheim 0, Geheim 0 1', 'an officer sees the secret homes to which they were sent');
+delete from mobeye.person where login = 't_gast';
+insert into mobeye.person values ('t_gast', 'Nieuwe Gast', 'zuid', false);
+select mobeye.number_changes() \g /dev/null
+select is(gasts(), ' 0', 'who gets the login of one who left does not');
+select results_eq(format('select status, assigned_to, on_scene_at is null from mobeye.incident where incident_id in (%s, %s, %s) order by incident_id', :given, :there, :done),
+                  $$values ('acknowledged', null, true), ('acknowledged', null, true), ('closed', null, false)$$, 'what was assigned to them is released');
+select results_eq(format('select incident_id, from_status, to_status, note from mobeye.incident_history where incident_id in (%s, %s, %s) order by entry', :given, :there, :done),
+                  format($$values (%s::bigint, 'assigned', 'acknowledged', 'person removed'), (%s, 'on_scene', 'acknowledged', 'person removed')$$, :given, :there), 'as its history tells');
+select is(count(*), 2::bigint, 'and its changes') from mobeye.change where incident_id in (:given, :there) and change_id > 0 and op = 'status';
+
 select * from finish();
 rollback;

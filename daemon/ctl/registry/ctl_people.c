@@ -22,8 +22,9 @@ static const char help[] =
     "login is created; if one is missing, its line is printed with a warning, unless --make-logins creates it and\n"
     "prints its password once.\n"
     "export prints all people as CSV, which import accepts.\n"
-    "remove removes a person, the database login with its rights, and its live sessions.\n" CSV_HELP
-    "\n" CSV_DRY_RUN_HELP "      --make-logins      import: create the missing database logins, as members of "
+    "remove removes a person, the database login with its rights, and its live sessions; what is assigned to them is\n"
+    "released.\n" CSV_HELP "\n" CSV_DRY_RUN_HELP
+    "      --make-logins      import: create the missing database logins, as members of "
     "mobeye_patrol, and print their\n"
     "                         passwords\n" CTL_COMMON_HELP "\nExamples:\n"
     "  $ mobeyectl people import people.csv\n"
