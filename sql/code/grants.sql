@@ -118,7 +118,7 @@ grant execute on function
     patrol.number_changes()
     to mobeye_registry;
 -- Called by the views above. This role has usage of schema mobeye, so it can call them by name: those that read something
--- ask who is looking (is_closed_to_viewer()). may_see_secret() answers for any viewer, so it is not granted.
+-- ask who is looking (is_closed_to_viewer()), as do those that officers may execute, some of whom are of this role as well.
 grant execute on function mobeye.area_code(text[], text), mobeye.current_viewer(), mobeye.officer_viewer(),
     mobeye.rd(public.geometry), mobeye.cell(public.geometry),
     mobeye.can_see(text, text[], text, mobeye.viewer), mobeye.current_cards(), mobeye.latest_alert(bigint),

@@ -13,17 +13,12 @@ comment on function mobeye.is_mutable(mobeye.incident) is
 
 -- A mute of a device applies only at the placement where it was muted, and not to an incident that other devices joined; a
 -- mute of an area only to incidents of the team of the person who muted it, or of no team.
-create or replace function mobeye.mute_applies(mute_id bigint, incident_id bigint) returns boolean
-language plpgsql stable security definer cost 1000
+create or replace function mobeye.mute_covers(m mobeye.mute, i mobeye.incident) returns boolean
+language plpgsql stable cost 1000
 set search_path = pg_catalog, pg_temp
 as $$
-declare
-    m mobeye.mute;
-    i mobeye.incident;
 begin
-    select * into m from mobeye.mute t where t.mute_id = mute_applies.mute_id;
-    select * into i from mobeye.incident t where t.incident_id = mute_applies.incident_id;
-    if not mobeye.is_mutable(i) or mobeye.is_closed_to_viewer(i.category) then
+    if not mobeye.is_mutable(i) then
         return false;
     end if;
     if m.area is not null then
@@ -34,8 +29,24 @@ begin
                         where c.incident_id = i.incident_id and c.device_id <> i.device_id);
 end
 $$;
-comment on function mobeye.mute_applies(bigint, bigint) is
+comment on function mobeye.mute_covers(mobeye.mute, mobeye.incident) is
     'Whether a mute keeps an incident out of the queue while it is active.';
+
+create or replace function mobeye.mute_applies(mute_id bigint, incident_id bigint) returns boolean
+language plpgsql stable security definer cost 1000
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    m mobeye.mute;
+    i mobeye.incident;
+begin
+    select * into m from mobeye.mute t where t.mute_id = mute_applies.mute_id;
+    select * into i from mobeye.incident t where t.incident_id = mute_applies.incident_id;
+    return mobeye.mute_covers(m, i) and not mobeye.is_closed_to_viewer(i);
+end
+$$;
+comment on function mobeye.mute_applies(bigint, bigint) is
+    'The same by numbers, for views; false for a device manager who does not see the incident.';
 
 create or replace view mobeye.active_mute as
 select m.* from mobeye.mute m
@@ -54,7 +65,7 @@ as $$
                     where i.incident_id = restored_in_mute.incident_id and i.restored_at is not null
                       and (i.created_at >= m.at or i.incident_id = m.incident_id)
                       and i.last_received_at < least(m.until, m.ended_at)
-                      and mobeye.mute_applies(m.mute_id, i.incident_id))
+                      and mobeye.mute_covers(m, i) and not mobeye.is_closed_to_viewer(i))
 $$;
 comment on function mobeye.restored_in_mute(bigint) is
     'Whether an incident began and was restored while a mute was active, or was restored while it was muted until then: it '
@@ -135,7 +146,7 @@ as $$
       from mobeye.mute m
       join mobeye.incident i on m.device_id = i.device_id or m.area = any (i.areas)
      where m.mute_id = muted_incidents.mute_id and i.status <> 'closed'
-       and mobeye.mute_applies(m.mute_id, i.incident_id)
+       and mobeye.mute_covers(m, i)
      order by i.incident_id
 $$;
 comment on function mobeye.muted_incidents(bigint) is 'The open incidents that a mute applies to.';

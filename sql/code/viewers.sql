@@ -75,16 +75,6 @@ $$;
 comment on function mobeye.officer_viewer() is
     'The person who is acting: current_viewer() without the sight of an auditor.';
 
--- Device managers, unlike officers, may call functions of schema mobeye by name.
-create or replace function mobeye.is_closed_to_viewer(category text) returns boolean
-language sql stable security definer
-set search_path = pg_catalog, pg_temp
-as $$
-    select category <> 'service' and v.is_registrar and not (v.is_officer or v.is_auditor) from mobeye.current_viewer() as v
-$$;
-comment on function mobeye.is_closed_to_viewer(text) is
-    'Whether the viewer, as a device manager and nothing else, may know nothing about incidents of this category.';
-
 create or replace function mobeye.can_see(team text, areas text[], assigned_to text, v mobeye.viewer) returns boolean
 language plpgsql immutable parallel safe
 set search_path = pg_catalog, pg_temp
@@ -100,11 +90,27 @@ comment on function mobeye.can_see(text, text[], text, mobeye.viewer) is
     'of their team, or in no team''s areas, where nobody else would see it. A viewer with neither a team nor all_teams '
     'sees nothing.';
 
+-- Device managers, unlike officers, may call functions of schema mobeye by name, also those who are officers as well.
+create or replace function mobeye.is_closed_to_viewer(i mobeye.incident) returns boolean
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+    select v.is_registrar and i.category <> 'service' and mobeye.can_see(i.team, i.areas, i.assigned_to, v) is not true
+      from mobeye.current_viewer() as v
+$$;
+comment on function mobeye.is_closed_to_viewer(mobeye.incident) is
+    'Whether the viewer is a device manager who does not see the incident.';
+
 create or replace function mobeye.may_see_secret(team text, incident_id bigint, v mobeye.viewer) returns boolean
 language plpgsql stable security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+    -- A device manager can make a viewer up. Officers are not asked again who they are, for each alert.
+    if pg_has_role(coalesce(nullif(current_setting('role'), 'none'), session_user), 'mobeye_registry', 'member')
+       and (v.login, v.team) is distinct from ((mobeye.current_viewer()).login, (mobeye.current_viewer()).team) then
+        return false;
+    end if;
     return coalesce(team = v.team, false)
         or exists (select from mobeye.incident i
                     where i.incident_id = may_see_secret.incident_id
