@@ -281,6 +281,24 @@ as $$
 $$;
 comment on function mobeye.names_of(text) is 'The name of a device, its earlier names, and those of its DC-09 addresses.';
 
+-- Where it was placed tells, if the device of that placement had the name; else when it was: whoever gave the name up first after
+-- that, else the one that has it now. Of an account that tells nothing: it may have been corrected.
+create or replace function mobeye.is_of(device text, name text, placement_id bigint, at timestamptz) returns boolean
+language sql stable cost 1000
+set search_path = pg_catalog, pg_temp
+as $$
+    select coalesce(
+        (select p.device_id from mobeye.placement p
+          where p.placement_id = is_of.placement_id
+            and (p.device_id in (device, name) or name in (select mobeye.names_of(p.device_id)))),
+        (select r.device_id from mobeye.device_renamed r
+          where r.earlier_id = name and r.at > is_of.at and not starts_with(name, 'dc09:') order by r.at, r.device_id limit 1),
+        (select d.device_id from mobeye.device d where d.device_id = name),
+        device) = device
+$$;
+comment on function mobeye.is_of(text, text, bigint, timestamptz) is
+    'Whether what was stored under one of the names of a device is about that device: another one may have had the name too.';
+
 create or replace function mobeye.refuse_named_placement() returns trigger
 language plpgsql
 set search_path = pg_catalog, pg_temp

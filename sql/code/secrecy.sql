@@ -32,6 +32,7 @@ begin
                and (a.occurred_at < coalesce(upper(p.during), 'infinity')
                     or a.location_source = 3 -- last_known
                         and a.occurred_at < upper(p.during) + interval '25 hours')
+               and mobeye.is_of(p.device_id, name, a.placement_id, a.occurred_at)
                and (also_revealed or not mobeye.is_revealed(a.incident_id))
             returning a.incident_id)
         select coalesce(array_agg(distinct h.incident_id) filter (where h.incident_id is not null), '{}'), count(*)
@@ -50,7 +51,8 @@ begin
            set secret = true, team = p.team
           from mobeye.names_of(p.device_id) as name
          where m.device_id = name and not m.secret
-           and (m.placement_id = p.placement_id or m.placement_id is null and p.during @> m.at);
+           and (m.placement_id = p.placement_id
+                or m.placement_id is null and p.during @> m.at and mobeye.is_of(p.device_id, name, null, m.at));
         get diagnostics n = row_count;
         hidden := hidden + n;
         update mobeye.device_status s

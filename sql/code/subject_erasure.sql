@@ -39,6 +39,7 @@ begin
         delete from mobeye.incident_condition c
          where c.incident_id = i.incident_id and c.device_id = any (s.names)
            and (c.since is null or s.during @> c.since)
+           and mobeye.is_of(s.device_id, c.device_id, i.placement_id, coalesce(c.since, i.first_seen))
         returning c.active)
     select count(*) into n from gone where active;
     update mobeye.incident t set active = greatest(t.active - n, 0) where t.incident_id = i.incident_id and n > 0;
@@ -62,6 +63,7 @@ begin
      where a.device_id = any (s.names) and a.location_source = 3 -- last_known
        and a.occurred_at >= upper(s.during) and a.occurred_at < upper(s.during) + interval '25 hours'
        and mobeye.is_held(a.incident_id) is not true
+       and mobeye.is_of(s.device_id, a.device_id, a.placement_id, a.occurred_at)
        and not exists (select from mobeye.alert later
                         where later.device_id = any (s.names) and later.location_source = 1 -- message
                           and later.occurred_at >= upper(s.during) and later.occurred_at < upper(s.during) + interval '50 hours'
@@ -71,6 +73,7 @@ begin
        set geom = null, accuracy_m = null, location_source = 'none', areas = '{}'
      where i.device_id = any (s.names) and i.location_source = 'last_known' and not i.legal_hold
        and i.first_seen >= upper(s.during) and i.first_seen < upper(s.during) + interval '25 hours'
+       and mobeye.is_of(s.device_id, i.device_id, i.placement_id, i.first_seen)
        and not exists (select from mobeye.alert later
                         where later.device_id = any (s.names) and later.location_source = 1 -- message
                           and later.occurred_at >= upper(s.during) and later.occurred_at < upper(s.during) + interval '50 hours'
@@ -216,16 +219,20 @@ begin
     n := n + rows;
     -- As mobeye.subject_alerts(). The identities stay: alerts that a journal still holds are not stored again.
     delete from mobeye.alert a
-     where a.device_id = any (s.names) and (s.during @> a.occurred_at or a.placement_id = any (s.placements))
-       and not exists (select from mobeye.placement p
-                        where p.placement_id = a.placement_id and p.device_id <> s.device_id)
+     where a.device_id = any (s.names)
+       and (a.placement_id = any (s.placements)
+            or s.during @> a.occurred_at and mobeye.is_of(s.device_id, a.device_id, a.placement_id, a.occurred_at))
        and (a.incident_id is null or a.incident_id = any (locked) and a.incident_id <> all (held));
     get diagnostics rows = row_count;
     n := n + rows + mobeye.erase_incidents(array(select t.id from unnest(s.own) as t(id) where t.id <> all (held)))
-           + mobeye.forget_fixes(s.names, s.during);
+           + mobeye.forget_fixes(
+               array(select t.name from unnest(s.names) as t(name)
+                       left join mobeye.device_status d on d.device_id = t.name
+                      where mobeye.is_of(s.device_id, t.name, null, coalesce(d.fix_at, now()))), s.during);
     -- What its last alert was, which is not counted beside the alert; that it reported stays.
     update mobeye.device_status d set source = '', kind = 'unknown', last_occurred_at = '-infinity'
-     where d.device_id = any (s.names) and s.during @> d.last_occurred_at and isfinite(d.last_occurred_at);
+     where d.device_id = any (s.names) and s.during @> d.last_occurred_at and isfinite(d.last_occurred_at)
+       and mobeye.is_of(s.device_id, d.device_id, null, d.last_occurred_at);
     remaining := mobeye.subject_remaining(s);
     if n > 0 then
         n := n + mobeye.erase_labels(s.device_id);

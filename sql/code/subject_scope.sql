@@ -43,9 +43,9 @@ language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
     select a.* from mobeye.alert_decoded a
-     where a.device_id = any (s.names) and (s.during @> a.occurred_at or a.placement_id = any (s.placements))
-       and not exists (select from mobeye.placement p
-                        where p.placement_id = a.placement_id and p.device_id <> s.device_id)
+     where a.device_id = any (s.names)
+       and (a.placement_id = any (s.placements)
+            or s.during @> a.occurred_at and mobeye.is_of(s.device_id, a.device_id, a.placement_id, a.occurred_at))
 $$;
 comment on function mobeye.subject_alerts(mobeye.subject_scope) is 'The alerts that a request is about.';
 
@@ -58,9 +58,9 @@ as $$
     select i.image_id, i.device_id, i.occurred_at, i.incident_id, i.media_type, i.width, i.height, i.bytes,
            encode(i.sha256, 'hex')
       from mobeye.snapshot i
-     where i.device_id = any (s.names) and (s.during @> i.occurred_at or i.placement_id = any (s.placements))
-       and not exists (select from mobeye.placement p
-                        where p.placement_id = i.placement_id and p.device_id <> s.device_id)
+     where i.device_id = any (s.names)
+       and (i.placement_id = any (s.placements)
+            or s.during @> i.occurred_at and mobeye.is_of(s.device_id, i.device_id, i.placement_id, i.occurred_at))
 $$;
 comment on function mobeye.subject_images(mobeye.subject_scope) is
     'The images that a request is about, without their pixels: mobeyectl subject export --images writes those.';
@@ -80,7 +80,8 @@ begin
                            where p.device_id = s.device_id and p.during <@ s.during);
     s.own := array(select i.incident_id from mobeye.incident i
                     where i.device_id = any (s.names)
-                      and (s.during @> i.first_seen or i.placement_id = any (s.placements)));
+                      and (i.placement_id = any (s.placements)
+                           or s.during @> i.first_seen and mobeye.is_of(s.device_id, i.device_id, i.placement_id, i.first_seen)));
     s.joined := array(
         select a.incident_id from mobeye.subject_alerts(s) a where a.incident_id is not null
         union
@@ -91,6 +92,7 @@ begin
           join mobeye.incident i on i.incident_id = c.incident_id
          where c.device_id = any (s.names)
            and (s.during @> c.since or c.since is null and s.during && tstzrange(i.first_seen, i.last_seen, '[]'))
+           and mobeye.is_of(s.device_id, c.device_id, i.placement_id, coalesce(c.since, i.first_seen))
         union
         select i.incident_id from mobeye.incident i where i.placement_id = any (s.placements)
         except
@@ -121,7 +123,7 @@ as $$
         select q.id
           from mobeye.quarantine q
          cross join lateral (select coalesce(q.received_at, q.quarantined_at) as at) r
-         where (q.device_id is null or q.device_id = any (s.names))
+         where (q.device_id is null or q.device_id = any (s.names) and mobeye.is_of(s.device_id, q.device_id, null, r.at))
            and (s.during @> r.at
                 or r.at >= upper(s.during) and r.at < upper(s.during) + interval '31 days'
                    and case when q.device_id is null
@@ -138,7 +140,8 @@ language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
     select m.* from mobeye.mute m
-     where m.placement_id = any (s.placements) or m.device_id = any (s.names) and s.during @> m.at
+     where m.placement_id = any (s.placements)
+        or m.device_id = any (s.names) and s.during @> m.at and mobeye.is_of(s.device_id, m.device_id, m.placement_id, m.at)
 $$;
 comment on function mobeye.subject_mutes(mobeye.subject_scope) is 'The mutes that a request is about.';
 

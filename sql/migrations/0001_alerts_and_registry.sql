@@ -333,6 +333,7 @@ create table if not exists mobeye.device_renamed (
     at timestamptz not null default now(),
     primary key (device_id, earlier_id)
 );
+create index if not exists device_renamed_earlier on mobeye.device_renamed (earlier_id);
 
 create table if not exists mobeye.placement (
     placement_id bigint generated always as identity primary key,

@@ -121,6 +121,15 @@ class DeviceReport(SchemaTest):
         self.alarm("new", "2026-02-03")
         self.assertEqual({n: (row["alarms"], row["card"]) for n, row in self.report().items()}, {"new": (2, "yellow")})
 
+    def test_and_leaves_none_to_the_device_that_gets_its_name(self):
+        self.device("old")
+        self.alarm("old", "2026-02-01")
+        self.superuser.execute("update mobeye.device set device_id = 'new' where device_id = 'old'")
+        self.superuser.execute("update mobeye.device_renamed set at = '2026-02-02'")
+        self.device("old")
+        self.alarm("old", "2026-02-03", "confirmed")
+        self.assertEqual({n: (row["alarms"], row["false_alarms"]) for n, row in self.report().items()}, {"new": (1, 1), "old": (1, 0)})
+
     def test_who_sees_what(self):
         self.device("noord", ("2026-02-01 12:00", "2026-02-04 12:00", "noord", True))
         self.device("zuid", ("2026-02-01 12:00", "2026-02-04 12:00", "zuid", True))

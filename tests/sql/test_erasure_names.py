@@ -82,6 +82,102 @@ class Addresses(ErasureTest):
         self.assertEqual(self.events(), ["dc09:1371/1", "dc09:37", "dc09:3710"])
 
 
+class NameOfAnother(ErasureTest):
+    """d, at Kerkstraat 1 until 20 days ago, was renamed 50 days ago; 5 days later another device got its name, at Elders 5."""
+
+    def setUp(self):
+        super().setUp()
+        self.superuser.execute("insert into mobeye.team (team) values ('noord'), ('zuid') on conflict do nothing")
+        self.home = self.place("d", 60, 20, team="noord")
+        self.alert("motion", "55 days", "as d", device_id="d", placement_id=self.home)
+        self.alert("motion", "54 days", "as d, of no placement", device_id="d")
+        self.rename("d", "d2", 50)
+        self.superuser.execute("insert into mobeye.device (device_id) values ('d')")
+        self.other = self.place("d", 45, -10, "Elders 5", team="zuid")
+
+    def rename(self, earlier, later, days):
+        self.superuser.execute("update mobeye.device set device_id = %s where device_id = %s", [later, earlier])
+        self.superuser.execute("update mobeye.device_renamed set at = %s where earlier_id = %s", [self.ago(f"{days} days"), earlier])
+
+    def others(self, device="d"):
+        """Everything that is stored of the other device, within the time of the first; gives its incident."""
+        incident = self.incident(ended="30 days", device_id=device, placement_id=self.other)
+        self.note(incident, "sleutel bij nummer 7", 30)
+        self.thread(incident, device, 30)
+        self.alert("motion", "30 days", "other's", device_id=device, placement_id=self.other, incident_id=incident)
+        unplaced = self.incident(ended="29 days", device_id=device)
+        self.alert("motion", "29 days", "other's, of no placement", device_id=device, incident_id=unplaced)
+        van = self.incident(ended="19 days 12 hours", device_id=device, placement_id=self.other, geom=self.point(), location_source="last_known")
+        self.alert("motion", "19 days 12 hours", "other's, in the van", device_id=device, placement_id=self.other, geom=self.point(),
+                   location_source="last_known", incident_id=van)
+        self.superuser.execute(
+            "insert into mobeye.mute (device_id, placement_id, at, until, reason, muted_by) values"
+            " (%s, %s, now() - interval '30 days', now() - interval '29 days', 'verbouwing', 'jan'),"
+            " (%s, null, now() - interval '30 days', now() - interval '29 days', 'feest', 'jan')", [device, self.other, device])
+        self.superuser.execute("insert into mobeye.quarantine (quarantined_at, device_id, reason, record) values (%s, %s, 'q', '')",
+                               [self.ago("30 days"), device])
+        return incident
+
+    def reported(self, device):
+        self.status(device, 30)
+        self.superuser.execute("update mobeye.device_status set source = '/door', last_occurred_at = %s where device_id = %s",
+                               [self.ago("30 days"), device])
+
+    OTHERS = ["other's", "other's, in the van", "other's, of no placement"]
+
+    def assert_others_left(self, incident):
+        self.assertEqual(self.events(), self.OTHERS)
+        self.assertEqual(self.value(self.superuser, "select count(*) from mobeye.incident where geom is not null or location_source = 'none'"), 3)
+        self.assertEqual(self.value(self.superuser, "select count(geom) from mobeye.alert where event_id like '%%van'"), 1)
+        self.assertEqual(self.notes(incident), ["sleutel bij nummer 7"])
+        for table, rows in (("mute", 2), ("quarantine", 1), ("incident_condition", 1)):
+            self.assertEqual(self.value(self.superuser, f"select count(*) from mobeye.{table}"), rows, table)
+
+    def test_a_request_leaves_what_is_of_the_other(self):
+        incident = self.others()
+        self.reported("d")
+        (found,) = self.value(self.superuser, "select mobeye.subject_export('Kerkstraat 1', null, null, null)")
+        self.assertEqual(sorted(a["event_id"] for a in found["alerts"]), ["as d", "as d, of no placement"])
+        self.assertEqual([found[key] for key in ("incidents", "joined_incidents", "mutes", "quarantine")], [[], [], [], []])
+        self.assertEqual(self.erase("Kerkstraat 1"), (3, []))
+        self.assert_others_left(incident)
+        self.assertEqual(self.superuser.execute("select source, fix is not null from mobeye.device_status").fetchall(), [("/door", True)])
+        self.assertEqual(self.superuser.execute("select array_agg(device_id) from mobeye.registry_log where forget is not null").fetchone(), (["d2"],))
+
+    def test_and_of_the_other_all_that_is_its_own(self):
+        self.others()
+        self.superuser.execute("update mobeye.placement set during = tstzrange(lower(during), now() - interval '10 days') where placement_id = %s", [self.other])
+        self.assertEqual(self.erase("Elders 5")[1], [])
+        self.assertEqual(self.events(), ["as d", "as d, of no placement"])
+        for table in ("incident", "mute", "quarantine", "incident_condition"):
+            self.assertEqual(self.value(self.superuser, f"select count(*) from mobeye.{table}"), 0, table)
+
+    def test_names_that_were_swapped(self):
+        """The other's are stored under the name that d2 has now."""
+        self.superuser.execute("delete from mobeye.device where device_id = 'd'")
+        self.superuser.execute("insert into mobeye.device (device_id) values ('e')")
+        self.other = self.place("e", 45, -10, "Elders 5", team="zuid")
+        incident = self.others("e")
+        self.rename("d2", "tmp", 5)
+        self.rename("e", "d2", 5)
+        self.rename("tmp", "e", 5)
+        self.assertEqual(self.erase("Kerkstraat 1"), (3, []))
+        self.assert_others_left(incident)
+
+    def test_a_home_that_becomes_secret_takes_nothing_from_another(self):
+        incident = self.others()
+        self.superuser.execute("update mobeye.placement set secret = true where placement_id = %s", [self.home])
+        secret = "select event_id, team from mobeye.alert where secret order by 1"
+        self.assertEqual(self.superuser.execute(secret).fetchall(), [("as d", "noord"), ("as d, of no placement", "noord")])
+        self.assertEqual(self.incident_row(incident, "secret, secret_team"), (False, None))
+        self.assertEqual(self.value(self.superuser, "select count(*) from mobeye.mute where secret"), 0)
+        # It is found when its own home becomes secret.
+        self.superuser.execute("update mobeye.placement set secret = true where placement_id = %s", [self.other])
+        self.assertEqual(self.superuser.execute(secret).fetchall()[2:], [(event, "zuid") for event in self.OTHERS])
+        self.assertEqual(self.incident_row(incident, "secret, secret_team"), (True, "zuid"))
+        self.assertEqual(self.value(self.superuser, "select array_agg(distinct team) from mobeye.mute where secret"), ["zuid"])
+
+
 class AfterARestore(ErasureTest):
     """The log names the device as it was called when it was erased; a backup may know it by another name."""
 
