@@ -28,11 +28,13 @@ begin
             update mobeye.alert a
                set secret = true, placement_id = p.placement_id, team = p.team
               from mobeye.names_of(p.device_id) as name
-             where a.device_id = name and not a.secret and a.occurred_at >= lower(p.during)
-               and (a.occurred_at < coalesce(upper(p.during), 'infinity')
-                    or a.location_source = 3 -- last_known
-                        and a.occurred_at < upper(p.during) + interval '25 hours')
-               and mobeye.is_of(p.device_id, name, a.placement_id, a.occurred_at)
+             where a.device_id = name and not a.secret
+               and (a.placement_id = p.placement_id
+                    or a.occurred_at >= lower(p.during)
+                       and (a.occurred_at < coalesce(upper(p.during), 'infinity')
+                            or a.location_source = 3 -- last_known
+                               and a.occurred_at < upper(p.during) + interval '25 hours')
+                       and mobeye.is_of(p.device_id, name, a.placement_id, a.occurred_at))
                and (also_revealed or not mobeye.is_revealed(a.incident_id))
             returning a.incident_id)
         select coalesce(array_agg(distinct h.incident_id) filter (where h.incident_id is not null), '{}'), count(*)
