@@ -72,7 +72,7 @@ comment on column patrol.alerts.flags is
 comment on column patrol.alerts.wijk_code is 'District of geom; null if unknown.';
 comment on column patrol.alerts.buurt_code is 'Neighbourhood of geom; null if unknown.';
 comment on column patrol.alerts.rule is 'Name of the rule that matched it; null if none did.';
-comment on column patrol.alerts.incident_id is 'The incident that it joined; null if none.';
+comment on column patrol.alerts.incident_id is 'The incident that it joined; null if none, or if that was erased.';
 comment on column patrol.alerts.payload is 'The message as it was received. Null if coarse.';
 comment on column patrol.alerts.image_bytes is
     'Size of its image; null if it came without one, if the image was erased, or if coarse.';

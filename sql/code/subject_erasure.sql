@@ -1,7 +1,7 @@
 -- A person's request: erasing what is stored.
 
--- An incident that others began stays, with what belongs to the others. Which home a note is about is not known: the notes
--- since the device joined are erased.
+-- An incident that others began or joined stays, with what belongs to the others. Which home a note is about is not known: the
+-- notes since the device joined are erased.
 create or replace function mobeye.remove_from_incident(s mobeye.subject_scope, incident_id bigint) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -35,6 +35,26 @@ begin
                areas = coalesce(other.areas, '{}'), cell = other.cell
          where t.incident_id = i.incident_id;
     end if;
+    if i.device_id = any (s.names)
+       and (i.placement_id = any (s.placements)
+            or s.during @> i.first_seen and mobeye.is_of(s.device_id, i.device_id, i.placement_id, i.first_seen)) then
+        select o.* into other
+          from (select a.device_id, a.kind, a.occurred_at as at
+                  from mobeye.alert_decoded a
+                 where a.incident_id = i.incident_id and a.occurred_at between i.first_seen and i.last_seen
+                   and not (a.device_id = any (s.names) and mobeye.is_of(s.device_id, a.device_id, a.placement_id, a.occurred_at))
+                union all
+                select c.device_id, i.kind, coalesce(c.since, i.first_seen)
+                  from mobeye.incident_condition c
+                 where c.incident_id = i.incident_id
+                   and not (c.device_id = any (s.names)
+                            and mobeye.is_of(s.device_id, c.device_id, i.placement_id, coalesce(c.since, i.first_seen)))) o
+         order by o.at limit 1;
+        if found then
+            update mobeye.incident t set device_id = other.device_id, kind = other.kind, first_seen = other.at
+             where t.incident_id = i.incident_id;
+        end if;
+    end if;
     with gone as (
         delete from mobeye.incident_condition c
          where c.incident_id = i.incident_id and c.device_id = any (s.names)
@@ -46,8 +66,8 @@ begin
 end
 $$;
 comment on function mobeye.remove_from_incident(mobeye.subject_scope, bigint) is
-    'Removes a device from an incident that another device began: the place and areas if they are those of the device, the '
-    'notes since it joined, and its conditions.';
+    'Removes a device from an incident that another device began or joined: the place and areas if they are those of the device, '
+    'the notes since it joined, and its conditions. If it began it, the one that joined first then did.';
 
 -- A device is assumed to be at its last fix for a day: alerts after the period may still show the home.
 create or replace function mobeye.erase_last_known(s mobeye.subject_scope) returns bigint

@@ -72,6 +72,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     s mobeye.subject_scope;
+    shared bigint[];
 begin
     s.device_id := device;
     s.during := subject_scope.during;
@@ -97,6 +98,20 @@ begin
         select i.incident_id from mobeye.incident i where i.placement_id = any (s.placements)
         except
         select unnest(s.own));
+    shared := array(
+        select i.incident_id from mobeye.incident i
+         where i.incident_id = any (s.own)
+           and (exists (select from mobeye.incident_condition c
+                         where c.incident_id = i.incident_id
+                           and not (c.device_id = any (s.names)
+                                    and mobeye.is_of(s.device_id, c.device_id, i.placement_id, coalesce(c.since, i.first_seen))))
+                or exists (select from mobeye.alert a
+                            where a.incident_id = i.incident_id and a.occurred_at between i.first_seen and i.last_seen
+                              and not (a.device_id = any (s.names)
+                                       and (coalesce(a.placement_id = any (s.placements), false)
+                                            or mobeye.is_of(s.device_id, a.device_id, a.placement_id, a.occurred_at))))));
+    s.own := array(select unnest(s.own) except select unnest(shared));
+    s.joined := s.joined || shared;
     return s;
 end
 $$;
@@ -145,7 +160,7 @@ as $$
 $$;
 comment on function mobeye.subject_mutes(mobeye.subject_scope) is 'The mutes that a request is about.';
 
--- For incidents that others began only their numbers: the rest is about others as well.
+-- For incidents that others began or joined only their numbers: the rest is about others as well.
 create or replace function mobeye.subject_devices(address text, device text, from_at timestamptz, until_at timestamptz)
 returns jsonb
 language sql stable

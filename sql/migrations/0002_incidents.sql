@@ -235,8 +235,8 @@ begin
             during tstzrange,
             names text[],          -- of the device, earlier ones included
             placements bigint[],   -- within the period
-            own bigint[],          -- incidents that the device began
-            joined bigint[]);      -- incidents that others began
+            own bigint[],          -- incidents that are of the device alone
+            joined bigint[]);      -- incidents that others began, or joined
     end if;
 end
 $$;

@@ -313,6 +313,22 @@ class Everything(ErasureTest):
         self.assertEqual(self.notes(incident), ["bij de buren", None])
         self.assertEqual(self.superuser.execute("select device_id from mobeye.incident_condition").fetchall(), [("neighbour",)])
 
+    def test_an_incident_that_it_began_goes_to_who_joined_it(self):
+        incident = self.shared(device_id="d", kind="tamper")
+        self.alert("tamper", "51 days", "began", device_id="d", incident_id=incident, placement_id=self.placement)
+        self.erased()
+        self.assertEqual(self.events(), ["neighbour's"])
+        self.assertEqual(self.incident_row(incident, "device_id, kind, placement_id, areas, active"), ("neighbour", "motion", None, ["wijk:WKother"], 1))
+        self.assertEqual(self.incident_row(incident, "first_seen"), self.superuser.execute("select occurred_at from mobeye.alert").fetchone())
+        self.assertEqual(self.notes(incident), [None, None])
+
+    def test_and_to_who_has_but_a_condition_in_it(self):
+        incident = self.incident(ended="50 days", device_id="d", placement_id=self.placement, kind="panic", active=2)
+        for device in ("neighbour", "d"):
+            self.thread(incident, device, 50)
+        self.erased()
+        self.assertEqual(self.incident_row(incident, "device_id, kind, placement_id, active"), ("neighbour", "panic", None, 1))
+
     def test_its_own_place_stays_with_it(self):
         own = self.point("st_setsrid(st_point(5.45, 52.15), 4326)")
         incident = self.shared(geom=own, placement_id=None, areas=["wijk:WKother"])

@@ -42,6 +42,18 @@ class Classes(RetentionTest):
         for table in ("incident_history", "incident_condition"):
             self.assertEqual(self.value(self.superuser, f"select count(*) from mobeye.{table}"), 0)
 
+    def test_alerts_that_outlive_their_incident_stay_with_those_who_saw_it(self):
+        self.superuser.execute("insert into mobeye.team (team) values ('noord'), ('zuid') on conflict do nothing")
+        of_team = self.incident("40 days", team="zuid")
+        of_areas = self.incident("40 days")
+        for event, incident, columns in (("its team's", of_team, {}), ("its place's", of_team, {"team": "noord"}), ("its areas'", of_areas, {})):
+            self.alert("motion", "40 days", event, incident_id=incident, **columns)
+        self.superuser.execute("update mobeye.incident set last_seen = first_seen + interval '1 minute', first_seen = first_seen - interval '1 minute'")
+        self.apply("'28 days', '365 days', '90 days', '30 days'")
+        self.assertEqual(self.incidents(), [])
+        self.assertEqual(self.superuser.execute("select event_id, incident_id, team, areas from mobeye.alert order by 1").fetchall(), [
+            ("its areas'", None, None, ["hotspot:H1", "wijk:WK030710"]), ("its place's", None, "noord", None), ("its team's", None, "zuid", None)])
+
     def test_the_log_of_erasures_says_what_kind_and_how_many(self):
         self.alert("camera", "30 days")
         self.incident()
