@@ -255,6 +255,9 @@ as $$
         select i.device_id from span s join mobeye.incident i on i.device_id >= s.least and i.device_id < s.least || '0'
         union
         select t.device_id from span s join mobeye.device_status t on t.device_id >= s.least and t.device_id < s.least || '0'
+        union
+        select q.device_id collate "C"
+          from span s join mobeye.quarantine q on q.device_id collate "C" >= s.least and q.device_id collate "C" < s.least || '0'
     )
     select k.name
       from known k cross join lateral (select split_part(substr(k.name, 6), '/', 1) as account, split_part(k.name, '/', 2) as input) n
@@ -269,6 +272,27 @@ $$;
 comment on function mobeye.address_names(text) is
     'The names under which alerts of a device are stored that came before its account was registered.';
 
+create or replace function mobeye.record_addressed() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    insert into mobeye.device_renamed (earlier_id, device_id)
+    select name, d.device_id from mobeye.device d cross join mobeye.address_names(d.device_id) as name
+     where d.device_id = old.device_id -- not where it was deleted or renamed: this is its cascade
+        on conflict (device_id, earlier_id) do update set at = excluded.at;
+    return case tg_op when 'DELETE' then old else new end;
+end
+$$;
+comment on function mobeye.record_addressed() is
+    'Records the names under which alerts of a device are stored that came before its address was registered: it loses that address.';
+
+create or replace trigger record_delete before delete on mobeye.device_address
+    for each row execute function mobeye.record_addressed();
+
+create or replace trigger record_update before update on mobeye.device_address
+    for each row when (old.* is distinct from new.*) execute function mobeye.record_addressed();
+
 create or replace function mobeye.names_of(device_id text) returns setof text
 language sql stable
 set search_path = pg_catalog, pg_temp
@@ -279,7 +303,7 @@ as $$
     union
     select mobeye.address_names(names_of.device_id)
 $$;
-comment on function mobeye.names_of(text) is 'The name of a device, its earlier names, and those of its DC-09 addresses.';
+comment on function mobeye.names_of(text) is 'The name of a device, its earlier names, and those of its DC-09 addresses, also the earlier ones.';
 
 -- Where it was placed tells, if the device of that placement had the name; else when it was: whoever gave the name up first after
 -- that, else the one that has it now. Of an account that tells nothing: it may have been corrected.

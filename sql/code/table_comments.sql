@@ -210,7 +210,7 @@ comment on column mobeye.area_stats.layer is 'Layer of the area.';
 comment on column mobeye.area_stats.code is 'Code of the area; empty: in no area of the layer; *: in all.';
 comment on column mobeye.area_stats.figure is 'What is counted.';
 comment on column mobeye.area_stats.n is 'How many.';
-comment on table mobeye.device_renamed is 'Earlier names of devices; written by a trigger.';
+comment on table mobeye.device_renamed is 'Earlier names of devices, also those of addresses that they had; written by triggers.';
 comment on column mobeye.device_renamed.earlier_id is 'The earlier name.';
 comment on column mobeye.device_renamed.device_id is 'The present name.';
 comment on column mobeye.device_renamed.at is 'When it was renamed.';

@@ -266,6 +266,7 @@ create table if not exists mobeye.quarantine (
 -- A record that cannot be read has no identity; its position tells it apart when the journal is applied again.
 create unique index if not exists quarantine_unreadable on mobeye.quarantine (journal, journal_seq)
     where identity is null;
+create index if not exists quarantine_device on mobeye.quarantine (device_id collate "C") where device_id is not null;
 
 -- ---------------------------------------------------------------------------------------------------------------------
 -- The registry: teams and people, devices and placements, areas

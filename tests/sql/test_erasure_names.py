@@ -73,6 +73,37 @@ class Addresses(ErasureTest):
         self.superuser.execute("select mobeye.hide_late()")
         self.assertEqual(self.secret(), sorted([*DC09, "late"]))
 
+    def test_they_stay_its_own_when_the_address_is_changed_moved_or_removed(self):
+        for change in ("set account = '999'", "set device_id = 'neighbour'"):
+            self.superuser.execute("delete from mobeye.device_renamed")
+            self.superuser.execute("delete from mobeye.device_address")
+            self.address()
+            self.superuser.execute(f"update mobeye.device_address {change}")
+            self.assertEqual(self.names(), sorted(["d", *DC09]))
+        self.superuser.execute("delete from mobeye.device_renamed")
+        self.superuser.execute("delete from mobeye.device_address")
+        self.assertEqual(self.names("neighbour"), sorted(["neighbour", *DC09]))
+        self.superuser.execute("update mobeye.device set device_id = 'n2' where device_id = 'neighbour'")
+        self.superuser.execute("delete from mobeye.device where device_id = 'n2'")
+
+    def test_without_the_address_too_they_become_secret_and_are_erased_with_the_home(self):
+        self.address()
+        self.superuser.execute("delete from mobeye.device_address")
+        self.place_secret()
+        self.assertEqual(self.secret(), sorted(DC09))
+        self.erase("Kerkstraat 1")
+        self.assertEqual(self.events(), ["dc09:1371/1", "dc09:37", "dc09:3710"])
+
+    def test_a_name_that_only_the_quarantine_has(self):
+        self.place("d", 3, 1)
+        for name in ("dc09:00371/7", "dc09:3710/7"):
+            self.superuser.execute("insert into mobeye.quarantine (quarantined_at, device_id, reason, record) values (%s, %s, '', '')",
+                                   [self.ago("2 days"), name])
+        self.address()
+        self.assertEqual(self.names(), sorted(["d", "dc09:00371/7", *DC09]))
+        self.erase("Kerkstraat 1")
+        self.assertEqual(self.superuser.execute("select device_id from mobeye.quarantine").fetchall(), [("dc09:3710/7",)])
+
     def test_they_are_exported_and_erased_with_the_home(self):
         self.address()
         self.place("d", 3, 1)
