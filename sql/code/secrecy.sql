@@ -26,7 +26,12 @@ begin
     for p in select * from mobeye.placement t where t.placement_id = any (placements) and t.secret loop
         with hidden as (
             update mobeye.alert a
-               set secret = true, placement_id = p.placement_id, team = p.team
+               set secret = true, placement_id = p.placement_id, team = p.team,
+                   areas = case when a.incident_id is null and p.team is null then mobeye.areas_at(p.geom, a.occurred_at) end,
+                   wijk_code = case when a.geom is null or a.location_source = 2 and a.geom operator(public.=) p.geom then a.wijk_code
+                                    else mobeye.area_code(mobeye.areas_at(p.geom, a.occurred_at), 'wijk') end,
+                   buurt_code = case when a.geom is null or a.location_source = 2 and a.geom operator(public.=) p.geom then a.buurt_code
+                                     else mobeye.area_code(mobeye.areas_at(p.geom, a.occurred_at), 'buurt') end
               from mobeye.names_of(p.device_id) as name
              where a.device_id = name and not a.secret
                and (a.placement_id = p.placement_id
@@ -44,7 +49,9 @@ begin
         update mobeye.incident i
            set secret = true,
                secret_team = case when i.secret and i.secret_team is distinct from p.team then null else p.team end,
-               cell = coalesce(i.cell, p.cell)
+               cell = coalesce(i.cell, p.cell),
+               areas = case when i.secret or i.location_source = 'placement' and i.geom operator(public.=) p.geom then i.areas
+                            else mobeye.areas_at(p.geom, i.first_seen) end
          where i.incident_id = any (incidents)
             or i.placement_id = p.placement_id and not i.secret and (also_revealed or not mobeye.is_revealed(i.incident_id));
         get diagnostics n = row_count;

@@ -87,19 +87,25 @@ select as_login('t_rik', 'update mobeye.placement set secret = true where device
 select is(exact('t_fee', event), 'false', event || ' has become secret') from unnest(array['o1', 'o2', 'o3']) as event;
 select is(exact('t_fee', event), 'true', event || ' is plain') from unnest(array['w1', 'w2']) as event;
 select as_login('t_rik', 'update mobeye.placement set secret = true where device_id = ''weg-1'' returning 1') \g /dev/null
+select is(exact('t_fee', 'w1'), 'false', 'what was placed by a fix from there has become secret too');
 select is(exact('t_fee', 'w2'), 'true', 'and nothing that the device said of another place');
 select is(exact('t_jan', event), 'true', 'not to its team') from unnest(array['o1', 'o2', 'o3']) as event;
 select is(muted(login), wanted, login || ' and the mute') from (values ('t_fee', null), ('t_piet', null), ('t_jan', 'open-1 proef')) as w(login, wanted);
 select is((select bool_and(i.secret and secret_team = 'noord' and cell is not null) from mobeye.incident i join mobeye.alert using (incident_id) where event_id = 'o2'), true, 'and its incident');
 select is((select fix from mobeye.device_status where device_id = 'open-2'), null, 'the last fix is forgotten');
 
--- Stored at the placement, though its period has been corrected since.
+-- Stored at the placement, though its period has been corrected since; no fix of the time before tells a district of its own.
 insert into mobeye.device (device_id) values ('verzet-1');
 insert into mobeye.placement (device_id, during, geom, team) values ('verzet-1', tstzrange(now() - interval '6 days', null), 'SRID=4326;POINT(5.3999 52.1502)', 'noord');
 select store('verzet-1', 'day ' || n, at => now() - n * interval '1 day') from generate_series(1, 5) as n \g /dev/null
+select make('{"device_id": "verzet-1", "team": "noord", "geom": "SRID=4326;POINT(5.4001 52.1502)", "areas": ["wijk:WK2"]}') as by_fix \gset
+select store('verzet-1', 'by a fix', 'SRID=4326;POINT(5.4001 52.1502)', 'message', incident => :by_fix) \g /dev/null
+update mobeye.alert set wijk_code = 'WK2' where event_id = 'by a fix';
 select as_login('t_rik', 'update mobeye.placement_edit set placed_from = now() - interval ''84 hours'' where device_id = ''verzet-1'' returning 1') \g /dev/null
 select as_login('t_rik', 'update mobeye.placement_edit set secret = true where device_id = ''verzet-1'' returning 1') \g /dev/null
 select is(exact('t_fee', 'day ' || n), 'false', 'day ' || n || ' has become secret') from generate_series(1, 5) as n;
+select is((select wijk_code from mobeye.alert where event_id = 'by a fix'), 'WK1', 'the district is that of the placement');
+select is((select areas from mobeye.incident where incident_id = :by_fix), '{wijk:WK1}', 'of the incident too');
 
 -- The other way takes the owner.
 select as_login('t_rik', 'update mobeye.placement set secret = false where device_id = ''open-2'' returning 1') \g /dev/null
