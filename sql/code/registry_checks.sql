@@ -344,7 +344,7 @@ begin
             using errcode = 'object_in_use', hint = 'It was erased at a person''s request. Retention deletes it.';
     end if;
     if mobeye.is_named(old.device_id, from_at) then
-        raise exception 'device %: % cannot be deleted, incidents refer to it', old.device_id, what
+        raise exception 'device %: % cannot be deleted, incidents or alerts refer to it', old.device_id, what
             using errcode = 'object_in_use',
                   hint = 'End the placement instead (mobeyectl device retrieve), and set the state of the device to "retired".';
     end if;
@@ -352,19 +352,23 @@ begin
 end
 $$;
 comment on function mobeye.refuse_named_placement() is
-    'Keeps the registry from deleting a placement that incidents refer to, or that alerts may follow after its erasure. Erasure '
-    'and retention may delete it.';
+    'Keeps the registry from deleting a placement that incidents or alerts refer to, or that alerts may follow after its erasure. '
+    'Erasure and retention may delete it.';
 
 create or replace function mobeye.is_named(device_id text, from_at timestamptz) returns boolean
 language sql stable security definer
 set search_path = pg_catalog, pg_temp
 as $$
     select exists (select from mobeye.placement p
-                     join mobeye.incident i on i.placement_id = p.placement_id
-                    where p.device_id = is_named.device_id and (from_at is null or lower(p.during) = from_at))
+                    where p.device_id = is_named.device_id and (from_at is null or lower(p.during) = from_at)
+                      and (exists (select from mobeye.incident i where i.placement_id = p.placement_id)
+                           or exists (select from mobeye.alert a
+                                       where a.device_id in (select mobeye.names_of(is_named.device_id))
+                                         and a.placement_id = p.placement_id and a.kind <> 14))) -- keepalive
 $$;
 comment on function mobeye.is_named(text, timestamptz) is
-    'Whether incidents refer to a placement of the device: the one that starts at from_at, or (null) any.';
+    'Whether incidents, or alerts other than keepalives, refer to a placement of the device: the one that starts at from_at, or '
+    '(null) any.';
 
 -- On the device too: rows deleted by a cascade are deleted on behalf of the owner of the tables.
 create or replace trigger keep_named before delete on mobeye.placement

@@ -190,7 +190,7 @@ def test_a_device_that_an_incident_names_is_kept(filled, daemons, context):
     wait_until(lambda: filled.query("select count(*) from mobeye.incident") == [(1,)], "the incident")
     (reference,), = filled.query("select reference from mobeye.incident")
     for action in ["undo"], ["remove", "--yes"]:
-        assert "incidents refer to it" in filled.run("device", *action, "NL-1", role="mobeye_registry").stderr
+        assert "incidents or alerts refer to it" in filled.run("device", *action, "NL-1", role="mobeye_registry").stderr
     year, number = reference.split("-")
     explained = [filled.run("explain", "-c", daemon.file, *option).stdout for option in (
         ["--reference", reference], ["--reference", f"{year}-{int(number)}"], ["--incident", reference],

@@ -107,6 +107,17 @@ select is(exact('t_fee', 'day ' || n), 'false', 'day ' || n || ' has become secr
 select is((select wijk_code from mobeye.alert where event_id = 'by a fix'), 'WK1', 'the district is that of the placement');
 select is((select areas from mobeye.incident where incident_id = :by_fix), '{wijk:WK1}', 'of the incident too');
 
+-- Nor is a placement deleted at which an alert is stored: its address would no longer lead to it. That a set was alive is no reason.
+insert into mobeye.device (device_id) values ('fout-1');
+insert into mobeye.placement (device_id, during, geom) values ('fout-1', tstzrange(now() - interval '1 hour', null), 'SRID=4326;POINT(5.36 52.15)');
+select store('fout-1', 'fout', at => now() - interval '1 minute') \g /dev/null
+select throws_ok(format('select as_login(''t_rik'', %L)', call), '55006', null, 'refused: ' || call)
+  from unnest(array['delete from mobeye.placement where device_id = ''fout-1'' returning 1', 'select mobeye.device_undo(''fout-1'')',
+                    'delete from mobeye.device where device_id = ''fout-1'' returning 1']) as call;
+update mobeye.alert set kind = array_position('{unknown,intrusion,motion,panic,holdup,tamper,fire,heat,cold,water,camera,power,battery,comms,keepalive}', 'keepalive') - 1
+ where event_id = 'fout';
+select is(as_login('t_rik', 'delete from mobeye.placement where device_id = ''fout-1'' returning device_id'), 'fout-1', 'a keepalive alone keeps none');
+
 -- The other way takes the owner.
 select as_login('t_rik', 'update mobeye.placement set secret = false where device_id = ''open-2'' returning 1') \g /dev/null
 select is(exact('t_fee', 'o2'), 'false', 'a placement that is secret no longer reveals nothing that was stored');
