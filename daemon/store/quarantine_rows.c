@@ -10,16 +10,16 @@
 /* Without a target ON CONFLICT covers both unique indexes: the identity, and (journal, journal_seq) of records without
  * one. */
 const char quarantine_sql[] =
-    "insert into mobeye.quarantine (instance, journal, journal_seq, identity, endpoint, received_at, device_id, "
-    "source, event_id, sqlstate, reason, record, payload) select $1, $2, q.* from unnest($3::bigint[], $4::uuid[], "
-    "$5::text[], "
-    "$6::timestamptz[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::bytea[], $13::bytea[]) as q "
-    "on conflict do nothing";
+    "insert into mobeye.quarantine (instance, journal, journal_seq, identity, event_identity, endpoint, received_at, "
+    "device_id, source, event_id, sqlstate, reason, record, payload) select $1, $2, q.* from unnest($3::bigint[], "
+    "$4::uuid[], $5::uuid[], $6::text[], $7::timestamptz[], $8::text[], $9::text[], $10::text[], $11::text[], "
+    "$12::text[], $13::bytea[], $14::bytea[]) as q on conflict do nothing";
 
 const Oid quarantine_types[QUARANTINE_PARAMS] = {
-    TYPE_TEXT,        TYPE_UUID,       TYPE_INT8_ARRAY, TYPE_UUID_ARRAY, TYPE_TEXT_ARRAY, TYPE_TIMESTAMPTZ_ARRAY,
-    TYPE_TEXT_ARRAY,  TYPE_TEXT_ARRAY, TYPE_TEXT_ARRAY, TYPE_TEXT_ARRAY, TYPE_TEXT_ARRAY, TYPE_BYTEA_ARRAY,
-    TYPE_BYTEA_ARRAY,
+    TYPE_TEXT,        TYPE_UUID,        TYPE_INT8_ARRAY,        TYPE_UUID_ARRAY,
+    TYPE_UUID_ARRAY,  TYPE_TEXT_ARRAY,  TYPE_TIMESTAMPTZ_ARRAY, TYPE_TEXT_ARRAY,
+    TYPE_TEXT_ARRAY,  TYPE_TEXT_ARRAY,  TYPE_TEXT_ARRAY,        TYPE_TEXT_ARRAY,
+    TYPE_BYTEA_ARRAY, TYPE_BYTEA_ARRAY,
 };
 
 /* What describes the alert: endpoint, received_at, device_id, source, event_id. */
@@ -45,20 +45,22 @@ static void add_refusal(const struct encoded_batch *encoded, const struct row_re
     param_int8(&values[2], (int64_t)row->alert.seq);
     if (row->unreadable) {
         param_null(&values[3]);
-        param_null(&values[9]);
-        param_null(&values[12]);
+        param_null(&values[4]);
+        param_null(&values[10]);
+        param_null(&values[13]);
     } else {
         uint8_t id[IDENTITY_BYTES];
         identity_of(row->alert.source, row->alert.event_id, id);
+        param_bytes(&values[4], id, sizeof(id));
         if (row->alert.format == ALERT_CLOUDEVENTS)
             identity_own(id, row->alert.device, id);
         param_bytes(&values[3], id, sizeof(id));
-        param_text(&values[9], str_from(refusal->sqlstate));
-        param_text(&values[12], row->alert.payload);
+        param_text(&values[10], str_from(refusal->sqlstate));
+        param_text(&values[13], row->alert.payload);
     }
-    add_description(row, record_only, &values[4]);
-    param_text(&values[10], str_from(refusal->reason));
-    param_text(&values[11], row->record);
+    add_description(row, record_only, &values[5]);
+    param_text(&values[11], str_from(refusal->reason));
+    param_text(&values[12], row->record);
 }
 
 /* How many refusals from `first` on go into one statement: one at least. */
@@ -74,8 +76,8 @@ size_t quarantine_encode(const struct encoded_batch *encoded, size_t first, cons
                          struct buf values[QUARANTINE_PARAMS])
 {
     static const uint32_t elements[QUARANTINE_PARAMS] = {
-        0,         0,         TYPE_INT8, TYPE_UUID, TYPE_TEXT,  TYPE_TIMESTAMPTZ, TYPE_TEXT,
-        TYPE_TEXT, TYPE_TEXT, TYPE_TEXT, TYPE_TEXT, TYPE_BYTEA, TYPE_BYTEA,
+        0,         0,         TYPE_INT8, TYPE_UUID, TYPE_UUID, TYPE_TEXT,  TYPE_TIMESTAMPTZ,
+        TYPE_TEXT, TYPE_TEXT, TYPE_TEXT, TYPE_TEXT, TYPE_TEXT, TYPE_BYTEA, TYPE_BYTEA,
     };
     size_t n = how_many(encoded, first);
     buf_append_str(&values[0], str_from(encoded->instance));

@@ -6,7 +6,7 @@
 
 #include "store/encoded_batch.h"
 
-#define QUARANTINE_PARAMS 13
+#define QUARANTINE_PARAMS 14
 
 extern const char quarantine_sql[];
 extern const Oid quarantine_types[QUARANTINE_PARAMS];

@@ -39,19 +39,20 @@ begin
        and (i.placement_id = any (s.placements)
             or s.during @> i.first_seen and mobeye.is_of(s.device_id, i.device_id, i.placement_id, i.first_seen)) then
         select o.* into other
-          from (select a.device_id, a.kind, a.occurred_at as at
+          from (select a.device_id, a.kind, a.occurred_at as at, a.placement_id
                   from mobeye.alert_decoded a
                  where a.incident_id = i.incident_id and a.occurred_at between i.first_seen and i.last_seen
                    and not (a.device_id = any (s.names) and mobeye.is_of(s.device_id, a.device_id, a.placement_id, a.occurred_at))
                 union all
-                select c.device_id, i.kind, coalesce(c.since, i.first_seen)
+                select c.device_id, i.kind, coalesce(c.since, i.first_seen), null
                   from mobeye.incident_condition c
                  where c.incident_id = i.incident_id
                    and not (c.device_id = any (s.names)
                             and mobeye.is_of(s.device_id, c.device_id, i.placement_id, coalesce(c.since, i.first_seen)))) o
          order by o.at limit 1;
         if found then
-            update mobeye.incident t set device_id = other.device_id, kind = other.kind, first_seen = other.at
+            update mobeye.incident t
+               set device_id = other.device_id, device_placement_id = other.placement_id, kind = other.kind, first_seen = other.at
              where t.incident_id = i.incident_id;
         end if;
     end if;
@@ -106,18 +107,39 @@ comment on function mobeye.erase_last_known(mobeye.subject_scope) is
     'Erases the places of alerts and incidents of the day after the period that come from a fix within it; returns how many '
     'rows it changed.';
 
--- The identities of quarantined alerts stay stored, or the journal would bring the alerts back.
+-- The identities of quarantined alerts stay stored, or the journal or the sender would bring the alerts back: as the daemon
+-- stores them, where no other device's alert has that of the event, and the alert's own, which decides where one has.
 create or replace function mobeye.erase_quarantine(ids bigint[]) returns bigint
-language sql
+language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
-    with gone as (delete from mobeye.quarantine q where q.id = any (ids) returning q.identity),
-         -- Locked: its period does not end before this is committed.
-         current as (select p.period from mobeye.identity_period p where p.closed_at is null for share),
-         known as (insert into mobeye.alert_identity (id, device, period)
-                   select g.identity, 0, c.period from gone g, current c where g.identity is not null
-                   on conflict do nothing)
-    select count(*) from gone
+declare
+    current integer;
+    n bigint;
+begin
+    -- Locked: its period does not end before this is committed. One that was about to end is not found; then there is a new one.
+    for attempt in 1..10 loop
+        select p.period into current from mobeye.identity_period p where p.closed_at is null for share;
+        exit when found;
+    end loop;
+    if current is null then
+        raise exception 'mobeye.identity_period has no current period (one whose closed_at is null)' using errcode = 'no_data_found';
+    end if;
+    with gone as (
+        delete from mobeye.quarantine q where q.id = any (ids) returning q.identity, q.event_identity
+    ), known as (
+        insert into mobeye.alert_identity (id, device, period)
+        select g.event_identity, coalesce(nullif(('x' || left(replace(g.identity::text, '-', ''), 16))::bit(64)::bigint, 0), 1), current
+          from gone g
+         where g.event_identity <> g.identity
+           and not exists (select from mobeye.alert_identity a where a.id = g.event_identity)
+        union all
+        select g.identity, 0, current from gone g where g.identity is not null
+        on conflict do nothing
+    )
+    select count(*) into n from gone;
+    return n;
+end
 $$;
 comment on function mobeye.erase_quarantine(bigint[]) is
     'Erases alerts in quarantine, and keeps their identities so that a journal does not bring them back; returns how many.';

@@ -253,6 +253,7 @@ create table if not exists mobeye.quarantine (
     journal uuid,
     journal_seq bigint,
     identity uuid unique,
+    event_identity uuid, -- of (source, event_id), as mobeye.alert_identity has it
     endpoint text,
     received_at timestamptz,
     device_id text,

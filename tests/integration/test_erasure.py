@@ -173,3 +173,24 @@ def test_what_a_set_sent_before_it_was_registered_is_hidden_and_erased_too(datab
     done = mobeyectl("subject", "erase", "--yes", "--address", "Zonnehof 271", "--db", database.conninfo)
     assert done.returncode == 0, done.stderr
     assert database.rows(named) == [("dc09:3710/1", False)]
+
+
+def test_an_erased_alert_of_the_quarantine_comes_back_neither_from_the_journal_nor_from_its_sender(database, daemons, context):
+    database.execute("insert into mobeye.device (device_id) values ('d');"
+                     " alter table mobeye.alert add constraint refuse check (event_id <> 'refused')")
+    daemon = daemons(database.ingest).start()
+    dealer = Dealer(context, daemon.address())
+    message = alert("refused", device="d", text="achterdeur van mevrouw Jansen")
+    assert dealer.ask(message)[0] == b"ACK"
+    daemon.wait_drained()
+    assert database.value("select count(*) from mobeye.quarantine") == 1
+    database.execute("alter table mobeye.alert drop constraint refuse")
+    erased = mobeyectl("subject", "erase", "--device", "d", "--from", "2020-01-01", "--until", "2100-01-01", "--yes",
+                       "--db", database.conninfo)
+    assert erased.returncode in (0, 1) and database.value("select count(*) from mobeye.quarantine") == 0, erased.stderr
+    assert dealer.ask(message)[0] == b"ACK"
+    daemon.wait_drained()
+    assert daemon.ctl("journal", "replay", "--db", database.ingest).returncode == 0
+    daemon.wait_drained()
+    assert database.value("select count(*) from mobeye.alert") == 0
+    assert database.value("select count(*) from mobeye.alert_identity where device <> 0") == 1
