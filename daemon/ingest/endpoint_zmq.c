@@ -104,7 +104,8 @@ static int set_options(struct endpoint_zmq *z)
         {ZMQ_TCP_KEEPALIVE, 1},
         {ZMQ_BACKLOG, BACKLOG},
     };
-    int64_t frame_max = ENDPOINT_FRAME_MAX;
+    /* libzmq compares it with the length of the frame on the wire. */
+    int64_t frame_max = ENDPOINT_FRAME_MAX + (z->endpoint->conf->curve ? CURVE_FRAME_BYTES : 0);
     if (zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &frame_max, sizeof(frame_max)) != 0)
         return -1;
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)

@@ -9,11 +9,13 @@ from harness import portal
 from harness.alerts import alert, alerts, encode
 from harness.curve import Key, Site
 from harness.daemon import mobeyectl
+from harness.images import jpeg
 from harness.paths import MOBEYED
 from harness.peers import Dealer
 from harness.wait import wait_until
 
 ALL = ["*"]
+FRAME_MAX = 8 * 1024 * 1024
 
 
 @pytest.fixture
@@ -167,6 +169,20 @@ def test_what_is_malformed_is_told_as_such(context, site):
 
 def frame_of(body):
     return portal.wrap(portal.build(body + portal.stamp()))
+
+
+def test_a_frame_of_8_mib_is_answered_and_a_larger_one_cuts_the_connection(context, site, database):
+    gateway = site.client()
+    site.start(gateway=(gateway, ALL))
+    dealer = Dealer(context, site.daemon.address(), curve=gateway)
+    assert dealer.ask(alert("image"), jpeg(FRAME_MAX)).word == b"ACK"
+    assert dealer.ask(bytes(FRAME_MAX)).word == b"REJECT"
+    database.wait_stored(1)
+    assert database.rows("select flags from patrol.alerts") == [(["bad_image"],)]
+    monitor = dealer.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+    dealer.send(bytes(FRAME_MAX + 1))
+    assert monitor.poll(60000), "the connection is cut"
+    dealer.socket.disable_monitor()
 
 
 def test_dc09_frames_are_for_accounts_and_inputs(context, site, database):
