@@ -64,20 +64,11 @@ static void print_version(void)
            GEOSversion());
 }
 
-/* Loads the file and checks what it refers to; appends diagnostics to the report. names: to look up the names in the
- * rules, or NULL. */
-static struct conf *load_and_check(const char *file, const struct conf_names *names, struct buf *report)
-{
-    struct conf *conf = conf_load_whole(file, names, report);
-    if (conf && check_external(conf, report) != 0)
-        conf_free(&conf);
-    return conf;
-}
-
+/* names: to look up the names in the rules, or NULL. */
 static struct conf *load_and_report(const char *file, const struct conf_names *names)
 {
     struct buf report = {0};
-    struct conf *conf = load_and_check(file, names, &report);
+    struct conf *conf = conf_load_whole(file, names, check_external, &report);
     program_report(&report, conf != NULL);
     return conf;
 }
@@ -159,7 +150,7 @@ static void on_reload(void *ctx)
     struct daemon *d = ctx;
     struct err err;
     struct buf report = {0};
-    struct conf *conf = load_and_check(d->file, NULL, &report);
+    struct conf *conf = conf_load_whole(d->file, NULL, check_external, &report);
     program_log_report(conf ? LOG_LEVEL_WARNING : LOG_LEVEL_ERROR, "reload", &report);
     if (conf && conf_needs_restart(pipeline_conf(d->pipeline), conf, &report))
         program_log_report(LOG_LEVEL_WARNING, "reload", &report);

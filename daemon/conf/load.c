@@ -43,7 +43,7 @@ static void unknown_key_error(struct diagnostics *diagnostics, const char *scope
     char name[33];
     struct buf allowed = {0};
     if (diagnostics->n == DIAGNOSTICS_MAX) {
-        diagnostics_error(diagnostics, key->pos, path, "unknown key");
+        diagnostics_error(diagnostics, key->pos, path, "unknown key (expected a known one)");
         return;
     }
     size_t len = strspn(key->text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
@@ -113,7 +113,7 @@ static void load_named(const struct loader_target *target, const struct node *ma
             loader_path_key(target->path, is_usable(name->text) ? name->text : quoted(name->text).text);
         *(char **)base = mem_strdup(name->text);
         if (first != name)
-            diagnostics_error(target->diagnostics, name->pos, path.text, "duplicate key, first defined on line %zu",
+            diagnostics_error(target->diagnostics, name->pos, path.text, "duplicate key, first defined on line %zu (expected each key once)",
                               first->pos.line);
         else if (item->kind == NODE_MAP)
             loader_map(target->diagnostics, schema_scope(key).text, path.text, item->pos, item, base);
@@ -197,7 +197,7 @@ void loader_map(struct diagnostics *diagnostics, const char *scope, const char *
         if (!key)
             unknown_key_error(diagnostics, scope, path, word);
         else if (first != word)
-            diagnostics_error(diagnostics, word->pos, full.text, "duplicate key, first defined on line %zu",
+            diagnostics_error(diagnostics, word->pos, full.text, "duplicate key, first defined on line %zu (expected each key once)",
                               first->pos.line);
         else
             load_key(&(struct loader_target){diagnostics, key, full.text, base}, map->items[i + 1]);
@@ -237,6 +237,7 @@ static void set_rules_text(struct conf *conf, const struct node *root, struct st
 /* What conf_load_whole() adds to a source. */
 struct daemon_source {
     const struct conf_names *names;
+    conf_check_fn check;
     struct buf clients; /* diagnostics about the client list */
 };
 
@@ -255,7 +256,10 @@ static void *load_tree(const struct loader_source *source, const struct node *ro
         conf->database.pos = conninfo->pos;
     if (!diagnostics->bad)
         set_rules_text(conf, root, text);
-    if (source->whole && loader_security(conf, diagnostics, &more->clients) != 0)
+    bool good = !source->whole || loader_security(conf, diagnostics, &more->clients) == 0;
+    if (more->check)
+        more->check(conf, diagnostics);
+    if (!good)
         conf_free(&conf);
     return conf;
 }
@@ -275,9 +279,10 @@ struct conf *conf_parse(const char *file, const char *text, size_t len, struct b
     return loader_parse(&daemon_program, &source, (struct str){text, len}, out);
 }
 
-static struct conf *load_file(const char *file, bool whole, const struct conf_names *names, struct buf *out)
+static struct conf *load_file(const char *file, bool whole, const struct conf_names *names, conf_check_fn check,
+                              struct buf *out)
 {
-    struct daemon_source more = {.names = names};
+    struct daemon_source more = {.names = names, .check = check};
     const struct loader_source source = {file, whole, &more};
     struct conf *conf = loader_load(&daemon_program, &source, out);
     buf_append_str(out, buf_str(&more.clients));
@@ -287,12 +292,12 @@ static struct conf *load_file(const char *file, bool whole, const struct conf_na
 
 struct conf *conf_load(const char *file, struct buf *out)
 {
-    return load_file(file, false, NULL, out);
+    return load_file(file, false, NULL, NULL, out);
 }
 
-struct conf *conf_load_whole(const char *file, const struct conf_names *names, struct buf *out)
+struct conf *conf_load_whole(const char *file, const struct conf_names *names, conf_check_fn check, struct buf *out)
 {
-    return load_file(file, true, names, out);
+    return load_file(file, true, names, check, out);
 }
 
 static bool needs_restart(const struct schema_key *key)

@@ -7,16 +7,21 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "conf/conf.h"
+#include "conf/diagnostics.h"
 
 /* Appends one line for each diagnostic: "FILE:LINE:COL: section.key: what is wrong (what is expected)", warnings with
  * "warning: " after the position. Returns the configuration, which the caller owns, or NULL if there was an error, such
  * as a file that cannot be read. Warnings alone do not make it NULL. */
 struct conf *conf_load(const char *file, struct buf *diagnostics);
 
+/* Checks what this module cannot. conf may lack values that were reported before. */
+typedef void (*conf_check_fn)(const struct conf *conf, struct diagnostics *diagnostics);
+
 /* As conf_load(), and also loads the secret key and the client list that the file names, with diagnostics in the same
- * form. If names is not NULL, warns about names in the rules that the database does not know. For the daemon: programs
- * that only read the configuration need no secrets. */
-struct conf *conf_load_whole(const char *file, const struct conf_names *names, struct buf *diagnostics);
+ * form. If names is not NULL, warns about names in the rules that the database does not know. Calls check, unless it is
+ * NULL. For the daemon: programs that only read the configuration need no secrets. */
+struct conf *conf_load_whole(const char *file, const struct conf_names *names, conf_check_fn check,
+                             struct buf *diagnostics);
 
 /* Reads a CURVE secret key in Z85 from a secret (base/secret.h). Free it with secret_free_text(). -1 with err set,
  * which names the source and never contains the key. */

@@ -201,7 +201,7 @@ static void load_secret(const struct board_check *check)
     struct source_pos pos = node_value(section_of(check, "identity", "secret"), "file")->pos;
     if (secret_out_of_reach(conf->identity.secret_file))
         diagnostics_warning(check->diagnostics, pos, "identity.secret.file",
-                            "%s is not available here (systemd passes it to the service only)",
+                            "%s is not available here (expected in the service, to which systemd passes it)",
                             conf->identity.secret_file);
     else if (read_secret(conf->identity.secret_file, &conf->identity.secret, &err) != 0)
         diagnostics_failure(check->diagnostics, pos, "identity.secret.file", &err, "a file with the secret");

@@ -98,7 +98,7 @@ static void check_password(const struct frigate_check *check, const char *sectio
     struct source_pos pos = pos_of(check, section, "password_file");
     if (secret_out_of_reach(login->password_file))
         diagnostics_warning(check->diagnostics, pos, path.text,
-                            "%s is not available here (systemd passes it to the service only)", login->password_file);
+                            "%s is not available here (expected in the service, to which systemd passes it)", login->password_file);
     else if (read_password(login->password_file, &login->password, &err) != 0)
         diagnostics_failure(check->diagnostics, pos, path.text, &err, "a file with the password");
 }
@@ -208,7 +208,7 @@ static void check_client_key(const struct frigate_check *check)
     const char *source = check->conf->client_key;
     if (secret_out_of_reach(source))
         diagnostics_warning(check->diagnostics, pos, "client_key",
-                            "%s is not available here (systemd passes it to the service only)", source);
+                            "%s is not available here (expected in the service, to which systemd passes it)", source);
     else if (conf_read_key(source, &secret, &err) != 0)
         diagnostics_failure(check->diagnostics, pos, "client_key", &err,
                             "the secret key file that mobeyectl keygen wrote");

@@ -50,7 +50,7 @@ static void load_key(const char *source, struct source_pos pos, const char *path
 {
     struct err err;
     if (secret_out_of_reach(source)) {
-        diagnostics_warning(diagnostics, pos, path, "%s is not available here (systemd passes it to the service only)",
+        diagnostics_warning(diagnostics, pos, path, "%s is not available here (expected in the service, to which systemd passes it)",
                             source);
     } else if (conf_read_key(source, ret, &err) != 0) {
         /* One key in 85 begins like a path. */
@@ -152,7 +152,7 @@ static void load_clients(struct conf *conf, const struct node *root, struct diag
     if (!diagnostics->bad)
         warn_missing_sources(conf, list, diagnostics);
     if (list->n == 0)
-        diagnostics_warning(diagnostics, list->pos, "clients", "is empty: no client may send over CURVE");
+        diagnostics_warning(diagnostics, list->pos, "clients", "is empty: no client may send over CURVE (expected at least one client)");
 }
 
 static int by_key(const void *left, const void *right)
@@ -167,7 +167,7 @@ int conf_parse_clients(struct conf *conf, const char *file, const char *text, si
     struct diagnostics diagnostics = {0};
     struct node *root = NULL;
     if (len > LOADER_FILE_MAX)
-        diagnostics_error(&diagnostics, top, "file", "is too large (1 MiB)");
+        diagnostics_error(&diagnostics, top, "file", "is too large (expected at most 1 MiB)");
     else
         root = tree_parse(text, len, &diagnostics);
     if (root)
@@ -209,7 +209,7 @@ static void warn_of_unregistered(const struct conf *conf, struct diagnostics *di
         const struct conf_endpoint *endpoint = &conf->endpoints[i];
         if (endpoint->server_key && endpoint->name && !is_listed(conf, endpoint->server_key))
             diagnostics_warning(diagnostics, endpoint->pos, loader_path_key("endpoints", endpoint->name).text,
-                                "its messages will not be accepted: no client in %s has its server_key",
+                                "its messages will not be accepted: no client in %s has its server_key (expected one with it)",
                                 conf->security.clients);
     }
 }

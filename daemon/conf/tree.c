@@ -90,8 +90,8 @@ static void syntax_error(struct parser *parser)
     else if (y->context && memcmp(&y->context_mark, &y->problem_mark, sizeof(y->problem_mark)) != 0)
         diagnostics_error(
             parser->diagnostics, at, "yaml",
-            "%s %s that began at %zu:%zu (look between the two positions for an unclosed quote or bracket, or "
-            "inconsistent indentation)",
+            "%s %s that began at %zu:%zu (expected closed quotes and brackets and consistent indentation between the "
+            "two positions)",
             y->problem, y->context, y->context_mark.line + 1, y->context_mark.column + 1);
     else
         diagnostics_error(parser->diagnostics, at, "yaml", "%s (expected YAML 1.1)", y->problem);

@@ -420,7 +420,7 @@ static void set_date(const struct loader_target *target, const struct node *node
 static void set_steps(const struct loader_target *target, const struct node *value)
 {
     const struct node *const *item;
-    int64_t *steps = member_of(target), step;
+    int64_t *steps = member_of(target), step, last = 0;
     size_t n = list_items(target, &value, &item);
     if (n > OVERDUE_STEPS)
         loader_error(target, value->pos, "has %zu items", n);
@@ -428,17 +428,16 @@ static void set_steps(const struct loader_target *target, const struct node *val
         struct err err;
         const char *text = scalar(target, item[i]);
         if (!text)
-            return;
+            continue;
         int rc = value_duration(text, &step, &err);
         if (rc == 0 && (step < target->key->min || step > target->key->max))
             rc = err_set(&err, "is out of range");
-        else if (rc == 0 && i > 0 && step <= steps[i - 1])
+        else if (rc == 0 && step <= last)
             rc = err_set(&err, "is not longer than the step before it");
-        if (rc != 0) {
+        if (rc != 0)
             value_error(target, item[i], &err);
-            return;
-        }
-        steps[i] = step;
+        else
+            steps[i] = last = step;
     }
 }
 

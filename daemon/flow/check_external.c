@@ -1,45 +1,53 @@
 #include "flow/check_external.h"
 
+#include <stdio.h>
+
 #include "base/secret.h"
 #include "ingest/dc09_crypt.h"
 #include "store/conninfo.h"
 #include "store/pgtarget.h"
 
-static int check_conninfo(const struct conf *conf, struct buf *out)
+/* Where the errors in a file of DC-09 keys are reported. */
+struct keys_check {
+    struct diagnostics *diagnostics;
+    struct source_pos pos;
+    char path[128];
+};
+
+static void check_conninfo(const struct conf *conf, struct diagnostics *diagnostics)
 {
     struct err err;
     struct pgtargets targets = {0};
-    int rc = conninfo_check(conf->database.conninfo, &err);
-    if (rc == 0)
-        rc = pgtargets_parse(&targets, conf->database.conninfo, &err);
-    if (rc != 0)
-        buf_printf(out, "%s:%zu:%zu: database.conninfo: %s (expected a libpq connection string)\n", conf->file,
-                   conf->database.pos.line, conf->database.pos.col, err.text);
+    if (conninfo_check(conf->database.conninfo, &err) != 0 ||
+        pgtargets_parse(&targets, conf->database.conninfo, &err) != 0)
+        diagnostics_failure(diagnostics, conf->database.pos, "database.conninfo", &err, "a libpq connection string");
     pgtargets_free(&targets);
-    return rc;
+}
+
+static void on_bad_keys(void *ctx, const struct err *err)
+{
+    const struct keys_check *check = ctx;
+    diagnostics_failure(check->diagnostics, check->pos, check->path, err, "a file of accounts and keys");
 }
 
 /* A credential that only the service can read is not an error here; opening the endpoints checks it. */
-static int check_dc09_keys(const struct conf *conf, const struct conf_endpoint *endpoint, struct buf *out)
+static void check_dc09_keys(const struct conf_endpoint *endpoint, struct diagnostics *diagnostics)
 {
-    struct err err;
-    bool hidden = secret_out_of_reach(endpoint->dc09_keys);
-    struct dc09_keys *keys = hidden ? NULL : dc09_keys_load(endpoint->dc09_keys, &err);
-    if (hidden)
-        err_set(&err, "%s cannot be read here (systemd passes it to the service only)", endpoint->dc09_keys);
-    if (!keys)
-        buf_printf(out, "%s:%zu:%zu: %sendpoints.%s.dc09_keys: %s\n", conf->file, endpoint->dc09_keys_pos.line,
-                   endpoint->dc09_keys_pos.col, hidden ? "warning: " : "", endpoint->name, err.text);
-    bool good = keys || hidden;
-    dc09_keys_free(&keys);
-    return good ? 0 : -1;
+    struct keys_check check = {.diagnostics = diagnostics, .pos = endpoint->dc09_keys_pos};
+    snprintf(check.path, sizeof(check.path), "endpoints.%s.dc09_keys", endpoint->name ? endpoint->name : "");
+    if (secret_out_of_reach(endpoint->dc09_keys))
+        diagnostics_warning(diagnostics, check.pos, check.path,
+                            "%s is not available here (expected in the service, to which systemd passes it)",
+                            endpoint->dc09_keys);
+    else
+        dc09_keys_check(endpoint->dc09_keys, on_bad_keys, &check);
 }
 
-int check_external(const struct conf *conf, struct buf *out)
+void check_external(const struct conf *conf, struct diagnostics *diagnostics)
 {
-    int rc = check_conninfo(conf, out);
+    if (conf->database.conninfo)
+        check_conninfo(conf, diagnostics);
     for (size_t i = 0; i < conf->n_endpoints; i++)
-        if (conf->endpoints[i].dc09_keys && check_dc09_keys(conf, &conf->endpoints[i], out) != 0)
-            rc = -1;
-    return rc;
+        if (conf->endpoints[i].dc09_keys)
+            check_dc09_keys(&conf->endpoints[i], diagnostics);
 }

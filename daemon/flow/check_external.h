@@ -5,9 +5,9 @@
 #define MOBEYE_FLOW_CHECK_EXTERNAL_H
 
 #include "conf/conf.h"
+#include "conf/diagnostics.h"
 
-/* Checks database.conninfo and the DC-09 keys of the endpoints. Appends one line per error or warning, in the format of
- * conf_load(). -1: there is an error. */
-int check_external(const struct conf *conf, struct buf *out);
+/* Checks database.conninfo and the DC-09 keys of the endpoints. For conf_load_whole(). */
+void check_external(const struct conf *conf, struct diagnostics *diagnostics);
 
 #endif

@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,14 @@ struct account_key {
 struct dc09_keys {
     struct account_key *entries;
     size_t n, cap;
+};
+
+/* A file that is read, and who is told its errors. */
+struct key_file {
+    const char *path;
+    dc09_keys_error_fn on_error;
+    void *ctx;
+    bool bad;
 };
 
 static const EVP_CIPHER *cipher_of(const struct dc09_key *key)
@@ -122,6 +131,13 @@ static int compare_entries(const void *a, const void *b)
     return strcmp(left->account, right->account);
 }
 
+static int compare_lines(const void *a, const void *b)
+{
+    const struct account_key *left = a, *right = b;
+    int order = compare_entries(a, b);
+    return order ? order : (left->line > right->line) - (left->line < right->line);
+}
+
 /* false: not an account. */
 static bool entry_account(struct account_key *entry, struct str account)
 {
@@ -151,19 +167,22 @@ static struct str next_word(struct str *line)
     return word;
 }
 
-static int read_line(struct dc09_keys *keys, const char *path, unsigned number, struct str line, struct err *err)
+__attribute__((format(printf, 3, 4))) static void line_error(struct key_file *file, unsigned number, const char *fmt,
+                                                             ...)
 {
-    struct str account = next_word(&line);
-    if (account.len == 0)
-        return 0;
-    struct str key = next_word(&line);
-    struct str extra = next_word(&line);
-    struct account_key entry = {.line = number};
-    if (!entry_account(&entry, account))
-        return err_set(err, "%s:%u: account is not valid (expected 3 to 16 hexadecimal characters)", path, number);
-    if (extra.len > 0 || !dc09_key_parse(key, &entry.key))
-        return err_set(err, "%s:%u: key of account %s is not valid (expected only 32, 48 or 64 hexadecimal characters)",
-                       path, number, entry.account);
+    struct err err;
+    char what[256];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(what, sizeof(what), fmt, args);
+    va_end(args);
+    err_set(&err, "%s:%u: %s", file->path, number, what);
+    file->bad = true;
+    file->on_error(file->ctx, &err);
+}
+
+static void add_entry(struct dc09_keys *keys, const struct account_key *entry)
+{
     if (keys->n == keys->cap) {
         keys->cap = keys->cap ? keys->cap * 2 : 16;
         struct account_key *grown = mem_realloc(NULL, keys->cap, sizeof(*grown));
@@ -173,47 +192,92 @@ static int read_line(struct dc09_keys *keys, const char *path, unsigned number, 
         free(keys->entries);
         keys->entries = grown;
     }
-    keys->entries[keys->n++] = entry;
-    OPENSSL_cleanse(&entry, sizeof(entry));
-    return 0;
+    keys->entries[keys->n++] = *entry;
 }
 
-static int sort_entries(struct dc09_keys *keys, const char *path, struct err *err)
+static void read_line(struct dc09_keys *keys, struct key_file *file, unsigned number, struct str line)
+{
+    struct account_key entry = {.line = number};
+    if (memchr(line.p, '\0', line.len)) {
+        line_error(file, number, "contains a NUL byte (expected text)");
+        return;
+    }
+    struct str account = next_word(&line);
+    if (account.len == 0)
+        return;
+    struct str key = next_word(&line);
+    struct str extra = next_word(&line);
+    if (!entry_account(&entry, account))
+        line_error(file, number, "account is not valid (expected 3 to 16 hexadecimal characters)");
+    else if (extra.len > 0 || !dc09_key_parse(key, &entry.key))
+        line_error(file, number,
+                   "key of account %s is not valid (expected only 32, 48 or 64 hexadecimal characters)", entry.account);
+    else
+        add_entry(keys, &entry);
+    OPENSSL_cleanse(&entry, sizeof(entry));
+}
+
+static void sort_entries(struct dc09_keys *keys, struct key_file *file)
 {
     if (keys->n > 0)
-        qsort(keys->entries, keys->n, sizeof(*keys->entries), compare_entries);
-    for (size_t i = 1; i < keys->n; i++) {
-        const struct account_key *a = &keys->entries[i - 1], *b = &keys->entries[i];
-        if (compare_entries(a, b) == 0)
-            return err_set(err, "%s:%u: duplicate account %s, first defined on line %u", path,
-                           a->line > b->line ? a->line : b->line, a->account, a->line < b->line ? a->line : b->line);
+        qsort(keys->entries, keys->n, sizeof(*keys->entries), compare_lines);
+    for (size_t i = 1, first = 0; i < keys->n; i++) {
+        if (compare_entries(&keys->entries[i], &keys->entries[first]) != 0)
+            first = i;
+        else
+            line_error(file, keys->entries[i].line,
+                       "duplicate account %s, first defined on line %u (expected each account once)",
+                       keys->entries[i].account, keys->entries[first].line);
     }
-    return 0;
 }
 
-static int read_lines(struct dc09_keys *keys, const char *path, struct str text, struct err *err)
+static void read_lines(struct dc09_keys *keys, struct key_file *file, struct str text)
 {
     for (unsigned number = 1; text.len > 0; number++) {
         const char *end = memchr(text.p, '\n', text.len);
         struct str line = {text.p, end ? (size_t)(end - text.p) : text.len};
-        if (memchr(line.p, '\0', line.len))
-            return err_set(err, "%s:%u: contains a NUL byte (expected text)", path, number);
-        if (read_line(keys, path, number, line, err) != 0)
-            return -1;
+        read_line(keys, file, number, line);
         size_t used = line.len + (end != NULL);
         text = (struct str){text.p + used, text.len - used};
     }
-    return sort_entries(keys, path, err);
+    sort_entries(keys, file);
 }
 
-struct dc09_keys *dc09_keys_load(const char *path, struct err *err)
+/* NULL: at least one error was passed on. */
+static struct dc09_keys *load_keys(struct key_file *file)
 {
+    struct err err;
     struct dc09_keys *keys = mem_zalloc(sizeof(*keys));
     struct buf text = {0};
-    if (secret_read(path, FILE_MAX_BYTES, &text, err) != 0 || read_lines(keys, path, buf_str(&text), err) != 0)
+    if (secret_read(file->path, FILE_MAX_BYTES, &text, &err) == 0) {
+        read_lines(keys, file, buf_str(&text));
+    } else {
+        file->bad = true;
+        file->on_error(file->ctx, &err);
+    }
+    if (file->bad)
         dc09_keys_free(&keys);
     secret_free(&text);
     return keys;
+}
+
+static void keep_first(void *ctx, const struct err *err)
+{
+    struct err *first = ctx;
+    if (!*first->text)
+        *first = *err;
+}
+
+struct dc09_keys *dc09_keys_load(const char *source, struct err *err)
+{
+    *err->text = '\0';
+    return load_keys(&(struct key_file){.path = source, .on_error = keep_first, .ctx = err});
+}
+
+void dc09_keys_check(const char *source, dc09_keys_error_fn on_error, void *ctx)
+{
+    struct dc09_keys *keys = load_keys(&(struct key_file){.path = source, .on_error = on_error, .ctx = ctx});
+    dc09_keys_free(&keys);
 }
 
 void dc09_keys_free(struct dc09_keys **keys)

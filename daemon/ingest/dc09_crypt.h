@@ -41,6 +41,11 @@ struct dc09_keys;
 /* Reads lines "ACCOUNT HEXKEY" from a secret (base/secret.h) of at most 4 MiB; '#' starts a comment. NULL with err set,
  * which names the source and the line, never the key. */
 struct dc09_keys *dc09_keys_load(const char *source, struct err *err);
+
+/* Reads them too, and calls on_error for every error in the source, with err as that of dc09_keys_load(). */
+typedef void (*dc09_keys_error_fn)(void *ctx, const struct err *err);
+void dc09_keys_check(const char *source, dc09_keys_error_fn on_error, void *ctx);
+
 void dc09_keys_free(struct dc09_keys **keys); /* wipes them; safe on NULL */
 
 /* NULL: no key for this account (3 to 16 hex characters, in either case, with or without leading zeros). Safe on NULL

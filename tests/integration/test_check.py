@@ -53,6 +53,23 @@ def test_every_error_is_told_at_once_with_its_place(conf, tmp_path):
     assert errors["journal.keep"][0] == lines.index("  keep: 24 moons") + 1
 
 
+def test_what_the_file_refers_to_is_checked_beside_other_errors(conf, tmp_path):
+    """The keys of DC-09 and what libpq says of the conninfo, in the order of the file; each with what is allowed, once."""
+    keys = tmp_path / "keys"
+    keys.write_text("77 00\n1234 00\nwhat\n")
+    keys.chmod(0o600)
+    conf.endpoints = [conf.endpoint("a", socket="tcp", format="sia-dc09", bind="tcp://127.0.0.1:0", dc09_keys=str(keys)),
+                      conf.endpoint("b", socket="tcp", format="sia-dc09", bind="tcp://127.0.0.1:0", dc09_keys="/none")]
+    text = conf.text().replace("host=/nonexistent dbname=mobeye", "host=a,b,c port=1,2 user=x")
+    status, said = check(tmp_path, text + "flavour: vanilla\n")
+    errors = [rest for _, _, rest in said if "warning:" not in rest]
+    assert status == 2 and said == sorted(said, key=lambda place: place[:2])
+    assert [error.split(": ")[0] for error in errors] == \
+        ["database.conninfo", *3 * ["endpoints.a.dc09_keys"], "endpoints.b.dc09_keys", "flavour"]
+    assert [error.split(f"{keys}:")[1][0] for error in errors[1:4]] == ["1", "2", "3"]
+    assert all(rest.count("(expected ") == 1 and rest.endswith(")") for _, _, rest in said), said
+
+
 @pytest.mark.parametrize("missing", ["instance: test-1\n", "  conninfo: ", "  directory: "])
 def test_what_is_required_is_missed(conf, tmp_path, missing):
     text = re.sub("(?m)^" + re.escape(missing) + ("" if missing.endswith("\n") else ".*\n"), "", conf.text())

@@ -179,6 +179,32 @@ Test(dc09_crypt, a_bad_file_of_keys_is_refused_with_the_place_and_without_the_ke
     free(path);
 }
 
+static void collect(void *ctx, const struct err *err)
+{
+    buf_printf(ctx, "%s\n", strrchr(err->text, '/'));
+}
+
+Test(dc09_crypt, a_check_names_every_bad_line)
+{
+    static const char text[] = "1234 " KEY "\nxyz " KEY "\n1234 " KEY "\n77\n5678 00\n1234 " KEY "\n";
+    struct buf got = {0}, want = {0};
+    char *path = private_file(text, sizeof(text) - 1, 0600);
+    const char *name = strrchr(path, '/');
+    dc09_keys_check(path, collect, &got);
+    buf_printf(&want, "%s:2: account is not valid (expected 3 to 16 hexadecimal characters)\n", name);
+    buf_printf(&want, "%s:4: account is not valid (expected 3 to 16 hexadecimal characters)\n", name);
+    buf_printf(&want,
+               "%s:5: key of account 5678 is not valid (expected only 32, 48 or 64 hexadecimal characters)\n", name);
+    for (unsigned line = 3; line <= 6; line += 3)
+        buf_printf(&want, "%s:%u: duplicate account 1234, first defined on line 1 (expected each account once)\n", name,
+                   line);
+    cr_expect(str_eq(buf_str(&got), buf_str(&want)), "%.*s", (int)got.len, got.data);
+    unlink(path);
+    free(path);
+    buf_free(&got);
+    buf_free(&want);
+}
+
 Test(dc09_crypt, a_file_that_others_may_read_is_refused)
 {
     static const mode_t modes[] = {0640, 0604, 0644, 0660, 0610, 0606};

@@ -155,7 +155,7 @@ Test(secret, a_key_in_the_place_of_its_file_is_not_told)
         FILE *file = fopen(path, "w");
         fputs(text, file);
         fclose(file);
-        cr_expect_null(conf_load_whole(path, NULL, &report));
+        cr_expect_null(conf_load_whole(path, NULL, NULL, &report));
         cr_expect(report.len > 0 && !memmem(report.data, report.len, "erysecret", 9), "%.*s", (int)report.len,
                   report.data);
         buf_free(&report);

@@ -192,9 +192,7 @@ static int install_file(const struct apply_request *request, const struct buf *t
 static struct conf *load_as_daemon(const char *file)
 {
     struct buf report = {0};
-    struct conf *conf = conf_load_whole(file, NULL, &report);
-    if (conf && check_external(conf, &report) != 0)
-        conf_free(&conf);
+    struct conf *conf = conf_load_whole(file, NULL, check_external, &report);
     if (report.len > 0)
         fwrite(report.data, 1, report.len, stderr);
     buf_free(&report);
