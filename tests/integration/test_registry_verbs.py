@@ -275,6 +275,19 @@ def test_a_dry_run_of_areas_shows_them_and_what_would_be_removed(registry):
         collection(({"code": "A", "name": "a"}, square()), ({"code": "A", "name": "b"}, square())), "twice"))[0]
 
 
+def test_a_number_of_homes_that_is_not_known_is_left_out(registry):
+    given = {"A": 1200, "B": 12.0, "C": 0, "D": -99997, "E": -99995, "F": None}
+    file = registry.file(collection(*(({"code": code, "name": code, "homes": homes}, square(5 + i))
+                                      for i, (code, homes) in enumerate(given.items()))))
+    _, said = registry.done("areas", "import", "--layer", "buurt", file)
+    assert said.count("properties.homes: 0 read as not known (and 2 more)") == said.count("\n") == 1
+    assert dict(registry.query("select code, homes from mobeye.area")) == \
+        {"A": 1200, "B": 12, **dict.fromkeys("CDEF")}
+    for homes in (12.5, "many", 1e9, "1e", "0x10", " 12"):
+        file = registry.file(collection(({"code": "A", "name": "A", "homes": homes}, square())), "bad")
+        assert "properties.homes: is not a number of homes" in registry.refused("areas", "import", "--layer", "buurt", file)[0]
+
+
 def test_a_device_is_placed_retrieved_and_shown(registry):
     registry.add_team("noord")
     registry.done("devices", "import", registry.file(DEVICES))

@@ -1,12 +1,14 @@
 #include "ctl/registry/geojson_feature.h"
 
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistr.h>
 
 #include "ctl/registry/cell_read.h"
 
-enum { CODE_MAX = 64 };
+enum { CODE_MAX = 64, HOMES_MAX = 999999999 };
 
 /* Coordinate systems, recognised by their range of coordinates in the Netherlands. */
 static const struct grid {
@@ -85,9 +87,27 @@ static const char *bad_text(struct str text, size_t max)
     return max && u8_mbsnlen((const uint8_t *)text.p, text.len) > max ? "is too long" : NULL;
 }
 
-static bool is_count(struct str text)
+/* Leaves digits, or nothing if the number is not known, which statistics offices write as 0 or below. false: it is not a
+ * whole number. */
+static bool read_homes(struct geojson_feature *feature, struct line_diagnostics *line_diagnostics)
 {
-    return text.len == 0 || (text.len < 10 && text.p[0] != '0' && cell_has_only(text, "0123456789"));
+    static const char topic[] = "homes";
+    char text[32] = "", *end = text;
+    struct str homes = buf_str(&feature->homes);
+    if (homes.len == 0)
+        return true;
+    if (homes.len >= sizeof(text) || !cell_has_only(homes, "0123456789+-.eE"))
+        return false;
+    memcpy(text, homes.p, homes.len);
+    double value = strtod(text, &end);
+    if (end == text || *end || value != trunc(value) || value > HOMES_MAX)
+        return false;
+    feature->homes.len = 0;
+    if (value > 0)
+        buf_printf(&feature->homes, "%.0f", value);
+    else
+        line_diagnostics_assume(line_diagnostics, feature->line, topic, "properties.homes: %s read as not known", text);
+    return true;
 }
 
 static bool check_texts(struct geojson_feature *feature, struct line_diagnostics *line_diagnostics)
@@ -105,9 +125,10 @@ static bool check_texts(struct geojson_feature *feature, struct line_diagnostics
         snprintf(what, sizeof(what), "properties.name: %s (expected a string)", bad_name);
         add_error(feature, line_diagnostics, what);
     }
-    bool bad_homes = !is_count(buf_str(&feature->homes));
+    bool bad_homes = !read_homes(feature, line_diagnostics);
     if (bad_homes)
-        add_error(feature, line_diagnostics, "properties.homes: is not a number of homes (expected 1 to 999999999)");
+        add_error(feature, line_diagnostics,
+                  "properties.homes: is not a number of homes (expected 1 to 999999999, or 0 or below if not known)");
     return !bad_code && !bad_name && !bad_homes;
 }
 
