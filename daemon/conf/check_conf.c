@@ -205,16 +205,23 @@ static void check_security(struct diagnostics *diagnostics, const struct node *r
     conf->security.clients_pos = pos_of(section, "clients");
 }
 
-static void check_http(struct diagnostics *diagnostics, const struct node *root, const struct conf *conf)
+static void check_http(const struct conf_check *check, const struct node *root)
 {
     struct endpoint_address address;
+    const char *text = check->conf->http_listen;
     const struct node *listen = node_value(node_value(root, "http"), "listen");
-    if (listen && conf->http_listen && address_listen(conf->http_listen, &address, NULL) == 0 &&
-        !address_is_loopback(&address))
+    if (!listen || !text || address_listen(text, &address, NULL) != 0)
+        return;
+    if (!address_is_loopback(&address))
         diagnostics_warning(
-            diagnostics, listen->pos, "http.listen",
+            check->diagnostics, listen->pos, "http.listen",
             "%s is not a loopback address: anyone who can connect can read it (expected a loopback address)",
-            quoted(conf->http_listen).text);
+            quoted(text).text);
+    for (size_t i = 0; check->endpoints && i < check->endpoints->n; i++)
+        if (*check->bound[i].host && address_collides(&check->bound[i], &address))
+            diagnostics_error(check->diagnostics, listen->pos, "http.listen",
+                              "%s is already used by the endpoint on line %zu (expected a unique address)",
+                              quoted(text).text, check->endpoints->items[i]->pos.line);
 }
 
 /* The bounds of the sample: where the devices of Dutch patrols can be. */
@@ -247,7 +254,7 @@ void loader_check(struct diagnostics *diagnostics, const struct node *root, stru
     for (size_t i = 0; check.endpoints && i < check.endpoints->n; i++)
         check_endpoint(&check, i);
     check_security(diagnostics, root, conf);
-    check_http(diagnostics, root, conf);
+    check_http(&check, root);
     check_bounds(diagnostics, root, conf);
     check_rules(diagnostics, root, conf, names);
     free(check.bound);

@@ -88,6 +88,17 @@ static void check_listen(const struct board_check *check)
     }
 }
 
+/* The pages and the metrics cannot share an address. */
+static void check_http(const struct board_check *check)
+{
+    const struct conf_board *conf = check->conf;
+    struct endpoint_address pages, metrics;
+    if (conf->listen && conf->http_listen && address_listen(conf->listen, &pages, NULL) == 0 &&
+        address_listen(conf->http_listen, &metrics, NULL) == 0 && address_collides(&pages, &metrics))
+        diagnostics_error(check->diagnostics, pos_of(check, "http", "listen"), "http.listen",
+                          "%s is already used by listen (expected a unique address)", quoted(conf->http_listen).text);
+}
+
 /* ---- identity ---- */
 
 /* A name as RFC 9110 has it, but for _: that of a header that is distinguishable from X-Remote_User. */
@@ -99,12 +110,28 @@ static bool is_header_name(const char *text)
     return isalpha((unsigned char)*text);
 }
 
+/* A header that every browser sets by itself: whoever asks would choose the person, or its secret. */
+static bool is_of_browsers(const char *name)
+{
+    static const char *const headers[] = {"Accept", "Accept-Encoding", "Accept-Language", "Cache-Control", "Connection",
+                                          "Content-Length", "Content-Type", "Cookie", "Host", "Last-Event-ID", "Origin",
+                                          "Referer", "Transfer-Encoding", "User-Agent"};
+    for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++)
+        if (strcasecmp(name, headers[i]) == 0)
+            return true;
+    return strncasecmp(name, "Sec-", 4) == 0;
+}
+
 static void check_header(const struct board_check *check, const char *section, const char *subject, const char *name)
 {
     const struct node *map = section_of(check, "identity", section);
     if (name && map && !is_header_name(name))
         diagnostics_error(check->diagnostics, node_value(map, "header")->pos, subject,
                           "%s is not a header that is distinguishable from others (expected letters, digits and -)",
+                          quoted(name).text);
+    else if (name && map && is_of_browsers(name))
+        diagnostics_error(check->diagnostics, node_value(map, "header")->pos, subject,
+                          "%s is set by browsers (expected a header of the reverse proxy, such as X-Remote-User)",
                           quoted(name).text);
 }
 
@@ -254,6 +281,7 @@ static void *load_tree(const struct loader_source *source, const struct node *ro
     loader_map(diagnostics, SCHEMA_BOARD, "", top, root, (char *)conf);
     conf->database.pos = pos_of(&check, "database", "conninfo");
     check_listen(&check);
+    check_http(&check);
     check_identity(&check);
     check_origin(&check);
     check_tiles(&check);

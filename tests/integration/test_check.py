@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from harness.daemon import Config, mobeyectl
-from harness.paths import MOBEYED, ROOT
+from harness.paths import BOARD, MOBEYED, ROOT
 
 PLACE = re.compile(r"^(?P<file>[^:]+):(?P<line>\d+):(?P<col>\d+): (?P<rest>.+)$")
 
@@ -94,6 +94,29 @@ NAMES = """rules:
     incident: {category: alarm, priority: 1, group_by: [buurt, device], gap: 5h, team: south}
   - {name: rest, action: store}
 """
+
+
+BOARD_FILE = 'listen: "127.0.0.1:8080"\ndatabase: {conninfo: "user=x"}\nidentity: {fixed: jansen}\n'
+
+
+def check_board(file, text):
+    file.write_text(text)
+    done = subprocess.run([BOARD, "-c", file, "--check"], capture_output=True, text=True, timeout=60)
+    return done.returncode, done.stderr.removeprefix(f"{file}:")
+
+
+def test_the_metrics_of_the_board_need_an_address_of_their_own(tmp_path):
+    assert check_board(tmp_path / "b.yaml", BOARD_FILE + 'http: {listen: "127.0.0.1:8081"}\n') == (0, "")
+    assert check_board(tmp_path / "b.yaml", BOARD_FILE + 'http: {listen: "127.0.0.1:8080"}\n') == \
+        (2, '4:16: http.listen: "127.0.0.1:8080" is already used by listen (expected a unique address)\n')
+
+
+@pytest.mark.parametrize("header", ["Host", "Origin", "cookie", "Sec-Fetch-User"])
+def test_a_header_that_browsers_set_identifies_nobody(tmp_path, header):
+    text = BOARD_FILE.replace("127.0.0.1:8080", f"unix:{tmp_path}/socket")
+    assert check_board(tmp_path / "b.yaml", text.replace("fixed: jansen", f"header: {header}, peers: [root]")) == \
+        (2, f'3:20: identity.header: "{header}" is set by browsers (expected a header of the reverse proxy, such as '
+            'X-Remote-User)\n')
 
 
 def test_names_that_the_database_does_not_have_are_warned_of(database, tmp_path):
