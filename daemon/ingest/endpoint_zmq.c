@@ -1,5 +1,6 @@
 /* An endpoint on a ZeroMQ socket: router, pull or sub. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -15,6 +16,7 @@
 #include "base/mem.h"
 #include "ingest/connections.h"
 #include "ingest/endpoint_transport.h"
+#include "ingest/peer_address.h"
 #include "ingest/security.h"
 
 /* Messages that libzmq queues for a peer: received, and replies to send. The second is larger than any sender's window,
@@ -222,6 +224,17 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
     replied(arg);
 }
 
+static void log_free_port(const struct endpoint_zmq *z)
+{
+    char bound[256], subject[80];
+    size_t size = sizeof(bound);
+    if (!z->endpoint->conf->bind || !bound_to_free_port(z->endpoint->conf->address) ||
+        zmq_getsockopt(z->socket, ZMQ_LAST_ENDPOINT, bound, &size) != 0)
+        return;
+    snprintf(subject, sizeof(subject), "endpoint %s", z->endpoint->conf->name);
+    log_info(subject, "listening on port %s", strrchr(bound, ':') + 1);
+}
+
 static int open_socket(struct endpoint_zmq *z, struct err *err)
 {
     z->socket = zmq_socket(z->endpoint->context, socket_types[z->endpoint->conf->socket]);
@@ -253,6 +266,7 @@ static int open_socket(struct endpoint_zmq *z, struct err *err)
     event_assign(&z->readable, loop_base(z->endpoint->loop), fd, EV_READ | EV_PERSIST, on_readable, z);
     event_add(&z->readable, NULL);
     z->armed = true;
+    log_free_port(z);
     return 0;
 
 undo:

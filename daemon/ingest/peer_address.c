@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 
 void peer_address_of_socket(int fd, char ret[PEER_ADDRESS_SIZE])
@@ -26,6 +27,23 @@ void peer_address_of_socket(int fd, char ret[PEER_ADDRESS_SIZE])
     } else {
         snprintf(ret, PEER_ADDRESS_SIZE, "an unknown address");
     }
+}
+
+bool bound_to_free_port(const char *address)
+{
+    const char *port = strrchr(address, ':');
+    return strncmp(address, "tcp://", 6) == 0 && (strcmp(port, ":*") == 0 || strcmp(port, ":0") == 0);
+}
+
+unsigned bound_port_of_socket(int fd)
+{
+    struct sockaddr_storage own = {0};
+    socklen_t len = sizeof(own);
+    const struct sockaddr_in *four = (const struct sockaddr_in *)(const void *)&own;
+    const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)(const void *)&own;
+    if (getsockname(fd, (struct sockaddr *)&own, &len) != 0)
+        return 0;
+    return ntohs(own.ss_family == AF_INET6 ? six->sin6_port : four->sin_port);
 }
 
 /* For ipc the property is HOST:UID:GID:PID. */

@@ -1,4 +1,6 @@
 """Sockets other than one bound router: pull and sub, connecting, several at once, tcp."""
+import socket
+
 import pytest
 import zmq
 
@@ -121,3 +123,14 @@ def test_pull_keeps_taking_while_the_senders_are_many(context, database, daemons
         for message in alerts(50, f"p{which}"):
             push.send(encode(message))
     wait_until(lambda: database.stored() == 1000, "all of them")
+
+
+@pytest.mark.parametrize("keys", [{"socket": "pull", "bind": "tcp://127.0.0.1:*"},
+                                  {"socket": "tcp", "format": "sia-dc09", "bind": "tcp://127.0.0.1:0"}], ids=["zeromq", "tcp"])
+def test_a_free_port_is_told_in_the_log(database, daemons, keys):
+    daemon = daemons(database.ingest)
+    daemon.conf.endpoints.append(daemon.conf.endpoint("free", **keys))
+    daemon.start()
+    line, = daemon.wait_log(r"endpoint free: listening on port [1-9]\d*$")
+    with socket.create_connection(("127.0.0.1", int(line.split()[-1])), timeout=60):
+        assert not daemon.lines("endpoint door: listening"), "an address that the file names is not repeated"
