@@ -160,7 +160,7 @@ static const struct schema_key keys[] = {
      .about = "The file of keys, one line ACCOUNT HEXKEY each, readable by its owner only (sia-dc09 only)."},
     {.path = "endpoints[].expect_every", .type = SCHEMA_DURATION, .min = SECOND, .max = 3650 * DAY,
      ENDPOINT(expect_every_us),
-     .about = "Report the endpoint as silent, in the log and the metrics, after this long without a message."},
+     .about = "Report the endpoint as silent, in the log and the metrics, after this long without an accepted message."},
     {.path = "endpoints[].reply_flags", .type = SCHEMA_BOOL, .fallback = "false", ENDPOINT(reply_flags),
      .about = "Add a fourth frame to each ACK: what was odd about the alert, the words of flags in patrol.alerts with "
               "spaces between, as far as known at acceptance (router only)."},

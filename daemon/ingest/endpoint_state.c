@@ -59,7 +59,7 @@ int64_t endpoint_state_received_us(const struct endpoint_state *list, const char
 static void begin_silence_of(struct endpoint_state *state, int64_t expect_every_us)
 {
     if (state->counters->endpoint_silent == 0)
-        log_warning(state->subject, "silent: no message received for %.0f s (expect_every)",
+        log_warning(state->subject, "silent: no message accepted for %.0f s (expect_every)",
                     (double)expect_every_us / CLOCK_SECOND);
     state->counters->endpoint_silent = 1;
 }
