@@ -1,6 +1,9 @@
 #include "conf/check_rules.h"
 
+#include <limits.h>
 #include <string.h>
+
+#include "conf/near_value.h"
 
 static bool endpoint_exists(const struct node *endpoints, const char *name)
 {
@@ -16,13 +19,21 @@ static void check_endpoint(struct diagnostics *diagnostics, const struct conf *c
                            const struct node *name, const char *path)
 {
     struct buf names = {0};
+    const char *nearest = NULL;
+    unsigned least = UINT_MAX;
     if (name->kind != NODE_TEXT || endpoint_exists(endpoints, name->text))
         return;
     for (size_t i = 0; i < conf->n_endpoints && names.len < 200; i++)
         if (conf->endpoints[i].name)
             buf_printf(&names, "%s%s", names.len ? ", " : "", conf->endpoints[i].name);
+    for (size_t i = 0; i < conf->n_endpoints; i++)
+        if (conf->endpoints[i].name && near_distance(name->text, conf->endpoints[i].name) < least) {
+            nearest = conf->endpoints[i].name;
+            least = near_distance(name->text, nearest);
+        }
     diagnostics_error(diagnostics, name->pos, loader_path_key(path, "match.endpoint").text,
-                      "%s is not an endpoint (expected %.*s)", quoted(name->text).text, (int)names.len,
+                      "%s is not an endpoint%s%s%s (expected %.*s)", quoted(name->text).text,
+                      nearest ? ", did you mean " : "", nearest ? nearest : "", nearest ? "?" : "", (int)names.len,
                       names.len ? names.data : "");
     buf_free(&names);
 }

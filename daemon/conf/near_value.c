@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -56,6 +57,16 @@ static void near_word(const struct schema_key *key, const char *text, struct buf
             nearest = word;
         }
     suggest(out, nearest);
+}
+
+static void near_bool(const char *text, struct buf *out)
+{
+    static const char *const words[] = {"true", "false"};
+    for (size_t i = 0; i < N(words); i++)
+        if (distance(text, words[i]) < FAR) {
+            suggest(out, words[i]);
+            return;
+        }
 }
 
 /* Units as people write them, for those of the configuration. Longer names come before their beginnings. */
@@ -122,6 +133,11 @@ static void near_amount(int (*parse)(const char *, int64_t *, struct err *), con
             return;
         }
     }
+}
+
+unsigned near_distance(const char *word, const char *known)
+{
+    return distance(word, known) < FAR ? distance(word, known) : UINT_MAX;
 }
 
 struct near_text near_duration(const char *text)
@@ -253,6 +269,9 @@ void near_value(const struct schema_key *key, const char *text, struct buf *out)
     case SCHEMA_WORD:
     case SCHEMA_WORDS:
         near_word(key, text, out);
+        break;
+    case SCHEMA_BOOL:
+        near_bool(text, out);
         break;
     case SCHEMA_DURATION:
     case SCHEMA_STEPS:

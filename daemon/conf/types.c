@@ -127,19 +127,25 @@ static int check_text(const struct schema_key *key, const char *text, struct err
     }
 }
 
-/* A copy of a text that is valid for the key; NULL: an error was reported. Free text (a key with a length) must be text
- * to YAML too; other types are recognized by their form. */
+/* Whether an error was reported: the text is a number or a truth value to YAML. */
+static bool is_other_value(const struct loader_target *target, const struct node *node)
+{
+    const char *other = node->plain ? value_not_text(node->text) : NULL;
+    if (other)
+        loader_error(target, node->pos, "%.48s is %s unless it is quoted", node->text, other);
+    return other;
+}
+
+/* A copy of a text that is valid for the key; NULL: an error was reported. Free text (a key with a length) and names
+ * must be text to YAML too; other types are recognized by their form. */
 static char *copy_text(const struct loader_target *target, const struct node *node)
 {
     struct err err;
     const char *text = scalar(target, node);
     if (!text)
         return NULL;
-    const char *other = node->plain && target->key->max > 0 ? value_not_text(text) : NULL;
-    if (other) {
-        loader_error(target, node->pos, "%.48s is %s unless it is quoted", text, other);
+    if ((target->key->max > 0 || target->key->type == SCHEMA_LAYER) && is_other_value(target, node))
         return NULL;
-    }
     if (check_text(target->key, text, &err) != 0) {
         value_error(target, node, &err);
         return NULL;
@@ -261,7 +267,7 @@ static void add_grouping(const struct loader_target *target, struct conf_rule *r
         rule->group_by |= bit;
     else if (text_check_layer(text, &err) != 0)
         loader_error(target, node->pos, "%s %s", quoted(text).text, err.text);
-    else
+    else if (!is_other_value(target, node))
         rule->group_layers[rule->n_group_layers++] = mem_strdup(text);
 }
 
