@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/program.h"
 #include "conf/load.h"
+#include "conf/schema.h"
 #include "conf/text.h"
 #include "flow/check_external.h"
 #include "flow/pipeline.h"
@@ -106,7 +107,8 @@ static int check_file(const char *file, const char *db)
     if (conf)
         warn_of_password(file, conf);
     if (status == EXIT_SUCCESS)
-        program_valid(file, db ? "" : " (groups, layers, areas and teams of the rules were not looked up; --db does)");
+        status = program_valid(
+            file, db ? "" : " (groups, layers, areas and teams of the rules were not looked up; --db does)");
     conf_free(&conf);
     database_names_free(&names);
     return status;
@@ -222,8 +224,12 @@ undo:
 
 int main(int argc, char **argv)
 {
-    struct program_options options = {
-        .name = "mobeyed", .usage = usage, .print_version = print_version, .file = DEFAULT_FILE, .has_db = true};
+    struct program_options options = {.name = "mobeyed",
+                                      .usage = usage,
+                                      .print_version = print_version,
+                                      .file = DEFAULT_FILE,
+                                      .has_db = true,
+                                      .distance = schema_distance};
     int status = program_parse(&options, argc, argv);
     if (status >= 0)
         return status;

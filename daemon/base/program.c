@@ -1,5 +1,6 @@
 #include "base/program.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -24,11 +25,41 @@ static int usage_error(const struct program_options *options, const char *argume
     return PROGRAM_CONFIGURATION;
 }
 
+/* An option that does not exist, which getopt_long() has reported. */
+static void suggest_option(const struct program_options *options, const struct option *all, const char *argument)
+{
+    char name[32] = "";
+    if (strncmp(argument, "--", 2) == 0)
+        snprintf(name, sizeof(name), "%.*s", (int)strcspn(argument + 2, "="), argument + 2);
+    for (; *name && all->name; all++)
+        if (options->distance(name, all->name) <= 2) {
+            fprintf(stderr, "%s: did you mean --%s?\n", options->name, all->name);
+            return;
+        }
+}
+
+/* The exit status of what was printed on stdout. */
+static int printed(const char *subject)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return EXIT_SUCCESS;
+    fprintf(stderr, "%s: cannot write to stdout: %s\n", subject, strerror(errno));
+    return PROGRAM_FATAL;
+}
+
 /* Until program_begin() there is nothing to stop. */
 static void end_at_once(int signal_number)
 {
     (void)signal_number;
     _exit(EXIT_SUCCESS);
+}
+
+static void mask_hangup(int how)
+{
+    sigset_t hangup;
+    sigemptyset(&hangup);
+    sigaddset(&hangup, SIGHUP);
+    sigprocmask(how, &hangup, NULL);
 }
 
 int program_parse(struct program_options *o, int argc, char **argv)
@@ -43,6 +74,9 @@ int program_parse(struct program_options *o, int argc, char **argv)
         {NULL, 0, NULL, 0},
     };
     enum log_level level = LOG_LEVEL_INFO;
+    signal(SIGTERM, end_at_once);
+    signal(SIGINT, end_at_once);
+    mask_hangup(SIG_BLOCK);
     for (int option; (option = getopt_long(argc, argv, "c:Vh", all, NULL)) != -1;) {
         switch (option) {
         case 'c':
@@ -59,11 +93,12 @@ int program_parse(struct program_options *o, int argc, char **argv)
             break;
         case 'V':
             o->print_version();
-            return EXIT_SUCCESS;
+            return printed(o->name);
         case 'h':
             fputs(o->usage, stdout);
-            return EXIT_SUCCESS;
+            return printed(o->name);
         default:
+            suggest_option(o, all, argv[optind - 1]);
             return usage_error(o, NULL);
         }
     }
@@ -73,9 +108,10 @@ int program_parse(struct program_options *o, int argc, char **argv)
     }
     if (optind < argc)
         return usage_error(o, argv[optind]);
-    if (!o->check) {
-        signal(SIGTERM, end_at_once);
-        signal(SIGINT, end_at_once);
+    if (o->check) {
+        signal(SIGTERM, SIG_DFL);
+        signal(SIGINT, SIG_DFL);
+        mask_hangup(SIG_UNBLOCK);
     }
     log_open(level);
     return -1;
@@ -104,7 +140,7 @@ void program_report(struct buf *report, bool good)
 int program_valid(const char *file, const char *unchecked)
 {
     printf("%s: valid%s\n", file, unchecked);
-    return EXIT_SUCCESS;
+    return printed(file);
 }
 
 /* ---- signals and timers ---- */
@@ -183,6 +219,7 @@ int program_begin(struct program *p, const char *name, const struct program_call
     evsignal_add(&p->interrupt, NULL);
     if (calls->on_reload)
         evsignal_add(&p->hangup, NULL);
+    mask_hangup(SIG_UNBLOCK);
     return 0;
 }
 

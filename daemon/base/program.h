@@ -48,17 +48,19 @@ struct program_options {
     bool check;       /* --check */
     bool has_db;      /* in: whether --db exists; it requires --check */
     const char *db;
+    unsigned (*distance)(const char *, const char *); /* in: of two words, for "did you mean" */
 };
 
-/* Parses the arguments and opens the log. Returns -1 to go on, or the exit status: after --help and --version, or an
- * error that is printed. */
+/* To be called first in main: from here on SIGTERM and SIGINT end the program with status 0, and SIGHUP waits for
+ * program_begin(). Parses the arguments and opens the log. Returns -1 to go on, or the exit status: after --help and
+ * --version, or an error that is printed. */
 int program_parse(struct program_options *options, int argc, char **argv);
 
 /* The diagnostics of a configuration file, a line each: to stderr as they are, or to journald with their priority. The
  * report is freed. */
 void program_report(struct buf *report, bool good);
 
-/* Prints for --check that the file is valid, and what was not checked: " (...)" or "". Returns EXIT_SUCCESS. */
+/* Prints for --check that the file is valid, and what was not checked: " (...)" or "". Returns the exit status. */
 int program_valid(const char *file, const char *unchecked);
 
 /* Logs each line of a report, which is left empty. */

@@ -1,6 +1,8 @@
 """Exit statuses and messages of the programs that need nothing running."""
+import contextlib
 import os
 import re
+import signal
 import socket
 import subprocess
 
@@ -230,6 +232,38 @@ def test_version_and_help():
     helped = run("--help")
     assert helped.returncode == 0 and "--check" in helped.stdout
     assert run("--nonsense").returncode == 2
+
+
+@pytest.mark.parametrize("program", [MOBEYED, BOARD, BOARD.with_name("mobeye-frigate")], ids=lambda program: program.name)
+def test_an_option_that_is_nearly_right_is_named(program):
+    done = subprocess.run([program, "--chek"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and f"{program.name}: did you mean --check?\n" in done.stderr
+    done = subprocess.run([program, "--nonsense"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and "did you mean" not in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--version", "--help", "--check"])
+def test_what_cannot_be_printed_is_an_error(conf, tmp_path, option):
+    file = tmp_path / "mobeyed.yaml"
+    file.write_text(conf.text())
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([MOBEYED, "-c", file, option], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert done.returncode == 1 and "cannot write to stdout: No space left on device" in done.stderr
+
+
+@pytest.mark.parametrize("number, status", [(signal.SIGTERM, 0), (signal.SIGINT, 0), (signal.SIGHUP, 2)])
+def test_a_signal_that_arrives_before_the_file_is_read(tmp_path, number, status):
+    """The file is a pipe, which is opened on both sides at once, and then has nothing in it that is a configuration."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    daemon = subprocess.Popen([MOBEYED, "-c", pipe], stderr=subprocess.PIPE, text=True)
+    end = os.open(pipe, os.O_WRONLY)
+    daemon.send_signal(number)
+    with contextlib.suppress(BrokenPipeError):
+        os.write(end, b"nonsense\n")
+    os.close(end)
+    _, said = daemon.communicate(timeout=60)
+    assert daemon.returncode == status, said
 
 
 @pytest.mark.parametrize("verb", ["migrate", "send", "status", "journal", "quarantine"])
