@@ -303,8 +303,20 @@ class Burglaries(SchemaTest):
                               (("--from", "1-13-2025"), '--from: "1-13-2025" is not a day (expected YYYY-MM-DD)'),
                               (("--until", "2026-01-01 "), '--until: "2026-01-01 " is not a day')):
             done = self.report(*options)
-            self.assertNotEqual(done.returncode, 0)
+            self.assertNotEqual(done.returncode, 0, options)
             self.assertIn(what, done.stderr)
+
+    def test_an_argument_that_is_no_number_is_named_by_its_option(self):
+        period = ("--from", "2026-01-01", "--until", "2026-02-01")
+        for action, option, value in (("wijk", "--min-cell", "abc"), ("hotspots", "--cell", "x"), ("hotspots", "--min", "2.5"),
+                                      ("near-repeat", "--seed", "x"), ("near-repeat", "--simulations", "99999999999"),
+                                      ("near-repeat", "--days", "0,1.5"), ("near-repeat", "--distances", "0,,100"),
+                                      ("wijk", "--from", "2026-03-32"), ("wijk", "--until", "2026-02-29"), ("wijk", "--from", "0000-01-01")):
+            done = mobeyectl("report", action, *period, option, value, database=self.database, user="b_analist")
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn(f'{option}: "{value}" is not a ', done.stderr)
+        done = mobeyectl("report", "near-repeat", *period, "--days", "0, 7", "--distances", "0,.5", "--simulations", "9", database=self.database)
+        self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_areas_come_in_with_their_homes(self):
         def put(homes):

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "conf/value.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/nearest.h"
 #include "ctl/lib/options.h"
@@ -102,12 +103,62 @@ static int read_format(const char *word, int action, enum report_format *ret)
 /* Other ways to write a day depend on the DateStyle of the database. */
 static bool is_day(const char *text)
 {
-    static const char pattern[] = "0000-00-00";
-    size_t i = 0;
-    for (; pattern[i]; i++)
-        if (pattern[i] == '0' ? text[i] < '0' || text[i] > '9' : text[i] != pattern[i])
+    uint32_t day;
+    return value_date(text, &day, NULL) == 0 && strncmp(text, "0000", 4) != 0;
+}
+
+static bool is_whole(const char *text)
+{
+    int64_t number;
+    return value_int(text, &number, NULL) == 0 && number >= INT32_MIN && number <= INT32_MAX;
+}
+
+static bool is_number(const char *text)
+{
+    double number;
+    return value_number(text, &number, NULL) == 0;
+}
+
+/* Whether each item between commas is one. */
+static bool all_are(const char *text, bool (*is_item)(const char *))
+{
+    char item[32];
+    for (;; text++) {
+        text += strspn(text, " ");
+        size_t len = strcspn(text, ",");
+        if (snprintf(item, sizeof(item), "%.*s", (int)len, text) >= (int)sizeof(item) || !is_item(item))
             return false;
-    return !text[i];
+        text += len;
+        if (!*text)
+            return true;
+    }
+}
+
+/* CTL_OK, or the status after an error: the database would not name the option. */
+static int check_numbers(const struct report_request *request)
+{
+    const struct {
+        const char *option, *text;
+        bool list, whole;
+    } all[] = {
+        {"min-cell", request->min_cell, false, true},
+        {"cell", request->cell, false, true},
+        {"min", request->min, false, true},
+        {"simulations", request->simulations, false, true},
+        {"seed", request->seed, false, true},
+        {"days", request->days, true, true},
+        {"distances", request->distances, true, false},
+    };
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        bool (*is_item)(const char *) = all[i].whole ? is_whole : is_number;
+        if (all[i].text && !(all[i].list ? all_are(all[i].text, is_item) : is_item(all[i].text)))
+            return ctl_usage(REPORT_VERB, "--%s: \"%s\" is not a %s (expected %s)", all[i].option, all[i].text,
+                             all[i].list ? "list of numbers" : "number",
+                             !all[i].list   ? "a whole number"
+                             : all[i].whole ? "whole numbers with commas between them"
+                                            : "numbers with commas between them");
+    }
+    return CTL_OK;
 }
 
 /* "1-7-2026": 2026-07-01. */
@@ -157,6 +208,9 @@ int ctl_report(int argc, char **argv)
         return status;
     if (request.excel && request.format != REPORT_CSV)
         return ctl_usage(REPORT_VERB, "--excel requires --format csv");
+    status = check_numbers(&request);
+    if (status != CTL_OK)
+        return status;
     PGconn *conn = ctl_connect(REPORT_VERB, call.file, call.db);
     status = conn ? prints[call.action](conn, &request) : CTL_FAILED;
     PQfinish(conn);
