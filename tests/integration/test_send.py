@@ -71,6 +71,7 @@ def test_what_got_retry_is_sent_again_until_it_is_accepted(cluster, daemons, dat
     cluster.start()
     _, errors = sender.communicate(timeout=120)
     assert sender.returncode == 0, errors
+    assert errors.decode().count("the journal of the daemon is full, or it is stopping: sending again until it has room") == 1
     daemon.wait_drained()
     assert database.stored() == 600
 

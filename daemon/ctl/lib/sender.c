@@ -306,6 +306,8 @@ static void handle_reply(struct sender *s, struct sender_reply *reply)
         item->at_us = s->now_us + retry_us(detail);
         TAILQ_REMOVE(&s->sent, item, entry);
         TAILQ_INSERT_TAIL(&s->due, item, entry);
+        if (s->options->full)
+            s->options->full(s->options->ctx);
         return;
     }
     if (reject)

@@ -44,6 +44,7 @@ struct sender_options {
     int64_t timeout_us; /* gives up after this long without any reply; resends an alert after a sixth of it. 0: never
                            gives up, and resends after 10 s */
     void (*rejected)(void *ctx, uint64_t number, struct str why); /* why: "code: field: reason" */
+    void (*full)(void *ctx);                                      /* RETRY; NULL: not of interest */
     void (*accepted)(void *ctx, uint64_t number);                 /* ACK; NULL: not of interest */
     /* ACK, with what was sent; flags: the words of a fourth frame, NULL if the endpoint sends none. NULL: not of
      * interest */

@@ -35,7 +35,7 @@ struct send {
     const char *file, *client_key;
     const char *name; /* of the file, in messages */
     struct ctl_call call;
-    bool dry_run;
+    bool dry_run, told_full;
     long timeout_s;
     struct curve curve; /* of client_key */
     struct lines lines;
@@ -148,6 +148,17 @@ static void print_rejected(void *ctx, uint64_t number, struct str why)
     fprintf(stderr, "%s:%" PRIu64 ": ", send->name, number);
     print_text(stderr, why);
     fputc('\n', stderr);
+}
+
+static void print_full_once(void *ctx)
+{
+    struct send *send = ctx;
+    if (send->told_full)
+        return;
+    send->told_full = true;
+    clear_progress();
+    fputs("mobeyectl " VERB ": the journal of the daemon is full, or it is stopping: sending again until it has room\n",
+          stderr);
 }
 
 static void print_json(const struct sender_counts *counts)
@@ -321,6 +332,7 @@ static int send_or_check(struct send *send, struct err *err)
         .curve = &send->curve,
         .timeout_us = send->timeout_s * CLOCK_SECOND,
         .rejected = print_rejected,
+        .full = print_full_once,
         .accepted_with = print_odd,
         .ctx = send,
     };
