@@ -51,7 +51,8 @@ int lock_take(int dir_fd, struct err *err)
     struct flock lock;
     int fd = open_lock(dir_fd, O_RDWR | O_CREAT);
     if (fd < 0)
-        return err_set(err, "cannot open the lock file: %s (must be a regular file)", strerror(errno));
+        return err_set(err, "cannot open the lock file: %s (must %s)", strerror(errno),
+                       errno == EACCES ? "belong to the user that runs the daemon" : "be a regular file");
     if (try_lock(fd, F_OFD_SETLK, &lock) == 0) {
         if (lock_directory(dir_fd, err) == 0)
             return fd;
