@@ -108,10 +108,18 @@ def test_an_outage_says_for_how_long_and_when_the_journal_is_full(daemons, datab
     done = shown()
     assert done.returncode == 1
     assert "3 alerts waiting for the database" in done.stdout
-    assert re.search(r"^database +NOT CONNECTED to the daemon for \d+ s; reachable from here", done.stdout, re.M), done.stdout
+    assert re.search(r"^database +NOT CONNECTED to the daemon for \d+ s \(journalctl -u mobeyed -p warning gives the reason\); "
+                     r"reachable from here", done.stdout, re.M), done.stdout
     assert re.search(r"^ +0 % full, full in \d+ (min|h|d) \d+ (s|min|h) at this rate \(of 64\.0 MiB\); ", done.stdout, re.M), done.stdout
     seen = status(daemon, database.conninfo)
     assert not seen["ok"] and seen["journal"]["full_in_seconds"] > 0
+
+
+def test_a_disk_that_is_smaller_than_the_journal_may_be_sets_the_limit(daemons, database, context, tmp_path):
+    daemon = daemons(f"host={tmp_path} dbname=mobeye", max_size="900TiB").start()
+    Dealer(context, daemon.address()).deliver(alerts(3))
+    done = mobeyectl("status", "-c", daemon.file, "--db", database.conninfo)
+    assert re.search(r"^ +0 % full, .*\(of [\d.]+ [GM]iB: the disk has [\d.]+ [GM]iB left\); ", done.stdout, re.M), done.stdout
 
 
 def test_a_journal_with_nothing_in_it_is_never_full(daemon, database):

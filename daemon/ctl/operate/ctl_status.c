@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -37,6 +38,7 @@ static const char help[] =
 static void scrape_twice(struct status *s)
 {
     s->now_s = (double)clock_wall_us() / 1e6;
+    s->disk_free = NAN;
     if (!s->conf) {
         err_set(&s->daemon_err, "not shown: the configuration file cannot be read");
         return;
@@ -50,6 +52,9 @@ static void scrape_twice(struct status *s)
         return;
     nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
     s->daemon_up = scrape_fetch(s->conf->http_listen, &s->after, &s->daemon_err) == 0;
+    struct statvfs space;
+    if (statvfs(s->conf->journal.directory, &space) == 0)
+        s->disk_free = (double)space.f_bavail * (double)space.f_frsize;
     s->now_s = (double)clock_wall_us() / 1e6;
 }
 
@@ -155,15 +160,24 @@ static void print_daemon(const struct status *s)
     printf(", %.1f accepted/s\n             configuration applied ", status_rate(s, "journaled_total", NULL));
     print_ago(s, status_value(s, "config_last_reload_timestamp_seconds"));
     if (status_value(s, "config_last_reload_successful") == 0)
-        fputs("; the last reload was REFUSED (see mobeyed --check)", stdout);
+        fputs("; the last reload was REFUSED (journalctl -u mobeyed -p warning gives the reason)", stdout);
     putchar('\n');
+}
+
+/* The journal drops stored alerts where the disk has no room, so that it may take all of what it has there. */
+double status_journal_limit(const struct status *s)
+{
+    double max = status_value(s, "journal_max_bytes");
+    double disk = status_value(s, "journal_bytes") + s->disk_free;
+    return disk < max ? disk : max;
 }
 
 double status_full_in_s(const struct status *s)
 {
-    double fill = status_value(s, "journal_fill_ratio"),
+    double share = status_value(s, "journal_max_bytes") / status_journal_limit(s);
+    double fill = status_value(s, "journal_fill_ratio") * share,
            since_s = status_value(s, "database_changed_timestamp_seconds");
-    double per_s = status_rate(s, "journal_fill_ratio", NULL);
+    double per_s = status_rate(s, "journal_fill_ratio", NULL) * share;
     if (status_value(s, "database_up") == 0)
         per_s = fill / (s->now_s - (since_s > 0 ? since_s : status_value(s, "start_timestamp_seconds")));
     return per_s > 0 && fill < 1 ? (1 - fill) / per_s : NAN;
@@ -171,7 +185,8 @@ double status_full_in_s(const struct status *s)
 
 static void print_journal(const struct status *s)
 {
-    double fill = status_value(s, "journal_fill_ratio"), full_s = status_full_in_s(s);
+    double max = status_value(s, "journal_max_bytes"), limit = status_journal_limit(s);
+    double fill = status_value(s, "journal_fill_ratio") * max / limit, full_s = status_full_in_s(s);
     double pending = status_value(s, "journal_pending");
     printf("journal      %.0f alert%s waiting for the database, the oldest for ", pending,
            ctl_plural((unsigned long)pending));
@@ -185,7 +200,12 @@ static void print_journal(const struct status *s)
         fputs(" at this rate", stdout);
     }
     fputs(" (of ", stdout);
-    print_bytes(status_value(s, "journal_max_bytes"));
+    print_bytes(limit);
+    if (limit < max) {
+        fputs(": the disk has ", stdout);
+        print_bytes(s->disk_free);
+        fputs(" left", stdout);
+    }
     fputs("); ", stdout);
     print_bytes(status_value(s, "journal_bytes"));
     fputs(" on disk, with stored alerts and preallocated space\n", stdout);
@@ -225,7 +245,7 @@ static void print_database(const struct status *s)
         double since_s = status_value(s, "database_changed_timestamp_seconds");
         fputs("NOT CONNECTED to the daemon for ", stdout);
         print_age(s->now_s - (since_s > 0 ? since_s : status_value(s, "start_timestamp_seconds")));
-        fputs("; ", stdout);
+        fputs(" (journalctl -u mobeyed -p warning gives the reason); ", stdout);
     }
     if (!db->up) {
         printf("%s%s%.*s\n", db->connected ? "reachable from here, but" : "NOT REACHABLE from here",

@@ -16,7 +16,8 @@ struct status {
     bool daemon_up;
     struct err daemon_err;
     struct scrape before, after;
-    double now_s; /* wall time of the second scrape, or of its failure */
+    double disk_free; /* bytes on the disk of the journal; NAN: this user may not see it */
+    double now_s;     /* wall time of the second scrape, or of its failure */
 
     struct status_db db;
     struct status_watches watches;
@@ -31,6 +32,11 @@ double status_rate(const struct status *s, const char *name, const struct str *e
 
 /* Unix time of the last message of the endpoint, from the metrics or the database; 0 or NAN: none. */
 double status_last_message(const struct status *s, struct str endpoint);
+
+/* How many bytes of alerts that are not stored fit into the journal: journal.max_size, or less where the disk is
+ * smaller.
+ */
+double status_journal_limit(const struct status *s);
 
 /* Seconds until the journal is full: as fast as it has filled since the database went away, or else in the last second.
  * NAN: never. */
