@@ -78,6 +78,9 @@ struct conf *ctl_load(const char *file)
     /* Warnings are for the person who checks the file, not for one who uses it. */
     if (!conf)
         fwrite(report.data, 1, report.len, stderr);
+    if (!conf && !file && access(CTL_DEFAULT_FILE, R_OK) != 0 && errno == EACCES)
+        fputs("only root and members of its group can read it: usermod -aG mobeyed USER, or use --db CONNINFO\n",
+              stderr);
     buf_free(&report);
     return conf;
 }
@@ -131,6 +134,47 @@ static PGconn *connect_to(const char *verb, const char *conninfo, struct buf *re
     return NULL;
 }
 
+/* In the words of people: the server's own may be in any language, and after "password authentication failed" it does
+ * not say that there is no such role. */
+static void append_missing(PGconn *conn, const char *database, const char *role, struct buf *ret)
+{
+    const char *values[] = {database, role};
+    PGresult *rows = PQexecParams(conn,
+                                  "select exists (select from pg_catalog.pg_database where datname = $1), "
+                                  "exists (select from pg_catalog.pg_roles where rolname = $2)",
+                                  2, NULL, values, NULL, NULL, 0);
+    if (PQntuples(rows) == 1 && database && *PQgetvalue(rows, 0, 0) == 'f')
+        buf_printf(ret, "the database %s does not exist (mobeyectl setup creates it)", database);
+    else if (PQntuples(rows) == 1 && role && *PQgetvalue(rows, 0, 1) == 'f')
+        buf_printf(ret, "the role %s does not exist (after a restore: psql -f mobeye.roles, then the dump again)",
+                   role);
+    PQclear(rows);
+}
+
+void ctl_explain_missing(const char *verb, const char *conninfo, struct buf *ret)
+{
+    struct buf own = {0};
+    char *database = conninfo_value(conninfo, "dbname"), *role = conninfo_value(conninfo, "user");
+    PGconn *conn = connect_own(&own, conninfo) ? connect_open(verb, own.data, "postgres") : NULL;
+    if (connected(conn))
+        append_missing(conn, database, role, ret);
+    PQfinish(conn);
+    buf_free(&own);
+    free(database);
+    free(role);
+}
+
+static void report_missing(const char *verb, const char *conninfo, struct buf *ret_why)
+{
+    struct buf missing = {0};
+    ctl_explain_missing(verb, conninfo, &missing);
+    if (missing.len > 0 && ret_why)
+        buf_printf(ret_why, "; %.*s", (int)missing.len, missing.data);
+    else if (missing.len > 0)
+        fprintf(stderr, "%.*s\n", (int)missing.len, missing.data);
+    buf_free(&missing);
+}
+
 /* Connects to the database of the file: as the user, who may have more rights than the daemon, otherwise as the daemon.
  */
 static PGconn *connect_to_daemons(const char *verb, const char *conninfo, struct buf *ret_why)
@@ -144,6 +188,7 @@ static PGconn *connect_to_daemons(const char *verb, const char *conninfo, struct
         if (as_own && (ret_why || strcmp(PQerrorMessage(as_own), PQerrorMessage(conn)) != 0))
             report_connection_error(verb, own.data, as_own, ret_why);
         report_connection_error(verb, conninfo, conn, ret_why);
+        report_missing(verb, conninfo, ret_why);
         PQfinish(conn);
         conn = NULL;
     }

@@ -25,6 +25,18 @@ static bool read_version(PGconn *conn, const char *verb, int *ret)
     return rows != NULL;
 }
 
+/* The first migration creates them. */
+static void read_missing_roles(PGconn *conn, struct schema_state *state)
+{
+    PGresult *rows = PQexec(
+        conn, "select string_agg(name, ', ') from unnest(array['mobeye_owner', 'mobeye_ingest', 'mobeye_patrol', "
+              "'mobeye_registry', 'mobeye_auditor', 'mobeye_analyst', 'mobeye_board']) as name "
+              "where name not in (select rolname from pg_catalog.pg_roles)");
+    if (state->version > 0 && PQntuples(rows) == 1)
+        snprintf(state->missing_roles, sizeof(state->missing_roles), "%s", PQgetvalue(rows, 0, 0));
+    PQclear(rows);
+}
+
 const char *schema_applied_hash(const struct schema_state *state, const char *file)
 {
     for (int i = 0; i < PQntuples(state->code); i++)
@@ -51,6 +63,7 @@ bool schema_state_read(PGconn *conn, const char *verb, struct schema_state *ret)
     *ret = (struct schema_state){.code_differs = true};
     if (!read_version(conn, verb, &ret->version))
         return false;
+    read_missing_roles(conn, ret);
     if (!ctl_readable(conn, "mobeye.schema_code"))
         return true;
     ret->code =
@@ -68,7 +81,7 @@ void schema_state_free(struct schema_state *state)
 
 bool schema_is_current(const struct schema_state *state)
 {
-    return state->version == schema_latest() && !state->code_differs;
+    return state->version == schema_latest() && !state->code_differs && !*state->missing_roles;
 }
 
 bool schema_is_newer(const struct schema_state *state)

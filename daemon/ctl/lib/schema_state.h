@@ -13,6 +13,7 @@ enum { SCHEMA_PROGRAM_BYTES = 32 };
 struct schema_state {
     int version;                        /* of the last migration applied; 0: none */
     bool code_differs;                  /* functions, views or rights are not those of this program */
+    char missing_roles[160];            /* names of the roles that the schema needs and the cluster lacks; "": none */
     char program[SCHEMA_PROGRAM_BYTES]; /* newest program that applied code; "": none */
     PGresult *code;                     /* file, sha256 and program of the code that was applied; owned */
 };

@@ -180,9 +180,19 @@ static bool refuse_newer(struct migrate *m, const struct schema_state *state)
     return true;
 }
 
+/* What a dump has not; nor has it then any of their rights. */
+static bool roles_exist(const struct schema_state *state)
+{
+    if (!*state->missing_roles)
+        return true;
+    ctl_fail(VERB, "a role of mobeyed is missing: %s (after a restore: psql -f mobeye.roles, then the dump again)",
+             state->missing_roles);
+    return false;
+}
+
 static bool migrate_from(struct migrate *m, const struct schema_state *before)
 {
-    if (refuse_newer(m, before))
+    if (refuse_newer(m, before) || !roles_exist(before))
         return false;
     for (size_t i = (size_t)before->version; i < migrations_n; i++)
         if (!apply_migration(m, &migrations[i]))
@@ -258,6 +268,8 @@ static int check_schema(PGconn *conn)
     struct schema_state state;
     int status = CTL_FAILED;
     if (!schema_state_read(conn, VERB, &state))
+        ; /* printed */
+    else if (!roles_exist(&state))
         ; /* printed */
     else if (schema_is_current(&state)) {
         printf("the schema is up to date (version %d)\n", schema_latest());
