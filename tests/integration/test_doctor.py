@@ -1,4 +1,5 @@
 """mobeyectl doctor: quiet where all is well, and each thing that is wrong is named with what to do about it."""
+import fcntl
 import json
 import os
 import pathlib
@@ -6,6 +7,7 @@ import pwd
 import re
 import resource
 import socket
+import struct
 import subprocess
 import tempfile
 
@@ -84,6 +86,16 @@ def test_a_port_that_somebody_has_is_a_problem(asleep, database):
     assert "ports" in seen.at("problem") and "http cannot bind" in seen.text("ports", "problem")
     asleep.conf.set(port=free_port())
     assert "ports" not in examine(asleep, database.ingest).at("problem")
+
+
+def test_a_daemon_that_has_its_journal_and_not_its_ports_is_a_problem(daemon, database):
+    """As it is while another program has the port and the daemon tries again and again."""
+    daemon.stop()
+    with (daemon.conf.journal / "lock").open("r+b") as lock, socket.create_server(("127.0.0.1", daemon.conf.port)):
+        fcntl.fcntl(lock, fcntl.F_OFD_SETLK, struct.pack("hh4xqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0))
+        seen = examine(daemon, database.ingest)
+    assert "http cannot bind" in seen.text("ports", "problem") and "in use by the daemon" not in seen.text("ports", "ok")
+    assert "has the journal open, but does not answer" in seen.text("daemon", "problem")
 
 
 def test_too_few_descriptors_are_a_problem(daemon, database):

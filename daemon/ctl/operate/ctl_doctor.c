@@ -1,7 +1,9 @@
 /* mobeyectl doctor: checks whether this machine and the database meet the requirements of mobeyed. */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/json.h"
@@ -67,14 +69,40 @@ void doctor_say_unread(struct doctor *d, const PGconn *conn, const char *check, 
         doctor_say(d, DOCTOR_OK, check, NULL, "not checked: this role may not read %s", relations);
 }
 
+bool doctor_needs_root(struct doctor *d, const char *check, const char *path)
+{
+    if (errno != EACCES || geteuid() == 0)
+        return false;
+    doctor_say(d, DOCTOR_OK, check, NULL, "not checked: only root can read %s", path);
+    return true;
+}
+
 static void examine(struct doctor *d)
 {
     static void (*const checks[])(struct doctor *) = {
-        doctor_clock, doctor_files,       doctor_disk,    doctor_flush, doctor_descriptors, doctor_ports,
-        doctor_unit,  doctor_supervision, doctor_backlog, doctor_frigate, doctor_board, doctor_database, doctor_registry,
+        doctor_clock,   doctor_files, doctor_disk,     doctor_flush,       doctor_descriptors,
+        doctor_daemon,  doctor_ports, doctor_unit,     doctor_supervision, doctor_backlog,
+        doctor_frigate, doctor_board, doctor_database, doctor_registry,
     };
     for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
         checks[i](d);
+}
+
+/* Both connections. why, missing: of the daemon's; that of the user's is not shown. */
+static void connect_both(struct doctor *d, const char *db, struct buf *why, struct buf *missing)
+{
+    struct buf unseen = {0};
+    d->conn = db ? ctl_try_connect(VERB, d->conf, db, why) : ctl_connect_daemon(VERB, d->conf, why);
+    d->own = db ? d->conn : ctl_try_connect(VERB, d->conf, NULL, &unseen);
+    buf_free(&unseen);
+    d->as_own = !d->conn && d->own && geteuid() != 0;
+    if (d->as_own)
+        d->conn = d->own;
+    if (!d->conn && !db)
+        ctl_explain_missing(VERB, d->conf->database.conninfo, missing);
+    d->conn_why = missing->len > 0 ? buf_str(missing) : buf_str(why);
+    ctl_wait_briefly(d->conn);
+    ctl_wait_briefly(d->own);
 }
 
 static const struct ctl_verb verb = {VERB, .takes = "config db json", .help = help};
@@ -84,7 +112,8 @@ int ctl_doctor(int argc, char **argv)
     const char *frigate = FRIGATE_FILE, *board = BOARD_FILE;
     const struct ctl_option options[] = {{"frigate", .text = &frigate}, {"board", .text = &board}, {0}};
     struct ctl_call call;
-    struct buf why = {0}, unseen = {0}; /* that of the daemon's connection is shown, not that of the user's */
+    struct buf why = {0}, missing = {0};
+    struct err err;
     int status = ctl_parse(argc, argv, &verb, options, &call);
     if (status != CTL_GO)
         return status;
@@ -98,11 +127,8 @@ int ctl_doctor(int argc, char **argv)
     d.conf = conf;
     d.conninfo = call.db ? call.db : conf->database.conninfo;
     d.daemon = ctl_daemon(conf);
-    d.conn = call.db ? ctl_try_connect(VERB, conf, call.db, &why) : ctl_connect_daemon(VERB, conf, &why);
-    d.own = call.db ? d.conn : ctl_try_connect(VERB, conf, NULL, &unseen);
-    d.conn_why = buf_str(&why);
-    ctl_wait_briefly(d.conn);
-    ctl_wait_briefly(d.own);
+    d.answers = conf->http_listen && scrape_fetch(conf->http_listen, &d.metrics, &err) == 0;
+    connect_both(&d, call.db, &why, &missing);
     examine(&d);
     if (!d.json)
         printf("%u problem%s, %u warning%s\n", d.printed[DOCTOR_PROBLEM], ctl_plural(d.printed[DOCTOR_PROBLEM]),
@@ -111,7 +137,8 @@ int ctl_doctor(int argc, char **argv)
         PQfinish(d.own);
     PQfinish(d.conn);
     buf_free(&why);
-    buf_free(&unseen);
+    buf_free(&missing);
+    buf_free(&d.metrics.text);
     conf_free(&conf);
     return d.printed[DOCTOR_PROBLEM] > 0 ? CTL_FAILED : CTL_OK;
 }

@@ -10,6 +10,7 @@
 #include <libpq-fe.h>
 
 #include "conf/conf.h"
+#include "ctl/lib/scrape.h"
 
 enum doctor_level {
     DOCTOR_OK,
@@ -23,10 +24,13 @@ struct doctor {
     const char *board_file;   /* the same of mobeye-board */
     const struct conf *conf;
     const char *conninfo; /* the database of --db, otherwise that of the file */
-    PGconn *conn;         /* as the daemon; NULL: cannot connect, for the reason conn_why */
+    PGconn *conn;         /* as the daemon, or as_own; NULL: cannot connect, for the reason conn_why */
+    bool as_own;          /* only root can connect as the daemon: conn is own */
     struct str conn_why;
     PGconn *own;  /* in the right of the user who runs the verb, who may read people and logins; NULL: cannot connect */
     pid_t daemon; /* the process that has the journal open; 0: none, or unknown */
+    bool answers; /* the daemon's /metrics do, so that it has all its ports */
+    struct scrape metrics;
     bool json;
     unsigned printed[DOCTOR_PROBLEM + 1]; /* number of diagnostics of each level */
 };
@@ -37,6 +41,9 @@ void doctor_say(struct doctor *d, enum doctor_level level, const char *check, co
 
 /* Says that a check was left out: conn is NULL, or its role may not read the relations (words of the message). */
 void doctor_say_unread(struct doctor *d, const PGconn *conn, const char *check, const char *relations);
+
+/* Says that a check was left out, if errno is EACCES and the user is not root; otherwise false. */
+bool doctor_needs_root(struct doctor *d, const char *check, const char *path);
 
 /* Why a query failed, without its detail and hint. */
 const char *doctor_query_error(const PGconn *conn, const PGresult *result);
@@ -51,6 +58,7 @@ void doctor_files(struct doctor *d);
 void doctor_disk(struct doctor *d);
 void doctor_flush(struct doctor *d);
 void doctor_descriptors(struct doctor *d);
+void doctor_daemon(struct doctor *d);
 void doctor_ports(struct doctor *d);
 void doctor_backlog(struct doctor *d);
 void doctor_unit(struct doctor *d);

@@ -233,6 +233,9 @@ static void say_schema(struct doctor *d)
     }
     if (!schema_state_read(d->conn, "doctor", &state))
         doctor_say(d, DOCTOR_PROBLEM, "schema", "see the error above", "the state of the schema cannot be read");
+    else if (*state.missing_roles)
+        doctor_say(d, DOCTOR_PROBLEM, "schema", "after a restore: psql -f mobeye.roles, then the dump again",
+                   "a role of mobeyed is missing: %s", state.missing_roles);
     else if (schema_is_current(&state))
         doctor_say(d, DOCTOR_OK, "schema", NULL, "version %d, on PostgreSQL %d", state.version, server);
     else if (state.version != schema_latest())
@@ -254,6 +257,9 @@ void doctor_database(struct doctor *d)
                    "cannot connect: %.*s", (int)d->conn_why.len, d->conn_why.p);
         return;
     }
+    if (d->as_own)
+        doctor_say(d, DOCTOR_OK, "database", NULL,
+                   "not checked: only root can connect as the daemon; what follows is seen by %s", PQuser(d->conn));
     say_schema(d);
     say_tls(d);
     say_timezone(d);

@@ -114,6 +114,8 @@ void doctor_disk(struct doctor *d)
 {
     char path[PATH_MAX];
     int fd = open_directory(d, path);
+    if (fd < 0 && doctor_needs_root(d, "disk", path))
+        return;
     if (fd < 0) {
         doctor_say(d, DOCTOR_PROBLEM, "disk", "run doctor as root; journal.directory has to be the daemon's",
                    "%s cannot be opened (%s)", path, strerror(errno));

@@ -1,6 +1,8 @@
 /* mobeyectl doctor: clock, files, descriptors, ports, the unit, and supervision as configured in the file. */
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <netdb.h>
 #include <pwd.h>
@@ -50,14 +52,33 @@ static bool may_read(const struct stat *st, const struct passwd *user)
     return st->st_mode & S_IROTH;
 }
 
-static void say_secret(struct doctor *d, const char *what, const char *path)
+enum { OWNER_SIZE = 64 };
+
+static char *owner_of(const struct stat *st, char out[OWNER_SIZE])
+{
+    char bytes[1024];
+    struct passwd owner, *found = NULL;
+    if (getpwuid_r(st->st_uid, &owner, bytes, sizeof(bytes), &found) == 0 && found)
+        snprintf(out, OWNER_SIZE, "%s", found->pw_name);
+    else
+        snprintf(out, OWNER_SIZE, "user %u", st->st_uid);
+    return out;
+}
+
+/* user: who has to read it, NULL: unknown. */
+static void say_secret(struct doctor *d, const struct passwd *user, const char *what, const char *path)
 {
     struct stat st;
+    char owner[OWNER_SIZE];
     if (strncmp(path, SECRET_CREDENTIAL, strlen(SECRET_CREDENTIAL)) == 0)
         return; /* systemd protects credentials */
-    if (stat(path, &st) < 0)
-        doctor_say(d, DOCTOR_PROBLEM, "files", "check the name in the configuration", "%s %s: %s", what, path,
-                   strerror(errno));
+    if (stat(path, &st) < 0) {
+        if (!doctor_needs_root(d, "files", path))
+            doctor_say(d, DOCTOR_PROBLEM, "files", "check the name in the configuration", "%s %s: %s", what, path,
+                       strerror(errno));
+    } else if (user && st.st_uid != user->pw_uid)
+        doctor_say(d, DOCTOR_PROBLEM, "files", "chown " USER ": it, and chmod 0600 it",
+                   "%s %s belongs to %s, the daemon runs as " USER, what, path, owner_of(&st, owner));
     else if (st.st_mode & 077)
         doctor_say(d, DOCTOR_PROBLEM, "files", "chmod 0600 it; only its owner may have access", "%s %s has mode %04o",
                    what, path, st.st_mode & 07777);
@@ -65,17 +86,18 @@ static void say_secret(struct doctor *d, const char *what, const char *path)
         doctor_say(d, DOCTOR_OK, "files", NULL, "%s %s is accessible to its owner only", what, path);
 }
 
-/* Checks password and passfile of the conninfo; libpq ignores a passfile that others may read. */
-static bool has_password(struct doctor *d)
+/* Checks password and passfile of the conninfo; libpq ignores a passfile that others may read. That of --db is not the
+ * daemon's. */
+static bool has_password(struct doctor *d, const struct passwd *user)
 {
-    bool password = false;
+    bool password = false, daemons = d->conninfo == d->conf->database.conninfo;
     PQconninfoOption *options = PQconninfoParse(d->conninfo, NULL);
     for (PQconninfoOption *o = options; o && o->keyword; o++) {
         if (!o->val)
             continue;
         password |= strcmp(o->keyword, "password") == 0;
         if (strcmp(o->keyword, "passfile") == 0 && strncmp(o->val, "/run/credentials/", 17) != 0)
-            say_secret(d, "the password file", o->val);
+            say_secret(d, daemons ? user : NULL, "the password file", o->val);
     }
     PQconninfoFree(options);
     return password;
@@ -85,7 +107,7 @@ static void say_file(struct doctor *d, const struct passwd *user)
 {
     struct stat st;
     const char *path = d->conf->file;
-    bool secret = has_password(d);
+    bool secret = has_password(d, user);
     if (stat(path, &st) < 0)
         doctor_say(d, DOCTOR_PROBLEM, "files", "check its directory", "%s: %s", path, strerror(errno));
     else if (user && !may_read(&st, user))
@@ -101,10 +123,49 @@ static void say_file(struct doctor *d, const struct passwd *user)
         doctor_say(d, DOCTOR_OK, "files", NULL, "%s has mode %04o", path, st.st_mode & 07777);
 }
 
+/* Changes to it are read at a reload only, long after its owner was changed. */
+static void say_clients(struct doctor *d, const struct passwd *user)
+{
+    struct stat st;
+    const char *path = d->conf->security.clients;
+    if (path && user && stat(path, &st) == 0 && !may_read(&st, user))
+        doctor_say(d, DOCTOR_PROBLEM, "files", "chown root:" USER " and chmod 0640 it",
+                   "the user " USER " cannot read %s", path);
+}
+
+/* Finds a file in the journal's directory, or the directory, that does not belong to the user. */
+static bool find_foreign(const char *directory, const struct passwd *user, char ret[PATH_MAX], struct stat *st)
+{
+    bool found = stat(directory, st) == 0 && st->st_uid != user->pw_uid;
+    snprintf(ret, PATH_MAX, "%s", directory);
+    DIR *dir = found ? NULL : opendir(directory);
+    for (struct dirent *entry; !found && dir && (entry = readdir(dir));)
+        if (fstatat(dirfd(dir), entry->d_name, st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st->st_mode) &&
+            st->st_uid != user->pw_uid) {
+            found = true;
+            snprintf(ret, PATH_MAX, "%s/%s", directory, entry->d_name);
+        }
+    if (dir)
+        closedir(dir);
+    return found;
+}
+
+static void say_foreign(struct doctor *d, const char *path, const struct stat *st)
+{
+    char advice[PATH_MAX + 64], owner[OWNER_SIZE];
+    snprintf(advice, sizeof(advice), "chown -R " USER ": %s", d->conf->journal.directory);
+    /* One that runs with it is that of another user, as of a trial. */
+    doctor_say(d, d->daemon != 0 ? DOCTOR_WARNING : DOCTOR_PROBLEM, "files", advice,
+               "%s belongs to %s, the daemon runs as " USER, path, owner_of(st, owner));
+}
+
 static void say_journal(struct doctor *d, const struct passwd *user)
 {
     struct stat st;
+    char foreign[PATH_MAX];
     const char *path = d->conf->journal.directory;
+    if (stat(path, &st) < 0 && doctor_needs_root(d, "files", path))
+        return;
     if (stat(path, &st) < 0)
         doctor_say(d, errno == ENOENT ? DOCTOR_WARNING : DOCTOR_PROBLEM, "files",
                    errno == ENOENT ? "the daemon creates it when it first starts" : "check its directories", "%s: %s",
@@ -112,9 +173,8 @@ static void say_journal(struct doctor *d, const struct passwd *user)
     else if (st.st_mode & 07)
         doctor_say(d, DOCTOR_PROBLEM, "files", "chmod 0750 it; it contains alarms of homes", "%s has mode %04o", path,
                    st.st_mode & 07777);
-    else if (user && st.st_uid != user->pw_uid)
-        doctor_say(d, DOCTOR_WARNING, "files", "chown -R " USER ": it, if the daemon runs as that user",
-                   "%s does not belong to the user " USER, path);
+    else if (user && find_foreign(path, user, foreign, &st))
+        say_foreign(d, foreign, &st);
     else
         doctor_say(d, DOCTOR_OK, "files", NULL, "%s has mode %04o", path, st.st_mode & 07777);
 }
@@ -127,11 +187,12 @@ void doctor_files(struct doctor *d)
                    "the user " USER " does not exist");
     say_file(d, user);
     say_journal(d, user);
+    say_clients(d, user);
     if (d->conf->security.server_key)
-        say_secret(d, "the daemon's key", d->conf->security.server_key);
+        say_secret(d, user, "the daemon's key", d->conf->security.server_key);
     for (size_t i = 0; i < d->conf->n_endpoints; i++)
         if (d->conf->endpoints[i].dc09_keys)
-            say_secret(d, "the key file", d->conf->endpoints[i].dc09_keys);
+            say_secret(d, user, "the key file", d->conf->endpoints[i].dc09_keys);
 }
 
 /* The soft limit of a process; -1: unknown. */
@@ -155,6 +216,10 @@ void doctor_descriptors(struct doctor *d)
     long needed = OTHERS;
     for (size_t i = 0; i < d->conf->n_endpoints; i++)
         needed += d->conf->endpoints[i].socket == CONF_TCP ? d->conf->endpoints[i].connections : 0;
+    if (d->daemon == 0 && d->answers) {
+        doctor_say(d, DOCTOR_OK, "descriptors", NULL, "not checked: only root can read the limit of the daemon");
+        return;
+    }
     if (d->daemon == 0) {
         doctor_say(d, DOCTOR_OK, "descriptors", NULL, "the daemon is not running; it will need at least %ld", needed);
         return;
@@ -208,21 +273,30 @@ static void say_port(struct doctor *d, const char *what, const struct endpoint_a
 /* What the daemon says of itself: it may be unable to store for reasons that nothing else here shows. */
 void doctor_backlog(struct doctor *d)
 {
-    struct scrape scrape = {0};
-    struct err err;
-    if (d->daemon != 0 && d->conf->http_listen && scrape_fetch(d->conf->http_listen, &scrape, &err) == 0) {
-        double waiting = scrape_value(&scrape, "journal_pending", NULL),
-               lag_s = scrape_value(&scrape, "commit_lag_seconds", NULL);
-        bool up = scrape_value(&scrape, "database_up", NULL) == 1;
-        if (waiting > 0 && lag_s > (up ? 60 : 5))
-            doctor_say(d, DOCTOR_PROBLEM, "backlog",
-                       "see its log, and in pg_stat_activity whether a session holds a lock for which it waits",
-                       "%.0f alert%s waiting in the journal of the daemon, the oldest for %.0f s%s", waiting,
-                       waiting == 1 ? " is" : "s are", lag_s, up ? "" : "; it has no session on the database");
-        else
-            doctor_say(d, DOCTOR_OK, "backlog", NULL, "the daemon stores what it receives");
-    }
-    buf_free(&scrape.text);
+    if (!d->answers)
+        return;
+    double waiting = scrape_value(&d->metrics, "journal_pending", NULL),
+           lag_s = scrape_value(&d->metrics, "commit_lag_seconds", NULL);
+    bool up = scrape_value(&d->metrics, "database_up", NULL) == 1;
+    if (waiting > 0 && lag_s > (up ? 60 : 5))
+        doctor_say(d, DOCTOR_PROBLEM, "backlog",
+                   "see its log, and in pg_stat_activity whether a session holds a lock for which it waits",
+                   "%.0f alert%s waiting in the journal of the daemon, the oldest for %.0f s%s", waiting,
+                   waiting == 1 ? " is" : "s are", lag_s, up ? "" : "; it has no session on the database");
+    else
+        doctor_say(d, DOCTOR_OK, "backlog", NULL, "the daemon stores what it receives");
+}
+
+/* It binds http.listen last. Without that, only what it has open is known of it. */
+static bool say_in_use(struct doctor *d)
+{
+    if (!d->answers && (d->daemon == 0 || d->conf->http_listen))
+        return false;
+    if (d->daemon != 0)
+        doctor_say(d, DOCTOR_OK, "ports", NULL, "in use by the daemon (process %d)", d->daemon);
+    else
+        doctor_say(d, DOCTOR_OK, "ports", NULL, "in use by the daemon");
+    return true;
 }
 
 void doctor_ports(struct doctor *d)
@@ -234,10 +308,8 @@ void doctor_ports(struct doctor *d)
         doctor_say(d, DOCTOR_WARNING, "ports",
                    "without metrics nobody notices when alarms are late: set it, and scrape it with Prometheus",
                    "http.listen is not set");
-    if (d->daemon != 0) {
-        doctor_say(d, DOCTOR_OK, "ports", NULL, "in use by the daemon (process %d)", d->daemon);
+    if (say_in_use(d))
         return;
-    }
     for (size_t i = 0; i < d->conf->n_endpoints; i++)
         if (d->conf->endpoints[i].bind && address_bind(d->conf->endpoints[i].address, &address, &err) == 0 &&
             address.kind == ADDRESS_TCP)
@@ -245,7 +317,7 @@ void doctor_ports(struct doctor *d)
     if (d->conf->http_listen && address_listen(d->conf->http_listen, &address, &err) == 0)
         say_port(d, "http", &address);
     if (d->printed[DOCTOR_PROBLEM] == problems)
-        doctor_say(d, DOCTOR_OK, "ports", NULL, "the daemon is not running; all its ports are free");
+        doctor_say(d, DOCTOR_OK, "ports", NULL, "all ports of the configuration are free");
 }
 
 static bool is_within(const struct conf_network *inner, const struct conf_network *outer)

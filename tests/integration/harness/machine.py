@@ -66,6 +66,7 @@ stop) stop ;;
 restart) stop; start ;;
 status) pid ;;
 is-active) pid > /dev/null ;;
+show) echo UnitFileState=enabled && { pid > /dev/null && echo ActiveState=active || echo ActiveState=inactive; } ;;
 reload)
     MAINPID=$(pid)
     export MAINPID PATH

@@ -1,0 +1,103 @@
+"""mobeyectl doctor and status on a Debian machine where the daemon cannot run, or whose reader is not root."""
+import re
+
+import pytest
+
+from harness.machine_fixtures import *  # noqa: F401,F403
+from harness.wait import wait_until
+
+JOURNAL = "/var/lib/mobeyed/journal"
+
+
+def problems(machine, *options, **how):
+    """The lines of doctor that are problems; its status agrees with them."""
+    done = machine.run("mobeyectl", "doctor", *options, **how)
+    found = [line for line in done.stdout.splitlines() if line.startswith("PROBLEM")]
+    assert (done.returncode == 1) == (found != []), done.stdout
+    return found
+
+
+def test_a_daemon_that_ought_to_run_and_does_not_is_a_problem(ready):
+    assert problems(ready) == []
+    ready.must("systemctl", "stop")
+    assert problems(ready) == ["PROBLEM  daemon       the daemon is not running: systemctl status mobeyed; journalctl -u mobeyed -n 20"]
+
+
+@pytest.mark.parametrize("path, mode, told", [
+    (f"{JOURNAL}/lock", "0600", f"{JOURNAL}/lock belongs to root, the daemon runs as mobeyed: chown -R mobeyed: {JOURNAL}"),
+    (JOURNAL, "0750", f"{JOURNAL} belongs to root, the daemon runs as mobeyed: chown -R mobeyed: {JOURNAL}"),
+    ("/etc/mobeyed/pgpass", "0600", "/etc/mobeyed/pgpass belongs to root, the daemon runs as mobeyed: chown mobeyed: it, and chmod 0600 it"),
+    ("/etc/mobeyed/clients.yaml", "0600", "the user mobeyed cannot read /etc/mobeyed/clients.yaml: chown root:mobeyed and chmod 0640 it"),
+])
+def test_files_of_another_user_are_a_problem(ready, path, mode, told):
+    if "clients" in path:
+        ready.must("mobeyectl", "setup", "--yes", "--curve", "--replace")
+    ready.must("systemctl", "stop")
+    ready.must("chown", "root:root", path)
+    ready.must("chmod", mode, path)
+    assert any(line.endswith(told) for line in problems(ready)), problems(ready)
+
+
+def test_the_daemon_names_the_owner_of_a_lock_file_that_it_cannot_open(ready):
+    ready.must("systemctl", "stop")
+    ready.must("chown", "root:root", f"{JOURNAL}/lock")
+    done = ready.run("mobeyed", user="mobeyed")
+    assert done.returncode == 1 and "cannot open the lock file: Permission denied (must belong to the user that runs the daemon)" in done.stdout
+
+
+def test_a_reload_that_was_refused_is_a_problem(ready):
+    """Also once the file is in order again."""
+    ready.must("sed", "-i", "$ a nonsense: 1", "/etc/mobeyed/mobeyed.yaml")
+    ready.must("pkill", "-HUP", "-u", "mobeyed", "-x", "mobeyed")
+    wait_until(lambda: "nonsense" in ready.log(), "the reload is refused")
+    ready.must("sed", "-i", "/^nonsense/d", "/etc/mobeyed/mobeyed.yaml")
+    (told,) = problems(ready)
+    assert re.search("daemon +it refused .*: journalctl -u mobeyed -p warning gives the reason", told)
+    assert "the last reload was REFUSED (journalctl -u mobeyed -p warning gives the reason)" in ready.run("mobeyectl", "status").stdout
+
+
+def test_an_administrator_who_is_not_root_gets_no_false_problems(ready):
+    ready.must("chmod", "0700", JOURNAL)  # as the umask of the unit has it
+    ready.must("useradd", "-M", "-G", "mobeyed", "anna")
+    ready.sql("create role anna login in role mobeye_owner")
+    try:
+        assert problems(ready, user="anna") == []
+        done = ready.must("mobeyectl", "doctor", user="anna")
+        assert "not checked: only root can connect as the daemon" in done and "in use by the daemon" in done
+        assert re.search(r"ok +disk +not checked: only root can read", done)
+    finally:
+        ready.sql("drop role anna")
+        ready.must("userdel", "anna")
+    ready.must("useradd", "-M", "bert")
+    try:
+        told = ready.run("mobeyectl", "queue", user="bert").stdout
+        assert "only root and members of its group can read it: usermod -aG mobeyed USER, or use --db CONNINFO" in told
+    finally:
+        ready.must("userdel", "bert")
+
+
+def test_before_setup_everything_points_to_it(machine):
+    machine.must("bash", "-c", "sed -i 's|conninfo: .*|conninfo: \"host=/run/postgresql dbname=mobeye user=mobeye_ingest\"|' /etc/mobeyed/mobeyed.yaml")
+    way_out = "the database mobeye does not exist (mobeyectl setup creates it)"
+    for verb in "queue", "migrate", "devices unknown", "status", "doctor":
+        done = machine.run("mobeyectl", *verb.split())
+        assert done.returncode == 1 and way_out in done.stdout, done.stdout
+
+
+def test_a_database_that_was_restored_without_its_roles_is_told(ready):
+    way_out = "a role of mobeyed is missing: mobeye_auditor (after a restore: psql -f mobeye.roles, then the dump again)"
+    ready.must("mobeyectl", "migrate", "--check")
+    ready.sql("alter role mobeye_auditor rename to away")
+    try:
+        for verb in "migrate", "migrate --check", "setup --yes":
+            done = ready.run("mobeyectl", *verb.split())
+            assert done.returncode == 1 and way_out in done.stdout, done.stdout
+    finally:
+        ready.sql("alter role away rename to mobeye_auditor")
+    ready.must("systemctl", "stop")
+    ready.sql("alter role mobeye_ingest rename to away")
+    try:
+        told = "\n".join(problems(ready))
+        assert "the role mobeye_ingest does not exist (after a restore: psql -f mobeye.roles, then the dump again)" in told
+    finally:
+        ready.sql("alter role away rename to mobeye_ingest")
