@@ -57,7 +57,9 @@ begin
                   from mobeye.incident o
                  where o.status in ('new', 'reopened')
                    and coalesce(o.reopened_at, o.created_at) + o.overdue[o.overdue_step + 1] < now()
-                   and exists (select from mobeye.incident_full f where f.incident_id = o.incident_id and f.muted_until is null)
+                   and exists (select from mobeye.incident_full f
+                                where f.incident_id = o.incident_id and f.muted_until is null
+                                  and (f.restored_at is null or not mobeye.restored_in_mute(f.incident_id)))
                  order by o.incident_id for update skip locked) as w
          where i.incident_id = w.incident_id
         returning i.incident_id
@@ -70,7 +72,7 @@ end
 $$;
 comment on function mobeye.mark_overdue() is
     'Marks the incidents that nobody acknowledged within the time that their rule allows, and announces each further step '
-    'of it that has passed; returns how many. One that is muted is marked when the mute is over.';
+    'of it that has passed; returns how many. One that is muted is marked when the mute is over, if it is in the queue then.';
 
 create or replace function mobeye.close_unattended() returns bigint
 language plpgsql security definer
@@ -82,10 +84,12 @@ declare
 begin
     for unattended in
         select i.incident_id from mobeye.incident i
-         where i.status = 'new' and i.last_received_at < now() - interval '7 days' and i.alert_count > 0
-           and i.verified_by is distinct from 'person' and i.on_scene_at is null and i.external_ref is null
-           and not exists (select from mobeye.incident_history h
-                            where h.incident_id = i.incident_id and h.actor <> 'mobeyed' and h.action <> 'look')
+         where i.status <> 'closed' and i.last_received_at < now() - interval '7 days' and i.alert_count > 0
+           and (i.status = 'new' and i.verified_by is distinct from 'person' and i.on_scene_at is null and i.external_ref is null
+                and not exists (select from mobeye.incident_history h
+                                 where h.incident_id = i.incident_id and h.actor <> 'mobeyed' and h.action <> 'look')
+                -- No queue shows it: nobody else would ever close it.
+                or i.restored_at is not null and mobeye.restored_in_mute(i.incident_id))
          order by i.incident_id limit 1000
          for update skip locked
     loop
@@ -96,8 +100,8 @@ begin
 end
 $$;
 comment on function mobeye.close_unattended() is
-    'Closes as unattended the incidents that nobody touched (verified, noted, linked, muted or held) and that had no alert '
-    'for 7 days; returns how many. A silence, which has no alerts, stays open until it ends.';
+    'Closes as unattended the incidents that nobody touched (verified, noted, linked, muted or held), or that were restored '
+    'under a mute, and that had no alert for 7 days; returns how many. A silence, which has no alerts, stays open until it ends.';
 
 create or replace function mobeye.purge(alarm interval) returns bigint
 language plpgsql security definer

@@ -62,14 +62,14 @@ set search_path = pg_catalog, pg_temp
 as $$
     select exists (select from mobeye.incident i
                      join mobeye.mute m on m.device_id = i.device_id or m.area = any (i.areas)
-                    where i.incident_id = restored_in_mute.incident_id and i.restored_at is not null
+                    where i.incident_id = restored_in_mute.incident_id and i.restored_at is not null and i.reopened_at is null
                       and (i.created_at >= m.at or i.incident_id = m.incident_id)
                       and i.last_received_at < least(m.until, m.ended_at)
                       and mobeye.mute_covers(m, i) and not mobeye.is_closed_to_viewer(i))
 $$;
 comment on function mobeye.restored_in_mute(bigint) is
     'Whether an incident began and was restored while a mute was active, or was restored while it was muted until then: it '
-    'does not appear when the mute ends.';
+    'does not appear when the mute ends. Not one that a person reopened.';
 
 create or replace view patrol.mutes with (security_barrier) as
 select m.mute_id, case when x.seen then m.device_id end as device_id,

@@ -308,6 +308,11 @@ class Waiting(UpkeepTest):
         self.assertEqual(self.value(self.ingest, "select mobeye.mark_overdue()"), 1)
         self.assertEqual(self.value(self.superuser, "select incident_id from mobeye.change where op = 'overdue'"), late)
 
+    def test_what_was_restored_under_a_mute_is_not_overdue_after_it(self):
+        self.restored_under_a_mute(overdue="{15 minutes}")
+        self.assertEqual(self.value(self.ingest, "select mobeye.mark_overdue()"), 0)
+        self.assertEqual(self.superuser.execute("select from mobeye.change").fetchall(), [])
+
     def test_each_step_is_announced_once(self):
         late = self.incident(overdue="{5 minutes,15 minutes,30 minutes}", created_at=self.ago("6 minutes"))
 
@@ -391,6 +396,30 @@ class Waiting(UpkeepTest):
             ).fetchall(),
             [(old, "unattended", False)],
         )
+
+    def restored_under_a_mute(self, **columns):
+        """Of a mute that a person has ended 8 days ago."""
+        mute = ("insert into mobeye.mute (device_id, placement_id, at, until, ended_at, ended_by, reason, muted_by) values"
+                " ('muted', null, now() - interval '10 days', now(), now() - interval '8 days', 'me', 'test', 'me')")
+        self.superuser.execute(mute)
+        restored = self.ago("9 days")
+        return self.incident(**{"device_id": "muted", "created_at": restored, "last_received_at": restored, "restored_at": restored,
+                                "active": 0, **columns})
+
+    def test_what_was_restored_under_a_mute_does_not_stay_open_out_of_sight(self):
+        hidden = [self.restored_under_a_mute(), self.restored_under_a_mute(status="acknowledged")]
+        active = self.restored_under_a_mute(restored_at=None, active=1)
+        for number in (*hidden, active):
+            self.superuser.execute("select mobeye.add_history(%s, 'mute', 'unmuted')", [number])
+        queued = "select array_agg(incident_id order by incident_id) from patrol.queue"
+        self.assertEqual(self.value(self.superuser, queued), [active])
+        self.assertEqual(self.value(self.ingest, "select mobeye.close_unattended()"), 2)
+        self.assertEqual(self.value(self.superuser, "select array_agg(incident_id order by incident_id) from mobeye.incident"
+                                                    " where outcome = 'unattended'"), hidden)
+        # What a person wants open again is in the queue, and stays there.
+        self.superuser.execute("select patrol.reopen(%s, 'look again')", [hidden[0]])
+        self.assertEqual(self.value(self.ingest, "select mobeye.close_unattended()"), 0)
+        self.assertEqual(self.value(self.superuser, queued), [hidden[0], active])
 
 
 class Leader(UpkeepTest):
