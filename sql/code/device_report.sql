@@ -99,9 +99,10 @@ as $$
 declare
     v constant mobeye.viewer := mobeye.officer_viewer();
     restricted constant boolean := not (v.is_owner or v.is_officer or v.is_registrar);
-    day_range constant tstzrange := tstzrange(from_day::timestamp at time zone 'Europe/Amsterdam', until_day::timestamp at time zone 'Europe/Amsterdam');
+    day_range tstzrange;
 begin
     perform mobeye.check_report_period(from_day, until_day, restricted);
+    day_range := tstzrange(from_day::timestamp at time zone 'Europe/Amsterdam', until_day::timestamp at time zone 'Europe/Amsterdam');
     return query
     with stood as (
         select p.device_id, count(*) as placements,

@@ -182,6 +182,12 @@ class DeviceReport(SchemaTest):
                 rows = conn.execute("select device_id from patrol.device_cards order by 1").fetchall()
                 self.assertEqual([row[0] for row in rows], seen)
 
+    def test_a_period_that_ends_before_it_begins_is_refused_in_words(self):
+        done = mobeyectl("report", "devices", "--from", "2026-07-01", "--until", "2026-01-01", database=self.database)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("period", done.stderr)
+        self.assertNotIn("range", done.stderr)
+
     def test_formats(self):
         self.device("a-b", ("2026-02-01 12:00", "2026-02-04 12:00"))
         self.superuser.execute("update mobeye.device set model = 'CM, \"oud\"'")
