@@ -173,14 +173,28 @@ static struct evhttp_request *detach(struct board_request *request)
     return evreq;
 }
 
+static void add_length(struct evkeyvalq *out, size_t len)
+{
+    char text[24];
+    snprintf(text, sizeof(text), "%zu", len);
+    evhttp_add_header(out, "Content-Length", text);
+}
+
 void board_answer(struct board_request *request, const struct board_answer *answer)
 {
     struct evbuffer *body = evbuffer_new();
+    struct evkeyvalq *out = evhttp_request_get_output_headers(request->evreq);
     count_status(request->http, answer->status);
     begin_answer(request, answer->type, answer->cache);
     if (answer->etag)
-        evhttp_add_header(evhttp_request_get_output_headers(request->evreq), "ETag", answer->etag);
-    evbuffer_add(body, answer->body.p, answer->body.len);
+        evhttp_add_header(out, "ETag", answer->etag);
+    if (answer->status == 405)
+        evhttp_add_header(out, "Allow", request->post ? "GET, HEAD" : "POST");
+    /* evhttp would send the body of a HEAD, and no length. */
+    if (!request->head)
+        evbuffer_add(body, answer->body.p, answer->body.len);
+    else if (answer->body.len > 0)
+        add_length(out, answer->body.len);
     evhttp_send_reply(detach(request), answer->status, reason_of(answer->status), body);
     evbuffer_free(body);
 }

@@ -1,0 +1,32 @@
+"""What the board makes of any request: its method, members that are empty, times, what was looked at before."""
+import pytest
+
+from harness.board import make_incident, read_answer
+from harness.wait import wait_until
+
+
+def test_a_head_is_answered_like_a_get_without_the_body(database, board):
+    number = make_incident(database)
+    board.ask("jansen", f"/api/incident/{number}")  # the first look is in the answer of the next
+    with board.connect() as peer:
+        for path in ("/api/queue", f"/api/incident/{number}", "/api/incident/x", "/api/mute", "/", "/board.css", "/healthz"):
+            peer.sendall(board.head("jansen", path=path))
+            status, fields, body = read_answer(peer)
+            peer.sendall(board.head("jansen", "HEAD", path))
+            answer = read_answer(peer, method="HEAD")
+            assert answer == (status, {**fields, "date": answer[1]["date"]}, b""), path
+            assert fields["content-length"] == str(len(body)) and body
+        peer.sendall(board.head("jansen", path="/"))
+        tag = read_answer(peer)[1]["etag"]
+        peer.sendall(board.head("jansen", "HEAD", "/", headers=[f"If-None-Match: {tag}"]))
+        status, fields, _ = read_answer(peer, method="HEAD")
+        assert status == 304 and "content-length" not in fields
+
+
+@pytest.mark.parametrize("method, path, allowed", [("POST", "/", "GET, HEAD"), ("POST", "/api/queue", "GET, HEAD"), ("GET", "/api/next", "POST"),
+                                                   ("HEAD", "/api/mute", "POST"), ("PUT", "/api/queue", "GET, HEAD, POST")])
+def test_a_method_that_a_path_does_not_have_is_told_those_that_it_has(board, method, path, allowed):
+    with board.connect() as peer:
+        peer.sendall(board.head("jansen", method, path))
+        status, fields, _ = read_answer(peer, method=method)
+        assert (status, fields["allow"]) == (405, allowed)
