@@ -30,3 +30,20 @@ def test_a_method_that_a_path_does_not_have_is_told_those_that_it_has(board, met
         peer.sendall(board.head("jansen", method, path))
         status, fields, _ = read_answer(peer, method=method)
         assert (status, fields["allow"]) == (405, allowed)
+
+
+def test_a_member_that_is_empty_is_left_out(database, board):
+    number = make_incident(database)
+    empty = dict.fromkeys(("expected_status", "expected_change", "outcome", "note", "officer", "reason"), "")
+    for action, more, expected in (("claim", {}, "assigned"), ("release", {}, "acknowledged"), ("on_scene", {}, "on_scene"),
+                                   ("close", {"outcome": "no_trace"}, "closed"), ("reopen", {"note": "toch niet"}, "reopened")):
+        status, answer = board.act("jansen", number, action, **(empty | more))
+        assert (status, answer.get("incident", {}).get("status")) == (200, expected), answer
+    status, answer = board.ask("jansen", "/api/next", "POST", {"team": "", "officer": ""})
+    assert (status, answer["incident"]["assigned_to"], answer["incident"]["team"]) == (200, "jansen", "noord")
+    until = database.value("select to_jsonb(now() + interval '1 hour') #>> '{}'")
+    body = {"device": "dev-1", "incident_id": "", "layer": "", "code": "", "until": until, "reason": "storing"}
+    status, answer = board.ask("jansen", "/api/mute", "POST", body)
+    assert status == 200, answer
+    status, answer = board.act("jansen", number, "note", note="")
+    assert status == 422 and "note" in answer["message"]
