@@ -74,9 +74,13 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+    -- Without an offset it would be of the time zone of the database, of which the person knows nothing.
+    if args ->> name !~ '^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d(:?\d\d)?)$' then
+        raise invalid_datetime_format;
+    end if;
     return (args ->> name)::timestamptz;
 exception when data_exception then
-    raise exception '%: "%" is not a time', name, args ->> name
+    raise exception '%: "%" is not a time with its offset', name, args ->> name
         using errcode = 'invalid_parameter_value', hint = 'Expected a time such as 2026-11-29T22:00:00+01:00.';
 end
 $$;

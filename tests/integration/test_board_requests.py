@@ -47,3 +47,14 @@ def test_a_member_that_is_empty_is_left_out(database, board):
     assert status == 200, answer
     status, answer = board.act("jansen", number, "note", note="")
     assert status == 422 and "note" in answer["message"]
+
+
+@pytest.mark.parametrize("until", ["{day}T12:00:00", "{day}", "tomorrow", "infinity", "{day} 12:00 Europe/Amsterdam", "{day}T12:00:00-24:00:00", "99:00Z"])
+def test_a_time_says_its_offset(database, board, until):
+    day = database.value("select to_char(now() + interval '2 days', 'YYYY-MM-DD')")
+    body = {"device": "dev-1", "until": until.format(day=day), "reason": "storing"}
+    status, answer = board.ask("jansen", "/api/mute", "POST", body)
+    assert status == 422 and answer["message"].startswith("until: ") and "+01:00" in answer["hint"], answer
+    for good in (f"{day}T12:00:00Z", f"{day}T12:00:00.250+01:00", f"{day} 12:00:00+01", f"{day}t12:00z"):
+        status, answer = board.ask("jansen", "/api/mute", "POST", body | {"until": good})
+        assert status == 200, (good, answer)
