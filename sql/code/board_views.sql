@@ -121,10 +121,15 @@ language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
     select exists (select from mobeye.incident_history h
-                    where h.incident_id = id and h.action = 'look' and h.actor = mobeye.actor()
-                      and h.at > now() - interval '15 minutes')
+                    where h.incident_id = id and h.action = 'look' and h.image_id is null and h.actor = mobeye.actor()
+                      and h.at > now() - interval '15 minutes'
+                      -- Whoever was given it since may see its secret place exactly.
+                      and not exists (select from mobeye.incident i
+                                        join mobeye.incident_history s on s.incident_id = i.incident_id
+                                       where i.incident_id = id and i.secret and s.action = 'status' and s.entry > h.entry))
 $$;
-comment on function mobeye.looked_lately(bigint) is 'Whether a look of the viewer at an incident was recorded in the last 15 minutes.';
+comment on function mobeye.looked_lately(bigint) is
+    'Whether the viewer opened an incident in the last 15 minutes, and, if its place is secret, after its last change of status.';
 
 create or replace function patrol.board_incident(id bigint, reason text default null) returns jsonb
 language plpgsql security definer
@@ -151,7 +156,7 @@ end
 $$;
 comment on function patrol.board_incident(bigint, text) is
     'An incident with its alerts, history and images, and what happened within 100 m before. Records the look: once in 15 '
-    'minutes, and always if a reason is given. Auditors see the exact place, alerts and images only with a reason '
+    'minutes (if the place is secret, also after each change of status), and always if a reason is given. Auditors see the exact place, alerts and images only with a reason '
     '(reason_required).';
 
 create or replace function patrol.board_areas(west float8, south float8, east float8, north float8) returns jsonb

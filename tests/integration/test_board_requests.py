@@ -58,3 +58,28 @@ def test_a_time_says_its_offset(database, board, until):
     for good in (f"{day}T12:00:00Z", f"{day}T12:00:00.250+01:00", f"{day} 12:00:00+01", f"{day}t12:00z"):
         status, answer = board.ask("jansen", "/api/mute", "POST", body | {"until": good})
         assert status == 200, (good, answer)
+
+
+def test_an_incident_is_opened_also_by_who_has_looked_at_an_image_of_it(database, board):
+    number = make_incident(database)
+    database.execute("select mobeye.premake_partitions()")
+    image = database.value("""insert into mobeye.snapshot (image_id, occurred_at, device_id, incident_id, media_type, image)
+        values (gen_random_uuid(), now(), 'dev-1', %s, 'image/png', '\\x89504e47') returning image_id::text""", number)
+    looks = "select array_agg(image_id is not null order by entry) from mobeye.incident_history where action = 'look'"
+    assert board.raw(board.head("bakker", path=f"/api/image/{image}"))[0] == 200
+    assert board.ask("bakker", f"/api/incident/{number}")[0] == 200
+    assert database.value(looks) == [True, False]
+    assert board.ask("bakker", f"/api/incident/{number}")[0] == 200
+    assert database.value(looks) == [True, False]
+
+
+def test_a_secret_place_that_was_coarse_at_the_last_look_is_another_look(database, board):
+    number = make_incident(database, "dev-2", "wijk:WK2")
+    looks = "select count(*) from mobeye.incident_history where action = 'look'"
+    for _ in range(2):
+        assert board.ask("regie", f"/api/incident/{number}")[1]["incident"]["address"] is None
+    assert database.value(looks) == 1
+    assert board.act("regie", number, "claim")[0] == 200
+    for _ in range(2):
+        assert board.ask("regie", f"/api/incident/{number}")[1]["incident"]["address"] == "Geheim 2"
+    assert database.value(looks) == 2
