@@ -7,7 +7,7 @@ as $$
 declare
     i mobeye.incident := mobeye.lock_incident(id, expected_status);
 begin
-    if i.assigned_to is not null then
+    if i.assigned_to is not null and i.status <> 'closed' then
         raise exception 'incident %: already assigned to %', mobeye.reference(id),
             case when i.assigned_to = mobeye.actor() then 'you' else i.assigned_to end
             using errcode = 'MB001', detail = i.status,

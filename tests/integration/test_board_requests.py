@@ -83,3 +83,11 @@ def test_a_secret_place_that_was_coarse_at_the_last_look_is_another_look(databas
     for _ in range(2):
         assert board.ask("regie", f"/api/incident/{number}")[1]["incident"]["address"] == "Geheim 2"
     assert database.value(looks) == 2
+
+
+def test_what_is_closed_is_not_claimed_though_the_person_had_it(database, board):
+    number = make_incident(database)
+    for action, more in (("claim", {}), ("close", {"outcome": "no_trace"})):
+        assert board.act("jansen", number, action, **more)[0] == 200
+    status, answer = board.act("jansen", number, "claim")
+    assert status == 409 and "closed" in answer["message"] and "reopen" in answer["hint"] and answer["status"] == "closed"
