@@ -164,6 +164,10 @@ static void on_reload(evutil_socket_t signal_number, short what, void *arg)
     struct program *p = arg;
     if (p->stopping)
         return;
+    if (!p->calls->on_reload) {
+        log_warning(p->name, "SIGHUP: the configuration is not read again (restart to apply changes)");
+        return;
+    }
     notify_reloading();
     p->calls->on_reload(p->ctx);
     notify_ready();
@@ -217,8 +221,7 @@ int program_begin(struct program *p, const char *name, const struct program_call
     evtimer_assign(&p->status, base, on_status, p);
     evsignal_add(&p->term, NULL);
     evsignal_add(&p->interrupt, NULL);
-    if (calls->on_reload)
-        evsignal_add(&p->hangup, NULL);
+    evsignal_add(&p->hangup, NULL);
     mask_hangup(SIG_UNBLOCK);
     return 0;
 }

@@ -1,4 +1,6 @@
 """What the board makes of any request: its method, members that are empty, times, what was looked at before."""
+import signal
+
 import pytest
 
 from harness.board import make_incident, read_answer
@@ -91,3 +93,9 @@ def test_what_is_closed_is_not_claimed_though_the_person_had_it(database, board)
         assert board.act("jansen", number, action, **more)[0] == 200
     status, answer = board.act("jansen", number, "claim")
     assert status == 409 and "closed" in answer["message"] and "reopen" in answer["hint"] and answer["status"] == "closed"
+
+
+def test_a_hangup_ends_nothing_and_says_what_to_do(board):
+    board.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: any("SIGHUP" in line and "restart" in line for line in board.log), "the board says that it reloads nothing")
+    assert board.ask("jansen")[0] == 200
