@@ -177,6 +177,7 @@ begin
                verified_by = coalesce(i.verified_by, case when n.verified then 'second_input' end),
                stored_at = now(), first_seen = n.first_seen, last_seen = n.last_seen,
                last_received_at = n.last_received_at, restored_at = n.restored_at, cancelled_at = n.cancelled_at,
+               restore_received_at = case when n.inactive then n.last_received_at else i.restore_received_at end,
                alert_count = n.alert_count, active = n.active, flaps = n.flaps,
                geom = case when n.geom is null then i.geom else public.st_geomfromewkb(n.geom) end,
                accuracy_m = case when n.geom is null then i.accuracy_m else n.accuracy_m end,
@@ -218,7 +219,7 @@ begin
             last_seen, last_received_at, restored_at, cancelled_at, alert_count, active, flaps, geom, accuracy_m,
             location_source, areas, placement_id, device_placement_id, kind, device_id, rule, rules, team, gap, max_age, settle, overdue,
             moved_over_m, verify_within, verify_radius_m, verify_priority, previous_id, delayed, secret, secret_team,
-            cell)
+            cell, restore_received_at)
         select n.incident_id, n.incident_key, n.accepting, n.urgent, n.drill, n.category,
                case when n.verified then 'second_input' end, n.priority, n.first_seen, n.last_seen,
                n.last_received_at, n.restored_at, n.cancelled_at, n.alert_count, n.active, n.flaps,
@@ -233,7 +234,8 @@ begin
                case when n.secret_placement_id is not null and not n.several_teams
                     then (select p.team from mobeye.placement p where p.placement_id = n.secret_placement_id) end,
                case when n.secret_placement_id is not null
-                    then (select p.cell from mobeye.placement p where p.placement_id = n.secret_placement_id) end
+                    then (select p.cell from mobeye.placement p where p.placement_id = n.secret_placement_id) end,
+               case when n.inactive then n.last_received_at end
           from unnest(new_id, new_key, new_accepting, new_urgent, new_verified, new_inactive, new_several_teams,
                       new_priority, new_first, new_last, new_received, new_restored, new_cancelled, new_alerts,
                       new_active, new_flaps, new_geom, new_accuracy, new_source, new_areas, new_placement,

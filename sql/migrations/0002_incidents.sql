@@ -48,6 +48,7 @@ create table if not exists mobeye.incident (
     last_seen timestamptz not null,
     last_received_at timestamptz not null,
     restored_at timestamptz,
+    restore_received_at timestamptz, -- when the daemon received the restore that last left no condition active
     cancelled_at timestamptz,
     delayed boolean not null default false,
     urgent boolean not null default false, -- a panic or holdup raise joined: never muted

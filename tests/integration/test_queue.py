@@ -191,3 +191,17 @@ def test_a_locked_table_is_told_and_not_waited_for(alarms, database, verb):
         holder.execute("lock table mobeye.incident")
         done = mobeyectl(verb, "-c", alarms.file, "--db", database.conninfo)
     assert "lock timeout" in done.stderr
+
+
+def test_a_restore_that_is_repeated_after_a_mute_brings_nothing_back(daemon, database, dealer):
+    daemon.conf.more = RULES
+    daemon.restart()
+    database.execute("insert into mobeye.device (device_id) values ('NL-1')")
+    mute = database.value("select patrol.mute('NL-1', now() + interval '1 hour', 'op test')")
+    dealer.deliver([alert("a", device="NL-1"), alert("b", device="NL-1", phase="restore")])
+    wait_until(lambda: database.value("select count(restored_at) from patrol.incidents") == 1, "it is restored")
+    database.execute("select patrol.unmute(%s)", mute)
+    for event, phase, queued in (("c", "restore", 0), ("d", "raise", 1), ("e", "restore", 1)):
+        dealer.deliver([alert(event, device="NL-1", phase=phase)])
+        wait_until(lambda: database.value("select count(*) from patrol.alerts where event_id = %s", event) == 1, "it is stored")
+        assert database.value("select count(*) from patrol.queue") == queued, event

@@ -60,11 +60,11 @@ delete from made;
 -- What began and was restored under a mute does not appear when that ends; what began before does.
 insert into mobeye.mute (device_id, placement_id, at, until, reason, muted_by)
 select device_id, placement_id, '2026-01-01 10:00Z', '2026-01-01 12:00Z', 'x', 'x' from mobeye.placement where device_id = 'open-1';
-select put('before', '{"created_at": "2026-01-01T09:59Z", "last_received_at": "2026-01-01T11:00Z", "restored_at": "2026-01-01T11:00Z"}'),
-       put('during', '{"created_at": "2026-01-01T10:00Z", "last_received_at": "2026-01-01T11:00Z", "restored_at": "2026-01-01T11:00Z"}'),
+select put('before', '{"created_at": "2026-01-01T09:59Z", "last_received_at": "2026-01-01T11:00Z", "restored_at": "2026-01-01T11:00Z", "restore_received_at": "2026-01-01T11:00Z"}'),
+       put('during', '{"created_at": "2026-01-01T10:00Z", "last_received_at": "2026-01-01T13:00Z", "restored_at": "2026-01-01T11:00Z", "restore_received_at": "2026-01-01T11:00Z"}'),
        put('active', '{"created_at": "2026-01-01T10:00Z", "last_received_at": "2026-01-01T11:00Z"}'),
-       put('urgent', '{"created_at": "2026-01-01T10:00Z", "last_received_at": "2026-01-01T11:00Z", "restored_at": "2026-01-01T11:00Z", "urgent": true}'),
-       put('after', '{"created_at": "2026-01-01T10:00Z", "last_received_at": "2026-01-01T12:00Z", "restored_at": "2026-01-01T12:00Z"}') \g /dev/null
+       put('urgent', '{"created_at": "2026-01-01T10:00Z", "last_received_at": "2026-01-01T11:00Z", "restored_at": "2026-01-01T11:00Z", "restore_received_at": "2026-01-01T11:00Z", "urgent": true}'),
+       put('after', '{"created_at": "2026-01-01T10:00Z", "last_received_at": "2026-01-01T12:00Z", "restored_at": "2026-01-01T11:00Z", "restore_received_at": "2026-01-01T12:00Z"}') \g /dev/null
 select is(queued(), 'before active urgent after', 'what a mute has swallowed whole');
 update mobeye.mute set ended_at = '2026-01-01 11:00Z', ended_by = 'x';
 select is(queued(), 'before during active urgent after', 'counts until the mute was ended');

@@ -404,7 +404,7 @@ class Waiting(UpkeepTest):
         self.superuser.execute(mute)
         restored = self.ago("9 days")
         return self.incident(**{"device_id": "muted", "created_at": restored, "last_received_at": restored, "restored_at": restored,
-                                "active": 0, **columns})
+                                "restore_received_at": restored, "active": 0, **columns})
 
     def test_what_was_restored_under_a_mute_does_not_stay_open_out_of_sight(self):
         hidden = [self.restored_under_a_mute(), self.restored_under_a_mute(status="acknowledged")]
