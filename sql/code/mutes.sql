@@ -11,8 +11,28 @@ $$;
 comment on function mobeye.is_mutable(mobeye.incident) is
     'Whether an incident may be muted: not if a panic or holdup joined, nor if it is verified or assigned.';
 
--- A mute of a device applies only at the placement where it was muted, and not to an incident that other devices joined; a
--- mute of an area only to incidents of the team of the person who muted it, or of no team.
+-- Of where each stood then; a mute ends with its placement.
+create or replace function mobeye.devices_muted(i mobeye.incident, at timestamptz) returns boolean
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select not exists (
+        select from (select i.device_id, i.placement_id
+                     union all
+                     select c.device_id, (select p.placement_id from mobeye.placement p
+                                           where p.device_id = c.device_id and p.during @> c.since)
+                       from mobeye.incident_condition c
+                      where c.incident_id = i.incident_id and c.device_id <> i.device_id) as d
+         where not exists (select from mobeye.mute m
+                            where m.device_id = d.device_id and m.placement_id is not distinct from d.placement_id
+                              and devices_muted.at between m.at and least(m.until, m.ended_at)))
+$$;
+comment on function mobeye.devices_muted(mobeye.incident, timestamptz) is
+    'Whether each of the devices of an incident was muted at a time.';
+
+-- A mute of a device applies only at the placement where it was muted, and to an incident that other devices joined only if
+-- they are muted too (or, if it is over, were when it ended), or were when the incident was restored; a mute of an area only
+-- to incidents of the team of the person who muted it, or of no team.
 create or replace function mobeye.mute_covers(m mobeye.mute, i mobeye.incident) returns boolean
 language plpgsql stable cost 1000
 set search_path = pg_catalog, pg_temp
@@ -24,9 +44,8 @@ begin
     if m.area is not null then
         return m.area = any (i.areas) and (m.team is null or i.team is null or i.team = m.team);
     end if;
-    return m.device_id = i.device_id and m.placement_id is not distinct from i.placement_id
-       and not exists (select from mobeye.incident_condition c
-                        where c.incident_id = i.incident_id and c.device_id <> i.device_id);
+    return mobeye.devices_muted(i, least(clock_timestamp(), m.until, m.ended_at))
+        or i.restored_at is not null and i.restore_received_at >= m.at and mobeye.devices_muted(i, i.restore_received_at);
 end
 $$;
 comment on function mobeye.mute_covers(mobeye.mute, mobeye.incident) is
@@ -144,7 +163,10 @@ set search_path = pg_catalog, pg_temp
 as $$
     select i.incident_id
       from mobeye.mute m
-      join mobeye.incident i on m.device_id = i.device_id or m.area = any (i.areas)
+      join mobeye.incident i
+        on m.device_id = i.device_id or m.area = any (i.areas)
+           or exists (select from mobeye.incident_condition c
+                       where c.incident_id = i.incident_id and c.device_id = m.device_id)
      where m.mute_id = muted_incidents.mute_id and i.status <> 'closed'
        and mobeye.mute_covers(m, i)
      order by i.incident_id
@@ -242,6 +264,7 @@ as $$
 declare
     i mobeye.incident := mobeye.lock_incident(id);
     p mobeye.placement;
+    added bigint;
 begin
     if not mobeye.is_mutable(i) then
         raise exception 'incident %: cannot be muted, it is %', mobeye.reference(id),
@@ -265,13 +288,19 @@ begin
             using errcode = 'object_not_in_prerequisite_state', detail = i.status,
                   hint = 'Close the incident; patrol.mute() mutes the device where it stands now.';
     end if;
-    return mobeye.add_mute(i.device_id, null, at_most, reason, id);
+    added := mobeye.add_mute(i.device_id, null, at_most, reason, id);
+    if not mobeye.mute_applies(added, id) then
+        raise exception 'incident %: another device joined it, which is not muted', mobeye.reference(id)
+            using errcode = 'object_not_in_prerequisite_state', detail = i.status,
+                  hint = 'It is muted while each of its devices is: patrol.mute() mutes one for a time.';
+    end if;
+    return added;
 end
 $$;
 comment on function patrol.mute_until_restored(bigint, timestamptz, text) is
     'Mutes the device of an incident until every condition of that incident is restored, until at_most at the latest; an '
-    'incident still active then enters the queue again. Refused for panic and holdup, and for verified or assigned '
-    'incidents. Returns the number of the mute.';
+    'incident still active then enters the queue again. Refused for panic and holdup, for verified or assigned '
+    'incidents, and where another device joined that is not muted. Returns the number of the mute.';
 
 create or replace function patrol.unmute(mute_id bigint) returns void
 language plpgsql security definer

@@ -79,6 +79,16 @@ update mobeye.device set device_id = 'open-2' where device_id = 'open-1';
 select mute('t_jan', format('mute_until_restored(%s, now() + interval ''7 days'', ''deur staat open'')', id)) from made where name = 'there' \g /dev/null
 select is(queued('t_fee'), 'here', 'a device that was only renamed is');
 
+-- Nor where another device joined that is not muted.
+select put('joined', '{"team": "noord", "device_id": "dc09:7"}') \g /dev/null
+update mobeye.incident set placement_id = null where device_id = 'dc09:7';
+insert into mobeye.incident_condition (condition, incident_id, active, device_id) select gen_random_uuid(), id, true, 'stock-1' from made where name = 'joined';
+select throws_ok(format($$select mute('t_jan', 'mute_until_restored(%s, now() + interval ''1 day'', ''x'')')$$, id), '55000', null, 'another device joined it')
+  from made where name = 'joined';
+select mute('t_fee', 'mute(''stock-1'', now() + interval ''1 day'', ''x'')') \g /dev/null
+select mute('t_jan', format('mute_until_restored(%s, now() + interval ''1 day'', ''x'')', id)) from made where name = 'joined' \g /dev/null
+select is(queued('t_fee'), 'here', 'which is muted too by now');
+
 -- A mute is as secret as its incident.
 insert into made select 'fix', make(jsonb_build_object('device_id', 'geheim-1', 'team', 'noord', 'placement_id', null));
 update mobeye.placement set during = tstzrange(lower(during), now()) where device_id = 'geheim-1';

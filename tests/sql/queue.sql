@@ -79,6 +79,24 @@ insert into mobeye.incident_condition (condition, incident_id, active, device_id
 select is(queued(), null, 'two inputs of one device: muted');
 insert into mobeye.incident_condition (condition, incident_id, active, device_id) select gen_random_uuid(), id, true, 'stock-1' from made;
 select is(queued(), 'two', 'two devices: not');
+select patrol.mute('stock-1', clock_timestamp() + interval '1 hour', 'op test') as second \gset
+select is(queued(), null, 'each of the two: muted');
+select patrol.unmute(:second) \g /dev/null
+select is(queued(), 'two', 'one of them not any more');
+select is((select array_agg(op order by entry) from mobeye.change join made on id = incident_id), '{mute,mute,mute}', 'each time that is a change of the incident');
+delete from mobeye.mute;
+insert into mobeye.mute (device_id, placement_id, at, until, reason, muted_by)
+values ('open-1', (select placement_id from mobeye.placement where device_id = 'open-1'), '2026-01-01 10:00Z', '2026-01-01 12:00Z', 'x', 'x'),
+    ('stock-1', null, '2026-01-01 10:00Z', '2026-01-01 11:30Z', 'x', 'x');
+update mobeye.incident set created_at = '2026-01-01 10:30Z', active = 0, restored_at = '2026-01-01 11:00Z', restore_received_at = '2026-01-01 11:00Z', last_received_at = '2026-01-01 13:00Z';
+select is(queued(), null, 'restored while each of them was muted');
+update mobeye.incident set restored_at = '2026-01-01 11:45Z', restore_received_at = '2026-01-01 11:45Z';
+select is(queued(), 'two', 'restored when one of them was not any more');
+insert into mobeye.placement (device_id, during, geom) values ('stock-1', '[2025-01-01,2025-02-01)', 'SRID=4326;POINT(5.3601 52.1502)');
+update mobeye.mute set until = '2026-01-01 12:00Z';
+update mobeye.incident_condition set since = '2025-01-15' where device_id = 'stock-1';
+select is(queued(), 'two', 'a mute is not of where the device stood before');
+delete from mobeye.placement where device_id = 'stock-1';
 delete from mobeye.incident;
 delete from mobeye.mute;
 delete from made;
