@@ -13,10 +13,13 @@
 #include <event2/event_struct.h>
 #include <zmq.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 /* Monitor events received in one turn of the loop. */
 #define EVENTS_PER_TURN 1024
+/* A peer that closes the connection so soon did not wait for a reply of the ZAP handler, which gives none. */
+#define MISMATCH_US CLOCK_SECOND
 
 struct connection {
     uint64_t cookie;   /* 0: this descriptor is not a connection */
@@ -25,6 +28,8 @@ struct connection {
     uint64_t waiting;  /* ipc: sum of the bytes that connections_suspect() found waiting since the last delivery */
     bool tcp;
     bool cut; /* shut down, and not yet reported as disconnected */
+    char address[PEER_ADDRESS_SIZE];
+    int64_t since_us; /* monotonic: when it was opened */
 };
 
 struct connections {
@@ -34,6 +39,9 @@ struct connections {
     struct event readable, more;
     struct connection *by_fd;
     size_t n_fds, count;
+    enum { NOT_FAILED, CLOSED, MISMATCHED } handshake; /* of the connection that is reported as disconnected next */
+    connections_mismatch_fn *on_mismatch;
+    void *ctx;
 };
 
 static int domain_of(int fd)
@@ -59,6 +67,15 @@ static void remove_connection(struct connections *connections, int fd)
     connections->count--;
 }
 
+/* Without the port, which is another at each attempt of a peer. */
+static void note_address(struct connection *connection, int fd)
+{
+    peer_address_of_socket(fd, connection->address);
+    char *port = connection->tcp ? strrchr(connection->address, ':') : NULL;
+    if (port)
+        *port = '\0';
+}
+
 static void add_connection(struct connections *connections, int fd)
 {
     size_t need = (size_t)fd + 1;
@@ -72,8 +89,40 @@ static void add_connection(struct connections *connections, int fd)
     uint64_t cookie = cookie_of(fd);
     if (cookie == 0)
         return;
-    connections->by_fd[fd] = (struct connection){.cookie = cookie, .tcp = domain_of(fd) != AF_UNIX};
+    connections->by_fd[fd] = (struct connection){
+        .cookie = cookie, .tcp = domain_of(fd) != AF_UNIX, .since_us = loop_mono_us(connections->loop)};
+    note_address(&connections->by_fd[fd], fd);
     connections->count++;
+}
+
+/* A failed handshake does not say whose it was: the connection is the one that the I/O thread, of which there is one,
+ * reports as disconnected next. Its address is unknown if it was closed before that could be read. */
+static void handle_disconnected(struct connections *connections, int fd)
+{
+    bool known = (size_t)fd < connections->n_fds && connections->by_fd[fd].cookie != 0;
+    const struct connection *connection = known ? &connections->by_fd[fd] : NULL;
+    bool late = known && loop_mono_us(connections->loop) - connection->since_us >= MISMATCH_US;
+    if (connections->on_mismatch &&
+        (connections->handshake == MISMATCHED || (connections->handshake == CLOSED && !late)))
+        connections->on_mismatch(connections->ctx, known ? connection->address : "an unknown address",
+                                 connections->handshake == MISMATCHED);
+    connections->handshake = NOT_FAILED;
+    remove_connection(connections, fd);
+}
+
+static void handle_event(struct connections *connections, unsigned number, uint32_t value)
+{
+    if (number == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL)
+        connections->handshake = CLOSED;
+    else if (number == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL)
+        connections->handshake =
+            value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH || value == ZMQ_PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC
+                ? MISMATCHED
+                : NOT_FAILED;
+    else if (number == ZMQ_EVENT_DISCONNECTED)
+        handle_disconnected(connections, (int)value);
+    else
+        add_connection(connections, (int)value);
 }
 
 /* An event has two frames: its number and value, and the endpoint. false: no event is waiting. */
@@ -87,10 +136,8 @@ static bool receive_event(struct connections *connections)
     int len = (int)TEMP_FAILURE_RETRY(zmq_recv(connections->monitor, &event, sizeof(event), ZMQ_DONTWAIT));
     if (len < 0 || TEMP_FAILURE_RETRY(zmq_recv(connections->monitor, address, sizeof(address), ZMQ_DONTWAIT)) < 0)
         return false;
-    if (len == (int)sizeof(event) && event.number == ZMQ_EVENT_DISCONNECTED)
-        remove_connection(connections, (int)event.value);
-    else if (len == (int)sizeof(event))
-        add_connection(connections, (int)event.value);
+    if (len == (int)sizeof(event))
+        handle_event(connections, event.number, event.value);
     return true;
 }
 
@@ -115,7 +162,8 @@ static int open_monitor(struct connections *connections, void *context)
     size_t size = sizeof(fd);
     snprintf(address, sizeof(address), "inproc://connections-%u", serial++);
     if (zmq_socket_monitor(connections->socket, address,
-                           ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_CONNECTED | ZMQ_EVENT_DISCONNECTED) != 0)
+                           ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_CONNECTED | ZMQ_EVENT_DISCONNECTED |
+                               ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL) != 0)
         return -1;
     connections->monitor = zmq_socket(context, ZMQ_PAIR);
     if (!connections->monitor || zmq_setsockopt(connections->monitor, ZMQ_RCVHWM, &none, sizeof(none)) != 0 ||
@@ -131,11 +179,14 @@ static int open_monitor(struct connections *connections, void *context)
     return 0;
 }
 
-struct connections *connections_new(struct loop *loop, void *context, void *socket, struct err *err)
+struct connections *connections_new(struct loop *loop, void *context, void *socket,
+                                    connections_mismatch_fn *on_mismatch, void *ctx, struct err *err)
 {
     struct connections *connections = mem_zalloc(sizeof(*connections));
     connections->loop = loop;
     connections->socket = socket;
+    connections->on_mismatch = on_mismatch;
+    connections->ctx = ctx;
     if (open_monitor(connections, context) != 0) {
         err_set(err, "cannot monitor its connections: %s", zmq_strerror(zmq_errno()));
         connections_free(&connections);

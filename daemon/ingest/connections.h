@@ -1,6 +1,6 @@
 /*
  * The ZeroMQ connections of one endpoint, as reported by the monitor of its socket: their number, the memory of each,
- * and how to cut one off.
+ * how to cut one off, and which peers cannot connect.
  *
  * For TCP the kernel counts what a connection has received, and the owner reports what was delivered: the difference is
  * what libzmq holds, plus handshakes and heartbeats, which counting from the last connections_rebase() excludes. For
@@ -29,8 +29,15 @@ struct connection_load {
     uint64_t held_bytes;
 };
 
-/* Watches the socket; to be called before it is bound or connected. NULL with err set. */
-struct connections *connections_new(struct loop *loop, void *context, void *socket, struct err *err);
+/* A peer with another security mechanism, or other keys, than the socket could not connect: libzmq asks no ZAP handler
+ * about it. certain: that was seen here; otherwise the peer closed the connection during the handshake within a second,
+ * as it does when it sees the difference first, but so does a port scanner. */
+typedef void connections_mismatch_fn(void *ctx, const char *address, bool certain);
+
+/* Watches the socket; to be called before it is bound or connected. on_mismatch (NULL: nobody asks) is called from the
+ * loop. NULL with err set. */
+struct connections *connections_new(struct loop *loop, void *context, void *socket,
+                                    connections_mismatch_fn *on_mismatch, void *ctx, struct err *err);
 /* To be called before the socket is closed. Safe on NULL. */
 void connections_free(struct connections **connections);
 

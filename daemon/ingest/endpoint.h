@@ -25,6 +25,7 @@
 #define ENDPOINT_PEER_MAX 255
 
 struct endpoint;
+struct security_refused;
 
 /* Where a reply goes to. */
 struct endpoint_peer {
@@ -52,6 +53,8 @@ struct endpoint_calls {
     /* false ends the drain after this message: the owner can take no more for now. */
     bool (*message)(void *ctx, struct endpoint *endpoint, const struct endpoint_message *message);
     void (*cut)(void *ctx, struct endpoint *endpoint); /* of tcp: a connection was closed, see ingest/tcp.h */
+    /* Of ZeroMQ: the handshake of a peer failed (SECURITY_CURVE); NULL: nobody asks. */
+    void (*refused)(void *ctx, const struct security_refused *refused);
 };
 
 /* Binds or connects; an ipc:// socket that it binds has mode 0660. `context` is the ZeroMQ context; conf must outlive

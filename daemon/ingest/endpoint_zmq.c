@@ -235,6 +235,21 @@ static void log_free_port(const struct endpoint_zmq *z)
     log_info(subject, "listening on port %s", strrchr(bound, ':') + 1);
 }
 
+/* Where no CURVE is expected, a connection that is closed at once may be anything. */
+static void on_mismatch(void *ctx, const char *address, bool certain)
+{
+    const struct endpoint *endpoint = ((struct endpoint_zmq *)ctx)->endpoint;
+    const struct conf_endpoint *conf = endpoint->conf;
+    const char *why = !conf->curve ? "it uses CURVE, which this endpoint does not"
+                      : !conf->bind
+                          ? "it does not use CURVE with the key in server_key"
+                          : "it uses no CURVE, or not the present public key of this daemon (mobeyectl keygen "
+                            "--public with the file of security.server_key prints that)";
+    if (endpoint->calls.refused && (certain || conf->curve))
+        endpoint->calls.refused(endpoint->ctx,
+                                &(struct security_refused){SECURITY_CURVE, conf->name, NULL, address, why});
+}
+
 static int open_socket(struct endpoint_zmq *z, struct err *err)
 {
     z->socket = zmq_socket(z->endpoint->context, socket_types[z->endpoint->conf->socket]);
@@ -244,7 +259,7 @@ static int open_socket(struct endpoint_zmq *z, struct err *err)
         fail(z, err, "set the options of");
         goto undo;
     }
-    z->connections = connections_new(z->endpoint->loop, z->endpoint->context, z->socket, err);
+    z->connections = connections_new(z->endpoint->loop, z->endpoint->context, z->socket, on_mismatch, z, err);
     if (!z->connections) {
         err_prefix(err, "endpoint %s", z->endpoint->conf->name);
         goto undo;

@@ -134,10 +134,11 @@ void replies_retry(struct replies *replies, struct endpoint *endpoint, const str
 
 void replies_denied(struct replies *replies, struct endpoint_state *state, const struct security_refused *refused)
 {
-    static const char *const why[SECURITY_REFUSALS] = {
+    const char *const why[SECURITY_REFUSALS] = {
         [SECURITY_ADDRESS] = "its address is not in allow_from",
         [SECURITY_UNKNOWN] = "its key is not on the client list",
         [SECURITY_EXPIRED] = "its key has expired",
+        [SECURITY_CURVE] = refused->why,
     };
     state->counters->handshakes_refused_total[refused->reason]++;
     log_limited(&state->denied[refused->reason], loop_mono_us(replies->loop), LOG_LEVEL_WARNING, state->subject,

@@ -50,7 +50,11 @@ struct zap_request {
 const char *security_word(enum security_refusal refusal)
 {
     static const char *const words[SECURITY_REFUSALS] = {
-        [SECURITY_ADDRESS] = "address", [SECURITY_UNKNOWN] = "unknown", [SECURITY_EXPIRED] = "expired"};
+        [SECURITY_ADDRESS] = "address",
+        [SECURITY_UNKNOWN] = "unknown",
+        [SECURITY_EXPIRED] = "expired",
+        [SECURITY_CURVE] = "curve",
+    };
     return words[refusal];
 }
 
@@ -141,7 +145,7 @@ static bool admits_peer(struct security *security, const struct zap_request *req
     const char *name = *ret_client ? (*ret_client)->name : NULL;
     if (refusal == SECURITY_REFUSALS)
         return true;
-    security->on_refused(security->ctx, &(struct security_refused){refusal, endpoint->name, name, peer});
+    security->on_refused(security->ctx, &(struct security_refused){refusal, endpoint->name, name, peer, NULL});
     return false;
 }
 

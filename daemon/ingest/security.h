@@ -29,6 +29,7 @@ enum security_refusal {
     SECURITY_ADDRESS, /* its address is not in allow_from */
     SECURITY_UNKNOWN, /* its key is not on the list */
     SECURITY_EXPIRED, /* its key has expired */
+    SECURITY_CURVE,   /* it lacks CURVE, where the endpoint has it, or the other way round, or has another server key */
     SECURITY_REFUSALS
 };
 
@@ -43,6 +44,7 @@ struct security_refused {
     const char *endpoint; /* its name */
     const char *client;   /* the name of the client; NULL: unknown */
     const char *address;  /* of the peer */
+    const char *why;      /* SECURITY_CURVE: what its handshake failed for */
 };
 
 /* Binds the handler: before any endpoint of the context is opened, and until all are closed. on_refused() is called for

@@ -63,6 +63,19 @@ def test_neither_plain_peers_nor_another_server_key_get_in(context, site):
     assert not plain.socket.poll(0) and not wrong.socket.poll(0)
 
 
+@pytest.mark.parametrize("stale", [False, True])
+def test_a_sender_that_cannot_connect_is_counted_and_named(context, site, stale):
+    """After CURVE or another server key was introduced, these are all senders. One without CURVE tries once."""
+    site.start()
+    peer = Dealer(context, site.daemon.address(), curve=Key(Key()) if stale else None)
+    peer.send(alert("never"))
+    site.refused(count=3 if stale else 1, endpoint="door", reason="curve")
+    site.daemon.wait_log("endpoint door: denied a peer from .*: it uses no CURVE, or not the present public key of this daemon")
+    if stale:
+        site.daemon.wait_log(r"endpoint door: denied a peer from \S*127\.0\.0\.1\S*: it uses no CURVE")
+    assert len(site.daemon.lines("denied a peer")) <= 2, "its other attempts are only counted"
+
+
 def test_a_client_that_is_refused_comes_in_by_itself_once_it_is_listed(context, site):
     good, late = site.client(), site.client()
     site.start(good=(good, ALL))

@@ -21,6 +21,16 @@ static struct connection_load loads[MOST];
 static char path[64];
 static uint16_t port;
 
+static char mismatched[PEER_ADDRESS_SIZE];
+static bool mismatch_is_certain;
+
+static void on_mismatch(void *ctx, const char *address, bool certain)
+{
+    (void)ctx;
+    mismatch_is_certain = certain;
+    snprintf(mismatched, sizeof(mismatched), "%s", address);
+}
+
 static void setup(void)
 {
     struct err err = {""};
@@ -29,7 +39,7 @@ static void setup(void)
     loop = loop_new(&err);
     context = zmq_ctx_new();
     server = zmq_socket(context, ZMQ_ROUTER);
-    connections = connections_new(loop, context, server, &err);
+    connections = connections_new(loop, context, server, on_mismatch, NULL, &err);
     cr_assert_not_null(connections, "%s", err.text);
     cr_assert_eq(zmq_bind(server, "tcp://127.0.0.1:*"), 0);
     cr_assert_eq(zmq_getsockopt(server, ZMQ_LAST_ENDPOINT, address, &size), 0);
@@ -60,26 +70,38 @@ static void read_exactly(int fd, size_t len)
     }
 }
 
-/* A DEALER of ZMTP 3.0 without security, by hand. */
-static void shake_hands(int fd)
+/* The first 64 bytes of a client of ZMTP 3.0. */
+static void greet(int fd, const char *mechanism)
 {
     char greeting[64] = {[0] = '\xff', [9] = '\x7f', [10] = 3};
+    memcpy(greeting + 12, mechanism, strlen(mechanism));
+    cr_assert_eq(write(fd, greeting, sizeof(greeting)), sizeof(greeting));
+}
+
+/* A DEALER without security, by hand. */
+static void shake_hands(int fd)
+{
     static const char ready[] = "\x04\x1c\x05READY\x0bSocket-Type\0\0\0\x06"
                                 "DEALER";
-    memcpy(greeting + 12, "NULL", 4);
-    cr_assert_eq(write(fd, greeting, sizeof(greeting)), sizeof(greeting));
-    read_exactly(fd, sizeof(greeting));
+    greet(fd, "NULL");
+    read_exactly(fd, 64);
     char head[2];
     cr_assert_eq(write(fd, ready, sizeof(ready) - 1), sizeof(ready) - 1);
     cr_assert_eq(read(fd, head, 2), 2);
     read_exactly(fd, (size_t)head[1]);
 }
 
-static int open_tcp(void)
+static int connect_tcp(void)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     cr_assert_eq(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    return fd;
+}
+
+static int open_tcp(void)
+{
+    int fd = connect_tcp();
     shake_hands(fd);
     return fd;
 }
@@ -143,6 +165,33 @@ Test(connections, are_counted_as_they_come_and_go)
     close(one);
     wait_count(1);
     close(two);
+    wait_count(0);
+}
+
+Test(connections, one_with_another_mechanism_is_reported_by_its_address)
+{
+    int good = open_tcp(), other = connect_tcp();
+    wait_count(2);
+    greet(other, "CURVE");
+    while (mismatched[0] == '\0')
+        loop_turn(loop);
+    cr_assert(mismatch_is_certain);
+    cr_assert_str_eq(mismatched, "127.0.0.1");
+    wait_count(1);
+    close(good);
+    close(other);
+}
+
+Test(connections, one_that_closes_in_its_handshake_is_reported_as_uncertain)
+{
+    int other = connect_tcp();
+    wait_count(1);
+    mismatch_is_certain = true;
+    close(other);
+    while (mismatched[0] == '\0')
+        loop_turn(loop);
+    cr_assert_not(mismatch_is_certain);
+    cr_assert_str_eq(mismatched, "127.0.0.1");
     wait_count(0);
 }
 
