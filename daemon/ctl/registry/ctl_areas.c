@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ctl/registry/bounds.h"
 #include "ctl/registry/geojson_read.h"
@@ -32,8 +33,8 @@ static const char help[] =
     "                         31 of a-z 0-9 _ -\n"
     "      --vintage YEAR     the areas are valid from 1 January of YEAR until the layer's next vintage (default:\n"
     "                         always)\n" BOUNDS_HELP CSV_DRY_RUN_HELP
-    "      --yes              remove: do not ask for confirmation\n" CTL_COMMON_HELP
-    "\nExample, converting from RD New first:\n"
+    "      --yes              remove: do not ask for confirmation; import: nor, on a terminal, before areas that the\n"
+    "                         file lacks are removed\n" CTL_COMMON_HELP "\nExample, converting from RD New first:\n"
     "  $ ogr2ogr -f GeoJSON -t_srs EPSG:4326 -s_srs EPSG:28992 \\\n"
     "      -sql \"select wijkcode as code, wijknaam as name from wijken\" wijken.geojson wijkenbuurten.gpkg\n"
     "  $ mobeyectl areas import --layer wijk --vintage 2022 wijken.geojson\n\n"
@@ -45,7 +46,8 @@ struct area_choice {
 };
 
 struct area_import {
-    struct import import;
+    struct import import; /* first: before_commit() gets it */
+    const struct area_choice *choice;
     struct geojson_reader *reader;
     struct buf hex;
 };
@@ -77,10 +79,25 @@ static bool feed_geojson(void *ctx, const char *bytes, size_t len)
     return geojson_reader_feed(areas->reader, bytes, len);
 }
 
-static int store_areas(struct area_import *areas, const char *layer, const char *vintage, const char *bounds)
+/* A file of another layer, or of a part of one, would silently remove the rest. Scripts are not asked. */
+static bool confirm_removal(struct import *import)
+{
+    const struct area_choice *choice = ((struct area_import *)import)->choice;
+    const char *removed = PQgetvalue(import->merged, 0, PQfnumber(import->merged, "removed"));
+    if (strcmp(removed, "0") == 0 || import->call->yes || !isatty(STDIN_FILENO))
+        return true;
+    if (ctl_confirm(VERB, "The file lacks %s area%s of layer %s%s%s. Remove %s?", removed,
+                    ctl_plural(strtoul(removed, NULL, 10)), choice->layer, choice->vintage ? ", vintage " : "",
+                    choice->vintage ? choice->vintage : "", strcmp(removed, "1") == 0 ? "it" : "them"))
+        return true;
+    ctl_fail(VERB, "nothing was imported");
+    return false;
+}
+
+static int store_areas(struct area_import *areas, const char *bounds)
 {
     char check[BOUNDS_SIZE + 192];
-    const char *values[] = {layer, vintage};
+    const char *values[] = {areas->choice->layer, areas->choice->vintage};
     int status = import_read(&areas->import, feed_geojson, areas);
     if (status != CTL_OK)
         return status;
@@ -103,13 +120,18 @@ static int import_areas(const struct ctl_call *call, const struct area_choice *c
     char bounds[BOUNDS_SIZE + 16];
     if (bounds_expression(call, anyway, bounds) != CTL_OK)
         return CTL_FAILED;
-    struct area_import areas = {
-        .import = {.verb = VERB, .file = call->arguments[0], .call = call, .first = first_sql, .dry_run = dry_run}};
+    struct area_import areas = {.import = {.verb = VERB,
+                                           .file = call->arguments[0],
+                                           .call = call,
+                                           .first = first_sql,
+                                           .dry_run = dry_run,
+                                           .before_commit = confirm_removal},
+                                .choice = choice};
     areas.reader = geojson_reader_new(areas.import.file, on_area, &areas, &areas.import.line_diagnostics);
     int status = import_open(&areas.import, "select mobeye.stage_areas()",
                              "copy pg_temp.area_import (feature, line, code, name, homes, geom) from stdin");
     if (status == CTL_OK)
-        status = store_areas(&areas, choice->layer, choice->vintage, bounds);
+        status = store_areas(&areas, bounds);
     geojson_reader_free(&areas.reader);
     buf_free(&areas.hex);
     import_close(&areas.import);
@@ -228,7 +250,7 @@ static int run_on_choice(const struct ctl_call *call, const struct area_choice *
 }
 
 static const struct ctl_verb actions[] = {
-    [IMPORT] = {"import", .takes = "layer vintage anyway dry-run config db json", .argument = "FILE.geojson",
+    [IMPORT] = {"import", .takes = "layer vintage anyway dry-run yes config db json", .argument = "FILE.geojson",
                 .least = 1, .most = 1},
     [LIST] = {"list", .takes = "layer vintage config db json"},
     [SHOW] = {"show", .takes = "layer vintage config db json", .argument = "CODE", .least = 1, .most = 1},

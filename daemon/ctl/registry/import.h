@@ -28,6 +28,7 @@ struct import {
     bool dry_run;      /* check and count, print the first rows, store nothing */
     bool (*before_check)(struct import *import);  /* once all rows are there; false: the error is printed. NULL: none */
     bool (*before_commit)(struct import *import); /* the same when all is stored; not with dry_run */
+    const PGresult *merged;                       /* for before_commit: the row of `merge` */
     bool check_values;                            /* the query `check` has the parameters of `merge` too */
     bool local_times;                             /* the file may have times without an offset: see local_zone.h */
     PGconn *conn;
