@@ -1,6 +1,8 @@
 /* mobeyectl send against a router of this test. */
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 #include "send_peer.h"
 
@@ -220,6 +222,25 @@ Test(send, gives_up_where_nobody_listens)
     cr_assert_eq(run_send("--timeout", "1", "--to", address, path_in), CTL_FAILED);
     assert_says(path_err, "cannot connect");
     assert_says(path_out, "1 unanswered; 0 sent again");
+}
+
+/* A daemon that does not admit the key of a client says nothing either, until the handshake times out. */
+Test(send, tells_a_peer_that_does_not_complete_the_handshake_from_none)
+{
+    FILE *file = input();
+    write_alert(file, "a", "");
+    fclose(file);
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t size = sizeof(to);
+    char address[64];
+    int mute = socket(AF_INET, SOCK_STREAM, 0);
+    cr_assert_eq(bind(mute, (struct sockaddr *)&to, size), 0);
+    cr_assert_eq(listen(mute, 8), 0);
+    cr_assert_eq(getsockname(mute, (struct sockaddr *)&to, &size), 0);
+    snprintf(address, sizeof(address), "tcp://127.0.0.1:%d", ntohs(to.sin_port));
+    cr_assert_eq(run_send("--timeout", "1", "--to", address, path_in), CTL_FAILED);
+    assert_says(path_err, "the peer does not speak ZeroMQ, or requires CURVE");
+    close(mute);
 }
 
 enum { MANY = 5000 };

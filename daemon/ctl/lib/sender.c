@@ -355,8 +355,9 @@ static int64_t next_timer_us(const struct sender *s)
 
 static int give_up(struct sender *s, struct err *err)
 {
-    const char *why = s->socket.connected           ? "connected, but it does not answer"
-                      : !s->socket.handshake_failed ? "cannot connect"
+    bool refused = s->socket.handshake_failed || s->socket.reached;
+    const char *why = s->socket.connected ? "connected, but it does not answer"
+                      : !refused          ? "cannot connect"
                       : current_endpoint(s)->server_key
                           ? "the peer does not admit this client: its key is not on the client list or has expired, or "
                             "--server-key is not that of the daemon"

@@ -23,7 +23,8 @@ static int open_monitor(struct sender_socket *s)
     char address[64];
     snprintf(address, sizeof(address), "inproc://monitor-%u", ++s->opened);
     int events = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
-                 ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | ZMQ_EVENT_DISCONNECTED;
+                 ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | ZMQ_EVENT_DISCONNECTED |
+                 ZMQ_EVENT_CONNECTED;
     if (zmq_socket_monitor(s->dealer, address, events) != 0)
         return -1;
     s->monitor = zmq_socket(s->context, ZMQ_PAIR);
@@ -45,7 +46,7 @@ int sender_socket_open(struct sender_socket *s, const struct sender_endpoint *en
                        struct err *err)
 {
     sender_socket_close(s);
-    s->connected = false;
+    s->connected = s->reached = false;
     s->dealer = zmq_socket(s->context, ZMQ_DEALER);
     if (!s->dealer)
         return err_set(err, "zmq_socket: %s", zmq_strerror(errno));
@@ -80,6 +81,8 @@ bool sender_socket_read_monitor(struct sender_socket *s)
             more = zmq_msg_more(&msg);
         if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED)
             s->connected = true, s->handshake_failed = false;
+        else if (event == ZMQ_EVENT_CONNECTED)
+            s->reached = true;
         else if (event == ZMQ_EVENT_DISCONNECTED)
             lost = lost || s->connected;
         else

@@ -14,6 +14,7 @@ struct sender_socket {
     void *context; /* libzmq's, the owner's */
     void *dealer, *monitor;
     unsigned opened;       /* sockets so far */
+    bool reached;          /* a peer has accepted a connection of this socket */
     bool connected;        /* the handshake of this socket has succeeded */
     bool handshake_failed; /* a peer answered, but the handshake failed; of any socket since the last that succeeded */
 };
