@@ -1,5 +1,6 @@
 """mobeyectl areas, devices and device, from outside."""
 import json
+import shlex
 import subprocess
 
 import pytest
@@ -57,6 +58,40 @@ def test_areas_replace_their_layer_and_vintage_alone(registry):
     # Whatever the time zone of the database.
     listed, _ = registry.done("areas", "list")
     assert [row["valid_from"] for row in listed if row["vintage"]] == ["2014-01-01", "2014-01-01"]
+
+
+def test_on_a_terminal_it_asks_before_areas_are_removed(registry):
+    whole = registry.file(collection(({"code": "A", "name": "a"}, square()), ({"code": "B", "name": "b"}, square(6))))
+    part = registry.file(collection(({"code": "A", "name": "a"}, square())), "part")
+
+    def on_terminal(file, answer, *more):
+        command = [MOBEYECTL, "areas", "import", "--db", registry.database.conninfo, "--layer", "wijk", *more, file]
+        return subprocess.run(["script", "-qec", shlex.join(map(str, command)), "/dev/null"], input=answer, text=True,
+                              capture_output=True, timeout=120)
+
+    assert "lacks" not in on_terminal(whole, "").stdout
+    refused = on_terminal(part, "n\n")
+    assert refused.returncode == 1 and "The file lacks 1 area of layer wijk. Remove it? [y/N]" in refused.stdout
+    assert registry.query("select count(*) from mobeye.area") == [(2,)]
+    assert on_terminal(part, "y\n").returncode == 0
+    assert registry.query("select count(*) from mobeye.area") == [(1,)]
+    on_terminal(whole, "")
+    assert "lacks" not in on_terminal(part, "", "--yes").stdout
+    assert registry.query("select count(*) from mobeye.area") == [(1,)]
+
+
+def test_an_empty_file_of_areas_names_the_verb_that_removes(registry):
+    line = registry.refused("areas", "import", "--layer", "wijk", registry.file(collection()))[0]
+    assert "mobeyectl areas remove --layer LAYER" in line
+
+
+def test_a_device_that_differs_from_another_in_case_only_is_warned_of(registry):
+    registry.done("devices", "import", "-", stdin="device_id\nNL-0307-00042\n")
+    again = "device_id,model\nNL-0307-00042,a\nnl-0307-00042,a\n"
+    _, notes = registry.done("devices", "import", "-", stdin=again)
+    assert notes == "-:3: warning: device_id: nl-0307-00042 is a new device (did you mean NL-0307-00042?)\n"
+    _, notes = registry.done("devices", "import", "-", stdin=again)
+    assert "did you mean" not in notes, "it is registered now"
 
 
 def test_invalid_areas_are_repaired_with_a_warning_by_name(registry):

@@ -1,5 +1,6 @@
 /* mobeyectl devices: imports, lists and exports the registry of devices. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "ctl/lib/nearest.h"
@@ -63,6 +64,24 @@ static void on_row(void *ctx, uint64_t line, const struct str *cells)
     import_end_row(&devices->import);
 }
 
+static const char near_sql[] =
+    "select distinct on (i.device_id) i.line, i.device_id, d.device_id"
+    " from pg_temp.device_import i join mobeye.device d on lower(d.device_id) = lower(i.device_id)"
+    " where not exists (select from mobeye.device k where k.device_id = i.device_id) order by i.device_id, i.line";
+
+/* Warns of new devices whose id is that of another but for the case of letters. */
+static bool warn_of_case(struct import *import)
+{
+    PGresult *rows = ctl_query(import->conn, VERB, "import", near_sql, 0, NULL);
+    for (int row = 0; row < PQntuples(rows); row++)
+        line_diagnostics_add(&import->line_diagnostics, strtoull(PQgetvalue(rows, row, 0), NULL, 10), true,
+                             "device_id: %s is a new device (did you mean %s?)", PQgetvalue(rows, row, 1),
+                             PQgetvalue(rows, row, 2));
+    bool done = rows != NULL;
+    PQclear(rows);
+    return done;
+}
+
 static const char placed_sql[] = "select i.line, 'device ' || i.device_id || ' stands' || coalesce(' in wijk ' || "
                                  "w.wijk_code || ' ' || w.wijk_name, ' "
                                  "in no wijk') || coalesce(', RD ' || w.rd_x || ' ' || w.rd_y, ', outside RD New')"
@@ -103,6 +122,7 @@ static int import_file(const struct ctl_call *call, bool anyway, bool dry_run)
                                                .notes = placed_sql,
                                                .first = first_sql,
                                                .dry_run = dry_run,
+                                               .before_check = warn_of_case,
                                                .local_times = true}};
     int status = import_open(&devices.import, "select mobeye.stage_devices()", copy);
     if (status == CTL_OK)

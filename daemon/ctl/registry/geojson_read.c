@@ -420,7 +420,7 @@ bool geojson_reader_finish(struct geojson_reader *reader)
                              reader->root_type);
     else if (!reader->has_features || reader->feature.number == 0)
         line_diagnostics_add(reader->line_diagnostics, 0, false,
-                             "the file has no features (to remove a layer, delete it from mobeye.area)");
+                             "the file has no features (to remove a layer: mobeyectl areas remove --layer LAYER)");
     else
         return true;
     return stop_reading(reader);
