@@ -112,7 +112,10 @@ def test_what_remains_and_that_nothing_was_found_is_the_status(database):
     assert left.returncode == 1 and "not erased: placement " in left.stderr and "the device is still there" in left.stderr
     for verb in (("erase", "--yes"), ("export",)):
         nothing = mobeyectl("subject", *verb, "--address", "Nergens 1", "--db", database.conninfo)
-        assert nothing.returncode == 1 and "no data found" in nothing.stderr
+        assert nothing.returncode == 1 and nothing.stderr.endswith("no data found for this address or device\n")
+        for written in "Zonnehof  271", "Zonnehof 271, Amersfoort", "zonnehof, 271":
+            near = mobeyectl("subject", *verb, "--address", written, "--db", database.conninfo)
+            assert near.returncode == 1 and '(did you mean "Zonnehof 271"?)' in near.stderr, near.stderr
     database.execute("select mobeye.device_retrieve('NL-home')")
     assert mobeyectl("subject", "export", *whose).returncode == 0
     assert mobeyectl("subject", "erase", "--yes", *whose).returncode == 0

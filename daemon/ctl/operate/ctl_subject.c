@@ -55,6 +55,27 @@ struct subject_request {
 
 enum { ADDRESS, DEVICE, FROM, UNTIL };
 
+/* Addresses are compared without case, commas and repeated spaces, as far as the shorter one reaches. */
+#define NORMAL(text) "btrim(regexp_replace(lower(" text "), '[ ,]+', ' ', 'g'))"
+#define NEAR_SQL                                                                                                       \
+    "select distinct address from mobeye.placement where starts_with(" NORMAL("address") " || ' ', " NORMAL(           \
+        "$1::text") " || ' ') or starts_with(" NORMAL("$1::text") " || ' ', " NORMAL("address") " || ' ') order by 1 " \
+                                                                                                "limit 3"
+
+/* Names registered addresses that may be meant. Returns CTL_FAILED. */
+static int fail_not_found(PGconn *conn, const struct subject_request *request)
+{
+    struct buf near = {0};
+    PGresult *rows =
+        request->subject[ADDRESS] ? ctl_query(conn, VERB, "addresses", NEAR_SQL, 1, &request->subject[ADDRESS]) : NULL;
+    for (int row = 0; rows && row < PQntuples(rows); row++)
+        buf_printf(&near, "%s\"%s\"", row > 0 ? " or " : " (did you mean ", PQgetvalue(rows, row, 0));
+    ctl_fail(VERB, NOTHING "%.*s%s", (int)near.len, near.len > 0 ? near.data : "", near.len > 0 ? "?)" : "");
+    PQclear(rows);
+    buf_free(&near);
+    return CTL_FAILED;
+}
+
 static int print_json(PGconn *conn, const struct subject_request *request)
 {
     PGresult *rows = ctl_query(conn, VERB, "export",
@@ -68,7 +89,7 @@ static int print_json(PGconn *conn, const struct subject_request *request)
     PQclear(rows);
     if (fflush(stdout) != 0)
         return ctl_fail(VERB, "standard output: %s", strerror(errno));
-    return any ? CTL_OK : ctl_fail(VERB, NOTHING);
+    return any ? CTL_OK : fail_not_found(conn, request);
 }
 
 /* JSON and images are of the same moment. */
@@ -173,7 +194,7 @@ static int erase_subject(PGconn *conn, const struct subject_request *request)
             print_erased(stderr, PQgetvalue(rows, 0, 1), "");
             print_journal(&request->call);
         } else if (status == CTL_OK) {
-            status = ctl_fail(VERB, NOTHING);
+            status = fail_not_found(conn, request);
         }
     }
     PQclear(rows);
