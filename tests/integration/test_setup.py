@@ -12,6 +12,7 @@ import threading
 
 import psycopg
 import pytest
+import zmq
 
 from harness.cluster import Cluster
 from harness.daemon import mobeyectl
@@ -339,12 +340,18 @@ def test_questions_are_asked_on_a_terminal_alone(server, place, name):
     assert again.returncode == 0 and "Name of" not in again.stdout, again.stdout
 
 
+def public_key(place, key="server.key"):
+    return mobeyectl("keygen", "--public", place / key).stdout.strip()
+
+
 def test_curve_is_set_up_and_the_drill_gets_in(server, place, name):
     """From nothing: keys, list and configuration; a daemon that runs with them lets the drill in, and nobody else."""
     output = ready(server, place, name, "--curve")
     for key in "server.key", "drill.key":
         assert (place / key).stat().st_mode & 0o777 == 0o600
         assert (place / key).read_text().strip() not in output
+    assert re.findall("^public key: .*", output, re.M) == [f"public key:    the daemon's, for every sender: {public_key(place)}"]
+    assert re.search("^left to do: +every sender of a tcp:// endpoint now needs that public key", output, re.M)
     assert "devices: [drill], sources: [/mobeyectl/setup]" in (place / "clients.yaml").read_text()
     assert f'server_key: "{place}/server.key"' in (place / "mobeyed.yaml").read_text()
     door = use_free_ports(place)
@@ -353,6 +360,7 @@ def test_curve_is_set_up_and_the_drill_gets_in(server, place, name):
         assert drilled.returncode == 0, drilled.stderr
         (drill,) = does(drilled.stdout)
         assert "a drill alert" in drill
+        assert public_key(place) in drilled.stdout and "left to do" not in drilled.stdout
         plain = mobeyectl("send", "--to", door, "--timeout", "1", "-", input='{"id": "x"}\n')
         assert plain.returncode == 1
 
@@ -369,3 +377,34 @@ def test_a_list_of_clients_is_left_to_its_owner(server, place, name):
     assert done.returncode == 0, done.stderr
     assert "# mine" in clients.read_text() and "name: drill" in clients.read_text()
     assert (place / "clients.yaml.before-setup").read_text() == "# mine\nclients: []\n"
+
+
+def test_a_list_without_the_drill_is_left_to_its_owner_and_no_failure(server, place, name):
+    """What to add is printed, and setup goes on without a drill, then and later, instead of waiting for one in vain."""
+    ready(server, place, name)
+    clients = place / "clients.yaml"
+    before = f'clients:\n  - {{name: gateway-7, key: "{zmq.curve_keypair()[0].decode()}", devices: [NL-*], sources: [/gw]}}\n'
+    clients.write_text(before)
+    secured = set_up(server, place, name, "--no-drill", "--curve", "--replace")
+    assert secured.returncode == 0, secured.stderr
+    assert clients.read_text() == before
+    line = f'- {{name: drill, key: "{public_key(place, "drill.key")}", devices: [drill], sources: [/mobeyectl/setup]}}'
+    left = f"left to do:    for drills, add to {clients}: {line}\n"
+    assert left in secured.stdout
+    use_free_ports(place)
+    with running(place):
+        done = set_up(server, place, name)
+        assert done.returncode == 0, done.stderr
+        assert "no drill alert" in done.stdout and left in done.stdout
+
+
+def test_with_a_credential_there_is_no_drill_and_no_failure(server, place, name):
+    ready(server, place, name, "--curve")
+    use_free_ports(place)
+    file = place / "mobeyed.yaml"
+    with running(place):
+        file.write_text(file.read_text().replace(f'server_key: "{place}/server.key"', "server_key: credential:server.key"))
+        for more in [], ["--curve"]:
+            done = set_up(server, place, name, *more)
+            assert done.returncode == 0, done.stderr
+            assert "no drill alert: the daemon's key is a credential" in done.stdout

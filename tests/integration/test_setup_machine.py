@@ -42,6 +42,12 @@ def test_what_runs_is_brought_up_to_date(ready):
     check(ready, output)
 
 
+def test_without_root_it_says_so(machine):
+    """The configuration is for root and the daemon's group."""
+    refused = machine.run("mobeyectl", "setup", "--yes", user="nobody")
+    assert refused.returncode == 1 and "Permission denied (run it as root)" in refused.stdout, refused.stdout
+
+
 DEVICES = "device_id,account,input,heartbeat,grace,address,lon,lat\nNL-0307-00042,3071,1,24h,2h,Ringweg 1,5.38421,52.19634\n"
 
 

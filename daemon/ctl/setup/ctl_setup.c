@@ -67,6 +67,15 @@ void setup_is(struct setup *s, const char *fmt, ...)
     va_end(args);
 }
 
+void setup_left(struct setup *s, const char *fmt, ...)
+{
+    (void)s;
+    va_list args;
+    va_start(args, fmt);
+    print_step("left to do:", fmt, args);
+    va_end(args);
+}
+
 static bool interactive(const struct setup *s)
 {
     return !s->yes && !s->dry_run && isatty(STDIN_FILENO);
@@ -99,7 +108,7 @@ bool setup_ask_yes(const struct setup *s, const char *about, const char *questio
     return yes;
 }
 
-/* Reads the existing configuration file: whether it is still the sample, and its conninfo. */
+/* Reads the existing configuration file: whether it is still the sample, its conninfo and its keys. */
 static int read_configuration(struct setup *s)
 {
     struct buf text = {0};
@@ -107,6 +116,8 @@ static int read_configuration(struct setup *s)
     s->fresh = there == 0 || setup_is_sample(buf_str(&text));
     struct conf *conf = there > 0 ? ctl_load(s->daemon.file) : NULL;
     s->daemon.file_conninfo = conf ? mem_strdup(conf->database.conninfo) : NULL;
+    s->server_key = conf ? mem_strdup(conf->security.server_key) : NULL;
+    s->clients = conf ? mem_strdup(conf->security.clients) : NULL;
     conf_free(&conf);
     buf_free(&text);
     return there < 0 ? CTL_FAILED : CTL_OK;

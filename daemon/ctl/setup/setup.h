@@ -39,8 +39,8 @@ struct setup {
     bool drill;        /* send a drill alert at the end */
     bool curve;        /* set up CURVE */
     bool board;        /* set up the board on this machine */
-    char *server_key;  /* with curve: file of the daemon's secret key */
-    char *clients;     /* with curve: the client list */
+    char *server_key;  /* the daemon's secret key and the client list: those of the file; with curve, otherwise those */
+    char *clients;     /* to write to it */
     char *drill_key;   /* with curve: file of the drill's secret key */
     PGconn *conn;      /* the superuser's connection, to the database itself as soon as it exists */
     unsigned long changes;
@@ -49,6 +49,9 @@ struct setup {
 /* Prints "done: ..." or, with dry_run, "would be done: ..."; setup_is() prints "unchanged: ...". */
 void setup_did(struct setup *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void setup_is(struct setup *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Prints "left to do: ...": what only the administrator can do. */
+void setup_left(struct setup *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Asks a yes-or-no question; false without a terminal. */
 bool setup_ask_yes(const struct setup *s, const char *about, const char *question);
@@ -89,6 +92,11 @@ int setup_login(struct setup *s, struct setup_program *program);
 
 /* With curve: creates the keys of the daemon and of the drill and adds the latter to the client list. */
 int setup_curve(struct setup *s);
+
+/* Whether the text of a client list has the key; and prints the line to add to the list where the drill's is missing.
+ */
+bool setup_lists(struct str list, const char *public_key);
+void setup_list_drill(struct setup *s, const char *list, const char *public_key);
 
 /* Creates the configuration from the sample, or updates instance and conninfo of an existing one. */
 int setup_configuration(struct setup *s);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/secret.h"
 #include "conf/address.h"
 #include "ctl/lib/ctl.h"
 #include "ctl/lib/curve.h"
@@ -102,6 +103,31 @@ static bool wait_stored(PGconn *conn, const char *id)
     return stored;
 }
 
+/* Whether the drill can be a client: the daemon's key can be read, and the client list has that of the drill. Says so
+ * otherwise. */
+static bool may_be_client(struct setup *s, const struct conf *conf)
+{
+    struct buf list = {0};
+    struct err err;
+    struct curve drill;
+    char *path = setup_beside(s->daemon.file, "drill.key");
+    bool credential = strncmp(conf->security.server_key, SECRET_CREDENTIAL, strlen(SECRET_CREDENTIAL)) == 0, may = true;
+    if (credential)
+        setup_is(s,
+                 "no drill alert: the daemon's key is a credential (mobeyectl send with the key of a client tests it)");
+    else if (curve_load(path, &drill, &err) == 0) {
+        may = setup_read(conf->security.clients, &list) != 1 || setup_lists(buf_str(&list), drill.public_key);
+        if (!may) {
+            setup_is(s, "no drill alert: %s does not list the drill", conf->security.clients);
+            setup_list_drill(s, conf->security.clients, drill.public_key);
+        }
+        curve_wipe(&drill);
+    }
+    buf_free(&list);
+    free(path);
+    return may && !credential;
+}
+
 /* The daemon's public key and that of the drill. */
 static int load_keys(const struct setup *s, const struct conf *conf, struct curve *server, struct curve *ours)
 {
@@ -152,6 +178,8 @@ static int run_drill(struct setup *s, const struct conf *conf)
     reachable_address(e, to);
     if (!e->curve)
         return send_drill(s, to, NULL, NULL);
+    if (!may_be_client(s, conf))
+        return CTL_OK;
     struct curve server, ours;
     int status = load_keys(s, conf, &server, &ours);
     if (status == CTL_OK)

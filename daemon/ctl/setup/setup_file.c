@@ -111,7 +111,7 @@ int setup_configuration(struct setup *s)
     const struct setup_program *daemon = &s->daemon;
     struct buf old = {0}, text = {0};
     int there = read_or_sample(daemon, (struct str){setup_sample, setup_sample_len}, &old), status = CTL_FAILED;
-    bool curve = s->server_key && !is_secured(buf_str(&old));
+    bool curve = s->curve && !is_secured(buf_str(&old));
     struct config_edit edits[] = {
         {"instance:", 0, 0, s->instance, s->instance != NULL, false},
         {"conninfo:", 1, 8, daemon->conninfo, daemon->conninfo != NULL, false},
@@ -129,7 +129,13 @@ int setup_configuration(struct setup *s)
         status = setup_put(s, &file);
     else if (there >= 0)
         ctl_fail(SETUP_VERB, "%s lacks the sample's lines for instance, conninfo%s (set them by hand)", daemon->file,
-                 s->server_key ? " and security" : "");
+                 s->curve ? " and security" : "");
+    if (status == CTL_OK && curve)
+        setup_left(
+            s,
+            "every sender of a tcp:// endpoint now needs that public key (mobeyectl send --server-key), and a line "
+            "in %s; until then it is refused",
+            s->clients);
     buf_free(&old);
     buf_free(&text);
     return status;

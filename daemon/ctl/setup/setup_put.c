@@ -27,15 +27,21 @@ char *setup_beside(const char *file, const char *name)
     return path;
 }
 
+static int fail_file(const char *path, int why)
+{
+    return ctl_fail(SETUP_VERB, "%s: %s%s", path, strerror(why),
+                    why == EACCES && geteuid() != 0 ? " (run it as root)" : "");
+}
+
 int setup_read(const char *path, struct buf *ret)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return errno == ENOENT ? 0 : (ctl_fail(SETUP_VERB, "%s: %s", path, strerror(errno)), -1);
+        return errno == ENOENT ? 0 : (fail_file(path, errno), -1);
     ssize_t got = read(fd, buf_reserve(ret, FILE_MAX), FILE_MAX);
     close(fd);
     if (got < 0)
-        return ctl_fail(SETUP_VERB, "%s: %s", path, strerror(errno)), -1;
+        return fail_file(path, errno), -1;
     ret->len = (size_t)got;
     return 1;
 }
@@ -56,13 +62,13 @@ static int write_file(const char *path, struct str text, const char *user, bool 
     int why = errno;
     if (fd >= 0)
         close(fd);
-    return good ? CTL_OK : ctl_fail(SETUP_VERB, "%s: %s", path, strerror(why));
+    return good ? CTL_OK : fail_file(path, why);
 }
 
 static int move_into_place(const char *temp, const char *path)
 {
     if (rename(temp, path) < 0)
-        return ctl_fail(SETUP_VERB, "%s: %s", path, strerror(errno));
+        return fail_file(path, errno);
     ctl_sync_directory(path);
     return CTL_OK;
 }
