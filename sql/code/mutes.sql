@@ -44,6 +44,10 @@ begin
     if m.area is not null then
         return m.area = any (i.areas) and (m.team is null or i.team is null or i.team = m.team);
     end if;
+    if m.device_id <> i.device_id and not exists (select from mobeye.incident_condition c
+                                                   where c.incident_id = i.incident_id and c.device_id = m.device_id) then
+        return false;
+    end if;
     return mobeye.devices_muted(i, least(clock_timestamp(), m.until, m.ended_at))
         or i.restored_at is not null and i.restore_received_at >= m.at and mobeye.devices_muted(i, i.restore_received_at);
 end
