@@ -193,6 +193,14 @@ def test_a_locked_table_is_told_and_not_waited_for(alarms, database, verb):
     assert "lock timeout" in done.stderr
 
 
+def test_status_does_not_take_a_locked_table_for_one_that_it_may_not_read(alarms, database):
+    with psycopg.connect(database.conninfo) as holder:
+        holder.execute("lock table mobeye.quarantine")
+        done = mobeyectl("status", "-c", alarms.file, "--db", database.conninfo)
+    assert "in quarantine: unknown (it could not be read, see the error)" in done.stdout
+    assert "mobeye.quarantine" in done.stderr and "migrate" not in done.stdout
+
+
 def test_a_restore_that_is_repeated_after_a_mute_brings_nothing_back(daemon, database, dealer):
     daemon.conf.more = RULES
     daemon.restart()

@@ -211,11 +211,16 @@ static void print_journal(const struct status *s)
     fputs(" on disk, with stored alerts and preallocated space\n", stdout);
 }
 
+static const char *why_unknown(const struct status_db *db)
+{
+    return db->failed ? "it could not be read, see the error" : "this role may not read it";
+}
+
 static void print_queue(const struct status *s)
 {
     if (isnan(s->db.open)) {
         if (s->db.up)
-            puts("queue        unknown (this role may not read it)");
+            printf("queue        unknown (%s)\n", why_unknown(&s->db));
         return;
     }
     printf("queue        %.0f open, %.0f overdue", s->db.open, s->db.overdue);
@@ -227,10 +232,10 @@ static void print_queue(const struct status *s)
     putchar('\n');
 }
 
-static void print_count(double count, const char *what)
+static void print_count(const struct status_db *db, double count, const char *what)
 {
     if (isnan(count))
-        printf("%s: unknown (this role may not read it)", what);
+        printf("%s: unknown (%s)", what, why_unknown(db));
     else
         printf("%.0f %s", count, what);
 }
@@ -257,15 +262,16 @@ static void print_database(const struct status *s)
     }
     fputs("reachable from here; last stored ", stdout);
     print_ago(s, isnan(db->stored_age_s) ? 0 : s->now_s - db->stored_age_s);
-    printf("\n             %.0f in quarantine%s\n", db->quarantined,
-           db->quarantined > 0 ? " (see mobeyectl quarantine list)" : "");
+    fputs("\n             ", stdout);
+    print_count(db, db->quarantined, "in quarantine");
+    puts(db->quarantined > 0 ? " (see mobeyectl quarantine list)" : "");
     fputs("devices      ", stdout);
-    print_count(db->silent, "silent");
+    print_count(db, db->silent, "silent");
     fputs(", ", stdout);
-    print_count(db->muted, "muted (devices and areas)");
+    print_count(db, db->muted, "muted (devices and areas)");
     fputs("\nrules        last changed ", stdout);
     if (isnan(db->rules_age_s)) {
-        puts("never, or unknown (this role may not read it)");
+        printf("never, or unknown (%s)\n", why_unknown(db));
         return;
     }
     print_age(db->rules_age_s);

@@ -46,43 +46,50 @@ static double number_of(const PGresult *rows)
 
 /* What is then left out of the screen has another reason than missing rights: a table that somebody has locked, say. That
  * of a lost connection is on the screen. */
-static void report_failure(const PGconn *conn, const PGresult *rows, const char *relation)
+static void report_failure(struct status_db *ret, const PGconn *conn, const PGresult *rows, const char *relation)
 {
-    if (PQresultStatus(rows) != PGRES_TUPLES_OK && PQstatus(conn) == CONNECTION_OK)
-        ctl_fail_sql("status", relation, rows);
+    if (PQresultStatus(rows) == PGRES_TUPLES_OK || PQstatus(conn) != CONNECTION_OK)
+        return;
+    ret->failed = true;
+    ctl_fail_sql("status", relation, rows);
 }
 
 /* Returns the number, or NAN; passes the instance to queries that contain $1. */
-static double query_number(PGconn *conn, const char *relation, const char *sql, const char *instance)
+static double query_number(struct status_db *ret, PGconn *conn, const char *relation, const char *sql,
+                           const char *instance)
 {
     PGresult *rows = PQexecParams(conn, sql, strstr(sql, "$1") ? 1 : 0, NULL, &instance, NULL, NULL, 0);
-    report_failure(conn, rows, relation);
+    report_failure(ret, conn, rows, relation);
     double number = number_of(rows);
     PQclear(rows);
     return number;
 }
 
-static PGresult *query_rows(PGconn *conn, const char *relation, const char *sql)
+/* NULL: they could not be read. */
+static PGresult *query_what(struct status_db *ret, PGconn *conn, const char *what, const char *sql)
 {
-    if (!ctl_readable(conn, relation))
-        return NULL;
     PGresult *rows = PQexec(conn, sql);
     if (PQresultStatus(rows) == PGRES_TUPLES_OK)
         return rows;
-    report_failure(conn, rows, relation);
+    report_failure(ret, conn, rows, what);
     PQclear(rows);
     return NULL;
+}
+
+static PGresult *query_rows(struct status_db *ret, PGconn *conn, const char *relation, const char *sql)
+{
+    return ctl_readable(conn, relation) ? query_what(ret, conn, relation, sql) : NULL;
 }
 
 /* Skipped if this role may not call the function, so that the server logs no error. */
 static void query_queue(struct status_db *ret, PGconn *conn)
 {
-    PGresult *rows = query_rows(conn, "mobeye.counter",
+    PGresult *rows = query_rows(ret, conn, "mobeye.counter",
                                 "select has_function_privilege(p.oid, 'execute') from pg_proc p where p.oid = "
                                 "to_regprocedure('mobeye.queue_state()')");
     bool callable = PQntuples(rows) == 1 && *PQgetvalue(rows, 0, 0) == 't';
     PQclear(rows);
-    rows = callable ? query_rows(conn, "mobeye.counter",
+    rows = callable ? query_what(ret, conn, "the queue",
                                  "select coalesce(sum(incidents), 0), coalesce(sum(overdue), 0), "
                                  "extract(epoch from now() - min(waiting_since)) from mobeye.queue_state()")
                     : NULL;
@@ -98,16 +105,16 @@ static void query_all(struct status_db *ret, PGconn *conn, const char *instance)
 {
     for (size_t i = 0; i < N_NUMBERS; i++)
         if (ctl_readable(conn, numbers[i].relation))
-            *number_at(ret, i) = query_number(conn, numbers[i].relation, numbers[i].sql, instance);
+            *number_at(ret, i) = query_number(ret, conn, numbers[i].relation, numbers[i].sql, instance);
     query_queue(ret, conn);
-    ret->endpoints = query_rows(conn, "mobeye.device_status",
+    ret->endpoints = query_rows(ret, conn, "mobeye.device_status",
                                 "select endpoint, extract(epoch from now() - max(last_received_at)) "
                                 "from mobeye.device_status group by endpoint");
-    ret->jobs = query_rows(conn, "mobeye.maintenance_state",
+    ret->jobs = query_rows(ret, conn, "mobeye.maintenance_state",
                            "select job, extract(epoch from now() - succeeded_at), error, late "
                            "from mobeye.maintenance_state order by job");
     ret->connected = PQstatus(conn) == CONNECTION_OK;
-    ret->up = ret->connected && !isnan(ret->quarantined);
+    ret->up = ret->connected && (ret->failed || !isnan(ret->quarantined));
     if (ret->up)
         return;
     if (ret->connected)

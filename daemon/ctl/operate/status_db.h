@@ -15,6 +15,7 @@
 struct status_db {
     bool connected;       /* whatever it then allows to read */
     bool up;              /* connected and readable */
+    bool failed;          /* a query failed, as standard error says: what is unknown may be so for that reason */
     double quarantined;   /* NAN: unknown; likewise for the numbers below */
     double stored_age_s;  /* since this instance last stored */
     double silent;        /* devices */
