@@ -240,14 +240,9 @@ static void on_mismatch(void *ctx, const char *address, bool certain)
 {
     const struct endpoint *endpoint = ((struct endpoint_zmq *)ctx)->endpoint;
     const struct conf_endpoint *conf = endpoint->conf;
-    const char *why = !conf->curve ? "it uses CURVE, which this endpoint does not"
-                      : !conf->bind
-                          ? "it does not use CURVE with the key in server_key"
-                          : "it uses no CURVE, or not the present public key of this daemon (mobeyectl keygen "
-                            "--public with the file of security.server_key prints that)";
+    struct security_refused refused = {SECURITY_CURVE, conf->name, NULL, address, security_mismatch(conf)};
     if (endpoint->calls.refused && (certain || conf->curve))
-        endpoint->calls.refused(endpoint->ctx,
-                                &(struct security_refused){SECURITY_CURVE, conf->name, NULL, address, why});
+        endpoint->calls.refused(endpoint->ctx, &refused);
 }
 
 static int open_socket(struct endpoint_zmq *z, struct err *err)

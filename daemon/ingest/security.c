@@ -58,6 +58,16 @@ const char *security_word(enum security_refusal refusal)
     return words[refusal];
 }
 
+const char *security_mismatch(const struct conf_endpoint *conf)
+{
+    if (!conf->curve)
+        return "it uses CURVE, which this endpoint does not";
+    if (!conf->bind)
+        return "it does not use CURVE with the key in server_key";
+    return "it uses no CURVE, or not the present public key of this daemon (mobeyectl keygen --public with the file of "
+           "security.server_key prints that)";
+}
+
 bool security_guards(const struct conf_endpoint *conf)
 {
     return conf->curve || conf->n_allow_from > 0;

@@ -36,6 +36,9 @@ enum security_refusal {
 /* The label value in the metrics. */
 const char *security_word(enum security_refusal refusal);
 
+/* Why a peer with another mechanism, or other keys, cannot connect to the endpoint. */
+const char *security_mismatch(const struct conf_endpoint *conf);
+
 /* The client's name in a message's User-Id, as of its connection. NULL: none. */
 const char *security_client_name(const char *user);
 

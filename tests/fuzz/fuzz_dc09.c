@@ -40,7 +40,8 @@ static const struct dc09_keys *fuzz_keys(void)
     if (fd < 0 || write(fd, text, sizeof(text) - 1) != (ssize_t)sizeof(text) - 1)
         abort();
     close(fd);
-    keys = dc09_keys_load(path, NULL);
+    struct err err;
+    keys = dc09_keys_load(path, &err);
     unlink(path);
     if (!keys)
         abort();
