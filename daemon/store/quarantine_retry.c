@@ -195,6 +195,19 @@ static int unpack(const PGresult *row, struct batch *batch, struct err *err)
     return 0;
 }
 
+static bool set_limits(PGconn *conn, struct err *err)
+{
+    struct fault fault;
+    PGresult *result = PQexec(conn, SESSION_LIMITS);
+    bool made = PQresultStatus(result) == PGRES_COMMAND_OK;
+    if (!made) {
+        fault_read(&fault, result);
+        set_fault(&fault, err);
+    }
+    PQclear(result);
+    return made;
+}
+
 /* The row in quarantine, or NULL with err set. */
 static PGresult *read_row(PGconn *conn, int64_t quarantine_id, struct err *err)
 {
@@ -239,8 +252,7 @@ int retry_quarantined(PGconn *conn, int64_t quarantine_id, const struct retry_ca
     static const struct transaction_calls transaction_calls = {
         .send = send_sql, .send_params = send_params, .drop = drop, .correlate = correlate, .on_over = on_over};
     struct quarantine_retry r = {.conn = conn, .calls = calls, .ctx = ctx, .err = err};
-    PQclear(PQexec(conn, SESSION_LIMITS));
-    PGresult *row = read_row(conn, quarantine_id, err);
+    PGresult *row = set_limits(conn, err) ? read_row(conn, quarantine_id, err) : NULL;
     if (!row)
         return -1;
     transaction_init(&r.transaction, &transaction_calls, &r);
