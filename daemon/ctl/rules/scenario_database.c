@@ -137,6 +137,7 @@ static int write_batch(struct scenario_daemon *daemon, struct batch *batch, stru
         loop_turn(d->loop);
         if (!given && writer_wants(writer)) {
             writer_submit(writer, batch);
+            writer_flush_now(writer); /* the device status too is written before the writer counts as drained */
             given = true;
         }
     }
