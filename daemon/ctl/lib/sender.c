@@ -161,9 +161,14 @@ void sender_refuse(struct sender *s, uint64_t number, struct str why)
 
 /* Alerts out */
 
-/* All frames or none: libzmq takes back the first one if it cannot take the second. */
+/* Only to a connection: the socket would keep for the next one what it takes before. All frames or none: libzmq takes
+ * back the first one if it cannot take the second. */
 static int send_item(struct sender *s, const struct sender_item *item)
 {
+    if (!s->socket.connected) {
+        errno = EAGAIN;
+        return -1;
+    }
     const char *payload = item->bytes + item->id_len, *image = payload + item->payload_len;
     int more = item->has_image ? ZMQ_SNDMORE : 0;
     if (TEMP_FAILURE_RETRY(zmq_send(s->socket.dealer, payload, item->payload_len, ZMQ_DONTWAIT | more)) < 0)
@@ -404,7 +409,8 @@ int64_t sender_due_us(const struct sender *s)
 
 void sender_poll_items(const struct sender *s, zmq_pollitem_t ret[SENDER_POLL_ITEMS])
 {
-    ret[0] = (zmq_pollitem_t){.socket = s->socket.dealer, .events = s->blocked ? ZMQ_POLLIN | ZMQ_POLLOUT : ZMQ_POLLIN};
+    bool full = s->blocked && s->socket.connected;
+    ret[0] = (zmq_pollitem_t){.socket = s->socket.dealer, .events = full ? ZMQ_POLLIN | ZMQ_POLLOUT : ZMQ_POLLIN};
     ret[1] = (zmq_pollitem_t){.socket = s->socket.monitor, .events = ZMQ_POLLIN};
 }
 

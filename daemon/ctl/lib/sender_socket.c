@@ -41,7 +41,8 @@ static int set_curve(struct sender_socket *s, const char *server_key, const stru
     return zmq_setsockopt(s->dealer, ZMQ_CURVE_SERVERKEY, server_key, CONF_KEY_LEN);
 }
 
-/* ZMQ_IMMEDIATE keeps messages out of a pipe that has no connection yet. */
+/* Without ZMQ_IMMEDIATE, which would keep messages out of a pipe that has no connection: with it libzmq ends the pipe of a
+ * lost connection at once, and aborts the program where that has read half of a reply from it. */
 int sender_socket_open(struct sender_socket *s, const struct sender_endpoint *endpoint, const struct curve *curve,
                        struct err *err)
 {
@@ -52,7 +53,6 @@ int sender_socket_open(struct sender_socket *s, const struct sender_endpoint *en
         return err_set(err, "zmq_socket: %s", zmq_strerror(errno));
     int none = 0, yes = 1, first_ms = 100, longest_ms = 2000, handshake_ms = 5000;
     zmq_setsockopt(s->dealer, ZMQ_LINGER, &none, sizeof(none));
-    zmq_setsockopt(s->dealer, ZMQ_IMMEDIATE, &yes, sizeof(yes));
     zmq_setsockopt(s->dealer, ZMQ_IPV6, &yes, sizeof(yes));
     zmq_setsockopt(s->dealer, ZMQ_RECONNECT_IVL, &first_ms, sizeof(first_ms));
     zmq_setsockopt(s->dealer, ZMQ_RECONNECT_IVL_MAX, &longest_ms, sizeof(longest_ms));
@@ -96,5 +96,6 @@ bool sender_socket_may_send(const struct sender_socket *s)
 {
     int events = 0;
     size_t size = sizeof(events);
-    return TEMP_FAILURE_RETRY(zmq_getsockopt(s->dealer, ZMQ_EVENTS, &events, &size)) == 0 && (events & ZMQ_POLLOUT);
+    return s->connected && TEMP_FAILURE_RETRY(zmq_getsockopt(s->dealer, ZMQ_EVENTS, &events, &size)) == 0 &&
+           (events & ZMQ_POLLOUT);
 }
