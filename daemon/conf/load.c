@@ -113,8 +113,8 @@ static void load_named(const struct loader_target *target, const struct node *ma
             loader_path_key(target->path, is_usable(name->text) ? name->text : quoted(name->text).text);
         *(char **)base = mem_strdup(name->text);
         if (first != name)
-            diagnostics_error(target->diagnostics, name->pos, path.text, "duplicate key, first defined on line %zu (expected each key once)",
-                              first->pos.line);
+            diagnostics_error(target->diagnostics, name->pos, path.text,
+                              "duplicate key, first defined on line %zu (expected each key once)", first->pos.line);
         else if (item->kind == NODE_MAP)
             loader_map(target->diagnostics, schema_scope(key).text, path.text, item->pos, item, base);
         else if (item->kind != NODE_REFUSED)
@@ -197,8 +197,8 @@ void loader_map(struct diagnostics *diagnostics, const char *scope, const char *
         if (!key)
             unknown_key_error(diagnostics, scope, path, word);
         else if (first != word)
-            diagnostics_error(diagnostics, word->pos, full.text, "duplicate key, first defined on line %zu (expected each key once)",
-                              first->pos.line);
+            diagnostics_error(diagnostics, word->pos, full.text,
+                              "duplicate key, first defined on line %zu (expected each key once)", first->pos.line);
         else
             load_key(&(struct loader_target){diagnostics, key, full.text, base}, map->items[i + 1]);
     }

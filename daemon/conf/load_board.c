@@ -113,9 +113,20 @@ static bool is_header_name(const char *text)
 /* A header that every browser sets by itself: whoever asks would choose the person, or its secret. */
 static bool is_of_browsers(const char *name)
 {
-    static const char *const headers[] = {"Accept", "Accept-Encoding", "Accept-Language", "Cache-Control", "Connection",
-                                          "Content-Length", "Content-Type", "Cookie", "Host", "Last-Event-ID", "Origin",
-                                          "Referer", "Transfer-Encoding", "User-Agent"};
+    static const char *const headers[] = {"Accept",
+                                          "Accept-Encoding",
+                                          "Accept-Language",
+                                          "Cache-Control",
+                                          "Connection",
+                                          "Content-Length",
+                                          "Content-Type",
+                                          "Cookie",
+                                          "Host",
+                                          "Last-Event-ID",
+                                          "Origin",
+                                          "Referer",
+                                          "Transfer-Encoding",
+                                          "User-Agent"};
     for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++)
         if (strcasecmp(name, headers[i]) == 0)
             return true;

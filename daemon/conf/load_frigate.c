@@ -98,7 +98,8 @@ static void check_password(const struct frigate_check *check, const char *sectio
     struct source_pos pos = pos_of(check, section, "password_file");
     if (secret_out_of_reach(login->password_file))
         diagnostics_warning(check->diagnostics, pos, path.text,
-                            "%s is not available here (expected in the service, to which systemd passes it)", login->password_file);
+                            "%s is not available here (expected in the service, to which systemd passes it)",
+                            login->password_file);
     else if (read_password(login->password_file, &login->password, &err) != 0)
         diagnostics_failure(check->diagnostics, pos, path.text, &err, "a file with the password");
 }

@@ -50,8 +50,8 @@ static void load_key(const char *source, struct source_pos pos, const char *path
 {
     struct err err;
     if (secret_out_of_reach(source)) {
-        diagnostics_warning(diagnostics, pos, path, "%s is not available here (expected in the service, to which systemd passes it)",
-                            source);
+        diagnostics_warning(diagnostics, pos, path,
+                            "%s is not available here (expected in the service, to which systemd passes it)", source);
     } else if (conf_read_key(source, ret, &err) != 0) {
         /* One key in 85 begins like a path. */
         if (text_check_key(source, NULL) == 0 && access(source, F_OK) != 0)
@@ -152,7 +152,8 @@ static void load_clients(struct conf *conf, const struct node *root, struct diag
     if (!diagnostics->bad)
         warn_missing_sources(conf, list, diagnostics);
     if (list->n == 0)
-        diagnostics_warning(diagnostics, list->pos, "clients", "is empty: no client may send over CURVE (expected at least one client)");
+        diagnostics_warning(diagnostics, list->pos, "clients",
+                            "is empty: no client may send over CURVE (expected at least one client)");
 }
 
 static int by_key(const void *left, const void *right)
@@ -208,9 +209,10 @@ static void warn_of_unregistered(const struct conf *conf, struct diagnostics *di
     for (size_t i = 0; i < conf->n_endpoints; i++) {
         const struct conf_endpoint *endpoint = &conf->endpoints[i];
         if (endpoint->server_key && endpoint->name && !is_listed(conf, endpoint->server_key))
-            diagnostics_warning(diagnostics, endpoint->pos, loader_path_key("endpoints", endpoint->name).text,
-                                "its messages will not be accepted: no client in %s has its server_key (expected one with it)",
-                                conf->security.clients);
+            diagnostics_warning(
+                diagnostics, endpoint->pos, loader_path_key("endpoints", endpoint->name).text,
+                "its messages will not be accepted: no client in %s has its server_key (expected one with it)",
+                conf->security.clients);
     }
 }
 

@@ -210,8 +210,8 @@ static void read_line(struct dc09_keys *keys, struct key_file *file, unsigned nu
     if (!entry_account(&entry, account))
         line_error(file, number, "account is not valid (expected 3 to 16 hexadecimal characters)");
     else if (extra.len > 0 || !dc09_key_parse(key, &entry.key))
-        line_error(file, number,
-                   "key of account %s is not valid (expected only 32, 48 or 64 hexadecimal characters)", entry.account);
+        line_error(file, number, "key of account %s is not valid (expected only 32, 48 or 64 hexadecimal characters)",
+                   entry.account);
     else
         add_entry(keys, &entry);
     OPENSSL_cleanse(&entry, sizeof(entry));

@@ -8,9 +8,9 @@
 #include "store/pgconn.h"
 #include "store/sqlstate.h"
 
-/* For every session that stores: a program that hangs, or whose machine is gone, must not keep the incidents of its batch
- * from the other daemons. Between two statements it may be busy with other work, but not for a minute, and Linux would
- * take two hours to notice. */
+/* For every session that stores: a program that hangs, or whose machine is gone, must not keep the incidents of its
+ * batch from the other daemons. Between two statements it may be busy with other work, but not for a minute, and Linux
+ * would take two hours to notice. */
 #define SESSION_LIMITS                                                                                                 \
     "set idle_in_transaction_session_timeout = '60s'; "                                                                \
     "set tcp_keepalives_idle = 30; set tcp_keepalives_interval = 10; set tcp_keepalives_count = 3; "                   \

@@ -23,9 +23,9 @@
  * state but NONE to LOST.
  */
 enum transaction_state {
-    TRANSACTION_NONE, /* no batch. The first that applies: the periods of identities are not known, or a closed one had no
-                         filter -> READING_PERIODS; an origin of its alerts may be new -> ADDING_ORIGINS; identities may
-                         be stored in earlier periods -> SEARCHING; -> OPENING */
+    TRANSACTION_NONE, /* no batch. The first that applies: the periods of identities are not known, or a closed one had
+                         no filter -> READING_PERIODS; an origin of its alerts may be new -> ADDING_ORIGINS; identities
+                         may be stored in earlier periods -> SEARCHING; -> OPENING */
 
     /* Each in a transaction of its own: what is done twice, or in vain, does no harm. Any failure -> RETRY_LATER. */
     TRANSACTION_READING_PERIODS, /* those of identities. -> READING_FILTER; else as NONE */
@@ -35,8 +35,8 @@ enum transaction_state {
 
     TRANSACTION_OPENING, /* begin, and the guard: the one statement that must affect one row, such as the journal's
                             position. -> COPYING_IDENTITIES; duplicates are expected or found in an earlier period, or
-                            two devices in the batch share an identity -> CLAIMING; nothing to store -> QUARANTINING, COMMITTING; the guard affected no
-                            row -> ABANDONING */
+                            two devices in the batch share an identity -> CLAIMING; nothing to store -> QUARANTINING,
+                            COMMITTING; the guard affected no row -> ABANDONING */
     TRANSACTION_COPYING_IDENTITIES, /* COPY of the identities, as if all were new. -> READING; one exists -> UNDOING */
     TRANSACTION_UNDOING,            /* back to before that COPY. -> CLAIMING */
     TRANSACTION_CLAIMING,  /* insert ... on conflict do nothing: the rest are duplicates. -> COMPARING; no duplicate can
@@ -61,7 +61,8 @@ enum transaction_state {
     TRANSACTION_COMMITTING,   /* changes of incidents get their numbers; commit, never cancelled. -> COMMITTED */
 
     TRANSACTION_ABANDONING,        /* the rest of the statements on their way is of no use. -> ROLLING_BACK */
-    TRANSACTION_ROLLING_BACK,      /* -> OPENING again, READING_PERIODS, MAKING_PARTITIONS, RETRY_LATER, POSITION_MOVED, REFUSED */
+    TRANSACTION_ROLLING_BACK,      /* -> OPENING again, READING_PERIODS, MAKING_PARTITIONS, RETRY_LATER, POSITION_MOVED,
+                                      REFUSED */
     TRANSACTION_MAKING_PARTITIONS, /* those that the batch needs. -> OPENING, RETRY_LATER */
 
     /* Outcomes, each reported once. -> NONE */
@@ -92,10 +93,10 @@ struct transaction {
     enum transaction_state state;
     bool expect_duplicates; /* the last batch had some: claiming at once costs less than a COPY that fails and is undone
                              */
-    const char *before_commit;   /* the owner's: SQL that runs once all rows have their status; NULL: none */
+    const char *before_commit;       /* the owner's: SQL that runs once all rows have their status; NULL: none */
     struct origin_cache origins;     /* of this connection */
     struct identity_periods periods; /* likewise */
-    bool without_filters;            /* the owner's: one alert is searched for in all periods sooner than they are read */
+    bool without_filters; /* the owner's: one alert is searched for in all periods sooner than they are read */
     uint64_t restarts_total;
 
     /* For the batch, in all its attempts. */

@@ -89,8 +89,7 @@ static void run_case(const char *file, struct test_case *c)
         cr_assert_not_null(end, "%s: %s: a diagnostic without its line feed", file, c->title);
         buf_append(&got, line + 1, (size_t)(end - line));
         const char *expected = memmem(line, (size_t)(end - line), " (expected ", 11);
-        cr_expect(expected && end[-1] == ')' &&
-                      !memmem(expected + 1, (size_t)(end - expected - 1), " (expected ", 11),
+        cr_expect(expected && end[-1] == ')' && !memmem(expected + 1, (size_t)(end - expected - 1), " (expected ", 11),
                   "%s: %s: a diagnostic says once, at its end, what is allowed: %.*s", file, c->title,
                   (int)(end - line), line);
         bad = bad || !memmem(line, (size_t)(end - line), ": warning: ", 11);

@@ -193,8 +193,8 @@ Test(dc09_crypt, a_check_names_every_bad_line)
     dc09_keys_check(path, collect, &got);
     buf_printf(&want, "%s:2: account is not valid (expected 3 to 16 hexadecimal characters)\n", name);
     buf_printf(&want, "%s:4: account is not valid (expected 3 to 16 hexadecimal characters)\n", name);
-    buf_printf(&want,
-               "%s:5: key of account 5678 is not valid (expected only 32, 48 or 64 hexadecimal characters)\n", name);
+    buf_printf(&want, "%s:5: key of account 5678 is not valid (expected only 32, 48 or 64 hexadecimal characters)\n",
+               name);
     for (unsigned line = 3; line <= 6; line += 3)
         buf_printf(&want, "%s:%u: duplicate account 1234, first defined on line 1 (expected each account once)\n", name,
                    line);

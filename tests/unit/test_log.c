@@ -46,7 +46,8 @@ Test(log, control_characters_cannot_forge_a_line)
 {
     log_error("x", "a\nb\x1b[31mc");
     cr_assert_str_eq(take_stderr(), "<3>x: a?b?[31mc\n");
-    log_error("x", "\xc2\x9b" "31m caf\xc3\xa9 \xc2\xa0");
+    log_error("x", "\xc2\x9b"
+                   "31m caf\xc3\xa9 \xc2\xa0");
     cr_assert_str_eq(take_stderr(), "<3>x: ??31m caf\xc3\xa9 \xc2\xa0\n");
 }
 

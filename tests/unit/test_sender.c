@@ -55,8 +55,8 @@ static void wait_for_event(struct rig *rig, uint16_t wanted)
     }
 }
 
-/* The first of the replies, all of which have come: the daemon dies and comes back, while the sender is in the middle of
- * reading them. */
+/* The first of the replies, all of which have come: the daemon dies and comes back, while the sender is in the middle
+ * of reading them. */
 static void on_rejected(void *ctx, uint64_t number, struct str why)
 {
     (void)number, (void)why;
@@ -73,9 +73,10 @@ static void add_alerts(struct rig *rig)
 {
     for (uint64_t i = 0; i < ALERTS; i++) {
         char payload[256];
-        int len = snprintf(payload, sizeof(payload),
-                           "{\"specversion\":\"1.0\",\"id\":\"a\",\"source\":\"/s\",\"type\":\"mobeye.alert.v1\",\"data\":{"
-                           "\"device\":\"d\",\"kind\":\"motion\"}}");
+        int len =
+            snprintf(payload, sizeof(payload),
+                     "{\"specversion\":\"1.0\",\"id\":\"a\",\"source\":\"/s\",\"type\":\"mobeye.alert.v1\",\"data\":{"
+                     "\"device\":\"d\",\"kind\":\"motion\"}}");
         sender_add(rig->sender, &(struct sender_message){.payload = {payload, (size_t)len}, .number = i});
     }
 }

@@ -384,15 +384,17 @@ Test(writer, another_database_is_used_after_the_transaction_on_its_way)
 Test(writer, its_sessions_commit_durably_and_read_what_is_committed)
 {
     struct owner owner = {.total = 10};
-    rig_sql(&rig, "do $$ begin execute format('alter database %I set synchronous_commit = off', current_database());"
-                  " execute format('alter database %I set idle_session_timeout = 9999999', current_database());"
-                  " execute format('alter database %I set default_transaction_isolation = serializable', current_database());"
-                  " execute format('alter database %I set standard_conforming_strings = off', current_database()); end $$");
-    rig_sql(&rig, "alter table mobeye.journal_position add constraint as_it_should_be check ("
-                  "current_setting('synchronous_commit') = 'on' and current_setting('standard_conforming_strings') = 'on' "
-                  "and current_setting('default_transaction_isolation') = 'read committed' "
-                  "and current_setting('idle_session_timeout') = '0' "
-                  "and current_setting('idle_in_transaction_session_timeout') = '1min')");
+    rig_sql(&rig,
+            "do $$ begin execute format('alter database %I set synchronous_commit = off', current_database());"
+            " execute format('alter database %I set idle_session_timeout = 9999999', current_database());"
+            " execute format('alter database %I set default_transaction_isolation = serializable', current_database());"
+            " execute format('alter database %I set standard_conforming_strings = off', current_database()); end $$");
+    rig_sql(&rig,
+            "alter table mobeye.journal_position add constraint as_it_should_be check ("
+            "current_setting('synchronous_commit') = 'on' and current_setting('standard_conforming_strings') = 'on' "
+            "and current_setting('default_transaction_isolation') = 'read committed' "
+            "and current_setting('idle_session_timeout') = '0' "
+            "and current_setting('idle_in_transaction_session_timeout') = '1min')");
     owner_start(&owner, &rig, "a", rig.conninfo);
     RIG_WAIT(&rig, OWNER_STORED(&owner));
     owner_stop(&owner);
@@ -408,7 +410,8 @@ Test(writer, its_sessions_commit_durably_after_a_reload_of_the_server_too)
                   "current_setting('synchronous_commit') = 'on') not valid");
     rig_sql(&rig, "alter system set synchronous_commit = off");
     rig_sql(&rig, "select pg_reload_conf()");
-    RIG_WAIT(&rig, rig_number(&rig, "select count(*) from pg_settings where name = 'synchronous_commit' and setting = 'off'"));
+    RIG_WAIT(&rig, rig_number(
+                       &rig, "select count(*) from pg_settings where name = 'synchronous_commit' and setting = 'off'"));
     owner_more(&owner, 10);
     RIG_WAIT(&rig, OWNER_STORED(&owner));
     rig_sql(&rig, "alter system reset synchronous_commit");

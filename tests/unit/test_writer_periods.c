@@ -69,8 +69,9 @@ Test(periods, one_that_ends_while_a_batch_is_under_way)
     RIG_WAIT(&rig, OWNER_STORED(&owner));
     owner_stop(&owner);
     cr_expect_eq(owner.committed, 20u);
-    RIG_EXPECT(&rig, "select string_agg(n::text, ' ') from (select count(*) as n from mobeye.alert_identity group by "
-                     "period order by period) as p",
+    RIG_EXPECT(&rig,
+               "select string_agg(n::text, ' ') from (select count(*) as n from mobeye.alert_identity group by "
+               "period order by period) as p",
                "10 10");
 }
 
@@ -89,8 +90,7 @@ static void make_of_two_devices(struct batch_row *row, uint64_t seq)
 
 Test(periods, anothers_alert_is_stored_as_its_own_beside_a_refused_one)
 {
-    struct owner owner = {
-        .total = 1, .batch_rows = 2, .event = event_of_two_devices, .change = make_of_two_devices};
+    struct owner owner = {.total = 1, .batch_rows = 2, .event = event_of_two_devices, .change = make_of_two_devices};
     rig_sql(&rig, "alter table mobeye.alert add constraint refuse check (device_id <> 'refused')");
     owner_start(&owner, &rig, "a", rig.conninfo);
     RIG_WAIT(&rig, OWNER_STORED(&owner));
@@ -143,7 +143,8 @@ Test(periods, the_filter_knows_all_and_few_others)
     enum { STORED = 20000 };
     struct identity_periods periods = {0};
     unsigned known = 0, others = 0;
-    rig_sql(&rig, "insert into mobeye.alert_identity select md5(n::text)::uuid, 0, 1 from generate_series(1, 20000) as n");
+    rig_sql(&rig,
+            "insert into mobeye.alert_identity select md5(n::text)::uuid, 0, 1 from generate_series(1, 20000) as n");
     turn();
     rig_sql(&rig, "select mobeye.make_identity_filters()");
     PGresult *rows = PQexecParams(rig.admin, identity_periods_sql, 0, NULL, NULL, NULL, NULL, 1);
@@ -159,9 +160,8 @@ Test(periods, the_filter_knows_all_and_few_others)
     PQclear(rows);
     cr_assert_eq(period->n, STORED * 12 / 64);
     cr_expect_null(identity_periods_next_filter(&periods));
-    rows = PQexecParams(rig.admin,
-                        "select uuid_send(md5(n::text)::uuid) from generate_series(1, 40000) as n", 0, NULL, NULL, NULL,
-                        NULL, 1);
+    rows = PQexecParams(rig.admin, "select uuid_send(md5(n::text)::uuid) from generate_series(1, 40000) as n", 0, NULL,
+                        NULL, NULL, NULL, 1);
     for (int i = 0; i < PQntuples(rows); i++) {
         uint64_t low;
         memcpy(&low, PQgetvalue(rows, i, 0) + 8, sizeof(low));

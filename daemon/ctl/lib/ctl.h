@@ -83,8 +83,8 @@ int ctl_systemctl(const char *const *words);
 /* The process that has the journal open. 0: none, or, if errno is set, the directory cannot be read. */
 pid_t ctl_daemon(const struct conf *conf);
 
-/* From now on a statement fails after 5 s where somebody holds a lock on a table, as VACUUM FULL does, instead of waiting
- * for it: for verbs that show something. NULL: nothing happens. */
+/* From now on a statement fails after 5 s where somebody holds a lock on a table, as VACUUM FULL does, instead of
+ * waiting for it: for verbs that show something. NULL: nothing happens. */
 void ctl_wait_briefly(PGconn *conn);
 
 /* Whether SCHEMA.NAME exists and the role may read at least one column; causes no error in the server's log. */

@@ -41,8 +41,8 @@ static int set_curve(struct sender_socket *s, const char *server_key, const stru
     return zmq_setsockopt(s->dealer, ZMQ_CURVE_SERVERKEY, server_key, CONF_KEY_LEN);
 }
 
-/* Without ZMQ_IMMEDIATE, which would keep messages out of a pipe that has no connection: with it libzmq ends the pipe of a
- * lost connection at once, and aborts the program where that has read half of a reply from it. */
+/* Without ZMQ_IMMEDIATE, which would keep messages out of a pipe that has no connection: with it libzmq ends the pipe
+ * of a lost connection at once, and aborts the program where that has read half of a reply from it. */
 int sender_socket_open(struct sender_socket *s, const struct sender_endpoint *endpoint, const struct curve *curve,
                        struct err *err)
 {

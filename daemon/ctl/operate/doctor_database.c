@@ -19,14 +19,16 @@ static const struct {
     {"role", NULL,
      "select case when current_setting('transaction_read_only') = 'on' then 'problem' else 'ok' end,"
      "       case when pg_is_in_recovery() then 'this server is a standby'"
-     "            when current_setting('transaction_read_only') = 'on' then 'nothing can be stored: sessions are read-only "
+     "            when current_setting('transaction_read_only') = 'on' then 'nothing can be stored: sessions are "
+     "read-only "
      "(default_transaction_read_only)' else 'connected as ' || current_user end,"
      "       case when pg_is_in_recovery() then 'list several hosts in conninfo, with target_session_attrs=read-write'"
      "            else 'turn default_transaction_read_only off, for the server, the database or the role' end"},
     {"owner", NULL,
      "select 'problem', case when to_regrole('mobeye_ingest') is null then 'role mobeye_ingest does not exist'"
      "                       else 'schema ' || n.nspname || ' belongs to ' || n.nspowner::regrole end,"
-     "       'its dump was restored without its roles: restore the roles (psql -f ROLES), then the dump into a new database'"
+     "       'its dump was restored without its roles: restore the roles (psql -f ROLES), then the dump into a new "
+     "database'"
      "  from pg_namespace n where n.nspname in ('mobeye', 'patrol')"
      "   and (to_regrole('mobeye_ingest') is null or n.nspowner is distinct from to_regrole('mobeye_owner')::oid)"},
     {"durability", NULL,
@@ -34,7 +36,8 @@ static const struct {
      "off.advice"
      "  from (values ('fsync', 'a crash can destroy the database: turn it on'),"
      "               ('full_page_writes', 'a power cut can corrupt pages on most file systems: turn it on'),"
-     "               ('synchronous_commit', 'a crash loses what people and programs have just done (the daemon and the board "
+     "               ('synchronous_commit', 'a crash loses what people and programs have just done (the daemon and the "
+     "board "
      "turn it on for themselves): turn it on'),"
      "               ('data_checksums', 'a failing disk goes unnoticed: pg_checksums --enable while the server is "
      "stopped'),"
@@ -95,7 +98,8 @@ static const struct {
      "  from mobeye.maintenance_state where error is null and not late"
      "  having count(*) > 0 or not exists (select from mobeye.maintenance_state)"},
     {"quarantine", "mobeye.quarantine",
-     "select 'problem', count(*) || case count(*) when 1 then ' alert is' else ' alerts are' end || ' in quarantine: the "
+     "select 'problem', count(*) || case count(*) when 1 then ' alert is' else ' alerts are' end || ' in quarantine: "
+     "the "
      "database refused what nobody has looked at since', 'mobeyectl quarantine list shows them'"
      "  from mobeye.quarantine having count(*) > 0"},
     {"devices", "mobeye.device_unknown",
