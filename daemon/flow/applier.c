@@ -15,7 +15,7 @@
 #include "flow/reference_data.h"
 #include "store/writer.h"
 
-#define BATCH_BYTES (7 * 1024 * 1024)
+#define BATCH_BYTES (5 * 1024 * 1024) /* more costs memory and gains little: tests/bench/README.md */
 /* So many alerts are worth a batch of their own while the writer is busy with another one: they are prepared meanwhile.
  */
 #define WORTH_OVERLAPPING 5000
