@@ -66,7 +66,8 @@ begin
         hidden := hidden + n;
         update mobeye.device_status s
            set fix = null, fix_accuracy_m = null, fix_at = null
-         where s.device_id = p.device_id and p.during @> s.fix_at;
+          from mobeye.names_of(p.device_id) as name
+         where s.device_id = name and p.during @> s.fix_at and mobeye.is_of(p.device_id, name, null, s.fix_at);
     end loop;
     return hidden;
 end

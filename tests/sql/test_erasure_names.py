@@ -208,6 +208,17 @@ class NameOfAnother(ErasureTest):
         self.assertEqual(self.incident_row(incident, "secret, secret_team"), (True, "zuid"))
         self.assertEqual(self.value(self.superuser, "select array_agg(distinct team) from mobeye.mute where secret"), ["zuid"])
 
+    def test_a_home_that_becomes_secret_hides_the_last_fix_under_an_earlier_name(self):
+        fixes = "select device_id from mobeye.device_status where fix is not null order by 1"
+        for name, days in (("d", 55), ("d2", 30), ("stranger", 30)):
+            self.status(name, days)
+        self.superuser.execute("update mobeye.placement set secret = true where placement_id = %s", [self.home])
+        self.assertEqual(self.superuser.execute(fixes).fetchall(), [("stranger",)])
+        self.superuser.execute("delete from mobeye.device_status where device_id = 'd'")
+        self.status("d", 30)  # of the other device
+        self.superuser.execute("select mobeye.hide_placements(array[%s::bigint], true)", [self.home])
+        self.assertEqual(self.superuser.execute(fixes).fetchall(), [("d",), ("stranger",)])
+
 
 class AfterARestore(ErasureTest):
     """The log names the device as it was called when it was erased; a backup may know it by another name."""
