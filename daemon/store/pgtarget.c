@@ -39,6 +39,12 @@ static char *list_element(const char *list, size_t i)
     return len > 0 ? mem_strndup(list, len) : NULL;
 }
 
+static bool is_port(const char *text)
+{
+    size_t digits = strspn(text, "0123456789");
+    return digits > 0 && digits <= 5 && !text[digits] && atoi(text) >= 1 && atoi(text) <= 65535;
+}
+
 static int split_hosts(struct pgtargets *targets, struct err *err)
 {
     const char *host = option_value(targets->options, "host");
@@ -58,6 +64,8 @@ static int split_hosts(struct pgtargets *targets, struct err *err)
         targets->target[i].host = list_element(host, i);
         targets->target[i].hostaddr = list_element(hostaddr, i);
         targets->target[i].port = list_element(port, ports == 1 ? 0 : i);
+        if (targets->target[i].port && !is_port(targets->target[i].port))
+            return err_set(err, "port %zu is none (expected a number from 1 to 65535)", i + 1);
     }
     return 0;
 }

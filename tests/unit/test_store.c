@@ -207,6 +207,9 @@ Test(store, a_conninfo_that_does_not_fit_is_refused_without_quoting_it)
         "host=a,b hostaddr=10.0.0.1",
         "host=1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17",
         "nonsense=1",
+        "port=abc",
+        "port=0",
+        "host=a,b port=1,65536",
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct pgtargets targets;
