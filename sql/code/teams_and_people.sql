@@ -82,6 +82,17 @@ comment on function mobeye.release_all() is
 create or replace trigger release_all after delete on mobeye.person
     for each row execute function mobeye.release_all();
 
+create or replace function mobeye.is_program_login(login text) returns boolean
+language sql stable
+set search_path = pg_catalog, pg_temp
+as $$
+    select starts_with(login, 'mobeye_') or exists (select from mobeye.proxy_login p where p.login = is_program_login.login)
+           or exists (select from pg_auth_members m join pg_roles r on r.oid = m.member join pg_roles g on g.oid = m.roleid
+                       where r.rolname = is_program_login.login and g.rolname in ('mobeye_ingest', 'mobeye_board'))
+$$;
+comment on function mobeye.is_program_login(text) is
+    'Whether the daemon, the board or another program that acts for people logs in by this name, which no person may have.';
+
 -- With the rights of the caller, who must be allowed to change roles: usually a superuser.
 create or replace function mobeye.remove_person(login text) returns text
 language plpgsql
@@ -95,6 +106,12 @@ declare
 begin
     delete from mobeye.person p where p.login = remove_person.login;
     registered := found;
+    if mobeye.is_program_login(login) then
+        if registered then
+            return 'person removed; the database login is that of a program and was kept';
+        end if;
+        raise exception 'login "%" is that of a program, not of a person', login using errcode = 'invalid_parameter_value';
+    end if;
     -- Groups of the town's own may have the rights too.
     select string_agg(quote_ident(g.rolname), ', ') into groups
       from pg_auth_members m join pg_roles g on g.oid = m.roleid

@@ -9,8 +9,9 @@ import pytest
 from harness.wait import wait_until
 
 
-def test_people_and_teams(registry):
-    people = "login,name,team\njan,Jan,noord\nmobeye_ingest,Ien,*\nkim,Kim,\n"
+def test_people_and_teams(registry, database):
+    people = "login,name,team\njan,Jan,noord\nien,Ien,*\nkim,Kim,\n"
+    database.execute("create role ien login in role mobeye_patrol")
     complaints = registry.refused("people", "import", "-", stdin=people)
     assert '-:2: team: "noord" does not exist (mobeyectl teams import creates teams)' in complaints
     registry.add_team("noord")
@@ -25,7 +26,7 @@ def test_people_and_teams(registry):
     counts, complaints = registry.done("people", "import", "-", stdin=people)
     assert counts == [{"people": 3, "stored": 3}]
     assert registry.query("select login, team, all_teams from mobeye.person order by 1") == [
-        ("jan", "noord", False), ("kim", None, False), ("mobeye_ingest", None, True)]
+        ("ien", None, True), ("jan", "noord", False), ("kim", None, False)]
     assert '-:4: warning: team: is empty, so "kim" sees no incidents (use * to see those of all teams)' in complaints
     assert '-:2: warning: login: database login "jan" does not exist' in complaints
     assert "-:3" not in complaints
@@ -36,6 +37,29 @@ def test_people_and_teams(registry):
     counts, _ = registry.done("teams", "import", "-", stdin="team,layer,code\nnoord,wijk,B\n")
     assert counts == [{"teams": 1, "created": 0, "areas_added": 1, "areas_removed": 1}]
     assert registry.query("select count(*) from pg_roles where rolname = 'jan'") == [(0,)]
+    database.execute("drop role ien")
+
+
+def test_logins_of_programs_are_no_people(registry, database):
+    """Removed as a person, the daemon's login would be dropped."""
+    for statement in ("create role ingest_a login in role mobeye_ingest", "create role chief login superuser"):
+        database.execute(statement)
+    complaints = registry.refused("people", "import", "-", stdin="login,name,team\npublic,P,*\npg_read,R,*\ningest_a,A,*\n"
+                                                                 "mobeye_board,B,*\nchief,C,*\n")
+    assert complaints[:5] == [
+        '-:2: login: "public" is reserved by PostgreSQL (expected another name)',
+        '-:3: login: "pg_read" is reserved by PostgreSQL (expected another name)',
+        '-:4: login: "ingest_a" is the login of a program (expected that of a person)',
+        '-:5: login: "mobeye_board" is the login of a program (expected that of a person)',
+        '-:6: warning: login: "chief" is a superuser, who sees and may do everything, whatever the team']
+    for login in "ingest_a", "mobeye_board":
+        ran = registry.run("people", "remove", login)
+        assert ran.returncode == 1 and f'login "{login}" is that of a program, not of a person' in ran.stderr
+    database.execute("insert into mobeye.person (login, name) values ('ingest_a', 'A')")
+    assert registry.run("people", "remove", "ingest_a").stdout == (
+        "ingest_a: person removed; the database login is that of a program and was kept\n")
+    assert registry.query("select rolcanlogin from pg_roles where rolname = 'ingest_a'") == [(True,)]
+    database.execute("drop role ingest_a, chief")
 
 
 def test_a_leaver_is_taken_away_with_login_and_sessions(registry, database):
