@@ -232,20 +232,35 @@ static void warn_hidden(struct diagnostics *diagnostics, const struct node *list
                         list->items[later]->pos.line);
 }
 
+/* The kinds of which some rule matches every alert, whether or not it is a drill, or has an image, a location or a
+ * registered device: of these, two rules may match one half each. */
+static uint32_t matched_kinds(const struct conf *conf)
+{
+    uint32_t matched = MATCH_KINDS_ALL;
+    for (int half = 0; half < 16; half++) {
+        const struct conf_match some = {.registered = half & 1,
+                                        .located = half >> 1 & 1,
+                                        .drill = half >> 2 & 1,
+                                        .image = half >> 3,
+                                        .score_min = NAN,
+                                        .score_below = NAN};
+        uint32_t kinds = 0;
+        for (size_t i = 0; i < conf->n_rules; i++)
+            if (match_covers(conf, &conf->rules[i].match, &some))
+                kinds |= match_kinds(&conf->rules[i].match);
+        matched &= kinds;
+    }
+    return matched;
+}
+
 static void warn_unmatched(struct diagnostics *diagnostics, const struct node *list, const struct conf *conf)
 {
     static const struct source_pos top = {1, 1};
-    static const struct conf_match all = {
-        .registered = -1, .located = -1, .drill = -1, .image = -1, .score_min = NAN, .score_below = NAN};
-    uint32_t kinds = 0;
-    for (size_t i = 0; i < conf->n_rules; i++)
-        if (match_covers(conf, &conf->rules[i].match, &all))
-            kinds |= match_kinds(&conf->rules[i].match);
     if (conf->n_rules == 0)
         diagnostics_warning(
             diagnostics, list ? list->pos : top, "rules",
             "none defined: every alert is only stored (expected a list of rules, the last without match)");
-    else if (kinds != MATCH_KINDS_ALL)
+    else if (matched_kinds(conf) != MATCH_KINDS_ALL)
         diagnostics_warning(diagnostics, list->items[conf->n_rules - 1]->pos, "rules",
                             "alerts that match no rule are only stored (expected a last rule without match)");
 }
