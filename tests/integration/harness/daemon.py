@@ -280,8 +280,12 @@ class Daemon:
         wait_until(lambda: holds(self.metric(name, **labels)), f"mobeyed_{name}")
 
     def wait_drained(self):
-        """Everything that was journaled is in the database or set aside."""
-        self.wait_metric("journal_pending", 0)
+        """Everything that was journaled is in the database or set aside. However long it takes, as long as it becomes less."""
+        pending = self.metric("journal_pending")
+        while pending > 0:
+            before = pending
+            self.wait_metric("journal_pending", lambda value: value < before)
+            pending = self.metric("journal_pending")
 
     def rss_kib(self):
         status = pathlib.Path(f"/proc/{self.pid}/status").read_text()
