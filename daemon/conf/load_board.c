@@ -110,7 +110,7 @@ static bool is_header_name(const char *text)
     return isalpha((unsigned char)*text);
 }
 
-/* A header that every browser sets by itself: whoever asks would choose the person, or its secret. */
+/* A header that every browser sets by itself: the browser would choose the person, or its secret. */
 static bool is_of_browsers(const char *name)
 {
     static const char *const headers[] = {"Accept",

@@ -68,7 +68,7 @@ as $$
 $$;
 comment on function mobeye.nights(tstzrange) is 'How many times it was 3 o''clock at night, local time, in a bounded period.';
 
--- A layer may be divided anew within the period: each part of it has areas of its own.
+-- A layer may be divided again within the period: each part of it has areas of its own.
 create or replace function mobeye.placement_figures(layer text, from_at timestamptz, until_at timestamptz)
 returns table (code text, figure text, n bigint)
 language sql stable

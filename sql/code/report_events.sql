@@ -1,6 +1,6 @@
 -- What reports on places count, and for which periods: burglaries and alarms by local day and place.
 
--- Reports are for members of mobeye_analyst; whoever else may call their functions is bound to less.
+-- Reports are for members of mobeye_analyst; anyone else who may call their functions gets less.
 create or replace function mobeye.check_report_period(from_day date, until_day date, restricted boolean) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp

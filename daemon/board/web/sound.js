@@ -78,7 +78,7 @@ function updateSound(unseen) {
         sounding = wanted;
         playAgain();
     }
-    // For tests, and for whoever wonders what sounds.
+    // For tests, and to look up what sounds.
     document.documentElement.dataset.sounding = sounding ?? 'none';
 }
 

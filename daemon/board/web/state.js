@@ -59,7 +59,7 @@ async function readOnce() {
     } while (again);
 }
 
-/** Reads the queue; whoever asks while it is being read gets one that was read after they asked. */
+/** Reads the queue; a caller that asks while it is being read gets one that was read after it asked. */
 export function readQueue() {
     if (!mayLook()) {
         return Promise.resolve();
