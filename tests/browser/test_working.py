@@ -254,14 +254,19 @@ def test_an_incident_page_has_what_an_officer_needs(scene):
     screen.wait_text("#main", "niet van uw team")
 
 
-def test_a_device_is_muted_and_the_mute_ended(scene):
-    incident = scene.incident()
-    screen = scene.screen("jansen")
+def mute(screen, incident, until):
+    """From its row; until: the value of a tile."""
     screen.click(f"{screen.row(incident)} .more summary")
     screen.click(f'{screen.row(incident)} [data-action="mute"]')
     screen.wait("dialog [name=reason]").send_keys("storing, monteur komt")
-    screen.click('dialog [value="8"]')
+    screen.click(f'dialog [value="{until}"]')
     screen.click("dialog [data-confirm=mute]")
+
+
+def test_a_device_is_muted_and_the_mute_ended(scene):
+    incident = scene.incident()
+    screen = scene.screen("jansen")
+    mute(screen, incident, "8")
     screen.wait(screen.row(incident), absent=True)
     screen.click('a[href="/equipment"]')
     screen.wait_text("#mutes", "storing, monteur komt", "A. Jansen")
@@ -269,6 +274,44 @@ def test_a_device_is_muted_and_the_mute_ended(scene):
     screen.wait_text("#main", "Niets is gedempt")
     screen.click('a[href="/"]')
     screen.wait(screen.row(incident))
+
+
+def test_an_incident_that_stays_though_its_device_is_muted_says_why(scene):
+    incident = scene.incident()
+    night.add_home(scene.database, "NL-0307-00002", 1)
+    scene.database.execute("""
+        insert into mobeye.incident_condition (condition, incident_id, active, since, device_id, input)
+        select gen_random_uuid(), %s, true, now(), device, 1 from unnest(array['NL-0307-00001', 'NL-0307-00002']) as device""", incident)
+    screen = scene.screen("jansen")
+    screen.wait(screen.row(incident))
+    mute(screen, incident, "restored")
+    screen.wait_text("#notice .conflict", "another device joined it", "It is muted while each of its devices is")
+    mute(screen, incident, "1")
+    screen.wait_text("#notice .done", "Inbraak NL-0307-00001 gedempt tot", "blijft in de wachtrij", "elk apparaat")
+    screen.shot("muted-stays")
+    assert screen.count(screen.row(incident)) == 1 and screen.overflow() <= 0
+    screen.click('#notice [data-do="undo"]')
+    screen.wait_text("#notice .done", "Demping opgeheven")
+    screen.js("localStorage.setItem('language', 'en')")
+    screen.open("/")
+    screen.wait(screen.row(incident))
+    mute(screen, incident, "1")
+    screen.wait_text("#notice .done", "stays in the queue", "each of its devices")
+
+
+def test_a_mute_until_restored_says_so(scene):
+    incident = scene.incident()
+    screen = scene.screen("jansen")
+    screen.wait(screen.row(incident))
+    mute(screen, incident, "restored")
+    screen.wait_text("#notice .done", "Inbraak NL-0307-00001 gedempt tot het hersteld is, uiterlijk tot")
+    screen.click('a[href="/equipment"]')
+    screen.wait_text("#mutes", "Tot het hersteld is", "Uiterlijk")
+    screen.wait_text("#devices", "Gedempt tot het hersteld is, uiterlijk tot")
+    screen.shot("muted-until-restored")
+    screen.size(360, 780)
+    screen.shot("muted-until-restored-phone")
+    assert screen.overflow() <= 0 and screen.axe() == []
 
 
 def test_an_area_is_muted_and_the_mute_undone(scene):

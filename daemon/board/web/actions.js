@@ -3,8 +3,8 @@ import { Failure, get, post } from './api.js';
 import { askAssign, askClose, askMute, askNote, askReopen } from './dialogs.js';
 import { clock, nameOf, statusOf } from './format.js';
 import { sessionEnded } from './live.js';
-import { notify } from './notice.js';
-import { nextFree, putIncident, readQueue, state, updated } from './state.js';
+import { isShown, notify } from './notice.js';
+import { incidentInQueue, nextFree, putIncident, readQueue, state, updated } from './state.js';
 import { t, word } from './texts.js';
 
 /** {first: the likeliest action, main: names of those shown at once, more: of those behind "more"}. */
@@ -90,7 +90,11 @@ function onFailure(error, incident) {
         sessionEnded();
         return;
     case 'conflict':
-        notify('conflict', error.body.status ? describeConflict(incident, error.body) : t('failed', { message: error.message }));
+        if (error.body.status) {
+            notify('conflict', describeConflict(incident, error.body));
+        } else {
+            notify('conflict', t('failed', { message: error.message }), { hint: error.body.hint });
+        }
         break;
     case 'missing':
         notify('conflict', incident ? t('gone', { ref: incident.reference }) : t('failed', { message: error.message }));
@@ -214,9 +218,25 @@ export async function mute(what, wanted, incident = null) {
     }
     const { shown, ...body } = asked;
     await sendOnce(incident, 'mute', '/api/mute', body, done => {
-        notify('done', t('done_mute', { what, time: shown }), { undo: () => unmute(done.mute_id) });
-        afterMute();
+        const text = t(body.incident_id ? 'done_mute_restored' : 'done_mute', { what, time: shown });
+        const undo = () => unmute(done.mute_id);
+        notify('done', text, { undo });
+        afterMute().then(() => {
+            const hint = whyItStays(incident && incidentInQueue(incident.incident_id));
+            if (hint && isShown(text)) {
+                notify('done', text, { hint, undo });
+            }
+        });
     });
+}
+
+/** Why an incident is in the queue though its device has been muted; null: it is not there. */
+function whyItStays(incident) {
+    if (!incident) {
+        return null;
+    }
+    const never = incident.urgent || incident.verified_by || incident.assigned_to;
+    return t(never ? 'stays_never' : 'stays_other_device', { ref: incident.reference });
 }
 
 export function unmute(id) {
@@ -226,9 +246,10 @@ export function unmute(id) {
     });
 }
 
+/** Resolves when the queue has been read again. */
 function afterMute() {
-    readQueue().catch(ignoreFailure);
     changedListener?.(null);
+    return readQueue().catch(ignoreFailure);
 }
 
 function onTaken(detail) {

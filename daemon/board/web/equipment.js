@@ -90,6 +90,12 @@ function muteButton(device) {
         : el('button', { type: 'button', class: 'button', 'data-action': 'mute', 'data-do': 'mute-device', 'data-device': device.device_id, 'aria-label': `${t('mute')}: ${device.device_id}` }, t('mute'));
 }
 
+/** The mute by which it is muted until then may end before: when its incident is restored. */
+function muteChip(device) {
+    const last = shown.mutes.find(m => m.device_id === device.device_id && m.until === device.muted_until);
+    return el('span', { class: 'chip quiet' }, t(last?.incident_id ? 'muted_restored' : 'muted', { time: clock(device.muted_until) }));
+}
+
 function deviceCard(device) {
     return el('li', { class: 'device', 'data-key': `d${device.device_id}`, 'data-device-id': device.device_id },
         el('div', { class: 'what' },
@@ -97,7 +103,7 @@ function deviceCard(device) {
             el('div', { class: 'line' }, el('span', null, [device.address, device.team].filter(Boolean).join(' · '))),
             el('div', { class: 'chips' },
                 device.silent_since && el('span', { class: 'chip overdue' }, t('silent_since', { time: clock(device.silent_since) })),
-                device.muted_until && el('span', { class: 'chip quiet' }, t('muted', { time: clock(device.muted_until) })),
+                device.muted_until && muteChip(device),
                 device.card && el('span', { class: `chip ${device.card === 'red' ? 'overdue' : 'late'}` },
                     t(`card_${device.card}`, { time: clock(device.card_until) })))),
         el('dl', { class: 'facts' },
@@ -112,8 +118,9 @@ function muteCard(active) {
     return el('li', { class: 'device', 'data-key': `m${active.mute_id}` },
         el('div', { class: 'what' },
             el('div', { class: 'title' }, el('span', { class: 'place' }, what)),
-            el('div', { class: 'line' }, [active.reason, t('by_who', { who: nameOf(active.muted_by, state.me) })].filter(Boolean).join(' · '))),
-        el('div', { class: 'when' }, el('span', null, t('until'), ' '), timeAt(active.until)),
+            el('div', { class: 'line' }, [active.reason, t('by_who', { who: nameOf(active.muted_by, state.me) })].filter(Boolean).join(' · ')),
+            active.incident_id && el('div', { class: 'chips' }, el('span', { class: 'chip quiet' }, t('until_restored')))),
+        el('div', { class: 'when' }, el('span', null, t(active.incident_id ? 'at_the_latest' : 'until'), ' '), timeAt(active.until)),
         el('div', { class: 'actions' }, state.me.officer && el('button', {
             type: 'button', class: 'button', 'data-action': 'unmute', 'data-do': 'unmute', 'data-mute': active.mute_id, 'aria-label': `${t('unmute')}: ${what}`,
         }, t('unmute'))));

@@ -23,6 +23,9 @@ export function notify(kind, text, { hint, undo } = {}) {
     render();
 }
 
+/** Whether this is still what the line says. */
+export const isShown = text => shown?.text === text;
+
 export function dismiss() {
     shown = null;
     render();
