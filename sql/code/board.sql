@@ -98,17 +98,20 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     v mobeye.viewer := mobeye.require_right('act');
+    o mobeye.viewer := mobeye.officer_viewer();
     claimed bigint;
 begin
     perform mobeye.check_members('next', args);
-    claimed := patrol.claim_next(coalesce(args ->> 'team', v.team), coalesce(args ->> 'officer', v.login));
+    claimed := patrol.claim_next(coalesce(args ->> 'team', case when not o.all_teams then o.team end),
+                                 coalesce(args ->> 'officer', v.login));
     return coalesce(mobeye.incident_detail(claimed, v, null),
                     jsonb_build_object('change_id', mobeye.change_count(), 'incident', null, 'alerts', '[]'::jsonb,
                                        'history', '[]'::jsonb, 'images', '[]'::jsonb));
 end
 $$;
 comment on function patrol.board_next(jsonb) is
-    'patrol.claim_next() for the reader and their team; members of args: team, officer. Null as "incident": none is free.';
+    'patrol.claim_next() for the reader and their team, or any for those who see all teams; members of args: team, officer. Null as '
+    '"incident": none is free.';
 
 create or replace function patrol.board_mute(args jsonb) returns jsonb
 language plpgsql security definer

@@ -372,19 +372,23 @@ declare
     candidate bigint;
     claimed bigint;
 begin
-    perform mobeye.actor(), mobeye.require_text('the team', team), mobeye.require_text('the officer', officer);
+    perform mobeye.actor(), mobeye.require_text('the officer', officer);
+    if team is not null or v.all_teams is not true then
+        perform mobeye.require_text('the team', team);
+    end if;
     if not v.all_teams and v.team is distinct from claim_next.team then
         raise exception 'team "%": you belong to team "%"', claim_next.team, coalesce(v.team, '')
             using errcode = 'insufficient_privilege', hint = 'Claim the next incident of your own team.';
     end if;
-    if not exists (select from mobeye.team t where t.team = claim_next.team) and exists (select from mobeye.team) then
+    if team is not null and not exists (select from mobeye.team t where t.team = claim_next.team)
+       and exists (select from mobeye.team) then
         raise exception 'team "%" does not exist', claim_next.team
             using errcode = 'invalid_parameter_value',
                   hint = 'Teams: ' || (select string_agg(t.team, ', ' order by t.team) from mobeye.team t) || '.';
     end if;
     perform mobeye.check_officer(officer);
     theirs.team := claim_next.team;
-    theirs.all_teams := false;
+    theirs.all_teams := claim_next.team is null;
     theirs.areas := array(select a.layer || ':' || a.code from mobeye.team_area a where a.team = claim_next.team);
     theirs.team_areas := array(select a.layer || ':' || a.code from mobeye.team_area a);
     -- Alerts that join an incident lock it for a moment: wait briefly for the first incident that is locked, or a less
@@ -396,7 +400,8 @@ begin
                     where i.status <> 'closed' and i.category = 'alarm' and i.status in ('new', 'acknowledged', 'reopened')
                     order by i.delayed, i.priority, i.verified_by is null, i.first_seen, i.incident_id
                    offset 0) as o -- a fence: the conditions below are evaluated one by one, until an incident is free
-             where (o.team = claim_next.team or o.team is null and mobeye.can_see(o.team, o.areas, o.assigned_to, theirs))
+             where (o.team = claim_next.team or theirs.all_teams
+                    or o.team is null and mobeye.can_see(o.team, o.areas, o.assigned_to, theirs))
                and mobeye.can_see(o.team, o.areas, o.assigned_to, v)
                and (select f.muted_until is null and (f.restored_at is null or not mobeye.restored_in_mute(f.incident_id))
                       from mobeye.incident_full f where f.incident_id = o.incident_id)
@@ -444,4 +449,5 @@ end
 $$;
 comment on function patrol.claim_next(text, text) is
     'Assigns to an officer the first unassigned incident of the queue that belongs to the team, or has no team and lies in '
-    'its areas: it then gets the team. Returns its id, null if there is none. No two callers get the same one.';
+    'its areas: it then gets the team. Team null: of any team, which it keeps; only for those who see all teams. Returns its '
+    'id, null if there is none. No two callers get the same one.';

@@ -57,6 +57,24 @@ def test_an_incident_is_worked_from_the_queue_in_two_taps_and_closed(scene):
     screen.wait_text("#main", "Alles rustig")
 
 
+def test_a_control_room_takes_the_next_with_and_without_teams(scene):
+    incident = scene.incident(more="team = null, areas = '{}'")
+    screen = scene.screen("meldkamer")
+    screen.wait(screen.row(incident))
+    screen.click('[data-do="next"]')
+    screen.wait_text(screen.row(incident), "Toegewezen: u")
+    screen.click('#notice [data-do="undo"]')
+    theirs = scene.screen("visser")
+    theirs.wait_text(theirs.row(incident), "Gezien")
+    scene.database.execute("""
+        delete from mobeye.team_area; delete from mobeye.person where team is not null;
+        update mobeye.placement set team = null; delete from mobeye.team""")
+    screen.open("/")
+    screen.wait(screen.row(incident))
+    screen.click('[data-do="next"]')
+    screen.wait_text(screen.row(incident), "Toegewezen: u")
+
+
 def test_the_last_action_is_undone_by_its_opposite(scene):
     incident = scene.incident()
     screen = scene.screen("jansen")

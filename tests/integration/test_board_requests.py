@@ -51,6 +51,28 @@ def test_a_member_that_is_empty_is_left_out(database, board):
     assert status == 422 and "note" in answer["message"]
 
 
+def test_the_next_of_who_sees_all_teams_is_the_first_and_keeps_its_team(database, board):
+    first, second = make_incident(database, "dev-2", "wijk:WK2"), make_incident(database)
+    database.execute("update mobeye.incident set team = null, areas = '{}', priority = 1 where incident_id = %s", second)
+    database.execute("insert into mobeye.person values ('baas', 'Baas', 'noord', true)")
+    for person, number, team in (("regie", second, None), ("baas", first, "zuid")):
+        status, answer = board.ask(person, "/api/next", "POST", {})
+        assert (status, answer["incident"]["incident_id"], answer["incident"]["team"]) == (200, number, team)
+    assert board.act("regie", second, "release", officer="regie")[0] == 200
+    assert [i["incident_id"] for i in board.ask("zuider")[1]["incidents"]] == [first, second][::-1]
+
+
+def test_the_next_is_taken_where_there_are_no_teams(database, board):
+    number = make_incident(database)
+    database.execute("""
+        update mobeye.incident set team = null; update mobeye.placement set team = null; delete from mobeye.team_area;
+        delete from mobeye.person where team is not null; delete from mobeye.team""")
+    database.execute("insert into mobeye.person values ('leeg', 'Leeg', null, false)")
+    assert board.ask("leeg", "/api/next", "POST", {})[0] == 422
+    status, answer = board.ask("regie", "/api/next", "POST", {})
+    assert (status, answer["incident"]["incident_id"], answer["incident"]["team"]) == (200, number, None)
+
+
 @pytest.mark.parametrize("until", ["{day}T12:00:00", "{day}", "tomorrow", "infinity", "{day} 12:00 Europe/Amsterdam", "{day}T12:00:00-24:00:00", "99:00Z"])
 def test_a_time_says_its_offset(database, board, until):
     day = database.value("select to_char(now() + interval '2 days', 'YYYY-MM-DD')")

@@ -134,11 +134,16 @@ select is(claim('t_jan', 'noord'), wanted, 'the team takes ' || coalesce(wanted,
 select results_eq($$select name, assigned_to, team, status from mobeye.incident join made on id = incident_id where name in ('3 free', '6 nowhere') order by 1$$,
                   $$values ('3 free', 'wagen 1', 'noord', 'assigned'), ('6 nowhere', 'wagen 1', 'noord', 'assigned')$$, 'and has it then');
 select is(claim('t_fee', 'zuid'), '2 other', 'a control room takes for any');
+select put('control room', '{"team": "zuid"}') \g /dev/null
+select is(claim('t_fee', null), wanted, 'and of any team or none') from (values ('control room'), ('5 elsewhere'), (null)) as w(wanted);
+select results_eq($$select name, team from mobeye.incident join made on id = incident_id where name in ('control room', '5 elsewhere') order by 1$$,
+                  $$values ('5 elsewhere', null), ('control room', 'zuid')$$, 'which it stays with');
 select throws_ok($$select claim('t_jan', 'zuid')$$, '42501', null, 'nobody takes for another team');
 select throws_ok($$select patrol.claim_next('nord', 'x')$$, '22023', null, 'nor for one that is not there');
 select throws_like($$select patrol.claim_next('nord', 'x')$$, 'team "nord" does not exist', 'and says so');
 select throws_ok(format('select patrol.claim_next(%L, %L)', team, officer), '22023', null, 'takes for somebody')
-  from (values ('noord', ''), ('noord', null), ('', 'x'), (null, 'x')) as c(team, officer);
+  from (values ('noord', ''), ('noord', null), ('', 'x')) as c(team, officer);
+select throws_ok($$select claim('t_jan', null)$$, '22023', null, 'takes of any team');
 select put('muted', '{"team": "noord"}') \g /dev/null
 select patrol.mute('open-1', clock_timestamp() + interval '1 hour', 'op test') \g /dev/null
 select is(claim('t_jan', 'noord'), null, 'what is muted is not taken');

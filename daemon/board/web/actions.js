@@ -4,7 +4,7 @@ import { askAssign, askClose, askMute, askNote, askReopen } from './dialogs.js';
 import { clock, nameOf, statusOf } from './format.js';
 import { sessionEnded } from './live.js';
 import { isShown, notify } from './notice.js';
-import { incidentInQueue, nextFree, putIncident, readQueue, state, updated } from './state.js';
+import { incidentInQueue, putIncident, readQueue, state, updated } from './state.js';
 import { t, word } from './texts.js';
 
 /** {first: the likeliest action, main: names of those shown at once, more: of those behind "more"}. */
@@ -268,7 +268,5 @@ function onTaken(detail) {
 }
 
 export function takeNext() {
-    const { me } = state;
-    const team = (me.all_teams && nextFree()?.team) || me.team || me.teams[0]?.team;
-    return sendOnce(null, 'next', '/api/next', { team }, onTaken);
+    return sendOnce(null, 'next', '/api/next', {}, onTaken);
 }
