@@ -80,7 +80,8 @@ begin
                       hint = 'Expected claim, acknowledge, assign, release, on_scene, verify, note, close, reopen or open.';
     end case;
     if action not in ('note', 'close', 'reopen') and btrim(note) <> '' then
-        perform patrol.note(id, note);
+        -- Not patrol.note(): the action may have taken the incident out of sight.
+        perform mobeye.add_change(id, 'note'), mobeye.add_history(id, 'note', mobeye.require_text('the note', note));
     end if;
     return coalesce(mobeye.incident_detail(id, v, null),
                     jsonb_build_object('change_id', mobeye.change_count(), 'incident', null, 'alerts', '[]'::jsonb,

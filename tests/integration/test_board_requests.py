@@ -51,6 +51,10 @@ def test_a_member_that_is_empty_is_left_out(database, board):
     assert status == 422 and "note" in answer["message"]
 
 
+def history_of(board, number, person="jansen"):
+    return board.ask(person, f"/api/incident/{number}")[1]["history"]
+
+
 def test_the_next_of_who_sees_all_teams_is_the_first_and_keeps_its_team(database, board):
     first, second = make_incident(database, "dev-2", "wijk:WK2"), make_incident(database)
     database.execute("update mobeye.incident set team = null, areas = '{}', priority = 1 where incident_id = %s", second)
@@ -71,6 +75,15 @@ def test_the_next_is_taken_where_there_are_no_teams(database, board):
     assert board.ask("leeg", "/api/next", "POST", {})[0] == 422
     status, answer = board.ask("regie", "/api/next", "POST", {})
     assert (status, answer["incident"]["incident_id"], answer["incident"]["team"]) == (200, number, None)
+
+
+def test_a_note_goes_with_what_takes_the_incident_out_of_sight(database, board):
+    number = make_incident(database)
+    database.execute("update mobeye.incident set team = null, areas = '{}' where incident_id = %s", number)
+    status, answer = board.act("jansen", number, "assign", officer="zuider", note="graag overnemen")
+    assert (status, answer["incident"]) == (200, None), answer
+    assert [(h["action"], h["note"]) for h in history_of(board, number, "zuider")][:2] == [("status", None), ("note", "graag overnemen")]
+    assert board.act("jansen", number, "note", note="en nog iets")[0] == 404
 
 
 @pytest.mark.parametrize("until", ["{day}T12:00:00", "{day}", "tomorrow", "infinity", "{day} 12:00 Europe/Amsterdam", "{day}T12:00:00-24:00:00", "99:00Z"])
