@@ -332,6 +332,19 @@ def test_a_mute_until_restored_says_so(scene):
     assert screen.overflow() <= 0 and screen.axe() == []
 
 
+def test_equipment_shows_the_mutes_of_others_where_no_incident_is_open(scene):
+    night.add_home(scene.database, "NL-0307-00001", 0)
+    screen = scene.screen("bakker", "/equipment")
+    screen.wait_text("#main", "Niets is gedempt")
+    screen.wait_live()
+    until = scene.database.value("select to_jsonb(now() + interval '1 hour') #>> '{}'")
+    status, done = scene.board.ask("jansen", "/api/mute", "POST", {"device": "NL-0307-00001", "until": until, "reason": "storing"})
+    assert status == 200, done
+    screen.wait_text("#mutes", "NL-0307-00001", "storing")
+    assert scene.board.ask("jansen", "/api/unmute", "POST", done)[0] == 200
+    screen.wait_text("#main", "Niets is gedempt")
+
+
 def test_an_area_is_muted_and_the_mute_undone(scene):
     incident = scene.incident()
     screen = scene.screen("jansen", "/equipment")

@@ -58,6 +58,7 @@ function onBlock(block) {
         handlers.onReset();
     } else if (fields.event === 'heartbeat') { // what the person may not see is included
         last = JSON.parse(fields.data).change_id;
+        handlers.onHeartbeat();
     }
 }
 
@@ -162,8 +163,8 @@ export function sessionEnded() {
 }
 
 /**
- * handlers: onChange(row of patrol.changes), onReset() (read everything again), onOpen() (a stream has begun; it is of the
- * person who is signed in now), onState(state).
+ * handlers: onChange(row of patrol.changes), onReset() (read everything again), onHeartbeat() (every 10 s), onOpen() (a stream
+ * has begun; it is of the person who is signed in now), onState(state).
  */
 export function follow(after, given) {
     handlers = given;

@@ -300,6 +300,7 @@ async function start() {
             view.missed?.();
             readEverything();
         },
+        onHeartbeat: () => view.heartbeat?.(),
         onOpen: readEverything,
         onState: onConnection,
     });
