@@ -25,7 +25,7 @@ end
 $$;
 comment on function mobeye.read_arguments(text) is 'The members of the body of a request that are not null or empty; empty: {}.';
 
--- Every action on an incident knows expected_status, expected_change and note.
+-- Every action on an incident but open, which changes nothing, knows expected_status, expected_change and note.
 create or replace function mobeye.check_members(action text, args jsonb) returns void
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
@@ -38,7 +38,7 @@ declare
         when action = 'next' then array['team', 'officer']
         when action = 'mute' then array['device', 'incident_id', 'layer', 'code', 'until', 'reason']
         when action = 'unmute' then array['mute_id']
-        else array[]::text[] end || case when action in ('next', 'mute', 'unmute') then array[]::text[]
+        else array[]::text[] end || case when action in ('open', 'next', 'mute', 'unmute') then array[]::text[]
                                          else array['note', 'expected_status', 'expected_change'] end;
     unknown text := (select string_agg(format('"%s"', m.key), ', ' order by m.key)
                        from jsonb_each(args) m where m.value not in ('null', '""') and m.key <> all (known));

@@ -86,6 +86,14 @@ def test_a_note_goes_with_what_takes_the_incident_out_of_sight(database, board):
     assert board.act("jansen", number, "note", note="en nog iets")[0] == 404
 
 
+def test_to_open_takes_a_reason_and_nothing_else(database, board):
+    number = make_incident(database)
+    for body in ({"note": "verdachte auto"}, {"expected_status": "closed"}, {"expected_change": 1}):
+        status, answer = board.act("jansen", number, "open", **body)
+        assert status == 422 and f'"{next(iter(body))}"' in answer["message"] and answer["hint"] == "Expected members: reason.", answer
+    assert board.act("jansen", number, "open", reason="dienst", note="")[0] == 200
+
+
 @pytest.mark.parametrize("until", ["{day}T12:00:00", "{day}", "tomorrow", "infinity", "{day} 12:00 Europe/Amsterdam", "{day}T12:00:00-24:00:00", "99:00Z"])
 def test_a_time_says_its_offset(database, board, until):
     day = database.value("select to_char(now() + interval '2 days', 'YYYY-MM-DD')")
