@@ -46,7 +46,7 @@ declare
     v mobeye.viewer := mobeye.require_right(case action when 'open' then 'look' else 'act' end);
     status text := args ->> 'expected_status';
     change bigint := mobeye.number_argument(args, 'expected_change');
-    note text := args ->> 'note';
+    note text := case when args ->> 'note' ~ '[^[:space:]]' then args ->> 'note' end;
 begin
     perform mobeye.check_members(action, args);
     case action
@@ -71,7 +71,7 @@ begin
         when 'note' then
             perform patrol.note(id, note, status, change);
         when 'close' then
-            perform patrol.close(id, args ->> 'outcome', nullif(note, ''), status, change);
+            perform patrol.close(id, args ->> 'outcome', note, status, change);
         when 'reopen' then
             perform patrol.reopen(id, note, status, change);
         else
@@ -79,7 +79,7 @@ begin
                 using errcode = 'invalid_parameter_value',
                       hint = 'Expected claim, acknowledge, assign, release, on_scene, verify, note, close, reopen or open.';
     end case;
-    if action not in ('note', 'close', 'reopen') and btrim(note) <> '' then
+    if action not in ('note', 'close', 'reopen') and note is not null then
         -- Not patrol.note(): the action may have taken the incident out of sight.
         perform mobeye.add_change(id, 'note'), mobeye.add_history(id, 'note', mobeye.require_text('the note', note));
     end if;

@@ -77,6 +77,18 @@ def test_the_next_is_taken_where_there_are_no_teams(database, board):
     assert (status, answer["incident"]["incident_id"], answer["incident"]["team"]) == (200, number, None)
 
 
+def test_a_note_that_is_blank_is_left_out(database, board):
+    number = make_incident(database)
+    for note in (" ", "\n", " \t\r\n"):
+        for action, more in (("claim", {}), ("release", {}), ("close", {"outcome": "no_trace"})):
+            status, answer = board.act("jansen", number, action, note=note, **more)
+            assert status == 200, (action, note, answer)
+        status, answer = board.act("jansen", number, "reopen", note=note)
+        assert status == 422 and "note" in answer["message"], (note, answer)
+        assert board.act("jansen", number, "reopen", note="toch niet")[0] == 200
+    assert {h["note"] for h in history_of(board, number) if h["action"] == "note"} == set()
+
+
 def test_a_note_goes_with_what_takes_the_incident_out_of_sight(database, board):
     number = make_incident(database)
     database.execute("update mobeye.incident set team = null, areas = '{}' where incident_id = %s", number)
