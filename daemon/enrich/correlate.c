@@ -291,6 +291,7 @@ static void end_condition(struct correlation *correlation, size_t t, const struc
     if (incident->active > 0)
         return;
     incident->restored_us = restore->occurred_us;
+    incident->restore_received_us = restore->received_us;
     incident->inactive = true;
 }
 
@@ -299,8 +300,10 @@ static void close_if_restored(struct incident *incident, const struct alert *res
 {
     if (incident->active > 0 || incident->terms.category != CATEGORY_SERVICE || incident->closed)
         return;
-    if (incident->restored_us == ALERT_NO_TIME)
+    if (incident->restored_us == ALERT_NO_TIME) {
         incident->restored_us = restore->occurred_us;
+        incident->restore_received_us = restore->received_us;
+    }
     incident->restored = incident->closed = incident->changed = true;
     incident->by_person = incident->accepting = false;
     incident->closed_us = restore->received_us;

@@ -29,6 +29,7 @@ size_t incident_set_add(struct incident_set *set)
         .last_received_us = ALERT_NO_TIME,
         .closed_us = ALERT_NO_TIME,
         .restored_us = ALERT_NO_TIME,
+        .restore_received_us = ALERT_NO_TIME,
         .cancelled_us = ALERT_NO_TIME,
         .place.accuracy_m = NAN,
     };

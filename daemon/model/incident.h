@@ -81,6 +81,7 @@ struct incident {
     bool began_urgent;  /* a panic or holdup created it */
     bool urgent_joined; /* a panic or holdup joined it after its first alert */
     bool inactive;      /* at some moment the last of its active conditions was restored */
+    int64_t restore_received_us; /* receipt of the restore that last did that; ALERT_NO_TIME: none did */
     bool restored; /* category service, and nothing is active any more: to be closed as restored. The correlation has
                       cleared by_person and accepting, and set closed, and closed_us to the receipt of the restore */
 };

@@ -99,6 +99,7 @@ static void put_state(const struct incident *incident, bool verified, struct buf
     param_time(values++, incident->last_seen_us);
     param_time(values++, incident->last_received_us);
     param_time(values++, incident->restored_us);
+    param_time(values++, incident->restore_received_us);
     param_time(values++, incident->cancelled_us);
     param_int4(values++, incident->alert_count);
     param_int4(values++, incident->active);
@@ -267,7 +268,9 @@ static void list_changes(struct incident_rows *rows)
         const struct incident *incident = &rows->set.incidents[i];
         if (incident->fresh)
             add_change(rows, incident->id, INCIDENT_NEW, incident->began_urgent);
-        if (incident->fresh ? incident->urgent_joined : incident->joined)
+        /* A restore that comes too late to join ends the alarm all the same. */
+        bool changed = incident->joined || (incident->inactive && !incident->restored);
+        if (incident->fresh ? incident->urgent_joined : changed)
             add_change(rows, incident->id, INCIDENT_ALERT, incident->urgent_joined);
         if (incident->verified && (incident->fresh || !rows->was_verified[i]))
             add_change(rows, incident->id, INCIDENT_VERIFIED, false);

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from harness.alerts import alert
+from harness.alerts import alert, now
 from harness.daemon import mobeyectl
 from harness.paths import MOBEYECTL
 from harness.wait import wait_until
@@ -213,3 +213,19 @@ def test_a_restore_that_is_repeated_after_a_mute_brings_nothing_back(daemon, dat
         dealer.deliver([alert(event, device="NL-1", phase=phase)])
         wait_until(lambda: database.value("select count(*) from patrol.alerts where event_id = %s", event) == 1, "it is stored")
         assert database.value("select count(*) from patrol.queue") == queued, event
+
+
+def test_a_restore_after_the_gap_and_the_mute_leaves_the_alarm_in_the_queue_and_is_a_change(daemon, database, dealer):
+    daemon.conf.more = RULES
+    daemon.restart()
+    database.execute("insert into mobeye.device (device_id) values ('NL-1')")
+    mute = database.value("select patrol.mute('NL-1', now() + interval '1 hour', 'op test')")
+    dealer.deliver([{**alert("a", device="NL-1"), "time": now(minutes_ago=300)}])
+    wait_until(lambda: database.value("select count(*) from patrol.incidents") == 1, "there is an incident")
+    database.execute("select patrol.unmute(%s)", mute)
+    assert database.value("select count(*) from patrol.queue") == 1
+    last = database.value("select max(entry) from mobeye.change")
+    dealer.deliver([alert("b", device="NL-1", phase="restore")])
+    wait_until(lambda: database.value("select count(restored_at) from patrol.incidents") == 1, "it is restored")
+    assert database.value("select count(*) from patrol.queue") == 1
+    assert database.value("select array_agg(op) from mobeye.change where entry > %s", last) == ["alert"]

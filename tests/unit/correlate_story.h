@@ -254,7 +254,7 @@ static void time_fact(const struct incident *incident, const char *name, char ou
     } times[] = {
         {"first", incident->first_seen_us},       {"last", incident->last_seen_us},
         {"received", incident->last_received_us}, {"restored", incident->restored_us},
-        {"cancelled", incident->cancelled_us},
+        {"cancelled", incident->cancelled_us},    {"restore_received", incident->restore_received_us},
     };
     for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++)
         if (strcmp(times[i].name, name) == 0) {
