@@ -234,7 +234,7 @@ static size_t create_incident(struct correlation *correlation, const struct aler
     fresh->kind = alert->kind;
     fresh->device = alert->device;
     fresh->first_seen_us = fresh->last_seen_us = alert->occurred_us;
-    fresh->last_received_us = alert->received_us;
+    fresh->first_received_us = fresh->last_received_us = alert->received_us;
     fresh->previous_id = previous == NO_INCIDENT ? 0 : incident_at(correlation, previous)->id;
     fresh->fresh = true;
     index_add_incident(&correlation->index, i);
@@ -279,6 +279,17 @@ static void update_secrecy(struct incident *incident, const struct alert *alert)
     }
 }
 
+/* A restore that follows a raise in the same microsecond counts as later than the one before that raise. */
+static void become_inactive(struct incident *incident, const struct alert *restore)
+{
+    incident->restored_us = restore->occurred_us;
+    incident->restore_received_us = restore->received_us;
+    if (incident->inactive_us == ALERT_NO_TIME)
+        incident->inactive_us = restore->received_us;
+    else
+        incident->restore_received_us = max_i64(restore->received_us, incident->inactive_us + 1);
+}
+
 static void end_condition(struct correlation *correlation, size_t t, const struct alert *restore)
 {
     struct condition *condition = condition_at(correlation, t);
@@ -288,11 +299,8 @@ static void end_condition(struct correlation *correlation, size_t t, const struc
     condition->changed = true;
     incident->active--;
     incident->changed = true;
-    if (incident->active > 0)
-        return;
-    incident->restored_us = restore->occurred_us;
-    incident->restore_received_us = restore->received_us;
-    incident->inactive = true;
+    if (incident->active == 0)
+        become_inactive(incident, restore);
 }
 
 /* A service incident is closed as restored once none of its conditions is active. */
@@ -300,10 +308,8 @@ static void close_if_restored(struct incident *incident, const struct alert *res
 {
     if (incident->active > 0 || incident->terms.category != CATEGORY_SERVICE || incident->closed)
         return;
-    if (incident->restored_us == ALERT_NO_TIME) {
-        incident->restored_us = restore->occurred_us;
-        incident->restore_received_us = restore->received_us;
-    }
+    if (incident->restored_us == ALERT_NO_TIME)
+        become_inactive(incident, restore);
     incident->restored = incident->closed = incident->changed = true;
     incident->by_person = incident->accepting = false;
     incident->closed_us = restore->received_us;
@@ -350,15 +356,18 @@ static size_t begin_condition(struct correlation *correlation, const struct aler
     return t;
 }
 
-/* Moves the condition to incident i; it is not active there yet. */
-static void move_condition(struct correlation *correlation, struct condition *condition, size_t i)
+/* Moves the condition to the incident of its alert; it is not active there yet. */
+static void move_condition(struct correlation *correlation, struct condition *condition, const struct alert *alert)
 {
     struct incident *before = incident_at(correlation, condition->incident);
+    if (!str_eq(before->device, alert->device))
+        incident_set_add_departure(correlation->set,
+                                   (struct departure){condition->incident, alert->device, condition->since_us});
     before->active -= condition->active;
     before->changed = before->changed || condition->active;
     condition->active = false;
     condition->since_us = ALERT_NO_TIME;
-    condition->incident = i;
+    condition->incident = alert->incident;
     condition->changed = true;
 }
 
@@ -389,7 +398,7 @@ static bool activate_condition(struct correlation *correlation, const struct ale
         if (incident_at(correlation, condition->incident)->accepting &&
             !incident_at(correlation, alert->incident)->accepting)
             return true;
-        move_condition(correlation, condition, alert->incident);
+        move_condition(correlation, condition, alert);
     }
     make_active(correlation, t, alert, !is_new);
     return is_new;

@@ -26,9 +26,11 @@ size_t incident_set_add(struct incident_set *set)
     set->incidents[set->n_incidents] = (struct incident){
         .first_seen_us = ALERT_NO_TIME,
         .last_seen_us = ALERT_NO_TIME,
+        .first_received_us = ALERT_NO_TIME,
         .last_received_us = ALERT_NO_TIME,
         .closed_us = ALERT_NO_TIME,
         .restored_us = ALERT_NO_TIME,
+        .inactive_us = ALERT_NO_TIME,
         .restore_received_us = ALERT_NO_TIME,
         .cancelled_us = ALERT_NO_TIME,
         .place.accuracy_m = NAN,
@@ -46,9 +48,18 @@ size_t incident_set_add_condition(struct incident_set *set)
     return set->n_conditions++;
 }
 
+void incident_set_add_departure(struct incident_set *set, struct departure departure)
+{
+    if (set->n_departures == set->cap_departures) {
+        set->cap_departures = grown_cap(set->cap_departures);
+        set->departures = mem_realloc(set->departures, set->cap_departures, sizeof(*set->departures));
+    }
+    set->departures[set->n_departures++] = departure;
+}
+
 void incident_set_clear(struct incident_set *set)
 {
-    set->n_incidents = set->n_conditions = 0;
+    set->n_incidents = set->n_conditions = set->n_departures = 0;
     set->text.len = 0;
 }
 
@@ -56,6 +67,7 @@ void incident_set_free(struct incident_set *set)
 {
     free(set->incidents);
     free(set->conditions);
+    free(set->departures);
     buf_free(&set->text);
     *set = (struct incident_set){0};
 }

@@ -54,6 +54,7 @@ struct incident {
     enum alert_kind kind;
     struct str device;
     int64_t first_seen_us, last_seen_us; /* times of occurrence */
+    int64_t first_received_us;           /* receipt of its first alert; ALERT_NO_TIME: an incident from the database */
     int64_t last_received_us;
     int64_t closed_us;     /* ALERT_NO_TIME: not closed */
     int64_t restored_us;   /* when the last of its conditions was restored; ALERT_NO_TIME: some are active, or never */
@@ -74,14 +75,14 @@ struct incident {
     bool secret_of_several;
 
     /* What this batch did to it. */
-    bool fresh;         /* created it */
-    bool changed;       /* anything above differs from what the database has */
-    bool joined;        /* an alert joined it */
-    bool raised;        /* a raise joined it: it may verify others, or be verified */
-    bool began_urgent;  /* a panic or holdup created it */
-    bool urgent_joined; /* a panic or holdup joined it after its first alert */
-    bool inactive;      /* at some moment the last of its active conditions was restored */
-    int64_t restore_received_us; /* receipt of the restore that last did that; ALERT_NO_TIME: none did */
+    bool fresh;          /* created it */
+    bool changed;        /* anything above differs from what the database has */
+    bool joined;         /* an alert joined it */
+    bool raised;         /* a raise joined it: it may verify others, or be verified */
+    bool began_urgent;   /* a panic or holdup created it */
+    bool urgent_joined;  /* a panic or holdup joined it after its first alert */
+    int64_t inactive_us; /* receipt of the restore that first left no condition active; ALERT_NO_TIME: none did */
+    int64_t restore_received_us; /* of the last that did, and later than inactive_us if that was another one */
     bool restored; /* category service, and nothing is active any more: to be closed as restored. The correlation has
                       cleared by_person and accepting, and set closed, and closed_us to the receipt of the restore */
 };
@@ -98,6 +99,13 @@ struct condition {
     bool changed;     /* differs from the database */
 };
 
+/* A condition moved on from an incident that another device began: that this device joined it is kept. */
+struct departure {
+    size_t incident; /* index into incident_set.incidents */
+    struct str device;
+    int64_t since_us; /* that of the condition */
+};
+
 /* The incidents and conditions that a batch's alerts may join, and those that they create. Indexes stay valid while
  * both grow. */
 struct incident_set {
@@ -105,6 +113,8 @@ struct incident_set {
     size_t n_incidents, cap_incidents;
     struct condition *conditions;
     size_t n_conditions, cap_conditions;
+    struct departure *departures;
+    size_t n_departures, cap_departures;
     struct buf text; /* their strings, as read from the database; complete before slices of it are taken */
 };
 
@@ -116,6 +126,7 @@ void incident_set_free(struct incident_set *set);
  * into the arrays. */
 size_t incident_set_add(struct incident_set *set);
 size_t incident_set_add_condition(struct incident_set *set);
+void incident_set_add_departure(struct incident_set *set, struct departure departure);
 
 const char *incident_category_word(enum incident_category category);
 

@@ -92,7 +92,7 @@ static void put_state(const struct incident *incident, bool verified, struct buf
     param_bool(values++, incident->accepting);
     param_bool(values++, incident->urgent);
     param_bool(values++, verified);
-    param_bool(values++, incident->terms.category == CATEGORY_SERVICE ? incident->restored : incident->inactive);
+    param_time(values++, incident->restored ? incident->closed_us : incident->inactive_us);
     param_bool(values++, incident->secret_of_several);
     param_int4(values++, incident->priority);
     param_time(values++, incident->first_seen_us);
@@ -151,6 +151,7 @@ static void put_new(const struct incident *incident, struct buf *values)
     param_real(values++, terms->verify_radius_m > 0 ? (float)terms->verify_radius_m : NAN);
     param_int4(values++, terms->verify_priority > 0 ? terms->verify_priority : ALERT_NO_INT);
     put_id_or_null(values++, incident->previous_id);
+    param_time(values++, incident->first_received_us);
 }
 
 static int compare_keys(const void *a, const void *b, void *arg)
@@ -165,7 +166,7 @@ static int compare_keys(const void *a, const void *b, void *arg)
 static size_t find_fresh(struct incident_rows *rows, size_t *ret_changed, size_t *ret_conditions)
 {
     struct incident_set *set = &rows->set;
-    *ret_changed = *ret_conditions = rows->n_fresh = 0;
+    *ret_changed = rows->n_fresh = 0;
     if (set->n_incidents > rows->cap_fresh) {
         rows->cap_fresh = set->n_incidents;
         rows->fresh = mem_realloc(rows->fresh, rows->cap_fresh, sizeof(*rows->fresh));
@@ -175,6 +176,7 @@ static size_t find_fresh(struct incident_rows *rows, size_t *ret_changed, size_t
             rows->fresh[rows->n_fresh++] = i;
         else
             *ret_changed += set->incidents[i].changed;
+    *ret_conditions = set->n_departures;
     for (size_t i = 0; i < set->n_conditions; i++)
         *ret_conditions += set->conditions[i].fresh || set->conditions[i].changed;
     if (rows->n_fresh > 0) /* there may be no array yet */
@@ -211,6 +213,21 @@ static int compare_conditions(const void *a, const void *b, void *arg)
     return memcmp(conditions[*(const size_t *)a].id, conditions[*(const size_t *)b].id, INCIDENT_KEY_BYTES);
 }
 
+/* As inactive conditions without an id. */
+static void put_departures(const struct incident_set *set, struct buf *values)
+{
+    for (size_t i = 0; i < set->n_departures; i++) {
+        const struct departure *departure = &set->departures[i];
+        param_null(&values[0]);
+        param_int8(&values[1], (int64_t)set->incidents[departure->incident].id);
+        param_bool(&values[2], false);
+        param_time(&values[3], departure->since_us);
+        param_text(&values[4], departure->device);
+        param_int4(&values[5], ALERT_NO_INT);
+        param_bool(&values[6], true);
+    }
+}
+
 static void put_conditions(const struct incident_rows *rows, const struct incident_lookup *lookup,
                            const struct batch *batch, size_t n, struct buf *values)
 {
@@ -219,8 +236,8 @@ static void put_conditions(const struct incident_rows *rows, const struct incide
     for (size_t i = 0; i < set->n_conditions; i++)
         if (set->conditions[i].fresh || set->conditions[i].changed)
             order[found++] = i;
-    qsort_r(order, n, sizeof(*order), compare_conditions, (void *)set);
-    for (size_t i = 0; i < n; i++) {
+    qsort_r(order, found, sizeof(*order), compare_conditions, (void *)set);
+    for (size_t i = 0; i < found; i++) {
         const struct condition *condition = &set->conditions[order[i]];
         const struct alert *alert = &batch->rows[incident_lookup_row(lookup, condition->id)].alert;
         param_bytes(&values[0], condition->id, sizeof(condition->id));
@@ -232,6 +249,7 @@ static void put_conditions(const struct incident_rows *rows, const struct incide
         param_bool(&values[6], condition->fresh);
     }
     free(order);
+    put_departures(set, values);
 }
 
 bool incident_rows_encode(struct incident_rows *rows, const struct incident_lookup *lookup, const struct batch *batch,
@@ -246,7 +264,7 @@ bool incident_rows_encode(struct incident_rows *rows, const struct incident_look
     if (rules)
         buf_append(&values[STORE_rules], rules, ORIGIN_RULES_BYTES);
     begin_arrays(values, STORE_old_id, STORE_old_secret, changed);
-    begin_arrays(values, STORE_new_key, STORE_new_previous, rows->n_fresh);
+    begin_arrays(values, STORE_new_key, STORE_new_first_received, rows->n_fresh);
     begin_arrays(values, STORE_condition_id, STORE_condition_fresh, conditions);
     put_incidents(rows, values);
     put_conditions(rows, lookup, batch, conditions, &values[STORE_condition_id]);
@@ -269,7 +287,7 @@ static void list_changes(struct incident_rows *rows)
         if (incident->fresh)
             add_change(rows, incident->id, INCIDENT_NEW, incident->began_urgent);
         /* A restore that comes too late to join ends the alarm all the same. */
-        bool changed = incident->joined || (incident->inactive && !incident->restored);
+        bool changed = incident->joined || (incident->inactive_us != ALERT_NO_TIME && !incident->restored);
         if (incident->fresh ? incident->urgent_joined : changed)
             add_change(rows, incident->id, INCIDENT_ALERT, incident->urgent_joined);
         if (incident->verified && (incident->fresh || !rows->was_verified[i]))

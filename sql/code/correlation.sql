@@ -131,28 +131,29 @@ comment on function mobeye.teams_of(bigint[], text[]) is
 -- The incidents that read_incidents() returned (old_...), new ones (new_...), and the conditions of both (condition_...;
 -- condition_incident is an incident_id, or minus the position of a new incident, from 1). Returns the ids of the new
 -- incidents, which are in the order of their keys: a consistent lock order, so that concurrent daemons cannot deadlock.
--- ..._verified: by a second input, in this batch. ..._inactive: at some moment of this batch the last of its active
--- conditions was restored; a service incident is then closed. ..._secret: the first secret placement among the alerts of
--- this batch, null if there is none; ..._several_teams: there are more, of other teams. A null geom leaves geom, accuracy,
+-- ..._verified: by a second input, in this batch. ..._inactive: the receipt of the restore that first left none of its
+-- conditions active in this batch, null if none did; a service incident is then closed. ..._secret: the first secret
+-- placement among the alerts of this batch, null if there is none; ..._several_teams: there are more, of other teams. A null geom leaves geom, accuracy,
 -- source and areas as they are. areas are 'layer:code', separated by U+001F. A condition that is "fresh" did not exist
 -- when it was read: if it exists by now, another daemon has inserted it, and that is a unique violation, as for an
--- accepting key.
+-- accepting key. A condition without an id is of a device that joined an incident that another one began, and has since joined
+-- a later one.
 -- The names and types of the parameters are in daemon/store/store_incidents.def too, from which the daemon calls it.
 create or replace function mobeye.store_incidents(
     rules uuid,
-    old_id bigint[], old_accepting boolean[], old_urgent boolean[], old_verified boolean[], old_inactive boolean[],
+    old_id bigint[], old_accepting boolean[], old_urgent boolean[], old_verified boolean[], old_inactive timestamptz[],
     old_several_teams boolean[], old_priority integer[], old_first timestamptz[], old_last timestamptz[],
     old_received timestamptz[], old_restored timestamptz[], old_restore_received timestamptz[], old_cancelled timestamptz[], old_alerts integer[],
     old_active integer[], old_flaps integer[], old_geom bytea[], old_accuracy real[], old_source text[],
     old_areas text[], old_placement bigint[], old_device_placement bigint[], old_secret bigint[],
-    new_key uuid[], new_accepting boolean[], new_urgent boolean[], new_verified boolean[], new_inactive boolean[], new_several_teams boolean[],
+    new_key uuid[], new_accepting boolean[], new_urgent boolean[], new_verified boolean[], new_inactive timestamptz[], new_several_teams boolean[],
     new_priority integer[], new_first timestamptz[], new_last timestamptz[], new_received timestamptz[],
     new_restored timestamptz[], new_restore_received timestamptz[], new_cancelled timestamptz[], new_alerts integer[], new_active integer[],
     new_flaps integer[], new_geom bytea[], new_accuracy real[], new_source text[], new_areas text[],
     new_placement bigint[], new_device_placement bigint[], new_secret bigint[], new_drill boolean[],
     new_category text[], new_kind text[], new_device text[], new_rule text[], new_team text[], new_gap interval[], new_max_age interval[],
     new_settle interval[], new_overdue text[], new_moved_over real[], new_verify_within interval[],
-    new_verify_radius real[], new_verify_priority integer[], new_previous bigint[], condition_id uuid[],
+    new_verify_radius real[], new_verify_priority integer[], new_previous bigint[], new_first_received timestamptz[], condition_id uuid[],
     condition_incident bigint[], condition_active boolean[], condition_since timestamptz[], condition_device text[],
     condition_input integer[], condition_fresh boolean[])
 returns bigint[]
@@ -204,12 +205,14 @@ begin
                      accuracy_m, location_source, areas, placement_id, device_placement_id, secret_placement_id)
          where i.incident_id = n.incident_id;
     end if;
-    -- What is raised again later, or later in this batch, is not muted. Whoever has locked a mute is about to end it.
-    if true = any (old_inactive) then
-        update mobeye.mute m set until = clock_timestamp()
-         where m.mute_id in (select t.mute_id from unnest(old_id, old_inactive) as n (id, inactive)
-                               join mobeye.mute t on t.incident_id = n.id
-                              where n.inactive and not t.over and t.until > clock_timestamp() for update of t skip locked);
+    -- What was received after that restore is not muted, however late it is stored. Whoever has locked a mute is about to end it.
+    if array_remove(old_inactive, null) <> '{}' then
+        update mobeye.mute m set until = greatest(n.inactive, m.at) + interval '1 microsecond'
+          from (select t.mute_id, o.inactive
+                  from unnest(old_id, old_inactive) as o (id, inactive)
+                  join mobeye.mute t on t.incident_id = o.id
+                 where t.until > o.inactive for update of t skip locked) as n
+         where m.mute_id = n.mute_id;
     end if;
 
     if cardinality(new_key) > 0 then
@@ -219,7 +222,7 @@ begin
             last_seen, last_received_at, restored_at, cancelled_at, alert_count, active, flaps, geom, accuracy_m,
             location_source, areas, placement_id, device_placement_id, kind, device_id, rule, rules, team, gap, max_age, settle, overdue,
             moved_over_m, verify_within, verify_radius_m, verify_priority, previous_id, delayed, secret, secret_team,
-            cell, restore_received_at)
+            cell, restore_received_at, first_received_at)
         select n.incident_id, n.incident_key, n.accepting, n.urgent, n.drill, n.category,
                case when n.verified then 'second_input' end, n.priority, n.first_seen, n.last_seen,
                n.last_received_at, n.restored_at, n.cancelled_at, n.alert_count, n.active, n.flaps,
@@ -235,24 +238,24 @@ begin
                     then (select p.team from mobeye.placement p where p.placement_id = n.secret_placement_id) end,
                case when n.secret_placement_id is not null
                     then (select p.cell from mobeye.placement p where p.placement_id = n.secret_placement_id) end,
-               n.restore_received_at
+               n.restore_received_at, n.first_received_at
           from unnest(new_id, new_key, new_accepting, new_urgent, new_verified, new_inactive, new_several_teams,
                       new_priority, new_first, new_last, new_received, new_restored, new_restore_received, new_cancelled, new_alerts,
                       new_active, new_flaps, new_geom, new_accuracy, new_source, new_areas, new_placement,
                       new_device_placement, new_secret, new_drill, new_category, new_kind, new_device, new_rule, new_team, new_gap,
                       new_max_age, new_settle, new_overdue, new_moved_over, new_verify_within, new_verify_radius,
-                      new_verify_priority, new_previous, mobeye.teams_of(new_placement, new_areas))
+                      new_verify_priority, new_previous, new_first_received, mobeye.teams_of(new_placement, new_areas))
                as n (incident_id, incident_key, accepting, urgent, verified, inactive, several_teams, priority,
                      first_seen, last_seen, last_received_at, restored_at, restore_received_at, cancelled_at, alert_count, active, flaps,
                      geom, accuracy_m, location_source, areas, placement_id, device_placement_id,
                      secret_placement_id, drill, category,
                      kind, device_id, rule, team, gap, max_age, settle, overdue, moved_over_m, verify_within,
-                     verify_radius_m, verify_priority, previous_id, team_of_place);
+                     verify_radius_m, verify_priority, previous_id, first_received_at, team_of_place);
     end if;
 
     if cardinality(condition_id) > 0 then
         insert into mobeye.incident_condition as t (condition, incident_id, active, since, device_id, input)
-        select n.condition, case when n.incident_id < 0 then new_id[-n.incident_id] else n.incident_id end, n.active,
+        select coalesce(n.condition, gen_random_uuid()), case when n.incident_id < 0 then new_id[-n.incident_id] else n.incident_id end, n.active,
                n.since, n.device_id, n.input
           from unnest(condition_id, condition_incident, condition_active, condition_since, condition_device, condition_input,
                       condition_fresh)
@@ -272,7 +275,7 @@ begin
     perform mobeye.close_incident(i.incident_id, 'restored', add_change => false)
        from unnest(old_id || new_id, old_inactive || new_inactive) as n (id, inactive)
        join mobeye.incident i on i.incident_id = n.id
-      where n.inactive and i.category = 'service';
+      where n.inactive is not null and i.category = 'service';
     insert into mobeye.incident_history (incident_id, at, actor, action, note)
     select n.id, clock_timestamp(), 'mobeyed', 'verified', 'second_input'
       from unnest(old_id || new_id, old_verified || new_verified) as n (id, verified)

@@ -86,8 +86,8 @@ as $$
     select exists (select from mobeye.incident i
                      join mobeye.mute m on m.device_id = i.device_id or m.area = any (i.areas)
                     where i.incident_id = restored_in_mute.incident_id and i.restored_at is not null and i.reopened_at is null
-                      and (i.created_at >= m.at or i.incident_id = m.incident_id)
-                      and i.restore_received_at < least(m.until, m.ended_at)
+                      and (i.first_received_at >= m.at or i.incident_id = m.incident_id)
+                      and i.restore_received_at >= m.at and i.restore_received_at < least(m.until, m.ended_at)
                       and mobeye.mute_covers(m, i) and not mobeye.is_closed_to_viewer(i))
 $$;
 comment on function mobeye.restored_in_mute(bigint) is

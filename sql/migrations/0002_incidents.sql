@@ -43,9 +43,11 @@ create table if not exists mobeye.incident (
         extract(year from created_at at time zone 'Europe/Amsterdam')::integer::text || '-'
         || lpad(incident_id::text, greatest(6, length(incident_id::text)), '0')) stored,
     reopened_at timestamptz, -- last
+    released_at timestamptz, -- last
     stored_at timestamptz not null default now(), -- when the daemon last stored an alert that joined it
     first_seen timestamptz not null,
     last_seen timestamptz not null,
+    first_received_at timestamptz not null default now(), -- receipt of the alert that created it
     last_received_at timestamptz not null,
     restored_at timestamptz,
     restore_received_at timestamptz, -- when the daemon received the restore that last left no condition active
@@ -206,7 +208,7 @@ create table if not exists mobeye.mute (
     check ((ended_at is null) = (ended_by is null))
 );
 create index if not exists mute_until on mobeye.mute (until);
-create index if not exists mute_incident on mobeye.mute (incident_id) where not over;
+create index if not exists mute_incident on mobeye.mute (incident_id) where incident_id is not null;
 create index if not exists mute_device on mobeye.mute (device_id) where device_id is not null;
 create index if not exists mute_placement on mobeye.mute (placement_id) where placement_id is not null;
 create index if not exists mute_area on mobeye.mute (area) where area is not null;

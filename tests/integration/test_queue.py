@@ -229,3 +229,37 @@ def test_a_restore_after_the_gap_and_the_mute_leaves_the_alarm_in_the_queue_and_
     wait_until(lambda: database.value("select count(restored_at) from patrol.incidents") == 1, "it is restored")
     assert database.value("select count(*) from patrol.queue") == 1
     assert database.value("select array_agg(op) from mobeye.change where entry > %s", last) == ["alert"]
+
+
+@pytest.mark.parametrize("later, queued", [((), 0), (("raise",), 1), (("raise", "restore"), 1)])
+def test_what_is_raised_in_an_outage_after_the_restore_that_ends_a_mute_is_in_the_queue(cluster, daemon, database, dealer, later, queued):
+    daemon.conf.more = RULES
+    daemon.restart()
+    database.execute("insert into mobeye.device (device_id) values ('NL-1')")
+    dealer.deliver([alert("a", device="NL-1")])
+    wait_until(lambda: database.value("select count(*) from patrol.queue") == 1, "it is in the queue")
+    database.execute("select patrol.mute_until_restored(incident_id, now() + interval '8 hours', 'defect') from patrol.queue")
+    assert database.value("select count(*) from patrol.queue") == 0
+    cluster.stop()
+    dealer.deliver([alert(n, device="NL-1", phase=phase) for n, phase in enumerate(("restore", *later))])
+    cluster.start()
+    wait_until(lambda: database.value("select count(*) from mobeye.alert") == 2 + len(later), "all are stored")
+    assert database.value("select count(*) from patrol.queue") == queued
+
+
+def test_a_mute_hides_no_alarm_of_another_device_whose_later_alert_began_another_incident(daemon, database, dealer):
+    daemon.conf.more = """
+rules:
+  - name: street
+    incident: {category: alarm, priority: 2, group_by: [kind], gap: 10m}
+"""
+    daemon.restart()
+    for event, device, minutes in (("a", "NL-1", 60), ("b", "NL-2", 59), ("c", "NL-2", 0)):
+        dealer.deliver([{**alert(event, device=device), "time": now(minutes_ago=minutes)}])
+    wait_until(lambda: database.value("select count(*) from mobeye.alert") == 3, "all are stored")
+    queued = "select array_agg(device_id || alert_count order by incident_id) from patrol.queue"
+    assert database.value(queued) == ["NL-12", "NL-21"]
+    database.execute("select patrol.mute('NL-1', now() + interval '1 hour', 'op test')")
+    assert database.value(queued) == ["NL-12", "NL-21"]
+    database.execute("select patrol.mute('NL-2', now() + interval '1 hour', 'op test')")
+    assert database.value(queued) is None

@@ -54,7 +54,7 @@ select mute('t_jan', format('mute_until_restored(%s, now() + interval ''1 day'',
 select is(queued('t_fee'), 'panic taken verified', 'muted');
 update mobeye.incident set active = 1 where incident_id = (select id from made where name = 'door');
 select is(queued('t_fee'), 'panic taken verified', 'while something is active');
-update mobeye.incident set active = 0, restored_at = now(), restore_received_at = now() - interval '1 second' where incident_id = (select id from made where name = 'door');
+update mobeye.incident set active = 0, restored_at = now(), restore_received_at = clock_timestamp() where incident_id = (select id from made where name = 'door');
 select mobeye.end_mutes() \g /dev/null
 select is(queued('t_fee'), 'panic quiet taken verified', 'restored: the mute is over, the others of the device are back, and this one is done');
 select mobeye.end_mutes() \g /dev/null

@@ -61,13 +61,14 @@ delete from made;
 insert into mobeye.mute (device_id, placement_id, at, until, reason, muted_by)
 select device_id, placement_id, '2026-01-01 10:00Z', '2026-01-01 12:00Z', 'x', 'x' from mobeye.placement where device_id = 'open-1';
 select put('before', '{"created_at": "2026-01-01T09:59Z", "last_received_at": "2026-01-01T11:00Z", "restored_at": "2026-01-01T11:00Z", "restore_received_at": "2026-01-01T11:00Z"}'),
+       put('stored late', '{"created_at": "2026-01-01T10:30Z", "first_received_at": "2026-01-01T09:59Z", "last_received_at": "2026-01-01T11:00Z", "restored_at": "2026-01-01T11:00Z", "restore_received_at": "2026-01-01T11:00Z"}'),
        put('during', '{"created_at": "2026-01-01T10:00Z", "last_received_at": "2026-01-01T13:00Z", "restored_at": "2026-01-01T11:00Z", "restore_received_at": "2026-01-01T11:00Z"}'),
        put('active', '{"created_at": "2026-01-01T10:00Z", "last_received_at": "2026-01-01T11:00Z"}'),
        put('urgent', '{"created_at": "2026-01-01T10:00Z", "last_received_at": "2026-01-01T11:00Z", "restored_at": "2026-01-01T11:00Z", "restore_received_at": "2026-01-01T11:00Z", "urgent": true}'),
        put('after', '{"created_at": "2026-01-01T10:00Z", "last_received_at": "2026-01-01T12:00Z", "restored_at": "2026-01-01T11:00Z", "restore_received_at": "2026-01-01T12:00Z"}') \g /dev/null
-select is(queued(), 'before active urgent after', 'what a mute has swallowed whole');
+select is(queued(), 'before stored late active urgent after', 'what a mute has swallowed whole');
 update mobeye.mute set ended_at = '2026-01-01 11:00Z', ended_by = 'x';
-select is(queued(), 'before during active urgent after', 'counts until the mute was ended');
+select is(queued(), 'before stored late during active urgent after', 'counts until the mute was ended');
 delete from mobeye.mute;
 delete from mobeye.incident;
 delete from made;
@@ -88,7 +89,7 @@ delete from mobeye.mute;
 insert into mobeye.mute (device_id, placement_id, at, until, reason, muted_by)
 values ('open-1', (select placement_id from mobeye.placement where device_id = 'open-1'), '2026-01-01 10:00Z', '2026-01-01 12:00Z', 'x', 'x'),
     ('stock-1', null, '2026-01-01 10:00Z', '2026-01-01 11:30Z', 'x', 'x');
-update mobeye.incident set created_at = '2026-01-01 10:30Z', active = 0, restored_at = '2026-01-01 11:00Z', restore_received_at = '2026-01-01 11:00Z', last_received_at = '2026-01-01 13:00Z';
+update mobeye.incident set created_at = '2026-01-01 10:30Z', first_received_at = '2026-01-01 10:30Z', active = 0, restored_at = '2026-01-01 11:00Z', restore_received_at = '2026-01-01 11:00Z', last_received_at = '2026-01-01 13:00Z';
 select is(queued(), null, 'restored while each of them was muted');
 update mobeye.incident set restored_at = '2026-01-01 11:45Z', restore_received_at = '2026-01-01 11:45Z';
 select is(queued(), 'two', 'restored when one of them was not any more');

@@ -403,7 +403,7 @@ class Waiting(UpkeepTest):
                 " ('muted', null, now() - interval '10 days', now(), now() - interval '8 days', 'me', 'test', 'me')")
         self.superuser.execute(mute)
         restored = self.ago("9 days")
-        return self.incident(**{"device_id": "muted", "created_at": restored, "last_received_at": restored, "restored_at": restored,
+        return self.incident(**{"device_id": "muted", "created_at": restored, "first_received_at": restored, "last_received_at": restored, "restored_at": restored,
                                 "restore_received_at": restored, "active": 0, **columns})
 
     def test_what_was_restored_under_a_mute_does_not_stay_open_out_of_sight(self):

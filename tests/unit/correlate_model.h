@@ -109,6 +109,7 @@ static void model_put(struct model *model, struct incident *incident)
     }
     struct incident *row = &model->db.incidents[incident->id - 1];
     *row = *incident;
+    row->inactive_us = ALERT_NO_TIME;
     row->fresh = row->changed = row->joined = row->raised = row->restored = false;
 }
 
