@@ -101,7 +101,7 @@ end
 $$;
 comment on function mobeye.close_unattended() is
     'Closes as unattended the incidents that nobody touched (verified, noted, linked, muted or held), or that were restored '
-    'under a mute, and that had no alert for 7 days; returns how many. A silence, which has no alerts, stays open until it ends.';
+    'under a mute and not touched otherwise, and that had no alert for 7 days; returns how many. A silence, which has no alerts, stays open until it ends.';
 
 create or replace function mobeye.purge(alarm interval) returns bigint
 language plpgsql security definer

@@ -32,13 +32,14 @@ comment on function mobeye.devices_muted(mobeye.incident, timestamptz) is
 
 -- A mute of a device applies only at the placement where it was muted, and to an incident that other devices joined only if
 -- they are muted too (or, if it is over, were when it ended), or were when the incident was restored; a mute of an area only
--- to incidents of the team of the person who muted it, or of no team.
+-- to incidents of the team of the person who muted it, or of no team. What a person has released or reopened since stays in
+-- the queue.
 create or replace function mobeye.mute_covers(m mobeye.mute, i mobeye.incident) returns boolean
 language plpgsql stable cost 1000
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    if not mobeye.is_mutable(i) then
+    if not mobeye.is_mutable(i) or m.at <= greatest(i.released_at, i.reopened_at) then
         return false;
     end if;
     if m.area is not null then
@@ -85,14 +86,16 @@ set search_path = pg_catalog, pg_temp
 as $$
     select exists (select from mobeye.incident i
                      join mobeye.mute m on m.device_id = i.device_id or m.area = any (i.areas)
-                    where i.incident_id = restored_in_mute.incident_id and i.restored_at is not null and i.reopened_at is null
+                    where i.incident_id = restored_in_mute.incident_id and i.restored_at is not null and i.status = 'new'
                       and (i.first_received_at >= m.at or i.incident_id = m.incident_id)
                       and i.restore_received_at >= m.at and i.restore_received_at < least(m.until, m.ended_at)
-                      and mobeye.mute_covers(m, i) and not mobeye.is_closed_to_viewer(i))
+                      and mobeye.mute_covers(m, i) and not mobeye.is_closed_to_viewer(i)
+                      and not exists (select from mobeye.incident_history h
+                                       where h.incident_id = i.incident_id and h.actor <> 'mobeyed' and h.action not in ('look', 'mute')))
 $$;
 comment on function mobeye.restored_in_mute(bigint) is
     'Whether an incident began and was restored while a mute was active, or was restored while it was muted until then: it '
-    'does not appear when the mute ends. Not one that a person reopened.';
+    'does not appear when the mute ends. Not one that a person worked on, more than to look at it or to mute it.';
 
 create or replace view patrol.mutes with (security_barrier) as
 select m.mute_id, case when x.seen then m.device_id end as device_id,

@@ -66,7 +66,7 @@ begin
         if i.status = 'closed' then
             update mobeye.incident t set assigned_to = null where t.incident_id = i.incident_id;
         else
-            update mobeye.incident t set assigned_to = null, status = 'acknowledged', on_scene_at = null
+            update mobeye.incident t set assigned_to = null, status = 'acknowledged', on_scene_at = null, released_at = clock_timestamp()
              where t.incident_id = i.incident_id;
             perform mobeye.add_change(i.incident_id, 'status');
             perform mobeye.add_history(i.incident_id, 'status', 'person removed', i.status, 'acknowledged');

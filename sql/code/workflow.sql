@@ -116,6 +116,7 @@ begin
            overdue_since = null,
            overdue_step = 0,
            reopened_at = case action when 'reopen' then at else t.reopened_at end,
+           released_at = case action when 'release' then at else t.released_at end,
            merged_into = null
      where t.incident_id = id;
     perform mobeye.add_change(id, 'status', i);

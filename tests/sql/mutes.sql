@@ -97,5 +97,20 @@ select is(as_login(login, 'select concat_ws('' '', device_id, reason, incident_i
           login || ' and the mute of a set that was retrieved from a secret home')
   from made, unnest(array['t_jan', 't_piet', 't_fee']) as login where name = 'fix';
 
+-- What a person has released or reopened since, and what a leaver had, stays in the queue.
+delete from mobeye.mute;
+delete from mobeye.incident;
+delete from made;
+select put(name, jsonb_build_object('device_id', 'stock-1', 'team', 'noord', 'status', 'assigned', 'assigned_to', officer))
+  from (values ('left', 't_piet'), ('released', 't_jan'), ('reopened', 't_jan')) as w (name, officer) \g /dev/null
+select mute('t_fee', 'mute(''stock-1'', now() + interval ''1 day'', ''x'')') \g /dev/null
+select mute('t_jan', format('release(%s)', id)) from made where name = 'released' \g /dev/null
+select mute('t_jan', format('close(%s, ''no_trace'')', id)) from made where name = 'reopened' \g /dev/null
+select mute('t_jan', format('reopen(%s, ''by mistake'')', id)) from made where name = 'reopened' \g /dev/null
+delete from mobeye.person where login = 't_piet';
+select is(queued('t_fee'), 'left released reopened', 'a mute from before does not hide what somebody had');
+select mute('t_fee', 'mute(''stock-1'', now() + interval ''1 day'', ''x'')') \g /dev/null
+select is(queued('t_fee'), null, 'a later one does');
+
 select * from finish();
 rollback;
