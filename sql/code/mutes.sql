@@ -11,13 +11,20 @@ $$;
 comment on function mobeye.is_mutable(mobeye.incident) is
     'Whether an incident may be muted: not if a panic or holdup joined, nor if it is verified or assigned.';
 
+-- Another device may have the better place. The incident of a silence has no device_placement_id.
+create or replace function mobeye.stood_at(i mobeye.incident) returns bigint
+language sql immutable
+set search_path = pg_catalog, pg_temp
+as $$ select coalesce(i.device_placement_id, i.placement_id) $$;
+comment on function mobeye.stood_at(mobeye.incident) is 'The placement of the device with which an incident began; null if it stood nowhere.';
+
 -- Of where each stood then; a mute ends with its placement.
 create or replace function mobeye.devices_muted(i mobeye.incident, at timestamptz) returns boolean
 language sql stable
 set search_path = pg_catalog, pg_temp
 as $$
     select not exists (
-        select from (select i.device_id, i.placement_id
+        select from (select i.device_id, mobeye.stood_at(i) as placement_id
                      union all
                      select c.device_id, (select p.placement_id from mobeye.placement p
                                            where p.device_id = c.device_id and p.during @> c.since)
@@ -146,7 +153,7 @@ begin
         select * into p from mobeye.placement t where t.device_id = device and t.during @> now();
     else
         select * into i from mobeye.incident t where t.incident_id = add_mute.incident_id;
-        select * into p from mobeye.placement t where t.placement_id = i.placement_id;
+        select * into p from mobeye.placement t where t.placement_id = mobeye.stood_at(i);
     end if;
     insert into mobeye.mute (device_id, area, at, until, reason, muted_by, placement_id, team, secret, incident_id)
     values (device, add_mute.area, at, least(until, upper(p.during)), mobeye.require_text('the reason', reason), mobeye.actor(),
@@ -285,11 +292,11 @@ begin
             using errcode = 'object_not_in_prerequisite_state', detail = i.status,
                   hint = 'Use patrol.mute() to mute a device for a time.';
     end if;
-    select * into p from mobeye.placement t where t.placement_id = i.placement_id;
+    select * into p from mobeye.placement t where t.placement_id = mobeye.stood_at(i);
     -- The person may not know which device it is.
     perform mobeye.check_mute(format('the device of incident %s', mobeye.reference(id)), null, p.team);
-    if i.placement_id is not null and (p.during @> now() and i.device_id in (select mobeye.names_of(p.device_id))) is not true
-       or i.placement_id is null
+    if mobeye.stood_at(i) is not null and (p.during @> now() and i.device_id in (select mobeye.names_of(p.device_id))) is not true
+       or mobeye.stood_at(i) is null
           and exists (select from mobeye.placement t where t.device_id = i.device_id and t.during @> now()) then
         raise exception 'incident %: its device does not stand where the incident is', mobeye.reference(id)
             using errcode = 'object_not_in_prerequisite_state', detail = i.status,

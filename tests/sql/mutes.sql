@@ -97,6 +97,17 @@ select is(as_login(login, 'select concat_ws('' '', device_id, reason, incident_i
           login || ' and the mute of a set that was retrieved from a secret home')
   from made, unnest(array['t_jan', 't_piet', 't_fee']) as login where name = 'fix';
 
+-- Where another device has the better place, that of its own device counts.
+select put('placed', jsonb_build_object('device_id', 'open-2', 'team', 'noord', 'device_placement_id', p.placement_id, 'placement_id', other.placement_id))
+  from mobeye.placement p, mobeye.placement other where p.device_id = 'open-2' and upper_inf(p.during) and other.device_id = 'geheim-0' \g /dev/null
+update mobeye.mute set ended_at = clock_timestamp(), ended_by = 'x' where ended_at is null;
+select ok(queued('t_fee') ~ 'placed', 'not muted');
+select mute('t_jan', 'mute(''open-2'', now() + interval ''1 day'', ''x'')') \g /dev/null
+select ok(queued('t_fee') !~ 'placed', 'muted with its device');
+update mobeye.mute set ended_at = clock_timestamp(), ended_by = 'x' where ended_at is null;
+select lives_ok(format($$select mute('t_jan', 'mute_until_restored(%s, now() + interval ''1 day'', ''x'')')$$, id), 'or until it is restored') from made where name = 'placed';
+select ok(queued('t_fee') !~ 'placed', 'which mutes it too');
+
 -- What a person has released or reopened since, and what a leaver had, stays in the queue.
 delete from mobeye.mute;
 delete from mobeye.incident;
