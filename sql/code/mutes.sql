@@ -163,7 +163,7 @@ begin
                  else p.team end,
             coalesce(p.secret or i.secret, false), add_mute.incident_id)
     returning mute_id into added;
-    perform mobeye.announce_mute(added, 'muted: ' || reason);
+    perform mobeye.announce_mute(added, 'muted');
     return added;
 end
 $$;
@@ -187,21 +187,30 @@ as $$
 $$;
 comment on function mobeye.muted_incidents(bigint) is 'The open incidents that a mute applies to.';
 
+-- The reason may name the home. Others than its team read the history of an incident that its device only joined.
 create or replace function mobeye.announce_mute(mute_id bigint, note text, actor text default null) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    affected bigint;
+    affected record;
 begin
-    for affected in select mobeye.muted_incidents(mute_id) loop
-        perform mobeye.add_change(affected, 'mute');
-        perform mobeye.add_history(affected, 'mute', note, actor => actor);
+    for affected in
+        select a.incident_id, case when note = 'muted' and (m.device_id is null or m.device_id = i.device_id or m.team = i.team)
+                                   then note || ': ' || m.reason else note end as note
+          from mobeye.muted_incidents(mute_id) as a (incident_id)
+          join mobeye.incident i on i.incident_id = a.incident_id
+          join mobeye.mute m on m.mute_id = announce_mute.mute_id
+         order by a.incident_id
+    loop
+        perform mobeye.add_change(affected.incident_id, 'mute');
+        perform mobeye.add_history(affected.incident_id, 'mute', affected.note, actor => actor);
     end loop;
 end
 $$;
 comment on function mobeye.announce_mute(bigint, text, text) is
-    'Adds the beginning or end of a mute to the changes and the history of every open incident that it applies to.';
+    'Adds the beginning (note: muted) or end of a mute to the changes and the history of every open incident that it applies to; '
+    'the reason with the beginning, unless the incident is of another device and another team.';
 
 create or replace function mobeye.check_mute(what text, area text, whose text) returns void
 language plpgsql stable

@@ -108,6 +108,21 @@ update mobeye.mute set ended_at = clock_timestamp(), ended_by = 'x' where ended_
 select lives_ok(format($$select mute('t_jan', 'mute_until_restored(%s, now() + interval ''1 day'', ''x'')')$$, id), 'or until it is restored') from made where name = 'placed';
 select ok(queued('t_fee') !~ 'placed', 'which mutes it too');
 
+-- Why a device that only joined it is muted is not said to another team.
+delete from mobeye.mute;
+delete from mobeye.incident;
+delete from made;
+insert into mobeye.placement (device_id, during, geom, team, secret) values ('geheim-1', tstzrange(now() + interval '1 microsecond', null), 'SRID=4326;POINT(5.3702 52.1602)', 'noord', true);
+select put(team, jsonb_build_object('device_id', 'stock-1', 'team', team)) from unnest(array['noord', 'zuid']) as team \g /dev/null
+insert into mobeye.incident_condition (condition, incident_id, active, device_id, since) select gen_random_uuid(), id, true, 'geheim-1', now() + interval '1 second' from made;
+select mute('t_fee', 'mute(''stock-1'', now() + interval ''1 day'', ''proef'')') \g /dev/null
+insert into mobeye.mute (device_id, placement_id, team, secret, until, reason, muted_by)
+select 'geheim-1', placement_id, team, secret, now() + interval '1 day', 'op vakantie', 't_jan' from mobeye.placement where device_id = 'geheim-1' and upper_inf(during)
+returning mute_id as secret \gset
+select mobeye.announce_mute(:secret, 'muted') \g /dev/null
+select is((select string_agg(concat_ws(' ', name, note), ', ' order by name) from mobeye.incident_history join made on id = incident_id where action = 'mute'),
+          'noord muted: op vakantie, zuid muted', 'but to its own');
+
 -- What a person has released or reopened since, and what a leaver had, stays in the queue.
 delete from mobeye.mute;
 delete from mobeye.incident;
