@@ -163,8 +163,12 @@ static void number_rows(struct scenario_daemon *daemon, struct batch *batch)
 static void shift_rows(struct batch *batch, int64_t by_us)
 {
     for (size_t i = 0; i < batch->n; i++) {
-        batch->rows[i].alert.occurred_us += by_us;
-        batch->rows[i].alert.received_us += by_us;
+        struct alert *alert = &batch->rows[i].alert;
+        alert->occurred_us += by_us;
+        alert->received_us += by_us;
+        alert->placed_us += by_us;
+        if (alert->placed_until_us != INT64_MAX)
+            alert->placed_until_us += by_us;
     }
 }
 
