@@ -133,8 +133,9 @@ comment on function mobeye.teams_of(bigint[], text[]) is
 -- incidents, which are in the order of their keys: a consistent lock order, so that concurrent daemons cannot deadlock.
 -- ..._verified: by a second input, in this batch. ..._inactive: the receipt of the restore that first left none of its
 -- conditions active in this batch, null if none did; a service incident is then closed. ..._secret: the first secret
--- placement among the alerts of this batch, null if there is none; ..._several_teams: there are more, of other teams. A null geom leaves geom, accuracy,
--- source and areas as they are. areas are 'layer:code', separated by U+001F. A condition that is "fresh" did not exist
+-- placement among the alerts of this batch, null if there is none; ..._several_teams: there are more, of other teams. A null
+-- geom leaves geom, accuracy, source, areas and placement as they are. areas are 'layer:code', separated by U+001F. A
+-- condition that is "fresh" did not exist
 -- when it was read: if it exists by now, another daemon has inserted it, and that is a unique violation, as for an
 -- accepting key. A condition without an id is of a device that joined an incident that another one began, and has since joined
 -- a later one.
@@ -185,7 +186,7 @@ begin
                location_source = case when n.geom is null then i.location_source else n.location_source end,
                areas = case when n.geom is null or n.areas is null then i.areas
                        else string_to_array(n.areas, e'\x1f') end,
-               placement_id = coalesce(n.placement_id, i.placement_id),
+               placement_id = case when n.geom is null then i.placement_id else n.placement_id end,
                device_placement_id = coalesce(n.device_placement_id, i.device_placement_id),
                secret = i.secret or n.secret_placement_id is not null,
                secret_team = case

@@ -362,3 +362,25 @@ def test_a_restart_moves_the_settled_place_once_and_not_to_and_fro(database, dae
     send("left", 5.38540)
     assert areas[:2] == ["WEST", "WEST"]
     assert areas[2:] == ["WEST" if kept < 5.385 else "EAST"] * 4 + ["EAST"]
+
+
+@pytest.mark.parametrize("batches", [1, 2])
+def test_an_incident_has_pin_and_address_of_the_same_place(database, daemons, registry, context, batches):
+    """Where another device joins that knows better where it is, the address is no longer that of the first one's home."""
+    registry.device("NL-1")
+    database.value("select mobeye.device_place('NL-1', %s, %s, now() - interval '1 day', address => 'Kerkstraat 1')", *HERE)
+    rules = "rules:\n  - {name: one, incident: {category: alarm, priority: 2, group_by: [endpoint], gap: 4h}}\n"
+    daemon = daemons(database.ingest, more=BOUNDS + rules, batch_wait="2s" if batches == 1 else "5ms").start()
+    registry.wait_read(daemon)
+    dealer = Dealer(context, daemon.address())
+    pin = "select st_x(geom), address from patrol.incidents"
+    fix = {"type": "Point", "coordinates": list(ELSEWHERE), "accuracy_m": 5}
+    messages = [alert("home", device="NL-1"), alert("fix", device="CAM-9", location=fix)]
+    if batches == 2:
+        dealer.deliver(messages[:1])
+        database.wait_stored(1)
+        assert database.rows(pin) == [(HERE[0], "Kerkstraat 1")]
+        messages = messages[1:]
+    dealer.deliver(messages)
+    database.wait_stored(2)
+    assert database.rows(pin) == [(ELSEWHERE[0], None)]
